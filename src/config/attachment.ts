@@ -1,0 +1,55 @@
+/**
+ * What attaching routes to Services yields: the frontends, and how each route fared.
+ *
+ * Produced by `attach.ts`, compiled by `routing/table.ts`, addressed by `cluster/frontends.ts`, shown by `check`,
+ * `explain` and the admin endpoint.
+ */
+import type { HttpRoute, HttpRouteRule, Problem, Service, SourceLocation } from '../gateway-api/types.ts';
+
+/** One rule that serves a frontend. */
+export interface AttachedRule {
+  readonly route: HttpRoute;
+  readonly rule: HttpRouteRule;
+}
+
+/** A parent Service and port that at least one route is attached to. */
+export interface AttachedFrontend {
+  /** `namespace/name:port`, `namespace/name:*` when the ports are not known (no Service document, SPEC A2). */
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** Service port; 0 = every port of the Service without a frontend of its own. */
+  readonly port: number;
+  /** `opaque`: the Service port's appProtocol says that it is not HTTP (SPEC A13). */
+  readonly mode: 'http' | 'opaque';
+  /** True when the rules come from consumer routes of the proxy's namespace (SPEC A6, A7). */
+  readonly consumer: boolean;
+  /** Unordered; precedence is the compiler's business. */
+  readonly rules: readonly AttachedRule[];
+  /** The parent's document, null when it has none and DNS is asked. */
+  readonly service: Service | null;
+}
+
+export type ConditionType = 'Accepted' | 'ResolvedRefs' | 'PartiallyInvalid';
+
+/** A condition of one route for one parentRef (SPEC S1-S5). */
+export interface RouteCondition {
+  readonly routeKind: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** `namespace/name` of the parent Service, with `:port` when given; empty for a refused document. */
+  readonly parent: string;
+  readonly type: ConditionType;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+  readonly message: string;
+  readonly source: SourceLocation;
+}
+
+export interface Attachment {
+  readonly frontends: readonly AttachedFrontend[];
+  readonly conditions: readonly RouteCondition[];
+  readonly problems: readonly Problem[];
+  /** Every Service document by `namespace/name`. */
+  readonly services: ReadonlyMap<string, Service>;
+}

@@ -1,0 +1,17 @@
+/**
+ * The content of the route directory at one moment, as `route-directory.ts` publishes it. Immutable.
+ */
+import type { Problem, Resource } from '../gateway-api/types.ts';
+
+export interface ConfigSnapshot {
+  /** Counts from 1, one more for each change of content. */
+  readonly generation: number;
+  /** Hex SHA-256 prefix (16 characters) over names and contents of the files now in the directory. */
+  readonly hash: string;
+  /** False when some file or document has an error, the directory is missing or unreadable, or a file is held at its last good content. */
+  readonly valid: boolean;
+  readonly resources: readonly Resource[];
+  readonly problems: readonly Problem[];
+  /** Files that could not be parsed and are served from their last good content. */
+  readonly heldFiles: readonly string[];
+}

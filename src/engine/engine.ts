@@ -1,0 +1,52 @@
+/**
+ * The contract of an engine: it takes a connection whose original destination is a routed frontend, reads requests,
+ * asks `decide` once for each, carries the decision out, and reports the outcome once.
+ *
+ * Stage before: the native acceptor (`native/binding.ts`) or another engine. Stage after: the backend.
+ */
+import type { RequestReason } from '../errors.ts';
+import type { Decision, RequestHead } from '../routing/decision.ts';
+
+/** The connection an engine takes over. */
+export interface RoutedConnection {
+  /** Owned by the engine from here on. */
+  readonly fd: number;
+  /** Stable id of the frontend, see `cluster/frontends.ts`. */
+  readonly frontend: number;
+  /** Original destination, canonical text. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What became of one request. */
+export interface Outcome {
+  /** Series of the decision. */
+  readonly series: number;
+  /** Status sent downstream; 0 when the downstream went away before a status was sent. */
+  readonly status: number;
+  /** Null for a response relayed from the backend. */
+  readonly reason: RequestReason | null;
+  /** From the complete request head to the last byte of the response, monotonic clock. */
+  readonly durationMs: number;
+}
+
+/** What the composition root hands to an engine. */
+export interface EngineHost {
+  /** Never throws. Hot path. */
+  decide(frontend: number, request: RequestHead): Decision;
+  /** Called exactly once per request. Must copy what it keeps: engines may reuse the object. Hot path. */
+  onOutcome(outcome: Outcome): void;
+  /** A request refused before routing (malformed head); no series exists for it. */
+  onRefused(frontend: number, reason: RequestReason): void;
+}
+
+export interface Engine {
+  readonly name: 'uws' | 'native';
+  adopt(connection: RoutedConnection): void;
+  /** Downstream connections now open. */
+  readonly connections: number;
+  /** Finish requests in flight, close idle connections, answer later requests with `Connection: close`. */
+  drain(deadlineMs: number): Promise<void>;
+  /** Close everything now. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,105 @@
+/**
+ * Every reason sideroute has for a reply it makes itself, a connection it drops, or a connection it tunnels unread.
+ *
+ * One table, so that a reason reads the same in a metric label, a log line and the `x-sideroute-reason` header. Only
+ * `engine/local-reply.ts` words responses; this file says what happened, not how it is told.
+ */
+
+/** What each reason means for a request: the status of the local reply, and whether the fault is configuration, the
+ * request itself, or the upstream. */
+interface ReasonEntry {
+  readonly status: number;
+  readonly source: 'config' | 'downstream' | 'upstream' | 'proxy';
+  /** One sentence for the body of the reply and the runbook. */
+  readonly text: string;
+}
+
+export const REQUEST_REASONS = {
+  no_route: {
+    status: 404,
+    source: 'config',
+    text: 'A route is attached to this Service and port, but no rule matches the request.',
+  },
+  no_backend: {
+    status: 500,
+    source: 'config',
+    text: 'The rule has no backend that can be used for its share of requests.',
+  },
+  unsupported_filter: {
+    status: 500,
+    source: 'config',
+    text: 'The rule has a filter that this version does not carry.',
+  },
+  unresolved: { status: 503, source: 'upstream', text: 'The address of the backend Service is not known yet.' },
+  connect_failure: { status: 503, source: 'upstream', text: 'No endpoint of the backend accepted a connection.' },
+  connect_timeout: { status: 504, source: 'upstream', text: 'The backend did not accept a connection in time.' },
+  upstream_reset: {
+    status: 502,
+    source: 'upstream',
+    text: 'The backend closed the connection before a complete response.',
+  },
+  upstream_protocol: {
+    status: 502,
+    source: 'upstream',
+    text: 'The backend answered with something that is not valid HTTP/1.x.',
+  },
+  timeout: { status: 504, source: 'upstream', text: 'The request did not finish within its timeout.' },
+  overflow: {
+    status: 503,
+    source: 'proxy',
+    text: 'A limit of the proxy on connections or queued requests was reached.',
+  },
+  bad_request: { status: 400, source: 'downstream', text: 'The request is not valid HTTP/1.x.' },
+  request_timeout: { status: 408, source: 'downstream', text: 'The request head did not arrive in time.' },
+  uri_limit: { status: 414, source: 'downstream', text: 'The request line is longer than the limit.' },
+  header_limit: {
+    status: 431,
+    source: 'downstream',
+    text: 'The request head has more bytes or fields than the limit.',
+  },
+  bad_version: { status: 505, source: 'downstream', text: 'The HTTP version of the request is not supported.' },
+  not_implemented: { status: 501, source: 'proxy', text: 'The selected engine does not carry this kind of request.' },
+  internal: { status: 500, source: 'proxy', text: 'The proxy failed while handling the request.' },
+} as const satisfies Readonly<Record<string, ReasonEntry>>;
+
+/** Reason of a reply made by sideroute, or of a request it could not finish. */
+export type RequestReason = keyof typeof REQUEST_REASONS;
+
+/**
+ * Why a connection is tunnelled without HTTP handling, or dropped.
+ *
+ * - `unrouted`: the original destination is no routed frontend; nothing was read.
+ * - `opaque`: the Service port declares a protocol that is not HTTP (appProtocol); nothing was read.
+ * - `tls`, `h2c`, `not_http`: the first bytes are TLS, the HTTP/2 preface, or no HTTP at all.
+ * - `server_first`: the downstream stayed silent and the upstream spoke first.
+ * - `loop`: the original destination is the proxy itself; dropped.
+ * - `connect_failure`: the original destination of a tunnel could not be reached; dropped the way the kernel reported it.
+ * - `accept_limit`: too many connections or file descriptors; dropped or not accepted yet.
+ */
+export const CONNECTION_REASONS = [
+  'unrouted',
+  'opaque',
+  'tls',
+  'h2c',
+  'not_http',
+  'server_first',
+  'loop',
+  'connect_failure',
+  'accept_limit',
+] as const;
+
+export type ConnectionReason = (typeof CONNECTION_REASONS)[number];
+
+/**
+ * A failure of start-up, configuration or code, never of a request. `code` is stable and kebab-case; the message is for
+ * people and names the flag, file or field at fault.
+ */
+export class ProxyError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ProxyError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * The Gateway API shapes sideroute works with, after defaulting and validation: every optional field that has a
+ * default is filled in, every reference is complete, every name that compares case-insensitively is lower-cased.
+ *
+ * Stage before: `parse.ts` (YAML or JSON text). Stage after: `config/attach.ts`. This folder imports nothing of ours.
+ *
+ * Sources: Gateway API v1.6.1 `apis/v1/{httproute,shared,object_reference}_types.go`, Kubernetes `core/v1` Service.
+ */
+
+/** Where a document stands: `document` counts from 1 within `file`; `line` counts from 1, null when unknown. */
+export interface SourceLocation {
+  readonly file: string;
+  readonly document: number;
+  readonly line: number | null;
+}
+
+/**
+ * One thing wrong with the input. `error`: the document is refused (a file that cannot be parsed keeps its last good
+ * content). `warning`: the document is used, something in it has no effect or is not carried yet.
+ */
+export interface Problem {
+  readonly severity: 'error' | 'warning';
+  /** Stable kebab-case identifier, for machines: `unknown-field`, `out-of-range`, `duplicate-name`, ... */
+  readonly code: string;
+  readonly file: string;
+  readonly document: number;
+  readonly line: number | null;
+  /** `HTTPRoute devopssong/my-server-route`, or null when the document does not say what it is. */
+  readonly resource: string | null;
+  /** Field path, `spec.rules[0].matches[1].path.value`; empty when the problem is with the whole document. */
+  readonly path: string;
+  /** What is wrong, with the offending value, and what is allowed. */
+  readonly message: string;
+}
+
+export interface ParentRef {
+  /** `''` for core; the spellings absent and `core` are folded into `''` for kind Service (SPEC A1). */
+  readonly group: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly sectionName: string | null;
+  readonly port: number | null;
+  /** `spec.parentRefs[0]`. */
+  readonly path: string;
+}
+
+export type PathMatchType = 'Exact' | 'PathPrefix' | 'RegularExpression';
+
+export interface PathMatch {
+  readonly type: PathMatchType;
+  /** For PathPrefix as written; the trailing `/` is ignored by the matcher (SPEC M4, P5). */
+  readonly value: string;
+}
+
+export interface HeaderMatch {
+  readonly type: 'Exact' | 'RegularExpression';
+  /** Lower-cased (SPEC M7). */
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface QueryParamMatch {
+  readonly type: 'Exact' | 'RegularExpression';
+  /** Case-sensitive (SPEC M8). */
+  readonly name: string;
+  readonly value: string;
+}
+
+export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'CONNECT' | 'OPTIONS' | 'TRACE' | 'PATCH';
+
+/** One entry of `rules[].matches`; absent fields are defaulted, equivalent names keep only the first (M7, M8). */
+export interface HttpRouteMatch {
+  readonly path: PathMatch;
+  readonly headers: readonly HeaderMatch[];
+  readonly queryParams: readonly QueryParamMatch[];
+  readonly method: HttpMethod | null;
+}
+
+export interface HttpHeader {
+  /** As written: the case of a name that is set or added is kept on the wire. */
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface HeaderModifier {
+  readonly set: readonly HttpHeader[];
+  readonly add: readonly HttpHeader[];
+  readonly remove: readonly string[];
+}
+
+export type PathModifier =
+  | { readonly type: 'ReplaceFullPath'; readonly replaceFullPath: string }
+  | { readonly type: 'ReplacePrefixMatch'; readonly replacePrefixMatch: string };
+
+export interface BackendObjectReference {
+  /** `''` for core. */
+  readonly group: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** Service port; null only when the reference is not a core Service (B1: mandatory for a Service). */
+  readonly port: number | null;
+}
+
+export type HttpRouteFilter =
+  | { readonly type: 'RequestHeaderModifier'; readonly requestHeaderModifier: HeaderModifier }
+  | { readonly type: 'ResponseHeaderModifier'; readonly responseHeaderModifier: HeaderModifier }
+  | {
+      readonly type: 'RequestRedirect';
+      readonly requestRedirect: {
+        readonly scheme: 'http' | 'https' | null;
+        readonly hostname: string | null;
+        readonly path: PathModifier | null;
+        readonly port: number | null;
+        readonly statusCode: 301 | 302 | 303 | 307 | 308;
+      };
+    }
+  | {
+      readonly type: 'URLRewrite';
+      readonly urlRewrite: { readonly hostname: string | null; readonly path: PathModifier | null };
+    }
+  | {
+      readonly type: 'RequestMirror';
+      readonly requestMirror: {
+        readonly backendRef: BackendObjectReference;
+        /** Share of requests mirrored, numerator / denominator; `percent` and `fraction` both end here (F10). */
+        readonly numerator: number;
+        readonly denominator: number;
+      };
+    }
+  | {
+      readonly type: 'CORS';
+      readonly cors: {
+        readonly allowOrigins: readonly string[];
+        readonly allowCredentials: boolean;
+        readonly allowMethods: readonly string[];
+        readonly allowHeaders: readonly string[];
+        readonly exposeHeaders: readonly string[];
+        readonly maxAge: number;
+      };
+    }
+  | { readonly type: 'ExternalAuth'; readonly externalAuth: unknown }
+  | {
+      readonly type: 'ExtensionRef';
+      readonly extensionRef: { readonly group: string; readonly kind: string; readonly name: string };
+    };
+
+export interface HttpBackendRef extends BackendObjectReference {
+  readonly weight: number;
+  readonly filters: readonly HttpRouteFilter[];
+  /** `spec.rules[0].backendRefs[1]`. */
+  readonly path: string;
+}
+
+/** Durations are milliseconds (SPEC D1); 0 = disabled (T2); null = not given. */
+export interface HttpRouteTimeouts {
+  readonly requestMs: number | null;
+  readonly backendRequestMs: number | null;
+}
+
+export interface HttpRouteRetry {
+  readonly codes: readonly number[];
+  readonly attempts: number | null;
+  readonly backoffMs: number | null;
+}
+
+export interface HttpRouteRule {
+  /** Index in `spec.rules`. */
+  readonly index: number;
+  readonly name: string | null;
+  /** Never empty: a rule without matches has one, PathPrefix `/` (M1). */
+  readonly matches: readonly HttpRouteMatch[];
+  readonly filters: readonly HttpRouteFilter[];
+  readonly backendRefs: readonly HttpBackendRef[];
+  readonly timeouts: HttpRouteTimeouts;
+  readonly retry: HttpRouteRetry | null;
+  readonly hasSessionPersistence: boolean;
+}
+
+export interface HttpRoute {
+  readonly kind: 'HTTPRoute';
+  readonly namespace: string;
+  readonly name: string;
+  readonly generation: number | null;
+  /** Milliseconds since the epoch, null when the file has none (SPEC P3). */
+  readonly creationTimestamp: number | null;
+  readonly parentRefs: readonly ParentRef[];
+  readonly hostnames: readonly string[];
+  /** Never empty (M1). */
+  readonly rules: readonly HttpRouteRule[];
+  readonly source: SourceLocation;
+}
+
+/** A route document that cannot be used, kept so that its conditions can be shown (SPEC S2, S5). */
+export interface RefusedRoute {
+  readonly kind: 'RefusedRoute';
+  readonly routeKind: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** `UnsupportedValue` for a value of an enum that this version does not know, else `Invalid`. */
+  readonly reason: 'UnsupportedValue' | 'IncompatibleFilters' | 'Invalid';
+  readonly message: string;
+  readonly source: SourceLocation;
+}
+
+/** GRPCRoute, TLSRoute, TCPRoute: recognised, not carried yet. */
+export interface OtherRoute {
+  readonly kind: 'OtherRoute';
+  readonly routeKind: 'GRPCRoute' | 'TLSRoute' | 'TCPRoute' | 'UDPRoute';
+  readonly namespace: string;
+  readonly name: string;
+  readonly source: SourceLocation;
+}
+
+export interface ServicePort {
+  readonly name: string | null;
+  readonly port: number;
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP';
+  readonly appProtocol: string | null;
+}
+
+export interface Service {
+  readonly kind: 'Service';
+  readonly namespace: string;
+  readonly name: string;
+  readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
+  /** `clusterIP: None`. */
+  readonly headless: boolean;
+  /** Canonical textual addresses, IPv4 and IPv6; empty when headless, ExternalName or not given (then DNS is asked). */
+  readonly clusterIPs: readonly string[];
+  readonly ports: readonly ServicePort[];
+  readonly source: SourceLocation;
+}
+
+export type Resource = HttpRoute | RefusedRoute | OtherRoute | Service;
+
+/** What one route file holds. `unparsable`: the text is not YAML or JSON at all, nothing in it can be trusted. */
+export interface ParsedFile {
+  readonly file: string;
+  readonly unparsable: boolean;
+  readonly resources: readonly Resource[];
+  readonly problems: readonly Problem[];
+}

@@ -1,0 +1,43 @@
+/**
+ * Log lines: one JSON object per line on standard error, written synchronously by the kernel's pipe buffer rules.
+ *
+ * The access log is separate (it must never block); these lines are rare: start-up, configuration, dropped connections.
+ */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>;
+
+export interface Logger {
+  level: LogLevel;
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+/** `write` gets complete lines with their newline. */
+export function createLogger(level: LogLevel, write: (line: string) => void): Logger {
+  const logger = {
+    level,
+    debug: (message: string, fields?: LogFields) => {
+      emit('debug', message, fields);
+    },
+    info: (message: string, fields?: LogFields) => {
+      emit('info', message, fields);
+    },
+    warn: (message: string, fields?: LogFields) => {
+      emit('warn', message, fields);
+    },
+    error: (message: string, fields?: LogFields) => {
+      emit('error', message, fields);
+    },
+  };
+  function emit(lineLevel: LogLevel, message: string, fields?: LogFields): void {
+    if (RANK[lineLevel] < RANK[logger.level]) return;
+    write(`${JSON.stringify({ time: new Date().toISOString(), level: lineLevel, message, ...fields })}\n`);
+  }
+  return logger;
+}
