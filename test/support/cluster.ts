@@ -5,7 +5,9 @@
  * default route. Nothing is installed in the machine's own namespace. Needs root, iproute2 and iptables.
  */
 import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export interface CommandResult {
   readonly status: number;
@@ -32,6 +34,21 @@ function must(command: string, args: readonly string[], input?: string): string 
   return result.stdout;
 }
 
+/**
+ * Capabilities a process of another uid keeps: none, unless this repository or the Node that runs it lies below a
+ * directory that only its owner may enter (a clone in root's home, say); then the one that lets it read there.
+ */
+function readingCapabilities(): string[] {
+  for (const start of [dirname(fileURLToPath(import.meta.url)), dirname(process.execPath)]) {
+    for (let directory = start; directory !== '/'; directory = dirname(directory)) {
+      if ((statSync(directory).mode & 0o005) !== 0o005) {
+        return ['--inh-caps=-all,+dac_read_search', '--ambient-caps=+dac_read_search'];
+      }
+    }
+  }
+  return ['--inh-caps=-all'];
+}
+
 export interface PodAddresses {
   readonly v4: string;
   readonly v6: string;
@@ -56,7 +73,7 @@ export class Pod {
     const as =
       uid === undefined
         ? []
-        : ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--inh-caps=-all'];
+        : ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups', ...readingCapabilities()];
     return ['ip', 'netns', 'exec', this.netns, ...as, ...command];
   }
 

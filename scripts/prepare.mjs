@@ -1,0 +1,159 @@
+/**
+ * Brings a fresh clone to the point where the demo and the tests run: system packages, npm packages, the native addon,
+ * the compiled TypeScript. Does only what is missing, so a second run costs little. Plain JavaScript without imports
+ * from node_modules: it runs before there are any.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Program to Debian package: what the demo needs, and what only the tests need. */
+const NEEDED = {
+  demo: {
+    'g++': 'g++',
+    make: 'make',
+    python3: 'python3',
+    ip: 'iproute2',
+    iptables: 'iptables',
+    curl: 'curl',
+    setpriv: 'util-linux',
+    sysctl: 'procps',
+  },
+  test: { strace: 'strace', conntrack: 'conntrack', nginx: 'nginx-light' },
+};
+
+function has(program) {
+  for (const directory of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
+    try {
+      accessSync(join(directory, program), constants.X_OK);
+      return true;
+    } catch {
+      // Not in this directory.
+    }
+  }
+  return false;
+}
+
+function step(title) {
+  process.stderr.write(`prepare: ${title}\n`);
+}
+
+/** Runs a command with its output shown on standard error; ends the process with a clear line when it fails. */
+function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], ...options });
+  if (result.error || result.status !== 0) {
+    process.stderr.write(
+      `prepare: ${command} ${args.join(' ')} failed: ${result.error?.message ?? `exit ${result.status ?? result.signal}`}\n`,
+    );
+    process.exit(1);
+  }
+}
+
+function systemPackages(purpose) {
+  const needed = purpose === 'test' ? { ...NEEDED.demo, ...NEEDED.test } : NEEDED.demo;
+  const missing = [
+    ...new Set(
+      Object.keys(needed)
+        .filter((program) => !has(program))
+        .map((program) => needed[program]),
+    ),
+  ];
+  if (missing.length === 0) return;
+  const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing];
+  if (process.getuid() !== 0 || !has('apt-get')) {
+    process.stderr.write(
+      `prepare: missing: ${missing.join(', ')}\nprepare: install them (Debian: sudo apt-get update && sudo ${install.join(' ')}) and run this again.\n`,
+    );
+    process.exit(1);
+  }
+  step(`installing ${missing.join(', ')}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  run('apt-get', ['update', '-qq'], { env });
+  run(install[0], install.slice(1), { env });
+}
+
+function npmPackages() {
+  const installed = join(root, 'node_modules', '.package-lock.json');
+  const stamp = join(root, 'node_modules', '.sideroute-lock');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
+  if (existsSync(installed) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  step('installing npm packages');
+  // npm's own CLI under the Node that runs this script, whatever `npm` on the PATH would pick.
+  const npmCli = process.env.npm_execpath;
+  if (npmCli) run(process.execPath, [npmCli, 'ci', '--no-audit', '--loglevel=error']);
+  else run('npm', ['ci', '--no-audit', '--loglevel=error']);
+  writeFileSync(stamp, lock);
+}
+
+function* filesBelow(directory) {
+  for (const entry of readdirSync(directory, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) yield* filesBelow(path);
+    else yield path;
+  }
+}
+
+function nativeAddon() {
+  const hash = createHash('sha256').update(process.versions.modules).update(process.arch);
+  for (const file of [join(root, 'native', 'binding.gyp'), ...filesBelow(join(root, 'native', 'src'))]) {
+    hash.update(file.slice(root.length)).update('\0').update(readFileSync(file));
+  }
+  const digest = hash.digest('hex');
+  const stamp = join(root, 'native', 'build', '.sources');
+  const addon = join(root, 'native', 'build', 'Release', 'sideroute.node');
+  if (existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  step('building the native addon');
+  // Headers beside the running Node when it has them; otherwise node-gyp fetches those of its version.
+  const prefix = dirname(dirname(process.execPath));
+  const nodedir = existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
+  run(process.execPath, [
+    join(root, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js'),
+    ...['rebuild', '--directory', 'native', '--loglevel', 'warn', ...nodedir],
+  ]);
+  writeFileSync(stamp, digest);
+}
+
+function compiledTypeScript() {
+  // tsc is incremental, but starting it costs a second; look first whether any source is newer than the last build.
+  const info = join(root, 'dist', '.tsbuildinfo');
+  const built = existsSync(info) ? statSync(info).mtimeMs : 0;
+  const sources = ['src', 'test', 'bench', 'scripts', 'init-container'].filter((name) => existsSync(join(root, name)));
+  const newest = Math.max(
+    ...[
+      join(root, 'tsconfig.json'),
+      join(root, 'package-lock.json'),
+      ...sources.flatMap((name) => [...filesBelow(join(root, name))]),
+    ].map((file) => statSync(file).mtimeMs),
+  );
+  if (newest <= built) return;
+  step('compiling TypeScript');
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.', '--noEmitOnError']);
+  // tsc leaves the file alone when nothing that matters changed.
+  writeFileSync(info, readFileSync(info));
+}
+
+/** `purpose`: `demo` or `test`. */
+export function prepare(purpose) {
+  systemPackages(purpose);
+  npmPackages();
+  nativeAddon();
+  compiledTypeScript();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) prepare(process.argv[2] ?? 'demo');

@@ -1,0 +1,43 @@
+/**
+ * `npm test [-- FILE...]`: prepare what is missing, run the suite (or the named compiled test files), close with the
+ * counts on one line.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { prepare, root } from './prepare.mjs';
+
+prepare('test');
+
+function compiledTests(directory) {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return compiledTests(path);
+    // A compiled test whose source is gone is stale, not a test.
+    const source = path.replace(`${join(root, 'dist')}/`, `${root}/`).replace(/\.js$/, '.ts');
+    return entry.name.endsWith('.test.js') && existsSync(source) ? [path] : [];
+  });
+}
+
+const named = process.argv.slice(2);
+const files = named.length > 0 ? named : compiledTests(join(root, 'dist', 'test'));
+const report = join(root, '.tap', 'report.tap');
+mkdirSync(join(root, '.tap'), { recursive: true });
+rmSync(report, { force: true });
+const tap = spawnSync(
+  process.execPath,
+  [
+    join(root, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs'),
+    'run',
+    '--reporter=terse',
+    `--output-file=${report}`,
+    ...files,
+  ],
+  { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
+);
+const counts = { pass: 0, fail: 0, skip: 0, todo: 0 };
+const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
+for (const [, name, value] of (/^# \{ (.*) \}$/m.exec(text)?.[1] ?? '').matchAll(/(\w+): (\d+)/g))
+  counts[name] = Number(value);
+process.stdout.write(`${counts.pass} passed, ${counts.fail} failed, ${counts.skip + counts.todo} skipped\n`);
+process.exit(tap.status === 0 && counts.pass > 0 && counts.fail === 0 ? 0 : 1);
