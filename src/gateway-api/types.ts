@@ -7,6 +7,8 @@
  * Sources: Gateway API v1.6.1 `apis/v1/{httproute,shared,object_reference}_types.go`, Kubernetes `core/v1` Service.
  */
 
+import type { ProblemCode } from './problem-codes.ts';
+
 /** Where a document stands: `document` counts from 1 within `file`; `line` counts from 1, null when unknown. */
 export interface SourceLocation {
   readonly file: string;
@@ -20,8 +22,8 @@ export interface SourceLocation {
  */
 export interface Problem {
   readonly severity: 'error' | 'warning';
-  /** Stable kebab-case identifier, for machines: `unknown-field`, `out-of-range`, `duplicate-name`, ... */
-  readonly code: string;
+  /** Stable kebab-case identifier, for machines. Of a file: one of `problem-codes.ts`; later stages add their own. */
+  readonly code: ProblemCode | (string & Record<never, never>);
   readonly file: string;
   readonly document: number;
   readonly line: number | null;
@@ -103,6 +105,18 @@ export interface BackendObjectReference {
   readonly port: number | null;
 }
 
+/** ExternalAuth (experimental; SPEC F16): shape checked and defaulted, not carried yet. */
+export interface ExternalAuth {
+  readonly protocol: 'HTTP' | 'GRPC';
+  readonly backendRef: BackendObjectReference;
+  /** HTTP only: prefix put before the path of the check request; `''` when not given. */
+  readonly path: string;
+  readonly allowedHeaders: readonly string[];
+  readonly allowedResponseHeaders: readonly string[];
+  /** Bytes of the request body sent along; null: the body is not forwarded. */
+  readonly forwardBodyMaxSize: number | null;
+}
+
 export type HttpRouteFilter =
   | { readonly type: 'RequestHeaderModifier'; readonly requestHeaderModifier: HeaderModifier }
   | { readonly type: 'ResponseHeaderModifier'; readonly responseHeaderModifier: HeaderModifier }
@@ -140,7 +154,7 @@ export type HttpRouteFilter =
         readonly maxAge: number;
       };
     }
-  | { readonly type: 'ExternalAuth'; readonly externalAuth: unknown }
+  | { readonly type: 'ExternalAuth'; readonly externalAuth: ExternalAuth }
   | {
       readonly type: 'ExtensionRef';
       readonly extensionRef: { readonly group: string; readonly kind: string; readonly name: string };

@@ -1,0 +1,287 @@
+/**
+ * One document of a route file to the resources in it: what it is, who it is, whether it can be used.
+ *
+ * Stage before: `yaml-tree.ts`. Stage after: `parse.ts` puts the documents of a file together. Lists are expanded here; each
+ * of their items stands or falls alone.
+ */
+import { Fields, textOf } from './fields.ts';
+import { readHttpRouteSpec } from './http-route.ts';
+import { dnsLabel, dnsSubdomain, quote, timestamp } from './limits.ts';
+import type { ValidateRegex } from './matches.ts';
+import { GATEWAY_GROUP } from './references.ts';
+import { type LineIndex, Report } from './report.ts';
+import { readServiceSpec } from './service.ts';
+import { suggest } from './suggest.ts';
+import type { OtherRoute, Problem, RefusedRoute, Resource } from './types.ts';
+import type { Tree, TreeDocument, TreeFault } from './yaml-tree.ts';
+
+export interface DocumentOptions {
+  readonly defaultNamespace: string;
+  readonly validateRegex: ValidateRegex;
+}
+
+export interface DocumentResult {
+  readonly resources: readonly Resource[];
+  readonly problems: readonly Problem[];
+}
+
+const OTHER_ROUTES: readonly OtherRoute['routeKind'][] = ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'];
+const KINDS = ['HTTPRoute', 'Service', ...OTHER_ROUTES];
+const LIST_KINDS = ['List', ...KINDS.map((kind) => `${kind}List`)];
+const CORE_VERSION = 'v1';
+const HTTP_ROUTE_VERSIONS = [`${GATEWAY_GROUP}/v1`, `${GATEWAY_GROUP}/v1beta1`];
+
+const OBJECT_FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
+const LIST_FIELDS = ['apiVersion', 'kind', 'metadata', 'items'];
+const SPEC_PLACES = ['spec.parentRefs', 'spec.hostnames', 'spec.rules', 'spec.ports', 'spec.clusterIP'];
+const METADATA_PLACES = ['metadata.name', 'metadata.namespace', 'metadata.labels', 'metadata.annotations'];
+const SPEC_OF_SERVICE = ['spec.selector', 'spec.type'];
+const ELSEWHERE = [...SPEC_PLACES, ...METADATA_PLACES, ...SPEC_OF_SERVICE];
+
+/** More than any cluster's worth of routes and Services. */
+const MAX_LIST_ITEMS = 100_000;
+
+/** What the list an object stands in says about it. */
+interface Surroundings {
+  readonly path: string;
+  readonly apiVersion: string | null;
+  readonly kind: string | null;
+}
+
+export function readDocument(
+  file: string,
+  document: TreeDocument,
+  lines: LineIndex,
+  options: DocumentOptions,
+): DocumentResult {
+  const newReport = (): Report => new Report(file, document.index, lines);
+  const { root } = document;
+  const kind = root.type === 'map' ? textOf(root.entries.get('kind')?.value ?? null) : null;
+  if (root.type === 'map' && kind !== null && LIST_KINDS.includes(kind)) {
+    return readList(new Fields(newReport(), root, '', root.offset), kind, document.faults, newReport, options);
+  }
+  const around: Surroundings = { path: '', apiVersion: null, kind: null };
+  return readObject(newReport(), root, root.offset, around, document.faults, options);
+}
+
+function readList(
+  list: Fields,
+  kind: string,
+  faults: readonly TreeFault[],
+  newReport: () => Report,
+  options: DocumentOptions,
+): DocumentResult {
+  const { report } = list;
+  list.only(LIST_FIELDS);
+  for (const fault of faults) {
+    if (!fault.path.startsWith('items[')) report.error(fault.code, fault.path, fault.offset, fault.message);
+  }
+  const items = list.tree('items');
+  if (items !== null && items.type !== 'list') list.error('items', 'wrong-type', 'must be a list');
+  const resources: Resource[] = [];
+  const problems: Problem[] = [...report.problems];
+  if (items?.type !== 'list' || report.errors.length > 0) return { resources, problems };
+
+  // The items of a typed list as the API server sends it do not repeat what they are.
+  const itemKind = kind === 'List' ? null : kind.slice(0, -'List'.length);
+  const apiVersion = itemKind === null ? null : list.string('apiVersion');
+  for (const [index, item] of items.items.slice(0, MAX_LIST_ITEMS).entries()) {
+    const path = `items[${index}]`;
+    const own = faults.filter((fault) => fault.path === path || fault.path.startsWith(`${path}.`));
+    const result = readObject(newReport(), item, item.offset, { path, apiVersion, kind: itemKind }, own, options);
+    resources.push(...result.resources);
+    problems.push(...result.problems);
+  }
+  return { resources, problems };
+}
+
+function readObject(
+  report: Report,
+  tree: Tree,
+  offset: number,
+  around: Surroundings,
+  faults: readonly TreeFault[],
+  options: DocumentOptions,
+): DocumentResult {
+  const identity = identify(tree, around, options);
+  report.resource = identity.label;
+  for (const fault of faults) report.error(fault.code, fault.path, fault.offset, fault.message);
+  const object = Fields.of(report, tree, around.path, offset);
+  const resource = object === null ? null : readKind(object, identity, around, options);
+  return { resources: resource === null ? [] : [resource], problems: report.problems };
+}
+
+/** What a document says about itself, before anything is checked; for messages and refused routes. */
+interface Identity {
+  readonly kind: string | null;
+  readonly namespace: string;
+  readonly name: string;
+  readonly label: string | null;
+}
+
+function identify(tree: Tree, around: Surroundings, options: DocumentOptions): Identity {
+  const field = (of: Tree | null, name: string): Tree | null =>
+    of?.type === 'map' ? (of.entries.get(name)?.value ?? null) : null;
+  const metadata = field(tree, 'metadata');
+  const kind = textOf(field(tree, 'kind')) ?? around.kind;
+  const name = textOf(field(metadata, 'name')) ?? '';
+  const namespace = textOf(field(metadata, 'namespace')) ?? options.defaultNamespace;
+  return { kind, name, namespace, label: kind === null || name === '' ? null : `${kind} ${namespace}/${name}` };
+}
+
+function readKind(object: Fields, identity: Identity, around: Surroundings, options: DocumentOptions): Resource | null {
+  const apiVersion = object.string('apiVersion') ?? around.apiVersion;
+  const kind = object.string('kind') ?? around.kind;
+  const group = apiVersion?.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
+  if (kind === null) {
+    if (!object.has('kind')) object.require('kind', `; sideroute reads ${KINDS.join(', ')} and lists of them`);
+    return null;
+  }
+  if (LIST_KINDS.includes(kind)) {
+    object.error('kind', 'nested-list', `must not be ${kind} within a list`);
+    return null;
+  }
+  const otherRoute = OTHER_ROUTES.find((route) => route === kind);
+  // Kinds of other groups may bear the same name, such as Service of serving.knative.dev.
+  const foreign = apiVersion !== null && (kind === 'Service' ? group.includes('.') : false);
+  if (!KINDS.includes(kind) || foreign) {
+    reportForeignKind(object, kind, group);
+    return null;
+  }
+  if (apiVersion === null && !object.has('apiVersion')) {
+    const version = kind === 'Service' ? CORE_VERSION : `${GATEWAY_GROUP}/v1`;
+    object.require('apiVersion', `; for ${kind} it is ${version}`);
+  }
+  if (kind === 'Service') return readService(object, apiVersion, options);
+  if (otherRoute !== undefined) return readOtherRoute(object, otherRoute, group, identity, options);
+  return readHttpRoute(object, apiVersion, identity, options);
+}
+
+function readHttpRoute(
+  object: Fields,
+  apiVersion: string | null,
+  identity: Identity,
+  options: DocumentOptions,
+): Resource {
+  const { report } = object;
+  if (apiVersion !== null && !HTTP_ROUTE_VERSIONS.includes(apiVersion)) {
+    const message = `must be ${HTTP_ROUTE_VERSIONS.join(' or ')} for an HTTPRoute, got ${quote(apiVersion)}`;
+    object.error('apiVersion', 'unsupported-version', message);
+  }
+  object.only(OBJECT_FIELDS, ELSEWHERE);
+  const metadata = readMetadata(object, dnsSubdomain, options);
+  const spec = object.requiredFields('spec');
+  const read = spec === null ? null : readHttpRouteSpec(spec, metadata.namespace, options.validateRegex);
+  const source = report.location(object.offset);
+  if (read === null || report.errors.length > 0) return refuse(report, 'HTTPRoute', identity, object);
+  return { kind: 'HTTPRoute', ...metadata, ...read, source };
+}
+
+function readOtherRoute(
+  object: Fields,
+  routeKind: OtherRoute['routeKind'],
+  group: string,
+  identity: Identity,
+  options: DocumentOptions,
+): Resource {
+  const { report } = object;
+  if (object.has('apiVersion') && group !== GATEWAY_GROUP) {
+    object.error('apiVersion', 'unsupported-version', `must be of the group ${GATEWAY_GROUP} for a ${routeKind}`);
+  }
+  const { namespace, name } = readMetadata(object, dnsSubdomain, options);
+  if (report.errors.length > 0) return refuse(report, routeKind, identity, object);
+  object.warn('kind', 'not-carried-yet', `${routeKind} has no effect: sideroute does not carry it yet`);
+  return { kind: 'OtherRoute', routeKind, namespace, name, source: report.location(object.offset) };
+}
+
+function readService(object: Fields, apiVersion: string | null, options: DocumentOptions): Resource | null {
+  const { report } = object;
+  if (apiVersion !== null && apiVersion !== CORE_VERSION) {
+    object.error(
+      'apiVersion',
+      'unsupported-version',
+      `must be ${CORE_VERSION} for a Service, got ${quote(apiVersion)}`,
+    );
+  }
+  object.only(OBJECT_FIELDS, ELSEWHERE);
+  const { namespace, name } = readMetadata(object, dnsLabel, options);
+  const spec = object.requiredFields('spec');
+  const read = spec === null ? null : readServiceSpec(spec);
+  if (read === null || report.errors.length > 0) return null;
+  return { kind: 'Service', namespace, name, ...read, source: report.location(object.offset) };
+}
+
+interface Metadata {
+  readonly namespace: string;
+  readonly name: string;
+  readonly generation: number | null;
+  readonly creationTimestamp: number | null;
+}
+
+/** Fields without a meaning here are not looked at: a copy from a cluster has many. */
+function readMetadata(object: Fields, nameCheck: typeof dnsLabel, options: DocumentOptions): Metadata {
+  const metadata = object.requiredFields('metadata');
+  const created = metadata?.string('creationTimestamp', timestamp) ?? null;
+  return {
+    name: metadata?.requiredString('name', nameCheck) ?? '',
+    namespace: metadata?.string('namespace', dnsLabel) ?? options.defaultNamespace,
+    generation: metadata?.integer('generation', 0, Number.MAX_SAFE_INTEGER) ?? null,
+    creationTimestamp: created === null ? null : Date.parse(created),
+  };
+}
+
+const FILTER_CODES: readonly string[] = ['incompatible-filters', 'duplicate-filter'];
+
+/** SPEC S2, S5: the reason its conditions will show; one that fits all errors, else `Invalid`. */
+function refuse(report: Report, routeKind: string, identity: Identity, object: Fields): RefusedRoute {
+  const { errors } = report;
+  const first = errors[0]!;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  const reason = errors.every(({ code }) => code === 'unsupported-value')
+    ? 'UnsupportedValue'
+    : errors.every(({ code }) => FILTER_CODES.includes(code))
+      ? 'IncompatibleFilters'
+      : 'Invalid';
+  return {
+    kind: 'RefusedRoute',
+    routeKind,
+    namespace: identity.namespace,
+    name: identity.name,
+    reason,
+    message: `${first.path === '' ? '' : `${first.path}: `}${first.message}${more}`,
+    source: report.location(object.offset),
+  };
+}
+
+function reportForeignKind(object: Fields, kind: string, group: string): void {
+  const near = suggest(kind, [...KINDS, ...LIST_KINDS]);
+  const ourGroup = group === '' || group === GATEWAY_GROUP;
+  if (near !== null && near !== kind && ourGroup && !GATEWAY_KINDS.includes(kind)) {
+    object.error('kind', 'unknown-kind', `no such kind ${quote(kind)}; did you mean "${near}"?`);
+    return;
+  }
+  const holder = kind === 'ConfigMap' || kind === 'Secret' ? routeKeyOf(object.tree('data')) : null;
+  const advice =
+    holder === null
+      ? `sideroute reads ${KINDS.join(', ')}`
+      : `its key ${quote(holder)} looks like a route file: mount the ${kind} and point sideroute at the mounted directory`;
+  object.warn('kind', 'unsupported-kind', `${kind} is ignored; ${advice}`);
+}
+
+/** Kinds of the same group that happen to be spelled a little like one of ours. */
+const GATEWAY_KINDS: readonly string[] = [
+  'ListenerSet',
+  'Gateway',
+  'GatewayClass',
+  'ReferenceGrant',
+  'BackendTLSPolicy',
+];
+
+/** The key of a ConfigMap whose value is a route document, null when there is none. */
+function routeKeyOf(data: Tree | null): string | null {
+  if (data?.type !== 'map') return null;
+  for (const [key, { value }] of data.entries) {
+    if (/^\s*"?kind"?\s*:\s*"?(?:HTTPRoute|Service|List)\b/m.test(textOf(value) ?? '')) return key;
+  }
+  return null;
+}

@@ -1,0 +1,280 @@
+/**
+ * A typed reader over the tree of one mapping: it knows the path and line of each field and reports what does not fit.
+ *
+ * Stage before: `yaml-tree.ts`. Used by every reader of a kind. A method that returns null has found the field absent, or
+ * has reported what is wrong with it: the caller goes on, so that all problems of a document are found at once.
+ */
+import { MAX_PORT, quote } from './limits.ts';
+import type { Check } from './limits.ts';
+import type { ProblemCode } from './problem-codes.ts';
+import type { Report } from './report.ts';
+import { suggest } from './suggest.ts';
+import type { Tree, TreeEntry, TreeMap } from './yaml-tree.ts';
+
+/** What to call a value in a message. */
+function describe(tree: Tree): string {
+  if (tree.type === 'map') return 'a mapping';
+  if (tree.type === 'list') return 'a list';
+  if (tree.value === null) return 'nothing';
+  return typeof tree.value === 'string' ? quote(tree.value) : tree.source || String(tree.value);
+}
+
+const AMBIGUOUS_WORDS = /^(?:y|yes|n|no|on|off)$/i;
+
+/** The text of a scalar, null after reporting that it is none. */
+function readString(report: Report, tree: Tree, path: string, offset: number): string | null {
+  if (tree.type !== 'scalar' || tree.value === null) {
+    report.error('wrong-type', path, offset, `must be text, got ${describe(tree)}`);
+    return null;
+  }
+  if (typeof tree.value === 'string') {
+    if (tree.plain && AMBIGUOUS_WORDS.test(tree.value)) {
+      const message = `unquoted ${tree.value} is a boolean to kubectl; write "${tree.value}"`;
+      report.warn('ambiguous-string', path, offset, message);
+    }
+    return tree.value;
+  }
+  const found = typeof tree.value === 'number' ? 'the number' : 'the boolean';
+  const written = describe(tree);
+  report.error('unquoted-string', path, offset, `must be text, got ${found} ${written}; quote it: "${written}"`);
+  return null;
+}
+
+/** YAML 1.1, which kubectl reads, takes a leading zero for octal; YAML 1.2 does not. */
+const LEADING_ZERO = /^[-+]?0[0-9]/;
+
+function readInteger(report: Report, tree: Tree, path: string, offset: number): number | null {
+  if (tree.type === 'scalar' && typeof tree.value === 'number') {
+    if (Number.isInteger(tree.value) && !LEADING_ZERO.test(tree.source)) return tree.value;
+    report.error('wrong-type', path, offset, `must be a whole decimal number, got ${describe(tree)}`);
+    return null;
+  }
+  const quoted = tree.type === 'scalar' && typeof tree.value === 'string' && /^\s*-?\d+\s*$/.test(tree.value);
+  if (quoted) report.error('quoted-number', path, offset, `must be a number, got ${describe(tree)}; remove the quotes`);
+  else report.error('wrong-type', path, offset, `must be a whole number, got ${describe(tree)}`);
+  return null;
+}
+
+function isAbsent(tree: Tree): boolean {
+  return tree.type === 'scalar' && tree.value === null;
+}
+
+/** One entry of a list of texts. */
+export interface TextItem {
+  readonly value: string;
+  readonly path: string;
+  readonly offset: number;
+}
+
+export class Fields {
+  readonly path: string;
+  /** Offset of the key that holds this mapping, or of the list entry. */
+  readonly offset: number;
+  readonly report: Report;
+  readonly #entries: ReadonlyMap<string, TreeEntry>;
+
+  constructor(report: Report, map: TreeMap, path: string, offset: number) {
+    this.report = report;
+    this.path = path;
+    this.offset = offset;
+    this.#entries = map.entries;
+  }
+
+  /** Whether the field stands here with a value. */
+  has(name: string): boolean {
+    const entry = this.#entries.get(name);
+    return entry !== undefined && !isAbsent(entry.value);
+  }
+
+  pathOf(name: string): string {
+    return this.path === '' ? name : `${this.path}.${name}`;
+  }
+
+  error(name: string, code: ProblemCode, message: string): void {
+    this.report.error(code, this.pathOf(name), this.#entries.get(name)?.offset ?? this.offset, message);
+  }
+
+  warn(name: string, code: ProblemCode, message: string): void {
+    this.report.warn(code, this.pathOf(name), this.#entries.get(name)?.offset ?? this.offset, message);
+  }
+
+  /**
+   * Reports every field outside `known`. `elsewhere` names fields that belong to a place nearby, as `spec.rules`: the
+   * usual result of wrong indentation.
+   */
+  only(known: readonly string[], elsewhere: readonly string[] = []): void {
+    for (const [name, entry] of this.#entries) {
+      if (known.includes(name)) {
+        if (isAbsent(entry.value)) this.warn(name, 'empty-field', 'has no value and counts as absent');
+        continue;
+      }
+      this.error(name, 'unknown-field', `no such field here; ${this.#hint(name, known, elsewhere)}`);
+    }
+  }
+
+  #hint(name: string, known: readonly string[], elsewhere: readonly string[]): string {
+    const moved = elsewhere.find((place) => place.slice(place.lastIndexOf('.') + 1) === name);
+    if (moved !== undefined) return `it belongs to ${moved}: check the indentation`;
+    const near = suggest(name, known);
+    return near === null ? `there are: ${known.join(', ')}` : `did you mean "${near}"?`;
+  }
+
+  /** Reports a required field that is absent. `instead` completes "is required". */
+  require(name: string, why = ''): boolean {
+    if (this.has(name)) return true;
+    this.error(name, 'missing-field', `is required${why}`);
+    return false;
+  }
+
+  string(name: string, check?: Check): string | null {
+    const entry = this.#present(name);
+    if (entry === null) return null;
+    const value = readString(this.report, entry.value, this.pathOf(name), entry.offset);
+    return value !== null && this.#passes(name, value, check) ? value : null;
+  }
+
+  /** Null only after something was reported. */
+  requiredString(name: string, check?: Check): string | null {
+    return this.require(name) ? this.string(name, check) : null;
+  }
+
+  integer(name: string, min: number, max: number): number | null {
+    const entry = this.#present(name);
+    if (entry === null) return null;
+    const value = readInteger(this.report, entry.value, this.pathOf(name), entry.offset);
+    if (value === null || (value >= min && value <= max)) return value;
+    this.error(name, 'out-of-range', `must be ${min} to ${max}, got ${value}`);
+    return null;
+  }
+
+  port(name: string): number | null {
+    return this.integer(name, 1, MAX_PORT);
+  }
+
+  boolean(name: string): boolean | null {
+    const entry = this.#present(name);
+    if (entry === null) return null;
+    const tree = entry.value;
+    if (tree.type === 'scalar' && typeof tree.value === 'boolean') return tree.value;
+    const quoted = tree.type === 'scalar' && (tree.value === 'true' || tree.value === 'false');
+    const advice = quoted ? '; remove the quotes' : '';
+    this.error(name, quoted ? 'quoted-number' : 'wrong-type', `must be true or false, got ${describe(tree)}${advice}`);
+    return null;
+  }
+
+  /** One of the values of an enumeration; another one is `unsupported-value` (SPEC S5). */
+  oneOf<const Value extends string>(name: string, values: readonly Value[]): Value | null {
+    const found = this.string(name);
+    if (found === null) return null;
+    const value = values.find((candidate) => candidate === found);
+    if (value !== undefined) return value;
+    const near = suggest(found, values);
+    const advice = near === null ? '' : `; did you mean "${near}"?`;
+    this.error(name, 'unsupported-value', `must be one of ${values.join(', ')}; got ${quote(found)}${advice}`);
+    return null;
+  }
+
+  fields(name: string): Fields | null {
+    const entry = this.#present(name);
+    return entry === null ? null : Fields.of(this.report, entry.value, this.pathOf(name), entry.offset);
+  }
+
+  requiredFields(name: string): Fields | null {
+    return this.require(name) ? this.fields(name) : null;
+  }
+
+  /** The entries of a list of mappings; those of another type are reported and left out. Absent: empty. */
+  list(name: string, maxItems: number, minItems = 0): Fields[] {
+    return this.#items(name, maxItems, minItems).flatMap(({ tree, path }) => {
+      const item = Fields.of(this.report, tree, path, tree.offset);
+      return item === null ? [] : [item];
+    });
+  }
+
+  /** The entries of a list of texts; those that fail are reported and left out. */
+  textList(name: string, maxItems: number, check?: Check): TextItem[] {
+    return this.#items(name, maxItems, 0).flatMap(({ tree, path }) => {
+      const { offset } = tree;
+      const value = readString(this.report, tree, path, offset);
+      const fault = value === null ? null : (check?.(value) ?? null);
+      if (fault !== null) this.report.error(fault.code, path, offset, fault.message);
+      return value === null || fault !== null ? [] : [{ value, path, offset }];
+    });
+  }
+
+  /** The entries of a list that is a set: a value that stands again is reported and left out. */
+  textSet(name: string, maxItems: number, check?: Check): string[] {
+    const seen = new Set<string>();
+    for (const { value, path, offset } of this.textList(name, maxItems, check)) {
+      if (seen.has(value)) this.report.warn('duplicate-value', path, offset, `${quote(value)} stands twice`);
+      seen.add(value);
+    }
+    return [...seen];
+  }
+
+  /** As `textSet`, of whole numbers. */
+  integerSet(name: string, min: number, max: number, maxItems: number): number[] {
+    const seen = new Set<number>();
+    for (const { tree, path } of this.#items(name, maxItems, 0)) {
+      const value = readInteger(this.report, tree, path, tree.offset);
+      if (value === null) continue;
+      if (value < min || value > max) {
+        this.report.error('out-of-range', path, tree.offset, `must be ${min} to ${max}, got ${value}`);
+      } else if (seen.has(value)) {
+        this.report.warn('duplicate-value', path, tree.offset, `${value} stands twice`);
+      } else {
+        seen.add(value);
+      }
+    }
+    return [...seen];
+  }
+
+  /** The value of a field as it stands, null when absent. */
+  tree(name: string): Tree | null {
+    return this.#present(name)?.value ?? null;
+  }
+
+  names(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** A reader of `tree` when it is a mapping, else null after reporting that it is none. */
+  static of(report: Report, tree: Tree, path: string, offset: number): Fields | null {
+    if (tree.type === 'map') return new Fields(report, tree, path, offset);
+    report.error('wrong-type', path, offset, `must be a mapping, got ${describe(tree)}`);
+    return null;
+  }
+
+  #present(name: string): TreeEntry | null {
+    const entry = this.#entries.get(name);
+    return entry === undefined || isAbsent(entry.value) ? null : entry;
+  }
+
+  #items(name: string, maxItems: number, minItems: number): { tree: Tree; path: string }[] {
+    const entry = this.#present(name);
+    if (entry === null) return [];
+    if (entry.value.type !== 'list') {
+      this.error(name, 'wrong-type', `must be a list, got ${describe(entry.value)}`);
+      return [];
+    }
+    const { items } = entry.value;
+    if (items.length > maxItems) {
+      this.error(name, 'too-many-items', `must have at most ${maxItems} entries, got ${items.length}`);
+    } else if (items.length < minItems) {
+      this.error(name, 'too-few-items', `must have at least ${minItems} entries, got ${items.length}`);
+    }
+    // The entries beyond the limit are not looked at: one problem is enough, and the work stays bounded.
+    return items.slice(0, maxItems).map((tree, index) => ({ tree, path: `${this.pathOf(name)}[${index}]` }));
+  }
+
+  #passes(name: string, value: string, check: Check | undefined): boolean {
+    const fault = check?.(value) ?? null;
+    if (fault !== null) this.error(name, fault.code, fault.message);
+    return fault === null;
+  }
+}
+
+/** The text of a scalar, null when it is something else; for places that look before they read. */
+export function textOf(tree: Tree | null): string | null {
+  return tree?.type === 'scalar' && typeof tree.value === 'string' ? tree.value : null;
+}

@@ -1,0 +1,274 @@
+/**
+ * Filters of a rule or of a backendRef (SPEC F1-F16, B1). Used by `http-route.ts`.
+ */
+import { readCors } from './cors.ts';
+import type { Fields } from './fields.ts';
+import {
+  headerName,
+  headerValue,
+  literalPath,
+  MAX_INT32,
+  MAX_ITEMS,
+  preciseHostname,
+  quote,
+  replacementPath,
+} from './limits.ts';
+import { readBackendRef, readExtensionRef } from './references.ts';
+import type { ExternalAuth, HeaderModifier, HttpHeader, HttpRouteFilter, PathModifier } from './types.ts';
+
+type FilterType = HttpRouteFilter['type'];
+
+/** The field that holds the settings of each type. */
+const PAYLOAD_FIELD = {
+  RequestHeaderModifier: 'requestHeaderModifier',
+  ResponseHeaderModifier: 'responseHeaderModifier',
+  RequestMirror: 'requestMirror',
+  RequestRedirect: 'requestRedirect',
+  URLRewrite: 'urlRewrite',
+  CORS: 'cors',
+  ExternalAuth: 'externalAuth',
+  ExtensionRef: 'extensionRef',
+} as const satisfies Readonly<Record<FilterType, string>>;
+
+const FILTER_TYPES = Object.keys(PAYLOAD_FIELD) as FilterType[];
+const PAYLOAD_FIELDS: readonly string[] = Object.values(PAYLOAD_FIELD);
+const FILTER_FIELDS = ['type', ...PAYLOAD_FIELDS];
+const REPEATABLE: readonly FilterType[] = ['RequestMirror', 'ExtensionRef'];
+
+/** A filter that was read, with where it stands for problems found later. */
+export interface FilterItem {
+  readonly filter: HttpRouteFilter;
+  readonly fields: Fields;
+}
+
+/** `holder` is the rule or the backendRef. */
+export function readFilters(holder: Fields, routeNamespace: string): FilterItem[] {
+  const items: FilterItem[] = [];
+  const firstOfType = new Map<FilterType, string>();
+  for (const item of holder.list('filters', MAX_ITEMS.filters)) {
+    item.only(FILTER_FIELDS);
+    const type = item.require('type') ? item.oneOf('type', FILTER_TYPES) : null;
+    if (type === null) continue;
+    reportRepeated(item, type, firstOfType);
+    const payload = readPayload(item, type);
+    const filter = payload === null ? null : readFilter(type, payload, routeNamespace);
+    if (filter !== null) items.push({ filter, fields: item });
+  }
+  return items;
+}
+
+/** SPEC F3: at most one of most types; a redirect and a rewrite exclude each other. */
+function reportRepeated(item: Fields, type: FilterType, firstOfType: Map<FilterType, string>): void {
+  const first = firstOfType.get(type);
+  if (first === undefined) {
+    firstOfType.set(type, item.path);
+    const other = type === 'URLRewrite' ? 'RequestRedirect' : type === 'RequestRedirect' ? 'URLRewrite' : null;
+    const excluded = other === null ? undefined : firstOfType.get(other);
+    if (excluded === undefined) return;
+    item.error('type', 'incompatible-filters', `${type} excludes the ${other} of ${excluded}; keep one of them`);
+  } else if (!REPEATABLE.includes(type)) {
+    item.error('type', 'duplicate-filter', `${type} may stand once in a list, and stands already at ${first}`);
+  }
+}
+
+/** SPEC F1: the settings must be those of the type, and no others. */
+function readPayload(item: Fields, type: FilterType): Fields | null {
+  const field = PAYLOAD_FIELD[type];
+  for (const other of PAYLOAD_FIELDS) {
+    if (other === field || !item.has(other)) continue;
+    item.error(other, 'filter-mismatch', `must not be set when type is ${type}`);
+  }
+  if (item.has(field)) return item.fields(field);
+  item.error(field, 'filter-mismatch', `is required when type is ${type}`);
+  return null;
+}
+
+function readFilter(type: FilterType, payload: Fields, routeNamespace: string): HttpRouteFilter {
+  switch (type) {
+    case 'RequestHeaderModifier':
+      return { type, requestHeaderModifier: readHeaderModifier(payload) };
+    case 'ResponseHeaderModifier':
+      return { type, responseHeaderModifier: readHeaderModifier(payload) };
+    case 'RequestMirror':
+      return readMirror(payload, routeNamespace);
+    case 'RequestRedirect':
+      return readRedirect(payload);
+    case 'URLRewrite':
+      payload.only(['hostname', 'path']);
+      return {
+        type,
+        urlRewrite: { hostname: payload.string('hostname', preciseHostname), path: readPathModifier(payload) },
+      };
+    case 'CORS':
+      return { type, cors: readCors(payload) };
+    case 'ExternalAuth':
+      return { type, externalAuth: readExternalAuth(payload, routeNamespace) };
+    case 'ExtensionRef':
+      return { type, extensionRef: readExtensionRef(payload) };
+  }
+}
+
+/**
+ * Headers that frame a message or belong to one connection. The API does not exclude them; a proxy that let a route change
+ * them would send requests that the next server reads differently.
+ */
+const RESERVED_HEADERS = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** SPEC F5: one action per name; of entries with an equivalent name in one list the first counts. */
+function readHeaderModifier(payload: Fields): HeaderModifier {
+  payload.only(['set', 'add', 'remove']);
+  const actionOf = new Map<string, string>();
+  const claim = (name: string, action: string, path: string, offset: number): boolean => {
+    const key = name.toLowerCase();
+    const earlier = actionOf.get(key);
+    const { report } = payload;
+    if (RESERVED_HEADERS.has(key)) {
+      report.error('reserved-header', path, offset, `must not be ${quote(name)}: the proxy manages that header`);
+    }
+    if (earlier === undefined) {
+      actionOf.set(key, action);
+      return true;
+    }
+    if (earlier !== action) {
+      const message = `${quote(name)} is subject to both ${earlier} and ${action}; only one is allowed`;
+      report.error('duplicate-action', path, offset, message);
+    } else {
+      report.warn(
+        'duplicate-name',
+        path,
+        offset,
+        `${quote(name)} stands twice in ${action}; only the first entry counts`,
+      );
+    }
+    return false;
+  };
+
+  const readHeaders = (action: 'set' | 'add'): HttpHeader[] =>
+    payload.list(action, MAX_ITEMS.headerActions).flatMap((item) => {
+      item.only(['name', 'value']);
+      const name = item.requiredString('name', headerName);
+      const value = item.requiredString('value', headerValue);
+      if (name === null || !claim(name, action, item.pathOf('name'), item.offset) || value === null) return [];
+      return [{ name, value }];
+    });
+  const set = readHeaders('set');
+  const add = readHeaders('add');
+  const remove = payload
+    .textList('remove', MAX_ITEMS.headerActions, headerName)
+    .filter(({ value, path, offset }) => claim(value, 'remove', path, offset))
+    .map(({ value }) => value.toLowerCase());
+  return { set, add, remove };
+}
+
+const PATH_MODIFIERS = {
+  ReplaceFullPath: 'replaceFullPath',
+  ReplacePrefixMatch: 'replacePrefixMatch',
+} as const satisfies Readonly<Record<PathModifier['type'], string>>;
+
+function readPathModifier(payload: Fields): PathModifier | null {
+  const item = payload.fields('path');
+  if (item === null) return null;
+  item.only(['type', 'replaceFullPath', 'replacePrefixMatch']);
+  const type = item.require('type') ? item.oneOf('type', ['ReplaceFullPath', 'ReplacePrefixMatch']) : null;
+  if (type === null) return null;
+  const field = PATH_MODIFIERS[type];
+  const other = type === 'ReplaceFullPath' ? 'replacePrefixMatch' : 'replaceFullPath';
+  if (item.has(other)) item.error(other, 'filter-mismatch', `must not be set when type is ${type}`);
+  if (!item.has(field)) {
+    item.error(field, 'filter-mismatch', `is required when type is ${type}`);
+    return null;
+  }
+  const value = item.string(field, replacementPath);
+  if (value === null) return null;
+  // No request has an empty path: a full path replaced by nothing is the root.
+  if (type === 'ReplaceFullPath') return { type, replaceFullPath: value === '' ? '/' : value };
+  return { type, replacePrefixMatch: value };
+}
+
+const STATUS_CODES = [301, 302, 303, 307, 308] as const;
+
+function readRedirect(payload: Fields): HttpRouteFilter {
+  payload.only(['scheme', 'hostname', 'path', 'port', 'statusCode']);
+  const code = payload.integer('statusCode', 0, MAX_INT32);
+  const statusCode = code === null ? 302 : STATUS_CODES.find((known) => known === code);
+  if (statusCode === undefined) {
+    payload.error('statusCode', 'unsupported-value', `must be one of ${STATUS_CODES.join(', ')}; got ${code ?? ''}`);
+  }
+  return {
+    type: 'RequestRedirect',
+    requestRedirect: {
+      scheme: payload.oneOf('scheme', ['http', 'https']),
+      hostname: payload.string('hostname', preciseHostname),
+      path: readPathModifier(payload),
+      port: payload.port('port'),
+      statusCode: statusCode ?? 302,
+    },
+  };
+}
+
+/** SPEC F10: the share is a percentage or a fraction, all requests when neither is given. */
+function readMirror(payload: Fields, routeNamespace: string): HttpRouteFilter {
+  payload.only(['backendRef', 'percent', 'fraction']);
+  const backend = payload.requiredFields('backendRef');
+  const percent = payload.integer('percent', 0, 100);
+  const fraction = payload.fields('fraction');
+  if (payload.has('percent') && payload.has('fraction')) {
+    payload.error('fraction', 'conflicting-fields', 'must not be set together with percent');
+  }
+  let numerator = percent ?? 100;
+  let denominator = 100;
+  if (fraction !== null) {
+    fraction.only(['numerator', 'denominator']);
+    fraction.require('numerator');
+    numerator = fraction.integer('numerator', 0, MAX_INT32) ?? 0;
+    denominator = fraction.integer('denominator', 1, MAX_INT32) ?? 100;
+    if (numerator > denominator) {
+      fraction.error('numerator', 'out-of-range', `must be at most the denominator ${denominator}, got ${numerator}`);
+    }
+  }
+  const backendRef =
+    backend === null
+      ? { group: '', kind: 'Service', namespace: routeNamespace, name: '', port: null }
+      : readBackendRef(backend, routeNamespace);
+  return { type: 'RequestMirror', requestMirror: { backendRef, numerator, denominator } };
+}
+
+/** SPEC F16, shape only. */
+function readExternalAuth(payload: Fields, routeNamespace: string): ExternalAuth {
+  payload.only(['protocol', 'backendRef', 'http', 'grpc', 'forwardBody']);
+  const backend = payload.requiredFields('backendRef');
+  const protocol = payload.require('protocol') ? payload.oneOf('protocol', ['HTTP', 'GRPC']) : null;
+  for (const [name, field] of [['HTTP', 'http'] as const, ['GRPC', 'grpc'] as const]) {
+    if (protocol === null || payload.has(field) === (protocol === name)) continue;
+    const message =
+      protocol === name ? `is required when protocol is ${name}` : `must not be set when protocol is ${protocol}`;
+    payload.error(field, 'filter-mismatch', message);
+  }
+  const http = payload.fields('http');
+  const grpc = payload.fields('grpc');
+  http?.only(['path', 'allowedHeaders', 'allowedResponseHeaders']);
+  grpc?.only(['allowedHeaders']);
+  const forwardBody = payload.fields('forwardBody');
+  forwardBody?.only(['maxSize']);
+  const headers = (fields: Fields | null, name: string): string[] =>
+    (fields?.textSet(name, MAX_ITEMS.allowedHeaders, headerName) ?? []).map((header) => header.toLowerCase());
+  return {
+    protocol: protocol ?? 'HTTP',
+    backendRef:
+      backend === null
+        ? { group: '', kind: 'Service', namespace: routeNamespace, name: '', port: null }
+        : readBackendRef(backend, routeNamespace),
+    path: http?.string('path', literalPath) ?? '',
+    allowedHeaders: headers(protocol === 'GRPC' ? grpc : http, 'allowedHeaders'),
+    allowedResponseHeaders: headers(http, 'allowedResponseHeaders'),
+    forwardBodyMaxSize: forwardBody === null ? null : (forwardBody.integer('maxSize', 0, MAX_INT32) ?? 0),
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * What values may be: limits, patterns and the checks built from them. Pure functions from a value to a fault.
+ *
+ * Used by the readers of this folder through `fields.ts`. Sources: the v1.6.1 CRDs (SPEC D1-D6), Kubernetes object names,
+ * RFC 9110 field values. Patterns are written so that matching takes linear time.
+ */
+import type { ProblemCode } from './problem-codes.ts';
+
+/** What a text may cost before it is refused. The largest possible ConfigMap holds 1 MiB. */
+export const PARSE_LIMITS = {
+  bytes: 4 * 1024 * 1024,
+  tokens: 2_500_000,
+  documents: 10_000,
+  /** An HTTPRoute in a List, with managedFields, is less than 30 deep. */
+  depth: 64,
+  aliasedNodes: 100_000,
+} as const;
+
+/** Maximum number of entries of each list (SPEC D2). */
+export const MAX_ITEMS = {
+  parentRefs: 32,
+  hostnames: 16,
+  rules: 16,
+  matches: 64,
+  matchesPerRoute: 128,
+  headers: 16,
+  queryParams: 16,
+  filters: 16,
+  backendRefs: 16,
+  headerActions: 16,
+  corsList: 64,
+  corsMethods: 9,
+  allowedHeaders: 64,
+} as const;
+
+export const MAX_PORT = 65_535;
+export const MAX_WEIGHT = 1_000_000;
+export const MAX_INT32 = 2_147_483_647;
+
+/** A fault of one value. The message says what is allowed and what was found. */
+export interface Fault {
+  readonly code: ProblemCode;
+  readonly message: string;
+}
+
+export type Check = (value: string) => Fault | null;
+
+const QUOTED_LENGTH = 80;
+
+/** The value in quotes, control characters escaped, cut to a length that fits in a log line. */
+export function quote(value: string): string {
+  return JSON.stringify(value.length > QUOTED_LENGTH ? `${value.slice(0, QUOTED_LENGTH)}…` : value);
+}
+
+function lengthFault(value: string, max: number): Fault | null {
+  if (value === '') return { code: 'empty-value', message: 'must not be empty' };
+  if (value.length <= max) return null;
+  return { code: 'too-long', message: `must have at most ${max} characters, got ${value.length}: ${quote(value)}` };
+}
+
+/** A check of length 1 to `max` and of a pattern; `rule` completes "must be ...". */
+function patternCheck(code: ProblemCode, max: number, pattern: RegExp, rule: string): Check {
+  return (value) =>
+    lengthFault(value, max) ?? (pattern.test(value) ? null : { code, message: `must be ${rule}, got ${quote(value)}` });
+}
+
+const LABEL = '[a-z0-9](?:[-a-z0-9]*[a-z0-9])?';
+const SUBDOMAIN = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
+const LOWER_CASE = 'lower-case letters, digits and "-", beginning and ending with a letter or digit';
+
+export const dnsLabel = patternCheck('bad-name', 63, new RegExp(`^${LABEL}$`), `a DNS label (${LOWER_CASE})`);
+export const dnsSubdomain = patternCheck('bad-name', 253, SUBDOMAIN, `DNS labels joined by "." (each ${LOWER_CASE})`);
+export const kindName = patternCheck('bad-name', 63, /^[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$/, 'a kind');
+export const groupName: Check = (value) => (value === '' ? null : dnsSubdomain(value));
+
+const HOST = 'a host name in lower case, without port';
+
+const isAddressLike = (value: string): boolean => /^[0-9]{1,3}(?:\.[0-9]{1,3}){3}$/.test(value);
+
+/** A host name without wildcard, as filters have it. */
+export const preciseHostname = patternCheck('bad-hostname', 253, SUBDOMAIN, HOST);
+
+/** An entry of `spec.hostnames`: the first label may be `*`, addresses are not allowed. */
+export const routeHostname: Check = (value) => {
+  if (isAddressLike(value)) {
+    return { code: 'bad-hostname', message: `must be a host name, not an address, got ${quote(value)}` };
+  }
+  const wildcard = `${HOST}, optionally with "*." in front`;
+  return patternCheck('bad-hostname', 253, new RegExp(`^(?:\\*\\.)?${LABEL}(?:\\.${LABEL})*$`), wildcard)(value);
+};
+
+const TOKEN = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/;
+const TOKEN_RULE = 'letters, digits and any of !#$%&\'*+-.^_`|~ (no space, no ":")';
+export const headerName = patternCheck('bad-header-name', 256, TOKEN, TOKEN_RULE);
+
+/**
+ * A field value as it travels: visible ASCII with spaces and tabs inside. The standard CRD allows any text, the
+ * experimental one no two white-space characters in a row; a value outside this set either cannot reach the wire unchanged
+ * (white space at the ends), breaks the message (line ends) or has no agreed encoding (beyond ASCII).
+ */
+export const headerValue = patternCheck(
+  'bad-header-value',
+  4096,
+  /^[!-~]+(?:[\t ]+[!-~]+)*$/,
+  'visible ASCII characters, with spaces or tabs only inside',
+);
+
+export const headerRegex = patternCheck('bad-header-value', 4096, /^[\t -~]+$/, 'printable ASCII');
+export const queryValue = (value: string): Fault | null => lengthFault(value, 1024);
+
+const PATH_MAX = 1024;
+const PATH_CHARACTERS = /^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$/;
+
+function badPath(message: string): Fault {
+  return { code: 'bad-path', message };
+}
+
+function pathShape(value: string): Fault | null {
+  if (value.length > PATH_MAX) return lengthFault(value, PATH_MAX);
+  if (!value.startsWith('/')) return badPath(`must start with "/", got ${quote(value)}`);
+  const query = value.includes('?') ? ' (match a query string with queryParams)' : '';
+  if (PATH_CHARACTERS.test(value)) return null;
+  return badPath(`must have only characters of a URL path, others as %XX${query}, got ${quote(value)}`);
+}
+
+const FORBIDDEN_IN_PATH = ['//', '/./', '/../', '%2f', '%2F', '#'];
+const FORBIDDEN_AT_PATH_END = ['/..', '/.'];
+
+/** A path to match exactly or as a prefix (SPEC D3). */
+export const literalPath: Check = (value) => {
+  if (!value.startsWith('/')) return pathShape(value);
+  for (const part of FORBIDDEN_IN_PATH) {
+    if (value.includes(part)) return badPath(`must not contain "${part}", got ${quote(value)}`);
+  }
+  for (const part of FORBIDDEN_AT_PATH_END) {
+    if (value.endsWith(part)) return badPath(`must not end with "${part}", got ${quote(value)}`);
+  }
+  return pathShape(value);
+};
+
+export const regexPath: Check = (value) => lengthFault(value, PATH_MAX);
+
+/**
+ * A path that replaces another one, or the beginning of it. The CRD only limits its length; what does not start with `/`
+ * or has a character outside a URL path would make a request that no server can read, and `//` a redirect elsewhere.
+ */
+export const replacementPath: Check = (value) => {
+  if (value === '') return null;
+  return value.startsWith('//') ? badPath(`must not start with "//", got ${quote(value)}`) : pathShape(value);
+};
+
+const ORIGIN = /^https?:\/\/(?:(?:\*\.)?(?:[a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(?::([0-9]{1,5}))?$/;
+
+/** A CORS origin: `*`, or scheme, host (optionally with `*.` in front, or `*`) and port (SPEC F15). */
+export const corsOrigin: Check = (value) => {
+  if (value === '*') return null;
+  const length = lengthFault(value, 253);
+  if (length) return length;
+  const port = ORIGIN.exec(value);
+  if (port && (port[1] === undefined || (Number(port[1]) >= 1 && Number(port[1]) <= MAX_PORT))) return null;
+  const rule = 'must be "*" or http(s)://host with an optional port and nothing behind it';
+  return { code: 'bad-origin', message: `${rule}, got ${quote(value)}` };
+};
+
+/** RFC 3339, as the API server writes `creationTimestamp`. */
+export const timestamp: Check = (value) => {
+  const shape = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
+  if (shape.test(value) && !Number.isNaN(Date.parse(value))) return null;
+  return {
+    code: 'bad-timestamp',
+    message: `must be an RFC 3339 timestamp such as 2025-01-31T12:00:00Z, got ${quote(value)}`,
+  };
+};

@@ -1,0 +1,102 @@
+/**
+ * `rules[].matches` (SPEC M1-M9, D2-D4). Used by `http-route.ts`; what they mean is the routing's business.
+ */
+import type { Fields } from './fields.ts';
+import {
+  headerName,
+  headerRegex,
+  headerValue,
+  literalPath,
+  MAX_ITEMS,
+  queryValue,
+  quote,
+  regexPath,
+  type Check,
+} from './limits.ts';
+import type { HeaderMatch, HttpMethod, HttpRouteMatch, PathMatch, QueryParamMatch } from './types.ts';
+
+/** Says why a regular expression cannot be used, null when it can. Supplied by the part that owns the dialect (M5). */
+export type ValidateRegex = (source: string) => string | null;
+
+export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
+METHODS satisfies readonly HttpMethod[];
+
+const PATH_TYPES = ['Exact', 'PathPrefix', 'RegularExpression'] as const;
+const VALUE_TYPES = ['Exact', 'RegularExpression'] as const;
+const MATCH_FIELDS = ['path', 'headers', 'queryParams', 'method'];
+const VALUE_FIELDS = ['type', 'name', 'value'];
+
+export const DEFAULT_PATH: PathMatch = { type: 'PathPrefix', value: '/' };
+export const DEFAULT_MATCH: HttpRouteMatch = { path: DEFAULT_PATH, headers: [], queryParams: [], method: null };
+
+export function readMatches(rule: Fields, validateRegex: ValidateRegex): HttpRouteMatch[] {
+  const matches = rule.list('matches', MAX_ITEMS.matches).map((item): HttpRouteMatch => {
+    item.only(MATCH_FIELDS);
+    return {
+      path: readPath(item, validateRegex),
+      headers: readHeaders(item, validateRegex),
+      queryParams: readQueryParams(item, validateRegex),
+      method: item.oneOf('method', METHODS),
+    };
+  });
+  return matches.length === 0 ? [DEFAULT_MATCH] : matches;
+}
+
+function readPath(match: Fields, validateRegex: ValidateRegex): PathMatch {
+  const item = match.fields('path');
+  if (item === null) return DEFAULT_PATH;
+  item.only(['type', 'value']);
+  const type = readType(item, PATH_TYPES, 'PathPrefix');
+  if (type === null) return DEFAULT_PATH;
+  const check: Check = type === 'RegularExpression' ? regexPath : literalPath;
+  const value = item.string('value', check);
+  if (type === 'RegularExpression' && value !== null) checkRegex(item, value, validateRegex);
+  return { type, value: value ?? '/' };
+}
+
+function readHeaders(match: Fields, validateRegex: ValidateRegex): HeaderMatch[] {
+  const headers = new Map<string, HeaderMatch>();
+  for (const item of match.list('headers', MAX_ITEMS.headers)) {
+    const read = readValueMatch(item, validateRegex, headerValue, headerRegex);
+    if (read === null) continue;
+    const name = read.name.toLowerCase();
+    if (headers.has(name)) warnRepeated(item, read.name);
+    else headers.set(name, { ...read, name });
+  }
+  return [...headers.values()];
+}
+
+function readQueryParams(match: Fields, validateRegex: ValidateRegex): QueryParamMatch[] {
+  const params = new Map<string, QueryParamMatch>();
+  for (const item of match.list('queryParams', MAX_ITEMS.queryParams)) {
+    const read = readValueMatch(item, validateRegex, queryValue, queryValue);
+    if (read === null) continue;
+    if (params.has(read.name)) warnRepeated(item, read.name);
+    else params.set(read.name, read);
+  }
+  return [...params.values()];
+}
+
+/** SPEC M7, M8: of entries with an equivalent name only the first counts. */
+function warnRepeated(item: Fields, name: string): void {
+  item.warn('name', 'duplicate-name', `${quote(name)} stands twice in this match; only the first entry counts`);
+}
+
+function readValueMatch(item: Fields, validateRegex: ValidateRegex, exact: Check, regex: Check): HeaderMatch | null {
+  item.only(VALUE_FIELDS);
+  const type = readType(item, VALUE_TYPES, 'Exact');
+  const name = item.requiredString('name', headerName);
+  const value = item.requiredString('value', type === 'Exact' ? exact : regex);
+  if (type === 'RegularExpression' && value !== null) checkRegex(item, value, validateRegex);
+  return type === null || name === null || value === null ? null : { type, name, value };
+}
+
+/** The type, defaulted when absent, null when it is unknown: then nothing can be said about the value. */
+function readType<Type extends string>(item: Fields, types: readonly Type[], absent: Type): Type | null {
+  return item.has('type') ? item.oneOf('type', types) : absent;
+}
+
+function checkRegex(item: Fields, source: string, validateRegex: ValidateRegex): void {
+  const why = validateRegex(source);
+  if (why !== null) item.error('value', 'bad-regex', `must be a regular expression, got ${quote(source)}: ${why}`);
+}

@@ -1,0 +1,97 @@
+/**
+ * References from a route to other objects: parents, backends, extensions (SPEC A1, A2, A12, B1, F4).
+ *
+ * Used by `http-route.ts` and `filters.ts`.
+ */
+import type { Fields } from './fields.ts';
+import { dnsLabel, dnsSubdomain, groupName, kindName, MAX_ITEMS } from './limits.ts';
+import type { BackendObjectReference, ParentRef } from './types.ts';
+
+export const GATEWAY_GROUP = 'gateway.networking.k8s.io';
+
+const BACKEND_FIELDS = ['group', 'kind', 'namespace', 'name', 'port'];
+const PARENT_FIELDS = ['group', 'kind', 'namespace', 'name', 'sectionName', 'port'];
+
+/** `core` is how the documentation calls the group that is spelled `''`. */
+const coreGroup = (group: string): string => (group === 'core' ? '' : group);
+
+export function readParentRefs(spec: Fields, routeNamespace: string): ParentRef[] {
+  const items = spec.list('parentRefs', MAX_ITEMS.parentRefs);
+  if (items.length === 0 && !spec.has('parentRefs')) {
+    spec.warn('parentRefs', 'no-parent', 'no parent is named, so the route serves nothing; name a Service');
+  }
+  const parents = items.map((item) => readParentRef(item, routeNamespace));
+  reportRepeatedParents(items, parents);
+  return parents;
+}
+
+function readParentRef(item: Fields, routeNamespace: string): ParentRef {
+  item.only(PARENT_FIELDS);
+  const kind = item.string('kind', kindName) ?? 'Gateway';
+  // SPEC A1: the API defaults the group to Gateway's, but nobody means a Service of that group.
+  const group = item.string('group', groupName) ?? (kind === 'Service' ? '' : GATEWAY_GROUP);
+  return {
+    group: kind === 'Service' ? coreGroup(group) : group,
+    kind,
+    namespace: item.string('namespace', dnsLabel) ?? routeNamespace,
+    name: item.requiredString('name', dnsSubdomain) ?? '',
+    sectionName: item.string('sectionName', dnsSubdomain),
+    port: item.port('port'),
+    path: item.path,
+  };
+}
+
+/** SPEC A12: entries for one parent must set the same of sectionName and port, with differing values. */
+function reportRepeatedParents(items: readonly Fields[], parents: readonly ParentRef[]): void {
+  const firstOf = new Map<string, ParentRef>();
+  const seen = new Map<string, ParentRef>();
+  for (const [index, parent] of parents.entries()) {
+    if (parent.name === '') continue;
+    const key = `${parent.group}/${parent.kind}/${parent.namespace}/${parent.name}`;
+    const place = `${key}/${parent.sectionName ?? ''}/${parent.port ?? ''}`;
+    const first = firstOf.get(key);
+    const same = seen.get(place);
+    const { path, offset, report } = items[index]!;
+    if (same !== undefined) {
+      report.error('duplicate-parent', path, offset, `names the same parent, sectionName and port as ${same.path}`);
+    } else if (
+      first !== undefined &&
+      ((first.sectionName === null) !== (parent.sectionName === null) ||
+        (first.port === null) !== (parent.port === null))
+    ) {
+      const rule = 'both must set the same ones of sectionName and port';
+      report.error('duplicate-parent', path, offset, `names the same parent as ${first.path}, so ${rule}`);
+    }
+    if (first === undefined) firstOf.set(key, parent);
+    seen.set(place, parent);
+  }
+}
+
+/** Reads the reference; `extra` are the fields of the object that holds it beside the reference's own. */
+export function readBackendRef(
+  item: Fields,
+  routeNamespace: string,
+  extra: readonly string[] = [],
+): BackendObjectReference {
+  item.only([...BACKEND_FIELDS, ...extra]);
+  const kind = item.string('kind', kindName) ?? 'Service';
+  const written = item.string('group', groupName) ?? '';
+  const group = kind === 'Service' ? coreGroup(written) : written;
+  if (kind === 'Service' && group === '') item.require('port', ': the port of the Service (not its targetPort)');
+  return {
+    group,
+    kind,
+    namespace: item.string('namespace', dnsLabel) ?? routeNamespace,
+    name: item.requiredString('name', dnsSubdomain) ?? '',
+    port: item.port('port'),
+  };
+}
+
+export function readExtensionRef(item: Fields): { group: string; kind: string; name: string } {
+  item.only(['group', 'kind', 'name']);
+  return {
+    group: item.requiredString('group', groupName) ?? '',
+    kind: item.requiredString('kind', kindName) ?? '',
+    name: item.requiredString('name', dnsSubdomain) ?? '',
+  };
+}
