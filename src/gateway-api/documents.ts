@@ -8,6 +8,7 @@ import { Fields, textOf } from './fields.ts';
 import { readHttpRouteSpec } from './http-route.ts';
 import { dnsLabel, dnsSubdomain, quote, timestamp } from './limits.ts';
 import type { ValidateRegex } from './matches.ts';
+import type { ProblemCode } from './problem-codes.ts';
 import { GATEWAY_GROUP } from './references.ts';
 import { type LineIndex, Report } from './report.ts';
 import { readServiceSpec } from './service.ts';
@@ -27,6 +28,7 @@ export interface DocumentResult {
 
 const OTHER_ROUTES: readonly OtherRoute['routeKind'][] = ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'];
 const KINDS = ['HTTPRoute', 'Service', ...OTHER_ROUTES];
+const ROUTE_KINDS: readonly string[] = ['HTTPRoute', ...OTHER_ROUTES];
 const LIST_KINDS = ['List', ...KINDS.map((kind) => `${kind}List`)];
 const CORE_VERSION = 'v1';
 const HTTP_ROUTE_VERSIONS = [`${GATEWAY_GROUP}/v1`, `${GATEWAY_GROUP}/v1beta1`];
@@ -37,6 +39,9 @@ const SPEC_PLACES = ['spec.parentRefs', 'spec.hostnames', 'spec.rules', 'spec.po
 const METADATA_PLACES = ['metadata.name', 'metadata.namespace', 'metadata.labels', 'metadata.annotations'];
 const SPEC_OF_SERVICE = ['spec.selector', 'spec.type'];
 const ELSEWHERE = [...SPEC_PLACES, ...METADATA_PLACES, ...SPEC_OF_SERVICE];
+
+/** With these, what a field holds is not known, and to check it would only add misleading problems. */
+const CONTENT_UNKNOWN: readonly ProblemCode[] = ['alias-expansion', 'unknown-anchor'];
 
 /** More than any cluster's worth of routes and Services. */
 const MAX_LIST_ITEMS = 100_000;
@@ -107,7 +112,12 @@ function readObject(
   report.resource = identity.label;
   for (const fault of faults) report.error(fault.code, fault.path, fault.offset, fault.message);
   const object = Fields.of(report, tree, around.path, offset);
-  const resource = object === null ? null : readKind(object, identity, around, options);
+  let resource: Resource | null = null;
+  if (object !== null && !faults.some(({ code }) => CONTENT_UNKNOWN.includes(code))) {
+    resource = readKind(object, identity, around, options);
+  } else if (object !== null && identity.kind !== null && ROUTE_KINDS.includes(identity.kind)) {
+    resource = refuse(report, identity.kind, identity, object);
+  }
   return { resources: resource === null ? [] : [resource], problems: report.problems };
 }
 

@@ -21,23 +21,27 @@ function describe(tree: Tree): string {
 
 const AMBIGUOUS_WORDS = /^(?:y|yes|n|no|on|off)$/i;
 
-/** The text of a scalar, null after reporting that it is none. */
-function readString(report: Report, tree: Tree, path: string, offset: number): string | null {
+/** The text of a scalar that passes `check`, null after reporting why there is none. */
+function readString(report: Report, tree: Tree, path: string, offset: number, check?: Check): string | null {
   if (tree.type !== 'scalar' || tree.value === null) {
     report.error('wrong-type', path, offset, `must be text, got ${describe(tree)}`);
     return null;
   }
-  if (typeof tree.value === 'string') {
-    if (tree.plain && AMBIGUOUS_WORDS.test(tree.value)) {
-      const message = `unquoted ${tree.value} is a boolean to kubectl; write "${tree.value}"`;
-      report.warn('ambiguous-string', path, offset, message);
-    }
-    return tree.value;
+  const value = typeof tree.value === 'string' ? tree.value : describe(tree);
+  const fault = check?.(value) ?? null;
+  if (fault !== null) {
+    report.error(fault.code, path, offset, fault.message);
+    return null;
   }
-  const found = typeof tree.value === 'number' ? 'the number' : 'the boolean';
-  const written = describe(tree);
-  report.error('unquoted-string', path, offset, `must be text, got ${found} ${written}; quote it: "${written}"`);
-  return null;
+  if (typeof tree.value !== 'string') {
+    const found = typeof tree.value === 'number' ? 'the number' : 'the boolean';
+    report.error('unquoted-string', path, offset, `must be text, got ${found} ${value}; quote it: "${value}"`);
+    return null;
+  }
+  if (tree.plain && AMBIGUOUS_WORDS.test(value)) {
+    report.warn('ambiguous-string', path, offset, `unquoted ${value} is a boolean to kubectl; write "${value}"`);
+  }
+  return value;
 }
 
 /** YAML 1.1, which kubectl reads, takes a leading zero for octal; YAML 1.2 does not. */
@@ -129,8 +133,7 @@ export class Fields {
   string(name: string, check?: Check): string | null {
     const entry = this.#present(name);
     if (entry === null) return null;
-    const value = readString(this.report, entry.value, this.pathOf(name), entry.offset);
-    return value !== null && this.#passes(name, value, check) ? value : null;
+    return readString(this.report, entry.value, this.pathOf(name), entry.offset, check);
   }
 
   /** Null only after something was reported. */
@@ -195,10 +198,8 @@ export class Fields {
   textList(name: string, maxItems: number, check?: Check): TextItem[] {
     return this.#items(name, maxItems, 0).flatMap(({ tree, path }) => {
       const { offset } = tree;
-      const value = readString(this.report, tree, path, offset);
-      const fault = value === null ? null : (check?.(value) ?? null);
-      if (fault !== null) this.report.error(fault.code, path, offset, fault.message);
-      return value === null || fault !== null ? [] : [{ value, path, offset }];
+      const value = readString(this.report, tree, path, offset, check);
+      return value === null ? [] : [{ value, path, offset }];
     });
   }
 
@@ -261,16 +262,10 @@ export class Fields {
     if (items.length > maxItems) {
       this.error(name, 'too-many-items', `must have at most ${maxItems} entries, got ${items.length}`);
     } else if (items.length < minItems) {
-      this.error(name, 'too-few-items', `must have at least ${minItems} entries, got ${items.length}`);
+      this.error(name, 'too-few-items', `must have ${minItems} or more entries, got ${items.length}`);
     }
     // The entries beyond the limit are not looked at: one problem is enough, and the work stays bounded.
     return items.slice(0, maxItems).map((tree, index) => ({ tree, path: `${this.pathOf(name)}[${index}]` }));
-  }
-
-  #passes(name: string, value: string, check: Check | undefined): boolean {
-    const fault = check?.(value) ?? null;
-    if (fault !== null) this.error(name, fault.code, fault.message);
-    return fault === null;
   }
 }
 

@@ -58,7 +58,7 @@ export function readServiceSpec(spec: Fields): ServiceSpec {
   } else if (!headless) {
     // A Service without ports exists only where nothing is balanced.
     if (spec.require('ports') && spec.tree('ports')?.type === 'list' && ports.length === 0 && isEmptyList(spec)) {
-      spec.error('ports', 'too-few-items', 'must have at least 1 entry, got 0');
+      spec.error('ports', 'too-few-items', 'must have 1 or more entries, got 0');
     }
   }
   return { type, headless, clusterIPs, ports };

@@ -32,7 +32,8 @@ export function suggest(word: string, candidates: readonly string[]): string | n
   for (const candidate of candidates) {
     // `match` for `matches`, `backend` for `backendRefs`: the beginning of a name is near it whatever its length.
     const begins = lower.length >= 3 && candidate.toLowerCase().startsWith(lower);
-    const candidateDistance = begins ? 1 : distance(lower, candidate.toLowerCase());
+    const edits = distance(lower, candidate.toLowerCase());
+    const candidateDistance = begins ? Math.min(1, edits) : edits;
     if (candidateDistance < bestDistance) {
       best = candidate;
       bestDistance = candidateDistance;

@@ -6,7 +6,7 @@
  * only mappings, lists and scalars. Aliases share the tree they name: nothing is copied, a bomb costs nothing.
  */
 import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser } from 'yaml';
-import type { Document, ParsedNode, Scalar, YAMLMap } from 'yaml';
+import type { Document, ParsedNode, Scalar, YAMLError, YAMLMap } from 'yaml';
 import { NestingMeter } from './nesting.ts';
 import { PARSE_LIMITS, quote } from './limits.ts';
 import type { ProblemCode } from './problem-codes.ts';
@@ -64,8 +64,6 @@ export interface TreeFile {
   readonly syntaxFaults: readonly (TreeFault & { readonly document: number })[];
 }
 
-/** The parser goes on after an error and finds others that only follow from it. */
-const SYNTAX_FAULTS_PER_DOCUMENT = 3;
 const SYNTAX_FAULTS_PER_FILE = 20;
 
 const COMPOSER_OPTIONS = {
@@ -91,9 +89,13 @@ export function readTrees(text: string): TreeFile {
   };
   const take = (document: Document.Parsed): void => {
     index++;
-    for (const error of document.errors.slice(0, SYNTAX_FAULTS_PER_DOCUMENT)) {
-      if (error.code === 'TAB_AS_INDENT') fail('tab-indentation', error.pos[0], 'indent with spaces, not with tabs');
-      else fail('syntax-error', error.pos[0], error.message);
+    // The parser goes on after an error and finds others that only follow from it: one of a document is enough, and a
+    // tab is more often the cause than the consequence.
+    const error = document.errors.find(({ code }) => code === 'TAB_AS_INDENT') ?? document.errors[0];
+    if (error?.code === 'TAB_AS_INDENT') {
+      fail('tab-indentation', error.pos[0], `indent with spaces, not with tabs, at ${lineAt(text, error.pos[0])}`);
+    } else if (error !== undefined) {
+      fail('syntax-error', error.pos[0], syntaxMessage(error, text));
     }
     if (syntaxFaults.length > 0) return;
     const tree = new TreeBuilder().build(document);
@@ -121,7 +123,8 @@ export function readTrees(text: string): TreeFile {
     }
     for (const token of parser.end()) for (const document of composer.next(token)) take(document);
     for (const document of composer.end()) take(document);
-    for (const error of composer.streamInfo().errors) fail('syntax-error', error.pos[0], error.message);
+    const [error] = composer.streamInfo().errors;
+    if (error !== undefined) fail('syntax-error', error.pos[0], syntaxMessage(error, text));
   } catch (error) {
     fail('syntax-error', meter.offset, `cannot be parsed: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -248,6 +251,30 @@ function scalarTree(node: Scalar.Parsed): TreeScalar {
 
 function emptyScalar(offset: number): TreeScalar {
   return { type: 'scalar', offset, value: null, source: '', plain: true };
+}
+
+/** What the usual causes are, where the library only names the rule that was broken. */
+const SYNTAX_HINTS: Partial<Record<YAMLError['code'], string>> = {
+  MULTILINE_IMPLICIT_KEY: 'is this "key: value", with a space behind the colon?',
+  BAD_INDENT: 'check the indentation and the closing bracket',
+  MISSING_CHAR: 'is a quote, bracket or colon missing?',
+  BLOCK_AS_IMPLICIT_KEY: 'check the indentation; quote text that has ": " in it',
+  UNEXPECTED_TOKEN: 'quote text that begins with a bracket, a brace or a quote',
+  BAD_SCALAR_START: 'quote text that begins with this character',
+};
+
+function syntaxMessage(error: YAMLError, text: string): string {
+  const hint = SYNTAX_HINTS[error.code];
+  const rule = error.message.charAt(0).toLowerCase() + error.message.slice(1);
+  return `${rule}, at ${lineAt(text, error.pos[0])}${hint === undefined ? '' : `; ${hint}`}`;
+}
+
+/** The line around an offset, in quotes. */
+function lineAt(text: string, offset: number): string {
+  const start = text.lastIndexOf('\n', Math.max(0, offset - 1)) + 1;
+  const end = text.indexOf('\n', Math.max(start, offset));
+  const line = text.slice(start, end < 0 ? undefined : end).trim();
+  return line === '' ? 'an empty line or the end of the file' : quote(line);
 }
 
 function tagMessage(libraryMessage: string): string {
