@@ -86,3 +86,13 @@ export interface SeriesLabels {
 export type InternSeries = (labels: SeriesLabels) => number;
 /** Returns the same object for equal arguments, for the life of the process. */
 export type InternBackend = (namespace: string, name: string, port: number) => Backend;
+
+/** What compiling a route table needs from the rest of the process. */
+export interface CompileDeps {
+  /** Stable id of a frontend by its key, a small integer. */
+  readonly frontendId: (key: string) => number;
+  readonly internBackend: InternBackend;
+  readonly internSeries: InternSeries;
+  /** Uniform in [0, 1): where each weighted rotation starts; `Math.random` when not given. */
+  readonly random?: () => number;
+}

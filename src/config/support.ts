@@ -1,0 +1,110 @@
+/**
+ * What this version carries, and what a Service port or backend can be used for. Asked by `attach.ts`, which reports it,
+ * and by `routing/table.ts`, which acts on it, so that the report and the behaviour cannot differ.
+ */
+import type { BackendObjectReference, HttpRouteFilter, Service } from '../gateway-api/types.ts';
+
+/** Filters that are carried out. A rule with any other filter answers 500 `unsupported_filter`: never skipped (SPEC F4). */
+const CARRIED_FILTERS: ReadonlySet<HttpRouteFilter['type']> = new Set<HttpRouteFilter['type']>([]);
+
+export function isCarriedFilter(filter: HttpRouteFilter): boolean {
+  return CARRIED_FILTERS.has(filter.type);
+}
+
+/**
+ * `appProtocol` values that say "not plain HTTP": such a port is tunnelled unread (SPEC A13, B7). Everything else, known
+ * or not, is left to the first bytes of each connection.
+ */
+const OPAQUE_APP_PROTOCOLS: ReadonlySet<string> = new Set([
+  'https',
+  'tls',
+  'ssl',
+  'kubernetes.io/wss',
+  'wss',
+  'grpcs',
+  'tcp',
+  'udp',
+  'mysql',
+  'mariadb',
+  'postgres',
+  'postgresql',
+  'mssql',
+  'oracle',
+  'redis',
+  'mongo',
+  'mongodb',
+  'cassandra',
+  'memcached',
+  'kafka',
+  'amqp',
+  'amqps',
+  'nats',
+  'mqtt',
+  'mqtts',
+  'stomp',
+  'smtp',
+  'smtps',
+  'imap',
+  'imaps',
+  'pop3',
+  'pop3s',
+  'ldap',
+  'ldaps',
+  'ftp',
+  'ssh',
+  'dns',
+  'domain',
+]);
+
+export function isOpaqueProtocol(appProtocol: string | null): boolean {
+  return appProtocol !== null && OPAQUE_APP_PROTOCOLS.has(appProtocol.toLowerCase());
+}
+
+/** Why a backendRef can never be used, in the words of SPEC S3. */
+export interface BackendRefusal {
+  readonly reason: 'InvalidKind' | 'BackendNotFound' | 'UnsupportedProtocol';
+  readonly message: string;
+}
+
+export function serviceKey(namespace: string, name: string): string {
+  return `${namespace}/${name}`;
+}
+
+/**
+ * Judge a backendRef by what the route files say (SPEC B1, B3, B6, B7). Null when nothing speaks against it: a Service
+ * without a document is left to DNS.
+ */
+export function refuseBackend(
+  ref: BackendObjectReference,
+  services: ReadonlyMap<string, Service>,
+): BackendRefusal | null {
+  if (ref.group !== '' || ref.kind !== 'Service') {
+    return {
+      reason: 'InvalidKind',
+      message: `${ref.kind} of group "${ref.group}" cannot be a backend, only a core Service can`,
+    };
+  }
+  const key = serviceKey(ref.namespace, ref.name);
+  if (ref.port === null) {
+    return { reason: 'BackendNotFound', message: `backend Service ${key} is given without a port` };
+  }
+  const service = services.get(key);
+  if (service === undefined) return null;
+  if (service.type === 'ExternalName') {
+    return { reason: 'BackendNotFound', message: `Service ${key} is an ExternalName and has no ClusterIP to send to` };
+  }
+  if (service.headless) {
+    return { reason: 'BackendNotFound', message: `Service ${key} is headless and has no ClusterIP to send to` };
+  }
+  const port = service.ports.find((candidate) => candidate.port === ref.port && candidate.protocol === 'TCP');
+  if (port === undefined) {
+    return { reason: 'BackendNotFound', message: `Service ${key} has no TCP port ${ref.port}` };
+  }
+  if (isOpaqueProtocol(port.appProtocol)) {
+    return {
+      reason: 'UnsupportedProtocol',
+      message: `port ${ref.port} of Service ${key} speaks ${port.appProtocol ?? ''}, not HTTP`,
+    };
+  }
+  return null;
+}

@@ -1,0 +1,85 @@
+/**
+ * The total order in which matches are tried: the first that matches a request wins (SPEC P1, P3, P4, P5).
+ *
+ * Stage before: `config/attach.ts` (unordered rules). Stage after: `routing/table.ts` sorts by it, `routing/explain.ts`
+ * names the criterion that decided.
+ */
+import type { HttpRoute, HttpRouteMatch, HttpRouteRule, PathMatchType } from '../gateway-api/types.ts';
+
+/** One entry of `rules[].matches` with what ties are broken by. */
+export interface RankedMatch {
+  readonly route: HttpRoute;
+  readonly rule: HttpRouteRule;
+  readonly match: HttpRouteMatch;
+  /** Index in `rule.matches`. */
+  readonly matchIndex: number;
+}
+
+/** What decided between two matches, as words that complete "wins by". */
+export type PrecedenceCriterion =
+  | 'type of path match'
+  | 'longer path prefix'
+  | 'method match'
+  | 'number of header matches'
+  | 'number of query parameter matches'
+  | 'age of the route'
+  | 'namespace and name of the route'
+  | 'position of the rule'
+  | 'position of the match';
+
+/** Exact before RegularExpression before PathPrefix: a prefix `/` must not hide a regular expression (SPEC P4). */
+const PATH_RANK: Readonly<Record<PathMatchType, number>> = { Exact: 0, RegularExpression: 1, PathPrefix: 2 };
+
+/** A prefix as it is compared: without the trailing `/`, so that `/` is empty (SPEC M4, P5). */
+export function normalizePrefix(value: string): string {
+  return value.endsWith('/') ? value.slice(0, -1) : value;
+}
+
+function prefixLength(match: HttpRouteMatch): number {
+  return match.path.type === 'PathPrefix' ? normalizePrefix(match.path.value).length : 0;
+}
+
+/** A route without a timestamp is younger than any with one (SPEC P3). */
+function age(route: HttpRoute): number {
+  return route.creationTimestamp ?? Number.POSITIVE_INFINITY;
+}
+
+function compareNumbers(a: number, b: number): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function compareNames(a: HttpRoute, b: HttpRoute): number {
+  const left = `${a.namespace}/${a.name}`;
+  const right = `${b.namespace}/${b.name}`;
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+type Comparison = (a: RankedMatch, b: RankedMatch) => number;
+
+/** The criteria in their order. */
+const COMPARISONS: readonly (readonly [PrecedenceCriterion, Comparison])[] = [
+  ['type of path match', (a, b) => PATH_RANK[a.match.path.type] - PATH_RANK[b.match.path.type]],
+  ['longer path prefix', (a, b) => prefixLength(b.match) - prefixLength(a.match)],
+  ['method match', (a, b) => Number(a.match.method === null) - Number(b.match.method === null)],
+  ['number of header matches', (a, b) => b.match.headers.length - a.match.headers.length],
+  ['number of query parameter matches', (a, b) => b.match.queryParams.length - a.match.queryParams.length],
+  ['age of the route', (a, b) => compareNumbers(age(a.route), age(b.route))],
+  ['namespace and name of the route', (a, b) => compareNames(a.route, b.route)],
+  ['position of the rule', (a, b) => a.rule.index - b.rule.index],
+  ['position of the match', (a, b) => a.matchIndex - b.matchIndex],
+];
+
+/** Negative when `a` is tried before `b`. */
+export function compareMatches(a: RankedMatch, b: RankedMatch): number {
+  for (const [, compare] of COMPARISONS) {
+    const order = compare(a, b);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** The first criterion by which two matches differ, null for a match and itself. */
+export function decidingCriterion(a: RankedMatch, b: RankedMatch): PrecedenceCriterion | null {
+  for (const [criterion, compare] of COMPARISONS) if (compare(a, b) !== 0) return criterion;
+  return null;
+}

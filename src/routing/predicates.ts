@@ -1,0 +1,165 @@
+/**
+ * Method, header and query parameter predicates, compiled (SPEC M2, M7, M8, M9), and the reader that fetches each field
+ * of a request at most once.
+ *
+ * Stage before: `routing/table.ts`. Stage after: `routing/match-list.ts`.
+ */
+import type { HeaderMatch, HttpMethod, QueryParamMatch } from '../gateway-api/types.ts';
+import type { RequestHead } from './decision.ts';
+import { compileRegex, type Regex } from './regex.ts';
+
+/**
+ * Route files are text, requests are bytes: a value is compared as the bytes of its UTF-8 form, in the Latin-1 view that
+ * `RequestHead` gives of a request.
+ */
+export function toWire(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/** One header or query parameter that must have a value. */
+export class FieldPredicate {
+  /** Index of the field's name in the reader. */
+  readonly slot: number;
+  readonly source: HeaderMatch | QueryParamMatch;
+  readonly #exact: string;
+  readonly #regex: Regex | null;
+
+  constructor(slot: number, source: HeaderMatch | QueryParamMatch) {
+    this.slot = slot;
+    this.source = source;
+    this.#exact = toWire(source.value);
+    this.#regex = source.type === 'RegularExpression' ? compileRegex(source.value) : null;
+  }
+
+  /** The value to look up in a map, null when the predicate is no equality. */
+  get exact(): string | null {
+    return this.#regex === null ? this.#exact : null;
+  }
+
+  /** `value`: null for an absent field, which never matches. Hot path: bench/micro/decide.ts. */
+  test(value: string | null): boolean {
+    if (value === null) return false;
+    return this.#regex === null ? value === this.#exact : this.#regex.matches(value);
+  }
+}
+
+/** What one match asks of a request besides the path; all of it must hold (SPEC M2). */
+export class Predicates {
+  readonly method: HttpMethod | null;
+  readonly headers: readonly FieldPredicate[];
+  readonly queryParams: readonly FieldPredicate[];
+
+  constructor(method: HttpMethod | null, headers: readonly FieldPredicate[], queryParams: readonly FieldPredicate[]) {
+    this.method = method;
+    this.headers = headers;
+    this.queryParams = queryParams;
+  }
+
+  /** Hot path: bench/micro/decide.ts. */
+  test(request: RequestReader): boolean {
+    if (this.method !== null && this.method !== request.head.method) return false;
+    for (const predicate of this.headers) {
+      if (!predicate.test(request.header(predicate.slot))) return false;
+    }
+    for (const predicate of this.queryParams) {
+      if (!predicate.test(request.queryParam(predicate.slot))) return false;
+    }
+    return true;
+  }
+}
+
+/**
+ * The first value of a query parameter, undecoded: between its `=` and the next `&`, empty without `=`; null when the
+ * parameter is absent (SPEC M8). Hot path: bench/micro/decide.ts.
+ */
+export function firstQueryValue(query: string, name: string): string | null {
+  let start = 0;
+  for (;;) {
+    const at = query.indexOf(name, start);
+    if (at === -1) return null;
+    const after = at + name.length;
+    if (at === 0 || query.charCodeAt(at - 1) === 0x26) {
+      if (after === query.length) return '';
+      const next = query.charCodeAt(after);
+      if (next === 0x26) return '';
+      if (next === 0x3d) {
+        const end = query.indexOf('&', after);
+        return query.slice(after + 1, end === -1 ? query.length : end);
+      }
+    }
+    start = at + 1;
+  }
+}
+
+const NO_REQUEST: RequestHead = { method: '', path: '', query: '', header: () => null };
+
+/**
+ * Reads the fields of one request after another, each at most once and only when a predicate asks. A value belongs to
+ * the request being read when its stamp is the number of that request, so that nothing has to be cleared, not even
+ * after an engine's `header` has thrown.
+ */
+export class RequestReader {
+  head: RequestHead = NO_REQUEST;
+  /** Lower-case names of the headers that some predicate looks at. */
+  readonly headerNames: readonly string[];
+  readonly queryNames: readonly string[];
+  readonly #headerValues: (string | null)[];
+  readonly #headerStamps: Float64Array;
+  readonly #queryValues: (string | null)[];
+  readonly #queryStamps: Float64Array;
+  #request = 0;
+
+  constructor(headerNames: readonly string[], queryNames: readonly string[]) {
+    this.headerNames = headerNames;
+    this.queryNames = queryNames;
+    this.#headerValues = headerNames.map(() => null);
+    this.#headerStamps = new Float64Array(headerNames.length);
+    this.#queryValues = queryNames.map(() => null);
+    this.#queryStamps = new Float64Array(queryNames.length);
+  }
+
+  begin(head: RequestHead): void {
+    this.head = head;
+    this.#request++;
+  }
+
+  /** Let go of the request; engines reuse the memory behind it. */
+  end(): void {
+    this.head = NO_REQUEST;
+  }
+
+  header(slot: number): string | null {
+    if (this.#headerStamps[slot] === this.#request) return this.#headerValues[slot]!;
+    const value = this.head.header(this.headerNames[slot]!);
+    this.#headerValues[slot] = value;
+    this.#headerStamps[slot] = this.#request;
+    return value;
+  }
+
+  queryParam(slot: number): string | null {
+    if (this.#queryStamps[slot] === this.#request) return this.#queryValues[slot]!;
+    const value = firstQueryValue(this.head.query, this.queryNames[slot]!);
+    this.#queryValues[slot] = value;
+    this.#queryStamps[slot] = this.#request;
+    return value;
+  }
+}
+
+/** Gives each name one slot. */
+export class SlotNames {
+  readonly #slots = new Map<string, number>();
+
+  slot(name: string): number {
+    const wire = toWire(name);
+    let slot = this.#slots.get(wire);
+    if (slot === undefined) {
+      slot = this.#slots.size;
+      this.#slots.set(wire, slot);
+    }
+    return slot;
+  }
+
+  names(): readonly string[] {
+    return [...this.#slots.keys()];
+  }
+}
