@@ -8,7 +8,7 @@ import type { AttachedRule } from '../config/attachment.ts';
 import { isCarriedFilter, refuseBackend } from '../config/support.ts';
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import type { HttpBackendRef, HttpRoute, HttpRouteRule, Service } from '../gateway-api/types.ts';
-import type { Backend, CompileDeps, Decision, ForwardDecision, LocalDecision, SeriesLabels } from './decision.ts';
+import type { CompileDeps, ForwardDecision, LocalDecision, SeriesLabels } from './decision.ts';
 import { WeightedPicker } from './picker.ts';
 
 /** One backendRef with its part of the requests. */
@@ -73,7 +73,7 @@ export function localDecision(reason: RequestReason, series: number): LocalDecis
 }
 
 /** What a request gets that falls to this share now. Hot path: bench/micro/decide.ts. */
-export function resolveShare(share: Share): Decision {
+export function resolveShare(share: Share): ForwardDecision | LocalDecision {
   if (share.forward === null) return share.refused === null ? share.missing : share.refused.decision;
   const backend = share.forward.backend;
   if (backend.state === 'missing') return share.missing;
@@ -112,7 +112,7 @@ function compileShare(
   if (unusable !== null || ref.port === null || ref.weight === 0 || !used) {
     return { ref, forward: null, refused: unusable, missing, unresolved };
   }
-  const backend: Backend = deps.internBackend(ref.namespace, ref.name, ref.port);
+  const backend = deps.internBackend(ref.namespace, ref.name, ref.port);
   return { ref, forward: { kind: 'forward', backend, series }, refused: null, missing, unresolved };
 }
 
