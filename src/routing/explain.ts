@@ -133,7 +133,7 @@ function candidatesFor(frontend: FrontendTable, path: string): CompiledMatch[] {
 
 /** `indexed`: the path index yields the match for this path; a regular expression is tested here. */
 function explainMatch(compiled: CompiledMatch, head: RequestHead, indexed: boolean): ExplainedMatch {
-  const { match, rule, predicates, pathRegex } = compiled;
+  const { match, rule, pathRegex } = compiled;
   const results: ExplainedPredicate[] = [
     {
       part: 'path',
@@ -142,16 +142,16 @@ function explainMatch(compiled: CompiledMatch, head: RequestHead, indexed: boole
       matched: pathRegex === null ? indexed : pathRegex.matches(head.path),
     },
   ];
-  if (predicates.method !== null) {
-    const matched = predicates.method === head.method;
-    results.push({ part: 'method', expected: `method ${predicates.method}`, actual: head.method, matched });
+  if (compiled.method !== null) {
+    const matched = compiled.method === head.method;
+    results.push({ part: 'method', expected: `method ${compiled.method}`, actual: head.method, matched });
   }
-  for (const header of predicates.headers) {
+  for (const header of compiled.headers) {
     const actual = head.header(toWire(header.source.name));
     const expected = `header ${describeField(header.source)}`;
     results.push({ part: 'header', expected, actual, matched: header.test(actual) });
   }
-  for (const param of predicates.queryParams) {
+  for (const param of compiled.queryParams) {
     const actual = firstQueryValue(head.query, toWire(param.source.name));
     const expected = `query ${describeField(param.source)}`;
     results.push({ part: 'query', expected, actual, matched: param.test(actual) });

@@ -6,41 +6,64 @@
  * A list with many matches on the same header (one rule per tenant, say) is not scanned: those matches are filed under
  * the value they require, and only the file of the request's own value is tried.
  */
-import type { HttpRouteMatch } from '../gateway-api/types.ts';
-import type { FieldPredicate, Predicates, RequestReader } from './predicates.ts';
-import type { Regex } from './regex.ts';
+import type { HttpMethod, HttpRouteMatch } from '../gateway-api/types.ts';
+import type { RankedMatch } from './precedence.ts';
+import { FieldPredicate, type RequestReader, type SlotNames } from './predicates.ts';
+import { compileRegex, type Regex } from './regex.ts';
 import type { CompiledRule } from './rule.ts';
 
+/** Shared, so that the many matches without such predicates do not each touch an array of their own. */
+const NO_PREDICATES: readonly FieldPredicate[] = [];
+
+/** One entry of `rules[].matches`; all it asks for must hold (SPEC M2). */
 export class CompiledMatch {
   /** Position in the precedence order of the frontend. */
   readonly order: number;
-  readonly match: HttpRouteMatch;
-  readonly matchIndex: number;
   readonly rule: CompiledRule;
-  readonly predicates: Predicates;
+  /** Case-sensitive; GET does not cover HEAD (SPEC M9). */
+  readonly method: HttpMethod | null;
+  readonly headers: readonly FieldPredicate[];
+  readonly queryParams: readonly FieldPredicate[];
   /** Tested here; exact paths and prefixes are the path index's business. */
   readonly pathRegex: Regex | null;
+  readonly match: HttpRouteMatch;
+  readonly matchIndex: number;
 
-  constructor(
-    order: number,
-    match: HttpRouteMatch,
-    matchIndex: number,
-    rule: CompiledRule,
-    predicates: Predicates,
-    pathRegex: Regex | null,
-  ) {
+  constructor(order: number, { match, matchIndex }: RankedMatch, rule: CompiledRule, slots: Slots) {
+    const { headers, queryParams } = match;
     this.order = order;
+    this.rule = rule;
+    this.method = match.method;
+    this.headers =
+      headers.length === 0
+        ? NO_PREDICATES
+        : headers.map((header) => new FieldPredicate(slots.headers.slot(header.name), header));
+    this.queryParams =
+      queryParams.length === 0
+        ? NO_PREDICATES
+        : queryParams.map((param) => new FieldPredicate(slots.queryParams.slot(param.name), param));
+    this.pathRegex = match.path.type === 'RegularExpression' ? compileRegex(match.path.value) : null;
     this.match = match;
     this.matchIndex = matchIndex;
-    this.rule = rule;
-    this.predicates = predicates;
-    this.pathRegex = pathRegex;
   }
 
   /** Hot path: bench/micro/decide.ts. */
   test(request: RequestReader): boolean {
-    return this.predicates.test(request) && (this.pathRegex === null || this.pathRegex.matches(request.head.path));
+    if (this.method !== null && this.method !== request.head.method) return false;
+    for (const predicate of this.headers) {
+      if (!predicate.test(request.header(predicate.slot))) return false;
+    }
+    for (const predicate of this.queryParams) {
+      if (!predicate.test(request.queryParam(predicate.slot))) return false;
+    }
+    return this.pathRegex === null || this.pathRegex.matches(request.head.path);
   }
+}
+
+/** The names that the matches of a frontend look at. */
+export interface Slots {
+  readonly headers: SlotNames;
+  readonly queryParams: SlotNames;
 }
 
 /** Lists up to this length are scanned: a few comparisons cost less than a hash. */
@@ -100,7 +123,7 @@ function firstMatch(
 function fileByHeader(matches: readonly CompiledMatch[]): { scanned: CompiledMatch[]; files: HeaderFile[] } {
   const users = new Map<number, number>();
   for (const match of matches) {
-    for (const header of match.predicates.headers) {
+    for (const header of match.headers) {
       if (header.exact !== null) users.set(header.slot, (users.get(header.slot) ?? 0) + 1);
     }
   }
@@ -108,7 +131,7 @@ function fileByHeader(matches: readonly CompiledMatch[]): { scanned: CompiledMat
   const bySlot = new Map<number, Map<string, CompiledMatch[]>>();
   for (const match of matches) {
     let key: FieldPredicate | null = null;
-    for (const header of match.predicates.headers) {
+    for (const header of match.headers) {
       if (header.exact === null) continue;
       if (key === null || users.get(header.slot)! > users.get(key.slot)!) key = header;
     }

@@ -7,7 +7,7 @@
  *
  * Two implementations with one contract. find-my-way serves the tables people write by hand. It generates a function
  * for each node of its tree, so that building costs about 0.1 ms a path and a large tree runs cold code: 10,000 paths
- * take 2 s to build and 2 us to find. Larger tables use a trie over segments, whose cost is one hash lookup a segment.
+ * take 2 s to build and 2 us to find. Larger tables use hashing.
  */
 import findMyWay from 'find-my-way';
 
@@ -66,57 +66,55 @@ export class RadixPathIndex<T> implements PathIndex<T> {
   }
 }
 
-class Segment<T> {
-  children: Map<string, Segment<T>> | null = null;
-  /** What an exact path that ends here holds. */
-  exact: T | null = null;
-  /** What a prefix that ends here holds. */
-  prefix: T | null = null;
-}
-
-export class SegmentPathIndex<T> implements PathIndex<T> {
-  readonly #root = new Segment<T>();
+/**
+ * Two hash tables. A prefix is looked for at each depth (number of segments) that some prefix has, deepest first; the
+ * depths of a table are few, and no lookup depends on how many paths there are.
+ */
+export class HashedPathIndex<T> implements PathIndex<T> {
+  readonly #exact: ReadonlyMap<string, T>;
+  readonly #prefixes: ReadonlyMap<string, T>;
+  readonly #everyPath: T | null;
+  /** Depths of the prefixes but the empty one, descending. */
+  readonly #depths: Int32Array;
+  readonly #deepest: number;
+  /** Where the segment of each depth ends in the path being looked for. */
+  readonly #ends: Int32Array;
 
   constructor(paths: IndexedPaths<T>) {
-    for (const [path, value] of paths.exact) this.#node(path).exact = value;
-    for (const [prefix, value] of paths.prefixes) this.#node(prefix).prefix = value;
-  }
-
-  #node(path: string): Segment<T> {
-    let node = this.#root;
-    if (path === '') return node;
-    for (const name of path.slice(1).split('/')) {
-      node.children ??= new Map();
-      let child = node.children.get(name);
-      if (child === undefined) {
-        child = new Segment<T>();
-        node.children.set(name, child);
-      }
-      node = child;
-    }
-    return node;
+    this.#exact = new Map(paths.exact);
+    this.#prefixes = new Map(paths.prefixes);
+    this.#everyPath = paths.prefixes.get('') ?? null;
+    const depths = new Set([...paths.prefixes.keys()].map((prefix) => prefix.split('/').length - 1));
+    depths.delete(0);
+    this.#depths = Int32Array.from(depths).sort().reverse();
+    this.#deepest = this.#depths[0] ?? 0;
+    this.#ends = new Int32Array(this.#deepest + 1);
   }
 
   find(path: string): T | null {
-    let node = this.#root;
-    let longest = node.prefix;
-    if (path.charCodeAt(0) !== 0x2f) return longest;
-    let start = 1;
-    while (node.children !== null) {
-      const slash = path.indexOf('/', start);
-      const child = node.children.get(slash === -1 ? path.slice(start) : path.slice(start, slash));
-      if (child === undefined) return longest;
-      node = child;
-      if (slash === -1 && node.exact !== null) return node.exact;
-      if (node.prefix !== null) longest = node.prefix;
-      if (slash === -1) return longest;
-      start = slash + 1;
+    if (path.charCodeAt(0) !== 0x2f) return this.#everyPath;
+    if (this.#exact.size > 0) {
+      const exact = this.#exact.get(path);
+      if (exact !== undefined) return exact;
     }
-    return longest;
+    let depth = 0;
+    let end = 0;
+    while (depth < this.#deepest && end < path.length) {
+      end = path.indexOf('/', end + 1);
+      if (end === -1) end = path.length;
+      depth++;
+      this.#ends[depth] = end;
+    }
+    for (const candidate of this.#depths) {
+      if (candidate > depth) continue;
+      const found = this.#prefixes.get(path.slice(0, this.#ends[candidate]));
+      if (found !== undefined) return found;
+    }
+    return this.#everyPath;
   }
 }
 
 /** `large`: the table has more than `FIND_MY_WAY_MAX_PATHS` paths, in all its indexes together. */
 export function createPathIndex<T>(paths: IndexedPaths<T>, large: boolean): PathIndex<T> {
-  return large ? new SegmentPathIndex(paths) : new RadixPathIndex(paths);
+  return large ? new HashedPathIndex(paths) : new RadixPathIndex(paths);
 }

@@ -18,42 +18,44 @@ function gcd(a: number, b: number): number {
   return a;
 }
 
+/**
+ * One level is four integers side by side: the index of its share, its weight, the sum of the weights from this level
+ * on, and its phase in [0, sum): it takes the request when adding its weight overflows the sum.
+ */
+const STRIDE = 4;
+
 export class WeightedPicker {
-  /** Positions of the shares, heaviest first: spreads best. */
-  readonly #order: Int32Array;
-  readonly #weights: Int32Array;
-  /** Sum of the weights from this level on. */
-  readonly #remaining: Int32Array;
-  /** In [0, remaining): a level takes the request when adding its weight overflows. */
-  readonly #phase: Int32Array;
+  /** Heaviest share first: spreads best. */
+  readonly #levels: Int32Array;
 
   /** `weights`: two or more positive integers up to 1,000,000 each, sum below 2^30. */
   constructor(weights: readonly number[], random: Random) {
     const divisor = weights.reduce(gcd, 0);
     const order = [...weights.keys()].sort((a, b) => weights[b]! - weights[a]! || a - b);
-    this.#order = Int32Array.from(order);
-    this.#weights = Int32Array.from(order, (index) => weights[index]! / divisor);
-    this.#remaining = new Int32Array(order.length);
-    this.#phase = new Int32Array(order.length);
+    const levels = new Int32Array(order.length * STRIDE);
     let sum = 0;
     for (let level = order.length - 1; level >= 0; level--) {
-      sum += this.#weights[level]!;
-      this.#remaining[level] = sum;
-      this.#phase[level] = Math.floor(random() * sum);
+      const share = order[level]!;
+      const weight = weights[share]! / divisor;
+      sum += weight;
+      levels.set([share, weight, sum, Math.floor(random() * sum)], level * STRIDE);
     }
+    this.#levels = levels;
   }
 
   /** Index into the weights. Hot path: bench/micro/decide.ts. */
   next(): number {
-    const last = this.#order.length - 1;
-    for (let level = 0; level < last; level++) {
-      const phase = this.#phase[level]! + this.#weights[level]!;
-      if (phase >= this.#remaining[level]!) {
-        this.#phase[level] = phase - this.#remaining[level]!;
-        return this.#order[level]!;
+    const levels = this.#levels;
+    const last = levels.length - STRIDE;
+    for (let level = 0; level < last; level += STRIDE) {
+      const phase = levels[level + 3]! + levels[level + 1]!;
+      const sum = levels[level + 2]!;
+      if (phase >= sum) {
+        levels[level + 3] = phase - sum;
+        return levels[level]!;
       }
-      this.#phase[level] = phase;
+      levels[level + 3] = phase;
     }
-    return this.#order[last]!;
+    return levels[last]!;
   }
 }

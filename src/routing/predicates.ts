@@ -1,10 +1,10 @@
 /**
- * Method, header and query parameter predicates, compiled (SPEC M2, M7, M8, M9), and the reader that fetches each field
- * of a request at most once.
+ * Header and query parameter predicates, compiled (SPEC M7, M8), and the reader that fetches each field of a request at
+ * most once.
  *
  * Stage before: `routing/table.ts`. Stage after: `routing/match-list.ts`.
  */
-import type { HeaderMatch, HttpMethod, QueryParamMatch } from '../gateway-api/types.ts';
+import type { HeaderMatch, QueryParamMatch } from '../gateway-api/types.ts';
 import type { RequestHead } from './decision.ts';
 import { compileRegex, type Regex } from './regex.ts';
 
@@ -40,31 +40,6 @@ export class FieldPredicate {
   test(value: string | null): boolean {
     if (value === null) return false;
     return this.#regex === null ? value === this.#exact : this.#regex.matches(value);
-  }
-}
-
-/** What one match asks of a request besides the path; all of it must hold (SPEC M2). */
-export class Predicates {
-  readonly method: HttpMethod | null;
-  readonly headers: readonly FieldPredicate[];
-  readonly queryParams: readonly FieldPredicate[];
-
-  constructor(method: HttpMethod | null, headers: readonly FieldPredicate[], queryParams: readonly FieldPredicate[]) {
-    this.method = method;
-    this.headers = headers;
-    this.queryParams = queryParams;
-  }
-
-  /** Hot path: bench/micro/decide.ts. */
-  test(request: RequestReader): boolean {
-    if (this.method !== null && this.method !== request.head.method) return false;
-    for (const predicate of this.headers) {
-      if (!predicate.test(request.header(predicate.slot))) return false;
-    }
-    for (const predicate of this.queryParams) {
-      if (!predicate.test(request.queryParam(predicate.slot))) return false;
-    }
-    return true;
   }
 }
 

@@ -12,8 +12,7 @@ import type { CompileDeps, LocalDecision, OriginalDecision, SeriesLabels } from 
 import { CompiledMatch, MatchList } from './match-list.ts';
 import { createPathIndex, FIND_MY_WAY_MAX_PATHS, type PathIndex } from './path-index.ts';
 import { compareMatches, normalizePrefix, type RankedMatch } from './precedence.ts';
-import { FieldPredicate, Predicates, RequestReader, SlotNames, toWire } from './predicates.ts';
-import { compileRegex } from './regex.ts';
+import { RequestReader, SlotNames, toWire } from './predicates.ts';
 import { compileRule, localDecision, type CompiledRule } from './rule.ts';
 
 /** What the path index holds for one path. */
@@ -100,23 +99,14 @@ function compileFrontend(
     for (const [matchIndex, match] of attached.rule.matches.entries()) ranked.push({ ...attached, match, matchIndex });
   }
   ranked.sort(compareMatches);
-  const headers = new SlotNames();
-  const queryParams = new SlotNames();
-  const matches = ranked.map(({ rule, match, matchIndex }, order) => {
-    const predicates = new Predicates(
-      match.method,
-      match.headers.map((header) => new FieldPredicate(headers.slot(header.name), header)),
-      match.queryParams.map((param) => new FieldPredicate(queryParams.slot(param.name), param)),
-    );
-    const regex = match.path.type === 'RegularExpression' ? compileRegex(match.path.value) : null;
-    return new CompiledMatch(order, match, matchIndex, rules.get(rule)!, predicates, regex);
-  });
+  const slots = { headers: new SlotNames(), queryParams: new SlotNames() };
+  const matches = ranked.map((entry, order) => new CompiledMatch(order, entry, rules.get(entry.rule)!, slots));
   return {
     id: deps.frontendId(source.key),
     source,
     ...indexPaths(matches, large),
     matches,
-    reader: new RequestReader(headers.names(), queryParams.names()),
+    reader: new RequestReader(slots.headers.names(), slots.queryParams.names()),
     noRoute: localDecision('no_route', deps.internSeries(labels)),
   };
 }

@@ -1,0 +1,214 @@
+/**
+ * Time and allocation of `decide`, and time to compile a table, for 1, 100 and 10,000 rules.
+ *
+ *     node --expose-gc --max-semi-space-size=64 dist/bench/micro/decide.js
+ *
+ * Each case asks 1,000 different requests in turn, for 16 rules (the working set of a busy proxy) and for 1,000 (where a
+ * large table is read from memory, not from the processor's cache), evenly spread over the table. Figures are lower quartiles of many short rounds; the cases take turns, so that a
+ * busy machine slows all of them alike.
+ */
+import { attach } from '../../src/config/attach.ts';
+import type { HttpRoute, HttpRouteRule, PathMatch } from '../../src/gateway-api/types.ts';
+import { decide } from '../../src/routing/decide.ts';
+import type { Backend, CompileDeps, RequestHead } from '../../src/routing/decision.ts';
+import { compileTable } from '../../src/routing/table.ts';
+
+const SIZES = [1, 100, 10_000];
+const ROUNDS = 100;
+const DECISIONS = 10_000;
+const REQUESTS = 1000;
+/** Rules that the requests of a case are spread over: those a busy proxy uses all the time, and far more than that. */
+const HOT_RULES = [16, 1000];
+
+/** How the rules of a case differ. */
+interface Shape {
+  readonly name: string;
+  readonly path: (index: number) => PathMatch;
+  readonly header: ((index: number) => string) | null;
+  /** `salt`: makes targets of the same rule differ where the shape allows. */
+  readonly target: (index: number, salt: number) => string;
+}
+
+const path = (index: number): string => `/service${index % 97}/team${(index * 7) % 1013}/item${index}`;
+
+const SHAPES: readonly Shape[] = [
+  {
+    name: 'prefix paths',
+    path: (index) => ({ type: 'PathPrefix', value: path(index) }),
+    header: null,
+    target: (index, salt) => `${path(index)}/a/${salt}`,
+  },
+  {
+    name: 'exact paths',
+    path: (index) => ({ type: 'Exact', value: path(index) }),
+    header: null,
+    target: path,
+  },
+  {
+    name: 'one header, one value per rule',
+    path: () => ({ type: 'PathPrefix', value: '/' }),
+    header: (index) => `tenant-${index}`,
+    target: (_, salt) => `/a/b/${salt}`,
+  },
+];
+
+class BenchHead implements RequestHead {
+  readonly method = 'GET';
+  readonly path: string;
+  readonly query = '';
+  readonly #tenant: string | null;
+
+  constructor(target: string, tenant: string | null) {
+    this.path = target;
+    this.#tenant = tenant;
+  }
+
+  header(name: string): string | null {
+    return name === 'tenant' ? this.#tenant : null;
+  }
+}
+
+function deps(): CompileDeps {
+  const backends = new Map<string, Backend>();
+  let series = 0;
+  return {
+    frontendId: () => 0,
+    internSeries: () => series++,
+    internBackend(namespace, name, port) {
+      const key = `${namespace}/${name}:${port}`;
+      const backend = backends.get(key) ?? {
+        namespace,
+        name,
+        port,
+        key,
+        id: backends.size,
+        addresses: ['10.0.0.1'],
+        state: 'resolved',
+      };
+      backends.set(key, backend);
+      return backend;
+    },
+  };
+}
+
+function routes(shape: Shape, size: number): HttpRoute[] {
+  const rules = Array.from({ length: size }, (_, index): HttpRouteRule => {
+    const backend = { group: '', kind: 'Service', namespace: 'ns', port: 80, filters: [], path: '' };
+    return {
+      index: index % 16,
+      name: null,
+      matches: [
+        {
+          path: shape.path(index),
+          headers: shape.header === null ? [] : [{ type: 'Exact', name: 'tenant', value: shape.header(index) }],
+          queryParams: [],
+          method: null,
+        },
+      ],
+      filters: [],
+      backendRefs: [
+        { ...backend, name: 'v1', weight: 90 },
+        { ...backend, name: 'v2', weight: 10 },
+      ],
+      timeouts: { requestMs: null, backendRequestMs: null },
+      retry: null,
+      hasSessionPersistence: false,
+    };
+  });
+  const parent = { group: '', kind: 'Service', namespace: 'ns', name: 'web', sectionName: null, port: 80, path: '' };
+  return Array.from({ length: Math.ceil(size / 16) }, (_, index): HttpRoute => ({
+    kind: 'HTTPRoute',
+    namespace: 'ns',
+    name: `route-${index}`,
+    generation: null,
+    creationTimestamp: null,
+    parentRefs: [parent],
+    hostnames: [],
+    rules: rules.slice(index * 16, index * 16 + 16),
+    source: { file: 'bench.yaml', document: index + 1, line: null },
+  }));
+}
+
+interface Case {
+  readonly label: string;
+  readonly compileMs: number;
+  readonly attachMs: number;
+  readonly run: () => number;
+  readonly nanoseconds: number[];
+  bytes: number;
+}
+
+function milliseconds(work: () => void): number {
+  const started = process.hrtime.bigint();
+  work();
+  return Number(process.hrtime.bigint() - started) / 1e6;
+}
+
+function lowerQuartile(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 2]!;
+}
+
+function prepare(shape: Shape, size: number, hotRules: number): Case {
+  const resources = routes(shape, size);
+  const input = { resources, namespace: 'ns' };
+  const attachment = attach(input);
+  const compileMs = lowerQuartile([1, 2, 3, 4].map(() => milliseconds(() => compileTable(attachment, deps()))));
+  const attachMs = lowerQuartile([1, 2, 3, 4].map(() => milliseconds(() => attach(input))));
+  const table = compileTable(attachment, deps());
+  const heads = Array.from({ length: REQUESTS }, (_, request): RequestHead => {
+    const index = Math.floor(((request % hotRules) * size) / hotRules);
+    return new BenchHead(shape.target(index, request), shape.header === null ? null : shape.header(index));
+  });
+  return {
+    label: `${shape.name}, ${size} rules, ${Math.min(size, hotRules)} in use`,
+    compileMs,
+    attachMs,
+    nanoseconds: [],
+    bytes: 0,
+    run() {
+      let forwarded = 0;
+      for (let i = 0; i < DECISIONS; i++) {
+        if (decide(table, 0, heads[i % heads.length]!).kind === 'forward') forwarded++;
+      }
+      return forwarded;
+    },
+  };
+}
+
+const collect = globalThis.gc;
+if (collect === undefined) throw new Error('run with --expose-gc');
+
+for (const [shape, hotRules] of SHAPES.flatMap((entry) => HOT_RULES.map((hot) => [entry, hot] as const))) {
+  const cases = SIZES.map((size) => prepare(shape, size, hotRules));
+  for (const entry of cases) for (let i = 0; i < 30; i++) entry.run();
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const entry of cases) {
+      let forwarded = 0;
+      const elapsed = milliseconds(() => {
+        forwarded = entry.run();
+      });
+      if (forwarded !== DECISIONS) throw new Error(`${entry.label}: ${forwarded} of ${DECISIONS} matched`);
+      entry.nanoseconds.push((elapsed * 1e6) / DECISIONS);
+    }
+  }
+  for (const entry of cases) {
+    let bytes = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 5; i++) {
+      collect();
+      const before = process.memoryUsage().heapUsed;
+      entry.run();
+      const after = process.memoryUsage().heapUsed;
+      if (after >= before) bytes = Math.min(bytes, (after - before) / DECISIONS);
+    }
+    entry.bytes = bytes;
+  }
+  const base = lowerQuartile(cases[0]!.nanoseconds);
+  for (const entry of cases) {
+    const nanoseconds = lowerQuartile(entry.nanoseconds);
+    process.stdout.write(
+      `${entry.label.padEnd(58)} ${nanoseconds.toFixed(0).padStart(5)} ns/decide  ${(nanoseconds / base).toFixed(2)}x  ` +
+        `${entry.bytes.toFixed(0).padStart(4)} B/decide  attach ${entry.attachMs.toFixed(1)} ms  ` +
+        `compile ${entry.compileMs.toFixed(1)} ms\n`,
+    );
+  }
+}
