@@ -3,13 +3,20 @@ import { attach } from '../../../src/config/attach.ts';
 import { decide } from '../../../src/routing/decide.ts';
 import type { Decision, SeriesLabels } from '../../../src/routing/decision.ts';
 import { explain, findFrontend, type Explanation } from '../../../src/routing/explain.ts';
+import { FIND_MY_WAY_MAX_PATHS } from '../../../src/routing/path-index.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import { generateRequests, generateTable, seededRandom } from '../../support/random-routes.ts';
 import { referenceRoute, type ReferenceResult } from '../../support/reference-matcher.ts';
-import { requestHead, testDeps } from '../../support/routes.ts';
+import { exactPath, httpRoute, requestHead, ruleTo, testDeps } from '../../support/routes.ts';
 
 const TABLES = 300;
 const REQUESTS_PER_PORT = 40;
+
+const crowd = httpRoute(
+  'prod/crowd',
+  ['prod/crowd'],
+  Array.from({ length: FIND_MY_WAY_MAX_PATHS + 1 }, (_, index) => ruleTo('any', { path: exactPath(`/${index}`) })),
+);
 
 /** Rule identity and kind of answer, in one line. */
 function describeDecision(decision: Decision, series: readonly SeriesLabels[]): string {
@@ -48,7 +55,9 @@ t.test('SPEC A5-A7, M1-M9, P1-P5, B2-B4: decide, explain and the reference agree
   for (let seed = 1; seed <= TABLES; seed++) {
     const generated = generateTable(seed);
     const deps = testDeps(seededRandom(seed));
-    const attachment = attach({ resources: generated.resources, namespace: generated.clientNamespace });
+    // Every other table is made large by a Service of its own, so that both path indexes are exercised.
+    const resources = seed % 2 === 0 ? generated.resources : [...generated.resources, crowd];
+    const attachment = attach({ resources, namespace: generated.clientNamespace });
     const table = compileTable(attachment, deps);
     for (const port of generated.service.ports) {
       const { namespace, name } = generated.service;
