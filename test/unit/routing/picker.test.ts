@@ -9,7 +9,17 @@ function count(picker: WeightedPicker, shares: number, picks: number): number[] 
 }
 
 t.test('SPEC B2: over each full cycle every share gets exactly its part, wherever the rotation starts', async (t) => {
-  const cases = [[1, 1], [90, 10], [70, 30], [1, 2, 3], [5, 1, 1], [1, 1, 1, 1], [999, 1], [7, 11, 13, 17], [6, 4, 2]];
+  const cases = [
+    [1, 1],
+    [90, 10],
+    [70, 30],
+    [1, 2, 3],
+    [5, 1, 1],
+    [1, 1, 1, 1],
+    [999, 1],
+    [7, 11, 13, 17],
+    [6, 4, 2],
+  ];
   for (const weights of cases) {
     const sum = weights.reduce((a, b) => a + b);
     for (let seed = 0; seed < 20; seed++) {

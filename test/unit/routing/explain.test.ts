@@ -1,0 +1,173 @@
+import t from 'tap';
+import { attach } from '../../../src/config/attach.ts';
+import type { HttpRoute } from '../../../src/gateway-api/types.ts';
+import { explain, findFrontend, MAX_ELSEWHERE, type Explanation } from '../../../src/routing/explain.ts';
+import { formatExplanation } from '../../../src/routing/format-explanation.ts';
+import { compileTable } from '../../../src/routing/table.ts';
+import {
+  backend,
+  exactField,
+  exactPath,
+  httpRoute,
+  match,
+  parent,
+  pathPrefix,
+  pathRegex,
+  requestHead,
+  rule,
+  ruleTo,
+  testDeps,
+  type HeadOptions,
+  type TestDeps,
+} from '../../support/routes.ts';
+
+function explained(
+  routes: readonly HttpRoute[],
+  head: HeadOptions,
+  port = 80,
+  deps: TestDeps = testDeps(),
+): Explanation {
+  const table = compileTable(attach({ resources: routes, namespace: 'ns' }), deps);
+  return explain(findFrontend(table, 'ns', 'web', port), requestHead(head));
+}
+
+const canary = httpRoute(
+  'ns/canary',
+  ['ns/web'],
+  [
+    ruleTo('v2', { headers: [exactField('version', 'new')] }),
+    rule({
+      name: 'split',
+      matches: [match()],
+      backendRefs: [
+        backend('ns/v1:80', { weight: 90 }),
+        backend('ns/v2:80', { weight: 10 }),
+        backend('ns/v3:80', { weight: 0 }),
+      ],
+    }),
+    ruleTo('static', { path: pathPrefix('/static') }),
+    ruleTo('regex', { path: pathRegex('/img/.*') }),
+  ],
+);
+
+t.test('each candidate is shown in evaluation order with every condition and what the request has', async (t) => {
+  const result = explained([canary], { target: '/x?y=1', headers: [['Version', 'old']] });
+  t.match(result, {
+    request: { method: 'GET', path: '/x', query: 'y=1' },
+    frontend: 'ns/web:*',
+    winner: 2,
+    runnerUp: null,
+    elsewhereCount: 1,
+  });
+  t.same(
+    result.candidates.map(({ ruleName, matched }) => [ruleName, matched]),
+    [
+      ['regex', false],
+      ['v2', false],
+      ['split', true],
+    ],
+  );
+  t.same(result.candidates[1]!.predicates, [
+    { part: 'path', expected: 'path prefix /', actual: '/x', matched: true },
+    { part: 'header', expected: 'header version = "new"', actual: 'old', matched: false },
+  ]);
+  t.equal(result.elsewhere[0]!.ruleName, 'static');
+});
+
+t.test('SPEC P1: the winner is shown with the criterion that put it before the next rule that matches', async (t) => {
+  const winners: [HeadOptions, string, string][] = [
+    [{ headers: [['version', 'new']] }, 'v2', 'number of header matches'],
+    [{ target: '/static/x' }, 'static', 'longer path prefix'],
+    [{ target: '/img/x' }, 'regex', 'type of path match'],
+  ];
+  for (const [head, name, criterion] of winners) {
+    const result = explained([canary], head);
+    t.equal(result.candidates[result.winner!]!.ruleName, name);
+    t.equal(result.runnerUp?.criterion, criterion);
+  }
+  const one = ruleTo('one');
+  const twins = [httpRoute('ns/a', ['ns/web'], [one]), httpRoute('ns/b', ['ns/web'], [one], { creationTimestamp: 1 })];
+  t.equal(explained(twins, {}).runnerUp?.criterion, 'age of the route');
+  t.equal(
+    explained([twins[0]!, httpRoute('ns/c', ['ns/web'], [one])], {}).runnerUp?.criterion,
+    'namespace and name of the route',
+  );
+  t.equal(explained([httpRoute('ns/a', ['ns/web'], [one, one])], {}).runnerUp?.criterion, 'position of the rule');
+});
+
+t.test('SPEC B2: backends are shown with their share and what it gets now', async (t) => {
+  const deps = testDeps();
+  deps.internBackend('ns', 'v2', 80).state = 'missing';
+  const { outcome } = explained([canary], {}, 80, deps);
+  t.match(outcome, {
+    kind: 'shares',
+    shares: [
+      { backend: 'ns/v1:80', percent: 90, answer: { kind: 'forward', addresses: ['10.0.0.1'] } },
+      { backend: 'ns/v2:80', percent: 10, answer: { kind: 'local', status: 500, reason: 'no_backend' } },
+      { backend: 'ns/v3:80', percent: 0, answer: { kind: 'never' } },
+    ],
+  });
+});
+
+t.test('SPEC A5, E1, E3: local replies and missing frontends are told with their reason', async (t) => {
+  const only = httpRoute(
+    'ns/r',
+    [parent('ns/web', { port: 80 })],
+    [rule({ matches: [match({ path: exactPath('/a') })] })],
+  );
+  t.match(explained([only], {}).outcome, { kind: 'local', status: 404, reason: 'no_route' });
+  t.match(explained([only], { target: '/a' }).outcome, {
+    kind: 'local',
+    reason: 'no_backend',
+    message: /no backendRefs/,
+  });
+  const unattached = explained([only], {}, 8080);
+  t.match(unattached, { frontend: null, outcome: { kind: 'original' } });
+  t.match(formatExplanation(unattached), /no route is attached/);
+});
+
+t.test('the port of its own comes before the frontend of every port', async (t) => {
+  const routes = [
+    httpRoute('ns/a', [parent('ns/web', { port: 80 })], [ruleTo('a')]),
+    httpRoute('ns/b', ['ns/web'], [ruleTo('b')]),
+  ];
+  t.equal(explained(routes, {}, 80).frontend, 'ns/web:80');
+  t.equal(explained(routes, {}, 81).frontend, 'ns/web:*');
+});
+
+t.test('the explanation reads as aligned plain text', async (t) => {
+  const text = formatExplanation(explained([canary], { target: '/static/a?b=1', headers: [['version', 'old']] }));
+  t.equal(
+    text,
+    `request   GET /static/a?b=1
+frontend  ns/web:*
+
+Rules in the order they are tried:
+  1. ns/canary rules[3] (regex) matches[0]: does not match
+       no   path ~ /img/.*  is "/static/a"
+  2. ns/canary rules[2] (static) matches[0]: wins
+       yes  path prefix /static  is "/static/a"
+  3. ns/canary rules[0] (v2) matches[0]: does not match
+       yes  path prefix /           is "/static/a"
+       no   header version = "new"  is "old"
+  4. ns/canary rules[1] (split) matches[0]: matches too
+       yes  path prefix /  is "/static/a"
+
+Winner    ns/canary rules[2] (static) matches[0]
+          comes before ns/canary rules[1] (split) matches[0] by: longer path prefix
+Backends      100%  v/static:80  weight 1, at 10.0.0.1
+`,
+  );
+  const shares = formatExplanation(explained([canary], {}));
+  t.match(shares, 'Backends       90%  ns/v1:80  weight 90, at 10.0.0.1\n');
+  t.match(shares, '                0%  ns/v3:80  weight 0, never picked\n');
+  t.match(shares, '       no   header version = "new"  absent\n');
+});
+
+t.test('rules for other paths are listed up to a limit', async (t) => {
+  const rules = Array.from({ length: MAX_ELSEWHERE + 5 }, (_, index) => ruleTo('x', { path: exactPath(`/p${index}`) }));
+  const result = explained([httpRoute('ns/r', ['ns/web'], rules)], {});
+  t.equal(result.elsewhere.length, MAX_ELSEWHERE);
+  t.equal(result.elsewhereCount, MAX_ELSEWHERE + 5);
+  t.match(formatExplanation(result), 'and 5 more');
+});
