@@ -32,12 +32,15 @@ export const FIND_MY_WAY_MAX_PATHS = 64;
  * paths are equal exactly when the paths are.
  */
 const SPECIAL = /[%*:?#]/;
-const SPECIALS = /[%*:?#]/g;
 
 function escapePath(path: string): string {
-  return SPECIAL.test(path)
-    ? path.replace(SPECIALS, (character) => String.fromCharCode(character.charCodeAt(0) + 0x100))
-    : path;
+  if (!SPECIAL.test(path)) return path;
+  return path
+    .replaceAll('%', '\u0125')
+    .replaceAll('*', '\u012a')
+    .replaceAll(':', '\u013a')
+    .replaceAll('?', '\u013f')
+    .replaceAll('#', '\u0123');
 }
 
 const unusedHandler = (): void => undefined;

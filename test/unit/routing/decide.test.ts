@@ -298,6 +298,7 @@ t.test('SPEC M7, P1: a long list of header values is decided as a short one', as
     ...tenants,
     ruleTo('get', { headers: [exactField('tenant', '7')], method: 'GET' }),
     ruleTo('two', { headers: [exactField('tenant', '8'), regexField('x', '.+')] }),
+    ruleTo('scan', { headers: [regexField('tenant', '5|6')], method: 'GET' }),
     ruleTo('rare', { headers: [exactField('rare', '1')] }),
     ruleTo('even', { headers: [regexField('tenant', '.*[02468]')] }),
     ruleTo('rest'),
@@ -305,6 +306,8 @@ t.test('SPEC M7, P1: a long list of header values is decided as a short one', as
   t.equal(web.ask({ headers: [['tenant', '3']] }), 't3');
   t.equal(web.ask({ headers: [['tenant', '7']] }), 'get');
   t.equal(web.ask({ headers: [['tenant', '7']], method: 'PUT' }), 't7');
+  t.equal(web.ask({ headers: [['tenant', '5']] }), 'scan', 'what is not filed by value keeps its place');
+  t.equal(web.ask({ headers: [['tenant', '5']], method: 'PUT' }), 't5');
   t.equal(web.ask({ headers: [['tenant', '8']] }), 't8');
   t.equal(
     web.ask({

@@ -101,7 +101,7 @@ for (const [name, create] of INDEXES) {
       t.equal(index.find('/'.repeat(8000)), null);
       t.equal(index.find(`/${'%'.repeat(8000)}`), null);
     }
-    t.ok(performance.now() - started < 2000, 'milliseconds for 300 lookups of 8 KiB');
+    t.ok(performance.now() - started < 10_000, 'milliseconds for 300 lookups of 8 KiB');
   });
 }
 
