@@ -1,0 +1,190 @@
+/**
+ * One consistent read of the route directory: names and bytes, no meaning.
+ *
+ * Stage before: kubelet, or a person with an editor. Stage after: `route-files.ts`, which parses what changed.
+ *
+ * kubelet mounts a ConfigMap as `name.yaml -> ..data/name.yaml` and `..data -> ..2026_01_02_...`. An update writes a new
+ * directory, renames a fresh `..data` link over the old one and then removes the old directory. So a generation is
+ * read through the target of `..data`, resolved once, and counts only if `..data` is still the same link afterwards:
+ * until then nothing in that directory is removed, after that files vanish one by one without any error to notice.
+ */
+import { createHash } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { constants } from 'node:fs';
+import { lstat, open, readdir, readlink, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ProxyError } from '../errors.ts';
+
+/** Why the bytes of a file that is in the directory could not be had. */
+export interface FileFailure {
+  /** Problem code: `not-a-file`, `too-large`, `unreadable-file`. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface FileRead {
+  readonly name: string;
+  /** Hex SHA-256 of the bytes; of the failure when there are none. Equal digests mean equal content. */
+  readonly digest: string;
+  readonly content: Buffer | FileFailure;
+}
+
+export interface DirectoryRead {
+  /** Sorted by name. */
+  readonly files: readonly FileRead[];
+  readonly layout: 'configmap' | 'plain';
+  /** Equal for two reads only if it was the same directory, not another one created at the same path. */
+  readonly identity: string;
+}
+
+const READ_ATTEMPTS = 10;
+/** More after each attempt, none after the first: 180 ms in all. */
+const RETRY_DELAY_STEP_MS = 5;
+/** The threads of libuv's pool: more would only queue. */
+const FILES_AT_ONCE = 4;
+
+/** Thrown inside when the directory changed under the read; never leaves this file. */
+class Changed extends Error {}
+
+/** True for the names that are read: `*.yaml`, `*.yml`, `*.json`, not hidden (which covers kubelet's `..` names). */
+export function isRouteFileName(name: string): boolean {
+  return !name.startsWith('.') && /\.(?:yaml|yml|json)$/.test(name);
+}
+
+/** Errno name of a failed system call, else the message. */
+export function errorCode(error: unknown): string {
+  if (error instanceof Error) return (error as NodeJS.ErrnoException).code ?? error.message;
+  return String(error);
+}
+
+/** Tells a directory from another one created at the same path; inode numbers alone are reused at once. */
+export function directoryIdentity(stats: BigIntStats): string {
+  return `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`;
+}
+
+/**
+ * Read every route file of `path` from one generation.
+ *
+ * A file that cannot be read is part of the answer (as a `FileFailure`); never blocks on a FIFO or device.
+ * Throws ProxyError when there is no answer at all: `directory-missing`, `directory-unreadable`, and `directory-busy`
+ * when it changed under every attempt.
+ */
+export async function readDirectory(path: string, maxFileBytes: number): Promise<DirectoryRead> {
+  for (let attempt = 1; ; attempt++) {
+    const last = attempt === READ_ATTEMPTS;
+    try {
+      return await readOnce(path, maxFileBytes, last);
+    } catch (error) {
+      if (error instanceof ProxyError) throw error;
+      if (!(error instanceof Changed)) throw directoryError(path, error);
+      if (last) throw new ProxyError('directory-busy', `${path} changes faster than it can be read`);
+    }
+    await delay(RETRY_DELAY_STEP_MS * (attempt - 1));
+  }
+}
+
+function directoryError(path: string, error: unknown): ProxyError {
+  const code = errorCode(error);
+  if (code === 'ENOENT') return new ProxyError('directory-missing', `${path} does not exist`, { cause: error });
+  if (code === 'ENOTDIR') return new ProxyError('directory-missing', `${path} is not a directory`, { cause: error });
+  return new ProxyError('directory-unreadable', `${path} cannot be read: ${code}`, { cause: error });
+}
+
+async function readOnce(path: string, maxFileBytes: number, lastAttempt: boolean): Promise<DirectoryRead> {
+  const identity = directoryIdentity(await stat(path, { bigint: true }));
+  const link = await dataLink(path);
+  const root = link?.target ?? path;
+  const names = (await listDirectory(root, path, lastAttempt)).filter(isRouteFileName).sort();
+  const files: FileRead[] = [];
+  for (let i = 0; i < names.length; i += FILES_AT_ONCE) {
+    const batch = names.slice(i, i + FILES_AT_ONCE);
+    files.push(...(await Promise.all(batch.map((name) => readFile(root, name, maxFileBytes, lastAttempt)))));
+  }
+  if ((await dataLink(path))?.id !== link?.id) throw new Changed();
+  return { files, layout: link === null ? 'plain' : 'configmap', identity };
+}
+
+async function listDirectory(root: string, path: string, lastAttempt: boolean): Promise<string[]> {
+  try {
+    return await readdir(root);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+    // Removed since its link was read; if it stays so, the link is broken.
+    if (lastAttempt) throw new ProxyError('directory-unreadable', `${path}: ..data leads to ${root}, which is missing`);
+    throw new Changed();
+  }
+}
+
+/** The `..data` link as it is now, null when the directory has none. `id` differs for each link ever put there. */
+async function dataLink(path: string): Promise<{ target: string; id: string } | null> {
+  const link = join(path, '..data');
+  try {
+    const target = await readlink(link);
+    const stats = await lstat(link, { bigint: true });
+    return { target: resolve(path, target), id: `${target}:${stats.ino}:${stats.ctimeNs}` };
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'ENOENT' || code === 'EINVAL') return null;
+    throw error;
+  }
+}
+
+async function readFile(root: string, name: string, maxFileBytes: number, lastAttempt: boolean): Promise<FileRead> {
+  let content: Buffer | FileFailure;
+  try {
+    content = await readBytes(join(root, name), maxFileBytes);
+  } catch (error) {
+    // Vanished or written to since it was listed: read again. What stays so is a dangling link or a busy writer.
+    if (!lastAttempt && (error instanceof Changed || errorCode(error) === 'ENOENT')) throw new Changed();
+    const reason = error instanceof Changed ? 'it is being written to all the time' : errorCode(error);
+    content = { code: 'unreadable-file', message: `cannot be read: ${reason}` };
+  }
+  const hashed = Buffer.isBuffer(content) ? content : `\0${content.code}: ${content.message}`;
+  return { name, content, digest: createHash('sha256').update(hashed).digest('hex') };
+}
+
+async function readBytes(path: string, maxFileBytes: number): Promise<Buffer | FileFailure> {
+  const kind = await stat(path);
+  // Before open: opening a device can have side effects.
+  if (!kind.isFile()) return notAFile(kind);
+  // Non-blocking all the same: it may have become a FIFO since.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const before = await file.stat({ bigint: true });
+    if (!before.isFile()) return notAFile(before);
+    if (before.size > BigInt(maxFileBytes)) return tooLarge(maxFileBytes);
+    // The size is right for every real file system; procfs reports 0 and has to be read to its end.
+    const expected = Number(before.size);
+    const chunks: Buffer[] = [];
+    let length = 0;
+    do {
+      const size = expected > length ? expected - length : 64 * 1024;
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(size), 0, size, null);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+      if (length > maxFileBytes) return tooLarge(maxFileBytes);
+      chunks.push(buffer.subarray(0, bytesRead));
+    } while (length !== expected);
+    const after = await file.stat({ bigint: true });
+    if (after.size !== before.size || after.mtimeNs !== before.mtimeNs) throw new Changed();
+    return Buffer.concat(chunks, length);
+  } finally {
+    await file.close();
+  }
+}
+
+function notAFile(stats: { isDirectory(): boolean; isFIFO(): boolean; isSocket(): boolean }): FileFailure {
+  const kind = stats.isDirectory()
+    ? 'a directory'
+    : stats.isFIFO()
+      ? 'a FIFO'
+      : stats.isSocket()
+        ? 'a socket'
+        : 'a device';
+  return { code: 'not-a-file', message: `is ${kind}; a regular file is required` };
+}
+
+function tooLarge(maxFileBytes: number): FileFailure {
+  return { code: 'too-large', message: `is larger than ${maxFileBytes} bytes` };
+}

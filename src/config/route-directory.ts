@@ -1,0 +1,227 @@
+/**
+ * The ConfigMap mount: reads the route directory, watches it, and publishes a snapshot whenever its content changes.
+ *
+ * Stage before: kubelet, which swaps `..data`, or an editor on a plain directory. Stage after: `onChange`, that is
+ * attaching, compiling and swapping the route tables.
+ *
+ *   inotify event --settle--> read one generation --> parse what changed --> onChange
+ *   poll timer ----------------^        ^------------- changed meanwhile ---------'
+ *
+ * The directory itself is watched: a watch on a file would follow its inode into the removed generation and go silent.
+ * Events are hints; a slow poll finds what they miss, and becomes a fast one while there is no working watch.
+ */
+import type { FSWatcher } from 'node:fs';
+import { statSync, watch } from 'node:fs';
+import { basename } from 'node:path';
+import { ProxyError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { directoryIdentity, errorCode, isRouteFileName, readDirectory } from './directory-reader.ts';
+import type { ParseFile } from './route-files.ts';
+import { RouteFiles } from './route-files.ts';
+import type { ConfigSnapshot } from './snapshot.ts';
+
+export interface RouteDirectoryOptions {
+  readonly path: string;
+  readonly parse: ParseFile;
+  /** Called with the first snapshot and whenever content or validity changes. An exception is logged, not passed on. */
+  readonly onChange: (snapshot: ConfigSnapshot) => void;
+  readonly logger: Logger;
+  /** A change is read this long after the last event, so that partial writes coalesce. Default 50. */
+  readonly settleMs?: number;
+  /** ... but at most this long after the first event. Default 500. */
+  readonly maxSettleMs?: number;
+  /** Poll interval while the directory is watched. Default 5,000. */
+  readonly pollMs?: number;
+  /** Poll interval while it cannot be watched, or does not exist. Default 500, to apply changes within 1 s. */
+  readonly fallbackPollMs?: number;
+  /** A larger file is refused. Default 4 MiB (a ConfigMap holds 1 MiB). */
+  readonly maxFileBytes?: number;
+}
+
+const DEFAULT_MAX_FILE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Read `path` once, for commands that do not stay: `check`, `explain`. A directory that cannot be read gives an empty
+ * snapshot with that problem.
+ */
+export async function loadRouteDirectory(
+  path: string,
+  parse: ParseFile,
+  maxFileBytes = DEFAULT_MAX_FILE_BYTES,
+): Promise<ConfigSnapshot> {
+  const files = new RouteFiles(parse);
+  let snapshot: ConfigSnapshot | null;
+  try {
+    snapshot = await files.update(await readDirectory(path, maxFileBytes));
+  } catch (error) {
+    if (!(error instanceof ProxyError)) throw error;
+    snapshot = files.unreadable(path, error.code, error.message);
+  }
+  if (snapshot === null) throw new ProxyError('internal', 'the first read gave no snapshot');
+  return snapshot;
+}
+
+export class RouteDirectory {
+  readonly #path: string;
+  readonly #onChange: (snapshot: ConfigSnapshot) => void;
+  readonly #logger: Logger;
+  readonly #settleMs: number;
+  readonly #maxSettleMs: number;
+  readonly #pollMs: number;
+  readonly #fallbackPollMs: number;
+  readonly #maxFileBytes: number;
+  readonly #files: RouteFiles;
+
+  #snapshot: ConfigSnapshot | null = null;
+  #closed = false;
+  /** An apply is under way: events are only counted, and another one follows if there were any. */
+  #running = false;
+  #events = 0;
+  #timer: NodeJS.Timeout | null = null;
+  /** Monotonic time of the first event not yet read, null when there is none. */
+  #changedAtMs: number | null = null;
+  #watcher: FSWatcher | null = null;
+  #watchedIdentity = '';
+  #watchFailure = '';
+  /** The directory in which a `..data` link was seen last. */
+  #configMapIdentity = '';
+
+  constructor(options: RouteDirectoryOptions) {
+    this.#path = options.path;
+    this.#onChange = options.onChange;
+    this.#logger = options.logger;
+    this.#settleMs = options.settleMs ?? 50;
+    this.#maxSettleMs = options.maxSettleMs ?? 500;
+    this.#pollMs = options.pollMs ?? 5_000;
+    this.#fallbackPollMs = options.fallbackPollMs ?? 500;
+    this.#maxFileBytes = options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES;
+    this.#files = new RouteFiles(options.parse);
+  }
+
+  /** The snapshot published last, null before the first. */
+  get snapshot(): ConfigSnapshot | null {
+    return this.#snapshot;
+  }
+
+  /** Read the directory for the first time, publish, and watch from then on. Never rejects: a directory that cannot be
+   * read is a snapshot that says so. Call once. */
+  async start(): Promise<void> {
+    await this.#run();
+  }
+
+  /** Stop watching. Nothing is published afterwards. Neither timers nor watch keep the process alive before that. */
+  close(): void {
+    this.#closed = true;
+    this.#unwatch();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #changed(): void {
+    if (this.#closed) return;
+    this.#events++;
+    if (this.#running) return;
+    const now = performance.now();
+    this.#changedAtMs ??= now;
+    this.#wakeIn(Math.max(0, Math.min(this.#settleMs, this.#changedAtMs + this.#maxSettleMs - now)));
+  }
+
+  #wakeIn(delayMs: number): void {
+    if (this.#closed) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#run(), delayMs).unref();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    this.#changedAtMs = null;
+    const eventsBefore = this.#events;
+    try {
+      const snapshot = await this.#read();
+      if (snapshot !== null) this.#publish(snapshot);
+    } catch (error) {
+      this.#logger.error('route directory: reading failed', { path: this.#path, error: String(error) });
+    }
+    this.#running = false;
+    // A change during the apply may or may not be in what was just read, so it is read again; unchanged content is free.
+    if (this.#events !== eventsBefore) this.#changed();
+    else this.#wakeIn(this.#watcher === null ? this.#fallbackPollMs : this.#pollMs);
+  }
+
+  async #read(): Promise<ConfigSnapshot | null> {
+    // Watch first: what changes after this line causes an event, what changed before is read.
+    this.#watch();
+    try {
+      const read = await readDirectory(this.#path, this.#maxFileBytes);
+      if (read.layout === 'configmap') this.#configMapIdentity = read.identity;
+      else if (read.identity === this.#configMapIdentity) {
+        // Half removed, or a broken update: the links left over are not a configuration.
+        throw new ProxyError('directory-unreadable', `${this.#path} has lost its ..data link`);
+      }
+      return await this.#files.update(read);
+    } catch (error) {
+      if (!(error instanceof ProxyError)) throw error;
+      if (error.code === 'directory-busy' && this.#snapshot !== null) {
+        // Nothing is wrong with it; the next attempt may find it at rest.
+        this.#events++;
+        return null;
+      }
+      return this.#files.unreadable(this.#path, error.code, error.message);
+    }
+  }
+
+  #publish(snapshot: ConfigSnapshot): void {
+    if (this.#closed) return;
+    this.#snapshot = snapshot;
+    try {
+      this.#onChange(snapshot);
+    } catch (error) {
+      this.#logger.error('route directory: a new configuration could not be applied', {
+        path: this.#path,
+        generation: snapshot.generation,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    }
+  }
+
+  /** Watch the directory that is at the path now, unless that is being done. */
+  #watch(): void {
+    let identity = '';
+    try {
+      identity = directoryIdentity(statSync(this.#path, { bigint: true }));
+      if (this.#watcher !== null && identity === this.#watchedIdentity) return;
+      this.#unwatch();
+      const watcher = watch(this.#path, { persistent: false }, (_event, name) => {
+        if (name === null || name === '..data' || isRouteFileName(name) || name === basename(this.#path))
+          this.#changed();
+      });
+      watcher.on('error', (error) => {
+        this.#unwatch();
+        this.#watchFailed(errorCode(error));
+        this.#changed();
+      });
+      this.#watcher = watcher;
+      this.#watchedIdentity = identity;
+      if (this.#watchFailure !== '') this.#logger.info('route directory: watched again', { path: this.#path });
+      this.#watchFailure = '';
+    } catch (error) {
+      this.#unwatch();
+      this.#watchFailed(errorCode(error));
+    }
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close();
+    this.#watcher = null;
+  }
+
+  #watchFailed(code: string): void {
+    if (code === this.#watchFailure) return;
+    this.#watchFailure = code;
+    this.#logger.warn('route directory: cannot be watched, polling', {
+      path: this.#path,
+      error: code,
+      pollMs: this.#fallbackPollMs,
+    });
+  }
+}

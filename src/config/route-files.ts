@@ -1,0 +1,152 @@
+/**
+ * From the bytes of the route files to a snapshot: parses what changed, holds what broke.
+ *
+ * Stage before: `directory-reader.ts`. Stage after: `attach.ts`, which gets the snapshot.
+ */
+import { createHash } from 'node:crypto';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
+import type { DirectoryRead, FileFailure, FileRead } from './directory-reader.ts';
+import type { ConfigSnapshot } from './snapshot.ts';
+
+/** `parseRouteFile` of `gateway-api/parse.ts`. Must not throw for any text. */
+export type ParseFile = (file: string, text: string) => ParsedFile;
+
+interface FileState {
+  readonly digest: string;
+  readonly problems: readonly Problem[];
+  /** Of the last content that could be parsed; null when there was none yet. */
+  readonly good: readonly Resource[] | null;
+  /** The content now in the directory is not the one `good` comes from. */
+  readonly broken: boolean;
+}
+
+/** A problem with a whole file or directory; `document` 0 because there is none. */
+function wholeFileProblem(file: string, code: string, message: string): Problem {
+  return { severity: 'error', code, file, document: 0, line: null, resource: null, path: '', message };
+}
+
+/**
+ * The files of one route directory over time. `update` calls must not overlap.
+ *
+ * The generation counts changes of content. `unreadable` keeps content, hash and generation and only withdraws `valid`.
+ */
+export class RouteFiles {
+  readonly #parse: ParseFile;
+  #files = new Map<string, FileState>();
+  #snapshot: ConfigSnapshot | null = null;
+  /** The directory as such could not be read last time. */
+  #unreadable = false;
+
+  constructor(parse: ParseFile) {
+    this.#parse = parse;
+  }
+
+  /**
+   * Take over a consistent read. Parses the files whose bytes changed, one per turn of the event loop, so that a long
+   * file list does not hold up traffic. Returns the new snapshot, null when nothing changed.
+   */
+  async update(read: DirectoryRead): Promise<ConfigSnapshot | null> {
+    const files = new Map<string, FileState>();
+    for (const file of read.files) {
+      const known = this.#files.get(file.name);
+      if (known?.digest === file.digest) {
+        files.set(file.name, known);
+        continue;
+      }
+      files.set(file.name, this.#parseFile(file, known?.good ?? null));
+      await yieldToEventLoop();
+    }
+    const hash = hashFiles(read.files);
+    const previous = this.#snapshot;
+    if (previous?.hash === hash && !this.#unreadable) return null;
+    this.#files = files;
+    this.#unreadable = false;
+
+    const resources: Resource[] = [];
+    const problems: Problem[] = [];
+    const heldFiles: string[] = [];
+    for (const [name, state] of files) {
+      if (state.good !== null) resources.push(...state.good);
+      problems.push(...state.problems);
+      if (state.broken && state.good !== null) heldFiles.push(name);
+    }
+    return this.#publish({
+      generation: nextGeneration(previous, hash),
+      hash,
+      valid: heldFiles.length === 0 && !problems.some((problem) => problem.severity === 'error'),
+      resources,
+      problems,
+      heldFiles,
+    });
+  }
+
+  /** The directory cannot be read: the last good content stays, marked invalid. Null when that was known already. */
+  unreadable(directory: string, code: string, message: string): ConfigSnapshot | null {
+    const previous = this.#snapshot;
+    const problem = wholeFileProblem(directory, code, message);
+    if (this.#unreadable && previous?.problems[0]?.message === message) return null;
+    const hash = previous?.hash ?? hashFiles([]);
+    const kept = this.#unreadable ? (previous?.problems.slice(1) ?? []) : (previous?.problems ?? []);
+    this.#unreadable = true;
+    return this.#publish({
+      generation: nextGeneration(previous, hash),
+      hash,
+      valid: false,
+      resources: previous?.resources ?? [],
+      problems: [problem, ...kept],
+      heldFiles: previous?.heldFiles ?? [],
+    });
+  }
+
+  #publish(snapshot: ConfigSnapshot): ConfigSnapshot {
+    this.#snapshot = snapshot;
+    return snapshot;
+  }
+
+  #parseFile(file: FileRead, good: readonly Resource[] | null): FileState {
+    const broken = (code: string, message: string): FileState => ({
+      digest: file.digest,
+      problems: [wholeFileProblem(file.name, code, message)],
+      good,
+      broken: true,
+    });
+    const text = decode(file.content);
+    if (typeof text !== 'string') return broken(text.code, text.message);
+    let parsed: ParsedFile;
+    try {
+      parsed = this.#parse(file.name, text);
+    } catch (error) {
+      return broken('internal', `the parser failed: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    return {
+      digest: file.digest,
+      problems: parsed.problems,
+      good: parsed.unparsable ? good : parsed.resources,
+      broken: parsed.unparsable,
+    };
+  }
+}
+
+function nextGeneration(previous: ConfigSnapshot | null, hash: string): number {
+  if (previous === null) return 1;
+  return previous.hash === hash ? previous.generation : previous.generation + 1;
+}
+
+/** Same bytes under the same names give the same hash in every pod, whatever order the file system lists them in. */
+function hashFiles(files: readonly FileRead[]): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${file.name}\0${file.digest}\n`);
+  return hash.digest('hex').slice(0, 16);
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function decode(content: Buffer | FileFailure): string | FileFailure {
+  if (!Buffer.isBuffer(content)) return content;
+  try {
+    return utf8.decode(content);
+  } catch {
+    return { code: 'invalid-utf8', message: 'is not UTF-8 text' };
+  }
+}

@@ -1,0 +1,571 @@
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import type { Test } from 'tap';
+import { readDirectory } from '../../../src/config/directory-reader.ts';
+import type { DirectoryRead } from '../../../src/config/directory-reader.ts';
+import { loadRouteDirectory, RouteDirectory } from '../../../src/config/route-directory.ts';
+import type { RouteDirectoryOptions } from '../../../src/config/route-directory.ts';
+import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
+import type { ParsedFile } from '../../../src/gateway-api/types.ts';
+import { createLogger } from '../../../src/log.ts';
+import { ConfigMapMount } from '../../support/config-map-mount.ts';
+import { eventually } from '../../support/eventually.ts';
+
+/** One resource per non-empty file, named after its text; a text that contains `{` is unparsable, `!` a refused document. */
+function parseText(file: string, text: string): ParsedFile {
+  const name = text.trim();
+  const source = { file, document: 1, line: 1 };
+  const problem = { severity: 'error', file, document: 1, line: 1, resource: null, path: '', message: name } as const;
+  if (name === 'throw') throw new Error('bug in the parser');
+  if (name.includes('{')) {
+    return { file, unparsable: true, resources: [], problems: [{ ...problem, code: 'not-yaml' }] };
+  }
+  return {
+    file,
+    unparsable: false,
+    resources: name === '' ? [] : [{ kind: 'OtherRoute', routeKind: 'TCPRoute', namespace: 'test', name, source }],
+    problems: name.includes('!') ? [{ ...problem, code: 'refused' }] : [],
+  };
+}
+
+class Watched {
+  readonly snapshots: ConfigSnapshot[] = [];
+  readonly parsed: string[] = [];
+  readonly log: string[] = [];
+  readonly directory: RouteDirectory;
+
+  constructor(test: Test, path: string, options: Partial<RouteDirectoryOptions> = {}) {
+    this.directory = new RouteDirectory({
+      path,
+      parse: (file, text) => {
+        this.parsed.push(file);
+        return parseText(file, text);
+      },
+      onChange: (snapshot) => this.snapshots.push(snapshot),
+      logger: createLogger('debug', (line) => this.log.push(line)),
+      // Long enough that a change which is seen was seen by the watch.
+      pollMs: 60_000,
+      fallbackPollMs: 50,
+      ...options,
+    });
+    test.teardown(() => this.directory.close());
+  }
+
+  get last(): ConfigSnapshot {
+    return this.snapshots.at(-1)!;
+  }
+
+  names(): string[] {
+    return names(this.last);
+  }
+
+  /** Resolves once the resources are exactly `expected`; the bar for a change to be applied is 1 s. */
+  async shows(...expected: string[]): Promise<void> {
+    await eventually(
+      `resources ${expected.join()}, now ${this.names().join()}`,
+      () => this.names().join() === expected.join(),
+      1_000,
+    );
+  }
+}
+
+function names(snapshot: ConfigSnapshot): string[] {
+  return snapshot.resources.map((resource) => resource.name);
+}
+
+function codes(snapshot: ConfigSnapshot): string[] {
+  return snapshot.problems.map((problem) => `${problem.file} ${problem.code}`);
+}
+
+function temporaryDirectory(test: Test): string {
+  const path = mkdtempSync(join(tmpdir(), 'sideroute-routes-'));
+  test.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** Swap `count` times, 2 ms apart, from another process; resolves at its exit. */
+function swapFromChild(path: string, count: number): Promise<number | null> {
+  const script = fileURLToPath(new URL('../../support/swap-config-map.js', import.meta.url));
+  const child = spawn(process.execPath, [script, path, String(count), '2'], { stdio: 'inherit' });
+  return new Promise((resolve) => child.on('exit', resolve));
+}
+
+function assertOneGeneration(test: Test, texts: readonly string[]): void {
+  const [first = '', ...rest] = texts;
+  if (rest.some((text) => text !== first) || texts.length !== Number(first.split('/')[1])) {
+    test.fail(`a mix of generations: ${texts.join(' ')}`);
+  }
+}
+
+t.test('reads yaml, yml and json files in the order of their names, ignores hidden and other names', async (t) => {
+  const path = temporaryDirectory(t);
+  for (const name of ['b.yml', 'a.yaml', 'c.json', '.hidden.yaml', '..x.yaml', 'README.md', 'a.yaml~', 'd.yaml.bak']) {
+    writeFileSync(join(path, name), name);
+  }
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  t.same(watched.names(), ['a.yaml', 'b.yml', 'c.json']);
+  t.match(watched.last, { generation: 1, valid: true, problems: [], heldFiles: [], hash: /^[0-9a-f]{16}$/ });
+  t.equal(watched.directory.snapshot, watched.last);
+});
+
+t.test('the hash depends on names and contents only', async (t) => {
+  const hash = async (files: Record<string, string>, mount = false): Promise<string> => {
+    const path = temporaryDirectory(t);
+    if (mount) new ConfigMapMount(path).write(files);
+    else for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text);
+    return (await loadRouteDirectory(path, parseText)).hash;
+  };
+  const base = await hash({ 'a.yaml': 'one', 'b.yaml': 'two' });
+  t.equal(await hash({ 'b.yaml': 'two', 'a.yaml': 'one' }), base);
+  t.equal(await hash({ 'b.yaml': 'two', 'a.yaml': 'one', 'README.md': 'x' }, true), base);
+  t.not(await hash({ 'a.yaml': 'onetwo', 'b.yaml': '' }), base);
+  t.not(await hash({ 'a.yaml': 'one', 'c.yaml': 'two' }), base);
+  t.not(await hash({ 'a.yaml': 'one' }), base);
+});
+
+t.test('a ..data swap is applied within 1 s, and only the files that changed are parsed again', async (t) => {
+  const path = temporaryDirectory(t);
+  const mount = new ConfigMapMount(path);
+  mount.write({ 'a.yaml': 'a1', 'b.yaml': 'b1' });
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  t.same(watched.parsed, ['a.yaml', 'b.yaml']);
+  mount.write({ 'a.yaml': 'a1', 'b.yaml': 'b2', 'c.yaml': 'c2' });
+  await watched.shows('a1', 'b2', 'c2');
+  t.same(watched.parsed, ['a.yaml', 'b.yaml', 'b.yaml', 'c.yaml']);
+  t.equal(watched.last.generation, 2);
+  mount.write({ 'c.yaml': 'c2' });
+  await watched.shows('c2');
+  t.equal(watched.last.generation, 3);
+});
+
+t.test('a swap without a change of content is no new generation', async (t) => {
+  const path = temporaryDirectory(t);
+  const mount = new ConfigMapMount(path);
+  mount.write({ 'a.yaml': 'a1' });
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  const { hash } = watched.last;
+  mount.write({ 'a.yaml': 'a1' });
+  mount.write({ 'a.yaml': 'a1' });
+  mount.write({ 'a.yaml': 'a2' });
+  await watched.shows('a2');
+  t.same(
+    watched.snapshots.map((snapshot) => snapshot.generation),
+    [1, 2],
+  );
+  mount.write({ 'a.yaml': 'a1' });
+  await watched.shows('a1');
+  t.equal(watched.last.hash, hash);
+});
+
+t.test('SAFETY: no read during ..data swaps mixes two generations or sees a part of one', async (t) => {
+  const path = temporaryDirectory(t);
+  new ConfigMapMount(path).write({ 'f0.yaml': '0/1' });
+  const finished = new AbortController();
+  const swaps = swapFromChild(path, 300).finally(() => finished.abort());
+  const seen = new Set<string>();
+  let contended = 0;
+  while (!finished.signal.aborted) {
+    let read: DirectoryRead;
+    try {
+      read = await readDirectory(path, 1_000);
+    } catch {
+      // Swapped at every attempt: no answer is a right answer, a mixed one is not.
+      contended++;
+      continue;
+    }
+    const texts = read.files.map(({ content }) => (Buffer.isBuffer(content) ? content.toString() : content.message));
+    assertOneGeneration(t, texts);
+    seen.add(texts[0]!);
+  }
+  t.equal(await swaps, 0);
+  t.ok(seen.size > 5, `${seen.size} generations seen, ${contended} reads given up`);
+});
+
+t.test(
+  'SAFETY: 1,000 ..data swaps, every snapshot is one generation and the last one is applied within 1 s',
+  async (t) => {
+    const path = temporaryDirectory(t);
+    new ConfigMapMount(path).write({ 'f0.yaml': '0/1' });
+    const watched = new Watched(t, path, { settleMs: 0 });
+    await watched.directory.start();
+    t.equal(await swapFromChild(path, 1_000), 0);
+    await watched.shows('1000/3', '1000/3', '1000/3');
+    let previous = -1;
+    for (const snapshot of watched.snapshots) {
+      if (!snapshot.valid) continue;
+      assertOneGeneration(t, names(snapshot));
+      const generation = Number(names(snapshot)[0]!.split('/')[0]);
+      t.ok(generation > previous, `${generation} after ${previous}`);
+      previous = generation;
+    }
+    t.ok(watched.snapshots.length > 5, `${watched.snapshots.length} snapshots`);
+  },
+);
+
+t.test('a change that arrives while a snapshot is being applied is applied after it', async (t) => {
+  const path = temporaryDirectory(t);
+  const mount = new ConfigMapMount(path);
+  mount.write({ 'a.yaml': 'a1', 'b.yaml': 'b1' });
+  let swapped = false;
+  const watched = new Watched(t, path, {
+    parse: (file, text) => {
+      if (!swapped) mount.write({ 'a.yaml': 'a2', 'b.yaml': 'b2' });
+      swapped = true;
+      return parseText(file, text);
+    },
+  });
+  await watched.directory.start();
+  t.same(watched.names(), ['a1', 'b1']);
+  await watched.shows('a2', 'b2');
+  t.equal(watched.snapshots.length, 2);
+});
+
+t.test('parsing yields to the event loop between files', async (t) => {
+  const path = temporaryDirectory(t);
+  for (let i = 10; i < 20; i++) writeFileSync(join(path, `f${i}.yaml`), 'x');
+  let turns = 0;
+  let ticking = true;
+  const tick = (): void => {
+    turns++;
+    if (ticking) setImmediate(tick);
+  };
+  const turnOfFile: number[] = [];
+  const watched = new Watched(t, path, {
+    parse: (file, text) => {
+      turnOfFile.push(turns);
+      return parseText(file, text);
+    },
+  });
+  setImmediate(tick);
+  await watched.directory.start();
+  ticking = false;
+  t.equal(new Set(turnOfFile).size, 10);
+});
+
+t.test('plain directory: edits in place, new files and deletions are applied', async (t) => {
+  const path = temporaryDirectory(t);
+  writeFileSync(join(path, 'a.yaml'), 'a1');
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  writeFileSync(join(path, 'a.yaml'), 'a2');
+  await watched.shows('a2');
+  writeFileSync(join(path, 'b.yaml'), 'b1');
+  await watched.shows('a2', 'b1');
+  // Editors write a temporary file and rename it.
+  writeFileSync(join(path, '.b.yaml.swp'), 'b2');
+  renameSync(join(path, '.b.yaml.swp'), join(path, 'b.yaml'));
+  await watched.shows('a2', 'b2');
+  rmSync(join(path, 'a.yaml'));
+  await watched.shows('b2');
+  t.equal(watched.last.generation, 5);
+  t.equal(watched.last.valid, true);
+});
+
+t.test('SAFETY: a file written in pieces is read when it is complete', async (t) => {
+  const path = temporaryDirectory(t);
+  const file = join(path, 'a.yaml');
+  writeFileSync(file, 'old');
+  const watched = new Watched(t, path, { settleMs: 200 });
+  await watched.directory.start();
+  const fd = openSync(file, 'w');
+  for (const piece of ['n', 'e', 'w', 'e', 'r']) {
+    writeSync(fd, piece);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  closeSync(fd);
+  await watched.shows('newer');
+  t.same(watched.snapshots.map(names), [['old'], ['newer']]);
+});
+
+t.test('a file that never stops changing is applied all the same', async (t) => {
+  const path = temporaryDirectory(t);
+  const file = join(path, 'a.yaml');
+  writeFileSync(file, 'x');
+  const watched = new Watched(t, path, { settleMs: 50, maxSettleMs: 150 });
+  await watched.directory.start();
+  const timer = setInterval(() => appendFileSync(file, 'x'), 20);
+  t.teardown(() => clearInterval(timer));
+  await eventually('three snapshots', () => watched.snapshots.length >= 3);
+  t.equal(watched.last.valid, true);
+});
+
+t.test('SAFETY: an unparsable file keeps its last good content until it is mended', async (t) => {
+  const path = temporaryDirectory(t);
+  const mount = new ConfigMapMount(path);
+  mount.write({ 'a.yaml': 'a1', 'b.yaml': 'b1' });
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  mount.write({ 'a.yaml': '{', 'b.yaml': 'b2' });
+  await watched.shows('a1', 'b2');
+  t.match(watched.last, { generation: 2, valid: false, heldFiles: ['a.yaml'] });
+  t.same(codes(watched.last), ['a.yaml not-yaml']);
+  mount.write({ 'a.yaml': '{{', 'b.yaml': 'b3' });
+  await watched.shows('a1', 'b3');
+  t.same(watched.last.heldFiles, ['a.yaml']);
+  mount.write({ 'a.yaml': 'a4', 'b.yaml': 'b3' });
+  await watched.shows('a4', 'b3');
+  t.match(watched.last, { generation: 4, valid: true, heldFiles: [], problems: [] });
+  mount.write({ 'a.yaml': '{', 'b.yaml': 'b3' });
+  await eventually('held again', () => !watched.last.valid);
+  mount.write({ 'b.yaml': 'b3' });
+  await watched.shows('b3');
+  t.equal(watched.last.valid, true);
+});
+
+t.test('an unparsable file without a good content before is a problem and nothing else', async (t) => {
+  const path = temporaryDirectory(t);
+  writeFileSync(join(path, 'a.yaml'), '{');
+  writeFileSync(join(path, 'b.yaml'), 'b1');
+  const snapshot = await loadRouteDirectory(path, parseText);
+  t.same(names(snapshot), ['b1']);
+  t.match(snapshot, { valid: false, heldFiles: [] });
+});
+
+t.test('a refused document does not hold its file', async (t) => {
+  const path = temporaryDirectory(t);
+  writeFileSync(join(path, 'a.yaml'), 'a1');
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  writeFileSync(join(path, 'a.yaml'), 'a2!');
+  await watched.shows('a2!');
+  t.match(watched.last, { valid: false, heldFiles: [], problems: [{ code: 'refused' }] });
+});
+
+t.test('a parser that throws costs one file, not the others', async (t) => {
+  const path = temporaryDirectory(t);
+  writeFileSync(join(path, 'a.yaml'), 'throw');
+  writeFileSync(join(path, 'b.yaml'), 'b1');
+  const snapshot = await loadRouteDirectory(path, parseText);
+  t.same(names(snapshot), ['b1']);
+  t.same(codes(snapshot), ['a.yaml internal']);
+});
+
+t.test('what is not a readable regular file is reported and never blocks', async (t) => {
+  const path = temporaryDirectory(t);
+  writeFileSync(join(path, 'good.yaml'), 'good');
+  execFileSync('mkfifo', [join(path, 'fifo.yaml')]);
+  mkdirSync(join(path, 'directory.yaml'));
+  symlinkSync('/dev/zero', join(path, 'device.yaml'));
+  symlinkSync('nowhere', join(path, 'dangling.yaml'));
+  symlinkSync('loop.yaml', join(path, 'loop.yaml'));
+  // Opens and then fails to read (EIO).
+  symlinkSync('/proc/self/mem', join(path, 'refused.yaml'));
+  writeFileSync(join(path, 'large.yaml'), '');
+  truncateSync(join(path, 'large.yaml'), 1_000_001);
+  // Reports size 0 and has more.
+  symlinkSync('/proc/kallsyms', join(path, 'procfs.yaml'));
+  writeFileSync(join(path, 'latin1.yaml'), Buffer.from([0x66, 0xfc, 0x72]));
+  writeFileSync(join(path, 'bom.yaml'), '\ufeffbom');
+  const snapshot = await loadRouteDirectory(path, parseText, 1_000_000);
+  t.same(names(snapshot), ['bom', 'good']);
+  t.same(codes(snapshot), [
+    'dangling.yaml unreadable-file',
+    'device.yaml not-a-file',
+    'directory.yaml not-a-file',
+    'fifo.yaml not-a-file',
+    'large.yaml too-large',
+    'latin1.yaml invalid-utf8',
+    'loop.yaml unreadable-file',
+    'procfs.yaml too-large',
+    'refused.yaml unreadable-file',
+  ]);
+  t.equal(snapshot.valid, false);
+  for (const problem of snapshot.problems) t.match(problem, { severity: 'error', document: 0, message: /\w/ });
+});
+
+t.test('a file that turns into a FIFO is held at its last good content', async (t) => {
+  const path = temporaryDirectory(t);
+  const file = join(path, 'a.yaml');
+  writeFileSync(file, 'a1');
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  rmSync(file);
+  execFileSync('mkfifo', [file]);
+  await eventually('held', () => watched.last.heldFiles.length === 1);
+  t.same(watched.names(), ['a1']);
+  rmSync(file);
+  writeFileSync(file, 'a2');
+  await watched.shows('a2');
+  t.equal(watched.last.valid, true);
+});
+
+t.test('a missing directory is an invalid empty snapshot, and is read once it is there', async (t) => {
+  const path = join(temporaryDirectory(t), 'routes');
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  t.match(watched.last, { generation: 1, valid: false, resources: [], problems: [{ code: 'directory-missing' }] });
+  mkdirSync(path);
+  writeFileSync(join(path, 'a.yaml'), 'a1');
+  await watched.shows('a1');
+  t.equal(watched.last.valid, true);
+  t.match(watched.log.join(''), /cannot be watched.*\n.*watched again/);
+});
+
+t.test('a file, or a dangling link, in place of the directory is reported', async (t) => {
+  const parent = temporaryDirectory(t);
+  writeFileSync(join(parent, 'file'), '');
+  t.match(await loadRouteDirectory(join(parent, 'file'), parseText), { problems: [{ message: /not a directory/ }] });
+  symlinkSync('nowhere', join(parent, 'link'));
+  t.match(await loadRouteDirectory(join(parent, 'link'), parseText), { problems: [{ code: 'directory-missing' }] });
+});
+
+t.test('a directory that is deleted keeps its last good content, and is followed when it is recreated', async (t) => {
+  const path = join(temporaryDirectory(t), 'routes');
+  new ConfigMapMount(path).write({ 'a.yaml': 'a1', 'b.yaml': '{' });
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  const first = watched.last;
+  for (let round = 2; round < 5; round++) {
+    renameSync(path, `${path}.old`);
+    rmSync(`${path}.old`, { recursive: true });
+    await eventually('noticed', () => watched.last.problems[0]?.code === 'directory-missing', 1_000);
+    t.equal(watched.last.valid, false);
+    t.same(watched.last.resources.length, 1);
+    const mount = new ConfigMapMount(path);
+    mount.write({ 'a.yaml': `a${round}` });
+    await watched.shows(`a${round}`);
+    // The watch is on the new directory: the poll interval would be too long.
+    mount.write({ 'a.yaml': `a${round}b` });
+    await watched.shows(`a${round}b`);
+  }
+  t.match(watched.snapshots[1], { generation: first.generation, hash: first.hash, heldFiles: first.heldFiles });
+  t.equal(watched.last.generation, 7);
+});
+
+t.test('a directory replaced at once by another one is followed', async (t) => {
+  const path = join(temporaryDirectory(t), 'routes');
+  const watched = new Watched(t, path);
+  for (let round = 0; round < 5; round++) {
+    rmSync(path, { recursive: true, force: true });
+    mkdirSync(path);
+    writeFileSync(join(path, 'a.yaml'), `a${round}`);
+    if (round === 0) await watched.directory.start();
+    await watched.shows(`a${round}`);
+    writeFileSync(join(path, 'a.yaml'), `b${round}`);
+    await watched.shows(`b${round}`);
+  }
+});
+
+t.test('a mount whose ..data link vanishes or dangles keeps its last good content', async (t) => {
+  const path = temporaryDirectory(t);
+  const mount = new ConfigMapMount(path);
+  mount.write({ 'a.yaml': 'a1' });
+  const watched = new Watched(t, path);
+  await watched.directory.start();
+  rmSync(join(path, '..data'));
+  await eventually('link missing', () => !watched.last.valid);
+  t.same(watched.names(), ['a1']);
+  t.match(watched.last.problems, [{ code: 'directory-unreadable', message: /lost its \.\.data/ }]);
+  symlinkSync('..nowhere', join(path, '..data_tmp'));
+  renameSync(join(path, '..data_tmp'), join(path, '..data'));
+  await eventually('link dangles', () => watched.last.problems[0]?.message.includes('leads to') === true);
+  t.same(watched.names(), ['a1']);
+  mount.write({ 'a.yaml': 'a2' });
+  await watched.shows('a2');
+  t.equal(watched.last.valid, true);
+});
+
+t.test('the poll finds what the watch cannot see', async (t) => {
+  const path = temporaryDirectory(t);
+  const elsewhere = join(temporaryDirectory(t), 'target');
+  writeFileSync(elsewhere, 'a1');
+  symlinkSync(elsewhere, join(path, 'a.yaml'));
+  const watched = new Watched(t, path, { pollMs: 50 });
+  await watched.directory.start();
+  writeFileSync(elsewhere, 'a2');
+  await watched.shows('a2');
+});
+
+t.test('without inotify the directory is polled', async (t) => {
+  const path = temporaryDirectory(t);
+  const mount = new ConfigMapMount(path);
+  mount.write({ 'a.yaml': 'a1' });
+  const script = `
+    import { RouteDirectory } from ${JSON.stringify(new URL('../../../src/config/route-directory.js', import.meta.url))};
+    import { createLogger } from ${JSON.stringify(new URL('../../../src/log.js', import.meta.url))};
+    const source = { file: '', document: 1, line: 1 };
+    await new RouteDirectory({
+      path: process.argv[1],
+      parse: (file, text) => ({ file, unparsable: false, problems: [], resources: [{ kind: 'OtherRoute', name: text }] }),
+      onChange: (snapshot) => console.log(snapshot.resources[0].name),
+      logger: createLogger('warn', (line) => console.log(line)),
+      fallbackPollMs: 50,
+    }).start();
+    setInterval(() => {}, 60_000);
+  `;
+  // A user namespace has its own limit on inotify instances: the kernel itself says EMFILE.
+  const child = spawn('unshare', [
+    '--user',
+    '--map-root-user',
+    'sh',
+    '-c',
+    'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"',
+    'sh',
+    process.execPath,
+    '--input-type=module',
+    '--eval',
+    script,
+    path,
+  ]);
+  t.teardown(() => child.kill('SIGKILL'));
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += String(chunk)));
+  child.stderr.on('data', (chunk) => (output += String(chunk)));
+  await eventually('first snapshot', () => output.includes('a1\n'), 15_000);
+  t.match(output, /cannot be watched, polling.*"error":"EMFILE"/);
+  mount.write({ 'a.yaml': 'a2' });
+  await eventually(`second snapshot: ${output}`, () => output.includes('a2\n'));
+  t.equal(output.split('cannot be watched').length, 2, 'said once');
+});
+
+t.test('an exception in onChange is logged and later changes are applied', async (t) => {
+  const path = temporaryDirectory(t);
+  writeFileSync(join(path, 'a.yaml'), 'a1');
+  const applied: string[] = [];
+  const watched = new Watched(t, path, {
+    onChange: (snapshot) => {
+      applied.push(names(snapshot).join());
+      if (applied.length === 1) throw new Error('cannot compile');
+    },
+  });
+  await watched.directory.start();
+  t.match(watched.log.join(''), /could not be applied.*cannot compile/);
+  writeFileSync(join(path, 'a.yaml'), 'a2');
+  await eventually('applied', () => applied.includes('a2'));
+});
+
+t.test('after close nothing is published, and nothing keeps the process alive', async (t) => {
+  const path = temporaryDirectory(t);
+  writeFileSync(join(path, 'a.yaml'), 'a1');
+  const watched = new Watched(t, path);
+  const started = watched.directory.start();
+  watched.directory.close();
+  await started;
+  t.same(watched.snapshots, []);
+  const script = `
+    import { RouteDirectory } from ${JSON.stringify(new URL('../../../src/config/route-directory.js', import.meta.url))};
+    const options = { path: process.argv[1], parse: () => ({ resources: [], problems: [] }), onChange() {}, logger: null };
+    await new RouteDirectory(options).start();
+  `;
+  // Not even closed: watch and timers are unreferenced.
+  execFileSync(process.execPath, ['--input-type=module', '--eval', script, path], { timeout: 10_000 });
+});
