@@ -1,0 +1,105 @@
+/**
+ * The backends: one object per `namespace/name:port` for the life of the process, with its addresses kept up to date.
+ *
+ * Stage before: `routing/table.ts`, which interns the backends it finds in rules. Stage after: the engines, which read
+ * `addresses` and `state` for each request.
+ *
+ * Only backends of the current route tables are kept up to date; wrap each compilation in `beginCompile` and `endCompile`.
+ * The others keep what was known of them: requests in flight may still refer to them.
+ */
+import type { Logger } from '../log.ts';
+import type { Backend, InternBackend } from '../routing/decision.ts';
+import { addressFault } from './addresses.ts';
+import type { ServiceResolver, Subscription } from './resolver.ts';
+
+export interface BackendStatus {
+  readonly backend: Backend;
+  /** Why it is not resolved, or only with its last good addresses; else null. */
+  readonly error: string | null;
+}
+
+interface Entry {
+  readonly backend: Backend;
+  /** Null while no route table refers to the backend. */
+  subscription: Subscription | null;
+  /** Compilation in which it was interned last. */
+  compilation: number;
+  error: string | null;
+}
+
+export class BackendRegistry {
+  readonly #resolver: ServiceResolver;
+  readonly #logger: Logger;
+  readonly #entries = new Map<string, Entry>();
+  #compilation = 0;
+
+  constructor(resolver: ServiceResolver, logger: Logger) {
+    this.#resolver = resolver;
+    this.#logger = logger;
+  }
+
+  /** May be passed around without its object. */
+  readonly intern: InternBackend = (namespace, name, port) => {
+    const key = `${namespace}/${name}:${port}`;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      const id = this.#entries.size;
+      const backend: Backend = { namespace, name, port, key, id, addresses: [], state: 'pending' };
+      entry = { backend, subscription: null, compilation: 0, error: null };
+      this.#entries.set(key, entry);
+    }
+    entry.compilation = this.#compilation;
+    if (entry.subscription === null) {
+      const wanted = entry;
+      wanted.subscription = this.#resolver.subscribe(namespace, name, () => this.#refresh(wanted));
+      this.#refresh(wanted);
+    }
+    return entry.backend;
+  };
+
+  /** Backends interned from here on belong to the next route tables. Call `resolver.setServices` first. */
+  beginCompile(): void {
+    this.#compilation++;
+  }
+
+  /** The new tables are in use: stop looking up backends that they do not have. Skip it when compiling failed. */
+  endCompile(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.compilation === this.#compilation) continue;
+      entry.subscription?.close();
+      entry.subscription = null;
+    }
+  }
+
+  /** Backends of the current tables, by id. */
+  status(): BackendStatus[] {
+    return [...this.#entries.values()].filter((entry) => entry.subscription !== null);
+  }
+
+  #refresh(entry: Entry): void {
+    const { backend, subscription } = entry;
+    if (subscription === null) return;
+    const { current, service } = subscription;
+    entry.error = current.error;
+    let { state, addresses } = current;
+    const hasPort = service?.ports.some((port) => port.port === backend.port && port.protocol === 'TCP') ?? true;
+    if (state === 'resolved' && !hasPort) {
+      state = 'missing';
+      entry.error = `the Service has no TCP port ${backend.port}`;
+    } else if (state === 'resolved') {
+      addresses = addresses.filter((address) => this.#usable(entry, address));
+      if (addresses.length === 0) state = 'missing';
+    }
+    backend.addresses = state === 'resolved' ? addresses : [];
+    backend.state = state;
+  }
+
+  /** Loopback is left to the operator; connecting to the others would reach this pod, or nobody. */
+  #usable(entry: Entry, address: string): boolean {
+    const fault = addressFault(address);
+    if (fault === null || fault === 'loopback') return true;
+    entry.error = `${address} is ${fault}`;
+    this.#logger.warn('backend: address refused', { backend: entry.backend.key, address, fault });
+    return false;
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Original destinations to frontends: which address and port belongs to which parent Service.
+ *
+ * Stage before: `config/attach.ts` and `resolver.ts`. Stage after: the acceptor (`native/binding.ts`), which looks up the
+ * original destination of each connection, and the route tables, which are found by frontend id.
+ *
+ * What cannot be resolved is not captured: its connections are tunnelled like unrouted ones, and it is reported.
+ */
+import type { AttachedFrontend, Attachment } from '../config/attachment.ts';
+import type { Problem } from '../gateway-api/types.ts';
+import type { Logger } from '../log.ts';
+import type { FrontendAddress } from '../native/binding.ts';
+import { addressFault } from './addresses.ts';
+import type { ServiceResolver, Subscription } from './resolver.ts';
+
+/** A frontend without a single address; its Service is reached as if there were no routes. */
+export interface UnresolvedFrontend {
+  /** `AttachedFrontend.key`. */
+  readonly key: string;
+  readonly reason: string;
+}
+
+export interface FrontendRegistryOptions {
+  readonly resolver: ServiceResolver;
+  readonly logger: Logger;
+  /** The list for the acceptor changed, by configuration or DNS. Complete each time. */
+  readonly onChange: (addresses: readonly FrontendAddress[]) => void;
+}
+
+/** An address may be claimed by one Service only; the better source wins, then the lower name. */
+interface Claim {
+  readonly service: string;
+  /** 0: Service document, 1: DNS, 2: DNS, last good kept (the Service may be gone and its address given to another). */
+  readonly rank: number;
+}
+
+export class FrontendRegistry {
+  readonly #resolver: ServiceResolver;
+  readonly #logger: Logger;
+  readonly #onChange: (addresses: readonly FrontendAddress[]) => void;
+  readonly #ids = new Map<string, number>();
+  /** By `namespace/name`: the parents of the current configuration. */
+  #parents = new Map<string, Subscription>();
+  #frontends: readonly AttachedFrontend[] = [];
+  #updating = false;
+  #addresses: readonly FrontendAddress[] = [];
+  #unresolved: readonly UnresolvedFrontend[] = [];
+  #problems: readonly Problem[] = [];
+
+  constructor(options: FrontendRegistryOptions) {
+    this.#resolver = options.resolver;
+    this.#logger = options.logger;
+    this.#onChange = options.onChange;
+  }
+
+  /** Dense id of a frontend key, the same for the life of the process. */
+  frontendId(key: string): number {
+    let id = this.#ids.get(key);
+    if (id === undefined) {
+      id = this.#ids.size;
+      this.#ids.set(key, id);
+    }
+    return id;
+  }
+
+  /** The list last given to `onChange`, sorted by address, port. */
+  get addresses(): readonly FrontendAddress[] {
+    return this.#addresses;
+  }
+
+  get unresolved(): readonly UnresolvedFrontend[] {
+    return this.#unresolved;
+  }
+
+  /** Addresses that were refused, or claimed by two Services. */
+  get problems(): readonly Problem[] {
+    return this.#problems;
+  }
+
+  /**
+   * Take over a new attachment. Call it when the route tables that know its frontends are in place, and after
+   * `resolver.setServices`; `onChange` is called before it returns, if the list changed.
+   */
+  update(attachment: Attachment): void {
+    this.#updating = true;
+    const parents = new Map<string, Subscription>();
+    for (const { namespace, name } of attachment.frontends) {
+      const service = `${namespace}/${name}`;
+      if (parents.has(service)) continue;
+      const known = this.#parents.get(service);
+      parents.set(service, known ?? this.#resolver.subscribe(namespace, name, () => this.#refresh()));
+    }
+    for (const [service, subscription] of this.#parents) if (!parents.has(service)) subscription.close();
+    this.#parents = parents;
+    this.#frontends = attachment.frontends;
+    this.#updating = false;
+    this.#refresh();
+  }
+
+  #refresh(): void {
+    if (this.#updating) return;
+    const problems: Problem[] = [];
+    const owners = this.#assignAddresses(problems);
+    const addresses: FrontendAddress[] = [];
+    const unresolved: UnresolvedFrontend[] = [];
+    for (const frontend of this.#frontends) {
+      const service = `${frontend.namespace}/${frontend.name}`;
+      const { state, error, addresses: candidates } = this.#parents.get(service)!.current;
+      const own = candidates.filter((address) => owners.get(address)?.service === service);
+      const id = this.frontendId(frontend.key);
+      for (const address of own) addresses.push({ address, port: frontend.port, id, mode: frontend.mode });
+      if (own.length > 0) continue;
+      const refused = state === 'resolved' ? `no usable address among ${candidates.join(', ')}` : state;
+      unresolved.push({ key: frontend.key, reason: error === null ? refused : `${refused}: ${error}` });
+    }
+    addresses.sort((a, b) => compare(a.address, b.address) || a.port - b.port || a.id - b.id);
+    this.#report(problems, unresolved);
+    if (sameList(addresses, this.#addresses)) return;
+    this.#addresses = addresses;
+    this.#onChange(addresses);
+  }
+
+  /** Who owns each address. By Service, not by port: one ClusterIP never serves two. */
+  #assignAddresses(problems: Problem[]): Map<string, Claim> {
+    const owners = new Map<string, Claim>();
+    for (const service of [...this.#parents.keys()].sort()) {
+      const { current } = this.#parents.get(service)!;
+      const rank = current.source === 'document' ? 0 : current.stale ? 2 : 1;
+      for (const address of current.addresses) {
+        const fault = addressFault(address);
+        if (fault !== null) {
+          problems.push(this.#problem(service, 'address-refused', `${address} is ${fault}, no ClusterIP`));
+          continue;
+        }
+        const other = owners.get(address);
+        if (other === undefined) {
+          owners.set(address, { service, rank });
+          continue;
+        }
+        const [winner, loser] = rank < other.rank ? [service, other.service] : [other.service, service];
+        problems.push(this.#problem(loser, 'address-conflict', `${address} belongs to Service ${winner} as well`));
+        if (winner === service) owners.set(address, { service, rank });
+      }
+    }
+    return owners;
+  }
+
+  #problem(service: string, code: string, message: string): Problem {
+    const source = this.#parents.get(service)?.service?.source;
+    return {
+      severity: 'error',
+      code,
+      file: source?.file ?? '',
+      document: source?.document ?? 0,
+      line: source?.line ?? null,
+      resource: `Service ${service}`,
+      path: source === undefined ? '' : 'spec.clusterIPs',
+      message,
+    };
+  }
+
+  /** Say what is new; a state that lasts is in readiness and metrics. */
+  #report(problems: readonly Problem[], unresolved: readonly UnresolvedFrontend[]): void {
+    for (const problem of problems) {
+      const known = this.#problems.some((old) => old.resource === problem.resource && old.message === problem.message);
+      if (!known)
+        this.#logger.error(`frontend: ${problem.message}`, { resource: problem.resource, code: problem.code });
+    }
+    for (const { key, reason } of unresolved) {
+      const known = this.#unresolved.some((old) => old.key === key && old.reason === reason);
+      if (!known)
+        this.#logger.warn('frontend: address not known, connections pass unrouted', { frontend: key, reason });
+    }
+    this.#problems = problems;
+    this.#unresolved = unresolved;
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function sameList(a: readonly FrontendAddress[], b: readonly FrontendAddress[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((one, i) => {
+      const other = b[i]!;
+      return one.address === other.address && one.port === other.port && one.id === other.id && one.mode === other.mode;
+    })
+  );
+}
