@@ -73,33 +73,41 @@ export class BackendRegistry {
 
   /** Backends of the current tables, by id. */
   status(): BackendStatus[] {
-    return [...this.#entries.values()].filter((entry) => entry.subscription !== null);
+    return [...this.#entries.values()]
+      .filter((entry) => entry.subscription !== null)
+      .map(({ backend, error }) => ({ backend, error }));
   }
 
   #refresh(entry: Entry): void {
     const { backend, subscription } = entry;
     if (subscription === null) return;
     const { current, service } = subscription;
-    entry.error = current.error;
-    let { state, addresses } = current;
+    // Wanted again after a while: what was known holds until the new lookup is done.
+    if (current.state === 'pending' && backend.state === 'resolved') return;
+    let { state, addresses, error } = current;
     const hasPort = service?.ports.some((port) => port.port === backend.port && port.protocol === 'TCP') ?? true;
     if (state === 'resolved' && !hasPort) {
       state = 'missing';
-      entry.error = `the Service has no TCP port ${backend.port}`;
+      error = `the Service has no TCP port ${backend.port}`;
     } else if (state === 'resolved') {
-      addresses = addresses.filter((address) => this.#usable(entry, address));
-      if (addresses.length === 0) state = 'missing';
+      const refused = addresses.find(isRefused);
+      if (refused !== undefined) {
+        error = `${refused} is ${addressFault(refused)}`;
+        addresses = addresses.filter((address) => !isRefused(address));
+        if (addresses.length === 0) state = 'missing';
+      }
     }
+    if (error !== null && error !== entry.error && error !== current.error) {
+      this.#logger.warn('backend: not usable', { backend: backend.key, error });
+    }
+    entry.error = error;
     backend.addresses = state === 'resolved' ? addresses : [];
     backend.state = state;
   }
+}
 
-  /** Loopback is left to the operator; connecting to the others would reach this pod, or nobody. */
-  #usable(entry: Entry, address: string): boolean {
-    const fault = addressFault(address);
-    if (fault === null || fault === 'loopback') return true;
-    entry.error = `${address} is ${fault}`;
-    this.#logger.warn('backend: address refused', { backend: entry.backend.key, address, fault });
-    return false;
-  }
+/** Loopback is left to the operator; connecting to the others would reach this pod, or nobody. */
+function isRefused(address: string): boolean {
+  const fault = addressFault(address);
+  return fault !== null && fault !== 'loopback';
 }

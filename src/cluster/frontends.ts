@@ -42,7 +42,6 @@ export class FrontendRegistry {
   /** By `namespace/name`: the parents of the current configuration. */
   #parents = new Map<string, Subscription>();
   #frontends: readonly AttachedFrontend[] = [];
-  #updating = false;
   #addresses: readonly FrontendAddress[] = [];
   #unresolved: readonly UnresolvedFrontend[] = [];
   #problems: readonly Problem[] = [];
@@ -82,7 +81,6 @@ export class FrontendRegistry {
    * `resolver.setServices`; `onChange` is called before it returns, if the list changed.
    */
   update(attachment: Attachment): void {
-    this.#updating = true;
     const parents = new Map<string, Subscription>();
     for (const { namespace, name } of attachment.frontends) {
       const service = `${namespace}/${name}`;
@@ -93,12 +91,10 @@ export class FrontendRegistry {
     for (const [service, subscription] of this.#parents) if (!parents.has(service)) subscription.close();
     this.#parents = parents;
     this.#frontends = attachment.frontends;
-    this.#updating = false;
     this.#refresh();
   }
 
   #refresh(): void {
-    if (this.#updating) return;
     const problems: Problem[] = [];
     const owners = this.#assignAddresses(problems);
     const addresses: FrontendAddress[] = [];

@@ -41,27 +41,27 @@ export function normalizeDomain(domain: string): string {
   return domain.toLowerCase().replace(/^\.+|\.+$/g, '');
 }
 
-const CHECK_INTERVAL_MS = 5_000;
-
 /** The file over time: kubelet and runtimes rewrite it in place. */
 export class ResolvConfFile {
   readonly #path: string;
   readonly #logger: Logger;
+  readonly #checkIntervalMs: number;
   #checkedAtMs = Number.NEGATIVE_INFINITY;
   #version = '';
 
-  constructor(path: string, logger: Logger) {
+  constructor(path: string, logger: Logger, checkIntervalMs = 5_000) {
     this.#path = path;
     this.#logger = logger;
+    this.#checkIntervalMs = checkIntervalMs;
   }
 
   /**
    * The content when it differs from the last one returned, else null; also null while it cannot be read, which is
-   * logged once. Synchronous: a small local file, looked at every 5 s at most.
+   * logged once. Synchronous: a small local file, looked at once per `checkIntervalMs` at most.
    */
   readIfChanged(): ResolvConf | null {
     const now = performance.now();
-    if (now - this.#checkedAtMs < CHECK_INTERVAL_MS) return null;
+    if (now - this.#checkedAtMs < this.#checkIntervalMs) return null;
     this.#checkedAtMs = now;
     try {
       const stats = statSync(this.#path, { bigint: true });

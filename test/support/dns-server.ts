@@ -1,0 +1,130 @@
+/**
+ * A DNS server on loopback (UDP, RFC 1035) over a zone that tests change while it runs.
+ *
+ * Counts the queries it gets and can misbehave: drop, delay, answer with any RCODE.
+ */
+import { createSocket } from 'node:dgram';
+import type { RemoteInfo, Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export type RecordType = 'A' | 'AAAA';
+
+export interface ZoneEntry {
+  readonly a?: readonly string[];
+  readonly aaaa?: readonly string[];
+  /** Seconds. Default 1. */
+  readonly ttl?: number;
+}
+
+/** What happens to a query, instead of an answer from the zone. */
+export type Fault = 'drop' | 'servfail' | 'refused' | 'nxdomain' | { readonly delayMs: number };
+
+const TYPES: Readonly<Record<number, RecordType>> = { 1: 'A', 28: 'AAAA' };
+const RCODES = { servfail: 2, nxdomain: 3, refused: 5 } as const;
+
+export class DnsServer {
+  /** By name in lower case, without the last dot. A name that is not there is NXDOMAIN. */
+  readonly zone = new Map<string, ZoneEntry>();
+  /** Asked for each query; null: answer from the zone. */
+  fault: (name: string, type: RecordType) => Fault | null = () => null;
+  /** `A name`, in order of arrival. */
+  readonly queries: string[] = [];
+  readonly #socket: Socket;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('message', (message, peer) => void this.#answer(message, peer));
+  }
+
+  static async start(address = '127.0.0.1'): Promise<DnsServer> {
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(0, address, resolve);
+    });
+    return new DnsServer(socket);
+  }
+
+  /** As `dns.setServers` takes it. */
+  get address(): string {
+    const { address, port } = this.#socket.address();
+    return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+  }
+
+  /** Queries for `name`, of one type or of both. */
+  count(name: string, type?: RecordType): number {
+    return this.queries.filter((query) =>
+      type === undefined ? query.endsWith(` ${name}`) : query === `${type} ${name}`,
+    ).length;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  async #answer(query: Buffer, peer: RemoteInfo): Promise<void> {
+    const { name, type, end } = readQuestion(query);
+    this.queries.push(`${type ?? 'other'} ${name}`);
+    const fault = type === null ? 'refused' : this.fault(name, type);
+    if (fault === 'drop') return;
+    if (typeof fault === 'object' && fault !== null) await delay(fault.delayMs, undefined, { ref: false });
+    const entry = this.zone.get(name);
+    let rcode = entry === undefined ? RCODES.nxdomain : 0;
+    if (typeof fault === 'string') rcode = RCODES[fault];
+    const addresses = rcode === 0 ? ((type === 'A' ? entry?.a : entry?.aaaa) ?? []) : [];
+
+    const header = Buffer.alloc(12);
+    query.copy(header, 0, 0, 2);
+    // Response, authoritative, recursion desired and available.
+    header.writeUInt16BE(0x8580 | rcode, 2);
+    header.writeUInt16BE(1, 4);
+    header.writeUInt16BE(addresses.length, 6);
+    const records = addresses.map((address) => addressRecord(address, entry?.ttl ?? 1));
+    // The question goes back as it came, in the same case.
+    const response = Buffer.concat([header, query.subarray(12, end), ...records]);
+    try {
+      this.#socket.send(response, peer.port, peer.address);
+    } catch {
+      // Closed while the answer was delayed.
+    }
+  }
+}
+
+function readQuestion(query: Buffer): { name: string; type: RecordType | null; end: number } {
+  const labels: string[] = [];
+  let offset = 12;
+  for (;;) {
+    const length = query.readUInt8(offset++);
+    if (length === 0) break;
+    labels.push(query.toString('latin1', offset, offset + length));
+    offset += length;
+  }
+  return {
+    name: labels.join('.').toLowerCase(),
+    type: TYPES[query.readUInt16BE(offset)] ?? null,
+    end: offset + 4,
+  };
+}
+
+function addressRecord(address: string, ttl: number): Buffer {
+  const data = addressBytes(address);
+  const record = Buffer.alloc(12);
+  // Name: pointer to the question.
+  record.writeUInt16BE(0xc00c, 0);
+  record.writeUInt16BE(data.length === 4 ? 1 : 28, 2);
+  record.writeUInt16BE(1, 4);
+  record.writeUInt32BE(ttl, 6);
+  record.writeUInt16BE(data.length, 10);
+  return Buffer.concat([record, data]);
+}
+
+/** IPv6 text with at most one `::` and no embedded IPv4. */
+function addressBytes(address: string): Buffer {
+  if (!isIPv6(address)) return Buffer.from(address.split('.').map(Number));
+  const [head = '', tail] = address.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const groups = [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
+  return Buffer.from(groups.map((group) => group.padStart(4, '0')).join(''), 'hex');
+}

@@ -1,0 +1,154 @@
+import t from 'tap';
+import type { Test } from 'tap';
+import { BackendRegistry } from '../../../src/cluster/backends.ts';
+import { ServiceResolver } from '../../../src/cluster/resolver.ts';
+import { createLogger } from '../../../src/log.ts';
+import { DnsServer } from '../../support/dns-server.ts';
+import { eventually } from '../../support/eventually.ts';
+import { serviceDocument, serviceMap } from '../../support/services.ts';
+
+interface Fixture {
+  readonly dns: DnsServer;
+  readonly resolver: ServiceResolver;
+  readonly backends: BackendRegistry;
+  readonly log: string[];
+}
+
+async function start(test: Test): Promise<Fixture> {
+  const dns = await DnsServer.start();
+  test.teardown(() => dns.close());
+  const log: string[] = [];
+  const logger = createLogger('debug', (line) => log.push(line));
+  const resolver = new ServiceResolver({
+    logger,
+    servers: [dns.address],
+    clusterDomain: 'cluster.local',
+    minTtlMs: 50,
+    maxTtlMs: 50,
+    retryMs: 50,
+  });
+  test.teardown(() => resolver.close());
+  return { dns, resolver, backends: new BackendRegistry(resolver, logger), log };
+}
+
+t.test('the same arguments give the same object, ids are dense', async (t) => {
+  const { backends } = await start(t);
+  const { intern } = backends;
+  const first = intern('n', 'a', 80);
+  const second = intern('n', 'a', 81);
+  t.equal(intern('n', 'a', 80), first);
+  t.match(first, { namespace: 'n', name: 'a', port: 80, key: 'n/a:80', id: 0, addresses: [], state: 'pending' });
+  t.match(second, { key: 'n/a:81', id: 1 });
+});
+
+t.test('a backend with a Service document is resolved at once and follows the document', async (t) => {
+  const { backends, resolver } = await start(t);
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1', 'fd00:96::1'] })));
+  const backend = backends.intern('devopssong', 'a', 80);
+  t.match(backend, { state: 'resolved', addresses: ['10.96.0.1', 'fd00:96::1'] });
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.2'] })));
+  t.match(backend, { state: 'resolved', addresses: ['10.96.0.2'] });
+  t.same(backends.status(), [{ backend, error: null }]);
+});
+
+t.test('a port that the Service does not have, or only for UDP, is missing', async (t) => {
+  const { backends, resolver, log } = await start(t);
+  const ports = [
+    { name: 'http', port: 80, protocol: 'TCP', appProtocol: null },
+    { name: 'dns', port: 53, protocol: 'UDP', appProtocol: null },
+  ] as const;
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'], ports })));
+  t.equal(backends.intern('devopssong', 'a', 80).state, 'resolved');
+  const dns = backends.intern('devopssong', 'a', 53);
+  const other = backends.intern('devopssong', 'a', 8080);
+  t.match(dns, { state: 'missing', addresses: [] });
+  t.match(other, { state: 'missing', addresses: [] });
+  t.match(backends.status()[2], { error: /no TCP port 8080/ });
+  t.equal(log.filter((line) => line.includes('no TCP port')).length, 2);
+  // The document is mended, with the same addresses.
+  const mended = [...ports, { name: 'new', port: 8080, protocol: 'TCP', appProtocol: null }] as const;
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'], ports: mended })));
+  t.match(other, { state: 'resolved', addresses: ['10.96.0.1'] });
+});
+
+t.test('a document with ports but without ClusterIPs: address from DNS, ports from the document', async (t) => {
+  const { backends, resolver, dns } = await start(t);
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.1'] });
+  resolver.setServices(serviceMap(serviceDocument('a')));
+  const good = backends.intern('devopssong', 'a', 80);
+  const bad = backends.intern('devopssong', 'a', 81);
+  await eventually('resolved', () => good.state === 'resolved');
+  t.match(bad, { state: 'missing', addresses: [] });
+});
+
+t.test('a headless or ExternalName Service is missing', async (t) => {
+  const { backends, resolver } = await start(t);
+  resolver.setServices(
+    serviceMap(serviceDocument('a', { headless: true }), serviceDocument('b', { type: 'ExternalName' })),
+  );
+  t.match(backends.intern('devopssong', 'a', 80), { state: 'missing', addresses: [] });
+  t.match(backends.intern('devopssong', 'b', 80), { state: 'missing', addresses: [] });
+});
+
+t.test('an unspecified or multicast address is never connected to', async (t) => {
+  const { backends, resolver } = await start(t);
+  resolver.setServices(
+    serviceMap(
+      serviceDocument('a', { clusterIPs: ['0.0.0.0'] }),
+      serviceDocument('b', { clusterIPs: ['10.96.0.1', 'ff02::1'] }),
+      serviceDocument('c', { clusterIPs: ['127.0.0.1'] }),
+    ),
+  );
+  t.match(backends.intern('devopssong', 'a', 80), { state: 'missing', addresses: [] });
+  t.same(backends.intern('devopssong', 'b', 80).addresses, ['10.96.0.1']);
+  t.same(backends.intern('devopssong', 'c', 80).addresses, ['127.0.0.1'], 'loopback is the choice of the operator');
+  t.match(backends.status()[0], { error: '0.0.0.0 is unspecified' });
+});
+
+t.test('a backend follows DNS', async (t) => {
+  const { backends, dns } = await start(t);
+  const backend = backends.intern('devopssong', 'a', 80);
+  await eventually('missing', () => backend.state === 'missing');
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.1'] });
+  await eventually('resolved', () => backend.state === 'resolved');
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.2'] });
+  await eventually('changed', () => backend.addresses[0] === '10.96.0.2');
+  dns.fault = () => 'nxdomain';
+  await eventually('stale', () => backends.status()[0]?.error === 'ENOTFOUND');
+  t.match(backend, { state: 'resolved', addresses: ['10.96.0.2'] });
+});
+
+t.test('backends that the new tables do not have keep what is known and are no longer looked up', async (t) => {
+  const { backends, resolver, dns } = await start(t);
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.1'] });
+  dns.zone.set('b.devopssong.svc.cluster.local', { a: ['10.96.0.2'] });
+  backends.beginCompile();
+  const a = backends.intern('devopssong', 'a', 80);
+  const b = backends.intern('devopssong', 'b', 80);
+  backends.endCompile();
+  await eventually('both', () => a.state === 'resolved' && b.state === 'resolved');
+
+  // A compilation that fails takes nothing away.
+  backends.beginCompile();
+  t.equal(resolver.status().length, 2);
+
+  backends.beginCompile();
+  t.equal(backends.intern('devopssong', 'b', 80), b);
+  backends.endCompile();
+  t.same(
+    resolver.status().map((status) => status.name),
+    ['b'],
+  );
+  t.match(a, { state: 'resolved', addresses: ['10.96.0.1'] });
+  t.same(
+    backends.status().map((status) => status.backend.name),
+    ['b'],
+  );
+
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.3'] });
+  backends.beginCompile();
+  t.equal(backends.intern('devopssong', 'a', 80), a);
+  backends.endCompile();
+  t.match(a, { addresses: ['10.96.0.1'] }, 'the last good address until there is a new one');
+  await eventually('looked up again', () => a.addresses[0] === '10.96.0.3');
+});

@@ -1,0 +1,190 @@
+import t from 'tap';
+import type { Test } from 'tap';
+import { FrontendRegistry } from '../../../src/cluster/frontends.ts';
+import { ServiceResolver } from '../../../src/cluster/resolver.ts';
+import { createLogger } from '../../../src/log.ts';
+import type { FrontendAddress } from '../../../src/native/binding.ts';
+import { DnsServer } from '../../support/dns-server.ts';
+import { eventually } from '../../support/eventually.ts';
+import { attachment, frontend, serviceDocument, serviceMap } from '../../support/services.ts';
+
+const DOMAIN = 'devopssong.svc.cluster.local';
+
+interface Fixture {
+  readonly dns: DnsServer;
+  readonly resolver: ServiceResolver;
+  readonly frontends: FrontendRegistry;
+  readonly log: string[];
+  readonly lists: (readonly FrontendAddress[])[];
+}
+
+async function start(test: Test): Promise<Fixture> {
+  const dns = await DnsServer.start();
+  test.teardown(() => dns.close());
+  const log: string[] = [];
+  const lists: (readonly FrontendAddress[])[] = [];
+  const logger = createLogger('debug', (line) => log.push(line));
+  const resolver = new ServiceResolver({
+    logger,
+    servers: [dns.address],
+    clusterDomain: 'cluster.local',
+    minTtlMs: 50,
+    maxTtlMs: 50,
+    retryMs: 50,
+  });
+  test.teardown(() => resolver.close());
+  const frontends = new FrontendRegistry({ resolver, logger, onChange: (addresses) => lists.push(addresses) });
+  return { dns, resolver, frontends, log, lists };
+}
+
+function text(addresses: readonly FrontendAddress[]): string[] {
+  return addresses.map(({ address, port, id, mode }) => `${address} ${port} ${id} ${mode}`);
+}
+
+t.test('frontend ids are dense and the same for the life of the process', async (t) => {
+  const { frontends } = await start(t);
+  t.equal(frontends.frontendId('n/a:80'), 0);
+  t.equal(frontends.frontendId('n/b:80'), 1);
+  t.equal(frontends.frontendId('n/a:80'), 0);
+  frontends.update(attachment([frontend('x', 80)]));
+  frontends.update(attachment([]));
+  t.equal(frontends.frontendId('devopssong/x:80'), 2);
+});
+
+t.test('every address of the Service with every port of its frontends, 0 for all others', async (t) => {
+  const { frontends, resolver, lists } = await start(t);
+  const services = serviceMap(
+    serviceDocument('a', { clusterIPs: ['10.96.0.1', 'fd00:96::1'] }),
+    serviceDocument('b', { clusterIPs: ['10.96.0.2'] }),
+  );
+  resolver.setServices(services);
+  const list = [frontend('a', 80), frontend('a', 9000, 'opaque'), frontend('b', 0)];
+  for (const { key } of list) frontends.frontendId(key);
+  frontends.update(attachment(list, services));
+  t.same(text(frontends.addresses), [
+    '10.96.0.1 80 0 http',
+    '10.96.0.1 9000 1 opaque',
+    '10.96.0.2 0 2 http',
+    'fd00:96::1 80 0 http',
+    'fd00:96::1 9000 1 opaque',
+  ]);
+  t.equal(lists.length, 1);
+  t.equal(lists[0], frontends.addresses);
+  frontends.update(attachment(list, services));
+  t.equal(lists.length, 1, 'nothing changed');
+  frontends.update(attachment([frontend('b', 0)], services));
+  t.same(text(frontends.addresses), ['10.96.0.2 0 2 http']);
+  frontends.update(attachment([frontend('b', 0, 'opaque')], services));
+  t.same(text(frontends.addresses), ['10.96.0.2 0 2 opaque']);
+  t.same(frontends.unresolved, []);
+  t.same(frontends.problems, []);
+  frontends.update(attachment([]));
+  t.same(frontends.addresses, []);
+  t.equal(lists.length, 4);
+});
+
+t.test('a frontend without a known address is reported and not captured, then follows DNS', async (t) => {
+  const { frontends, dns, lists, log } = await start(t);
+  frontends.update(attachment([frontend('a', 80), frontend('a', 81)]));
+  t.same(frontends.unresolved, [
+    { key: 'devopssong/a:80', reason: 'pending' },
+    { key: 'devopssong/a:81', reason: 'pending' },
+  ]);
+  await eventually('missing', () => frontends.unresolved[0]?.reason === 'missing: ENOTFOUND');
+  t.same(lists, []);
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'] });
+  await eventually('resolved', () => frontends.addresses.length === 2);
+  t.same(frontends.unresolved, []);
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.2'] });
+  await eventually('changed', () => frontends.addresses[0]?.address === '10.96.0.2');
+  dns.fault = () => 'servfail';
+  const asked = dns.queries.length;
+  await eventually('asked in vain', () => dns.queries.length >= asked + 4);
+  t.same(text(frontends.addresses), ['10.96.0.2 80 0 http', '10.96.0.2 81 1 http']);
+  t.equal(log.filter((line) => line.includes('connections pass unrouted')).length, 4, 'each reason once per frontend');
+});
+
+t.test('Services that are no parents any more are no longer looked up', async (t) => {
+  const { frontends, resolver } = await start(t);
+  frontends.update(attachment([frontend('a', 80), frontend('b', 80)]));
+  t.equal(resolver.status().length, 2);
+  frontends.update(attachment([frontend('b', 80)]));
+  t.same(
+    resolver.status().map((status) => status.name),
+    ['b'],
+  );
+});
+
+t.test('unspecified, loopback, multicast and mapped addresses are refused with a problem', async (t) => {
+  const { frontends, resolver, log } = await start(t);
+  const services = serviceMap(
+    serviceDocument('a', { clusterIPs: ['0.0.0.0', '::1'] }),
+    serviceDocument('b', { clusterIPs: ['10.96.0.2', '::ffff:10.96.0.2'] }),
+  );
+  resolver.setServices(services);
+  frontends.update(attachment([frontend('a', 80), frontend('b', 80)], services));
+  t.same(text(frontends.addresses), ['10.96.0.2 80 1 http']);
+  t.match(frontends.unresolved, [{ key: 'devopssong/a:80', reason: /0\.0\.0\.0, ::1/ }]);
+  t.match(frontends.problems, [
+    {
+      severity: 'error',
+      code: 'address-refused',
+      file: 'services.yaml',
+      document: 1,
+      resource: 'Service devopssong/a',
+      path: 'spec.clusterIPs',
+      message: '0.0.0.0 is unspecified, no ClusterIP',
+    },
+    { message: /^::1 is loopback/ },
+    { resource: 'Service devopssong/b', message: /IPv4-mapped/ },
+  ]);
+  t.equal(log.filter((line) => line.includes('address-refused')).length, 3);
+});
+
+t.test('an address claimed by two Services goes to the first name, and is reported', async (t) => {
+  const { frontends, resolver } = await start(t);
+  const services = serviceMap(
+    serviceDocument('b', { clusterIPs: ['10.96.0.1'] }),
+    serviceDocument('a', { clusterIPs: ['10.96.0.1'] }),
+    serviceDocument('c', { clusterIPs: ['10.96.0.1', '10.96.0.3'] }),
+  );
+  resolver.setServices(services);
+  const list = [frontend('c', 80), frontend('b', 0), frontend('a', 80)];
+  for (const order of [list, [...list].reverse()]) {
+    frontends.update(attachment(order, services));
+    const { key } = { key: 'devopssong/a:80' };
+    const id = frontends.frontendId(key);
+    t.same(
+      frontends.addresses.filter(({ address }) => address === '10.96.0.1').map((entry) => entry.id),
+      [id],
+    );
+    t.same(
+      frontends.unresolved.map((unresolved) => unresolved.key),
+      ['devopssong/b:*'],
+    );
+    t.same(
+      frontends.problems.map((problem) => `${problem.code} ${problem.resource}`),
+      ['address-conflict Service devopssong/b', 'address-conflict Service devopssong/c'],
+    );
+  }
+});
+
+t.test('an address kept from a Service that may be gone yields to the Service that has it now', async (t) => {
+  const { frontends, resolver, dns } = await start(t);
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'] });
+  dns.zone.set(`b.${DOMAIN}`, { a: ['10.96.0.2'] });
+  frontends.update(attachment([frontend('a', 80), frontend('b', 80)]));
+  await eventually('both', () => frontends.addresses.length === 2);
+  const b = frontends.frontendId('devopssong/b:80');
+  // Deleted, and its address given to the other one.
+  dns.zone.delete(`a.${DOMAIN}`);
+  dns.zone.set(`b.${DOMAIN}`, { a: ['10.96.0.1'] });
+  await eventually('handed over', () => text(frontends.addresses).join() === `10.96.0.1 80 ${b} http`);
+  t.match(frontends.problems, [{ code: 'address-conflict', resource: 'Service devopssong/a', file: '' }]);
+  t.match(frontends.unresolved, [{ key: 'devopssong/a:80', reason: /ENOTFOUND/ }]);
+
+  // A document is a better source than DNS.
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'] })));
+  const a = frontends.frontendId('devopssong/a:80');
+  t.same(text(frontends.addresses), [`10.96.0.1 80 ${a} http`]);
+});

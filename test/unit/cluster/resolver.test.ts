@@ -1,0 +1,460 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { ServiceResolver } from '../../../src/cluster/resolver.ts';
+import type { ServiceAddresses, ServiceResolverOptions, Subscription } from '../../../src/cluster/resolver.ts';
+import type { Service } from '../../../src/gateway-api/types.ts';
+import { createLogger } from '../../../src/log.ts';
+import { DnsServer } from '../../support/dns-server.ts';
+import { eventually } from '../../support/eventually.ts';
+
+const NAME = 'my-server.devopssong.svc.cluster.local';
+
+class Fixture {
+  readonly dns: DnsServer;
+  readonly resolver: ServiceResolver;
+  readonly log: string[] = [];
+  /** What `my-server` was, in order. */
+  readonly seen: ServiceAddresses[] = [];
+
+  private constructor(dns: DnsServer, options: Partial<ServiceResolverOptions>) {
+    this.dns = dns;
+    this.resolver = new ServiceResolver({
+      logger: createLogger('debug', (line) => this.log.push(line)),
+      servers: [dns.address],
+      clusterDomain: 'cluster.local',
+      timeoutMs: 250,
+      deadlineMs: 600,
+      retryMs: 100,
+      maxTtlMs: 1_000,
+      ...options,
+    });
+  }
+
+  static async start(test: Test, options: Partial<ServiceResolverOptions> = {}): Promise<Fixture> {
+    const dns = await DnsServer.start();
+    test.teardown(() => dns.close());
+    const fixture = new Fixture(dns, options);
+    test.teardown(() => fixture.resolver.close());
+    return fixture;
+  }
+
+  subscribe(): Subscription {
+    const subscription: Subscription = this.resolver.subscribe('devopssong', 'my-server', () =>
+      this.seen.push(subscription.current),
+    );
+    return subscription;
+  }
+}
+
+async function becomes(subscription: Subscription, ...addresses: string[]): Promise<void> {
+  await eventually(
+    `${addresses.join()}, now ${subscription.current.addresses.join()}`,
+    () => subscription.current.addresses.join() === addresses.join(),
+  );
+}
+
+function service(fields: Partial<Service>): ReadonlyMap<string, Service> {
+  const document: Service = {
+    kind: 'Service',
+    namespace: 'devopssong',
+    name: 'my-server',
+    type: 'ClusterIP',
+    headless: false,
+    clusterIPs: [],
+    ports: [{ name: null, port: 80, protocol: 'TCP', appProtocol: null }],
+    source: { file: 'services.yaml', document: 1, line: 1 },
+    ...fields,
+  };
+  return new Map([['devopssong/my-server', document]]);
+}
+
+t.test('a name is resolved through DNS, both families, IPv4 first', async (t) => {
+  const { dns, resolver, subscribe, seen } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'], ttl: 30 });
+  const subscription = subscribe();
+  t.match(subscription.current, { state: 'pending', addresses: [] });
+  await becomes(subscription, '10.96.0.10', 'fd00:96::a');
+  t.same(subscription.current, {
+    state: 'resolved',
+    addresses: ['10.96.0.10', 'fd00:96::a'],
+    source: 'dns',
+    stale: false,
+    error: null,
+  });
+  t.same(resolver.status(), [{ namespace: 'devopssong', name: 'my-server', ...subscription.current }]);
+  t.ok(seen.length >= 1);
+  t.equal(dns.count(NAME), 2);
+});
+
+t.test('IPv6 first, when configured', async (t) => {
+  const { dns, subscribe } = await bound(t, { ipFamilies: [6, 4] });
+  dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'] });
+  await becomes(subscribe(), 'fd00:96::a', '10.96.0.10');
+});
+
+t.test('IPv4 only, when configured: the other family is not asked for', async (t) => {
+  const { dns, subscribe } = await bound(t, { ipFamilies: [4] });
+  dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'] });
+  await becomes(subscribe(), '10.96.0.10');
+  t.equal(dns.count(NAME, 'AAAA'), 0);
+});
+
+t.test('a Service with an IPv6 address only is resolved', async (t) => {
+  const { dns, subscribe } = await bound(t);
+  dns.zone.set(NAME, { aaaa: ['fd00:96::a'] });
+  const subscription = subscribe();
+  await becomes(subscription, 'fd00:96::a');
+  t.equal(subscription.current.error, null);
+});
+
+t.test('a server reached through IPv6 is asked', async (t) => {
+  const dns = await DnsServer.start('::1');
+  t.teardown(() => dns.close());
+  const { subscribe } = await bound(t, { servers: [dns.address] });
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  await becomes(subscribe(), '10.96.0.10');
+});
+
+t.test('SAFETY: a changed address is used within TTL + 1 s', async (t) => {
+  const { dns, subscribe } = await bound(t, { maxTtlMs: 30_000 });
+  dns.zone.set(NAME, { a: ['10.96.0.10'], ttl: 1 });
+  const subscription = subscribe();
+  await becomes(subscription, '10.96.0.10');
+  for (const address of ['10.96.0.11', '10.96.0.12']) {
+    dns.zone.set(NAME, { a: [address], ttl: 1 });
+    const start = performance.now();
+    await becomes(subscription, address);
+    t.ok(performance.now() - start < 2_000);
+  }
+});
+
+t.test('names are asked for again after their TTL, between the floor and the ceiling', async (t) => {
+  const { dns, subscribe } = await bound(t, { minTtlMs: 100, maxTtlMs: 300 });
+  dns.zone.set(NAME, { a: ['10.96.0.10'], ttl: 0 });
+  const subscription = subscribe();
+  await becomes(subscription, '10.96.0.10');
+  const start = performance.now();
+  await eventually('five more', () => dns.count(NAME, 'A') >= 6);
+  t.ok(performance.now() - start >= 450, 'a TTL of 0 does not make a busy loop');
+  dns.zone.set(NAME, { a: ['10.96.0.10'], ttl: 3_600 });
+  const asked = dns.count(NAME, 'A');
+  await eventually('the ceiling', () => dns.count(NAME, 'A') >= asked + 3, 2_000);
+});
+
+for (const [title, fault, error] of [
+  ['a server that does not answer', 'drop', 'ETIMEOUT'],
+  ['SERVFAIL', 'servfail', 'ESERVFAIL'],
+  ['REFUSED', 'refused', 'EREFUSED'],
+  ['NXDOMAIN', 'nxdomain', 'ENOTFOUND'],
+] as const) {
+  t.test(`SAFETY: ${title} keeps the last good addresses, and recovery is noticed`, async (t) => {
+    const { dns, subscribe, seen, log } = await bound(t);
+    dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'] });
+    const subscription = subscribe();
+    await becomes(subscription, '10.96.0.10', 'fd00:96::a');
+    dns.fault = () => fault;
+    await eventually('stale', () => subscription.current.stale);
+    t.same(subscription.current, {
+      state: 'resolved',
+      addresses: ['10.96.0.10', 'fd00:96::a'],
+      source: 'dns',
+      stale: true,
+      error,
+    });
+    const asked = dns.count(NAME);
+    await eventually('asked again', () => dns.count(NAME) >= asked + 4);
+    dns.zone.set(NAME, { a: ['10.96.0.11'] });
+    dns.fault = () => null;
+    await becomes(subscription, '10.96.0.11');
+    await eventually('fresh', () => !subscription.current.stale);
+    t.notOk(seen.some((current) => current.state === 'resolved' && current.addresses.length === 0));
+    t.equal(log.filter((line) => line.includes('last good one is kept')).length, 1, 'logged once');
+  });
+}
+
+t.test('a name that does not exist is missing, and is found once it exists', async (t) => {
+  const { dns, subscribe } = await bound(t);
+  const subscription = subscribe();
+  await eventually('missing', () => subscription.current.state === 'missing');
+  t.equal(subscription.current.error, 'ENOTFOUND');
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  await becomes(subscription, '10.96.0.10');
+});
+
+t.test('a name without addresses is missing', async (t) => {
+  const { dns, subscribe } = await bound(t);
+  dns.zone.set(NAME, {});
+  const subscription = subscribe();
+  await eventually('missing', () => subscription.current.state === 'missing');
+  t.equal(subscription.current.error, 'ENODATA');
+});
+
+t.test('a name that could never be asked for is pending, not missing', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t);
+  dns.fault = () => 'servfail';
+  const subscription = subscribe();
+  await eventually('failed twice', () => resolver.counters.failures >= 2);
+  t.match(subscription.current, { state: 'pending', addresses: [], error: 'ESERVFAIL' });
+  dns.fault = () => null;
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  await becomes(subscription, '10.96.0.10');
+});
+
+t.test('a family that is never answered does not delay the other one', async (t) => {
+  const { dns, subscribe } = await bound(t, { deadlineMs: 3_000, timeoutMs: 1_000 });
+  dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'] });
+  dns.fault = (_name, type) => (type === 'AAAA' ? 'drop' : null);
+  const subscription = subscribe();
+  const start = performance.now();
+  await becomes(subscription, '10.96.0.10');
+  t.ok(performance.now() - start < 1_000);
+  dns.fault = () => null;
+  await becomes(subscription, '10.96.0.10', 'fd00:96::a');
+});
+
+t.test('a family that fails keeps its last good address while the other one changes', async (t) => {
+  const { dns, subscribe } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'] });
+  const subscription = subscribe();
+  await becomes(subscription, '10.96.0.10', 'fd00:96::a');
+  dns.fault = (_name, type) => (type === 'AAAA' ? 'servfail' : null);
+  dns.zone.set(NAME, { a: ['10.96.0.11'] });
+  await becomes(subscription, '10.96.0.11', 'fd00:96::a');
+  // NODATA is an answer: now the address is known to be gone.
+  dns.fault = () => null;
+  await becomes(subscription, '10.96.0.11');
+});
+
+t.test('failures are retried more and more slowly, up to the ceiling', async (t) => {
+  const { dns, subscribe } = await bound(t, { retryMs: 50, maxTtlMs: 400 });
+  const times: number[] = [];
+  dns.fault = (_name, type) => {
+    if (type === 'A') times.push(performance.now());
+    return 'nxdomain';
+  };
+  subscribe();
+  await eventually('seven attempts', () => times.length >= 7);
+  const gaps = times.slice(1).map((time, i) => time - times[i]!);
+  t.ok(gaps[0]! < gaps[2]!, `gaps ${gaps.map(Math.round).join()}`);
+  t.ok(gaps[3]! >= 350 && gaps[5]! >= 350, `gaps ${gaps.map(Math.round).join()}`);
+});
+
+t.test('there is one lookup of a name at a time, however many want it', async (t) => {
+  const { dns, subscribe } = await bound(t, { minTtlMs: 50, deadlineMs: 5_000, timeoutMs: 5_000 });
+  dns.zone.set(NAME, { a: ['10.96.0.10'], ttl: 0 });
+  dns.fault = () => ({ delayMs: 300 });
+  const subscriptions = [subscribe(), subscribe(), subscribe()];
+  await eventually('asked', () => dns.count(NAME, 'A') === 1);
+  for (const subscription of subscriptions) await becomes(subscription, '10.96.0.10');
+  t.equal(dns.count(NAME, 'A'), 1);
+});
+
+t.test('the number of names looked up at the same time is bounded', async (t) => {
+  const { dns, resolver } = await bound(t, { concurrency: 3, deadlineMs: 5_000, timeoutMs: 5_000 });
+  let open = 0;
+  let most = 0;
+  dns.fault = (name, type) => {
+    if (type === 'A') most = Math.max(most, ++open);
+    setTimeout(() => (type === 'A' ? open-- : 0), 30);
+    dns.zone.set(name, { a: ['10.96.0.10'], ttl: 600 });
+    return { delayMs: 30 };
+  };
+  for (let i = 0; i < 20; i++) resolver.subscribe('n', `s${i}`, () => undefined);
+  await eventually('all resolved', () => resolver.status().every((status) => status.state === 'resolved'));
+  t.ok(most <= 3, `${most} at the same time`);
+});
+
+t.test('a lookup ends at its deadline, whatever c-ares does', async (t) => {
+  const { dns, subscribe } = await bound(t, { timeoutMs: 60_000, deadlineMs: 100, retryMs: 60_000, maxTtlMs: 60_000 });
+  dns.fault = () => 'drop';
+  const subscription = subscribe();
+  await eventually('given up', () => subscription.current.error === 'ETIMEOUT', 1_000);
+});
+
+t.test('a name that is no longer wanted is no longer asked for', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t, { minTtlMs: 50, maxTtlMs: 50 });
+  const other = 'other.devopssong.svc.cluster.local';
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  dns.zone.set(other, { a: ['10.96.0.11'] });
+  const [one, two] = [subscribe(), subscribe()];
+  resolver.subscribe('devopssong', 'other', () => undefined);
+  await becomes(one, '10.96.0.10');
+  one.close();
+  let asked = dns.count(NAME);
+  await eventually('still wanted by the second', () => dns.count(NAME) > asked);
+  two.close();
+  two.close();
+  t.same(
+    resolver.status().map((status) => status.name),
+    ['other'],
+  );
+  asked = dns.count(NAME);
+  const askedOther = dns.count(other, 'A');
+  await eventually('the other one goes on', () => dns.count(other, 'A') >= askedOther + 4);
+  t.ok(dns.count(NAME) <= asked + 2, 'at most what was on its way');
+});
+
+t.test('several addresses are sorted, all used, and said to look like a headless Service', async (t) => {
+  const { dns, subscribe, log, seen } = await bound(t, { minTtlMs: 50, maxTtlMs: 50 });
+  dns.zone.set(NAME, { a: ['10.1.0.3', '10.1.0.1', '10.1.0.1'] });
+  const subscription = subscribe();
+  await becomes(subscription, '10.1.0.1', '10.1.0.3');
+  const changes = seen.length;
+  dns.zone.set(NAME, { a: ['10.1.0.1', '10.1.0.3'] });
+  const asked = dns.count(NAME, 'A');
+  await eventually('asked again', () => dns.count(NAME, 'A') >= asked + 3);
+  t.equal(seen.length, changes, 'rotation is no change');
+  t.equal(log.filter((line) => line.includes('headless')).length, 1);
+});
+
+t.test('a Service document with ClusterIPs needs no DNS', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t);
+  resolver.setServices(service({ clusterIPs: ['fd00:96::1', '10.96.0.1'] }));
+  const subscription = subscribe();
+  t.same(subscription.current, {
+    state: 'resolved',
+    addresses: ['10.96.0.1', 'fd00:96::1'],
+    source: 'document',
+    stale: false,
+    error: null,
+  });
+  t.equal(subscription.service?.name, 'my-server');
+  resolver.setServices(service({ clusterIPs: ['10.96.0.2'] }));
+  t.same(subscription.current.addresses, ['10.96.0.2']);
+  resolver.subscribe('devopssong', 'other', () => undefined);
+  await eventually('the other one asked', () => dns.queries.length > 0);
+  t.equal(dns.count(NAME), 0);
+});
+
+t.test('a Service document without ClusterIPs leaves them to DNS', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  resolver.setServices(service({}));
+  await becomes(subscribe(), '10.96.0.10');
+});
+
+t.test(
+  'a headless or ExternalName Service document, or one of another family, is missing and DNS not asked',
+  async (t) => {
+    const { dns, subscribe, resolver } = await bound(t, { ipFamilies: [4] });
+    dns.zone.set(NAME, { a: ['10.1.0.1'] });
+    resolver.setServices(service({ headless: true }));
+    const subscription = subscribe();
+    t.match(subscription.current, { state: 'missing', addresses: [], error: /headless/ });
+    resolver.setServices(service({ type: 'ExternalName' }));
+    t.match(subscription.current, { state: 'missing', error: /ExternalName/ });
+    resolver.setServices(service({ clusterIPs: ['fd00:96::1'] }));
+    t.match(subscription.current, { state: 'missing', error: /family/ });
+    resolver.setServices(new Map());
+    t.match(subscription.current, { state: 'pending', error: null });
+    await becomes(subscription, '10.1.0.1');
+  },
+);
+
+t.test('between a document that goes and an answer from DNS the known addresses are kept', async (t) => {
+  const { dns, subscribe, resolver, seen } = await bound(t);
+  dns.fault = () => 'servfail';
+  resolver.setServices(service({ clusterIPs: ['10.96.0.1', 'fd00:96::1'] }));
+  const subscription = subscribe();
+  resolver.setServices(new Map());
+  t.match(subscription.current, { state: 'resolved', addresses: ['10.96.0.1', 'fd00:96::1'], stale: true });
+  await eventually('asked in vain', () => subscription.current.error === 'ESERVFAIL');
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  dns.fault = () => null;
+  await becomes(subscription, '10.96.0.10');
+  t.notOk(seen.some((current) => current.addresses.length === 0));
+  // And back: a lookup on its way must not overrule the document.
+  dns.fault = () => ({ delayMs: 50 });
+  const asked = dns.count(NAME, 'A');
+  await eventually('asked', () => dns.count(NAME, 'A') > asked);
+  resolver.setServices(service({ clusterIPs: ['10.96.0.3'] }));
+  t.same(subscription.current.addresses, ['10.96.0.3']);
+  const other = resolver.subscribe('devopssong', 'other', () => undefined);
+  await eventually('a later lookup is done', () => other.current.state === 'missing');
+  t.same(subscription.current.addresses, ['10.96.0.3']);
+});
+
+t.test('a listener may close its subscription, and one that throws harms no other', async (t) => {
+  const { dns, resolver, log } = await bound(t, { minTtlMs: 50, maxTtlMs: 50 });
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  resolver.subscribe('devopssong', 'my-server', () => {
+    throw new Error('broken listener');
+  });
+  let calls = 0;
+  const closing: Subscription = resolver.subscribe('devopssong', 'my-server', () => {
+    calls++;
+    closing.close();
+  });
+  await eventually('called', () => calls > 0);
+  const asked = dns.count(NAME, 'A');
+  await eventually('refreshed', () => dns.count(NAME, 'A') > asked);
+  t.equal(calls, 1);
+  t.match(log.join(''), /broken listener/);
+});
+
+t.test('the cluster domain comes from resolv.conf unless it is given', async (t) => {
+  const path = join(
+    t.testdir({ 'resolv.conf': 'search a.svc.Example.org svc.Example.org\nnameserver 10.0.0.1\n' }),
+    'resolv.conf',
+  );
+  const { dns, subscribe, resolver } = await bound(t, { clusterDomain: undefined, resolvConfPath: path });
+  dns.zone.set('my-server.devopssong.svc.example.org', { a: ['10.96.0.10'] });
+  t.equal(resolver.clusterDomain, 'example.org');
+  await becomes(subscribe(), '10.96.0.10');
+  const given = await bound(t, { clusterDomain: '.Other.Test.', servers: undefined, resolvConfPath: path });
+  t.equal(given.resolver.clusterDomain, 'other.test');
+  t.match(given.log.join(''), /"servers":\["10\.0\.0\.1"\]/);
+});
+
+t.test('without resolv.conf it is said once, and names stay pending', async (t) => {
+  const { resolver, subscribe, log } = await bound(t, {
+    servers: undefined,
+    resolvConfPath: '/nonexistent/resolv.conf',
+  });
+  const subscription = subscribe();
+  // Nobody listens on 127.0.0.1:53, or somebody who does not know the name.
+  await eventually('failed', () => resolver.counters.failures >= 1);
+  t.not(subscription.current.state, 'resolved');
+  t.equal(log.filter((line) => line.includes('cannot be read')).length, 1);
+});
+
+t.test('close ends lookups and timers: nothing keeps the process alive', async (t) => {
+  const { dns, subscribe, resolver, seen } = await bound(t, { minTtlMs: 50 });
+  dns.fault = () => ({ delayMs: 50 });
+  dns.zone.set(NAME, { a: ['10.96.0.10'], ttl: 0 });
+  subscribe();
+  await eventually('asked', () => dns.count(NAME) > 0);
+  resolver.close();
+  const script = `
+    import { ServiceResolver } from ${JSON.stringify(new URL('../../../src/cluster/resolver.js', import.meta.url))};
+    const logger = { info() {}, warn() {}, error: console.error };
+    const resolver = new ServiceResolver({ logger, servers: [process.argv[1]], clusterDomain: 'cluster.local' });
+    const subscription = resolver.subscribe('devopssong', 'my-server', () => { console.log('up'); if (process.argv[2]) resolver.close(); });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  `;
+  for (const close of ['', 'close']) {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script, dns.address, close]);
+    t.teardown(() => child.kill('SIGKILL'));
+    let output = '';
+    child.stdout.on('data', (chunk) => (output += String(chunk)));
+    child.stderr.on('data', (chunk) => (output += String(chunk)));
+    let code: number | null = null;
+    child.on('exit', (status) => (code = status));
+    await eventually('exit', () => code !== null, 10_000);
+    t.equal(output.split('\n')[0], 'up');
+    t.equal(code, 0);
+  }
+  t.same(seen, []);
+});
+
+/** A fixture whose methods can be taken apart. */
+async function bound(
+  test: Test,
+  options: Partial<ServiceResolverOptions> = {},
+): Promise<Pick<Fixture, 'dns' | 'resolver' | 'log' | 'seen'> & { subscribe: () => Subscription }> {
+  const fixture = await Fixture.start(test, options);
+  const { dns, resolver, log, seen } = fixture;
+  return { dns, resolver, log, seen, subscribe: () => fixture.subscribe() };
+}
