@@ -72,7 +72,7 @@ export class BackendRegistry {
   }
 
   /** Backends of the current tables, by id. */
-  status(): BackendStatus[] {
+  status(): readonly BackendStatus[] {
     return [...this.#entries.values()]
       .filter((entry) => entry.subscription !== null)
       .map(({ backend, error }) => ({ backend, error }));

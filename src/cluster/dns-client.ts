@@ -4,6 +4,7 @@
  * Stage before: `resolver.ts`, which decides when. Stage after: cluster DNS.
  */
 import { Resolver } from 'node:dns/promises';
+import { ProxyError } from '../errors.ts';
 
 export type IpFamily = 4 | 6;
 
@@ -47,7 +48,7 @@ interface Channel {
 
 export class DnsClient {
   readonly #options: DnsClientOptions;
-  #servers: readonly string[];
+  #servers: readonly string[] = [];
   readonly #idle: Channel[] = [];
   readonly #busy = new Set<Channel>();
   readonly #queue = new Set<Job>();
@@ -55,11 +56,16 @@ export class DnsClient {
 
   constructor(options: DnsClientOptions) {
     this.#options = options;
-    this.#servers = options.servers;
+    this.setServers(options.servers);
   }
 
-  /** Takes effect with the next lookup that starts. */
+  /** Takes effect with the next lookup that starts. Throws ProxyError `invalid-dns-server` and keeps the former ones. */
   setServers(servers: readonly string[]): void {
+    try {
+      new Resolver().setServers(servers);
+    } catch (cause) {
+      throw new ProxyError('invalid-dns-server', `DNS servers ${servers.join(', ')}: ${String(cause)}`, { cause });
+    }
     this.#servers = servers;
   }
 

@@ -147,7 +147,7 @@ export class FrontendRegistry {
       severity: 'error',
       code,
       file: source?.file ?? '',
-      document: source?.document ?? 0,
+      document: source?.document ?? 1,
       line: source?.line ?? null,
       resource: `Service ${service}`,
       path: source === undefined ? '' : 'spec.clusterIPs',

@@ -95,6 +95,7 @@ interface Entry {
   cancel: (() => void) | null;
 }
 
+/** The constructor throws ProxyError `invalid-dns-server` for `servers` that are no addresses. */
 export class ServiceResolver {
   readonly #logger: Logger;
   readonly #families: readonly IpFamily[];
@@ -146,7 +147,7 @@ export class ServiceResolver {
   }
 
   /** Every name now wanted, for the admin endpoint and the metrics. */
-  status(): ServiceStatus[] {
+  status(): readonly ServiceStatus[] {
     return [...this.#entries.values()].map(({ namespace, name, current }) => ({ namespace, name, ...current }));
   }
 
@@ -339,10 +340,14 @@ export class ServiceResolver {
   #checkResolvConf(): void {
     const conf = this.#resolvConf?.readIfChanged();
     if (conf === null || conf === undefined) return;
-    const servers = this.#fixedServers ?? conf.servers;
-    this.#dns.setServers(servers);
     this.#domain = this.#fixedDomain ?? conf.clusterDomain ?? DEFAULT_CLUSTER_DOMAIN;
-    this.#logger.info('cluster DNS', { servers, clusterDomain: this.#domain });
+    const servers = this.#fixedServers ?? conf.servers;
+    try {
+      this.#dns.setServers(servers);
+      this.#logger.info('cluster DNS', { servers, clusterDomain: this.#domain });
+    } catch (error) {
+      this.#logger.error('cluster DNS: servers of resolv.conf cannot be used', { error: String(error) });
+    }
   }
 }
 

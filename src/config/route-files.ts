@@ -9,8 +9,11 @@ import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
 import type { DirectoryRead, FileFailure, FileRead } from './directory-reader.ts';
 import type { ConfigSnapshot } from './snapshot.ts';
 
-/** `parseRouteFile` of `gateway-api/parse.ts`. Must not throw for any text. */
-export type ParseFile = (file: string, text: string) => ParsedFile;
+/**
+ * `parseRouteFile` of `gateway-api/parse.ts`, here or in another thread. An exception or rejection is a bug; the file is
+ * then treated like one that cannot be parsed.
+ */
+export type ParseFile = (file: string, text: string) => ParsedFile | Promise<ParsedFile>;
 
 interface FileState {
   readonly digest: string;
@@ -21,9 +24,9 @@ interface FileState {
   readonly broken: boolean;
 }
 
-/** A problem with a whole file or directory; `document` 0 because there is none. */
+/** A problem with a whole file or directory, put at its first document. */
 function wholeFileProblem(file: string, code: string, message: string): Problem {
-  return { severity: 'error', code, file, document: 0, line: null, resource: null, path: '', message };
+  return { severity: 'error', code, file, document: 1, line: null, resource: null, path: '', message };
 }
 
 /**
@@ -54,7 +57,7 @@ export class RouteFiles {
         files.set(file.name, known);
         continue;
       }
-      files.set(file.name, this.#parseFile(file, known?.good ?? null));
+      files.set(file.name, await this.#parseFile(file, known?.good ?? null));
       await yieldToEventLoop();
     }
     const hash = hashFiles(read.files);
@@ -104,7 +107,7 @@ export class RouteFiles {
     return snapshot;
   }
 
-  #parseFile(file: FileRead, good: readonly Resource[] | null): FileState {
+  async #parseFile(file: FileRead, good: readonly Resource[] | null): Promise<FileState> {
     const broken = (code: string, message: string): FileState => ({
       digest: file.digest,
       problems: [wholeFileProblem(file.name, code, message)],
@@ -115,7 +118,7 @@ export class RouteFiles {
     if (typeof text !== 'string') return broken(text.code, text.message);
     let parsed: ParsedFile;
     try {
-      parsed = this.#parse(file.name, text);
+      parsed = await this.#parse(file.name, text);
     } catch (error) {
       return broken('internal', `the parser failed: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -4,9 +4,12 @@
 import type { Problem, Resource } from '../gateway-api/types.ts';
 
 export interface ConfigSnapshot {
-  /** Counts from 1, one more for each change of content. */
+  /** Counts from 1, one more for each change of content; the same when only `valid` and `problems` change. */
   readonly generation: number;
-  /** Hex SHA-256 prefix (16 characters) over names and contents of the files now in the directory. */
+  /**
+   * Hex SHA-256 prefix (16 characters) over names and contents of the files now in the directory; while the directory
+   * cannot be read, of those last read.
+   */
   readonly hash: string;
   /** False when some file or document has an error, the directory is missing or unreadable, or a file is held at its last good content. */
   readonly valid: boolean;

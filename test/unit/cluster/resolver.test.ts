@@ -25,9 +25,10 @@ class Fixture {
       servers: [dns.address],
       clusterDomain: 'cluster.local',
       timeoutMs: 250,
-      deadlineMs: 600,
-      retryMs: 100,
-      maxTtlMs: 1_000,
+      deadlineMs: 400,
+      retryMs: 50,
+      minTtlMs: 50,
+      maxTtlMs: 200,
       ...options,
     });
   }
@@ -118,7 +119,7 @@ t.test('a server reached through IPv6 is asked', async (t) => {
 });
 
 t.test('SAFETY: a changed address is used within TTL + 1 s', async (t) => {
-  const { dns, subscribe } = await bound(t, { maxTtlMs: 30_000 });
+  const { dns, subscribe } = await bound(t, { minTtlMs: 1_000, maxTtlMs: 30_000 });
   dns.zone.set(NAME, { a: ['10.96.0.10'], ttl: 1 });
   const subscription = subscribe();
   await becomes(subscription, '10.96.0.10');
@@ -418,6 +419,16 @@ t.test('without resolv.conf it is said once, and names stay pending', async (t) 
   await eventually('failed', () => resolver.counters.failures >= 1);
   t.not(subscription.current.state, 'resolved');
   t.equal(log.filter((line) => line.includes('cannot be read')).length, 1);
+});
+
+t.test('servers that are no addresses are refused at once', async (t) => {
+  for (const server of ['dns.example.org', '10.0.0.1:', '']) {
+    t.throws(
+      () => new ServiceResolver({ logger: createLogger('error', () => undefined), servers: [server] }),
+      { code: 'invalid-dns-server' },
+      server,
+    );
+  }
 });
 
 t.test('close ends lookups and timers: nothing keeps the process alive', async (t) => {
