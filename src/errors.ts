@@ -58,6 +58,12 @@ export const REQUEST_REASONS = {
     text: 'The request head has more bytes or fields than the limit.',
   },
   bad_version: { status: 505, source: 'downstream', text: 'The HTTP version of the request is not supported.' },
+  downstream_reset: {
+    // Never sent: there is nobody left to read it.
+    status: 499,
+    source: 'downstream',
+    text: 'The caller closed the connection before it had the complete response.',
+  },
   not_implemented: { status: 501, source: 'proxy', text: 'The selected engine does not carry this kind of request.' },
   internal: { status: 500, source: 'proxy', text: 'The proxy failed while handling the request.' },
 } as const satisfies Readonly<Record<string, ReasonEntry>>;

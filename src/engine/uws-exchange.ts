@@ -1,0 +1,344 @@
+/**
+ * One request and its response in the `uws` engine: carries a decision out and reports the outcome once.
+ *
+ * Stage before: the handler of a uWS app, with a checked head and its decision. Stage after: undici towards the backend,
+ * `Downstream` back. The object is undici's handler for the request; its callbacks come as
+ *
+ *     dispatch -> onConnect -> onHeaders(1xx)* -> onHeaders -> onData* -> onComplete
+ *         \________________________\______________\___________\-> onError
+ *
+ * where onError without onConnect means that no byte of the request was sent, so that the next address may be tried.
+ * Nothing may throw into uWS: it ends the process.
+ */
+import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
+import type { UwsResponse } from '../uws-library.ts';
+import { connectionOptions, isHopByHop, parseContentLength } from './fields.ts';
+import { closesConnection, localReply } from './local-reply.ts';
+import type { Upstream, UpstreamPools } from './upstream-pools.ts';
+import { Downstream, type ResponseHead } from './uws-downstream.ts';
+import type { UwsHead } from './uws-head.ts';
+import { Upload } from './uws-upload.ts';
+
+/** A local reply waits for a body up to this size, so that the connection stays usable. */
+const DISCARD_BYTES = 64 * 1024;
+const NO_BYTES = new Uint8Array(0);
+const PHRASE = /^[\t\x20-\x7e]*$/;
+
+/** What exchanges share; implemented by the engine. */
+export interface ExchangeOwner {
+  readonly pools: UpstreamPools;
+  /** Responses should close their connection. */
+  readonly draining: boolean;
+  /** Exactly once per exchange. */
+  onSettled(exchange: Exchange, status: number, reason: RequestReason | null): void;
+}
+
+export class Exchange {
+  readonly series: number;
+  /** Monotonic, milliseconds. */
+  readonly startedMs: number;
+  private readonly owner: ExchangeOwner;
+  private readonly head: UwsHead;
+  private readonly response: UwsResponse;
+  private readonly downstream: Downstream;
+  private settled = false;
+
+  private addresses: readonly string[] = [];
+  private port = 0;
+  private attempt = 0;
+  private upstream: Upstream | null = null;
+  private connected = false;
+  private cancel: ((error?: Error) => void) | null = null;
+  private resume: (() => void) | null = null;
+
+  private upload: Upload | null = null;
+  private body: Upload | Buffer | null = null;
+  /** False while the downstream still sends its body. */
+  private received: boolean;
+  /** What still comes of the body is thrown away. */
+  private uploadEnded = false;
+
+  private status = 0;
+  private responseHead: ResponseHead = { status: '', fields: [] };
+  private responseLength: number | null = null;
+  private responseReceived = 0;
+  private responseComplete = false;
+
+  constructor(owner: ExchangeOwner, response: UwsResponse, head: UwsHead, series: number, startedMs: number) {
+    this.owner = owner;
+    this.response = response;
+    this.head = head;
+    this.series = series;
+    this.startedMs = startedMs;
+    this.received = head.contentLength === 0;
+    this.downstream = new Downstream(response, () => this.onDrained());
+    response.onAborted(() => this.onAborted());
+  }
+
+  /** Sends the request to the first of `addresses` that accepts a connection. */
+  forward(addresses: readonly string[], port: number): void {
+    if (addresses.length === 0) {
+      this.reply('unresolved');
+      return;
+    }
+    this.addresses = addresses;
+    this.port = port;
+    if (this.received) this.dispatch();
+    else this.response.onData((chunk, last) => this.onUpload(chunk, last));
+  }
+
+  /** Answers without a backend. `status` defaults to what the reason implies. */
+  reply(reason: RequestReason, status: number = REQUEST_REASONS[reason].status): void {
+    if (this.settled) return;
+    if (!this.received && this.body === null && this.head.contentLength <= DISCARD_BYTES) {
+      this.response.onData((_chunk, last) => {
+        if (!last) return;
+        this.received = true;
+        this.reply(reason, status);
+      });
+      return;
+    }
+    const reply = localReply(reason, status);
+    const close = !this.received || this.closes || closesConnection(reason);
+    this.endUpload();
+    if (this.head.method === 'HEAD') {
+      const fields = [...reply.fields, 'Content-Length', String(reply.body.length)];
+      this.downstream.reply({ status: reply.status, fields }, null, close);
+    } else {
+      this.downstream.reply(reply, reply.body, close);
+    }
+    this.settle(status, reason);
+  }
+
+  /** Called now and then: neither a slow upload nor a stalled reader is a reason to close (SAFETY U16). */
+  refresh(): void {
+    if (this.settled || !this.downstream.open) return;
+    if (this.downstream.blocked) {
+      this.response.pause();
+      this.response.resume();
+    } else if (this.upload?.refresh() === false && this.downstream.started) {
+      // A paused upload also holds what uWS may have left of the response.
+      this.response.cork(() => undefined);
+    }
+  }
+
+  /** Breaks both sides off. */
+  abort(reason: RequestReason): void {
+    if (this.settled) return;
+    this.settle(this.statusSent, reason);
+    this.upload?.detach();
+    this.downstream.abort();
+  }
+
+  private get statusSent(): number {
+    return this.downstream.started ? this.status : 0;
+  }
+
+  private get closes(): boolean {
+    return this.head.close || this.owner.draining;
+  }
+
+  // From the downstream.
+
+  private onUpload(bytes: ArrayBuffer, last: boolean): void {
+    try {
+      if (last) this.received = true;
+      if (this.settled || this.uploadEnded) return;
+      const chunk = Buffer.from(bytes.slice(0));
+      if (this.body === null && last) {
+        this.body = chunk;
+        this.dispatch();
+        return;
+      }
+      this.upload ??= new Upload(this.response);
+      const kept = this.upload.receive(chunk, last, this.downstream.blocked);
+      if (this.body === null) {
+        this.body = this.upload;
+        this.dispatch();
+      } else if (!kept) {
+        this.abort('overflow');
+      }
+    } catch {
+      this.abort('internal');
+    }
+  }
+
+  private onAborted(): void {
+    this.downstream.open = false;
+    this.upload?.detach();
+    this.settle(this.statusSent, 'downstream_reset');
+  }
+
+  private onDrained(): void {
+    if (this.settled) return;
+    if (this.responseComplete) this.finish();
+    else this.resume?.();
+  }
+
+  // From undici.
+
+  private dispatch(): void {
+    const upstream = this.owner.pools.acquire(this.addresses[this.attempt++]!, this.port);
+    if (upstream === null) {
+      this.reply('overflow');
+      return;
+    }
+    this.upstream = upstream;
+    const { method, target } = this.head;
+    // undici keeps method and target as they are; its type lists the usual methods only.
+    upstream.pool.dispatch({ method, path: target, headers: this.head.forwardedFields(), body: this.body }, this);
+  }
+
+  onConnect(cancel: (error?: Error) => void): void {
+    this.connected = true;
+    this.cancel = cancel;
+    if (this.settled) cancel();
+  }
+
+  onHeaders(status: number, fields: Buffer[], resume: () => void, phrase: string): boolean {
+    if (this.settled || status < 200) return true;
+    this.resume = resume;
+    this.status = status;
+    if (!this.readResponseHead(status, fields, phrase)) {
+      this.fail('upstream_protocol');
+      return false;
+    }
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.settled) return true;
+    const { downstream } = this;
+    this.responseReceived += chunk.length;
+    if (this.responseReceived === this.responseLength) this.endUpload();
+    const more = downstream.started ? downstream.write(chunk) : this.startResponse(chunk);
+    if (!more) this.upload?.woken();
+    return more;
+  }
+
+  onComplete(): void {
+    this.responseComplete = true;
+    if (!this.settled && !this.downstream.blocked) this.finish();
+  }
+
+  onError(error: Error): void {
+    if (this.settled) return;
+    if (this.downstream.started && !this.downstream.open) {
+      this.settle(this.status, null);
+      return;
+    }
+    const reason = reasonOf(error, this.connected);
+    const retriable = reason === 'connect_failure' || reason === 'connect_timeout';
+    if (retriable && this.attempt < this.addresses.length) {
+      this.releaseUpstream();
+      this.dispatch();
+    } else {
+      this.fail(reason);
+    }
+  }
+
+  // Inside.
+
+  /** False when the response cannot be framed. */
+  private readResponseHead(status: number, fields: readonly Buffer[], phrase: string): boolean {
+    const kept: Uint8Array[] = [];
+    let named: string[] | null = null;
+    const bodyless = status === 204 || status === 304 || this.head.method === 'HEAD';
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i]!.length !== 10 || fields[i]!.toString('latin1').toLowerCase() !== 'connection') continue;
+      (named ??= []).push(...connectionOptions(fields[i + 1]!.toString('latin1')));
+    }
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i]!.toString('latin1').toLowerCase();
+      if (name === 'content-length') {
+        this.responseLength = parseContentLength(fields[i + 1]!.toString('latin1'));
+        if (this.responseLength === null) return false;
+        // The field frames nothing here: it describes what GET would have got. A 204 must not have one.
+        if (!bodyless || status === 204) continue;
+      } else if (name === 'transfer-encoding') {
+        // undici takes `chunked` off and would leave any other coding on.
+        if (fields[i + 1]!.toString('latin1').trim().toLowerCase() !== 'chunked') return false;
+        continue;
+      } else if (name === 'date' || name === 'trailer' || isHopByHop(name) || named?.includes(name) === true) {
+        // uWS writes a Date of its own (SAFETY U19); trailers are not relayed.
+        continue;
+      }
+      kept.push(fields[i]!, fields[i + 1]!);
+    }
+    this.responseHead = { status: PHRASE.test(phrase) ? `${status} ${phrase}` : String(status), fields: kept };
+    return true;
+  }
+
+  private startResponse(chunk: Uint8Array): boolean {
+    // A response that overtakes its request leaves the rest of the body without a reader (SAFETY 46).
+    const close = this.closes || !this.received;
+    return this.downstream.start(this.responseHead, this.responseLength, chunk, close);
+  }
+
+  /** The backend has given the whole response, or the downstream has all of it. */
+  private finish(): void {
+    const { downstream, head, status } = this;
+    try {
+      if (downstream.open) {
+        this.endUpload();
+        if (downstream.started) {
+          downstream.end();
+        } else {
+          const bodyless = status === 204 || status === 304 || head.method === 'HEAD';
+          downstream.reply(this.responseHead, bodyless ? null : NO_BYTES, this.closes || !this.received);
+        }
+      }
+      this.settle(status, null);
+    } catch {
+      this.abort('internal');
+    }
+  }
+
+  /** There will be no whole response from the backend. */
+  fail(reason: RequestReason): void {
+    try {
+      if (this.downstream.started) this.abort(reason);
+      else this.reply(reason);
+    } catch {
+      this.abort('internal');
+    }
+  }
+
+  /** Before the last bytes are written, after which uWS must not be called: nothing may leave the connection paused. */
+  private endUpload(): void {
+    this.uploadEnded = true;
+    this.upload?.release();
+    this.upload?.detach();
+  }
+
+  private settle(status: number, reason: RequestReason | null): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.releaseUpstream();
+    if (!this.responseComplete) this.cancel?.();
+    this.owner.onSettled(this, status, reason);
+  }
+
+  private releaseUpstream(): void {
+    if (this.upstream !== null) this.owner.pools.release(this.upstream);
+    this.upstream = null;
+    this.connected = false;
+  }
+}
+
+const LOCAL_LIMITS = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', 'EAGAIN']);
+
+/** `connected`: the request was, or was about to be, written to a connection. */
+function reasonOf(error: Error, connected: boolean): RequestReason {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (code === 'UND_ERR_INVALID_ARG') return 'bad_request';
+  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') return 'internal';
+  if (!connected) {
+    if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return 'connect_timeout';
+    return LOCAL_LIMITS.has(code) ? 'overflow' : 'connect_failure';
+  }
+  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') return 'upstream_protocol';
+  // What undici says to an unexpected 100, 101 or bytes nobody asked for.
+  if (code === 'UND_ERR_SOCKET' && error.message.startsWith('bad ')) return 'upstream_protocol';
+  return 'upstream_reset';
+}

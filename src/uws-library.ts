@@ -1,0 +1,61 @@
+/**
+ * The one place that loads uWebSockets.js, for the `uws` engine and the admin endpoint.
+ *
+ * The limit on request heads is read by the binary when it is loaded, so it has to be in the environment before (SAFETY
+ * U15); that rules out a static import anywhere.
+ */
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js';
+
+import { ProxyError } from './errors.ts';
+
+/** The typings lack `adoptSocket`; the binary has it. */
+export interface UwsApp extends TemplatedApp {
+  /**
+   * Takes over a connected, non-blocking stream socket. The process aborts when `fd` is closed and crashes when it is
+   * no socket (SAFETY U25): look before.
+   */
+  adoptSocket(fd: number): UwsApp;
+}
+
+export interface UwsLibrary {
+  App(): UwsApp;
+  us_listen_socket_close(socket: us_listen_socket): void;
+  us_socket_local_port(socket: us_listen_socket): number;
+}
+
+export type UwsRequest = HttpRequest;
+export type UwsResponse = HttpResponse;
+export type UwsListenSocket = us_listen_socket;
+
+export const DEFAULT_MAX_HEAD_BYTES = 64 * 1024;
+
+let library: Promise<UwsLibrary> | undefined;
+
+/**
+ * The limit of the first call holds for the life of the process.
+ *
+ * @throws ProxyError `uws-unavailable` when there is no binary for this Node or it lacks `adoptSocket`.
+ */
+export function loadUws(maxHeadBytes: number = DEFAULT_MAX_HEAD_BYTES): Promise<UwsLibrary> {
+  library ??= load(maxHeadBytes);
+  return library;
+}
+
+async function load(maxHeadBytes: number): Promise<UwsLibrary> {
+  process.env['UWS_HTTP_MAX_HEADERS_SIZE'] = String(maxHeadBytes);
+  let module: UwsLibrary & { readonly _cfg?: (option: string) => void };
+  try {
+    module = (await import('uWebSockets.js')) as unknown as typeof module;
+  } catch (error) {
+    const platform = `Node ${process.version} on ${process.platform} ${process.arch}`;
+    throw new ProxyError('uws-unavailable', `uWebSockets.js cannot be loaded: no binary for ${platform}`, {
+      cause: error,
+    });
+  }
+  if (typeof module.App().adoptSocket !== 'function') {
+    throw new ProxyError('uws-unavailable', 'this build of uWebSockets.js has no App.adoptSocket');
+  }
+  // No `uWebSockets: 20` field in responses.
+  module._cfg?.('silent');
+  return module;
+}
