@@ -1,0 +1,94 @@
+import { createServer, type AddressInfo } from 'node:net';
+
+import t, { type Test } from 'tap';
+import { request } from 'undici';
+
+import { ProxyError } from '../../../src/errors.ts';
+import { startAdmin, type AdminOptions, type AdminServer, type ProbeState } from '../../../src/observe/admin.ts';
+
+interface State {
+  ready: ProbeState;
+  render: () => Promise<string>;
+}
+
+async function start(t: Test, options: Partial<AdminOptions> = {}): Promise<{ admin: AdminServer; state: State }> {
+  const state: State = { ready: { ready: true, lines: [] }, render: () => Promise.resolve('a_metric 1\n') };
+  const admin = await startAdmin({
+    address: '127.0.0.1',
+    port: 0,
+    flag: '--admin-address',
+    exposition: { contentType: 'text/plain; version=0.0.4', render: () => state.render() },
+    live: () => ({ ready: true, lines: [] }),
+    ready: () => state.ready,
+    started: () => ({ ready: false, lines: ['the route directory was not read yet'] }),
+    ...options,
+  });
+  t.teardown(() => admin.close());
+  return { admin, state };
+}
+
+async function ask(admin: AdminServer, path: string, method: 'GET' | 'HEAD' | 'POST' = 'GET', host = '127.0.0.1') {
+  const response = await request(`http://${host}:${admin.port}${path}`, { method, reset: true });
+  return { status: response.statusCode, headers: response.headers, body: await response.body.text() };
+}
+
+t.test('metrics are served as text', async (t) => {
+  const { admin } = await start(t);
+  const { status, headers, body } = await ask(admin, '/metrics');
+  t.equal(status, 200);
+  t.equal(headers['content-type'], 'text/plain; version=0.0.4');
+  t.equal(body, 'a_metric 1\n');
+});
+
+t.test('probes say what they know, with 503 when not ready', async (t) => {
+  const { admin, state } = await start(t);
+  t.match(await ask(admin, '/livez'), { status: 200, body: 'ok\n' });
+  state.ready = { ready: true, lines: ['frontend shop/cart:80 has no address'] };
+  t.match(await ask(admin, '/readyz'), { status: 200, body: 'ok\nfrontend shop/cart:80 has no address\n' });
+  state.ready = { ready: false, lines: ['draining'] };
+  t.match(await ask(admin, '/readyz'), { status: 503, body: 'not ready\ndraining\n' });
+  t.match(await ask(admin, '/startupz'), { status: 503, body: 'not ready\nthe route directory was not read yet\n' });
+});
+
+t.test('HEAD has the length, but no body', async (t) => {
+  const { admin } = await start(t);
+  t.match(await ask(admin, '/metrics', 'HEAD'), { status: 200, headers: { 'content-length': '11' }, body: '' });
+});
+
+t.test('other paths are 404 with a list, other methods 405', async (t) => {
+  const { admin } = await start(t);
+  t.match(await ask(admin, '/x'), { status: 404, body: /\/metrics\n\/livez\n\/readyz\n\/startupz\n/ });
+  t.match(await ask(admin, '/metrics', 'POST'), { status: 405, headers: { allow: 'GET, HEAD' } });
+});
+
+t.test('a failure while rendering is a 500, and the next request works', async (t) => {
+  const { admin, state } = await start(t);
+  state.render = () => Promise.reject(new Error('no metrics today'));
+  t.match(await ask(admin, '/metrics'), { status: 500, body: 'no metrics today\n' });
+  t.equal((await ask(admin, '/livez')).status, 200);
+});
+
+t.test('0.0.0.0 is reached over IPv4 and IPv6', async (t) => {
+  const { admin } = await start(t, { address: '0.0.0.0' });
+  t.equal((await ask(admin, '/livez')).status, 200);
+  t.equal((await ask(admin, '/livez', 'GET', '[::1]')).status, 200);
+});
+
+for (const address of ['127.0.0.1', '0.0.0.0']) {
+  t.test(`a port in use on ${address} is an error that names the flag and the reason`, async (t) => {
+    const taken = createServer().listen(0, address);
+    t.teardown(() => taken.close());
+    await new Promise((resolve) => taken.once('listening', resolve));
+    const { port } = taken.address() as AddressInfo;
+    await t.rejects(start(t, { address, port }), {
+      constructor: ProxyError,
+      code: 'admin-listen',
+      message: /^--admin-address: cannot listen on .* port \d+: listen EADDRINUSE/,
+    });
+  });
+}
+
+t.test('a port held by another admin endpoint is refused, not shared', async (t) => {
+  const { admin } = await start(t);
+  await t.rejects(start(t, { port: admin.port }), { code: 'admin-listen' });
+});
