@@ -22,6 +22,7 @@ import { Upload } from './uws-upload.ts';
 /** A local reply waits for a body up to this size, so that the connection stays usable. */
 const DISCARD_BYTES = 64 * 1024;
 const NO_BYTES = new Uint8Array(0);
+const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
 const PHRASE = /^[\t\x20-\x7e]*$/;
 
 /** What exchanges share; implemented by the engine. */
@@ -62,6 +63,8 @@ export class Exchange {
   private responseHead: ResponseHead = { status: '', fields: [] };
   private responseLength: number | null = null;
   private responseReceived = 0;
+  /** The response has no body whatever its fields say. */
+  private bodyless = false;
   private responseComplete = false;
 
   constructor(owner: ExchangeOwner, response: UwsResponse, head: UwsHead, series: number, startedMs: number) {
@@ -227,6 +230,11 @@ export class Exchange {
       this.settle(this.status, null);
       return;
     }
+    // undici wants the body that the Content-Length of a 304 speaks of; there is none (RFC 9110 section 8.6).
+    if (this.bodyless && 'code' in error && error.code === LENGTH_MISMATCH) {
+      this.onComplete();
+      return;
+    }
     const reason = reasonOf(error, this.connected);
     const retriable = reason === 'connect_failure' || reason === 'connect_timeout';
     if (retriable && this.attempt < this.addresses.length) {
@@ -243,7 +251,7 @@ export class Exchange {
   private readResponseHead(status: number, fields: readonly Buffer[], phrase: string): boolean {
     const kept: Uint8Array[] = [];
     let named: string[] | null = null;
-    const bodyless = status === 204 || status === 304 || this.head.method === 'HEAD';
+    this.bodyless = status === 204 || status === 304 || this.head.method === 'HEAD';
     for (let i = 0; i < fields.length; i += 2) {
       if (fields[i]!.length !== 10 || fields[i]!.toString('latin1').toLowerCase() !== 'connection') continue;
       (named ??= []).push(...connectionOptions(fields[i + 1]!.toString('latin1')));
@@ -254,7 +262,7 @@ export class Exchange {
         this.responseLength = parseContentLength(fields[i + 1]!.toString('latin1'));
         if (this.responseLength === null) return false;
         // The field frames nothing here: it describes what GET would have got. A 204 must not have one.
-        if (!bodyless || status === 204) continue;
+        if (!this.bodyless || status === 204) continue;
       } else if (name === 'transfer-encoding') {
         // undici takes `chunked` off and would leave any other coding on.
         if (fields[i + 1]!.toString('latin1').trim().toLowerCase() !== 'chunked') return false;
@@ -277,15 +285,14 @@ export class Exchange {
 
   /** The backend has given the whole response, or the downstream has all of it. */
   private finish(): void {
-    const { downstream, head, status } = this;
+    const { downstream, status } = this;
     try {
       if (downstream.open) {
         this.endUpload();
         if (downstream.started) {
           downstream.end();
         } else {
-          const bodyless = status === 204 || status === 304 || head.method === 'HEAD';
-          downstream.reply(this.responseHead, bodyless ? null : NO_BYTES, this.closes || !this.received);
+          downstream.reply(this.responseHead, this.bodyless ? null : NO_BYTES, this.closes || !this.received);
         }
       }
       this.settle(status, null);
@@ -326,6 +333,7 @@ export class Exchange {
   }
 }
 
+const PROTOCOL_ERRORS = new Set(['UND_ERR_HEADERS_OVERFLOW', LENGTH_MISMATCH]);
 const LOCAL_LIMITS = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', 'EAGAIN']);
 
 /** `connected`: the request was, or was about to be, written to a connection. */
@@ -337,7 +345,7 @@ function reasonOf(error: Error, connected: boolean): RequestReason {
     if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return 'connect_timeout';
     return LOCAL_LIMITS.has(code) ? 'overflow' : 'connect_failure';
   }
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') return 'upstream_protocol';
+  if (error.name === 'HTTPParserError' || PROTOCOL_ERRORS.has(code)) return 'upstream_protocol';
   // What undici says to an unexpected 100, 101 or bytes nobody asked for.
   if (code === 'UND_ERR_SOCKET' && error.message.startsWith('bad ')) return 'upstream_protocol';
   return 'upstream_reset';

@@ -3,14 +3,15 @@
  *
  * Stage before: the downstream socket, owned by uWS. Stage after: undici, which reads this stream. uWS stops both
  * directions of a socket when it is paused (SAFETY U17), so an upload is not paused while the response is blocked, and
- * is bounded by `LIMIT_BYTES` then.
+ * is bounded by `LIMIT_BYTES` then. A pause takes effect after what the kernel had already received: uWS goes on reading
+ * as long as each read fills its 512 KiB, so that a stalled upload costs about one kernel receive buffer.
  */
 import { Readable } from 'node:stream';
 
 import type { UwsResponse } from '../uws-library.ts';
 
 const WATERMARK_BYTES = 64 * 1024;
-const LIMIT_BYTES = 1024 * 1024;
+const LIMIT_BYTES = 8 * 1024 * 1024;
 
 export class Upload extends Readable {
   /** The downstream has sent its last byte. */
@@ -36,7 +37,7 @@ export class Upload extends Readable {
     } else if (!more && !blocked) {
       this.stop();
     }
-    return this.readableLength <= LIMIT_BYTES;
+    return !blocked || this.readableLength <= LIMIT_BYTES;
   }
 
   /** Let bytes in, whether there is room or not: nobody will read them, or the response has to be written. */

@@ -1,0 +1,343 @@
+/**
+ * What an engine has to do over time, where a table of bytes does not reach: streams, back-pressure, aborts, draining.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, request as nodeRequest, Agent, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+
+import type { Test } from 'tap';
+
+import type { Engine } from '../../src/engine/engine.ts';
+import { forwardTo, RecordingHost, type EngineFront, type MakeEngine } from './engine-cases.ts';
+import { eventually, field, WireBackend, WireClient } from './wire.ts';
+
+const MIB = 1024 * 1024;
+const HOST = 'Host: svc.ns:80\r\n';
+
+interface Setup {
+  readonly backend: WireBackend;
+  readonly host: RecordingHost;
+  readonly front: EngineFront;
+}
+
+async function setUp(t: Test, makeEngine: MakeEngine, respond: WireBackend['respond']): Promise<Setup> {
+  const backend = await WireBackend.listen(respond);
+  t.teardown(() => backend.close());
+  const host = new RecordingHost(() => forwardTo(backend.port));
+  const front = await makeEngine(host, { address: '127.0.0.1', port: backend.port });
+  t.teardown(() => front.close());
+  return { backend, host, front };
+}
+
+async function connect(t: Test, front: EngineFront): Promise<WireClient> {
+  const client = await WireClient.connect(front.port);
+  t.teardown(() => client.socket.destroy());
+  return client;
+}
+
+async function httpBackend(
+  t: Test,
+  makeEngine: MakeEngine,
+  server: Server,
+): Promise<{ front: EngineFront; host: RecordingHost }> {
+  server.listen(0, '127.0.0.1');
+  t.teardown(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const host = new RecordingHost(() => forwardTo(port));
+  const front = await makeEngine(host, { address: '127.0.0.1', port });
+  t.teardown(() => front.close());
+  return { front, host };
+}
+
+async function digest(message: IncomingMessage): Promise<{ sha: string; bytes: number }> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of message as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { sha: hash.digest('hex'), bytes };
+}
+
+/** Writes `size` bytes of a repeated block and returns their digest. */
+async function pour(target: NodeJS.WritableStream, size: number): Promise<string> {
+  const block = randomBytes(MIB - 7);
+  const hash = createHash('sha256');
+  for (let sent = 0; sent < size;) {
+    const chunk = block.subarray(0, Math.min(block.length, size - sent));
+    hash.update(chunk);
+    sent += chunk.length;
+    if (!target.write(chunk)) await once(target, 'drain');
+  }
+  target.end();
+  return hash.digest('hex');
+}
+
+export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngine: MakeEngine): Promise<void> {
+  for (const chunked of [false, true]) {
+    await t.test(`a large body goes both ways intact, response ${chunked ? 'chunked' : 'with a length'}`, async (t) => {
+      const size = 48 * MIB + 13;
+      const received: { sha: string; bytes: number }[] = [];
+      const server = createServer((request, response) => {
+        void (async () => {
+          received.push(await digest(request));
+          if (!chunked) response.setHeader('Content-Length', size);
+          response.setHeader('X-Sha', 'follows');
+          sentSha = await pour(response, size);
+        })();
+      });
+      let sentSha = '';
+      const { front, host } = await httpBackend(t, makeEngine, server);
+      const agent = new Agent();
+      t.teardown(() => agent.destroy());
+      const request = nodeRequest({
+        port: front.port,
+        method: 'PUT',
+        agent,
+        headers: { 'Content-Length': size },
+      });
+      const uploadSha = await pour(request, size);
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      const downloaded = await digest(response);
+      t.strictSame(received, [{ sha: uploadSha, bytes: size }]);
+      t.strictSame(downloaded, { sha: sentSha, bytes: size });
+      t.equal(response.headers['content-length'], chunked ? undefined : String(size));
+      await eventually('the outcome', () => host.outcomes.length === 1);
+      t.match(host.outcomes[0], { status: 200, reason: null });
+    });
+
+    await t.test(
+      `a stalled reader holds the backend up, response ${chunked ? 'chunked' : 'with a length'}`,
+      async (t) => {
+        const size = 256 * MIB;
+        const framing = chunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${size}`;
+        let written = 0;
+        let done = false;
+        const { front } = await setUp(t, makeEngine, (_request, socket) => {
+          socket.write(`HTTP/1.1 200 OK\r\n${framing}\r\n\r\n`);
+          const block = Buffer.alloc(64 * 1024, 'x');
+          const frame = chunked ? Buffer.concat([Buffer.from('10000\r\n'), block, Buffer.from('\r\n')]) : block;
+          const fill = (): void => {
+            while (written < size) {
+              written += block.length;
+              if (!socket.write(frame)) return;
+            }
+            if (!done) socket.write(chunked ? '0\r\n\r\n' : '');
+            done = true;
+          };
+          socket.on('drain', fill);
+          fill();
+        });
+        const client = await connect(t, front);
+        client.socket.pause();
+        const before = process.memoryUsage().rss;
+        client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+        let last = -1;
+        await eventually('the backend to be held up', () => {
+          const still = written === last && written > 0;
+          last = written;
+          return still;
+        });
+        t.ok(written < 64 * MIB, `${written / MIB} MiB left the backend`);
+        const growth = process.memoryUsage().rss - before;
+        t.ok(growth < 64 * MIB, `memory grew by ${Math.round(growth / MIB)} MiB`);
+        // The rest arrives when the reader goes on.
+        let received = 0;
+        client.socket.removeAllListeners('data');
+        client.socket.on('data', (chunk: Buffer) => {
+          received += chunk.length;
+        });
+        client.socket.resume();
+        await eventually('the rest', () => done && received > size, 20_000);
+      },
+    );
+  }
+
+  await t.test('an upload waits for a backend that does not read', async (t) => {
+    let backendSocket: Socket | undefined;
+    const { front, backend } = await setUp(t, makeEngine, () => undefined);
+    backend.onConnection = (socket) => {
+      backendSocket = socket;
+      socket.pause();
+    };
+    const client = await connect(t, front);
+    const size = 64 * MIB;
+    client.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\n\r\n`);
+    const block = Buffer.alloc(64 * 1024, 'x');
+    let written = 0;
+    const fill = (): void => {
+      while (written < size) {
+        written += block.length;
+        if (!client.socket.write(block)) return;
+      }
+    };
+    client.socket.on('drain', fill);
+    fill();
+    let last = -1;
+    await eventually('the client to be held up', () => {
+      const still = written === last && backendSocket !== undefined;
+      last = written;
+      return still;
+    });
+    t.ok(written < 32 * MIB, `${written / MIB} MiB left the client`);
+    let received = 0;
+    backendSocket!.removeAllListeners('data');
+    backendSocket!.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      if (received >= size + 1) backendSocket!.write('HTTP/1.1 204 No Content\r\n\r\n');
+    });
+    backendSocket!.resume();
+    t.equal((await client.response()).startLine, 'HTTP/1.1 204 No Content');
+    t.ok(received > size);
+  });
+
+  await t.test('a client that goes away cancels its request upstream', async (t) => {
+    const { front, backend, host } = await setUp(t, makeEngine, () => undefined);
+    const client = await connect(t, front);
+    client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    await eventually('the request', () => backend.requests.length === 1);
+    client.socket.destroy();
+    await eventually('the backend connection to close', () => backend.open === 0);
+    t.match(host.outcomes, [{ status: 0, reason: 'downstream_reset' }]);
+  });
+
+  await t.test('a client that goes away during the response cancels it upstream', async (t) => {
+    const { front, backend, host } = await setUp(t, makeEngine, (_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello');
+    });
+    const client = await connect(t, front);
+    client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    await eventually('the first bytes', () => client.restLength > 0);
+    client.socket.destroy();
+    await eventually('the backend connection to close', () => backend.open === 0);
+    t.match(host.outcomes, [{ status: 200, reason: 'downstream_reset' }]);
+  });
+
+  await t.test('a client that goes away during its upload cancels it upstream', async (t) => {
+    const { front, backend, host } = await setUp(t, makeEngine, () => undefined);
+    const client = await connect(t, front);
+    client.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 100\r\n\r\nhello`);
+    await eventually('the backend connection', () => backend.open === 1);
+    client.socket.destroy();
+    await eventually('the backend connection to close', () => backend.open === 0);
+    t.match(host.outcomes, [{ status: 0, reason: 'downstream_reset' }]);
+    t.strictSame(backend.requests, []);
+  });
+
+  await t.test('connections are reused on both sides', async (t) => {
+    const { front, backend, host } = await setUp(t, makeEngine, (_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    });
+    const client = await connect(t, front);
+    for (let i = 0; i < 20; i++) {
+      client.send(`GET /${i} HTTP/1.1\r\n${HOST}\r\n`);
+      t.equal((await client.response()).body.toString(), 'ok');
+    }
+    t.equal(backend.connections, 1);
+    t.equal(host.outcomes.length, 20);
+    t.equal(front.engine.connections, 1);
+  });
+
+  await t.test('SAFETY 46: a response that overtakes its request is relayed', async (t) => {
+    const { front, backend } = await setUp(t, makeEngine, () => undefined);
+    backend.onConnection = (socket) => {
+      socket.once('data', () => socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nbig!'));
+    };
+    const client = await connect(t, front);
+    client.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 100000000\r\n\r\nhello`);
+    const response = await client.response();
+    t.equal(response.startLine, 'HTTP/1.1 413 Content Too Large');
+    t.equal(response.body.toString(), 'big!');
+    await client.untilClosed();
+    await eventually('the backend connection to close', () => backend.open === 0);
+  });
+
+  await t.test('SAFETY 9, 35: what follows a request with two lengths is never taken for a request', async (t) => {
+    const { front, backend, host } = await setUp(t, makeEngine, (_request, socket) => {
+      socket.write('HTTP/1.1 204 No Content\r\n\r\n');
+    });
+    for (const lines of [
+      'Content-Length: 0\r\nContent-Length: 37\r\n',
+      'Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n',
+      'Connection: host\r\n',
+    ]) {
+      const client = await connect(t, front);
+      const body = lines.startsWith('Transfer') ? '0\r\n\r\n' : '';
+      client.send(`POST / HTTP/1.1\r\n${HOST}${lines}\r\n${body}GET /smuggled HTTP/1.1\r\n${HOST}\r\n`);
+      await client.untilClosed();
+    }
+    t.strictSame(host.asked, []);
+    t.strictSame(backend.requests, []);
+  });
+
+  await t.test('an engine that drains finishes what runs, and closes', async (t) => {
+    let answer: (() => void) | undefined;
+    const { front, host } = await setUp(t, makeEngine, (_request, socket) => {
+      answer = () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    });
+    const idle = await connect(t, front);
+    const client = await connect(t, front);
+    client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    await eventually('the request', () => answer !== undefined);
+    const drained = front.engine.drain(10_000);
+    answer!();
+    const response = await client.response();
+    t.equal(field(response, 'connection'), 'close');
+    await drained;
+    await client.untilClosed();
+    await idle.untilClosed();
+    t.equal(front.engine.connections, 0);
+    t.match(host.outcomes, [{ status: 200, reason: null }]);
+  });
+
+  await t.test('draining ends at its deadline', async (t) => {
+    const { front, host } = await setUp(t, makeEngine, () => undefined);
+    const client = await connect(t, front);
+    client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    await eventually('the request', () => host.asked.length === 1);
+    await front.engine.drain(50);
+    await client.untilClosed();
+    t.match(host.outcomes, [{ status: 0 }]);
+  });
+
+  await t.test('an exception in a decision costs one request', async (t) => {
+    const { front, host, backend } = await setUp(t, makeEngine, (_request, socket) => {
+      socket.write('HTTP/1.1 204 No Content\r\n\r\n');
+    });
+    host.answer = () => {
+      throw new Error('a bug');
+    };
+    const client = await connect(t, front);
+    client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    const response = await client.response();
+    t.equal(response.startLine, 'HTTP/1.1 500 Internal Server Error');
+    t.equal(field(response, 'x-sideroute-reason'), 'internal');
+    host.answer = () => forwardTo(backend.port);
+    const next = await connect(t, front);
+    next.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    t.equal((await next.response()).startLine, 'HTTP/1.1 204 No Content');
+  });
+
+  await t.test('an event stream arrives event by event', async (t) => {
+    let backendSocket: Socket | undefined;
+    const { front } = await setUp(t, makeEngine, (_request, socket) => {
+      backendSocket = socket;
+      socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n');
+    });
+    const client = await connect(t, front);
+    client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    await eventually('the request', () => backendSocket !== undefined);
+    if (name !== 'uws') await eventually('the head', () => client.rest.includes('\r\n\r\n'));
+    for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
+      backendSocket!.write(`${event.length.toString(16)}\r\n${event}\r\n`);
+      await eventually(event, () => client.rest.includes(event), 1_000);
+    }
+    backendSocket!.write('0\r\n\r\n');
+    t.equal((await client.response()).body.toString(), 'data: 1\n\ndata: 2\n\n');
+  });
+}

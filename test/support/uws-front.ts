@@ -1,0 +1,39 @@
+/**
+ * The `uws` engine behind a port, without the native acceptor: Node accepts, uWS gets the descriptor.
+ *
+ * Node's socket never reads and is never closed: uWS owns the descriptor and closes it, and a Node handle that closed the
+ * same number later would hit a stranger. So the objects are kept until the process ends.
+ */
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+
+import type { UwsEngineOptions } from '../../src/engine/uws.ts';
+import { createUwsEngine } from '../../src/engine/uws.ts';
+import { FRONTEND, type MakeEngine } from './engine-cases.ts';
+
+const kept: Socket[] = [];
+
+function descriptorOf(socket: Socket): number {
+  return (socket as Socket & { readonly _handle: { readonly fd: number } })._handle.fd;
+}
+
+export function uwsFront(options: Partial<UwsEngineOptions> = {}): MakeEngine {
+  return async (host, original) => {
+    const engine = await createUwsEngine(host, options);
+    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+      kept.push(socket);
+      engine.adopt({ fd: descriptorOf(socket), frontend: FRONTEND, ...original });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return {
+      engine,
+      port: (server.address() as AddressInfo).port,
+      close: async () => {
+        server.close();
+        server.unref();
+        await engine.close();
+      },
+    };
+  };
+}
