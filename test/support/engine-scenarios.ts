@@ -202,7 +202,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
     await eventually('the request', () => backend.requests.length === 1);
     client.socket.destroy();
-    await eventually('the backend connection to close', () => backend.open === 0);
+    await eventually('the backend connection to close', () => backend.closed === 1);
     t.match(host.outcomes, [{ status: 0, reason: 'downstream_reset' }]);
   });
 
@@ -214,7 +214,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
     await eventually('the first bytes', () => client.restLength > 0);
     client.socket.destroy();
-    await eventually('the backend connection to close', () => backend.open === 0);
+    await eventually('the backend connection to close', () => backend.closed === 1);
     t.match(host.outcomes, [{ status: 200, reason: 'downstream_reset' }]);
   });
 
@@ -222,9 +222,9 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     const { front, backend, host } = await setUp(t, makeEngine, () => undefined);
     const client = await connect(t, front);
     client.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 100\r\n\r\nhello`);
-    await eventually('the backend connection', () => backend.open === 1);
+    await eventually('the backend connection', () => backend.connections === 1);
     client.socket.destroy();
-    await eventually('the backend connection to close', () => backend.open === 0);
+    await eventually('the backend connection to close', () => backend.closed === 1);
     t.match(host.outcomes, [{ status: 0, reason: 'downstream_reset' }]);
     t.strictSame(backend.requests, []);
   });
@@ -254,7 +254,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     t.equal(response.startLine, 'HTTP/1.1 413 Content Too Large');
     t.equal(response.body.toString(), 'big!');
     await client.untilClosed();
-    await eventually('the backend connection to close', () => backend.open === 0);
+    await eventually('the backend connection to close', () => backend.closed === 1);
   });
 
   await t.test('SAFETY 9, 35: what follows a request with two lengths is never taken for a request', async (t) => {
@@ -339,5 +339,57 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     }
     backendSocket!.write('0\r\n\r\n');
     t.equal((await client.response()).body.toString(), 'data: 1\n\ndata: 2\n\n');
+  });
+}
+
+/** Longer than any timer that could take slowness for death (SAFETY U16: 8 to 12 s). Takes about 14 s. */
+export async function runSlowScenarios(t: Test, makeEngine: MakeEngine): Promise<void> {
+  const SLOW_MS = 13_500;
+
+  await t.test('SAFETY 69, 70: neither a slow upload nor a stalled reader is cut off', async (t) => {
+    const bodies: string[] = [];
+    const size = 32 * MIB;
+    const { front, host } = await setUp(t, makeEngine, (request, socket) => {
+      bodies.push(request.body.toString());
+      if (request.startLine.startsWith('PUT')) {
+        socket.write('HTTP/1.1 204 No Content\r\n\r\n');
+      } else {
+        const chunked = request.startLine.includes('chunked');
+        socket.write(
+          `HTTP/1.1 200 OK\r\n${chunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${size}`}\r\n\r\n`,
+        );
+        if (chunked) socket.write(`${size.toString(16)}\r\n`);
+        socket.write(Buffer.alloc(size, 'x'));
+        if (chunked) socket.write('\r\n0\r\n\r\n');
+      }
+    });
+    const uploader = await connect(t, front);
+    uploader.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 28\r\n\r\n`);
+    const readers = [await connect(t, front), await connect(t, front)];
+    for (const [index, reader] of readers.entries()) {
+      reader.socket.pause();
+      reader.send(`GET /${index === 0 ? 'chunked' : 'counted'} HTTP/1.1\r\n${HOST}\r\n`);
+    }
+    // One byte every half second, which also is how time passes here.
+    for (let sent = 0; sent < 28; sent++) {
+      uploader.send('x');
+      await new Promise((resolve) => setTimeout(resolve, SLOW_MS / 28));
+    }
+    t.equal((await uploader.response()).startLine, 'HTTP/1.1 204 No Content');
+    t.ok(bodies.includes('x'.repeat(28)));
+    for (const { socket } of readers) {
+      let received = 0;
+      socket.removeAllListeners('data');
+      socket.on('data', (chunk: Buffer) => {
+        received += chunk.length;
+      });
+      socket.resume();
+      await eventually('the whole response', () => received > size, 20_000);
+    }
+    await eventually('the outcomes', () => host.outcomes.length === 3);
+    t.same(
+      host.outcomes.map((outcome) => outcome.reason),
+      [null, null, null],
+    );
   });
 }

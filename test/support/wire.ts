@@ -152,7 +152,8 @@ export class WireBackend {
   readonly port: number;
   readonly requests: Message[] = [];
   connections = 0;
-  open = 0;
+  /** Connections that were accepted and are closed. */
+  closed = 0;
   respond: Responder;
   /** Called before anything is read. */
   onConnection: (socket: Socket) => void = () => undefined;
@@ -179,12 +180,11 @@ export class WireBackend {
 
   private accept(socket: Socket): void {
     this.connections++;
-    this.open++;
     this.sockets.add(socket);
     const reader = new MessageReader();
     socket.on('error', () => undefined);
     socket.on('close', () => {
-      this.open--;
+      this.closed++;
       this.sockets.delete(socket);
     });
     this.onConnection(socket);
