@@ -322,6 +322,7 @@ export class Exchange {
     if (this.settled) return;
     this.settled = true;
     this.releaseUpstream();
+    // undici closes the connection at once, but opens another one that nobody asked for; it ends with the idle timeout.
     if (!this.responseComplete) this.cancel?.();
     this.owner.onSettled(this, status, reason);
   }
