@@ -1,0 +1,106 @@
+/**
+ * Proof that interception works here, beyond the rules being installed: a connection to a Service address must arrive at
+ * the capture port with exactly that address as its original destination.
+ *
+ * Fails where the address is translated before the rules see it, as Cilium's socket-level load balancing does.
+ */
+import { connect } from 'node:net';
+import { ProxyError } from '../errors.ts';
+import type { Acceptor, NativeBinding } from '../native/binding.ts';
+import type { Endpoint } from './settings.ts';
+
+const DEADLINE_MS = 5_000;
+const MAX_HEAD_BYTES = 16 * 1024;
+/** Bounds the loop of a connection that is captured with a wrong destination and tunnelled back into the rules. */
+const MAX_CONNECTIONS = 8;
+
+const REMEDY =
+  "something translates Service addresses before the pod's rules see them; with Cilium, set socketLB.hostNamespaceOnly=true";
+
+export interface ConnectivityProbe {
+  /** Dials, and settles once the connection was seen or cannot be seen any more. Throws when it was not. */
+  run(): Promise<void>;
+  close(): void;
+}
+
+/**
+ * Binds the capture port on the loopback address of the destination's family. Null when it is taken: the proxy of this pod
+ * runs already.
+ *
+ * @throws whatever the binding throws for any other reason.
+ */
+export function openConnectivityProbe(
+  binding: NativeBinding,
+  capturePort: number,
+  destination: Endpoint,
+): ConnectivityProbe | null {
+  const { address, port } = destination;
+  const verdict: { seen: boolean; wake: () => void } = { seen: false, wake: () => undefined };
+  let acceptor: Acceptor;
+  try {
+    acceptor = binding.createAcceptor({
+      listen: [{ address: address.includes(':') ? '::1' : '127.0.0.1', port: capturePort }],
+      detectTimeoutMs: DEADLINE_MS,
+      maxHeadBytes: MAX_HEAD_BYTES,
+      maxHeaderFields: 100,
+      maxConnections: MAX_CONNECTIONS,
+      connectTimeoutMs: DEADLINE_MS,
+      onHttp: (connection) => {
+        verdict.seen = connection.address === address && connection.port === port;
+        binding.replyAndClose(connection.fd, Buffer.from('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n'));
+        verdict.wake();
+      },
+      onDropped: () => {
+        verdict.wake();
+      },
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return null;
+    throw error;
+  }
+  acceptor.setFrontends([{ address, port, id: 1, mode: 'http' }]);
+  return {
+    run: async () => {
+      const ended = await dial(destination, (wake) => (verdict.wake = wake));
+      if (verdict.seen) return;
+      const what = `A connection to the Service address ${address} port ${port}`;
+      throw new ProxyError(
+        'iptables-connectivity',
+        acceptor.counters().accepted > 0
+          ? `${what} was captured, but with another original destination: ${REMEDY}.`
+          : `${what} was not captured (${ended}): ${REMEDY}.`,
+      );
+    },
+    close: () => {
+      acceptor.close();
+    },
+  };
+}
+
+/** Ends when the acceptor reports (`setWake`), the connection answers, fails or closes, or at the deadline. */
+function dial(destination: Endpoint, setWake: (wake: () => void) => void): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: destination.address, port: destination.port });
+    const end = (how: string) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(how);
+    };
+    const timer = setTimeout(() => {
+      end(`nothing happened within ${DEADLINE_MS / 1000} s`);
+    }, DEADLINE_MS);
+    setWake(() => {
+      end('the acceptor dropped it');
+    });
+    socket.on('connect', () => socket.write(`GET / HTTP/1.1\r\nHost: ${destination.address}\r\n\r\n`));
+    socket.on('data', () => {
+      end('it reached another listener');
+    });
+    socket.on('error', (error) => {
+      end(error.message);
+    });
+    socket.on('close', () => {
+      end('it was closed');
+    });
+  });
+}
