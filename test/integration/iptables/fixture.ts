@@ -147,3 +147,17 @@ export function savedNat(pod: Pod, backend: string, family: Family): string {
   const program = `${family === 'v4' ? 'iptables' : 'ip6tables'}-${backend}-save`;
   return pod.must([program, '-t', 'nat']).replaceAll(/^#.*\n/gm, '');
 }
+
+const CLI = new URL('../../../src/cli/iptables.js', import.meta.url).href;
+
+/** `sideroute iptables ...` as a process of its own; what the machine's own environment says of a pod is left out. */
+export function cliCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}): string[] {
+  const script = `
+    import { Command } from 'commander';
+    import { registerIptables } from ${JSON.stringify(CLI)};
+    const program = new Command('sideroute');
+    registerIptables(program);
+    await program.parseAsync(['iptables', ...process.argv.slice(1)], { from: 'user' });`;
+  const assignments = Object.entries({ PATH: process.env['PATH']!, ...env }).map(([name, value]) => `${name}=${value}`);
+  return ['env', '-i', ...assignments, process.execPath, '--input-type=module', '-e', script, '--', ...args];
+}
