@@ -1,0 +1,72 @@
+/**
+ * Why a message is refused: one enumeration for both directions, each with a stable name for logs and the
+ * reply it earns.
+ *
+ * Stage before: http1_head, http1_body. Stage after: the reply or the reset of whoever drives the parsers.
+ */
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sideroute {
+
+/** Reason of the reply to a request head; the names are those of REQUEST_REASONS in src/errors.ts. */
+enum class HeadReason : uint8_t { kNone, kBadRequest, kUriLimit, kHeaderLimit, kBadVersion, kNotImplemented };
+
+}  // namespace sideroute
+
+namespace sideroute::http1 {
+
+enum class Error : uint8_t {
+  kNone,
+  // Start line.
+  kMethod,
+  kTarget,
+  kVersionSyntax,
+  kVersionUnsupported,
+  kRequestLineTooLong,
+  kStatusLine,
+  kUnexpectedSwitch,
+  // Field lines, of heads and trailers.
+  kFieldFolded,
+  kFieldName,
+  kFieldValue,
+  kLineEnd,
+  kHeadTooLarge,
+  kTooManyFields,
+  // Fields that decide framing and routing.
+  kHostMissing,
+  kHostRepeated,
+  kHostInvalid,
+  kConnectionInvalid,
+  kConnectionNamesFraming,
+  kContentLengthInvalid,
+  kContentLengthRepeated,
+  kTransferEncodingInvalid,
+  kTransferEncodingUnsupported,
+  kTransferEncodingInHttp10,
+  kLengthAndTransferEncoding,
+  // Bodies.
+  kChunkSize,
+  kChunkExtension,
+  kChunkExtensionsTooLong,
+  kChunkEnd,
+  kTruncated,
+};
+
+/** Stable kebab-case name, for logs and tests. */
+[[nodiscard]] std::string_view NameOf(Error error) noexcept;
+
+/** Status of the reply to a request with this error: 400, 414, 431, 501 or 505; 0 for `kNone`. */
+[[nodiscard]] uint16_t RequestStatusOf(Error error) noexcept;
+
+/** Status sent downstream when the upstream's response has this error: always 502; 0 for `kNone`. */
+[[nodiscard]] constexpr uint16_t ResponseStatusOf(Error error) noexcept {
+  return error == Error::kNone ? 0 : 502;
+}
+
+/** Reason of the reply to a request with this error. */
+[[nodiscard]] HeadReason ReasonOf(Error error) noexcept;
+
+}  // namespace sideroute::http1

@@ -1,0 +1,224 @@
+#include "http1_framing.h"
+
+#include <limits>
+
+#include "http1_scan.h"
+#include "http1_target.h"
+
+namespace sideroute::http1 {
+namespace {
+
+// Connection options that name fields, beyond which a head is refused: marking costs options times fields.
+constexpr uint16_t kMaxNamedFields = 32;
+
+std::string_view Trim(std::string_view text) noexcept {
+  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+bool IsToken(std::string_view text) noexcept {
+  return !text.empty() && SkipToken(text.data(), text.data() + text.size()) == text.data() + text.size();
+}
+
+// Calls `visit` with each trimmed element of a comma-separated list, empty ones included, until it returns an
+// error.
+template <typename Visit>
+Error ForEachElement(std::string_view list, Visit visit) noexcept {
+  for (;;) {
+    const size_t comma = list.find(',');
+    const Error error = visit(Trim(list.substr(0, comma)));
+    if (error != Error::kNone || comma == std::string_view::npos) return error;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+// Rows 35-38 and 81: digits only, below 2^63, once. A response may repeat the same value; the repeat is
+// dropped.
+Error NoteContentLength(SectionKind kind, std::string_view value, Field& field,
+                        FramingFacts& facts) noexcept {
+  if (value.empty()) return Error::kContentLengthInvalid;
+  uint64_t length = 0;
+  for (const char c : value) {
+    if (!Is(c, kDigitByte)) return Error::kContentLengthInvalid;
+    const uint64_t digit = static_cast<uint64_t>(c - '0');
+    constexpr uint64_t kMax = std::numeric_limits<int64_t>::max();
+    if (length > (kMax - digit) / 10) return Error::kContentLengthInvalid;
+    length = length * 10 + digit;
+  }
+  if (facts.Has(FieldId::kContentLength)) {
+    if (kind == SectionKind::kRequest || length != facts.content_length) return Error::kContentLengthRepeated;
+    field.flags |= kFieldDrop;
+  }
+  facts.content_length = length;
+  return Error::kNone;
+}
+
+// Rows 39-42 and 82: plain tokens, `chunked` last and once. Empty elements and parameters are refused: what
+// another parser makes of them is what smuggling lives on.
+Error NoteTransferEncoding(std::string_view value, FramingFacts& facts) noexcept {
+  return ForEachElement(value, [&facts](std::string_view coding) {
+    if (!IsToken(coding) || facts.chunked) return Error::kTransferEncodingInvalid;
+    if (TokenEquals(coding, "chunked")) {
+      facts.chunked = true;
+    } else {
+      facts.other_coding = true;
+    }
+    return Error::kNone;
+  });
+}
+
+// Rows 32 and 33. Empty elements are legal here (RFC 9110 section 5.6.1.2).
+Error NoteConnection(std::string_view value, FramingFacts& facts) noexcept {
+  return ForEachElement(value, [&facts](std::string_view option) {
+    if (option.empty()) return Error::kNone;
+    if (!IsToken(option)) return Error::kConnectionInvalid;
+    if (TokenEquals(option, "close")) {
+      facts.connection_close = true;
+    } else if (TokenEquals(option, "keep-alive")) {
+      facts.connection_keep_alive = true;
+    } else if (TokenEquals(option, "upgrade")) {
+      facts.connection_upgrade = true;
+    } else {
+      switch (LookUpField(option)) {
+        case FieldId::kContentLength:
+        case FieldId::kHost:
+        case FieldId::kTransferEncoding:
+          return Error::kConnectionNamesFraming;
+        case FieldId::kOther:
+        case FieldId::kTrailer:
+        case FieldId::kExpect:
+          if (++facts.named_fields > kMaxNamedFields) return Error::kTooManyFields;
+          break;
+        default:
+          break;  // Dropped whether named or not.
+      }
+    }
+    return Error::kNone;
+  });
+}
+
+void NoteUpgrade(std::string_view value, FramingFacts& facts) noexcept {
+  (void)ForEachElement(value, [&facts](std::string_view protocol) {
+    if (TokenEquals(protocol, "h2c")) {
+      facts.upgrade_h2c = true;
+    } else if (!protocol.empty()) {
+      facts.upgrade_protocol = true;
+    }
+    return Error::kNone;
+  });
+}
+
+void NoteTe(std::string_view value, FramingFacts& facts) noexcept {
+  (void)ForEachElement(value, [&facts](std::string_view coding) {
+    if (TokenEquals(coding, "trailers")) facts.te_trailers = true;
+    return Error::kNone;
+  });
+}
+
+}  // namespace
+
+FieldId LookUpField(std::string_view name) noexcept {
+  switch (name.size()) {
+    case 2:
+      if (TokenEquals(name, "te")) return FieldId::kTe;
+      break;
+    case 4:
+      if (TokenEquals(name, "host")) return FieldId::kHost;
+      break;
+    case 6:
+      if (TokenEquals(name, "expect")) return FieldId::kExpect;
+      break;
+    case 7:
+      if (TokenEquals(name, "upgrade")) return FieldId::kUpgrade;
+      if (TokenEquals(name, "trailer")) return FieldId::kTrailer;
+      break;
+    case 10:
+      if (TokenEquals(name, "connection")) return FieldId::kConnection;
+      if (TokenEquals(name, "keep-alive")) return FieldId::kKeepAlive;
+      break;
+    case 14:
+      if (TokenEquals(name, "content-length")) return FieldId::kContentLength;
+      if (TokenEquals(name, "http2-settings")) return FieldId::kHttp2Settings;
+      break;
+    case 16:
+      if (TokenEquals(name, "proxy-connection")) return FieldId::kProxyConnection;
+      break;
+    case 17:
+      if (TokenEquals(name, "transfer-encoding")) return FieldId::kTransferEncoding;
+      break;
+    default:
+      break;
+  }
+  return FieldId::kOther;
+}
+
+Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept {
+  if (kind == SectionKind::kTrailer) {
+    // Row 59: nothing that frames, routes or manages a connection may arrive after the body (RFC 9110
+    // section 6.5.1).
+    field.flags |= kFieldDrop;
+    return Error::kNone;
+  }
+  const std::string_view value = field.Value(data);
+  Error error = Error::kNone;
+  switch (field.id) {
+    case FieldId::kHost:
+      if (kind == SectionKind::kRequest) {
+        // Rows 25-27: an empty Host is legal and takes the default route.
+        if (facts.Has(FieldId::kHost)) return Error::kHostRepeated;
+        if (!value.empty() && !IsValidAuthority(value)) return Error::kHostInvalid;
+        facts.host = {field.value_offset, field.value_length};
+      }
+      break;
+    case FieldId::kContentLength:
+      error = NoteContentLength(kind, value, field, facts);
+      break;
+    case FieldId::kTransferEncoding:
+      field.flags |= kFieldDrop;
+      error = NoteTransferEncoding(value, facts);
+      break;
+    case FieldId::kConnection:
+      field.flags |= kFieldDrop;
+      error = NoteConnection(value, facts);
+      break;
+    case FieldId::kTe:
+      field.flags |= kFieldDrop;
+      NoteTe(value, facts);
+      break;
+    case FieldId::kUpgrade:
+      field.flags |= kFieldDrop;
+      NoteUpgrade(value, facts);
+      break;
+    case FieldId::kKeepAlive:
+    case FieldId::kProxyConnection:
+    case FieldId::kHttp2Settings:
+      field.flags |= kFieldDrop;
+      break;
+    case FieldId::kExpect:
+      facts.expect_continue = facts.expect_continue || TokenEquals(value, "100-continue");
+      break;
+    case FieldId::kTrailer:
+    case FieldId::kOther:
+      break;
+  }
+  facts.seen |= static_cast<uint16_t>(1u << static_cast<unsigned>(field.id));
+  return error;
+}
+
+void DropNamedFields(const char* data, std::span<Field> fields, FramingFacts& facts) noexcept {
+  for (const Field& connection : fields) {
+    if (connection.id != FieldId::kConnection) continue;
+    (void)ForEachElement(connection.Value(data), [&](std::string_view option) {
+      for (Field& field : fields) {
+        if (!NamesEqual(field.Name(data), option)) continue;
+        field.flags |= kFieldDrop;
+        // The upstream will not see the expectation, so nobody may wait for its 100.
+        if (field.id == FieldId::kExpect) facts.expect_continue = false;
+      }
+      return Error::kNone;
+    });
+  }
+}
+
+}  // namespace sideroute::http1
