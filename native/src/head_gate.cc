@@ -48,11 +48,9 @@ bool Admissible(const char* data, size_t length, const RequestHead& head) {
 
 enum class Guess : uint8_t { kNeedMore, kHttp, kOther };
 
-/**
- * Whether a first line that is no request line was meant to be one. A token, one space and `/`, or a standard
- * method and a space, are enough. Anything else must be a line of text that ends in an HTTP version: SSH
- * banners, memcached commands, PROXY headers and the like do not.
- */
+// Whether a first line that is no request line was meant to be one. A token, one space and `/`, or a standard
+// method and a space, are enough. Anything else must be a line of text that ends in an HTTP version: SSH
+// banners, memcached commands, PROXY headers and the like do not.
 Guess GuessFirstLine(const char* line, size_t length, size_t limit) {
   const char* const end = line + std::min(length, limit);
   const char* const token_end = http1::SkipToken(line, end);

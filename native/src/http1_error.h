@@ -1,17 +1,16 @@
-/**
- * Why a message is refused: one enumeration for both directions, each with a stable name for logs and the
- * reply it earns.
- *
- * Stage before: http1_head, http1_body. Stage after: the reply or the reset of whoever drives the parsers.
- */
-#pragma once
+// Why a message is refused: one enumeration for both directions, each with a stable name for logs and the
+// reply it earns.
+//
+// Stage before: http1_head, http1_body. Stage after: the reply or the reset of whoever drives the parsers.
+#ifndef SIDEROUTE_HTTP1_ERROR_H_
+#define SIDEROUTE_HTTP1_ERROR_H_
 
 #include <cstdint>
 #include <string_view>
 
 namespace sideroute {
 
-/** Reason of the reply to a request head; the names are those of REQUEST_REASONS in src/errors.ts. */
+// Reason of the reply to a request head; the names are those of REQUEST_REASONS in src/errors.ts.
 enum class HeadReason : uint8_t { kNone, kBadRequest, kUriLimit, kHeaderLimit, kBadVersion, kNotImplemented };
 
 }  // namespace sideroute
@@ -55,18 +54,20 @@ enum class Error : uint8_t {
   kTruncated,
 };
 
-/** Stable kebab-case name, for logs and tests. */
+// Stable kebab-case name, for logs and tests.
 [[nodiscard]] std::string_view NameOf(Error error) noexcept;
 
-/** Status of the reply to a request with this error: 400, 414, 431, 501 or 505; 0 for `kNone`. */
+// Status of the reply to a request with this error: 400, 414, 431, 501 or 505; 0 for `kNone`.
 [[nodiscard]] uint16_t RequestStatusOf(Error error) noexcept;
 
-/** Status sent downstream when the upstream's response has this error: always 502; 0 for `kNone`. */
+// Status sent downstream when the upstream's response has this error: always 502; 0 for `kNone`.
 [[nodiscard]] constexpr uint16_t ResponseStatusOf(Error error) noexcept {
   return error == Error::kNone ? 0 : 502;
 }
 
-/** Reason of the reply to a request with this error. */
+// Reason of the reply to a request with this error.
 [[nodiscard]] HeadReason ReasonOf(Error error) noexcept;
 
 }  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_ERROR_H_

@@ -1,11 +1,10 @@
-/**
- * The field section of a head or a trailer section: lines `name: value` up to and including the empty line.
- *
- * Stage before: http1_head after the start line, http1_body after the last chunk. Stage after: http1_framing,
- * field by field as each line ends. Resumes at the byte where the previous call ran out; every byte is looked
- * at once.
- */
-#pragma once
+// The field section of a head or a trailer section: lines `name: value` up to and including the empty line.
+//
+// Stage before: http1_head after the start line, http1_body after the last chunk. Stage after: http1_framing,
+// field by field as each line ends. Resumes at the byte where the previous call ran out; every byte is looked
+// at once.
+#ifndef SIDEROUTE_HTTP1_FIELDS_H_
+#define SIDEROUTE_HTTP1_FIELDS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -19,19 +18,17 @@ namespace sideroute::http1 {
 
 class FieldSection {
  public:
-  /** Fields go to `storage`, which must outlive the section; its size is the limit of their number. */
+  // Fields go to `storage`, which must outlive the section; its size is the limit of their number.
   FieldSection(SectionKind kind, std::span<Field> storage) noexcept : storage_(storage), kind_(kind) {}
 
-  /** The section begins at `offset` of the buffer that Parse gets. */
+  // The section begins at `offset` of the buffer that Parse gets.
   void Start(size_t offset) noexcept;
 
-  /**
-   * Goes on with `data`, the same bytes as before and possibly more. Looks at no byte from `stop` on; whether
-   * running out of bytes there is an error is for the caller to say.
-   */
+  // Goes on with `data`, the same bytes as before and possibly more. Looks at no byte from `stop` on; whether
+  // running out of bytes there is an error is for the caller to say.
   [[nodiscard]] ParseStatus Parse(const char* data, size_t stop) noexcept;
 
-  /** First byte not yet taken; after kComplete, the byte after the empty line. */
+  // First byte not yet taken; after kComplete, the byte after the empty line.
   [[nodiscard]] size_t position() const noexcept { return position_; }
   [[nodiscard]] Error error() const noexcept { return error_; }
   [[nodiscard]] std::span<Field> fields() const noexcept { return storage_.first(count_); }
@@ -58,3 +55,5 @@ class FieldSection {
 };
 
 }  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_FIELDS_H_

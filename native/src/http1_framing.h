@@ -1,10 +1,9 @@
-/**
- * What the fields of one head say together about framing, persistence and hop-by-hop fields.
- *
- * Stage before: http1_fields hands over each field as its line ends. Stage after: http1_head turns the facts
- * into a body kind, keep-alive and upgrade intent. Row numbers in comments are those of SAFETY part 2.
- */
-#pragma once
+// What the fields of one head say together about framing, persistence and hop-by-hop fields.
+//
+// Stage before: http1_fields hands over each field as its line ends. Stage after: http1_head turns the facts
+// into a body kind, keep-alive and upgrade intent. Row numbers in comments are those of SAFETY part 2.
+#ifndef SIDEROUTE_HTTP1_FRAMING_H_
+#define SIDEROUTE_HTTP1_FRAMING_H_
 
 #include <cstdint>
 #include <span>
@@ -14,29 +13,29 @@
 
 namespace sideroute::http1 {
 
-/** Which section the fields belong to; the rules differ a little. */
+// Which section the fields belong to; the rules differ a little.
 enum class SectionKind : uint8_t { kRequest, kResponse, kTrailer };
 
 struct FramingFacts {
   uint64_t content_length = 0;
   Span host;
-  /** Bit per FieldId that occurred. */
+  // Bit per FieldId that occurred.
   uint16_t seen = 0;
-  /** Connection options that name fields other than the well-known ones. */
+  // Connection options that name fields other than the well-known ones.
   uint16_t named_fields = 0;
-  /** `chunked` was the last coding so far. */
+  // `chunked` was the last coding so far.
   bool chunked = false;
-  /** Some coding other than `chunked` was named. */
+  // Some coding other than `chunked` was named.
   bool other_coding = false;
   bool connection_close = false;
   bool connection_keep_alive = false;
   bool connection_upgrade = false;
-  /** An Upgrade that names a protocol. */
+  // An Upgrade that names a protocol.
   bool upgrade_protocol = false;
-  /** An Upgrade that names h2c (row 74). */
+  // An Upgrade that names h2c (row 74).
   bool upgrade_h2c = false;
   bool expect_continue = false;
-  /** `TE: trailers`. */
+  // `TE: trailers`.
   bool te_trailers = false;
 
   [[nodiscard]] constexpr bool Has(FieldId id) const noexcept {
@@ -44,14 +43,16 @@ struct FramingFacts {
   }
 };
 
-/** Length and case-insensitive content decide; `name` consists of token bytes. */
+// Length and case-insensitive content decide; `name` consists of token bytes.
 [[nodiscard]] FieldId LookUpField(std::string_view name) noexcept;
 
-/** Takes note of a field whose id is not kOther, and marks it for dropping if it is hop-by-hop. */
+// Takes note of a field whose id is not kOther, and marks it for dropping if it is hop-by-hop.
 [[nodiscard]] Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept;
 
-/** Marks the fields that Connection names (row 33). Call once, after the last field, when `named_fields` is
- * not 0. */
+// Marks the fields that Connection names (row 33). Call once, after the last field, when `named_fields` is
+// not 0.
 void DropNamedFields(const char* data, std::span<Field> fields, FramingFacts& facts) noexcept;
 
 }  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_FRAMING_H_

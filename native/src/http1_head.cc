@@ -11,18 +11,16 @@ namespace {
 // Offsets are 32 bits wide; nobody configures heads beyond this.
 constexpr size_t kHeadCeiling = 16 * 1024 * 1024;
 
-// "HTTP/1.1" CR LF
-constexpr size_t kVersionLength = 10;
+// `d` stands for a digit.
+constexpr std::string_view kVersionPattern = "HTTP/d.d\r\n";
+constexpr std::string_view kStatusPattern = "HTTP/d.d ddd";
 
-// Checks the first `length` bytes of `HTTP/D.D` CR LF one by one, so that a partial version fails where a
-// whole one does.
-Error CheckVersion(const char* p, size_t length) noexcept {
-  constexpr std::string_view kPattern = "HTTP/d.d\r\n";
-  for (size_t i = 0; i < length; ++i) {
-    const bool match = kPattern[i] == 'd' ? Is(p[i], kDigitByte) : p[i] == kPattern[i];
-    if (!match) return i < 8 ? Error::kVersionSyntax : Error::kLineEnd;
-  }
-  return Error::kNone;
+// How many of the first `length` bytes fit the pattern. Also used on a part of what is to come, so that a
+// malformed start fails at the same byte however it was split.
+size_t CountMatches(std::string_view pattern, const char* p, size_t length) noexcept {
+  size_t i = 0;
+  while (i < length && (pattern[i] == 'd' ? Is(p[i], kDigitByte) : p[i] == pattern[i])) ++i;
+  return i;
 }
 
 // SAFETY 3: the versions here are 1.0 and 1.1; a later 1.x has no meaning that could be relied on.
@@ -57,6 +55,12 @@ void TakeFields(const char* data, FieldSection& section, MessageHead& head) noex
   head.length = static_cast<uint32_t>(section.position());
   head.fields = section.fields();
   head.facts = section.facts();
+}
+
+void DropContentLength(std::span<Field> fields) noexcept {
+  for (Field& field : fields) {
+    if (field.id == FieldId::kContentLength) field.flags |= kFieldDrop;
+  }
 }
 
 }  // namespace
@@ -161,19 +165,17 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
       [[fallthrough]];
 
     case State::kVersion: {
-      const size_t available = std::min(static_cast<size_t>(end - p), kVersionLength);
-      if (available == kVersionLength && std::memcmp(p, "HTTP/1.1\r\n", kVersionLength) == 0) {
+      const size_t available = std::min(static_cast<size_t>(end - p), kVersionPattern.size());
+      if (available == kVersionPattern.size() && std::memcmp(p, "HTTP/1.1\r\n", available) == 0) {
         head_.minor_version = 1;
       } else {
-        if (const Error error = CheckVersion(p, available); error != Error::kNone) return Fail(error);
-        if (available < kVersionLength) {
-          // Everything up to `end` is looked at again when more arrives: nine bytes at most.
-          position_ = at(p);
-          return stop == limit ? Fail(Error::kRequestLineTooLong) : ParseStatus::kNeedMore;
-        }
+        const size_t matches = CountMatches(kVersionPattern, p, available);
+        if (matches < available) return Fail(matches < 8 ? Error::kVersionSyntax : Error::kLineEnd);
+        // Nine bytes at most are looked at again when more arrive.
+        if (available < kVersionPattern.size()) return suspend();
         if (!TakeVersion(p, head_)) return Fail(Error::kVersionUnsupported);
       }
-      position_ = at(p) + kVersionLength;
+      position_ = at(p) + kVersionPattern.size();
       break;
     }
 
@@ -204,6 +206,136 @@ Error RequestHeadParser::Conclude(const char* data) noexcept {
   head_.upgrade =
       head_.minor_version == 1 && facts.connection_upgrade && facts.upgrade_protocol && !facts.upgrade_h2c;
   head_.expect_continue = head_.minor_version == 1 && facts.expect_continue;
+  return Error::kNone;
+}
+
+ResponseHeadParser::ResponseHeadParser(std::span<Field> storage, const HeadLimits& limits) noexcept
+    : section_(SectionKind::kResponse, storage.first(std::min(storage.size(), limits.max_fields))),
+      max_head_bytes_(Clamp(limits).max_head_bytes) {}
+
+void ResponseHeadParser::Reset(const ResponseContext& context) noexcept {
+  head_ = ResponseHead{};
+  context_ = context;
+  position_ = 0;
+  state_ = State::kStatus;
+  error_ = Error::kNone;
+}
+
+ParseStatus ResponseHeadParser::Fail(Error error) noexcept {
+  error_ = error;
+  return ParseStatus::kError;
+}
+
+ParseStatus ResponseHeadParser::Parse(const char* data, size_t length) noexcept {
+  if (error_ != Error::kNone) return ParseStatus::kError;
+  if (state_ == State::kDone) return ParseStatus::kComplete;
+  const size_t stop = std::min(length, max_head_bytes_);
+  ParseStatus status = ParseStatus::kComplete;
+  if (state_ < State::kFields) {
+    status = ParseStatusLine(data, stop);
+    if (status == ParseStatus::kError) return status;
+    if (status == ParseStatus::kComplete) {
+      section_.Start(position_);
+      state_ = State::kFields;
+    }
+  }
+  if (status == ParseStatus::kComplete) {
+    status = section_.Parse(data, stop);
+    if (status == ParseStatus::kError) return Fail(section_.error());
+  }
+  if (status == ParseStatus::kNeedMore) {
+    return stop == max_head_bytes_ ? Fail(Error::kHeadTooLarge) : status;  // SAFETY 85
+  }
+  if (const Error error = Conclude(data); error != Error::kNone) return Fail(error);
+  state_ = State::kDone;
+  return ParseStatus::kComplete;
+}
+
+ParseStatus ResponseHeadParser::ParseStatusLine(const char* data, size_t stop) noexcept {
+  const char* p = data + position_;
+  const char* const end = data + stop;
+  const auto at = [data](const char* pointer) { return static_cast<uint32_t>(pointer - data); };
+  const auto suspend = [&] {
+    position_ = at(p);
+    return ParseStatus::kNeedMore;
+  };
+
+  switch (state_) {
+    case State::kStatus: {
+      // SAFETY 83, 94: the first byte that fits no status line is the error, so a banner is not waited for.
+      const size_t available = std::min(static_cast<size_t>(end - p), kStatusPattern.size());
+      if (CountMatches(kStatusPattern, p, available) < available) return Fail(Error::kStatusLine);
+      if (available < kStatusPattern.size()) return suspend();
+      if (!TakeVersion(p, head_)) return Fail(Error::kVersionUnsupported);
+      head_.status = static_cast<uint16_t>((p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0'));
+      if (head_.status < 100) return Fail(Error::kStatusLine);
+      p += kStatusPattern.size();
+      state_ = State::kAfterStatus;
+      [[fallthrough]];
+    }
+
+    case State::kAfterStatus:
+      if (p == end) return suspend();
+      // The space is required even before an empty reason, but so many origins leave it out that it is not
+      // insisted on.
+      if (*p != ' ' && *p != '\r') return Fail(Error::kStatusLine);
+      if (*p == ' ') ++p;
+      head_.reason.offset = at(p);
+      state_ = State::kReason;
+      [[fallthrough]];
+
+    case State::kReason:
+      p = SkipValue(p, end);
+      if (p == end) return suspend();
+      if (*p != '\r') return Fail(*p == '\n' ? Error::kLineEnd : Error::kStatusLine);
+      head_.reason.length = at(p) - head_.reason.offset;
+      ++p;
+      state_ = State::kReasonLf;
+      [[fallthrough]];
+
+    case State::kReasonLf:
+      if (p == end) return suspend();
+      if (*p != '\n') return Fail(Error::kLineEnd);
+      ++p;
+      break;
+
+    case State::kFields:
+    case State::kDone:
+      break;
+  }
+  position_ = at(p);
+  return ParseStatus::kComplete;
+}
+
+Error ResponseHeadParser::Conclude(const char* data) noexcept {
+  TakeFields(data, section_, head_);
+  const FramingFacts& facts = head_.facts;
+  head_.keep_alive = KeepsAlive(head_);
+  if (facts.Has(FieldId::kTransferEncoding)) {
+    if (const Error error = CheckTransferEncoding(head_); error != Error::kNone) return error;
+  }
+  const bool connected = context_.method == MethodId::kConnect && head_.status >= 200 && head_.status < 300;
+  if (head_.status == 101 || connected) {
+    // SAFETY 87. Neither has a body, whatever its fields say (RFC 9110 sections 8.6 and 9.3.6).
+    if (!connected && (!context_.upgrade_requested || head_.minor_version == 0))
+      return Error::kUnexpectedSwitch;
+    head_.body = BodyKind::kTunnel;
+    head_.keep_alive = false;
+    DropContentLength(section_.fields());
+  } else if (head_.status < 200 || head_.status == 204) {
+    head_.body = BodyKind::kNone;
+    DropContentLength(section_.fields());
+  } else if (head_.status == 304 || context_.method == MethodId::kHead) {
+    head_.body = BodyKind::kNone;  // SAFETY 92; Content-Length stays, it tells what a GET would have got
+  } else if (facts.Has(FieldId::kTransferEncoding)) {
+    head_.body = BodyKind::kChunked;
+  } else if (facts.Has(FieldId::kContentLength)) {
+    head_.body = BodyKind::kLength;
+    head_.content_length = facts.content_length;
+  } else {
+    head_.body = BodyKind::kUntilClose;  // SAFETY 88
+    head_.keep_alive = false;
+  }
   return Error::kNone;
 }
 

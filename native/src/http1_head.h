@@ -1,12 +1,11 @@
-/**
- * Request and response heads of HTTP/1.x, strict, incremental at every byte and without copies (RFC 9112).
- *
- * Stage before: the receive buffer of a connection, in which the head lies contiguously. Stage after: routing
- * and the exchange, which read spans into the same buffer, and http1_body, which takes the body kind.
- * Outcomes are those of SAFETY part 2, rows 1-48, 63-66 (requests) and 80-94 (responses); they depend on the
- * bytes alone, never on how they were split into reads.
- */
-#pragma once
+// Request and response heads of HTTP/1.x, strict, incremental at every byte and without copies (RFC 9112).
+//
+// Stage before: the receive buffer of a connection, in which the head lies contiguously. Stage after: routing
+// and the exchange, which read spans into the same buffer, and http1_body, which takes the body kind.
+// Outcomes are those of SAFETY part 2, rows 1-48, 63-66 (requests) and 80-94 (responses); they depend on the
+// bytes alone, never on how they were split into reads.
+#ifndef SIDEROUTE_HTTP1_HEAD_H_
+#define SIDEROUTE_HTTP1_HEAD_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -20,72 +19,70 @@
 
 namespace sideroute::http1 {
 
-/** What both directions have in common. Offsets count from the first byte given to the parser. */
+// What both directions have in common. Offsets count from the first byte given to the parser.
 struct MessageHead {
-  /** Length of the head: start line to empty line, with a leading CRLF if there was one. The body begins
-   * here. */
+  // Length of the head: start line to empty line, with a leading CRLF if there was one. The body begins
+  // here.
   uint32_t length = 0;
-  /** 0 or 1: HTTP/1.0 or HTTP/1.1. */
+  // 0 or 1: HTTP/1.0 or HTTP/1.1.
   uint8_t minor_version = 1;
   BodyKind body = BodyKind::kNone;
-  /** The message allows another one after it on its connection. */
+  // The message allows another one after it on its connection.
   bool keep_alive = false;
-  /** Bytes of the body when `body` is kLength. */
+  // Bytes of the body when `body` is kLength.
   uint64_t content_length = 0;
-  /** In order of arrival. */
+  // In order of arrival.
   std::span<const Field> fields;
   FramingFacts facts;
 };
 
 struct RequestHead : MessageHead {
-  /** Offset of the request line: 2 after a leading CRLF (SAFETY 11), otherwise 0. */
+  // Offset of the request line: 2 after a leading CRLF (SAFETY 11), otherwise 0.
   uint32_t start = 0;
   Span method;
   MethodId method_id = MethodId::kOther;
   Target target;
-  /** Asks for another protocol with Connection and Upgrade, and not for h2c, which is never forwarded (SAFETY
-   * 74). */
+  // Asks for another protocol with Connection and Upgrade, and not for h2c, which is never forwarded (SAFETY
+  // 74).
   bool upgrade = false;
-  /** Holds its body back until a 100 (RFC 9110 section 10.1.1). */
+  // Holds its body back until a 100 (RFC 9110 section 10.1.1).
   bool expect_continue = false;
 };
 
-/** What a response head is read against. */
+// What a response head is read against.
 struct ResponseContext {
   MethodId method = MethodId::kGet;
-  /** The request forwarded an Upgrade; otherwise a 101 is an error (SAFETY 87). */
+  // The request forwarded an Upgrade; otherwise a 101 is an error (SAFETY 87).
   bool upgrade_requested = false;
 };
 
 struct ResponseHead : MessageHead {
-  /** 100 to 999; from 600 on they are forwarded as they are. */
+  // 100 to 999; from 600 on they are forwarded as they are.
   uint16_t status = 0;
   Span reason;
 
-  /** Another head follows this one. */
+  // Another head follows this one.
   [[nodiscard]] bool interim() const noexcept { return status < 200 && status != 101; }
 };
 
-/**
- * Parses one request head after another. Call Parse with everything received since the head began, again with
- * more bytes after kNeedMore; the buffer may move in between. After kComplete use head(), then Reset() for
- * the next request.
- */
+// Parses one request head after another. Call Parse with everything received since the head began, again with
+// more bytes after kNeedMore; the buffer may move in between. After kComplete use head(), then Reset() for
+// the next request.
 class RequestHeadParser {
  public:
-  /** At most min(limits.max_fields, storage.size()) fields are taken; `storage` must outlive parser and
-   * heads. */
+  // At most min(limits.max_fields, storage.size()) fields are taken; `storage` must outlive parser and
+  // heads.
   RequestHeadParser(std::span<Field> storage, const HeadLimits& limits) noexcept;
 
   void Reset() noexcept;
   [[nodiscard]] ParseStatus Parse(const char* data, size_t length) noexcept;
 
-  /** Valid after kComplete, until Reset. */
+  // Valid after kComplete, until Reset.
   [[nodiscard]] const RequestHead& head() const noexcept { return head_; }
   [[nodiscard]] Error error() const noexcept { return error_; }
-  /** False while the request line is not complete and valid, also after an error in it. */
+  // False while the request line is not complete and valid, also after an error in it.
   [[nodiscard]] bool request_line_done() const noexcept { return state_ >= State::kFields; }
-  /** Offset of the request line. */
+  // Offset of the request line.
   [[nodiscard]] size_t request_line_start() const noexcept { return head_.start; }
 
  private:
@@ -103,7 +100,7 @@ class RequestHeadParser {
   Error error_ = Error::kNone;
 };
 
-/** The same for responses; Reset before each head, interim ones included. */
+// The same for responses; Reset before each head, interim ones included.
 class ResponseHeadParser {
  public:
   ResponseHeadParser(std::span<Field> storage, const HeadLimits& limits) noexcept;
@@ -115,7 +112,7 @@ class ResponseHeadParser {
   [[nodiscard]] Error error() const noexcept { return error_; }
 
  private:
-  enum class State : uint8_t { kStatus, kReason, kReasonLf, kFields, kDone };
+  enum class State : uint8_t { kStatus, kAfterStatus, kReason, kReasonLf, kFields, kDone };
 
   [[nodiscard]] ParseStatus Fail(Error error) noexcept;
   [[nodiscard]] ParseStatus ParseStatusLine(const char* data, size_t stop) noexcept;
@@ -131,3 +128,5 @@ class ResponseHeadParser {
 };
 
 }  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_HEAD_H_

@@ -1,11 +1,10 @@
-/**
- * Byte classes of RFC 9110/9112 and the scans built on them: the inner loops of every parser here.
- *
- * Each scan returns the first byte outside its class, or `end`. None reads at or past `end`. Sixteen bytes at
- * a time with SSE2 (always there on x86-64), eight with plain 64-bit arithmetic elsewhere; names are short,
- * so a table serves them.
- */
-#pragma once
+// Byte classes of RFC 9110/9112 and the scans built on them: the inner loops of every parser here.
+//
+// Each scan returns the first byte outside its class, or `end`. None reads at or past `end`. Sixteen bytes at
+// a time with SSE2 (always there on x86-64), eight with plain 64-bit arithmetic elsewhere; names are short,
+// so a table serves them.
+#ifndef SIDEROUTE_HTTP1_SCAN_H_
+#define SIDEROUTE_HTTP1_SCAN_H_
 
 #include <array>
 #include <bit>
@@ -132,11 +131,9 @@ inline uint64_t Load64(const char* p) noexcept {
   return p;
 }
 
-/**
- * Case-insensitive comparison of token bytes with a lower-case name of letters, digits and `-`. Setting bit
- * 0x20 folds exactly the letters: the other bytes it would fold onto such a name are controls, which no token
- * holds.
- */
+// Case-insensitive comparison of token bytes with a lower-case name of letters, digits and `-`. Setting bit
+// 0x20 folds exactly the letters: the other bytes it would fold onto such a name are controls, which no token
+// holds.
 [[nodiscard]] inline bool TokenEquals(std::string_view token, std::string_view lower) noexcept {
   if (token.size() != lower.size()) return false;
   const char* a = token.data();
@@ -156,7 +153,7 @@ inline uint64_t Load64(const char* p) noexcept {
   return true;
 }
 
-/** Case-insensitive comparison of two field names, byte for byte: `_` and `-` stay apart (SAFETY 28). */
+// Case-insensitive comparison of two field names, byte for byte: `_` and `-` stay apart (SAFETY 28).
 [[nodiscard]] inline bool NamesEqual(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
@@ -167,3 +164,5 @@ inline uint64_t Load64(const char* p) noexcept {
 }
 
 }  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_SCAN_H_

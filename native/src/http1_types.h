@@ -1,11 +1,10 @@
-/**
- * Vocabulary of the HTTP/1.x parsers: spans, fields, limits and the enumerations a parsed head is made of.
- *
- * Stage before: bytes received from a connection. Stage after: http1_head, http1_body and whoever reads their
- * results. Everything is plain data that refers to the caller's buffer by offset, so a buffer may move
- * between calls.
- */
-#pragma once
+// Vocabulary of the HTTP/1.x parsers: spans, fields, limits and the enumerations a parsed head is made of.
+//
+// Stage before: bytes received from a connection. Stage after: http1_head, http1_body and whoever reads their
+// results. Everything is plain data that refers to the caller's buffer by offset, so a buffer may move
+// between calls.
+#ifndef SIDEROUTE_HTTP1_TYPES_H_
+#define SIDEROUTE_HTTP1_TYPES_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -13,12 +12,12 @@
 
 namespace sideroute {
 
-/** Limits of a message head, in bytes and fields. Larger heads than 16 MiB are never accepted. */
+// Limits of a message head, in bytes and fields. Larger heads than 16 MiB are never accepted.
 struct HeadLimits {
-  /** Start line, fields and the empty line that ends them. */
+  // Start line, fields and the empty line that ends them.
   size_t max_head_bytes = 64 * 1024;
   size_t max_fields = 200;
-  /** Request line without its CRLF. */
+  // Request line without its CRLF.
   size_t max_request_line = 8 * 1024;
 };
 
@@ -26,7 +25,7 @@ struct HeadLimits {
 
 namespace sideroute::http1 {
 
-/** A run of bytes in the caller's buffer. */
+// A run of bytes in the caller's buffer.
 struct Span {
   uint32_t offset = 0;
   uint32_t length = 0;
@@ -36,7 +35,7 @@ struct Span {
   }
 };
 
-/** Fields that decide framing, persistence or routing. Every other field is `kOther`. */
+// Fields that decide framing, persistence or routing. Every other field is `kOther`.
 enum class FieldId : uint8_t {
   kOther,
   kHost,
@@ -52,12 +51,12 @@ enum class FieldId : uint8_t {
   kHttp2Settings,
 };
 
-/** Set on a field that must not be forwarded: hop-by-hop (RFC 9110 section 7.6.1), named by Connection, or a
- * repeat. */
+// Set on a field that must not be forwarded: hop-by-hop (RFC 9110 section 7.6.1), named by Connection, or a
+// repeat.
 inline constexpr uint8_t kFieldDrop = 1;
 
-/** One field line; offsets count from the first byte of the section's buffer, the value is without outer
- * whitespace. */
+// One field line; offsets count from the first byte of the section's buffer, the value is without outer
+// whitespace.
 struct Field {
   uint32_t name_offset;
   uint32_t value_offset;
@@ -90,13 +89,15 @@ enum class MethodId : uint8_t {
   kPatch
 };
 
-/** RFC 9112 section 3.2. */
+// RFC 9112 section 3.2.
 enum class TargetForm : uint8_t { kOrigin, kAbsolute, kAuthority, kAsterisk };
 
-/** How the end of a message is found (RFC 9112 section 6.3). `kTunnel`: 101, or 2xx to CONNECT; no more HTTP
- * follows. */
+// How the end of a message is found (RFC 9112 section 6.3). `kTunnel`: 101, or 2xx to CONNECT; no more HTTP
+// follows.
 enum class BodyKind : uint8_t { kNone, kLength, kChunked, kUntilClose, kTunnel };
 
 enum class ParseStatus : uint8_t { kNeedMore, kComplete, kError };
 
 }  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_TYPES_H_

@@ -1,0 +1,88 @@
+// Finds the end of a message body and the payload in it: Content-Length, chunked, or until the connection
+// ends (RFC 9112 sections 6 and 7), in both directions.
+//
+// Stage before: http1_head, which says the kind. Stage after: the exchange forwards the payload from the same
+// buffer and writes framing of its own. Outcomes are those of SAFETY part 2, rows 44-62 and 88-93.
+#ifndef SIDEROUTE_HTTP1_BODY_H_
+#define SIDEROUTE_HTTP1_BODY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "http1_error.h"
+#include "http1_fields.h"
+#include "http1_types.h"
+
+namespace sideroute::http1 {
+
+struct BodyLimits {
+  // Chunk extensions of one message, in bytes (SAFETY 54). They are dropped.
+  size_t max_extension_bytes = 4 * 1024;
+  // The trailer section with its empty line, in bytes. It has to lie in one buffer.
+  size_t max_trailer_bytes = 16 * 1024;
+};
+
+enum class BodyEvent : uint8_t { kNeedMore, kData, kDone, kError };
+
+struct BodyStep {
+  BodyEvent event;
+  // Bytes taken from the front of the buffer, payload included.
+  size_t consumed;
+  // With kData: part of the buffer, never empty. With kDone: the trailer section, to which Field offsets
+  // refer.
+  std::string_view bytes;
+};
+
+// Call Next on what is unread until it answers kNeedMore, kDone or kError (also with no bytes: a body may be
+// over already), and drop `consumed` bytes after each call. After kNeedMore the bytes not consumed must be
+// given again, with more after them; that happens only inside a trailer section. Bytes after kDone belong to
+// the next message, or to none.
+class BodyDecoder {
+ public:
+  // `trailers` bounds the number of trailer fields and must outlive the decoder.
+  BodyDecoder(std::span<Field> trailers, const BodyLimits& limits) noexcept
+      : section_(SectionKind::kTrailer, trailers), limits_(limits) {}
+
+  void Start(BodyKind kind, uint64_t content_length) noexcept;
+  [[nodiscard]] BodyStep Next(const char* data, size_t length) noexcept;
+
+  // The connection ended: kDone, or kError with kTruncated (SAFETY 61, 89).
+  [[nodiscard]] BodyStep Finish() noexcept;
+
+  [[nodiscard]] bool done() const noexcept { return state_ == State::kDone; }
+  [[nodiscard]] Error error() const noexcept { return error_; }
+  // After kDone. Fields marked for dropping would frame, route or manage a connection (SAFETY 59).
+  [[nodiscard]] std::span<const Field> trailers() const noexcept { return section_.fields(); }
+
+ private:
+  enum class State : uint8_t {
+    kUntilClose,
+    kLength,
+    kChunkSize,
+    kChunkExtension,
+    kChunkSizeLf,
+    kChunkData,
+    kChunkDataCr,
+    kChunkDataLf,
+    kTrailers,
+    kDone,
+  };
+
+  [[nodiscard]] BodyStep Fail(Error error, size_t consumed) noexcept;
+  [[nodiscard]] BodyStep NextTrailers(const char* data, size_t from, size_t length) noexcept;
+
+  FieldSection section_;
+  BodyLimits limits_;
+  // Payload bytes still to come, of the body or of the chunk.
+  uint64_t remaining_ = 0;
+  size_t extension_bytes_ = 0;
+  uint8_t size_digits_ = 0;
+  State state_ = State::kDone;
+  Error error_ = Error::kNone;
+};
+
+}  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_BODY_H_
