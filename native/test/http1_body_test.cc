@@ -1,0 +1,98 @@
+// What a table of small inputs cannot show about the body decoder: no copies, many chunks, default limits,
+// reuse.
+#include <array>
+#include <string>
+
+#include "check.h"
+#include "summary.h"
+
+namespace sideroute::test {
+namespace {
+
+using http1::BodyDecoder;
+using http1::BodyEvent;
+using http1::BodyKind;
+using http1::BodyLimits;
+using http1::BodyStep;
+using http1::Field;
+
+TEST("payload is told as parts of the caller's buffer") {
+  std::array<Field, 4> storage;
+  BodyDecoder decoder(storage, BodyLimits{});
+  decoder.Start(BodyKind::kChunked, 0);
+  const std::string input = "5;x\r\nabcde\r\n0\r\n\r\n";
+  const BodyStep step = decoder.Next(input.data(), input.size());
+  CHECK(step.event == BodyEvent::kData);
+  CHECK(step.bytes.data() == input.data() + 5);
+  CHECK_EQ(step.bytes.size(), 5u);
+  CHECK_EQ(step.consumed, 10u);
+}
+
+TEST("SAFETY 62: a million chunks of one byte") {
+  std::array<Field, 4> storage;
+  BodyDecoder decoder(storage, BodyLimits{});
+  decoder.Start(BodyKind::kChunked, 0);
+  std::string input;
+  for (int i = 0; i < 1000; ++i) input += "1\r\nx\r\n";
+  size_t payload = 0;
+  for (int i = 0; i < 1000; ++i) {
+    for (size_t taken = 0;;) {
+      const BodyStep step = decoder.Next(input.data() + taken, input.size() - taken);
+      taken += step.consumed;
+      if (step.event != BodyEvent::kData) {
+        CHECK(step.event == BodyEvent::kNeedMore);
+        break;
+      }
+      payload += step.bytes.size();
+    }
+  }
+  CHECK_EQ(payload, 1'000'000u);
+}
+
+TEST("SAFETY 54: 4 KiB of extensions per message, spread over many chunks") {
+  const auto body = [](int chunks) {
+    std::string text;
+    for (int i = 0; i < chunks; ++i) text += "1;3456789\r\nx\r\n";
+    return text + "0\r\n\r\n";
+  };
+  const BodyInput chunked{BodyKind::kChunked, 0, BodyLimits{}, false};
+  CHECK(RunBody(body(512), {}, chunked, false).starts_with("done"));
+  CHECK(RunBody(body(513), {}, chunked, false).starts_with("400 chunk-extensions-too-long"));
+}
+
+TEST("SAFETY 58, 64: trailers up to 16 KiB in one buffer, and no more fields than there is room for") {
+  const BodyInput chunked{BodyKind::kChunked, 0, BodyLimits{}, false};
+  const std::string fits = "0\r\nX: " + std::string(16384 - 7, 'x') + "\r\n\r\n";
+  const std::string over = "0\r\nX: " + std::string(16384 - 6, 'x') + "\r\n\r\n";
+  CHECK(RunBody(fits, {}, chunked).starts_with("done"));
+  CHECK(RunBody(over, {}, chunked).starts_with("431 head-too-large"));
+  std::string many = "0\r\n";
+  for (int i = 0; i < 17; ++i) many += "X: 1\r\n";
+  CHECK(RunBody(many + "\r\n", {}, chunked).starts_with("431 too-many-fields"));
+}
+
+TEST("a decoder is reused after a message, after trailers and after an error") {
+  std::array<Field, 4> storage;
+  BodyDecoder decoder(storage, BodyLimits{});
+  const auto drain = [&decoder](std::string_view input) {
+    for (;;) {
+      const BodyStep step = decoder.Next(input.data(), input.size());
+      if (step.event != BodyEvent::kData) return step.event;
+      input.remove_prefix(step.consumed);
+    }
+  };
+  decoder.Start(BodyKind::kChunked, 0);
+  CHECK(drain("1\r\nx\r\n0\r\nX: 1\r\n\r\n") == BodyEvent::kDone);
+  CHECK_EQ(decoder.trailers().size(), 1u);
+  decoder.Start(BodyKind::kChunked, 0);
+  CHECK(drain("1\r\nxx") == BodyEvent::kError);
+  CHECK(drain("\r\n") == BodyEvent::kError);
+  CHECK(decoder.Finish().event == BodyEvent::kError);
+  decoder.Start(BodyKind::kLength, 2);
+  CHECK(drain("xx") == BodyEvent::kDone);
+  CHECK(decoder.trailers().empty());
+  CHECK(decoder.Finish().event == BodyEvent::kDone);
+}
+
+}  // namespace
+}  // namespace sideroute::test

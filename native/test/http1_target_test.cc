@@ -1,0 +1,77 @@
+// Host and target syntax at its edges, and the names and statuses of errors.
+#include "../src/http1_target.h"
+
+#include "../src/http1_framing.h"
+#include "../src/http1_scan.h"
+#include "check.h"
+#include "summary.h"
+
+namespace sideroute::test {
+namespace {
+
+using http1::Error;
+using http1::FieldId;
+
+TEST("SAFETY 26: authorities") {
+  for (const std::string_view valid :
+       {"a", "a.b-c_d~e", "127.0.0.1", "a:0", "a:65535", "a:00080", "a:", "[::]", "[::1]:8080", "[fe80::1:2]",
+        "[::ffff:192.0.2.1]:80", "%41", "a%2fb"}) {
+    if (!http1::IsValidAuthority(valid)) Fail(__FILE__, __LINE__, valid);
+  }
+  for (const std::string_view invalid : {"",       ":",      ":80",     "a:65536", "a:-1",
+                                         "a:1a",   "a:1:2",  "a,b",     "a b",     "a/b",
+                                         "a?b",    "a#b",    "a@b",     "%",       "%4",
+                                         "%4g",    "a%",     "[",       "[]",      "[1",
+                                         "[::1]]", "[::1]a", "[::1]:x", "[v1.a]",  "[fe80::1%25eth0]",
+                                         "a[::1]", "\"a\"",  "a\\b",    "a\tb",    "\x80"}) {
+    if (http1::IsValidAuthority(invalid)) Fail(__FILE__, __LINE__, invalid);
+  }
+  CHECK(!http1::IsValidAuthority(std::string_view("[::1\0]", 6)));
+  CHECK(!http1::IsValidAuthority(std::string_view("a\0", 2)));
+}
+
+TEST("known fields are found whatever their case, and only they") {
+  CHECK(http1::LookUpField("host") == FieldId::kHost);
+  CHECK(http1::LookUpField("HOST") == FieldId::kHost);
+  CHECK(http1::LookUpField("hOsT") == FieldId::kHost);
+  CHECK(http1::LookUpField("Content-Length") == FieldId::kContentLength);
+  CHECK(http1::LookUpField("HTTP2-SETTINGS") == FieldId::kHttp2Settings);
+  CHECK(http1::LookUpField("TRANSFER-ENCODING") == FieldId::kTransferEncoding);
+  CHECK(http1::LookUpField("keep-alive") == FieldId::kKeepAlive);
+  CHECK(http1::LookUpField("Proxy-Connection") == FieldId::kProxyConnection);
+  CHECK(http1::LookUpField("connection") == FieldId::kConnection);
+  CHECK(http1::LookUpField("Upgrade") == FieldId::kUpgrade);
+  CHECK(http1::LookUpField("Trailer") == FieldId::kTrailer);
+  CHECK(http1::LookUpField("Expect") == FieldId::kExpect);
+  CHECK(http1::LookUpField("TE") == FieldId::kTe);
+  CHECK(http1::LookUpField("Content_Length") == FieldId::kOther);
+  CHECK(http1::LookUpField("hosu") == FieldId::kOther);
+  // Bytes that differ from a letter, a digit or `-` in bit 0x20 alone.
+  CHECK(http1::LookUpField("keep_alive") == FieldId::kOther);
+  CHECK(http1::LookUpField("content~length") == FieldId::kOther);
+}
+
+TEST("SAFETY 28: `_` and `-`, `@` and backtick, `^` and `~` are different bytes of a name") {
+  CHECK(http1::NamesEqual("X-Y", "x-y"));
+  CHECK(!http1::NamesEqual("X-Y", "X_Y"));
+  CHECK(!http1::NamesEqual("a^", "a~"));
+  CHECK(!http1::NamesEqual("a", "ab"));
+}
+
+TEST("every error has a name and a status") {
+  for (int i = 1; i <= static_cast<int>(Error::kTruncated); ++i) {
+    const Error error = static_cast<Error>(i);
+    CHECK(!http1::NameOf(error).empty());
+    CHECK(http1::RequestStatusOf(error) >= 400);
+    CHECK_EQ(http1::ResponseStatusOf(error), 502);
+  }
+  CHECK_EQ(http1::RequestStatusOf(Error::kNone), 0);
+  CHECK_EQ(http1::ResponseStatusOf(Error::kNone), 0);
+  CHECK_EQ(http1::RequestStatusOf(Error::kRequestLineTooLong), 414);
+  CHECK_EQ(http1::RequestStatusOf(Error::kHeadTooLarge), 431);
+  CHECK_EQ(http1::RequestStatusOf(Error::kVersionUnsupported), 505);
+  CHECK_EQ(http1::RequestStatusOf(Error::kTransferEncodingUnsupported), 501);
+}
+
+}  // namespace
+}  // namespace sideroute::test

@@ -1,0 +1,72 @@
+// Runs every registered test and prints TAP; `--write-seeds DIR` writes the fuzzing corpora instead.
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "check.h"
+#include "seeds.h"
+
+namespace sideroute::test {
+namespace {
+
+struct Entry {
+  const char* title;
+  TestFunction function;
+};
+
+std::vector<Entry>& Entries() {
+  static std::vector<Entry> entries;
+  return entries;
+}
+
+std::string failures;
+int reported = 0;
+int failed = 0;
+
+}  // namespace
+
+Registration::Registration(const char* title, TestFunction function) {
+  Entries().push_back({title, function});
+}
+
+void Report(bool ok, std::string_view title, std::string_view detail) {
+  std::string escaped;
+  for (const char c : title) {
+    if (c == '#') escaped += '\\';  // Would begin a TAP directive.
+    escaped += c;
+  }
+  std::printf("%sok %d - %s\n", ok ? "" : "not ", ++reported, escaped.c_str());
+  if (ok) return;
+  ++failed;
+  std::printf("  ---\n  message: |\n");
+  std::string_view rest = detail;
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    std::printf("    %.*s\n", static_cast<int>(end), rest.data());
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  std::printf("  ...\n");
+}
+
+void Fail(const char* file, int line, std::string_view message) {
+  failures += std::string(file) + ':' + std::to_string(line) + ": ";
+  failures += message;
+  failures += '\n';
+}
+
+}  // namespace sideroute::test
+
+int main(int argc, char** argv) {
+  using namespace sideroute::test;
+  if (argc == 3 && std::strcmp(argv[1], "--write-seeds") == 0) return WriteSeeds(argv[2]) ? 0 : 1;
+  std::printf("TAP version 14\n");
+  for (const auto& entry : Entries()) {
+    failures.clear();
+    const int before = reported;
+    entry.function();
+    // A table that reported its rows has said all there is to say.
+    if (reported == before || !failures.empty()) Report(failures.empty(), entry.title, failures);
+  }
+  std::printf("1..%d\n", reported);
+  return failed == 0 ? 0 : 1;
+}

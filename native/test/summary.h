@@ -1,0 +1,51 @@
+// Outcomes of the parsers as one line of text each: what the case tables state and what must not depend on
+// how the bytes were split. Used by the unit tests and, as oracle, by the fuzz targets.
+#ifndef SIDEROUTE_TEST_SUMMARY_H_
+#define SIDEROUTE_TEST_SUMMARY_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../src/head_gate.h"
+#include "../src/http1_body.h"
+#include "../src/http1_head.h"
+
+namespace sideroute::test {
+
+// `METHOD target form ... 1.1 keep length:5 {Name=value;-Dropped=value}`, or `400 error-name`, or `more`.
+std::string Summarise(const http1::RequestHead& head, const char* data);
+std::string Summarise(const http1::ResponseHead& head, const char* data);
+std::string SummariseError(uint16_t status, http1::Error error);
+std::string Summarise(const GateResult& result);
+
+// How to cut an input: ascending offsets at which a read ends; the end of the input is implied.
+using Cuts = std::vector<size_t>;
+
+// Feed `input` cut as told and describe the outcome. Each read is presented in a heap block of its exact size
+// when `exact` is set, so that a sanitizer sees a byte too many. For accepted heads and bodies the rest is
+// shown as `rest:N`.
+std::string RunRequest(std::string_view input, const Cuts& cuts, const HeadLimits& limits, bool exact = true);
+std::string RunResponse(std::string_view input, const Cuts& cuts, const HeadLimits& limits,
+                        const http1::ResponseContext& context, bool exact = true);
+std::string RunGate(std::string_view input, const Cuts& cuts, const HeadLimits& limits, bool exact = true);
+
+struct BodyInput {
+  http1::BodyKind kind;
+  uint64_t content_length;
+  http1::BodyLimits limits;
+  // The connection ends after the input.
+  bool eof;
+};
+// `done "payload" {trailers} rest:N`, or `400 name after "payload"`, or `more "payload"`.
+std::string RunBody(std::string_view input, const Cuts& cuts, const BodyInput& body, bool exact = true);
+
+// Every byte a read of its own.
+Cuts EveryByte(size_t length);
+
+// Printable form of arbitrary bytes.
+std::string Quote(std::string_view bytes);
+
+}  // namespace sideroute::test
+
+#endif  // SIDEROUTE_TEST_SUMMARY_H_
