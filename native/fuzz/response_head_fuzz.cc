@@ -1,0 +1,51 @@
+// Response heads: same outcome at every split, spans in bounds, and what is accepted survives being written
+// anew.
+#include <array>
+
+#include "input.h"
+#include "oracle.h"
+
+namespace sideroute::fuzz {
+namespace {
+
+constexpr HeadLimits kLimits{.max_head_bytes = 1024, .max_fields = 24, .max_request_line = 256};
+constexpr HeadLimits kLimitsAnew{.max_head_bytes = 4096, .max_fields = 24, .max_request_line = 256};
+
+void Check(const http1::ResponseContext& context, std::string_view input) {
+  const std::string outcome = SameAtEverySplit(
+      input, [&](const test::Cuts& cuts) { return test::RunResponse(input, cuts, kLimits, context, false); });
+
+  std::array<http1::Field, 24> storage;
+  http1::ResponseHeadParser parser(storage, kLimits);
+  parser.Reset(context);
+  if (parser.Parse(input.data(), input.size()) != http1::ParseStatus::kComplete) return;
+  const http1::ResponseHead& head = parser.head();
+  const char* data = input.data();
+  Require(head.length <= input.size(), "a head lies within its input");
+  RequireWithin(head.reason, head.length);
+  RequirePlainLines(input.substr(0, head.length), head.fields.size());
+  Require(head.status >= 100 && head.status <= 999, "a status has three digits");
+  const bool bodiless = head.status < 200 || head.status == 204 || head.status == 304;
+  if (bodiless || context.method == http1::MethodId::kHead) {
+    Require(head.body == http1::BodyKind::kNone || head.body == http1::BodyKind::kTunnel, "no body", outcome);
+  }
+  if (head.status == 101) Require(context.upgrade_requested, "101 only when asked for", outcome);
+
+  const std::string text = (head.minor_version == 1 ? "HTTP/1.1 " : "HTTP/1.0 ") +
+                           std::to_string(head.status) + ' ' + std::string(head.reason.In(data)) + "\r\n" +
+                           WriteFields(head.fields, data, head.length, false) + "\r\n";
+  const std::string anew = test::RunResponse(text, {}, kLimitsAnew, context, false);
+  std::string_view expected = outcome;
+  if (head.length != input.size()) expected = expected.substr(0, expected.rfind(" rest:"));
+  Require(anew == expected, "a head written anew is the same", expected, anew);
+}
+
+}  // namespace
+}  // namespace sideroute::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  sideroute::fuzz::Check(sideroute::fuzz::DecodeContext(data[0]),
+                         {reinterpret_cast<const char*>(data + 1), size - 1});
+  return 0;
+}
