@@ -64,7 +64,7 @@ ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
         [[fallthrough]];
 
       case State::kName:
-        p = SkipToken(p, end);
+        p = SkipToken(SkipPlain(p, end), end);
         if (p == end) return Suspend(State::kName, at(p));
         name_length_ = at(p) - name_offset_;
         // SAFETY 16, 18-20: the colon comes right after a name that is not empty.

@@ -70,6 +70,10 @@ Error NoteTransferEncoding(std::string_view value, FramingFacts& facts) noexcept
 
 // Rows 32 and 33. Empty elements are legal here (RFC 9110 section 5.6.1.2).
 Error NoteConnection(std::string_view value, FramingFacts& facts) noexcept {
+  if (TokenEquals(value, "keep-alive")) {  // Nearly always.
+    facts.connection_keep_alive = true;
+    return Error::kNone;
+  }
   return ForEachElement(value, [&facts](std::string_view option) {
     if (option.empty()) return Error::kNone;
     if (!IsToken(option)) return Error::kConnectionInvalid;

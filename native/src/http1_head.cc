@@ -69,8 +69,9 @@ RequestHeadParser::RequestHeadParser(std::span<Field> storage, const HeadLimits&
     : section_(SectionKind::kRequest, storage.first(std::min(storage.size(), limits.max_fields))),
       limits_(Clamp(limits)) {}
 
+// A complete parse writes every other member of the head.
 void RequestHeadParser::Reset() noexcept {
-  head_ = RequestHead{};
+  head_.start = 0;
   position_ = 0;
   state_ = State::kStart;
   error_ = Error::kNone;
@@ -197,10 +198,10 @@ Error RequestHeadParser::Conclude(const char* data) noexcept {
     head_.body = BodyKind::kChunked;
   } else if (facts.Has(FieldId::kContentLength)) {
     head_.body = BodyKind::kLength;  // SAFETY 44: whatever the method
-    head_.content_length = facts.content_length;
   } else {
     head_.body = BodyKind::kNone;  // SAFETY 45
   }
+  head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;
   head_.keep_alive = KeepsAlive(head_);
   // HTTP/1.0 knows neither (RFC 9110 sections 7.8 and 10.1.1).
   head_.upgrade =
@@ -214,7 +215,6 @@ ResponseHeadParser::ResponseHeadParser(std::span<Field> storage, const HeadLimit
       max_head_bytes_(Clamp(limits).max_head_bytes) {}
 
 void ResponseHeadParser::Reset(const ResponseContext& context) noexcept {
-  head_ = ResponseHead{};
   context_ = context;
   position_ = 0;
   state_ = State::kStatus;
@@ -331,11 +331,11 @@ Error ResponseHeadParser::Conclude(const char* data) noexcept {
     head_.body = BodyKind::kChunked;
   } else if (facts.Has(FieldId::kContentLength)) {
     head_.body = BodyKind::kLength;
-    head_.content_length = facts.content_length;
   } else {
     head_.body = BodyKind::kUntilClose;  // SAFETY 88
     head_.keep_alive = false;
   }
+  head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;
   return Error::kNone;
 }
 

@@ -43,7 +43,8 @@ size_t BracketedLength(std::string_view text) noexcept {
 
 // Length of a non-empty reg-name (which an IPv4address also is), or 0.
 size_t RegNameLength(std::string_view text) noexcept {
-  size_t i = 0;
+  const char* const plain = SkipPlain(text.data(), text.data() + text.size());
+  size_t i = static_cast<size_t>(plain - text.data());
   while (i < text.size()) {
     if (Is(text[i], kRegNameByte)) {
       ++i;
