@@ -1,0 +1,209 @@
+#include "acceptor.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <utility>
+
+#include "original_destination.h"
+#include "socket.h"
+
+namespace sideroute {
+
+namespace {
+
+constexpr int kAcceptsPerTurn = 64;
+constexpr uint64_t kPipeRetryMs = 20;
+constexpr uint64_t kResumeRetryMs = 100;
+// A head that ends exactly at the limit must be seen to end, one that goes on must be seen to go on.
+constexpr size_t kScratchBeyondLimit = 1024;
+
+// An eighth of the descriptors stays free of downstream connections: each of those may need a dial and two pipes.
+int DescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
+  const int total = static_cast<int>(limit.rlim_cur);
+  return total - std::clamp(total / 8, 8, 1024);
+}
+
+bool IsOutOfResources(int error) {
+  return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
+}  // namespace
+
+Acceptor::Acceptor(Reactor& reactor, AcceptorHost& host, const AcceptorLimits& limits)
+    : reactor_(reactor),
+      host_(host),
+      limits_(limits),
+      descriptor_limit_(DescriptorLimit()),
+      detection_settings_{limits.head, std::vector<char>(limits.head.max_head_bytes + kScratchBeyondLimit)},
+      detect_deadlines_(reactor, limits.detect_timeout_ms),
+      connect_deadlines_(reactor, limits.connect_timeout_ms),
+      retry_deadlines_(reactor, kPipeRetryMs),
+      resume_deadlines_(reactor, kResumeRetryMs),
+      context_{reactor, pipes_, detect_deadlines_, connect_deadlines_, retry_deadlines_},
+      detections_(reactor),
+      tunnels_(reactor) {}
+
+Acceptor::~Acceptor() { Close(); }
+
+int Acceptor::Bind(const NetAddress& address, const char** syscall) {
+  NetAddress bound;
+  int error = 0;
+  UniqueFd fd = Listen(address, &bound, &error, syscall);
+  if (fd) listeners_.push_back(std::make_unique<Listener>(reactor_, *this, std::move(fd), bound));
+  return error;
+}
+
+int Acceptor::Start() {
+  accepting_ = true;
+  for (const auto& listener : listeners_) {
+    if (const int error = listener->Start(); error != 0) return error;
+  }
+  return 0;
+}
+
+void Acceptor::StopAccepting() {
+  accepting_ = false;
+  paused_ = false;
+  Cancel();
+  for (const auto& listener : listeners_) listener->Close();
+}
+
+void Acceptor::Close() {
+  StopAccepting();
+  detections_.Clear();
+  tunnels_.Clear();
+}
+
+AcceptorCounters Acceptor::Counters() const {
+  AcceptorCounters counters = counters_;
+  counters.detecting_open = detections_.size();
+  counters.tunnels_open = tunnels_.size();
+  return counters;
+}
+
+void Acceptor::OnAcceptable(Listener& listener) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    // Also after a callback that closed or stopped the acceptor.
+    if (!accepting_ || paused_) return;
+    if (open() >= limits_.max_connections) return Pause();
+    int error = 0;
+    UniqueFd fd = listener.Accept(&error);
+    if (error == -EAGAIN) return;
+    if (IsOutOfResources(error)) {
+      pipes_.Trim();
+      return Pause();
+    }
+    // Anything else concerns this one connection, which is gone (ECONNABORTED and network errors, accept(2)).
+    if (!fd) continue;
+    ++counters_.accepted;
+    const bool scarce = fd.get() >= descriptor_limit_;
+    Classify(listener, std::move(fd));
+    if (scarce && accepting_) return Pause();
+  }
+  listener.Rearm();
+}
+
+void Acceptor::Classify(const Listener& listener, UniqueFd fd) {
+  NetAddress destination = listener.address();
+  const int error = GetOriginalDestination(fd.get(), listener.address().family(), &destination);
+  if (error != 0 || IsOwnAddress(fd.get(), destination)) {
+    fd.Reset();
+    return Drop(ConnectionReason::kLoop, destination, error);
+  }
+  const Frontend* frontend = frontends_.Find(destination);
+  if (frontend == nullptr || frontend->mode == FrontendMode::kOpaque) {
+    return StartTunnel(std::move(fd), UniqueFd(), destination,
+                       frontend == nullptr ? ConnectionReason::kUnrouted : ConnectionReason::kOpaque);
+  }
+  auto detection = std::make_unique<Detection>(context_, *this, detection_settings_, std::move(fd), destination,
+                                               frontend->id);
+  Detection* started = detection.get();
+  detections_.Add(std::move(detection));
+  started->Start();
+}
+
+bool Acceptor::IsOwnAddress(int fd, const NetAddress& destination) const {
+  for (const auto& listener : listeners_) {
+    if (listener->address() == destination) return true;
+  }
+  // A listener on a wildcard address: a direct dial went to the very address it was accepted on.
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return false;
+  const auto local = NetAddress::FromSockaddr(storage);
+  return local && *local == destination;
+}
+
+void Acceptor::StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
+                           ConnectionReason reason) {
+  auto tunnel = std::make_unique<Passthrough>(context_, *this, counters_.bytes, std::move(downstream),
+                                              destination, reason);
+  Passthrough* started = tunnel.get();
+  tunnels_.Add(std::move(tunnel));
+  if (upstream) {
+    started->Adopt(std::move(upstream));
+  } else {
+    started->Dial();
+  }
+}
+
+void Acceptor::OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) {
+  ++counters_.handed_over;
+  detections_.Remove(detection);
+  // Before the callback, which may close the acceptor.
+  ResumeIfPossible();
+  host_.OnHttp(std::move(downstream), detection->frontend(), detection->destination(), finding);
+}
+
+void Acceptor::OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream, ConnectionReason reason) {
+  detections_.Remove(detection);
+  StartTunnel(std::move(downstream), std::move(upstream), detection->destination(), reason);
+}
+
+void Acceptor::OnDetectionClosed(Detection* detection) {
+  detections_.Remove(detection);
+  ResumeIfPossible();
+}
+
+void Acceptor::OnTunnelDecided(ConnectionReason reason) { Count(reason); }
+
+void Acceptor::OnTunnelClosed(Passthrough* tunnel, int error) {
+  tunnels_.Remove(tunnel);
+  ResumeIfPossible();
+  if (error == 0) return;
+  Drop(IsOutOfResources(error) ? ConnectionReason::kAcceptLimit : ConnectionReason::kConnectFailure,
+       tunnel->destination(), error);
+}
+
+void Acceptor::Drop(ConnectionReason reason, const NetAddress& destination, int error) {
+  Count(reason);
+  host_.OnDropped(reason, destination, error);
+}
+
+void Acceptor::Pause() {
+  paused_ = true;
+  ++counters_.accept_pauses;
+  // Descriptors may also be freed where this acceptor cannot see it.
+  resume_deadlines_.Add(this);
+}
+
+void Acceptor::OnDeadline() {
+  ResumeIfPossible();
+  if (paused_) resume_deadlines_.Add(this);
+}
+
+void Acceptor::ResumeIfPossible() {
+  if (!paused_ || open() >= limits_.max_connections) return;
+  if (!listeners_.front()->DescriptorsBelow(descriptor_limit_)) return;
+  paused_ = false;
+  Cancel();
+  for (const auto& listener : listeners_) listener->Rearm();
+}
+
+}  // namespace sideroute

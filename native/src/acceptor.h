@@ -1,0 +1,117 @@
+// Accepts redirected connections, recovers their original destination and decides what becomes of them before a byte is
+// read. Owns every connection until it ends or is handed over. Knows nothing of JavaScript.
+//
+//   accept -> original destination -> ourselves? -> closed, `loop`
+//                                  -> HTTP frontend? -> Detection -> AcceptorHost::OnHttp, or Passthrough
+//                                  -> else Passthrough
+#ifndef SIDEROUTE_ACCEPTOR_H_
+#define SIDEROUTE_ACCEPTOR_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "connection.h"
+#include "detection.h"
+#include "frontend_table.h"
+#include "listener.h"
+#include "net_address.h"
+#include "passthrough.h"
+#include "reactor.h"
+
+namespace sideroute {
+
+struct AcceptorLimits {
+  uint64_t detect_timeout_ms;
+  uint64_t connect_timeout_ms;
+  size_t max_connections;
+  HeadLimits head;
+};
+
+struct AcceptorCounters {
+  uint64_t accepted = 0;
+  uint64_t handed_over = 0;
+  uint64_t accept_pauses = 0;
+  std::array<uint64_t, kConnectionReasonNames.size()> connections{};
+  PassthroughBytes bytes;
+  size_t detecting_open = 0;
+  size_t tunnels_open = 0;
+};
+
+// Either call may close the acceptor, but never destroys it at once.
+class AcceptorHost {
+ public:
+  virtual void OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) = 0;
+  // `error`: negative errno, or 0.
+  virtual void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) = 0;
+
+ protected:
+  ~AcceptorHost() = default;
+};
+
+// Disposed of through the reactor, since its own events may be on the stack.
+class Acceptor final : public Disposable,
+                       private ListenerHost,
+                       private DetectionHost,
+                       private PassthroughHost,
+                       private Deadline {
+ public:
+  Acceptor(Reactor& reactor, AcceptorHost& host, const AcceptorLimits& limits);
+  ~Acceptor() override;
+
+  // Binds one more address, before Start. 0 or a negative errno with the name of the call that failed.
+  int Bind(const NetAddress& address, const char** syscall);
+  int Start();
+  void SetFrontends(FrontendTable frontends) { frontends_ = std::move(frontends); }
+  void StopAccepting();
+  void Close();
+
+  AcceptorCounters Counters() const;
+  const std::vector<std::unique_ptr<Listener>>& listeners() const { return listeners_; }
+
+ private:
+  void OnAcceptable(Listener& listener) override;
+  void OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) override;
+  void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream,
+                ConnectionReason reason) override;
+  void OnDetectionClosed(Detection* detection) override;
+  void OnTunnelDecided(ConnectionReason reason) override;
+  void OnTunnelClosed(Passthrough* tunnel, int error) override;
+  void OnDeadline() override;
+
+  void Classify(const Listener& listener, UniqueFd fd);
+  bool IsOwnAddress(int fd, const NetAddress& destination) const;
+  void StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
+                   ConnectionReason reason);
+  void Drop(ConnectionReason reason, const NetAddress& destination, int error);
+  void Count(ConnectionReason reason) { ++counters_.connections[static_cast<size_t>(reason)]; }
+  size_t open() const { return detections_.size() + tunnels_.size(); }
+  void Pause();
+  void ResumeIfPossible();
+
+  Reactor& reactor_;
+  AcceptorHost& host_;
+  const AcceptorLimits limits_;
+  // Descriptor numbers from here on are left to dials, pipes and the rest of the process.
+  const int descriptor_limit_;
+  FrontendTable frontends_;
+  AcceptorCounters counters_;
+  DetectionSettings detection_settings_;
+  PipePool pipes_;
+  DeadlineQueue detect_deadlines_;
+  DeadlineQueue connect_deadlines_;
+  DeadlineQueue retry_deadlines_;
+  DeadlineQueue resume_deadlines_;
+  ConnectionContext context_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  ConnectionList detections_;
+  ConnectionList tunnels_;
+  bool accepting_ = false;
+  bool paused_ = false;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_ACCEPTOR_H_

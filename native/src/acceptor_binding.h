@@ -1,0 +1,53 @@
+// The JavaScript face of an Acceptor: the objects that createAcceptor of src/native/binding.ts returns.
+#ifndef SIDEROUTE_ACCEPTOR_BINDING_H_
+#define SIDEROUTE_ACCEPTOR_BINDING_H_
+
+#include <node_api.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "acceptor.h"
+#include "intrusive_list.h"
+#include "reactor.h"
+
+namespace sideroute {
+
+struct Instance;
+
+// Held by the JavaScript object, which itself is held by a strong reference until close().
+class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding>, private AcceptorHost {
+ public:
+  // The whole of createAcceptor(options): the object, or null with an exception pending.
+  static napi_value Create(napi_env env, Instance& instance, napi_value options);
+
+  ~AcceptorBinding() override;
+  // The environment ends: closes everything, and touches neither it nor the reactor again.
+  void Shutdown();
+
+ private:
+  AcceptorBinding(napi_env env, Reactor& reactor, const AcceptorLimits& limits);
+
+  napi_value Wrap();
+  void Release();
+
+  void OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) override;
+  void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) override;
+
+  static AcceptorBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
+  static napi_value SetFrontends(napi_env env, napi_callback_info info);
+  static napi_value Counters(napi_env env, napi_callback_info info);
+  static napi_value StopAccepting(napi_env env, napi_callback_info info);
+  static napi_value Close(napi_env env, napi_callback_info info);
+
+  napi_env const env_;
+  Reactor* reactor_;
+  std::unique_ptr<Acceptor> acceptor_;
+  napi_ref self_ = nullptr;
+  // {onHttp, onDropped, onError}: one reference instead of three.
+  napi_ref options_ = nullptr;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_ACCEPTOR_BINDING_H_

@@ -1,0 +1,76 @@
+// What every connection owned by the addon has in common: one object per connection, owned by one list, on one loop.
+#ifndef SIDEROUTE_CONNECTION_H_
+#define SIDEROUTE_CONNECTION_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "intrusive_list.h"
+#include "pipe_pool.h"
+#include "reactor.h"
+
+namespace sideroute {
+
+// Why a connection is tunnelled or dropped: CONNECTION_REASONS of src/errors.ts, in that order.
+enum class ConnectionReason : uint8_t {
+  kUnrouted,
+  kOpaque,
+  kTls,
+  kH2c,
+  kNotHttp,
+  kServerFirst,
+  kLoop,
+  kConnectFailure,
+  kAcceptLimit,
+};
+inline constexpr std::array<const char*, 9> kConnectionReasonNames = {
+    "unrouted", "opaque", "tls", "h2c", "not_http", "server_first", "loop", "connect_failure", "accept_limit"};
+
+// One stage of a connection's life (detection, passthrough, lingering close). A stage ends by handing its descriptors to
+// the next and disposing of itself.
+class Connection : public Disposable, public ListNode<Connection> {
+ public:
+  // Unwatches and closes what the stage still owns, downstream with RST; reports nothing.
+  virtual void Abandon() = 0;
+};
+
+// Owns its connections.
+class ConnectionList {
+ public:
+  explicit ConnectionList(Reactor& reactor) : reactor_(reactor) {}
+  ~ConnectionList() { Clear(); }
+
+  size_t size() const { return connections_.size(); }
+  void Add(std::unique_ptr<Connection> connection) { connections_.PushBack(connection.release()); }
+  // The object lives on to the end of the batch, so a stage may remove itself.
+  void Remove(Connection* connection) {
+    connection->Unlink();
+    reactor_.Dispose(std::unique_ptr<Disposable>(connection));
+  }
+  void Clear() {
+    while (Connection* connection = connections_.Front()) {
+      connection->Abandon();
+      Remove(connection);
+    }
+  }
+
+ private:
+  Reactor& reactor_;
+  IntrusiveList<Connection> connections_;
+};
+
+// What the connections of one acceptor share. Outlives them.
+struct ConnectionContext {
+  Reactor& reactor;
+  PipePool& pipes;
+  DeadlineQueue& detect_deadlines;
+  DeadlineQueue& connect_deadlines;
+  // Short: for another try when the process is out of descriptors.
+  DeadlineQueue& retry_deadlines;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_CONNECTION_H_

@@ -1,0 +1,78 @@
+// A doubly linked list whose links live in its elements: adding and removing never allocate and never search.
+//
+// An element is in at most one list (per Tag) and takes itself out when destroyed.
+#ifndef SIDEROUTE_INTRUSIVE_LIST_H_
+#define SIDEROUTE_INTRUSIVE_LIST_H_
+
+#include <cstddef>
+
+namespace sideroute {
+
+template <typename T>
+class IntrusiveList;
+
+template <typename T>
+class ListNode {
+ public:
+  ListNode() = default;
+  ListNode(const ListNode&) = delete;
+  ListNode& operator=(const ListNode&) = delete;
+
+  bool linked() const { return list_ != nullptr; }
+
+  void Unlink() {
+    if (list_ == nullptr) return;
+    prev_->next_ = next_;
+    next_->prev_ = prev_;
+    --list_->size_;
+    prev_ = next_ = nullptr;
+    list_ = nullptr;
+  }
+
+ protected:
+  ~ListNode() { Unlink(); }
+
+ private:
+  friend class IntrusiveList<T>;
+  ListNode* prev_ = nullptr;
+  ListNode* next_ = nullptr;
+  IntrusiveList<T>* list_ = nullptr;
+};
+
+template <typename T>
+class IntrusiveList {
+ public:
+  IntrusiveList() { root_.prev_ = root_.next_ = &root_; }
+  IntrusiveList(const IntrusiveList&) = delete;
+  IntrusiveList& operator=(const IntrusiveList&) = delete;
+  ~IntrusiveList() {
+    while (Front() != nullptr) Front()->ListNode<T>::Unlink();
+  }
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+  // Null when empty.
+  T* Front() const { return empty() ? nullptr : static_cast<T*>(root_.next_); }
+
+  void PushBack(T* element) {
+    ListNode<T>* node = element;
+    node->Unlink();
+    node->prev_ = root_.prev_;
+    node->next_ = &root_;
+    root_.prev_->next_ = node;
+    root_.prev_ = node;
+    node->list_ = this;
+    ++size_;
+  }
+
+ private:
+  friend class ListNode<T>;
+  struct Root : ListNode<T> {};
+  Root root_;
+  size_t size_ = 0;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_INTRUSIVE_LIST_H_

@@ -1,0 +1,53 @@
+// One listening socket and its place in the event source. What to do with a connection is the acceptor's business.
+#ifndef SIDEROUTE_LISTENER_H_
+#define SIDEROUTE_LISTENER_H_
+
+#include <cstdint>
+
+#include "net_address.h"
+#include "reactor.h"
+#include "unique_fd.h"
+
+namespace sideroute {
+
+class Listener;
+
+class ListenerHost {
+ public:
+  // Connections wait. Edge-triggered: after leaving some of them, call Rearm to hear of them again.
+  virtual void OnAcceptable(Listener& listener) = 0;
+
+ protected:
+  ~ListenerHost() = default;
+};
+
+class Listener final : private Watcher {
+ public:
+  Listener(Reactor& reactor, ListenerHost& host, UniqueFd fd, const NetAddress& address);
+  Listener(const Listener&) = delete;
+  ~Listener() { Close(); }
+
+  // 0 or a negative errno.
+  int Start();
+  void Rearm();
+  void Close();
+  // A connected, non-blocking, close-on-exec socket; empty with the negative errno of accept4.
+  UniqueFd Accept(int* error);
+  // Whether the lowest free descriptor number of the process is below `limit`; only while open.
+  bool DescriptorsBelow(int limit) const;
+
+  const NetAddress& address() const { return address_; }
+  bool open() const { return static_cast<bool>(fd_); }
+
+ private:
+  void OnReady(uint32_t events) override;
+
+  Reactor& reactor_;
+  ListenerHost& host_;
+  UniqueFd fd_;
+  const NetAddress address_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_LISTENER_H_

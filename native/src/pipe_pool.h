@@ -1,0 +1,40 @@
+// Kernel pipes through which tunnels splice. A tunnel holds one only while bytes are in transit, so idle tunnels cost no
+// pipe, and a few pipes serve many busy ones.
+#ifndef SIDEROUTE_PIPE_POOL_H_
+#define SIDEROUTE_PIPE_POOL_H_
+
+#include <cstddef>
+#include <vector>
+
+#include "unique_fd.h"
+
+namespace sideroute {
+
+struct Pipe {
+  UniqueFd read_end;
+  UniqueFd write_end;
+  explicit operator bool() const { return static_cast<bool>(read_end); }
+};
+
+class PipePool {
+ public:
+  // Bytes the kernel holds in one pipe: the bound on what a tunnel buffers per direction outside the sockets.
+  static constexpr size_t kPipeBytes = 64 * 1024;
+
+  // Opens a few pipes ahead, so that tunnels move on when descriptors run out later.
+  PipePool();
+
+  // Empty when the kernel has no descriptor left; try again later.
+  Pipe Acquire();
+  // `pipe` must be empty of bytes; one that is not belongs closed, not here.
+  void Release(Pipe pipe);
+  // Gives idle descriptors back to the process, down to the reserve.
+  void Trim();
+
+ private:
+  std::vector<Pipe> idle_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_PIPE_POOL_H_

@@ -1,0 +1,177 @@
+#include "reactor.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace sideroute {
+
+namespace {
+constexpr int kBatch = 256;
+constexpr uint64_t kNever = UINT64_MAX;
+}  // namespace
+
+// libuv wants its handles to outlive the Reactor by the time of a close callback.
+struct Reactor::Handles {
+  uv_poll_t poll;
+  uv_timer_t timer;
+  Reactor* reactor = nullptr;
+  // The poll handle needs the descriptor until it is closed.
+  UniqueFd epoll_fd;
+  int open = 0;
+  void (*on_closed)(void*) = nullptr;
+  void* data = nullptr;
+
+  static void OnClose(uv_handle_t* handle) {
+    auto* self = static_cast<Handles*>(handle->data);
+    if (--self->open > 0) return;
+    if (self->on_closed != nullptr) self->on_closed(self->data);
+    delete self;
+  }
+};
+
+DeadlineQueue::DeadlineQueue(Reactor& reactor, uint64_t duration_ms)
+    : reactor_(reactor), duration_ms_(duration_ms) {
+  reactor_.queues_.push_back(this);
+}
+
+DeadlineQueue::~DeadlineQueue() { std::erase(reactor_.queues_, this); }
+
+void DeadlineQueue::Add(Deadline* deadline) {
+  deadline->due_ms_ = reactor_.NowMs() + duration_ms_;
+  deadlines_.PushBack(deadline);
+  // Later ones find the timer already armed for the first; see ArmTimer for deadlines that were cancelled.
+  if (deadlines_.size() == 1) reactor_.ArmTimer();
+}
+
+std::unique_ptr<Reactor> Reactor::Create(uv_loop_t* loop, int* error) {
+  UniqueFd epoll_fd(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_fd) {
+    *error = -errno;
+    return nullptr;
+  }
+  std::unique_ptr<Reactor> reactor(new Reactor(loop, std::move(epoll_fd)));
+  auto* handles = new Handles;
+  handles->reactor = reactor.get();
+  handles->poll.data = handles->timer.data = handles;
+  *error = uv_poll_init(loop, &handles->poll, reactor->epoll_fd_.get());
+  if (*error != 0) {
+    delete handles;
+    return nullptr;
+  }
+  uv_timer_init(loop, &handles->timer);
+  handles->open = 2;
+  reactor->handles_ = handles;
+  // The loop stays alive for watched sockets only; every deadline belongs to one.
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles->timer));
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles->poll));
+  *error = uv_poll_start(&handles->poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    static_cast<Handles*>(handle->data)->reactor->DispatchEvents();
+  });
+  if (*error != 0) return nullptr;
+  return reactor;
+}
+
+Reactor::Reactor(uv_loop_t* loop, UniqueFd epoll_fd) : loop_(loop), epoll_fd_(std::move(epoll_fd)) {}
+
+Reactor::~Reactor() {
+  disposed_.clear();
+  if (handles_ == nullptr) return;
+  handles_->epoll_fd = std::move(epoll_fd_);
+  uv_poll_stop(&handles_->poll);
+  uv_timer_stop(&handles_->timer);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->poll), Handles::OnClose);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->timer), Handles::OnClose);
+}
+
+void Reactor::SetClosedCallback(void (*on_closed)(void*), void* data) {
+  handles_->on_closed = on_closed;
+  handles_->data = data;
+}
+
+int Reactor::Watch(int fd, uint32_t events, Watcher* watcher) {
+  epoll_event event{};
+  event.events = events | EPOLLET;
+  event.data.ptr = watcher;
+  if (epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return -errno;
+  watcher->watched_ = true;
+  if (watched_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
+  return 0;
+}
+
+void Reactor::Unwatch(int fd, Watcher* watcher) {
+  if (!watcher->watched_) return;
+  watcher->watched_ = false;
+  // Explicit, although close() would do: a child between fork and exec may hold a copy of the descriptor.
+  epoll_ctl(epoll_fd_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  if (--watched_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
+}
+
+void Reactor::Rearm(int fd, uint32_t events, Watcher* watcher) {
+  epoll_event event{};
+  event.events = events | EPOLLET;
+  event.data.ptr = watcher;
+  epoll_ctl(epoll_fd_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+void Reactor::Dispose(std::unique_ptr<Disposable> object) {
+  if (dispatching_) disposed_.push_back(std::move(object));
+}
+
+void Reactor::DispatchEvents() {
+  epoll_event events[kBatch];
+  // One batch a turn: what is left keeps the epoll descriptor readable, and JavaScript gets its share of the thread.
+  const int count = epoll_wait(epoll_fd_.get(), events, kBatch, 0);
+  dispatching_ = true;
+  for (int i = 0; i < count; ++i) {
+    auto* watcher = static_cast<Watcher*>(events[i].data.ptr);
+    if (watcher->watched_) watcher->OnReady(events[i].events);
+  }
+  EndBatch();
+}
+
+void Reactor::DispatchDeadlines() {
+  dispatching_ = true;
+  const uint64_t now = NowMs();
+  // By index: a deadline may create or remove a queue.
+  for (size_t i = 0; i < queues_.size(); ++i) {
+    DeadlineQueue* queue = queues_[i];
+    // Bounded by what waits now, so that a deadline which starts itself again is not served twice.
+    for (size_t left = queue->deadlines_.size(); left > 0; --left) {
+      Deadline* first = queue->deadlines_.Front();
+      if (first == nullptr || first->due_ms_ > now) break;
+      first->Cancel();
+      first->OnDeadline();
+      if (i >= queues_.size() || queues_[i] != queue) break;
+    }
+  }
+  EndBatch();
+  ArmTimer();
+}
+
+// Armed for the earliest deadline there is. A cancelled one leaves the timer as it is: it fires, finds nothing due, and
+// is armed anew, which is cheaper than moving it for every connection.
+void Reactor::ArmTimer() {
+  uint64_t due = kNever;
+  for (const DeadlineQueue* queue : queues_) {
+    if (const Deadline* first = queue->deadlines_.Front()) due = std::min(due, first->due_ms_);
+  }
+  if (due == kNever) {
+    uv_timer_stop(&handles_->timer);
+    return;
+  }
+  const uint64_t now = NowMs();
+  uv_timer_start(
+      &handles_->timer,
+      [](uv_timer_t* handle) { static_cast<Handles*>(handle->data)->reactor->DispatchDeadlines(); },
+      due > now ? due - now : 0, 0);
+}
+
+void Reactor::EndBatch() {
+  dispatching_ = false;
+  // Destructors may dispose of more.
+  const std::vector<std::unique_ptr<Disposable>> disposed = std::move(disposed_);
+  disposed_.clear();
+}
+
+}  // namespace sideroute

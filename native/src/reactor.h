@@ -1,0 +1,127 @@
+// The event source of every socket the addon owns, on Node's own loop and thread.
+//
+// One epoll instance, edge-triggered, is itself watched by one uv_poll_t; one uv_timer_t serves all deadlines. Edge
+// triggering is why nothing here can spin: a socket that is not read (back-pressure, a head that is still incomplete)
+// raises no further event until something changes, yet a reset is always seen, with a single registration per socket.
+//
+// Objects that may have events queued are given to Dispose(), which keeps their memory until the current batch ends.
+#ifndef SIDEROUTE_REACTOR_H_
+#define SIDEROUTE_REACTOR_H_
+
+#include <sys/epoll.h>
+#include <uv.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "intrusive_list.h"
+#include "unique_fd.h"
+
+namespace sideroute {
+
+class Reactor;
+
+// Owned through Reactor::Dispose at the end of its life.
+class Disposable {
+ public:
+  virtual ~Disposable() = default;
+};
+
+// Receives the events of one descriptor. Must be unwatched before it is destroyed.
+class Watcher {
+ public:
+  // `events`: EPOLL* bits. May come spuriously: act on what the system calls say.
+  virtual void OnReady(uint32_t events) = 0;
+
+ protected:
+  ~Watcher() = default;
+
+ private:
+  friend class Reactor;
+  bool watched_ = false;
+};
+
+// A moment at which something has waited long enough. In at most one DeadlineQueue.
+class Deadline : private ListNode<Deadline> {
+ public:
+  virtual void OnDeadline() = 0;
+  bool pending() const { return linked(); }
+  void Cancel() { Unlink(); }
+
+ protected:
+  ~Deadline() = default;
+
+ private:
+  friend class ListNode<Deadline>;
+  friend class IntrusiveList<Deadline>;
+  friend class DeadlineQueue;
+  friend class Reactor;
+  uint64_t due_ms_ = 0;
+};
+
+// Deadlines that all last equally long, so that they expire in the order they were added.
+class DeadlineQueue {
+ public:
+  DeadlineQueue(Reactor& reactor, uint64_t duration_ms);
+  DeadlineQueue(const DeadlineQueue&) = delete;
+  DeadlineQueue& operator=(const DeadlineQueue&) = delete;
+  ~DeadlineQueue();
+
+  // Starts, or starts again, `deadline`.
+  void Add(Deadline* deadline);
+
+ private:
+  friend class Reactor;
+  Reactor& reactor_;
+  const uint64_t duration_ms_;
+  IntrusiveList<Deadline> deadlines_;
+};
+
+class Reactor {
+ public:
+  // Null, with a negative errno in `error`, when the kernel has no descriptor for it.
+  static std::unique_ptr<Reactor> Create(uv_loop_t* loop, int* error);
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+  // All watchers and queues are gone by now. The uv handles finish closing on the loop, in memory of their own.
+  ~Reactor();
+
+  // `on_closed(data)` runs once the loop has let go of the handles, after the Reactor is destroyed.
+  void SetClosedCallback(void (*on_closed)(void*), void* data);
+
+  // Edge-triggered. Returns 0 or a negative errno. An event already pending is reported in the next batch.
+  int Watch(int fd, uint32_t events, Watcher* watcher);
+  // Before the descriptor is closed or handed over. Events of this batch still queued are dropped.
+  void Unwatch(int fd, Watcher* watcher);
+  // Report the conditions that hold right now once more, in a later batch: for work cut short for fairness.
+  void Rearm(int fd, uint32_t events, Watcher* watcher);
+
+  // Destroys `object` at the end of the batch, or at once outside of one.
+  void Dispose(std::unique_ptr<Disposable> object);
+
+  uint64_t NowMs() const { return uv_now(loop_); }
+
+ private:
+  friend class DeadlineQueue;
+  struct Handles;
+
+  Reactor(uv_loop_t* loop, UniqueFd epoll_fd);
+  void DispatchEvents();
+  void DispatchDeadlines();
+  void ArmTimer();
+  void EndBatch();
+
+  uv_loop_t* const loop_;
+  UniqueFd epoll_fd_;
+  Handles* handles_ = nullptr;
+  size_t watched_ = 0;
+  bool dispatching_ = false;
+  std::vector<DeadlineQueue*> queues_;
+  std::vector<std::unique_ptr<Disposable>> disposed_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_REACTOR_H_

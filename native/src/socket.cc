@@ -1,0 +1,91 @@
+#include "socket.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace sideroute {
+
+namespace {
+
+constexpr int kBacklog = 4096;  // cut to net.core.somaxconn by the kernel
+constexpr int kKeepaliveIdleSeconds = 10;
+constexpr int kKeepaliveIntervalSeconds = 10;
+constexpr int kKeepaliveProbes = 3;
+
+int SetOption(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
+}
+
+}  // namespace
+
+void ConfigureTcp(int fd) {
+  SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+}
+
+void ResetOnClose(int fd) {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const char** syscall) {
+  const auto fail = [&](const char* call) {
+    *error = -errno;
+    *syscall = call;
+    return UniqueFd();
+  };
+  UniqueFd fd(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return fail("socket");
+  SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (address.family() == AF_INET6) SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  ConfigureTcp(fd.get());
+  sockaddr_storage storage;
+  socklen_t length = address.ToSockaddr(&storage);
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), length) != 0) return fail("bind");
+  if (listen(fd.get(), kBacklog) != 0) return fail("listen");
+  length = sizeof storage;
+  if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &length) != 0) return fail("getsockname");
+  *bound = *NetAddress::FromSockaddr(storage);
+  *error = 0;
+  return fd;
+}
+
+UniqueFd StartConnect(const NetAddress& destination, int* error) {
+  UniqueFd fd(socket(destination.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) {
+    *error = -errno;
+    return fd;
+  }
+  ConfigureTcp(fd.get());
+  sockaddr_storage storage;
+  const socklen_t length = destination.ToSockaddr(&storage);
+  int result;
+  do {
+    result = connect(fd.get(), reinterpret_cast<sockaddr*>(&storage), length);
+  } while (result != 0 && errno == EINTR);
+  *error = result == 0 || errno == EINPROGRESS ? 0 : -errno;
+  if (*error != 0) fd.Reset();
+  return fd;
+}
+
+int TakeSocketError(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return -errno;
+  return -error;
+}
+
+void GrowReceiveBuffer(int fd, int bytes) {
+  // SO_RCVBUF would pin the size for good. A low-water mark makes the kernel grow the buffer and the window so that the
+  // mark can be met, and both stay grown when the mark is taken back.
+  SetOption(fd, SOL_SOCKET, SO_RCVLOWAT, bytes);
+  SetOption(fd, SOL_SOCKET, SO_RCVLOWAT, 1);
+}
+
+}  // namespace sideroute
