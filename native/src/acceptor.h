@@ -53,9 +53,9 @@ class AcceptorHost {
 
 // Disposed of through the reactor, since its own events may be on the stack.
 class Acceptor final : public Disposable,
-                       private ListenerHost,
-                       private DetectionHost,
-                       private PassthroughHost,
+                       public ListenerHost,
+                       public DetectionHost,
+                       public PassthroughHost,
                        private Deadline {
  public:
   Acceptor(Reactor& reactor, AcceptorHost& host, const AcceptorLimits& limits);

@@ -16,7 +16,7 @@ namespace sideroute {
 struct Instance;
 
 // Held by the JavaScript object, which itself is held by a strong reference until close().
-class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding>, private AcceptorHost {
+class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding>, public AcceptorHost {
  public:
   // The whole of createAcceptor(options): the object, or null with an exception pending.
   static napi_value Create(napi_env env, Instance& instance, napi_value options);

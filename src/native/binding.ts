@@ -4,7 +4,11 @@
  * The addon moves bytes (accept, original destination, protocol detection, tunnels); everything it is told here it was
  * told by `proxy.ts`. Addresses are canonical text as `inet_ntop` writes it, ports are integers, times milliseconds.
  */
-import type { ConnectionReason, RequestReason } from '../errors.ts';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ProxyError, type ConnectionReason, type RequestReason } from '../errors.ts';
 
 export interface ListenAddress {
   readonly address: string;
@@ -30,7 +34,7 @@ export interface FrontendAddress {
 export type HeadVerdict = 'admit' | 'refuse' | 'invalid';
 
 export interface HttpConnection {
-  /** Blocking mode off, close-on-exec on, nothing consumed. The receiver owns it. */
+  /** Blocking mode off, close-on-exec, TCP_NODELAY and keepalive on, nothing consumed. The receiver owns it. */
   readonly fd: number;
   readonly frontend: number;
   readonly address: string;
@@ -42,52 +46,111 @@ export interface HttpConnection {
 
 export interface AcceptorOptions {
   readonly listen: readonly ListenAddress[];
-  /** How long a downstream of an `http` frontend may stay silent, or leave its first head unfinished. Default 10,000. */
+  /**
+   * How long a downstream of an `http` frontend may stay silent before its original destination is dialled, and, from its
+   * first byte, may take for a complete first head. Default 10,000.
+   */
   readonly detectTimeoutMs: number;
   readonly maxHeadBytes: number;
   readonly maxHeaderFields: number;
   /** Connections accepted and not yet closed or handed over; beyond it accepting pauses. */
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
-  /** A connection whose first bytes are HTTP/1.x. Synchronous; must not throw. */
+  /**
+   * A connection whose first bytes are HTTP/1.x. Synchronous; must not throw: a callback that throws has not taken the
+   * connection, which is then reset, and the exception goes to `onError`.
+   */
   readonly onHttp: (connection: HttpConnection) => void;
   /** A connection closed or reset by the acceptor itself (never for an orderly tunnel). For the log. */
   readonly onDropped: (reason: ConnectionReason, address: string, port: number, errorCode: string | null) => void;
+  /** What `onHttp` or `onDropped` threw. Without it, or when it throws itself: the process's 'uncaughtException'. */
+  readonly onError?: (error: unknown) => void;
 }
 
 /** Totals since start, except the gauges named `...Open`. */
 export interface AcceptorCounters {
   readonly accepted: number;
-  /** By reason, including dropped ones. */
+  /**
+   * By reason, each connection once: when its tunnel stands or its dial has failed, or when it is dropped. A connection to
+   * an `http` frontend that leaves without a byte has none.
+   */
   readonly connections: Readonly<Record<ConnectionReason, number>>;
   readonly handedOver: number;
+  /** Being dialled included. */
   readonly tunnelsOpen: number;
   readonly detectingOpen: number;
   /** Bytes tunnelled from downstream to upstream, and back. */
   readonly bytesUpstream: number;
   readonly bytesDownstream: number;
-
+  /** How often accepting paused for `maxConnections` or for want of file descriptors. */
   readonly acceptPauses: number;
 }
 
 export interface Acceptor {
   /** Addresses actually bound (port 0 resolved). */
   readonly listening: readonly ListenAddress[];
-  /** Replaces all frontends at once; connections already classified are not touched. */
+  /**
+   * Replaces all frontends at once; connections already classified are not touched. Throws a TypeError that names the
+   * entry, and keeps the old table, when one is malformed or given twice.
+   */
   setFrontends(frontends: readonly FrontendAddress[]): void;
   counters(): AcceptorCounters;
   /** Stop accepting; tunnels and detections go on. */
   stopAccepting(): void;
-  /** Close listeners and every connection still owned by the acceptor. */
+  /** Close listeners and reset every connection still owned by the acceptor. Calling it again does nothing. */
   close(): void;
 }
 
 export interface NativeBinding {
-  /** Throws an Error with `code` (errno name) and `syscall` when a listener cannot be bound. */
+  /**
+   * Throws an Error with `code` (errno name) and `syscall` when a listener cannot be bound, a TypeError that names the
+   * option when one is malformed.
+   */
   createAcceptor(options: AcceptorOptions): Acceptor;
   /**
    * Write `response` to `fd`, then close it without losing the response: shut down writing, discard what still arrives,
-   * close after the peer's FIN or 2 s. Takes ownership of `fd`.
+   * close after the peer's FIN or 2 s. Takes ownership of `fd`. Throws when `fd` is no open socket.
    */
   replyAndClose(fd: number, response: Uint8Array): void;
+}
+
+/** What the addon's `abi` must be: raised on both sides with every change of its exports. */
+const NATIVE_ABI = 1;
+
+/** The folder that holds package.json, above this file in the sources as well as in dist/. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder);
+    if (parent === folder) {
+      throw new ProxyError('native-missing', `no package.json above ${fileURLToPath(import.meta.url)}`);
+    }
+    folder = parent;
+  }
+  return folder;
+}
+
+/**
+ * Load the addon. Throws ProxyError: `native-missing` when it is not built, `native-abi` when it was built from other
+ * sources or for another Node, `native-load` when the system cannot load it.
+ */
+export function loadNative(): NativeBinding {
+  const path = join(packageRoot(), 'native', 'build', 'Release', 'sideroute.node');
+  const remedy = 'run "npx node-gyp rebuild --directory native"';
+  if (!existsSync(path)) throw new ProxyError('native-missing', `the native addon is not built (${path}): ${remedy}`);
+  let binding: NativeBinding & { readonly abi: number };
+  try {
+    binding = createRequire(import.meta.url)(path) as NativeBinding & { readonly abi: number };
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code === 'ERR_SIDEROUTE_ABI' ? 'native-abi' : 'native-load';
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new ProxyError(code, `the native addon cannot be loaded (${path}): ${message}: ${remedy}`, { cause });
+  }
+  if (binding.abi !== NATIVE_ABI) {
+    throw new ProxyError(
+      'native-abi',
+      `the native addon has ABI ${binding.abi}, this version needs ${NATIVE_ABI} (${path}): ${remedy}`,
+    );
+  }
+  return binding;
 }
