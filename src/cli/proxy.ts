@@ -1,0 +1,23 @@
+/** `sideroute proxy`: the sidecar itself. Flags and environment in, a running proxy out. */
+import { Option, type Command } from 'commander';
+import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
+import { argument } from './options.ts';
+
+export function registerProxy(program: Command): void {
+  const command = program
+    .command('proxy')
+    .description('run the sidecar: accept redirected connections, route HTTP requests, tunnel everything else');
+  for (const setting of PROXY_SETTINGS) {
+    const option = new Option(setting.flag, setting.description).env(setting.env).argParser(argument(setting.parse));
+    option.attributeName = () => setting.key;
+    option.default(setting.fallback === null ? null : setting.parse(setting.fallback), setting.fallback ?? undefined);
+    // A flag whose argument may be left out means true.
+    if (option.optional) option.preset('true');
+    command.addOption(option);
+  }
+  command.action(async (settings: ProxySettings) => {
+    // Loaded here: the other commands do without the engines and start faster for it.
+    const { runProxy } = await import('../proxy.ts');
+    await runProxy(settings);
+  });
+}

@@ -1,0 +1,240 @@
+/**
+ * The settings of `sideroute proxy`: one table gives each its flag, its environment variable, its default, its parser
+ * and its description; `cli/proxy.ts` makes options of it and docs/configuration.md is generated from those.
+ *
+ * Durations are written as Gateway API durations (`10s`, `500ms`) and kept as integers of milliseconds.
+ */
+import { isIP } from 'node:net';
+import { ProxyError } from '../errors.ts';
+import { parseDuration } from '../gateway-api/durations.ts';
+import { LOG_LEVELS, type LogLevel } from '../log.ts';
+import type { ListenAddress } from '../native/binding.ts';
+
+export interface ProxySettings {
+  readonly routes: string;
+  readonly namespace: string | null;
+  readonly engine: 'uws';
+  readonly capture: readonly ListenAddress[];
+  readonly metrics: readonly ListenAddress[];
+  readonly clusterDomain: string | null;
+  readonly resolvConf: string;
+  readonly detectTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly maxConnections: number;
+  readonly maxHeadBytes: number;
+  readonly maxHeaderFields: number;
+  readonly drainTimeoutMs: number;
+  readonly drainQuietMs: number;
+  readonly strict: boolean;
+  readonly logLevel: LogLevel;
+}
+
+export interface SettingDefinition {
+  readonly key: keyof ProxySettings;
+  /** Long flag with its argument, as commander reads it. */
+  readonly flag: string;
+  readonly env: string;
+  /** As a user would write it; null = none. */
+  readonly fallback: string | null;
+  readonly description: string;
+  /** Throws a ProxyError that says what is wrong with the value. */
+  readonly parse: (text: string) => unknown;
+}
+
+function invalid(text: string, allowed: string): ProxyError {
+  return new ProxyError('invalid-setting', `got "${text}", expected ${allowed}`);
+}
+
+function integer(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= minimum && value <= maximum)) throw invalid(text, `an integer from ${minimum} to ${maximum}`);
+    return value;
+  };
+}
+
+function duration(text: string): number {
+  const value = parseDuration(text);
+  if (value === null) throw invalid(text, 'a duration such as 10s, 500ms or 1m30s');
+  return value;
+}
+
+function listenAddresses(text: string): ListenAddress[] {
+  return text.split(',').map((part) => {
+    const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(part.trim());
+    const address = match?.[1] ?? match?.[2] ?? '';
+    const port = Number(match?.[3] ?? NaN);
+    if (isIP(address) === 0 || (match?.[1] !== undefined) !== (isIP(address) === 6) || !(port <= 65535)) {
+      throw invalid(part, 'ADDRESS:PORT or [IPV6]:PORT, several separated by commas');
+    }
+    return { address, port };
+  });
+}
+
+function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((value) => value === text);
+    if (found === undefined) throw invalid(text, `one of ${allowed.join(', ')}`);
+    return found;
+  };
+}
+
+/** DNS-1123 label, the form of a namespace name. */
+function namespaceName(text: string): string {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw invalid(text, 'a namespace name');
+  return text;
+}
+
+/** DNS name without the trailing dot. */
+function domainName(text: string): string {
+  const name = text.replace(/\.$/, '');
+  if (name.length > 253 || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name)) {
+    throw invalid(text, 'a domain name such as cluster.local');
+  }
+  return name;
+}
+
+function path(text: string): string {
+  if (text === '' || text.includes('\0')) throw invalid(text, 'a path');
+  return text;
+}
+
+function boolean(text: string): boolean {
+  if (text === 'true' || text === '1') return true;
+  if (text === 'false' || text === '0') return false;
+  throw invalid(text, 'true or false');
+}
+
+export const PROXY_SETTINGS: readonly SettingDefinition[] = [
+  {
+    key: 'routes',
+    flag: '--routes <dir>',
+    env: 'SIDEROUTE_ROUTES',
+    fallback: '/etc/sideroute/routes',
+    description: 'directory of route files, usually a mounted ConfigMap',
+    parse: path,
+  },
+  {
+    key: 'namespace',
+    flag: '--namespace <name>',
+    env: 'POD_NAMESPACE',
+    fallback: null,
+    description:
+      "namespace of this pod; decides which consumer routes apply, and which routes are this namespace's own",
+    parse: namespaceName,
+  },
+  {
+    key: 'engine',
+    flag: '--engine <name>',
+    env: 'SIDEROUTE_ENGINE',
+    fallback: 'uws',
+    description: 'engine that carries HTTP requests: uws',
+    parse: oneOf(['uws']),
+  },
+  {
+    key: 'capture',
+    flag: '--capture <addresses>',
+    env: 'SIDEROUTE_CAPTURE',
+    fallback: '127.0.0.1:15001,[::1]:15001',
+    description: 'addresses that iptables redirects to; an address family the pod does not have is skipped',
+    parse: listenAddresses,
+  },
+  {
+    key: 'metrics',
+    flag: '--metrics <addresses>',
+    env: 'SIDEROUTE_METRICS',
+    fallback: '0.0.0.0:15020',
+    description: 'addresses of the read-only endpoint: /metrics, /livez, /readyz, /startupz',
+    parse: listenAddresses,
+  },
+  {
+    key: 'clusterDomain',
+    flag: '--cluster-domain <name>',
+    env: 'SIDEROUTE_CLUSTER_DOMAIN',
+    fallback: null,
+    description: 'DNS domain of the cluster; default: taken from the search list of resolv.conf, else cluster.local',
+    parse: domainName,
+  },
+  {
+    key: 'resolvConf',
+    flag: '--resolv-conf <file>',
+    env: 'SIDEROUTE_RESOLV_CONF',
+    fallback: '/etc/resolv.conf',
+    description: 'where the DNS servers are listed',
+    parse: path,
+  },
+  {
+    key: 'detectTimeoutMs',
+    flag: '--detect-timeout <duration>',
+    env: 'SIDEROUTE_DETECT_TIMEOUT',
+    fallback: '10s',
+    description:
+      'how long a downstream of a routed Service may stay silent before the upstream is given a chance to speak first',
+    parse: duration,
+  },
+  {
+    key: 'connectTimeoutMs',
+    flag: '--connect-timeout <duration>',
+    env: 'SIDEROUTE_CONNECT_TIMEOUT',
+    fallback: '3s',
+    description: 'how long a connection attempt to a backend may take',
+    parse: duration,
+  },
+  {
+    key: 'maxConnections',
+    flag: '--max-connections <n>',
+    env: 'SIDEROUTE_MAX_CONNECTIONS',
+    fallback: '10000',
+    description: 'downstream connections at a time; beyond it accepting pauses',
+    parse: integer(1, 1_000_000),
+  },
+  {
+    key: 'maxHeadBytes',
+    flag: '--max-head-bytes <n>',
+    env: 'SIDEROUTE_MAX_HEAD_BYTES',
+    fallback: '65536',
+    description: 'size limit of a request head; larger ones are answered 431',
+    parse: integer(1024, 1_048_576),
+  },
+  {
+    key: 'maxHeaderFields',
+    flag: '--max-header-fields <n>',
+    env: 'SIDEROUTE_MAX_HEADER_FIELDS',
+    fallback: '200',
+    description: 'number of fields a request head may have; more are answered 431',
+    parse: integer(8, 10_000),
+  },
+  {
+    key: 'drainTimeoutMs',
+    flag: '--drain-timeout <duration>',
+    env: 'SIDEROUTE_DRAIN_TIMEOUT',
+    fallback: '25s',
+    description: 'after SIGTERM: exit at the latest after this time',
+    parse: duration,
+  },
+  {
+    key: 'drainQuietMs',
+    flag: '--drain-quiet <duration>',
+    env: 'SIDEROUTE_DRAIN_QUIET',
+    fallback: '5s',
+    description:
+      'after SIGTERM: exit once no downstream connection has been open for this time (0s for a native sidecar)',
+    parse: duration,
+  },
+  {
+    key: 'strict',
+    flag: '--strict [true|false]',
+    env: 'SIDEROUTE_STRICT',
+    fallback: 'false',
+    description: 'not ready while the route files have errors; default: ready, and the errors are reported',
+    parse: boolean,
+  },
+  {
+    key: 'logLevel',
+    flag: '--log-level <level>',
+    env: 'SIDEROUTE_LOG_LEVEL',
+    fallback: 'info',
+    description: `one of ${LOG_LEVELS.join(', ')}`,
+    parse: oneOf(LOG_LEVELS),
+  },
+];

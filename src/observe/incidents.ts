@@ -1,0 +1,51 @@
+/**
+ * Log lines for what sideroute answers or drops itself: the first few of each reason in a window, then a count.
+ *
+ * Stage before: engines and the acceptor. Every such event has its metric; the log says which frontend and address, without
+ * letting a failing backend fill the disk.
+ */
+import type { LogFields, Logger } from '../log.ts';
+
+const WINDOW_MS = 10_000;
+const LINES_PER_WINDOW = 5;
+
+interface Budget {
+  windowStartMs: number;
+  lines: number;
+  suppressed: number;
+}
+
+export class IncidentLog {
+  readonly #logger: Logger;
+  readonly #now: () => number;
+  readonly #budgets = new Map<string, Budget>();
+
+  /** `now`: monotonic milliseconds. */
+  constructor(logger: Logger, now: () => number = () => performance.now()) {
+    this.#logger = logger;
+    this.#now = now;
+  }
+
+  /** `message` and `reason` together name the kind; `fields` is asked for only when a line is written. */
+  record(message: string, reason: string, fields: () => LogFields): void {
+    const key = `${message} ${reason}`;
+    const now = this.#now();
+    let budget = this.#budgets.get(key);
+    if (budget === undefined) {
+      budget = { windowStartMs: now, lines: 0, suppressed: 0 };
+      this.#budgets.set(key, budget);
+    }
+    if (now - budget.windowStartMs >= WINDOW_MS) {
+      budget.windowStartMs = now;
+      budget.lines = 0;
+    }
+    if (budget.lines >= LINES_PER_WINDOW) {
+      budget.suppressed += 1;
+      return;
+    }
+    budget.lines += 1;
+    const suppressed = budget.suppressed === 0 ? {} : { suppressedBefore: budget.suppressed };
+    budget.suppressed = 0;
+    this.#logger.warn(message, { reason, ...fields(), ...suppressed });
+  }
+}

@@ -1,0 +1,22 @@
+/** The whole command line. The options table of the documentation is generated from it. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { registerCheck } from './cli/check.ts';
+import { registerExplain } from './cli/explain.ts';
+import { registerIptables } from './cli/iptables.ts';
+import { registerProxy } from './cli/proxy.ts';
+import { packageRoot } from './package-root.ts';
+
+export function buildProgram(): Command {
+  const manifest = JSON.parse(readFileSync(new URL('package.json', packageRoot()), 'utf8')) as { version: string };
+  const program = new Command('sideroute')
+    .description('Gateway API (GAMMA) routing between Services from a sidecar: HTTPRoute without a mesh.')
+    .version(manifest.version)
+    .showHelpAfterError('(add --help for the options)')
+    .exitOverride();
+  registerProxy(program);
+  registerCheck(program);
+  registerExplain(program);
+  registerIptables(program);
+  return program;
+}

@@ -1,0 +1,338 @@
+/**
+ * The composition root of the sidecar: every stage is made here and wired in the order a request passes them.
+ *
+ *     route directory -> attach -> table ----------------------------+
+ *     resolver -> frontends -> acceptor -> engine -> decide(table) --+-> outcome -> metrics -> admin
+ */
+import { readFileSync } from 'node:fs';
+import { BackendRegistry } from './cluster/backends.ts';
+import { FrontendRegistry } from './cluster/frontends.ts';
+import { ServiceResolver } from './cluster/resolver.ts';
+import { attach } from './config/attach.ts';
+import { RouteDirectory } from './config/route-directory.ts';
+import { parseRoutes } from './config/route-parser.ts';
+import type { ProxySettings } from './config/settings.ts';
+import type { ConfigSnapshot } from './config/snapshot.ts';
+import type { Engine, EngineHost } from './engine/engine.ts';
+import { localReplyBytes } from './engine/local-reply.ts';
+import { createUwsEngine } from './engine/uws.ts';
+import { ProxyError, type RequestReason } from './errors.ts';
+import type { Problem } from './gateway-api/types.ts';
+import { createLogger, type Logger } from './log.ts';
+import {
+  loadNative,
+  type Acceptor,
+  type HttpConnection,
+  type ListenAddress,
+  type NativeBinding,
+} from './native/binding.ts';
+import { startAdmin, type AdminServer, type ProbeState } from './observe/admin.ts';
+import { createExposition } from './observe/exposition.ts';
+import { IncidentLog } from './observe/incidents.ts';
+import { Metrics } from './observe/metrics.ts';
+import { packageRoot } from './package-root.ts';
+import { decide } from './routing/decide.ts';
+import type { Decision, RequestHead } from './routing/decision.ts';
+import { compileTable, type RouteTable } from './routing/table.ts';
+
+/** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
+const RESOLUTION_GRACE_MS = 5_000;
+const DRAIN_POLL_MS = 50;
+
+class SidecarProxy {
+  readonly #settings: ProxySettings;
+  readonly #logger: Logger;
+  readonly #incidents: IncidentLog;
+  readonly #native: NativeBinding;
+  readonly #metrics = new Metrics();
+  readonly #resolver: ServiceResolver;
+  readonly #backends: BackendRegistry;
+  readonly #frontends: FrontendRegistry;
+  readonly #directory: RouteDirectory;
+  readonly #startedAtMs = performance.now();
+  #table: RouteTable;
+  #snapshot: ConfigSnapshot | null = null;
+  #valid = false;
+  /** Messages of the problems already logged, so that an unchanged one is not repeated with every reload. */
+  #logged: ReadonlySet<string> = new Set();
+  #engine: Engine | null = null;
+  #acceptor: Acceptor | null = null;
+  #admin: AdminServer[] = [];
+  #draining = false;
+
+  constructor(settings: ProxySettings, logger: Logger) {
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#incidents = new IncidentLog(logger);
+    this.#native = loadNative();
+    this.#resolver = new ServiceResolver({
+      logger,
+      resolvConfPath: settings.resolvConf,
+      clusterDomain: settings.clusterDomain ?? undefined,
+    });
+    this.#backends = new BackendRegistry(this.#resolver, logger);
+    this.#frontends = new FrontendRegistry({
+      resolver: this.#resolver,
+      logger,
+      onChange: (addresses) => this.#acceptor?.setFrontends(addresses),
+    });
+    this.#directory = new RouteDirectory({
+      path: settings.routes,
+      parse: parseRoutes,
+      onChange: (snapshot) => this.#apply(snapshot),
+      logger,
+    });
+    this.#table = compileTable(
+      { frontends: [], conditions: [], problems: [], services: new Map() },
+      this.#compileDeps(),
+    );
+  }
+
+  /** @throws ProxyError when an address cannot be bound or the engine cannot be loaded */
+  async start(): Promise<void> {
+    const settings = this.#settings;
+    const host: EngineHost = {
+      decide: (frontend, request) => this.#decide(frontend, request),
+      onOutcome: (outcome) => {
+        this.#metrics.recordRequest(outcome);
+        if (outcome.reason !== null) this.#logRequest(outcome.reason, outcome.status, outcome.series);
+      },
+      onRefused: (frontend, reason) => this.#refused(frontend, reason),
+    };
+    this.#engine = await createUwsEngine(host, {
+      maxHeadBytes: settings.maxHeadBytes,
+      upstream: { connectTimeoutMs: settings.connectTimeoutMs },
+    });
+    await this.#directory.start();
+    this.#acceptor = this.#listen();
+    this.#acceptor.setFrontends(this.#frontends.addresses);
+    await this.#startAdmin();
+    this.#logger.info('ready', {
+      version: version(),
+      engine: this.#engine.name,
+      capture: this.#acceptor.listening.map(formatAddress),
+      metrics: this.#admin.map(formatAddress),
+    });
+  }
+
+  /**
+   * Ends as a sidecar should: the application beside it may still work, so connections are served until none has been open
+   * for `drainQuietMs`, at most `drainTimeoutMs` (OPS section 3, item 3).
+   */
+  async drain(): Promise<void> {
+    if (this.#draining) return;
+    this.#draining = true;
+    const { drainTimeoutMs, drainQuietMs } = this.#settings;
+    this.#logger.info('draining', { connections: this.#openConnections() });
+    const startedMs = performance.now();
+    void this.#engine?.drain(drainTimeoutMs);
+    let busyAtMs = startedMs;
+    for (;;) {
+      const now = performance.now();
+      if (this.#openConnections() > 0) busyAtMs = now;
+      if (now - busyAtMs >= drainQuietMs || now - startedMs >= drainTimeoutMs) break;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(DRAIN_POLL_MS, drainQuietMs)));
+    }
+    await this.close();
+  }
+
+  /** Closes everything now. */
+  async close(): Promise<void> {
+    this.#logger.info('stopped', { connections: this.#openConnections() });
+    this.#directory.close();
+    this.#resolver.close();
+    this.#acceptor?.close();
+    await this.#engine?.close();
+    for (const server of this.#admin) server.close();
+  }
+
+  #openConnections(): number {
+    const counters = this.#acceptor?.counters();
+    return (
+      (this.#engine?.connections ?? 0) + (counters === undefined ? 0 : counters.tunnelsOpen + counters.detectingOpen)
+    );
+  }
+
+  #compileDeps() {
+    return {
+      frontendId: (key: string) => this.#frontends.frontendId(key),
+      internBackend: this.#backends.intern,
+      internSeries: this.#metrics.internSeries,
+    };
+  }
+
+  /** Attach, compile, swap: the table that knows the new frontends is in place before the acceptor sends it any. */
+  #apply(snapshot: ConfigSnapshot): void {
+    const attachment = attach({ resources: snapshot.resources, namespace: this.#settings.namespace });
+    this.#resolver.setServices(attachment.services);
+    this.#backends.beginCompile();
+    this.#table = compileTable(attachment, this.#compileDeps());
+    this.#backends.endCompile();
+    this.#frontends.update(attachment);
+    const problems = [...snapshot.problems, ...attachment.problems, ...this.#frontends.problems];
+    this.#snapshot = snapshot;
+    this.#valid = snapshot.valid && !problems.some((problem) => problem.severity === 'error');
+    this.#logProblems(problems);
+    this.#logger.info('configuration applied', {
+      generation: snapshot.generation,
+      hash: snapshot.hash,
+      valid: this.#valid,
+      frontends: attachment.frontends.length,
+      unresolved: this.#frontends.unresolved.map((frontend) => frontend.key),
+    });
+  }
+
+  #logProblems(problems: readonly Problem[]): void {
+    const seen = new Set<string>();
+    for (const { severity, file, document, line, resource, path, message, code } of problems) {
+      const key = JSON.stringify([severity, file, document, resource, path, message]);
+      seen.add(key);
+      if (this.#logged.has(key)) continue;
+      this.#logger[severity === 'error' ? 'error' : 'warn'](message, { code, file, document, line, resource, path });
+    }
+    this.#logged = seen;
+  }
+
+  #decide(frontend: number, request: RequestHead): Decision {
+    return decide(this.#table, frontend, request);
+  }
+
+  #logRequest(reason: RequestReason, status: number, series: number): void {
+    this.#incidents.record('request not answered by a backend', reason, () => {
+      const { labels } = this.#metrics.totals(series);
+      return {
+        status,
+        parent: `${labels.parentNamespace}/${labels.parentName}:${labels.parentPort}`,
+        route: labels.routeName === '' ? null : `${labels.routeNamespace}/${labels.routeName}`,
+        rule: labels.rule === '' ? null : labels.rule,
+        backend:
+          labels.backendName === '' ? null : `${labels.backendNamespace}/${labels.backendName}:${labels.backendPort}`,
+      };
+    });
+  }
+
+  #refused(frontend: number, reason: RequestReason): void {
+    this.#metrics.recordRefused(reason);
+    this.#incidents.record('request refused', reason, () => ({
+      parent: this.#table.frontends[frontend]?.source.key ?? null,
+    }));
+  }
+
+  #listen(): Acceptor {
+    const { capture, detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs } =
+      this.#settings;
+    const listen = capture.filter((address) => !address.address.includes(':') || hasIpv6(this.#logger, address));
+    try {
+      return this.#native.createAcceptor({
+        ...{ listen, detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs },
+        onHttp: (connection) => this.#onHttp(connection),
+        onDropped: (reason, address, port, errorCode) => {
+          this.#incidents.record('connection dropped', reason, () => ({
+            destination: formatAddress({ address, port }),
+            errorCode,
+          }));
+        },
+        onError: (error) => this.#logger.error('a connection could not be handed over', { error: String(error) }),
+      });
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === undefined) throw error;
+      const addresses = listen.map(formatAddress).join(', ');
+      throw new ProxyError('capture-listen', `cannot listen on --capture ${addresses}: ${message}`, { cause: error });
+    }
+  }
+
+  #onHttp(connection: HttpConnection): void {
+    if (connection.verdict === 'admit') {
+      this.#engine!.adopt(connection);
+      return;
+    }
+    const reason = connection.reason ?? 'internal';
+    this.#native.replyAndClose(connection.fd, localReplyBytes(reason, { close: true }));
+    this.#refused(connection.frontend, reason);
+  }
+
+  async #startAdmin(): Promise<void> {
+    const exposition = createExposition({
+      version: version(),
+      metrics: this.#metrics,
+      acceptor: () => this.#acceptor?.counters() ?? null,
+      downstreamConnections: () => this.#engine?.connections ?? 0,
+      config: () => ({
+        generation: this.#snapshot?.generation ?? 0,
+        hash: this.#snapshot?.hash ?? '',
+        valid: this.#valid,
+      }),
+      unresolvedFrontends: () => this.#frontends.unresolved.length,
+    });
+    for (const { address, port } of this.#settings.metrics) {
+      const probes = { live: () => this.#live(), ready: () => this.#ready(), started: () => this.#started() };
+      this.#admin.push(await startAdmin({ address, port, flag: '--metrics', exposition, ...probes }));
+    }
+  }
+
+  #live(): ProbeState {
+    return { ready: true, lines: [] };
+  }
+
+  #ready(): ProbeState {
+    const lines = this.#frontends.unresolved.map(({ key, reason }) => `frontend ${key} is not routed: ${reason}`);
+    if (!this.#valid) lines.push('the configuration has errors: see the log, or run sideroute check');
+    if (this.#draining) lines.push('draining');
+    return { ready: !this.#draining && (this.#valid || !this.#settings.strict), lines };
+  }
+
+  #started(): ProbeState {
+    const waiting = this.#frontends.unresolved
+      .filter(({ reason }) => reason === 'pending')
+      .map(({ key }) => `frontend ${key} waits for DNS`);
+    return {
+      ready: waiting.length === 0 || performance.now() - this.#startedAtMs > RESOLUTION_GRACE_MS,
+      lines: waiting,
+    };
+  }
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(new URL('package.json', packageRoot()), 'utf8')) as { version: string }).version;
+}
+
+function formatAddress({ address, port }: ListenAddress): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** A pod without IPv6 has no `::1`: an entry of `--capture` for it is skipped, not an error. */
+function hasIpv6(logger: Logger, address: ListenAddress): boolean {
+  let interfaces = '';
+  try {
+    interfaces = readFileSync('/proc/net/if_inet6', 'utf8');
+  } catch {
+    // No IPv6 in this kernel.
+  }
+  if (interfaces !== '') return true;
+  logger.info('no IPv6 here, address skipped', { address: formatAddress(address) });
+  return false;
+}
+
+/** Runs until SIGTERM or SIGINT; a second signal ends it at once. */
+export async function runProxy(settings: ProxySettings): Promise<void> {
+  const logger = createLogger(settings.logLevel, (line) => process.stderr.write(line));
+  const proxy = new SidecarProxy(settings, logger);
+  try {
+    await proxy.start();
+  } catch (error) {
+    await proxy.close();
+    throw error;
+  }
+  const stopped = new Promise<void>((resolve, reject) => {
+    let signals = 0;
+    const onSignal = () => {
+      signals += 1;
+      if (signals > 1) process.exit(130);
+      proxy.drain().then(resolve, reject);
+    };
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  });
+  await stopped;
+  process.exit(0);
+}

@@ -1,0 +1,97 @@
+/** A pod with sideroute: the rules the init container installs and a running sidecar, as a test or a person would start them. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Pod } from './cluster.ts';
+import { stopProcess, until, waitForLine } from './processes.ts';
+
+export const PROXY_UID = 1337;
+const dist = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+/** Command line of the compiled CLI. */
+export const SIDEROUTE = [process.execPath, '--enable-source-maps', join(dist, 'src', 'main.js')] as const;
+
+/** Command line of a compiled fixture program. */
+export function fixture(name: string, ...args: string[]): string[] {
+  return [process.execPath, join(dist, 'test', 'support', 'fixtures', `${name}.js`), ...args];
+}
+
+/** A directory that other uids can read, removed by the returned function. */
+export function temporaryDirectory(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'sideroute-test-'));
+  chmodSync(path, 0o755);
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Starts a fixture server in a pod and waits until it listens. */
+export async function startFixture(pod: Pod, name: string, ...args: string[]): Promise<ChildProcess> {
+  const child = pod.spawn(fixture(name, ...args));
+  await waitForLine(child, /^listening/);
+  return child;
+}
+
+export class Sidecar {
+  readonly pod: Pod;
+  readonly process: ChildProcess;
+  /** Every line the sidecar logged. */
+  readonly log: string[];
+
+  private constructor(pod: Pod, process: ChildProcess, log: string[]) {
+    this.pod = pod;
+    this.process = process;
+    this.log = log;
+  }
+
+  /** Installs the rules for 10.96.0.0/16 and fd00:96::/112 and starts the proxy; resolves when it says `ready`. */
+  static async start(pod: Pod, routes: string, ...flags: string[]): Promise<Sidecar> {
+    pod.must([...SIDEROUTE, 'iptables', 'apply', '--service-cidrs', '10.96.0.0/16,fd00:96::/112']);
+    return await Sidecar.startProxy(pod, routes, ...flags);
+  }
+
+  /** Only the proxy, for a pod that has its rules already. */
+  static async startProxy(pod: Pod, routes: string, ...flags: string[]): Promise<Sidecar> {
+    const child = pod.spawn([...SIDEROUTE, 'proxy', '--routes', routes, '--drain-quiet', '0s', ...flags], {
+      asUid: PROXY_UID,
+    });
+    const log: string[] = [];
+    child.stderr
+      ?.setEncoding('utf8')
+      .on('data', (chunk: string) => log.push(...chunk.split('\n').filter((line) => line !== '')));
+    await waitForLine(child, /"message":"ready"/);
+    return new Sidecar(pod, child, log);
+  }
+
+  /** Body of an endpoint of the read-only port. */
+  get(path: string): string {
+    return this.pod.must(['curl', '-sS', '--max-time', '5', `http://127.0.0.1:15020${path}`]);
+  }
+
+  /** Value of one metric line, matched from its start; 0 when it is not there. */
+  metric(line: RegExp): number {
+    const found = this.get('/metrics')
+      .split('\n')
+      .find((text) => line.test(text));
+    return found === undefined ? 0 : Number(found.slice(found.lastIndexOf(' ') + 1));
+  }
+
+  /** Resolves once the proxy serves configuration generation `generation` or a later one. */
+  async applied(generation: number): Promise<void> {
+    await until(
+      `configuration generation ${generation}`,
+      () => this.metric(/^sideroute_config_generation /) >= generation,
+    );
+  }
+
+  /** Resolves with how it ended, without a signal of ours. */
+  async ended(): Promise<number | string | null> {
+    if (this.process.exitCode === null && this.process.signalCode === null) await once(this.process, 'exit');
+    return this.process.exitCode ?? this.process.signalCode;
+  }
+
+  /** SIGTERM, then `ended`. */
+  async stop(): Promise<number | string | null> {
+    return await stopProcess(this.process);
+  }
+}
