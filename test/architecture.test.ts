@@ -1,0 +1,139 @@
+/** Who may import whom. The folders of src/ are the stages a request passes; dependencies point one way. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const src = join(root, 'src');
+
+/** Folder -> folders it may import. Files directly in src/ are named by themselves. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  'errors.ts': [],
+  'log.ts': [],
+  'package-root.ts': ['errors.ts'],
+  'uws-library.ts': ['errors.ts'],
+  'gateway-api': ['errors.ts'],
+  native: ['errors.ts', 'package-root.ts'],
+  config: ['errors.ts', 'log.ts', 'gateway-api', 'native', 'routing'],
+  routing: ['errors.ts', 'gateway-api', 'config'],
+  cluster: ['errors.ts', 'log.ts', 'gateway-api', 'config', 'routing', 'native'],
+  engine: ['errors.ts', 'log.ts', 'uws-library.ts', 'routing', 'native'],
+  observe: ['errors.ts', 'log.ts', 'uws-library.ts', 'routing', 'engine', 'native', 'package-root.ts'],
+  iptables: ['errors.ts', 'log.ts', 'native'],
+  'proxy.ts': [
+    'errors.ts',
+    'log.ts',
+    'package-root.ts',
+    'gateway-api',
+    'native',
+    'config',
+    'routing',
+    'cluster',
+    'engine',
+    'observe',
+  ],
+  cli: [
+    'errors.ts',
+    'log.ts',
+    'package-root.ts',
+    'gateway-api',
+    'native',
+    'config',
+    'routing',
+    'cluster',
+    'iptables',
+    'proxy.ts',
+  ],
+  'program.ts': ['package-root.ts', 'cli'],
+  'main.ts': ['errors.ts', 'program.ts'],
+};
+
+/** Package -> the only files that may import it. */
+const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
+  'find-my-way': ['routing/path-index.ts'],
+  re2js: ['routing/regex.ts'],
+  'prom-client': ['observe/exposition.ts'],
+  'uWebSockets.js': ['uws-library.ts'],
+};
+
+interface Import {
+  readonly file: string;
+  readonly target: string;
+  readonly typeOnly: boolean;
+}
+
+function sources(directory: string): string[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    return entry.isDirectory() ? sources(path) : entry.name.endsWith('.ts') ? [path] : [];
+  });
+}
+
+const IMPORT = /(?:^|\n)\s*(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\('([^']+)'\)/g;
+
+const imports: Import[] = sources(src).flatMap((path) =>
+  [...readFileSync(path, 'utf8').matchAll(IMPORT)].map((match) => ({
+    file: relative(src, path),
+    target: match[2] ?? match[3]!,
+    typeOnly: match[1] !== undefined,
+  })),
+);
+
+function stage(file: string): string {
+  return file.split('/')[0]!;
+}
+
+t.test('every import between stages points the way of the design', (t) => {
+  for (const { file, target } of imports.filter((entry) => entry.target.startsWith('.'))) {
+    const imported = relative(src, resolve(src, dirname(file), target));
+    if (stage(imported) === stage(file)) continue;
+    t.ok(ALLOWED[stage(file)]?.includes(stage(imported)), `${file} may import ${imported}`);
+  }
+  t.end();
+});
+
+t.test('each third-party package has its one place', (t) => {
+  for (const [name, allowed] of Object.entries(SOLE_IMPORTERS)) {
+    const importers = imports.filter((entry) => entry.target === name).map((entry) => entry.file);
+    t.not(importers.length, 0, `${name} is used`);
+    t.same(
+      [...new Set(importers)].filter((file) => !allowed.includes(file)),
+      [],
+      `${name} is imported only where it belongs`,
+    );
+  }
+  t.end();
+});
+
+t.test('no file takes part in an import cycle', (t) => {
+  const graph = new Map<string, string[]>();
+  for (const { file, target, typeOnly } of imports) {
+    if (!target.startsWith('.') || typeOnly) continue;
+    graph.set(file, [...(graph.get(file) ?? []), relative(src, resolve(src, dirname(file), target))]);
+  }
+  const done = new Set<string>();
+  function visit(file: string, path: readonly string[]): string | null {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file].join(' -> ');
+    if (done.has(file)) return null;
+    for (const next of graph.get(file) ?? []) {
+      const cycle = visit(next, [...path, file]);
+      if (cycle !== null) return cycle;
+    }
+    done.add(file);
+    return null;
+  }
+  t.same(
+    [...graph.keys()].map((file) => visit(file, [])).filter((cycle) => cycle !== null),
+    [],
+  );
+  t.end();
+});
+
+t.test('no file is longer than 400 lines', (t) => {
+  for (const path of sources(src)) {
+    const lines = readFileSync(path, 'utf8').split('\n').length;
+    t.ok(lines <= 401, `${relative(root, path)} has ${lines} lines`);
+  }
+  t.end();
+});

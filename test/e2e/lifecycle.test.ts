@@ -1,0 +1,155 @@
+/** Start, failure and end of the sidecar: a missing or broken configuration, SIGTERM under load, a loop. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { Cluster, type Pod } from '../support/cluster.ts';
+import { ConfigMapVolume } from '../support/config-map-volume.ts';
+import { stopProcess, until, waitForLine } from '../support/processes.ts';
+import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+
+const SERVICES = ['web 10.96.0.10', 'v1 10.96.0.11']
+  .map((entry) => entry.split(' '))
+  .map(
+    ([name, ip]) =>
+      `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: shop}\nspec: {clusterIP: ${ip}, ports: [{port: 80}]}\n`,
+  )
+  .join('---\n');
+const ROUTE = `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: web, port: 80}]
+  rules: [{backendRefs: [{name: v1, port: 80}]}]
+`;
+const GOOD = { 'services.yaml': SERVICES, 'route.yaml': ROUTE };
+const BROKEN = { 'services.yaml': SERVICES, 'route.yaml': ROUTE.replace('port: 80}]}]', 'port: 80}]') };
+
+t.test('the life of a sidecar', async (t) => {
+  const cluster = new Cluster();
+  t.teardown(() => cluster.close());
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  const client = cluster.addPod('client');
+  const server = cluster.addPod('server');
+  cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
+  cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
+  await startFixture(server, 'hello-server', '8000', 'parent');
+  await startFixture(server, 'hello-server', '8001', '1');
+  const curl = (pod: Pod, ...args: string[]) => pod.run(['curl', '-sS', '--max-time', '10', ...args]);
+  const path = join(directory.path, 'routes');
+
+  await t.test('a directory that does not exist means passthrough, ready, and a metric that says so', async (t) => {
+    const sidecar = await Sidecar.start(client, path);
+    t.equal(curl(client, 'http://10.96.0.10/').stdout, 'Hello from Version parent\n', 'SPEC A5: as without sideroute');
+    t.equal(sidecar.metric(/^sideroute_config_valid /), 0);
+    t.match(sidecar.get('/readyz'), /ok|ready/i);
+    const volume = new ConfigMapVolume(path, GOOD);
+    await until(
+      'the route is applied',
+      () => curl(client, 'http://10.96.0.10/').stdout === 'Hello from Version 1\n',
+      3_000,
+    );
+    t.equal(sidecar.metric(/^sideroute_config_valid /), 1);
+
+    volume.write(BROKEN);
+    await until('the broken file is noticed', () => sidecar.metric(/^sideroute_config_valid /) === 0, 3_000);
+    t.equal(
+      curl(client, 'http://10.96.0.10/').stdout,
+      'Hello from Version 1\n',
+      'the last good content of the file still serves',
+    );
+
+    volume.write({ 'services.yaml': SERVICES });
+    await until(
+      'the route is gone',
+      () => curl(client, 'http://10.96.0.10/').stdout === 'Hello from Version parent\n',
+      3_000,
+    );
+    t.equal(await sidecar.stop(), 0);
+    rmSync(path, { recursive: true });
+  });
+
+  await t.test('--strict: not ready while the files have errors, ready once they are mended', async (t) => {
+    const volume = new ConfigMapVolume(path, BROKEN);
+    const sidecar = await Sidecar.startProxy(client, path, '--strict');
+    const status = () => curl(client, '-o', '/dev/null', '-w', '%{http_code}', 'http://127.0.0.1:15020/readyz').stdout;
+    t.equal(status(), '503');
+    t.match(sidecar.get('/readyz'), /route\.yaml|config/);
+    volume.write(GOOD);
+    await until('ready', () => status() === '200', 3_000);
+    t.equal(await sidecar.stop(), 0);
+  });
+
+  await t.test(
+    'SIGTERM: a request in flight is answered, new connections are still served until the application is done',
+    async (t) => {
+      const sidecar = await Sidecar.startProxy(client, path, '--drain-quiet', '500ms');
+      const slow = client.spawn(['curl', '-sS', 'http://10.96.0.10/?delay=1500']);
+      const answer = waitForLine(slow, /Version/);
+      await until(
+        'the request is with the backend',
+        () => sidecar.metric(/^sideroute_downstream_connections /) >= 1 || slow.exitCode !== null,
+        5_000,
+      );
+      sidecar.process.kill('SIGTERM');
+      await until('draining', () => sidecar.log.some((line) => line.includes('draining')));
+      t.equal(
+        curl(client, 'http://10.96.0.10/').stdout,
+        'Hello from Version 1\n',
+        'an application that still works is still served',
+      );
+      t.equal(await answer, 'Hello from Version 1');
+      t.equal(await sidecar.ended(), 0);
+      t.ok(
+        sidecar.log.some((line) => line.includes('stopped')),
+        'it says goodbye',
+      );
+    },
+  );
+
+  await t.test('SIGTERM under load: no request is lost while the application still sends', async (t) => {
+    const sidecar = await Sidecar.startProxy(client, path, '--drain-quiet', '300ms');
+    const load = client.spawn(fixture('load-client', 'http://10.96.0.10/', '4'));
+    const report = waitForLine(load, /^\{/, 30_000);
+    await waitForLine(load, /^running/);
+    await until('load', () => sidecar.metric(/^sideroute_requests_total\{.*code="200"/) > 200);
+    sidecar.process.kill('SIGTERM');
+    await until('draining', () => sidecar.log.some((line) => line.includes('draining')));
+    await until('load after SIGTERM', () => sidecar.metric(/^sideroute_requests_total\{.*code="200"/) > 1_000);
+    load.kill('SIGTERM');
+    const { answers, failures } = JSON.parse(await report) as {
+      answers: Record<string, number>;
+      failures: Record<string, number>;
+    };
+    t.same(failures, {});
+    t.same(Object.keys(answers), ['200 Hello from Version 1']);
+    t.equal(await sidecar.ended(), 0);
+  });
+
+  await t.test('SIGKILL: captured connections are refused, not misrouted, and a restart serves at once', async (t) => {
+    const sidecar = await Sidecar.startProxy(client, path);
+    await stopProcess(sidecar.process, 'SIGKILL');
+    t.equal(curl(client, 'http://10.96.0.10/').status, 7, 'refused');
+    const again = await Sidecar.startProxy(client, path);
+    t.equal(curl(client, 'http://10.96.0.10/').stdout, 'Hello from Version 1\n');
+    await again.stop();
+  });
+
+  await t.test('a destination that is the proxy itself is closed and counted, not followed', async (t) => {
+    const sidecar = await Sidecar.startProxy(client, path);
+    for (let i = 0; i < 20; i += 1) t.not(curl(client, 'http://127.0.0.1:15001/').status, 0);
+    t.equal(sidecar.metric(/^sideroute_passthrough_connections_total\{reason="loop"\}/), 20);
+    await sidecar.stop();
+  });
+
+  await t.test('a flag that cannot be is a usage error that names it; a port that is taken says so', async (t) => {
+    const bad = client.run([...fixture('../../../src/main'), 'proxy', '--detect-timeout', 'soon']);
+    t.equal(bad.status, 2);
+    t.match(bad.stderr, /--detect-timeout.*soon/s);
+    const sidecar = await Sidecar.startProxy(client, path);
+    const second = client.run([...fixture('../../../src/main'), 'proxy', '--routes', path]);
+    t.equal(second.status, 1);
+    t.match(second.stderr, /15001.*(in use|EADDRINUSE)/);
+    await sidecar.stop();
+  });
+});

@@ -1,0 +1,88 @@
+/** SAFETY part 3, "`..data` symlink swap x 1,000": configuration changes under load lose nothing and never mix. */
+import { join } from 'node:path';
+import t from 'tap';
+import { Cluster } from '../support/cluster.ts';
+import { ConfigMapVolume } from '../support/config-map-volume.ts';
+import { until, waitForLine } from '../support/processes.ts';
+import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+
+const SWAPS = 1_000;
+
+function service(name: string, clusterIP: string): string {
+  return `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: shop}\nspec: {clusterIP: ${clusterIP}, ports: [{port: 80}]}\n`;
+}
+
+function route(name: string, backend: string): string {
+  return `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: ${name}, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: web, port: 80}]
+  rules:
+    - backendRefs: [{name: ${backend}, port: 80}]
+`;
+}
+
+const services =
+  service('web', '10.96.0.10') + '---\n' + service('v1', '10.96.0.11') + '---\n' + service('v2', '10.96.0.12');
+
+// The route stands in one file in configuration A and in the other in B. A mix of the two has either no route at all, so
+// that the Service itself answers ("Version parent"), or the same route twice, which is logged as an error.
+const A = { 'services.yaml': services, 'one.yaml': route('only', 'v1'), 'two.yaml': '# none\n' };
+const B = { 'services.yaml': services, 'one.yaml': '# none\n', 'two.yaml': route('only', 'v2') };
+
+t.test(`${SWAPS} swaps of ..data under load: no failed request, no mix of two configurations`, async (t) => {
+  const cluster = new Cluster();
+  t.teardown(() => cluster.close());
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  const client = cluster.addPod('client');
+  const server = cluster.addPod('server');
+  cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
+  cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
+  cluster.addService('10.96.0.12', 80, [{ address: server.v4, port: 8002 }]);
+  await startFixture(server, 'hello-server', '8000', 'parent');
+  await startFixture(server, 'hello-server', '8001', '1');
+  await startFixture(server, 'hello-server', '8002', '2');
+  const volume = new ConfigMapVolume(join(directory.path, 'routes'), A);
+  const sidecar = await Sidecar.start(client, volume.path);
+
+  const load = client.spawn(fixture('load-client', 'http://10.96.0.10/', '8'));
+  const report = waitForLine(load, /^\{/, 280_000);
+  await waitForLine(load, /^running/);
+  for (let swap = 0; swap < SWAPS; swap += 1) {
+    volume.write(swap % 2 === 0 ? B : A);
+    // Most swaps follow each other faster than they can be applied; every fifth is waited for.
+    if (swap % 5 === 4) {
+      const expected = swap % 2 === 0 ? '2' : '1';
+      await until(
+        `answers of version ${expected}`,
+        () => client.run(['curl', '-s', 'http://10.96.0.10/']).stdout === `Hello from Version ${expected}\n`,
+        2_000,
+      );
+    } else {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  load.kill('SIGTERM');
+  const { answers, failures } = JSON.parse(await report) as {
+    answers: Record<string, number>;
+    failures: Record<string, number>;
+  };
+  t.same(failures, {}, 'no request failed');
+  t.same(
+    Object.keys(answers).filter((answer) => !/^200 Hello from Version [12]$/.test(answer)),
+    [],
+    'every answer comes from configuration A or B',
+  );
+  t.ok(Object.values(answers).reduce((sum, count) => sum + count, 0) > 1_000, 'there was load all the while');
+  t.ok(sidecar.metric(/^sideroute_config_generation /) > SWAPS / 5, 'the changes were applied along the way');
+  t.equal(sidecar.metric(/^sideroute_config_valid /), 1);
+  t.same(
+    sidecar.log.filter((line) => /"level":"(warn|error)"/.test(line)),
+    [],
+    'no configuration was found wanting',
+  );
+  t.equal(await sidecar.stop(), 0);
+});
