@@ -1,0 +1,335 @@
+import t from 'tap';
+import { onlyRoute, parse, routeText, ruleText, summary } from './fixtures.ts';
+
+const BACKEND = 'backendRefs: [{ name: cart-v1, port: 80 }]';
+const MATCH = 'spec.rules[0].matches[0]';
+
+/** A rule in flow style with one match. */
+const matchText = (match: string): string => ruleText(`{ matches: [${match}], ${BACKEND} }`);
+
+t.test('SPEC M1: without rules there is one that matches everything and has no backend', async (t) => {
+  t.match(onlyRoute(routeText('')).rules, [
+    {
+      index: 0,
+      matches: [{ path: { type: 'PathPrefix', value: '/' }, headers: [], queryParams: [], method: null }],
+      backendRefs: [],
+    },
+  ]);
+});
+
+t.test('SPEC M1: absent and empty matches, and a match without path, match everything', async (t) => {
+  for (const rule of ['{}', '{ matches: [] }', '{ matches: [{}] }', '{ matches: [{ path: {} }] }']) {
+    t.match(onlyRoute(ruleText(rule)).rules[0]?.matches, [{ path: { type: 'PathPrefix', value: '/' } }], rule);
+  }
+});
+
+t.test('SPEC A1: for a Service parent the group may be absent, empty or core', async (t) => {
+  for (const group of ['', "group: '', ", 'group: core, ']) {
+    const text = routeText('').replace('{ kind: Service', `{ ${group}kind: Service`);
+    t.match(onlyRoute(text).parentRefs, [{ group: '', kind: 'Service', namespace: 'shop', name: 'cart' }], group);
+  }
+  const text = routeText('').replace('kind: Service, ', '');
+  t.match(onlyRoute(text).parentRefs, [{ group: 'gateway.networking.k8s.io', kind: 'Gateway' }]);
+});
+
+t.test('SPEC A12: repeated parents tell themselves apart by the same fields', async (t) => {
+  const parents = (refs: string): string[] => {
+    const text = routeText('').replace('[{ kind: Service, name: cart }]', `[${refs}]`);
+    return summary(parse(text).problems);
+  };
+  const cart = 'kind: Service, name: cart';
+  t.same(parents(`{ ${cart}, port: 80 }, { ${cart}, port: 81 }`), []);
+  t.same(parents(`{ ${cart}, sectionName: a }, { ${cart}, sectionName: b }`), []);
+  t.same(parents(`{ ${cart}, sectionName: a, port: 80 }, { ${cart}, sectionName: a, port: 81 }`), []);
+  t.same(parents(`{ ${cart} }, { ${cart}, namespace: other }`), []);
+  const second = ['duplicate-parent spec.parentRefs[1]'];
+  t.same(parents(`{ ${cart} }, { ${cart}, namespace: shop }`), second, 'the default namespace is the same one');
+  t.same(parents(`{ ${cart} }, { group: core, ${cart} }`), second, 'so are all spellings of the core group');
+  t.same(parents(`{ ${cart}, port: 80 }, { ${cart}, sectionName: a }`), second);
+});
+
+t.test('SPEC D2: each list is taken at its limit and refused beyond', async (t) => {
+  const many = (count: number, item: (index: number) => string): string =>
+    Array.from({ length: count }, (_, index) => item(index)).join(', ');
+  const header = (index: number): string => `{ name: x-${index}, value: a }`;
+  const modifier = (list: string): string =>
+    `{ filters: [{ type: RequestHeaderModifier, requestHeaderModifier: { ${list} } }] }`;
+  const cors = (list: string): string => `{ filters: [{ type: CORS, cors: { ${list} } }] }`;
+  const lists: [string, number, (count: number) => string][] = [
+    ['rules', 16, (n) => routeText(`  rules: [${many(n, () => '{}')}]\n`)],
+    ['matches', 64, (n) => ruleText(`{ matches: [${many(n, (i) => `{ path: { value: /${i} } }`)}] }`)],
+    [
+      'filters',
+      16,
+      (n) =>
+        ruleText(
+          `{ filters: [${many(n, () => '{ type: ExtensionRef, extensionRef: { group: a, kind: B, name: c } }')}] }`,
+        ),
+    ],
+    ['backendRefs', 16, (n) => ruleText(`{ backendRefs: [${many(n, (i) => `{ name: a${i}, port: 80 }`)}] }`)],
+    [
+      'parentRefs',
+      32,
+      (n) =>
+        routeText('').replace(
+          '[{ kind: Service, name: cart }]',
+          `[${many(n, (i) => `{ kind: Service, name: a${i} }`)}]`,
+        ),
+    ],
+    ['hostnames', 16, (n) => routeText(`  hostnames: [${many(n, (i) => `h${i}`)}]\n`)],
+    ['headers', 16, (n) => matchText(`{ headers: [${many(n, header)}] }`)],
+    ['queryParams', 16, (n) => matchText(`{ queryParams: [${many(n, header)}] }`)],
+    ['set', 16, (n) => ruleText(modifier(`set: [${many(n, header)}]`))],
+    ['add', 16, (n) => ruleText(modifier(`add: [${many(n, header)}]`))],
+    ['remove', 16, (n) => ruleText(modifier(`remove: [${many(n, (i) => `x-${i}`)}]`))],
+    ['allowOrigins', 64, (n) => ruleText(cors(`allowOrigins: [${many(n, (i) => `'http://a${i}'`)}]`))],
+    ['allowHeaders', 64, (n) => ruleText(cors(`allowHeaders: [${many(n, (i) => `x-${i}`)}]`))],
+    ['exposeHeaders', 64, (n) => ruleText(cors(`exposeHeaders: [${many(n, (i) => `x-${i}`)}]`))],
+  ];
+  for (const [name, limit, text] of lists) {
+    t.same(summary(parse(text(limit)).problems), [], `${limit} ${name}`);
+    const { problems } = parse(text(limit + 1));
+    t.match(problems, [{ code: 'too-many-items', severity: 'error' }], `${limit + 1} ${name}`);
+    t.ok(problems[0]?.path.endsWith(name), problems[0]?.path ?? 'none');
+  }
+});
+
+t.test('SPEC D2: 128 matches in a route are taken, 129 refused', async (t) => {
+  const rule = (count: number): string => `{ matches: [${Array.from({ length: count }, () => '{}').join(', ')}] }`;
+  t.same(summary(parse(ruleText(`${rule(64)}, ${rule(64)}`)).problems), []);
+  t.same(summary(parse(ruleText(`${rule(64)}, ${rule(64)}, {}`)).problems), ['too-many-matches spec.rules']);
+});
+
+t.test('SPEC D2, R1, R2: numbers are taken at their limits and refused beyond', async (t) => {
+  const numbers: [string, number, number, (value: number) => string][] = [
+    ['backendRefs[0].port', 1, 65535, (n) => `{ backendRefs: [{ name: a, port: ${n} }] }`],
+    ['backendRefs[0].weight', 0, 1000000, (n) => `{ backendRefs: [{ name: a, port: 80, weight: ${n} }] }`],
+    ['retry.attempts', 1, 2147483647, (n) => `{ retry: { attempts: ${n} } }`],
+    ['retry.codes[0]', 400, 599, (n) => `{ retry: { codes: [${n}] } }`],
+    ['filters[0].cors.maxAge', 1, 2147483647, (n) => `{ filters: [{ type: CORS, cors: { maxAge: ${n} } }] }`],
+    [
+      'filters[0].requestRedirect.port',
+      1,
+      65535,
+      (n) => `{ filters: [{ type: RequestRedirect, requestRedirect: { port: ${n} } }] }`,
+    ],
+    [
+      'filters[0].requestMirror.percent',
+      0,
+      100,
+      (n) =>
+        `{ filters: [{ type: RequestMirror, requestMirror: { backendRef: { name: a, port: 80 }, percent: ${n} } }] }`,
+    ],
+    [
+      'filters[0].requestMirror.fraction.denominator',
+      1,
+      2147483647,
+      (n) =>
+        `{ filters: [{ type: RequestMirror, requestMirror: { backendRef: { name: a, port: 80 }, fraction: { numerator: 0, denominator: ${n} } } }] }`,
+    ],
+  ];
+  for (const [path, min, max, rule] of numbers) {
+    for (const value of [min, max]) t.same(summary(parse(ruleText(rule(value))).problems), [], `${path} ${value}`);
+    for (const value of [min - 1, max + 1]) {
+      t.same(
+        summary(parse(ruleText(rule(value))).problems),
+        [`out-of-range spec.rules[0].${path}`],
+        `${path} ${value}`,
+      );
+    }
+  }
+});
+
+t.test('SPEC D3: paths', async (t) => {
+  const problems = (type: string, value: string): string[] =>
+    summary(parse(matchText(`{ path: { type: ${type}, value: ${JSON.stringify(value)} } }`)).problems);
+  const good = ['/', '/a', '/a/', '/a/b', '/.a', '/a.', '/...', '/a..b', "/-._~!$&'()*+,;=:@", '/%20', '/%c3%A9'];
+  const bad = ['', 'a', '//', '/a//b', '/a/./b', '/a/../b', '/a%2fb', '/a%2Fb', '/a#b', '/a/..', '/a/.', '/.', '/..'];
+  for (const type of ['Exact', 'PathPrefix']) {
+    for (const value of [...good, `/${'a'.repeat(1023)}`]) t.same(problems(type, value), [], value);
+    for (const value of [...bad, '/a b', '/a?b', '/ä', '/a%', '/a%2', '/a%zz', '/a"', '/a\\b', '/a\n']) {
+      t.same(problems(type, value), [`bad-path ${MATCH}.path.value`], JSON.stringify(value));
+    }
+    t.same(problems(type, `/${'a'.repeat(1024)}`), [`too-long ${MATCH}.path.value`]);
+  }
+  t.same(problems('RegularExpression', '[^#]*//.*%2f'), [], 'a regular expression is not a path');
+  t.same(problems('RegularExpression', ''), [`empty-value ${MATCH}.path.value`]);
+});
+
+t.test('SPEC D4: header and query parameter names and values', async (t) => {
+  const problems = (list: string, name: string, value: string): string[] => {
+    const item = `{ name: ${JSON.stringify(name)}, value: ${JSON.stringify(value)} }`;
+    return summary(parse(matchText(`{ ${list}: [${item}] }`)).problems);
+  };
+  for (const list of ['headers', 'queryParams']) {
+    const at = `${MATCH}.${list}[0]`;
+    for (const name of ['a', "!#$%&'*+-.^_`|~0aZ", 'a'.repeat(256)]) t.same(problems(list, name, 'v'), [], name);
+    for (const name of ['a b', 'a:', ':path', 'ä', 'a\n', 'a/b', '(', '']) {
+      const code = name === '' ? 'empty-value' : 'bad-header-name';
+      t.same(problems(list, name, 'v'), [`${code} ${at}.name`], name);
+    }
+    t.same(problems(list, 'a'.repeat(257), 'v'), [`too-long ${at}.name`]);
+    t.same(problems(list, 'a', ''), [`empty-value ${at}.value`]);
+    const max = list === 'headers' ? 4096 : 1024;
+    t.same(problems(list, 'a', 'v'.repeat(max)), []);
+    t.same(problems(list, 'a', 'v'.repeat(max + 1)), [`too-long ${at}.value`]);
+  }
+  for (const value of ['v', 'a b', 'a\tb', 'a  b', '"q"', '~!']) t.same(problems('headers', 'a', value), [], value);
+  for (const value of [' v', 'v ', '\t', 'a\r\nb', 'a\nb', 'ä', 'a\u0000']) {
+    t.same(problems('headers', 'a', value), [`bad-header-value ${MATCH}.headers[0].value`], JSON.stringify(value));
+  }
+});
+
+t.test('SPEC M7, M8: of equivalent names the first counts, with a warning', async (t) => {
+  const { resources, problems } = parse(
+    matchText(
+      '{ headers: [{ name: X-A, value: first }, { name: x-a, value: second }],' +
+        ' queryParams: [{ name: q, value: first }, { name: Q, value: other }, { name: q, value: second }] }',
+    ),
+  );
+  t.match(problems, [
+    { severity: 'warning', code: 'duplicate-name', path: `${MATCH}.headers[1].name` },
+    { severity: 'warning', code: 'duplicate-name', path: `${MATCH}.queryParams[2].name` },
+  ]);
+  t.match(resources, [
+    {
+      rules: [
+        {
+          matches: [
+            {
+              headers: [{ name: 'x-a', value: 'first' }],
+              queryParams: [
+                { name: 'q', value: 'first' },
+                { name: 'Q', value: 'other' },
+              ],
+            },
+          ],
+        },
+      ],
+    },
+  ]);
+});
+
+t.test('SPEC D6: rule names', async (t) => {
+  t.equal(onlyRoute(ruleText('{ name: main.v1 }')).rules[0]?.name, 'main.v1');
+  for (const name of ['Main', '-a', 'a-', 'a..b', 'a_b']) {
+    t.same(summary(parse(ruleText(`{ name: ${name} }`)).problems), ['bad-name spec.rules[0].name'], name);
+  }
+});
+
+t.test('SPEC T2: backendRequest may exceed request only when request is zero', async (t) => {
+  const timeouts = (request: string, backendRequest: string): string[] =>
+    summary(parse(ruleText(`{ timeouts: { request: ${request}, backendRequest: ${backendRequest} } }`)).problems);
+  t.same(timeouts('1s', '1000ms'), []);
+  t.same(timeouts('0s', '1h'), []);
+  t.same(timeouts('1s', '0s'), []);
+  t.same(timeouts('1s', '1001ms'), ['timeout-order spec.rules[0].timeouts.backendRequest']);
+});
+
+t.test('SPEC F3: mirrors and extensions may repeat, every other filter may not', async (t) => {
+  const settings: [string, string, boolean][] = [
+    ['RequestHeaderModifier', 'requestHeaderModifier: {}', false],
+    ['ResponseHeaderModifier', 'responseHeaderModifier: {}', false],
+    ['RequestRedirect', 'requestRedirect: {}', false],
+    ['URLRewrite', 'urlRewrite: {}', false],
+    ['CORS', 'cors: {}', false],
+    ['ExternalAuth', 'externalAuth: { protocol: GRPC, backendRef: { name: a, port: 1 }, grpc: {} }', false],
+    ['RequestMirror', 'requestMirror: { backendRef: { name: a, port: 80 } }', true],
+    ['ExtensionRef', 'extensionRef: { group: a, kind: B, name: c }', true],
+  ];
+  for (const [type, payload, repeatable] of settings) {
+    const filter = `{ type: ${type}, ${payload} }`;
+    const twice = summary(parse(ruleText(`{ filters: [${filter}, ${filter}] }`)).problems);
+    t.same(twice, repeatable ? [] : ['duplicate-filter spec.rules[0].filters[1].type'], type);
+    const inBackend = parse(ruleText(`{ backendRefs: [{ name: a, port: 80, filters: [${filter}, ${filter}] }] }`));
+    t.equal(inBackend.problems.length, repeatable ? 0 : 1, `${type} in a backendRef`);
+  }
+});
+
+t.test('SPEC F9: ReplacePrefixMatch in a backendRef needs a single prefix match of the rule too', async (t) => {
+  const path = '{ type: ReplacePrefixMatch, replacePrefixMatch: /b }';
+  const backend = `{ name: a, port: 80, filters: [{ type: URLRewrite, urlRewrite: { path: ${path} } }] }`;
+  t.same(summary(parse(ruleText(`{ backendRefs: [${backend}] }`)).problems), []);
+  const { problems } = parse(
+    ruleText(`{ matches: [{ path: { type: Exact, value: /a } }], backendRefs: [${backend}] }`),
+  );
+  t.same(summary(problems), ['prefix-match-needed spec.rules[0].backendRefs[0].filters[0].urlRewrite.path']);
+});
+
+t.test('SPEC F5: duplicate entries of one action keep the first, with a warning', async (t) => {
+  const { resources, problems } = parse(
+    ruleText(
+      '{ filters: [{ type: RequestHeaderModifier, requestHeaderModifier:' +
+        ' { set: [{ name: A, value: first }, { name: a, value: second }], remove: [b, B] } }] }',
+    ),
+  );
+  t.match(problems, [
+    { severity: 'warning', code: 'duplicate-name' },
+    { severity: 'warning', code: 'duplicate-name' },
+  ]);
+  t.match(resources, [
+    { rules: [{ filters: [{ requestHeaderModifier: { set: [{ name: 'A', value: 'first' }], remove: ['b'] } }] }] },
+  ]);
+});
+
+t.test('SPEC F5: an emptied full path becomes the root, for no request has an empty one', async (t) => {
+  const path = "{ type: ReplaceFullPath, replaceFullPath: '' }";
+  const { rules } = onlyRoute(ruleText(`{ filters: [{ type: URLRewrite, urlRewrite: { path: ${path} } }] }`));
+  t.match(rules[0]?.filters, [{ urlRewrite: { path: { replaceFullPath: '/' } } }]);
+});
+
+t.test('SPEC S2, S5: the reason of a refused route', async (t) => {
+  const reason = (rule: string): unknown => {
+    const [refused] = parse(ruleText(rule)).resources;
+    return refused?.kind === 'RefusedRoute' ? refused.reason : refused?.kind;
+  };
+  t.equal(reason('{ filters: [{ type: Compress }] }'), 'UnsupportedValue');
+  t.equal(
+    reason('{ matches: [{ path: { type: Glob, value: "*" } }] }'),
+    'UnsupportedValue',
+    'nothing said of its value',
+  );
+  t.equal(reason('{ matches: [{ headers: [{ type: Glob, name: a, value: "*" }] }] }'), 'UnsupportedValue');
+  t.equal(reason('{ matches: [{ method: PURGE }] }'), 'UnsupportedValue');
+  t.equal(
+    reason('{ filters: [{ type: URLRewrite, urlRewrite: {} }, { type: RequestRedirect, requestRedirect: {} }] }'),
+    'IncompatibleFilters',
+  );
+  t.equal(reason('{ filters: [{ type: Compress }], name: A }'), 'Invalid', 'one that fits all errors');
+});
+
+t.test('a field without value counts as absent, with a warning', async (t) => {
+  const { resources, problems } = parse(ruleText(`{ matches: , ${BACKEND} }`));
+  t.match(problems, [{ severity: 'warning', code: 'empty-field', path: 'spec.rules[0].matches' }]);
+  t.match(resources, [{ kind: 'HTTPRoute' }]);
+});
+
+t.test('an unquoted yes is text with a warning, a quoted one is text', async (t) => {
+  t.match(parse(matchText('{ headers: [{ name: a, value: yes }] }')).problems, [
+    { severity: 'warning', code: 'ambiguous-string', path: `${MATCH}.headers[0].value` },
+  ]);
+  t.same(parse(matchText("{ headers: [{ name: a, value: 'yes' }] }")).problems, []);
+});
+
+t.test('a set keeps the first of equal values, with a warning', async (t) => {
+  const { resources, problems } = parse(ruleText('{ retry: { codes: [503, 503, 500] } }'));
+  t.match(problems, [{ severity: 'warning', code: 'duplicate-value', path: 'spec.rules[0].retry.codes[1]' }]);
+  t.match(resources, [{ rules: [{ retry: { codes: [503, 500] } }] }]);
+});
+
+t.test('SPEC B8: session persistence is accepted and said to have no effect', async (t) => {
+  const { resources, problems } = parse(ruleText('{ sessionPersistence: { sessionName: a, type: Cookie } }'));
+  t.match(problems, [{ severity: 'warning', code: 'not-carried-yet', path: 'spec.rules[0].sessionPersistence' }]);
+  t.match(resources, [{ rules: [{ hasSessionPersistence: true }] }]);
+});
+
+t.test('numbers that YAML 1.1 and 1.2 read differently are refused', async (t) => {
+  const { problems } = parse(ruleText('{ backendRefs: [{ name: a, port: 0080 }] }'));
+  t.same(summary(problems), ['wrong-type spec.rules[0].backendRefs[0].port']);
+});
+
+t.test('SPEC M5: without a check every regular expression is taken', async (t) => {
+  const text = matchText("{ path: { type: RegularExpression, value: '(' } }");
+  t.same(parse(text, {}).problems, []);
+  t.same(summary(parse(text).problems), [`bad-regex ${MATCH}.path.value`]);
+});

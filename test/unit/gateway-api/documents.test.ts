@@ -1,0 +1,148 @@
+import t from 'tap';
+import { PARSE_LIMITS } from '../../../src/gateway-api/limits.ts';
+import { problemText } from '../../../src/gateway-api/problem-text.ts';
+import { onlyRoute, parse, routeText, summary } from './fixtures.ts';
+
+const service = (name: string): string =>
+  `apiVersion: v1\nkind: Service\nmetadata: { name: ${name} }\nspec: { ports: [{ port: 80 }] }\n`;
+
+t.test('documents are counted as they stand, empty ones are skipped', async (t) => {
+  const { resources, problems } = parse(`# head\n---\n${service('a')}---\n---\n# nothing\n---\n${service('b')}...\n`);
+  t.same(problems, []);
+  t.same(
+    resources.map(({ name, source }) => [name, source.document, source.line]),
+    [
+      ['a', 1, 3],
+      ['b', 4, 11],
+    ],
+  );
+});
+
+t.test('an empty file, one of comments and one of separators hold nothing and are fine', async (t) => {
+  for (const text of ['', '\n', '# a\n', '---\n', '---\n---\n...\n', '\ufeff']) {
+    t.same(parse(text), { file: 'routes.yaml', unparsable: false, resources: [], problems: [] }, JSON.stringify(text));
+  }
+});
+
+t.test('a byte order mark and CRLF line ends change nothing', async (t) => {
+  const text = routeText('');
+  t.same(onlyRoute(`\ufeff${text.replaceAll('\n', '\r\n')}`), onlyRoute(text));
+});
+
+t.test('SPEC A14: the namespace defaults to default or to what the caller says', async (t) => {
+  t.match(parse(service('a')).resources, [{ namespace: 'default' }]);
+  t.match(parse(service('a'), { defaultNamespace: 'shop' }).resources, [{ namespace: 'shop' }]);
+  const text = routeText('  rules: [{ backendRefs: [{ name: a, port: 80 }] }]\n').replace('  namespace: shop\n', '');
+  t.match(parse(text, { defaultNamespace: 'own' }).resources, [
+    { namespace: 'own', parentRefs: [{ namespace: 'own' }], rules: [{ backendRefs: [{ namespace: 'own' }] }] },
+  ]);
+});
+
+t.test('other routes are recognised and said to have no effect yet', async (t) => {
+  for (const kind of ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute']) {
+    const text = `apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: ${kind}\nmetadata: { name: a }\nspec: { x: y }\n`;
+    const { resources, problems } = parse(text);
+    t.match(resources, [{ kind: 'OtherRoute', routeKind: kind, namespace: 'default', name: 'a' }]);
+    t.match(problems, [{ severity: 'warning', code: 'not-carried-yet', resource: `${kind} default/a` }]);
+  }
+});
+
+t.test('other kinds are ignored with a warning, misspelled ones refused', async (t) => {
+  const codes = (apiVersion: string, kind: string): string[] =>
+    parse(`apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: a }\n`).problems.map(({ code }) => code);
+  const foreign = [
+    ['v1', 'Secret'],
+    ['apps/v1', 'Deployment'],
+    ['gateway.networking.k8s.io/v1', 'Gateway'],
+    ['gateway.networking.k8s.io/v1beta1', 'ReferenceGrant'],
+    ['serving.knative.dev/v1', 'Service'],
+    ['v1', 'ServiceAccount'],
+  ];
+  for (const [apiVersion, kind] of foreign) t.same(codes(apiVersion!, kind!), ['unsupported-kind'], kind!);
+  for (const kind of ['HttpRoute', 'HTTPRoutes', 'HTTPROUTE']) {
+    t.same(codes('gateway.networking.k8s.io/v1', kind), ['unknown-kind'], kind);
+  }
+  t.same(codes('v1', 'service'), ['unknown-kind']);
+});
+
+t.test('a list in a list is refused, its neighbours are not', async (t) => {
+  const text = JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'List',
+    items: [
+      { apiVersion: 'v1', kind: 'List', items: [] },
+      { apiVersion: 'v1', kind: 'Service', metadata: { name: 'a' }, spec: { ports: [{ port: 80 }] } },
+      null,
+    ],
+  });
+  const { resources, problems } = parse(text);
+  t.same(summary(problems), ['nested-list items[0].kind', 'wrong-type items[2]']);
+  t.match(resources, [{ kind: 'Service', name: 'a' }]);
+});
+
+t.test('a fault of YAML in one item of a list refuses that item only', async (t) => {
+  const item = (name: string, extra: string): string =>
+    `  - { apiVersion: v1, kind: Service, metadata: { name: ${name} }, spec: { ports: [{ port: 80${extra} }] } }\n`;
+  const { resources, problems } = parse(
+    `apiVersion: v1\nkind: List\nitems:\n${item('a', ', port: 81')}${item('b', '')}`,
+  );
+  t.same(summary(problems), ['duplicate-key items[0].spec.ports[0].port']);
+  t.match(problems, [{ resource: 'Service default/a', line: 4 }]);
+  t.same(
+    resources.map(({ name }) => name),
+    ['b'],
+  );
+});
+
+t.test('a file that is partly no YAML yields nothing, so that its last good content stays', async (t) => {
+  const { resources, unparsable, problems } = parse(`${service('a')}---\nkind: [\n---\n${service('b')}`);
+  t.equal(unparsable, true);
+  t.same(resources, []);
+  t.match(problems, [{ code: 'syntax-error', document: 2 }]);
+});
+
+t.test('size, nesting, tokens and documents are bounded', async (t) => {
+  const code = (text: string): string | undefined => parse(text).problems[0]?.code;
+  t.equal(code(`a: ${'x'.repeat(PARSE_LIMITS.bytes)}`), 'too-large');
+  t.equal(code('---\n'.repeat(PARSE_LIMITS.documents + 2)), 'too-large');
+  // Each of these would exhaust the stack of a recursive reader, which aborts the process.
+  t.equal(code('['.repeat(100_000)), 'too-deep');
+  t.equal(code('{a: '.repeat(100_000)), 'too-deep');
+  t.equal(code('- '.repeat(100_000)), 'too-deep');
+  t.equal(code('? '.repeat(100_000)), 'too-deep');
+  t.equal(code(Array.from({ length: 1000 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n')), 'too-deep');
+  t.equal(code(`${'['.repeat(100_000)}${']'.repeat(100_000)}`), 'too-deep');
+  t.equal(code('- a\n'.repeat(5000)), 'not-a-resource', 'long is not deep');
+  t.equal(code(`a: [${'[], '.repeat(5000)}]`), 'missing-field', 'wide is not deep');
+});
+
+t.test('an anchor within its own value is unknown there', async (t) => {
+  const { problems } = parse(routeText('  rules: &a [*a]\n'));
+  t.same(summary(problems), ['unknown-anchor spec.rules[0]']);
+});
+
+t.test('aliases are bounded by what they expand to, not by their number', async (t) => {
+  const rules = Array.from({ length: 15 }, (_, index) => `{ name: r${index}, matches: *m }`).join(', ');
+  const { problems } = parse(routeText(`  rules: [{ name: r, matches: &m [{ method: GET }] }, ${rules}]\n`));
+  t.same(problems, []);
+});
+
+t.test('merge keys that name no mapping are refused', async (t) => {
+  t.same(summary(parse(routeText('  rules: [{ <<: 1 }]\n')).problems), ['bad-merge spec.rules[0]']);
+});
+
+t.test('a directive for YAML 1.1 does not make yes a boolean', async (t) => {
+  const text = `%YAML 1.1\n---\n${routeText('  rules: [{ matches: [{ headers: [{ name: a, value: yes }] }] }]\n')}`;
+  t.same(
+    parse(text).problems.map(({ code }) => code),
+    ['ambiguous-string'],
+  );
+});
+
+t.test('a problem reads like that of a compiler', async (t) => {
+  const { problems } = parse(routeText('  rules: [{ matches: [{ path: { value: foo } }] }]\n'));
+  t.equal(
+    problemText(problems[0]!),
+    'routes.yaml:8: error: HTTPRoute shop/route: spec.rules[0].matches[0].path.value: must start with "/", got "foo" [bad-path]',
+  );
+});
