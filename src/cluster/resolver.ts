@@ -71,7 +71,7 @@ export interface ServiceResolverOptions {
 }
 
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
-/** Late by at most this, so that refreshes of many names spread and a new address is still there within TTL + 1 s. */
+/** Spreads refreshes of many names, and leaves a new address in use within TTL + 1 s. */
 const MAX_JITTER_MS = 500;
 
 const PENDING: ServiceAddresses = { state: 'pending', addresses: [], source: 'dns', stale: false, error: null };
@@ -304,17 +304,9 @@ export class ServiceResolver {
   #set(entry: Entry, next: ServiceAddresses): void {
     const previous = entry.current;
     const sameAddresses = previous.addresses.join() === next.addresses.join();
-    if (
-      sameAddresses &&
-      previous.state === next.state &&
-      previous.stale === next.stale &&
-      previous.source === next.source &&
-      previous.error === next.error &&
-      // A document may differ in its ports alone.
-      next.source === 'dns'
-    ) {
-      return;
-    }
+    const sameState = previous.state === next.state && previous.stale === next.stale && previous.error === next.error;
+    // A document may differ in its ports alone, so one is always news.
+    if (sameAddresses && sameState && previous.source === 'dns' && next.source === 'dns') return;
     entry.current = next;
     this.#log(entry, previous, next, sameAddresses);
     for (const listener of [...entry.listeners]) {

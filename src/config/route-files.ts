@@ -66,19 +66,14 @@ export class RouteFiles {
     this.#files = files;
     this.#unreadable = false;
 
-    const resources: Resource[] = [];
-    const problems: Problem[] = [];
-    const heldFiles: string[] = [];
-    for (const [name, state] of files) {
-      if (state.good !== null) resources.push(...state.good);
-      problems.push(...state.problems);
-      if (state.broken && state.good !== null) heldFiles.push(name);
-    }
+    const states = [...files.values()];
+    const problems = states.flatMap((state) => state.problems);
+    const heldFiles = [...files].filter(([, state]) => state.broken && state.good !== null).map(([name]) => name);
     return this.#publish({
       generation: nextGeneration(previous, hash),
       hash,
       valid: heldFiles.length === 0 && !problems.some((problem) => problem.severity === 'error'),
-      resources,
+      resources: states.flatMap((state) => state.good ?? []),
       problems,
       heldFiles,
     });

@@ -7,7 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -25,26 +25,45 @@ export class ConfigMapMount {
 
   /** Replace the whole content. */
   write(files: Readonly<Record<string, string>>): void {
+    const steps = this.steps(files);
+    while (steps.next().done !== true);
+  }
+
+  /** The same with a pause after each system call, for readers that look in between. */
+  *steps(files: Readonly<Record<string, string>>): Generator<void> {
     const dataLink = join(this.path, '..data');
     const old = this.#generation();
     const generation = mkdtempSync(join(this.path, '..2026_01_02_03_04_05.'));
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(generation, name), text);
+    for (const [name, text] of Object.entries(files)) {
+      writeFileSync(join(generation, name), text);
+      yield;
+    }
     symlinkSync(generation.slice(this.path.length + 1), `${dataLink}_tmp`);
+    yield;
     renameSync(`${dataLink}_tmp`, dataLink);
+    yield;
 
     const visible = readdirSync(this.path).filter((name) => !name.startsWith('..'));
     for (const name of Object.keys(files)) {
       if (!visible.includes(name)) symlinkSync(join('..data', name), join(this.path, name));
+      yield;
     }
     for (const name of visible) {
       if (!(name in files)) rmSync(join(this.path, name));
+      yield;
     }
-    if (old !== null) rmSync(join(this.path, old), { recursive: true, force: true });
+    if (old === null) return;
+    for (const name of readdirSync(old)) {
+      rmSync(join(old, name));
+      yield;
+    }
+    rmSync(old, { recursive: true });
   }
 
+  /** Path of the directory that is read now, null when there is none. */
   #generation(): string | null {
     try {
-      return readlinkSync(join(this.path, '..data'));
+      return realpathSync(join(this.path, '..data'));
     } catch {
       return null;
     }

@@ -12,13 +12,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Test } from 'tap';
 import { readDirectory } from '../../../src/config/directory-reader.ts';
-import type { DirectoryRead } from '../../../src/config/directory-reader.ts';
 import { loadRouteDirectory, RouteDirectory } from '../../../src/config/route-directory.ts';
 import type { RouteDirectoryOptions } from '../../../src/config/route-directory.ts';
 import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
@@ -98,11 +98,17 @@ function temporaryDirectory(test: Test): string {
   return path;
 }
 
-/** Swap `count` times, 2 ms apart, from another process; resolves at its exit. */
-function swapFromChild(path: string, count: number): Promise<number | null> {
+/** Another process that swaps `count` times, 3 ms apart; exit code when it is done. */
+function swapInChild(test: Test, path: string, count: number): Promise<number | null> {
   const script = fileURLToPath(new URL('../../support/swap-config-map.js', import.meta.url));
-  const child = spawn(process.execPath, [script, path, String(count), '2'], { stdio: 'inherit' });
-  return new Promise((resolve) => child.on('exit', resolve));
+  const child = spawn(process.execPath, [script, path, String(count), '3'], { stdio: 'inherit' });
+  const exit = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  // Before the directory is removed under it.
+  test.teardown(async () => {
+    child.kill('SIGKILL');
+    await exit;
+  });
+  return exit;
 }
 
 function assertOneGeneration(test: Test, texts: readonly string[]): void {
@@ -192,28 +198,32 @@ t.test('a swap without a change of content is no new generation', async (t) => {
   t.equal(watched.last.hash, hash);
 });
 
-t.test('SAFETY: no read during ..data swaps mixes two generations or sees a part of one', async (t) => {
+t.test('SAFETY: a read that meets a generation half removed starts again with the new one', async (t) => {
   const path = temporaryDirectory(t);
-  new ConfigMapMount(path).write({ 'f0.yaml': '0/1' });
-  const finished = new AbortController();
-  const swaps = swapFromChild(path, 300).finally(() => finished.abort());
-  const seen = new Set<string>();
-  let contended = 0;
-  while (!finished.signal.aborted) {
-    let read: DirectoryRead;
-    try {
-      read = await readDirectory(path, 1_000);
-    } catch {
-      // Swapped at every attempt: no answer is a right answer, a mixed one is not.
-      contended++;
-      continue;
-    }
-    const texts = read.files.map(({ content }) => (Buffer.isBuffer(content) ? content.toString() : content.message));
+  const mount = new ConfigMapMount(path);
+  const count = 20;
+  const files = (generation: number): Record<string, string> =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${10 + i}.yaml`, `${generation}/${count}`]));
+  mount.write(files(0));
+  for (let generation = 1; generation <= 40; generation++) {
+    const swap = mount.steps(files(generation));
+    const advance = (steps: number): void => {
+      while (steps-- > 0) swap.next();
+    };
+    // All but the rename; then the read makes a few system calls, wherever that gets it.
+    advance(count + 1);
+    const reading = readDirectory(path, 1_000);
+    for (let i = generation % 10; i > 0; i--) await stat(path);
+    // Rename, links, half of the old files; the read goes on; the rest.
+    advance(1 + 2 * count + count / 2);
+    for (let i = 0; i < 100; i++) await stat(path);
+    advance(count);
+    const texts = (await reading).files.map(({ content }) =>
+      Buffer.isBuffer(content) ? String(content) : content.code,
+    );
     assertOneGeneration(t, texts);
-    seen.add(texts[0]!);
+    t.ok(texts[0] === `${generation}/${count}` || texts[0] === `${generation - 1}/${count}`);
   }
-  t.equal(await swaps, 0);
-  t.ok(seen.size >= 3, `${seen.size} generations seen, ${contended} reads given up`);
 });
 
 t.test('SAFETY: 1,000 ..data swaps, every snapshot is one generation and the last one is applied', async (t) => {
@@ -221,7 +231,7 @@ t.test('SAFETY: 1,000 ..data swaps, every snapshot is one generation and the las
   new ConfigMapMount(path).write({ 'f0.yaml': '0/1' });
   const watched = new Watched(t, path, { settleMs: 0 });
   await watched.directory.start();
-  t.equal(await swapFromChild(path, 1_000), 0);
+  t.equal(await swapInChild(t, path, 1_000), 0);
   await watched.shows('1000/3', '1000/3', '1000/3');
   let previous = -1;
   for (const snapshot of watched.snapshots) {
@@ -231,7 +241,7 @@ t.test('SAFETY: 1,000 ..data swaps, every snapshot is one generation and the las
     t.ok(generation > previous, `${generation} after ${previous}`);
     previous = generation;
   }
-  t.ok(watched.snapshots.length >= 3, `${watched.snapshots.length} snapshots`);
+  t.comment(`${watched.snapshots.length} snapshots`);
 });
 
 t.test('a change that arrives while a snapshot is being applied is applied after it', async (t) => {
