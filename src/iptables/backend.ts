@@ -67,8 +67,14 @@ export class Backend {
     if (outcome.status === 0) return outcome;
     if (outcome.status === STATUS_MISSING)
       throw new ProxyError('iptables-missing', `${program} was not found: ${INSTALL_HINT}.`);
-    const denied = /permission denied|operation not permitted|must be root/i.test(outcome.stderr);
-    const hint = denied ? ` (it needs the capability NET_ADMIN${this.name === 'legacy' ? ' and NET_RAW' : ''})` : '';
+    const denied = /permission denied|operation not permitted|must be root|unable to initialize table/i.test(
+      outcome.stderr,
+    );
+    const needs =
+      this.name === 'nft'
+        ? 'the capability NET_ADMIN'
+        : 'the capabilities NET_ADMIN and NET_RAW, and legacy tables in the kernel';
+    const hint = denied ? ` (it needs ${needs})` : '';
     const said = outcome.stderr.trim().replaceAll(/\s*\n\s*/g, '; ') || `exit status ${outcome.status}`;
     throw new ProxyError('iptables-command', `${[program, ...args].join(' ')} failed${hint}: ${said}`);
   }

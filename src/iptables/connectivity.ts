@@ -27,7 +27,7 @@ export interface ConnectivityProbe {
  * Binds the capture port on the loopback address of the destination's family. Null when it is taken: the proxy of this pod
  * runs already.
  *
- * @throws whatever the binding throws for any other reason.
+ * @throws ProxyError `iptables-connectivity` when it cannot be bound for any other reason.
  */
 export function openConnectivityProbe(
   binding: NativeBinding,
@@ -56,7 +56,11 @@ export function openConnectivityProbe(
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return null;
-    throw error;
+    throw new ProxyError(
+      'iptables-connectivity',
+      `Cannot listen on the capture port ${capturePort} to check connectivity: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
   acceptor.setFrontends([{ address, port, id: 1, mode: 'http' }]);
   return {

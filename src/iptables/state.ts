@@ -37,7 +37,8 @@ export function parseNatState(saved: string): NatState {
     if (declared?.startsWith(CHAIN_PREFIX)) chains.set(declared, []);
     const chain = /^-A (\S+)/.exec(line)?.[1];
     if (chain === undefined) continue;
-    const target = / -[jg] (\S+)/.exec(line)?.[1] ?? '';
+    // A comment may hold anything, even a target.
+    const target = / -[jg] (\S+)/.exec(line.replaceAll(/"(?:\\.|[^"\\])*"/g, '""'))?.[1] ?? '';
     const ours = target.startsWith(CHAIN_PREFIX);
     if (chain.startsWith(CHAIN_PREFIX)) {
       chains.get(chain)?.push(canonicalLine(line));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { applyRules, type ApplyOptions } from '../../../src/iptables/apply.ts';
-import { BACKENDS } from '../../../src/iptables/backend.ts';
+import { Backend, BACKENDS } from '../../../src/iptables/backend.ts';
 import { FAMILIES, type Family } from '../../../src/iptables/cidr.ts';
 import { cleanUpRules } from '../../../src/iptables/cleanup.ts';
 import {
@@ -52,15 +52,15 @@ for (const name of BACKENDS) {
 
   t.test(`${name}: iptables-save prints the rules of each golden file as they were given`, async (t) => {
     const pod = newPod();
-    for (const [goldenCase, texts] of Object.entries(GOLDEN_CASES)) {
-      await apply(pod, texts);
+    const backend = new Backend(podSystem(pod), name, 5);
+    const rules = (text: string) => text.split('\n').filter((line) => line.startsWith('-A '));
+    for (const goldenCase of Object.keys(GOLDEN_CASES)) {
       for (const family of FAMILIES) {
-        const rules = (text: string) => text.split('\n').filter((line) => line.startsWith('-A '));
-        t.same(
-          rules(savedNat(pod, name, family)),
-          rules(readFileSync(goldenPath(goldenCase, family), 'utf8')),
-          `${goldenCase} ${family}`,
-        );
+        const golden = readFileSync(goldenPath(goldenCase, family), 'utf8');
+        if (rules(golden).length === 0) continue;
+        await backend.restore(family, golden);
+        t.same(rules(await backend.save(family, 'nat')), rules(golden), `${goldenCase} ${family}`);
+        await backend.restore(family, '*nat\n-D OUTPUT -p tcp -j SIDEROUTE_OUTPUT\nCOMMIT\n');
       }
     }
   });
@@ -109,20 +109,20 @@ for (const name of BACKENDS) {
     const add = (...args: string[]) =>
       FAMILIES.forEach((family) => pod.must([program(name, family), '-t', 'nat', ...args]));
     add('-N', 'FOREIGN');
-    add('-A', 'FOREIGN', '-m', 'comment', '--comment', 'a "quoted" SIDEROUTE_OUTPUT', '-j', 'RETURN');
-    add('-A', 'OUTPUT', '-p', 'udp', '-j', 'FOREIGN');
+    add('-A', 'FOREIGN', '-m', 'comment', '--comment', 'a "quoted" -j SIDEROUTE_OUTPUT', '-j', 'RETURN');
+    add('-A', 'OUTPUT', '-p', 'udp', '-j', 'FOREIGN', '-m', 'comment', '--comment', 'x -j SIDEROUTE_OUTPUT');
     const before = saved(pod, name);
     const result = await apply(pod);
     add('-A', 'OUTPUT', '-p', 'tcp', '-j', 'FOREIGN');
     const expected = [
-      '-A OUTPUT -p udp -j FOREIGN',
+      '-A OUTPUT -p udp -m comment --comment "x -j SIDEROUTE_OUTPUT" -j FOREIGN',
       '-A OUTPUT -p tcp -j SIDEROUTE_OUTPUT',
       '-A OUTPUT -p tcp -j FOREIGN',
     ];
     await apply(pod, { serviceCidrs: SERVICES, excludeOutboundPorts: '5432' });
     for (const family of FAMILIES) t.same(outputRules(pod, name, family), expected);
     t.equal(result.warnings.length, 2, 'the rule ahead of ours is mentioned, once for each family');
-    t.match(result.warnings[0], /comes first: -A OUTPUT -p udp -j FOREIGN/);
+    t.match(result.warnings[0], /comes first: -A OUTPUT -p udp -m comment .* -j FOREIGN/);
     add('-D', 'OUTPUT', '-p', 'tcp', '-j', 'FOREIGN');
     await cleanUp(pod);
     t.equal(saved(pod, name), before);
