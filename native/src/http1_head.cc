@@ -9,7 +9,7 @@ namespace sideroute::http1 {
 namespace {
 
 // Offsets are 32 bits wide; nobody configures heads beyond this.
-constexpr size_t kHeadCeiling = 16 * 1024 * 1024;
+constexpr size_t kHeadCeiling = size_t{16} * 1024 * 1024;
 
 // `d` stands for a digit.
 constexpr std::string_view kVersionPattern = "HTTP/d.d\r\n";

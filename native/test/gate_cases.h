@@ -100,6 +100,7 @@ inline constexpr GateCase kGateCases[] = {
     {"79", "memcached", "get foo\r\n"sv, "not-http"},
     {"79", "PROXY v1 (U13)", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"sv, "not-http"},
     {"79", "JSON lines", "{\"a\": 1}\n"sv, "not-http"},
+    {"79", "JSON without a line end is not waited for", "{\"a\": 1}"sv, "not-http"},
     {"79", "a token and then binary", "MAGIC\x01\x02"sv, "not-http"},
     {"79", "a token, a space and then binary", "MAGIC \x01\x02"sv, "not-http"},
     {"79", "a long line of text",

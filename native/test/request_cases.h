@@ -314,6 +314,12 @@ inline constexpr RequestCase kRequestCases[] = {
      "\r\nGET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa "
      "HTTP/1.1\r\n" HOST END ""sv,
      "414 request-line-too-long"},
+    {"63", "request line of the greatest length after a leading CRLF",
+     "\r\nGET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa "
+     "HTTP/1.1\r\n" HOST END ""sv,
+     "skip:2 GET origin "
+     "path=/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 1.1 keep none "
+     "{Host=a}"},
     {"63", "method without end",
      "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
      "AAAAAAAAAA"
@@ -340,6 +346,8 @@ inline constexpr RequestCase kRequestCases[] = {
     {"74", "h2c",
      HEAD "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n" END ""sv,
      GET_OK ";-Connection=Upgrade, HTTP2-Settings;-Upgrade=h2c;-HTTP2-Settings=AAMAAABk}"},
+    {"74", "h2c among other protocols", HEAD "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n" END ""sv,
+     GET_OK ";-Connection=Upgrade;-Upgrade=websocket, h2c}"},
     {"75", "Expect", POST "Content-Length: 5\r\nExpect: 100-Continue\r\n" END ""sv,
      "POST origin path=/ expect 1.1 keep length:5 {Host=a;Content-Length=5;Expect=100-Continue}"},
     {"75", "another expectation is forwarded", POST "Expect: x\r\n" END ""sv, POST_OK("none") ";Expect=x}"},
