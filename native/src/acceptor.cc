@@ -20,12 +20,17 @@ constexpr uint64_t kPipeRetryMs = 20;
 constexpr uint64_t kResumeRetryMs = 100;
 // A head that ends exactly at the limit must be seen to end, one that goes on must be seen to go on.
 constexpr size_t kScratchBeyondLimit = 1024;
+constexpr int kMaxIdlePipes = 32;
+
+int DescriptorTotal() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
+  return static_cast<int>(limit.rlim_cur);
+}
 
 // An eighth of the descriptors stays free of downstream connections: each of those may need a dial and two pipes.
 int DescriptorLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
-  const int total = static_cast<int>(limit.rlim_cur);
+  const int total = DescriptorTotal();
   return total - std::clamp(total / 8, 8, 1024);
 }
 
@@ -41,6 +46,7 @@ Acceptor::Acceptor(Reactor& reactor, AcceptorHost& host, const AcceptorLimits& l
       limits_(limits),
       descriptor_limit_(DescriptorLimit()),
       detection_settings_{limits.head, std::vector<char>(limits.head.max_head_bytes + kScratchBeyondLimit)},
+      pipes_(static_cast<size_t>(std::min(DescriptorTotal() / 64, kMaxIdlePipes))),
       detect_deadlines_(reactor, limits.detect_timeout_ms),
       connect_deadlines_(reactor, limits.connect_timeout_ms),
       retry_deadlines_(reactor, kPipeRetryMs),
@@ -95,10 +101,7 @@ void Acceptor::OnAcceptable(Listener& listener) {
     int error = 0;
     UniqueFd fd = listener.Accept(&error);
     if (error == -EAGAIN) return;
-    if (IsOutOfResources(error)) {
-      pipes_.Trim();
-      return Pause();
-    }
+    if (IsOutOfResources(error)) return Pause();
     // Anything else concerns this one connection, which is gone (ECONNABORTED and network errors, accept(2)).
     if (!fd) continue;
     ++counters_.accepted;
@@ -189,6 +192,7 @@ void Acceptor::Drop(ConnectionReason reason, const NetAddress& destination, int 
 void Acceptor::Pause() {
   paused_ = true;
   ++counters_.accept_pauses;
+  pipes_.Trim();
   // Descriptors may also be freed where this acceptor cannot see it.
   resume_deadlines_.Add(this);
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace sideroute {
@@ -10,7 +11,6 @@ namespace sideroute {
 namespace {
 
 constexpr size_t kReserve = 2;
-constexpr size_t kMaxIdle = 32;
 
 Pipe OpenPipe() {
   int fds[2];
@@ -20,8 +20,8 @@ Pipe OpenPipe() {
 
 }  // namespace
 
-PipePool::PipePool() {
-  idle_.reserve(kMaxIdle);
+PipePool::PipePool(size_t max_idle) : max_idle_(std::max(max_idle, kReserve)) {
+  idle_.reserve(max_idle_);
   for (size_t i = 0; i < kReserve; ++i) {
     if (Pipe pipe = OpenPipe()) idle_.push_back(std::move(pipe));
   }
@@ -35,7 +35,7 @@ Pipe PipePool::Acquire() {
 }
 
 void PipePool::Release(Pipe pipe) {
-  if (idle_.size() < kMaxIdle) idle_.push_back(std::move(pipe));
+  if (idle_.size() < max_idle_) idle_.push_back(std::move(pipe));
 }
 
 void PipePool::Trim() {

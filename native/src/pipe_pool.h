@@ -21,8 +21,9 @@ class PipePool {
   // Bytes the kernel holds in one pipe: the bound on what a tunnel buffers per direction outside the sockets.
   static constexpr size_t kPipeBytes = 64 * 1024;
 
-  // Opens a few pipes ahead, so that tunnels move on when descriptors run out later.
-  PipePool();
+  // Opens a few pipes ahead, so that tunnels move on when descriptors run out later; keeps up to `max_idle` of those that
+  // come back.
+  explicit PipePool(size_t max_idle);
 
   // Empty when the kernel has no descriptor left; try again later.
   Pipe Acquire();
@@ -32,6 +33,7 @@ class PipePool {
   void Trim();
 
  private:
+  const size_t max_idle_;
   std::vector<Pipe> idle_;
 };
 
