@@ -1,11 +1,12 @@
 /** Where the package lies: the manifest and the native addon are found from here, compiled or not. */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { ProxyError } from './errors.ts';
 
 /** URL of the nearest directory above this file that has a package.json, with a trailing slash. */
 export function packageRoot(): URL {
   for (let url = new URL('.', import.meta.url); ; url = new URL('..', url)) {
-    if (existsSync(new URL('package.json', url))) return url;
+    // stat, not access(2): that one ignores capabilities, and a sidecar may owe them its view of these files.
+    if (statSync(new URL('package.json', url), { throwIfNoEntry: false }) !== undefined) return url;
     if (url.pathname === '/')
       throw new ProxyError('no-package-root', 'package.json of sideroute not found above its code');
   }

@@ -4,11 +4,11 @@
  * The addon moves bytes (accept, original destination, protocol detection, tunnels); everything it is told here it was
  * told by `proxy.ts`. Addresses are canonical text as `inet_ntop` writes it, ports are integers, times milliseconds.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ProxyError, type ConnectionReason, type RequestReason } from '../errors.ts';
+import { packageRoot } from '../package-root.ts';
 
 export interface ListenAddress {
   readonly address: string;
@@ -117,27 +117,15 @@ export interface NativeBinding {
 /** What the addon's `abi` must be: raised on both sides with every change of its exports. */
 const NATIVE_ABI = 1;
 
-/** The folder that holds package.json, above this file in the sources as well as in dist/. */
-function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) {
-    const parent = dirname(folder);
-    if (parent === folder) {
-      throw new ProxyError('native-missing', `no package.json above ${fileURLToPath(import.meta.url)}`);
-    }
-    folder = parent;
-  }
-  return folder;
-}
-
 /**
  * Load the addon. Throws ProxyError: `native-missing` when it is not built, `native-abi` when it was built from other
  * sources or for another Node, `native-load` when the system cannot load it.
  */
 export function loadNative(): NativeBinding {
-  const path = join(packageRoot(), 'native', 'build', 'Release', 'sideroute.node');
+  const path = fileURLToPath(new URL('native/build/Release/sideroute.node', packageRoot()));
   const remedy = 'run "npx node-gyp rebuild --directory native"';
-  if (!existsSync(path)) throw new ProxyError('native-missing', `the native addon is not built (${path}): ${remedy}`);
+  if (statSync(path, { throwIfNoEntry: false }) === undefined)
+    throw new ProxyError('native-missing', `the native addon is not built (${path}): ${remedy}`);
   let binding: NativeBinding & { readonly abi: number };
   try {
     binding = createRequire(import.meta.url)(path) as NativeBinding & { readonly abi: number };
