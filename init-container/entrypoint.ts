@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /**
- * What the init container runs: `sideroute iptables apply`, configured by environment variables, and nothing else loaded.
+ * What the init container runs: `sideroute iptables apply`, configured by environment variables, and nothing else
+ * loaded.
  *
- * Arguments are those of `apply`. A failure ends the container with a non-zero status, which Kubernetes shows: a pod that
- * does not start is better than one that silently bypasses its routes.
+ * Arguments are those of `apply`. A failure ends the container with a non-zero status, which Kubernetes shows: a pod
+ * that does not start is better than one that silently bypasses its routes.
  */
 import { Command } from 'commander';
 import { registerIptables } from '../src/cli/iptables.ts';

@@ -1,8 +1,9 @@
 /**
- * `sideroute iptables print|apply|verify|cleanup`: flags and environment in, rules installed or compared, text or JSON out.
+ * `sideroute iptables print|apply|verify|cleanup`: flags and environment in, rules installed or compared, text or
+ * JSON out.
  *
- * Results go to standard output, warnings and errors to standard error. Exit status: 0 done, 1 failed or different, 2 a
- * setting is wrong (then nothing was looked at).
+ * Results go to standard output, warnings and errors to standard error. Exit status: 0 done, 1 failed or different, 2
+ * a setting is wrong (then nothing was looked at).
  */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
@@ -69,7 +70,7 @@ type CleanupOptions = HostOptions & DryRunOptions;
 const FAMILY_TITLE: Readonly<Record<Family, string>> = { v4: 'IPv4', v6: 'IPv6' };
 
 const SETTING_HELP =
-  '\nLists are separated by commas and hold IPv4 and IPv6 entries together. An empty environment variable counts as not set.';
+  '\nLists are separated by commas and hold IPv4 and IPv6 entries together. An empty one of these settings counts as not set.';
 
 export function registerIptables(program: Command, dependencies: IptablesDependencies = {}): void {
   const iptables = program

@@ -1,6 +1,6 @@
 /**
- * Puts the rules in place: `document.ts` says which, `backend.ts` how. One transaction for each family, the same result
- * however often it runs, verified afterwards; on any failure the state before is put back.
+ * Puts the rules in place: `document.ts` says which, `backend.ts` how. One transaction for each family, the same
+ * result however often it runs, verified afterwards; on any failure the state before is put back.
  */
 import { ProxyError } from '../errors.ts';
 import type { NativeBinding } from '../native/binding.ts';

@@ -1,9 +1,10 @@
 /**
  * Which iptables to use: the nft or the legacy programs, and the commands of the chosen one.
  *
- * Listing rules proves nothing (a backend may list and still be unable to write), so a backend is chosen by writing a chain that nothing
- * refers to, with the matches and the target of the real rules, and deleting it again. A backend that already has
- * rules in this namespace comes first: two backends in one namespace hide each other's rules from their users.
+ * Listing rules proves nothing (a backend may list and still be unable to write), so a backend is chosen by writing a
+ * chain that nothing refers to, with the matches and the target of the real rules, and deleting it again. A backend
+ * that already has rules in this namespace comes first: two backends in one namespace hide each other's rules from
+ * their users.
  */
 import { ProxyError } from '../errors.ts';
 import type { Family } from './cidr.ts';
@@ -15,7 +16,7 @@ export type BackendName = 'nft' | 'legacy';
 export const BACKENDS: readonly BackendName[] = ['nft', 'legacy'];
 
 const INSTALL_HINT =
-  'install the package iptables, 1.8.3 or newer, which has the programs iptables-nft-restore and iptables-legacy-restore (and their ip6tables twins)';
+  'install the package iptables, 1.8 or newer, which has the programs iptables-nft-restore and iptables-legacy-restore (and their ip6tables twins)';
 
 /** The commands of one backend. All throw ProxyError `iptables-command` with what the program said. */
 export class Backend {
@@ -120,11 +121,11 @@ export interface BackendChoice {
 }
 
 /**
- * The backend to write with; the same for all `families`. With `probe` false nothing is written, and the first backend in
- * order whose programs exist is taken.
+ * The backend to write with; the same for all `families`. With `probe` false nothing is written, and the first
+ * backend in order whose programs exist is taken.
  *
- * @throws ProxyError `iptables-backend` when none can be written to, with the reason for each; or when the forced one would
- * put a second set of our rules beside one in the other backend.
+ * @throws ProxyError `iptables-backend` when none can be written to, with the reason for each; or when the forced one
+ * would put a second set of our rules beside one in the other backend.
  */
 export async function chooseBackend(
   system: System,

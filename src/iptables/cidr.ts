@@ -34,8 +34,8 @@ export function canonicalAddress(text: string): string | null {
 }
 
 /**
- * `text` is `ADDRESS` or `ADDRESS/PREFIX`. Host bits are cleared; `hostBits` tells that there were some. Null when the
- * text is neither.
+ * `text` is `ADDRESS` or `ADDRESS/PREFIX`. Host bits are cleared; `hostBits` tells that there were some. Null when
+ * the text is neither.
  */
 export function parseCidr(text: string): { readonly cidr: Cidr; readonly hostBits: boolean } | null {
   const [address = '', prefix, ...rest] = text.split('/');

@@ -1,6 +1,6 @@
 /**
- * Takes every rule of ours out, and nothing else. For machines and tests; in a pod the rules go with the pod, and taking
- * them out would cut connections that were captured.
+ * Takes every rule of ours out, and nothing else. For machines and tests; in a pod the rules go with the pod, and
+ * taking them out would cut connections that were captured.
  */
 import { Backend, BACKENDS, type BackendName } from './backend.ts';
 import { FAMILIES, type Family } from './cidr.ts';

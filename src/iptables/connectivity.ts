@@ -1,6 +1,6 @@
 /**
- * Proof that interception works here, beyond the rules being installed: a connection to a Service address must arrive at
- * the capture port with exactly that address as its original destination.
+ * Proof that interception works here, beyond the rules being installed: a connection to a Service address must arrive
+ * at the capture port with exactly that address as its original destination.
  *
  * Fails where the address is translated before the rules see it, as Cilium's socket-level load balancing does.
  */
@@ -24,8 +24,8 @@ export interface ConnectivityProbe {
 }
 
 /**
- * Binds the capture port on the loopback address of the destination's family. Null when it is taken: the proxy of this pod
- * runs already.
+ * Binds the capture port on the loopback address of the destination's family. Null when it is taken: the proxy of
+ * this pod runs already.
  *
  * @throws ProxyError `iptables-connectivity` when it cannot be bound for any other reason.
  */

@@ -1,8 +1,9 @@
 /**
  * The rules themselves: settings in, one nat-table document for each family out. Pure.
  *
- * Every rule is written the way `iptables-save` prints it (`/32`, `-m tcp`, canonical addresses), so that `state.ts` can
- * compare what is installed with what should be. Only OUTPUT is touched: inbound traffic, probes and scrapes never pass.
+ * Every rule is written the way `iptables-save` prints it (`/32`, `-m tcp`, canonical addresses), so that `state.ts`
+ * can compare what is installed with what should be. Only OUTPUT is touched: inbound traffic, probes and scrapes
+ * never pass.
  */
 import { cidrText, familyOf, parseCidr, type Cidr, type Family } from './cidr.ts';
 import type { InterceptionSettings, PortRange } from './settings.ts';

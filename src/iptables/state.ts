@@ -1,6 +1,6 @@
 /**
- * What is installed (`iptables-save` text), how it differs from what should be, and the one document that leads there.
- * Pure; between `document.ts` (what should be) and `apply.ts`, `verify.ts`, `cleanup.ts` (who carry it out).
+ * What is installed (`iptables-save` text), how it differs from what should be, and the one document that leads
+ * there. Pure; between `document.ts` (what should be) and `apply.ts`, `verify.ts`, `cleanup.ts` (who carry it out).
  */
 import { cidrText, parseCidr, type Family } from './cidr.ts';
 import { CHAIN_PREFIX, JUMP_LINE, OUTPUT_CHAIN, REDIRECT_CHAIN, type RuleDocument } from './document.ts';
@@ -82,8 +82,8 @@ export function targetState(document: RuleDocument | null, current: NatState): N
  * The document for `iptables-restore --noflush` that turns the part that is ours from `current` into `target`, in one
  * transaction; null when there is nothing to do. Rules of others stay where they are.
  *
- * With `--noflush`, a declared chain is emptied and refilled, but a rule appended to OUTPUT would come once more each time,
- * and deleting an absent one fails the document: hence exactly the deletions that `current` asks for.
+ * With `--noflush`, a declared chain is emptied and refilled, but a rule appended to OUTPUT would come once more each
+ * time, and deleting an absent one fails the document: hence exactly the deletions that `current` asks for.
  */
 export function transition(current: NatState, target: NatState): string | null {
   const lines: string[] = [];

@@ -1,5 +1,6 @@
 /**
- * What the rules need of the machine: run a program, read a file, be the only one at it. Everything else here decides.
+ * What the rules need of the machine: run a program, read a file, be the only one at it. Everything else here
+ * decides.
  */
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';

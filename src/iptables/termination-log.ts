@@ -15,8 +15,8 @@ export interface TerminationResult {
 }
 
 /**
- * False when it was not written: without `create`, a file that does not exist is left alone (outside Kubernetes nobody reads it).
- * Texts are cut to what Kubernetes keeps, so that the JSON stays whole.
+ * False when it was not written: without `create`, a file that does not exist is left alone (outside Kubernetes
+ * nobody reads it). Texts are cut to what Kubernetes keeps, so that the JSON stays whole.
  */
 export function writeTerminationLog(path: string, result: TerminationResult, create: boolean): boolean {
   const cut = (limit: number) =>

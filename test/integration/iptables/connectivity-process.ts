@@ -1,6 +1,6 @@
 /**
- * Run in a pod: `sideroute iptables apply` with a stand-in for the native addon, which only tells the original destination
- * of the first connection. A python3 process, started beforehand, asks the kernel for it.
+ * Run in a pod: `sideroute iptables apply` with a stand-in for the native addon, which only tells the original
+ * destination of the first connection. A python3 process, started beforehand, asks the kernel for it.
  *
  * Arguments: those of `apply`.
  */

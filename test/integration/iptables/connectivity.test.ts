@@ -29,7 +29,8 @@ t.test(
 
 t.test('it fails where they are translated first, names the remedy, and puts the state before back', async (t) => {
   const pod = cluster.addPod('hidden');
-  // What socket-level load balancing does to the pod: the connection is to an endpoint before any rule of ours sees it.
+  // What socket-level load balancing does to the pod: the connection is to an endpoint before any rule of ours sees
+  // it.
   const dnat = ['-d', '10.96.0.1', '-p', 'tcp', '--dport', '443', '-j', 'DNAT', '--to-destination', '10.244.0.1:6443'];
   pod.must(['iptables-nft', '-t', 'nat', '-A', 'OUTPUT', ...dnat]);
   const before = savedNat(pod, 'nft', 'v4');

@@ -1,6 +1,6 @@
 /**
- * Pods whose outbound connections can be watched: a helper in the pod listens on the capture port, dials on request, and
- * tells whether the dialled connection was captured, with which original destination.
+ * Pods whose outbound connections can be watched: a helper in the pod listens on the capture port, dials on request,
+ * and tells whether the dialled connection was captured, with which original destination.
  */
 import type { ChildProcess } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
@@ -9,8 +9,8 @@ import { localSystem, type System } from '../../../src/iptables/system.ts';
 import { runCommand, type Cluster, type Pod } from '../../support/cluster.ts';
 
 /**
- * One process a pod. The listener answers every connection with its original destination and then echoes; `dial` opens a connection as a
- * user, and with `keep` leaves it open for `echo`.
+ * One process a pod. The listener answers every connection with its original destination and then echoes; `dial`
+ * opens a connection as a user, and with `id` leaves it open for `echo`.
  */
 const HELPER = `
 import json, os, socket, struct, sys, threading
@@ -128,8 +128,8 @@ export class WatchedPod {
 }
 
 /**
- * The commands of the rules, run in a pod, with a `PATH` of their own when given. Enters the network namespace alone: `ip netns exec`
- * also mounts a /sys each time, which costs more than the command.
+ * The commands of the rules, run in a pod, with a `PATH` of their own when given. Enters the network namespace alone:
+ * `ip netns exec` also mounts a /sys each time, which costs more than the command.
  */
 export function podSystem(pod: Pod, path?: string): System {
   const local = localSystem();

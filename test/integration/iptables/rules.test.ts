@@ -8,7 +8,8 @@ import { parseInterceptionSettings } from '../../../src/iptables/settings.ts';
 import { Cluster } from '../../support/cluster.ts';
 import { WatchedPod } from './fixture.ts';
 
-// Two halves of each address space instead of everything: each of the two rules must matter. None of the values is the default.
+// Two halves of each address space instead of everything: each of the two rules must matter. None of the values is
+// the default.
 const { settings } = parseInterceptionSettings({
   proxyUid: '2337',
   capturePort: '15101',
