@@ -1,6 +1,7 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
-// Exports: abi, createAcceptor, replyAndClose. Their types and meaning are in src/native/binding.ts.
+// Exports: abi, createAcceptor, createHttpEngine, replyAndClose. Their types and meaning are in src/native/binding.ts and
+// src/native/http-engine.ts.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>
@@ -39,6 +40,13 @@ napi_value CreateAcceptor(napi_env env, napi_callback_info info) {
   size_t argc = 1;
   napi_get_cb_info(env, info, &argc, &options, nullptr, nullptr);
   return AcceptorBinding::Create(env, *GetInstance(env), options);
+}
+
+napi_value CreateHttpEngine(napi_env env, napi_callback_info info) {
+  napi_value options;
+  size_t argc = 1;
+  napi_get_cb_info(env, info, &argc, &options, nullptr, nullptr);
+  return HttpEngineBinding::Create(env, *GetInstance(env), options);
 }
 
 bool ReadBytes(napi_env env, napi_value value, std::vector<uint8_t>* bytes) {
@@ -86,6 +94,7 @@ napi_value ReplyAndClose(napi_env env, napi_callback_info info) {
 void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
   auto* instance = static_cast<Instance*>(data);
   while (AcceptorBinding* acceptor = instance->acceptors.Front()) acceptor->Shutdown();
+  while (HttpEngineBinding* engine = instance->engines.Front()) engine->Shutdown();
   instance->reactor->SetClosedCallback(
       [](void* handle) { napi_remove_async_cleanup_hook(static_cast<napi_async_cleanup_hook_handle>(handle)); },
       hook);
@@ -127,6 +136,7 @@ napi_value Init(napi_env env, napi_value exports) {
   const napi_property_descriptor members[] = {
       {"abi", nullptr, nullptr, nullptr, nullptr, MakeNumber(env, kAbi), napi_enumerable, nullptr},
       {"createAcceptor", nullptr, CreateAcceptor, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"createHttpEngine", nullptr, CreateHttpEngine, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"replyAndClose", nullptr, ReplyAndClose, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
   napi_define_properties(env, exports, std::size(members), members);

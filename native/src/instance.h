@@ -10,6 +10,7 @@
 
 #include "acceptor_binding.h"
 #include "connection.h"
+#include "http_engine_binding.h"
 #include "intrusive_list.h"
 #include "reactor.h"
 
@@ -24,6 +25,7 @@ struct Instance {
   DeadlineQueue linger_deadlines;
   ConnectionList lingering;
   IntrusiveList<AcceptorBinding> acceptors;
+  IntrusiveList<HttpEngineBinding> engines;
 };
 
 }  // namespace sideroute

@@ -55,6 +55,14 @@ class IntrusiveList {
   // Null when empty.
   T* Front() const { return empty() ? nullptr : static_cast<T*>(root_.next_); }
 
+  // Null at the end.
+  T* After(T* element) const {
+    ListNode<T>* next = static_cast<ListNode<T>*>(element)->next_;
+    return next == &root_ ? nullptr : static_cast<T*>(next);
+  }
+
+  T* Back() const { return empty() ? nullptr : static_cast<T*>(root_.prev_); }
+
   void PushBack(T* element) {
     ListNode<T>* node = element;
     node->Unlink();

@@ -145,6 +145,7 @@ void Reactor::DispatchDeadlines() {
       if (i >= queues_.size() || queues_[i] != queue) break;
     }
   }
+  for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTime(now);
   EndBatch();
   ArmTimer();
 }
@@ -156,6 +157,8 @@ void Reactor::ArmTimer() {
   for (const DeadlineQueue* queue : queues_) {
     if (const Deadline* first = queue->deadlines_.Front()) due = std::min(due, first->due_ms_);
   }
+  for (const TurnClient* client : turn_clients_) due = std::min(due, client->NextDueMs());
+  armed_ms_ = due;
   if (due == kNever) {
     uv_timer_stop(&handles_->timer);
     return;
@@ -167,7 +170,12 @@ void Reactor::ArmTimer() {
       due > now ? due - now : 0, 0);
 }
 
+void Reactor::WakeAt(uint64_t due_ms) {
+  if (due_ms < armed_ms_) ArmTimer();
+}
+
 void Reactor::EndBatch() {
+  for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTurnEnd();
   dispatching_ = false;
   // Destructors may dispose of more.
   const std::vector<std::unique_ptr<Disposable>> disposed = std::move(disposed_);

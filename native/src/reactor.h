@@ -79,6 +79,19 @@ class DeadlineQueue {
   IntrusiveList<Deadline> deadlines_;
 };
 
+// Takes part in every turn: one batch of events, or of deadlines.
+class TurnClient {
+ public:
+  // No watcher is on the stack.
+  virtual void OnTurnEnd() = 0;
+  // A clock of its own beside the deadline queues: when it is due (UINT64_MAX: never), and that time has come.
+  virtual uint64_t NextDueMs() const = 0;
+  virtual void OnTime(uint64_t now_ms) = 0;
+
+ protected:
+  ~TurnClient() = default;
+};
+
 class Reactor {
  public:
   // Null, with a negative errno in `error`, when the kernel has no descriptor for it.
@@ -101,6 +114,14 @@ class Reactor {
   // Destroys `object` at the end of the batch, or at once outside of one.
   void Dispose(std::unique_ptr<Disposable> object);
 
+  // A batch is under way: watchers may be on the stack.
+  bool dispatching() const { return dispatching_; }
+
+  void AddTurnClient(TurnClient* client) { turn_clients_.push_back(client); }
+  void RemoveTurnClient(TurnClient* client) { std::erase(turn_clients_, client); }
+  // NextDueMs of some client has become earlier.
+  void WakeAt(uint64_t due_ms);
+
   uint64_t NowMs() const { return uv_now(loop_); }
 
  private:
@@ -118,7 +139,10 @@ class Reactor {
   Handles* handles_ = nullptr;
   size_t watched_ = 0;
   bool dispatching_ = false;
+  // What the timer is set for; UINT64_MAX: stopped.
+  uint64_t armed_ms_ = UINT64_MAX;
   std::vector<DeadlineQueue*> queues_;
+  std::vector<TurnClient*> turn_clients_;
   std::vector<std::unique_ptr<Disposable>> disposed_;
 };
 

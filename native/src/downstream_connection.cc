@@ -1,0 +1,163 @@
+#include "downstream_connection.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "http_engine.h"
+#include "lingering_close.h"
+
+namespace sideroute {
+
+namespace {
+
+// Requests served in one go before other connections get their turn.
+constexpr int kRequestsPerTurn = 64;
+constexpr size_t kMaxLingering = 1024;
+
+Reason ToReason(HeadReason reason) {
+  switch (reason) {
+    case HeadReason::kUriLimit:
+      return Reason::kUriLimit;
+    case HeadReason::kHeaderLimit:
+      return Reason::kHeaderLimit;
+    case HeadReason::kBadVersion:
+      return Reason::kBadVersion;
+    case HeadReason::kNotImplemented:
+      return Reason::kNotImplemented;
+    case HeadReason::kNone:
+    case HeadReason::kBadRequest:
+      break;
+  }
+  return Reason::kBadRequest;
+}
+
+}  // namespace
+
+Downstream::Downstream(EngineContext& context, int32_t frontend, const NetAddress& original)
+    : StreamSocket(context.reactor, context.blocks, context.scratch),
+      context_(context),
+      frontend_(frontend),
+      original_(original),
+      timer_(context.wheel, this) {
+  timer_.ArmAfter(context.settings.downstream_idle_ms);
+}
+
+Downstream::~Downstream() = default;
+
+void Downstream::OnEvent() {
+  if (exchange_ != nullptr && exchange_->started()) {
+    if (exchange_->OnDownstreamEvent() == Progress::kNextRequest) ReadRequests();
+    return;
+  }
+  ReadRequests();
+}
+
+// Hot path.
+void Downstream::ReadRequests() {
+  bool more = exchange_ != nullptr;
+  for (int served = 0; served < kRequestsPerTurn;) {
+    Window window;
+    switch (Fill(more, &window)) {
+      case FillResult::kAgain:
+        if (exchange_ == nullptr) {
+          if (context_.draining) return CloseAfterResponse(false);
+          timer_.ArmAfter(context_.settings.downstream_idle_ms);
+        }
+        return;
+      case FillResult::kEnd:
+        return OnReadEnd(false);
+      case FillResult::kError:
+        return OnReadEnd(true);
+      case FillResult::kBytes:
+        break;
+    }
+    const bool first = exchange_ == nullptr;
+    if (first) {
+      exchange_ = context_.engine.TakeExchange();
+      exchange_->Begin(this);
+    }
+    switch (exchange_->ParseHead(window)) {
+      case http1::ParseStatus::kNeedMore:
+        Use(window, 0);
+        more = true;
+        if (first) timer_.ArmAfter(context_.settings.header_timeout_ms);
+        continue;
+      case http1::ParseStatus::kError:
+        return Refuse(ToReason(http1::ReasonOf(exchange_->request_parser().error())));
+      case http1::ParseStatus::kComplete:
+        break;
+    }
+    timer_.Cancel();
+    if (exchange_->Start(window) != Progress::kNextRequest) return;
+    more = false;
+    ++served;
+  }
+  Rearm();
+}
+
+void Downstream::OnReadEnd(bool broken) {
+  if (exchange_ == nullptr) return CloseNow(broken);
+  // The end of a connection within a head is worth a word to a peer that still listens.
+  if (broken) {
+    context_.engine.GiveExchange(exchange_);
+    exchange_ = nullptr;
+    return CloseNow(true);
+  }
+  Refuse(Reason::kBadRequest);
+}
+
+void Downstream::OnTimer() {
+  if (exchange_ == nullptr) return CloseAfterResponse(false);
+  if (!exchange_->started()) Refuse(Reason::kRequestTimeout);
+}
+
+void Downstream::Refuse(Reason reason) {
+  context_.engine.GiveExchange(exchange_);
+  exchange_ = nullptr;
+  ++context_.counters.refused;
+  const int32_t index = context_.reason_replies[static_cast<size_t>(reason)];
+  const LocalReply& reply = context_.replies[static_cast<size_t>(index)];
+  context_.host.OnRefused(frontend_, reply.reason);
+  ByteBuffer bytes(context_.blocks);
+  context_.engine.WriteReply(reply, ConnectionField::kClose, true, bytes);
+  Send(bytes.data(), bytes.size());
+  CloseAfterResponse(false);
+}
+
+void Downstream::CloseAfterResponse(bool orderly) {
+  if (!open()) return;
+  if (orderly && !has_unsent()) return CloseNow(false);
+  if (write_failed() || gone() || context_.lingering.size() >= kMaxLingering) return CloseNow(false);
+  std::vector<uint8_t> unsent = TakeUnsent();
+  DropKept();
+  auto lingering = std::make_unique<LingeringClose>(context_.reactor, context_.linger_deadlines, context_.lingering,
+                                                    Detach(), std::move(unsent));
+  LingeringClose* started = lingering.get();
+  context_.lingering.Add(std::move(lingering));
+  CloseNow(false);
+  started->Start();
+}
+
+void Downstream::CloseNow(bool reset) {
+  timer_.Cancel();
+  Close(reset);
+  if (!linked()) return;
+  Unlink();
+  --context_.counters.downstream_open;
+  context_.Bury(std::unique_ptr<Disposable>(this));
+}
+
+void Downstream::Abandon() {
+  if (exchange_ != nullptr && exchange_->started()) {
+    exchange_->Abandon();
+    return;
+  }
+  if (exchange_ != nullptr) {
+    context_.engine.GiveExchange(exchange_);
+    exchange_ = nullptr;
+  }
+  CloseNow(true);
+}
+
+}  // namespace sideroute

@@ -1,0 +1,55 @@
+// A connection from an application: reads one request head after another and starts an exchange for each.
+//
+// Stage before: whoever hands the descriptor over (HttpEngine::Adopt). Stage after: exchange, one at a time; what has
+// arrived behind its request waits here, so pipelined requests are answered in order.
+#ifndef SIDEROUTE_DOWNSTREAM_CONNECTION_H_
+#define SIDEROUTE_DOWNSTREAM_CONNECTION_H_
+
+#include <cstdint>
+
+#include "engine_context.h"
+#include "exchange.h"
+#include "intrusive_list.h"
+#include "net_address.h"
+#include "stream_socket.h"
+#include "timer_wheel.h"
+
+namespace sideroute {
+
+class Downstream final : public StreamSocket, public Disposable, public ListNode<Downstream> {
+ public:
+  Downstream(EngineContext& context, int32_t frontend, const NetAddress& original);
+  ~Downstream() override;
+
+  int32_t frontend() const { return frontend_; }
+  const NetAddress& original() const { return original_; }
+
+  // The exchange is over and has let go.
+  void OnExchangeEnded() { exchange_ = nullptr; }
+  // Goes on with the next request, kept bytes first.
+  void ReadRequests();
+  // After the last response. `orderly`: the peer has nothing more to say, so nothing can overtake the response.
+  void CloseAfterResponse(bool orderly);
+  void CloseNow(bool reset);
+  // No request has begun.
+  bool idle() const { return exchange_ == nullptr; }
+  // Ends whatever goes on. For the end of the engine.
+  void Abandon();
+
+ private:
+  void OnEvent() override;
+  void OnTimer();
+  void Refuse(Reason reason);
+  void OnReadEnd(bool broken);
+
+  EngineContext& context_;
+  const int32_t frontend_;
+  const NetAddress original_;
+  Exchange* exchange_ = nullptr;
+  // Header or idle timeout, by whether an exchange has begun.
+  MemberTimer<Downstream, &Downstream::OnTimer> timer_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_DOWNSTREAM_CONNECTION_H_

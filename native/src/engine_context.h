@@ -1,0 +1,89 @@
+// What all parts of one HTTP engine share. One per engine, owned by HttpEngine.
+#ifndef SIDEROUTE_ENGINE_CONTEXT_H_
+#define SIDEROUTE_ENGINE_CONTEXT_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "byte_buffer.h"
+#include "connection.h"
+#include "engine_types.h"
+#include "header_plan.h"
+#include "reactor.h"
+#include "stream_socket.h"
+#include "timer_wheel.h"
+
+namespace sideroute {
+
+class Backend;
+class Downstream;
+class Exchange;
+class HttpEngine;
+
+struct EngineContext {
+  EngineContext(Reactor& reactor, EngineHost& host, HttpEngine& engine, DeadlineQueue& linger_deadlines,
+                ConnectionList& lingering, const EngineSettings& settings)
+      : reactor(reactor),
+        host(host),
+        engine(engine),
+        linger_deadlines(linger_deadlines),
+        lingering(lingering),
+        settings(settings),
+        wheel(
+            [](void* context) { return static_cast<Reactor*>(context)->NowMs(); },
+            [](void* context, uint64_t due_ms) { static_cast<Reactor*>(context)->WakeAt(due_ms); }, &reactor),
+        head(blocks) {}
+  EngineContext(const EngineContext&) = delete;
+  EngineContext& operator=(const EngineContext&) = delete;
+
+  // Destroys `object` when the turn ends: its methods may be on the stack, its events in the batch.
+  void Bury(std::unique_ptr<Disposable> object) { buried.push_back(std::move(object)); }
+  // Has ServeWaiting called at the end of the turn, once.
+  void ServeLater(Backend* backend, bool* marked) {
+    if (*marked) return;
+    *marked = true;
+    backends_to_serve.push_back(backend);
+  }
+  // `mean` give or take a quarter.
+  uint32_t Jitter(uint32_t mean) {
+    random = random * 6364136223846793005ull + 1442695040888963407ull;
+    return mean - mean / 4 + static_cast<uint32_t>((random >> 33) % (mean / 2 + 1));
+  }
+  // `Date: ... CRLF`, of this second.
+  std::string_view DateLine();
+
+  Reactor& reactor;
+  EngineHost& host;
+  HttpEngine& engine;
+  DeadlineQueue& linger_deadlines;
+  ConnectionList& lingering;
+  const EngineSettings settings;
+  EngineCounters counters;
+  BlockPool blocks;
+  Scratch scratch;
+  TimerWheel wheel;
+  // Where a head is put together that leaves at once.
+  ByteBuffer head;
+  std::vector<std::unique_ptr<HeaderPlan>> plans;
+  std::vector<LocalReply> replies;
+  // Index into `replies` by Reason.
+  std::array<int32_t, kReasonCount> reason_replies{};
+  bool draining = false;
+  bool closing = false;
+  std::vector<std::unique_ptr<Disposable>> buried;
+  std::vector<Backend*> backends_to_serve;
+  uint64_t random = 0x5eed;
+
+ private:
+  int64_t date_second_ = -1;
+  char date_line_[64] = {};
+  size_t date_length_ = 0;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_ENGINE_CONTEXT_H_

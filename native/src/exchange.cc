@@ -1,0 +1,363 @@
+// The request half of an exchange: decision, upstream connection, request body.
+#include "exchange.h"
+
+#include <uv.h>
+
+#include <algorithm>
+
+#include "downstream_connection.h"
+#include "http_engine.h"
+#include "upstream_connection.h"
+#include "upstream_pool.h"
+
+namespace sideroute {
+
+namespace {
+
+// Windows moved in one direction before other connections get their turn.
+constexpr int kWindowsPerTurn = 4;
+
+bool IsRepeatable(http1::MethodId method) {
+  switch (method) {
+    case http1::MethodId::kGet:
+    case http1::MethodId::kHead:
+    case http1::MethodId::kOptions:
+    case http1::MethodId::kTrace:
+    case http1::MethodId::kPut:
+    case http1::MethodId::kDelete:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Exchange::Exchange(EngineContext& context)
+    : context_(context),
+      sent_(context.blocks),
+      request_sink_(*this),
+      response_sink_(*this),
+      wait_timer_(context.wheel, this),
+      request_deadline_(context.wheel, this),
+      attempt_deadline_(context.wheel, this),
+      stall_timer_(context.wheel, this),
+      request_parser_(request_fields_, context.settings.request_limits),
+      response_parser_(response_fields_, context.settings.response_limits) {}
+
+void Exchange::Begin(Downstream* downstream) {
+  downstream_ = downstream;
+  upstream_ = nullptr;
+  backend_ = nullptr;
+  plan_ = nullptr;
+  status_ = 0;
+  reason_ = -1;
+  started_ = false;
+  request_state_ = RequestState::kHead;
+  response_state_ = ResponseState::kHead;
+  wait_ = Wait::kNothing;
+  body_held_ = more_request_ = more_response_ = replayable_ = retried_ = false;
+  connect_retried_ = connect_timed_out_ = response_begun_ = upstream_reusable_ = false;
+  close_ = until_close_ = tunnel_ = tunnel_up_ended_ = tunnel_down_ended_ = false;
+  interim_count_ = 0;
+  address_index_ = 0;
+  request_parser_.Reset();
+}
+
+// Hot path.
+Progress Exchange::Start(const Window& window) {
+  started_ = true;
+  started_ns_ = uv_hrtime();
+  ++context_.counters.requests;
+  ++context_.counters.requests_open;
+  const http1::RequestHead& head = request_parser_.head();
+  method_ = head.method_id;
+  http10_ = head.minor_version == 0;
+  upgrade_ = head.upgrade;
+  keep_alive_ = head.keep_alive;
+  repeatable_ = IsRepeatable(method_);
+  body_held_ = head.expect_continue;
+  request_body_.Start(head.body, head.content_length,
+                      head.body == http1::BodyKind::kChunked ? OutFraming::kChunked : OutFraming::kRaw);
+  request_state_ = request_body_.done() ? RequestState::kDone : RequestState::kBody;
+
+  decision_ = Decision{};
+  const bool decided = context_.host.Decide({downstream_->frontend(), head, window.data}, &decision_);
+  // JavaScript may have closed the engine meanwhile; that takes effect at the end of the turn.
+  if (!decided) {
+    downstream_->Use(window, head.length);
+    return ReplyReason(Reason::kInternal);
+  }
+  if (decision_.plan >= 0 && static_cast<size_t>(decision_.plan) < context_.plans.size()) {
+    plan_ = context_.plans[static_cast<size_t>(decision_.plan)].get();
+  }
+  if (decision_.kind == DecisionKind::kLocal) {
+    downstream_->Use(window, head.length);
+    return Reply(decision_.reply, true);
+  }
+  backend_ = decision_.kind == DecisionKind::kForward ? context_.engine.FindBackend(decision_.backend)
+                                                      : context_.engine.OriginalBackend(downstream_->original());
+  WriteRequestHead(head, window.data, plan_, sent_);
+  const auto head_length = head.length;
+  if (backend_ == nullptr) {
+    downstream_->Use(window, head_length);
+    return ReplyReason(Reason::kUnresolved);
+  }
+  if (decision_.request_timeout_ms > 0) {
+    request_deadline_.ArmAfter(static_cast<uint32_t>(decision_.request_timeout_ms));
+  }
+
+  // The shortest way: an idle connection takes head and body from where they were received.
+  if (request_state_ == RequestState::kDone || window.length == head_length) {
+    downstream_->Use(window, head_length);
+    return AcquireUpstream(true);
+  }
+  const Backend::Wish wish{this, 0, true, repeatable_};
+  UpstreamConnection* idle = nullptr;
+  if (!body_held_ && backend_->Acquire(wish, &idle, true) == Backend::Result::kReused) {
+    upstream_ = idle;
+    if (decision_.attempt_timeout_ms > 0) {
+      attempt_deadline_.ArmAfter(static_cast<uint32_t>(decision_.attempt_timeout_ms));
+    }
+    const Window rest{window.data, window.length, window.in_scratch};
+    return SendRequest(&rest);
+  }
+  downstream_->Use(window, head_length);
+  return AcquireUpstream(true);
+}
+
+// Gets a connection for what is in sent_.
+Progress Exchange::AcquireUpstream(bool may_reuse) {
+  if (decision_.attempt_timeout_ms > 0) {
+    attempt_deadline_.ArmAfter(static_cast<uint32_t>(decision_.attempt_timeout_ms));
+  }
+  for (;;) {
+    const Backend::Wish wish{this, address_index_, may_reuse, repeatable_};
+    switch (backend_->Acquire(wish, &upstream_)) {
+      case Backend::Result::kReused:
+        return SendRequest(nullptr);
+      case Backend::Result::kConnecting:
+        wait_ = Wait::kConnect;
+        wait_timer_.ArmAfter(context_.settings.connect_timeout_ms);
+        return SendRequest(nullptr);
+      case Backend::Result::kWait:
+        backend_->Wait(*this);
+        wait_ = Wait::kQueue;
+        wait_timer_.ArmAfter(context_.settings.queue_timeout_ms);
+        return Progress::kOpen;
+      case Backend::Result::kOverflow:
+        return ReplyReason(Reason::kOverflow);
+      case Backend::Result::kNoAddress:
+        return ReplyReason(Reason::kUnresolved);
+      case Backend::Result::kConnectFailed:
+        break;
+    }
+    may_reuse = false;
+    if (++address_index_ < backend_->address_count()) continue;
+    address_index_ = 0;
+    if (connect_retried_) return ReplyReason(Reason::kConnectFailure);
+    connect_retried_ = true;
+    ++context_.counters.retries_connect;
+    wait_ = Wait::kRetry;
+    wait_timer_.ArmAfter(context_.settings.retry_delay_ms);
+    return Progress::kOpen;
+  }
+}
+
+// Hot path. `window`: the request as received, to take the first body bytes from; null when they are not at hand.
+Progress Exchange::SendRequest(const Window* window) {
+  const bool reused = upstream_->reused();
+  replayable_ = reused && repeatable_;
+  response_begun_ = false;
+  more_response_ = false;
+  response_parser_.Reset({method_, upgrade_});
+  if (window == nullptr) {
+    context_.counters.bytes_upstream += sent_.size();
+    upstream_->Send(sent_.data(), sent_.size());
+  } else {
+    const auto head_length = request_parser_.head().length;
+    size_t used = 0;
+    BodyRelay::Status status;
+    PassRequestBody(sent_.view(), window->data + head_length, window->length - head_length, &used, &status);
+    downstream_->Use(*window, head_length + used);
+    more_request_ = status == BodyRelay::Status::kNeedMore && head_length + used < window->length;
+    if (status == BodyRelay::Status::kBroken) return RequestBroken();
+    if (status == BodyRelay::Status::kDone) request_state_ = RequestState::kDone;
+  }
+  if (upstream_->connecting() && !upstream_->has_unsent() && !upstream_->write_failed()) {
+    upstream_->SetConnected();
+    wait_ = Wait::kNothing;
+    wait_timer_.Cancel();
+  }
+  if (!upstream_->connecting()) StopReplay();
+  if (body_held_ && wait_ == Wait::kNothing) {
+    wait_ = Wait::kExpect;
+    wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);
+  }
+  if (request_state_ == RequestState::kBody) return AdvanceAll();
+  return Progress::kOpen;
+}
+
+// A fresh connection that stands gets its request once; until it stands nothing has left.
+void Exchange::StopReplay() {
+  if (!replayable_) sent_.Clear();
+}
+
+bool Exchange::RequestSink::SendParts(std::span<iovec> parts) {
+  // When a head is in front it is sent_ itself.
+  const bool with_head = !exchange.sent_.empty() && parts[0].iov_base == exchange.sent_.data();
+  size_t total = 0;
+  for (const iovec& part : parts) total += part.iov_len;
+  exchange.context_.counters.bytes_upstream += total;
+  const bool taken = exchange.upstream_->Send(parts);
+  if (!exchange.replayable_) return taken;
+  if (exchange.sent_.size() + total > exchange.context_.settings.max_replay_bytes) {
+    exchange.replayable_ = false;
+    exchange.sent_.Clear();
+    return taken;
+  }
+  for (size_t i = with_head ? 1 : 0; i < parts.size(); ++i) {
+    exchange.sent_.Append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+  }
+  return taken;
+}
+
+bool Exchange::PassRequestBody(std::string_view head, char* data, size_t length, size_t* used,
+                               BodyRelay::Status* status) {
+  *status = request_body_.Pass(head, data, length, used, request_sink_);
+  return *status != BodyRelay::Status::kBroken;
+}
+
+// Another address, then one more round after a short delay (OPS section 4, retries).
+Progress Exchange::ConnectFailed(bool timed_out) {
+  ++context_.counters.upstream_connect_failures;
+  connect_timed_out_ = connect_timed_out_ || timed_out;
+  DropUpstream();
+  wait_ = Wait::kNothing;
+  wait_timer_.Cancel();
+  if (++address_index_ < backend_->address_count()) return AcquireUpstream(false);
+  address_index_ = 0;
+  if (connect_timed_out_) return ReplyReason(Reason::kConnectTimeout);
+  if (connect_retried_) return ReplyReason(Reason::kConnectFailure);
+  connect_retried_ = true;
+  ++context_.counters.retries_connect;
+  wait_ = Wait::kRetry;
+  wait_timer_.ArmAfter(context_.settings.retry_delay_ms);
+  return Progress::kOpen;
+}
+
+// Hot path.
+Progress Exchange::PumpRequest() {
+  for (int windows = 0; request_state_ == RequestState::kBody; ++windows) {
+    if (upstream_ == nullptr || upstream_->connecting() || body_held_ || upstream_->has_unsent()) break;
+    if (windows == kWindowsPerTurn) {
+      downstream_->Rearm();
+      break;
+    }
+    Window window;
+    switch (downstream_->Fill(more_request_, &window)) {
+      case FillResult::kAgain:
+        return Progress::kOpen;
+      case FillResult::kEnd:
+        // SAFETY 61: what has gone on so far ends visibly too short.
+        return RequestBroken();
+      case FillResult::kError:
+        Abandon();
+        return Progress::kClosed;
+      case FillResult::kBytes:
+        break;
+    }
+    size_t used = 0;
+    BodyRelay::Status status;
+    const bool fine = PassRequestBody({}, window.data, window.length, &used, &status);
+    downstream_->Use(window, used);
+    more_request_ = used < window.length;
+    if (!fine) return RequestBroken();
+    if (status == BodyRelay::Status::kDone) request_state_ = RequestState::kDone;
+  }
+  return Progress::kOpen;
+}
+
+// The request body is malformed or ends too early: the upstream must not take it for complete, nothing behind it is a
+// request (SAFETY 49-61).
+Progress Exchange::RequestBroken() {
+  DropUpstream();
+  return status_ == 0 ? ReplyReason(Reason::kBadRequest) : Truncate(Reason::kBadRequest);
+}
+
+Progress Exchange::Advance() {
+  if (tunnel_) return PumpTunnel();
+  if (upstream_ != nullptr && !upstream_->connecting()) upstream_->Flush();
+  if (!downstream_->Flush()) {
+    Abandon();
+    return Progress::kClosed;
+  }
+  if (request_state_ == RequestState::kBody) {
+    if (const Progress progress = PumpRequest(); progress != Progress::kOpen) return progress;
+  }
+  if (upstream_ != nullptr && !upstream_->connecting() && response_state_ != ResponseState::kFlush) {
+    if (const Progress progress = PumpResponse(); progress != Progress::kOpen) return progress;
+  }
+  if (response_state_ == ResponseState::kFlush && !downstream_->has_unsent()) return Finish();
+  return Progress::kOpen;
+}
+
+Progress Exchange::AdvanceAll() {
+  const Progress progress = Advance();
+  if (progress == Progress::kOpen) ArmStall();
+  return progress;
+}
+
+Progress Exchange::OnDownstreamEvent() {
+  if (downstream_->gone() && !tunnel_) {
+    Abandon();
+    return Progress::kClosed;
+  }
+  return AdvanceAll();
+}
+
+void Exchange::OnUpstreamEvent() {
+  if (upstream_->connecting()) {
+    if (upstream_->gone()) return Continue(ConnectFailed(false));
+    if (!upstream_->Flush()) return Continue(ConnectFailed(false));
+    // Still nothing taken: the event was not about the connect.
+    if (upstream_->has_unsent() && !upstream_->IsConnected()) return;
+    upstream_->SetConnected();
+    wait_ = Wait::kNothing;
+    wait_timer_.Cancel();
+    StopReplay();
+    if (body_held_) {
+      wait_ = Wait::kExpect;
+      wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);
+    }
+  }
+  Continue(AdvanceAll());
+}
+
+void Exchange::OnUpstreamAvailable() {
+  wait_ = Wait::kNothing;
+  wait_timer_.Cancel();
+  Continue(AcquireUpstream(true));
+}
+
+void Exchange::OnWaitTimer() {
+  const Wait wait = wait_;
+  wait_ = Wait::kNothing;
+  switch (wait) {
+    case Wait::kNothing:
+      return;
+    case Wait::kConnect:
+      return Continue(ConnectFailed(true));
+    case Wait::kQueue:
+      Unlink();
+      return Continue(ReplyReason(Reason::kOverflow));
+    case Wait::kRetry:
+      return Continue(AcquireUpstream(true));
+    case Wait::kExpect:
+      // The upstream ignores the expectation (RFC 9110 section 10.1.1): waiting on would deadlock.
+      body_held_ = false;
+      return Continue(AdvanceAll());
+  }
+}
+
+}  // namespace sideroute

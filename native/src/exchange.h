@@ -1,0 +1,171 @@
+// One request and its response: the state machine between a downstream and an upstream connection.
+//
+// Stage before: downstream_connection, which lends its bytes. Stage after: upstream_pool for a connection, the host for
+// the decision and the outcome.
+//
+//   request:   head --decide--> body ------------------------------> done
+//   upstream:          wanted --(queue, dial, other address)--> lent ----> released | closed
+//   response:                                             head (1xx*) --> body --> flush --> outcome
+//                                                          `--> tunnel (101, 2xx to CONNECT)
+//
+// Both directions run at the same time. Each moves on when its source has bytes and its sink holds none back.
+#ifndef SIDEROUTE_EXCHANGE_H_
+#define SIDEROUTE_EXCHANGE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "body_relay.h"
+#include "engine_context.h"
+#include "http1_head.h"
+#include "intrusive_list.h"
+#include "timer_wheel.h"
+
+namespace sideroute {
+
+class Backend;
+class Downstream;
+class UpstreamConnection;
+
+// What a step has led to. After anything but kOpen the exchange is over and must not be touched.
+enum class Progress : uint8_t { kOpen, kNextRequest, kClosed };
+
+class Exchange final : public ListNode<Exchange> {
+ public:
+  explicit Exchange(EngineContext& context);
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // A new request begins on `downstream`.
+  void Begin(Downstream* downstream);
+  http1::ParseStatus ParseHead(const Window& window) { return request_parser_.Parse(window.data, window.length); }
+  const http1::RequestHeadParser& request_parser() const { return request_parser_; }
+  // The head in `window` is complete: decides, and forwards or answers.
+  Progress Start(const Window& window);
+  // Past the head.
+  bool started() const { return started_; }
+
+  Progress OnDownstreamEvent();
+  // The downstream is reset.
+  void Abandon();
+  void OnUpstreamEvent();
+  void OnUpstreamAvailable();
+
+ private:
+  enum class RequestState : uint8_t { kHead, kBody, kDone };
+  enum class ResponseState : uint8_t { kHead, kBody, kFlush };
+  enum class Wait : uint8_t { kNothing, kConnect, kQueue, kRetry, kExpect };
+
+  // Request: exchange.cc
+  Progress AcquireUpstream(bool may_reuse);
+  Progress SendRequest(const Window* window);
+  Progress ConnectFailed(bool timed_out);
+  Progress PumpRequest();
+  Progress Advance();
+  Progress AdvanceAll();
+  bool PassRequestBody(std::string_view head, char* data, size_t length, size_t* used, BodyRelay::Status* status);
+  Progress RequestBroken();
+  void StopReplay();
+
+  // Response: exchange_response.cc
+  Progress PumpResponse();
+  Progress TakeResponseHead(const Window& window, bool* blocked);
+  Progress RelayInterim(const Window& window);
+  Progress SwitchToTunnel(const Window& window);
+  Progress UpstreamEnded(bool broken);
+  Progress UpstreamBroken(Reason reason);
+  Progress PumpTunnel();
+  bool PumpTunnelFlow(bool upward, bool* broken);
+
+  // End: exchange_end.cc
+  Progress ReplyReason(Reason reason);
+  Progress Reply(int32_t index, bool may_keep);
+  Progress ResponseProduced();
+  Progress Finish();
+  Progress Truncate(Reason reason);
+  void ReleaseUpstream(bool reusable);
+  void DropUpstream();
+  void Report();
+  // Carries on with the downstream after a step that did not begin with it.
+  void Continue(Progress progress);
+  void ArmStall();
+
+  void OnWaitTimer();
+  void OnDeadline();
+  void OnStall();
+
+  struct RequestSink final : BodySink {
+    explicit RequestSink(Exchange& exchange) : exchange(exchange) {}
+    bool SendParts(std::span<iovec> parts) override;
+    Exchange& exchange;
+  };
+  struct ResponseSink final : BodySink {
+    explicit ResponseSink(Exchange& exchange) : exchange(exchange) {}
+    bool SendParts(std::span<iovec> parts) override;
+    Exchange& exchange;
+  };
+
+  EngineContext& context_;
+  Downstream* downstream_ = nullptr;
+  UpstreamConnection* upstream_ = nullptr;
+  Backend* backend_ = nullptr;
+  const HeaderPlan* plan_ = nullptr;
+
+  Decision decision_;
+  uint64_t started_ns_ = 0;
+  uint16_t status_ = 0;
+  int32_t reason_ = -1;
+
+  // Facts of the request head that are needed after its bytes are gone.
+  http1::MethodId method_ = http1::MethodId::kOther;
+  bool http10_ = false;
+  bool upgrade_ = false;
+  bool keep_alive_ = false;
+  bool repeatable_ = false;
+
+  bool started_ = false;
+  RequestState request_state_ = RequestState::kHead;
+  ResponseState response_state_ = ResponseState::kHead;
+  Wait wait_ = Wait::kNothing;
+  // The body waits for the 100 that the downstream asked for.
+  bool body_held_ = false;
+  bool more_request_ = false;
+  bool more_response_ = false;
+  // The connection's bytes so far have all been kept for another try.
+  bool replayable_ = false;
+  bool retried_ = false;
+  bool connect_retried_ = false;
+  bool connect_timed_out_ = false;
+  bool response_begun_ = false;
+  bool upstream_reusable_ = false;
+  bool close_ = false;
+  // The body lasts until the downstream connection ends, so its end proves nothing unless it is a reset.
+  bool until_close_ = false;
+  bool tunnel_ = false;
+  bool tunnel_up_ended_ = false;
+  bool tunnel_down_ended_ = false;
+  uint8_t interim_count_ = 0;
+  uint32_t address_index_ = 0;
+
+  // The request as sent, head first, for as long as it may have to be sent again.
+  ByteBuffer sent_;
+  RequestSink request_sink_;
+  ResponseSink response_sink_;
+  MemberTimer<Exchange, &Exchange::OnWaitTimer> wait_timer_;
+  MemberTimer<Exchange, &Exchange::OnDeadline> request_deadline_;
+  MemberTimer<Exchange, &Exchange::OnDeadline> attempt_deadline_;
+  MemberTimer<Exchange, &Exchange::OnStall> stall_timer_;
+
+  BodyRelay request_body_;
+  BodyRelay response_body_;
+  std::array<http1::Field, kMaxHeaderFields> request_fields_;
+  std::array<http1::Field, kMaxHeaderFields> response_fields_;
+  http1::RequestHeadParser request_parser_;
+  http1::ResponseHeadParser response_parser_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_EXCHANGE_H_

@@ -1,0 +1,166 @@
+// How an exchange ends: with the upstream's response, with one made here, or cut short.
+#include <uv.h>
+
+#include "downstream_connection.h"
+#include "exchange.h"
+#include "http_engine.h"
+#include "upstream_connection.h"
+#include "upstream_pool.h"
+
+namespace sideroute {
+
+namespace {
+
+// Faults of the proxy or the upstream; the request was understood, so the connection can go on.
+bool LeavesDownstreamIntact(Reason reason) { return reason < Reason::kBadRequest; }
+
+}  // namespace
+
+Progress Exchange::ReplyReason(Reason reason) {
+  return Reply(context_.reason_replies[static_cast<size_t>(reason)], LeavesDownstreamIntact(reason));
+}
+
+Progress Exchange::Reply(int32_t index, bool may_keep) {
+  if (index < 0 || static_cast<size_t>(index) >= context_.replies.size()) {
+    index = context_.reason_replies[static_cast<size_t>(Reason::kInternal)];
+    may_keep = false;
+  }
+  DropUpstream();
+  const LocalReply& reply = context_.replies[static_cast<size_t>(index)];
+  status_ = reply.status;
+  reason_ = reply.reason;
+  close_ = !may_keep || !keep_alive_ || request_state_ != RequestState::kDone || context_.draining;
+  ConnectionField connection = ConnectionField::kNone;
+  if (close_) {
+    connection = ConnectionField::kClose;
+  } else if (http10_) {
+    connection = ConnectionField::kKeepAlive;
+  }
+  ByteBuffer& out = context_.head;
+  out.Clear();
+  context_.engine.WriteReply(reply, connection, method_ != http1::MethodId::kHead, out);
+  context_.counters.bytes_downstream += out.size();
+  downstream_->Send(out.data(), out.size());
+  response_state_ = ResponseState::kFlush;
+  if (downstream_->write_failed()) {
+    Abandon();
+    return Progress::kClosed;
+  }
+  return downstream_->has_unsent() ? Progress::kOpen : Finish();
+}
+
+// Hot path. Everything of the response is sent or waits for the socket; the upstream is free.
+Progress Exchange::ResponseProduced() {
+  response_state_ = ResponseState::kFlush;
+  // SAFETY 90, 92: bytes beyond the response are nobody's. A request that is not through leaves the connection unusable.
+  ReleaseUpstream(upstream_reusable_ && request_state_ == RequestState::kDone && !upstream_->has_kept() &&
+                  !upstream_->has_unsent() && !upstream_->write_failed() && !upstream_->peer_ended());
+  if (request_state_ != RequestState::kDone) close_ = true;
+  if (downstream_->write_failed()) {
+    Abandon();
+    return Progress::kClosed;
+  }
+  return downstream_->has_unsent() ? Progress::kOpen : Finish();
+}
+
+// Hot path.
+Progress Exchange::Finish() {
+  Downstream* const downstream = downstream_;
+  const bool close = close_;
+  // Unread bytes at close() would turn the FIN into a reset, which may overtake the response.
+  const bool orderly = request_state_ == RequestState::kDone && !downstream->readable();
+  const bool reset = until_close_ && reason_ >= 0;
+  Report();
+  if (!close) return Progress::kNextRequest;
+  if (reset) {
+    downstream->CloseNow(true);
+  } else {
+    downstream->CloseAfterResponse(orderly);
+  }
+  return Progress::kClosed;
+}
+
+// The response has begun and cannot be completed: the downstream must be able to see that (SAFETY 89, 93).
+Progress Exchange::Truncate(Reason reason) {
+  DropUpstream();
+  reason_ = context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])].reason;
+  close_ = true;
+  if (!until_close_ && downstream_->has_unsent()) {
+    // What has arrived is still worth delivering; its framing shows that it is not all.
+    response_state_ = ResponseState::kFlush;
+    return Progress::kOpen;
+  }
+  Downstream* const downstream = downstream_;
+  Report();
+  downstream->CloseNow(until_close_);
+  return Progress::kClosed;
+}
+
+void Exchange::Abandon() {
+  DropUpstream();
+  Downstream* const downstream = downstream_;
+  Report();
+  downstream->CloseNow(true);
+}
+
+void Exchange::ReleaseUpstream(bool reusable) {
+  if (upstream_ == nullptr) return;
+  UpstreamConnection& upstream = *upstream_;
+  upstream_ = nullptr;
+  upstream.endpoint().backend.Release(upstream, reusable);
+}
+
+// With RST: whatever the upstream has of the request is not to be taken for all of it.
+void Exchange::DropUpstream() {
+  if (linked()) Unlink();
+  if (upstream_ == nullptr) return;
+  UpstreamConnection& upstream = *upstream_;
+  upstream_ = nullptr;
+  upstream.endpoint().backend.Close(upstream, true);
+}
+
+// The one outcome. The exchange is free from here on.
+void Exchange::Report() {
+  if (tunnel_) --context_.counters.tunnels_open;
+  --context_.counters.requests_open;
+  const double duration_ms = static_cast<double>(uv_hrtime() - started_ns_) / 1e6;
+  wait_timer_.Cancel();
+  request_deadline_.Cancel();
+  attempt_deadline_.Cancel();
+  stall_timer_.Cancel();
+  sent_.Clear();
+  downstream_->OnExchangeEnded();
+  context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms});
+  context_.engine.GiveExchange(this);
+}
+
+void Exchange::Continue(Progress progress) {
+  if (progress == Progress::kNextRequest) downstream_->ReadRequests();
+}
+
+void Exchange::OnDeadline() {
+  request_deadline_.Cancel();
+  attempt_deadline_.Cancel();
+  // Nothing left to wait for but the downstream itself.
+  if (response_state_ == ResponseState::kFlush && upstream_ == nullptr) return;
+  if (status_ == 0) return Continue(ReplyReason(Reason::kTimeout));
+  Continue(Truncate(Reason::kTimeout));
+}
+
+void Exchange::OnStall() {
+  if (status_ == 0) return Continue(ReplyReason(Reason::kTimeout));
+  Abandon();
+}
+
+// Every event is progress, so the timer runs only while a side that could go on does not. An upstream that thinks about
+// its answer may take as long as it wants: that is what the timeouts of a route are for.
+void Exchange::ArmStall() {
+  if (tunnel_) return;
+  if (request_state_ == RequestState::kBody || downstream_->has_unsent()) {
+    stall_timer_.ArmAfter(context_.settings.stall_timeout_ms);
+  } else {
+    stall_timer_.Cancel();
+  }
+}
+
+}  // namespace sideroute

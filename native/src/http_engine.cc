@@ -1,0 +1,153 @@
+#include "http_engine.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <utility>
+
+namespace sideroute {
+
+HttpEngine::HttpEngine(Reactor& reactor, EngineHost& host, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
+                       const EngineSettings& settings)
+    : reactor_(reactor), context_(reactor, host, *this, linger_deadlines, lingering, settings) {
+  [[maybe_unused]] const ssize_t seeded = getrandom(&context_.random, sizeof context_.random, GRND_NONBLOCK);
+  reactor_.AddTurnClient(this);
+}
+
+HttpEngine::~HttpEngine() {
+  CloseAll();
+  backends_.clear();
+  originals_.clear();
+  context_.buried.clear();
+  reactor_.RemoveTurnClient(this);
+}
+
+int HttpEngine::Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original) {
+  const int flags = fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
+  auto downstream = std::make_unique<Downstream>(context_, frontend, original);
+  if (const int error = downstream->Open(std::move(fd)); error != 0) return error;
+  ++context_.counters.adopted;
+  ++context_.counters.downstream_open;
+  downstreams_.PushBack(downstream.release());
+  return 0;
+}
+
+void HttpEngine::SetBackend(uint32_t id, const std::vector<NetAddress>& addresses) {
+  if (id >= backends_.size()) backends_.resize(id + 1);
+  if (backends_[id] == nullptr) backends_[id] = std::make_unique<Backend>(context_);
+  backends_[id]->SetAddresses(addresses);
+}
+
+Backend* HttpEngine::FindBackend(int32_t id) {
+  return id >= 0 && static_cast<size_t>(id) < backends_.size() ? backends_[static_cast<size_t>(id)].get() : nullptr;
+}
+
+Backend* HttpEngine::OriginalBackend(const NetAddress& address) {
+  std::unique_ptr<Backend>& backend = originals_[address];
+  if (backend == nullptr) {
+    backend = std::make_unique<Backend>(context_);
+    backend->SetAddresses({address});
+  }
+  return backend.get();
+}
+
+int32_t HttpEngine::AddReply(LocalReply reply) {
+  context_.replies.push_back(std::move(reply));
+  return static_cast<int32_t>(context_.replies.size() - 1);
+}
+
+void HttpEngine::SetReasonReply(Reason reason, int32_t index) {
+  context_.reason_replies[static_cast<size_t>(reason)] = index;
+}
+
+int32_t HttpEngine::AddPlan(std::unique_ptr<HeaderPlan> plan) {
+  context_.plans.push_back(std::move(plan));
+  return static_cast<int32_t>(context_.plans.size() - 1);
+}
+
+void HttpEngine::Drain() {
+  context_.draining = true;
+  // Closing takes a connection out of the list, at most to the end of the turn for its memory.
+  std::vector<Downstream*> idle;
+  for (Downstream* downstream = downstreams_.Front(); downstream != nullptr;
+       downstream = downstreams_.After(downstream)) {
+    if (downstream->idle() && !downstream->readable()) idle.push_back(downstream);
+  }
+  for (Downstream* downstream : idle) downstream->CloseAfterResponse(false);
+}
+
+void HttpEngine::Close() {
+  context_.draining = context_.closing = true;
+  if (!reactor_.dispatching()) CloseAll();
+}
+
+void HttpEngine::CloseAll() {
+  context_.draining = context_.closing = true;
+  while (Downstream* downstream = downstreams_.Front()) downstream->Abandon();
+  for (auto& backend : backends_) {
+    if (backend != nullptr) backend->CloseIdle();
+  }
+  for (auto& [address, backend] : originals_) backend->CloseIdle();
+}
+
+Exchange* HttpEngine::TakeExchange() {
+  if (free_exchanges_.empty()) {
+    exchanges_.push_back(std::make_unique<Exchange>(context_));
+    return exchanges_.back().get();
+  }
+  Exchange* exchange = free_exchanges_.back();
+  free_exchanges_.pop_back();
+  return exchange;
+}
+
+void HttpEngine::ServeBackends() {
+  // Serving one may mark another, or the same again.
+  for (size_t i = 0; i < context_.backends_to_serve.size(); ++i) context_.backends_to_serve[i]->ServeWaiting();
+  context_.backends_to_serve.clear();
+}
+
+void HttpEngine::OnTurnEnd() {
+  if (context_.closing && !downstreams_.empty()) CloseAll();
+  if (!context_.backends_to_serve.empty()) ServeBackends();
+  context_.host.OnTurnEnd();
+  context_.buried.clear();
+}
+
+void HttpEngine::WriteReply(const LocalReply& reply, ConnectionField connection, bool with_body, ByteBuffer& out) {
+  out.Append(reply.head);
+  out.Append(context_.DateLine());
+  char length[32];
+  const auto end = std::to_chars(length, length + sizeof length, reply.body.size()).ptr;
+  out.Append("Content-Length: ");
+  out.Append(length, static_cast<size_t>(end - length));
+  out.Append("\r\n");
+  if (connection == ConnectionField::kClose) out.Append("Connection: close\r\n");
+  if (connection == ConnectionField::kKeepAlive) out.Append("Connection: keep-alive\r\n");
+  out.Append("\r\n");
+  if (with_body) out.Append(reply.body);
+}
+
+std::string_view EngineContext::DateLine() {
+  const int64_t now = time(nullptr);
+  if (now != date_second_) {
+    constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    tm parts;
+    const time_t seconds = now;
+    gmtime_r(&seconds, &parts);
+    // RFC 9110 section 5.6.7; no strftime, whose names depend on the locale.
+    const int length = snprintf(date_line_, sizeof date_line_, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                                kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon], parts.tm_year + 1900,
+                                parts.tm_hour, parts.tm_min, parts.tm_sec);
+    date_length_ = static_cast<size_t>(length);
+    date_second_ = now;
+  }
+  return {date_line_, date_length_};
+}
+
+}  // namespace sideroute

@@ -1,0 +1,76 @@
+// The HTTP/1.x engine: takes connections over, owns everything that carries their requests, and says how much of it there
+// is. Free of Node-API.
+//
+// Stage before: http_engine_binding. Stage after: downstream_connection.
+#ifndef SIDEROUTE_HTTP_ENGINE_H_
+#define SIDEROUTE_HTTP_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "downstream_connection.h"
+#include "engine_context.h"
+#include "intrusive_list.h"
+#include "net_address.h"
+#include "unique_fd.h"
+#include "upstream_pool.h"
+
+namespace sideroute {
+
+class HttpEngine final : private TurnClient {
+ public:
+  HttpEngine(Reactor& reactor, EngineHost& host, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
+             const EngineSettings& settings);
+  HttpEngine(const HttpEngine&) = delete;
+  HttpEngine& operator=(const HttpEngine&) = delete;
+  // Resets what is left.
+  ~HttpEngine();
+
+  // A connected socket whose next byte begins a request. 0 or a negative errno.
+  int Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original);
+  // Creates the backend with its first addresses.
+  void SetBackend(uint32_t id, const std::vector<NetAddress>& addresses);
+  // Index of the reply, for decisions; replies are never taken back.
+  int32_t AddReply(LocalReply reply);
+  void SetReasonReply(Reason reason, int32_t index);
+  int32_t AddPlan(std::unique_ptr<HeaderPlan> plan);
+
+  // Idle connections close now, the others with their response.
+  void Drain();
+  // Resets every connection, at once or, from within a callback, when the turn ends.
+  void Close();
+
+  size_t connections() const { return downstreams_.size(); }
+  const EngineCounters& counters() const { return context_.counters; }
+  const EngineSettings& settings() const { return context_.settings; }
+  size_t buffered_bytes() const { return context_.blocks.in_use(); }
+
+  // For the parts of the engine.
+  Exchange* TakeExchange();
+  void GiveExchange(Exchange* exchange) { free_exchanges_.push_back(exchange); }
+  // Null when there is none of that id.
+  Backend* FindBackend(int32_t id);
+  Backend* OriginalBackend(const NetAddress& address);
+  void WriteReply(const LocalReply& reply, ConnectionField connection, bool with_body, ByteBuffer& out);
+
+ private:
+  void OnTurnEnd() override;
+  uint64_t NextDueMs() const override { return context_.wheel.NextDueMs(); }
+  void OnTime(uint64_t now_ms) override { context_.wheel.Run(now_ms); }
+  void CloseAll();
+  void ServeBackends();
+
+  Reactor& reactor_;
+  EngineContext context_;
+  std::vector<std::unique_ptr<Backend>> backends_;
+  std::unordered_map<NetAddress, std::unique_ptr<Backend>, NetAddressHash> originals_;
+  IntrusiveList<Downstream> downstreams_;
+  std::vector<std::unique_ptr<Exchange>> exchanges_;
+  std::vector<Exchange*> free_exchanges_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_HTTP_ENGINE_H_

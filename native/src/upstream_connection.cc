@@ -1,0 +1,74 @@
+#include "upstream_connection.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "exchange.h"
+#include "socket.h"
+#include "upstream_pool.h"
+
+namespace sideroute {
+
+UpstreamConnection::UpstreamConnection(EngineContext& context, Endpoint& endpoint)
+    : StreamSocket(context.reactor, context.blocks, context.scratch),
+      context_(context),
+      endpoint_(endpoint),
+      idle_ms_(context.settings.upstream_idle_ms),
+      retire_ms_(context.wheel.now_ms() + context.Jitter(context.settings.upstream_max_age_ms)),
+      idle_timer_(context.wheel, this) {}
+
+int UpstreamConnection::Dial(Exchange* exchange) {
+  int error = 0;
+  UniqueFd fd = StartConnect(endpoint_.address, &error);
+  if (error == 0) error = Open(std::move(fd));
+  if (error != 0) return error;
+  Lend(exchange);
+  return 0;
+}
+
+void UpstreamConnection::Lend(Exchange* exchange) {
+  exchange_ = exchange;
+  idle_timer_.Cancel();
+  ++requests_;
+}
+
+bool UpstreamConnection::fit() const {
+  return requests_ < context_.settings.upstream_max_requests && context_.wheel.now_ms() < retire_ms_;
+}
+
+void UpstreamConnection::BecomeIdle() {
+  exchange_ = nullptr;
+  idle_since_ms_ = context_.wheel.now_ms();
+  idle_timer_.ArmAfter(idle_ms_);
+}
+
+bool UpstreamConnection::IsConnected() const {
+  sockaddr_storage peer;
+  socklen_t length = sizeof peer;
+  return getpeername(fd(), reinterpret_cast<sockaddr*>(&peer), &length) == 0;
+}
+
+bool UpstreamConnection::CheckAlive() const {
+  char byte;
+  return recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+void UpstreamConnection::OnEvent() {
+  if (exchange_ != nullptr) {
+    exchange_->OnUpstreamEvent();
+    return;
+  }
+  // SAFETY 91: whatever an idle connection says, it is not the answer to the next request.
+  if (readable()) {
+    ++context_.counters.upstream_stale;
+    endpoint_.backend.Close(*this);
+  }
+}
+
+void UpstreamConnection::OnIdleTimer() {
+  if (exchange_ == nullptr) endpoint_.backend.Close(*this);
+}
+
+}  // namespace sideroute

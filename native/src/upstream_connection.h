@@ -1,0 +1,64 @@
+// One connection to an endpoint of a backend: dialled for an exchange, lent to one exchange at a time, idle in between.
+//
+// Stage before: upstream_pool, which owns it. Stage after: the exchange that uses it.
+//
+//   connecting --> in use <--> idle --> closed (stale, too old, used often enough, or simply idle for too long)
+#ifndef SIDEROUTE_UPSTREAM_CONNECTION_H_
+#define SIDEROUTE_UPSTREAM_CONNECTION_H_
+
+#include <cstdint>
+
+#include "engine_context.h"
+#include "intrusive_list.h"
+#include "stream_socket.h"
+#include "timer_wheel.h"
+
+namespace sideroute {
+
+class Exchange;
+struct Endpoint;
+
+class UpstreamConnection final : public StreamSocket, public Disposable, public ListNode<UpstreamConnection> {
+ public:
+  UpstreamConnection(EngineContext& context, Endpoint& endpoint);
+
+  // Starts to connect on behalf of `exchange`. 0 or a negative errno.
+  int Dial(Exchange* exchange);
+  // The connect has succeeded, which a write that was taken proves.
+  void SetConnected() { connecting_ = false; }
+  bool connecting() const { return connecting_; }
+  // Asks the kernel.
+  bool IsConnected() const;
+  // Served another exchange before this one: its peer may just have closed it.
+  bool reused() const { return requests_ > 1; }
+
+  void Lend(Exchange* exchange);
+  // The peer announced how long it keeps an idle connection.
+  void LimitIdle(uint32_t idle_ms) { idle_ms_ = idle_ms; }
+  // May serve another request, as far as age and number go.
+  bool fit() const;
+  void BecomeIdle();
+  uint64_t idle_since_ms() const { return idle_since_ms_; }
+  // Nothing has arrived and the peer has not closed; asks the kernel.
+  bool CheckAlive() const;
+
+  Endpoint& endpoint() const { return endpoint_; }
+
+ private:
+  void OnEvent() override;
+  void OnIdleTimer();
+
+  EngineContext& context_;
+  Endpoint& endpoint_;
+  Exchange* exchange_ = nullptr;
+  bool connecting_ = true;
+  uint32_t requests_ = 0;
+  uint32_t idle_ms_;
+  uint64_t retire_ms_;
+  uint64_t idle_since_ms_ = 0;
+  MemberTimer<UpstreamConnection, &UpstreamConnection::OnIdleTimer> idle_timer_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_UPSTREAM_CONNECTION_H_

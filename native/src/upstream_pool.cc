@@ -1,0 +1,175 @@
+#include "upstream_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "exchange.h"
+
+namespace sideroute {
+
+Backend::~Backend() {
+  CloseIdle();
+  std::erase(context_.backends_to_serve, this);
+}
+
+void Backend::SetAddresses(const std::vector<NetAddress>& addresses) {
+  std::vector<std::unique_ptr<Endpoint>> previous = std::move(endpoints_);
+  endpoints_.clear();
+  for (const NetAddress& address : addresses) {
+    const auto same = [&](const std::unique_ptr<Endpoint>& other) {
+      return other != nullptr && other->address == address;
+    };
+    if (std::any_of(endpoints_.begin(), endpoints_.end(), same)) continue;
+    auto known = std::find_if(previous.begin(), previous.end(), same);
+    if (known != previous.end()) {
+      endpoints_.push_back(std::move(*known));
+      continue;
+    }
+    known = std::find_if(retired_.begin(), retired_.end(), same);
+    if (known != retired_.end()) {
+      (*known)->retired = false;
+      endpoints_.push_back(std::move(*known));
+      retired_.erase(known);
+    } else {
+      endpoints_.push_back(std::make_unique<Endpoint>(*this, address));
+    }
+  }
+  for (std::unique_ptr<Endpoint>& endpoint : previous) {
+    if (endpoint == nullptr) continue;
+    endpoint->retired = true;
+    retired_.push_back(std::move(endpoint));
+    Endpoint& retired = *retired_.back();
+    while (UpstreamConnection* idle = retired.idle.Front()) Close(*idle);
+  }
+  DropRetired();
+}
+
+void Backend::DropRetired() {
+  std::erase_if(retired_, [](const std::unique_ptr<Endpoint>& endpoint) { return endpoint->open == 0; });
+}
+
+// Hot path.
+UpstreamConnection* Backend::TakeIdle(const Wish& wish) {
+  for (const std::unique_ptr<Endpoint>& endpoint : endpoints_) {
+    while (UpstreamConnection* connection = endpoint->idle.Back()) {
+      if (!wish.repeatable) {
+        // OPS 3.13, 3.14: what must not be sent twice goes where a surprise is least likely.
+        if (context_.wheel.now_ms() - connection->idle_since_ms() > context_.settings.fresh_connection_after_ms) break;
+        if (!connection->CheckAlive()) {
+          ++context_.counters.upstream_stale;
+          Close(*connection);
+          continue;
+        }
+      }
+      if (connection->readable() || !connection->fit()) {
+        Close(*connection);
+        continue;
+      }
+      connection->Unlink();
+      --idle_;
+      --context_.counters.upstream_idle;
+      return connection;
+    }
+  }
+  return nullptr;
+}
+
+// Hot path.
+Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connection, bool idle_only) {
+  if (endpoints_.empty()) return Result::kNoAddress;
+  if (wish.may_reuse && idle_ > 0) {
+    if (UpstreamConnection* idle = TakeIdle(wish)) {
+      idle->Lend(wish.exchange);
+      ++context_.counters.upstream_reused;
+      *connection = idle;
+      return Result::kReused;
+    }
+  }
+  if (idle_only) return Result::kWait;
+  if (open_ >= context_.settings.max_upstream_connections && !CloseOneIdle()) {
+    return waiting_.size() < context_.settings.max_queued_requests ? Result::kWait : Result::kOverflow;
+  }
+  Endpoint& endpoint = *endpoints_[std::min(wish.address, endpoints_.size() - 1)];
+  auto fresh = std::make_unique<UpstreamConnection>(context_, endpoint);
+  ++context_.counters.upstream_connects;
+  if (fresh->Dial(wish.exchange) != 0) {
+    ++context_.counters.upstream_connect_failures;
+    return Result::kConnectFailed;
+  }
+  ++open_;
+  ++endpoint.open;
+  ++context_.counters.upstream_open;
+  *connection = fresh.release();
+  return Result::kConnecting;
+}
+
+void Backend::Wait(Exchange& exchange) {
+  ++context_.counters.queued;
+  waiting_.PushBack(&exchange);
+}
+
+// Hot path.
+void Backend::Release(UpstreamConnection& connection, bool reusable) {
+  Endpoint& endpoint = connection.endpoint();
+  if (!reusable || endpoint.retired || !connection.fit() || context_.closing ||
+      (idle_ >= context_.settings.max_upstream_idle && waiting_.empty())) {
+    Close(connection);
+    return;
+  }
+  connection.BecomeIdle();
+  endpoint.idle.PushBack(&connection);
+  ++idle_;
+  ++context_.counters.upstream_idle;
+  if (!waiting_.empty()) context_.ServeLater(this, &serving_);
+}
+
+void Backend::Close(UpstreamConnection& connection, bool reset) {
+  if (connection.linked()) {
+    connection.Unlink();
+    --idle_;
+    --context_.counters.upstream_idle;
+  }
+  connection.Close(reset);
+  --open_;
+  --context_.counters.upstream_open;
+  Endpoint& endpoint = connection.endpoint();
+  --endpoint.open;
+  context_.Bury(std::unique_ptr<Disposable>(&connection));
+  // The endpoint itself outlives what is buried in this turn: see ServeWaiting.
+  if (!waiting_.empty() || endpoint.retired || open_ == 0) context_.ServeLater(this, &serving_);
+}
+
+void Backend::CloseIdle() {
+  while (CloseOneIdle()) {
+  }
+}
+
+bool Backend::CloseOneIdle() {
+  if (idle_ == 0) return false;
+  const auto lists = [this](auto visit) {
+    for (auto* group : {&endpoints_, &retired_}) {
+      for (const std::unique_ptr<Endpoint>& endpoint : *group) {
+        if (UpstreamConnection* oldest = endpoint->idle.Front()) return visit(oldest);
+      }
+    }
+    return false;
+  };
+  return lists([this](UpstreamConnection* oldest) {
+    Close(*oldest);
+    return true;
+  });
+}
+
+void Backend::ServeWaiting() {
+  serving_ = false;
+  for (size_t left = waiting_.size(); left > 0; --left) {
+    if (idle_ == 0 && open_ >= context_.settings.max_upstream_connections) break;
+    Exchange* first = waiting_.Front();
+    if (first == nullptr) break;
+    first->Unlink();
+    first->OnUpstreamAvailable();
+  }
+  DropRetired();
+}
+
+}  // namespace sideroute

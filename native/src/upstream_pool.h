@@ -1,0 +1,87 @@
+// The connections of each backend: reuse, limits, and the queue of those who wait for one.
+//
+// Stage before: an exchange that has its request head. Stage after: upstream_connection. Defaults and why: OPS section 3,
+// items 13 and 15, and section 4.
+#ifndef SIDEROUTE_UPSTREAM_POOL_H_
+#define SIDEROUTE_UPSTREAM_POOL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine_context.h"
+#include "intrusive_list.h"
+#include "net_address.h"
+#include "upstream_connection.h"
+
+namespace sideroute {
+
+class Backend;
+class Exchange;
+
+// One address of a backend.
+struct Endpoint {
+  Endpoint(Backend& backend, const NetAddress& address) : backend(backend), address(address) {}
+
+  Backend& backend;
+  const NetAddress address;
+  // Most recently used last, which is the one to take: the others may grow old and close.
+  IntrusiveList<UpstreamConnection> idle;
+  size_t open = 0;
+  // No longer an address of the backend; goes with its last connection.
+  bool retired = false;
+};
+
+class Backend {
+ public:
+  enum class Result : uint8_t { kReused, kConnecting, kConnectFailed, kWait, kOverflow, kNoAddress };
+
+  explicit Backend(EngineContext& context) : context_(context) {}
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+  ~Backend();
+
+  // In order of preference. Connections to addresses that stay are kept.
+  void SetAddresses(const std::vector<NetAddress>& addresses);
+  size_t address_count() const { return endpoints_.size(); }
+
+  struct Wish {
+    Exchange* exchange;
+    // Index of the address to dial.
+    size_t address;
+    bool may_reuse;
+    // Safe to send again should a reused connection turn out to be closed.
+    bool repeatable;
+  };
+  // `connection` is set with kReused and kConnecting.
+  // `idle_only`: never dials; kWait when there is nothing to reuse.
+  Result Acquire(const Wish& wish, UpstreamConnection** connection, bool idle_only = false);
+  // Call after kWait; the exchange is told through OnUpstreamAvailable, or takes itself out of the list.
+  void Wait(Exchange& exchange);
+
+  // Back from its exchange.
+  void Release(UpstreamConnection& connection, bool reusable);
+  // Closes and disposes of a connection, with RST when `reset`.
+  void Close(UpstreamConnection& connection, bool reset = false);
+  // At the end of a turn.
+  void ServeWaiting();
+  void CloseIdle();
+
+ private:
+  UpstreamConnection* TakeIdle(const Wish& wish);
+  bool CloseOneIdle();
+  void DropRetired();
+
+  EngineContext& context_;
+  std::vector<std::unique_ptr<Endpoint>> endpoints_;
+  std::vector<std::unique_ptr<Endpoint>> retired_;
+  IntrusiveList<Exchange> waiting_;
+  size_t open_ = 0;
+  size_t idle_ = 0;
+  bool serving_ = false;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_UPSTREAM_POOL_H_

@@ -1,0 +1,210 @@
+/**
+ * The `native` engine: HTTP/1.x in both directions in the addon, decisions here. The default.
+ *
+ * Stage before: the acceptor. Stage after: the backend. The addon asks once per request and reports outcomes in batches;
+ * in between no byte of a request or response enters JavaScript. Per request this file allocates nothing: one head object
+ * is filled anew each time, the decision is written to a shared array.
+ */
+import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
+import {
+  createHttpEngine,
+  DECISION,
+  DECISION_KIND,
+  METHODS,
+  OUTCOME_NUMBERS,
+  type HttpEngine,
+  type HttpEngineCounters,
+  type HttpEngineSettings,
+  type NativeReply,
+} from '../native/http-engine.ts';
+import type { Backend, Decision, RequestHead } from '../routing/decision.ts';
+import type { Engine, EngineHost, RoutedConnection } from './engine.ts';
+import { localReply } from './local-reply.ts';
+
+const DRAIN_POLL_MS = 20;
+const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];
+
+export interface NativeEngineOptions extends HttpEngineSettings {
+  /** Adopt duplicates of descriptors, which stay with their owner. For descriptors that Node owns. Default false. */
+  readonly duplicate?: boolean;
+}
+
+/** Headers that routing looks at, by frontend: given with each request instead of being asked for one by one. */
+export type NativeEngine = Engine & {
+  /** Lower-case names; beyond 8 the others are asked for. */
+  setInterest(frontend: number, names: readonly string[]): void;
+  counters(): HttpEngineCounters;
+};
+
+export function createNativeEngine(host: EngineHost, options: NativeEngineOptions = {}): NativeEngine {
+  return new NativeHttpEngine(host, options);
+}
+
+const MAX_INTEREST = 8;
+const NO_NAMES: readonly string[] = [];
+
+/** The request that `decide` is asked about; valid only until it answers. */
+class NativeHead implements RequestHead {
+  method = '';
+  path = '';
+  query = '';
+  names: readonly string[] = NO_NAMES;
+  values: (string | null)[] = [null, null, null, null, null, null, null, null];
+  engine: HttpEngine | null = null;
+
+  header(name: string): string | null {
+    const { names } = this;
+    for (let i = 0; i < names.length; i++) {
+      if (names[i] === name) return this.values[i]!;
+    }
+    return this.engine!.header(name);
+  }
+}
+
+class NativeHttpEngine implements NativeEngine {
+  readonly name = 'native';
+  private readonly host: EngineHost;
+  private readonly native: HttpEngine;
+  private readonly duplicate: boolean;
+  private readonly head = new NativeHead();
+  private readonly interest: (readonly string[])[] = [];
+  /** Addresses last given to the addon, by backend id. */
+  private readonly known: (readonly string[] | undefined)[] = [];
+  private readonly replies = new Map<string, number>();
+  private readonly outcome = { series: 0, status: 0, reason: null as RequestReason | null, durationMs: 0 };
+
+  constructor(host: EngineHost, options: NativeEngineOptions) {
+    const { duplicate, ...settings } = options;
+    this.host = host;
+    this.duplicate = duplicate ?? false;
+    this.native = createHttpEngine({
+      ...settings,
+      replies: REASONS.map((reason, index) => {
+        this.replies.set(replyKey(reason, REQUEST_REASONS[reason].status), index);
+        return { name: reason, ...nativeReply(reason, REQUEST_REASONS[reason].status) };
+      }),
+      decide: (frontend, method, path, query, a, b, c, d, e, f, g, h) => {
+        const { head } = this;
+        head.method = typeof method === 'number' ? METHODS[method]! : method;
+        head.path = path;
+        head.query = query;
+        head.names = this.interest[frontend] ?? NO_NAMES;
+        if (a !== undefined) this.takeFields(head.values, [a, b, c, d, e, f, g, h]);
+        this.write(this.host.decide(frontend, head));
+      },
+      onOutcomes: (count) => this.report(count),
+    });
+    this.head.engine = this.native;
+  }
+
+  get connections(): number {
+    return this.native.counters().downstreamOpen;
+  }
+
+  adopt(connection: RoutedConnection): void {
+    this.native.adopt(connection.fd, connection.frontend, connection.address, connection.port, this.duplicate);
+  }
+
+  setInterest(frontend: number, names: readonly string[]): void {
+    const first = names.slice(0, MAX_INTEREST);
+    this.native.setInterest(frontend, first);
+    this.interest[frontend] = first;
+  }
+
+  counters(): HttpEngineCounters {
+    return this.native.counters();
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    const endMs = performance.now() + deadlineMs;
+    this.native.drain();
+    while (this.connections > 0 && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    }
+    if (this.connections > 0) this.native.close();
+  }
+
+  close(): Promise<void> {
+    this.native.close();
+    return Promise.resolve();
+  }
+
+  private takeFields(values: (string | null)[], fields: readonly (string | null | undefined)[]): void {
+    for (let i = 0; i < fields.length; i++) values[i] = fields[i] ?? null;
+  }
+
+  /** Hot path. */
+  private write(decision: Decision): void {
+    const slots = this.native.decision;
+    slots[DECISION.series] = decision.series;
+    slots[DECISION.plan] = -1;
+    slots[DECISION.requestTimeoutMs] = 0;
+    slots[DECISION.attemptTimeoutMs] = 0;
+    switch (decision.kind) {
+      case 'forward': {
+        const { backend } = decision;
+        if (this.known[backend.id] !== backend.addresses) this.setBackend(backend);
+        slots[DECISION.kind] = DECISION_KIND.forward;
+        slots[DECISION.backend] = backend.id;
+        break;
+      }
+      case 'original':
+        slots[DECISION.kind] = DECISION_KIND.original;
+        break;
+      case 'local':
+        slots[DECISION.kind] = DECISION_KIND.local;
+        slots[DECISION.reply] = this.replyIndex(decision.reason, decision.status);
+        break;
+    }
+  }
+
+  private setBackend(backend: Backend): void {
+    this.native.setBackend(backend.id, backend.addresses, backend.port);
+    this.known[backend.id] = backend.addresses;
+  }
+
+  private replyIndex(reason: RequestReason, status: number): number {
+    const key = replyKey(reason, status);
+    let index = this.replies.get(key);
+    if (index === undefined) {
+      index = this.native.addReply(nativeReply(reason, status));
+      this.replies.set(key, index);
+    }
+    return index;
+  }
+
+  /** Hot path. */
+  private report(count: number): void {
+    const { outcome, host } = this;
+    const records = this.native.outcomes;
+    for (let at = 0; at < count * OUTCOME_NUMBERS; at += OUTCOME_NUMBERS) {
+      const series = records[at]!;
+      const reason = records[at + 2]!;
+      if (series < 0) {
+        host.onRefused(records[at + 1]!, REASONS[reason]!);
+        continue;
+      }
+      outcome.series = series;
+      outcome.status = records[at + 1]!;
+      outcome.reason = reason < 0 ? null : REASONS[reason]!;
+      outcome.durationMs = records[at + 3]!;
+      host.onOutcome(outcome);
+    }
+  }
+}
+
+function replyKey(reason: RequestReason, status: number): string {
+  return `${status} ${reason}`;
+}
+
+function nativeReply(reason: RequestReason, status: number): NativeReply {
+  const reply = localReply(reason, status);
+  const lines = [`HTTP/1.1 ${reply.status}\r\n`];
+  for (let i = 0; i < reply.fields.length; i += 2) lines.push(`${reply.fields[i]!}: ${reply.fields[i + 1]!}\r\n`);
+  return {
+    status,
+    reason: REASONS.indexOf(reason),
+    head: lines.join(''),
+    body: Buffer.from(reply.body).toString('latin1'),
+  };
+}

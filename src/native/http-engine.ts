@@ -1,0 +1,159 @@
+/**
+ * The typed interface of the native HTTP engine: what `createHttpEngine` of the addon takes and returns.
+ *
+ * Addresses are canonical text as `inet_ntop` writes it, ports are integers, times milliseconds, strings Latin-1 views of
+ * bytes. `engine/native.ts` is the only user.
+ */
+import { loadNative } from './binding.ts';
+
+/** Limits and times; a missing one has the default of the addon (`EngineSettings` in native/src/engine_types.h). */
+export interface HttpEngineSettings {
+  readonly headerTimeoutMs?: number;
+  readonly downstreamIdleMs?: number;
+  readonly stallTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  readonly retryDelayMs?: number;
+  readonly expectTimeoutMs?: number;
+  readonly queueTimeoutMs?: number;
+  readonly upstreamIdleMs?: number;
+  readonly upstreamMaxAgeMs?: number;
+  readonly upstreamMaxRequests?: number;
+  readonly maxUpstreamConnections?: number;
+  readonly maxUpstreamIdle?: number;
+  readonly maxQueuedRequests?: number;
+  readonly freshConnectionAfterMs?: number;
+  readonly maxReplayBytes?: number;
+  readonly maxHeadBytes?: number;
+  /** At most 200. */
+  readonly maxHeaderFields?: number;
+  readonly maxRequestLineBytes?: number;
+}
+
+/** A response made here, without framing fields: the addon adds Date, Content-Length and Connection. */
+export interface NativeReply {
+  readonly status: number;
+  /** What an outcome says; -1 for none. */
+  readonly reason: number;
+  /** Status line and fields, each line with CRLF. */
+  readonly head: string;
+  readonly body: string;
+}
+
+export interface NamedNativeReply extends NativeReply {
+  /** The addon uses those whose name is a reason it finds by itself, and insists on having them all. */
+  readonly name: string;
+}
+
+export interface NativeHeaderEdit {
+  readonly kind: 'set' | 'add' | 'remove';
+  readonly name: string;
+  /** Unused by `remove`. */
+  readonly value?: string;
+}
+
+/** Edits of a forwarded request and its response. */
+export interface NativeHeaderPlan {
+  readonly request?: readonly NativeHeaderEdit[];
+  readonly response?: readonly NativeHeaderEdit[];
+  /** Replaces Host. */
+  readonly host?: string;
+  /** Replaces the first `prefixLength` bytes of the path, or all of it when that is -1. */
+  readonly path?: string;
+  readonly prefixLength?: number;
+}
+
+/** Slots of `HttpEngine.decision`, in the order of `Decision` in native/src/engine_types.h. */
+export const DECISION = {
+  kind: 0,
+  backend: 1,
+  series: 2,
+  reply: 3,
+  plan: 4,
+  requestTimeoutMs: 5,
+  attemptTimeoutMs: 6,
+} as const;
+
+export const DECISION_KIND = { forward: 0, original: 1, local: 2 } as const;
+
+/** Numbers of one record in `HttpEngine.outcomes`: series, status, reason, durationMs; or -1, frontend, reason, 0. */
+export const OUTCOME_NUMBERS = 4;
+
+/** What `decide` gets for a method it knows; others come as text. In the order of `MethodId` in http1_types.h. */
+export const METHODS = [
+  '',
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'CONNECT',
+  'OPTIONS',
+  'TRACE',
+  'PATCH',
+] as const;
+
+export interface HttpEngineOptions extends HttpEngineSettings {
+  readonly replies: readonly NamedNativeReply[];
+  /**
+   * Called for each request, answers by writing to `decision`. `fields` are the values of the names given to
+   * `setInterest`, null for an absent one. An exception makes the reply `internal`.
+   */
+  readonly decide: (
+    frontend: number,
+    method: number | string,
+    path: string,
+    query: string,
+    ...fields: (string | null)[]
+  ) => void;
+  /** The first `count` records of `outcomes` are new. At most once per turn of the loop, mostly. */
+  readonly onOutcomes: (count: number) => void;
+}
+
+/** Totals since start, except the gauges named `...Open`, `upstreamIdle` and `bufferedBytes`. */
+export interface HttpEngineCounters {
+  readonly adopted: number;
+  readonly downstreamOpen: number;
+  readonly requests: number;
+  readonly requestsOpen: number;
+  readonly refused: number;
+  readonly upstreamConnects: number;
+  readonly upstreamConnectFailures: number;
+  readonly upstreamOpen: number;
+  readonly upstreamIdle: number;
+  readonly upstreamReused: number;
+  /** Idle connections that were closed by their peer, or spoke unasked. */
+  readonly upstreamStale: number;
+  readonly queued: number;
+  readonly retriesConnect: number;
+  readonly retriesReset: number;
+  readonly tunnelsOpen: number;
+  readonly bytesUpstream: number;
+  readonly bytesDownstream: number;
+  readonly bufferedBytes: number;
+}
+
+export interface HttpEngine {
+  readonly decision: Int32Array;
+  readonly outcomes: Float64Array;
+  /** Takes `fd` over, or a duplicate of it. Throws when it is no open socket. */
+  adopt(fd: number, frontend: number, address: string, port: number, duplicate: boolean): void;
+  /** Addresses in order of preference. Connections to addresses that stay are kept. */
+  setBackend(id: number, addresses: readonly string[], port: number): void;
+  /** At most 8 lower-case names of fields that `decide` is given with each request of the frontend. */
+  setInterest(frontend: number, names: readonly string[]): void;
+  /** Returns the index for `DECISION.reply`. Replies are never freed. */
+  addReply(reply: NativeReply): number;
+  /** Returns the index for `DECISION.plan`. Plans are never freed. */
+  addPlan(plan: NativeHeaderPlan): number;
+  /** Only within `decide`: a field of the request by lower-case name, repeated ones joined with `,`. */
+  header(lowerCaseName: string): string | null;
+  counters(): HttpEngineCounters;
+  drain(): void;
+  close(): void;
+}
+
+/** Throws ProxyError like `loadNative`, a TypeError that names the option when one is malformed. */
+export function createHttpEngine(options: HttpEngineOptions): HttpEngine {
+  const addon = loadNative() as unknown as { createHttpEngine(options: HttpEngineOptions): HttpEngine };
+  return addon.createHttpEngine(options);
+}
