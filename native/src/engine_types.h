@@ -63,7 +63,8 @@ struct EngineSettings {
   // How long a body is held for the 100 that its downstream asked for and did not wait for.
   uint32_t expect_timeout_ms = 1'000;
   uint32_t queue_timeout_ms = 1'000;
-  uint32_t linger_ms = 2'000;
+  // How long a reply made here waits for the rest of the request body, to keep the connection.
+  uint32_t discard_timeout_ms = 1'000;
   uint32_t upstream_idle_ms = 3'000;
   uint32_t upstream_max_age_ms = 30'000;
   uint32_t upstream_max_requests = 1'000;

@@ -61,6 +61,7 @@ void Exchange::Begin(Downstream* downstream) {
   close_ = until_close_ = tunnel_ = tunnel_up_ended_ = tunnel_down_ended_ = false;
   interim_count_ = 0;
   address_index_ = 0;
+  pending_reply_ = -1;
   request_parser_.Reset();
 }
 
@@ -287,6 +288,7 @@ Progress Exchange::RequestBroken() {
 
 Progress Exchange::Advance() {
   if (tunnel_) return PumpTunnel();
+  if (wait_ == Wait::kDiscard) return DiscardRequestBody();
   if (upstream_ != nullptr && !upstream_->connecting()) upstream_->Flush();
   if (!downstream_->Flush()) {
     Abandon();
@@ -353,6 +355,8 @@ void Exchange::OnWaitTimer() {
       return Continue(ReplyReason(Reason::kOverflow));
     case Wait::kRetry:
       return Continue(AcquireUpstream(true));
+    case Wait::kDiscard:
+      return Continue(SendReply(false));
     case Wait::kExpect:
       // The upstream ignores the expectation (RFC 9110 section 10.1.1): waiting on would deadlock.
       body_held_ = false;

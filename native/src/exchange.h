@@ -56,7 +56,7 @@ class Exchange final : public ListNode<Exchange> {
  private:
   enum class RequestState : uint8_t { kHead, kBody, kDone };
   enum class ResponseState : uint8_t { kHead, kBody, kFlush };
-  enum class Wait : uint8_t { kNothing, kConnect, kQueue, kRetry, kExpect };
+  enum class Wait : uint8_t { kNothing, kConnect, kQueue, kRetry, kExpect, kDiscard };
 
   // Request: exchange.cc
   Progress AcquireUpstream(bool may_reuse);
@@ -81,7 +81,10 @@ class Exchange final : public ListNode<Exchange> {
 
   // End: exchange_end.cc
   Progress ReplyReason(Reason reason);
+  // `may_keep`: another request may follow, if what is left of this one can be read away.
   Progress Reply(int32_t index, bool may_keep);
+  Progress SendReply(bool may_keep);
+  Progress DiscardRequestBody();
   Progress ResponseProduced();
   Progress Finish();
   Progress Truncate(Reason reason);
@@ -100,6 +103,9 @@ class Exchange final : public ListNode<Exchange> {
     explicit RequestSink(Exchange& exchange) : exchange(exchange) {}
     bool SendParts(std::span<iovec> parts) override;
     Exchange& exchange;
+  };
+  struct NoSink final : BodySink {
+    bool SendParts(std::span<iovec>) override { return true; }
   };
   struct ResponseSink final : BodySink {
     explicit ResponseSink(Exchange& exchange) : exchange(exchange) {}
@@ -148,6 +154,9 @@ class Exchange final : public ListNode<Exchange> {
   bool tunnel_down_ended_ = false;
   uint8_t interim_count_ = 0;
   uint32_t address_index_ = 0;
+  // The reply that waits for the end of the request body, and how much of that was dropped.
+  int32_t pending_reply_ = -1;
+  size_t discarded_ = 0;
 
   // The request as sent, head first, for as long as it may have to be sent again.
   ByteBuffer sent_;

@@ -26,7 +26,40 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
     may_keep = false;
   }
   DropUpstream();
-  const LocalReply& reply = context_.replies[static_cast<size_t>(index)];
+  pending_reply_ = index;
+  if (!may_keep || !keep_alive_ || request_state_ == RequestState::kDone || body_held_ || context_.draining) {
+    return SendReply(may_keep);
+  }
+  discarded_ = 0;
+  wait_ = Wait::kDiscard;
+  wait_timer_.ArmAfter(context_.settings.discard_timeout_ms);
+  return DiscardRequestBody();
+}
+
+// Reads a body that nobody wants, within reason, so that the connection can serve another request.
+Progress Exchange::DiscardRequestBody() {
+  constexpr size_t kMaxDiscarded = 256 * 1024;
+  NoSink nowhere;
+  while (request_state_ == RequestState::kBody) {
+    Window window;
+    const FillResult result = downstream_->Fill(more_request_, &window);
+    if (result == FillResult::kAgain) return Progress::kOpen;
+    if (result != FillResult::kBytes) return SendReply(false);
+    size_t used = 0;
+    const BodyRelay::Status status = request_body_.Pass({}, window.data, window.length, &used, nowhere);
+    downstream_->Use(window, used);
+    more_request_ = used < window.length;
+    discarded_ += used;
+    if (status == BodyRelay::Status::kDone) request_state_ = RequestState::kDone;
+    else if (status == BodyRelay::Status::kBroken || discarded_ > kMaxDiscarded) return SendReply(false);
+  }
+  return SendReply(true);
+}
+
+Progress Exchange::SendReply(bool may_keep) {
+  wait_ = Wait::kNothing;
+  wait_timer_.Cancel();
+  const LocalReply& reply = context_.replies[static_cast<size_t>(pending_reply_)];
   status_ = reply.status;
   reason_ = reply.reason;
   close_ = !may_keep || !keep_alive_ || request_state_ != RequestState::kDone || context_.draining;

@@ -34,7 +34,7 @@ HttpEngineBinding::HttpEngineBinding(napi_env env, Instance& instance, const Eng
 
 HttpEngineBinding::~HttpEngineBinding() {
   engine_.reset();
-  for (napi_ref reference : {self_, decide_, on_outcomes_, arrays_, empty_}) {
+  for (napi_ref reference : {self_, decide_, on_outcomes_, arrays_}) {
     if (reference != nullptr) napi_delete_reference(env_, reference);
   }
 }
@@ -80,7 +80,6 @@ bool HttpEngineBinding::TakeCallbacks(napi_value options) {
   napi_create_typedarray(env_, napi_float64_array, numbers, buffer, 0, &view);
   napi_set_element(env_, pair, 1, view);
   napi_create_reference(env_, pair, 1, &arrays_);
-  napi_create_reference(env_, MakeString(env_, ""), 1, &empty_);
   return true;
 }
 
@@ -164,8 +163,8 @@ bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
 
 bool HttpEngineBinding::DecideInScope(const RequestView& view) {
   const http1::Target& target = view.head.target;
-  napi_value empty, decide;
-  napi_get_reference_value(env_, empty_, &empty);
+  napi_value receiver, decide;
+  napi_get_undefined(env_, &receiver);
   napi_get_reference_value(env_, decide_, &decide);
   std::array<napi_value, 4 + kMaxInterest> arguments;
   napi_create_int32(env_, view.frontend, &arguments[0]);
@@ -177,14 +176,14 @@ bool HttpEngineBinding::DecideInScope(const RequestView& view) {
   std::string_view path = target.path.In(view.data);
   if (path.empty()) path = target.form == http1::TargetForm::kAsterisk ? "*" : "/";
   arguments[2] = MakeLatin1(env_, path);
-  arguments[3] = target.query.length == 0 ? empty : MakeLatin1(env_, target.query.In(view.data));
+  arguments[3] = MakeLatin1(env_, target.query.In(view.data));
   size_t count = 4;
   if (static_cast<size_t>(view.frontend) < interest_.size()) {
     for (const std::string& name : interest_[static_cast<size_t>(view.frontend)]) {
       arguments[count++] = MakeField(view, name);
     }
   }
-  if (napi_call_function(env_, empty, decide, count, arguments.data(), nullptr) == napi_ok) return true;
+  if (napi_call_function(env_, receiver, decide, count, arguments.data(), nullptr) == napi_ok) return true;
   napi_value exception;
   napi_get_and_clear_last_exception(env_, &exception);
   return false;

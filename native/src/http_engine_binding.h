@@ -75,7 +75,6 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   napi_ref decide_ = nullptr;
   napi_ref on_outcomes_ = nullptr;
   napi_ref arrays_ = nullptr;
-  napi_ref empty_ = nullptr;
   // Memory of the two shared arrays, which arrays_ keeps alive.
   int32_t* decision_ = nullptr;
   double* outcomes_ = nullptr;

@@ -1,0 +1,41 @@
+/**
+ * The `native` engine behind a port, without the acceptor: Node accepts, the engine takes a duplicate of the descriptor and
+ * Node lets go of its own.
+ */
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+
+import { createNativeEngine, type NativeEngine, type NativeEngineOptions } from '../../src/engine/native.ts';
+import type { EngineHost } from '../../src/engine/engine.ts';
+import { FRONTEND, type EngineFront } from './engine-cases.ts';
+
+export interface NativeFront extends EngineFront {
+  readonly engine: NativeEngine;
+}
+
+function descriptorOf(socket: Socket): number {
+  return (socket as Socket & { readonly _handle: { readonly fd: number } })._handle.fd;
+}
+
+export function nativeFront(options: NativeEngineOptions = {}) {
+  return async (
+    host: EngineHost,
+    original: { readonly address: string; readonly port: number },
+  ): Promise<NativeFront> => {
+    const engine = createNativeEngine(host, { ...options, duplicate: true });
+    const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
+      engine.adopt({ fd: descriptorOf(socket), frontend: FRONTEND, ...original });
+      socket.destroy();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return {
+      engine,
+      port: (server.address() as AddressInfo).port,
+      close: async () => {
+        server.close();
+        await engine.close();
+      },
+    };
+  };
+}
