@@ -26,16 +26,17 @@ enum class Reason : uint8_t {
   kOverflow,
   kBadRequest,
   kRequestTimeout,
+  kDownstreamReset,
   kUriLimit,
   kHeaderLimit,
   kBadVersion,
   kNotImplemented,
   kInternal,
 };
-inline constexpr size_t kReasonCount = 14;
+inline constexpr size_t kReasonCount = 15;
 inline constexpr std::array<std::string_view, kReasonCount> kReasonNames = {
     "unresolved",        "connect_failure", "connect_timeout", "upstream_reset", "upstream_protocol",
-    "timeout",           "overflow",        "bad_request",     "request_timeout", "uri_limit",
+    "timeout",           "overflow",        "bad_request",     "request_timeout", "downstream_reset", "uri_limit",
     "header_limit",      "bad_version",     "not_implemented", "internal"};
 
 // A response made here. `head`: status line and fields without framing, each line with CRLF; the engine adds Date,

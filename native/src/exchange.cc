@@ -260,9 +260,8 @@ Progress Exchange::PumpRequest() {
       case FillResult::kAgain:
         return Progress::kOpen;
       case FillResult::kEnd:
-        // SAFETY 61: what has gone on so far ends visibly too short.
-        return RequestBroken();
       case FillResult::kError:
+        // SAFETY 61: what has gone on so far ends visibly too short.
         Abandon();
         return Progress::kClosed;
       case FillResult::kBytes:

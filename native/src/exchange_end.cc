@@ -131,6 +131,7 @@ Progress Exchange::Truncate(Reason reason) {
 
 void Exchange::Abandon() {
   DropUpstream();
+  reason_ = context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(Reason::kDownstreamReset)])].reason;
   Downstream* const downstream = downstream_;
   Report();
   downstream->CloseNow(true);
