@@ -5,6 +5,7 @@ import { registerCheck } from './cli/check.ts';
 import { registerExplain } from './cli/explain.ts';
 import { registerIptables } from './cli/iptables.ts';
 import { registerProxy } from './cli/proxy.ts';
+import { loadNative } from './native/binding.ts';
 import { packageRoot } from './package-root.ts';
 
 export function buildProgram(): Command {
@@ -17,6 +18,6 @@ export function buildProgram(): Command {
   registerProxy(program);
   registerCheck(program);
   registerExplain(program);
-  registerIptables(program);
+  registerIptables(program, { loadBinding: loadNative });
   return program;
 }

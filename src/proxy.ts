@@ -14,7 +14,7 @@ import { parseRoutes } from './config/route-parser.ts';
 import type { ProxySettings } from './config/settings.ts';
 import type { ConfigSnapshot } from './config/snapshot.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
-import { localReplyBytes } from './engine/local-reply.ts';
+import { createNativeEngine, type NativeEngine } from './engine/native.ts';
 import { createUwsEngine } from './engine/uws.ts';
 import { ProxyError, type RequestReason } from './errors.ts';
 import type { Problem } from './gateway-api/types.ts';
@@ -55,7 +55,10 @@ class SidecarProxy {
   #valid = false;
   /** Messages of the problems already logged, so that an unchanged one is not repeated with every reload. */
   #logged: ReadonlySet<string> = new Set();
-  #engine: Engine | null = null;
+  /** Carries every request, or those that the preferred engine must not. */
+  #nativeEngine: NativeEngine | null = null;
+  /** Asked first, when it is not the native one. */
+  #preferredEngine: Engine | null = null;
   #acceptor: Acceptor | null = null;
   #admin: AdminServer[] = [];
   #draining = false;
@@ -99,17 +102,18 @@ class SidecarProxy {
       },
       onRefused: (frontend, reason) => this.#refused(frontend, reason),
     };
-    this.#engine = await createUwsEngine(host, {
-      maxHeadBytes: settings.maxHeadBytes,
-      upstream: { connectTimeoutMs: settings.connectTimeoutMs },
-    });
+    const { maxHeadBytes, maxHeaderFields, connectTimeoutMs } = settings;
+    this.#nativeEngine = createNativeEngine(host, { maxHeadBytes, maxHeaderFields, connectTimeoutMs });
+    if (settings.engine === 'uws') {
+      this.#preferredEngine = await createUwsEngine(host, { maxHeadBytes, upstream: { connectTimeoutMs } });
+    }
     await this.#directory.start();
     this.#acceptor = this.#listen();
     this.#acceptor.setFrontends(this.#frontends.addresses);
     await this.#startAdmin();
     this.#logger.info('ready', {
       version: version(),
-      engine: this.#engine.name,
+      engine: settings.engine,
       capture: this.#acceptor.listening.map(formatAddress),
       metrics: this.#admin.map(formatAddress),
     });
@@ -125,7 +129,7 @@ class SidecarProxy {
     const { drainTimeoutMs, drainQuietMs } = this.#settings;
     this.#logger.info('draining', { connections: this.#openConnections() });
     const startedMs = performance.now();
-    void this.#engine?.drain(drainTimeoutMs);
+    for (const engine of this.#engines()) void engine.drain(drainTimeoutMs);
     let busyAtMs = startedMs;
     for (;;) {
       const now = performance.now();
@@ -142,15 +146,21 @@ class SidecarProxy {
     this.#directory.close();
     this.#resolver.close();
     this.#acceptor?.close();
-    await this.#engine?.close();
+    for (const engine of this.#engines()) await engine.close();
     for (const server of this.#admin) server.close();
   }
 
   #openConnections(): number {
-    const counters = this.#acceptor?.counters();
-    return (
-      (this.#engine?.connections ?? 0) + (counters === undefined ? 0 : counters.tunnelsOpen + counters.detectingOpen)
-    );
+    const { tunnelsOpen = 0, detectingOpen = 0 } = this.#acceptor?.counters() ?? {};
+    return this.#engineConnections() + tunnelsOpen + detectingOpen;
+  }
+
+  #engineConnections(): number {
+    return this.#engines().reduce((sum, engine) => sum + engine.connections, 0);
+  }
+
+  #engines(): Engine[] {
+    return [this.#preferredEngine, this.#nativeEngine].filter((engine) => engine !== null);
   }
 
   #compileDeps() {
@@ -168,6 +178,7 @@ class SidecarProxy {
     this.#backends.beginCompile();
     this.#table = compileTable(attachment, this.#compileDeps());
     this.#backends.endCompile();
+    this.#tellInterest();
     this.#frontends.update(attachment);
     const problems = [...snapshot.problems, ...attachment.problems, ...this.#frontends.problems];
     this.#snapshot = snapshot;
@@ -180,6 +191,13 @@ class SidecarProxy {
       frontends: attachment.frontends.length,
       unresolved: this.#frontends.unresolved.map((frontend) => frontend.key),
     });
+  }
+
+  /** Which fields the native engine gives with each request, so that matching does not ask for them one by one. */
+  #tellInterest(): void {
+    for (const frontend of this.#table.frontends) {
+      if (frontend !== undefined) this.#nativeEngine?.setInterest(frontend.id, frontend.reader.headerNames);
+    }
   }
 
   #logProblems(problems: readonly Problem[]): void {
@@ -242,14 +260,10 @@ class SidecarProxy {
     }
   }
 
+  /** The native engine reads a head that the gate did not admit once more, and answers it or carries it. */
   #onHttp(connection: HttpConnection): void {
-    if (connection.verdict === 'admit') {
-      this.#engine!.adopt(connection);
-      return;
-    }
-    const reason = connection.reason ?? 'internal';
-    this.#native.replyAndClose(connection.fd, localReplyBytes(reason, { close: true }));
-    this.#refused(connection.frontend, reason);
+    const engine = connection.verdict === 'admit' ? (this.#preferredEngine ?? this.#nativeEngine) : this.#nativeEngine;
+    engine!.adopt(connection);
   }
 
   async #startAdmin(): Promise<void> {
@@ -257,7 +271,7 @@ class SidecarProxy {
       version: version(),
       metrics: this.#metrics,
       acceptor: () => this.#acceptor?.counters() ?? null,
-      downstreamConnections: () => this.#engine?.connections ?? 0,
+      downstreamConnections: () => this.#engineConnections(),
       config: () => ({
         generation: this.#snapshot?.generation ?? 0,
         hash: this.#snapshot?.hash ?? '',

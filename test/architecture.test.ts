@@ -45,7 +45,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'iptables',
     'proxy.ts',
   ],
-  'program.ts': ['package-root.ts', 'cli'],
+  'program.ts': ['native', 'package-root.ts', 'cli'],
   'main.ts': ['errors.ts', 'program.ts'],
 };
 

@@ -14,6 +14,8 @@ namespace {
 // Requests served in one go before other connections get their turn.
 constexpr int kRequestsPerTurn = 64;
 constexpr size_t kMaxLingering = 1024;
+// While draining an idle connection is left this long: a request may be on its way to it.
+constexpr uint64_t kDrainIdleMs = 1000;
 
 Reason ToReason(HeadReason reason) {
   switch (reason) {
@@ -60,10 +62,7 @@ void Downstream::ReadRequests() {
     Window window;
     switch (Fill(more, &window)) {
       case FillResult::kAgain:
-        if (exchange_ == nullptr) {
-          if (context_.draining) return CloseAfterResponse(false);
-          timer_.ArmAfter(context_.settings.downstream_idle_ms);
-        }
+        if (exchange_ == nullptr) AwaitRequest();
         return;
       case FillResult::kEnd:
         return OnReadEnd(false);
@@ -94,6 +93,10 @@ void Downstream::ReadRequests() {
     ++served;
   }
   Rearm();
+}
+
+void Downstream::AwaitRequest() {
+  timer_.ArmAfter(context_.draining ? kDrainIdleMs : context_.settings.downstream_idle_ms);
 }
 
 void Downstream::OnReadEnd(bool broken) {

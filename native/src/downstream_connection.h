@@ -31,6 +31,8 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
   // After the last response. `orderly`: the peer has nothing more to say, so nothing can overtake the response.
   void CloseAfterResponse(bool orderly);
   void CloseNow(bool reset);
+  // Gives the peer the time an idle connection has from now on.
+  void AwaitRequest();
   // No request has begun.
   bool idle() const { return exchange_ == nullptr; }
   // Ends whatever goes on. For the end of the engine.

@@ -71,13 +71,10 @@ int32_t HttpEngine::AddPlan(std::unique_ptr<HeaderPlan> plan) {
 
 void HttpEngine::Drain() {
   context_.draining = true;
-  // Closing takes a connection out of the list, at most to the end of the turn for its memory.
-  std::vector<Downstream*> idle;
   for (Downstream* downstream = downstreams_.Front(); downstream != nullptr;
        downstream = downstreams_.After(downstream)) {
-    if (downstream->idle() && !downstream->readable()) idle.push_back(downstream);
+    if (downstream->idle()) downstream->AwaitRequest();
   }
-  for (Downstream* downstream : idle) downstream->CloseAfterResponse(false);
 }
 
 void HttpEngine::Close() {

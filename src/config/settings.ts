@@ -13,7 +13,7 @@ import type { ListenAddress } from '../native/binding.ts';
 export interface ProxySettings {
   readonly routes: string;
   readonly namespace: string | null;
-  readonly engine: 'uws';
+  readonly engine: 'native' | 'uws';
   readonly capture: readonly ListenAddress[];
   readonly metrics: readonly ListenAddress[];
   readonly clusterDomain: string | null;
@@ -127,9 +127,9 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     key: 'engine',
     flag: '--engine <name>',
     env: 'SIDEROUTE_ENGINE',
-    fallback: 'uws',
-    description: 'engine that carries HTTP requests: uws',
-    parse: oneOf(['uws']),
+    fallback: 'native',
+    description: 'engine that carries HTTP requests: native, or uws for those it can carry',
+    parse: oneOf(['native', 'uws']),
   },
   {
     key: 'capture',
@@ -202,7 +202,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     env: 'SIDEROUTE_MAX_HEADER_FIELDS',
     fallback: '200',
     description: 'number of fields a request head may have; more are answered 431',
-    parse: integer(8, 10_000),
+    parse: integer(8, 200),
   },
   {
     key: 'drainTimeoutMs',

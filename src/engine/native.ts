@@ -89,7 +89,7 @@ class NativeHttpEngine implements NativeEngine {
         head.path = path;
         head.query = query;
         head.names = this.interest[frontend] ?? NO_NAMES;
-        if (a !== undefined) this.takeFields(head.values, [a, b, c, d, e, f, g, h]);
+        if (head.names.length > 0) this.takeFields(head.values, [a, b, c, d, e, f, g, h]);
         this.write(this.host.decide(frontend, head));
       },
       onOutcomes: (count) => this.report(count),

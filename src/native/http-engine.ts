@@ -79,18 +79,7 @@ export const DECISION_KIND = { forward: 0, original: 1, local: 2 } as const;
 export const OUTCOME_NUMBERS = 4;
 
 /** What `decide` gets for a method it knows; others come as text. In the order of `MethodId` in http1_types.h. */
-export const METHODS = [
-  '',
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'DELETE',
-  'CONNECT',
-  'OPTIONS',
-  'TRACE',
-  'PATCH',
-] as const;
+export const METHODS = ['', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
 
 export interface HttpEngineOptions extends HttpEngineSettings {
   readonly replies: readonly NamedNativeReply[];

@@ -13,8 +13,12 @@ const services = readFileSync(new URL('services.yaml', scenario), 'utf8');
 const route = readFileSync(new URL('my-server-route.yaml', scenario), 'utf8');
 const allToV2 = readFileSync(new URL('../all-to-v2.yaml', scenario), 'utf8');
 
-for (const family of ['IPv4', 'IPv6'] as const) {
-  t.test(`requests reach the version their header asks for, ${family}`, async (t) => {
+for (const [family, engine] of [
+  ['IPv4', 'native'],
+  ['IPv6', 'native'],
+  ['IPv4', 'uws'],
+] as const) {
+  t.test(`requests reach the version their header asks for, ${family}, engine ${engine}`, async (t) => {
     const cluster = new Cluster();
     t.teardown(() => cluster.close());
     const directory = temporaryDirectory();
@@ -45,7 +49,7 @@ for (const family of ['IPv4', 'IPv6'] as const) {
       'services.yaml': familyServices,
       'route.yaml': route,
     });
-    const sidecar = await Sidecar.start(client, volume.path, '--namespace', 'devopssong');
+    const sidecar = await Sidecar.start(client, volume.path, '--namespace', 'devopssong', '--engine', engine);
 
     const curl = (...args: string[]) => client.must(['curl', '-sS', '--max-time', '5', ...args]);
     for (let i = 0; i < 10; i += 1) t.equal(curl('http://my-server'), 'Hello from Version 1\n');
