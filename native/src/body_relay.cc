@@ -35,13 +35,13 @@ class Parts {
   size_t count_ = 0;
 };
 
-
 }  // namespace
 
 // Hot path.
-BodyRelay::Status BodyRelay::Pass(std::string_view head, char* data, size_t length, size_t* used, BodySink& sink) {
-  // Payload is moved together over the framing between its pieces, so that a window goes out as one chunk however many
-  // chunks it came in (SAFETY 62).
+BodyRelay::Status BodyRelay::Pass(std::string_view head, char* data, size_t length, size_t* used,
+                                  BodySink& sink) {
+  // Payload is moved together over the framing between its pieces, so that a window goes out as one chunk
+  // however many chunks it came in (SAFETY 62).
   char* payload = data;
   size_t payload_length = 0;
   size_t at = 0;

@@ -1,8 +1,8 @@
-// Moves one body from the bytes of one side to the socket of the other, in either direction: decodes its framing, drops
-// what must not go on (chunk extensions, unfit trailers), and frames it anew.
+// Moves one body from the bytes of one side to the socket of the other, in either direction: decodes its
+// framing, drops what must not go on (chunk extensions, unfit trailers), and frames it anew.
 //
-// Stage before: StreamSocket::Fill and the head that goes in front. Stage after: StreamSocket::Send, in one call for
-// everything that one window holds.
+// Stage before: StreamSocket::Fill and the head that goes in front. Stage after: StreamSocket::Send, in one
+// call for everything that one window holds.
 #ifndef SIDEROUTE_BODY_RELAY_H_
 #define SIDEROUTE_BODY_RELAY_H_
 
@@ -44,14 +44,14 @@ class BodyRelay {
   bool done() const { return decoder_.done(); }
   http1::Error error() const { return decoder_.error(); }
 
-  // Takes what it can from the window, whose bytes it may move about, and sends it behind `head`. `used` counts the bytes
-  // taken; with kNeedMore the others (part of a trailer section) must be given again.
+  // Takes what it can from the window, whose bytes it may move about, and sends it behind `head`. `used`
+  // counts the bytes taken; with kNeedMore the others (part of a trailer section) must be given again.
   Status Pass(std::string_view head, char* data, size_t length, size_t* used, BodySink& sink);
-  // The source has ended: an end for a body that lasts until close, which may want a last chunk; broken for any other.
+  // The source has ended: an end for a body that lasts until close, which may want a last chunk; broken for
+  // any other.
   Status End(BodySink& sink);
 
  private:
-
   std::array<http1::Field, kMaxTrailers> trailers_;
   http1::BodyDecoder decoder_;
   OutFraming framing_ = OutFraming::kRaw;

@@ -134,8 +134,8 @@ void Downstream::CloseAfterResponse(bool orderly) {
   if (write_failed() || gone() || context_.lingering.size() >= kMaxLingering) return CloseNow(false);
   std::vector<uint8_t> unsent = TakeUnsent();
   DropKept();
-  auto lingering = std::make_unique<LingeringClose>(context_.reactor, context_.linger_deadlines, context_.lingering,
-                                                    Detach(), std::move(unsent));
+  auto lingering = std::make_unique<LingeringClose>(context_.reactor, context_.linger_deadlines,
+                                                    context_.lingering, Detach(), std::move(unsent));
   LingeringClose* started = lingering.get();
   context_.lingering.Add(std::move(lingering));
   CloseNow(false);

@@ -1,7 +1,7 @@
 // A connection from an application: reads one request head after another and starts an exchange for each.
 //
-// Stage before: whoever hands the descriptor over (HttpEngine::Adopt). Stage after: exchange, one at a time; what has
-// arrived behind its request waits here, so pipelined requests are answered in order.
+// Stage before: whoever hands the descriptor over (HttpEngine::Adopt). Stage after: exchange, one at a time;
+// what has arrived behind its request waits here, so pipelined requests are answered in order.
 #ifndef SIDEROUTE_DOWNSTREAM_CONNECTION_H_
 #define SIDEROUTE_DOWNSTREAM_CONNECTION_H_
 
@@ -28,7 +28,8 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
   void OnExchangeEnded() { exchange_ = nullptr; }
   // Goes on with the next request, kept bytes first.
   void ReadRequests();
-  // After the last response. `orderly`: the peer has nothing more to say, so nothing can overtake the response.
+  // After the last response. `orderly`: the peer has nothing more to say, so nothing can overtake the
+  // response.
   void CloseAfterResponse(bool orderly);
   void CloseNow(bool reset);
   // Gives the peer the time an idle connection has from now on.

@@ -33,9 +33,9 @@ struct EngineContext {
         linger_deadlines(linger_deadlines),
         lingering(lingering),
         settings(settings),
-        wheel(
-            [](void* context) { return static_cast<Reactor*>(context)->NowMs(); },
-            [](void* context, uint64_t due_ms) { static_cast<Reactor*>(context)->WakeAt(due_ms); }, &reactor),
+        wheel([](void* context) { return static_cast<Reactor*>(context)->NowMs(); },
+              [](void* context, uint64_t due_ms) { static_cast<Reactor*>(context)->WakeAt(due_ms); },
+              &reactor),
         head(blocks) {}
   EngineContext(const EngineContext&) = delete;
   EngineContext& operator=(const EngineContext&) = delete;

@@ -1,7 +1,7 @@
 // Vocabulary of the HTTP engine: settings, reasons, decisions, and the host that decides.
 //
-// Stage before: http_engine_binding, which fills settings and answers for TypeScript. Stage after: every other file of
-// the engine. Free of Node-API.
+// Stage before: http_engine_binding, which fills settings and answers for TypeScript. Stage after: every
+// other file of the engine. Free of Node-API.
 #ifndef SIDEROUTE_ENGINE_TYPES_H_
 #define SIDEROUTE_ENGINE_TYPES_H_
 
@@ -35,12 +35,12 @@ enum class Reason : uint8_t {
 };
 inline constexpr size_t kReasonCount = 15;
 inline constexpr std::array<std::string_view, kReasonCount> kReasonNames = {
-    "unresolved",        "connect_failure", "connect_timeout", "upstream_reset", "upstream_protocol",
-    "timeout",           "overflow",        "bad_request",     "request_timeout", "downstream_reset", "uri_limit",
-    "header_limit",      "bad_version",     "not_implemented", "internal"};
+    "unresolved", "connect_failure", "connect_timeout", "upstream_reset",  "upstream_protocol",
+    "timeout",    "overflow",        "bad_request",     "request_timeout", "downstream_reset",
+    "uri_limit",  "header_limit",    "bad_version",     "not_implemented", "internal"};
 
-// A response made here. `head`: status line and fields without framing, each line with CRLF; the engine adds Date,
-// Content-Length and Connection. `id`: what an outcome calls it.
+// A response made here. `head`: status line and fields without framing, each line with CRLF; the engine adds
+// Date, Content-Length and Connection. `id`: what an outcome calls it.
 struct LocalReply {
   std::string head;
   std::string body;

@@ -96,8 +96,9 @@ Progress Exchange::Start(const Window& window) {
     downstream_->Use(window, head.length);
     return Reply(decision_.reply, true);
   }
-  backend_ = decision_.kind == DecisionKind::kForward ? context_.engine.FindBackend(decision_.backend)
-                                                      : context_.engine.OriginalBackend(downstream_->original());
+  backend_ = decision_.kind == DecisionKind::kForward
+                 ? context_.engine.FindBackend(decision_.backend)
+                 : context_.engine.OriginalBackend(downstream_->original());
   WriteRequestHead(head, window.data, plan_, sent_);
   const auto head_length = head.length;
   if (backend_ == nullptr) {
@@ -165,7 +166,8 @@ Progress Exchange::AcquireUpstream(bool may_reuse) {
   }
 }
 
-// Hot path. `window`: the request as received, to take the first body bytes from; null when they are not at hand.
+// Hot path. `window`: the request as received, to take the first body bytes from; null when they are not at
+// hand.
 Progress Exchange::SendRequest(const Window* window) {
   const bool reused = upstream_->reused();
   replayable_ = reused && repeatable_;
@@ -278,8 +280,8 @@ Progress Exchange::PumpRequest() {
   return Progress::kOpen;
 }
 
-// The request body is malformed or ends too early: the upstream must not take it for complete, nothing behind it is a
-// request (SAFETY 49-61).
+// The request body is malformed or ends too early: the upstream must not take it for complete, nothing behind
+// it is a request (SAFETY 49-61).
 Progress Exchange::RequestBroken() {
   DropUpstream();
   return status_ == 0 ? ReplyReason(Reason::kBadRequest) : Truncate(Reason::kBadRequest);

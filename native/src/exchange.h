@@ -1,7 +1,7 @@
 // One request and its response: the state machine between a downstream and an upstream connection.
 //
-// Stage before: downstream_connection, which lends its bytes. Stage after: upstream_pool for a connection, the host for
-// the decision and the outcome.
+// Stage before: downstream_connection, which lends its bytes. Stage after: upstream_pool for a connection,
+// the host for the decision and the outcome.
 //
 //   request:   head --decide--> body ------------------------------> done
 //   upstream:          wanted --(queue, dial, other address)--> lent ----> released | closed
@@ -40,7 +40,9 @@ class Exchange final : public ListNode<Exchange> {
 
   // A new request begins on `downstream`.
   void Begin(Downstream* downstream);
-  http1::ParseStatus ParseHead(const Window& window) { return request_parser_.Parse(window.data, window.length); }
+  http1::ParseStatus ParseHead(const Window& window) {
+    return request_parser_.Parse(window.data, window.length);
+  }
   const http1::RequestHeadParser& request_parser() const { return request_parser_; }
   // The head in `window` is complete: decides, and forwards or answers.
   Progress Start(const Window& window);
@@ -65,7 +67,8 @@ class Exchange final : public ListNode<Exchange> {
   Progress PumpRequest();
   Progress Advance();
   Progress AdvanceAll();
-  bool PassRequestBody(std::string_view head, char* data, size_t length, size_t* used, BodyRelay::Status* status);
+  bool PassRequestBody(std::string_view head, char* data, size_t length, size_t* used,
+                       BodyRelay::Status* status);
   Progress RequestBroken();
   void StopReplay();
 

@@ -50,8 +50,10 @@ Progress Exchange::DiscardRequestBody() {
     downstream_->Use(window, used);
     more_request_ = used < window.length;
     discarded_ += used;
-    if (status == BodyRelay::Status::kDone) request_state_ = RequestState::kDone;
-    else if (status == BodyRelay::Status::kBroken || discarded_ > kMaxDiscarded) return SendReply(false);
+    if (status == BodyRelay::Status::kDone)
+      request_state_ = RequestState::kDone;
+    else if (status == BodyRelay::Status::kBroken || discarded_ > kMaxDiscarded)
+      return SendReply(false);
   }
   return SendReply(true);
 }
@@ -85,7 +87,8 @@ Progress Exchange::SendReply(bool may_keep) {
 // Hot path. Everything of the response is sent or waits for the socket; the upstream is free.
 Progress Exchange::ResponseProduced() {
   response_state_ = ResponseState::kFlush;
-  // SAFETY 90, 92: bytes beyond the response are nobody's. A request that is not through leaves the connection unusable.
+  // SAFETY 90, 92: bytes beyond the response are nobody's. A request that is not through leaves the
+  // connection unusable.
   ReleaseUpstream(upstream_reusable_ && request_state_ == RequestState::kDone && !upstream_->has_kept() &&
                   !upstream_->has_unsent() && !upstream_->write_failed() && !upstream_->peer_ended());
   if (request_state_ != RequestState::kDone) close_ = true;
@@ -116,7 +119,8 @@ Progress Exchange::Finish() {
 // The response has begun and cannot be completed: the downstream must be able to see that (SAFETY 89, 93).
 Progress Exchange::Truncate(Reason reason) {
   DropUpstream();
-  reason_ = context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])].reason;
+  reason_ =
+      context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])].reason;
   close_ = true;
   if (!until_close_ && downstream_->has_unsent()) {
     // What has arrived is still worth delivering; its framing shows that it is not all.
@@ -131,7 +135,10 @@ Progress Exchange::Truncate(Reason reason) {
 
 void Exchange::Abandon() {
   DropUpstream();
-  reason_ = context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(Reason::kDownstreamReset)])].reason;
+  reason_ = context_
+                .replies[static_cast<size_t>(
+                    context_.reason_replies[static_cast<size_t>(Reason::kDownstreamReset)])]
+                .reason;
   Downstream* const downstream = downstream_;
   Report();
   downstream->CloseNow(true);
@@ -186,8 +193,8 @@ void Exchange::OnStall() {
   Abandon();
 }
 
-// Every event is progress, so the timer runs only while a side that could go on does not. An upstream that thinks about
-// its answer may take as long as it wants: that is what the timeouts of a route are for.
+// Every event is progress, so the timer runs only while a side that could go on does not. An upstream that
+// thinks about its answer may take as long as it wants: that is what the timeouts of a route are for.
 void Exchange::ArmStall() {
   if (tunnel_) return;
   if (request_state_ == RequestState::kBody || downstream_->has_unsent()) {

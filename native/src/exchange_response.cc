@@ -4,8 +4,8 @@
 
 #include "downstream_connection.h"
 #include "exchange.h"
-#include "http_engine.h"
 #include "http1_scan.h"
+#include "http_engine.h"
 #include "upstream_connection.h"
 #include "upstream_pool.h"
 
@@ -26,7 +26,8 @@ uint32_t KeepAliveSeconds(std::string_view value) {
       continue;
     }
     uint32_t seconds = 0;
-    for (size_t i = at + kName.size(); i < value.size() && value[i] >= '0' && value[i] <= '9' && seconds < 100'000; ++i) {
+    for (size_t i = at + kName.size();
+         i < value.size() && value[i] >= '0' && value[i] <= '9' && seconds < 100'000; ++i) {
       seconds = seconds * 10 + static_cast<uint32_t>(value[i] - '0');
     }
     return seconds;
@@ -87,7 +88,8 @@ Progress Exchange::PumpResponse() {
       continue;
     }
     size_t used = 0;
-    const BodyRelay::Status status = response_body_.Pass({}, window.data, window.length, &used, response_sink_);
+    const BodyRelay::Status status =
+        response_body_.Pass({}, window.data, window.length, &used, response_sink_);
     upstream_->Use(window, used);
     more_response_ = used < window.length;
     if (status == BodyRelay::Status::kBroken) return UpstreamBroken(Reason::kUpstreamProtocol);
@@ -154,7 +156,8 @@ Progress Exchange::TakeResponseHead(const Window& window, bool* stop) {
 Progress Exchange::RelayInterim(const Window& window) {
   const http1::ResponseHead& head = response_parser_.head();
   // SAFETY 86.
-  if (++interim_count_ > context_.settings.max_interim_responses) return UpstreamBroken(Reason::kUpstreamProtocol);
+  if (++interim_count_ > context_.settings.max_interim_responses)
+    return UpstreamBroken(Reason::kUpstreamProtocol);
   // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
   if (!http10_) {
     ByteBuffer& out = context_.head;
@@ -220,7 +223,8 @@ Progress Exchange::PumpTunnel() {
   bool broken = !downstream_->Flush() || !upstream_->Flush();
   if (!broken) PumpTunnelFlow(true, &broken);
   if (!broken) PumpTunnelFlow(false, &broken);
-  if (!broken && !(tunnel_up_ended_ && tunnel_down_ended_ && !downstream_->has_unsent() && !upstream_->has_unsent())) {
+  if (!broken &&
+      !(tunnel_up_ended_ && tunnel_down_ended_ && !downstream_->has_unsent() && !upstream_->has_unsent())) {
     return Progress::kOpen;
   }
   Downstream* downstream = downstream_;

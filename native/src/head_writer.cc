@@ -73,7 +73,8 @@ void PutPath(const http1::RequestHead& head, const char* data, const HeaderPlan*
   } else {
     std::string_view rest = path.substr(std::min<size_t>(plan->prefix_length, path.size()));
     std::string_view prefix = plan->path;
-    if (!prefix.empty() && prefix.back() == '/' && !rest.empty() && rest.front() == '/') prefix.remove_suffix(1);
+    if (!prefix.empty() && prefix.back() == '/' && !rest.empty() && rest.front() == '/')
+      prefix.remove_suffix(1);
     output.Put(prefix);
     if (!rest.empty() && rest.front() != '/' && (prefix.empty() || prefix.back() != '/')) output.Put("/");
     if (prefix.empty() && rest.empty()) output.Put("/");
@@ -88,7 +89,8 @@ void PutPath(const http1::RequestHead& head, const char* data, const HeaderPlan*
 }  // namespace
 
 // Hot path.
-void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan, ByteBuffer& out) {
+void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan,
+                      ByteBuffer& out) {
   size_t room = head.length + kExtraBytes;
   if (plan != nullptr) room += plan->request.appended().size() + plan->host.size() + plan->path.size();
   Output output(out, room);
@@ -175,8 +177,8 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
   output.Put({data + kVersionBytes, FieldsBegin(head) - kVersionBytes});
 
   // Fields that only announce, without a body here, stay as they are.
-  const bool keep_coding =
-      options.framing == OutFraming::kChunked || (head.body == http1::BodyKind::kNone && !options.downstream_http10);
+  const bool keep_coding = options.framing == OutFraming::kChunked ||
+                           (head.body == http1::BodyKind::kNone && !options.downstream_http10);
   const bool keep_upgrade = head.status == 101 || head.status == 426;
   bool connection_written = false;
   CopyFields(head, data, output, [&](const Field& field, auto flush) {
@@ -199,7 +201,8 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
         return;
     }
   });
-  if (options.framing == OutFraming::kChunked && !head.facts.chunked) output.Put("Transfer-Encoding: chunked\r\n");
+  if (options.framing == OutFraming::kChunked && !head.facts.chunked)
+    output.Put("Transfer-Encoding: chunked\r\n");
   if (options.connection == ConnectionField::kClose) {
     output.Put("Connection: close\r\n");
   } else if (options.connection == ConnectionField::kKeepAlive) {

@@ -1,7 +1,9 @@
-// Writes the head that goes on from the head that came in: the same bytes, without what concerns one connection only.
+// Writes the head that goes on from the head that came in: the same bytes, without what concerns one
+// connection only.
 //
-// Stage before: http1_head. Stage after: the socket of the other side. Fields are copied in runs, so their order, case,
-// repetition, blanks and bytes stay; nothing is added but what framing and persistence of the next connection need.
+// Stage before: http1_head. Stage after: the socket of the other side. Fields are copied in runs, so their
+// order, case, repetition, blanks and bytes stay; nothing is added but what framing and persistence of the
+// next connection need.
 #ifndef SIDEROUTE_HEAD_WRITER_H_
 #define SIDEROUTE_HEAD_WRITER_H_
 
@@ -19,9 +21,11 @@ enum class OutFraming : uint8_t { kRaw, kChunked };
 
 // Appends the request head to `out`. `plan` may be null.
 //
-// An absolute-form target becomes origin-form and its authority the Host (RFC 9112 section 3.2.2, SAFETY 8). The version
-// becomes 1.1, which is ours (RFC 9110 section 2.5), unless there is no Host to make such a request valid (SAFETY 13).
-void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan, ByteBuffer& out);
+// An absolute-form target becomes origin-form and its authority the Host (RFC 9112 section 3.2.2, SAFETY 8).
+// The version becomes 1.1, which is ours (RFC 9110 section 2.5), unless there is no Host to make such a
+// request valid (SAFETY 13).
+void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan,
+                      ByteBuffer& out);
 
 enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
 

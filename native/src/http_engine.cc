@@ -10,8 +10,8 @@
 
 namespace sideroute {
 
-HttpEngine::HttpEngine(Reactor& reactor, EngineHost& host, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
-                       const EngineSettings& settings)
+HttpEngine::HttpEngine(Reactor& reactor, EngineHost& host, DeadlineQueue& linger_deadlines,
+                       ConnectionList& lingering, const EngineSettings& settings)
     : reactor_(reactor), context_(reactor, host, *this, linger_deadlines, lingering, settings) {
   [[maybe_unused]] const ssize_t seeded = getrandom(&context_.random, sizeof context_.random, GRND_NONBLOCK);
   reactor_.AddTurnClient(this);
@@ -43,7 +43,8 @@ void HttpEngine::SetBackend(uint32_t id, const std::vector<NetAddress>& addresse
 }
 
 Backend* HttpEngine::FindBackend(int32_t id) {
-  return id >= 0 && static_cast<size_t>(id) < backends_.size() ? backends_[static_cast<size_t>(id)].get() : nullptr;
+  return id >= 0 && static_cast<size_t>(id) < backends_.size() ? backends_[static_cast<size_t>(id)].get()
+                                                               : nullptr;
 }
 
 Backend* HttpEngine::OriginalBackend(const NetAddress& address) {
@@ -103,7 +104,8 @@ Exchange* HttpEngine::TakeExchange() {
 
 void HttpEngine::ServeBackends() {
   // Serving one may mark another, or the same again.
-  for (size_t i = 0; i < context_.backends_to_serve.size(); ++i) context_.backends_to_serve[i]->ServeWaiting();
+  for (size_t i = 0; i < context_.backends_to_serve.size(); ++i)
+    context_.backends_to_serve[i]->ServeWaiting();
   context_.backends_to_serve.clear();
 }
 
@@ -114,7 +116,8 @@ void HttpEngine::OnTurnEnd() {
   context_.buried.clear();
 }
 
-void HttpEngine::WriteReply(const LocalReply& reply, ConnectionField connection, bool with_body, ByteBuffer& out) {
+void HttpEngine::WriteReply(const LocalReply& reply, ConnectionField connection, bool with_body,
+                            ByteBuffer& out) {
   out.Append(reply.head);
   out.Append(context_.DateLine());
   char length[32];
@@ -138,9 +141,10 @@ std::string_view EngineContext::DateLine() {
     const time_t seconds = now;
     gmtime_r(&seconds, &parts);
     // RFC 9110 section 5.6.7; no strftime, whose names depend on the locale.
-    const int length = snprintf(date_line_, sizeof date_line_, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-                                kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon], parts.tm_year + 1900,
-                                parts.tm_hour, parts.tm_min, parts.tm_sec);
+    const int length =
+        snprintf(date_line_, sizeof date_line_, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                 kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon], parts.tm_year + 1900,
+                 parts.tm_hour, parts.tm_min, parts.tm_sec);
     date_length_ = static_cast<size_t>(length);
     date_second_ = now;
   }

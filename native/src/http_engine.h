@@ -1,5 +1,5 @@
-// The HTTP/1.x engine: takes connections over, owns everything that carries their requests, and says how much of it there
-// is. Free of Node-API.
+// The HTTP/1.x engine: takes connections over, owns everything that carries their requests, and says how much
+// of it there is. Free of Node-API.
 //
 // Stage before: http_engine_binding. Stage after: downstream_connection.
 #ifndef SIDEROUTE_HTTP_ENGINE_H_

@@ -29,8 +29,8 @@ napi_value MakeLatin1(napi_env env, std::string_view text) {
 HttpEngineBinding::HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings)
     : env_(env),
       reactor_(instance.reactor.get()),
-      engine_(std::make_unique<HttpEngine>(*instance.reactor, *this, instance.linger_deadlines, instance.lingering,
-                                           settings)) {}
+      engine_(std::make_unique<HttpEngine>(*instance.reactor, *this, instance.linger_deadlines,
+                                           instance.lingering, settings)) {}
 
 HttpEngineBinding::~HttpEngineBinding() {
   engine_.reset();
@@ -62,7 +62,8 @@ bool HttpEngineBinding::TakeCallbacks(napi_value options) {
     if (!ReadProperty(env_, options, name, "options", &callback)) return false;
     napi_valuetype type = napi_undefined;
     napi_typeof(env_, callback, &type);
-    if (type != napi_function) return ThrowInvalid(env_, "options." + std::string(name) + " must be a function");
+    if (type != napi_function)
+      return ThrowInvalid(env_, "options." + std::string(name) + " must be a function");
     return napi_create_reference(env_, callback, 1, reference) == napi_ok;
   };
   if (!take("decide", &decide_) || !take("onOutcomes", &on_outcomes_)) return false;
@@ -87,7 +88,8 @@ bool HttpEngineBinding::TakeCallbacks(napi_value options) {
 bool HttpEngineBinding::ReadReplies(napi_value options) {
   napi_value list;
   uint32_t count = 0;
-  if (!ReadProperty(env_, options, "replies", "options", &list) || !ReadArray(env_, list, "options.replies", &count)) {
+  if (!ReadProperty(env_, options, "replies", "options", &list) ||
+      !ReadArray(env_, list, "options.replies", &count)) {
     return false;
   }
   uint32_t found = 0;
@@ -97,8 +99,8 @@ bool HttpEngineBinding::ReadReplies(napi_value options) {
     const std::string path = "options.replies[" + std::to_string(i) + "]";
     std::string name;
     LocalReply reply;
-    if (!ReadProperty(env_, element, "name", path, &value) || !ReadString(env_, value, path + ".name", &name) ||
-        !ReadLocalReply(env_, element, path, &reply)) {
+    if (!ReadProperty(env_, element, "name", path, &value) ||
+        !ReadString(env_, value, path + ".name", &name) || !ReadLocalReply(env_, element, path, &reply)) {
       return false;
     }
     const int32_t index = engine_->AddReply(std::move(reply));
@@ -251,12 +253,14 @@ void HttpEngineBinding::HandOver() {
     bool pending = false;
     napi_is_exception_pending(env_, &pending);
     napi_value exception;
-    if (pending && napi_get_and_clear_last_exception(env_, &exception) == napi_ok) napi_fatal_exception(env_, exception);
+    if (pending && napi_get_and_clear_last_exception(env_, &exception) == napi_ok)
+      napi_fatal_exception(env_, exception);
   }
   napi_close_handle_scope(env_, scope);
 }
 
-HttpEngineBinding* HttpEngineBinding::From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv) {
+HttpEngineBinding* HttpEngineBinding::From(napi_env env, napi_callback_info info, size_t argc,
+                                           napi_value* argv) {
   napi_value self;
   napi_get_cb_info(env, info, &argc, argv, &self, nullptr);
   bool ours = false;
@@ -326,7 +330,8 @@ napi_value HttpEngineBinding::SetInterest(napi_env env, napi_callback_info info)
       !ReadNames(env, arguments[1], kMaxInterest, &names)) {
     return nullptr;
   }
-  if (static_cast<size_t>(frontend) >= self->interest_.size()) self->interest_.resize(static_cast<size_t>(frontend) + 1);
+  if (static_cast<size_t>(frontend) >= self->interest_.size())
+    self->interest_.resize(static_cast<size_t>(frontend) + 1);
   self->interest_[static_cast<size_t>(frontend)] = std::move(names);
   return nullptr;
 }

@@ -11,7 +11,7 @@ namespace {
 
 struct Setting {
   const char* name;
-  uint32_t EngineSettings::* field;
+  uint32_t EngineSettings::*field;
   uint32_t min;
   uint32_t max;
 };
@@ -37,7 +37,8 @@ constexpr Setting kSettings[] = {
 };
 
 // Absent members leave `value` null.
-bool ReadOptional(napi_env env, napi_value object, const char* name, const std::string& path, napi_value* value) {
+bool ReadOptional(napi_env env, napi_value object, const char* name, const std::string& path,
+                  napi_value* value) {
   if (!ReadProperty(env, object, name, path, value)) return false;
   napi_valuetype type = napi_undefined;
   napi_typeof(env, *value, &type);
@@ -45,7 +46,8 @@ bool ReadOptional(napi_env env, napi_value object, const char* name, const std::
   return true;
 }
 
-bool ReadLatin1(napi_env env, napi_value object, const char* name, const std::string& path, std::string* result) {
+bool ReadLatin1(napi_env env, napi_value object, const char* name, const std::string& path,
+                std::string* result) {
   napi_value value;
   size_t length = 0;
   if (!ReadProperty(env, object, name, path, &value)) return false;
@@ -84,7 +86,8 @@ bool ReadEdits(napi_env env, napi_value plan, const char* member, HeaderEdits* e
     const std::string at = path + "[" + std::to_string(i) + "]";
     napi_get_element(env, list, i, &element);
     std::string kind, name, value;
-    if (!ReadLatin1(env, element, "kind", at, &kind) || !ReadLatin1(env, element, "name", at, &name)) return false;
+    if (!ReadLatin1(env, element, "kind", at, &kind) || !ReadLatin1(env, element, "name", at, &name))
+      return false;
     HeaderEdit edit{HeaderEdit::Kind::kRemove, ToLower(name), {}};
     if (kind != "remove") {
       if (kind != "set" && kind != "add") return ThrowInvalid(env, at + ".kind must be set, add or remove");
@@ -108,7 +111,8 @@ bool ReadEngineSettings(napi_env env, napi_value options, EngineSettings* settin
     int64_t number = 0;
     if (!ReadOptional(env, options, setting.name, "options", &value)) return false;
     if (value == nullptr) continue;
-    if (!ReadInteger(env, value, "options." + std::string(setting.name), setting.min, setting.max, &number)) return false;
+    if (!ReadInteger(env, value, "options." + std::string(setting.name), setting.min, setting.max, &number))
+      return false;
     settings->*setting.field = static_cast<uint32_t>(number);
   }
   constexpr int64_t kMaxHead = 1024 * 1024;
@@ -125,7 +129,8 @@ bool ReadLocalReply(napi_env env, napi_value object, const std::string& path, Lo
   int64_t status = 0, reason = 0;
   if (!ReadIntegerProperty(env, object, "status", path, 200, 999, &status) ||
       !ReadIntegerProperty(env, object, "reason", path, -1, 1'000, &reason) ||
-      !ReadLatin1(env, object, "head", path, &reply->head) || !ReadLatin1(env, object, "body", path, &reply->body)) {
+      !ReadLatin1(env, object, "head", path, &reply->head) ||
+      !ReadLatin1(env, object, "body", path, &reply->body)) {
     return false;
   }
   reply->status = static_cast<uint16_t>(status);
@@ -135,8 +140,10 @@ bool ReadLocalReply(napi_env env, napi_value object, const std::string& path, Lo
 
 bool ReadHeaderPlan(napi_env env, napi_value object, HeaderPlan* plan) {
   napi_value host, path;
-  if (!ReadEdits(env, object, "request", &plan->request) || !ReadEdits(env, object, "response", &plan->response) ||
-      !ReadOptional(env, object, "host", "plan", &host) || !ReadOptional(env, object, "path", "plan", &path)) {
+  if (!ReadEdits(env, object, "request", &plan->request) ||
+      !ReadEdits(env, object, "response", &plan->response) ||
+      !ReadOptional(env, object, "host", "plan", &host) ||
+      !ReadOptional(env, object, "path", "plan", &path)) {
     return false;
   }
   if (host != nullptr && !ReadLatin1(env, object, "host", "plan", &plan->host)) return false;

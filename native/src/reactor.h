@@ -1,10 +1,12 @@
 // The event source of every socket the addon owns, on Node's own loop and thread.
 //
-// One epoll instance, edge-triggered, is itself watched by one uv_poll_t; one uv_timer_t serves all deadlines. Edge
-// triggering is why nothing here can spin: a socket that is not read (back-pressure, a head that is still incomplete)
-// raises no further event until something changes, yet a reset is always seen, with a single registration per socket.
+// One epoll instance, edge-triggered, is itself watched by one uv_poll_t; one uv_timer_t serves all
+// deadlines. Edge triggering is why nothing here can spin: a socket that is not read (back-pressure, a head
+// that is still incomplete) raises no further event until something changes, yet a reset is always seen, with
+// a single registration per socket.
 //
-// Objects that may have events queued are given to Dispose(), which keeps their memory until the current batch ends.
+// Objects that may have events queued are given to Dispose(), which keeps their memory until the current
+// batch ends.
 #ifndef SIDEROUTE_REACTOR_H_
 #define SIDEROUTE_REACTOR_H_
 
@@ -84,7 +86,8 @@ class TurnClient {
  public:
   // No watcher is on the stack.
   virtual void OnTurnEnd() = 0;
-  // A clock of its own beside the deadline queues: when it is due (UINT64_MAX: never), and that time has come.
+  // A clock of its own beside the deadline queues: when it is due (UINT64_MAX: never), and that time has
+  // come.
   virtual uint64_t NextDueMs() const = 0;
   virtual void OnTime(uint64_t now_ms) = 0;
 
@@ -98,7 +101,8 @@ class Reactor {
   static std::unique_ptr<Reactor> Create(uv_loop_t* loop, int* error);
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
-  // All watchers and queues are gone by now. The uv handles finish closing on the loop, in memory of their own.
+  // All watchers and queues are gone by now. The uv handles finish closing on the loop, in memory of their
+  // own.
   ~Reactor();
 
   // `on_closed(data)` runs once the loop has let go of the handles, after the Reactor is destroyed.

@@ -72,7 +72,8 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
   }
   if (received == 0) return FillResult::kEnd;
   const size_t length = static_cast<size_t>(received);
-  // A short read has emptied the socket: the next bytes raise an event. An end that was announced raises no other.
+  // A short read has emptied the socket: the next bytes raise an event. An end that was announced raises no
+  // other.
   if (length < room && !peer_ended_) readable_ = false;
   if (in_scratch) {
     *window = {scratch_.bytes, length, true};

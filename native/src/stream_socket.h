@@ -1,7 +1,9 @@
-// One TCP connection of the HTTP engine: edge-triggered readiness, bytes read but not used, bytes written but not taken.
+// One TCP connection of the HTTP engine: edge-triggered readiness, bytes read but not used, bytes written but
+// not taken.
 //
-// Stage before: the reactor. Stage after: downstream and upstream connections, and the exchange that joins two of them.
-// Reads go into one scratch buffer that all connections share, and only what cannot be used at once is kept.
+// Stage before: the reactor. Stage after: downstream and upstream connections, and the exchange that joins
+// two of them. Reads go into one scratch buffer that all connections share, and only what cannot be used at
+// once is kept.
 #ifndef SIDEROUTE_STREAM_SOCKET_H_
 #define SIDEROUTE_STREAM_SOCKET_H_
 

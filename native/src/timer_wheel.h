@@ -1,7 +1,7 @@
 // All timers of the HTTP engine: one hierarchical wheel on the monotonic clock of the loop.
 //
-// Arming and cancelling are O(1) and cheap enough for every request: a timer that is put off (an idle timer, on each
-// request) keeps its place and is only looked at again when that place comes up.
+// Arming and cancelling are O(1) and cheap enough for every request: a timer that is put off (an idle timer,
+// on each request) keeps its place and is only looked at again when that place comes up.
 #ifndef SIDEROUTE_TIMER_WHEEL_H_
 #define SIDEROUTE_TIMER_WHEEL_H_
 
@@ -51,7 +51,8 @@ template <typename Owner, void (Owner::*Method)()>
 class MemberTimer : public Timer {
  public:
   MemberTimer(TimerWheel& wheel, Owner* owner)
-      : Timer(wheel, [](void* self) { (static_cast<Owner*>(self)->*Method)(); }, owner) {}
+      : Timer(
+            wheel, [](void* self) { (static_cast<Owner*>(self)->*Method)(); }, owner) {}
 };
 
 class TimerWheel {

@@ -1,8 +1,10 @@
-// One connection to an endpoint of a backend: dialled for an exchange, lent to one exchange at a time, idle in between.
+// One connection to an endpoint of a backend: dialled for an exchange, lent to one exchange at a time, idle
+// in between.
 //
 // Stage before: upstream_pool, which owns it. Stage after: the exchange that uses it.
 //
-//   connecting --> in use <--> idle --> closed (stale, too old, used often enough, or simply idle for too long)
+//   connecting --> in use <--> idle --> closed (stale, too old, used often enough, or simply idle for too
+//   long)
 #ifndef SIDEROUTE_UPSTREAM_CONNECTION_H_
 #define SIDEROUTE_UPSTREAM_CONNECTION_H_
 

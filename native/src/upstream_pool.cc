@@ -54,7 +54,9 @@ UpstreamConnection* Backend::TakeIdle(const Wish& wish) {
     while (UpstreamConnection* connection = endpoint->idle.Back()) {
       if (!wish.repeatable) {
         // OPS 3.13, 3.14: what must not be sent twice goes where a surprise is least likely.
-        if (context_.wheel.now_ms() - connection->idle_since_ms() > context_.settings.fresh_connection_after_ms) break;
+        if (context_.wheel.now_ms() - connection->idle_since_ms() >
+            context_.settings.fresh_connection_after_ms)
+          break;
         if (!connection->CheckAlive()) {
           ++context_.counters.upstream_stale;
           Close(*connection);

@@ -1,7 +1,7 @@
 // The connections of each backend: reuse, limits, and the queue of those who wait for one.
 //
-// Stage before: an exchange that has its request head. Stage after: upstream_connection. Defaults and why: OPS section 3,
-// items 13 and 15, and section 4.
+// Stage before: an exchange that has its request head. Stage after: upstream_connection. Defaults and why:
+// OPS section 3, items 13 and 15, and section 4.
 #ifndef SIDEROUTE_UPSTREAM_POOL_H_
 #define SIDEROUTE_UPSTREAM_POOL_H_
 

@@ -15,9 +15,10 @@ import {
   type HttpEngine,
   type HttpEngineCounters,
   type HttpEngineSettings,
+  type NativeHeaderPlan,
   type NativeReply,
 } from '../native/http-engine.ts';
-import type { Backend, Decision, RequestHead } from '../routing/decision.ts';
+import type { Backend, Decision, ForwardDecision, RequestHead } from '../routing/decision.ts';
 import type { Engine, EngineHost, RoutedConnection } from './engine.ts';
 import { localReply } from './local-reply.ts';
 
@@ -29,10 +30,22 @@ export interface NativeEngineOptions extends HttpEngineSettings {
   readonly duplicate?: boolean;
 }
 
+/** What this engine carries beyond the contract: for rules that edit heads or limit times. */
+export interface PlannedForward extends ForwardDecision {
+  /** From `addPlan`. */
+  readonly plan?: number;
+  /** From the complete request head to the last byte of the response. */
+  readonly requestTimeoutMs?: number;
+  /** For one attempt upstream, connecting included. */
+  readonly attemptTimeoutMs?: number;
+}
+
 /** Headers that routing looks at, by frontend: given with each request instead of being asked for one by one. */
 export type NativeEngine = Engine & {
   /** Lower-case names; beyond 8 the others are asked for. */
   setInterest(frontend: number, names: readonly string[]): void;
+  /** For `PlannedForward.plan`. */
+  addPlan(plan: NativeHeaderPlan): number;
   counters(): HttpEngineCounters;
 };
 
@@ -111,6 +124,10 @@ class NativeHttpEngine implements NativeEngine {
     this.interest[frontend] = first;
   }
 
+  addPlan(plan: NativeHeaderPlan): number {
+    return this.native.addPlan(plan);
+  }
+
   counters(): HttpEngineCounters {
     return this.native.counters();
   }
@@ -142,7 +159,10 @@ class NativeHttpEngine implements NativeEngine {
     slots[DECISION.attemptTimeoutMs] = 0;
     switch (decision.kind) {
       case 'forward': {
-        const { backend } = decision;
+        const { backend, plan, requestTimeoutMs, attemptTimeoutMs }: PlannedForward = decision;
+        if (plan !== undefined) slots[DECISION.plan] = plan;
+        if (requestTimeoutMs !== undefined) slots[DECISION.requestTimeoutMs] = requestTimeoutMs;
+        if (attemptTimeoutMs !== undefined) slots[DECISION.attemptTimeoutMs] = attemptTimeoutMs;
         if (this.known[backend.id] !== backend.addresses) this.setBackend(backend);
         slots[DECISION.kind] = DECISION_KIND.forward;
         slots[DECISION.backend] = backend.id;
