@@ -28,7 +28,8 @@ int DescriptorTotal() {
   return static_cast<int>(limit.rlim_cur);
 }
 
-// An eighth of the descriptors stays free of downstream connections: each of those may need a dial and two pipes.
+// An eighth of the descriptors stays free of downstream connections: each of those may need a dial and two
+// pipes.
 int DescriptorLimit() {
   const int total = DescriptorTotal();
   return total - std::clamp(total / 8, 8, 1024);
@@ -97,17 +98,19 @@ void Acceptor::OnAcceptable(Listener& listener) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     // Also after a callback that closed or stopped the acceptor.
     if (!accepting_ || paused_) return;
-    if (open() >= limits_.max_connections) return Pause();
+    if (!HasRoom()) return Pause();
     int error = 0;
     UniqueFd fd = listener.Accept(&error);
     if (error == -EAGAIN) return;
-    if (IsOutOfResources(error)) return Pause();
+    if (IsOutOfResources(error)) {
+      probe_descriptors_ = true;
+      return Pause();
+    }
     // Anything else concerns this one connection, which is gone (ECONNABORTED and network errors, accept(2)).
     if (!fd) continue;
     ++counters_.accepted;
-    const bool scarce = fd.get() >= descriptor_limit_;
+    if (fd.get() >= descriptor_limit_ / 2) probe_descriptors_ = true;
     Classify(listener, std::move(fd));
-    if (scarce && accepting_) return Pause();
   }
   listener.Rearm();
 }
@@ -124,8 +127,8 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd) {
     return StartTunnel(std::move(fd), UniqueFd(), destination,
                        frontend == nullptr ? ConnectionReason::kUnrouted : ConnectionReason::kOpaque);
   }
-  auto detection = std::make_unique<Detection>(context_, *this, detection_settings_, std::move(fd), destination,
-                                               frontend->id);
+  auto detection = std::make_unique<Detection>(context_, *this, detection_settings_, std::move(fd),
+                                               destination, frontend->id);
   Detection* started = detection.get();
   detections_.Add(std::move(detection));
   started->Start();
@@ -164,7 +167,8 @@ void Acceptor::OnHttp(Detection* detection, UniqueFd downstream, HeadFinding fin
   host_.OnHttp(std::move(downstream), detection->frontend(), detection->destination(), finding);
 }
 
-void Acceptor::OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream, ConnectionReason reason) {
+void Acceptor::OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream,
+                        ConnectionReason reason) {
   detections_.Remove(detection);
   StartTunnel(std::move(downstream), std::move(upstream), detection->destination(), reason);
 }
@@ -189,6 +193,11 @@ void Acceptor::Drop(ConnectionReason reason, const NetAddress& destination, int 
   host_.OnDropped(reason, destination, error);
 }
 
+bool Acceptor::HasRoom() const {
+  if (detections_.size() + tunnels_.size() >= limits_.max_connections) return false;
+  return !probe_descriptors_ || listeners_.front()->IsDescriptorFree(descriptor_limit_);
+}
+
 void Acceptor::Pause() {
   paused_ = true;
   ++counters_.accept_pauses;
@@ -203,8 +212,7 @@ void Acceptor::OnDeadline() {
 }
 
 void Acceptor::ResumeIfPossible() {
-  if (!paused_ || open() >= limits_.max_connections) return;
-  if (!listeners_.front()->DescriptorsBelow(descriptor_limit_)) return;
+  if (!paused_ || !HasRoom()) return;
   paused_ = false;
   Cancel();
   for (const auto& listener : listeners_) listener->Rearm();

@@ -1,5 +1,5 @@
-// Accepts redirected connections, recovers their original destination and decides what becomes of them before a byte is
-// read. Owns every connection until it ends or is handed over. Knows nothing of JavaScript.
+// Accepts redirected connections, recovers their original destination and decides what becomes of them before
+// a byte is read. Owns every connection until it ends or is handed over. Knows nothing of JavaScript.
 //
 //   accept -> original destination -> ourselves? -> closed, `loop`
 //                                  -> HTTP frontend? -> Detection -> AcceptorHost::OnHttp, or Passthrough
@@ -87,7 +87,8 @@ class Acceptor final : public Disposable,
                    ConnectionReason reason);
   void Drop(ConnectionReason reason, const NetAddress& destination, int error);
   void Count(ConnectionReason reason) { ++counters_.connections[static_cast<size_t>(reason)]; }
-  size_t open() const { return detections_.size() + tunnels_.size(); }
+  // For another connection: below maxConnections, and with descriptors to spare.
+  bool HasRoom() const;
   void Pause();
   void ResumeIfPossible();
 
@@ -110,6 +111,9 @@ class Acceptor final : public Disposable,
   ConnectionList tunnels_;
   bool accepting_ = false;
   bool paused_ = false;
+  // Set once half of the descriptors have been in use: to probe earlier would make the kernel grow its table
+  // for nothing.
+  bool probe_descriptors_ = false;
 };
 
 }  // namespace sideroute

@@ -112,11 +112,12 @@ bool ReadFrontend(napi_env env, napi_value element, const std::string& path, Fro
     return ThrowInvalid(env, path + ".mode must be 'http' or 'opaque', not '" + mode + "'");
   }
   if (table->Add(address, {id, mode == "http" ? FrontendMode::kHttp : FrontendMode::kOpaque})) return true;
-  return ThrowInvalid(env, path + " repeats " + address.HostText() + " port " + std::to_string(address.port()));
+  return ThrowInvalid(env,
+                      path + " repeats " + address.HostText() + " port " + std::to_string(address.port()));
 }
 
-// Calls options[name](argv...) the way Node calls back from its loop: microtasks run afterwards. A failed call leaves its
-// exception in `exception`.
+// Calls options[name](argv...) the way Node calls back from its loop: microtasks run afterwards. A failed
+// call leaves its exception in `exception`.
 bool Call(napi_env env, napi_value options, const char* name, size_t argc, const napi_value* argv,
           napi_value* exception) {
   napi_value callback;
@@ -176,7 +177,8 @@ napi_value AcceptorBinding::Create(napi_env env, Instance& instance, napi_value 
 
 napi_value AcceptorBinding::Wrap() {
   const napi_property_descriptor members[] = {
-      {"listening", nullptr, nullptr, nullptr, nullptr, MakeListening(env_, *acceptor_), napi_enumerable, nullptr},
+      {"listening", nullptr, nullptr, nullptr, nullptr, MakeListening(env_, *acceptor_), napi_enumerable,
+       nullptr},
       {"setFrontends", nullptr, SetFrontends, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"stopAccepting", nullptr, StopAccepting, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
@@ -203,7 +205,8 @@ void AcceptorBinding::Release() {
   self_ = nullptr;
 }
 
-void AcceptorBinding::OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) {
+void AcceptorBinding::OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination,
+                             HeadFinding finding) {
   napi_env const env = env_;
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;

@@ -68,7 +68,8 @@ napi_value ReplyAndClose(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &argc, arguments, nullptr, nullptr);
   int64_t number = 0;
   std::vector<uint8_t> response;
-  if (!ReadInteger(env, arguments[0], "fd", 0, INT32_MAX, &number) || !ReadBytes(env, arguments[1], &response)) {
+  if (!ReadInteger(env, arguments[0], "fd", 0, INT32_MAX, &number) ||
+      !ReadBytes(env, arguments[1], &response)) {
     return nullptr;
   }
   const int fd = static_cast<int>(number);
@@ -82,27 +83,31 @@ napi_value ReplyAndClose(napi_env env, napi_callback_info info) {
         send(fd, response.data(), response.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     return nullptr;
   }
-  auto lingering = std::make_unique<LingeringClose>(*instance.reactor, instance.linger_deadlines,
-                                                    instance.lingering, std::move(owned), std::move(response));
+  auto lingering =
+      std::make_unique<LingeringClose>(*instance.reactor, instance.linger_deadlines, instance.lingering,
+                                       std::move(owned), std::move(response));
   LingeringClose* started = lingering.get();
   instance.lingering.Add(std::move(lingering));
   started->Start();
   return nullptr;
 }
 
-// The environment ends. uv handles close asynchronously, so the hook is released only when the loop is done with them.
+// The environment ends. uv handles close asynchronously, so the hook is released only when the loop is done
+// with them.
 void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
   auto* instance = static_cast<Instance*>(data);
   while (AcceptorBinding* acceptor = instance->acceptors.Front()) acceptor->Shutdown();
   while (HttpEngineBinding* engine = instance->engines.Front()) engine->Shutdown();
   instance->reactor->SetClosedCallback(
-      [](void* handle) { napi_remove_async_cleanup_hook(static_cast<napi_async_cleanup_hook_handle>(handle)); },
+      [](void* handle) {
+        napi_remove_async_cleanup_hook(static_cast<napi_async_cleanup_hook_handle>(handle));
+      },
       hook);
   delete instance;
 }
 
-// The binary serves every Node line whose Node-API and libuv 1.x it was built for. libuv keeps the size of its handles
-// within 1.x; a build that differs must not be trusted with them.
+// The binary serves every Node line whose Node-API and libuv 1.x it was built for. libuv keeps the size of
+// its handles within 1.x; a build that differs must not be trusted with them.
 bool CheckRuntime(napi_env env) {
   uint32_t version = 0;
   napi_get_version(env, &version);
@@ -110,9 +115,11 @@ bool CheckRuntime(napi_env env) {
   if (version < NAPI_VERSION) {
     problem = "Node-API " + std::to_string(version) + " is older than " + std::to_string(NAPI_VERSION);
   } else if ((uv_version() >> 16) != UV_VERSION_MAJOR) {
-    problem = "built for libuv " + std::to_string(UV_VERSION_MAJOR) + ".x, running with " + uv_version_string();
+    problem =
+        "built for libuv " + std::to_string(UV_VERSION_MAJOR) + ".x, running with " + uv_version_string();
   } else if (uv_handle_size(UV_POLL) != sizeof(uv_poll_t) || uv_handle_size(UV_TIMER) != sizeof(uv_timer_t)) {
-    problem = std::string("libuv ") + uv_version_string() + " has other handle sizes than the headers of the build";
+    problem =
+        std::string("libuv ") + uv_version_string() + " has other handle sizes than the headers of the build";
   }
   if (problem.empty()) return true;
   napi_throw_error(env, "ERR_SIDEROUTE_ABI", problem.c_str());

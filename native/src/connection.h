@@ -1,4 +1,5 @@
-// What every connection owned by the addon has in common: one object per connection, owned by one list, on one loop.
+// What every connection owned by the addon has in common: one object per connection, owned by one list, on
+// one loop.
 #ifndef SIDEROUTE_CONNECTION_H_
 #define SIDEROUTE_CONNECTION_H_
 
@@ -26,10 +27,11 @@ enum class ConnectionReason : uint8_t {
   kAcceptLimit,
 };
 inline constexpr std::array<const char*, 9> kConnectionReasonNames = {
-    "unrouted", "opaque", "tls", "h2c", "not_http", "server_first", "loop", "connect_failure", "accept_limit"};
+    "unrouted", "opaque",          "tls",         "h2c", "not_http", "server_first",
+    "loop",     "connect_failure", "accept_limit"};
 
-// One stage of a connection's life (detection, passthrough, lingering close). A stage ends by handing its descriptors to
-// the next and disposing of itself.
+// One stage of a connection's life (detection, passthrough, lingering close). A stage ends by handing its
+// descriptors to the next and disposing of itself.
 class Connection : public Disposable, public ListNode<Connection> {
  public:
   // Unwatches and closes what the stage still owns, downstream with RST; reports nothing.

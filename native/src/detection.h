@@ -1,5 +1,6 @@
-// Waits for the first bytes of a downstream whose frontend is HTTP and says who carries the connection. Stage before:
-// acceptor. Stage after: an HTTP engine or passthrough. Bytes are only peeked at: the next stage finds all of them.
+// Waits for the first bytes of a downstream whose frontend is HTTP and says who carries the connection. Stage
+// before: acceptor. Stage after: an HTTP engine or passthrough. Bytes are only peeked at: the next stage
+// finds all of them.
 //
 //   waiting --bytes--> reading head --decided--> OnHttp / OnTunnel
 //      |  \ (a deadline for the whole head starts with its first byte; a complete head never waits for it)
@@ -7,7 +8,8 @@
 //      +-- silent until the deadline --> the destination is dialled:
 //            upstream speaks first  --> OnTunnel(kServerFirst)
 //            downstream speaks      --> upstream dropped, reading head
-//            upstream fails or ends --> upstream dropped, waiting without deadline (a preconnected HTTP client)
+//            upstream fails or ends --> upstream dropped, waiting without deadline (a preconnected HTTP
+//            client)
 #ifndef SIDEROUTE_DETECTION_H_
 #define SIDEROUTE_DETECTION_H_
 
@@ -50,7 +52,8 @@ class DetectionHost {
 // Shared by the detections of one acceptor.
 struct DetectionSettings {
   HeadLimits limits;
-  // Where heads are peeked into: one byte more than the limit at least, so that too long is told from complete.
+  // Where heads are peeked into: one byte more than the limit at least, so that too long is told from
+  // complete.
   std::vector<char> scratch;
 };
 

@@ -18,7 +18,8 @@ struct Frontend {
 
 class FrontendTable {
  public:
-  // Port 0 stands for every port of the address without an entry of its own. False when the address has one already.
+  // Port 0 stands for every port of the address without an entry of its own. False when the address has one
+  // already.
   bool Add(const NetAddress& address, Frontend frontend);
   // Null when the destination is not routed.
   const Frontend* Find(const NetAddress& destination) const;

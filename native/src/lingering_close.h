@@ -1,5 +1,6 @@
-// Sends a last response and closes without losing it: close() on a socket with unread bytes sends RST, which may discard
-// the response at the peer. So: write, FIN, discard what still arrives, close after the peer's FIN or the deadline.
+// Sends a last response and closes without losing it: close() on a socket with unread bytes sends RST, which
+// may discard the response at the peer. So: write, FIN, discard what still arrives, close after the peer's
+// FIN or the deadline.
 #ifndef SIDEROUTE_LINGERING_CLOSE_H_
 #define SIDEROUTE_LINGERING_CLOSE_H_
 

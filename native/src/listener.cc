@@ -29,9 +29,10 @@ UniqueFd Listener::Accept(int* error) {
   return fd;
 }
 
-bool Listener::DescriptorsBelow(int limit) const {
-  const UniqueFd probe(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
-  return probe && probe.get() < limit;
+bool Listener::IsDescriptorFree(int number) const {
+  // The kernel hands out the lowest free number from `number` on.
+  const UniqueFd probe(fcntl(fd_.get(), F_DUPFD_CLOEXEC, number));
+  return probe.get() == number;
 }
 
 void Listener::OnReady(uint32_t) { host_.OnAcceptable(*this); }

@@ -1,4 +1,5 @@
-// One listening socket and its place in the event source. What to do with a connection is the acceptor's business.
+// One listening socket and its place in the event source. What to do with a connection is the acceptor's
+// business.
 #ifndef SIDEROUTE_LISTENER_H_
 #define SIDEROUTE_LISTENER_H_
 
@@ -33,8 +34,8 @@ class Listener final : private Watcher {
   void Close();
   // A connected, non-blocking, close-on-exec socket; empty with the negative errno of accept4.
   UniqueFd Accept(int* error);
-  // Whether the lowest free descriptor number of the process is below `limit`; only while open.
-  bool DescriptorsBelow(int limit) const;
+  // Whether descriptor `number` is free, which means that those above it are, but for gaps. Only while open.
+  bool IsDescriptorFree(int number) const;
 
   const NetAddress& address() const { return address_; }
   bool open() const { return static_cast<bool>(fd_); }

@@ -37,7 +37,8 @@ bool ReadInteger(napi_env env, napi_value value, const std::string& path, int64_
   double number = 0;
   if (napi_get_value_double(env, value, &number) != napi_ok || std::floor(number) != number ||
       number < static_cast<double>(min) || number > static_cast<double>(max)) {
-    return ThrowInvalid(env, path + " must be an integer from " + std::to_string(min) + " to " + std::to_string(max));
+    return ThrowInvalid(
+        env, path + " must be an integer from " + std::to_string(min) + " to " + std::to_string(max));
   }
   *result = static_cast<int64_t>(number);
   return true;
@@ -52,8 +53,8 @@ bool ReadProperty(napi_env env, napi_value object, const char* name, const std::
   return napi_get_named_property(env, object, name, result) == napi_ok;
 }
 
-bool ReadIntegerProperty(napi_env env, napi_value object, const char* name, const std::string& path, int64_t min,
-                         int64_t max, int64_t* result) {
+bool ReadIntegerProperty(napi_env env, napi_value object, const char* name, const std::string& path,
+                         int64_t min, int64_t max, int64_t* result) {
   napi_value value;
   return ReadProperty(env, object, name, path, &value) &&
          ReadInteger(env, value, path + "." + name, min, max, result);
@@ -73,7 +74,8 @@ bool ReadAddress(napi_env env, napi_value object, const std::string& path, NetAd
   napi_value value;
   std::string text;
   int64_t port = 0;
-  if (!ReadProperty(env, object, "address", path, &value) || !ReadString(env, value, path + ".address", &text) ||
+  if (!ReadProperty(env, object, "address", path, &value) ||
+      !ReadString(env, value, path + ".address", &text) ||
       !ReadIntegerProperty(env, object, "port", path, 0, 65535, &port)) {
     return false;
   }

@@ -1,4 +1,5 @@
-// Small helpers over Node-API: reading arguments with errors that name the field, building results, raising errors.
+// Small helpers over Node-API: reading arguments with errors that name the field, building results, raising
+// errors.
 //
 // The readers return false with a JavaScript exception pending; the caller returns to JavaScript at once.
 #ifndef SIDEROUTE_NAPI_UTIL_H_
@@ -24,8 +25,8 @@ bool ReadInteger(napi_env env, napi_value value, const std::string& path, int64_
                  int64_t* result);
 bool ReadProperty(napi_env env, napi_value object, const char* name, const std::string& path,
                   napi_value* result);
-bool ReadIntegerProperty(napi_env env, napi_value object, const char* name, const std::string& path, int64_t min,
-                         int64_t max, int64_t* result);
+bool ReadIntegerProperty(napi_env env, napi_value object, const char* name, const std::string& path,
+                         int64_t min, int64_t max, int64_t* result);
 bool ReadString(napi_env env, napi_value value, const std::string& path, std::string* result);
 // From the members `address` and `port`.
 bool ReadAddress(napi_env env, napi_value object, const std::string& path, NetAddress* result);

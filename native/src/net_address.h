@@ -1,4 +1,5 @@
-// An IPv4 or IPv6 address with a port, as a value: comparable, hashable, convertible to and from the kernel's form.
+// An IPv4 or IPv6 address with a port, as a value: comparable, hashable, convertible to and from the kernel's
+// form.
 #ifndef SIDEROUTE_NET_ADDRESS_H_
 #define SIDEROUTE_NET_ADDRESS_H_
 
@@ -30,7 +31,8 @@ class NetAddress {
   // As inet_ntop writes it, without port and zone.
   std::string HostText() const;
 
-  // The zone of a link-local address is no part of its identity: routes and listeners are told apart without it.
+  // The zone of a link-local address is no part of its identity: routes and listeners are told apart without
+  // it.
   bool operator==(const NetAddress& other) const {
     return port_ == other.port_ && family_ == other.family_ && bytes_ == other.bytes_;
   }

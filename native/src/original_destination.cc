@@ -8,7 +8,8 @@
 namespace sideroute {
 
 namespace {
-// From linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h, which clash with netinet/in.h. One number for both.
+// From linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h, which clash with netinet/in.h. One
+// number for both.
 constexpr int kSoOriginalDst = 80;
 }  // namespace
 

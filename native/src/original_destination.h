@@ -6,8 +6,9 @@
 
 namespace sideroute {
 
-// Asks connection tracking (SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST) about an accepted socket of `family`. Returns 0, or a
-// negative errno: -ENOENT for a connection that was never translated, which means it was dialled directly.
+// Asks connection tracking (SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST) about an accepted socket of `family`.
+// Returns 0, or a negative errno: -ENOENT for a connection that was never translated, which means it was
+// dialled directly.
 int GetOriginalDestination(int fd, int family, NetAddress* destination);
 
 }  // namespace sideroute

@@ -69,7 +69,8 @@ void Passthrough::OnSideReady(Side& side, uint32_t events) {
   if (!dialling_) return PumpBoth();
 
   if (&side == &upstream_) {
-    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) OnConnectResult(TakeSocketError(upstream_.fd.get()));
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
+      OnConnectResult(TakeSocketError(upstream_.fd.get()));
   } else if (side.failed) {
     host_.OnTunnelDecided(reason_);
     Finish(true, 0);
@@ -152,7 +153,8 @@ Passthrough::Pumped Passthrough::Flush(Flow& flow) {
 }
 
 void Passthrough::FailDial(int error) {
-  // Whatever the cause, the downstream learns by a reset that its connection failed: a FIN would look like an answer.
+  // Whatever the cause, the downstream learns by a reset that its connection failed: a FIN would look like an
+  // answer.
   Finish(true, error);
 }
 
@@ -164,7 +166,9 @@ void Passthrough::CloseSides(bool reset) {
     if (reset) ResetOnClose(side->fd.get());
     side->fd.Reset();
   }
-  for (Flow* flow : {&up_, &down_}) flow->pipe = Pipe();
+  for (Flow* flow : {&up_, &down_}) {
+    if (flow->pipe) context_.pipes.Discard(std::move(flow->pipe));
+  }
 }
 
 void Passthrough::Finish(bool reset, int error) {

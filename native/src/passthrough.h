@@ -4,8 +4,9 @@
 //      |                        |
 //      +-- failed: downstream reset        +-- either side reset: the other is reset
 //
-// Bytes move by splice(2), socket to pipe to socket, and never enter the process. Each direction refills its pipe only
-// when it is empty: a stalled receiver bounds what is in flight to one pipe beside the two socket buffers.
+// Bytes move by splice(2), socket to pipe to socket, and never enter the process. Each direction refills its
+// pipe only when it is empty: a stalled receiver bounds what is in flight to one pipe beside the two socket
+// buffers.
 #ifndef SIDEROUTE_PASSTHROUGH_H_
 #define SIDEROUTE_PASSTHROUGH_H_
 
@@ -30,8 +31,8 @@ class PassthroughHost {
  public:
   // The tunnel stands, or its downstream left before it did.
   virtual void OnTunnelDecided(ConnectionReason reason) = 0;
-  // Last call about `tunnel`, which has closed its sockets. `error`: 0 for an orderly end or a reset passed through,
-  // else the negative errno of the failed dial.
+  // Last call about `tunnel`, which has closed its sockets. `error`: 0 for an orderly end or a reset passed
+  // through, else the negative errno of the failed dial.
   virtual void OnTunnelClosed(Passthrough* tunnel, int error) = 0;
 
  protected:

@@ -38,6 +38,12 @@ void PipePool::Release(Pipe pipe) {
   if (idle_.size() < max_idle_) idle_.push_back(std::move(pipe));
 }
 
+void PipePool::Discard(Pipe pipe) {
+  pipe = Pipe();
+  if (idle_.size() >= kReserve) return;
+  if (Pipe fresh = OpenPipe()) idle_.push_back(std::move(fresh));
+}
+
 void PipePool::Trim() {
   if (idle_.size() > kReserve) idle_.resize(kReserve);
 }

@@ -1,5 +1,5 @@
-// Kernel pipes through which tunnels splice. A tunnel holds one only while bytes are in transit, so idle tunnels cost no
-// pipe, and a few pipes serve many busy ones.
+// Kernel pipes through which tunnels splice. A tunnel holds one only while bytes are in transit, so idle
+// tunnels cost no pipe, and a few pipes serve many busy ones.
 #ifndef SIDEROUTE_PIPE_POOL_H_
 #define SIDEROUTE_PIPE_POOL_H_
 
@@ -21,14 +21,16 @@ class PipePool {
   // Bytes the kernel holds in one pipe: the bound on what a tunnel buffers per direction outside the sockets.
   static constexpr size_t kPipeBytes = 64 * 1024;
 
-  // Opens a few pipes ahead, so that tunnels move on when descriptors run out later; keeps up to `max_idle` of those that
-  // come back.
+  // Opens a few pipes ahead, so that tunnels move on when descriptors run out later; keeps up to `max_idle`
+  // of those that come back.
   explicit PipePool(size_t max_idle);
 
   // Empty when the kernel has no descriptor left; try again later.
   Pipe Acquire();
-  // `pipe` must be empty of bytes; one that is not belongs closed, not here.
+  // `pipe` must be empty of bytes.
   void Release(Pipe pipe);
+  // For a pipe that still holds bytes: closes it, and opens another in its place when the reserve runs low.
+  void Discard(Pipe pipe);
   // Gives idle descriptors back to the process, down to the reserve.
   void Trim();
 

@@ -120,7 +120,8 @@ void Reactor::Dispose(std::unique_ptr<Disposable> object) {
 
 void Reactor::DispatchEvents() {
   epoll_event events[kBatch];
-  // One batch a turn: what is left keeps the epoll descriptor readable, and JavaScript gets its share of the thread.
+  // One batch a turn: what is left keeps the epoll descriptor readable, and JavaScript gets its share of the
+  // thread.
   const int count = epoll_wait(epoll_fd_.get(), events, kBatch, 0);
   dispatching_ = true;
   for (int i = 0; i < count; ++i) {
@@ -150,8 +151,8 @@ void Reactor::DispatchDeadlines() {
   ArmTimer();
 }
 
-// Armed for the earliest deadline there is. A cancelled one leaves the timer as it is: it fires, finds nothing due, and
-// is armed anew, which is cheaper than moving it for every connection.
+// Armed for the earliest deadline there is. A cancelled one leaves the timer as it is: it fires, finds
+// nothing due, and is armed anew, which is cheaper than moving it for every connection.
 void Reactor::ArmTimer() {
   uint64_t due = kNever;
   for (const DeadlineQueue* queue : queues_) {

@@ -1,4 +1,5 @@
-// Tells protocols apart by the first bytes a downstream sends. Stage before the head gate; reads nothing itself.
+// Tells protocols apart by the first bytes a downstream sends. Stage before the head gate; reads nothing
+// itself.
 #ifndef SIDEROUTE_SNIFF_H_
 #define SIDEROUTE_SNIFF_H_
 
@@ -21,8 +22,8 @@ Protocol Sniff(const char* data, size_t length);
 // How many bytes MayBeHttpResponse needs to be sure.
 inline constexpr size_t kHttpResponseStart = 7;
 
-// Whether the first bytes of an upstream that speaks unasked are an HTTP/1.x response (a 408 for an idle connection),
-// or may still become one.
+// Whether the first bytes of an upstream that speaks unasked are an HTTP/1.x response (a 408 for an idle
+// connection), or may still become one.
 bool MayBeHttpResponse(const char* data, size_t length);
 
 }  // namespace sideroute

@@ -82,8 +82,8 @@ int TakeSocketError(int fd) {
 }
 
 void GrowReceiveBuffer(int fd, int bytes) {
-  // SO_RCVBUF would pin the size for good. A low-water mark makes the kernel grow the buffer and the window so that the
-  // mark can be met, and both stay grown when the mark is taken back.
+  // SO_RCVBUF would pin the size for good. A low-water mark makes the kernel grow the buffer and the window
+  // so that the mark can be met, and both stay grown when the mark is taken back.
   SetOption(fd, SOL_SOCKET, SO_RCVLOWAT, bytes);
   SetOption(fd, SOL_SOCKET, SO_RCVLOWAT, 1);
 }

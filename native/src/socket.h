@@ -1,4 +1,5 @@
-// The socket calls and options shared by listeners, tunnels and dialled connections. Errors are negative errno.
+// The socket calls and options shared by listeners, tunnels and dialled connections. Errors are negative
+// errno.
 #ifndef SIDEROUTE_SOCKET_H_
 #define SIDEROUTE_SOCKET_H_
 
@@ -7,20 +8,22 @@
 
 namespace sideroute {
 
-// TCP_NODELAY, and keepalive that notices a dead peer within 40 s. Sockets accepted from a listener inherit both.
+// TCP_NODELAY, and keepalive that notices a dead peer within 40 s. Sockets accepted from a listener inherit
+// both.
 //
-// No TCP_USER_TIMEOUT: it also ends a connection whose reader pauses with a closed window, although the peer is alive.
+// No TCP_USER_TIMEOUT: it also ends a connection whose reader pauses with a closed window, although the peer
+// is alive.
 void ConfigureTcp(int fd);
 
 // close() will send RST and drop what is still unsent.
 void ResetOnClose(int fd);
 
-// A non-blocking, close-on-exec listener; `bound` is the address with the port the kernel chose. `syscall` names the
-// call that failed.
+// A non-blocking, close-on-exec listener; `bound` is the address with the port the kernel chose. `syscall`
+// names the call that failed.
 UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const char** syscall);
 
-// A non-blocking connection attempt; wait for EPOLLOUT, then ask TakeSocketError. Empty with `error` when it failed at
-// once.
+// A non-blocking connection attempt; wait for EPOLLOUT, then ask TakeSocketError. Empty with `error` when it
+// failed at once.
 UniqueFd StartConnect(const NetAddress& destination, int* error);
 
 // The pending error of the socket as negative errno, 0 if none; clears it.

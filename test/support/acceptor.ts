@@ -17,6 +17,11 @@ export const LISTEN: readonly ListenAddress[] = [
   { address: '::1', port: CAPTURE_PORT },
 ];
 
+/** SIDEROUTE_TEST_WRAPPER, split at spaces: a tool such as valgrind around every process that loads the addon. */
+export function wrapperCommand(): string[] {
+  return (process.env['SIDEROUTE_TEST_WRAPPER'] ?? '').split(' ').filter((word) => word !== '');
+}
+
 export class AcceptorProcess {
   readonly child: ChildProcess;
   #calls = 0;
@@ -40,8 +45,6 @@ export class AcceptorProcess {
   static async spawn(t: Test, wrapper: readonly string[] = []): Promise<AcceptorProcess> {
     const script = fileURLToPath(new URL('./fixtures/acceptor-process.js', import.meta.url));
     const uid = String(PROXY_UID);
-    // Room for a tool such as valgrind around every process of a run.
-    const tool = (process.env['SIDEROUTE_TEST_WRAPPER'] ?? '').split(' ').filter((word) => word !== '');
     const child = spawn(
       'setpriv',
       [
@@ -49,7 +52,7 @@ export class AcceptorProcess {
         // The runner loads itself into every child: that would be measured here, and writes where this uid must not.
         ...['env', '-u', 'NODE_OPTIONS'],
         ...wrapper,
-        ...tool,
+        ...wrapperCommand(),
         ...[process.execPath, '--expose-gc', script],
       ],
       { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },

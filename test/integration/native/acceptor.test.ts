@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { AcceptorProcess, LISTEN } from '../../support/acceptor.ts';
+import { AcceptorProcess, LISTEN, wrapperCommand } from '../../support/acceptor.ts';
 import { CAPTURE_PORT, inPod, SERVICE } from '../../support/pod-test.ts';
 import { attempt, dial, eventually, listen, within } from '../../support/raw-socket.ts';
 
@@ -177,11 +177,8 @@ void inPod(t, import.meta.url, (pod) => {
 
   t.test('a worker that ends takes its acceptor with it, and the process goes on', async (t) => {
     const script = fileURLToPath(new URL('../../support/fixtures/acceptor-worker.js', import.meta.url));
-    const result = spawnSync(process.execPath, ['--expose-gc', script], {
-      encoding: 'utf8',
-      env: { ...process.env, NODE_OPTIONS: '' },
-      timeout: 30_000,
-    });
+    const command = [...wrapperCommand(), process.execPath, '--expose-gc', script];
+    const result = spawnSync('env', ['-u', 'NODE_OPTIONS', ...command], { encoding: 'utf8', timeout: 30_000 });
     t.equal(result.stderr, '');
     t.equal(result.stdout, 'closed\n'.repeat(3));
     t.equal(result.status, 0);
