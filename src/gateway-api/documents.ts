@@ -14,7 +14,7 @@ import { type LineIndex, Report } from './report.ts';
 import { readServiceSpec } from './service.ts';
 import { suggest } from './suggest.ts';
 import type { OtherRoute, Problem, RefusedRoute, Resource } from './types.ts';
-import type { Tree, TreeDocument, TreeFault } from './yaml-tree.ts';
+import type { Tree, TreeDocument, TreeFault } from './tree.ts';
 
 export interface DocumentOptions {
   readonly defaultNamespace: string;

@@ -9,7 +9,7 @@ import type { Check } from './limits.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import type { Report } from './report.ts';
 import { suggest } from './suggest.ts';
-import type { Tree, TreeEntry, TreeMap } from './yaml-tree.ts';
+import type { Tree, TreeEntry, TreeMap } from './tree.ts';
 
 /** What to call a value in a message. */
 function describe(tree: Tree): string {

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { PROBLEM_CODES } from '../../../src/gateway-api/problem-codes.ts';
 import type { ParsedFile } from '../../../src/gateway-api/types.ts';
-import { readTrees, type Tree } from '../../../src/gateway-api/yaml-tree.ts';
+import type { Tree } from '../../../src/gateway-api/tree.ts';
+import { readTrees } from '../../../src/gateway-api/yaml-tree.ts';
 import { parse, routeFiles } from './fixtures.ts';
 
 const texts = [...routeFiles('good-routes'), ...routeFiles('broken-routes')].map(({ text }) => text.slice(0, 4000));
