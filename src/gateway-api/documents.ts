@@ -153,7 +153,7 @@ function readKind(object: Fields, identity: Identity, around: Surroundings, opti
   }
   const otherRoute = OTHER_ROUTES.find((route) => route === kind);
   // Kinds of other groups may bear the same name, such as Service of serving.knative.dev.
-  const foreign = apiVersion !== null && (kind === 'Service' ? group.includes('.') : false);
+  const foreign = kind === 'Service' && group.includes('.');
   if (!KINDS.includes(kind) || foreign) {
     reportForeignKind(object, kind, group);
     return null;

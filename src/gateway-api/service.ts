@@ -48,32 +48,23 @@ export function readServiceSpec(spec: Fields): ServiceSpec {
   );
   const type = spec.oneOf('type', TYPES) ?? 'ClusterIP';
   const { headless, clusterIPs } = readAddresses(spec);
-  const ports = readPorts(spec);
+  // A Service without ports exists only where nothing is balanced.
+  const needsPorts = type !== 'ExternalName' && !headless;
+  if (needsPorts) spec.require('ports');
   if (type === 'ExternalName') {
     spec.require('externalName', ' when type is ExternalName');
     if (headless || clusterIPs.length > 0) {
       const field = spec.has('clusterIPs') ? 'clusterIPs' : 'clusterIP';
       spec.error(field, 'conflicting-fields', 'must not be set when type is ExternalName');
     }
-  } else if (!headless) {
-    // A Service without ports exists only where nothing is balanced.
-    if (spec.require('ports') && spec.tree('ports')?.type === 'list' && ports.length === 0 && isEmptyList(spec)) {
-      spec.error('ports', 'too-few-items', 'must have 1 or more entries, got 0');
-    }
   }
-  return { type, headless, clusterIPs, ports };
-}
-
-function isEmptyList(spec: Fields): boolean {
-  const tree = spec.tree('ports');
-  return tree?.type === 'list' && tree.items.length === 0;
+  return { type, headless, clusterIPs, ports: readPorts(spec, needsPorts ? 1 : 0) };
 }
 
 /** `clusterIP` is the first of `clusterIPs`; either may be given alone, and `''` is what the API server fills in. */
 function readAddresses(spec: Fields): { headless: boolean; clusterIPs: readonly string[] } {
   const single = spec.string('clusterIP');
-  const list = spec.textList('clusterIPs', 2);
-  const given = list.map(({ value, path, offset }) => ({ value, path, offset }));
+  const given = spec.textList('clusterIPs', 2);
   if (single !== null && single !== '' && given.length > 0 && given[0]!.value !== single) {
     const message = `must be the first of clusterIPs, ${quote(given[0]!.value)}; got ${quote(single)}`;
     spec.error('clusterIP', 'conflicting-fields', message);
@@ -103,8 +94,8 @@ function readAddresses(spec: Fields): { headless: boolean; clusterIPs: readonly 
   return { headless: false, clusterIPs: addresses };
 }
 
-function readPorts(spec: Fields): ServicePort[] {
-  const items = spec.list('ports', MAX_SERVICE_PORTS);
+function readPorts(spec: Fields, minPorts: number): ServicePort[] {
+  const items = spec.list('ports', MAX_SERVICE_PORTS, minPorts);
   const names = new Map<string, string>();
   const numbers = new Map<string, string>();
   return items.map((item) => {
