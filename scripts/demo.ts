@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Cluster, type Pod } from '../test/support/cluster.ts';
-import { ConfigMapVolume } from '../test/support/config-map-volume.ts';
+import { ConfigMapMount } from '../test/support/config-map-mount.ts';
 import { waitForLine } from '../test/support/processes.ts';
 
 const PROXY_UID = 1337;
@@ -80,7 +80,7 @@ async function main(cluster: Cluster, directory: string): Promise<void> {
   title('The route, in a ConfigMap volume');
   const services = readFileSync(join(scenario, 'services.yaml'), 'utf8');
   const route = readFileSync(join(scenario, 'my-server-route.yaml'), 'utf8');
-  const volume = new ConfigMapVolume(join(directory, 'routes'), {
+  const volume = new ConfigMapMount(join(directory, 'routes'), {
     'services.yaml': services,
     'my-server-route.yaml': route,
   });

@@ -1,6 +1,6 @@
 /** `sideroute check DIR`: validate route files; exit status 1 when there are errors. */
 import type { Command } from 'commander';
-import type { Problem } from '../gateway-api/types.ts';
+import { problemText } from '../gateway-api/problem-text.ts';
 import { namespaceOption, outputOption, type OutputFormat } from './options.ts';
 import { readRouteInput, type RouteInput } from './route-input.ts';
 
@@ -9,15 +9,8 @@ interface CheckOptions {
   readonly output: OutputFormat;
 }
 
-/** One line per problem: place, severity, resource, field, message, code. */
-export function formatProblem(problem: Problem): string {
-  const place = problem.line === null ? problem.file : `${problem.file}:${problem.line}`;
-  const subject = [problem.resource, problem.path].filter((part) => part !== null && part !== '').join(' ');
-  return `${place}: ${problem.severity}: ${subject === '' ? '' : `${subject}: `}${problem.message} [${problem.code}]`;
-}
-
 function formatHuman({ snapshot, attachment, problems }: RouteInput): string {
-  const lines = problems.map(formatProblem);
+  const lines = problems.map(problemText);
   if (lines.length > 0) lines.push('');
   for (const { routeKind, namespace, name, parent, type, status, reason, message } of attachment.conditions) {
     const route = `${routeKind} ${namespace}/${name}${parent === '' ? '' : ` -> ${parent}`}`;

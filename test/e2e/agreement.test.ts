@@ -12,7 +12,7 @@ import type { Explanation } from '../../src/routing/explain.ts';
 import { explain, findFrontend } from '../../src/routing/explain.ts';
 import { compileTable } from '../../src/routing/table.ts';
 import { Cluster } from '../support/cluster.ts';
-import { ConfigMapVolume } from '../support/config-map-volume.ts';
+import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { generateRequests, generateTable } from '../support/random-routes.ts';
 import { referenceRoute, type ReferenceResult, type WireRequest } from '../support/reference-matcher.ts';
 import { requestHead, testDeps } from '../support/routes.ts';
@@ -77,7 +77,7 @@ t.test('real traffic, explain and the reference agree on 10,000 random requests'
   for (const index of [1, 2, 3])
     cluster.addService(`10.96.0.${10 + index}`, 80, [{ address: server.v4, port: FIRST_PORT + index }]);
   await startFixture(server, 'identity-server', String(FIRST_PORT), '4');
-  const volume = new ConfigMapVolume(join(directory.path, 'routes'), {});
+  const volume = new ConfigMapMount(join(directory.path, 'routes'), {});
   const sidecar = await Sidecar.start(client, volume.path, '--namespace', 'shop');
   const wire = client.spawn(fixture('wire-client'), { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: wire.stdout! })[Symbol.asyncIterator]();
@@ -159,7 +159,7 @@ t.test('real traffic, explain and the reference agree on 10,000 random requests'
     for (let seed = 1; seed <= 10; seed += 1) {
       const generated = generateTable(seed);
       const path = join(directory.path, `table-${seed}`);
-      new ConfigMapVolume(path, {
+      new ConfigMapMount(path, {
         'routes.yaml': [...generated.documents, ...services].map((document) => stringify(document)).join('---\n'),
       });
       const [request] = generateRequests(generated, seed, 1);

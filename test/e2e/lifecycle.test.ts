@@ -3,8 +3,9 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Cluster, type Pod } from '../support/cluster.ts';
-import { ConfigMapVolume } from '../support/config-map-volume.ts';
-import { stopProcess, until, waitForLine } from '../support/processes.ts';
+import { ConfigMapMount } from '../support/config-map-mount.ts';
+import { stopProcess, waitForLine } from '../support/processes.ts';
+import { eventually } from '../support/eventually.ts';
 import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
 
 const SERVICES = ['web 10.96.0.10', 'v1 10.96.0.11']
@@ -43,8 +44,8 @@ t.test('the life of a sidecar', async (t) => {
     t.equal(curl(client, 'http://10.96.0.10/').stdout, 'Hello from Version parent\n', 'SPEC A5: as without sideroute');
     t.equal(sidecar.metric(/^sideroute_config_valid /), 0);
     t.match(sidecar.get('/readyz'), /ok|ready/i);
-    const volume = new ConfigMapVolume(path, GOOD);
-    await until(
+    const volume = new ConfigMapMount(path, GOOD);
+    await eventually(
       'the route is applied',
       () => curl(client, 'http://10.96.0.10/').stdout === 'Hello from Version 1\n',
       3_000,
@@ -52,7 +53,7 @@ t.test('the life of a sidecar', async (t) => {
     t.equal(sidecar.metric(/^sideroute_config_valid /), 1);
 
     volume.write(BROKEN);
-    await until('the broken file is noticed', () => sidecar.metric(/^sideroute_config_valid /) === 0, 3_000);
+    await eventually('the broken file is noticed', () => sidecar.metric(/^sideroute_config_valid /) === 0, 3_000);
     t.equal(
       curl(client, 'http://10.96.0.10/').stdout,
       'Hello from Version 1\n',
@@ -60,7 +61,7 @@ t.test('the life of a sidecar', async (t) => {
     );
 
     volume.write({ 'services.yaml': SERVICES });
-    await until(
+    await eventually(
       'the route is gone',
       () => curl(client, 'http://10.96.0.10/').stdout === 'Hello from Version parent\n',
       3_000,
@@ -70,13 +71,13 @@ t.test('the life of a sidecar', async (t) => {
   });
 
   await t.test('--strict: not ready while the files have errors, ready once they are mended', async (t) => {
-    const volume = new ConfigMapVolume(path, BROKEN);
+    const volume = new ConfigMapMount(path, BROKEN);
     const sidecar = await Sidecar.startProxy(client, path, '--strict');
     const status = () => curl(client, '-o', '/dev/null', '-w', '%{http_code}', 'http://127.0.0.1:15020/readyz').stdout;
     t.equal(status(), '503');
     t.match(sidecar.get('/readyz'), /route\.yaml|config/);
     volume.write(GOOD);
-    await until('ready', () => status() === '200', 3_000);
+    await eventually('ready', () => status() === '200', 3_000);
     t.equal(await sidecar.stop(), 0);
   });
 
@@ -86,13 +87,13 @@ t.test('the life of a sidecar', async (t) => {
       const sidecar = await Sidecar.startProxy(client, path, '--drain-quiet', '500ms');
       const slow = client.spawn(['curl', '-sS', 'http://10.96.0.10/?delay=1500']);
       const answer = waitForLine(slow, /Version/);
-      await until(
+      await eventually(
         'the request is with the backend',
         () => sidecar.metric(/^sideroute_downstream_connections /) >= 1 || slow.exitCode !== null,
         5_000,
       );
       sidecar.process.kill('SIGTERM');
-      await until('draining', () => sidecar.log.some((line) => line.includes('draining')));
+      await eventually('draining', () => sidecar.log.some((line) => line.includes('draining')));
       t.equal(
         curl(client, 'http://10.96.0.10/').stdout,
         'Hello from Version 1\n',
@@ -112,10 +113,10 @@ t.test('the life of a sidecar', async (t) => {
     const load = client.spawn(fixture('load-client', 'http://10.96.0.10/', '4'));
     const report = waitForLine(load, /^\{/, 30_000);
     await waitForLine(load, /^running/);
-    await until('load', () => sidecar.metric(/^sideroute_requests_total\{.*code="200"/) > 200);
+    await eventually('load', () => sidecar.metric(/^sideroute_requests_total\{.*code="200"/) > 200);
     sidecar.process.kill('SIGTERM');
-    await until('draining', () => sidecar.log.some((line) => line.includes('draining')));
-    await until('load after SIGTERM', () => sidecar.metric(/^sideroute_requests_total\{.*code="200"/) > 1_000);
+    await eventually('draining', () => sidecar.log.some((line) => line.includes('draining')));
+    await eventually('load after SIGTERM', () => sidecar.metric(/^sideroute_requests_total\{.*code="200"/) > 1_000);
     load.kill('SIGTERM');
     const { answers, failures } = JSON.parse(await report) as {
       answers: Record<string, number>;

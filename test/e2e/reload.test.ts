@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { Cluster } from '../support/cluster.ts';
-import { ConfigMapVolume } from '../support/config-map-volume.ts';
-import { until, waitForLine } from '../support/processes.ts';
+import { ConfigMapMount } from '../support/config-map-mount.ts';
+import { waitForLine } from '../support/processes.ts';
+import { eventually } from '../support/eventually.ts';
 import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
 
 const SWAPS = 1_000;
@@ -45,7 +46,7 @@ t.test(`${SWAPS} swaps of ..data under load: no failed request, no mix of two co
   await startFixture(server, 'hello-server', '8000', 'parent');
   await startFixture(server, 'hello-server', '8001', '1');
   await startFixture(server, 'hello-server', '8002', '2');
-  const volume = new ConfigMapVolume(join(directory.path, 'routes'), A);
+  const volume = new ConfigMapMount(join(directory.path, 'routes'), A);
   const sidecar = await Sidecar.start(client, volume.path);
 
   const load = client.spawn(fixture('load-client', 'http://10.96.0.10/', '8'));
@@ -56,7 +57,7 @@ t.test(`${SWAPS} swaps of ..data under load: no failed request, no mix of two co
     // Most swaps follow each other faster than they can be applied; every fifth is waited for.
     if (swap % 5 === 4) {
       const expected = swap % 2 === 0 ? '2' : '1';
-      await until(
+      await eventually(
         `answers of version ${expected}`,
         () => client.run(['curl', '-s', 'http://10.96.0.10/']).stdout === `Hello from Version ${expected}\n`,
         2_000,

@@ -4,9 +4,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Cluster } from '../support/cluster.ts';
-import { ConfigMapVolume } from '../support/config-map-volume.ts';
+import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
-import { until } from '../support/processes.ts';
+import { eventually } from '../support/eventually.ts';
 
 const scenario = new URL('../../../test/fixtures/scenario/', import.meta.url);
 const services = readFileSync(new URL('services.yaml', scenario), 'utf8');
@@ -45,7 +45,7 @@ for (const [family, engine] of [
       `127.0.0.1 localhost\n${ip('10')} my-server\n${ip('20')} plain-tcp\n`,
     );
     const familyServices = services.replaceAll(/10\.96\.0\.(\d+)/g, (_, last: string) => ip(last));
-    const volume = new ConfigMapVolume(join(directory.path, 'routes'), {
+    const volume = new ConfigMapMount(join(directory.path, 'routes'), {
       'services.yaml': familyServices,
       'route.yaml': route,
     });
@@ -57,7 +57,7 @@ for (const [family, engine] of [
     t.equal(curl('-H', 'Version: newer', 'http://my-server'), 'Hello from Version 1\n');
 
     volume.write({ 'services.yaml': familyServices, 'route.yaml': allToV2 });
-    await until('all traffic at version 2', () => curl('http://my-server') === 'Hello from Version 2\n', 2_000);
+    await eventually('all traffic at version 2', () => curl('http://my-server') === 'Hello from Version 2\n', 2_000);
     for (let i = 0; i < 10; i += 1) t.equal(curl('http://my-server'), 'Hello from Version 2\n');
 
     const dialogue = 'exec 3<>/dev/tcp/plain-tcp/2525; head -n 1 <&3; echo hello >&3; head -n 1 <&3';

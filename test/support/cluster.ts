@@ -124,6 +124,9 @@ export class Cluster {
       this.node.must(['ip', 'addr', 'add', `${this.node.v4}/24`, 'dev', 'br0']);
       this.node.must(['ip', '-6', 'addr', 'add', `${this.node.v6}/64`, 'dev', 'br0', 'nodad']);
       this.node.must(['ip', 'link', 'set', 'br0', 'up']);
+      // kube-proxy refuses a Service without endpoints; for that its address has to be routable first.
+      this.node.must(['ip', 'route', 'add', '10.96.0.0/16', 'dev', 'br0']);
+      this.node.must(['ip', '-6', 'route', 'add', 'fd00:96::/112', 'dev', 'br0']);
       this.node.must(['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']);
     } catch (error) {
       this.close();

@@ -4,6 +4,7 @@
  * that is not ours.
  */
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -18,9 +19,12 @@ import { join } from 'node:path';
 export class ConfigMapMount {
   readonly path: string;
 
-  constructor(path: string) {
+  /** `path` is created when it does not exist; everyone may read it, as with kubelet's default mode. */
+  constructor(path: string, files?: Readonly<Record<string, string>>) {
     this.path = path;
     mkdirSync(path, { recursive: true });
+    chmodSync(path, 0o755);
+    if (files !== undefined) this.write(files);
   }
 
   /** Replace the whole content. */
@@ -34,6 +38,7 @@ export class ConfigMapMount {
     const dataLink = join(this.path, '..data');
     const old = this.#generation();
     const generation = mkdtempSync(join(this.path, '..2026_01_02_03_04_05.'));
+    chmodSync(generation, 0o755);
     for (const [name, text] of Object.entries(files)) {
       writeFileSync(join(generation, name), text);
       yield;

@@ -72,7 +72,7 @@ export class RawPeer {
   async until(text: string | number): Promise<string> {
     const holds = (): boolean =>
       typeof text === 'number' ? this.received.length >= text : this.received.includes(text);
-    await this.wait(`${JSON.stringify(text)}`, () => holds() || this.ending !== null);
+    await this.wait(JSON.stringify(text), () => holds() || this.ending !== null);
     if (!holds()) throw new Error(`ended (${this.ending}) without ${JSON.stringify(text)}: ${this.show()}`);
     return this.received;
   }

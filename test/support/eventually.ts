@@ -1,10 +1,19 @@
 /** Wait for a condition instead of for time. */
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Polls every few milliseconds until `condition` holds; rejects, naming `what`, when it does not within `deadlineMs`. */
-export async function eventually(what: string, condition: () => boolean, deadlineMs = 10_000): Promise<void> {
+/**
+ * Polls every few milliseconds until `condition` gives something truthy, and resolves with that; rejects, naming `what`,
+ * when it does not within `deadlineMs`.
+ */
+export async function eventually<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  deadlineMs = 10_000,
+): Promise<NonNullable<T>> {
   const start = performance.now();
-  while (!condition()) {
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
     if (performance.now() - start > deadlineMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
     await delay(3);
   }

@@ -54,7 +54,6 @@ export async function inPod(
   }
   cluster.addService(SERVICE.v4, REFUSED_PORT, []);
   // Addresses that are never translated still have to reach the FORWARD chain, which refuses or drops them.
-  cluster.node.must(['ip', 'route', 'add', '10.96.0.0/16', 'dev', 'br0']);
   cluster.node.must(['iptables', '-w', '-A', 'FORWARD', '-d', SILENT_HOST, '-j', 'DROP']);
   for (const [tables, range] of [
     ['iptables', '10.96.0.0/16'],

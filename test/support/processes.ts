@@ -43,18 +43,3 @@ export async function stopProcess(
   }
   return child.exitCode ?? child.signalCode;
 }
-
-/** Polls `condition` until it returns something truthy; rejects with `what` after `timeoutMs`. */
-export async function until<T>(
-  what: string,
-  condition: () => T | Promise<T>,
-  timeoutMs = 10_000,
-): Promise<NonNullable<T>> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const value = await condition();
-    if (value) return value;
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Pod } from './cluster.ts';
-import { stopProcess, until, waitForLine } from './processes.ts';
+import { eventually } from './eventually.ts';
+import { stopProcess, waitForLine } from './processes.ts';
 
 export const PROXY_UID = 1337;
 const dist = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -78,7 +79,7 @@ export class Sidecar {
 
   /** Resolves once the proxy serves configuration generation `generation` or a later one. */
   async applied(generation: number): Promise<void> {
-    await until(
+    await eventually(
       `configuration generation ${generation}`,
       () => this.metric(/^sideroute_config_generation /) >= generation,
     );
