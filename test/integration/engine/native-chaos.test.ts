@@ -77,9 +77,11 @@ t.test('connections that end anywhere leave no descriptor, request or buffer beh
       const socket = connect({ port: front.port, host: '127.0.0.1', allowHalfOpen: pick(2) === 0 });
       socket.on('error', () => undefined);
       socket.on('data', () => undefined);
-      socket.on('connect', () => act(socket, REQUESTS[pick(REQUESTS.length)]!, pick));
+      const closed = new Promise((resolve) => socket.on('close', resolve));
+      await once(socket, 'connect');
+      act(socket, REQUESTS[pick(REQUESTS.length)]!, pick);
       const timer = setTimeout(() => socket.destroy(), 5 + pick(40));
-      await new Promise((resolve) => socket.on('close', resolve));
+      await closed;
       clearTimeout(timer);
     }
   };
