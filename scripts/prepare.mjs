@@ -12,6 +12,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -20,7 +21,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Program to Debian package: what the demo needs, and what only the tests need. */
+/** Program to Debian packages: what the demo needs, and what the tests and the fuzzers need besides. */
 const NEEDED = {
   demo: {
     'g++': 'g++',
@@ -33,6 +34,7 @@ const NEEDED = {
     sysctl: 'procps',
   },
   test: { strace: 'strace', conntrack: 'conntrack', nginx: 'nginx-light' },
+  fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
 };
 
 function has(program) {
@@ -63,14 +65,9 @@ function run(command, args, options = {}) {
 }
 
 function systemPackages(purpose) {
-  const needed = purpose === 'test' ? { ...NEEDED.demo, ...NEEDED.test } : NEEDED.demo;
-  const missing = [
-    ...new Set(
-      Object.keys(needed)
-        .filter((program) => !has(program))
-        .map((program) => needed[program]),
-    ),
-  ];
+  const needed = purpose === 'demo' ? NEEDED.demo : { ...NEEDED.demo, ...NEEDED[purpose] };
+  const absent = Object.keys(needed).filter((program) => !has(program));
+  const missing = [...new Set(absent.flatMap((program) => needed[program].split(' ')))];
   if (missing.length === 0) return;
   const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing];
   if (process.getuid() !== 0 || !has('apt-get')) {
@@ -97,6 +94,8 @@ function npmPackages() {
   const npmCli = process.env.npm_execpath;
   if (npmCli) run(process.execPath, [npmCli, 'ci', '--no-audit', '--loglevel=error']);
   else run('npm', ['ci', '--no-audit', '--loglevel=error']);
+  // What tap built for its plugins went with the old node_modules.
+  rmSync(join(root, '.tap'), { recursive: true, force: true });
   writeFileSync(stamp, lock);
 }
 
@@ -148,7 +147,7 @@ function compiledTypeScript() {
   writeFileSync(info, readFileSync(info));
 }
 
-/** `purpose`: `demo` or `test`. */
+/** `purpose`: `demo`, `test` or `fuzz`. */
 export function prepare(purpose) {
   systemPackages(purpose);
   npmPackages();
