@@ -67,6 +67,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   std::unique_ptr<HttpEngine> engine_;
   // The request that `decide` is being asked about, for `header`.
   const RequestView* current_ = nullptr;
+  napi_handle_scope turn_scope_ = nullptr;
   bool called_ = false;
   bool closed_ = false;
   // By frontend.

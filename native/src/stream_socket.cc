@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "socket.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
 // A read behind kept bytes: heads and trailer sections that came in parts.
 constexpr size_t kMoreBytes = 8 * 1024;
+constexpr size_t kSmallBytes = 2 * 1024;
 }  // namespace
 
 StreamSocket::~StreamSocket() { Close(false); }
@@ -84,6 +86,11 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
   return FillResult::kBytes;
 }
 
+bool StreamSocket::Quiet() const {
+  char byte;
+  return recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 // Hot path.
 bool StreamSocket::Send(std::span<iovec> parts) {
   if (write_failed_) return false;
@@ -94,14 +101,27 @@ bool StreamSocket::Send(std::span<iovec> parts) {
   size_t total = 0;
   for (const iovec& part : parts) total += part.iov_len;
   if (total == 0) return true;
+  // A few hundred bytes are copied faster than the kernel imports a second iovec.
+  char small[kSmallBytes];
+  iovec joined;
+  std::span<iovec> pieces = parts;
+  if (parts.size() > 1 && total <= kSmallBytes) {
+    char* at = small;
+    for (const iovec& part : parts) {
+      std::memcpy(at, part.iov_base, part.iov_len);
+      at += part.iov_len;
+    }
+    joined = {small, total};
+    pieces = {&joined, 1};
+  }
   ssize_t sent;
   do {
-    if (parts.size() == 1) {
-      sent = send(fd_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+    if (pieces.size() == 1) {
+      sent = send(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
     } else {
       msghdr message{};
-      message.msg_iov = parts.data();
-      message.msg_iovlen = parts.size();
+      message.msg_iov = pieces.data();
+      message.msg_iovlen = pieces.size();
       sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     }
   } while (sent < 0 && errno == EINTR);

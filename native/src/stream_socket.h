@@ -66,6 +66,8 @@ class StreamSocket : public Watcher {
   bool readable() const { return readable_ || !in_.empty(); }
   // The peer has sent FIN or RST, though unread bytes may come before it.
   bool peer_ended() const { return peer_ended_; }
+  // Asks the kernel: open, and nothing has arrived that was not read.
+  bool Quiet() const;
   // Reset, or closed in both directions: nothing can be written any more.
   bool gone() const { return gone_; }
 

@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "exchange.h"
@@ -48,11 +47,6 @@ bool UpstreamConnection::IsConnected() const {
   sockaddr_storage peer;
   socklen_t length = sizeof peer;
   return getpeername(fd(), reinterpret_cast<sockaddr*>(&peer), &length) == 0;
-}
-
-bool UpstreamConnection::CheckAlive() const {
-  char byte;
-  return recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 void UpstreamConnection::OnEvent() {

@@ -41,8 +41,6 @@ class UpstreamConnection final : public StreamSocket, public Disposable, public 
   bool fit() const;
   void BecomeIdle();
   uint64_t idle_since_ms() const { return idle_since_ms_; }
-  // Nothing has arrived and the peer has not closed; asks the kernel.
-  bool CheckAlive() const;
 
   Endpoint& endpoint() const { return endpoint_; }
 

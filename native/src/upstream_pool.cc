@@ -57,7 +57,7 @@ UpstreamConnection* Backend::TakeIdle(const Wish& wish) {
         if (context_.wheel.now_ms() - connection->idle_since_ms() >
             context_.settings.fresh_connection_after_ms)
           break;
-        if (!connection->CheckAlive()) {
+        if (!connection->Quiet()) {
           ++context_.counters.upstream_stale;
           Close(*connection);
           continue;

@@ -62,13 +62,14 @@ class NativeHead implements RequestHead {
   path = '';
   query = '';
   names: readonly string[] = NO_NAMES;
-  values: (string | null)[] = [null, null, null, null, null, null, null, null];
+  /** Of `names`; what is beyond them is stale. */
+  values: (string | null | undefined)[] = [null, null, null, null, null, null, null, null];
   engine: HttpEngine | null = null;
 
   header(name: string): string | null {
     const { names } = this;
     for (let i = 0; i < names.length; i++) {
-      if (names[i] === name) return this.values[i]!;
+      if (names[i] === name) return this.values[i] ?? null;
     }
     return this.engine!.header(name);
   }
@@ -102,7 +103,17 @@ class NativeHttpEngine implements NativeEngine {
         head.path = path;
         head.query = query;
         head.names = this.interest[frontend] ?? NO_NAMES;
-        if (head.names.length > 0) this.takeFields(head.values, [a, b, c, d, e, f, g, h]);
+        if (head.names.length > 0) {
+          const { values } = head;
+          values[0] = a;
+          values[1] = b;
+          values[2] = c;
+          values[3] = d;
+          values[4] = e;
+          values[5] = f;
+          values[6] = g;
+          values[7] = h;
+        }
         this.write(this.host.decide(frontend, head));
       },
       onOutcomes: (count) => this.report(count),
@@ -144,10 +155,6 @@ class NativeHttpEngine implements NativeEngine {
   close(): Promise<void> {
     this.native.close();
     return Promise.resolve();
-  }
-
-  private takeFields(values: (string | null)[], fields: readonly (string | null | undefined)[]): void {
-    for (let i = 0; i < fields.length; i++) values[i] = fields[i] ?? null;
   }
 
   /** Hot path. */

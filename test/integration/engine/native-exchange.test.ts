@@ -409,6 +409,18 @@ t.test('an exception in decide is a 500 and nothing more', async (t) => {
   t.match(h.host.outcomes, [{ status: 500, reason: 'internal' }]);
 });
 
+t.test('a request that has arrived when draining begins is served', async (t) => {
+  const { h, client, upstream } = await relay(t, GET, GET, OK, OK);
+  client.send(GET);
+  // Written through to the kernel, but the engine has not had a turn.
+  const drained = h.front.engine.drain(5_000);
+  await upstream.until(GET + GET);
+  upstream.send(OK);
+  await client.until('Connection: close\r\n\r\nok');
+  t.equal(await client.ended(), 'fin');
+  await drained;
+});
+
 t.test('draining closes idle connections and finishes the others', async (t) => {
   const { h, client, upstream } = await relay(t, GET, GET, OK, OK);
   const idle = client;
