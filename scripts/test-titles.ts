@@ -1,0 +1,48 @@
+/**
+ * Finds which tests prove which numbered rules: titles such as `SAFETY 7, 30: ...` or `SPEC M4: ...`, as string literals in
+ * the sources of the tests. Used by the scripts that write tables into docs/.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+
+export interface ProvingTest {
+  /** Without the numbers. */
+  readonly sentence: string;
+  /** Relative to `root`. */
+  readonly file: string;
+}
+
+/** A number, or a letter and a number; several separated by comma and space. */
+const RULE = '[A-Z]?\\d+';
+
+/** Tests by rule, in the order of files and lines. `prefix`: `SAFETY` or `SPEC`; `folder` below `root` is searched. */
+export function provingTests(root: string, folder: string, prefix: string): Map<string, ProvingTest[]> {
+  const title = new RegExp(`(['"\`])${prefix} (${RULE}(?:, ${RULE})*): ((?:\\\\.|(?!\\1)[^\\\\\\n])*)\\1`, 'g');
+  const found = new Map<string, ProvingTest[]>();
+  const files = readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  for (const path of files) {
+    for (const [, , rules, sentence] of readFileSync(path, 'utf8').matchAll(title)) {
+      for (const rule of rules!.split(', ')) {
+        const tests = found.get(rule) ?? [];
+        found.set(rule, tests);
+        const test = { sentence: sentence!.replaceAll(/\\(.)/g, '$1'), file: relative(root, path) };
+        // One title may be used for several runs.
+        if (!tests.some((other) => other.sentence === test.sentence && other.file === test.file)) tests.push(test);
+      }
+    }
+  }
+  return found;
+}
+
+/** Text for a cell of a Markdown table; code spans stay as they are. */
+export function cell(text: string): string {
+  return text
+    .split(/(`[^`]*`)/)
+    .map((part) => (part.startsWith('`') ? part : part.replaceAll(/[<*]/g, '\\$&')))
+    .join('')
+    .replaceAll('|', '\\|')
+    .replaceAll('\n', ' ');
+}
