@@ -5,9 +5,22 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-import type { Test } from 'tap';
+const DEADLINE_MS = 15_000;
 
-const DEADLINE_MS = 5_000;
+/** What a resource is bound to: a tap test, or a part of one. */
+export interface Scope {
+  teardown(close: () => unknown): void;
+}
+
+/** Runs `body`, then closes what it has opened, last first. */
+export async function inScope<T>(body: (scope: Scope) => Promise<T>): Promise<T> {
+  const open: (() => unknown)[] = [];
+  try {
+    return await body({ teardown: (close) => open.push(close) });
+  } finally {
+    for (const close of open.reverse()) await close();
+  }
+}
 
 /** A turn of the loop with its poll for events: what was written before is read by the other side on its own. */
 export async function loopTurn(): Promise<void> {
@@ -120,23 +133,23 @@ export class WireEnd {
 }
 
 /** A connection that stays open for writing when the other side has ended. */
-export async function dialWire(t: Test, port: number): Promise<WireEnd> {
+export async function dialWire(scope: Scope, port: number): Promise<WireEnd> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-  t.teardown(() => socket.destroy());
+  scope.teardown(() => socket.destroy());
   await once(socket, 'connect');
   return new WireEnd(socket);
 }
 
 /** The client's end of a connection whose other end `adopt` duplicates, as an engine does for its owner. */
-export async function adopted(t: Test, adopt: (fd: number) => void): Promise<WireEnd> {
+export async function adopted(scope: Scope, adopt: (fd: number) => void): Promise<WireEnd> {
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
     adopt((socket as Socket & { readonly _handle: { readonly fd: number } })._handle.fd);
     socket.destroy();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  t.teardown(() => server.close());
-  return dialWire(t, (server.address() as AddressInfo).port);
+  scope.teardown(() => server.close());
+  return dialWire(scope, (server.address() as AddressInfo).port);
 }
 
 /** Accepts, records, and does what it is told. */
@@ -161,11 +174,11 @@ export class ScriptedBackend {
     });
   }
 
-  static async listen(t: Test): Promise<ScriptedBackend> {
+  static async listen(scope: Scope): Promise<ScriptedBackend> {
     const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const backend = new ScriptedBackend(server);
-    t.teardown(() => {
+    scope.teardown(() => {
       server.close();
       for (const end of backend.connections) end.socket.destroy();
     });

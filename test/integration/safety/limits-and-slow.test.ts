@@ -112,30 +112,30 @@ t.test(
 );
 
 t.test('SAFETY 69: a body may be as slow as it likes, until it stands still for the stall limit', async (t) => {
-  const stallTimeoutMs = 200;
+  const stallTimeoutMs = 1_000;
   const stage = await Stage.start(t, { stallTimeoutMs });
   const client = await stage.connect();
   const head = `POST / HTTP/1.1\r\n${HOST}Content-Length: 12\r\n\r\n`;
   client.send(head);
-  // Three times the limit in all.
+  // Longer than the limit in all.
   for (const byte of 'hello worl') {
     client.send(byte);
-    await delay(60);
+    await delay(130);
   }
   const upstream = await stage.backend.connection(0);
   t.equal(upstream.text, `${head}hello worl`, 'each byte goes on at once');
   t.equal(client.state, 'open');
   const stillMs = performance.now();
   await client.untilEnd();
-  t.ok(performance.now() - stillMs >= stallTimeoutMs - 100);
+  t.ok(performance.now() - stillMs >= stallTimeoutMs - 200);
   t.equal(maskDate(client.text), localReply('timeout', { close: true }));
   await upstream.untilEnd();
   t.equal(upstream.state, 'reset', 'the upstream sees that it has not got all');
   t.equal(upstream.text, `${head}hello worl`);
 });
 
-t.test('SAFETY 69: a slow body that ends is answered', async (t) => {
-  const stage = await Stage.start(t, { stallTimeoutMs: 200, headerTimeoutMs: 100 });
+t.test('SAFETY 69: the time for a head does not count for a body', async (t) => {
+  const stage = await Stage.start(t, { headerTimeoutMs: 100 });
   const client = await stage.connect();
   const message = `POST / HTTP/1.1\r\n${HOST}Content-Length: 10\r\n\r\nhelloworld`;
   stage.answerWhen(message, (end) => end.send(NO_CONTENT));

@@ -155,7 +155,7 @@ const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 t.test('SAFETY 75: the backend says whether a body is wanted, and until then it is held', async (t) => {
   await t.test('100, then the final response', async (t) => {
     for (const head of [EXPECT, EXPECT.replace('100-continue', '100-Continue')]) {
-      const stage = await Stage.start(t);
+      const stage = await Stage.start(t, { expectTimeoutMs: 60_000 });
       const client = await stage.connect();
       client.send(head);
       const upstream = await stage.backend.connection(0);
@@ -174,7 +174,7 @@ t.test('SAFETY 75: the backend says whether a body is wanted, and until then it 
   });
 
   await t.test('417', async (t) => {
-    const stage = await Stage.start(t);
+    const stage = await Stage.start(t, { expectTimeoutMs: 60_000 });
     const client = await stage.connect();
     client.send(EXPECT);
     const upstream = await stage.backend.connection(0);
@@ -189,7 +189,7 @@ t.test('SAFETY 75: the backend says whether a body is wanted, and until then it 
   });
 
   await t.test('a final response without 100', async (t) => {
-    const stage = await Stage.start(t);
+    const stage = await Stage.start(t, { expectTimeoutMs: 60_000 });
     const client = await stage.connect();
     client.send(EXPECT);
     const upstream = await stage.backend.connection(0);
@@ -219,7 +219,7 @@ t.test('SAFETY 76: a client that expects and does not wait stays in step', async
   const message = `${EXPECT}hello`;
   for (const way of ['fresh', 'reused'] as const) {
     await t.test(`100, ${way}`, async (t) => {
-      const stage = await Stage.start(t);
+      const stage = await Stage.start(t, { expectTimeoutMs: 60_000 });
       const client = await stage.connect();
       if (way === 'reused') await warmUp(t, stage, client);
       client.send(message);
@@ -235,7 +235,7 @@ t.test('SAFETY 76: a client that expects and does not wait stays in step', async
     });
 
     await t.test(`417, ${way}`, async (t) => {
-      const stage = await Stage.start(t);
+      const stage = await Stage.start(t, { expectTimeoutMs: 60_000 });
       const client = await stage.connect();
       if (way === 'reused') await warmUp(t, stage, client);
       client.send(message + SMUGGLED);
@@ -251,7 +251,7 @@ t.test('SAFETY 76: a client that expects and does not wait stays in step', async
   }
 
   await t.test('pipelined behind it', async (t) => {
-    const stage = await Stage.start(t);
+    const stage = await Stage.start(t, { expectTimeoutMs: 60_000 });
     const client = await stage.connect();
     stage.backend.onBytes = (end) => {
       if (end.text === EXPECT) end.send(CONTINUE);
