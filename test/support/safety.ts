@@ -276,6 +276,8 @@ export async function runRows(
             t.strictSame(await inScope((scope) => observe(scope, input, way, splitting)), expected(input), name);
           } catch (error) {
             t.fail(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+            // What hangs once hangs in every way.
+            return;
           }
         }
       }
@@ -327,10 +329,11 @@ async function observe(scope: Scope, input: Input, way: Way, splitting: 'request
   await client.sendApart(parts(input.send, splitting === 'request' ? way : 'whole'));
 
   const received = () => maskDate(joinChunks(client.text));
+  const response = () => `the response; the backend has ${JSON.stringify(stage.backend.connections[0]?.text ?? null)}`;
   let text: string;
   if ((input.clientEnd ?? 'open') === 'open') {
     const { client: wanted = answer } = input;
-    await client.until('the response', () => client.state !== 'open' || received().length >= wanted.length);
+    await client.until(response, () => client.state !== 'open' || received().length >= wanted.length);
     text = received();
     client.forget();
     client.send(NEXT);

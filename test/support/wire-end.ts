@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 10_000;
 
 /** What a resource is bound to: a tap test, or a part of one. */
 export interface Scope {
@@ -91,14 +91,14 @@ export class WireEnd {
     }
   }
 
-  async until(what: string, condition: () => boolean): Promise<void> {
+  async until(what: string | (() => string), condition: () => boolean): Promise<void> {
     const endMs = performance.now() + DEADLINE_MS;
     while (!condition()) {
       const leftMs = endMs - performance.now();
       if (leftMs <= 0) {
         const start = JSON.stringify(this.bytes.toString('latin1', 0, 2_000));
         throw new Error(
-          `not within ${DEADLINE_MS} ms: ${what}; ${this.state}, received ${this.heldBytes} bytes: ${start}`,
+          `not within ${DEADLINE_MS} ms: ${typeof what === 'string' ? what : what()}; ${this.state}, received ${this.heldBytes} bytes: ${start}`,
         );
       }
       await this.change(leftMs);
