@@ -33,7 +33,7 @@ const NEEDED = {
     setpriv: 'util-linux',
     sysctl: 'procps',
   },
-  test: { strace: 'strace', conntrack: 'conntrack', nginx: 'nginx-light' },
+  test: { strace: 'strace', conntrack: 'conntrack', nginx: 'nginx-light', ab: 'apache2-utils' },
   fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
 };
 

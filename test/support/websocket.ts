@@ -38,22 +38,16 @@ function decodeFrame(bytes: Buffer): { frame: Frame; rest: Buffer } | null {
   if (bytes.length < 2) return null;
   if ((bytes[0]! & 0xf0) !== 0x80) throw new Error(`not a whole frame: first byte ${bytes[0]}`);
   const short = bytes[1]! & 0x7f;
-  let offset = short < 126 ? 2 : short === 126 ? 4 : 10;
+  const offset = short < 126 ? 2 : short === 126 ? 4 : 10;
   const masked = (bytes[1]! & 0x80) !== 0;
   const start = offset + (masked ? 4 : 0);
   if (bytes.length < start) return null;
   const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
   if (bytes.length < start + length) return null;
   const mask = bytes.subarray(offset, start);
-  offset = start + length;
-  const payload = bytes.subarray(start, offset);
-  return {
-    frame: {
-      opcode: bytes[0]! & 0x0f,
-      payload: masked ? payload.map((byte, index) => byte ^ mask[index & 3]!) : payload,
-    },
-    rest: bytes.subarray(offset),
-  } as { frame: Frame; rest: Buffer };
+  const payload = bytes.subarray(start, start + length);
+  const unmasked = masked ? Buffer.from(payload.map((byte, index) => byte ^ mask[index & 3]!)) : payload;
+  return { frame: { opcode: bytes[0]! & 0x0f, payload: unmasked }, rest: bytes.subarray(start + length) };
 }
 
 /** Every frame the peer sends, until it ends its side; `first` are bytes that arrived with the upgrade. */
