@@ -1,0 +1,73 @@
+/**
+ * `npm run test:sanitize [-- FILE...]`: the tests of the native engine and acceptor (or the named compiled test files)
+ * with the addon built under AddressSanitizer and UndefinedBehaviorSanitizer, in a scratch copy: `native/build` stays as
+ * it is. Fails on a finding or a failing test. Leaks are not looked for: Node keeps memory for its whole life.
+ */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { prepare, root } from './prepare.mjs';
+
+/** Memory and times under a sanitizer say nothing, and these files measure them. */
+const MEASURING = new Set(['native-bulk.test.js', 'passthrough-volume.test.js']);
+
+prepare('test');
+const scratch = mkdtempSync(join(tmpdir(), 'sideroute-sanitize-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+// Processes of other uids load the addon and write reports.
+chmodSync(scratch, 0o1777);
+for (const name of ['package.json', 'dist', 'test', 'native/binding.gyp', 'native/src', 'native/test']) {
+  cpSync(join(root, name), join(scratch, name), { recursive: true });
+}
+symlinkSync(join(root, 'node_modules'), join(scratch, 'node_modules'));
+
+const prefix = dirname(dirname(process.execPath));
+const nodedir = existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
+const built = spawnSync(
+  process.execPath,
+  [
+    join(root, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js'),
+    ...['rebuild', '--directory', join(scratch, 'native'), '--loglevel', 'warn', ...nodedir],
+    ...['--', '-Dsanitize=1'],
+  ],
+  { stdio: ['ignore', 2, 2] },
+);
+if (built.status !== 0) process.exit(1);
+
+function library(name) {
+  return spawnSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout.trim();
+}
+
+function testsIn(directory, prefixOfName) {
+  return readdirSync(join(root, directory))
+    .filter((name) => name.startsWith(prefixOfName) && name.endsWith('.test.js') && !MEASURING.has(name))
+    .map((name) => join(directory, name));
+}
+
+const named = process.argv.slice(2).map((file) => relative(root, resolve(file)));
+const files =
+  named.length > 0
+    ? named
+    : [...testsIn('dist/test/integration/engine', 'native'), ...testsIn('dist/test/integration/native', '')];
+const reports = join(scratch, 'report');
+const env = {
+  ...process.env,
+  // libstdc++ too: libasan looks for its functions when it is loaded, before Node loads the addon.
+  LD_PRELOAD: ['libasan.so', 'libubsan.so', 'libstdc++.so.6'].map(library).join(':'),
+  ASAN_OPTIONS: `detect_leaks=0:exitcode=99:log_path=${reports}`,
+  UBSAN_OPTIONS: `print_stacktrace=1:log_path=${reports}`,
+};
+let failed = 0;
+for (const file of files) {
+  const run = spawnSync(process.execPath, [join(scratch, file)], { cwd: scratch, env, encoding: 'utf8' });
+  process.stdout.write(`${run.status === 0 ? 'ok' : 'not ok'} ${file}\n`);
+  if (run.status !== 0) {
+    failed++;
+    process.stdout.write(run.stdout + run.stderr);
+  }
+}
+const findings = readdirSync(scratch).filter((name) => name.startsWith('report.'));
+for (const name of findings) process.stdout.write(readFileSync(join(scratch, name), 'utf8'));
+process.stdout.write(`${files.length - failed} files passed, ${failed} failed, ${findings.length} sanitizer reports\n`);
+process.exit(failed === 0 && findings.length === 0 ? 0 : 1);
