@@ -39,7 +39,11 @@ class BodyCheck {
   }
 
   push(data: Buffer): void {
-    if (!this.chunked) return this.content(data);
+    if (!this.chunked) this.content(data);
+    else this.chunks(data);
+  }
+
+  private chunks(data: Buffer): void {
     let at = 0;
     while (at < data.length) {
       if (this.left > 0) {
@@ -105,7 +109,10 @@ function readHead(socket: Socket, onHead: (head: string) => ((data: Buffer) => v
   let onBody: ((data: Buffer) => void) | null = null;
   socket.on('error', () => undefined);
   socket.on('data', (data: Buffer) => {
-    if (onBody !== null) return onBody(data);
+    if (onBody !== null) {
+      onBody(data);
+      return;
+    }
     text = Buffer.concat([text, data]);
     const end = text.indexOf('\r\n\r\n');
     if (end < 0) return;
@@ -159,7 +166,8 @@ async function startBulk(t: Test): Promise<Bulk> {
   });
   const script = fileURLToPath(new URL('../../support/fixtures/engine-process.js', import.meta.url));
   // The runner loads itself into every child, which would be measured here.
-  const { NODE_OPTIONS: _, ...env } = process.env;
+  const env = { ...process.env };
+  delete env['NODE_OPTIONS'];
   const child = fork(script, [String((server.address() as AddressInfo).port)], { env, execArgv: [] });
   t.teardown(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
