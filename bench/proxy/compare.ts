@@ -156,7 +156,7 @@ async function measure(pod: Pod, contender: Contender, script: string): Promise<
     if (/Non-2xx|Socket errors/.test(output)) throw new Error(`${contender.name}: ${output}`);
     return { cpuUs: cpuUs / requests, requestsPerSecond: requests / Number(values.seconds) };
   } finally {
-    await stopProcess(child, 'SIGKILL');
+    await stopProcess(child);
     await eventually('the port is free', () => !pod.run(['ss', '-Hltn', `sport = :${PORT}`]).stdout.includes(String(PORT)));
   }
 }
