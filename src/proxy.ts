@@ -37,7 +37,7 @@ import { compileTable, type RouteTable } from './routing/table.ts';
 
 /** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
 const RESOLUTION_GRACE_MS = 5_000;
-const DRAIN_POLL_MS = 50;
+const DRAIN_POLL_MS = 20;
 
 class SidecarProxy {
   readonly #settings: ProxySettings;
@@ -135,7 +135,7 @@ class SidecarProxy {
       const now = performance.now();
       if (this.#openConnections() > 0) busyAtMs = now;
       if (now - busyAtMs >= drainQuietMs || now - startedMs >= drainTimeoutMs) break;
-      await new Promise((resolve) => setTimeout(resolve, Math.min(DRAIN_POLL_MS, drainQuietMs)));
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
     await this.close();
   }
