@@ -53,6 +53,8 @@ const files =
 const reports = join(scratch, 'report');
 const env = {
   ...process.env,
+  // Everything takes several times as long.
+  TAP_TIMEOUT: '300',
   // libstdc++ too: libasan looks for its functions when it is loaded, before Node loads the addon.
   LD_PRELOAD: ['libasan.so', 'libubsan.so', 'libstdc++.so.6'].map(library).join(':'),
   ASAN_OPTIONS: `detect_leaks=0:exitcode=99:log_path=${reports}`,

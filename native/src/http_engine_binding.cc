@@ -42,6 +42,7 @@ HttpEngineBinding::~HttpEngineBinding() {
 void HttpEngineBinding::Shutdown() {
   Unlink();
   // No JavaScript runs any more.
+  napi_delete_reference(env_, on_outcomes_);
   on_outcomes_ = nullptr;
   engine_.reset();
   reactor_ = nullptr;
