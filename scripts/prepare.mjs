@@ -108,7 +108,8 @@ function* filesBelow(directory) {
 }
 
 function nativeAddon() {
-  const hash = createHash('sha256').update(process.versions.modules).update(process.arch);
+  // Not by version of Node: Node-API and libuv keep their ABI, and the addon checks both when it is loaded.
+  const hash = createHash('sha256').update(process.arch);
   for (const file of [join(root, 'native', 'binding.gyp'), ...filesBelow(join(root, 'native', 'src'))]) {
     hash.update(file.slice(root.length)).update('\0').update(readFileSync(file));
   }

@@ -54,8 +54,8 @@ t.test(`${SWAPS} swaps of ..data under load: no failed request, no mix of two co
   await waitForLine(load, /^running/);
   for (let swap = 0; swap < SWAPS; swap += 1) {
     volume.write(swap % 2 === 0 ? B : A);
-    // Most swaps follow each other faster than they can be applied; every fifth is waited for.
-    if (swap % 5 === 4) {
+    // Most swaps follow each other faster than they can be applied; every ninth is waited for.
+    if (swap % 9 === 8) {
       const expected = swap % 2 === 0 ? '2' : '1';
       await eventually(
         `answers of version ${expected}`,
@@ -78,7 +78,7 @@ t.test(`${SWAPS} swaps of ..data under load: no failed request, no mix of two co
     'every answer comes from configuration A or B',
   );
   t.ok(Object.values(answers).reduce((sum, count) => sum + count, 0) > 1_000, 'there was load all the while');
-  t.ok(sidecar.metric(/^sideroute_config_generation /) > SWAPS / 5, 'the changes were applied along the way');
+  t.ok(sidecar.metric(/^sideroute_config_generation /) > SWAPS / 9, 'the changes were applied along the way');
   t.equal(sidecar.metric(/^sideroute_config_valid /), 1);
   t.same(
     sidecar.log.filter((line) => /"level":"(warn|error)"/.test(line)),
