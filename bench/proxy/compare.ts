@@ -103,7 +103,18 @@ http {
   });
   const sideroute = (engine: string) => ({
     name: `sideroute ${engine}`,
-    command: [...SIDEROUTE, 'proxy', '--routes', routes.path, '--engine', engine, '--drain-quiet', '0s', '--log-level', 'error'],
+    command: [
+      ...SIDEROUTE,
+      'proxy',
+      '--routes',
+      routes.path,
+      '--engine',
+      engine,
+      '--drain-quiet',
+      '0s',
+      '--log-level',
+      'error',
+    ],
   });
   return [
     sideroute('native'),
@@ -128,7 +139,9 @@ http {
 }
 `,
   );
-  return pod.spawn(['taskset', '-c', '1', 'nginx', '-p', prefix, '-c', join(prefix, 'nginx.conf')], { stdio: 'ignore' });
+  return pod.spawn(['taskset', '-c', '1', 'nginx', '-p', prefix, '-c', join(prefix, 'nginx.conf')], {
+    stdio: 'ignore',
+  });
 }
 
 async function measure(pod: Pod, contender: Contender, script: string): Promise<Sample> {
@@ -157,7 +170,10 @@ async function measure(pod: Pod, contender: Contender, script: string): Promise<
     return { cpuUs: cpuUs / requests, requestsPerSecond: requests / Number(values.seconds) };
   } finally {
     await stopProcess(child);
-    await eventually('the port is free', () => !pod.run(['ss', '-Hltn', `sport = :${PORT}`]).stdout.includes(String(PORT)));
+    await eventually(
+      'the port is free',
+      () => !pod.run(['ss', '-Hltn', `sport = :${PORT}`]).stdout.includes(String(PORT)),
+    );
   }
 }
 
@@ -174,7 +190,22 @@ try {
   const pod = cluster.addPod('bench');
   for (const last of ['10', '11', '12']) pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
   pod.must([
-    ...['iptables', '-w', '-t', 'nat', '-A', 'OUTPUT', '-p', 'tcp', '-d', '10.96.0.0/16', '-m', 'owner', '!', '--uid-owner'],
+    ...[
+      'iptables',
+      '-w',
+      '-t',
+      'nat',
+      '-A',
+      'OUTPUT',
+      '-p',
+      'tcp',
+      '-d',
+      '10.96.0.0/16',
+      '-m',
+      'owner',
+      '!',
+      '--uid-owner',
+    ],
     ...[String(PROXY_UID), '-j', 'REDIRECT', '--to-ports', String(PORT)],
   ]);
   pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
@@ -190,12 +221,18 @@ try {
     for (const contender of all) {
       const sample = await measure(pod, contender, script);
       samples.get(contender.name)!.push(sample);
-      process.stderr.write(`round ${round} ${contender.name}: ${sample.cpuUs.toFixed(2)} us, ${sample.requestsPerSecond.toFixed(0)} req/s\n`);
+      process.stderr.write(
+        `round ${round} ${contender.name}: ${sample.cpuUs.toFixed(2)} us, ${sample.requestsPerSecond.toFixed(0)} req/s\n`,
+      );
     }
   }
   const [own] = all;
-  process.stdout.write(`${cpus()[0]?.model ?? ''}, Node ${process.version}, ${values.connections} connections, ${values.rounds} rounds of ${values.seconds} s\n\n`);
-  process.stdout.write(`| Proxy | CPU us / request (median) | ${own!.name} relative to it, pair by pair (median) | requests/s |\n|---|---|---|---|\n`);
+  process.stdout.write(
+    `${cpus()[0]?.model ?? ''}, Node ${process.version}, ${values.connections} connections, ${values.rounds} rounds of ${values.seconds} s\n\n`,
+  );
+  process.stdout.write(
+    `| Proxy | CPU us / request (median) | ${own!.name} relative to it, pair by pair (median) | requests/s |\n|---|---|---|---|\n`,
+  );
   for (const { name } of all) {
     const list = samples.get(name)!;
     const ratio = median(list.map((sample, index) => samples.get(own!.name)![index]!.cpuUs / sample.cpuUs));
