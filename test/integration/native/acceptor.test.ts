@@ -8,6 +8,17 @@ import { AcceptorProcess, LISTEN, wrapperCommand } from '../../support/acceptor.
 import { CAPTURE_PORT, inPod, SERVICE } from '../../support/pod-test.ts';
 import { attempt, dial, eventually, listen, within } from '../../support/raw-socket.ts';
 
+/** The state once its descriptors no longer change: what start-up opened for a moment is not part of a comparison. */
+async function settled(acceptor: AcceptorProcess): ReturnType<AcceptorProcess['state']> {
+  let last = await acceptor.state();
+  for (let same = 0; same < 5;) {
+    const next = await acceptor.state();
+    same = next.fds === last.fds ? same + 1 : 0;
+    last = next;
+  }
+  return last;
+}
+
 const PORT = 8080;
 const HEAD = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const HTTP_FRONTEND = [{ address: SERVICE.v4, port: PORT, id: 1, mode: 'http' }] as const;
@@ -15,7 +26,7 @@ const HTTP_FRONTEND = [{ address: SERVICE.v4, port: PORT, id: 1, mode: 'http' }]
 void inPod(t, import.meta.url, (pod) => {
   t.test('SAFETY "destination is the proxy itself": refused, counted, no descriptor grows', async (t) => {
     const acceptor = await AcceptorProcess.start(t);
-    const before = await acceptor.state();
+    const before = await settled(acceptor);
     for (let i = 0; i < 50; ++i) {
       for (const host of ['127.0.0.1', '::1']) await attempt(t, host, CAPTURE_PORT).untilEnded();
     }
@@ -43,7 +54,7 @@ void inPod(t, import.meta.url, (pod) => {
     await eventually(async () => (await acceptor.counters()).acceptPauses > 0, 'a pause');
     const served = (): number => clients.filter((client) => client.text === 'hello').length;
     await eventually(() => served() > 0, 'the first tunnels');
-    const before = await acceptor.state();
+    const before = await settled(acceptor);
     await new Promise((resolve) => setTimeout(resolve, 500)); // a span to measure CPU over, not a synchronisation
     const after = await acceptor.state();
     t.ok(after.fds <= 64);
@@ -67,7 +78,7 @@ void inPod(t, import.meta.url, (pod) => {
       [false, 'uncaught: bug in the receiver'],
     ] as const) {
       const acceptor = await AcceptorProcess.start(t, { http: 'throw', catchErrors, frontends: HTTP_FRONTEND });
-      const before = await acceptor.state();
+      const before = await settled(acceptor);
       for (let i = 0; i < 3; ++i) {
         const client = await dial(t, SERVICE.v4, PORT);
         await client.write(HEAD);
@@ -82,7 +93,7 @@ void inPod(t, import.meta.url, (pod) => {
 
   t.test('replyAndClose: the response survives bytes the downstream is still sending', async (t) => {
     const acceptor = await AcceptorProcess.start(t, { frontends: HTTP_FRONTEND });
-    const before = await acceptor.state();
+    const before = await settled(acceptor);
     const client = await dial(t, SERVICE.v4, PORT);
     await client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n`);
     await client.untilEnded();
@@ -96,7 +107,7 @@ void inPod(t, import.meta.url, (pod) => {
 
   t.test('replyAndClose: a downstream that never closes is let go after 2 s', async (t) => {
     const acceptor = await AcceptorProcess.start(t, { frontends: HTTP_FRONTEND });
-    const before = await acceptor.state();
+    const before = await settled(acceptor);
     const client = await dial(t, SERVICE.v4, PORT);
     await client.write(HEAD);
     const startMs = performance.now();
@@ -186,7 +197,7 @@ void inPod(t, import.meta.url, (pod) => {
 
   t.test('thousands of connections that come and go at once leave no descriptor', async (t) => {
     const acceptor = await AcceptorProcess.start(t, { frontends: HTTP_FRONTEND });
-    const before = await acceptor.state();
+    const before = await settled(acceptor);
     const round = async (i: number): Promise<void> => {
       const client = connect(PORT, SERVICE.v4);
       client.on('error', () => undefined);
