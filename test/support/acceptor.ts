@@ -1,4 +1,5 @@
 /** The test's side of `fixtures/acceptor-process.ts`: starts it as the proxy's uid and calls it over IPC. */
+import { readingCapabilities } from './cluster.ts';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
@@ -48,7 +49,7 @@ export class AcceptorProcess {
     const child = spawn(
       'setpriv',
       [
-        ...['--reuid', uid, '--regid', uid, '--clear-groups', '--inh-caps=-all'],
+        ...['--reuid', uid, '--regid', uid, '--clear-groups', ...readingCapabilities()],
         // The runner loads itself into every child: that would be measured here, and writes where this uid must not.
         ...['env', '-u', 'NODE_OPTIONS'],
         ...wrapper,

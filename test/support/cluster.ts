@@ -38,7 +38,7 @@ function must(command: string, args: readonly string[], input?: string): string 
  * Capabilities a process of another uid keeps: none, unless this repository or the Node that runs it lies below a
  * directory that only its owner may enter (a clone in root's home, say); then the one that lets it read there.
  */
-function readingCapabilities(): string[] {
+export function readingCapabilities(): string[] {
   for (const start of [dirname(fileURLToPath(import.meta.url)), dirname(process.execPath)]) {
     for (let directory = start; directory !== '/'; directory = dirname(directory)) {
       if ((statSync(directory).mode & 0o005) !== 0o005) {
