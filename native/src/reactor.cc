@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "syscalls.h"
+
 namespace sideroute {
 
 namespace {
@@ -120,15 +122,20 @@ void Reactor::Dispose(std::unique_ptr<Disposable> object) {
 
 void Reactor::DispatchEvents() {
   epoll_event events[kBatch];
-  // One batch a turn: what is left keeps the epoll descriptor readable, and JavaScript gets its share of the
-  // thread.
-  const int count = epoll_wait(epoll_fd_.get(), events, kBatch, 0);
-  dispatching_ = true;
-  for (int i = 0; i < count; ++i) {
-    auto* watcher = static_cast<Watcher*>(events[i].data.ptr);
-    if (watcher->watched_) watcher->OnReady(events[i].events);
+  // While a few events were served others have often arrived; taking them here saves the way through the
+  // loop's own epoll. After a batch's worth, what is left keeps the epoll descriptor readable, and JavaScript
+  // gets its share of the thread.
+  for (int served = 0; served < kBatch;) {
+    const int count = PollEvents(epoll_fd_.get(), events, kBatch);
+    if (count <= 0) return;
+    served += count;
+    dispatching_ = true;
+    for (int i = 0; i < count; ++i) {
+      auto* watcher = static_cast<Watcher*>(events[i].data.ptr);
+      if (watcher->watched_) watcher->OnReady(events[i].events);
+    }
+    EndBatch();
   }
-  EndBatch();
 }
 
 void Reactor::DispatchDeadlines() {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "socket.h"
+#include "syscalls.h"
 
 namespace sideroute {
 
@@ -65,7 +66,7 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
   const size_t room = in_scratch ? kScratchBytes : kMoreBytes;
   ssize_t received;
   do {
-    received = recv(fd_.get(), target, room, 0);
+    received = Receive(fd_.get(), target, room, 0);
   } while (received < 0 && errno == EINTR);
   if (received < 0) {
     if (errno != EAGAIN && errno != EWOULDBLOCK) return FillResult::kError;
@@ -88,7 +89,8 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
 
 bool StreamSocket::Quiet() const {
   char byte;
-  return recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  return Receive(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+         (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 // Hot path.
@@ -117,12 +119,12 @@ bool StreamSocket::Send(std::span<iovec> parts) {
   ssize_t sent;
   do {
     if (pieces.size() == 1) {
-      sent = send(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+      sent = SendBytes(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
     } else {
       msghdr message{};
       message.msg_iov = pieces.data();
       message.msg_iovlen = pieces.size();
-      sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+      sent = SendMessage(fd_.get(), &message, MSG_NOSIGNAL);
     }
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) {
@@ -150,7 +152,7 @@ void StreamSocket::KeepUnsent(std::span<iovec> parts, size_t sent) {
 bool StreamSocket::Flush() {
   if (write_failed_) return false;
   while (writable_ && !out_.empty()) {
-    const ssize_t sent = send(fd_.get(), out_.data(), out_.size(), MSG_NOSIGNAL);
+    const ssize_t sent = SendBytes(fd_.get(), out_.data(), out_.size(), MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) {
