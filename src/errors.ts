@@ -5,16 +5,18 @@
  * `engine/local-reply.ts` words responses; this file says what happened, not how it is told.
  */
 
-/** What each reason means for a request: the status of the local reply, and whether the fault is configuration, the
- * request itself, or the upstream. */
+/** What each reason means for a request: the status of the local reply, and whether it is what the route asks for, or
+ * the fault of the configuration, the request itself, the upstream or the proxy. */
 interface ReasonEntry {
   readonly status: number;
-  readonly source: 'config' | 'downstream' | 'upstream' | 'proxy';
+  readonly source: 'route' | 'config' | 'downstream' | 'upstream' | 'proxy';
   /** One sentence for the body of the reply and the runbook. */
   readonly text: string;
 }
 
 export const REQUEST_REASONS = {
+  redirect: { status: 302, source: 'route', text: 'The route redirects this request.' },
+  cors_preflight: { status: 204, source: 'route', text: 'The route answers CORS preflight requests.' },
   no_route: {
     status: 404,
     source: 'config',
@@ -43,6 +45,12 @@ export const REQUEST_REASONS = {
     source: 'upstream',
     text: 'The backend answered with something that is not valid HTTP/1.x.',
   },
+  retries_exhausted: {
+    // Not 502: SPEC R5.
+    status: 503,
+    source: 'upstream',
+    text: 'Every attempt that the retries of the route allow ended without a response.',
+  },
   timeout: { status: 504, source: 'upstream', text: 'The request did not finish within its timeout.' },
   overflow: {
     status: 503,
@@ -70,6 +78,39 @@ export const REQUEST_REASONS = {
 
 /** Reason of a reply made by sideroute, or of a request it could not finish. */
 export type RequestReason = keyof typeof REQUEST_REASONS;
+
+/**
+ * What became of a mirrored request. Only `answered` is a success.
+ *
+ * - `answered`: the mirror sent a complete response, whatever its status; it was thrown away.
+ * - `connect_failure`: no endpoint of the mirror accepted a connection in time, or its address is not known.
+ * - `reset`: the mirror closed the connection early or sent something that is not HTTP/1.x.
+ * - `timeout`: no complete response in time.
+ * - `overflow`: not sent, or not to its end: too many requests or too many bytes waited for the mirror.
+ * - `aborted`: the request itself ended before its body was complete.
+ * - `skipped`: a request that cannot be mirrored: CONNECT, or one that asks for an upgrade.
+ */
+export const MIRROR_RESULTS = [
+  'answered',
+  'connect_failure',
+  'reset',
+  'timeout',
+  'overflow',
+  'aborted',
+  'skipped',
+] as const;
+
+export type MirrorResult = (typeof MIRROR_RESULTS)[number];
+
+/**
+ * Why a request was not tried again although its route has retries and attempts were left.
+ *
+ * - `budget`: retries would have exceeded their share of the backend's requests.
+ * - `body`: the request body is larger than what is kept for another try, or not complete.
+ */
+export const RETRY_DENIALS = ['budget', 'body'] as const;
+
+export type RetryDenial = (typeof RETRY_DENIALS)[number];
 
 /**
  * Why a connection is tunnelled without HTTP handling, or dropped.

@@ -1,7 +1,7 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
-// Exports: abi, createAcceptor, createHttpEngine, replyAndClose. Their types and meaning are in src/native/binding.ts and
-// src/native/http-engine.ts.
+// Exports: abi, createAcceptor, createHttpEngine, replyAndClose. Their types and meaning are in
+// src/native/binding.ts and src/native/http-engine.ts.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>

@@ -123,7 +123,7 @@ void Downstream::Refuse(Reason reason) {
   const LocalReply& reply = context_.replies[static_cast<size_t>(index)];
   context_.host.OnRefused(frontend_, reply.reason);
   ByteBuffer bytes(context_.blocks);
-  context_.engine.WriteReply(reply, ConnectionField::kClose, true, bytes);
+  context_.engine.WriteReply(reply, {}, ConnectionField::kClose, true, bytes);
   Send(bytes.data(), bytes.size());
   CloseAfterResponse(false);
 }

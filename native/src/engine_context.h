@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -69,9 +70,13 @@ struct EngineContext {
   // Where a head is put together that leaves at once.
   ByteBuffer head;
   std::vector<std::unique_ptr<HeaderPlan>> plans;
+  std::vector<std::unique_ptr<Policy>> policies;
+  std::vector<std::unique_ptr<std::vector<MirrorTarget>>> mirror_groups;
   std::vector<LocalReply> replies;
   // Index into `replies` by Reason.
   std::array<int32_t, kReasonCount> reason_replies{};
+  // Written while the host decides; the exchange takes it.
+  std::string decided_fields;
   bool draining = false;
   bool closing = false;
   std::vector<std::unique_ptr<Disposable>> buried;

@@ -6,6 +6,7 @@
 #define SIDEROUTE_ENGINE_TYPES_H_
 
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -22,6 +23,7 @@ enum class Reason : uint8_t {
   kConnectTimeout,
   kUpstreamReset,
   kUpstreamProtocol,
+  kRetriesExhausted,
   kTimeout,
   kOverflow,
   kBadRequest,
@@ -33,11 +35,12 @@ enum class Reason : uint8_t {
   kNotImplemented,
   kInternal,
 };
-inline constexpr size_t kReasonCount = 15;
+inline constexpr size_t kReasonCount = 16;
 inline constexpr std::array<std::string_view, kReasonCount> kReasonNames = {
-    "unresolved", "connect_failure", "connect_timeout", "upstream_reset",  "upstream_protocol",
-    "timeout",    "overflow",        "bad_request",     "request_timeout", "downstream_reset",
-    "uri_limit",  "header_limit",    "bad_version",     "not_implemented", "internal"};
+    "unresolved",        "connect_failure",   "connect_timeout",  "upstream_reset",
+    "upstream_protocol", "retries_exhausted", "timeout",          "overflow",
+    "bad_request",       "request_timeout",   "downstream_reset", "uri_limit",
+    "header_limit",      "bad_version",       "not_implemented",  "internal"};
 
 // A response made here. `head`: status line and fields without framing, each line with CRLF; the engine adds
 // Date, Content-Length and Connection. `id`: what an outcome calls it.
@@ -76,6 +79,12 @@ struct EngineSettings {
   uint32_t fresh_connection_after_ms = 1'000;
   uint32_t max_replay_bytes = 64 * 1024;
   uint32_t max_interim_responses = 16;
+  uint32_t retry_budget_percent = 20;
+  // Retries that a backend may always be sent, however few requests it gets; see retry_budget.h.
+  uint32_t retry_budget_reserve = 10;
+  uint32_t max_mirrors = 64;
+  uint32_t max_mirror_bytes = 64 * 1024;
+  uint32_t mirror_timeout_ms = 15'000;
 };
 
 // Totals since start, but the gauges named open or idle.
@@ -109,11 +118,52 @@ struct Decision {
   int32_t reply = -1;
   // -1: no edits.
   int32_t plan = -1;
-  // 0: none. From the complete request head to the last byte of the response, and for one attempt upstream.
-  int32_t request_timeout_ms = 0;
-  int32_t attempt_timeout_ms = 0;
+  // -1: no limits.
+  int32_t policy = -1;
+  // -1: none.
+  int32_t mirrors = -1;
 };
 static_assert(sizeof(Decision) == 7 * sizeof(int32_t));
+
+// How long a request may take and how often it is tried (SPEC T1, R1-R4). Times of 0 are no limit.
+struct Policy {
+  // From the complete request head to the last byte of the response, retries included.
+  uint32_t request_timeout_ms = 0;
+  // For one attempt, connecting included.
+  uint32_t attempt_timeout_ms = 0;
+  // After the first one; 0: the route has no retries.
+  uint32_t attempts = 0;
+  uint32_t backoff_ms = 0;
+  // Statuses from 400 that are retried.
+  std::bitset<200> codes;
+
+  bool Retries(uint16_t status) const {
+    return attempts > 0 && status >= 400 && status < 600 && codes.test(status - 400u);
+  }
+};
+
+// Where a copy of a request goes.
+struct MirrorTarget {
+  int32_t backend = -1;
+  // -1: no edits.
+  int32_t plan = -1;
+  int32_t series = 0;
+};
+inline constexpr size_t kMaxMirrorTargets = 32;
+
+// In the order of MIRROR_RESULTS in src/errors.ts.
+enum class MirrorResult : uint8_t {
+  kAnswered,
+  kConnectFailure,
+  kReset,
+  kTimeout,
+  kOverflow,
+  kAborted,
+  kSkipped,
+};
+
+// Why a request was not tried again although its policy would have. RETRY_DENIALS in src/errors.ts, from 1.
+enum class RetryDenial : uint8_t { kNone, kBudget, kBody };
 
 // A complete request head and the bytes it refers to.
 struct RequestView {
@@ -128,6 +178,8 @@ struct OutcomeRecord {
   // Index into the replies' reasons; -1 for a relayed response.
   int32_t reason;
   double duration_ms;
+  uint16_t retries;
+  RetryDenial denial;
 };
 
 // Implemented by the binding.
@@ -136,6 +188,7 @@ class EngineHost {
   // False: the host failed, the request is answered with `internal`.
   virtual bool Decide(const RequestView& view, Decision* decision) = 0;
   virtual void OnOutcome(const OutcomeRecord& outcome) = 0;
+  virtual void OnMirror(int32_t series, MirrorResult result) = 0;
   virtual void OnRefused(int32_t frontend, int32_t reason) = 0;
   // Everything of this turn has been reported.
   virtual void OnTurnEnd() = 0;

@@ -50,6 +50,8 @@ void Exchange::Begin(Downstream* downstream) {
   upstream_ = nullptr;
   backend_ = nullptr;
   plan_ = nullptr;
+  policy_ = nullptr;
+  fields_.clear();
   status_ = 0;
   reason_ = -1;
   started_ = false;
@@ -92,6 +94,10 @@ Progress Exchange::Start(const Window& window) {
   if (decision_.plan >= 0 && static_cast<size_t>(decision_.plan) < context_.plans.size()) {
     plan_ = context_.plans[static_cast<size_t>(decision_.plan)].get();
   }
+  if (decision_.policy >= 0 && static_cast<size_t>(decision_.policy) < context_.policies.size()) {
+    policy_ = context_.policies[static_cast<size_t>(decision_.policy)].get();
+  }
+  fields_.swap(context_.decided_fields);
   if (decision_.kind == DecisionKind::kLocal) {
     downstream_->Use(window, head.length);
     return Reply(decision_.reply, true);
@@ -105,8 +111,8 @@ Progress Exchange::Start(const Window& window) {
     downstream_->Use(window, head_length);
     return ReplyReason(Reason::kUnresolved);
   }
-  if (decision_.request_timeout_ms > 0) {
-    request_deadline_.ArmAfter(static_cast<uint32_t>(decision_.request_timeout_ms));
+  if (policy_ != nullptr && policy_->request_timeout_ms > 0) {
+    request_deadline_.ArmAfter(policy_->request_timeout_ms);
   }
 
   // The shortest way: an idle connection takes head and body from where they were received.
@@ -118,9 +124,7 @@ Progress Exchange::Start(const Window& window) {
   UpstreamConnection* idle = nullptr;
   if (!body_held_ && backend_->Acquire(wish, &idle, true) == Backend::Result::kReused) {
     upstream_ = idle;
-    if (decision_.attempt_timeout_ms > 0) {
-      attempt_deadline_.ArmAfter(static_cast<uint32_t>(decision_.attempt_timeout_ms));
-    }
+    StartAttempt();
     const Window rest{window.data, window.length, window.in_scratch};
     return SendRequest(&rest);
   }
@@ -128,11 +132,16 @@ Progress Exchange::Start(const Window& window) {
   return AcquireUpstream(true);
 }
 
+// SPEC T1: an attempt includes connecting.
+void Exchange::StartAttempt() {
+  if (policy_ != nullptr && policy_->attempt_timeout_ms > 0) {
+    attempt_deadline_.ArmAfter(policy_->attempt_timeout_ms);
+  }
+}
+
 // Gets a connection for what is in sent_.
 Progress Exchange::AcquireUpstream(bool may_reuse) {
-  if (decision_.attempt_timeout_ms > 0) {
-    attempt_deadline_.ArmAfter(static_cast<uint32_t>(decision_.attempt_timeout_ms));
-  }
+  StartAttempt();
   for (;;) {
     const Backend::Wish wish{this, address_index_, may_reuse, repeatable_};
     switch (backend_->Acquire(wish, &upstream_)) {

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "body_relay.h"
 #include "engine_context.h"
@@ -61,6 +62,7 @@ class Exchange final : public ListNode<Exchange> {
   enum class Wait : uint8_t { kNothing, kConnect, kQueue, kRetry, kExpect, kDiscard };
 
   // Request: exchange.cc
+  void StartAttempt();
   Progress AcquireUpstream(bool may_reuse);
   Progress SendRequest(const Window* window);
   Progress ConnectFailed(bool timed_out);
@@ -121,6 +123,10 @@ class Exchange final : public ListNode<Exchange> {
   UpstreamConnection* upstream_ = nullptr;
   Backend* backend_ = nullptr;
   const HeaderPlan* plan_ = nullptr;
+  // Null: no limits.
+  const Policy* policy_ = nullptr;
+  // Lines for the head of the reply or response, of this request alone.
+  std::string fields_;
 
   Decision decision_;
   uint64_t started_ns_ = 0;
@@ -159,6 +165,8 @@ class Exchange final : public ListNode<Exchange> {
   uint32_t address_index_ = 0;
   // The reply that waits for the end of the request body, and how much of that was dropped.
   int32_t pending_reply_ = -1;
+  // That reply is the decision's, not one for a failure.
+  bool decided_reply_ = false;
   size_t discarded_ = 0;
 
   // The request as sent, head first, for as long as it may have to be sent again.

@@ -27,6 +27,7 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
   }
   DropUpstream();
   pending_reply_ = index;
+  decided_reply_ = decision_.kind == DecisionKind::kLocal && index == decision_.reply;
   if (!may_keep || !keep_alive_ || request_state_ == RequestState::kDone || body_held_ || context_.draining) {
     return SendReply(may_keep);
   }
@@ -73,7 +74,8 @@ Progress Exchange::SendReply(bool may_keep) {
   }
   ByteBuffer& out = context_.head;
   out.Clear();
-  context_.engine.WriteReply(reply, connection, method_ != http1::MethodId::kHead, out);
+  context_.engine.WriteReply(reply, decided_reply_ ? std::string_view(fields_) : std::string_view(),
+                             connection, method_ != http1::MethodId::kHead, out);
   context_.counters.bytes_downstream += out.size();
   downstream_->Send(out.data(), out.size());
   response_state_ = ResponseState::kFlush;
@@ -171,7 +173,7 @@ void Exchange::Report() {
   stall_timer_.Cancel();
   sent_.Clear();
   downstream_->OnExchangeEnded();
-  context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms});
+  context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms, 0, RetryDenial::kNone});
   context_.engine.GiveExchange(this);
 }
 

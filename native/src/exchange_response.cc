@@ -116,6 +116,7 @@ Progress Exchange::TakeResponseHead(const Window& window, bool* stop) {
   const bool unframed = head.body == http1::BodyKind::kChunked || head.body == http1::BodyKind::kUntilClose;
   ResponseHeadOptions options;
   options.plan = plan_;
+  options.fields = fields_;
   options.downstream_http10 = http10_;
   options.framing = unframed && !http10_ ? OutFraming::kChunked : OutFraming::kRaw;
   until_close_ = unframed && http10_;
@@ -204,6 +205,7 @@ Progress Exchange::SwitchToTunnel(const Window& window) {
   status_ = head.status;
   ResponseHeadOptions options;
   options.plan = plan_;
+  options.fields = fields_;
   ByteBuffer& out = context_.head;
   out.Clear();
   WriteResponseHead(head, window.data, options, out);

@@ -168,7 +168,7 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
 void WriteResponseHead(const http1::ResponseHead& head, const char* data, const ResponseHeadOptions& options,
                        ByteBuffer& out) {
   const HeaderPlan* plan = options.plan;
-  size_t room = head.length + kExtraBytes;
+  size_t room = head.length + kExtraBytes + options.fields.size();
   if (plan != nullptr) room += plan->response.appended().size();
   Output output(out, room);
 
@@ -209,6 +209,7 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
     output.Put("Connection: keep-alive\r\n");
   }
   if (plan != nullptr) output.Put(plan->response.appended());
+  output.Put(options.fields);
   output.Put("\r\n");
 }
 

@@ -35,6 +35,8 @@ struct ResponseHeadOptions {
   // Transfer-Encoding means nothing to an HTTP/1.0 downstream.
   bool downstream_http10 = false;
   const HeaderPlan* plan = nullptr;
+  // Lines of this response alone, appended last.
+  std::string_view fields;
 };
 
 // Appends the response head, interim ones included, to `out`.

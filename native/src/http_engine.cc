@@ -70,6 +70,16 @@ int32_t HttpEngine::AddPlan(std::unique_ptr<HeaderPlan> plan) {
   return static_cast<int32_t>(context_.plans.size() - 1);
 }
 
+int32_t HttpEngine::AddPolicy(std::unique_ptr<Policy> policy) {
+  context_.policies.push_back(std::move(policy));
+  return static_cast<int32_t>(context_.policies.size() - 1);
+}
+
+int32_t HttpEngine::AddMirrors(std::unique_ptr<std::vector<MirrorTarget>> mirrors) {
+  context_.mirror_groups.push_back(std::move(mirrors));
+  return static_cast<int32_t>(context_.mirror_groups.size() - 1);
+}
+
 void HttpEngine::Drain() {
   context_.draining = true;
   for (Downstream* downstream = downstreams_.Front(); downstream != nullptr;
@@ -116,19 +126,24 @@ void HttpEngine::OnTurnEnd() {
   context_.buried.clear();
 }
 
-void HttpEngine::WriteReply(const LocalReply& reply, ConnectionField connection, bool with_body,
-                            ByteBuffer& out) {
+void HttpEngine::WriteReply(const LocalReply& reply, std::string_view fields, ConnectionField connection,
+                            bool with_body, ByteBuffer& out) {
+  // RFC 9110 section 8.6: a 204 has neither.
+  const bool bodyless = reply.status == 204;
   out.Append(reply.head);
+  out.Append(fields);
   out.Append(context_.DateLine());
-  char length[32];
-  const auto end = std::to_chars(length, length + sizeof length, reply.body.size()).ptr;
-  out.Append("Content-Length: ");
-  out.Append(length, static_cast<size_t>(end - length));
-  out.Append("\r\n");
+  if (!bodyless) {
+    char length[32];
+    const auto end = std::to_chars(length, length + sizeof length, reply.body.size()).ptr;
+    out.Append("Content-Length: ");
+    out.Append(length, static_cast<size_t>(end - length));
+    out.Append("\r\n");
+  }
   if (connection == ConnectionField::kClose) out.Append("Connection: close\r\n");
   if (connection == ConnectionField::kKeepAlive) out.Append("Connection: keep-alive\r\n");
   out.Append("\r\n");
-  if (with_body) out.Append(reply.body);
+  if (with_body && !bodyless) out.Append(reply.body);
 }
 
 std::string_view EngineContext::DateLine() {

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -36,6 +38,10 @@ class HttpEngine final : private TurnClient {
   int32_t AddReply(LocalReply reply);
   void SetReasonReply(Reason reason, int32_t index);
   int32_t AddPlan(std::unique_ptr<HeaderPlan> plan);
+  int32_t AddPolicy(std::unique_ptr<Policy> policy);
+  int32_t AddMirrors(std::unique_ptr<std::vector<MirrorTarget>> mirrors);
+  // Lines for the head of the reply or response to the request that is being decided.
+  std::string& decided_fields() { return context_.decided_fields; }
 
   // Idle connections close now, the others with their response.
   void Drain();
@@ -53,7 +59,9 @@ class HttpEngine final : private TurnClient {
   // Null when there is none of that id.
   Backend* FindBackend(int32_t id);
   Backend* OriginalBackend(const NetAddress& address);
-  void WriteReply(const LocalReply& reply, ConnectionField connection, bool with_body, ByteBuffer& out);
+  // `fields`: lines of this reply alone.
+  void WriteReply(const LocalReply& reply, std::string_view fields, ConnectionField connection,
+                  bool with_body, ByteBuffer& out);
 
  private:
   void OnTurnEnd() override;

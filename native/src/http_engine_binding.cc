@@ -18,6 +18,10 @@ namespace {
 
 constexpr napi_type_tag kEngineTag = {0x51c4e0b7f3a24d98, 0xa07d2f6be81c3945};
 
+// First number of an outcome record that is not about a request with a series.
+constexpr double kRefusedRecord = -1;
+constexpr double kMirrorRecord = -2;
+
 napi_value MakeLatin1(napi_env env, std::string_view text) {
   napi_value value = nullptr;
   napi_create_string_latin1(env, text.data(), text.size(), &value);
@@ -132,6 +136,9 @@ napi_value HttpEngineBinding::Wrap() {
       {"setInterest", nullptr, SetInterest, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"addReply", nullptr, AddReply, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"addPlan", nullptr, AddPlan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"addPolicy", nullptr, AddPolicy, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"addMirrors", nullptr, AddMirrors, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"setFields", nullptr, SetFields, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"header", nullptr, Header, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"drain", nullptr, Drain, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
@@ -157,6 +164,7 @@ bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
   if (turn_scope_ == nullptr && napi_open_handle_scope(env_, &turn_scope_) != napi_ok) return false;
   current_ = &view;
   called_ = true;
+  engine_->decided_fields().clear();
   const bool decided = DecideInScope(view);
   current_ = nullptr;
   if (decided) std::memcpy(static_cast<void*>(decision), decision_, sizeof *decision);
@@ -216,18 +224,26 @@ napi_value HttpEngineBinding::MakeField(const RequestView& view, std::string_vie
 }
 
 void HttpEngineBinding::OnOutcome(const OutcomeRecord& outcome) {
-  Put(outcome.series, outcome.status, outcome.reason, outcome.duration_ms);
+  const double tries = outcome.retries + 65'536.0 * static_cast<double>(outcome.denial);
+  Put(outcome.series, outcome.status, outcome.reason, outcome.duration_ms, tries);
 }
 
-void HttpEngineBinding::OnRefused(int32_t frontend, int32_t reason) { Put(-1, frontend, reason, 0); }
+void HttpEngineBinding::OnMirror(int32_t series, MirrorResult result) {
+  Put(kMirrorRecord, series, static_cast<double>(result), 0, 0);
+}
 
-void HttpEngineBinding::Put(double first, double second, double third, double fourth) {
+void HttpEngineBinding::OnRefused(int32_t frontend, int32_t reason) {
+  Put(kRefusedRecord, frontend, reason, 0, 0);
+}
+
+void HttpEngineBinding::Put(double first, double second, double third, double fourth, double fifth) {
   if (outcome_count_ == kOutcomes) HandOver();
   double* record = outcomes_ + outcome_count_++ * kOutcomeNumbers;
   record[0] = first;
   record[1] = second;
   record[2] = third;
   record[3] = fourth;
+  record[4] = fifth;
 }
 
 void HttpEngineBinding::OnTurnEnd() {
@@ -352,6 +368,32 @@ napi_value HttpEngineBinding::AddPlan(napi_env env, napi_callback_info info) {
   auto plan = std::make_unique<HeaderPlan>();
   if (self == nullptr || !ReadHeaderPlan(env, argument, plan.get())) return nullptr;
   return MakeNumber(env, self->engine_->AddPlan(std::move(plan)));
+}
+
+napi_value HttpEngineBinding::AddPolicy(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  auto policy = std::make_unique<Policy>();
+  if (self == nullptr || !ReadPolicy(env, argument, policy.get())) return nullptr;
+  return MakeNumber(env, self->engine_->AddPolicy(std::move(policy)));
+}
+
+napi_value HttpEngineBinding::AddMirrors(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  auto mirrors = std::make_unique<std::vector<MirrorTarget>>();
+  if (self == nullptr || !ReadMirrors(env, argument, mirrors.get())) return nullptr;
+  return MakeNumber(env, self->engine_->AddMirrors(std::move(mirrors)));
+}
+
+// setFields(lines), only while `decide` runs.
+napi_value HttpEngineBinding::SetFields(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  std::string lines;
+  if (self == nullptr || !ReadFieldLines(env, argument, &lines)) return nullptr;
+  if (self->current_ != nullptr) self->engine_->decided_fields() = std::move(lines);
+  return nullptr;
 }
 
 // header(lowerCaseName), only while `decide` runs.

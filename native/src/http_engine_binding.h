@@ -33,16 +33,17 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   // Fields given to `decide` with each request of a frontend.
   static constexpr size_t kMaxInterest = 8;
   static constexpr size_t kOutcomes = 1024;
-  static constexpr size_t kOutcomeNumbers = 4;
+  static constexpr size_t kOutcomeNumbers = 5;
 
   HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings);
 
   bool DecideInScope(const RequestView& view);
   bool Decide(const RequestView& view, Decision* decision) override;
   void OnOutcome(const OutcomeRecord& outcome) override;
+  void OnMirror(int32_t series, MirrorResult result) override;
   void OnRefused(int32_t frontend, int32_t reason) override;
   void OnTurnEnd() override;
-  void Put(double first, double second, double third, double fourth);
+  void Put(double first, double second, double third, double fourth, double fifth);
   void HandOver();
 
   bool ReadReplies(napi_value options);
@@ -57,6 +58,9 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static napi_value SetInterest(napi_env env, napi_callback_info info);
   static napi_value AddReply(napi_env env, napi_callback_info info);
   static napi_value AddPlan(napi_env env, napi_callback_info info);
+  static napi_value AddPolicy(napi_env env, napi_callback_info info);
+  static napi_value AddMirrors(napi_env env, napi_callback_info info);
+  static napi_value SetFields(napi_env env, napi_callback_info info);
   static napi_value Header(napi_env env, napi_callback_info info);
   static napi_value Counters(napi_env env, napi_callback_info info);
   static napi_value Drain(napi_env env, napi_callback_info info);

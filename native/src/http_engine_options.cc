@@ -34,6 +34,11 @@ constexpr Setting kSettings[] = {
     {"maxQueuedRequests", &EngineSettings::max_queued_requests, 0, 1'000'000},
     {"freshConnectionAfterMs", &EngineSettings::fresh_connection_after_ms, 0, kDayMs},
     {"maxReplayBytes", &EngineSettings::max_replay_bytes, 0, 16 * 1024 * 1024},
+    {"retryBudgetPercent", &EngineSettings::retry_budget_percent, 0, 1'000},
+    {"retryBudgetReserve", &EngineSettings::retry_budget_reserve, 0, 1'000'000},
+    {"maxMirrors", &EngineSettings::max_mirrors, 0, 1'000'000},
+    {"maxMirrorBytes", &EngineSettings::max_mirror_bytes, 0, 16 * 1024 * 1024},
+    {"mirrorTimeoutMs", &EngineSettings::mirror_timeout_ms, 1, kDayMs},
 };
 
 // Absent members leave `value` null.
@@ -46,16 +51,20 @@ bool ReadOptional(napi_env env, napi_value object, const char* name, const std::
   return true;
 }
 
-bool ReadLatin1(napi_env env, napi_value object, const char* name, const std::string& path,
-                std::string* result) {
-  napi_value value;
+bool ReadLatin1Value(napi_env env, napi_value value, const std::string& path, std::string* result) {
   size_t length = 0;
-  if (!ReadProperty(env, object, name, path, &value)) return false;
   if (napi_get_value_string_latin1(env, value, nullptr, 0, &length) != napi_ok) {
-    return ThrowInvalid(env, path + "." + name + " must be a string");
+    return ThrowInvalid(env, path + " must be a string");
   }
   result->resize(length);
   return napi_get_value_string_latin1(env, value, result->data(), length + 1, &length) == napi_ok;
+}
+
+bool ReadLatin1(napi_env env, napi_value object, const char* name, const std::string& path,
+                std::string* result) {
+  napi_value value;
+  return ReadProperty(env, object, name, path, &value) &&
+         ReadLatin1Value(env, value, path + "." + name, result);
 }
 
 bool ReadLimit(napi_env env, napi_value options, const char* name, int64_t max, size_t* limit) {
@@ -155,6 +164,66 @@ bool ReadHeaderPlan(napi_env env, napi_value object, HeaderPlan* plan) {
   }
   plan->path_kind = prefix < 0 ? HeaderPlan::PathKind::kReplaceFull : HeaderPlan::PathKind::kReplacePrefix;
   plan->prefix_length = prefix < 0 ? 0 : static_cast<uint32_t>(prefix);
+  return true;
+}
+
+bool ReadPolicy(napi_env env, napi_value object, Policy* policy) {
+  const auto number = [&](const char* name, uint32_t* result) {
+    int64_t value = 0;
+    if (!ReadIntegerProperty(env, object, name, "policy", 0, INT32_MAX, &value)) return false;
+    *result = static_cast<uint32_t>(value);
+    return true;
+  };
+  napi_value codes;
+  uint32_t count = 0;
+  if (!number("requestTimeoutMs", &policy->request_timeout_ms) ||
+      !number("attemptTimeoutMs", &policy->attempt_timeout_ms) || !number("attempts", &policy->attempts) ||
+      !number("backoffMs", &policy->backoff_ms) || !ReadProperty(env, object, "codes", "policy", &codes) ||
+      !ReadArray(env, codes, "policy.codes", &count)) {
+    return false;
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    napi_value element;
+    int64_t code = 0;
+    napi_get_element(env, codes, i, &element);
+    if (!ReadInteger(env, element, "policy.codes[" + std::to_string(i) + "]", 400, 599, &code)) return false;
+    policy->codes.set(static_cast<size_t>(code - 400));
+  }
+  return true;
+}
+
+bool ReadMirrors(napi_env env, napi_value list, std::vector<MirrorTarget>* mirrors) {
+  uint32_t count = 0;
+  if (!ReadArray(env, list, "mirrors", &count)) return false;
+  if (count > kMaxMirrorTargets)
+    return ThrowInvalid(env, "mirrors must be at most " + std::to_string(kMaxMirrorTargets));
+  for (uint32_t i = 0; i < count; ++i) {
+    napi_value element;
+    const std::string path = "mirrors[" + std::to_string(i) + "]";
+    int64_t backend = 0, plan = 0, series = 0;
+    napi_get_element(env, list, i, &element);
+    if (!ReadIntegerProperty(env, element, "backend", path, 0, 1'000'000, &backend) ||
+        !ReadIntegerProperty(env, element, "plan", path, -1, INT32_MAX, &plan) ||
+        !ReadIntegerProperty(env, element, "series", path, 0, INT32_MAX, &series)) {
+      return false;
+    }
+    mirrors->push_back(
+        {static_cast<int32_t>(backend), static_cast<int32_t>(plan), static_cast<int32_t>(series)});
+  }
+  return true;
+}
+
+bool ReadFieldLines(napi_env env, napi_value value, std::string* lines) {
+  if (!ReadLatin1Value(env, value, "lines", lines)) return false;
+  // Whoever puts them together must not let a value end a line; this is the last place to notice.
+  std::string_view rest = *lines;
+  while (!rest.empty()) {
+    const size_t end = rest.find_first_of(std::string_view("\r\n\0", 3));
+    if (end == 0 || end == rest.npos || rest.substr(end, 2) != "\r\n") {
+      return ThrowInvalid(env, "lines must be field lines that end with CRLF");
+    }
+    rest.remove_prefix(end + 2);
+  }
   return true;
 }
 

@@ -21,6 +21,12 @@ bool ReadEngineSettings(napi_env env, napi_value options, EngineSettings* settin
 bool ReadLocalReply(napi_env env, napi_value object, const std::string& path, LocalReply* reply);
 // {request, response: [[kind, name, value]], host, pathKind, prefixLength, path}
 bool ReadHeaderPlan(napi_env env, napi_value object, HeaderPlan* plan);
+// {requestTimeoutMs, attemptTimeoutMs, attempts, codes, backoffMs}
+bool ReadPolicy(napi_env env, napi_value object, Policy* policy);
+// [{backend, plan, series}]
+bool ReadMirrors(napi_env env, napi_value list, std::vector<MirrorTarget>* mirrors);
+// Complete field lines in one string.
+bool ReadFieldLines(napi_env env, napi_value value, std::string* lines);
 bool ReadAddresses(napi_env env, napi_value list, uint16_t port, std::vector<NetAddress>* addresses);
 bool ReadNames(napi_env env, napi_value list, size_t max, std::vector<std::string>* names);
 

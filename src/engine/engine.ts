@@ -4,7 +4,7 @@
  *
  * Stage before: the native acceptor (`native/binding.ts`) or another engine. Stage after: the backend.
  */
-import type { RequestReason } from '../errors.ts';
+import type { MirrorResult, RequestReason, RetryDenial } from '../errors.ts';
 import type { Decision, RequestHead } from '../routing/decision.ts';
 
 /** The connection an engine takes over. */
@@ -28,6 +28,17 @@ export interface Outcome {
   readonly reason: RequestReason | null;
   /** From the complete request head to the last byte of the response, monotonic clock. */
   readonly durationMs: number;
+  /** Tries after the first one that the route's retries allowed; an engine without retries may leave both out. */
+  readonly retries?: number;
+  /** Why there was not another. */
+  readonly retryDenied?: RetryDenial | null;
+}
+
+/** What became of one mirrored request. */
+export interface MirrorOutcome {
+  /** Series of the mirror target. */
+  readonly series: number;
+  readonly result: MirrorResult;
 }
 
 /** What the composition root hands to an engine. */
@@ -36,6 +47,8 @@ export interface EngineHost {
   decide(frontend: number, request: RequestHead): Decision;
   /** Called exactly once per request. Must copy what it keeps: engines may reuse the object. Hot path. */
   onOutcome(outcome: Outcome): void;
+  /** Once per mirror of a request. May come after the request's own outcome. Absent: not counted. */
+  onMirror?(outcome: MirrorOutcome): void;
   /** A request refused before routing (malformed head); no series exists for it. */
   onRefused(frontend: number, reason: RequestReason): void;
 }

@@ -5,20 +5,34 @@
  * in between no byte of a request or response enters JavaScript. Per request this file allocates nothing: one head object
  * is filled anew each time, the decision is written to a shared array.
  */
-import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
+import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../errors.ts';
 import {
   createHttpEngine,
   DECISION,
   DECISION_KIND,
   METHODS,
+  OUTCOME_MIRROR,
   OUTCOME_NUMBERS,
+  OUTCOME_REFUSED,
   type HttpEngine,
   type HttpEngineCounters,
   type HttpEngineSettings,
+  type NativeHeaderEdit,
   type NativeHeaderPlan,
+  type NativeMirror,
+  type NativePolicy,
   type NativeReply,
 } from '../native/http-engine.ts';
-import type { Backend, Decision, ForwardDecision, RequestHead } from '../routing/decision.ts';
+import type {
+  Backend,
+  Decision,
+  FieldEdits,
+  FieldLine,
+  ForwardPlan,
+  ForwardPolicy,
+  MirrorTarget,
+  RequestHead,
+} from '../routing/decision.ts';
 import type { Engine, EngineHost, RoutedConnection } from './engine.ts';
 import { localReply } from './local-reply.ts';
 
@@ -30,22 +44,10 @@ export interface NativeEngineOptions extends HttpEngineSettings {
   readonly duplicate?: boolean;
 }
 
-/** What this engine carries beyond the contract: for rules that edit heads or limit times. */
-export interface PlannedForward extends ForwardDecision {
-  /** From `addPlan`. */
-  readonly plan?: number;
-  /** From the complete request head to the last byte of the response. */
-  readonly requestTimeoutMs?: number;
-  /** For one attempt upstream, connecting included. */
-  readonly attemptTimeoutMs?: number;
-}
-
 /** Headers that routing looks at, by frontend: given with each request instead of being asked for one by one. */
 export type NativeEngine = Engine & {
   /** Lower-case names; beyond 8 the others are asked for. */
   setInterest(frontend: number, names: readonly string[]): void;
-  /** For `PlannedForward.plan`. */
-  addPlan(plan: NativeHeaderPlan): number;
   counters(): HttpEngineCounters;
 };
 
@@ -85,7 +87,17 @@ class NativeHttpEngine implements NativeEngine {
   /** Addresses last given to the addon, by backend id. */
   private readonly known: (readonly string[] | undefined)[] = [];
   private readonly replies = new Map<string, number>();
-  private readonly outcome = { series: 0, status: 0, reason: null as RequestReason | null, durationMs: 0 };
+  private readonly plans: Handles<ForwardPlan, NativeHeaderPlan>;
+  private readonly policies: Handles<ForwardPolicy, NativePolicy>;
+  private readonly mirrors: Handles<readonly MirrorTarget[], readonly NativeMirror[]>;
+  private readonly outcome = {
+    series: 0,
+    status: 0,
+    reason: null as RequestReason | null,
+    durationMs: 0,
+    retries: 0,
+    retryDenied: null as RetryDenial | null,
+  };
 
   constructor(host: EngineHost, options: NativeEngineOptions) {
     const { duplicate, ...settings } = options;
@@ -119,6 +131,12 @@ class NativeHttpEngine implements NativeEngine {
       onOutcomes: (count) => this.report(count),
     });
     this.head.engine = this.native;
+    this.plans = new Handles(nativePlan, (plan) => this.native.addPlan(plan));
+    this.policies = new Handles(nativePolicy, (policy) => this.native.addPolicy(policy));
+    this.mirrors = new Handles(
+      (targets): readonly NativeMirror[] => targets.map((target) => this.nativeMirror(target)),
+      (mirrors) => this.native.addMirrors(mirrors),
+    );
   }
 
   get connections(): number {
@@ -133,10 +151,6 @@ class NativeHttpEngine implements NativeEngine {
     const first = names.slice(0, MAX_INTEREST);
     this.native.setInterest(frontend, first);
     this.interest[frontend] = first;
-  }
-
-  addPlan(plan: NativeHeaderPlan): number {
-    return this.native.addPlan(plan);
   }
 
   counters(): HttpEngineCounters {
@@ -162,15 +176,19 @@ class NativeHttpEngine implements NativeEngine {
     const slots = this.native.decision;
     slots[DECISION.series] = decision.series;
     slots[DECISION.plan] = -1;
-    slots[DECISION.requestTimeoutMs] = 0;
-    slots[DECISION.attemptTimeoutMs] = 0;
+    slots[DECISION.policy] = -1;
+    slots[DECISION.mirrors] = -1;
     switch (decision.kind) {
       case 'forward': {
-        const { backend, plan, requestTimeoutMs, attemptTimeoutMs }: PlannedForward = decision;
-        if (plan !== undefined) slots[DECISION.plan] = plan;
-        if (requestTimeoutMs !== undefined) slots[DECISION.requestTimeoutMs] = requestTimeoutMs;
-        if (attemptTimeoutMs !== undefined) slots[DECISION.attemptTimeoutMs] = attemptTimeoutMs;
-        if (this.known[backend.id] !== backend.addresses) this.setBackend(backend);
+        const { backend, plan, policy, mirrors, responseFields } = decision;
+        if (plan != null) slots[DECISION.plan] = this.plans.handle(plan);
+        if (policy != null) slots[DECISION.policy] = this.policies.handle(policy);
+        if (mirrors != null && mirrors.length > 0) {
+          for (const mirror of mirrors) this.tellBackend(mirror.backend);
+          slots[DECISION.mirrors] = this.mirrors.handle(mirrors);
+        }
+        if (responseFields != null) this.native.setFields(fieldLines(responseFields));
+        this.tellBackend(backend);
         slots[DECISION.kind] = DECISION_KIND.forward;
         slots[DECISION.backend] = backend.id;
         break;
@@ -181,13 +199,19 @@ class NativeHttpEngine implements NativeEngine {
       case 'local':
         slots[DECISION.kind] = DECISION_KIND.local;
         slots[DECISION.reply] = this.replyIndex(decision.reason, decision.status);
+        if (decision.fields != null) this.native.setFields(fieldLines(decision.fields));
         break;
     }
   }
 
-  private setBackend(backend: Backend): void {
+  private tellBackend(backend: Backend): void {
+    if (this.known[backend.id] === backend.addresses) return;
     this.native.setBackend(backend.id, backend.addresses, backend.port);
     this.known[backend.id] = backend.addresses;
+  }
+
+  private nativeMirror({ backend, plan, series }: MirrorTarget): NativeMirror {
+    return { backend: backend.id, plan: plan === null ? -1 : this.plans.handle(plan), series };
   }
 
   private replyIndex(reason: RequestReason, status: number): number {
@@ -207,17 +231,83 @@ class NativeHttpEngine implements NativeEngine {
     for (let at = 0; at < count * OUTCOME_NUMBERS; at += OUTCOME_NUMBERS) {
       const series = records[at]!;
       const reason = records[at + 2]!;
-      if (series < 0) {
+      if (series === OUTCOME_MIRROR) {
+        host.onMirror?.({ series: records[at + 1]!, result: MIRROR_RESULTS[reason]! });
+        continue;
+      }
+      if (series === OUTCOME_REFUSED) {
         host.onRefused(records[at + 1]!, REASONS[reason]!);
         continue;
       }
+      const tries = records[at + 4]!;
       outcome.series = series;
       outcome.status = records[at + 1]!;
       outcome.reason = reason < 0 ? null : REASONS[reason]!;
       outcome.durationMs = records[at + 3]!;
+      outcome.retries = tries & 0xffff;
+      outcome.retryDenied = tries > 0xffff ? RETRY_DENIALS[(tries >> 16) - 1]! : null;
       host.onOutcome(outcome);
     }
   }
+}
+
+/**
+ * Numbers under which the addon knows compiled objects. Objects are told apart by content, because every reload compiles
+ * them anew and the addon keeps what it has been given.
+ */
+class Handles<T extends object, N> {
+  private readonly byObject = new WeakMap<T, number>();
+  private readonly byContent = new Map<string, number>();
+  private readonly toNative: (object: T) => N;
+  private readonly add: (native: N) => number;
+
+  constructor(toNative: (object: T) => N, add: (native: N) => number) {
+    this.toNative = toNative;
+    this.add = add;
+  }
+
+  /** Hot path. */
+  handle(object: T): number {
+    return this.byObject.get(object) ?? this.intern(object);
+  }
+
+  private intern(object: T): number {
+    const native = this.toNative(object);
+    const content = JSON.stringify(native);
+    let handle = this.byContent.get(content);
+    if (handle === undefined) {
+      handle = this.add(native);
+      this.byContent.set(content, handle);
+    }
+    this.byObject.set(object, handle);
+    return handle;
+  }
+}
+
+function nativeEdits({ remove, append }: FieldEdits): NativeHeaderEdit[] {
+  return [
+    ...remove.map((name): NativeHeaderEdit => ({ kind: 'remove', name })),
+    ...append.map(({ name, value }): NativeHeaderEdit => ({ kind: 'add', name, value })),
+  ];
+}
+
+function nativePlan({ request, response, host, path }: ForwardPlan): NativeHeaderPlan {
+  const edits = { request: nativeEdits(request), response: nativeEdits(response), ...(host === null ? {} : { host }) };
+  if (path === null) return edits;
+  return path.kind === 'full'
+    ? { ...edits, path: path.path, prefixLength: -1 }
+    : { ...edits, path: path.replacement, prefixLength: path.length };
+}
+
+function nativePolicy({ requestTimeoutMs, attemptTimeoutMs, retry }: ForwardPolicy): NativePolicy {
+  const { attempts, codes, backoffMs } = retry ?? { attempts: 0, codes: [], backoffMs: 0 };
+  return { requestTimeoutMs, attemptTimeoutMs, attempts, codes, backoffMs };
+}
+
+function fieldLines(fields: readonly FieldLine[]): string {
+  let lines = '';
+  for (const { name, value } of fields) lines += `${name}: ${value}\r\n`;
+  return lines;
 }
 
 function replyKey(reason: RequestReason, status: number): string {

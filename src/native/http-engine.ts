@@ -24,6 +24,14 @@ export interface HttpEngineSettings {
   readonly freshConnectionAfterMs?: number;
   readonly maxReplayBytes?: number;
   readonly maxHeadBytes?: number;
+  /** Retries may be this part of the requests of a backend, in percent, beyond a small reserve. */
+  readonly retryBudgetPercent?: number;
+  /** Requests a backend may be mirrored at a time; what comes beyond is dropped. */
+  readonly maxMirrors?: number;
+  /** Bytes that may wait for one mirror. */
+  readonly maxMirrorBytes?: number;
+  /** From the request head to the complete response of a mirror. */
+  readonly mirrorTimeoutMs?: number;
   /** At most 200. */
   readonly maxHeaderFields?: number;
   readonly maxRequestLineBytes?: number;
@@ -62,21 +70,46 @@ export interface NativeHeaderPlan {
   readonly prefixLength?: number;
 }
 
-/** Slots of `HttpEngine.decision`, in the order of `Decision` in native/src/engine_types.h. */
+/** Limits of time and retries; see `ForwardPolicy` in routing/decision.ts. Times of 0 are no limit. */
+export interface NativePolicy {
+  readonly requestTimeoutMs: number;
+  readonly attemptTimeoutMs: number;
+  /** Tries after the first one; 0: the route has no retries. */
+  readonly attempts: number;
+  /** Statuses from 400 to 599. */
+  readonly codes: readonly number[];
+  readonly backoffMs: number;
+}
+
+export interface NativeMirror {
+  /** Id given to `setBackend`. */
+  readonly backend: number;
+  /** From `addPlan`, -1 for none. */
+  readonly plan: number;
+  readonly series: number;
+}
+
+/** Slots of `HttpEngine.decision`, in the order of `Decision` in native/src/engine_types.h; -1 for none. */
 export const DECISION = {
   kind: 0,
   backend: 1,
   series: 2,
   reply: 3,
   plan: 4,
-  requestTimeoutMs: 5,
-  attemptTimeoutMs: 6,
+  policy: 5,
+  mirrors: 6,
 } as const;
 
 export const DECISION_KIND = { forward: 0, original: 1, local: 2 } as const;
 
-/** Numbers of one record in `HttpEngine.outcomes`: series, status, reason, durationMs; or -1, frontend, reason, 0. */
-export const OUTCOME_NUMBERS = 4;
+/**
+ * Numbers of one record in `HttpEngine.outcomes`: series, status, reason, durationMs, retries + 65,536 x denial; or
+ * `OUTCOME_REFUSED`, frontend, reason; or `OUTCOME_MIRROR`, series, result. Denials count from 1 in the order of
+ * `RETRY_DENIALS`, results from 0 in that of `MIRROR_RESULTS` (errors.ts).
+ */
+export const OUTCOME_NUMBERS = 5;
+export const OUTCOME_REFUSED = -1;
+export const OUTCOME_MIRROR = -2;
 
 /** What `decide` gets for a method it knows; others come as text. In the order of `MethodId` in http1_types.h. */
 export const METHODS = ['', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
@@ -134,6 +167,15 @@ export interface HttpEngine {
   addReply(reply: NativeReply): number;
   /** Returns the index for `DECISION.plan`. Plans are never freed. */
   addPlan(plan: NativeHeaderPlan): number;
+  /** Returns the index for `DECISION.policy`. Policies are never freed. */
+  addPolicy(policy: NativePolicy): number;
+  /** Returns the index for `DECISION.mirrors`. Groups of mirrors, at most 32 each, are never freed. */
+  addMirrors(mirrors: readonly NativeMirror[]): number;
+  /**
+   * Only within `decide`: lines, each with CRLF, for the head of this request's local reply, or to append to the head of
+   * its response.
+   */
+  setFields(lines: string): void;
   /** Only within `decide`: a field of the request by lower-case name, repeated ones joined with `,`. */
   header(lowerCaseName: string): string | null;
   counters(): HttpEngineCounters;

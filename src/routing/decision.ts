@@ -43,20 +43,88 @@ export interface Backend {
   state: ResolutionState;
 }
 
-/** Send the request to `backend`. */
+/** A field line: the name as it is to be written, and its value. Latin-1 views of bytes. */
+export interface FieldLine {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Fields of one head that are not copied, then lines to append: what any sequence of set, add and remove comes to. */
+export interface FieldEdits {
+  /** Lower case. */
+  readonly remove: readonly string[];
+  readonly append: readonly FieldLine[];
+}
+
+/** `prefix`: the first `length` bytes of the path, a whole number of segments, give way to `replacement` (SPEC F9). */
+export type PathRewrite =
+  | { readonly kind: 'full'; readonly path: string }
+  /** `replacement` has no trailing `/`; when nothing is left of the path it becomes `/`. */
+  | { readonly kind: 'prefix'; readonly length: number; readonly replacement: string };
+
+/** What filters change about a forwarded request and about its response. Compiled once, compared by content. */
+export interface ForwardPlan {
+  readonly request: FieldEdits;
+  /** Of responses of the backend; never of replies made here (SPEC F5). */
+  readonly response: FieldEdits;
+  /** Replaces Host; null: kept. */
+  readonly host: string | null;
+  readonly path: PathRewrite | null;
+}
+
+/** SPEC R1-R6. */
+export interface RetryPolicy {
+  /** Tries after the first one, at least 1. */
+  readonly attempts: number;
+  /** Statuses from 400 to 599 that are retried; failures to connect, resets and timeouts of an attempt always are. */
+  readonly codes: readonly number[];
+  /** Least wait before a retry, milliseconds, at least 1. */
+  readonly backoffMs: number;
+}
+
+/** How long a request may take and how often it is tried. Compiled once, compared by content. */
+export interface ForwardPolicy {
+  /** From the complete request head to the last byte of the response, retries included (SPEC T1); 0: no limit. */
+  readonly requestTimeoutMs: number;
+  /** For one attempt, connecting included; 0: no limit. */
+  readonly attemptTimeoutMs: number;
+  readonly retry: RetryPolicy | null;
+}
+
+/** Where a copy of a request goes; what becomes of it never touches the request (SPEC F10). */
+export interface MirrorTarget {
+  readonly backend: Backend;
+  readonly plan: ForwardPlan | null;
+  /** Metric series of (frontend, route, rule, mirror backend). */
+  readonly series: number;
+}
+
+/** At most this many mirrors of one request: 16 filters of the rule and 16 of the backendRef (SPEC D2). */
+export const MAX_MIRRORS = 32;
+
+/** Send the request to `backend`. What is absent or null does not apply. */
 export interface ForwardDecision {
   readonly kind: 'forward';
   readonly backend: Backend;
   /** Metric series of (frontend, route, rule, backend); see `observe/metrics.ts`. */
   readonly series: number;
+  readonly plan?: ForwardPlan | null;
+  readonly policy?: ForwardPolicy | null;
+  /** The mirrors chosen for this request; the same array for the same choice, so that engines can know it again. */
+  readonly mirrors?: readonly MirrorTarget[] | null;
+  /** Appended to the response of this request alone, behind what `plan` appends. */
+  readonly responseFields?: readonly FieldLine[] | null;
 }
 
 /** Answer here. */
 export interface LocalDecision {
   readonly kind: 'local';
+  /** 204 has no body. */
   readonly status: number;
   readonly reason: RequestReason;
   readonly series: number;
+  /** Fields of this reply alone, such as Location. */
+  readonly fields?: readonly FieldLine[] | null;
 }
 
 /** No route is attached (any more): send the request to the connection's original destination (SPEC A5). */

@@ -11,7 +11,7 @@ import type { Test } from 'tap';
 
 import type { Engine, EngineHost, Outcome } from '../../src/engine/engine.ts';
 import type { RequestReason } from '../../src/errors.ts';
-import type { Backend, Decision, RequestHead } from '../../src/routing/decision.ts';
+import type { Backend, Decision, ForwardDecision, RequestHead } from '../../src/routing/decision.ts';
 import { runEngineScenarios } from './engine-scenarios.ts';
 import { closedPort, eventually, WireBackend, WireClient, type Message } from './wire.ts';
 
@@ -454,7 +454,7 @@ export function backendAt(port: number, addresses: readonly string[] = ['127.0.0
   return { namespace: 'ns', name: 'v1', port, key: `ns/v1:${port}`, id: 0, addresses, state };
 }
 
-export function forwardTo(port: number, addresses?: readonly string[]): Decision {
+export function forwardTo(port: number, addresses?: readonly string[]): ForwardDecision {
   return { kind: 'forward', backend: backendAt(port, addresses), series: SERIES };
 }
 

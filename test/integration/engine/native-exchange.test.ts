@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap';
 
+import type { ForwardPlan } from '../../../src/routing/decision.ts';
+import { forwardTo } from '../../support/engine-cases.ts';
 import { startHarness, turns, type HarnessOptions } from '../../support/engine-harness.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -372,20 +374,19 @@ t.test('SAFETY 92: a body on HEAD, 204 and 304 is dropped and its connection not
 });
 
 t.test('header plans edit, rewrite path and Host', async (t) => {
-  const h = await startHarness(t);
-  const plan = h.front.engine.addPlan({
-    request: [
-      { kind: 'set', name: 'X-Set', value: 'new' },
-      { kind: 'add', name: 'X-Add', value: 'two' },
-      { kind: 'remove', name: 'x-gone' },
-    ],
-    response: [{ kind: 'set', name: 'Server', value: 's' }],
+  const plan: ForwardPlan = {
+    request: {
+      remove: ['x-set', 'x-gone'],
+      append: [
+        { name: 'X-Set', value: 'new' },
+        { name: 'X-Add', value: 'two' },
+      ],
+    },
+    response: { remove: ['server'], append: [{ name: 'Server', value: 's' }] },
     host: 'b.example',
-    path: '/v2',
-    prefixLength: 3,
-  });
-  const { answer } = h.host;
-  h.host.answer = (request) => Object.assign(answer(request), { plan });
+    path: { kind: 'prefix', length: 3, replacement: '/v2' },
+  };
+  const h = await startHarness(t, { decide: (_request, port) => ({ ...forwardTo(port), plan }) });
   const client = await h.connect();
   client.send('GET /v1/a?q HTTP/1.1\r\nx-set: old\r\nHost: a\r\nX-Gone: 1\r\nX-Add: one\r\nX-GONE: 2\r\n\r\n');
   const upstream = await h.backend.next();

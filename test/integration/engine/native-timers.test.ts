@@ -1,6 +1,6 @@
 import t from 'tap';
 
-import type { PlannedForward } from '../../../src/engine/native.ts';
+import type { ForwardPolicy } from '../../../src/routing/decision.ts';
 import { forwardTo } from '../../support/engine-cases.ts';
 import { startHarness, turns, type HarnessOptions } from '../../support/engine-harness.ts';
 import { eventually } from '../../support/wire.ts';
@@ -8,8 +8,9 @@ import { eventually } from '../../support/wire.ts';
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-function timed(limits: Partial<PlannedForward>): HarnessOptions {
-  return { decide: (_request, port) => Object.assign(forwardTo(port), limits) };
+function timed(limits: Partial<ForwardPolicy>): HarnessOptions {
+  const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: null, ...limits };
+  return { decide: (_request, port) => ({ ...forwardTo(port), policy }) };
 }
 
 t.test('SAFETY 68: a head that dribbles is a 408 at its deadline, however often bytes come', async (t) => {

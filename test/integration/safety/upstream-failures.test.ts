@@ -2,7 +2,7 @@
 import t from 'tap';
 
 import { REQUEST_REASONS, type RequestReason } from '../../../src/errors.ts';
-import { createHttpEngine, DECISION, DECISION_KIND } from '../../../src/native/http-engine.ts';
+import { createHttpEngine, DECISION, DECISION_KIND, OUTCOME_NUMBERS } from '../../../src/native/http-engine.ts';
 import { localReply, maskDate, NO_CONTENT, SERIES, SMUGGLED, Stage, warmUp } from '../../support/safety.ts';
 import { closedPort } from '../../support/wire.ts';
 import { adopted, ScriptedBackend } from '../../support/wire-end.ts';
@@ -166,8 +166,10 @@ t.test('SAFETY 97: an endpoint that refuses is passed over while another accepts
   t.equal((await stage.backend.connection(0)).text, POST);
 });
 
-/** Decisions of TypeScript carry no timeouts yet: an engine of the addon itself, whose decisions do. */
-async function timedStage(t: Parameters<typeof warmUp>[0], slot: number, timeoutMs: number) {
+type Limit = 'requestTimeoutMs' | 'attemptTimeoutMs';
+
+/** An engine of the addon itself, whose first decision has a timeout. */
+async function timedStage(t: Parameters<typeof warmUp>[0], limit: Limit, timeoutMs: number) {
   const backend = await ScriptedBackend.listen(t);
   const names = Object.keys(REQUEST_REASONS) as RequestReason[];
   const outcomes: number[][] = [];
@@ -184,27 +186,27 @@ async function timedStage(t: Parameters<typeof warmUp>[0], slot: number, timeout
       engine.decision.fill(0);
       engine.decision[DECISION.kind] = DECISION_KIND.forward;
       engine.decision[DECISION.plan] = -1;
-      // The first request only.
-      engine.decision[slot] = decided++ === 0 ? timeoutMs : 0;
+      engine.decision[DECISION.mirrors] = -1;
+      engine.decision[DECISION.policy] = decided++ === 0 ? policy : -1;
     },
     onOutcomes: (count) => {
-      for (let i = 0; i < count; i++) outcomes.push([...engine.outcomes.subarray(i * 4, i * 4 + 4)]);
+      for (let i = 0; i < count; i++)
+        outcomes.push([...engine.outcomes.subarray(i * OUTCOME_NUMBERS, (i + 1) * OUTCOME_NUMBERS)]);
     },
   });
   t.teardown(() => engine.close());
+  const none = { requestTimeoutMs: 0, attemptTimeoutMs: 0, attempts: 0, codes: [], backoffMs: 0 };
+  const policy = engine.addPolicy({ ...none, [limit]: timeoutMs });
   engine.setBackend(0, ['127.0.0.1'], backend.port);
   const client = await adopted(t, (fd) => engine.adopt(fd, 0, '127.0.0.1', backend.port, true));
   return { backend, client, outcomes, timeout: names.indexOf('timeout') };
 }
 
 t.test('SAFETY 98: a backend that does not answer in time is a 504', async (t) => {
-  for (const [name, slot] of [
-    ['request timeout', DECISION.requestTimeoutMs],
-    ['attempt timeout', DECISION.attemptTimeoutMs],
-  ] as const) {
-    await t.test(name, async (t) => {
+  for (const limit of ['requestTimeoutMs', 'attemptTimeoutMs'] as const) {
+    await t.test(limit, async (t) => {
       const timeoutMs = 100;
-      const { backend, client, outcomes, timeout } = await timedStage(t, slot, timeoutMs);
+      const { backend, client, outcomes, timeout } = await timedStage(t, limit, timeoutMs);
       client.send(GET);
       const upstream = await backend.connection(0);
       await upstream.untilBytes(GET.length);
@@ -232,7 +234,7 @@ t.test('SAFETY 98: a backend that does not answer in time is a 504', async (t) =
 });
 
 t.test('SAFETY 98: a response that has begun and passes the timeout is cut short', async (t) => {
-  const { backend, client, outcomes, timeout } = await timedStage(t, DECISION.requestTimeoutMs, 100);
+  const { backend, client, outcomes, timeout } = await timedStage(t, 'requestTimeoutMs', 100);
   client.send(GET);
   const upstream = await backend.connection(0);
   await upstream.untilBytes(GET.length);
