@@ -50,9 +50,11 @@ struct EngineContext {
     backends_to_serve.push_back(backend);
   }
   // `mean` give or take a quarter.
-  uint32_t Jitter(uint32_t mean) {
+  uint32_t Jitter(uint32_t mean) { return mean - mean / 4 + static_cast<uint32_t>(Random(mean / 2 + 1)); }
+  // From 0 to below `bound`.
+  uint64_t Random(uint64_t bound) {
     random = random * 6364136223846793005ull + 1442695040888963407ull;
-    return mean - mean / 4 + static_cast<uint32_t>((random >> 33) % (mean / 2 + 1));
+    return (random >> 33) % bound;
   }
   // `Date: ... CRLF`, of this second.
   std::string_view DateLine();

@@ -103,6 +103,7 @@ struct EngineCounters {
   uint64_t queued = 0;
   uint64_t retries_connect = 0;
   uint64_t retries_reset = 0;
+  uint64_t retries_policy = 0;
   uint64_t tunnels_open = 0;
   uint64_t bytes_upstream = 0;
   uint64_t bytes_downstream = 0;

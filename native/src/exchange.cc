@@ -58,11 +58,13 @@ void Exchange::Begin(Downstream* downstream) {
   request_state_ = RequestState::kHead;
   response_state_ = ResponseState::kHead;
   wait_ = Wait::kNothing;
-  body_held_ = more_request_ = more_response_ = replayable_ = retried_ = false;
+  body_held_ = more_request_ = more_response_ = kept_ = may_resend_ = resent_ = false;
   connect_retried_ = connect_timed_out_ = response_begun_ = upstream_reusable_ = false;
   close_ = until_close_ = tunnel_ = tunnel_up_ended_ = tunnel_down_ended_ = false;
   interim_count_ = 0;
   address_index_ = 0;
+  retries_ = 0;
+  denial_ = RetryDenial::kNone;
   pending_reply_ = -1;
   request_parser_.Reset();
 }
@@ -106,11 +108,14 @@ Progress Exchange::Start(const Window& window) {
                  ? context_.engine.FindBackend(decision_.backend)
                  : context_.engine.OriginalBackend(downstream_->original());
   WriteRequestHead(head, window.data, plan_, sent_);
+  sent_head_length_ = sent_.size();
+  if (decision_.mirrors >= 0) StartMirrors(head, window.data);
   const auto head_length = head.length;
   if (backend_ == nullptr) {
     downstream_->Use(window, head_length);
     return ReplyReason(Reason::kUnresolved);
   }
+  backend_->budget().OnRequest();
   if (policy_ != nullptr && policy_->request_timeout_ms > 0) {
     request_deadline_.ArmAfter(policy_->request_timeout_ms);
   }
@@ -164,24 +169,32 @@ Progress Exchange::AcquireUpstream(bool may_reuse) {
         break;
     }
     may_reuse = false;
-    if (++address_index_ < backend_->address_count()) continue;
-    address_index_ = 0;
-    if (connect_retried_) return ReplyReason(Reason::kConnectFailure);
-    connect_retried_ = true;
-    ++context_.counters.retries_connect;
-    wait_ = Wait::kRetry;
-    wait_timer_.ArmAfter(context_.settings.retry_delay_ms);
-    return Progress::kOpen;
+    if (++address_index_ >= backend_->address_count()) return NoConnection();
   }
+}
+
+// Every address has failed: one more round after a short delay (OPS section 4, retries), unless the route
+// says how often to try.
+Progress Exchange::NoConnection() {
+  address_index_ = 0;
+  if (TakeRetry()) return TryAgain();
+  if (connect_timed_out_) return ReplyReason(Reason::kConnectTimeout);
+  if (connect_retried_ || has_retries()) return ReplyReason(Reason::kConnectFailure);
+  connect_retried_ = true;
+  ++context_.counters.retries_connect;
+  wait_ = Wait::kRetry;
+  wait_timer_.ArmAfter(context_.settings.retry_delay_ms);
+  return Progress::kOpen;
 }
 
 // Hot path. `window`: the request as received, to take the first body bytes from; null when they are not at
 // hand.
 Progress Exchange::SendRequest(const Window* window) {
-  const bool reused = upstream_->reused();
-  replayable_ = reused && repeatable_;
+  may_resend_ = upstream_->reused() && repeatable_;
+  kept_ = may_resend_ || retries_ < (has_retries() ? policy_->attempts : 0);
   response_begun_ = false;
   more_response_ = false;
+  interim_count_ = 0;
   response_parser_.Reset({method_, upgrade_});
   if (window == nullptr) {
     context_.counters.bytes_upstream += sent_.size();
@@ -194,14 +207,14 @@ Progress Exchange::SendRequest(const Window* window) {
     downstream_->Use(*window, head_length + used);
     more_request_ = status == BodyRelay::Status::kNeedMore && head_length + used < window->length;
     if (status == BodyRelay::Status::kBroken) return RequestBroken();
-    if (status == BodyRelay::Status::kDone) request_state_ = RequestState::kDone;
+    if (status == BodyRelay::Status::kDone) RequestComplete();
   }
   if (upstream_->connecting() && !upstream_->has_unsent() && !upstream_->write_failed()) {
     upstream_->SetConnected();
     wait_ = Wait::kNothing;
     wait_timer_.Cancel();
   }
-  if (!upstream_->connecting()) StopReplay();
+  if (!upstream_->connecting()) ForgetSent();
   if (body_held_ && wait_ == Wait::kNothing) {
     wait_ = Wait::kExpect;
     wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);
@@ -211,8 +224,8 @@ Progress Exchange::SendRequest(const Window* window) {
 }
 
 // A fresh connection that stands gets its request once; until it stands nothing has left.
-void Exchange::StopReplay() {
-  if (!replayable_) sent_.Clear();
+void Exchange::ForgetSent() {
+  if (!kept_) sent_.Clear();
 }
 
 bool Exchange::RequestSink::SendParts(std::span<iovec> parts) {
@@ -222,16 +235,24 @@ bool Exchange::RequestSink::SendParts(std::span<iovec> parts) {
   for (const iovec& part : parts) total += part.iov_len;
   exchange.context_.counters.bytes_upstream += total;
   const bool taken = exchange.upstream_->Send(parts);
-  if (!exchange.replayable_) return taken;
-  if (exchange.sent_.size() + total > exchange.context_.settings.max_replay_bytes) {
-    exchange.replayable_ = false;
+  const std::span<iovec> body = parts.subspan(with_head ? 1 : 0);
+  if (!exchange.mirrors_.empty()) exchange.SendToMirrors(body);
+  if (!exchange.kept_) return taken;
+  const size_t kept = exchange.sent_.size() + total - (with_head ? parts[0].iov_len : 0);
+  if (kept > exchange.sent_head_length_ + exchange.context_.settings.max_replay_bytes) {
+    exchange.kept_ = false;
     exchange.sent_.Clear();
     return taken;
   }
-  for (size_t i = with_head ? 1 : 0; i < parts.size(); ++i) {
-    exchange.sent_.Append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+  for (const iovec& part : body) {
+    exchange.sent_.Append(static_cast<const char*>(part.iov_base), part.iov_len);
   }
   return taken;
+}
+
+void Exchange::RequestComplete() {
+  request_state_ = RequestState::kDone;
+  if (!mirrors_.empty()) EndMirrors();
 }
 
 bool Exchange::PassRequestBody(std::string_view head, char* data, size_t length, size_t* used,
@@ -240,22 +261,13 @@ bool Exchange::PassRequestBody(std::string_view head, char* data, size_t length,
   return *status != BodyRelay::Status::kBroken;
 }
 
-// Another address, then one more round after a short delay (OPS section 4, retries).
 Progress Exchange::ConnectFailed(bool timed_out) {
   ++context_.counters.upstream_connect_failures;
   connect_timed_out_ = connect_timed_out_ || timed_out;
   DropUpstream();
   wait_ = Wait::kNothing;
   wait_timer_.Cancel();
-  if (++address_index_ < backend_->address_count()) return AcquireUpstream(false);
-  address_index_ = 0;
-  if (connect_timed_out_) return ReplyReason(Reason::kConnectTimeout);
-  if (connect_retried_) return ReplyReason(Reason::kConnectFailure);
-  connect_retried_ = true;
-  ++context_.counters.retries_connect;
-  wait_ = Wait::kRetry;
-  wait_timer_.ArmAfter(context_.settings.retry_delay_ms);
-  return Progress::kOpen;
+  return ++address_index_ < backend_->address_count() ? AcquireUpstream(false) : NoConnection();
 }
 
 // Hot path.
@@ -284,7 +296,7 @@ Progress Exchange::PumpRequest() {
     downstream_->Use(window, used);
     more_request_ = used < window.length;
     if (!fine) return RequestBroken();
-    if (status == BodyRelay::Status::kDone) request_state_ = RequestState::kDone;
+    if (status == BodyRelay::Status::kDone) RequestComplete();
   }
   return Progress::kOpen;
 }
@@ -337,7 +349,7 @@ void Exchange::OnUpstreamEvent() {
     upstream_->SetConnected();
     wait_ = Wait::kNothing;
     wait_timer_.Cancel();
-    StopReplay();
+    ForgetSent();
     if (body_held_) {
       wait_ = Wait::kExpect;
       wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);

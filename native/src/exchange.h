@@ -5,6 +5,7 @@
 //
 //   request:   head --decide--> body ------------------------------> done
 //   upstream:          wanted --(queue, dial, other address)--> lent ----> released | closed
+//                        ^----------- retry, after a while ------'
 //   response:                                             head (1xx*) --> body --> flush --> outcome
 //                                                          `--> tunnel (101, 2xx to CONNECT)
 //
@@ -17,23 +18,26 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "body_relay.h"
 #include "engine_context.h"
 #include "http1_head.h"
 #include "intrusive_list.h"
 #include "timer_wheel.h"
+#include "upstream_user.h"
 
 namespace sideroute {
 
 class Backend;
 class Downstream;
+class Mirror;
 class UpstreamConnection;
 
 // What a step has led to. After anything but kOpen the exchange is over and must not be touched.
 enum class Progress : uint8_t { kOpen, kNextRequest, kClosed };
 
-class Exchange final : public ListNode<Exchange> {
+class Exchange final : public ListNode<Exchange>, public UpstreamUser {
  public:
   explicit Exchange(EngineContext& context);
   Exchange(const Exchange&) = delete;
@@ -53,8 +57,10 @@ class Exchange final : public ListNode<Exchange> {
   Progress OnDownstreamEvent();
   // The downstream is reset.
   void Abandon();
-  void OnUpstreamEvent();
+  void OnUpstreamEvent() override;
   void OnUpstreamAvailable();
+  // It gets no more of the body.
+  void OnMirrorEnded(Mirror& mirror);
 
  private:
   enum class RequestState : uint8_t { kHead, kBody, kDone };
@@ -66,13 +72,23 @@ class Exchange final : public ListNode<Exchange> {
   Progress AcquireUpstream(bool may_reuse);
   Progress SendRequest(const Window* window);
   Progress ConnectFailed(bool timed_out);
+  Progress NoConnection();
   Progress PumpRequest();
   Progress Advance();
   Progress AdvanceAll();
   bool PassRequestBody(std::string_view head, char* data, size_t length, size_t* used,
                        BodyRelay::Status* status);
+  void RequestComplete();
   Progress RequestBroken();
-  void StopReplay();
+  void ForgetSent();
+
+  // Retries and mirrors: exchange_copies.cc
+  bool has_retries() const { return policy_ != nullptr && policy_->attempts > 0; }
+  bool TakeRetry();
+  Progress TryAgain();
+  void StartMirrors(const http1::RequestHead& head, const char* data);
+  void SendToMirrors(std::span<iovec> parts);
+  void EndMirrors();
 
   // Response: exchange_response.cc
   Progress PumpResponse();
@@ -81,6 +97,7 @@ class Exchange final : public ListNode<Exchange> {
   Progress SwitchToTunnel(const Window& window);
   Progress UpstreamEnded(bool broken);
   Progress UpstreamBroken(Reason reason);
+  void ReleaseRetried(const Window& window);
   Progress PumpTunnel();
   bool PumpTunnelFlow(bool upward, bool* broken);
 
@@ -101,7 +118,9 @@ class Exchange final : public ListNode<Exchange> {
   void ArmStall();
 
   void OnWaitTimer();
-  void OnDeadline();
+  void OnRequestDeadline();
+  void OnAttemptDeadline();
+  void TimedOut();
   void OnStall();
 
   struct RequestSink final : BodySink {
@@ -109,8 +128,14 @@ class Exchange final : public ListNode<Exchange> {
     bool SendParts(std::span<iovec> parts) override;
     Exchange& exchange;
   };
-  struct NoSink final : BodySink {
-    bool SendParts(std::span<iovec>) override { return true; }
+  // For a body that goes to mirrors only, or nowhere.
+  struct DiscardSink final : BodySink {
+    explicit DiscardSink(Exchange& exchange) : exchange(exchange) {}
+    bool SendParts(std::span<iovec> parts) override {
+      exchange.SendToMirrors(parts);
+      return true;
+    }
+    Exchange& exchange;
   };
   struct ResponseSink final : BodySink {
     explicit ResponseSink(Exchange& exchange) : exchange(exchange) {}
@@ -148,9 +173,11 @@ class Exchange final : public ListNode<Exchange> {
   bool body_held_ = false;
   bool more_request_ = false;
   bool more_response_ = false;
-  // The connection's bytes so far have all been kept for another try.
-  bool replayable_ = false;
-  bool retried_ = false;
+  // sent_ is all of the request that has left, so that it can be sent once more.
+  bool kept_ = false;
+  // Once more of the engine's own accord: the reused connection may have been closed while idle.
+  bool may_resend_ = false;
+  bool resent_ = false;
   bool connect_retried_ = false;
   bool connect_timed_out_ = false;
   bool response_begun_ = false;
@@ -163,6 +190,12 @@ class Exchange final : public ListNode<Exchange> {
   bool tunnel_down_ended_ = false;
   uint8_t interim_count_ = 0;
   uint32_t address_index_ = 0;
+  // Retries of the policy so far, and why there was not another.
+  uint16_t retries_ = 0;
+  RetryDenial denial_ = RetryDenial::kNone;
+  size_t sent_head_length_ = 0;
+  // Those that still get the body.
+  std::vector<Mirror*> mirrors_;
   // The reply that waits for the end of the request body, and how much of that was dropped.
   int32_t pending_reply_ = -1;
   // That reply is the decision's, not one for a failure.
@@ -174,8 +207,8 @@ class Exchange final : public ListNode<Exchange> {
   RequestSink request_sink_;
   ResponseSink response_sink_;
   MemberTimer<Exchange, &Exchange::OnWaitTimer> wait_timer_;
-  MemberTimer<Exchange, &Exchange::OnDeadline> request_deadline_;
-  MemberTimer<Exchange, &Exchange::OnDeadline> attempt_deadline_;
+  MemberTimer<Exchange, &Exchange::OnRequestDeadline> request_deadline_;
+  MemberTimer<Exchange, &Exchange::OnAttemptDeadline> attempt_deadline_;
   MemberTimer<Exchange, &Exchange::OnStall> stall_timer_;
 
   BodyRelay request_body_;

@@ -26,6 +26,9 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
     may_keep = false;
   }
   DropUpstream();
+  // Only the downstream can still be waited for.
+  request_deadline_.Cancel();
+  attempt_deadline_.Cancel();
   pending_reply_ = index;
   decided_reply_ = decision_.kind == DecisionKind::kLocal && index == decision_.reply;
   if (!may_keep || !keep_alive_ || request_state_ == RequestState::kDone || body_held_ || context_.draining) {
@@ -40,19 +43,19 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
 // Reads a body that nobody wants, within reason, so that the connection can serve another request.
 Progress Exchange::DiscardRequestBody() {
   constexpr size_t kMaxDiscarded = 256 * 1024;
-  NoSink nowhere;
+  DiscardSink sink(*this);
   while (request_state_ == RequestState::kBody) {
     Window window;
     const FillResult result = downstream_->Fill(more_request_, &window);
     if (result == FillResult::kAgain) return Progress::kOpen;
     if (result != FillResult::kBytes) return SendReply(false);
     size_t used = 0;
-    const BodyRelay::Status status = request_body_.Pass({}, window.data, window.length, &used, nowhere);
+    const BodyRelay::Status status = request_body_.Pass({}, window.data, window.length, &used, sink);
     downstream_->Use(window, used);
     more_request_ = used < window.length;
     discarded_ += used;
     if (status == BodyRelay::Status::kDone)
-      request_state_ = RequestState::kDone;
+      RequestComplete();
     else if (status == BodyRelay::Status::kBroken || discarded_ > kMaxDiscarded)
       return SendReply(false);
   }
@@ -172,8 +175,9 @@ void Exchange::Report() {
   attempt_deadline_.Cancel();
   stall_timer_.Cancel();
   sent_.Clear();
+  if (!mirrors_.empty()) EndMirrors();
   downstream_->OnExchangeEnded();
-  context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms, 0, RetryDenial::kNone});
+  context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms, retries_, denial_});
   context_.engine.GiveExchange(this);
 }
 
@@ -181,7 +185,19 @@ void Exchange::Continue(Progress progress) {
   if (progress == Progress::kNextRequest) downstream_->ReadRequests();
 }
 
-void Exchange::OnDeadline() {
+// SPEC T1, R6: no retry goes on beyond it.
+void Exchange::OnRequestDeadline() { TimedOut(); }
+
+// SPEC R3.
+void Exchange::OnAttemptDeadline() {
+  if (status_ == 0 && TakeRetry()) {
+    DropUpstream();
+    return Continue(TryAgain());
+  }
+  TimedOut();
+}
+
+void Exchange::TimedOut() {
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
   // Nothing left to wait for but the downstream itself.

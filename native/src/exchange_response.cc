@@ -67,8 +67,12 @@ Progress Exchange::PumpResponse() {
     }
     if (!response_begun_) {
       response_begun_ = true;
-      replayable_ = false;
-      sent_.Clear();
+      // The engine's own second try is for requests that nobody has begun to answer.
+      may_resend_ = false;
+      if (!has_retries()) {
+        kept_ = false;
+        sent_.Clear();
+      }
     }
     if (response_state_ == ResponseState::kHead) {
       switch (response_parser_.Parse(window.data, window.length)) {
@@ -108,6 +112,14 @@ Progress Exchange::TakeResponseHead(const Window& window, bool* stop) {
     return progress;
   }
   if (head.body == http1::BodyKind::kTunnel) return SwitchToTunnel(window);
+  if (has_retries()) {
+    if (policy_->Retries(head.status) && TakeRetry()) {
+      ReleaseRetried(window);
+      return TryAgain();
+    }
+    kept_ = false;
+    sent_.Clear();
+  }
   status_ = head.status;
   if (wait_ == Wait::kExpect) {
     wait_ = Wait::kNothing;
@@ -159,15 +171,16 @@ Progress Exchange::RelayInterim(const Window& window) {
   // SAFETY 86.
   if (++interim_count_ > context_.settings.max_interim_responses)
     return UpstreamBroken(Reason::kUpstreamProtocol);
-  // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
-  if (!http10_) {
+  const bool go_on = head.status == 100 && body_held_;
+  // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2). The 100 of a further attempt answers nothing
+  // that the downstream still waits for.
+  if (!http10_ && (retries_ == 0 || head.status != 100 || go_on)) {
     ByteBuffer& out = context_.head;
     out.Clear();
     WriteResponseHead(head, window.data, {}, out);
     context_.counters.bytes_downstream += out.size();
     downstream_->Send(out.data(), out.size());
   }
-  const bool go_on = head.status == 100 && body_held_;
   upstream_->Use(window, head.length);
   response_parser_.Reset({method_, upgrade_});
   if (!go_on) return Progress::kOpen;
@@ -189,14 +202,35 @@ Progress Exchange::UpstreamEnded(bool broken) {
 
 Progress Exchange::UpstreamBroken(Reason reason) {
   // SAFETY 95: a connection that may have been closed while idle, and a request that may be sent twice.
-  const bool again = !response_begun_ && replayable_ && !retried_ && status_ == 0;
+  const bool again = !response_begun_ && may_resend_ && kept_ && !resent_ && status_ == 0;
   DropUpstream();
   if (again) {
-    retried_ = true;
+    resent_ = true;
     ++context_.counters.retries_reset;
     return AcquireUpstream(false);
   }
-  return status_ == 0 ? ReplyReason(reason) : Truncate(reason);
+  if (status_ != 0) return Truncate(reason);
+  if (reason != Reason::kUpstreamReset || !has_retries()) return ReplyReason(reason);
+  // SPEC R3, R5.
+  return TakeRetry() ? TryAgain() : ReplyReason(Reason::kRetriesExhausted);
+}
+
+// The response in `window` is not wanted. Its connection is, when all of it is at hand.
+void Exchange::ReleaseRetried(const Window& window) {
+  struct Nowhere final : BodySink {
+    bool SendParts(std::span<iovec>) override { return true; }
+  } nowhere;
+  const http1::ResponseHead& head = response_parser_.head();
+  const uint32_t length = head.length;
+  const bool keep_alive = head.keep_alive;
+  size_t used = 0;
+  response_body_.Start(head.body, head.content_length, OutFraming::kRaw);
+  const BodyRelay::Status status =
+      response_body_.Pass({}, window.data + length, window.length - length, &used, nowhere);
+  upstream_->Use(window, length + used);
+  if (status != BodyRelay::Status::kDone || request_state_ != RequestState::kDone) return DropUpstream();
+  ReleaseUpstream(keep_alive && !upstream_->has_kept() && !upstream_->has_unsent() &&
+                  !upstream_->write_failed() && !upstream_->peer_ended());
 }
 
 Progress Exchange::SwitchToTunnel(const Window& window) {

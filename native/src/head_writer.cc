@@ -90,7 +90,7 @@ void PutPath(const http1::RequestHead& head, const char* data, const HeaderPlan*
 
 // Hot path.
 void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan,
-                      ByteBuffer& out) {
+                      ByteBuffer& out, RequestCopy copy) {
   size_t room = head.length + kExtraBytes;
   if (plan != nullptr) room += plan->request.appended().size() + plan->host.size() + plan->path.size();
   Output output(out, room);
@@ -153,7 +153,7 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
         return;
       case FieldId::kExpect:
         // HTTP/1.0 knows no interim response to wait for.
-        if (field.drop() || head.minor_version == 0) flush();
+        if (field.drop() || head.minor_version == 0 || copy == RequestCopy::kMirror) flush();
         return;
       default:
         if (field.drop() || (plan != nullptr && plan->request.Removes(field.Name(data)))) flush();

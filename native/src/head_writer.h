@@ -19,13 +19,16 @@ namespace sideroute {
 // How the body goes on: as its bytes (with Content-Length, until close, or none), or in chunks.
 enum class OutFraming : uint8_t { kRaw, kChunked };
 
+// Whose request it becomes. A mirror's body comes when it comes, so its head asks for no 100 before it.
+enum class RequestCopy : uint8_t { kOwn, kMirror };
+
 // Appends the request head to `out`. `plan` may be null.
 //
 // An absolute-form target becomes origin-form and its authority the Host (RFC 9112 section 3.2.2, SAFETY 8).
 // The version becomes 1.1, which is ours (RFC 9110 section 2.5), unless there is no Host to make such a
 // request valid (SAFETY 13).
 void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan,
-                      ByteBuffer& out);
+                      ByteBuffer& out, RequestCopy copy = RequestCopy::kOwn);
 
 enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
 

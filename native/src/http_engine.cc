@@ -96,6 +96,7 @@ void HttpEngine::Close() {
 void HttpEngine::CloseAll() {
   context_.draining = context_.closing = true;
   while (Downstream* downstream = downstreams_.Front()) downstream->Abandon();
+  while (Mirror* mirror = mirrors_.Front()) mirror->Abandon();
   for (auto& backend : backends_) {
     if (backend != nullptr) backend->CloseIdle();
   }
@@ -112,6 +113,21 @@ Exchange* HttpEngine::TakeExchange() {
   return exchange;
 }
 
+Mirror* HttpEngine::TakeMirror() {
+  if (free_mirrors_.empty()) {
+    all_mirrors_.push_back(std::make_unique<Mirror>(context_));
+    return all_mirrors_.back().get();
+  }
+  Mirror* mirror = free_mirrors_.back();
+  free_mirrors_.pop_back();
+  return mirror;
+}
+
+void HttpEngine::GiveMirror(Mirror& mirror) {
+  mirror.Unlink();
+  free_mirrors_.push_back(&mirror);
+}
+
 void HttpEngine::ServeBackends() {
   // Serving one may mark another, or the same again.
   for (size_t i = 0; i < context_.backends_to_serve.size(); ++i)
@@ -120,7 +136,7 @@ void HttpEngine::ServeBackends() {
 }
 
 void HttpEngine::OnTurnEnd() {
-  if (context_.closing && !downstreams_.empty()) CloseAll();
+  if (context_.closing && (!downstreams_.empty() || !mirrors_.empty())) CloseAll();
   if (!context_.backends_to_serve.empty()) ServeBackends();
   context_.host.OnTurnEnd();
   context_.buried.clear();

@@ -15,6 +15,7 @@
 #include "downstream_connection.h"
 #include "engine_context.h"
 #include "intrusive_list.h"
+#include "mirror.h"
 #include "net_address.h"
 #include "unique_fd.h"
 #include "upstream_pool.h"
@@ -56,6 +57,9 @@ class HttpEngine final : private TurnClient {
   // For the parts of the engine.
   Exchange* TakeExchange();
   void GiveExchange(Exchange* exchange) { free_exchanges_.push_back(exchange); }
+  Mirror* TakeMirror();
+  void AddMirror(Mirror& mirror) { mirrors_.PushBack(&mirror); }
+  void GiveMirror(Mirror& mirror);
   // Null when there is none of that id.
   Backend* FindBackend(int32_t id);
   Backend* OriginalBackend(const NetAddress& address);
@@ -77,6 +81,9 @@ class HttpEngine final : private TurnClient {
   IntrusiveList<Downstream> downstreams_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;
   std::vector<Exchange*> free_exchanges_;
+  std::vector<std::unique_ptr<Mirror>> all_mirrors_;
+  std::vector<Mirror*> free_mirrors_;
+  IntrusiveList<Mirror> mirrors_;
 };
 
 }  // namespace sideroute

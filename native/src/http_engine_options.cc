@@ -278,6 +278,7 @@ napi_value MakeEngineCounters(napi_env env, const HttpEngine& engine) {
   set("queued", counters.queued);
   set("retriesConnect", counters.retries_connect);
   set("retriesReset", counters.retries_reset);
+  set("retriesPolicy", counters.retries_policy);
   set("tunnelsOpen", counters.tunnels_open);
   set("bytesUpstream", counters.bytes_upstream);
   set("bytesDownstream", counters.bytes_downstream);

@@ -80,6 +80,7 @@ class StreamSocket : public Watcher {
   // Sends what was kept, if the kernel takes it now.
   bool Flush();
   bool has_unsent() const { return !out_.empty(); }
+  size_t unsent() const { return out_.size(); }
   bool write_failed() const { return write_failed_; }
   // For whoever goes on sending in its place.
   std::vector<uint8_t> TakeUnsent();

@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "exchange.h"
 #include "socket.h"
 #include "upstream_pool.h"
 
@@ -18,17 +17,17 @@ UpstreamConnection::UpstreamConnection(EngineContext& context, Endpoint& endpoin
       retire_ms_(context.wheel.now_ms() + context.Jitter(context.settings.upstream_max_age_ms)),
       idle_timer_(context.wheel, this) {}
 
-int UpstreamConnection::Dial(Exchange* exchange) {
+int UpstreamConnection::Dial(UpstreamUser* user) {
   int error = 0;
   UniqueFd fd = StartConnect(endpoint_.address, &error);
   if (error == 0) error = Open(std::move(fd));
   if (error != 0) return error;
-  Lend(exchange);
+  Lend(user);
   return 0;
 }
 
-void UpstreamConnection::Lend(Exchange* exchange) {
-  exchange_ = exchange;
+void UpstreamConnection::Lend(UpstreamUser* user) {
+  user_ = user;
   idle_timer_.Cancel();
   ++requests_;
 }
@@ -38,7 +37,7 @@ bool UpstreamConnection::fit() const {
 }
 
 void UpstreamConnection::BecomeIdle() {
-  exchange_ = nullptr;
+  user_ = nullptr;
   idle_since_ms_ = context_.wheel.now_ms();
   idle_timer_.ArmAfter(idle_ms_);
 }
@@ -50,8 +49,8 @@ bool UpstreamConnection::IsConnected() const {
 }
 
 void UpstreamConnection::OnEvent() {
-  if (exchange_ != nullptr) {
-    exchange_->OnUpstreamEvent();
+  if (user_ != nullptr) {
+    user_->OnUpstreamEvent();
     return;
   }
   // SAFETY 91: whatever an idle connection says, it is not the answer to the next request.
@@ -62,7 +61,7 @@ void UpstreamConnection::OnEvent() {
 }
 
 void UpstreamConnection::OnIdleTimer() {
-  if (exchange_ == nullptr) endpoint_.backend.Close(*this);
+  if (user_ == nullptr) endpoint_.backend.Close(*this);
 }
 
 }  // namespace sideroute

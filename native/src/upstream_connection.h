@@ -1,7 +1,7 @@
-// One connection to an endpoint of a backend: dialled for an exchange, lent to one exchange at a time, idle
-// in between.
+// One connection to an endpoint of a backend: dialled for one user, lent to one user at a time, idle in
+// between.
 //
-// Stage before: upstream_pool, which owns it. Stage after: the exchange that uses it.
+// Stage before: upstream_pool, which owns it. Stage after: the exchange or mirror that uses it.
 //
 //   connecting --> in use <--> idle --> closed (stale, too old, used often enough, or simply idle for too
 //   long)
@@ -14,27 +14,27 @@
 #include "intrusive_list.h"
 #include "stream_socket.h"
 #include "timer_wheel.h"
+#include "upstream_user.h"
 
 namespace sideroute {
 
-class Exchange;
 struct Endpoint;
 
 class UpstreamConnection final : public StreamSocket, public Disposable, public ListNode<UpstreamConnection> {
  public:
   UpstreamConnection(EngineContext& context, Endpoint& endpoint);
 
-  // Starts to connect on behalf of `exchange`. 0 or a negative errno.
-  int Dial(Exchange* exchange);
+  // Starts to connect on behalf of `user`. 0 or a negative errno.
+  int Dial(UpstreamUser* user);
   // The connect has succeeded, which a write that was taken proves.
   void SetConnected() { connecting_ = false; }
   bool connecting() const { return connecting_; }
   // Asks the kernel.
   bool IsConnected() const;
-  // Served another exchange before this one: its peer may just have closed it.
+  // Served another request before this one: its peer may just have closed it.
   bool reused() const { return requests_ > 1; }
 
-  void Lend(Exchange* exchange);
+  void Lend(UpstreamUser* user);
   // The peer announced how long it keeps an idle connection.
   void LimitIdle(uint32_t idle_ms) { idle_ms_ = idle_ms; }
   // May serve another request, as far as age and number go.
@@ -50,7 +50,7 @@ class UpstreamConnection final : public StreamSocket, public Disposable, public 
 
   EngineContext& context_;
   Endpoint& endpoint_;
-  Exchange* exchange_ = nullptr;
+  UpstreamUser* user_ = nullptr;
   bool connecting_ = true;
   uint32_t requests_ = 0;
   uint32_t idle_ms_;

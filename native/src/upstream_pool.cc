@@ -7,6 +7,10 @@
 
 namespace sideroute {
 
+Backend::Backend(EngineContext& context)
+    : context_(context),
+      budget_(context.settings.retry_budget_percent, context.settings.retry_budget_reserve) {}
+
 Backend::~Backend() {
   CloseIdle();
   std::erase(context_.backends_to_serve, this);
@@ -81,7 +85,7 @@ Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connecti
   if (endpoints_.empty()) return Result::kNoAddress;
   if (wish.may_reuse && idle_ > 0) {
     if (UpstreamConnection* idle = TakeIdle(wish)) {
-      idle->Lend(wish.exchange);
+      idle->Lend(wish.user);
       ++context_.counters.upstream_reused;
       *connection = idle;
       return Result::kReused;
@@ -94,7 +98,7 @@ Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connecti
   Endpoint& endpoint = *endpoints_[std::min(wish.address, endpoints_.size() - 1)];
   auto fresh = std::make_unique<UpstreamConnection>(context_, endpoint);
   ++context_.counters.upstream_connects;
-  if (fresh->Dial(wish.exchange) != 0) {
+  if (fresh->Dial(wish.user) != 0) {
     ++context_.counters.upstream_connect_failures;
     return Result::kConnectFailed;
   }

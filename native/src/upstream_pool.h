@@ -1,7 +1,7 @@
 // The connections of each backend: reuse, limits, and the queue of those who wait for one.
 //
-// Stage before: an exchange that has its request head. Stage after: upstream_connection. Defaults and why:
-// OPS section 3, items 13 and 15, and section 4.
+// Stage before: an exchange that has its request head, or a mirror. Stage after: upstream_connection.
+// Defaults and why: OPS section 3, items 13 and 15, and section 4.
 #ifndef SIDEROUTE_UPSTREAM_POOL_H_
 #define SIDEROUTE_UPSTREAM_POOL_H_
 
@@ -13,6 +13,7 @@
 #include "engine_context.h"
 #include "intrusive_list.h"
 #include "net_address.h"
+#include "retry_budget.h"
 #include "upstream_connection.h"
 
 namespace sideroute {
@@ -37,7 +38,7 @@ class Backend {
  public:
   enum class Result : uint8_t { kReused, kConnecting, kConnectFailed, kWait, kOverflow, kNoAddress };
 
-  explicit Backend(EngineContext& context) : context_(context) {}
+  explicit Backend(EngineContext& context);
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
   ~Backend();
@@ -47,7 +48,7 @@ class Backend {
   size_t address_count() const { return endpoints_.size(); }
 
   struct Wish {
-    Exchange* exchange;
+    UpstreamUser* user;
     // Index of the address to dial.
     size_t address;
     bool may_reuse;
@@ -64,6 +65,11 @@ class Backend {
   void Release(UpstreamConnection& connection, bool reusable);
   // Closes and disposes of a connection, with RST when `reset`.
   void Close(UpstreamConnection& connection, bool reset = false);
+  RetryBudget& budget() { return budget_; }
+  // Mirrors under way.
+  size_t mirrors() const { return mirrors_; }
+  void AddMirror(int change) { mirrors_ += static_cast<size_t>(change); }
+
   // At the end of a turn.
   void ServeWaiting();
   void CloseIdle();
@@ -79,6 +85,8 @@ class Backend {
   IntrusiveList<Exchange> waiting_;
   size_t open_ = 0;
   size_t idle_ = 0;
+  size_t mirrors_ = 0;
+  RetryBudget budget_;
   bool serving_ = false;
 };
 

@@ -148,6 +148,8 @@ export interface HttpEngineCounters {
   readonly queued: number;
   readonly retriesConnect: number;
   readonly retriesReset: number;
+  /** As routes allow them; the two above are the engine's own. */
+  readonly retriesPolicy: number;
   readonly tunnelsOpen: number;
   readonly bytesUpstream: number;
   readonly bytesDownstream: number;

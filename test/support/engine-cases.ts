@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 
 import type { Test } from 'tap';
 
-import type { Engine, EngineHost, Outcome } from '../../src/engine/engine.ts';
+import type { Engine, EngineHost, MirrorOutcome, Outcome } from '../../src/engine/engine.ts';
 import type { RequestReason } from '../../src/errors.ts';
 import type { Backend, Decision, ForwardDecision, RequestHead } from '../../src/routing/decision.ts';
 import { runEngineScenarios } from './engine-scenarios.ts';
@@ -426,6 +426,7 @@ export const ENGINE_CASES: readonly EngineCase[] = [
 /** What an engine told its host. */
 export class RecordingHost implements EngineHost {
   readonly outcomes: Outcome[] = [];
+  readonly mirrors: MirrorOutcome[] = [];
   readonly refused: RequestReason[] = [];
   readonly asked: { method: string; path: string; query: string }[] = [];
   answer: (request: RequestHead) => Decision;
@@ -442,6 +443,10 @@ export class RecordingHost implements EngineHost {
 
   onOutcome(outcome: Outcome): void {
     this.outcomes.push({ ...outcome });
+  }
+
+  onMirror(outcome: MirrorOutcome): void {
+    this.mirrors.push({ ...outcome });
   }
 
   onRefused(_frontend: number, reason: RequestReason): void {

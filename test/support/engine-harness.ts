@@ -141,6 +141,7 @@ export class RawBackend {
   private taken = 0;
   private readonly server: Server;
   private readonly wakers = new Set<() => void>();
+  private readonly closers: (() => void)[] = [];
 
   private constructor(server: Server) {
     this.server = server;
@@ -176,7 +177,12 @@ export class RawBackend {
     return this.connections[this.taken++]!;
   }
 
+  onClose(closer: () => void): void {
+    this.closers.push(closer);
+  }
+
   close(): void {
+    for (const closer of this.closers) closer();
     this.server.close();
     for (const { socket } of this.connections) socket.destroy();
   }

@@ -1,0 +1,83 @@
+// Sending a request more than once: again after a failure, as its route allows, and to mirrors.
+#include <algorithm>
+
+#include "downstream_connection.h"
+#include "exchange.h"
+#include "http_engine.h"
+#include "mirror.h"
+#include "upstream_connection.h"
+#include "upstream_pool.h"
+
+namespace sideroute {
+
+namespace {
+// The wait doubles with each retry, up to this many times the first.
+constexpr unsigned kMaxDoublings = 4;
+}  // namespace
+
+// Whether there is another attempt to make; it is then taken out of the budget.
+bool Exchange::TakeRetry() {
+  if (!has_retries() || retries_ >= policy_->attempts || status_ != 0) return false;
+  // Cleared when it grew too large; until a connection stands it holds everything.
+  if (sent_.empty()) {
+    denial_ = RetryDenial::kBody;
+    return false;
+  }
+  if (!backend_->budget().Withdraw(context_.wheel.now_ms())) {
+    denial_ = RetryDenial::kBudget;
+    return false;
+  }
+  return true;
+}
+
+// SPEC R4: not before the backoff has passed.
+Progress Exchange::TryAgain() {
+  const uint64_t least = static_cast<uint64_t>(policy_->backoff_ms)
+                         << std::min<unsigned>(retries_, kMaxDoublings);
+  if (retries_ < UINT16_MAX) ++retries_;
+  ++context_.counters.retries_policy;
+  attempt_deadline_.Cancel();
+  connect_timed_out_ = false;
+  address_index_ = 0;
+  more_response_ = false;
+  response_state_ = ResponseState::kHead;
+  wait_ = Wait::kRetry;
+  wait_timer_.ArmAfter(least + context_.Random(least / 4 + 1));
+  return Progress::kOpen;
+}
+
+void Exchange::StartMirrors(const http1::RequestHead& head, const char* data) {
+  if (static_cast<size_t>(decision_.mirrors) >= context_.mirror_groups.size()) return;
+  const bool unfit = upgrade_ || method_ == http1::MethodId::kConnect;
+  const bool complete = request_state_ == RequestState::kDone;
+  for (const MirrorTarget& target : *context_.mirror_groups[static_cast<size_t>(decision_.mirrors)]) {
+    if (unfit) {
+      context_.host.OnMirror(target.series, MirrorResult::kSkipped);
+      continue;
+    }
+    Mirror* mirror = context_.engine.TakeMirror();
+    if (mirror->Start(*this, target, head, data, complete) && !complete) mirrors_.push_back(mirror);
+  }
+}
+
+void Exchange::SendToMirrors(std::span<iovec> parts) {
+  // From the back: a mirror that gives up takes itself out.
+  for (size_t i = mirrors_.size(); i-- > 0;) mirrors_[i]->SendBody(parts);
+}
+
+void Exchange::OnMirrorEnded(Mirror& mirror) { std::erase(mirrors_, &mirror); }
+
+// They have the whole request, or never will.
+void Exchange::EndMirrors() {
+  std::vector<Mirror*> mirrors;
+  mirrors.swap(mirrors_);
+  for (Mirror* mirror : mirrors) {
+    if (request_state_ == RequestState::kDone) {
+      mirror->OnRequestComplete();
+    } else {
+      mirror->OnRequestAborted();
+    }
+  }
+}
+
+}  // namespace sideroute

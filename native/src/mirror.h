@@ -1,0 +1,77 @@
+// One copy of a request on its way to a mirror, whose response is thrown away (SPEC F10).
+//
+// Stage before: the exchange, which passes the body on as it goes to its own upstream. Stage after:
+// upstream_pool. Nothing a mirror does can reach back: it never waits in a queue, what its socket does not
+// take is bounded, and past any bound the copy is given up and counted.
+#ifndef SIDEROUTE_MIRROR_H_
+#define SIDEROUTE_MIRROR_H_
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "body_relay.h"
+#include "engine_context.h"
+#include "http1_head.h"
+#include "intrusive_list.h"
+#include "timer_wheel.h"
+#include "upstream_user.h"
+
+namespace sideroute {
+
+class Backend;
+class Exchange;
+class UpstreamConnection;
+
+class Mirror final : public ListNode<Mirror>, public UpstreamUser {
+ public:
+  explicit Mirror(EngineContext& context);
+  Mirror(const Mirror&) = delete;
+  Mirror& operator=(const Mirror&) = delete;
+
+  // Sends the head. False when the mirror is over already: reported, free, not to be touched.
+  // `exchange` is told through OnMirrorEnded when the copy ends before its body does; `complete`: there is no
+  // body.
+  bool Start(Exchange& exchange, const MirrorTarget& target, const http1::RequestHead& head, const char* data,
+             bool complete);
+  // Bytes of the body, framed.
+  void SendBody(std::span<iovec> parts);
+  // All of the request has been passed on.
+  void OnRequestComplete();
+  // The request has ended before its body was complete.
+  void OnRequestAborted();
+  // For the end of the engine.
+  void Abandon();
+
+  void OnUpstreamEvent() override;
+
+ private:
+  void OnDeadline();
+  bool Dial(const http1::RequestHead& head, const char* data, const HeaderPlan* plan);
+  bool Overfull() const;
+  void ReadResponse();
+  // Over: everything is given back, and reported.
+  void End(MirrorResult result);
+
+  EngineContext& context_;
+  Exchange* exchange_ = nullptr;
+  Backend* backend_ = nullptr;
+  UpstreamConnection* upstream_ = nullptr;
+  int32_t series_ = 0;
+  http1::MethodId method_ = http1::MethodId::kOther;
+  bool request_complete_ = false;
+  bool in_body_ = false;
+  bool more_ = false;
+  bool reusable_ = false;
+  uint8_t interim_count_ = 0;
+  MemberTimer<Mirror, &Mirror::OnDeadline> deadline_;
+  BodyRelay body_;
+  std::array<http1::Field, kMaxHeaderFields> fields_;
+  http1::ResponseHeadParser parser_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_MIRROR_H_

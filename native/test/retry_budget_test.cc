@@ -1,0 +1,51 @@
+#include "../src/retry_budget.h"
+
+#include "check.h"
+
+namespace sideroute {
+
+namespace {
+
+uint32_t Withdrawals(RetryBudget& budget, uint32_t most, uint64_t now_ms) {
+  uint32_t taken = 0;
+  while (taken < most && budget.Withdraw(now_ms)) ++taken;
+  return taken;
+}
+
+}  // namespace
+
+TEST("a retry budget begins with its reserve and earns a part of each request") {
+  RetryBudget budget(20, 10);
+  CHECK(Withdrawals(budget, 100, 0) == 10);
+  for (int i = 0; i < 4; ++i) budget.OnRequest();
+  CHECK(Withdrawals(budget, 100, 0) == 0);
+  budget.OnRequest();
+  CHECK(Withdrawals(budget, 100, 0) == 1);
+}
+
+TEST("a retry budget refills its reserve at one retry a second, and no further") {
+  RetryBudget budget(20, 10);
+  CHECK(Withdrawals(budget, 100, 0) == 10);
+  CHECK(Withdrawals(budget, 100, 999) == 0);
+  // The time before counts only once.
+  CHECK(Withdrawals(budget, 100, 1'999) == 1);
+  // However often it is asked.
+  uint32_t taken = 0;
+  for (uint64_t now_ms = 2'000; now_ms < 7'000; ++now_ms) taken += Withdrawals(budget, 100, now_ms);
+  CHECK_EQ(taken, 5u);
+  CHECK(Withdrawals(budget, 100, 1'000'000) == 10);
+}
+
+TEST("a retry budget saves up a bounded number") {
+  RetryBudget budget(20, 10);
+  for (int i = 0; i < 1'000'000; ++i) budget.OnRequest();
+  CHECK(Withdrawals(budget, 1'000, 0) == 100);
+}
+
+TEST("a retry budget of nothing allows nothing") {
+  RetryBudget budget(0, 0);
+  budget.OnRequest();
+  CHECK(Withdrawals(budget, 10, 1'000'000) == 0);
+}
+
+}  // namespace sideroute
