@@ -305,12 +305,6 @@ function reportUncarried(route: HttpRoute, progress: Progress): HttpRouteRule[] 
   const dropped: HttpRouteRule[] = [];
   for (const rule of route.rules) {
     const path = `spec.rules[${rule.index}]`;
-    if (rule.timeouts.requestMs !== null || rule.timeouts.backendRequestMs !== null) {
-      warn(progress, route, `${path}.timeouts`, 'unsupported-field', 'timeouts are not carried yet and have no effect');
-    }
-    if (rule.retry !== null) {
-      warn(progress, route, `${path}.retry`, 'unsupported-field', 'retry is not carried yet and has no effect');
-    }
     if (rule.hasSessionPersistence) {
       warn(
         progress,

@@ -5,7 +5,14 @@
 import type { BackendObjectReference, HttpRouteFilter, Service } from '../gateway-api/types.ts';
 
 /** Filters that are carried out. A rule with any other filter answers 500 `unsupported_filter`: never skipped (SPEC F4). */
-const CARRIED_FILTERS: ReadonlySet<HttpRouteFilter['type']> = new Set<HttpRouteFilter['type']>([]);
+const CARRIED_FILTERS: ReadonlySet<HttpRouteFilter['type']> = new Set<HttpRouteFilter['type']>([
+  'RequestHeaderModifier',
+  'ResponseHeaderModifier',
+  'RequestRedirect',
+  'URLRewrite',
+  'RequestMirror',
+  'CORS',
+]);
 
 export function isCarriedFilter(filter: HttpRouteFilter): boolean {
   return CARRIED_FILTERS.has(filter.type);
@@ -60,6 +67,13 @@ export function isOpaqueProtocol(appProtocol: string | null): boolean {
   return appProtocol !== null && OPAQUE_APP_PROTOCOLS.has(appProtocol.toLowerCase());
 }
 
+/** `appProtocol` values of servers that expect HTTP/2 from the first byte on. Engines speak HTTP/1.1 to backends. */
+const HTTP2_APP_PROTOCOLS: ReadonlySet<string> = new Set(['kubernetes.io/h2c', 'h2c', 'http2', 'grpc']);
+
+function isHttp2Protocol(appProtocol: string | null): boolean {
+  return appProtocol !== null && HTTP2_APP_PROTOCOLS.has(appProtocol.toLowerCase());
+}
+
 /** Why a backendRef can never be used, in the words of SPEC S3. */
 export interface BackendRefusal {
   readonly reason: 'InvalidKind' | 'BackendNotFound' | 'UnsupportedProtocol';
@@ -104,6 +118,12 @@ export function refuseBackend(
     return {
       reason: 'UnsupportedProtocol',
       message: `port ${ref.port} of Service ${key} speaks ${port.appProtocol ?? ''}, not HTTP`,
+    };
+  }
+  if (isHttp2Protocol(port.appProtocol)) {
+    return {
+      reason: 'UnsupportedProtocol',
+      message: `port ${ref.port} of Service ${key} speaks ${port.appProtocol ?? ''}, and backends are sent HTTP/1.1 only`,
     };
   }
   return null;

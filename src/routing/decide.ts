@@ -1,8 +1,9 @@
 /**
  * Answers the question of one request: which rule serves it, and where it goes.
  *
- * Stage before: an engine with a complete request head. Stage after: the same engine. Pure but for the weighted
- * rotation; never throws as long as the head does not; hands out objects compiled with the table.
+ * Stage before: an engine with a complete request head. Stage after: the same engine. Pure but for the rotation of
+ * backends and mirrors; never throws as long as the head does not; hands out objects compiled with the table, save what
+ * is of one request alone: redirects, CORS.
  */
 import type { Decision, RequestHead } from './decision.ts';
 import type { CompiledMatch } from './match-list.ts';
@@ -16,8 +17,12 @@ export function decide(table: RouteTable, frontendId: number, head: RequestHead)
   const match = findMatch(frontend, head);
   if (match === null) return frontend.noRoute;
   const rule = match.rule;
+  if (rule.responder !== null) {
+    const reply = rule.responder.respond(head);
+    if (reply !== null) return reply;
+  }
   if (rule.refused !== null) return rule.refused.decision;
-  return resolveShare(rule.active[rule.picker === null ? 0 : rule.picker.next()]!);
+  return resolveShare(rule.active[rule.picker === null ? 0 : rule.picker.next()]!, head);
 }
 
 /** The match that wins (SPEC P1), null when none holds (SPEC E1). */

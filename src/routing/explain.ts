@@ -118,7 +118,7 @@ export function explain(frontend: FrontendTable | null, head: RequestHead): Expl
     elsewhereCount: others.length,
     winner,
     runnerUp: winner === null ? null : findRunnerUp(tried, candidates, winner),
-    outcome: found === null ? describeLocal(frontend.noRoute, 'no rule matches') : explainRule(found.rule),
+    outcome: found === null ? describeLocal(frontend.noRoute, 'no rule matches') : explainRule(found.rule, head),
   };
 }
 
@@ -201,12 +201,12 @@ function describeLocal(
   return { kind: 'local', status: decision.status, reason: decision.reason, message };
 }
 
-function explainRule(rule: CompiledRule): ExplainedOutcome {
+function explainRule(rule: CompiledRule, head: RequestHead): ExplainedOutcome {
   if (rule.refused !== null) return describeLocal(rule.refused.decision, rule.refused.message);
   const sum = rule.active.reduce((total, share) => total + share.ref.weight, 0);
   const shares = rule.shares.map((share): ExplainedShare => {
     const { ref } = share;
-    const decision = resolveShare(share);
+    const decision = resolveShare(share, head, false);
     let answer: ExplainedAnswer;
     if (ref.weight === 0) answer = { kind: 'never' };
     else if (decision.kind === 'forward') answer = { kind: 'forward', addresses: decision.backend.addresses };

@@ -13,7 +13,8 @@
 /** Uniform in [0, 1). */
 export type Random = () => number;
 
-function gcd(a: number, b: number): number {
+/** Greatest common divisor. */
+export function gcd(a: number, b: number): number {
   while (b !== 0) [a, b] = [b, a % b];
   return a;
 }

@@ -1,6 +1,6 @@
 /**
- * One rule as a frontend serves it: its backends, their weighted rotation, and a decision object for every way one of
- * its requests can end (SPEC B1-B4, E2, E3).
+ * One rule as a frontend serves it: the filters that answer by themselves, its backends with their weighted rotation, and
+ * a decision object for every way one of its requests can end (SPEC B1-B4, E2, E3, F2, F17).
  *
  * Stage before: `config/attach.ts`, called by `routing/table.ts`. Stage after: `routing/decide.ts`.
  */
@@ -8,15 +8,35 @@ import type { AttachedRule } from '../config/attachment.ts';
 import { isCarriedFilter, refuseBackend } from '../config/support.ts';
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import type { HttpBackendRef, HttpRoute, HttpRouteRule, Service } from '../gateway-api/types.ts';
-import type { CompileDeps, ForwardDecision, LocalDecision, SeriesLabels } from './decision.ts';
+import type {
+  CompileDeps,
+  ForwardDecision,
+  ForwardPolicy,
+  LocalDecision,
+  RequestHead,
+  SeriesLabels,
+} from './decision.ts';
+import { composeFilters } from './filters/compose.ts';
+import type { CorsPolicy } from './filters/cors.ts';
+import { MirrorRotation, type CompiledMirror } from './filters/request-mirror.ts';
+import { compileResponder, type Responder } from './filters/responder.ts';
 import { WeightedPicker } from './picker.ts';
+import { compilePolicy } from './policy.ts';
 
 /** One backendRef with its part of the requests. */
 export interface Share {
   readonly ref: HttpBackendRef;
-  /** Where the share goes, null when `refused` tells why it goes nowhere. */
+  /** Where the share goes, with every mirror it ever has; null when `refused` or `responder` tells why it goes nowhere. */
   readonly forward: ForwardDecision | null;
   readonly refused: Refusal | null;
+  /** Filters of the backendRef that answer by themselves; null for most. */
+  readonly responder: Responder | null;
+  /** In the order of their filters, dropped ones included. */
+  readonly mirrors: readonly CompiledMirror[];
+  /** Null when every request has the same mirrors. */
+  readonly rotation: MirrorRotation | null;
+  /** Null when no filter is about CORS. */
+  readonly cors: CorsPolicy | null;
   /** For a backend that turns out not to exist. */
   readonly missing: LocalDecision;
   /** For a backend whose address is not known yet. */
@@ -31,14 +51,28 @@ export interface Refusal {
 export interface CompiledRule {
   readonly route: HttpRoute;
   readonly rule: HttpRouteRule;
+  /** Filters of the rule that answer by themselves, asked first; null for most rules. */
+  readonly responder: Responder | null;
   /** Every backendRef in its order, those of weight 0 included. */
   readonly shares: readonly Share[];
   /** Shares of positive weight. */
   readonly active: readonly Share[];
   /** Null with fewer than two active shares. */
   readonly picker: WeightedPicker | null;
-  /** The answer to every request, when no share can be picked. */
+  /** The answer to every request that no filter answers, when no share can be picked. */
   readonly refused: Refusal | null;
+}
+
+/** What the shares of a rule have in common. */
+interface RuleContext {
+  readonly rule: HttpRouteRule;
+  readonly labels: SeriesLabels;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly deps: CompileDeps;
+  readonly responder: Responder | null;
+  readonly policy: ForwardPolicy | null;
+  /** False when the rule never picks a share; its backends are then not looked up either. */
+  readonly used: boolean;
 }
 
 /** `parent`: the labels of the frontend. */
@@ -55,12 +89,24 @@ export function compileRule(
     rule: rule.name ?? String(rule.index),
   };
   const refused = refuseRule(rule, labels, deps);
-  const shares = rule.backendRefs.map((ref) => compileShare(ref, refused === null, labels, services, deps));
+  const responder =
+    refused?.decision.reason === 'unsupported_filter'
+      ? null
+      : compileResponder(rule.filters, {
+          frontend: frontendOf(labels),
+          matches: rule.matches,
+          series: () => deps.internSeries(labels),
+          outer: null,
+        });
+  const policy = compilePolicy(rule);
+  const context: RuleContext = { rule, labels, services, deps, responder, policy, used: refused === null };
+  const shares = rule.backendRefs.map((ref) => compileShare(ref, context));
   const active = shares.filter((share) => share.ref.weight > 0);
   const weights = active.map((share) => share.ref.weight);
   return {
     route,
     rule,
+    responder,
     shares,
     active,
     picker: active.length < 2 ? null : new WeightedPicker(weights, deps.random ?? Math.random),
@@ -72,12 +118,27 @@ export function localDecision(reason: RequestReason, series: number): LocalDecis
   return { kind: 'local', status: REQUEST_REASONS[reason].status, reason, series };
 }
 
-/** What a request gets that falls to this share now. Hot path: bench/micro/decide.ts. */
-export function resolveShare(share: Share): ForwardDecision | LocalDecision {
+/**
+ * What a request gets that falls to this share now. `rotate`: false leaves the rotation of mirrors alone and decides as
+ * if every mirror were chosen. Hot path: bench/micro/decide.ts.
+ */
+export function resolveShare(share: Share, head: RequestHead, rotate = true): ForwardDecision | LocalDecision {
+  if (share.responder !== null) {
+    const reply = share.responder.respond(head);
+    if (reply !== null) return reply;
+  }
   if (share.forward === null) return share.refused === null ? share.missing : share.refused.decision;
   const backend = share.forward.backend;
   if (backend.state === 'missing') return share.missing;
-  return backend.addresses.length === 0 ? share.unresolved : share.forward;
+  if (backend.addresses.length === 0) return share.unresolved;
+  const forward = share.rotation === null || !rotate ? share.forward : share.rotation.next();
+  if (share.cors === null) return forward;
+  const responseFields = share.cors.responseFields(head);
+  return responseFields === null ? forward : { ...forward, responseFields };
+}
+
+function frontendOf({ parentNamespace, parentName, parentPort }: SeriesLabels) {
+  return { namespace: parentNamespace, name: parentName, port: parentPort };
 }
 
 function refuseRule(rule: HttpRouteRule, labels: SeriesLabels, deps: CompileDeps): Refusal | null {
@@ -91,29 +152,47 @@ function refuseRule(rule: HttpRouteRule, labels: SeriesLabels, deps: CompileDeps
   return { decision: localDecision(reason, deps.internSeries(labels)), message };
 }
 
-/** `used`: false when the rule never picks a share; its backends are then not looked up either. */
-function compileShare(
-  ref: HttpBackendRef,
-  used: boolean,
-  rule: SeriesLabels,
-  services: ReadonlyMap<string, Service>,
-  deps: CompileDeps,
-): Share {
+function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
+  const { rule, labels, services, deps } = context;
   const series = deps.internSeries({
-    ...rule,
+    ...labels,
     backendNamespace: ref.namespace,
     backendName: ref.name,
     backendPort: ref.port ?? 0,
   });
   const missing = localDecision('no_backend', series);
   const unresolved = localDecision('unresolved', series);
-  const unusable = refuseShare(ref, series, missing, services);
+  const refused = refuseShare(ref, series, missing, services);
+  const idle: Share = {
+    ref,
+    forward: null,
+    refused,
+    responder: null,
+    mirrors: [],
+    rotation: null,
+    cors: null,
+    missing,
+    unresolved,
+  };
   // A backend of weight 0 need not exist (SPEC B3), so it is not looked up.
-  if (unusable !== null || ref.port === null || ref.weight === 0 || !used) {
-    return { ref, forward: null, refused: unusable, missing, unresolved };
-  }
+  if (refused !== null || ref.port === null || ref.weight === 0 || !context.used) return idle;
+  const outer = context.responder?.cors ?? null;
+  const responder = compileResponder(ref.filters, {
+    frontend: frontendOf(labels),
+    matches: rule.matches,
+    series: () => series,
+    outer,
+  });
+  // A share that is redirected needs no backend either.
+  if (ref.filters.some((filter) => filter.type === 'RequestRedirect')) return { ...idle, responder };
+  const { plan, mirrors, cors } = composeFilters([...rule.filters, ...ref.filters], rule.matches, context);
   const backend = deps.internBackend(ref.namespace, ref.name, ref.port);
-  return { ref, forward: { kind: 'forward', backend, series }, refused: null, missing, unresolved };
+  const plain: ForwardDecision = { kind: 'forward', backend, series, plan, policy: context.policy };
+  const chosen = mirrors.filter((mirror) => mirror.target !== null);
+  const always = chosen.every((mirror) => mirror.numerator === mirror.denominator);
+  const forward = chosen.length === 0 ? plain : { ...plain, mirrors: chosen.map((mirror) => mirror.target!) };
+  const rotation = always ? null : new MirrorRotation(plain, chosen, deps.random ?? Math.random);
+  return { ...idle, forward, responder, mirrors, rotation, cors };
 }
 
 function refuseShare(

@@ -380,8 +380,6 @@ t.test('what is accepted but not carried yet is a warning each', async (t) => {
     ],
   });
   t.same(codes(attached([httpRoute('ns/r', ['ns/web'], [ruleTo('v1'), full])])), [
-    'warning unsupported-field spec.rules[1].timeouts',
-    'warning unsupported-field spec.rules[1].retry',
     'warning unsupported-field spec.rules[1].sessionPersistence',
     'warning unsupported-filter spec.rules[1].backendRefs[0].filters[0]',
   ]);

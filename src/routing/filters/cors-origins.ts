@@ -1,0 +1,63 @@
+/**
+ * The origins that a CORS filter allows (SPEC F15).
+ *
+ * Stage before: `cors.ts`. An origin is scheme, host and port; a port that is not written is that of the scheme.
+ */
+
+/** `*`: every origin, also `null` and those of other schemes. */
+const ANY = '*';
+const ORIGIN = /^(https?):\/\/([^/:@?#\s,]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?$/;
+/** What may be repeated in a response: one value of visible ASCII characters. */
+const REPEATABLE = /^[!-+\--~]+$/;
+
+interface Origin {
+  readonly scheme: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `text` in lower case; null when it is no origin of http or https. */
+function parseOrigin(text: string): Origin | null {
+  const match = ORIGIN.exec(text);
+  if (match === null) return null;
+  const scheme = match[1]!;
+  return { scheme, host: match[2]!, port: Number(match[3] ?? (scheme === 'http' ? 80 : 443)) };
+}
+
+function keyOf({ scheme, host, port }: Origin): string {
+  return `${scheme}://${host}:${port}`;
+}
+
+export class OriginSet {
+  readonly #any: boolean;
+  readonly #exact = new Set<string>();
+  /** Hosts that begin with `*`. */
+  readonly #wildcards: Origin[] = [];
+
+  /** `origins`: in lower case, as the reader leaves them. Empty: none is allowed. */
+  constructor(origins: readonly string[]) {
+    this.#any = origins.includes(ANY);
+    for (const text of origins) {
+      const origin = parseOrigin(text);
+      if (origin === null) continue;
+      if (origin.host.startsWith('*')) this.#wildcards.push({ ...origin, host: origin.host.slice(1) });
+      else this.#exact.add(keyOf(origin));
+    }
+  }
+
+  /** `value`: of an Origin field. A value that could not be repeated in a response is never allowed. */
+  allows(value: string): boolean {
+    if (!REPEATABLE.test(value)) return false;
+    if (this.#any) return true;
+    const origin = parseOrigin(value.toLowerCase());
+    if (origin === null) return false;
+    if (this.#exact.has(keyOf(origin))) return true;
+    return this.#wildcards.some(
+      ({ scheme, host, port }) =>
+        scheme === origin.scheme &&
+        port === origin.port &&
+        origin.host.length > host.length &&
+        origin.host.endsWith(host),
+    );
+  }
+}

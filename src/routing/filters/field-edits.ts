@@ -1,0 +1,52 @@
+/**
+ * Folds any sequence of set, add and remove into the edits of one head (SPEC F2, F5).
+ *
+ * Stage before: the header modifiers of a rule and of a backendRef, in their order. Stage after: the `ForwardPlan` of a
+ * decision. Not for the hot path.
+ */
+import type { HeaderModifier } from '../../gateway-api/types.ts';
+import type { FieldEdits, FieldLine } from '../decision.ts';
+import { toWire } from '../predicates.ts';
+
+export const NO_EDITS: FieldEdits = { remove: [], append: [] };
+
+export class FieldEditor {
+  readonly #remove = new Set<string>();
+  #append: FieldLine[] = [];
+
+  /** The line is the only one of that name. */
+  set(name: string, value: string): void {
+    this.remove(name);
+    this.add(name, value);
+  }
+
+  /** A line of its own behind those there are: two lines mean the same as `old,new` in one (SPEC F5). */
+  add(name: string, value: string): void {
+    this.#append.push({ name, value });
+  }
+
+  /** Also takes back what an earlier edit has appended. */
+  remove(name: string): void {
+    const key = name.toLowerCase();
+    this.#remove.add(key);
+    this.#append = this.#append.filter((line) => line.name.toLowerCase() !== key);
+  }
+
+  /** `NO_EDITS` itself when there is nothing to do. */
+  build(): FieldEdits {
+    if (this.#remove.size === 0 && this.#append.length === 0) return NO_EDITS;
+    return { remove: [...this.#remove], append: [...this.#append] };
+  }
+}
+
+/** The three actions of one filter never share a name (SPEC F5), so their order within it does not matter. */
+export function applyModifier(editor: FieldEditor, modifier: HeaderModifier): void {
+  for (const { name, value } of modifier.set) editor.set(name, toWire(value));
+  for (const { name, value } of modifier.add) editor.add(name, toWire(value));
+  for (const name of modifier.remove) editor.remove(name);
+}
+
+/** The lines of a head after the edits. Not for the hot path: engines edit while they copy. */
+export function editLines(lines: readonly FieldLine[], edits: FieldEdits): FieldLine[] {
+  return [...lines.filter(({ name }) => !edits.remove.includes(name.toLowerCase())), ...edits.append];
+}

@@ -1,0 +1,33 @@
+/**
+ * Collects what filters, one after another, change about a request and its response.
+ *
+ * Stage before: the files of the single filters. Stage after: decisions and mirrors, which carry the built plans.
+ */
+import type { ForwardPlan, PathRewrite } from '../decision.ts';
+import { FieldEditor, NO_EDITS } from './field-edits.ts';
+
+export class PlanBuilder {
+  readonly request = new FieldEditor();
+  readonly response = new FieldEditor();
+  host: string | null = null;
+  path: PathRewrite | null = null;
+
+  /** Null when nothing is changed. */
+  build(): ForwardPlan | null {
+    return makePlan({ ...this.requestPart(), response: this.response.build() });
+  }
+
+  /** As it stands now and without what concerns the response: the plan of a mirror. Null when nothing is changed. */
+  buildForMirror(): ForwardPlan | null {
+    return makePlan({ ...this.requestPart(), response: NO_EDITS });
+  }
+
+  private requestPart(): Omit<ForwardPlan, 'response'> {
+    return { request: this.request.build(), host: this.host, path: this.path };
+  }
+}
+
+function makePlan(plan: ForwardPlan): ForwardPlan | null {
+  const changes = plan.request !== NO_EDITS || plan.response !== NO_EDITS || plan.host !== null || plan.path !== null;
+  return changes ? plan : null;
+}

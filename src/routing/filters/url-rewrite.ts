@@ -1,0 +1,40 @@
+/**
+ * URLRewrite, and the path modifiers that it shares with RequestRedirect (SPEC F8, F9).
+ *
+ * Stage before: `compose.ts` and `redirect.ts`. Stage after: the `ForwardPlan` of a decision, or a Location.
+ */
+import type { HttpRouteFilter, HttpRouteMatch, PathModifier } from '../../gateway-api/types.ts';
+import type { PathRewrite } from '../decision.ts';
+import { normalizePrefix } from '../precedence.ts';
+import { toWire } from '../predicates.ts';
+import type { PlanBuilder } from './plan-builder.ts';
+
+type UrlRewrite = Extract<HttpRouteFilter, { type: 'URLRewrite' }>['urlRewrite'];
+
+/**
+ * What the filter names replaces what an earlier one has said. A path modifier of a backendRef takes the place of the
+ * rule's: both speak of the prefix that the rule has matched.
+ */
+export function applyUrlRewrite(plan: PlanBuilder, rewrite: UrlRewrite, matches: readonly HttpRouteMatch[]): void {
+  if (rewrite.hostname !== null) plan.host = toWire(rewrite.hostname);
+  if (rewrite.path !== null) plan.path = compilePathModifier(rewrite.path, matches);
+}
+
+/** `matches`: of the rule; the reader has seen to it that there is one PathPrefix when a prefix is to be replaced. */
+export function compilePathModifier(modifier: PathModifier, matches: readonly HttpRouteMatch[]): PathRewrite {
+  if (modifier.type === 'ReplaceFullPath') return { kind: 'full', path: toWire(modifier.replaceFullPath) };
+  const prefix = matches[0]?.path.type === 'PathPrefix' ? matches[0].path.value : '/';
+  return {
+    kind: 'prefix',
+    length: normalizePrefix(toWire(prefix)).length,
+    replacement: toWire(modifier.replacePrefixMatch).replace(/\/+$/, ''),
+  };
+}
+
+/** The rewritten path. `OPTIONS *` and `CONNECT host:port` have no path and stay what they are. */
+export function rewritePath(rewrite: PathRewrite | null, path: string): string {
+  if (rewrite === null || !path.startsWith('/')) return path;
+  if (rewrite.kind === 'full') return rewrite.path;
+  const result = rewrite.replacement + path.slice(rewrite.length);
+  return result === '' ? '/' : result;
+}

@@ -1,0 +1,35 @@
+/**
+ * Timeouts and retries of a rule as engines carry them out (SPEC T1, T2, R1-R6).
+ *
+ * Stage before: `rule.ts`. Stage after: `ForwardDecision.policy`.
+ */
+import type { HttpRouteRetry, HttpRouteRule } from '../gateway-api/types.ts';
+import type { ForwardPolicy, RetryPolicy } from './decision.ts';
+
+/** What timers take, about 25 days. The API allows 45 years. */
+const MAX_MS = 2_147_483_647;
+const DEFAULT_ATTEMPTS = 1;
+const DEFAULT_BACKOFF_MS = 25;
+/** A retry without any wait would make a burst of failures one of requests (SPEC R4). */
+const MIN_BACKOFF_MS = 1;
+
+/** Null when the rule limits nothing and tries once. */
+export function compilePolicy({ timeouts, retry }: HttpRouteRule): ForwardPolicy | null {
+  const requestTimeoutMs = limit(timeouts.requestMs);
+  const attemptTimeoutMs = limit(timeouts.backendRequestMs);
+  if (requestTimeoutMs === 0 && attemptTimeoutMs === 0 && retry === null) return null;
+  return { requestTimeoutMs, attemptTimeoutMs, retry: retry === null ? null : compileRetry(retry) };
+}
+
+/** Absent and zero both mean no limit (SPEC T2). */
+function limit(durationMs: number | null): number {
+  return Math.min(durationMs ?? 0, MAX_MS);
+}
+
+function compileRetry({ attempts, codes, backoffMs }: HttpRouteRetry): RetryPolicy {
+  return {
+    attempts: attempts ?? DEFAULT_ATTEMPTS,
+    codes,
+    backoffMs: Math.min(Math.max(backoffMs ?? DEFAULT_BACKOFF_MS, MIN_BACKOFF_MS), MAX_MS),
+  };
+}
