@@ -6,6 +6,7 @@ import type { Fields } from './fields.ts';
 import {
   headerName,
   headerValue,
+  hostValue,
   literalPath,
   MAX_INT32,
   MAX_ITEMS,
@@ -86,9 +87,9 @@ function readPayload(item: Fields, type: FilterType): Fields | null {
 function readFilter(type: FilterType, payload: Fields, routeNamespace: string): HttpRouteFilter {
   switch (type) {
     case 'RequestHeaderModifier':
-      return { type, requestHeaderModifier: readHeaderModifier(payload) };
+      return { type, requestHeaderModifier: readHeaderModifier(payload, 'request') };
     case 'ResponseHeaderModifier':
-      return { type, responseHeaderModifier: readHeaderModifier(payload) };
+      return { type, responseHeaderModifier: readHeaderModifier(payload, 'response') };
     case 'RequestMirror':
       return readMirror(payload, routeNamespace);
     case 'RequestRedirect':
@@ -122,9 +123,13 @@ const RESERVED_HEADERS = new Set([
   'upgrade',
 ]);
 
-/** SPEC F5: one action per name; of entries with an equivalent name in one list the first counts. */
-function readHeaderModifier(payload: Fields): HeaderModifier {
+/**
+ * SPEC F5: one action per name; of entries with an equivalent name in one list the first counts. Host may be set in a
+ * request, which is a rewrite of the host name: a second Host, or none, no server accepts.
+ */
+function readHeaderModifier(payload: Fields, of: 'request' | 'response'): HeaderModifier {
   payload.only(['set', 'add', 'remove']);
+  const isHost = (name: string): boolean => of === 'request' && name.toLowerCase() === 'host';
   const actionOf = new Map<string, string>();
   const claim = (name: string, action: string, path: string, offset: number): boolean => {
     const key = name.toLowerCase();
@@ -132,6 +137,10 @@ function readHeaderModifier(payload: Fields): HeaderModifier {
     const { report } = payload;
     if (RESERVED_HEADERS.has(key)) {
       report.error('reserved-header', path, offset, `must not be ${quote(name)}: the proxy manages that header`);
+    }
+    if (isHost(name) && action !== 'set') {
+      const message = `must not be ${quote(name)}: a request has exactly one Host; set it, or use URLRewrite`;
+      report.error('reserved-header', path, offset, message);
     }
     if (earlier === undefined) {
       actionOf.set(key, action);
@@ -155,7 +164,7 @@ function readHeaderModifier(payload: Fields): HeaderModifier {
     payload.list(action, MAX_ITEMS.headerActions).flatMap((item) => {
       item.only(['name', 'value']);
       const name = item.requiredString('name', headerName);
-      const value = item.requiredString('value', headerValue);
+      const value = item.requiredString('value', name !== null && isHost(name) ? hostValue : headerValue);
       if (name === null || !claim(name, action, item.pathOf('name'), item.offset) || value === null) return [];
       return [{ name, value }];
     });

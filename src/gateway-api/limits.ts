@@ -89,6 +89,17 @@ export const routeHostname: Check = (value) => {
   return patternCheck('bad-hostname', 253, new RegExp(`^(?:\\*\\.)?${LABEL}(?:\\.${LABEL})*$`), wildcard)(value);
 };
 
+const HOST_VALUE = /^(?:[A-Za-z0-9](?:[-.A-Za-z0-9]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?$/;
+
+/** A value of the Host header: a host name or address, with or without a port. */
+export const hostValue: Check = (value) => {
+  const length = lengthFault(value, 260);
+  if (length) return length;
+  const port = HOST_VALUE.exec(value);
+  if (port && (port[1] === undefined || (Number(port[1]) >= 1 && Number(port[1]) <= MAX_PORT))) return null;
+  return { code: 'bad-hostname', message: `must be a host name with an optional port, got ${quote(value)}` };
+};
+
 const TOKEN = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/;
 const TOKEN_RULE = 'letters, digits and any of !#$%&\'*+-.^_`|~ (no space, no ":")';
 export const headerName = patternCheck('bad-header-name', 256, TOKEN, TOKEN_RULE);
