@@ -116,7 +116,8 @@ export type RetryDenial = (typeof RETRY_DENIALS)[number];
  * Why a connection is tunnelled without HTTP handling, or dropped.
  *
  * - `unrouted`: the original destination is no routed frontend; nothing was read.
- * - `opaque`: the Service port declares a protocol that is not HTTP (appProtocol); nothing was read.
+ * - `opaque`: the Service port declares a protocol that is not HTTP (appProtocol), or routes of a kind that is not carried
+ *   yet have it; nothing was read.
  * - `tls`, `h2c`, `not_http`: the first bytes are TLS, the HTTP/2 preface, or no HTTP at all.
  * - `server_first`: the downstream stayed silent and the upstream spoke first.
  * - `loop`: the original destination is the proxy itself; dropped.

@@ -4,7 +4,7 @@
  * Produced by `attach.ts`, compiled by `routing/table.ts`, addressed by `cluster/frontends.ts`, shown by `check`,
  * `explain` and the admin endpoint.
  */
-import type { HttpRoute, HttpRouteRule, Problem, Service, SourceLocation } from '../gateway-api/types.ts';
+import type { HttpRoute, HttpRouteRule, ParentRef, Problem, Service, SourceLocation } from '../gateway-api/types.ts';
 
 /** One rule that serves a frontend. */
 export interface AttachedRule {
@@ -20,11 +20,14 @@ export interface AttachedFrontend {
   readonly name: string;
   /** Service port; 0 = every port of the Service without a frontend of its own. */
   readonly port: number;
-  /** `opaque`: the Service port's appProtocol says that it is not HTTP (SPEC A13). */
+  /**
+   * `opaque`: tunnelled unread, because the Service port's appProtocol says that it is not HTTP (SPEC A13), or because
+   * a kind of route that is not carried yet takes precedence there (SPEC P6).
+   */
   readonly mode: 'http' | 'opaque';
   /** True when the rules come from consumer routes of the proxy's namespace (SPEC A6, A7). */
   readonly consumer: boolean;
-  /** Unordered; precedence is the compiler's business. */
+  /** Unordered; precedence is the compiler's business. Empty where another kind of route takes precedence. */
   readonly rules: readonly AttachedRule[];
   /** The parent's document, null when it has none and DNS is asked. */
   readonly service: Service | null;
@@ -37,8 +40,12 @@ export interface RouteCondition {
   readonly routeKind: string;
   readonly namespace: string;
   readonly name: string;
-  /** `namespace/name` of the parent Service, with `:port` when given; empty for a refused document. */
+  /** `namespace/name` of the parent Service, with `:port` when given; empty for a document whose parents are unknown. */
   readonly parent: string;
+  /** As in the route; null when `parent` is empty. */
+  readonly parentRef: ParentRef | null;
+  /** Generation of the route, null when the file has none (SPEC S1). */
+  readonly observedGeneration: number | null;
   readonly type: ConditionType;
   readonly status: 'True' | 'False' | 'Unknown';
   readonly reason: string;

@@ -9,7 +9,7 @@ import { readHttpRouteSpec } from './http-route.ts';
 import { dnsLabel, dnsSubdomain, quote, timestamp } from './limits.ts';
 import type { ValidateRegex } from './matches.ts';
 import type { ProblemCode } from './problem-codes.ts';
-import { GATEWAY_GROUP } from './references.ts';
+import { GATEWAY_GROUP, readParentRefs } from './references.ts';
 import { type LineIndex, Report } from './report.ts';
 import { readServiceSpec } from './service.ts';
 import { suggest } from './suggest.ts';
@@ -198,10 +198,14 @@ function readOtherRoute(
   if (object.has('apiVersion') && group !== GATEWAY_GROUP) {
     object.error('apiVersion', 'unsupported-version', `must be of the group ${GATEWAY_GROUP} for a ${routeKind}`);
   }
-  const { namespace, name } = readMetadata(object, dnsSubdomain, options);
+  const { namespace, name, generation } = readMetadata(object, dnsSubdomain, options);
+  // Nothing else of the specification is looked at.
+  const spec = object.fields('spec');
+  const parentRefs = spec === null ? [] : readParentRefs(spec, namespace);
   if (report.errors.length > 0) return refuse(report, routeKind, identity, object);
-  object.warn('kind', 'not-carried-yet', `${routeKind} has no effect: sideroute does not carry it yet`);
-  return { kind: 'OtherRoute', routeKind, namespace, name, source: report.location(object.offset) };
+  object.warn('kind', 'not-carried-yet', `${routeKind} is recognised, but sideroute does not carry it yet`);
+  const source = report.location(object.offset);
+  return { kind: 'OtherRoute', routeKind, namespace, name, generation, parentRefs, source };
 }
 
 function readService(object: Fields, apiVersion: string | null, options: DocumentOptions): Resource | null {
@@ -257,10 +261,24 @@ function refuse(report: Report, routeKind: string, identity: Identity, object: F
     routeKind,
     namespace: identity.namespace,
     name: identity.name,
+    ...readForConditions(identity, object),
     reason,
     message: `${first.path === '' ? '' : `${first.path}: `}${first.message}${more}`,
     source: report.location(object.offset),
   };
+}
+
+/** What conditions need of a route that is refused; its own problems are reported already. */
+function readForConditions(identity: Identity, object: Fields): Pick<RefusedRoute, 'generation' | 'parentRefs'> {
+  const report = object.report.detached();
+  const part = (name: string): Fields | null => {
+    const tree = object.tree(name);
+    return tree === null ? null : Fields.of(report, tree, name, object.offset);
+  };
+  const generation = part('metadata')?.integer('generation', 0, Number.MAX_SAFE_INTEGER) ?? null;
+  const spec = part('spec');
+  const parentRefs = spec === null ? [] : readParentRefs(spec, identity.namespace);
+  return { generation, parentRefs: report.errors.length === 0 ? parentRefs : [] };
 }
 
 function reportForeignKind(object: Fields, kind: string, group: string): void {

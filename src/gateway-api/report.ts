@@ -63,6 +63,11 @@ export class Report {
     return this.problems.filter((problem) => problem.severity === 'error');
   }
 
+  /** For the same document, empty: to read a part of it again without reporting twice. */
+  detached(): Report {
+    return new Report(this.#file, this.#document, this.#lines);
+  }
+
   location(offset: number): SourceLocation {
     return { file: this.#file, document: this.#document, line: this.#lines.lineOf(offset) };
   }

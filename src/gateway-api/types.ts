@@ -212,18 +212,23 @@ export interface RefusedRoute {
   readonly routeKind: string;
   readonly namespace: string;
   readonly name: string;
+  readonly generation: number | null;
+  /** Empty when they cannot be read either. */
+  readonly parentRefs: readonly ParentRef[];
   /** `UnsupportedValue` for a value of an enum that this version does not know, else `Invalid`. */
   readonly reason: 'UnsupportedValue' | 'IncompatibleFilters' | 'Invalid';
   readonly message: string;
   readonly source: SourceLocation;
 }
 
-/** GRPCRoute, TLSRoute, TCPRoute: recognised, not carried yet. */
+/** GRPCRoute, TLSRoute, TCPRoute: not carried yet, but what they are attached to is theirs (SPEC P6). */
 export interface OtherRoute {
   readonly kind: 'OtherRoute';
   readonly routeKind: 'GRPCRoute' | 'TLSRoute' | 'TCPRoute' | 'UDPRoute';
   readonly namespace: string;
   readonly name: string;
+  readonly generation: number | null;
+  readonly parentRefs: readonly ParentRef[];
   readonly source: SourceLocation;
 }
 

@@ -8,6 +8,7 @@ import type {
   HttpRoute,
   HttpRouteMatch,
   HttpRouteRule,
+  OtherRoute,
   ParentRef,
   PathMatch,
   QueryParamMatch,
@@ -131,6 +132,17 @@ export function httpRoute(
     source: source(),
     ...options,
   };
+}
+
+/** `ns/name`, a route of a kind that is not carried yet. */
+export function otherRoute(
+  routeKind: OtherRoute['routeKind'],
+  key: string,
+  parents: readonly (string | ParentRef)[],
+  options: Partial<OtherRoute> = {},
+): OtherRoute {
+  const { namespace, name, parentRefs } = httpRoute(key, parents, []);
+  return { kind: 'OtherRoute', routeKind, namespace, name, generation: null, parentRefs, source: source(), ...options };
 }
 
 /** A rule that sends everything matched to `v/NAME:80`, a name to recognise it by. */

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { attach } from '../../../src/config/attach.ts';
 import type { AttachedFrontend, Attachment } from '../../../src/config/attachment.ts';
-import type { OtherRoute, RefusedRoute, Resource } from '../../../src/gateway-api/types.ts';
-import { backend, httpRoute, parent, rule, ruleTo, service, source } from '../../support/routes.ts';
+import type { Resource } from '../../../src/gateway-api/types.ts';
+import { backend, httpRoute, otherRoute, parent, rule, ruleTo, service } from '../../support/routes.ts';
 
 function attached(resources: readonly Resource[], namespace: string | null = 'client'): Attachment {
   return attach({ resources, namespace });
@@ -272,19 +272,6 @@ t.test('SPEC P3: of two definitions the first by file and position is used, the 
   t.same(codes(services), ['error duplicate-resource ']);
 });
 
-t.test('SPEC P6: routes of other kinds are reported and change nothing', async (t) => {
-  const grpc: OtherRoute = { kind: 'OtherRoute', routeKind: 'GRPCRoute', namespace: 'ns', name: 'r', source: source() };
-  const result = attached([grpc, httpRoute('ns/r', ['ns/web'], [ruleTo('v1')])]);
-  t.same(summary(result), ['ns/web:*: ns/r']);
-  t.match(result.conditions[0], {
-    routeKind: 'GRPCRoute',
-    type: 'Accepted',
-    status: 'False',
-    reason: 'UnsupportedValue',
-  });
-  t.same(codes(result), ['warning unsupported-kind ']);
-});
-
 t.test('SPEC S1, S2: each parentRef has its own conditions', async (t) => {
   const refs = [parent('ns/web', { port: 80 }), parent('ns/web', { port: 81 }), 'other/db'];
   const result = attached([twoPorts, httpRoute('ns/r', refs, [ruleTo('v1')])]);
@@ -300,97 +287,13 @@ t.test('SPEC S1, S2: each parentRef has its own conditions', async (t) => {
   );
 });
 
-t.test('SPEC S2, S5: a refused route is shown with its reason and nothing else of it is used', async (t) => {
-  const refused = (name: string, reason: RefusedRoute['reason']): RefusedRoute => ({
-    kind: 'RefusedRoute',
-    routeKind: 'HTTPRoute',
-    namespace: 'ns',
-    name,
-    reason,
-    message: 'why',
-    source: source(),
-  });
-  const result = attached([
-    refused('value', 'UnsupportedValue'),
-    refused('filters', 'IncompatibleFilters'),
-    refused('invalid', 'Invalid'),
-  ]);
-  t.same(
-    result.conditions.map(({ name, status, reason, parent: label }) => [name, status, reason, label]),
-    [
-      ['value', 'False', 'UnsupportedValue', ''],
-      ['filters', 'False', 'IncompatibleFilters', ''],
-      ['invalid', 'False', 'UnsupportedValue', ''],
-    ],
-  );
-  const usable = httpRoute('ns/value', ['ns/web'], [ruleTo('v1')]);
-  t.same(summary(attached([refused('value', 'Invalid'), usable])), ['ns/web:*: ns/value'], 'does not take the name');
-});
-
-t.test('SPEC S3, B3, B6: an unusable backend is told by its reason, the route stays accepted', async (t) => {
-  const documents = [
-    service('ns/v1', [81]),
-    service('ns/headless', [80], { headless: true }),
-    service('ns/tls', [{ port: 80, appProtocol: 'https' }]),
-  ];
-  const cases = [
-    [backend('ns/v1:80', { kind: 'Bucket', group: 'example.com' }), 'InvalidKind'],
-    [backend('ns/v1:80'), 'BackendNotFound'],
-    [backend('ns/headless:80'), 'BackendNotFound'],
-    [backend('ns/tls:80'), 'UnsupportedProtocol'],
-  ] as const;
-  for (const [ref, reason] of cases) {
-    const result = attached([
-      ...documents,
-      httpRoute('ns/r', ['ns/web'], [ruleTo('v1'), rule({ backendRefs: [backend('ns/ok:80'), ref] })]),
-    ]);
-    t.match(condition(result, 'r'), { status: 'True' });
-    t.match(condition(result, 'r', 'ResolvedRefs'), {
-      status: 'False',
-      reason,
-      message: /^spec\.rules\[1\]\.backendRefs\[1\]: /,
-    });
-  }
-});
-
-t.test('SPEC B4: a rule without backends leaves ResolvedRefs true', async (t) => {
-  const result = attached([httpRoute('ns/r', ['ns/web'], [rule()])]);
-  t.match(condition(result, 'r', 'ResolvedRefs'), { status: 'True' });
-});
-
-t.test('SPEC S4: rules with filters that are not carried are told as dropped', async (t) => {
-  const filters = [{ type: 'ExtensionRef', extensionRef: { group: 'g', kind: 'K', name: 'n' } }] as const;
-  const some = attached([httpRoute('ns/r', ['ns/web'], [ruleTo('v1'), { ...ruleTo('v2'), filters }])]);
-  t.match(condition(some, 'r'), { status: 'True', reason: 'Accepted' });
-  t.match(condition(some, 'r', 'PartiallyInvalid'), { status: 'True', message: /^Dropped Rule.*spec\.rules\[1\]/ });
-  t.same(codes(some), ['warning unsupported-filter spec.rules[1].filters[0]']);
-  const all = attached([httpRoute('ns/r', ['ns/web'], [{ ...ruleTo('v2'), filters }])]);
-  t.match(condition(all, 'r'), { status: 'False', reason: 'UnsupportedValue' });
-  t.notOk(condition(all, 'r', 'PartiallyInvalid'));
-  t.equal(all.frontends[0]!.rules.length, 1, 'its requests are answered with 500, not passed by');
-});
-
-t.test('what is accepted but not carried yet is a warning each', async (t) => {
-  const full = rule({
-    timeouts: { requestMs: 1000, backendRequestMs: null },
-    retry: { codes: [503], attempts: 1, backoffMs: null },
-    hasSessionPersistence: true,
-    backendRefs: [
-      backend('v/v1:80', { filters: [{ type: 'ExtensionRef', extensionRef: { group: 'g', kind: 'K', name: 'n' } }] }),
-    ],
-  });
-  t.same(codes(attached([httpRoute('ns/r', ['ns/web'], [ruleTo('v1'), full])])), [
-    'warning unsupported-field spec.rules[1].sessionPersistence',
-    'warning unsupported-filter spec.rules[1].backendRefs[0].filters[0]',
-  ]);
-});
-
 t.test('the order of the input changes nothing', async (t) => {
   const resources = [
     twoPorts,
     httpRoute('ns/b', ['ns/web'], [ruleTo('v1')]),
     httpRoute('client/c', [parent('ns/web', { port: 80 })], [ruleTo('v2')]),
     httpRoute('ns/a', ['ns/web', 'ns/db'], [ruleTo('v3')]),
+    otherRoute('GRPCRoute', 'ns/g', [parent('ns/web', { port: 8080 })]),
   ];
   t.same(attached([...resources].reverse()), attached(resources));
 });

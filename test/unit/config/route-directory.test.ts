@@ -39,7 +39,20 @@ function parseText(file: string, text: string): ParsedFile {
   return {
     file,
     unparsable: false,
-    resources: name === '' ? [] : [{ kind: 'OtherRoute', routeKind: 'TCPRoute', namespace: 'test', name, source }],
+    resources:
+      name === ''
+        ? []
+        : [
+            {
+              kind: 'OtherRoute',
+              routeKind: 'TCPRoute',
+              namespace: 'test',
+              name,
+              generation: null,
+              parentRefs: [],
+              source,
+            },
+          ],
     problems: name.includes('!') ? [{ ...problem, code: 'refused' }] : [],
   };
 }

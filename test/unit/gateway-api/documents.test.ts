@@ -38,13 +38,49 @@ t.test('SPEC A14: the namespace defaults to default or to what the caller says',
   ]);
 });
 
-t.test('other routes are recognised and said to have no effect yet', async (t) => {
+t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HTTPRoute', async (t) => {
   for (const kind of ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute']) {
-    const text = `apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: ${kind}\nmetadata: { name: a }\nspec: { x: y }\n`;
-    const { resources, problems } = parse(text);
-    t.match(resources, [{ kind: 'OtherRoute', routeKind: kind, namespace: 'default', name: 'a' }]);
+    const head = `apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: ${kind}\nmetadata: { name: a, generation: 2 }\n`;
+    const { resources, problems } = parse(
+      `${head}spec: { x: y, parentRefs: [{ kind: Service, group: core, name: web, port: 80 }, { name: gw }] }\n`,
+    );
+    t.match(resources, [
+      {
+        kind: 'OtherRoute',
+        routeKind: kind,
+        namespace: 'default',
+        name: 'a',
+        generation: 2,
+        parentRefs: [
+          { group: '', kind: 'Service', namespace: 'default', name: 'web', port: 80, path: 'spec.parentRefs[0]' },
+          { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'gw' },
+        ],
+      },
+    ]);
     t.match(problems, [{ severity: 'warning', code: 'not-carried-yet', resource: `${kind} default/a` }]);
+    const twice = parse(`${head}spec: { parentRefs: [{ kind: Service, name: web }, { kind: Service, name: web }] }\n`);
+    t.same(summary(twice.problems), ['duplicate-parent spec.parentRefs[1]']);
+    t.match(twice.resources, [{ kind: 'RefusedRoute', routeKind: kind }]);
+    t.match(parse(`${head}spec: { x: y }\n`).resources, [{ kind: 'OtherRoute', parentRefs: [] }]);
+    t.same(summary(parse(head).problems), ['not-carried-yet kind']);
   }
+});
+
+t.test('SPEC S1, S5: of a refused route the parents and the generation are kept when they can be read', async (t) => {
+  const rules = '  rules: [{ filters: [{ type: Unknown }] }]\n';
+  const good = routeText(rules).replace('  name: route\n', '  name: route\n  generation: 4\n');
+  t.match(parse(good).resources, [
+    {
+      kind: 'RefusedRoute',
+      reason: 'UnsupportedValue',
+      generation: 4,
+      parentRefs: [{ namespace: 'shop', name: 'cart' }],
+    },
+  ]);
+  t.equal(parse(good).problems.length, 1, 'nothing is reported twice');
+  const bad = parse(good.replace('name: cart', 'name: Cart'));
+  t.match(bad.resources, [{ kind: 'RefusedRoute', parentRefs: [] }]);
+  t.equal(bad.problems.length, 2);
 });
 
 t.test('other kinds are ignored with a warning, misspelled ones refused', async (t) => {

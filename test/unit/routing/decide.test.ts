@@ -380,13 +380,14 @@ t.test('SPEC B1, B2: shares follow the weights, weight 0 is never picked', async
   t.notOk(web.deps.backends.has('ns/c:80'), 'nobody looks up a backend that gets nothing');
 });
 
-t.test('SPEC B3, B6, E2: an unusable backend keeps its weight and answers 500', async (t) => {
+t.test('SPEC B3, B6, B7, E2: an unusable backend keeps its weight and answers 500', async (t) => {
   const documents = [
     service('ns/other', [81]),
     service('ns/headless', [80], { headless: true }),
     service('ns/external', [80], { type: 'ExternalName' }),
     service('ns/udp', [{ port: 80, protocol: 'UDP' }]),
     service('ns/tls', [{ port: 80, appProtocol: 'https' }]),
+    service('ns/h2c', [{ port: 80, appProtocol: 'kubernetes.io/h2c' }]),
   ];
   const bad = [
     backend('ns/other:80'),
@@ -394,6 +395,7 @@ t.test('SPEC B3, B6, E2: an unusable backend keeps its weight and answers 500', 
     backend('ns/external:80'),
     backend('ns/udp:80'),
     backend('ns/tls:80'),
+    backend('ns/h2c:80'),
     backend('ns/x:80', { kind: 'Bucket', group: 'example.com', port: null }),
   ];
   for (const ref of bad) {

@@ -1,0 +1,54 @@
+/**
+ * The frontends of this proxy: per Service port, the rules of the routes that apply to its clients (SPEC A5, A7, P6).
+ *
+ * Stage before: `parents.ts`. Stage after: `routing/table.ts` and `cluster/frontends.ts`.
+ */
+import type { AttachedFrontend, AttachedRule } from './attachment.ts';
+import { winnersOf } from './conflicts.ts';
+import { covers, EVERY_PORT, type Claim } from './parents.ts';
+import type { Progress } from './progress.ts';
+import { isOpaqueProtocol } from './support.ts';
+
+/** Ordered by key. */
+export function buildFrontends(claims: readonly Claim[], progress: Progress): AttachedFrontend[] {
+  const byService = new Map<string, Claim[]>();
+  for (const claim of claims) {
+    if (claim.scope === 'elsewhere') continue;
+    const own = byService.get(claim.service);
+    if (own === undefined) byService.set(claim.service, [claim]);
+    else own.push(claim);
+  }
+  const frontends: AttachedFrontend[] = [];
+  for (const own of byService.values()) {
+    const ports = new Set(own.flatMap((claim) => claim.ports));
+    for (const port of ports) frontends.push(buildFrontend(own, port, progress));
+  }
+  return frontends.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+}
+
+/** `claims`: of one Service. */
+function buildFrontend(claims: readonly Claim[], port: number, progress: Progress): AttachedFrontend {
+  const applicable = claims.filter((claim) => covers(claim, port));
+  const consumers = applicable.filter((claim) => claim.scope === 'consumer');
+  const consumer = consumers.length > 0;
+  const winners = winnersOf(consumer ? consumers : applicable);
+  const rules: AttachedRule[] = [];
+  for (const route of new Set(winners.map((claim) => claim.route))) {
+    if (route.kind === 'HTTPRoute') for (const rule of route.rules) rules.push({ route, rule });
+  }
+  const { service: label, parent } = claims[0]!;
+  const service = progress.services.get(label) ?? null;
+  const declared = service?.ports.find((candidate) => candidate.port === port && candidate.protocol === 'TCP');
+  // A kind that is not carried yet has the port to itself: its connections are not to be read as HTTP.
+  const carried = winners[0]!.route.kind === 'HTTPRoute';
+  return {
+    key: `${label}:${port === EVERY_PORT ? '*' : port}`,
+    namespace: parent.namespace,
+    name: parent.name,
+    port,
+    mode: !carried || isOpaqueProtocol(declared?.appProtocol ?? null) ? 'opaque' : 'http',
+    consumer,
+    rules,
+    service,
+  };
+}

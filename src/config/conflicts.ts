@@ -1,0 +1,70 @@
+/**
+ * Routes of different kinds on one Service port: they never merge, and the kind decides, not the age (SPEC P6).
+ *
+ * Stage before: `parents.ts`. Stage after: `route-conditions.ts`, which tells the losers, and `attached-frontends.ts`,
+ * which leaves them out.
+ *
+ * Producer routes and the consumer routes of one namespace are judged apart: they serve different clients (SPEC A6, A7).
+ */
+import { covers, EVERY_PORT, type Claim } from './parents.ts';
+import { kindOf, labelOf } from './progress.ts';
+
+/** In order of precedence. */
+const KINDS = ['GRPCRoute', 'HTTPRoute', 'TLSRoute', 'TCPRoute'];
+
+/** A port on which a claim is ignored. */
+export interface LostPort {
+  /** `EVERY_PORT` stands for the ports nobody names. */
+  readonly port: number;
+  /** One route of the kind that serves the port. */
+  readonly winner: Claim;
+}
+
+export interface Conflict {
+  readonly lost: readonly LostPort[];
+  /** True when the claim is left with no port at all. */
+  readonly everywhere: boolean;
+}
+
+function rank(claim: Claim): number {
+  return KINDS.indexOf(kindOf(claim.route));
+}
+
+/** The claims of the kind that serves the port; all of `claims` cover it. */
+export function winnersOf(claims: readonly Claim[]): Claim[] {
+  const best = Math.min(...claims.map(rank));
+  return claims.filter((claim) => rank(claim) === best);
+}
+
+/** By claim; those that lose nothing are left out. */
+export function findConflicts(claims: readonly Claim[]): ReadonlyMap<Claim, Conflict> {
+  const groups = new Map<string, Claim[]>();
+  for (const claim of claims) {
+    const { route, parent, service } = claim;
+    const clients = route.namespace === parent.namespace ? '' : route.namespace;
+    const key = `${service} ${clients}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [claim]);
+    else group.push(claim);
+  }
+  const conflicts = new Map<Claim, Conflict>();
+  for (const group of groups.values()) {
+    if (new Set(group.map(rank)).size < 2) continue;
+    const named = new Set(group.flatMap((claim) => claim.ports));
+    for (const claim of group) {
+      const ports = claim.ports.includes(EVERY_PORT) ? [...named] : claim.ports;
+      const lost = ports.flatMap((port): LostPort[] => {
+        const winner = winnersOf(group.filter((other) => covers(other, port)))[0]!;
+        return rank(winner) < rank(claim) ? [{ port, winner }] : [];
+      });
+      if (lost.length > 0) conflicts.set(claim, { lost, everywhere: lost.length === ports.length });
+    }
+  }
+  return conflicts;
+}
+
+/** `port 80: GRPCRoute ns/a takes precedence there`. */
+export function describeLost({ port, winner }: LostPort): string {
+  const where = port === EVERY_PORT ? 'the ports that no route names' : `port ${port}`;
+  return `${where}: ${labelOf(winner.route)} takes precedence there`;
+}

@@ -1,0 +1,75 @@
+/**
+ * What the passes of `attach.ts` share: what they look up, and the conditions and problems they collect.
+ */
+import type {
+  HttpRoute,
+  OtherRoute,
+  ParentRef,
+  Problem,
+  RefusedRoute,
+  Resource,
+  Service,
+} from '../gateway-api/types.ts';
+import type { ConditionType, RouteCondition } from './attachment.ts';
+import { serviceKey } from './support.ts';
+
+export type RouteResource = HttpRoute | RefusedRoute | OtherRoute;
+
+export interface Progress {
+  /** Namespace of the pod this proxy serves; null when not known. */
+  readonly namespace: string | null;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly conditions: RouteCondition[];
+  readonly problems: Problem[];
+}
+
+export function kindOf(resource: Resource): string {
+  return resource.kind === 'OtherRoute' || resource.kind === 'RefusedRoute' ? resource.routeKind : resource.kind;
+}
+
+/** `HTTPRoute namespace/name`. */
+export function labelOf(resource: Resource): string {
+  return `${kindOf(resource)} ${resource.namespace}/${resource.name}`;
+}
+
+export function problemAt(
+  resource: Resource,
+  path: string,
+): Pick<Problem, 'file' | 'document' | 'line' | 'resource' | 'path'> {
+  const { file, document, line } = resource.source;
+  return { file, document, line, resource: labelOf(resource), path };
+}
+
+export function warn(progress: Progress, resource: Resource, path: string, code: string, message: string): void {
+  progress.problems.push({ ...problemAt(resource, path), severity: 'warning', code, message });
+}
+
+/** `parent`: null for a document whose parents are not known. */
+export function addCondition(
+  progress: Progress,
+  resource: RouteResource,
+  parent: ParentRef | null,
+  condition: Pick<RouteCondition, 'status' | 'reason' | 'message'> & { readonly type: ConditionType },
+): void {
+  progress.conditions.push({
+    routeKind: kindOf(resource),
+    namespace: resource.namespace,
+    name: resource.name,
+    parent: parent === null ? '' : parentLabel(parent),
+    parentRef: parent,
+    observedGeneration: resource.generation,
+    ...condition,
+    source: resource.source,
+  });
+}
+
+function parentLabel(parent: ParentRef): string {
+  const key = serviceKey(parent.namespace, parent.name);
+  if (parent.port !== null) return `${key}:${parent.port}`;
+  return parent.sectionName === null ? key : `${key}:${parent.sectionName}`;
+}
+
+/** SPEC A1: parents of other kinds are somebody else's. */
+export function serviceParents(route: RouteResource): ParentRef[] {
+  return route.parentRefs.filter((parent) => parent.group === '' && parent.kind === 'Service');
+}

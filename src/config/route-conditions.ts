@@ -1,0 +1,230 @@
+/**
+ * Says of each route and parentRef how it fared: Accepted, ResolvedRefs, PartiallyInvalid (SPEC S1-S5, P6), and warns of
+ * what has no effect.
+ *
+ * Stage before: `parents.ts` and `conflicts.ts`. Stage after: `check`, the log, the admin endpoint.
+ */
+import type { HttpRoute, HttpRouteFilter, OtherRoute, ParentRef, RefusedRoute } from '../gateway-api/types.ts';
+import { describeLost, type Conflict } from './conflicts.ts';
+import type { Claim } from './parents.ts';
+import { addCondition, problemAt, serviceParents, warn, type Progress, type RouteResource } from './progress.ts';
+import { isCarriedFilter, refuseBackend, type BackendRefusal } from './support.ts';
+
+/** A parentRef with its claim, or the sentence why there is none. */
+export interface ResolvedParent {
+  readonly parent: ParentRef;
+  readonly claim: Claim | string;
+}
+
+/** The reader has reported the fault itself. SPEC S2 has no reason for a document that no API server would store. */
+export function reportRefused(route: RefusedRoute, progress: Progress): void {
+  const reason = route.reason === 'Invalid' ? 'UnsupportedValue' : route.reason;
+  const parents = route.parentRefs.length === 0 ? [null] : serviceParents(route);
+  for (const parent of parents) {
+    addCondition(progress, route, parent, { type: 'Accepted', status: 'False', reason, message: route.message });
+  }
+}
+
+/** Kinds that are not carried yet: never accepted, but told apart from routes that another kind displaces (SPEC P6). */
+export function reportOther(
+  route: OtherRoute,
+  parents: readonly ResolvedParent[],
+  conflicts: ReadonlyMap<Claim, Conflict>,
+  progress: Progress,
+): void {
+  for (const { parent, claim } of parents) {
+    if (typeof claim === 'string') {
+      reportNoParent(route, parent, claim, progress);
+      continue;
+    }
+    const conflict = conflicts.get(claim);
+    if (conflict?.everywhere === true) {
+      reportConflict(route, parent, conflict, progress);
+      continue;
+    }
+    const message =
+      `${route.routeKind} is not carried by this version; connections to ${claim.service} that it is attached to are ` +
+      'tunnelled unread';
+    addCondition(progress, route, parent, { type: 'Accepted', status: 'False', reason: 'UnsupportedValue', message });
+  }
+  warn(
+    progress,
+    route,
+    '',
+    'unsupported-kind',
+    `${route.routeKind} is not carried by this version; nothing in the route has an effect but what it is attached to`,
+  );
+}
+
+/** UDP is never redirected to this proxy. */
+export function reportUdp(route: OtherRoute, progress: Progress): void {
+  const message = 'UDPRoute is not carried by this version; the route has no effect';
+  for (const parent of serviceParents(route)) {
+    addCondition(progress, route, parent, { type: 'Accepted', status: 'False', reason: 'UnsupportedValue', message });
+  }
+  warn(progress, route, '', 'unsupported-kind', message);
+}
+
+export function reportHttpRoute(
+  route: HttpRoute,
+  parents: readonly ResolvedParent[],
+  conflicts: ReadonlyMap<Claim, Conflict>,
+  progress: Progress,
+): void {
+  if (parents.length === 0) {
+    const message =
+      'no parentRef names a Service, so the route has no effect here; a Service parent needs kind: Service and group: ""';
+    warn(progress, route, 'spec.parentRefs', 'no-service-parent', message);
+    return;
+  }
+  const drops = reportUncarried(route, progress);
+  for (const { parent, claim } of parents) {
+    if (typeof claim === 'string') {
+      reportNoParent(route, parent, claim, progress);
+      continue;
+    }
+    const conflict = conflicts.get(claim) ?? null;
+    if (conflict?.everywhere === true) reportConflict(route, parent, conflict, progress);
+    else reportAcceptance(route, claim, drops, conflict, progress);
+    reportReferences(route, parent, progress);
+  }
+}
+
+function reportNoParent(route: RouteResource, parent: ParentRef, message: string, progress: Progress): void {
+  addCondition(progress, route, parent, { type: 'Accepted', status: 'False', reason: 'NoMatchingParent', message });
+  const problem = problemAt(route, parent.path);
+  progress.problems.push({ ...problem, severity: 'error', code: 'no-matching-parent', message });
+}
+
+function reportConflict(route: RouteResource, parent: ParentRef, { lost }: Conflict, progress: Progress): void {
+  const message = `the route is ignored on ${lost.map(describeLost).join(', ')}`;
+  addCondition(progress, route, parent, { type: 'Accepted', status: 'False', reason: 'Conflicted', message });
+  warn(progress, route, parent.path, 'route-conflict', message);
+}
+
+/** Parts of a route that answer 500, by their paths. */
+interface Drops {
+  readonly rules: readonly string[];
+  /** backendRefs of rules that can be used otherwise. */
+  readonly backends: readonly string[];
+}
+
+/** A conflict on some ports only leaves the route accepted: its rules work where it is not displaced. */
+function reportAcceptance(
+  route: HttpRoute,
+  claim: Claim,
+  drops: Drops,
+  conflict: Conflict | null,
+  progress: Progress,
+): void {
+  const { parent } = claim;
+  const reason = 'UnsupportedValue';
+  if (drops.rules.length === route.rules.length) {
+    const message = `no rule can be used: ${drops.rules.join(', ')} answer 500, a filter is not carried`;
+    addCondition(progress, route, parent, { type: 'Accepted', status: 'False', reason, message });
+    return;
+  }
+  const ignored = conflict === null ? '' : `; ignored on ${conflict.lost.map(describeLost).join(', ')}`;
+  const message = `${describeScope(claim, progress.namespace)}${ignored}`;
+  addCondition(progress, route, parent, { type: 'Accepted', status: 'True', reason: 'Accepted', message });
+  if (conflict !== null) warn(progress, route, parent.path, 'route-conflict', `the route is${ignored.slice(1)}`);
+  const dropped = [...drops.rules, ...drops.backends];
+  if (dropped.length > 0) {
+    const told = `Dropped Rule: ${dropped.join(', ')} answer 500, a filter is not carried`;
+    addCondition(progress, route, parent, { type: 'PartiallyInvalid', status: 'True', reason, message: told });
+  }
+}
+
+function describeScope(claim: Claim, namespace: string | null): string {
+  if (claim.scope === 'producer') return `producer route: serves clients of ${claim.service} in every namespace`;
+  if (claim.scope === 'consumer') return `consumer route: serves clients of ${claim.service} in this namespace`;
+  const here = namespace === null ? 'the namespace of this proxy is not known' : `this proxy serves ${namespace}`;
+  return `consumer route: serves clients of ${claim.service} in ${claim.route.namespace} only; ${here}`;
+}
+
+/** Warn of what is accepted but has no effect. Returns what answers 500 because of a filter (SPEC F4). */
+function reportUncarried(route: HttpRoute, progress: Progress): Drops {
+  if (route.hostnames.length > 0) {
+    const message = 'hostnames have no meaning for a Service parent and are ignored; match the Host header instead';
+    warn(progress, route, 'spec.hostnames', 'hostnames-ignored', message);
+  }
+  const rules: string[] = [];
+  const backends: string[] = [];
+  for (const rule of route.rules) {
+    const path = `spec.rules[${rule.index}]`;
+    if (rule.hasSessionPersistence) {
+      const message = 'sessionPersistence is not carried yet and has no effect';
+      warn(progress, route, `${path}.sessionPersistence`, 'unsupported-field', message);
+    }
+    const consequence = 'requests of this rule are answered with 500';
+    const unusable = reportFilters(route, rule.filters, path, consequence, progress);
+    const hasCors = rule.filters.some((filter) => filter.type === 'CORS');
+    const unusableRefs = rule.backendRefs.filter((ref) => {
+      const shadowed = hasCors ? ref.filters.findIndex((filter) => filter.type === 'CORS') : -1;
+      if (shadowed >= 0) {
+        const message = 'has no effect: the CORS filter of the rule decides for all its backends';
+        warn(progress, route, `${ref.path}.filters[${shadowed}]`, 'cors-shadowed', message);
+      }
+      return reportFilters(route, ref.filters, ref.path, 'the share of this backend is answered with 500', progress);
+    });
+    const used = rule.backendRefs.filter((ref) => ref.weight > 0);
+    if (unusable || (used.length > 0 && used.every((ref) => unusableRefs.includes(ref)))) rules.push(path);
+    else backends.push(...unusableRefs.map((ref) => ref.path));
+  }
+  return { rules, backends };
+}
+
+/** True when one of the filters is not carried. `path`: of what holds the list. */
+function reportFilters(
+  route: HttpRoute,
+  filters: readonly HttpRouteFilter[],
+  path: string,
+  consequence: string,
+  progress: Progress,
+): boolean {
+  let found = false;
+  for (const [index, filter] of filters.entries()) {
+    if (isCarriedFilter(filter)) continue;
+    found = true;
+    const message = `filter ${filter.type} is not carried yet; ${consequence}`;
+    warn(progress, route, `${path}.filters[${index}]`, 'unsupported-filter', message);
+  }
+  return found;
+}
+
+/** SPEC S3, B3, B4, F10: a rule without backendRefs has nothing unresolved. The reason is that of the first failure. */
+function reportReferences(route: HttpRoute, parent: ParentRef, progress: Progress): void {
+  const failures: { readonly refusal: BackendRefusal; readonly message: string }[] = [];
+  const judge = (ref: Parameters<typeof refuseBackend>[0], path: string, consequence: string): void => {
+    const refusal = refuseBackend(ref, progress.services);
+    if (refusal !== null) failures.push({ refusal, message: `${path}: ${refusal.message}; ${consequence}` });
+  };
+  const judgeMirrors = (filters: readonly HttpRouteFilter[], path: string): void => {
+    for (const [index, filter] of filters.entries()) {
+      if (filter.type !== 'RequestMirror') continue;
+      const field = `${path}.filters[${index}].requestMirror.backendRef`;
+      judge(filter.requestMirror.backendRef, field, 'no request is mirrored there');
+    }
+  };
+  for (const rule of route.rules) {
+    judgeMirrors(rule.filters, `spec.rules[${rule.index}]`);
+    for (const ref of rule.backendRefs) {
+      judge(ref, ref.path, 'its share of requests is answered with 500');
+      judgeMirrors(ref.filters, ref.path);
+    }
+  }
+  const [first] = failures;
+  addCondition(
+    progress,
+    route,
+    parent,
+    first === undefined
+      ? { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: 'every backendRef is usable' }
+      : {
+          type: 'ResolvedRefs',
+          status: 'False',
+          reason: first.refusal.reason,
+          message: failures.map(({ message }) => message).join(' | '),
+        },
+  );
+}
