@@ -9,6 +9,7 @@ import { BackendRegistry } from './cluster/backends.ts';
 import { FrontendRegistry } from './cluster/frontends.ts';
 import { ServiceResolver } from './cluster/resolver.ts';
 import { attach } from './config/attach.ts';
+import type { Attachment } from './config/attachment.ts';
 import { RouteDirectory } from './config/route-directory.ts';
 import { parseRoutes } from './config/route-parser.ts';
 import type { ProxySettings } from './config/settings.ts';
@@ -16,7 +17,7 @@ import type { ConfigSnapshot } from './config/snapshot.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
 import { createNativeEngine, type NativeEngine } from './engine/native.ts';
 import { createUwsEngine } from './engine/uws.ts';
-import { ProxyError, type RequestReason } from './errors.ts';
+import { ProxyError, REQUEST_REASONS, type RequestReason } from './errors.ts';
 import type { Problem } from './gateway-api/types.ts';
 import { createLogger, type Logger } from './log.ts';
 import {
@@ -27,8 +28,9 @@ import {
   type NativeBinding,
 } from './native/binding.ts';
 import { startAdmin, type AdminServer, type ProbeState } from './observe/admin.ts';
+import { ConditionLog } from './observe/conditions.ts';
 import { createExposition } from './observe/exposition.ts';
-import { IncidentLog } from './observe/incidents.ts';
+import { IncidentLog, seriesFields } from './observe/incidents.ts';
 import { Metrics } from './observe/metrics.ts';
 import { packageRoot } from './package-root.ts';
 import { decide } from './routing/decide.ts';
@@ -38,11 +40,13 @@ import { compileTable, type RouteTable } from './routing/table.ts';
 /** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
 const RESOLUTION_GRACE_MS = 5_000;
 const DRAIN_POLL_MS = 20;
+const NOTHING_ATTACHED: Attachment = { frontends: [], conditions: [], problems: [], services: new Map() };
 
 class SidecarProxy {
   readonly #settings: ProxySettings;
   readonly #logger: Logger;
   readonly #incidents: IncidentLog;
+  readonly #conditionLog: ConditionLog;
   readonly #native: NativeBinding;
   readonly #metrics = new Metrics();
   readonly #resolver: ServiceResolver;
@@ -52,6 +56,7 @@ class SidecarProxy {
   readonly #startedAtMs = performance.now();
   #table: RouteTable;
   #snapshot: ConfigSnapshot | null = null;
+  #attachment = NOTHING_ATTACHED;
   #valid = false;
   /** Messages of the problems already logged, so that an unchanged one is not repeated with every reload. */
   #logged: ReadonlySet<string> = new Set();
@@ -67,6 +72,7 @@ class SidecarProxy {
     this.#settings = settings;
     this.#logger = logger;
     this.#incidents = new IncidentLog(logger);
+    this.#conditionLog = new ConditionLog(logger);
     this.#native = loadNative();
     this.#resolver = new ServiceResolver({
       logger,
@@ -85,10 +91,7 @@ class SidecarProxy {
       onChange: (snapshot) => this.#apply(snapshot),
       logger,
     });
-    this.#table = compileTable(
-      { frontends: [], conditions: [], problems: [], services: new Map() },
-      this.#compileDeps(),
-    );
+    this.#table = compileTable(this.#attachment, this.#compileDeps());
   }
 
   /** @throws ProxyError when an address cannot be bound or the engine cannot be loaded */
@@ -100,6 +103,7 @@ class SidecarProxy {
         this.#metrics.recordRequest(outcome);
         if (outcome.reason !== null) this.#logRequest(outcome.reason, outcome.status, outcome.series);
       },
+      onMirror: (outcome) => this.#metrics.recordMirror(outcome),
       onRefused: (frontend, reason) => this.#refused(frontend, reason),
     };
     const { maxHeadBytes, maxHeaderFields, connectTimeoutMs } = settings;
@@ -184,6 +188,7 @@ class SidecarProxy {
     this.#snapshot = snapshot;
     this.#valid = snapshot.valid && !problems.some((problem) => problem.severity === 'error');
     this.#logProblems(problems);
+    this.#observe(attachment);
     this.#logger.info('configuration applied', {
       generation: snapshot.generation,
       hash: snapshot.hash,
@@ -191,6 +196,12 @@ class SidecarProxy {
       frontends: attachment.frontends.length,
       unresolved: this.#frontends.unresolved.map((frontend) => frontend.key),
     });
+  }
+
+  /** What the admin endpoints and the log say of the tables now in place. */
+  #observe(attachment: Attachment): void {
+    this.#attachment = attachment;
+    this.#conditionLog.update(attachment.conditions);
   }
 
   /** Which fields the native engine gives with each request, so that matching does not ask for them one by one. */
@@ -216,17 +227,12 @@ class SidecarProxy {
   }
 
   #logRequest(reason: RequestReason, status: number, series: number): void {
-    this.#incidents.record('request not answered by a backend', reason, () => {
-      const { labels } = this.#metrics.totals(series);
-      return {
-        status,
-        parent: `${labels.parentNamespace}/${labels.parentName}:${labels.parentPort}`,
-        route: labels.routeName === '' ? null : `${labels.routeNamespace}/${labels.routeName}`,
-        rule: labels.rule === '' ? null : labels.rule,
-        backend:
-          labels.backendName === '' ? null : `${labels.backendNamespace}/${labels.backendName}:${labels.backendPort}`,
-      };
-    });
+    // What a route answers by itself, such as a redirect, is no incident; the metric counts it.
+    if (REQUEST_REASONS[reason].source === 'route') return;
+    this.#incidents.record('request not answered by a backend', reason, () => ({
+      status,
+      ...seriesFields(this.#metrics.totals(series).labels),
+    }));
   }
 
   #refused(frontend: number, reason: RequestReason): void {
@@ -271,6 +277,7 @@ class SidecarProxy {
       version: version(),
       metrics: this.#metrics,
       acceptor: () => this.#acceptor?.counters() ?? null,
+      engine: () => this.#nativeEngine?.counters() ?? null,
       downstreamConnections: () => this.#engineConnections(),
       config: () => ({
         generation: this.#snapshot?.generation ?? 0,
@@ -278,6 +285,7 @@ class SidecarProxy {
         valid: this.#valid,
       }),
       unresolvedFrontends: () => this.#frontends.unresolved.length,
+      conditions: () => this.#attachment.conditions,
     });
     for (const { address, port } of this.#settings.metrics) {
       const probes = { live: () => this.#live(), ready: () => this.#ready(), started: () => this.#started() };

@@ -19,7 +19,17 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   routing: ['errors.ts', 'gateway-api', 'config'],
   cluster: ['errors.ts', 'log.ts', 'gateway-api', 'config', 'routing', 'native'],
   engine: ['errors.ts', 'log.ts', 'uws-library.ts', 'routing', 'native'],
-  observe: ['errors.ts', 'log.ts', 'uws-library.ts', 'routing', 'engine', 'native', 'package-root.ts'],
+  observe: [
+    'errors.ts',
+    'log.ts',
+    'package-root.ts',
+    'uws-library.ts',
+    'gateway-api',
+    'native',
+    'config',
+    'routing',
+    'engine',
+  ],
   iptables: ['errors.ts', 'log.ts', 'native'],
   'proxy.ts': [
     'errors.ts',

@@ -42,9 +42,11 @@ const exposition = createExposition({
   version: '0.0.0',
   metrics,
   acceptor: () => null,
+  engine: () => null,
   downstreamConnections: () => 0,
   config: () => ({ generation: 1, hash: '0', valid: true }),
   unresolvedFrontends: () => 0,
+  conditions: () => [],
 });
 for (let i = 0; i < SCRAPES; i++) {
   const before = process.cpuUsage();

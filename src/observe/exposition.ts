@@ -1,16 +1,20 @@
 /**
- * What a scrape gets: the counters of the hot path, of the acceptor and of the configuration, and the process's own.
+ * What a scrape gets: the counters of the hot path, of the acceptor, of the native engine and of the configuration, and
+ * the process's own. docs/configuration.md lists them for operators; a test compares the two.
  *
- * Stage before: `metrics.ts`, the acceptor and the configuration, read at the moment of the scrape. Stage after: the
- * admin endpoint. Sole importer of prom-client, which keeps and writes everything but the request series: those are
- * thousands of lines whose label text never changes, so it is kept and only the numbers are written.
+ * Stage before: `metrics.ts`, the acceptor, the engine and the configuration, read at the moment of the scrape. Stage
+ * after: the admin endpoint. Sole importer of prom-client, which keeps and writes everything but the series that may be
+ * thousands: those of requests (`series-text.ts`) and of route conditions (`conditions.ts`).
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
+import type { RouteCondition } from '../config/attachment.ts';
 import { CONNECTION_REASONS } from '../errors.ts';
 import type { AcceptorCounters } from '../native/binding.ts';
-import type { SeriesLabels } from '../routing/decision.ts';
-import { DURATION_BUCKETS_MS, type Metrics } from './metrics.ts';
+import type { HttpEngineCounters } from '../native/http-engine.ts';
+import { ConditionText } from './conditions.ts';
+import type { Metrics } from './metrics.ts';
+import { SeriesText } from './series-text.ts';
 
 /** Read at every scrape. */
 export interface ExpositionSources {
@@ -18,11 +22,15 @@ export interface ExpositionSources {
   readonly metrics: Metrics;
   /** Null while there is no acceptor. */
   acceptor(): AcceptorCounters | null;
+  /** Of the native engine; null while there is none. */
+  engine(): HttpEngineCounters | null;
   /** Downstream connections now held by the engines. */
   downstreamConnections(): number;
   /** Generation and hash as `ConfigSnapshot` has them; generation 0 and an empty hash before the first one. */
   config(): { readonly generation: number; readonly hash: string; readonly valid: boolean };
   unresolvedFrontends(): number;
+  /** Of the current attachment: the same array until there is another one. */
+  conditions(): readonly RouteCondition[];
 }
 
 export interface Exposition {
@@ -36,14 +44,17 @@ export function createExposition(sources: ExpositionSources): Exposition {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_DELAY_RESOLUTION_MS });
   registerProcess(registry, sources);
-  registerConfiguration(registry, sources);
   registerConnections(registry, sources);
-  const requests = new RequestText(sources.metrics);
+  registerEngine(registry, sources);
+  const requests = new SeriesText(sources.metrics);
+  const conditions = new ConditionText();
+  registerConfiguration(registry, sources, conditions);
   return {
     contentType: registry.contentType,
     render: async () => {
-      const rest = await registry.metrics();
-      return `${requests.render()}\n${rest}`;
+      const parts = [requests.render(), conditions.render(sources.conditions())];
+      parts.push(await registry.metrics());
+      return parts.join('\n');
     },
   };
 }
@@ -112,9 +123,18 @@ function registerProcess(registry: Registry, { version, metrics }: ExpositionSou
     'Label sets of requests that are counted in the series "other" because there are too many.',
     () => metrics.foldedSeries,
   );
+  counter(
+    registry,
+    'sideroute_retries_denied_total',
+    'Requests that were not tried again although their route has retries and attempts were left: budget, retries would ' +
+      "have exceeded their share of the backend's requests; body, the request body is larger than what is kept for " +
+      'another try, or not complete.',
+    'reason',
+    metrics.eachRetryDenied.bind(metrics),
+  );
 }
 
-function registerConfiguration(registry: Registry, sources: ExpositionSources): void {
+function registerConfiguration(registry: Registry, sources: ExpositionSources, conditions: ConditionText): void {
   gauge(
     registry,
     'sideroute_config_generation',
@@ -136,6 +156,12 @@ function registerConfiguration(registry: Registry, sources: ExpositionSources): 
   });
   gauge(registry, 'sideroute_unresolved_frontends', 'Parent Services without a known address.', () =>
     sources.unresolvedFrontends(),
+  );
+  gauge(
+    registry,
+    'sideroute_folded_route_conditions',
+    'Conditions that sideroute_route_condition leaves out because there are too many; those that are faults come first.',
+    () => conditions.folded,
   );
 }
 
@@ -200,80 +226,62 @@ function registerConnections(registry: Registry, sources: ExpositionSources): vo
   );
 }
 
-const REQUESTS = 'sideroute_requests_total';
-const DURATION = 'sideroute_request_duration_seconds';
-const LE = [...DURATION_BUCKETS_MS.map((bound) => String(bound / 1_000)), '+Inf'];
-
-/** The two families of request series in the Prometheus text format. */
-class RequestText {
-  private readonly metrics: Metrics;
-  /** By series: the labels as text without braces. */
-  private readonly labels: string[] = [];
-  /** By series: the heads of its histogram lines, up to the number. */
-  private readonly bucketHeads: (readonly string[])[] = [];
-
-  constructor(metrics: Metrics) {
-    this.metrics = metrics;
-  }
-
-  render(): string {
-    const { metrics } = this;
-    const lines = [`# HELP ${REQUESTS} Requests, by what became of them.`, `# TYPE ${REQUESTS} counter`];
-    metrics.eachCount((series, code, reason, count) => {
-      lines.push(`${REQUESTS}{${this.labelsOf(series)},code="${code}",reason="${reason}"} ${count}`);
-    });
-    lines.push(
-      '',
-      `# HELP ${DURATION} From the complete request head to the last byte of the response.`,
-      `# TYPE ${DURATION} histogram`,
-    );
-    for (let series = 0; series < metrics.seriesCount; series++) this.renderDuration(series, lines);
-    this.renderDuration(metrics.otherSeries, lines);
-    lines.push('');
-    return lines.join('\n');
-  }
-
-  private renderDuration(series: number, lines: string[]): void {
-    const { buckets, durationMs } = this.metrics.totals(series);
-    let count = 0;
-    for (const bucket of buckets) count += bucket;
-    if (count === 0) return;
-    const heads = this.headsOf(series);
-    let cumulative = 0;
-    for (let i = 0; i < buckets.length; i++) {
-      cumulative += buckets[i]!;
-      lines.push(`${heads[i]!}${cumulative}`);
-    }
-    const labels = this.labelsOf(series);
-    lines.push(`${DURATION}_sum{${labels}} ${durationMs / 1_000}`, `${DURATION}_count{${labels}} ${count}`);
-  }
-
-  private headsOf(series: number): readonly string[] {
-    const labels = this.labelsOf(series);
-    return (this.bucketHeads[series] ??= LE.map((le) => `${DURATION}_bucket{${labels},le="${le}"} `));
-  }
-
-  private labelsOf(series: number): string {
-    return (this.labels[series] ??= labelText(this.metrics.totals(series).labels));
-  }
-}
-
-function labelText(labels: SeriesLabels): string {
-  return Object.entries({
-    parent_namespace: labels.parentNamespace,
-    parent_name: labels.parentName,
-    parent_port: labels.parentPort,
-    route_namespace: labels.routeNamespace,
-    route_name: labels.routeName,
-    rule: labels.rule,
-    backend_namespace: labels.backendNamespace,
-    backend_name: labels.backendName,
-    backend_port: labels.backendPort,
-  })
-    .map(([name, value]) => `${name}="${escapeLabel(value === 0 ? '' : String(value))}"`)
-    .join(',');
-}
-
-function escapeLabel(value: string): string {
-  return value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+/** The native engine carries every connection, or those that the preferred engine must not. */
+function registerEngine(registry: Registry, sources: ExpositionSources): void {
+  const read = (value: (counters: HttpEngineCounters) => number) => (): number => {
+    const counters = sources.engine();
+    return counters === null ? 0 : value(counters);
+  };
+  new Gauge({
+    name: 'sideroute_upstream_connections',
+    help: 'Connections to backends held by the native engine: active, carrying or waiting for a request; idle, pooled.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      const { upstreamOpen = 0, upstreamIdle = 0 } = sources.engine() ?? {};
+      this.set({ state: 'active' }, upstreamOpen - upstreamIdle);
+      this.set({ state: 'idle' }, upstreamIdle);
+    },
+  });
+  const totals: readonly [string, string, (counters: HttpEngineCounters) => number][] = [
+    ['upstream_connects', 'Connections begun to backends.', (c) => c.upstreamConnects],
+    ['upstream_connect_failures', 'Connections to backends refused or timed out.', (c) => c.upstreamConnectFailures],
+    ['upstream_reuses', 'Requests sent on a pooled connection.', (c) => c.upstreamReused],
+    [
+      'upstream_stale_connections',
+      'Pooled connections that the backend closed, or that spoke unasked.',
+      (c) => c.upstreamStale,
+    ],
+    ['queued_requests', 'Requests that waited for a connection at the limit of their backend.', (c) => c.queued],
+  ];
+  for (const [name, help, value] of totals) total(registry, `sideroute_${name}_total`, help, read(value));
+  counter(
+    registry,
+    'sideroute_reconnects_total',
+    "The proxy's own safe repetitions, whatever the route says: connect_failure, every address refused and all were tried " +
+      'once more; reset, a reused connection closed before any byte of the response to an idempotent request.',
+    'reason',
+    (visit) => {
+      const counters = sources.engine();
+      visit('connect_failure', counters?.retriesConnect ?? 0);
+      visit('reset', counters?.retriesReset ?? 0);
+    },
+  );
+  counter(
+    registry,
+    'sideroute_http_bytes_total',
+    'Bytes of HTTP messages, by the side they went to.',
+    'to',
+    (visit) => {
+      const counters = sources.engine();
+      visit('upstream', counters?.bytesUpstream ?? 0);
+      visit('downstream', counters?.bytesDownstream ?? 0);
+    },
+  );
+  const gauges: readonly [string, string, (counters: HttpEngineCounters) => number][] = [
+    ['open_requests', 'Requests in progress, upgraded connections included.', (c) => c.requestsOpen],
+    ['upgraded_connections', 'Connections now tunnelled after an upgrade or CONNECT.', (c) => c.tunnelsOpen],
+    ['buffered_bytes', 'Memory that messages in progress hold.', (c) => c.bufferedBytes],
+  ];
+  for (const [name, help, value] of gauges) gauge(registry, `sideroute_${name}`, help, read(value));
 }

@@ -5,6 +5,7 @@
  * letting a failing backend fill the disk.
  */
 import type { LogFields, Logger } from '../log.ts';
+import type { SeriesLabels } from '../routing/decision.ts';
 
 const WINDOW_MS = 10_000;
 const LINES_PER_WINDOW = 5;
@@ -48,4 +49,16 @@ export class IncidentLog {
     budget.suppressed = 0;
     this.#logger.warn(message, { reason, ...fields(), ...suppressed });
   }
+}
+
+/** The labels of a series as a log line has them; null where they do not apply. */
+export function seriesFields(labels: SeriesLabels): LogFields {
+  const { parentNamespace, parentName, parentPort, routeNamespace, routeName, rule } = labels;
+  const { backendNamespace, backendName, backendPort } = labels;
+  return {
+    parent: `${parentNamespace}/${parentName}:${parentPort}`,
+    route: routeName === '' ? null : `${routeNamespace}/${routeName}`,
+    rule: rule === '' ? null : rule,
+    backend: backendName === '' ? null : `${backendNamespace}/${backendName}:${backendPort}`,
+  };
 }

@@ -3,10 +3,11 @@
  *
  * Stage before: engines, which report each outcome once. Stage after: `exposition.ts`, which reads them when scraped.
  * A series is one set of labels (frontend, route, rule, backend), interned when a route table is compiled; codes and
- * reasons are rows beneath it.
+ * reasons are rows beneath it, and so are retries and results of mirrors. A mirror has a series of its own, whose backend
+ * is the mirror.
  */
-import type { Outcome } from '../engine/engine.ts';
-import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
+import type { MirrorOutcome, Outcome } from '../engine/engine.ts';
+import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason } from '../errors.ts';
 import type { InternSeries, SeriesLabels } from '../routing/decision.ts';
 
 /** Upper bounds in milliseconds, inclusive; one more bucket takes what is slower (OPS section 2). */
@@ -64,11 +65,17 @@ export class Metrics {
   private readonly buckets: Float64Array;
   private readonly durationMs: Float64Array;
   private readonly refused = new Float64Array(REASON_COUNT);
+  private readonly retries: Float64Array;
+  private readonly retriesDenied = new Float64Array(RETRY_DENIALS.length);
+  /** By series, then by result. */
+  private readonly mirrored: Float64Array;
 
   constructor(maxSeries: number = MAX_SERIES) {
     this.maxSeries = maxSeries;
     this.buckets = new Float64Array((maxSeries + 1) * BUCKETS);
     this.durationMs = new Float64Array(maxSeries + 1);
+    this.retries = new Float64Array(maxSeries + 1);
+    this.mirrored = new Float64Array((maxSeries + 1) * MIRROR_RESULTS.length);
   }
 
   /** Returns the id of `other` when there are `MAX_SERIES` already. Not for the hot path. */
@@ -108,6 +115,13 @@ export class Metrics {
     while (bucket < BUCKETS - 1 && durationMs > BOUNDS_MS[bucket]!) bucket++;
     this.buckets[series * BUCKETS + bucket]!++;
     this.durationMs[series]! += durationMs;
+    if (outcome.retries !== undefined) this.retries[series]! += outcome.retries;
+    if (outcome.retryDenied != null) this.retriesDenied[RETRY_DENIALS.indexOf(outcome.retryDenied)]!++;
+  }
+
+  /** Hot path: bench/micro/metrics.ts. */
+  recordMirror({ series, result }: MirrorOutcome): void {
+    this.mirrored[series * MIRROR_RESULTS.length + MIRROR_RESULTS.indexOf(result)]!++;
   }
 
   /** A request refused before routing. */
@@ -128,6 +142,27 @@ export class Metrics {
   eachRefused(visit: (reason: string, count: number) => void): void {
     for (let i = 1; i < REASON_COUNT; i++) {
       if (this.refused[i] !== 0) visit(REASONS[i - 1]!, this.refused[i]!);
+    }
+  }
+
+  /** Series with retries. */
+  eachRetry(visit: (series: number, count: number) => void): void {
+    for (let series = 0; series < this.retries.length; series++) {
+      if (this.retries[series] !== 0) visit(series, this.retries[series]!);
+    }
+  }
+
+  /** Every reason, those without a count included. */
+  eachRetryDenied(visit: (reason: string, count: number) => void): void {
+    for (const [index, reason] of RETRY_DENIALS.entries()) visit(reason, this.retriesDenied[index]!);
+  }
+
+  /** Every count that is not zero. */
+  eachMirrored(visit: (series: number, result: string, count: number) => void): void {
+    for (let at = 0; at < this.mirrored.length; at++) {
+      const count = this.mirrored[at]!;
+      if (count === 0) continue;
+      visit(Math.floor(at / MIRROR_RESULTS.length), MIRROR_RESULTS[at % MIRROR_RESULTS.length]!, count);
     }
   }
 

@@ -1,7 +1,12 @@
+import { readFileSync } from 'node:fs';
+
 import t from 'tap';
 
+import { configurationDocument } from '../../../scripts/options-table.ts';
+import type { RouteCondition } from '../../../src/config/attachment.ts';
 import { CONNECTION_REASONS, type ConnectionReason } from '../../../src/errors.ts';
 import type { AcceptorCounters } from '../../../src/native/binding.ts';
+import type { HttpEngineCounters } from '../../../src/native/http-engine.ts';
 import { createExposition, type ExpositionSources } from '../../../src/observe/exposition.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 
@@ -20,10 +25,32 @@ function sources(metrics: Metrics): ExpositionSources {
     bytesDownstream: 200,
     acceptPauses: 4,
   };
+  const engine: HttpEngineCounters = {
+    adopted: 1,
+    downstreamOpen: 2,
+    requests: 3,
+    requestsOpen: 4,
+    refused: 5,
+    upstreamConnects: 6,
+    upstreamConnectFailures: 7,
+    upstreamOpen: 28,
+    upstreamIdle: 8,
+    upstreamReused: 9,
+    upstreamStale: 10,
+    queued: 11,
+    retriesConnect: 12,
+    retriesReset: 13,
+    tunnelsOpen: 14,
+    bytesUpstream: 15,
+    bytesDownstream: 16,
+    bufferedBytes: 17,
+  };
   return {
     version: '1.2.3',
     metrics,
     acceptor: () => acceptor,
+    engine: () => engine,
+    conditions: () => [],
     downstreamConnections: () => 5,
     config: () => ({ generation: 7, hash: 'abc', valid: false }),
     unresolvedFrontends: () => 1,
@@ -47,6 +74,10 @@ function withOneSeries(backendName: string): Metrics {
   metrics.recordRequest({ series, status: 200, reason: null, durationMs: 40_000 });
   metrics.recordRequest({ series, status: 404, reason: 'no_route', durationMs: 2 });
   metrics.recordRefused('bad_request');
+  metrics.recordRequest({ series, status: 503, reason: null, durationMs: 2, retries: 2, retryDenied: 'budget' });
+  metrics.recordMirror({ series, result: 'answered' });
+  metrics.recordMirror({ series, result: 'answered' });
+  metrics.recordMirror({ series, result: 'skipped' });
   return metrics;
 }
 
@@ -63,11 +94,16 @@ t.test('a scrape has the request series with all labels', async (t) => {
     `sideroute_requests_total{${labels},code="404",reason="no_route"} 1`,
     '# TYPE sideroute_request_duration_seconds histogram',
     `${bucket('0.001')} 0`,
-    `${bucket('0.0025')} 2`,
-    `${bucket('30')} 2`,
-    `${bucket('+Inf')} 3`,
-    `sideroute_request_duration_seconds_sum{${labels}} 40.004`,
-    `sideroute_request_duration_seconds_count{${labels}} 3`,
+    `${bucket('0.0025')} 3`,
+    `${bucket('30')} 3`,
+    `${bucket('+Inf')} 4`,
+    `sideroute_request_duration_seconds_sum{${labels}} 40.006`,
+    `sideroute_request_duration_seconds_count{${labels}} 4`,
+    '# TYPE sideroute_retries_total counter',
+    `sideroute_retries_total{${labels}} 2`,
+    '# TYPE sideroute_mirrored_requests_total counter',
+    `sideroute_mirrored_requests_total{${labels},result="answered"} 2`,
+    `sideroute_mirrored_requests_total{${labels},result="skipped"} 1`,
   ]) {
     t.ok(lines.includes(line), line);
   }
@@ -96,6 +132,22 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_passthrough_connections_total{reason="tls"} 2',
     'sideroute_passthrough_bytes_total{to="upstream"} 100',
     'sideroute_passthrough_bytes_total{to="downstream"} 200',
+    'sideroute_retries_denied_total{reason="budget"} 1',
+    'sideroute_retries_denied_total{reason="body"} 0',
+    'sideroute_upstream_connections{state="active"} 20',
+    'sideroute_upstream_connections{state="idle"} 8',
+    'sideroute_upstream_connects_total 6',
+    'sideroute_upstream_connect_failures_total 7',
+    'sideroute_upstream_reuses_total 9',
+    'sideroute_upstream_stale_connections_total 10',
+    'sideroute_queued_requests_total 11',
+    'sideroute_reconnects_total{reason="connect_failure"} 12',
+    'sideroute_reconnects_total{reason="reset"} 13',
+    'sideroute_http_bytes_total{to="upstream"} 15',
+    'sideroute_http_bytes_total{to="downstream"} 16',
+    'sideroute_open_requests 4',
+    'sideroute_upgraded_connections 14',
+    'sideroute_buffered_bytes 17',
     `sideroute_build_info{version="1.2.3",node="${process.version}"} 1`,
   ]) {
     t.ok(lines.includes(line), line);
@@ -118,7 +170,51 @@ t.test('label values are escaped', async (t) => {
   t.match(text, 'backend_name="a\\"b\\\\c\\nd"');
 });
 
-t.test('there is a scrape before there is an acceptor', async (t) => {
-  const text = await createExposition({ ...sources(new Metrics()), acceptor: () => null }).render();
+t.test('there is a scrape before there is an acceptor or an engine', async (t) => {
+  const none = { acceptor: () => null, engine: () => null };
+  const text = await createExposition({ ...sources(new Metrics()), ...none }).render();
   t.match(text, 'sideroute_accepted_connections_total 0');
+  t.match(text, 'sideroute_upstream_connections{state="idle"} 0');
 });
+
+t.test('docs/configuration.md lists every metric with its type and labels', async (t) => {
+  const condition: RouteCondition = {
+    routeKind: 'HTTPRoute',
+    namespace: 'shop',
+    name: 'cart',
+    parent: 'shop/cart',
+    type: 'Accepted',
+    status: 'True',
+    reason: 'Accepted',
+    message: '',
+    source: { file: 'a.yaml', document: 1, line: 1 },
+  };
+  const all = { ...sources(withOneSeries('v1')), conditions: () => [condition] };
+  const exposed = new Map<string, { type: string; labels: string }>();
+  for (const line of (await createExposition(all).render()).split('\n')) {
+    const [, name, type] = /^# TYPE (sideroute_\w+) (\w+)$/.exec(line) ?? [];
+    if (name !== undefined) exposed.set(name, { type: type!, labels: '' });
+    const [, sample, labels] = /^(sideroute_\w+?)(?:_bucket)?(?:\{(.*)\})? \S+$/.exec(line) ?? [];
+    const family = sample === undefined ? undefined : exposed.get(sample);
+    if (family !== undefined && labels !== undefined) {
+      family.labels = [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label!).join(' ');
+    }
+  }
+  const request = 'parent_namespace parent_name parent_port route_namespace route_name rule ';
+  const documented = [
+    ...readFileSync(configurationDocument, 'utf8').matchAll(/^\| `(sideroute_\w+)` \| (\w+) \|([^|]*)\|/gm),
+  ].map(([, name, type, labels]) => {
+    const names = labels!
+      .replace('*request*', `${request}backend_namespace backend_name backend_port`)
+      .replaceAll(/[`,]/g, '')
+      .trim();
+    return [name!, { type: type!, labels: names }] as const;
+  });
+  // A histogram's own label is not for people to know.
+  const shown = [...exposed].map(([name, { type, labels }]) => [name, { type, labels: labels.replace(/ le$/, '') }]);
+  t.strictSame(documented.toSorted(byName), shown.toSorted(byName));
+});
+
+function byName(a: readonly unknown[], b: readonly unknown[]): number {
+  return String(a[0]) < String(b[0]) ? -1 : 1;
+}

@@ -1,5 +1,6 @@
 import t from 'tap';
 
+import { MIRROR_RESULTS } from '../../../src/errors.ts';
 import type { SeriesLabels } from '../../../src/routing/decision.ts';
 import { DURATION_BUCKETS_MS, Metrics } from '../../../src/observe/metrics.ts';
 
@@ -88,4 +89,37 @@ t.test('refused requests are counted by reason', async (t) => {
   const seen: unknown[] = [];
   metrics.eachRefused((reason, count) => seen.push([reason, count]));
   t.same(seen, [['bad_request', 2]]);
+});
+
+t.test('retries are counted by series, refusals to retry by reason', async (t) => {
+  const metrics = new Metrics(1);
+  const series = metrics.internSeries(labels('v1'));
+  metrics.recordRequest({ series, status: 200, reason: null, durationMs: 1, retries: 0, retryDenied: null });
+  metrics.recordRequest({ series, status: 200, reason: null, durationMs: 1, retries: 2, retryDenied: null });
+  metrics.recordRequest({ series, status: 503, reason: null, durationMs: 1, retries: 1, retryDenied: 'body' });
+  metrics.recordRequest({ series: metrics.otherSeries, status: 200, reason: null, durationMs: 1, retries: 5 });
+  const seen: unknown[] = [];
+  metrics.eachRetry((id, count) => seen.push([id, count]));
+  metrics.eachRetryDenied((reason, count) => seen.push([reason, count]));
+  t.same(seen, [
+    [series, 3],
+    [metrics.otherSeries, 5],
+    ['budget', 0],
+    ['body', 1],
+  ]);
+});
+
+t.test('mirrors are counted by series and result', async (t) => {
+  const metrics = new Metrics(2);
+  metrics.internSeries(labels('v1'));
+  const series = metrics.internSeries(labels('mirror'));
+  for (const result of MIRROR_RESULTS) metrics.recordMirror({ series, result });
+  metrics.recordMirror({ series, result: 'timeout' });
+  metrics.recordMirror({ series: metrics.otherSeries, result: 'answered' });
+  const seen: string[] = [];
+  metrics.eachMirrored((id, result, count) => seen.push(`${id} ${result} ${count}`));
+  t.same(seen, [
+    ...MIRROR_RESULTS.map((result) => `${series} ${result} ${result === 'timeout' ? 2 : 1}`),
+    `${metrics.otherSeries} answered 1`,
+  ]);
 });

@@ -1,0 +1,116 @@
+/**
+ * How routes fare, for Prometheus and for the log.
+ *
+ * Stage before: `config/attach.ts`, whose conditions are those of the current attachment. Stage after: `exposition.ts` and
+ * the log.
+ *
+ * The gauge is one series per condition whose value is the status: 1 True, 0 False, -1 Unknown. kube-state-metrics has
+ * three series per condition, one for each status, of which one is 1; that triples the series and makes "not True" a sum.
+ * Here `< 1` is every condition that is not True. The reason is a label although it changes, because it is what a person
+ * asks next: a condition never has two reasons in one scrape, so alerts aggregate it away.
+ */
+import type { RouteCondition } from '../config/attachment.ts';
+import type { LogFields, Logger } from '../log.ts';
+import { MAX_SERIES } from './metrics.ts';
+import { familyHead, labelText } from './series-text.ts';
+
+const CONDITION = 'sideroute_route_condition';
+const VALUE = { True: 1, False: 0, Unknown: -1 } as const;
+
+/** PartiallyInvalid speaks of a fault when it is True, the other types when they are not (SPEC S2-S4). */
+export function isFault({ type, status }: RouteCondition): boolean {
+  return type === 'PartiallyInvalid' ? status === 'True' : status !== 'True';
+}
+
+/** The text of the gauge, kept as long as the conditions are the same array. */
+export class ConditionText {
+  /** Conditions that found no room in the last text. */
+  folded = 0;
+  private readonly maxSeries: number;
+  private last: readonly RouteCondition[] | null = null;
+  private text = '';
+
+  constructor(maxSeries: number = MAX_SERIES) {
+    this.maxSeries = maxSeries;
+  }
+
+  /** Ends with a newline. */
+  render(conditions: readonly RouteCondition[]): string {
+    if (conditions !== this.last) {
+      this.text = this.write(conditions);
+      this.last = conditions;
+    }
+    return this.text;
+  }
+
+  private write(conditions: readonly RouteCondition[]): string {
+    const values = new Map<string, number>();
+    // Faults first: where there is no room for all, what is in order can be left out.
+    const ordered = [...conditions.filter(isFault), ...conditions.filter((condition) => !isFault(condition))];
+    this.folded = 0;
+    for (const condition of ordered) {
+      const labels = labelText({
+        kind: condition.routeKind,
+        route_namespace: condition.namespace,
+        route_name: condition.name,
+        parent: condition.parent,
+        type: condition.type,
+        reason: condition.reason,
+      });
+      // A refused route may stand in the files twice, and a series in a scrape only once: the first, a fault, counts.
+      if (values.has(labels)) continue;
+      if (values.size < this.maxSeries) values.set(labels, VALUE[condition.status]);
+      else this.folded++;
+    }
+    const lines = familyHead(
+      CONDITION,
+      'gauge',
+      'Conditions of routes for their parents: 1 True, 0 False, -1 Unknown. PartiallyInvalid is a fault when True.',
+    );
+    for (const [labels, value] of values) lines.push(`${CONDITION}{${labels}} ${value}`);
+    lines.push('');
+    return lines.join('\n');
+  }
+}
+
+/** Logs a condition once when it becomes a fault or its fault another one, and once when it is in order again. */
+export class ConditionLog {
+  readonly #logger: Logger;
+  /** Faults of the last update by what they concern. */
+  #faults: ReadonlyMap<string, RouteCondition> = new Map();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  update(conditions: readonly RouteCondition[]): void {
+    const faults = new Map<string, RouteCondition>();
+    const routes = new Set<string>();
+    for (const condition of conditions) {
+      const { parent, type, status, reason, message, source } = condition;
+      routes.add(routeKey(condition));
+      if (!isFault(condition)) continue;
+      const key = JSON.stringify([routeKey(condition), parent, type]);
+      faults.set(key, condition);
+      const known = this.#faults.get(key);
+      if (known?.status === status && known.reason === reason && known.message === message) continue;
+      const where = { file: source.file, document: source.document };
+      this.#logger.warn(`route condition ${type} is ${status}: ${message}`, { ...fieldsOf(condition), ...where });
+    }
+    for (const [key, fault] of this.#faults) {
+      // A route that is gone has no conditions to be in order.
+      if (faults.has(key) || !routes.has(routeKey(fault))) continue;
+      this.#logger.info(`route condition ${fault.type} is in order again`, fieldsOf(fault));
+    }
+    this.#faults = faults;
+  }
+}
+
+function routeKey({ routeKind, namespace, name }: RouteCondition): string {
+  return `${routeKind} ${namespace}/${name}`;
+}
+
+function fieldsOf(condition: RouteCondition): LogFields {
+  const { parent, type, reason } = condition;
+  return { route: routeKey(condition), parent: parent === '' ? null : parent, type, reason };
+}

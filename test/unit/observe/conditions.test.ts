@@ -1,0 +1,99 @@
+import t from 'tap';
+
+import type { RouteCondition } from '../../../src/config/attachment.ts';
+import { createLogger } from '../../../src/log.ts';
+import { ConditionLog, ConditionText } from '../../../src/observe/conditions.ts';
+
+function condition(options: Partial<RouteCondition> = {}): RouteCondition {
+  return {
+    routeKind: 'HTTPRoute',
+    namespace: 'shop',
+    name: 'cart',
+    parent: 'shop/cart:80',
+    type: 'Accepted',
+    status: 'True',
+    reason: 'Accepted',
+    message: 'producer route',
+    source: { file: 'cart.yaml', document: 1, line: 1 },
+    ...options,
+  };
+}
+
+const UNRESOLVED = condition({
+  type: 'ResolvedRefs',
+  status: 'False',
+  reason: 'BackendNotFound',
+  message: 'Service shop/v1 has no TCP port 81',
+});
+
+/** Samples only: value by labels. */
+function samples(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+t.test('a condition is one series whose value is its status', async (t) => {
+  const text = new ConditionText().render([
+    condition(),
+    UNRESOLVED,
+    condition({ name: 'late', status: 'Unknown', reason: 'Pending' }),
+    condition({ name: 'part', type: 'PartiallyInvalid', reason: 'UnsupportedValue' }),
+  ]);
+  t.match(text, /^# HELP sideroute_route_condition .*\n# TYPE sideroute_route_condition gauge\n/);
+  const series = (name: string, type: string, reason: string): string =>
+    `sideroute_route_condition{kind="HTTPRoute",route_namespace="shop",route_name="${name}",parent="shop/cart:80",` +
+    `type="${type}",reason="${reason}"}`;
+  t.same(samples(text).sort(), [
+    `${series('cart', 'Accepted', 'Accepted')} 1`,
+    `${series('cart', 'ResolvedRefs', 'BackendNotFound')} 0`,
+    `${series('late', 'Accepted', 'Pending')} -1`,
+    `${series('part', 'PartiallyInvalid', 'UnsupportedValue')} 1`,
+  ]);
+});
+
+t.test('a condition that stands twice is one series', async (t) => {
+  const refused = condition({ parent: '', status: 'False', reason: 'UnsupportedValue' });
+  t.equal(samples(new ConditionText().render([refused, { ...refused }])).length, 1);
+});
+
+t.test('beyond the cap faults come first, and what is left out is known', async (t) => {
+  const text = new ConditionText(2);
+  const many = ['a', 'b', 'c', 'd'].map((name) => condition({ name }));
+  const lines = samples(text.render([...many, UNRESOLVED]));
+  t.equal(lines.length, 2);
+  t.match(lines[0], 'BackendNotFound');
+  t.equal(text.folded, 3);
+  text.render([]);
+  t.equal(text.folded, 0);
+});
+
+t.test('a fault is logged once, again when it changes, and when it is over', async (t) => {
+  const lines: Record<string, unknown>[] = [];
+  const log = new ConditionLog(createLogger('info', (line) => lines.push(JSON.parse(line) as Record<string, unknown>)));
+  const update = (...conditions: RouteCondition[]): Record<string, unknown>[] => {
+    lines.length = 0;
+    log.update(conditions);
+    return lines;
+  };
+  t.same(update(condition()), []);
+  t.match(update(condition(), UNRESOLVED), [
+    {
+      level: 'warn',
+      message: 'route condition ResolvedRefs is False: Service shop/v1 has no TCP port 81',
+      route: 'HTTPRoute shop/cart',
+      parent: 'shop/cart:80',
+      type: 'ResolvedRefs',
+      reason: 'BackendNotFound',
+      file: 'cart.yaml',
+      document: 1,
+    },
+  ]);
+  t.same(update(condition(), { ...UNRESOLVED }), []);
+  t.match(update(condition(), { ...UNRESOLVED, message: 'something else' }), [{ message: /something else$/ }]);
+  t.match(update(condition(), condition({ type: 'ResolvedRefs', reason: 'ResolvedRefs' })), [
+    { level: 'info', message: 'route condition ResolvedRefs is in order again', route: 'HTTPRoute shop/cart' },
+  ]);
+  t.match(update(condition({ type: 'PartiallyInvalid', reason: 'UnsupportedValue' })), [
+    { level: 'warn', message: /^route condition PartiallyInvalid is True: / },
+  ]);
+  t.same(update(), [], 'a route that is gone is no news');
+});
