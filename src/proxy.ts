@@ -27,11 +27,14 @@ import {
   type ListenAddress,
   type NativeBinding,
 } from './native/binding.ts';
-import { startAdmin, type AdminServer, type ProbeState } from './observe/admin.ts';
+import { startAdmin, type ProbeState } from './observe/admin.ts';
 import { ConditionLog } from './observe/conditions.ts';
+import type { ConfigView } from './observe/config-dump.ts';
+import type { Endpoint } from './observe/endpoint.ts';
 import { createExposition } from './observe/exposition.ts';
 import { IncidentLog, seriesFields } from './observe/incidents.ts';
 import { Metrics } from './observe/metrics.ts';
+import { startPrivateAdmin } from './observe/private-admin.ts';
 import { packageRoot } from './package-root.ts';
 import { decide } from './routing/decide.ts';
 import type { Decision, RequestHead } from './routing/decision.ts';
@@ -65,7 +68,8 @@ class SidecarProxy {
   /** Asked first, when it is not the native one. */
   #preferredEngine: Engine | null = null;
   #acceptor: Acceptor | null = null;
-  #admin: AdminServer[] = [];
+  readonly #public: Endpoint[] = [];
+  readonly #private: Endpoint[] = [];
   #draining = false;
 
   constructor(settings: ProxySettings, logger: Logger) {
@@ -119,7 +123,8 @@ class SidecarProxy {
       version: version(),
       engine: settings.engine,
       capture: this.#acceptor.listening.map(formatAddress),
-      metrics: this.#admin.map(formatAddress),
+      metrics: this.#public.map(formatAddress),
+      admin: this.#private.map(formatAddress),
     });
   }
 
@@ -151,7 +156,7 @@ class SidecarProxy {
     this.#resolver.close();
     this.#acceptor?.close();
     for (const engine of this.#engines()) await engine.close();
-    for (const server of this.#admin) server.close();
+    for (const endpoint of [...this.#public, ...this.#private]) endpoint.close();
   }
 
   #openConnections(): number {
@@ -289,8 +294,26 @@ class SidecarProxy {
     });
     for (const { address, port } of this.#settings.metrics) {
       const probes = { live: () => this.#live(), ready: () => this.#ready(), started: () => this.#started() };
-      this.#admin.push(await startAdmin({ address, port, flag: '--metrics', exposition, ...probes }));
+      this.#public.push(await startAdmin({ address, port, flag: '--metrics', exposition, ...probes }));
     }
+    for (const { address, port } of this.#settings.admin) {
+      const sources = { config: () => this.#view(), table: () => this.#table };
+      this.#private.push(await startPrivateAdmin({ address, port, flag: '--admin', ...sources }));
+    }
+  }
+
+  #view(): ConfigView {
+    const snapshot = this.#snapshot;
+    const attachment = this.#attachment;
+    const frontends = this.#frontends;
+    return {
+      ...{ snapshot, attachment, table: this.#table, valid: this.#valid },
+      problems: [...(snapshot?.problems ?? []), ...attachment.problems, ...frontends.problems],
+      frontendId: (key) => frontends.frontendId(key),
+      addresses: frontends.addresses,
+      unresolved: frontends.unresolved,
+      backends: this.#backends.status(),
+    };
   }
 
   #live(): ProbeState {

@@ -1,18 +1,20 @@
 /** `sideroute explain`: which rule a request would match and why, on the tables the sidecar would serve it from. */
 import { Option, type Command } from 'commander';
-import { ProxyError } from '../errors.ts';
-import type { Backend, RequestHead } from '../routing/decision.ts';
+import {
+  headerLine,
+  requestHead,
+  requestMethod,
+  requestTarget,
+  servicePortName,
+  type HeaderLine,
+  type ServicePortName,
+} from '../config/explain-request.ts';
+import type { Backend } from '../routing/decision.ts';
 import { explain, findFrontend } from '../routing/explain.ts';
 import { formatExplanation } from '../routing/format-explanation.ts';
 import { compileTable } from '../routing/table.ts';
 import { argument, namespaceOption, outputOption, type OutputFormat } from './options.ts';
 import { readRouteInput, type RouteInput } from './route-input.ts';
-
-interface ServicePortName {
-  readonly namespace: string;
-  readonly name: string;
-  readonly port: number;
-}
 
 interface ExplainOptions {
   readonly routes: string;
@@ -22,63 +24,6 @@ interface ExplainOptions {
   readonly path: string;
   readonly header: readonly HeaderLine[];
   readonly output: OutputFormat;
-}
-
-interface HeaderLine {
-  readonly name: string;
-  readonly value: string;
-}
-
-/** `my-server.devopssong:80`, also with `.svc` and a cluster domain behind it; the port defaults to 80. */
-function servicePortName(text: string): ServicePortName {
-  const match = /^([a-z0-9-]+)\.([a-z0-9-]+)(?:\.svc(?:\.[a-z0-9.-]+)?)?(?::(\d{1,5}))?$/.exec(text);
-  const port = Number(match?.[3] ?? 80);
-  if (match === null || port < 1 || port > 65535) {
-    throw new ProxyError(
-      'invalid-setting',
-      `got "${text}", expected NAME.NAMESPACE:PORT, for instance my-server.devopssong:80`,
-    );
-  }
-  return { name: match[1]!, namespace: match[2]!, port };
-}
-
-function headerLine(text: string): HeaderLine {
-  const match = /^([A-Za-z0-9!#$%&'*+\-.^_`|~]+):[ \t]*(.*?)[ \t]*$/.exec(text);
-  if (match === null) throw new ProxyError('invalid-setting', `got "${text}", expected 'name: value'`);
-  return { name: match[1]!.toLowerCase(), value: match[2]! };
-}
-
-function requestTarget(text: string): string {
-  if (!/^(\/|\*$)[^\s#]*$/.test(text)) {
-    throw new ProxyError(
-      'invalid-setting',
-      `got "${text}", expected a path that starts with /, with or without a query`,
-    );
-  }
-  return text;
-}
-
-function requestMethod(text: string): string {
-  if (!/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/.test(text))
-    throw new ProxyError('invalid-setting', `got "${text}", expected a method`);
-  return text;
-}
-
-/** A request head from what a person typed; UTF-8 becomes its bytes, as curl would send it. */
-function requestHead({ method, path: target, header }: ExplainOptions): RequestHead {
-  const toLatin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
-  const question = target.indexOf('?');
-  const values = new Map<string, string>();
-  for (const { name, value } of header) {
-    const known = values.get(name);
-    values.set(name, known === undefined ? toLatin1(value) : `${known},${toLatin1(value)}`);
-  }
-  return {
-    method,
-    path: toLatin1(question === -1 ? target : target.slice(0, question)),
-    query: question === -1 ? '' : toLatin1(target.slice(question + 1)),
-    header: (name) => values.get(name) ?? null,
-  };
 }
 
 /** Backends as the route files know them: addresses from Service documents, else left to DNS at run time. */
@@ -129,8 +74,9 @@ export function registerExplain(program: Command): void {
         internBackend: backendFrom(input),
         internSeries: () => 0,
       });
-      const { namespace, name, port } = options.service;
-      const explanation = explain(findFrontend(table, namespace, name, port), requestHead(options));
+      const { service, method, path, header: headers } = options;
+      const frontend = findFrontend(table, service.namespace, service.name, service.port);
+      const explanation = explain(frontend, requestHead({ method, path, headers }));
       process.stdout.write(
         options.output === 'json'
           ? `${JSON.stringify(explanation, null, 2)}\n`

@@ -16,6 +16,8 @@ export interface ProxySettings {
   readonly engine: 'native' | 'uws';
   readonly capture: readonly ListenAddress[];
   readonly metrics: readonly ListenAddress[];
+  /** Empty: there is no private endpoint. */
+  readonly admin: readonly ListenAddress[];
   readonly clusterDomain: string | null;
   readonly resolvConf: string;
   readonly detectTimeoutMs: number;
@@ -69,6 +71,20 @@ function listenAddresses(text: string): ListenAddress[] {
     }
     return { address, port };
   });
+}
+
+/** What listens there is for whoever is in the pod already, and for nobody else. */
+function loopbackAddresses(text: string): ListenAddress[] {
+  if (text === 'none') return [];
+  const addresses = listenAddresses(text);
+  for (const { address } of addresses) {
+    if (!isLoopback(address)) throw invalid(address, 'a loopback address such as 127.0.0.1 or ::1, or none');
+  }
+  return addresses;
+}
+
+function isLoopback(address: string): boolean {
+  return isIP(address) === 4 ? address.startsWith('127.') : /^(?:0{0,4}:){1,7}0{0,3}1$/.test(address);
 }
 
 function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
@@ -146,6 +162,14 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     fallback: '0.0.0.0:15020',
     description: 'addresses of the read-only endpoint: /metrics, /livez, /readyz, /startupz',
     parse: listenAddresses,
+  },
+  {
+    key: 'admin',
+    flag: '--admin <addresses>',
+    env: 'SIDEROUTE_ADMIN',
+    fallback: '127.0.0.1:15000',
+    description: 'loopback addresses of the private endpoint: /config, /explain; none turns it off',
+    parse: loopbackAddresses,
   },
   {
     key: 'clusterDomain',

@@ -57,6 +57,7 @@ t.test('usage errors end with status 2 and name what is wrong', (t) => {
     [['serve'], /unknown command 'serve'/],
     [['proxy', '--rotes', 'x'], /unknown option '--rotes'/],
     [['proxy', '--metrics', 'localhost'], /--metrics.*localhost/s],
+    [['proxy', '--admin', '0.0.0.0:15000'], /--admin.*"0\.0\.0\.0".*loopback/s],
     [['proxy', '--engine', 'envoy'], /--engine.*envoy/s],
     [['check'], /missing required argument 'dir'/],
     [['check', scenario, '--output', 'xml'], /--output.*xml/s],

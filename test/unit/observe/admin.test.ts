@@ -4,14 +4,15 @@ import t, { type Test } from 'tap';
 import { request } from 'undici';
 
 import { ProxyError } from '../../../src/errors.ts';
-import { startAdmin, type AdminOptions, type AdminServer, type ProbeState } from '../../../src/observe/admin.ts';
+import { startAdmin, type AdminOptions, type ProbeState } from '../../../src/observe/admin.ts';
+import type { Endpoint } from '../../../src/observe/endpoint.ts';
 
 interface State {
   ready: ProbeState;
   render: () => Promise<string>;
 }
 
-async function start(t: Test, options: Partial<AdminOptions> = {}): Promise<{ admin: AdminServer; state: State }> {
+async function start(t: Test, options: Partial<AdminOptions> = {}): Promise<{ admin: Endpoint; state: State }> {
   const state: State = { ready: { ready: true, lines: [] }, render: () => Promise.resolve('a_metric 1\n') };
   const admin = await startAdmin({
     address: '127.0.0.1',
@@ -27,7 +28,7 @@ async function start(t: Test, options: Partial<AdminOptions> = {}): Promise<{ ad
   return { admin, state };
 }
 
-async function ask(admin: AdminServer, path: string, method: 'GET' | 'HEAD' | 'POST' = 'GET', host = '127.0.0.1') {
+async function ask(admin: Endpoint, path: string, method: 'GET' | 'HEAD' | 'POST' = 'GET', host = '127.0.0.1') {
   const response = await request(`http://${host}:${admin.port}${path}`, { method, reset: true });
   return { status: response.statusCode, headers: response.headers, body: await response.body.text() };
 }

@@ -1,0 +1,202 @@
+/**
+ * The configuration in force as JSON: files, problems, conditions of routes, frontends with their rules and backends.
+ *
+ * Stage before: the composition root, with everything of one moment. Stage after: `private-admin.ts`.
+ *
+ * Ten thousand rules are tens of megabytes and half a second of work on the loop that carries the traffic. So the text is
+ * made item by item, and after `SLICE_MS` the loop gets its turn; what has been made by then is sent before more is made.
+ * Tables and attachments never change, so that a dump that takes a while still is of one moment; addresses of backends are
+ * those of the moment when their rule is written.
+ */
+import type { Attachment, RouteCondition } from '../config/attachment.ts';
+import type { ConfigSnapshot } from '../config/snapshot.ts';
+import type { Problem, SourceLocation } from '../gateway-api/types.ts';
+import type { FrontendAddress } from '../native/binding.ts';
+import type { Backend } from '../routing/decision.ts';
+import type { CompiledMatch } from '../routing/match-list.ts';
+import type { CompiledRule, Refusal, Share } from '../routing/rule.ts';
+import type { FrontendTable, RouteTable } from '../routing/table.ts';
+
+export interface ConfigView {
+  /** Null before the first one. */
+  readonly snapshot: ConfigSnapshot | null;
+  /** Of the snapshot. */
+  readonly attachment: Attachment;
+  /** Of the attachment. */
+  readonly table: RouteTable;
+  readonly valid: boolean;
+  /** Of the files, of attaching and of addresses. */
+  readonly problems: readonly Problem[];
+  /** Id of a frontend by its key. */
+  frontendId(key: string): number;
+  /** Of all frontends. */
+  readonly addresses: readonly FrontendAddress[];
+  /** Frontends without an address, and why. */
+  readonly unresolved: readonly { readonly key: string; readonly reason: string }[];
+  /** Those of the table. `error`: why one is not resolved, or only with its last good addresses. */
+  readonly backends: readonly { readonly backend: Backend; readonly error: string | null }[];
+}
+
+/** A turn of the loop may be this much longer for a dump. */
+const SLICE_MS = 4;
+/** Entries looked at between two looks at the clock, where nothing is written. */
+const STRIDE = 500;
+const MAX_SLICE_CHARS = 256 * 1024;
+
+/** Pieces of one JSON object, one item of each list on a line of its own. */
+export async function* configDump(view: ConfigView): AsyncGenerator<string> {
+  let text = '';
+  let startedMs = performance.now();
+  for (const piece of dumpItems(view)) {
+    text += piece;
+    if (performance.now() - startedMs < SLICE_MS && text.length < MAX_SLICE_CHARS) continue;
+    if (text !== '') yield text;
+    text = '';
+    await new Promise((resolve) => setImmediate(resolve));
+    startedMs = performance.now();
+  }
+  yield text;
+}
+
+/** An empty piece is a chance to pause. */
+function* dumpItems(view: ConfigView): Generator<string> {
+  const { snapshot, attachment, table, valid, problems } = view;
+  const head = {
+    generation: snapshot?.generation ?? 0,
+    hash: snapshot?.hash ?? '',
+    valid,
+    heldFiles: snapshot?.heldFiles ?? [],
+  };
+  yield `${JSON.stringify(head).slice(0, -1)},\n"problems":`;
+  yield* list(problems);
+  yield ',\n"routes":';
+  yield* list(describeRoutes(attachment.conditions, snapshot));
+  yield ',\n"frontends":[';
+  const addresses = new Map<number, string[]>();
+  for (const { id, address } of view.addresses) {
+    const known = addresses.get(id);
+    if (known === undefined) addresses.set(id, [address]);
+    else known.push(address);
+  }
+  const unresolved = new Map(view.unresolved.map(({ key, reason }) => [key, reason]));
+  const errors = new Map(view.backends.map(({ backend, error }) => [backend, error]));
+  yield '';
+  let separator = '\n';
+  for (const frontend of attachment.frontends) {
+    const { key, namespace, name, port, mode, consumer } = frontend;
+    const id = view.frontendId(key);
+    const described = {
+      ...{ key, namespace, name, port, mode, consumer },
+      addresses: addresses.get(id) ?? [],
+      unresolved: unresolved.get(key) ?? null,
+    };
+    yield `${separator}${JSON.stringify(described).slice(0, -1)},"rules":`;
+    yield* list(describeRules(table.frontends[id], errors));
+    yield '}';
+    separator = ',\n';
+  }
+  yield ']}\n';
+}
+
+/** Null stands for no item, but a chance to pause. */
+function* list(items: Iterable<object | null>): Generator<string> {
+  let separator = '[\n';
+  for (const item of items) {
+    if (item === null) {
+      yield '';
+      continue;
+    }
+    yield `${separator}${JSON.stringify(item)}`;
+    separator = ',\n';
+  }
+  yield separator === '[\n' ? '[]' : ']';
+}
+
+function sourceKey({ file, document }: SourceLocation): string {
+  return `${file}\n${document}`;
+}
+
+interface DescribedParent {
+  /** `namespace/name` of the Service, with `:port` when given; empty for a route that was refused as a whole. */
+  readonly parent: string;
+  readonly conditions: object[];
+}
+
+/** Each route document with its conditions by parent. */
+function* describeRoutes(
+  conditions: readonly RouteCondition[],
+  snapshot: ConfigSnapshot | null,
+): Generator<object | null> {
+  const generations = new Map<string, number>();
+  let seen = 0;
+  for (const resource of snapshot?.resources ?? []) {
+    if (++seen % STRIDE === 0) yield null;
+    if (resource.kind !== 'HTTPRoute' || resource.generation === null) continue;
+    generations.set(sourceKey(resource.source), resource.generation);
+  }
+  const routes = new Map<string, { first: RouteCondition; parents: Map<string, DescribedParent> }>();
+  for (const condition of conditions) {
+    if (++seen % STRIDE === 0) yield null;
+    const key = sourceKey(condition.source);
+    let route = routes.get(key);
+    if (route === undefined) routes.set(key, (route = { first: condition, parents: new Map() }));
+    let parent = route.parents.get(condition.parent);
+    if (parent === undefined) {
+      parent = { parent: condition.parent, conditions: [] };
+      route.parents.set(condition.parent, parent);
+    }
+    const { type, status, reason, message } = condition;
+    parent.conditions.push({ type, status, reason, message });
+  }
+  for (const [key, { first, parents }] of routes) {
+    const { routeKind: kind, namespace, name, source } = first;
+    const observedGeneration = generations.get(key) ?? null;
+    yield { kind, namespace, name, observedGeneration, source, parents: [...parents.values()] };
+  }
+}
+
+/** In the order of their best matches. None of an opaque frontend: no request of it is ever read. */
+function* describeRules(
+  frontend: FrontendTable | undefined,
+  errors: ReadonlyMap<Backend, string | null>,
+): Generator<object | null> {
+  const rules = new Map<CompiledRule, CompiledMatch[]>();
+  let seen = 0;
+  for (const match of frontend?.matches ?? []) {
+    if (++seen % STRIDE === 0) yield null;
+    const known = rules.get(match.rule);
+    if (known === undefined) rules.set(match.rule, [match]);
+    else known.push(match);
+  }
+  for (const [compiled, matches] of rules) {
+    const { route, rule, refused, shares } = compiled;
+    yield {
+      route: `${route.namespace}/${route.name}`,
+      rule: rule.index,
+      name: rule.name,
+      // `order`: position among all matches of the frontend; the lowest that holds wins.
+      matches: matches.map(({ order, match }) => ({ order, ...match })),
+      filters: rule.filters,
+      backends: shares.map((share) => describeShare(share, errors)),
+      timeouts: rule.timeouts,
+      retry: rule.retry,
+      refused: refused === null ? null : describeRefusal(refused),
+    };
+  }
+}
+
+/** `state`: of the address, or `refused` for a backend that can never be used, or `unused` for one that is never picked. */
+function describeShare({ ref, forward, refused }: Share, errors: ReadonlyMap<Backend, string | null>): object {
+  const { group, kind, namespace, name, port, weight, filters } = ref;
+  const unusable = refused === null ? 'unused' : 'refused';
+  return {
+    ...{ group, kind, namespace, name, port, weight, filters },
+    state: forward === null ? unusable : forward.backend.state,
+    addresses: forward?.backend.addresses ?? [],
+    message: refused?.message ?? (forward === null ? null : (errors.get(forward.backend) ?? null)),
+  };
+}
+
+function describeRefusal({ decision, message }: Refusal): object {
+  return { status: decision.status, reason: decision.reason, message };
+}

@@ -1,0 +1,210 @@
+/**
+ * An HTTP endpoint of the proxy's own: a table of paths on one address, answered on the event loop of the data path.
+ *
+ * Stage before: the kubelet, Prometheus, a person with curl. Stage after: the handlers of `admin.ts` and `private-admin.ts`.
+ * Served by uWebSockets.js; answers are written by the class that writes responses of the `uws` engine, because uWS may
+ * lose a part of a large answer that is written at once (SAFETY U26).
+ */
+import { STATUS_CODES } from 'node:http';
+import { createServer } from 'node:net';
+
+import { Downstream, type ResponseHead } from '../engine/uws-downstream.ts';
+import { ProxyError } from '../errors.ts';
+import { loadUws, type UwsApp, type UwsListenSocket, type UwsRequest, type UwsResponse } from '../uws-library.ts';
+
+export interface EndpointRequest {
+  /** Raw, without the `?`; empty when there is none. */
+  readonly query: string;
+  /** Value of Accept; empty when there is none. */
+  readonly accept: string;
+}
+
+export interface Answer {
+  /** Default 200. */
+  readonly status?: number;
+  readonly contentType: string;
+  /** Value of Allow, with 405. */
+  readonly allow?: string;
+  /** Pieces are asked for one by one, the next when the caller has taken the one before. */
+  readonly body: string | AsyncIterable<string>;
+}
+
+/** What it throws is a 500. */
+export type Handler = (request: EndpointRequest) => Answer | Promise<Answer>;
+
+export interface EndpointOptions {
+  /** `0.0.0.0` listens on IPv6, too, where there is any. */
+  readonly address: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** What the user set the address with, for the message when it cannot be bound. */
+  readonly flag: string;
+  /** By path, which is compared as sent. */
+  readonly routes: Readonly<Record<string, Handler>>;
+  readonly methods: readonly ('GET' | 'HEAD')[];
+  /**
+   * Refuse requests whose Host is not a loopback name or address: a web page that makes its own name point to 127.0.0.1
+   * could read the answers, in a browser on the machine of somebody who forwards this port.
+   */
+  readonly loopbackHost?: boolean;
+}
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+  /** Stops listening and closes every connection. */
+  close(): void;
+}
+
+export const TEXT = 'text/plain; charset=utf-8';
+export const JSON_TYPE = 'application/json; charset=utf-8';
+/** Fails where SO_REUSEPORT would share the port with another process. */
+const EXCLUSIVE_PORT = 1;
+const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
+
+/** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
+export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
+  const uws = await loadUws();
+  const app = uws.App();
+  app.any('/*', (response, request) => {
+    // Valid only until this returns.
+    const method = request.getCaseSensitiveMethod();
+    const path = request.getUrl();
+    // Undefined without a `?`, which the typings do not say.
+    const query = request.getQuery() as string | undefined;
+    const asked = { query: query ?? '', accept: request.getHeader('accept') };
+    const refused = refuse(options, method, path, request);
+    void reply(response, method === 'HEAD', refused ?? options.routes[path]!, asked);
+  });
+  const { address, port } = options;
+  // A socket on :: takes IPv4, too.
+  const candidates = address === '0.0.0.0' ? ['::', '0.0.0.0'] : [address];
+  for (const candidate of candidates) {
+    const socket = listen(app, candidate, port);
+    if (socket !== null) {
+      return { address: candidate, port: uws.us_socket_local_port(socket), close: () => void app.close() };
+    }
+  }
+  app.close();
+  const cause = await bindError(address, port);
+  throw new ProxyError(
+    'admin-listen',
+    `${options.flag}: cannot listen on ${address} port ${port}: ${cause?.message ?? 'refused by the kernel'}`,
+    { cause },
+  );
+}
+
+function listen(app: UwsApp, address: string, port: number): UwsListenSocket | null {
+  let listening: UwsListenSocket | null = null;
+  // The typings know the option only without a host; the binary takes both.
+  const listenOn = app.listen.bind(app) as unknown as (
+    host: string,
+    port: number,
+    options: number,
+    done: (socket: UwsListenSocket | false) => void,
+  ) => void;
+  listenOn(address, port, EXCLUSIVE_PORT, (socket) => {
+    if (socket !== false) listening = socket;
+  });
+  return listening;
+}
+
+/** uWS does not say why; Node does. Null when it can bind. */
+function bindError(host: string, port: number): Promise<Error | null> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', resolve);
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(null)));
+  });
+}
+
+/** Null: there is a handler, and it may be asked. */
+function refuse(options: EndpointOptions, method: string, path: string, request: UwsRequest): Handler | null {
+  const { routes, methods, loopbackHost = false } = options;
+  const plain = (status: number, body: string): Handler => {
+    return () => ({ status, contentType: TEXT, body });
+  };
+  if (loopbackHost && !hasLoopbackHost(request)) {
+    return plain(403, 'This endpoint is asked by a loopback name or address, such as localhost.\n');
+  }
+  if (!Object.hasOwn(routes, path)) return plain(404, `There is:\n${Object.keys(routes).join('\n')}\n`);
+  if (methods.some((allowed) => allowed === method)) return null;
+  const allow = methods.join(', ');
+  return () => ({ status: 405, contentType: TEXT, allow, body: `This endpoint is read-only: ${allow}.\n` });
+}
+
+function hasLoopbackHost(request: UwsRequest): boolean {
+  let hosts = 0;
+  let loopback = true;
+  request.forEach((name, value) => {
+    if (name !== 'host') return;
+    hosts++;
+    loopback = loopback && LOOPBACK_HOST.test(value);
+  });
+  return hosts === 1 && loopback;
+}
+
+/** Never rejects: uWS must be called until the response is complete, or not at all. */
+async function reply(response: UwsResponse, head: boolean, handler: Handler, request: EndpointRequest): Promise<void> {
+  let wake = (): void => undefined;
+  const downstream = new Downstream(response, () => wake());
+  response.onAborted(() => {
+    downstream.open = false;
+    wake();
+  });
+  const drained = (): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+      if (!downstream.open || !downstream.blocked) resolve();
+    });
+  try {
+    const answer = await answerOf(handler, request);
+    if (!downstream.open) return;
+    const { body } = answer;
+    if (typeof body === 'string') sendWhole(downstream, answer, Buffer.from(body), head);
+    else await sendPieces(downstream, answer, body, drained);
+  } catch {
+    // Seen as truncated.
+    downstream.abort();
+  }
+}
+
+async function answerOf(handler: Handler, request: EndpointRequest): Promise<Answer> {
+  try {
+    return await handler(request);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { status: 500, contentType: TEXT, body: `${message}\n` };
+  }
+}
+
+function headOf({ status = 200, contentType, allow }: Answer): ResponseHead {
+  const fields = ['Content-Type', contentType];
+  if (allow !== undefined) fields.push('Allow', allow);
+  return { status: `${status} ${STATUS_CODES[status] ?? 'Unknown'}`, fields };
+}
+
+function sendWhole(downstream: Downstream, answer: Answer, body: Buffer, head: boolean): void {
+  const { status, fields } = headOf(answer);
+  if (head) downstream.reply({ status, fields: [...fields, 'Content-Length', String(body.length)] }, null, false);
+  // What the caller does not take now follows by itself.
+  else downstream.start({ status, fields }, body.length, body, false);
+}
+
+async function sendPieces(
+  downstream: Downstream,
+  answer: Answer,
+  body: AsyncIterable<string>,
+  drained: () => Promise<void>,
+): Promise<void> {
+  for await (const piece of body) {
+    // Leaving the loop ends the iteration, too.
+    if (!downstream.open) return;
+    const bytes = Buffer.from(piece);
+    const more = downstream.started ? downstream.write(bytes) : downstream.start(headOf(answer), null, bytes, false);
+    if (!more) await drained();
+  }
+  if (!downstream.open) return;
+  if (downstream.started) downstream.end();
+  else sendWhole(downstream, answer, Buffer.alloc(0), false);
+}

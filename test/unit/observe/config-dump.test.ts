@@ -1,0 +1,187 @@
+import t from 'tap';
+
+import { attach } from '../../../src/config/attach.ts';
+import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
+import type { Problem, Resource } from '../../../src/gateway-api/types.ts';
+import { configDump, type ConfigView } from '../../../src/observe/config-dump.ts';
+import { compileTable } from '../../../src/routing/table.ts';
+import { backend, exactPath, httpRoute, match, rule, service, testDeps, type TestDeps } from '../../support/routes.ts';
+
+function viewOf(resources: readonly Resource[], deps: TestDeps = testDeps()): ConfigView {
+  const problems: Problem[] = [];
+  const snapshot: ConfigSnapshot = {
+    generation: 3,
+    hash: 'abc',
+    valid: true,
+    resources,
+    problems,
+    heldFiles: ['held.yaml'],
+  };
+  const attachment = attach({ resources, namespace: 'shop' });
+  return {
+    snapshot,
+    attachment,
+    table: compileTable(attachment, deps),
+    valid: false,
+    problems: attachment.problems,
+    frontendId: (key) => deps.frontendId(key),
+    addresses: [
+      { address: '10.96.0.1', port: 80, id: deps.frontendId('shop/cart:80'), mode: 'http' },
+      { address: 'fd00::1', port: 80, id: deps.frontendId('shop/cart:80'), mode: 'http' },
+    ],
+    unresolved: [{ key: 'shop/db:5432', reason: 'pending' }],
+    backends: [...deps.backends.values()].map((one) => ({ backend: one, error: null })),
+  };
+}
+
+async function dump(view: ConfigView): Promise<string> {
+  let text = '';
+  for await (const piece of configDump(view)) text += piece;
+  return text;
+}
+
+t.test('frontends have their rules in order of precedence, with everything a person asks for', async (t) => {
+  const route = httpRoute(
+    'shop/cart-route',
+    ['shop/cart'],
+    [
+      rule({
+        backendRefs: [
+          backend('shop/v1:80', { weight: 3 }),
+          backend('shop/gone:81'),
+          backend('shop/idle:80', { weight: 0 }),
+        ],
+        timeouts: { requestMs: 1_000, backendRequestMs: null },
+        retry: { codes: [503], attempts: 2, backoffMs: 100 },
+      }),
+      rule({ name: 'exact', matches: [match({ path: exactPath('/a') }), match({ method: 'GET' })] }),
+    ],
+    { generation: 7 },
+  );
+  const gone = service('shop/gone', [80]);
+  const database = service('shop/db', [{ port: 5432, appProtocol: 'postgres' }]);
+  const other = httpRoute('shop/db-route', ['shop/db'], [rule({ backendRefs: [backend('shop/v1:80')] })]);
+  const deps = testDeps();
+  const view = viewOf([service('shop/cart', [80]), gone, database, route, other], deps);
+  deps.internBackend('shop', 'v1', 80).state = 'pending';
+  deps.internBackend('shop', 'v1', 80).addresses = [];
+  const errors = [{ backend: deps.internBackend('shop', 'v1', 80), error: 'SERVFAIL' }];
+  const text = await dump({ ...view, backends: errors });
+  const parsed = JSON.parse(text) as Record<string, unknown> & { frontends: { rules: unknown[] }[] };
+  t.match(parsed, {
+    generation: 3,
+    hash: 'abc',
+    valid: false,
+    heldFiles: ['held.yaml'],
+    routes: [
+      {
+        kind: 'HTTPRoute',
+        namespace: 'shop',
+        name: 'cart-route',
+        observedGeneration: 7,
+        parents: [
+          {
+            parent: 'shop/cart',
+            conditions: [
+              { type: 'Accepted', status: 'True', reason: 'Accepted' },
+              { type: 'ResolvedRefs', status: 'False', reason: 'BackendNotFound' },
+            ],
+          },
+        ],
+      },
+      { name: 'db-route', observedGeneration: null },
+    ],
+    frontends: [
+      {
+        key: 'shop/cart:80',
+        mode: 'http',
+        consumer: false,
+        addresses: ['10.96.0.1', 'fd00::1'],
+        unresolved: null,
+        rules: [
+          {
+            route: 'shop/cart-route',
+            rule: 1,
+            name: 'exact',
+            matches: [
+              { order: 0, path: { type: 'Exact', value: '/a' } },
+              { order: 1, method: 'GET' },
+            ],
+            backends: [],
+            refused: { status: 500, reason: 'no_backend', message: 'the rule has no backendRefs' },
+          },
+          {
+            rule: 0,
+            name: null,
+            matches: [{ order: 2, path: { type: 'PathPrefix', value: '/' } }],
+            filters: [],
+            backends: [
+              { name: 'v1', port: 80, weight: 3, state: 'pending', addresses: [], message: 'SERVFAIL' },
+              { name: 'gone', state: 'refused', message: /no TCP port 81/ },
+              { name: 'idle', weight: 0, state: 'unused', message: null },
+            ],
+            timeouts: { requestMs: 1_000, backendRequestMs: null },
+            retry: { codes: [503], attempts: 2, backoffMs: 100 },
+            refused: null,
+          },
+        ],
+      },
+      { key: 'shop/db:5432', mode: 'opaque', addresses: [], unresolved: 'pending' },
+    ],
+  });
+  t.same(parsed.frontends[1]!.rules, [], 'no request of an opaque frontend is read');
+});
+
+t.test('there is a dump of nothing', async (t) => {
+  const view = { ...viewOf([]), snapshot: null, addresses: [], unresolved: [] };
+  t.same(JSON.parse(await dump(view)), {
+    generation: 0,
+    hash: '',
+    valid: false,
+    heldFiles: [],
+    problems: [],
+    routes: [],
+    frontends: [],
+  });
+});
+
+t.test('ten thousand rules are written in short turns, whatever the number of their frontends', async (t) => {
+  for (const frontends of [1, 500]) {
+    const perRoute = 10;
+    const routes = Array.from({ length: 10_000 / perRoute }, (_, index) =>
+      httpRoute(
+        `shop/route-${index}`,
+        [`shop/cart-${index % frontends}`],
+        Array.from({ length: perRoute }, (_, number) =>
+          rule({
+            matches: [
+              match({ path: exactPath(`/${index}/${number}`) }),
+              match({ path: exactPath(`/x/${index}/${number}`) }),
+            ],
+            backendRefs: [backend('shop/v1:80'), backend('shop/v2:80')],
+          }),
+        ),
+      ),
+    );
+    const view = viewOf(routes);
+    // CPU time: how long others have the processor does not count.
+    const turns: number[] = [];
+    let bytes = 0;
+    let before = process.cpuUsage();
+    for await (const piece of configDump(view)) {
+      bytes += piece.length;
+      const { user, system } = process.cpuUsage(before);
+      turns.push((user + system) / 1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+      before = process.cpuUsage();
+    }
+    const sorted = turns.toSorted((a, b) => a - b);
+    const most = sorted[Math.floor(sorted.length * 0.9)]!;
+    t.comment(`${bytes} bytes, ${turns.length} turns, 90 % up to ${most} ms, longest ${sorted.at(-1)!} ms`);
+    t.ok(bytes > 5_000_000);
+    t.ok(turns.length > 10);
+    t.ok(most < 20, `90 % of the turns take up to ${most} ms`);
+    // A turn may have a collection of garbage in it.
+    t.ok(sorted.at(-1)! < 100, `the longest takes ${sorted.at(-1)!} ms`);
+  }
+});
