@@ -14,6 +14,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
@@ -130,8 +131,10 @@ function nativeAddon() {
 
 function compiledTypeScript() {
   // tsc is incremental, but starting it costs a second; look first whether any source is newer than the last build.
-  const info = join(root, 'dist', '.tsbuildinfo');
-  const built = existsSync(info) ? statSync(info).mtimeMs : 0;
+  // Not by .tsbuildinfo: `npm run types` writes it, too, and emits nothing.
+  const stamp = join(root, 'dist', '.compiled');
+  const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
+  const startedAt = new Date();
   const sources = ['src', 'test', 'bench', 'scripts', 'init-container'].filter((name) => existsSync(join(root, name)));
   const newest = Math.max(
     ...[
@@ -144,8 +147,9 @@ function compiledTypeScript() {
   step('compiling TypeScript');
   mkdirSync(join(root, 'dist'), { recursive: true });
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.', '--noEmitOnError']);
-  // tsc leaves the file alone when nothing that matters changed.
-  writeFileSync(info, readFileSync(info));
+  writeFileSync(stamp, '');
+  // A source that was saved meanwhile is newer than what was compiled.
+  utimesSync(stamp, startedAt, startedAt);
 }
 
 /** `purpose`: `demo`, `test` or `fuzz`. */
