@@ -6,11 +6,10 @@ import {
   requestMethod,
   requestTarget,
   servicePortName,
-  type HeaderLine,
   type ServicePortName,
 } from '../config/explain-request.ts';
-import type { Backend } from '../routing/decision.ts';
-import { explain, findFrontend } from '../routing/explain.ts';
+import type { Backend, FieldLine } from '../routing/decision.ts';
+import { explainService } from '../routing/explain.ts';
 import { formatExplanation } from '../routing/format-explanation.ts';
 import { compileTable } from '../routing/table.ts';
 import { argument, namespaceOption, outputOption, type OutputFormat } from './options.ts';
@@ -22,7 +21,7 @@ interface ExplainOptions {
   readonly namespace?: string;
   readonly method: string;
   readonly path: string;
-  readonly header: readonly HeaderLine[];
+  readonly header: readonly FieldLine[];
   readonly output: OutputFormat;
 }
 
@@ -62,7 +61,7 @@ export function registerExplain(program: Command): void {
     .option(
       '-H, --header <line>',
       "a header field of the request, 'name: value'; may be repeated",
-      (text: string, all: readonly HeaderLine[]) => [...all, argument(headerLine)(text)],
+      (text: string, all: readonly FieldLine[]) => [...all, argument(headerLine)(text)],
       [],
     )
     .addOption(outputOption())
@@ -75,8 +74,7 @@ export function registerExplain(program: Command): void {
         internSeries: () => 0,
       });
       const { service, method, path, header: headers } = options;
-      const frontend = findFrontend(table, service.namespace, service.name, service.port);
-      const explanation = explain(frontend, requestHead({ method, path, headers }));
+      const explanation = explainService(table, service, requestHead({ method, path, headers }), headers);
       process.stdout.write(
         options.output === 'json'
           ? `${JSON.stringify(explanation, null, 2)}\n`

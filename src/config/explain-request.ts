@@ -4,7 +4,7 @@
  * Stage before: `cli/explain.ts` and `observe/private-admin.ts`. Stage after: `routing/explain.ts`.
  */
 import { ProxyError } from '../errors.ts';
-import type { RequestHead } from '../routing/decision.ts';
+import type { FieldLine, RequestHead } from '../routing/decision.ts';
 
 export interface ServicePortName {
   readonly namespace: string;
@@ -12,17 +12,11 @@ export interface ServicePortName {
   readonly port: number;
 }
 
-export interface HeaderLine {
-  /** Lower case. */
-  readonly name: string;
-  readonly value: string;
-}
-
 export interface ExplainRequest {
   readonly method: string;
   /** With its query. */
   readonly path: string;
-  readonly headers: readonly HeaderLine[];
+  readonly headers: readonly FieldLine[];
 }
 
 /** `my-server.devopssong:80`, also with `.svc` and a cluster domain behind it; the port defaults to 80. */
@@ -35,10 +29,15 @@ export function servicePortName(text: string): ServicePortName {
   return { name: match[1]!, namespace: match[2]!, port };
 }
 
-export function headerLine(text: string): HeaderLine {
+/** UTF-8 becomes its bytes, as curl would send it. */
+function toLatin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+export function headerLine(text: string): FieldLine {
   const match = /^([A-Za-z0-9!#$%&'*+\-.^_`|~]+):[ \t]*(.*?)[ \t]*$/.exec(text);
   if (match === null) throw invalid(text, "'name: value'");
-  return { name: match[1]!.toLowerCase(), value: match[2]! };
+  return { name: match[1]!, value: toLatin1(match[2]!) };
 }
 
 export function requestTarget(text: string): string {
@@ -51,14 +50,14 @@ export function requestMethod(text: string): string {
   return text;
 }
 
-/** A request head from what a person typed; UTF-8 becomes its bytes, as curl would send it. */
+/** A request head from what a person typed. */
 export function requestHead({ method, path: target, headers }: ExplainRequest): RequestHead {
-  const toLatin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
   const question = target.indexOf('?');
   const values = new Map<string, string>();
   for (const { name, value } of headers) {
-    const known = values.get(name);
-    values.set(name, known === undefined ? toLatin1(value) : `${known},${toLatin1(value)}`);
+    const key = name.toLowerCase();
+    const known = values.get(key);
+    values.set(key, known === undefined ? value : `${known},${value}`);
   }
   return {
     method,
@@ -71,6 +70,8 @@ export function requestHead({ method, path: target, headers }: ExplainRequest): 
 export interface ExplainQuery {
   readonly service: ServicePortName;
   readonly head: RequestHead;
+  /** As written, in their order. */
+  readonly headers: readonly FieldLine[];
   /** Null: not said. */
   readonly format: 'json' | 'text' | null;
 }
@@ -92,13 +93,15 @@ export function explainQuery(query: string): ExplainQuery {
   }
   const service = single(parameters, 'service', servicePortName);
   if (service === null) throw named('service', 'is missing, expected NAME.NAMESPACE:PORT');
+  const headers = parameters.getAll('header').map((text) => parse('header', text, headerLine));
   return {
     service,
     head: requestHead({
       method: single(parameters, 'method', requestMethod) ?? 'GET',
       path: single(parameters, 'path', requestTarget) ?? '/',
-      headers: parameters.getAll('header').map((text) => parse('header', text, headerLine)),
+      headers,
     }),
+    headers,
     format: single(parameters, 'format', format),
   };
 }

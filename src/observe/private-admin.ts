@@ -6,7 +6,7 @@
  */
 import { explainQuery } from '../config/explain-request.ts';
 import { ProxyError } from '../errors.ts';
-import { explain, findFrontend } from '../routing/explain.ts';
+import { explainService } from '../routing/explain.ts';
 import { formatExplanation } from '../routing/format-explanation.ts';
 import type { RouteTable } from '../routing/table.ts';
 import { configDump, type ConfigView } from './config-dump.ts';
@@ -52,8 +52,8 @@ function answerExplain(table: RouteTable, { query, accept }: EndpointRequest): A
     if (!(error instanceof ProxyError)) throw error;
     return { status: 400, contentType: TEXT, body: `${error.message}\n` };
   }
-  const { service, head, format } = question;
-  const explanation = explain(findFrontend(table, service.namespace, service.name, service.port), head);
+  const { service, head, headers, format } = question;
+  const explanation = explainService(table, service, head, headers);
   return (format ?? preferred(accept)) === 'text'
     ? { contentType: TEXT, body: formatExplanation(explanation) }
     : { contentType: JSON_TYPE, body: `${JSON.stringify(explanation, null, 2)}\n` };

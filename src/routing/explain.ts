@@ -4,13 +4,22 @@
  *
  * Stage before: `routing/table.ts`. Stage after: `sideroute explain` and the admin endpoint. Not for the hot path.
  */
+import type { AttachedFrontend } from '../config/attachment.ts';
 import type { HeaderMatch, PathMatch, QueryParamMatch } from '../gateway-api/types.ts';
-import type { RequestHead } from './decision.ts';
+import type { FieldLine, RequestHead } from './decision.ts';
 import { findMatch, findPath } from './decide.ts';
 import type { CompiledMatch } from './match-list.ts';
 import { decidingCriterion, type PrecedenceCriterion, type RankedMatch } from './precedence.ts';
 import { firstQueryValue, toWire } from './predicates.ts';
-import { resolveShare, type CompiledRule } from './rule.ts';
+import {
+  backendName,
+  explainForward,
+  explainLocal,
+  type ExplainableRequest,
+  type ExplainedForward,
+  type ExplainedLocal,
+} from './explain-answer.ts';
+import { resolveShare, type CompiledRule, type Share } from './rule.ts';
 import type { FrontendTable, RouteTable } from './table.ts';
 
 /** One condition of a match, and how the request fared with it. */
@@ -46,15 +55,18 @@ export interface ExplainedShare {
 }
 
 export type ExplainedAnswer =
-  | { readonly kind: 'forward'; readonly addresses: readonly string[] }
-  | { readonly kind: 'local'; readonly status: number; readonly reason: string; readonly message: string }
+  | ExplainedForward
+  | ExplainedLocal
   /** A backend of weight 0. */
   | { readonly kind: 'never' };
 
 export type ExplainedOutcome =
-  /** No route is attached: the request goes on to its original destination (SPEC A5). */
-  | { readonly kind: 'original' }
-  | { readonly kind: 'local'; readonly status: number; readonly reason: string; readonly message: string }
+  /**
+   * The request goes on to its original destination: no route is attached (SPEC A5), or the connection is tunnelled
+   * unread; `opaque` is then the key of the frontend (SPEC A13, P6).
+   */
+  | { readonly kind: 'original'; readonly opaque: string | null }
+  | ExplainedLocal
   | { readonly kind: 'shares'; readonly shares: readonly ExplainedShare[] };
 
 export interface Explanation {
@@ -76,19 +88,41 @@ export interface Explanation {
 
 export const MAX_ELSEWHERE = 50;
 
-/** The frontend of a Service port: its own, else that of every port of the Service. */
+/** The frontend of a Service port: its own, else that of every port of the Service; null when that one is opaque. */
 export function findFrontend(table: RouteTable, namespace: string, name: string, port: number): FrontendTable | null {
-  let every: FrontendTable | null = null;
-  for (const frontend of table.frontends) {
-    if (frontend?.source.namespace !== namespace || frontend.source.name !== name) continue;
-    if (frontend.source.port === port) return frontend;
-    if (frontend.source.port === 0) every = frontend;
-  }
-  return every;
+  const source = findSource(table, namespace, name, port);
+  return table.frontends.find((frontend) => frontend?.source === source) ?? null;
 }
 
-/** Does not advance the weighted rotation. `frontend`: null when no route is attached. */
-export function explain(frontend: FrontendTable | null, head: RequestHead): Explanation {
+function findSource(table: RouteTable, namespace: string, name: string, port: number): AttachedFrontend | null {
+  const routed = table.frontends.flatMap((frontend) => (frontend === undefined ? [] : [frontend.source]));
+  const own = [...routed, ...table.opaque].filter((source) => source.namespace === namespace && source.name === name);
+  return own.find((source) => source.port === port) ?? own.find((source) => source.port === 0) ?? null;
+}
+
+/** As `explain`, for a request to a Service port. */
+export function explainService(
+  table: RouteTable,
+  service: { readonly namespace: string; readonly name: string; readonly port: number },
+  head: RequestHead,
+  fields: readonly FieldLine[] = [],
+): Explanation {
+  const { namespace, name, port } = service;
+  const source = findSource(table, namespace, name, port);
+  const explanation = explain(findFrontend(table, namespace, name, port), head, fields);
+  if (source?.mode !== 'opaque') return explanation;
+  return { ...explanation, outcome: { kind: 'original', opaque: source.key } };
+}
+
+/**
+ * Does not advance the rotations of backends and mirrors. `frontend`: null when no route is attached. `fields`: of the
+ * request in their order, as far as they are to be shown in what a backend receives.
+ */
+export function explain(
+  frontend: FrontendTable | null,
+  head: RequestHead,
+  fields: readonly FieldLine[] = [],
+): Explanation {
   const request = { method: head.method, path: head.path, query: head.query };
   if (frontend === null) {
     return {
@@ -100,7 +134,7 @@ export function explain(frontend: FrontendTable | null, head: RequestHead): Expl
       elsewhereCount: 0,
       winner: null,
       runnerUp: null,
-      outcome: { kind: 'original' },
+      outcome: { kind: 'original', opaque: null },
     };
   }
   const tried = candidatesFor(frontend, head.path);
@@ -118,7 +152,8 @@ export function explain(frontend: FrontendTable | null, head: RequestHead): Expl
     elsewhereCount: others.length,
     winner,
     runnerUp: winner === null ? null : findRunnerUp(tried, candidates, winner),
-    outcome: found === null ? describeLocal(frontend.noRoute, 'no rule matches') : explainRule(found.rule, head),
+    outcome:
+      found === null ? explainLocal(frontend.noRoute, 'no rule matches') : explainRule(found.rule, { head, fields }),
   };
 }
 
@@ -194,35 +229,25 @@ function rank(compiled: CompiledMatch): RankedMatch {
   return { route: rule.route, rule: rule.rule, match, matchIndex };
 }
 
-function describeLocal(
-  decision: { readonly status: number; readonly reason: string },
-  message: string,
-): { kind: 'local'; status: number; reason: string; message: string } {
-  return { kind: 'local', status: decision.status, reason: decision.reason, message };
-}
-
-function explainRule(rule: CompiledRule, head: RequestHead): ExplainedOutcome {
-  if (rule.refused !== null) return describeLocal(rule.refused.decision, rule.refused.message);
+/** As `decide` goes through the rule. */
+function explainRule(rule: CompiledRule, request: ExplainableRequest): ExplainedOutcome {
+  const reply = rule.responder?.respond(request.head) ?? null;
+  if (reply !== null) return explainLocal(reply);
+  if (rule.refused !== null) return explainLocal(rule.refused.decision, rule.refused.message);
   const sum = rule.active.reduce((total, share) => total + share.ref.weight, 0);
   const shares = rule.shares.map((share): ExplainedShare => {
-    const { ref } = share;
-    const decision = resolveShare(share, head, false);
-    let answer: ExplainedAnswer;
-    if (ref.weight === 0) answer = { kind: 'never' };
-    else if (decision.kind === 'forward') answer = { kind: 'forward', addresses: decision.backend.addresses };
-    else {
-      const message =
-        share.refused?.message ??
-        (decision.reason === 'unresolved' ? 'its address is not known yet' : 'the Service does not exist');
-      answer = describeLocal(decision, message);
-    }
-    const name = `${ref.namespace}/${ref.name}${ref.port === null ? '' : `:${ref.port}`}`;
-    return {
-      backend: ref.kind === 'Service' && ref.group === '' ? name : `${ref.kind} ${name}`,
-      weight: ref.weight,
-      percent: (ref.weight / sum) * 100,
-      answer,
-    };
+    const { weight } = share.ref;
+    const answer = explainShare(share, request);
+    return { backend: backendName(share.ref), weight, percent: (weight / sum) * 100, answer };
   });
   return { kind: 'shares', shares };
+}
+
+function explainShare(share: Share, request: ExplainableRequest): ExplainedAnswer {
+  if (share.ref.weight === 0) return { kind: 'never' };
+  const decision = resolveShare(share, request.head, false);
+  if (decision.kind === 'forward') return explainForward(decision, share.mirrors, request);
+  if (decision === share.unresolved) return explainLocal(decision, 'its address is not known yet');
+  if (decision === share.refused?.decision) return explainLocal(decision, share.refused.message);
+  return decision === share.missing ? explainLocal(decision, 'the Service does not exist') : explainLocal(decision);
 }

@@ -3,7 +3,10 @@
  *
  * Stage before: `routing/explain.ts`. Stage after: standard output.
  */
-import type { ExplainedMatch, ExplainedOutcome, ExplainedShare, Explanation } from './explain.ts';
+import { formatDuration } from '../gateway-api/durations.ts';
+import type { ForwardPolicy } from './decision.ts';
+import type { ExplainedMirror, ExplainedRequest } from './explain-answer.ts';
+import type { ExplainedAnswer, ExplainedMatch, ExplainedOutcome, ExplainedShare, Explanation } from './explain.ts';
 
 /** Several lines, the last one ended by a newline. */
 export function formatExplanation(explanation: Explanation): string {
@@ -11,7 +14,7 @@ export function formatExplanation(explanation: Explanation): string {
   const target = request.query === '' ? request.path : `${request.path}?${request.query}`;
   const lines = [`request   ${request.method} ${target}`];
   if (frontend === null) {
-    lines.push('frontend  none: no route is attached to this Service and port', '');
+    lines.push(`frontend  ${describeUnrouted(explanation.outcome)}`, '');
   } else {
     lines.push(`frontend  ${frontend}${explanation.consumer ? ' (consumer routes)' : ''}`, '');
     lines.push(candidates.length === 0 ? 'No rule has a path for this request.' : 'Rules in the order they are tried:');
@@ -55,26 +58,39 @@ function formatWinner({ candidates, winner, runnerUp }: Explanation): string[] {
   return lines;
 }
 
+function describeUnrouted(outcome: ExplainedOutcome): string {
+  if (outcome.kind !== 'original' || outcome.opaque === null) {
+    return 'none: no route is attached to this Service and port';
+  }
+  return `${outcome.opaque} (opaque: its connections are tunnelled unread)`;
+}
+
 function formatOutcome(outcome: ExplainedOutcome): string[] {
   switch (outcome.kind) {
     case 'original':
       return ['Outcome   forwarded to the original destination, as without sideroute'];
     case 'local':
-      return [`Outcome   answered here: ${outcome.status} ${outcome.reason}: ${outcome.message}`];
+      return [
+        `Outcome   answered here: ${outcome.status} ${outcome.reason}: ${outcome.message}`,
+        ...outcome.fields.map(indent),
+      ];
     case 'shares':
-      return outcome.shares.map((share, index) => {
-        const width = Math.max(...outcome.shares.map(({ backend }) => backend.length));
-        return `${index === 0 ? 'Backends' : '        '}  ${formatPercent(share)}  ${share.backend.padEnd(width)}  ${formatAnswer(share)}`;
-      });
+      return [...outcome.shares.map(formatShare), ...formatAnswers(outcome.shares)];
   }
 }
 
-function formatPercent({ percent }: ExplainedShare): string {
+function formatShare(share: ExplainedShare, index: number, shares: readonly ExplainedShare[]): string {
+  const width = Math.max(...shares.map(({ backend }) => backend.length));
+  const title = index === 0 ? 'Backends' : '        ';
+  return `${title}  ${formatPercent(share.percent)}  ${share.backend.padEnd(width)}  ${formatVerdict(share)}`;
+}
+
+function formatPercent(percent: number): string {
   const digits = percent === 0 || (percent >= 1 && Number.isInteger(percent)) ? 0 : percent < 1 ? 4 : 1;
   return `${percent.toFixed(digits)}%`.padStart(8);
 }
 
-function formatAnswer({ answer, weight }: ExplainedShare): string {
+function formatVerdict({ answer, weight }: ExplainedShare): string {
   switch (answer.kind) {
     case 'never':
       return 'weight 0, never picked';
@@ -83,4 +99,68 @@ function formatAnswer({ answer, weight }: ExplainedShare): string {
     case 'local':
       return `weight ${weight}, answered here: ${answer.status} ${answer.reason}: ${answer.message}`;
   }
+}
+
+/** What each share gets; shares that get the same are told once. */
+function formatAnswers(shares: readonly ExplainedShare[]): string[] {
+  const backendsOf = new Map<string, string[]>();
+  for (const { answer, backend } of shares) {
+    const lines = formatAnswer(answer);
+    if (lines.length === 0) continue;
+    const text = lines.join('\n');
+    backendsOf.set(text, [...(backendsOf.get(text) ?? []), backend]);
+  }
+  const heading = (backends: readonly string[]) => (backendsOf.size > 1 ? [`${backends.join(', ')}:`] : []);
+  return [...backendsOf].flatMap(([text, backends]) => ['', ...heading(backends), text]);
+}
+
+function formatAnswer(answer: ExplainedAnswer): string[] {
+  if (answer.kind === 'never') return [];
+  if (answer.kind === 'local') return titled('Reply', answer.fields);
+  const { request, response, policy, mirrors } = answer;
+  return [
+    ...titled('Request', [request.line, ...request.fields]),
+    ...titled('Response', [
+      ...response.remove.map((name) => `without ${name}`),
+      ...response.append.map((line) => `with ${line}`),
+    ]),
+    ...(policy === null ? [] : formatPolicy(policy)),
+    ...titled(
+      'Mirrors',
+      mirrors.flatMap((mirror) => formatMirror(mirror, request)),
+    ),
+  ];
+}
+
+function formatPolicy({ requestTimeoutMs, attemptTimeoutMs, retry }: ForwardPolicy): string[] {
+  const limits = [
+    ...(requestTimeoutMs === 0 ? [] : [`${formatDuration(requestTimeoutMs)} for the request with its retries`]),
+    ...(attemptTimeoutMs === 0 ? [] : [`${formatDuration(attemptTimeoutMs)} for each attempt`]),
+  ];
+  const timeouts = limits.length === 0 ? [] : titled('Timeouts', [limits.join(', ')]);
+  if (retry === null) return timeouts;
+  const tries = `${retry.attempts} more ${retry.attempts === 1 ? 'try' : 'tries'}`;
+  const causes = ['when a connection fails or an attempt times out', ...retry.codes.map(String)];
+  return [
+    ...timeouts,
+    ...titled('Retries', [`${tries} ${causes.join(', ')}; after ${formatDuration(retry.backoffMs)} or more`]),
+  ];
+}
+
+function formatMirror({ backend, percent, request, dropped }: ExplainedMirror, original: ExplainedRequest): string[] {
+  const line = `${formatPercent(percent)}  ${backend}  `;
+  if (dropped !== null) return [`${line}dropped: ${dropped}`];
+  if (request === null) return [`${line}never`];
+  const lines = [request.line, ...request.fields];
+  if (lines.join('\n') === [original.line, ...original.fields].join('\n')) return [`${line}the same request`];
+  return [`${line}another request:`, ...lines.map(indent)];
+}
+
+/** A title of eight characters and the lines beside it; nothing without lines. */
+function titled(title: string, lines: readonly string[]): string[] {
+  return lines.map((line, index) => (index === 0 ? `${title.padEnd(8)}  ${line}` : indent(line)));
+}
+
+function indent(line: string): string {
+  return `          ${line}`;
 }

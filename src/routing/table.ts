@@ -45,6 +45,8 @@ export interface FrontendTable {
 export interface RouteTable {
   /** By frontend id. */
   readonly frontends: readonly (FrontendTable | undefined)[];
+  /** Tunnelled unread: no request of theirs ever gets here. */
+  readonly opaque: readonly AttachedFrontend[];
   /** For a frontend that is in no table any more (SPEC A5). */
   readonly original: OriginalDecision;
 }
@@ -61,7 +63,7 @@ const NO_LABELS: SeriesLabels = {
   backendPort: 0,
 };
 
-/** Opaque frontends are left out: no request of theirs is ever read. Not for the hot path. */
+/** Opaque frontends are not compiled: no request of theirs is ever read. Not for the hot path. */
 export function compileTable(attachment: Attachment, deps: CompileDeps): RouteTable {
   const routed = attachment.frontends.filter((frontend) => frontend.mode === 'http');
   const large = routed.reduce((sum, frontend) => sum + countPaths(frontend), 0) > FIND_MY_WAY_MAX_PATHS;
@@ -69,7 +71,11 @@ export function compileTable(attachment: Attachment, deps: CompileDeps): RouteTa
   const size = compiled.reduce((max, frontend) => Math.max(max, frontend.id + 1), 0);
   const frontends = new Array<FrontendTable | undefined>(size).fill(undefined);
   for (const frontend of compiled) frontends[frontend.id] = frontend;
-  return { frontends, original: { kind: 'original', series: deps.internSeries(NO_LABELS) } };
+  return {
+    frontends,
+    opaque: attachment.frontends.filter((frontend) => frontend.mode === 'opaque'),
+    original: { kind: 'original', series: deps.internSeries(NO_LABELS) },
+  };
 }
 
 function countPaths(frontend: AttachedFrontend): number {

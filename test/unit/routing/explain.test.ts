@@ -156,6 +156,8 @@ Rules in the order they are tried:
 Winner    ns/canary rules[2] (static) matches[0]
           comes before ns/canary rules[1] (split) matches[0] by: longer path prefix
 Backends      100%  v/static:80  weight 1, at 10.0.0.1
+
+Request   GET /static/a?b=1 HTTP/1.1
 `,
   );
   const shares = formatExplanation(explained([canary], {}));

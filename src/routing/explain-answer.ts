@@ -1,0 +1,120 @@
+/**
+ * Puts a decision into plain values: the request as the backend receives it, what becomes of the response, mirrors,
+ * timeouts, retries, or the reply that is made here.
+ *
+ * Stage before: `explain.ts`, with the decision that `resolveShare` or a responder has made. Stage after:
+ * `format-explanation.ts`, JSON. Not for the hot path.
+ */
+import { REQUEST_REASONS } from '../errors.ts';
+import type { BackendObjectReference } from '../gateway-api/types.ts';
+import type { FieldLine, ForwardDecision, ForwardPlan, ForwardPolicy, LocalDecision, RequestHead } from './decision.ts';
+import { editLines, NO_EDITS } from './filters/field-edits.ts';
+import type { CompiledMirror } from './filters/request-mirror.ts';
+import { rewritePath } from './filters/url-rewrite.ts';
+
+/** The request to explain, with the fields that a head can only be asked for by name. */
+export interface ExplainableRequest {
+  readonly head: RequestHead;
+  /** Latin-1 views of bytes, as engines have them. */
+  readonly fields: readonly FieldLine[];
+}
+
+/** A request as it is sent on. Fields that only concern one connection are not considered. */
+export interface ExplainedRequest {
+  readonly line: string;
+  /** `Name: value`; Host first. */
+  readonly fields: readonly string[];
+}
+
+export interface ExplainedMirror {
+  /** `namespace/name:port`. */
+  readonly backend: string;
+  /** Of the requests of this share; 0 to 100. */
+  readonly percent: number;
+  /** What the mirror gets; null when it gets nothing. */
+  readonly request: ExplainedRequest | null;
+  /** Why the mirror gets nothing although its share is not 0; else null. */
+  readonly dropped: string | null;
+}
+
+export interface ExplainedForward {
+  readonly kind: 'forward';
+  readonly addresses: readonly string[];
+  readonly request: ExplainedRequest;
+  /** Names of fields of the backend's response that are taken out, `Name: value` of those that are put in. */
+  readonly response: { readonly remove: readonly string[]; readonly append: readonly string[] };
+  readonly policy: ForwardPolicy | null;
+  readonly mirrors: readonly ExplainedMirror[];
+}
+
+export interface ExplainedLocal {
+  readonly kind: 'local';
+  readonly status: number;
+  readonly reason: string;
+  readonly message: string;
+  /** `Name: value` of what this reply alone has, such as Location. */
+  readonly fields: readonly string[];
+}
+
+/** `message`: default, what the reason means. */
+export function explainLocal(
+  { status, reason, fields }: LocalDecision,
+  message: string = REQUEST_REASONS[reason].text,
+): ExplainedLocal {
+  return { kind: 'local', status, reason, message, fields: texts(fields ?? []) };
+}
+
+export function explainForward(
+  { backend, plan, policy, responseFields }: ForwardDecision,
+  mirrors: readonly CompiledMirror[],
+  request: ExplainableRequest,
+): ExplainedForward {
+  const { remove, append } = plan?.response ?? NO_EDITS;
+  return {
+    kind: 'forward',
+    addresses: backend.addresses,
+    request: explainRequest(plan ?? null, request),
+    response: { remove, append: texts([...append, ...(responseFields ?? [])]) },
+    policy: policy ?? null,
+    mirrors: mirrors.map((mirror) => explainMirror(mirror, request)),
+  };
+}
+
+/** `namespace/name:port`, with the kind in front when it is no Service. */
+export function backendName({ group, kind, namespace, name, port }: BackendObjectReference): string {
+  const key = `${namespace}/${name}${port === null ? '' : `:${port}`}`;
+  return kind === 'Service' && group === '' ? key : `${kind} ${key}`;
+}
+
+function explainRequest(plan: ForwardPlan | null, { head, fields }: ExplainableRequest): ExplainedRequest {
+  const path = rewritePath(plan?.path ?? null, head.path);
+  const query = head.query === '' ? '' : `?${head.query}`;
+  const host = plan?.host ?? head.header('host');
+  const others = fields.filter(({ name }) => name.toLowerCase() !== 'host');
+  const edited = editLines(others, plan?.request ?? NO_EDITS);
+  return {
+    line: fromWire(`${head.method} ${path}${query} HTTP/1.1`),
+    fields: texts(host === null ? edited : [{ name: 'Host', value: host }, ...edited]),
+  };
+}
+
+function explainMirror(mirror: CompiledMirror, request: ExplainableRequest): ExplainedMirror {
+  const { ref, numerator, denominator, target, refused } = mirror;
+  const unreachable = target === null || target.backend.addresses.length > 0 ? null : 'its address is not known';
+  const dropped = refused ?? unreachable;
+  return {
+    backend: backendName(ref),
+    percent: (numerator / denominator) * 100,
+    request: target === null || dropped !== null ? null : explainRequest(target.plan, request),
+    dropped,
+  };
+}
+
+function texts(fields: readonly FieldLine[]): string[] {
+  return fields.map(({ name, value }) => fromWire(`${name}: ${value}`));
+}
+
+/** Bytes as the text they most likely are. */
+function fromWire(text: string): string {
+  return Buffer.from(text, 'latin1').toString('utf8');
+}
