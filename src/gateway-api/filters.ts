@@ -116,8 +116,11 @@ function readFilter(type: FilterType, payload: Fields, routeNamespace: string): 
 const RESERVED_HEADERS = new Set([
   'connection',
   'content-length',
+  'expect',
+  'http2-settings',
   'keep-alive',
   'proxy-connection',
+  'te',
   'trailer',
   'transfer-encoding',
   'upgrade',

@@ -9,6 +9,8 @@ import type { ForwardPolicy, RetryPolicy } from './decision.ts';
 /** What timers take, about 25 days. The API allows 45 years. */
 const MAX_MS = 2_147_483_647;
 const DEFAULT_ATTEMPTS = 1;
+/** Outcomes count retries in 16 bits. The API has no limit. */
+const MAX_ATTEMPTS = 65_535;
 const DEFAULT_BACKOFF_MS = 25;
 /** A retry without any wait would make a burst of failures one of requests (SPEC R4). */
 const MIN_BACKOFF_MS = 1;
@@ -28,7 +30,7 @@ function limit(durationMs: number | null): number {
 
 function compileRetry({ attempts, codes, backoffMs }: HttpRouteRetry): RetryPolicy {
   return {
-    attempts: attempts ?? DEFAULT_ATTEMPTS,
+    attempts: Math.min(attempts ?? DEFAULT_ATTEMPTS, MAX_ATTEMPTS),
     codes,
     backoffMs: Math.min(Math.max(backoffMs ?? DEFAULT_BACKOFF_MS, MIN_BACKOFF_MS), MAX_MS),
   };

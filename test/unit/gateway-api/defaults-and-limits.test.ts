@@ -333,3 +333,21 @@ t.test('SPEC M5: without a check every regular expression is taken', async (t) =
   t.same(parse(text, {}).problems, []);
   t.same(summary(parse(text).problems), [`bad-regex ${MATCH}.path.value`]);
 });
+
+t.test('SPEC F5: Host of a request may be set to a host with or without a port, and to nothing else', async (t) => {
+  const set = (type: string, action: string, value: string): string[] => {
+    const field = type === 'RequestHeaderModifier' ? 'requestHeaderModifier' : 'responseHeaderModifier';
+    const payload = action === 'remove' ? '[HOST]' : `[{ name: HOST, value: '${value}' }]`;
+    return summary(parse(ruleText(`{ filters: [{ type: ${type}, ${field}: { ${action}: ${payload} } }] }`)).problems);
+  };
+  for (const host of ['a', 'A.example', 'a.example:8080', '10.0.0.1', '[fd00::1]:80']) {
+    t.same(set('RequestHeaderModifier', 'set', host), [], host);
+  }
+  const path = 'spec.rules[0].filters[0].requestHeaderModifier';
+  for (const host of ['a b', 'a/b', 'a:0', 'a:65536', 'a:b', 'user@a', 'a,b', '-a']) {
+    t.same(set('RequestHeaderModifier', 'set', host), [`bad-hostname ${path}.set[0].value`], host);
+  }
+  t.same(set('RequestHeaderModifier', 'add', 'a'), [`reserved-header ${path}.add[0].name`]);
+  t.same(set('RequestHeaderModifier', 'remove', ''), [`reserved-header ${path}.remove[0]`]);
+  t.same(set('ResponseHeaderModifier', 'remove', ''), []);
+});

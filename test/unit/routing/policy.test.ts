@@ -44,6 +44,7 @@ t.test('SPEC R1, R2, R3: attempts default to one, codes are as given, none is fi
     codes: [500, 503],
     backoffMs: 100,
   });
+  t.equal(policy({ retry: { codes: [], attempts: MAX_MS, backoffMs: null } })!.retry!.attempts, 65_535);
 });
 
 t.test('SPEC R4: the wait before a retry is never zero', async (t) => {
