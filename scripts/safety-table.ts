@@ -2,12 +2,12 @@
  * Writes docs/safety-cases.md: each numbered case of bad input or fault, what becomes of it, and the tests that prove it,
  * found by their titles.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { packageRoot } from '../src/package-root.ts';
+import { GeneratedDocument } from './generated-document.ts';
 import { SAFETY_CHAPTERS } from './safety-cases.ts';
-import { cell, provingTests, type ProvingTest } from './test-titles.ts';
+import { cell, proofsCell, provingTests, type ProvingTest } from './test-titles.ts';
 
 const FOLDER = 'test/integration/safety';
 
@@ -29,29 +29,16 @@ export function safetyTests(): Map<string, ProvingTest[]> {
   return provingTests(fileURLToPath(packageRoot()), FOLDER, 'SAFETY');
 }
 
-export function safetyDocument(): string {
+export const safetyDocument = new GeneratedDocument('docs/safety-cases.md', () => {
   const tests = safetyTests();
   const chapters = SAFETY_CHAPTERS.map(({ heading, cases }) => {
     const rows = cases.map(({ number, input, outcome }) => {
-      const proofs = (tests.get(String(number)) ?? []).map(
-        ({ sentence, file }) => `${cell(sentence)} ([${file.slice(FOLDER.length + 1)}](../${file}))`,
-      );
-      return `| ${number} | ${cell(input)} | ${cell(outcome)} | ${proofs.join('<br>')} |\n`;
+      const proofs = proofsCell(tests.get(String(number)) ?? [], FOLDER);
+      return `| ${number} | ${cell(input)} | ${cell(outcome)} | ${proofs} |\n`;
     });
     return `## ${heading}\n\n| Case | Input | Outcome | Tests |\n|---|---|---|---|\n${rows.join('')}`;
   });
   return [INTRODUCTION, ...chapters].join('\n');
-}
+});
 
-export const safetyDocumentFile = new URL('docs/safety-cases.md', packageRoot());
-
-/** As it is now; empty when it is not there. */
-export function currentSafetyDocument(): string {
-  try {
-    return readFileSync(safetyDocumentFile, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(safetyDocumentFile, safetyDocument());
+safetyDocument.writeIfMain(import.meta.url);

@@ -1,6 +1,6 @@
 /**
- * Finds which tests prove which numbered rules: titles such as `SAFETY 7, 30: ...` or `SPEC M4: ...`, as string literals in
- * the sources of the tests. Used by the scripts that write tables into docs/.
+ * Finds which tests prove which numbered rules: titles such as `SAFETY 7, 30: ...` or `SPEC M4, M6-M9: ...`, as string
+ * literals in the sources of the tests. Used by the scripts that write tables into docs/.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -12,8 +12,17 @@ export interface ProvingTest {
   readonly file: string;
 }
 
-/** A number, or a letter and a number; several separated by comma and space. */
-const RULE = '[A-Z]?\\d+';
+/** A number, or a letter and a number; a range of them; several separated by comma and space. */
+const RULE = '[A-Z]?\\d+(?:-[A-Z]?\\d+)?';
+
+/** `M6-M9` is four rules. */
+function expandRange(rules: string): string[] {
+  const [first = '', last = first] = rules.split('-');
+  const letter = first.replace(/\d+$/, '');
+  const from = Number(first.slice(letter.length));
+  const to = Number(last.slice(letter.length));
+  return Array.from({ length: to - from + 1 }, (_, i) => `${letter}${from + i}`);
+}
 
 /** Tests by rule, in the order of files and lines. `prefix`: `SAFETY` or `SPEC`; `folder` below `root` is searched. */
 export function provingTests(root: string, folder: string, prefix: string): Map<string, ProvingTest[]> {
@@ -25,7 +34,7 @@ export function provingTests(root: string, folder: string, prefix: string): Map<
     .sort();
   for (const path of files) {
     for (const [, , rules, sentence] of readFileSync(path, 'utf8').matchAll(title)) {
-      for (const rule of rules!.split(', ')) {
+      for (const rule of rules!.split(', ').flatMap(expandRange)) {
         const tests = found.get(rule) ?? [];
         found.set(rule, tests);
         const test = { sentence: sentence!.replaceAll(/\\(.)/g, '$1'), file: relative(root, path) };
@@ -45,4 +54,11 @@ export function cell(text: string): string {
     .join('')
     .replaceAll('|', '\\|')
     .replaceAll('\n', ' ');
+}
+
+/** A cell with each test and a link to its file, from a document in docs/; `folder` is left out of the link's text. */
+export function proofsCell(tests: readonly ProvingTest[], folder: string): string {
+  return tests
+    .map(({ sentence, file }) => `${cell(sentence)} ([${file.slice(folder.length + 1)}](../${file}))`)
+    .join('<br>');
 }

@@ -1,0 +1,257 @@
+/**
+ * What sideroute does about each rule of Gateway API v1.6 that concerns an HTTPRoute with a Service as its parent.
+ * `scripts/spec-table.ts` makes docs/spec-rules.md of them; tests carry the numbers in their titles.
+ */
+export interface SpecRule {
+  /** Letter of the chapter and number: `M4`. */
+  readonly id: string;
+  /** Where Gateway API says it: a type of the API, or a GEP. */
+  readonly source: string;
+  /** What sideroute does. */
+  readonly statement: string;
+}
+
+export interface SpecChapter {
+  readonly heading: string;
+  readonly rules: readonly SpecRule[];
+}
+
+const GAMMA = 'GEP-1294';
+const PARENT = '`ParentReference`';
+const RULE = '`HTTPRouteRule`';
+const MATCH = '`HTTPRouteMatch`';
+const FILTER = '`HTTPRouteFilter`';
+const REDIRECT = '`HTTPRequestRedirectFilter`';
+const CORS = '`HTTPCORSFilter`, GEP-1767';
+const BACKEND = '`BackendRef`';
+const TIMEOUTS = '`HTTPRouteTimeouts`, GEP-1742';
+const RETRY = '`HTTPRouteRetry`, GEP-1731';
+const STATUS = '`RouteStatus`';
+const CRD = 'the CRDs';
+
+/** Rows of source and statement, numbered from 1. */
+function chapter(letter: string, heading: string, rows: readonly (readonly [string, string])[]): SpecChapter {
+  return { heading, rules: rows.map(([source, statement], i) => ({ id: `${letter}${i + 1}`, source, statement })) };
+}
+
+export const SPEC_CHAPTERS: readonly SpecChapter[] = [
+  chapter('A', 'Attachment', [
+    [
+      PARENT,
+      'A parentRef is a Service when its kind says so and its group is empty, absent or `core`; its namespace defaults to ' +
+        "the route's. Parents of other kinds are left to whoever owns them.",
+    ],
+    [
+      `${PARENT}, ${GAMMA}`,
+      'Without port and sectionName a route serves every TCP port of the Service, with a port that one, with a sectionName ' +
+        'the port of that name; both must mean the same port.',
+    ],
+    [GAMMA, 'The original destination, ClusterIP and port, names the Service. The Host header plays no part in it.'],
+    [GAMMA, 'Connections to pod addresses and to anything that is no ClusterIP of a routed Service pass unread.'],
+    [
+      'mesh overview',
+      'A Service port without a route behaves as without sideroute. With one, a request that nothing matches is refused (E1).',
+    ],
+    [
+      GAMMA,
+      "A route in the Service's namespace serves clients of every namespace; one in another namespace only clients there.",
+    ],
+    [
+      GAMMA,
+      "Routes of the client's own namespace replace those of the Service's namespace, port by port; the two are never merged.",
+    ],
+    [GAMMA, 'Routes attached to a backend are not applied when a request is forwarded to it.'],
+    [GAMMA, 'Services with a ClusterIP are parents whatever their type; headless and ExternalName ones are not.'],
+    [GAMMA, '`spec.hostnames` is ignored with a warning; the Host header can be matched like any other.'],
+    [GAMMA, 'Parents and backends in other namespaces need no ReferenceGrant.'],
+    [PARENT, 'Entries for one Service must set the same of port and sectionName, with different values.'],
+    [
+      GAMMA,
+      'A port whose `appProtocol` is not HTTP is tunnelled unread; on others the first bytes decide, and what is not ' +
+        'HTTP/1.x is tunnelled.',
+    ],
+    [
+      CRD,
+      'Route files are defaulted and validated here as an API server would; a broken file keeps its last good content.',
+    ],
+  ]),
+  chapter('M', 'Matching', [
+    [RULE, 'No rules, no matches and no path all mean the prefix `/`.'],
+    [RULE, 'The matches of a rule are alternatives; all that one match asks for must hold.'],
+    [MATCH, 'An exact path is compared byte for byte, trailing slash and case included.'],
+    [MATCH, 'A prefix covers whole segments, with case; its trailing slash is ignored.'],
+    [MATCH, 'A regular expression (RE2 syntax) must match the whole path, header or parameter.'],
+    [MATCH, 'The raw path is matched: nothing is decoded or normalised, and it is forwarded as it came.'],
+    [
+      '`HTTPHeaderMatch`',
+      'Names are compared without case, values with it; repeated fields are joined with a comma; of entries with the same ' +
+        'name the first counts.',
+    ],
+    [
+      '`HTTPQueryParamMatch`',
+      'Names and values are compared undecoded and with case; of a repeated parameter the first value counts, of entries ' +
+        'with the same name the first.',
+    ],
+    ['`HTTPMethod`', 'Methods are compared exactly; GET does not cover HEAD.'],
+  ]),
+  chapter('P', 'Precedence and merging', [
+    [
+      RULE,
+      'Among all rules of all routes of a Service port the best match wins: kind of path, length of prefix, method, number of ' +
+        'headers, number of parameters, age, name, order.',
+    ],
+    [RULE, 'One rule serves a request; when its backend fails, no other rule is asked.'],
+    [
+      '`ObjectMeta`',
+      'A route with a `creationTimestamp` is older than one without; then the name decides, never the order of files.',
+    ],
+    [RULE, 'Regular expressions come after exact paths and before every prefix.'],
+    [RULE, 'The trailing slash does not make a prefix longer.'],
+    [
+      GAMMA,
+      'On one Service port a GRPCRoute goes before an HTTPRoute, that before a TLSRoute, that before a TCPRoute; the loser has ' +
+        'no effect there and is told so.',
+    ],
+    [RULE, 'As hostnames are ignored (A10), they break no tie.'],
+  ]),
+  chapter('F', 'Filters', [
+    [
+      FILTER,
+      'RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite, RequestMirror and CORS are carried out; the ' +
+        'settings must be those of the type.',
+    ],
+    [FILTER, 'Filters take effect in the order of the list.'],
+    [
+      FILTER,
+      'Only RequestMirror and ExtensionRef may stand more than once; a rewrite beside a redirect, or backends beside a redirect ' +
+        'of the rule, are refused.',
+    ],
+    [
+      FILTER,
+      'A filter that is not carried out (ExtensionRef, ExternalAuth) is never skipped: its requests are answered with 500.',
+    ],
+    [
+      '`HTTPHeaderFilter`',
+      'Set replaces, add appends a line, remove deletes, all without case; one action per name. Responses are modified when ' +
+        'they come from a backend.',
+    ],
+    [
+      REDIRECT,
+      'Scheme, host and path of a redirect default to those of the request, the status to 302; 301, 302, 303, 307 and 308 may ' +
+        'be asked for.',
+    ],
+    [
+      REDIRECT,
+      'The port is the one given, else that of the given scheme, else that of the Service the client dialled; 80 for http and ' +
+        '443 for https are not written. The query is kept.',
+    ],
+    ['`HTTPURLRewriteFilter`', 'A rewritten host name replaces Host; otherwise Host reaches the backend as it came.'],
+    [
+      '`HTTPPathModifier`',
+      'ReplaceFullPath replaces the path, ReplacePrefixMatch the matched prefix by whole segments; the query is kept.',
+    ],
+    [
+      '`HTTPRequestMirrorFilter`',
+      'A percentage or fraction of requests, all by default, goes to the mirror as well; what it answers changes nothing. A ' +
+        'mirror that cannot be used is left out and told.',
+    ],
+    [CORS, 'A preflight request that matches the rule is answered here and never forwarded.'],
+    [
+      CORS,
+      'The answer to a preflight of an allowed origin names that origin and what the filter allows; the age is 5 s unless ' +
+        'given, credentials only when enabled.',
+    ],
+    [
+      CORS,
+      'A preflight of another origin gets no CORS fields; other requests of it are forwarded and get none either.',
+    ],
+    [
+      CORS,
+      "On responses the filter's fields replace those of the backend; the origin is always echoed, `*` is never sent with " +
+        'credentials.',
+    ],
+    [CORS, 'Origins are compared by scheme, host and port; `*.` covers any number of labels; `*` must stand alone.'],
+    [
+      '`HTTPExternalAuthFilter`',
+      'External authorisation is validated but not carried: requests of the rule are answered with 500, never let through.',
+    ],
+    ['`HTTPBackendRef`', "Filters of a backendRef run for its share only, after the rule's."],
+  ]),
+  chapter('B', 'Backends', [
+    [
+      '`BackendObjectReference`',
+      "A backendRef is a Service of the route's namespace with weight 1 unless it says otherwise; its port is the Service's " +
+        'and must be given.',
+    ],
+    [BACKEND, 'Requests are shared by weight, interleaved request by request; weight 0 gets none.'],
+    [BACKEND, 'A backend that cannot be used keeps its weight: its share gets 500. With weight 0 it does no harm.'],
+    [
+      RULE,
+      'Without backends, or with weights of 0 only, requests get 500; the parent Service is never taken for a backend.',
+    ],
+    [BACKEND, 'A Service without ready endpoints refuses the connection: its share gets 503.'],
+    ['`BackendObjectReference`', 'Headless and ExternalName Services cannot be backends: they have no ClusterIP.'],
+    [
+      'GEP-1911',
+      '`kubernetes.io/ws` and no `appProtocol` carry HTTP/1.x and upgrades; a protocol that cannot be spoken, h2c included, ' +
+        'is UnsupportedProtocol and 500.',
+    ],
+    ['GEP-1619', '`sessionPersistence` is accepted with a warning and has no effect: endpoints are not chosen here.'],
+  ]),
+  chapter('T', 'Timeouts', [
+    [
+      TIMEOUTS,
+      '`request` limits everything from the complete head to the last byte, retries included; `backendRequest` each attempt. ' +
+        'Both end in 504.',
+    ],
+    [TIMEOUTS, '`0s` disables; `backendRequest` may exceed `request` only when that is disabled.'],
+    [TIMEOUTS, 'When the response has begun, a timeout breaks it off: it never looks complete.'],
+  ]),
+  chapter('R', 'Retries', [
+    [RETRY, '`attempts` are retries after the first try.'],
+    [RETRY, 'Only the listed codes are retried, from 400 to 599.'],
+    [RETRY, 'With a retry stanza, failures to connect, resets and timeouts of an attempt are retried too.'],
+    [RETRY, '`backoff` is the least wait before a retry; without it a short wait with jitter.'],
+    [RETRY, 'When the attempts are used up the last status is passed on; a timeout is 504, a reset 503, never 502.'],
+    [RETRY, 'The `request` timeout ends retries with 504.'],
+  ]),
+  chapter('E', 'Errors', [
+    [RULE, 'A route is attached and nothing matches: 404.'],
+    [BACKEND, 'The backend cannot be used: 500.'],
+    [RULE, 'The rule has no backends: 500.'],
+    [BACKEND, 'No endpoint accepts, or the address is not known yet: 503.'],
+    [TIMEOUTS, 'A timeout: 504.'],
+  ]),
+  chapter('S', 'Conditions', [
+    [
+      STATUS,
+      'Each parentRef of a Service has its own conditions: `sideroute check` shows them. Nothing is written to a cluster.',
+    ],
+    [
+      '`RouteConditionType`',
+      'Accepted is true when a rule can serve; else its reason is NoMatchingParent, UnsupportedValue, IncompatibleFilters or ' +
+        'Conflicted.',
+    ],
+    [
+      '`RouteConditionType`',
+      'ResolvedRefs is false with InvalidKind, BackendNotFound or UnsupportedProtocol, while the route stays accepted.',
+    ],
+    ['`RouteConditionType`', 'PartiallyInvalid is only ever true; its message begins with "Dropped Rule".'],
+    [
+      '`RouteConditionType`',
+      'An unknown value makes the route UnsupportedValue and harms no other; if it was the only one, its Service has no route ' +
+        '(A5).',
+    ],
+  ]),
+  chapter('D', 'Limits', [
+    ['GEP-2257', 'Durations are sums of whole hours, minutes, seconds and milliseconds; nothing else is one.'],
+    [CRD, 'Every list, weight, port and number has the limit of the CRDs.'],
+    [CRD, 'Paths to match are at most 1024 characters of a URL path, normalised, and begin with `/`.'],
+    [CRD, 'Names of headers and parameters are tokens of at most 256 characters; values have their limits.'],
+    [
+      '`GRPCMethodMatch`',
+      'GRPCRoute is not read beyond its name, so nothing in it can be wrong: it is reported as a whole.',
+    ],
+    ['GEP-995', 'Names of rules are DNS subdomains, unique in a route, and change no routing.'],
+  ]),
+];
