@@ -37,11 +37,11 @@ export class DnsServer {
     socket.on('message', (message, peer) => void this.#answer(message, peer));
   }
 
-  static async start(address = '127.0.0.1'): Promise<DnsServer> {
+  static async start(address = '127.0.0.1', port = 0): Promise<DnsServer> {
     const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
-      socket.bind(0, address, resolve);
+      socket.bind(port, address, resolve);
     });
     return new DnsServer(socket);
   }
