@@ -152,7 +152,10 @@ export class Mesh {
 
 /** Each case with its title as a test; `t` ends when they have. */
 export async function runCases(t: Test, mesh: Mesh, cases: readonly ConformanceCase[]): Promise<void> {
-  for (const entry of cases) await t.test(`${entry.title} (${entry.tests.join(', ')})`, (t) => mesh.run(t, entry));
+  for (const entry of cases) {
+    const names = entry.tests.length === 0 ? '' : ` (${entry.tests.join(', ')})`;
+    await t.test(`${entry.title}${names}`, (t) => mesh.run(t, entry));
+  }
 }
 
 /** As `sideroute check` shows them, for a client of namespace `mesh`. */
