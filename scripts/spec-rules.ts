@@ -110,7 +110,7 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     [
       GAMMA,
       'On one Service port a GRPCRoute goes before an HTTPRoute, that before a TLSRoute, that before a TCPRoute; the loser has ' +
-        'no effect there and is told so.',
+        'no effect there and is told so. Kinds that are not carried are tunnelled unread.',
     ],
     [RULE, 'As hostnames are ignored (A10), they break no tie.'],
   ]),
@@ -208,10 +208,13 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     [TIMEOUTS, 'When the response has begun, a timeout breaks it off: it never looks complete.'],
   ]),
   chapter('R', 'Retries', [
-    [RETRY, '`attempts` are retries after the first try.'],
+    [
+      RETRY,
+      '`attempts` are retries after the first try, as long as retries stay a small part of what a backend receives.',
+    ],
     [RETRY, 'Only the listed codes are retried, from 400 to 599.'],
     [RETRY, 'With a retry stanza, failures to connect, resets and timeouts of an attempt are retried too.'],
-    [RETRY, '`backoff` is the least wait before a retry; without it a short wait with jitter.'],
+    [RETRY, '`backoff` is the least wait before a retry, 25 ms unless given; it grows with each retry and has jitter.'],
     [RETRY, 'When the attempts are used up the last status is passed on; a timeout is 504, a reset 503, never 502.'],
     [RETRY, 'The `request` timeout ends retries with 504.'],
   ]),
@@ -250,7 +253,7 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     [CRD, 'Names of headers and parameters are tokens of at most 256 characters; values have their limits.'],
     [
       '`GRPCMethodMatch`',
-      'GRPCRoute is not read beyond its name, so nothing in it can be wrong: it is reported as a whole.',
+      'Of a GRPCRoute only name and parents are read: nothing in its rules is validated, and they have no effect.',
     ],
     ['GEP-995', 'Names of rules are DNS subdomains, unique in a route, and change no routing.'],
   ]),

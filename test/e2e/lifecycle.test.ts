@@ -39,36 +39,39 @@ t.test('the life of a sidecar', async (t) => {
   const curl = (pod: Pod, ...args: string[]) => pod.run(['curl', '-sS', '--max-time', '10', ...args]);
   const path = join(directory.path, 'routes');
 
-  await t.test('a directory that does not exist means passthrough, ready, and a metric that says so', async (t) => {
-    const sidecar = await Sidecar.start(client, path);
-    t.equal(curl(client, 'http://10.96.0.10/').stdout, 'Hello from Version parent\n', 'SPEC A5: as without sideroute');
-    t.equal(sidecar.metric(/^sideroute_config_valid /), 0);
-    t.match(sidecar.get('/readyz'), /ok|ready/i);
-    const volume = new ConfigMapMount(path, GOOD);
-    await eventually(
-      'the route is applied',
-      () => curl(client, 'http://10.96.0.10/').stdout === 'Hello from Version 1\n',
-      3_000,
-    );
-    t.equal(sidecar.metric(/^sideroute_config_valid /), 1);
+  await t.test(
+    'SPEC A5, A14: a directory that does not exist means passthrough, a broken file its last good content',
+    async (t) => {
+      const sidecar = await Sidecar.start(client, path);
+      t.equal(curl(client, 'http://10.96.0.10/').stdout, 'Hello from Version parent\n', 'as without sideroute');
+      t.equal(sidecar.metric(/^sideroute_config_valid /), 0);
+      t.match(sidecar.get('/readyz'), /ok|ready/i);
+      const volume = new ConfigMapMount(path, GOOD);
+      await eventually(
+        'the route is applied',
+        () => curl(client, 'http://10.96.0.10/').stdout === 'Hello from Version 1\n',
+        3_000,
+      );
+      t.equal(sidecar.metric(/^sideroute_config_valid /), 1);
 
-    volume.write(BROKEN);
-    await eventually('the broken file is noticed', () => sidecar.metric(/^sideroute_config_valid /) === 0, 3_000);
-    t.equal(
-      curl(client, 'http://10.96.0.10/').stdout,
-      'Hello from Version 1\n',
-      'the last good content of the file still serves',
-    );
+      volume.write(BROKEN);
+      await eventually('the broken file is noticed', () => sidecar.metric(/^sideroute_config_valid /) === 0, 3_000);
+      t.equal(
+        curl(client, 'http://10.96.0.10/').stdout,
+        'Hello from Version 1\n',
+        'the last good content of the file still serves',
+      );
 
-    volume.write({ 'services.yaml': SERVICES });
-    await eventually(
-      'the route is gone',
-      () => curl(client, 'http://10.96.0.10/').stdout === 'Hello from Version parent\n',
-      3_000,
-    );
-    t.equal(await sidecar.stop(), 0);
-    rmSync(path, { recursive: true });
-  });
+      volume.write({ 'services.yaml': SERVICES });
+      await eventually(
+        'the route is gone',
+        () => curl(client, 'http://10.96.0.10/').stdout === 'Hello from Version parent\n',
+        3_000,
+      );
+      t.equal(await sidecar.stop(), 0);
+      rmSync(path, { recursive: true });
+    },
+  );
 
   await t.test('--strict: not ready while the files have errors, ready once they are mended', async (t) => {
     const volume = new ConfigMapMount(path, BROKEN);

@@ -297,7 +297,7 @@ export const ENGINE_CASES: readonly EngineCase[] = [
     outcome: { status: 404, reason: 'no_route' },
   },
   {
-    name: 'SPEC E4: a backend that refuses is a 503',
+    name: 'SPEC B5, E4: a backend that refuses is a 503',
     send: `GET / HTTP/1.1\r\n${HOST}\r\n`,
     choice: 'refusing',
     upstream: null,
@@ -321,7 +321,7 @@ export const ENGINE_CASES: readonly EngineCase[] = [
     outcome: { status: 204, reason: null },
   },
   {
-    name: 'a backend without an address is a 503 of its own',
+    name: 'SPEC E4: a backend without an address is a 503 of its own',
     send: `GET / HTTP/1.1\r\n${HOST}\r\n`,
     choice: 'unresolved',
     upstream: null,

@@ -111,7 +111,7 @@ export const FILTER_CASES: readonly ConformanceCase[] = [
   },
   {
     tests: ['MeshHTTPRouteBackendRequestHeaderModifier', 'HTTPRouteBackendRequestHeaderModifier'],
-    title: 'SPEC F5, F17: so they are by the filters of a backend',
+    title: 'SPEC F5, F17: the filters of a backend modify request headers as those of a rule do',
     routes: 'backend-request-header-modifier',
     requests: REQUEST_HEADERS,
   },

@@ -54,6 +54,17 @@ async function halfFails(t: Test, mesh: Mesh): Promise<void> {
   t.equal(answers.filter(({ body }) => body === 'echo-v1').length, 50);
 }
 
+/** An edit raises the generation of a route, its conditions tell of that one, and traffic follows. */
+async function followsEdit(t: Test, mesh: Mesh): Promise<void> {
+  const before = mesh.conditions();
+  t.same([...new Set(before.map(({ observedGeneration }) => observedGeneration))], [1]);
+  await mesh.apply(mesh.routes.replace('generation: 1', 'generation: 2').replace('name: echo-v1', 'name: echo-v2'));
+  const after = mesh.conditions();
+  t.same([...new Set(after.map(({ observedGeneration }) => observedGeneration))], [2]);
+  t.equal(after.length, before.length);
+  t.match((await mesh.exchange({})).body, /"pod":"echo-v2"/);
+}
+
 async function echoesFrames(t: Test, mesh: Mesh): Promise<void> {
   const { pod } = mesh.sidecar();
   const { address } = mesh.destination('echo:80');
@@ -314,6 +325,13 @@ export const MATCHING_CASES: readonly ConformanceCase[] = [
     ],
   },
   {
+    tests: ['HTTPRouteObservedGenerationBump'],
+    title: 'SPEC S1: an edit of a route is followed by its conditions and by traffic',
+    routes: 'observed-generation-bump',
+    requests: [served('echo-v1', {})],
+    also: followsEdit,
+  },
+  {
     tests: ['HTTPRouteInvalidParentRefNotMatchingSectionName'],
     title: 'SPEC A2, S2: a sectionName that no port has is NoMatchingParent, and the Service has no route',
     routes: 'parent-ref-not-matching-section-name',
@@ -405,5 +423,18 @@ export const MATCHING_CASES: readonly ConformanceCase[] = [
       'mesh/h2c mesh/echo:80 ResolvedRefs=False UnsupportedProtocol',
     ],
     requests: [answered(500, 'no_backend', { target: '/h2c' }), served('echo-v1', { target: '/other' })],
+  },
+  {
+    tests: ['MeshGRPCRouteWeight', 'MeshGRPCRouteRequestHeaderModifier'],
+    title: 'SPEC P6: a GRPCRoute is not accepted, and what is sent to its Service passes unread',
+    routes: 'grpc-route',
+    conditions: ['mesh/grpc mesh/echo:80 Accepted=False UnsupportedValue'],
+    requests: [served(EITHER, { headers: { 'X-Set': 'by-client' } }, { headers: { 'x-sideroute-reason': null } })],
+    also: async (t, mesh) => {
+      const before = mesh.sidecar().metric(/^sideroute_passthrough_connections_total\{reason="opaque"\}/);
+      await mesh.exchange({});
+      const after = mesh.sidecar().metric(/^sideroute_passthrough_connections_total\{reason="opaque"\}/);
+      t.equal(after, before + 1, 'the connection is tunnelled');
+    },
   },
 ];

@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { attach } from '../../../src/config/attach.ts';
+import type { RouteCondition } from '../../../src/config/attachment.ts';
 import { parseRoutes } from '../../../src/config/route-parser.ts';
 import { Cluster } from '../../support/cluster.ts';
 import { ConfigMapMount } from '../../support/config-map-mount.ts';
@@ -54,7 +55,8 @@ export class Mesh {
   readonly volume: ConfigMapMount;
   readonly #clients = new Map<string, Client>();
   #generation = 1;
-  #routes = '';
+  /** In force now. */
+  routes = '';
 
   private constructor(cluster: Cluster, echoes: Readonly<Record<EchoName, Echo>>, volume: ConfigMapMount) {
     this.cluster = cluster;
@@ -111,8 +113,8 @@ export class Mesh {
 
   /** Replaces the routes and waits until every sidecar serves them. */
   async apply(routes: string): Promise<void> {
-    if (routes === this.#routes) return;
-    this.#routes = routes;
+    if (routes === this.routes) return;
+    this.routes = routes;
     this.#generation += 1;
     this.volume.write({ 'services.yaml': SERVICES_FILE, 'routes.yaml': routes });
     await Promise.all([...this.#clients.values()].map(({ sidecar }) => sidecar.applied(this.#generation)));
@@ -130,11 +132,23 @@ export class Mesh {
     return answer!;
   }
 
+  /** Of the routes in force, as `sideroute check` shows them to a client of namespace `mesh`. */
+  conditions(): readonly RouteCondition[] {
+    const resources = [
+      ...parseRoutes('services.yaml', SERVICES_FILE).resources,
+      ...parseRoutes('routes.yaml', this.routes).resources,
+    ];
+    return attach({ resources, namespace: 'mesh' }).conditions;
+  }
+
   /** Applies the routes of a case, looks at their conditions, and sends its requests. */
   async run(t: Test, entry: ConformanceCase): Promise<void> {
     const routes = entry.routes === null ? '' : readFileSync(new URL(`${entry.routes}.yaml`, FIXTURES), 'utf8');
     await this.apply(routes);
-    const conditions = conditionsOf(routes);
+    const conditions = this.conditions().map(
+      ({ namespace, name, parent, type, status, reason }) =>
+        `${namespace}/${name} ${parent} ${type}=${status} ${reason}`,
+    );
     if (entry.conditions === undefined) {
       const good = /^\S+ \S+ (Accepted=True Accepted|ResolvedRefs=True ResolvedRefs)$/;
       t.same(
@@ -156,17 +170,6 @@ export async function runCases(t: Test, mesh: Mesh, cases: readonly ConformanceC
     const names = entry.tests.length === 0 ? '' : ` (${entry.tests.join(', ')})`;
     await t.test(`${entry.title}${names}`, (t) => mesh.run(t, entry));
   }
-}
-
-/** As `sideroute check` shows them, for a client of namespace `mesh`. */
-export function conditionsOf(routes: string): string[] {
-  const resources = [
-    ...parseRoutes('services.yaml', SERVICES_FILE).resources,
-    ...parseRoutes('routes.yaml', routes).resources,
-  ];
-  return attach({ resources, namespace: 'mesh' }).conditions.map(
-    ({ namespace, name, parent, type, status, reason }) => `${namespace}/${name} ${parent} ${type}=${status} ${reason}`,
-  );
 }
 
 function hostOf(to: string): string {

@@ -166,7 +166,7 @@ export const RESILIENCE_CASES: readonly ConformanceCase[] = [
   },
   {
     tests: ['HTTPRouteTimeoutBackendRequest'],
-    title: 'SPEC T1-T3, E5: the timeout of an attempt is 504 or breaks off too; 0s is none',
+    title: 'SPEC T1-T3, E5: the timeout of an attempt is 504, or breaks off a response that has begun; 0s is none',
     routes: 'timeouts',
     requests: [
       served('echo-v1', { target: '/backend-timeout' }),

@@ -373,7 +373,7 @@ t.test('SAFETY 92: a body on HEAD, 204 and 304 is dropped and its connection not
   }
 });
 
-t.test('header plans edit, rewrite path and Host', async (t) => {
+t.test('SPEC F5, F8, F9: header plans edit, rewrite path and Host', async (t) => {
   const plan: ForwardPlan = {
     request: {
       remove: ['x-set', 'x-gone'],

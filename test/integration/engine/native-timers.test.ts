@@ -52,17 +52,20 @@ t.test('SAFETY 98: the timeout of a request is a 504', async (t) => {
   await (await h.backend.next()).until(GET);
 });
 
-t.test('the timeout of an attempt is a 504, and a timeout within a response shows as truncation', async (t) => {
-  const h = await startHarness(t, timed({ attemptTimeoutMs: 60 }));
-  const { client } = await h.exchange(GET);
-  t.match(await client.until('x-sideroute-reason: timeout'), /^HTTP\/1.1 504 /);
-  const cut = await startHarness(t, timed({ requestTimeoutMs: 60 }));
-  const second = await cut.exchange(GET);
-  second.upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart');
-  await second.client.until('part');
-  await second.client.ended();
-  t.match(cut.host.outcomes, [{ status: 200, reason: 'timeout' }]);
-});
+t.test(
+  'SPEC T1, T3, E5: the timeout of an attempt is a 504, and a timeout within a response shows as truncation',
+  async (t) => {
+    const h = await startHarness(t, timed({ attemptTimeoutMs: 60 }));
+    const { client } = await h.exchange(GET);
+    t.match(await client.until('x-sideroute-reason: timeout'), /^HTTP\/1.1 504 /);
+    const cut = await startHarness(t, timed({ requestTimeoutMs: 60 }));
+    const second = await cut.exchange(GET);
+    second.upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart');
+    await second.client.until('part');
+    await second.client.ended();
+    t.match(cut.host.outcomes, [{ status: 200, reason: 'timeout' }]);
+  },
+);
 
 t.test('a connect that is not answered is a 504', async (t) => {
   const h = await startHarness(t, {

@@ -61,7 +61,7 @@ void inPod(t, import.meta.url, (pod) => {
     t.match(await acceptor.events(), { http: [{ address: SERVICE.v6, port: PORT }] });
   });
 
-  t.test('a frontend with port 0 takes every port without an entry of its own', async (t) => {
+  t.test('SPEC A2: a frontend with port 0 takes every port without an entry of its own', async (t) => {
     const acceptor = await start(t);
     await acceptor.call('setFrontends', [
       { address: SERVICE.v4, port: 0, id: 1, mode: 'http' },
@@ -77,7 +77,7 @@ void inPod(t, import.meta.url, (pod) => {
     }
   });
 
-  t.test('an opaque frontend is tunnelled and counted as such', async (t) => {
+  t.test('SPEC A13: an opaque frontend is tunnelled and counted as such', async (t) => {
     const acceptor = await start(t);
     await listen(t, pod.v4, 9000, (end) => void end.write('banner'));
     const client = await dial(t, SERVICE.v4, 9000);

@@ -37,7 +37,7 @@ async function traced(t: Test, pid: number, body: () => Promise<void>): Promise<
 }
 
 void inPod(t, import.meta.url, (pod) => {
-  t.test('a server-first protocol is tunnelled, with not one byte read', async (t) => {
+  t.test('SPEC A4: a server-first protocol is tunnelled, with not one byte read', async (t) => {
     const acceptor = await AcceptorProcess.start(t);
     await listen(t, pod.v4, PORT, (end) => void end.write('220 ready\r\n'));
     const trace = await traced(t, acceptor.child.pid!, async () => {
@@ -54,24 +54,27 @@ void inPod(t, import.meta.url, (pod) => {
     t.match(await acceptor.counters(), { connections: { unrouted: 1 }, bytesUpstream: 0, bytesDownstream: 11 });
   });
 
-  t.test('a client-first protocol is tunnelled, with not one byte read before or after the dial', async (t) => {
-    const acceptor = await AcceptorProcess.start(t);
-    await listen(t, pod.v4, PORT, (end) => end.socket.pipe(end.socket));
-    const trace = await traced(t, acceptor.child.pid!, async () => {
-      const client = await dial(t, SERVICE.v4, PORT);
-      await client.write('GET / HTTP/1.1\r\n\r\n');
-      await client.until('GET / HTTP/1.1\r\n\r\n');
-    });
-    const tcp = trace.filter((line) => line.includes('<TCP'));
-    t.same(
-      tcp.filter((line) => /read|recv/.test(line)),
-      [],
-    );
-    const dialled = tcp.findIndex((line) => line.includes('connect('));
-    const spliced = tcp.findIndex((line) => line.includes('splice('));
-    t.ok(dialled >= 0 && spliced > dialled, 'nothing moves before the destination is dialled');
-    t.match(await acceptor.counters(), { bytesUpstream: 18, bytesDownstream: 18 });
-  });
+  t.test(
+    'SPEC A4: a client-first protocol is tunnelled, with not one byte read before or after the dial',
+    async (t) => {
+      const acceptor = await AcceptorProcess.start(t);
+      await listen(t, pod.v4, PORT, (end) => end.socket.pipe(end.socket));
+      const trace = await traced(t, acceptor.child.pid!, async () => {
+        const client = await dial(t, SERVICE.v4, PORT);
+        await client.write('GET / HTTP/1.1\r\n\r\n');
+        await client.until('GET / HTTP/1.1\r\n\r\n');
+      });
+      const tcp = trace.filter((line) => line.includes('<TCP'));
+      t.same(
+        tcp.filter((line) => /read|recv/.test(line)),
+        [],
+      );
+      const dialled = tcp.findIndex((line) => line.includes('connect('));
+      const spliced = tcp.findIndex((line) => line.includes('splice('));
+      t.ok(dialled >= 0 && spliced > dialled, 'nothing moves before the destination is dialled');
+      t.match(await acceptor.counters(), { bytesUpstream: 18, bytesDownstream: 18 });
+    },
+  );
 
   t.test('IPv6: the original destination is recovered and tunnelled', async (t) => {
     const acceptor = await AcceptorProcess.start(t);

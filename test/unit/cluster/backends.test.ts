@@ -81,7 +81,7 @@ t.test('a document with ports but without ClusterIPs: address from DNS, ports fr
   t.match(bad, { state: 'missing', addresses: [] });
 });
 
-t.test('a headless or ExternalName Service is missing', async (t) => {
+t.test('SPEC B6: a headless or ExternalName Service is missing', async (t) => {
   const { backends, resolver } = await start(t);
   resolver.setServices(
     serviceMap(serviceDocument('a', { headless: true }), serviceDocument('b', { type: 'ExternalName' })),

@@ -51,7 +51,7 @@ t.test('frontend ids are dense and the same for the life of the process', async 
   t.equal(frontends.frontendId('devopssong/x:80'), 2);
 });
 
-t.test('every address of the Service with every port of its frontends, 0 for all others', async (t) => {
+t.test('SPEC A2, A3: every address of the Service with every port of its frontends, 0 for all others', async (t) => {
   const { frontends, resolver, lists } = await start(t);
   const services = serviceMap(
     serviceDocument('a', { clusterIPs: ['10.96.0.1', 'fd00:96::1'] }),

@@ -43,7 +43,7 @@ for (const file of files) {
   });
 }
 
-t.test('SPEC S5: a good route beside broken ones is unaffected', async (t) => {
+t.test('SPEC A14, S5: a good route beside broken ones is unaffected', async (t) => {
   const good = parseAll().flatMap(({ file, resources }) =>
     resources.filter(({ kind }) => kind === 'HTTPRoute').map(({ name }) => `${file} ${name}`),
   );

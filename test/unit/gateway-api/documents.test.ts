@@ -66,6 +66,22 @@ t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HT
   }
 });
 
+t.test('SPEC D5: the rules of a GRPCRoute are not read, so that no name of a method is wrong', async (t) => {
+  const head = 'apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: { name: a }\n';
+  const rules = (method: string): string =>
+    `spec: { parentRefs: [{ kind: Service, name: web }], rules: [{ matches: [{ method: ${method} }] }] }\n`;
+  const valid = parse(head + rules('{ service: shop.Cart, method: Get }'));
+  t.match(valid.resources, [{ kind: 'OtherRoute', routeKind: 'GRPCRoute', name: 'a' }]);
+  t.match(valid.problems, [{ severity: 'warning', code: 'not-carried-yet' }]);
+  for (const method of [
+    '{ service: 1.Cart, method: Get }',
+    "{ method: 'Get Item' }",
+    `{ service: ${'a'.repeat(1025)} }`,
+  ]) {
+    t.same(parse(head + rules(method)), valid, method.slice(0, 40));
+  }
+});
+
 t.test('SPEC S1, S5: of a refused route the parents and the generation are kept when they can be read', async (t) => {
   const rules = '  rules: [{ filters: [{ type: Unknown }] }]\n';
   const good = routeText(rules).replace('  name: route\n', '  name: route\n  generation: 4\n');

@@ -260,6 +260,14 @@ t.test('SPEC P2: one rule serves the request, its failing backend does not make 
   t.equal(web.ask('/b'), 'v1');
 });
 
+t.test('SPEC P7: hostnames break no tie, however well they fit', async (t) => {
+  const asked = { headers: [['host', 'www.web.example']] } as const;
+  const hostnames = ['www.web.example'];
+  t.equal(oneRuleRoutes(['a', {}], ['b', {}, { hostnames }]).ask(asked), 'a');
+  t.equal(oneRuleRoutes(['a', {}, { hostnames: ['*.example'] }], ['b', {}, { hostnames }]).ask(asked), 'a');
+  t.equal(oneRuleRoutes(['a', { method: 'GET' }], ['b', {}, { hostnames }]).ask(asked), 'a');
+});
+
 t.test('SPEC P4: a regular expression comes after exact paths and before every prefix', async (t) => {
   const web = routes(
     ruleTo('long', { path: pathPrefix('/api/v1'), method: 'GET' }),
