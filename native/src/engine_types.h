@@ -79,9 +79,10 @@ struct EngineSettings {
   uint32_t fresh_connection_after_ms = 1'000;
   uint32_t max_replay_bytes = 64 * 1024;
   uint32_t max_interim_responses = 16;
-  uint32_t retry_budget_percent = 20;
+  // A backend that fails every request receives at most 1.25 times as many from the 350th on.
+  uint32_t retry_budget_percent = 10;
   // Retries that a backend may always be sent, however few requests it gets; see retry_budget.h.
-  uint32_t retry_budget_reserve = 10;
+  uint32_t retry_budget_reserve = 50;
   uint32_t max_mirrors = 64;
   uint32_t max_mirror_bytes = 64 * 1024;
   uint32_t mirror_timeout_ms = 15'000;

@@ -202,10 +202,14 @@ Progress Exchange::UpstreamEnded(bool broken) {
 
 Progress Exchange::UpstreamBroken(Reason reason) {
   // SAFETY 95: a connection that may have been closed while idle, and a request that may be sent twice.
-  const bool again = !response_begun_ && may_resend_ && kept_ && !resent_ && status_ == 0;
+  // It counts as one of the attempts of the route, which says how often the backend may see a request (SPEC
+  // R1).
+  const bool again = !response_begun_ && may_resend_ && kept_ && !resent_ && status_ == 0 &&
+                     (!has_retries() || retries_ < policy_->attempts);
   DropUpstream();
   if (again) {
     resent_ = true;
+    if (has_retries()) ++retries_;
     ++context_.counters.retries_reset;
     return AcquireUpstream(false);
   }

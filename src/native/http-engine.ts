@@ -24,8 +24,10 @@ export interface HttpEngineSettings {
   readonly freshConnectionAfterMs?: number;
   readonly maxReplayBytes?: number;
   readonly maxHeadBytes?: number;
-  /** Retries may be this part of the requests of a backend, in percent, beyond a small reserve. */
+  /** Retries may be this part of the requests of a backend, in percent. Default 10. */
   readonly retryBudgetPercent?: number;
+  /** Retries that a backend may get beyond that part; refills at one a second. Default 50. */
+  readonly retryBudgetReserve?: number;
   /** Requests a backend may be mirrored at a time; what comes beyond is dropped. */
   readonly maxMirrors?: number;
   /** Bytes that may wait for one mirror. */

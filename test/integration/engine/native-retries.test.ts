@@ -198,6 +198,17 @@ t.test('SPEC R1: a body that still comes is sent on with the next attempt', asyn
   t.equal(await client.until('ok'), OK);
 });
 
+t.test('SPEC R1: sending again on a reused connection that has closed is one of the attempts', async (t) => {
+  const reset = (peer: RawPeer): void => peer.reset();
+  const { client, served, h } = await ask(t, retrying(), [OK, reset, reset, reset, OK]);
+  await client.take('ok');
+  client.send(GET);
+  t.match(await client.until('x-sideroute-reason: retries_exhausted'), /^HTTP\/1.1 503 /);
+  t.equal(served(), 4, 'one request, then three attempts');
+  t.match(h.host.outcomes[1], { status: 503, retries: 2 });
+  t.match(h.front.engine.counters(), { retriesReset: 1, retriesPolicy: 1 });
+});
+
 t.test('SPEC R1: no retry once the response has begun for the client', async (t) => {
   const cut = (peer: RawPeer): void => {
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart');
@@ -210,7 +221,7 @@ t.test('SPEC R1: no retry once the response has begun for the client', async (t)
 });
 
 t.test('SPEC R1: retries stay within their part of the requests, beyond a small reserve', async (t) => {
-  const h = await startHarness(t, retrying({ attempts: 3 }, {}, { retryBudgetPercent: 20 }));
+  const h = await startHarness(t, retrying({ attempts: 3 }, {}, { retryBudgetPercent: 20, retryBudgetReserve: 10 }));
   const served = answering(h, Array<string>(1000).fill(BUSY), GET);
   const client = await h.connect();
   for (let i = 1; i <= 200; i++) {
