@@ -10,7 +10,7 @@
  */
 import type { Attachment, RouteCondition } from '../config/attachment.ts';
 import type { ConfigSnapshot } from '../config/snapshot.ts';
-import type { Problem, SourceLocation } from '../gateway-api/types.ts';
+import type { BackendObjectReference, Problem, SourceLocation } from '../gateway-api/types.ts';
 import type { FrontendAddress } from '../native/binding.ts';
 import type { Backend } from '../routing/decision.ts';
 import type { CompiledMatch } from '../routing/match-list.ts';
@@ -70,7 +70,7 @@ function* dumpItems(view: ConfigView): Generator<string> {
   yield `${JSON.stringify(head).slice(0, -1)},\n"problems":`;
   yield* list(problems);
   yield ',\n"routes":';
-  yield* list(describeRoutes(attachment.conditions, snapshot));
+  yield* list(describeRoutes(attachment.conditions));
   yield ',\n"frontends":[';
   const addresses = new Map<number, string[]>();
   for (const { id, address } of view.addresses) {
@@ -123,17 +123,8 @@ interface DescribedParent {
 }
 
 /** Each route document with its conditions by parent. */
-function* describeRoutes(
-  conditions: readonly RouteCondition[],
-  snapshot: ConfigSnapshot | null,
-): Generator<object | null> {
-  const generations = new Map<string, number>();
+function* describeRoutes(conditions: readonly RouteCondition[]): Generator<object | null> {
   let seen = 0;
-  for (const resource of snapshot?.resources ?? []) {
-    if (++seen % STRIDE === 0) yield null;
-    if (resource.kind !== 'HTTPRoute' || resource.generation === null) continue;
-    generations.set(sourceKey(resource.source), resource.generation);
-  }
   const routes = new Map<string, { first: RouteCondition; parents: Map<string, DescribedParent> }>();
   for (const condition of conditions) {
     if (++seen % STRIDE === 0) yield null;
@@ -148,9 +139,8 @@ function* describeRoutes(
     const { type, status, reason, message } = condition;
     parent.conditions.push({ type, status, reason, message });
   }
-  for (const [key, { first, parents }] of routes) {
-    const { routeKind: kind, namespace, name, source } = first;
-    const observedGeneration = generations.get(key) ?? null;
+  for (const { first, parents } of routes.values()) {
+    const { routeKind: kind, namespace, name, observedGeneration, source } = first;
     yield { kind, namespace, name, observedGeneration, source, parents: [...parents.values()] };
   }
 }
@@ -186,14 +176,32 @@ function* describeRules(
 }
 
 /** `state`: of the address, or `refused` for a backend that can never be used, or `unused` for one that is never picked. */
-function describeShare({ ref, forward, refused }: Share, errors: ReadonlyMap<Backend, string | null>): object {
-  const { group, kind, namespace, name, port, weight, filters } = ref;
+function describeShare(share: Share, errors: ReadonlyMap<Backend, string | null>): object {
+  const { ref, forward, refused, mirrors } = share;
+  const { weight, filters } = ref;
+  return {
+    ...describeBackend(ref, forward?.backend ?? null, refused?.message ?? null, errors),
+    ...{ weight, filters },
+    mirrors: mirrors.map(({ ref, numerator, denominator, target, refused }) => ({
+      ...describeBackend(ref, target?.backend ?? null, refused, errors),
+      ...{ numerator, denominator },
+    })),
+  };
+}
+
+/** `used`: null when no request goes there. */
+function describeBackend(
+  { group, kind, namespace, name, port }: BackendObjectReference,
+  used: Backend | null,
+  refused: string | null,
+  errors: ReadonlyMap<Backend, string | null>,
+): object {
   const unusable = refused === null ? 'unused' : 'refused';
   return {
-    ...{ group, kind, namespace, name, port, weight, filters },
-    state: forward === null ? unusable : forward.backend.state,
-    addresses: forward?.backend.addresses ?? [],
-    message: refused?.message ?? (forward === null ? null : (errors.get(forward.backend) ?? null)),
+    ...{ group, kind, namespace, name, port },
+    state: used === null ? unusable : used.state,
+    addresses: used?.addresses ?? [],
+    message: refused ?? (used === null ? null : (errors.get(used) ?? null)),
   };
 }
 

@@ -5,6 +5,7 @@ import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
 import type { Problem, Resource } from '../../../src/gateway-api/types.ts';
 import { configDump, type ConfigView } from '../../../src/observe/config-dump.ts';
 import { compileTable } from '../../../src/routing/table.ts';
+import { mirror } from '../../support/filters.ts';
 import { backend, exactPath, httpRoute, match, rule, service, testDeps, type TestDeps } from '../../support/routes.ts';
 
 function viewOf(resources: readonly Resource[], deps: TestDeps = testDeps()): ConfigView {
@@ -51,6 +52,7 @@ t.test('frontends have their rules in order of precedence, with everything a per
           backend('shop/gone:81'),
           backend('shop/idle:80', { weight: 0 }),
         ],
+        filters: [mirror('shop/copy:80', { numerator: 1, denominator: 4 })],
         timeouts: { requestMs: 1_000, backendRequestMs: null },
         retry: { codes: [503], attempts: 2, backoffMs: 100 },
       }),
@@ -114,9 +116,17 @@ t.test('frontends have their rules in order of precedence, with everything a per
             rule: 0,
             name: null,
             matches: [{ order: 2, path: { type: 'PathPrefix', value: '/' } }],
-            filters: [],
+            filters: [{ type: 'RequestMirror' }],
             backends: [
-              { name: 'v1', port: 80, weight: 3, state: 'pending', addresses: [], message: 'SERVFAIL' },
+              {
+                name: 'v1',
+                port: 80,
+                weight: 3,
+                state: 'pending',
+                addresses: [],
+                message: 'SERVFAIL',
+                mirrors: [{ name: 'copy', state: 'resolved', addresses: ['10.0.0.1'], numerator: 1, denominator: 4 }],
+              },
               { name: 'gone', state: 'refused', message: /no TCP port 81/ },
               { name: 'idle', weight: 0, state: 'unused', message: null },
             ],
