@@ -17,6 +17,7 @@ import type { ConfigSnapshot } from './config/snapshot.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
 import { createNativeEngine, type NativeEngine } from './engine/native.ts';
 import { createUwsEngine } from './engine/uws.ts';
+import { exceedsUws } from './engine/uws-limits.ts';
 import { ProxyError, REQUEST_REASONS, type RequestReason } from './errors.ts';
 import type { Problem } from './gateway-api/types.ts';
 import { createLogger, type Logger } from './log.ts';
@@ -273,7 +274,9 @@ class SidecarProxy {
 
   /** The native engine reads a head that the gate did not admit once more, and answers it or carries it. */
   #onHttp(connection: HttpConnection): void {
-    const engine = connection.verdict === 'admit' ? (this.#preferredEngine ?? this.#nativeEngine) : this.#nativeEngine;
+    const frontend = this.#table.frontends[connection.frontend];
+    const admitted = connection.verdict === 'admit' && (frontend === undefined || !exceedsUws(frontend));
+    const engine = admitted ? (this.#preferredEngine ?? this.#nativeEngine) : this.#nativeEngine;
     engine!.adopt(connection);
   }
 

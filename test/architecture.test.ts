@@ -18,7 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   config: ['errors.ts', 'log.ts', 'gateway-api', 'native', 'routing'],
   routing: ['errors.ts', 'gateway-api', 'config'],
   cluster: ['errors.ts', 'log.ts', 'gateway-api', 'config', 'routing', 'native'],
-  engine: ['errors.ts', 'log.ts', 'uws-library.ts', 'routing', 'native'],
+  engine: ['errors.ts', 'log.ts', 'uws-library.ts', 'gateway-api', 'routing', 'native'],
   observe: [
     'errors.ts',
     'log.ts',

@@ -7,23 +7,28 @@
  *     dispatch -> onConnect -> onHeaders(1xx)* -> onHeaders -> onData* -> onComplete
  *         \________________________\______________\___________\-> onError
  *
- * where onError without onConnect means that no byte of the request was sent, so that the next address may be tried.
+ * where onError without onConnect means that no byte of the request was sent, so that the next address may be tried. The
+ * timeouts of a route run from the start of the exchange, and from each dispatch (SPEC T1).
  * Nothing may throw into uWS: it ends the process.
  */
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import type { UwsResponse } from '../uws-library.ts';
-import { connectionOptions, isHopByHop, parseContentLength } from './fields.ts';
+import type { Decision, FieldLine, ForwardDecision } from '../routing/decision.ts';
+import { rewritePath } from '../routing/filters/url-rewrite.ts';
 import { closesConnection, localReply } from './local-reply.ts';
+import { appendLines, editRequest } from './plan.ts';
 import type { Upstream, UpstreamPools } from './upstream-pools.ts';
 import { Downstream, type ResponseHead } from './uws-downstream.ts';
 import type { UwsHead } from './uws-head.ts';
+import { decisionExceedsUws } from './uws-limits.ts';
+import { readResponse } from './uws-response.ts';
 import { Upload } from './uws-upload.ts';
 
 /** A local reply waits for a body up to this size, so that the connection stays usable. */
 const DISCARD_BYTES = 64 * 1024;
 const NO_BYTES = new Uint8Array(0);
+const NO_LINES: readonly FieldLine[] = [];
 const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
-const PHRASE = /^[\t\x20-\x7e]*$/;
 
 /** What exchanges share; implemented by the engine. */
 export interface ExchangeOwner {
@@ -44,6 +49,10 @@ export class Exchange {
   private readonly downstream: Downstream;
   private settled = false;
 
+  /** Null: no route says anything about the request. */
+  private decision: ForwardDecision | null = null;
+  private requestTimer: NodeJS.Timeout | null = null;
+  private attemptTimer: NodeJS.Timeout | null = null;
   private addresses: readonly string[] = [];
   private port = 0;
   private attempt = 0;
@@ -78,37 +87,68 @@ export class Exchange {
     response.onAborted(() => this.onAborted());
   }
 
+  /** `original`: where the downstream meant to go. */
+  carryOut(decision: Decision, original: { readonly address: string; readonly port: number }): void {
+    switch (decision.kind) {
+      case 'forward': {
+        const { addresses, port } = decision.backend;
+        this.decision = decision;
+        if (decisionExceedsUws(decision)) this.reply('not_implemented');
+        else this.forward(addresses, port);
+        break;
+      }
+      case 'original':
+        this.forward([original.address], original.port);
+        break;
+      case 'local':
+        this.reply(decision.reason, decision.status, decision.fields ?? NO_LINES);
+        break;
+    }
+  }
+
   /** Sends the request to the first of `addresses` that accepts a connection. */
-  forward(addresses: readonly string[], port: number): void {
+  private forward(addresses: readonly string[], port: number): void {
     if (addresses.length === 0) {
       this.reply('unresolved');
       return;
     }
     this.addresses = addresses;
     this.port = port;
+    this.requestTimer = this.timer(this.decision?.policy?.requestTimeoutMs ?? 0);
     if (this.received) this.dispatch();
     else this.response.onData((chunk, last) => this.onUpload(chunk, last));
   }
 
   /** Answers without a backend. `status` defaults to what the reason implies. */
-  reply(reason: RequestReason, status: number = REQUEST_REASONS[reason].status): void {
+  private reply(
+    reason: RequestReason,
+    status: number = REQUEST_REASONS[reason].status,
+    lines: readonly FieldLine[] = NO_LINES,
+  ): void {
     if (this.settled) return;
-    if (!this.received && this.body === null && this.head.contentLength <= DISCARD_BYTES) {
+    // A body that did not come in time is not waited for again.
+    const waits = !this.received && this.body === null && reason !== 'timeout';
+    if (waits && this.head.contentLength <= DISCARD_BYTES) {
       this.response.onData((_chunk, last) => {
         if (!last) return;
         this.received = true;
-        this.reply(reason, status);
+        this.reply(reason, status, lines);
       });
       return;
     }
-    const reply = localReply(reason, status);
+    const { status: statusLine, body, fields: own } = localReply(reason, status);
     const close = !this.received || this.closes || closesConnection(reason);
+    const fields: (string | Uint8Array)[] = [...own];
+    appendLines(fields, lines);
     this.endUpload();
-    if (this.head.method === 'HEAD') {
-      const fields = [...reply.fields, 'Content-Length', String(reply.body.length)];
-      this.downstream.reply({ status: reply.status, fields }, null, close);
+    // RFC 9110 section 8.6: a 204 has no length.
+    if (status === 204) {
+      this.downstream.reply({ status: statusLine, fields }, null, close);
+    } else if (this.head.method === 'HEAD') {
+      fields.push('Content-Length', String(body.length));
+      this.downstream.reply({ status: statusLine, fields }, null, close);
     } else {
-      this.downstream.reply(reply, reply.body, close);
+      this.downstream.reply({ status: statusLine, fields }, body, close);
     }
     this.settle(status, reason);
   }
@@ -187,9 +227,21 @@ export class Exchange {
       return;
     }
     this.upstream = upstream;
-    const { method, target } = this.head;
-    // undici keeps method and target as they are; its type lists the usual methods only.
-    upstream.pool.dispatch({ method, path: target, headers: this.head.forwardedFields(), body: this.body }, this);
+    if (this.attemptTimer !== null) clearTimeout(this.attemptTimer);
+    this.attemptTimer = this.timer(this.decision?.policy?.attemptTimeoutMs ?? 0);
+    const { method, path, target } = this.head;
+    const plan = this.decision?.plan;
+    const fields = this.head.forwardedFields();
+    upstream.pool.dispatch(
+      {
+        // undici keeps method and target as they are; its type lists the usual methods only.
+        method,
+        path: plan?.path == null ? target : rewritePath(plan.path, path) + target.slice(path.length),
+        headers: plan == null ? fields : editRequest(fields, plan),
+        body: this.body,
+      },
+      this,
+    );
   }
 
   onConnect(cancel: (error?: Error) => void): void {
@@ -202,10 +254,14 @@ export class Exchange {
     if (this.settled || status < 200) return true;
     this.resume = resume;
     this.status = status;
-    if (!this.readResponseHead(status, fields, phrase)) {
+    this.bodyless = status === 204 || status === 304 || this.head.method === 'HEAD';
+    const response = readResponse(status, phrase, fields, this.bodyless, this.decision);
+    if (response === null) {
       this.fail('upstream_protocol');
       return false;
     }
+    this.responseHead = response.head;
+    this.responseLength = response.length;
     return true;
   }
 
@@ -247,36 +303,6 @@ export class Exchange {
 
   // Inside.
 
-  /** False when the response cannot be framed. */
-  private readResponseHead(status: number, fields: readonly Buffer[], phrase: string): boolean {
-    const kept: Uint8Array[] = [];
-    let named: string[] | null = null;
-    this.bodyless = status === 204 || status === 304 || this.head.method === 'HEAD';
-    for (let i = 0; i < fields.length; i += 2) {
-      if (fields[i]!.length !== 10 || fields[i]!.toString('latin1').toLowerCase() !== 'connection') continue;
-      (named ??= []).push(...connectionOptions(fields[i + 1]!.toString('latin1')));
-    }
-    for (let i = 0; i < fields.length; i += 2) {
-      const name = fields[i]!.toString('latin1').toLowerCase();
-      if (name === 'content-length') {
-        this.responseLength = parseContentLength(fields[i + 1]!.toString('latin1'));
-        if (this.responseLength === null) return false;
-        // The field frames nothing here: it describes what GET would have got. A 204 must not have one.
-        if (!this.bodyless || status === 204) continue;
-      } else if (name === 'transfer-encoding') {
-        // undici takes `chunked` off and would leave any other coding on.
-        if (fields[i + 1]!.toString('latin1').trim().toLowerCase() !== 'chunked') return false;
-        continue;
-      } else if (name === 'date' || name === 'trailer' || isHopByHop(name) || named?.includes(name) === true) {
-        // uWS writes a Date of its own (SAFETY U19); trailers are not relayed.
-        continue;
-      }
-      kept.push(fields[i]!, fields[i + 1]!);
-    }
-    this.responseHead = { status: PHRASE.test(phrase) ? `${status} ${phrase}` : String(status), fields: kept };
-    return true;
-  }
-
   private startResponse(chunk: Uint8Array): boolean {
     // A response that overtakes its request leaves the rest of the body without a reader (SAFETY 46).
     const close = this.closes || !this.received;
@@ -311,6 +337,16 @@ export class Exchange {
     }
   }
 
+  /** Null when there is no limit. */
+  private timer(timeoutMs: number): NodeJS.Timeout | null {
+    return timeoutMs === 0 ? null : setTimeout(() => this.onTimeout(), timeoutMs);
+  }
+
+  private onTimeout(): void {
+    // When the backend has given all of it there is nothing left to wait for but the downstream itself.
+    if (!this.settled && !this.responseComplete) this.fail('timeout');
+  }
+
   /** Before the last bytes are written, after which uWS must not be called: nothing may leave the connection paused. */
   private endUpload(): void {
     this.uploadEnded = true;
@@ -321,6 +357,8 @@ export class Exchange {
   private settle(status: number, reason: RequestReason | null): void {
     if (this.settled) return;
     this.settled = true;
+    if (this.requestTimer !== null) clearTimeout(this.requestTimer);
+    if (this.attemptTimer !== null) clearTimeout(this.attemptTimer);
     this.releaseUpstream();
     // undici closes the connection at once, but opens another one that nobody asked for; it ends with the idle timeout.
     if (!this.responseComplete) this.cancel?.();

@@ -8,12 +8,12 @@
  *
  * Limits that uWS sets (SAFETY part 1): no chunked request bodies, Upgrade, Expect, HTTP/1.0, trailers or 1xx; pipelining
  * closes the connection; half-close aborts; idle connections are closed after 10 s; a response head leaves with its
- * first body byte; field names of requests are lower-cased; Date is the proxy's.
+ * first body byte; field names of requests are lower-cased; Date is the proxy's. What of a decision it cannot carry out,
+ * such as retries and mirrors, says `uws-limits.ts`.
  */
 import { fstatSync } from 'node:fs';
 
 import { ProxyError, type RequestReason } from '../errors.ts';
-import type { Decision } from '../routing/decision.ts';
 import { loadUws, type UwsApp, type UwsLibrary, type UwsRequest, type UwsResponse } from '../uws-library.ts';
 import type { Engine, EngineHost, RoutedConnection } from './engine.ts';
 import { localReply } from './local-reply.ts';
@@ -176,7 +176,7 @@ class UwsEngine implements Engine, ExchangeOwner {
       exchange = new Exchange(this, response, head, decision.series, startedMs);
       this.exchanges.set(exchange, slot);
       slot.inFlight++;
-      carryOut(exchange, decision, slot);
+      exchange.carryOut(decision, slot);
     } catch {
       if (exchange === null) this.refuse(slot, response, 'internal');
       else exchange.fail('internal');
@@ -202,20 +202,6 @@ class UwsEngine implements Engine, ExchangeOwner {
         response.end(reply.body, true);
       });
     });
-  }
-}
-
-function carryOut(exchange: Exchange, decision: Decision, slot: Slot): void {
-  switch (decision.kind) {
-    case 'forward':
-      exchange.forward(decision.backend.addresses, decision.backend.port);
-      break;
-    case 'original':
-      exchange.forward([slot.address], slot.port);
-      break;
-    case 'local':
-      exchange.reply(decision.reason, decision.status);
-      break;
   }
 }
 

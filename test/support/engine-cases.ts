@@ -2,7 +2,7 @@
  * What every engine has to do, as one table: bytes in, bytes that reach the backend, bytes that reach the client.
  *
  * `runEngineCases` runs it, and the scenarios of `engine-scenarios.ts`, against an engine with real sockets. Names of
- * fields are compared in lower case, Host first, Content-Length last and without Connection and Date: that much differs
+ * fields are compared in lower case, Host first, framing last and without Connection and Date: that much differs
  * between engines (see the limits in `engine/uws.ts`); everything else is compared to the byte.
  */
 import type { Socket } from 'node:net';
@@ -12,6 +12,7 @@ import type { Test } from 'tap';
 import type { Engine, EngineHost, MirrorOutcome, Outcome } from '../../src/engine/engine.ts';
 import type { RequestReason } from '../../src/errors.ts';
 import type { Backend, Decision, ForwardDecision, RequestHead } from '../../src/routing/decision.ts';
+import { planCases } from './engine-plan-cases.ts';
 import { runEngineScenarios } from './engine-scenarios.ts';
 import { closedPort, eventually, WireBackend, WireClient, type Message } from './wire.ts';
 
@@ -28,9 +29,9 @@ export type MakeEngine = (
 ) => Promise<EngineFront>;
 
 export const FRONTEND = 7;
-const SERIES = 3;
+export const SERIES = 3;
 
-interface ExpectedMessage {
+export interface ExpectedMessage {
   readonly startLine: string;
   /** `name: value`, all of them, in order. */
   readonly fields: readonly string[];
@@ -45,6 +46,8 @@ export interface EngineCase {
   /** Latin-1. */
   readonly send: string;
   readonly choice?: Choice;
+  /** What `decide` answers beside or instead of that; `port`: of the backend that listens. */
+  readonly decide?: (port: number) => Decision;
   /** What the backend writes (Latin-1), or does. Default: `204 No Content`. */
   readonly answer?: string | ((socket: Socket) => void);
   /** Null: nothing may reach the backend. */
@@ -61,10 +64,10 @@ export interface EngineCase {
 }
 
 const NO_CONTENT = 'HTTP/1.1 204 No Content\r\n\r\n';
-const HOST = 'Host: svc.ns:80\r\n';
+export const HOST = 'Host: svc.ns:80\r\n';
 const OK: EngineCase['outcome'] = { status: 200, reason: null };
 
-function local(startLine: string, reason: RequestReason, text: string, head = false): ExpectedMessage {
+export function local(startLine: string, reason: RequestReason, text: string, head = false): ExpectedMessage {
   const fields = ['content-type: text/plain; charset=utf-8', `x-sideroute-reason: ${reason}`];
   return { startLine, fields: [...fields, `content-length: ${text.length}`], body: head ? '' : text };
 }
@@ -468,7 +471,10 @@ export function normalFields(message: Message): string[] {
   const lines = message.fields
     .filter(([name]) => name !== 'connection' && name !== 'date')
     .map(([name, value]) => `${name}: ${value}`);
-  const rank = (line: string): number => (line.startsWith('host:') ? -1 : line.startsWith('content-length:') ? 1 : 0);
+  const rank = (line: string): number => {
+    if (line.startsWith('host:')) return -1;
+    return /^(?:content-length|transfer-encoding):/.test(line) ? 1 : 0;
+  };
   return lines.sort((a, b) => rank(a) - rank(b));
 }
 
@@ -493,7 +499,7 @@ function decisionOf(choice: Choice, port: number, refusingPort: number): Decisio
 /** Runs the table and the scenarios as subtests of `t`. */
 export async function runEngineCases(t: Test, name: Engine['name'], makeEngine: MakeEngine): Promise<void> {
   const refusingPort = await closedPort();
-  for (const engineCase of ENGINE_CASES) {
+  for (const engineCase of [...ENGINE_CASES, ...planCases()]) {
     if (engineCase.notOn?.includes(name) === true) continue;
     for (const position of ['first', 'second'] as const) {
       await t.test(`${engineCase.name} (${position} on its connection)`, (t) =>
@@ -527,12 +533,12 @@ async function runCase(
     backend.requests.length = 0;
   }
 
-  const { answer = NO_CONTENT, choice = 'backend', client: expected, upstream, outcome, refused } = engineCase;
+  const { answer = NO_CONTENT, choice = 'backend', decide, client: expected, upstream, outcome, refused } = engineCase;
   backend.respond = (_request, socket) => {
     if (typeof answer === 'string') socket.write(Buffer.from(answer, 'latin1'));
     else answer(socket);
   };
-  host.answer = () => decisionOf(choice, backend.port, refusingPort);
+  host.answer = () => decide?.(backend.port) ?? decisionOf(choice, backend.port, refusingPort);
   client.send(engineCase.send);
 
   if (expected === null) {

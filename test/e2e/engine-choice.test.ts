@@ -1,0 +1,58 @@
+/** `--engine uws`: connections of a frontend whose rules ask for more than that engine carries go to the native one. */
+import { join } from 'node:path';
+import t from 'tap';
+import { Cluster } from '../support/cluster.ts';
+import { ConfigMapMount } from '../support/config-map-mount.ts';
+import { eventually } from '../support/eventually.ts';
+import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+
+const SERVICES = ['web', 'v1']
+  .map(
+    (name, index) => `apiVersion: v1
+kind: Service
+metadata: {name: ${name}, namespace: shop}
+spec: {clusterIP: 10.96.0.${10 + index}, ports: [{port: 80}]}
+`,
+  )
+  .join('---\n');
+
+function files(rule: string): Record<string, string> {
+  const route = `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: web, port: 80}]
+  rules: [{backendRefs: [{name: v1, port: 80}]${rule}}]
+`;
+  return { 'all.yaml': `${SERVICES}---\n${route}` };
+}
+
+t.test('retries and mirrors are carried whatever the engine', async (t) => {
+  const cluster = new Cluster();
+  t.teardown(() => cluster.close());
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  const client = cluster.addPod('client');
+  const server = cluster.addPod('server');
+  for (const [index, name] of ['web', 'v1'].entries()) {
+    cluster.addService(`10.96.0.${10 + index}`, 80, [{ address: server.v4, port: 8000 + index }]);
+    await startFixture(server, 'hello-server', String(8000 + index), name);
+  }
+  const volume = new ConfigMapMount(join(directory.path, 'routes'), files(''));
+  const sidecar = await Sidecar.start(client, volume.path, '--engine', 'uws');
+  const connects = () => sidecar.metric(/^sideroute_upstream_connects_total /);
+  const ask = () => client.run(['curl', '-sS', '--max-time', '10', 'http://10.96.0.10/']).stdout;
+
+  t.equal(ask(), 'Hello from Version v1\n');
+  t.equal(connects(), 0, 'the native engine had no part in it');
+  volume.write(files(', retry: {attempts: 2, codes: [503]}'));
+  await sidecar.applied(2);
+  t.equal(ask(), 'Hello from Version v1\n');
+  t.equal(connects(), 1, 'the native engine carried it');
+  volume.write(files(', filters: [{type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}}}]'));
+  await sidecar.applied(3);
+  t.equal(ask(), 'Hello from Version v1\n');
+  const copies = /^sideroute_mirrored_requests_total\{.*backend_name="web",.*result="answered"\}/;
+  await eventually('the copy of this one', () => sidecar.metric(copies) === 1);
+  t.equal(await sidecar.stop(), 0);
+});
