@@ -112,7 +112,11 @@ class SidecarProxy {
       onRefused: (frontend, reason) => this.#refused(frontend, reason),
     };
     const { maxHeadBytes, maxHeaderFields, connectTimeoutMs } = settings;
-    this.#nativeEngine = createNativeEngine(host, { maxHeadBytes, maxHeaderFields, connectTimeoutMs });
+    const { retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs } = settings;
+    this.#nativeEngine = createNativeEngine(host, {
+      ...{ maxHeadBytes, maxHeaderFields, connectTimeoutMs },
+      ...{ retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs },
+    });
     if (settings.engine === 'uws') {
       this.#preferredEngine = await createUwsEngine(host, { maxHeadBytes, upstream: { connectTimeoutMs } });
     }

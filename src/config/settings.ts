@@ -25,6 +25,10 @@ export interface ProxySettings {
   readonly maxConnections: number;
   readonly maxHeadBytes: number;
   readonly maxHeaderFields: number;
+  readonly retryBudgetPercent: number;
+  readonly retryBudgetReserve: number;
+  readonly maxMirrors: number;
+  readonly mirrorTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly drainQuietMs: number;
   readonly strict: boolean;
@@ -227,6 +231,38 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     fallback: '200',
     description: 'number of fields a request head may have; more are answered 431',
     parse: integer(8, 200),
+  },
+  {
+    key: 'retryBudgetPercent',
+    flag: '--retry-budget <percent>',
+    env: 'SIDEROUTE_RETRY_BUDGET',
+    fallback: '10',
+    description: 'retries of routes to a backend may be this part of its requests, beyond the reserve',
+    parse: integer(0, 1000),
+  },
+  {
+    key: 'retryBudgetReserve',
+    flag: '--retry-reserve <n>',
+    env: 'SIDEROUTE_RETRY_RESERVE',
+    fallback: '50',
+    description: 'retries that a backend may get however few its requests are; used ones come back at one a second',
+    parse: integer(0, 1_000_000),
+  },
+  {
+    key: 'maxMirrors',
+    flag: '--max-mirrors <n>',
+    env: 'SIDEROUTE_MAX_MIRRORS',
+    fallback: '64',
+    description: 'mirrored requests that may wait for one mirror; copies beyond it are dropped and counted',
+    parse: integer(0, 1_000_000),
+  },
+  {
+    key: 'mirrorTimeoutMs',
+    flag: '--mirror-timeout <duration>',
+    env: 'SIDEROUTE_MIRROR_TIMEOUT',
+    fallback: '15s',
+    description: 'how long a mirror may take to answer; what it answers is thrown away',
+    parse: duration,
   },
   {
     key: 'drainTimeoutMs',
