@@ -8,10 +8,10 @@ import { readFileSync } from 'node:fs';
 import { BackendRegistry } from './cluster/backends.ts';
 import { FrontendRegistry } from './cluster/frontends.ts';
 import { ServiceResolver } from './cluster/resolver.ts';
-import { attach } from './config/attach.ts';
+import { attachInSteps } from './config/attach.ts';
 import type { Attachment } from './config/attachment.ts';
 import { RouteDirectory } from './config/route-directory.ts';
-import { parseRoutes } from './config/route-parser.ts';
+import { parseRoutesInSteps } from './config/route-parser.ts';
 import type { ProxySettings } from './config/settings.ts';
 import type { ConfigSnapshot } from './config/snapshot.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
@@ -39,7 +39,8 @@ import { startPrivateAdmin } from './observe/private-admin.ts';
 import { packageRoot } from './package-root.ts';
 import { decide } from './routing/decide.ts';
 import type { Decision, RequestHead } from './routing/decision.ts';
-import { compileTable, type RouteTable } from './routing/table.ts';
+import { compileTable, compileTableInSteps, type RouteTable } from './routing/table.ts';
+import { Slicer, type Steps } from './slices.ts';
 
 /** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
 const RESOLUTION_GRACE_MS = 5_000;
@@ -58,6 +59,9 @@ class SidecarProxy {
   readonly #frontends: FrontendRegistry;
   readonly #directory: RouteDirectory;
   readonly #startedAtMs = performance.now();
+  readonly #closing = new AbortController();
+  /** For all work whose length depends on the size of the configuration. */
+  readonly #slicer = new Slicer({ signal: this.#closing.signal });
   #table: RouteTable;
   #snapshot: ConfigSnapshot | null = null;
   #attachment = NOTHING_ATTACHED;
@@ -92,8 +96,8 @@ class SidecarProxy {
     });
     this.#directory = new RouteDirectory({
       path: settings.routes,
-      parse: parseRoutes,
-      onChange: (snapshot) => this.#apply(snapshot),
+      parse: (file, text) => this.#slicer.run(parseRoutesInSteps(file, text)),
+      onChange: (snapshot) => this.#slicer.run(this.#apply(snapshot)),
       logger,
     });
     this.#table = compileTable(this.#attachment, this.#compileDeps());
@@ -158,6 +162,7 @@ class SidecarProxy {
   async close(): Promise<void> {
     this.#logger.info('stopped', { connections: this.#openConnections() });
     this.#directory.close();
+    this.#closing.abort();
     this.#resolver.close();
     this.#acceptor?.close();
     for (const engine of this.#engines()) await engine.close();
@@ -185,20 +190,25 @@ class SidecarProxy {
     };
   }
 
-  /** Attach, compile, swap: the table that knows the new frontends is in place before the acceptor sends it any. */
-  #apply(snapshot: ConfigSnapshot): void {
-    const attachment = attach({ resources: snapshot.resources, namespace: this.#settings.namespace });
-    this.#resolver.setServices(attachment.services);
+  /**
+   * Attach, compile, swap: the table that knows the new frontends is in place before the acceptor sends it any. Pauses on
+   * the way, and the table before decides until the swap; one apply ends before the next one begins.
+   */
+  *#apply(snapshot: ConfigSnapshot): Steps<void> {
+    const attachment = yield* attachInSteps({ resources: snapshot.resources, namespace: this.#settings.namespace });
+    yield* this.#resolver.setServicesInSteps(attachment.services);
     this.#backends.beginCompile();
-    this.#table = compileTable(attachment, this.#compileDeps());
+    this.#table = yield* compileTableInSteps(attachment, this.#compileDeps());
     this.#backends.endCompile();
-    this.#tellInterest();
+    yield* this.#tellInterest();
     this.#frontends.update(attachment);
+    yield;
     const problems = [...snapshot.problems, ...attachment.problems, ...this.#frontends.problems];
     this.#snapshot = snapshot;
     this.#valid = snapshot.valid && !problems.some((problem) => problem.severity === 'error');
-    this.#logProblems(problems);
-    this.#observe(attachment);
+    yield* this.#logProblems(problems);
+    this.#attachment = attachment;
+    yield* this.#conditionLog.update(attachment.conditions);
     this.#logger.info('configuration applied', {
       generation: snapshot.generation,
       hash: snapshot.hash,
@@ -208,24 +218,20 @@ class SidecarProxy {
     });
   }
 
-  /** What the admin endpoints and the log say of the tables now in place. */
-  #observe(attachment: Attachment): void {
-    this.#attachment = attachment;
-    this.#conditionLog.update(attachment.conditions);
-  }
-
   /** Which fields the native engine gives with each request, so that matching does not ask for them one by one. */
-  #tellInterest(): void {
+  *#tellInterest(): Steps<void> {
     for (const frontend of this.#table.frontends) {
       if (frontend !== undefined) this.#nativeEngine?.setInterest(frontend.id, frontend.reader.headerNames);
+      yield;
     }
   }
 
-  #logProblems(problems: readonly Problem[]): void {
+  *#logProblems(problems: readonly Problem[]): Steps<void> {
     const seen = new Set<string>();
     for (const { severity, file, document, line, resource, path, message, code } of problems) {
       const key = JSON.stringify([severity, file, document, resource, path, message]);
       seen.add(key);
+      yield;
       if (this.#logged.has(key)) continue;
       this.#logger[severity === 'error' ? 'error' : 'warn'](message, { code, file, document, line, resource, path });
     }

@@ -1,11 +1,11 @@
 /**
  * Time and allocation of `decide`, and time to compile a table, for 1, 100 and 10,000 rules.
  *
- *     node --expose-gc --max-semi-space-size=64 dist/bench/micro/decide.js
+ *     node --expose-gc dist/bench/micro/decide.js
  *
  * Each case asks 1,000 different requests in turn, for 16 rules (the working set of a busy proxy) and for 1,000 (where a
- * large table is read from memory, not from the processor's cache), evenly spread over the table. Figures are lower quartiles of many short rounds; the cases take turns, so that a
- * busy machine slows all of them alike.
+ * large table is read from memory, not from the processor's cache), evenly spread over the table. Figures are lower
+ * quartiles of many short rounds; the cases take turns, so that a busy machine slows all of them alike.
  */
 import { attach } from '../../src/config/attach.ts';
 import type { HttpRoute, HttpRouteRule, PathMatch } from '../../src/gateway-api/types.ts';
@@ -182,6 +182,9 @@ if (collect === undefined) throw new Error('run with --expose-gc');
 
 for (const [shape, hotRules] of SHAPES.flatMap((entry) => HOT_RULES.map((hot) => [entry, hot] as const))) {
   const cases = SIZES.map((size) => prepare(shape, size, hotRules));
+  // A table in use has long left the nursery.
+  collect();
+  collect();
   for (const entry of cases) for (let i = 0; i < 30; i++) entry.run();
   for (let round = 0; round < ROUNDS; round++) {
     for (const entry of cases) {

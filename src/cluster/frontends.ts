@@ -11,7 +11,7 @@ import type { Problem } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import type { FrontendAddress } from '../native/binding.ts';
 import { addressFault } from './addresses.ts';
-import type { ServiceResolver, Subscription } from './resolver.ts';
+import type { ServiceAddresses, ServiceResolver, Subscription } from './resolver.ts';
 
 /** A frontend without a single address; its Service is reached as if there were no routes. */
 export interface UnresolvedFrontend {
@@ -41,6 +41,8 @@ export class FrontendRegistry {
   readonly #ids = new Map<string, number>();
   /** By `namespace/name`: the parents of the current configuration. */
   #parents = new Map<string, Subscription>();
+  /** What `#addresses` was made of, by `namespace/name`. */
+  readonly #seen = new Map<string, ServiceAddresses>();
   #frontends: readonly AttachedFrontend[] = [];
   #addresses: readonly FrontendAddress[] = [];
   #unresolved: readonly UnresolvedFrontend[] = [];
@@ -86,12 +88,20 @@ export class FrontendRegistry {
       const service = `${namespace}/${name}`;
       if (parents.has(service)) continue;
       const known = this.#parents.get(service);
-      parents.set(service, known ?? this.#resolver.subscribe(namespace, name, () => this.#refresh()));
+      parents.set(service, known ?? this.#resolver.subscribe(namespace, name, () => this.#onNews(service)));
     }
     for (const [service, subscription] of this.#parents) if (!parents.has(service)) subscription.close();
+    this.#seen.clear();
     this.#parents = parents;
     this.#frontends = attachment.frontends;
     this.#refresh();
+  }
+
+  /** Every document is news with every configuration, though hardly one of them changes. */
+  #onNews(service: string): void {
+    const { current } = this.#parents.get(service)!;
+    const seen = this.#seen.get(service);
+    if (seen === undefined || !sameAddresses(current, seen)) this.#refresh();
   }
 
   #refresh(): void {
@@ -121,6 +131,7 @@ export class FrontendRegistry {
     const owners = new Map<string, Claim>();
     for (const service of [...this.#parents.keys()].sort()) {
       const { current } = this.#parents.get(service)!;
+      this.#seen.set(service, current);
       const rank = current.source === 'document' ? 0 : current.stale ? 2 : 1;
       for (const address of current.addresses) {
         const fault = addressFault(address);
@@ -157,14 +168,13 @@ export class FrontendRegistry {
 
   /** Say what is new; a state that lasts is in readiness and metrics. */
   #report(problems: readonly Problem[], unresolved: readonly UnresolvedFrontend[]): void {
-    for (const problem of problems) {
-      const known = this.#problems.some((old) => old.resource === problem.resource && old.message === problem.message);
-      if (!known)
-        this.#logger.error(`frontend: ${problem.message}`, { resource: problem.resource, code: problem.code });
+    const known = new Set(this.#problems.map(({ resource, message }) => `${resource ?? ''} ${message}`));
+    for (const { resource, message, code } of problems) {
+      if (!known.has(`${resource ?? ''} ${message}`)) this.#logger.error(`frontend: ${message}`, { resource, code });
     }
+    const reasons = new Map(this.#unresolved.map(({ key, reason }) => [key, reason]));
     for (const { key, reason } of unresolved) {
-      const known = this.#unresolved.some((old) => old.key === key && old.reason === reason);
-      if (!known)
+      if (reasons.get(key) !== reason)
         this.#logger.warn('frontend: address not known, connections pass unrouted', { frontend: key, reason });
     }
     this.#problems = problems;
@@ -174,6 +184,16 @@ export class FrontendRegistry {
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function sameAddresses(a: ServiceAddresses, b: ServiceAddresses): boolean {
+  return (
+    a.state === b.state &&
+    a.source === b.source &&
+    a.stale === b.stale &&
+    a.error === b.error &&
+    a.addresses.join() === b.addresses.join()
+  );
 }
 
 function sameList(a: readonly FrontendAddress[], b: readonly FrontendAddress[]): boolean {

@@ -18,8 +18,10 @@ import { isIPv6 } from 'node:net';
 import type { Service } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import type { ResolutionState } from '../routing/decision.ts';
+import { finish, type Steps } from '../slices.ts';
 import type { FamilyAnswer, IpFamily } from './dns-client.ts';
 import { DnsClient } from './dns-client.ts';
+import { addressesOf } from './document-addresses.ts';
 import { normalizeDomain, ResolvConfFile } from './resolv-conf.ts';
 
 export interface ServiceAddresses {
@@ -153,8 +155,17 @@ export class ServiceResolver {
 
   /** Replace the Service documents (by `namespace/name`). Listeners of names that changed are called before it returns. */
   setServices(services: ReadonlyMap<string, Service>): void {
+    finish(this.setServicesInSteps(services));
+  }
+
+  /** The same, pausing on the way. At once the new documents hold for names that nobody wanted before. */
+  *setServicesInSteps(services: ReadonlyMap<string, Service>): Steps<void> {
     this.#services = services;
-    for (const entry of [...this.#entries.values()]) this.#consult(entry);
+    for (const entry of [...this.#entries.values()]) {
+      // It may have been given up during a pause.
+      if (this.#entries.get(entry.key) === entry) this.#consult(entry);
+      yield;
+    }
   }
 
   /**
@@ -364,20 +375,6 @@ function stop(entry: Entry): void {
   entry.timer = null;
   entry.cancel?.();
   entry.cancel = null;
-}
-
-/** What a document says; null when it leaves the addresses to DNS. */
-function addressesOf(service: Service, families: readonly IpFamily[]): ServiceAddresses | null {
-  if (service.type === 'ExternalName') return missing('the Service is of type ExternalName');
-  if (service.headless) return missing('the Service is headless');
-  if (service.clusterIPs.length === 0) return null;
-  const addresses = families.flatMap((family) => service.clusterIPs.filter((ip) => isIPv6(ip) === (family === 6)));
-  if (addresses.length === 0) return missing('the Service has no address of a family in use');
-  return { state: 'resolved', addresses, source: 'document', stale: false, error: null };
-}
-
-function missing(error: string): ServiceAddresses {
-  return { state: 'missing', addresses: [], source: 'document', stale: false, error };
 }
 
 /** A lookup without any address: keep the last good ones; without any, tell a name that is not there from no answer. */

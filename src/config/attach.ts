@@ -6,6 +6,7 @@
  * `cluster/frontends.ts`. Pure: the same input gives the same attachment.
  */
 import type { HttpRoute, OtherRoute, Problem, Resource, Service, SourceLocation } from '../gateway-api/types.ts';
+import { finish, sortInSteps, type Steps } from '../slices.ts';
 import { buildFrontends } from './attached-frontends.ts';
 import type { Attachment } from './attachment.ts';
 import { findConflicts } from './conflicts.ts';
@@ -22,8 +23,13 @@ export interface AttachInput {
 
 /** Resolve every parentRef. Never throws: what is wrong becomes a condition and a problem. */
 export function attach(input: AttachInput): Attachment {
+  return finish(attachInSteps(input));
+}
+
+/** The same, pausing on the way. */
+export function* attachInSteps(input: AttachInput): Steps<Attachment> {
   const problems: Problem[] = [];
-  const resources = withoutDuplicates(input.resources, problems);
+  const resources = yield* withoutDuplicates(input.resources, problems);
   const services = new Map<string, Service>();
   for (const resource of resources) {
     if (resource.kind === 'Service') services.set(serviceKey(resource.namespace, resource.name), resource);
@@ -32,20 +38,22 @@ export function attach(input: AttachInput): Attachment {
   const claims: Claim[] = [];
   const parents = new Map<Resource, readonly ResolvedParent[]>();
   for (const route of resources) {
+    yield;
     if (route.kind === 'Service' || route.kind === 'RefusedRoute' || isUdp(route)) continue;
     const resolved = resolveParents(route, progress);
     parents.set(route, resolved);
     for (const { claim } of resolved) if (typeof claim !== 'string') claims.push(claim);
   }
-  const conflicts = findConflicts(claims);
+  const conflicts = yield* findConflicts(claims);
   for (const resource of resources) {
+    yield;
     const resolved = parents.get(resource) ?? [];
     if (resource.kind === 'RefusedRoute') reportRefused(resource, progress);
     else if (resource.kind === 'HTTPRoute') reportHttpRoute(resource, resolved, conflicts, progress);
     else if (resource.kind === 'OtherRoute' && isUdp(resource)) reportUdp(resource, progress);
     else if (resource.kind === 'OtherRoute') reportOther(resource, resolved, conflicts, progress);
   }
-  return { frontends: buildFrontends(claims, progress), conditions: progress.conditions, problems, services };
+  return { frontends: yield* buildFrontends(claims, progress), conditions: progress.conditions, problems, services };
 }
 
 function isUdp(route: HttpRoute | OtherRoute): boolean {
@@ -65,11 +73,12 @@ function resolveParents(route: HttpRoute | OtherRoute, progress: Progress): Reso
  * file, is used: neither age nor content decides, so that an edit to the loser changes nothing. A refused route does
  * not take the name of one that can be used.
  */
-function withoutDuplicates(resources: readonly Resource[], problems: Problem[]): Resource[] {
-  const ordered = [...resources].sort((a, b) => compareSources(a.source, b.source));
+function* withoutDuplicates(resources: readonly Resource[], problems: Problem[]): Steps<Resource[]> {
+  const ordered = yield* sortInSteps(resources, (a, b) => compareSources(a.source, b.source));
   const first = new Map<string, Resource>();
   const kept: Resource[] = [];
   for (const resource of ordered) {
+    yield;
     if (resource.kind === 'RefusedRoute') {
       kept.push(resource);
       continue;

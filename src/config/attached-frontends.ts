@@ -3,6 +3,7 @@
  *
  * Stage before: `parents.ts`. Stage after: `routing/table.ts` and `cluster/frontends.ts`.
  */
+import { sortInSteps, type Steps } from '../slices.ts';
 import type { AttachedFrontend, AttachedRule } from './attachment.ts';
 import { winnersOf } from './conflicts.ts';
 import { covers, EVERY_PORT, type Claim } from './parents.ts';
@@ -10,7 +11,7 @@ import type { Progress } from './progress.ts';
 import { isOpaqueProtocol } from './support.ts';
 
 /** Ordered by key. */
-export function buildFrontends(claims: readonly Claim[], progress: Progress): AttachedFrontend[] {
+export function* buildFrontends(claims: readonly Claim[], progress: Progress): Steps<AttachedFrontend[]> {
   const byService = new Map<string, Claim[]>();
   for (const claim of claims) {
     if (claim.scope === 'elsewhere') continue;
@@ -21,9 +22,12 @@ export function buildFrontends(claims: readonly Claim[], progress: Progress): At
   const frontends: AttachedFrontend[] = [];
   for (const own of byService.values()) {
     const ports = new Set(own.flatMap((claim) => claim.ports));
-    for (const port of ports) frontends.push(buildFrontend(own, port, progress));
+    for (const port of ports) {
+      frontends.push(buildFrontend(own, port, progress));
+      yield;
+    }
   }
-  return frontends.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  return yield* sortInSteps(frontends, (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 }
 
 /** `claims`: of one Service. */

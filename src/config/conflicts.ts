@@ -6,6 +6,7 @@
  *
  * Producer routes and the consumer routes of one namespace are judged apart: they serve different clients (SPEC A6, A7).
  */
+import type { Steps } from '../slices.ts';
 import { covers, EVERY_PORT, type Claim } from './parents.ts';
 import { kindOf, labelOf } from './progress.ts';
 
@@ -32,12 +33,12 @@ function rank(claim: Claim): number {
 
 /** The claims of the kind that serves the port; all of `claims` cover it. */
 export function winnersOf(claims: readonly Claim[]): Claim[] {
-  const best = Math.min(...claims.map(rank));
+  const best = claims.reduce((least, claim) => Math.min(least, rank(claim)), KINDS.length);
   return claims.filter((claim) => rank(claim) === best);
 }
 
 /** By claim; those that lose nothing are left out. */
-export function findConflicts(claims: readonly Claim[]): ReadonlyMap<Claim, Conflict> {
+export function* findConflicts(claims: readonly Claim[]): Steps<ReadonlyMap<Claim, Conflict>> {
   const groups = new Map<string, Claim[]>();
   for (const claim of claims) {
     const { route, parent, service } = claim;
@@ -50,11 +51,16 @@ export function findConflicts(claims: readonly Claim[]): ReadonlyMap<Claim, Conf
   const conflicts = new Map<Claim, Conflict>();
   for (const group of groups.values()) {
     if (new Set(group.map(rank)).size < 2) continue;
-    const named = new Set(group.flatMap((claim) => claim.ports));
+    const winners = new Map<number, Claim>();
+    for (const port of new Set(group.flatMap((claim) => claim.ports))) {
+      winners.set(port, winnersOf(group.filter((other) => covers(other, port)))[0]!);
+      yield;
+    }
     for (const claim of group) {
-      const ports = claim.ports.includes(EVERY_PORT) ? [...named] : claim.ports;
+      yield;
+      const ports = claim.ports.includes(EVERY_PORT) ? [...winners.keys()] : claim.ports;
       const lost = ports.flatMap((port): LostPort[] => {
-        const winner = winnersOf(group.filter((other) => covers(other, port)))[0]!;
+        const winner = winners.get(port)!;
         return rank(winner) < rank(claim) ? [{ port, winner }] : [];
       });
       if (lost.length > 0) conflicts.set(claim, { lost, everywhere: lost.length === ports.length });

@@ -23,8 +23,12 @@ import type { ConfigSnapshot } from './snapshot.ts';
 export interface RouteDirectoryOptions {
   readonly path: string;
   readonly parse: ParseFile;
-  /** Called with the first snapshot and whenever content or validity changes. An exception is logged, not passed on. */
-  readonly onChange: (snapshot: ConfigSnapshot) => void;
+  /**
+   * Called with the first snapshot and whenever content or validity changes. The next call comes after what it returns has
+   * settled: snapshots are applied one after the other, and what changes meanwhile is read afterwards. An exception or
+   * rejection is logged, not passed on.
+   */
+  readonly onChange: (snapshot: ConfigSnapshot) => void | Promise<void>;
   readonly logger: Logger;
   /** A change is read this long after the last event, so that partial writes coalesce. Default 50. */
   readonly settleMs?: number;
@@ -63,7 +67,7 @@ export async function loadRouteDirectory(
 
 export class RouteDirectory {
   readonly #path: string;
-  readonly #onChange: (snapshot: ConfigSnapshot) => void;
+  readonly #onChange: (snapshot: ConfigSnapshot) => void | Promise<void>;
   readonly #logger: Logger;
   readonly #settleMs: number;
   readonly #maxSettleMs: number;
@@ -103,8 +107,10 @@ export class RouteDirectory {
     return this.#snapshot;
   }
 
-  /** Read the directory for the first time, publish, and watch from then on. Never rejects: a directory that cannot be
-   * read is a snapshot that says so. Call once. */
+  /**
+   * Read the directory for the first time, publish, and watch from then on; resolves when the snapshot has been applied.
+   * Never rejects: a directory that cannot be read is a snapshot that says so. Call once.
+   */
   async start(): Promise<void> {
     await this.#run();
   }
@@ -115,6 +121,10 @@ export class RouteDirectory {
     this.#unwatch();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+  }
+
+  #isClosed(): boolean {
+    return this.#closed;
   }
 
   #changed(): void {
@@ -138,7 +148,7 @@ export class RouteDirectory {
     const eventsBefore = this.#events;
     try {
       const snapshot = await this.#read();
-      if (snapshot !== null) this.#publish(snapshot);
+      if (snapshot !== null) await this.#publish(snapshot);
     } catch (error) {
       this.#logger.error('route directory: reading failed', { path: this.#path, error: String(error) });
     }
@@ -170,12 +180,14 @@ export class RouteDirectory {
     }
   }
 
-  #publish(snapshot: ConfigSnapshot): void {
+  async #publish(snapshot: ConfigSnapshot): Promise<void> {
     if (this.#closed) return;
     this.#snapshot = snapshot;
     try {
-      this.#onChange(snapshot);
+      await this.#onChange(snapshot);
     } catch (error) {
+      // Whoever closes the directory also stops the work.
+      if (this.#isClosed()) return;
       this.#logger.error('route directory: a new configuration could not be applied', {
         path: this.#path,
         generation: snapshot.generation,

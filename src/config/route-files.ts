@@ -10,7 +10,7 @@ import type { DirectoryRead, FileFailure, FileRead } from './directory-reader.ts
 import type { ConfigSnapshot } from './snapshot.ts';
 
 /**
- * `parseRouteFile` of `gateway-api/parse.ts`, here or in another thread. An exception or rejection is a bug; the file is
+ * `parseRouteFile` of `gateway-api/parse.ts`, at once, in slices or in another thread. An exception or rejection is a bug; the file is
  * then treated like one that cannot be parsed.
  */
 export type ParseFile = (file: string, text: string) => ParsedFile | Promise<ParsedFile>;

@@ -4,6 +4,7 @@
  * Stage before: `yaml-tree.ts`. Stage after: `parse.ts` puts the documents of a file together. Lists are expanded here; each
  * of their items stands or falls alone.
  */
+import type { Steps } from '../slices.ts';
 import { Fields, textOf } from './fields.ts';
 import { readHttpRouteSpec } from './http-route.ts';
 import { dnsLabel, dnsSubdomain, quote, timestamp } from './limits.ts';
@@ -21,9 +22,10 @@ export interface DocumentOptions {
   readonly validateRegex: ValidateRegex;
 }
 
+/** Collects what the documents of a file hold. */
 export interface DocumentResult {
-  readonly resources: readonly Resource[];
-  readonly problems: readonly Problem[];
+  readonly resources: Resource[];
+  readonly problems: Problem[];
 }
 
 const OTHER_ROUTES: readonly OtherRoute['routeKind'][] = ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'];
@@ -53,29 +55,35 @@ interface Surroundings {
   readonly kind: string | null;
 }
 
-export function readDocument(
+/** Adds to `found` what is in the document. Pauses between the items of a list. */
+export function* readDocument(
   file: string,
   document: TreeDocument,
   lines: LineIndex,
   options: DocumentOptions,
-): DocumentResult {
+  found: DocumentResult,
+): Steps<void> {
   const newReport = (): Report => new Report(file, document.index, lines);
   const { root } = document;
   const kind = root.type === 'map' ? textOf(root.entries.get('kind')?.value ?? null) : null;
   if (root.type === 'map' && kind !== null && LIST_KINDS.includes(kind)) {
-    return readList(new Fields(newReport(), root, '', root.offset), kind, document.faults, newReport, options);
+    const list = new Fields(newReport(), root, '', root.offset);
+    yield* readList(list, kind, document.faults, newReport, options, found);
+    return;
   }
   const around: Surroundings = { path: '', apiVersion: null, kind: null };
-  return readObject(newReport(), root, root.offset, around, document.faults, options);
+  readObject(newReport(), root, root.offset, around, document.faults, options, found);
+  yield;
 }
 
-function readList(
+function* readList(
   list: Fields,
   kind: string,
   faults: readonly TreeFault[],
   newReport: () => Report,
   options: DocumentOptions,
-): DocumentResult {
+  found: DocumentResult,
+): Steps<void> {
   const { report } = list;
   list.only(LIST_FIELDS);
   for (const fault of faults) {
@@ -83,9 +91,8 @@ function readList(
   }
   const items = list.tree('items');
   if (items !== null && items.type !== 'list') list.error('items', 'wrong-type', 'must be a list');
-  const resources: Resource[] = [];
-  const problems: Problem[] = [...report.problems];
-  if (items?.type !== 'list' || report.errors.length > 0) return { resources, problems };
+  found.problems.push(...report.problems);
+  if (items?.type !== 'list' || report.errors.length > 0) return;
 
   // The items of a typed list as the API server sends it do not repeat what they are.
   const itemKind = kind === 'List' ? null : kind.slice(0, -'List'.length);
@@ -93,11 +100,9 @@ function readList(
   for (const [index, item] of items.items.slice(0, MAX_LIST_ITEMS).entries()) {
     const path = `items[${index}]`;
     const own = faults.filter((fault) => fault.path === path || fault.path.startsWith(`${path}.`));
-    const result = readObject(newReport(), item, item.offset, { path, apiVersion, kind: itemKind }, own, options);
-    resources.push(...result.resources);
-    problems.push(...result.problems);
+    readObject(newReport(), item, item.offset, { path, apiVersion, kind: itemKind }, own, options, found);
+    yield;
   }
-  return { resources, problems };
 }
 
 function readObject(
@@ -107,7 +112,8 @@ function readObject(
   around: Surroundings,
   faults: readonly TreeFault[],
   options: DocumentOptions,
-): DocumentResult {
+  found: DocumentResult,
+): void {
   const identity = identify(tree, around, options);
   report.resource = identity.label;
   for (const fault of faults) report.error(fault.code, fault.path, fault.offset, fault.message);
@@ -118,7 +124,8 @@ function readObject(
   } else if (object !== null && identity.kind !== null && ROUTE_KINDS.includes(identity.kind)) {
     resource = refuse(report, identity.kind, identity, object);
   }
-  return { resources: resource === null ? [] : [resource], problems: report.problems };
+  if (resource !== null) found.resources.push(resource);
+  found.problems.push(...report.problems);
 }
 
 /** What a document says about itself, before anything is checked; for messages and refused routes. */

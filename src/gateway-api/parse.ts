@@ -4,6 +4,7 @@
  * Stage before: `config/route-directory.ts` has read the file. Stage after: `config/attach.ts`. A pure function: the same
  * text gives the same result, which makes it safe to skip files that have not changed.
  */
+import { finish, type Steps } from '../slices.ts';
 import { readDocument } from './documents.ts';
 import { PARSE_LIMITS } from './limits.ts';
 import type { ValidateRegex } from './matches.ts';
@@ -27,24 +28,37 @@ export interface ParseOptions {
  * is `unparsable`: then there are no resources, because what stands before or after the fault may be half of something.
  */
 export function parseRouteFile(file: string, text: string, options: ParseOptions = {}): ParsedFile {
+  return finish(parseRouteFileInSteps(file, text, options));
+}
+
+/** The same, pausing on the way. */
+export function* parseRouteFileInSteps(file: string, text: string, options: ParseOptions = {}): Steps<ParsedFile> {
   const lines = new LineIndex(text);
-  const problems: Problem[] = [];
-  const unparsable = (): ParsedFile => ({ file, unparsable: true, resources: [], problems });
+  const faults: Problem[] = [];
   const fail = (document: number, code: ProblemCode, offset: number, message: string): void => {
     const report = new Report(file, document, lines);
     report.error(code, '', offset, message);
-    problems.push(...report.problems);
+    faults.push(...report.problems);
   };
+  const unparsable = (): ParsedFile => ({ file, unparsable: true, resources: [], problems: faults });
 
-  const unreadable = findUnreadable(text);
+  const unreadable = yield* findUnreadable(text);
   if (unreadable !== null) {
     fail(1, unreadable.code, unreadable.offset, unreadable.message);
     return unparsable();
   }
-  const trees = readTrees(text);
-  for (const { document, code, offset, message } of trees.syntaxFaults) fail(document, code, offset, message);
-  for (const { root, index } of trees.documents) {
-    if (root.type === 'map') continue;
+  const documentOptions = {
+    defaultNamespace: options.defaultNamespace ?? 'default',
+    validateRegex: options.validateRegex ?? ((): null => null),
+  };
+  const resources: Resource[] = [];
+  const problems: Problem[] = [];
+  const syntaxFaults = yield* readTrees(text, function* (document) {
+    const { root, index } = document;
+    if (root.type === 'map') {
+      yield* readDocument(file, document, lines, documentOptions, { resources, problems });
+      return;
+    }
     const found = root.type === 'list' ? 'a list' : 'plain text';
     fail(
       index,
@@ -52,35 +66,31 @@ export function parseRouteFile(file: string, text: string, options: ParseOptions
       root.offset,
       `must be a mapping with apiVersion, kind, metadata and spec, got ${found}`,
     );
-  }
-  if (problems.length > 0) return unparsable();
-
-  const documentOptions = {
-    defaultNamespace: options.defaultNamespace ?? 'default',
-    validateRegex: options.validateRegex ?? ((): null => null),
-  };
-  const resources: Resource[] = [];
-  for (const document of trees.documents) {
-    const result = readDocument(file, document, lines, documentOptions);
-    resources.push(...result.resources);
-    problems.push(...result.problems);
-  }
-  return { file, unparsable: false, resources, problems };
+  });
+  if (syntaxFaults.length > 0) faults.length = 0;
+  for (const { document, code, offset, message } of syntaxFaults) fail(document, code, offset, message);
+  return faults.length > 0 ? unparsable() : { file, unparsable: false, resources, problems };
 }
 
 const CONTROL_CHARACTER = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
 
+const WINDOW_LENGTH = 256 * 1024;
+
 /** Text that is none: too large to look at, binary, or decoded from bytes that are not UTF-8. */
-function findUnreadable(text: string): { code: ProblemCode; offset: number; message: string } | null {
-  if (Buffer.byteLength(text) > PARSE_LIMITS.bytes) {
-    const message = `must have at most ${PARSE_LIMITS.bytes} bytes, got ${Buffer.byteLength(text)}`;
-    return { code: 'too-large', offset: 0, message };
+function* findUnreadable(text: string): Steps<{ code: ProblemCode; offset: number; message: string } | null> {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > PARSE_LIMITS.bytes) {
+    return { code: 'too-large', offset: 0, message: `must have at most ${PARSE_LIMITS.bytes} bytes, got ${bytes}` };
   }
-  const control = text.search(CONTROL_CHARACTER);
-  if (control >= 0) {
-    const found = `U+${text.charCodeAt(control).toString(16).toUpperCase().padStart(4, '0')}`;
-    const message = `must be UTF-8 text without control characters, got ${found}`;
-    return { code: 'binary-content', offset: control, message };
+  for (let start = 0; start < text.length; start += WINDOW_LENGTH) {
+    const found = text.slice(start, start + WINDOW_LENGTH).search(CONTROL_CHARACTER);
+    if (found >= 0) {
+      const offset = start + found;
+      const name = `U+${text.charCodeAt(offset).toString(16).toUpperCase().padStart(4, '0')}`;
+      const message = `must be UTF-8 text without control characters, got ${name}`;
+      return { code: 'binary-content', offset, message };
+    }
+    yield;
   }
   // The decoder puts U+FFFD where bytes were not UTF-8; nobody writes it on purpose.
   const replaced = text.indexOf('\ufffd');

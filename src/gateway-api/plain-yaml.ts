@@ -7,6 +7,7 @@
  * as little as a tab or a key that stands twice, ends the attempt. Within the subset the tree equals the library's to the
  * offset; a test compares the two.
  */
+import type { Steps } from '../slices.ts';
 import type { Tree, TreeEntry, TreeMap, TreeScalar } from './tree.ts';
 
 const SIMPLE_KEY = /^[A-Za-z][A-Za-z0-9_./-]*$/;
@@ -21,6 +22,9 @@ const UNUSUAL_NUMBER =
 
 const MAX_DEPTH = 32;
 
+/** Lines read between two pauses. */
+const LINES_PER_STEP = 64;
+
 const SPACE = 32;
 const HASH = 35;
 const DASH = 45;
@@ -30,9 +34,9 @@ const COLON = 58;
 const OUTSIDE_SUBSET = new Error('outside the subset');
 
 /** The tree of `text.slice(start, end)`, one document without its markers; null when it is outside the subset or empty. */
-export function readPlainYaml(text: string, start: number, end: number): Tree | null {
+export function* readPlainYaml(text: string, start: number, end: number): Steps<Tree | null> {
   try {
-    return new PlainReader(text, start, end).read();
+    return yield* new PlainReader(text, start, end).read();
   } catch (error) {
     if (error === OUTSIDE_SUBSET) return null;
     throw error;
@@ -47,6 +51,7 @@ class PlainReader {
   #contentStart = 0;
   #lineEnd: number;
   #indent = -1;
+  #linesUntilPause = LINES_PER_STEP;
 
   constructor(text: string, start: number, end: number) {
     this.#text = text;
@@ -54,10 +59,10 @@ class PlainReader {
     this.#lineEnd = start - 1;
   }
 
-  read(): Tree {
+  *read(): Steps<Tree> {
     this.#nextLine();
     if (!this.#isAt(0)) throw OUTSIDE_SUBSET;
-    const tree = this.#block(0, MAX_DEPTH);
+    const tree = yield* this.#block(0, MAX_DEPTH);
     if (!this.#isAt(-1)) throw OUTSIDE_SUBSET;
     return tree;
   }
@@ -87,7 +92,13 @@ class PlainReader {
     return this.#indent === column;
   }
 
-  #block(column: number, depth: number): Tree {
+  #isPauseDue(): boolean {
+    if (--this.#linesUntilPause > 0) return false;
+    this.#linesUntilPause = LINES_PER_STEP;
+    return true;
+  }
+
+  #block(column: number, depth: number): Steps<Tree> {
     if (depth === 0) throw OUTSIDE_SUBSET;
     return this.#atDash() ? this.#list(column, depth) : this.#map(column, this.#contentStart, depth);
   }
@@ -98,7 +109,7 @@ class PlainReader {
     return next === this.#lineEnd || this.#text.charCodeAt(next) === SPACE;
   }
 
-  #list(column: number, depth: number): Tree {
+  *#list(column: number, depth: number): Steps<Tree> {
     const offset = this.#contentStart;
     const items: Tree[] = [];
     while (this.#indent === column && this.#atDash()) {
@@ -106,10 +117,11 @@ class PlainReader {
       const colon = this.#keyEnd(at);
       if (colon >= 0) {
         if (depth === 1) throw OUTSIDE_SUBSET;
-        items.push(this.#map(at - this.#lineStart, at, depth - 1));
+        items.push(yield* this.#map(at - this.#lineStart, at, depth - 1));
       } else {
         items.push(this.#scalar(at));
         this.#nextLine();
+        if (this.#isPauseDue()) yield;
       }
       if (this.#indent > column) throw OUTSIDE_SUBSET;
     }
@@ -117,14 +129,22 @@ class PlainReader {
   }
 
   /** Reads entries at `column`; the first one stands at `at`, which may be behind a dash. */
-  #map(column: number, at: number, depth: number): TreeMap {
+  *#map(column: number, at: number, depth: number): Steps<TreeMap> {
     const entries = new Map<string, TreeEntry>();
     for (let offset = at; ; offset = this.#contentStart) {
       const colon = this.#keyEnd(offset);
       if (colon < 0) throw OUTSIDE_SUBSET;
       const key = this.#text.slice(offset, colon);
       if (entries.has(key)) throw OUTSIDE_SUBSET;
-      entries.set(key, { offset, value: this.#value(this.#skipSpaces(colon + 1), offset, column, depth) });
+      const valueAt = this.#skipSpaces(colon + 1);
+      if (valueAt < this.#lineEnd && this.#text.charCodeAt(valueAt) !== HASH) {
+        entries.set(key, { offset, value: this.#scalar(valueAt) });
+        this.#nextLine();
+        if (this.#isPauseDue()) yield;
+      } else {
+        this.#nextLine();
+        entries.set(key, { offset, value: yield* this.#valueBelow(offset, column, depth) });
+      }
       if (this.#indent < column) break;
       if (this.#indent > column || this.#atDash()) {
         // A dash at the column of the keys belongs to a list around this mapping only when that is further left.
@@ -134,16 +154,10 @@ class PlainReader {
     return { type: 'map', offset: at, entries };
   }
 
-  /** The value behind a colon, on the same line or below; leaves the reader on the line after it. */
-  #value(at: number, keyOffset: number, column: number, depth: number): Tree {
-    if (at < this.#lineEnd && this.#text.charCodeAt(at) !== HASH) {
-      const scalar = this.#scalar(at);
-      this.#nextLine();
-      return scalar;
-    }
-    this.#nextLine();
-    if (this.#indent > column) return this.#block(this.#indent, depth - 1);
-    if (this.#indent === column && this.#atDash()) return this.#list(column, depth - 1);
+  /** The value of a key that has nothing behind its colon; `keyOffset` is where the key stands. */
+  *#valueBelow(keyOffset: number, column: number, depth: number): Steps<Tree> {
+    if (this.#indent > column) return yield* this.#block(this.#indent, depth - 1);
+    if (this.#indent === column && this.#atDash()) return yield* this.#list(column, depth - 1);
     return { type: 'scalar', offset: keyOffset, value: null, source: '', plain: true };
   }
 

@@ -6,10 +6,11 @@
 import type { ProblemCode } from './problem-codes.ts';
 import type { Problem, SourceLocation } from './types.ts';
 
-/** Turns offsets of a text into line numbers; the index is made on first use. */
+/** Turns offsets of a text into line numbers; indexes the text as far as it is asked about. */
 export class LineIndex {
   readonly #text: string;
-  #lineStarts: number[] | null = null;
+  readonly #lineStarts = [0];
+  #complete = false;
 
   constructor(text: string) {
     this.#text = text;
@@ -17,7 +18,7 @@ export class LineIndex {
 
   /** Line of the offset, counted from 1. */
   lineOf(offset: number): number {
-    this.#lineStarts ??= this.#index();
+    this.#indexTo(offset);
     let low = 0;
     let high = this.#lineStarts.length;
     while (high - low > 1) {
@@ -28,10 +29,17 @@ export class LineIndex {
     return low + 1;
   }
 
-  #index(): number[] {
-    const starts = [0];
-    for (let at = this.#text.indexOf('\n'); at >= 0; at = this.#text.indexOf('\n', at + 1)) starts.push(at + 1);
-    return starts;
+  #indexTo(offset: number): void {
+    let last = this.#lineStarts[this.#lineStarts.length - 1]!;
+    while (!this.#complete && last <= offset) {
+      const newline = this.#text.indexOf('\n', last);
+      if (newline < 0) {
+        this.#complete = true;
+      } else {
+        last = newline + 1;
+        this.#lineStarts.push(last);
+      }
+    }
   }
 }
 

@@ -58,9 +58,3 @@ export interface TreeDocument {
   /** Faults that make this document unusable and leave the others alone. */
   readonly faults: readonly TreeFault[];
 }
-
-export interface TreeFile {
-  readonly documents: readonly TreeDocument[];
-  /** Not empty: the text as a whole cannot be trusted. */
-  readonly syntaxFaults: readonly SyntaxFault[];
-}

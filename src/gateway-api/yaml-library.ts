@@ -5,6 +5,7 @@
  */
 import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser } from 'yaml';
 import type { Document, ParsedNode, Scalar, YAMLError, YAMLMap } from 'yaml';
+import type { Steps } from '../slices.ts';
 import { PARSE_LIMITS, quote } from './limits.ts';
 import { NestingMeter } from './nesting.ts';
 import type { ProblemCode } from './problem-codes.ts';
@@ -19,6 +20,8 @@ const COMPOSER_OPTIONS = {
   prettyErrors: false,
   logLevel: 'silent',
 } as const;
+
+const TOKENS_PER_STEP = 256;
 
 /** Reads one stretch of the text with the library. */
 export class LibraryReader {
@@ -38,7 +41,8 @@ export class LibraryReader {
     this.#tokensLeft = tokensLeft;
   }
 
-  read(stretch: string): void {
+  /** The library composes and this file rebuilds a document at once: pauses are between documents and lexemes. */
+  *read(stretch: string): Steps<void> {
     const meter = new NestingMeter();
     const parser = new Parser();
     const composer = new Composer(COMPOSER_OPTIONS);
@@ -56,6 +60,7 @@ export class LibraryReader {
           return;
         }
         for (const token of parser.next(lexeme)) for (const document of composer.next(token)) this.#take(document);
+        if (this.tokens % TOKENS_PER_STEP === 0) yield;
       }
       for (const token of parser.end()) for (const document of composer.next(token)) this.#take(document);
       for (const document of composer.end()) this.#take(document);

@@ -3,58 +3,62 @@
  *
  * Stage before: the text of a file. Stage after: `documents.ts`.
  */
+import type { Steps } from '../slices.ts';
 import { PARSE_LIMITS } from './limits.ts';
 import { readPlainYaml } from './plain-yaml.ts';
-import type { SyntaxFault, TreeDocument, TreeFile } from './tree.ts';
+import type { SyntaxFault, TreeDocument } from './tree.ts';
 import { LibraryReader } from './yaml-library.ts';
 
 /** Enough to act on; a file of another format has one in nearly every document. */
 const SYNTAX_FAULTS_PER_FILE = 20;
 
-/** Never throws; the time is linear in the text, which the caller bounds. */
-export function readTrees(text: string): TreeFile {
-  const documents: TreeDocument[] = [];
+/**
+ * `visit` gets each document as soon as it is read, and may keep it or not: a file is never held as trees as a whole. What
+ * it made of them counts only when no syntax faults are returned.
+ *
+ * Never throws; the time is linear in the text, which the caller bounds.
+ */
+export function* readTrees(
+  text: string,
+  visit: (document: TreeDocument) => Steps<void>,
+): Steps<readonly SyntaxFault[]> {
   const syntaxFaults: SyntaxFault[] = [];
-  const stretches = splitDocuments(text);
+  const marked = OTHER_MARKER.test(text);
+  yield;
+  const stretches = marked ? [{ start: 0, end: text.length }] : splitDocuments(text);
+  yield;
   let index = 0;
   let tokensLeft = PARSE_LIMITS.tokens;
   for (const { start, end } of stretches) {
     if (index >= PARSE_LIMITS.documents) {
       const message = `must have at most ${PARSE_LIMITS.documents} documents; split the file`;
-      return {
-        documents: [],
-        syntaxFaults: [{ code: 'too-large', offset: start, path: '', message, document: index }],
-      };
+      return [{ code: 'too-large', offset: start, path: '', message, document: index }];
     }
-    const root = stretches.length === 1 && hasMarkers(text) ? null : readPlainYaml(text, start, end);
+    const root = marked ? null : yield* readPlainYaml(text, start, end);
     if (root !== null) {
-      documents.push({ index: ++index, root, faults: [] });
+      yield* visit({ index: ++index, root, faults: [] });
       continue;
     }
     const reader = new LibraryReader(text, start, index, tokensLeft);
-    reader.read(text.slice(start, end));
-    documents.push(...reader.documents);
+    yield* reader.read(text.slice(start, end));
+    for (const document of reader.documents) yield* visit(document);
     if (reader.fault !== null && syntaxFaults.length < SYNTAX_FAULTS_PER_FILE) syntaxFaults.push(reader.fault);
     tokensLeft -= reader.tokens;
     // What stands before the first marker is a document only when it has content; behind a marker there always is one.
     index = reader.index === index && start > 0 ? index + 1 : reader.index;
+    yield;
   }
-  return { documents: syntaxFaults.length > 0 ? [] : documents, syntaxFaults };
+  return syntaxFaults;
 }
 
 /** A line that YAML gives a meaning of its own, other than a bare `---`. */
 const OTHER_MARKER = /^(?:---[^\n]|\.\.\.|%)/m;
 
-function hasMarkers(text: string): boolean {
-  return OTHER_MARKER.test(text);
-}
-
 /**
  * The stretches of text between lines that are just `---`: YAML takes such a line for the end of a document wherever it
- * stands. With other markers about, the whole text is one stretch, for the library to divide.
+ * stands. With other markers about, this does not hold, and the library divides the text.
  */
 function splitDocuments(text: string): { start: number; end: number }[] {
-  if (hasMarkers(text)) return [{ start: 0, end: text.length }];
   const stretches: { start: number; end: number }[] = [];
   let start = 0;
   for (const { index } of text.matchAll(/^---$/gm)) {

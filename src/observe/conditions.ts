@@ -11,6 +11,7 @@
  */
 import type { RouteCondition } from '../config/attachment.ts';
 import type { LogFields, Logger } from '../log.ts';
+import type { Steps } from '../slices.ts';
 import { MAX_SERIES } from './metrics.ts';
 import { familyHead, labelText } from './series-text.ts';
 
@@ -83,12 +84,14 @@ export class ConditionLog {
     this.#logger = logger;
   }
 
-  update(conditions: readonly RouteCondition[]): void {
+  /** Updates must not overlap. */
+  *update(conditions: readonly RouteCondition[]): Steps<void> {
     const faults = new Map<string, RouteCondition>();
     const routes = new Set<string>();
     for (const condition of conditions) {
       const { parent, type, status, reason, message, source } = condition;
       routes.add(routeKey(condition));
+      yield;
       if (!isFault(condition)) continue;
       const key = JSON.stringify([routeKey(condition), parent, type]);
       faults.set(key, condition);
@@ -98,6 +101,7 @@ export class ConditionLog {
       this.#logger.warn(`route condition ${type} is ${status}: ${message}`, { ...fieldsOf(condition), ...where });
     }
     for (const [key, fault] of this.#faults) {
+      yield;
       // A route that is gone has no conditions to be in order.
       if (faults.has(key) || !routes.has(routeKey(fault))) continue;
       this.#logger.info(`route condition ${fault.type} is in order again`, fieldsOf(fault));

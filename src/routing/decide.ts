@@ -6,9 +6,9 @@
  * is of one request alone: redirects, CORS.
  */
 import type { Decision, RequestHead } from './decision.ts';
-import type { CompiledMatch } from './match-list.ts';
-import { resolveShare } from './rule.ts';
-import type { FrontendTable, PathNode, RouteTable } from './table.ts';
+import type { Candidates, CompiledMatch } from './match-list.ts';
+import { resolveShare, type CompiledRule } from './rule.ts';
+import type { FrontendTable, RouteTable } from './table.ts';
 
 /** Hot path: bench/micro/decide.ts. */
 export function decide(table: RouteTable, frontendId: number, head: RequestHead): Decision {
@@ -16,35 +16,36 @@ export function decide(table: RouteTable, frontendId: number, head: RequestHead)
   if (frontend === undefined) return table.original;
   const match = findMatch(frontend, head);
   if (match === null) return frontend.noRoute;
-  const rule = match.rule;
+  return match.picker === null ? decideByRule(match.rule, head) : resolveShare(match.picker.next(), head);
+}
+
+/** A rule that answers by itself, or refuses. */
+function decideByRule(rule: CompiledRule, head: RequestHead): Decision {
   if (rule.responder !== null) {
     const reply = rule.responder.respond(head);
     if (reply !== null) return reply;
   }
   if (rule.refused !== null) return rule.refused.decision;
-  return resolveShare(rule.active[rule.picker === null ? 0 : rule.picker.next()]!, head);
+  return resolveShare(rule.picker!.next(), head);
 }
 
 /** The match that wins (SPEC P1), null when none holds (SPEC E1). */
 export function findMatch(frontend: FrontendTable, head: RequestHead): CompiledMatch | null {
   const reader = frontend.reader;
   reader.begin(head);
-  const node = findPath(frontend, head.path);
+  let list = findPath(frontend, head.path);
   let match: CompiledMatch | null = null;
-  if (node !== null && node.exact !== null) match = node.exact.find(reader);
-  if (match === null && frontend.regexes !== null) match = frontend.regexes.find(reader);
-  if (match === null && node !== null) {
-    let prefix = node.prefix;
-    while (prefix !== null && match === null) {
-      match = prefix.matches.find(reader);
-      prefix = prefix.shorter;
-    }
+  if (list?.exact === true) {
+    match = list.find(reader);
+    list = list.shorter;
   }
+  if (match === null && frontend.regexes !== null) match = frontend.regexes.find(reader);
+  for (; list !== null && match === null; list = list.shorter) match = list.find(reader);
   reader.end();
   return match;
 }
 
 /** What the paths of the frontend hold for a raw path; regular expressions aside. */
-export function findPath(frontend: FrontendTable, path: string): PathNode | null {
+export function findPath(frontend: FrontendTable, path: string): Candidates | null {
   return frontend.paths === null ? frontend.everyPath : frontend.paths.find(path);
 }

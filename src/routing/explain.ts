@@ -158,11 +158,14 @@ export function explain(
 }
 
 function candidatesFor(frontend: FrontendTable, path: string): CompiledMatch[] {
-  const node = findPath(frontend, path);
-  const tried = [...(node?.exact?.matches ?? []), ...(frontend.regexes?.matches ?? [])];
-  for (let prefix = node?.prefix ?? null; prefix !== null; prefix = prefix.shorter) {
-    tried.push(...prefix.matches.matches);
+  let list = findPath(frontend, path);
+  const tried: CompiledMatch[] = [];
+  if (list?.exact === true) {
+    tried.push(...list.matches);
+    list = list.shorter;
   }
+  tried.push(...(frontend.regexes?.matches ?? []));
+  for (; list !== null; list = list.shorter) tried.push(...list.matches);
   return tried;
 }
 

@@ -7,32 +7,86 @@
  * the value they require, and only the file of the request's own value is tried.
  */
 import type { HttpMethod, HttpRouteMatch } from '../gateway-api/types.ts';
+import type { Steps } from '../slices.ts';
 import type { RankedMatch } from './precedence.ts';
 import { FieldPredicate, type RequestReader, type SlotNames } from './predicates.ts';
 import { compileRegex, type Regex } from './regex.ts';
-import type { CompiledRule } from './rule.ts';
+import type { WeightedPicker } from './picker.ts';
+import type { CompiledRule, Share } from './rule.ts';
+import { StringIndex, type IndexEntry } from './string-index.ts';
 
 /** Shared, so that the many matches without such predicates do not each touch an array of their own. */
 const NO_PREDICATES: readonly FieldPredicate[] = [];
 
-/** One entry of `rules[].matches`; all it asks for must hold (SPEC M2). */
-export class CompiledMatch {
+/** What is tried for a path: the matches of an exact path, of a prefix, or those with a regular expression. */
+export interface Candidates extends IndexEntry {
+  /** Of type Exact; false for PathPrefix and for regular expressions. */
+  readonly exact: boolean;
+  /** Those of the longest shorter prefix. */
+  readonly shorter: Candidates | null;
+  /** In precedence order. */
+  readonly matches: readonly CompiledMatch[];
+  /** The first match in precedence order that holds, null when none does. Hot path: bench/micro/decide.ts. */
+  find(request: RequestReader): CompiledMatch | null;
+}
+
+/** Where candidates stand among the paths of their frontend. */
+export interface Place {
+  /** As it is indexed. */
+  readonly path: string;
+  readonly exact: boolean;
+  readonly shorter: Candidates | null;
+}
+
+/** `matches`: all those of one place, in precedence order. */
+export function* createCandidates(place: Place, matches: readonly CompiledMatch[]): Steps<Candidates> {
+  const [first, ...more] = matches;
+  if (first !== undefined && more.length === 0) {
+    first.standAlone(place);
+    return first;
+  }
+  if (matches.length <= SCAN_MAX) return new MatchList(place, matches, matches, NO_FILES);
+  const { scanned, files } = yield* fileByHeader(matches);
+  return new MatchList(place, matches, scanned, files);
+}
+
+/**
+ * One entry of `rules[].matches`; all it asks for must hold (SPEC M2).
+ *
+ * Most are the only one of their path, or of the value of a header, and are then found in an index without anything in
+ * between. What a decision looks at comes first, so that it is together in memory.
+ */
+export class CompiledMatch implements Candidates {
+  hash = 0;
+  /** The path, when the match stands alone; the value under which it is filed, when it is; else empty. */
+  key = '';
+  /** Nothing is left to test when the match is tried. */
+  private unconditional = false;
+  exact = false;
+  /** Of `rule`; null when that has more to say than which share. */
+  readonly picker: WeightedPicker<Share> | null;
+  shorter: Candidates | null = null;
+  /** The next one in precedence order that is filed under the same value. */
+  nextFiled: CompiledMatch | null = null;
   /** Position in the precedence order of the frontend. */
   readonly order: number;
-  readonly rule: CompiledRule;
   /** Case-sensitive; GET does not cover HEAD (SPEC M9). */
   readonly method: HttpMethod | null;
-  readonly headers: readonly FieldPredicate[];
+  /** Of `headers`, those that are not known to hold when the match is tried. */
+  private tested: readonly FieldPredicate[];
   readonly queryParams: readonly FieldPredicate[];
   /** Tested here; exact paths and prefixes are the path index's business. */
   readonly pathRegex: Regex | null;
+  readonly headers: readonly FieldPredicate[];
+  readonly rule: CompiledRule;
   readonly match: HttpRouteMatch;
   readonly matchIndex: number;
 
   constructor(order: number, { match, matchIndex }: RankedMatch, rule: CompiledRule, slots: Slots) {
     const { headers, queryParams } = match;
-    this.order = order;
     this.rule = rule;
+    this.picker = rule.refused === null && rule.responder === null ? rule.picker : null;
+    this.order = order;
     this.method = match.method;
     this.headers =
       headers.length === 0
@@ -45,18 +99,47 @@ export class CompiledMatch {
     this.pathRegex = match.path.type === 'RegularExpression' ? compileRegex(match.path.value) : null;
     this.match = match;
     this.matchIndex = matchIndex;
+    this.tested = this.headers;
+    this.unconditional = this.isUnconditional();
+  }
+
+  get matches(): readonly CompiledMatch[] {
+    return [this];
+  }
+
+  /** It is the only one of its place. */
+  standAlone({ path, exact, shorter }: Place): void {
+    this.key = path;
+    this.exact = exact;
+    this.shorter = shorter;
+  }
+
+  find(request: RequestReader): CompiledMatch | null {
+    return this.test(request) ? this : null;
+  }
+
+  /** From now on the match is tried only when `header` holds. */
+  file(header: FieldPredicate, value: string): void {
+    this.key = value;
+    this.tested = this.headers.length === 1 ? NO_PREDICATES : this.headers.filter((other) => other !== header);
+    this.unconditional = this.isUnconditional();
   }
 
   /** Hot path: bench/micro/decide.ts. */
   test(request: RequestReader): boolean {
+    if (this.unconditional) return true;
     if (this.method !== null && this.method !== request.head.method) return false;
-    for (const predicate of this.headers) {
+    for (const predicate of this.tested) {
       if (!predicate.test(request.header(predicate.slot))) return false;
     }
     for (const predicate of this.queryParams) {
       if (!predicate.test(request.queryParam(predicate.slot))) return false;
     }
     return this.pathRegex === null || this.pathRegex.matches(request.head.path);
+  }
+
+  private isUnconditional(): boolean {
+    return this.method === null && this.tested.length === 0 && this.queryParams.length === 0 && this.pathRegex === null;
   }
 }
 
@@ -69,86 +152,109 @@ export interface Slots {
 /** Lists up to this length are scanned: a few comparisons cost less than a hash. */
 const SCAN_MAX = 8;
 
+/** The matches of a list that require some value of one header, by that value. */
 interface HeaderFile {
   readonly slot: number;
-  readonly byValue: ReadonlyMap<string, readonly CompiledMatch[]>;
+  /** The first in precedence order; the others follow by `nextFiled`. */
+  readonly byValue: StringIndex<CompiledMatch>;
 }
 
-export class MatchList {
-  /** Everything, in precedence order. */
+const NO_FILES: readonly HeaderFile[] = [];
+const MATCHES_PER_STEP = 256;
+
+/** Several matches of one place. */
+class MatchList implements Candidates {
+  hash = 0;
+  readonly key: string;
+  readonly exact: boolean;
+  readonly shorter: Candidates | null;
   readonly matches: readonly CompiledMatch[];
   readonly #scanned: readonly CompiledMatch[];
   readonly #files: readonly HeaderFile[];
 
-  /** `matches`: in precedence order. */
-  constructor(matches: readonly CompiledMatch[]) {
+  /** Each of `matches` is scanned or in a file. */
+  constructor(
+    { path, exact, shorter }: Place,
+    matches: readonly CompiledMatch[],
+    scanned: readonly CompiledMatch[],
+    files: readonly HeaderFile[],
+  ) {
+    this.key = path;
+    this.exact = exact;
+    this.shorter = shorter;
     this.matches = matches;
-    if (matches.length <= SCAN_MAX) {
-      this.#scanned = matches;
-      this.#files = [];
-    } else {
-      const { scanned, files } = fileByHeader(matches);
-      this.#scanned = scanned;
-      this.#files = files;
-    }
+    this.#scanned = scanned;
+    this.#files = files;
   }
 
-  /** The first match in precedence order that holds, null when none does. Hot path: bench/micro/decide.ts. */
   find(request: RequestReader): CompiledMatch | null {
-    let best = firstMatch(this.#scanned, request, null);
+    let best = this.#scanned.length === 0 ? null : firstScanned(this.#scanned, request);
     for (const file of this.#files) {
       const value = request.header(file.slot);
-      if (value === null) continue;
-      const candidates = file.byValue.get(value);
-      if (candidates !== undefined) best = firstMatch(candidates, request, best);
+      if (value !== null) best = firstFiled(file.byValue.find(value), request, best);
     }
     return best;
   }
 }
 
-/** The first of `matches` that holds, unless `best` comes before it. */
-function firstMatch(
-  matches: readonly CompiledMatch[],
+function firstScanned(matches: readonly CompiledMatch[], request: RequestReader): CompiledMatch | null {
+  for (const candidate of matches) if (candidate.test(request)) return candidate;
+  return null;
+}
+
+/** The first from `candidate` on that holds, unless `best` comes before it. */
+function firstFiled(
+  candidate: CompiledMatch | null,
   request: RequestReader,
   best: CompiledMatch | null,
 ): CompiledMatch | null {
-  for (const candidate of matches) {
+  for (; candidate !== null; candidate = candidate.nextFiled) {
     if (best !== null && best.order < candidate.order) return best;
     if (candidate.test(request)) return candidate;
   }
   return best;
 }
 
-/** File each match under the exact header whose name the most matches of the list share. */
-function fileByHeader(matches: readonly CompiledMatch[]): { scanned: CompiledMatch[]; files: HeaderFile[] } {
+/** Files each match under the exact header whose name the most matches of the list share. */
+function* fileByHeader(
+  matches: readonly CompiledMatch[],
+): Steps<{ scanned: readonly CompiledMatch[]; files: readonly HeaderFile[] }> {
   const users = new Map<number, number>();
-  for (const match of matches) {
+  for (const [index, match] of matches.entries()) {
+    if (index % MATCHES_PER_STEP === 0) yield;
     for (const header of match.headers) {
       if (header.exact !== null) users.set(header.slot, (users.get(header.slot) ?? 0) + 1);
     }
   }
   const scanned: CompiledMatch[] = [];
-  const bySlot = new Map<number, Map<string, CompiledMatch[]>>();
-  for (const match of matches) {
-    let key: FieldPredicate | null = null;
+  /** By slot and value, the last match filed there. */
+  const last = new Map<number, Map<string, CompiledMatch>>();
+  const first = new Map<number, CompiledMatch[]>();
+  for (const [index, match] of matches.entries()) {
+    if (index % MATCHES_PER_STEP === 0) yield;
+    let chosen: FieldPredicate | null = null;
     for (const header of match.headers) {
       if (header.exact === null) continue;
-      if (key === null || users.get(header.slot)! > users.get(key.slot)!) key = header;
+      if (chosen === null || users.get(header.slot)! > users.get(chosen.slot)!) chosen = header;
     }
     // A name that few matches share is cheaper to compare than to hash.
-    if (key === null || users.get(key.slot)! <= SCAN_MAX) {
+    if (chosen === null || users.get(chosen.slot)! <= SCAN_MAX) {
       scanned.push(match);
       continue;
     }
-    let byValue = bySlot.get(key.slot);
-    if (byValue === undefined) {
-      byValue = new Map();
-      bySlot.set(key.slot, byValue);
+    const { slot } = chosen;
+    const value = chosen.exact!;
+    match.file(chosen, value);
+    if (!last.has(slot)) {
+      last.set(slot, new Map());
+      first.set(slot, []);
     }
-    const value = key.exact!;
-    const filed = byValue.get(value);
-    if (filed === undefined) byValue.set(value, [match]);
-    else filed.push(match);
+    const filed = last.get(slot)!.get(value);
+    if (filed === undefined) first.get(slot)!.push(match);
+    else filed.nextFiled = match;
+    last.get(slot)!.set(value, match);
   }
-  return { scanned, files: [...bySlot].map(([slot, byValue]) => ({ slot, byValue })) };
+  const files: HeaderFile[] = [];
+  for (const [slot, entries] of first) files.push({ slot, byValue: yield* StringIndex.inSteps(entries) });
+  return { scanned, files };
 }

@@ -10,17 +10,24 @@
  * take 2 s to build and 2 us to find. Larger tables use hashing.
  */
 import findMyWay from 'find-my-way';
+import type { Steps } from '../slices.ts';
+import { StringIndex, type IndexEntry } from './string-index.ts';
 
 /** `null` when neither an exact path nor a prefix matches. Hot path: bench/micro/decide.ts. */
 export interface PathIndex<T> {
   find(path: string): T | null;
 }
 
-export interface IndexedPaths<T> {
-  /** By exact path, which starts with `/`. */
-  readonly exact: ReadonlyMap<string, T>;
-  /** By prefix without its trailing `/`; the empty prefix matches every path, even one that does not start with `/`. */
-  readonly prefixes: ReadonlyMap<string, T>;
+/** The key of each entry is its path; the keys of each list differ. */
+export interface IndexedPaths<T extends IndexEntry> {
+  /** Exact paths, which start with `/`. */
+  readonly exact: readonly T[];
+  /** Prefixes without their trailing `/`; the empty prefix matches every path, even one that does not start with `/`. */
+  readonly prefixes: readonly T[];
+}
+
+function emptyPrefix<T extends IndexEntry>(paths: IndexedPaths<T>): T | null {
+  return paths.prefixes.find(({ key }) => key === '') ?? null;
 }
 
 /** Paths in one route table up to which find-my-way indexes them. */
@@ -45,17 +52,30 @@ function escapePath(path: string): string {
 
 const unusedHandler = (): void => undefined;
 
-export class RadixPathIndex<T> implements PathIndex<T> {
+export class RadixPathIndex<T extends IndexEntry> implements PathIndex<T> {
   readonly #router = findMyWay();
   readonly #everyPath: T | null;
 
-  constructor(paths: IndexedPaths<T>) {
-    this.#everyPath = paths.prefixes.get('') ?? null;
-    for (const [path, value] of paths.exact) this.#add(path, '', value);
-    for (const [prefix, value] of paths.prefixes) {
-      if (prefix !== '' && !paths.exact.has(prefix)) this.#add(prefix, '', value);
-      this.#add(`${prefix}/`, '*', value);
+  private constructor(everyPath: T | null) {
+    this.#everyPath = everyPath;
+  }
+
+  /** Pauses after each path: the router writes and compiles code for it. */
+  static *inSteps<T extends IndexEntry>(paths: IndexedPaths<T>): Steps<RadixPathIndex<T>> {
+    const index = new RadixPathIndex(emptyPrefix(paths));
+    const exact = new Set<string>();
+    for (const entry of paths.exact) {
+      exact.add(entry.key);
+      index.#add(entry.key, '', entry);
+      yield;
     }
+    for (const entry of paths.prefixes) {
+      if (entry.key !== '' && !exact.has(entry.key)) index.#add(entry.key, '', entry);
+      yield;
+      index.#add(`${entry.key}/`, '*', entry);
+      yield;
+    }
+    return index;
   }
 
   #add(path: string, wildcard: '' | '*', value: T): void {
@@ -73,9 +93,9 @@ export class RadixPathIndex<T> implements PathIndex<T> {
  * Two hash tables. A prefix is looked for at each depth (number of segments) that some prefix has, deepest first; the
  * depths of a table are few, and no lookup depends on how many paths there are.
  */
-export class HashedPathIndex<T> implements PathIndex<T> {
-  readonly #exact: ReadonlyMap<string, T>;
-  readonly #prefixes: ReadonlyMap<string, T>;
+export class HashedPathIndex<T extends IndexEntry> implements PathIndex<T> {
+  readonly #exact: StringIndex<T>;
+  readonly #prefixes: StringIndex<T>;
   readonly #everyPath: T | null;
   /** Depths of the prefixes but the empty one, descending. */
   readonly #depths: Int32Array;
@@ -83,26 +103,32 @@ export class HashedPathIndex<T> implements PathIndex<T> {
   /** Where the segment of each depth ends in the path being looked for. */
   readonly #ends: Int32Array;
 
-  constructor(paths: IndexedPaths<T>) {
-    this.#exact = new Map(paths.exact);
-    this.#prefixes = new Map(paths.prefixes);
-    this.#everyPath = paths.prefixes.get('') ?? null;
-    const depths = new Set([...paths.prefixes.keys()].map((prefix) => prefix.split('/').length - 1));
-    depths.delete(0);
+  private constructor(exact: StringIndex<T>, prefixes: StringIndex<T>, everyPath: T | null, depths: readonly number[]) {
+    this.#exact = exact;
+    this.#prefixes = prefixes;
+    this.#everyPath = everyPath;
     this.#depths = Int32Array.from(depths).sort().reverse();
     this.#deepest = this.#depths[0] ?? 0;
     this.#ends = new Int32Array(this.#deepest + 1);
   }
 
+  static *inSteps<T extends IndexEntry>(paths: IndexedPaths<T>): Steps<HashedPathIndex<T>> {
+    const exact = yield* StringIndex.inSteps(paths.exact);
+    const prefixes = yield* StringIndex.inSteps(paths.prefixes);
+    const depths = new Set(paths.prefixes.map(({ key }) => countSlashes(key)));
+    depths.delete(0);
+    yield;
+    return new HashedPathIndex(exact, prefixes, emptyPrefix(paths), [...depths]);
+  }
+
   find(path: string): T | null {
-    if (path.charCodeAt(0) !== 0x2f) return this.#everyPath;
-    if (this.#exact.size > 0) {
-      const exact = this.#exact.get(path);
-      if (exact !== undefined) return exact;
-    }
+    if (path.charCodeAt(0) !== SLASH) return this.#everyPath;
+    const exact = this.#exact.find(path);
+    if (exact !== null) return exact;
+    const deepest = this.#deepest;
     let depth = 0;
     let end = 0;
-    while (depth < this.#deepest && end < path.length) {
+    while (depth < deepest && end < path.length) {
       end = path.indexOf('/', end + 1);
       if (end === -1) end = path.length;
       depth++;
@@ -110,14 +136,22 @@ export class HashedPathIndex<T> implements PathIndex<T> {
     }
     for (const candidate of this.#depths) {
       if (candidate > depth) continue;
-      const found = this.#prefixes.get(path.slice(0, this.#ends[candidate]));
-      if (found !== undefined) return found;
+      const found = this.#prefixes.findStart(path, this.#ends[candidate]!);
+      if (found !== null) return found;
     }
     return this.#everyPath;
   }
 }
 
+const SLASH = 0x2f;
+
+function countSlashes(path: string): number {
+  let count = 0;
+  for (let at = 0; at < path.length; at++) if (path.charCodeAt(at) === SLASH) count++;
+  return count;
+}
+
 /** `large`: the table has more than `FIND_MY_WAY_MAX_PATHS` paths, in all its indexes together. */
-export function createPathIndex<T>(paths: IndexedPaths<T>, large: boolean): PathIndex<T> {
-  return large ? new HashedPathIndex(paths) : new RadixPathIndex(paths);
+export function* createPathIndex<T extends IndexEntry>(paths: IndexedPaths<T>, large: boolean): Steps<PathIndex<T>> {
+  return large ? yield* HashedPathIndex.inSteps(paths) : yield* RadixPathIndex.inSteps(paths);
 }

@@ -1,7 +1,7 @@
 /**
  * Chooses one of several weighted shares, request by request (SPEC B2).
  *
- * Stage before: `routing/table.ts`. Stage after: `routing/decide.ts`.
+ * Stage before: `routing/rule.ts`. Stage after: `routing/decide.ts`.
  *
  * A cascade of Bresenham accumulators: the first share takes `weight / sum` of all requests, evenly spread; what it
  * leaves goes to the second, which takes `weight / sum of the weights left`, and so on. Over any `sum / gcd`
@@ -19,44 +19,53 @@ export function gcd(a: number, b: number): number {
   return a;
 }
 
-/**
- * One level is four integers side by side: the index of its share, its weight, the sum of the weights from this level
- * on, and its phase in [0, sum): it takes the request when adding its weight overflows the sum.
- */
-const STRIDE = 4;
+/** One level of the cascade. Everything a level needs stands in one object: a busy rule costs one place in memory. */
+export class WeightedPicker<T> {
+  readonly #item: T;
+  readonly #weight: number;
+  /** Of the weights from this level on. */
+  readonly #sum: number;
+  /** In [0, sum): the level takes the request when adding its weight overflows the sum. */
+  #phase: number;
+  /** The levels below; null on the last one, which takes whatever gets there. */
+  readonly #rest: WeightedPicker<T> | null;
 
-export class WeightedPicker {
-  /** Heaviest share first: spreads best. */
-  readonly #levels: Int32Array;
-
-  /** `weights`: two or more positive integers up to 1,000,000 each, sum below 2^30. */
-  constructor(weights: readonly number[], random: Random) {
-    const divisor = weights.reduce(gcd, 0);
-    const order = [...weights.keys()].sort((a, b) => weights[b]! - weights[a]! || a - b);
-    const levels = new Int32Array(order.length * STRIDE);
-    let sum = 0;
-    for (let level = order.length - 1; level >= 0; level--) {
-      const share = order[level]!;
-      const weight = weights[share]! / divisor;
-      sum += weight;
-      levels.set([share, weight, sum, Math.floor(random() * sum)], level * STRIDE);
-    }
-    this.#levels = levels;
+  private constructor(item: T, weight: number, sum: number, phase: number, rest: WeightedPicker<T> | null) {
+    this.#item = item;
+    this.#weight = weight;
+    this.#sum = sum;
+    this.#phase = phase;
+    this.#rest = rest;
   }
 
-  /** Index into the weights. Hot path: bench/micro/decide.ts. */
-  next(): number {
-    const levels = this.#levels;
-    const last = levels.length - STRIDE;
-    for (let level = 0; level < last; level += STRIDE) {
-      const phase = levels[level + 3]! + levels[level + 1]!;
-      const sum = levels[level + 2]!;
-      if (phase >= sum) {
-        levels[level + 3] = phase - sum;
-        return levels[level]!;
-      }
-      levels[level + 3] = phase;
+  /** `weights`: of each item, one or more positive integers up to 1,000,000 each, sum below 2^30. */
+  static of<T>(items: readonly T[], weights: readonly number[], random: Random): WeightedPicker<T> {
+    const divisor = weights.reduce(gcd, 0);
+    // The last level is the lightest share: heaviest first spreads best.
+    const order = [...weights.keys()].sort((a, b) => weights[a]! - weights[b]! || b - a);
+    let picker: WeightedPicker<T> | null = null;
+    let sum = 0;
+    for (const index of order) {
+      const weight = weights[index]! / divisor;
+      sum += weight;
+      picker = new WeightedPicker(items[index]!, weight, sum, Math.floor(random() * sum), picker);
     }
-    return levels[last]!;
+    return picker!;
+  }
+
+  /** Hot path: bench/micro/decide.ts. */
+  next(): T {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias -- a loop, not a recursion
+    let level: WeightedPicker<T> = this;
+    while (level.#rest !== null) {
+      const phase = level.#phase + level.#weight;
+      if (phase >= level.#sum) {
+        level.#phase = phase - level.#sum;
+        return level.#item;
+      }
+      level.#phase = phase;
+      level = level.#rest;
+    }
+    return level.#item;
   }
 }

@@ -25,22 +25,22 @@ import { compilePolicy } from './policy.ts';
 
 /** One backendRef with its part of the requests. */
 export interface Share {
-  readonly ref: HttpBackendRef;
   /** Where the share goes, with every mirror it ever has; null when `refused` or `responder` tells why it goes nowhere. */
   readonly forward: ForwardDecision | null;
-  readonly refused: Refusal | null;
   /** Filters of the backendRef that answer by themselves; null for most. */
   readonly responder: Responder | null;
-  /** In the order of their filters, dropped ones included. */
-  readonly mirrors: readonly CompiledMirror[];
   /** Null when every request has the same mirrors. */
   readonly rotation: MirrorRotation | null;
   /** Null when no filter is about CORS. */
   readonly cors: CorsPolicy | null;
+  readonly refused: Refusal | null;
   /** For a backend that turns out not to exist. */
   readonly missing: LocalDecision;
   /** For a backend whose address is not known yet. */
   readonly unresolved: LocalDecision;
+  readonly ref: HttpBackendRef;
+  /** In the order of their filters, dropped ones included. */
+  readonly mirrors: readonly CompiledMirror[];
 }
 
 export interface Refusal {
@@ -49,6 +49,10 @@ export interface Refusal {
 }
 
 export interface CompiledRule {
+  /** The answer to every request that no filter answers, when no share can be picked. */
+  readonly refused: Refusal | null;
+  /** Over the active shares; null when there are none. */
+  readonly picker: WeightedPicker<Share> | null;
   readonly route: HttpRoute;
   readonly rule: HttpRouteRule;
   /** Filters of the rule that answer by themselves, asked first; null for most rules. */
@@ -57,10 +61,6 @@ export interface CompiledRule {
   readonly shares: readonly Share[];
   /** Shares of positive weight. */
   readonly active: readonly Share[];
-  /** Null with fewer than two active shares. */
-  readonly picker: WeightedPicker | null;
-  /** The answer to every request that no filter answers, when no share can be picked. */
-  readonly refused: Refusal | null;
 }
 
 /** What the shares of a rule have in common. */
@@ -104,13 +104,14 @@ export function compileRule(
   const active = shares.filter((share) => share.ref.weight > 0);
   const weights = active.map((share) => share.ref.weight);
   return {
+    // What a decision looks at comes first, so that it is together in memory.
+    refused,
+    picker: active.length === 0 ? null : WeightedPicker.of(active, weights, deps.random ?? Math.random),
     route,
     rule,
     responder,
     shares,
     active,
-    picker: active.length < 2 ? null : new WeightedPicker(weights, deps.random ?? Math.random),
-    refused,
   };
 }
 
@@ -163,16 +164,17 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
   const missing = localDecision('no_backend', series);
   const unresolved = localDecision('unresolved', series);
   const refused = refuseShare(ref, series, missing, services);
+  // What a decision looks at comes first, here too.
   const idle: Share = {
-    ref,
     forward: null,
-    refused,
     responder: null,
-    mirrors: [],
     rotation: null,
     cors: null,
+    refused,
     missing,
     unresolved,
+    ref,
+    mirrors: [],
   };
   // A backend of weight 0 need not exist (SPEC B3), so it is not looked up.
   if (refused !== null || ref.port === null || ref.weight === 0 || !context.used) return idle;

@@ -8,34 +8,22 @@
  */
 import type { Attachment, AttachedFrontend } from '../config/attachment.ts';
 import type { HttpRouteRule, Service } from '../gateway-api/types.ts';
+import { finish, sortInSteps, type Steps } from '../slices.ts';
 import type { CompileDeps, LocalDecision, OriginalDecision, SeriesLabels } from './decision.ts';
-import { CompiledMatch, MatchList } from './match-list.ts';
+import { CompiledMatch, createCandidates, type Candidates } from './match-list.ts';
 import { createPathIndex, FIND_MY_WAY_MAX_PATHS, type PathIndex } from './path-index.ts';
 import { compareMatches, normalizePrefix, type RankedMatch } from './precedence.ts';
 import { RequestReader, SlotNames, toWire } from './predicates.ts';
 import { compileRule, localDecision, type CompiledRule } from './rule.ts';
 
-/** What the path index holds for one path. */
-export interface PathNode {
-  /** Matches of type Exact, when the node is an exact path. */
-  readonly exact: MatchList | null;
-  /** Matches of type PathPrefix with this prefix, then with each shorter one. */
-  readonly prefix: PrefixNode | null;
-}
-
-export interface PrefixNode {
-  readonly matches: MatchList;
-  /** The longest shorter prefix. */
-  readonly shorter: PrefixNode | null;
-}
-
 export interface FrontendTable {
   readonly id: number;
   readonly source: AttachedFrontend;
   /** Null when the only path is the prefix `/`; `everyPath` then serves every request. */
-  readonly paths: PathIndex<PathNode> | null;
-  readonly everyPath: PathNode;
-  readonly regexes: MatchList | null;
+  readonly paths: PathIndex<Candidates> | null;
+  /** The matches of the prefix `/`. */
+  readonly everyPath: Candidates | null;
+  readonly regexes: Candidates | null;
   /** All matches in precedence order. */
   readonly matches: readonly CompiledMatch[];
   readonly reader: RequestReader;
@@ -51,6 +39,8 @@ export interface RouteTable {
   readonly original: OriginalDecision;
 }
 
+const MATCHES_PER_STEP = 64;
+
 const NO_LABELS: SeriesLabels = {
   parentNamespace: '',
   parentName: '',
@@ -65,12 +55,23 @@ const NO_LABELS: SeriesLabels = {
 
 /** Opaque frontends are not compiled: no request of theirs is ever read. Not for the hot path. */
 export function compileTable(attachment: Attachment, deps: CompileDeps): RouteTable {
+  return finish(compileTableInSteps(attachment, deps));
+}
+
+/** The same, pausing on the way. */
+export function* compileTableInSteps(attachment: Attachment, deps: CompileDeps): Steps<RouteTable> {
   const routed = attachment.frontends.filter((frontend) => frontend.mode === 'http');
-  const large = routed.reduce((sum, frontend) => sum + countPaths(frontend), 0) > FIND_MY_WAY_MAX_PATHS;
-  const compiled = routed.map((frontend) => compileFrontend(frontend, attachment.services, deps, large));
-  const size = compiled.reduce((max, frontend) => Math.max(max, frontend.id + 1), 0);
-  const frontends = new Array<FrontendTable | undefined>(size).fill(undefined);
-  for (const frontend of compiled) frontends[frontend.id] = frontend;
+  let paths = 0;
+  for (const frontend of routed) {
+    paths += yield* countPaths(frontend);
+    if (paths > FIND_MY_WAY_MAX_PATHS) break;
+  }
+  const frontends: (FrontendTable | undefined)[] = [];
+  for (const frontend of routed) {
+    const table = yield* compileFrontend(frontend, attachment.services, deps, paths > FIND_MY_WAY_MAX_PATHS);
+    while (frontends.length <= table.id) frontends.push(undefined);
+    frontends[table.id] = table;
+  }
   return {
     frontends,
     opaque: attachment.frontends.filter((frontend) => frontend.mode === 'opaque'),
@@ -78,20 +79,23 @@ export function compileTable(attachment: Attachment, deps: CompileDeps): RouteTa
   };
 }
 
-function countPaths(frontend: AttachedFrontend): number {
+/** Stops counting where it no longer matters. */
+function* countPaths(frontend: AttachedFrontend): Steps<number> {
   const paths = new Set<string>();
   for (const { rule } of frontend.rules) {
     for (const { path } of rule.matches) if (path.type !== 'RegularExpression') paths.add(`${path.type} ${path.value}`);
+    if (paths.size > FIND_MY_WAY_MAX_PATHS) break;
+    yield;
   }
   return paths.size;
 }
 
-function compileFrontend(
+function* compileFrontend(
   source: AttachedFrontend,
   services: ReadonlyMap<string, Service>,
   deps: CompileDeps,
   large: boolean,
-): FrontendTable {
+): Steps<FrontendTable> {
   const labels: SeriesLabels = {
     ...NO_LABELS,
     parentNamespace: source.namespace,
@@ -101,69 +105,85 @@ function compileFrontend(
   const ranked: RankedMatch[] = [];
   const rules = new Map<HttpRouteRule, CompiledRule>();
   for (const attached of source.rules) {
-    rules.set(attached.rule, compileRule(attached, labels, services, deps));
-    for (const [matchIndex, match] of attached.rule.matches.entries()) ranked.push({ ...attached, match, matchIndex });
+    const { route, rule } = attached;
+    rules.set(rule, compileRule(attached, labels, services, deps));
+    for (const [matchIndex, match] of rule.matches.entries()) ranked.push({ route, rule, match, matchIndex });
+    yield;
   }
-  ranked.sort(compareMatches);
   const slots = { headers: new SlotNames(), queryParams: new SlotNames() };
-  const matches = ranked.map((entry, order) => new CompiledMatch(order, entry, rules.get(entry.rule)!, slots));
+  const matches: CompiledMatch[] = [];
+  for (const [order, entry] of (yield* sortInSteps(ranked, compareMatches)).entries()) {
+    matches.push(new CompiledMatch(order, entry, rules.get(entry.rule)!, slots));
+    if (order % MATCHES_PER_STEP === 0) yield;
+  }
   return {
     id: deps.frontendId(source.key),
     source,
-    ...indexPaths(matches, large),
+    ...(yield* indexPaths(matches, large)),
     matches,
     reader: new RequestReader(slots.headers.names(), slots.queryParams.names()),
     noRoute: localDecision('no_route', deps.internSeries(labels)),
   };
 }
 
+/** Matches of one path, in precedence order, while the lists are being made. */
+interface PathMatches {
+  readonly path: string;
+  readonly exact: boolean;
+  /** Sorted by it, every path follows the prefixes that cover it, and these nest like brackets. */
+  readonly sortKey: string;
+  readonly matches: CompiledMatch[];
+}
+
+function comparePaths(a: PathMatches, b: PathMatches): number {
+  return a.sortKey < b.sortKey ? -1 : a.sortKey > b.sortKey ? 1 : Number(a.exact) - Number(b.exact);
+}
+
 /**
  * Longer prefixes outrank shorter ones whatever else they ask (SPEC P1), so a path's matches are its own list and then
  * the lists of its prefixes, longest first: a chain of pointers, shared by all longer paths, never a merged copy.
  */
-function indexPaths(
+function* indexPaths(
   matches: readonly CompiledMatch[],
   large: boolean,
-): Pick<FrontendTable, 'paths' | 'everyPath' | 'regexes'> {
-  const exactMatches = new Map<string, CompiledMatch[]>();
-  const prefixMatches = new Map<string, CompiledMatch[]>();
+): Steps<Pick<FrontendTable, 'paths' | 'everyPath' | 'regexes'>> {
+  const exactPaths = new Map<string, PathMatches>();
+  const prefixPaths = new Map<string, PathMatches>();
   const regexMatches: CompiledMatch[] = [];
   for (const compiled of matches) {
     const { type, value } = compiled.match.path;
     if (type === 'RegularExpression') regexMatches.push(compiled);
-    else if (type === 'Exact') append(exactMatches, toWire(value), compiled);
-    else append(prefixMatches, normalizePrefix(toWire(value)), compiled);
+    else if (type === 'Exact') append(exactPaths, toWire(value), true, compiled);
+    else append(prefixPaths, normalizePrefix(toWire(value)), false, compiled);
+    if (compiled.order % MATCHES_PER_STEP === 0) yield;
   }
-  // Sorted with a `/` at the end, every path follows the prefixes that cover it, and these nest like brackets.
-  const keys = [
-    ...[...prefixMatches.keys()].map((path) => ({ path, key: `${path}/`, isPrefix: true })),
-    ...[...exactMatches.keys()].map((path) => ({ path, key: `${path}/`, isPrefix: false })),
-  ].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : Number(b.isPrefix) - Number(a.isPrefix)));
-  const exact = new Map<string, PathNode>();
-  const prefixes = new Map<string, PathNode>();
-  const open: { key: string; node: PrefixNode }[] = [];
-  for (const { path, key, isPrefix } of keys) {
-    while (open.length > 0 && !key.startsWith(open.at(-1)!.key)) open.pop();
-    const shorter = open.at(-1)?.node ?? null;
-    if (isPrefix) {
-      const node = { matches: new MatchList(prefixMatches.get(path)!), shorter };
-      prefixes.set(path, { exact: null, prefix: node });
-      open.push({ key, node });
+  const exact: Candidates[] = [];
+  const prefixes: Candidates[] = [];
+  const open: Candidates[] = [];
+  const ordered = yield* sortInSteps([...prefixPaths.values(), ...exactPaths.values()], comparePaths);
+  for (const { path, exact: isExact, sortKey, matches: own } of ordered) {
+    while (open.length > 0 && !sortKey.startsWith(`${open.at(-1)!.key}/`)) open.pop();
+    const list = yield* createCandidates({ path, exact: isExact, shorter: open.at(-1) ?? null }, own);
+    if (isExact) {
+      exact.push(list);
     } else {
-      exact.set(path, { exact: new MatchList(exactMatches.get(path)!), prefix: shorter });
+      prefixes.push(list);
+      open.push(list);
     }
+    yield;
   }
-  const everyPath = prefixes.get('') ?? { exact: null, prefix: null };
-  const trivial = exact.size === 0 && prefixes.size === (prefixes.has('') ? 1 : 0);
+  const everyPath = prefixes.find(({ key }) => key === '') ?? null;
+  const trivial = exact.length === 0 && prefixes.length === (everyPath === null ? 0 : 1);
+  const everywhere = { path: '', exact: false, shorter: null };
   return {
-    paths: trivial ? null : createPathIndex({ exact, prefixes }, large),
+    paths: trivial ? null : yield* createPathIndex({ exact, prefixes }, large),
     everyPath,
-    regexes: regexMatches.length === 0 ? null : new MatchList(regexMatches),
+    regexes: regexMatches.length === 0 ? null : yield* createCandidates(everywhere, regexMatches),
   };
 }
 
-function append(lists: Map<string, CompiledMatch[]>, key: string, value: CompiledMatch): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
+function append(lists: Map<string, PathMatches>, path: string, exact: boolean, match: CompiledMatch): void {
+  const list = lists.get(path);
+  if (list === undefined) lists.set(path, { path, exact, sortKey: `${path}/`, matches: [match] });
+  else list.matches.push(match);
 }

@@ -70,7 +70,9 @@ class Watched {
         this.parsed.push(file);
         return parseText(file, text);
       },
-      onChange: (snapshot) => this.snapshots.push(snapshot),
+      onChange: (snapshot) => {
+        this.snapshots.push(snapshot);
+      },
       logger: createLogger('debug', (line) => this.log.push(line)),
       // Long enough that a change which is seen was seen by the watch.
       pollMs: 60_000,

@@ -5,6 +5,7 @@ import { PARSE_LIMITS } from '../../../src/gateway-api/limits.ts';
 import { readPlainYaml } from '../../../src/gateway-api/plain-yaml.ts';
 import type { Tree } from '../../../src/gateway-api/tree.ts';
 import { LibraryReader } from '../../../src/gateway-api/yaml-library.ts';
+import { finish } from '../../../src/slices.ts';
 import { parse, routeFiles } from './fixtures.ts';
 
 /** Maps as arrays of entries, so that their order is compared too. */
@@ -16,10 +17,10 @@ function comparable(tree: Tree): unknown {
 
 /** Whether the quick reader takes the text; throws when it then differs from the library. */
 function agrees(text: string): boolean {
-  const quick = readPlainYaml(text, 0, text.length);
+  const quick = finish(readPlainYaml(text, 0, text.length));
   if (quick === null) return false;
   const library = new LibraryReader(text, 0, 0, PARSE_LIMITS.tokens);
-  library.read(text);
+  finish(library.read(text));
   const [document, ...more] = library.documents;
   const clean = library.fault === null && more.length === 0 && document?.faults.length === 0;
   if (!clean || JSON.stringify(comparable(quick)) !== JSON.stringify(comparable(document.root))) {

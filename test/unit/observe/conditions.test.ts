@@ -2,6 +2,7 @@ import t from 'tap';
 
 import type { RouteCondition } from '../../../src/config/attachment.ts';
 import { createLogger } from '../../../src/log.ts';
+import { finish } from '../../../src/slices.ts';
 import { ConditionLog, ConditionText } from '../../../src/observe/conditions.ts';
 
 function condition(options: Partial<RouteCondition> = {}): RouteCondition {
@@ -73,7 +74,7 @@ t.test('a fault is logged once, again when it changes, and when it is over', asy
   const log = new ConditionLog(createLogger('info', (line) => lines.push(JSON.parse(line) as Record<string, unknown>)));
   const update = (...conditions: RouteCondition[]): Record<string, unknown>[] => {
     lines.length = 0;
-    log.update(conditions);
+    finish(log.update(conditions));
     return lines;
   };
   t.same(update(condition()), []);

@@ -1,13 +1,41 @@
 import t from 'tap';
-import { HashedPathIndex, RadixPathIndex, type IndexedPaths, type PathIndex } from '../../../src/routing/path-index.ts';
+import { createPathIndex } from '../../../src/routing/path-index.ts';
+import type { IndexEntry } from '../../../src/routing/string-index.ts';
+import { finish } from '../../../src/slices.ts';
 import { seededRandom } from '../../support/random-routes.ts';
 
-const INDEXES: readonly (readonly [string, (paths: IndexedPaths<string>) => PathIndex<string>])[] = [
-  ['find-my-way', (paths) => new RadixPathIndex(paths)],
-  ['hashing', (paths) => new HashedPathIndex(paths)],
+/** What the index holds for a path. */
+interface Entry extends IndexEntry {
+  readonly label: string;
+}
+
+interface Content {
+  readonly exact: ReadonlyMap<string, string>;
+  readonly prefixes: ReadonlyMap<string, string>;
+}
+
+/** Finds labels. */
+interface LabelIndex {
+  find(path: string): string | null;
+}
+
+function labelled(paths: ReadonlyMap<string, string>): Entry[] {
+  return [...paths].map(([key, label]) => ({ key, hash: 0, label }));
+}
+
+function labelIndex(large: boolean): (content: Content) => LabelIndex {
+  return ({ exact, prefixes }) => {
+    const index = finish(createPathIndex({ exact: labelled(exact), prefixes: labelled(prefixes) }, large));
+    return { find: (path) => index.find(path)?.label ?? null };
+  };
+}
+
+const INDEXES: readonly (readonly [string, (content: Content) => LabelIndex])[] = [
+  ['find-my-way', labelIndex(false)],
+  ['hashing', labelIndex(true)],
 ];
 
-function paths(exact: readonly string[], prefixes: readonly string[]): IndexedPaths<string> {
+function paths(exact: readonly string[], prefixes: readonly string[]): Content {
   return {
     exact: new Map(exact.map((path) => [path, `exact ${path}`])),
     prefixes: new Map(prefixes.map((path) => [path, `prefix ${path}`])),
@@ -15,7 +43,7 @@ function paths(exact: readonly string[], prefixes: readonly string[]): IndexedPa
 }
 
 /** Straight from SPEC M3 and M4. */
-function naive({ exact, prefixes }: IndexedPaths<string>, path: string): string | null {
+function naive({ exact, prefixes }: Content, path: string): string | null {
   const found = exact.get(path);
   if (found !== undefined) return found;
   let best: string | null = null;

@@ -1,0 +1,182 @@
+/**
+ * Applying a configuration of 10,000 rules: how long each part takes, and for how long the event loop stands still.
+ *
+ *     node --expose-gc dist/bench/micro/compile.js
+ *
+ * Parts: `parse` from the bytes of the files to resources, `compile` from these to a route table (attaching included),
+ * both in slices as the sidecar does it. A block is the time between two turns of an event loop that turns as fast as it
+ * can. On a busy machine its length counts what other processes took meanwhile; the processor time of the thread, garbage
+ * collection included, is what the work has to answer for, and on a quiet machine they are the same. Given are medians of
+ * several rounds; of the blocks also the worst.
+ */
+import { createHash } from 'node:crypto';
+import { openSync, readSync } from 'node:fs';
+import { attachInSteps } from '../../src/config/attach.ts';
+import type { DirectoryRead } from '../../src/config/directory-reader.ts';
+import { RouteFiles } from '../../src/config/route-files.ts';
+import { parseRoutesInSteps } from '../../src/config/route-parser.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
+import type { Backend, CompileDeps } from '../../src/routing/decision.ts';
+import { compileTableInSteps } from '../../src/routing/table.ts';
+import { Slicer } from '../../src/slices.ts';
+import { largeRouteFiles, type LargeRoutes } from '../../test/support/large-routes.ts';
+
+const ROUNDS = 7;
+
+const SHAPES: Readonly<Record<string, LargeRoutes>> = {
+  '625 routes x 16 rules, 50 Services': {
+    routes: 625,
+    rulesPerRoute: 16,
+    services: 50,
+    format: 'documents',
+    files: 3,
+  },
+  '10,000 routes, 50 Services': { routes: 10_000, rulesPerRoute: 1, services: 50, format: 'documents', files: 5 },
+  '10,000 routes, 1 Service': { routes: 10_000, rulesPerRoute: 1, services: 1, format: 'documents', files: 5 },
+  '625 routes x 16 rules, kind: List': { routes: 625, rulesPerRoute: 16, services: 50, format: 'list', files: 1 },
+};
+
+const schedstat = openSync('/proc/thread-self/schedstat', 'r');
+const schedstatText = Buffer.alloc(64);
+
+/** Processor time of this thread in milliseconds; `process.cpuUsage` is of all threads. */
+function threadCpuMs(): number {
+  readSync(schedstat, schedstatText, 0, schedstatText.length, 0);
+  return Number(schedstatText.toString('latin1', 0, schedstatText.indexOf(' '))) / 1e6;
+}
+
+/** Turns the event loop as fast as it goes and notes its longest stops. */
+class Heartbeat {
+  blockMs = 0;
+  blockCpuMs = 0;
+  turns = 0;
+  #beating = true;
+
+  constructor() {
+    let lastMs = performance.now();
+    let lastCpuMs = threadCpuMs();
+    const beat = (): void => {
+      const nowMs = performance.now();
+      const cpuMs = threadCpuMs();
+      this.blockMs = Math.max(this.blockMs, nowMs - lastMs);
+      this.blockCpuMs = Math.max(this.blockCpuMs, cpuMs - lastCpuMs);
+      this.turns++;
+      lastMs = nowMs;
+      lastCpuMs = cpuMs;
+      if (this.#beating) setImmediate(beat);
+    };
+    setImmediate(beat);
+  }
+
+  stop(): void {
+    this.#beating = false;
+  }
+}
+
+interface Part {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  readonly blockMs: number;
+  readonly blockCpuMs: number;
+  readonly turns: number;
+}
+
+async function measure<T>(work: () => Promise<T>): Promise<{ part: Part; result: T }> {
+  const heartbeat = new Heartbeat();
+  const startedMs = performance.now();
+  const before = process.cpuUsage();
+  const result = await work();
+  const { user, system } = process.cpuUsage(before);
+  const wallMs = performance.now() - startedMs;
+  // One more turn, so that the end of the work is seen too.
+  await new Promise((resolve) => setImmediate(resolve));
+  heartbeat.stop();
+  const { blockMs, blockCpuMs, turns } = heartbeat;
+  return { part: { wallMs, cpuMs: (user + system) / 1000, blockMs, blockCpuMs, turns }, result };
+}
+
+function directoryRead(files: ReadonlyMap<string, string>): DirectoryRead {
+  return {
+    layout: 'plain',
+    identity: '',
+    files: [...files].map(([name, text]) => {
+      const content = Buffer.from(text);
+      return { name, content, digest: createHash('sha256').update(content).digest('hex') };
+    }),
+  };
+}
+
+function createDeps(): CompileDeps {
+  const metrics = new Metrics();
+  const frontends = new Map<string, number>();
+  const backends = new Map<string, Backend>();
+  return {
+    internSeries: metrics.internSeries,
+    frontendId(key) {
+      const id = frontends.get(key) ?? frontends.size;
+      frontends.set(key, id);
+      return id;
+    },
+    internBackend(namespace, name, port) {
+      const key = `${namespace}/${name}:${port}`;
+      let backend = backends.get(key);
+      if (backend === undefined) {
+        backend = { namespace, name, port, key, id: backends.size, addresses: ['10.0.0.1'], state: 'resolved' };
+        backends.set(key, backend);
+      }
+      return backend;
+    },
+  };
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+function report(name: string, parts: readonly Part[]): string {
+  const figure = (values: readonly number[], digits: number): string => {
+    const worst = Math.max(...values).toFixed(digits);
+    return `${median(values).toFixed(digits).padStart(5)} ms (worst ${worst})`;
+  };
+  const column = (key: keyof Part): number[] => parts.map((part) => part[key]);
+  return (
+    `  ${name.padEnd(8)} ${median(column('wallMs')).toFixed(0).padStart(5)} ms, ` +
+    `CPU ${median(column('cpuMs')).toFixed(0).padStart(4)} ms, in ${median(column('turns'))} turns; ` +
+    `longest block ${figure(column('blockMs'), 1)}, of CPU ${figure(column('blockCpuMs'), 1)}\n`
+  );
+}
+
+const collect = globalThis.gc;
+if (collect === undefined) throw new Error('run with --expose-gc');
+const slicer = new Slicer();
+
+for (const [name, shape] of Object.entries(SHAPES)) {
+  const parses: Part[] = [];
+  const compiles: Part[] = [];
+  const deps = createDeps();
+  let bytes = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const files = largeRouteFiles({ ...shape, generation: round });
+    const read = directoryRead(files);
+    bytes = read.files.reduce((sum, { content }) => sum + (Buffer.isBuffer(content) ? content.length : 0), 0);
+    collect();
+    const routeFiles = new RouteFiles((file, text) => slicer.run(parseRoutesInSteps(file, text)));
+    const parse = await measure(() => routeFiles.update(read));
+    const resources = parse.result!.resources;
+    if (parse.result?.valid !== true) throw new Error(parse.result!.problems[0]!.message);
+    const compile = await measure(() =>
+      slicer.run(
+        (function* () {
+          return yield* compileTableInSteps(yield* attachInSteps({ resources, namespace: 'shop' }), deps);
+        })(),
+      ),
+    );
+    const rules = compile.result.frontends.reduce((sum, table) => sum + (table?.matches.length ?? 0), 0);
+    if (rules !== shape.routes * shape.rulesPerRoute) throw new Error(`${rules} rules`);
+    parses.push(parse.part);
+    compiles.push(compile.part);
+  }
+  process.stdout.write(`${name} (${(bytes / 1024 / 1024).toFixed(1)} MiB)\n`);
+  process.stdout.write(report('parse', parses));
+  process.stdout.write(report('compile', compiles));
+}

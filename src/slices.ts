@@ -1,0 +1,108 @@
+/**
+ * Long work in slices, so that a reload does not hold up the requests of the same thread.
+ *
+ * Work is written as a generator that yields wherever it may pause, a few times per millisecond at least. Commands and
+ * tests drive it to its end at once, the sidecar a few milliseconds per turn of the event loop. Used by every stage from
+ * the text of a route file to its table.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+/** Work that may pause at each `yield`; what it returns is its result. */
+export type Steps<T> = Generator<undefined, T, undefined>;
+
+/** Does the work to its end without a pause. */
+export function finish<T>(steps: Steps<T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+export interface SlicerOptions {
+  /** Work for this long, then let the event loop turn. Milliseconds, default `DEFAULT_SLICE_MS`. */
+  readonly sliceMs?: number;
+  /** Monotonic, in milliseconds. */
+  readonly now?: () => number;
+  /** Resolves when everything else that waited has had its turn. */
+  readonly pause?: () => Promise<unknown>;
+  /** Ends the work at its next pause. */
+  readonly signal?: AbortSignal;
+}
+
+/** A request waits for one slice, and perhaps for a garbage collection on top of it. */
+export const DEFAULT_SLICE_MS = 4;
+
+/** Does work in slices. Several pieces of work at once share the event loop, each with slices of its own. */
+export class Slicer {
+  readonly #sliceMs: number;
+  readonly #now: () => number;
+  readonly #pause: () => Promise<unknown>;
+  readonly #signal: AbortSignal | null;
+
+  constructor(options: SlicerOptions = {}) {
+    this.#sliceMs = options.sliceMs ?? DEFAULT_SLICE_MS;
+    this.#now = options.now ?? (() => performance.now());
+    this.#pause = options.pause ?? (() => nextTurn());
+    this.#signal = options.signal ?? null;
+  }
+
+  /**
+   * Rejects with what the work throws, and with the reason of the signal when that has come; the work then runs its
+   * `finally` blocks and nothing else.
+   */
+  async run<T>(steps: Steps<T>): Promise<T> {
+    for (;;) {
+      // Before the first slice too: the caller may just have ended a slice of its own.
+      await this.#pause();
+      if (this.#signal?.aborted === true) {
+        steps.return(undefined as T);
+        throw this.#signal.reason;
+      }
+      const endMs = this.#now() + this.#sliceMs;
+      do {
+        const step = steps.next();
+        if (step.done === true) return step.value;
+      } while (this.#now() < endMs);
+    }
+  }
+}
+
+/** As many elements are handled between two pauses as takes a fraction of a millisecond. */
+const SORTED_RUN = 128;
+const MERGED_RUN = 512;
+
+/** A sorted copy; stable. `Array.prototype.sort` cannot pause. */
+export function* sortInSteps<T>(items: readonly T[], compare: (a: T, b: T) => number): Steps<T[]> {
+  let from: T[] = [];
+  for (let start = 0; start < items.length; start += SORTED_RUN) {
+    for (const item of items.slice(start, start + SORTED_RUN).sort(compare)) from.push(item);
+    yield;
+  }
+  let to = new Array<T>(from.length);
+  for (let width = SORTED_RUN; width < from.length; width *= 2) {
+    for (let start = 0; start < from.length; start += 2 * width) {
+      yield* mergeInSteps(from, to, start, Math.min(start + width, from.length), start + 2 * width, compare);
+    }
+    [from, to] = [to, from];
+  }
+  return from;
+}
+
+/** Merges `from[start, middle)` and `from[middle, end)` into the same places of `to`. */
+function* mergeInSteps<T>(
+  from: readonly T[],
+  to: T[],
+  start: number,
+  middle: number,
+  end: number,
+  compare: (a: T, b: T) => number,
+): Steps<void> {
+  const stop = Math.min(end, from.length);
+  let left = start;
+  let right = middle;
+  for (let at = start; at < stop; at++) {
+    const takeLeft = right >= stop || (left < middle && compare(from[left]!, from[right]!) <= 0);
+    to[at] = takeLeft ? from[left++]! : from[right++]!;
+    if (at % MERGED_RUN === 0) yield;
+  }
+}
