@@ -11,7 +11,7 @@ import { ServiceResolver } from './cluster/resolver.ts';
 import { attachInSteps } from './config/attach.ts';
 import type { Attachment } from './config/attachment.ts';
 import { RouteDirectory } from './config/route-directory.ts';
-import { parseRoutesInSteps } from './config/route-parser.ts';
+import { parseRoutesBesides } from './config/route-parser.ts';
 import type { ProxySettings } from './config/settings.ts';
 import type { ConfigSnapshot } from './config/snapshot.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
@@ -96,7 +96,7 @@ class SidecarProxy {
     });
     this.#directory = new RouteDirectory({
       path: settings.routes,
-      parse: (file, text) => this.#slicer.run(parseRoutesInSteps(file, text)),
+      parse: (file, text) => parseRoutesBesides(file, text, this.#slicer, this.#closing.signal),
       onChange: (snapshot) => this.#slicer.run(this.#apply(snapshot)),
       logger,
     });

@@ -14,7 +14,7 @@ import { openSync, readSync } from 'node:fs';
 import { attachInSteps } from '../../src/config/attach.ts';
 import type { DirectoryRead } from '../../src/config/directory-reader.ts';
 import { RouteFiles } from '../../src/config/route-files.ts';
-import { parseRoutesInSteps } from '../../src/config/route-parser.ts';
+import { parseRoutesBesides } from '../../src/config/route-parser.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import type { Backend, CompileDeps } from '../../src/routing/decision.ts';
 import { compileTableInSteps } from '../../src/routing/table.ts';
@@ -34,6 +34,7 @@ const SHAPES: Readonly<Record<string, LargeRoutes>> = {
   '10,000 routes, 50 Services': { routes: 10_000, rulesPerRoute: 1, services: 50, format: 'documents', files: 5 },
   '10,000 routes, 1 Service': { routes: 10_000, rulesPerRoute: 1, services: 1, format: 'documents', files: 5 },
   '625 routes x 16 rules, kind: List': { routes: 625, rulesPerRoute: 16, services: 50, format: 'list', files: 1 },
+  '200 routes x 16 rules, JSON': { routes: 200, rulesPerRoute: 16, services: 50, format: 'json', files: 1 },
 };
 
 const schedstat = openSync('/proc/thread-self/schedstat', 'r');
@@ -149,6 +150,7 @@ function report(name: string, parts: readonly Part[]): string {
 const collect = globalThis.gc;
 if (collect === undefined) throw new Error('run with --expose-gc');
 const slicer = new Slicer();
+const never = new AbortController().signal;
 
 for (const [name, shape] of Object.entries(SHAPES)) {
   const parses: Part[] = [];
@@ -160,7 +162,7 @@ for (const [name, shape] of Object.entries(SHAPES)) {
     const read = directoryRead(files);
     bytes = read.files.reduce((sum, { content }) => sum + (Buffer.isBuffer(content) ? content.length : 0), 0);
     collect();
-    const routeFiles = new RouteFiles((file, text) => slicer.run(parseRoutesInSteps(file, text)));
+    const routeFiles = new RouteFiles((file, text) => parseRoutesBesides(file, text, slicer, never));
     const parse = await measure(() => routeFiles.update(read));
     const resources = parse.result!.resources;
     if (parse.result?.valid !== true) throw new Error(parse.result!.problems[0]!.message);

@@ -1,13 +1,37 @@
-/** The parser of route files with the regular expression dialect of the matcher: what one accepts the other compiles. */
+/**
+ * The parser of route files with the regular expression dialect of the matcher: what one accepts the other compiles.
+ *
+ * Stage before: `route-files.ts`, which has the text. Stage after: the same, which keeps what is found.
+ */
 import { parseRouteFileInSteps } from '../gateway-api/parse.ts';
 import type { ParsedFile } from '../gateway-api/types.ts';
+import { LongStretch } from '../gateway-api/yaml-tree.ts';
 import { validateRegex } from '../routing/regex.ts';
-import { finish, type Steps } from '../slices.ts';
+import { finish, type Slicer } from '../slices.ts';
+import { parseInThread } from './parse-thread.ts';
 
+/** The full YAML parser takes up to half a millisecond for 1 KiB, in one go: this is 10 ms. */
+const MAX_STRETCH = 20 * 1024;
+
+/** At once, for commands. */
 export function parseRoutes(file: string, text: string): ParsedFile {
-  return finish(parseRoutesInSteps(file, text));
+  return finish(parseRouteFileInSteps(file, text, { validateRegex }));
 }
 
-export function parseRoutesInSteps(file: string, text: string): Steps<ParsedFile> {
-  return parseRouteFileInSteps(file, text, { validateRegex });
+/**
+ * Beside other work of the same thread. Nearly every file is read in slices; a large one that takes the full YAML parser, be
+ * it for its own sake or for a fault in it, in a thread that ends with the file.
+ */
+export async function parseRoutesBesides(
+  file: string,
+  text: string,
+  slicer: Slicer,
+  signal: AbortSignal,
+): Promise<ParsedFile> {
+  try {
+    return await slicer.run(parseRouteFileInSteps(file, text, { validateRegex, maxStretch: MAX_STRETCH }));
+  } catch (error) {
+    if (!(error instanceof LongStretch)) throw error;
+    return await parseInThread(file, text, signal);
+  }
 }

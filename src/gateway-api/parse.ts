@@ -10,6 +10,7 @@ import { PARSE_LIMITS } from './limits.ts';
 import type { ValidateRegex } from './matches.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { LineIndex, Report } from './report.ts';
+import type { TreeDocument } from './tree.ts';
 import type { ParsedFile, Problem, Resource } from './types.ts';
 import { readTrees } from './yaml-tree.ts';
 
@@ -18,12 +19,17 @@ export interface ParseOptions {
   readonly defaultNamespace?: string;
   /** Says why a regular expression cannot be used, null when it can (SPEC M5). Absent: every one is taken. */
   readonly validateRegex?: ValidateRegex;
+  /**
+   * Throw `LongStretch` instead of reading a longer document that takes the full YAML parser, which cannot pause in it.
+   * Absent: read all.
+   */
+  readonly maxStretch?: number | undefined;
 }
 
 /**
  * Everything in `text`, YAML or JSON, any number of documents. `file` is only repeated in problems and locations.
  *
- * Never throws. All problems of a document are reported, not just the first; a document with an error yields no resource
+ * Never throws, `maxStretch` aside. All problems of a document are reported, not just the first; a document with an error yields no resource
  * but, when it is a route, a `RefusedRoute`, and leaves the others alone. Text that is not YAML, or not a set of mappings,
  * is `unparsable`: then there are no resources, because what stands before or after the fault may be half of something.
  */
@@ -53,7 +59,7 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   };
   const resources: Resource[] = [];
   const problems: Problem[] = [];
-  const syntaxFaults = yield* readTrees(text, function* (document) {
+  const visit = function* (document: TreeDocument): Steps<void> {
     const { root, index } = document;
     if (root.type === 'map') {
       yield* readDocument(file, document, lines, documentOptions, { resources, problems });
@@ -66,7 +72,8 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
       root.offset,
       `must be a mapping with apiVersion, kind, metadata and spec, got ${found}`,
     );
-  });
+  };
+  const syntaxFaults = yield* readTrees(text, visit, options.maxStretch);
   if (syntaxFaults.length > 0) faults.length = 0;
   for (const { document, code, offset, message } of syntaxFaults) fail(document, code, offset, message);
   return faults.length > 0 ? unparsable() : { file, unparsable: false, resources, problems };

@@ -12,15 +12,20 @@ import { LibraryReader } from './yaml-library.ts';
 /** Enough to act on; a file of another format has one in nearly every document. */
 const SYNTAX_FAULTS_PER_FILE = 20;
 
+/** Thrown for a stretch of text that the library would have to read and that is longer than the caller bears. */
+export class LongStretch extends Error {}
+
 /**
  * `visit` gets each document as soon as it is read, and may keep it or not: a file is never held as trees as a whole. What
  * it made of them counts only when no syntax faults are returned.
  *
- * Never throws; the time is linear in the text, which the caller bounds.
+ * Never throws but for stretches longer than `maxStretch`, within which the library cannot pause; the time is linear in the
+ * text, which the caller bounds.
  */
 export function* readTrees(
   text: string,
   visit: (document: TreeDocument) => Steps<void>,
+  maxStretch = Number.POSITIVE_INFINITY,
 ): Steps<readonly SyntaxFault[]> {
   const syntaxFaults: SyntaxFault[] = [];
   const marked = OTHER_MARKER.test(text);
@@ -39,6 +44,7 @@ export function* readTrees(
       yield* visit({ index: ++index, root, faults: [] });
       continue;
     }
+    if (end - start > maxStretch) throw new LongStretch();
     const reader = new LibraryReader(text, start, index, tokensLeft);
     yield* reader.read(text.slice(start, end));
     for (const document of reader.documents) yield* visit(document);

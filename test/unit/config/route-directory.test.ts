@@ -277,6 +277,89 @@ t.test('a change that arrives while a snapshot is being applied is applied after
   t.equal(watched.snapshots.length, 2);
 });
 
+/** Applies snapshots one by one, each when the test says so. */
+class SlowApply {
+  readonly begun: string[] = [];
+  readonly ended: string[] = [];
+  #release: ((error: Error | null) => void) | null = null;
+
+  readonly onChange = async (snapshot: ConfigSnapshot): Promise<void> => {
+    const label = names(snapshot).join();
+    this.begun.push(label);
+    await new Promise<void>((resolve, reject) => {
+      this.#release = (error) => (error === null ? resolve() : reject(error));
+    });
+    this.ended.push(label);
+  };
+
+  /** Ends the apply under way. */
+  release(error: Error | null = null): void {
+    this.#release!(error);
+    this.#release = null;
+  }
+
+  get waiting(): boolean {
+    return this.#release !== null;
+  }
+}
+
+t.test('snapshots are applied one after the other; of two quick changes meanwhile the later one wins', async (t) => {
+  const path = temporaryDirectory(t);
+  const mount = new ConfigMapMount(path);
+  mount.write({ 'a.yaml': 'a1' });
+  const apply = new SlowApply();
+  const watched = new Watched(t, path, { onChange: apply.onChange });
+  let started = false;
+  const starting = watched.directory.start().then(() => (started = true));
+  await eventually('the first apply', () => apply.waiting);
+  mount.write({ 'a.yaml': 'a2' });
+  mount.write({ 'a.yaml': 'a3' });
+  for (let i = 0; i < 20; i++) await stat(path);
+  t.same([apply.begun, apply.ended, started], [['a1'], [], false]);
+  apply.release();
+  await starting;
+  await eventually('the second apply', () => apply.waiting);
+  t.same([apply.begun, apply.ended], [['a1', 'a3'], ['a1']]);
+  mount.write({ 'a.yaml': 'a4' });
+  apply.release();
+  await eventually('the third apply', () => apply.waiting);
+  apply.release();
+  t.same(apply.begun, ['a1', 'a3', 'a4']);
+});
+
+t.test('an apply that fails is logged, and the next one comes all the same', async (t) => {
+  const path = temporaryDirectory(t);
+  const mount = new ConfigMapMount(path);
+  mount.write({ 'a.yaml': 'a1' });
+  const apply = new SlowApply();
+  const watched = new Watched(t, path, { onChange: apply.onChange });
+  const starting = watched.directory.start();
+  await eventually('the first apply', () => apply.waiting);
+  apply.release(new Error('no such thing'));
+  await starting;
+  t.match(watched.log.join('\n'), /could not be applied.*no such thing/);
+  mount.write({ 'a.yaml': 'a2' });
+  await eventually('the second apply', () => apply.waiting);
+  apply.release();
+  t.same(apply.begun, ['a1', 'a2']);
+});
+
+t.test('an apply that ends because the directory was closed is not an error', async (t) => {
+  const path = temporaryDirectory(t);
+  writeFileSync(join(path, 'a.yaml'), 'a1');
+  const apply = new SlowApply();
+  const watched = new Watched(t, path, { onChange: apply.onChange });
+  const starting = watched.directory.start();
+  await eventually('the first apply', () => apply.waiting);
+  watched.directory.close();
+  apply.release(new Error('closed'));
+  await starting;
+  t.same(
+    watched.log.filter((line) => line.includes('"error"')),
+    [],
+  );
+});
+
 t.test('parsing yields to the event loop between files', async (t) => {
   const path = temporaryDirectory(t);
   for (let i = 10; i < 20; i++) writeFileSync(join(path, `f${i}.yaml`), 'x');

@@ -1,0 +1,48 @@
+/**
+ * Parses a route file in a thread of its own, which ends with it: a permanent one would cost as much memory as the rest.
+ *
+ * Used by `route-parser.ts` for files that would hold up its own thread. What is found comes back in small pieces, each of
+ * them asked for: to receive it all at once would take as long as parsing it.
+ */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
+
+/** What the thread is started with. */
+export interface ParseOrder {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** The answer to each request for more. */
+export interface ParsePiece {
+  readonly resources: readonly Resource[];
+  readonly problems: readonly Problem[];
+  /** Set with the last piece. */
+  readonly end: { readonly unparsable: boolean } | null;
+}
+
+/** Rejects when the thread ends early, for lack of memory say, and with the reason of the signal. */
+export async function parseInThread(file: string, text: string, signal: AbortSignal): Promise<ParsedFile> {
+  const order: ParseOrder = { file, text };
+  const worker = new Worker(new URL('./parse-worker.js', import.meta.url), { workerData: order });
+  const ended = new AbortController();
+  worker.on('error', (error) => ended.abort(error));
+  worker.on('exit', () => ended.abort(new Error('the thread that parses ended early')));
+  const stop = { signal: AbortSignal.any([signal, ended.signal]) };
+  const resources: Resource[] = [];
+  const problems: Problem[] = [];
+  try {
+    for (;;) {
+      worker.postMessage('more');
+      const [piece] = (await once(worker, 'message', stop)) as [ParsePiece];
+      resources.push(...piece.resources);
+      problems.push(...piece.problems);
+      if (piece.end !== null) return { file, unparsable: piece.end.unparsable, resources, problems };
+    }
+  } catch (error) {
+    throw stop.signal.aborted ? stop.signal.reason : error;
+  } finally {
+    await worker.terminate();
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * The thread behind `parse-thread.ts`: parses one file, then gives it out piece by piece.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ParseOrder, ParsePiece } from './parse-thread.ts';
+import { parseRoutes } from './route-parser.ts';
+
+/** A piece of either is received within about a millisecond. */
+const RESOURCES_PER_PIECE = 8;
+const PROBLEMS_PER_PIECE = 64;
+
+const { file, text } = workerData as ParseOrder;
+const { resources, problems, unparsable } = parseRoutes(file, text);
+
+let resourcesSent = 0;
+let problemsSent = 0;
+parentPort!.on('message', () => {
+  const piece: ParsePiece = {
+    resources: resources.slice(resourcesSent, (resourcesSent += RESOURCES_PER_PIECE)),
+    problems: problems.slice(problemsSent, (problemsSent += PROBLEMS_PER_PIECE)),
+    end: resourcesSent >= resources.length && problemsSent >= problems.length ? { unparsable } : null,
+  };
+  parentPort!.postMessage(piece);
+});
