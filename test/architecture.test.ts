@@ -33,6 +33,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'engine',
   ],
   iptables: ['errors.ts', 'log.ts', 'native'],
+  inject: ['errors.ts', 'gateway-api', 'config', 'iptables'],
   'proxy.ts': [
     'errors.ts',
     'log.ts',
@@ -56,6 +57,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'routing',
     'cluster',
     'iptables',
+    'inject',
     'proxy.ts',
   ],
   'program.ts': ['native', 'package-root.ts', 'cli'],
@@ -68,6 +70,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   re2js: ['routing/regex.ts'],
   'prom-client': ['observe/exposition.ts'],
   'uWebSockets.js': ['uws-library.ts'],
+  yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts'],
 };
 
 interface Import {

@@ -1,5 +1,5 @@
 /**
- * All of YAML, through the `yaml` library, of which this is the sole importer; bounded, because the library is not.
+ * All of YAML, through the `yaml` library; bounded, because the library is not. Route files reach the library only here.
  *
  * Used by `yaml-tree.ts` for what the quick reader of `plain-yaml.ts` leaves over, faulty documents among it.
  */

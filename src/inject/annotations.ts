@@ -1,0 +1,309 @@
+/**
+ * The `sideroute.dev/` annotations of a pod template: one table gives each its name, its default, its check and its
+ * description; `cli/inject.ts` makes options of the same table, which apply where a pod says nothing itself.
+ *
+ * Stage before: `workloads.ts` found the template. Stage after: `containers.ts` builds what is added from the settings.
+ */
+import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
+import { ProxyError } from '../errors.ts';
+import { suggest } from '../gateway-api/suggest.ts';
+import { parseInterceptionSettings, settingName, type InterceptionTexts } from '../iptables/settings.ts';
+import { Refusal, type ManifestDocument, type MapNode, type Node } from './manifest.ts';
+import { cpuMillis, memoryBytes } from './quantities.ts';
+import { INJECTED_ANNOTATION } from './record.ts';
+
+export const ANNOTATION_PREFIX = 'sideroute.dev/';
+export const INJECT_ANNOTATION = 'sideroute.dev/inject';
+
+export const MODES = ['native', 'classic'] as const;
+export type Mode = (typeof MODES)[number];
+
+interface SettingDefinition {
+  /** As annotation behind the prefix, as flag behind `--`. */
+  readonly name: string;
+  /** What the flag calls its argument. */
+  readonly argument: string;
+  /** Null: not given, which leaves it to the program in the container or to Kubernetes. */
+  readonly fallback: string | null;
+  readonly description: string;
+  /** Throws a ProxyError that says what is wrong with the value. */
+  readonly check: (text: string) => void;
+}
+
+export const INJECT_SETTINGS = {
+  mode: {
+    name: 'mode',
+    argument: 'mode',
+    fallback: 'native',
+    description:
+      'native: sidecar as init container with restartPolicy Always (Kubernetes 1.29 or later); classic: as first container',
+    check: oneOf(MODES),
+  },
+  image: {
+    name: 'image',
+    argument: 'reference',
+    fallback: null,
+    description: 'image of the sidecar; sideroute must be on its PATH (default: sideroute:VERSION)',
+    check: imageReference,
+  },
+  initImage: {
+    name: 'init-image',
+    argument: 'reference',
+    fallback: null,
+    description: 'image of the init container (default: that of the sidecar)',
+    check: imageReference,
+  },
+  imagePullPolicy: {
+    name: 'image-pull-policy',
+    argument: 'policy',
+    fallback: null,
+    description: 'imagePullPolicy of both containers',
+    check: oneOf(['Always', 'IfNotPresent', 'Never']),
+  },
+  configMaps: {
+    name: 'config-map',
+    argument: 'names',
+    fallback: 'sideroute-routes',
+    description: "ConfigMaps with route files, separated by commas, in the pod's namespace; none has to exist",
+    check: configMapNames,
+  },
+  serviceCidrs: {
+    name: 'service-cidrs',
+    argument: 'cidrs',
+    fallback: null,
+    description: 'Service networks to capture (default: everything, with a warning of the init container)',
+    check: interception('serviceCidrs'),
+  },
+  excludeOutboundCidrs: {
+    name: 'exclude-outbound-cidrs',
+    argument: 'cidrs',
+    fallback: null,
+    description: 'networks never to capture',
+    check: interception('excludeOutboundCidrs'),
+  },
+  excludeOutboundPorts: {
+    name: 'exclude-outbound-ports',
+    argument: 'ports',
+    fallback: null,
+    description: 'destination ports never to capture, such as 5432,9000-9010',
+    check: interception('excludeOutboundPorts'),
+  },
+  metadataAddresses: {
+    name: 'metadata-addresses',
+    argument: 'cidrs',
+    fallback: null,
+    description: 'metadata services outside the link-local range, such as 168.63.129.16',
+    check: interception('metadataAddresses'),
+  },
+  logLevel: {
+    name: 'log-level',
+    argument: 'level',
+    fallback: null,
+    description: 'log level of the sidecar',
+    check: proxySetting('logLevel'),
+  },
+  drainTimeout: {
+    name: 'drain-timeout',
+    argument: 'duration',
+    fallback: null,
+    description:
+      'how long the sidecar may take to end after SIGTERM (classic default: 5s less than terminationGracePeriodSeconds)',
+    check: proxySetting('drainTimeoutMs'),
+  },
+  strict: {
+    name: 'strict',
+    argument: 'true|false',
+    fallback: null,
+    description: 'whether the pod is not ready while the route files have errors',
+    check: oneOf(['true', 'false']),
+  },
+  proxyUid: {
+    name: 'proxy-uid',
+    argument: 'uid',
+    fallback: '1337',
+    description: 'user the sidecar runs as; nothing else in the pod may run as that',
+    check: interception('proxyUid'),
+  },
+  cpuRequest: {
+    name: 'cpu-request',
+    argument: 'quantity',
+    fallback: '50m',
+    description: 'CPU the sidecar requests',
+    check: (text) => void cpuMillis(text),
+  },
+  cpuLimit: {
+    name: 'cpu-limit',
+    argument: 'quantity',
+    fallback: null,
+    description: 'CPU limit of the sidecar (default: none, because throttling shows as latency)',
+    check: (text) => void cpuMillis(text),
+  },
+  memoryRequest: {
+    name: 'memory-request',
+    argument: 'quantity',
+    fallback: '80Mi',
+    description: 'memory the sidecar requests',
+    check: (text) => void memoryBytes(text),
+  },
+  memoryLimit: {
+    name: 'memory-limit',
+    argument: 'quantity',
+    fallback: '256Mi',
+    description: 'memory limit of the sidecar; half of it is for the JavaScript heap',
+    check: (text) => void memoryBytes(text),
+  },
+} as const satisfies Readonly<Record<string, SettingDefinition>>;
+
+export type SettingKey = keyof typeof INJECT_SETTINGS;
+
+/** Texts as written, checked; null: not given. */
+export type InjectSettings = Readonly<Record<SettingKey, string | null>>;
+
+export const SETTING_KEYS = Object.keys(INJECT_SETTINGS) as SettingKey[];
+
+export function defaultSettings(version: string): InjectSettings {
+  const defaults = Object.fromEntries(SETTING_KEYS.map((key) => [key, INJECT_SETTINGS[key].fallback]));
+  return { ...(defaults as Record<SettingKey, string | null>), image: `sideroute:${version}` };
+}
+
+export interface PodAnnotations {
+  readonly settings: InjectSettings;
+  /** `sideroute.dev/inject` says that the pod is to be left alone. */
+  readonly disabled: boolean;
+  readonly refusals: readonly Refusal[];
+}
+
+/** Settings of one pod: its annotations, then `defaults`. `path`: that of the annotations. */
+export function readAnnotations(
+  document: ManifestDocument,
+  annotations: Node | null,
+  path: string,
+  defaults: InjectSettings,
+): PodAnnotations {
+  const settings: Record<SettingKey, string | null> = { ...defaults };
+  const refusals: Refusal[] = [];
+  let disabled = false;
+  for (const [annotation, { offset, value }] of document.members(annotations)) {
+    if (!annotation.startsWith(ANNOTATION_PREFIX) || annotation === INJECTED_ANNOTATION) continue;
+    const refuse = (code: string, message: string) =>
+      refusals.push(new Refusal(code, annotationPath(path, annotation), offset, message));
+    const name = annotation.slice(ANNOTATION_PREFIX.length);
+    const key = SETTING_KEYS.find((candidate) => INJECT_SETTINGS[candidate].name === name);
+    if (key === undefined && name !== 'inject') {
+      refuse('unknown-annotation', unknownAnnotation(name));
+      continue;
+    }
+    const text = document.text(value);
+    if (text === null) {
+      refuse('bad-annotation', 'must be text: put the value in quotes');
+      continue;
+    }
+    try {
+      if (key === undefined) disabled = isDisabled(text.trim());
+      else {
+        INJECT_SETTINGS[key].check(text.trim());
+        settings[key] = text.trim();
+      }
+    } catch (error) {
+      if (!(error instanceof ProxyError)) throw error;
+      refuse('bad-annotation', error.message);
+    }
+  }
+  return { settings, disabled, refusals };
+}
+
+/** Annotations of ours at an object that only holds a pod template: they would have no effect there. */
+export function misplacedAnnotations(
+  document: ManifestDocument,
+  holder: MapNode | Node | null,
+  path: string,
+  templatePath: string,
+): Refusal[] {
+  const annotations = document.get(holder, 'metadata', 'annotations');
+  return [...document.members(annotations)]
+    .filter(([name]) => name.startsWith(ANNOTATION_PREFIX))
+    .map(([name, { offset }]) => {
+      const place = annotationPath(`${path}metadata.annotations`, name);
+      const message = `has no effect here: it belongs to ${templatePath}metadata.annotations`;
+      return new Refusal('misplaced-annotation', place, offset, message);
+    });
+}
+
+/** Annotation keys have dots in them. */
+export function annotationPath(path: string, name: string): string {
+  return `${path}["${name}"]`;
+}
+
+/** @throws ProxyError when settings, each of them good, do not go together */
+export function checkTogether(settings: InjectSettings): void {
+  const pairs = [
+    ['cpuRequest', 'cpuLimit', cpuMillis],
+    ['memoryRequest', 'memoryLimit', memoryBytes],
+  ] as const;
+  for (const [request, limit, amount] of pairs) {
+    const [low, high] = [settings[request], settings[limit]];
+    if (low === null || high === null || amount(low) <= amount(high)) continue;
+    const [requestName, limitName] = [INJECT_SETTINGS[request].name, INJECT_SETTINGS[limit].name];
+    throw invalid(high, `a ${limitName} of at least the ${requestName}, ${low}`);
+  }
+}
+
+function unknownAnnotation(name: string): string {
+  const names = ['inject', ...SETTING_KEYS.map((key) => INJECT_SETTINGS[key].name as string)];
+  const near = suggest(name, names);
+  const advice = near === null ? `there are: ${names.join(', ')}` : `did you mean "${ANNOTATION_PREFIX}${near}"?`;
+  return `no such annotation; ${advice}`;
+}
+
+function isDisabled(text: string): boolean {
+  if (text === 'false' || text === 'disabled') return true;
+  if (text === 'true' || text === 'enabled') return false;
+  throw invalid(text, 'one of true, enabled, false, disabled');
+}
+
+function invalid(text: string, allowed: string): ProxyError {
+  return new ProxyError('invalid-setting', `got "${text}", expected ${allowed}`);
+}
+
+function oneOf(allowed: readonly string[]): (text: string) => void {
+  return (text) => {
+    if (!allowed.includes(text)) throw invalid(text, `one of ${allowed.join(', ')}`);
+  };
+}
+
+function imageReference(text: string): void {
+  if (!/^[A-Za-z0-9][\w.:/@-]{0,510}$/.test(text)) {
+    throw invalid(text, 'an image reference such as registry.example/sideroute:1.0');
+  }
+}
+
+function configMapNames(text: string): void {
+  const names = splitNames(text);
+  for (const name of names) {
+    if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)) throw invalid(name, 'the name of a ConfigMap');
+  }
+  if (names.length === 0) throw invalid(text, 'one or more names of ConfigMaps');
+  if (new Set(names).size < names.length) throw invalid(text, 'every ConfigMap once');
+}
+
+/** The entries of a list that is separated by commas or blanks. */
+export function splitNames(text: string): string[] {
+  return text.split(/[\s,]+/).filter((name) => name !== '');
+}
+
+/** The check of the program that will read it, whose messages name its own flag. */
+function interception(key: Exclude<keyof InterceptionTexts, `kubernetes${string}`>): (text: string) => void {
+  return (text) => {
+    if (text === '') throw invalid(text, 'a value: leave the annotation out');
+    try {
+      parseInterceptionSettings({ [key]: text });
+    } catch (error) {
+      if (!(error instanceof ProxyError)) throw error;
+      throw new ProxyError('invalid-setting', error.message.replaceAll(`${settingName(key)}: `, ''));
+    }
+  };
+}
+
+function proxySetting(key: keyof ProxySettings): (text: string) => void {
+  return (text) => void PROXY_SETTINGS.find((setting) => setting.key === key)?.parse(text);
+}

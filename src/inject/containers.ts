@@ -1,0 +1,169 @@
+/**
+ * What is added to a pod: the init container that installs the rules, the sidecar, their volumes and annotations.
+ *
+ * Stage before: `annotations.ts` gives the settings. Stage after: `inject.ts` writes these objects into the manifest. The
+ * types are those of the Kubernetes API, so that a field in the wrong place does not compile.
+ */
+import type { IContainer, IEnvVar, IVolume, IVolumeMount } from 'kubernetes-models/v1';
+import { SETTING_NAMES } from '../iptables/settings.ts';
+import { splitNames, type InjectSettings, type Mode } from './annotations.ts';
+import { memoryBytes } from './quantities.ts';
+
+export const INIT_NAME = 'sideroute-init';
+export const SIDECAR_NAME = 'sideroute';
+export const ROUTES_VOLUME = 'sideroute-routes';
+export const NO_TOKEN_VOLUME = 'sideroute-no-token';
+/** A port name has at most 15 characters. */
+export const METRICS_PORT_NAME = 'sideroute-prom';
+export const METRICS_PORT = 15020;
+/** Ports of the pod's network namespace that sideroute listens on: capture, private admin, metrics. */
+export const PROXY_PORTS: readonly number[] = [15001, 15000, METRICS_PORT];
+
+const ROUTES_DIRECTORY = '/etc/sideroute/routes';
+const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
+/** What is left of the grace period when the sidecar ends at the latest. */
+const GRACE_MARGIN_SECONDS = 5;
+
+type PullPolicy = NonNullable<IContainer['imagePullPolicy']>;
+
+export interface Additions {
+  readonly initContainer: IContainer;
+  readonly sidecar: IContainer;
+  readonly volumes: readonly IVolume[];
+}
+
+/** `graceSeconds`: terminationGracePeriodSeconds of the pod, null when it does not say. */
+export function additionsFor(settings: InjectSettings, graceSeconds: number | null): Additions {
+  return {
+    initContainer: initContainer(settings),
+    sidecar: sidecar(settings, graceSeconds),
+    volumes: [
+      {
+        name: ROUTES_VOLUME,
+        projected: {
+          sources: splitNames(settings.configMaps ?? '').map((name) => ({ configMap: { name, optional: true } })),
+        },
+      },
+      { name: NO_TOKEN_VOLUME, emptyDir: {} },
+    ],
+  };
+}
+
+/** Annotations that lead Prometheus to the sidecar; for pods that have none of these themselves. */
+export const PROMETHEUS_ANNOTATIONS: Readonly<Record<string, string>> = {
+  'prometheus.io/scrape': 'true',
+  'prometheus.io/port': String(METRICS_PORT),
+  'prometheus.io/path': '/metrics',
+};
+
+/** Names the container that `kubectl logs` and `exec` mean when told none; else it would be the first, the sidecar. */
+export const DEFAULT_CONTAINER_ANNOTATION = 'kubectl.kubernetes.io/default-container';
+
+/** An empty directory where the token of the service account would be mounted: neither container talks to the API. */
+const NO_TOKEN: IVolumeMount = { name: NO_TOKEN_VOLUME, mountPath: TOKEN_DIRECTORY, readOnly: true };
+
+function initContainer(settings: InjectSettings): IContainer {
+  return {
+    name: INIT_NAME,
+    image: settings.initImage ?? settings.image ?? '',
+    ...pullPolicy(settings),
+    command: ['sideroute', 'iptables', 'apply'],
+    env: [
+      fieldEnv('POD_IP', 'status.podIP'),
+      fieldEnv('POD_IPS', 'status.podIPs'),
+      fieldEnv('HOST_IP', 'status.hostIP'),
+      ...givenEnv(SETTING_NAMES.serviceCidrs.env, settings.serviceCidrs),
+      ...givenEnv(SETTING_NAMES.excludeOutboundCidrs.env, settings.excludeOutboundCidrs),
+      ...givenEnv(SETTING_NAMES.excludeOutboundPorts.env, settings.excludeOutboundPorts),
+      ...givenEnv(SETTING_NAMES.metadataAddresses.env, settings.metadataAddresses),
+      ...givenEnv(SETTING_NAMES.proxyUid.env, settings.proxyUid),
+    ],
+    resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '128Mi' } },
+    // Root, with one capability: without privilege escalation the kernel ignores the file capabilities that would give
+    // NET_ADMIN to another user.
+    securityContext: {
+      runAsUser: 0,
+      runAsGroup: 0,
+      runAsNonRoot: false,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    volumeMounts: [NO_TOKEN],
+  };
+}
+
+function sidecar(settings: InjectSettings, graceSeconds: number | null): IContainer {
+  const native = (settings.mode as Mode) === 'native';
+  const limits = {
+    ...(settings.cpuLimit === null ? {} : { cpu: settings.cpuLimit }),
+    ...(settings.memoryLimit === null ? {} : { memory: settings.memoryLimit }),
+  };
+  const uid = Number(settings.proxyUid);
+  return {
+    name: SIDECAR_NAME,
+    image: settings.image ?? '',
+    ...pullPolicy(settings),
+    command: ['sideroute', 'proxy'],
+    ...(native ? { restartPolicy: 'Always' } : {}),
+    env: [
+      fieldEnv('POD_NAMESPACE', 'metadata.namespace'),
+      // A native sidecar is told to end when the application has: there is nothing to wait for.
+      ...(native ? [{ name: 'SIDEROUTE_DRAIN_QUIET', value: '0s' }] : []),
+      ...givenEnv('SIDEROUTE_DRAIN_TIMEOUT', drainTimeout(settings, native, graceSeconds)),
+      ...givenEnv('SIDEROUTE_LOG_LEVEL', settings.logLevel),
+      ...givenEnv('SIDEROUTE_STRICT', settings.strict),
+      ...heapEnv(settings.memoryLimit),
+    ],
+    ports: [{ name: METRICS_PORT_NAME, containerPort: METRICS_PORT, protocol: 'TCP' }],
+    startupProbe: { httpGet: { path: '/startupz', port: METRICS_PORT }, periodSeconds: 1, failureThreshold: 60 },
+    readinessProbe: { httpGet: { path: '/readyz', port: METRICS_PORT }, periodSeconds: 5, failureThreshold: 3 },
+    livenessProbe: { httpGet: { path: '/livez', port: METRICS_PORT }, periodSeconds: 10, failureThreshold: 6 },
+    // The kubelet starts the next container only when this has come back.
+    ...(native ? {} : { lifecycle: { postStart: { exec: { command: ['sideroute', 'wait', '--timeout', '60s'] } } } }),
+    resources: {
+      requests: {
+        ...(settings.cpuRequest === null ? {} : { cpu: settings.cpuRequest }),
+        ...(settings.memoryRequest === null ? {} : { memory: settings.memoryRequest }),
+      },
+      limits,
+    },
+    securityContext: {
+      runAsUser: uid,
+      runAsGroup: uid,
+      runAsNonRoot: true,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    volumeMounts: [{ name: ROUTES_VOLUME, mountPath: ROUTES_DIRECTORY, readOnly: true }, NO_TOKEN],
+  };
+}
+
+/** A classic sidecar gets SIGTERM together with the application, and goes on for it until shortly before the end. */
+function drainTimeout(settings: InjectSettings, native: boolean, graceSeconds: number | null): string | null {
+  if (settings.drainTimeout !== null || native || graceSeconds === null) return settings.drainTimeout;
+  return `${Math.max(1, graceSeconds - GRACE_MARGIN_SECONDS)}s`;
+}
+
+/** Half of the limit for the JavaScript heap; buffers and the addon are outside of it. */
+function heapEnv(memoryLimit: string | null): IEnvVar[] {
+  if (memoryLimit === null) return [];
+  const heapMiB = Math.floor(memoryBytes(memoryLimit) / 2 / 2 ** 20);
+  return [{ name: 'NODE_OPTIONS', value: `--max-old-space-size=${heapMiB}` }];
+}
+
+function pullPolicy({ imagePullPolicy }: InjectSettings): Pick<IContainer, 'imagePullPolicy'> {
+  return imagePullPolicy === null ? {} : { imagePullPolicy: imagePullPolicy as PullPolicy };
+}
+
+function fieldEnv(name: string, fieldPath: string): IEnvVar {
+  return { name, valueFrom: { fieldRef: { fieldPath } } };
+}
+
+function givenEnv(name: string, value: string | null): IEnvVar[] {
+  return value === null ? [] : [{ name, value }];
+}

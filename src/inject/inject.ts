@@ -1,0 +1,117 @@
+/**
+ * Puts the init container and the sidecar into the pod templates of a manifest.
+ *
+ *     text --take out what is there--> text --checks, settings--> text with additions --take out again--> must be equal
+ *
+ * Stage before: `cli/manifest-input.ts`. Stage after: text on standard output. Because an earlier injection is taken out
+ * first, a second one gives the same text, and one by another version or with other settings is replaced.
+ */
+import { ProxyError } from '../errors.ts';
+import {
+  annotationPath,
+  checkTogether,
+  INJECT_ANNOTATION,
+  misplacedAnnotations,
+  readAnnotations,
+  type InjectSettings,
+} from './annotations.ts';
+import { additionsFor } from './containers.ts';
+import { Injection } from './injection.ts';
+import { isMap, readManifest, Refusal } from './manifest.ts';
+import { podRefusals } from './pod-checks.ts';
+import { ManifestRun, type ManifestResult } from './result.ts';
+import { TextPatch } from './text-patch.ts';
+import { injectionOf, removeInjection, uninjectManifest } from './uninject.ts';
+import { editableTemplate, type Workload } from './workloads.ts';
+
+export interface InjectOptions {
+  /** Of this sideroute, for the record. */
+  readonly version: string;
+  /** What applies to a pod that says nothing itself. */
+  readonly settings: InjectSettings;
+}
+
+export function injectManifest(file: string, text: string, options: InjectOptions): ManifestResult {
+  const bare = withoutEarlierInjections(file, text);
+  if (bare.text === null) return bare;
+  const run = new ManifestRun(file, bare.text === text ? text : null);
+  const manifest = run.parse(() => readManifest(bare.text!));
+  if (manifest === null) return run.result(null);
+  const patch = new TextPatch(manifest);
+  for (const document of manifest.documents) {
+    for (const workload of run.workloads(document)) {
+      run.attempt(workload, () => injectWorkload(run, patch, workload, options));
+    }
+  }
+  if (run.failed) return run.result(null);
+  const injected = patch.apply();
+  // Nothing is given out that could not be taken back.
+  if (uninjectManifest(file, injected).text !== uninjectManifest(file, bare.text).text) {
+    const message = 'is laid out in a way that cannot be changed and changed back: reformat it';
+    run.refuse(1, null, new Refusal('unsupported-layout', '', 0, message));
+  }
+  return run.result(injected);
+}
+
+/** Leaves those alone that are to be left alone. */
+function withoutEarlierInjections(file: string, text: string): ManifestResult {
+  const run = new ManifestRun(file, text);
+  const manifest = run.parse(() => readManifest(text));
+  if (manifest === null) return run.result(null);
+  const patch = new TextPatch(manifest);
+  for (const document of manifest.documents) {
+    for (const workload of run.workloads(document)) {
+      run.attempt(workload, () => {
+        if (!isDisabled(workload)) removeInjection(patch, workload);
+      });
+    }
+  }
+  return run.result(patch.changed ? patch.apply() : text);
+}
+
+function isDisabled({ document, object, steps }: Workload): boolean {
+  const value = document.text(document.get(object, ...steps, 'metadata', 'annotations', INJECT_ANNOTATION));
+  return value === 'false' || value === 'disabled';
+}
+
+function injectWorkload(run: ManifestRun, patch: TextPatch, workload: Workload, options: InjectOptions): void {
+  const { document, object, steps, templatePath } = workload;
+  const annotations = document.get(object, ...steps, 'metadata', 'annotations');
+  const path = `${templatePath}metadata.annotations`;
+  const { settings, disabled, refusals } = readAnnotations(document, annotations, path, options.settings);
+  const all = [...misplaced(workload), ...refusals];
+  if (disabled && all.length === 0) {
+    const still = injectionOf(workload) === null ? '' : ', still injected';
+    run.report(workload, 'untouched', `left alone: ${annotationPath('', INJECT_ANNOTATION)} says so${still}`);
+    return;
+  }
+  const spec = document.get(object, ...steps, 'spec');
+  if (!disabled && isMap(spec)) all.push(...podRefusals(workload, spec, settings));
+  try {
+    checkTogether(settings);
+  } catch (error) {
+    if (!(error instanceof ProxyError)) throw error;
+    all.push(new Refusal('bad-annotation', path, (annotations ?? object).range[0], error.message));
+  }
+  for (const refusal of all) run.refuse(document.index, workload.label, refusal);
+  if (all.length > 0) return;
+
+  const editable = editableTemplate(workload);
+  const grace = document.scalar(document.get(spec, 'terminationGracePeriodSeconds'));
+  const additions = additionsFor(settings, typeof grace === 'number' ? grace : null);
+  const injection = new Injection(patch, workload, settings.mode ?? '', options.version);
+  injection.addToSpec(editable.spec, additions);
+  injection.addToMetadata(editable.template, editable.spec);
+  run.report(workload, 'injected', settings.mode ?? '');
+}
+
+/** Annotations of ours on the objects above the pod template. */
+function misplaced({ document, object, steps, prefix, templatePath }: Workload): Refusal[] {
+  const holders: Refusal[] = [];
+  for (let depth = 0; depth < steps.length; depth++) {
+    const above = steps.slice(0, depth);
+    const path = `${prefix}${above.map((step) => `${step}.`).join('')}`;
+    holders.push(...misplacedAnnotations(document, document.get(object, ...above), path, templatePath));
+  }
+  return holders;
+}

@@ -1,0 +1,144 @@
+/**
+ * Reasons not to inject a pod: what would not start, would not route, or would break what works.
+ *
+ * Stage before: `annotations.ts`. Stage after: `inject.ts` refuses the whole file for any of them. All are found at once.
+ */
+import type { InjectSettings } from './annotations.ts';
+import {
+  INIT_NAME,
+  METRICS_PORT,
+  METRICS_PORT_NAME,
+  NO_TOKEN_VOLUME,
+  PROXY_PORTS,
+  ROUTES_VOLUME,
+  SIDECAR_NAME,
+} from './containers.ts';
+import { isMap, Refusal, type Node } from './manifest.ts';
+import type { Workload } from './workloads.ts';
+
+const CONTAINER_LISTS = ['containers', 'initContainers', 'ephemeralContainers'] as const;
+const OUR_CONTAINERS: readonly string[] = [INIT_NAME, SIDECAR_NAME];
+const OUR_VOLUMES: readonly string[] = [ROUTES_VOLUME, NO_TOKEN_VOLUME];
+
+/** `spec`: of a pod that has nothing of ours in it. */
+export function podRefusals(workload: Workload, spec: Node, settings: InjectSettings): Refusal[] {
+  const checks = new PodChecks(workload, spec, settings);
+  checks.pod();
+  for (const list of CONTAINER_LISTS) checks.containers(list);
+  checks.volumes();
+  return checks.refusals;
+}
+
+class PodChecks {
+  readonly refusals: Refusal[] = [];
+  readonly #workload: Workload;
+  readonly #spec: Node;
+  readonly #settings: InjectSettings;
+  readonly #path: string;
+
+  constructor(workload: Workload, spec: Node, settings: InjectSettings) {
+    this.#workload = workload;
+    this.#spec = spec;
+    this.#settings = settings;
+    this.#path = `${workload.templatePath}spec`;
+  }
+
+  pod(): void {
+    const { document, endsByItself, kind } = this.#workload;
+    const hostNetwork = document.get(this.#spec, 'hostNetwork');
+    if (document.scalar(hostNetwork) === true) {
+      this.#refuse('host-network', 'hostNetwork', hostNetwork, 'is true: the rules would capture traffic of the node');
+    }
+    const system = document.get(this.#spec, 'os', 'name');
+    if (document.text(system) === 'windows') {
+      this.#refuse('not-linux', 'os.name', system, 'is windows: sideroute needs iptables of Linux');
+    }
+    this.#user(this.#spec, '');
+    if (this.#settings.mode === 'classic') {
+      const restartPolicy = document.get(this.#spec, 'restartPolicy');
+      const policy = document.text(restartPolicy);
+      if (endsByItself || policy === 'Never' || policy === 'OnFailure') {
+        const what = endsByItself ? `a ${kind} runs to an end` : `restartPolicy ${policy ?? ''} means a pod that ends`;
+        const message = `${what}, and a classic sidecar would keep it from that: use mode native`;
+        this.#refuse('ends-by-itself', endsByItself ? '' : 'restartPolicy', restartPolicy, message);
+      }
+    }
+  }
+
+  containers(list: (typeof CONTAINER_LISTS)[number]): void {
+    const { document } = this.#workload;
+    const items = document.items(document.get(this.#spec, list));
+    if (list === 'containers' && items.length === 0) {
+      this.#refuse('no-containers', list, this.#spec, 'must have a container');
+    }
+    for (const [index, container] of items.entries()) {
+      const path = `${list}[${index}]`;
+      if (!isMap(container)) {
+        this.#refuse('wrong-type', path, container ?? this.#spec, 'must be a mapping');
+        continue;
+      }
+      const name = document.get(container, 'name');
+      if (OUR_CONTAINERS.includes(document.text(name) ?? '')) {
+        const message = `is "${document.text(name) ?? ''}", which is the name of a container that inject adds`;
+        this.#refuse('name-taken', `${path}.name`, name, message);
+      }
+      this.#user(container, `${path}.`);
+      this.#ports(container, path);
+    }
+  }
+
+  #ports(container: Node, path: string): void {
+    const { document } = this.#workload;
+    for (const [index, port] of document.items(document.get(container, 'ports')).entries()) {
+      const protocol = document.text(document.get(port, 'protocol')) ?? 'TCP';
+      const number = document.get(port, 'containerPort');
+      const value = document.scalar(number);
+      if (protocol === 'TCP' && typeof value === 'number' && PROXY_PORTS.includes(value)) {
+        const use = value === METRICS_PORT ? 'metrics and probes' : 'itself';
+        const message = `is ${value}, which sideroute needs for ${use}`;
+        this.#refuse('port-taken', `${path}.ports[${index}].containerPort`, number, message);
+      }
+      const name = document.get(port, 'name');
+      if (document.text(name) === METRICS_PORT_NAME) {
+        const message = `is "${METRICS_PORT_NAME}", which is the name of the port that inject adds`;
+        this.#refuse('name-taken', `${path}.ports[${index}].name`, name, message);
+      }
+    }
+  }
+
+  volumes(): void {
+    const { document, object, prefix, kind } = this.#workload;
+    for (const [index, volume] of document.items(document.get(this.#spec, 'volumes')).entries()) {
+      this.#volume(document.get(volume, 'name'), `${this.#path}.volumes[${index}].name`);
+    }
+    if (kind !== 'StatefulSet') return;
+    for (const [index, claim] of document.items(document.get(object, 'spec', 'volumeClaimTemplates')).entries()) {
+      const path = `${prefix}spec.volumeClaimTemplates[${index}].metadata.name`;
+      this.#volume(document.get(claim, 'metadata', 'name'), path);
+    }
+  }
+
+  #volume(name: Node | null, path: string): void {
+    const text = this.#workload.document.text(name);
+    if (text === null || !OUR_VOLUMES.includes(text)) return;
+    const message = `is "${text}", which is the name of a volume that inject adds`;
+    this.refusals.push(new Refusal('name-taken', path, name!.range[0], message));
+  }
+
+  /** `prefix`: path of the holder of the security context with its dot. */
+  #user(holder: Node, prefix: string): void {
+    const { document } = this.#workload;
+    const user = document.get(holder, 'securityContext', 'runAsUser');
+    const uid = document.scalar(user);
+    if (typeof uid !== 'number' || String(uid) !== this.#settings.proxyUid) return;
+    const message =
+      `is ${uid}, the user of the sidecar, whose connections are never captured: run as another user, or give the ` +
+      `sidecar another one (sideroute.dev/proxy-uid)`;
+    this.#refuse('proxy-uid', `${prefix}securityContext.runAsUser`, user, message);
+  }
+
+  #refuse(code: string, path: string, node: Node | null, message: string): void {
+    const place = path === '' ? this.#path : `${this.#path}.${path}`;
+    this.refusals.push(new Refusal(code, place, (node ?? this.#spec).range[0], message));
+  }
+}

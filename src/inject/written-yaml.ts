@@ -1,0 +1,74 @@
+/**
+ * Values to YAML, in the two styles that a manifest may be in: block (indentation) or flow (JSON, which is YAML, too).
+ *
+ * Used by `text-patch.ts` for what is added. Reads the same by YAML 1.1 and 1.2, so every text that could be something
+ * else is quoted.
+ */
+
+export type Value = string | number | boolean | readonly Value[] | Fields;
+
+export interface Fields {
+  readonly [name: string]: Value;
+}
+
+/** Indentation of one level of what is added, in columns. */
+const STEP = 2;
+
+/** `name: value` for each field, as lines that begin at `column`. */
+export function fieldLines(fields: Fields, column: number): string[] {
+  return Object.entries(fields).flatMap(([name, value]) => {
+    const key = `${' '.repeat(column)}${textScalar(name)}:`;
+    if (isScalar(value) || isInline(value)) return [`${key} ${inline(value)}`];
+    return [
+      key,
+      ...(isList(value) ? value.flatMap((item) => itemLines(item, column + STEP)) : fieldLines(value, column + STEP)),
+    ];
+  });
+}
+
+/** `- value`, as lines whose dash stands at `column`. */
+export function itemLines(item: Value, column: number): string[] {
+  const dash = `${' '.repeat(column)}- `;
+  if (isScalar(item) || isInline(item) || isList(item)) return [dash + inline(item)];
+  const [first = '', ...rest] = fieldLines(item, column + STEP);
+  return [dash + first.slice(column + STEP), ...rest];
+}
+
+/** JSON on one line, with a blank after `:` and `,`. */
+export function flowText(value: Value): string {
+  if (isScalar(value)) return JSON.stringify(value);
+  if (isList(value)) return `[${value.map(flowText).join(', ')}]`;
+  return `{${flowFields(value).join(', ')}}`;
+}
+
+export function flowFields(fields: Fields): string[] {
+  return Object.entries(fields).map(([name, value]) => `${JSON.stringify(name)}: ${flowText(value)}`);
+}
+
+function isScalar(value: Value): value is string | number | boolean {
+  return typeof value !== 'object';
+}
+
+function isList(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
+/** Lists of scalars fit on a line; empty collections have no other form. */
+function isInline(value: readonly Value[] | Fields): boolean {
+  return isList(value) ? value.every(isScalar) : Object.keys(value).length === 0;
+}
+
+function inline(value: Value): string {
+  if (isList(value)) return `[${value.map(inline).join(', ')}]`;
+  return typeof value === 'string' ? textScalar(value) : flowText(value);
+}
+
+const PLAIN = /^[A-Za-z/][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*$/;
+/** Words that are not text to some reader of YAML. */
+const TYPED = /^(?:y|n|yes|no|on|off|true|false|null)$/i;
+const PRINTABLE = /^[ -~]*$/;
+
+function textScalar(text: string): string {
+  if (PLAIN.test(text) && !TYPED.test(text)) return text;
+  return PRINTABLE.test(text) ? `'${text.replaceAll("'", "''")}'` : JSON.stringify(text);
+}

@@ -1,0 +1,202 @@
+import { Pod } from 'kubernetes-models/v1';
+import { DaemonSet, Deployment, ReplicaSet, StatefulSet } from 'kubernetes-models/apps/v1';
+import { CronJob, Job } from 'kubernetes-models/batch/v1';
+import t from 'tap';
+import {
+  containerOf,
+  environmentOf,
+  injected,
+  manifest,
+  manifests,
+  modesOf,
+  objectsOf,
+  onlyTemplate,
+  templatesOf,
+} from './fixtures.ts';
+
+const names = (list: readonly { readonly name: string }[] | null | undefined) => (list ?? []).map(({ name }) => name);
+
+t.test('native: rules, sidecar, then the init containers of the pod; containers as they were', async (t) => {
+  const { spec } = onlyTemplate(injected(manifest('lists-without-indentation.yaml')));
+  t.same(names(spec.initContainers), ['sideroute-init', 'sideroute', 'chown']);
+  t.same(names(spec.containers), ['db']);
+  t.same(names(spec.volumes), ['sideroute-routes', 'sideroute-no-token', 'cache']);
+});
+
+t.test('classic: the sidecar is the first container, the rules come after every init container', async (t) => {
+  const { spec, metadata } = onlyTemplate(injected(manifest('classic.yaml')));
+  t.same(names(spec.initContainers), ['one', 'two', 'sideroute-init']);
+  t.same(names(spec.containers), ['sideroute', 'cart']);
+  t.equal(
+    metadata?.annotations?.['kubectl.kubernetes.io/default-container'],
+    'cart',
+    'kubectl logs shows the application',
+  );
+});
+
+t.test('the init container has NET_ADMIN and nothing else, knows its addresses, and applies the rules', async (t) => {
+  const container = containerOf(onlyTemplate(injected(manifest('deployment.yaml'))), 'sideroute-init');
+  t.same(container.command, ['sideroute', 'iptables', 'apply']);
+  t.same(
+    container.env?.map(({ name, valueFrom, value }) => [name, valueFrom ?? value]),
+    [
+      ['POD_IP', { fieldRef: { fieldPath: 'status.podIP' } }],
+      ['POD_IPS', { fieldRef: { fieldPath: 'status.podIPs' } }],
+      ['HOST_IP', { fieldRef: { fieldPath: 'status.hostIP' } }],
+      ['SIDEROUTE_PROXY_UID', '1337'],
+    ],
+  );
+  t.same(container['securityContext'], {
+    runAsUser: 0,
+    runAsGroup: 0,
+    runAsNonRoot: false,
+    readOnlyRootFilesystem: true,
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
+    seccompProfile: { type: 'RuntimeDefault' },
+  });
+});
+
+t.test('the sidecar: native, probed, limited, unprivileged, with the routes mounted as directories', async (t) => {
+  const template = onlyTemplate(injected(manifest('deployment.yaml')));
+  const sidecar = containerOf(template, 'sideroute');
+  t.same(sidecar.command, ['sideroute', 'proxy']);
+  t.equal(sidecar.restartPolicy, 'Always');
+  t.match(sidecar.env?.[0], { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } });
+  t.match(environmentOf(sidecar), { SIDEROUTE_DRAIN_QUIET: '0s', NODE_OPTIONS: '--max-old-space-size=128' });
+  t.same(sidecar['ports'], [{ name: 'sideroute-prom', containerPort: 15020, protocol: 'TCP' }]);
+  t.same(sidecar['startupProbe'], {
+    httpGet: { path: '/startupz', port: 15020 },
+    periodSeconds: 1,
+    failureThreshold: 60,
+  });
+  t.same(sidecar['readinessProbe'], {
+    httpGet: { path: '/readyz', port: 15020 },
+    periodSeconds: 5,
+    failureThreshold: 3,
+  });
+  t.same(sidecar['livenessProbe'], {
+    httpGet: { path: '/livez', port: 15020 },
+    periodSeconds: 10,
+    failureThreshold: 6,
+  });
+  t.same(sidecar['resources'], { requests: { cpu: '50m', memory: '80Mi' }, limits: { memory: '256Mi' } });
+  t.same(sidecar['securityContext'], {
+    runAsUser: 1337,
+    runAsGroup: 1337,
+    runAsNonRoot: true,
+    readOnlyRootFilesystem: true,
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+    seccompProfile: { type: 'RuntimeDefault' },
+  });
+  t.equal(sidecar['lifecycle'], undefined);
+  t.notMatch(JSON.stringify(template.spec), /subPath/);
+  t.same(template.spec.volumes, [
+    {
+      name: 'sideroute-routes',
+      projected: { sources: [{ configMap: { name: 'sideroute-routes', optional: true } }] },
+    },
+    { name: 'sideroute-no-token', emptyDir: {} },
+  ]);
+});
+
+t.test('neither container gets the token of the service account', async (t) => {
+  const template = onlyTemplate(injected(manifest('deployment.yaml')));
+  for (const name of ['sideroute-init', 'sideroute']) {
+    t.match(JSON.stringify(containerOf(template, name)['volumeMounts']), /serviceaccount","readOnly":true/, name);
+  }
+});
+
+t.test('a classic sidecar holds back the application until it is ready, and outlives it', async (t) => {
+  const sidecar = containerOf(onlyTemplate(injected(manifest('classic.yaml'))), 'sideroute');
+  t.equal(sidecar.restartPolicy, undefined);
+  t.same(sidecar['lifecycle'], { postStart: { exec: { command: ['sideroute', 'wait', '--timeout', '60s'] } } });
+  t.same(environmentOf(sidecar)['SIDEROUTE_DRAIN_TIMEOUT'], '40s', '5 s less than terminationGracePeriodSeconds');
+  t.equal(environmentOf(sidecar)['SIDEROUTE_DRAIN_QUIET'], undefined);
+});
+
+t.test('Prometheus is led to the sidecar, except where it is led somewhere already', async (t) => {
+  const annotations = (name: string) => onlyTemplate(injected(manifest(name))).metadata?.annotations ?? {};
+  t.match(annotations('deployment.yaml'), {
+    'prometheus.io/scrape': 'true',
+    'prometheus.io/port': '15020',
+    'prometheus.io/path': '/metrics',
+  });
+  const own = annotations('prometheus-already.yaml');
+  t.equal(own['prometheus.io/port'], '8080');
+  t.equal(own['prometheus.io/path'], undefined);
+});
+
+t.test('every setting reaches its place', async (t) => {
+  const template = onlyTemplate(injected(manifest('settings.yaml')));
+  const init = containerOf(template, 'sideroute-init');
+  const sidecar = containerOf(template, 'sideroute');
+  t.match(environmentOf(init), {
+    SIDEROUTE_SERVICE_CIDRS: '10.96.0.0/12,fd00:96::/108',
+    SIDEROUTE_EXCLUDE_OUTBOUND_CIDRS: '10.1.0.0/16',
+    SIDEROUTE_EXCLUDE_OUTBOUND_PORTS: '5432, 9000-9010',
+    SIDEROUTE_PROXY_UID: '2102',
+  });
+  t.equal(init.image, 'registry.example/sideroute-init:2');
+  t.match(sidecar.image, /^registry\.example:5000\/sideroute@sha256:/);
+  t.match([init['imagePullPolicy'], sidecar['imagePullPolicy']], ['IfNotPresent', 'IfNotPresent']);
+  t.match(environmentOf(sidecar), {
+    SIDEROUTE_LOG_LEVEL: 'warn',
+    SIDEROUTE_DRAIN_TIMEOUT: '40s',
+    SIDEROUTE_STRICT: 'true',
+    NODE_OPTIONS: '--max-old-space-size=256',
+  });
+  t.same(sidecar['resources'], {
+    requests: { cpu: '100m', memory: '128Mi' },
+    limits: { cpu: '1', memory: '512Mi' },
+  });
+  t.match(sidecar['securityContext'], { runAsUser: 2102, runAsGroup: 2102 });
+  t.match(template.spec.volumes?.[0], {
+    projected: {
+      sources: [{ configMap: { name: 'sideroute-routes' } }, { configMap: { name: 'sideroute-routes-2' } }],
+    },
+  });
+});
+
+t.test('an annotation wins over what applies to all pods', async (t) => {
+  const text = injected(manifest('settings.yaml'), {
+    logLevel: 'debug',
+    image: 'other:1',
+    metadataAddresses: '100.100.100.200',
+  });
+  const template = onlyTemplate(text);
+  t.equal(environmentOf(containerOf(template, 'sideroute'))['SIDEROUTE_LOG_LEVEL'], 'warn');
+  const environment = environmentOf(containerOf(template, 'sideroute-init'));
+  t.equal(environment['SIDEROUTE_METADATA_ADDRESSES'], '100.100.100.200', 'where the pod says nothing');
+  t.equal(
+    containerOf(onlyTemplate(injected(manifest('deployment.yaml'), { image: 'other:1' })), 'sideroute').image,
+    'other:1',
+  );
+});
+
+const MODELS = { CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet };
+
+t.test('what comes out is valid by the schemas of the Kubernetes API', async (t) => {
+  let validated = 0;
+  for (const { name, text } of manifests('inject')) {
+    for (const mode of modesOf(name)) {
+      for (const object of objectsOf(injected(text, { mode }))) {
+        const kind = (object.kind ?? 'Pod') as keyof typeof MODELS;
+        if (!(kind in MODELS) || !/^(?:v1|apps\/v1|batch\/v1)$/.test(object.apiVersion ?? 'v1')) continue;
+        const model = new MODELS[kind](object as never);
+        t.doesNotThrow(() => model.validate(), `${name} ${mode} ${kind}`);
+        validated++;
+      }
+    }
+  }
+  t.ok(validated > 60, `${validated} objects`);
+});
+
+t.test('names and ports keep to the limits of the API that its schemas do not have', async (t) => {
+  for (const template of templatesOf(injected(manifest('list.yaml')))) {
+    const text = JSON.stringify(template.spec);
+    const portNames = [...text.matchAll(/"name":"([^"]+)","containerPort"/g)].map((match) => match[1]!);
+    t.ok(portNames.length > 0 && portNames.every((name) => name.length <= 15), portNames.join());
+  }
+});
