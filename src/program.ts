@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { registerCheck } from './cli/check.ts';
 import { registerExplain } from './cli/explain.ts';
+import { registerInject } from './cli/inject.ts';
 import { registerIptables } from './cli/iptables.ts';
 import { registerProxy } from './cli/proxy.ts';
 import { loadNative } from './native/binding.ts';
@@ -19,5 +20,6 @@ export function buildProgram(): Command {
   registerCheck(program);
   registerExplain(program);
   registerIptables(program, { loadBinding: loadNative });
+  registerInject(program, manifest.version);
   return program;
 }

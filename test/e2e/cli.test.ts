@@ -32,6 +32,8 @@ t.test('every command explains itself', (t) => {
     ['proxy'],
     ['check'],
     ['explain'],
+    ['inject'],
+    ['uninject'],
     ['iptables'],
     ...['print', 'apply', 'verify', 'cleanup'].map((name) => ['iptables', name]),
   ]) {

@@ -2,6 +2,7 @@ import { Pod } from 'kubernetes-models/v1';
 import { DaemonSet, Deployment, ReplicaSet, StatefulSet } from 'kubernetes-models/apps/v1';
 import { CronJob, Job } from 'kubernetes-models/batch/v1';
 import t from 'tap';
+import { buildProgram } from '../../../src/program.ts';
 import {
   containerOf,
   environmentOf,
@@ -198,5 +199,22 @@ t.test('names and ports keep to the limits of the API that its schemas do not ha
     const text = JSON.stringify(template.spec);
     const portNames = [...text.matchAll(/"name":"([^"]+)","containerPort"/g)].map((match) => match[1]!);
     t.ok(portNames.length > 0 && portNames.every((name) => name.length <= 15), portNames.join());
+  }
+});
+
+t.test('the commands know every variable that is set, and take every value', async (t) => {
+  const template = onlyTemplate(injected(manifest('settings.yaml')));
+  const command = (...names: readonly string[]) =>
+    names.reduce((current, name) => current.commands.find((child) => child.name() === name)!, buildProgram());
+  for (const [name, { options }] of [
+    ['sideroute-init', command('iptables', 'apply')],
+    ['sideroute', command('proxy')],
+  ] as const) {
+    for (const [variable, value] of Object.entries(environmentOf(containerOf(template, name)))) {
+      if (variable === 'NODE_OPTIONS') continue;
+      const option = options.find(({ envVar }) => envVar === variable);
+      t.ok(option, `${name}: ${variable}`);
+      if (value !== null) t.doesNotThrow(() => option?.parseArg?.(value, undefined), `${variable}=${value}`);
+    }
   }
 });

@@ -1,0 +1,116 @@
+/**
+ * `sideroute inject` and `uninject`: manifests in, the same manifests with the init container and the sidecar, or
+ * without them, out.
+ *
+ * The manifests go to standard output, one line for each workload and every problem to standard error. Exit status 1
+ * when anything is refused; then no manifest is given out and no file changed.
+ */
+import { writeFileSync } from 'node:fs';
+import { Option, type Command } from 'commander';
+import { problemText } from '../gateway-api/problem-text.ts';
+import {
+  checkTogether,
+  defaultSettings,
+  INJECT_SETTINGS,
+  SETTING_KEYS,
+  type InjectSettings,
+  type SettingKey,
+} from '../inject/annotations.ts';
+import { injectManifest } from '../inject/inject.ts';
+import type { ManifestResult, WorkloadResult } from '../inject/result.ts';
+import { uninjectManifest } from '../inject/uninject.ts';
+import { joinManifests, readInput, type InputFile } from './manifest-input.ts';
+import { argument, outputOption, type OutputFormat } from './options.ts';
+
+interface ManifestOptions {
+  readonly inPlace?: boolean;
+  readonly output: OutputFormat;
+}
+
+type InjectOptions = ManifestOptions & Readonly<Partial<Record<SettingKey, string | null>>>;
+
+const FILES_HELP = 'manifests in YAML or JSON; - or none: standard input';
+
+export function registerInject(program: Command, version: string): void {
+  const inject = program
+    .command('inject')
+    .description('add the init container and the sidecar to the pods of manifests')
+    .argument('[files...]', FILES_HELP);
+  for (const key of SETTING_KEYS) inject.addOption(settingOption(key));
+  addManifestOptions(inject)
+    .addHelpText('after', '\nAn annotation sideroute.dev/NAME at the pod template wins over the flag --NAME.')
+    .action((files: readonly string[], options: InjectOptions) => {
+      const defaults = defaultSettings(version);
+      const given = SETTING_KEYS.map((key) => [key, options[key] ?? defaults[key]] as const);
+      const settings = Object.fromEntries(given) as InjectSettings;
+      checkTogether(settings);
+      change(files, options, ({ name, text }) => injectManifest(name, text, { version, settings }));
+    });
+
+  addManifestOptions(
+    program
+      .command('uninject')
+      .description('take what inject added out of manifests, which are then what they were before, to the byte')
+      .argument('[files...]', FILES_HELP),
+  ).action((files: readonly string[], options: ManifestOptions) => {
+    change(files, options, ({ name, text }) => uninjectManifest(name, text));
+  });
+}
+
+function settingOption(key: SettingKey): Option {
+  const { name, argument: placeholder, description, check, fallback } = INJECT_SETTINGS[key];
+  const option = new Option(`--${name} <${placeholder}>`, description)
+    .env(`SIDEROUTE_INJECT_${name.toUpperCase().replaceAll('-', '_')}`)
+    .argParser(
+      argument((text) => {
+        check(text.trim());
+        return text.trim();
+      }),
+    );
+  option.attributeName = () => key;
+  return fallback === null ? option : option.default(fallback);
+}
+
+function addManifestOptions(command: Command): Command {
+  return command
+    .option('--in-place', 'change the files instead of writing the manifests to standard output')
+    .addOption(outputOption());
+}
+
+function change(
+  files: readonly string[],
+  options: ManifestOptions,
+  changeFile: (input: InputFile) => ManifestResult,
+): void {
+  const inputs = readInput(files);
+  const results = inputs.map(changeFile);
+  const problems = results.flatMap((result) => result.problems);
+  const workloads = results.flatMap((result) => result.workloads);
+  const refused = problems.length > 0;
+  const texts = refused ? [] : results.map(({ text }) => text ?? '');
+  const inPlace = options.inPlace === true;
+  if (inPlace) writeBack(inputs, texts);
+  if (options.output === 'json') {
+    const manifests = inPlace ? [] : texts.map((text, index) => ({ file: inputs[index]!.name, text }));
+    process.stdout.write(`${JSON.stringify({ workloads, problems, manifests }, null, 2)}\n`);
+  } else {
+    for (const problem of problems) process.stderr.write(`${problemText(problem)}\n`);
+    if (refused) process.stderr.write('sideroute: nothing was changed\n');
+    else for (const workload of workloads) process.stderr.write(`${workloadText(workload)}\n`);
+    if (!refused && workloads.length === 0) process.stderr.write('sideroute: there is no workload in this input\n');
+    if (!refused && !inPlace) process.stdout.write(joinManifests(texts));
+  }
+  if (refused) process.exitCode = 1;
+}
+
+function workloadText({ file, document, resource, action, detail }: WorkloadResult): string {
+  return `${file} (document ${document}): ${resource}: ${action}${detail === '' ? '' : ` (${detail})`}`;
+}
+
+function writeBack(inputs: readonly InputFile[], texts: readonly string[]): void {
+  for (const [index, text] of texts.entries()) {
+    const { name, text: before } = inputs[index]!;
+    if (name === 'stdin') process.stdout.write(text);
+    else if (text !== before) writeFileSync(name, text);
+  }
+}

@@ -1,0 +1,53 @@
+/** What `inject`, `uninject` and `routes export` share: manifests from standard input or files, to standard output. */
+import { readFileSync } from 'node:fs';
+import { ProxyError } from '../errors.ts';
+
+export interface InputFile {
+  /** As on the command line; `stdin` for standard input. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** `-` on the command line. */
+const STANDARD_INPUT = '-';
+
+/** A byte order mark is kept: it is part of what must not change. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The named files, standard input when there are none. @throws ProxyError naming the file */
+export function readInput(files: readonly string[]): InputFile[] {
+  if (files.length === 0 && process.stdin.isTTY) {
+    throw new ProxyError('invalid-setting', 'name files, or give manifests on standard input');
+  }
+  return (files.length === 0 ? [STANDARD_INPUT] : files).map((file) => {
+    const name = file === STANDARD_INPUT ? 'stdin' : file;
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(file === STANDARD_INPUT ? 0 : file);
+    } catch (error) {
+      throw new ProxyError('unreadable-input', `${name}: cannot be read: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    try {
+      return { name, text: utf8.decode(bytes) };
+    } catch {
+      throw new ProxyError('invalid-utf8', `${name}: is not UTF-8 text`);
+    }
+  });
+}
+
+/** One stream of documents; a single text stays as it is. */
+export function joinManifests(texts: readonly string[]): string {
+  let joined = '';
+  for (const [index, text] of texts.entries()) {
+    if (index === 0) {
+      joined = text;
+      continue;
+    }
+    if (joined !== '' && !joined.endsWith('\n')) joined += '\n';
+    const next = text.replace(/^\ufeff/, '');
+    joined += /^(?:---|%)/.test(next) || joined === '' ? next : `---\n${next}`;
+  }
+  return joined;
+}

@@ -1,0 +1,27 @@
+/** The command line as a person or a pipeline meets it: a real process, standard input and output, exit status. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { runCommand, type CommandResult } from './cluster.ts';
+import { SIDEROUTE } from './sidecar.ts';
+
+const [node, ...prefix] = SIDEROUTE;
+
+/** Source directory of the fixtures; the compiled tests lie one level deeper. */
+export const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/', import.meta.url));
+
+export function sideroute(args: readonly string[], input?: string): CommandResult {
+  return runCommand(node, [...prefix, ...args], input);
+}
+
+/** As `sideroute`, for commands that talk to a server of the test itself. */
+export function siderouteMeanwhile(...args: readonly string[]): Promise<CommandResult> {
+  const child = spawn(node, [...prefix, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ status: status ?? 128, stdout, stderr }));
+  });
+}
