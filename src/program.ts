@@ -6,6 +6,8 @@ import { registerExplain } from './cli/explain.ts';
 import { registerInject } from './cli/inject.ts';
 import { registerIptables } from './cli/iptables.ts';
 import { registerProxy } from './cli/proxy.ts';
+import { registerStatus } from './cli/status.ts';
+import { registerWait } from './cli/wait.ts';
 import { loadNative } from './native/binding.ts';
 import { packageRoot } from './package-root.ts';
 
@@ -21,5 +23,7 @@ export function buildProgram(): Command {
   registerExplain(program);
   registerIptables(program, { loadBinding: loadNative });
   registerInject(program, manifest.version);
+  registerStatus(program);
+  registerWait(program);
   return program;
 }

@@ -1,6 +1,8 @@
 /** What the commands share: turning parsers that throw ProxyError into commander's usage errors, and output formats. */
 import { InvalidArgumentError, Option } from 'commander';
+import { listenAddresses } from '../config/settings.ts';
 import { ProxyError } from '../errors.ts';
+import { parseDuration } from '../gateway-api/durations.ts';
 
 /** A commander argument parser from one of ours: a ProxyError becomes a usage error that names the flag. */
 export function argument<T>(parse: (text: string) => T): (text: string) => T {
@@ -25,4 +27,36 @@ export function namespaceOption(): Option {
   return new Option('--namespace <name>', 'namespace of the client pod; decides which consumer routes apply').env(
     'POD_NAMESPACE',
   );
+}
+
+/** Where an endpoint of a running sidecar is. */
+export interface AdminAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** An option whose value is `ADDRESS:PORT`. */
+export function addressOption(option: Option, fallback: string): Option {
+  return option.argParser(argument(adminAddress)).default(adminAddress(fallback), fallback);
+}
+
+function adminAddress(text: string): AdminAddress {
+  const [address, ...others] = listenAddresses(text);
+  if (address === undefined || others.length > 0 || address.port === 0) {
+    throw new ProxyError('invalid-setting', `got "${text}", expected ADDRESS:PORT or [IPV6]:PORT`);
+  }
+  return address;
+}
+
+/** `--timeout`, in milliseconds. */
+export function timeoutOption(fallback: string): Option {
+  return new Option('--timeout <duration>', 'give up after this time')
+    .argParser(argument(duration))
+    .default(duration(fallback), fallback);
+}
+
+function duration(text: string): number {
+  const durationMs = parseDuration(text);
+  if (durationMs !== null) return durationMs;
+  throw new ProxyError('invalid-setting', `got "${text}", expected a duration such as 500ms, 30s or 2m`);
 }

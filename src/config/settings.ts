@@ -65,7 +65,8 @@ function duration(text: string): number {
   return value;
 }
 
-function listenAddresses(text: string): ListenAddress[] {
+/** `ADDRESS:PORT` or `[IPV6]:PORT`, several separated by commas. @throws ProxyError */
+export function listenAddresses(text: string): ListenAddress[] {
   return text.split(',').map((part) => {
     const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(part.trim());
     const address = match?.[1] ?? match?.[2] ?? '';

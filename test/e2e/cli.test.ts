@@ -34,6 +34,8 @@ t.test('every command explains itself', (t) => {
     ['explain'],
     ['inject'],
     ['uninject'],
+    ['status'],
+    ['wait'],
     ['iptables'],
     ...['print', 'apply', 'verify', 'cleanup'].map((name) => ['iptables', name]),
   ]) {

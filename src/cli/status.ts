@@ -1,0 +1,134 @@
+/**
+ * `sideroute status`: what a running sidecar serves, from its private admin endpoint.
+ *
+ * Exit status 0: the configuration is valid, and with `--wait` is the one that was waited for; 1: it is not, or the
+ * sidecar does not answer. The answer may come from another version, so a field that is not there is just not shown.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Option, type Command } from 'commander';
+import { ProxyError } from '../errors.ts';
+import { getText } from './admin-client.ts';
+import {
+  addressOption,
+  argument,
+  outputOption,
+  timeoutOption,
+  type AdminAddress,
+  type OutputFormat,
+} from './options.ts';
+
+interface StatusOptions {
+  readonly admin: AdminAddress;
+  readonly wait?: string;
+  readonly timeout: number;
+  readonly output: OutputFormat;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const POLL_MS = 250;
+
+export function registerStatus(program: Command): void {
+  program
+    .command('status')
+    .description('show what a running sidecar serves: generation, hash, validity and the conditions of each route')
+    .addOption(addressOption(new Option('--admin <address>', 'its private admin endpoint'), '127.0.0.1:15000'))
+    .addOption(
+      new Option(
+        '--wait <hash>',
+        'wait until it serves the route files with this hash, which check -o json prints',
+      ).argParser(argument(hashText)),
+    )
+    .addOption(timeoutOption('2m'))
+    .addOption(outputOption())
+    .action(async (options: StatusOptions) => {
+      const config = options.wait === undefined ? await readConfig(options.admin) : await waitFor(options);
+      process.stdout.write(options.output === 'json' ? `${JSON.stringify(config, null, 2)}\n` : humanText(config));
+      const reached = options.wait === undefined || config['hash'] === options.wait;
+      if (!reached) {
+        const shown = textOf(config['hash']) || 'none';
+        throw new ProxyError('not-reached', `the hash is ${shown}, not ${options.wait ?? ''}, after waiting`);
+      }
+      if (config['valid'] !== true) process.exitCode = 1;
+    });
+}
+
+function hashText(text: string): string {
+  if (!/^[0-9a-f]{16}$/.test(text)) {
+    throw new ProxyError('invalid-setting', `got "${text}", expected a hash of 16 hexadecimal digits`);
+  }
+  return text;
+}
+
+/** The configuration that was waited for, or the last one seen. @throws ProxyError when none was */
+async function waitFor({ admin, wait, timeout }: StatusOptions): Promise<Json> {
+  const endMs = performance.now() + timeout;
+  for (;;) {
+    let config: Json | null = null;
+    let failure: unknown = null;
+    try {
+      config = await readConfig(admin);
+    } catch (error) {
+      // A sidecar that is about to start is one that will answer.
+      failure = error;
+    }
+    if (config !== null && config['hash'] === wait) return config;
+    if (performance.now() >= endMs) {
+      if (config !== null) return config;
+      throw failure;
+    }
+    await delay(POLL_MS);
+  }
+}
+
+async function readConfig(admin: AdminAddress): Promise<Json> {
+  const url = `http://${admin.address.includes(':') ? `[${admin.address}]` : admin.address}:${admin.port}/config`;
+  const fail = (what: string, cause?: unknown) => new ProxyError('admin-unreachable', `${url}: ${what}`, { cause });
+  let answer: { readonly status: number; readonly body: string };
+  try {
+    answer = await getText(admin, '/config');
+  } catch (error) {
+    throw fail((error as Error).message, error);
+  }
+  if (answer.status !== 200) throw fail(`answered ${answer.status}`);
+  let config: unknown;
+  try {
+    config = JSON.parse(answer.body);
+  } catch (error) {
+    throw fail('did not answer JSON', error);
+  }
+  if (!isObject(config)) throw fail('did not answer a JSON object');
+  return config;
+}
+
+function humanText(config: Json): string {
+  const lines = [
+    `generation ${textOf(config['generation']) || '?'}, hash ${textOf(config['hash']) || '?'}, ` +
+      (config['valid'] === true ? 'valid' : 'not valid'),
+  ];
+  for (const { routeKind, namespace, name, parent, type, status, reason, message } of objects(config['conditions'])) {
+    const target = textOf(parent) === '' ? '' : ` -> ${textOf(parent)}`;
+    const why = textOf(message) === '' ? '' : `: ${textOf(message)}`;
+    const route = `${textOf(routeKind)} ${textOf(namespace)}/${textOf(name)}${target}`;
+    lines.push(`${route}: ${textOf(type)}=${textOf(status)} ${textOf(reason)}${why}`);
+  }
+  for (const { severity, file, line, resource, path, message, code } of objects(config['problems'])) {
+    const place = [textOf(file), textOf(line)].filter((part) => part !== '').join(':');
+    const parts = [place, textOf(severity), textOf(resource), textOf(path), textOf(message)];
+    lines.push(`${parts.filter((part) => part !== '').join(': ')}${textOf(code) === '' ? '' : ` [${textOf(code)}]`}`);
+  }
+  if (Array.isArray(config['frontends'])) lines.push(`${config['frontends'].length} frontends`);
+  return `${lines.join('\n')}\n`;
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function objects(value: unknown): readonly Json[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
+}
