@@ -6,6 +6,7 @@ import { registerExplain } from './cli/explain.ts';
 import { registerInject } from './cli/inject.ts';
 import { registerIptables } from './cli/iptables.ts';
 import { registerProxy } from './cli/proxy.ts';
+import { registerRoutes } from './cli/routes.ts';
 import { registerStatus } from './cli/status.ts';
 import { registerWait } from './cli/wait.ts';
 import { loadNative } from './native/binding.ts';
@@ -23,6 +24,7 @@ export function buildProgram(): Command {
   registerExplain(program);
   registerIptables(program, { loadBinding: loadNative });
   registerInject(program, manifest.version);
+  registerRoutes(program);
   registerStatus(program);
   registerWait(program);
   return program;

@@ -34,6 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   iptables: ['errors.ts', 'log.ts', 'native'],
   inject: ['errors.ts', 'gateway-api', 'config', 'iptables'],
+  export: ['errors.ts'],
   'proxy.ts': [
     'errors.ts',
     'log.ts',
@@ -58,6 +59,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'cluster',
     'iptables',
     'inject',
+    'export',
     'proxy.ts',
   ],
   'program.ts': ['native', 'package-root.ts', 'cli'],
@@ -70,7 +72,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   re2js: ['routing/regex.ts'],
   'prom-client': ['observe/exposition.ts'],
   'uWebSockets.js': ['uws-library.ts'],
-  yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts'],
+  yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/cluster-objects.ts', 'export/config-maps.ts'],
 };
 
 interface Import {

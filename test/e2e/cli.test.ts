@@ -34,6 +34,8 @@ t.test('every command explains itself', (t) => {
     ['explain'],
     ['inject'],
     ['uninject'],
+    ['routes'],
+    ['routes', 'export'],
     ['status'],
     ['wait'],
     ['iptables'],

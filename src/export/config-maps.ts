@@ -1,0 +1,77 @@
+/**
+ * Routes and Services to ConfigMaps with a route file each, split where the limit of Kubernetes demands it.
+ *
+ * Stage before: `route-export.ts`. Stage after: text for `kubectl apply`, then a volume in the pods.
+ */
+import { Document } from 'yaml';
+import { ProxyError } from '../errors.ts';
+import type { ClusterObject } from './cluster-objects.ts';
+
+/** Kubernetes takes 1 MiB of data; the rest is for names and labels. */
+export const MAX_DATA_BYTES = 1_000_000;
+
+export interface ConfigMap {
+  readonly apiVersion: 'v1';
+  readonly kind: 'ConfigMap';
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels: Readonly<Record<string, string>>;
+  };
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** To find, and prune, ConfigMaps of an earlier export that had more of them. */
+const LABELS = { 'app.kubernetes.io/managed-by': 'sideroute' };
+const SEPARATOR = '---\n';
+
+/**
+ * The first has the name as given, the others a number behind it; file names differ too, because one projected volume may
+ * hold all of them. A single one without data when there are no objects: so routes that are gone are gone from the pods.
+ *
+ * @throws ProxyError when one object alone is too large
+ */
+export function configMapsFor(
+  namespace: string,
+  name: string,
+  objects: readonly ClusterObject[],
+  maxBytes: number,
+): ConfigMap[] {
+  const files: string[] = [];
+  let file = '';
+  let bytes = 0;
+  for (const object of objects) {
+    const text = yamlText(object.manifest);
+    const size = Buffer.byteLength(text) + SEPARATOR.length;
+    if (size > maxBytes) {
+      throw new ProxyError(
+        'too-large',
+        `${object.kind} ${object.namespace}/${object.name} has ${size} bytes, more than the ${maxBytes} of a ConfigMap`,
+      );
+    }
+    if (bytes + size > maxBytes) {
+      files.push(file);
+      file = '';
+      bytes = 0;
+    }
+    file += (file === '' ? '' : SEPARATOR) + text;
+    bytes += size;
+  }
+  if (file !== '' || files.length === 0) files.push(file);
+  return files.map((text, index) => {
+    const suffix = index === 0 ? '' : `-${index + 1}`;
+    return {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: `${name}${suffix}`, namespace, labels: LABELS },
+      data: text === '' ? {} : { [`routes${suffix}.yaml`]: text },
+    };
+  });
+}
+
+/** Texts in block style wherever they have several lines; quoted where YAML 1.1, which kubectl reads, would need it. */
+export function yamlText(value: unknown): string {
+  const document = new Document(value, { version: '1.1', aliasDuplicateObjects: false });
+  // Without a directive, which would stand before every document.
+  return document.toString({ lineWidth: 0, directives: false });
+}
