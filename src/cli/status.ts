@@ -106,11 +106,15 @@ function humanText(config: Json): string {
     `generation ${textOf(config['generation']) || '?'}, hash ${textOf(config['hash']) || '?'}, ` +
       (config['valid'] === true ? 'valid' : 'not valid'),
   ];
-  for (const { routeKind, namespace, name, parent, type, status, reason, message } of objects(config['conditions'])) {
-    const target = textOf(parent) === '' ? '' : ` -> ${textOf(parent)}`;
-    const why = textOf(message) === '' ? '' : `: ${textOf(message)}`;
-    const route = `${textOf(routeKind)} ${textOf(namespace)}/${textOf(name)}${target}`;
-    lines.push(`${route}: ${textOf(type)}=${textOf(status)} ${textOf(reason)}${why}`);
+  for (const { kind, namespace, name, parents } of objects(config['routes'])) {
+    for (const { parent, conditions } of objects(parents)) {
+      const target = textOf(parent) === '' ? '' : ` -> ${textOf(parent)}`;
+      for (const { type, status, reason, message } of objects(conditions)) {
+        const why = textOf(message) === '' ? '' : `: ${textOf(message)}`;
+        const route = `${textOf(kind)} ${textOf(namespace)}/${textOf(name)}${target}`;
+        lines.push(`${route}: ${textOf(type)}=${textOf(status)} ${textOf(reason)}${why}`);
+      }
+    }
   }
   for (const { severity, file, line, resource, path, message, code } of objects(config['problems'])) {
     const place = [textOf(file), textOf(line)].filter((part) => part !== '').join(':');

@@ -5,7 +5,7 @@ import type { Explanation } from '../../src/routing/explain.ts';
 import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
-import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
 
 const SERVICES = ['web', 'v1', 'v2']
   .map(
@@ -29,6 +29,7 @@ spec:
 
 interface Config {
   readonly generation: number;
+  readonly hash: string;
   readonly valid: boolean;
   readonly frontends: readonly {
     readonly key: string;
@@ -108,6 +109,20 @@ t.test('the private endpoint of a sidecar', async (t) => {
     volume.write({ 'all.yaml': `${SERVICES}---\n${route('v2', 81)}# another content\n` });
     await sidecar.applied(4);
     t.equal(logged().length, 1, 'once');
+  });
+
+  await t.test('sideroute status shows the conditions, and waits for a hash', (t) => {
+    const { hash } = config();
+    const { status, stdout } = client.run([...SIDEROUTE, 'status', '--wait', hash, '--timeout', '10s']);
+    t.equal(status, 0);
+    const [first, ...lines] = stdout.split('\n');
+    t.equal(first, `generation 4, hash ${hash}, valid`);
+    t.match(lines, [
+      /^HTTPRoute shop\/web -> shop\/web:80: Accepted=True Accepted: /,
+      /^HTTPRoute shop\/web -> shop\/web:80: ResolvedRefs=False BackendNotFound: .*no TCP port 81/,
+      /^1 frontends$/,
+    ]);
+    t.end();
   });
 
   await t.test('only loopback is asked, only by a loopback name, and only to read', async (t) => {

@@ -12,26 +12,20 @@ const CONFIG = {
   hash: HASH,
   valid: true,
   problems: [],
-  conditions: [
+  routes: [
     {
-      routeKind: 'HTTPRoute',
+      kind: 'HTTPRoute',
       namespace: 'shop',
       name: 'cart',
-      parent: 'shop/cart:80',
-      type: 'Accepted',
-      status: 'True',
-      reason: 'Accepted',
-      message: '',
-    },
-    {
-      routeKind: 'HTTPRoute',
-      namespace: 'shop',
-      name: 'cart',
-      parent: 'shop/cart:80',
-      type: 'ResolvedRefs',
-      status: 'False',
-      reason: 'BackendNotFound',
-      message: 'no Service shop/cart-v3',
+      parents: [
+        {
+          parent: 'shop/cart:80',
+          conditions: [
+            { type: 'Accepted', status: 'True', reason: 'Accepted', message: '' },
+            { type: 'ResolvedRefs', status: 'False', reason: 'BackendNotFound', message: 'no Service shop/cart-v3' },
+          ],
+        },
+      ],
     },
   ],
   frontends: [{ key: 'shop/cart:80' }],
@@ -97,7 +91,7 @@ t.test('a configuration with errors: status 1, with the problems', async (t) => 
 });
 
 t.test('an answer with fewer fields, or fields of another type, is shown as far as it goes', async (t) => {
-  for (const value of [{}, { generation: 'x', conditions: 'none', problems: [1, null], frontends: {} }]) {
+  for (const value of [{}, { generation: 'x', routes: [{ parents: 'none' }], problems: [1, null], frontends: {} }]) {
     const { status, stdout } = await siderouteMeanwhile('status', '--admin', await serve(t, json(value)));
     t.equal(status, 1, 'valid is not said');
     t.match(stdout, /^generation \S+, hash \?, not valid$/m);
