@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 /**
- * What the init container runs: `sideroute iptables apply`, configured by environment variables, and nothing else
- * loaded.
+ * What the init container runs: `sideroute iptables apply`, configured by environment variables, and of the rest only
+ * the addon, for the connectivity check.
  *
  * Arguments are those of `apply`. A failure ends the container with a non-zero status, which Kubernetes shows: a pod
  * that does not start is better than one that silently bypasses its routes.
  */
 import { Command } from 'commander';
 import { registerIptables } from '../src/cli/iptables.ts';
+import { loadNative } from '../src/native/binding.ts';
 
 const program = new Command('sideroute-init');
-registerIptables(program);
+registerIptables(program, { loadBinding: loadNative });
 await program.parseAsync(['iptables', 'apply', ...process.argv.slice(2)], { from: 'user' });
