@@ -1,0 +1,375 @@
+/** What deploy/ holds: valid, in agreement with itself, the CLI and the metrics. Rendered where the tools for it are there. */
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import t, { type Test } from 'tap';
+import { parse } from 'yaml';
+import { PROXY_SETTINGS } from '../../src/config/settings.ts';
+import { SETTING_NAMES } from '../../src/iptables/settings.ts';
+import { runCommand } from '../support/cluster.ts';
+import { schemaProblems } from '../support/kubernetes-schema.ts';
+import {
+  container,
+  DEPLOY,
+  deployFiles,
+  find,
+  parseManifests,
+  program,
+  readManifests,
+  ROOT,
+  type Container,
+  type Manifest,
+} from '../support/manifests.ts';
+import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
+
+const VERSION = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version;
+/** Not of Kubernetes itself: Kustomize, the Prometheus Operator; and files that are no manifests. */
+const OTHER_KINDS = ['Kustomization', 'Component', 'PodMonitor', 'PrometheusRule'];
+const NO_MANIFESTS = [
+  'helm/sideroute/Chart.yaml',
+  'helm/sideroute/values.yaml',
+  'prometheus/alerts.yaml',
+  'prometheus/alerts.test.yaml',
+];
+
+const CHART = join(DEPLOY, 'helm', 'sideroute');
+const scenario = ['namespace', 'servers', 'routes', 'client'].flatMap((name) => readManifests(`scenario/${name}.yaml`));
+const client = find(scenario, 'Deployment', 'client');
+
+function must(command: string, args: readonly string[]): string {
+  const result = runCommand(command, args);
+  if (result.status !== 0) throw new Error(`${command} ${args.join(' ')}: exit ${result.status}: ${result.stderr}`);
+  return result.stdout;
+}
+
+/** A patch of a component: a part of a workload. */
+const isPatch = (path: string) => path.endsWith('/pod.yaml');
+
+function checkSchema(t: Test, manifest: Manifest, from: string): void {
+  const problems =
+    schemaProblems(manifest)?.filter((problem) => !isPatch(from) || !problem.includes(': required ')) ?? null;
+  if (problems === null)
+    t.ok(OTHER_KINDS.includes(manifest.kind), `${from}: ${manifest.apiVersion} ${manifest.kind} is known`);
+  else t.same(problems, [], `${from}: ${manifest.kind} ${manifest.metadata.name} has only fields of the API`);
+}
+
+/** What a container has beside the volume over the token of the service account, which only shared pods need. */
+function comparable({ volumeMounts, ...rest }: Container): object {
+  return { ...rest, volumeMounts: (volumeMounts ?? []).filter(({ name }) => name !== 'sideroute-no-token') };
+}
+
+t.test('every manifest is YAML and has only fields that the API has, of the right types', async (t) => {
+  for (const path of deployFiles()) {
+    const manifests = readManifests(path);
+    t.ok(manifests.length > 0, `${path} parses`);
+    if (!NO_MANIFESTS.includes(path)) for (const manifest of manifests) checkSchema(t, manifest, path);
+  }
+  const wrong = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'x' },
+    spec: { ports: [{ port: '80' }], selctor: {} },
+  };
+  t.equal(schemaProblems(wrong)?.length, 2, 'a wrong type and an unknown field are found');
+});
+
+t.test("the scenario's routes are valid, and send the requests of the README where it says", async (t) => {
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  for (const [name, text] of Object.entries(find(scenario, 'ConfigMap').data!))
+    writeFileSync(join(directory.path, name), text);
+  const sideroute = (...args: string[]) => must(SIDEROUTE[0], [...SIDEROUTE.slice(1), ...args]);
+  sideroute('check', directory.path, '--namespace', 'devopssong');
+  const explain = (...args: string[]) =>
+    sideroute(
+      'explain',
+      '--routes',
+      directory.path,
+      '--namespace',
+      'devopssong',
+      '--service',
+      'my-server.devopssong:80',
+      ...args,
+    );
+  t.match(explain(), /my-server-v1/);
+  t.match(explain('-H', 'Version: new'), /my-server-v2/);
+  t.same(
+    parse(Object.values(find(scenario, 'ConfigMap').data!)[0]!),
+    parse(readFileSync(join(ROOT, 'test/fixtures/scenario/my-server-route.yaml'), 'utf8')),
+    'they are those that the other tests of the scenario use',
+  );
+});
+
+t.test('the containers of sideroute have no more privileges than they need', async (t) => {
+  const init = container(client, 'sideroute-init').securityContext;
+  const sidecar = container(client, 'sideroute').securityContext;
+  for (const context of [init, sidecar]) {
+    t.match(context, {
+      runAsNonRoot: true,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+  }
+  t.same(init?.['capabilities'], { drop: ['ALL'], add: ['NET_ADMIN'] });
+  t.same(sidecar?.['capabilities'], { drop: ['ALL'] });
+  t.equal(sidecar?.['runAsUser'], 1337);
+});
+
+t.test('variables and versions in the manifests are those of the program', async (t) => {
+  const known = new Set<string>([
+    ...PROXY_SETTINGS.map(({ env }) => env),
+    ...Object.values(SETTING_NAMES).map(({ env }) => env),
+    ...['POD_IP', 'POD_IPS', 'HOST_IP', 'NODE_OPTIONS'],
+  ]);
+  for (const name of ['sideroute-init', 'sideroute']) {
+    for (const { name: variable } of container(client, name).env ?? [])
+      t.ok(known.has(variable), `${variable} is read`);
+    t.equal(container(client, name).image, `${name}:${VERSION}`);
+  }
+  const templates = readFileSync(join(CHART, 'templates', '_workload.tpl'), 'utf8');
+  const settings = readFileSync(join(ROOT, 'docs', 'configuration.md'), 'utf8');
+  for (const [variable] of templates.matchAll(/\bSIDEROUTE_[A-Z_]+/g))
+    t.ok(settings.includes(`\`${variable}\``), `${variable} is documented`);
+  const chart = parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8')) as { version: string; appVersion: string };
+  t.match(chart, { version: VERSION, appVersion: VERSION });
+});
+
+t.test('alerts and the dashboard ask for metrics that are there', async (t) => {
+  const sources = readdirSync(join(ROOT, 'src', 'observe')).map((name) =>
+    readFileSync(join(ROOT, 'src', 'observe', name), 'utf8'),
+  );
+  const text = sources.join('\n');
+  const elsewhere = new Set([
+    ...['sideroute_retries_total', 'sideroute_retries_denied_total', 'sideroute_mirrored_requests_total'],
+    ...['sideroute_route_condition', 'sideroute_upstream_connections'],
+  ]);
+  const dashboard = readFileSync(join(DEPLOY, 'grafana', 'sideroute.json'), 'utf8');
+  t.ok((JSON.parse(dashboard) as { panels: unknown[] }).panels.length > 10, 'the dashboard is JSON with panels');
+  for (const file of [dashboard, readFileSync(join(DEPLOY, 'prometheus', 'alerts.yaml'), 'utf8')]) {
+    const names = new Set([...file.matchAll(/\bsideroute_[a-z_]+/g)].map(([name]) => name.replace(/_bucket$/, '')));
+    for (const name of names) t.ok(text.includes(`'${name}'`) || elsewhere.has(name), `${name} exists`);
+  }
+});
+
+const promtool = program('promtool');
+const noPromtool = promtool === null && 'promtool is not installed (Debian package prometheus)';
+t.test('alerts fire when they should, and only then', { skip: noPromtool }, async (t) => {
+  const alerts = join(DEPLOY, 'prometheus');
+  must(promtool!, ['check', 'rules', join(alerts, 'alerts.yaml')]);
+  t.match(must(promtool!, ['test', 'rules', join(alerts, 'alerts.test.yaml')]), /SUCCESS/);
+});
+
+t.test('the kustomize component adds what the scenario has', async (t) => {
+  for (const [component, mode] of [
+    ['sideroute', 'native'],
+    ['classic', 'classic'],
+  ] as const) {
+    const [patch] = readManifests(`kustomize/${component}/pod.yaml`);
+    t.same(
+      comparable(container(patch!, 'sideroute-init')),
+      comparable(container(client, 'sideroute-init')),
+      `${mode} init`,
+    );
+    t.same(
+      inMode(container(patch!, 'sideroute'), mode),
+      inMode(container(client, 'sideroute'), mode),
+      `${mode} sidecar`,
+    );
+  }
+
+  const kustomize = program('kustomize');
+  if (kustomize === null) {
+    t.comment('kustomize is not installed: go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1');
+    return;
+  }
+  const built = parseManifests(must(kustomize, ['build', join(DEPLOY, 'scenario')]));
+  t.equal(built.length, scenario.length);
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  for (const component of ['sideroute', 'classic']) {
+    const overlay = join(directory.path, component);
+    mkdirSync(overlay);
+    writeFileSync(
+      join(overlay, 'kustomization.yaml'),
+      [
+        'resources: [app.yaml]',
+        `components: [${relative(overlay, join(DEPLOY, 'kustomize', component))}]`,
+        'images: [{ name: sideroute, newName: registry.example/sideroute, newTag: "9" }]',
+      ].join('\n'),
+    );
+    const pod = (name: string) => ({
+      metadata: { labels: { app: name } },
+      spec: { initContainers: [{ name: 'migrate', image: 'app' }], containers: [{ name: 'app', image: 'app' }] },
+    });
+    const workload = (kind: string, name: string, labels: Record<string, string>) =>
+      JSON.stringify({
+        apiVersion: 'apps/v1',
+        kind,
+        metadata: { name, labels },
+        spec: {
+          selector: { matchLabels: { app: name } },
+          template: pod(name),
+          ...(kind === 'StatefulSet' ? { serviceName: name } : {}),
+        },
+      });
+    const marked = { 'sideroute.dev/sidecar': 'true' };
+    writeFileSync(
+      join(overlay, 'app.yaml'),
+      [
+        workload('Deployment', 'with', marked),
+        workload('StatefulSet', 'set', marked),
+        workload('Deployment', 'without', {}),
+      ].join('\n---\n'),
+    );
+    const manifests = parseManifests(must(kustomize, ['build', overlay]));
+    for (const manifest of manifests) checkSchema(t, manifest, component);
+    for (const [kind, name] of [
+      ['Deployment', 'with'],
+      ['StatefulSet', 'set'],
+    ] as const) {
+      const spec = find(manifests, kind, name).spec!.template!.spec;
+      const names = (list: readonly Container[] = []) => list.map((entry) => entry.name);
+      t.same(
+        [names(spec.initContainers), names(spec.containers)],
+        component === 'sideroute'
+          ? [['sideroute-init', 'sideroute', 'migrate'], ['app']]
+          : [
+              ['sideroute-init', 'migrate'],
+              ['sideroute', 'app'],
+            ],
+        `${component}: ${kind} has the containers in order`,
+      );
+      t.equal(container(find(manifests, kind, name), 'sideroute').image, 'registry.example/sideroute:9');
+    }
+    t.equal(
+      find(manifests, 'Deployment', 'without').spec!.template!.spec.initContainers?.length,
+      1,
+      'others are left alone',
+    );
+  }
+});
+
+/** A sidecar as it is in both modes; what differs is checked here. */
+function inMode(sidecar: Container, mode: 'native' | 'classic'): object {
+  const { restartPolicy, lifecycle, env = [], ...rest } = sidecar;
+  if (restartPolicy !== undefined && mode === 'native') {
+    if (restartPolicy !== 'Always' || lifecycle !== undefined) throw new Error('a native sidecar always restarts');
+  } else if (restartPolicy === undefined && lifecycle === undefined) {
+    throw new Error('a classic sidecar has a postStart hook');
+  }
+  return comparable({ ...rest, env: env.filter(({ name }) => name !== 'SIDEROUTE_DRAIN_QUIET') });
+}
+
+const helm = program('helm');
+const noHelm = helm === null && 'helm is not installed: go install helm.sh/helm/v3/cmd/helm@latest';
+t.test('the Helm chart renders what the scenario has, and its monitoring', { skip: noHelm }, async (t) => {
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  must(helm!, ['lint', CHART]);
+
+  const values = join(directory.path, 'values.yaml');
+  writeFileSync(
+    values,
+    JSON.stringify({
+      routes: { files: find(scenario, 'ConfigMap').data },
+      podMonitor: { enabled: true },
+      alerts: { enabled: true },
+      dashboard: { enabled: true },
+    }),
+  );
+  const rendered = parseManifests(
+    must(helm!, ['template', 'r', CHART, '--kube-version', '1.31.0', '--namespace', 'devopssong', '--values', values]),
+  );
+  for (const manifest of rendered) checkSchema(t, manifest, 'chart');
+  t.same(find(rendered, 'ConfigMap', 'sideroute-routes').data, find(scenario, 'ConfigMap').data, 'the routes');
+  t.same(find(rendered, 'PodMonitor').spec, readManifests('prometheus/podmonitor.yaml')[0]!.spec, 'the PodMonitor');
+  t.same(find(rendered, 'PrometheusRule').spec, readManifests('prometheus/alerts.yaml')[0], 'the alerts');
+  const dashboard = find(rendered, 'ConfigMap', 'r-sideroute-dashboard').data!['sideroute.json']!;
+  t.same(
+    JSON.parse(dashboard),
+    JSON.parse(readFileSync(join(DEPLOY, 'grafana', 'sideroute.json'), 'utf8')),
+    'the dashboard',
+  );
+
+  // The chart of a workload that has this one as its dependency.
+  const workload = join(directory.path, 'workload');
+  cpSync(join(ROOT, 'test', 'fixtures', 'workload-chart'), workload, { recursive: true });
+  cpSync(CHART, join(workload, 'charts', 'sideroute'), { recursive: true, dereference: true });
+  const deployment = (...args: string[]) =>
+    find(parseManifests(must(helm!, ['template', 'r', workload, ...args])), 'Deployment', 'app');
+  for (const [version, mode] of [
+    ['1.31.0', 'native'],
+    ['1.27.3', 'classic'],
+  ] as const) {
+    const app = deployment('--kube-version', version);
+    checkSchema(t, app, `chart, Kubernetes ${version}`);
+    t.same(
+      comparable(container(app, 'sideroute-init')),
+      comparable(container(client, 'sideroute-init')),
+      `${mode} init`,
+    );
+    t.same(inMode(container(app, 'sideroute'), mode), inMode(container(client, 'sideroute'), mode), `${mode} sidecar`);
+    const { initContainers = [], containers = [] } = app.spec!.template!.spec;
+    t.equal(initContainers.length, mode === 'native' ? 2 : 1, `${mode}: init containers`);
+    t.equal(containers[0]!.name, mode === 'native' ? 'app' : 'sideroute', `${mode}: the first container`);
+    const component = readManifests(`kustomize/${mode === 'native' ? 'sideroute' : 'classic'}/pod.yaml`)[0]!;
+    t.same(app.spec!.template!.spec.volumes, component.spec!.template!.spec.volumes, `${mode}: volumes`);
+    t.same(
+      app.spec!.template!.metadata.annotations,
+      component.spec!.template!.metadata.annotations,
+      `${mode}: annotations`,
+    );
+  }
+
+  const everything = deployment(
+    ...['--kube-version', '1.31.0'],
+    ...['--set', 'sideroute.image.registry=registry.example/team', '--set', 'sideroute.image.tag=9'],
+    ...[
+      '--set',
+      'sideroute.interception.serviceCidrs={10.96.0.0/12,fd00::/108}',
+      '--set',
+      'sideroute.interception.backend=legacy',
+    ],
+    ...['--set', 'sideroute.interception.excludeOutboundPorts={5432,9000-9010}', '--set', 'sideroute.proxy.uid=2000'],
+    ...['--set', 'sideroute.proxy.env.SIDEROUTE_ENGINE=uws', '--set', 'sideroute.routes.extraConfigMaps={more}'],
+  );
+  checkSchema(t, everything, 'chart, everything set');
+  const init = container(everything, 'sideroute-init');
+  t.equal(init.image, 'registry.example/team/sideroute-init:9');
+  t.match(init.securityContext, { runAsUser: 0, capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] } });
+  const environment = (from: Container) => Object.fromEntries((from.env ?? []).map(({ name, value }) => [name, value]));
+  t.match(environment(init), {
+    SIDEROUTE_SERVICE_CIDRS: '10.96.0.0/12,fd00::/108',
+    SIDEROUTE_EXCLUDE_OUTBOUND_PORTS: '5432,9000-9010',
+    SIDEROUTE_IPTABLES_BACKEND: 'legacy',
+    SIDEROUTE_PROXY_UID: '2000',
+  });
+  t.match(environment(container(everything, 'sideroute')), { SIDEROUTE_ENGINE: 'uws' });
+  t.match(container(everything, 'sideroute').securityContext, { runAsUser: 2000, runAsGroup: 2000 });
+  t.match(JSON.stringify(everything.spec!.template!.spec.volumes), /"name":"more","optional":true/);
+});
+
+t.test('the list of software names every production dependency', async (t) => {
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  const file = join(directory.path, 'sbom.json');
+  must(process.execPath, [join(ROOT, 'scripts', 'sbom.mjs'), file]);
+  const { spdxVersion, packages } = JSON.parse(readFileSync(file, 'utf8')) as {
+    spdxVersion: string;
+    packages: { name: string; versionInfo: string; SPDXID: string }[];
+  };
+  t.equal(spdxVersion, 'SPDX-2.3');
+  t.equal(new Set(packages.map(({ SPDXID }) => SPDXID)).size, packages.length, 'identifiers are unique');
+  const listed = packages.map(({ name, versionInfo }) => `${name}@${versionInfo}`);
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+    devDependencies: Record<string, string>;
+  };
+  for (const [name, version] of Object.entries(manifest.dependencies))
+    t.ok(listed.includes(version.startsWith('npm:') ? version.slice(4) : `${name}@${version}`), `${name} is listed`);
+  t.ok(listed.includes(`node@${process.versions.node}`), 'Node.js is listed');
+  t.notOk(
+    listed.some((name) => name.startsWith('typescript@')),
+    'what only development needs is not',
+  );
+});
