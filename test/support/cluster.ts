@@ -134,14 +134,18 @@ export class Cluster {
     }
   }
 
-  addPod(name: string): Pod {
+  /** What the next pod will have. */
+  nextAddresses(): PodAddresses {
     const number = 10 + this.pods.length;
-    const pod = new Pod(`${this.id}-${name}`, name, {
-      v4: `10.244.0.${number}`,
-      v6: `fd00:244::${number.toString(16)}`,
-    });
-    const veth = `v${number}`;
-    must('ip', ['netns', 'add', pod.netns]);
+    return { v4: `10.244.0.${number}`, v6: `fd00:244::${number.toString(16)}` };
+  }
+
+  /** `pid`: a process whose network namespace, with nothing in it yet, becomes that of the pod. */
+  addPod(name: string, pid?: number): Pod {
+    const pod = new Pod(`${this.id}-${name}`, name, this.nextAddresses());
+    const veth = `v${10 + this.pods.length}`;
+    if (pid === undefined) must('ip', ['netns', 'add', pod.netns]);
+    else must('ip', ['netns', 'attach', pod.netns, String(pid)]);
     this.pods.push(pod);
     this.node.must(['ip', 'link', 'add', veth, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', pod.netns]);
     this.node.must(['ip', 'link', 'set', veth, 'master', 'br0', 'up']);

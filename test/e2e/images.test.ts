@@ -1,0 +1,227 @@
+/**
+ * The images, built and run: the scenario's own manifests as Pods. Takes minutes, and longer the first time, when it makes stand-ins
+ * for the base images; so only when asked: SIDEROUTE_IMAGES=1 npm test -- dist/test/e2e/images.test.js
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { ensureBaseImages } from '../support/base-images.ts';
+import { Cluster, runCommand } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
+import { adapt, containerName, KubePlay, updateConfigMap, type Node } from '../support/kube-play.ts';
+import { container, find, program, readManifests, ROOT, type Manifest } from '../support/manifests.ts';
+import { mustPodman, podman } from '../support/podman.ts';
+import { startFixture, temporaryDirectory } from '../support/sidecar.ts';
+
+/** Compressed, of the sidecar. */
+const LIMIT_MB = 70;
+const SIDECAR = 'localhost/sideroute:0.1.0';
+const INIT = 'localhost/sideroute-init:0.1.0';
+
+const TOOLS = ['podman', 'runc', 'catatonit', 'debootstrap'];
+const missing = TOOLS.filter((name) => program(name) === null);
+const skip =
+  process.env['SIDEROUTE_IMAGES'] !== '1'
+    ? 'set SIDEROUTE_IMAGES=1 to build the images and run them (minutes)'
+    : missing.length > 0 && `not installed: ${missing.join(', ')} (Debian packages of the same names)`;
+
+/** A description of a container as containerd writes it for a user other than root: no inheritable, no ambient capabilities. */
+function bundleOf(image: string, directory: string): string {
+  const spec = JSON.parse(
+    mustRun('runc', ['spec', '--bundle', directory]) || readFileSync(join(directory, 'config.json'), 'utf8'),
+  ) as {
+    root: object;
+    process: Record<string, unknown>;
+  };
+  const [{ Config }] = JSON.parse(mustPodman(['image', 'inspect', image])) as [{ Config: { Entrypoint: string[] } }];
+  const capabilities = ['CAP_NET_ADMIN'];
+  spec.root = { path: mustPodman(['image', 'mount', image]).trim(), readonly: true };
+  Object.assign(spec.process, {
+    terminal: false,
+    user: { uid: 65534, gid: 65534 },
+    args: Config.Entrypoint,
+    env: ['PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'SIDEROUTE_SERVICE_CIDRS=10.96.0.0/12'],
+    capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+    noNewPrivileges: true,
+  });
+  writeFileSync(join(directory, 'config.json'), JSON.stringify(spec));
+  return directory;
+}
+
+function mustRun(command: string, args: readonly string[]): string {
+  const result = runCommand(command, args);
+  if (result.status !== 0)
+    throw new Error(`${command} ${args.join(' ')}: exit ${result.status}: ${result.stderr}${result.stdout}`);
+  return result.stdout;
+}
+
+t.test('the images run the scenario as Pods', { skip, timeout: 1_800_000 }, async (t) => {
+  const started = performance.now();
+  const seconds = () => `${Math.round((performance.now() - started) / 1000)} s`;
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  t.comment(`base images made: ${ensureBaseImages().join(', ') || 'none, all were there'} (${seconds()})`);
+  const build = (image: string, ...args: string[]) =>
+    mustPodman(['build', '--pull=never', '--network', 'host', '-t', image, ...args, ROOT]);
+  build(SIDECAR);
+  build(INIT, '--build-arg', `SIDEROUTE_IMAGE=${SIDECAR}`, '-f', join(ROOT, 'init-container', 'Dockerfile'));
+  t.comment(`images built (${seconds()})`);
+
+  await t.test('weigh little and hold nothing but what they run', async (t) => {
+    const sizes = mustRun(process.execPath, [
+      join(ROOT, 'scripts', 'image-sizes.mjs'),
+      ...['--limit-mb', String(LIMIT_MB), SIDECAR, INIT],
+    ]);
+    for (const line of sizes.trim().split('\n')) t.comment(line);
+    const list = (image: string) =>
+      mustRun('tar', ['-tf', saveFilesystem(image, directory.path)])
+        .split('\n')
+        .map((path) => `/${path.replace(/^\.?\//, '')}`);
+    for (const image of [SIDECAR, INIT]) {
+      const files = list(image);
+      const unwanted = /\/(sh|bash|dash|busybox|apt|apt-get|dpkg|npm|npx|yarn|corepack|gcc|g\+\+|cc|make|python3?)$/;
+      t.same(
+        files.filter((path) => /\/s?bin\//.test(path) && unwanted.test(path)),
+        [],
+        `${image}: no shell, compiler or package manager`,
+      );
+      t.same(
+        files.filter((path) => /node_modules\/(typescript|tap|eslint|node-gyp)\//.test(path)),
+        [],
+        `${image}: no development packages`,
+      );
+      t.same(
+        files.filter((path) => /\.(ts|map|cc|gyp)$/.test(path)),
+        [],
+        `${image}: no sources`,
+      );
+      t.same(
+        files.filter((path) => /\.npmrc$|\/ca\.crt$|\/etc\/npmrc$/.test(path)),
+        [],
+        `${image}: nothing of the machine that built it`,
+      );
+      t.ok(files.includes('/usr/share/doc/sideroute/sbom.spdx.json'), `${image}: the list of software`);
+      t.equal(files.filter((path) => /uws_.*\.node$/.test(path)).length, 1, `${image}: one binary of uWebSockets.js`);
+    }
+    const [{ Config }] = JSON.parse(mustPodman(['image', 'inspect', SIDECAR])) as [{ Config: Record<string, unknown> }];
+    t.match(Config, {
+      User: '1337:1337',
+      Cmd: ['proxy'],
+      Labels: { 'org.opencontainers.image.title': 'sideroute', 'org.opencontainers.image.licenses': 'Apache-2.0' },
+    });
+    const plain = ['run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'all', SIDECAR];
+    t.equal(mustPodman([...plain, '--version']), '0.1.0\n');
+  });
+
+  await t.test(
+    'the init container works with what Kubernetes gives it: NET_ADMIN bounding, no new privileges',
+    async (t) => {
+      const bundle = join(directory.path, 'bundle');
+      mkdirSync(bundle);
+      t.teardown(() => podman(['image', 'unmount', INIT]));
+      const output = mustRun('runc', ['run', '--bundle', bundleOf(INIT, bundle), `sideroute-test-${process.pid}`]);
+      t.match(output, /^backend: nft /);
+      t.match(output, /^IPv4: applied$/m);
+    },
+  );
+
+  await t.test('and the legacy backend as root with NET_RAW, too', async (t) => {
+    const output = mustPodman([
+      ...['run', '--rm', '--network', 'none', '--read-only', '--user', '0', '--cap-drop', 'all'],
+      ...[
+        '--cap-add',
+        'net_admin,net_raw',
+        '--security-opt',
+        'no-new-privileges',
+        '--env',
+        'SIDEROUTE_IPTABLES_BACKEND=legacy',
+      ],
+      INIT,
+    ]);
+    t.match(output, /^backend: legacy /);
+  });
+
+  await t.test(
+    'curl in the application gets the version its header asks for, also after a change of the ConfigMap',
+    async (t) => {
+      const cluster = new Cluster();
+      t.teardown(() => cluster.close());
+      const services = { 'my-server': '10.96.0.10', 'my-server-v1': '10.96.0.11', 'my-server-v2': '10.96.0.12' };
+      const dns = Object.entries(services).map(([service, ip]) => `${service}.devopssong.svc.cluster.local=${ip}`);
+      await startFixture(cluster.node, 'dns-process', cluster.node.v4, ...dns);
+      const resolvConf = join(directory.path, 'resolv.conf');
+      const searches = 'devopssong.svc.cluster.local svc.cluster.local cluster.local';
+      writeFileSync(resolvConf, `nameserver ${cluster.node.v4}\nsearch ${searches}\noptions ndots:5\n`);
+      const node: Node = { hostIp: cluster.node.v4, resolvConf, apiServer: '10.96.0.1' };
+
+      const play = new KubePlay(cluster, directory.path);
+      t.teardown(() => play.stop());
+      const servers = readManifests('scenario/servers.yaml');
+      const [v1, v2] = ['v1', 'v2'].map((version) => {
+        const server = find(servers, 'Deployment', `my-server-${version}`);
+        return { address: play.start(version, [adapt(server, cluster.nextAddresses(), node)]).v4, port: 8080 };
+      });
+      cluster.addService(services['my-server'], 80, [v1!, v2!]);
+      cluster.addService(services['my-server-v1'], 80, [v1!]);
+      cluster.addService(services['my-server-v2'], 80, [v2!]);
+      const routes = find(readManifests('scenario/routes.yaml'), 'ConfigMap');
+      const workload = find(readManifests('scenario/client.yaml'), 'Deployment', 'client');
+      const client = play.start('client', [routes, adapt(workload, cluster.nextAddresses(), node)]);
+
+      const name = (of: string) => containerName('client', of);
+      const log = (of: string) => podman(['logs', name(of)]);
+      t.match(
+        log('sideroute-init').stdout,
+        /^connectivity: passed/m,
+        'the init container has proved that connections are captured',
+      );
+      const probe = (path: string) =>
+        cluster.node.run(['curl', '-sf', '--max-time', '2', `http://${client.v4}:15020${path}`]);
+      await eventually('the sidecar is ready, asked from the node', () => probe('/readyz').status === 0, 30_000);
+      const curl = (...args: string[]) =>
+        mustPodman(['exec', name('client'), 'curl', '-sS', '--max-time', '5', ...args, 'http://my-server']);
+      await eventually('both servers listen', () => [v1!, v2!].every(({ address }) => listens(address)), 30_000);
+      function listens(address: string): boolean {
+        return (
+          cluster.node.run(['curl', '-sf', '--max-time', '2', '-o', '/dev/null', `http://${address}:8080`]).status === 0
+        );
+      }
+      for (let i = 0; i < 5; i++) t.equal(curl(), 'Hello from Version 1\n');
+      for (let i = 0; i < 5; i++) t.equal(curl('-H', 'Version: new'), 'Hello from Version 2\n');
+
+      checkContainer(t, name('sideroute'), workload);
+      const allToV2 = readFileSync(join(ROOT, 'test', 'fixtures', 'all-to-v2.yaml'), 'utf8');
+      updateConfigMap('sideroute-routes', { 'my-server-route.yaml': allToV2 });
+      await eventually('the change is served', () => curl() === 'Hello from Version 2\n', 10_000);
+      for (let i = 0; i < 5; i++) t.equal(curl(), 'Hello from Version 2\n');
+      t.match(probe('/metrics').stdout, /^sideroute_requests_total\{.*backend_name="my-server-v2".*code="200"/m);
+      t.comment(`the scenario is done (${seconds()})`);
+    },
+  );
+});
+
+/** What the manifest asks for is what the sidecar runs with. */
+function checkContainer(
+  t: { match: (found: unknown, wanted: unknown, message: string) => void },
+  name: string,
+  workload: Manifest,
+): void {
+  const [{ HostConfig, Config, EffectiveCaps }] = JSON.parse(mustPodman(['inspect', name])) as [
+    { HostConfig: object; Config: object; EffectiveCaps: unknown },
+  ];
+  const uid = container(workload, 'sideroute').securityContext!['runAsUser'] as number;
+  t.match(Config, { User: `${uid}:${uid}` }, 'the sidecar runs as the uid of the manifest');
+  t.match(HostConfig, { ReadonlyRootfs: true }, 'with a read-only root');
+  t.match({ EffectiveCaps: EffectiveCaps ?? [] }, { EffectiveCaps: [] }, 'without capabilities');
+}
+
+function saveFilesystem(image: string, directory: string): string {
+  const file = join(directory, 'filesystem.tar');
+  const id = mustPodman(['create', image]).trim();
+  try {
+    mustPodman(['export', '--output', file, id]);
+  } finally {
+    mustPodman(['rm', id]);
+  }
+  return file;
+}

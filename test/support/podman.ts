@@ -1,0 +1,40 @@
+/** podman as it works on a test machine: runc, cgroupfs, the machine's own settings left alone. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCommand, type CommandResult } from './cluster.ts';
+
+const CONFIGURATION = `[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
+[engine]
+cgroup_manager = "cgroupfs"
+runtime = "runc"
+events_logger = "file"
+`;
+
+let configured = false;
+
+/** Runs `podman ARGS`; never throws for a non-zero status. */
+export function podman(args: readonly string[], input?: string): CommandResult {
+  if (!configured) {
+    const file = join(mkdtempSync(join(tmpdir(), 'sideroute-podman-')), 'containers.conf');
+    writeFileSync(file, CONFIGURATION);
+    process.env['CONTAINERS_CONF'] = file;
+    configured = true;
+  }
+  return runCommand('podman', args, input);
+}
+
+/** Like `podman`, but a non-zero status throws with what it said. */
+export function mustPodman(args: readonly string[], input?: string): string {
+  const result = podman(args, input);
+  if (result.status !== 0)
+    throw new Error(
+      `podman ${args.join(' ')}: exit ${result.status}: ${result.stderr.slice(-4000)}${result.stdout.slice(-2000)}`,
+    );
+  return result.stdout;
+}
+
+export function imageExists(name: string): boolean {
+  return podman(['image', 'exists', name]).status === 0;
+}
