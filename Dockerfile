@@ -8,10 +8,12 @@ ARG NODE_IMAGE=docker.io/library/node:22-bookworm
 ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:latest
 
 # JavaScript is the same on every platform: made once, on the platform of the builder.
-FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS javascript
+FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS dependencies
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --loglevel=error
+
+FROM dependencies AS javascript
 COPY tsconfig.json ./
 COPY src src
 COPY init-container init-container
@@ -34,7 +36,7 @@ RUN node scripts/sbom.mjs sbom.spdx.json \
 # On the platform of the image: the addon, and of the binaries of uWebSockets.js the one that this Node loads.
 FROM ${NODE_IMAGE} AS native
 WORKDIR /src
-COPY --from=javascript /src/node_modules node_modules
+COPY --from=dependencies /src/node_modules node_modules
 COPY native native
 RUN node node_modules/node-gyp/bin/node-gyp.js rebuild --directory native --nodedir=/usr/local --loglevel=warn \
  && strip native/build/Release/sideroute.node
