@@ -159,6 +159,25 @@ t.test('alerts fire when they should, and only then', { skip: noPromtool }, asyn
   t.match(must(promtool!, ['test', 'rules', join(alerts, 'alerts.test.yaml')]), /SUCCESS/);
 });
 
+t.test('every query of the dashboard can be parsed', { skip: noPromtool }, async (t) => {
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  const { panels } = JSON.parse(readFileSync(join(DEPLOY, 'grafana', 'sideroute.json'), 'utf8')) as {
+    panels: { title: string; targets?: { expr: string }[] }[];
+  };
+  const rules = panels.flatMap(({ title, targets = [] }, panel) =>
+    targets.map(({ expr }, index) => ({
+      record: `panel:${panel}:${index}`,
+      expr: expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$(namespace|pod|service)\b/g, '.*'),
+      labels: { title },
+    })),
+  );
+  t.ok(rules.length > 20);
+  const file = join(directory.path, 'rules.yaml');
+  writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules }] }));
+  t.match(must(promtool!, ['check', 'rules', file]), /SUCCESS/);
+});
+
 t.test('the kustomize component adds what the scenario has', async (t) => {
   for (const [component, mode] of [
     ['sideroute', 'native'],

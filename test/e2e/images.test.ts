@@ -27,9 +27,8 @@ const skip =
 
 /** A description of a container as containerd writes it for a user other than root: no inheritable, no ambient capabilities. */
 function bundleOf(image: string, directory: string): string {
-  const spec = JSON.parse(
-    mustRun('runc', ['spec', '--bundle', directory]) || readFileSync(join(directory, 'config.json'), 'utf8'),
-  ) as {
+  mustRun('runc', ['spec', '--bundle', directory]);
+  const spec = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as {
     root: object;
     process: Record<string, unknown>;
   };

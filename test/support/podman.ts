@@ -1,5 +1,5 @@
 /** podman as it works on a test machine: runc, cgroupfs, the machine's own settings left alone. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCommand, type CommandResult } from './cluster.ts';
@@ -17,7 +17,9 @@ let configured = false;
 /** Runs `podman ARGS`; never throws for a non-zero status. */
 export function podman(args: readonly string[], input?: string): CommandResult {
   if (!configured) {
-    const file = join(mkdtempSync(join(tmpdir(), 'sideroute-podman-')), 'containers.conf');
+    const directory = mkdtempSync(join(tmpdir(), 'sideroute-podman-'));
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+    const file = join(directory, 'containers.conf');
     writeFileSync(file, CONFIGURATION);
     process.env['CONTAINERS_CONF'] = file;
     configured = true;
