@@ -50,7 +50,7 @@ export const INJECT_SETTINGS = {
     name: 'init-image',
     argument: 'reference',
     fallback: null,
-    description: 'image of the init container (default: that of the sidecar)',
+    description: 'image of the init container, with its entry point (default: sideroute-init:VERSION)',
     check: imageReference,
   },
   imagePullPolicy: {
@@ -163,7 +163,11 @@ export const SETTING_KEYS = Object.keys(INJECT_SETTINGS) as SettingKey[];
 
 export function defaultSettings(version: string): InjectSettings {
   const defaults = Object.fromEntries(SETTING_KEYS.map((key) => [key, INJECT_SETTINGS[key].fallback]));
-  return { ...(defaults as Record<SettingKey, string | null>), image: `sideroute:${version}` };
+  return {
+    ...(defaults as Record<SettingKey, string | null>),
+    image: `sideroute:${version}`,
+    initImage: `sideroute-init:${version}`,
+  };
 }
 
 export interface PodAnnotations {

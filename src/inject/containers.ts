@@ -65,9 +65,8 @@ const NO_TOKEN: IVolumeMount = { name: NO_TOKEN_VOLUME, mountPath: TOKEN_DIRECTO
 function initContainer(settings: InjectSettings): IContainer {
   return {
     name: INIT_NAME,
-    image: settings.initImage ?? settings.image ?? '',
+    image: settings.initImage ?? '',
     ...pullPolicy(settings),
-    command: ['sideroute', 'iptables', 'apply'],
     env: [
       fieldEnv('POD_IP', 'status.podIP'),
       fieldEnv('POD_IPS', 'status.podIPs'),
@@ -79,12 +78,11 @@ function initContainer(settings: InjectSettings): IContainer {
       ...givenEnv(SETTING_NAMES.proxyUid.env, settings.proxyUid),
     ],
     resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '128Mi' } },
-    // Root, with one capability: without privilege escalation the kernel ignores the file capabilities that would give
-    // NET_ADMIN to another user.
+    // The entry point of the image keeps the one capability across the programs it starts: init-container/Dockerfile.
     securityContext: {
-      runAsUser: 0,
-      runAsGroup: 0,
-      runAsNonRoot: false,
+      runAsUser: 65534,
+      runAsGroup: 65534,
+      runAsNonRoot: true,
       readOnlyRootFilesystem: true,
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
