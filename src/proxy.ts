@@ -201,7 +201,7 @@ class SidecarProxy {
     this.#table = yield* compileTableInSteps(attachment, this.#compileDeps());
     this.#backends.endCompile();
     yield* this.#tellInterest();
-    this.#frontends.update(attachment);
+    yield* this.#frontends.updateInSteps(attachment);
     yield;
     const problems = [...snapshot.problems, ...attachment.problems, ...this.#frontends.problems];
     this.#snapshot = snapshot;

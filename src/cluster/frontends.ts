@@ -10,6 +10,7 @@ import type { AttachedFrontend, Attachment } from '../config/attachment.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import type { FrontendAddress } from '../native/binding.ts';
+import { finish, type Steps } from '../slices.ts';
 import { addressFault } from './addresses.ts';
 import type { ServiceAddresses, ServiceResolver, Subscription } from './resolver.ts';
 
@@ -83,12 +84,18 @@ export class FrontendRegistry {
    * `resolver.setServices`; `onChange` is called before it returns, if the list changed.
    */
   update(attachment: Attachment): void {
+    finish(this.updateInSteps(attachment));
+  }
+
+  /** The same, pausing on the way; the frontends before count until the end. */
+  *updateInSteps(attachment: Attachment): Steps<void> {
     const parents = new Map<string, Subscription>();
     for (const { namespace, name } of attachment.frontends) {
       const service = `${namespace}/${name}`;
       if (parents.has(service)) continue;
       const known = this.#parents.get(service);
       parents.set(service, known ?? this.#resolver.subscribe(namespace, name, () => this.#onNews(service)));
+      yield;
     }
     for (const [service, subscription] of this.#parents) if (!parents.has(service)) subscription.close();
     this.#seen.clear();
@@ -99,7 +106,9 @@ export class FrontendRegistry {
 
   /** Every document is news with every configuration, though hardly one of them changes. */
   #onNews(service: string): void {
-    const { current } = this.#parents.get(service)!;
+    // Not there: of an update under way, whose end refreshes everything.
+    const current = this.#parents.get(service)?.current;
+    if (current === undefined) return;
     const seen = this.#seen.get(service);
     if (seen === undefined || !sameAddresses(current, seen)) this.#refresh();
   }
