@@ -30,7 +30,7 @@ function serviceObject(index: number): object {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name: `shop-${index}`, namespace: 'shop' },
-    spec: { clusterIP: `10.96.${index >> 8}.${index & 255}`, ports: [{ name: 'http', port: 80 }] },
+    spec: { clusterIP: `10.96.${128 + (index >> 8)}.${index & 255}`, ports: [{ name: 'http', port: 80 }] },
   };
 }
 
