@@ -88,7 +88,7 @@ class SidecarProxy {
       resolvConfPath: settings.resolvConf,
       clusterDomain: settings.clusterDomain ?? undefined,
     });
-    this.#backends = new BackendRegistry(this.#resolver, logger);
+    this.#backends = new BackendRegistry(this.#resolver, logger, () => this.#nativeEngine?.forget(true));
     this.#frontends = new FrontendRegistry({
       resolver: this.#resolver,
       logger,
@@ -199,6 +199,7 @@ class SidecarProxy {
     yield* this.#resolver.setServicesInSteps(attachment.services);
     this.#backends.beginCompile();
     this.#table = yield* compileTableInSteps(attachment, this.#compileDeps());
+    this.#nativeEngine?.forget(false);
     this.#backends.endCompile();
     yield* this.#tellInterest();
     yield* this.#frontends.updateInSteps(attachment);

@@ -124,8 +124,10 @@ struct Decision {
   int32_t policy = -1;
   // -1: none.
   int32_t mirrors = -1;
+  // 1: the same question gets the same answer until the host says otherwise.
+  int32_t repeatable = 0;
 };
-static_assert(sizeof(Decision) == 7 * sizeof(int32_t));
+static_assert(sizeof(Decision) == 8 * sizeof(int32_t));
 
 // How long a request may take and how often it is tried (SPEC T1, R1-R4). Times of 0 are no limit.
 struct Policy {

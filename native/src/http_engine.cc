@@ -135,10 +135,9 @@ void HttpEngine::ServeBackends() {
   context_.backends_to_serve.clear();
 }
 
-void HttpEngine::OnTurnEnd() {
+void HttpEngine::OnBatchEnd() {
   if (context_.closing && (!downstreams_.empty() || !mirrors_.empty())) CloseAll();
   if (!context_.backends_to_serve.empty()) ServeBackends();
-  context_.host.OnTurnEnd();
   context_.buried.clear();
 }
 

@@ -68,7 +68,8 @@ class HttpEngine final : private TurnClient {
                   bool with_body, ByteBuffer& out);
 
  private:
-  void OnTurnEnd() override;
+  void OnBatchEnd() override;
+  void OnTurnEnd() override { context_.host.OnTurnEnd(); }
   uint64_t NextDueMs() const override { return context_.wheel.NextDueMs(); }
   void OnTime(uint64_t now_ms) override { context_.wheel.Run(now_ms); }
   void CloseAll();

@@ -139,6 +139,7 @@ napi_value HttpEngineBinding::Wrap() {
       {"addPolicy", nullptr, AddPolicy, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"addMirrors", nullptr, AddMirrors, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"setFields", nullptr, SetFields, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"forget", nullptr, Forget, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"header", nullptr, Header, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"drain", nullptr, Drain, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
@@ -160,6 +161,16 @@ napi_value HttpEngineBinding::Wrap() {
 
 // Hot path. Strings are made for what routing looks at and for nothing else.
 bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
+  const auto frontend = static_cast<size_t>(view.frontend);
+  const bool memorable = frontend < memos_.size() && memos_[frontend].worthwhile();
+  if (memorable) {
+    WriteQuestion(view);
+    if (const Decision* known = memos_[frontend].Find(question_)) {
+      *decision = *known;
+      engine_->decided_fields().clear();
+      return true;
+    }
+  }
   // One scope for all decisions of a turn: each costs an allocation.
   if (turn_scope_ == nullptr && napi_open_handle_scope(env_, &turn_scope_) != napi_ok) return false;
   current_ = &view;
@@ -167,8 +178,40 @@ bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
   engine_->decided_fields().clear();
   const bool decided = DecideInScope(view);
   current_ = nullptr;
-  if (decided) std::memcpy(static_cast<void*>(decision), decision_, sizeof *decision);
-  return decided;
+  if (!decided) return false;
+  std::memcpy(static_cast<void*>(decision), decision_, sizeof *decision);
+  // `decide` may have forgotten everything, or have found more frontends.
+  if (memorable && decision->repeatable == 1 && frontend < memos_.size()) {
+    memos_[frontend].Keep(question_, *decision);
+  }
+  return true;
+}
+
+// No part of a request head holds a NUL or 0x01 (http1_head): the one ends parts, the other begins each of
+// the values that a name may have, so that no two questions look alike.
+void HttpEngineBinding::WriteQuestion(const RequestView& view) {
+  const auto part = [this](std::string_view bytes) {
+    question_.append(bytes);
+    question_.push_back('\0');
+  };
+  const http1::Target& target = view.head.target;
+  question_.clear();
+  part(view.head.method.In(view.data));
+  part(target.path.In(view.data));
+  part(target.query.In(view.data));
+  for (const std::string& name : interest_[static_cast<size_t>(view.frontend)]) {
+    if (target.form == http1::TargetForm::kAbsolute && name == "host") {
+      question_.append(1, '\1').append(target.authority.In(view.data));
+    } else {
+      for (const http1::Field& field : view.head.fields) {
+        if (!http1::NamesEqual(field.Name(view.data), name)) continue;
+        question_.append(1, '\1').append(field.Value(view.data));
+      }
+    }
+    question_.push_back('\0');
+  }
+  // `*` and an empty path are shown differently.
+  question_.push_back(static_cast<char>(target.form));
 }
 
 bool HttpEngineBinding::DecideInScope(const RequestView& view) {
@@ -351,6 +394,19 @@ napi_value HttpEngineBinding::SetInterest(napi_env env, napi_callback_info info)
   if (static_cast<size_t>(frontend) >= self->interest_.size())
     self->interest_.resize(static_cast<size_t>(frontend) + 1);
   self->interest_[static_cast<size_t>(frontend)] = std::move(names);
+  self->memos_.resize(self->interest_.size());
+  self->memos_[static_cast<size_t>(frontend)].Forget(true);
+  return nullptr;
+}
+
+// forget(interestStays): what `decide` has answered need not hold any more.
+napi_value HttpEngineBinding::Forget(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  bool interest_stays = false;
+  if (self == nullptr) return nullptr;
+  napi_get_value_bool(env, argument, &interest_stays);
+  for (DecisionMemo& memo : self->memos_) memo.Forget(interest_stays && memo.open());
   return nullptr;
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "decision_memo.h"
 #include "engine_types.h"
 #include "http_engine.h"
 #include "intrusive_list.h"
@@ -38,6 +39,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings);
 
   bool DecideInScope(const RequestView& view);
+  void WriteQuestion(const RequestView& view);
   bool Decide(const RequestView& view, Decision* decision) override;
   void OnOutcome(const OutcomeRecord& outcome) override;
   void OnMirror(int32_t series, MirrorResult result) override;
@@ -61,6 +63,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static napi_value AddPolicy(napi_env env, napi_callback_info info);
   static napi_value AddMirrors(napi_env env, napi_callback_info info);
   static napi_value SetFields(napi_env env, napi_callback_info info);
+  static napi_value Forget(napi_env env, napi_callback_info info);
   static napi_value Header(napi_env env, napi_callback_info info);
   static napi_value Counters(napi_env env, napi_callback_info info);
   static napi_value Drain(napi_env env, napi_callback_info info);
@@ -76,6 +79,10 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   bool closed_ = false;
   // By frontend.
   std::vector<std::vector<std::string>> interest_;
+  // By frontend, as long as interest_.
+  std::vector<DecisionMemo> memos_;
+  // Everything that `decide` is shown of the request at hand.
+  std::string question_;
 
   napi_ref self_ = nullptr;
   napi_ref decide_ = nullptr;

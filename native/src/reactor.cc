@@ -127,7 +127,7 @@ void Reactor::DispatchEvents() {
   // gets its share of the thread.
   for (int served = 0; served < kBatch;) {
     const int count = PollEvents(epoll_fd_.get(), events, kBatch);
-    if (count <= 0) return;
+    if (count <= 0) break;
     served += count;
     dispatching_ = true;
     for (int i = 0; i < count; ++i) {
@@ -136,6 +136,7 @@ void Reactor::DispatchEvents() {
     }
     EndBatch();
   }
+  EndTurn();
 }
 
 void Reactor::DispatchDeadlines() {
@@ -155,6 +156,7 @@ void Reactor::DispatchDeadlines() {
   }
   for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTime(now);
   EndBatch();
+  EndTurn();
   ArmTimer();
 }
 
@@ -183,11 +185,22 @@ void Reactor::WakeAt(uint64_t due_ms) {
 }
 
 void Reactor::EndBatch() {
-  for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTurnEnd();
+  for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnBatchEnd();
   dispatching_ = false;
   // Destructors may dispose of more.
   const std::vector<std::unique_ptr<Disposable>> disposed = std::move(disposed_);
   disposed_.clear();
+}
+
+void Reactor::EndTurn() {
+  // Twice, because JavaScript that is called back may close an engine, and what ends with it is reported,
+  // too.
+  for (int pass = 0; pass < 2; ++pass) {
+    // As within a batch: what a client calls must not destroy anything under its feet.
+    dispatching_ = true;
+    for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTurnEnd();
+    EndBatch();
+  }
 }
 
 }  // namespace sideroute

@@ -81,10 +81,12 @@ class DeadlineQueue {
   IntrusiveList<Deadline> deadlines_;
 };
 
-// Takes part in every turn: one batch of events, or of deadlines.
+// Takes part in every turn: a few batches of events, or one of deadlines.
 class TurnClient {
  public:
-  // No watcher is on the stack.
+  // After each batch. No watcher is on the stack.
+  virtual void OnBatchEnd() = 0;
+  // After the last batch, before the thread goes back to the loop.
   virtual void OnTurnEnd() = 0;
   // A clock of its own beside the deadline queues: when it is due (UINT64_MAX: never), and that time has
   // come.
@@ -137,6 +139,7 @@ class Reactor {
   void DispatchDeadlines();
   void ArmTimer();
   void EndBatch();
+  void EndTurn();
 
   uv_loop_t* const loop_;
   UniqueFd epoll_fd_;

@@ -30,12 +30,15 @@ interface Entry {
 export class BackendRegistry {
   readonly #resolver: ServiceResolver;
   readonly #logger: Logger;
+  readonly #onChange: () => void;
   readonly #entries = new Map<string, Entry>();
   #compilation = 0;
 
-  constructor(resolver: ServiceResolver, logger: Logger) {
+  /** `onChange`: the addresses or the state of some backend are other ones now. */
+  constructor(resolver: ServiceResolver, logger: Logger, onChange: () => void = () => undefined) {
     this.#resolver = resolver;
     this.#logger = logger;
+    this.#onChange = onChange;
   }
 
   /** May be passed around without its object. */
@@ -101,8 +104,12 @@ export class BackendRegistry {
       this.#logger.warn('backend: not usable', { backend: backend.key, error });
     }
     entry.error = error;
-    backend.addresses = state === 'resolved' ? addresses : [];
+    const known = state === 'resolved' ? addresses : [];
+    if (state === backend.state && (known === backend.addresses || known.length + backend.addresses.length === 0))
+      return;
+    backend.addresses = known;
     backend.state = state;
+    this.#onChange();
   }
 }
 

@@ -48,6 +48,11 @@ export interface NativeEngineOptions extends HttpEngineSettings {
 export type NativeEngine = Engine & {
   /** Lower-case names; beyond 8 the others are asked for. */
   setInterest(frontend: number, names: readonly string[]): void;
+  /**
+   * Repeatable decisions made so far need not hold any more. `interestStays`: false for a new table, after which
+   * `setInterest` is called for each of its frontends; true when only addresses have changed.
+   */
+  forget(interestStays: boolean): void;
   counters(): HttpEngineCounters;
 };
 
@@ -84,6 +89,8 @@ class NativeHttpEngine implements NativeEngine {
   private readonly duplicate: boolean;
   private readonly head = new NativeHead();
   private readonly interest: (readonly string[])[] = [];
+  /** By frontend: there are more names than the addon is told of, so that it cannot know a request again. */
+  private readonly partial: boolean[] = [];
   /** Addresses last given to the addon, by backend id. */
   private readonly known: (readonly string[] | undefined)[] = [];
   private readonly replies = new Map<string, number>();
@@ -126,7 +133,7 @@ class NativeHttpEngine implements NativeEngine {
           values[6] = g;
           values[7] = h;
         }
-        this.write(this.host.decide(frontend, head));
+        this.write(frontend, this.host.decide(frontend, head));
       },
       onOutcomes: (count) => this.report(count),
     });
@@ -151,6 +158,11 @@ class NativeHttpEngine implements NativeEngine {
     const first = names.slice(0, MAX_INTEREST);
     this.native.setInterest(frontend, first);
     this.interest[frontend] = first;
+    this.partial[frontend] = first.length < names.length;
+  }
+
+  forget(interestStays: boolean): void {
+    this.native.forget(interestStays);
   }
 
   counters(): HttpEngineCounters {
@@ -172,12 +184,13 @@ class NativeHttpEngine implements NativeEngine {
   }
 
   /** Hot path. */
-  private write(decision: Decision): void {
+  private write(frontend: number, decision: Decision): void {
     const slots = this.native.decision;
     slots[DECISION.series] = decision.series;
     slots[DECISION.plan] = -1;
     slots[DECISION.policy] = -1;
     slots[DECISION.mirrors] = -1;
+    slots[DECISION.repeatable] = 0;
     switch (decision.kind) {
       case 'forward': {
         const { backend, plan, policy, mirrors, responseFields } = decision;
@@ -189,6 +202,7 @@ class NativeHttpEngine implements NativeEngine {
         }
         if (responseFields != null) this.native.setFields(fieldLines(responseFields));
         this.tellBackend(backend);
+        if (decision.repeatable === true && this.partial[frontend] !== true) slots[DECISION.repeatable] = 1;
         slots[DECISION.kind] = DECISION_KIND.forward;
         slots[DECISION.backend] = backend.id;
         break;

@@ -91,7 +91,7 @@ export interface NativeMirror {
   readonly series: number;
 }
 
-/** Slots of `HttpEngine.decision`, in the order of `Decision` in native/src/engine_types.h; -1 for none. */
+/** Slots of `HttpEngine.decision`, in the order of `Decision` in native/src/engine_types.h; -1 for none, and 1 for a repeatable decision. */
 export const DECISION = {
   kind: 0,
   backend: 1,
@@ -100,6 +100,7 @@ export const DECISION = {
   plan: 4,
   policy: 5,
   mirrors: 6,
+  repeatable: 7,
 } as const;
 
 export const DECISION_KIND = { forward: 0, original: 1, local: 2 } as const;
@@ -180,6 +181,11 @@ export interface HttpEngine {
    * its response.
    */
   setFields(lines: string): void;
+  /**
+   * Repeatable decisions may be other ones now: ask again. `interestStays`: false when they may look at other fields; then
+   * ask each time until `setInterest` has said which.
+   */
+  forget(interestStays: boolean): void;
   /** Only within `decide`: a field of the request by lower-case name, repeated ones joined with `,`. */
   header(lowerCaseName: string): string | null;
   counters(): HttpEngineCounters;

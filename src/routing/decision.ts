@@ -114,6 +114,11 @@ export interface ForwardDecision {
   readonly mirrors?: readonly MirrorTarget[] | null;
   /** Appended to the response of this request alone, behind what `plan` appends. */
   readonly responseFields?: readonly FieldLine[] | null;
+  /**
+   * True: every request of the same method, path, query and matched headers gets this decision, as long as the table and
+   * the addresses of the backend stay. Engines may then not ask.
+   */
+  readonly repeatable?: boolean;
 }
 
 /** Answer here. */

@@ -189,9 +189,13 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
   if (ref.filters.some((filter) => filter.type === 'RequestRedirect')) return { ...idle, responder };
   const { plan, mirrors, cors } = composeFilters([...rule.filters, ...ref.filters], rule.matches, context);
   const backend = deps.internBackend(ref.namespace, ref.name, ref.port);
-  const plain: ForwardDecision = { kind: 'forward', backend, series, plan, policy: context.policy };
+  // With a single backend and nothing that is chosen or answered request by request.
+  const single = rule.backendRefs.filter(({ weight }) => weight > 0).length === 1;
+  const answers = context.responder !== null || responder !== null || cors !== null;
   const chosen = mirrors.filter((mirror) => mirror.target !== null);
   const always = chosen.every((mirror) => mirror.numerator === mirror.denominator);
+  const repeatable = single && !answers && always;
+  const plain: ForwardDecision = { kind: 'forward', backend, series, plan, policy: context.policy, repeatable };
   const forward = chosen.length === 0 ? plain : { ...plain, mirrors: chosen.map((mirror) => mirror.target!) };
   const rotation = always ? null : new MirrorRotation(plain, chosen, deps.random ?? Math.random);
   return { ...idle, forward, responder, mirrors, rotation, cors };
