@@ -22,7 +22,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Program to Debian packages: what the demo needs, and what the tests and the fuzzers need besides. */
+/** Program to Debian packages: what the demo needs, and what the tests, the fuzzers and the test of the images need besides. */
 const NEEDED = {
   demo: {
     'g++': 'g++',
@@ -36,6 +36,7 @@ const NEEDED = {
   },
   test: { strace: 'strace', conntrack: 'conntrack', nginx: 'nginx-light', ab: 'apache2-utils' },
   fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
+  images: { podman: 'podman', runc: 'runc', catatonit: 'catatonit', debootstrap: 'debootstrap' },
 };
 
 function has(program) {
@@ -152,7 +153,7 @@ function compiledTypeScript() {
   utimesSync(stamp, startedAt, startedAt);
 }
 
-/** `purpose`: `demo`, `test` or `fuzz`. */
+/** `purpose`: `demo`, `test`, `fuzz` or `images`. */
 export function prepare(purpose) {
   systemPackages(purpose);
   npmPackages();

@@ -37,6 +37,12 @@ export function mustPodman(args: readonly string[], input?: string): string {
   return result.stdout;
 }
 
+/** Why no container can be run here, or null. Needs no image: the machine's own root stands in, below an overlay. */
+export function cannotRunContainers(): string | null {
+  const result = podman(['run', '--rm', '--network', 'none', '--rootfs', '/:O', 'true']);
+  return result.status === 0 ? null : `podman cannot run a container here: ${result.stderr.trim().slice(-500)}`;
+}
+
 export function imageExists(name: string): boolean {
   return podman(['image', 'exists', name]).status === 0;
 }
