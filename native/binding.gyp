@@ -13,6 +13,7 @@
         'src/body_relay.cc',
         'src/detection.cc',
         'src/downstream_connection.cc',
+        'src/engine_state.cc',
         'src/exchange.cc',
         'src/exchange_copies.cc',
         'src/exchange_end.cc',

@@ -262,7 +262,7 @@ bool Exchange::PassRequestBody(std::string_view head, char* data, size_t length,
 }
 
 Progress Exchange::ConnectFailed(bool timed_out) {
-  ++context_.counters.upstream_connect_failures;
+  upstream_->CountConnectFailure();
   connect_timed_out_ = connect_timed_out_ || timed_out;
   DropUpstream();
   wait_ = Wait::kNothing;

@@ -52,6 +52,14 @@ class HttpEngine final : private TurnClient {
   size_t connections() const { return downstreams_.size(); }
   const EngineCounters& counters() const { return context_.counters; }
   const EngineSettings& settings() const { return context_.settings; }
+  // By id; -1 for original destinations. Only those that some request was for.
+  template <typename Visit>
+  void VisitBackends(const Visit& visit) const {
+    for (size_t id = 0; id < backends_.size(); ++id) {
+      if (backends_[id] != nullptr) visit(static_cast<int32_t>(id), *backends_[id]);
+    }
+    for (const auto& [address, backend] : originals_) visit(-1, *backend);
+  }
   size_t buffered_bytes() const { return context_.blocks.in_use(); }
 
   // For the parts of the engine.

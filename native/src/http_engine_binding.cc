@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine_state.h"
 #include "http1_scan.h"
 #include "http_engine_options.h"
 #include "instance.h"
@@ -142,6 +143,7 @@ napi_value HttpEngineBinding::Wrap() {
       {"forget", nullptr, Forget, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"header", nullptr, Header, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"upstreams", nullptr, Upstreams, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"drain", nullptr, Drain, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
@@ -466,6 +468,11 @@ napi_value HttpEngineBinding::Header(napi_env env, napi_callback_info info) {
 napi_value HttpEngineBinding::Counters(napi_env env, napi_callback_info info) {
   HttpEngineBinding* self = From(env, info, 0, nullptr);
   return self == nullptr ? nullptr : MakeEngineCounters(env, *self->engine_);
+}
+
+napi_value HttpEngineBinding::Upstreams(napi_env env, napi_callback_info info) {
+  HttpEngineBinding* self = From(env, info, 0, nullptr);
+  return self == nullptr ? nullptr : DescribeUpstreams(*self->engine_).ToValue(env);
 }
 
 napi_value HttpEngineBinding::Drain(napi_env env, napi_callback_info info) {

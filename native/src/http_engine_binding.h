@@ -66,6 +66,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static napi_value Forget(napi_env env, napi_callback_info info);
   static napi_value Header(napi_env env, napi_callback_info info);
   static napi_value Counters(napi_env env, napi_callback_info info);
+  static napi_value Upstreams(napi_env env, napi_callback_info info);
   static napi_value Drain(napi_env env, napi_callback_info info);
   static napi_value Close(napi_env env, napi_callback_info info);
 

@@ -180,6 +180,7 @@ void Mirror::End(MirrorResult result) {
   if (upstream_ != nullptr) {
     UpstreamConnection& upstream = *upstream_;
     upstream_ = nullptr;
+    if (result == MirrorResult::kConnectFailure) upstream.CountConnectFailure();
     const bool whole = result == MirrorResult::kAnswered && request_complete_;
     if (whole) {
       upstream.endpoint().backend.Release(upstream, reusable_ && !upstream.has_kept() &&

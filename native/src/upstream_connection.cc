@@ -30,6 +30,17 @@ void UpstreamConnection::Lend(UpstreamUser* user) {
   user_ = user;
   idle_timer_.Cancel();
   ++requests_;
+  ++endpoint_.requests;
+}
+
+void UpstreamConnection::SetConnected() {
+  if (connecting_) --endpoint_.connecting;
+  connecting_ = false;
+}
+
+void UpstreamConnection::CountConnectFailure() {
+  ++context_.counters.upstream_connect_failures;
+  ++endpoint_.connect_failures;
 }
 
 bool UpstreamConnection::fit() const {

@@ -27,8 +27,10 @@ class UpstreamConnection final : public StreamSocket, public Disposable, public 
   // Starts to connect on behalf of `user`. 0 or a negative errno.
   int Dial(UpstreamUser* user);
   // The connect has succeeded, which a write that was taken proves.
-  void SetConnected() { connecting_ = false; }
+  void SetConnected();
   bool connecting() const { return connecting_; }
+  // Its connect was refused or took too long; it is closed next.
+  void CountConnectFailure();
   // Asks the kernel.
   bool IsConnected() const;
   // Served another request before this one: its peer may just have closed it.

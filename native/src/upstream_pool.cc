@@ -98,12 +98,14 @@ Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connecti
   Endpoint& endpoint = *endpoints_[std::min(wish.address, endpoints_.size() - 1)];
   auto fresh = std::make_unique<UpstreamConnection>(context_, endpoint);
   ++context_.counters.upstream_connects;
+  ++endpoint.connects;
   if (fresh->Dial(wish.user) != 0) {
-    ++context_.counters.upstream_connect_failures;
+    fresh->CountConnectFailure();
     return Result::kConnectFailed;
   }
   ++open_;
   ++endpoint.open;
+  ++endpoint.connecting;
   ++context_.counters.upstream_open;
   *connection = fresh.release();
   return Result::kConnecting;
@@ -140,6 +142,7 @@ void Backend::Close(UpstreamConnection& connection, bool reset) {
   --context_.counters.upstream_open;
   Endpoint& endpoint = connection.endpoint();
   --endpoint.open;
+  if (connection.connecting()) --endpoint.connecting;
   context_.Bury(std::unique_ptr<Disposable>(&connection));
   // The endpoint itself outlives what is buried in this turn: see ServeWaiting.
   if (!waiting_.empty() || endpoint.retired || open_ == 0) context_.ServeLater(this, &serving_);

@@ -30,6 +30,12 @@ struct Endpoint {
   // Most recently used last, which is the one to take: the others may grow old and close.
   IntrusiveList<UpstreamConnection> idle;
   size_t open = 0;
+  // Of those open.
+  size_t connecting = 0;
+  // Totals. `requests`: how often a connection was given to somebody, further attempts and mirrors included.
+  uint64_t connects = 0;
+  uint64_t connect_failures = 0;
+  uint64_t requests = 0;
   // No longer an address of the backend; goes with its last connection.
   bool retired = false;
 };
@@ -73,6 +79,15 @@ class Backend {
   // At the end of a turn.
   void ServeWaiting();
   void CloseIdle();
+
+  size_t waiting() const { return waiting_.size(); }
+  // Addresses in their order, then those that are none any more but still have connections.
+  template <typename Visit>
+  void VisitEndpoints(const Visit& visit) const {
+    for (const auto* group : {&endpoints_, &retired_}) {
+      for (const std::unique_ptr<Endpoint>& endpoint : *group) visit(*endpoint);
+    }
+  }
 
  private:
   UpstreamConnection* TakeIdle(const Wish& wish);

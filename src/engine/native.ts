@@ -6,6 +6,7 @@
  * is filled anew each time, the decision is written to a shared array.
  */
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../errors.ts';
+import { readUpstreams, type UpstreamState } from '../native/engine-state.ts';
 import {
   createHttpEngine,
   DECISION,
@@ -54,6 +55,8 @@ export type NativeEngine = Engine & {
    */
   forget(interestStays: boolean): void;
   counters(): HttpEngineCounters;
+  /** One entry for each address of each backend that some request was for. */
+  upstreams(): UpstreamState[];
 };
 
 export function createNativeEngine(host: EngineHost, options: NativeEngineOptions = {}): NativeEngine {
@@ -167,6 +170,10 @@ class NativeHttpEngine implements NativeEngine {
 
   counters(): HttpEngineCounters {
     return this.native.counters();
+  }
+
+  upstreams(): UpstreamState[] {
+    return readUpstreams(this.native.upstreams());
   }
 
   async drain(deadlineMs: number): Promise<void> {

@@ -5,6 +5,7 @@
  * bytes. `engine/native.ts` is the only user.
  */
 import { loadNative } from './binding.ts';
+import type { StateRecords } from './engine-state.ts';
 
 /** Limits and times; a missing one has the default of the addon (`EngineSettings` in native/src/engine_types.h). */
 export interface HttpEngineSettings {
@@ -189,6 +190,8 @@ export interface HttpEngine {
   /** Only within `decide`: a field of the request by lower-case name, repeated ones joined with `,`. */
   header(lowerCaseName: string): string | null;
   counters(): HttpEngineCounters;
+  /** For `readUpstreams`. */
+  upstreams(): StateRecords;
   drain(): void;
   close(): void;
 }
