@@ -14,6 +14,8 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** A line of level `info` that is written whatever the level is: what a person has done to the process. */
+  notice(message: string, fields?: LogFields): void;
 }
 
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
@@ -34,9 +36,14 @@ export function createLogger(level: LogLevel, write: (line: string) => void): Lo
     error: (message: string, fields?: LogFields) => {
       emit('error', message, fields);
     },
+    notice: (message: string, fields?: LogFields) => {
+      print('info', message, fields);
+    },
   };
   function emit(lineLevel: LogLevel, message: string, fields?: LogFields): void {
-    if (RANK[lineLevel] < RANK[logger.level]) return;
+    if (RANK[lineLevel] >= RANK[logger.level]) print(lineLevel, message, fields);
+  }
+  function print(lineLevel: LogLevel, message: string, fields?: LogFields): void {
     write(`${JSON.stringify({ time: new Date().toISOString(), level: lineLevel, message, ...fields })}\n`);
   }
   return logger;

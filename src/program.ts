@@ -2,10 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { registerCheck } from './cli/check.ts';
+import { registerConnections } from './cli/connections.ts';
 import { registerExplain } from './cli/explain.ts';
 import { registerInject } from './cli/inject.ts';
 import { registerIptables } from './cli/iptables.ts';
+import { registerLogLevel } from './cli/log-level.ts';
 import { registerProxy } from './cli/proxy.ts';
+import { registerQuit } from './cli/quit.ts';
 import { registerRoutes } from './cli/routes.ts';
 import { registerStatus } from './cli/status.ts';
 import { registerWait } from './cli/wait.ts';
@@ -27,5 +30,8 @@ export function buildProgram(): Command {
   registerRoutes(program);
   registerStatus(program);
   registerWait(program);
+  registerConnections(program);
+  registerLogLevel(program);
+  registerQuit(program);
   return program;
 }

@@ -14,6 +14,7 @@ import { RouteDirectory } from './config/route-directory.ts';
 import { parseRoutesBesides } from './config/route-parser.ts';
 import type { ProxySettings } from './config/settings.ts';
 import type { ConfigSnapshot } from './config/snapshot.ts';
+import { Drain } from './drain.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
 import { createNativeEngine, type NativeEngine } from './engine/native.ts';
 import { createUwsEngine } from './engine/uws.ts';
@@ -31,9 +32,11 @@ import {
 import { startAdmin, type ProbeState } from './observe/admin.ts';
 import { ConditionLog } from './observe/conditions.ts';
 import type { ConfigView } from './observe/config-dump.ts';
+import { connectionView, type ConnectionView } from './observe/connections.ts';
 import type { Endpoint } from './observe/endpoint.ts';
 import { createExposition } from './observe/exposition.ts';
 import { IncidentLog, seriesFields } from './observe/incidents.ts';
+import { logLevelSetting, type LogSettings } from './observe/log-level.ts';
 import { Metrics } from './observe/metrics.ts';
 import { startPrivateAdmin } from './observe/private-admin.ts';
 import { packageRoot } from './package-root.ts';
@@ -44,7 +47,6 @@ import { Slicer, type Steps } from './slices.ts';
 
 /** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
 const RESOLUTION_GRACE_MS = 5_000;
-const DRAIN_POLL_MS = 20;
 const NOTHING_ATTACHED: Attachment = { frontends: [], conditions: [], problems: [], services: new Map() };
 
 class SidecarProxy {
@@ -75,13 +77,21 @@ class SidecarProxy {
   #acceptor: Acceptor | null = null;
   readonly #public: Endpoint[] = [];
   readonly #private: Endpoint[] = [];
-  #draining = false;
+  readonly #logSettings: LogSettings;
+  readonly drain: Drain;
 
   constructor(settings: ProxySettings, logger: Logger) {
     this.#settings = settings;
     this.#logger = logger;
     this.#incidents = new IncidentLog(logger);
     this.#conditionLog = new ConditionLog(logger);
+    this.#logSettings = { level: logLevelSetting(logger) };
+    this.drain = new Drain({
+      ...{ timeoutMs: settings.drainTimeoutMs, quietMs: settings.drainQuietMs, logger },
+      connections: () => this.#openConnections(),
+      begin: (timeoutMs) => this.#engines().forEach((engine) => void engine.drain(timeoutMs)),
+      close: () => this.close(),
+    });
     this.#native = loadNative();
     this.#resolver = new ServiceResolver({
       logger,
@@ -137,32 +147,12 @@ class SidecarProxy {
     });
   }
 
-  /**
-   * Ends as a sidecar should: the application beside it may still work, so connections are served until none has been open
-   * for `drainQuietMs`, at most `drainTimeoutMs` (OPS section 3, item 3).
-   */
-  async drain(): Promise<void> {
-    if (this.#draining) return;
-    this.#draining = true;
-    const { drainTimeoutMs, drainQuietMs } = this.#settings;
-    this.#logger.info('draining', { connections: this.#openConnections() });
-    const startedMs = performance.now();
-    for (const engine of this.#engines()) void engine.drain(drainTimeoutMs);
-    let busyAtMs = startedMs;
-    for (;;) {
-      const now = performance.now();
-      if (this.#openConnections() > 0) busyAtMs = now;
-      if (now - busyAtMs >= drainQuietMs || now - startedMs >= drainTimeoutMs) break;
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
-    }
-    await this.close();
-  }
-
   /** Closes everything now. */
   async close(): Promise<void> {
     this.#logger.info('stopped', { connections: this.#openConnections() });
     this.#directory.close();
     this.#closing.abort();
+    this.#logSettings.level.close();
     this.#resolver.close();
     this.#acceptor?.close();
     for (const engine of this.#engines()) await engine.close();
@@ -311,9 +301,16 @@ class SidecarProxy {
       this.#public.push(await startAdmin({ address, port, flag: '--metrics', exposition, ...probes }));
     }
     for (const { address, port } of this.#settings.admin) {
-      const sources = { config: () => this.#view(), table: () => this.#table };
-      this.#private.push(await startPrivateAdmin({ address, port, flag: '--admin', ...sources }));
+      const sources = { config: () => this.#view(), table: () => this.#table, connections: () => this.#connections() };
+      const controls = { logSettings: this.#logSettings, quit: (by: string) => this.drain.quit(by) };
+      this.#private.push(await startPrivateAdmin({ address, port, flag: '--admin', ...sources, ...controls }));
     }
+  }
+
+  #connections(): ConnectionView {
+    const unlisted = this.#preferredEngine?.connections ?? 0;
+    const keys = { frontends: this.#frontends.keys, backends: this.#backends.keys };
+    return connectionView(this.#acceptor!, this.#nativeEngine!, { ...keys, unlisted });
   }
 
   #view(): ConfigView {
@@ -337,8 +334,8 @@ class SidecarProxy {
   #ready(): ProbeState {
     const lines = this.#frontends.unresolved.map(({ key, reason }) => `frontend ${key} is not routed: ${reason}`);
     if (!this.#valid) lines.push('the configuration has errors: see the log, or run sideroute check');
-    if (this.#draining) lines.push('draining');
-    return { ready: !this.#draining && (this.#valid || !this.#settings.strict), lines };
+    if (this.drain.begun) lines.push('draining');
+    return { ready: !this.drain.begun && (this.#valid || !this.#settings.strict), lines };
   }
 
   #started(): ProbeState {
@@ -373,7 +370,7 @@ function hasIpv6(logger: Logger, address: ListenAddress): boolean {
   return false;
 }
 
-/** Runs until SIGTERM or SIGINT; a second signal ends it at once. */
+/** Runs until SIGTERM, SIGINT or `/quit`; a second signal ends it at once. */
 export async function runProxy(settings: ProxySettings): Promise<void> {
   const logger = createLogger(settings.logLevel, (line) => process.stderr.write(line));
   const proxy = new SidecarProxy(settings, logger);
@@ -383,15 +380,13 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
     await proxy.close();
     throw error;
   }
-  const stopped = new Promise<void>((resolve, reject) => {
-    let signals = 0;
-    const onSignal = () => {
-      signals += 1;
-      if (signals > 1) process.exit(130);
-      proxy.drain().then(resolve, reject);
-    };
-    process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-  });
-  await stopped;
+  let signals = 0;
+  const onSignal = () => {
+    signals += 1;
+    if (signals > 1) process.exit(130);
+    proxy.drain.begin();
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  await proxy.drain.ended;
   process.exit(0);
 }

@@ -12,6 +12,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'log.ts': [],
   'slices.ts': [],
+  'drain.ts': ['log.ts', 'gateway-api'],
   'package-root.ts': ['errors.ts'],
   'uws-library.ts': ['errors.ts'],
   'gateway-api': ['errors.ts', 'slices.ts'],
@@ -21,6 +22,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cluster: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api', 'config', 'routing', 'native'],
   engine: ['errors.ts', 'log.ts', 'uws-library.ts', 'gateway-api', 'routing', 'native'],
   observe: [
+    'drain.ts',
     'errors.ts',
     'log.ts',
     'package-root.ts',
@@ -36,6 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   inject: ['errors.ts', 'gateway-api', 'config', 'iptables'],
   export: ['errors.ts'],
   'proxy.ts': [
+    'drain.ts',
     'errors.ts',
     'log.ts',
     'slices.ts',

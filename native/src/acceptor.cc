@@ -94,6 +94,28 @@ AcceptorCounters Acceptor::Counters() const {
   return counters;
 }
 
+StateRecords Acceptor::DescribeDetections(const StateRange& range) const {
+  StateRecords records;
+  DescribeRange(detections_.connections(), range, [&](const Connection& connection) {
+    const auto& detection = static_cast<const Detection&>(connection);
+    records.Count(detection.number());
+    records.Count(reactor_.NowMs() - detection.since_ms());
+    detection.Describe(records);
+  });
+  return records;
+}
+
+StateRecords Acceptor::DescribeTunnels(const StateRange& range) const {
+  StateRecords records;
+  DescribeRange(tunnels_.connections(), range, [&](const Connection& connection) {
+    const auto& tunnel = static_cast<const Passthrough&>(connection);
+    records.Count(tunnel.number());
+    records.Count(reactor_.NowMs() - tunnel.since_ms());
+    tunnel.Describe(records);
+  });
+  return records;
+}
+
 void Acceptor::OnAcceptable(Listener& listener) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     // Also after a callback that closed or stopped the acceptor.

@@ -20,6 +20,7 @@
 #include "net_address.h"
 #include "passthrough.h"
 #include "reactor.h"
+#include "state_records.h"
 
 namespace sideroute {
 
@@ -69,6 +70,8 @@ class Acceptor final : public Disposable,
   void Close();
 
   AcceptorCounters Counters() const;
+  StateRecords DescribeDetections(const StateRange& range) const;
+  StateRecords DescribeTunnels(const StateRange& range) const;
   const std::vector<std::unique_ptr<Listener>>& listeners() const { return listeners_; }
 
  private:

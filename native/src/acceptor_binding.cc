@@ -181,6 +181,8 @@ napi_value AcceptorBinding::Wrap() {
        nullptr},
       {"setFrontends", nullptr, SetFrontends, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"detections", nullptr, Detections, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"tunnels", nullptr, Tunnels, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"stopAccepting", nullptr, StopAccepting, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
@@ -314,6 +316,24 @@ napi_value AcceptorBinding::Counters(napi_env env, napi_callback_info info) {
   set("bytesDownstream", counters.bytes.downstream);
   set("acceptPauses", counters.accept_pauses);
   return result;
+}
+
+// detections(after, max)
+napi_value AcceptorBinding::Detections(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  StateRange range;
+  AcceptorBinding* self = From(env, info, 2, arguments);
+  if (self == nullptr || !ReadStateRange(env, arguments, &range)) return nullptr;
+  return self->acceptor_->DescribeDetections(range).ToValue(env);
+}
+
+// tunnels(after, max)
+napi_value AcceptorBinding::Tunnels(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  StateRange range;
+  AcceptorBinding* self = From(env, info, 2, arguments);
+  if (self == nullptr || !ReadStateRange(env, arguments, &range)) return nullptr;
+  return self->acceptor_->DescribeTunnels(range).ToValue(env);
 }
 
 napi_value AcceptorBinding::StopAccepting(napi_env env, napi_callback_info info) {

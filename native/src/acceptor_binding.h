@@ -37,6 +37,8 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   static AcceptorBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
   static napi_value SetFrontends(napi_env env, napi_callback_info info);
   static napi_value Counters(napi_env env, napi_callback_info info);
+  static napi_value Detections(napi_env env, napi_callback_info info);
+  static napi_value Tunnels(napi_env env, napi_callback_info info);
   static napi_value StopAccepting(napi_env env, napi_callback_info info);
   static napi_value Close(napi_env env, napi_callback_info info);
 

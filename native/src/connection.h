@@ -36,6 +36,15 @@ class Connection : public Disposable, public ListNode<Connection> {
  public:
   // Unwatches and closes what the stage still owns, downstream with RST; reports nothing.
   virtual void Abandon() = 0;
+
+  // Rises from one connection of a list to the next.
+  uint64_t number() const { return number_; }
+  uint64_t since_ms() const { return since_ms_; }
+
+ private:
+  friend class ConnectionList;
+  uint64_t number_ = 0;
+  uint64_t since_ms_ = 0;
 };
 
 // Owns its connections.
@@ -45,12 +54,17 @@ class ConnectionList {
   ~ConnectionList() { Clear(); }
 
   size_t size() const { return connections_.size(); }
-  void Add(std::unique_ptr<Connection> connection) { connections_.PushBack(connection.release()); }
+  void Add(std::unique_ptr<Connection> connection) {
+    connection->number_ = ++last_number_;
+    connection->since_ms_ = reactor_.NowMs();
+    connections_.PushBack(connection.release());
+  }
   // The object lives on to the end of the batch, so a stage may remove itself.
   void Remove(Connection* connection) {
     connection->Unlink();
     reactor_.Dispose(std::unique_ptr<Disposable>(connection));
   }
+  const IntrusiveList<Connection>& connections() const { return connections_; }
   void Clear() {
     while (Connection* connection = connections_.Front()) {
       connection->Abandon();
@@ -61,6 +75,7 @@ class ConnectionList {
  private:
   Reactor& reactor_;
   IntrusiveList<Connection> connections_;
+  uint64_t last_number_ = 0;
 };
 
 // What the connections of one acceptor share. Outlives them.

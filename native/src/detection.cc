@@ -7,6 +7,7 @@
 
 #include "sniff.h"
 #include "socket.h"
+#include "state_records.h"
 
 namespace sideroute {
 
@@ -213,6 +214,12 @@ void Detection::Abandon() {
   UniqueFd downstream = TakeDownstream();
   DropUpstream();
   ResetOnClose(downstream.get());
+}
+
+void Detection::Describe(StateRecords& records) const {
+  records.Number(static_cast<double>(frontend_));
+  records.Address(destination_);
+  records.Socket(downstream_.get());
 }
 
 }  // namespace sideroute

@@ -25,6 +25,7 @@
 namespace sideroute {
 
 class Detection;
+class StateRecords;
 
 // What the first head says; the members of HttpConnection in src/native/binding.ts.
 enum class HeadVerdict : uint8_t { kAdmit, kRefuse, kInvalid };
@@ -68,6 +69,7 @@ class Detection final : public Connection, private Deadline {
 
   const NetAddress& destination() const { return destination_; }
   int64_t frontend() const { return frontend_; }
+  void Describe(StateRecords& records) const;
 
  private:
   enum class State : uint8_t { kWaiting, kReadingHead };

@@ -6,6 +6,7 @@
 
 #include "http_engine.h"
 #include "lingering_close.h"
+#include "state_records.h"
 
 namespace sideroute {
 
@@ -41,6 +42,9 @@ Downstream::Downstream(EngineContext& context, int32_t frontend, const NetAddres
       context_(context),
       frontend_(frontend),
       original_(original),
+      number_(++context.last_number),
+      opened_ms_(context.wheel.now_ms()),
+      idle_since_ms_(opened_ms_),
       timer_(context.wheel, this) {
   timer_.ArmAfter(context.settings.downstream_idle_ms);
 }
@@ -161,6 +165,29 @@ void Downstream::Abandon() {
     exchange_ = nullptr;
   }
   CloseNow(true);
+}
+
+void Downstream::Describe(StateRecords& records) const {
+  enum class State : uint8_t { kIdle, kReadingHead, kRequest, kTunnel, kDraining };
+  const uint64_t now_ms = context_.wheel.now_ms();
+  State state = context_.draining ? State::kDraining : State::kIdle;
+  if (exchange_ != nullptr) {
+    state = exchange_->tunnel() ? State::kTunnel : State::kRequest;
+    if (!exchange_->started()) state = State::kReadingHead;
+  }
+  records.Count(number_);
+  records.Number(frontend_);
+  records.Number(static_cast<double>(state));
+  records.Count(now_ms - opened_ms_);
+  records.Number(exchange_ == nullptr ? static_cast<double>(now_ms - idle_since_ms_) : -1);
+  records.Count(served_);
+  records.Address(original_);
+  records.Socket(fd());
+  if (exchange_ != nullptr && exchange_->started()) {
+    exchange_->Describe(records);
+  } else {
+    Exchange::DescribeNone(records);
+  }
 }
 
 }  // namespace sideroute

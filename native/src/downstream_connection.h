@@ -16,6 +16,8 @@
 
 namespace sideroute {
 
+class StateRecords;
+
 class Downstream final : public StreamSocket, public Disposable, public ListNode<Downstream> {
  public:
   Downstream(EngineContext& context, int32_t frontend, const NetAddress& original);
@@ -25,7 +27,11 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
   const NetAddress& original() const { return original_; }
 
   // The exchange is over and has let go.
-  void OnExchangeEnded() { exchange_ = nullptr; }
+  void OnExchangeEnded() {
+    exchange_ = nullptr;
+    ++served_;
+    idle_since_ms_ = context_.wheel.now_ms();
+  }
   // Goes on with the next request, kept bytes first.
   void ReadRequests();
   // After the last response. `orderly`: the peer has nothing more to say, so nothing can overtake the
@@ -39,6 +45,9 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
   // Ends whatever goes on. For the end of the engine.
   void Abandon();
 
+  uint64_t number() const { return number_; }
+  void Describe(StateRecords& records) const;
+
  private:
   void OnEvent() override;
   void OnTimer();
@@ -48,6 +57,10 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
   EngineContext& context_;
   const int32_t frontend_;
   const NetAddress original_;
+  const uint64_t number_;
+  const uint64_t opened_ms_;
+  uint64_t idle_since_ms_;
+  uint64_t served_ = 0;
   Exchange* exchange_ = nullptr;
   // Header or idle timeout, by whether an exchange has begun.
   MemberTimer<Downstream, &Downstream::OnTimer> timer_;

@@ -14,6 +14,7 @@
 #include "connection.h"
 #include "engine_types.h"
 #include "header_plan.h"
+#include "intrusive_list.h"
 #include "reactor.h"
 #include "stream_socket.h"
 #include "timer_wheel.h"
@@ -24,6 +25,11 @@ class Backend;
 class Downstream;
 class Exchange;
 class HttpEngine;
+class UpstreamConnection;
+
+// In the list of all connections to backends; the other lists they are in are those of idle ones.
+struct EveryUpstream;
+using UpstreamList = IntrusiveList<UpstreamConnection, EveryUpstream>;
 
 struct EngineContext {
   EngineContext(Reactor& reactor, EngineHost& host, HttpEngine& engine, DeadlineQueue& linger_deadlines,
@@ -83,6 +89,10 @@ struct EngineContext {
   bool closing = false;
   std::vector<std::unique_ptr<Disposable>> buried;
   std::vector<Backend*> backends_to_serve;
+  // Open ones.
+  UpstreamList upstreams;
+  // Of the connection made last, in either direction.
+  uint64_t last_number = 0;
   uint64_t random = 0x5eed;
 
  private:

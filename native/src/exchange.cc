@@ -81,6 +81,7 @@ Progress Exchange::Start(const Window& window) {
   upgrade_ = head.upgrade;
   keep_alive_ = head.keep_alive;
   repeatable_ = IsRepeatable(method_);
+  KeepExcerpt(head, window.data);
   body_held_ = head.expect_continue;
   request_body_.Start(head.body, head.content_length,
                       head.body == http1::BodyKind::kChunked ? OutFraming::kChunked : OutFraming::kRaw);

@@ -32,6 +32,7 @@ namespace sideroute {
 class Backend;
 class Downstream;
 class Mirror;
+class StateRecords;
 class UpstreamConnection;
 
 // What a step has led to. After anything but kOpen the exchange is over and must not be touched.
@@ -53,6 +54,7 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   Progress Start(const Window& window);
   // Past the head.
   bool started() const { return started_; }
+  bool tunnel() const { return tunnel_; }
 
   Progress OnDownstreamEvent();
   // The downstream is reset.
@@ -62,10 +64,17 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   // It gets no more of the body.
   void OnMirrorEnded(Mirror& mirror);
 
+  // The request in progress, once started: exchange_state.cc.
+  void Describe(StateRecords& records) const;
+  // As many fields, for no request.
+  static void DescribeNone(StateRecords& records);
+
  private:
   enum class RequestState : uint8_t { kHead, kBody, kDone };
   enum class ResponseState : uint8_t { kHead, kBody, kFlush };
   enum class Wait : uint8_t { kNothing, kConnect, kQueue, kRetry, kExpect, kDiscard };
+
+  void KeepExcerpt(const http1::RequestHead& head, const char* data);
 
   // Request: exchange.cc
   void StartAttempt();
@@ -152,6 +161,12 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   const Policy* policy_ = nullptr;
   // Lines for the head of the reply or response, of this request alone.
   std::string fields_;
+
+  // `METHOD path` for whoever asks what goes on: the head itself is gone by then.
+  static constexpr size_t kExcerptMethod = 24;
+  static constexpr size_t kExcerptPath = 128;
+  std::array<char, kExcerptMethod + 1 + kExcerptPath> excerpt_;
+  uint8_t excerpt_length_ = 0;
 
   Decision decision_;
   uint64_t started_ns_ = 0;

@@ -38,7 +38,7 @@ int HttpEngine::Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original)
 
 void HttpEngine::SetBackend(uint32_t id, const std::vector<NetAddress>& addresses) {
   if (id >= backends_.size()) backends_.resize(id + 1);
-  if (backends_[id] == nullptr) backends_[id] = std::make_unique<Backend>(context_);
+  if (backends_[id] == nullptr) backends_[id] = std::make_unique<Backend>(context_, static_cast<int32_t>(id));
   backends_[id]->SetAddresses(addresses);
 }
 
@@ -50,7 +50,7 @@ Backend* HttpEngine::FindBackend(int32_t id) {
 Backend* HttpEngine::OriginalBackend(const NetAddress& address) {
   std::unique_ptr<Backend>& backend = originals_[address];
   if (backend == nullptr) {
-    backend = std::make_unique<Backend>(context_);
+    backend = std::make_unique<Backend>(context_, Backend::kOriginal);
     backend->SetAddresses({address});
   }
   return backend.get();

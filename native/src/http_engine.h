@@ -52,14 +52,17 @@ class HttpEngine final : private TurnClient {
   size_t connections() const { return downstreams_.size(); }
   const EngineCounters& counters() const { return context_.counters; }
   const EngineSettings& settings() const { return context_.settings; }
-  // By id; -1 for original destinations. Only those that some request was for.
+  // By id, then those of original destinations. Only those that some request was for.
   template <typename Visit>
   void VisitBackends(const Visit& visit) const {
-    for (size_t id = 0; id < backends_.size(); ++id) {
-      if (backends_[id] != nullptr) visit(static_cast<int32_t>(id), *backends_[id]);
+    for (const auto& backend : backends_) {
+      if (backend != nullptr) visit(*backend);
     }
-    for (const auto& [address, backend] : originals_) visit(-1, *backend);
+    for (const auto& [address, backend] : originals_) visit(*backend);
   }
+  // Both in the order of their numbers.
+  const IntrusiveList<Downstream>& downstreams() const { return downstreams_; }
+  const UpstreamList& upstreams() const { return context_.upstreams; }
   size_t buffered_bytes() const { return context_.blocks.in_use(); }
 
   // For the parts of the engine.

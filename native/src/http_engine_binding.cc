@@ -144,6 +144,10 @@ napi_value HttpEngineBinding::Wrap() {
       {"header", nullptr, Header, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"upstreams", nullptr, Upstreams, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"downstreamConnections", nullptr, DownstreamConnections, nullptr, nullptr, nullptr, napi_enumerable,
+       nullptr},
+      {"upstreamConnections", nullptr, UpstreamConnections, nullptr, nullptr, nullptr, napi_enumerable,
+       nullptr},
       {"drain", nullptr, Drain, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
@@ -473,6 +477,24 @@ napi_value HttpEngineBinding::Counters(napi_env env, napi_callback_info info) {
 napi_value HttpEngineBinding::Upstreams(napi_env env, napi_callback_info info) {
   HttpEngineBinding* self = From(env, info, 0, nullptr);
   return self == nullptr ? nullptr : DescribeUpstreams(*self->engine_).ToValue(env);
+}
+
+// downstreamConnections(after, max)
+napi_value HttpEngineBinding::DownstreamConnections(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  StateRange range;
+  HttpEngineBinding* self = From(env, info, 2, arguments);
+  if (self == nullptr || !ReadStateRange(env, arguments, &range)) return nullptr;
+  return DescribeDownstreamConnections(*self->engine_, range).ToValue(env);
+}
+
+// upstreamConnections(after, max)
+napi_value HttpEngineBinding::UpstreamConnections(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  StateRange range;
+  HttpEngineBinding* self = From(env, info, 2, arguments);
+  if (self == nullptr || !ReadStateRange(env, arguments, &range)) return nullptr;
+  return DescribeUpstreamConnections(*self->engine_, range).ToValue(env);
 }
 
 napi_value HttpEngineBinding::Drain(napi_env env, napi_callback_info info) {

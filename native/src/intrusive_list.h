@@ -1,6 +1,7 @@
 // A doubly linked list whose links live in its elements: adding and removing never allocate and never search.
 //
-// An element is in at most one list (per Tag) and takes itself out when destroyed.
+// An element is in at most one list per Tag and takes itself out when destroyed. One with several tags says
+// with `using` which of them its plain `linked` and `Unlink` are about.
 #ifndef SIDEROUTE_INTRUSIVE_LIST_H_
 #define SIDEROUTE_INTRUSIVE_LIST_H_
 
@@ -8,10 +9,10 @@
 
 namespace sideroute {
 
-template <typename T>
+template <typename T, typename Tag = void>
 class IntrusiveList;
 
-template <typename T>
+template <typename T, typename Tag = void>
 class ListNode {
  public:
   ListNode() = default;
@@ -33,20 +34,22 @@ class ListNode {
   ~ListNode() { Unlink(); }
 
  private:
-  friend class IntrusiveList<T>;
+  friend class IntrusiveList<T, Tag>;
   ListNode* prev_ = nullptr;
   ListNode* next_ = nullptr;
-  IntrusiveList<T>* list_ = nullptr;
+  IntrusiveList<T, Tag>* list_ = nullptr;
 };
 
-template <typename T>
+template <typename T, typename Tag>
 class IntrusiveList {
+  using Node = ListNode<T, Tag>;
+
  public:
   IntrusiveList() { root_.prev_ = root_.next_ = &root_; }
   IntrusiveList(const IntrusiveList&) = delete;
   IntrusiveList& operator=(const IntrusiveList&) = delete;
   ~IntrusiveList() {
-    while (Front() != nullptr) Front()->ListNode<T>::Unlink();
+    while (Front() != nullptr) Front()->Node::Unlink();
   }
 
   size_t size() const { return size_; }
@@ -56,15 +59,15 @@ class IntrusiveList {
   T* Front() const { return empty() ? nullptr : static_cast<T*>(root_.next_); }
 
   // Null at the end.
-  T* After(T* element) const {
-    ListNode<T>* next = static_cast<ListNode<T>*>(element)->next_;
+  T* After(const T* element) const {
+    Node* next = static_cast<const Node*>(element)->next_;
     return next == &root_ ? nullptr : static_cast<T*>(next);
   }
 
   T* Back() const { return empty() ? nullptr : static_cast<T*>(root_.prev_); }
 
   void PushBack(T* element) {
-    ListNode<T>* node = element;
+    Node* node = element;
     node->Unlink();
     node->prev_ = root_.prev_;
     node->next_ = &root_;
@@ -75,8 +78,8 @@ class IntrusiveList {
   }
 
  private:
-  friend class ListNode<T>;
-  struct Root : ListNode<T> {};
+  friend class ListNode<T, Tag>;
+  struct Root : Node {};
   Root root_;
   size_t size_ = 0;
 };

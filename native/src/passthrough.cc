@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "socket.h"
+#include "state_records.h"
 
 namespace sideroute {
 
@@ -177,5 +178,12 @@ void Passthrough::Finish(bool reset, int error) {
 }
 
 void Passthrough::Abandon() { CloseSides(true); }
+
+void Passthrough::Describe(StateRecords& records) const {
+  records.Number(static_cast<double>(reason_));
+  records.Number(dialling_ ? 1 : 0);
+  records.Address(destination_);
+  records.Socket(downstream_.fd.get());
+}
 
 }  // namespace sideroute

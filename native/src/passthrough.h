@@ -20,6 +20,7 @@
 namespace sideroute {
 
 class Passthrough;
+class StateRecords;
 
 // Totals over all tunnels of an acceptor.
 struct PassthroughBytes {
@@ -52,6 +53,7 @@ class Passthrough final : public Connection, private Deadline {
   void Abandon() override;
 
   const NetAddress& destination() const { return destination_; }
+  void Describe(StateRecords& records) const;
 
  private:
   struct Side final : Watcher {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "socket.h"
+#include "state_records.h"
 #include "upstream_pool.h"
 
 namespace sideroute {
@@ -13,6 +14,8 @@ UpstreamConnection::UpstreamConnection(EngineContext& context, Endpoint& endpoin
     : StreamSocket(context.reactor, context.blocks, context.scratch),
       context_(context),
       endpoint_(endpoint),
+      number_(++context.last_number),
+      opened_ms_(context.wheel.now_ms()),
       idle_ms_(context.settings.upstream_idle_ms),
       retire_ms_(context.wheel.now_ms() + context.Jitter(context.settings.upstream_max_age_ms)),
       idle_timer_(context.wheel, this) {}
@@ -73,6 +76,21 @@ void UpstreamConnection::OnEvent() {
 
 void UpstreamConnection::OnIdleTimer() {
   if (user_ == nullptr) endpoint_.backend.Close(*this);
+}
+
+void UpstreamConnection::Describe(StateRecords& records) const {
+  enum class State : uint8_t { kActive, kIdle, kConnecting };
+  const uint64_t now_ms = context_.wheel.now_ms();
+  State state = linked() ? State::kIdle : State::kActive;
+  if (connecting_) state = State::kConnecting;
+  records.Count(number_);
+  records.Number(endpoint_.backend.id());
+  records.Number(static_cast<double>(state));
+  records.Count(now_ms - opened_ms_);
+  records.Number(state == State::kIdle ? static_cast<double>(now_ms - idle_since_ms_) : -1);
+  records.Count(requests_);
+  records.Address(endpoint_.address);
+  records.Socket(fd());
 }
 
 }  // namespace sideroute

@@ -19,9 +19,17 @@
 namespace sideroute {
 
 struct Endpoint;
+class StateRecords;
 
-class UpstreamConnection final : public StreamSocket, public Disposable, public ListNode<UpstreamConnection> {
+class UpstreamConnection final : public StreamSocket,
+                                 public Disposable,
+                                 public ListNode<UpstreamConnection>,
+                                 public ListNode<UpstreamConnection, EveryUpstream> {
  public:
+  // In the list of idle ones.
+  using ListNode<UpstreamConnection>::linked;
+  using ListNode<UpstreamConnection>::Unlink;
+
   UpstreamConnection(EngineContext& context, Endpoint& endpoint);
 
   // Starts to connect on behalf of `user`. 0 or a negative errno.
@@ -46,12 +54,17 @@ class UpstreamConnection final : public StreamSocket, public Disposable, public 
 
   Endpoint& endpoint() const { return endpoint_; }
 
+  uint64_t number() const { return number_; }
+  void Describe(StateRecords& records) const;
+
  private:
   void OnEvent() override;
   void OnIdleTimer();
 
   EngineContext& context_;
   Endpoint& endpoint_;
+  const uint64_t number_;
+  const uint64_t opened_ms_;
   UpstreamUser* user_ = nullptr;
   bool connecting_ = true;
   uint32_t requests_ = 0;

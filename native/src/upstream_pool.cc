@@ -7,8 +7,9 @@
 
 namespace sideroute {
 
-Backend::Backend(EngineContext& context)
+Backend::Backend(EngineContext& context, int32_t id)
     : context_(context),
+      id_(id),
       budget_(context.settings.retry_budget_percent, context.settings.retry_budget_reserve) {}
 
 Backend::~Backend() {
@@ -106,6 +107,7 @@ Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connecti
   ++open_;
   ++endpoint.open;
   ++endpoint.connecting;
+  context_.upstreams.PushBack(fresh.get());
   ++context_.counters.upstream_open;
   *connection = fresh.release();
   return Result::kConnecting;
@@ -137,6 +139,7 @@ void Backend::Close(UpstreamConnection& connection, bool reset) {
     --idle_;
     --context_.counters.upstream_idle;
   }
+  connection.ListNode<UpstreamConnection, EveryUpstream>::Unlink();
   connection.Close(reset);
   --open_;
   --context_.counters.upstream_open;

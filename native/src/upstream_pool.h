@@ -44,11 +44,15 @@ class Backend {
  public:
   enum class Result : uint8_t { kReused, kConnecting, kConnectFailed, kWait, kOverflow, kNoAddress };
 
-  explicit Backend(EngineContext& context);
+  // The id of a backend that is an original destination.
+  static constexpr int32_t kOriginal = -1;
+
+  Backend(EngineContext& context, int32_t id);
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
   ~Backend();
 
+  int32_t id() const { return id_; }
   // In order of preference. Connections to addresses that stay are kept.
   void SetAddresses(const std::vector<NetAddress>& addresses);
   size_t address_count() const { return endpoints_.size(); }
@@ -95,6 +99,7 @@ class Backend {
   void DropRetired();
 
   EngineContext& context_;
+  const int32_t id_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Endpoint>> retired_;
   IntrusiveList<Exchange> waiting_;

@@ -40,6 +40,11 @@ export function addressOption(option: Option, fallback: string): Option {
   return option.argParser(argument(adminAddress)).default(adminAddress(fallback), fallback);
 }
 
+/** `--admin`, for the commands that ask a running sidecar in the same pod. */
+export function adminOption(): Option {
+  return addressOption(new Option('--admin <address>', 'its private admin endpoint'), '127.0.0.1:15000');
+}
+
 function adminAddress(text: string): AdminAddress {
   const [address, ...others] = listenAddresses(text);
   if (address === undefined || others.length > 0 || address.port === 0) {

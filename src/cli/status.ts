@@ -7,15 +7,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
-import { getText } from './admin-client.ts';
-import {
-  addressOption,
-  argument,
-  outputOption,
-  timeoutOption,
-  type AdminAddress,
-  type OutputFormat,
-} from './options.ts';
+import { askAdmin, objects, textOf, type Json } from './admin-client.ts';
+import { adminOption, argument, outputOption, timeoutOption, type AdminAddress, type OutputFormat } from './options.ts';
 
 interface StatusOptions {
   readonly admin: AdminAddress;
@@ -24,15 +17,13 @@ interface StatusOptions {
   readonly output: OutputFormat;
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
 const POLL_MS = 250;
 
 export function registerStatus(program: Command): void {
   program
     .command('status')
     .description('show what a running sidecar serves: generation, hash, validity and the conditions of each route')
-    .addOption(addressOption(new Option('--admin <address>', 'its private admin endpoint'), '127.0.0.1:15000'))
+    .addOption(adminOption())
     .addOption(
       new Option(
         '--wait <hash>',
@@ -81,24 +72,8 @@ async function waitFor({ admin, wait, timeout }: StatusOptions): Promise<Json> {
   }
 }
 
-async function readConfig(admin: AdminAddress): Promise<Json> {
-  const url = `http://${admin.address.includes(':') ? `[${admin.address}]` : admin.address}:${admin.port}/config`;
-  const fail = (what: string, cause?: unknown) => new ProxyError('admin-unreachable', `${url}: ${what}`, { cause });
-  let answer: { readonly status: number; readonly body: string };
-  try {
-    answer = await getText(admin, '/config');
-  } catch (error) {
-    throw fail((error as Error).message, error);
-  }
-  if (answer.status !== 200) throw fail(`answered ${answer.status}`);
-  let config: unknown;
-  try {
-    config = JSON.parse(answer.body);
-  } catch (error) {
-    throw fail('did not answer JSON', error);
-  }
-  if (!isObject(config)) throw fail('did not answer a JSON object');
-  return config;
+function readConfig(admin: AdminAddress): Promise<Json> {
+  return askAdmin(admin, '/config');
 }
 
 function humanText(config: Json): string {
@@ -123,16 +98,4 @@ function humanText(config: Json): string {
   }
   if (Array.isArray(config['frontends'])) lines.push(`${config['frontends'].length} frontends`);
   return `${lines.join('\n')}\n`;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function objects(value: unknown): readonly Json[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
 }

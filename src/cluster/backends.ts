@@ -74,6 +74,11 @@ export class BackendRegistry {
     }
   }
 
+  /** Every key that has been interned, by id. */
+  get keys(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
   /** Backends of the current tables, by id. */
   status(): readonly BackendStatus[] {
     return [...this.#entries.values()]

@@ -65,6 +65,11 @@ export class FrontendRegistry {
     return id;
   }
 
+  /** Every key that has been in use, by id. */
+  get keys(): readonly string[] {
+    return [...this.#ids.keys()];
+  }
+
   /** The list last given to `onChange`, sorted by address, port. */
   get addresses(): readonly FrontendAddress[] {
     return this.#addresses;

@@ -6,7 +6,14 @@
  * is filled anew each time, the decision is written to a shared array.
  */
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../errors.ts';
-import { readUpstreams, type UpstreamState } from '../native/engine-state.ts';
+import {
+  readDownstreamConnections,
+  readUpstreamConnections,
+  readUpstreams,
+  type DownstreamState,
+  type UpstreamConnectionState,
+  type UpstreamState,
+} from '../native/engine-state.ts';
 import {
   createHttpEngine,
   DECISION,
@@ -57,6 +64,9 @@ export type NativeEngine = Engine & {
   counters(): HttpEngineCounters;
   /** One entry for each address of each backend that some request was for. */
   upstreams(): UpstreamState[];
+  /** At most `max` open connections whose id is above `after`, by id. */
+  downstreamConnections(after: number, max: number): DownstreamState[];
+  upstreamConnections(after: number, max: number): UpstreamConnectionState[];
 };
 
 export function createNativeEngine(host: EngineHost, options: NativeEngineOptions = {}): NativeEngine {
@@ -174,6 +184,14 @@ class NativeHttpEngine implements NativeEngine {
 
   upstreams(): UpstreamState[] {
     return readUpstreams(this.native.upstreams());
+  }
+
+  downstreamConnections(after: number, max: number): DownstreamState[] {
+    return readDownstreamConnections(this.native.downstreamConnections(after, max));
+  }
+
+  upstreamConnections(after: number, max: number): UpstreamConnectionState[] {
+    return readUpstreamConnections(this.native.upstreamConnections(after, max));
   }
 
   async drain(deadlineMs: number): Promise<void> {

@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { ProxyError, type ConnectionReason, type RequestReason } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
+import type { StateRecords } from './engine-state.ts';
 
 export interface ListenAddress {
   readonly address: string;
@@ -95,6 +96,10 @@ export interface Acceptor {
    */
   setFrontends(frontends: readonly FrontendAddress[]): void;
   counters(): AcceptorCounters;
+  /** At most `max` (up to 10,000) connections whose id is above `after`, for `readDetections`. */
+  detections(after: number, max: number): StateRecords;
+  /** The same, for `readTunnels`. */
+  tunnels(after: number, max: number): StateRecords;
   /** Stop accepting; tunnels and detections go on. */
   stopAccepting(): void;
   /** Close listeners and reset every connection still owned by the acceptor. Calling it again does nothing. */

@@ -1,10 +1,12 @@
 /**
- * What the native engine is doing right now, read out of the flat records in which it crosses from the addon.
+ * What the addon is doing right now, read out of the flat records in which it tells of connections and upstreams.
  *
- * Stage before: `engine/native.ts`. Stage after: the private endpoint. The records are written by native/src/engine_state.cc.
+ * Stage before: `binding.ts` and `engine/native.ts`. Stage after: the private endpoint. A record is some numbers and some
+ * text fields; native/src/engine_state.cc and the `Describe` methods write them, in the order in which they are read here.
  */
+import { CONNECTION_REASONS, type ConnectionReason } from '../errors.ts';
 
-/** Numbers in the order of the fields below, and text fields each ended by a line feed. */
+/** Text fields are each ended by a line feed. */
 export interface StateRecords {
   readonly numbers: Float64Array;
   readonly text: string;
@@ -12,7 +14,7 @@ export interface StateRecords {
 
 /** One address of a backend. Totals are since start, of the address, even when it was none of the backend for a while. */
 export interface UpstreamState {
-  /** `Backend.id`; -1: an original destination, for requests that no route decides. */
+  /** `Backend.id`; `ORIGINAL`: an original destination, for requests that no route decides. */
   readonly backend: number;
   readonly address: string;
   readonly port: number;
@@ -29,24 +31,210 @@ export interface UpstreamState {
   readonly requests: number;
 }
 
-const UPSTREAM_NUMBERS = 9;
+export interface SocketAddress {
+  readonly address: string;
+  readonly port: number;
+}
 
-export function readUpstreams({ numbers, text }: StateRecords): UpstreamState[] {
-  const addresses = text.split('\n');
-  const states: UpstreamState[] = [];
-  for (let at = 0; at < numbers.length; at += UPSTREAM_NUMBERS) {
-    states.push({
-      backend: numbers[at]!,
-      address: addresses[states.length]!,
-      port: numbers[at + 1]!,
-      active: numbers[at + 2]!,
-      idle: numbers[at + 3]!,
-      connecting: numbers[at + 4]!,
-      queued: numbers[at + 5]!,
-      connects: numbers[at + 6]!,
-      connectFailures: numbers[at + 7]!,
-      requests: numbers[at + 8]!,
-    });
+/** What is known of every connection. Counts of bytes are the kernel's; null where it has none. */
+interface ConnectionState {
+  /** Rises with time, never used again, of its kind. */
+  readonly id: number;
+  readonly ageMs: number;
+  /** Payload that its peer has sent, and has been sent. */
+  readonly bytesReceived: number | null;
+  readonly bytesSent: number | null;
+}
+
+/** From an application. */
+interface AcceptedState extends ConnectionState {
+  /** Null when it has just left. */
+  readonly peer: SocketAddress | null;
+  readonly original: SocketAddress;
+}
+
+/** A connection to an HTTP frontend of which it is not known yet what it carries. */
+export interface DetectionState extends AcceptedState {
+  readonly frontend: number;
+}
+
+export interface TunnelState extends AcceptedState {
+  readonly reason: ConnectionReason;
+  /** The original destination has not accepted yet. */
+  readonly dialling: boolean;
+}
+
+export const DOWNSTREAM_STATES = ['idle', 'reading_head', 'request', 'tunnel', 'draining'] as const;
+export const UPSTREAM_STATES = ['active', 'idle', 'connecting'] as const;
+/** What a request waits for beside its peers: a connect, room in the pool, the next try, `100 Continue`, or its own body. */
+export const REQUEST_WAITS = [null, 'connect', 'queue', 'retry', 'continue', 'discard'] as const;
+
+export const ORIGINAL = -1;
+const NO_BACKEND = -2;
+
+export interface RequestState {
+  /** Latin-1 views of the first 24 and 128 bytes. */
+  readonly method: string;
+  readonly path: string;
+  /** Null: answered here. */
+  readonly backend: number | null;
+  /** The connection that carries it, if there is one. */
+  readonly upstream: SocketAddress | null;
+  readonly durationMs: number;
+  readonly retries: number;
+  readonly waiting: (typeof REQUEST_WAITS)[number];
+}
+
+/** A connection that the native engine serves. */
+export interface DownstreamState extends AcceptedState {
+  readonly frontend: number;
+  readonly state: (typeof DOWNSTREAM_STATES)[number];
+  /** Since the last request, or the beginning; null in the middle of one. */
+  readonly idleMs: number | null;
+  /** Requests that are over. */
+  readonly served: number;
+  readonly request: RequestState | null;
+}
+
+export interface UpstreamConnectionState extends ConnectionState {
+  readonly backend: number;
+  readonly address: string;
+  readonly port: number;
+  readonly state: (typeof UPSTREAM_STATES)[number];
+  readonly idleMs: number | null;
+  /** Begun ones. */
+  readonly requests: number;
+}
+
+class RecordReader {
+  readonly #numbers: Float64Array;
+  readonly #texts: readonly string[];
+  #at = 0;
+  #textAt = 0;
+
+  constructor({ numbers, text }: StateRecords) {
+    this.#numbers = numbers;
+    this.#texts = text.split('\n');
   }
-  return states;
+
+  get more(): boolean {
+    return this.#at < this.#numbers.length;
+  }
+
+  number(): number {
+    return this.#numbers[this.#at++]!;
+  }
+
+  text(): string {
+    return this.#texts[this.#textAt++]!;
+  }
+
+  known(): number | null {
+    const number = this.number();
+    return number < 0 ? null : number;
+  }
+
+  address(): SocketAddress {
+    return { address: this.text(), port: this.number() };
+  }
+
+  knownAddress(): SocketAddress | null {
+    const address = this.address();
+    return address.address === '' ? null : address;
+  }
+}
+
+function readAll<T>(records: StateRecords, readOne: (reader: RecordReader) => T): T[] {
+  const reader = new RecordReader(records);
+  const all: T[] = [];
+  while (reader.more) all.push(readOne(reader));
+  return all;
+}
+
+/** Members are read in the order in which they are written here. */
+export function readUpstreams(records: StateRecords): UpstreamState[] {
+  return readAll(records, (reader) => ({
+    backend: reader.number(),
+    ...reader.address(),
+    active: reader.number(),
+    idle: reader.number(),
+    connecting: reader.number(),
+    queued: reader.number(),
+    connects: reader.number(),
+    connectFailures: reader.number(),
+    requests: reader.number(),
+  }));
+}
+
+export function readDetections(records: StateRecords): DetectionState[] {
+  return readAll(records, (reader) => ({
+    id: reader.number(),
+    ageMs: reader.number(),
+    frontend: reader.number(),
+    original: reader.address(),
+    ...readSocket(reader),
+  }));
+}
+
+export function readTunnels(records: StateRecords): TunnelState[] {
+  return readAll(records, (reader) => ({
+    id: reader.number(),
+    ageMs: reader.number(),
+    reason: CONNECTION_REASONS[reader.number()]!,
+    dialling: reader.number() === 1,
+    original: reader.address(),
+    ...readSocket(reader),
+  }));
+}
+
+export function readDownstreamConnections(records: StateRecords): DownstreamState[] {
+  return readAll(records, (reader) => ({
+    id: reader.number(),
+    frontend: reader.number(),
+    state: DOWNSTREAM_STATES[reader.number()]!,
+    ageMs: reader.number(),
+    idleMs: reader.known(),
+    served: reader.number(),
+    original: reader.address(),
+    ...readSocket(reader),
+    request: readRequest(reader),
+  }));
+}
+
+export function readUpstreamConnections(records: StateRecords): UpstreamConnectionState[] {
+  return readAll(records, (reader) => {
+    const state = {
+      id: reader.number(),
+      backend: reader.number(),
+      state: UPSTREAM_STATES[reader.number()]!,
+      ageMs: reader.number(),
+      idleMs: reader.known(),
+      requests: reader.number(),
+      ...reader.address(),
+    };
+    // Its peer is the address, as long as it stands.
+    const { bytesReceived, bytesSent } = readSocket(reader);
+    return { ...state, bytesReceived, bytesSent };
+  });
+}
+
+function readSocket(reader: RecordReader) {
+  return { peer: reader.knownAddress(), bytesReceived: reader.known(), bytesSent: reader.known() };
+}
+
+function readRequest(reader: RecordReader): RequestState | null {
+  const backend = reader.number();
+  const durationMs = reader.number();
+  const retries = reader.number();
+  const waiting = REQUEST_WAITS[reader.number()]!;
+  const excerpt = reader.text();
+  const upstream = reader.knownAddress();
+  if (excerpt === '') return null;
+  const space = excerpt.indexOf(' ');
+  return {
+    method: excerpt.slice(0, space),
+    path: excerpt.slice(space + 1),
+    backend: backend === NO_BACKEND ? null : backend,
+    ...{ upstream, durationMs, retries, waiting },
+  };
 }

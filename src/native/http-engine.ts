@@ -192,6 +192,10 @@ export interface HttpEngine {
   counters(): HttpEngineCounters;
   /** For `readUpstreams`. */
   upstreams(): StateRecords;
+  /** At most `max` (up to 10,000) open connections whose id is above `after`, for `readDownstreamConnections`. */
+  downstreamConnections(after: number, max: number): StateRecords;
+  /** The same, for `readUpstreamConnections`. */
+  upstreamConnections(after: number, max: number): StateRecords;
   drain(): void;
   close(): void;
 }

@@ -28,7 +28,7 @@ export function startAdmin(options: AdminOptions): Promise<Endpoint> {
     body: await exposition.render(),
   });
   return startEndpoint({
-    ...{ address, port, flag, methods: ['GET', 'HEAD'] },
+    ...{ address, port, flag, head: true },
     routes: {
       '/metrics': metrics,
       '/livez': () => probe(options.live()),

@@ -3,9 +3,8 @@
  *
  * Stage before: the composition root, with everything of one moment. Stage after: `private-admin.ts`.
  *
- * Ten thousand rules are tens of megabytes and half a second of work on the loop that carries the traffic. So the text is
- * made item by item, and after `SLICE_MS` the loop gets its turn; what has been made by then is sent before more is made.
- * Tables and attachments never change, so that a dump that takes a while still is of one moment; addresses of backends are
+ * Ten thousand rules are tens of megabytes and half a second of work on the loop that carries the traffic, so the text is
+ * made and sent in slices (`json-stream.ts`). Tables and attachments never change, so that a dump that takes a while still is of one moment; addresses of backends are
  * those of the moment when their rule is written.
  */
 import type { Attachment, RouteCondition } from '../config/attachment.ts';
@@ -16,6 +15,7 @@ import type { Backend } from '../routing/decision.ts';
 import type { CompiledMatch } from '../routing/match-list.ts';
 import type { CompiledRule, Refusal, Share } from '../routing/rule.ts';
 import type { FrontendTable, RouteTable } from '../routing/table.ts';
+import { inSlices, listText } from './json-stream.ts';
 
 export interface ConfigView {
   /** Null before the first one. */
@@ -37,25 +37,12 @@ export interface ConfigView {
   readonly backends: readonly { readonly backend: Backend; readonly error: string | null }[];
 }
 
-/** A turn of the loop may be this much longer for a dump. */
-const SLICE_MS = 4;
 /** Entries looked at between two looks at the clock, where nothing is written. */
 const STRIDE = 500;
-const MAX_SLICE_CHARS = 256 * 1024;
 
 /** Pieces of one JSON object, one item of each list on a line of its own. */
-export async function* configDump(view: ConfigView): AsyncGenerator<string> {
-  let text = '';
-  let startedMs = performance.now();
-  for (const piece of dumpItems(view)) {
-    text += piece;
-    if (performance.now() - startedMs < SLICE_MS && text.length < MAX_SLICE_CHARS) continue;
-    if (text !== '') yield text;
-    text = '';
-    await new Promise((resolve) => setImmediate(resolve));
-    startedMs = performance.now();
-  }
-  yield text;
+export function configDump(view: ConfigView): AsyncGenerator<string> {
+  return inSlices(dumpItems(view));
 }
 
 /** An empty piece is a chance to pause. */
@@ -68,9 +55,9 @@ function* dumpItems(view: ConfigView): Generator<string> {
     heldFiles: snapshot?.heldFiles ?? [],
   };
   yield `${JSON.stringify(head).slice(0, -1)},\n"problems":`;
-  yield* list(problems);
+  yield* listText(problems);
   yield ',\n"routes":';
-  yield* list(describeRoutes(attachment.conditions));
+  yield* listText(describeRoutes(attachment.conditions));
   yield ',\n"frontends":[';
   const addresses = new Map<number, string[]>();
   for (const { id, address } of view.addresses) {
@@ -91,25 +78,11 @@ function* dumpItems(view: ConfigView): Generator<string> {
       unresolved: unresolved.get(key) ?? null,
     };
     yield `${separator}${JSON.stringify(described).slice(0, -1)},"rules":`;
-    yield* list(describeRules(table.frontends[id], errors));
+    yield* listText(describeRules(table.frontends[id], errors));
     yield '}';
     separator = ',\n';
   }
   yield ']}\n';
-}
-
-/** Null stands for no item, but a chance to pause. */
-function* list(items: Iterable<object | null>): Generator<string> {
-  let separator = '[\n';
-  for (const item of items) {
-    if (item === null) {
-      yield '';
-      continue;
-    }
-    yield `${separator}${JSON.stringify(item)}`;
-    separator = ',\n';
-  }
-  yield separator === '[\n' ? '[]' : ']';
 }
 
 function sourceKey({ file, document }: SourceLocation): string {

@@ -17,6 +17,8 @@ export interface EndpointRequest {
   readonly query: string;
   /** Value of Accept; empty when there is none. */
   readonly accept: string;
+  /** Value of User-Agent, cut; empty when there is none. */
+  readonly agent: string;
 }
 
 export interface Answer {
@@ -32,6 +34,12 @@ export interface Answer {
 /** What it throws is a 500. */
 export type Handler = (request: EndpointRequest) => Answer | Promise<Answer>;
 
+/** `GET` must not change anything. Bodies of requests are dropped unread. */
+type Method = 'GET' | 'PUT' | 'POST';
+
+/** A bare handler is for GET. */
+export type Route = Handler | Readonly<Partial<Record<Method, Handler>>>;
+
 export interface EndpointOptions {
   /** `0.0.0.0` listens on IPv6, too, where there is any. */
   readonly address: string;
@@ -40,11 +48,13 @@ export interface EndpointOptions {
   /** What the user set the address with, for the message when it cannot be bound. */
   readonly flag: string;
   /** By path, which is compared as sent. */
-  readonly routes: Readonly<Record<string, Handler>>;
-  readonly methods: readonly ('GET' | 'HEAD')[];
+  readonly routes: Readonly<Record<string, Route>>;
+  /** Answer HEAD where GET is. Default false. */
+  readonly head?: boolean;
   /**
-   * Refuse requests whose Host is not a loopback name or address: a web page that makes its own name point to 127.0.0.1
-   * could read the answers, in a browser on the machine of somebody who forwards this port.
+   * Refuse requests whose Host is not a loopback name or address, and those that change something and come from a page of
+   * another origin. In the browser of somebody who forwards this port, a web page that makes its own name point to
+   * 127.0.0.1 could otherwise read the answers, and any page could send a POST.
    */
   readonly loopbackHost?: boolean;
 }
@@ -60,6 +70,8 @@ export const TEXT = 'text/plain; charset=utf-8';
 export const JSON_TYPE = 'application/json; charset=utf-8';
 /** Fails where SO_REUSEPORT would share the port with another process. */
 const EXCLUSIVE_PORT = 1;
+/** Of a User-Agent, for a log line. */
+const MAX_AGENT_CHARS = 80;
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 /** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
@@ -72,9 +84,9 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
     const path = request.getUrl();
     // Undefined without a `?`, which the typings do not say.
     const query = request.getQuery() as string | undefined;
-    const asked = { query: query ?? '', accept: request.getHeader('accept') };
-    const refused = refuse(options, method, path, request);
-    void reply(response, method === 'HEAD', refused ?? options.routes[path]!, asked);
+    const agent = request.getHeader('user-agent').slice(0, MAX_AGENT_CHARS);
+    const asked = { query: query ?? '', accept: request.getHeader('accept'), agent };
+    void reply(response, method === 'HEAD', handlerFor(options, method, path, request), asked);
   });
   const { address, port } = options;
   // A socket on :: takes IPv4, too.
@@ -118,30 +130,53 @@ function bindError(host: string, port: number): Promise<Error | null> {
   });
 }
 
-/** Null: there is a handler, and it may be asked. */
-function refuse(options: EndpointOptions, method: string, path: string, request: UwsRequest): Handler | null {
-  const { routes, methods, loopbackHost = false } = options;
-  const plain = (status: number, body: string): Handler => {
-    return () => ({ status, contentType: TEXT, body });
+/** The one that may be asked, or one that says why there is none. */
+function handlerFor(options: EndpointOptions, method: string, path: string, request: UwsRequest): Handler {
+  const { routes, head = false, loopbackHost = false } = options;
+  const refuse = (status: number, text: string, allow?: string): Handler => {
+    return () => ({ status, contentType: TEXT, body: `${text}\n`, ...(allow === undefined ? {} : { allow }) });
   };
-  if (loopbackHost && !hasLoopbackHost(request)) {
-    return plain(403, 'This endpoint is asked by a loopback name or address, such as localhost.\n');
+  const fields = originFields(request);
+  if (loopbackHost && !isLoopback(fields)) {
+    return refuse(403, 'This endpoint is asked by a loopback name or address, such as localhost.');
   }
-  if (!Object.hasOwn(routes, path)) return plain(404, `There is:\n${Object.keys(routes).join('\n')}\n`);
-  if (methods.some((allowed) => allowed === method)) return null;
-  const allow = methods.join(', ');
-  return () => ({ status: 405, contentType: TEXT, allow, body: `This endpoint is read-only: ${allow}.\n` });
+  if (!Object.hasOwn(routes, path)) return refuse(404, `There is:\n${Object.keys(routes).join('\n')}`);
+  const route = routes[path]!;
+  const handlers = typeof route === 'function' ? { GET: route } : route;
+  const allowed = Object.keys(handlers).flatMap((name) => (name === 'GET' && head ? ['GET', 'HEAD'] : [name]));
+  if (!allowed.includes(method)) {
+    const allow = allowed.join(', ');
+    return refuse(405, `${path} takes ${allow}.`, allow);
+  }
+  const handler = handlers[method === 'HEAD' ? 'GET' : (method as Method)]!;
+  if (method === 'GET' || method === 'HEAD' || isSameOrigin(fields)) return handler;
+  return refuse(403, 'A page of another origin must not change anything here.');
 }
 
-function hasLoopbackHost(request: UwsRequest): boolean {
-  let hosts = 0;
-  let loopback = true;
+interface OriginFields {
+  readonly hosts: readonly string[];
+  readonly origins: readonly string[];
+  readonly sites: readonly string[];
+}
+
+function originFields(request: UwsRequest): OriginFields {
+  const fields = { hosts: [] as string[], origins: [] as string[], sites: [] as string[] };
   request.forEach((name, value) => {
-    if (name !== 'host') return;
-    hosts++;
-    loopback = loopback && LOOPBACK_HOST.test(value);
+    if (name === 'host') fields.hosts.push(value);
+    else if (name === 'origin') fields.origins.push(value);
+    else if (name === 'sec-fetch-site') fields.sites.push(value);
   });
-  return hosts === 1 && loopback;
+  return fields;
+}
+
+function isLoopback({ hosts }: OriginFields): boolean {
+  return hosts.length === 1 && LOOPBACK_HOST.test(hosts[0]!);
+}
+
+/** Browsers send Origin with every POST and PUT of a page; others send neither field. */
+function isSameOrigin({ hosts, origins, sites }: OriginFields): boolean {
+  const own = `http://${hosts.join()}`.toLowerCase();
+  return origins.every((origin) => origin.toLowerCase() === own) && sites.every((site) => site === 'same-origin');
 }
 
 /** Never rejects: uWS must be called until the response is complete, or not at all. */

@@ -1,15 +1,18 @@
 /**
- * The private admin endpoint: what the proxy serves now and how it would route a request. Loopback only, read-only.
+ * The private admin endpoint: what the proxy serves now, what goes on on its connections, how it would route a request, and
+ * the few things that can be changed in a running one. Loopback only.
  *
  * Stage before: a person in the pod or behind `kubectl port-forward`. Stage after: the composition root, which gives the
- * configuration in force, `config-dump.ts` and `routing/explain.ts`.
+ * configuration in force, `config-dump.ts`, `connections.ts`, `log-level.ts` and `routing/explain.ts`.
  */
 import { explainQuery } from '../config/explain-request.ts';
+import type { DrainNotice } from '../drain.ts';
 import { ProxyError } from '../errors.ts';
 import { explainService } from '../routing/explain.ts';
 import { formatExplanation } from '../routing/format-explanation.ts';
 import type { RouteTable } from '../routing/table.ts';
 import { configDump, type ConfigView } from './config-dump.ts';
+import { connectionDump, connectionFilter, type ConnectionView } from './connections.ts';
 import {
   JSON_TYPE,
   startEndpoint,
@@ -18,45 +21,76 @@ import {
   type Endpoint,
   type EndpointOptions,
   type EndpointRequest,
+  type Handler,
 } from './endpoint.ts';
+import { changeLogSettings, showLogSettings, type LogSettings } from './log-level.ts';
 
 export interface PrivateAdminOptions extends Pick<EndpointOptions, 'address' | 'port' | 'flag'> {
   /** The configuration in force; one view is of one moment. */
   config(): ConfigView;
+  connections(): ConnectionView;
   table(): RouteTable;
+  readonly logSettings: LogSettings;
+  /** Begins to drain, if that has not begun. `by`: who asks, for the log. */
+  quit(by: string): DrainNotice;
 }
 
-const INDEX = `GET /config   the configuration in force, JSON: files, problems, conditions, frontends with their rules and backends
-GET /explain  which rule a request matches, why, and where it goes: ?service=name.namespace:port
-              and, if need be, &method=GET &path=/ &header=name:value (repeated) &format=json|text
+const INDEX = `GET  /config       the configuration in force, JSON: files, problems, conditions, frontends with their rules and backends
+GET  /connections  every connection and what goes on on it, JSON; ?frontend=, ?backend=, ?state=, ?limit=
+GET  /explain      which rule a request matches, why, and where it goes: ?service=name.namespace:port
+                   and, if need be, &method=GET &path=/ &header=name:value (repeated) &format=json|text
+GET  /log-level    the level of the log
+PUT  /log-level    another one for a while: ?level=debug|info|warn|error&ttl=10m
+POST /quit         ends the process as SIGTERM does, when its connections have ended
 `;
 
 /** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
 export function startPrivateAdmin(options: PrivateAdminOptions): Promise<Endpoint> {
-  const { address, port, flag } = options;
+  const { address, port, flag, logSettings } = options;
   return startEndpoint({
-    ...{ address, port, flag, methods: ['GET'], loopbackHost: true },
+    ...{ address, port, flag, loopbackHost: true },
     routes: {
       '/': () => ({ contentType: TEXT, body: INDEX }),
       '/config': () => ({ contentType: JSON_TYPE, body: configDump(options.config()) }),
-      '/explain': (request) => answerExplain(options.table(), request),
+      '/connections': checked(({ query }) => {
+        const view = options.connections();
+        return { contentType: JSON_TYPE, body: connectionDump(view, connectionFilter(query, view)) };
+      }),
+      '/explain': checked((request) => answerExplain(options.table(), request)),
+      '/log-level': {
+        GET: () => json(showLogSettings(logSettings)),
+        PUT: checked(({ query, agent }) => {
+          changeLogSettings(logSettings, query, agent);
+          return json(showLogSettings(logSettings));
+        }),
+      },
+      '/quit': { POST: ({ agent }) => ({ status: 202, ...json(options.quit(agent)) }) },
     },
   });
 }
 
+/** What is wrong with the request, which a ProxyError says, is a 400. */
+function checked(handler: (request: EndpointRequest) => Answer): Handler {
+  return (request) => {
+    try {
+      return handler(request);
+    } catch (error) {
+      if (!(error instanceof ProxyError)) throw error;
+      return { status: 400, contentType: TEXT, body: `${error.message}\n` };
+    }
+  };
+}
+
+function json(value: object): Answer {
+  return { contentType: JSON_TYPE, body: `${JSON.stringify(value, null, 2)}\n` };
+}
+
 function answerExplain(table: RouteTable, { query, accept }: EndpointRequest): Answer {
-  let question;
-  try {
-    question = explainQuery(query);
-  } catch (error) {
-    if (!(error instanceof ProxyError)) throw error;
-    return { status: 400, contentType: TEXT, body: `${error.message}\n` };
-  }
-  const { service, head, headers, format } = question;
+  const { service, head, headers, format } = explainQuery(query);
   const explanation = explainService(table, service, head, headers);
   return (format ?? preferred(accept)) === 'text'
     ? { contentType: TEXT, body: formatExplanation(explanation) }
-    : { contentType: JSON_TYPE, body: `${JSON.stringify(explanation, null, 2)}\n` };
+    : json(explanation);
 }
 
 /** Text only for who asks for it and not for JSON; quality values are more than this needs. */

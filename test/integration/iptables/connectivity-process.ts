@@ -63,6 +63,8 @@ const binding: NativeBinding = {
         bytesDownstream: 0,
         acceptPauses: 0,
       }),
+      detections: () => ({ numbers: new Float64Array(), text: '' }),
+      tunnels: () => ({ numbers: new Float64Array(), text: '' }),
       stopAccepting: () => undefined,
       close: () => listener.kill('SIGKILL'),
     };

@@ -4,10 +4,14 @@ import t, { type Test } from 'tap';
 import { request } from 'undici';
 
 import { attach } from '../../../src/config/attach.ts';
+import { LOG_LEVELS, type LogLevel } from '../../../src/log.ts';
 import type { Endpoint } from '../../../src/observe/endpoint.ts';
-import { startPrivateAdmin } from '../../../src/observe/private-admin.ts';
+import type { ConnectionView } from '../../../src/observe/connections.ts';
+import { startPrivateAdmin, type PrivateAdminOptions } from '../../../src/observe/private-admin.ts';
+import { TemporarySetting } from '../../../src/observe/temporary-setting.ts';
 import type { Explanation } from '../../../src/routing/explain.ts';
 import { compileTable } from '../../../src/routing/table.ts';
+import { eventually } from '../../support/eventually.ts';
 import { backend, exactField, httpRoute, match, parent, rule, service, testDeps } from '../../support/routes.ts';
 
 const resources = [
@@ -22,7 +26,17 @@ const resources = [
   ),
 ];
 
-async function start(t: Test, rules = resources): Promise<Endpoint> {
+const NO_CONNECTIONS: ConnectionView = {
+  detections: () => [],
+  downstream: () => [],
+  tunnels: () => [],
+  upstream: () => [],
+  unlisted: 0,
+  frontends: ['shop/cart:80'],
+  backends: ['shop/v1:80'],
+};
+
+async function start(t: Test, rules = resources, options: Partial<PrivateAdminOptions> = {}): Promise<Endpoint> {
   const deps = testDeps();
   const attachment = attach({ resources: rules, namespace: 'shop' });
   const table = compileTable(attachment, deps);
@@ -42,6 +56,16 @@ async function start(t: Test, rules = resources): Promise<Endpoint> {
       unresolved: [],
       backends: [],
     }),
+    connections: () => NO_CONNECTIONS,
+    logSettings: {
+      level: new TemporarySetting<LogLevel>({
+        ...{ name: 'log level', configured: 'info', allowed: LOG_LEVELS },
+        apply: () => undefined,
+        log: () => undefined,
+      }),
+    },
+    quit: () => ({ message: 'draining', already: false, connections: 0, quietMs: 0, timeoutMs: 0 }),
+    ...options,
   });
   t.teardown(() => admin.close());
   return admin;
@@ -59,8 +83,11 @@ async function ask(admin: Endpoint, path: string, { method = 'GET', headers = {}
 
 t.test('the root lists what there is', async (t) => {
   const admin = await start(t);
-  t.match(await ask(admin, '/'), { status: 200, body: /^GET \/config .*\nGET \/explain /m });
-  t.match(await ask(admin, '/quit'), { status: 404, body: 'There is:\n/\n/config\n/explain\n' });
+  const { status, body } = await ask(admin, '/');
+  t.equal(status, 200);
+  const paths = ['/', '/config', '/connections', '/explain', '/log-level', '/quit'];
+  for (const path of paths.slice(1)) t.match(body, new RegExp(`^(GET|PUT|POST) +${path} `, 'm'));
+  t.match(await ask(admin, '/none'), { status: 404, body: `There is:\n${paths.join('\n')}\n` });
 });
 
 t.test('/config is JSON', async (t) => {
@@ -148,7 +175,7 @@ t.test('bad input of /explain is a 400 that names the parameter', async (t) => {
     ['?service=cart.shop&path=a', 'path: got "a", expected a path'],
     ['?service=cart.shop&path=/%0d%0a', 'path: got'],
     ['?service=cart.shop&header=no-colon', 'header: got "no-colon", expected'],
-    ['?service=cart.shop&format=xml', 'format: got "xml", expected json or text'],
+    ['?service=cart.shop&format=xml', 'format: got "xml", expected one of json, text'],
     ['?service=cart.shop&path=/?a=1&b=2', 'b: no such parameter'],
   ]) {
     const { status, body } = await ask(admin, `/explain${query!}`);
@@ -174,10 +201,129 @@ t.test('a Host that is no loopback name is refused, so that no web page can read
   }
 });
 
-t.test('only GET', async (t) => {
+t.test('each path takes its own methods', async (t) => {
+  const quits: string[] = [];
+  const admin = await start(t, resources, {
+    quit: (by) => {
+      quits.push(by);
+      return { message: 'draining', already: quits.length > 1, connections: 2, quietMs: 5_000, timeoutMs: 30_000 };
+    },
+  });
+  for (const [path, method, allow] of [
+    ['/config', 'HEAD', 'GET'],
+    ['/config', 'POST', 'GET'],
+    ['/', 'PUT', 'GET'],
+    ['/connections', 'PUT', 'GET'],
+    ['/log-level', 'POST', 'GET, PUT'],
+    ['/quit', 'GET', 'POST'],
+    ['/quit', 'PUT', 'POST'],
+    ['/quit', 'HEAD', 'POST'],
+  ] as const) {
+    const { status, headers, body } = await ask(admin, path, { method });
+    t.equal(status, 405, `${method} ${path}`);
+    t.equal(headers['allow'], allow);
+    t.equal(body, method === 'HEAD' ? '' : `${path} takes ${allow}.\n`);
+  }
+  t.same(quits, []);
+  const { status, body } = await ask(admin, '/quit', { method: 'POST', headers: { 'user-agent': 'job/1' } });
+  t.equal(status, 202);
+  t.same(JSON.parse(body), {
+    ...{ message: 'draining', already: false, connections: 2, quietMs: 5_000, timeoutMs: 30_000 },
+  });
+  t.match(await ask(admin, '/quit', { method: 'POST' }), { status: 202, body: /"already": true/ });
+  t.same(quits, ['job/1', '']);
+});
+
+t.test('what changes something is not for pages of other origins', async (t) => {
+  let quits = 0;
+  const admin = await start(t, resources, {
+    quit: () => ({ message: 'draining', already: quits++ > 0, connections: 0, quietMs: 0, timeoutMs: 0 }),
+  });
+  const host = `localhost:${admin.port}`;
+  for (const headers of [
+    { origin: 'http://evil.example' },
+    { origin: 'null' },
+    { origin: `https://${host}` },
+    { origin: 'http://localhost:1' },
+    { origin: `http://127.0.0.1:${admin.port}` },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { 'sec-fetch-site': 'none' },
+    { origin: `http://${host}`, 'sec-fetch-site': 'cross-site' },
+  ]) {
+    for (const [path, method] of [
+      ['/quit', 'POST'],
+      ['/log-level?level=debug', 'PUT'],
+    ] as const) {
+      const refused = await ask(admin, path, { method, headers: { host, ...headers } });
+      t.match(refused, { status: 403, body: /page of another origin/ }, JSON.stringify(headers));
+    }
+    t.match(await ask(admin, '/log-level', { headers: { host, ...headers } }), { status: 200 }, 'reading is harmless');
+  }
+  t.match(await ask(admin, '/quit', { method: 'POST', headers: { host: 'evil.example' } }), { status: 403 });
+  t.equal(quits, 0);
+  t.match(JSON.parse((await ask(admin, '/log-level')).body), { level: { value: 'info' } });
+  for (const headers of [
+    {},
+    { origin: `http://${host}` },
+    { origin: `http://${host}`, 'sec-fetch-site': 'same-origin' },
+  ]) {
+    t.match(await ask(admin, '/quit', { method: 'POST', headers: { host, ...headers } }), { status: 202 });
+  }
+  t.equal(quits, 3);
+});
+
+t.test('/log-level shows and changes the level; a body does no harm', async (t) => {
   const admin = await start(t);
-  for (const method of ['HEAD', 'POST', 'PUT'] as const) {
-    t.match(await ask(admin, '/config', { method }), { status: 405, headers: { allow: 'GET' } }, method);
+  t.same(JSON.parse((await ask(admin, '/log-level')).body), {
+    level: { value: 'info', configured: 'info', remaining: null },
+  });
+  const changed = await ask(admin, '/log-level?level=debug&ttl=1h', { method: 'PUT' });
+  t.equal(changed.status, 200);
+  t.same(JSON.parse(changed.body), { level: { value: 'debug', configured: 'info', remaining: '1h' } });
+  t.match(await ask(admin, '/log-level?level=loud', { method: 'PUT' }), { status: 400, body: /^level: got "loud"/ });
+
+  const socket = connect(admin.port, '127.0.0.1').setEncoding('latin1');
+  t.teardown(() => socket.destroy());
+  let received = '';
+  socket.on('data', (text: string) => (received += text));
+  const bodies = [
+    `Content-Length: 5\r\n\r\nhello`,
+    `Content-Length: 100000\r\n\r\n${'x'.repeat(100_000)}`,
+    'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
+    '\r\n',
+  ];
+  for (const [index, body] of bodies.entries()) {
+    const level = index % 2 === 0 ? 'warn' : 'error';
+    socket.write(`PUT /log-level?level=${level} HTTP/1.1\r\nHost: localhost\r\n${body}`);
+    await eventually('an answer', () => received.split('HTTP/1.1 200 OK').length - 1 === index + 1);
+    await eventually('its body', () => received.endsWith('}\n'));
+    t.match(received.slice(received.lastIndexOf('\r\n\r\n')), `"value": "${level}"`);
+  }
+});
+
+t.test('/connections refuses what it does not know', async (t) => {
+  const admin = await start(t);
+  t.same(JSON.parse((await ask(admin, '/connections?limit=1&state=idle')).body), {
+    ...{ unlisted: 0, downstream: [], tunnels: [], upstream: [], truncated: [] },
+  });
+  for (const query of ['frontend=shop/cart:80', 'backend=shop/v1:80', 'backend=original']) {
+    t.equal((await ask(admin, `/connections?${query}`)).status, 200, query);
+  }
+  for (const [query, message] of [
+    ['frontend=shop/none:80', 'frontend: got "shop/none:80", expected the key of one that has been in use'],
+    ['frontend=original', 'frontend: got "original"'],
+    ['backend=v1', 'backend: got "v1"'],
+    ['state=busy', 'state: got "busy", expected one of idle, reading_head, request, tunnel, draining, detecting, '],
+    ['limit=0', 'limit: expected an integer from 1 to 9999999'],
+    ['limit=-1', 'limit: expected'],
+    ['limit=', 'limit: expected'],
+    ['limit=1&limit=2', 'limit: is given more than once'],
+    ['sort=age', 'sort: no such parameter, expected one of frontend, backend, state, limit'],
+  ]) {
+    const { status, body } = await ask(admin, `/connections?${query!}`);
+    t.equal(status, 400, query!);
+    t.ok(body.startsWith(message!), body);
   }
 });
 

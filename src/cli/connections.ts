@@ -1,0 +1,105 @@
+/** `sideroute connections`: what goes on on the connections of a running sidecar. */
+import type { Command } from 'commander';
+import { askAdmin, isObject, objects, textOf, type Json } from './admin-client.ts';
+import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
+
+interface ConnectionsOptions {
+  readonly admin: AdminAddress;
+  readonly frontend?: string;
+  readonly backend?: string;
+  readonly state?: string;
+  readonly limit?: string;
+  readonly output: OutputFormat;
+}
+
+export function registerConnections(program: Command): void {
+  program
+    .command('connections')
+    .description('list the connections of a running sidecar: from the application, tunnelled, and to backends')
+    .option('--frontend <key>', 'only those of a frontend, NAMESPACE/NAME:PORT')
+    .option('--backend <key>', 'only those of a backend, NAMESPACE/NAME:PORT, or original')
+    .option('--state <state>', 'only those in a state, such as request, idle or tunnel')
+    .option('--limit <number>', 'at most so many of each kind')
+    .addOption(adminOption())
+    .addOption(outputOption())
+    .action(async ({ admin, output, ...filters }: ConnectionsOptions) => {
+      const query = new URLSearchParams(filters).toString();
+      const answer = await askAdmin(admin, `/connections${query === '' ? '' : `?${query}`}`);
+      process.stdout.write(output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : humanText(answer));
+    });
+}
+
+/** A table for each kind of connection there is any of. */
+function humanText(answer: Json): string {
+  const downstream = objects(answer['downstream']).map((row) => {
+    const request = isObject(row['request']) ? row['request'] : {};
+    const waiting = textOf(request['waiting']) === '' ? '' : ` (${textOf(request['waiting'])})`;
+    return [
+      ...cells(row, ['id', 'state', 'frontend', 'original', 'peer']),
+      ...[seconds(row['ageMs']), seconds(row['idleMs']), textOf(row['served'])],
+      `${textOf(request['method'])} ${textOf(request['path'])}${waiting}`.trim(),
+      ...[textOf(request['backend']), seconds(request['durationMs']), textOf(request['retries'])],
+    ];
+  });
+  const tunnels = objects(answer['tunnels']).map((row) => [
+    ...cells(row, ['id', 'state', 'reason', 'original', 'peer']),
+    ...[seconds(row['ageMs']), textOf(row['bytesReceived']), textOf(row['bytesSent'])],
+  ]);
+  const upstream = objects(answer['upstream']).map((row) => [
+    ...cells(row, ['id', 'state', 'backend', 'address']),
+    ...[seconds(row['ageMs']), seconds(row['idleMs']), textOf(row['requests'])],
+  ]);
+  const tables = [
+    table(
+      [
+        'ID',
+        'STATE',
+        'FRONTEND',
+        'DESTINATION',
+        'PEER',
+        'AGE',
+        'IDLE',
+        'SERVED',
+        'REQUEST',
+        'BACKEND',
+        'FOR',
+        'RETRIES',
+      ],
+      downstream,
+    ),
+    table(['ID', 'STATE', 'REASON', 'DESTINATION', 'PEER', 'AGE', 'RECEIVED', 'SENT'], tunnels),
+    table(['ID', 'STATE', 'BACKEND', 'ADDRESS', 'AGE', 'IDLE', 'REQUESTS'], upstream),
+  ].filter((text) => text !== '');
+  const notes: string[] = [];
+  const unlisted = Number(answer['unlisted'] ?? 0);
+  if (unlisted > 0) notes.push(`${unlisted} connections of the uws engine are not listed\n`);
+  for (const name of Array.isArray(answer['truncated']) ? answer['truncated'] : []) {
+    notes.push(`there are more: ${textOf(name)}\n`);
+  }
+  if (tables.length + notes.length === 0) return 'no connections\n';
+  return [...tables, ...(notes.length > 0 ? [notes.join('')] : [])].join('\n');
+}
+
+function cells(row: Json, names: readonly string[]): string[] {
+  return names.map((name) => textOf(row[name]));
+}
+
+function seconds(ms: unknown): string {
+  return typeof ms === 'number' ? `${(ms / 1_000).toFixed(1)}s` : '';
+}
+
+/** Columns as wide as they must be, `-` for what is not there; empty without rows. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return '';
+  const lines = [head, ...rows.map((row) => row.map((cell) => (cell === '' ? '-' : cell)))];
+  const widths = head.map((_, column) => lines.reduce((width, line) => Math.max(width, line[column]!.length), 0));
+  return lines
+    .map(
+      (line) =>
+        `${line
+          .map((cell, column) => cell.padEnd(widths[column]!))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}

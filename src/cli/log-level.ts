@@ -1,0 +1,44 @@
+/** `sideroute log-level`: what a running sidecar logs, and a change of it that ends by itself. */
+import { Argument, Option, type Command } from 'commander';
+import { LOG_LEVELS } from '../log.ts';
+import { askAdmin, isObject, textOf, type Json } from './admin-client.ts';
+import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
+
+interface LogLevelOptions {
+  readonly admin: AdminAddress;
+  readonly ttl?: string;
+  readonly output: OutputFormat;
+}
+
+export function registerLogLevel(program: Command): void {
+  program
+    .command('log-level')
+    .description('show the level of the log of a running sidecar, or change it for a while')
+    .addArgument(new Argument('[level]', 'the level from now on; the configured one ends a change').choices(LOG_LEVELS))
+    .addOption(new Option('--ttl <duration>', 'how long it holds, from 1s to 24h; 10m when not said'))
+    .addOption(adminOption())
+    .addOption(outputOption())
+    .action(async (level: string | undefined, { admin, ttl, output }: LogLevelOptions, command: Command) => {
+      if (level === undefined && ttl !== undefined) command.error('error: --ttl needs a level', { exitCode: 2 });
+      const query = new URLSearchParams({
+        ...(level === undefined ? {} : { level }),
+        ...(ttl === undefined ? {} : { ttl }),
+      });
+      const settings =
+        level === undefined
+          ? await askAdmin(admin, '/log-level')
+          : await askAdmin(admin, `/log-level?${query.toString()}`, 'PUT');
+      process.stdout.write(output === 'json' ? `${JSON.stringify(settings, null, 2)}\n` : humanText(settings));
+    });
+}
+
+/** `level: debug for 10m, then info`, a line for each setting there is. */
+function humanText(settings: Json): string {
+  return Object.entries(settings)
+    .map(([name, setting]) => {
+      const { value, configured, remaining } = isObject(setting) ? setting : {};
+      const change = textOf(remaining) === '' ? '' : ` for ${textOf(remaining)}, then ${textOf(configured)}`;
+      return `${name}: ${textOf(value) || '?'}${change}\n`;
+    })
+    .join('');
+}

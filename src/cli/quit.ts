@@ -1,0 +1,21 @@
+/**
+ * `sideroute quit`: ends a running sidecar as SIGTERM does. For the application of a Job beside a sidecar that nobody else
+ * would end, and for who has no other way to send a signal.
+ */
+import type { Command } from 'commander';
+import { askAdmin, textOf } from './admin-client.ts';
+import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
+
+export function registerQuit(program: Command): void {
+  program
+    .command('quit')
+    .description('end a running sidecar as SIGTERM does: it drains, then exits with status 0')
+    .addOption(adminOption())
+    .addOption(outputOption())
+    .action(async ({ admin, output }: { readonly admin: AdminAddress; readonly output: OutputFormat }) => {
+      const notice = await askAdmin(admin, '/quit', 'POST');
+      process.stdout.write(
+        output === 'json' ? `${JSON.stringify(notice, null, 2)}\n` : `${textOf(notice['message']) || 'draining'}\n`,
+      );
+    });
+}

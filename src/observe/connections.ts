@@ -1,0 +1,240 @@
+/**
+ * `/connections`: every connection of the sidecar and what goes on on it.
+ *
+ * Stage before: the composition root, which asks the addon a bounded number at a time. Stage after: `private-admin.ts`.
+ * Nothing is kept for it while traffic flows: ages and bytes are worked out, the latter by the kernel, when they are asked
+ * for. The answer takes turns with the traffic, so that it is of no single moment; what opens meanwhile is left out.
+ */
+import { named, oneOf, QueryParameters, unexpected } from '../config/query.ts';
+import type { NativeEngine } from '../engine/native.ts';
+import type { Acceptor } from '../native/binding.ts';
+import {
+  DOWNSTREAM_STATES,
+  ORIGINAL,
+  readDetections,
+  readTunnels,
+  UPSTREAM_STATES,
+  type DetectionState,
+  type DownstreamState,
+  type RequestState,
+  type SocketAddress,
+  type TunnelState,
+  type UpstreamConnectionState,
+} from '../native/engine-state.ts';
+import { inSlices, listText } from './json-stream.ts';
+
+/** At most `max` whose id is above `after`, by id. */
+export type Part<T> = (after: number, max: number) => readonly T[];
+
+export interface ConnectionView {
+  readonly detections: Part<DetectionState>;
+  readonly downstream: Part<DownstreamState>;
+  readonly tunnels: Part<TunnelState>;
+  readonly upstream: Part<UpstreamConnectionState>;
+  /** Downstream connections of an engine that does not tell them apart. */
+  readonly unlisted: number;
+  /** Keys that have ever been in use, by id. */
+  readonly frontends: readonly string[];
+  readonly backends: readonly string[];
+}
+
+/** Keys and counts of others; the connections themselves are asked for when they are shown. */
+export function connectionView(
+  acceptor: Acceptor,
+  engine: Pick<NativeEngine, 'downstreamConnections' | 'upstreamConnections'>,
+  others: Pick<ConnectionView, 'unlisted' | 'frontends' | 'backends'>,
+): ConnectionView {
+  return {
+    detections: (after, max) => readDetections(acceptor.detections(after, max)),
+    tunnels: (after, max) => readTunnels(acceptor.tunnels(after, max)),
+    downstream: (after, max) => engine.downstreamConnections(after, max),
+    upstream: (after, max) => engine.upstreamConnections(after, max),
+    ...others,
+  };
+}
+
+/** A connection without frontend or backend is none of any. */
+export interface ConnectionFilter {
+  readonly frontend: string | null;
+  readonly backend: string | null;
+  readonly state: State | null;
+  /** Of each list. */
+  readonly limit: number;
+}
+
+const STATES = [...new Set([...DOWNSTREAM_STATES, 'detecting', 'dialling', ...UPSTREAM_STATES] as const)];
+type State = (typeof STATES)[number];
+
+const PART = 256;
+const ORIGINAL_KEY = 'original';
+
+type AnyState = DetectionState | DownstreamState | TunnelState | UpstreamConnectionState;
+
+interface Row {
+  readonly state: State;
+  readonly ageMs: number;
+  readonly frontend: string | null;
+  readonly backend: string | null;
+  readonly shown: object;
+}
+
+/** @throws ProxyError `invalid-setting` naming the parameter */
+export function connectionFilter(query: string, { frontends, backends }: ConnectionView): ConnectionFilter {
+  const parameters = new QueryParameters(query, ['frontend', 'backend', 'state', 'limit']);
+  const key = (known: readonly string[]) => (text: string) => {
+    if (known.includes(text)) return text;
+    throw unexpected(text, 'the key of one that has been in use, NAMESPACE/NAME:PORT; /config lists them');
+  };
+  const limit = parameters.one('limit', (text) => (/^\d{1,7}$/.test(text) ? Number(text) : Number.NaN));
+  if (Number.isNaN(limit) || limit === 0) throw named('limit', 'expected an integer from 1 to 9999999');
+  return {
+    frontend: parameters.one('frontend', key(frontends)),
+    backend: parameters.one('backend', key([...backends, ORIGINAL_KEY])),
+    state: parameters.one('state', oneOf(STATES)),
+    limit: limit ?? Infinity,
+  };
+}
+
+/** Pieces of one JSON object, a connection a line. */
+export function connectionDump(view: ConnectionView, filter: ConnectionFilter): AsyncGenerator<string> {
+  return inSlices(dump(view, filter));
+}
+
+function* dump(view: ConnectionView, filter: ConnectionFilter): Generator<string> {
+  const startedMs = performance.now();
+  const keys = new Keys(view);
+  const rows = <T extends AnyState>(part: Part<T>, row: (state: T) => Row) => rowsSince(startedMs, part, row);
+  const truncated: string[] = [];
+  const list = (name: string, ...all: readonly Iterable<Row | null>[]) =>
+    listText(select(all, filter, () => truncated.push(name)));
+  yield `{"unlisted":${view.unlisted},\n"downstream":`;
+  yield* list(
+    'downstream',
+    rows(view.detections, (state) => keys.detection(state)),
+    rows(view.downstream, (state) => keys.downstream(state)),
+  );
+  yield ',\n"tunnels":';
+  yield* list('tunnels', rows(view.tunnels, describeTunnel));
+  yield ',\n"upstream":';
+  yield* list(
+    'upstream',
+    rows(view.upstream, (state) => keys.upstream(state)),
+  );
+  yield `,\n"truncated":${JSON.stringify(truncated)}}\n`;
+}
+
+/** Null: a chance to pause. Ends with the connections that began after `startedMs`: they are listed in that order. */
+function* rowsSince<T extends AnyState>(
+  startedMs: number,
+  part: Part<T>,
+  row: (state: T) => Row,
+): Generator<Row | null> {
+  for (let after = 0; ;) {
+    const states = part(after, PART);
+    // The addon counts whole milliseconds.
+    const oldest = performance.now() - startedMs - 1;
+    for (const state of states) {
+      if (state.ageMs < oldest) return;
+      yield row(state);
+    }
+    if (states.length < PART) return;
+    after = states.at(-1)!.id;
+    yield null;
+  }
+}
+
+function* select(
+  all: readonly Iterable<Row | null>[],
+  filter: ConnectionFilter,
+  onTruncated: () => void,
+): Generator<object | null> {
+  let left = filter.limit;
+  for (const rows of all) {
+    for (const row of rows) {
+      if (row !== null && !matches(row, filter)) continue;
+      if (row !== null && left-- === 0) {
+        onTruncated();
+        return;
+      }
+      yield row?.shown ?? null;
+    }
+  }
+}
+
+function matches(row: Row, { frontend, backend, state }: ConnectionFilter): boolean {
+  return (
+    (state === null || row.state === state) &&
+    (frontend === null || row.frontend === frontend) &&
+    (backend === null || row.backend === backend)
+  );
+}
+
+/** Words for the numbers of the addon. */
+class Keys {
+  readonly #view: ConnectionView;
+
+  constructor(view: ConnectionView) {
+    this.#view = view;
+  }
+
+  detection({ id, peer, original, frontend: frontendId, ageMs, bytesReceived, bytesSent }: DetectionState): Row {
+    const frontend = this.#frontend(frontendId);
+    const state = 'detecting';
+    const shown = {
+      ...{ id: `detecting-${id}`, state, peer: text(peer), original: text(original), frontend, ageMs },
+      ...{ idleMs: null, served: 0, bytesReceived, bytesSent, request: null },
+    };
+    return { state, ageMs, frontend, backend: null, shown };
+  }
+
+  downstream({ id, state, peer, original, frontend: frontendId, ageMs, request, ...rest }: DownstreamState): Row {
+    const frontend = this.#frontend(frontendId);
+    const { idleMs, served, bytesReceived, bytesSent } = rest;
+    const described = request === null ? null : this.#request(request);
+    const shown = {
+      ...{ id: `downstream-${id}`, state, peer: text(peer), original: text(original), frontend, ageMs },
+      ...{ idleMs, served, bytesReceived, bytesSent, request: described },
+    };
+    return { state, ageMs, frontend, backend: described?.backend ?? null, shown };
+  }
+
+  upstream({ id, state, backend: backendId, address, port, ageMs, ...rest }: UpstreamConnectionState): Row {
+    const backend = this.#backend(backendId);
+    const { idleMs, requests, bytesReceived, bytesSent } = rest;
+    const shown = {
+      ...{ id: `upstream-${id}`, state, backend, address: text({ address, port }), ageMs },
+      ...{ idleMs, requests, bytesReceived, bytesSent },
+    };
+    return { state, ageMs, frontend: null, backend, shown };
+  }
+
+  #request({ method, path, backend, upstream, durationMs, retries, waiting }: RequestState) {
+    return {
+      ...{ method, path, backend: backend === null ? null : this.#backend(backend), upstream: text(upstream) },
+      ...{ durationMs: Math.round(durationMs), retries, waiting },
+    };
+  }
+
+  #frontend(id: number): string | null {
+    return this.#view.frontends[id] ?? null;
+  }
+
+  #backend(id: number): string | null {
+    return id === ORIGINAL ? ORIGINAL_KEY : (this.#view.backends[id] ?? null);
+  }
+}
+
+function describeTunnel({ id, peer, original, reason, dialling, ...rest }: TunnelState): Row {
+  const { ageMs, bytesReceived, bytesSent } = rest;
+  const state = dialling ? 'dialling' : 'tunnel';
+  const shown = {
+    ...{ id: `tunnel-${id}`, state, peer: text(peer), original: text(original), reason, ageMs },
+    ...{ bytesReceived, bytesSent },
+  };
+  return { state, ageMs, frontend: null, backend: null, shown };
+}
+
+function text(address: SocketAddress | null): string | null {
+  if (address === null) return null;
+  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+}

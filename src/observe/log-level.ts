@@ -1,0 +1,72 @@
+/**
+ * `/log-level`: what is logged, and a change of it for a while.
+ *
+ * Stage before: `private-admin.ts`. Stage after: the settings, by the name of their parameter; another one needs an entry
+ * in `LogSettings` and nothing here.
+ */
+import { named, oneOf, QueryParameters, unexpected } from '../config/query.ts';
+import { formatDuration, parseDuration } from '../gateway-api/durations.ts';
+import { LOG_LEVELS, type Logger, type LogLevel } from '../log.ts';
+import { TemporarySetting } from './temporary-setting.ts';
+
+/** By parameter of `PUT /log-level`. */
+export interface LogSettings {
+  readonly level: TemporarySetting<LogLevel>;
+}
+
+/** The level that the logger has now is the configured one. */
+export function logLevelSetting(logger: Logger): TemporarySetting<LogLevel> {
+  return new TemporarySetting({
+    ...{ name: 'log level', configured: logger.level, allowed: LOG_LEVELS },
+    apply: (level) => {
+      logger.level = level;
+    },
+    log: (message, fields) => logger.notice(message, fields),
+  });
+}
+
+const DEFAULT_TTL_MS = 10 * 60_000;
+const MIN_TTL_MS = 1_000;
+const MAX_TTL_MS = 24 * 3_600_000;
+
+interface ShownSetting {
+  readonly value: string;
+  readonly configured: string;
+  /** Until it goes back to what is configured, as a duration in whole seconds; null when it is what is configured. */
+  readonly remaining: string | null;
+}
+
+export function showLogSettings(settings: LogSettings): Readonly<Record<string, ShownSetting>> {
+  const shown = Object.entries(settings).map(([name, setting]: [string, TemporarySetting<string>]) => {
+    const { value, configured, remainingMs } = setting.state;
+    const remaining = remainingMs === null ? null : formatDuration(Math.ceil(remainingMs / 1_000) * 1_000);
+    return [name, { value, configured, remaining }] as const;
+  });
+  return Object.fromEntries(shown);
+}
+
+/**
+ * Changes what the query names, all of it or nothing. `by`: who asks, for the log.
+ *
+ * @throws ProxyError `invalid-setting` naming the parameter
+ */
+export function changeLogSettings(settings: LogSettings, query: string, by: string): void {
+  const all = Object.entries(settings) as [string, TemporarySetting<string>][];
+  const names = all.map(([name]) => name);
+  const parameters = new QueryParameters(query, [...names, 'ttl']);
+  const ttlMs = parameters.one('ttl', ttl) ?? DEFAULT_TTL_MS;
+  const changes = all.flatMap(([name, setting]) => {
+    const value = parameters.one(name, oneOf(setting.allowed));
+    return value === null ? [] : [{ setting, value }];
+  });
+  if (changes.length === 0) {
+    throw named(names.join(' or '), `is missing, for instance ?level=debug&ttl=${formatDuration(DEFAULT_TTL_MS)}`);
+  }
+  for (const { setting, value } of changes) setting.change(value, ttlMs, by);
+}
+
+function ttl(text: string): number {
+  const ttlMs = parseDuration(text);
+  if (ttlMs !== null && ttlMs >= MIN_TTL_MS && ttlMs <= MAX_TTL_MS) return ttlMs;
+  throw unexpected(text, `a duration from ${formatDuration(MIN_TTL_MS)} to ${formatDuration(MAX_TTL_MS)}, such as 10m`);
+}
