@@ -1,0 +1,116 @@
+/** What the documents name exists: commands with their flags, variables, metrics, annotations, files and headings. */
+import { existsSync, readdirSync } from 'node:fs';
+import type { Command } from 'commander';
+import t from 'tap';
+import { INJECT_SETTINGS } from '../../../src/inject/annotations.ts';
+import { OUTPUT_CHAIN, PROBE_CHAIN, REDIRECT_CHAIN } from '../../../src/iptables/document.ts';
+import { packageRoot } from '../../../src/package-root.ts';
+import { buildProgram } from '../../../src/program.ts';
+import { anchors, code, documents, read } from './markdown.ts';
+
+const program = buildProgram();
+
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)];
+}
+
+/** The command that begins a text, as far as its words are commands, and the rest of the text up to the next program. */
+function commandOf(text: string): { command: Command; words: number; rest: string } {
+  let command = program;
+  let words = 0;
+  let rest = text;
+  for (;;) {
+    const word = /^ +([a-z-]+)/.exec(rest);
+    const next = command.commands.find((child) => child.name() === word?.[1]);
+    if (word === null || next === undefined) break;
+    command = next;
+    words++;
+    rest = rest.slice(word[0].length);
+  }
+  return { command, words, rest: rest.split(/ \| | && |;|\$\(/)[0]! };
+}
+
+t.test('every command of sideroute in a document exists, with its flags', async (t) => {
+  let seen = 0;
+  for (const [name, text] of documents()) {
+    for (const line of code(text)) {
+      for (const { index } of line.matchAll(/(?<![\w/.-])sideroute(?= [a-z])/g)) {
+        const called = line.slice(index + 'sideroute'.length);
+        const { command, words, rest } = commandOf(called);
+        if (words === 0) {
+          t.fail(`${name}: sideroute${called}`);
+          continue;
+        }
+        seen++;
+        const flags = new Set(command.options.map((option) => option.long));
+        for (const [flag] of rest.matchAll(/(?<=\s)--[a-z][a-z0-9-]*/g)) {
+          if (!flags.has(flag) && flag !== '--help') t.fail(`${name}: sideroute${called}: ${flag}`);
+        }
+      }
+    }
+  }
+  t.ok(seen > 20, `${seen} commands looked at`);
+});
+
+t.test('every variable in a document exists', async (t) => {
+  const known = new Set<string>([OUTPUT_CHAIN, REDIRECT_CHAIN, PROBE_CHAIN]);
+  for (const command of everyCommand(program)) {
+    for (const option of command.options) if (option.envVar !== undefined) known.add(option.envVar);
+  }
+  for (const name of ['Dockerfile', 'init-container/Dockerfile', ...sources('test/e2e/'), ...sources('scripts/')]) {
+    for (const [, variable] of read(name).matchAll(/\b(?:ARG |env\[')(SIDEROUTE_[A-Z_]+)/g)) known.add(variable!);
+  }
+  for (const [name, text] of documents()) {
+    for (const [variable] of text.matchAll(/\bSIDEROUTE_[A-Z_]*[A-Z]/g)) {
+      if (!known.has(variable)) t.fail(`${name}: ${variable}`);
+    }
+  }
+});
+
+t.test('every metric in a document exists', async (t) => {
+  // Compared with what is exposed by test/unit/observe/exposition.test.ts.
+  const rows = read('docs/configuration.md').matchAll(/^\| `(sideroute_\w+)` \|/gm);
+  const known = new Set([...rows].map(([, metric]) => metric!));
+  t.ok(known.size > 20);
+  for (const [name, text] of documents()) {
+    for (const [metric] of text.matchAll(/\bsideroute_[a-z_]+/g)) {
+      const family = metric.replace(/_(?:bucket|sum|count)$/, '');
+      if (!known.has(metric) && !known.has(family)) t.fail(`${name}: ${metric}`);
+    }
+  }
+});
+
+t.test('every annotation and label of sideroute in a document exists', async (t) => {
+  const settings = Object.values(INJECT_SETTINGS).map((setting) => setting.name);
+  const known = new Set([...settings, 'inject', 'injected', 'sidecar']);
+  for (const [name, text] of documents()) {
+    for (const [, key] of text.matchAll(/\bsideroute\.dev\/([a-z][a-z-]*)/g)) {
+      if (!known.has(key!)) t.fail(`${name}: sideroute.dev/${key!}`);
+    }
+  }
+});
+
+t.test('every link between files leads to a file, and to a heading of it', async (t) => {
+  let seen = 0;
+  for (const [name, text] of documents()) {
+    for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target!)) continue;
+      seen++;
+      const [path = '', anchor] = target!.split('#');
+      const url = path === '' ? new URL(name, packageRoot()) : new URL(path, new URL(name, packageRoot()));
+      if (!existsSync(url)) {
+        t.fail(`${name}: ${target!}: no such file`);
+        continue;
+      }
+      if (anchor === undefined || anchor === '') continue;
+      const linked = read(url.href.slice(packageRoot().href.length));
+      if (!anchors(linked).has(anchor)) t.fail(`${name}: ${target!}: no such heading`);
+    }
+  }
+  t.ok(seen > 50, `${seen} links looked at`);
+});
+
+function sources(folder: string): string[] {
+  const names = readdirSync(new URL(folder, packageRoot())).filter((name) => /\.(?:ts|mjs)$/.test(name));
+  return names.map((name) => `${folder}${name}`);
+}
