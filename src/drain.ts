@@ -81,8 +81,10 @@ export class Drain {
     let busyAtMs = performance.now();
     for (;;) {
       const now = performance.now();
-      if (options.connections() > 0) busyAtMs = now;
-      if (now - busyAtMs >= options.quietMs || now >= endMs) break;
+      const open = options.connections();
+      if (open > 0) busyAtMs = now;
+      // Without a quiet time, too, what is open is waited for.
+      if ((open === 0 && now - busyAtMs >= options.quietMs) || now >= endMs) break;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     await options.close();

@@ -87,7 +87,7 @@ t.test('the life of a sidecar', async (t) => {
   await t.test(
     'SIGTERM: a request in flight is answered, new connections are still served until the application is done',
     async (t) => {
-      const sidecar = await Sidecar.startProxy(client, path, '--drain-quiet', '500ms');
+      const sidecar = await Sidecar.startProxy(client, path, '--drain-timeout', '25s', '--drain-quiet', '500ms');
       const slow = client.spawn(['curl', '-sS', 'http://10.96.0.10/?delay=1500']);
       const answer = waitForLine(slow, /Version/);
       await eventually(
@@ -111,8 +111,25 @@ t.test('the life of a sidecar', async (t) => {
     },
   );
 
+  await t.test(
+    'SIGTERM without a quiet time, as a native sidecar has it: a request in flight is answered',
+    async (t) => {
+      const sidecar = await Sidecar.startProxy(client, path, '--drain-timeout', '25s', '--drain-quiet', '0s');
+      const slow = client.spawn(['curl', '-sS', 'http://10.96.0.10/?delay=1500']);
+      const answer = waitForLine(slow, /Version/);
+      await eventually(
+        'the request is with the backend',
+        () => sidecar.metric(/^sideroute_downstream_connections /) >= 1 || slow.exitCode !== null,
+        5_000,
+      );
+      sidecar.process.kill('SIGTERM');
+      t.equal(await answer, 'Hello from Version 1');
+      t.equal(await sidecar.ended(), 0);
+    },
+  );
+
   await t.test('SIGTERM under load: no request is lost while the application still sends', async (t) => {
-    const sidecar = await Sidecar.startProxy(client, path, '--drain-quiet', '300ms');
+    const sidecar = await Sidecar.startProxy(client, path, '--drain-timeout', '25s', '--drain-quiet', '300ms');
     const load = client.spawn(fixture('load-client', 'http://10.96.0.10/', '4'));
     const report = waitForLine(load, /^\{/, 30_000);
     await waitForLine(load, /^running/);

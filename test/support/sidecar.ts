@@ -51,9 +51,9 @@ export class Sidecar {
     return await Sidecar.startProxy(pod, routes, ...flags);
   }
 
-  /** Only the proxy, for a pod that has its rules already. */
+  /** Only the proxy, for a pod that has its rules already. SIGTERM ends it at once, unless a flag says otherwise. */
   static async startProxy(pod: Pod, routes: string, ...flags: string[]): Promise<Sidecar> {
-    const child = pod.spawn([...SIDEROUTE, 'proxy', '--routes', routes, '--drain-quiet', '0s', ...flags], {
+    const child = pod.spawn([...SIDEROUTE, 'proxy', '--routes', routes, '--drain-timeout', '0s', ...flags], {
       asUid: PROXY_UID,
     });
     const log: string[] = [];
