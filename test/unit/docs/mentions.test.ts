@@ -58,10 +58,10 @@ t.test('every variable in a document exists', async (t) => {
     for (const option of command.options) if (option.envVar !== undefined) known.add(option.envVar);
   }
   for (const name of ['Dockerfile', 'init-container/Dockerfile', ...sources('test/e2e/'), ...sources('scripts/')]) {
-    for (const [, variable] of read(name).matchAll(/\b(?:ARG |env\[')(SIDEROUTE_[A-Z_]+)/g)) known.add(variable!);
+    for (const [, variable] of read(name).matchAll(/\b(?:ARG |env\[')(SIDEROUTE_[A-Z0-9_]+)/g)) known.add(variable!);
   }
   for (const [name, text] of documents()) {
-    for (const [variable] of text.matchAll(/\bSIDEROUTE_[A-Z_]*[A-Z]/g)) {
+    for (const [variable] of text.matchAll(/\bSIDEROUTE_[A-Z0-9_]*[A-Z0-9]/g)) {
       if (!known.has(variable)) t.fail(`${name}: ${variable}`);
     }
   }

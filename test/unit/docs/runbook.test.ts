@@ -46,7 +46,8 @@ t.test('the entry of a reason for a reply says its status', async (t) => {
 
 t.test('the entry of a reason names the metric with its label', async (t) => {
   const reasons = entries('Reasons');
-  const named = (word: string, metric: string) => t.match(reasons.get(word), `${metric}="${word}"}`, `${word}: ${metric}`);
+  const named = (word: string, metric: string) =>
+    t.match(reasons.get(word), `${metric}="${word}"}`, `${word}: ${metric}`);
   for (const reason of CONNECTION_REASONS) named(reason, 'sideroute_passthrough_connections_total{reason');
   for (const result of MIRROR_RESULTS) named(result, 'sideroute_mirrored_requests_total{result');
   for (const reason of RETRY_DENIALS) named(reason, 'sideroute_retries_denied_total{reason');
@@ -67,7 +68,10 @@ t.test('every alert has an entry, and its annotation leads there', async (t) => 
   t.ok(alerts.length > 0);
   t.same(sorted(entries('Alerts').keys()), sorted(alerts));
   const links = [...rules.matchAll(/^ +runbook: (\S+)$/gm)].map(([, link]) => link!);
-  t.same(links, alerts.map((name) => `docs/runbook.md#${name.toLowerCase()}`));
+  t.same(
+    links,
+    alerts.map((name) => `docs/runbook.md#${name.toLowerCase()}`),
+  );
 });
 
 t.test('every code of a problem in a route file has a row, in the words of the code', async (t) => {
