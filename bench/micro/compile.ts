@@ -1,7 +1,7 @@
 /**
  * Applying a configuration of 10,000 rules: how long each part takes, and for how long the event loop stands still.
  *
- *     node --expose-gc dist/bench/micro/compile.js
+ *     node --expose-gc dist/bench/micro/compile.js [--rounds 7]
  *
  * Parts: `parse` from the bytes of the files to resources, `compile` from these to a route table (attaching included),
  * both in slices as the sidecar does it. A block is the time between two turns of an event loop that turns as fast as it
@@ -11,6 +11,7 @@
  */
 import { createHash } from 'node:crypto';
 import { openSync, readSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { attachInSteps } from '../../src/config/attach.ts';
 import type { DirectoryRead } from '../../src/config/directory-reader.ts';
 import { RouteFiles } from '../../src/config/route-files.ts';
@@ -21,7 +22,7 @@ import { compileTableInSteps } from '../../src/routing/table.ts';
 import { Slicer } from '../../src/slices.ts';
 import { largeRouteFiles, type LargeRoutes } from '../../test/support/large-routes.ts';
 
-const ROUNDS = 7;
+const ROUNDS = Number(parseArgs({ options: { rounds: { type: 'string', default: '7' } } }).values.rounds);
 
 const SHAPES: Readonly<Record<string, LargeRoutes>> = {
   '625 routes x 16 rules, 50 Services': {

@@ -1,12 +1,13 @@
 /**
  * Time and allocation of `decide`, and time to compile a table, for 1, 100 and 10,000 rules.
  *
- *     node --expose-gc dist/bench/micro/decide.js
+ *     node --expose-gc dist/bench/micro/decide.js [--rounds 100]
  *
  * Each case asks 1,000 different requests in turn, for 16 rules (the working set of a busy proxy) and for 1,000 (where a
  * large table is read from memory, not from the processor's cache), evenly spread over the table. Figures are lower
  * quartiles of many short rounds; the cases take turns, so that a busy machine slows all of them alike.
  */
+import { parseArgs } from 'node:util';
 import { attach } from '../../src/config/attach.ts';
 import type { HttpRoute, HttpRouteRule, PathMatch } from '../../src/gateway-api/types.ts';
 import { decide } from '../../src/routing/decide.ts';
@@ -14,7 +15,7 @@ import type { Backend, CompileDeps, RequestHead } from '../../src/routing/decisi
 import { compileTable } from '../../src/routing/table.ts';
 
 const SIZES = [1, 100, 10_000];
-const ROUNDS = 100;
+const ROUNDS = Number(parseArgs({ options: { rounds: { type: 'string', default: '100' } } }).values.rounds);
 const DECISIONS = 10_000;
 const REQUESTS = 1000;
 /** Rules that the requests of a case are spread over: those a busy proxy uses all the time, and far more than that. */

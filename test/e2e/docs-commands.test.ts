@@ -1,0 +1,201 @@
+/**
+ * Every command block of the documents is run as it is printed, and prints what the document says. Blocks of kubectl and sideroute are run
+ * against the scenario in a stand-in cluster (test/support/stand-in); those that need more, or another place, are in the table below.
+ * SIDEROUTE_FULL=1 runs the long ones in full, too: benchmarks, the linters.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import {
+  commandsOf,
+  consoleSteps,
+  documents,
+  fencedBlocks,
+  inlineCommands,
+  printed,
+  type Block,
+} from '../support/docs/blocks.ts';
+import { clusterPlace, isInstalled, repositoryCopy, scenarioPlace, type Place } from '../support/docs/places.ts';
+import { injectionPlace } from '../support/docs/injection.ts';
+import { ROOT } from '../support/manifests.ts';
+import type { ShellResult } from '../support/stand-in/cluster.ts';
+
+const FULL = process.env['SIDEROUTE_FULL'] === '1';
+
+/** Places are made when the first block needs them, and used by the blocks after it. */
+class Places {
+  readonly #made = new Map<() => Place | Promise<Place>, Promise<Place>>();
+
+  async get<P extends Place>(make: () => P | Promise<P>): Promise<P> {
+    const made = this.#made.get(make) ?? Promise.resolve(make());
+    this.#made.set(make, made);
+    return (await made) as P;
+  }
+
+  async close(): Promise<void> {
+    for (const place of this.#made.values()) await (await place).close();
+  }
+}
+
+const places = new Places();
+type Runner = (t: Test, block: Block) => Promise<void>;
+
+function succeeded(t: Test, { status, stdout, stderr }: ShellResult, prints: readonly string[]): void {
+  if (!t.equal(status, 0, 'exit status 0')) t.comment(`${stdout}\n${stderr}`);
+  let from = 0;
+  for (const text of prints) {
+    const at = stdout.indexOf(text, from);
+    if (!t.ok(at >= 0, `it prints ${JSON.stringify(text)}`)) t.comment(stdout);
+    from = Math.max(from, at + text.length);
+  }
+}
+
+/** In a copy of the repository. `shorter`: what a run takes instead unless SIDEROUTE_FULL=1. */
+function inRepository(prints: readonly string[], shorter: (script: string) => string = (script) => script): Runner {
+  return async (t, { text }) => {
+    const copy = await places.get(repositoryCopy);
+    succeeded(t, await copy.run(FULL ? text : shorter(text)), prints);
+  };
+}
+
+/** Programs that a benchmark compares with; it is not run without them. */
+function benchmark(prints: readonly string[], flags: string, programs: readonly string[] = []): Runner {
+  const run = inRepository(prints, (script) => `${script.trim()} ${flags}\n`);
+  return async (t, block) => {
+    const missing = programs.filter((program) => !isInstalled(program));
+    if (missing.length > 0) t.plan(0, `not installed: ${missing.join(', ')}`);
+    else await run(t, block);
+  };
+}
+
+/** A command that goes on until it is interrupted leaves its terminal to nobody: here the next one follows at once. */
+const inBackground = (script: string): string =>
+  script.replaceAll(/^(kubectl .*(?: port-forward | logs (?:.* )?(?:-f|--follow)\b).*[^&\s])\s*$/gm, '$1 &');
+
+/** The private endpoint as the documents reach it from elsewhere. */
+const FORWARD = 'kubectl port-forward deploy/client 15000 15020 > forwarded & until [ -s forwarded ]; do sleep 0.02; done\n';
+
+/** An operator sees that port-forward listens before typing the next command; curl tries again instead. */
+const CURL_RC = 'retry = 8\nretry-connrefused\nretry-delay = 1\n';
+
+async function inScenario(script: string): Promise<ShellResult> {
+  const { run, write, directory } = await places.get(scenarioPlace);
+  write('.curlrc', CURL_RC);
+  const forward = script.includes('127.0.0.1:150') && !script.includes('port-forward') ? FORWARD : '';
+  return await run(forward + inBackground(script), { CURL_HOME: directory });
+}
+
+/** Against the scenario, whose namespace is the current one. */
+function withScenario(...prints: string[]): Runner {
+  return async (t, { text }) => succeeded(t, await inScenario(text), prints);
+}
+
+const HELLO = ['Hello from Version 1\n', 'Hello from Version 2\n'];
+
+/** From the README's promise: a stranger's path from the clone to the scenario that runs. */
+const MOST_COMMANDS = 6;
+
+/** The six commands in a new cluster, then what the text says to try next. */
+function install(env: Readonly<Record<string, string>>): Runner {
+  return async (t, block) => {
+    const commands = commandsOf(block.text);
+    const untilItRuns = commands.filter((command) => !command.includes(' exec '));
+    t.ok(untilItRuns.length <= MOST_COMMANDS, `${untilItRuns.length} commands until the scenario runs`);
+    t.ok(block.text.trim().split('\n').length <= MOST_COMMANDS, 'and no more lines to copy with the requests');
+    const place = await clusterPlace(ROOT);
+    t.teardown(place.close);
+    succeeded(t, await place.run(block.text, env), HELLO);
+    if (block.document !== 'docs/install.md') return;
+    const [edit, remove] = ['edit', 'delete'].map((verb) =>
+      inlineCommands(block.document, ['kubectl']).find((command) => command.includes(` ${verb} `)),
+    );
+    const ask = block.text.split('\n').find((line) => line.includes(' exec '))!;
+    const annotate = 'kubectl -n devopssong annotate pods --all example.com/look=now';
+    const served = `until [ "$(${ask})" = 'Hello from Version 2' ]; do sleep 0.1; done; ${ask}`;
+    const KUBE_EDITOR = "sed -i 's/name: my-server-v1$/name: my-server-v2/'";
+    succeeded(t, await place.run(`${edit}\n${annotate}\n${served}`, { KUBE_EDITOR }), [HELLO[1]!]);
+    succeeded(t, await place.run(`${remove}\nkubectl get deployments,services,configmaps -A -o name`), [
+      'namespace "devopssong" deleted\n',
+    ]);
+    t.equal((await place.run('kubectl get deployments,services,configmaps,pods -A -o name')).stdout, '', 'nothing is left');
+  };
+}
+
+/** Blocks of docs/injection.md, one after the other in a cluster without sidecars. */
+function injection(prints: readonly string[], after: (run: Place['run']) => Promise<ShellResult>): Runner {
+  return async (t, { text }) => {
+    const { run } = await places.get(injectionPlace);
+    succeeded(t, await run(text), prints);
+    succeeded(t, await after(run), []);
+  };
+}
+
+const ASK = 'kubectl exec deploy/client -- curl -sS -m 5';
+const RUN: Readonly<Record<string, Runner>> = {
+  'README.md > See it in 60 seconds': inRepository(['Every answer was right.']),
+  'README.md > Install in a cluster': install({}),
+  'README.md > Development': inRepository(['passed, 0 failed'], developmentInShort),
+  'docs/install.md > The scenario in six commands': install({ REGISTRY: 'registry.example' }),
+  'docs/injection.md > Injection': injection(
+    ['deployment.apps/client configured\n', 'deployment.apps/client ', 'deployment.apps/shop created\n'],
+    (run) =>
+      run(`kubectl wait --for=condition=Available --timeout=60s deployment --all
+           test "$(${ASK} http://my-server)" = 'Hello from Version 1'
+           test "$(${ASK} -H 'Version: new' http://my-server)" = 'Hello from Version 2'
+           grep -q sideroute.dev/injected deployment.yaml`),
+  ),
+  'docs/injection.md > Route files for the pods': injection(
+    ['configmap/sideroute-routes serverside-applied\n'],
+    (run) =>
+      run(`kubectl -n shop get configmap sideroute-routes -o jsonpath='{.data}' | jq -r 'to_entries[].value' > exported.yaml
+           grep -q my-server-v2 exported.yaml
+           mkdir exported && mv exported.yaml exported && sideroute check exported`),
+  ),
+  'docs/injection.md > Is it live?': withScenario('generation 1, hash ', ', valid\n'),
+  'docs/configuration.md > The private endpoint': withScenario('my-server-v2'),
+  'docs/PERFORMANCE.md > CPU time per proxied request': benchmark(
+    ['sideroute native', 'HAProxy', 'nginx', 'sideroute uws'],
+    '--rounds 1 --seconds 1',
+    ['wrk', 'haproxy', 'nginx', 'taskset'],
+  ),
+  'docs/PERFORMANCE.md > The decision': benchmark(['path prefix', 'exact path', 'header'], '--rounds 1'),
+  'docs/PERFORMANCE.md > Applying a configuration': benchmark(['625 routes x 16 rules, 50 Services'], '--rounds 1'),
+};
+
+/** The suite cannot run itself; linting everything takes a minute: one file stands for the others. */
+function developmentInShort(script: string): string {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: Readonly<Record<string, string>>;
+  };
+  return script
+    .replace(/^npm test +#.*$/m, 'npm test -- dist/test/unit/slices.test.js')
+    .replace(/^npm run lint$/m, () => scripts['lint']!.replaceAll(/ \.(?= |$)/g, ' src/main.ts').replace(/^|(?<=&& )/g, 'npx '));
+}
+
+/** Prompts with a name are in the container of that Deployment's application. */
+async function runConsole(t: Test, block: Block): Promise<void> {
+  for (const { host, command, output } of consoleSteps(block.text)) {
+    const quoted = `'${command.replaceAll("'", `'\\''`)}'`;
+    const result = await inScenario(host === '' ? command : `kubectl exec deploy/${host} -- sh -c ${quoted}`);
+    if (!t.equal(result.status, 0, command)) t.comment(result.stderr);
+    if (!t.ok(printed(output, result.stdout), 'and it prints what the document shows')) t.comment(result.stdout);
+  }
+}
+
+const blocks = documents().flatMap((document) => fencedBlocks(document));
+const skip = process.getuid!() === 0 ? false : 'needs root for network namespaces';
+
+t.test('a block of commands says which shell it is for, and the table has no other blocks', async (t) => {
+  for (const { title, text, language } of blocks)
+    if (/^(\$ |sudo |npm |npx |kubectl |docker |curl |sideroute |helm |node )/m.test(text))
+      t.ok(['sh', 'console'].includes(language), title);
+  for (const title of Object.keys(RUN)) t.ok(blocks.some((block) => block.title === title), `${title} is there`);
+});
+
+t.test('every block of commands does what it says', { skip, timeout: 900_000 }, async (t) => {
+  t.teardown(() => places.close());
+  for (const block of blocks.filter(({ language }) => language === 'sh' || language === 'bash'))
+    await t.test(`${block.title}, line ${block.line}`, (t) => (RUN[block.title] ?? withScenario())(t, block));
+  for (const block of blocks.filter(({ language }) => language === 'console'))
+    await t.test(`${block.title}, line ${block.line}`, (t) => runConsole(t, block));
+});
