@@ -135,9 +135,7 @@ export class StandInCluster {
   async #rollOut(deployment: StoredObject): Promise<void> {
     const { name, namespace } = deployment.metadata;
     const [before, old = []] =
-      [...this.#pods].find(
-        ([{ metadata }]) => metadata.name === name && metadata.namespace === namespace,
-      ) ?? [];
+      [...this.#pods].find(([{ metadata }]) => metadata.name === name && metadata.namespace === namespace) ?? [];
     if (before !== undefined) this.#pods.delete(before);
     this.#pods.set(deployment, old);
     const template = deployment.spec!.template!;

@@ -55,7 +55,9 @@ export class Images {
     const path = resolve(directory, file ?? join(context, 'Dockerfile'));
     if (!existsSync(path)) throw new CommandError(`docker build: there is no ${path}`);
     const text = readFileSync(path, 'utf8');
-    const declared = new Map([...text.matchAll(/^ARG (\w+)(?:=(\S*))?$/gm)].map(([, name, value = '']) => [name!, value]));
+    const declared = new Map(
+      [...text.matchAll(/^ARG (\w+)(?:=(\S*))?$/gm)].map(([, name, value = '']) => [name!, value]),
+    );
     for (const name of given.keys())
       if (!declared.has(name)) throw new CommandError(`docker build: ${path} has no ARG ${name}`);
     for (const [, source = ''] of text.matchAll(/^COPY (?!--from)(\S+) /gm))

@@ -25,7 +25,8 @@ export async function kubectl(cluster: StandInCluster, request: Request): Promis
   const call: Call = { ...given, cluster, request, namespace: given.flags.get('namespace') ?? cluster.namespace };
   const [verb = '', second = ''] = call.words;
   const action = VERBS[verb] ?? VERBS[`${verb} ${second}`];
-  if (action === undefined) throw new CommandError(`the stand-in for kubectl cannot: kubectl ${request.args.join(' ')}`);
+  if (action === undefined)
+    throw new CommandError(`the stand-in for kubectl cannot: kubectl ${request.args.join(' ')}`);
   return await action(call);
 }
 
@@ -78,7 +79,9 @@ function input({ files, flags, request }: Call): Manifest[] {
     if (file === '-') return parseManifests(request.input);
     const path = resolve(request.directory, file);
     const paths = statSync(path).isDirectory()
-      ? readdirSync(path).filter((name) => /\.(ya?ml|json)$/.test(name)).map((name) => join(path, name))
+      ? readdirSync(path)
+          .filter((name) => /\.(ya?ml|json)$/.test(name))
+          .map((name) => join(path, name))
       : [path];
     return paths.flatMap((each) => parseManifests(readFileSync(each, 'utf8')));
   });
@@ -96,13 +99,16 @@ async function applyAll({ cluster, namespace, flags }: Call, manifests: readonly
   const lines = manifests.map((manifest) => {
     const given = flags.get('namespace');
     if (given !== undefined && (manifest.metadata.namespace ?? given) !== given)
-      throw new CommandError(`error: the namespace from the provided object "${manifest.metadata.namespace}" does not match ${given}`);
+      throw new CommandError(
+        `error: the namespace from the provided object "${manifest.metadata.namespace}" does not match ${given}`,
+      );
     const result = cluster.store.apply(manifest, namespace);
     const how = flags.has('server-side') ? 'serverside-applied' : result;
     return `${referenceOf(manifest as unknown as StoredObject)} ${how}\n`;
   });
   cluster.reconcile();
-  if (manifests.some(({ kind }) => kind === 'ConfigMap')) void cluster.settled().then(() => cluster.syncConfigMaps('later'));
+  if (manifests.some(({ kind }) => kind === 'ConfigMap'))
+    void cluster.settled().then(() => cluster.syncConfigMaps('later'));
   return said(lines.join(''));
 }
 
@@ -116,13 +122,14 @@ function select({ words, flags, cluster, namespace }: Call, first: number): Stor
     });
   if (kinds === '') throw new CommandError('error: You must specify the type of resource');
   if (names.length > 0) return names.map((name) => cluster.store.get(kindOf(kinds), namespace, name));
-  const labels = Object.fromEntries((flags.get('selector') ?? '').split(',').filter(Boolean).map((term) => term.split('=', 2)));
+  const terms = (flags.get('selector') ?? '').split(',').filter((term) => term !== '');
+  const labels = Object.fromEntries(terms.map((term) => term.split('=', 2) as [string, string]));
   const where = flags.has('all-namespaces') ? undefined : namespace;
   return kinds
     .split(',')
     .map(kindOf)
     .flatMap((kind) => cluster.store.list(kind, kind === 'ServiceCIDR' || kind === 'Namespace' ? undefined : where))
-    .filter(({ metadata }) => matchesLabels(labels as Record<string, string>, metadata.labels));
+    .filter(({ metadata }) => matchesLabels(labels, metadata.labels));
 }
 
 async function get(call: Call): Promise<Said> {
@@ -156,9 +163,11 @@ async function setMetadata(call: Call, field: 'annotations' | 'labels', done: st
     const map = (metadata[field] ??= {});
     for (const change of changes) {
       const [, key = '', value] = /^([^=]*?)(?:-|=(.*))$/.exec(change)!;
-      if (value === undefined) delete map[key];
+      if (value === undefined) Reflect.deleteProperty(map, key);
       else if (map[key] !== undefined && !call.flags.has('overwrite'))
-        throw new CommandError(`error: --overwrite is false but found the following declared ${field.slice(0, -1)}(s): '${key}'`);
+        throw new CommandError(
+          `error: --overwrite is false but found the following declared ${field.slice(0, -1)}(s): '${key}'`,
+        );
       else map[key] = value;
     }
   }
@@ -187,7 +196,8 @@ function milliseconds(text: string): number {
 
 async function wait(call: Call): Promise<Said> {
   const [, condition] = /^condition=(\w+)$/.exec(call.flags.get('for') ?? '') ?? [];
-  if (condition !== 'Available' && condition !== 'Ready') throw new CommandError('the stand-in waits for Available or Ready');
+  if (condition !== 'Available' && condition !== 'Ready')
+    throw new CommandError('the stand-in waits for Available or Ready');
   const deadline = performance.now() + milliseconds(call.flags.get('timeout') ?? '30s');
   const objects = select(call, 1);
   if (objects.length === 0) throw new CommandError('error: no matching resources found');
@@ -195,13 +205,14 @@ async function wait(call: Call): Promise<Said> {
     kind === 'Pod'
       ? status?.['phase'] === 'Running'
       : (status?.['conditions'] as { type: string; status: string }[] | undefined)?.[0]?.status === 'True';
-  let idle = false;
-  void call.cluster.settled().then(() => (idle = true));
   // Once nothing is under way any more, waiting longer would not help.
-  while (!objects.every(met) && !idle && performance.now() < deadline) await delay(10);
+  const idle = call.cluster.settled().then(() => true);
+  while (!objects.every(met) && performance.now() < deadline) if (await Promise.race([idle, delay(10)])) break;
   const late = objects.find((object) => !met(object));
   if (late !== undefined)
-    throw new CommandError(`error: timed out waiting for the condition on ${referenceOf(late)}\n${call.cluster.describe()}`);
+    throw new CommandError(
+      `error: timed out waiting for the condition on ${referenceOf(late)}\n${call.cluster.describe()}`,
+    );
   return said(objects.map((object) => `${referenceOf(object)} condition met\n`).join(''));
 }
 
@@ -220,7 +231,9 @@ async function rolloutStatus(call: Call): Promise<Said> {
   await call.cluster.settled();
   const [object] = select(call, 2);
   if (object!.status?.['readyReplicas'] !== (object!.spec?.replicas ?? 1))
-    throw new CommandError(`error: deployment "${object!.metadata.name}" is not rolled out\n${call.cluster.describe()}`);
+    throw new CommandError(
+      `error: deployment "${object!.metadata.name}" is not rolled out\n${call.cluster.describe()}`,
+    );
   return said(`deployment "${object!.metadata.name}" successfully rolled out\n`);
 }
 
@@ -249,7 +262,9 @@ function containerOf({ flags }: Call, pod: PlayedPod) {
     spec.containers[0]!.name;
   const found = pod.containers.get(name);
   if (found === undefined)
-    throw new CommandError(`Error from server (BadRequest): container ${name} is not valid for pod ${pod.object.metadata.name}`);
+    throw new CommandError(
+      `Error from server (BadRequest): container ${name} is not valid for pod ${pod.object.metadata.name}`,
+    );
   return found;
 }
 

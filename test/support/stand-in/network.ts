@@ -77,6 +77,8 @@ const selectorOf = (spec: { readonly selector?: unknown } | undefined): Record<s
 function portOf(pod: PlayedPod, port: number | string): number {
   if (typeof port === 'number') return port;
   const { containers = [] } = pod.object.spec as unknown as PodSpec;
-  const ports = containers.flatMap((container) => (container['ports'] ?? []) as { name?: string; containerPort: number }[]);
+  const ports = containers.flatMap(
+    (container) => (container['ports'] ?? []) as { name?: string; containerPort: number }[],
+  );
   return ports.find(({ name }) => name === port)?.containerPort ?? 0;
 }

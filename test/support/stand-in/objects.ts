@@ -114,7 +114,9 @@ export class ObjectStore {
   /** In the order of their names, as the server lists. */
   list(kind: string, namespace?: string): StoredObject[] {
     return [...this.#objects.values()]
-      .filter((object) => object.kind === kind && (namespace ?? object.metadata.namespace) === object.metadata.namespace)
+      .filter(
+        (object) => object.kind === kind && (namespace ?? object.metadata.namespace) === object.metadata.namespace,
+      )
       .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   }
 
@@ -135,7 +137,8 @@ export class ObjectStore {
   apply(manifest: Manifest, defaultNamespace: string): 'created' | 'configured' | 'unchanged' {
     const { clusterWide } = resourceOf(manifest.kind);
     const problems = schemaProblems(manifest) ?? [];
-    if (problems.length > 0) throw new CommandError(`${manifest.kind} ${manifest.metadata.name}: ${problems.join('; ')}`);
+    if (problems.length > 0)
+      throw new CommandError(`${manifest.kind} ${manifest.metadata.name}: ${problems.join('; ')}`);
     const namespace = manifest.metadata.namespace ?? defaultNamespace;
     if (clusterWide !== true && !this.#objects.has(`Namespace//${namespace}`))
       throw new CommandError(`Error from server (NotFound): namespaces "${namespace}" not found`);

@@ -1,5 +1,6 @@
 /** How kubectl prints objects. */
 import { stringify } from 'yaml';
+import type { PodSpec } from '../manifests.ts';
 import { CommandError, referenceOf, type StoredObject } from './objects.ts';
 
 /** Without what the stand-in needs alone; the order of keys is that of the alphabet, as kubectl has it. */
@@ -22,7 +23,9 @@ function jsonPath(template: string, value: unknown): string {
         return [(each as Readonly<Record<string, unknown>> | undefined)?.[key]];
       });
     }
-    return found.map((each) => (typeof each === 'string' ? each : (JSON.stringify(each) ?? ''))).join(' ');
+    return found
+      .map((each) => (typeof each === 'string' ? each : each === undefined ? '' : JSON.stringify(each)))
+      .join(' ');
   });
 }
 
@@ -33,8 +36,18 @@ function row({ kind, metadata, status, spec, data }: StoredObject): string[] {
       const ready = Number(status?.['readyReplicas'] ?? 0);
       return [metadata.name, `${ready}/${spec?.replicas ?? 1}`];
     }
-    case 'Pod':
-      return [metadata.name, String(status?.['phase'] ?? '')];
+    case 'Pod': {
+      const { initContainers = [], containers = [] } = spec as unknown as PodSpec;
+      const all = containers.length + initContainers.filter(({ restartPolicy }) => restartPolicy === 'Always').length;
+      const running = status?.['phase'] === 'Running';
+      return [
+        metadata.name,
+        `${running ? all : 0}/${all}`,
+        (status?.['phase'] as string | undefined) ?? 'Pending',
+        '0',
+        '1m',
+      ];
+    }
     case 'Service':
       return [metadata.name, spec?.clusterIP ?? '', (spec?.ports ?? []).map(({ port }) => `${port}/TCP`).join(',')];
     case 'ServiceCIDR':
@@ -48,7 +61,7 @@ function row({ kind, metadata, status, spec, data }: StoredObject): string[] {
 
 const HEADERS: Readonly<Record<string, string[]>> = {
   Deployment: ['NAME', 'READY'],
-  Pod: ['NAME', 'STATUS'],
+  Pod: ['NAME', 'READY', 'STATUS', 'RESTARTS', 'AGE'],
   Service: ['NAME', 'CLUSTER-IP', 'PORT(S)'],
   ServiceCIDR: ['NAME', 'CIDRS'],
   ConfigMap: ['NAME', 'DATA'],
@@ -63,7 +76,15 @@ function table(objects: readonly StoredObject[], namespaced: boolean): string {
         .map((object) => [...(namespaced ? [object.metadata.namespace ?? ''] : []), ...row(object)]);
       const lines = [[...(namespaced ? ['NAMESPACE'] : []), ...(HEADERS[kind] ?? ['NAME'])], ...rows];
       const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-      return lines.map((line) => `${line.map((text, i) => text.padEnd(widths[i]!)).join('   ').trimEnd()}\n`).join('');
+      return lines
+        .map(
+          (line) =>
+            `${line
+              .map((text, i) => text.padEnd(widths[i]!))
+              .join('   ')
+              .trimEnd()}\n`,
+        )
+        .join('');
     })
     .join('\n');
 }
@@ -76,7 +97,8 @@ export function print(
   namespaced: boolean,
 ): string {
   if (format === undefined || format === 'wide') return table(objects, namespaced);
-  if (format === 'yaml') return stringify(document(objects, single), { sortMapEntries: true, aliasDuplicateObjects: false });
+  if (format === 'yaml')
+    return stringify(document(objects, single), { sortMapEntries: true, aliasDuplicateObjects: false });
   if (format === 'json') return `${JSON.stringify(document(objects, single), undefined, 4)}\n`;
   if (format === 'name') return objects.map((object) => `${referenceOf(object)}\n`).join('');
   if (format.startsWith('jsonpath=')) return jsonPath(format.slice('jsonpath='.length), document(objects, single));

@@ -151,7 +151,10 @@ export class PlayedPod {
       'status.podIPs': `${v4},${v6}`,
     };
     const entries = (container.env ?? []).map((variable) => {
-      const { valueFrom, value = '' } = variable as { value?: string; valueFrom?: { fieldRef?: { fieldPath: string } } };
+      const { valueFrom, value = '' } = variable as {
+        value?: string;
+        valueFrom?: { fieldRef?: { fieldPath: string } };
+      };
       if (valueFrom === undefined) return [variable.name, value];
       const field = fields[valueFrom.fieldRef?.fieldPath ?? ''];
       if (field === undefined) throw new CommandError(`${variable.name}: the stand-in has no such field`);
@@ -173,7 +176,10 @@ export class PlayedPod {
       }
       return [path, mountPath];
     });
-    return [...mounts, [join(this.#node.directory, `resolv.conf.${this.object.metadata.namespace}`), '/etc/resolv.conf']];
+    return [
+      ...mounts,
+      [join(this.#node.directory, `resolv.conf.${this.object.metadata.namespace}`), '/etc/resolv.conf'],
+    ];
   }
 
   /** Writes the volumes anew whose ConfigMaps have changed. */
