@@ -34,7 +34,15 @@ const NEEDED = {
     setpriv: 'util-linux',
     sysctl: 'procps',
   },
-  test: { strace: 'strace', conntrack: 'conntrack', nginx: 'nginx-light', ab: 'apache2-utils' },
+  test: {
+    strace: 'strace',
+    conntrack: 'conntrack',
+    nginx: 'nginx-light',
+    ab: 'apache2-utils',
+    // What the documents and the scenario's servers use.
+    jq: 'jq',
+    busybox: 'busybox-static',
+  },
   fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
   images: { podman: 'podman', runc: 'runc', catatonit: 'catatonit', debootstrap: 'debootstrap' },
 };

@@ -2,11 +2,12 @@
  * The images, built and run: the scenario's own manifests as Pods. Takes minutes, and longer the first time, when it makes stand-ins
  * for the base images; so only when asked: SIDEROUTE_IMAGES=1 npm test -- dist/test/e2e/images.test.js
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { ensureBaseImages } from '../support/base-images.ts';
 import { Cluster, runCommand } from '../support/cluster.ts';
+import { commandsOf, fencedBlocks } from '../support/docs/blocks.ts';
 import { eventually } from '../support/eventually.ts';
 import { adapt, containerName, KubePlay, updateConfigMap, type Node } from '../support/kube-play.ts';
 import { container, find, program, readManifests, ROOT, type Manifest } from '../support/manifests.ts';
@@ -51,6 +52,31 @@ function bundleOf(image: string, directory: string): string {
   return directory;
 }
 
+/** What the documents say: for a local cluster, and for a registry. */
+function buildCommands(): string[] {
+  return ['README.md', 'docs/install.md']
+    .flatMap((document) => fencedBlocks(document))
+    .filter(({ language }) => language === 'sh')
+    .flatMap(({ text }) => commandsOf(text))
+    .filter((command) => command.startsWith('docker build '));
+}
+
+/** Runs a command of the documents in the repository, with podman for docker and the stand-ins for base images. */
+function runDocker(command: string, directory: string): void {
+  const build = 'shift; set -- build --pull=never --network host "$@"';
+  writeFileSync(join(directory, 'docker'), `#!/bin/sh\nif [ "$1" = build ]; then ${build}; fi\nexec podman "$@"\n`);
+  chmodSync(join(directory, 'docker'), 0o755);
+  mustRun('env', [
+    '-C',
+    ROOT,
+    'REGISTRY=localhost/registry',
+    `PATH=${directory}:${process.env['PATH']}`,
+    'sh',
+    '-c',
+    command,
+  ]);
+}
+
 function mustRun(command: string, args: readonly string[]): string {
   const result = runCommand(command, args);
   if (result.status !== 0)
@@ -67,10 +93,9 @@ t.test('the images run the scenario as Pods', { skip: reasonToSkip(), timeout: T
   const directory = temporaryDirectory();
   t.teardown(directory.remove);
   t.comment(`base images made: ${ensureBaseImages().join(', ') || 'none, all were there'} (${seconds()})`);
-  const build = (image: string, ...args: string[]) =>
-    mustPodman(['build', '--pull=never', '--network', 'host', '-t', image, ...args, ROOT]);
-  build(SIDECAR);
-  build(INIT, '--build-arg', `SIDEROUTE_IMAGE=${SIDECAR}`, '-f', join(ROOT, 'init-container', 'Dockerfile'));
+  const commands = buildCommands();
+  t.equal(commands.length, 4, 'README.md and docs/install.md say how to build both images');
+  for (const command of commands) runDocker(command, directory.path);
   t.comment(`images built (${seconds()})`);
 
   await t.test('weigh little and hold nothing but what they run', async (t) => {

@@ -14,13 +14,14 @@ export interface Block {
   readonly text: string;
 }
 
-/** README.md, CHANGELOG.md, everything in docs/, and Markdown below deploy/. */
+/** Those beside the sources, in docs/ and below deploy/. */
 export function documents(): string[] {
   const markdown = (directory: string) =>
     readdirSync(join(ROOT, directory), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.md'))
       .map((name) => join(directory, name));
-  return ['README.md', 'CHANGELOG.md', ...markdown('docs').sort(), ...markdown('deploy').sort()];
+  const beside = readdirSync(ROOT).filter((name) => name.endsWith('.md'));
+  return [...beside.sort(), ...markdown('docs').sort(), ...markdown('deploy').sort()];
 }
 
 /** Blocks in the order of the document; all of them, whatever their language. */

@@ -39,6 +39,7 @@ export class StandInCluster {
   readonly #operator: Pod;
   readonly #server: Server;
   #work: Promise<void> = Promise.resolve();
+  #closed = false;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -109,7 +110,7 @@ export class StandInCluster {
   /** The kubelets write changed ConfigMaps: at once, or when they next look. */
   async syncConfigMaps(when: 'now' | 'later'): Promise<void> {
     if (when === 'later') await delay(KUBELET_SYNC_MS, undefined, { ref: false });
-    for (const pod of this.pods()) pod.syncConfigMaps();
+    if (!this.#closed) for (const pod of this.pods()) pod.syncConfigMaps();
   }
 
   async #reconcile(): Promise<void> {
@@ -204,6 +205,7 @@ export class StandInCluster {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.settled();
     await Promise.all(this.pods().map((pod) => pod.stop()));
     await this.#network.stop();

@@ -152,6 +152,7 @@ async function remove(call: Call): Promise<Said> {
   for (const object of objects) cluster.store.delete(object);
   cluster.reconcile();
   await cluster.settled();
+  if (objects.some(({ kind }) => kind === 'ConfigMap')) void cluster.syncConfigMaps('later');
   return said(objects.map((object) => `${referenceOf(object).replace('/', ' "')}" deleted\n`).join(''));
 }
 

@@ -56,7 +56,7 @@ export class PlayedPod {
   readonly containers = new Map<string, RunningContainer>();
   readonly #node: NodeServices;
   readonly #net: Pod;
-  readonly #mounts = new Map<string, { mount: ConfigMapMount; sources: readonly ConfigMapSource[]; text: string }>();
+  readonly #mounts = new Map<string, { mount: ConfigMapMount; text: string }>();
   #stopped = false;
 
   /** `object`: the Pod as its controller makes it; it gets its addresses here. */
@@ -182,24 +182,25 @@ export class PlayedPod {
     ];
   }
 
-  /** Writes the volumes anew whose ConfigMaps have changed. */
+  /** Writes the volumes anew whose ConfigMaps have changed. @throws CommandError when one that is needed was never there */
   syncConfigMaps(): void {
-    const { store } = this.#node;
+    const namespace = this.object.metadata.namespace!;
     for (const volume of (this.object.spec as unknown as PodSpec).volumes ?? []) {
       const sources = configMapsOf(volume);
       if (sources === null) continue;
-      const files: Record<string, string> = {};
-      for (const { name, optional } of sources) {
-        const found = store.find('ConfigMap', this.object.metadata.namespace!, name);
-        if (found === undefined && optional !== true) throw new CommandError(`configmap "${name}" not found`);
-        Object.assign(files, found?.data);
-      }
-      const text = JSON.stringify(files);
+      const found = sources.map(({ name }) => this.#node.store.find('ConfigMap', namespace, name));
       const mounted = this.#mounts.get(volume.name);
+      const missing = sources.find(({ optional }, index) => found[index] === undefined && optional !== true);
+      if (missing !== undefined && mounted === undefined)
+        throw new CommandError(`configmap "${missing.name}" not found`);
+      // What was mounted stays when a ConfigMap that is needed goes.
+      if (missing !== undefined) continue;
+      const files = Object.assign({}, ...found.map((configMap) => configMap?.data ?? {})) as Record<string, string>;
+      const text = JSON.stringify(files);
       if (mounted?.text === text) continue;
       const mount = mounted?.mount ?? new ConfigMapMount(this.#path(`volume-${volume.name}`));
       mount.write(files);
-      this.#mounts.set(volume.name, { mount, sources, text });
+      this.#mounts.set(volume.name, { mount, text });
     }
   }
 
