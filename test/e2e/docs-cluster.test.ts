@@ -1,73 +1,16 @@
 /**
- * Every command block of the documents is run as it is printed, and prints what the document says. Blocks of kubectl and sideroute are run
- * against the scenario in a stand-in cluster (test/support/stand-in); those that need more, or another place, are in the table below.
- * SIDEROUTE_FULL=1 runs the long ones in full, too: benchmarks, the linters.
+ * Command blocks of the documents that need a cluster are run as they are printed, and print what the document says: against the scenario in a
+ * stand-in cluster (test/support/stand-in), or as the table below has it. Those about the repository are in docs-repository.test.ts.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import {
-  commandsOf,
-  consoleSteps,
-  documents,
-  fencedBlocks,
-  inlineCommands,
-  printed,
-  type Block,
-} from '../support/docs/blocks.ts';
-import { clusterPlace, isInstalled, repositoryCopy, scenarioPlace, type Place } from '../support/docs/places.ts';
+import { commandsOf, consoleSteps, inlineCommands, printed, type Block } from '../support/docs/blocks.ts';
+import { clusterPlace, scenarioPlace, type Place } from '../support/docs/places.ts';
 import { injectionPlace } from '../support/docs/injection.ts';
+import { blocks, isOfRepository, isScript, Places, skip, succeeded, type Runner } from '../support/docs/running.ts';
 import { ROOT } from '../support/manifests.ts';
 import type { ShellResult } from '../support/stand-in/cluster.ts';
 
-const FULL = process.env['SIDEROUTE_FULL'] === '1';
-
-/** Places are made when the first block needs them, and used by the blocks after it. */
-class Places {
-  readonly #made = new Map<() => Place | Promise<Place>, Promise<Place>>();
-
-  async get<P extends Place>(make: () => P | Promise<P>): Promise<P> {
-    const made = this.#made.get(make) ?? Promise.resolve(make());
-    this.#made.set(make, made);
-    return (await made) as P;
-  }
-
-  async close(): Promise<void> {
-    for (const place of this.#made.values()) await (await place).close();
-  }
-}
-
 const places = new Places();
-type Runner = (t: Test, block: Block) => Promise<void>;
-
-function succeeded(t: Test, { status, stdout, stderr }: ShellResult, prints: readonly string[]): void {
-  if (!t.equal(status, 0, 'exit status 0')) t.comment(`${stdout}\n${stderr}`);
-  let from = 0;
-  for (const text of prints) {
-    const at = stdout.indexOf(text, from);
-    if (!t.ok(at >= 0, `it prints ${JSON.stringify(text)}`)) t.comment(stdout);
-    from = Math.max(from, at + text.length);
-  }
-}
-
-/** In a copy of the repository. `shorter`: what a run takes instead unless SIDEROUTE_FULL=1. */
-function inRepository(prints: readonly string[], shorter: (script: string) => string = (script) => script): Runner {
-  return async (t, { text }) => {
-    const copy = await places.get(repositoryCopy);
-    const script = FULL ? text : shorter(text);
-    succeeded(t, await copy.run(script), prints);
-  };
-}
-
-/** Programs that a benchmark compares with; it is not run without them. */
-function benchmark(prints: readonly string[], flags: string, programs: readonly string[] = []): Runner {
-  const run = inRepository(prints, (script) => `${script.trim()} ${flags}\n`);
-  return async (t, block) => {
-    const missing = programs.filter((program) => !isInstalled(program));
-    if (missing.length > 0) t.plan(0, `not installed: ${missing.join(', ')}`);
-    else await run(t, block);
-  };
-}
 
 /** A command that goes on until it is interrupted leaves its terminal to nobody: here the next one follows at once. */
 const inBackground = (script: string): string =>
@@ -83,7 +26,7 @@ const CURL_RC = 'retry = 8\nretry-connrefused\nretry-delay = 1\n';
 async function inScenario(script: string): Promise<ShellResult> {
   const { run, write, directory } = await places.get(scenarioPlace);
   write('.curlrc', CURL_RC);
-  const forward = script.includes('127.0.0.1:150') && !script.includes('port-forward') ? FORWARD : '';
+  const forward = /^curl .*127\.0\.0\.1:150/m.test(script) && !script.includes('port-forward') ? FORWARD : '';
   return await run(forward + inBackground(script), { CURL_HOME: directory });
 }
 
@@ -138,9 +81,7 @@ function injection(prints: readonly string[], after: (run: Place['run']) => Prom
 
 const ASK = 'kubectl exec deploy/client -- curl -sS -m 5';
 const RUN: Readonly<Record<string, Runner>> = {
-  'README.md > See it in 60 seconds': inRepository(['Every answer was right.']),
   'README.md > Install in a cluster': install({}),
-  'README.md > Development': (t, block) => development(t, block),
   'docs/install.md > The scenario in six commands': install({ REGISTRY: 'registry.example' }),
   'docs/injection.md > Injection': injection(
     ['deployment.apps/client configured\n', 'deployment.apps/client ', 'deployment.apps/shop created\n'],
@@ -159,28 +100,6 @@ const RUN: Readonly<Record<string, Runner>> = {
   ),
   'docs/injection.md > Is it live?': withScenario('generation 1, hash ', ', valid\n'),
   'docs/configuration.md > The private endpoint': withScenario('my-server-v2'),
-  'docs/PERFORMANCE.md > CPU time per proxied request': benchmark(
-    ['sideroute native', 'HAProxy', 'nginx', 'sideroute uws'],
-    '--rounds 1 --seconds 1',
-    ['wrk', 'haproxy', 'nginx', 'taskset'],
-  ),
-  'docs/PERFORMANCE.md > The decision': benchmark(['prefix paths', 'exact paths', 'one header'], '--rounds 1'),
-  'docs/PERFORMANCE.md > Applying a configuration': benchmark(['625 routes x 16 rules, 50 Services'], '--rounds 1'),
-};
-
-/** Linting everything takes a minute: one file stands for the others. */
-function lintInShort(script: string): string {
-  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-    scripts: Readonly<Record<string, string>>;
-  };
-  const lint = scripts['lint']!.replaceAll(/ \.(?= |$)/g, ' scripts/test.mjs').replaceAll(/^|(?<=&& )/g, 'npx ');
-  return script.replace(/^npm run lint$/m, lint);
-}
-
-/** The suite cannot run itself: that line is left out; the next one runs the same script for a few files. */
-const development: Runner = (t, block) => {
-  const text = block.text.replace(/^npm test +#.*\n/m, '');
-  return inRepository(['passed, 0 failed'], lintInShort)(t, { ...block, text });
 };
 
 /**
@@ -201,9 +120,6 @@ async function runConsole(t: Test, block: Block): Promise<void> {
   }
 }
 
-const blocks = documents().flatMap((document) => fencedBlocks(document));
-const skip = process.getuid!() === 0 ? false : 'needs root for network namespaces';
-
 t.test('a block of commands says which shell it is for, and the table has no other blocks', async (t) => {
   for (const { title, text, language } of blocks)
     if (/^(\$ |sudo |npm |npx |kubectl |docker |curl |sideroute |helm |node )/m.test(text))
@@ -215,9 +131,9 @@ t.test('a block of commands says which shell it is for, and the table has no oth
     );
 });
 
-t.test('every block of commands does what it says', { skip, timeout: 900_000 }, async (t) => {
+t.test('every block for a cluster does what it says', { skip, timeout: 280_000 }, async (t) => {
   t.teardown(() => places.close());
-  for (const block of blocks.filter(({ language }) => language === 'sh' || language === 'bash'))
+  for (const block of blocks.filter((block) => isScript(block) && !isOfRepository(block)))
     await t.test(`${block.title}, line ${block.line}`, (t) => (RUN[block.title] ?? withScenario())(t, block));
   for (const block of blocks.filter(({ language }) => language === 'console'))
     await t.test(`${block.title}, line ${block.line}`, (t) => runConsole(t, block));

@@ -1,0 +1,42 @@
+/** Blocks of the documents and where they are run: those of the repository's own commands in a copy of it, all others in a cluster. */
+import type { Test } from 'tap';
+import type { ShellResult } from '../stand-in/cluster.ts';
+import { commandsOf, documents, fencedBlocks, type Block } from './blocks.ts';
+import type { Place } from './places.ts';
+
+/** Runs a block and asserts what it promises. */
+export type Runner = (t: Test, block: Block) => Promise<void>;
+
+export const blocks = documents().flatMap((document) => fencedBlocks(document));
+export const skip = process.getuid!() === 0 ? false : 'needs root for network namespaces';
+
+export const isScript = ({ language }: Block): boolean => language === 'sh' || language === 'bash';
+
+export const isOfRepository = (block: Block): boolean =>
+  isScript(block) && commandsOf(block.text).every((command) => /^(npm|npx|node|make) /.test(command));
+
+/** Places are made when the first block needs them, and used by the blocks after it. */
+export class Places {
+  readonly #made = new Map<() => Place | Promise<Place>, Promise<Place>>();
+
+  async get<P extends Place>(make: () => P | Promise<P>): Promise<P> {
+    const made = this.#made.get(make) ?? Promise.resolve(make());
+    this.#made.set(make, made);
+    return (await made) as P;
+  }
+
+  async close(): Promise<void> {
+    for (const place of this.#made.values()) await (await place).close();
+  }
+}
+
+/** It ended well and printed these texts, in this order. */
+export function succeeded(t: Test, { status, stdout, stderr }: ShellResult, prints: readonly string[]): void {
+  if (!t.equal(status, 0, 'exit status 0')) t.comment(`${stdout}\n${stderr}`);
+  let from = 0;
+  for (const text of prints) {
+    const at = stdout.indexOf(text, from);
+    if (!t.ok(at >= 0, `it prints ${JSON.stringify(text)}`)) t.comment(stdout);
+    from = Math.max(from, at + text.length);
+  }
+}
