@@ -10,7 +10,7 @@ import type { FieldLine, RequestHead } from './decision.ts';
 import { findMatch, findPath } from './decide.ts';
 import type { CompiledMatch } from './match-list.ts';
 import { decidingCriterion, type PrecedenceCriterion, type RankedMatch } from './precedence.ts';
-import { firstQueryValue, toWire } from './predicates.ts';
+import { firstQueryValue, toWire, type RequestReader } from './predicates.ts';
 import {
   backendName,
   explainForward,
@@ -41,6 +41,11 @@ export interface ExplainedMatch {
   readonly matched: boolean;
   /** The path first; all of them, also after one that does not hold. */
   readonly predicates: readonly ExplainedPredicate[];
+}
+
+export interface ExplainedCandidate extends ExplainedMatch {
+  /** In evaluation order, from 1. */
+  readonly position: number;
 }
 
 /** What a part of the winner's requests gets. */
@@ -74,8 +79,13 @@ export interface Explanation {
   /** Key of the frontend, null when there is none. */
   readonly frontend: string | null;
   readonly consumer: boolean;
-  /** Matches whose path the index yields for this request, and all with a regular expression, in evaluation order. */
-  readonly candidates: readonly ExplainedMatch[];
+  /**
+   * Matches whose path the index yields for this request, and all with a regular expression, in evaluation order: the
+   * first `MAX_CANDIDATES`, the winner and the runner-up.
+   */
+  readonly candidates: readonly ExplainedCandidate[];
+  /** Of all. */
+  readonly candidateCount: number;
   /** Matches whose path rules the request out, in precedence order, at most `MAX_ELSEWHERE`. */
   readonly elsewhere: readonly ExplainedMatch[];
   readonly elsewhereCount: number;
@@ -86,6 +96,8 @@ export interface Explanation {
   readonly outcome: ExplainedOutcome;
 }
 
+/** Thousands of rules may share a path, and the loop that explains them carries the traffic. */
+export const MAX_CANDIDATES = 50;
 export const MAX_ELSEWHERE = 50;
 
 /** The frontend of a Service port: its own, else that of every port of the Service; null when that one is opaque. */
@@ -130,6 +142,7 @@ export function explain(
       frontend: null,
       consumer: false,
       candidates: [],
+      candidateCount: 0,
       elsewhere: [],
       elsewhereCount: 0,
       winner: null,
@@ -139,19 +152,22 @@ export function explain(
   }
   const tried = candidatesFor(frontend, head.path);
   const found = findMatch(frontend, head);
-  const candidates = tried.map((match) => explainMatch(match, head, true));
-  const winner = found === null ? null : tried.indexOf(found);
+  const winnerAt = found === null ? null : tried.indexOf(found);
+  const runnerUp = winnerAt === null ? null : findRunnerUp(frontend, tried, winnerAt, head);
+  const important = new Set([winnerAt, runnerUp?.at ?? null]);
+  const shown = [...tried.keys()].filter((at) => at < MAX_CANDIDATES || important.has(at));
   const isTried = new Set(tried);
   const others = frontend.matches.filter((match) => !isTried.has(match));
   return {
     request,
     frontend: frontend.source.key,
     consumer: frontend.source.consumer,
-    candidates,
+    candidates: shown.map((at) => ({ position: at + 1, ...explainMatch(tried[at]!, head, true) })),
+    candidateCount: tried.length,
     elsewhere: others.slice(0, MAX_ELSEWHERE).map((match) => explainMatch(match, head, false)),
     elsewhereCount: others.length,
-    winner,
-    runnerUp: winner === null ? null : findRunnerUp(tried, candidates, winner),
+    winner: winnerAt === null ? null : shown.indexOf(winnerAt),
+    runnerUp: runnerUp === null ? null : { candidate: shown.indexOf(runnerUp.at), criterion: runnerUp.criterion },
     outcome:
       found === null ? explainLocal(frontend.noRoute, 'no rule matches') : explainRule(found.rule, { head, fields }),
   };
@@ -214,17 +230,29 @@ function describeField(field: HeaderMatch | QueryParamMatch): string {
 }
 
 function findRunnerUp(
+  { reader }: FrontendTable,
   tried: readonly CompiledMatch[],
-  candidates: readonly ExplainedMatch[],
-  winner: number,
-): Explanation['runnerUp'] {
-  const first = tried[winner]!;
-  for (const [index, match] of tried.entries()) {
-    if (!candidates[index]!.matched || match.rule === first.rule) continue;
-    const criterion = decidingCriterion(rank(first), rank(match));
-    return criterion === null ? null : { candidate: index, criterion };
-  }
-  return null;
+  winnerAt: number,
+  head: RequestHead,
+): { readonly at: number; readonly criterion: PrecedenceCriterion } | null {
+  const first = tried[winnerAt]!;
+  reader.begin(head);
+  // Nothing before the winner holds.
+  const at = tried.findIndex((match, index) => index > winnerAt && match.rule !== first.rule && holds(match, reader));
+  reader.end();
+  if (at < 0) return null;
+  const criterion = decidingCriterion(rank(first), rank(tried[at]!));
+  return criterion === null ? null : { at, criterion };
+}
+
+/** As `explainMatch` finds, for a match that the path index yields. */
+function holds({ pathRegex, method, headers, queryParams }: CompiledMatch, reader: RequestReader): boolean {
+  return (
+    (method === null || method === reader.head.method) &&
+    headers.every((header) => header.test(reader.header(header.slot))) &&
+    queryParams.every((param) => param.test(reader.queryParam(param.slot))) &&
+    (pathRegex === null || pathRegex.matches(reader.head.path))
+  );
 }
 
 function rank(compiled: CompiledMatch): RankedMatch {

@@ -6,7 +6,14 @@
 import { formatDuration } from '../gateway-api/durations.ts';
 import type { ForwardPolicy } from './decision.ts';
 import type { ExplainedMirror, ExplainedRequest } from './explain-answer.ts';
-import type { ExplainedAnswer, ExplainedMatch, ExplainedOutcome, ExplainedShare, Explanation } from './explain.ts';
+import type {
+  ExplainedAnswer,
+  ExplainedCandidate,
+  ExplainedMatch,
+  ExplainedOutcome,
+  ExplainedShare,
+  Explanation,
+} from './explain.ts';
 
 /** Several lines, the last one ended by a newline. */
 export function formatExplanation(explanation: Explanation): string {
@@ -18,7 +25,13 @@ export function formatExplanation(explanation: Explanation): string {
   } else {
     lines.push(`frontend  ${frontend}${explanation.consumer ? ' (consumer routes)' : ''}`, '');
     lines.push(candidates.length === 0 ? 'No rule has a path for this request.' : 'Rules in the order they are tried:');
-    for (const [index, candidate] of candidates.entries()) lines.push(...formatMatch(candidate, index, winner));
+    for (const [index, candidate] of candidates.entries()) {
+      const left = candidate.position - (candidates[index - 1]?.position ?? 0) - 1;
+      if (left > 0) lines.push(describeLeft(left));
+      lines.push(...formatMatch(candidate, index === winner));
+    }
+    const left = explanation.candidateCount - (candidates.at(-1)?.position ?? 0);
+    if (left > 0) lines.push(describeLeft(left));
     if (elsewhereCount > 0) {
       lines.push('', `Rules for other paths (${elsewhereCount}):`);
       for (const match of elsewhere) lines.push(`     ${describeRule(match)}  ${match.predicates[0]!.expected}`);
@@ -35,11 +48,15 @@ function describeRule(match: ExplainedMatch): string {
   return `${match.route} rules[${match.ruleIndex}]${name} matches[${match.matchIndex}]`;
 }
 
-function formatMatch(match: ExplainedMatch, index: number, winner: number | null): string[] {
-  const verdict = index === winner ? 'wins' : match.matched ? 'matches too' : 'does not match';
+function describeLeft(count: number): string {
+  return `     ${count} more ${count === 1 ? 'is' : 'are'} tried here, not shown`;
+}
+
+function formatMatch(match: ExplainedCandidate, wins: boolean): string[] {
+  const verdict = wins ? 'wins' : match.matched ? 'matches too' : 'does not match';
   const width = Math.max(...match.predicates.map((predicate) => predicate.expected.length));
   return [
-    `${String(index + 1).padStart(3)}. ${describeRule(match)}: ${verdict}`,
+    `${String(match.position).padStart(3)}. ${describeRule(match)}: ${verdict}`,
     ...match.predicates.map(({ expected, actual, matched }) => {
       const has = actual === null ? 'absent' : `is ${JSON.stringify(actual)}`;
       return `       ${matched ? 'yes' : 'no '}  ${expected.padEnd(width)}  ${has}`;

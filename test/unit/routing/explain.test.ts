@@ -1,7 +1,13 @@
 import t from 'tap';
 import { attach } from '../../../src/config/attach.ts';
 import type { HttpRoute } from '../../../src/gateway-api/types.ts';
-import { explain, findFrontend, MAX_ELSEWHERE, type Explanation } from '../../../src/routing/explain.ts';
+import {
+  explain,
+  findFrontend,
+  MAX_CANDIDATES,
+  MAX_ELSEWHERE,
+  type Explanation,
+} from '../../../src/routing/explain.ts';
 import { formatExplanation } from '../../../src/routing/format-explanation.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import {
@@ -173,3 +179,38 @@ t.test('rules for other paths are listed up to a limit', async (t) => {
   t.equal(result.elsewhereCount, MAX_ELSEWHERE + 5);
   t.match(formatExplanation(result), 'and 5 more');
 });
+
+t.test(
+  'of many rules for one path the first are described, the winner and the runner-up wherever they stand',
+  async (t) => {
+    const tenants = Array.from({ length: 2 * MAX_CANDIDATES }, (_, index) =>
+      ruleTo(`tenant-${index}`, { headers: [exactField('tenant', String(index))] }),
+    );
+    const route = httpRoute('ns/r', ['ns/web'], [...tenants, ruleTo('all'), ruleTo('rest'), ruleTo('last')]);
+    const all = 2 * MAX_CANDIDATES + 1;
+    const positions = ({ candidates }: Explanation) => candidates.map(({ position }) => position);
+    const first = Array.from({ length: MAX_CANDIDATES }, (_, index) => index + 1);
+
+    const none = explained([route], { headers: [['tenant', 'other']] });
+    t.same(positions(none), [...first, all, all + 1]);
+    t.equal(none.candidateCount, all + 2);
+    t.equal(none.candidates[none.winner!]!.ruleName, 'all');
+    t.match(none.runnerUp, { candidate: MAX_CANDIDATES + 1, criterion: 'position of the rule' });
+    const text = formatExplanation(none);
+    t.match(
+      text,
+      `\n     ${MAX_CANDIDATES} more are tried here, not shown\n${all}. ns/r rules[${all - 1}] (all) matches[0]: wins\n`,
+    );
+    t.match(text, '\n     1 more is tried here, not shown\n');
+
+    const late = explained([route], { headers: [['tenant', String(all - 2)]] });
+    t.same(positions(late), [...first, all - 1, all]);
+    t.equal(late.candidates[late.winner!]!.ruleName, `tenant-${all - 2}`);
+    t.equal(late.candidates[late.runnerUp!.candidate]!.ruleName, 'all');
+
+    const early = explained([route], { headers: [['tenant', '0']] });
+    t.same(positions(early), [...first, all]);
+    t.equal(early.winner, 0);
+    t.equal(early.runnerUp?.candidate, MAX_CANDIDATES);
+  },
+);
