@@ -173,7 +173,8 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     flag: '--admin <addresses>',
     env: 'SIDEROUTE_ADMIN',
     fallback: '127.0.0.1:15000',
-    description: 'loopback addresses of the private endpoint: /config, /explain; none turns it off',
+    description:
+      'loopback addresses of the private endpoint: what it serves, connections, log level; none turns it off',
     parse: loopbackAddresses,
   },
   {

@@ -155,7 +155,11 @@ t.test('controls of a running sidecar', async (t) => {
   });
 
   await t.test('quit: drains as after SIGTERM, whoever asks how often, and ends with status 0', async (t) => {
-    const sidecar = await Sidecar.startProxy(client, volume.path, '--drain-quiet', '200ms');
+    const sidecar = await Sidecar.startProxy(
+      client,
+      volume.path,
+      ...['--drain-quiet', '200ms', '--drain-timeout', '60s'],
+    );
     const application = await silent(t, WEB);
     const first = cli('quit');
     t.equal(first.status, 0);
@@ -175,7 +179,7 @@ t.test('controls of a running sidecar', async (t) => {
   });
 
   await t.test('quit with nothing open and no quiet time is answered, too', async (t) => {
-    const sidecar = await Sidecar.startProxy(client, volume.path);
+    const sidecar = await Sidecar.startProxy(client, volume.path, ...['--drain-quiet', '0s', '--drain-timeout', '60s']);
     t.match(cli('quit'), { status: 0, stdout: /^draining: .* for 0s, / });
     t.equal(await sidecar.ended(), 0);
   });

@@ -38,6 +38,9 @@ t.test('every command explains itself', (t) => {
     ['routes', 'export'],
     ['status'],
     ['wait'],
+    ['connections'],
+    ['log-level'],
+    ['quit'],
     ['iptables'],
     ...['print', 'apply', 'verify', 'cleanup'].map((name) => ['iptables', name]),
   ]) {
