@@ -31,6 +31,12 @@ class BodySink {
   ~BodySink() = default;
 };
 
+// For a body that nobody gets, but whose end is wanted.
+class NullSink final : public BodySink {
+ public:
+  bool SendParts(std::span<iovec>) override { return true; }
+};
+
 class BodyRelay {
  public:
   enum class Status : uint8_t { kNeedMore, kDone, kBroken };

@@ -221,9 +221,7 @@ Progress Exchange::UpstreamBroken(Reason reason) {
 
 // The response in `window` is not wanted. Its connection is, when all of it is at hand.
 void Exchange::ReleaseRetried(const Window& window) {
-  struct Nowhere final : BodySink {
-    bool SendParts(std::span<iovec>) override { return true; }
-  } nowhere;
+  NullSink nowhere;
   const http1::ResponseHead& head = response_parser_.head();
   const uint32_t length = head.length;
   const bool keep_alive = head.keep_alive;

@@ -11,11 +11,6 @@ namespace sideroute {
 namespace {
 
 constexpr int kWindowsPerTurn = 4;
-
-struct Nowhere final : BodySink {
-  bool SendParts(std::span<iovec>) override { return true; }
-};
-
 }  // namespace
 
 Mirror::Mirror(EngineContext& context)
@@ -116,7 +111,7 @@ void Mirror::OnUpstreamEvent() {
 }
 
 void Mirror::ReadResponse() {
-  Nowhere nowhere;
+  NullSink nowhere;
   for (int windows = 0;; ++windows) {
     if (windows == kWindowsPerTurn) return upstream_->Rearm();
     Window window;
