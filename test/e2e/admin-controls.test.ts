@@ -6,20 +6,12 @@ import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { stopProcess, waitForLine } from '../support/processes.ts';
+import { serviceFile } from '../support/services.ts';
 import { Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
 
 const WEB = '10.96.0.10';
 const UNROUTED = '10.96.0.12';
-const ROUTES = `apiVersion: v1
-kind: Service
-metadata: {name: web, namespace: shop}
-spec: {clusterIP: ${WEB}, ports: [{port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: v1, namespace: shop}
-spec: {clusterIP: 10.96.0.11, ports: [{port: 80}]}
----
+const ROUTES = `${serviceFile('web', 'v1')}---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: web, namespace: shop}

@@ -4,17 +4,10 @@ import t from 'tap';
 import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
+import { serviceFile } from '../support/services.ts';
 import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
 
-const SERVICES = ['web', 'v1']
-  .map(
-    (name, index) => `apiVersion: v1
-kind: Service
-metadata: {name: ${name}, namespace: shop}
-spec: {clusterIP: 10.96.0.${10 + index}, ports: [{port: 80}]}
-`,
-  )
-  .join('---\n');
+const SERVICES = serviceFile('web', 'v1');
 
 function files(rule: string): Record<string, string> {
   const route = `apiVersion: gateway.networking.k8s.io/v1

@@ -6,15 +6,10 @@ import { Cluster, type Pod } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { stopProcess, waitForLine } from '../support/processes.ts';
 import { eventually } from '../support/eventually.ts';
+import { serviceFile } from '../support/services.ts';
 import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
 
-const SERVICES = ['web 10.96.0.10', 'v1 10.96.0.11']
-  .map((entry) => entry.split(' '))
-  .map(
-    ([name, ip]) =>
-      `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: shop}\nspec: {clusterIP: ${ip}, ports: [{port: 80}]}\n`,
-  )
-  .join('---\n');
+const SERVICES = serviceFile('web', 'v1');
 const ROUTE = `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: web, namespace: shop}

@@ -5,17 +5,10 @@ import type { Explanation } from '../../src/routing/explain.ts';
 import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
+import { serviceFile } from '../support/services.ts';
 import { Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
 
-const SERVICES = ['web', 'v1', 'v2']
-  .map(
-    (name, index) => `apiVersion: v1
-kind: Service
-metadata: {name: ${name}, namespace: shop}
-spec: {clusterIP: 10.96.0.${10 + index}, ports: [{port: 80}]}
-`,
-  )
-  .join('---\n');
+const SERVICES = serviceFile('web', 'v1', 'v2');
 
 function route(backend: string, backendPort: number): string {
   return `apiVersion: gateway.networking.k8s.io/v1

@@ -5,13 +5,10 @@ import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { waitForLine } from '../support/processes.ts';
 import { eventually } from '../support/eventually.ts';
+import { serviceFile } from '../support/services.ts';
 import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
 
 const SWAPS = 1_000;
-
-function service(name: string, clusterIP: string): string {
-  return `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: shop}\nspec: {clusterIP: ${clusterIP}, ports: [{port: 80}]}\n`;
-}
 
 function route(name: string, backend: string): string {
   return `---
@@ -25,8 +22,7 @@ spec:
 `;
 }
 
-const services =
-  service('web', '10.96.0.10') + '---\n' + service('v1', '10.96.0.11') + '---\n' + service('v2', '10.96.0.12');
+const services = serviceFile('web', 'v1', 'v2');
 
 // The route stands in one file in configuration A and in the other in B. A mix of the two has either no route at all, so
 // that the Service itself answers ("Version parent"), or the same route twice, which is logged as an error.

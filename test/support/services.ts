@@ -1,4 +1,4 @@
-/** Service documents and attachments with everything filled in that a test does not care about. */
+/** Service documents, parsed and as text, and attachments, with everything filled in that a test does not care about. */
 import type { AttachedFrontend, Attachment } from '../../src/config/attachment.ts';
 import type { Service } from '../../src/gateway-api/types.ts';
 
@@ -32,4 +32,17 @@ export function attachment(
   services: ReadonlyMap<string, Service> = new Map(),
 ): Attachment {
   return { frontends, services, conditions: [], problems: [] };
+}
+
+/** YAML of Services in namespace `shop` with TCP port 80: the first has ClusterIP 10.96.0.10, the next 10.96.0.11. */
+export function serviceFile(...names: readonly string[]): string {
+  return names
+    .map(
+      (name, index) => `apiVersion: v1
+kind: Service
+metadata: {name: ${name}, namespace: shop}
+spec: {clusterIP: 10.96.0.${10 + index}, ports: [{port: 80}]}
+`,
+    )
+    .join('---\n');
 }
