@@ -188,9 +188,11 @@ class SidecarProxy {
     const attachment = yield* attachInSteps({ resources: snapshot.resources, namespace: this.#settings.namespace });
     yield* this.#resolver.setServicesInSteps(attachment.services);
     this.#backends.beginCompile();
+    this.#metrics.beginCompile();
     this.#table = yield* compileTableInSteps(attachment, this.#compileDeps());
     this.#nativeEngine?.forget(false);
     this.#backends.endCompile();
+    this.#metrics.endCompile();
     yield* this.#tellInterest();
     yield* this.#frontends.updateInSteps(attachment);
     yield;
@@ -294,6 +296,7 @@ class SidecarProxy {
         valid: this.#valid,
       }),
       unresolvedFrontends: () => this.#frontends.unresolved.length,
+      dns: () => this.#resolver.statistics(),
       conditions: () => this.#attachment.conditions,
     });
     for (const { address, port } of this.#settings.metrics) {

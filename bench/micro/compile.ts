@@ -10,7 +10,6 @@
  * several rounds; of the blocks also the worst. With `--quick` one round with a fiftieth of the routes shows that it runs.
  */
 import { createHash } from 'node:crypto';
-import { openSync, readSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { attachInSteps } from '../../src/config/attach.ts';
 import type { DirectoryRead } from '../../src/config/directory-reader.ts';
@@ -21,6 +20,7 @@ import type { Backend, CompileDeps } from '../../src/routing/decision.ts';
 import { compileTableInSteps } from '../../src/routing/table.ts';
 import { Slicer } from '../../src/slices.ts';
 import { largeRouteFiles, type LargeRoutes } from '../../test/support/large-routes.ts';
+import { Heartbeat } from './heartbeat.ts';
 
 const { quick } = parseArgs({ options: { quick: { type: 'boolean', default: false } } }).values;
 const ROUNDS = quick ? 1 : 7;
@@ -38,43 +38,6 @@ const SHAPES: Readonly<Record<string, LargeRoutes>> = {
   '625 routes x 16 rules, kind: List': { routes: 625, rulesPerRoute: 16, services: 50, format: 'list', files: 1 },
   '200 routes x 16 rules, JSON': { routes: 200, rulesPerRoute: 16, services: 50, format: 'json', files: 1 },
 };
-
-const schedstat = openSync('/proc/thread-self/schedstat', 'r');
-const schedstatText = Buffer.alloc(64);
-
-/** Processor time of this thread in milliseconds; `process.cpuUsage` is of all threads. */
-function threadCpuMs(): number {
-  readSync(schedstat, schedstatText, 0, schedstatText.length, 0);
-  return Number(schedstatText.toString('latin1', 0, schedstatText.indexOf(' '))) / 1e6;
-}
-
-/** Turns the event loop as fast as it goes and notes its longest stops. */
-class Heartbeat {
-  blockMs = 0;
-  blockCpuMs = 0;
-  turns = 0;
-  #beating = true;
-
-  constructor() {
-    let lastMs = performance.now();
-    let lastCpuMs = threadCpuMs();
-    const beat = (): void => {
-      const nowMs = performance.now();
-      const cpuMs = threadCpuMs();
-      this.blockMs = Math.max(this.blockMs, nowMs - lastMs);
-      this.blockCpuMs = Math.max(this.blockCpuMs, cpuMs - lastCpuMs);
-      this.turns++;
-      lastMs = nowMs;
-      lastCpuMs = cpuMs;
-      if (this.#beating) setImmediate(beat);
-    };
-    setImmediate(beat);
-  }
-
-  stop(): void {
-    this.#beating = false;
-  }
-}
 
 interface Part {
   readonly wallMs: number;

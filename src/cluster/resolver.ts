@@ -21,6 +21,7 @@ import type { ResolutionState } from '../routing/decision.ts';
 import { finish, type Steps } from '../slices.ts';
 import type { FamilyAnswer, IpFamily } from './dns-client.ts';
 import { DnsClient } from './dns-client.ts';
+import { LookupTotals, type DnsStatistics } from './dns-statistics.ts';
 import { addressesOf } from './document-addresses.ts';
 import { normalizeDomain, ResolvConfFile } from './resolv-conf.ts';
 
@@ -90,6 +91,10 @@ interface Entry {
   failures: number;
   /** Of the lookup under way. */
   round: Map<IpFamily, FamilyAnswer>;
+  /** Monotonic time at which the last lookup began. */
+  startedMs: number;
+  /** Monotonic time at which DNS, or a document before it, last gave an address. */
+  answeredMs: number;
   /** Monotonic time at which the shortest TTL of the round ends. */
   expiresAtMs: number;
   timer: NodeJS.Timeout | null;
@@ -107,8 +112,7 @@ export class ServiceResolver {
   readonly #dns: DnsClient;
   readonly #entries = new Map<string, Entry>();
   #services: ReadonlyMap<string, Service> = new Map();
-  #lookups = 0;
-  #lookupFailures = 0;
+  readonly #totals = new LookupTotals();
 
   /** Null when nothing is left to read from it. */
   readonly #resolvConf: ResolvConfFile | null;
@@ -143,9 +147,8 @@ export class ServiceResolver {
     return this.#domain;
   }
 
-  /** Totals since start, for metrics. A failure is a lookup that brought no address. */
-  get counters(): { readonly lookups: number; readonly failures: number } {
-    return { lookups: this.#lookups, failures: this.#lookupFailures };
+  statistics(): DnsStatistics {
+    return this.#totals.statistics(this.#entries.values());
   }
 
   /** Every name now wanted, for the admin endpoint and the metrics. */
@@ -221,6 +224,7 @@ export class ServiceResolver {
     }
     if (entry.current.source === 'document') {
       // The document has gone or has no addresses any more; what it said holds until DNS says something else.
+      entry.answeredMs = performance.now();
       this.#lookUpIn(entry, 0);
       this.#set(entry, this.#withoutDocument(entry));
     } else if (entry.timer === null && entry.cancel === null) {
@@ -247,7 +251,7 @@ export class ServiceResolver {
 
   #lookUp(entry: Entry): void {
     this.#checkResolvConf();
-    this.#lookups++;
+    entry.startedMs = performance.now();
     entry.round = new Map();
     entry.expiresAtMs = Number.POSITIVE_INFINITY;
     entry.cancel = this.#dns.lookup(
@@ -273,6 +277,7 @@ export class ServiceResolver {
       });
     }
     entry.byFamily.set(family, addresses);
+    entry.answeredMs = performance.now();
     this.#set(entry, this.#fromDns(entry));
   }
 
@@ -282,6 +287,8 @@ export class ServiceResolver {
     const answered = answers.some((answer) => answer.kind === 'answer');
     const failed = answers.some((answer) => answer.kind === 'failure');
     entry.failures = answered && !failed ? 0 : entry.failures + 1;
+    const result = answered ? 'answered' : failed ? 'failed' : 'no_address';
+    this.#totals.record(result, performance.now() - entry.startedMs);
     // Before any listener is called: it may close the subscription, which stops the timer.
     this.#lookUpIn(entry, this.#delayMs(entry));
     if (answered) {
@@ -291,7 +298,6 @@ export class ServiceResolver {
       }
       this.#set(entry, this.#fromDns(entry));
     } else {
-      this.#lookupFailures++;
       this.#set(entry, withoutAnswer(entry.current, answers, failed));
     }
   }
@@ -363,6 +369,8 @@ function newEntry(namespace: string, name: string, key: string): Entry {
     current: PENDING,
     byFamily: new Map(),
     failures: 0,
+    startedMs: 0,
+    answeredMs: performance.now(),
     round: new Map(),
     expiresAtMs: Number.POSITIVE_INFINITY,
     timer: null,

@@ -23,10 +23,7 @@ export interface AdminOptions extends Pick<EndpointOptions, 'address' | 'port' |
 /** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
 export function startAdmin(options: AdminOptions): Promise<Endpoint> {
   const { address, port, flag, exposition } = options;
-  const metrics = async (): Promise<Answer> => ({
-    contentType: exposition.contentType,
-    body: await exposition.render(),
-  });
+  const metrics = (): Answer => ({ contentType: exposition.contentType, body: exposition.render() });
   return startEndpoint({
     ...{ address, port, flag, head: true },
     routes: {

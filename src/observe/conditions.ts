@@ -35,42 +35,47 @@ export class ConditionText {
     this.maxSeries = maxSeries;
   }
 
-  /** Ends with a newline. */
-  render(conditions: readonly RouteCondition[]): string {
+  /** The text, which ends with a newline. */
+  *render(conditions: readonly RouteCondition[]): Steps<string> {
     if (conditions !== this.last) {
-      this.text = this.write(conditions);
+      this.text = yield* this.write(conditions);
       this.last = conditions;
     }
     return this.text;
   }
 
-  private write(conditions: readonly RouteCondition[]): string {
+  private *write(conditions: readonly RouteCondition[]): Steps<string> {
     const values = new Map<string, number>();
+    let folded = 0;
     // Faults first: where there is no room for all, what is in order can be left out.
-    const ordered = [...conditions.filter(isFault), ...conditions.filter((condition) => !isFault(condition))];
-    this.folded = 0;
-    for (const condition of ordered) {
-      const labels = labelText({
-        kind: condition.routeKind,
-        route_namespace: condition.namespace,
-        route_name: condition.name,
-        parent: condition.parent,
-        type: condition.type,
-        reason: condition.reason,
-      });
-      // A refused route may stand in the files twice, and a series in a scrape only once: the first, a fault, counts.
-      if (values.has(labels)) continue;
-      if (values.size < this.maxSeries) values.set(labels, VALUE[condition.status]);
-      else this.folded++;
+    for (const faults of [true, false]) {
+      for (const condition of conditions) {
+        if (isFault(condition) !== faults) continue;
+        if (values.size >= this.maxSeries) {
+          folded++;
+          continue;
+        }
+        yield;
+        const labels = labelText({
+          kind: condition.routeKind,
+          route_namespace: condition.namespace,
+          route_name: condition.name,
+          parent: condition.parent,
+          type: condition.type,
+          reason: condition.reason,
+        });
+        // A refused route may stand in the files twice, and a series in a scrape only once: the first, a fault, counts.
+        if (!values.has(labels)) values.set(labels, VALUE[condition.status]);
+      }
     }
-    const lines = familyHead(
+    let text = familyHead(
       CONDITION,
       'gauge',
       'Conditions of routes for their parents: 1 True, 0 False, -1 Unknown. PartiallyInvalid is a fault when True.',
     );
-    for (const [labels, value] of values) lines.push(`${CONDITION}{${labels}} ${value}`);
-    lines.push('');
-    return lines.join('\n');
+    for (const [labels, value] of values) text += `${CONDITION}{${labels}} ${value}\n`;
+    this.folded = folded;
+    return text;
   }
 }
 

@@ -27,8 +27,8 @@ export interface Answer {
   readonly contentType: string;
   /** Value of Allow, with 405. */
   readonly allow?: string;
-  /** Pieces are asked for one by one, the next when the caller has taken the one before. */
-  readonly body: string | AsyncIterable<string>;
+  /** Pieces are asked for one by one, the next when the caller has taken the one before; bytes may then be overwritten. */
+  readonly body: string | AsyncIterable<string | Uint8Array>;
 }
 
 /** What it throws is a 500. */
@@ -193,24 +193,22 @@ async function reply(response: UwsResponse, head: boolean, handler: Handler, req
       if (!downstream.open || !downstream.blocked) resolve();
     });
   try {
-    const answer = await answerOf(handler, request);
+    const answer = await handler(request);
     if (!downstream.open) return;
     const { body } = answer;
-    if (typeof body === 'string') sendWhole(downstream, answer, Buffer.from(body), head);
+    if (typeof body === 'string') sendWhole(downstream, { ...answer, body }, head);
+    else if (head) downstream.reply(headOf(answer), null, false);
     else await sendPieces(downstream, answer, body, drained);
-  } catch {
-    // Seen as truncated.
-    downstream.abort();
+  } catch (error) {
+    // What has begun is seen as truncated.
+    if (downstream.started) downstream.abort();
+    else if (downstream.open) sendWhole(downstream, failure(error), head);
   }
 }
 
-async function answerOf(handler: Handler, request: EndpointRequest): Promise<Answer> {
-  try {
-    return await handler(request);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { status: 500, contentType: TEXT, body: `${message}\n` };
-  }
+function failure(error: unknown): Answer & { readonly body: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  return { status: 500, contentType: TEXT, body: `${message}\n` };
 }
 
 function headOf({ status = 200, contentType, allow }: Answer): ResponseHead {
@@ -219,8 +217,9 @@ function headOf({ status = 200, contentType, allow }: Answer): ResponseHead {
   return { status: `${status} ${STATUS_CODES[status] ?? 'Unknown'}`, fields };
 }
 
-function sendWhole(downstream: Downstream, answer: Answer, body: Buffer, head: boolean): void {
+function sendWhole(downstream: Downstream, answer: Answer & { readonly body: string }, head: boolean): void {
   const { status, fields } = headOf(answer);
+  const body = Buffer.from(answer.body);
   if (head) downstream.reply({ status, fields: [...fields, 'Content-Length', String(body.length)] }, null, false);
   // What the caller does not take now follows by itself.
   else downstream.start({ status, fields }, body.length, body, false);
@@ -229,17 +228,17 @@ function sendWhole(downstream: Downstream, answer: Answer, body: Buffer, head: b
 async function sendPieces(
   downstream: Downstream,
   answer: Answer,
-  body: AsyncIterable<string>,
+  body: AsyncIterable<string | Uint8Array>,
   drained: () => Promise<void>,
 ): Promise<void> {
   for await (const piece of body) {
     // Leaving the loop ends the iteration, too.
     if (!downstream.open) return;
-    const bytes = Buffer.from(piece);
+    const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
     const more = downstream.started ? downstream.write(bytes) : downstream.start(headOf(answer), null, bytes, false);
     if (!more) await drained();
   }
   if (!downstream.open) return;
   if (downstream.started) downstream.end();
-  else sendWhole(downstream, answer, Buffer.alloc(0), false);
+  else sendWhole(downstream, { ...answer, body: '' }, false);
 }

@@ -4,8 +4,12 @@
  *
  * Stage before: `metrics.ts`, the acceptor, the engine and the configuration, read at the moment of the scrape. Stage
  * after: the admin endpoint. Sole importer of prom-client, which keeps and writes everything but the series that may be
- * thousands: those of requests (`series-text.ts`) and of route conditions (`conditions.ts`).
+ * thousands: those of requests (`series-text.ts`) and of route conditions (`conditions.ts`). These are written in turns of
+ * half a millisecond, with traffic between them.
  */
+import { readdir, stat } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
 import type { RouteCondition } from '../config/attachment.ts';
@@ -29,34 +33,81 @@ export interface ExpositionSources {
   /** Generation and hash as `ConfigSnapshot` has them; generation 0 and an empty hash before the first one. */
   config(): { readonly generation: number; readonly hash: string; readonly valid: boolean };
   unresolvedFrontends(): number;
+  dns(): DnsFigures;
   /** Of the current attachment: the same array until there is another one. */
   conditions(): readonly RouteCondition[];
 }
 
+export interface DnsFigures {
+  /** Totals by what lookups came to. */
+  readonly lookups: Readonly<Record<string, number>>;
+  readonly lookupMs: number;
+  /** Services by how well their address is known. */
+  readonly services: Readonly<Record<string, number>>;
+  readonly oldestAnswerMs: number;
+}
+
 export interface Exposition {
   readonly contentType: string;
-  render(): Promise<string>;
+  /** In pieces, each valid until the next one is asked for. */
+  render(): AsyncIterable<string | Uint8Array>;
 }
 
 const LOOP_DELAY_RESOLUTION_MS = 20;
+const SLICE_MS = 0.5;
+const DESCRIPTORS = '/proc/self/fd';
 
 export function createExposition(sources: ExpositionSources): Exposition {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_DELAY_RESOLUTION_MS });
+  registerDescriptors(registry);
   registerProcess(registry, sources);
   registerConnections(registry, sources);
   registerEngine(registry, sources);
+  registerDns(registry, sources);
   const requests = new SeriesText(sources.metrics);
   const conditions = new ConditionText();
   registerConfiguration(registry, sources, conditions);
+  function* series(): Generator<string | Uint8Array, void> {
+    sources.metrics.expire();
+    yield* requests.pieces();
+    const steps = conditions.render(sources.conditions());
+    for (;;) {
+      const step = steps.next();
+      yield step.done === true ? `\n${step.value}\n` : '';
+      if (step.done === true) return;
+    }
+  }
   return {
     contentType: registry.contentType,
-    render: async () => {
-      const parts = [requests.render(), conditions.render(sources.conditions())];
-      parts.push(await registry.metrics());
-      return parts.join('\n');
+    render: async function* () {
+      let endMs = performance.now() + SLICE_MS;
+      for (const piece of series()) {
+        if (piece.length > 0) yield piece;
+        // What the caller did with the piece counts as well.
+        if (performance.now() < endMs) continue;
+        await nextTurn();
+        endMs = performance.now() + SLICE_MS;
+      }
+      yield await registry.metrics();
     },
   };
+}
+
+/** prom-client lists the descriptors while the loop waits, which takes 20 ms for as many thousand. */
+function registerDescriptors(registry: Registry): void {
+  registry.removeSingleMetric('process_open_fds');
+  new Gauge({
+    name: 'process_open_fds',
+    help: 'Number of open file descriptors.',
+    registers: [registry],
+    async collect() {
+      // Linux 6.2 and later know the number.
+      const { size } = await stat(DESCRIPTORS);
+      // Less the one that reads the directory.
+      this.set(size > 0 ? size : (await readdir(DESCRIPTORS)).length - 1);
+    },
+  });
 }
 
 type Collect = (this: { set(value: number): void; reset(): void }) => void;
@@ -117,10 +168,10 @@ function registerProcess(registry: Registry, { version, metrics }: ExpositionSou
     'reason',
     metrics.eachRefused.bind(metrics),
   );
-  total(
+  gauge(
     registry,
-    'sideroute_folded_series_total',
-    'Label sets of requests that are counted in the series "other" because there are too many.',
+    'sideroute_folded_series',
+    'Label sets of the current routes that are counted in the series "other" because there are too many.',
     () => metrics.foldedSeries,
   );
   counter(
@@ -284,4 +335,38 @@ function registerEngine(registry: Registry, sources: ExpositionSources): void {
     ['buffered_bytes', 'Memory that messages in progress hold.', (c) => c.bufferedBytes],
   ];
   for (const [name, help, value] of gauges) gauge(registry, `sideroute_${name}`, help, read(value));
+}
+
+function registerDns(registry: Registry, sources: ExpositionSources): void {
+  counter(
+    registry,
+    'sideroute_dns_lookups_total',
+    'Lookups of Services in cluster DNS: answered; no_address, the name is not there or has no address; failed, no usable ' +
+      'answer came.',
+    'result',
+    (visit) => {
+      for (const [result, count] of Object.entries(sources.dns().lookups)) visit(result, count);
+    },
+  );
+  total(
+    registry,
+    'sideroute_dns_lookup_seconds_total',
+    'Time that lookups took; divided by their number, how long one takes.',
+    () => sources.dns().lookupMs / 1_000,
+  );
+  new Gauge({
+    name: 'sideroute_dns_services',
+    help: 'Services whose address comes from cluster DNS: resolved; stale, the last good address is used; pending; missing.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      for (const [state, count] of Object.entries(sources.dns().services)) this.set({ state }, count);
+    },
+  });
+  gauge(
+    registry,
+    'sideroute_dns_oldest_answer_seconds',
+    'Age of the oldest answer of cluster DNS that is in use; 0 when none is.',
+    () => sources.dns().oldestAnswerMs / 1_000,
+  );
 }

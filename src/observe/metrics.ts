@@ -5,10 +5,15 @@
  * A series is one set of labels (frontend, route, rule, backend), interned when a route table is compiled; codes and
  * reasons are rows beneath it, and so are retries and results of mirrors. A mirror has a series of its own, whose backend
  * is the mirror.
+ *
+ * There is room for `MAX_SERIES` series. One that no table has any more stays for a while, so that its last requests are
+ * scraped, and then gives its slot to another (`series-slots.ts`). A request may outlive that; so the number of a series is
+ * its slot and how often the slot was given away, and an outcome with a number of the past is counted in `other`.
  */
 import type { MirrorOutcome, Outcome } from '../engine/engine.ts';
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason } from '../errors.ts';
 import type { InternSeries, SeriesLabels } from '../routing/decision.ts';
+import { SeriesSlots, SLOT_MASK } from './series-slots.ts';
 
 /** Upper bounds in milliseconds, inclusive; one more bucket takes what is slower (OPS section 2). */
 export const DURATION_BUCKETS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000] as const;
@@ -54,74 +59,76 @@ export interface SeriesTotals {
 }
 
 export class Metrics {
-  /** Label sets that found no room and were folded into the series `other`. */
-  foldedSeries = 0;
-  private readonly maxSeries: number;
-  private readonly labels: SeriesLabels[] = [];
-  private readonly ids = new Map<string, number>();
+  private readonly slots: SeriesSlots;
   /** Index of the result of a status and a reason, plus one; 0 when it has none yet. */
   private readonly resultIndex = new Uint8Array((MAX_STATUS + 1) * REASON_COUNT);
   private readonly results: Result[] = [];
+  /** By slot, then by bucket. */
   private readonly buckets: Float64Array;
+  /** By slot. */
   private readonly durationMs: Float64Array;
   private readonly refused = new Float64Array(REASON_COUNT);
+  /** By slot. */
   private readonly retries: Float64Array;
   private readonly retriesDenied = new Float64Array(RETRY_DENIALS.length);
-  /** By series, then by result. */
+  /** By slot, then by result. */
   private readonly mirrored: Float64Array;
 
-  constructor(maxSeries: number = MAX_SERIES) {
-    this.maxSeries = maxSeries;
+  /** `now`: monotonic milliseconds. */
+  constructor(maxSeries: number = MAX_SERIES, now: () => number = () => performance.now()) {
+    this.slots = new SeriesSlots(maxSeries, now, {
+      activity: (slot) => this.activity(slot),
+      clear: (slot) => this.clear(slot),
+    });
     this.buckets = new Float64Array((maxSeries + 1) * BUCKETS);
     this.durationMs = new Float64Array(maxSeries + 1);
     this.retries = new Float64Array(maxSeries + 1);
     this.mirrored = new Float64Array((maxSeries + 1) * MIRROR_RESULTS.length);
   }
 
-  /** Returns the id of `other` when there are `MAX_SERIES` already. Not for the hot path. */
-  readonly internSeries: InternSeries = (labels) => {
-    const key = JSON.stringify([
-      labels.parentNamespace,
-      labels.parentName,
-      labels.parentPort,
-      labels.routeNamespace,
-      labels.routeName,
-      labels.rule,
-      labels.backendNamespace,
-      labels.backendName,
-      labels.backendPort,
-    ]);
-    const known = this.ids.get(key);
-    if (known !== undefined) return known;
-    if (this.labels.length >= this.maxSeries) {
-      this.foldedSeries++;
-      return this.maxSeries;
-    }
-    const id = this.labels.length;
-    this.labels.push({ ...labels });
-    this.ids.set(key, id);
-    return id;
-  };
+  /** Returns the id of `other` when there is no room. Not for the hot path. */
+  readonly internSeries: InternSeries = (labels) => this.slots.intern(labels);
+
+  /** Series interned from here on belong to the next route table. */
+  beginCompile(): void {
+    this.slots.beginCompile();
+  }
+
+  /** The new table is in use; what it does not have will be forgotten. Skip it when compiling failed. */
+  endCompile(): void {
+    this.slots.endCompile();
+  }
+
+  /** Frees series that no table has and no request has touched for a while. To be called now and then, such as by scrapes. */
+  expire(): void {
+    this.slots.expire();
+  }
+
+  /** Label sets of the current table that found no room and are folded into the series `other`. */
+  get foldedSeries(): number {
+    return this.slots.folded;
+  }
 
   /** Hot path: bench/micro/metrics.ts. Allocates only for the first request with a code and reason. */
   recordRequest(outcome: Outcome): void {
-    const { series, durationMs } = outcome;
+    const { durationMs } = outcome;
+    const slot = this.slots.slotOf(outcome.series);
     const reason = outcome.reason === null ? 0 : REASON_INDEX.get(outcome.reason)!;
     const key = outcome.status * REASON_COUNT + reason;
     const index = this.resultIndex[key]!;
     const result = index === 0 ? this.addResult(outcome.status, outcome.reason, key) : this.results[index - 1]!;
-    result.counts[series]!++;
+    result.counts[slot]!++;
     let bucket = 0;
     while (bucket < BUCKETS - 1 && durationMs > BOUNDS_MS[bucket]!) bucket++;
-    this.buckets[series * BUCKETS + bucket]!++;
-    this.durationMs[series]! += durationMs;
-    if (outcome.retries !== undefined) this.retries[series]! += outcome.retries;
+    this.buckets[slot * BUCKETS + bucket]!++;
+    this.durationMs[slot]! += durationMs;
+    if (outcome.retries !== undefined) this.retries[slot]! += outcome.retries;
     if (outcome.retryDenied != null) this.retriesDenied[RETRY_DENIALS.indexOf(outcome.retryDenied)]!++;
   }
 
   /** Hot path: bench/micro/metrics.ts. */
   recordMirror({ series, result }: MirrorOutcome): void {
-    this.mirrored[series * MIRROR_RESULTS.length + MIRROR_RESULTS.indexOf(result)]!++;
+    this.mirrored[this.slots.slotOf(series) * MIRROR_RESULTS.length + MIRROR_RESULTS.indexOf(result)]!++;
   }
 
   /** A request refused before routing. */
@@ -129,11 +136,23 @@ export class Metrics {
     this.refused[REASON_INDEX.get(reason)!]!++;
   }
 
-  /** Every count that is not zero. `code` is `0` when no status was sent. */
+  /** False for one that was forgotten. */
+  hasSeries(series: number): boolean {
+    return series === this.slots.other || this.slots.slotOf(series) !== this.slots.other;
+  }
+
+  /** Every count of a series that is not zero. `code` is `0` when no status was sent. */
+  eachCountOf(series: number, visit: (code: string, reason: string, count: number) => void): void {
+    const slot = series & SLOT_MASK;
+    for (const { code, reason, counts } of this.results) if (counts[slot] !== 0) visit(code, reason, counts[slot]!);
+  }
+
+  /** The same of all series. */
   eachCount(visit: (series: number, code: string, reason: string, count: number) => void): void {
     for (const { code, reason, counts } of this.results) {
-      for (let series = 0; series < counts.length; series++) {
-        if (counts[series] !== 0) visit(series, code, reason, counts[series]!);
+      for (const series of this.series) {
+        const count = counts[series & SLOT_MASK]!;
+        if (count !== 0) visit(series, code, reason, count);
       }
     }
   }
@@ -147,8 +166,9 @@ export class Metrics {
 
   /** Series with retries. */
   eachRetry(visit: (series: number, count: number) => void): void {
-    for (let series = 0; series < this.retries.length; series++) {
-      if (this.retries[series] !== 0) visit(series, this.retries[series]!);
+    for (const series of this.series) {
+      const count = this.retries[series & SLOT_MASK]!;
+      if (count !== 0) visit(series, count);
     }
   }
 
@@ -159,28 +179,49 @@ export class Metrics {
 
   /** Every count that is not zero. */
   eachMirrored(visit: (series: number, result: string, count: number) => void): void {
-    for (let at = 0; at < this.mirrored.length; at++) {
-      const count = this.mirrored[at]!;
-      if (count === 0) continue;
-      visit(Math.floor(at / MIRROR_RESULTS.length), MIRROR_RESULTS[at % MIRROR_RESULTS.length]!, count);
+    for (const series of this.series) {
+      const first = (series & SLOT_MASK) * MIRROR_RESULTS.length;
+      for (const [index, result] of MIRROR_RESULTS.entries()) {
+        const count = this.mirrored[first + index]!;
+        if (count !== 0) visit(series, result, count);
+      }
     }
   }
 
-  /** Ids run from 0 to `seriesCount`, the last one being `other`. */
-  get seriesCount(): number {
-    return this.labels.length;
+  /** Ids of all series there are now, the last one being `other`; another array after each change. */
+  get series(): readonly number[] {
+    return this.slots.ids;
   }
 
   get otherSeries(): number {
-    return this.maxSeries;
+    return this.slots.other;
   }
 
+  /** Those of `other` for a series that is forgotten. */
   totals(series: number): SeriesTotals {
+    const slot = this.slots.slotOf(series);
     return {
-      labels: this.labels[series] ?? OTHER,
-      buckets: this.buckets.subarray(series * BUCKETS, (series + 1) * BUCKETS),
-      durationMs: this.durationMs[series]!,
+      labels: this.slots.labels(slot) ?? OTHER,
+      buckets: this.buckets.subarray(slot * BUCKETS, (slot + 1) * BUCKETS),
+      durationMs: this.durationMs[slot]!,
     };
+  }
+
+  /** Grows with everything that is counted. */
+  private activity(slot: number): number {
+    let sum = 0;
+    for (let at = slot * BUCKETS; at < (slot + 1) * BUCKETS; at++) sum += this.buckets[at]!;
+    const first = slot * MIRROR_RESULTS.length;
+    for (let at = first; at < first + MIRROR_RESULTS.length; at++) sum += this.mirrored[at]!;
+    return sum;
+  }
+
+  private clear(slot: number): void {
+    for (const { counts } of this.results) counts[slot] = 0;
+    this.buckets.fill(0, slot * BUCKETS, (slot + 1) * BUCKETS);
+    this.durationMs[slot] = 0;
+    this.retries[slot] = 0;
+    this.mirrored.fill(0, slot * MIRROR_RESULTS.length, (slot + 1) * MIRROR_RESULTS.length);
   }
 
   private addResult(status: number, reason: RequestReason | null, key: number): Result {
@@ -190,7 +231,7 @@ export class Metrics {
       this.results.push({
         code: nameless ? 'other' : String(status),
         reason: nameless ? 'other' : (reason ?? ''),
-        counts: new Float64Array(this.maxSeries + 1),
+        counts: new Float64Array(this.durationMs.length),
       });
     } else {
       index = MAX_RESULTS - 1;

@@ -155,7 +155,7 @@ export interface SeriesLabels {
   readonly backendPort: number;
 }
 
-/** Returns the same integer for equal labels, for the life of the process. */
+/** Returns the same integer for equal labels, as long as some table has them. */
 export type InternSeries = (labels: SeriesLabels) => number;
 /** Returns the same object for equal arguments, for the life of the process. */
 export type InternBackend = (namespace: string, name: string, port: number) => Backend;

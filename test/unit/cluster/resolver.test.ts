@@ -192,11 +192,36 @@ t.test('a name without addresses is missing', async (t) => {
   t.equal(subscription.current.error, 'ENODATA');
 });
 
+t.test('statistics tell how old the oldest answer in use is, and what lookups came to', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  const subscription = subscribe();
+  await becomes(subscription, '10.96.0.10');
+  await eventually('the lookup has ended', () => resolver.statistics().lookups.answered >= 1);
+  t.ok(resolver.statistics().lookupMs > 0, 'lookups take time');
+  t.match(resolver.statistics().services, { resolved: 1, stale: 0, pending: 0, missing: 0 });
+  dns.fault = () => 'servfail';
+  await eventually('stale', () => subscription.current.stale);
+  const { services, oldestAnswerMs, lookups } = resolver.statistics();
+  t.match(services, { resolved: 0, stale: 1 });
+  t.ok(lookups.failed >= 1, 'the failure is counted');
+  await eventually('it grows older', () => resolver.statistics().oldestAnswerMs > oldestAnswerMs);
+  dns.fault = () => null;
+  await eventually('it is fresh again', () => !subscription.current.stale);
+  subscription.close();
+  t.match(resolver.statistics(), { services: { resolved: 0, stale: 0 }, oldestAnswerMs: 0 }, 'nothing is wanted');
+});
+
 t.test('a name that could never be asked for is pending, not missing', async (t) => {
   const { dns, subscribe, resolver } = await bound(t);
   dns.fault = () => 'servfail';
   const subscription = subscribe();
-  await eventually('failed twice', () => resolver.counters.failures >= 2);
+  await eventually('failed twice', () => resolver.statistics().lookups.failed >= 2);
+  t.match(resolver.statistics(), {
+    lookups: { answered: 0 },
+    services: { pending: 1, resolved: 0 },
+    oldestAnswerMs: 0,
+  });
   t.match(subscription.current, { state: 'pending', addresses: [], error: 'ESERVFAIL' });
   dns.fault = () => null;
   dns.zone.set(NAME, { a: ['10.96.0.10'] });
@@ -416,7 +441,10 @@ t.test('without resolv.conf it is said once, and names stay pending', async (t) 
   });
   const subscription = subscribe();
   // Nobody listens on 127.0.0.1:53, or somebody who does not know the name.
-  await eventually('failed', () => resolver.counters.failures >= 1);
+  await eventually('failed', () => {
+    const { failed, no_address } = resolver.statistics().lookups;
+    return failed + no_address >= 1;
+  });
   t.not(subscription.current.state, 'resolved');
   t.equal(log.filter((line) => line.includes('cannot be read')).length, 1);
 });

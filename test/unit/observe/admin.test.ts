@@ -9,11 +9,18 @@ import type { Endpoint } from '../../../src/observe/endpoint.ts';
 
 interface State {
   ready: ProbeState;
-  render: () => Promise<string>;
+  render: () => AsyncIterable<string>;
+}
+
+async function* text(...pieces: (string | Error)[]): AsyncGenerator<string> {
+  for (const piece of pieces) {
+    if (piece instanceof Error) throw piece;
+    yield await Promise.resolve(piece);
+  }
 }
 
 async function start(t: Test, options: Partial<AdminOptions> = {}): Promise<{ admin: Endpoint; state: State }> {
-  const state: State = { ready: { ready: true, lines: [] }, render: () => Promise.resolve('a_metric 1\n') };
+  const state: State = { ready: { ready: true, lines: [] }, render: () => text('a_metric 1\n', 'another 2\n') };
   const admin = await startAdmin({
     address: '127.0.0.1',
     port: 0,
@@ -38,7 +45,7 @@ t.test('metrics are served as text', async (t) => {
   const { status, headers, body } = await ask(admin, '/metrics');
   t.equal(status, 200);
   t.equal(headers['content-type'], 'text/plain; version=0.0.4');
-  t.equal(body, 'a_metric 1\n');
+  t.equal(body, 'a_metric 1\nanother 2\n');
 });
 
 t.test('probes say what they know, with 503 when not ready', async (t) => {
@@ -51,9 +58,10 @@ t.test('probes say what they know, with 503 when not ready', async (t) => {
   t.match(await ask(admin, '/startupz'), { status: 503, body: 'not ready\nthe route directory was not read yet\n' });
 });
 
-t.test('HEAD has the length, but no body', async (t) => {
+t.test('HEAD has no body, and the length of what is known as a whole', async (t) => {
   const { admin } = await start(t);
-  t.match(await ask(admin, '/metrics', 'HEAD'), { status: 200, headers: { 'content-length': '11' }, body: '' });
+  t.match(await ask(admin, '/livez', 'HEAD'), { status: 200, headers: { 'content-length': '3' }, body: '' });
+  t.match(await ask(admin, '/metrics', 'HEAD'), { status: 200, headers: { 'content-type': /^text/ }, body: '' });
 });
 
 t.test('other paths are 404 with a list, other methods 405', async (t) => {
@@ -62,10 +70,12 @@ t.test('other paths are 404 with a list, other methods 405', async (t) => {
   t.match(await ask(admin, '/metrics', 'POST'), { status: 405, headers: { allow: 'GET, HEAD' } });
 });
 
-t.test('a failure while rendering is a 500, and the next request works', async (t) => {
+t.test('a failure while rendering is seen as one, and the next request works', async (t) => {
   const { admin, state } = await start(t);
-  state.render = () => Promise.reject(new Error('no metrics today'));
+  state.render = () => text(new Error('no metrics today'));
   t.match(await ask(admin, '/metrics'), { status: 500, body: 'no metrics today\n' });
+  state.render = () => text('a_metric 1\n', new Error('no more metrics'));
+  await t.rejects(ask(admin, '/metrics'), { code: 'UND_ERR_SOCKET' }, 'not taken for a short scrape');
   t.equal((await ask(admin, '/livez')).status, 200);
 });
 

@@ -35,12 +35,14 @@ function samples(text: string): string[] {
 }
 
 t.test('a condition is one series whose value is its status', async (t) => {
-  const text = new ConditionText().render([
-    condition(),
-    UNRESOLVED,
-    condition({ name: 'late', status: 'Unknown', reason: 'Pending' }),
-    condition({ name: 'part', type: 'PartiallyInvalid', reason: 'UnsupportedValue' }),
-  ]);
+  const text = finish(
+    new ConditionText().render([
+      condition(),
+      UNRESOLVED,
+      condition({ name: 'late', status: 'Unknown', reason: 'Pending' }),
+      condition({ name: 'part', type: 'PartiallyInvalid', reason: 'UnsupportedValue' }),
+    ]),
+  );
   t.match(text, /^# HELP sideroute_route_condition .*\n# TYPE sideroute_route_condition gauge\n/);
   const series = (name: string, type: string, reason: string): string =>
     `sideroute_route_condition{kind="HTTPRoute",route_namespace="shop",route_name="${name}",parent="shop/cart:80",` +
@@ -55,17 +57,17 @@ t.test('a condition is one series whose value is its status', async (t) => {
 
 t.test('a condition that stands twice is one series', async (t) => {
   const refused = condition({ parent: '', status: 'False', reason: 'UnsupportedValue' });
-  t.equal(samples(new ConditionText().render([refused, { ...refused }])).length, 1);
+  t.equal(samples(finish(new ConditionText().render([refused, { ...refused }]))).length, 1);
 });
 
 t.test('beyond the cap faults come first, and what is left out is known', async (t) => {
   const text = new ConditionText(2);
   const many = ['a', 'b', 'c', 'd'].map((name) => condition({ name }));
-  const lines = samples(text.render([...many, UNRESOLVED]));
+  const lines = samples(finish(text.render([...many, UNRESOLVED])));
   t.equal(lines.length, 2);
   t.match(lines[0], 'BackendNotFound');
   t.equal(text.folded, 3);
-  text.render([]);
+  finish(text.render([]));
   t.equal(text.folded, 0);
 });
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 import t from 'tap';
 
@@ -7,8 +7,16 @@ import type { RouteCondition } from '../../../src/config/attachment.ts';
 import { CONNECTION_REASONS, type ConnectionReason } from '../../../src/errors.ts';
 import type { AcceptorCounters } from '../../../src/native/binding.ts';
 import type { HttpEngineCounters } from '../../../src/native/http-engine.ts';
-import { createExposition, type ExpositionSources } from '../../../src/observe/exposition.ts';
+import { createExposition, type Exposition, type ExpositionSources } from '../../../src/observe/exposition.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
+
+async function render(sources: ExpositionSources | Exposition): Promise<string> {
+  const pieces: Buffer[] = [];
+  const exposition = 'render' in sources ? sources : createExposition(sources);
+  // A copy: a piece is valid until the next one is asked for.
+  for await (const piece of exposition.render()) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces).toString();
+}
 
 function sources(metrics: Metrics): ExpositionSources {
   const connections = Object.fromEntries(CONNECTION_REASONS.map((reason, index) => [reason, index])) as Record<
@@ -55,6 +63,12 @@ function sources(metrics: Metrics): ExpositionSources {
     downstreamConnections: () => 5,
     config: () => ({ generation: 7, hash: 'abc', valid: false }),
     unresolvedFrontends: () => 1,
+    dns: () => ({
+      lookups: { answered: 19, no_address: 20, failed: 21 },
+      lookupMs: 2_500,
+      services: { resolved: 22, stale: 23, pending: 24, missing: 25 },
+      oldestAnswerMs: 26_000,
+    }),
   };
 }
 
@@ -83,7 +97,7 @@ function withOneSeries(backendName: string): Metrics {
 }
 
 t.test('a scrape has the request series with all labels', async (t) => {
-  const text = await createExposition(sources(withOneSeries('v1'))).render();
+  const text = await render(sources(withOneSeries('v1')));
   const lines = text.split('\n');
   const labels =
     'parent_namespace="shop",parent_name="cart",parent_port="80",route_namespace="shop",route_name="cart-route",' +
@@ -113,12 +127,12 @@ t.test('a scrape has the request series with all labels', async (t) => {
 t.test('a scrape has connections, configuration, build and process', async (t) => {
   const exposition = createExposition(sources(withOneSeries('v1')));
   t.match(exposition.contentType, /^text\/plain; version=0\.0\.4/);
-  await exposition.render();
+  await render(exposition);
   // Twice: totals are set, not added up.
-  const lines = (await exposition.render()).split('\n');
+  const lines = (await render(exposition)).split('\n');
   for (const line of [
     'sideroute_refused_requests_total{reason="bad_request"} 1',
-    'sideroute_folded_series_total 0',
+    'sideroute_folded_series 0',
     'sideroute_config_generation 7',
     'sideroute_config_valid 0',
     'sideroute_config_info{hash="abc"} 1',
@@ -149,16 +163,24 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_open_requests 4',
     'sideroute_upgraded_connections 14',
     'sideroute_buffered_bytes 17',
+    'sideroute_dns_lookups_total{result="answered"} 19',
+    'sideroute_dns_lookups_total{result="no_address"} 20',
+    'sideroute_dns_lookups_total{result="failed"} 21',
+    'sideroute_dns_lookup_seconds_total 2.5',
+    'sideroute_dns_services{state="stale"} 23',
+    'sideroute_dns_oldest_answer_seconds 26',
     `sideroute_build_info{version="1.2.3",node="${process.version}"} 1`,
   ]) {
     t.ok(lines.includes(line), line);
   }
   t.ok(lines.some((line) => line.startsWith('nodejs_eventloop_lag_p99_seconds ')));
+  const descriptors = lines.find((line) => line.startsWith('process_open_fds '));
+  t.ok(Math.abs(Number(descriptors?.split(' ')[1]) - readdirSync('/proc/self/fd').length) < 8, String(descriptors));
   t.ok(lines.some((line) => line.startsWith('process_cpu_user_seconds_total ')));
 });
 
 t.test('every line is a comment, empty or a sample, and each family appears once', async (t) => {
-  const text = await createExposition(sources(withOneSeries('v1'))).render();
+  const text = await render(sources(withOneSeries('v1')));
   const families = text.split('\n').filter((line) => line.startsWith('# TYPE '));
   t.equal(new Set(families).size, families.length);
   for (const line of text.split('\n')) {
@@ -167,13 +189,13 @@ t.test('every line is a comment, empty or a sample, and each family appears once
 });
 
 t.test('label values are escaped', async (t) => {
-  const text = await createExposition(sources(withOneSeries('a"b\\c\nd'))).render();
+  const text = await render(sources(withOneSeries('a"b\\c\nd')));
   t.match(text, 'backend_name="a\\"b\\\\c\\nd"');
 });
 
 t.test('there is a scrape before there is an acceptor or an engine', async (t) => {
   const none = { acceptor: () => null, engine: () => null };
-  const text = await createExposition({ ...sources(new Metrics()), ...none }).render();
+  const text = await render({ ...sources(new Metrics()), ...none });
   t.match(text, 'sideroute_accepted_connections_total 0');
   t.match(text, 'sideroute_upstream_connections{state="idle"} 0');
 });
@@ -194,7 +216,7 @@ t.test('docs/configuration.md lists every metric with its type and labels', asyn
   };
   const all = { ...sources(withOneSeries('v1')), conditions: () => [condition] };
   const exposed = new Map<string, { type: string; labels: string }>();
-  for (const line of (await createExposition(all).render()).split('\n')) {
+  for (const line of (await render(all)).split('\n')) {
     const [, name, type] = /^# TYPE (sideroute_\w+) (\w+)$/.exec(line) ?? [];
     if (name !== undefined) exposed.set(name, { type: type!, labels: '' });
     const [, sample, labels] = /^(sideroute_\w+?)(?:_bucket)?(?:\{(.*)\})? \S+$/.exec(line) ?? [];

@@ -29,7 +29,7 @@ t.test('equal labels are the same series, others get the next integer', async (t
   t.equal(metrics.internSeries(labels('v1')), 0);
   t.equal(metrics.internSeries(labels('v2')), 1);
   t.equal(metrics.internSeries(labels('v1')), 0);
-  t.equal(metrics.seriesCount, 2);
+  t.same(metrics.series, [0, 1, metrics.otherSeries]);
 });
 
 t.test('requests are counted by series, code and reason', async (t) => {
@@ -60,11 +60,13 @@ t.test('a duration falls into the first bucket that is not below it', async (t) 
 
 t.test('label sets beyond the cap share one series, and how many is known', async (t) => {
   const metrics = new Metrics(2);
+  metrics.beginCompile();
   metrics.internSeries(labels('v1'));
   metrics.internSeries(labels('v2'));
   const folded = metrics.internSeries(labels('v3'));
   t.equal(folded, metrics.otherSeries);
   t.equal(metrics.internSeries(labels('v4')), folded);
+  metrics.endCompile();
   t.equal(metrics.foldedSeries, 2);
   metrics.recordRequest({ series: folded, status: 200, reason: null, durationMs: 1 });
   t.equal(metrics.totals(folded).labels.parentName, 'other');
@@ -122,4 +124,119 @@ t.test('mirrors are counted by series and result', async (t) => {
     ...MIRROR_RESULTS.map((result) => `${series} ${result} ${result === 'timeout' ? 2 : 1}`),
     `${metrics.otherSeries} answered 1`,
   ]);
+});
+
+/** Metrics whose clock the test turns, and what is seen of a series. */
+function aging(maxSeries: number) {
+  let nowMs = 0;
+  const metrics = new Metrics(maxSeries, () => nowMs);
+  return {
+    metrics,
+    pass: (minutes: number) => (nowMs += minutes * 60_000),
+    compile: (...backends: string[]) => {
+      metrics.beginCompile();
+      const ids = backends.map((name) => metrics.internSeries(labels(name)));
+      metrics.endCompile();
+      return ids;
+    },
+    names: () => metrics.series.map((series) => metrics.totals(series).labels.backendName),
+  };
+}
+
+const DONE = { status: 200, reason: null, durationMs: 1 } as const;
+
+t.test(
+  'a series that no table has any more is forgotten when nothing was counted in it for a quarter of an hour',
+  async (t) => {
+    const { metrics, pass, compile, names } = aging(4);
+    const [v1] = compile('v1', 'v2');
+    metrics.recordRequest({ ...DONE, series: v1! });
+    compile('v2');
+    pass(14);
+    // One that was in flight; its series counts on.
+    metrics.recordRequest({ ...DONE, series: v1! });
+    metrics.expire();
+    pass(14);
+    metrics.expire();
+    t.same(names(), ['v1', 'v2', 'other']);
+    t.same(counts(metrics), ['0 200  2']);
+    pass(1);
+    metrics.expire();
+    t.same(names(), ['v2', 'other']);
+    t.same(counts(metrics), []);
+    pass(60);
+    metrics.expire();
+    t.same(names(), ['v2', 'other'], 'that of the current table stays, whether it counts or not');
+  },
+);
+
+t.test(
+  'the slot of a forgotten series begins at zero, and late outcomes of its former owner do not touch it',
+  async (t) => {
+    const { metrics, pass, compile, names } = aging(2);
+    const [v1] = compile('v1');
+    metrics.recordRequest({ ...DONE, series: v1!, retries: 3 });
+    metrics.recordMirror({ series: v1!, result: 'answered' });
+    compile('v2');
+    pass(15);
+    const [v3] = compile('v3');
+    t.same(names().sort(), ['other', 'v2', 'v3']);
+    t.not(v3, v1, 'another number');
+    t.ok(Number.isInteger(v3) && v3! > 0 && v3! < 2 ** 31);
+    t.same(counts(metrics), []);
+    metrics.recordRequest({ ...DONE, series: v1!, retries: 3 });
+    metrics.recordMirror({ series: v1!, result: 'answered' });
+    metrics.recordRequest({ ...DONE, series: v3! });
+    t.same(counts(metrics).sort(), [`${metrics.otherSeries} 200  1`, `${v3} 200  1`].sort());
+    t.equal(metrics.totals(v1!).labels.backendName, 'other');
+    t.notOk(metrics.hasSeries(v1!));
+    const seen: unknown[] = [];
+    metrics.eachRetry((series, count) => seen.push([series, count]));
+    metrics.eachMirrored((series, result, count) => seen.push([series, result, count]));
+    t.same(seen, [
+      [metrics.otherSeries, 3],
+      [metrics.otherSeries, 'answered', 1],
+    ]);
+  },
+);
+
+t.test('where there is no room, series that no table has give way after two minutes', async (t) => {
+  const { metrics, pass, compile, names } = aging(2);
+  compile('v1', 'v2');
+  t.same(compile('v3'), [metrics.otherSeries], 'not before the last requests were scraped');
+  t.equal(metrics.foldedSeries, 1);
+  pass(2);
+  const [v3] = compile('v3');
+  t.equal(metrics.foldedSeries, 0);
+  t.same(names(), ['v3', 'other']);
+  t.same(compile('v3', 'v4')[0], v3, 'the same labels, the same number');
+});
+
+t.test('routes that change for years neither fill the room nor repeat a number', async (t) => {
+  const { metrics, pass, compile } = aging(8);
+  const seen = new Set<number>();
+  for (let reload = 0; reload < 5_000; reload++) {
+    const ids = compile(`a${reload}`, `b${reload}`);
+    pass(3);
+    for (const id of ids) {
+      if (id === metrics.otherSeries || seen.has(id)) t.fail(`reload ${reload}: ${id}`);
+      seen.add(id);
+    }
+  }
+  t.equal(seen.size, 10_000);
+  t.ok(metrics.series.length <= 9);
+});
+
+t.test('a table that could not be completed takes nothing away', async (t) => {
+  const { metrics, pass, compile, names } = aging(4);
+  compile('v1');
+  metrics.beginCompile();
+  metrics.internSeries(labels('v2'));
+  pass(60);
+  metrics.expire();
+  t.same(names(), ['v1', 'v2', 'other']);
+  compile('v1');
+  pass(60);
+  metrics.expire();
+  t.same(names(), ['v1', 'other']);
 });
