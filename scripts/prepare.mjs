@@ -42,10 +42,18 @@ const NEEDED = {
     // What the documents and the scenario's servers use.
     jq: 'jq',
     busybox: 'busybox-static',
+    // 95 MB, of which the tests use the two programs.
+    prometheus: 'prometheus',
+    promtool: 'prometheus',
   },
   fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
   images: { podman: 'podman', runc: 'runc', catatonit: 'catatonit', debootstrap: 'debootstrap' },
 };
+
+/** Packages that are daemons as well, of which only the programs are wanted: nothing is to listen on ports 80 and 9090. */
+const SERVICES = { 'nginx-light': 'nginx', prometheus: 'prometheus' };
+/** Asked by packages before they start their service; exit status 101 forbids it. */
+const START_POLICY = '/usr/sbin/policy-rc.d';
 
 function has(program) {
   for (const directory of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
@@ -74,6 +82,16 @@ function run(command, args, options = {}) {
   }
 }
 
+/** Returns what takes the prohibition back. */
+function forbidStarting(services) {
+  if (services.length === 0 || existsSync(START_POLICY)) return () => undefined;
+  writeFileSync(START_POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  const remove = () => rmSync(START_POLICY, { force: true });
+  // Also where installing fails, which ends the process.
+  process.once('exit', remove);
+  return remove;
+}
+
 function systemPackages(purpose) {
   const needed = purpose === 'demo' ? NEEDED.demo : { ...NEEDED.demo, ...NEEDED[purpose] };
   const absent = Object.keys(needed).filter((program) => !has(program));
@@ -89,7 +107,11 @@ function systemPackages(purpose) {
   step(`installing ${missing.join(', ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   run('apt-get', ['update', '-qq'], { env });
+  const services = missing.filter((name) => Object.hasOwn(SERVICES, name)).map((name) => SERVICES[name]);
+  const removePolicy = forbidStarting(services);
   run(install[0], install.slice(1), { env });
+  removePolicy();
+  if (services.length > 0 && existsSync('/run/systemd/system')) run('systemctl', ['disable', '--quiet', ...services]);
 }
 
 function npmPackages() {
