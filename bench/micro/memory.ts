@@ -1,0 +1,93 @@
+/**
+ * Memory of a sidecar by the size of its configuration, and whether reloads add to it.
+ *
+ *     node dist/bench/micro/memory.js [--rules 0,1000,10000] [--reloads 12] [--heap 128]
+ *
+ * The proxy as it is started in a pod, without traffic. Every reload changes every rule; it is applied before the next one
+ * comes. Live: what is left of the JavaScript heap after full collections. Resident: of the process, after the first
+ * configuration and after the last one, each before any collection is asked for, and the highest ever. Flat says whether
+ * reloads retain anything: live after the second half of them, relative to live after the first half.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
+import { largeRouteFiles } from '../../test/support/large-routes.ts';
+import { stopProcess, waitForLine } from '../../test/support/processes.ts';
+
+const { values } = parseArgs({
+  options: {
+    rules: { type: 'string', default: '0,1000,10000' },
+    reloads: { type: 'string', default: '12' },
+    heap: { type: 'string', default: '128' },
+  },
+});
+const RULES_PER_ROUTE = 16;
+const SERVICES = 50;
+const MIB = 1024 * 1024;
+const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+/** Answers SIGUSR2 with what is left after collecting everything. */
+const PRELOAD = `data:text/javascript,process.on('SIGUSR2',()=>{gc();gc();setTimeout(()=>{gc();console.log('live '+process.memoryUsage().heapUsed)},50)})`;
+
+function files(rules: number, generation: number): Record<string, string> {
+  if (rules === 0) return { 'empty.yaml': `# ${generation}\n` };
+  const shape = { routes: Math.ceil(rules / RULES_PER_ROUTE), rulesPerRoute: Math.min(rules, RULES_PER_ROUTE) };
+  const text = largeRouteFiles({ ...shape, services: SERVICES, format: 'documents', files: 3, generation });
+  return Object.fromEntries(text);
+}
+
+function residentMib(process: ChildProcess, field: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${process.pid}/status`, 'utf8');
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)![1]) / 1024;
+}
+
+async function liveMib(process: ChildProcess): Promise<number> {
+  const line = waitForLine(process, /^live /, 60_000);
+  process.kill('SIGUSR2');
+  return Number((await line).slice('live '.length)) / MIB;
+}
+
+async function measure(rules: number, reloads: number, directory: string): Promise<void> {
+  const volume = new ConfigMapMount(join(directory, `routes-${rules}`), files(rules, 0));
+  const resolvConf = join(directory, 'resolv.conf');
+  writeFileSync(resolvConf, 'nameserver 127.0.0.1\n');
+  const proxy = spawn(
+    process.execPath,
+    [
+      ...[`--max-old-space-size=${values.heap}`, '--expose-gc', '--import', PRELOAD, main, 'proxy'],
+      ...['--routes', volume.path, '--resolv-conf', resolvConf, '--log-level', 'info', '--drain-quiet', '0s'],
+      ...['--capture', '127.0.0.1:0', '--metrics', '127.0.0.1:0', '--admin', 'none'],
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  // Each line that is waited for leaves its listeners.
+  for (const emitter of [proxy, proxy.stdout, proxy.stderr]) emitter.setMaxListeners(0);
+  await waitForLine(proxy, /"message":"ready"/);
+  const first = residentMib(proxy, 'VmRSS');
+  const live: number[] = [];
+  for (let generation = 1; generation <= reloads; generation++) {
+    const applied = waitForLine(proxy, /"message":"configuration applied"/, 60_000);
+    volume.write(files(rules, generation));
+    await applied;
+    if (generation === reloads >> 1) live.push(await liveMib(proxy));
+  }
+  const last = residentMib(proxy, 'VmRSS');
+  live.push(await liveMib(proxy));
+  const figures = [
+    `${String(rules).padStart(6)} rules`,
+    `live ${live[1]!.toFixed(1)} MiB (flat: ${(live[1]! / live[0]!).toFixed(3)})`,
+    `resident ${first.toFixed(0)} MiB, after ${reloads} reloads ${last.toFixed(0)} MiB, highest ${residentMib(proxy, 'VmHWM').toFixed(0)} MiB`,
+  ];
+  process.stdout.write(`${figures.join('  ')}\n`);
+  await stopProcess(proxy);
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'sideroute-memory-'));
+try {
+  for (const rules of values.rules.split(',')) await measure(Number(rules), Number(values.reloads), directory);
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
