@@ -193,6 +193,66 @@ t.test('label values are escaped', async (t) => {
   t.match(text, 'backend_name="a\\"b\\\\c\\nd"');
 });
 
+t.test('a scrape of many series comes in pieces, and the event loop turns between them', async (t) => {
+  const metrics = new Metrics();
+  for (let rule = 0; rule < 500; rule++) {
+    const series = metrics.internSeries({
+      ...{ parentNamespace: 'shop', parentName: 'cart', parentPort: 80 },
+      ...{ routeNamespace: 'shop', routeName: 'cart-route', rule: String(rule) },
+      ...{ backendNamespace: 'shop', backendName: 'v1', backendPort: 80 },
+    });
+    metrics.recordRequest({ series, status: 200, reason: null, durationMs: 2 });
+  }
+  let turns = 0;
+  let counting = true;
+  const turn = (): void => {
+    turns++;
+    if (counting) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const turnsAtPiece: number[] = [];
+  let lines = 0;
+  for await (const piece of createExposition(sources(metrics)).render()) {
+    turnsAtPiece.push(turns);
+    lines += Buffer.from(piece).filter((byte) => byte === 10).length;
+    t.ok(piece.length < 256 * 1024, `${piece.length} bytes`);
+    // As a caller does whose socket takes a while.
+    const endMs = performance.now() + 2;
+    while (performance.now() < endMs);
+  }
+  counting = false;
+  t.ok(turnsAtPiece.length > 20, `${turnsAtPiece.length} pieces`);
+  t.equal(new Set(turnsAtPiece).size, turnsAtPiece.length, 'never two pieces in one turn');
+  t.ok(lines > 500 * 18, `${lines} lines`);
+});
+
+t.test('the labels of a forgotten series are not those of its successor', async (t) => {
+  let nowMs = 0;
+  const metrics = new Metrics(1, () => nowMs);
+  const intern = (rule: string): number => {
+    metrics.beginCompile();
+    const series = metrics.internSeries({
+      ...{ parentNamespace: 'shop', parentName: 'cart', parentPort: 80 },
+      ...{ routeNamespace: 'shop', routeName: 'cart-route', rule },
+      ...{ backendNamespace: 'shop', backendName: 'v1', backendPort: 80 },
+    });
+    metrics.endCompile();
+    return series;
+  };
+  const record = (series: number): void =>
+    metrics.recordRequest({ series, status: 200, reason: null, durationMs: 2, retries: 1 });
+  const exposition = createExposition(sources(metrics));
+  record(intern('old'));
+  t.match(await render(exposition), 'rule="old"');
+  metrics.beginCompile();
+  metrics.endCompile();
+  nowMs += 3_600_000;
+  record(intern('new'));
+  const text = await render(exposition);
+  t.notMatch(text, 'rule="old"');
+  t.match(text, /sideroute_requests_total\{.*rule="new".*\} 1\n/);
+});
+
 t.test('there is a scrape before there is an acceptor or an engine', async (t) => {
   const none = { acceptor: () => null, engine: () => null };
   const text = await render({ ...sources(new Metrics()), ...none });
