@@ -79,6 +79,7 @@ function injection(prints: readonly string[], after: (run: Place['run']) => Prom
   };
 }
 
+const TWICE = [HELLO[0]!, HELLO[0]!];
 const ASK = 'kubectl exec deploy/client -- curl -sS -m 5';
 const RUN: Readonly<Record<string, Runner>> = {
   'README.md > Install in a cluster': install({}),
@@ -100,6 +101,32 @@ const RUN: Readonly<Record<string, Runner>> = {
   ),
   'docs/injection.md > Is it live?': withScenario('generation 1, hash ', ', valid\n'),
   'docs/configuration.md > The private endpoint': withScenario('my-server-v2'),
+  'docs/runbook.md > Runbook': withScenario(
+    'HTTP/1.1 200',
+    'sideroute_requests_total{',
+    '"message":"ready"',
+    ', valid\n',
+  ),
+  'docs/runbook.md > Failures of the init container': withScenario('backend: ', 'IPv4: ', 'IPv6: ', 'connectivity: '),
+  'docs/troubleshooting.md > Troubleshooting': withScenario('2/2', ', valid\n', 'HTTP/1.1 200', '"message":"ready"'),
+  'docs/troubleshooting.md > My route has no effect': withScenario(
+    'accepted_connections_total',
+    'Accepted=True',
+    'my-server-v2',
+  ),
+  'docs/troubleshooting.md > My route has no effect (2)': withScenario('my-server-v2'),
+  "docs/troubleshooting.md > It works with the version's own Service, but not with the parent": withScenario(...TWICE),
+  'docs/troubleshooting.md > The init container fails': withScenario('backend: ', 'IPv4: ', 'IPv6: ', 'connectivity: '),
+  'docs/troubleshooting.md > A change of the ConfigMap does not arrive': withScenario(
+    'HTTPRoute',
+    ' annotated\n',
+    ', valid\n',
+  ),
+  'docs/troubleshooting.md > Memory': withScenario(
+    'process_resident_memory',
+    'nodejs_heap',
+    'sideroute_buffered_bytes',
+  ),
 };
 
 /**

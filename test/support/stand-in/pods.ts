@@ -135,6 +135,10 @@ export class PlayedPod {
     mkdirSync(place.root, { recursive: true });
     const started = RunningContainer.start(container, this.#environment(container), place);
     this.containers.set(container.name, started);
+    // Once the pod has been ready, what ends is started again.
+    started.process.once('exit', () => {
+      if (this.ready && !this.#stopped) void this.#run(container);
+    });
     await eventually(`container ${container.name} has its root`, () => started.started);
     return started;
   }
