@@ -36,7 +36,7 @@ import { connectionView, type ConnectionView } from './observe/connections.ts';
 import type { Endpoint } from './observe/endpoint.ts';
 import { createExposition } from './observe/exposition.ts';
 import { IncidentLog, seriesFields } from './observe/incidents.ts';
-import { logLevelSetting, type LogSettings } from './observe/log-level.ts';
+import { closeLogSettings, logLevelSetting, type LogSettings } from './observe/log-level.ts';
 import { Metrics } from './observe/metrics.ts';
 import { startPrivateAdmin } from './observe/private-admin.ts';
 import { packageRoot } from './package-root.ts';
@@ -152,7 +152,7 @@ class SidecarProxy {
     this.#logger.info('stopped', { connections: this.#openConnections() });
     this.#directory.close();
     this.#closing.abort();
-    this.#logSettings.level.close();
+    closeLogSettings(this.#logSettings);
     this.#resolver.close();
     this.#acceptor?.close();
     for (const engine of this.#engines()) await engine.close();

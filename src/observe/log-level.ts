@@ -37,7 +37,7 @@ interface ShownSetting {
 }
 
 export function showLogSettings(settings: LogSettings): Readonly<Record<string, ShownSetting>> {
-  const shown = Object.entries(settings).map(([name, setting]: [string, TemporarySetting<string>]) => {
+  const shown = byName(settings).map(([name, setting]) => {
     const { value, configured, remainingMs } = setting.state;
     const remaining = remainingMs === null ? null : formatDuration(Math.ceil(remainingMs / 1_000) * 1_000);
     return [name, { value, configured, remaining }] as const;
@@ -51,7 +51,7 @@ export function showLogSettings(settings: LogSettings): Readonly<Record<string, 
  * @throws ProxyError `invalid-setting` naming the parameter
  */
 export function changeLogSettings(settings: LogSettings, query: string, by: string): void {
-  const all = Object.entries(settings) as [string, TemporarySetting<string>][];
+  const all = byName(settings);
   const names = all.map(([name]) => name);
   const parameters = new QueryParameters(query, [...names, 'ttl']);
   const ttlMs = parameters.one('ttl', ttl) ?? DEFAULT_TTL_MS;
@@ -63,6 +63,15 @@ export function changeLogSettings(settings: LogSettings, query: string, by: stri
     throw named(names.join(' or '), `is missing, for instance ?level=debug&ttl=${formatDuration(DEFAULT_TTL_MS)}`);
   }
   for (const { setting, value } of changes) setting.change(value, ttlMs, by);
+}
+
+/** Nothing reverts any more. */
+export function closeLogSettings(settings: LogSettings): void {
+  for (const [, setting] of byName(settings)) setting.close();
+}
+
+function byName(settings: LogSettings): readonly [string, TemporarySetting<string>][] {
+  return Object.entries(settings) as [string, TemporarySetting<string>][];
 }
 
 function ttl(text: string): number {
