@@ -20,7 +20,6 @@ import { createNativeEngine, type NativeEngine } from './engine/native.ts';
 import { createUwsEngine } from './engine/uws.ts';
 import { exceedsUws } from './engine/uws-limits.ts';
 import { ProxyError, REQUEST_REASONS, type RequestReason } from './errors.ts';
-import type { Problem } from './gateway-api/types.ts';
 import { createLogger, type Logger } from './log.ts';
 import {
   loadNative,
@@ -29,6 +28,7 @@ import {
   type ListenAddress,
   type NativeBinding,
 } from './native/binding.ts';
+import { AccessLog } from './observe/access-log.ts';
 import { startAdmin, type ProbeState } from './observe/admin.ts';
 import { ConditionLog } from './observe/conditions.ts';
 import type { ConfigView } from './observe/config-dump.ts';
@@ -39,9 +39,10 @@ import { IncidentLog, seriesFields } from './observe/incidents.ts';
 import { closeLogSettings, logLevelSetting, type LogSettings } from './observe/log-level.ts';
 import { Metrics } from './observe/metrics.ts';
 import { startPrivateAdmin } from './observe/private-admin.ts';
+import { ProblemLog } from './observe/problem-log.ts';
 import { packageRoot } from './package-root.ts';
 import { decide } from './routing/decide.ts';
-import type { Decision, RequestHead } from './routing/decision.ts';
+import type { Decision, RequestHead, SeriesLabels } from './routing/decision.ts';
 import { compileTable, compileTableInSteps, type RouteTable } from './routing/table.ts';
 import { Slicer, type Steps } from './slices.ts';
 
@@ -54,6 +55,8 @@ class SidecarProxy {
   readonly #logger: Logger;
   readonly #incidents: IncidentLog;
   readonly #conditionLog: ConditionLog;
+  readonly #problemLog: ProblemLog;
+  readonly #accessLog: AccessLog;
   readonly #native: NativeBinding;
   readonly #metrics = new Metrics();
   readonly #resolver: ServiceResolver;
@@ -68,8 +71,6 @@ class SidecarProxy {
   #snapshot: ConfigSnapshot | null = null;
   #attachment = NOTHING_ATTACHED;
   #valid = false;
-  /** Messages of the problems already logged, so that an unchanged one is not repeated with every reload. */
-  #logged: ReadonlySet<string> = new Set();
   /** Carries every request, or those that the preferred engine must not. */
   #nativeEngine: NativeEngine | null = null;
   /** Asked first, when it is not the native one. */
@@ -92,6 +93,8 @@ class SidecarProxy {
       begin: (timeoutMs) => this.#engines().forEach((engine) => void engine.drain(timeoutMs)),
       close: () => this.close(),
     });
+    this.#problemLog = new ProblemLog(logger);
+    this.#accessLog = new AccessLog(settings.accessLog);
     this.#native = loadNative();
     this.#resolver = new ServiceResolver({
       logger,
@@ -127,12 +130,13 @@ class SidecarProxy {
     };
     const { maxHeadBytes, maxHeaderFields, connectTimeoutMs } = settings;
     const { retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs } = settings;
+    const accessLog = this.#accessLog.native;
     this.#nativeEngine = createNativeEngine(host, {
-      ...{ maxHeadBytes, maxHeaderFields, connectTimeoutMs },
+      ...{ maxHeadBytes, maxHeaderFields, connectTimeoutMs, accessLog },
       ...{ retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs },
     });
     if (settings.engine === 'uws') {
-      this.#preferredEngine = await createUwsEngine(host, { maxHeadBytes, upstream: { connectTimeoutMs } });
+      this.#preferredEngine = await createUwsEngine(host, { maxHeadBytes, upstream: { connectTimeoutMs }, accessLog });
     }
     await this.#directory.start();
     this.#acceptor = this.#listen();
@@ -157,6 +161,7 @@ class SidecarProxy {
     this.#acceptor?.close();
     for (const engine of this.#engines()) await engine.close();
     for (const endpoint of [...this.#public, ...this.#private]) endpoint.close();
+    this.#accessLog.close();
   }
 
   #openConnections(): number {
@@ -174,9 +179,12 @@ class SidecarProxy {
 
   #compileDeps() {
     return {
-      frontendId: (key: string) => this.#frontends.frontendId(key),
+      frontendId: (key: string) => this.#accessLog.describeFrontend(this.#frontends.frontendId(key), key),
       internBackend: this.#backends.intern,
-      internSeries: this.#metrics.internSeries,
+      internSeries: (labels: SeriesLabels) => {
+        const series = this.#metrics.internSeries(labels);
+        return this.#accessLog.describeSeries(series, this.#metrics.totals(series).labels);
+      },
     };
   }
 
@@ -199,7 +207,7 @@ class SidecarProxy {
     const problems = [...snapshot.problems, ...attachment.problems, ...this.#frontends.problems];
     this.#snapshot = snapshot;
     this.#valid = snapshot.valid && !problems.some((problem) => problem.severity === 'error');
-    yield* this.#logProblems(problems);
+    yield* this.#problemLog.update(problems);
     this.#attachment = attachment;
     yield* this.#conditionLog.update(attachment.conditions);
     this.#logger.info('configuration applied', {
@@ -217,18 +225,6 @@ class SidecarProxy {
       if (frontend !== undefined) this.#nativeEngine?.setInterest(frontend.id, frontend.reader.headerNames);
       yield;
     }
-  }
-
-  *#logProblems(problems: readonly Problem[]): Steps<void> {
-    const seen = new Set<string>();
-    for (const { severity, file, document, line, resource, path, message, code } of problems) {
-      const key = JSON.stringify([severity, file, document, resource, path, message]);
-      seen.add(key);
-      yield;
-      if (this.#logged.has(key)) continue;
-      this.#logger[severity === 'error' ? 'error' : 'warn'](message, { code, file, document, line, resource, path });
-    }
-    this.#logged = seen;
   }
 
   #decide(frontend: number, request: RequestHead): Decision {
@@ -258,6 +254,7 @@ class SidecarProxy {
     try {
       return this.#native.createAcceptor({
         ...{ listen, detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs },
+        accessLog: this.#accessLog.native,
         onHttp: (connection) => this.#onHttp(connection),
         onDropped: (reason, address, port, errorCode) => {
           this.#incidents.record('connection dropped', reason, () => ({
@@ -289,6 +286,7 @@ class SidecarProxy {
       metrics: this.#metrics,
       acceptor: () => this.#acceptor?.counters() ?? null,
       engine: () => this.#nativeEngine?.counters() ?? null,
+      accessLog: () => this.#accessLog.counters(),
       downstreamConnections: () => this.#engineConnections(),
       config: () => ({
         generation: this.#snapshot?.generation ?? 0,

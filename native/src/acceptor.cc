@@ -2,12 +2,14 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <uv.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <utility>
 
+#include "access_log.h"
 #include "original_destination.h"
 #include "socket.h"
 
@@ -141,6 +143,15 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd) {
   NetAddress destination = listener.address();
   const int error = GetOriginalDestination(fd.get(), listener.address().family(), &destination);
   if (error != 0 || IsOwnAddress(fd.get(), destination)) {
+    if (logs()) {
+      ConnectionEntry entry;
+      entry.reason = ConnectionReason::kLoop;
+      entry.error = error;
+      entry.started_ns = uv_hrtime();
+      entry.downstream = PeerOf(fd.get());
+      entry.destination = destination;
+      log_->OnConnection(entry);
+    }
     fd.Reset();
     return Drop(ConnectionReason::kLoop, destination, error);
   }
@@ -170,9 +181,11 @@ bool Acceptor::IsOwnAddress(int fd, const NetAddress& destination) const {
 
 void Acceptor::StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
                            ConnectionReason reason) {
+  const NetAddress peer = logs() ? PeerOf(downstream.get()) : NetAddress();
   auto tunnel = std::make_unique<Passthrough>(context_, *this, counters_.bytes, std::move(downstream),
                                               destination, reason);
   Passthrough* started = tunnel.get();
+  started->SetPeer(peer);
   tunnels_.Add(std::move(tunnel));
   if (upstream) {
     started->Adopt(std::move(upstream));
@@ -205,9 +218,29 @@ void Acceptor::OnTunnelDecided(ConnectionReason reason) { Count(reason); }
 void Acceptor::OnTunnelClosed(Passthrough* tunnel, int error) {
   tunnels_.Remove(tunnel);
   ResumeIfPossible();
-  if (error == 0) return;
-  Drop(IsOutOfResources(error) ? ConnectionReason::kAcceptLimit : ConnectionReason::kConnectFailure,
-       tunnel->destination(), error);
+  if (error == 0) return LogTunnel(*tunnel, tunnel->reason(), 0);
+  const ConnectionReason reason =
+      IsOutOfResources(error) ? ConnectionReason::kAcceptLimit : ConnectionReason::kConnectFailure;
+  LogTunnel(*tunnel, reason, error);
+  Drop(reason, tunnel->destination(), error);
+}
+
+void Acceptor::OnTunnelAbandoned(const Passthrough& tunnel) { LogTunnel(tunnel, tunnel.reason(), 0); }
+
+bool Acceptor::logs() const { return log_ != nullptr && log_->on(); }
+
+void Acceptor::LogTunnel(const Passthrough& tunnel, ConnectionReason reason, int error) {
+  if (!logs()) return;
+  ConnectionEntry entry;
+  entry.reason = reason;
+  entry.error = error;
+  entry.reset = tunnel.reset();
+  entry.started_ns = tunnel.started_ns();
+  entry.bytes_received = tunnel.bytes_upstream();
+  entry.bytes_sent = tunnel.bytes_downstream();
+  entry.downstream = tunnel.peer();
+  entry.destination = tunnel.destination();
+  log_->OnConnection(entry);
 }
 
 void Acceptor::Drop(ConnectionReason reason, const NetAddress& destination, int error) {

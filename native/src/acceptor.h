@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "connection.h"
@@ -23,6 +24,8 @@
 #include "state_records.h"
 
 namespace sideroute {
+
+class AccessLog;
 
 struct AcceptorLimits {
   uint64_t detect_timeout_ms;
@@ -66,6 +69,7 @@ class Acceptor final : public Disposable,
   int Bind(const NetAddress& address, const char** syscall);
   int Start();
   void SetFrontends(FrontendTable frontends) { frontends_ = std::move(frontends); }
+  void SetAccessLog(std::shared_ptr<AccessLog> log) { log_ = std::move(log); }
   void StopAccepting();
   void Close();
 
@@ -82,6 +86,7 @@ class Acceptor final : public Disposable,
   void OnDetectionClosed(Detection* detection) override;
   void OnTunnelDecided(ConnectionReason reason) override;
   void OnTunnelClosed(Passthrough* tunnel, int error) override;
+  void OnTunnelAbandoned(const Passthrough& tunnel) override;
   void OnDeadline() override;
 
   void Classify(const Listener& listener, UniqueFd fd);
@@ -89,6 +94,8 @@ class Acceptor final : public Disposable,
   void StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
                    ConnectionReason reason);
   void Drop(ConnectionReason reason, const NetAddress& destination, int error);
+  void LogTunnel(const Passthrough& tunnel, ConnectionReason reason, int error);
+  bool logs() const;
   void Count(ConnectionReason reason) { ++counters_.connections[static_cast<size_t>(reason)]; }
   // For another connection: below maxConnections, and with descriptors to spare.
   bool HasRoom() const;
@@ -101,6 +108,8 @@ class Acceptor final : public Disposable,
   // Descriptor numbers from here on are left to dials, pipes and the rest of the process.
   const int descriptor_limit_;
   FrontendTable frontends_;
+  // Null: there is none.
+  std::shared_ptr<AccessLog> log_;
   AcceptorCounters counters_;
   DetectionSettings detection_settings_;
   PipePool pipes_;

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "access_log_binding.h"
 #include "instance.h"
 #include "napi_util.h"
 #include "socket.h"
@@ -164,8 +165,13 @@ void AcceptorBinding::Shutdown() {
 
 napi_value AcceptorBinding::Create(napi_env env, Instance& instance, napi_value options) {
   AcceptorLimits limits{};
-  if (!ReadLimits(env, options, &limits) || !CheckCallbacks(env, options)) return nullptr;
+  std::shared_ptr<AccessLog> log;
+  if (!ReadLimits(env, options, &limits) || !CheckCallbacks(env, options) ||
+      !ReadAccessLog(env, options, &log)) {
+    return nullptr;
+  }
   std::unique_ptr<AcceptorBinding> binding(new AcceptorBinding(env, *instance.reactor, limits));
+  binding->acceptor_->SetAccessLog(std::move(log));
   if (!BindAll(env, options, *binding->acceptor_)) return nullptr;
   if (const int error = binding->acceptor_->Start(); error != 0) {
     return ThrowSystemError(env, error, "epoll_ctl", "while listening");

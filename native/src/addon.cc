@@ -1,7 +1,7 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
-// Exports: abi, createAcceptor, createHttpEngine, replyAndClose. Their types and meaning are in
-// src/native/binding.ts and src/native/http-engine.ts.
+// Exports: abi, createAccessLog, createAcceptor, createHttpEngine, replyAndClose. Their types and meaning are
+// in src/native/binding.ts, src/native/access-log.ts and src/native/http-engine.ts.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "acceptor_binding.h"
+#include "access_log_binding.h"
 #include "instance.h"
 #include "lingering_close.h"
 #include "napi_util.h"
@@ -24,7 +25,7 @@ namespace sideroute {
 namespace {
 
 // Raised whenever an export changes; src/native/binding.ts refuses any other.
-constexpr int kAbi = 1;
+constexpr int kAbi = 2;
 constexpr uint64_t kLingerMs = 2000;
 // Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.
 constexpr size_t kMaxLingering = 1024;
@@ -142,6 +143,7 @@ napi_value Init(napi_env env, napi_value exports) {
 
   const napi_property_descriptor members[] = {
       {"abi", nullptr, nullptr, nullptr, nullptr, MakeNumber(env, kAbi), napi_enumerable, nullptr},
+      {"createAccessLog", nullptr, CreateAccessLog, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createAcceptor", nullptr, CreateAcceptor, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createHttpEngine", nullptr, CreateHttpEngine, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"replyAndClose", nullptr, ReplyAndClose, nullptr, nullptr, nullptr, napi_enumerable, nullptr},

@@ -1,9 +1,12 @@
 #include "downstream_connection.h"
 
+#include <uv.h>
+
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "access_log.h"
 #include "http_engine.h"
 #include "lingering_close.h"
 #include "state_records.h"
@@ -87,7 +90,7 @@ void Downstream::ReadRequests() {
         if (first) timer_.ArmAfter(context_.settings.header_timeout_ms);
         continue;
       case http1::ParseStatus::kError:
-        return Refuse(ToReason(http1::ReasonOf(exchange_->request_parser().error())));
+        return Refuse(ToReason(http1::ReasonOf(exchange_->request_parser().error())), &window);
       case http1::ParseStatus::kComplete:
         break;
     }
@@ -119,17 +122,44 @@ void Downstream::OnTimer() {
   if (!exchange_->started()) Refuse(Reason::kRequestTimeout);
 }
 
-void Downstream::Refuse(Reason reason) {
-  context_.engine.GiveExchange(exchange_);
-  exchange_ = nullptr;
+void Downstream::Refuse(Reason reason, const Window* window) {
   ++context_.counters.refused;
   const int32_t index = context_.reason_replies[static_cast<size_t>(reason)];
   const LocalReply& reply = context_.replies[static_cast<size_t>(index)];
   context_.host.OnRefused(frontend_, reply.reason);
   ByteBuffer bytes(context_.blocks);
   context_.engine.WriteReply(reply, {}, ConnectionField::kClose, true, bytes);
+  if (context_.log != nullptr && context_.log->on()) LogRefused(reply, window, bytes.size());
+  context_.engine.GiveExchange(exchange_);
+  exchange_ = nullptr;
   Send(bytes.data(), bytes.size());
   CloseAfterResponse(false);
+}
+
+void Downstream::LoadPeer() {
+  if (peer_.family() == AF_UNSPEC && open()) peer_ = PeerOf(fd());
+}
+
+// What is known of a request whose head is not valid: its request line, if that is.
+void Downstream::LogRefused(const LocalReply& reply, const Window* window, size_t reply_bytes) {
+  RequestEntry entry;
+  RequestFacts facts;
+  LoadPeer();
+  entry.frontend = frontend_;
+  entry.status = reply.status;
+  entry.reason = reply.reason;
+  entry.downstream = peer_;
+  entry.destination = original_;
+  entry.started_ns = entry.ended_ns = uv_hrtime();
+  const http1::RequestHeadParser& parser = exchange_->request_parser();
+  if (window != nullptr) facts.bytes_received = window->length;
+  if (window != nullptr && parser.request_line_done()) {
+    facts.texts.Set(RequestText::kMethod, parser.head().method.In(window->data));
+    facts.texts.Set(RequestText::kPath, parser.head().target.path.In(window->data));
+    entry.minor_version = parser.head().minor_version;
+  }
+  facts.bytes_sent = reply_bytes;
+  context_.log->OnRequest(entry, facts);
 }
 
 void Downstream::CloseAfterResponse(bool orderly) {

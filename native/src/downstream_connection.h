@@ -25,6 +25,9 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
 
   int32_t frontend() const { return frontend_; }
   const NetAddress& original() const { return original_; }
+  // For the access log; of no family until it is loaded.
+  const NetAddress& peer() const { return peer_; }
+  void LoadPeer();
 
   // The exchange is over and has let go.
   void OnExchangeEnded() {
@@ -51,7 +54,9 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
  private:
   void OnEvent() override;
   void OnTimer();
-  void Refuse(Reason reason);
+  // `window`: the head as far as it has come, when it is at hand.
+  void Refuse(Reason reason, const Window* window = nullptr);
+  void LogRefused(const LocalReply& reply, const Window* window, size_t reply_bytes);
   void OnReadEnd(bool broken);
 
   EngineContext& context_;
@@ -61,6 +66,7 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
   const uint64_t opened_ms_;
   uint64_t idle_since_ms_;
   uint64_t served_ = 0;
+  NetAddress peer_;
   Exchange* exchange_ = nullptr;
   // Header or idle timeout, by whether an exchange has begun.
   MemberTimer<Downstream, &Downstream::OnTimer> timer_;

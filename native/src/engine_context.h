@@ -21,6 +21,7 @@
 
 namespace sideroute {
 
+class AccessLog;
 class Backend;
 class Downstream;
 class Exchange;
@@ -85,6 +86,8 @@ struct EngineContext {
   std::array<int32_t, kReasonCount> reason_replies{};
   // Written while the host decides; the exchange takes it.
   std::string decided_fields;
+  // Null: there is none.
+  std::shared_ptr<AccessLog> log;
   bool draining = false;
   bool closing = false;
   std::vector<std::unique_ptr<Disposable>> buried;

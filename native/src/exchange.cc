@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "access_log.h"
 #include "downstream_connection.h"
 #include "http_engine.h"
 #include "upstream_connection.h"
@@ -55,6 +56,8 @@ void Exchange::Begin(Downstream* downstream) {
   status_ = 0;
   reason_ = -1;
   started_ = false;
+  facts_.kept = false;
+  facts_.bytes_received = facts_.bytes_sent = 0;
   request_state_ = RequestState::kHead;
   response_state_ = ResponseState::kHead;
   wait_ = Wait::kNothing;
@@ -86,6 +89,8 @@ Progress Exchange::Start(const Window& window) {
   request_body_.Start(head.body, head.content_length,
                       head.body == http1::BodyKind::kChunked ? OutFraming::kChunked : OutFraming::kRaw);
   request_state_ = request_body_.done() ? RequestState::kDone : RequestState::kBody;
+  facts_.bytes_received = head.length;
+  if (context_.log != nullptr && context_.log->on()) KeepFacts(head, window.data);
 
   decision_ = Decision{};
   const bool decided = context_.host.Decide({downstream_->frontend(), head, window.data}, &decision_);
@@ -136,6 +141,20 @@ Progress Exchange::Start(const Window& window) {
   }
   downstream_->Use(window, head_length);
   return AcquireUpstream(true);
+}
+
+// Hot path.
+void Exchange::KeepFacts(const http1::RequestHead& head, const char* data) {
+  facts_.kept = true;
+  facts_.texts.Take(head, data);
+  facts_.received_ns = request_state_ == RequestState::kDone ? started_ns_ : 0;
+  facts_.connected_ns = facts_.response_ns = 0;
+  facts_.upstream = NetAddress();
+  downstream_->LoadPeer();
+}
+
+void Exchange::NoteConnected() {
+  if (facts_.kept) facts_.connected_ns = uv_hrtime();
 }
 
 // SPEC T1: an attempt includes connecting.
@@ -197,6 +216,10 @@ Progress Exchange::SendRequest(const Window* window) {
   more_response_ = false;
   interim_count_ = 0;
   response_parser_.Reset({method_, upgrade_});
+  if (facts_.kept) {
+    facts_.upstream = upstream_->endpoint().address;
+    facts_.connected_ns = 0;
+  }
   if (window == nullptr) {
     context_.counters.bytes_upstream += sent_.size();
     upstream_->Send(sent_.data(), sent_.size());
@@ -206,6 +229,7 @@ Progress Exchange::SendRequest(const Window* window) {
     BodyRelay::Status status;
     PassRequestBody(sent_.view(), window->data + head_length, window->length - head_length, &used, &status);
     downstream_->Use(*window, head_length + used);
+    facts_.bytes_received += used;
     more_request_ = status == BodyRelay::Status::kNeedMore && head_length + used < window->length;
     if (status == BodyRelay::Status::kBroken) return RequestBroken();
     if (status == BodyRelay::Status::kDone) RequestComplete();
@@ -215,7 +239,10 @@ Progress Exchange::SendRequest(const Window* window) {
     wait_ = Wait::kNothing;
     wait_timer_.Cancel();
   }
-  if (!upstream_->connecting()) ForgetSent();
+  if (!upstream_->connecting()) {
+    NoteConnected();
+    ForgetSent();
+  }
   if (body_held_ && wait_ == Wait::kNothing) {
     wait_ = Wait::kExpect;
     wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);
@@ -253,6 +280,7 @@ bool Exchange::RequestSink::SendParts(std::span<iovec> parts) {
 
 void Exchange::RequestComplete() {
   request_state_ = RequestState::kDone;
+  if (facts_.kept) facts_.received_ns = uv_hrtime();
   if (!mirrors_.empty()) EndMirrors();
 }
 
@@ -295,6 +323,7 @@ Progress Exchange::PumpRequest() {
     BodyRelay::Status status;
     const bool fine = PassRequestBody({}, window.data, window.length, &used, &status);
     downstream_->Use(window, used);
+    facts_.bytes_received += used;
     more_request_ = used < window.length;
     if (!fine) return RequestBroken();
     if (status == BodyRelay::Status::kDone) RequestComplete();
@@ -350,6 +379,7 @@ void Exchange::OnUpstreamEvent() {
     upstream_->SetConnected();
     wait_ = Wait::kNothing;
     wait_timer_.Cancel();
+    NoteConnected();
     ForgetSent();
     if (body_held_) {
       wait_ = Wait::kExpect;

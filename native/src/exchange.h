@@ -24,6 +24,7 @@
 #include "engine_context.h"
 #include "http1_head.h"
 #include "intrusive_list.h"
+#include "request_facts.h"
 #include "timer_wheel.h"
 #include "upstream_user.h"
 
@@ -90,6 +91,9 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   void RequestComplete();
   Progress RequestBroken();
   void ForgetSent();
+  // For the access log.
+  void KeepFacts(const http1::RequestHead& head, const char* data);
+  void NoteConnected();
 
   // Retries and mirrors: exchange_copies.cc
   bool has_retries() const { return policy_ != nullptr && policy_->attempts > 0; }
@@ -122,6 +126,7 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   void ReleaseUpstream(bool reusable);
   void DropUpstream();
   void Report();
+  void Log(uint64_t ended_ns);
   // Carries on with the downstream after a step that did not begin with it.
   void Continue(Progress progress);
   void ArmStall();
@@ -179,6 +184,8 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   bool upgrade_ = false;
   bool keep_alive_ = false;
   bool repeatable_ = false;
+
+  RequestFacts facts_;
 
   bool started_ = false;
   RequestState request_state_ = RequestState::kHead;

@@ -1,6 +1,7 @@
 // How an exchange ends: with the upstream's response, with one made here, or cut short.
 #include <uv.h>
 
+#include "access_log.h"
 #include "downstream_connection.h"
 #include "exchange.h"
 #include "http_engine.h"
@@ -52,6 +53,7 @@ Progress Exchange::DiscardRequestBody() {
     size_t used = 0;
     const BodyRelay::Status status = request_body_.Pass({}, window.data, window.length, &used, sink);
     downstream_->Use(window, used);
+    facts_.bytes_received += used;
     more_request_ = used < window.length;
     discarded_ += used;
     if (status == BodyRelay::Status::kDone)
@@ -80,6 +82,7 @@ Progress Exchange::SendReply(bool may_keep) {
   context_.engine.WriteReply(reply, decided_reply_ ? std::string_view(fields_) : std::string_view(),
                              connection, method_ != http1::MethodId::kHead, out);
   context_.counters.bytes_downstream += out.size();
+  facts_.bytes_sent += out.size();
   downstream_->Send(out.data(), out.size());
   response_state_ = ResponseState::kFlush;
   if (downstream_->write_failed()) {
@@ -169,7 +172,9 @@ void Exchange::DropUpstream() {
 void Exchange::Report() {
   if (tunnel_) --context_.counters.tunnels_open;
   --context_.counters.requests_open;
-  const double duration_ms = static_cast<double>(uv_hrtime() - started_ns_) / 1e6;
+  const uint64_t ended_ns = uv_hrtime();
+  const double duration_ms = static_cast<double>(ended_ns - started_ns_) / 1e6;
+  if (facts_.kept && context_.log->Wants(reason_, status_)) Log(ended_ns);
   wait_timer_.Cancel();
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
@@ -179,6 +184,22 @@ void Exchange::Report() {
   downstream_->OnExchangeEnded();
   context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms, retries_, denial_});
   context_.engine.GiveExchange(this);
+}
+
+void Exchange::Log(uint64_t ended_ns) {
+  RequestEntry entry;
+  entry.frontend = downstream_->frontend();
+  entry.series = decision_.series;
+  entry.status = status_;
+  entry.reason = reason_;
+  entry.started_ns = started_ns_;
+  entry.ended_ns = ended_ns;
+  entry.retries = retries_;
+  entry.denial = denial_;
+  entry.minor_version = http10_ ? 0 : 1;
+  entry.downstream = downstream_->peer();
+  entry.destination = downstream_->original();
+  context_.log->OnRequest(entry, facts_);
 }
 
 void Exchange::Continue(Progress progress) {

@@ -1,4 +1,6 @@
 // The response half of an exchange: heads, body, tunnel, and what is done when the upstream fails.
+#include <uv.h>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -38,7 +40,10 @@ uint32_t KeepAliveSeconds(std::string_view value) {
 }  // namespace
 
 bool Exchange::ResponseSink::SendParts(std::span<iovec> parts) {
-  for (const iovec& part : parts) exchange.context_.counters.bytes_downstream += part.iov_len;
+  size_t total = 0;
+  for (const iovec& part : parts) total += part.iov_len;
+  exchange.context_.counters.bytes_downstream += total;
+  exchange.facts_.bytes_sent += total;
   return exchange.downstream_->Send(parts);
 }
 
@@ -121,6 +126,7 @@ Progress Exchange::TakeResponseHead(const Window& window, bool* stop) {
     sent_.Clear();
   }
   status_ = head.status;
+  if (facts_.kept) facts_.response_ns = uv_hrtime();
   if (wait_ == Wait::kExpect) {
     wait_ = Wait::kNothing;
     wait_timer_.Cancel();
@@ -179,6 +185,7 @@ Progress Exchange::RelayInterim(const Window& window) {
     out.Clear();
     WriteResponseHead(head, window.data, {}, out);
     context_.counters.bytes_downstream += out.size();
+    facts_.bytes_sent += out.size();
     downstream_->Send(out.data(), out.size());
   }
   upstream_->Use(window, head.length);
@@ -239,6 +246,7 @@ Progress Exchange::SwitchToTunnel(const Window& window) {
   const http1::ResponseHead& head = response_parser_.head();
   if (request_state_ != RequestState::kDone) return UpstreamBroken(Reason::kUpstreamProtocol);
   status_ = head.status;
+  if (facts_.kept) facts_.response_ns = uv_hrtime();
   ResponseHeadOptions options;
   options.plan = plan_;
   options.fields = fields_;
@@ -279,6 +287,7 @@ bool Exchange::PumpTunnelFlow(bool upward, bool* broken) {
   StreamSocket& to = upward ? static_cast<StreamSocket&>(*upstream_) : *downstream_;
   bool& ended = upward ? tunnel_up_ended_ : tunnel_down_ended_;
   uint64_t& total = upward ? context_.counters.bytes_upstream : context_.counters.bytes_downstream;
+  uint64_t& own = upward ? facts_.bytes_received : facts_.bytes_sent;
   for (int windows = 0; !ended && !to.has_unsent(); ++windows) {
     if (windows == kWindowsPerTurn) {
       from.Rearm();
@@ -299,6 +308,7 @@ bool Exchange::PumpTunnelFlow(bool upward, bool* broken) {
         break;
     }
     total += window.length;
+    own += window.length;
     if (!to.Send(window.data, window.length)) {
       *broken = true;
       return false;

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "downstream_connection.h"
@@ -41,6 +42,7 @@ class HttpEngine final : private TurnClient {
   int32_t AddPlan(std::unique_ptr<HeaderPlan> plan);
   int32_t AddPolicy(std::unique_ptr<Policy> policy);
   int32_t AddMirrors(std::unique_ptr<std::vector<MirrorTarget>> mirrors);
+  void SetAccessLog(std::shared_ptr<AccessLog> log) { context_.log = std::move(log); }
   // Lines for the head of the reply or response to the request that is being decided.
   std::string& decided_fields() { return context_.decided_fields; }
 

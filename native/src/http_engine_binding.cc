@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "access_log_binding.h"
 #include "engine_state.h"
 #include "http1_scan.h"
 #include "http_engine_options.h"
@@ -55,8 +56,10 @@ void HttpEngineBinding::Shutdown() {
 
 napi_value HttpEngineBinding::Create(napi_env env, Instance& instance, napi_value options) {
   EngineSettings settings;
-  if (!ReadEngineSettings(env, options, &settings)) return nullptr;
+  std::shared_ptr<AccessLog> log;
+  if (!ReadEngineSettings(env, options, &settings) || !ReadAccessLog(env, options, &log)) return nullptr;
   std::unique_ptr<HttpEngineBinding> binding(new HttpEngineBinding(env, instance, settings));
+  binding->engine_->SetAccessLog(std::move(log));
   if (!binding->TakeCallbacks(options) || !binding->ReadReplies(options)) return nullptr;
   instance.engines.PushBack(binding.get());
   return binding.release()->Wrap();

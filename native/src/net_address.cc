@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <charconv>
 #include <cstring>
 
 namespace sideroute {
@@ -63,6 +64,23 @@ std::string NetAddress::HostText() const {
   char text[INET6_ADDRSTRLEN] = "";
   inet_ntop(family_, bytes_.data(), text, sizeof text);
   return text;
+}
+
+void NetAddress::AppendHost(std::string* text) const {
+  if (family_ != AF_INET) {
+    char host[INET6_ADDRSTRLEN] = "";
+    inet_ntop(family_, bytes_.data(), host, sizeof host);
+    text->append(host);
+    return;
+  }
+  // inet_ntop goes through printf for it.
+  char host[16];
+  char* at = host;
+  for (size_t i = 0; i < 4; ++i) {
+    if (i > 0) *at++ = '.';
+    at = std::to_chars(at, host + sizeof host, bytes_[i]).ptr;
+  }
+  text->append(host, static_cast<size_t>(at - host));
 }
 
 size_t NetAddress::Hash() const {

@@ -30,6 +30,8 @@ class NetAddress {
   socklen_t ToSockaddr(sockaddr_storage* storage) const;
   // As inet_ntop writes it, without port and zone.
   std::string HostText() const;
+  // The same text, without a string of its own.
+  void AppendHost(std::string* text) const;
 
   // The zone of a link-local address is no part of its identity: routes and listeners are told apart without
   // it.

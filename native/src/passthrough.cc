@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <uv.h>
 
 #include <cerrno>
 #include <utility>
@@ -33,6 +34,7 @@ Passthrough::Passthrough(ConnectionContext& context, PassthroughHost& host, Pass
       host_(host),
       destination_(destination),
       reason_(reason),
+      started_ns_(uv_hrtime()),
       downstream_(*this),
       upstream_(*this),
       up_{downstream_, upstream_, bytes.upstream, {}},
@@ -144,6 +146,7 @@ Passthrough::Pumped Passthrough::Flush(Flow& flow) {
     if (moved > 0) {
       flow.buffered -= static_cast<size_t>(moved);
       flow.total += static_cast<uint64_t>(moved);
+      flow.moved += static_cast<uint64_t>(moved);
     } else if (moved < 0 && errno == EAGAIN) {
       flow.to.writable = false;
     } else {
@@ -161,6 +164,7 @@ void Passthrough::FailDial(int error) {
 
 void Passthrough::CloseSides(bool reset) {
   Cancel();
+  reset_ = reset;
   for (Side* side : {&downstream_, &upstream_}) {
     if (!side->fd) continue;
     context_.reactor.Unwatch(side->fd.get(), side);
@@ -177,7 +181,10 @@ void Passthrough::Finish(bool reset, int error) {
   host_.OnTunnelClosed(this, error);
 }
 
-void Passthrough::Abandon() { CloseSides(true); }
+void Passthrough::Abandon() {
+  CloseSides(true);
+  host_.OnTunnelAbandoned(*this);
+}
 
 void Passthrough::Describe(StateRecords& records) const {
   records.Number(static_cast<double>(reason_));

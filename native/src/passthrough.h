@@ -35,6 +35,8 @@ class PassthroughHost {
   // Last call about `tunnel`, which has closed its sockets. `error`: 0 for an orderly end or a reset passed
   // through, else the negative errno of the failed dial.
   virtual void OnTunnelClosed(Passthrough* tunnel, int error) = 0;
+  // It was cut short by its owner.
+  virtual void OnTunnelAbandoned(const Passthrough& tunnel) = 0;
 
  protected:
   ~PassthroughHost() = default;
@@ -54,6 +56,14 @@ class Passthrough final : public Connection, private Deadline {
 
   const NetAddress& destination() const { return destination_; }
   void Describe(StateRecords& records) const;
+  ConnectionReason reason() const { return reason_; }
+  // For the access log.
+  void SetPeer(const NetAddress& peer) { peer_ = peer; }
+  const NetAddress& peer() const { return peer_; }
+  uint64_t started_ns() const { return started_ns_; }
+  uint64_t bytes_upstream() const { return up_.moved; }
+  uint64_t bytes_downstream() const { return down_.moved; }
+  bool reset() const { return reset_; }
 
  private:
   struct Side final : Watcher {
@@ -74,6 +84,7 @@ class Passthrough final : public Connection, private Deadline {
     uint64_t& total;
     Pipe pipe;
     size_t buffered = 0;
+    uint64_t moved = 0;
     bool source_ended = false;
     // FIN passed on: nothing more will happen in this direction.
     bool ended = false;
@@ -96,7 +107,10 @@ class Passthrough final : public Connection, private Deadline {
   PassthroughHost& host_;
   const NetAddress destination_;
   const ConnectionReason reason_;
+  const uint64_t started_ns_;
+  NetAddress peer_;
   bool dialling_ = true;
+  bool reset_ = false;
   Side downstream_;
   Side upstream_;
   Flow up_;

@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import { ProxyError } from '../errors.ts';
 import { parseDuration } from '../gateway-api/durations.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
+import { ACCESS_LOG_MODES, type AccessLogMode } from '../native/access-log.ts';
 import type { ListenAddress } from '../native/binding.ts';
 
 export interface ProxySettings {
@@ -32,6 +33,7 @@ export interface ProxySettings {
   readonly drainTimeoutMs: number;
   readonly drainQuietMs: number;
   readonly strict: boolean;
+  readonly accessLog: AccessLogMode;
   readonly logLevel: LogLevel;
 }
 
@@ -290,6 +292,15 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     fallback: 'false',
     description: 'not ready while the route files have errors; default: ready, and the errors are reported',
     parse: boolean,
+  },
+  {
+    key: 'accessLog',
+    flag: '--access-log <mode>',
+    env: 'SIDEROUTE_ACCESS_LOG',
+    fallback: 'errors',
+    description:
+      'lines on standard output: off; errors, for requests that fail and connections that are dropped; or all',
+    parse: oneOf(ACCESS_LOG_MODES),
   },
   {
     key: 'logLevel',

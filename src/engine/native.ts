@@ -6,6 +6,7 @@
  * is filled anew each time, the decision is written to a shared array.
  */
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../errors.ts';
+import type { NativeAccessLog } from '../native/access-log.ts';
 import {
   readDownstreamConnections,
   readUpstreamConnections,
@@ -50,6 +51,7 @@ const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];
 export interface NativeEngineOptions extends HttpEngineSettings {
   /** Adopt duplicates of descriptors, which stay with their owner. For descriptors that Node owns. Default false. */
   readonly duplicate?: boolean;
+  readonly accessLog?: NativeAccessLog | undefined;
 }
 
 /** Headers that routing looks at, by frontend: given with each request instead of being asked for one by one. */

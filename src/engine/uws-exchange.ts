@@ -21,6 +21,7 @@ import type { Upstream, UpstreamPools } from './upstream-pools.ts';
 import { Downstream, type ResponseHead } from './uws-downstream.ts';
 import type { UwsHead } from './uws-head.ts';
 import { decisionExceedsUws } from './uws-limits.ts';
+import { noPhases } from './uws-log.ts';
 import { readResponse } from './uws-response.ts';
 import { Upload } from './uws-upload.ts';
 
@@ -43,8 +44,9 @@ export class Exchange {
   readonly series: number;
   /** Monotonic, milliseconds. */
   readonly startedMs: number;
+  readonly head: UwsHead;
+  readonly phases = noPhases();
   private readonly owner: ExchangeOwner;
-  private readonly head: UwsHead;
   private readonly response: UwsResponse;
   private readonly downstream: Downstream;
   private settled = false;
@@ -83,6 +85,7 @@ export class Exchange {
     this.series = series;
     this.startedMs = startedMs;
     this.received = head.contentLength === 0;
+    if (this.received) this.phases.receivedMs = startedMs;
     this.downstream = new Downstream(response, () => this.onDrained());
     response.onAborted(() => this.onAborted());
   }
@@ -186,6 +189,7 @@ export class Exchange {
   private onUpload(bytes: ArrayBuffer, last: boolean): void {
     try {
       if (last) this.received = true;
+      if (last) this.phases.receivedMs = performance.now();
       if (this.settled || this.uploadEnded) return;
       const chunk = Buffer.from(bytes.slice(0));
       if (this.body === null && last) {
@@ -221,7 +225,9 @@ export class Exchange {
   // From undici.
 
   private dispatch(): void {
-    const upstream = this.owner.pools.acquire(this.addresses[this.attempt++]!, this.port);
+    const address = this.addresses[this.attempt++]!;
+    const upstream = this.owner.pools.acquire(address, this.port);
+    this.phases.upstream = { address, port: this.port };
     if (upstream === null) {
       this.reply('overflow');
       return;
@@ -246,6 +252,7 @@ export class Exchange {
 
   onConnect(cancel: (error?: Error) => void): void {
     this.connected = true;
+    this.phases.connectedMs = performance.now();
     this.cancel = cancel;
     if (this.settled) cancel();
   }
@@ -253,6 +260,7 @@ export class Exchange {
   onHeaders(status: number, fields: Buffer[], resume: () => void, phrase: string): boolean {
     if (this.settled || status < 200) return true;
     this.resume = resume;
+    this.phases.respondedMs = performance.now();
     this.status = status;
     this.bodyless = status === 204 || status === 304 || this.head.method === 'HEAD';
     const response = readResponse(status, phrase, fields, this.bodyless, this.decision);

@@ -13,13 +13,15 @@
  */
 import { fstatSync } from 'node:fs';
 
-import { ProxyError, type RequestReason } from '../errors.ts';
+import { ProxyError, REQUEST_REASONS, type RequestReason } from '../errors.ts';
+import type { NativeAccessLog } from '../native/access-log.ts';
 import { loadUws, type UwsApp, type UwsLibrary, type UwsRequest, type UwsResponse } from '../uws-library.ts';
 import type { Engine, EngineHost, RoutedConnection } from './engine.ts';
 import { localReply } from './local-reply.ts';
 import { DEFAULT_UPSTREAM_OPTIONS, UpstreamPools, type UpstreamOptions } from './upstream-pools.ts';
 import { Exchange, type ExchangeOwner } from './uws-exchange.ts';
 import { UwsHead } from './uws-head.ts';
+import { logRequest, noPhases } from './uws-log.ts';
 
 /** Below the 8 s after which uWS may close a slow upload or a stalled reader. */
 const REFRESH_INTERVAL_MS = 3_000;
@@ -32,6 +34,7 @@ const DRAIN_QUIET_MS = 100;
 export interface UwsEngineOptions {
   readonly maxHeadBytes: number;
   readonly upstream: Partial<UpstreamOptions>;
+  readonly accessLog?: NativeAccessLog | undefined;
 }
 
 /** An app and the destination it stands for now. */
@@ -59,6 +62,7 @@ class UwsEngine implements Engine, ExchangeOwner {
   draining = false;
   private readonly uws: UwsLibrary;
   private readonly host: EngineHost;
+  private readonly accessLog: NativeAccessLog | null;
   private readonly slots = new Map<string, Slot>();
   private readonly exchanges = new Map<Exchange, Slot>();
   private readonly refresher: NodeJS.Timeout;
@@ -67,6 +71,7 @@ class UwsEngine implements Engine, ExchangeOwner {
   constructor(uws: UwsLibrary, host: EngineHost, options: Partial<UwsEngineOptions>) {
     this.uws = uws;
     this.host = host;
+    this.accessLog = options.accessLog ?? null;
     this.pools = new UpstreamPools({ ...DEFAULT_UPSTREAM_OPTIONS, ...options.upstream });
     this.refresher = setInterval(() => {
       for (const exchange of this.exchanges.keys()) exchange.refresh();
@@ -123,6 +128,12 @@ class UwsEngine implements Engine, ExchangeOwner {
     outcome.reason = reason;
     outcome.durationMs = nowMs - exchange.startedMs;
     this.host.onOutcome(outcome);
+    if (this.accessLog === null) return;
+    const { series, head, phases, startedMs } = exchange;
+    logRequest(this.accessLog, {
+      ...{ frontend: slot.frontend, destination: slot, status, reason },
+      ...{ series, head, phases, startedMs },
+    });
   }
 
   private slotFor(connection: RoutedConnection): Slot {
@@ -165,11 +176,11 @@ class UwsEngine implements Engine, ExchangeOwner {
   private onRequest(slot: Slot, response: UwsResponse, request: UwsRequest): void {
     const startedMs = performance.now();
     let exchange: Exchange | null = null;
+    const head = new UwsHead();
     try {
-      const head = new UwsHead();
       const problem = head.read(request);
       if (problem !== null) {
-        this.refuse(slot, response, problem);
+        this.refuse(slot, response, problem, head);
         return;
       }
       const decision = this.host.decide(slot.frontend, head);
@@ -178,7 +189,7 @@ class UwsEngine implements Engine, ExchangeOwner {
       slot.inFlight++;
       exchange.carryOut(decision, slot);
     } catch {
-      if (exchange === null) this.refuse(slot, response, 'internal');
+      if (exchange === null) this.refuse(slot, response, 'internal', head);
       else exchange.fail('internal');
     }
   }
@@ -187,8 +198,14 @@ class UwsEngine implements Engine, ExchangeOwner {
    * Not at once: uWS would go on and read what follows as the next request. While this one is unanswered it closes the
    * connection instead, and with the answer the connection is closed too (SAFETY U7, U8).
    */
-  private refuse(slot: Slot, response: UwsResponse, reason: RequestReason): void {
+  private refuse(slot: Slot, response: UwsResponse, reason: RequestReason, head: UwsHead): void {
     this.host.onRefused(slot.frontend, reason);
+    if (this.accessLog !== null) {
+      logRequest(this.accessLog, {
+        ...{ frontend: slot.frontend, destination: slot, series: -1, status: REQUEST_REASONS[reason].status, reason },
+        ...{ head, phases: noPhases(), startedMs: performance.now() },
+      });
+    }
     let open = true;
     response.onAborted(() => {
       open = false;

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { ProxyError, type ConnectionReason, type RequestReason } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
 import type { StateRecords } from './engine-state.ts';
+import type { NativeAccessLog } from './access-log.ts';
 
 export interface ListenAddress {
   readonly address: string;
@@ -57,6 +58,8 @@ export interface AcceptorOptions {
   /** Connections accepted and not yet closed or handed over; beyond it accepting pauses. */
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
+  /** Where tunnelled and dropped connections are logged. */
+  readonly accessLog?: NativeAccessLog | undefined;
   /**
    * A connection whose first bytes are HTTP/1.x. Synchronous; must not throw: a callback that throws has not taken the
    * connection, which is then reset, and the exception goes to `onError`.
@@ -120,7 +123,7 @@ export interface NativeBinding {
 }
 
 /** What the addon's `abi` must be: raised on both sides with every change of its exports. */
-const NATIVE_ABI = 1;
+const NATIVE_ABI = 2;
 
 /**
  * Load the addon. Throws ProxyError: `native-missing` when it is not built, `native-abi` when it was built from other

@@ -4,6 +4,7 @@
  * Addresses are canonical text as `inet_ntop` writes it, ports are integers, times milliseconds, strings Latin-1 views of
  * bytes. `engine/native.ts` is the only user.
  */
+import type { NativeAccessLog } from './access-log.ts';
 import { loadNative } from './binding.ts';
 import type { StateRecords } from './engine-state.ts';
 
@@ -119,6 +120,8 @@ export const OUTCOME_MIRROR = -2;
 export const METHODS = ['', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
 
 export interface HttpEngineOptions extends HttpEngineSettings {
+  /** Where requests are logged. */
+  readonly accessLog?: NativeAccessLog | undefined;
   readonly replies: readonly NamedNativeReply[];
   /**
    * Called for each request, answers by writing to `decision`. `fields` are the values of the names given to

@@ -28,6 +28,8 @@ export interface ExpositionSources {
   acceptor(): AcceptorCounters | null;
   /** Of the native engine; null while there is none. */
   engine(): HttpEngineCounters | null;
+  /** Totals of the access log. */
+  accessLog(): { readonly lines: number; readonly dropped: number };
   /** Downstream connections now held by the engines. */
   downstreamConnections(): number;
   /** Generation and hash as `ConfigSnapshot` has them; generation 0 and an empty hash before the first one. */
@@ -154,7 +156,8 @@ function total(registry: Registry, name: string, help: string, value: () => numb
   });
 }
 
-function registerProcess(registry: Registry, { version, metrics }: ExpositionSources): void {
+function registerProcess(registry: Registry, sources: ExpositionSources): void {
+  const { version, metrics } = sources;
   new Gauge({
     name: 'sideroute_build_info',
     help: 'Version of sideroute and of Node.js; always 1.',
@@ -182,6 +185,18 @@ function registerProcess(registry: Registry, { version, metrics }: ExpositionSou
       'another try, or not complete.',
     'reason',
     metrics.eachRetryDenied.bind(metrics),
+  );
+  total(
+    registry,
+    'sideroute_access_log_lines_total',
+    'Lines of the access log written.',
+    () => sources.accessLog().lines,
+  );
+  total(
+    registry,
+    'sideroute_access_log_dropped_lines_total',
+    'Lines of the access log lost because standard output took no more, or failed.',
+    () => sources.accessLog().dropped,
   );
 }
 

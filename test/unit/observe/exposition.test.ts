@@ -60,6 +60,7 @@ function sources(metrics: Metrics): ExpositionSources {
     acceptor: () => acceptor,
     engine: () => engine,
     conditions: () => [],
+    accessLog: () => ({ lines: 21, dropped: 22 }),
     downstreamConnections: () => 5,
     config: () => ({ generation: 7, hash: 'abc', valid: false }),
     unresolvedFrontends: () => 1,

@@ -1,0 +1,84 @@
+/**
+ * The access log of the sidecar: one JSON object a line on standard output. docs/access-log.md is its reference.
+ *
+ * Stage before: engines and acceptor, which hold the native log and are told of its lines' static parts through this
+ * object; `/metrics` reads its counters. Stage after: the addon's writer.
+ */
+import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
+import { createAccessLog, type AccessLogMode, type NativeAccessLog } from '../native/access-log.ts';
+import type { SeriesLabels } from '../routing/decision.ts';
+import { SLOT_MASK } from './series-slots.ts';
+
+/** About 2,000 lines: what a reader of the log may fall behind before lines are lost. */
+const BUFFER_BYTES = 1024 * 1024;
+const FLUSH_TIMEOUT_MS = 1_000;
+const STDOUT = 1;
+
+export interface AccessLogOptions {
+  /** Default: standard output. */
+  readonly fd?: number;
+  readonly bufferBytes?: number;
+}
+
+export class AccessLog {
+  /** For `createAcceptor` and engines. */
+  readonly native: NativeAccessLog;
+  #mode: AccessLogMode = 'off';
+  /** By slot: the id it was described for. */
+  readonly #series: (number | undefined)[] = [];
+  readonly #frontends = new Set<number>();
+
+  /** @throws Error with `code` when the descriptor is not open, or the writer cannot be started */
+  constructor(mode: AccessLogMode, options: AccessLogOptions = {}) {
+    this.native = createAccessLog({
+      fd: options.fd ?? STDOUT,
+      bufferBytes: options.bufferBytes ?? BUFFER_BYTES,
+      reasons: (Object.keys(REQUEST_REASONS) as RequestReason[]).map((name) => ({
+        name,
+        error: REQUEST_REASONS[name].source !== 'route',
+      })),
+    });
+    this.setMode(mode);
+  }
+
+  get mode(): AccessLogMode {
+    return this.#mode;
+  }
+
+  /** At any time; holds for what ends from now on, as far as it began while the log was on. */
+  setMode(mode: AccessLogMode): void {
+    this.native.setMode(mode);
+    this.#mode = mode;
+  }
+
+  /** What lines of a series say of route, rule and backend. The labels of an id never change. Returns `id`. */
+  describeSeries(id: number, labels: SeriesLabels): number {
+    const slot = id & SLOT_MASK;
+    if (this.#series[slot] === id) return id;
+    this.#series[slot] = id;
+    const { routeNamespace, routeName, rule, backendNamespace, backendName, backendPort } = labels;
+    const members = {
+      route: routeName === '' ? null : `${routeNamespace}/${routeName}`,
+      rule: rule === '' ? null : rule,
+      backend: backendName === '' ? null : `${backendNamespace}/${backendName}:${backendPort}`,
+    };
+    this.native.setSeries(id, JSON.stringify(members).slice(1, -1));
+    return id;
+  }
+
+  /** `key`: `namespace/name:port`. Returns `id`. */
+  describeFrontend(id: number, key: string): number {
+    if (!this.#frontends.has(id)) this.native.setFrontend(id, key);
+    this.#frontends.add(id);
+    return id;
+  }
+
+  counters(): { readonly lines: number; readonly dropped: number } {
+    return this.native.counters();
+  }
+
+  /** Writes what waits, for a second at most; blocks meanwhile. */
+  close(): void {
+    this.native.close(FLUSH_TIMEOUT_MS);
+  }
+}
