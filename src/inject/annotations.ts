@@ -102,6 +102,13 @@ export const INJECT_SETTINGS = {
     description: 'log level of the sidecar',
     check: proxySetting('logLevel'),
   },
+  accessLog: {
+    name: 'access-log',
+    argument: 'mode',
+    fallback: null,
+    description: 'which requests the access log of the sidecar has: off, errors or all',
+    check: proxySetting('accessLog'),
+  },
   drainTimeout: {
     name: 'drain-timeout',
     argument: 'duration',

@@ -112,6 +112,7 @@ function sidecar(settings: InjectSettings, graceSeconds: number | null): IContai
       ...(native ? [{ name: 'SIDEROUTE_DRAIN_QUIET', value: '0s' }] : []),
       ...givenEnv('SIDEROUTE_DRAIN_TIMEOUT', drainTimeout(settings, native, graceSeconds)),
       ...givenEnv('SIDEROUTE_LOG_LEVEL', settings.logLevel),
+      ...givenEnv('SIDEROUTE_ACCESS_LOG', settings.accessLog),
       ...givenEnv('SIDEROUTE_STRICT', settings.strict),
       ...heapEnv(settings.memoryLimit),
     ],

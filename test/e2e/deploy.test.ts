@@ -322,6 +322,9 @@ t.test('the Helm chart renders what the scenario has, and its monitoring', { ski
       `${mode} init`,
     );
     t.same(inMode(container(app, 'sideroute'), mode), inMode(container(client, 'sideroute'), mode), `${mode} sidecar`);
+    const quiet = deployment('--kube-version', version, '--set-json', 'sideroute.proxy.accessLog=false');
+    const setting = container(quiet, 'sideroute').env?.find(({ name }) => name === 'SIDEROUTE_ACCESS_LOG');
+    t.equal(setting?.value, 'off', 'an off without quotes');
     const { initContainers = [], containers = [] } = app.spec!.template!.spec;
     t.equal(initContainers.length, mode === 'native' ? 2 : 1, `${mode}: init containers`);
     t.equal(containers[0]!.name, mode === 'native' ? 'app' : 'sideroute', `${mode}: the first container`);

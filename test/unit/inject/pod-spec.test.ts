@@ -144,6 +144,7 @@ t.test('every setting reaches its place', async (t) => {
   t.match([init['imagePullPolicy'], sidecar['imagePullPolicy']], ['IfNotPresent', 'IfNotPresent']);
   t.match(environmentOf(sidecar), {
     SIDEROUTE_LOG_LEVEL: 'warn',
+    SIDEROUTE_ACCESS_LOG: 'off',
     SIDEROUTE_DRAIN_TIMEOUT: '40s',
     SIDEROUTE_STRICT: 'true',
     NODE_OPTIONS: '--max-old-space-size=256',

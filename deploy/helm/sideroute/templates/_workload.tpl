@@ -139,6 +139,12 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
     - name: SIDEROUTE_LOG_LEVEL
       value: {{ .logLevel }}
     {{- end }}
+    {{- /* To some readers of YAML an unquoted off is the boolean false. */}}
+    {{- $accessLog := toString .accessLog | replace "false" "off" }}
+    {{- if ne $accessLog "errors" }}
+    - name: SIDEROUTE_ACCESS_LOG
+      value: {{ $accessLog | quote }}
+    {{- end }}
     {{- if .strict }}
     - name: SIDEROUTE_STRICT
       value: "true"
