@@ -1,16 +1,17 @@
 /**
  * CPU time per proxied request, side by side: sideroute (each engine), HAProxy and nginx in the same place.
  *
- *     node dist/bench/proxy/compare.js [--rounds 5] [--seconds 5] [--connections 32]
+ *     node dist/bench/proxy/compare.js [--rounds 5] [--seconds 5] [--connections 32] [--access-log off,errors,all]
  *
  * One network namespace; wrk dials the ClusterIP, REDIRECT takes it to the proxy under test, which chooses one of two
  * backends by a header. The proxy alone has core 0; load generator and backends have core 1. Every proxy runs in every
  * round, so that what disturbs the machine disturbs all; figures are utime + stime of the proxy from /proc/PID/stat
- * divided by the requests wrk counted, medians over the rounds, and ratios pair by pair within a round. Needs root, wrk,
- * haproxy, nginx, taskset.
+ * divided by the requests wrk counted, medians over the rounds, and ratios pair by pair within a round. With
+ * `--access-log` the native engine runs against itself, once in each of the modes, the first one being the measure; its
+ * log goes to a pipe that a process on core 1 empties. Needs root, wrk, haproxy, nginx, taskset.
  */
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },
     connections: { type: 'string', default: '32' },
+    'access-log': { type: 'string' },
   },
 });
 const PORT = 15001;
@@ -101,8 +103,8 @@ http {
     'services.yaml': readFileSync(new URL('services.yaml', SCENARIO), 'utf8'),
     'route.yaml': readFileSync(new URL('my-server-route.yaml', SCENARIO), 'utf8'),
   });
-  const sideroute = (engine: string) => ({
-    name: `sideroute ${engine}`,
+  const sideroute = (engine: string, accessLog = 'off') => ({
+    name: accessLog === 'off' ? `sideroute ${engine}` : `sideroute ${engine}, access log ${accessLog}`,
     command: [
       ...SIDEROUTE,
       'proxy',
@@ -114,8 +116,12 @@ http {
       '0s',
       '--log-level',
       'error',
+      '--access-log',
+      accessLog,
     ],
   });
+  const modes = values['access-log'];
+  if (modes !== undefined) return modes.split(',').map((mode) => sideroute('native', mode));
   return [
     sideroute('native'),
     { name: 'HAProxy', command: ['haproxy', '-db', '-f', join(directory, 'haproxy.cfg')] },
@@ -144,8 +150,11 @@ http {
   });
 }
 
-async function measure(pod: Pod, contender: Contender, script: string): Promise<Sample> {
-  const child = pod.spawn(['taskset', '-c', '0', ...contender.command], { asUid: PROXY_UID, stdio: 'ignore' });
+async function measure(pod: Pod, contender: Contender, script: string, output: number): Promise<Sample> {
+  const child = pod.spawn(['taskset', '-c', '0', ...contender.command], {
+    asUid: PROXY_UID,
+    stdio: ['ignore', output, 'ignore'],
+  });
   const wrk = (seconds: string) =>
     pod.must([
       ...['taskset', '-c', '1', 'wrk', '-t', '1', '-c', values.connections, '-d', `${seconds}s`],
@@ -163,10 +172,10 @@ async function measure(pod: Pod, contender: Contender, script: string): Promise<
     }
     wrk('2');
     const before = cpuMicroseconds(child.pid!);
-    const output = wrk(values.seconds);
+    const report = wrk(values.seconds);
     const cpuUs = cpuMicroseconds(child.pid!) - before;
-    const requests = Number(/(\d+) requests in/.exec(output)?.[1]);
-    if (/Non-2xx|Socket errors/.test(output)) throw new Error(`${contender.name}: ${output}`);
+    const requests = Number(/(\d+) requests in/.exec(report)?.[1]);
+    if (/Non-2xx|Socket errors/.test(report)) throw new Error(`${contender.name}: ${report}`);
     return { cpuUs: cpuUs / requests, requestsPerSecond: requests / Number(values.seconds) };
   } finally {
     await stopProcess(child);
@@ -186,6 +195,7 @@ const directory = mkdtempSync(join(tmpdir(), 'sideroute-bench-'));
 chmodSync(directory, 0o777);
 const cluster = new Cluster();
 let backends: ChildProcess | null = null;
+let logReader: ChildProcess | null = null;
 try {
   const pod = cluster.addPod('bench');
   for (const last of ['10', '11', '12']) pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
@@ -215,11 +225,15 @@ try {
     'local n = 0\nrequest = function() n = n + 1; wrk.headers["Version"] = n % 2 == 0 and "new" or "old"; return wrk.format("GET", "/") end\n',
   );
   backends = startBackends(pod, directory);
+  const pipe = join(directory, 'log');
+  pod.must(['mkfifo', pipe]);
+  logReader = pod.spawn(['taskset', '-c', '1', 'dd', `if=${pipe}`, 'of=/dev/null', 'bs=64k'], { stdio: 'ignore' });
+  const output = openSync(pipe, 'w');
   const all = contenders(directory);
   const samples = new Map<string, Sample[]>(all.map(({ name }) => [name, []]));
   for (let round = 1; round <= Number(values.rounds); round += 1) {
     for (const contender of all) {
-      const sample = await measure(pod, contender, script);
+      const sample = await measure(pod, contender, script, output);
       samples.get(contender.name)!.push(sample);
       process.stderr.write(
         `round ${round} ${contender.name}: ${sample.cpuUs.toFixed(2)} us, ${sample.requestsPerSecond.toFixed(0)} req/s\n`,
@@ -242,6 +256,7 @@ try {
   }
 } finally {
   backends?.kill('SIGKILL');
+  logReader?.kill('SIGKILL');
   cluster.close();
   rmSync(directory, { recursive: true, force: true });
 }
