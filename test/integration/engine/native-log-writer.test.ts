@@ -7,10 +7,11 @@ import t from 'tap';
 import type { NativeRequestEntry } from '../../../src/native/access-log.ts';
 import { createAccessLog } from '../../../src/native/access-log.ts';
 import { AccessLog } from '../../../src/observe/access-log.ts';
+import { SLOT_MASK } from '../../../src/observe/series-slots.ts';
 import { FRONTEND, SERIES } from '../../support/engine-cases.ts';
 import { startHarness } from '../../support/engine-harness.ts';
 import { eventually } from '../../support/eventually.ts';
-import { accessLog, LogPipe } from '../../support/log-pipe.ts';
+import { accessLog, LABELS, LogPipe } from '../../support/log-pipe.ts';
 import { temporaryDirectory } from '../../support/sidecar.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -166,6 +167,18 @@ t.test('traceparent: valid as W3C Trace Context says, else no id at all', async 
   for (const [i, text] of invalid.entries()) {
     t.match(lines[valid.length + i], { trace_id: null, parent_id: null }, text);
   }
+});
+
+t.test('a series whose slot was given to another one is not mistaken for it', async (t) => {
+  const pipe = new LogPipe(t);
+  const log = accessLog(t, 'all', pipe);
+  const next = SERIES + SLOT_MASK + 1;
+  t.equal(log.describeSeries(next, { ...LABELS, routeName: 'next' }), next);
+  for (const series of [SERIES, next]) log.native.request({ ...ENTRY, series });
+  t.match(await pipe.lines(2), [
+    { frontend: 'ns/svc:80', route: null, rule: null, backend: null },
+    { frontend: 'ns/svc:80', route: 'ns/next', rule: 'blue', backend: 'ns/v1:8080' },
+  ]);
 });
 
 t.test('what is wrong with its options is said', async (t) => {
