@@ -42,6 +42,7 @@
         'src/napi_util.cc',
         'src/net_address.cc',
         'src/original_destination.cc',
+        'src/own_dials.cc',
         'src/passthrough.cc',
         'src/pipe_pool.cc',
         'src/reactor.cc',

@@ -120,7 +120,7 @@ export type RetryDenial = (typeof RETRY_DENIALS)[number];
  *   yet have it; nothing was read.
  * - `tls`, `h2c`, `not_http`: the first bytes are TLS, the HTTP/2 preface, or no HTTP at all.
  * - `server_first`: the downstream stayed silent and the upstream spoke first.
- * - `loop`: the original destination is the proxy itself; dropped.
+ * - `loop`: the original destination is the proxy itself, or the proxy dialled the connection itself; dropped.
  * - `connect_failure`: the original destination of a tunnel could not be reached; dropped the way the kernel reported it.
  * - `accept_limit`: too many connections or file descriptors; dropped or not accepted yet.
  */

@@ -48,6 +48,7 @@ import { Slicer, type Steps } from './slices.ts';
 
 /** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
 const RESOLUTION_GRACE_MS = 5_000;
+const CAPTURED_HINT = `dialled by this sidecar (uid ${process.getuid?.()}) and captured again: the rules exempt another uid (--proxy-uid)`;
 const NOTHING_ATTACHED: Attachment = { frontends: [], conditions: [], problems: [], services: new Map() };
 
 class SidecarProxy {
@@ -260,6 +261,8 @@ class SidecarProxy {
           this.#incidents.record('connection dropped', reason, () => ({
             destination: formatAddress({ address, port }),
             errorCode,
+            // Dialled by this very process; other loops have another code or none.
+            ...(errorCode === 'ELOOP' ? { hint: CAPTURED_HINT } : {}),
           }));
         },
         onError: (error) => this.#logger.error('a connection could not be handed over', { error: String(error) }),

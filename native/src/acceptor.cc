@@ -43,8 +43,9 @@ bool IsOutOfResources(int error) {
 
 }  // namespace
 
-Acceptor::Acceptor(Reactor& reactor, AcceptorHost& host, const AcceptorLimits& limits)
+Acceptor::Acceptor(Reactor& reactor, OwnDials& own_dials, AcceptorHost& host, const AcceptorLimits& limits)
     : reactor_(reactor),
+      own_dials_(own_dials),
       host_(host),
       limits_(limits),
       descriptor_limit_(DescriptorLimit()),
@@ -54,7 +55,7 @@ Acceptor::Acceptor(Reactor& reactor, AcceptorHost& host, const AcceptorLimits& l
       connect_deadlines_(reactor, limits.connect_timeout_ms),
       retry_deadlines_(reactor, kPipeRetryMs),
       resume_deadlines_(reactor, kResumeRetryMs),
-      context_{reactor, pipes_, detect_deadlines_, connect_deadlines_, retry_deadlines_},
+      context_{reactor, own_dials, pipes_, detect_deadlines_, connect_deadlines_, retry_deadlines_},
       detections_(reactor),
       tunnels_(reactor) {}
 
@@ -124,7 +125,8 @@ void Acceptor::OnAcceptable(Listener& listener) {
     if (!accepting_ || paused_) return;
     if (!HasRoom()) return Pause();
     int error = 0;
-    UniqueFd fd = listener.Accept(&error);
+    NetAddress peer;
+    UniqueFd fd = listener.Accept(&peer, &error);
     if (error == -EAGAIN) return;
     if (IsOutOfResources(error)) {
       probe_descriptors_ = true;
@@ -134,12 +136,12 @@ void Acceptor::OnAcceptable(Listener& listener) {
     if (!fd) continue;
     ++counters_.accepted;
     if (fd.get() >= descriptor_limit_ / 2) probe_descriptors_ = true;
-    Classify(listener, std::move(fd));
+    Classify(listener, std::move(fd), peer);
   }
   listener.Rearm();
 }
 
-void Acceptor::Classify(const Listener& listener, UniqueFd fd) {
+void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress& peer) {
   NetAddress destination = listener.address();
   const int error = GetOriginalDestination(fd.get(), listener.address().family(), &destination);
   if (error != 0 || IsOwnAddress(fd.get(), destination)) {
@@ -154,6 +156,12 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd) {
     }
     fd.Reset();
     return Drop(ConnectionReason::kLoop, destination, error);
+  }
+  if (IsOwnDial(fd.get(), peer, destination)) {
+    // What waits at the other end learns that its connection failed: a FIN would look like an answer.
+    ResetOnClose(fd.get());
+    fd.Reset();
+    return Drop(ConnectionReason::kLoop, destination, -ELOOP);
   }
   const Frontend* frontend = frontends_.Find(destination);
   if (frontend == nullptr || frontend->mode == FrontendMode::kOpaque) {
@@ -177,6 +185,15 @@ bool Acceptor::IsOwnAddress(int fd, const NetAddress& destination) const {
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return false;
   const auto local = NetAddress::FromSockaddr(storage);
   return local && *local == destination;
+}
+
+bool Acceptor::IsOwnDial(int fd, const NetAddress& peer, const NetAddress& destination) {
+  if (!own_dials_.Suspect(peer, destination)) return false;
+  if (OwnDials::HasMark(fd)) return true;
+  // If it is, the dial that it leads to comes back with the proof.
+  own_dials_.Mark();
+  for (const auto& listener : listeners_) listener->SaveSyns();
+  return false;
 }
 
 void Acceptor::StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,

@@ -1,7 +1,7 @@
 // Accepts redirected connections, recovers their original destination and decides what becomes of them before
 // a byte is read. Owns every connection until it ends or is handed over. Knows nothing of JavaScript.
 //
-//   accept -> original destination -> ourselves? -> closed, `loop`
+//   accept -> original destination -> ourselves, or dialled by ourselves? -> closed, `loop`
 //                                  -> HTTP frontend? -> Detection -> AcceptorHost::OnHttp, or Passthrough
 //                                  -> else Passthrough
 #ifndef SIDEROUTE_ACCEPTOR_H_
@@ -19,6 +19,7 @@
 #include "frontend_table.h"
 #include "listener.h"
 #include "net_address.h"
+#include "own_dials.h"
 #include "passthrough.h"
 #include "reactor.h"
 #include "state_records.h"
@@ -48,7 +49,7 @@ struct AcceptorCounters {
 class AcceptorHost {
  public:
   virtual void OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) = 0;
-  // `error`: negative errno, or 0.
+  // `error`: negative errno, or 0; -ELOOP for a connection that the addon dialled itself.
   virtual void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) = 0;
 
  protected:
@@ -62,7 +63,7 @@ class Acceptor final : public Disposable,
                        public PassthroughHost,
                        private Deadline {
  public:
-  Acceptor(Reactor& reactor, AcceptorHost& host, const AcceptorLimits& limits);
+  Acceptor(Reactor& reactor, OwnDials& own_dials, AcceptorHost& host, const AcceptorLimits& limits);
   ~Acceptor() override;
 
   // Binds one more address, before Start. 0 or a negative errno with the name of the call that failed.
@@ -89,8 +90,9 @@ class Acceptor final : public Disposable,
   void OnTunnelAbandoned(const Passthrough& tunnel) override;
   void OnDeadline() override;
 
-  void Classify(const Listener& listener, UniqueFd fd);
+  void Classify(const Listener& listener, UniqueFd fd, const NetAddress& peer);
   bool IsOwnAddress(int fd, const NetAddress& destination) const;
+  bool IsOwnDial(int fd, const NetAddress& peer, const NetAddress& destination);
   void StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
                    ConnectionReason reason);
   void Drop(ConnectionReason reason, const NetAddress& destination, int error);
@@ -103,6 +105,7 @@ class Acceptor final : public Disposable,
   void ResumeIfPossible();
 
   Reactor& reactor_;
+  OwnDials& own_dials_;
   AcceptorHost& host_;
   const AcceptorLimits limits_;
   // Descriptor numbers from here on are left to dials, pipes and the rest of the process.

@@ -149,8 +149,10 @@ void Report(napi_env env, napi_value options, napi_value exception) {
 
 }  // namespace
 
-AcceptorBinding::AcceptorBinding(napi_env env, Reactor& reactor, const AcceptorLimits& limits)
-    : env_(env), reactor_(&reactor), acceptor_(std::make_unique<Acceptor>(reactor, *this, limits)) {}
+AcceptorBinding::AcceptorBinding(napi_env env, Instance& instance, const AcceptorLimits& limits)
+    : env_(env),
+      reactor_(instance.reactor.get()),
+      acceptor_(std::make_unique<Acceptor>(*reactor_, instance.own_dials, *this, limits)) {}
 
 AcceptorBinding::~AcceptorBinding() {
   if (options_ != nullptr) napi_delete_reference(env_, options_);
@@ -170,7 +172,7 @@ napi_value AcceptorBinding::Create(napi_env env, Instance& instance, napi_value 
       !ReadAccessLog(env, options, &log)) {
     return nullptr;
   }
-  std::unique_ptr<AcceptorBinding> binding(new AcceptorBinding(env, *instance.reactor, limits));
+  std::unique_ptr<AcceptorBinding> binding(new AcceptorBinding(env, instance, limits));
   binding->acceptor_->SetAccessLog(std::move(log));
   if (!BindAll(env, options, *binding->acceptor_)) return nullptr;
   if (const int error = binding->acceptor_->Start(); error != 0) {

@@ -26,7 +26,7 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   void Shutdown();
 
  private:
-  AcceptorBinding(napi_env env, Reactor& reactor, const AcceptorLimits& limits);
+  AcceptorBinding(napi_env env, Instance& instance, const AcceptorLimits& limits);
 
   napi_value Wrap();
   void Release();

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "intrusive_list.h"
+#include "own_dials.h"
 #include "pipe_pool.h"
 #include "reactor.h"
 
@@ -81,6 +82,7 @@ class ConnectionList {
 // What the connections of one acceptor share. Outlives them.
 struct ConnectionContext {
   Reactor& reactor;
+  OwnDials& own_dials;
   PipePool& pipes;
   DeadlineQueue& detect_deadlines;
   DeadlineQueue& connect_deadlines;

@@ -149,7 +149,7 @@ void Detection::OnDeadline() {
 
 void Detection::DialSilent() {
   int error = 0;
-  upstream_ = StartConnect(destination_, &error);
+  upstream_ = context_.own_dials.Dial(destination_, &error);
   if (error == 0) error = context_.reactor.Watch(upstream_.get(), kUpstreamEvents, &upstream_watcher_);
   if (error != 0) return DropUpstream();
   context_.connect_deadlines.Add(this);

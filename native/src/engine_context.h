@@ -33,9 +33,10 @@ struct EveryUpstream;
 using UpstreamList = IntrusiveList<UpstreamConnection, EveryUpstream>;
 
 struct EngineContext {
-  EngineContext(Reactor& reactor, EngineHost& host, HttpEngine& engine, DeadlineQueue& linger_deadlines,
-                ConnectionList& lingering, const EngineSettings& settings)
+  EngineContext(Reactor& reactor, OwnDials& own_dials, EngineHost& host, HttpEngine& engine,
+                DeadlineQueue& linger_deadlines, ConnectionList& lingering, const EngineSettings& settings)
       : reactor(reactor),
+        own_dials(own_dials),
         host(host),
         engine(engine),
         linger_deadlines(linger_deadlines),
@@ -67,6 +68,7 @@ struct EngineContext {
   std::string_view DateLine();
 
   Reactor& reactor;
+  OwnDials& own_dials;
   EngineHost& host;
   HttpEngine& engine;
   DeadlineQueue& linger_deadlines;

@@ -10,9 +10,10 @@
 
 namespace sideroute {
 
-HttpEngine::HttpEngine(Reactor& reactor, EngineHost& host, DeadlineQueue& linger_deadlines,
-                       ConnectionList& lingering, const EngineSettings& settings)
-    : reactor_(reactor), context_(reactor, host, *this, linger_deadlines, lingering, settings) {
+HttpEngine::HttpEngine(Reactor& reactor, OwnDials& own_dials, EngineHost& host,
+                       DeadlineQueue& linger_deadlines, ConnectionList& lingering,
+                       const EngineSettings& settings)
+    : reactor_(reactor), context_(reactor, own_dials, host, *this, linger_deadlines, lingering, settings) {
   [[maybe_unused]] const ssize_t seeded = getrandom(&context_.random, sizeof context_.random, GRND_NONBLOCK);
   reactor_.AddTurnClient(this);
 }

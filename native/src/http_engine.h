@@ -25,8 +25,8 @@ namespace sideroute {
 
 class HttpEngine final : private TurnClient {
  public:
-  HttpEngine(Reactor& reactor, EngineHost& host, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
-             const EngineSettings& settings);
+  HttpEngine(Reactor& reactor, OwnDials& own_dials, EngineHost& host, DeadlineQueue& linger_deadlines,
+             ConnectionList& lingering, const EngineSettings& settings);
   HttpEngine(const HttpEngine&) = delete;
   HttpEngine& operator=(const HttpEngine&) = delete;
   // Resets what is left.

@@ -12,6 +12,7 @@
 #include "connection.h"
 #include "http_engine_binding.h"
 #include "intrusive_list.h"
+#include "own_dials.h"
 #include "reactor.h"
 
 namespace sideroute {
@@ -22,6 +23,7 @@ struct Instance {
 
   // Declared in the order of dependence: each is gone before what it uses.
   std::unique_ptr<Reactor> reactor;
+  OwnDials own_dials;
   DeadlineQueue linger_deadlines;
   ConnectionList lingering;
   IntrusiveList<AcceptorBinding> acceptors;

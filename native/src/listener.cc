@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "socket.h"
+
 namespace sideroute {
 
 Listener::Listener(Reactor& reactor, ListenerHost& host, UniqueFd fd, const NetAddress& address)
@@ -23,10 +25,18 @@ void Listener::Close() {
   fd_.Reset();
 }
 
-UniqueFd Listener::Accept(int* error) {
-  UniqueFd fd(accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+UniqueFd Listener::Accept(NetAddress* peer, int* error) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  UniqueFd fd(
+      accept4(fd_.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   *error = fd ? 0 : -errno;
+  if (fd) *peer = NetAddress::FromSockaddr(storage).value_or(NetAddress());
   return fd;
+}
+
+void Listener::SaveSyns() {
+  if (fd_) sideroute::SaveSyns(fd_.get());
 }
 
 bool Listener::IsDescriptorFree(int number) const {

@@ -32,8 +32,10 @@ class Listener final : private Watcher {
   int Start();
   void Rearm();
   void Close();
-  // A connected, non-blocking, close-on-exec socket; empty with the negative errno of accept4.
-  UniqueFd Accept(int* error);
+  // A connected, non-blocking, close-on-exec socket and where it was dialled from; empty with the negative
+  // errno of accept4.
+  UniqueFd Accept(NetAddress* peer, int* error);
+  void SaveSyns();
   // Whether descriptor `number` is free, which means that those above it are, but for gaps. Only while open.
   bool IsDescriptorFree(int number) const;
 

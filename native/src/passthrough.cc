@@ -44,10 +44,10 @@ Passthrough::Passthrough(ConnectionContext& context, PassthroughHost& host, Pass
 
 void Passthrough::Dial() {
   int error = 0;
-  upstream_.fd = StartConnect(destination_, &error);
+  upstream_.fd = context_.own_dials.Dial(destination_, &error);
   if (error == -EMFILE || error == -ENFILE) {
     context_.pipes.Trim();
-    upstream_.fd = StartConnect(destination_, &error);
+    upstream_.fd = context_.own_dials.Dial(destination_, &error);
   }
   // Watched while dialling, so that a downstream that resets does not leave the dial behind.
   if (error == 0) error = context_.reactor.Watch(downstream_.fd.get(), kEvents, &downstream_);

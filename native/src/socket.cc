@@ -1,10 +1,13 @@
 #include "socket.h"
 
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstddef>
 
 namespace sideroute {
 
@@ -17,6 +20,14 @@ constexpr int kKeepaliveProbes = 3;
 
 int SetOption(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
+}
+
+void SetHops(int fd, int family, int hops) {
+  if (family == AF_INET6) {
+    SetOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops);
+  } else {
+    SetOption(fd, IPPROTO_IP, IP_TTL, hops);
+  }
 }
 
 }  // namespace
@@ -56,13 +67,14 @@ UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const 
   return fd;
 }
 
-UniqueFd StartConnect(const NetAddress& destination, int* error) {
+UniqueFd StartConnect(const NetAddress& destination, int syn_hops, int* error) {
   UniqueFd fd(socket(destination.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) {
     *error = -errno;
     return fd;
   }
   ConfigureTcp(fd.get());
+  if (syn_hops != kDefaultHops) SetHops(fd.get(), destination.family(), syn_hops);
   sockaddr_storage storage;
   const socklen_t length = destination.ToSockaddr(&storage);
   int result;
@@ -70,8 +82,23 @@ UniqueFd StartConnect(const NetAddress& destination, int* error) {
     result = connect(fd.get(), reinterpret_cast<sockaddr*>(&storage), length);
   } while (result != 0 && errno == EINTR);
   *error = result == 0 || errno == EINPROGRESS ? 0 : -errno;
-  if (*error != 0) fd.Reset();
+  if (*error != 0) {
+    fd.Reset();
+  } else if (syn_hops != kDefaultHops) {
+    // connect() has sent the SYN.
+    SetHops(fd.get(), destination.family(), kDefaultHops);
+  }
   return fd;
+}
+
+void SaveSyns(int listener) { SetOption(listener, IPPROTO_TCP, TCP_SAVE_SYN, 1); }
+
+int SavedSynHops(int fd) {
+  // IP and TCP header, each with as many options as there can be.
+  unsigned char headers[120];
+  socklen_t length = sizeof headers;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, headers, &length) != 0 || length < sizeof(iphdr)) return -1;
+  return headers[0] >> 4 == 4 ? headers[offsetof(iphdr, ttl)] : headers[offsetof(ip6_hdr, ip6_hlim)];
 }
 
 int TakeSocketError(int fd) {

@@ -22,9 +22,18 @@ void ResetOnClose(int fd);
 // names the call that failed.
 UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const char** syscall);
 
+// As many as the system gives every packet.
+inline constexpr int kDefaultHops = -1;
+
 // A non-blocking connection attempt; wait for EPOLLOUT, then ask TakeSocketError. Empty with `error` when it
-// failed at once.
-UniqueFd StartConnect(const NetAddress& destination, int* error);
+// failed at once. `syn_hops`: TTL or hop limit of the first SYN; what follows has the default.
+UniqueFd StartConnect(const NetAddress& destination, int syn_hops, int* error);
+
+// From now on the listener keeps the SYN of each connection for SavedSynHops.
+void SaveSyns(int listener);
+
+// Hops that were left to the SYN of an accepted connection; -1 when it was not saved.
+int SavedSynHops(int fd);
 
 // The pending error of the socket as negative errno, 0 if none; clears it.
 int TakeSocketError(int fd);

@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "socket.h"
 #include "state_records.h"
 #include "upstream_pool.h"
 
@@ -22,7 +21,7 @@ UpstreamConnection::UpstreamConnection(EngineContext& context, Endpoint& endpoin
 
 int UpstreamConnection::Dial(UpstreamUser* user) {
   int error = 0;
-  UniqueFd fd = StartConnect(endpoint_.address, &error);
+  UniqueFd fd = context_.own_dials.Dial(endpoint_.address, &error);
   if (error == 0) error = Open(std::move(fd));
   if (error != 0) return error;
   Lend(user);

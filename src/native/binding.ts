@@ -65,7 +65,10 @@ export interface AcceptorOptions {
    * connection, which is then reset, and the exception goes to `onError`.
    */
   readonly onHttp: (connection: HttpConnection) => void;
-  /** A connection closed or reset by the acceptor itself (never for an orderly tunnel). For the log. */
+  /**
+   * A connection closed or reset by the acceptor itself (never for an orderly tunnel). For the log. `loop` with ELOOP: the
+   * addon dialled it, and the rules captured it again.
+   */
   readonly onDropped: (reason: ConnectionReason, address: string, port: number, errorCode: string | null) => void;
   /** What `onHttp` or `onDropped` threw. Without it, or when it throws itself: the process's 'uncaughtException'. */
   readonly onError?: (error: unknown) => void;

@@ -53,9 +53,12 @@ export class Sidecar {
 
   /** Only the proxy, for a pod that has its rules already. SIGTERM ends it at once, unless a flag says otherwise. */
   static async startProxy(pod: Pod, routes: string, ...flags: string[]): Promise<Sidecar> {
-    const child = pod.spawn([...SIDEROUTE, 'proxy', '--routes', routes, '--drain-timeout', '0s', ...flags], {
-      asUid: PROXY_UID,
-    });
+    return await Sidecar.startProxyAs(PROXY_UID, pod, routes, ...flags);
+  }
+
+  /** The same as another user than the one that the rules exempt. */
+  static async startProxyAs(asUid: number, pod: Pod, routes: string, ...flags: string[]): Promise<Sidecar> {
+    const child = pod.spawn([...SIDEROUTE, 'proxy', '--routes', routes, '--drain-timeout', '0s', ...flags], { asUid });
     const log: string[] = [];
     child.stderr
       ?.setEncoding('utf8')

@@ -1,0 +1,58 @@
+#include "own_dials.h"
+
+#include <sys/socket.h>
+
+#include <optional>
+
+#include "socket.h"
+
+namespace sideroute {
+
+namespace {
+
+constexpr size_t kPorts = 65536;
+// Hops that the SYN of a marked dial may take. Every system begins with 64 or more, and within the pod none
+// is used up.
+constexpr int kMarkHops = 63;
+
+std::optional<NetAddress> LocalAddress(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
+  return NetAddress::FromSockaddr(storage);
+}
+
+std::optional<NetAddress> RemoteAddress(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
+  return NetAddress::FromSockaddr(storage);
+}
+
+}  // namespace
+
+OwnDials::OwnDials() : by_port_(kPorts, -1) {}
+
+UniqueFd OwnDials::Dial(const NetAddress& destination, int* error) {
+  UniqueFd fd = StartConnect(destination, marking_ ? kMarkHops : kDefaultHops, error);
+  if (!fd) return fd;
+  if (const auto local = LocalAddress(fd.get())) by_port_[local->port()] = fd.get();
+  return fd;
+}
+
+bool OwnDials::Suspect(const NetAddress& peer, const NetAddress& destination) {
+  int32_t& fd = by_port_[peer.port()];
+  if (fd < 0) return false;
+  const auto local = LocalAddress(fd);
+  if (!local || local->port() != peer.port()) {
+    // Closed since, the number perhaps in use for something else.
+    fd = -1;
+    return false;
+  }
+  // Not connected yet: its SYN has not been answered, so it cannot be the one that was accepted.
+  return *local == peer && RemoteAddress(fd) == destination;
+}
+
+bool OwnDials::HasMark(int fd) { return SavedSynHops(fd) == kMarkHops; }
+
+}  // namespace sideroute

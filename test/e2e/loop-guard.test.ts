@@ -1,0 +1,187 @@
+/**
+ * Connections that the sidecar dials and the rules capture again, because it runs as another uid than they exempt: each
+ * client's connection ends at once, as `loop`, instead of breeding more until nothing is left. And what only looks alike.
+ */
+import { join } from 'node:path';
+import t from 'tap';
+import { Cluster, type CommandResult, type Pod } from '../support/cluster.ts';
+import { ConfigMapMount } from '../support/config-map-mount.ts';
+import { eventually } from '../support/eventually.ts';
+import { waitForLine } from '../support/processes.ts';
+import { fixture, PROXY_UID, Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+
+const WRONG_UID = PROXY_UID + 1;
+/** Of curl: could not connect, failure in receiving. A reset right after the connect is seen as either. */
+const RESET = new Set([7, 56]);
+const LOOP = /^sideroute_passthrough_connections_total\{reason="loop"\}/;
+const UNROUTED = /^sideroute_passthrough_connections_total\{reason="unrouted"\}/;
+
+function service(name: string, clusterIP: string): string {
+  return `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: shop}\nspec: {clusterIP: ${clusterIP}, ports: [{port: 80}]}\n`;
+}
+
+function route(parent: string, backend: string): string {
+  return `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: ${parent}, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: ${parent}, port: 80}]
+  rules: [{backendRefs: [{name: ${backend}, port: 80}]}]
+`;
+}
+
+const FILES = {
+  'services.yaml': [service('web', '10.96.0.10'), service('v1', '10.96.0.11'), service('self', '10.96.0.12')].join(
+    '---\n',
+  ),
+  'routes.yaml': [route('web', 'v1'), route('self', 'self')].join('---\n'),
+};
+
+function curl(pod: Pod, url: string, ...args: string[]): CommandResult {
+  return pod.run(['curl', '-sS', '--max-time', '10', '-w', '%{http_code}', ...args, url]);
+}
+
+interface Total {
+  readonly loop: number;
+  readonly unrouted: number;
+}
+
+/** What one call adds to the counters, once no tunnel is open. */
+async function added(sidecar: Sidecar, call: () => void): Promise<Total> {
+  const read = () => ({ loop: sidecar.metric(LOOP), unrouted: sidecar.metric(UNROUTED) });
+  const before = read();
+  call();
+  await eventually('the end of every tunnel', () => sidecar.metric(/^sideroute_passthrough_open /) === 0);
+  const after = read();
+  return { loop: after.loop - before.loop, unrouted: after.unrouted - before.unrouted };
+}
+
+t.test('connections of the sidecar itself', async (t) => {
+  const cluster = new Cluster();
+  t.teardown(() => cluster.close());
+  const directory = temporaryDirectory();
+  t.teardown(directory.remove);
+  const routes = join(directory.path, 'routes');
+  new ConfigMapMount(routes, FILES);
+  const client = cluster.addPod('client');
+  const server = cluster.addPod('server');
+  for (const clusterIP of ['10.96.0.10', '10.96.0.11', '10.96.0.12', '10.96.0.20', '10.96.0.21']) {
+    cluster.addService(clusterIP, 80, [{ address: server.v4, port: 8000 }]);
+  }
+  cluster.addService('fd00:96::20', 80, [{ address: server.v6, port: 8000 }]);
+  await startFixture(server, 'hello-server', '8000', '1');
+  client.must([...SIDEROUTE, 'iptables', 'apply', '--service-cidrs', '10.96.0.0/16,fd00:96::/112']);
+
+  await t.test('the uid is wrong: a tunnel is reset, once, and the log says what to look at', async (t) => {
+    const sidecar = await Sidecar.startProxyAs(WRONG_UID, client, routes, '--max-connections', '200');
+    t.teardown(() => sidecar.stop());
+    for (const [url, destination] of [
+      ['http://10.96.0.20/', '10.96.0.20:80'],
+      ['http://[fd00:96::20]/', '[fd00:96::20]:80'],
+    ] as const) {
+      for (let call = 0; call < 3; call += 1) {
+        const { loop, unrouted } = await added(sidecar, () => {
+          const { status, stderr } = curl(client, url);
+          t.ok(RESET.has(status), `curl ${status}: ${stderr}`);
+        });
+        t.equal(loop, 1, `${url}: one loop`);
+        t.ok(unrouted <= 2, `${url}: ${unrouted} tunnels`);
+      }
+      const written = () =>
+        sidecar.log.find((text) => text.includes('"reason":"loop"') && text.includes(`"${destination}"`));
+      await eventually(`a line about ${destination}`, () => written() !== undefined);
+      t.match(JSON.parse(written()!), {
+        message: 'connection dropped',
+        errorCode: 'ELOOP',
+        hint: new RegExp(`uid ${WRONG_UID}\\b.*--proxy-uid`),
+      });
+    }
+    t.equal(sidecar.metric(/^sideroute_accept_pauses_total /), 0);
+  });
+
+  for (const url of ['http://10.96.0.10/', 'http://10.96.0.12/']) {
+    await t.test(`the uid is wrong: a request to ${url} is answered as one whose backend failed`, async (t) => {
+      const sidecar = await Sidecar.startProxyAs(WRONG_UID, client, routes, '--max-connections', '200');
+      t.teardown(() => sidecar.stop());
+      for (let call = 0; call < 3; call += 1) {
+        const { loop } = await added(sidecar, () => {
+          const { stdout, stderr } = curl(client, url, '-i');
+          t.match(stdout, /50[23]$/, stderr);
+          t.match(stdout, /x-sideroute-reason: (upstream_reset|connect_failure)/i);
+        });
+        t.equal(loop, 1);
+      }
+      t.equal(sidecar.metric(/^sideroute_accept_pauses_total /), 0);
+    });
+  }
+
+  await t.test('the uid is wrong, --engine uws: the loop ends at the first tunnel', async (t) => {
+    const sidecar = await Sidecar.startProxyAs(
+      WRONG_UID,
+      client,
+      routes,
+      '--engine',
+      'uws',
+      '--max-connections',
+      '200',
+    );
+    t.teardown(() => sidecar.stop());
+    const { loop } = await added(sidecar, () => {
+      t.match(curl(client, 'http://10.96.0.10/').stdout, /50[23]$/);
+    });
+    t.equal(loop, 1);
+  });
+
+  await t.test('rules without the exemption appear while it runs: from then on it is a loop', async (t) => {
+    const sidecar = await Sidecar.startProxy(client, routes);
+    t.teardown(() => sidecar.stop());
+    t.equal(curl(client, 'http://10.96.0.20/').stdout, 'Hello from Version 1\n200');
+    const rule = ['OUTPUT', '-p', 'tcp', '-d', '10.96.0.20', '-j', 'REDIRECT', '--to-ports', '15001'];
+    client.must(['iptables', '-w', '-t', 'nat', '-I', ...rule]);
+    t.ok(RESET.has(curl(client, 'http://10.96.0.20/').status));
+    client.must(['iptables', '-w', '-t', 'nat', '-D', ...rule]);
+    t.equal(curl(client, 'http://10.96.0.20/').stdout, 'Hello from Version 1\n200');
+    t.equal(sidecar.metric(LOOP), 1);
+  });
+
+  await t.test('5,000 short connections from few ports to several Services: none is a loop', async (t) => {
+    const sidecar = await Sidecar.startProxy(client, routes);
+    t.teardown(() => sidecar.stop());
+    // Ports of closed connections are taken again at once, and translation has to exchange those in use.
+    client.must(['sysctl', '-qw', 'net.ipv4.ip_local_port_range=40000 40299']);
+    const load = client.spawn(
+      fixture('short-connections', '5000', '32', ...['10.96.0.10', '10.96.0.12', '10.96.0.20', '10.96.0.21']),
+    );
+    const report = JSON.parse(await waitForLine(load, /^\{/, 120_000)) as { answers: Record<string, number> };
+    client.must(['sysctl', '-qw', 'net.ipv4.ip_local_port_range=32768 60999']);
+    t.same(report, { answers: { 'Hello from Version 1': 5000 }, failures: {} });
+    t.equal(sidecar.metric(LOOP), 0);
+  });
+
+  await t.test(
+    'a connection that translation gives the very address of one of the sidecar: it is served',
+    async (t) => {
+      const sidecar = await Sidecar.startProxy(client, routes);
+      t.teardown(() => sidecar.stop());
+      const first = client.spawn(fixture('short-connections', 'hold', '10.96.0.20'));
+      await waitForLine(first, /^open/);
+      const sockets = client.must(['ss', '-Htne', 'state', 'established', 'dst', '10.96.0.20:80']).split('\n');
+      const own = sockets.find((line) => line.includes(`uid:${PROXY_UID}`)) ?? '';
+      const [, address, port] = /\s(\S+):(\d+)\s+10\.96\.0\.20:80\s/.exec(own)!;
+      t.equal(address, client.v4);
+      client.must([
+        ...['iptables', '-w', '-t', 'nat', '-A', 'POSTROUTING', '-p', 'tcp', '-s', client.v4, '--dport', '15001'],
+        ...['-j', 'SNAT', '--to-source', `${client.v4}:${port}`],
+      ]);
+      // The port is free again for the next call.
+      client.must(['sysctl', '-qw', 'net.netfilter.nf_conntrack_tcp_timeout_time_wait=1']);
+      t.equal(curl(client, 'http://10.96.0.20/').stdout, 'Hello from Version 1\n200', 'suspected, without proof');
+      t.equal(curl(client, 'http://10.96.0.20/').stdout, 'Hello from Version 1\n200', 'its SYN was looked at');
+      const matched = client.must(['iptables', '-w', '-t', 'nat', '-nvxL', 'POSTROUTING']);
+      t.match(matched, /^\s*[2-9]\s.*SNAT/m, 'the rule was applied to both');
+      t.equal(sidecar.metric(LOOP), 0);
+      client.must(['iptables', '-w', '-t', 'nat', '-F', 'POSTROUTING']);
+      first.kill();
+    },
+  );
+});
