@@ -104,12 +104,15 @@ t.test('connections of the sidecar itself', async (t) => {
       const sidecar = await Sidecar.startProxyAs(WRONG_UID, client, routes, '--max-connections', '200');
       t.teardown(() => sidecar.stop());
       for (let call = 0; call < 3; call += 1) {
+        let reason = '';
         const { loop } = await added(sidecar, () => {
           const { stdout, stderr } = curl(client, url, '-i');
           t.match(stdout, /50[23]$/, stderr);
-          t.match(stdout, /x-sideroute-reason: (upstream_reset|connect_failure)/i);
+          reason = /x-sideroute-reason: (\S+)/i.exec(stdout)?.[1] ?? '';
         });
-        t.equal(loop, 1);
+        t.match(reason, /^(upstream_reset|connect_failure)$/);
+        // A reset that comes before the connect is seen to have succeeded is a failure to connect, which is tried once more.
+        t.ok(loop === 1 || (loop === 2 && reason === 'connect_failure'), `${loop} loops, ${reason}`);
       }
       t.equal(sidecar.metric(/^sideroute_accept_pauses_total /), 0);
     });
