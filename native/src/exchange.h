@@ -167,12 +167,6 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   // Lines for the head of the reply or response, of this request alone.
   std::string fields_;
 
-  // `METHOD path` for whoever asks what goes on: the head itself is gone by then.
-  static constexpr size_t kExcerptMethod = 24;
-  static constexpr size_t kExcerptPath = 128;
-  std::array<char, kExcerptMethod + 1 + kExcerptPath> excerpt_;
-  uint8_t excerpt_length_ = 0;
-
   Decision decision_;
   uint64_t started_ns_ = 0;
   uint16_t status_ = 0;
@@ -232,6 +226,13 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   MemberTimer<Exchange, &Exchange::OnRequestDeadline> request_deadline_;
   MemberTimer<Exchange, &Exchange::OnAttemptDeadline> attempt_deadline_;
   MemberTimer<Exchange, &Exchange::OnStall> stall_timer_;
+
+  // `METHOD path` for whoever asks what goes on: the head itself is gone by then. Apart from what is looked
+  // at.
+  static constexpr size_t kExcerptMethod = 24;
+  static constexpr size_t kExcerptPath = 128;
+  uint8_t excerpt_length_ = 0;
+  std::array<char, kExcerptMethod + 1 + kExcerptPath> excerpt_;
 
   BodyRelay request_body_;
   BodyRelay response_body_;
