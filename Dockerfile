@@ -17,8 +17,10 @@ FROM dependencies AS javascript
 COPY tsconfig.json ./
 COPY src src
 COPY init-container init-container
+COPY scripts/admin-page.mjs scripts/
 RUN node node_modules/typescript/bin/tsc -p . --sourceMap false \
  && rm dist/.tsbuildinfo \
+ && node scripts/admin-page.mjs \
  # The final image has no env(1).
  && sed -i '1s|^#!.*|#!/usr/local/bin/node|' dist/src/main.js dist/init-container/entrypoint.js \
  && chmod 755 dist/src/main.js dist/init-container/entrypoint.js

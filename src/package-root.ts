@@ -1,5 +1,5 @@
 /** Where the package lies: the manifest and the native addon are found from here, compiled or not. */
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { ProxyError } from './errors.ts';
 
 /** URL of the nearest directory above this file that has a package.json, with a trailing slash. */
@@ -10,4 +10,9 @@ export function packageRoot(): URL {
     if (url.pathname === '/')
       throw new ProxyError('no-package-root', 'package.json of sideroute not found above its code');
   }
+}
+
+/** Of the manifest. */
+export function packageVersion(): string {
+  return (JSON.parse(readFileSync(new URL('package.json', packageRoot()), 'utf8')) as { version: string }).version;
 }

@@ -1,5 +1,4 @@
 /** The whole command line. The options table of the documentation is generated from it. */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { registerCheck } from './cli/check.ts';
 import { registerConnections } from './cli/connections.ts';
@@ -13,20 +12,20 @@ import { registerRoutes } from './cli/routes.ts';
 import { registerStatus } from './cli/status.ts';
 import { registerWait } from './cli/wait.ts';
 import { loadNative } from './native/binding.ts';
-import { packageRoot } from './package-root.ts';
+import { packageVersion } from './package-root.ts';
 
 export function buildProgram(): Command {
-  const manifest = JSON.parse(readFileSync(new URL('package.json', packageRoot()), 'utf8')) as { version: string };
+  const version = packageVersion();
   const program = new Command('sideroute')
     .description('Gateway API (GAMMA) routing between Services from a sidecar: HTTPRoute without a mesh.')
-    .version(manifest.version)
+    .version(version)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();
   registerProxy(program);
   registerCheck(program);
   registerExplain(program);
   registerIptables(program, { loadBinding: loadNative });
-  registerInject(program, manifest.version);
+  registerInject(program, version);
   registerRoutes(program);
   registerStatus(program);
   registerWait(program);

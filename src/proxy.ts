@@ -4,7 +4,6 @@
  *     route directory -> attach -> table ----------------------------+
  *     resolver -> frontends -> acceptor -> engine -> decide(table) --+-> outcome -> metrics -> admin
  */
-import { readFileSync } from 'node:fs';
 import { BackendRegistry } from './cluster/backends.ts';
 import { FrontendRegistry } from './cluster/frontends.ts';
 import { ServiceResolver } from './cluster/resolver.ts';
@@ -21,13 +20,8 @@ import { createUwsEngine } from './engine/uws.ts';
 import { exceedsUws } from './engine/uws-limits.ts';
 import { ProxyError, REQUEST_REASONS, type RequestReason } from './errors.ts';
 import { createLogger, type Logger } from './log.ts';
-import {
-  loadNative,
-  type Acceptor,
-  type HttpConnection,
-  type ListenAddress,
-  type NativeBinding,
-} from './native/binding.ts';
+import { loadNative, type Acceptor, type HttpConnection, type NativeBinding } from './native/binding.ts';
+import { formatAddress, hasIpv6 } from './native/listen-address.ts';
 import { AccessLog } from './observe/access-log.ts';
 import { startAdmin, type ProbeState } from './observe/admin.ts';
 import { ConditionLog } from './observe/conditions.ts';
@@ -40,7 +34,8 @@ import { closeLogSettings, logLevelSetting, type LogSettings } from './observe/l
 import { Metrics } from './observe/metrics.ts';
 import { startPrivateAdmin } from './observe/private-admin.ts';
 import { ProblemLog } from './observe/problem-log.ts';
-import { packageRoot } from './package-root.ts';
+import { StatsReporter } from './observe/stats.ts';
+import { packageVersion } from './package-root.ts';
 import { decide } from './routing/decide.ts';
 import type { Decision, RequestHead, SeriesLabels } from './routing/decision.ts';
 import { compileTable, compileTableInSteps, type RouteTable } from './routing/table.ts';
@@ -81,6 +76,8 @@ class SidecarProxy {
   readonly #private: Endpoint[] = [];
   readonly #logSettings: LogSettings;
   readonly drain: Drain;
+  /** Changes of addresses, of backends and frontends. */
+  #addressChanges = 0;
 
   constructor(settings: ProxySettings, logger: Logger) {
     this.#settings = settings;
@@ -102,11 +99,17 @@ class SidecarProxy {
       resolvConfPath: settings.resolvConf,
       clusterDomain: settings.clusterDomain ?? undefined,
     });
-    this.#backends = new BackendRegistry(this.#resolver, logger, () => this.#nativeEngine?.forget(true));
+    this.#backends = new BackendRegistry(this.#resolver, logger, () => {
+      this.#addressChanges++;
+      this.#nativeEngine?.forget(true);
+    });
     this.#frontends = new FrontendRegistry({
       resolver: this.#resolver,
       logger,
-      onChange: (addresses) => this.#acceptor?.setFrontends(addresses),
+      onChange: (addresses) => {
+        this.#addressChanges++;
+        this.#acceptor?.setFrontends(addresses);
+      },
     });
     this.#directory = new RouteDirectory({
       path: settings.routes,
@@ -144,7 +147,7 @@ class SidecarProxy {
     this.#acceptor.setFrontends(this.#frontends.addresses);
     await this.#startAdmin();
     this.#logger.info('ready', {
-      version: version(),
+      version: packageVersion(),
       engine: settings.engine,
       capture: this.#acceptor.listening.map(formatAddress),
       metrics: this.#public.map(formatAddress),
@@ -208,8 +211,9 @@ class SidecarProxy {
     const problems = [...snapshot.problems, ...attachment.problems, ...this.#frontends.problems];
     this.#snapshot = snapshot;
     this.#valid = snapshot.valid && !problems.some((problem) => problem.severity === 'error');
-    yield* this.#problemLog.update(problems);
+    // With the generation: whoever sees the one in /config sees the other.
     this.#attachment = attachment;
+    yield* this.#problemLog.update(problems);
     yield* this.#conditionLog.update(attachment.conditions);
     this.#logger.info('configuration applied', {
       generation: snapshot.generation,
@@ -251,7 +255,10 @@ class SidecarProxy {
   #listen(): Acceptor {
     const { capture, detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs } =
       this.#settings;
-    const listen = capture.filter((address) => !address.address.includes(':') || hasIpv6(this.#logger, address));
+    // A pod without IPv6 has no ::1: an entry for it is skipped, not an error.
+    const listen = capture.filter(({ address }) => !address.includes(':') || hasIpv6());
+    const skipped = capture.filter((address) => !listen.includes(address)).map(formatAddress);
+    if (skipped.length > 0) this.#logger.info('no IPv6 here, addresses skipped', { addresses: skipped });
     try {
       return this.#native.createAcceptor({
         ...{ listen, detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs },
@@ -284,18 +291,17 @@ class SidecarProxy {
   }
 
   async #startAdmin(): Promise<void> {
-    const exposition = createExposition({
-      version: version(),
+    const common = {
+      version: packageVersion(),
       metrics: this.#metrics,
       acceptor: () => this.#acceptor?.counters() ?? null,
       engine: () => this.#nativeEngine?.counters() ?? null,
       accessLog: () => this.#accessLog.counters(),
       downstreamConnections: () => this.#engineConnections(),
-      config: () => ({
-        generation: this.#snapshot?.generation ?? 0,
-        hash: this.#snapshot?.hash ?? '',
-        valid: this.#valid,
-      }),
+      config: () => this.#configState(),
+    };
+    const exposition = createExposition({
+      ...common,
       unresolvedFrontends: () => this.#frontends.unresolved.length,
       dns: () => this.#resolver.statistics(),
       conditions: () => this.#attachment.conditions,
@@ -304,10 +310,17 @@ class SidecarProxy {
       const probes = { live: () => this.#live(), ready: () => this.#ready(), started: () => this.#started() };
       this.#public.push(await startAdmin({ address, port, flag: '--metrics', exposition, ...probes }));
     }
+    const stats = new StatsReporter({
+      ...common,
+      upstreams: () => this.#nativeEngine?.upstreams() ?? [],
+      backendKeys: () => this.#backends.keys,
+      draining: () => this.drain.begun,
+      metricsAddresses: () => this.#public.map(formatAddress),
+    });
     for (const { address, port } of this.#settings.admin) {
       const sources = { config: () => this.#view(), table: () => this.#table, connections: () => this.#connections() };
       const controls = { logSettings: this.#logSettings, quit: (by: string) => this.drain.quit(by) };
-      this.#private.push(await startPrivateAdmin({ address, port, flag: '--admin', ...sources, ...controls }));
+      this.#private.push(await startPrivateAdmin({ address, port, flag: '--admin', stats, ...sources, ...controls }));
     }
   }
 
@@ -315,6 +328,12 @@ class SidecarProxy {
     const unlisted = this.#preferredEngine?.connections ?? 0;
     const keys = { frontends: this.#frontends.keys, backends: this.#backends.keys };
     return connectionView(this.#acceptor!, this.#nativeEngine!, { ...keys, unlisted });
+  }
+
+  #configState() {
+    const { generation = 0, hash = '' } = this.#snapshot ?? {};
+    const revision = `${generation}.${this.#addressChanges}`;
+    return { generation, hash, valid: this.#valid, unresolvedFrontends: this.#frontends.unresolved.length, revision };
   }
 
   #view(): ConfigView {
@@ -351,27 +370,6 @@ class SidecarProxy {
       lines: waiting,
     };
   }
-}
-
-function version(): string {
-  return (JSON.parse(readFileSync(new URL('package.json', packageRoot()), 'utf8')) as { version: string }).version;
-}
-
-function formatAddress({ address, port }: ListenAddress): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** A pod without IPv6 has no `::1`: an entry of `--capture` for it is skipped, not an error. */
-function hasIpv6(logger: Logger, address: ListenAddress): boolean {
-  let interfaces = '';
-  try {
-    interfaces = readFileSync('/proc/net/if_inet6', 'utf8');
-  } catch {
-    // No IPv6 in this kernel.
-  }
-  if (interfaces !== '') return true;
-  logger.info('no IPv6 here, address skipped', { address: formatAddress(address) });
-  return false;
 }
 
 /** Runs until SIGTERM, SIGINT or `/quit`; a second signal ends it at once. */

@@ -33,7 +33,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'config',
     'routing',
     'engine',
+    'page',
   ],
+  /** Code for browsers. */
+  page: [],
   iptables: ['errors.ts', 'log.ts', 'native'],
   inject: ['errors.ts', 'gateway-api', 'config', 'iptables'],
   export: ['errors.ts'],
@@ -111,6 +114,18 @@ t.test('every import between stages points the way of the design', (t) => {
     if (stage(imported) === stage(file)) continue;
     t.ok(ALLOWED[stage(file)]?.includes(stage(imported)), `${file} may import ${imported}`);
   }
+  t.end();
+});
+
+t.test('code for browsers is known to the process by its types alone', (t) => {
+  const importers = imports.filter(
+    ({ file, target }) => stage(file) !== 'page' && target.startsWith('.') && target.includes('/page/'),
+  );
+  t.not(importers.length, 0);
+  t.same(
+    importers.filter(({ typeOnly }) => !typeOnly),
+    [],
+  );
   t.end();
 });
 

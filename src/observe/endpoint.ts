@@ -27,6 +27,8 @@ export interface Answer {
   readonly contentType: string;
   /** Value of Allow, with 405. */
   readonly allow?: string;
+  /** Further fields: names and values in turn. */
+  readonly fields?: readonly string[];
   /** Pieces are asked for one by one, the next when the caller has taken the one before; bytes may then be overwritten. */
   readonly body: string | AsyncIterable<string | Uint8Array>;
 }
@@ -211,8 +213,8 @@ function failure(error: unknown): Answer & { readonly body: string } {
   return { status: 500, contentType: TEXT, body: `${message}\n` };
 }
 
-function headOf({ status = 200, contentType, allow }: Answer): ResponseHead {
-  const fields = ['Content-Type', contentType];
+function headOf({ status = 200, contentType, allow, fields: others = [] }: Answer): ResponseHead {
+  const fields = ['Content-Type', contentType, 'X-Content-Type-Options', 'nosniff', ...others];
   if (allow !== undefined) fields.push('Allow', allow);
   return { status: `${status} ${STATUS_CODES[status] ?? 'Unknown'}`, fields };
 }

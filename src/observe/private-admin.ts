@@ -3,7 +3,7 @@
  * the few things that can be changed in a running one. Loopback only.
  *
  * Stage before: a person in the pod or behind `kubectl port-forward`. Stage after: the composition root, which gives the
- * configuration in force, `config-dump.ts`, `connections.ts`, `log-level.ts` and `routing/explain.ts`.
+ * configuration in force, `config-dump.ts`, `connections.ts`, `log-level.ts`, `routing/explain.ts`, `stats.ts` and the files of the page.
  */
 import { explainQuery } from '../config/explain-request.ts';
 import type { DrainNotice } from '../drain.ts';
@@ -24,21 +24,26 @@ import {
   type Handler,
 } from './endpoint.ts';
 import { changeLogSettings, showLogSettings, type LogSettings } from './log-level.ts';
+import { readPageFiles } from './page-files.ts';
+import type { StatsReporter } from './stats.ts';
 
 export interface PrivateAdminOptions extends Pick<EndpointOptions, 'address' | 'port' | 'flag'> {
   /** The configuration in force; one view is of one moment. */
   config(): ConfigView;
   connections(): ConnectionView;
   table(): RouteTable;
+  readonly stats: StatsReporter;
   readonly logSettings: LogSettings;
   /** Begins to drain, if that has not begun. `by`: who asks, for the log. */
   quit(by: string): DrainNotice;
 }
 
-const INDEX = `GET  /config       the configuration in force, JSON: files, problems, conditions, frontends with their rules and backends
+const INDEX = `GET  /             this text, or a web page for browsers
+GET  /config       the configuration in force, JSON: files, problems, conditions, frontends with their rules and backends
 GET  /connections  every connection and what goes on on it, JSON; ?frontend=, ?backend=, ?state=, ?limit=
 GET  /explain      which rule a request matches, why, and where it goes: ?service=name.namespace:port
                    and, if need be, &method=GET &path=/ &header=name:value (repeated) &format=json|text
+GET  /stats        counters of every series, upstreams, connections and the process, JSON
 GET  /log-level    the level of the log
 PUT  /log-level    another one for a while: ?level=debug|info|warn|error&ttl=10m
 POST /quit         ends the process as SIGTERM does, when its connections have ended
@@ -46,17 +51,19 @@ POST /quit         ends the process as SIGTERM does, when its connections have e
 
 /** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
 export function startPrivateAdmin(options: PrivateAdminOptions): Promise<Endpoint> {
-  const { address, port, flag, logSettings } = options;
+  const { address, port, flag, stats, logSettings } = options;
+  const { index, assets } = readPageFiles();
   return startEndpoint({
     ...{ address, port, flag, loopbackHost: true },
     routes: {
-      '/': () => ({ contentType: TEXT, body: INDEX }),
+      '/': ({ accept }) => (/\btext\/html\b/.test(accept) ? index : { contentType: TEXT, body: INDEX }),
       '/config': () => ({ contentType: JSON_TYPE, body: configDump(options.config()) }),
       '/connections': checked(({ query }) => {
         const view = options.connections();
         return { contentType: JSON_TYPE, body: connectionDump(view, connectionFilter(query, view)) };
       }),
       '/explain': checked((request) => answerExplain(options.table(), request)),
+      '/stats': (request) => answerStats(stats, request),
       '/log-level': {
         GET: () => json(showLogSettings(logSettings)),
         PUT: checked(({ query, agent }) => {
@@ -65,6 +72,7 @@ export function startPrivateAdmin(options: PrivateAdminOptions): Promise<Endpoin
         }),
       },
       '/quit': { POST: ({ agent }) => ({ status: 202, ...json(options.quit(agent)) }) },
+      ...Object.fromEntries([...assets].map(([path, answer]) => [path, () => answer])),
     },
   });
 }
@@ -91,6 +99,12 @@ function answerExplain(table: RouteTable, { query, accept }: EndpointRequest): A
   return (format ?? preferred(accept)) === 'text'
     ? { contentType: TEXT, body: formatExplanation(explanation) }
     : json(explanation);
+}
+
+/** `known`: what the page has seen of the series. */
+function answerStats(stats: StatsReporter, { query }: EndpointRequest): Answer {
+  const known = new URLSearchParams(query).get('known') ?? '';
+  return { contentType: JSON_TYPE, fields: ['Cache-Control', 'no-store'], body: stats.dump(known) };
 }
 
 /** Text only for who asks for it and not for JSON; quality values are more than this needs. */

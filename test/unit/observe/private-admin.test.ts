@@ -12,6 +12,7 @@ import { TemporarySetting } from '../../../src/observe/temporary-setting.ts';
 import type { Explanation } from '../../../src/routing/explain.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import { eventually } from '../../support/eventually.ts';
+import { statsReporter } from '../../support/stats.ts';
 import { backend, exactField, httpRoute, match, parent, rule, service, testDeps } from '../../support/routes.ts';
 
 const resources = [
@@ -45,6 +46,7 @@ async function start(t: Test, rules = resources, options: Partial<PrivateAdminOp
     port: 0,
     flag: '--admin',
     table: () => table,
+    stats: statsReporter(),
     config: () => ({
       snapshot: null,
       attachment,
@@ -85,9 +87,46 @@ t.test('the root lists what there is', async (t) => {
   const admin = await start(t);
   const { status, body } = await ask(admin, '/');
   t.equal(status, 200);
-  const paths = ['/', '/config', '/connections', '/explain', '/log-level', '/quit'];
-  for (const path of paths.slice(1)) t.match(body, new RegExp(`^(GET|PUT|POST) +${path} `, 'm'));
-  t.match(await ask(admin, '/none'), { status: 404, body: `There is:\n${paths.join('\n')}\n` });
+  const paths = ['/', '/config', '/connections', '/explain', '/stats', '/log-level', '/quit'];
+  for (const path of paths) t.match(body, new RegExp(`^(GET|PUT|POST) +${path} `, 'm'));
+  t.match(await ask(admin, '/none'), { status: 404, body: `There is:\n${paths.join('\n')}\n/page/` });
+});
+
+t.test('the root is a page for browsers, whose policy lets nothing in but its own files', async (t) => {
+  const admin = await start(t);
+  const browser = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+  const { headers, body } = await ask(admin, '/', { headers: browser });
+  t.equal(headers['content-type'], 'text/html; charset=utf-8');
+  t.equal(headers['x-content-type-options'], 'nosniff');
+  const policy = String(headers['content-security-policy']);
+  for (const part of ["default-src 'none'", "script-src 'self'", "form-action 'none'", "frame-ancestors 'none'"]) {
+    t.ok(policy.includes(part), part);
+  }
+  t.notMatch(policy, /unsafe/);
+  const linked = [...body.matchAll(/(?:src|href)="(\/page\/[^"]+)"/g)].map(([, path]) => path!);
+  t.ok(linked.length >= 3);
+  t.notMatch(body, /<script(?![^>]*\bsrc=)|\bstyle=|\bon[a-z]+=|https?:\/\//, 'nothing inline, nothing from elsewhere');
+  let bytes = body.length;
+  for (const path of new Set(linked)) {
+    const file = await ask(admin, path);
+    t.equal(file.status, 200, path);
+    t.equal(file.headers['content-security-policy'], policy);
+    bytes += file.body.length;
+  }
+  for (const [, path] of body.matchAll(/<a href="(\/[a-z]+)"/g)) t.equal((await ask(admin, path!)).status, 200, path!);
+  t.ok(bytes < 60_000, `${bytes} bytes`);
+  t.match(await ask(admin, '/', { headers: { accept: '*/*' } }), { headers: { 'content-type': /^text\/plain/ } });
+});
+
+t.test('/stats is JSON, with the labels that are not known yet', async (t) => {
+  const admin = await start(t);
+  const { status, headers, body } = await ask(admin, '/stats');
+  t.equal(status, 200);
+  t.equal(headers['content-type'], 'application/json; charset=utf-8');
+  t.match(JSON.parse(body), { version: '0.0.0', catalog: {}, series: [] });
+  const { seriesRevision } = JSON.parse(body) as { seriesRevision: string };
+  t.notOk('labels' in (JSON.parse((await ask(admin, `/stats?known=${seriesRevision}`)).body) as object));
+  t.ok('labels' in (JSON.parse((await ask(admin, '/stats?known=another')).body) as object));
 });
 
 t.test('/config is JSON', async (t) => {

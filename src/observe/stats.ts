@@ -1,0 +1,214 @@
+/**
+ * What the proxy does, as JSON for the admin page: counters of every series, upstreams, connections, the process.
+ *
+ * Stage before: `metrics.ts`, the acceptor, the engine and the composition root, read at the moment of the request. Stage
+ * after: `private-admin.ts`. Made to be asked once a second: the labels of a series never change, so they are given
+ * only when there are other series, and text that takes long is made in slices, like `/config`.
+ */
+import { randomUUID } from 'node:crypto';
+import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
+
+import { REQUEST_REASONS } from '../errors.ts';
+import type { AcceptorCounters } from '../native/binding.ts';
+import type { UpstreamState } from '../native/engine-state.ts';
+import type { HttpEngineCounters } from '../native/http-engine.ts';
+import type { Catalog, SeriesCounters, SeriesLabels, Stats, UpstreamEntry } from '../page/answers.ts';
+import { inSlices, listText } from './json-stream.ts';
+import { DURATION_BUCKETS_MS, type Metrics } from './metrics.ts';
+
+/** Read at every request. */
+export interface StatsSources {
+  readonly version: string;
+  readonly metrics: Metrics;
+  /** Null while there is no acceptor. */
+  acceptor(): AcceptorCounters | null;
+  /** Of the native engine; null while there is none. */
+  engine(): HttpEngineCounters | null;
+  upstreams(): readonly UpstreamState[];
+  /** `namespace/name:port` of each backend by its id. */
+  backendKeys(): readonly string[];
+  downstreamConnections(): number;
+  config(): Stats['config'];
+  draining(): boolean;
+  /** `address:port` of the endpoints of metrics. */
+  metricsAddresses(): readonly string[];
+}
+
+const LOOP_DELAY_RESOLUTION_MS = 20;
+const LOOP_DELAY_WINDOW_MS = 10_000;
+const NS_PER_MS = 1e6;
+
+export class StatsReporter {
+  readonly #sources: StatsSources;
+  readonly #instance = randomUUID();
+  readonly #startedAtMs = performance.now();
+  readonly #loopDelay = new LoopDelay();
+  /** Those of the last answer, and how often they were others. */
+  #ids: readonly number[] = [];
+  #changes = 0;
+
+  constructor(sources: StatsSources) {
+    this.#sources = sources;
+  }
+
+  /**
+   * Pieces of one JSON object of the type `Stats`. `known`: `seriesRevision` of the last answer; the labels and the catalog
+   * are left out when they are still the same.
+   */
+  dump(known: string): AsyncGenerator<string> {
+    return inSlices(this.#pieces(known));
+  }
+
+  *#pieces(known: string): Generator<string> {
+    const { metrics } = this.#sources;
+    const ids = metrics.series;
+    const seriesRevision = this.#revisionOf(ids);
+    const catalog = known === seriesRevision ? {} : { catalog: this.#catalog() };
+    yield JSON.stringify({ ...this.#head(), seriesRevision, ...catalog }).slice(0, -1);
+    if (known !== seriesRevision) {
+      yield ',\n"labels":';
+      yield* listText(labelsOf(metrics, ids));
+    }
+    yield ',\n"series":';
+    const retries = new Map<number, number>();
+    metrics.eachRetry((series, count) => void retries.set(series, count));
+    const mirrored = new Map<number, Record<string, number>>();
+    metrics.eachMirrored((series, result, count) => {
+      const results = mirrored.get(series) ?? {};
+      results[result] = count;
+      mirrored.set(series, results);
+    });
+    yield '';
+    yield* listText(countersOf(metrics, ids, retries, mirrored));
+    yield '}\n';
+  }
+
+  /** Series come with new tables and go later; their ids are never given to others. */
+  #revisionOf(ids: readonly number[]): string {
+    if (ids !== this.#ids) {
+      this.#ids = ids;
+      this.#changes++;
+    }
+    return `${this.#instance}.${this.#changes}`;
+  }
+
+  #head(): Omit<Stats, 'labels' | 'series' | 'seriesRevision' | 'catalog'> {
+    const sources = this.#sources;
+    const acceptor = sources.acceptor();
+    const engine = sources.engine();
+    const { rss, heapUsed } = process.memoryUsage();
+    const { user, system } = process.cpuUsage();
+    const refused: Record<string, number> = {};
+    sources.metrics.eachRefused((reason, count) => (refused[reason] = count));
+    const retriesDenied: Record<string, number> = {};
+    sources.metrics.eachRetryDenied((reason, count) => (retriesDenied[reason] = count));
+    const keys = sources.backendKeys();
+    const atMs = performance.now();
+    return {
+      version: sources.version,
+      node: process.version,
+      instance: this.#instance,
+      atMs,
+      uptimeMs: Math.round(atMs - this.#startedAtMs),
+      draining: sources.draining(),
+      config: sources.config(),
+      process: {
+        rssBytes: rss,
+        heapUsedBytes: heapUsed,
+        cpuMs: (user + system) / 1_000,
+        loopDelayMs: this.#loopDelay.read(atMs),
+      },
+      connections: {
+        downstream: sources.downstreamConnections(),
+        detecting: acceptor?.detectingOpen ?? 0,
+        tunnels: acceptor?.tunnelsOpen ?? 0,
+        openRequests: engine?.requestsOpen ?? 0,
+        upgraded: engine?.tunnelsOpen ?? 0,
+        bufferedBytes: engine?.bufferedBytes ?? 0,
+      },
+      passthrough: acceptor?.connections ?? {},
+      refused,
+      retriesDenied,
+      upstreams: sources.upstreams().map((state): UpstreamEntry => {
+        return { ...state, backend: keys[state.backend] ?? null };
+      }),
+    };
+  }
+
+  #catalog(): Catalog {
+    return { bucketsMs: DURATION_BUCKETS_MS, reasons: REQUEST_REASONS, metrics: this.#sources.metricsAddresses() };
+  }
+}
+
+/** How late the event loop is, beyond the interval at which it is measured. Measures from the first time it is asked. */
+class LoopDelay {
+  #histogram: IntervalHistogram | null = null;
+  #sinceMs = 0;
+  /** Of the window before. */
+  #last: Stats['process']['loopDelayMs'] = null;
+
+  read(nowMs: number): Stats['process']['loopDelayMs'] {
+    if (this.#histogram === null) {
+      this.#histogram = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
+      this.#histogram.enable();
+      this.#sinceMs = nowMs;
+    }
+    const current = summary(this.#histogram);
+    if (nowMs - this.#sinceMs >= LOOP_DELAY_WINDOW_MS) {
+      this.#last = current;
+      this.#histogram.reset();
+      this.#sinceMs = nowMs;
+      return current;
+    }
+    if (current === null || this.#last === null) return current ?? this.#last;
+    return {
+      mean: (current.mean + this.#last.mean) / 2,
+      p99: Math.max(current.p99, this.#last.p99),
+      max: Math.max(current.max, this.#last.max),
+    };
+  }
+}
+
+function summary(histogram: IntervalHistogram): Stats['process']['loopDelayMs'] {
+  if (histogram.count === 0) return null;
+  // What is recorded is the time between two ticks of the measuring timer.
+  const delay = (ns: number): number =>
+    Math.round(Math.max(0, ns / NS_PER_MS - LOOP_DELAY_RESOLUTION_MS) * 1_000) / 1_000;
+  return { mean: delay(histogram.mean), p99: delay(histogram.percentile(99)), max: delay(histogram.max) };
+}
+
+function* labelsOf(metrics: Metrics, ids: readonly number[]): Generator<SeriesLabels> {
+  for (const id of ids) if (metrics.hasSeries(id)) yield { id, ...metrics.totals(id).labels };
+}
+
+function* countersOf(
+  metrics: Metrics,
+  ids: readonly number[],
+  retries: ReadonlyMap<number, number>,
+  mirrored: ReadonlyMap<number, Readonly<Record<string, number>>>,
+): Generator<SeriesCounters> {
+  for (const id of ids) {
+    // A table may have come in the meantime.
+    if (!metrics.hasSeries(id)) continue;
+    const results: [string, string, number][] = [];
+    metrics.eachCountOf(id, (code, reason, count) => results.push([code, reason, count]));
+    const retried = retries.get(id);
+    const mirrors = mirrored.get(id);
+    if (results.length === 0 && retried === undefined && mirrors === undefined) continue;
+    const { durationMs, buckets } = metrics.totals(id);
+    yield {
+      id,
+      durationMs: Math.round(durationMs * 1_000) / 1_000,
+      buckets: withoutTrailingZeros(buckets),
+      results,
+      ...(retried === undefined ? {} : { retries: retried }),
+      ...(mirrors === undefined ? {} : { mirrored: mirrors }),
+    };
+  }
+}
+
+function withoutTrailingZeros(counts: Float64Array): number[] {
+  let end = counts.length;
+  while (end > 0 && counts[end - 1] === 0) end--;
+  return [...counts.subarray(0, end)];
+}
