@@ -267,9 +267,12 @@ export interface ExplainedShare {
 export interface Explanation {
   readonly request: { readonly method: string; readonly path: string; readonly query: string };
   readonly frontend: string | null;
-  readonly candidates: readonly ExplainedMatch[];
+  /** Those that are described. */
+  readonly candidates: readonly (ExplainedMatch & { readonly position: number })[];
+  readonly candidateCount: number;
   readonly elsewhere: readonly ExplainedMatch[];
   readonly elsewhereCount: number;
+  /** Index in `candidates`, as in `runnerUp`. */
   readonly winner: number | null;
   readonly runnerUp: { readonly candidate: number; readonly criterion: string } | null;
   readonly outcome:

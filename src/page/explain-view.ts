@@ -71,8 +71,9 @@ function failure(message: string): HTMLElement {
 }
 
 function renderExplanation(explanation: Explanation): HTMLElement[] {
-  const { candidates, elsewhere, elsewhereCount, winner } = explanation;
-  const tried = candidates.map((match, index) => matchItem(match, index === winner));
+  const { candidates, candidateCount, elsewhere, elsewhereCount, winner } = explanation;
+  const tried = candidates.map((match, index) => matchItem(match, match.position, index === winner));
+  const shown = tried.length === candidateCount ? '' : ` (${tried.length} of ${formatCount(candidateCount)})`;
   const left = elsewhereCount - elsewhere.length;
   return [
     verdict(explanation),
@@ -83,7 +84,7 @@ function renderExplanation(explanation: Explanation): HTMLElement[] {
           h(
             'section',
             { class: 'card' },
-            h('h3', {}, 'Rules in the order they are tried'),
+            h('h3', {}, `Rules in the order they are tried${shown}`),
             h('ol', { class: 'tried' }, ...tried),
           ),
         ]),
@@ -216,12 +217,12 @@ function lines(title: string, texts: readonly string[]): HTMLElement[] {
   return [h('p', { class: 'hint' }, `${title}:`), h('pre', { tabindex: '0' }, texts.join('\n'))];
 }
 
-function matchItem(match: ExplainedMatch, wins: boolean): HTMLElement {
+function matchItem(match: ExplainedMatch, position: number, wins: boolean): HTMLElement {
   const verdictText = wins ? 'wins' : match.matched ? 'matches too' : 'does not match';
   return h(
     'li',
     { class: wins ? 'wins' : match.matched ? 'holds' : '' },
-    h('strong', {}, ruleName(match)),
+    h('strong', {}, `${position}. ${ruleName(match)}`),
     ' ',
     h('span', { class: `badge ${wins ? 'good' : ''}` }, verdictText),
     h(
