@@ -30,7 +30,7 @@ import { connectionView, type ConnectionView } from './observe/connections.ts';
 import type { Endpoint } from './observe/endpoint.ts';
 import { createExposition } from './observe/exposition.ts';
 import { IncidentLog, seriesFields } from './observe/incidents.ts';
-import { closeLogSettings, logLevelSetting, type LogSettings } from './observe/log-level.ts';
+import { closeLogSettings, logSettings, type LogSettings } from './observe/log-level.ts';
 import { Metrics } from './observe/metrics.ts';
 import { startPrivateAdmin } from './observe/private-admin.ts';
 import { ProblemLog } from './observe/problem-log.ts';
@@ -84,7 +84,6 @@ class SidecarProxy {
     this.#logger = logger;
     this.#incidents = new IncidentLog(logger);
     this.#conditionLog = new ConditionLog(logger);
-    this.#logSettings = { level: logLevelSetting(logger) };
     this.drain = new Drain({
       ...{ timeoutMs: settings.drainTimeoutMs, quietMs: settings.drainQuietMs, logger },
       connections: () => this.#openConnections(),
@@ -93,6 +92,7 @@ class SidecarProxy {
     });
     this.#problemLog = new ProblemLog(logger);
     this.#accessLog = new AccessLog(settings.accessLog);
+    this.#logSettings = logSettings(logger, this.#accessLog);
     this.#native = loadNative();
     this.#resolver = new ServiceResolver({
       logger,

@@ -1,5 +1,5 @@
 /**
- * `/log-level`: what is logged, and a change of it for a while.
+ * `/log-level`: what is logged, in the log and in the access log, and a change of it for a while.
  *
  * Stage before: `private-admin.ts`. Stage after: the settings, by the name of their parameter; another one needs an entry
  * in `LogSettings` and nothing here.
@@ -7,22 +7,33 @@
 import { named, oneOf, QueryParameters, unexpected } from '../config/query.ts';
 import { formatDuration, parseDuration } from '../gateway-api/durations.ts';
 import { LOG_LEVELS, type Logger, type LogLevel } from '../log.ts';
+import { ACCESS_LOG_MODES, type AccessLogMode } from '../native/access-log.ts';
 import { TemporarySetting } from './temporary-setting.ts';
 
 /** By parameter of `PUT /log-level`. */
 export interface LogSettings {
   readonly level: TemporarySetting<LogLevel>;
+  readonly 'access-log': TemporarySetting<AccessLogMode>;
 }
 
-/** The level that the logger has now is the configured one. */
-export function logLevelSetting(logger: Logger): TemporarySetting<LogLevel> {
-  return new TemporarySetting({
-    ...{ name: 'log level', configured: logger.level, allowed: LOG_LEVELS },
-    apply: (level) => {
-      logger.level = level;
-    },
-    log: (message, fields) => logger.notice(message, fields),
-  });
+/** What `logger` and `accessLog` have now is what is configured. Changes are logged by `logger`. */
+export function logSettings(
+  logger: Logger,
+  accessLog: { readonly mode: AccessLogMode; setMode(mode: AccessLogMode): void },
+): LogSettings {
+  const log = logger.notice.bind(logger);
+  return {
+    level: new TemporarySetting({
+      ...{ name: 'log level', configured: logger.level, allowed: LOG_LEVELS, log },
+      apply: (level) => {
+        logger.level = level;
+      },
+    }),
+    'access-log': new TemporarySetting({
+      ...{ name: 'access log', configured: accessLog.mode, allowed: ACCESS_LOG_MODES, log },
+      apply: (mode) => accessLog.setMode(mode),
+    }),
+  };
 }
 
 const DEFAULT_TTL_MS = 10 * 60_000;

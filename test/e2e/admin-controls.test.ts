@@ -118,12 +118,12 @@ t.test('controls of a running sidecar', async (t) => {
   await t.test('log-level: another one for a while', async (t) => {
     const sidecar = await Sidecar.startProxy(client, volume.path);
     t.teardown(() => sidecar.stop());
-    t.equal(cli('log-level').stdout, 'level: info\n');
-    t.equal(cli('log-level', 'debug').stdout, 'level: debug for 10m, then info\n');
-    t.equal(cli('log-level', 'error', '--ttl', '1s').stdout, 'level: error for 1s, then info\n');
+    t.equal(cli('log-level').stdout, 'level: info\naccess-log: errors\n');
+    t.match(cli('log-level', 'debug').stdout, /^level: debug for 10m, then info\n/);
+    t.match(cli('log-level', 'error', '--ttl', '1s').stdout, /^level: error for 1s, then info\n/);
     const logged = (message: string) => sidecar.log.filter((line) => line.includes(`"message":"${message}"`));
     await eventually('the end of its time', () => logged('log level reverted').length > 0);
-    t.equal(cli('log-level').stdout, 'level: info\n');
+    t.match(cli('log-level').stdout, /^level: info\n/);
     t.match(
       logged('log level changed').map((line) => JSON.parse(line) as object),
       [
@@ -135,6 +135,7 @@ t.test('controls of a running sidecar', async (t) => {
     cli('log-level', 'debug');
     t.same(JSON.parse(cli('log-level', 'info', '-o', 'json').stdout), {
       level: { value: 'info', configured: 'info', remaining: null },
+      'access-log': { value: 'errors', configured: 'errors', remaining: null },
     });
     const setBack = await eventually('its line', () => logged('log level set back')[0]);
     t.match(JSON.parse(setBack), { from: 'debug', to: 'info', by: 'sideroute' });
@@ -144,6 +145,26 @@ t.test('controls of a running sidecar', async (t) => {
     });
     t.match(cli('log-level', 'debug', '--ttl', '25h'), { status: 2, stderr: /ttl: got "25h"/ });
     t.match(cli('log-level', '--ttl', '5m'), { status: 2, stderr: /--ttl needs a level/ });
+  });
+
+  await t.test('log-level --access-log: another mode of the access log for a while', async (t) => {
+    const sidecar = await Sidecar.startProxy(client, volume.path);
+    t.teardown(() => sidecar.stop());
+    let lines = '';
+    sidecar.process.stdout!.setEncoding('utf8').on('data', (text: string) => (lines += text));
+    const get = (path: string) => client.must(['curl', '-sS', '--max-time', '5', `http://${WEB}${path}`]);
+    get('/before');
+    t.equal(
+      cli('log-level', '--access-log', 'all', '--ttl', '1h').stdout,
+      'level: info\naccess-log: all for 1h, then errors\n',
+    );
+    get('/meanwhile');
+    await eventually('its line', () => lines.includes('"path":"/meanwhile"'));
+    t.equal(cli('log-level', '--access-log', 'errors').stdout, 'level: info\naccess-log: errors\n');
+    get('/after');
+    t.equal(await sidecar.stop(), 0);
+    t.notMatch(lines, /before|after/);
+    t.match(cli('log-level', '--access-log', 'some'), { status: 2, stderr: /--access-log <mode>.*off, errors, all/s });
   });
 
   await t.test('quit: drains as after SIGTERM, whoever asks how often, and ends with status 0', async (t) => {

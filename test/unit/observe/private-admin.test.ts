@@ -4,11 +4,11 @@ import t, { type Test } from 'tap';
 import { request } from 'undici';
 
 import { attach } from '../../../src/config/attach.ts';
-import { LOG_LEVELS, type LogLevel } from '../../../src/log.ts';
+import { createLogger } from '../../../src/log.ts';
 import type { Endpoint } from '../../../src/observe/endpoint.ts';
 import type { ConnectionView } from '../../../src/observe/connections.ts';
+import { logSettings } from '../../../src/observe/log-level.ts';
 import { startPrivateAdmin, type PrivateAdminOptions } from '../../../src/observe/private-admin.ts';
-import { TemporarySetting } from '../../../src/observe/temporary-setting.ts';
 import type { Explanation } from '../../../src/routing/explain.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -59,13 +59,10 @@ async function start(t: Test, rules = resources, options: Partial<PrivateAdminOp
       backends: [],
     }),
     connections: () => NO_CONNECTIONS,
-    logSettings: {
-      level: new TemporarySetting<LogLevel>({
-        ...{ name: 'log level', configured: 'info', allowed: LOG_LEVELS },
-        apply: () => undefined,
-        log: () => undefined,
-      }),
-    },
+    logSettings: logSettings(
+      createLogger('info', () => undefined),
+      { mode: 'errors', setMode: () => undefined },
+    ),
     quit: () => ({ message: 'draining', already: false, connections: 0, quietMs: 0, timeoutMs: 0 }),
     ...options,
   });
@@ -314,12 +311,26 @@ t.test('what changes something is not for pages of other origins', async (t) => 
 
 t.test('/log-level shows and changes the level; a body does no harm', async (t) => {
   const admin = await start(t);
+  const errors = { value: 'errors', configured: 'errors', remaining: null };
   t.same(JSON.parse((await ask(admin, '/log-level')).body), {
     level: { value: 'info', configured: 'info', remaining: null },
+    'access-log': errors,
   });
   const changed = await ask(admin, '/log-level?level=debug&ttl=1h', { method: 'PUT' });
   t.equal(changed.status, 200);
-  t.same(JSON.parse(changed.body), { level: { value: 'debug', configured: 'info', remaining: '1h' } });
+  t.same(JSON.parse(changed.body), {
+    level: { value: 'debug', configured: 'info', remaining: '1h' },
+    'access-log': errors,
+  });
+  t.match(JSON.parse((await ask(admin, '/log-level?access-log=all&ttl=2m', { method: 'PUT' })).body), {
+    level: { value: 'debug' },
+    'access-log': { value: 'all', configured: 'errors', remaining: '2m' },
+  });
+  t.match(await ask(admin, '/log-level?level=warn&access-log=some', { method: 'PUT' }), {
+    status: 400,
+    body: /^access-log: got "some", expected one of off, errors, all/,
+  });
+  t.match(JSON.parse((await ask(admin, '/log-level')).body), { level: { value: 'debug' } }, 'all of it or nothing');
   t.match(await ask(admin, '/log-level?level=loud', { method: 'PUT' }), { status: 400, body: /^level: got "loud"/ });
 
   const socket = connect(admin.port, '127.0.0.1').setEncoding('latin1');

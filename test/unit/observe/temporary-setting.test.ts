@@ -2,6 +2,7 @@ import t from 'tap';
 
 import { ProxyError } from '../../../src/errors.ts';
 import { LOG_LEVELS, type LogFields, type LogLevel } from '../../../src/log.ts';
+import { ACCESS_LOG_MODES, type AccessLogMode } from '../../../src/native/access-log.ts';
 import { changeLogSettings, showLogSettings } from '../../../src/observe/log-level.ts';
 import { TemporarySetting, type Clock } from '../../../src/observe/temporary-setting.ts';
 
@@ -34,17 +35,19 @@ class TestClock implements Clock {
   }
 }
 
-function logLevel(configured: LogLevel = 'info') {
+function observed<T extends string>(name: string, configured: T, allowed: readonly T[]) {
   const clock = new TestClock();
-  const applied: LogLevel[] = [];
+  const applied: T[] = [];
   const lines: [string, LogFields][] = [];
-  const setting = new TemporarySetting({
-    ...{ name: 'log level', configured, allowed: LOG_LEVELS, clock },
-    apply: (level: LogLevel) => applied.push(level),
+  const setting = new TemporarySetting<T>({
+    ...{ name, configured, allowed, clock },
+    apply: (value) => applied.push(value),
     log: (message, fields) => lines.push([message, fields]),
   });
   return { clock, applied, lines, setting };
 }
+
+const logLevel = (configured: LogLevel = 'info') => observed<LogLevel>('log level', configured, LOG_LEVELS);
 
 t.test('a change holds for its time and then reverts by itself', async (t) => {
   const { clock, applied, lines, setting } = logLevel();
@@ -118,29 +121,29 @@ t.test('with the clock of the process, a change reverts', async (t) => {
 
 t.test('a query changes settings by their names, all of them or none', async (t) => {
   const level = logLevel();
-  const other = logLevel('error');
-  const settings = { level: level.setting, 'other-level': other.setting };
+  const other = observed<AccessLogMode>('access log', 'errors', ACCESS_LOG_MODES);
+  const settings = { level: level.setting, 'access-log': other.setting };
   changeLogSettings(settings, 'level=debug', 'a');
   t.same(showLogSettings(settings), {
     level: { value: 'debug', configured: 'info', remaining: '10m' },
-    'other-level': { value: 'error', configured: 'error', remaining: null },
+    'access-log': { value: 'errors', configured: 'errors', remaining: null },
   });
-  changeLogSettings(settings, 'other-level=warn&level=warn&ttl=90s', 'a');
+  changeLogSettings(settings, 'access-log=all&level=warn&ttl=90s', 'a');
   level.clock.advance(500);
   t.match(showLogSettings(settings), {
     level: { value: 'warn', remaining: '1m30s' },
-    'other-level': { value: 'warn', remaining: '1m30s' },
+    'access-log': { value: 'all', remaining: '1m30s' },
   });
   for (const [query, message] of [
-    ['', 'level or other-level: is missing, for instance ?level=debug&ttl=10m'],
-    ['ttl=1m', 'level or other-level: is missing'],
+    ['', 'level or access-log: is missing, for instance ?level=debug&ttl=10m'],
+    ['ttl=1m', 'level or access-log: is missing'],
     ['level=trace', 'level: got "trace", expected one of debug, info, warn, error'],
     ['level=debug&level=info', 'level: is given more than once'],
-    ['level=error&other-level=loud', 'other-level: got "loud"'],
+    ['level=error&access-log=loud', 'access-log: got "loud"'],
     ['level=error&ttl=soon', 'ttl: got "soon", expected a duration from 1s to 24h, such as 10m'],
     ['level=error&ttl=999ms', 'ttl: got "999ms"'],
     ['level=error&ttl=24h1s', 'ttl: got "24h1s"'],
-    ['level=error&for=1m', 'for: no such parameter, expected one of level, other-level, ttl'],
+    ['level=error&for=1m', 'for: no such parameter, expected one of level, access-log, ttl'],
   ]) {
     let refusal: unknown;
     try {
