@@ -80,6 +80,17 @@ function injection(prints: readonly string[], after: (run: Place['run']) => Prom
 }
 
 const TWICE = [HELLO[0]!, HELLO[0]!];
+
+/** Against the scenario, after a request that its sidecar has refused. */
+function afterFailure(...prints: string[]): Runner {
+  const failure = `kubectl exec deploy/client -- curl -sS -m 5 -H 'not a name: x' http://my-server
+    until kubectl logs deploy/client -c sideroute | grep -q '"reason":"bad_request"'; do sleep 0.05; done`;
+  return async (t, { text }) => {
+    t.equal((await inScenario(failure)).status, 0, 'the log has a failure');
+    succeeded(t, await inScenario(text), prints);
+  };
+}
+
 const ASK = 'kubectl exec deploy/client -- curl -sS -m 5';
 const RUN: Readonly<Record<string, Runner>> = {
   'README.md > Install in a cluster': install({}),
@@ -127,6 +138,8 @@ const RUN: Readonly<Record<string, Runner>> = {
     'nodejs_heap',
     'sideroute_buffered_bytes',
   ),
+  'docs/access-log.md > Access log': afterFailure('"kind":"request"', '"frontend":"devopssong/my-server:80"'),
+  'docs/access-log.md > Examples': afterFailure(' bad_request null\n'),
 };
 
 /**

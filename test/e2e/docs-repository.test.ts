@@ -54,6 +54,11 @@ const RUN: Readonly<Record<string, Runner>> = {
     '--rounds 1 --seconds 1',
     ['wrk', 'haproxy', 'nginx', 'taskset'],
   ),
+  'docs/PERFORMANCE.md > The access log': benchmark(
+    ['sideroute native', 'access log errors', 'access log all'],
+    '--rounds 1 --seconds 1',
+    ['wrk', 'taskset'],
+  ),
   'docs/PERFORMANCE.md > The decision': benchmark(['prefix paths', 'exact paths', 'one header'], '--quick'),
   'docs/PERFORMANCE.md > Applying a configuration': benchmark(['625 routes x 16 rules, 50 Services'], '--quick'),
 };
