@@ -145,23 +145,14 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress&
   NetAddress destination = listener.address();
   const int error = GetOriginalDestination(fd.get(), listener.address().family(), &destination);
   if (error != 0 || IsOwnAddress(fd.get(), destination)) {
-    if (logs()) {
-      ConnectionEntry entry;
-      entry.reason = ConnectionReason::kLoop;
-      entry.error = error;
-      entry.started_ns = uv_hrtime();
-      entry.downstream = PeerOf(fd.get());
-      entry.destination = destination;
-      log_->OnConnection(entry);
-    }
     fd.Reset();
-    return Drop(ConnectionReason::kLoop, destination, error);
+    return DropLoop(peer, destination, error);
   }
   if (IsOwnDial(fd.get(), peer, destination)) {
     // What waits at the other end learns that its connection failed: a FIN would look like an answer.
     ResetOnClose(fd.get());
     fd.Reset();
-    return Drop(ConnectionReason::kLoop, destination, -ELOOP);
+    return DropLoop(peer, destination, -ELOOP);
   }
   const Frontend* frontend = frontends_.Find(destination);
   if (frontend == nullptr || frontend->mode == FrontendMode::kOpaque) {
@@ -173,6 +164,21 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress&
   Detection* started = detection.get();
   detections_.Add(std::move(detection));
   started->Start();
+}
+
+void Acceptor::DropLoop(const NetAddress& peer, const NetAddress& destination, int error) {
+  if (logs()) {
+    ConnectionEntry entry;
+    entry.reason = ConnectionReason::kLoop;
+    entry.error = error;
+    // It was reset, unlike one to the listener itself.
+    entry.reset = error == -ELOOP;
+    entry.started_ns = uv_hrtime();
+    entry.downstream = peer;
+    entry.destination = destination;
+    log_->OnConnection(entry);
+  }
+  Drop(ConnectionReason::kLoop, destination, error);
 }
 
 bool Acceptor::IsOwnAddress(int fd, const NetAddress& destination) const {

@@ -96,6 +96,7 @@ class Acceptor final : public Disposable,
   void StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
                    ConnectionReason reason);
   void Drop(ConnectionReason reason, const NetAddress& destination, int error);
+  void DropLoop(const NetAddress& peer, const NetAddress& destination, int error);
   void LogTunnel(const Passthrough& tunnel, ConnectionReason reason, int error);
   bool logs() const;
   void Count(ConnectionReason reason) { ++counters_.connections[static_cast<size_t>(reason)]; }

@@ -113,10 +113,14 @@ t.test('the access log of a sidecar', async (t) => {
     const sidecar = await Sidecar.startProxy(client, routes);
     const lines = accessLines(sidecar);
     curl('http://10.96.0.10/blue', 'http://10.96.0.12/', 'http://10.96.0.10/other');
+    curl('http://127.0.0.1:15001/');
     t.equal(await sidecar.stop(), 0);
-    await eventually('the line', () => lines().length > 0);
-    t.match(lines(), [{ kind: 'request', path: '/other', code: 404, reason: 'no_route' }]);
-    t.equal(lines().length, 1);
+    await eventually('the lines', () => lines().length >= 2);
+    t.match(lines(), [
+      { kind: 'request', path: '/other', code: 404, reason: 'no_route' },
+      { kind: 'connection', reason: 'loop', downstream: /^127\.0\.0\.1:\d+$/, destination: '127.0.0.1:15001' },
+    ]);
+    t.equal(lines().length, 2);
   });
 
   await t.test('standard output closed: requests are served, lines are counted as lost', async (t) => {
