@@ -111,7 +111,7 @@ const RUN: Readonly<Record<string, Runner>> = {
            mkdir exported && mv exported.yaml exported && sideroute check exported`),
   ),
   'docs/injection.md > Is it live?': withScenario('generation 1, hash ', ', valid\n'),
-  'docs/configuration.md > The private endpoint': withScenario('my-server-v2'),
+  'docs/configuration.md > Configuration and explanations': withScenario('my-server-v2'),
   'docs/runbook.md > Runbook': withScenario(
     'HTTP/1.1 200',
     'sideroute_requests_total{',
