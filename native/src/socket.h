@@ -26,7 +26,8 @@ UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const 
 inline constexpr int kDefaultHops = -1;
 
 // A non-blocking connection attempt; wait for EPOLLOUT, then ask TakeSocketError. Empty with `error` when it
-// failed at once. `syn_hops`: TTL or hop limit of the first SYN; what follows has the default.
+// failed at once. `syn_hops`: TTL or hop limit of what leaves within the call, which is the SYN,
+// and the ACK when the answer comes that soon; what follows has the default.
 UniqueFd StartConnect(const NetAddress& destination, int syn_hops, int* error);
 
 // From now on the listener keeps the SYN of each connection for SavedSynHops.

@@ -135,17 +135,35 @@ t.test('connections of the sidecar itself', async (t) => {
     t.equal(loop, 1);
   });
 
-  await t.test('rules without the exemption appear while it runs: from then on it is a loop', async (t) => {
-    const sidecar = await Sidecar.startProxy(client, routes);
-    t.teardown(() => sidecar.stop());
-    t.equal(curl(client, 'http://10.96.0.20/').stdout, 'Hello from Version 1\n200');
-    const rule = ['OUTPUT', '-p', 'tcp', '-d', '10.96.0.20', '-j', 'REDIRECT', '--to-ports', '15001'];
-    client.must(['iptables', '-w', '-t', 'nat', '-I', ...rule]);
-    t.ok(RESET.has(curl(client, 'http://10.96.0.20/').status));
-    client.must(['iptables', '-w', '-t', 'nat', '-D', ...rule]);
-    t.equal(curl(client, 'http://10.96.0.20/').stdout, 'Hello from Version 1\n200');
-    t.equal(sidecar.metric(LOOP), 1);
-  });
+  await t.test(
+    'rules without the exemption appear while it runs: from then on it is a loop, SYNs are marked',
+    async (t) => {
+      const sidecar = await Sidecar.startProxy(client, routes);
+      t.teardown(() => sidecar.stop());
+      const marked = ['-p', 'tcp', '-m', 'ttl', '--ttl-eq', '63'];
+      for (const kind of [['--syn'], ['--tcp-flags', 'PSH', 'PSH']]) {
+        client.must(['iptables', '-w', '-t', 'mangle', '-A', 'OUTPUT', ...marked, ...kind]);
+      }
+      /** Packets with the mark: SYNs, and with data. */
+      const packets = () =>
+        client
+          .must(['iptables', '-w', '-t', 'mangle', '-nvxL', 'OUTPUT'])
+          .split('\n')
+          .slice(2, 4)
+          .map((line) => Number(/\d+/.exec(line)?.[0]));
+      t.equal(curl(client, 'http://10.96.0.20/').stdout, 'Hello from Version 1\n200');
+      t.same(packets(), [0, 0], 'without suspicion no packet is marked');
+      const rule = ['OUTPUT', '-p', 'tcp', '-d', '10.96.0.20', '-j', 'REDIRECT', '--to-ports', '15001'];
+      client.must(['iptables', '-w', '-t', 'nat', '-I', ...rule]);
+      t.ok(RESET.has(curl(client, 'http://10.96.0.20/').status));
+      client.must(['iptables', '-w', '-t', 'nat', '-D', ...rule]);
+      t.same(packets(), [1, 0], 'the dial after the suspected one');
+      t.equal(curl(client, 'http://10.96.0.20/').stdout, 'Hello from Version 1\n200');
+      t.same(packets(), [2, 0], 'the SYN, and no data');
+      client.must(['iptables', '-w', '-t', 'mangle', '-F', 'OUTPUT']);
+      t.equal(sidecar.metric(LOOP), 1);
+    },
+  );
 
   await t.test('5,000 short connections from few ports to several Services: none is a loop', async (t) => {
     const sidecar = await Sidecar.startProxy(client, routes);
