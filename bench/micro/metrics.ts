@@ -7,7 +7,7 @@
  * scrape is served by the endpoint and read over loopback by another process. The longest block is the time between two
  * turns of an event loop that turns as fast as it can; of CPU: the processor time of the thread within it. Latencies are of
  * requests through the native engine, one after the other on 8 connections, whose client and backend are processes of
- * their own: without a scrape, and while curl makes one scrape after the other.
+ * their own: without a scrape, and while curl makes one scrape after the other. `--quick` shows that it runs, and no more.
  */
 import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,9 +23,11 @@ import type { Backend } from '../../src/routing/decision.ts';
 import { nativeFront } from '../../test/support/native-front.ts';
 import { Heartbeat, threadCpuMs } from './heartbeat.ts';
 
-const ROUNDS = 5_000_000;
-const SCRAPES = 20;
-const REQUESTS = 20_000;
+const QUICK = '--quick';
+const quick = process.argv.includes(QUICK);
+const ROUNDS = quick ? 100_000 : 5_000_000;
+const SCRAPES = quick ? 2 : 20;
+const REQUESTS = quick ? 500 : 20_000;
 const CONNECTIONS = 8;
 const DURATIONS_MS = [0.5, 2, 4, 8, 20, 40, 80, 200, 400, 800, 2_000, 4_000, 8_000, 20_000, 40_000];
 
@@ -147,7 +149,7 @@ async function main(): Promise<void> {
   });
   await renderAlone(exposition);
 
-  const child = (role: string): ChildProcess => fork(fileURLToPath(import.meta.url), [role]);
+  const child = (role: string): ChildProcess => fork(fileURLToPath(import.meta.url), quick ? [role, QUICK] : [role]);
   const [backendProcess, client] = [child('backend'), child('load')];
   const state = { ready: true, lines: [] };
   const probes = { live: () => state, ready: () => state, started: () => state };
@@ -195,6 +197,6 @@ async function main(): Promise<void> {
   for (const process of [backendProcess, client]) process.kill();
 }
 
-const [role] = process.argv.slice(2);
+const role = process.argv.slice(2).find((argument) => argument !== QUICK);
 if (role === undefined) await main();
 else process.on('message', (port: number) => void roles[role]!(port).then((answer) => process.send!(answer)));

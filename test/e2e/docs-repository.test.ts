@@ -59,6 +59,8 @@ const RUN: Readonly<Record<string, Runner>> = {
     '--rounds 1 --seconds 1',
     ['wrk', 'taskset'],
   ),
+  'docs/PERFORMANCE.md > Metrics': benchmark(['2 scrapes: longest block', 'beside'], '--quick', ['curl']),
+  'docs/PERFORMANCE.md > Memory': benchmark(['100 '], '--rules 100 --reloads 4'),
   'docs/PERFORMANCE.md > The decision': benchmark(['prefix paths', 'exact paths', 'one header'], '--quick'),
   'docs/PERFORMANCE.md > Applying a configuration': benchmark(['625 routes x 16 rules, 50 Services'], '--quick'),
 };
