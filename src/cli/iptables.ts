@@ -181,7 +181,9 @@ function applyText(result: ApplyResult, dryRun: boolean): string {
   const would = dryRun ? 'dry run, would be ' : '';
   const state = (family: Family) => {
     const outcome = result.families[family];
-    return outcome === 'skipped' ? outcome : outcome === 'unchanged' ? 'in place already' : would + outcome;
+    if (outcome === 'skipped') return outcome;
+    if (outcome === 'none') return 'no Service network, so no rules';
+    return outcome === 'unchanged' ? 'in place already' : would + outcome;
   };
   return [
     `backend: ${result.backend} (${result.backendWhy})`,

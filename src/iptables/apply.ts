@@ -28,7 +28,8 @@ export interface ApplyOptions {
 }
 
 /** `removed`: the settings capture nothing in this family, and what was there is gone. */
-export type FamilyOutcome = 'applied' | 'unchanged' | 'removed' | 'skipped';
+/** `none`: no Service network is of that family, and no rules were there. */
+export type FamilyOutcome = 'applied' | 'unchanged' | 'removed' | 'none' | 'skipped';
 
 export interface ApplyResult {
   readonly backend: BackendName;
@@ -73,14 +74,11 @@ export async function applyRules(system: System, options: ApplyOptions): Promise
       ? { outcome: 'skipped' as const, why: 'dry run' }
       : await checkConnectivity(backend, plans, options);
     const documents = await carryOut(backend, plans, options.dryRun);
-    const outcome = ({ family, document, before }: Plan): FamilyOutcome =>
-      documents[family] === null
-        ? 'unchanged'
-        : document !== null
-          ? 'applied'
-          : hasOurRules(before)
-            ? 'removed'
-            : 'unchanged';
+    // By what was there at first: the check of connectivity may have left little to do, or nothing.
+    const outcome = ({ document, before }: Plan): FamilyOutcome => {
+      if (document === null) return hasOurRules(before) ? 'removed' : 'none';
+      return transition(before, targetState(document, before)) === null ? 'unchanged' : 'applied';
+    };
     const v6 = plans.find(({ family }) => family === 'v6');
     return {
       backend: backend.name,

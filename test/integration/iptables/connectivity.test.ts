@@ -23,7 +23,11 @@ t.test(
     t.equal(stderr, '');
     t.equal(status, 0);
     t.match(stdout, 'connectivity: passed (a connection to 10.96.0.1 port 443 was captured)');
+    t.match(stdout, /^IPv4: applied\nIPv6: no Service network, so no rules /m);
     t.match(savedNat(pod, 'nft', 'v4'), '-d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j RETURN');
+    const both = ['--service-cidrs', '10.96.0.0/12,fd00:96::/112'];
+    t.match(apply(pod, both).stdout, /^IPv4: in place already\nIPv6: applied /m, 'though the check has put them there');
+    t.match(apply(pod, both).stdout, /^IPv4: in place already\nIPv6: in place already /m);
   },
 );
 
