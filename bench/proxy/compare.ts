@@ -103,21 +103,12 @@ http {
     'services.yaml': readFileSync(new URL('services.yaml', SCENARIO), 'utf8'),
     'route.yaml': readFileSync(new URL('my-server-route.yaml', SCENARIO), 'utf8'),
   });
-  const sideroute = (engine: string, accessLog = 'off') => ({
-    name: accessLog === 'off' ? `sideroute ${engine}` : `sideroute ${engine}, access log ${accessLog}`,
+  /** Without `accessLog` with the one that is the default. */
+  const sideroute = (engine: string, accessLog?: string) => ({
+    name: accessLog === undefined ? `sideroute ${engine}` : `sideroute ${engine}, access log ${accessLog}`,
     command: [
-      ...SIDEROUTE,
-      'proxy',
-      '--routes',
-      routes.path,
-      '--engine',
-      engine,
-      '--drain-quiet',
-      '0s',
-      '--log-level',
-      'error',
-      '--access-log',
-      accessLog,
+      ...[...SIDEROUTE, 'proxy', '--routes', routes.path, '--engine', engine, '--drain-quiet', '0s'],
+      ...['--log-level', 'error', ...(accessLog === undefined ? [] : ['--access-log', accessLog])],
     ],
   });
   const modes = values['access-log'];

@@ -43,11 +43,19 @@ export function noPhases(): RequestPhases {
   return { receivedMs: null, connectedMs: null, respondedMs: null, upstream: null };
 }
 
-/** Writes the line of a request, if its outcome gets one. */
+function reasonIndex(reason: RequestReason | null): number {
+  return reason === null ? -1 : REASONS.indexOf(reason);
+}
+
+/** Asked before anything is put together for a line: most requests get none. Hot path. */
+export function isLogged(log: NativeAccessLog | null, reason: RequestReason | null, status: number): boolean {
+  return log !== null && log.wants(reasonIndex(reason), status);
+}
+
+/** Writes the line of a request that gets one. */
 export function logRequest(log: NativeAccessLog, request: EndedRequest): void {
   const { frontend, series, status, head, destination, phases, startedMs } = request;
-  const reason = request.reason === null ? -1 : REASONS.indexOf(request.reason);
-  if (!log.wants(reason, status)) return;
+  const reason = reasonIndex(request.reason);
   const since = (atMs: number | null): number | null => (atMs === null ? null : atMs - startedMs);
   log.request({
     ...{ frontend, series, status, reason },

@@ -21,7 +21,7 @@ import { localReply } from './local-reply.ts';
 import { DEFAULT_UPSTREAM_OPTIONS, UpstreamPools, type UpstreamOptions } from './upstream-pools.ts';
 import { Exchange, type ExchangeOwner } from './uws-exchange.ts';
 import { UwsHead } from './uws-head.ts';
-import { logRequest, noPhases } from './uws-log.ts';
+import { isLogged, logRequest, noPhases } from './uws-log.ts';
 
 /** Below the 8 s after which uWS may close a slow upload or a stalled reader. */
 const REFRESH_INTERVAL_MS = 3_000;
@@ -128,9 +128,9 @@ class UwsEngine implements Engine, ExchangeOwner {
     outcome.reason = reason;
     outcome.durationMs = nowMs - exchange.startedMs;
     this.host.onOutcome(outcome);
-    if (this.accessLog === null) return;
+    if (!isLogged(this.accessLog, reason, status)) return;
     const { series, head, phases, startedMs } = exchange;
-    logRequest(this.accessLog, {
+    logRequest(this.accessLog!, {
       ...{ frontend: slot.frontend, destination: slot, status, reason },
       ...{ series, head, phases, startedMs },
     });
@@ -200,9 +200,10 @@ class UwsEngine implements Engine, ExchangeOwner {
    */
   private refuse(slot: Slot, response: UwsResponse, reason: RequestReason, head: UwsHead): void {
     this.host.onRefused(slot.frontend, reason);
-    if (this.accessLog !== null) {
-      logRequest(this.accessLog, {
-        ...{ frontend: slot.frontend, destination: slot, series: -1, status: REQUEST_REASONS[reason].status, reason },
+    const { status } = REQUEST_REASONS[reason];
+    if (isLogged(this.accessLog, reason, status)) {
+      logRequest(this.accessLog!, {
+        ...{ frontend: slot.frontend, destination: slot, series: -1, status, reason },
         ...{ head, phases: noPhases(), startedMs: performance.now() },
       });
     }
