@@ -49,7 +49,7 @@ function reasonIndex(reason: RequestReason | null): number {
 
 /** Asked before anything is put together for a line: most requests get none. Hot path. */
 export function isLogged(log: NativeAccessLog | null, reason: RequestReason | null, status: number): boolean {
-  return log !== null && log.wants(reasonIndex(reason), status);
+  return log?.wants(reasonIndex(reason), status) === true;
 }
 
 /** Writes the line of a request that gets one. */
