@@ -186,11 +186,7 @@ bool Acceptor::IsOwnAddress(int fd, const NetAddress& destination) const {
     if (listener->address() == destination) return true;
   }
   // A listener on a wildcard address: a direct dial went to the very address it was accepted on.
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return false;
-  const auto local = NetAddress::FromSockaddr(storage);
-  return local && *local == destination;
+  return LocalAddress(fd) == destination;
 }
 
 bool Acceptor::IsOwnDial(int fd, const NetAddress& peer, const NetAddress& destination) {
@@ -204,7 +200,7 @@ bool Acceptor::IsOwnDial(int fd, const NetAddress& peer, const NetAddress& desti
 
 void Acceptor::StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
                            ConnectionReason reason) {
-  const NetAddress peer = logs() ? PeerOf(downstream.get()) : NetAddress();
+  const NetAddress peer = logs() ? PeerAddress(downstream.get()).value_or(NetAddress()) : NetAddress();
   auto tunnel = std::make_unique<Passthrough>(context_, *this, counters_.bytes, std::move(downstream),
                                               destination, reason);
   Passthrough* started = tunnel.get();

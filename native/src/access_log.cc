@@ -1,7 +1,6 @@
 #include "access_log.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <uv.h>
 
@@ -33,13 +32,6 @@ std::string_view DenialName(RetryDenial denial) {
 }
 
 }  // namespace
-
-NetAddress PeerOf(int fd) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
-  return NetAddress::FromSockaddr(storage).value_or(NetAddress());
-}
 
 int AccessLog::SetMode(AccessLogMode mode) {
   if (mode != AccessLogMode::kOff && writer_ == nullptr && !closed_) {

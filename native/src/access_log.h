@@ -114,7 +114,7 @@ class AccessLog {
   void WritePhase(std::string_view name, uint64_t started_ns, uint64_t happened_ns);
 
   AccessLogMode mode_ = AccessLogMode::kOff;
-  // Given to the writer when that starts.
+  // The writer gets a copy when it starts.
   UniqueFd fd_;
   const size_t buffer_bytes_;
   const std::vector<ReasonInfo> reasons_;
@@ -125,9 +125,6 @@ class AccessLog {
   bool closed_ = false;
   JsonLine line_;
 };
-
-// Of a connected socket; of no family when the kernel does not say.
-NetAddress PeerOf(int fd);
 
 }  // namespace sideroute
 

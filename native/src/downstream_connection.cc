@@ -9,6 +9,7 @@
 #include "access_log.h"
 #include "http_engine.h"
 #include "lingering_close.h"
+#include "socket.h"
 #include "state_records.h"
 
 namespace sideroute {
@@ -137,7 +138,7 @@ void Downstream::Refuse(Reason reason, const Window* window) {
 }
 
 void Downstream::LoadPeer() {
-  if (peer_.family() == AF_UNSPEC && open()) peer_ = PeerOf(fd());
+  if (peer_.family() == AF_UNSPEC && open()) peer_ = PeerAddress(fd()).value_or(NetAddress());
 }
 
 // What is known of a request whose head is not valid: its request line, if that is.

@@ -23,6 +23,13 @@ void AppendNumber(std::string& text, uint64_t value) {
   text.append(digits, static_cast<size_t>(end - digits));
 }
 
+// A dot and three digits.
+void AppendThousandths(std::string& text, unsigned value) {
+  const char decimals[] = {'.', static_cast<char>('0' + value / 100),
+                           static_cast<char>('0' + value / 10 % 10), static_cast<char>('0' + value % 10)};
+  text.append(decimals, sizeof decimals);
+}
+
 void AppendEscaped(std::string& text, unsigned char c) {
   if (c == '"' || c == '\\') {
     text.push_back('\\');
@@ -61,10 +68,7 @@ void JsonLine::Number(std::string_view name, uint64_t value) {
 void JsonLine::Milliseconds(std::string_view name, uint64_t nanoseconds) {
   const uint64_t us = nanoseconds / 1'000;
   Number(name, us / 1'000);
-  const auto rest = static_cast<unsigned>(us % 1'000);
-  const char decimals[] = {'.', static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10),
-                           static_cast<char>('0' + rest % 10)};
-  text_.append(decimals, sizeof decimals);
+  AppendThousandths(text_, static_cast<unsigned>(us % 1'000));
 }
 
 void JsonLine::Address(std::string_view name, const NetAddress& address) {
@@ -92,14 +96,8 @@ void JsonLine::Time(std::string_view name, uint64_t unix_ms) {
   Name(name);
   text_.push_back('"');
   text_.append(date_);
-  const auto rest = static_cast<unsigned>(unix_ms % 1'000);
-  const char tail[] = {'.',
-                       static_cast<char>('0' + rest / 100),
-                       static_cast<char>('0' + rest / 10 % 10),
-                       static_cast<char>('0' + rest % 10),
-                       'Z',
-                       '"'};
-  text_.append(tail, sizeof tail);
+  AppendThousandths(text_, static_cast<unsigned>(unix_ms % 1'000));
+  text_.append("Z\"");
 }
 
 }  // namespace sideroute

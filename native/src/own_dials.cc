@@ -1,9 +1,5 @@
 #include "own_dials.h"
 
-#include <sys/socket.h>
-
-#include <optional>
-
 #include "socket.h"
 
 namespace sideroute {
@@ -14,20 +10,6 @@ constexpr size_t kPorts = 65536;
 // Hops that the SYN of a marked dial may take. Every system begins with 64 or more, and within the pod none
 // is used up.
 constexpr int kMarkHops = 63;
-
-std::optional<NetAddress> LocalAddress(int fd) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
-  return NetAddress::FromSockaddr(storage);
-}
-
-std::optional<NetAddress> RemoteAddress(int fd) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
-  return NetAddress::FromSockaddr(storage);
-}
 
 }  // namespace
 
@@ -50,7 +32,7 @@ bool OwnDials::Suspect(const NetAddress& peer, const NetAddress& destination) {
     return false;
   }
   // Not connected yet: its SYN has not been answered, so it cannot be the one that was accepted.
-  return *local == peer && RemoteAddress(fd) == destination;
+  return *local == peer && PeerAddress(fd) == destination;
 }
 
 bool OwnDials::HasMark(int fd) { return SavedSynHops(fd) == kMarkHops; }

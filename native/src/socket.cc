@@ -32,6 +32,20 @@ void SetHops(int fd, int family, int hops) {
 
 }  // namespace
 
+std::optional<NetAddress> LocalAddress(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
+  return NetAddress::FromSockaddr(storage);
+}
+
+std::optional<NetAddress> PeerAddress(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
+  return NetAddress::FromSockaddr(storage);
+}
+
 void ConfigureTcp(int fd) {
   SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -3,6 +3,8 @@
 #ifndef SIDEROUTE_SOCKET_H_
 #define SIDEROUTE_SOCKET_H_
 
+#include <optional>
+
 #include "net_address.h"
 #include "unique_fd.h"
 
@@ -14,6 +16,10 @@ namespace sideroute {
 // No TCP_USER_TIMEOUT: it also ends a connection whose reader pauses with a closed window, although the peer
 // is alive.
 void ConfigureTcp(int fd);
+
+// The addresses of a socket; null where the kernel does not say, as of a peer that has reset the connection.
+std::optional<NetAddress> LocalAddress(int fd);
+std::optional<NetAddress> PeerAddress(int fd);
 
 // close() will send RST and drop what is still unsent.
 void ResetOnClose(int fd);

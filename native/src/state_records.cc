@@ -9,6 +9,7 @@
 
 #include "napi_util.h"
 #include "net_address.h"
+#include "socket.h"
 
 namespace sideroute {
 
@@ -41,11 +42,8 @@ void StateRecords::Address(const NetAddress& address) {
 }
 
 void StateRecords::Socket(int fd) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  // Fails when the peer has reset the connection and nobody has looked yet.
-  const bool connected = getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) == 0;
-  Address(connected ? NetAddress::FromSockaddr(storage).value_or(NetAddress()) : NetAddress());
+  // Unknown when the peer has reset the connection and nobody has looked yet.
+  Address(PeerAddress(fd).value_or(NetAddress()));
   const ByteCounts bytes = ReadByteCounts(fd);
   Number(bytes.received);
   Number(bytes.sent);

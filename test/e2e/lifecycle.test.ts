@@ -79,18 +79,24 @@ t.test('the life of a sidecar', async (t) => {
     t.equal(await sidecar.stop(), 0);
   });
 
+  /** A sidecar that has got SIGTERM while a request was under way, and the answer to that. */
+  const endedInRequest = async (drainQuiet: string) => {
+    const sidecar = await Sidecar.startProxy(client, path, '--drain-timeout', '25s', '--drain-quiet', drainQuiet);
+    const slow = client.spawn(['curl', '-sS', 'http://10.96.0.10/?delay=1500']);
+    const answer = waitForLine(slow, /Version/);
+    await eventually(
+      'the request is with the backend',
+      () => sidecar.metric(/^sideroute_downstream_connections /) >= 1 || slow.exitCode !== null,
+      5_000,
+    );
+    sidecar.process.kill('SIGTERM');
+    return { sidecar, answer };
+  };
+
   await t.test(
     'SIGTERM: a request in flight is answered, new connections are still served until the application is done',
     async (t) => {
-      const sidecar = await Sidecar.startProxy(client, path, '--drain-timeout', '25s', '--drain-quiet', '500ms');
-      const slow = client.spawn(['curl', '-sS', 'http://10.96.0.10/?delay=1500']);
-      const answer = waitForLine(slow, /Version/);
-      await eventually(
-        'the request is with the backend',
-        () => sidecar.metric(/^sideroute_downstream_connections /) >= 1 || slow.exitCode !== null,
-        5_000,
-      );
-      sidecar.process.kill('SIGTERM');
+      const { sidecar, answer } = await endedInRequest('500ms');
       await eventually('draining', () => sidecar.log.some((line) => line.includes('draining')));
       t.equal(
         curl(client, 'http://10.96.0.10/').stdout,
@@ -109,15 +115,7 @@ t.test('the life of a sidecar', async (t) => {
   await t.test(
     'SIGTERM without a quiet time, as a native sidecar has it: a request in flight is answered',
     async (t) => {
-      const sidecar = await Sidecar.startProxy(client, path, '--drain-timeout', '25s', '--drain-quiet', '0s');
-      const slow = client.spawn(['curl', '-sS', 'http://10.96.0.10/?delay=1500']);
-      const answer = waitForLine(slow, /Version/);
-      await eventually(
-        'the request is with the backend',
-        () => sidecar.metric(/^sideroute_downstream_connections /) >= 1 || slow.exitCode !== null,
-        5_000,
-      );
-      sidecar.process.kill('SIGTERM');
+      const { sidecar, answer } = await endedInRequest('0s');
       t.equal(await answer, 'Hello from Version 1');
       t.equal(await sidecar.ended(), 0);
     },
