@@ -76,7 +76,6 @@ class AccessLog {
 
   // The first mode but kOff starts the writer. 0 or a negative errno.
   int SetMode(AccessLogMode mode);
-  AccessLogMode mode() const { return mode_; }
   bool on() const { return mode_ != AccessLogMode::kOff; }
 
   // `members`: the JSON members `route`, `rule` and `backend` of a series, which takes the place of the one

@@ -141,20 +141,10 @@ export class Metrics {
     return series === this.slots.other || this.slots.slotOf(series) !== this.slots.other;
   }
 
-  /** Every count of a series that is not zero. `code` is `0` when no status was sent. */
+  /** Every count, of a series that there is, that is not zero. `code` is `0` when no status was sent. */
   eachCountOf(series: number, visit: (code: string, reason: string, count: number) => void): void {
     const slot = series & SLOT_MASK;
     for (const { code, reason, counts } of this.results) if (counts[slot] !== 0) visit(code, reason, counts[slot]!);
-  }
-
-  /** The same of all series. */
-  eachCount(visit: (series: number, code: string, reason: string, count: number) => void): void {
-    for (const { code, reason, counts } of this.results) {
-      for (const series of this.series) {
-        const count = counts[series & SLOT_MASK]!;
-        if (count !== 0) visit(series, code, reason, count);
-      }
-    }
   }
 
   /** Reasons with requests refused before routing. */

@@ -20,7 +20,9 @@ function labels(backendName: string): SeriesLabels {
 
 function counts(metrics: Metrics): string[] {
   const lines: string[] = [];
-  metrics.eachCount((series, code, reason, count) => lines.push(`${series} ${code} ${reason} ${count}`));
+  for (const series of metrics.series) {
+    metrics.eachCountOf(series, (code, reason, count) => lines.push(`${series} ${code} ${reason} ${count}`));
+  }
   return lines.sort();
 }
 
