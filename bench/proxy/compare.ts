@@ -1,19 +1,20 @@
 /**
  * CPU time per proxied request, side by side: sideroute (each engine), HAProxy and nginx in the same place.
  *
- *     node dist/bench/proxy/compare.js [--rounds 5] [--seconds 5] [--connections 32] [--access-log off,errors,all]
+ *     node dist/bench/proxy/compare.js [--rounds 5] [--seconds 5] [--connections 32] [--access-log off,errors,all] [--before DIR]
  *
  * One network namespace; wrk dials the ClusterIP, REDIRECT takes it to the proxy under test, which chooses one of two
  * backends by a header. The proxy alone has core 0; load generator and backends have core 1. Every proxy runs in every
  * round, so that what disturbs the machine disturbs all; figures are utime + stime of the proxy from /proc/PID/stat
  * divided by the requests wrk counted, medians over the rounds, and ratios pair by pair within a round. With
  * `--access-log` the native engine runs against itself, once in each of the modes, the first one being the measure; its
- * log goes to a pipe that a process on core 1 empties. Needs root, wrk, haproxy, nginx, taskset.
+ * log goes to a pipe that a process on core 1 empties. With `--before` it runs against the one of another checkout that
+ * has been built: what a change costs. Needs root, wrk, haproxy, nginx, taskset.
  */
 import type { ChildProcess } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Cluster, type Pod } from '../../test/support/cluster.ts';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '5' },
     connections: { type: 'string', default: '32' },
     'access-log': { type: 'string' },
+    before: { type: 'string' },
   },
 });
 const PORT = 15001;
@@ -113,6 +115,11 @@ http {
   });
   const modes = values['access-log'];
   if (modes !== undefined) return modes.split(',').map((mode) => sideroute('native', mode));
+  if (values.before !== undefined) {
+    const [node, sourceMaps, , ...args] = sideroute('native').command;
+    const main = join(resolve(values.before), 'dist', 'src', 'main.js');
+    return [sideroute('native'), { name: 'sideroute native before', command: [node!, sourceMaps!, main, ...args] }];
+  }
   return [
     sideroute('native'),
     { name: 'HAProxy', command: ['haproxy', '-db', '-f', join(directory, 'haproxy.cfg')] },
