@@ -227,7 +227,10 @@ class SidecarProxy {
   /** Which fields the native engine gives with each request, so that matching does not ask for them one by one. */
   *#tellInterest(): Steps<void> {
     for (const frontend of this.#table.frontends) {
-      if (frontend !== undefined) this.#nativeEngine?.setInterest(frontend.id, frontend.reader.headerNames);
+      if (frontend !== undefined) {
+        const { headerNames, queryNames } = frontend.reader;
+        this.#nativeEngine?.setInterest(frontend.id, headerNames, queryNames.length > 0);
+      }
       yield;
     }
   }

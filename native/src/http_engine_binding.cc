@@ -171,10 +171,12 @@ napi_value HttpEngineBinding::Wrap() {
 // Hot path. Strings are made for what routing looks at and for nothing else.
 bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
   const auto frontend = static_cast<size_t>(view.frontend);
-  const bool memorable = frontend < memos_.size() && memos_[frontend].worthwhile();
+  bool memorable = memos_.Worthwhile(frontend);
   if (memorable) {
-    WriteQuestion(view);
-    if (const Decision* known = memos_[frontend].Find(question_)) {
+    memorable = WriteQuestion(view);
+    if (!memorable) {
+      memos_.Skip(frontend);
+    } else if (const Decision* known = memos_.Find(frontend, question_)) {
       *decision = *known;
       engine_->decided_fields().clear();
       return true;
@@ -189,38 +191,37 @@ bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
   current_ = nullptr;
   if (!decided) return false;
   std::memcpy(static_cast<void*>(decision), decision_, sizeof *decision);
-  // `decide` may have forgotten everything, or have found more frontends.
-  if (memorable && decision->repeatable == 1 && frontend < memos_.size()) {
-    memos_[frontend].Keep(question_, *decision);
-  }
+  if (memorable && decision->repeatable == 1) memos_.Keep(frontend, question_, *decision);
   return true;
 }
 
 // No part of a request head holds a NUL or 0x01 (http1_head): the one ends parts, the other begins each of
-// the values that a name may have, so that no two questions look alike.
-void HttpEngineBinding::WriteQuestion(const RequestView& view) {
-  const auto part = [this](std::string_view bytes) {
-    question_.append(bytes);
-    question_.push_back('\0');
+// the values that a name may have, so that no two questions look alike. False when it is too long.
+bool HttpEngineBinding::WriteQuestion(const RequestView& view) {
+  const auto add = [this](char first, std::string_view bytes) {
+    if (question_.size() + bytes.size() >= DecisionMemos::kMaxQuestion) return false;
+    question_.append(1, first).append(bytes);
+    return true;
   };
   const http1::Target& target = view.head.target;
+  const Interest& interest = interest_[static_cast<size_t>(view.frontend)];
   question_.clear();
-  part(view.head.method.In(view.data));
-  part(target.path.In(view.data));
-  part(target.query.In(view.data));
-  for (const std::string& name : interest_[static_cast<size_t>(view.frontend)]) {
-    if (target.form == http1::TargetForm::kAbsolute && name == "host") {
-      question_.append(1, '\1').append(target.authority.In(view.data));
-    } else {
-      for (const http1::Field& field : view.head.fields) {
-        if (!http1::NamesEqual(field.Name(view.data), name)) continue;
-        question_.append(1, '\1').append(field.Value(view.data));
-      }
-    }
-    question_.push_back('\0');
-  }
   // `*` and an empty path are shown differently.
-  question_.push_back(static_cast<char>(target.form));
+  if (!add(static_cast<char>(target.form), view.head.method.In(view.data)) ||
+      !add('\0', target.path.In(view.data)) || (interest.query && !add('\0', target.query.In(view.data)))) {
+    return false;
+  }
+  for (const std::string& name : interest.names) {
+    question_.push_back('\0');
+    if (target.form == http1::TargetForm::kAbsolute && name == "host") {
+      if (!add('\1', target.authority.In(view.data))) return false;
+      continue;
+    }
+    for (const http1::Field& field : view.head.fields) {
+      if (http1::NamesEqual(field.Name(view.data), name) && !add('\1', field.Value(view.data))) return false;
+    }
+  }
+  return true;
 }
 
 bool HttpEngineBinding::DecideInScope(const RequestView& view) {
@@ -241,7 +242,7 @@ bool HttpEngineBinding::DecideInScope(const RequestView& view) {
   arguments[3] = MakeLatin1(env_, target.query.In(view.data));
   size_t count = 4;
   if (static_cast<size_t>(view.frontend) < interest_.size()) {
-    for (const std::string& name : interest_[static_cast<size_t>(view.frontend)]) {
+    for (const std::string& name : interest_[static_cast<size_t>(view.frontend)].names) {
       arguments[count++] = MakeField(view, name);
     }
   }
@@ -390,21 +391,21 @@ napi_value HttpEngineBinding::SetBackend(napi_env env, napi_callback_info info) 
   return nullptr;
 }
 
-// setInterest(frontend, names)
+// setInterest(frontend, names, query)
 napi_value HttpEngineBinding::SetInterest(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  HttpEngineBinding* self = From(env, info, 2, arguments);
+  napi_value arguments[3];
+  HttpEngineBinding* self = From(env, info, 3, arguments);
   int64_t frontend = 0;
-  std::vector<std::string> names;
+  Interest interest;
   if (self == nullptr || !ReadInteger(env, arguments[0], "frontend", 0, 1'000'000, &frontend) ||
-      !ReadNames(env, arguments[1], kMaxInterest, &names)) {
+      !ReadNames(env, arguments[1], kMaxInterest, &interest.names)) {
     return nullptr;
   }
-  if (static_cast<size_t>(frontend) >= self->interest_.size())
-    self->interest_.resize(static_cast<size_t>(frontend) + 1);
-  self->interest_[static_cast<size_t>(frontend)] = std::move(names);
-  self->memos_.resize(self->interest_.size());
-  self->memos_[static_cast<size_t>(frontend)].Forget(true);
+  napi_get_value_bool(env, arguments[2], &interest.query);
+  const auto index = static_cast<size_t>(frontend);
+  if (index >= self->interest_.size()) self->interest_.resize(index + 1);
+  self->interest_[index] = std::move(interest);
+  self->memos_.Open(index);
   return nullptr;
 }
 
@@ -415,7 +416,7 @@ napi_value HttpEngineBinding::Forget(napi_env env, napi_callback_info info) {
   bool interest_stays = false;
   if (self == nullptr) return nullptr;
   napi_get_value_bool(env, argument, &interest_stays);
-  for (DecisionMemo& memo : self->memos_) memo.Forget(interest_stays && memo.open());
+  self->memos_.Forget(interest_stays);
   return nullptr;
 }
 
@@ -474,7 +475,11 @@ napi_value HttpEngineBinding::Header(napi_env env, napi_callback_info info) {
 
 napi_value HttpEngineBinding::Counters(napi_env env, napi_callback_info info) {
   HttpEngineBinding* self = From(env, info, 0, nullptr);
-  return self == nullptr ? nullptr : MakeEngineCounters(env, *self->engine_);
+  if (self == nullptr) return nullptr;
+  napi_value counters = MakeEngineCounters(env, *self->engine_);
+  SetProperty(env, counters, "memoEntries", MakeNumber(env, static_cast<double>(self->memos_.entries())));
+  SetProperty(env, counters, "memoBytes", MakeNumber(env, static_cast<double>(self->memos_.bytes())));
+  return counters;
 }
 
 napi_value HttpEngineBinding::Upstreams(napi_env env, napi_callback_info info) {

@@ -36,10 +36,16 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static constexpr size_t kOutcomes = 1024;
   static constexpr size_t kOutcomeNumbers = 5;
 
+  // What `decide` looks at in a request of a frontend.
+  struct Interest {
+    std::vector<std::string> names;
+    bool query = true;
+  };
+
   HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings);
 
   bool DecideInScope(const RequestView& view);
-  void WriteQuestion(const RequestView& view);
+  bool WriteQuestion(const RequestView& view);
   bool Decide(const RequestView& view, Decision* decision) override;
   void OnOutcome(const OutcomeRecord& outcome) override;
   void OnMirror(int32_t series, MirrorResult result) override;
@@ -81,10 +87,10 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   bool called_ = false;
   bool closed_ = false;
   // By frontend.
-  std::vector<std::vector<std::string>> interest_;
-  // By frontend, as long as interest_.
-  std::vector<DecisionMemo> memos_;
-  // Everything that `decide` is shown of the request at hand.
+  std::vector<Interest> interest_;
+  // Only for frontends whose interest is known.
+  DecisionMemos memos_;
+  // Everything that `decide` looks at in the request at hand.
   std::string question_;
 
   napi_ref self_ = nullptr;

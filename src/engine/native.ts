@@ -56,8 +56,8 @@ export interface NativeEngineOptions extends HttpEngineSettings {
 
 /** Headers that routing looks at, by frontend: given with each request instead of being asked for one by one. */
 export type NativeEngine = Engine & {
-  /** Lower-case names; beyond 8 the others are asked for. */
-  setInterest(frontend: number, names: readonly string[]): void;
+  /** Lower-case names; beyond 8 the others are asked for. `query`: false when no rule looks at the query. */
+  setInterest(frontend: number, names: readonly string[], query: boolean): void;
   /**
    * Repeatable decisions made so far need not hold any more. `interestStays`: false for a new table, after which
    * `setInterest` is called for each of its frontends; true when only addresses have changed.
@@ -169,9 +169,9 @@ class NativeHttpEngine implements NativeEngine {
     this.native.adopt(connection.fd, connection.frontend, connection.address, connection.port, this.duplicate);
   }
 
-  setInterest(frontend: number, names: readonly string[]): void {
+  setInterest(frontend: number, names: readonly string[], query: boolean): void {
     const first = names.slice(0, MAX_INTEREST);
-    this.native.setInterest(frontend, first);
+    this.native.setInterest(frontend, first, query);
     this.interest[frontend] = first;
     this.partial[frontend] = first.length < names.length;
   }

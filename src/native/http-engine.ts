@@ -138,7 +138,7 @@ export interface HttpEngineOptions extends HttpEngineSettings {
   readonly onOutcomes: (count: number) => void;
 }
 
-/** Totals since start, except the gauges named `...Open`, `upstreamIdle` and `bufferedBytes`. */
+/** Totals since start, except the gauges named `...Open`, `upstreamIdle`, `bufferedBytes` and `memo...`. */
 export interface HttpEngineCounters {
   readonly adopted: number;
   readonly downstreamOpen: number;
@@ -161,6 +161,9 @@ export interface HttpEngineCounters {
   readonly bytesUpstream: number;
   readonly bytesDownstream: number;
   readonly bufferedBytes: number;
+  /** Decisions known by heart, and what they take. */
+  readonly memoEntries: number;
+  readonly memoBytes: number;
 }
 
 export interface HttpEngine {
@@ -170,8 +173,11 @@ export interface HttpEngine {
   adopt(fd: number, frontend: number, address: string, port: number, duplicate: boolean): void;
   /** Addresses in order of preference. Connections to addresses that stay are kept. */
   setBackend(id: number, addresses: readonly string[], port: number): void;
-  /** At most 8 lower-case names of fields that `decide` is given with each request of the frontend. */
-  setInterest(frontend: number, names: readonly string[]): void;
+  /**
+   * At most 8 lower-case names of fields that `decide` is given with each request of the frontend. `query`: false when its
+   * answer does not depend on the query.
+   */
+  setInterest(frontend: number, names: readonly string[], query: boolean): void;
   /** Returns the index for `DECISION.reply`. Replies are never freed. */
   addReply(reply: NativeReply): number;
   /** Returns the index for `DECISION.plan`. Plans are never freed. */

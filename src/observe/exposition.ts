@@ -348,6 +348,12 @@ function registerEngine(registry: Registry, sources: ExpositionSources): void {
     ['open_requests', 'Requests in progress, upgraded connections included.', (c) => c.requestsOpen],
     ['upgraded_connections', 'Connections now tunnelled after an upgrade or CONNECT.', (c) => c.tunnelsOpen],
     ['buffered_bytes', 'Memory that messages in progress hold.', (c) => c.bufferedBytes],
+    [
+      'decision_memo_entries',
+      'Decisions kept so that the same request need not be decided again.',
+      (c) => c.memoEntries,
+    ],
+    ['decision_memo_bytes', 'Memory that they take; at most 4 MiB.', (c) => c.memoBytes],
   ];
   for (const [name, help, value] of gauges) gauge(registry, `sideroute_${name}`, help, read(value));
 }

@@ -432,6 +432,8 @@ export class RecordingHost implements EngineHost {
   readonly mirrors: MirrorOutcome[] = [];
   readonly refused: RequestReason[] = [];
   readonly asked: { method: string; path: string; query: string }[] = [];
+  /** Those there may be requests of. */
+  readonly frontends = new Set([FRONTEND]);
   answer: (request: RequestHead) => Decision;
 
   constructor(answer: (request: RequestHead) => Decision) {
@@ -439,7 +441,7 @@ export class RecordingHost implements EngineHost {
   }
 
   decide(frontend: number, request: RequestHead): Decision {
-    if (frontend !== FRONTEND) throw new Error(`unknown frontend ${frontend}`);
+    if (!this.frontends.has(frontend)) throw new Error(`unknown frontend ${frontend}`);
     this.asked.push({ method: request.method, path: request.path, query: request.query });
     return this.answer(request);
   }

@@ -11,6 +11,8 @@ import { FRONTEND, type EngineFront } from './engine-cases.ts';
 
 export interface NativeFront extends EngineFront {
   readonly engine: NativeEngine;
+  /** Of connections accepted from now on. */
+  frontend: number;
 }
 
 function descriptorOf(socket: Socket): number {
@@ -24,18 +26,20 @@ export function nativeFront(options: NativeEngineOptions = {}) {
   ): Promise<NativeFront> => {
     const engine = createNativeEngine(host, { ...options, duplicate: true });
     const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
-      engine.adopt({ fd: descriptorOf(socket), frontend: FRONTEND, ...original });
+      engine.adopt({ fd: descriptorOf(socket), frontend: front.frontend, ...original });
       socket.destroy();
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return {
+    const front: NativeFront = {
       engine,
+      frontend: FRONTEND,
       port: (server.address() as AddressInfo).port,
       close: async () => {
         server.close();
         await engine.close();
       },
     };
+    return front;
   };
 }

@@ -221,7 +221,7 @@ t.test('one line for each request of a connection, remembered decisions and mirr
       mirrors: [{ backend: { ...forwardTo(port).backend, id: 1 }, plan: null, series: SERIES }],
     }),
   });
-  h.front.engine.setInterest(FRONTEND, []);
+  h.front.engine.setInterest(FRONTEND, [], true);
   const client = await h.connect();
   const timer = setInterval(() => {
     for (const peer of h.backend.connections) {

@@ -53,6 +53,8 @@ function sources(metrics: Metrics): ExpositionSources {
     bytesUpstream: 15,
     bytesDownstream: 16,
     bufferedBytes: 17,
+    memoEntries: 27,
+    memoBytes: 28,
   };
   return {
     version: '1.2.3',
@@ -164,6 +166,8 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_open_requests 4',
     'sideroute_upgraded_connections 14',
     'sideroute_buffered_bytes 17',
+    'sideroute_decision_memo_entries 27',
+    'sideroute_decision_memo_bytes 28',
     'sideroute_dns_lookups_total{result="answered"} 19',
     'sideroute_dns_lookups_total{result="no_address"} 20',
     'sideroute_dns_lookups_total{result="failed"} 21',
