@@ -113,7 +113,7 @@ class SidecarProxy {
     });
     this.#directory = new RouteDirectory({
       path: settings.routes,
-      parse: (file, text) => parseRoutesBesides(file, text, this.#slicer, this.#closing.signal),
+      parse: (file, text) => parseRoutesBesides(file, text, settings.namespace, this.#slicer, this.#closing.signal),
       onChange: (snapshot) => this.#slicer.run(this.#apply(snapshot)),
       logger,
     });

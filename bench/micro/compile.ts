@@ -128,7 +128,7 @@ for (const [name, full] of Object.entries(SHAPES)) {
     const read = directoryRead(files);
     bytes = read.files.reduce((sum, { content }) => sum + (Buffer.isBuffer(content) ? content.length : 0), 0);
     collect();
-    const routeFiles = new RouteFiles((file, text) => parseRoutesBesides(file, text, slicer, never));
+    const routeFiles = new RouteFiles((file, text) => parseRoutesBesides(file, text, null, slicer, never));
     const parse = await measure(() => routeFiles.update(read));
     const resources = parse.result!.resources;
     if (parse.result?.valid !== true) throw new Error(parse.result!.problems[0]!.message);

@@ -1,6 +1,7 @@
 /** `sideroute check DIR`: validate route files; exit status 1 when there are errors. */
 import type { Command } from 'commander';
 import { problemText } from '../gateway-api/problem-text.ts';
+import type { Problem } from '../gateway-api/types.ts';
 import { namespaceOption, outputOption, type OutputFormat } from './options.ts';
 import { readRouteInput, type RouteInput } from './route-input.ts';
 
@@ -16,11 +17,13 @@ function formatHuman({ snapshot, attachment, problems }: RouteInput): string {
     const route = `${routeKind} ${namespace}/${name}${parent === '' ? '' : ` -> ${parent}`}`;
     lines.push(`${route}: ${type}=${status} ${reason}${message === '' ? '' : `: ${message}`}`);
   }
-  const errors = problems.filter((problem) => problem.severity === 'error').length;
+  const count = (severity: Problem['severity']): number =>
+    problems.filter((problem) => problem.severity === severity).length;
+  const notes = count('note');
   const routes = snapshot.resources.filter((resource) => resource.kind === 'HTTPRoute').length;
   lines.push(
     `${routes} routes, ${attachment.services.size} Services, ${attachment.frontends.length} frontends; ` +
-      `${errors} errors, ${problems.length - errors} warnings`,
+      `${count('error')} errors, ${count('warning')} warnings${notes === 0 ? '' : `, ${notes} notes`}`,
   );
   return `${lines.join('\n')}\n`;
 }

@@ -24,9 +24,10 @@ export function outputOption(): Option {
 
 /** `--namespace`, for the commands that look at routes as the sidecar of some pod would. */
 export function namespaceOption(): Option {
-  return new Option('--namespace <name>', 'namespace of the client pod; decides which consumer routes apply').env(
-    'POD_NAMESPACE',
-  );
+  return new Option(
+    '--namespace <name>',
+    'namespace of the client pod: whose consumer routes apply, and of documents that name none',
+  ).env('POD_NAMESPACE');
 }
 
 /** Where an endpoint of a running sidecar is. */

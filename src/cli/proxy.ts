@@ -1,5 +1,6 @@
 /** `sideroute proxy`: the sidecar itself. Flags and environment in, a running proxy out. */
 import { Option, type Command } from 'commander';
+import { mountedNamespace } from '../config/pod-namespace.ts';
 import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
 import { argument } from './options.ts';
 
@@ -18,6 +19,6 @@ export function registerProxy(program: Command): void {
   command.action(async (settings: ProxySettings) => {
     // Loaded here: the other commands do without the engines and start faster for it.
     const { runProxy } = await import('../proxy.ts');
-    await runProxy(settings);
+    await runProxy({ ...settings, namespace: settings.namespace ?? mountedNamespace() });
   });
 }

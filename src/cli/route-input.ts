@@ -1,6 +1,7 @@
 /** What `check` and `explain` share: a directory of route files, read once with the code the sidecar uses. */
 import { attach } from '../config/attach.ts';
 import type { Attachment } from '../config/attachment.ts';
+import { mountedNamespace } from '../config/pod-namespace.ts';
 import { loadRouteDirectory } from '../config/route-directory.ts';
 import { parseRoutes } from '../config/route-parser.ts';
 import type { ConfigSnapshot } from '../config/snapshot.ts';
@@ -13,8 +14,10 @@ export interface RouteInput {
   readonly problems: readonly Problem[];
 }
 
-export async function readRouteInput(directory: string, namespace: string | null): Promise<RouteInput> {
-  const snapshot = await loadRouteDirectory(directory, parseRoutes);
+/** `given`: with `--namespace`; else it is that of the pod this runs in, if it is one. */
+export async function readRouteInput(directory: string, given: string | null): Promise<RouteInput> {
+  const namespace = given ?? mountedNamespace();
+  const snapshot = await loadRouteDirectory(directory, (file, text) => parseRoutes(file, text, namespace));
   const attachment = attach({ resources: snapshot.resources, namespace });
   const problems = [...snapshot.problems, ...attachment.problems].sort(
     (a, b) =>

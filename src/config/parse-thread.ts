@@ -12,6 +12,8 @@ import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
 export interface ParseOrder {
   readonly file: string;
   readonly text: string;
+  /** Of the pod. */
+  readonly namespace: string | null;
 }
 
 /** The answer to each request for more. */
@@ -23,8 +25,7 @@ export interface ParsePiece {
 }
 
 /** Rejects when the thread ends early, for lack of memory say, and with the reason of the signal. */
-export async function parseInThread(file: string, text: string, signal: AbortSignal): Promise<ParsedFile> {
-  const order: ParseOrder = { file, text };
+export async function parseInThread(order: ParseOrder, signal: AbortSignal): Promise<ParsedFile> {
   const worker = new Worker(new URL('./parse-worker.js', import.meta.url), { workerData: order });
   const ended = new AbortController();
   worker.on('error', (error) => ended.abort(error));
@@ -38,7 +39,7 @@ export async function parseInThread(file: string, text: string, signal: AbortSig
       const [piece] = (await once(worker, 'message', stop)) as [ParsePiece];
       resources.push(...piece.resources);
       problems.push(...piece.problems);
-      if (piece.end !== null) return { file, unparsable: piece.end.unparsable, resources, problems };
+      if (piece.end !== null) return { file: order.file, unparsable: piece.end.unparsable, resources, problems };
     }
   } catch (error) {
     throw stop.signal.aborted ? stop.signal.reason : error;

@@ -9,8 +9,8 @@ import { parseRoutes } from './route-parser.ts';
 const RESOURCES_PER_PIECE = 8;
 const PROBLEMS_PER_PIECE = 64;
 
-const { file, text } = workerData as ParseOrder;
-const { resources, problems, unparsable } = parseRoutes(file, text);
+const { file, text, namespace } = workerData as ParseOrder;
+const { resources, problems, unparsable } = parseRoutes(file, text, namespace);
 
 let resourcesSent = 0;
 let problemsSent = 0;

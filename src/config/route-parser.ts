@@ -13,9 +13,9 @@ import { parseInThread } from './parse-thread.ts';
 /** The full YAML parser takes up to half a millisecond for 1 KiB, in one go: this is 10 ms. */
 const MAX_STRETCH = 20 * 1024;
 
-/** At once, for commands. */
-export function parseRoutes(file: string, text: string): ParsedFile {
-  return finish(parseRouteFileInSteps(file, text, { validateRegex }));
+/** At once, for commands. `namespace`: of the pod, to which documents belong that name none; null when it is not known. */
+export function parseRoutes(file: string, text: string, namespace: string | null): ParsedFile {
+  return finish(parseRouteFileInSteps(file, text, { validateRegex, defaultNamespace: namespace }));
 }
 
 /**
@@ -25,13 +25,15 @@ export function parseRoutes(file: string, text: string): ParsedFile {
 export async function parseRoutesBesides(
   file: string,
   text: string,
+  namespace: string | null,
   slicer: Slicer,
   signal: AbortSignal,
 ): Promise<ParsedFile> {
   try {
-    return await slicer.run(parseRouteFileInSteps(file, text, { validateRegex, maxStretch: MAX_STRETCH }));
+    const options = { validateRegex, defaultNamespace: namespace, maxStretch: MAX_STRETCH };
+    return await slicer.run(parseRouteFileInSteps(file, text, options));
   } catch (error) {
     if (!(error instanceof LongStretch)) throw error;
-    return await parseInThread(file, text, signal);
+    return await parseInThread({ file, text, namespace }, signal);
   }
 }

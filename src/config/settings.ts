@@ -143,7 +143,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     env: 'POD_NAMESPACE',
     fallback: null,
     description:
-      "namespace of this pod; decides which consumer routes apply, and which routes are this namespace's own",
+      'namespace of this pod: whose consumer routes apply, and of documents that name none (default: that of the service account)',
     parse: namespaceName,
   },
   {

@@ -5,6 +5,7 @@
  * of their items stands or falls alone.
  */
 import type { Steps } from '../slices.ts';
+import type { AssumedNamespace } from './assumed-namespace.ts';
 import { Fields, textOf } from './fields.ts';
 import { readHttpRouteSpec } from './http-route.ts';
 import { dnsLabel, dnsSubdomain, quote, timestamp } from './limits.ts';
@@ -26,6 +27,8 @@ export interface DocumentOptions {
 export interface DocumentResult {
   readonly resources: Resource[];
   readonly problems: Problem[];
+  /** Told of each resource that names no namespace. */
+  readonly assumed: AssumedNamespace;
 }
 
 const OTHER_ROUTES: readonly OtherRoute['routeKind'][] = ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'];
@@ -124,7 +127,10 @@ function readObject(
   } else if (object !== null && identity.kind !== null && ROUTE_KINDS.includes(identity.kind)) {
     resource = refuse(report, identity.kind, identity, object);
   }
-  if (resource !== null) found.resources.push(resource);
+  if (resource !== null) {
+    found.resources.push(resource);
+    if (!identity.namespaced) found.assumed.add(report, offset);
+  }
   found.problems.push(...report.problems);
 }
 
@@ -132,6 +138,8 @@ function readObject(
 interface Identity {
   readonly kind: string | null;
   readonly namespace: string;
+  /** False when `namespace` is not written there. */
+  readonly namespaced: boolean;
   readonly name: string;
   readonly label: string | null;
 }
@@ -142,8 +150,15 @@ function identify(tree: Tree, around: Surroundings, options: DocumentOptions): I
   const metadata = field(tree, 'metadata');
   const kind = textOf(field(tree, 'kind')) ?? around.kind;
   const name = textOf(field(metadata, 'name')) ?? '';
-  const namespace = textOf(field(metadata, 'namespace')) ?? options.defaultNamespace;
-  return { kind, name, namespace, label: kind === null || name === '' ? null : `${kind} ${namespace}/${name}` };
+  const written = textOf(field(metadata, 'namespace'));
+  const namespace = written ?? options.defaultNamespace;
+  return {
+    kind,
+    name,
+    namespace,
+    namespaced: written !== null,
+    label: kind === null || name === '' ? null : `${kind} ${namespace}/${name}`,
+  };
 }
 
 function readKind(object: Fields, identity: Identity, around: Surroundings, options: DocumentOptions): Resource | null {

@@ -5,6 +5,7 @@
  * text gives the same result, which makes it safe to skip files that have not changed.
  */
 import { finish, type Steps } from '../slices.ts';
+import { AssumedNamespace } from './assumed-namespace.ts';
 import { readDocument } from './documents.ts';
 import { PARSE_LIMITS } from './limits.ts';
 import type { ValidateRegex } from './matches.ts';
@@ -15,8 +16,11 @@ import type { ParsedFile, Problem, Resource } from './types.ts';
 import { readTrees } from './yaml-tree.ts';
 
 export interface ParseOptions {
-  /** Namespace of documents that name none: that of `kubectl` without configuration, `default`, when absent. */
-  readonly defaultNamespace?: string;
+  /**
+   * Namespace of documents that name none, as with `kubectl -n`: null is one that is not known, for which `default` stands
+   * in. Both are said in a note. Absent: `default`, and nothing is said.
+   */
+  readonly defaultNamespace?: string | null;
   /** Says why a regular expression cannot be used, null when it can (SPEC M5). Absent: every one is taken. */
   readonly validateRegex?: ValidateRegex;
   /**
@@ -59,10 +63,11 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   };
   const resources: Resource[] = [];
   const problems: Problem[] = [];
+  const assumed = new AssumedNamespace();
   const visit = function* (document: TreeDocument): Steps<void> {
     const { root, index } = document;
     if (root.type === 'map') {
-      yield* readDocument(file, document, lines, documentOptions, { resources, problems });
+      yield* readDocument(file, document, lines, documentOptions, { resources, problems, assumed });
       return;
     }
     const found = root.type === 'list' ? 'a list' : 'plain text';
@@ -76,6 +81,7 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   const syntaxFaults = yield* readTrees(text, visit, options.maxStretch);
   if (syntaxFaults.length > 0) faults.length = 0;
   for (const { document, code, offset, message } of syntaxFaults) fail(document, code, offset, message);
+  if (options.defaultNamespace !== undefined) problems.push(...assumed.note(options.defaultNamespace));
   return faults.length > 0 ? unparsable() : { file, unparsable: false, resources, problems };
 }
 

@@ -29,6 +29,7 @@ export const PROBLEM_CODES = {
   'unsupported-version': 'An apiVersion of the kind that sideroute does not read.',
   'not-carried-yet': 'Valid Gateway API that this version of sideroute does not carry; it has no effect.',
   'nested-list': 'A List within a List.',
+  'assumed-namespace': 'Documents that name no namespace: they belong to that of the pod.',
 
   // Shapes.
   'missing-field': 'A required field is absent.',

@@ -67,6 +67,11 @@ export class Report {
     this.#add('warning', code, path, offset, message);
   }
 
+  /** Nothing is wrong; how it is understood is not written there. */
+  note(code: ProblemCode, path: string, offset: number, message: string): void {
+    this.#add('note', code, path, offset, message);
+  }
+
   get errors(): readonly Problem[] {
     return this.problems.filter((problem) => problem.severity === 'error');
   }

@@ -17,11 +17,12 @@ export interface SourceLocation {
 }
 
 /**
- * One thing wrong with the input. `error`: the document is refused (a file that cannot be parsed keeps its last good
- * content). `warning`: the document is used, something in it has no effect or is not carried yet.
+ * One thing to say about the input. `error`: the document is refused (a file that cannot be parsed keeps its last good
+ * content). `warning`: the document is used, something in it has no effect or is not carried yet. `note`: nothing is wrong,
+ * but how it was understood is not written there.
  */
 export interface Problem {
-  readonly severity: 'error' | 'warning';
+  readonly severity: 'error' | 'warning' | 'note';
   /** Stable kebab-case identifier, for machines. Of a file: one of `problem-codes.ts`; later stages add their own. */
   readonly code: ProblemCode | (string & Record<never, never>);
   readonly file: string;

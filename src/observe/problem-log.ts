@@ -7,6 +7,8 @@ import type { Problem } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import type { Steps } from '../slices.ts';
 
+const LEVELS = { error: 'error', warning: 'warn', note: 'info' } as const;
+
 export class ProblemLog {
   readonly #logger: Logger;
   #logged: ReadonlySet<string> = new Set();
@@ -23,7 +25,7 @@ export class ProblemLog {
       seen.add(key);
       yield;
       if (this.#logged.has(key)) continue;
-      this.#logger[severity === 'error' ? 'error' : 'warn'](message, { code, file, document, line, resource, path });
+      this.#logger[LEVELS[severity]](message, { code, file, document, line, resource, path });
     }
     this.#logged = seen;
   }

@@ -112,7 +112,7 @@ export interface Stats {
 }
 
 export interface ConfigProblem {
-  readonly severity: 'error' | 'warning';
+  readonly severity: 'error' | 'warning' | 'note';
   readonly file: string;
   readonly document: number;
   readonly line: number | null;

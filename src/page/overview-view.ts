@@ -15,6 +15,7 @@ import { faultsOf } from './model.ts';
 
 const MAX_PROBLEMS = 20;
 const MAX_UPSTREAMS = 30;
+const BADGES: Readonly<Record<ConfigProblem['severity'], string>> = { error: 'bad', warning: 'warn', note: '' };
 const FACTS = ['Configuration', 'Uptime', 'Memory', 'CPU', 'Event-loop delay'] as const;
 const TILES = ['Error share', 'p50', 'p99', 'In progress', 'Connections', 'Tunnels'] as const;
 
@@ -190,7 +191,7 @@ function problemItem({ severity, file, line, document, resource, path, message }
   return h(
     'li',
     {},
-    h('span', { class: `badge ${severity === 'error' ? 'bad' : 'warn'}` }, severity),
+    h('span', { class: `badge ${BADGES[severity]}` }, severity),
     ' ',
     h('strong', {}, what === '' ? place : what),
     h('div', {}, `${message} `, h('small', {}, what === '' ? '' : place)),

@@ -91,7 +91,7 @@ t.test('real traffic, explain and the reference agree on 10,000 random requests'
     const text = [...generated.documents, ...services].map((document) => stringify(document)).join('---\n');
     volume.write({ 'routes.yaml': text });
     await sidecar.applied(seed + 1);
-    const parsed = parseRoutes('routes.yaml', text);
+    const parsed = parseRoutes('routes.yaml', text, null);
     t.same(
       parsed.problems.filter((problem) => problem.severity === 'error'),
       [],

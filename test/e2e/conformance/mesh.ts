@@ -135,8 +135,8 @@ export class Mesh {
   /** Of the routes in force, as `sideroute check` shows them to a client of namespace `mesh`. */
   conditions(): readonly RouteCondition[] {
     const resources = [
-      ...parseRoutes('services.yaml', SERVICES_FILE).resources,
-      ...parseRoutes('routes.yaml', this.routes).resources,
+      ...parseRoutes('services.yaml', SERVICES_FILE, null).resources,
+      ...parseRoutes('routes.yaml', this.routes, null).resources,
     ];
     return attach({ resources, namespace: 'mesh' }).conditions;
   }

@@ -21,7 +21,13 @@ async function parseBesides(t: Test, text: string, sliceMs: number): Promise<{ p
   };
   t.teardown(() => (ticking = false));
   setImmediate(tick);
-  const parsed = await parseRoutesBesides('a.yaml', text, new Slicer({ sliceMs }), new AbortController().signal);
+  const parsed = await parseRoutesBesides(
+    'a.yaml',
+    text,
+    'shop',
+    new Slicer({ sliceMs }),
+    new AbortController().signal,
+  );
   ticking = false;
   return { parsed, turns };
 }
@@ -38,7 +44,7 @@ for (const [name, text] of Object.entries({
   ),
 })) {
   t.test(`${name}: what is parsed beside other work is what is parsed at once`, async (t) => {
-    const expected = parseRoutes('a.yaml', text);
+    const expected = parseRoutes('a.yaml', text, 'shop');
     const { parsed, turns } = await parseBesides(t, text, 0);
     t.strictSame(parsed, expected);
     t.ok(turns > 20, `${turns} turns of the event loop`);
@@ -47,7 +53,7 @@ for (const [name, text] of Object.entries({
 
 t.test('a file parsed in a thread is given up with the signal', async (t) => {
   const stop = new AbortController();
-  const parsing = parseRoutesBesides('a.json', fileText('json'), new Slicer(), stop.signal);
+  const parsing = parseRoutesBesides('a.json', fileText('json'), null, new Slicer(), stop.signal);
   setTimeout(() => stop.abort(new Error('closed')), 5);
   await t.rejects(parsing, { message: 'closed' });
 });

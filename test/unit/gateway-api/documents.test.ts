@@ -38,6 +38,37 @@ t.test('SPEC A14: the namespace defaults to default or to what the caller says',
   ]);
 });
 
+t.test('documents without a namespace belong to that of the pod, which one note for the file says', async (t) => {
+  const own = service('b').replace('{ name: b }', '{ name: b, namespace: cart }');
+  const text = `${own}---\n${service('a')}---\n${service('c')}---\n${routeText('').replace('  namespace: shop\n', '')}`;
+  const { resources, problems } = parse(text, { defaultNamespace: 'shop' });
+  t.same(
+    resources.map(({ namespace, name }) => `${namespace}/${name}`),
+    ['cart/b', 'shop/a', 'shop/c', 'shop/route'],
+  );
+  t.match(problems, [
+    {
+      severity: 'note',
+      code: 'assumed-namespace',
+      document: 2,
+      line: 6,
+      resource: 'Service shop/a',
+      path: 'metadata.namespace',
+      message: 'is not given: the namespace of the pod is taken, "shop"; so it is with 2 more of this file',
+    },
+  ]);
+  t.same(parse(own, { defaultNamespace: 'shop' }).problems, [], 'nothing is assumed');
+  const [unknown] = parse(service('a'), { defaultNamespace: null }).problems;
+  t.match(unknown, { severity: 'note', resource: 'Service default/a', message: /not known.*POD_NAMESPACE.*"default"/ });
+  const empty = service('a').replace('{ name: a }', '{ name: a, namespace: }');
+  t.match(parse(empty, { defaultNamespace: 'shop' }).resources, [{ namespace: 'shop' }], 'an empty one is none');
+  const list = `{"apiVersion":"v1","kind":"ServiceList","items":[{"metadata":{"name":"a"},"spec":{"ports":[{"port":80}]}}]}`;
+  t.match(parse(list, { defaultNamespace: 'shop' }), {
+    resources: [{ namespace: 'shop' }],
+    problems: [{ code: 'assumed-namespace', resource: 'Service shop/a' }],
+  });
+});
+
 t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HTTPRoute', async (t) => {
   for (const kind of ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute']) {
     const head = `apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: ${kind}\nmetadata: { name: a, generation: 2 }\n`;

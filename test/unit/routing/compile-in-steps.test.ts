@@ -19,7 +19,7 @@ const SHAPES: Readonly<Record<string, LargeRoutes>> = {
 
 function resources(shape: LargeRoutes, generation: number): readonly Resource[] {
   const [[file, text]] = [...largeRouteFiles({ ...shape, generation })] as [[string, string]];
-  return parseRoutes(file, text).resources;
+  return parseRoutes(file, text, null).resources;
 }
 
 /** Where a request of the rule of this number goes. */
