@@ -290,7 +290,7 @@ class SidecarProxy {
     const frontend = this.#table.frontends[connection.frontend];
     const admitted = connection.verdict === 'admit' && (frontend === undefined || !exceedsUws(frontend));
     const engine = admitted ? (this.#preferredEngine ?? this.#nativeEngine) : this.#nativeEngine;
-    engine!.adopt(connection);
+    engine!.adopt({ ...connection, fd: this.#acceptor!.take() });
   }
 
   async #startAdmin(): Promise<void> {

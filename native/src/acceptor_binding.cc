@@ -187,6 +187,7 @@ napi_value AcceptorBinding::Wrap() {
   const napi_property_descriptor members[] = {
       {"listening", nullptr, nullptr, nullptr, nullptr, MakeListening(env_, *acceptor_), napi_enumerable,
        nullptr},
+      {"take", nullptr, Take, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"setFrontends", nullptr, SetFrontends, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"detections", nullptr, Detections, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
@@ -224,7 +225,6 @@ void AcceptorBinding::OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& de
   napi_get_reference_value(env, options_, &options);
   napi_value connection;
   napi_create_object(env, &connection);
-  SetProperty(env, connection, "fd", MakeNumber(env, fd.get()));
   SetProperty(env, connection, "frontend", MakeNumber(env, static_cast<double>(frontend)));
   SetProperty(env, connection, "address", MakeString(env, destination.HostText().c_str()));
   SetProperty(env, connection, "port", MakeNumber(env, destination.port()));
@@ -236,15 +236,25 @@ void AcceptorBinding::OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& de
     reason = MakeString(env, finding.reason);
   }
   SetProperty(env, connection, "reason", reason);
+  at_hand_ = std::move(fd);
   napi_value exception;
-  if (Call(env, options, "onHttp", 1, &connection, &exception)) {
-    [[maybe_unused]] const int handed_over = fd.Release();
-  } else {
-    ResetOnClose(fd.get());
-    fd.Reset();
-    Report(env, options, exception);
+  const bool called = Call(env, options, "onHttp", 1, &connection, &exception);
+  if (at_hand_) {
+    ResetOnClose(at_hand_.get());
+    at_hand_.Reset();
   }
+  if (!called) Report(env, options, exception);
   napi_close_handle_scope(env, scope);
+}
+
+// take(): the number of the connection at hand, which belongs to the caller from here on. It is the only way
+// out, so there is one owner at any time, whatever the receiver throws before or after.
+napi_value AcceptorBinding::Take(napi_env env, napi_callback_info info) {
+  AcceptorBinding* self = From(env, info, 0, nullptr);
+  if (self == nullptr) return nullptr;
+  if (self->at_hand_) return MakeNumber(env, self->at_hand_.Release());
+  napi_throw_error(env, "ERR_TAKEN", "no connection is at hand: taken already, or after onHttp");
+  return nullptr;
 }
 
 void AcceptorBinding::OnDropped(ConnectionReason reason, const NetAddress& destination, int error) {

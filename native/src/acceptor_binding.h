@@ -10,6 +10,7 @@
 #include "acceptor.h"
 #include "intrusive_list.h"
 #include "reactor.h"
+#include "unique_fd.h"
 
 namespace sideroute {
 
@@ -35,6 +36,7 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) override;
 
   static AcceptorBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
+  static napi_value Take(napi_env env, napi_callback_info info);
   static napi_value SetFrontends(napi_env env, napi_callback_info info);
   static napi_value Counters(napi_env env, napi_callback_info info);
   static napi_value Detections(napi_env env, napi_callback_info info);
@@ -45,6 +47,8 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   napi_env const env_;
   Reactor* reactor_;
   std::unique_ptr<Acceptor> acceptor_;
+  // The connection that onHttp is told of, until it takes it.
+  UniqueFd at_hand_;
   napi_ref self_ = nullptr;
   // {onHttp, onDropped, onError}: one reference instead of three.
   napi_ref options_ = nullptr;

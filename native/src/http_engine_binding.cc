@@ -352,25 +352,26 @@ napi_value HttpEngineBinding::Adopt(napi_env env, napi_callback_info info) {
   int64_t fd = 0, frontend = 0, port = 0;
   std::string address;
   bool duplicate = false;
-  if (self == nullptr || !ReadInteger(env, arguments[0], "fd", 0, INT32_MAX, &fd) ||
-      !ReadInteger(env, arguments[1], "frontend", 0, INT32_MAX, &frontend) ||
-      !ReadString(env, arguments[2], "address", &address) ||
-      !ReadInteger(env, arguments[3], "port", 0, 65535, &port)) {
-    return nullptr;
-  }
+  if (self == nullptr || !ReadInteger(env, arguments[0], "fd", 0, INT32_MAX, &fd)) return nullptr;
   napi_get_value_bool(env, arguments[4], &duplicate);
-  const auto original = NetAddress::Parse(address, static_cast<uint16_t>(port));
-  if (!original) {
-    ThrowInvalid(env, "address is no IPv4 or IPv6 address: '" + address + "'");
-    return nullptr;
-  }
   struct stat status {};
   const int number = static_cast<int>(fd);
   const std::string what = "fd " + std::to_string(number);
   if (fstat(number, &status) != 0) return ThrowSystemError(env, -errno, "fstat", what);
   if (!S_ISSOCK(status.st_mode)) return ThrowSystemError(env, -ENOTSOCK, "fstat", what);
+  // From here on it is closed by whoever holds it last, and never by the caller.
   UniqueFd owned(duplicate ? fcntl(number, F_DUPFD_CLOEXEC, 0) : number);
   if (!owned) return ThrowSystemError(env, -errno, "fcntl", what);
+  if (!ReadInteger(env, arguments[1], "frontend", 0, INT32_MAX, &frontend) ||
+      !ReadString(env, arguments[2], "address", &address) ||
+      !ReadInteger(env, arguments[3], "port", 0, 65535, &port)) {
+    return nullptr;
+  }
+  const auto original = NetAddress::Parse(address, static_cast<uint16_t>(port));
+  if (!original) {
+    ThrowInvalid(env, "address is no IPv4 or IPv6 address: '" + address + "'");
+    return nullptr;
+  }
   const int error = self->engine_->Adopt(std::move(owned), static_cast<int32_t>(frontend), *original);
   if (error != 0) return ThrowSystemError(env, error, "epoll_ctl", what);
   return nullptr;

@@ -9,7 +9,7 @@ import type { Decision, RequestHead } from '../routing/decision.ts';
 
 /** The connection an engine takes over. */
 export interface RoutedConnection {
-  /** Owned by the engine from here on. */
+  /** A connected socket, owned by the engine from the call on, also when that throws. */
   readonly fd: number;
   /** Stable id of the frontend, see `cluster/frontends.ts`. */
   readonly frontend: number;

@@ -11,7 +11,7 @@
  * first body byte; field names of requests are lower-cased; Date is the proxy's. What of a decision it cannot carry out,
  * such as retries and mirrors, says `uws-limits.ts`.
  */
-import { fstatSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 
 import { ProxyError, REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import type { NativeAccessLog } from '../native/access-log.ts';
@@ -84,12 +84,18 @@ class UwsEngine implements Engine, ExchangeOwner {
     return connections;
   }
 
-  /** @throws ProxyError `bad-descriptor`, where uWS would end the process */
+  /** @throws ProxyError `bad-descriptor`, and leaves it alone, where uWS would end the process */
   adopt(connection: RoutedConnection): void {
     if (!isSocket(connection.fd)) {
       throw new ProxyError('bad-descriptor', `file descriptor ${connection.fd} is not an open socket`);
     }
-    const slot = this.slotFor(connection);
+    let slot: Slot;
+    try {
+      slot = this.slotFor(connection);
+    } catch (error) {
+      closeSync(connection.fd);
+      throw error;
+    }
     slot.lastUsedMs = performance.now();
     slot.app.adoptSocket(connection.fd);
   }

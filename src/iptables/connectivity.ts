@@ -47,7 +47,7 @@ export function openConnectivityProbe(
       connectTimeoutMs: DEADLINE_MS,
       onHttp: (connection) => {
         verdict.seen = connection.address === address && connection.port === port;
-        binding.replyAndClose(connection.fd, Buffer.from('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n'));
+        binding.replyAndClose(acceptor.take(), Buffer.from('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n'));
         verdict.wake();
       },
       onDropped: () => {

@@ -35,9 +35,8 @@ export interface FrontendAddress {
  */
 export type HeadVerdict = 'admit' | 'refuse' | 'invalid';
 
+/** Its descriptor is the acceptor's until `Acceptor.take`. */
 export interface HttpConnection {
-  /** Blocking mode off, close-on-exec, TCP_NODELAY and keepalive on, nothing consumed. The receiver owns it. */
-  readonly fd: number;
   readonly frontend: number;
   readonly address: string;
   readonly port: number;
@@ -61,8 +60,8 @@ export interface AcceptorOptions {
   /** Where tunnelled and dropped connections are logged. */
   readonly accessLog?: NativeAccessLog | undefined;
   /**
-   * A connection whose first bytes are HTTP/1.x. Synchronous; must not throw: a callback that throws has not taken the
-   * connection, which is then reset, and the exception goes to `onError`.
+   * A connection whose first bytes are HTTP/1.x. Whoever carries it calls `take` before this returns; one that nobody has
+   * taken is reset. Must not throw: an exception goes to `onError`.
    */
   readonly onHttp: (connection: HttpConnection) => void;
   /**
@@ -96,6 +95,11 @@ export interface AcceptorCounters {
 export interface Acceptor {
   /** Addresses actually bound (port 0 resolved). */
   readonly listening: readonly ListenAddress[];
+  /**
+   * Only within `onHttp`, once: the descriptor of that connection, which is the caller's from here on. Blocking mode off,
+   * close-on-exec, TCP_NODELAY and keepalive on, nothing consumed.
+   */
+  take(): number;
   /**
    * Replaces all frontends at once; connections already classified are not touched. Throws a TypeError that names the
    * entry, and keeps the old table, when one is malformed or given twice.

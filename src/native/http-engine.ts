@@ -169,7 +169,10 @@ export interface HttpEngineCounters {
 export interface HttpEngine {
   readonly decision: Int32Array;
   readonly outcomes: Float64Array;
-  /** Takes `fd` over, or a duplicate of it. Throws when it is no open socket. */
+  /**
+   * Takes `fd` over, or a duplicate of it. Throws, and leaves it alone, when it is no open socket; with any other error it
+   * is closed.
+   */
   adopt(fd: number, frontend: number, address: string, port: number, duplicate: boolean): void;
   /** Addresses in order of preference. Connections to addresses that stay are kept. */
   setBackend(id: number, addresses: readonly string[], port: number): void;

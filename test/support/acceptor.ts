@@ -25,11 +25,17 @@ export function wrapperCommand(): string[] {
 
 export class AcceptorProcess {
   readonly child: ChildProcess;
+  /** What it wrote to standard error, which is passed on. */
+  errorOutput = '';
   #calls = 0;
   readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
 
   private constructor(child: ChildProcess) {
     this.child = child;
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.errorOutput += text;
+      process.stderr.write(text);
+    });
     child.on('message', (reply: Reply) => {
       const waiting = this.#waiting.get(reply.id);
       this.#waiting.delete(reply.id);
@@ -56,7 +62,7 @@ export class AcceptorProcess {
         ...wrapperCommand(),
         ...[process.execPath, '--expose-gc', script],
       ],
-      { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+      { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] },
     );
     const acceptor = new AcceptorProcess(child);
     t.teardown(() => acceptor.kill());

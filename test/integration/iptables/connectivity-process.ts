@@ -41,7 +41,7 @@ const bound = await new Promise<boolean>((resolve) => {
     }
     const [address = '', port] = line.split(' ');
     accepted += 1;
-    options?.onHttp({ fd: -1, frontend: 1, address, port: Number(port), verdict: 'admit', reason: null });
+    options?.onHttp({ frontend: 1, address, port: Number(port), verdict: 'admit', reason: null });
   });
 });
 
@@ -52,6 +52,7 @@ const binding: NativeBinding = {
     options = given;
     return {
       listening: given.listen,
+      take: () => -1,
       setFrontends: () => undefined,
       counters: () => ({
         accepted,
