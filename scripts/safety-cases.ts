@@ -139,4 +139,10 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
     ['no endpoint, or none that accepts', '503'],
     ['no answer in time', '504'],
   ]),
+  chapter('Found with corpora and real backends', 99, [
+    [
+      'CONNECT with a body; an answer to CONNECT that opens no tunnel',
+      `${REFUSED}; relayed, and the upstream connection is not used again`,
+    ],
+  ]),
 ];

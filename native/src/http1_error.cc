@@ -38,6 +38,7 @@ constexpr auto kErrors = std::to_array<ErrorEntry>({
     {Error::kTransferEncodingUnsupported, HeadReason::kNotImplemented, "transfer-encoding-unsupported"},
     {Error::kTransferEncodingInHttp10, HeadReason::kBadRequest, "transfer-encoding-in-http10"},
     {Error::kLengthAndTransferEncoding, HeadReason::kBadRequest, "length-and-transfer-encoding"},
+    {Error::kConnectWithBody, HeadReason::kBadRequest, "connect-with-body"},
     {Error::kChunkSize, HeadReason::kBadRequest, "chunk-size"},
     {Error::kChunkExtension, HeadReason::kBadRequest, "chunk-extension"},
     {Error::kChunkExtensionsTooLong, HeadReason::kBadRequest, "chunk-extensions-too-long"},

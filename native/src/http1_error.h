@@ -46,6 +46,7 @@ enum class Error : uint8_t {
   kTransferEncodingUnsupported,
   kTransferEncodingInHttp10,
   kLengthAndTransferEncoding,
+  kConnectWithBody,
   // Bodies.
   kChunkSize,
   kChunkExtension,

@@ -50,6 +50,14 @@ Error CheckTransferEncoding(const MessageHead& head) noexcept {
   return facts.other_coding ? Error::kTransferEncodingUnsupported : Error::kNone;
 }
 
+// A CONNECT has no body (RFC 9110 section 9.3.6), and servers that know take what follows its head for the
+// next request, whatever its fields say.
+Error CheckConnect(const RequestHead& head) noexcept {
+  const bool empty =
+      head.body == BodyKind::kNone || (head.body == BodyKind::kLength && head.content_length == 0);
+  return empty ? Error::kNone : Error::kConnectWithBody;
+}
+
 void TakeFields(const char* data, FieldSection& section, MessageHead& head) noexcept {
   if (section.facts().named_fields != 0) DropNamedFields(data, section.fields(), section.facts());
   head.length = static_cast<uint32_t>(section.position());
@@ -202,6 +210,9 @@ Error RequestHeadParser::Conclude(const char* data) noexcept {
     head_.body = BodyKind::kNone;  // SAFETY 45
   }
   head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;
+  if (head_.method_id == MethodId::kConnect) {
+    if (const Error error = CheckConnect(head_); error != Error::kNone) return error;
+  }
   head_.keep_alive = KeepsAlive(head_);
   // HTTP/1.0 knows neither (RFC 9110 sections 7.8 and 10.1.1).
   head_.upgrade =
@@ -335,6 +346,8 @@ Error ResponseHeadParser::Conclude(const char* data) noexcept {
     head_.body = BodyKind::kUntilClose;  // SAFETY 88
     head_.keep_alive = false;
   }
+  // Where the backend thinks that the next request begins is not certain enough after a CONNECT.
+  if (context_.method == MethodId::kConnect) head_.keep_alive = false;
   head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;
   return Error::kNone;
 }
