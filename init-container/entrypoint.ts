@@ -8,8 +8,11 @@
  */
 import { Command } from 'commander';
 import { registerIptables } from '../src/cli/iptables.ts';
+import { outputSettled, writeNote, writeOutput } from '../src/cli/standard-streams.ts';
 import { loadNative } from '../src/native/binding.ts';
 
-const program = new Command('sideroute-init');
+const program = new Command('sideroute-init').configureOutput({ writeOut: writeOutput, writeErr: writeNote });
 registerIptables(program, { loadBinding: loadNative });
 await program.parseAsync(['iptables', 'apply', ...process.argv.slice(2)], { from: 'user' });
+// The rules decide how it ends, not who reads about them.
+await outputSettled();

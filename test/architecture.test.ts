@@ -69,7 +69,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'proxy.ts',
   ],
   'program.ts': ['native', 'package-root.ts', 'cli'],
-  'main.ts': ['errors.ts', 'program.ts'],
+  'main.ts': ['errors.ts', 'program.ts', 'cli'],
 };
 
 /** Package -> the only files that may import it. */

@@ -4,6 +4,7 @@ import { problemText } from '../gateway-api/problem-text.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import { namespaceOption, outputOption, type OutputFormat } from './options.ts';
 import { readRouteInput, type RouteInput } from './route-input.ts';
+import { writeOutput } from './standard-streams.ts';
 
 interface CheckOptions {
   readonly namespace?: string;
@@ -47,7 +48,7 @@ export function registerCheck(program: Command): void {
     .addOption(outputOption())
     .action(async (directory: string, options: CheckOptions) => {
       const input = await readRouteInput(directory, options.namespace ?? null);
-      process.stdout.write(options.output === 'json' ? formatJson(input) : formatHuman(input));
+      writeOutput(options.output === 'json' ? formatJson(input) : formatHuman(input));
       if (input.problems.some((problem) => problem.severity === 'error')) process.exitCode = 1;
     });
 }

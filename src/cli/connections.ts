@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { askAdmin, isObject, objects, textOf, type Json } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
+import { writeOutput } from './standard-streams.ts';
 
 interface ConnectionsOptions {
   readonly admin: AdminAddress;
@@ -25,7 +26,7 @@ export function registerConnections(program: Command): void {
     .action(async ({ admin, output, ...filters }: ConnectionsOptions) => {
       const query = new URLSearchParams(filters).toString();
       const answer = await askAdmin(admin, `/connections${query === '' ? '' : `?${query}`}`);
-      process.stdout.write(output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : humanText(answer));
+      writeOutput(output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : humanText(answer));
     });
 }
 

@@ -14,6 +14,7 @@ import { formatExplanation } from '../routing/format-explanation.ts';
 import { compileTable } from '../routing/table.ts';
 import { argument, namespaceOption, outputOption, type OutputFormat } from './options.ts';
 import { readRouteInput, type RouteInput } from './route-input.ts';
+import { writeNote, writeOutput } from './standard-streams.ts';
 
 interface ExplainOptions {
   readonly routes: string;
@@ -75,15 +76,13 @@ export function registerExplain(program: Command): void {
       });
       const { service, method, path, header: headers } = options;
       const explanation = explainService(table, service, requestHead({ method, path, headers }), headers);
-      process.stdout.write(
+      writeOutput(
         options.output === 'json'
           ? `${JSON.stringify(explanation, null, 2)}\n`
           : `${formatExplanation(explanation).trimEnd()}\n`,
       );
       const errors = input.problems.filter((problem) => problem.severity === 'error').length;
       if (errors > 0)
-        process.stderr.write(
-          `sideroute: the route files have ${errors} errors; see sideroute check ${options.routes}\n`,
-        );
+        writeNote(`sideroute: the route files have ${errors} errors; see sideroute check ${options.routes}\n`);
     });
 }

@@ -21,6 +21,7 @@ import type { ManifestResult, WorkloadResult } from '../inject/result.ts';
 import { uninjectManifest } from '../inject/uninject.ts';
 import { joinManifests, readInput, type InputFile } from './manifest-input.ts';
 import { argument, outputOption, type OutputFormat } from './options.ts';
+import { writeNote, writeOutput } from './standard-streams.ts';
 
 interface ManifestOptions {
   readonly inPlace?: boolean;
@@ -39,12 +40,12 @@ export function registerInject(program: Command, version: string): void {
   for (const key of SETTING_KEYS) inject.addOption(settingOption(key));
   addManifestOptions(inject)
     .addHelpText('after', '\nAn annotation sideroute.dev/NAME at the pod template wins over the flag --NAME.')
-    .action((files: readonly string[], options: InjectOptions) => {
+    .action(async (files: readonly string[], options: InjectOptions) => {
       const defaults = defaultSettings(version);
       const given = SETTING_KEYS.map((key) => [key, options[key] ?? defaults[key]] as const);
       const settings = Object.fromEntries(given) as InjectSettings;
       checkTogether(settings);
-      change(files, options, ({ name, text }) => injectManifest(name, text, { version, settings }));
+      await change(files, options, ({ name, text }) => injectManifest(name, text, { version, settings }));
     });
 
   addManifestOptions(
@@ -52,8 +53,8 @@ export function registerInject(program: Command, version: string): void {
       .command('uninject')
       .description('take what inject added out of manifests, which are then what they were before, to the byte')
       .argument('[files...]', FILES_HELP),
-  ).action((files: readonly string[], options: ManifestOptions) => {
-    change(files, options, ({ name, text }) => uninjectManifest(name, text));
+  ).action(async (files: readonly string[], options: ManifestOptions) => {
+    await change(files, options, ({ name, text }) => uninjectManifest(name, text));
   });
 }
 
@@ -77,12 +78,12 @@ function addManifestOptions(command: Command): Command {
     .addOption(outputOption());
 }
 
-function change(
+async function change(
   files: readonly string[],
   options: ManifestOptions,
   changeFile: (input: InputFile) => ManifestResult,
-): void {
-  const inputs = readInput(files);
+): Promise<void> {
+  const inputs = await readInput(files);
   const results = inputs.map(changeFile);
   const problems = results.flatMap((result) => result.problems);
   const workloads = results.flatMap((result) => result.workloads);
@@ -92,13 +93,13 @@ function change(
   if (inPlace) writeBack(inputs, texts);
   if (options.output === 'json') {
     const manifests = inPlace ? [] : texts.map((text, index) => ({ file: inputs[index]!.name, text }));
-    process.stdout.write(`${JSON.stringify({ workloads, problems, manifests }, null, 2)}\n`);
+    writeOutput(`${JSON.stringify({ workloads, problems, manifests }, null, 2)}\n`);
   } else {
-    for (const problem of problems) process.stderr.write(`${problemText(problem)}\n`);
-    if (refused) process.stderr.write('sideroute: nothing was changed\n');
-    else for (const workload of workloads) process.stderr.write(`${workloadText(workload)}\n`);
-    if (!refused && workloads.length === 0) process.stderr.write('sideroute: there is no workload in this input\n');
-    if (!refused && !inPlace) process.stdout.write(joinManifests(texts));
+    for (const problem of problems) writeNote(`${problemText(problem)}\n`);
+    if (refused) writeNote('sideroute: nothing was changed\n');
+    else for (const workload of workloads) writeNote(`${workloadText(workload)}\n`);
+    if (!refused && workloads.length === 0) writeNote('sideroute: there is no workload in this input\n');
+    if (!refused && !inPlace) writeOutput(joinManifests(texts));
   }
   if (refused) process.exitCode = 1;
 }
@@ -110,7 +111,7 @@ function workloadText({ file, document, resource, action, detail }: WorkloadResu
 function writeBack(inputs: readonly InputFile[], texts: readonly string[]): void {
   for (const [index, text] of texts.entries()) {
     const { name, text: before } = inputs[index]!;
-    if (name === 'stdin') process.stdout.write(text);
+    if (name === 'stdin') writeOutput(text);
     else if (text !== before) writeFileSync(name, text);
   }
 }

@@ -25,6 +25,7 @@ import { localSystem } from '../iptables/system.ts';
 import { DEFAULT_TERMINATION_LOG, writeTerminationLog, type TerminationResult } from '../iptables/termination-log.ts';
 import { verifyRules } from '../iptables/verify.ts';
 import type { NativeBinding } from '../native/binding.ts';
+import { writeNote, writeOutput } from './standard-streams.ts';
 
 export const EXIT_FAILED = 1;
 export const EXIT_SETTINGS = 2;
@@ -138,7 +139,7 @@ function print(options: PrintOptions): void {
   }
   warn(warnings);
   for (const { family, text } of documents) {
-    process.stdout.write(
+    writeOutput(
       text === null
         ? `# ${FAMILY_TITLE[family]}: no Service network, so no rules\n`
         : `# ${FAMILY_TITLE[family]}, for ${family === 'v4' ? 'iptables' : 'ip6tables'}-restore --noflush\n${text}`,
@@ -170,10 +171,10 @@ async function apply(
     return;
   }
   warn(all);
-  process.stdout.write(applyText(result, options.dryRun));
+  writeOutput(applyText(result, options.dryRun));
   if (options.dryRun) {
     for (const family of FAMILIES)
-      if (documents[family] !== null) process.stdout.write(`# ${FAMILY_TITLE[family]}\n${documents[family]}`);
+      if (documents[family] !== null) writeOutput(`# ${FAMILY_TITLE[family]}\n${documents[family]}`);
   }
 }
 
@@ -211,10 +212,9 @@ async function verify(options: VerifyOptions): Promise<void> {
   }
   warn(warnings);
   const compared = result.families.map((family) => FAMILY_TITLE[family]).join(' and ');
-  process.stdout.write(`backend: ${result.backend}; compared: ${compared} (${result.ipv6Why})\n`);
-  for (const { family, kind, message } of result.drift)
-    process.stdout.write(`${FAMILY_TITLE[family]}: ${kind}: ${message}\n`);
-  process.stdout.write(same ? 'The rules are as they should be.\n' : `${result.drift.length} differences.\n`);
+  writeOutput(`backend: ${result.backend}; compared: ${compared} (${result.ipv6Why})\n`);
+  for (const { family, kind, message } of result.drift) writeOutput(`${FAMILY_TITLE[family]}: ${kind}: ${message}\n`);
+  writeOutput(same ? 'The rules are as they should be.\n' : `${result.drift.length} differences.\n`);
 }
 
 async function cleanUp(options: CleanupOptions): Promise<void> {
@@ -228,13 +228,13 @@ async function cleanUp(options: CleanupOptions): Promise<void> {
     return;
   }
   for (const { backend, family, document } of steps) {
-    process.stdout.write(
+    writeOutput(
       options.dryRun
         ? `# ${FAMILY_TITLE[family]}, ${backend}: would be removed\n${document}`
         : `${FAMILY_TITLE[family]}: removed (${backend})\n`,
     );
   }
-  if (steps.length === 0) process.stdout.write('There are no rules of sideroute.\n');
+  if (steps.length === 0) writeOutput('There are no rules of sideroute.\n');
 }
 
 /** Turns a ProxyError into the exit status, a message and, where asked for, a termination message; others are bugs and pass. */
@@ -251,7 +251,7 @@ async function guard(
     process.exitCode = error.code === 'iptables-settings' ? EXIT_SETTINGS : EXIT_FAILED;
     report?.(failure);
     if (options.output === 'json') writeJson(failure);
-    else process.stderr.write(`error: ${error.message}\n`);
+    else writeNote(`error: ${error.message}\n`);
   }
 }
 
@@ -369,9 +369,9 @@ function parseSeconds(text: string): number {
 }
 
 function warn(warnings: readonly string[]): void {
-  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  for (const warning of warnings) writeNote(`warning: ${warning}\n`);
 }
 
 function writeJson(value: object): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  writeOutput(`${JSON.stringify(value, null, 2)}\n`);
 }

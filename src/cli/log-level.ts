@@ -4,6 +4,7 @@ import { LOG_LEVELS } from '../log.ts';
 import { ACCESS_LOG_MODES } from '../native/access-log.ts';
 import { askAdmin, isObject, textOf, type Json } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
+import { writeOutput } from './standard-streams.ts';
 
 interface LogLevelOptions {
   readonly admin: AdminAddress;
@@ -33,7 +34,7 @@ export function registerLogLevel(program: Command): void {
       const settings = asks
         ? await askAdmin(admin, '/log-level')
         : await askAdmin(admin, `/log-level?${query.toString()}`, 'PUT');
-      process.stdout.write(output === 'json' ? `${JSON.stringify(settings, null, 2)}\n` : humanText(settings));
+      writeOutput(output === 'json' ? `${JSON.stringify(settings, null, 2)}\n` : humanText(settings));
     });
 }
 

@@ -1,6 +1,8 @@
 /** What `inject`, `uninject` and `routes export` share: manifests from standard input or files, to standard output. */
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isatty } from 'node:tty';
 import { ProxyError } from '../errors.ts';
+import { readStandardInput } from './standard-streams.ts';
 
 export interface InputFile {
   /** As on the command line; `stdin` for standard input. */
@@ -15,26 +17,31 @@ const STANDARD_INPUT = '-';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The named files, standard input when there are none. @throws ProxyError naming the file */
-export function readInput(files: readonly string[]): InputFile[] {
-  if (files.length === 0 && process.stdin.isTTY) {
+export async function readInput(files: readonly string[]): Promise<InputFile[]> {
+  if (files.length === 0 && isatty(0)) {
     throw new ProxyError('invalid-setting', 'name files, or give manifests on standard input');
   }
-  return (files.length === 0 ? [STANDARD_INPUT] : files).map((file) => {
-    const name = file === STANDARD_INPUT ? 'stdin' : file;
-    let bytes: Buffer;
-    try {
-      bytes = readFileSync(file === STANDARD_INPUT ? 0 : file);
-    } catch (error) {
-      throw new ProxyError('unreadable-input', `${name}: cannot be read: ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
-    try {
-      return { name, text: utf8.decode(bytes) };
-    } catch {
-      throw new ProxyError('invalid-utf8', `${name}: is not UTF-8 text`);
-    }
-  });
+  if (files.indexOf(STANDARD_INPUT) !== files.lastIndexOf(STANDARD_INPUT)) {
+    throw new ProxyError('invalid-setting', '- stands twice: standard input can be read only once');
+  }
+  const inputs: InputFile[] = [];
+  for (const file of files.length === 0 ? [STANDARD_INPUT] : files) inputs.push(await readOne(file));
+  return inputs;
+}
+
+async function readOne(file: string): Promise<InputFile> {
+  const name = file === STANDARD_INPUT ? 'stdin' : file;
+  let bytes: Buffer;
+  try {
+    bytes = file === STANDARD_INPUT ? await readStandardInput() : await readFile(file);
+  } catch (error) {
+    throw new ProxyError('unreadable-input', `${name}: cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  try {
+    return { name, text: utf8.decode(bytes) };
+  } catch {
+    throw new ProxyError('invalid-utf8', `${name}: is not UTF-8 text`);
+  }
 }
 
 /** One stream of documents; a single text stays as it is. */

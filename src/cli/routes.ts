@@ -10,6 +10,7 @@ import { configMapsFor, MAX_DATA_BYTES, yamlText, type ConfigMap } from '../expo
 import { missingServices, namespacesOf, neededBy } from '../export/route-export.ts';
 import { readInput } from './manifest-input.ts';
 import { argument } from './options.ts';
+import { writeNote, writeOutput } from './standard-streams.ts';
 
 interface ExportOptions {
   readonly namespace: readonly string[];
@@ -40,17 +41,17 @@ export function registerRoutes(program: Command): void {
         .default(MAX_DATA_BYTES),
     )
     .addOption(new Option('-o, --output <format>', 'how to print them').choices(['yaml', 'json']).default('yaml'))
-    .action((files: readonly string[], options: ExportOptions) => {
-      const objects = readInput(files).flatMap(({ name, text }) => readClusterObjects(name, text));
+    .action(async (files: readonly string[], options: ExportOptions) => {
+      const objects = (await readInput(files)).flatMap(({ name, text }) => readClusterObjects(name, text));
       const chosen = options.namespace.length > 0 ? [...new Set(options.namespace)] : namespacesOf(objects);
       const configMaps = chosen.flatMap((namespace) =>
         configMapsFor(namespace, options.configMap, neededBy(namespace, objects), options.maxBytes),
       );
       for (const name of missingServices(objects)) {
-        process.stderr.write(`sideroute: the Service ${name} is not in the input: DNS will be asked for its address\n`);
+        writeNote(`sideroute: the Service ${name} is not in the input: DNS will be asked for its address\n`);
       }
-      if (configMaps.length === 0) process.stderr.write('sideroute: there is no HTTPRoute or Service in this input\n');
-      process.stdout.write(options.output === 'json' ? jsonText(configMaps) : manifestText(configMaps));
+      if (configMaps.length === 0) writeNote('sideroute: there is no HTTPRoute or Service in this input\n');
+      writeOutput(options.output === 'json' ? jsonText(configMaps) : manifestText(configMaps));
     });
 }
 

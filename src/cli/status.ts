@@ -9,6 +9,7 @@ import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
 import { askAdmin, objects, textOf, type Json } from './admin-client.ts';
 import { adminOption, argument, outputOption, timeoutOption, type AdminAddress, type OutputFormat } from './options.ts';
+import { writeOutput } from './standard-streams.ts';
 
 interface StatusOptions {
   readonly admin: AdminAddress;
@@ -34,7 +35,7 @@ export function registerStatus(program: Command): void {
     .addOption(outputOption())
     .action(async (options: StatusOptions) => {
       const config = options.wait === undefined ? await readConfig(options.admin) : await waitFor(options);
-      process.stdout.write(options.output === 'json' ? `${JSON.stringify(config, null, 2)}\n` : humanText(config));
+      writeOutput(options.output === 'json' ? `${JSON.stringify(config, null, 2)}\n` : humanText(config));
       const reached = options.wait === undefined || config['hash'] === options.wait;
       if (!reached) {
         const shown = textOf(config['hash']) || 'none';
