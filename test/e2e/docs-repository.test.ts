@@ -49,6 +49,9 @@ const development: Runner = (t, block) => {
 const RUN: Readonly<Record<string, Runner>> = {
   'README.md > See it in 60 seconds': inRepository(['Every answer was right.']),
   'README.md > Development': development,
+  'docs/soak.md > The soak': inRepository(['## Result'], (script) =>
+    script.replace('--minutes 60 --report docs/soak.md', '--minutes 0.2 --rate 100'),
+  ),
   'docs/PERFORMANCE.md > CPU time per proxied request': benchmark(
     ['sideroute native', 'HAProxy', 'nginx', 'sideroute uws'],
     '--rounds 1 --seconds 1',

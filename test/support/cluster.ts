@@ -104,6 +104,33 @@ export interface ServiceEndpoint {
   readonly port: number;
 }
 
+/** A command line of iptables, for a rule that is added or deleted. */
+type Rule = (action: '-A' | '-D') => string[];
+
+/** What kube-proxy would write for a Service. */
+function serviceRules(clusterIP: string, port: number, endpoints: readonly ServiceEndpoint[]): Rule[] {
+  const v6 = clusterIP.includes(':');
+  const tables = [v6 ? 'ip6tables' : 'iptables', '-w'];
+  const to = ['-d', clusterIP, '-p', 'tcp', '--dport', String(port)];
+  if (endpoints.length === 0) {
+    return [(action) => [...tables, action, 'FORWARD', ...to, '-j', 'REJECT', '--reject-with', 'tcp-reset']];
+  }
+  return endpoints.flatMap((endpoint, index): Rule[] => {
+    const left = endpoints.length - index;
+    const share = left > 1 ? ['-m', 'statistic', '--mode', 'random', '--probability', (1 / left).toFixed(8)] : [];
+    const target = v6 ? `[${endpoint.address}]:${endpoint.port}` : `${endpoint.address}:${endpoint.port}`;
+    const nat = [...tables, '-t', 'nat'];
+    return [
+      (action) => [...nat, action, 'PREROUTING', ...to, ...share, '-j', 'DNAT', '--to-destination', target],
+      // All pods share one bridge: without masquerading, answers would bypass the node and its translation.
+      (action) => [
+        ...[...nat, action, 'POSTROUTING', '-d', endpoint.address, '-p', 'tcp', '--dport', String(endpoint.port)],
+        ...['-m', 'conntrack', '--ctstate', 'DNAT', '-j', 'MASQUERADE'],
+      ],
+    ];
+  });
+}
+
 let sequence = 0;
 
 /** Pods are 10.244.0.N and fd00:244::N, from N = 10 in order of creation. */
@@ -162,37 +189,12 @@ export class Cluster {
 
   /** ClusterIP:port to endpoints, spread evenly by connection; no endpoints = refused, as kube-proxy does. */
   addService(clusterIP: string, port: number, endpoints: readonly ServiceEndpoint[]): void {
-    const v6 = clusterIP.includes(':');
-    const tables = v6 ? 'ip6tables' : 'iptables';
-    const to = ['-d', clusterIP, '-p', 'tcp', '--dport', String(port)];
-    if (endpoints.length === 0) {
-      this.node.must([tables, '-w', '-A', 'FORWARD', ...to, '-j', 'REJECT', '--reject-with', 'tcp-reset']);
-      return;
-    }
-    endpoints.forEach((endpoint, index) => {
-      const left = endpoints.length - index;
-      const share = left > 1 ? ['-m', 'statistic', '--mode', 'random', '--probability', (1 / left).toFixed(8)] : [];
-      const target = v6 ? `[${endpoint.address}]:${endpoint.port}` : `${endpoint.address}:${endpoint.port}`;
-      this.node.must([
-        tables,
-        '-w',
-        '-t',
-        'nat',
-        '-A',
-        'PREROUTING',
-        ...to,
-        ...share,
-        '-j',
-        'DNAT',
-        '--to-destination',
-        target,
-      ]);
-      // All pods share one bridge: without masquerading, answers would bypass the node and its translation.
-      this.node.must([
-        ...[tables, '-w', '-t', 'nat', '-A', 'POSTROUTING', '-d', endpoint.address, '-p', 'tcp'],
-        ...['--dport', String(endpoint.port), '-m', 'conntrack', '--ctstate', 'DNAT', '-j', 'MASQUERADE'],
-      ]);
-    });
+    for (const rule of serviceRules(clusterIP, port, endpoints)) this.node.must(rule('-A'));
+  }
+
+  /** Takes out what `addService` with the same arguments has added; connections that are open go on. */
+  removeService(clusterIP: string, port: number, endpoints: readonly ServiceEndpoint[]): void {
+    for (const rule of serviceRules(clusterIP, port, endpoints)) this.node.must(rule('-D'));
   }
 
   /** Kill what still runs in the namespaces, then delete them. Safe to call twice. */

@@ -1,0 +1,165 @@
+/** Faults of the surroundings, one after the other: what each does, whom it may cost what, and when its effects are over. */
+import { readdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { runCommand } from '../support/cluster.ts';
+import type { BackendProcess } from '../support/faults/backend-process.ts';
+import type { FaultCost } from '../support/faults/ledger.ts';
+import { MIRROR, MOVING, ROUGH } from './mix.ts';
+import type { SoakStage } from './stage.ts';
+
+export interface SoakFault {
+  readonly name: string;
+  /** Whose requests it may cost; null: those of all. */
+  readonly backends: readonly string[] | null;
+  readonly allows: FaultCost;
+  readonly forMs: number;
+  /** How long after its end a request that begins may still meet it. */
+  readonly graceMs: number;
+  begin(): void | Promise<void>;
+  end(): void | Promise<void>;
+}
+
+const NOTHING: FaultCost = () => false;
+/** The backend is gone, or was in the middle of a response. */
+const GONE: FaultCost = (outcome) =>
+  /^(refused 50[234] (upstream_reset|connect_failure|connect_timeout|retries_exhausted|timeout)|truncated 200)$/.test(
+    outcome,
+  );
+/** A connection that ends just as a request goes out on it: one that may not be repeated fails, others never. */
+const STALE: FaultCost = (outcome, { once }) => once && outcome === 'refused 502 upstream_reset';
+const SILENT: FaultCost = (outcome) =>
+  /^(refused 50[34] (timeout|connect_timeout|overflow|retries_exhausted)|truncated 200)$/.test(outcome);
+const REFUSED: FaultCost = (outcome, rule) =>
+  /^refused 50[34] (connect_failure|connect_timeout|retries_exhausted)$/.test(outcome) || STALE(outcome, rule);
+const OVERLOADED: FaultCost = (outcome) => /^refused 503 (overflow|overload|connect_failure|unresolved)$/.test(outcome);
+
+function descriptorLimit(pid: number): { soft: string; hard: string } {
+  const [soft = '', hard = ''] = runCommand('prlimit', [
+    '--pid',
+    String(pid),
+    '--nofile',
+    '--noheadings',
+    '--output',
+    'SOFT,HARD',
+  ])
+    .stdout.trim()
+    .split(/\s+/);
+  return { soft, hard };
+}
+
+/** `rough`: the endpoint that it is the turn of. */
+export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
+  const { sidecar, log, backends, dns } = stage;
+  const pid = sidecar.pid!;
+  const quiet = { backends: [] as readonly string[], allows: NOTHING, graceMs: 0 };
+  const named = (name: string): BackendProcess => backends.get(name)!;
+  const onRough = (
+    name: string,
+    allows: FaultCost,
+    forMs: number,
+    graceMs: number,
+    begin: (backend: BackendProcess) => void | Promise<void>,
+    end: (backend: BackendProcess) => void | Promise<void>,
+  ): ((turn: number) => SoakFault) => {
+    return (turn) => {
+      const which = ROUGH[turn % ROUGH.length]!;
+      const backend = named(which);
+      const fields = { name, backends: ROUGH, allows, forMs, graceMs };
+      return { ...fields, begin: () => begin(backend), end: () => end(backend) };
+    };
+  };
+  const normal = (backend: BackendProcess): void => backend.tell('mode normal');
+  const revive = (backend: BackendProcess): Promise<void> => backend.start();
+  const mirror = named(MIRROR);
+  const limit = descriptorLimit(pid);
+  const squeezed = (soft: string): void =>
+    void runCommand('prlimit', ['--pid', String(pid), `--nofile=${soft}:${limit.hard}`]);
+
+  return [
+    onRough('backend killed', GONE, 1_000, 500, (backend) => backend.kill(), revive),
+    onRough(
+      'backend refuses',
+      REFUSED,
+      1_500,
+      500,
+      (backend) => backend.tell('refuse'),
+      (backend) => backend.tell('listen'),
+    ),
+    onRough('backend hangs', SILENT, 2_000, 300, (backend) => backend.tell('mode hang'), normal),
+    onRough('backend resets', GONE, 1_000, 300, (backend) => backend.tell('mode reset'), normal),
+    onRough('backend closes idle connections', STALE, 2_000, 300, (backend) => backend.tell('mode close-idle'), normal),
+    onRough(
+      'backend stopped',
+      SILENT,
+      2_500,
+      300,
+      (backend) => backend.signal('SIGSTOP'),
+      (backend) => backend.signal('SIGCONT'),
+    ),
+    () => ({ name: 'mirror killed', ...quiet, forMs: 1_500, begin: () => mirror.kill(), end: () => mirror.start() }),
+    () => ({
+      ...{ name: 'mirror hangs', ...quiet, forMs: 2_500 },
+      begin: () => mirror.tell('mode hang'),
+      end: () => mirror.tell('mode normal'),
+    }),
+    () => ({
+      name: 'DNS silent',
+      ...quiet,
+      forMs: 3_000,
+      begin: () => dns('fault drop'),
+      end: () => dns('fault none'),
+    }),
+    () => ({
+      name: 'DNS fails',
+      ...quiet,
+      forMs: 2_000,
+      begin: () => dns('fault servfail'),
+      end: () => dns('fault none'),
+    }),
+    () => ({
+      ...{
+        name: 'Service made anew with another address',
+        backends: MOVING,
+        allows: REFUSED,
+        forMs: 0,
+        graceMs: 3_500,
+      },
+      begin: () => stage.move(),
+      end: () => undefined,
+    }),
+    () => ({ name: 'log reader gone', ...quiet, forMs: 1_500, begin: () => log.leave(), end: () => log.open() }),
+    () => ({ name: 'log reader stalls', ...quiet, forMs: 2_500, begin: () => log.pause(), end: () => log.resume() }),
+    () => ({
+      ...{ name: 'descriptors used up', backends: null, allows: OVERLOADED, forMs: 1_000, graceMs: 1_000 },
+      begin: () => squeezed(String(readdirSync(`/proc/${pid}/fd`).length + 2)),
+      end: () => squeezed(limit.soft),
+    }),
+    () => ({
+      ...{ name: 'sidecar stopped for a moment', ...quiet, forMs: 300 },
+      begin: () => void sidecar.kill('SIGSTOP'),
+      end: () => void sidecar.kill('SIGCONT'),
+    }),
+  ];
+}
+
+/** Runs faults until `ended`, one at a time; resolves when the last one is over. Returns how often each ran in `counts`. */
+export async function playFaults(
+  faults: readonly ((turn: number) => SoakFault)[],
+  everyMs: number,
+  open: (fault: SoakFault) => (graceMs: number) => void,
+  ended: () => boolean,
+  counts: Map<string, number>,
+): Promise<void> {
+  for (let turn = 0; !ended(); turn += 1) {
+    const startedMs = performance.now();
+    // Each in its turn, and which endpoint it meets changes from round to round.
+    const fault = faults[turn % faults.length]!(Math.floor(turn / faults.length) + turn);
+    const close = open(fault);
+    counts.set(fault.name, (counts.get(fault.name) ?? 0) + 1);
+    await fault.begin();
+    await delay(fault.forMs);
+    await fault.end();
+    close(fault.graceMs);
+    await delay(Math.max(fault.graceMs, everyMs - (performance.now() - startedMs)));
+  }
+}

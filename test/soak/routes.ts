@@ -1,0 +1,75 @@
+/** The configuration of the soak; each generation is another one. */
+
+const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
+  web: ['10.96.0.10', 'fd00:96::10'],
+  calm: ['10.96.0.11'],
+  calm2: ['10.96.0.12'],
+  rough: ['10.96.0.13'],
+  planted: ['10.96.0.14'],
+  mirror: ['10.96.0.15'],
+};
+
+function service(name: string): string {
+  const addresses = ADDRESSES[name]!;
+  return `apiVersion: v1
+kind: Service
+metadata: {name: ${name}, namespace: shop}
+spec: {clusterIP: "${addresses[0]}", clusterIPs: [${addresses.map((address) => `"${address}"`).join(', ')}], ports: [{port: 80}]}
+`;
+}
+
+/** Of which a request says by its answer which generation decided it; the backend alternates with it. */
+export function backendOfGeneration(generation: number): string {
+  return generation % 2 === 0 ? 'calm' : 'calm2';
+}
+
+/** Files of the ConfigMap. Values of filters and the order of rules differ from one generation to the next. */
+export function configuration(generation: number): Record<string, string> {
+  const mark = (part: string): string =>
+    `{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-${part}, value: "${generation}"}]}}`;
+  const padding = 'v'.repeat(200 + (generation % 50));
+  const rules = [
+    `matches: [{path: {value: /calm}}]
+      filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-padding, value: "${padding}"}]}}]
+      backendRefs: [{name: calm, port: 80}]`,
+    `matches: [{path: {value: /generation}}]
+      filters: [${mark('generation')}]
+      backendRefs: [{name: ${backendOfGeneration(generation)}, port: 80}]`,
+    `matches: [{path: {value: /mirrored}}]
+      filters:
+        - ${mark('mirrored')}
+        - {type: RequestMirror, requestMirror: {backendRef: {name: mirror, port: 80}}}
+      backendRefs: [{name: calm, port: 80}]`,
+    `matches: [{path: {value: /retried}}]
+      retry: {codes: [503], attempts: 2, backoff: 5ms}
+      backendRefs: [{name: calm, port: 80}]`,
+    `matches: [{path: {value: /redirected}}]
+      filters: [{type: RequestRedirect, requestRedirect: {hostname: g${generation}.example}}]`,
+    `matches: [{path: {value: /rough-retried}}]
+      timeouts: {request: 4s, backendRequest: 1500ms}
+      retry: {codes: [503], attempts: 3, backoff: 10ms}
+      backendRefs: [{name: rough, port: 80}]`,
+    `matches: [{path: {value: /rough}}]
+      timeouts: {request: 2s}
+      backendRefs: [{name: rough, port: 80}]`,
+    `matches: [{path: {value: /moving}}]
+      timeouts: {request: 4s}
+      backendRefs: [{name: moving, port: 80}]`,
+    `matches: [{path: {value: /planted}}]
+      timeouts: {request: 1s}
+      backendRefs: [{name: planted, port: 80}]`,
+    `matches: [{method: CONNECT}]
+      backendRefs: [{name: calm, port: 80}]`,
+  ];
+  const shift = generation % rules.length;
+  const ordered = [...rules.slice(shift), ...rules.slice(0, shift)];
+  const route = `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: web, port: 80}]
+  rules:
+    - ${ordered.join('\n    - ')}
+`;
+  return { 'services.yaml': Object.keys(ADDRESSES).map(service).join('---\n'), 'route.yaml': route };
+}

@@ -1,0 +1,165 @@
+/** What the soak plays on: pods, Services, backends, a DNS server, the sidecar with its log, and the client. */
+import type { ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Cluster, type ServiceEndpoint } from '../support/cluster.ts';
+import { ConfigMapMount } from '../support/config-map-mount.ts';
+import { BackendProcess } from '../support/faults/backend-process.ts';
+import { ClientProcess } from '../support/faults/client-process.ts';
+import type { ClientRecord } from '../support/faults/kinds.ts';
+import type { Ledger } from '../support/faults/ledger.ts';
+import { LogReader } from '../support/faults/log-reader.ts';
+import { waitForLine } from '../support/processes.ts';
+import { fixture, PROXY_UID, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { MIRROR, MOVING, ROUGH } from './mix.ts';
+import { configuration } from './routes.ts';
+
+const MOVING_NAME = 'moving.shop.svc.cluster.local';
+const DNS_TTL_SECONDS = 1;
+const CONNECT_TIMEOUT = '1s';
+
+/** A line of the access log, as far as it is used here. */
+interface LogLine {
+  readonly kind: string;
+  readonly code: number | null;
+  readonly reason: string | null;
+  readonly request_id: string | null;
+  readonly lines?: number;
+}
+
+export interface SoakStage {
+  readonly sidecar: ChildProcess;
+  readonly client: ClientProcess;
+  readonly log: LogReader;
+  readonly routes: ConfigMapMount;
+  readonly backends: ReadonlyMap<string, BackendProcess>;
+  readonly dns: (line: string) => void;
+  /** Gives the Service `moving` another ClusterIP, in DNS, too. */
+  readonly move: () => void;
+  /** Lines of the sidecar's log from warnings on; the last ones. */
+  readonly complaints: string[];
+  /** Text of an endpoint of the sidecar's pod. */
+  readonly get: (path: string) => string;
+  /** Status of a GET of the parent Service. */
+  readonly ask: (path: string) => string;
+  readonly close: () => void;
+}
+
+export async function startStage(ledger: Ledger, onRecord: (record: ClientRecord) => void): Promise<SoakStage> {
+  const cluster = new Cluster();
+  const directory = temporaryDirectory();
+  const close = (): void => {
+    cluster.close();
+    directory.remove();
+  };
+  try {
+    return await build(cluster, directory.path, ledger, onRecord, close);
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+async function build(
+  cluster: Cluster,
+  directory: string,
+  ledger: Ledger,
+  onRecord: (record: ClientRecord) => void,
+  close: () => void,
+): Promise<SoakStage> {
+  const clientPod = cluster.addPod('client');
+  const calmPod = cluster.addPod('calm');
+  const otherPod = cluster.addPod('other');
+  const roughPods = ROUGH.map((name) => cluster.addPod(name));
+  const at = (address: string, port: number): ServiceEndpoint => ({ address, port });
+  // Who reaches the parent itself was not routed.
+  cluster.addService('10.96.0.10', 80, [at(calmPod.v4, 8083)]);
+  cluster.addService('fd00:96::10', 80, [at(calmPod.v6, 8083)]);
+  cluster.addService('10.96.0.11', 80, [at(calmPod.v4, 8080)]);
+  cluster.addService('10.96.0.12', 80, [at(calmPod.v4, 8081)]);
+  cluster.addService(
+    '10.96.0.13',
+    80,
+    roughPods.map((pod) => at(pod.v4, 8080)),
+  );
+  cluster.addService('10.96.0.14', 80, [at(calmPod.v4, 8082)]);
+  cluster.addService('10.96.0.15', 80, [at(otherPod.v4, 8080)]);
+  cluster.addService('10.96.0.20', 2525, [at(calmPod.v4, 2525)]);
+
+  const backends = new Map([
+    ['calm', new BackendProcess(calmPod, { calm: 8080, calm2: 8081, planted: 8082, unrouted: 8083 }, ledger)],
+    [MIRROR, new BackendProcess(otherPod, { [MIRROR]: 8080 }, ledger)],
+    [MOVING[0]!, new BackendProcess(otherPod, { [MOVING[0]!]: 8081 }, ledger)],
+    ...ROUGH.map((name, i) => [name, new BackendProcess(roughPods[i]!, { [name]: 8080 }, ledger)] as const),
+  ]);
+  await Promise.all([...backends.values()].map((backend) => backend.start()));
+  await startFixture(calmPod, 'greeting-server', '2525');
+
+  const dns = otherPod.spawn(fixture('dns-process', otherPod.v4), { stdio: ['pipe', 'pipe', 'inherit'] });
+  await waitForLine(dns, /^listening/);
+  const moving = movingService(cluster, at(otherPod.v4, 8081), (line) => dns.stdin!.write(`${line}\n`));
+  moving();
+  const resolvConf = join(directory, 'resolv.conf');
+  writeFileSync(
+    resolvConf,
+    `nameserver ${otherPod.v4}\nsearch shop.svc.cluster.local svc.cluster.local cluster.local\n`,
+  );
+
+  const routes = new ConfigMapMount(join(directory, 'routes'), configuration(0));
+  clientPod.must([...SIDEROUTE, 'iptables', 'apply', '--service-cidrs', '10.96.0.0/16,fd00:96::/112']);
+  const log = new LogReader(join(directory, 'access.log'), (line) => readLogLine(line, ledger));
+  const writer = log.openWriter();
+  const sidecar = clientPod.spawn(
+    [
+      ...[...SIDEROUTE, 'proxy', '--routes', routes.path, '--namespace', 'shop', '--resolv-conf', resolvConf],
+      ...['--access-log', 'all', '--connect-timeout', CONNECT_TIMEOUT, '--drain-timeout', '10s', '--drain-quiet', '1s'],
+    ],
+    { asUid: PROXY_UID, stdio: ['ignore', writer.fd, 'pipe'] },
+  );
+  writer.close();
+  const complaints: string[] = [];
+  await waitForLine(sidecar, /"message":"ready"/);
+  sidecar.stderr!.on('data', (chunk: string) => {
+    complaints.push(
+      ...chunk.split('\n').filter((line) => /"level":"(warn|error)"/.test(line) || /^(?!\{)./.test(line)),
+    );
+    complaints.splice(0, complaints.length - 200);
+  });
+  const client = await ClientProcess.start(clientPod, onRecord);
+  return {
+    ...{ sidecar, client, log, routes, backends, complaints, close, move: moving },
+    dns: (line) => dns.stdin!.write(`${line}\n`),
+    get: (path) => clientPod.must(['curl', '-sS', '--max-time', '10', `http://127.0.0.1:15020${path}`]),
+    ask: (path) =>
+      clientPod.run(['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', `http://10.96.0.10${path}`]).stdout,
+  };
+}
+
+/** Each call gives the Service its next address; the one before is refused from then on, as that of no Service is. */
+function movingService(cluster: Cluster, endpoint: ServiceEndpoint, dns: (line: string) => void): () => void {
+  let number = -1;
+  return () => {
+    const before = number < 0 ? null : `10.96.1.${(number % 200) + 1}`;
+    number += 1;
+    const after = `10.96.1.${(number % 200) + 1}`;
+    if (before !== null) {
+      cluster.removeService(before, 80, [endpoint]);
+      cluster.addService(before, 80, []);
+    }
+    if (number >= 200) cluster.removeService(after, 80, []);
+    cluster.addService(after, 80, [endpoint]);
+    dns(`${MOVING_NAME}=${after}/${DNS_TTL_SECONDS}`);
+  };
+}
+
+function readLogLine(text: string, ledger: Ledger): void {
+  let line: LogLine;
+  try {
+    line = JSON.parse(text) as LogLine;
+  } catch {
+    // Torn when its reader left.
+    return;
+  }
+  if (line.kind !== 'request' || line.request_id === null) return;
+  ledger.logged(line.request_id, `${line.code ?? 0} ${line.reason ?? ''}`.trim());
+}

@@ -1,0 +1,47 @@
+/** A process of fault-backend in a pod, which can be told what to do, be killed and come back; what it executes goes to a ledger. */
+import type { ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Pod } from '../cluster.ts';
+import { stopProcess, waitForLine } from '../processes.ts';
+import { fixture } from '../sidecar.ts';
+import type { Ledger } from './ledger.ts';
+
+export class BackendProcess {
+  readonly #pod: Pod;
+  readonly #names: Readonly<Record<string, number>>;
+  readonly #ledger: Pick<Ledger, 'executed'>;
+  #process: ChildProcess | null = null;
+
+  /** `names`: a server each, by the port it listens on. */
+  constructor(pod: Pod, names: Readonly<Record<string, number>>, ledger: Pick<Ledger, 'executed'>) {
+    this.#pod = pod;
+    this.#names = names;
+    this.#ledger = ledger;
+  }
+
+  async start(): Promise<void> {
+    const servers = Object.entries(this.#names).map(([name, port]) => `${name}=${port}`);
+    const child = this.#pod.spawn(fixture('fault-backend', ...servers), { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#process = child;
+    child.stdin!.on('error', () => undefined);
+    const ready = waitForLine(child, /^listening/);
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      const [mark, id = '', name = ''] = line.split(' ');
+      if (mark === 'E') this.#ledger.executed(id, name);
+    });
+    await ready;
+  }
+
+  /** A command of fault-backend. */
+  tell(line: string): void {
+    this.#process!.stdin!.write(`${line}\n`);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process!.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    await stopProcess(this.#process!, 'SIGKILL');
+  }
+}

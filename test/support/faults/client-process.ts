@@ -1,0 +1,67 @@
+/** A process of fault-client in a pod; what becomes of its requests goes to a ledger. */
+import type { ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Pod } from '../cluster.ts';
+import { waitForLine } from '../processes.ts';
+import { fixture } from '../sidecar.ts';
+import type { ClientCommand, ClientRecord, Kind } from './kinds.ts';
+
+export class ClientProcess {
+  readonly #process: ChildProcess;
+  readonly #waiting: ((line: object) => boolean)[] = [];
+
+  private constructor(child: ChildProcess, onRecord: (record: ClientRecord) => void) {
+    this.#process = child;
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      if (!line.startsWith('{')) return;
+      const value = JSON.parse(line) as object;
+      if ('id' in value) {
+        onRecord(value as ClientRecord);
+        return;
+      }
+      const index = this.#waiting.findIndex((isMeant) => isMeant(value));
+      if (index >= 0) this.#waiting.splice(index, 1);
+    });
+  }
+
+  static async start(pod: Pod, onRecord: (record: ClientRecord) => void): Promise<ClientProcess> {
+    const child = pod.spawn(fixture('fault-client'), { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ready = waitForLine(child, /^running/);
+    const client = new ClientProcess(child, onRecord);
+    await ready;
+    return client;
+  }
+
+  tell(command: ClientCommand): void {
+    this.#process.stdin!.write(`${JSON.stringify(command)}\n`);
+  }
+
+  /** Resolves when all have ended. */
+  async batch(kind: Kind, count: number, connections: number): Promise<void> {
+    const done = this.#line((line) => 'batch' in line && line.batch === kind.name);
+    this.tell({ do: 'batch', kind, count, connections });
+    await done;
+  }
+
+  /** Resolves when nothing is open any more, with the number of requests that a mix left out. */
+  async stop(): Promise<number> {
+    const done = this.#line((line) => 'stopped' in line);
+    this.tell({ do: 'stop' });
+    return (await done)['stopped'] as number;
+  }
+
+  end(): void {
+    this.#process.stdin!.end();
+  }
+
+  #line(isMeant: (line: object) => boolean): Promise<Record<string, unknown>> {
+    return new Promise((resolve, reject) => {
+      this.#process.once('exit', () => reject(new Error('the client ended')));
+      this.#waiting.push((line) => {
+        if (!isMeant(line)) return false;
+        resolve(line as Record<string, unknown>);
+        return true;
+      });
+    });
+  }
+}

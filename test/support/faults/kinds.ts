@@ -1,0 +1,103 @@
+/** Kinds of requests that the traffic client can make, and the records in which it says what became of each. */
+
+export const STYLES = [
+  /** On a connection that has carried requests before, where there is one. */
+  'kept',
+  /** On a connection of its own, which is asked to end with the response. */
+  'fresh',
+  'http10',
+  /** Two requests in one piece. */
+  'pipelined',
+  /** The client ends its half behind the request and reads on. */
+  'half-close',
+  /** The client gives up after a while, with a reset or in order. */
+  'abort',
+  'slow-read',
+  'slow-send',
+  /** The body waits for 100. */
+  'expect',
+  /** Upgraded, then bytes both ways. */
+  'upgrade',
+  /** The same with CONNECT. */
+  'connect',
+  /** No HTTP: a server that greets and echoes. */
+  'plain',
+] as const;
+
+export type Style = (typeof STYLES)[number];
+
+export interface Kind {
+  /** The ids of its requests begin with it. */
+  readonly name: string;
+  readonly style: Style;
+  readonly method: string;
+  /** `address:port`, an IPv6 address in brackets. */
+  readonly target: string;
+  readonly path: string;
+  readonly host: string;
+  /** `x-plan` of fault-backend. */
+  readonly plan: string;
+  /** Size of the request's body. */
+  readonly bodyBytes: number;
+  readonly chunked: boolean;
+}
+
+export function kind(name: string, fields: Partial<Kind> = {}): Kind {
+  return {
+    name,
+    style: 'kept',
+    method: 'GET',
+    target: '10.96.0.10:80',
+    path: '/',
+    host: 'web',
+    plan: '',
+    bodyBytes: 0,
+    chunked: false,
+    ...fields,
+  };
+}
+
+/**
+ * What the client saw:
+ *
+ * - `answered`: a complete response, to this request, with the body that belongs to it.
+ * - `refused`: a complete response that sideroute made itself.
+ * - `truncated`: a response that visibly ended before it was complete.
+ * - `none`: the connection ended without a byte of a response.
+ * - `unconnected`: there was no connection.
+ * - `silent`: nothing complete within the time that the client waits.
+ * - `corrupt`: a response of another request, or bytes that are not those of its body.
+ * - `left`: the client gave up, as its kind does.
+ */
+export type ClientOutcome =
+  'answered' | 'refused' | 'truncated' | 'none' | 'unconnected' | 'silent' | 'corrupt' | 'left';
+
+/** One line of the client, as JSON. */
+export interface ClientRecord {
+  readonly id: string;
+  readonly sentMs: number;
+  readonly endedMs: number;
+  readonly outcome: ClientOutcome;
+  /** 0: no response head. */
+  readonly code: number;
+  readonly reason: string | null;
+  /** That it names; null when it names none. */
+  readonly backend: string | null;
+  readonly generation: number | null;
+  /** What was wrong, in a few words. */
+  readonly detail: string | null;
+}
+
+/** A line to the client. */
+export type ClientCommand =
+  | { readonly do: 'mix'; readonly perSecond: number; readonly kinds: readonly (Kind & { readonly weight: number })[] }
+  /** `count` requests of the kind over so many connections, each with one at a time. Ends with a line `{"batch": name}`. */
+  | { readonly do: 'batch'; readonly kind: Kind; readonly count: number; readonly connections: number }
+  /** Kinds with this target name another address from now on. */
+  | { readonly do: 'move'; readonly from: string; readonly to: string }
+  /** No new requests; a line `{"stopped": skipped}` when all have ended. */
+  | { readonly do: 'stop' };
+
+export function kindOf(id: string): string {
+  return id.slice(0, id.lastIndexOf('.'));
+}

@@ -1,0 +1,225 @@
+/**
+ * Reconciles what the client sent, what it got, what backends executed and what sideroute logged, request by request, and
+ * says of each whether it came to what it had to. Streaming: a request is settled some time after it has ended and then only
+ * counted, so that an hour of them takes no more memory than a minute.
+ */
+import { kindOf, type ClientRecord } from './kinds.ts';
+
+/** What requests of a kind have to come to. */
+export interface KindRule {
+  readonly name: string;
+  /** Names of the backends that may answer. */
+  readonly backends: readonly string[];
+  /** Outcome without any fault; see `outcomeText`. */
+  readonly expected: RegExp;
+  /** The fault that its requests ask their backend for, and the outcomes that it may cost. */
+  readonly planted: { readonly fault: string; readonly allows: RegExp } | null;
+  /** Not to be executed twice, whatever happens. */
+  readonly once: boolean;
+  /** No HTTP: neither executions nor log lines have its ids. */
+  readonly plain: boolean;
+}
+
+/** Whether a fault may make this of a request. */
+export type FaultCost = (outcome: string, rule: KindRule) => boolean;
+
+/** A fault of the surroundings, from its beginning until what it has caused is over. */
+interface FaultWindow {
+  readonly name: string;
+  /** Backends whose requests it may cost; null: those of all. */
+  readonly backends: readonly string[] | null;
+  readonly allows: FaultCost;
+  readonly fromMs: number;
+  toMs: number;
+}
+
+interface Entry {
+  readonly firstSeenMs: number;
+  client: ClientRecord | null;
+  logged: string | null;
+  executed: string[];
+}
+
+/** Reasons that say that nothing was sent to a backend. */
+const NEVER_SENT =
+  /^(no_route|no_backend|unsupported_filter|unresolved|connect_failure|connect_timeout|overflow|overload)$/;
+const MAX_EXAMPLES = 40;
+
+export function outcomeText({ outcome, code, reason }: ClientRecord): string {
+  return [outcome, ...(code === 0 ? [] : [code]), ...(reason === null ? [] : [reason])].join(' ');
+}
+
+function bump(table: Map<string, number>, key: string, by = 1): void {
+  table.set(key, (table.get(key) ?? 0) + by);
+}
+
+/** How long after its end a request is settled: until lines of stopped processes have arrived. */
+const SETTLE_AFTER_MS = 12_000;
+/** A request that a backend or the log has, but no client after this time, was never sent. */
+const UNSENT_AFTER_MS = 120_000;
+
+export class Ledger {
+  readonly #rules: ReadonlyMap<string, KindRule>;
+  readonly #mirrors: ReadonlySet<string>;
+  readonly #entries = new Map<string, Entry>();
+  readonly #windows: FaultWindow[] = [];
+  sent = 0;
+  settled = 0;
+  /** Requests by kind and outcome: `kind outcome`. */
+  readonly outcomes = new Map<string, number>();
+  /** Complete answers by `code reason`. */
+  readonly answers = new Map<string, number>();
+  /** What faults cost: `fault: outcome`. */
+  readonly costs = new Map<string, number>();
+  /** What must not be, in words; with examples. */
+  readonly violations = new Map<string, number>();
+  readonly examples: string[] = [];
+  executions = 0;
+  /** Requests that may be repeated and were. */
+  repeated = 0;
+  /** Requests that must not be repeated and were. */
+  duplicates = 0;
+  copies = 0;
+  /** Requests whose line in the access log is missing. */
+  unlogged = 0;
+  logLines = 0;
+
+  constructor(rules: readonly KindRule[], mirrors: readonly string[] = []) {
+    this.#rules = new Map(rules.map((rule) => [rule.name, rule]));
+    this.#mirrors = new Set(mirrors);
+  }
+
+  /** Requests that are not settled yet. */
+  get open(): number {
+    return this.#entries.size;
+  }
+
+  /** The returned function ends it, `graceMs` from then. */
+  fault(name: string, backends: readonly string[] | null, allows: FaultCost): (graceMs: number) => void {
+    const window: FaultWindow = { name, backends, allows, fromMs: Date.now(), toMs: Infinity };
+    this.#windows.push(window);
+    return (graceMs) => (window.toMs = Date.now() + graceMs);
+  }
+
+  #entry(id: string): Entry {
+    let entry = this.#entries.get(id);
+    if (entry === undefined) {
+      entry = { firstSeenMs: Date.now(), client: null, logged: null, executed: [] };
+      this.#entries.set(id, entry);
+    }
+    return entry;
+  }
+
+  answered(record: ClientRecord): void {
+    this.sent += 1;
+    this.#entry(record.id).client = record;
+  }
+
+  executed(id: string, backend: string): void {
+    // Somebody who asks whether it serves yet.
+    if (id === '') return;
+    if (this.#mirrors.has(backend)) {
+      this.copies += 1;
+      return;
+    }
+    this.executions += 1;
+    this.#entry(id).executed.push(backend);
+  }
+
+  /** `outcome`: `code reason`, as the access log has them. */
+  logged(id: string, outcome: string): void {
+    this.logLines += 1;
+    const entry = this.#entry(id);
+    if (entry.logged !== null) this.violation(`two lines in the access log`, id);
+    entry.logged = outcome;
+  }
+
+  violation(what: string, example: string): void {
+    bump(this.violations, what);
+    if (this.examples.length < MAX_EXAMPLES) this.examples.push(`${what}: ${example}`);
+  }
+
+  /** Settles what has ended long enough ago; `all`: everything. */
+  settle(all = false): void {
+    const nowMs = Date.now();
+    for (const [id, entry] of this.#entries) {
+      const { client, firstSeenMs } = entry;
+      if (client === null) {
+        if (!all && nowMs - firstSeenMs < UNSENT_AFTER_MS) continue;
+        this.violation('executed or logged, but never sent', id);
+      } else {
+        if (!all && nowMs - client.endedMs < SETTLE_AFTER_MS) continue;
+        this.#judge(client, entry);
+      }
+      this.#entries.delete(id);
+    }
+    while (this.#windows.length > 0 && this.#windows[0]!.toMs < nowMs - UNSENT_AFTER_MS) this.#windows.shift();
+  }
+
+  #judge(client: ClientRecord, entry: Entry): void {
+    const rule = this.#rules.get(kindOf(client.id));
+    if (rule === undefined) {
+      this.violation('a kind that nobody defined', client.id);
+      return;
+    }
+    const outcome = outcomeText(client);
+    this.settled += 1;
+    bump(this.outcomes, `${rule.name} ${outcome}`);
+    const example = (): string => {
+      const where = entry.executed.length > 0 ? `executed by ${entry.executed.join(', ')}` : 'executed by nobody';
+      const at = new Date(client.sentMs).toISOString();
+      const text = [
+        client.id,
+        at,
+        `${client.endedMs - client.sentMs} ms`,
+        outcome,
+        client.backend,
+        client.detail,
+        where,
+      ];
+      return [...text, `logged ${entry.logged ?? 'nothing'}`].filter((part) => part !== null).join('; ');
+    };
+    if (client.outcome === 'corrupt') this.violation('a wrong or mixed answer', example());
+    else if (client.outcome === 'answered' && !rule.plain && !rule.backends.includes(client.backend ?? '')) {
+      this.violation('an answer of the wrong backend', example());
+    } else if (!rule.expected.test(outcome)) this.#account(rule, client, outcome, example);
+    if (!rule.plain) this.#compare(rule, client, entry, example);
+  }
+
+  /** A request that did not come to what its kind expects: some fault must have cost it. */
+  #account(rule: KindRule, client: ClientRecord, outcome: string, example: () => string): void {
+    if (rule.planted?.allows.test(outcome) === true) {
+      bump(this.costs, `${rule.planted.fault}: ${outcome}`);
+      return;
+    }
+    const window = this.#windows.find(
+      ({ backends, allows, fromMs, toMs }) =>
+        (backends === null || backends.some((name) => rule.backends.includes(name))) &&
+        client.endedMs >= fromMs &&
+        client.sentMs <= toMs &&
+        allows(outcome, rule),
+    );
+    if (window !== undefined) bump(this.costs, `${window.name}: ${outcome}`);
+    else this.violation(`lost, for no fault that may cost it (${rule.name})`, example());
+  }
+
+  /** What the client saw against what backends and the access log say. */
+  #compare(rule: KindRule, client: ClientRecord, entry: Entry, example: () => string): void {
+    const times = entry.executed.length;
+    if (times > 1 && rule.once) {
+      this.duplicates += 1;
+      this.violation('executed more than once', example());
+    } else if (times > 1) this.repeated += 1;
+    if (client.outcome === 'answered' && rule.backends.length > 0) {
+      if (!entry.executed.includes(client.backend ?? '')) this.violation('answered, but not executed', example());
+    }
+    if (rule.once && times > 0 && NEVER_SENT.test(client.reason ?? '')) {
+      this.violation('executed, although the answer says that it was not sent', example());
+    }
+    if (client.outcome !== 'answered' && client.outcome !== 'refused') return;
+    const answer = `${client.code} ${client.reason ?? ''}`.trim();
+    bump(this.answers, answer);
+    if (entry.logged === null) this.unlogged += 1;
+    else if (entry.logged !== answer) this.violation('the access log says otherwise', example());
+  }
+}

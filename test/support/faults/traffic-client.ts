@@ -1,0 +1,115 @@
+/** Makes requests of all kinds, at a rate or one after the other, and tells what became of each. */
+import { ClientConnection } from './client-connection.ts';
+import { Exchange } from './client-exchange.ts';
+import { plainExchange } from './plain-exchange.ts';
+import type { ClientRecord, Kind } from './kinds.ts';
+
+const TICK_MS = 10;
+/** More than that at once would be made up of requests that nothing answers. */
+const MAX_OPEN = 2_000;
+/** Idle connections kept for each target. */
+const MAX_IDLE = 24;
+/** In a mix every so manieth request of a kept kind opens a connection nevertheless. */
+const FRESH_EVERY = 12;
+
+export class TrafficClient {
+  readonly #report: (record: ClientRecord) => void;
+  readonly #idle = new Map<string, ClientConnection[]>();
+  readonly #moved = new Map<string, string>();
+  #sequence = 0;
+  #open = 0;
+  #skipped = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #onEmpty: (() => void) | null = null;
+
+  constructor(report: (record: ClientRecord) => void) {
+    this.#report = report;
+  }
+
+  /** So many a second, until `stop`; kinds by their weight. */
+  mix(perSecond: number, kinds: readonly (Kind & { readonly weight: number })[]): void {
+    clearInterval(this.#timer);
+    // Each kind in its turn, spread as evenly as their weights allow: the same mix in every second.
+    const total = kinds.reduce((sum, { weight }) => sum + weight, 0);
+    const credit = kinds.map(() => 0);
+    const next = (): Kind => {
+      let best = 0;
+      for (let i = 0; i < kinds.length; i += 1) {
+        credit[i] = credit[i]! + kinds[i]!.weight;
+        if (credit[i]! > credit[best]!) best = i;
+      }
+      credit[best] = credit[best]! - total;
+      return kinds[best]!;
+    };
+    let due = 0;
+    let lastMs = performance.now();
+    this.#timer = setInterval(() => {
+      const nowMs = performance.now();
+      due += ((nowMs - lastMs) / 1_000) * perSecond;
+      lastMs = nowMs;
+      for (; due >= 1; due -= 1) {
+        if (this.#open >= MAX_OPEN) this.#skipped += 1;
+        else void this.#run(next(), true);
+      }
+    }, TICK_MS);
+  }
+
+  async batch(kind: Kind, count: number, connections: number): Promise<void> {
+    let started = 0;
+    const worker = async (): Promise<void> => {
+      while (started < count) {
+        started += 1;
+        await this.#run(kind, false);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(count, connections) }, worker));
+  }
+
+  move(from: string, to: string): void {
+    this.#moved.set(from, to);
+  }
+
+  /** How many requests a mix did not make because too many were open. */
+  async stop(): Promise<number> {
+    clearInterval(this.#timer);
+    if (this.#open > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    for (const connections of this.#idle.values()) for (const connection of connections) connection.close();
+    this.#idle.clear();
+    return this.#skipped;
+  }
+
+  async #run(kind: Kind, mixed: boolean): Promise<void> {
+    const count = kind.style === 'pipelined' ? 2 : 1;
+    this.#open += 1;
+    const target = this.#moved.get(kind.target) ?? kind.target;
+    const exchanges = Array.from({ length: count }, () => new Exchange(kind, `${kind.name}.${++this.#sequence}`));
+    if (kind.style === 'plain') {
+      this.#report(await plainExchange(target, exchanges[0]!.id));
+    } else {
+      const reusable = kind.style !== 'fresh' && !(mixed && this.#sequence % FRESH_EVERY === 0);
+      const kept = reusable ? this.#takeIdle(target) : undefined;
+      const connection = kept ?? new ClientConnection(target);
+      await connection.carry(exchanges);
+      for (const exchange of exchanges) this.#report(exchange.record());
+      if (connection.reusable) this.#putIdle(target, connection);
+      else connection.close();
+    }
+    this.#open -= 1;
+    if (this.#open === 0) this.#onEmpty?.();
+  }
+
+  #takeIdle(target: string): ClientConnection | undefined {
+    const idle = this.#idle.get(target) ?? [];
+    for (;;) {
+      const connection = idle.pop();
+      if (connection === undefined || connection.reusable) return connection;
+    }
+  }
+
+  #putIdle(target: string, connection: ClientConnection): void {
+    const idle = this.#idle.get(target) ?? [];
+    this.#idle.set(target, idle);
+    if (idle.length < MAX_IDLE) idle.push(connection);
+    else connection.close();
+  }
+}
