@@ -1,5 +1,5 @@
 /**
- * What sideroute does about each rule of Gateway API v1.6 that concerns an HTTPRoute with a Service as its parent.
+ * What sideroute does about each rule of Gateway API v1.7.0 that concerns an HTTPRoute with a Service as its parent.
  * `scripts/spec-table.ts` makes docs/spec-rules.md of them; tests carry the numbers in their titles.
  */
 export interface SpecRule {
@@ -256,5 +256,8 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
       'Of a GRPCRoute only name and parents are read: nothing in its rules is validated, and they have no effect.',
     ],
     ['GEP-995', 'Names of rules are DNS subdomains, unique in a route, and change no routing.'],
+  ]),
+  chapter('V', 'What v1.7.0 added or changed', [
+    [RETRY, 'A retry stanza without `attempts` has one; `attempts: 0` turns retries off, whatever codes are listed.'],
   ]),
 ];

@@ -1,5 +1,5 @@
 /**
- * `spec` of an HTTPRoute, defaulted and checked as the API server would with the v1.6.1 CRD (SPEC A14).
+ * `spec` of an HTTPRoute, defaulted and checked as the API server would with the v1.7.0 CRD (SPEC A14).
  *
  * Stage before: `documents.ts` has read apiVersion, kind and metadata. Every problem is reported; the route is usable only
  * when none is an error.
@@ -157,14 +157,14 @@ function readTimeouts(rule: Fields): HttpRouteTimeouts {
   return { requestMs, backendRequestMs };
 }
 
-/** SPEC R1, R2, R4. */
+/** SPEC V1, R2, V3. */
 function readRetry(rule: Fields): HttpRouteRetry | null {
   const item = rule.fields('retry');
   if (item === null) return null;
   item.only(['codes', 'attempts', 'backoff']);
   return {
     codes: item.integerSet('codes', 400, 599, 200),
-    attempts: item.integer('attempts', 1, MAX_INT32),
+    attempts: item.integer('attempts', 0, MAX_INT32) ?? 1,
     backoffMs: readDuration(item, 'backoff'),
   };
 }

@@ -1,7 +1,7 @@
 /**
  * What values may be: limits, patterns and the checks built from them. Pure functions from a value to a fault.
  *
- * Used by the readers of this folder through `fields.ts`. Sources: the v1.6.1 CRDs (SPEC D1-D6), Kubernetes object names,
+ * Used by the readers of this folder through `fields.ts`. Sources: the v1.7.0 CRDs (SPEC D1-D6), Kubernetes object names,
  * RFC 9110 field values. Patterns are written so that matching takes linear time.
  */
 import type { ProblemCode } from './problem-codes.ts';

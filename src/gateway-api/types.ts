@@ -4,7 +4,7 @@
  *
  * Stage before: `parse.ts` (YAML or JSON text). Stage after: `config/attach.ts`. This folder imports nothing of ours.
  *
- * Sources: Gateway API v1.6.1 `apis/v1/{httproute,shared,object_reference}_types.go`, Kubernetes `core/v1` Service.
+ * Sources: Gateway API v1.7.0 `apis/v1/{httproute,shared,object_reference}_types.go`, Kubernetes `core/v1` Service.
  */
 
 import type { ProblemCode } from './problem-codes.ts';
@@ -176,7 +176,8 @@ export interface HttpRouteTimeouts {
 
 export interface HttpRouteRetry {
   readonly codes: readonly number[];
-  readonly attempts: number | null;
+  /** After the first try; 0: none, whatever else is given (V1). */
+  readonly attempts: number;
   readonly backoffMs: number | null;
 }
 

@@ -181,7 +181,7 @@ export interface ConfigRule {
   readonly timeouts: { readonly requestMs: number | null; readonly backendRequestMs: number | null };
   readonly retry: {
     readonly codes: readonly number[];
-    readonly attempts: number | null;
+    readonly attempts: number;
     readonly backoffMs: number | null;
   } | null;
   readonly refused: { readonly status: number; readonly reason: string; readonly message: string } | null;

@@ -175,8 +175,10 @@ export function policyTexts({ timeouts, retry }: Pick<ConfigRule, 'timeouts' | '
   const texts: string[] = [];
   if (requestMs) texts.push(`timeout ${formatDuration(requestMs)}`);
   if (backendRequestMs) texts.push(`timeout ${formatDuration(backendRequestMs)} each attempt`);
-  if (retry !== null) {
-    const attempts = retry.attempts ?? 1;
+  if (retry?.attempts === 0) {
+    texts.push('no retries');
+  } else if (retry !== null) {
+    const { attempts } = retry;
     const codes = retry.codes.length === 0 ? '' : ` on ${retry.codes.join(', ')}`;
     const backoff = retry.backoffMs === null ? '' : `, backoff ${formatDuration(retry.backoffMs)}`;
     texts.push(`${attempts} ${attempts === 1 ? 'retry' : 'retries'}${codes}${backoff}`);

@@ -8,7 +8,6 @@ import type { ForwardPolicy, RetryPolicy } from './decision.ts';
 
 /** What timers take, about 25 days. The API allows 45 years. */
 const MAX_MS = 2_147_483_647;
-const DEFAULT_ATTEMPTS = 1;
 /** Outcomes count retries in 16 bits. The API has no limit. */
 const MAX_ATTEMPTS = 65_535;
 const DEFAULT_BACKOFF_MS = 25;
@@ -19,8 +18,10 @@ const MIN_BACKOFF_MS = 1;
 export function compilePolicy({ timeouts, retry }: HttpRouteRule): ForwardPolicy | null {
   const requestTimeoutMs = limit(timeouts.requestMs);
   const attemptTimeoutMs = limit(timeouts.backendRequestMs);
-  if (requestTimeoutMs === 0 && attemptTimeoutMs === 0 && retry === null) return null;
-  return { requestTimeoutMs, attemptTimeoutMs, retry: retry === null ? null : compileRetry(retry) };
+  // SPEC V1: zero attempts turn off everything that a retry stanza stands for.
+  const retries = retry === null || retry.attempts === 0 ? null : compileRetry(retry);
+  if (requestTimeoutMs === 0 && attemptTimeoutMs === 0 && retries === null) return null;
+  return { requestTimeoutMs, attemptTimeoutMs, retry: retries };
 }
 
 /** Absent and zero both mean no limit (SPEC T2). */
@@ -30,7 +31,7 @@ function limit(durationMs: number | null): number {
 
 function compileRetry({ attempts, codes, backoffMs }: HttpRouteRetry): RetryPolicy {
   return {
-    attempts: Math.min(attempts ?? DEFAULT_ATTEMPTS, MAX_ATTEMPTS),
+    attempts: Math.min(attempts, MAX_ATTEMPTS),
     codes,
     backoffMs: Math.min(Math.max(backoffMs ?? DEFAULT_BACKOFF_MS, MIN_BACKOFF_MS), MAX_MS),
   };

@@ -104,7 +104,7 @@ t.test('SPEC D2, R1, R2: numbers are taken at their limits and refused beyond', 
   const numbers: [string, number, number, (value: number) => string][] = [
     ['backendRefs[0].port', 1, 65535, (n) => `{ backendRefs: [{ name: a, port: ${n} }] }`],
     ['backendRefs[0].weight', 0, 1000000, (n) => `{ backendRefs: [{ name: a, port: 80, weight: ${n} }] }`],
-    ['retry.attempts', 1, 2147483647, (n) => `{ retry: { attempts: ${n} } }`],
+    ['retry.attempts', 0, 2147483647, (n) => `{ retry: { attempts: ${n} } }`],
     ['retry.codes[0]', 400, 599, (n) => `{ retry: { codes: [${n}] } }`],
     ['filters[0].cors.maxAge', 1, 2147483647, (n) => `{ filters: [{ type: CORS, cors: { maxAge: ${n} } }] }`],
     [

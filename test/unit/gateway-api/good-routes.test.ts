@@ -192,7 +192,8 @@ t.test('SPEC T2, R1, R2, R4: timeouts and retries in milliseconds', async (t) =>
   t.same(rules[0]?.timeouts, { requestMs: 90_000, backendRequestMs: 500 });
   t.same(rules[0]?.retry, { codes: [500, 502, 503, 504, 429], attempts: 3, backoffMs: 100 });
   t.same(rules[1]?.timeouts, { requestMs: 0, backendRequestMs: 3_600_000 });
-  t.same(rules[1]?.retry, { codes: [], attempts: null, backoffMs: null });
+  t.same(rules[1]?.retry, { codes: [], attempts: 1, backoffMs: null }, 'one retry unless given');
+  t.same(rules[2]?.retry, { codes: [503], attempts: 0, backoffMs: null });
 });
 
 t.test('SPEC A1: a Gateway parent keeps its group, port and section', async (t) => {

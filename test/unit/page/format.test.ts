@@ -109,6 +109,8 @@ t.test('filters, timeouts and retries', (t) => {
     }),
     ['timeout 2s', 'timeout 500ms each attempt', '2 retries on 502, 503, backoff 50ms'],
   );
+  const timeouts = { requestMs: null, backendRequestMs: null };
+  t.same(policyTexts({ timeouts, retry: { attempts: 0, codes: [503], backoffMs: null } }), ['no retries']);
   t.end();
 });
 

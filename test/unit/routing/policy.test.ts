@@ -33,8 +33,8 @@ t.test('SPEC T1, T2: timeouts are limits in milliseconds, 0s and absence are non
   }
 });
 
-t.test('SPEC R1, R2, R3: attempts default to one, codes are as given, none is fine', async (t) => {
-  t.same(policy({ retry: { codes: [], attempts: null, backoffMs: null } }), {
+t.test('SPEC R1, R2, R3: attempts and codes are as given, no code is fine', async (t) => {
+  t.same(policy({ retry: { codes: [], attempts: 1, backoffMs: null } }), {
     requestTimeoutMs: 0,
     attemptTimeoutMs: 0,
     retry: { attempts: 1, codes: [], backoffMs: 25 },
@@ -47,6 +47,16 @@ t.test('SPEC R1, R2, R3: attempts default to one, codes are as given, none is fi
   t.equal(policy({ retry: { codes: [], attempts: MAX_MS, backoffMs: null } })!.retry!.attempts, 65_535);
 });
 
+t.test('SPEC V1, R1: no attempts are no retries, whatever codes are listed', async (t) => {
+  const retry = { codes: [500, 503], attempts: 0, backoffMs: 10 };
+  t.equal(policy({ retry }), null);
+  t.same(policy({ retry, timeouts: { requestMs: 1000, backendRequestMs: null } }), {
+    requestTimeoutMs: 1000,
+    attemptTimeoutMs: 0,
+    retry: null,
+  });
+});
+
 t.test('SPEC R4: the wait before a retry is never zero', async (t) => {
   for (const [backoffMs, expected] of [
     [0, 1],
@@ -54,7 +64,7 @@ t.test('SPEC R4: the wait before a retry is never zero', async (t) => {
     [null, 25],
     [MAX_MS + 1, MAX_MS],
   ] as const) {
-    t.equal(policy({ retry: { codes: [], attempts: null, backoffMs } })!.retry!.backoffMs, expected);
+    t.equal(policy({ retry: { codes: [], attempts: 1, backoffMs } })!.retry!.backoffMs, expected);
   }
 });
 
