@@ -257,7 +257,22 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     ],
     ['GEP-995', 'Names of rules are DNS subdomains, unique in a route, and change no routing.'],
   ]),
-  chapter('V', 'What v1.7.0 added or changed', [
-    [RETRY, 'A retry stanza without `attempts` has one; `attempts: 0` turns retries off, whatever codes are listed.'],
-  ]),
+  {
+    heading: 'What v1.7.0 added or changed',
+    rules: [
+      {
+        id: 'V1',
+        source: RETRY,
+        statement:
+          'A retry stanza without `attempts` has one; `attempts: 0` turns retries off, whatever codes are listed.',
+      },
+      {
+        id: 'V13',
+        source: CRD,
+        statement:
+          'A name or value that stands twice in one list of matches, header actions, codes or CORS settings is refused. Two ' +
+          'spellings of a header name that differ by case are taken, and the first counts.',
+      },
+    ],
+  },
 ];

@@ -203,11 +203,11 @@ export class Fields {
     });
   }
 
-  /** The entries of a list that is a set: a value that stands again is reported and left out. */
+  /** The entries of a list that is a set: a value that stands again is an error (SPEC V13). */
   textSet(name: string, maxItems: number, check?: Check): string[] {
     const seen = new Set<string>();
     for (const { value, path, offset } of this.textList(name, maxItems, check)) {
-      if (seen.has(value)) this.report.warn('duplicate-value', path, offset, `${quote(value)} stands twice`);
+      if (seen.has(value)) this.#repeated(path, offset, quote(value));
       seen.add(value);
     }
     return [...seen];
@@ -222,12 +222,16 @@ export class Fields {
       if (value < min || value > max) {
         this.report.error('out-of-range', path, tree.offset, `must be ${min} to ${max}, got ${value}`);
       } else if (seen.has(value)) {
-        this.report.warn('duplicate-value', path, tree.offset, `${value} stands twice`);
+        this.#repeated(path, tree.offset, String(value));
       } else {
         seen.add(value);
       }
     }
     return [...seen];
+  }
+
+  #repeated(path: string, offset: number, value: string): void {
+    this.report.error('duplicate-value', path, offset, `${value} stands twice in a list that is a set; keep one`);
   }
 
   /** The value of a field as it stands, null when absent. */

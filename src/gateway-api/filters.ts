@@ -3,19 +3,10 @@
  */
 import { readCors } from './cors.ts';
 import type { Fields } from './fields.ts';
-import {
-  headerName,
-  headerValue,
-  hostValue,
-  literalPath,
-  MAX_INT32,
-  MAX_ITEMS,
-  preciseHostname,
-  quote,
-  replacementPath,
-} from './limits.ts';
+import { readHeaderModifier } from './header-modifier.ts';
+import { headerName, literalPath, MAX_INT32, MAX_ITEMS, preciseHostname, replacementPath } from './limits.ts';
 import { readBackendRef, readExtensionRef } from './references.ts';
-import type { ExternalAuth, HeaderModifier, HttpHeader, HttpRouteFilter, PathModifier } from './types.ts';
+import type { ExternalAuth, HttpRouteFilter, PathModifier } from './types.ts';
 
 type FilterType = HttpRouteFilter['type'];
 
@@ -107,77 +98,6 @@ function readFilter(type: FilterType, payload: Fields, routeNamespace: string): 
     case 'ExtensionRef':
       return { type, extensionRef: readExtensionRef(payload) };
   }
-}
-
-/**
- * Headers that frame a message or belong to one connection. The API does not exclude them; a proxy that let a route change
- * them would send requests that the next server reads differently.
- */
-const RESERVED_HEADERS = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-/**
- * SPEC F5: one action per name; of entries with an equivalent name in one list the first counts. Host may be set in a
- * request, which is a rewrite of the host name: a second Host, or none, no server accepts.
- */
-function readHeaderModifier(payload: Fields, of: 'request' | 'response'): HeaderModifier {
-  payload.only(['set', 'add', 'remove']);
-  const isHost = (name: string): boolean => of === 'request' && name.toLowerCase() === 'host';
-  const actionOf = new Map<string, string>();
-  const claim = (name: string, action: string, path: string, offset: number): boolean => {
-    const key = name.toLowerCase();
-    const earlier = actionOf.get(key);
-    const { report } = payload;
-    if (RESERVED_HEADERS.has(key)) {
-      report.error('reserved-header', path, offset, `must not be ${quote(name)}: the proxy manages that header`);
-    }
-    if (isHost(name) && action !== 'set') {
-      const message = `must not be ${quote(name)}: a request has exactly one Host; set it, or use URLRewrite`;
-      report.error('reserved-header', path, offset, message);
-    }
-    if (earlier === undefined) {
-      actionOf.set(key, action);
-      return true;
-    }
-    if (earlier !== action) {
-      const message = `${quote(name)} is subject to both ${earlier} and ${action}; only one is allowed`;
-      report.error('duplicate-action', path, offset, message);
-    } else {
-      report.warn(
-        'duplicate-name',
-        path,
-        offset,
-        `${quote(name)} stands twice in ${action}; only the first entry counts`,
-      );
-    }
-    return false;
-  };
-
-  const readHeaders = (action: 'set' | 'add'): HttpHeader[] =>
-    payload.list(action, MAX_ITEMS.headerActions).flatMap((item) => {
-      item.only(['name', 'value']);
-      const name = item.requiredString('name', headerName);
-      const value = item.requiredString('value', name !== null && isHost(name) ? hostValue : headerValue);
-      if (name === null || !claim(name, action, item.pathOf('name'), item.offset) || value === null) return [];
-      return [{ name, value }];
-    });
-  const set = readHeaders('set');
-  const add = readHeaders('add');
-  const remove = payload
-    .textList('remove', MAX_ITEMS.headerActions, headerName)
-    .filter(({ value, path, offset }) => claim(value, 'remove', path, offset))
-    .map(({ value }) => value.toLowerCase());
-  return { set, add, remove };
 }
 
 const PATH_MODIFIERS = {

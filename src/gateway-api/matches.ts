@@ -2,6 +2,7 @@
  * `rules[].matches` (SPEC M1-M9, D2-D4). Used by `http-route.ts`; what they mean is the routing's business.
  */
 import type { Fields } from './fields.ts';
+import { HeaderNames } from './header-names.ts';
 import {
   headerName,
   headerRegex,
@@ -55,15 +56,12 @@ function readPath(match: Fields, validateRegex: ValidateRegex): PathMatch {
 }
 
 function readHeaders(match: Fields, validateRegex: ValidateRegex): HeaderMatch[] {
-  const headers = new Map<string, HeaderMatch>();
-  for (const item of match.list('headers', MAX_ITEMS.headers)) {
+  const names = new HeaderNames();
+  return match.list('headers', MAX_ITEMS.headers).flatMap((item) => {
     const read = readValueMatch(item, validateRegex, headerValue, headerRegex);
-    if (read === null) continue;
-    const name = read.name.toLowerCase();
-    if (headers.has(name)) warnRepeated(item, read.name);
-    else headers.set(name, { ...read, name });
-  }
-  return [...headers.values()];
+    if (read === null || !names.add(read.name, item.report, item.pathOf('name'), item.offset)) return [];
+    return [{ ...read, name: read.name.toLowerCase() }];
+  });
 }
 
 function readQueryParams(match: Fields, validateRegex: ValidateRegex): QueryParamMatch[] {
@@ -71,15 +69,10 @@ function readQueryParams(match: Fields, validateRegex: ValidateRegex): QueryPara
   for (const item of match.list('queryParams', MAX_ITEMS.queryParams)) {
     const read = readValueMatch(item, validateRegex, queryValue, queryValue);
     if (read === null) continue;
-    if (params.has(read.name)) warnRepeated(item, read.name);
-    else params.set(read.name, read);
+    if (params.has(read.name)) item.error('name', 'duplicate-name', `${quote(read.name)} stands twice in this match`);
+    params.set(read.name, read);
   }
   return [...params.values()];
-}
-
-/** SPEC M7, M8: of entries with an equivalent name only the first counts. */
-function warnRepeated(item: Fields, name: string): void {
-  item.warn('name', 'duplicate-name', `${quote(name)} stands twice in this match; only the first entry counts`);
 }
 
 function readValueMatch(item: Fields, validateRegex: ValidateRegex, exact: Check, regex: Check): HeaderMatch | null {

@@ -59,8 +59,8 @@ export const PROBLEM_CODES = {
   'bad-address': 'Not an IP address that a Service can have.',
 
   // Rules between fields.
-  'duplicate-name': 'A name stands twice in one list.',
-  'duplicate-value': 'A value stands twice in a list that is a set; the first counts.',
+  'duplicate-name': 'A name stands twice in one list; if its two spellings differ by case, the first counts.',
+  'duplicate-value': 'A value stands twice in a list that is a set.',
   'duplicate-parent': 'Two parentRefs name the same parent without telling themselves apart.',
   'no-parent': 'The route names no parent, so it serves nothing.',
   'too-many-matches': 'The rules of a route have more matches in total than the limit.',

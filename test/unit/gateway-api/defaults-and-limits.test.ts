@@ -180,34 +180,87 @@ t.test('SPEC D4: header and query parameter names and values', async (t) => {
   }
 });
 
-t.test('SPEC M7, M8: of equivalent names the first counts, with a warning', async (t) => {
-  const { resources, problems } = parse(
-    matchText(
-      '{ headers: [{ name: X-A, value: first }, { name: x-a, value: second }],' +
-        ' queryParams: [{ name: q, value: first }, { name: Q, value: other }, { name: q, value: second }] }',
-    ),
-  );
-  t.match(problems, [
-    { severity: 'warning', code: 'duplicate-name', path: `${MATCH}.headers[1].name` },
-    { severity: 'warning', code: 'duplicate-name', path: `${MATCH}.queryParams[2].name` },
-  ]);
-  t.match(resources, [
-    {
-      rules: [
-        {
-          matches: [
-            {
-              headers: [{ name: 'x-a', value: 'first' }],
-              queryParams: [
-                { name: 'q', value: 'first' },
-                { name: 'Q', value: 'other' },
-              ],
-            },
-          ],
-        },
-      ],
-    },
-  ]);
+t.test(
+  'SPEC M7, M8, V13: of names that differ by case the first counts for headers, both for parameters',
+  async (t) => {
+    const { resources, problems } = parse(
+      matchText(
+        '{ headers: [{ name: X-A, value: first }, { name: x-a, value: second }],' +
+          ' queryParams: [{ name: q, value: first }, { name: Q, value: other }] }',
+      ),
+    );
+    t.match(problems, [{ severity: 'warning', code: 'duplicate-name', path: `${MATCH}.headers[1].name` }]);
+    t.equal(problems.length, 1);
+    t.match(resources, [
+      {
+        rules: [
+          {
+            matches: [
+              {
+                headers: [{ name: 'x-a', value: 'first' }],
+                queryParams: [
+                  { name: 'q', value: 'first' },
+                  { name: 'Q', value: 'other' },
+                ],
+              },
+            ],
+          },
+        ],
+      },
+    ]);
+  },
+);
+
+t.test('SPEC V13: a name that stands twice in one list is refused', async (t) => {
+  const twice = '[{ name: a, value: v }, { name: b, value: v }, { name: a, value: w }]';
+  const modifier = (type: string, field: string, lists: string): string =>
+    ruleText(`{ filters: [{ type: ${type}, ${field}: { ${lists} } }] }`);
+  const request = (lists: string): string => modifier('RequestHeaderModifier', 'requestHeaderModifier', lists);
+  const response = (lists: string): string => modifier('ResponseHeaderModifier', 'responseHeaderModifier', lists);
+  const filter = 'spec.rules[0].filters[0]';
+  const cases: [string, string][] = [
+    [matchText(`{ headers: ${twice} }`), `${MATCH}.headers[2].name`],
+    [matchText(`{ queryParams: ${twice} }`), `${MATCH}.queryParams[2].name`],
+    [request(`set: ${twice}`), `${filter}.requestHeaderModifier.set[2].name`],
+    [request(`add: ${twice}`), `${filter}.requestHeaderModifier.add[2].name`],
+    [request('remove: [a, b, a]'), `${filter}.requestHeaderModifier.remove[2]`],
+    [response(`set: ${twice}`), `${filter}.responseHeaderModifier.set[2].name`],
+    [response(`add: ${twice}`), `${filter}.responseHeaderModifier.add[2].name`],
+    [response('remove: [a, b, a]'), `${filter}.responseHeaderModifier.remove[2]`],
+  ];
+  for (const [text, path] of cases) {
+    const { problems, resources } = parse(text);
+    t.same(summary(problems), [`duplicate-name ${path}`]);
+    t.match(problems, [{ severity: 'error' }], path);
+    t.match(resources, [{ kind: 'RefusedRoute' }], path);
+  }
+});
+
+t.test('SPEC V13: a value that stands twice in a set is refused', async (t) => {
+  const cors = (list: string): string => ruleText(`{ filters: [{ type: CORS, cors: { ${list} } }] }`);
+  const auth = (settings: string): string => {
+    const backend = 'backendRef: { name: auth, port: 80 }';
+    return ruleText(`{ filters: [{ type: ExternalAuth, externalAuth: { ${backend}, ${settings} } }] }`);
+  };
+  const filter = 'spec.rules[0].filters[0]';
+  const cases: [string, string][] = [
+    [ruleText('{ retry: { codes: [503, 500, 503] } }'), 'spec.rules[0].retry.codes[2]'],
+    [cors("allowOrigins: ['http://a', 'http://b', 'http://a']"), `${filter}.cors.allowOrigins[2]`],
+    [cors('allowMethods: [GET, PUT, GET]'), `${filter}.cors.allowMethods[2]`],
+    [cors('allowHeaders: [a, A, a]'), `${filter}.cors.allowHeaders[2]`],
+    [cors('exposeHeaders: [a, A, a]'), `${filter}.cors.exposeHeaders[2]`],
+    [auth('protocol: HTTP, http: { allowedHeaders: [a, A, a] }'), `${filter}.externalAuth.http.allowedHeaders[2]`],
+    [
+      auth('protocol: HTTP, http: { allowedResponseHeaders: [a, b, a] }'),
+      `${filter}.externalAuth.http.allowedResponseHeaders[2]`,
+    ],
+    [auth('protocol: GRPC, grpc: { allowedHeaders: [a, b, a] }'), `${filter}.externalAuth.grpc.allowedHeaders[2]`],
+  ];
+  for (const [text, path] of cases) {
+    const { problems } = parse(text);
+    t.same(summary(problems), [`duplicate-value ${path}`]);
+    t.match(problems, [{ severity: 'error' }], path);
+  }
 });
 
 t.test('SPEC D6: rule names', async (t) => {
@@ -256,7 +309,7 @@ t.test('SPEC F9: ReplacePrefixMatch in a backendRef needs a single prefix match 
   t.same(summary(problems), ['prefix-match-needed spec.rules[0].backendRefs[0].filters[0].urlRewrite.path']);
 });
 
-t.test('SPEC F5: duplicate entries of one action keep the first, with a warning', async (t) => {
+t.test('SPEC F5, V13: of names of one action that differ by case the first counts, with a warning', async (t) => {
   const { resources, problems } = parse(
     ruleText(
       '{ filters: [{ type: RequestHeaderModifier, requestHeaderModifier:' +
@@ -309,12 +362,6 @@ t.test('an unquoted yes is text with a warning, a quoted one is text', async (t)
     { severity: 'warning', code: 'ambiguous-string', path: `${MATCH}.headers[0].value` },
   ]);
   t.same(parse(matchText("{ headers: [{ name: a, value: 'yes' }] }")).problems, []);
-});
-
-t.test('a set keeps the first of equal values, with a warning', async (t) => {
-  const { resources, problems } = parse(ruleText('{ retry: { codes: [503, 503, 500] } }'));
-  t.match(problems, [{ severity: 'warning', code: 'duplicate-value', path: 'spec.rules[0].retry.codes[1]' }]);
-  t.match(resources, [{ rules: [{ retry: { codes: [503, 500] } }] }]);
 });
 
 t.test('SPEC B8: session persistence is accepted and said to have no effect', async (t) => {
