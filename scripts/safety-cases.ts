@@ -136,7 +136,7 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
   chapter('Failures of a backend', 95, [
     ['its end without a byte of response', `sent once more on a reused connection if idempotent, else ${BAD_GATEWAY}`],
     ['its end within a head', BAD_GATEWAY],
-    ['no endpoint, or none that accepts', '503'],
+    ['no endpoint, or none that accepts', '503; while one of several accepts, dialled again until it is met'],
     ['no answer in time', '504'],
   ]),
   chapter('Found with corpora and real backends', 99, [

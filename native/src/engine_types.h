@@ -63,7 +63,8 @@ struct EngineSettings {
   // How long a transfer may stand still while one side could go on. Any byte moved starts it anew.
   uint32_t stall_timeout_ms = 3'600'000;
   uint32_t connect_timeout_ms = 3'000;
-  uint32_t retry_delay_ms = 25;
+  // By this much grow the pauses between dials that are refused; see dial_plan.h.
+  uint32_t redial_step_ms = 2;
   // How long a body is held for the 100 that its downstream asked for and did not wait for.
   uint32_t expect_timeout_ms = 1'000;
   uint32_t queue_timeout_ms = 1'000;
@@ -102,7 +103,8 @@ struct EngineCounters {
   uint64_t upstream_reused = 0;
   uint64_t upstream_stale = 0;
   uint64_t queued = 0;
-  uint64_t retries_connect = 0;
+  // Dials repeated, before anything was sent.
+  uint64_t redials = 0;
   uint64_t retries_reset = 0;
   uint64_t retries_policy = 0;
   uint64_t tunnels_open = 0;

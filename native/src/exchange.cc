@@ -62,10 +62,10 @@ void Exchange::Begin(Downstream* downstream) {
   response_state_ = ResponseState::kHead;
   wait_ = Wait::kNothing;
   body_held_ = more_request_ = more_response_ = kept_ = may_resend_ = resent_ = false;
-  connect_retried_ = connect_timed_out_ = response_begun_ = upstream_reusable_ = false;
+  fresh_only_ = response_begun_ = upstream_reusable_ = false;
   close_ = until_close_ = tunnel_ = tunnel_up_ended_ = tunnel_down_ended_ = false;
   interim_count_ = 0;
-  address_index_ = 0;
+  dials_.Reset();
   retries_ = 0;
   denial_ = RetryDenial::kNone;
   pending_reply_ = -1;
@@ -129,9 +129,9 @@ Progress Exchange::Start(const Window& window) {
   // The shortest way: an idle connection takes head and body from where they were received.
   if (request_state_ == RequestState::kDone || window.length == head_length) {
     downstream_->Use(window, head_length);
-    return AcquireUpstream(true);
+    return BeginAttempt();
   }
-  const Backend::Wish wish{this, 0, true, repeatable_};
+  const Backend::Wish wish{.user = this, .repeatable = repeatable_};
   UpstreamConnection* idle = nullptr;
   if (!body_held_ && backend_->Acquire(wish, &idle, true) == Backend::Result::kReused) {
     upstream_ = idle;
@@ -140,7 +140,7 @@ Progress Exchange::Start(const Window& window) {
     return SendRequest(&rest);
   }
   downstream_->Use(window, head_length);
-  return AcquireUpstream(true);
+  return BeginAttempt();
 }
 
 // Hot path.
@@ -157,56 +157,6 @@ void Exchange::NoteConnected() {
   if (facts_.kept) facts_.connected_ns = uv_hrtime();
 }
 
-// SPEC T1: an attempt includes connecting.
-void Exchange::StartAttempt() {
-  if (policy_ != nullptr && policy_->attempt_timeout_ms > 0) {
-    attempt_deadline_.ArmAfter(policy_->attempt_timeout_ms);
-  }
-}
-
-// Gets a connection for what is in sent_.
-Progress Exchange::AcquireUpstream(bool may_reuse) {
-  StartAttempt();
-  for (;;) {
-    const Backend::Wish wish{this, address_index_, may_reuse, repeatable_};
-    switch (backend_->Acquire(wish, &upstream_)) {
-      case Backend::Result::kReused:
-        return SendRequest(nullptr);
-      case Backend::Result::kConnecting:
-        wait_ = Wait::kConnect;
-        wait_timer_.ArmAfter(context_.settings.connect_timeout_ms);
-        return SendRequest(nullptr);
-      case Backend::Result::kWait:
-        backend_->Wait(*this);
-        wait_ = Wait::kQueue;
-        wait_timer_.ArmAfter(context_.settings.queue_timeout_ms);
-        return Progress::kOpen;
-      case Backend::Result::kOverflow:
-        return ReplyReason(Reason::kOverflow);
-      case Backend::Result::kNoAddress:
-        return ReplyReason(Reason::kUnresolved);
-      case Backend::Result::kConnectFailed:
-        break;
-    }
-    may_reuse = false;
-    if (++address_index_ >= backend_->address_count()) return NoConnection();
-  }
-}
-
-// Every address has failed: one more round after a short delay (OPS section 4, retries), unless the route
-// says how often to try.
-Progress Exchange::NoConnection() {
-  address_index_ = 0;
-  if (TakeRetry()) return TryAgain();
-  if (connect_timed_out_) return ReplyReason(Reason::kConnectTimeout);
-  if (connect_retried_ || has_retries()) return ReplyReason(Reason::kConnectFailure);
-  connect_retried_ = true;
-  ++context_.counters.retries_connect;
-  wait_ = Wait::kRetry;
-  wait_timer_.ArmAfter(context_.settings.retry_delay_ms);
-  return Progress::kOpen;
-}
-
 // Hot path. `window`: the request as received, to take the first body bytes from; null when they are not at
 // hand.
 Progress Exchange::SendRequest(const Window* window) {
@@ -221,7 +171,8 @@ Progress Exchange::SendRequest(const Window* window) {
     facts_.connected_ns = 0;
   }
   if (window == nullptr) {
-    context_.counters.bytes_upstream += sent_.size();
+    // While it still connects nothing has left: see Connected.
+    if (!upstream_->connecting()) context_.counters.bytes_upstream += sent_.size();
     upstream_->Send(sent_.data(), sent_.size());
   } else {
     const auto head_length = request_parser_.head().length;
@@ -234,14 +185,11 @@ Progress Exchange::SendRequest(const Window* window) {
     if (status == BodyRelay::Status::kBroken) return RequestBroken();
     if (status == BodyRelay::Status::kDone) RequestComplete();
   }
-  if (upstream_->connecting() && !upstream_->has_unsent() && !upstream_->write_failed()) {
-    upstream_->SetConnected();
-    wait_ = Wait::kNothing;
-    wait_timer_.Cancel();
-  }
   if (!upstream_->connecting()) {
     NoteConnected();
     ForgetSent();
+  } else if (!upstream_->has_unsent() && !upstream_->write_failed()) {
+    Connected();
   }
   if (body_held_ && wait_ == Wait::kNothing) {
     wait_ = Wait::kExpect;
@@ -288,15 +236,6 @@ bool Exchange::PassRequestBody(std::string_view head, char* data, size_t length,
                                BodyRelay::Status* status) {
   *status = request_body_.Pass(head, data, length, used, request_sink_);
   return *status != BodyRelay::Status::kBroken;
-}
-
-Progress Exchange::ConnectFailed(bool timed_out) {
-  upstream_->CountConnectFailure();
-  connect_timed_out_ = connect_timed_out_ || timed_out;
-  DropUpstream();
-  wait_ = Wait::kNothing;
-  wait_timer_.Cancel();
-  return ++address_index_ < backend_->address_count() ? AcquireUpstream(false) : NoConnection();
 }
 
 // Hot path.
@@ -370,31 +309,6 @@ Progress Exchange::OnDownstreamEvent() {
   return AdvanceAll();
 }
 
-void Exchange::OnUpstreamEvent() {
-  if (upstream_->connecting()) {
-    if (upstream_->gone()) return Continue(ConnectFailed(false));
-    if (!upstream_->Flush()) return Continue(ConnectFailed(false));
-    // Still nothing taken: the event was not about the connect.
-    if (upstream_->has_unsent() && !upstream_->IsConnected()) return;
-    upstream_->SetConnected();
-    wait_ = Wait::kNothing;
-    wait_timer_.Cancel();
-    NoteConnected();
-    ForgetSent();
-    if (body_held_) {
-      wait_ = Wait::kExpect;
-      wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);
-    }
-  }
-  Continue(AdvanceAll());
-}
-
-void Exchange::OnUpstreamAvailable() {
-  wait_ = Wait::kNothing;
-  wait_timer_.Cancel();
-  Continue(AcquireUpstream(true));
-}
-
 void Exchange::OnWaitTimer() {
   const Wait wait = wait_;
   wait_ = Wait::kNothing;
@@ -407,7 +321,9 @@ void Exchange::OnWaitTimer() {
       Unlink();
       return Continue(ReplyReason(Reason::kOverflow));
     case Wait::kRetry:
-      return Continue(AcquireUpstream(true));
+      return Continue(BeginAttempt());
+    case Wait::kRedial:
+      return Continue(AcquireUpstream(Backend::Turn::kAgain));
     case Wait::kDiscard:
       return Continue(SendReply(false));
     case Wait::kExpect:

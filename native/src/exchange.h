@@ -4,7 +4,7 @@
 // the host for the decision and the outcome.
 //
 //   request:   head --decide--> body ------------------------------> done
-//   upstream:          wanted --(queue, dial, other address)--> lent ----> released | closed
+//   upstream:          wanted --(queue, dial, dial again)--> lent -------> released | closed
 //                        ^----------- retry, after a while ------'
 //   response:                                             head (1xx*) --> body --> flush --> outcome
 //                                                          `--> tunnel (101, 2xx to CONNECT)
@@ -21,16 +21,17 @@
 #include <vector>
 
 #include "body_relay.h"
+#include "dial_plan.h"
 #include "engine_context.h"
 #include "http1_head.h"
 #include "intrusive_list.h"
 #include "request_facts.h"
 #include "timer_wheel.h"
+#include "upstream_pool.h"
 #include "upstream_user.h"
 
 namespace sideroute {
 
-class Backend;
 class Downstream;
 class Mirror;
 class StateRecords;
@@ -73,16 +74,12 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
  private:
   enum class RequestState : uint8_t { kHead, kBody, kDone };
   enum class ResponseState : uint8_t { kHead, kBody, kFlush };
-  enum class Wait : uint8_t { kNothing, kConnect, kQueue, kRetry, kExpect, kDiscard };
+  enum class Wait : uint8_t { kNothing, kConnect, kQueue, kRetry, kExpect, kDiscard, kRedial };
 
   void KeepExcerpt(const http1::RequestHead& head, const char* data);
 
   // Request: exchange.cc
-  void StartAttempt();
-  Progress AcquireUpstream(bool may_reuse);
   Progress SendRequest(const Window* window);
-  Progress ConnectFailed(bool timed_out);
-  Progress NoConnection();
   Progress PumpRequest();
   Progress Advance();
   Progress AdvanceAll();
@@ -94,6 +91,15 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   // For the access log.
   void KeepFacts(const http1::RequestHead& head, const char* data);
   void NoteConnected();
+
+  // The upstream connection: exchange_connect.cc
+  Progress BeginAttempt();
+  void StartAttempt();
+  Progress AcquireUpstream(Backend::Turn turn);
+  Progress ConnectFailed(bool timed_out);
+  Progress PauseDialling(uint32_t pause_ms);
+  Progress NoConnection();
+  void Connected();
 
   // Retries and mirrors: exchange_copies.cc
   bool has_retries() const { return policy_ != nullptr && policy_->attempts > 0; }
@@ -194,8 +200,8 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   // Once more of the engine's own accord: the reused connection may have been closed while idle.
   bool may_resend_ = false;
   bool resent_ = false;
-  bool connect_retried_ = false;
-  bool connect_timed_out_ = false;
+  // A pooled connection has failed it: no other is taken.
+  bool fresh_only_ = false;
   bool response_begun_ = false;
   bool upstream_reusable_ = false;
   bool close_ = false;
@@ -205,7 +211,7 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   bool tunnel_up_ended_ = false;
   bool tunnel_down_ended_ = false;
   uint8_t interim_count_ = 0;
-  uint32_t address_index_ = 0;
+  DialPlan dials_;
   // Retries of the policy so far, and why there was not another.
   uint16_t retries_ = 0;
   RetryDenial denial_ = RetryDenial::kNone;

@@ -37,8 +37,6 @@ Progress Exchange::TryAgain() {
   if (retries_ < UINT16_MAX) ++retries_;
   ++context_.counters.retries_policy;
   attempt_deadline_.Cancel();
-  connect_timed_out_ = false;
-  address_index_ = 0;
   more_response_ = false;
   response_state_ = ResponseState::kHead;
   wait_ = Wait::kRetry;

@@ -214,11 +214,13 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   const bool again = !response_begun_ && may_resend_ && kept_ && !resent_ && status_ == 0 &&
                      (!has_retries() || retries_ < policy_->attempts);
   DropUpstream();
+  // Where one pooled connection has failed others of its age may: whatever follows dials.
+  fresh_only_ = true;
   if (again) {
     resent_ = true;
     if (has_retries()) ++retries_;
     ++context_.counters.retries_reset;
-    return AcquireUpstream(false);
+    return BeginAttempt();
   }
   if (status_ != 0) return Truncate(reason);
   if (reason != Reason::kUpstreamReset || !has_retries()) return ReplyReason(reason);

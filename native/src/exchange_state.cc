@@ -34,7 +34,7 @@ void Exchange::Describe(StateRecords& records) const {
   records.Number(backend_ == nullptr ? kNoBackend : backend_->id());
   records.Number(static_cast<double>(uv_hrtime() - started_ns_) / 1e6);
   records.Count(retries_);
-  records.Number(static_cast<double>(wait_));
+  records.Number(static_cast<double>(wait_ == Wait::kRedial ? Wait::kConnect : wait_));
   records.Text({excerpt_.data(), excerpt_length_});
   records.Address(upstream_ == nullptr ? NetAddress() : upstream_->endpoint().address);
 }

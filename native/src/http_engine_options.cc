@@ -23,7 +23,7 @@ constexpr Setting kSettings[] = {
     {"downstreamIdleMs", &EngineSettings::downstream_idle_ms, 1, kDayMs},
     {"stallTimeoutMs", &EngineSettings::stall_timeout_ms, 1, kDayMs},
     {"connectTimeoutMs", &EngineSettings::connect_timeout_ms, 1, kDayMs},
-    {"retryDelayMs", &EngineSettings::retry_delay_ms, 0, kDayMs},
+    {"redialStepMs", &EngineSettings::redial_step_ms, 0, 1'000},
     {"expectTimeoutMs", &EngineSettings::expect_timeout_ms, 1, kDayMs},
     {"queueTimeoutMs", &EngineSettings::queue_timeout_ms, 1, kDayMs},
     {"upstreamIdleMs", &EngineSettings::upstream_idle_ms, 1, kDayMs},
@@ -276,7 +276,7 @@ napi_value MakeEngineCounters(napi_env env, const HttpEngine& engine) {
   set("upstreamReused", counters.upstream_reused);
   set("upstreamStale", counters.upstream_stale);
   set("queued", counters.queued);
-  set("retriesConnect", counters.retries_connect);
+  set("redials", counters.redials);
   set("retriesReset", counters.retries_reset);
   set("retriesPolicy", counters.retries_policy);
   set("tunnelsOpen", counters.tunnels_open);

@@ -77,6 +77,17 @@ class IntrusiveList {
     ++size_;
   }
 
+  void PushFront(T* element) {
+    Node* node = element;
+    node->Unlink();
+    node->next_ = root_.next_;
+    node->prev_ = &root_;
+    root_.next_->prev_ = node;
+    root_.next_ = node;
+    node->list_ = this;
+    ++size_;
+  }
+
  private:
   friend class ListNode<T, Tag>;
   struct Root : Node {};

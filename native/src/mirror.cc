@@ -11,10 +11,14 @@ namespace sideroute {
 namespace {
 
 constexpr int kWindowsPerTurn = 4;
+
 }  // namespace
 
 Mirror::Mirror(EngineContext& context)
-    : context_(context), deadline_(context.wheel, this), parser_(fields_, context.settings.response_limits) {}
+    : context_(context),
+      unsent_(context.blocks),
+      deadline_(context.wheel, this),
+      parser_(fields_, context.settings.response_limits) {}
 
 bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::RequestHead& head,
                    const char* data, bool complete) {
@@ -26,6 +30,8 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::
   request_complete_ = complete;
   in_body_ = more_ = reusable_ = false;
   interim_count_ = 0;
+  dials_.Reset();
+  unsent_.Clear();
   context_.engine.AddMirror(*this);
   const HeaderPlan* plan = nullptr;
   if (target.plan >= 0 && static_cast<size_t>(target.plan) < context_.plans.size()) {
@@ -42,50 +48,99 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::
     return false;
   }
   backend_->AddMirror(1);
-  return Dial(head, data, plan);
-}
-
-bool Mirror::Dial(const http1::RequestHead& head, const char* data, const HeaderPlan* plan) {
-  // A connection that may have gone stale is looked at first, because there is no second try.
-  Backend::Wish wish{this, 0, true, false};
-  Backend::Result result;
-  do {
-    result = backend_->Acquire(wish, &upstream_);
-  } while (result == Backend::Result::kConnectFailed && ++wish.address < backend_->address_count());
-  switch (result) {
-    case Backend::Result::kReused:
-      deadline_.ArmAfter(context_.settings.mirror_timeout_ms);
-      break;
-    case Backend::Result::kConnecting:
-      deadline_.ArmAfter(context_.settings.connect_timeout_ms);
-      break;
-    case Backend::Result::kWait:
-    case Backend::Result::kOverflow:
-      End(MirrorResult::kOverflow);
-      return false;
-    case Backend::Result::kConnectFailed:
-    case Backend::Result::kNoAddress:
-      End(MirrorResult::kConnectFailure);
-      return false;
-  }
+  if (!Connect(Backend::Turn::kNew)) return false;
   parser_.Reset({method_, false});
   ByteBuffer& out = context_.head;
   out.Clear();
   WriteRequestHead(head, data, plan, out, RequestCopy::kMirror);
   context_.counters.bytes_upstream += out.size();
-  upstream_->Send(out.data(), out.size());
+  iovec part{out.data(), out.size()};
+  Send({&part, 1});
   return true;
 }
+
+bool Mirror::Connect(Backend::Turn turn) {
+  for (;;) {
+    // A connection that may have gone stale is looked at first, because there is no second try.
+    const Backend::Wish wish{
+        .user = this, .address = dials_.NextAddress(backend_->address_count()), .turn = turn};
+    switch (backend_->Acquire(wish, &upstream_)) {
+      case Backend::Result::kReused:
+        deadline_.ArmAfter(context_.settings.mirror_timeout_ms);
+        return true;
+      case Backend::Result::kConnecting:
+        deadline_.ArmAfter(dials_.Begin(backend_->dial_facts()));
+        return true;
+      case Backend::Result::kWait:
+      case Backend::Result::kOverflow:
+        End(MirrorResult::kOverflow);
+        return false;
+      case Backend::Result::kNoAddress:
+        End(MirrorResult::kConnectFailure);
+        return false;
+      case Backend::Result::kConnectFailed:
+        break;
+    }
+    uint32_t pause_ms = 0;
+    if (!backend_->DialAgain(dials_, false, &pause_ms)) {
+      End(MirrorResult::kConnectFailure);
+      return false;
+    }
+    if (pause_ms > 0) {
+      deadline_.ArmAfter(pause_ms);
+      return true;
+    }
+    turn = Backend::Turn::kSame;
+  }
+}
+
+bool Mirror::ConnectFailed(bool timed_out) {
+  UpstreamConnection& failed = *upstream_;
+  upstream_ = nullptr;
+  failed.CountConnectFailure();
+  backend_->Close(failed, true);
+  uint32_t pause_ms = 0;
+  if (!backend_->DialAgain(dials_, timed_out, &pause_ms)) {
+    End(MirrorResult::kConnectFailure);
+    return false;
+  }
+  if (pause_ms > 0) {
+    deadline_.ArmAfter(pause_ms);
+    return true;
+  }
+  if (!Connect(Backend::Turn::kSame)) return false;
+  SendUnsent();
+  return true;
+}
+
+// Until a connection stands everything is kept, for whichever it will be.
+void Mirror::Send(std::span<iovec> parts) {
+  if (connected()) {
+    upstream_->Send(parts);
+    return;
+  }
+  for (const iovec& part : parts) unsent_.Append(static_cast<const char*>(part.iov_base), part.iov_len);
+}
+
+void Mirror::SendUnsent() {
+  if (!connected()) return;
+  upstream_->Send(unsent_.data(), unsent_.size());
+  unsent_.Clear();
+}
+
+bool Mirror::connected() const { return upstream_ != nullptr && !upstream_->connecting(); }
 
 // A write that failed shows as an event of the socket.
 void Mirror::SendBody(std::span<iovec> parts) {
   for (const iovec& part : parts) context_.counters.bytes_upstream += part.iov_len;
-  upstream_->Send(parts);
+  Send(parts);
   if (Overfull()) return End(MirrorResult::kOverflow);
-  if (!upstream_->connecting()) deadline_.ArmAfter(context_.settings.mirror_timeout_ms);
+  if (connected()) deadline_.ArmAfter(context_.settings.mirror_timeout_ms);
 }
 
-bool Mirror::Overfull() const { return upstream_->unsent() > context_.settings.max_mirror_bytes; }
+bool Mirror::Overfull() const {
+  return (connected() ? upstream_->unsent() : unsent_.size()) > context_.settings.max_mirror_bytes;
+}
 
 void Mirror::OnRequestComplete() {
   request_complete_ = true;
@@ -101,10 +156,14 @@ void Mirror::Abandon() { End(MirrorResult::kAborted); }
 
 void Mirror::OnUpstreamEvent() {
   if (upstream_->connecting()) {
-    if (upstream_->gone() || !upstream_->Flush()) return End(MirrorResult::kConnectFailure);
-    if (upstream_->has_unsent() && !upstream_->IsConnected()) return;
+    if (upstream_->gone()) {
+      ConnectFailed(false);
+      return;
+    }
+    if (!upstream_->IsConnected()) return;
     upstream_->SetConnected();
     deadline_.ArmAfter(context_.settings.mirror_timeout_ms);
+    SendUnsent();
   }
   if (!upstream_->Flush()) return End(MirrorResult::kReset);
   ReadResponse();
@@ -165,17 +224,23 @@ void Mirror::ReadResponse() {
 }
 
 void Mirror::OnDeadline() {
-  End(upstream_->connecting() ? MirrorResult::kConnectFailure : MirrorResult::kTimeout);
+  if (upstream_ == nullptr) {
+    if (Connect(Backend::Turn::kNew)) SendUnsent();
+  } else if (upstream_->connecting()) {
+    ConnectFailed(true);
+  } else {
+    End(MirrorResult::kTimeout);
+  }
 }
 
 void Mirror::End(MirrorResult result) {
   deadline_.Cancel();
+  unsent_.Clear();
   if (exchange_ != nullptr && !request_complete_) exchange_->OnMirrorEnded(*this);
   exchange_ = nullptr;
   if (upstream_ != nullptr) {
     UpstreamConnection& upstream = *upstream_;
     upstream_ = nullptr;
-    if (result == MirrorResult::kConnectFailure) upstream.CountConnectFailure();
     const bool whole = result == MirrorResult::kAnswered && request_complete_;
     if (whole) {
       upstream.endpoint().backend.Release(upstream, reusable_ && !upstream.has_kept() &&

@@ -13,15 +13,17 @@
 #include <span>
 
 #include "body_relay.h"
+#include "byte_buffer.h"
+#include "dial_plan.h"
 #include "engine_context.h"
 #include "http1_head.h"
 #include "intrusive_list.h"
 #include "timer_wheel.h"
+#include "upstream_pool.h"
 #include "upstream_user.h"
 
 namespace sideroute {
 
-class Backend;
 class Exchange;
 class UpstreamConnection;
 
@@ -49,7 +51,12 @@ class Mirror final : public ListNode<Mirror>, public UpstreamUser {
 
  private:
   void OnDeadline();
-  bool Dial(const http1::RequestHead& head, const char* data, const HeaderPlan* plan);
+  // Both false when the mirror is over.
+  bool Connect(Backend::Turn turn);
+  bool ConnectFailed(bool timed_out);
+  bool connected() const;
+  void Send(std::span<iovec> parts);
+  void SendUnsent();
   bool Overfull() const;
   void ReadResponse();
   // Over: everything is given back, and reported.
@@ -66,6 +73,10 @@ class Mirror final : public ListNode<Mirror>, public UpstreamUser {
   bool more_ = false;
   bool reusable_ = false;
   uint8_t interim_count_ = 0;
+  DialPlan dials_;
+  // What has come of the request while there is no connection.
+  ByteBuffer unsent_;
+  // Of the connect, of the pause before the next, of the response: one after the other.
   MemberTimer<Mirror, &Mirror::OnDeadline> deadline_;
   BodyRelay body_;
   std::array<http1::Field, kMaxHeaderFields> fields_;

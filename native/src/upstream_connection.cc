@@ -36,13 +36,17 @@ void UpstreamConnection::Lend(UpstreamUser* user) {
 }
 
 void UpstreamConnection::SetConnected() {
-  if (connecting_) --endpoint_.connecting;
+  if (connecting_) {
+    --endpoint_.connecting;
+    endpoint_.backend.OnConnected();
+  }
   connecting_ = false;
 }
 
 void UpstreamConnection::CountConnectFailure() {
   ++context_.counters.upstream_connect_failures;
   ++endpoint_.connect_failures;
+  endpoint_.backend.OnDialFailed();
 }
 
 bool UpstreamConnection::fit() const {

@@ -7,6 +7,15 @@
 
 namespace sideroute {
 
+namespace {
+// So many failures in a row are no chance while any endpoint works: with two of three refusing, 1 in 10^11.
+constexpr uint32_t kManyFailures = 64;
+// And for so long: of dials begun together the refusals may be known before the first success.
+constexpr uint64_t kRefusingMs = 100;
+// Failures further apart say nothing about now, and need no restraint.
+constexpr uint64_t kForgottenMs = 1'000;
+}  // namespace
+
 Backend::Backend(EngineContext& context, int32_t id)
     : context_(context),
       id_(id),
@@ -94,7 +103,7 @@ Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connecti
   }
   if (idle_only) return Result::kWait;
   if (open_ >= context_.settings.max_upstream_connections && !CloseOneIdle()) {
-    return waiting_.size() < context_.settings.max_queued_requests ? Result::kWait : Result::kOverflow;
+    return QueueUp();
   }
   Endpoint& endpoint = *endpoints_[std::min(wish.address, endpoints_.size() - 1)];
   auto fresh = std::make_unique<UpstreamConnection>(context_, endpoint);
@@ -113,9 +122,45 @@ Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connecti
   return Result::kConnecting;
 }
 
-void Backend::Wait(Exchange& exchange) {
+Backend::Result Backend::QueueUp() const {
+  return waiting_.size() < context_.settings.max_queued_requests ? Result::kWait : Result::kOverflow;
+}
+
+void Backend::Wait(Exchange& exchange, Turn turn) {
   ++context_.counters.queued;
-  waiting_.PushBack(&exchange);
+  if (turn == Turn::kNew) {
+    waiting_.PushBack(&exchange);
+  } else {
+    waiting_.PushFront(&exchange);
+  }
+}
+
+DialPlan::Facts Backend::dial_facts() const {
+  return {context_.settings, context_.wheel.now_ms(), endpoints_.size(), refusing()};
+}
+
+bool Backend::DialAgain(DialPlan& plan, bool timed_out, uint32_t* pause_ms) {
+  // The last address may have been taken back meanwhile.
+  if (endpoints_.empty() || !plan.Failed(dial_facts(), timed_out, pause_ms)) return false;
+  if (*pause_ms > 0) *pause_ms = context_.Jitter(*pause_ms);
+  ++context_.counters.redials;
+  return true;
+}
+
+void Backend::OnDialFailed() {
+  const uint64_t now_ms = context_.wheel.now_ms();
+  if (failed_dials_ == 0 || now_ms - last_failure_ms_ > kForgottenMs) {
+    failed_dials_ = 0;
+    failing_since_ms_ = now_ms;
+  }
+  last_failure_ms_ = now_ms;
+  if (failed_dials_ < kManyFailures) ++failed_dials_;
+}
+
+bool Backend::refusing() const {
+  if (failed_dials_ < kManyFailures) return false;
+  const uint64_t now_ms = context_.wheel.now_ms();
+  return now_ms - failing_since_ms_ >= kRefusingMs && now_ms - last_failure_ms_ <= kForgottenMs;
 }
 
 // Hot path.

@@ -5,11 +5,13 @@
 #ifndef SIDEROUTE_UPSTREAM_POOL_H_
 #define SIDEROUTE_UPSTREAM_POOL_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "dial_plan.h"
 #include "engine_context.h"
 #include "intrusive_list.h"
 #include "net_address.h"
@@ -57,19 +59,39 @@ class Backend {
   void SetAddresses(const std::vector<NetAddress>& addresses);
   size_t address_count() const { return endpoints_.size(); }
 
+  // Whether somebody has to wait behind those who wait already.
+  enum class Turn : uint8_t {
+    // Comes now, or comes back with another attempt: at the end of the queue.
+    kNew,
+    // Was served, but its dial failed and it has paused: at the head of the queue.
+    kAgain,
+    // Was served, and takes the place that its failed dial has just left.
+    kSame,
+    // Is served out of the queue.
+    kServed,
+  };
   struct Wish {
     UpstreamUser* user;
     // Index of the address to dial.
-    size_t address;
-    bool may_reuse;
+    size_t address = 0;
+    bool may_reuse = true;
     // Safe to send again should a reused connection turn out to be closed.
-    bool repeatable;
+    bool repeatable = false;
+    Turn turn = Turn::kNew;
   };
   // `connection` is set with kReused and kConnecting.
   // `idle_only`: never dials; kWait when there is nothing to reuse.
   Result Acquire(const Wish& wish, UpstreamConnection** connection, bool idle_only = false);
   // Call after kWait; the exchange is told through OnUpstreamAvailable, or takes itself out of the list.
-  void Wait(Exchange& exchange);
+  void Wait(Exchange& exchange, Turn turn);
+
+  DialPlan::Facts dial_facts() const;
+  // A dial has failed: whether, and after what pause, to do as `plan` says and dial again.
+  bool DialAgain(DialPlan& plan, bool timed_out, uint32_t* pause_ms);
+  void OnDialFailed();
+  void OnConnected() { failed_dials_ = 0; }
+  // Nothing has accepted for a while, though many have tried.
+  bool refusing() const;
 
   // Back from its exchange.
   void Release(UpstreamConnection& connection, bool reusable);
@@ -94,6 +116,7 @@ class Backend {
   }
 
  private:
+  Result QueueUp() const;
   UpstreamConnection* TakeIdle(const Wish& wish);
   bool CloseOneIdle();
   void DropRetired();
@@ -106,6 +129,10 @@ class Backend {
   size_t open_ = 0;
   size_t idle_ = 0;
   size_t mirrors_ = 0;
+  // Dials that have failed since one succeeded, the first and the last of them.
+  uint32_t failed_dials_ = 0;
+  uint64_t failing_since_ms_ = 0;
+  uint64_t last_failure_ms_ = 0;
   RetryBudget budget_;
   bool serving_ = false;
 };

@@ -209,7 +209,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     flag: '--connect-timeout <duration>',
     env: 'SIDEROUTE_CONNECT_TIMEOUT',
     fallback: '3s',
-    description: 'how long a connection attempt to a backend may take',
+    description: 'how long connecting to a backend may take, repeated dials included',
     parse: duration,
   },
   {

@@ -14,7 +14,8 @@ export interface HttpEngineSettings {
   readonly downstreamIdleMs?: number;
   readonly stallTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
-  readonly retryDelayMs?: number;
+  /** By so much grow the pauses between dials that are refused. Default 2. */
+  readonly redialStepMs?: number;
   readonly expectTimeoutMs?: number;
   readonly queueTimeoutMs?: number;
   readonly upstreamIdleMs?: number;
@@ -153,9 +154,11 @@ export interface HttpEngineCounters {
   /** Idle connections that were closed by their peer, or spoke unasked. */
   readonly upstreamStale: number;
   readonly queued: number;
-  readonly retriesConnect: number;
+  /** Dials repeated before anything of a request was sent, mirrors included. */
+  readonly redials: number;
+  /** Requests sent again because their reused connection had closed. */
   readonly retriesReset: number;
-  /** As routes allow them; the two above are the engine's own. */
+  /** As routes allow them. */
   readonly retriesPolicy: number;
   readonly tunnelsOpen: number;
   readonly bytesUpstream: number;

