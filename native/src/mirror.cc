@@ -41,7 +41,7 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::
     End(MirrorResult::kConnectFailure);
     return false;
   }
-  if (backend_->mirrors() >= context_.settings.max_mirrors) {
+  if (backend_->mirrors() >= backend_->max_mirrors()) {
     // Not one of those it counts.
     backend_ = nullptr;
     End(MirrorResult::kOverflow);

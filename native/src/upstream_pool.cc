@@ -93,6 +93,8 @@ UpstreamConnection* Backend::TakeIdle(const Wish& wish) {
 // Hot path.
 Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connection, bool idle_only) {
   if (endpoints_.empty()) return Result::kNoAddress;
+  // First come, first served: what is free now, or is about to be, is for those who wait.
+  if (!waiting_.empty() && wish.turn <= Turn::kAgain) return QueueUp();
   if (wish.may_reuse && idle_ > 0) {
     if (UpstreamConnection* idle = TakeIdle(wish)) {
       idle->Lend(wish.user);

@@ -100,6 +100,10 @@ class Backend {
   RetryBudget& budget() { return budget_; }
   // Mirrors under way.
   size_t mirrors() const { return mirrors_; }
+  // However few connections there may be, half of them are left to requests.
+  size_t max_mirrors() const {
+    return std::min(context_.settings.max_mirrors, context_.settings.max_upstream_connections / 2);
+  }
   void AddMirror(int change) { mirrors_ += static_cast<size_t>(change); }
 
   // At the end of a turn.

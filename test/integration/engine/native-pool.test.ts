@@ -1,7 +1,7 @@
 import t from 'tap';
 
-import { forwardTo } from '../../support/engine-cases.ts';
-import { startHarness, turns } from '../../support/engine-harness.ts';
+import { backendAt, forwardTo } from '../../support/engine-cases.ts';
+import { RawBackend, startHarness, turns, type RawPeer } from '../../support/engine-harness.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -154,6 +154,102 @@ t.test('requests beyond the limit wait for a connection, those beyond the queue 
   t.equal(await upstream.until(POST), GET + POST);
   upstream.send(OK);
   await waiting.until(OK);
+});
+
+t.test('first come, first served: the next request of a busy caller does not overtake one that waits', async (t) => {
+  const h = await startHarness(t, { engine: { maxUpstreamConnections: 1 } });
+  const paths = ['/1', '/2', '/3'];
+  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+  const busy = await h.connect();
+  busy.send(paths.map(get).join(''));
+  const upstream = await h.backend.next();
+  await upstream.until(get('/1'));
+  const waiting = await h.connect();
+  waiting.send(get('/waiting'));
+  await eventually('the queue', () => h.front.engine.counters().queued === 1);
+  for (const path of ['/1', '/waiting', '/2', '/3']) {
+    t.equal(await upstream.take('\r\n\r\n'), get(path));
+    upstream.send(OK);
+  }
+  t.equal(await waiting.take('ok'), OK);
+  t.equal(await busy.until(OK + OK + OK), OK + OK + OK);
+});
+
+t.test('first come, first served: of many busy callers and a few patient ones none is left out', async (t) => {
+  const h = await startHarness(t, { engine: { maxUpstreamConnections: 4, queueTimeoutMs: 60_000 } });
+  const served: string[] = [];
+  let begun = false;
+  const answered = new Map<RawPeer, number>();
+  const timer = setInterval(() => {
+    if (!begun) return;
+    for (const peer of h.backend.connections) {
+      const requests = peer.received.split('\r\n\r\n');
+      for (let i = answered.get(peer) ?? 0; i < requests.length - 1; i++) {
+        served.push(requests[i]!.split(' ')[1]!);
+        answered.set(peer, i + 1);
+        peer.send(OK);
+      }
+    }
+  }, 1);
+  t.teardown(() => clearInterval(timer));
+  const busy = await Promise.all(Array.from({ length: 4 }, () => h.connect()));
+  for (const client of busy) client.send('GET /busy HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(200));
+  await eventually('every place is taken', () => h.backend.connections.length === 4);
+  const patient = await Promise.all(Array.from({ length: 5 }, () => h.connect()));
+  for (const client of patient) client.send('GET /patient HTTP/1.1\r\nHost: a\r\n\r\n');
+  await eventually('the queue', () => h.front.engine.counters().queued === 5);
+  begun = true;
+  for (const client of patient) t.equal(await client.until('ok'), OK);
+  const before = served.lastIndexOf('/patient');
+  // Four were under way, and four more waited at most behind the last of the five.
+  t.ok(before < 4 + 5 + 4, `the last of them is the ${before + 1}th request`);
+});
+
+t.test('first come, first served: a mirror takes no connection that somebody waits for', async (t) => {
+  const other = await RawBackend.listen(t);
+  const h = await startHarness(t, { engine: { maxUpstreamConnections: 1 } });
+  const shared = { backend: forwardTo(h.backend.port).backend, plan: null, series: 70 };
+  const elsewhere = { ...forwardTo(other.port), backend: { ...backendAt(other.port), id: 1, key: 'ns/o' } };
+  h.host.answer = ({ path }) =>
+    path === '/mirrored' ? { ...elsewhere, mirrors: [shared] } : forwardTo(h.backend.port);
+  const busy = await h.connect();
+  busy.send('GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /mirrored HTTP/1.1\r\nHost: a\r\n\r\n');
+  const upstream = await h.backend.next();
+  await upstream.take('\r\n\r\n');
+  const waiting = await h.connect();
+  waiting.send(GET);
+  await eventually('the queue', () => h.front.engine.counters().queued === 1);
+  upstream.send(OK);
+  t.equal(await upstream.take('\r\n\r\n'), GET, 'the one that waited');
+  upstream.send(OK);
+  t.equal(await waiting.until('ok'), OK);
+  await (await other.next()).until('GET /mirrored');
+  t.strictSame(h.host.mirrors, [{ series: 70, result: 'overflow' }]);
+});
+
+t.test('mirrors leave half of the connections to requests', async (t) => {
+  const other = await RawBackend.listen(t);
+  const h = await startHarness(t, { engine: { maxUpstreamConnections: 4 } });
+  const shared = { backend: forwardTo(h.backend.port).backend, plan: null, series: 70 };
+  const elsewhere = { ...forwardTo(other.port), backend: { ...backendAt(other.port), id: 1, key: 'ns/o' } };
+  h.host.answer = () => ({ ...elsewhere, mirrors: [shared] });
+  const clients = await Promise.all(Array.from({ length: 4 }, () => h.connect()));
+  for (const client of clients) client.send(GET);
+  await eventually('two are given up', () => h.host.mirrors.length === 2);
+  t.strictSame(
+    h.host.mirrors.map(({ result }) => result),
+    ['overflow', 'overflow'],
+  );
+  t.equal(h.backend.connections.length, 2);
+  h.host.answer = () => forwardTo(h.backend.port);
+  const client = await h.connect();
+  client.send(POST);
+  const upstream = await eventually(
+    'the request',
+    () => h.backend.connections.find(({ received }) => received.includes(POST)) ?? null,
+  );
+  upstream.send(OK);
+  t.equal(await client.until('ok'), OK);
 });
 
 t.test('a request that waits too long for a connection is a 503', async (t) => {
