@@ -7,6 +7,7 @@
  * first, a second one gives the same text, and one by another version or with other settings is replaced.
  */
 import { ProxyError } from '../errors.ts';
+import { LineIndex } from '../gateway-api/report.ts';
 import {
   annotationPath,
   checkTogether,
@@ -15,13 +16,15 @@ import {
   readAnnotations,
   type InjectSettings,
 } from './annotations.ts';
+import { changeByParts } from './by-parts.ts';
 import { additionsFor } from './containers.ts';
 import { Injection } from './injection.ts';
-import { isMap, readManifest, Refusal } from './manifest.ts';
+import { isMap, Refusal, type Manifest } from './manifest.ts';
+import type { Part } from './parts.ts';
 import { podRefusals } from './pod-checks.ts';
 import { ManifestRun, type ManifestResult } from './result.ts';
 import { TextPatch } from './text-patch.ts';
-import { injectionOf, removeInjection, uninjectManifest } from './uninject.ts';
+import { injectionOf, removeInjection, uninjectText } from './uninject.ts';
 import { editableTemplate, type Workload } from './workloads.ts';
 
 export interface InjectOptions {
@@ -31,42 +34,62 @@ export interface InjectOptions {
   readonly settings: InjectSettings;
 }
 
-export function injectManifest(file: string, text: string, options: InjectOptions): ManifestResult {
-  const bare = withoutEarlierInjections(file, text);
-  if (bare.text === null) return bare;
-  const run = new ManifestRun(file, bare.text === text ? text : null);
-  const manifest = run.parse(() => readManifest(bare.text!));
-  if (manifest === null) return run.result(null);
-  const patch = new TextPatch(manifest);
-  for (const document of manifest.documents) {
-    for (const workload of run.workloads(document)) {
+export function injectManifest(
+  file: string,
+  text: string,
+  options: InjectOptions,
+  longDocument?: number,
+): ManifestResult {
+  return changeByParts(file, text, (run, part) => injectPart(run, part, options), longDocument);
+}
+
+function injectPart(run: ManifestRun, part: Part, options: InjectOptions): string | null {
+  const bare = withoutEarlierInjections(run, part.text);
+  if (bare === null) return null;
+  const patch = new TextPatch(bare.manifest);
+  for (const document of bare.manifest.documents) {
+    for (const workload of run.workloadsOf(document)) {
       run.attempt(workload, () => injectWorkload(run, patch, workload, options));
     }
   }
-  if (run.failed) return run.result(null);
+  if (run.failed) return null;
+  if (!patch.changed) return bare.manifest.text;
   const injected = patch.apply();
   // Nothing is given out that could not be taken back.
-  if (uninjectManifest(file, injected).text !== uninjectManifest(file, bare.text).text) {
-    const message = 'is laid out in a way that cannot be changed and changed back: reformat it';
-    run.refuse(1, null, new Refusal('unsupported-layout', '', 0, message));
-  }
-  return run.result(injected);
+  const again = new ManifestRun('', part, new LineIndex(''));
+  const before = bare.injected ? uninjectText(again, bare.manifest.text) : bare.manifest.text;
+  if (uninjectText(again, injected) === before && !again.failed) return injected;
+  const message = 'is laid out in a way that cannot be changed and changed back: reformat it';
+  run.linesKnown = false;
+  run.refuse(part.documents + 1, null, new Refusal('unsupported-layout', '', 0, message));
+  return null;
+}
+
+interface BareManifest {
+  readonly manifest: Manifest;
+  /** A workload that is to be left alone is still injected. */
+  readonly injected: boolean;
 }
 
 /** Leaves those alone that are to be left alone. */
-function withoutEarlierInjections(file: string, text: string): ManifestResult {
-  const run = new ManifestRun(file, text);
-  const manifest = run.parse(() => readManifest(text));
-  if (manifest === null) return run.result(null);
+function withoutEarlierInjections(run: ManifestRun, text: string): BareManifest | null {
+  const manifest = run.parse(text);
+  if (manifest === null) return null;
   const patch = new TextPatch(manifest);
+  let injected = false;
   for (const document of manifest.documents) {
-    for (const workload of run.workloads(document)) {
+    for (const workload of run.workloadsOf(document)) {
       run.attempt(workload, () => {
         if (!isDisabled(workload)) removeInjection(patch, workload);
+        else if (injectionOf(workload) !== null) injected = true;
       });
     }
   }
-  return run.result(patch.changed ? patch.apply() : text);
+  if (run.failed) return null;
+  if (!patch.changed) return { manifest, injected };
+  run.linesKnown = false;
+  const bare = run.parse(patch.apply());
+  return bare === null ? null : { manifest: bare, injected };
 }
 
 function isDisabled({ document, object, steps }: Workload): boolean {

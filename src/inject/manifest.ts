@@ -48,34 +48,51 @@ export interface Manifest {
   readonly documents: readonly ManifestDocument[];
   /** Where comments begin. */
   readonly comments: ReadonlySet<number>;
+  /** Every alias names an anchor of this text. */
+  readonly complete: boolean;
 }
+
+/** What stands before a text that is a part of another one. */
+interface Before {
+  readonly documents: number;
+  /** Of the List whose entry the text is. */
+  readonly entries: number;
+}
+
+const NOTHING_BEFORE: Before = { documents: 0, entries: 0 };
 
 /**
  * All documents of a text.
  *
  * @throws SyntaxRefusal, which also says in which document
  */
-export function readManifest(text: string): Manifest {
+export function readManifest(text: string, before = NOTHING_BEFORE): Manifest {
   const meter = new NestingMeter();
   const parser = new Parser();
   const composer = new Composer(COMPOSER_OPTIONS);
   const comments = new Set<number>();
+  const anchors = new Set<string>();
+  const aliases = new Set<string>();
   const documents: ManifestDocument[] = [];
   const take = (document: Document.Parsed): void => {
-    const index = documents.length + 1;
+    const index = before.documents + documents.length + 1;
     const [error] = document.errors;
     if (error !== undefined) throw new SyntaxRefusal(index, error.pos[0], lowerFirst(error.message));
-    documents.push(new ManifestDocument(index, document));
+    documents.push(new ManifestDocument(index, document, before.entries));
   };
   let previous = '';
   for (const lexeme of new Lexer().lex(text)) {
-    if (lexeme.startsWith('#') && previous !== SCALAR_FOLLOWS) comments.add(meter.offset);
+    if (previous !== SCALAR_FOLLOWS) {
+      if (lexeme.startsWith('#')) comments.add(meter.offset);
+      else if (lexeme.startsWith('&')) anchors.add(lexeme.slice(1));
+      else if (lexeme.startsWith('*')) aliases.add(lexeme.slice(1));
+    }
     previous = lexeme;
     meter.observe(lexeme);
     // The composer recurses: a text can be too deep for the stack.
     if (meter.depth > PARSE_LIMITS.depth) {
       throw new SyntaxRefusal(
-        documents.length + 1,
+        before.documents + documents.length + 1,
         meter.offset,
         `nested deeper than ${PARSE_LIMITS.depth} levels`,
         'too-deep',
@@ -86,8 +103,9 @@ export function readManifest(text: string): Manifest {
   for (const token of parser.end()) for (const document of composer.next(token)) take(document);
   for (const document of composer.end()) take(document);
   const [error] = composer.streamInfo().errors;
-  if (error !== undefined) throw new SyntaxRefusal(1, error.pos[0], lowerFirst(error.message));
-  return { text, documents, comments };
+  if (error !== undefined) throw new SyntaxRefusal(before.documents + 1, error.pos[0], lowerFirst(error.message));
+  const complete = [...aliases].every((name) => anchors.has(name));
+  return { text, documents, comments, complete };
 }
 
 export class SyntaxRefusal extends Refusal {
@@ -123,11 +141,14 @@ export class ManifestDocument {
   /** Counts from 1. */
   readonly index: number;
   readonly root: Node | null;
+  /** Entries of the List that stand before those of this document. */
+  readonly entriesBefore: number;
   readonly #document: Document.Parsed;
   #aliases: ReadonlySet<string> | null = null;
 
-  constructor(index: number, document: Document.Parsed) {
+  constructor(index: number, document: Document.Parsed, entriesBefore: number) {
     this.index = index;
+    this.entriesBefore = entriesBefore;
     this.root = document.contents;
     this.#document = document;
   }

@@ -1,11 +1,12 @@
 /**
  * What came of a manifest: the text, or the reasons there is none, and one line for each workload.
  *
- * Filled by `inject.ts` and `uninject.ts`, shown by `cli/inject.ts`.
+ * Filled by `inject.ts` and `uninject.ts` part by part, shown by `cli/inject.ts`.
  */
 import { LineIndex } from '../gateway-api/report.ts';
 import type { Problem } from '../gateway-api/types.ts';
-import { Refusal, SyntaxRefusal, type Manifest, type ManifestDocument } from './manifest.ts';
+import { readManifest, Refusal, SyntaxRefusal, type Manifest, type ManifestDocument } from './manifest.ts';
+import type { Part } from './parts.ts';
 import { findWorkloads, type Workload } from './workloads.ts';
 
 export interface WorkloadResult {
@@ -25,35 +26,45 @@ export interface ManifestResult {
   readonly workloads: readonly WorkloadResult[];
 }
 
-/** One pass over the documents of a file. Catches refusals and turns them into problems. */
+/** What comes of one part of a file. Catches refusals and turns them into problems. */
 export class ManifestRun {
+  readonly problems: Problem[] = [];
+  readonly workloads: WorkloadResult[] = [];
+  /** The part is not even YAML, or has aliases of what stands elsewhere. */
+  fragmentary = false;
+  /** Whether offsets still refer to what the user has; else lines would mislead. */
+  linesKnown = true;
   readonly #file: string;
-  readonly #lines: LineIndex | null;
-  readonly #problems: Problem[] = [];
-  readonly #workloads: WorkloadResult[] = [];
+  readonly #part: Part;
+  readonly #lines: LineIndex;
 
-  /** `text`: what offsets refer to; null when that is not what the user has, and lines would mislead. */
-  constructor(file: string, text: string | null) {
+  /** `lines`: of the whole file. */
+  constructor(file: string, part: Part, lines: LineIndex) {
     this.#file = file;
-    this.#lines = text === null ? null : new LineIndex(text);
+    this.#part = part;
+    this.#lines = lines;
   }
 
   get failed(): boolean {
-    return this.#problems.length > 0;
+    return this.problems.length > 0;
   }
 
-  parse(read: () => Manifest): Manifest | null {
+  /** The part as it is, or after a first change of it. */
+  parse(text: string): Manifest | null {
     try {
-      return read();
+      const manifest = readManifest(text, this.#part);
+      if (!manifest.complete) this.fragmentary = true;
+      return manifest;
     } catch (error) {
       if (!(error instanceof SyntaxRefusal)) throw error;
+      this.fragmentary = true;
       this.refuse(error.document, null, error);
       return null;
     }
   }
 
   /** The workloads of a document; none when it has one that cannot be read. */
-  workloads(document: ManifestDocument): readonly Workload[] {
+  workloadsOf(document: ManifestDocument): readonly Workload[] {
     try {
       return findWorkloads(document);
     } catch (error) {
@@ -73,15 +84,11 @@ export class ManifestRun {
   }
 
   refuse(document: number, resource: string | null, { code, path, offset, message }: Refusal): void {
-    const line = this.#lines?.lineOf(offset) ?? null;
-    this.#problems.push({ severity: 'error', code, file: this.#file, document, line, resource, path, message });
+    const line = this.linesKnown ? this.#lines.lineOf(this.#part.offsetOf(offset)) : null;
+    this.problems.push({ severity: 'error', code, file: this.#file, document, line, resource, path, message });
   }
 
   report({ document, label }: Workload, action: WorkloadResult['action'], detail: string): void {
-    this.#workloads.push({ file: this.#file, document: document.index, resource: label, action, detail });
-  }
-
-  result(text: string | null): ManifestResult {
-    return { text: this.failed ? null : text, problems: this.#problems, workloads: this.#workloads };
+    this.workloads.push({ file: this.#file, document: document.index, resource: label, action, detail });
   }
 }

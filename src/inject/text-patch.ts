@@ -45,7 +45,7 @@ export class TextPatch {
     this.#text = manifest.text;
     const first = this.#text.indexOf('\n');
     this.#newline = first > 0 && this.#text[first - 1] === '\r' ? '\r\n' : '\n';
-    this.#unit = (/^\s*[{[]\r?\n([ \t]+)/.exec(this.#text) ?? [])[1] ?? '  ';
+    this.#unit = (/^(?:---[ \t]*\r?\n)?\s*[{[]\r?\n([ \t]+)/.exec(this.#text) ?? [])[1] ?? '  ';
   }
 
   get changed(): boolean {

@@ -4,27 +4,41 @@
  * Stage before: `workloads.ts`. Stage after: text. What others have changed or added since then stays.
  */
 import type { ManifestDocument, MapNode, Node } from './manifest.ts';
-import { fieldsOf, isMap, isSeq, readManifest, Refusal } from './manifest.ts';
+import { fieldsOf, isMap, isSeq, Refusal } from './manifest.ts';
 import { annotationPath } from './annotations.ts';
+import { changeByParts } from './by-parts.ts';
+import type { Part } from './parts.ts';
 import { INJECTED_ANNOTATION, parseRecord, type InjectionRecord } from './record.ts';
-import { ManifestRun, type ManifestResult } from './result.ts';
+import type { ManifestResult, ManifestRun } from './result.ts';
 import { TextPatch } from './text-patch.ts';
 import { editableField, editableTemplate, type Workload } from './workloads.ts';
 
-export function uninjectManifest(file: string, text: string): ManifestResult {
-  const run = new ManifestRun(file, text);
-  const manifest = run.parse(() => readManifest(text));
-  if (manifest === null) return run.result(null);
+export function uninjectManifest(file: string, text: string, longDocument?: number): ManifestResult {
+  return changeByParts(file, text, uninjectPart, longDocument);
+}
+
+function uninjectPart(run: ManifestRun, { text }: Part): string | null {
+  const changed = uninjectText(run, text, (workload, removed) => {
+    run.report(workload, removed ? 'uninjected' : 'untouched', removed ? '' : 'not injected');
+  });
+  return run.failed ? null : changed;
+}
+
+/** `report`: told of every workload whether there was something to take out. */
+export function uninjectText(
+  run: ManifestRun,
+  text: string,
+  report: (workload: Workload, removed: boolean) => void = () => undefined,
+): string | null {
+  const manifest = run.parse(text);
+  if (manifest === null) return null;
   const patch = new TextPatch(manifest);
   for (const document of manifest.documents) {
-    for (const workload of run.workloads(document)) {
-      run.attempt(workload, () => {
-        const removed = removeInjection(patch, workload);
-        run.report(workload, removed ? 'uninjected' : 'untouched', removed ? '' : 'not injected');
-      });
+    for (const workload of run.workloadsOf(document)) {
+      run.attempt(workload, () => report(workload, removeInjection(patch, workload)));
     }
   }
-  return run.result(patch.changed ? patch.apply() : text);
+  return patch.changed ? patch.apply() : text;
 }
 
 /** What the pod template says of an earlier injection, null when there was none. @throws Refusal */

@@ -59,7 +59,7 @@ export function findWorkloads(document: ManifestDocument): Workload[] {
     const object = document.resolve(item);
     if (!isMap(object)) return [];
     const own = document.text(document.get(object, 'kind')) ?? itemKind;
-    return workloadOf(document, object, item, own, listVersion, `items[${index}].`);
+    return workloadOf(document, object, item, own, listVersion, `items[${document.entriesBefore + index}].`);
   });
 }
 

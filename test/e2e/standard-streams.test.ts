@@ -1,6 +1,6 @@
 /** Standard input and output of the commands, whatever they are: real pipes, slow and fast, files, sockets, terminals. */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { FIXTURES, sideroute } from '../support/cli.ts';
@@ -207,4 +207,29 @@ t.test('a disk that is full is an error; standard error that takes nothing is no
   });
   printed(t, shell(`sideroute inject ${DEPLOYMENT} 2> /dev/full`), injected);
   printed(t, shell(`sideroute inject ${DEPLOYMENT} 2>&-`), injected);
+});
+
+/** 20 MB of what a cluster may hold: ConfigMaps with files in them, and between them what the command is about. */
+function large(name: string, objects: readonly string[]): string {
+  const lines = `    ${'some text of a file, as ConfigMaps hold it, '.repeat(20)}\n`.repeat(115);
+  const parts = Array.from({ length: 200 }, (_, index) => [
+    `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: files-${index}, namespace: shop }\ndata:\n  file: |\n${lines}`,
+    ...(index % 10 === 0 ? objects.map((text) => text.replaceAll('NUMBER', String(index))) : []),
+  ]);
+  const path = join(directory, name);
+  writeFileSync(path, parts.flat().join('---\n'));
+  return path;
+}
+
+t.test('20 MB from a pipe whose writer is slow, and out to a reader that is slow', async (t) => {
+  const workload = readFileSync(DEPLOYMENT, 'utf8').replaceAll('name: client', 'name: client-NUMBER');
+  const workloads = large('workloads.yaml', [workload]);
+  t.ok(statSync(workloads).size > 20_000_000);
+  const out = join(directory, 'out');
+  // A heap that a text of that size would not fit into as a tree.
+  const limited = `export NODE_OPTIONS=--max-old-space-size=400`;
+  const roundTrip = `(sleep 1; cat ${workloads}) | sideroute inject | (sleep 1; tee ${out}) | sideroute uninject | cmp - ${workloads}
+    echo "\${PIPESTATUS[@]}"; grep -c 'name: sideroute-init' ${out}`;
+  const result = shell(`${limited}\n${roundTrip}`);
+  t.equal(result.stdout, '0 0 0 0 0\n20\n', result.stderr.slice(-500));
 });
