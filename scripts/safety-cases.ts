@@ -144,5 +144,9 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
       'CONNECT with a body; an answer to CONNECT that opens no tunnel',
       `${REFUSED}; relayed, and the upstream connection is not used again`,
     ],
+    [
+      'framing in an unusual form, in either direction: `0005`, TABs, capitals, a length repeated by a backend',
+      'one line, of `Transfer-Encoding: chunked` or the shortest Content-Length, in the place of the first',
+    ],
   ]),
 ];

@@ -16,7 +16,8 @@ const INTRODUCTION = `# Bad input and faults
 What the native engine does with requests that are malformed, ambiguous or merely unusual, with slow peers, and with backends
 that fail. *Refused* means: 400 with \`x-sideroute-reason\`, \`Connection: close\` and an orderly end of the connection, and
 nothing reaches a backend; when the head had been forwarded before the fault was seen, the upstream connection is torn down
-before the message is complete. *Forwarded* means: to the backend, hop-by-hop fields removed, framing written anew.
+before the message is complete. *Forwarded* means: to the backend, hop-by-hop fields removed, and with framing in one form only
+(case 100): chunks are cut anew and lose their extensions, all other bytes of the message are those that came.
 
 Each test drives raw sockets and compares the bytes that the client and the backend received. Those of a request's head and
 body run with the bytes in one piece, in two, one by one, and on connections that have carried a request before.

@@ -66,14 +66,12 @@ inline void RequireWithin(http1::Span span, size_t length) {
   Require(span.offset <= length && span.length <= length - span.offset, "a span lies within the head");
 }
 
-// Field lines as they would be written anew; with `forward` as a proxy would, without the dropped ones.
-inline std::string WriteFields(std::span<const http1::Field> fields, const char* data, size_t length,
-                               bool forward) {
+// Field lines written anew.
+inline std::string WriteFields(std::span<const http1::Field> fields, const char* data, size_t length) {
   std::string text;
   for (const http1::Field& field : fields) {
     RequireWithin({field.name_offset, field.name_length}, length);
     RequireWithin({field.value_offset, field.value_length}, length);
-    if (forward && field.drop()) continue;
     text += field.Name(data);
     text += ": ";
     text += field.Value(data);

@@ -1,7 +1,8 @@
 // Request heads: same outcome at every split, spans in bounds, and what is accepted survives being written
-// anew, both as it came and as a proxy would forward it.
+// anew, both as it came and as it is forwarded, with framing in one form only.
 #include <array>
 
+#include "../test/forwarded.h"
 #include "oracle.h"
 
 namespace sideroute::fuzz {
@@ -32,30 +33,29 @@ void Check(std::string_view input) {
   const std::string line = std::string(head.method.In(data)) + ' ' + std::string(head.target.whole.In(data)) +
                            (head.minor_version == 1 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
   // `skip:` and `rest:` belong to what surrounds the head.
-  const std::string anew = Rewritten(line + WriteFields(head.fields, data, head.length, false) + "\r\n");
+  const std::string anew = Rewritten(line + WriteFields(head.fields, data, head.length) + "\r\n");
   std::string_view expected = outcome;
   if (head.start != 0) expected.remove_prefix(std::string_view("skip:2 ").size());
   if (head.length != input.size()) expected = expected.substr(0, expected.rfind(" rest:"));
   Require(anew == expected, "a head written anew is the same", expected, anew);
 
-  std::string fields = WriteFields(head.fields, data, head.length, true);
-  if (head.body == http1::BodyKind::kChunked) fields += "Transfer-Encoding: chunked\r\n";
-  const std::string forwarded_text = line + fields + "\r\n";
-  http1::RequestHeadParser forwarded_parser(storage, kLimitsAnew);
+  const std::string forwarded = test::Forward(head, data);
   const http1::BodyKind body = head.body;
   const uint64_t content_length = head.content_length;
-  const bool crowded = head.fields.size() == storage.size();
-  if (crowded) return;  // No room for the field added.
-  Require(
-      forwarded_parser.Parse(forwarded_text.data(), forwarded_text.size()) == http1::ParseStatus::kComplete,
-      "a forwarded head is accepted", forwarded_text);
-  const http1::RequestHead& forwarded = forwarded_parser.head();
-  Require(forwarded.length == forwarded_text.size(), "a forwarded head is one head", forwarded_text);
-  Require(forwarded.body == body && forwarded.content_length == content_length,
-          "forwarding keeps the framing", forwarded_text);
-  Require(!forwarded.facts.Has(http1::FieldId::kConnection) &&
-              !forwarded.facts.Has(http1::FieldId::kUpgrade) && !forwarded.facts.Has(http1::FieldId::kTe),
-          "forwarding drops what belongs to the connection", forwarded_text);
+  const std::string fault = test::FramingFault(forwarded, body, content_length);
+  Require(fault.empty(), "framing is forwarded in one form", fault, forwarded);
+  http1::RequestHeadParser forwarded_parser(storage, kLimitsAnew);
+  Require(forwarded_parser.Parse(forwarded.data(), forwarded.size()) == http1::ParseStatus::kComplete,
+          "a forwarded head is accepted", forwarded);
+  const http1::RequestHead& again = forwarded_parser.head();
+  Require(again.length == forwarded.size(), "a forwarded head is one head", forwarded);
+  Require(again.body == body && again.content_length == content_length, "forwarding keeps the framing",
+          forwarded);
+  Require(!again.facts.Has(http1::FieldId::kTe) &&
+              (again.upgrade || !again.facts.Has(http1::FieldId::kConnection)),
+          "forwarding drops what belongs to the connection", forwarded);
+  const std::string twice = test::Forward(again, forwarded.data());
+  Require(twice == forwarded, "what is forwarded is forwarded as it is", forwarded, twice);
 }
 
 }  // namespace

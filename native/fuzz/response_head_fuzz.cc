@@ -1,7 +1,8 @@
 // Response heads: same outcome at every split, spans in bounds, and what is accepted survives being written
-// anew.
+// anew, both as it came and as it is relayed, with framing in one form only.
 #include <array>
 
+#include "../test/forwarded.h"
 #include "input.h"
 #include "oracle.h"
 
@@ -9,7 +10,8 @@ namespace sideroute::fuzz {
 namespace {
 
 constexpr HeadLimits kLimits{.max_head_bytes = 1024, .max_fields = 24, .max_request_line = 256};
-constexpr HeadLimits kLimitsAnew{.max_head_bytes = 4096, .max_fields = 24, .max_request_line = 256};
+// A body that ended with its connection gets a field more.
+constexpr HeadLimits kLimitsAnew{.max_head_bytes = 4096, .max_fields = 25, .max_request_line = 256};
 
 void Check(const http1::ResponseContext& context, std::string_view input) {
   const std::string outcome = SameAtEverySplit(
@@ -33,11 +35,29 @@ void Check(const http1::ResponseContext& context, std::string_view input) {
 
   const std::string text = (head.minor_version == 1 ? "HTTP/1.1 " : "HTTP/1.0 ") +
                            std::to_string(head.status) + ' ' + std::string(head.reason.In(data)) + "\r\n" +
-                           WriteFields(head.fields, data, head.length, false) + "\r\n";
+                           WriteFields(head.fields, data, head.length) + "\r\n";
   const std::string anew = test::RunResponse(text, {}, kLimitsAnew, context, false);
   std::string_view expected = outcome;
   if (head.length != input.size()) expected = expected.substr(0, expected.rfind(" rest:"));
   Require(anew == expected, "a head written anew is the same", expected, anew);
+
+  const std::string relayed = test::Forward(head, data);
+  const http1::BodyKind body = test::ForwardedBody(head);
+  const uint64_t content_length = head.content_length;
+  const bool announced = context.method == http1::MethodId::kHead || head.status == 304;
+  const std::string fault = test::FramingFault(relayed, body, content_length, announced);
+  Require(fault.empty(), "framing is relayed in one form", fault, relayed);
+  std::array<http1::Field, 25> storage_again;
+  http1::ResponseHeadParser relayed_parser(storage_again, kLimitsAnew);
+  relayed_parser.Reset(context);
+  Require(relayed_parser.Parse(relayed.data(), relayed.size()) == http1::ParseStatus::kComplete,
+          "a relayed head is accepted", relayed);
+  const http1::ResponseHead& again = relayed_parser.head();
+  Require(again.length == relayed.size(), "a relayed head is one head", relayed);
+  Require(again.body == body && again.content_length == content_length, "relaying keeps the framing",
+          relayed);
+  const std::string twice = test::Forward(again, relayed.data());
+  Require(twice == relayed, "what is relayed is relayed as it is", relayed, twice);
 }
 
 }  // namespace

@@ -42,8 +42,9 @@ bool Admissible(const char* data, size_t length, const RequestHead& head) {
   if (facts.Has(FieldId::kUpgrade) || facts.connection_upgrade || facts.Has(FieldId::kExpect)) return false;
   // A second request while the first is pending loses both (SAFETY U11).
   if (length - head.length > head.content_length) return false;
+  // Framing in another form than the plainest is read here, not there.
   return std::none_of(head.fields.begin(), head.fields.end(),
-                      [data](const Field& field) { return HasHighEdge(field.Value(data)); });
+                      [data](const Field& field) { return field.anew() || HasHighEdge(field.Value(data)); });
 }
 
 enum class Guess : uint8_t { kNeedMore, kHttp, kOther };

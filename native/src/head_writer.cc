@@ -1,6 +1,8 @@
 #include "head_writer.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstring>
 
 namespace sideroute {
@@ -19,6 +21,7 @@ class Output {
   Output& operator=(const Output&) = delete;
 
   void Put(std::string_view bytes) {
+    if (bytes.empty()) return;
     std::memcpy(at_, bytes.data(), bytes.size());
     at_ += bytes.size();
   }
@@ -51,6 +54,27 @@ void CopyFields(const http1::MessageHead& head, const char* data, Output& output
     treat(field, flush);
   }
   output.Put({data + run, end - run});
+}
+
+void PutLine(std::string_view name, std::string_view value, Output& output) {
+  output.Put(name);
+  output.Put(": ");
+  output.Put(value);
+  output.Put("\r\n");
+}
+
+// A line that cannot be copied as it came (kFieldAnew).
+void PutAnew(const http1::MessageHead& head, const Field& field, const char* data, Output& output) {
+  std::array<char, 20> digits;
+  std::string_view value = field.Value(data);
+  if (field.id == FieldId::kTransferEncoding) {
+    value = "chunked";
+  } else if (field.id == FieldId::kContentLength) {
+    const auto end =
+        std::to_chars(digits.data(), digits.data() + digits.size(), head.facts.content_length).ptr;
+    value = {digits.data(), static_cast<size_t>(end - digits.data())};
+  }
+  PutLine(field.Name(data), value, output);
 }
 
 uint32_t FieldsBegin(const http1::MessageHead& head) {
@@ -116,11 +140,7 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
     }
     output.Put(speak_11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
   }
-  if (!host.empty() && !has_host) {
-    output.Put("Host: ");
-    output.Put(host);
-    output.Put("\r\n");
-  }
+  if (!host.empty() && !has_host) PutLine("Host", host, output);
 
   bool connection_written = false;
   CopyFields(head, data, output, [&](const Field& field, auto flush) {
@@ -133,13 +153,15 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
       case FieldId::kHost:
         if (host.empty()) return;
         flush();
-        output.Put(field.Name(data));
-        output.Put(": ");
-        output.Put(host);
-        output.Put("\r\n");
+        PutLine(field.Name(data), host, output);
         return;
+      case FieldId::kContentLength:
       case FieldId::kTransferEncoding:
-        // Always exactly `chunked` here, and the body goes on in chunks.
+        // One line, of one of the two, and with Transfer-Encoding the body goes on in chunks. Routes cannot
+        // edit either.
+        if (!field.anew()) return;
+        flush();
+        PutAnew(head, field, data, output);
         return;
       case FieldId::kUpgrade:
         if (!head.upgrade) flush();
@@ -148,8 +170,7 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
         flush();
         if (!head.upgrade || connection_written) return;
         connection_written = true;
-        output.Put(field.Name(data));
-        output.Put(": Upgrade\r\n");
+        PutLine(field.Name(data), "Upgrade", output);
         return;
       case FieldId::kExpect:
         // HTTP/1.0 knows no interim response to wait for.
@@ -184,7 +205,14 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
   CopyFields(head, data, output, [&](const Field& field, auto flush) {
     switch (field.id) {
       case FieldId::kTransferEncoding:
-        if (!keep_coding) flush();
+        if (keep_coding && !field.anew()) return;
+        flush();
+        if (keep_coding) PutAnew(head, field, data, output);
+        return;
+      case FieldId::kContentLength:
+        if (field.flags == 0) return;
+        flush();
+        if (!field.drop()) PutAnew(head, field, data, output);
         return;
       case FieldId::kUpgrade:
         if (!keep_upgrade) flush();
@@ -193,8 +221,7 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
         flush();
         if (!keep_upgrade || connection_written || !head.facts.connection_upgrade) return;
         connection_written = true;
-        output.Put(field.Name(data));
-        output.Put(": Upgrade\r\n");
+        PutLine(field.Name(data), "Upgrade", output);
         return;
       default:
         if (field.drop() || (plan != nullptr && plan->response.Removes(field.Name(data)))) flush();

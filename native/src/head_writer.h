@@ -3,7 +3,8 @@
 //
 // Stage before: http1_head. Stage after: the socket of the other side. Fields are copied in runs, so their
 // order, case, repetition, blanks and bytes stay; nothing is added but what framing and persistence of the
-// next connection need.
+// next connection need. What frames the message leaves in one form only: `Transfer-Encoding: chunked` or
+// `Content-Length: 5`, once, where it stood first and with its name as it was spelt.
 #ifndef SIDEROUTE_HEAD_WRITER_H_
 #define SIDEROUTE_HEAD_WRITER_H_
 

@@ -33,25 +33,47 @@ Error ForEachElement(std::string_view list, Visit visit) noexcept {
   }
 }
 
-// Rows 35-38 and 81: digits only, below 2^63, once. A response may repeat the same value; the repeat is
-// dropped.
-Error NoteContentLength(SectionKind kind, std::string_view value, Field& field,
-                        FramingFacts& facts) noexcept {
-  if (value.empty()) return Error::kContentLengthInvalid;
-  uint64_t length = 0;
-  for (const char c : value) {
-    if (!Is(c, kDigitByte)) return Error::kContentLengthInvalid;
+// Whether the line is `Name: value` and nothing else: servers differ in what they take for blanks around a
+// value. The byte behind a value is the CR of its line, unless blanks were trimmed.
+bool IsPlainLine(const char* data, const Field& field) noexcept {
+  return field.value_offset == field.name_offset + field.name_length + 2 &&
+         data[field.value_offset - 1] == ' ' && data[field.value_offset + field.value_length] == '\r';
+}
+
+// Digits only, below 2^63.
+bool ParseLength(std::string_view text, uint64_t* length) noexcept {
+  if (text.empty()) return false;
+  *length = 0;
+  for (const char c : text) {
+    if (!Is(c, kDigitByte)) return false;
     const uint64_t digit = static_cast<uint64_t>(c - '0');
     constexpr uint64_t kMax = std::numeric_limits<int64_t>::max();
-    if (length > (kMax - digit) / 10) return Error::kContentLengthInvalid;
-    length = length * 10 + digit;
+    if (*length > (kMax - digit) / 10) return false;
+    *length = *length * 10 + digit;
   }
-  if (facts.Has(FieldId::kContentLength)) {
-    if (kind == SectionKind::kRequest || length != facts.content_length) return Error::kContentLengthRepeated;
-    field.flags |= kFieldDrop;
+  return true;
+}
+
+// Rows 35-38 and 81: one length. A response may repeat it, in lines or in a list, which are the same (RFC
+// 9110 section 8.6); the first line goes on.
+Error NoteContentLength(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept {
+  std::string_view value = field.Value(data);
+  const bool shortest = value.size() == 1 || !value.starts_with('0');
+  if (!shortest || !IsPlainLine(data, field)) field.flags |= kFieldAnew;
+  bool first = !facts.Has(FieldId::kContentLength);
+  if (!first) field.flags |= kFieldDrop;
+  for (;;) {
+    const size_t comma = kind == SectionKind::kRequest ? std::string_view::npos : value.find(',');
+    uint64_t length;
+    if (!ParseLength(Trim(value.substr(0, comma)), &length)) return Error::kContentLengthInvalid;
+    if (!first && (kind == SectionKind::kRequest || length != facts.content_length))
+      return Error::kContentLengthRepeated;
+    facts.content_length = length;
+    if (comma == std::string_view::npos) return Error::kNone;
+    value.remove_prefix(comma + 1);
+    field.flags |= kFieldAnew;
+    first = false;
   }
-  facts.content_length = length;
-  return Error::kNone;
 }
 
 // Rows 39-42 and 82: plain tokens, `chunked` last and once. Empty elements and parameters are refused: what
@@ -176,10 +198,11 @@ Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& 
       }
       break;
     case FieldId::kContentLength:
-      error = NoteContentLength(kind, value, field, facts);
+      error = NoteContentLength(kind, data, field, facts);
       break;
     case FieldId::kTransferEncoding:
       field.flags |= kFieldDrop;
+      if (value != "chunked" || !IsPlainLine(data, field)) field.flags |= kFieldAnew;
       error = NoteTransferEncoding(value, facts);
       break;
     case FieldId::kConnection:

@@ -54,6 +54,9 @@ enum class FieldId : uint8_t {
 // Set on a field that must not be forwarded: hop-by-hop (RFC 9110 section 7.6.1), named by Connection, or a
 // repeat.
 inline constexpr uint8_t kFieldDrop = 1;
+// Set on a field whose line must not be forwarded as it came: framing that is not in the one form in which
+// every server reads it the same. Whoever forwards it writes `Name: value`, with what was understood.
+inline constexpr uint8_t kFieldAnew = 2;
 
 // One field line; offsets count from the first byte of the section's buffer, the value is without outer
 // whitespace.
@@ -72,6 +75,7 @@ struct Field {
     return {data + value_offset, value_length};
   }
   [[nodiscard]] constexpr bool drop() const noexcept { return (flags & kFieldDrop) != 0; }
+  [[nodiscard]] constexpr bool anew() const noexcept { return (flags & kFieldAnew) != 0; }
 };
 
 static_assert(sizeof(Field) == 16);

@@ -34,6 +34,8 @@ inline constexpr GateCase kGateCases[] = {
     {"27", "empty Host", "GET / HTTP/1.1\r\nHost:\r\n" END ""sv, "admit"},
     {"44", "GET with a body", GET "Content-Length: 3\r\n" END "abc"sv, "admit"},
     {"44", "POST with part of its body", POST "Content-Length: 3\r\n" END "a"sv, "admit"},
+    {"100", "a length with a leading zero", POST "Content-Length: 03\r\n" END "abc"sv, REFUSE},
+    {"100", "a length with blanks around it", POST "Content-Length:\t3\r\n" END "abc"sv, REFUSE},
     {"33", "Connection: close", GET "Connection: close\r\n" END ""sv, "admit"},
 
     {"U5 11", "one leading CRLF", "\r\n" GET END ""sv, REFUSE},

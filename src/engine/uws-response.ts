@@ -39,10 +39,10 @@ export function readResponse(
       length = parseContentLength(fields[i + 1]!.toString('latin1'));
       if (length === null) return null;
       // The field frames nothing here: it describes what GET would have got. A 204 must not have one.
-      if (!bodyless || status === 204) continue;
+      if (bodyless && status !== 204) kept.push(fields[i]!, String(length));
+      continue;
     } else if (name === 'transfer-encoding') {
-      // undici takes `chunked` off and would leave any other coding on.
-      if (fields[i + 1]!.toString('latin1').trim().toLowerCase() !== 'chunked') return null;
+      if (!isChunked(fields[i + 1]!) && !(status === 204 || status === 304)) return null;
       continue;
     } else if (name === 'date' || name === 'trailer' || isHopByHop(name) || named?.includes(name) === true) {
       // uWS writes a Date of its own (SAFETY U19); trailers are not relayed.
@@ -55,6 +55,14 @@ export function readResponse(
   if (plan !== null) appendLines(kept, plan.response.append);
   if (decision?.responseFields != null) appendLines(kept, decision.responseFields);
   return { head: { status: PHRASE.test(phrase) ? `${status} ${phrase}` : String(status), fields: kept }, length };
+}
+
+/**
+ * undici takes `chunked` off and would leave any other coding on. It does not know the coding when a TAB follows it, and
+ * has not looked for chunks then.
+ */
+function isChunked(coding: Buffer): boolean {
+  return /^[\t ]*chunked *$/i.test(coding.toString('latin1'));
 }
 
 /** Null when there is no Connection field. */

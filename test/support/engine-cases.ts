@@ -12,6 +12,7 @@ import type { Test } from 'tap';
 import type { Engine, EngineHost, MirrorOutcome, Outcome } from '../../src/engine/engine.ts';
 import type { RequestReason } from '../../src/errors.ts';
 import type { Backend, Decision, ForwardDecision, RequestHead } from '../../src/routing/decision.ts';
+import { framingCases } from './engine-framing-cases.ts';
 import { planCases } from './engine-plan-cases.ts';
 import { runEngineScenarios } from './engine-scenarios.ts';
 import { closedPort, eventually, WireBackend, WireClient, type Message } from './wire.ts';
@@ -65,7 +66,7 @@ export interface EngineCase {
 
 const NO_CONTENT = 'HTTP/1.1 204 No Content\r\n\r\n';
 export const HOST = 'Host: svc.ns:80\r\n';
-const OK: EngineCase['outcome'] = { status: 200, reason: null };
+export const OK: EngineCase['outcome'] = { status: 200, reason: null };
 
 export function local(startLine: string, reason: RequestReason, text: string, head = false): ExpectedMessage {
   const fields = ['content-type: text/plain; charset=utf-8', `x-sideroute-reason: ${reason}`];
@@ -96,7 +97,7 @@ const REFUSED = local(
 const NO_ROUTE = 'A route is attached to this Service and port, but no rule matches the request.\n';
 
 /** A backend that answers this is answered with 502. */
-function badAnswer(name: string, answer: string): EngineCase {
+export function badAnswer(name: string, answer: string): EngineCase {
   return {
     name: `${name} is a 502`,
     send: `GET / HTTP/1.1\r\n${HOST}\r\n`,
@@ -501,7 +502,7 @@ function decisionOf(choice: Choice, port: number, refusingPort: number): Decisio
 /** Runs the table and the scenarios as subtests of `t`. */
 export async function runEngineCases(t: Test, name: Engine['name'], makeEngine: MakeEngine): Promise<void> {
   const refusingPort = await closedPort();
-  for (const engineCase of [...ENGINE_CASES, ...planCases()]) {
+  for (const engineCase of [...ENGINE_CASES, ...framingCases(), ...planCases()]) {
     if (engineCase.notOn?.includes(name) === true) continue;
     for (const position of ['first', 'second'] as const) {
       await t.test(`${engineCase.name} (${position} on its connection)`, (t) =>

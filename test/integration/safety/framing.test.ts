@@ -116,8 +116,8 @@ const ROWS: readonly Row[] = [
   {
     title: 'SAFETY 41: Transfer-Encoding is case-insensitive',
     inputs: ['Chunked', 'CHUNKED', '\tchunked \t'].map((value) => {
-      const head = `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: ${value}\r\n\r\n`;
-      return forwarded(JSON.stringify(value), head + CHUNKS, head + CHUNKS);
+      const head = `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: `;
+      return forwarded(JSON.stringify(value), `${head}${value}\r\n\r\n${CHUNKS}`, `${head}chunked\r\n\r\n${CHUNKS}`);
     }),
   },
   {
@@ -163,7 +163,7 @@ const ROWS: readonly Row[] = [
       forwarded(
         'a length of zero',
         `POST / HTTP/1.1\r\n${HOST}Content-Length: 000\r\n\r\n`,
-        `POST / HTTP/1.1\r\n${HOST}Content-Length: 000\r\n\r\n`,
+        `POST / HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`,
       ),
       forwarded(
         'an empty chunked body',

@@ -1,0 +1,94 @@
+/**
+ * What every engine has to do with framing that is legal and not plain, and with what backends write beside the rules: part
+ * of the table in `engine-cases.ts`. Where a library under the `uws` engine is stricter, the case says so.
+ */
+import { badAnswer, HOST, OK, type EngineCase, type ExpectedMessage } from './engine-cases.ts';
+
+const GET = 'GET / HTTP/1.1\r\nHost: svc.ns:80\r\n\r\n';
+const STATUS = 'HTTP/1.1 200 OK\r\n';
+const CHUNKS = '5\r\nhello\r\n0\r\n\r\n';
+
+/** A POST of `hello` with these lines, forwarded with a plain Content-Length. */
+function request(name: string, lines: string): EngineCase {
+  return {
+    name: `SAFETY 100: ${name}`,
+    send: `POST / HTTP/1.1\r\n${HOST}${lines}\r\nhello`,
+    answer: `${STATUS}Content-Length: 0\r\n\r\n`,
+    upstream: { startLine: 'POST / HTTP/1.1', fields: ['host: svc.ns:80', 'content-length: 5'], body: 'hello' },
+    client: { startLine: 'HTTP/1.1 200 OK', fields: ['content-length: 0'], body: '' },
+    outcome: OK,
+  };
+}
+
+/** An answer to a GET, or to what `more` sends, that reaches the client as `fields` and `body`. */
+function relayed(
+  name: string,
+  answer: string,
+  fields: readonly string[],
+  body: string,
+  more: Partial<EngineCase> = {},
+): EngineCase {
+  const client: ExpectedMessage = { startLine: 'HTTP/1.1 200 OK', fields, body };
+  return { name, send: GET, answer, client, outcome: OK, ...more };
+}
+
+/** What llhttp, which parses responses for the `uws` engine, does not take. */
+function strictUws(name: string, answer: string, fields: readonly string[], body: string): readonly EngineCase[] {
+  return [
+    relayed(name, answer, fields, body, { notOn: ['uws'] }),
+    { ...badAnswer(`${name}, not by uws,`, answer), notOn: ['native'] },
+  ];
+}
+
+const NOT_MODIFIED = 'HTTP/1.1 304 Not Modified';
+
+/** A function, because this file and `engine-cases.ts` import each other. */
+export function framingCases(): readonly EngineCase[] {
+  return [
+    request('a request length with zeros in front', 'Content-Length: 0005\r\n'),
+    request('a request length with blanks around it', 'Content-Length:\t 5 \t\r\n'),
+    relayed(
+      'SAFETY 100: a response length with zeros in front',
+      `${STATUS}Content-Length: 0005\r\n\r\nhello`,
+      ['content-length: 5'],
+      'hello',
+    ),
+    relayed(
+      'SAFETY 100: the length that HEAD is told',
+      `${STATUS}Content-Length: 0005\r\n\r\n`,
+      ['content-length: 5'],
+      '',
+      {
+        send: GET.replace('GET', 'HEAD'),
+      },
+    ),
+    relayed('SAFETY 100: the length that a 304 tells', `${NOT_MODIFIED}\r\nContent-Length: 007\r\n\r\n`, [], '', {
+      client: { startLine: NOT_MODIFIED, fields: ['content-length: 7'], body: '' },
+      outcome: { status: 304, reason: null },
+    }),
+    relayed(
+      'SAFETY 100: a response coding in capitals',
+      `${STATUS}Transfer-Encoding:\tCHUNKED \r\n\r\n${CHUNKS}`,
+      ['transfer-encoding: chunked'],
+      'hello',
+    ),
+    ...strictUws(
+      'SAFETY 100: a response coding with a TAB behind it',
+      `${STATUS}Transfer-Encoding: chunked\t\r\n\r\n${CHUNKS}`,
+      ['transfer-encoding: chunked'],
+      'hello',
+    ),
+    ...strictUws(
+      'SAFETY 100: a response length twice',
+      `${STATUS}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello`,
+      ['content-length: 5'],
+      'hello',
+    ),
+    ...strictUws(
+      'SAFETY 100: a response length in a list',
+      `${STATUS}Content-Length: 5, 5\r\n\r\nhello`,
+      ['content-length: 5'],
+      'hello',
+    ),
+  ];
+}
