@@ -1,8 +1,8 @@
 /** The traffic of the soak: kinds of requests, how many of each, and what each has to come to. */
-import type { KindRule } from '../support/faults/ledger.ts';
-import { kind, type Kind } from '../support/faults/kinds.ts';
+import { ingredient as makeIngredient, type Ingredient } from '../support/faults/ingredient.ts';
+import type { Kind } from '../support/faults/kinds.ts';
 
-export const WEB = '10.96.0.10:80';
+/** Where requests go unless their kind says otherwise: the IPv4 address of the parent Service. */
 export const WEB_V6 = '[fd00:96::10]:80';
 export const PLAIN = '10.96.0.20:2525';
 
@@ -13,35 +13,32 @@ export const GENERATIONS = ['calm', 'calm2'];
 export const ROUGH = ['r1', 'r2', 'r3'];
 /** Of which each request asks for a fault. */
 export const PLANTED = ['planted'];
+/** The same for connections that end behind the response: what they cost is not to be mixed with the costs of others. */
+export const CLOSING = ['closing'];
 /** Behind a Service that is made anew with other addresses. */
 export const MOVING = ['moving'];
 export const MIRROR = 'mirror';
 
-export interface Ingredient {
+interface Share extends Ingredient {
+  /** So many of its requests come to those of the others. */
   readonly weight: number;
-  readonly kind: Kind;
-  readonly rule: KindRule;
 }
 
-type RuleFields = Partial<Omit<KindRule, 'name'>> & { readonly backends: readonly string[] };
-
-function ingredient(weight: number, name: string, fields: Partial<Kind>, rule: RuleFields): Ingredient {
-  const made = kind(name, { target: WEB, ...fields });
-  const once = made.method === 'POST';
-  return { weight, kind: made, rule: { name, expected: /^answered 200$/, planted: null, once, plain: false, ...rule } };
+function ingredient(weight: number, ...made: Parameters<typeof makeIngredient>): Share {
+  return { weight, ...makeIngredient(...made) };
 }
 
 const calm = { backends: CALM };
 const post = { method: 'POST', path: '/calm/post' };
 
 /** A request whose backend breaks off, hangs or says nonsense. */
-function planted(fault: string, allows: RegExp, fields: Partial<Kind> = {}): Ingredient {
+function planted(fault: string, allows: RegExp, fields: Partial<Kind> = {}): Share {
   const name = `${fields.method === 'POST' ? 'post-' : ''}${fault}`;
   return ingredient(
     1,
     name,
     { path: `/planted/${fault}`, plan: `fault=${fault}`, ...fields },
-    { backends: PLANTED, planted: { fault: `asked for: ${fault}`, allows } },
+    { backends: fault === 'close-after' ? CLOSING : PLANTED, planted: { fault: `asked for: ${fault}`, allows } },
   );
 }
 
@@ -50,7 +47,7 @@ const CUT = /^truncated 200$/;
 /** With nothing but the expected answer. */
 const NOTHING = /^$/;
 
-export const MIX: readonly Ingredient[] = [
+export const MIX: readonly Share[] = [
   ingredient(60, 'small', { path: '/calm/small', plan: 'size=200' }, calm),
   ingredient(8, 'fresh', { style: 'fresh', path: '/calm/fresh' }, calm),
   ingredient(8, 'v6', { target: WEB_V6, path: '/calm/v6' }, calm),
@@ -114,14 +111,15 @@ export const MIX: readonly Ingredient[] = [
   planted('fin-body', CUT),
   planted('reset-chunks', CUT),
   planted('bad-chunk', CUT),
-  planted('hang', /^refused 504 timeout$/),
-  planted('stall', CUT),
+  planted('hang', /^refused 504 timeout$/, { path: '/timed/hang' }),
+  planted('stall', CUT, { path: '/timed/stall' }),
   planted('garbage', /^refused 502 upstream_protocol$/),
   planted('half-close', NOTHING),
-  planted('close-after', NOTHING),
+  planted('close-after', NOTHING, { path: '/closing' }),
   planted('reset-before', BROKEN_OFF, { method: 'POST', bodyBytes: 300 }),
   planted('fin-before', BROKEN_OFF, { method: 'POST', bodyBytes: 300 }),
   planted('reset-head', BROKEN_OFF, { method: 'POST', bodyBytes: 300 }),
-  planted('hang', /^refused 504 timeout$/, { method: 'POST', bodyBytes: 300 }),
+  planted('hang', /^refused 504 timeout$/, { path: '/timed/hang', method: 'POST', bodyBytes: 300 }),
+  planted('close-after', BROKEN_OFF, { path: '/closing', method: 'POST', bodyBytes: 300 }),
   planted('early', NOTHING, { method: 'POST', bodyBytes: 200_000 }),
 ];

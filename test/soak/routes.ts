@@ -7,6 +7,7 @@ const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   rough: ['10.96.0.13'],
   planted: ['10.96.0.14'],
   mirror: ['10.96.0.15'],
+  closing: ['10.96.0.16'],
 };
 
 function service(name: string): string {
@@ -46,16 +47,20 @@ export function configuration(generation: number): Record<string, string> {
     `matches: [{path: {value: /redirected}}]
       filters: [{type: RequestRedirect, requestRedirect: {hostname: g${generation}.example}}]`,
     `matches: [{path: {value: /rough-retried}}]
-      timeouts: {request: 4s, backendRequest: 1500ms}
+      timeouts: {request: 9s, backendRequest: 4s}
       retry: {codes: [503], attempts: 3, backoff: 10ms}
       backendRefs: [{name: rough, port: 80}]`,
     `matches: [{path: {value: /rough}}]
-      timeouts: {request: 2s}
+      timeouts: {request: 5s}
       backendRefs: [{name: rough, port: 80}]`,
     `matches: [{path: {value: /moving}}]
-      timeouts: {request: 4s}
+      timeouts: {request: 6s}
       backendRefs: [{name: moving, port: 80}]`,
     `matches: [{path: {value: /planted}}]
+      backendRefs: [{name: planted, port: 80}]`,
+    `matches: [{path: {value: /closing}}]
+      backendRefs: [{name: closing, port: 80}]`,
+    `matches: [{path: {value: /timed}}]
       timeouts: {request: 1s}
       backendRefs: [{name: planted, port: 80}]`,
     `matches: [{method: CONNECT}]

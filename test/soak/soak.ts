@@ -7,6 +7,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Ledger } from '../support/faults/ledger.ts';
+import { countedRequests, leftOpen, metricValue } from '../support/faults/witnesses.ts';
 import type { ClientRecord } from '../support/faults/kinds.ts';
 import { eventually } from '../support/eventually.ts';
 import { stopProcess } from '../support/processes.ts';
@@ -34,37 +35,6 @@ const SAMPLES = 720;
 /** The report goes between these lines of a file that has them, else it is the file. */
 const MARKS = ['<!-- soak:begin -->\n', '<!-- soak:end -->\n'] as const;
 
-/** Sums of a counter by labels. */
-function counted(metrics: string): Map<string, number> {
-  const totals = new Map<string, number>();
-  for (const [, labels = '', value] of metrics.matchAll(/^sideroute_requests_total\{(.*)\} (\d+)$/gm)) {
-    const code = /code="(\d*)"/.exec(labels)?.[1] ?? '';
-    const reason = /reason="(\w*)"/.exec(labels)?.[1] ?? '';
-    const answer = `${code} ${reason}`.trim();
-    totals.set(answer, (totals.get(answer) ?? 0) + Number(value));
-  }
-  return totals;
-}
-
-function gauge(metrics: string, name: string): number {
-  return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(metrics)?.[1] ?? 0);
-}
-
-/** Of idle connections to backends, which stay for a while. */
-const IDLE_BUFFERS = 16_384;
-
-/** Nothing of the traffic may be open when the client has gone. */
-function leftOpen(metrics: string): Record<string, number> {
-  return {
-    requests: gauge(metrics, 'sideroute_open_requests'),
-    downstream: gauge(metrics, 'sideroute_downstream_connections'),
-    upgraded: gauge(metrics, 'sideroute_upgraded_connections'),
-    tunnels: gauge(metrics, 'sideroute_passthrough_open'),
-    'active upstream': gauge(metrics, 'sideroute_upstream_connections\\{state="active"\\}'),
-    'buffered bytes': Math.max(0, gauge(metrics, 'sideroute_buffered_bytes') - IDLE_BUFFERS),
-  };
-}
-
 function progress(ledger: Ledger, last: Sample | undefined, seconds: number, fault: string): void {
   const bad = [...ledger.violations.values()].reduce((total, count) => total + count, 0);
   const costs = [...ledger.costs.values()].reduce((total, count) => total + count, 0);
@@ -81,7 +51,7 @@ async function run(stage: SoakStage, ledger: Ledger, state: { generation: number
   const endMs = startedMs + minutes * 60_000;
   const cpuBefore = cpuSeconds(pid);
   // By those who asked whether it serves yet.
-  const before = counted(stage.get('/metrics'));
+  const before = countedRequests(stage.get('/metrics'));
   let over = false;
   let fault = 'no fault yet';
   const samples: Sample[] = [];
@@ -126,14 +96,14 @@ async function run(stage: SoakStage, ledger: Ledger, state: { generation: number
   const exit = await stopProcess(stage.sidecar);
   for (const timer of timers) clearInterval(timer);
   ledger.settle(true);
-  const total = counted(metrics);
+  const total = countedRequests(metrics);
   for (const [answer, count] of before) total.set(answer, (total.get(answer) ?? 0) - count);
   return new SoakReport(
     {
       ...{ minutes, perSecond, seconds: measuredSeconds, reloads: state.generation, oldestGeneration: oldest },
       ...{ faults, samples, skipped, cpuSeconds: cpu, counted: total, exit, node: process.version },
-      logWritten: gauge(metrics, 'sideroute_access_log_lines_total'),
-      logDropped: gauge(metrics, 'sideroute_access_log_dropped_lines_total'),
+      logWritten: metricValue(metrics, 'sideroute_access_log_lines_total'),
+      logDropped: metricValue(metrics, 'sideroute_access_log_dropped_lines_total'),
       leftOpen: leftOpen(metrics),
     },
     ledger,

@@ -18,15 +18,6 @@ const MOVING_NAME = 'moving.shop.svc.cluster.local';
 const DNS_TTL_SECONDS = 1;
 const CONNECT_TIMEOUT = '1s';
 
-/** A line of the access log, as far as it is used here. */
-interface LogLine {
-  readonly kind: string;
-  readonly code: number | null;
-  readonly reason: string | null;
-  readonly request_id: string | null;
-  readonly lines?: number;
-}
-
 export interface SoakStage {
   readonly sidecar: ChildProcess;
   readonly client: ClientProcess;
@@ -84,10 +75,14 @@ async function build(
   );
   cluster.addService('10.96.0.14', 80, [at(calmPod.v4, 8082)]);
   cluster.addService('10.96.0.15', 80, [at(otherPod.v4, 8080)]);
+  cluster.addService('10.96.0.16', 80, [at(calmPod.v4, 8084)]);
   cluster.addService('10.96.0.20', 2525, [at(calmPod.v4, 2525)]);
 
   const backends = new Map([
-    ['calm', new BackendProcess(calmPod, { calm: 8080, calm2: 8081, planted: 8082, unrouted: 8083 }, ledger)],
+    [
+      'calm',
+      new BackendProcess(calmPod, { calm: 8080, calm2: 8081, planted: 8082, unrouted: 8083, closing: 8084 }, ledger),
+    ],
     [MIRROR, new BackendProcess(otherPod, { [MIRROR]: 8080 }, ledger)],
     [MOVING[0]!, new BackendProcess(otherPod, { [MOVING[0]!]: 8081 }, ledger)],
     ...ROUGH.map((name, i) => [name, new BackendProcess(roughPods[i]!, { [name]: 8080 }, ledger)] as const),
@@ -107,7 +102,7 @@ async function build(
 
   const routes = new ConfigMapMount(join(directory, 'routes'), configuration(0));
   clientPod.must([...SIDEROUTE, 'iptables', 'apply', '--service-cidrs', '10.96.0.0/16,fd00:96::/112']);
-  const log = new LogReader(join(directory, 'access.log'), (line) => readLogLine(line, ledger));
+  const log = new LogReader(join(directory, 'access.log'), ledger);
   const writer = log.openWriter();
   const sidecar = clientPod.spawn(
     [
@@ -150,16 +145,4 @@ function movingService(cluster: Cluster, endpoint: ServiceEndpoint, dns: (line: 
     cluster.addService(after, 80, [endpoint]);
     dns(`${MOVING_NAME}=${after}/${DNS_TTL_SECONDS}`);
   };
-}
-
-function readLogLine(text: string, ledger: Ledger): void {
-  let line: LogLine;
-  try {
-    line = JSON.parse(text) as LogLine;
-  } catch {
-    // Torn when its reader left.
-    return;
-  }
-  if (line.kind !== 'request' || line.request_id === null) return;
-  ledger.logged(line.request_id, `${line.code ?? 0} ${line.reason ?? ''}`.trim());
 }

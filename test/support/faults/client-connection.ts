@@ -114,7 +114,7 @@ export class ClientConnection {
     for (const piece of exchange.requestBody(SLOW_PIECES)) {
       if (exchange.ended || this.#over) return;
       this.#socket.write(piece);
-      await new Promise((resolve) => setTimeout(resolve, SLOW_PAUSE_MS));
+      await new Promise((resolve) => setTimeout(resolve, exchange.kind.pauseMs));
     }
     this.#sending = false;
   }

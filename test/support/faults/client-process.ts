@@ -8,10 +8,13 @@ import type { ClientCommand, ClientRecord, Kind } from './kinds.ts';
 
 export class ClientProcess {
   readonly #process: ChildProcess;
-  readonly #waiting: ((line: object) => boolean)[] = [];
+  readonly #waiting: { readonly takes: (line: object) => boolean; readonly fail: (error: Error) => void }[] = [];
 
   private constructor(child: ChildProcess, onRecord: (record: ClientRecord) => void) {
     this.#process = child;
+    child.once('exit', () => {
+      for (const { fail } of this.#waiting.splice(0)) fail(new Error('the client ended'));
+    });
     createInterface({ input: child.stdout! }).on('line', (line) => {
       if (!line.startsWith('{')) return;
       const value = JSON.parse(line) as object;
@@ -19,7 +22,7 @@ export class ClientProcess {
         onRecord(value as ClientRecord);
         return;
       }
-      const index = this.#waiting.findIndex((isMeant) => isMeant(value));
+      const index = this.#waiting.findIndex(({ takes }) => takes(value));
       if (index >= 0) this.#waiting.splice(index, 1);
     });
   }
@@ -56,12 +59,12 @@ export class ClientProcess {
 
   #line(isMeant: (line: object) => boolean): Promise<Record<string, unknown>> {
     return new Promise((resolve, reject) => {
-      this.#process.once('exit', () => reject(new Error('the client ended')));
-      this.#waiting.push((line) => {
+      const takes = (line: object): boolean => {
         if (!isMeant(line)) return false;
         resolve(line as Record<string, unknown>);
         return true;
-      });
+      };
+      this.#waiting.push({ takes, fail: reject });
     });
   }
 }

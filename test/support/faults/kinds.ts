@@ -40,6 +40,8 @@ export interface Kind {
   /** Size of the request's body. */
   readonly bodyBytes: number;
   readonly chunked: boolean;
+  /** Between the pieces of a slow body. */
+  readonly pauseMs: number;
 }
 
 export function kind(name: string, fields: Partial<Kind> = {}): Kind {
@@ -53,6 +55,7 @@ export function kind(name: string, fields: Partial<Kind> = {}): Kind {
     plan: '',
     bodyBytes: 0,
     chunked: false,
+    pauseMs: 40,
     ...fields,
   };
 }

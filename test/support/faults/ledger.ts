@@ -75,6 +75,8 @@ export class Ledger {
   readonly violations = new Map<string, number>();
   readonly examples: string[] = [];
   executions = 0;
+  /** By kind. */
+  readonly executionsOf = new Map<string, number>();
   /** Requests that may be repeated and were. */
   repeated = 0;
   /** Requests that must not be repeated and were. */
@@ -92,6 +94,16 @@ export class Ledger {
   /** Requests that are not settled yet. */
   get open(): number {
     return this.#entries.size;
+  }
+
+  /** All witnesses have told of all requests, as far as there is one to tell. */
+  get complete(): boolean {
+    for (const { client, logged } of this.#entries.values()) {
+      if (client === null) return false;
+      const silent = client.outcome === 'unconnected' || client.outcome === 'left';
+      if (logged === null && !silent && this.#rules.get(kindOf(client.id))?.plain === false) return false;
+    }
+    return true;
   }
 
   /** The returned function ends it, `graceMs` from then. */
@@ -123,6 +135,7 @@ export class Ledger {
       return;
     }
     this.executions += 1;
+    bump(this.executionsOf, kindOf(id));
     this.#entry(id).executed.push(backend);
   }
 

@@ -1,19 +1,40 @@
-/** A pipe with a name, for a process to write its log to: its reader can leave, come back and stall. */
+/** Reads an access log for a ledger, through a pipe with a name: its reader can leave, come back and stall. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import type { Ledger } from './ledger.ts';
+
+/** What is used here of a line. */
+interface LogLine {
+  readonly kind: string;
+  readonly code: number | null;
+  readonly reason: string | null;
+  readonly request_id: string | null;
+}
+
+function readLine(text: string, ledger: Ledger): void {
+  let line: LogLine;
+  try {
+    line = JSON.parse(text) as LogLine;
+  } catch {
+    // Torn: what was in the pipe when the reader left is lost.
+    return;
+  }
+  if (line.kind !== 'request' || line.request_id === null) return;
+  ledger.logged(line.request_id, `${line.code ?? 0} ${line.reason ?? ''}`.trim());
+}
 
 export class LogReader {
   readonly #path: string;
-  readonly #onLine: (line: string) => void;
+  readonly #ledger: Ledger;
   #socket: Socket | null = null;
 
   /** `path` must not exist yet. */
-  constructor(path: string, onLine: (line: string) => void) {
+  constructor(path: string, ledger: Ledger) {
     execFileSync('mkfifo', [path]);
     this.#path = path;
-    this.#onLine = onLine;
+    this.#ledger = ledger;
     this.open();
   }
 
@@ -27,8 +48,7 @@ export class LogReader {
     const fd = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
     this.#socket = new Socket({ fd, readable: true, writable: false });
     this.#socket.on('error', () => undefined);
-    // A line may be a torn one: what was in the pipe when the reader left is lost.
-    createInterface({ input: this.#socket }).on('line', this.#onLine);
+    createInterface({ input: this.#socket }).on('line', (line) => readLine(line, this.#ledger));
   }
 
   /** The writer gets EPIPE. */

@@ -12,6 +12,8 @@ const MAX_IDLE = 24;
 /** In a mix every so manieth request of a kept kind opens a connection nevertheless. */
 const FRESH_EVERY = 12;
 
+const ID_DIGITS = 7;
+
 export class TrafficClient {
   readonly #report: (record: ClientRecord) => void;
   readonly #idle = new Map<string, ClientConnection[]>();
@@ -82,7 +84,7 @@ export class TrafficClient {
     const count = kind.style === 'pipelined' ? 2 : 1;
     this.#open += 1;
     const target = this.#moved.get(kind.target) ?? kind.target;
-    const exchanges = Array.from({ length: count }, () => new Exchange(kind, `${kind.name}.${++this.#sequence}`));
+    const exchanges = Array.from({ length: count }, () => new Exchange(kind, this.#nextId(kind)));
     if (kind.style === 'plain') {
       this.#report(await plainExchange(target, exchanges[0]!.id));
     } else {
@@ -96,6 +98,12 @@ export class TrafficClient {
     }
     this.#open -= 1;
     if (this.#open === 0) this.#onEmpty?.();
+  }
+
+  /** Of the same length for all requests of a kind. */
+  #nextId(kind: Kind): string {
+    this.#sequence += 1;
+    return `${kind.name}.${String(this.#sequence).padStart(ID_DIGITS, '0')}`;
   }
 
   #takeIdle(target: string): ClientConnection | undefined {

@@ -1,0 +1,19 @@
+/** A kind of request together with what its requests have to come to. */
+import type { KindRule } from './ledger.ts';
+import { kind, type Kind } from './kinds.ts';
+
+export interface Ingredient {
+  readonly kind: Kind;
+  readonly rule: KindRule;
+}
+
+/** Expects an answer of one of `backends`; a POST is not to be executed twice. */
+export function ingredient(
+  name: string,
+  fields: Partial<Kind>,
+  rule: Partial<Omit<KindRule, 'name'>> & Pick<KindRule, 'backends'>,
+): Ingredient {
+  const made = kind(name, fields);
+  const once = made.method === 'POST';
+  return { kind: made, rule: { name, expected: /^answered 200$/, planted: null, once, plain: false, ...rule } };
+}
