@@ -267,6 +267,11 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
           'A retry stanza without `attempts` has one; `attempts: 0` turns retries off, whatever codes are listed.',
       },
       {
+        id: 'V12',
+        source: '`HTTPPathModifier`',
+        statement: 'A replacement of a path that does not begin with `/` is taken, and sent with one in front.',
+      },
+      {
         id: 'V13',
         source: CRD,
         statement:

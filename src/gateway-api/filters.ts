@@ -4,7 +4,7 @@
 import { readCors } from './cors.ts';
 import type { Fields } from './fields.ts';
 import { readHeaderModifier } from './header-modifier.ts';
-import { headerName, literalPath, MAX_INT32, MAX_ITEMS, preciseHostname, replacementPath } from './limits.ts';
+import { headerName, MAX_INT32, MAX_ITEMS, pathPrefix, preciseHostname, replacementPath } from './limits.ts';
 import { readBackendRef, readExtensionRef } from './references.ts';
 import type { ExternalAuth, HttpRouteFilter, PathModifier } from './types.ts';
 
@@ -120,9 +120,10 @@ function readPathModifier(payload: Fields): PathModifier | null {
   }
   const value = item.string(field, replacementPath);
   if (value === null) return null;
-  // No request has an empty path: a full path replaced by nothing is the root.
-  if (type === 'ReplaceFullPath') return { type, replaceFullPath: value === '' ? '/' : value };
-  return { type, replacePrefixMatch: value };
+  // SPEC V12. No request has an empty path: a full path replaced by nothing is the root.
+  const absolute = value.startsWith('/') ? value : `/${value}`;
+  if (type === 'ReplaceFullPath') return { type, replaceFullPath: absolute };
+  return { type, replacePrefixMatch: value === '' ? value : absolute };
 }
 
 const STATUS_CODES = [301, 302, 303, 307, 308] as const;
@@ -198,7 +199,7 @@ function readExternalAuth(payload: Fields, routeNamespace: string): ExternalAuth
       backend === null
         ? { group: '', kind: 'Service', namespace: routeNamespace, name: '', port: null }
         : readBackendRef(backend, routeNamespace),
-    path: http?.string('path', literalPath) ?? '',
+    path: http?.string('path', pathPrefix) ?? '',
     allowedHeaders: headers(protocol === 'GRPC' ? grpc : http, 'allowedHeaders'),
     allowedResponseHeaders: headers(http, 'allowedResponseHeaders'),
     forwardBodyMaxSize: forwardBody === null ? null : (forwardBody.integer('maxSize', 0, MAX_INT32) ?? 0),

@@ -7,7 +7,7 @@
 import { parseDuration } from './durations.ts';
 import type { Fields } from './fields.ts';
 import { readFilters, type FilterItem } from './filters.ts';
-import { dnsSubdomain, MAX_INT32, MAX_ITEMS, MAX_WEIGHT, quote, routeHostname, type Check } from './limits.ts';
+import { dnsSubdomain, MAX_ITEMS, MAX_WEIGHT, quote, routeHostname, type Check } from './limits.ts';
 import { DEFAULT_MATCH, readMatches, type ValidateRegex } from './matches.ts';
 import { readBackendRef, readParentRefs } from './references.ts';
 import type {
@@ -84,12 +84,15 @@ function defaultRule(): HttpRouteRule {
 function readRule(item: Fields, index: number, routeNamespace: string, validateRegex: ValidateRegex): HttpRouteRule {
   item.only(RULE_FIELDS, MATCH_PLACES);
   const matches = readMatches(item, validateRegex);
+  // An empty list of matches means the same as none, but to an API server it is not one match.
+  const written = item.tree('matches');
+  const counted = written?.type === 'list' && written.items.length === 0 ? [] : matches;
   const filters = readFilters(item, routeNamespace);
-  checkPrefixReplacement(filters, matches);
+  checkPrefixReplacement(filters, counted);
   const redirect = filters.find(({ filter }) => filter.type === 'RequestRedirect');
   const backendRefs = item.list('backendRefs', MAX_ITEMS.backendRefs).map((backend): HttpBackendRef => {
     const backendFilters = readFilters(backend, routeNamespace);
-    checkPrefixReplacement(backendFilters, matches);
+    checkPrefixReplacement(backendFilters, counted);
     return {
       ...readBackendRef(backend, routeNamespace, ['weight', 'filters']),
       weight: backend.integer('weight', 0, MAX_WEIGHT) ?? 1,
@@ -164,7 +167,7 @@ function readRetry(rule: Fields): HttpRouteRetry | null {
   item.only(['codes', 'attempts', 'backoff']);
   return {
     codes: item.integerSet('codes', 400, 599, 200),
-    attempts: item.integer('attempts', 0, MAX_INT32) ?? 1,
+    attempts: item.integer('attempts', 0, Number.MAX_SAFE_INTEGER) ?? 1,
     backoffMs: readDuration(item, 'backoff'),
   };
 }

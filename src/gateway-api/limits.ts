@@ -128,7 +128,10 @@ function badPath(message: string): Fault {
 
 function pathShape(value: string): Fault | null {
   if (value.length > PATH_MAX) return lengthFault(value, PATH_MAX);
-  if (!value.startsWith('/')) return badPath(`must start with "/", got ${quote(value)}`);
+  return value.startsWith('/') ? pathCharacters(value) : badPath(`must start with "/", got ${quote(value)}`);
+}
+
+function pathCharacters(value: string): Fault | null {
   const query = value.includes('?') ? ' (match a query string with queryParams)' : '';
   if (PATH_CHARACTERS.test(value)) return null;
   return badPath(`must have only characters of a URL path, others as %XX${query}, got ${quote(value)}`);
@@ -152,13 +155,18 @@ export const literalPath: Check = (value) => {
 export const regexPath: Check = (value) => lengthFault(value, PATH_MAX);
 
 /**
- * A path that replaces another one, or the beginning of it. The CRD only limits its length; what does not start with `/`
- * or has a character outside a URL path would make a request that no server can read, and `//` a redirect elsewhere.
+ * A path that replaces another one, or the beginning of it. The CRD only limits its length; a character outside a URL path
+ * would make a request that no server can read, and `//` a redirect elsewhere. A missing `/` is put in front by the reader
+ * (SPEC V12).
  */
 export const replacementPath: Check = (value) => {
   if (value === '') return null;
-  return value.startsWith('//') ? badPath(`must not start with "//", got ${quote(value)}`) : pathShape(value);
+  if (value.startsWith('//')) return badPath(`must not start with "//", got ${quote(value)}`);
+  return lengthFault(value, PATH_MAX) ?? pathCharacters(value);
 };
+
+/** A path put before another one, which is how ExternalAuth has it; a `/` in front is not asked for. */
+export const pathPrefix: Check = (value) => lengthFault(value, PATH_MAX) ?? pathCharacters(value);
 
 const ORIGIN = /^https?:\/\/(?:(?:\*\.)?(?:[a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(?::([0-9]{1,5}))?$/;
 

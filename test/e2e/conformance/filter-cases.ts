@@ -201,7 +201,7 @@ export const FILTER_CASES: readonly ConformanceCase[] = [
   },
   {
     tests: ['MeshHTTPRouteRedirectPath', 'HTTPRouteRedirectPath'],
-    title: 'SPEC F6, F9: a redirect replaces the path or the matched prefix of it',
+    title: 'SPEC F6, F9, V12: a redirect replaces the path or the matched prefix of it',
     routes: 'redirect-path',
     requests: [
       redirected(302, 'http://echo/new-prefix/lemon', { target: '/original-prefix/lemon' }),
@@ -212,6 +212,8 @@ export const FILTER_CASES: readonly ConformanceCase[] = [
       redirected(301, 'http://echo/new-prefix/', { target: '/path-and-status/' }),
       redirected(302, 'http://example.org/new-path', { target: '/full-path-and-host/x' }),
       redirected(301, 'http://echo/new-path', { target: '/full-path-and-status' }),
+      redirected(302, 'http://echo/new-prefix/x?q', { target: '/prefix-without-slash/x?q' }),
+      redirected(302, 'http://echo/new-path?q', { target: '/full-without-slash/x?q' }),
     ],
   },
   {
@@ -256,7 +258,7 @@ export const FILTER_CASES: readonly ConformanceCase[] = [
   },
   {
     tests: ['MeshHTTPRouteRewritePath', 'HTTPRouteRewritePath'],
-    title: 'SPEC F2, F9: the backend sees the rewritten path, with the query and beside modified headers',
+    title: 'SPEC F2, F9, V12: the backend sees the rewritten path, with the query and beside modified headers',
     routes: 'rewrite-path',
     requests: [
       served('echo-v1', { target: '/prefix/one/two' }, { path: '/one/two' }),
@@ -273,6 +275,9 @@ export const FILTER_CASES: readonly ConformanceCase[] = [
         { target: '/prefix/with-headers/one', ...MODIFIED },
         { path: '/prefix/one', seen: MODIFICATION },
       ),
+      served('echo-v1', { target: '/prefix/without-slash/two?q' }, { path: '/one/two?q' }),
+      served('echo-v1', { target: '/prefix/without-slash' }, { path: '/one' }),
+      served('echo-v1', { target: '/full/without-slash/two?q' }, { path: '/one?q' }),
     ],
   },
   {

@@ -104,7 +104,7 @@ t.test('SPEC D2, R1, R2: numbers are taken at their limits and refused beyond', 
   const numbers: [string, number, number, (value: number) => string][] = [
     ['backendRefs[0].port', 1, 65535, (n) => `{ backendRefs: [{ name: a, port: ${n} }] }`],
     ['backendRefs[0].weight', 0, 1000000, (n) => `{ backendRefs: [{ name: a, port: 80, weight: ${n} }] }`],
-    ['retry.attempts', 0, 2147483647, (n) => `{ retry: { attempts: ${n} } }`],
+    ['retry.attempts', 0, Number.MAX_SAFE_INTEGER, (n) => `{ retry: { attempts: ${n} } }`],
     ['retry.codes[0]', 400, 599, (n) => `{ retry: { codes: [${n}] } }`],
     ['filters[0].cors.maxAge', 1, 2147483647, (n) => `{ filters: [{ type: CORS, cors: { maxAge: ${n} } }] }`],
     [
@@ -325,11 +325,40 @@ t.test('SPEC F5, V13: of names of one action that differ by case the first count
   ]);
 });
 
-t.test('SPEC F5: an emptied full path becomes the root, for no request has an empty one', async (t) => {
-  const path = "{ type: ReplaceFullPath, replaceFullPath: '' }";
-  const { rules } = onlyRoute(ruleText(`{ filters: [{ type: URLRewrite, urlRewrite: { path: ${path} } }] }`));
-  t.match(rules[0]?.filters, [{ urlRewrite: { path: { replaceFullPath: '/' } } }]);
-});
+t.test(
+  'SPEC F9, V12: a replacement without a leading slash gets one, an emptied full path becomes the root',
+  async (t) => {
+    const read = (type: string, settings: string): unknown => {
+      const matches = 'matches: [{ path: { value: /a } }]';
+      const { rules } = onlyRoute(ruleText(`{ ${matches}, filters: [{ type: ${type}, ${settings} }] }`));
+      const [filter] = rules[0]!.filters;
+      if (filter?.type === 'URLRewrite') return filter.urlRewrite.path;
+      return filter?.type === 'RequestRedirect' ? filter.requestRedirect.path : null;
+    };
+    const full: [string, string][] = [
+      ['', '/'],
+      ['/', '/'],
+      ['a', '/a'],
+      ['a/b/', '/a/b/'],
+      ['/a', '/a'],
+      ['..', '/..'],
+    ];
+    const prefix: [string, string][] = [['', ''], ...full.slice(1)];
+    for (const [type, payload] of [
+      ['URLRewrite', 'urlRewrite'],
+      ['RequestRedirect', 'requestRedirect'],
+    ] as const) {
+      for (const [written, sent] of full) {
+        const path = `{ type: ReplaceFullPath, replaceFullPath: '${written}' }`;
+        t.same(read(type, `${payload}: { path: ${path} }`), { type: 'ReplaceFullPath', replaceFullPath: sent });
+      }
+      for (const [written, sent] of prefix) {
+        const path = `{ type: ReplacePrefixMatch, replacePrefixMatch: '${written}' }`;
+        t.same(read(type, `${payload}: { path: ${path} }`), { type: 'ReplacePrefixMatch', replacePrefixMatch: sent });
+      }
+    }
+  },
+);
 
 t.test('SPEC S2, S5: the reason of a refused route', async (t) => {
   const reason = (rule: string): unknown => {
