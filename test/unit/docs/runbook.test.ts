@@ -67,11 +67,12 @@ t.test('every alert has an entry, and its annotation leads there', async (t) => 
   const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name!);
   t.ok(alerts.length > 0);
   t.same(sorted(entries('Alerts').keys()), sorted(alerts));
-  const links = [...rules.matchAll(/^ +runbook: (\S+)$/gm)].map(([, link]) => link!);
+  const links = [...rules.matchAll(/^ +runbook_url: (\S+)$/gm)].map(([, link]) => link!);
   t.same(
     links,
-    alerts.map((name) => `docs/runbook.md#${name.toLowerCase()}`),
+    alerts.map((name) => `https://sideroute.dev/docs/runbook.md#${name.toLowerCase()}`),
   );
+  t.notMatch(rules, /^ +runbook:/m, 'a path is no link in a notification');
 });
 
 t.test('every code of a problem in a route file has a row, in the words of the code', async (t) => {
