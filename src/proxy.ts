@@ -98,6 +98,7 @@ class SidecarProxy {
       logger,
       resolvConfPath: settings.resolvConf,
       clusterDomain: settings.clusterDomain ?? undefined,
+      ownAddresses: settings.capture.map(({ address }) => address),
     });
     this.#backends = new BackendRegistry(this.#resolver, logger, () => {
       this.#addressChanges++;

@@ -1,30 +1,50 @@
 /** Which addresses cannot be those of a Service. */
 import { BlockList, isIP } from 'node:net';
 
-const UNSPECIFIED = new BlockList();
-UNSPECIFIED.addSubnet('0.0.0.0', 8, 'ipv4');
-UNSPECIFIED.addAddress('::', 'ipv6');
+/** In words that follow `ADDRESS is`. The keys are values of a metric's label. */
+export const ADDRESS_FAULTS = {
+  not_an_address: 'not an address',
+  unspecified: 'unspecified',
+  loopback: 'loopback',
+  link_local: 'link-local',
+  multicast: 'multicast',
+  broadcast: 'the broadcast address',
+  ipv4_mapped: 'an IPv4-mapped IPv6 address',
+  own: 'where this proxy takes captured connections',
+} as const;
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
+export type AddressFault = keyof typeof ADDRESS_FAULTS;
 
-const MULTICAST = new BlockList();
-// With the reserved rest of class E and the broadcast address.
-MULTICAST.addSubnet('224.0.0.0', 3, 'ipv4');
-MULTICAST.addSubnet('ff00::', 8, 'ipv6');
+const RANGES: readonly (readonly [fault: AddressFault, ...networks: readonly string[]])[] = [
+  ['unspecified', '0.0.0.0/8', '::/128'],
+  ['loopback', '127.0.0.0/8', '::1/128'],
+  // Of one link only: the rules of the init container never capture them.
+  ['link_local', '169.254.0.0/16', 'fe80::/10'],
+  ['multicast', '224.0.0.0/4', 'ff00::/8'],
+  // The rest of 240.0.0.0/4 is in use as Service network in some clouds.
+  ['broadcast', '255.255.255.255/32'],
+];
 
-export type AddressFault = 'not an address' | 'unspecified' | 'loopback' | 'multicast' | 'an IPv4-mapped IPv6 address';
+const BLOCKS = RANGES.map(([fault, ...networks]) => {
+  const block = new BlockList();
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/');
+    block.addSubnet(address, Number(prefix), address.includes(':') ? 'ipv6' : 'ipv4');
+  }
+  return { fault, block };
+});
 
 /** Why `address` can be no ClusterIP; null when it can be one. */
 export function addressFault(address: string): AddressFault | null {
   const version = isIP(address);
-  if (version === 0) return 'not an address';
+  if (version === 0) return 'not_an_address';
   // BlockList would look at the IPv4 address inside; the kernel reports such destinations as IPv4.
-  if (/^::ffff:/i.test(address)) return 'an IPv4-mapped IPv6 address';
+  if (/^::ffff:/i.test(address)) return 'ipv4_mapped';
   const family = version === 6 ? 'ipv6' : 'ipv4';
-  if (UNSPECIFIED.check(address, family)) return 'unspecified';
-  if (LOOPBACK.check(address, family)) return 'loopback';
-  if (MULTICAST.check(address, family)) return 'multicast';
-  return null;
+  return BLOCKS.find(({ block }) => block.check(address, family))?.fault ?? null;
+}
+
+/** `127.0.0.1 is loopback`. */
+export function faultText(address: string, fault: AddressFault): string {
+  return `${address} is ${ADDRESS_FAULTS[fault]}`;
 }

@@ -9,7 +9,7 @@
  */
 import type { Logger } from '../log.ts';
 import type { Backend, InternBackend } from '../routing/decision.ts';
-import { addressFault } from './addresses.ts';
+import { addressFault, faultText } from './addresses.ts';
 import type { ServiceResolver, Subscription } from './resolver.ts';
 
 export interface BackendStatus {
@@ -100,7 +100,7 @@ export class BackendRegistry {
     } else if (state === 'resolved') {
       const refused = addresses.find(isRefused);
       if (refused !== undefined) {
-        error = `${refused} is ${addressFault(refused)}`;
+        error = faultText(refused, addressFault(refused)!);
         addresses = addresses.filter((address) => !isRefused(address));
         if (addresses.length === 0) state = 'missing';
       }

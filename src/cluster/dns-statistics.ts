@@ -3,11 +3,14 @@
  *
  * Stage before: `resolver.ts`, which makes the lookups. Stage after: the composition root.
  */
+import type { AddressFault } from './addresses.ts';
 import type { ResolutionState } from '../routing/decision.ts';
 
 export interface DnsStatistics {
   /** Totals since start of lookups that have ended, by what they brought. */
   readonly lookups: { readonly answered: number; readonly no_address: number; readonly failed: number };
+  /** Totals of addresses in answers that no Service can have, by what is wrong with them. */
+  readonly unusable: Readonly<Partial<Record<AddressFault, number>>>;
   /** Time that they took together, waiting for their turn included. */
   readonly lookupMs: number;
   /** Services now wanted whose address comes from DNS. */
@@ -25,6 +28,11 @@ interface WantedService {
 export class LookupTotals {
   readonly #lookups = { answered: 0, no_address: 0, failed: 0 };
   #lookupMs = 0;
+  readonly #unusable: Partial<Record<AddressFault, number>> = {};
+
+  recordUnusable(fault: AddressFault): void {
+    this.#unusable[fault] = (this.#unusable[fault] ?? 0) + 1;
+  }
 
   record(result: keyof DnsStatistics['lookups'], durationMs: number): void {
     this.#lookups[result]++;
@@ -40,6 +48,13 @@ export class LookupTotals {
       services[current.stale ? 'stale' : current.state]++;
       if (current.state === 'resolved') oldestMs = Math.min(oldestMs, answeredMs);
     }
-    return { lookups: { ...this.#lookups }, lookupMs: this.#lookupMs, services, oldestAnswerMs: now - oldestMs };
+    const unusable = { ...this.#unusable };
+    return {
+      lookups: { ...this.#lookups },
+      unusable,
+      lookupMs: this.#lookupMs,
+      services,
+      oldestAnswerMs: now - oldestMs,
+    };
   }
 }

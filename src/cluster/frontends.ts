@@ -11,7 +11,7 @@ import type { Problem } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import type { FrontendAddress } from '../native/binding.ts';
 import { finish, type Steps } from '../slices.ts';
-import { addressFault } from './addresses.ts';
+import { addressFault, faultText } from './addresses.ts';
 import type { ServiceAddresses, ServiceResolver, Subscription } from './resolver.ts';
 
 /** A frontend without a single address; its Service is reached as if there were no routes. */
@@ -150,7 +150,7 @@ export class FrontendRegistry {
       for (const address of current.addresses) {
         const fault = addressFault(address);
         if (fault !== null) {
-          problems.push(this.#problem(service, 'address-refused', `${address} is ${fault}, no ClusterIP`));
+          problems.push(this.#problem(service, 'address-refused', `${faultText(address, fault)}, no ClusterIP`));
           continue;
         }
         const other = owners.get(address);

@@ -1,16 +1,9 @@
 /**
  * Service names to addresses: from Service documents when they give ClusterIPs, else from cluster DNS.
  *
- * Stage before: `config/attach.ts` (the documents), `backends.ts` and `frontends.ts` (the names wanted). Stage after: the
- * same two, which are told of every change.
+ * Stage before: `config/attach.ts` (the documents), `name-watch.ts` (cluster DNS), `backends.ts` and `frontends.ts` (the
+ * names wanted). Stage after: the last two, which are told of every change.
  *
- *               answer                    answer (TTL)
- *   pending ------------> resolved fresh <------------- resolved stale
- *      |   ^                  |  ^  |    no answer, NXDOMAIN   ^  |
- *      |   no answer: retry   |  |  '--------------------------'  | (retry, last good kept)
- *      '--> missing (NXDOMAIN, never seen; retry)
- *
- * What was resolved once is never taken back by DNS: a server that fails, or forgets the name, must not stop traffic.
  * A headless Service seen through DNS alone cannot be told from one with a ClusterIP when it has a single pod; with
  * several addresses of one family a warning is logged. Its document tells (`clusterIP: None`).
  */
@@ -19,10 +12,11 @@ import type { Service } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import type { ResolutionState } from '../routing/decision.ts';
 import { finish, type Steps } from '../slices.ts';
-import type { FamilyAnswer, IpFamily } from './dns-client.ts';
+import type { IpFamily } from './dns-client.ts';
 import { DnsClient } from './dns-client.ts';
 import { LookupTotals, type DnsStatistics } from './dns-statistics.ts';
 import { addressesOf } from './document-addresses.ts';
+import { NameWatch, type DnsView, type WatchContext } from './name-watch.ts';
 import { normalizeDomain, ResolvConfFile } from './resolv-conf.ts';
 
 export interface ServiceAddresses {
@@ -32,7 +26,7 @@ export interface ServiceAddresses {
   readonly source: 'document' | 'dns';
   /** Last good addresses are served because the last lookup brought none. */
   readonly stale: boolean;
-  /** Why it is not resolved, or stale: a c-ares code (`ENOTFOUND`, `ETIMEOUT`, ...) or a sentence; else null. */
+  /** Why it is not resolved, or stale, or what was left out: a c-ares code (`ENOTFOUND`, ...) or a sentence; else null. */
   readonly error: string | null;
 }
 
@@ -71,12 +65,11 @@ export interface ServiceResolverOptions {
   readonly deadlineMs?: number | undefined;
   /** Lookups at the same time. Default 8. */
   readonly concurrency?: number | undefined;
+  /** Addresses at which this proxy takes captured connections: those of no Service. */
+  readonly ownAddresses?: Iterable<string> | undefined;
 }
 
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
-/** Spreads refreshes of many names, and leaves a new address in use within TTL + 1 s. */
-const MAX_JITTER_MS = 500;
-
 const PENDING: ServiceAddresses = { state: 'pending', addresses: [], source: 'dns', stale: false, error: null };
 
 interface Entry {
@@ -84,32 +77,16 @@ interface Entry {
   readonly name: string;
   readonly key: string;
   readonly listeners: Set<() => void>;
+  readonly watch: NameWatch;
   current: ServiceAddresses;
-  /** Last good addresses from DNS. */
-  readonly byFamily: Map<IpFamily, readonly string[]>;
-  /** Lookups since the last one in which every family was settled. */
-  failures: number;
-  /** Of the lookup under way. */
-  round: Map<IpFamily, FamilyAnswer>;
-  /** Monotonic time at which the last lookup began. */
-  startedMs: number;
-  /** Monotonic time at which DNS, or a document before it, last gave an address. */
-  answeredMs: number;
-  /** Monotonic time at which the shortest TTL of the round ends. */
-  expiresAtMs: number;
-  timer: NodeJS.Timeout | null;
-  /** Gives up the lookup under way, null when there is none. */
-  cancel: (() => void) | null;
 }
 
 /** The constructor throws ProxyError `invalid-dns-server` for `servers` that are no addresses. */
 export class ServiceResolver {
   readonly #logger: Logger;
   readonly #families: readonly IpFamily[];
-  readonly #minTtlMs: number;
-  readonly #maxTtlMs: number;
-  readonly #retryMs: number;
   readonly #dns: DnsClient;
+  readonly #watchContext: WatchContext;
   readonly #entries = new Map<string, Entry>();
   #services: ReadonlyMap<string, Service> = new Map();
   readonly #totals = new LookupTotals();
@@ -123,9 +100,6 @@ export class ServiceResolver {
   constructor(options: ServiceResolverOptions) {
     this.#logger = options.logger;
     this.#families = options.ipFamilies ?? [4, 6];
-    this.#minTtlMs = options.minTtlMs ?? 1_000;
-    this.#maxTtlMs = options.maxTtlMs ?? 30_000;
-    this.#retryMs = options.retryMs ?? 1_000;
     this.#fixedServers = options.servers;
     this.#fixedDomain = options.clusterDomain === undefined ? undefined : normalizeDomain(options.clusterDomain);
     this.#domain = this.#fixedDomain ?? DEFAULT_CLUSTER_DOMAIN;
@@ -140,6 +114,20 @@ export class ServiceResolver {
       deadlineMs: options.deadlineMs ?? 5_000,
       concurrency: options.concurrency ?? 8,
     });
+    this.#watchContext = {
+      dns: this.#dns,
+      logger: this.#logger,
+      totals: this.#totals,
+      families: this.#families,
+      minTtlMs: options.minTtlMs ?? 1_000,
+      maxTtlMs: options.maxTtlMs ?? 30_000,
+      retryMs: options.retryMs ?? 1_000,
+      ownAddresses: new Set(options.ownAddresses),
+      nameOf: (namespace, name) => {
+        this.#checkResolvConf();
+        return `${name}.${namespace}.svc.${this.#domain}`;
+      },
+    };
     this.#checkResolvConf();
   }
 
@@ -148,7 +136,8 @@ export class ServiceResolver {
   }
 
   statistics(): DnsStatistics {
-    return this.#totals.statistics(this.#entries.values());
+    const wanted = [...this.#entries.values()].map(({ current, watch: { answeredMs } }) => ({ current, answeredMs }));
+    return this.#totals.statistics(wanted);
   }
 
   /** Every name now wanted, for the admin endpoint and the metrics. */
@@ -178,7 +167,7 @@ export class ServiceResolver {
   subscribe(namespace: string, name: string, listener: () => void): Subscription {
     const key = `${namespace}/${name}`;
     const known = this.#entries.get(key);
-    const entry = known ?? newEntry(namespace, name, key);
+    const entry = known ?? this.#newEntry(namespace, name, key);
     if (known === undefined) {
       this.#entries.set(key, entry);
       this.#consult(entry);
@@ -198,7 +187,7 @@ export class ServiceResolver {
         entry.listeners.delete(own);
         if (entry.listeners.size === 0 && this.#entries.get(key) === entry) {
           this.#entries.delete(key);
-          stop(entry);
+          entry.watch.stop();
         }
       },
     };
@@ -206,116 +195,41 @@ export class ServiceResolver {
 
   /** Stop everything; no listener is called afterwards. */
   close(): void {
-    for (const entry of this.#entries.values()) stop(entry);
+    for (const { watch } of this.#entries.values()) watch.stop();
     this.#entries.clear();
     this.#dns.close();
   }
 
+  #newEntry(namespace: string, name: string, key: string): Entry {
+    const watch = new NameWatch(this.#watchContext, namespace, name, () => this.#set(entry, fromDns(watch.view)));
+    const entry: Entry = { namespace, name, key, listeners: new Set(), watch, current: PENDING };
+    return entry;
+  }
+
   /** Take the addresses from the document, or see that DNS is asked. */
   #consult(entry: Entry): void {
+    const { watch } = entry;
     const service = this.#services.get(entry.key);
     const fromDocument = service === undefined ? null : addressesOf(service, this.#families);
     if (fromDocument !== null) {
-      stop(entry);
-      entry.failures = 0;
-      entry.byFamily.clear();
+      watch.stop();
+      watch.forget();
       this.#set(entry, fromDocument);
       return;
     }
     if (entry.current.source === 'document') {
       // The document has gone or has no addresses any more; what it said holds until DNS says something else.
-      entry.answeredMs = performance.now();
-      this.#lookUpIn(entry, 0);
-      this.#set(entry, this.#withoutDocument(entry));
-    } else if (entry.timer === null && entry.cancel === null) {
-      this.#lookUpIn(entry, 0);
-    }
-  }
-
-  #withoutDocument(entry: Entry): ServiceAddresses {
-    const { state, addresses } = entry.current;
-    if (state !== 'resolved') return PENDING;
-    for (const family of this.#families) {
-      const ofFamily = addresses.filter((address) => isIPv6(address) === (family === 6));
-      if (ofFamily.length > 0) entry.byFamily.set(family, ofFamily);
-    }
-    return { state, addresses, source: 'dns', stale: true, error: 'its document has gone' };
-  }
-
-  #lookUpIn(entry: Entry, delayMs: number): void {
-    entry.timer = setTimeout(() => {
-      entry.timer = null;
-      this.#lookUp(entry);
-    }, delayMs).unref();
-  }
-
-  #lookUp(entry: Entry): void {
-    this.#checkResolvConf();
-    entry.startedMs = performance.now();
-    entry.round = new Map();
-    entry.expiresAtMs = Number.POSITIVE_INFINITY;
-    entry.cancel = this.#dns.lookup(
-      `${entry.name}.${entry.namespace}.svc.${this.#domain}`,
-      this.#families,
-      (family, answer) => this.#onAnswer(entry, family, answer),
-      () => this.#onDone(entry),
-    );
-  }
-
-  /** One family is there: used at once, a server that never answers for the other family must not delay it. */
-  #onAnswer(entry: Entry, family: IpFamily, answer: FamilyAnswer): void {
-    entry.round.set(family, answer);
-    if (answer.kind !== 'answer') return;
-    const ttlMs = Math.min(Math.max(answer.ttlMs, this.#minTtlMs), this.#maxTtlMs);
-    entry.expiresAtMs = Math.min(entry.expiresAtMs, performance.now() + ttlMs);
-    // Sorted: servers rotate their answers.
-    const addresses = [...new Set(answer.addresses)].sort();
-    if (addresses.length > 1 && entry.byFamily.get(family)?.length !== addresses.length) {
-      this.#logger.warn('cluster DNS: several addresses of one family, is the Service headless?', {
-        service: entry.key,
-        addresses,
-      });
-    }
-    entry.byFamily.set(family, addresses);
-    entry.answeredMs = performance.now();
-    this.#set(entry, this.#fromDns(entry));
-  }
-
-  #onDone(entry: Entry): void {
-    entry.cancel = null;
-    const answers = [...entry.round.values()];
-    const answered = answers.some((answer) => answer.kind === 'answer');
-    const failed = answers.some((answer) => answer.kind === 'failure');
-    entry.failures = answered && !failed ? 0 : entry.failures + 1;
-    const result = answered ? 'answered' : failed ? 'failed' : 'no_address';
-    this.#totals.record(result, performance.now() - entry.startedMs);
-    // Before any listener is called: it may close the subscription, which stops the timer.
-    this.#lookUpIn(entry, this.#delayMs(entry));
-    if (answered) {
-      // Only next to an answer is "no such address" believed: alone it would take everything away.
-      for (const [family, answer] of entry.round) {
-        if (answer.kind === 'no-data' || answer.kind === 'no-name') entry.byFamily.delete(family);
-      }
-      this.#set(entry, this.#fromDns(entry));
+      if (entry.current.state === 'resolved') watch.assume(this.#byFamily(entry.current), 'its document has gone');
+      watch.start();
+      this.#set(entry, fromDns(watch.view));
     } else {
-      this.#set(entry, withoutAnswer(entry.current, answers, failed));
+      watch.start();
     }
   }
 
-  #delayMs(entry: Entry): number {
-    const now = performance.now();
-    const jitter = Math.random();
-    // At least the floor after this answer, however long the other family took.
-    const ttlMs = Math.max(entry.expiresAtMs - now, this.#minTtlMs);
-    const refreshMs = ttlMs + jitter * Math.min(ttlMs / 10, MAX_JITTER_MS);
-    if (entry.failures === 0) return refreshMs;
-    const backoffMs = Math.min(this.#retryMs * 2 ** Math.min(entry.failures - 1, 20), this.#maxTtlMs);
-    return Math.min(refreshMs, backoffMs * (1 - jitter / 10));
-  }
-
-  #fromDns(entry: Entry): ServiceAddresses {
-    const addresses = this.#families.flatMap((family) => entry.byFamily.get(family) ?? []);
-    return { state: 'resolved', addresses, source: 'dns', stale: false, error: null };
+  #byFamily({ addresses }: ServiceAddresses): Map<IpFamily, readonly string[]> {
+    const of = (family: IpFamily): string[] => addresses.filter((address) => isIPv6(address) === (family === 6));
+    return new Map(this.#families.map((family) => [family, of(family)] as const).filter(([, list]) => list.length > 0));
   }
 
   #set(entry: Entry, next: ServiceAddresses): void {
@@ -338,7 +252,7 @@ export class ServiceResolver {
   #log(entry: Entry, previous: ServiceAddresses, next: ServiceAddresses, sameAddresses: boolean): void {
     const fields = { service: entry.key, addresses: next.addresses, source: next.source, error: next.error };
     if (next.state !== 'resolved') {
-      if (next !== PENDING) this.#logger.warn('service address: not known', fields);
+      if (next.error !== null) this.#logger.warn('service address: not known', fields);
     } else if (next.stale) {
       if (!previous.stale) this.#logger.warn('service address: no answer, the last good one is kept', fields);
     } else if (previous.state !== 'resolved' || !sameAddresses || previous.stale) {
@@ -360,39 +274,6 @@ export class ServiceResolver {
   }
 }
 
-function newEntry(namespace: string, name: string, key: string): Entry {
-  return {
-    namespace,
-    name,
-    key,
-    listeners: new Set(),
-    current: PENDING,
-    byFamily: new Map(),
-    failures: 0,
-    startedMs: 0,
-    answeredMs: performance.now(),
-    round: new Map(),
-    expiresAtMs: Number.POSITIVE_INFINITY,
-    timer: null,
-    cancel: null,
-  };
-}
-
-function stop(entry: Entry): void {
-  if (entry.timer !== null) clearTimeout(entry.timer);
-  entry.timer = null;
-  entry.cancel?.();
-  entry.cancel = null;
-}
-
-/** A lookup without any address: keep the last good ones; without any, tell a name that is not there from no answer. */
-function withoutAnswer(current: ServiceAddresses, answers: readonly FamilyAnswer[], failed: boolean): ServiceAddresses {
-  let error = 'ETIMEOUT';
-  for (const answer of answers) {
-    // A failure explains more than the other family's "no data".
-    if (answer.kind === 'failure' || (answer.kind !== 'answer' && !failed)) error = answer.error;
-  }
-  if (current.state === 'resolved') return { ...current, stale: true, error };
-  const state = failed ? current.state : 'missing';
-  return { state, addresses: [], source: 'dns', stale: false, error };
+function fromDns(view: DnsView): ServiceAddresses {
+  return { ...view, source: 'dns' };
 }

@@ -17,6 +17,7 @@ import { CONNECTION_REASONS } from '../errors.ts';
 import type { AcceptorCounters } from '../native/binding.ts';
 import type { HttpEngineCounters } from '../native/http-engine.ts';
 import { ConditionText } from './conditions.ts';
+import { registerDns, type DnsFigures, type Families } from './dns-families.ts';
 import type { Metrics } from './metrics.ts';
 import { SeriesText } from './series-text.ts';
 
@@ -40,15 +41,6 @@ export interface ExpositionSources {
   conditions(): readonly RouteCondition[];
 }
 
-export interface DnsFigures {
-  /** Totals by what lookups came to. */
-  readonly lookups: Readonly<Record<string, number>>;
-  readonly lookupMs: number;
-  /** Services by how well their address is known. */
-  readonly services: Readonly<Record<string, number>>;
-  readonly oldestAnswerMs: number;
-}
-
 export interface Exposition {
   readonly contentType: string;
   /** In pieces, each valid until the next one is asked for. */
@@ -66,7 +58,7 @@ export function createExposition(sources: ExpositionSources): Exposition {
   registerProcess(registry, sources);
   registerConnections(registry, sources);
   registerEngine(registry, sources);
-  registerDns(registry, sources);
+  registerDns(familiesOf(registry), () => sources.dns());
   const requests = new SeriesText(sources.metrics);
   const conditions = new ConditionText();
   registerConfiguration(registry, sources, conditions);
@@ -359,36 +351,19 @@ function registerEngine(registry: Registry, sources: ExpositionSources): void {
   for (const [name, help, value] of gauges) gauge(registry, `sideroute_${name}`, help, read(value));
 }
 
-function registerDns(registry: Registry, sources: ExpositionSources): void {
-  counter(
-    registry,
-    'sideroute_dns_lookups_total',
-    'Lookups of Services in cluster DNS: answered; no_address, the name is not there or has no address; failed, no usable ' +
-      'answer came.',
-    'result',
-    (visit) => {
-      for (const [result, count] of Object.entries(sources.dns().lookups)) visit(result, count);
+/** For families that are registered elsewhere. */
+function familiesOf(registry: Registry): Families {
+  return {
+    gauge: gauge.bind(null, registry),
+    counter: counter.bind(null, registry),
+    total: total.bind(null, registry),
+    gauges(name, help, label, each) {
+      new Gauge({
+        ...{ name, help, labelNames: [label], registers: [registry] },
+        collect() {
+          each((key, value) => this.set({ [label]: key }, value));
+        },
+      });
     },
-  );
-  total(
-    registry,
-    'sideroute_dns_lookup_seconds_total',
-    'Time that lookups took; divided by their number, how long one takes.',
-    () => sources.dns().lookupMs / 1_000,
-  );
-  new Gauge({
-    name: 'sideroute_dns_services',
-    help: 'Services whose address comes from cluster DNS: resolved; stale, the last good address is used; pending; missing.',
-    labelNames: ['state'],
-    registers: [registry],
-    collect() {
-      for (const [state, count] of Object.entries(sources.dns().services)) this.set({ state }, count);
-    },
-  });
-  gauge(
-    registry,
-    'sideroute_dns_oldest_answer_seconds',
-    'Age of the oldest answer of cluster DNS that is in use; 0 when none is.',
-    () => sources.dns().oldestAnswerMs / 1_000,
-  );
+  };
 }

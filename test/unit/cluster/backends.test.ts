@@ -105,6 +105,21 @@ t.test('an unspecified or multicast address is never connected to', async (t) =>
   t.match(backends.status()[0], { error: '0.0.0.0 is unspecified' });
 });
 
+t.test('SAFETY: an answer of DNS that cannot be used leaves a backend its last good address', async (t) => {
+  const { backends, dns } = await start(t);
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.1'] });
+  const backend = backends.intern('devopssong', 'a', 80);
+  await eventually('resolved', () => backend.state === 'resolved');
+  for (const a of ['0.0.0.0', '127.0.0.1', '224.0.0.1', '255.255.255.255', '169.254.1.1']) {
+    dns.zone.set('a.devopssong.svc.cluster.local', { a: [a] });
+    await eventually(`${a} is refused`, () => backends.status()[0]?.error?.startsWith(`${a} is `));
+    t.match(backend, { state: 'resolved', addresses: ['10.96.0.1'] }, a);
+  }
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.2'] });
+  await eventually('changed', () => backend.addresses[0] === '10.96.0.2');
+  t.equal(backends.status()[0]?.error, null);
+});
+
 t.test('a backend follows DNS', async (t) => {
   const { backends, dns } = await start(t);
   const backend = backends.intern('devopssong', 'a', 80);

@@ -104,6 +104,24 @@ t.test('a frontend without a known address is reported and not captured, then fo
   t.equal(log.filter((line) => line.includes('connections pass unrouted')).length, 4, 'each reason once per frontend');
 });
 
+t.test('SAFETY: an answer of DNS that cannot be used leaves a frontend its last good address', async (t) => {
+  const { frontends, dns, lists } = await start(t);
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'], aaaa: ['fd00:96::1'] });
+  frontends.update(attachment([frontend('a', 80)]));
+  const good = ['10.96.0.1 80 0 http', 'fd00:96::1 80 0 http'];
+  await eventually('resolved', () => text(frontends.addresses).join() === good.join());
+  const changes = lists.length;
+  for (const answer of [{ a: ['0.0.0.0'], aaaa: ['::'] }, { a: ['127.0.0.1'] }, { aaaa: ['ff02::1'] }]) {
+    dns.zone.set(`a.${DOMAIN}`, answer);
+    const asked = dns.queries.length;
+    await eventually('asked', () => dns.queries.length >= asked + 6);
+    t.same(text(frontends.addresses), good);
+  }
+  t.equal(lists.length, changes, 'not even for a moment');
+  t.same(frontends.unresolved, []);
+  t.same(frontends.problems, []);
+});
+
 t.test('Services that are no parents any more are no longer looked up', async (t) => {
   const { frontends, resolver } = await start(t);
   frontends.update(attachment([frontend('a', 80), frontend('b', 80)]));

@@ -175,6 +175,95 @@ for (const [title, fault, error] of [
   });
 }
 
+const UNUSABLE = [
+  { title: '0.0.0.0', answer: { a: ['0.0.0.0'] }, error: '0.0.0.0 is unspecified', fault: 'unspecified' },
+  { title: '::', answer: { aaaa: ['::'] }, error: ':: is unspecified', fault: 'unspecified' },
+  { title: 'loopback', answer: { a: ['127.0.0.1'] }, error: '127.0.0.1 is loopback', fault: 'loopback' },
+  { title: 'loopback, IPv6', answer: { aaaa: ['::1'] }, error: '::1 is loopback', fault: 'loopback' },
+  { title: 'link-local', answer: { a: ['169.254.1.1'] }, error: '169.254.1.1 is link-local', fault: 'link_local' },
+  { title: 'link-local, IPv6', answer: { aaaa: ['fe80::1'] }, error: 'fe80::1 is link-local', fault: 'link_local' },
+  { title: 'multicast', answer: { a: ['224.0.0.1'] }, error: '224.0.0.1 is multicast', fault: 'multicast' },
+  {
+    title: 'broadcast',
+    answer: { a: ['255.255.255.255'] },
+    error: '255.255.255.255 is the broadcast address',
+    fault: 'broadcast',
+  },
+  {
+    title: 'IPv4 in IPv6',
+    answer: { aaaa: ['::ffff:a60:a'] },
+    error: '::ffff:10.96.0.10 is an IPv4-mapped IPv6 address',
+    fault: 'ipv4_mapped',
+  },
+  {
+    title: 'the capture address of the proxy',
+    answer: { a: ['10.244.0.5'] },
+    error: '10.244.0.5 is where this proxy takes captured connections',
+    fault: 'own',
+  },
+] as const;
+
+for (const { title, answer, error, fault } of UNUSABLE) {
+  t.test(`SAFETY: an answer of ${title} is a failure: the last good addresses are kept`, async (t) => {
+    const { dns, subscribe, resolver, seen, log } = await bound(t, { ownAddresses: ['10.244.0.5'] });
+    dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'] });
+    const subscription = subscribe();
+    await becomes(subscription, '10.96.0.10', 'fd00:96::a');
+    dns.zone.set(NAME, answer);
+    await eventually('stale', () => subscription.current.stale);
+    t.same(subscription.current, {
+      state: 'resolved',
+      addresses: ['10.96.0.10', 'fd00:96::a'],
+      source: 'dns',
+      stale: true,
+      error,
+    });
+    await eventually('counted', () => resolver.statistics().lookups.failed >= 2);
+    t.ok((resolver.statistics().unusable[fault] ?? 0) >= 2, 'each time, with what is wrong');
+    t.equal(log.filter((line) => line.includes('an address that no Service can have')).length, 1, 'logged once');
+    dns.zone.set(NAME, { a: ['10.96.0.11'] });
+    await becomes(subscription, '10.96.0.11');
+    await eventually(
+      'fresh, nothing left out',
+      () => !subscription.current.stale && subscription.current.error === null,
+    );
+    for (const { addresses } of seen) {
+      t.match(addresses.join(), /^(10\.96\.0\.10|10\.96\.0\.10,fd00:96::a|10\.96\.0\.11|10\.96\.0\.11,fd00:96::a)?$/);
+    }
+  });
+}
+
+t.test('a name whose answers could never be used is pending, not resolved', async (t) => {
+  const { dns, subscribe, seen } = await bound(t);
+  dns.zone.set(NAME, { a: ['127.0.0.1'], aaaa: ['::'] });
+  const subscription = subscribe();
+  await eventually('asked', () => subscription.current.error !== null);
+  t.match(subscription.current, {
+    state: 'pending',
+    addresses: [],
+    error: /(127\.0\.0\.1 is loopback|:: is unspecified)/,
+  });
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  await becomes(subscription, '10.96.0.10');
+  t.notOk(seen.some((current) => current.state === 'resolved' && current.addresses.length === 0));
+});
+
+t.test('of a mixed answer what can be used is used, and what was left out is said', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t);
+  dns.zone.set(NAME, { a: ['0.0.0.0', '10.96.0.10', '127.0.0.1'], aaaa: ['fd00:96::a'] });
+  const subscription = subscribe();
+  await becomes(subscription, '10.96.0.10', 'fd00:96::a');
+  await eventually('answered', () => resolver.statistics().lookups.answered >= 1);
+  t.match(subscription.current, { stale: false, error: '0.0.0.0 is unspecified, 127.0.0.1 is loopback' });
+  t.match(resolver.statistics(), { lookups: { failed: 0 }, unusable: { unspecified: /[1-9]/, loopback: /[1-9]/ } });
+  // One family can not be used: its last good address stays, and the other one changes.
+  dns.zone.set(NAME, { a: ['10.96.0.11'], aaaa: ['ff02::1'] });
+  await becomes(subscription, '10.96.0.11', 'fd00:96::a');
+  dns.zone.set(NAME, { a: ['10.96.0.12'] });
+  await becomes(subscription, '10.96.0.12');
+  await eventually('nothing is left out', () => subscription.current.error === null);
+});
+
 t.test('a name that does not exist is missing, and is found once it exists', async (t) => {
   const { dns, subscribe } = await bound(t);
   const subscription = subscribe();

@@ -1,0 +1,246 @@
+/**
+ * What cluster DNS says about one name over time: asks, keeps the last good addresses of each family, asks again.
+ *
+ *               answer                    answer (TTL)
+ *   pending ------------> resolved fresh <------------- resolved stale
+ *      |   ^                  |  ^  |    no answer, NXDOMAIN   ^  |
+ *      |   no answer: retry   |  |  '--------------------------'  | (retry, last good kept)
+ *      '--> missing (NXDOMAIN, never seen; retry)
+ *
+ * What was resolved once is never taken back: a server that fails, or forgets the name, must not stop traffic. An answer
+ * with no address that a Service can have is no answer either.
+ *
+ * Stage before: `dns-client.ts`. Stage after: `resolver.ts`, which has one of these for each Service.
+ */
+import type { Logger } from '../log.ts';
+import type { ResolutionState } from '../routing/decision.ts';
+import { addressFault, faultText } from './addresses.ts';
+import type { DnsClient, FamilyAnswer, IpFamily } from './dns-client.ts';
+import type { LookupTotals } from './dns-statistics.ts';
+
+export interface DnsView {
+  readonly state: ResolutionState;
+  /** In the order of the families; empty unless `state` is `resolved`. */
+  readonly addresses: readonly string[];
+  /** Last good addresses are kept because the last lookup brought none. */
+  readonly stale: boolean;
+  /** Why it is not resolved, or stale, or what was left out: a c-ares code (`ENOTFOUND`, ...) or a sentence; else null. */
+  readonly error: string | null;
+}
+
+/** What all names have in common. */
+export interface WatchContext {
+  readonly dns: DnsClient;
+  readonly logger: Logger;
+  readonly totals: LookupTotals;
+  /** In order of preference. */
+  readonly families: readonly IpFamily[];
+  readonly minTtlMs: number;
+  readonly maxTtlMs: number;
+  /** First retry after a failure; doubles up to `maxTtlMs`. */
+  readonly retryMs: number;
+  /** Addresses at which this proxy takes captured connections. */
+  readonly ownAddresses: ReadonlySet<string>;
+  /** The name to ask for, of the cluster domain as it is now; called before each lookup. */
+  nameOf(namespace: string, name: string): string;
+}
+
+/** Spreads refreshes of many names, and leaves a new address in use within TTL + 1 s. */
+const MAX_JITTER_MS = 500;
+
+const PENDING: DnsView = { state: 'pending', addresses: [], stale: false, error: null };
+
+/** An answer without any address that can be used says no more than none. */
+type Settled = FamilyAnswer | { readonly kind: 'unusable'; readonly error: string };
+
+export class NameWatch {
+  view: DnsView = PENDING;
+  /** Monotonic time at which an address was last known to be good. */
+  answeredMs = performance.now();
+  readonly #context: WatchContext;
+  readonly #namespace: string;
+  readonly #name: string;
+  readonly #onNews: () => void;
+  /** Last good addresses. */
+  readonly #byFamily = new Map<IpFamily, readonly string[]>();
+  /** Addresses of the last answers that no Service can have, in words, by family. */
+  readonly #leftOut = new Map<IpFamily, string>();
+  /** Lookups since the last one in which every family was settled. */
+  #failures = 0;
+  /** Of the lookup under way. */
+  #round = new Map<IpFamily, Settled>();
+  #startedMs = 0;
+  /** Monotonic time at which the shortest TTL of the round ends. */
+  #expiresAtMs = Number.POSITIVE_INFINITY;
+  #timer: NodeJS.Timeout | null = null;
+  /** Gives up the lookup under way, null when there is none. */
+  #cancel: (() => void) | null = null;
+
+  /** `onNews`: the view may be another one. */
+  constructor(context: WatchContext, namespace: string, name: string, onNews: () => void) {
+    this.#context = context;
+    this.#namespace = namespace;
+    this.#name = name;
+    this.#onNews = onNews;
+  }
+
+  get running(): boolean {
+    return this.#timer !== null || this.#cancel !== null;
+  }
+
+  /** Asks with the next timer turn, and from then on. */
+  start(): void {
+    if (!this.running) this.#lookUpIn(0);
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+
+  /** Nothing is known any more. */
+  forget(): void {
+    this.#failures = 0;
+    this.#byFamily.clear();
+    this.#leftOut.clear();
+    this.view = PENDING;
+  }
+
+  /** Addresses from elsewhere hold, as stale ones, until DNS says something else. */
+  assume(addresses: ReadonlyMap<IpFamily, readonly string[]>, why: string): void {
+    for (const [family, ofFamily] of addresses) this.#byFamily.set(family, ofFamily);
+    this.answeredMs = performance.now();
+    this.view = { ...this.#resolved(), stale: true, error: why };
+  }
+
+  #lookUpIn(delayMs: number): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#lookUp();
+    }, delayMs).unref();
+  }
+
+  #lookUp(): void {
+    const { dns, families } = this.#context;
+    const name = this.#context.nameOf(this.#namespace, this.#name);
+    this.#startedMs = performance.now();
+    this.#round = new Map();
+    this.#expiresAtMs = Number.POSITIVE_INFINITY;
+    this.#cancel = dns.lookup(
+      name,
+      families,
+      (family, answer) => this.#onAnswer(family, answer),
+      () => this.#onDone(),
+    );
+  }
+
+  /** One family is there: used at once, a server that never answers for the other family must not delay it. */
+  #onAnswer(family: IpFamily, answer: FamilyAnswer): void {
+    const settled = answer.kind === 'answer' ? this.#usable(family, answer) : answer;
+    this.#round.set(family, settled);
+    if (settled.kind !== 'answer') return;
+    const { minTtlMs, maxTtlMs, logger } = this.#context;
+    const ttlMs = Math.min(Math.max(settled.ttlMs, minTtlMs), maxTtlMs);
+    this.#expiresAtMs = Math.min(this.#expiresAtMs, performance.now() + ttlMs);
+    const { addresses } = settled;
+    if (addresses.length > 1 && this.#byFamily.get(family)?.length !== addresses.length) {
+      logger.warn('cluster DNS: several addresses of one family, is the Service headless?', {
+        service: this.#service,
+        addresses,
+      });
+    }
+    this.#byFamily.set(family, addresses);
+    this.answeredMs = performance.now();
+    this.#show(this.#resolved());
+  }
+
+  /** Sorted, for servers rotate their answers, and without what no Service can have. */
+  #usable(family: IpFamily, answer: FamilyAnswer & { readonly kind: 'answer' }): Settled {
+    const { totals, ownAddresses, logger } = this.#context;
+    const addresses: string[] = [];
+    const faults: string[] = [];
+    for (const address of [...new Set(answer.addresses)].sort()) {
+      const fault = addressFault(address) ?? (ownAddresses.has(address) ? 'own' : null);
+      if (fault === null) {
+        addresses.push(address);
+        continue;
+      }
+      totals.recordUnusable(fault);
+      faults.push(faultText(address, fault));
+    }
+    const text = faults.join(', ');
+    const news = text !== (this.#leftOut.get(family) ?? '');
+    if (text === '') this.#leftOut.delete(family);
+    else this.#leftOut.set(family, text);
+    if (news && text !== '') {
+      logger.warn('cluster DNS: an address that no Service can have', { service: this.#service, refused: text });
+    }
+    return addresses.length === 0 ? { kind: 'unusable', error: text } : { ...answer, addresses };
+  }
+
+  #onDone(): void {
+    this.#cancel = null;
+    const answers = [...this.#round.values()];
+    const answered = answers.some((answer) => answer.kind === 'answer');
+    const failed = answers.some(isFailure);
+    this.#failures = answered && !failed ? 0 : this.#failures + 1;
+    const result = answered ? 'answered' : failed ? 'failed' : 'no_address';
+    this.#context.totals.record(result, performance.now() - this.#startedMs);
+    // Before anybody is told: who is may stop this.
+    this.#lookUpIn(this.#delayMs());
+    if (answered) {
+      // Only next to an answer is "no such address" believed: alone it would take everything away.
+      for (const [family, answer] of this.#round) {
+        if (answer.kind !== 'no-data' && answer.kind !== 'no-name') continue;
+        this.#byFamily.delete(family);
+        this.#leftOut.delete(family);
+      }
+      this.#show(this.#resolved());
+    } else {
+      this.#show(withoutAnswer(this.view, answers, failed));
+    }
+  }
+
+  #delayMs(): number {
+    const { minTtlMs, maxTtlMs, retryMs } = this.#context;
+    const jitter = Math.random();
+    // At least the floor after this answer, however long the other family took.
+    const ttlMs = Math.max(this.#expiresAtMs - performance.now(), minTtlMs);
+    const refreshMs = ttlMs + jitter * Math.min(ttlMs / 10, MAX_JITTER_MS);
+    if (this.#failures === 0) return refreshMs;
+    const backoffMs = Math.min(retryMs * 2 ** Math.min(this.#failures - 1, 20), maxTtlMs);
+    return Math.min(refreshMs, backoffMs * (1 - jitter / 10));
+  }
+
+  #resolved(): DnsView {
+    const addresses = this.#context.families.flatMap((family) => this.#byFamily.get(family) ?? []);
+    const leftOut = [...this.#leftOut.values()];
+    return { state: 'resolved', addresses, stale: false, error: leftOut.length === 0 ? null : leftOut.join(', ') };
+  }
+
+  #show(view: DnsView): void {
+    this.view = view;
+    this.#onNews();
+  }
+
+  get #service(): string {
+    return `${this.#namespace}/${this.#name}`;
+  }
+}
+
+function isFailure({ kind }: Settled): boolean {
+  return kind === 'failure' || kind === 'unusable';
+}
+
+/** A lookup without any address: keep the last good ones; without any, tell a name that is not there from no answer. */
+function withoutAnswer(current: DnsView, answers: readonly Settled[], failed: boolean): DnsView {
+  let error = 'ETIMEOUT';
+  for (const answer of answers) {
+    // A failure explains more than the other family's "no data".
+    if (answer.kind !== 'answer' && (!failed || isFailure(answer))) error = answer.error;
+  }
+  if (current.state === 'resolved') return { ...current, stale: true, error };
+  return { state: failed ? current.state : 'missing', addresses: [], stale: false, error };
+}

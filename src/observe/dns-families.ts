@@ -1,0 +1,67 @@
+/**
+ * The families of metrics about cluster DNS.
+ *
+ * Registered by `exposition.ts`, which alone knows the library that writes them. Stage before: the resolver, read at the
+ * moment of the scrape.
+ */
+
+export interface DnsFigures {
+  /** Totals by what lookups came to. */
+  readonly lookups: Readonly<Record<string, number>>;
+  /** Totals of addresses in answers that no Service can have, by what is wrong with them. */
+  readonly unusable: Readonly<Record<string, number>>;
+  readonly lookupMs: number;
+  /** Services by how well their address is known. */
+  readonly services: Readonly<Record<string, number>>;
+  readonly oldestAnswerMs: number;
+}
+
+type Each = (visit: (key: string, value: number) => void) => void;
+
+/** Adds families whose values are kept elsewhere and read at every scrape. `label` names the label of `each`'s keys. */
+export interface Families {
+  gauge(name: string, help: string, value: () => number): void;
+  gauges(name: string, help: string, label: string, each: Each): void;
+  /** Totals. */
+  counter(name: string, help: string, label: string, each: Each): void;
+  /** One without labels. */
+  total(name: string, help: string, value: () => number): void;
+}
+
+export function registerDns(families: Families, figures: () => DnsFigures): void {
+  const of =
+    (counts: (figures: DnsFigures) => Readonly<Record<string, number>>): Each =>
+    (visit) => {
+      for (const [key, value] of Object.entries(counts(figures()))) visit(key, value);
+    };
+  families.counter(
+    'sideroute_dns_lookups_total',
+    'Lookups of Services in cluster DNS: answered; no_address, the name is not there or has no address; failed, no usable ' +
+      'answer came.',
+    'result',
+    of(({ lookups }) => lookups),
+  );
+  families.counter(
+    'sideroute_dns_unusable_addresses_total',
+    'Addresses in answers of cluster DNS that no Service can have, such as 0.0.0.0 or a loopback address; the last good ones ' +
+      'are kept.',
+    'fault',
+    of(({ unusable }) => unusable),
+  );
+  families.total(
+    'sideroute_dns_lookup_seconds_total',
+    'Time that lookups took; divided by their number, how long one takes.',
+    () => figures().lookupMs / 1_000,
+  );
+  families.gauges(
+    'sideroute_dns_services',
+    'Services whose address comes from cluster DNS: resolved; stale, the last good address is used; pending; missing.',
+    'state',
+    of(({ services }) => services),
+  );
+  families.gauge(
+    'sideroute_dns_oldest_answer_seconds',
+    'Age of the oldest answer of cluster DNS that is in use; 0 when none is.',
+    () => figures().oldestAnswerMs / 1_000,
+  );
+}
