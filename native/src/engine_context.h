@@ -16,6 +16,7 @@
 #include "header_plan.h"
 #include "intrusive_list.h"
 #include "reactor.h"
+#include "shared.h"
 #include "stream_socket.h"
 #include "timer_wheel.h"
 
@@ -31,6 +32,15 @@ class UpstreamConnection;
 // In the list of all connections to backends; the other lists they are in are those of idle ones.
 struct EveryUpstream;
 using UpstreamList = IntrusiveList<UpstreamConnection, EveryUpstream>;
+
+// Where a copy of a request goes.
+struct MirrorTarget {
+  int32_t backend = -1;
+  // Empty: no edits.
+  Shared<HeaderPlan> plan;
+  int32_t series = 0;
+};
+using MirrorGroup = std::vector<MirrorTarget>;
 
 struct EngineContext {
   EngineContext(Reactor& reactor, OwnDials& own_dials, EngineHost& host, HttpEngine& engine,
@@ -80,9 +90,10 @@ struct EngineContext {
   TimerWheel wheel;
   // Where a head is put together that leaves at once.
   ByteBuffer head;
-  std::vector<std::unique_ptr<HeaderPlan>> plans;
-  std::vector<std::unique_ptr<Policy>> policies;
-  std::vector<std::unique_ptr<std::vector<MirrorTarget>>> mirror_groups;
+  // Of the route table in force, by the numbers in decisions.
+  SharedTable<HeaderPlan> plans;
+  SharedTable<Policy> policies;
+  SharedTable<MirrorGroup> mirror_groups;
   std::vector<LocalReply> replies;
   // Index into `replies` by Reason.
   std::array<int32_t, kReasonCount> reason_replies{};

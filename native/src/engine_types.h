@@ -148,13 +148,6 @@ struct Policy {
   }
 };
 
-// Where a copy of a request goes.
-struct MirrorTarget {
-  int32_t backend = -1;
-  // -1: no edits.
-  int32_t plan = -1;
-  int32_t series = 0;
-};
 inline constexpr size_t kMaxMirrorTargets = 32;
 
 // In the order of MIRROR_RESULTS in src/errors.ts.

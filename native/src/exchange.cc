@@ -50,8 +50,6 @@ void Exchange::Begin(Downstream* downstream) {
   downstream_ = downstream;
   upstream_ = nullptr;
   backend_ = nullptr;
-  plan_ = nullptr;
-  policy_ = nullptr;
   fields_.clear();
   status_ = 0;
   reason_ = -1;
@@ -99,12 +97,8 @@ Progress Exchange::Start(const Window& window) {
     downstream_->Use(window, head.length);
     return ReplyReason(Reason::kInternal);
   }
-  if (decision_.plan >= 0 && static_cast<size_t>(decision_.plan) < context_.plans.size()) {
-    plan_ = context_.plans[static_cast<size_t>(decision_.plan)].get();
-  }
-  if (decision_.policy >= 0 && static_cast<size_t>(decision_.policy) < context_.policies.size()) {
-    policy_ = context_.policies[static_cast<size_t>(decision_.policy)].get();
-  }
+  if (decision_.plan >= 0) plan_ = context_.plans.Find(decision_.plan);
+  if (decision_.policy >= 0) policy_ = context_.policies.Find(decision_.policy);
   fields_.swap(context_.decided_fields);
   if (decision_.kind == DecisionKind::kLocal) {
     downstream_->Use(window, head.length);
@@ -113,7 +107,7 @@ Progress Exchange::Start(const Window& window) {
   backend_ = decision_.kind == DecisionKind::kForward
                  ? context_.engine.FindBackend(decision_.backend)
                  : context_.engine.OriginalBackend(downstream_->original());
-  WriteRequestHead(head, window.data, plan_, sent_);
+  WriteRequestHead(head, window.data, plan_.get(), sent_);
   sent_head_length_ = sent_.size();
   if (decision_.mirrors >= 0) StartMirrors(head, window.data);
   const auto head_length = head.length;
@@ -122,7 +116,7 @@ Progress Exchange::Start(const Window& window) {
     return ReplyReason(Reason::kUnresolved);
   }
   backend_->budget().OnRequest();
-  if (policy_ != nullptr && policy_->request_timeout_ms > 0) {
+  if (policy_ && policy_->request_timeout_ms > 0) {
     request_deadline_.ArmAfter(policy_->request_timeout_ms);
   }
 

@@ -102,7 +102,7 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   void Connected();
 
   // Retries and mirrors: exchange_copies.cc
-  bool has_retries() const { return policy_ != nullptr && policy_->attempts > 0; }
+  bool has_retries() const { return policy_ && policy_->attempts > 0; }
   bool TakeRetry();
   Progress TryAgain();
   void StartMirrors(const http1::RequestHead& head, const char* data);
@@ -167,9 +167,9 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   Downstream* downstream_ = nullptr;
   UpstreamConnection* upstream_ = nullptr;
   Backend* backend_ = nullptr;
-  const HeaderPlan* plan_ = nullptr;
-  // Null: no limits.
-  const Policy* policy_ = nullptr;
+  // Of the table that decided, whatever table there is by now. Empty: no edits, no limits.
+  Shared<HeaderPlan> plan_;
+  Shared<Policy> policy_;
   // Lines for the head of the reply or response, of this request alone.
   std::string fields_;
 

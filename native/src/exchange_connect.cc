@@ -17,7 +17,7 @@ Progress Exchange::BeginAttempt() {
 }
 
 void Exchange::StartAttempt() {
-  if (policy_ != nullptr && policy_->attempt_timeout_ms > 0) {
+  if (policy_ && policy_->attempt_timeout_ms > 0) {
     attempt_deadline_.ArmAfter(policy_->attempt_timeout_ms);
   }
 }

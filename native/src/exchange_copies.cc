@@ -45,10 +45,11 @@ Progress Exchange::TryAgain() {
 }
 
 void Exchange::StartMirrors(const http1::RequestHead& head, const char* data) {
-  if (static_cast<size_t>(decision_.mirrors) >= context_.mirror_groups.size()) return;
+  const Shared<MirrorGroup> group = context_.mirror_groups.Find(decision_.mirrors);
+  if (!group) return;
   const bool unfit = upgrade_ || method_ == http1::MethodId::kConnect;
   const bool complete = request_state_ == RequestState::kDone;
-  for (const MirrorTarget& target : *context_.mirror_groups[static_cast<size_t>(decision_.mirrors)]) {
+  for (const MirrorTarget& target : *group.get()) {
     if (unfit) {
       context_.host.OnMirror(target.series, MirrorResult::kSkipped);
       continue;

@@ -180,6 +180,8 @@ void Exchange::Report() {
   attempt_deadline_.Cancel();
   stall_timer_.Cancel();
   sent_.Clear();
+  plan_.Reset();
+  policy_.Reset();
   if (!mirrors_.empty()) EndMirrors();
   downstream_->OnExchangeEnded();
   context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms, retries_, denial_});

@@ -133,7 +133,7 @@ Progress Exchange::TakeResponseHead(const Window& window, bool* stop) {
   }
   const bool unframed = head.body == http1::BodyKind::kChunked || head.body == http1::BodyKind::kUntilClose;
   ResponseHeadOptions options;
-  options.plan = plan_;
+  options.plan = plan_.get();
   options.fields = fields_;
   options.downstream_http10 = http10_;
   options.framing = unframed && !http10_ ? OutFraming::kChunked : OutFraming::kRaw;
@@ -250,7 +250,7 @@ Progress Exchange::SwitchToTunnel(const Window& window) {
   status_ = head.status;
   if (facts_.kept) facts_.response_ns = uv_hrtime();
   ResponseHeadOptions options;
-  options.plan = plan_;
+  options.plan = plan_.get();
   options.fields = fields_;
   ByteBuffer& out = context_.head;
   out.Clear();

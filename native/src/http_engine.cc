@@ -66,19 +66,10 @@ void HttpEngine::SetReasonReply(Reason reason, int32_t index) {
   context_.reason_replies[static_cast<size_t>(reason)] = index;
 }
 
-int32_t HttpEngine::AddPlan(std::unique_ptr<HeaderPlan> plan) {
-  context_.plans.push_back(std::move(plan));
-  return static_cast<int32_t>(context_.plans.size() - 1);
-}
-
-int32_t HttpEngine::AddPolicy(std::unique_ptr<Policy> policy) {
-  context_.policies.push_back(std::move(policy));
-  return static_cast<int32_t>(context_.policies.size() - 1);
-}
-
-int32_t HttpEngine::AddMirrors(std::unique_ptr<std::vector<MirrorTarget>> mirrors) {
-  context_.mirror_groups.push_back(std::move(mirrors));
-  return static_cast<int32_t>(context_.mirror_groups.size() - 1);
+void HttpEngine::ForgetTable() {
+  context_.mirror_groups.Clear();
+  context_.policies.Clear();
+  context_.plans.Clear();
 }
 
 void HttpEngine::Drain() {

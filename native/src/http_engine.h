@@ -39,9 +39,15 @@ class HttpEngine final : private TurnClient {
   // Index of the reply, for decisions; replies are never taken back.
   int32_t AddReply(LocalReply reply);
   void SetReasonReply(Reason reason, int32_t index);
-  int32_t AddPlan(std::unique_ptr<HeaderPlan> plan);
-  int32_t AddPolicy(std::unique_ptr<Policy> policy);
-  int32_t AddMirrors(std::unique_ptr<std::vector<MirrorTarget>> mirrors);
+  // What the route table in force has, by the numbers in decisions.
+  SharedTable<HeaderPlan>& plans() { return context_.plans; }
+  SharedTable<Policy>& policies() { return context_.policies; }
+  SharedTable<MirrorGroup>& mirror_groups() { return context_.mirror_groups; }
+  const SharedTable<HeaderPlan>& plans() const { return context_.plans; }
+  const SharedTable<Policy>& policies() const { return context_.policies; }
+  const SharedTable<MirrorGroup>& mirror_groups() const { return context_.mirror_groups; }
+  // There is another route table: numbers given so far are void. Exchanges keep what they have.
+  void ForgetTable();
   void SetAccessLog(std::shared_ptr<AccessLog> log) { context_.log = std::move(log); }
   // Lines for the head of the reply or response to the request that is being decided.
   std::string& decided_fields() { return context_.decided_fields; }

@@ -418,6 +418,7 @@ napi_value HttpEngineBinding::Forget(napi_env env, napi_callback_info info) {
   if (self == nullptr) return nullptr;
   napi_get_value_bool(env, argument, &interest_stays);
   self->memos_.Forget(interest_stays);
+  if (!interest_stays) self->engine_->ForgetTable();
   return nullptr;
 }
 
@@ -432,25 +433,25 @@ napi_value HttpEngineBinding::AddReply(napi_env env, napi_callback_info info) {
 napi_value HttpEngineBinding::AddPlan(napi_env env, napi_callback_info info) {
   napi_value argument;
   HttpEngineBinding* self = From(env, info, 1, &argument);
-  auto plan = std::make_unique<HeaderPlan>();
-  if (self == nullptr || !ReadHeaderPlan(env, argument, plan.get())) return nullptr;
-  return MakeNumber(env, self->engine_->AddPlan(std::move(plan)));
+  HeaderPlan plan;
+  if (self == nullptr || !ReadHeaderPlan(env, argument, &plan)) return nullptr;
+  return MakeNumber(env, self->engine_->plans().Add(std::move(plan)));
 }
 
 napi_value HttpEngineBinding::AddPolicy(napi_env env, napi_callback_info info) {
   napi_value argument;
   HttpEngineBinding* self = From(env, info, 1, &argument);
-  auto policy = std::make_unique<Policy>();
-  if (self == nullptr || !ReadPolicy(env, argument, policy.get())) return nullptr;
-  return MakeNumber(env, self->engine_->AddPolicy(std::move(policy)));
+  Policy policy;
+  if (self == nullptr || !ReadPolicy(env, argument, &policy)) return nullptr;
+  return MakeNumber(env, self->engine_->policies().Add(policy));
 }
 
 napi_value HttpEngineBinding::AddMirrors(napi_env env, napi_callback_info info) {
   napi_value argument;
   HttpEngineBinding* self = From(env, info, 1, &argument);
-  auto mirrors = std::make_unique<std::vector<MirrorTarget>>();
-  if (self == nullptr || !ReadMirrors(env, argument, mirrors.get())) return nullptr;
-  return MakeNumber(env, self->engine_->AddMirrors(std::move(mirrors)));
+  MirrorGroup mirrors;
+  if (self == nullptr || !ReadMirrors(env, argument, self->engine_->plans(), &mirrors)) return nullptr;
+  return MakeNumber(env, self->engine_->mirror_groups().Add(std::move(mirrors)));
 }
 
 // setFields(lines), only while `decide` runs.

@@ -192,7 +192,7 @@ bool ReadPolicy(napi_env env, napi_value object, Policy* policy) {
   return true;
 }
 
-bool ReadMirrors(napi_env env, napi_value list, std::vector<MirrorTarget>* mirrors) {
+bool ReadMirrors(napi_env env, napi_value list, const SharedTable<HeaderPlan>& plans, MirrorGroup* mirrors) {
   uint32_t count = 0;
   if (!ReadArray(env, list, "mirrors", &count)) return false;
   if (count > kMaxMirrorTargets)
@@ -207,8 +207,8 @@ bool ReadMirrors(napi_env env, napi_value list, std::vector<MirrorTarget>* mirro
         !ReadIntegerProperty(env, element, "series", path, 0, INT32_MAX, &series)) {
       return false;
     }
-    mirrors->push_back(
-        {static_cast<int32_t>(backend), static_cast<int32_t>(plan), static_cast<int32_t>(series)});
+    mirrors->push_back({static_cast<int32_t>(backend), plans.Find(static_cast<int32_t>(plan)),
+                        static_cast<int32_t>(series)});
   }
   return true;
 }
@@ -283,6 +283,9 @@ napi_value MakeEngineCounters(napi_env env, const HttpEngine& engine) {
   set("bytesUpstream", counters.bytes_upstream);
   set("bytesDownstream", counters.bytes_downstream);
   set("bufferedBytes", engine.buffered_bytes());
+  set("plans", engine.plans().live());
+  set("policies", engine.policies().live());
+  set("mirrorGroups", engine.mirror_groups().live());
   return result;
 }
 

@@ -23,8 +23,8 @@ bool ReadLocalReply(napi_env env, napi_value object, const std::string& path, Lo
 bool ReadHeaderPlan(napi_env env, napi_value object, HeaderPlan* plan);
 // {requestTimeoutMs, attemptTimeoutMs, attempts, codes, backoffMs}
 bool ReadPolicy(napi_env env, napi_value object, Policy* policy);
-// [{backend, plan, series}]
-bool ReadMirrors(napi_env env, napi_value list, std::vector<MirrorTarget>* mirrors);
+// [{backend, plan, series}]; `plan`: a number in `plans`.
+bool ReadMirrors(napi_env env, napi_value list, const SharedTable<HeaderPlan>& plans, MirrorGroup* mirrors);
 // Complete field lines in one string.
 bool ReadFieldLines(napi_env env, napi_value value, std::string* lines);
 bool ReadAddresses(napi_env env, napi_value list, uint16_t port, std::vector<NetAddress>* addresses);

@@ -33,10 +33,6 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::
   dials_.Reset();
   unsent_.Clear();
   context_.engine.AddMirror(*this);
-  const HeaderPlan* plan = nullptr;
-  if (target.plan >= 0 && static_cast<size_t>(target.plan) < context_.plans.size()) {
-    plan = context_.plans[static_cast<size_t>(target.plan)].get();
-  }
   if (backend_ == nullptr) {
     End(MirrorResult::kConnectFailure);
     return false;
@@ -52,7 +48,7 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::
   parser_.Reset({method_, false});
   ByteBuffer& out = context_.head;
   out.Clear();
-  WriteRequestHead(head, data, plan, out, RequestCopy::kMirror);
+  WriteRequestHead(head, data, target.plan.get(), out, RequestCopy::kMirror);
   context_.counters.bytes_upstream += out.size();
   iovec part{out.data(), out.size()};
   Send({&part, 1});

@@ -59,8 +59,9 @@ export type NativeEngine = Engine & {
   /** Lower-case names; beyond 8 the others are asked for. `query`: false when no rule looks at the query. */
   setInterest(frontend: number, names: readonly string[], query: boolean): void;
   /**
-   * Repeatable decisions made so far need not hold any more. `interestStays`: false for a new table, after which
-   * `setInterest` is called for each of its frontends; true when only addresses have changed.
+   * Repeatable decisions made so far need not hold any more. `interestStays`: true when only addresses have changed; false for
+   * a new table, which is in force already and for each of whose frontends `setInterest` is called next. What the addon has
+   * of the table before is freed with the last request that was decided by it.
    */
   forget(interestStays: boolean): void;
   counters(): HttpEngineCounters;
@@ -109,9 +110,9 @@ class NativeHttpEngine implements NativeEngine {
   /** Addresses last given to the addon, by backend id. */
   private readonly known: (readonly string[] | undefined)[] = [];
   private readonly replies = new Map<string, number>();
-  private readonly plans: Handles<ForwardPlan, NativeHeaderPlan>;
-  private readonly policies: Handles<ForwardPolicy, NativePolicy>;
-  private readonly mirrors: Handles<readonly MirrorTarget[], readonly NativeMirror[]>;
+  private readonly plans: Indices<ForwardPlan>;
+  private readonly policies: Indices<ForwardPolicy>;
+  private readonly mirrors: Indices<readonly MirrorTarget[]>;
   private readonly outcome = {
     series: 0,
     status: 0,
@@ -153,12 +154,9 @@ class NativeHttpEngine implements NativeEngine {
       onOutcomes: (count) => this.report(count),
     });
     this.head.engine = this.native;
-    this.plans = new Handles(nativePlan, (plan) => this.native.addPlan(plan));
-    this.policies = new Handles(nativePolicy, (policy) => this.native.addPolicy(policy));
-    this.mirrors = new Handles(
-      (targets): readonly NativeMirror[] => targets.map((target) => this.nativeMirror(target)),
-      (mirrors) => this.native.addMirrors(mirrors),
-    );
+    this.plans = new Indices((plan) => this.native.addPlan(nativePlan(plan)));
+    this.policies = new Indices((policy) => this.native.addPolicy(nativePolicy(policy)));
+    this.mirrors = new Indices((targets) => this.native.addMirrors(targets.map((target) => this.nativeMirror(target))));
   }
 
   get connections(): number {
@@ -178,6 +176,10 @@ class NativeHttpEngine implements NativeEngine {
 
   forget(interestStays: boolean): void {
     this.native.forget(interestStays);
+    if (interestStays) return;
+    this.plans.clear();
+    this.policies.clear();
+    this.mirrors.clear();
   }
 
   counters(): HttpEngineCounters {
@@ -221,11 +223,11 @@ class NativeHttpEngine implements NativeEngine {
     switch (decision.kind) {
       case 'forward': {
         const { backend, plan, policy, mirrors, responseFields } = decision;
-        if (plan != null) slots[DECISION.plan] = this.plans.handle(plan);
-        if (policy != null) slots[DECISION.policy] = this.policies.handle(policy);
+        if (plan != null) slots[DECISION.plan] = this.plans.of(plan);
+        if (policy != null) slots[DECISION.policy] = this.policies.of(policy);
         if (mirrors != null && mirrors.length > 0) {
           for (const mirror of mirrors) this.tellBackend(mirror.backend);
-          slots[DECISION.mirrors] = this.mirrors.handle(mirrors);
+          slots[DECISION.mirrors] = this.mirrors.of(mirrors);
         }
         if (responseFields != null) this.native.setFields(fieldLines(responseFields));
         this.tellBackend(backend);
@@ -252,7 +254,7 @@ class NativeHttpEngine implements NativeEngine {
   }
 
   private nativeMirror({ backend, plan, series }: MirrorTarget): NativeMirror {
-    return { backend: backend.id, plan: plan === null ? -1 : this.plans.handle(plan), series };
+    return { backend: backend.id, plan: plan === null ? -1 : this.plans.of(plan), series };
   }
 
   private replyIndex(reason: RequestReason, status: number): number {
@@ -292,36 +294,28 @@ class NativeHttpEngine implements NativeEngine {
   }
 }
 
-/**
- * Numbers under which the addon knows compiled objects. Objects are told apart by content, because every reload compiles
- * them anew and the addon keeps what it has been given.
- */
-class Handles<T extends object, N> {
-  private readonly byObject = new WeakMap<T, number>();
-  private readonly byContent = new Map<string, number>();
-  private readonly toNative: (object: T) => N;
-  private readonly add: (native: N) => number;
+/** The indices under which the addon knows objects of the route table in force. Each is added when a request first needs it. */
+class Indices<T extends object> {
+  private indices = new WeakMap<T, number>();
+  private readonly add: (object: T) => number;
 
-  constructor(toNative: (object: T) => N, add: (native: N) => number) {
-    this.toNative = toNative;
+  constructor(add: (object: T) => number) {
     this.add = add;
   }
 
   /** Hot path. */
-  handle(object: T): number {
-    return this.byObject.get(object) ?? this.intern(object);
+  of(object: T): number {
+    return this.indices.get(object) ?? this.intern(object);
+  }
+
+  clear(): void {
+    this.indices = new WeakMap();
   }
 
   private intern(object: T): number {
-    const native = this.toNative(object);
-    const content = JSON.stringify(native);
-    let handle = this.byContent.get(content);
-    if (handle === undefined) {
-      handle = this.add(native);
-      this.byContent.set(content, handle);
-    }
-    this.byObject.set(object, handle);
-    return handle;
+    const index = this.add(object);
+    this.indices.set(object, index);
+    return index;
   }
 }
 

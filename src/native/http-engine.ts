@@ -139,7 +139,7 @@ export interface HttpEngineOptions extends HttpEngineSettings {
   readonly onOutcomes: (count: number) => void;
 }
 
-/** Totals since start, except the gauges named `...Open`, `upstreamIdle`, `bufferedBytes` and `memo...`. */
+/** Totals since start, except the gauges named `...Open`, `upstreamIdle`, `bufferedBytes`, `memo...` and the last three. */
 export interface HttpEngineCounters {
   readonly adopted: number;
   readonly downstreamOpen: number;
@@ -167,6 +167,10 @@ export interface HttpEngineCounters {
   /** Decisions known by heart, and what they take. */
   readonly memoEntries: number;
   readonly memoBytes: number;
+  /** Those of the route table in force that were added, and those of earlier ones that a request in progress has. */
+  readonly plans: number;
+  readonly policies: number;
+  readonly mirrorGroups: number;
 }
 
 export interface HttpEngine {
@@ -186,11 +190,11 @@ export interface HttpEngine {
   setInterest(frontend: number, names: readonly string[], query: boolean): void;
   /** Returns the index for `DECISION.reply`. Replies are never freed. */
   addReply(reply: NativeReply): number;
-  /** Returns the index for `DECISION.plan`. Plans are never freed. */
+  /** Returns the index for `DECISION.plan`, as this and the next two hold until `forget(false)`. */
   addPlan(plan: NativeHeaderPlan): number;
-  /** Returns the index for `DECISION.policy`. Policies are never freed. */
+  /** Returns the index for `DECISION.policy`. */
   addPolicy(policy: NativePolicy): number;
-  /** Returns the index for `DECISION.mirrors`. Groups of mirrors, at most 32 each, are never freed. */
+  /** Returns the index for `DECISION.mirrors`, a group of at most 32. */
   addMirrors(mirrors: readonly NativeMirror[]): number;
   /**
    * Only within `decide`: lines, each with CRLF, for the head of this request's local reply, or to append to the head of
@@ -198,8 +202,9 @@ export interface HttpEngine {
    */
   setFields(lines: string): void;
   /**
-   * Repeatable decisions may be other ones now: ask again. `interestStays`: false when they may look at other fields; then
-   * ask each time until `setInterest` has said which.
+   * Repeatable decisions may be other ones now: ask again. `interestStays`: false for another route table. It may look at
+   * other fields: ask each time until `setInterest` has said which. And the indices of plans, policies and groups of mirrors
+   * are void; requests in progress keep what they have, and with the last one that is freed.
    */
   forget(interestStays: boolean): void;
   /** Only within `decide`: a field of the request by lower-case name, repeated ones joined with `,`. */

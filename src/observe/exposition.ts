@@ -291,6 +291,20 @@ function registerEngine(registry: Registry, sources: ExpositionSources): void {
     return counters === null ? 0 : value(counters);
   };
   new Gauge({
+    name: 'sideroute_compiled_objects',
+    help:
+      'What the native engine holds of routes: plans of filters, policies of timeouts and retries, groups of mirrors. Of the ' +
+      'current routes, as far as requests have needed them, and of earlier ones as long as a request in progress does.',
+    labelNames: ['kind'],
+    registers: [registry],
+    collect() {
+      const { plans = 0, policies = 0, mirrorGroups = 0 } = sources.engine() ?? {};
+      this.set({ kind: 'plan' }, plans);
+      this.set({ kind: 'policy' }, policies);
+      this.set({ kind: 'mirrors' }, mirrorGroups);
+    },
+  });
+  new Gauge({
     name: 'sideroute_upstream_connections',
     help: 'Connections to backends held by the native engine: active, carrying or waiting for a request; idle, pooled.',
     labelNames: ['state'],

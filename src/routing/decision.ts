@@ -62,7 +62,7 @@ export type PathRewrite =
   /** `replacement` has no trailing `/`; when nothing is left of the path it becomes `/`. */
   | { readonly kind: 'prefix'; readonly length: number; readonly replacement: string };
 
-/** What filters change about a forwarded request and about its response. Compiled once, compared by content. */
+/** What filters change about a forwarded request and about its response. Compiled once, so that engines know it again. */
 export interface ForwardPlan {
   readonly request: FieldEdits;
   /** Of responses of the backend; never of replies made here (SPEC F5). */
@@ -82,7 +82,7 @@ export interface RetryPolicy {
   readonly backoffMs: number;
 }
 
-/** How long a request may take and how often it is tried. Compiled once, compared by content. */
+/** How long a request may take and how often it is tried. Compiled once, so that engines know it again. */
 export interface ForwardPolicy {
   /** From the complete request head to the last byte of the response, retries included (SPEC T1); 0: no limit. */
   readonly requestTimeoutMs: number;

@@ -55,6 +55,9 @@ function sources(metrics: Metrics): ExpositionSources {
     bufferedBytes: 17,
     memoEntries: 27,
     memoBytes: 28,
+    plans: 29,
+    policies: 30,
+    mirrorGroups: 31,
   };
   return {
     version: '1.2.3',
@@ -169,6 +172,9 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_buffered_bytes 17',
     'sideroute_decision_memo_entries 27',
     'sideroute_decision_memo_bytes 28',
+    'sideroute_compiled_objects{kind="plan"} 29',
+    'sideroute_compiled_objects{kind="policy"} 30',
+    'sideroute_compiled_objects{kind="mirrors"} 31',
     'sideroute_dns_lookups_total{result="answered"} 19',
     'sideroute_dns_lookups_total{result="no_address"} 20',
     'sideroute_dns_lookups_total{result="failed"} 21',
