@@ -3,10 +3,12 @@
  * without them, out.
  *
  * The manifests go to standard output, one line for each workload and every problem to standard error. Exit status 1
- * when anything is refused; then no manifest is given out and no file changed.
+ * when anything is refused; then no manifest is given out and no file changed. With --skip-refused what is refused passes
+ * through as it is, exit status 0.
  */
 import { writeFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
+import { ProxyError } from '../errors.ts';
 import { problemText } from '../gateway-api/problem-text.ts';
 import {
   checkTogether,
@@ -25,6 +27,7 @@ import { writeNote, writeOutput } from './standard-streams.ts';
 
 interface ManifestOptions {
   readonly inPlace?: boolean;
+  readonly skipRefused?: boolean;
   readonly output: OutputFormat;
 }
 
@@ -45,7 +48,8 @@ export function registerInject(program: Command, version: string): void {
       const given = SETTING_KEYS.map((key) => [key, options[key] ?? defaults[key]] as const);
       const settings = Object.fromEntries(given) as InjectSettings;
       checkTogether(settings);
-      await change(files, options, ({ name, text }) => injectManifest(name, text, { version, settings }));
+      const { skipRefused } = options;
+      await change(files, options, ({ name, text }) => injectManifest(name, text, { version, settings, skipRefused }));
     });
 
   addManifestOptions(
@@ -54,7 +58,7 @@ export function registerInject(program: Command, version: string): void {
       .description('take what inject added out of manifests, which are then what they were before, to the byte')
       .argument('[files...]', FILES_HELP),
   ).action(async (files: readonly string[], options: ManifestOptions) => {
-    await change(files, options, ({ name, text }) => uninjectManifest(name, text));
+    await change(files, options, ({ name, text }) => uninjectManifest(name, text, options));
   });
 }
 
@@ -74,6 +78,7 @@ function settingOption(key: SettingKey): Option {
 
 function addManifestOptions(command: Command): Command {
   return command
+    .option('--skip-refused', 'leave what is refused as it is, and say so, instead of changing nothing at all')
     .option('--in-place', 'change the files instead of writing the manifests to standard output')
     .addOption(outputOption());
 }
@@ -86,6 +91,7 @@ async function change(
   const inputs = await readInput(files);
   const results = inputs.map(changeFile);
   const problems = results.flatMap((result) => result.problems);
+  const skipped = results.flatMap((result) => result.skipped);
   const workloads = results.flatMap((result) => result.workloads);
   const refused = problems.length > 0;
   const texts = refused ? [] : results.map(({ text }) => text ?? '');
@@ -93,9 +99,9 @@ async function change(
   if (inPlace) writeBack(inputs, texts);
   if (options.output === 'json') {
     const manifests = inPlace ? [] : texts.map((text, index) => ({ file: inputs[index]!.name, text }));
-    writeOutput(`${JSON.stringify({ workloads, problems, manifests }, null, 2)}\n`);
+    writeOutput(`${JSON.stringify({ workloads, problems, skipped, manifests }, null, 2)}\n`);
   } else {
-    for (const problem of problems) writeNote(`${problemText(problem)}\n`);
+    for (const problem of [...skipped, ...problems]) writeNote(`${problemText(problem)}\n`);
     if (refused) writeNote('sideroute: nothing was changed\n');
     else for (const workload of workloads) writeNote(`${workloadText(workload)}\n`);
     if (!refused && workloads.length === 0) writeNote('sideroute: there is no workload in this input\n');
@@ -112,6 +118,16 @@ function writeBack(inputs: readonly InputFile[], texts: readonly string[]): void
   for (const [index, text] of texts.entries()) {
     const { name, text: before } = inputs[index]!;
     if (name === 'stdin') writeOutput(text);
-    else if (text !== before) writeFileSync(name, text);
+    else if (text !== before) writeManifest(name, text);
+  }
+}
+
+function writeManifest(name: string, text: string): void {
+  try {
+    writeFileSync(name, text);
+  } catch (error) {
+    throw new ProxyError('unwritable-file', `${name}: cannot be written: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }

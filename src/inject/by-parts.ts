@@ -14,41 +14,58 @@ export type ChangePart = (run: ManifestRun, part: Part) => string | null;
 /** A document is read in a few milliseconds up to this length; of a longer List the entries are changed one by one. */
 const LONG_DOCUMENT = 64 * 1024;
 
-/** `longDocument`: for tests. */
+export interface PartsOptions {
+  /** What is refused passes through as it is, instead of holding up the rest. */
+  readonly skipRefused?: boolean | undefined;
+  /** For tests. */
+  readonly longDocument?: number | undefined;
+}
+
 export function changeByParts(
   file: string,
   text: string,
   change: ChangePart,
-  longDocument = LONG_DOCUMENT,
+  { skipRefused = false, longDocument = LONG_DOCUMENT }: PartsOptions = {},
 ): ManifestResult {
-  const changes = new Changes(file, new LineIndex(text), change);
+  const changes = new Changes(file, new LineIndex(text), change, skipRefused);
   const texts: string[] = [];
   for (const part of documentParts(text)) {
     const entries = part.text.length > longDocument ? entryParts(part) : null;
     texts.push((entries === null ? null : changes.entries(part, entries)) ?? changes.whole(part));
   }
-  const { problems, workloads } = changes;
-  return { text: problems.length > 0 ? null : texts.join(''), problems, workloads };
+  const { problems, skipped, workloads } = changes;
+  return { text: problems.length > 0 ? null : texts.join(''), problems, skipped, workloads };
+}
+
+/** What came of a part. */
+interface PartResult {
+  readonly text: string;
+  readonly problems: readonly Problem[];
+  readonly skipped: readonly Problem[];
+  readonly workloads: readonly WorkloadResult[];
+  readonly fragmentary: boolean;
 }
 
 class Changes {
   readonly problems: Problem[] = [];
+  readonly skipped: Problem[] = [];
   readonly workloads: WorkloadResult[] = [];
   readonly #file: string;
   readonly #lines: LineIndex;
   readonly #change: ChangePart;
+  readonly #skipRefused: boolean;
 
-  constructor(file: string, lines: LineIndex, change: ChangePart) {
+  constructor(file: string, lines: LineIndex, change: ChangePart, skipRefused: boolean) {
     this.#file = file;
     this.#lines = lines;
     this.#change = change;
+    this.#skipRefused = skipRefused;
   }
 
   whole(part: Part): string {
-    const run = new ManifestRun(this.#file, part, this.#lines);
-    const text = this.#change(run, part) ?? '';
-    this.#take([run]);
-    return text;
+    const result = this.#part(part);
+    this.#take([result]);
+    return result.text;
   }
 
   /** Null when the document has to be read as a whole: something in it is not what it looks like. */
@@ -56,28 +73,53 @@ class Changes {
     const [first] = entries;
     const head = text.slice(0, first!.start);
     const foot = text.slice(text.length - (first!.text.length - first!.end));
-    const runs: ManifestRun[] = [];
+    const results: PartResult[] = [];
     let changed = head;
     // Between two entries of JSON stands a comma.
     let behind = head.length;
     for (const part of entries) {
-      const run = new ManifestRun(this.#file, part, this.#lines);
-      const result = this.#change(run, part);
-      if (run.fragmentary) return null;
-      if (result !== null && !(result.startsWith(head) && result.endsWith(foot))) return null;
+      const result = this.#part(part);
+      if (result.fragmentary || !(result.text.startsWith(head) && result.text.endsWith(foot))) return null;
       const start = part.offsetOf(part.start) - part.offsetOf(0);
-      changed += text.slice(behind, start) + (result ?? '').slice(head.length, (result ?? '').length - foot.length);
+      changed += text.slice(behind, start) + result.text.slice(head.length, result.text.length - foot.length);
       behind = start + part.end - part.start;
-      runs.push(run);
+      results.push(result);
     }
-    this.#take(runs);
+    this.#take(results);
     return changed + text.slice(behind);
   }
 
-  #take(runs: readonly ManifestRun[]): void {
-    for (const run of runs) {
-      this.problems.push(...run.problems);
-      this.workloads.push(...run.workloads);
+  /** Without what is refused, if that is to be skipped: which may take several rounds. */
+  #part(part: Part): PartResult {
+    const skipped: Problem[] = [];
+    const left: WorkloadResult[] = [];
+    const keys = new Set<string>();
+    for (;;) {
+      const run = new ManifestRun(this.#file, part, this.#lines, keys);
+      const text = this.#change(run, part) ?? part.text;
+      const { problems, workloads, fragmentary, refused } = run;
+      if (!this.#skipRefused || problems.length === 0) {
+        return { text, problems, skipped, workloads: [...workloads, ...left].sort(byDocument), fragmentary };
+      }
+      skipped.push(...problems.map((problem) => ({ ...problem, severity: 'warning' as const })));
+      if (refused === null) return { text: part.text, problems: [], skipped, workloads: left, fragmentary };
+      for (const [key, { document, label }] of refused) {
+        keys.add(key);
+        const detail = 'refused, left as it is';
+        left.push({ file: this.#file, document: document.index, resource: label, action: 'skipped', detail });
+      }
     }
   }
+
+  #take(results: readonly PartResult[]): void {
+    for (const { problems, skipped, workloads } of results) {
+      this.problems.push(...problems);
+      this.skipped.push(...skipped);
+      this.workloads.push(...workloads);
+    }
+  }
+}
+
+function byDocument(a: WorkloadResult, b: WorkloadResult): number {
+  return a.document - b.document;
 }

@@ -7,7 +7,6 @@
  * first, a second one gives the same text, and one by another version or with other settings is replaced.
  */
 import { ProxyError } from '../errors.ts';
-import { LineIndex } from '../gateway-api/report.ts';
 import {
   annotationPath,
   checkTogether,
@@ -16,31 +15,27 @@ import {
   readAnnotations,
   type InjectSettings,
 } from './annotations.ts';
-import { changeByParts } from './by-parts.ts';
+import { changeByParts, type PartsOptions } from './by-parts.ts';
 import { additionsFor } from './containers.ts';
 import { Injection } from './injection.ts';
 import { isMap, Refusal, type Manifest } from './manifest.ts';
 import type { Part } from './parts.ts';
 import { podRefusals } from './pod-checks.ts';
-import { ManifestRun, type ManifestResult } from './result.ts';
+import { INJECTED_ANNOTATION } from './record.ts';
+import type { ManifestResult, ManifestRun } from './result.ts';
 import { TextPatch } from './text-patch.ts';
 import { injectionOf, removeInjection, uninjectText } from './uninject.ts';
 import { editableTemplate, type Workload } from './workloads.ts';
 
-export interface InjectOptions {
+export interface InjectOptions extends PartsOptions {
   /** Of this sideroute, for the record. */
   readonly version: string;
   /** What applies to a pod that says nothing itself. */
   readonly settings: InjectSettings;
 }
 
-export function injectManifest(
-  file: string,
-  text: string,
-  options: InjectOptions,
-  longDocument?: number,
-): ManifestResult {
-  return changeByParts(file, text, (run, part) => injectPart(run, part, options), longDocument);
+export function injectManifest(file: string, text: string, options: InjectOptions): ManifestResult {
+  return changeByParts(file, text, (run, part) => injectPart(run, part, options), options);
 }
 
 function injectPart(run: ManifestRun, part: Part, options: InjectOptions): string | null {
@@ -56,7 +51,7 @@ function injectPart(run: ManifestRun, part: Part, options: InjectOptions): strin
   if (!patch.changed) return bare.manifest.text;
   const injected = patch.apply();
   // Nothing is given out that could not be taken back.
-  const again = new ManifestRun('', part, new LineIndex(''));
+  const again = run.again();
   const before = bare.injected ? uninjectText(again, bare.manifest.text) : bare.manifest.text;
   if (uninjectText(again, injected) === before && !again.failed) return injected;
   const message = 'is laid out in a way that cannot be changed and changed back: reformat it';
@@ -67,7 +62,7 @@ function injectPart(run: ManifestRun, part: Part, options: InjectOptions): strin
 
 interface BareManifest {
   readonly manifest: Manifest;
-  /** A workload that is to be left alone is still injected. */
+  /** A workload that is to be left alone, or skipped, is still injected. */
   readonly injected: boolean;
 }
 
@@ -76,20 +71,23 @@ function withoutEarlierInjections(run: ManifestRun, text: string): BareManifest 
   const manifest = run.parse(text);
   if (manifest === null) return null;
   const patch = new TextPatch(manifest);
-  let injected = false;
   for (const document of manifest.documents) {
     for (const workload of run.workloadsOf(document)) {
       run.attempt(workload, () => {
         if (!isDisabled(workload)) removeInjection(patch, workload);
-        else if (injectionOf(workload) !== null) injected = true;
+        else injectionOf(workload);
       });
     }
   }
   if (run.failed) return null;
-  if (!patch.changed) return { manifest, injected };
+  if (!patch.changed) return bareManifest(manifest);
   run.linesKnown = false;
   const bare = run.parse(patch.apply());
-  return bare === null ? null : { manifest: bare, injected };
+  return bare === null ? null : bareManifest(bare);
+}
+
+function bareManifest(manifest: Manifest): BareManifest {
+  return { manifest, injected: manifest.text.includes(INJECTED_ANNOTATION) };
 }
 
 function isDisabled({ document, object, steps }: Workload): boolean {
@@ -116,7 +114,7 @@ function injectWorkload(run: ManifestRun, patch: TextPatch, workload: Workload, 
     if (!(error instanceof ProxyError)) throw error;
     all.push(new Refusal('bad-annotation', path, (annotations ?? object).range[0], error.message));
   }
-  for (const refusal of all) run.refuse(document.index, workload.label, refusal);
+  for (const refusal of all) run.refuse(document.index, workload, refusal);
   if (all.length > 0) return;
 
   const editable = editableTemplate(workload);

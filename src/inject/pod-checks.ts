@@ -1,7 +1,7 @@
 /**
  * Reasons not to inject a pod: what would not start, would not route, or would break what works.
  *
- * Stage before: `annotations.ts`. Stage after: `inject.ts` refuses the whole file for any of them. All are found at once.
+ * Stage before: `annotations.ts`. Stage after: `inject.ts` refuses the workload for any of them. All are found at once.
  */
 import type { InjectSettings } from './annotations.ts';
 import {
@@ -14,6 +14,7 @@ import {
   SIDECAR_NAME,
 } from './containers.ts';
 import { isMap, Refusal, type Node } from './manifest.ts';
+import { otherMeshes } from './other-meshes.ts';
 import type { Workload } from './workloads.ts';
 
 const CONTAINER_LISTS = ['containers', 'initContainers', 'ephemeralContainers'] as const;
@@ -53,6 +54,7 @@ class PodChecks {
     if (document.text(system) === 'windows') {
       this.#refuse('not-linux', 'os.name', system, 'is windows: sideroute needs iptables of Linux');
     }
+    this.#otherMeshes();
     this.#user(this.#spec, '');
     if (this.#settings.mode === 'classic') {
       const restartPolicy = document.get(this.#spec, 'restartPolicy');
@@ -84,6 +86,13 @@ class PodChecks {
       }
       this.#user(container, `${path}.`);
       this.#ports(container, path);
+    }
+  }
+
+  #otherMeshes(): void {
+    for (const { node, path, message } of otherMeshes(this.#workload, this.#spec)) {
+      const place = `${this.#workload.templatePath}${path}`;
+      this.refusals.push(new Refusal('other-mesh', place, node.range[0], message));
     }
   }
 

@@ -14,7 +14,8 @@ export interface WorkloadResult {
   readonly document: number;
   /** `Deployment shop/cart`. */
   readonly resource: string;
-  readonly action: 'injected' | 'uninjected' | 'untouched';
+  /** `skipped`: refused, and left as it is because that was asked for. */
+  readonly action: 'injected' | 'uninjected' | 'untouched' | 'skipped';
   /** What else there is to say; may be empty. */
   readonly detail: string;
 }
@@ -23,6 +24,8 @@ export interface ManifestResult {
   /** Null: refused, `problems` say why. Never half. */
   readonly text: string | null;
   readonly problems: readonly Problem[];
+  /** Reasons against workloads, or whole documents, that were skipped. */
+  readonly skipped: readonly Problem[];
   readonly workloads: readonly WorkloadResult[];
 }
 
@@ -34,19 +37,28 @@ export class ManifestRun {
   fragmentary = false;
   /** Whether offsets still refer to what the user has; else lines would mislead. */
   linesKnown = true;
+  /** Workloads with a problem, by `keyOf`; null when a problem is with the part as such. */
+  refused: Map<string, Workload> | null = new Map<string, Workload>();
   readonly #file: string;
   readonly #part: Part;
   readonly #lines: LineIndex;
+  readonly #skipped: ReadonlySet<string>;
 
-  /** `lines`: of the whole file. */
-  constructor(file: string, part: Part, lines: LineIndex) {
+  /** `lines`: of the whole file. `skipped`: workloads that are not looked at, by `keyOf`. */
+  constructor(file: string, part: Part, lines: LineIndex, skipped: ReadonlySet<string> = new Set()) {
     this.#file = file;
     this.#part = part;
     this.#lines = lines;
+    this.#skipped = skipped;
   }
 
   get failed(): boolean {
     return this.problems.length > 0;
+  }
+
+  /** For the same part, empty: to read a change of it again. */
+  again(): ManifestRun {
+    return new ManifestRun(this.#file, this.#part, this.#lines, this.#skipped);
   }
 
   /** The part as it is, or after a first change of it. */
@@ -66,7 +78,7 @@ export class ManifestRun {
   /** The workloads of a document; none when it has one that cannot be read. */
   workloadsOf(document: ManifestDocument): readonly Workload[] {
     try {
-      return findWorkloads(document);
+      return findWorkloads(document).filter((workload) => !this.#skipped.has(keyOf(workload)));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       this.refuse(document.index, null, error);
@@ -79,11 +91,15 @@ export class ManifestRun {
       change();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      this.refuse(workload.document.index, workload.label, error);
+      this.refuse(workload.document.index, workload, error);
     }
   }
 
-  refuse(document: number, resource: string | null, { code, path, offset, message }: Refusal): void {
+  /** `workload`: null when it is the document, or the part, that is refused. */
+  refuse(document: number, workload: Workload | null, { code, path, offset, message }: Refusal): void {
+    if (workload === null) this.refused = null;
+    else this.refused?.set(keyOf(workload), workload);
+    const resource = workload?.label ?? null;
     const line = this.linesKnown ? this.#lines.lineOf(this.#part.offsetOf(offset)) : null;
     this.problems.push({ severity: 'error', code, file: this.#file, document, line, resource, path, message });
   }
@@ -91,4 +107,9 @@ export class ManifestRun {
   report({ document, label }: Workload, action: WorkloadResult['action'], detail: string): void {
     this.workloads.push({ file: this.#file, document: document.index, resource: label, action, detail });
   }
+}
+
+/** Tells the workloads of a part from each other. */
+export function keyOf({ document, prefix }: Workload): string {
+  return `${document.index} ${prefix}`;
 }

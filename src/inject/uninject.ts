@@ -6,15 +6,15 @@
 import type { ManifestDocument, MapNode, Node } from './manifest.ts';
 import { fieldsOf, isMap, isSeq, Refusal } from './manifest.ts';
 import { annotationPath } from './annotations.ts';
-import { changeByParts } from './by-parts.ts';
+import { changeByParts, type PartsOptions } from './by-parts.ts';
 import type { Part } from './parts.ts';
 import { INJECTED_ANNOTATION, parseRecord, type InjectionRecord } from './record.ts';
 import type { ManifestResult, ManifestRun } from './result.ts';
 import { TextPatch } from './text-patch.ts';
 import { editableField, editableTemplate, type Workload } from './workloads.ts';
 
-export function uninjectManifest(file: string, text: string, longDocument?: number): ManifestResult {
-  return changeByParts(file, text, uninjectPart, longDocument);
+export function uninjectManifest(file: string, text: string, options?: PartsOptions): ManifestResult {
+  return changeByParts(file, text, uninjectPart, options);
 }
 
 function uninjectPart(run: ManifestRun, { text }: Part): string | null {

@@ -1,9 +1,10 @@
 /** `sideroute inject` and `uninject` as processes: standard input and files, standard output, exit statuses. */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { FIXTURES, sideroute } from '../support/cli.ts';
-import { temporaryDirectory } from '../support/sidecar.ts';
+import { runCommand } from '../support/cluster.ts';
+import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
 
 const manifest = (name: string) => join(FIXTURES, 'inject', name);
 const read = (name: string) => readFileSync(manifest(name), 'utf8');
@@ -44,6 +45,20 @@ t.test('a refusal: status 1, the place and the reason on standard error, nothing
   const syntax = sideroute(['uninject'], 'kind: [\n');
   t.equal(syntax.status, 1);
   t.match(syntax.stderr, /^stdin:\d: error: .* \[syntax-error\]$/m);
+});
+
+t.test('--skip-refused: what is refused passes through, the rest is injected, and both is said', async (t) => {
+  const host = `${readFileSync(refused, 'utf8').trimEnd()}\n---\n`;
+  const { status, stdout, stderr } = sideroute(['inject', '--skip-refused'], host + read('deployment.yaml'));
+  t.equal(status, 0);
+  t.ok(stdout.startsWith(host) || stdout.includes('hostNetwork: true'));
+  t.match(stdout, /sideroute-init/);
+  t.match(stderr, /^stdin:16: warning: Pod p: spec\.hostNetwork: is true: .* \[host-network\]$/m);
+  t.match(stderr, /Pod p: skipped \(refused, left as it is\)\n/);
+  t.match(stderr, /Deployment devopssong\/client: injected \(native\)/);
+  const json = sideroute(['inject', '--skip-refused', '-o', 'json'], host + read('deployment.yaml'));
+  t.match(JSON.parse(json.stdout), { problems: [], skipped: [{ code: 'host-network', severity: 'warning' }] });
+  t.match(sideroute(['uninject', '--skip-refused'], stdout), { status: 0, stdout: /hostNetwork: true/ });
 });
 
 t.test('--output json: workloads, problems and manifests', async (t) => {
@@ -89,6 +104,22 @@ t.test('--in-place changes the files, all of them or none', async (t) => {
   t.match(readFileSync(one, 'utf8'), /sideroute-init/);
   t.equal(sideroute(['uninject', '--in-place', one]).status, 0);
   t.equal(readFileSync(one, 'utf8'), read('crlf.yaml'));
+});
+
+t.test('a file that cannot be written is named', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const file = join(path, 'link.yaml');
+  copyFileSync(manifest('pod.yaml'), file);
+  t.equal(sideroute(['inject', '--in-place', file]).status, 0);
+  chmodSync(path, 0o755);
+  chmodSync(file, 0o444);
+  const command = ['setpriv', '--reuid', '1337', '--clear-groups', ...SIDEROUTE, 'uninject', '--in-place', file];
+  if (process.getuid!() !== 0) return;
+  const { status, stderr } = runCommand(command[0]!, command.slice(1));
+  t.equal(status, 1);
+  t.match(stderr, /link\.yaml: cannot be written: EACCES/);
+  t.notMatch(stderr, /at .*\.js/);
 });
 
 t.test('what is left alone, and input without workloads, is said', async (t) => {

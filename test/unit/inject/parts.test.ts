@@ -11,6 +11,11 @@ const settings = defaultSettings(VERSION);
 const NEVER = Number.POSITIVE_INFINITY;
 const all = [...manifests('inject'), ...manifests('inject-refused')];
 
+/** With Lists of this length cut. */
+function injectAt(longDocument: number, text: string, skipRefused = false) {
+  return injectManifest('m.yaml', text, { version: VERSION, settings, longDocument, skipRefused });
+}
+
 /** kubectl's output for some objects. */
 function list(objects: readonly unknown[], style: 'yaml' | 'json'): string {
   const whole = { apiVersion: 'v1', items: objects, kind: 'List', metadata: { resourceVersion: '' } };
@@ -21,20 +26,23 @@ function list(objects: readonly unknown[], style: 'yaml' | 'json'): string {
 
 t.test('a List is changed entry by entry with the same result as whole', async (t) => {
   for (const { name, text } of all) {
-    const options = { version: VERSION, settings };
-    const whole = injectManifest('m.yaml', text, options, NEVER);
-    t.same(injectManifest('m.yaml', text, options, 0), whole, name);
+    const whole = injectAt(NEVER, text);
+    t.same(injectAt(0, text), whole, name);
     if (whole.text !== null)
-      t.same(uninjectManifest('m.yaml', whole.text, 0), uninjectManifest('m.yaml', whole.text, NEVER), name);
+      t.same(
+        uninjectManifest('m.yaml', whole.text, { longDocument: 0 }),
+        uninjectManifest('m.yaml', whole.text, { longDocument: NEVER }),
+        name,
+      );
   }
   const workloads = ['deployment', 'pod', 'cron-job'].map((name) => documentsOf(manifest(`${name}.yaml`))[0]);
   for (const style of ['yaml', 'json'] as const) {
     const text = list([...workloads, { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'x' } }], style);
     t.equal(entryParts(documentParts(text)[0]!)?.length, 4, `${style}: it is cut`);
-    const whole = injectManifest('m.yaml', text, { version: VERSION, settings }, NEVER);
+    const whole = injectAt(NEVER, text);
     t.equal(whole.workloads.length, 3);
-    t.same(injectManifest('m.yaml', text, { version: VERSION, settings }, 0), whole, style);
-    t.equal(uninjectManifest('m.yaml', whole.text!, 0).text, text, `${style}: and back`);
+    t.same(injectAt(0, text), whole, style);
+    t.equal(uninjectManifest('m.yaml', whole.text!, { longDocument: 0 }).text, text, `${style}: and back`);
   }
 });
 
@@ -44,7 +52,7 @@ t.test('the place of a refusal is that in the whole text', async (t) => {
   const bad = pod('bad', { hostNetwork: true, containers: [{ name: 'app', image: 'app' }] });
   for (const style of ['yaml', 'json'] as const) {
     const text = `# first\n---\n${list([good, good, bad, good], style)}---\n${JSON.stringify(bad)}\n`;
-    const { problems } = injectManifest('m.yaml', text, { version: VERSION, settings }, 0);
+    const { problems } = injectAt(0, text);
     const lines = text.split('\n');
     t.match(problems, [
       { document: 1, path: 'items[2].spec.hostNetwork', resource: 'Pod bad' },
@@ -61,8 +69,7 @@ t.test('anchors that entries share, and text that only looks like an entry, are 
     'items:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: { name: a }\n# comment\n\n- apiVersion: v1\n  kind: Secret\n',
   ];
   for (const text of entries.map((entry) => `apiVersion: v1\nkind: List\n${entry}`)) {
-    const options = { version: VERSION, settings };
-    t.same(injectManifest('m.yaml', text, options, 0), injectManifest('m.yaml', text, options, NEVER), text);
+    t.same(injectAt(0, text), injectAt(NEVER, text), text);
   }
 });
 

@@ -1,0 +1,77 @@
+/**
+ * What tells that a pod is, or will be, in another mesh that redirects its connections: two sets of rules in one pod undo
+ * each other.
+ *
+ * Used by `pod-checks.ts`. Only what the pod template says is seen here, not the labels of its namespace.
+ */
+import { isMap, type Node } from './manifest.ts';
+import type { Workload } from './workloads.ts';
+
+interface Mesh {
+  readonly name: string;
+  /** Of the containers and init containers that its injector adds. */
+  readonly containers: readonly string[];
+  /** Labels or annotations by which a pod asks for it, and the values that do. */
+  readonly marks: Readonly<Record<string, readonly string[]>>;
+}
+
+const YES = ['true', 'enabled', '1', 't'];
+
+const MESHES: readonly Mesh[] = [
+  {
+    name: 'Istio',
+    containers: ['istio-proxy', 'istio-init', 'istio-validation'],
+    marks: { 'sidecar.istio.io/inject': YES, 'istio.io/dataplane-mode': ['ambient'] },
+  },
+  {
+    name: 'Linkerd',
+    containers: ['linkerd-proxy', 'linkerd-init', 'linkerd-network-validator'],
+    marks: { 'linkerd.io/inject': [...YES, 'ingress'] },
+  },
+  {
+    name: 'Kuma',
+    containers: ['kuma-sidecar', 'kuma-init', 'kuma-validation'],
+    marks: { 'kuma.io/sidecar-injection': YES },
+  },
+  {
+    name: 'Consul',
+    containers: ['consul-dataplane', 'consul-connect-inject-init', 'consul-mesh-init'],
+    marks: { 'consul.hashicorp.com/connect-inject': YES },
+  },
+];
+
+/** One sign of another mesh. */
+export interface MeshSign {
+  readonly node: Node;
+  /** Path below the pod template. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** The first sign of each mesh. */
+export function otherMeshes({ document, object, steps }: Workload, spec: Node): MeshSign[] {
+  const template = document.get(object, ...steps);
+  return MESHES.flatMap(({ name, containers, marks }) => {
+    for (const list of ['containers', 'initContainers']) {
+      for (const [index, container] of document.items(document.get(spec, list)).entries()) {
+        const node = isMap(container) ? document.get(container, 'name') : null;
+        const text = document.text(node);
+        if (node === null || text === null || !containers.includes(text)) continue;
+        const message = `is "${text}" of ${name}, whose rules and those of sideroute undo each other: one mesh in a pod`;
+        return [{ node, path: `spec.${list}[${index}].name`, message }];
+      }
+    }
+    for (const holder of ['labels', 'annotations']) {
+      const members = document.members(document.get(template, 'metadata', holder));
+      for (const [mark, values] of Object.entries(marks)) {
+        const node = members.get(mark)?.value ?? null;
+        const scalar = document.scalar(node);
+        const value = typeof scalar === 'string' || typeof scalar === 'boolean' ? String(scalar).toLowerCase() : '';
+        if (node === null || !values.includes(value)) continue;
+        const message = `is "${value}", by which ${name} adds its own rules, and those of sideroute undo each other: one mesh in a pod`;
+        return [{ node, path: `metadata.${holder}["${mark}"]`, message }];
+      }
+    }
+    return [];
+  });
+}
