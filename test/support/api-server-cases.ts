@@ -408,7 +408,7 @@ function withField(value: unknown, [key, ...rest]: readonly string[], field: unk
 function casesOf({ spec, path, taken, refused, stricter }: Row): ApiServerCase[] {
   const toCases = (values: Values, verdict: Pick<ApiServerCase, 'taken' | 'stricter'>): ApiServerCase[] =>
     values.map((value) => {
-      const written = value === ABSENT ? 'absent' : (JSON.stringify(value) ?? 'undefined');
+      const written = value === ABSENT ? 'absent' : JSON.stringify(value);
       return {
         title: `${path}: ${written.slice(0, 120)}`,
         document: {
