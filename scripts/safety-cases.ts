@@ -148,5 +148,6 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
       'framing in an unusual form, in either direction: `0005`, TABs, capitals, a length repeated by a backend',
       'one line, of `Transfer-Encoding: chunked` or the shortest Content-Length, in the place of the first',
     ],
+    ['a response whose Connection names Transfer-Encoding, Content-Length or Host', 'relayed with these fields'],
   ]),
 ];

@@ -21,6 +21,11 @@ bool IsToken(std::string_view text) noexcept {
   return !text.empty() && SkipToken(text.data(), text.data() + text.size()) == text.data() + text.size();
 }
 
+// Fields without which a message is another one.
+bool IsEssential(FieldId id) noexcept {
+  return id == FieldId::kContentLength || id == FieldId::kHost || id == FieldId::kTransferEncoding;
+}
+
 // Calls `visit` with each trimmed element of a comma-separated list, empty ones included, until it returns an
 // error.
 template <typename Visit>
@@ -90,13 +95,15 @@ Error NoteTransferEncoding(std::string_view value, FramingFacts& facts) noexcept
   });
 }
 
-// Rows 32 and 33. Empty elements are legal here (RFC 9110 section 5.6.1.2).
-Error NoteConnection(std::string_view value, FramingFacts& facts) noexcept {
+// Rows 32 and 33. Empty elements are legal here (RFC 9110 section 5.6.1.2). A request that wants its framing
+// or its Host taken away would be another request for the next server; of a response such an option is
+// ignored, because no recipient may act on it (RFC 9110 section 7.6.1).
+Error NoteConnection(SectionKind kind, std::string_view value, FramingFacts& facts) noexcept {
   if (TokenEquals(value, "keep-alive")) {  // Nearly always.
     facts.connection_keep_alive = true;
     return Error::kNone;
   }
-  return ForEachElement(value, [&facts](std::string_view option) {
+  return ForEachElement(value, [kind, &facts](std::string_view option) {
     if (option.empty()) return Error::kNone;
     if (!IsToken(option)) return Error::kConnectionInvalid;
     if (TokenEquals(option, "close")) {
@@ -106,19 +113,13 @@ Error NoteConnection(std::string_view value, FramingFacts& facts) noexcept {
     } else if (TokenEquals(option, "upgrade")) {
       facts.connection_upgrade = true;
     } else {
-      switch (LookUpField(option)) {
-        case FieldId::kContentLength:
-        case FieldId::kHost:
-        case FieldId::kTransferEncoding:
-          return Error::kConnectionNamesFraming;
-        case FieldId::kOther:
-        case FieldId::kTrailer:
-        case FieldId::kExpect:
-          if (++facts.named_fields > kMaxNamedFields) return Error::kTooManyFields;
-          break;
-        default:
-          break;  // Dropped whether named or not.
-      }
+      const FieldId named = LookUpField(option);
+      if (IsEssential(named))
+        return kind == SectionKind::kRequest ? Error::kConnectionNamesFraming : Error::kNone;
+      // The others are dropped whether named or not.
+      const bool droppable =
+          named == FieldId::kOther || named == FieldId::kTrailer || named == FieldId::kExpect;
+      if (droppable && ++facts.named_fields > kMaxNamedFields) return Error::kTooManyFields;
     }
     return Error::kNone;
   });
@@ -207,7 +208,7 @@ Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& 
       break;
     case FieldId::kConnection:
       field.flags |= kFieldDrop;
-      error = NoteConnection(value, facts);
+      error = NoteConnection(kind, value, facts);
       break;
     case FieldId::kTe:
       field.flags |= kFieldDrop;
@@ -238,7 +239,7 @@ void DropNamedFields(const char* data, std::span<Field> fields, FramingFacts& fa
     if (connection.id != FieldId::kConnection) continue;
     (void)ForEachElement(connection.Value(data), [&](std::string_view option) {
       for (Field& field : fields) {
-        if (!NamesEqual(field.Name(data), option)) continue;
+        if (IsEssential(field.id) || !NamesEqual(field.Name(data), option)) continue;
         field.flags |= kFieldDrop;
         // The upstream will not see the expectation, so nobody may wait for its 100.
         if (field.id == FieldId::kExpect) facts.expect_continue = false;

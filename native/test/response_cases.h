@@ -43,8 +43,14 @@ inline constexpr ResponseCase kResponseCases[] = {
         "1\r\nProxy-Connection: close\r\nUpgrade: h2c\r\nY: 2\r\n" END ""sv,
      "200 reason=OK 1.1 keep length:0 {Content-Length=0;-Connection=keep-alive, X;-Keep-Alive=timeout=5;-X=1;"
      "-Proxy-Connection=close;-Upgrade=h2c;Y=2}"},
-    {"32", "Connection: content-length", kToGet,
-     OK "Content-Length: 5\r\nConnection: content-length\r\n" END ""sv, "502 connection-names-framing"},
+    {"101", "Connection: content-length", kToGet,
+     OK "Content-Length: 5\r\nConnection: content-length\r\n" END ""sv,
+     "200 reason=OK 1.1 keep length:5 {Content-Length=5;-Connection=content-length}"},
+    {"101", "Connection: transfer-encoding, and a field to drop", kToGet,
+     OK "Connection: Transfer-Encoding, x, host\r\nX: 1\r\nTransfer-Encoding: chunked\r\nHost: b\r\n" END
+        ""sv,
+     "200 reason=OK 1.1 keep chunked {-Connection=Transfer-Encoding, x, "
+     "host;-X=1;-Transfer-Encoding=chunked;Host=b}"},
     {"31", "several Set-Cookie in order", kToGet,
      OK "Set-Cookie: b\r\nset-cookie: a\r\nContent-Length: 0\r\n" END ""sv,
      "200 reason=OK 1.1 keep length:0 {Set-Cookie=b;set-cookie=a;Content-Length=0}"},

@@ -8,6 +8,8 @@ import { connectionOptions, isHopByHop, parseContentLength } from './fields.ts';
 import { appendLines, removes } from './plan.ts';
 import type { ResponseHead } from './uws-downstream.ts';
 
+/** Framing, which must not be taken away either, never comes to that. */
+const HOST = 'host';
 const PHRASE = /^[\t\x20-\x7e]*$/;
 
 export interface ReadResponse {
@@ -65,12 +67,12 @@ function isChunked(coding: Buffer): boolean {
   return /^[\t ]*chunked *$/i.test(coding.toString('latin1'));
 }
 
-/** Null when there is no Connection field. */
+/** Without those that are not taken away on request (RFC 9110 section 7.6.1); null when there is no Connection field. */
 function connectionNames(fields: readonly Buffer[]): string[] | null {
   let named: string[] | null = null;
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i]!.length !== 10 || fields[i]!.toString('latin1').toLowerCase() !== 'connection') continue;
-    (named ??= []).push(...connectionOptions(fields[i + 1]!.toString('latin1')));
+    (named ??= []).push(...connectionOptions(fields[i + 1]!.toString('latin1')).filter((name) => name !== HOST));
   }
   return named;
 }

@@ -72,6 +72,18 @@ export function framingCases(): readonly EngineCase[] {
       ['transfer-encoding: chunked'],
       'hello',
     ),
+    relayed(
+      'SAFETY 101: a response whose Connection names its coding',
+      `${STATUS}Connection: Transfer-Encoding, x\r\nX: 1\r\nTransfer-Encoding: chunked\r\n\r\n${CHUNKS}`,
+      ['transfer-encoding: chunked'],
+      'hello',
+    ),
+    relayed(
+      'SAFETY 101: a response whose Connection names its length and Host',
+      `${STATUS}Connection: keep-alive, Content-Length, Host\r\nHost: b\r\nContent-Length: 5\r\n\r\nhello`,
+      ['host: b', 'content-length: 5'],
+      'hello',
+    ),
     ...strictUws(
       'SAFETY 100: a response coding with a TAB behind it',
       `${STATUS}Transfer-Encoding: chunked\t\r\n\r\n${CHUNKS}`,
