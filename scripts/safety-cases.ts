@@ -149,5 +149,9 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
       'one line, of `Transfer-Encoding: chunked` or the shortest Content-Length, in the place of the first',
     ],
     ['a response whose Connection names Transfer-Encoding, Content-Length or Host', 'relayed with these fields'],
+    [
+      'Transfer-Encoding or Content-Length in 1xx, 204 and answers that open a tunnel, Transfer-Encoding in 304',
+      'taken out; if it announced a body, the connection is not used again',
+    ],
   ]),
 ];

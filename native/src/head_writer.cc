@@ -197,9 +197,10 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
   output.Put("HTTP/1.1");
   output.Put({data + kVersionBytes, FieldsBegin(head) - kVersionBytes});
 
-  // Fields that only announce, without a body here, stay as they are.
+  // Without a body here, the coding tells what GET would have got, and nothing where no response has a body.
+  const bool bodiless = head.status < 200 || head.status == 204 || head.status == 304;
   const bool keep_coding = options.framing == OutFraming::kChunked ||
-                           (head.body == http1::BodyKind::kNone && !options.downstream_http10);
+                           (head.body == http1::BodyKind::kNone && !bodiless && !options.downstream_http10);
   const bool keep_upgrade = head.status == 101 || head.status == 426;
   bool connection_written = false;
   CopyFields(head, data, output, [&](const Field& field, auto flush) {

@@ -95,6 +95,13 @@ Error NoteTransferEncoding(std::string_view value, FramingFacts& facts) noexcept
   });
 }
 
+// The error of a request; that of a response is kept in `place` until its status is known to matter.
+Error Postponed(SectionKind kind, Error error, Error& place) noexcept {
+  if (kind == SectionKind::kRequest || error == Error::kNone) return error;
+  place = error;
+  return Error::kNone;
+}
+
 // Rows 32 and 33. Empty elements are legal here (RFC 9110 section 5.6.1.2). A request that wants its framing
 // or its Host taken away would be another request for the next server; of a response such an option is
 // ignored, because no recipient may act on it (RFC 9110 section 7.6.1).
@@ -199,12 +206,12 @@ Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& 
       }
       break;
     case FieldId::kContentLength:
-      error = NoteContentLength(kind, data, field, facts);
+      error = Postponed(kind, NoteContentLength(kind, data, field, facts), facts.length_error);
       break;
     case FieldId::kTransferEncoding:
       field.flags |= kFieldDrop;
       if (value != "chunked" || !IsPlainLine(data, field)) field.flags |= kFieldAnew;
-      error = NoteTransferEncoding(value, facts);
+      error = Postponed(kind, NoteTransferEncoding(value, facts), facts.coding_error);
       break;
     case FieldId::kConnection:
       field.flags |= kFieldDrop;

@@ -37,6 +37,9 @@ struct FramingFacts {
   bool expect_continue = false;
   // `TE: trailers`.
   bool te_trailers = false;
+  // What is wrong with the lengths and codings of a response, which matters only where they frame it.
+  Error length_error = Error::kNone;
+  Error coding_error = Error::kNone;
 
   [[nodiscard]] constexpr bool Has(FieldId id) const noexcept {
     return (seen >> static_cast<unsigned>(id) & 1u) != 0;

@@ -44,6 +44,7 @@ bool KeepsAlive(const MessageHead& head) noexcept {
 // SAFETY 34, 39, 40, 42, 43, 80, 82: what Transfer-Encoding may be once the head is complete.
 Error CheckTransferEncoding(const MessageHead& head) noexcept {
   const FramingFacts& facts = head.facts;
+  if (facts.coding_error != Error::kNone) return facts.coding_error;
   if (head.minor_version == 0) return Error::kTransferEncodingInHttp10;
   if (facts.Has(FieldId::kContentLength)) return Error::kLengthAndTransferEncoding;
   if (!facts.chunked) return Error::kTransferEncodingInvalid;
@@ -69,6 +70,12 @@ void DropContentLength(std::span<Field> fields) noexcept {
   for (Field& field : fields) {
     if (field.id == FieldId::kContentLength) field.flags |= kFieldDrop;
   }
+}
+
+// Fields that say that a body follows.
+bool AnnouncesBody(const FramingFacts& facts) noexcept {
+  return facts.Has(FieldId::kTransferEncoding) || facts.content_length != 0 ||
+         facts.length_error != Error::kNone;
 }
 
 }  // namespace
@@ -320,25 +327,42 @@ ParseStatus ResponseHeadParser::ParseStatusLine(const char* data, size_t stop) n
 
 Error ResponseHeadParser::Conclude(const char* data) noexcept {
   TakeFields(data, section_, head_);
-  const FramingFacts& facts = head_.facts;
   head_.keep_alive = KeepsAlive(head_);
-  if (facts.Has(FieldId::kTransferEncoding)) {
-    if (const Error error = CheckTransferEncoding(head_); error != Error::kNone) return error;
-  }
   const bool connected = context_.method == MethodId::kConnect && head_.status >= 200 && head_.status < 300;
-  if (head_.status == 101 || connected) {
-    // SAFETY 87. Neither has a body, whatever its fields say (RFC 9110 sections 8.6 and 9.3.6).
-    if (!connected && (!context_.upgrade_requested || head_.minor_version == 0))
-      return Error::kUnexpectedSwitch;
-    head_.body = BodyKind::kTunnel;
-    head_.keep_alive = false;
+  // SAFETY 87.
+  if (head_.status == 101 && (!context_.upgrade_requested || head_.minor_version == 0))
+    return Error::kUnexpectedSwitch;
+  if (connected || head_.status < 200 || head_.status == 204) {
+    // No body, whatever the fields say, and they must not stand there (RFC 9112 section 6.1, RFC 9110
+    // sections 8.6 and 9.3.6).
     DropContentLength(section_.fields());
-  } else if (head_.status < 200 || head_.status == 204) {
+    head_.body = connected || head_.status == 101 ? BodyKind::kTunnel : BodyKind::kNone;
+    if (head_.body == BodyKind::kTunnel) head_.keep_alive = false;
+    // A body that comes nevertheless would be taken for the next response.
+    if (head_.status == 204 && AnnouncesBody(head_.facts)) head_.keep_alive = false;
+    head_.content_length = 0;
+    return Error::kNone;
+  }
+  const Error error = ConcludeBody();
+  // Where the backend thinks that the next request begins is not certain enough after a CONNECT.
+  if (context_.method == MethodId::kConnect) head_.keep_alive = false;
+  return error;
+}
+
+// Of a response whose fields say what body a GET has got, or would have got.
+Error ResponseHeadParser::ConcludeBody() noexcept {
+  const FramingFacts& facts = head_.facts;
+  if (facts.length_error != Error::kNone) return facts.length_error;
+  const bool coded = facts.Has(FieldId::kTransferEncoding);
+  if (head_.status == 304) {
+    // Content-Length stays (SAFETY 92), Transfer-Encoding says nothing a client could use.
     head_.body = BodyKind::kNone;
-    DropContentLength(section_.fields());
-  } else if (head_.status == 304 || context_.method == MethodId::kHead) {
-    head_.body = BodyKind::kNone;  // SAFETY 92; Content-Length stays, it tells what a GET would have got
-  } else if (facts.Has(FieldId::kTransferEncoding)) {
+    if (coded) head_.keep_alive = false;
+  } else if (const Error error = coded ? CheckTransferEncoding(head_) : Error::kNone; error != Error::kNone) {
+    return error;
+  } else if (context_.method == MethodId::kHead) {
+    head_.body = BodyKind::kNone;  // SAFETY 92
+  } else if (coded) {
     head_.body = BodyKind::kChunked;
   } else if (facts.Has(FieldId::kContentLength)) {
     head_.body = BodyKind::kLength;
@@ -346,8 +370,6 @@ Error ResponseHeadParser::Conclude(const char* data) noexcept {
     head_.body = BodyKind::kUntilClose;  // SAFETY 88
     head_.keep_alive = false;
   }
-  // Where the backend thinks that the next request begins is not certain enough after a CONNECT.
-  if (context_.method == MethodId::kConnect) head_.keep_alive = false;
   head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;
   return Error::kNone;
 }

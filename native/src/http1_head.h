@@ -117,6 +117,7 @@ class ResponseHeadParser {
   [[nodiscard]] ParseStatus Fail(Error error) noexcept;
   [[nodiscard]] ParseStatus ParseStatusLine(const char* data, size_t stop) noexcept;
   [[nodiscard]] Error Conclude(const char* data) noexcept;
+  [[nodiscard]] Error ConcludeBody() noexcept;
 
   ResponseHead head_;
   FieldSection section_;

@@ -84,6 +84,16 @@ export function framingCases(): readonly EngineCase[] {
       ['host: b', 'content-length: 5'],
       'hello',
     ),
+    ...['Transfer-Encoding: chunked', 'Transfer-Encoding: gzip, chunked', 'Content-Length: 5'].map((line) =>
+      relayed(`SAFETY 102: 204 with ${line}`, `HTTP/1.1 204 No Content\r\n${line}\r\n\r\n`, [], '', {
+        client: { startLine: 'HTTP/1.1 204 No Content', fields: [], body: '' },
+        outcome: { status: 204, reason: null },
+      }),
+    ),
+    relayed('SAFETY 102: 304 with a coding', `${NOT_MODIFIED}\r\nTransfer-Encoding: gzip, chunked\r\n\r\n`, [], '', {
+      client: { startLine: NOT_MODIFIED, fields: [], body: '' },
+      outcome: { status: 304, reason: null },
+    }),
     ...strictUws(
       'SAFETY 100: a response coding with a TAB behind it',
       `${STATUS}Transfer-Encoding: chunked\t\r\n\r\n${CHUNKS}`,

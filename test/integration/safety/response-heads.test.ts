@@ -1,12 +1,27 @@
 /** SAFETY 101-104: what backends write beside the rules, and a client must not see. */
 import t from 'tap';
 
-import { forwarded, runRows, type Input, type Row } from '../../support/safety.ts';
+import { forwarded, localReply, runRows, Stage, type Input, type Row } from '../../support/safety.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const HEAD = GET.replace('GET', 'HEAD');
 const OK = 'HTTP/1.1 200 OK\r\n';
 const CHUNKS = '5\r\nhello\r\n0\r\n\r\n';
+const NO_CONTENT = 'HTTP/1.1 204 No Content\r\n';
+const NOT_MODIFIED = 'HTTP/1.1 304 Not Modified\r\n';
+const RESET = 'HTTP/1.1 205 Reset Content\r\n';
+const HINT = 'HTTP/1.1 103 Early Hints\r\n';
+/** Well-formed or not: where there is no body they frame none. */
+const FRAMINGS = [
+  'Transfer-Encoding: chunked\r\n',
+  'transfer-encoding:\tgzip, chunked\r\n',
+  'Transfer-Encoding: identity\r\n',
+  'Content-Length: 5\r\n',
+  'Content-Length: 0\r\n',
+  'Content-Length: five\r\n',
+  'Content-Length: 5\r\nContent-Length: 6\r\n',
+  'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n',
+];
 
 function relayed(name: string, answer: string, client: string, more?: Partial<Input>): Input {
   return forwarded(name, GET, GET, { answer, client, ...more });
@@ -45,6 +60,97 @@ const ROWS: readonly Row[] = [
       ),
     ],
   },
+  {
+    title: 'SAFETY 102: framing is taken out of responses that have no body',
+    inputs: [
+      ...FRAMINGS.map((lines) =>
+        relayed(`204 with ${JSON.stringify(lines)}`, `${NO_CONTENT}${lines}A: 1\r\n\r\n`, `${NO_CONTENT}A: 1\r\n\r\n`),
+      ),
+      ...FRAMINGS.map((lines) =>
+        relayed(
+          `1xx with ${JSON.stringify(lines)}`,
+          `${HINT}${lines}A: 1\r\n\r\n${OK}Content-Length: 2\r\n\r\nok`,
+          `${HINT}A: 1\r\n\r\n${OK}Content-Length: 2\r\n\r\nok`,
+          { outcome: { status: 200, reason: null } },
+        ),
+      ),
+      ...['Transfer-Encoding: chunked\r\n', 'Transfer-Encoding: gzip, chunked\r\n', 'Transfer-Encoding:\r\n'].map(
+        (lines) =>
+          relayed(
+            `304 with ${JSON.stringify(lines)}`,
+            `${NOT_MODIFIED}${lines}Content-Length: 007\r\n\r\n`,
+            `${NOT_MODIFIED}Content-Length: 7\r\n\r\n`,
+          ),
+      ),
+      relayed('304 from HTTP/1.0', 'HTTP/1.0 304 No\r\nTransfer-Encoding: chunked\r\n\r\n', 'HTTP/1.1 304 No\r\n\r\n', {
+        outcome: { status: 304, reason: null },
+      }),
+      relayed(
+        'a body behind 1xx is no response',
+        `${HINT}Content-Length: 5\r\n\r\nhello${OK}Content-Length: 0\r\n\r\n`,
+        `${HINT}\r\n${localReply('upstream_protocol')}`,
+        {
+          upstreamCut: true,
+          outcome: { status: 502, reason: 'upstream_protocol' },
+        },
+      ),
+      // What has a body keeps its framing.
+      relayed('205', `${RESET}Content-Length: 2\r\n\r\nok`, `${RESET}Content-Length: 2\r\n\r\nok`),
+      relayed(
+        '205 in chunks',
+        `${RESET}Transfer-Encoding:\tchunked\r\n\r\n${CHUNKS}`,
+        `${RESET}Transfer-Encoding: chunked\r\n\r\n${CHUNKS}`,
+      ),
+    ],
+  },
 ];
 
 await runRows(t, ROWS, 'answer');
+
+t.test('SAFETY 102: a connection on which a body may follow a response without one is not used again', async (t) => {
+  for (const [name, answer, body, reused] of [
+    ['204 with a length', `${NO_CONTENT}Content-Length: 5\r\n\r\n`, 'hello', false],
+    ['204 with a coding', `${NO_CONTENT}Transfer-Encoding: chunked\r\n\r\n`, CHUNKS, false],
+    ['304 with a coding', `${NOT_MODIFIED}Transfer-Encoding: chunked\r\n\r\n`, CHUNKS, false],
+    ['204 with a length of zero', `${NO_CONTENT}Content-Length: 0\r\n\r\n`, '', true],
+    ['204', `${NO_CONTENT}\r\n`, '', true],
+    ['304 with a length', `${NOT_MODIFIED}Content-Length: 5\r\n\r\n`, '', true],
+  ] as const) {
+    await t.test(name, async (t) => {
+      const stage = await Stage.start(t);
+      const client = await stage.connect();
+      stage.answerWhen(GET, (end) => end.send(answer));
+      client.send(GET);
+      await client.untilText('\r\n\r\n');
+      const first = await stage.backend.connection(0);
+      // The body that comes late would be the answer to the next request.
+      if (!reused) first.send(body);
+      client.forget();
+      stage.backend.onBytes = (end) => {
+        if (end.text.endsWith(GET)) end.send(`${OK}Content-Length: 6\r\n\r\nsecond`);
+      };
+      client.send(GET);
+      await stage.stillInStep(t, client, `${OK}Content-Length: 6\r\n\r\nsecond`);
+      t.equal(stage.engine.counters().upstreamConnects, reused ? 1 : 2);
+    });
+  }
+});
+
+t.test('SAFETY 102: an answer to CONNECT or an upgrade that opens a tunnel has no framing', async (t) => {
+  for (const [request, start] of [
+    ['CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n', 'HTTP/1.1 200 OK\r\n'],
+    [
+      'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n',
+    ],
+  ] as const) {
+    for (const lines of FRAMINGS) {
+      const stage = await Stage.start(t);
+      const client = await stage.connect();
+      stage.answerWhen(request, (end) => end.send(`${start}${lines}\r\nhello`));
+      client.send(request);
+      await client.untilText('hello');
+      t.equal(client.text, `${start}\r\nhello`, `${request.slice(0, 7)}, ${JSON.stringify(lines)}`);
+    }
+  }
+});
