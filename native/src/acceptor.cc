@@ -138,7 +138,7 @@ void Acceptor::OnAcceptable(Listener& listener) {
     if (fd.get() >= descriptor_limit_ / 2) probe_descriptors_ = true;
     Classify(listener, std::move(fd), peer);
   }
-  listener.Rearm();
+  listener.Again();
 }
 
 void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress& peer) {
@@ -289,7 +289,7 @@ void Acceptor::ResumeIfPossible() {
   if (!paused_ || !HasRoom()) return;
   paused_ = false;
   Cancel();
-  for (const auto& listener : listeners_) listener->Rearm();
+  for (const auto& listener : listeners_) listener->Again();
 }
 
 }  // namespace sideroute

@@ -16,8 +16,8 @@ namespace sideroute {
 
 namespace {
 
-// Requests served in one go before other connections get their turn.
-constexpr int kRequestsPerTurn = 64;
+// What a request costs that is answered at once, in bytes moved.
+constexpr size_t kRequestCost = 16 * 1024;
 constexpr size_t kMaxLingering = 1024;
 // While draining an idle connection is left this long: a request may be on its way to it.
 constexpr uint64_t kDrainIdleMs = 1000;
@@ -66,7 +66,7 @@ void Downstream::OnEvent() {
 // Hot path.
 void Downstream::ReadRequests() {
   bool more = exchange_ != nullptr;
-  for (int served = 0; served < kRequestsPerTurn;) {
+  for (;;) {
     Window window;
     switch (Fill(more, &window)) {
       case FillResult::kAgain:
@@ -98,9 +98,9 @@ void Downstream::ReadRequests() {
     timer_.Cancel();
     if (exchange_->Start(window) != Progress::kNextRequest) return;
     more = false;
-    ++served;
+    Spend(kRequestCost);
+    if (!MayGoOn()) return;
   }
-  Rearm();
 }
 
 void Downstream::AwaitRequest() {

@@ -15,9 +15,6 @@ namespace sideroute {
 
 namespace {
 
-// Windows moved in one direction before other connections get their turn.
-constexpr int kWindowsPerTurn = 4;
-
 bool IsRepeatable(http1::MethodId method) {
   switch (method) {
     case http1::MethodId::kGet:
@@ -234,12 +231,8 @@ bool Exchange::PassRequestBody(std::string_view head, char* data, size_t length,
 
 // Hot path.
 Progress Exchange::PumpRequest() {
-  for (int windows = 0; request_state_ == RequestState::kBody; ++windows) {
+  while (request_state_ == RequestState::kBody) {
     if (upstream_ == nullptr || upstream_->connecting() || body_held_ || upstream_->has_unsent()) break;
-    if (windows == kWindowsPerTurn) {
-      downstream_->Rearm();
-      break;
-    }
     Window window;
     switch (downstream_->Fill(more_request_, &window)) {
       case FillResult::kAgain:

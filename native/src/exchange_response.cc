@@ -15,7 +15,6 @@ namespace sideroute {
 
 namespace {
 
-constexpr int kWindowsPerTurn = 4;
 // Taken off the time a peer says it keeps an idle connection: our request must reach it before that.
 constexpr uint32_t kIdleMarginMs = 500;
 
@@ -49,16 +48,12 @@ bool Exchange::ResponseSink::SendParts(std::span<iovec> parts) {
 
 // Hot path.
 Progress Exchange::PumpResponse() {
-  for (int windows = 0; upstream_ != nullptr && response_state_ != ResponseState::kFlush; ++windows) {
+  while (upstream_ != nullptr && response_state_ != ResponseState::kFlush) {
     if (downstream_->write_failed()) {
       Abandon();
       return Progress::kClosed;
     }
     if (downstream_->has_unsent()) break;
-    if (windows == kWindowsPerTurn) {
-      upstream_->Rearm();
-      break;
-    }
     Window window;
     switch (upstream_->Fill(more_response_, &window)) {
       case FillResult::kAgain:
@@ -290,11 +285,7 @@ bool Exchange::PumpTunnelFlow(bool upward, bool* broken) {
   bool& ended = upward ? tunnel_up_ended_ : tunnel_down_ended_;
   uint64_t& total = upward ? context_.counters.bytes_upstream : context_.counters.bytes_downstream;
   uint64_t& own = upward ? facts_.bytes_received : facts_.bytes_sent;
-  for (int windows = 0; !ended && !to.has_unsent(); ++windows) {
-    if (windows == kWindowsPerTurn) {
-      from.Rearm();
-      break;
-    }
+  while (!ended && !to.has_unsent()) {
     Window window;
     switch (from.Fill(false, &window)) {
       case FillResult::kAgain:

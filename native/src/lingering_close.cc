@@ -12,7 +12,6 @@ namespace sideroute {
 namespace {
 constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
 constexpr size_t kDiscardBytes = 1 << 20;
-constexpr int kDiscardsPerTurn = 16;
 }  // namespace
 
 LingeringClose::LingeringClose(Reactor& reactor, DeadlineQueue& deadlines, ConnectionList& list, UniqueFd fd,
@@ -55,13 +54,14 @@ bool LingeringClose::Advance() {
 
 // True at EOF or when the socket failed.
 bool LingeringClose::Discard() {
-  for (int i = 0; i < kDiscardsPerTurn; ++i) {
+  while (reactor_.MayGoOn(share_)) {
     // MSG_TRUNC on TCP drops the bytes without copying them.
     const ssize_t length = recv(fd_.get(), nullptr, kDiscardBytes, MSG_TRUNC | MSG_DONTWAIT);
     if (length == 0) return true;
     if (length < 0 && errno != EINTR) return errno != EAGAIN;
+    if (length > 0) reactor_.Spend(&share_, static_cast<size_t>(length));
   }
-  reactor_.Rearm(fd_.get(), kEvents, this);
+  reactor_.Again(this);
   return false;
 }
 

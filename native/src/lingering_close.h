@@ -36,6 +36,7 @@ class LingeringClose final : public Connection, private Watcher, private Deadlin
   ConnectionList& list_;
   UniqueFd fd_;
   const std::vector<uint8_t> response_;
+  Share share_;
   size_t sent_ = 0;
   bool fin_sent_ = false;
 };

@@ -15,8 +15,8 @@ Listener::Listener(Reactor& reactor, ListenerHost& host, UniqueFd fd, const NetA
 
 int Listener::Start() { return reactor_.Watch(fd_.get(), EPOLLIN, this); }
 
-void Listener::Rearm() {
-  if (fd_) reactor_.Rearm(fd_.get(), EPOLLIN, this);
+void Listener::Again() {
+  if (fd_) reactor_.Again(this);
 }
 
 void Listener::Close() {

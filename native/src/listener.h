@@ -15,7 +15,7 @@ class Listener;
 
 class ListenerHost {
  public:
-  // Connections wait. Edge-triggered: after leaving some of them, call Rearm to hear of them again.
+  // Connections wait. Edge-triggered: after leaving some of them, call Again to hear of them again.
   virtual void OnAcceptable(Listener& listener) = 0;
 
  protected:
@@ -30,7 +30,7 @@ class Listener final : private Watcher {
 
   // 0 or a negative errno.
   int Start();
-  void Rearm();
+  void Again();
   void Close();
   // A connected, non-blocking, close-on-exec socket and where it was dialled from; empty with the negative
   // errno of accept4.

@@ -8,12 +8,6 @@
 
 namespace sideroute {
 
-namespace {
-
-constexpr int kWindowsPerTurn = 4;
-
-}  // namespace
-
 Mirror::Mirror(EngineContext& context)
     : context_(context),
       unsent_(context.blocks),
@@ -167,8 +161,7 @@ void Mirror::OnUpstreamEvent() {
 
 void Mirror::ReadResponse() {
   NullSink nowhere;
-  for (int windows = 0;; ++windows) {
-    if (windows == kWindowsPerTurn) return upstream_->Rearm();
+  for (;;) {
     Window window;
     switch (upstream_->Fill(more_, &window)) {
       case FillResult::kAgain:

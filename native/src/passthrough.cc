@@ -15,8 +15,6 @@ namespace sideroute {
 namespace {
 
 constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
-// Pipes filled per direction and turn before other connections get theirs.
-constexpr int kFillsPerTurn = 16;
 
 ssize_t Splice(int from, int to, size_t length) {
   ssize_t moved;
@@ -69,7 +67,10 @@ void Passthrough::OnSideReady(Side& side, uint32_t events) {
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) side.readable = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) side.writable = true;
   if ((events & EPOLLERR) != 0) side.failed = true;
-  if (!dialling_) return PumpBoth();
+  if (!dialling_) {
+    if (events != 0 && context_.reactor.MustWait(share_)) return context_.reactor.Again(&side);
+    return PumpBoth();
+  }
 
   if (&side == &upstream_) {
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
@@ -99,21 +100,25 @@ void Passthrough::OnDeadline() {
 }
 
 void Passthrough::PumpBoth() {
-  const bool failed = Pump(up_) == Pumped::kFailed || Pump(down_) == Pumped::kFailed;
+  const Pumped up = Pump(up_);
+  const Pumped down = up == Pumped::kFailed ? up : Pump(down_);
+  if (down == Pumped::kFailed) return Finish(true, 0);
+  if (up == Pumped::kMore || down == Pumped::kMore) return;
   // A reset is passed on after what the kernel still had to give, and even while its side is not being read.
-  if (failed || downstream_.failed || upstream_.failed) return Finish(true, 0);
+  if (downstream_.failed || upstream_.failed) return Finish(true, 0);
   if (up_.ended && down_.ended) Finish(false, 0);
 }
 
 Passthrough::Pumped Passthrough::Pump(Flow& flow) {
   if (flow.ended) return Pumped::kWaiting;
-  for (int fills = 0;; ++fills) {
+  for (;;) {
     if (Flush(flow) == Pumped::kFailed) return Pumped::kFailed;
     if (flow.buffered > 0) return Pumped::kWaiting;
     if (flow.source_ended || !flow.from.readable) break;
-    if (fills == kFillsPerTurn) {
-      context_.reactor.Rearm(flow.from.fd.get(), kEvents, &flow.from);
-      break;
+    if (!context_.reactor.MayGoOn(share_)) {
+      context_.reactor.Again(&flow.from);
+      if (flow.pipe) context_.pipes.Release(std::move(flow.pipe));
+      return Pumped::kMore;
     }
     if (!flow.pipe) flow.pipe = context_.pipes.Acquire();
     if (!flow.pipe) {
@@ -124,6 +129,7 @@ Passthrough::Pumped Passthrough::Pump(Flow& flow) {
     const ssize_t moved = Splice(flow.from.fd.get(), flow.pipe.write_end.get(), PipePool::kPipeBytes);
     if (moved > 0) {
       flow.buffered = static_cast<size_t>(moved);
+      context_.reactor.Spend(&share_, flow.buffered);
     } else if (moved == 0) {
       flow.source_ended = true;
     } else if (errno == EAGAIN) {

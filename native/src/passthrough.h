@@ -90,7 +90,8 @@ class Passthrough final : public Connection, private Deadline {
     bool ended = false;
   };
 
-  enum class Pumped : uint8_t { kWaiting, kFailed };
+  // `kMore`: until its next turn.
+  enum class Pumped : uint8_t { kWaiting, kMore, kFailed };
 
   void OnSideReady(Side& side, uint32_t events);
   void OnDeadline() override;
@@ -111,6 +112,7 @@ class Passthrough final : public Connection, private Deadline {
   NetAddress peer_;
   bool dialling_ = true;
   bool reset_ = false;
+  Share share_;
   Side downstream_;
   Side upstream_;
   Flow up_;

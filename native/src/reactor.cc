@@ -17,6 +17,8 @@ constexpr uint64_t kNever = UINT64_MAX;
 struct Reactor::Handles {
   uv_poll_t poll;
   uv_timer_t timer;
+  // Runs while somebody waits for another turn.
+  uv_idle_t idle;
   Reactor* reactor = nullptr;
   // The poll handle needs the descriptor until it is closed.
   UniqueFd epoll_fd;
@@ -55,20 +57,24 @@ std::unique_ptr<Reactor> Reactor::Create(uv_loop_t* loop, int* error) {
   std::unique_ptr<Reactor> reactor(new Reactor(loop, std::move(epoll_fd)));
   auto* handles = new Handles;
   handles->reactor = reactor.get();
-  handles->poll.data = handles->timer.data = handles;
+  handles->poll.data = handles->timer.data = handles->idle.data = handles;
   *error = uv_poll_init(loop, &handles->poll, reactor->epoll_fd_.get());
   if (*error != 0) {
     delete handles;
     return nullptr;
   }
   uv_timer_init(loop, &handles->timer);
-  handles->open = 2;
+  uv_idle_init(loop, &handles->idle);
+  handles->open = 3;
   reactor->handles_ = handles;
   // The loop stays alive for watched sockets only; every deadline belongs to one.
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->timer));
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles->idle));
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->poll));
   *error = uv_poll_start(&handles->poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
-    static_cast<Handles*>(handle->data)->reactor->DispatchEvents();
+    Reactor& reactor = *static_cast<Handles*>(handle->data)->reactor;
+    // Otherwise the idle handle has had its turn in this round of the loop, and will in the next one.
+    if (!reactor.idle_armed_) reactor.DispatchEvents();
   });
   if (*error != 0) return nullptr;
   return reactor;
@@ -82,7 +88,9 @@ Reactor::~Reactor() {
   handles_->epoll_fd = std::move(epoll_fd_);
   uv_poll_stop(&handles_->poll);
   uv_timer_stop(&handles_->timer);
+  uv_idle_stop(&handles_->idle);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->poll), Handles::OnClose);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->idle), Handles::OnClose);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->timer), Handles::OnClose);
 }
 
@@ -104,42 +112,67 @@ int Reactor::Watch(int fd, uint32_t events, Watcher* watcher) {
 void Reactor::Unwatch(int fd, Watcher* watcher) {
   if (!watcher->watched_) return;
   watcher->watched_ = false;
+  watcher->place_.Unlink();
   // Explicit, although close() would do: a child between fork and exec may hold a copy of the descriptor.
   epoll_ctl(epoll_fd_.get(), EPOLL_CTL_DEL, fd, nullptr);
   if (--watched_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
 }
 
-void Reactor::Rearm(int fd, uint32_t events, Watcher* watcher) {
-  epoll_event event{};
-  event.events = events | EPOLLET;
-  event.data.ptr = watcher;
-  epoll_ctl(epoll_fd_.get(), EPOLL_CTL_MOD, fd, &event);
+void Reactor::Again(Watcher* watcher) {
+  if (!watcher->watched_) return;
+  // Who waits keeps its place.
+  if (!watcher->place_.linked()) again_.PushBack(&watcher->place_);
+  if (!dispatching_) ArmIdle();
 }
 
 void Reactor::Dispose(std::unique_ptr<Disposable> object) {
   if (dispatching_) disposed_.push_back(std::move(object));
 }
 
+void Reactor::BeginTurn() {
+  ++turn_;
+  turn_cost_ = 0;
+}
+
 void Reactor::DispatchEvents() {
+  BeginTurn();
   epoll_event events[kBatch];
   // While a few events were served others have often arrived; taking them here saves the way through the
   // loop's own epoll. After a batch's worth, what is left keeps the epoll descriptor readable, and JavaScript
   // gets its share of the thread.
-  for (int served = 0; served < kBatch;) {
+  for (int served = 0; served < kBatch && turn_cost_ < kTurnCost;) {
     const int count = PollEvents(epoll_fd_.get(), events, kBatch);
     if (count <= 0) break;
     served += count;
     dispatching_ = true;
     for (int i = 0; i < count; ++i) {
+      unserved_ = count - i - 1;
       auto* watcher = static_cast<Watcher*>(events[i].data.ptr);
       if (watcher->watched_) watcher->OnReady(events[i].events);
     }
     EndBatch();
   }
+  if (!again_.empty()) DispatchAgain();
   EndTurn();
 }
 
+// Those who have waited, in their order, as far as the turn goes; one at least, so that nobody waits for
+// ever.
+void Reactor::DispatchAgain() {
+  dispatching_ = granted_ = true;
+  // What is asked for meanwhile belongs to the next turn.
+  for (size_t left = again_.size(); left > 0 && !again_.empty(); --left) {
+    if (!granted_ && turn_cost_ >= kTurnCost) break;
+    Watcher& watcher = again_.Front()->watcher;
+    watcher.place_.Unlink();
+    watcher.OnReady(0);
+    granted_ = false;
+  }
+  EndBatch();
+}
+
 void Reactor::DispatchDeadlines() {
+  BeginTurn();
   dispatching_ = true;
   const uint64_t now = NowMs();
   // By index: a deadline may create or remove a queue.
@@ -180,6 +213,17 @@ void Reactor::ArmTimer() {
       due > now ? due - now : 0, 0);
 }
 
+void Reactor::ArmIdle() {
+  if (idle_armed_ == !again_.empty()) return;
+  idle_armed_ = !idle_armed_;
+  if (!idle_armed_) {
+    uv_idle_stop(&handles_->idle);
+    return;
+  }
+  uv_idle_start(&handles_->idle,
+                [](uv_idle_t* handle) { static_cast<Handles*>(handle->data)->reactor->DispatchEvents(); });
+}
+
 void Reactor::WakeAt(uint64_t due_ms) {
   if (due_ms < armed_ms_) ArmTimer();
 }
@@ -201,6 +245,7 @@ void Reactor::EndTurn() {
     for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTurnEnd();
     EndBatch();
   }
+  ArmIdle();
 }
 
 }  // namespace sideroute

@@ -5,6 +5,11 @@
 // that is still incomplete) raises no further event until something changes, yet a reset is always seen, with
 // a single registration per socket.
 //
+// A turn is what happens between two visits to the loop, where JavaScript gets the thread. Each watcher has a
+// share of it, and all of them together have no more than kTurnCost. What does not fit waits in a list for
+// the next turn, where it comes after those who have something new and moved little last time: a small
+// request never waits for bulk. Costs are counted in bytes moved, or in what else takes as long.
+//
 // Objects that may have events queued are given to Dispose(), which keeps their memory until the current
 // batch ends.
 #ifndef SIDEROUTE_REACTOR_H_
@@ -34,7 +39,8 @@ class Disposable {
 // Receives the events of one descriptor. Must be unwatched before it is destroyed.
 class Watcher {
  public:
-  // `events`: EPOLL* bits. May come spuriously: act on what the system calls say.
+  // `events`: EPOLL* bits, none when Again has asked for it. May come spuriously: act on what the system
+  // calls say.
   virtual void OnReady(uint32_t events) = 0;
 
  protected:
@@ -42,7 +48,22 @@ class Watcher {
 
  private:
   friend class Reactor;
+  struct Place : ListNode<Place> {
+    explicit Place(Watcher& watcher) : watcher(watcher) {}
+    Watcher& watcher;
+  };
+
   bool watched_ = false;
+  // In the list of those that wait for another turn.
+  Place place_{*this};
+};
+
+// What one connection has cost in the last turn in which it did anything.
+class Share {
+ private:
+  friend class Reactor;
+  uint64_t turn_ = 0;
+  size_t cost_ = 0;
 };
 
 // A moment at which something has waited long enough. In at most one DeadlineQueue.
@@ -114,8 +135,25 @@ class Reactor {
   int Watch(int fd, uint32_t events, Watcher* watcher);
   // Before the descriptor is closed or handed over. Events of this batch still queued are dropped.
   void Unwatch(int fd, Watcher* watcher);
-  // Report the conditions that hold right now once more, in a later batch: for work cut short for fairness.
-  void Rearm(int fd, uint32_t events, Watcher* watcher);
+  // Calls OnReady once more, in a turn after this one: for work cut short for fairness. Costs no system call.
+  void Again(Watcher* watcher);
+
+  // Whether whoever has `share` may do more in this turn. If not, call Again.
+  bool MayGoOn(const Share& share) const {
+    if (share.turn_ != turn_) return share.cost_ < kLittle || turn_cost_ < kTurnCost || granted_;
+    return share.cost_ < kLeastShare || (share.cost_ < kMostShare && unserved_ == 0 && again_.empty());
+  }
+  void Spend(Share* share, size_t cost) {
+    if (share->turn_ != turn_) *share = Share();
+    share->turn_ = turn_;
+    share->cost_ += cost;
+    turn_cost_ += cost;
+  }
+  // Asked on an event: whether whoever has `share` waits for its turn in the list (call Again), because it
+  // moved much last time and others wait, or because this turn is over for all but those who move little.
+  bool MustWait(const Share& share) const {
+    return share.cost_ >= kLittle && (turn_cost_ >= kTurnCost || !again_.empty());
+  }
 
   // Destroys `object` at the end of the batch, or at once outside of one.
   void Dispose(std::unique_ptr<Disposable> object);
@@ -134,10 +172,21 @@ class Reactor {
   friend class DeadlineQueue;
   struct Handles;
 
+  // A share where others wait, and where nobody does. What a window of 64 KiB takes beyond it is moved, too.
+  static constexpr size_t kLeastShare = 96 * 1024;
+  static constexpr size_t kMostShare = 256 * 1024;
+  // Of all: about half a millisecond.
+  static constexpr size_t kTurnCost = 1024 * 1024;
+  // Less than this is no bulk.
+  static constexpr size_t kLittle = 16 * 1024;
+
   Reactor(uv_loop_t* loop, UniqueFd epoll_fd);
+  void BeginTurn();
   void DispatchEvents();
+  void DispatchAgain();
   void DispatchDeadlines();
   void ArmTimer();
+  void ArmIdle();
   void EndBatch();
   void EndTurn();
 
@@ -146,6 +195,15 @@ class Reactor {
   Handles* handles_ = nullptr;
   size_t watched_ = 0;
   bool dispatching_ = false;
+  uint64_t turn_ = 1;
+  size_t turn_cost_ = 0;
+  // Events of the batch at hand that nobody has seen yet.
+  int unserved_ = 0;
+  IntrusiveList<Watcher::Place> again_;
+  // For the one that is served however long the turn has been.
+  bool granted_ = false;
+  // The loop comes back without waiting.
+  bool idle_armed_ = false;
   // What the timer is set for; UINT64_MAX: stopped.
   uint64_t armed_ms_ = UINT64_MAX;
   std::vector<DeadlineQueue*> queues_;

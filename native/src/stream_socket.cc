@@ -51,6 +51,7 @@ void StreamSocket::OnReady(uint32_t events) {
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_ended_ = true;
   if ((events & (EPOLLHUP | EPOLLERR)) != 0) gone_ = true;
   if ((events & EPOLLOUT) != 0) writable_ = true;
+  if (events != 0 && reactor_.MustWait(share_)) return reactor_.Again(this);
   OnEvent();
 }
 
@@ -60,7 +61,7 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
     *window = {in_.data(), in_.size(), false};
     return FillResult::kBytes;
   }
-  if (!readable_) return FillResult::kAgain;
+  if (!readable_ || !MayGoOn()) return FillResult::kAgain;
   const bool in_scratch = in_.empty();
   char* const target = in_scratch ? scratch_.bytes : in_.Reserve(kMoreBytes);
   const size_t room = in_scratch ? kScratchBytes : kMoreBytes;
@@ -75,6 +76,7 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
   }
   if (received == 0) return FillResult::kEnd;
   const size_t length = static_cast<size_t>(received);
+  Spend(length);
   // A short read has emptied the socket: the next bytes raise an event. An end that was announced raises no
   // other.
   if (length < room && !peer_ended_) readable_ = false;
@@ -180,7 +182,5 @@ void StreamSocket::ShutdownWrite() {
   shutdown_wanted_ = !out_.empty();
   if (!shutdown_wanted_) shutdown(fd_.get(), SHUT_WR);
 }
-
-void StreamSocket::Rearm() { reactor_.Rearm(fd_.get(), kEvents, this); }
 
 }  // namespace sideroute

@@ -50,7 +50,8 @@ class StreamSocket : public Watcher {
   UniqueFd Detach();
   bool open() const { return static_cast<bool>(fd_); }
 
-  // Unread bytes: those kept, else a new read. `more`: what is kept is not enough, read behind it.
+  // Unread bytes: those kept, else a new read. `more`: what is kept is not enough, read behind it. kAgain,
+  // too, when this connection has had its share of the turn: OnEvent is called again.
   FillResult Fill(bool more, Window* window);
   // Drops the first `used` bytes of the window and keeps the others.
   void Use(const Window& window, size_t used) {
@@ -87,8 +88,15 @@ class StreamSocket : public Watcher {
   // FIN, after what is unsent.
   void ShutdownWrite();
 
-  // Report readiness once more in a later turn: for work cut short for fairness.
-  void Rearm();
+  // Whether another piece of work fits into this turn; if not, OnEvent is called again in a later one. Fill
+  // asks by itself.
+  bool MayGoOn() {
+    if (reactor_.MayGoOn(share_)) return true;
+    reactor_.Again(this);
+    return false;
+  }
+  // Work that no byte read accounts for.
+  void Spend(size_t cost) { reactor_.Spend(&share_, cost); }
 
   void OnReady(uint32_t events) final;
 
@@ -106,6 +114,7 @@ class StreamSocket : public Watcher {
   Reactor& reactor_;
   Scratch& scratch_;
   UniqueFd fd_;
+  Share share_;
   bool readable_ = false;
   bool writable_ = false;
   bool peer_ended_ = false;
