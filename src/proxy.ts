@@ -7,18 +7,18 @@
 import { BackendRegistry } from './cluster/backends.ts';
 import { FrontendRegistry } from './cluster/frontends.ts';
 import { ServiceResolver } from './cluster/resolver.ts';
-import { attachInSteps } from './config/attach.ts';
-import type { Attachment } from './config/attachment.ts';
 import { RouteDirectory } from './config/route-directory.ts';
 import { parseRoutesBesides } from './config/route-parser.ts';
 import type { ProxySettings } from './config/settings.ts';
 import type { ConfigSnapshot } from './config/snapshot.ts';
+import { ConfigurationInForce } from './configuration.ts';
 import { Drain } from './drain.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
 import { createNativeEngine, type NativeEngine } from './engine/native.ts';
 import { createUwsEngine } from './engine/uws.ts';
 import { exceedsUws } from './engine/uws-limits.ts';
 import { ProxyError, REQUEST_REASONS, type RequestReason } from './errors.ts';
+import type { Problem } from './gateway-api/types.ts';
 import { createLogger, type Logger } from './log.ts';
 import { loadNative, type Acceptor, type HttpConnection, type NativeBinding } from './native/binding.ts';
 import { formatAddress, hasIpv6 } from './native/listen-address.ts';
@@ -37,14 +37,13 @@ import { ProblemLog } from './observe/problem-log.ts';
 import { StatsReporter } from './observe/stats.ts';
 import { packageVersion } from './package-root.ts';
 import { decide } from './routing/decide.ts';
-import type { Decision, RequestHead, SeriesLabels } from './routing/decision.ts';
-import { compileTable, compileTableInSteps, type RouteTable } from './routing/table.ts';
+import type { CompileDeps, SeriesLabels } from './routing/decision.ts';
+import type { RouteTable } from './routing/table.ts';
 import { Slicer, type Steps } from './slices.ts';
 
 /** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
 const RESOLUTION_GRACE_MS = 5_000;
 const CAPTURED_HINT = `dialled by this sidecar (uid ${process.getuid?.()}) and captured again: the rules exempt another uid (--proxy-uid)`;
-const NOTHING_ATTACHED: Attachment = { frontends: [], conditions: [], problems: [], services: new Map() };
 
 class SidecarProxy {
   readonly #settings: ProxySettings;
@@ -63,10 +62,7 @@ class SidecarProxy {
   readonly #closing = new AbortController();
   /** For all work whose length depends on the size of the configuration. */
   readonly #slicer = new Slicer({ signal: this.#closing.signal });
-  #table: RouteTable;
-  #snapshot: ConfigSnapshot | null = null;
-  #attachment = NOTHING_ATTACHED;
-  #valid = false;
+  readonly #configuration: ConfigurationInForce;
   /** Carries every request, or those that the preferred engine must not. */
   #nativeEngine: NativeEngine | null = null;
   /** Asked first, when it is not the native one. */
@@ -118,14 +114,23 @@ class SidecarProxy {
       onChange: (snapshot) => this.#slicer.run(this.#apply(snapshot)),
       logger,
     });
-    this.#table = compileTable(this.#attachment, this.#compileDeps());
+    this.#configuration = new ConfigurationInForce({
+      namespace: settings.namespace,
+      compile: this.#compileDeps(),
+      ...{ resolver: this.#resolver, backends: this.#backends, frontends: this.#frontends, series: this.#metrics },
+      onChange: () => this.#nativeEngine?.forget(false),
+    });
+  }
+
+  get #table(): RouteTable {
+    return this.#configuration.current.table;
   }
 
   /** @throws ProxyError when an address cannot be bound or the engine cannot be loaded */
   async start(): Promise<void> {
     const settings = this.#settings;
     const host: EngineHost = {
-      decide: (frontend, request) => this.#decide(frontend, request),
+      decide: (frontend, request) => decide(this.#configuration.current.table, frontend, request),
       onOutcome: (outcome) => {
         this.#metrics.recordRequest(outcome);
         if (outcome.reason !== null) this.#logRequest(outcome.reason, outcome.status, outcome.series);
@@ -182,7 +187,7 @@ class SidecarProxy {
     return [this.#preferredEngine, this.#nativeEngine].filter((engine) => engine !== null);
   }
 
-  #compileDeps() {
+  #compileDeps(): CompileDeps {
     return {
       frontendId: (key: string) => this.#accessLog.describeFrontend(this.#frontends.frontendId(key), key),
       internBackend: this.#backends.intern,
@@ -193,36 +198,23 @@ class SidecarProxy {
     };
   }
 
-  /**
-   * Attach, compile, swap: the table that knows the new frontends is in place before the acceptor sends it any. Pauses on
-   * the way, and the table before decides until the swap; one apply ends before the next one begins.
-   */
+  /** Pauses on the way; one apply ends before the next one begins. */
   *#apply(snapshot: ConfigSnapshot): Steps<void> {
-    const attachment = yield* attachInSteps({ resources: snapshot.resources, namespace: this.#settings.namespace });
-    yield* this.#resolver.setServicesInSteps(attachment.services);
-    this.#backends.beginCompile();
-    this.#metrics.beginCompile();
-    this.#table = yield* compileTableInSteps(attachment, this.#compileDeps());
-    this.#nativeEngine?.forget(false);
-    this.#backends.endCompile();
-    this.#metrics.endCompile();
+    yield* this.#configuration.apply(snapshot);
     yield* this.#tellInterest();
-    yield* this.#frontends.updateInSteps(attachment);
-    yield;
-    const problems = [...snapshot.problems, ...attachment.problems, ...this.#frontends.problems];
-    this.#snapshot = snapshot;
-    this.#valid = snapshot.valid && !problems.some((problem) => problem.severity === 'error');
-    // With the generation: whoever sees the one in /config sees the other.
-    this.#attachment = attachment;
-    yield* this.#problemLog.update(problems);
+    const { attachment, valid } = this.#configuration.current;
+    yield* this.#problemLog.update(this.#problems());
     yield* this.#conditionLog.update(attachment.conditions);
     this.#logger.info('configuration applied', {
-      generation: snapshot.generation,
-      hash: snapshot.hash,
-      valid: this.#valid,
+      ...{ generation: snapshot.generation, hash: snapshot.hash, valid },
       frontends: attachment.frontends.length,
       unresolved: this.#frontends.unresolved.map((frontend) => frontend.key),
     });
+  }
+
+  #problems(): Problem[] {
+    const { snapshot, attachment } = this.#configuration.current;
+    return [...(snapshot?.problems ?? []), ...attachment.problems, ...this.#frontends.problems];
   }
 
   /** Which fields the native engine gives with each request, so that matching does not ask for them one by one. */
@@ -234,10 +226,6 @@ class SidecarProxy {
       }
       yield;
     }
-  }
-
-  #decide(frontend: number, request: RequestHead): Decision {
-    return decide(this.#table, frontend, request);
   }
 
   #logRequest(reason: RequestReason, status: number, series: number): void {
@@ -308,7 +296,7 @@ class SidecarProxy {
       ...common,
       unresolvedFrontends: () => this.#frontends.unresolved.length,
       dns: () => this.#resolver.statistics(),
-      conditions: () => this.#attachment.conditions,
+      conditions: () => this.#configuration.current.attachment.conditions,
     });
     for (const { address, port } of this.#settings.metrics) {
       const probes = { live: () => this.#live(), ready: () => this.#ready(), started: () => this.#started() };
@@ -335,18 +323,17 @@ class SidecarProxy {
   }
 
   #configState() {
-    const { generation = 0, hash = '' } = this.#snapshot ?? {};
+    const { snapshot, valid } = this.#configuration.current;
+    const { generation = 0, hash = '' } = snapshot ?? {};
     const revision = `${generation}.${this.#addressChanges}`;
-    return { generation, hash, valid: this.#valid, unresolvedFrontends: this.#frontends.unresolved.length, revision };
+    return { generation, hash, valid, unresolvedFrontends: this.#frontends.unresolved.length, revision };
   }
 
   #view(): ConfigView {
-    const snapshot = this.#snapshot;
-    const attachment = this.#attachment;
     const frontends = this.#frontends;
     return {
-      ...{ snapshot, attachment, table: this.#table, valid: this.#valid },
-      problems: [...(snapshot?.problems ?? []), ...attachment.problems, ...frontends.problems],
+      ...this.#configuration.current,
+      problems: this.#problems(),
       frontendId: (key) => frontends.frontendId(key),
       addresses: frontends.addresses,
       unresolved: frontends.unresolved,
@@ -360,9 +347,10 @@ class SidecarProxy {
 
   #ready(): ProbeState {
     const lines = this.#frontends.unresolved.map(({ key, reason }) => `frontend ${key} is not routed: ${reason}`);
-    if (!this.#valid) lines.push('the configuration has errors: see the log, or run sideroute check');
+    const { valid } = this.#configuration.current;
+    if (!valid) lines.push('the configuration has errors: see the log, or run sideroute check');
     if (this.drain.begun) lines.push('draining');
-    return { ready: !this.drain.begun && (this.#valid || !this.#settings.strict), lines };
+    return { ready: !this.drain.begun && (valid || !this.#settings.strict), lines };
   }
 
   #started(): ProbeState {

@@ -40,7 +40,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   iptables: ['errors.ts', 'log.ts', 'native'],
   inject: ['errors.ts', 'gateway-api', 'config', 'iptables'],
   export: ['errors.ts'],
+  'configuration.ts': ['slices.ts', 'config', 'routing', 'cluster'],
   'proxy.ts': [
+    'configuration.ts',
     'drain.ts',
     'errors.ts',
     'log.ts',

@@ -33,6 +33,8 @@ export class BackendRegistry {
   readonly #onChange: () => void;
   readonly #entries = new Map<string, Entry>();
   #compilation = 0;
+  /** Those that the tables in the making have brought back, or brought up. */
+  #opened: Entry[] = [];
 
   /** `onChange`: the addresses or the state of some backend are other ones now. */
   constructor(resolver: ServiceResolver, logger: Logger, onChange: () => void = () => undefined) {
@@ -55,6 +57,7 @@ export class BackendRegistry {
     if (entry.subscription === null) {
       const wanted = entry;
       wanted.subscription = this.#resolver.subscribe(namespace, name, () => this.#refresh(wanted));
+      this.#opened.push(wanted);
       this.#refresh(wanted);
     }
     return entry.backend;
@@ -63,15 +66,21 @@ export class BackendRegistry {
   /** Backends interned from here on belong to the next route tables. Call `resolver.setServices` first. */
   beginCompile(): void {
     this.#compilation++;
+    this.#opened = [];
   }
 
-  /** The new tables are in use: stop looking up backends that they do not have. Skip it when compiling failed. */
+  /** The new tables are in use: stop looking up backends that they do not have. */
   endCompile(): void {
     for (const entry of this.#entries.values()) {
-      if (entry.compilation === this.#compilation) continue;
-      entry.subscription?.close();
-      entry.subscription = null;
+      if (entry.compilation !== this.#compilation) release(entry);
     }
+    this.#opened = [];
+  }
+
+  /** The new tables will never be in use: stop looking up backends that only they have. */
+  abandonCompile(): void {
+    for (const entry of this.#opened) release(entry);
+    this.#opened = [];
   }
 
   /** Every key that has been interned, by id. */
@@ -116,6 +125,11 @@ export class BackendRegistry {
     backend.state = state;
     this.#onChange();
   }
+}
+
+function release(entry: Entry): void {
+  entry.subscription?.close();
+  entry.subscription = null;
 }
 
 /** Loopback is left to the operator; connecting to the others would reach this pod, or nobody. */

@@ -21,6 +21,17 @@ export interface UnresolvedFrontend {
   readonly reason: string;
 }
 
+/** What a new attachment comes to, until it is in force. */
+export interface PreparedFrontends {
+  /**
+   * To be called without a pause before the route tables that know the frontends are in place; calls `onChange` if the list
+   * changed. What that throws is passed on, and the frontends before are still there.
+   */
+  commit(): void;
+  /** Instead of `commit`, or when that has thrown. */
+  readonly abandon: () => void;
+}
+
 export interface FrontendRegistryOptions {
   readonly resolver: ServiceResolver;
   readonly logger: Logger;
@@ -41,9 +52,9 @@ export class FrontendRegistry {
   readonly #onChange: (addresses: readonly FrontendAddress[]) => void;
   readonly #ids = new Map<string, number>();
   /** By `namespace/name`: the parents of the current configuration. */
-  #parents = new Map<string, Subscription>();
+  #parents: ReadonlyMap<string, Subscription> = new Map();
   /** What `#addresses` was made of, by `namespace/name`. */
-  readonly #seen = new Map<string, ServiceAddresses>();
+  #seen: ReadonlyMap<string, ServiceAddresses> = new Map();
   #frontends: readonly AttachedFrontend[] = [];
   #addresses: readonly FrontendAddress[] = [];
   #unresolved: readonly UnresolvedFrontend[] = [];
@@ -84,29 +95,35 @@ export class FrontendRegistry {
     return this.#problems;
   }
 
-  /**
-   * Take over a new attachment. Call it when the route tables that know its frontends are in place, and after
-   * `resolver.setServices`; `onChange` is called before it returns, if the list changed.
-   */
+  /** Take over a new attachment at once. */
   update(attachment: Attachment): void {
-    finish(this.updateInSteps(attachment));
+    finish(this.prepareInSteps(attachment)).commit();
   }
 
-  /** The same, pausing on the way; the frontends before count until the end. */
-  *updateInSteps(attachment: Attachment): Steps<void> {
+  /** Get ready for a new attachment, pausing on the way; after `resolver.setServices`. One at a time. */
+  *prepareInSteps(attachment: Attachment): Steps<PreparedFrontends> {
     const parents = new Map<string, Subscription>();
-    for (const { namespace, name } of attachment.frontends) {
-      const service = `${namespace}/${name}`;
-      if (parents.has(service)) continue;
-      const known = this.#parents.get(service);
-      parents.set(service, known ?? this.#resolver.subscribe(namespace, name, () => this.#onNews(service)));
-      yield;
+    const opened: Subscription[] = [];
+    const abandon = (): void => {
+      for (const subscription of opened) subscription.close();
+    };
+    try {
+      for (const { namespace, name } of attachment.frontends) {
+        const service = `${namespace}/${name}`;
+        if (parents.has(service)) continue;
+        let subscription = this.#parents.get(service);
+        if (subscription === undefined) {
+          subscription = this.#resolver.subscribe(namespace, name, () => this.#onNews(service));
+          opened.push(subscription);
+        }
+        parents.set(service, subscription);
+        yield;
+      }
+    } catch (error) {
+      abandon();
+      throw error;
     }
-    for (const [service, subscription] of this.#parents) if (!parents.has(service)) subscription.close();
-    this.#seen.clear();
-    this.#parents = parents;
-    this.#frontends = attachment.frontends;
-    this.#refresh();
+    return { commit: () => this.#take(parents, attachment.frontends), abandon };
   }
 
   /** Every document is news with every configuration, though hardly one of them changes. */
@@ -115,17 +132,18 @@ export class FrontendRegistry {
     const current = this.#parents.get(service)?.current;
     if (current === undefined) return;
     const seen = this.#seen.get(service);
-    if (seen === undefined || !sameAddresses(current, seen)) this.#refresh();
+    if (seen === undefined || !sameAddresses(current, seen)) this.#take(this.#parents, this.#frontends);
   }
 
-  #refresh(): void {
+  /** Whoever captures connections has the list before anything else is changed: when that fails, nothing is. */
+  #take(parents: ReadonlyMap<string, Subscription>, frontends: readonly AttachedFrontend[]): void {
     const problems: Problem[] = [];
-    const owners = this.#assignAddresses(problems);
+    const owners = assignAddresses(parents, problems);
     const addresses: FrontendAddress[] = [];
     const unresolved: UnresolvedFrontend[] = [];
-    for (const frontend of this.#frontends) {
+    for (const frontend of frontends) {
       const service = `${frontend.namespace}/${frontend.name}`;
-      const { state, error, addresses: candidates } = this.#parents.get(service)!.current;
+      const { state, error, addresses: candidates } = parents.get(service)!.current;
       const own = candidates.filter((address) => owners.get(address)?.service === service);
       const id = this.frontendId(frontend.key);
       for (const address of own) addresses.push({ address, port: frontend.port, id, mode: frontend.mode });
@@ -134,50 +152,15 @@ export class FrontendRegistry {
       unresolved.push({ key: frontend.key, reason: error === null ? refused : `${refused}: ${error}` });
     }
     addresses.sort((a, b) => compare(a.address, b.address) || a.port - b.port || a.id - b.id);
-    this.#report(problems, unresolved);
-    if (sameList(addresses, this.#addresses)) return;
-    this.#addresses = addresses;
-    this.#onChange(addresses);
-  }
-
-  /** Who owns each address. By Service, not by port: one ClusterIP never serves two. */
-  #assignAddresses(problems: Problem[]): Map<string, Claim> {
-    const owners = new Map<string, Claim>();
-    for (const service of [...this.#parents.keys()].sort()) {
-      const { current } = this.#parents.get(service)!;
-      this.#seen.set(service, current);
-      const rank = current.source === 'document' ? 0 : current.stale ? 2 : 1;
-      for (const address of current.addresses) {
-        const fault = addressFault(address);
-        if (fault !== null) {
-          problems.push(this.#problem(service, 'address-refused', `${faultText(address, fault)}, no ClusterIP`));
-          continue;
-        }
-        const other = owners.get(address);
-        if (other === undefined) {
-          owners.set(address, { service, rank });
-          continue;
-        }
-        const [winner, loser] = rank < other.rank ? [service, other.service] : [other.service, service];
-        problems.push(this.#problem(loser, 'address-conflict', `${address} belongs to Service ${winner} as well`));
-        if (winner === service) owners.set(address, { service, rank });
-      }
+    if (!sameList(addresses, this.#addresses)) {
+      this.#onChange(addresses);
+      this.#addresses = addresses;
     }
-    return owners;
-  }
-
-  #problem(service: string, code: string, message: string): Problem {
-    const source = this.#parents.get(service)?.service?.source;
-    return {
-      severity: 'error',
-      code,
-      file: source?.file ?? '',
-      document: source?.document ?? 1,
-      line: source?.line ?? null,
-      resource: `Service ${service}`,
-      path: source === undefined ? '' : 'spec.clusterIPs',
-      message,
-    };
+    for (const [service, subscription] of this.#parents) if (!parents.has(service)) subscription.close();
+    this.#parents = parents;
+    this.#frontends = frontends;
+    this.#seen = new Map([...parents].map(([service, { current }]) => [service, current]));
+    this.#report(problems, unresolved);
   }
 
   /** Say what is new; a state that lasts is in readiness and metrics. */
@@ -194,6 +177,50 @@ export class FrontendRegistry {
     this.#problems = problems;
     this.#unresolved = unresolved;
   }
+}
+
+/** Who owns each address. By Service, not by port: one ClusterIP never serves two. */
+function assignAddresses(parents: ReadonlyMap<string, Subscription>, problems: Problem[]): Map<string, Claim> {
+  const owners = new Map<string, Claim>();
+  for (const service of [...parents.keys()].sort()) {
+    const { current } = parents.get(service)!;
+    const rank = current.source === 'document' ? 0 : current.stale ? 2 : 1;
+    for (const address of current.addresses) {
+      const fault = addressFault(address);
+      if (fault !== null) {
+        problems.push(problemOf(service, parents, 'address-refused', `${faultText(address, fault)}, no ClusterIP`));
+        continue;
+      }
+      const other = owners.get(address);
+      if (other === undefined) {
+        owners.set(address, { service, rank });
+        continue;
+      }
+      const [winner, loser] = rank < other.rank ? [service, other.service] : [other.service, service];
+      problems.push(problemOf(loser, parents, 'address-conflict', `${address} belongs to Service ${winner} as well`));
+      if (winner === service) owners.set(address, { service, rank });
+    }
+  }
+  return owners;
+}
+
+function problemOf(
+  service: string,
+  parents: ReadonlyMap<string, Subscription>,
+  code: string,
+  message: string,
+): Problem {
+  const source = parents.get(service)?.service?.source;
+  return {
+    severity: 'error',
+    code,
+    file: source?.file ?? '',
+    document: source?.document ?? 1,
+    line: source?.line ?? null,
+    resource: `Service ${service}`,
+    path: source === undefined ? '' : 'spec.clusterIPs',
+    message,
+  };
 }
 
 function compare(a: string, b: string): number {

@@ -1,0 +1,90 @@
+/**
+ * The configuration in force, and how another one takes its place: as a whole, by one assignment, or not at all.
+ *
+ *     snapshot --> attach --> Service documents --> compile --> frontends --> in force
+ *                  \______ a step that fails: what the others did is undone ____/
+ *
+ * Stage before: `config/route-directory.ts`. Stage after: `proxy.ts`, and whatever decides or shows by `current`.
+ */
+import type { BackendRegistry } from './cluster/backends.ts';
+import type { FrontendRegistry } from './cluster/frontends.ts';
+import type { ServiceResolver } from './cluster/resolver.ts';
+import { attachInSteps } from './config/attach.ts';
+import type { Attachment } from './config/attachment.ts';
+import type { ConfigSnapshot } from './config/snapshot.ts';
+import type { CompileDeps } from './routing/decision.ts';
+import { compileTable, compileTableInSteps, type RouteTable } from './routing/table.ts';
+import type { Steps } from './slices.ts';
+
+/** Everything of one generation. Never changes. Addresses are not among it: they follow DNS. */
+export interface Configuration {
+  /** Null before the first one. */
+  readonly snapshot: ConfigSnapshot | null;
+  /** Of the snapshot. */
+  readonly attachment: Attachment;
+  /** Of the attachment. */
+  readonly table: RouteTable;
+  /** Neither files nor attaching nor addresses had an error when it was applied. */
+  readonly valid: boolean;
+}
+
+export interface ConfigurationOptions {
+  /** See `AttachInput`. */
+  readonly namespace: string | null;
+  readonly compile: CompileDeps;
+  readonly resolver: Pick<ServiceResolver, 'setServices' | 'setServicesInSteps'>;
+  readonly backends: Pick<BackendRegistry, 'beginCompile' | 'endCompile' | 'abandonCompile'>;
+  readonly frontends: Pick<FrontendRegistry, 'prepareInSteps' | 'problems'>;
+  readonly series: { beginCompile(): void; endCompile(): void };
+  /** Called as soon as another configuration is in force; must not throw. */
+  readonly onChange: () => void;
+}
+
+const NOTHING_ATTACHED: Attachment = { frontends: [], conditions: [], problems: [], services: new Map() };
+
+export class ConfigurationInForce {
+  readonly #options: ConfigurationOptions;
+  #current: Configuration;
+
+  constructor(options: ConfigurationOptions) {
+    this.#options = options;
+    const table = compileTable(NOTHING_ATTACHED, options.compile);
+    this.#current = { snapshot: null, attachment: NOTHING_ATTACHED, table, valid: false };
+  }
+
+  get current(): Configuration {
+    return this.#current;
+  }
+
+  /**
+   * Pauses on the way; what was in force decides until the end. One apply ends before the next one begins. When it throws,
+   * all of what was in force is still.
+   */
+  *apply(snapshot: ConfigSnapshot): Steps<void> {
+    const { namespace, compile, resolver, backends, frontends, series, onChange } = this.#options;
+    const { services } = this.#current.attachment;
+    const undo: (() => void)[] = [];
+    try {
+      const attachment = yield* attachInSteps({ resources: snapshot.resources, namespace });
+      undo.push(() => resolver.setServices(services));
+      yield* resolver.setServicesInSteps(attachment.services);
+      undo.push(() => backends.abandonCompile());
+      backends.beginCompile();
+      series.beginCompile();
+      const table = yield* compileTableInSteps(attachment, compile);
+      const prepared = yield* frontends.prepareInSteps(attachment);
+      undo.push(prepared.abandon);
+      // Nothing pauses from here on: no connection is accepted for a frontend that the table does not know.
+      prepared.commit();
+      const problems = [...snapshot.problems, ...attachment.problems, ...frontends.problems];
+      const valid = snapshot.valid && !problems.some(({ severity }) => severity === 'error');
+      this.#current = { snapshot, attachment, table, valid };
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    }
+    backends.endCompile();
+    series.endCompile();
+    onChange();
+  }
+}
