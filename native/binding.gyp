@@ -17,6 +17,7 @@
         'src/downstream_connection.cc',
         'src/engine_state.cc',
         'src/exchange.cc',
+        'src/exchange_caller.cc',
         'src/exchange_connect.cc',
         'src/exchange_copies.cc',
         'src/exchange_end.cc',

@@ -67,7 +67,7 @@ export const REQUEST_REASONS = {
   },
   bad_version: { status: 505, source: 'downstream', text: 'The HTTP version of the request is not supported.' },
   downstream_reset: {
-    // Never sent: there is nobody left to read it.
+    // Sent only to a caller that has closed nothing but its sending side; there is mostly nobody left to read it.
     status: 499,
     source: 'downstream',
     text: 'The caller closed the connection before it had the complete response.',

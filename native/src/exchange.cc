@@ -50,7 +50,7 @@ void Exchange::Begin(Downstream* downstream) {
   fields_.clear();
   status_ = 0;
   reason_ = -1;
-  started_ = false;
+  started_ = caller_ended_ = false;
   facts_.kept = false;
   facts_.bytes_received = facts_.bytes_sent = 0;
   request_state_ = RequestState::kHead;
@@ -120,6 +120,7 @@ Progress Exchange::Start(const Window& window) {
   // The shortest way: an idle connection takes head and body from where they were received.
   if (request_state_ == RequestState::kDone || window.length == head_length) {
     downstream_->Use(window, head_length);
+    if (request_state_ == RequestState::kDone && downstream_->peer_ended()) NoteCallerEnd();
     return BeginAttempt();
   }
   const Backend::Wish wish{.user = this, .repeatable = repeatable_};
@@ -187,6 +188,7 @@ Progress Exchange::SendRequest(const Window* window) {
     wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);
   }
   if (request_state_ == RequestState::kBody) return AdvanceAll();
+  if (caller_ended_) PassOnEnd();
   return Progress::kOpen;
 }
 
@@ -221,6 +223,7 @@ void Exchange::RequestComplete() {
   request_state_ = RequestState::kDone;
   if (facts_.kept) facts_.received_ns = uv_hrtime();
   if (!mirrors_.empty()) EndMirrors();
+  if (downstream_->peer_ended()) NoteCallerEnd();
 }
 
 bool Exchange::PassRequestBody(std::string_view head, char* data, size_t length, size_t* used,
@@ -292,6 +295,9 @@ Progress Exchange::OnDownstreamEvent() {
   if (downstream_->gone() && !tunnel_) {
     Abandon();
     return Progress::kClosed;
+  }
+  if (downstream_->peer_ended() && !caller_ended_ && !tunnel_) {
+    if (const Progress progress = OnCallerEnd(); progress != Progress::kOpen) return progress;
   }
   return AdvanceAll();
 }

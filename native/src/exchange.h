@@ -40,8 +40,14 @@ class UpstreamConnection;
 // What a step has led to. After anything but kOpen the exchange is over and must not be touched.
 enum class Progress : uint8_t { kOpen, kNextRequest, kClosed };
 
-class Exchange final : public ListNode<Exchange>, public UpstreamUser {
+class Exchange final : public ListNode<Exchange>,
+                       public ListNode<Exchange, Displaceable>,
+                       public UpstreamUser {
  public:
+  // In the list of those that wait for a connection.
+  using ListNode<Exchange>::linked;
+  using ListNode<Exchange>::Unlink;
+
   explicit Exchange(EngineContext& context);
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -63,6 +69,8 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   void Abandon();
   void OnUpstreamEvent() override;
   void OnUpstreamAvailable();
+  // Its connection is needed by somebody whose caller is there.
+  void GiveWay();
   // It gets no more of the body.
   void OnMirrorEnded(Mirror& mirror);
 
@@ -100,6 +108,11 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   Progress PauseDialling(uint32_t pause_ms);
   Progress NoConnection();
   void Connected();
+
+  // The caller has ended: exchange_caller.cc
+  Progress OnCallerEnd();
+  void NoteCallerEnd();
+  void PassOnEnd();
 
   // Retries and mirrors: exchange_copies.cc
   bool has_retries() const { return policy_ && policy_->attempts > 0; }
@@ -188,6 +201,8 @@ class Exchange final : public ListNode<Exchange>, public UpstreamUser {
   RequestFacts facts_;
 
   bool started_ = false;
+  // The downstream has sent FIN, and nothing stands before it but this request, all of which has come.
+  bool caller_ended_ = false;
   RequestState request_state_ = RequestState::kHead;
   ResponseState response_state_ = ResponseState::kHead;
   Wait wait_ = Wait::kNothing;

@@ -28,7 +28,8 @@ Progress Exchange::AcquireUpstream(Backend::Turn turn) {
     const Backend::Wish wish{
         .user = this,
         .address = dials_.NextAddress(backend_->address_count()),
-        .may_reuse = !fresh_only_,
+        // That of a caller that has ended gets a FIN, too, and is of no use to others.
+        .may_reuse = !fresh_only_ && !caller_ended_,
         .repeatable = repeatable_,
         .turn = turn,
     };
@@ -40,6 +41,8 @@ Progress Exchange::AcquireUpstream(Backend::Turn turn) {
         wait_timer_.ArmAfter(dials_.Begin(backend_->dial_facts()));
         return SendRequest(nullptr);
       case Backend::Result::kWait:
+        // Nobody may be there any more to be served in the end. Who waited before that goes on.
+        if (caller_ended_ && turn == Backend::Turn::kNew) return ReplyReason(Reason::kOverflow);
         backend_->Wait(*this, turn);
         wait_ = Wait::kQueue;
         wait_timer_.ArmAfter(context_.settings.queue_timeout_ms);

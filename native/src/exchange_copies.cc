@@ -17,7 +17,7 @@ constexpr unsigned kMaxDoublings = 4;
 
 // Whether there is another attempt to make; it is then taken out of the budget.
 bool Exchange::TakeRetry() {
-  if (!has_retries() || retries_ >= policy_->attempts || status_ != 0) return false;
+  if (!has_retries() || retries_ >= policy_->attempts || status_ != 0 || caller_ended_) return false;
   // Cleared when it grew too large; until a connection stands it holds everything.
   if (sent_.empty()) {
     denial_ = RetryDenial::kBody;

@@ -156,6 +156,7 @@ void Exchange::ReleaseUpstream(bool reusable) {
   if (upstream_ == nullptr) return;
   UpstreamConnection& upstream = *upstream_;
   upstream_ = nullptr;
+  if (caller_ended_) backend_->KeepInPlace(*this);
   upstream.endpoint().backend.Release(upstream, reusable);
 }
 
@@ -165,6 +166,7 @@ void Exchange::DropUpstream() {
   if (upstream_ == nullptr) return;
   UpstreamConnection& upstream = *upstream_;
   upstream_ = nullptr;
+  if (caller_ended_) backend_->KeepInPlace(*this);
   upstream.endpoint().backend.Close(upstream, true);
 }
 

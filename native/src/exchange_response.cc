@@ -121,6 +121,7 @@ Progress Exchange::TakeResponseHead(const Window& window, bool* stop) {
     sent_.Clear();
   }
   status_ = head.status;
+  if (caller_ended_) backend_->KeepInPlace(*this);
   if (facts_.kept) facts_.response_ns = uv_hrtime();
   if (wait_ == Wait::kExpect) {
     wait_ = Wait::kNothing;
@@ -206,7 +207,7 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   // SAFETY 95: a connection that may have been closed while idle, and a request that may be sent twice.
   // It counts as one of the attempts of the route, which says how often the backend may see a request (SPEC
   // R1).
-  const bool again = !response_begun_ && may_resend_ && kept_ && !resent_ && status_ == 0 &&
+  const bool again = !response_begun_ && may_resend_ && kept_ && !resent_ && status_ == 0 && !caller_ended_ &&
                      (!has_retries() || retries_ < policy_->attempts);
   DropUpstream();
   // Where one pooled connection has failed others of its age may: whatever follows dials.
@@ -217,6 +218,8 @@ Progress Exchange::UpstreamBroken(Reason reason) {
     ++context_.counters.retries_reset;
     return BeginAttempt();
   }
+  // A backend that was told of the end gives up, as it would without us in between.
+  if (caller_ended_ && reason == Reason::kUpstreamReset) reason = Reason::kDownstreamReset;
   if (status_ != 0) return Truncate(reason);
   if (reason != Reason::kUpstreamReset || !has_retries()) return ReplyReason(reason);
   // SPEC R3, R5.
@@ -243,6 +246,7 @@ Progress Exchange::SwitchToTunnel(const Window& window) {
   const http1::ResponseHead& head = response_parser_.head();
   if (request_state_ != RequestState::kDone) return UpstreamBroken(Reason::kUpstreamProtocol);
   status_ = head.status;
+  if (caller_ended_) backend_->KeepInPlace(*this);
   if (facts_.kept) facts_.response_ns = uv_hrtime();
   ResponseHeadOptions options;
   options.plan = plan_.get();

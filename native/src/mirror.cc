@@ -53,7 +53,11 @@ bool Mirror::Connect(Backend::Turn turn) {
   for (;;) {
     // A connection that may have gone stale is looked at first, because there is no second try.
     const Backend::Wish wish{
-        .user = this, .address = dials_.NextAddress(backend_->address_count()), .turn = turn};
+        .user = this,
+        .address = dials_.NextAddress(backend_->address_count()),
+        .turn = turn,
+        .may_displace = false,
+    };
     switch (backend_->Acquire(wish, &upstream_)) {
       case Backend::Result::kReused:
         deadline_.ArmAfter(context_.settings.mirror_timeout_ms);

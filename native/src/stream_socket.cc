@@ -28,7 +28,7 @@ int StreamSocket::Open(UniqueFd fd) {
   fd_ = std::move(fd);
   // Until the kernel says otherwise. A first write may thus leave before the first event.
   writable_ = true;
-  readable_ = peer_ended_ = gone_ = write_failed_ = shutdown_wanted_ = false;
+  readable_ = peer_ended_ = gone_ = write_failed_ = write_ended_ = shutdown_wanted_ = false;
   return 0;
 }
 
@@ -93,6 +93,11 @@ bool StreamSocket::Quiet() const {
   char byte;
   return Receive(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
          (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+bool StreamSocket::AtEnd() const {
+  char byte;
+  return in_.empty() && Receive(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 // Hot path.
@@ -179,6 +184,7 @@ std::vector<uint8_t> StreamSocket::TakeUnsent() {
 }
 
 void StreamSocket::ShutdownWrite() {
+  write_ended_ = true;
   shutdown_wanted_ = !out_.empty();
   if (!shutdown_wanted_) shutdown(fd_.get(), SHUT_WR);
 }

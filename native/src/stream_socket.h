@@ -69,6 +69,8 @@ class StreamSocket : public Watcher {
   bool peer_ended() const { return peer_ended_; }
   // Asks the kernel: open, and nothing has arrived that was not read.
   bool Quiet() const;
+  // Asks the kernel: the peer's FIN is what comes next.
+  bool AtEnd() const;
   // Reset, or closed in both directions: nothing can be written any more.
   bool gone() const { return gone_; }
 
@@ -87,6 +89,7 @@ class StreamSocket : public Watcher {
   std::vector<uint8_t> TakeUnsent();
   // FIN, after what is unsent.
   void ShutdownWrite();
+  bool write_ended() const { return write_ended_; }
 
   // Whether another piece of work fits into this turn; if not, OnEvent is called again in a later one. Fill
   // asks by itself.
@@ -120,6 +123,7 @@ class StreamSocket : public Watcher {
   bool peer_ended_ = false;
   bool gone_ = false;
   bool write_failed_ = false;
+  bool write_ended_ = false;
   bool shutdown_wanted_ = false;
   ByteBuffer in_;
   ByteBuffer out_;

@@ -32,12 +32,13 @@ void UpstreamConnection::Lend(UpstreamUser* user) {
   user_ = user;
   idle_timer_.Cancel();
   ++requests_;
-  ++endpoint_.requests;
+  if (!connecting_) ++endpoint_.requests;
 }
 
 void UpstreamConnection::SetConnected() {
   if (connecting_) {
     --endpoint_.connecting;
+    ++endpoint_.requests;
     endpoint_.backend.OnConnected();
   }
   connecting_ = false;
@@ -50,7 +51,8 @@ void UpstreamConnection::CountConnectFailure() {
 }
 
 bool UpstreamConnection::fit() const {
-  return requests_ < context_.settings.upstream_max_requests && context_.wheel.now_ms() < retire_ms_;
+  return requests_ < context_.settings.upstream_max_requests && context_.wheel.now_ms() < retire_ms_ &&
+         !write_ended();
 }
 
 void UpstreamConnection::BecomeIdle() {

@@ -47,7 +47,7 @@ class UpstreamConnection final : public StreamSocket,
   void Lend(UpstreamUser* user);
   // The peer announced how long it keeps an idle connection.
   void LimitIdle(uint32_t idle_ms) { idle_ms_ = idle_ms; }
-  // May serve another request, as far as age and number go.
+  // May serve another request, as far as age, number and our own FIN go.
   bool fit() const;
   void BecomeIdle();
   uint64_t idle_since_ms() const { return idle_since_ms_; }

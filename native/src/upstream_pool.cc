@@ -104,7 +104,8 @@ Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connecti
     }
   }
   if (idle_only) return Result::kWait;
-  if (open_ >= context_.settings.max_upstream_connections && !CloseOneIdle()) {
+  if (open_ >= context_.settings.max_upstream_connections && !CloseOneIdle() &&
+      !(wish.may_displace && DisplaceOne())) {
     return QueueUp();
   }
   Endpoint& endpoint = *endpoints_[std::min(wish.address, endpoints_.size() - 1)];
@@ -135,6 +136,20 @@ void Backend::Wait(Exchange& exchange, Turn turn) {
   } else {
     waiting_.PushFront(&exchange);
   }
+}
+
+void Backend::MakeDisplaceable(Exchange& exchange) {
+  displaceable_.PushBack(&exchange);
+  if (!waiting_.empty()) context_.ServeLater(this, &serving_);
+}
+
+void Backend::KeepInPlace(Exchange& exchange) { exchange.ListNode<Exchange, Displaceable>::Unlink(); }
+
+bool Backend::DisplaceOne() {
+  Exchange* first = displaceable_.Front();
+  if (first == nullptr) return false;
+  first->GiveWay();
+  return true;
 }
 
 DialPlan::Facts Backend::dial_facts() const {
@@ -222,7 +237,7 @@ bool Backend::CloseOneIdle() {
 void Backend::ServeWaiting() {
   serving_ = false;
   for (size_t left = waiting_.size(); left > 0; --left) {
-    if (idle_ == 0 && open_ >= context_.settings.max_upstream_connections) break;
+    if (idle_ == 0 && open_ >= context_.settings.max_upstream_connections && displaceable_.empty()) break;
     Exchange* first = waiting_.Front();
     if (first == nullptr) break;
     first->Unlink();

@@ -23,6 +23,10 @@ namespace sideroute {
 class Backend;
 class Exchange;
 
+// In the list of exchanges that are the first to go at the limit; the other list they are in is that of those
+// who wait.
+struct Displaceable;
+
 // One address of a backend.
 struct Endpoint {
   Endpoint(Backend& backend, const NetAddress& address) : backend(backend), address(address) {}
@@ -34,7 +38,8 @@ struct Endpoint {
   size_t open = 0;
   // Of those open.
   size_t connecting = 0;
-  // Totals. `requests`: how often a connection was given to somebody, further attempts and mirrors included.
+  // Totals. `requests`: how often one that stood was given to somebody, further attempts and mirrors
+  // included.
   uint64_t connects = 0;
   uint64_t connect_failures = 0;
   uint64_t requests = 0;
@@ -78,12 +83,19 @@ class Backend {
     // Safe to send again should a reused connection turn out to be closed.
     bool repeatable = false;
     Turn turn = Turn::kNew;
+    // At the limit, one that is displaceable goes.
+    bool may_displace = true;
   };
   // `connection` is set with kReused and kConnecting.
   // `idle_only`: never dials; kWait when there is nothing to reuse.
   Result Acquire(const Wish& wish, UpstreamConnection** connection, bool idle_only = false);
   // Call after kWait; the exchange is told through OnUpstreamAvailable, or takes itself out of the list.
   void Wait(Exchange& exchange, Turn turn);
+
+  // The exchange waits for a response that its caller may not be there to read: at the limit its connection
+  // goes to others.
+  void MakeDisplaceable(Exchange& exchange);
+  void KeepInPlace(Exchange& exchange);
 
   DialPlan::Facts dial_facts() const;
   // A dial has failed: whether, and after what pause, to do as `plan` says and dial again.
@@ -123,6 +135,7 @@ class Backend {
   Result QueueUp() const;
   UpstreamConnection* TakeIdle(const Wish& wish);
   bool CloseOneIdle();
+  bool DisplaceOne();
   void DropRetired();
 
   EngineContext& context_;
@@ -130,6 +143,7 @@ class Backend {
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Endpoint>> retired_;
   IntrusiveList<Exchange> waiting_;
+  IntrusiveList<Exchange, Displaceable> displaceable_;
   size_t open_ = 0;
   size_t idle_ = 0;
   size_t mirrors_ = 0;

@@ -41,6 +41,9 @@ export function closesConnection(reason: RequestReason): boolean {
   return reason === 'not_implemented' || REQUEST_REASONS[reason].source === 'downstream';
 }
 
+/** Of statuses that are not registered. */
+const OTHER_PHRASES: Readonly<Record<number, string>> = { 499: 'Client Closed Request' };
+
 const replies = new Map<string, LocalReply>();
 
 /** The same object for the same arguments; `status` defaults to what the reason implies. */
@@ -49,7 +52,7 @@ export function localReply(reason: RequestReason, status: number = REQUEST_REASO
   const known = replies.get(key);
   if (known !== undefined) return known;
   const reply: LocalReply = {
-    status: `${status} ${STATUS_CODES[status] ?? 'Unknown'}`,
+    status: `${status} ${STATUS_CODES[status] ?? OTHER_PHRASES[status] ?? 'Unknown'}`,
     fields: ['Content-Type', CONTENT_TYPE, REASON_HEADER, reason],
     body: Buffer.from(`${REQUEST_REASONS[reason].text}\n`),
   };

@@ -138,6 +138,7 @@ export async function turns(count = 3): Promise<void> {
 export class RawBackend {
   readonly port: number;
   readonly connections: RawPeer[] = [];
+  onConnection: (peer: RawPeer) => void = () => undefined;
   private taken = 0;
   private readonly server: Server;
   private readonly wakers = new Set<() => void>();
@@ -147,7 +148,9 @@ export class RawBackend {
     this.server = server;
     this.port = (server.address() as AddressInfo).port;
     server.on('connection', (socket) => {
-      this.connections.push(new RawPeer(socket));
+      const peer = new RawPeer(socket);
+      this.connections.push(peer);
+      this.onConnection(peer);
       for (const waker of [...this.wakers]) waker();
     });
   }

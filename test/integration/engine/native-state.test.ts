@@ -39,7 +39,7 @@ t.test('upstreams: an address that is none any more is listed while it has conne
   other.send(GET);
   await other.until('connect_failure');
   t.match(h.front.engine.upstreams(), [
-    { address: '127.0.0.2', active: 0, connects: 2, connectFailures: 2, requests: 2 },
+    { address: '127.0.0.2', active: 0, connects: 16, connectFailures: 16, requests: 0 },
     { address: '127.0.0.1', active: 1, connects: 1, connectFailures: 0, requests: 1 },
   ]);
   upstream.send(OK);
