@@ -214,7 +214,8 @@ class SidecarProxy {
 
   #problems(): Problem[] {
     const { snapshot, attachment } = this.#configuration.current;
-    return [...(snapshot?.problems ?? []), ...attachment.problems, ...this.#frontends.problems];
+    const addresses = [...this.#frontends.problems, ...this.#resolver.problems];
+    return [...(snapshot?.problems ?? []), ...attachment.problems, ...addresses];
   }
 
   /** Which fields the native engine gives with each request, so that matching does not ask for them one by one. */

@@ -40,6 +40,9 @@ interface Job {
   readonly done: () => void;
 }
 
+/** What waits for its turn: `now` for an address that nothing else tells, `check` for one that a document gives as well. */
+export type Urgency = 'now' | 'check';
+
 /** A c-ares channel of its own for each lookup under way: it can be cancelled alone and given other servers when idle. */
 interface Channel {
   readonly resolver: Resolver;
@@ -51,7 +54,7 @@ export class DnsClient {
   #servers: readonly string[] = [];
   readonly #idle: Channel[] = [];
   readonly #busy = new Set<Channel>();
-  readonly #queue = new Set<Job>();
+  readonly #queues: Readonly<Record<Urgency, Set<Job>>> = { now: new Set(), check: new Set() };
   #closed = false;
 
   constructor(options: DnsClientOptions) {
@@ -76,6 +79,7 @@ export class DnsClient {
   lookup(
     name: string,
     families: readonly IpFamily[],
+    urgency: Urgency,
     onAnswer: (family: IpFamily, answer: FamilyAnswer) => void,
     onDone: () => void,
   ): () => void {
@@ -91,11 +95,12 @@ export class DnsClient {
         if (wanted && !this.#closed) onDone();
       },
     };
-    this.#queue.add(job);
+    const queue = this.#queues[urgency];
+    queue.add(job);
     this.#startNext();
     return () => {
       wanted = false;
-      this.#queue.delete(job);
+      queue.delete(job);
       job.channel?.resolver.cancel();
     };
   }
@@ -103,15 +108,16 @@ export class DnsClient {
   /** Cancel everything. No socket and no timer is left. */
   close(): void {
     this.#closed = true;
-    this.#queue.clear();
+    for (const queue of Object.values(this.#queues)) queue.clear();
     for (const channel of this.#busy) channel.resolver.cancel();
   }
 
   #startNext(): void {
     if (this.#closed || this.#busy.size >= this.#options.concurrency) return;
-    const [job] = this.#queue;
+    const queue = this.#queues.now.size > 0 ? this.#queues.now : this.#queues.check;
+    const [job] = queue;
     if (job === undefined) return;
-    this.#queue.delete(job);
+    queue.delete(job);
     const channel = this.#idle.pop() ?? {
       resolver: new Resolver({ timeout: this.#options.timeoutMs, tries: this.#options.tries }),
       servers: null,

@@ -4,6 +4,7 @@
  * Stage before: `resolver.ts`, which makes the lookups. Stage after: the composition root.
  */
 import type { AddressFault } from './addresses.ts';
+import type { DnsVerdict } from './document-addresses.ts';
 import type { ResolutionState } from '../routing/decision.ts';
 
 export interface DnsStatistics {
@@ -15,12 +16,19 @@ export interface DnsStatistics {
   readonly lookupMs: number;
   /** Services now wanted whose address comes from DNS. */
   readonly services: Readonly<Record<ResolutionState | 'stale', number>>;
+  /** Services now wanted whose document gives addresses that are checked, by what DNS says of them. */
+  readonly documents: Readonly<Record<DnsVerdict, number>>;
   /** Since the oldest answer that is in use came; 0 when there is none. */
   readonly oldestAnswerMs: number;
 }
 
 interface WantedService {
-  readonly current: { readonly source: 'document' | 'dns'; readonly state: ResolutionState; readonly stale: boolean };
+  readonly current: {
+    readonly source: 'document' | 'dns';
+    readonly verdict: DnsVerdict | null;
+    readonly state: ResolutionState;
+    readonly stale: boolean;
+  };
   /** Monotonic. */
   readonly answeredMs: number;
 }
@@ -41,19 +49,21 @@ export class LookupTotals {
 
   statistics(wanted: Iterable<WantedService>): DnsStatistics {
     const services = { resolved: 0, stale: 0, pending: 0, missing: 0 };
+    const documents = { silent: 0, agrees: 0, differs: 0, unknown: 0 };
     const now = performance.now();
     let oldestMs = now;
     for (const { current, answeredMs } of wanted) {
+      if (current.verdict !== null) documents[current.verdict]++;
       if (current.source === 'document') continue;
       services[current.stale ? 'stale' : current.state]++;
       if (current.state === 'resolved') oldestMs = Math.min(oldestMs, answeredMs);
     }
-    const unusable = { ...this.#unusable };
     return {
       lookups: { ...this.#lookups },
-      unusable,
+      unusable: { ...this.#unusable },
       lookupMs: this.#lookupMs,
       services,
+      documents,
       oldestAnswerMs: now - oldestMs,
     };
   }

@@ -42,8 +42,13 @@ export interface FrontendRegistryOptions {
 /** An address may be claimed by one Service only; the better source wins, then the lower name. */
 interface Claim {
   readonly service: string;
-  /** 0: Service document, 1: DNS, 2: DNS, last good kept (the Service may be gone and its address given to another). */
   readonly rank: number;
+}
+
+/** The lowest is best. A Service that DNS does not know (any more) may be gone, and its address given to another. */
+function rankOf({ source, stale, verdict }: ServiceAddresses): number {
+  if (stale || verdict === 'unknown') return 2;
+  return source === 'document' ? 0 : 1;
 }
 
 export class FrontendRegistry {
@@ -184,7 +189,7 @@ function assignAddresses(parents: ReadonlyMap<string, Subscription>, problems: P
   const owners = new Map<string, Claim>();
   for (const service of [...parents.keys()].sort()) {
     const { current } = parents.get(service)!;
-    const rank = current.source === 'document' ? 0 : current.stale ? 2 : 1;
+    const rank = rankOf(current);
     for (const address of current.addresses) {
       const fault = addressFault(address);
       if (fault !== null) {
@@ -231,6 +236,7 @@ function sameAddresses(a: ServiceAddresses, b: ServiceAddresses): boolean {
   return (
     a.state === b.state &&
     a.source === b.source &&
+    a.verdict === b.verdict &&
     a.stale === b.stale &&
     a.error === b.error &&
     a.addresses.join() === b.addresses.join()

@@ -15,7 +15,7 @@
 import type { Logger } from '../log.ts';
 import type { ResolutionState } from '../routing/decision.ts';
 import { addressFault, faultText } from './addresses.ts';
-import type { DnsClient, FamilyAnswer, IpFamily } from './dns-client.ts';
+import type { DnsClient, FamilyAnswer, IpFamily, Urgency } from './dns-client.ts';
 import type { LookupTotals } from './dns-statistics.ts';
 
 export interface DnsView {
@@ -57,11 +57,15 @@ export class NameWatch {
   view: DnsView = PENDING;
   /** Monotonic time at which an address was last known to be good. */
   answeredMs = performance.now();
+  /** Whether DNS itself has given an address. */
+  answered = false;
+  /** `check`: what DNS says only confirms what is known otherwise, so it is asked later, and no more often than it has to. */
+  urgency: Urgency = 'now';
   readonly #context: WatchContext;
   readonly #namespace: string;
   readonly #name: string;
   readonly #onNews: () => void;
-  /** Last good addresses. */
+  /** Last good addresses; none for a family that the name is known not to have. */
   readonly #byFamily = new Map<IpFamily, readonly string[]>();
   /** Addresses of the last answers that no Service can have, in words, by family. */
   readonly #leftOut = new Map<IpFamily, string>();
@@ -100,9 +104,22 @@ export class NameWatch {
     this.#cancel = null;
   }
 
+  /** As `start`, and at once if it only waits. */
+  askNow(): void {
+    if (this.#cancel !== null) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#lookUpIn(0);
+  }
+
+  /** Last good addresses of a family, none when the name is known not to have any; undefined: not known. */
+  addressesOf(family: IpFamily): readonly string[] | undefined {
+    return this.#byFamily.get(family);
+  }
+
   /** Nothing is known any more. */
   forget(): void {
     this.#failures = 0;
+    this.answered = false;
     this.#byFamily.clear();
     this.#leftOut.clear();
     this.view = PENDING;
@@ -131,6 +148,7 @@ export class NameWatch {
     this.#cancel = dns.lookup(
       name,
       families,
+      this.urgency,
       (family, answer) => this.#onAnswer(family, answer),
       () => this.#onDone(),
     );
@@ -153,6 +171,7 @@ export class NameWatch {
     }
     this.#byFamily.set(family, addresses);
     this.answeredMs = performance.now();
+    this.answered = true;
     this.#show(this.#resolved());
   }
 
@@ -194,7 +213,7 @@ export class NameWatch {
       // Only next to an answer is "no such address" believed: alone it would take everything away.
       for (const [family, answer] of this.#round) {
         if (answer.kind !== 'no-data' && answer.kind !== 'no-name') continue;
-        this.#byFamily.delete(family);
+        this.#byFamily.set(family, []);
         this.#leftOut.delete(family);
       }
       this.#show(this.#resolved());
@@ -207,7 +226,8 @@ export class NameWatch {
     const { minTtlMs, maxTtlMs, retryMs } = this.#context;
     const jitter = Math.random();
     // At least the floor after this answer, however long the other family took.
-    const ttlMs = Math.max(this.#expiresAtMs - performance.now(), minTtlMs);
+    const leastMs = this.urgency === 'check' ? maxTtlMs : minTtlMs;
+    const ttlMs = Math.max(this.#expiresAtMs - performance.now(), leastMs);
     const refreshMs = ttlMs + jitter * Math.min(ttlMs / 10, MAX_JITTER_MS);
     if (this.#failures === 0) return refreshMs;
     const backoffMs = Math.min(retryMs * 2 ** Math.min(this.#failures - 1, 20), maxTtlMs);

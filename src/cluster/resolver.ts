@@ -1,5 +1,5 @@
 /**
- * Service names to addresses: from Service documents when they give ClusterIPs, else from cluster DNS.
+ * Service names to addresses: from Service documents and cluster DNS (`document-addresses.ts` says how they go together).
  *
  * Stage before: `config/attach.ts` (the documents), `name-watch.ts` (cluster DNS), `backends.ts` and `frontends.ts` (the
  * names wanted). Stage after: the last two, which are told of every change.
@@ -8,15 +8,16 @@
  * several addresses of one family a warning is logged. Its document tells (`clusterIP: None`).
  */
 import { isIPv6 } from 'node:net';
-import type { Service } from '../gateway-api/types.ts';
+import type { Problem, Service } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import type { ResolutionState } from '../routing/decision.ts';
 import { finish, type Steps } from '../slices.ts';
 import type { IpFamily } from './dns-client.ts';
 import { DnsClient } from './dns-client.ts';
 import { LookupTotals, type DnsStatistics } from './dns-statistics.ts';
-import { addressesOf } from './document-addresses.ts';
-import { NameWatch, type DnsView, type WatchContext } from './name-watch.ts';
+import { addressesOf, checkedAddresses, isCheckable, type DnsVerdict } from './document-addresses.ts';
+import { documentProblem, placeOf } from './document-problems.ts';
+import { NameWatch, type WatchContext } from './name-watch.ts';
 import { normalizeDomain, ResolvConfFile } from './resolv-conf.ts';
 
 export interface ServiceAddresses {
@@ -24,6 +25,8 @@ export interface ServiceAddresses {
   /** Canonical text, in the order of `ipFamilies`; empty unless `state` is `resolved`. */
   readonly addresses: readonly string[];
   readonly source: 'document' | 'dns';
+  /** Null: no document gives addresses, or one that is kept current by whoever writes it. */
+  readonly verdict: DnsVerdict | null;
   /** Last good addresses are served because the last lookup brought none. */
   readonly stale: boolean;
   /** Why it is not resolved, or stale, or what was left out: a c-ares code (`ENOTFOUND`, ...) or a sentence; else null. */
@@ -70,7 +73,10 @@ export interface ServiceResolverOptions {
 }
 
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
-const PENDING: ServiceAddresses = { state: 'pending', addresses: [], source: 'dns', stale: false, error: null };
+const PENDING: ServiceAddresses = {
+  ...{ state: 'pending', addresses: [], source: 'dns' },
+  ...{ verdict: null, stale: false, error: null },
+};
 
 interface Entry {
   readonly namespace: string;
@@ -78,6 +84,10 @@ interface Entry {
   readonly key: string;
   readonly listeners: Set<() => void>;
   readonly watch: NameWatch;
+  /** What its document gives, null when that leaves the addresses to DNS. */
+  documented: ServiceAddresses | null;
+  /** Whether DNS is asked beside the document. */
+  checked: boolean;
   current: ServiceAddresses;
 }
 
@@ -133,6 +143,15 @@ export class ServiceResolver {
 
   get clusterDomain(): string {
     return this.#domain;
+  }
+
+  /** Documents that cluster DNS contradicts, or of Services that it does not know. */
+  get problems(): readonly Problem[] {
+    return [...this.#entries.values()].flatMap(({ key, documented, current }) => {
+      const service = this.#services.get(key);
+      const problem = service === undefined || documented === null ? null : documentProblem(documented, current);
+      return problem === null ? [] : [{ ...problem, ...placeOf(service!) }];
+    });
   }
 
   statistics(): DnsStatistics {
@@ -201,30 +220,50 @@ export class ServiceResolver {
   }
 
   #newEntry(namespace: string, name: string, key: string): Entry {
-    const watch = new NameWatch(this.#watchContext, namespace, name, () => this.#set(entry, fromDns(watch.view)));
-    const entry: Entry = { namespace, name, key, listeners: new Set(), watch, current: PENDING };
+    const watch = new NameWatch(this.#watchContext, namespace, name, () => this.#refresh(entry, false));
+    const state = { documented: null, checked: false, current: PENDING };
+    const entry: Entry = { namespace, name, key, listeners: new Set(), watch, ...state };
     return entry;
   }
 
-  /** Take the addresses from the document, or see that DNS is asked. */
+  /** Look at the document, if there is one, and see that DNS is asked where it has a say. */
   #consult(entry: Entry): void {
-    const { watch } = entry;
+    const { watch, documented: before } = entry;
     const service = this.#services.get(entry.key);
-    const fromDocument = service === undefined ? null : addressesOf(service, this.#families);
-    if (fromDocument !== null) {
+    const documented = service === undefined ? null : addressesOf(service, this.#families);
+    entry.documented = documented;
+    entry.checked = documented !== null && isCheckable(documented, service!);
+    if (documented !== null && !entry.checked) {
       watch.stop();
       watch.forget();
-      this.#set(entry, fromDocument);
-      return;
-    }
-    if (entry.current.source === 'document') {
+    } else if (documented !== null) {
+      const same = before?.addresses.join() === documented.addresses.join();
+      // Another document is news to which an old answer has nothing to say.
+      if (!same && (watch.view.stale || !watch.answered)) watch.forget();
+      if (same || before === null) watch.start();
+      else watch.askNow();
+    } else if (before !== null) {
       // The document has gone or has no addresses any more; what it said holds until DNS says something else.
-      if (entry.current.state === 'resolved') watch.assume(this.#byFamily(entry.current), 'its document has gone');
-      watch.start();
-      this.#set(entry, fromDns(watch.view));
+      if (before.state === 'resolved' && !watch.answered) {
+        watch.assume(this.#byFamily(before), 'its document has gone');
+      }
+      watch.urgency = 'now';
+      watch.askNow();
     } else {
       watch.start();
     }
+    this.#refresh(entry, documented !== null || before !== null);
+  }
+
+  /** `news`: the document is another one, whatever its addresses are. */
+  #refresh(entry: Entry, news: boolean): void {
+    const { documented, checked, watch } = entry;
+    let next: ServiceAddresses;
+    if (documented === null) next = { ...watch.view, source: 'dns', verdict: null };
+    else if (!checked) next = documented;
+    else next = checkedAddresses(documented, watch, this.#families);
+    watch.urgency = checked && next.verdict !== 'differs' ? 'check' : 'now';
+    this.#set(entry, next, news);
   }
 
   #byFamily({ addresses }: ServiceAddresses): Map<IpFamily, readonly string[]> {
@@ -232,12 +271,10 @@ export class ServiceResolver {
     return new Map(this.#families.map((family) => [family, of(family)] as const).filter(([, list]) => list.length > 0));
   }
 
-  #set(entry: Entry, next: ServiceAddresses): void {
+  #set(entry: Entry, next: ServiceAddresses, news: boolean): void {
     const previous = entry.current;
     const sameAddresses = previous.addresses.join() === next.addresses.join();
-    const sameState = previous.state === next.state && previous.stale === next.stale && previous.error === next.error;
-    // A document may differ in its ports alone, so one is always news.
-    if (sameAddresses && sameState && previous.source === 'dns' && next.source === 'dns') return;
+    if (!news && sameAddresses && sameState(previous, next)) return;
     entry.current = next;
     this.#log(entry, previous, next, sameAddresses);
     for (const listener of [...entry.listeners]) {
@@ -251,12 +288,25 @@ export class ServiceResolver {
 
   #log(entry: Entry, previous: ServiceAddresses, next: ServiceAddresses, sameAddresses: boolean): void {
     const fields = { service: entry.key, addresses: next.addresses, source: next.source, error: next.error };
+    if (next.verdict !== previous.verdict) this.#logVerdict(entry, previous, next);
     if (next.state !== 'resolved') {
       if (next.error !== null) this.#logger.warn('service address: not known', fields);
     } else if (next.stale) {
       if (!previous.stale) this.#logger.warn('service address: no answer, the last good one is kept', fields);
     } else if (previous.state !== 'resolved' || !sameAddresses || previous.stale) {
       this.#logger.info('service address: resolved', fields);
+    }
+  }
+
+  #logVerdict(entry: Entry, previous: ServiceAddresses, next: ServiceAddresses): void {
+    const documented = entry.documented?.addresses ?? [];
+    const fields = { service: entry.key, documented, addresses: next.addresses };
+    if (next.verdict === 'differs') {
+      this.#logger.warn('service address: not the one of the document any more, cluster DNS is followed', fields);
+    } else if (next.verdict === 'unknown') {
+      this.#logger.warn('service address: cluster DNS does not know the Service, its document is believed', fields);
+    } else if (next.verdict === 'agrees' && (previous.verdict === 'differs' || previous.verdict === 'unknown')) {
+      this.#logger.info('service address: cluster DNS and the document agree again', fields);
     }
   }
 
@@ -274,6 +324,12 @@ export class ServiceResolver {
   }
 }
 
-function fromDns(view: DnsView): ServiceAddresses {
-  return { ...view, source: 'dns' };
+function sameState(a: ServiceAddresses, b: ServiceAddresses): boolean {
+  return (
+    a.state === b.state &&
+    a.source === b.source &&
+    a.verdict === b.verdict &&
+    a.stale === b.stale &&
+    a.error === b.error
+  );
 }

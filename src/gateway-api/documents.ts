@@ -13,7 +13,7 @@ import type { ValidateRegex } from './matches.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { GATEWAY_GROUP, readParentRefs } from './references.ts';
 import { type LineIndex, Report } from './report.ts';
-import { readServiceSpec } from './service.ts';
+import { MANAGED_ANNOTATION, readServiceSpec } from './service.ts';
 import { suggest } from './suggest.ts';
 import type { OtherRoute, Problem, RefusedRoute, Resource } from './types.ts';
 import type { Tree, TreeDocument, TreeFault } from './tree.ts';
@@ -244,7 +244,15 @@ function readService(object: Fields, apiVersion: string | null, options: Documen
   const spec = object.requiredFields('spec');
   const read = spec === null ? null : readServiceSpec(spec);
   if (read === null || report.errors.length > 0) return null;
-  return { kind: 'Service', namespace, name, ...read, source: report.location(object.offset) };
+  const managed = isManaged(object.tree('metadata'));
+  return { kind: 'Service', namespace, name, managed, ...read, source: report.location(object.offset) };
+}
+
+/** Other annotations are not looked at. */
+function isManaged(metadata: Tree | null): boolean {
+  const annotations = metadata?.type === 'map' ? (metadata.entries.get('annotations')?.value ?? null) : null;
+  const value = annotations?.type === 'map' ? annotations.entries.get(MANAGED_ANNOTATION)?.value : undefined;
+  return textOf(value ?? null) === 'true';
 }
 
 interface Metadata {

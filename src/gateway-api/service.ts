@@ -36,6 +36,9 @@ const SPEC_FIELDS = [
 const PORT_FIELDS = ['name', 'protocol', 'appProtocol', 'port', 'targetPort', 'nodePort'];
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const;
 
+/** On a document that is written anew whenever the Service changes, as a controller does. */
+export const MANAGED_ANNOTATION = 'sideroute.dev/managed';
+
 /** Not a limit of Kubernetes; keeps the work on one document bounded. */
 const MAX_SERVICE_PORTS = 4096;
 

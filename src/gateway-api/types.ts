@@ -250,6 +250,8 @@ export interface Service {
   readonly headless: boolean;
   /** Canonical textual addresses, IPv4 and IPv6; empty when headless, ExternalName or not given (then DNS is asked). */
   readonly clusterIPs: readonly string[];
+  /** Annotated `sideroute.dev/managed: "true"`: whoever wrote the document keeps it current, so DNS is not asked beside it. */
+  readonly managed: boolean;
   readonly ports: readonly ServicePort[];
   readonly source: SourceLocation;
 }

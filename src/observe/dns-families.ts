@@ -13,6 +13,8 @@ export interface DnsFigures {
   readonly lookupMs: number;
   /** Services by how well their address is known. */
   readonly services: Readonly<Record<string, number>>;
+  /** Services whose document gives addresses, by what cluster DNS says of them. */
+  readonly documents: Readonly<Record<string, number>>;
   readonly oldestAnswerMs: number;
 }
 
@@ -58,6 +60,13 @@ export function registerDns(families: Families, figures: () => DnsFigures): void
     'Services whose address comes from cluster DNS: resolved; stale, the last good address is used; pending; missing.',
     'state',
     of(({ services }) => services),
+  );
+  families.gauges(
+    'sideroute_documented_services',
+    'Services whose document gives their address, by what cluster DNS says: agrees; differs, it has another one, which is ' +
+      'used; unknown, it does not know the Service; silent, no answer yet.',
+    'dns',
+    of(({ documents }) => documents),
   );
   families.gauge(
     'sideroute_dns_oldest_answer_seconds',

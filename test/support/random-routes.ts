@@ -262,6 +262,7 @@ function readService(document: ServiceDocument, position: number): Service {
     type: 'ClusterIP',
     headless: false,
     clusterIPs: [document.spec.clusterIP],
+    managed: false,
     ports: document.spec.ports.map((port) => ({ ...port, appProtocol: null })),
     source: { file: 'routes.yaml', document: position, line: null },
   };

@@ -168,6 +168,7 @@ export function service(
     type: 'ClusterIP',
     headless: false,
     clusterIPs: ['10.96.0.1'],
+    managed: false,
     ports: ports.map((port) => ({
       name: null,
       port: 80,

@@ -11,6 +11,7 @@ export function serviceDocument(name: string, fields: Partial<Service> = {}): Se
     type: 'ClusterIP',
     headless: false,
     clusterIPs: [],
+    managed: false,
     ports: [{ name: null, port: 80, protocol: 'TCP', appProtocol: null }],
     source: { file: 'services.yaml', document: 1, line: 1 },
     ...fields,

@@ -167,3 +167,14 @@ t.test('backends that the new tables do not have keep what is known and are no l
   t.match(a, { addresses: ['10.96.0.1'] }, 'the last good address until there is a new one');
   await eventually('looked up again', () => a.addresses[0] === '10.96.0.3');
 });
+
+t.test('a backend follows a Service that was made anew, whatever its document says', async (t) => {
+  const { backends, resolver, dns } = await start(t);
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.2'] });
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'] })));
+  const backend = backends.intern('devopssong', 'a', 80);
+  const wrong = backends.intern('devopssong', 'a', 81);
+  t.match(backend, { state: 'resolved', addresses: ['10.96.0.1'] });
+  await eventually('followed', () => backend.addresses.join() === '10.96.0.2');
+  t.match(wrong, { state: 'missing' }, 'its ports still count');
+});

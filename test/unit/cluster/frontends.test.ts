@@ -201,8 +201,24 @@ t.test('an address kept from a Service that may be gone yields to the Service th
   t.match(frontends.problems, [{ code: 'address-conflict', resource: 'Service devopssong/a', file: '' }]);
   t.match(frontends.unresolved, [{ key: 'devopssong/a:80', reason: /ENOTFOUND/ }]);
 
-  // A document is a better source than DNS.
-  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'] })));
+  // A document is a better source than DNS, unless DNS does not know its Service.
   const a = frontends.frontendId('devopssong/a:80');
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'], managed: true })));
   t.same(text(frontends.addresses), [`10.96.0.1 80 ${a} http`]);
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'] })));
+  t.same(text(frontends.addresses), [`10.96.0.1 80 ${a} http`]);
+  await eventually('back to the one that is there', () => frontends.addresses[0]?.id === b);
+});
+
+t.test('a frontend follows a Service that was made anew, whatever its document says', async (t) => {
+  const { frontends, resolver, dns } = await start(t);
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.2'] });
+  const services = serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'] }));
+  resolver.setServices(services);
+  frontends.update(attachment([frontend('a', 80)], services));
+  t.same(text(frontends.addresses), ['10.96.0.1 80 0 http']);
+  await eventually('followed', () => text(frontends.addresses).join() === '10.96.0.2 80 0 http');
+  resolver.setServices(services);
+  frontends.update(attachment([frontend('a', 80)], services));
+  t.same(text(frontends.addresses), ['10.96.0.2 80 0 http'], 'another configuration with the same document');
 });

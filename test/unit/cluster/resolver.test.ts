@@ -64,6 +64,7 @@ function service(fields: Partial<Service>): ReadonlyMap<string, Service> {
     type: 'ClusterIP',
     headless: false,
     clusterIPs: [],
+    managed: false,
     ports: [{ name: null, port: 80, protocol: 'TCP', appProtocol: null }],
     source: { file: 'services.yaml', document: 1, line: 1 },
     ...fields,
@@ -81,6 +82,7 @@ t.test('a name is resolved through DNS, both families, IPv4 first', async (t) =>
     state: 'resolved',
     addresses: ['10.96.0.10', 'fd00:96::a'],
     source: 'dns',
+    verdict: null,
     stale: false,
     error: null,
   });
@@ -161,6 +163,7 @@ for (const [title, fault, error] of [
       state: 'resolved',
       addresses: ['10.96.0.10', 'fd00:96::a'],
       source: 'dns',
+      verdict: null,
       stale: true,
       error,
     });
@@ -215,6 +218,7 @@ for (const { title, answer, error, fault } of UNUSABLE) {
       state: 'resolved',
       addresses: ['10.96.0.10', 'fd00:96::a'],
       source: 'dns',
+      verdict: null,
       stale: true,
       error,
     });
@@ -424,23 +428,174 @@ t.test('several addresses are sorted, all used, and said to look like a headless
   t.equal(log.filter((line) => line.includes('headless')).length, 1);
 });
 
-t.test('a Service document with ClusterIPs needs no DNS', async (t) => {
+t.test('a Service document that is kept current needs no DNS', async (t) => {
   const { dns, subscribe, resolver } = await bound(t);
-  resolver.setServices(service({ clusterIPs: ['fd00:96::1', '10.96.0.1'] }));
+  dns.zone.set(NAME, { a: ['10.96.0.9'] });
+  resolver.setServices(service({ clusterIPs: ['fd00:96::1', '10.96.0.1'], managed: true }));
   const subscription = subscribe();
   t.same(subscription.current, {
     state: 'resolved',
     addresses: ['10.96.0.1', 'fd00:96::1'],
     source: 'document',
+    verdict: null,
     stale: false,
     error: null,
   });
   t.equal(subscription.service?.name, 'my-server');
-  resolver.setServices(service({ clusterIPs: ['10.96.0.2'] }));
+  resolver.setServices(service({ clusterIPs: ['10.96.0.2'], managed: true }));
   t.same(subscription.current.addresses, ['10.96.0.2']);
-  resolver.subscribe('devopssong', 'other', () => undefined);
-  await eventually('the other one asked', () => dns.queries.length > 0);
+  const other = resolver.subscribe('devopssong', 'other', () => undefined);
+  await eventually('the other one asked', () => other.current.state === 'missing');
   t.equal(dns.count(NAME), 0);
+  t.same(resolver.problems, []);
+});
+
+t.test('a Service document with ClusterIPs holds at once, and DNS confirms it', async (t) => {
+  const { dns, subscribe, resolver, log } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.1'], ttl: 0 });
+  resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
+  const subscription = subscribe();
+  t.match(subscription.current, { state: 'resolved', addresses: ['10.96.0.1'], source: 'document', verdict: 'silent' });
+  await eventually('confirmed', () => subscription.current.verdict === 'agrees');
+  t.match(subscription.current, { addresses: ['10.96.0.1'], source: 'document', stale: false, error: null });
+  t.match(resolver.statistics(), { documents: { agrees: 1, silent: 0 }, services: { resolved: 0 }, oldestAnswerMs: 0 });
+  t.same(resolver.problems, []);
+  t.notMatch(log.join(''), /"level":"warn"/);
+});
+
+t.test('a document with one family does not keep the other one out', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.1'], aaaa: ['fd00:96::1'] });
+  resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
+  const subscription = subscribe();
+  await becomes(subscription, '10.96.0.1', 'fd00:96::1');
+  t.match(subscription.current, { verdict: 'agrees', source: 'document' });
+});
+
+t.test('a Service that was made anew: where the document differs, DNS is followed, and it is said', async (t) => {
+  const { dns, subscribe, resolver, seen, log } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.1'], aaaa: ['fd00:96::1'] });
+  const documents = service({ clusterIPs: ['10.96.0.1', 'fd00:96::1'] });
+  resolver.setServices(documents);
+  const subscription = subscribe();
+  await eventually('confirmed', () => subscription.current.verdict === 'agrees');
+  dns.zone.set(NAME, { a: ['10.96.0.2'], aaaa: ['fd00:96::2'] });
+  await becomes(subscription, '10.96.0.2', 'fd00:96::2');
+  t.match(subscription.current, { state: 'resolved', source: 'dns', verdict: 'differs', stale: false });
+  t.equal(subscription.service?.name, 'my-server', 'its ports still count');
+  t.match(resolver.problems, [
+    {
+      severity: 'warning',
+      code: 'document-outdated',
+      file: 'services.yaml',
+      resource: 'Service devopssong/my-server',
+      path: 'spec.clusterIPs',
+      message: /^10\.96\.0\.1, fd00:96::1 is not what cluster DNS says, which is followed: 10\.96\.0\.2, fd00:96::2/,
+    },
+  ]);
+  t.match(resolver.statistics(), { documents: { differs: 1, agrees: 0 }, services: { resolved: 1 } });
+  t.equal(log.filter((line) => line.includes('not the one of the document any more')).length, 1);
+  // The same documents again, as with every change of a route: nothing goes back.
+  const changes = seen.length;
+  resolver.setServices(documents);
+  t.same(subscription.current.addresses, ['10.96.0.2', 'fd00:96::2']);
+  t.notOk(seen.slice(changes).some(({ addresses }) => addresses.includes('10.96.0.1')));
+  // What is known to be wrong is not believed for want of an answer.
+  for (const fault of ['servfail', 'nxdomain'] as const) {
+    dns.fault = () => fault;
+    await eventually(fault, () => subscription.current.stale);
+    t.match(subscription.current, { addresses: ['10.96.0.2', 'fd00:96::2'], verdict: 'differs' });
+    dns.fault = () => null;
+    await eventually('fresh', () => !subscription.current.stale);
+  }
+  resolver.setServices(service({ clusterIPs: ['10.96.0.2', 'fd00:96::2'] }));
+  await eventually('written anew', () => subscription.current.verdict === 'agrees');
+  t.same(resolver.problems, []);
+  t.match(log.join(''), /cluster DNS and the document agree again/);
+});
+
+t.test('one family of the document differs: neither of its addresses is used', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.2'] });
+  dns.fault = (_name, type) => (type === 'AAAA' ? 'servfail' : null);
+  resolver.setServices(service({ clusterIPs: ['10.96.0.1', 'fd00:96::1'] }));
+  const subscription = subscribe();
+  await becomes(subscription, '10.96.0.2');
+  t.equal(subscription.current.verdict, 'differs');
+});
+
+t.test('a document whose Service has lost a family, or has become headless, differs', async (t) => {
+  for (const answer of [{ a: ['10.96.0.1'] }, { a: ['10.96.0.1', '10.96.0.9'], aaaa: ['fd00:96::1'] }]) {
+    const { dns, subscribe, resolver } = await bound(t);
+    dns.zone.set(NAME, answer);
+    resolver.setServices(service({ clusterIPs: ['10.96.0.1', 'fd00:96::1'] }));
+    const subscription = subscribe();
+    await eventually('differs', () => subscription.current.verdict === 'differs');
+    await becomes(subscription, ...answer.a, ...(answer.aaaa ?? []));
+  }
+});
+
+t.test('a document whose Service DNS does not know is believed, and it is said', async (t) => {
+  const { dns, subscribe, resolver, log } = await bound(t);
+  resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
+  const subscription = subscribe();
+  await eventually('unknown', () => subscription.current.verdict === 'unknown');
+  t.match(subscription.current, {
+    state: 'resolved',
+    addresses: ['10.96.0.1'],
+    source: 'document',
+    error: 'ENOTFOUND',
+  });
+  t.match(resolver.problems, [
+    { severity: 'warning', code: 'document-unknown', message: /does not know this Service.* 10\.96\.0\.1 used/ },
+  ]);
+  t.match(resolver.statistics().documents, { unknown: 1 });
+  t.equal(log.filter((line) => line.includes('its document is believed')).length, 1);
+  dns.zone.set(NAME, { a: ['10.96.0.1'] });
+  await eventually('known', () => subscription.current.verdict === 'agrees');
+  t.same(resolver.problems, []);
+  // Deleted later on.
+  dns.zone.delete(NAME);
+  await eventually('unknown again', () => subscription.current.verdict === 'unknown');
+  t.match(subscription.current, { addresses: ['10.96.0.1'], source: 'document', stale: false });
+});
+
+t.test('DNS that fails says nothing about a document', async (t) => {
+  const { dns, subscribe, resolver, log } = await bound(t);
+  dns.fault = () => 'servfail';
+  resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
+  const subscription = subscribe();
+  await eventually('asked', () => resolver.statistics().lookups.failed >= 2);
+  t.match(subscription.current, { addresses: ['10.96.0.1'], source: 'document', verdict: 'silent', error: null });
+  t.same(resolver.problems, []);
+  t.match(resolver.statistics(), { oldestAnswerMs: 0, documents: { silent: 1 } }, 'nothing is stale');
+  t.notMatch(log.join(''), /"level":"warn"/);
+  // What once agreed still does.
+  dns.fault = () => null;
+  dns.zone.set(NAME, { a: ['10.96.0.1'] });
+  await eventually('agrees', () => subscription.current.verdict === 'agrees');
+  dns.fault = () => 'refused';
+  const { failed } = resolver.statistics().lookups;
+  await eventually('asked in vain', () => resolver.statistics().lookups.failed >= failed + 1);
+  t.match(subscription.current, { verdict: 'agrees', source: 'document', stale: false, error: null });
+});
+
+t.test('Services without a document do not wait for those that have one', async (t) => {
+  const { dns, resolver } = await bound(t, { concurrency: 1, deadlineMs: 5_000, timeoutMs: 5_000 });
+  const documents = new Map(
+    Array.from({ length: 50 }, (_, index) => {
+      const [document] = service({ name: `d${index}`, clusterIPs: [`10.96.1.${index + 1}`] }).values();
+      return [`devopssong/d${index}`, document!] as const;
+    }),
+  );
+  resolver.setServices(documents);
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  dns.fault = () => ({ delayMs: 10 });
+  for (const { name } of documents.values()) resolver.subscribe('devopssong', name, () => undefined);
+  const needed = resolver.subscribe('devopssong', 'my-server', () => undefined);
+  await becomes(needed, '10.96.0.10');
+  const before = new Set(dns.queries.map((query) => query.split(' ')[1]));
+  t.ok(before.size <= 3, `${before.size} names had been asked for`);
 });
 
 t.test('a Service document without ClusterIPs leaves them to DNS', async (t) => {
@@ -480,15 +635,16 @@ t.test('between a document that goes and an answer from DNS the known addresses 
   dns.fault = () => null;
   await becomes(subscription, '10.96.0.10');
   t.notOk(seen.some((current) => current.addresses.length === 0));
-  // And back: a lookup on its way must not overrule the document.
+  // And back: a lookup on its way must not overrule a document that is kept current.
   dns.fault = () => ({ delayMs: 50 });
   const asked = dns.count(NAME, 'A');
   await eventually('asked', () => dns.count(NAME, 'A') > asked);
-  resolver.setServices(service({ clusterIPs: ['10.96.0.3'] }));
+  resolver.setServices(service({ clusterIPs: ['10.96.0.3'], managed: true }));
   t.same(subscription.current.addresses, ['10.96.0.3']);
   const other = resolver.subscribe('devopssong', 'other', () => undefined);
   await eventually('a later lookup is done', () => other.current.state === 'missing');
   t.same(subscription.current.addresses, ['10.96.0.3']);
+  t.notOk(seen.some((current) => current.addresses.length === 0));
 });
 
 t.test('a listener may close its subscription, and one that throws harms no other', async (t) => {

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { Command } from 'commander';
 import t from 'tap';
+import { MANAGED_ANNOTATION } from '../../../src/gateway-api/service.ts';
 import { INJECT_SETTINGS } from '../../../src/inject/annotations.ts';
 import { OUTPUT_CHAIN, PROBE_CHAIN, REDIRECT_CHAIN } from '../../../src/iptables/document.ts';
 import { packageRoot } from '../../../src/package-root.ts';
@@ -82,7 +83,8 @@ t.test('every metric in a document exists', async (t) => {
 
 t.test('every annotation and label of sideroute in a document exists', async (t) => {
   const settings = Object.values(INJECT_SETTINGS).map((setting) => setting.name);
-  const known = new Set([...settings, 'inject', 'injected', 'sidecar']);
+  const managed = MANAGED_ANNOTATION.slice('sideroute.dev/'.length);
+  const known = new Set([...settings, managed, 'inject', 'injected', 'sidecar']);
   for (const [name, text] of documents()) {
     for (const [, key] of text.matchAll(/\bsideroute\.dev\/([a-z][a-z-]*)/g)) {
       if (!known.has(key!)) t.fail(`${name}: sideroute.dev/${key!}`);

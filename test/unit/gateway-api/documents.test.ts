@@ -69,6 +69,23 @@ t.test('documents without a namespace belong to that of the pod, which one note 
   });
 });
 
+t.test('a Service document says with an annotation that somebody keeps it current', async (t) => {
+  const annotated = (annotations: string): string =>
+    service('a').replace('{ name: a }', `{ name: a, namespace: shop, annotations: ${annotations} }`);
+  const managed = (annotations: string) => parse(annotated(annotations)).resources;
+  t.match(managed('{ sideroute.dev/managed: "true", other: [] }'), [{ kind: 'Service', managed: true }]);
+  for (const others of [
+    '{ sideroute.dev/managed: "false" }',
+    '{ sideroute.dev/managed: "" }',
+    '{}',
+    '',
+    '[]',
+    '{ x: "true" }',
+  ]) {
+    t.match(managed(others), [{ kind: 'Service', managed: false }], others);
+  }
+});
+
 t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HTTPRoute', async (t) => {
   for (const kind of ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute']) {
     const head = `apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: ${kind}\nmetadata: { name: a, generation: 2 }\n`;

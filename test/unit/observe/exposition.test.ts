@@ -71,6 +71,7 @@ function sources(metrics: Metrics): ExpositionSources {
     unresolvedFrontends: () => 1,
     dns: () => ({
       unusable: { loopback: 22 },
+      documents: { differs: 27 },
       lookups: { answered: 19, no_address: 20, failed: 21 },
       lookupMs: 2_500,
       services: { resolved: 22, stale: 23, pending: 24, missing: 25 },
@@ -179,6 +180,7 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_dns_lookups_total{result="no_address"} 20',
     'sideroute_dns_lookups_total{result="failed"} 21',
     'sideroute_dns_unusable_addresses_total{fault="loopback"} 22',
+    'sideroute_documented_services{dns="differs"} 27',
     'sideroute_dns_lookup_seconds_total 2.5',
     'sideroute_dns_services{state="stale"} 23',
     'sideroute_dns_oldest_answer_seconds 26',
