@@ -82,7 +82,7 @@ t.test('every code of a problem in a route file has a row, in the words of the c
     ...['src/config/', 'src/cluster/'].flatMap((folder) => [
       ...codesIn(folder, /\bcode: '([a-z-]+)'/g),
       ...codesIn(folder, /\bwarn\(\s*progress,\s*\w+,\s*(?:`[^`]*`|'[^']*'|[\w.]+),\s*'([a-z-]+)'/g),
-      ...codesIn(folder, /#problem\(\w+, '([a-z-]+)'/g),
+      ...codesIn(folder, /\bproblemOf\(\w+, \w+, '([a-z-]+)'/g),
       ...codesIn(folder, /ProxyError\('(directory-[a-z]+)'/g),
     ]),
   ];
