@@ -154,11 +154,4 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
       'taken out; if it announced a body, the connection is not used again',
     ],
   ]),
-  chapter('Callers that leave', 108, [
-    [
-      'FIN behind a whole request; a reset',
-      'passed on as a half-close, the response is delivered, no retry and no wait for a connection begins; the exchange ends, ' +
-        'its place is free, the backend sees a reset',
-    ],
-  ]),
 ];
