@@ -3,9 +3,9 @@
  *
  * Used by `yaml-tree.ts`, which gives every document outside this subset, right or wrong, to the `yaml` library: so a
  * reload of a large ConfigMap does not hold up the requests of the same thread. The subset: block mappings and lists of
- * simple keys, scalars on one line (plain, or quoted without escapes), `{}`, `[]`, comments. Whatever else turns up, even
- * as little as a tab or a key that stands twice, ends the attempt. Within the subset the tree equals the library's to the
- * offset; a test compares the two.
+ * simple keys, scalars on one line (plain, or quoted without escapes), literal block scalars, `{}`, `[]`, comments.
+ * Whatever else turns up, even as little as a tab or a key that stands twice, ends the attempt. Within the subset the tree
+ * equals the library's to the offset; a test compares the two.
  */
 import type { Steps } from '../slices.ts';
 import type { Tree, TreeEntry, TreeMap, TreeScalar } from './tree.ts';
@@ -25,10 +25,12 @@ const MAX_DEPTH = 32;
 /** Lines read between two pauses. */
 const LINES_PER_STEP = 64;
 
+const TAB = 9;
 const SPACE = 32;
 const HASH = 35;
 const DASH = 45;
 const COLON = 58;
+const BAR = 124;
 
 /** Thrown to leave the attempt from any depth; never leaves this file. */
 const OUTSIDE_SUBSET = new Error('outside the subset');
@@ -119,7 +121,7 @@ class PlainReader {
         if (depth === 1) throw OUTSIDE_SUBSET;
         items.push(yield* this.#map(at - this.#lineStart, at, depth - 1));
       } else {
-        items.push(this.#scalar(at));
+        items.push(this.#value(at, column));
         this.#nextLine();
         if (this.#isPauseDue()) yield;
       }
@@ -138,7 +140,7 @@ class PlainReader {
       if (entries.has(key)) throw OUTSIDE_SUBSET;
       const valueAt = this.#skipSpaces(colon + 1);
       if (valueAt < this.#lineEnd && this.#text.charCodeAt(valueAt) !== HASH) {
-        entries.set(key, { offset, value: this.#scalar(valueAt) });
+        entries.set(key, { offset, value: this.#value(valueAt, column) });
         this.#nextLine();
         if (this.#isPauseDue()) yield;
       } else {
@@ -178,6 +180,48 @@ class PlainReader {
     return at;
   }
 
+  /** What stands behind a dash or key whose mapping or list is at `column`. */
+  #value(at: number, column: number): Tree {
+    return this.#text.charCodeAt(at) === BAR ? this.#blockScalar(at, column) : this.#scalar(at);
+  }
+
+  /** The lines below that are further in than `column`; ends at the last of them. */
+  #blockScalar(at: number, column: number): TreeScalar {
+    const text = this.#text;
+    const header = text.slice(at, this.#lineEnd);
+    if (!BLOCK_HEADER.test(header)) throw OUTSIDE_SUBSET;
+    const lines: string[] = [];
+    let indent = -1;
+    /** Up to the last line with content. */
+    let length = 0;
+    for (let lineStart = this.#lineEnd + 1; lineStart < this.#end;) {
+      let lineEnd = text.indexOf('\n', lineStart);
+      if (lineEnd < 0 || lineEnd > this.#end) lineEnd = this.#end;
+      let content = lineStart;
+      while (content < lineEnd && text.charCodeAt(content) === SPACE) content++;
+      const width = content - lineStart;
+      if (content === lineEnd) {
+        // Where spaces alone are content depends on what follows.
+        if (width > column) throw OUTSIDE_SUBSET;
+        lines.push('');
+      } else {
+        if (width <= column) break;
+        if (text.charCodeAt(content) === TAB) throw OUTSIDE_SUBSET;
+        if (indent < 0) indent = width;
+        else if (width < indent) throw OUTSIDE_SUBSET;
+        lines.push(text.slice(lineStart + indent, lineEnd));
+        length = lines.length;
+      }
+      this.#lineEnd = lineEnd;
+      lineStart = lineEnd + 1;
+    }
+    if (length === 0) throw OUTSIDE_SUBSET;
+    const value = lines.slice(0, length).join('\n') + (header.charCodeAt(1) === DASH ? '' : '\n');
+    // Line ends of another kind.
+    if (value.includes('\r')) throw OUTSIDE_SUBSET;
+    return { type: 'scalar', offset: at, value, source: value, plain: false };
+  }
+
   /** The scalar that fills the rest of the line, apart from a comment. */
   #scalar(at: number): Tree {
     if (at >= this.#lineEnd) throw OUTSIDE_SUBSET;
@@ -194,6 +238,9 @@ class PlainReader {
     return { type: 'scalar', offset: at, value: plainValue(source), source, plain: true };
   }
 }
+
+/** A block scalar whose trailing blank lines are dropped, and whose indentation is that of its first line. */
+const BLOCK_HEADER = /^\|-? *$/;
 
 const COMMENT_OR_NOTHING = /^ *(?: #.*)?$/;
 

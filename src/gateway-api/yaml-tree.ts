@@ -1,12 +1,15 @@
 /**
- * YAML or JSON text to trees, document by document: the quick reader where it can, the library everywhere else.
+ * YAML or JSON text to trees, document by document: the quick readers where they can, the library everywhere else. Of a
+ * long List it reads only the entries that take it.
  *
  * Stage before: the text of a file. Stage after: `documents.ts`.
  */
 import type { Steps } from '../slices.ts';
 import { PARSE_LIMITS } from './limits.ts';
+import { yamlListEntries } from './list-entries.ts';
+import { readPlainJson } from './plain-json.ts';
 import { readPlainYaml } from './plain-yaml.ts';
-import type { SyntaxFault, TreeDocument } from './tree.ts';
+import type { SyntaxFault, Tree, TreeDocument, TreeMap } from './tree.ts';
 import { LibraryReader } from './yaml-library.ts';
 
 /** Enough to act on; a file of another format has one in nearly every document. */
@@ -39,7 +42,7 @@ export function* readTrees(
       const message = `must have at most ${PARSE_LIMITS.documents} documents; split the file`;
       return [{ code: 'too-large', offset: start, path: '', message, document: index }];
     }
-    const root = marked ? null : yield* readPlainYaml(text, start, end);
+    const root = marked ? null : yield* readQuickly(text, start, end, maxStretch);
     if (root !== null) {
       yield* visit({ index: ++index, root, faults: [] });
       continue;
@@ -55,6 +58,60 @@ export function* readTrees(
     yield;
   }
   return syntaxFaults;
+}
+
+/** Lists from this length on are worth it. */
+const LONG_LIST = 8 * 1024;
+
+/** Null when the library has to read the document as a whole. */
+function* readQuickly(text: string, start: number, end: number, maxStretch: number): Steps<Tree | null> {
+  const plain = (yield* readPlainYaml(text, start, end)) ?? (yield* readPlainJson(text, start, end));
+  if (plain !== null || end - start < LONG_LIST) return plain;
+  return yield* readList(text, start, end, maxStretch);
+}
+
+/** A List in block style; null for anything else, and when an entry cannot be read by itself, because of aliases say. */
+function* readList(text: string, start: number, end: number, maxStretch: number): Steps<TreeMap | null> {
+  const entries = yamlListEntries(text.slice(start, end));
+  if (entries === null || entries.length < 2) return null;
+  const [first] = entries;
+  const headEnd = start + first!.start;
+  const footStart = start + entries.at(-1)!.end;
+  const head = yield* readAlone(text, start, headEnd, maxStretch);
+  const hasFoot = /[^\s]/.test(text.slice(footStart, end));
+  const foot = hasFoot ? yield* readAlone(text, footStart, end, maxStretch) : null;
+  if (head?.type !== 'map' || !head.entries.has('items') || (hasFoot && foot?.type !== 'map')) return null;
+  // A mapping in braces is one by itself, but not part of another one.
+  if (foot !== null && text[foot.offset] === '{') return null;
+  const items: Tree[] = [];
+  for (const entry of entries) {
+    const list = yield* readAlone(text, start + entry.start, start + entry.end, maxStretch);
+    if (list?.type !== 'list' || list.items.length !== 1) return null;
+    items.push(list.items[0]!);
+  }
+  const fields = new Map(head.entries);
+  const { offset } = fields.get('items')!;
+  const list = { type: 'list', offset: text.indexOf('-', headEnd), items } as const;
+  fields.set('items', { offset, value: list });
+  if (foot?.type === 'map') {
+    for (const [name, field] of foot.entries) {
+      if (fields.has(name)) return null;
+      fields.set(name, field);
+    }
+  }
+  return { type: 'map', offset: head.offset, entries: fields };
+}
+
+/** A stretch of a document that is YAML by itself, null when it is not. */
+function* readAlone(text: string, start: number, end: number, maxStretch: number): Steps<Tree | null> {
+  const plain = yield* readPlainYaml(text, start, end);
+  if (plain !== null) return plain;
+  if (end - start > maxStretch) throw new LongStretch();
+  const reader = new LibraryReader(text, start, 0, PARSE_LIMITS.tokens);
+  yield* reader.read(text.slice(start, end));
+  const [document, ...others] = reader.documents;
+  if (reader.fault !== null || document === undefined || others.length + document.faults.length > 0) return null;
+  return document.root;
 }
 
 /** A line that YAML gives a meaning of its own, other than a bare `---`. */

@@ -4,6 +4,7 @@
  *
  * Stage before: `cli/inject.ts` has the text. Stage after: `by-parts.ts` has each part changed and puts the text together.
  */
+import { jsonListEntries, yamlListEntries } from '../gateway-api/list-entries.ts';
 
 /** A manifest by itself. */
 export interface Part {
@@ -23,11 +24,6 @@ export interface Part {
 export interface DocumentPart extends Part {
   /** Where it begins in the whole text. */
   readonly at: number;
-}
-
-interface Range {
-  readonly start: number;
-  readonly end: number;
 }
 
 /** Markers that make it harder to tell where documents begin: directives, and the explicit end of a document. */
@@ -55,7 +51,7 @@ export function documentParts(text: string): DocumentPart[] {
 
 /** The entries of a document that is a List, as kubectl prints it in YAML or JSON; null for any other document. */
 export function entryParts({ text, documents, at }: DocumentPart): Part[] | null {
-  const entries = yamlEntries(text) ?? jsonEntries(text);
+  const entries = yamlListEntries(text) ?? jsonListEntries(text);
   const [first] = entries ?? [];
   if (entries === null || first === undefined) return null;
   const head = text.slice(0, first.start);
@@ -70,53 +66,4 @@ export function entryParts({ text, documents, at }: DocumentPart): Part[] | null
     const own = text.slice(entry.start, entry.end);
     return { text: head + own + foot, start: head.length, end, documents, entries: index, offsetOf };
   });
-}
-
-/** Entries of a block sequence below `items:` in the first column. */
-function yamlEntries(text: string): Range[] | null {
-  const [items, second] = text.matchAll(/(?:^|\n)items:[ \t]*\r?\n(?=( *)- )/g);
-  if (items === undefined || second !== undefined) return null;
-  const column = items[1]!.length;
-  const starts: number[] = [];
-  let end = text.length;
-  for (let at = items.index + items[0].length; at < text.length;) {
-    const next = text.indexOf('\n', at) + 1 || text.length;
-    let content = at;
-    while (text[content] === ' ') content++;
-    const first = text[content];
-    const isBlank = first === '\n' || first === '\r' || first === '#' || first === undefined;
-    if (!isBlank && content - at <= column) {
-      if (content - at < column || first !== '-' || !/[ \r\n]/.test(text[content + 1] ?? '\n')) {
-        end = at;
-        break;
-      }
-      starts.push(at);
-    }
-    at = next;
-  }
-  return starts.map((start, index) => ({ start, end: starts[index + 1] ?? end }));
-}
-
-/** Entries of `"items"` in JSON with one line for each brace, whatever its indentation. */
-function jsonEntries(text: string): Range[] | null {
-  const unit = /^\s*\{\r?\n([ \t]+)"/.exec(text)?.[1];
-  if (unit === undefined) return null;
-  const items = new RegExp(`\\n${unit}"items": ?\\[\\r?\\n(?=([ \\t]+)\\{\\r?\\n)`).exec(text);
-  if (items === null) return null;
-  const indent = items[1]!;
-  const entries: Range[] = [];
-  let start = -1;
-  for (let at = items.index + items[0].length; at < text.length;) {
-    const next = text.indexOf('\n', at) + 1 || text.length;
-    const line = text.slice(at, next).trimEnd();
-    if (start < 0) {
-      if (line !== `${indent}{`) return line.trimStart().startsWith(']') ? entries : null;
-      start = at;
-    } else if (line === `${indent}}` || line === `${indent}},`) {
-      entries.push({ start, end: at + indent.length + 1 });
-      start = -1;
-    }
-    at = next;
-  }
-  return null;
 }

@@ -36,6 +36,7 @@ for (const [name, text] of Object.entries({
   documents: fileText('documents'),
   'a list': fileText('list'),
   JSON: fileText('json'),
+  'JSON with a comment': `# routes\n${fileText('json')}`,
   'a list with a fault at its end': `${fileText('list')}  - [`,
   'a list with refused routes': fileText('list').replaceAll('/item1', 'item1'),
   'a list with text on several lines': fileText('list').replace(
@@ -53,7 +54,9 @@ for (const [name, text] of Object.entries({
 
 t.test('a file parsed in a thread is given up with the signal', async (t) => {
   const stop = new AbortController();
-  const parsing = parseRoutesBesides('a.json', fileText('json'), null, new Slicer(), stop.signal);
+  // A comment is no JSON, so that it takes the full parser.
+  const text = `# routes\n${fileText('json')}`;
+  const parsing = parseRoutesBesides('a.json', text, null, new Slicer(), stop.signal);
   setTimeout(() => stop.abort(new Error('closed')), 5);
   await t.rejects(parsing, { message: 'closed' });
 });

@@ -246,6 +246,47 @@ t.test('nested mappings and lists with any indentation', async (t) => {
   t.ok(taken > 150, `${taken} taken`);
 });
 
+t.test('literal block scalars, with whatever stands in and around them', async (t) => {
+  const content = fc.constantFrom(
+    'a',
+    'a: b',
+    '- a',
+    '# c',
+    "it's",
+    '"',
+    '{',
+    'ä',
+    ' x',
+    '    y',
+    '',
+    ' ',
+    '   ',
+    '\ta',
+    '|',
+    'a ',
+  );
+  const line = fc
+    .tuple(fc.constantFrom(0, 1, 2, 2, 2, 3, 4), content)
+    .map(([indent, text]) => ' '.repeat(indent) + text);
+  const header = fc.constantFrom('|', '|', '|', '|-', '|-', '|+', '|2', '| ', '|-  ', '| # c', '>', '|a');
+  const holder = fc.constantFrom('k: ', 'k:   ', '- ', '- k: ', 'a:\n  k: ', 'a:\n- ', 'a:\n  - k: ', '- - ');
+  const behind = fc.constantFrom('', 'z: 1', '- 1', '  z: 1', '# c', '  # c', '\n\nz: 1', '- z: 1');
+  const step = fc.constantFrom(0, 1, 2, 2, 4);
+  let taken = 0;
+  fc.assert(
+    fc.property(
+      fc.tuple(holder, header, fc.array(line, { maxLength: 5 }), behind, step, fc.boolean()),
+      ([holder, header, lines, behind, step, newline]) => {
+        const body = lines.map((line) => ' '.repeat(step) + line);
+        const text = [holder + header, ...body, ...(behind === '' ? [] : [behind])].join('\n') + (newline ? '\n' : '');
+        if (!MARKER.test(text) && agrees(text)) taken++;
+      },
+    ),
+    { numRuns: 8000 },
+  );
+  t.ok(taken > 500, `${taken} taken`);
+});
+
 t.test('a ConfigMap as large as they come is read in far less than a second of CPU time', async (t) => {
   const scenario = routeFiles('good-routes').find(({ name }) => name === 'my-server.yaml')!.text;
   const text = `${scenario}---\n`.repeat(Math.ceil((1024 * 1024) / scenario.length));
