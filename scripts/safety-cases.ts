@@ -153,5 +153,7 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
       'Transfer-Encoding or Content-Length in 1xx, 204 and answers that open a tunnel, Transfer-Encoding in 304',
       'taken out; if it announced a body, the connection is not used again',
     ],
+    ['blanks before a colon, in the head or the trailers of a response', 'taken out'],
+    ['a status line without the space behind the code', 'relayed with it'],
   ]),
 ];

@@ -41,7 +41,8 @@ class BodyRelay {
  public:
   enum class Status : uint8_t { kNeedMore, kDone, kBroken };
 
-  BodyRelay() : decoder_(trailers_, http1::BodyLimits{}) {}
+  // `trailers`: of requests or of responses.
+  explicit BodyRelay(http1::SectionKind trailers) : decoder_(trailers, trailers_, http1::BodyLimits{}) {}
 
   void Start(http1::BodyKind kind, uint64_t length, OutFraming framing) {
     decoder_.Start(kind, length);

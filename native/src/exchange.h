@@ -255,8 +255,8 @@ class Exchange final : public ListNode<Exchange>,
   uint8_t excerpt_length_ = 0;
   std::array<char, kExcerptMethod + 1 + kExcerptPath> excerpt_;
 
-  BodyRelay request_body_;
-  BodyRelay response_body_;
+  BodyRelay request_body_{http1::SectionKind::kRequestTrailer};
+  BodyRelay response_body_{http1::SectionKind::kResponseTrailer};
   std::array<http1::Field, kMaxHeaderFields> request_fields_;
   std::array<http1::Field, kMaxHeaderFields> response_fields_;
   http1::RequestHeadParser request_parser_;

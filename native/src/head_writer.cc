@@ -193,9 +193,16 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
   if (plan != nullptr) room += plan->response.appended().size();
   Output output(out, room);
 
+  // The space behind the status stands there whether the backend wrote it or not (RFC 9112 section 4).
   constexpr size_t kVersionBytes = sizeof("HTTP/1.1") - 1;
+  constexpr size_t kStatusBytes = sizeof("HTTP/1.1 200") - 1;
   output.Put("HTTP/1.1");
-  output.Put({data + kVersionBytes, FieldsBegin(head) - kVersionBytes});
+  if (head.reason.offset == kStatusBytes) {
+    output.Put({data + kVersionBytes, kStatusBytes - kVersionBytes});
+    output.Put(" \r\n");
+  } else {
+    output.Put({data + kVersionBytes, FieldsBegin(head) - kVersionBytes});
+  }
 
   // Without a body here, the coding tells what GET would have got, and nothing where no response has a body.
   const bool bodiless = head.status < 200 || head.status == 204 || head.status == 304;
@@ -216,7 +223,9 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
         if (!field.drop()) PutAnew(head, field, data, output);
         return;
       case FieldId::kUpgrade:
-        if (!keep_upgrade) flush();
+        if (keep_upgrade && !field.anew()) return;
+        flush();
+        if (keep_upgrade) PutAnew(head, field, data, output);
         return;
       case FieldId::kConnection:
         flush();
@@ -225,7 +234,10 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
         PutLine(field.Name(data), "Upgrade", output);
         return;
       default:
-        if (field.drop() || (plan != nullptr && plan->response.Removes(field.Name(data)))) flush();
+        if (field.drop() || (plan != nullptr && plan->response.Removes(field.Name(data)))) return flush();
+        if (!field.anew()) return;
+        flush();
+        PutAnew(head, field, data, output);
         return;
     }
   });

@@ -41,9 +41,9 @@ struct BodyStep {
 // the next message, or to none.
 class BodyDecoder {
  public:
-  // `trailers` bounds the number of trailer fields and must outlive the decoder.
-  BodyDecoder(std::span<Field> trailers, const BodyLimits& limits) noexcept
-      : section_(SectionKind::kTrailer, trailers), limits_(limits) {}
+  // `trailers` bounds the number of trailer fields and must outlive the decoder; `kind`: whose they are.
+  BodyDecoder(SectionKind kind, std::span<Field> trailers, const BodyLimits& limits) noexcept
+      : section_(kind, trailers), limits_(limits) {}
 
   void Start(BodyKind kind, uint64_t content_length) noexcept;
   [[nodiscard]] BodyStep Next(const char* data, size_t length) noexcept;

@@ -35,7 +35,7 @@ Error FieldSection::AddField(const char* data, const char* value_end) noexcept {
   field.name_length = static_cast<uint16_t>(name_length_);
   field.value_offset = static_cast<uint32_t>(value_offset_);
   field.value_length = static_cast<uint32_t>(value_end - value);
-  field.flags = 0;
+  field.flags = data[name_offset_ + name_length_] == ':' ? 0 : kFieldAnew;
   field.id = LookUpField(field.Name(data));
   return field.id == FieldId::kOther ? Error::kNone : NoteField(kind_, data, field, facts_);
 }
@@ -68,7 +68,12 @@ ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
         if (p == end) return Suspend(State::kName, at(p));
         name_length_ = at(p) - name_offset_;
         // SAFETY 16, 18-20: the colon comes right after a name that is not empty.
-        if (*p != ':' || name_length_ == 0) return Fail(Error::kFieldName, at(p));
+        if (*p != ':' || name_length_ == 0) {
+          if (!IsBlank(*p) || name_length_ == 0 || !TakesBlanks()) return Fail(Error::kFieldName, at(p));
+          state = State::kBeforeColon;
+          continue;
+        }
+      colon:
         if (name_length_ > std::numeric_limits<uint16_t>::max()) return Fail(Error::kHeadTooLarge, at(p));
         ++p;
         [[fallthrough]];
@@ -95,6 +100,12 @@ ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
         ++p;
         state = State::kLineStart;
         continue;
+
+      case State::kBeforeColon:
+        p = SkipBlanks(p, end);
+        if (p == end) return Suspend(State::kBeforeColon, at(p));
+        if (*p != ':') return Fail(Error::kFieldName, at(p));
+        goto colon;
 
       case State::kEndLf:
         if (p == end) return Suspend(State::kEndLf, at(p));

@@ -36,11 +36,16 @@ class FieldSection {
   [[nodiscard]] FramingFacts& facts() noexcept { return facts_; }
 
  private:
-  enum class State : uint8_t { kLineStart, kName, kBeforeValue, kValue, kValueLf, kEndLf };
+  enum class State : uint8_t { kLineStart, kName, kBeforeColon, kBeforeValue, kValue, kValueLf, kEndLf };
 
   [[nodiscard]] ParseStatus Fail(Error error, size_t position) noexcept;
   [[nodiscard]] ParseStatus Suspend(State state, size_t position) noexcept;
   [[nodiscard]] Error AddField(const char* data, const char* value_end) noexcept;
+  // Blanks between a name and its colon are taken out of responses, and refused in requests (RFC 9112 section
+  // 5.1).
+  [[nodiscard]] bool TakesBlanks() const noexcept {
+    return kind_ == SectionKind::kResponse || kind_ == SectionKind::kResponseTrailer;
+  }
 
   std::span<Field> storage_;
   size_t count_ = 0;

@@ -188,7 +188,7 @@ FieldId LookUpField(std::string_view name) noexcept {
 }
 
 Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept {
-  if (kind == SectionKind::kTrailer) {
+  if (IsTrailer(kind)) {
     // Row 59: nothing that frames, routes or manages a connection may arrive after the body (RFC 9110
     // section 6.5.1).
     field.flags |= kFieldDrop;

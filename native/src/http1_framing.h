@@ -14,7 +14,11 @@
 namespace sideroute::http1 {
 
 // Which section the fields belong to; the rules differ a little.
-enum class SectionKind : uint8_t { kRequest, kResponse, kTrailer };
+enum class SectionKind : uint8_t { kRequest, kResponse, kRequestTrailer, kResponseTrailer };
+
+[[nodiscard]] constexpr bool IsTrailer(SectionKind kind) noexcept {
+  return kind >= SectionKind::kRequestTrailer;
+}
 
 struct FramingFacts {
   uint64_t content_length = 0;

@@ -55,7 +55,8 @@ enum class FieldId : uint8_t {
 // repeat.
 inline constexpr uint8_t kFieldDrop = 1;
 // Set on a field whose line must not be forwarded as it came: framing that is not in the one form in which
-// every server reads it the same. Whoever forwards it writes `Name: value`, with what was understood.
+// every server reads it the same, and in a response a name with blanks behind it. Whoever forwards it writes
+// `Name: value`, with what was understood.
 inline constexpr uint8_t kFieldAnew = 2;
 
 // One field line; offsets count from the first byte of the section's buffer, the value is without outer

@@ -78,7 +78,7 @@ class Mirror final : public ListNode<Mirror>, public UpstreamUser {
   ByteBuffer unsent_;
   // Of the connect, of the pause before the next, of the response: one after the other.
   MemberTimer<Mirror, &Mirror::OnDeadline> deadline_;
-  BodyRelay body_;
+  BodyRelay body_{http1::SectionKind::kResponseTrailer};
   std::array<http1::Field, kMaxHeaderFields> fields_;
   http1::ResponseHeadParser parser_;
 };

@@ -88,7 +88,7 @@ void MeasureAll() {
     });
   }
   std::array<Field, 16> storage;
-  http1::BodyDecoder decoder(storage, http1::BodyLimits{});
+  http1::BodyDecoder decoder(http1::SectionKind::kRequestTrailer, storage, http1::BodyLimits{});
   constexpr auto kChunk = "10\r\n0123456789abcdef\r\n"sv;
   decoder.Start(http1::BodyKind::kChunked, 0);
   Measure("chunk of 16 bytes", kChunk.size(), [&]() -> uint64_t {

@@ -24,6 +24,9 @@ inline constexpr http1::BodyLimits kSmallBodyLimits{.max_extension_bytes = 16, .
 constexpr BodyInput Chunked(bool eof = false) {
   return {http1::BodyKind::kChunked, 0, kSmallBodyLimits, eof};
 }
+constexpr BodyInput ResponseChunked() {
+  return {http1::BodyKind::kChunked, 0, kSmallBodyLimits, false, http1::SectionKind::kResponseTrailer};
+}
 constexpr BodyInput Length(uint64_t length, bool eof = false) {
   return {http1::BodyKind::kLength, length, kSmallBodyLimits, eof};
 }
@@ -102,6 +105,12 @@ inline constexpr BodyCase kBodyCases[] = {
     {"60", "trailer without colon", Chunked(), "0\r\nX\r\n\r\n"sv, "400 field-name after \"\""},
     {"60", "empty name of a trailer", Chunked(), "0\r\n: x\r\n\r\n"sv, "400 field-name after \"\""},
     {"60", "CR CR LF after the trailers", Chunked(), "0\r\n\r\r\n"sv, "400 line-end after \"\""},
+    {"60", "a blank before the colon of a trailer", Chunked(), "0\r\nX : 1\r\n\r\n"sv,
+     "400 field-name after \"\""},
+    {"103", "the same in a response", ResponseChunked(), "0\r\nX \t: 1\r\nTE : x\r\n\r\n"sv,
+     "done \"\" {X=1;-TE=x}"},
+    {"103", "blanks instead of the colon of a trailer", ResponseChunked(), "0\r\nX \r\n\r\n"sv,
+     "400 field-name after \"\""},
     {"64", "trailers of the greatest length", Chunked(),
      "0\r\nX: 123456789012345678901234567890123456789012345678901234567\r\n\r\n"sv,
      "done \"\" {X=123456789012345678901234567890123456789012345678901234567}"},

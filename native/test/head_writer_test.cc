@@ -84,5 +84,21 @@ TEST(
   CHECK_EQ(ForwardRequest(head("Transfer-Encoding:CHUNKED")), head("Transfer-Encoding: chunked"));
 }
 
+std::string ForwardResponse(std::string_view text) {
+  std::array<Field, 8> fields;
+  http1::ResponseHeadParser parser(fields, HeadLimits{});
+  parser.Reset({});
+  if (parser.Parse(text.data(), text.size()) != ParseStatus::kComplete) return "refused";
+  return Forward(parser.head(), text.data());
+}
+
+TEST("SAFETY 103, 104: a response head is cleaned in those lines only that need it") {
+  CHECK_EQ(ForwardResponse("HTTP/1.0 200\r\nA:\t1 \r\nB \t:2\r\nC:3 \r\nContent-Length : 05\r\n\r\n"),
+           "HTTP/1.1 200 \r\nA:\t1 \r\nB: 2\r\nC:3 \r\nContent-Length: 5\r\n\r\n");
+  CHECK_EQ(ForwardResponse("HTTP/1.1 204\r\n\r\n"), "HTTP/1.1 204 \r\n\r\n");
+  CHECK_EQ(ForwardResponse("HTTP/1.1 426 \r\nUpgrade :\tx\r\nContent-Length: 0\r\n\r\n"),
+           "HTTP/1.1 426 \r\nUpgrade: x\r\nContent-Length: 0\r\n\r\n");
+}
+
 }  // namespace
 }  // namespace sideroute::test

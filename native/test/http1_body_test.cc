@@ -18,7 +18,7 @@ using http1::Field;
 
 TEST("payload is told as parts of the caller's buffer") {
   std::array<Field, 4> storage;
-  BodyDecoder decoder(storage, BodyLimits{});
+  BodyDecoder decoder(http1::SectionKind::kRequestTrailer, storage, BodyLimits{});
   decoder.Start(BodyKind::kChunked, 0);
   const std::string input = "5;x\r\nabcde\r\n0\r\n\r\n";
   const BodyStep step = decoder.Next(input.data(), input.size());
@@ -30,7 +30,7 @@ TEST("payload is told as parts of the caller's buffer") {
 
 TEST("SAFETY 62: a million chunks of one byte") {
   std::array<Field, 4> storage;
-  BodyDecoder decoder(storage, BodyLimits{});
+  BodyDecoder decoder(http1::SectionKind::kRequestTrailer, storage, BodyLimits{});
   decoder.Start(BodyKind::kChunked, 0);
   std::string input;
   for (int i = 0; i < 1000; ++i) input += "1\r\nx\r\n";
@@ -73,7 +73,7 @@ TEST("SAFETY 58, 64: trailers up to 16 KiB in one buffer, and no more fields tha
 
 TEST("a decoder is reused after a message, after trailers and after an error") {
   std::array<Field, 4> storage;
-  BodyDecoder decoder(storage, BodyLimits{});
+  BodyDecoder decoder(http1::SectionKind::kRequestTrailer, storage, BodyLimits{});
   const auto drain = [&decoder](std::string_view input) {
     for (;;) {
       const BodyStep step = decoder.Next(input.data(), input.size());

@@ -195,7 +195,7 @@ std::string RunGate(std::string_view input, const Cuts& cuts, const HeadLimits& 
 
 std::string RunBody(std::string_view input, const Cuts& cuts, const BodyInput& body, bool exact) {
   std::array<Field, 16> storage;
-  http1::BodyDecoder decoder(storage, body.limits);
+  http1::BodyDecoder decoder(body.trailers, storage, body.limits);
   decoder.Start(body.kind, body.content_length);
   std::string payload;
   size_t taken = 0;

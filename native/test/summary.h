@@ -36,6 +36,8 @@ struct BodyInput {
   http1::BodyLimits limits;
   // The connection ends after the input.
   bool eof;
+  // Whose body it is.
+  http1::SectionKind trailers = http1::SectionKind::kRequestTrailer;
 };
 // `done "payload" {trailers} rest:N`, or `400 name after "payload"`, or `more "payload"`.
 std::string RunBody(std::string_view input, const Cuts& cuts, const BodyInput& body, bool exact = true);

@@ -95,6 +95,15 @@ export function framingCases(): readonly EngineCase[] {
       outcome: { status: 304, reason: null },
     }),
     ...strictUws(
+      'SAFETY 103: a response with a blank before a colon',
+      `${STATUS}X : y\r\nContent-Length: 5\r\n\r\nhello`,
+      ['x: y', 'content-length: 5'],
+      'hello',
+    ),
+    relayed('SAFETY 104: a status line without its space', 'HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello', [], '', {
+      client: { startLine: 'HTTP/1.1 200 ', fields: ['content-length: 5'], body: 'hello' },
+    }),
+    ...strictUws(
       'SAFETY 100: a response coding with a TAB behind it',
       `${STATUS}Transfer-Encoding: chunked\t\r\n\r\n${CHUNKS}`,
       ['transfer-encoding: chunked'],

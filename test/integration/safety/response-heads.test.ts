@@ -1,7 +1,7 @@
 /** SAFETY 101-104: what backends write beside the rules, and a client must not see. */
 import t from 'tap';
 
-import { forwarded, localReply, runRows, Stage, type Input, type Row } from '../../support/safety.ts';
+import { badResponse, forwarded, localReply, runRows, Stage, type Input, type Row } from '../../support/safety.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const HEAD = GET.replace('GET', 'HEAD');
@@ -103,9 +103,85 @@ const ROWS: readonly Row[] = [
       ),
     ],
   },
+  {
+    title: 'SAFETY 103: blanks before the colon of a response are taken out',
+    inputs: [
+      relayed(
+        'of a field',
+        `${OK}A: 1\r\nX : y\r\nx\t \t:\tz \r\nB:2 \r\nContent-Length: 0\r\n\r\n`,
+        `${OK}A: 1\r\nX: y\r\nx: z\r\nB:2 \r\nContent-Length: 0\r\n\r\n`,
+      ),
+      relayed('of an empty field', `${OK}X :\r\nContent-Length: 0\r\n\r\n`, `${OK}X: \r\nContent-Length: 0\r\n\r\n`),
+      relayed('of a length', `${OK}Content-Length : 5\r\n\r\nhello`, `${OK}Content-Length: 5\r\n\r\nhello`),
+      relayed(
+        'of a coding',
+        `${OK}Transfer-Encoding\t: chunked\r\n\r\n${CHUNKS}`,
+        `${OK}Transfer-Encoding: chunked\r\n\r\n${CHUNKS}`,
+      ),
+      relayed(
+        'of what belongs to the connection',
+        `${OK}Connection : X\r\nX : 1\r\nKeep-Alive : timeout=5\r\nContent-Length: 0\r\n\r\n`,
+        `${OK}Content-Length: 0\r\n\r\n`,
+      ),
+      relayed(
+        'of an interim response',
+        `${HINT}Link : </a>\r\n\r\n${NO_CONTENT}\r\n`,
+        `${HINT}Link: </a>\r\n\r\n${NO_CONTENT}\r\n`,
+        {
+          outcome: { status: 204, reason: null },
+        },
+      ),
+      relayed(
+        'of trailers',
+        `${OK}Transfer-Encoding: chunked\r\n\r\n0\r\nX : 1\r\nContent-Length : 5\r\nY: 2\r\n\r\n`,
+        `${OK}Transfer-Encoding: chunked\r\n\r\n0\r\nX: 1\r\nY: 2\r\n\r\n`,
+      ),
+      badResponse('no colon behind the blank', `${OK}X y: z\r\nContent-Length: 0\r\n\r\n`),
+      badResponse('no name before the blank', `${OK}A: 1\r\n : z\r\nContent-Length: 0\r\n\r\n`),
+    ],
+  },
+  {
+    title: 'SAFETY 104: a status line gets the space that its backend left out',
+    inputs: [
+      relayed(
+        'with fields',
+        'HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello',
+        'HTTP/1.1 200 \r\nContent-Length: 5\r\n\r\nhello',
+      ),
+      relayed('without fields', 'HTTP/1.1 204\r\n\r\n', 'HTTP/1.1 204 \r\n\r\n'),
+      relayed(
+        'of HTTP/1.0',
+        'HTTP/1.0 404\r\nContent-Length: 0\r\n\r\n',
+        'HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n',
+        {
+          outcome: { status: 404, reason: null },
+        },
+      ),
+      relayed(
+        'of interim responses',
+        'HTTP/1.1 100\r\n\r\nHTTP/1.1 103\r\nLink: </a>\r\n\r\nHTTP/1.1 204\r\n\r\n',
+        'HTTP/1.1 100 \r\n\r\nHTTP/1.1 103 \r\nLink: </a>\r\n\r\nHTTP/1.1 204 \r\n\r\n',
+        {
+          outcome: { status: 204, reason: null },
+        },
+      ),
+      relayed('where there is one it stays one', 'HTTP/1.1 204 \r\n\r\n', 'HTTP/1.1 204 \r\n\r\n'),
+    ],
+  },
 ];
 
 await runRows(t, ROWS, 'answer');
+
+t.test('SAFETY 104: an upgrade is answered with the space as well', async (t) => {
+  const stage = await Stage.start(t);
+  const client = await stage.connect();
+  const upgrade = 'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n';
+  const fields = 'Connection: Upgrade\r\n\r\nhello';
+  stage.answerWhen(upgrade, (end) => end.send(`HTTP/1.1 101\r\nUpgrade : x\r\n${fields}`));
+  client.send(upgrade);
+  await client.untilText('hello');
+  t.equal(client.text, `HTTP/1.1 101 \r\nUpgrade: x\r\n${fields}`);
+});
 
 t.test('SAFETY 102: a connection on which a body may follow a response without one is not used again', async (t) => {
   // The body that comes late, when the next request is on its way, would be the answer to it.

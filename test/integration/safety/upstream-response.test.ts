@@ -107,7 +107,6 @@ const ROWS: readonly Row[] = [
       'A: b\r\n\tc',
       ': b',
       'A',
-      'A : b',
       'A{: b',
       ' A: b',
       'A: \x01',
@@ -200,7 +199,7 @@ const ROWS: readonly Row[] = [
       '5;a\nb\r\nhello',
       '5\r\nhelloXX',
       '+1\r\nx',
-      '0\r\nX : 1\r\n\r\n',
+      '0\r\nX\r\n\r\n',
       '0\r\nHTTP/1.1 200 OK\r\n\r\n',
     ].map((text) => {
       const data = text.startsWith('5\r\n') ? '7\r\nokhello\r\n' : '2\r\nok\r\n';
