@@ -267,6 +267,13 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
           'A retry stanza without `attempts` has one; `attempts: 0` turns retries off, whatever codes are listed.',
       },
       {
+        id: 'V10',
+        source: 'GEP-4359',
+        statement:
+          'The portable floor of regular expressions matches as its examples say; what lies outside is a warning. The size of an ' +
+          'expression, of those of a route and of what they remember is bounded, and other work has its turn between them.',
+      },
+      {
         id: 'V12',
         source: '`HTTPPathModifier`',
         statement: 'A replacement of a path that does not begin with `/` is taken, and sent with one in front.',

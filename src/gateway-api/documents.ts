@@ -9,9 +9,9 @@ import type { AssumedNamespace } from './assumed-namespace.ts';
 import { Fields, textOf } from './fields.ts';
 import { readHttpRouteSpec } from './http-route.ts';
 import { dnsLabel, dnsSubdomain, quote, timestamp } from './limits.ts';
-import type { ValidateRegex } from './matches.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { GATEWAY_GROUP, readParentRefs } from './references.ts';
+import { RegexChecks, type ValidateRegex } from './regex-checks.ts';
 import { type LineIndex, Report } from './report.ts';
 import { MANAGED_ANNOTATION, readServiceSpec } from './service.ts';
 import { suggest } from './suggest.ts';
@@ -58,7 +58,7 @@ interface Surroundings {
   readonly kind: string | null;
 }
 
-/** Adds to `found` what is in the document. Pauses between the items of a list. */
+/** Adds to `found` what is in the document. Pauses between the items of a list, and between regular expressions. */
 export function* readDocument(
   file: string,
   document: TreeDocument,
@@ -75,7 +75,7 @@ export function* readDocument(
     return;
   }
   const around: Surroundings = { path: '', apiVersion: null, kind: null };
-  readObject(newReport(), root, root.offset, around, document.faults, options, found);
+  yield* readObject(newReport(), root, root.offset, around, document.faults, options, found);
   yield;
 }
 
@@ -103,12 +103,12 @@ function* readList(
   for (const [index, item] of items.items.slice(0, MAX_LIST_ITEMS).entries()) {
     const path = `items[${index}]`;
     const own = faults.filter((fault) => fault.path === path || fault.path.startsWith(`${path}.`));
-    readObject(newReport(), item, item.offset, { path, apiVersion, kind: itemKind }, own, options, found);
+    yield* readObject(newReport(), item, item.offset, { path, apiVersion, kind: itemKind }, own, options, found);
     yield;
   }
 }
 
-function readObject(
+function* readObject(
   report: Report,
   tree: Tree,
   offset: number,
@@ -116,14 +116,14 @@ function readObject(
   faults: readonly TreeFault[],
   options: DocumentOptions,
   found: DocumentResult,
-): void {
+): Steps<void> {
   const identity = identify(tree, around, options);
   report.resource = identity.label;
   for (const fault of faults) report.error(fault.code, fault.path, fault.offset, fault.message);
   const object = Fields.of(report, tree, around.path, offset);
   let resource: Resource | null = null;
   if (object !== null && !faults.some(({ code }) => CONTENT_UNKNOWN.includes(code))) {
-    resource = readKind(object, identity, around, options);
+    resource = yield* readKind(object, identity, around, options);
   } else if (object !== null && identity.kind !== null && ROUTE_KINDS.includes(identity.kind)) {
     resource = refuse(report, identity.kind, identity, object);
   }
@@ -161,7 +161,12 @@ function identify(tree: Tree, around: Surroundings, options: DocumentOptions): I
   };
 }
 
-function readKind(object: Fields, identity: Identity, around: Surroundings, options: DocumentOptions): Resource | null {
+function* readKind(
+  object: Fields,
+  identity: Identity,
+  around: Surroundings,
+  options: DocumentOptions,
+): Steps<Resource | null> {
   const apiVersion = object.string('apiVersion') ?? around.apiVersion;
   const kind = object.string('kind') ?? around.kind;
   const group = apiVersion?.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
@@ -186,15 +191,15 @@ function readKind(object: Fields, identity: Identity, around: Surroundings, opti
   }
   if (kind === 'Service') return readService(object, apiVersion, options);
   if (otherRoute !== undefined) return readOtherRoute(object, otherRoute, group, identity, options);
-  return readHttpRoute(object, apiVersion, identity, options);
+  return yield* readHttpRoute(object, apiVersion, identity, options);
 }
 
-function readHttpRoute(
+function* readHttpRoute(
   object: Fields,
   apiVersion: string | null,
   identity: Identity,
   options: DocumentOptions,
-): Resource {
+): Steps<Resource> {
   const { report } = object;
   if (apiVersion !== null && !HTTP_ROUTE_VERSIONS.includes(apiVersion)) {
     const message = `must be ${HTTP_ROUTE_VERSIONS.join(' or ')} for an HTTPRoute, got ${quote(apiVersion)}`;
@@ -203,7 +208,9 @@ function readHttpRoute(
   object.only(OBJECT_FIELDS, ELSEWHERE);
   const metadata = readMetadata(object, dnsSubdomain, options);
   const spec = object.requiredFields('spec');
-  const read = spec === null ? null : readHttpRouteSpec(spec, metadata.namespace, options.validateRegex);
+  const regexes = new RegexChecks(options.validateRegex);
+  const read = spec === null ? null : readHttpRouteSpec(spec, metadata.namespace, regexes);
+  yield* regexes.run();
   const source = report.location(object.offset);
   if (read === null || report.errors.length > 0) return refuse(report, 'HTTPRoute', identity, object);
   return { kind: 'HTTPRoute', ...metadata, ...read, source };

@@ -8,8 +8,9 @@ import { parseDuration } from './durations.ts';
 import type { Fields } from './fields.ts';
 import { readFilters, type FilterItem } from './filters.ts';
 import { dnsSubdomain, MAX_ITEMS, MAX_WEIGHT, quote, routeHostname, type Check } from './limits.ts';
-import { DEFAULT_MATCH, readMatches, type ValidateRegex } from './matches.ts';
+import { DEFAULT_MATCH, readMatches } from './matches.ts';
 import { readBackendRef, readParentRefs } from './references.ts';
+import type { RegexChecks } from './regex-checks.ts';
 import type {
   HttpBackendRef,
   HttpRoute,
@@ -25,7 +26,8 @@ const MATCH_PLACES = ['matches[].path', 'matches[].headers', 'matches[].queryPar
 
 type RouteSpec = Pick<HttpRoute, 'parentRefs' | 'hostnames' | 'rules'>;
 
-export function readHttpRouteSpec(spec: Fields, routeNamespace: string, validateRegex: ValidateRegex): RouteSpec {
+/** Regular expressions are added to `regexes`; what is wrong with them is found later. */
+export function readHttpRouteSpec(spec: Fields, routeNamespace: string, regexes: RegexChecks): RouteSpec {
   spec.only(
     SPEC_FIELDS,
     RULE_FIELDS.map((field) => `spec.rules[].${field}`),
@@ -36,15 +38,15 @@ export function readHttpRouteSpec(spec: Fields, routeNamespace: string, validate
   return {
     parentRefs: readParentRefs(spec, routeNamespace),
     hostnames: spec.textList('hostnames', MAX_ITEMS.hostnames, routeHostname).map(({ value }) => value),
-    rules: readRules(spec, routeNamespace, validateRegex),
+    rules: readRules(spec, routeNamespace, regexes),
   };
 }
 
-function readRules(spec: Fields, routeNamespace: string, validateRegex: ValidateRegex): HttpRouteRule[] {
+function readRules(spec: Fields, routeNamespace: string, regexes: RegexChecks): HttpRouteRule[] {
   // SPEC M1: a route without rules has one that matches everything.
   if (!spec.has('rules')) return [defaultRule()];
   const items = spec.list('rules', MAX_ITEMS.rules, 1);
-  const rules = items.map((item, index) => readRule(item, index, routeNamespace, validateRegex));
+  const rules = items.map((item, index) => readRule(item, index, routeNamespace, regexes));
 
   const ruleOf = new Map<string, string>();
   for (const [index, { name }] of rules.entries()) {
@@ -81,9 +83,9 @@ function defaultRule(): HttpRouteRule {
   };
 }
 
-function readRule(item: Fields, index: number, routeNamespace: string, validateRegex: ValidateRegex): HttpRouteRule {
+function readRule(item: Fields, index: number, routeNamespace: string, regexes: RegexChecks): HttpRouteRule {
   item.only(RULE_FIELDS, MATCH_PLACES);
-  const matches = readMatches(item, validateRegex);
+  const matches = readMatches(item, regexes);
   // An empty list of matches means the same as none, but to an API server it is not one match.
   const written = item.tree('matches');
   const counted = written?.type === 'list' && written.items.length === 0 ? [] : matches;

@@ -33,6 +33,9 @@ export const MAX_ITEMS = {
   allowedHeaders: 64,
 } as const;
 
+/** In instructions; a hundred bytes of memory each. The CRDs have no such limit. */
+export const MAX_REGEX_SIZE_PER_ROUTE = 65_536;
+
 export const MAX_PORT = 65_535;
 export const MAX_WEIGHT = 1_000_000;
 export const MAX_INT32 = 2_147_483_647;

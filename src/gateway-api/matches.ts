@@ -14,10 +14,8 @@ import {
   regexPath,
   type Check,
 } from './limits.ts';
+import type { RegexChecks } from './regex-checks.ts';
 import type { HeaderMatch, HttpMethod, HttpRouteMatch, PathMatch, QueryParamMatch } from './types.ts';
-
-/** Says why a regular expression cannot be used, null when it can. Supplied by the part that owns the dialect (M5). */
-export type ValidateRegex = (source: string) => string | null;
 
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
 METHODS satisfies readonly HttpMethod[];
@@ -30,20 +28,20 @@ const VALUE_FIELDS = ['type', 'name', 'value'];
 export const DEFAULT_PATH: PathMatch = { type: 'PathPrefix', value: '/' };
 export const DEFAULT_MATCH: HttpRouteMatch = { path: DEFAULT_PATH, headers: [], queryParams: [], method: null };
 
-export function readMatches(rule: Fields, validateRegex: ValidateRegex): HttpRouteMatch[] {
+export function readMatches(rule: Fields, regexes: RegexChecks): HttpRouteMatch[] {
   const matches = rule.list('matches', MAX_ITEMS.matches).map((item): HttpRouteMatch => {
     item.only(MATCH_FIELDS);
     return {
-      path: readPath(item, validateRegex),
-      headers: readHeaders(item, validateRegex),
-      queryParams: readQueryParams(item, validateRegex),
+      path: readPath(item, regexes),
+      headers: readHeaders(item, regexes),
+      queryParams: readQueryParams(item, regexes),
       method: item.oneOf('method', METHODS),
     };
   });
   return matches.length === 0 ? [DEFAULT_MATCH] : matches;
 }
 
-function readPath(match: Fields, validateRegex: ValidateRegex): PathMatch {
+function readPath(match: Fields, regexes: RegexChecks): PathMatch {
   const item = match.fields('path');
   if (item === null) return DEFAULT_PATH;
   item.only(['type', 'value']);
@@ -51,23 +49,23 @@ function readPath(match: Fields, validateRegex: ValidateRegex): PathMatch {
   if (type === null) return DEFAULT_PATH;
   const check: Check = type === 'RegularExpression' ? regexPath : literalPath;
   const value = item.string('value', check);
-  if (type === 'RegularExpression' && value !== null) checkRegex(item, value, validateRegex);
+  if (type === 'RegularExpression' && value !== null) regexes.add(item, value);
   return { type, value: value ?? '/' };
 }
 
-function readHeaders(match: Fields, validateRegex: ValidateRegex): HeaderMatch[] {
+function readHeaders(match: Fields, regexes: RegexChecks): HeaderMatch[] {
   const names = new HeaderNames();
   return match.list('headers', MAX_ITEMS.headers).flatMap((item) => {
-    const read = readValueMatch(item, validateRegex, headerValue, headerRegex);
+    const read = readValueMatch(item, regexes, headerValue, headerRegex);
     if (read === null || !names.add(read.name, item.report, item.pathOf('name'), item.offset)) return [];
     return [{ ...read, name: read.name.toLowerCase() }];
   });
 }
 
-function readQueryParams(match: Fields, validateRegex: ValidateRegex): QueryParamMatch[] {
+function readQueryParams(match: Fields, regexes: RegexChecks): QueryParamMatch[] {
   const params = new Map<string, QueryParamMatch>();
   for (const item of match.list('queryParams', MAX_ITEMS.queryParams)) {
-    const read = readValueMatch(item, validateRegex, queryValue, queryValue);
+    const read = readValueMatch(item, regexes, queryValue, queryValue);
     if (read === null) continue;
     if (params.has(read.name)) item.error('name', 'duplicate-name', `${quote(read.name)} stands twice in this match`);
     params.set(read.name, read);
@@ -75,21 +73,16 @@ function readQueryParams(match: Fields, validateRegex: ValidateRegex): QueryPara
   return [...params.values()];
 }
 
-function readValueMatch(item: Fields, validateRegex: ValidateRegex, exact: Check, regex: Check): HeaderMatch | null {
+function readValueMatch(item: Fields, regexes: RegexChecks, exact: Check, regex: Check): HeaderMatch | null {
   item.only(VALUE_FIELDS);
   const type = readType(item, VALUE_TYPES, 'Exact');
   const name = item.requiredString('name', headerName);
   const value = item.requiredString('value', type === 'Exact' ? exact : regex);
-  if (type === 'RegularExpression' && value !== null) checkRegex(item, value, validateRegex);
+  if (type === 'RegularExpression' && value !== null) regexes.add(item, value);
   return type === null || name === null || value === null ? null : { type, name, value };
 }
 
 /** The type, defaulted when absent, null when it is unknown: then nothing can be said about the value. */
 function readType<Type extends string>(item: Fields, types: readonly Type[], absent: Type): Type | null {
   return item.has('type') ? item.oneOf('type', types) : absent;
-}
-
-function checkRegex(item: Fields, source: string, validateRegex: ValidateRegex): void {
-  const why = validateRegex(source);
-  if (why !== null) item.error('value', 'bad-regex', `must be a regular expression, got ${quote(source)}: ${why}`);
 }

@@ -8,8 +8,8 @@ import { finish, type Steps } from '../slices.ts';
 import { AssumedNamespace } from './assumed-namespace.ts';
 import { readDocument } from './documents.ts';
 import { PARSE_LIMITS } from './limits.ts';
-import type { ValidateRegex } from './matches.ts';
 import type { ProblemCode } from './problem-codes.ts';
+import type { RegexVerdict, ValidateRegex } from './regex-checks.ts';
 import { LineIndex, Report } from './report.ts';
 import type { TreeDocument } from './tree.ts';
 import type { ParsedFile, Problem, Resource } from './types.ts';
@@ -21,7 +21,7 @@ export interface ParseOptions {
    * in. Both are said in a note. Absent: `default`, and nothing is said.
    */
   readonly defaultNamespace?: string | null;
-  /** Says why a regular expression cannot be used, null when it can (SPEC M5). Absent: every one is taken. */
+  /** Judges a regular expression (SPEC M5, V10). Absent: every one is taken. */
   readonly validateRegex?: ValidateRegex;
   /**
    * Throw `LongStretch` instead of reading a longer document that takes the full YAML parser, which cannot pause in it.
@@ -59,7 +59,7 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   }
   const documentOptions = {
     defaultNamespace: options.defaultNamespace ?? 'default',
-    validateRegex: options.validateRegex ?? ((): null => null),
+    validateRegex: options.validateRegex ?? ((): RegexVerdict => ({ fault: null, unportable: null, size: 0 })),
   };
   const resources: Resource[] = [];
   const problems: Problem[] = [];

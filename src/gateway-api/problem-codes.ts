@@ -55,7 +55,8 @@ export const PROBLEM_CODES = {
   'bad-hostname': 'Not a valid host name.',
   'bad-origin': 'Not a CORS origin.',
   'bad-duration': 'Not a Gateway API duration.',
-  'bad-regex': 'A regular expression that does not compile.',
+  'bad-regex': 'A regular expression that does not compile, or whose program is too large.',
+  'unportable-regex': 'A regular expression that works here and is outside what GEP-4359 calls portable.',
   'bad-address': 'Not an IP address that a Service can have.',
 
   // Rules between fields.

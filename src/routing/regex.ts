@@ -8,40 +8,63 @@
  * `^(?:...)$`. Values are raw bytes; a value that is not ASCII is read as UTF-8.
  */
 import { RE2JS, RE2JSException } from 're2js';
+import type { RegexVerdict } from '../gateway-api/regex-checks.ts';
+import { scanRegex } from './regex-syntax.ts';
 
 /**
- * Largest compiled program, in instructions: `a{500}` has about 500. Linear time means program times input, so the
- * program has to be bounded as well; Envoy's default for the same engine is 100.
+ * Largest program, in instructions: a literal of the longest value that a header match can have, and then some. Linear time
+ * means program times input, and compiling takes up to a microsecond for each instruction, in one go; so the program has to
+ * be bounded as well. Envoy's default for the same engine is 100, Istio's setting of it 32,768.
  */
-export const MAX_REGEX_PROGRAM = 512;
+export const MAX_REGEX_PROGRAM = 4608;
 
 /**
- * Most instruction steps one match may take in the worst case: 16 KiB of input for the largest program, 64 KiB for one
- * of 128 instructions. A longer value does not match.
+ * Most instruction steps one match may take in the worst case: 16 KiB of input for a program of 512 instructions, 1,820
+ * bytes for the largest. Longer values, up to the factor below, are left to the deterministic automaton, which takes one
+ * step for a byte unless it has to be made anew all the time; where it gives up the value does not match.
  */
 export const MAX_REGEX_STEPS = 8 * 1024 * 1024;
 
-/** Bytes each expression may spend on the states it remembers between matches. */
-const STATE_CACHE_BYTES = 256 * 1024;
+const AUTOMATON_FACTOR = 8;
 
-/** Expressions kept compiled: those of the tables in use, so that a reload finds them warm. */
-const CACHE_ENTRIES = 2048;
+/** Bytes that all expressions together may spend on the states they remember between matches, and bounds of the share of one. */
+const STATE_CACHE_BYTES = { all: 16 * 1024 * 1024, most: 256 * 1024, least: 4 * 1024 } as const;
+
+/**
+ * Expressions kept compiled: those of the tables in use, so that a reload finds them warm. An instruction takes about a
+ * hundred bytes.
+ */
+const CACHE_INSTRUCTIONS = 256 * 1024;
 
 const NOT_ASCII = /[^\0-\x7f]/;
 
 export class Regex {
   readonly source: string;
+  readonly size: number;
   readonly #program: RE2JS;
   readonly #maxLength: number;
 
   constructor(source: string, program: RE2JS) {
     this.source = source;
+    this.size = program.programSize();
     this.#program = program;
-    this.#maxLength = Math.floor(MAX_REGEX_STEPS / program.programSize());
-    const states = program.re2().dfa;
-    states.maxMem = STATE_CACHE_BYTES;
-    states.stateBudget = STATE_CACHE_BYTES;
-    states.memBudget = STATE_CACHE_BYTES;
+    const maxSimulated = Math.floor(MAX_REGEX_STEPS / this.size);
+    this.#maxLength = maxSimulated * AUTOMATON_FACTOR;
+    const engine = program.re2();
+    const simulate = engine.doExecuteNFA.bind(engine);
+    engine.doExecuteNFA = (input: { endPos(): number }, ...rest: [unknown, unknown, unknown]): unknown =>
+      input.endPos() > maxSimulated ? null : simulate(input, ...rest);
+  }
+
+  /** `bytes`: what it may spend on remembered states. */
+  limitStates(bytes: number): void {
+    const engine = this.#program.re2();
+    // These are matched without one.
+    if (engine.prefixComplete || (engine.onepass as unknown) !== null) return;
+    const { dfa } = engine;
+    dfa.maxMem = bytes;
+    dfa.stateBudget = bytes;
+    dfa.clearCache();
   }
 
   /** `value`: a Latin-1 view of raw bytes. Hot path: bench/micro/decide.ts. */
@@ -51,16 +74,57 @@ export class Regex {
   }
 }
 
-const cache = new Map<string, Regex>();
+/** The expressions in use, the one not asked for longest first. */
+class RegexCache {
+  readonly #regexes = new Map<string, Regex>();
+  #instructions = 0;
+  /** For how many the share of each was last worked out. */
+  #shares = 1;
 
-/** A message that says what is wrong with the expression, null when it can be used. For the validator. */
-export function validateRegex(source: string): string | null {
+  get(source: string): Regex | undefined {
+    const regex = this.#regexes.get(source);
+    if (regex !== undefined) {
+      this.#regexes.delete(source);
+      this.#regexes.set(source, regex);
+    }
+    return regex;
+  }
+
+  add(regex: Regex): void {
+    this.#regexes.set(regex.source, regex);
+    this.#instructions += regex.size;
+    for (const [source, oldest] of this.#regexes) {
+      if (this.#instructions <= CACHE_INSTRUCTIONS) break;
+      this.#regexes.delete(source);
+      this.#instructions -= oldest.size;
+    }
+    if (this.#regexes.size <= this.#shares) {
+      regex.limitStates(this.#share());
+      return;
+    }
+    this.#shares *= 2;
+    for (const each of this.#regexes.values()) each.limitStates(this.#share());
+  }
+
+  #share(): number {
+    const { all, most, least } = STATE_CACHE_BYTES;
+    return Math.min(Math.max(all / this.#shares, least), most);
+  }
+}
+
+const cache = new RegexCache();
+
+/** What is wrong with the expression, and what other implementations may read differently. For the validator. */
+export function validateRegex(source: string): RegexVerdict {
+  const { size, unportable } = scanRegex(source);
   try {
     compileRegex(source);
-    return null;
+    return { fault: null, unportable, size };
   } catch (error) {
-    if (error instanceof RE2JSException) return error.message.replace(/^error parsing regexp: /, '');
-    if (error instanceof RangeError) return error.message;
+    if (error instanceof RE2JSException) {
+      return { fault: error.message.replace(/^error parsing regexp: /, ''), unportable, size };
+    }
+    if (error instanceof RangeError) return { fault: error.message, unportable, size };
     throw error;
   }
 }
@@ -68,24 +132,13 @@ export function validateRegex(source: string): string | null {
 /** Throws for an expression that `validateRegex` refuses. */
 export function compileRegex(source: string): Regex {
   const known = cache.get(source);
-  if (known !== undefined) {
-    // Move to the end: the first entry is the one not asked for longest.
-    cache.delete(source);
-    cache.set(source, known);
-    return known;
-  }
-  const program = RE2JS.compile(source);
-  const size = program.programSize();
+  if (known !== undefined) return known;
+  const { size } = scanRegex(source);
   if (size > MAX_REGEX_PROGRAM) {
-    throw new RangeError(
-      `expression too large: ${size} instructions, at most ${MAX_REGEX_PROGRAM} are allowed; lower its repeat counts`,
-    );
+    const limit = `at most ${MAX_REGEX_PROGRAM} are allowed`;
+    throw new RangeError(`expression too large: about ${size} instructions, ${limit}; lower its repeat counts`);
   }
-  const regex = new Regex(source, program);
-  cache.set(source, regex);
-  if (cache.size > CACHE_ENTRIES) {
-    const oldest = cache.keys().next();
-    if (oldest.done !== true) cache.delete(oldest.value);
-  }
+  const regex = new Regex(source, RE2JS.compile(source));
+  cache.add(regex);
   return regex;
 }

@@ -7,13 +7,14 @@
  * it hold state, of one synchronous decision and of the weighted rotation.
  */
 import type { Attachment, AttachedFrontend } from '../config/attachment.ts';
-import type { HttpRouteRule, Service } from '../gateway-api/types.ts';
+import type { HttpRouteMatch, HttpRouteRule, Service } from '../gateway-api/types.ts';
 import { finish, sortInSteps, type Steps } from '../slices.ts';
 import type { CompileDeps, LocalDecision, OriginalDecision, SeriesLabels } from './decision.ts';
 import { CompiledMatch, createCandidates, type Candidates } from './match-list.ts';
 import { createPathIndex, FIND_MY_WAY_MAX_PATHS, type PathIndex } from './path-index.ts';
 import { compareMatches, normalizePrefix, type RankedMatch } from './precedence.ts';
 import { RequestReader, SlotNames, toWire } from './predicates.ts';
+import { compileRegex } from './regex.ts';
 import { compileRule, localDecision, type CompiledRule } from './rule.ts';
 
 export interface FrontendTable {
@@ -113,6 +114,7 @@ function* compileFrontend(
   const slots = { headers: new SlotNames(), queryParams: new SlotNames() };
   const matches: CompiledMatch[] = [];
   for (const [order, entry] of (yield* sortInSteps(ranked, compareMatches)).entries()) {
+    yield* compileRegexes(entry.match);
     matches.push(new CompiledMatch(order, entry, rules.get(entry.rule)!, slots));
     if (order % MATCHES_PER_STEP === 0) yield;
   }
@@ -124,6 +126,15 @@ function* compileFrontend(
     reader: new RequestReader(slots.headers.names(), slots.queryParams.names()),
     noRoute: localDecision('no_route', deps.internSeries(labels)),
   };
+}
+
+/** One by one, for the largest take a slice each; the match finds them compiled. */
+function* compileRegexes({ path, headers, queryParams }: HttpRouteMatch): Steps<void> {
+  for (const { type, value } of [path, ...headers, ...queryParams]) {
+    if (type !== 'RegularExpression') continue;
+    compileRegex(value);
+    yield;
+  }
 }
 
 /** Matches of one path, in precedence order, while the lists are being made. */

@@ -167,7 +167,7 @@ const ROUTE_ROWS: readonly Row[] = [
   row(
     rule({ matches: [{ path: { type: 'RegularExpression', value: 'x' } }] }),
     `${MATCH}.path.value`,
-    ['a', '/a?b', '.*', letters(400)],
+    ['a', '/a?b', '.*', letters(1024)],
     [letters(1025), 7],
     ['(', '*', 'a{1001}', ''],
   ),

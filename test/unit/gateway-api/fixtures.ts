@@ -2,21 +2,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RE2JS } from 're2js';
 import { parseRouteFile, type ParseOptions } from '../../../src/gateway-api/parse.ts';
 import type { HttpRoute, ParsedFile, Problem } from '../../../src/gateway-api/types.ts';
+import { validateRegex } from '../../../src/routing/regex.ts';
+
+export { validateRegex };
 
 /** The compiled tests lie one level deeper (dist/) than their sources. */
 export const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/', import.meta.url));
-
-export function validateRegex(source: string): string | null {
-  try {
-    RE2JS.compile(source);
-    return null;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
 
 export interface RouteFile {
   readonly name: string;

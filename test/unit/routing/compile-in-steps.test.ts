@@ -79,3 +79,26 @@ for (const [name, shape] of Object.entries(SHAPES)) {
     t.equal(ask(table, shape, 7, 1), 'local');
   });
 }
+
+t.test('SPEC V10: other work has its turn between the regular expressions of a table', async (t) => {
+  const matches = Array.from({ length: 32 }, (_, match) => ({
+    path: { type: 'RegularExpression', value: `/step-${match}/[a-z]+` },
+    headers: Array.from({ length: 16 }, (_, index) => ({
+      type: 'RegularExpression',
+      name: `h${index}`,
+      value: `step-${match}-${index}[a-z]{1,9}`,
+    })),
+  }));
+  const document = {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { name: 'route', namespace: 'shop' },
+    spec: { parentRefs: [{ group: '', kind: 'Service', name: 'cart', port: 80 }], rules: [{ matches }] },
+  };
+  const { resources } = parseRoutes('route.json', JSON.stringify(document), null);
+  const attachment = attach({ resources, namespace: 'shop' });
+  const steps = compileTableInSteps(attachment, testDeps());
+  let pauses = 0;
+  while (steps.next().done !== true) pauses++;
+  t.ok(pauses > 32 * 17, `${pauses} pauses`);
+});
