@@ -51,7 +51,7 @@ export function reportOther(
     progress,
     route,
     '',
-    'unsupported-kind',
+    'not-carried-yet',
     `${route.routeKind} is not carried by this version; nothing in the route has an effect but what it is attached to`,
   );
 }
@@ -62,7 +62,7 @@ export function reportUdp(route: OtherRoute, progress: Progress): void {
   for (const parent of serviceParents(route)) {
     addCondition(progress, route, parent, { type: 'Accepted', status: 'False', reason: 'UnsupportedValue', message });
   }
-  warn(progress, route, '', 'unsupported-kind', message);
+  warn(progress, route, '', 'not-carried-yet', message);
 }
 
 export function reportHttpRoute(
@@ -152,10 +152,6 @@ function reportUncarried(route: HttpRoute, progress: Progress): Drops {
   const backends: string[] = [];
   for (const rule of route.rules) {
     const path = `spec.rules[${rule.index}]`;
-    if (rule.hasSessionPersistence) {
-      const message = 'sessionPersistence is not carried yet and has no effect';
-      warn(progress, route, `${path}.sessionPersistence`, 'unsupported-field', message);
-    }
     const consequence = 'requests of this rule are answered with 500';
     const unusable = reportFilters(route, rule.filters, path, consequence, progress);
     const hasCors = rule.filters.some((filter) => filter.type === 'CORS');

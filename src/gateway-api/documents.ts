@@ -7,6 +7,7 @@
 import type { Steps } from '../slices.ts';
 import type { AssumedNamespace } from './assumed-namespace.ts';
 import { Fields, textOf } from './fields.ts';
+import { groupOf, isForeign, type IgnoredKinds } from './foreign-kinds.ts';
 import { readHttpRouteSpec } from './http-route.ts';
 import { dnsLabel, dnsSubdomain, quote, timestamp } from './limits.ts';
 import type { ProblemCode } from './problem-codes.ts';
@@ -14,7 +15,6 @@ import { GATEWAY_GROUP, readParentRefs } from './references.ts';
 import { RegexChecks, type ValidateRegex } from './regex-checks.ts';
 import { type LineIndex, Report } from './report.ts';
 import { MANAGED_ANNOTATION, readServiceSpec } from './service.ts';
-import { suggest } from './suggest.ts';
 import type { OtherRoute, Problem, RefusedRoute, Resource } from './types.ts';
 import type { Tree, TreeDocument, TreeFault } from './tree.ts';
 
@@ -29,12 +29,14 @@ export interface DocumentResult {
   readonly problems: Problem[];
   /** Told of each resource that names no namespace. */
   readonly assumed: AssumedNamespace;
+  /** Told of each document of another kind. */
+  readonly ignored: IgnoredKinds;
 }
 
 const OTHER_ROUTES: readonly OtherRoute['routeKind'][] = ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'];
-const KINDS = ['HTTPRoute', 'Service', ...OTHER_ROUTES];
+export const KINDS = ['HTTPRoute', 'Service', ...OTHER_ROUTES];
 const ROUTE_KINDS: readonly string[] = ['HTTPRoute', ...OTHER_ROUTES];
-const LIST_KINDS = ['List', ...KINDS.map((kind) => `${kind}List`)];
+export const LIST_KINDS: readonly string[] = ['List', ...KINDS.map((kind) => `${kind}List`)];
 const CORE_VERSION = 'v1';
 const HTTP_ROUTE_VERSIONS = [`${GATEWAY_GROUP}/v1`, `${GATEWAY_GROUP}/v1beta1`];
 
@@ -123,7 +125,7 @@ function* readObject(
   const object = Fields.of(report, tree, around.path, offset);
   let resource: Resource | null = null;
   if (object !== null && !faults.some(({ code }) => CONTENT_UNKNOWN.includes(code))) {
-    resource = yield* readKind(object, identity, around, options);
+    resource = yield* readKind(object, identity, around, options, found.ignored);
   } else if (object !== null && identity.kind !== null && ROUTE_KINDS.includes(identity.kind)) {
     resource = refuse(report, identity.kind, identity, object);
   }
@@ -152,12 +154,17 @@ function identify(tree: Tree, around: Surroundings, options: DocumentOptions): I
   const name = textOf(field(metadata, 'name')) ?? '';
   const written = textOf(field(metadata, 'namespace'));
   const namespace = written ?? options.defaultNamespace;
+  const apiVersion = textOf(field(tree, 'apiVersion')) ?? around.apiVersion;
+  // Whether another kind has a namespace is not known.
+  const assumed = kind !== null && KINDS.includes(kind) && !isForeign(kind, groupOf(apiVersion)) ? namespace : null;
+  const shown = written ?? assumed;
+  const full = shown === null ? name : `${shown}/${name}`;
   return {
     kind,
     name,
     namespace,
     namespaced: written !== null,
-    label: kind === null || name === '' ? null : `${kind} ${namespace}/${name}`,
+    label: kind === null || name === '' ? null : `${kind} ${full}`,
   };
 }
 
@@ -166,10 +173,11 @@ function* readKind(
   identity: Identity,
   around: Surroundings,
   options: DocumentOptions,
+  ignored: IgnoredKinds,
 ): Steps<Resource | null> {
   const apiVersion = object.string('apiVersion') ?? around.apiVersion;
   const kind = object.string('kind') ?? around.kind;
-  const group = apiVersion?.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
+  const group = groupOf(apiVersion);
   if (kind === null) {
     if (!object.has('kind')) object.require('kind', `; sideroute reads ${KINDS.join(', ')} and lists of them`);
     return null;
@@ -179,10 +187,8 @@ function* readKind(
     return null;
   }
   const otherRoute = OTHER_ROUTES.find((route) => route === kind);
-  // Kinds of other groups may bear the same name, such as Service of serving.knative.dev.
-  const foreign = kind === 'Service' && group.includes('.');
-  if (!KINDS.includes(kind) || foreign) {
-    reportForeignKind(object, kind, group);
+  if (!KINDS.includes(kind) || isForeign(kind, group)) {
+    ignored.add(object, kind, group);
     return null;
   }
   if (apiVersion === null && !object.has('apiVersion')) {
@@ -232,7 +238,6 @@ function readOtherRoute(
   const spec = object.fields('spec');
   const parentRefs = spec === null ? [] : readParentRefs(spec, namespace);
   if (report.errors.length > 0) return refuse(report, routeKind, identity, object);
-  object.warn('kind', 'not-carried-yet', `${routeKind} is recognised, but sideroute does not carry it yet`);
   const source = report.location(object.offset);
   return { kind: 'OtherRoute', routeKind, namespace, name, generation, parentRefs, source };
 }
@@ -316,37 +321,4 @@ function readForConditions(identity: Identity, object: Fields): Pick<RefusedRout
   const spec = part('spec');
   const parentRefs = spec === null ? [] : readParentRefs(spec, identity.namespace);
   return { generation, parentRefs: report.errors.length === 0 ? parentRefs : [] };
-}
-
-function reportForeignKind(object: Fields, kind: string, group: string): void {
-  const near = suggest(kind, [...KINDS, ...LIST_KINDS]);
-  const ourGroup = group === '' || group === GATEWAY_GROUP;
-  if (near !== null && near !== kind && ourGroup && !GATEWAY_KINDS.includes(kind)) {
-    object.error('kind', 'unknown-kind', `no such kind ${quote(kind)}; did you mean "${near}"?`);
-    return;
-  }
-  const holder = kind === 'ConfigMap' || kind === 'Secret' ? routeKeyOf(object.tree('data')) : null;
-  const advice =
-    holder === null
-      ? `sideroute reads ${KINDS.join(', ')}`
-      : `its key ${quote(holder)} looks like a route file: mount the ${kind} and point sideroute at the mounted directory`;
-  object.warn('kind', 'unsupported-kind', `${kind} is ignored; ${advice}`);
-}
-
-/** Kinds of the same group that happen to be spelled a little like one of ours. */
-const GATEWAY_KINDS: readonly string[] = [
-  'ListenerSet',
-  'Gateway',
-  'GatewayClass',
-  'ReferenceGrant',
-  'BackendTLSPolicy',
-];
-
-/** The key of a ConfigMap whose value is a route document, null when there is none. */
-function routeKeyOf(data: Tree | null): string | null {
-  if (data?.type !== 'map') return null;
-  for (const [key, { value }] of data.entries) {
-    if (/^\s*"?kind"?\s*:\s*"?(?:HTTPRoute|Service|List)\b/m.test(textOf(value) ?? '')) return key;
-  }
-  return null;
 }

@@ -102,6 +102,17 @@ export class Fields {
     this.report.warn(code, this.pathOf(name), this.#entries.get(name)?.offset ?? this.offset, message);
   }
 
+  note(name: string, code: ProblemCode, message: string): void {
+    this.report.note(code, this.pathOf(name), this.#entries.get(name)?.offset ?? this.offset, message);
+  }
+
+  /** The same fields with a report of their own, empty, about the same resource. */
+  detached(): Fields {
+    const report = this.report.detached();
+    report.resource = this.report.resource;
+    return new Fields(report, { type: 'map', offset: this.offset, entries: this.#entries }, this.path, this.offset);
+  }
+
   /**
    * Reports every field outside `known`. `elsewhere` names fields that belong to a place nearby, as `spec.rules`: the
    * usual result of wrong indentation.

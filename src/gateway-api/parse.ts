@@ -6,7 +6,8 @@
  */
 import { finish, type Steps } from '../slices.ts';
 import { AssumedNamespace } from './assumed-namespace.ts';
-import { readDocument } from './documents.ts';
+import { KINDS, LIST_KINDS, readDocument } from './documents.ts';
+import { IgnoredKinds } from './foreign-kinds.ts';
 import { PARSE_LIMITS } from './limits.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import type { RegexVerdict, ValidateRegex } from './regex-checks.ts';
@@ -64,10 +65,11 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   const resources: Resource[] = [];
   const problems: Problem[] = [];
   const assumed = new AssumedNamespace();
+  const ignored = new IgnoredKinds(KINDS, [...KINDS, ...LIST_KINDS]);
   const visit = function* (document: TreeDocument): Steps<void> {
     const { root, index } = document;
     if (root.type === 'map') {
-      yield* readDocument(file, document, lines, documentOptions, { resources, problems, assumed });
+      yield* readDocument(file, document, lines, documentOptions, { resources, problems, assumed, ignored });
       return;
     }
     const found = root.type === 'list' ? 'a list' : 'plain text';
@@ -81,6 +83,7 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   const syntaxFaults = yield* readTrees(text, visit, options.maxStretch);
   if (syntaxFaults.length > 0) faults.length = 0;
   for (const { document, code, offset, message } of syntaxFaults) fail(document, code, offset, message);
+  problems.push(...ignored.note());
   if (options.defaultNamespace !== undefined) problems.push(...assumed.note(options.defaultNamespace));
   return faults.length > 0 ? unparsable() : { file, unparsable: false, resources, problems };
 }

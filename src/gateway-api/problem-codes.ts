@@ -29,6 +29,7 @@ export const PROBLEM_CODES = {
   'unsupported-version': 'An apiVersion of the kind that sideroute does not read.',
   'not-carried-yet': 'Valid Gateway API that this version of sideroute does not carry; it has no effect.',
   'nested-list': 'A List within a List.',
+  'assumed-group': 'A reference to a Service whose group an API server would take for another one.',
   'assumed-namespace': 'Documents that name no namespace: they belong to that of the pod.',
 
   // Shapes.

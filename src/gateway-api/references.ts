@@ -3,7 +3,7 @@
  *
  * Used by `http-route.ts` and `filters.ts`.
  */
-import type { Fields } from './fields.ts';
+import { textOf, type Fields } from './fields.ts';
 import { dnsLabel, dnsSubdomain, groupName, kindName, MAX_ITEMS } from './limits.ts';
 import type { BackendObjectReference, ParentRef } from './types.ts';
 
@@ -14,6 +14,11 @@ const PARENT_FIELDS = ['group', 'kind', 'namespace', 'name', 'sectionName', 'por
 
 /** `core` is how the documentation calls the group that is spelled `''`. */
 const coreGroup = (group: string): string => (group === 'core' ? '' : group);
+
+function warnOfCore(item: Fields): void {
+  if (textOf(item.tree('group')) !== 'core') return;
+  item.warn('group', 'assumed-group', 'is "core", which an API server takes for a group of that name; write group: ""');
+}
 
 export function readParentRefs(spec: Fields, routeNamespace: string): ParentRef[] {
   const items = spec.list('parentRefs', MAX_ITEMS.parentRefs);
@@ -28,6 +33,10 @@ export function readParentRefs(spec: Fields, routeNamespace: string): ParentRef[
 function readParentRef(item: Fields, routeNamespace: string): ParentRef {
   item.only(PARENT_FIELDS);
   const kind = item.string('kind', kindName) ?? 'Gateway';
+  if (kind === 'Service' && !item.has('group')) {
+    const meaning = `to an API server it means ${GATEWAY_GROUP}, and the parentRef names nothing`;
+    item.warn('group', 'assumed-group', `is not given: taken for the core group, but ${meaning}; write group: ""`);
+  } else if (kind === 'Service') warnOfCore(item);
   // SPEC A1: the API defaults the group to Gateway's, but nobody means a Service of that group.
   const group = item.string('group', groupName) ?? (kind === 'Service' ? '' : GATEWAY_GROUP);
   return {
@@ -77,6 +86,7 @@ export function readBackendRef(
   const kind = item.string('kind', kindName) ?? 'Service';
   const written = item.string('group', groupName) ?? '';
   const group = kind === 'Service' ? coreGroup(written) : written;
+  if (kind === 'Service') warnOfCore(item);
   if (kind === 'Service' && group === '') item.require('port', ': the port of the Service (not its targetPort)');
   return {
     group,

@@ -3,7 +3,7 @@
  */
 
 /** Optimal string alignment distance (insert, delete, replace, swap of neighbours), for short words. */
-function distance(a: string, b: string): number {
+export function distance(a: string, b: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; row++) {

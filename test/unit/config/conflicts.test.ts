@@ -63,7 +63,7 @@ t.test('SPEC P6: a port of a kind that is not carried is tunnelled unread, and t
     );
     t.match(
       result.problems.map(({ severity, code, resource }) => [severity, code, resource]),
-      [['warning', 'unsupported-kind', `${kind} ns/other`]],
+      [['warning', 'not-carried-yet', `${kind} ns/other`]],
     );
   }
 });

@@ -242,7 +242,6 @@ t.test('what has no effect is a warning each', async (t) => {
     backendRefs: [backend('v/v1:80', { filters: [cors({}), extension] })],
   });
   t.same(codes(attached([httpRoute('ns/r', ['ns/web'], [ruleTo('v1'), full])])), [
-    'warning unsupported-field spec.rules[1].sessionPersistence',
     'warning cors-shadowed spec.rules[1].backendRefs[0].filters[0]',
     'warning unsupported-filter spec.rules[1].backendRefs[0].filters[1]',
   ]);

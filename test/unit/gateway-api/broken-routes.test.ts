@@ -76,6 +76,7 @@ t.test('every code is shown by some broken file or is tested elsewhere', async (
     'bad-merge',
     'not-carried-yet',
     'nested-list',
+    'assumed-group',
     'assumed-namespace',
     'empty-field',
     'ambiguous-string',

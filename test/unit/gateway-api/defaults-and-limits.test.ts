@@ -23,28 +23,48 @@ t.test('SPEC M1: absent and empty matches, and a match without path, match every
   }
 });
 
-t.test('SPEC A1: for a Service parent the group may be absent, empty or core', async (t) => {
-  for (const group of ['', "group: '', ", 'group: core, ']) {
-    const text = routeText('').replace('{ kind: Service', `{ ${group}kind: Service`);
-    t.match(onlyRoute(text).parentRefs, [{ group: '', kind: 'Service', namespace: 'shop', name: 'cart' }], group);
+t.test('SPEC A1: for a Service parent the group may be absent or core, with a warning', async (t) => {
+  const withGroup = (group: string) => routeText('').replace('group: "", ', group);
+  t.match(onlyRoute(withGroup("group: '', ")).parentRefs, [{ group: '', kind: 'Service', name: 'cart' }]);
+  for (const [group, message] of [
+    ['', /an API server it means gateway\.networking\.k8s\.io, and the parentRef names nothing; write group: ""/],
+    ['group: core, ', /an API server takes for a group of that name; write group: ""/],
+  ] as const) {
+    const { resources, problems } = parse(withGroup(group));
+    t.match(resources, [{ kind: 'HTTPRoute', parentRefs: [{ group: '', kind: 'Service', namespace: 'shop' }] }], group);
+    const path = 'spec.parentRefs[0].group';
+    t.match(problems, [{ severity: 'warning', code: 'assumed-group', path, message }], group);
   }
-  const text = routeText('').replace('kind: Service, ', '');
-  t.match(onlyRoute(text).parentRefs, [{ group: 'gateway.networking.k8s.io', kind: 'Gateway' }]);
+  const gateway = routeText('').replace('group: "", kind: Service, ', '');
+  t.match(onlyRoute(gateway).parentRefs, [{ group: 'gateway.networking.k8s.io', kind: 'Gateway' }]);
+});
+
+t.test('SPEC B1: for a Service backend the group is the core one; core is taken for it with a warning', async (t) => {
+  const backend = (group: string) => ruleText(`{ backendRefs: [{ ${group}kind: Service, name: cart, port: 80 }] }`);
+  for (const group of ['', "group: '', "]) t.match(onlyRoute(backend(group)).rules[0]?.backendRefs, [{ group: '' }]);
+  const { resources, problems } = parse(backend('group: core, '));
+  t.match(resources, [{ rules: [{ backendRefs: [{ group: '', kind: 'Service' }] }] }]);
+  t.same(summary(problems), ['assumed-group spec.rules[0].backendRefs[0].group']);
 });
 
 t.test('SPEC A12: repeated parents tell themselves apart by the same fields', async (t) => {
   const parents = (refs: string): string[] => {
-    const text = routeText('').replace('[{ kind: Service, name: cart }]', `[${refs}]`);
+    const text = routeText('').replace('[{ group: "", kind: Service, name: cart }]', `[${refs}]`);
     return summary(parse(text).problems);
   };
-  const cart = 'kind: Service, name: cart';
+  const cart = 'group: "", kind: Service, name: cart';
   t.same(parents(`{ ${cart}, port: 80 }, { ${cart}, port: 81 }`), []);
   t.same(parents(`{ ${cart}, sectionName: a }, { ${cart}, sectionName: b }`), []);
   t.same(parents(`{ ${cart}, sectionName: a, port: 80 }, { ${cart}, sectionName: a, port: 81 }`), []);
   t.same(parents(`{ ${cart} }, { ${cart}, namespace: other }`), []);
   const second = ['duplicate-parent spec.parentRefs[1]'];
   t.same(parents(`{ ${cart} }, { ${cart}, namespace: shop }`), second, 'the default namespace is the same one');
-  t.same(parents(`{ ${cart} }, { group: core, ${cart} }`), second, 'so are all spellings of the core group');
+  const core = [...second, 'assumed-group spec.parentRefs[1].group'].sort();
+  t.same(
+    parents(`{ ${cart} }, { group: core, kind: Service, name: cart }`).sort(),
+    core,
+    'so are all spellings of the core group',
+  );
   t.same(parents(`{ ${cart}, port: 80 }, { ${cart}, sectionName: a }`), second);
 });
 
@@ -72,8 +92,8 @@ t.test('SPEC D2: each list is taken at its limit and refused beyond', async (t) 
       32,
       (n) =>
         routeText('').replace(
-          '[{ kind: Service, name: cart }]',
-          `[${many(n, (i) => `{ kind: Service, name: a${i} }`)}]`,
+          '[{ group: "", kind: Service, name: cart }]',
+          `[${many(n, (i) => `{ group: "", kind: Service, name: a${i} }`)}]`,
         ),
     ],
     ['hostnames', 16, (n) => routeText(`  hostnames: [${many(n, (i) => `h${i}`)}]\n`)],

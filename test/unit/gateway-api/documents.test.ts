@@ -90,7 +90,7 @@ t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HT
   for (const kind of ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute']) {
     const head = `apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: ${kind}\nmetadata: { name: a, generation: 2 }\n`;
     const { resources, problems } = parse(
-      `${head}spec: { x: y, parentRefs: [{ kind: Service, group: core, name: web, port: 80 }, { name: gw }] }\n`,
+      `${head}spec: { x: y, parentRefs: [{ group: '', kind: Service, name: web, port: 80 }, { name: gw }] }\n`,
     );
     t.match(resources, [
       {
@@ -105,22 +105,24 @@ t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HT
         ],
       },
     ]);
-    t.match(problems, [{ severity: 'warning', code: 'not-carried-yet', resource: `${kind} default/a` }]);
-    const twice = parse(`${head}spec: { parentRefs: [{ kind: Service, name: web }, { kind: Service, name: web }] }\n`);
+    t.same(problems, [], 'attaching it says that it is not carried');
+    const twice = parse(
+      `${head}spec: { parentRefs: [{ group: "", kind: Service, name: web }, { group: "", kind: Service, name: web }] }\n`,
+    );
     t.same(summary(twice.problems), ['duplicate-parent spec.parentRefs[1]']);
     t.match(twice.resources, [{ kind: 'RefusedRoute', routeKind: kind }]);
     t.match(parse(`${head}spec: { x: y }\n`).resources, [{ kind: 'OtherRoute', parentRefs: [] }]);
-    t.same(summary(parse(head).problems), ['not-carried-yet kind']);
+    t.same(parse(head).problems, []);
   }
 });
 
 t.test('SPEC D5: the rules of a GRPCRoute are not read, so that no name of a method is wrong', async (t) => {
   const head = 'apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: { name: a }\n';
   const rules = (method: string): string =>
-    `spec: { parentRefs: [{ kind: Service, name: web }], rules: [{ matches: [{ method: ${method} }] }] }\n`;
+    `spec: { parentRefs: [{ group: "", kind: Service, name: web }], rules: [{ matches: [{ method: ${method} }] }] }\n`;
   const valid = parse(head + rules('{ service: shop.Cart, method: Get }'));
   t.match(valid.resources, [{ kind: 'OtherRoute', routeKind: 'GRPCRoute', name: 'a' }]);
-  t.match(valid.problems, [{ severity: 'warning', code: 'not-carried-yet' }]);
+  t.same(valid.problems, []);
   for (const method of [
     '{ service: 1.Cart, method: Get }',
     "{ method: 'Get Item' }",
@@ -147,22 +149,60 @@ t.test('SPEC S1, S5: of a refused route the parents and the generation are kept 
   t.equal(bad.problems.length, 2);
 });
 
-t.test('other kinds are ignored with a warning, misspelled ones refused', async (t) => {
-  const codes = (apiVersion: string, kind: string): string[] =>
-    parse(`apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: a }\n`).problems.map(({ code }) => code);
+t.test('other kinds and kinds of other groups are ignored, misspelled ones refused', async (t) => {
+  const problems = (apiVersion: string, kind: string) =>
+    parse(`apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: a }\n`).problems;
   const foreign = [
     ['v1', 'Secret'],
     ['apps/v1', 'Deployment'],
     ['gateway.networking.k8s.io/v1', 'Gateway'],
     ['gateway.networking.k8s.io/v1beta1', 'ReferenceGrant'],
     ['serving.knative.dev/v1', 'Service'],
+    ['policy.linkerd.io/v1beta3', 'HTTPRoute'],
+    ['example.com/v1', 'GRPCRoute'],
     ['v1', 'ServiceAccount'],
   ];
-  for (const [apiVersion, kind] of foreign) t.same(codes(apiVersion!, kind!), ['unsupported-kind'], kind!);
-  for (const kind of ['HttpRoute', 'HTTPRoutes', 'HTTPROUTE']) {
-    t.same(codes('gateway.networking.k8s.io/v1', kind), ['unknown-kind'], kind);
+  for (const [apiVersion, kind] of foreign) {
+    const note = { severity: 'note', code: 'unsupported-kind', resource: `${kind} a`, path: 'kind', line: 2 };
+    t.match(problems(apiVersion!, kind!), [note], `${apiVersion} ${kind}`);
   }
-  t.same(codes('v1', 'service'), ['unknown-kind']);
+  for (const kind of ['HttpRoute', 'HTTPRoutes', 'HTTPROUTE']) {
+    t.match(problems('gateway.networking.k8s.io/v1', kind), [{ severity: 'error', code: 'unknown-kind' }], kind);
+  }
+  t.match(problems('v1', 'service'), [{ code: 'unknown-kind' }]);
+  for (const group of ['networking.k8s.io', 'gateway.networking.x-k8s.io', 'gateway.networking.k8s.oi']) {
+    const [first] = problems(`${group}/v1`, 'HTTPRoute');
+    t.match(first, { severity: 'error', code: 'unsupported-version' }, `${group} is a slip`);
+  }
+});
+
+t.test('all that is ignored in a file is said in one note', async (t) => {
+  const document = (apiVersion: string, kind: string, metadata = '{ name: a }') =>
+    `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: ${metadata}\n`;
+  const text = [
+    document('v1', 'Namespace'),
+    document('policy.linkerd.io/v1beta3', 'HTTPRoute'),
+    document('policy.linkerd.io/v1beta3', 'HTTPRoute', '{ name: b, namespace: shop }'),
+    document('apps/v1', 'Deployment', '{ name: b, namespace: shop }'),
+  ].join('---\n');
+  const message =
+    '4 documents are ignored: Namespace, HTTPRoute.policy.linkerd.io (2), Deployment.apps; ' +
+    'sideroute reads HTTPRoute, Service, GRPCRoute, TLSRoute, TCPRoute, UDPRoute';
+  t.match(parse(text).problems, [{ severity: 'note', document: 1, resource: 'Namespace a', message }]);
+  t.equal(parse(text).problems.length, 1);
+  const items = text.split('---\n').map((item) => `- ${item.trim().replaceAll('\n', '\n  ')}\n`);
+  t.match(parse(`apiVersion: v1\nkind: List\nitems:\n${items.join('')}`).problems, [
+    { message, path: 'items[0].kind' },
+  ]);
+});
+
+t.test('a namespace is shown where it is written, or where the kind is known to have one', async (t) => {
+  const resource = (apiVersion: string, kind: string, metadata: string) =>
+    parse(`apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: ${metadata}\nspec: []\n`).problems[0]?.resource;
+  t.equal(resource('gateway.networking.k8s.io/v1', 'GatewayClass', '{ name: a }'), 'GatewayClass a');
+  t.equal(resource('rbac.authorization.k8s.io/v1', 'ClusterRole', '{ name: a }'), 'ClusterRole a');
+  t.equal(resource('apps/v1', 'Deployment', '{ name: a, namespace: shop }'), 'Deployment shop/a');
+  t.equal(resource('gateway.networking.k8s.io/v1', 'HTTPRoute', '{ name: a }'), 'HTTPRoute default/a');
 });
 
 t.test('a list in a list is refused, its neighbours are not', async (t) => {

@@ -37,7 +37,7 @@ export function summary(problems: readonly Problem[]): string[] {
 export function routeText(spec: string): string {
   const head =
     'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata:\n  name: route\n  namespace: shop\nspec:\n';
-  return `${head}  parentRefs: [{ kind: Service, name: cart }]\n${spec}`;
+  return `${head}  parentRefs: [{ group: "", kind: Service, name: cart }]\n${spec}`;
 }
 
 /** As `routeText`, with one rule given in flow style. */
