@@ -12,15 +12,16 @@ import { cell } from './test-titles.ts';
 
 const INTRODUCTION = `# Conformance
 
-The tests of the official conformance suite of Gateway API (v1.6, and those added since) and what they come to. The suite itself runs
-against a cluster and reads the status of routes; here each of its tests that can apply to an HTTPRoute with a Service as its
-parent is a case of our own: the same shape of route, the same requests, sent by a client pod through iptables REDIRECT to a running
-sidecar and on to echo pods. The cases assert more than the suite does for a mesh: the exact Location, the path, Host and every header
-field that reach the backend, the fields of the response, and the conditions of the routes as \`sideroute check\` shows them.
+The tests of the official conformance suite of Gateway API v1.7.0 and what they come to. The suite itself runs against a cluster: its
+mesh tests send requests from a pod and look at status codes, the pod that answers and header fields; only its Gateway tests read the
+status of routes, which sideroute does not write. Here each of its tests that can apply to a route with a Service as its parent is a
+case of our own: the same shape of route, the same requests, sent by a client pod through iptables REDIRECT to a running sidecar and
+on to echo pods. The cases assert more than the suite does for a mesh: the exact Location, the path, Host and every header field that
+reach the backend, the fields of the response, and the conditions of the routes as \`sideroute check\` shows them.
 
 *Passes*: every request of the case has the outcome that the suite asks for. *Not supported*: it has not, and the case shows what
 happens instead. *Not applicable*: the test is about Gateways. The numbers are those of [spec-rules.md](spec-rules.md). The tests of
-the profile GATEWAY-GRPC, of TLSRoute, TCPRoute and of Gateways themselves are left out.
+BackendTLSPolicy, ListenerSet, TLSRoute, TCPRoute, UDPRoute and of Gateways themselves are left out.
 
 This file is written by \`scripts/conformance-table.ts\`.
 `;

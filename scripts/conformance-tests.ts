@@ -1,6 +1,6 @@
 /**
- * The official conformance tests of the profiles MESH-HTTP, MESH-GRPC and GATEWAY-HTTP (Gateway API v1.6, and what was added
- * since), and what they come to here. `scripts/conformance-table.ts` makes docs/conformance.md of them.
+ * The official conformance tests of Gateway API v1.7.0 that are about HTTPRoute and GRPCRoute, in a mesh and behind a Gateway,
+ * and what they come to here. `scripts/conformance-table.ts` makes docs/conformance.md of them.
  */
 export type ConformanceOutcome =
   | { readonly kind: 'passes' }
@@ -60,9 +60,9 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
       passes('MeshHTTPRouteRewritePath', 'MeshHTTPRouteRewritePath'),
       passes('MeshHTTPRouteNamedRule', 'MeshHTTPRouteNamedRouteRule'),
       passes('MeshFrontend', 'HTTPRouteResponseHeaderModification'),
-      passes('MeshFrontendHostname', 'MeshClusterIPMatching'),
-      passes('MeshPorts', 'HTTPRouteParentRefPort'),
-      passes('MeshConsumerRoute', 'MeshConsumerRoute'),
+      passes('MeshFrontendHostname', 'MeshClusterIPMatching, HTTPRouteResponseHeaderModification'),
+      passes('MeshPorts', 'HTTPRouteParentRefPort, HTTPRouteResponseHeaderModification'),
+      passes('MeshConsumerRoute', 'MeshConsumerRoute, HTTPRouteResponseHeaderModification'),
       passes('MeshHTTPRoute303Redirect', 'HTTPRoute303RedirectStatusCode'),
       passes('MeshHTTPRoute307Redirect', 'HTTPRoute307RedirectStatusCode'),
       passes('MeshHTTPRoute308Redirect', 'HTTPRoute308RedirectStatusCode'),
@@ -79,6 +79,7 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
       passes('HTTPRouteMatchingAcrossRoutes'),
       passes('HTTPRouteExactPathMatching'),
       passes('HTTPRoutePathMatchOrder'),
+      passes('HTTPRouteRuleOrder'),
       passes('HTTPRouteHeaderMatching'),
       passes('HTTPRouteWeight'),
       passes('HTTPRouteRequestHeaderModifier'),
@@ -93,6 +94,7 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
       passes('HTTPRouteInvalidBackendRefUnknownKind'),
       passes('HTTPRouteInvalidParentRefNotMatchingSectionName'),
       passes('HTTPRouteObservedGenerationBump'),
+      passes('HTTPRoutePreserveForeignStatus'),
       passes('HTTPRouteListenerPortMatching', 'HTTPRouteParentRefPort'),
       passes('HTTPRouteInvalidParentRefSectionNameNotMatchingPort', 'HTTPRouteParentRefPort'),
       passes('HTTPRouteInvalidParentRefNotMatchingListenerPort', 'HTTPRouteDestinationPortMatching'),
@@ -111,9 +113,8 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
       passes('HTTPRouteRewriteHost', 'HTTPRouteHostRewrite'),
       passes('HTTPRouteRewritePath', 'HTTPRoutePathRewrite'),
       passes('HTTPRouteBackendURLRewrite', 'HTTPRouteBackendURLRewrite'),
-      passes('HTTPRouteBackendRequestRedirect', 'HTTPRouteBackendRequestRedirect'),
       passes('HTTPRouteRequestMirror', 'HTTPRouteRequestMirror'),
-      passes('HTTPRouteRequestMultipleMirrors', 'HTTPRouteRequestMultipleMirrors'),
+      passes('HTTPRouteRequestMultipleMirrors', 'HTTPRouteRequestMirror, HTTPRouteRequestMultipleMirrors'),
       passes('HTTPRouteRequestPercentageMirror', 'HTTPRouteRequestPercentageMirror'),
       passes('HTTPRouteCORS', 'HTTPRouteCORS'),
       passes('HTTPRouteTimeoutRequest', 'HTTPRouteRequestTimeout'),
@@ -141,11 +142,33 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
       inapplicable('HTTPRouteDisallowedKind', 'TLSRoute', LISTENERS),
       inapplicable('HTTPRouteListenerHostnameMatching', CORE, HOSTNAMES),
       inapplicable('HTTPRouteHostnameIntersection', CORE, HOSTNAMES),
+      inapplicable(
+        'HTTPRouteMultipleRoutesAttachmentSameHostnameIntersection',
+        'GatewayRouteHostnameIntersectionPrecedence',
+        HOSTNAMES,
+      ),
       inapplicable('HTTPRouteHTTPSListener', CORE, HTTPS),
       inapplicable(
         'HTTPRouteHTTPSListenerDetectMisdirectedRequests',
         'GatewayHTTPSListenerDetectMisdirectedRequests',
         HTTPS,
+      ),
+    ],
+  },
+  {
+    heading: 'GRPCRoute, with a Service in place of the Gateway',
+    tests: [
+      unsupported('GRPCExactMethodMatching', 'GRPCRoute', GRPC),
+      unsupported('GRPCRouteHeaderMatching', 'GRPCRoute', GRPC),
+      unsupported('GRPCRouteNamedRule', 'GRPCRouteNamedRouteRule', GRPC),
+      unsupported('GRPCRouteRequestHeaderModifier', 'GRPCRouteRequestHeaderModifier', GRPC),
+      unsupported('GRPCRouteWeight', 'GRPCRoute', GRPC),
+      inapplicable('GRPCRouteListenerHostnameMatching', 'GRPCRoute', HOSTNAMES),
+      inapplicable('GRPCRouteMultipleGateways', 'GRPCRoute', LISTENERS),
+      inapplicable(
+        'GRPCRouteMultipleRoutesAttachmentSameHostnameIntersection',
+        'GatewayRouteHostnameIntersectionPrecedence',
+        HOSTNAMES,
       ),
     ],
   },

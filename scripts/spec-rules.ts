@@ -253,7 +253,8 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     [CRD, 'Names of headers and parameters are tokens of at most 256 characters; values have their limits.'],
     [
       '`GRPCMethodMatch`',
-      'Of a GRPCRoute only name and parents are read: nothing in its rules is validated, and they have no effect.',
+      'Of a GRPCRoute only name, parents and the names of rules are read: nothing else in its rules is validated, and they ' +
+        'have no effect.',
     ],
     ['GEP-995', 'Names of rules are DNS subdomains, unique in a route, and change no routing.'],
   ]),
@@ -267,11 +268,49 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
           'A retry stanza without `attempts` has one; `attempts: 0` turns retries off, whatever codes are listed.',
       },
       {
+        id: 'V5',
+        source: RULE,
+        statement: 'Names of rules are unique in a route, of an HTTPRoute and of a GRPCRoute; otherwise it is refused.',
+      },
+      {
+        id: 'V6',
+        source: RULE,
+        statement:
+          'Of rules with identical matches, whatever the order of their lists, the first serves the request, also when its ' +
+          'backend does not exist: 500, not the next rule.',
+      },
+      {
+        id: 'V7',
+        source: '`HTTPBackendRef`',
+        statement: 'URLRewrite on a backendRef replaces path and host name for its share.',
+      },
+      {
+        id: 'V8',
+        source: STATUS,
+        statement:
+          'Status entries of other controllers in a route file are not read and never changed; conditions carry the generation ' +
+          'of the very document they are about.',
+      },
+      {
+        id: 'V9',
+        source: '`GRPCRouteSpec`',
+        statement:
+          'As hostnames are ignored (A10), an HTTPRoute and a GRPCRoute of one Service port conflict whatever their hostnames ' +
+          '(P6).',
+      },
+      {
         id: 'V10',
         source: 'GEP-4359',
         statement:
           'The portable floor of regular expressions matches as its examples say; what lies outside is a warning. The size of an ' +
           'expression, of those of a route and of what they remember is bounded, and other work has its turn between them.',
+      },
+      {
+        id: 'V11',
+        source: 'GEP-1619, GEP-4894',
+        statement:
+          'Session persistence in a route, which is deprecated, has no effect and is a warning; an XBackend, which has it now, ' +
+          'is a backend of a kind that is not carried: InvalidKind.',
       },
       {
         id: 'V12',

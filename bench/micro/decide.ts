@@ -115,7 +115,6 @@ function routes(shape: Shape, size: number): HttpRoute[] {
       ],
       timeouts: { requestMs: null, backendRequestMs: null },
       retry: null,
-      hasSessionPersistence: false,
     };
   });
   const parent = { group: '', kind: 'Service', namespace: 'ns', name: 'web', sectionName: null, port: 80, path: '' };

@@ -9,11 +9,12 @@ import type { AssumedNamespace } from './assumed-namespace.ts';
 import { Fields, textOf } from './fields.ts';
 import { groupOf, isForeign, type IgnoredKinds } from './foreign-kinds.ts';
 import { readHttpRouteSpec } from './http-route.ts';
-import { dnsLabel, dnsSubdomain, quote, timestamp } from './limits.ts';
+import { dnsLabel, dnsSubdomain, MAX_ITEMS, quote, timestamp } from './limits.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { GATEWAY_GROUP, readParentRefs } from './references.ts';
 import { RegexChecks, type ValidateRegex } from './regex-checks.ts';
 import { type LineIndex, Report } from './report.ts';
+import { readRuleName, reportRepeatedRuleNames } from './rule-names.ts';
 import { MANAGED_ANNOTATION, readServiceSpec } from './service.ts';
 import type { OtherRoute, Problem, RefusedRoute, Resource } from './types.ts';
 import type { Tree, TreeDocument, TreeFault } from './tree.ts';
@@ -234,12 +235,19 @@ function readOtherRoute(
     object.error('apiVersion', 'unsupported-version', `must be of the group ${GATEWAY_GROUP} for a ${routeKind}`);
   }
   const { namespace, name, generation } = readMetadata(object, dnsSubdomain, options);
-  // Nothing else of the specification is looked at.
+  // Nothing else of the specification is looked at but the names of rules.
   const spec = object.fields('spec');
   const parentRefs = spec === null ? [] : readParentRefs(spec, namespace);
+  if (routeKind === 'GRPCRoute') readRuleNames(spec);
   if (report.errors.length > 0) return refuse(report, routeKind, identity, object);
   const source = report.location(object.offset);
   return { kind: 'OtherRoute', routeKind, namespace, name, generation, parentRefs, source };
+}
+
+function readRuleNames(spec: Fields | null): void {
+  const rules = spec?.list('rules', MAX_ITEMS.rules) ?? [];
+  for (const rule of rules) readRuleName(rule);
+  reportRepeatedRuleNames(rules);
 }
 
 function readService(object: Fields, apiVersion: string | null, options: DocumentOptions): Resource | null {

@@ -7,10 +7,11 @@
 import { parseDuration } from './durations.ts';
 import type { Fields } from './fields.ts';
 import { readFilters, type FilterItem } from './filters.ts';
-import { dnsSubdomain, MAX_ITEMS, MAX_WEIGHT, quote, routeHostname, type Check } from './limits.ts';
+import { MAX_ITEMS, MAX_WEIGHT, quote, routeHostname, type Check } from './limits.ts';
 import { DEFAULT_MATCH, readMatches } from './matches.ts';
 import { readBackendRef, readParentRefs } from './references.ts';
 import type { RegexChecks } from './regex-checks.ts';
+import { readRuleName, reportRepeatedRuleNames } from './rule-names.ts';
 import type {
   HttpBackendRef,
   HttpRoute,
@@ -47,21 +48,7 @@ function readRules(spec: Fields, routeNamespace: string, regexes: RegexChecks): 
   if (!spec.has('rules')) return [defaultRule()];
   const items = spec.list('rules', MAX_ITEMS.rules, 1);
   const rules = items.map((item, index) => readRule(item, index, routeNamespace, regexes));
-
-  const ruleOf = new Map<string, string>();
-  for (const [index, { name }] of rules.entries()) {
-    const { path } = items[index]!;
-    const first = name === null ? undefined : ruleOf.get(name);
-    if (first !== undefined) {
-      items[index]!.error(
-        'name',
-        'duplicate-name',
-        `must be unique in the route, but ${first} has ${quote(name!)} too`,
-      );
-    } else if (name !== null) {
-      ruleOf.set(name, path);
-    }
-  }
+  reportRepeatedRuleNames(items);
   const matchCount = rules.reduce((count, rule) => count + rule.matches.length, 0);
   if (matchCount > MAX_ITEMS.matchesPerRoute) {
     const message = `must have at most ${MAX_ITEMS.matchesPerRoute} matches in all rules together, got ${matchCount}`;
@@ -79,7 +66,6 @@ function defaultRule(): HttpRouteRule {
     backendRefs: [],
     timeouts: { requestMs: null, backendRequestMs: null },
     retry: null,
-    hasSessionPersistence: false,
   };
 }
 
@@ -106,15 +92,15 @@ function readRule(item: Fields, index: number, routeNamespace: string, regexes: 
     const message = `must be empty, because ${redirect.fields.path} redirects every request of this rule`;
     item.error('backendRefs', 'incompatible-filters', message);
   }
+  readSessionPersistence(item);
   return {
     index,
-    name: item.string('name', dnsSubdomain),
+    name: readRuleName(item),
     matches,
     filters: filters.map(({ filter }) => filter),
     backendRefs,
     timeouts: readTimeouts(item),
     retry: readRetry(item),
-    hasSessionPersistence: readSessionPersistence(item),
   };
 }
 
@@ -176,14 +162,19 @@ function readRetry(rule: Fields): HttpRouteRetry | null {
 
 const SESSION_FIELDS = ['sessionName', 'absoluteTimeout', 'idleTimeout', 'type', 'cookieConfig', 'cookie', 'header'];
 
-/** Fields of v1.6.1 and of its successor; only their names are checked, for nothing of it is carried (SPEC B8). */
-function readSessionPersistence(rule: Fields): boolean {
+/**
+ * Fields of v1.6 and of v1.7; only their names are checked, for nothing of it is carried (SPEC B8). v1.7 has session
+ * persistence in XBackend and deprecates it here (SPEC V11).
+ */
+function readSessionPersistence(rule: Fields): void {
   const item = rule.fields('sessionPersistence');
-  if (item === null) return false;
+  if (item === null) return;
   item.only(SESSION_FIELDS);
   item.oneOf('type', ['Cookie', 'Header']);
   readDuration(item, 'absoluteTimeout');
   readDuration(item, 'idleTimeout');
-  rule.warn('sessionPersistence', 'not-carried-yet', 'has no effect: session persistence is not carried yet');
-  return true;
+  const message =
+    'has no effect: endpoints are not chosen here; Gateway API deprecates it in routes and has it in XBackend, which is ' +
+    'not carried either';
+  rule.warn('sessionPersistence', 'not-carried-yet', message);
 }

@@ -191,7 +191,6 @@ export interface HttpRouteRule {
   readonly backendRefs: readonly HttpBackendRef[];
   readonly timeouts: HttpRouteTimeouts;
   readonly retry: HttpRouteRetry | null;
-  readonly hasSessionPersistence: boolean;
 }
 
 export interface HttpRoute {

@@ -308,7 +308,6 @@ function readRule(document: RuleDocument, index: number): HttpRouteRule {
     })),
     timeouts: { requestMs: null, backendRequestMs: null },
     retry: null,
-    hasSessionPersistence: false,
   };
 }
 

@@ -82,7 +82,6 @@ export function rule(options: Partial<HttpRouteRule> = {}): HttpRouteRule {
     backendRefs: [],
     timeouts: { requestMs: null, backendRequestMs: null },
     retry: null,
-    hasSessionPersistence: false,
     ...options,
   };
 }

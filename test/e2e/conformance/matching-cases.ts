@@ -1,4 +1,6 @@
 /** Which rule and which backend: attachment, matching, precedence, weights, backends that cannot be used. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Test } from 'tap';
 import { eventually } from '../../support/eventually.ts';
 import { fixture } from '../../support/sidecar.ts';
@@ -332,6 +334,20 @@ export const MATCHING_CASES: readonly ConformanceCase[] = [
     also: followsEdit,
   },
   {
+    tests: ['HTTPRoutePreserveForeignStatus'],
+    title: 'SPEC S1, V8: what other controllers say of a route is neither believed nor touched',
+    routes: 'preserve-foreign-status',
+    requests: [served('echo-v1', {})],
+    also: async (t, mesh) => {
+      await followsEdit(t, mesh);
+      t.equal(
+        readFileSync(join(mesh.volume.path, 'routes.yaml'), 'utf8'),
+        mesh.routes,
+        'the file is as it was written',
+      );
+    },
+  },
+  {
     tests: ['HTTPRouteInvalidParentRefNotMatchingSectionName'],
     title: 'SPEC A2, S2: a sectionName that no port has is NoMatchingParent, and the Service has no route',
     routes: 'parent-ref-not-matching-section-name',
@@ -375,6 +391,25 @@ export const MATCHING_CASES: readonly ConformanceCase[] = [
       answered(500, 'no_backend', { target: '/empty' }),
       answered(500, 'no_backend', { target: '/zero' }),
       served('echo-v1', { target: '/fine' }),
+    ],
+  },
+  {
+    tests: ['HTTPRouteRuleOrder'],
+    title: 'SPEC P1, P2, V6: of identical matches the first wins, also when its backend does not exist',
+    routes: 'rule-order',
+    conditions: [
+      'mesh/rule-order mesh/echo:80 Accepted=True Accepted',
+      'mesh/rule-order mesh/echo:80 ResolvedRefs=True ResolvedRefs',
+      'mesh/rule-order-of-a-missing-backend mesh/echo:80 Accepted=True Accepted',
+      'mesh/rule-order-of-a-missing-backend mesh/echo:80 ResolvedRefs=False BackendNotFound',
+    ],
+    requests: [
+      served('echo-v1', { target: '/order?a=1&b=2', headers: { 'x-color': 'blue', 'x-version': 'one' } }),
+      served('echo-v1', { target: '/order?b=2&a=1', headers: { 'x-version': 'one', 'x-color': 'blue' } }),
+      served('echo-v2', { target: '/prefix/x' }),
+      served('echo-v1', { target: '/other' }),
+      answered(500, 'no_backend', { target: '/missing' }),
+      answered(500, 'no_backend', { target: '/none' }),
     ],
   },
   {
@@ -425,7 +460,15 @@ export const MATCHING_CASES: readonly ConformanceCase[] = [
     requests: [answered(500, 'no_backend', { target: '/h2c' }), served('echo-v1', { target: '/other' })],
   },
   {
-    tests: ['MeshGRPCRouteWeight', 'MeshGRPCRouteRequestHeaderModifier'],
+    tests: [
+      'MeshGRPCRouteWeight',
+      'MeshGRPCRouteRequestHeaderModifier',
+      'GRPCExactMethodMatching',
+      'GRPCRouteHeaderMatching',
+      'GRPCRouteNamedRule',
+      'GRPCRouteRequestHeaderModifier',
+      'GRPCRouteWeight',
+    ],
     title: 'SPEC P6: a GRPCRoute is not accepted, and what is sent to its Service passes unread',
     routes: 'grpc-route',
     conditions: ['mesh/grpc mesh/echo:80 Accepted=False UnsupportedValue'],

@@ -83,6 +83,17 @@ t.test('SPEC P6: who is displaced on some ports only stays accepted and is told 
   );
 });
 
+t.test('SPEC V9, P6: a GRPCRoute displaces an HTTPRoute of the port whatever their hostnames', async (t) => {
+  for (const hostnames of [[], ['web.example'], ['*.example']]) {
+    const result = attached([twoPorts, { ...http('ns/http', { port: 80 }), hostnames }, other('GRPCRoute', 'ns/grpc')]);
+    t.same(frontends(result), ['ns/web:80 opaque', 'ns/web:8080 opaque'], hostnames.join());
+    t.same(accepted(result), [
+      'HTTPRoute http ns/web:80 False Conflicted',
+      'GRPCRoute grpc ns/web False UnsupportedValue',
+    ]);
+  }
+});
+
 t.test('SPEC P6: each parentRef is judged by itself', async (t) => {
   const refs = [parent('ns/web', { port: 80 }), parent('ns/web', { port: 8080 })];
   const result = attached([

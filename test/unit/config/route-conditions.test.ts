@@ -238,7 +238,6 @@ t.test('what is carried is no warning', async (t) => {
 t.test('what has no effect is a warning each', async (t) => {
   const full = rule({
     filters: [cors({})],
-    hasSessionPersistence: true,
     backendRefs: [backend('v/v1:80', { filters: [cors({}), extension] })],
   });
   t.same(codes(attached([httpRoute('ns/r', ['ns/web'], [ruleTo('v1'), full])])), [

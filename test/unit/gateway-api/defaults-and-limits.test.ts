@@ -1,4 +1,5 @@
 import t from 'tap';
+import { attach } from '../../../src/config/attach.ts';
 import { onlyRoute, parse, routeText, ruleText, summary } from './fixtures.ts';
 
 const BACKEND = 'backendRefs: [{ name: cart-v1, port: 80 }]';
@@ -413,10 +414,42 @@ t.test('an unquoted yes is text with a warning, a quoted one is text', async (t)
   t.same(parse(matchText("{ headers: [{ name: a, value: 'yes' }] }")).problems, []);
 });
 
-t.test('SPEC B8: session persistence is accepted and said to have no effect', async (t) => {
-  const { resources, problems } = parse(ruleText('{ sessionPersistence: { sessionName: a, type: Cookie } }'));
-  t.match(problems, [{ severity: 'warning', code: 'not-carried-yet', path: 'spec.rules[0].sessionPersistence' }]);
-  t.match(resources, [{ rules: [{ hasSessionPersistence: true }] }]);
+t.test(
+  'SPEC B8, V11: session persistence in a route, as v1.6 or v1.7 has it, is told once to have no effect',
+  async (t) => {
+    for (const settings of [
+      '{ sessionName: a, type: Cookie, idleTimeout: 1h, cookieConfig: { lifetimeType: Session } }',
+      '{ type: Cookie, absoluteTimeout: 1h, cookie: { name: a, lifetimeType: Permanent, path: / } }',
+      '{ type: Header, header: { name: x-session } }',
+    ]) {
+      const { resources, problems } = parse(ruleText(`{ sessionPersistence: ${settings} }`));
+      t.match(problems, [
+        {
+          severity: 'warning',
+          code: 'not-carried-yet',
+          path: 'spec.rules[0].sessionPersistence',
+          message: /deprecates it in routes and has it in XBackend/,
+        },
+      ]);
+      const { problems: later } = attach({ resources, namespace: 'shop' });
+      t.same(
+        later.filter(({ path }) => path.startsWith('spec.rules')),
+        [],
+        'no second warning for it',
+      );
+      t.match(resources, [{ kind: 'HTTPRoute' }]);
+    }
+  },
+);
+
+t.test('SPEC V11: an XBackend is a backend of another kind, which has no port', async (t) => {
+  const backend = '{ group: gateway.networking.x-k8s.io, kind: XBackend, name: b }';
+  const { resources, problems } = parse(ruleText(`{ backendRefs: [${backend}] }`));
+  t.same(problems, []);
+  t.match(attach({ resources, namespace: 'shop' }).conditions, [
+    { type: 'Accepted', status: 'True' },
+    { type: 'ResolvedRefs', status: 'False', reason: 'InvalidKind' },
+  ]);
 });
 
 t.test('numbers that YAML 1.1 and 1.2 read differently are refused', async (t) => {

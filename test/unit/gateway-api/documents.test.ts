@@ -1,6 +1,7 @@
 import t from 'tap';
 import { PARSE_LIMITS } from '../../../src/gateway-api/limits.ts';
 import { problemText } from '../../../src/gateway-api/problem-text.ts';
+import type { ParsedFile } from '../../../src/gateway-api/types.ts';
 import { onlyRoute, parse, routeText, summary } from './fixtures.ts';
 
 const service = (name: string): string =>
@@ -129,6 +130,21 @@ t.test('SPEC D5: the rules of a GRPCRoute are not read, so that no name of a met
     `{ service: ${'a'.repeat(1025)} }`,
   ]) {
     t.same(parse(head + rules(method)), valid, method.slice(0, 40));
+  }
+});
+
+t.test('SPEC D6, V5: names of rules are unique in an HTTPRoute and in a GRPCRoute', async (t) => {
+  for (const kind of ['HTTPRoute', 'GRPCRoute']) {
+    const head = `apiVersion: gateway.networking.k8s.io/v1\nkind: ${kind}\nmetadata: { name: a }\n`;
+    const parents = 'parentRefs: [{ kind: Service, name: web }]';
+    const route = (rules: string): ParsedFile => parse(`${head}spec: { ${parents}, rules: [${rules}] }\n`);
+    const errors = ({ problems }: ParsedFile): string[] =>
+      summary(problems.filter(({ severity }) => severity === 'error'));
+    t.same(errors(route('{ name: a }, { name: b }, {}, {}')), [], kind);
+    const twice = route('{ name: a }, {}, { name: a }');
+    t.same(errors(twice), ['duplicate-name spec.rules[2].name'], kind);
+    t.match(twice.resources, [{ kind: 'RefusedRoute', routeKind: kind, reason: 'Invalid' }]);
+    t.same(errors(route('{ name: A }')), ['bad-name spec.rules[0].name'], kind);
   }
 });
 
