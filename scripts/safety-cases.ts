@@ -155,5 +155,9 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
     ],
     ['blanks before a colon, in the head or the trailers of a response', 'taken out'],
     ['a status line without the space behind the code', 'relayed with it'],
+    [
+      'CONNECT whose target and Host differ',
+      `${REFUSED}; a Host without a port stands for 80 and 443, IPv6 addresses are compared by what they mean`,
+    ],
   ]),
 ];

@@ -122,7 +122,9 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
   const bool absolute = head.target.form == http1::TargetForm::kAbsolute;
   std::string_view host;
   if (absolute) host = head.target.authority.In(data);
-  if (plan != nullptr && !plan->host.empty()) host = plan->host;
+  // Not of CONNECT: its Host is its target, which says where the tunnel is to go.
+  if (plan != nullptr && !plan->host.empty() && head.target.form != http1::TargetForm::kAuthority)
+    host = plan->host;
   const bool has_host = head.facts.Has(FieldId::kHost);
   const bool speak_11 = head.minor_version == 1 || has_host || !host.empty();
   const bool rewrite_path = plan != nullptr && plan->path_kind != HeaderPlan::PathKind::kKeep &&

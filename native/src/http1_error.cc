@@ -30,6 +30,7 @@ constexpr auto kErrors = std::to_array<ErrorEntry>({
     {Error::kHostMissing, HeadReason::kBadRequest, "host-missing"},
     {Error::kHostRepeated, HeadReason::kBadRequest, "host-repeated"},
     {Error::kHostInvalid, HeadReason::kBadRequest, "host-invalid"},
+    {Error::kHostDiffers, HeadReason::kBadRequest, "host-differs"},
     {Error::kConnectionInvalid, HeadReason::kBadRequest, "connection-invalid"},
     {Error::kConnectionNamesFraming, HeadReason::kBadRequest, "connection-names-framing"},
     {Error::kContentLengthInvalid, HeadReason::kBadRequest, "content-length-invalid"},

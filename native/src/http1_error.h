@@ -38,6 +38,7 @@ enum class Error : uint8_t {
   kHostMissing,
   kHostRepeated,
   kHostInvalid,
+  kHostDiffers,
   kConnectionInvalid,
   kConnectionNamesFraming,
   kContentLengthInvalid,

@@ -53,10 +53,14 @@ Error CheckTransferEncoding(const MessageHead& head) noexcept {
 
 // A CONNECT has no body (RFC 9110 section 9.3.6), and servers that know take what follows its head for the
 // next request, whatever its fields say.
-Error CheckConnect(const RequestHead& head) noexcept {
+Error CheckConnect(const RequestHead& head, const char* data) noexcept {
   const bool empty =
       head.body == BodyKind::kNone || (head.body == BodyKind::kLength && head.content_length == 0);
-  return empty ? Error::kNone : Error::kConnectWithBody;
+  if (!empty) return Error::kConnectWithBody;
+  // Who is asked for must not depend on which of the two a server reads (RFC 9112 section 3.2).
+  const bool same = !head.facts.Has(FieldId::kHost) ||
+                    SameAuthority(head.target.authority.In(data), head.facts.host.In(data));
+  return same ? Error::kNone : Error::kHostDiffers;
 }
 
 void TakeFields(const char* data, FieldSection& section, MessageHead& head) noexcept {
@@ -218,7 +222,7 @@ Error RequestHeadParser::Conclude(const char* data) noexcept {
   }
   head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;
   if (head_.method_id == MethodId::kConnect) {
-    if (const Error error = CheckConnect(head_); error != Error::kNone) return error;
+    if (const Error error = CheckConnect(head_, data); error != Error::kNone) return error;
   }
   head_.keep_alive = KeepsAlive(head_);
   // HTTP/1.0 knows neither (RFC 9110 sections 7.8 and 10.1.1).

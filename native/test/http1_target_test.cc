@@ -30,6 +30,42 @@ TEST("SAFETY 26: authorities") {
   CHECK(!http1::IsValidAuthority(std::string_view("a\0", 2)));
 }
 
+TEST("SAFETY 105: the target of a CONNECT and its Host") {
+  struct Pair {
+    std::string_view target;
+    std::string_view host;
+  };
+  for (const auto& [target, host] : std::initializer_list<Pair>{{"a:80", "a:80"},
+                                                                {"A.b:80", "a.B:80"},
+                                                                {"a:443", "a"},
+                                                                {"a:80", "a"},
+                                                                {"a:80", "a:"},
+                                                                {"a:8080", "a:08080"},
+                                                                {"10.0.0.1:1", "10.0.0.1:1"},
+                                                                {"[::1]:80", "[0:0::1]:80"},
+                                                                {"[FE80::a]:443", "[fe80::A]"}}) {
+    if (!http1::SameAuthority(target, host))
+      Fail(__FILE__, __LINE__, std::string(target) + " " + std::string(host));
+  }
+  for (const auto& [target, host] : std::initializer_list<Pair>{{"a:80", "b:80"},
+                                                                {"a:80", "a:81"},
+                                                                {"a:80", "a:443"},
+                                                                {"a:8080", "a"},
+                                                                {"a:8080", "a:"},
+                                                                {"a:80", "a:0"},
+                                                                {"a:80", ""},
+                                                                {"a:80", "a.:80"},
+                                                                {"a:80", "%61:80"},
+                                                                {"[::1]:80", "[::2]:80"},
+                                                                {"[::1]:80", "a:80"},
+                                                                {"a:80", "[::1]:80"},
+                                                                {"[::1]:8080", "[::1]"},
+                                                                {"[::ffff:10.0.0.1]:80", "10.0.0.1:80"}}) {
+    if (http1::SameAuthority(target, host))
+      Fail(__FILE__, __LINE__, std::string(target) + " " + std::string(host));
+  }
+}
+
 TEST("known fields are found whatever their case, and only they") {
   CHECK(http1::LookUpField("host") == FieldId::kHost);
   CHECK(http1::LookUpField("HOST") == FieldId::kHost);

@@ -1,4 +1,4 @@
-/** SAFETY 99: CONNECT, whose head is all there is of it until a tunnel stands. */
+/** SAFETY 99, 105: CONNECT, whose head is all there is of it until a tunnel stands, and whose Host is its target. */
 import t from 'tap';
 
 import type { ForwardDecision } from '../../../src/routing/decision.ts';
@@ -28,6 +28,10 @@ function withFraming(name: string, lines: string, body = SMUGGLED): Input {
   return refused(name, `${CONNECT}${lines}\r\n${body}`);
 }
 
+function target(name: string, authority: string, host: string): Input {
+  return refused(name, `CONNECT ${authority} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+}
+
 const ROWS: readonly Row[] = [
   {
     title: 'SAFETY 99: CONNECT with a body is refused, and nothing of it goes upstream',
@@ -45,9 +49,52 @@ const ROWS: readonly Row[] = [
       }),
     ],
   },
+  {
+    title: 'SAFETY 105: CONNECT to one and with the Host of another is refused',
+    inputs: [
+      target('another name', 'one:80', 'two:80'),
+      target('another port', 'one:80', 'one:81'),
+      target('a port that is no default, and none', 'one:8080', 'one'),
+      target('no name', 'one:80', ''),
+      target('another address', '[::1]:80', '[::2]:80'),
+      target('an address and a name', '[::1]:80', 'one:80'),
+      target('a mapped address', '[::ffff:10.0.0.1]:80', '10.0.0.1:80'),
+      ...[
+        ['equal', 'one:8080', 'one:8080'],
+        ['in other letters', 'One.Example:80', 'one.EXAMPLE:80'],
+        ['without the port of HTTP', 'one:80', 'one'],
+        ['without the port of HTTPS', 'one:443', 'one:'],
+        ['the same address in other words', '[0:0::1]:80', '[::1]:80'],
+      ].map(([name, authority, host]) => {
+        const head = `CONNECT ${authority!} HTTP/1.1\r\nHost: ${host!}\r\n\r\n`;
+        return forwarded(name!, head, head, { answer: FORBIDDEN });
+      }),
+      forwarded('HTTP/1.0 without a Host', 'CONNECT one:80 HTTP/1.0\r\n\r\n', 'CONNECT one:80 HTTP/1.0\r\n\r\n', {
+        answer: FORBIDDEN,
+        client: FORBIDDEN.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'),
+        clientEnd: 'fin',
+      }),
+    ],
+  },
 ];
 
 await runRows(t, ROWS);
+
+t.test('SAFETY 105: a route that rewrites the host name leaves the two of a CONNECT alike', async (t) => {
+  const stage = await Stage.start(t);
+  const none = { remove: [], append: [] };
+  stage.decision = () => ({
+    kind: 'forward',
+    backend: stage.target,
+    series: SERIES,
+    plan: { request: none, response: none, host: 'other.example', path: { kind: 'full', path: '/other' } },
+  });
+  const client = await stage.connect();
+  stage.answerWhen(`${CONNECT}\r\n`, (end) => end.send(FORBIDDEN));
+  client.send(`${CONNECT}\r\n`);
+  await stage.stillInStep(t, client, FORBIDDEN);
+  t.equal(stage.backend.connections[0]!.text, `${CONNECT}\r\n`);
+});
 
 t.test('SAFETY 99: CONNECT with a body behind another request is refused after the answer to that', async (t) => {
   const stage = await Stage.start(t);

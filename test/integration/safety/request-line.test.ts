@@ -111,6 +111,12 @@ const ROWS: readonly Row[] = [
         `OPTIONS http://b HTTP/1.1\r\n${HOST}\r\n`,
         'OPTIONS * HTTP/1.1\r\nHost: b\r\n\r\n',
       ),
+      forwarded(
+        'an address and a port',
+        `GET http://[fe80::1]:8080/x HTTP/1.1\r\n${HOST}\r\n`,
+        'GET /x HTTP/1.1\r\nHost: [fe80::1]:8080\r\n\r\n',
+        { asked: { path: '/x', host: '[fe80::1]:8080' } },
+      ),
       line('user information', 'GET http://u@b/x HTTP/1.1'),
       line('another scheme', 'GET ftp://b/x HTTP/1.1'),
       line('no scheme', 'GET b/x HTTP/1.1'),
