@@ -334,9 +334,9 @@ function nativePlan({ request, response, host, path }: ForwardPlan): NativeHeade
     : { ...edits, path: path.replacement, prefixLength: path.length };
 }
 
-function nativePolicy({ requestTimeoutMs, attemptTimeoutMs, retry }: ForwardPolicy): NativePolicy {
+function nativePolicy({ requestTimeoutMs, attemptTimeoutMs, retry, once }: ForwardPolicy): NativePolicy {
   const { attempts, codes, backoffMs } = retry ?? { attempts: 0, codes: [], backoffMs: 0 };
-  return { requestTimeoutMs, attemptTimeoutMs, attempts, codes, backoffMs };
+  return { requestTimeoutMs, attemptTimeoutMs, attempts, codes, backoffMs, once: once === true ? 1 : 0 };
 }
 
 function fieldLines(fields: readonly FieldLine[]): string {

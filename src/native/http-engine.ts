@@ -84,6 +84,8 @@ export interface NativePolicy {
   /** Statuses from 400 to 599. */
   readonly codes: readonly number[];
   readonly backoffMs: number;
+  /** 1: nothing is sent twice. */
+  readonly once: 0 | 1;
 }
 
 export interface NativeMirror {
