@@ -115,6 +115,7 @@ Progress Exchange::Start(const Window& window) {
     downstream_->Use(window, head_length);
     return ReplyReason(Reason::kUnresolved);
   }
+  backend_->AddExchange(1);
   backend_->budget().OnRequest();
   if (policy_ && policy_->request_timeout_ms > 0) {
     request_deadline_.ArmAfter(policy_->request_timeout_ms);

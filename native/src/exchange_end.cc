@@ -182,6 +182,8 @@ void Exchange::Report() {
   attempt_deadline_.Cancel();
   stall_timer_.Cancel();
   sent_.Clear();
+  if (backend_ != nullptr) backend_->AddExchange(-1);
+  backend_ = nullptr;
   plan_.Reset();
   policy_.Reset();
   if (!mirrors_.empty()) EndMirrors();
