@@ -119,13 +119,9 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
       passes('HTTPRouteCORS', 'HTTPRouteCORS'),
       passes('HTTPRouteTimeoutRequest', 'HTTPRouteRequestTimeout'),
       passes('HTTPRouteTimeoutBackendRequest', 'HTTPRouteBackendTimeout'),
-      passes('HTTPRouteRetry', 'HTTPRouteRetryCodes'),
+      passes('HTTPRouteRetry', 'HTTPRouteRetry'),
       passes('HTTPRouteRetryConnectionError', 'HTTPRouteRetryConnectionError'),
-      passes('HTTPRouteRetryWithRequestTimeout', 'HTTPRouteRetryCodes, HTTPRouteRequestTimeout'),
-      passes(
-        'HTTPRouteRetryWithBackendTimeout',
-        'HTTPRouteRetryCodes, HTTPRouteRequestTimeout, HTTPRouteBackendTimeout',
-      ),
+      passes('HTTPRouteRetryWithTimeouts', 'HTTPRouteRetryBackendTimeout'),
       unsupported(
         'HTTPRouteBackendProtocolH2C',
         'HTTPRouteBackendProtocolH2C',

@@ -95,10 +95,7 @@ Progress Exchange::Start(const Window& window) {
     return ReplyReason(Reason::kInternal);
   }
   if (decision_.plan >= 0) plan_ = context_.plans.Find(decision_.plan);
-  if (decision_.policy >= 0) {
-    policy_ = context_.policies.Find(decision_.policy);
-    if (policy_ && policy_->once) repeatable_ = false;
-  }
+  if (decision_.policy >= 0) policy_ = context_.policies.Find(decision_.policy);
   fields_.swap(context_.decided_fields);
   if (decision_.kind == DecisionKind::kLocal) {
     downstream_->Use(window, head.length);
@@ -115,7 +112,6 @@ Progress Exchange::Start(const Window& window) {
     downstream_->Use(window, head_length);
     return ReplyReason(Reason::kUnresolved);
   }
-  backend_->AddExchange(1);
   backend_->budget().OnRequest();
   if (policy_ && policy_->request_timeout_ms > 0) {
     request_deadline_.ArmAfter(policy_->request_timeout_ms);
@@ -157,8 +153,7 @@ void Exchange::NoteConnected() {
 // hand.
 Progress Exchange::SendRequest(const Window* window) {
   may_resend_ = upstream_->reused() && repeatable_;
-  // Once it has been sent only an answer, or what stands for one, brings a retry (SPEC V2).
-  kept_ = may_resend_ || (has_retries() && retries_ < policy_->attempts && policy_->codes.any());
+  kept_ = may_resend_ || retries_ < (has_retries() ? policy_->attempts : 0);
   response_begun_ = false;
   more_response_ = false;
   interim_count_ = 0;

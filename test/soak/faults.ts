@@ -1,11 +1,9 @@
 /** Faults of the surroundings, one after the other: what each does, whom it may cost what, and when its effects are over. */
-import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runCommand } from '../support/cluster.ts';
 import type { BackendProcess } from '../support/faults/backend-process.ts';
 import type { FaultCost } from '../support/faults/ledger.ts';
-import { MIRROR, MOVING, ROUGH } from './mix.ts';
-import type { SoakStage } from './stage.ts';
+import { MIRROR, MOVING, ROUGH, WEB } from './mix.ts';
+import { DESCRIPTORS, type SoakStage } from './stage.ts';
 
 export interface SoakFault {
   readonly name: string;
@@ -19,6 +17,11 @@ export interface SoakFault {
   end(): void | Promise<void>;
 }
 
+/** More than the sidecar has descriptors for. */
+const CROWD = DESCRIPTORS + 100;
+/** Its descriptors say nothing of a leak. */
+export const CROWDED = 'descriptors used up';
+
 const NOTHING: FaultCost = () => false;
 /** The backend is gone, or was in the middle of a response. */
 const GONE: FaultCost = (outcome) =>
@@ -31,26 +34,13 @@ const SILENT: FaultCost = (outcome) =>
   /^(refused 50[34] (timeout|connect_timeout|overflow|retries_exhausted)|truncated 200)$/.test(outcome);
 const REFUSED: FaultCost = (outcome, rule) =>
   /^refused 50[34] (connect_failure|connect_timeout|retries_exhausted)$/.test(outcome) || STALE(outcome, rule);
-const OVERLOADED: FaultCost = (outcome) => /^refused 503 (overflow|overload|connect_failure|unresolved)$/.test(outcome);
-
-function descriptorLimit(pid: number): { soft: string; hard: string } {
-  const [soft = '', hard = ''] = runCommand('prlimit', [
-    '--pid',
-    String(pid),
-    '--nofile',
-    '--noheadings',
-    '--output',
-    'SOFT,HARD',
-  ])
-    .stdout.trim()
-    .split(/\s+/);
-  return { soft, hard };
-}
+/** A connection that is tunnelled may be dropped, with the reason `accept_limit`. */
+const OVERLOADED: FaultCost = (outcome, { plain }) =>
+  /^refused 503 (overflow|overload|connect_failure|unresolved)$/.test(outcome) || (plain && outcome === 'none');
 
 /** `rough`: the endpoint that it is the turn of. */
 export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
-  const { sidecar, log, backends, dns } = stage;
-  const pid = sidecar.pid!;
+  const { client, sidecar, log, backends, dns } = stage;
   const quiet = { backends: [] as readonly string[], allows: NOTHING, graceMs: 0 };
   const named = (name: string): BackendProcess => backends.get(name)!;
   const onRough = (
@@ -71,9 +61,6 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
   const normal = (backend: BackendProcess): void => backend.tell('mode normal');
   const revive = (backend: BackendProcess): Promise<void> => backend.start();
   const mirror = named(MIRROR);
-  const limit = descriptorLimit(pid);
-  const squeezed = (soft: string): void =>
-    void runCommand('prlimit', ['--pid', String(pid), `--nofile=${soft}:${limit.hard}`]);
 
   return [
     onRough('backend killed', GONE, 1_000, 500, (backend) => backend.kill(), revive),
@@ -130,9 +117,9 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
     () => ({ name: 'log reader gone', ...quiet, forMs: 1_500, begin: () => log.leave(), end: () => log.open() }),
     () => ({ name: 'log reader stalls', ...quiet, forMs: 2_500, begin: () => log.pause(), end: () => log.resume() }),
     () => ({
-      ...{ name: 'descriptors used up', backends: null, allows: OVERLOADED, forMs: 1_000, graceMs: 1_000 },
-      begin: () => squeezed(String(readdirSync(`/proc/${pid}/fd`).length + 2)),
-      end: () => squeezed(limit.soft),
+      ...{ name: CROWDED, backends: null, allows: OVERLOADED, forMs: 1_000, graceMs: 1_000 },
+      begin: () => client.tell({ do: 'crowd', target: WEB, connections: CROWD }),
+      end: () => client.tell({ do: 'crowd', target: WEB, connections: 0 }),
     }),
     () => ({
       ...{ name: 'sidecar stopped for a moment', ...quiet, forMs: 300 },

@@ -2,7 +2,8 @@
 import { ingredient as makeIngredient, type Ingredient } from '../support/faults/ingredient.ts';
 import type { Kind } from '../support/faults/kinds.ts';
 
-/** Where requests go unless their kind says otherwise: the IPv4 address of the parent Service. */
+/** Where requests go unless their kind says otherwise. */
+export const WEB = '10.96.0.10:80';
 export const WEB_V6 = '[fd00:96::10]:80';
 export const PLAIN = '10.96.0.20:2525';
 
@@ -112,7 +113,7 @@ export const MIX: readonly Share[] = [
   planted('reset-chunks', CUT),
   planted('bad-chunk', CUT),
   planted('hang', /^refused 504 timeout$/, { path: '/timed/hang' }),
-  planted('stall', CUT, { path: '/timed/stall' }),
+  planted('stall', /^(truncated 200|refused 504 timeout)$/, { path: '/timed/stall' }),
   planted('garbage', /^refused 502 upstream_protocol$/),
   planted('half-close', NOTHING),
   planted('close-after', NOTHING, { path: '/closing' }),

@@ -11,7 +11,7 @@ import { countedRequests, leftOpen, metricValue } from '../support/faults/witnes
 import type { ClientRecord } from '../support/faults/kinds.ts';
 import { eventually } from '../support/eventually.ts';
 import { stopProcess } from '../support/processes.ts';
-import { playFaults, soakFaults } from './faults.ts';
+import { CROWDED, playFaults, soakFaults } from './faults.ts';
 import { MIRROR, MIX } from './mix.ts';
 import { SoakReport } from './report.ts';
 import { backendOfGeneration, configuration } from './routes.ts';
@@ -58,7 +58,12 @@ async function run(stage: SoakStage, ledger: Ledger, state: { generation: number
   const faults = new Map<string, number>();
   const timers = [
     setInterval(() => stage.routes.write(configuration((state.generation += 1))), RELOAD_EVERY_MS),
-    setInterval(() => samples.push(sample(pid, seconds())), Math.max(1_000, (minutes * 60_000) / SAMPLES)),
+    setInterval(
+      () => {
+        if (fault !== CROWDED) samples.push(sample(pid, seconds()));
+      },
+      Math.max(1_000, (minutes * 60_000) / SAMPLES),
+    ),
     setInterval(() => ledger.settle(), 2_000),
     setInterval(() => progress(ledger, samples.at(-1), seconds(), fault), PROGRESS_EVERY_MS),
   ];

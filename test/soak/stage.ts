@@ -17,6 +17,8 @@ import { configuration } from './routes.ts';
 const MOVING_NAME = 'moving.shop.svc.cluster.local';
 const DNS_TTL_SECONDS = 1;
 const CONNECT_TIMEOUT = '1s';
+/** That the sidecar may have open; several times what the traffic needs. */
+export const DESCRIPTORS = 1_024;
 
 export interface SoakStage {
   readonly sidecar: ChildProcess;
@@ -106,7 +108,18 @@ async function build(
   const writer = log.openWriter();
   const sidecar = clientPod.spawn(
     [
-      ...[...SIDEROUTE, 'proxy', '--routes', routes.path, '--namespace', 'shop', '--resolv-conf', resolvConf],
+      ...[
+        'prlimit',
+        `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`,
+        ...SIDEROUTE,
+        'proxy',
+        '--routes',
+        routes.path,
+        '--namespace',
+        'shop',
+        '--resolv-conf',
+        resolvConf,
+      ],
       ...['--access-log', 'all', '--connect-timeout', CONNECT_TIMEOUT, '--drain-timeout', '10s', '--drain-quiet', '1s'],
     ],
     { asUid: PROXY_UID, stdio: ['ignore', writer.fd, 'pipe'] },

@@ -37,6 +37,14 @@ export class BackendProcess {
     this.#process!.stdin!.write(`${line}\n`);
   }
 
+  /** Stops listening, and begins again with a queue of `backlog` connections. */
+  async listenAgain(backlog?: number): Promise<void> {
+    const listening = waitForLine(this.#process!, /^listening/);
+    this.tell('refuse');
+    this.tell(`listen${backlog === undefined ? '' : ` ${backlog}`}`);
+    await listening;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#process!.kill(signal);
   }

@@ -96,6 +96,8 @@ export type ClientCommand =
   | { readonly do: 'mix'; readonly perSecond: number; readonly kinds: readonly (Kind & { readonly weight: number })[] }
   /** `count` requests of the kind over so many connections, each with one at a time. Ends with a line `{"batch": name}`. */
   | { readonly do: 'batch'; readonly kind: Kind; readonly count: number; readonly connections: number }
+  /** So many connections to `target` that say nothing are open from now on. */
+  | { readonly do: 'crowd'; readonly target: string; readonly connections: number }
   /** Kinds with this target name another address from now on. */
   | { readonly do: 'move'; readonly from: string; readonly to: string }
   /** No new requests; a line `{"stopped": skipped}` when all have ended. */

@@ -29,6 +29,8 @@ export class LogReader {
   readonly #path: string;
   readonly #ledger: Ledger;
   #socket: Socket | null = null;
+  /** Open as long as this is: a writer that ends is not the end of what is read, and the next one finds its reader. */
+  readonly #keeper: number;
 
   /** `path` must not exist yet. */
   constructor(path: string, ledger: Ledger) {
@@ -36,6 +38,12 @@ export class LogReader {
     this.#path = path;
     this.#ledger = ledger;
     this.open();
+    this.#keeper = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  }
+
+  close(): void {
+    this.leave();
+    closeSync(this.#keeper);
   }
 
   /** The writer's end, to be handed to a process and closed here then. */

@@ -1,5 +1,6 @@
 /** Makes requests of all kinds, at a rate or one after the other, and tells what became of each. */
-import { ClientConnection } from './client-connection.ts';
+import { connect, type Socket } from 'node:net';
+import { ClientConnection, splitTarget } from './client-connection.ts';
 import { Exchange } from './client-exchange.ts';
 import { plainExchange } from './plain-exchange.ts';
 import type { ClientRecord, Kind } from './kinds.ts';
@@ -18,6 +19,7 @@ export class TrafficClient {
   readonly #report: (record: ClientRecord) => void;
   readonly #idle = new Map<string, ClientConnection[]>();
   readonly #moved = new Map<string, string>();
+  readonly #crowd: Socket[] = [];
   #sequence = 0;
   #open = 0;
   #skipped = 0;
@@ -56,6 +58,16 @@ export class TrafficClient {
     }, TICK_MS);
   }
 
+  crowd(target: string, connections: number): void {
+    for (const socket of this.#crowd.splice(connections)) socket.destroy();
+    while (this.#crowd.length < connections) {
+      const socket = connect(splitTarget(target));
+      socket.on('error', () => undefined);
+      socket.resume();
+      this.#crowd.push(socket);
+    }
+  }
+
   async batch(kind: Kind, count: number, connections: number): Promise<void> {
     let started = 0;
     const worker = async (): Promise<void> => {
@@ -74,6 +86,7 @@ export class TrafficClient {
   /** How many requests a mix did not make because too many were open. */
   async stop(): Promise<number> {
     clearInterval(this.#timer);
+    this.crowd('', 0);
     if (this.#open > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
     for (const connections of this.#idle.values()) for (const connection of connections) connection.close();
     this.#idle.clear();
