@@ -119,9 +119,13 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
       passes('HTTPRouteCORS', 'HTTPRouteCORS'),
       passes('HTTPRouteTimeoutRequest', 'HTTPRouteRequestTimeout'),
       passes('HTTPRouteTimeoutBackendRequest', 'HTTPRouteBackendTimeout'),
-      passes('HTTPRouteRetry', 'HTTPRouteRetry'),
+      passes('HTTPRouteRetry', 'HTTPRouteRetryCodes'),
       passes('HTTPRouteRetryConnectionError', 'HTTPRouteRetryConnectionError'),
-      passes('HTTPRouteRetryWithTimeouts', 'HTTPRouteRetryBackendTimeout'),
+      passes('HTTPRouteRetryWithRequestTimeout', 'HTTPRouteRetryCodes, HTTPRouteRequestTimeout'),
+      passes(
+        'HTTPRouteRetryWithBackendTimeout',
+        'HTTPRouteRetryCodes, HTTPRouteRequestTimeout, HTTPRouteBackendTimeout',
+      ),
       unsupported(
         'HTTPRouteBackendProtocolH2C',
         'HTTPRouteBackendProtocolH2C',

@@ -213,9 +213,21 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
       '`attempts` are retries after the first try, as long as retries stay a small part of what a backend receives.',
     ],
     [RETRY, 'Only the listed codes are retried, from 400 to 599.'],
-    [RETRY, 'With a retry stanza, failures to connect, resets and timeouts of an attempt are retried too.'],
-    [RETRY, '`backoff` is the least wait before a retry, 25 ms unless given; it grows with each retry and has jitter.'],
-    [RETRY, 'When the attempts are used up the last status is passed on; a timeout is 504, a reset 503, never 502.'],
+    [
+      RETRY,
+      'With a retry stanza a failure to connect is retried too, whatever the codes and the method: nothing was sent. What may ' +
+        'have been processed is not (V2).',
+    ],
+    [
+      RETRY,
+      '`backoff` is the base of the wait before a retry and the least it can be, 25 ms unless given; it doubles with each retry, ' +
+        'up to sixteen times, and has jitter (V3).',
+    ],
+    [
+      RETRY,
+      'When the attempts are used up the last status is passed on; a timeout is 504; resets that were retried end in 503, one ' +
+        'that was not is 502.',
+    ],
     [RETRY, 'The `request` timeout ends retries with 504.'],
   ]),
   chapter('E', 'Errors', [
@@ -266,6 +278,29 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
         source: RETRY,
         statement:
           'A retry stanza without `attempts` has one; `attempts: 0` turns retries off, whatever codes are listed.',
+      },
+      {
+        id: 'V2',
+        source: RETRY,
+        statement:
+          'Without further ado only requests that were not sent are tried again: the connection could not be made. A reset after ' +
+          'the request was sent, and the timeout of an attempt, are retried if the codes list what the request would be answered ' +
+          'with, 502 or 504, and the method is idempotent (GET, HEAD, OPTIONS, TRACE, PUT, DELETE). A dial that is repeated is no ' +
+          'retry, with a retry stanza or without. Beside that an idempotent request is sent once more where a reused connection ' +
+          'has closed without a byte of response, as RFC 9110 section 9.2.2 allows, unless `attempts` is 0; it counts as one of ' +
+          'the attempts.',
+      },
+      {
+        id: 'V3',
+        source: RETRY,
+        statement: '`backoff` is the base of an exponential backoff with jitter; the cap is sixteen times the base.',
+      },
+      {
+        id: 'V4',
+        source: `${RETRY}, ${TIMEOUTS}`,
+        statement:
+          'Retries succeed within the request timeout or end in 504. An attempt that reaches its own timeout is retried on the ' +
+          'conditions of V2.',
       },
       {
         id: 'V5',

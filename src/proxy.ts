@@ -21,9 +21,10 @@ import { ProxyError, REQUEST_REASONS, type RequestReason } from './errors.ts';
 import type { Problem } from './gateway-api/types.ts';
 import { createLogger, type Logger } from './log.ts';
 import { loadNative, type Acceptor, type HttpConnection, type NativeBinding } from './native/binding.ts';
+import { everyState, readDetections } from './native/engine-state.ts';
 import { formatAddress, hasIpv6 } from './native/listen-address.ts';
 import { AccessLog } from './observe/access-log.ts';
-import { startAdmin, type ProbeState } from './observe/admin.ts';
+import { startAdmin } from './observe/admin.ts';
 import { ConditionLog } from './observe/conditions.ts';
 import type { ConfigView } from './observe/config-dump.ts';
 import { connectionView, type ConnectionView } from './observe/connections.ts';
@@ -33,6 +34,7 @@ import { IncidentLog, seriesFields } from './observe/incidents.ts';
 import { closeLogSettings, logSettings, type LogSettings } from './observe/log-level.ts';
 import { Metrics } from './observe/metrics.ts';
 import { startPrivateAdmin } from './observe/private-admin.ts';
+import { createProbes, type Probes } from './observe/probes.ts';
 import { ProblemLog } from './observe/problem-log.ts';
 import { StatsReporter } from './observe/stats.ts';
 import { packageVersion } from './package-root.ts';
@@ -41,8 +43,6 @@ import type { CompileDeps, SeriesLabels } from './routing/decision.ts';
 import type { RouteTable } from './routing/table.ts';
 import { Slicer, type Steps } from './slices.ts';
 
-/** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
-const RESOLUTION_GRACE_MS = 5_000;
 const CAPTURED_HINT = `dialled by this sidecar (uid ${process.getuid?.()}) and captured again: the rules exempt another uid (--proxy-uid)`;
 
 class SidecarProxy {
@@ -58,7 +58,7 @@ class SidecarProxy {
   readonly #backends: BackendRegistry;
   readonly #frontends: FrontendRegistry;
   readonly #directory: RouteDirectory;
-  readonly #startedAtMs = performance.now();
+  readonly #probes: Probes;
   readonly #closing = new AbortController();
   /** For all work whose length depends on the size of the configuration. */
   readonly #slicer = new Slicer({ signal: this.#closing.signal });
@@ -96,9 +96,14 @@ class SidecarProxy {
       clusterDomain: settings.clusterDomain ?? undefined,
       ownAddresses: settings.capture.map(({ address }) => address),
     });
-    this.#backends = new BackendRegistry(this.#resolver, logger, () => {
-      this.#addressChanges++;
-      this.#nativeEngine?.forget(true);
+    this.#backends = new BackendRegistry({
+      resolver: this.#resolver,
+      logger,
+      onChange: () => {
+        this.#addressChanges++;
+        this.#nativeEngine?.forget(true);
+      },
+      drop: (id) => this.#nativeEngine?.dropBackend(id) ?? true,
     });
     this.#frontends = new FrontendRegistry({
       resolver: this.#resolver,
@@ -107,6 +112,7 @@ class SidecarProxy {
         this.#addressChanges++;
         this.#acceptor?.setFrontends(addresses);
       },
+      inUse: () => this.#frontendsInUse(),
     });
     this.#directory = new RouteDirectory({
       path: settings.routes,
@@ -119,6 +125,12 @@ class SidecarProxy {
       compile: this.#compileDeps(),
       ...{ resolver: this.#resolver, backends: this.#backends, frontends: this.#frontends, series: this.#metrics },
       onChange: () => this.#nativeEngine?.forget(false),
+    });
+    this.#probes = createProbes({
+      strict: settings.strict,
+      valid: () => this.#configuration.current.valid,
+      unresolved: () => this.#frontends.unresolved,
+      draining: () => this.drain.begun,
     });
   }
 
@@ -185,6 +197,15 @@ class SidecarProxy {
 
   #engines(): Engine[] {
     return [this.#preferredEngine, this.#nativeEngine].filter((engine) => engine !== null);
+  }
+
+  #frontendsInUse(): Set<number> {
+    const used = new Set(this.#engines().flatMap((engine) => [...engine.frontendsInUse()]));
+    const acceptor = this.#acceptor;
+    if (acceptor === null) return used;
+    const detections = everyState((after, max) => readDetections(acceptor.detections(after, max)));
+    for (const { frontend } of detections) used.add(frontend);
+    return used;
   }
 
   #compileDeps(): CompileDeps {
@@ -300,8 +321,7 @@ class SidecarProxy {
       conditions: () => this.#configuration.current.attachment.conditions,
     });
     for (const { address, port } of this.#settings.metrics) {
-      const probes = { live: () => this.#live(), ready: () => this.#ready(), started: () => this.#started() };
-      this.#public.push(await startAdmin({ address, port, flag: '--metrics', exposition, ...probes }));
+      this.#public.push(await startAdmin({ address, port, flag: '--metrics', exposition, ...this.#probes }));
     }
     const stats = new StatsReporter({
       ...common,
@@ -335,32 +355,10 @@ class SidecarProxy {
     return {
       ...this.#configuration.current,
       problems: this.#problems(),
-      frontendId: (key) => frontends.frontendId(key),
+      frontendKeys: frontends.keys,
       addresses: frontends.addresses,
       unresolved: frontends.unresolved,
       backends: this.#backends.status(),
-    };
-  }
-
-  #live(): ProbeState {
-    return { ready: true, lines: [] };
-  }
-
-  #ready(): ProbeState {
-    const lines = this.#frontends.unresolved.map(({ key, reason }) => `frontend ${key} is not routed: ${reason}`);
-    const { valid } = this.#configuration.current;
-    if (!valid) lines.push('the configuration has errors: see the log, or run sideroute check');
-    if (this.drain.begun) lines.push('draining');
-    return { ready: !this.drain.begun && (valid || !this.#settings.strict), lines };
-  }
-
-  #started(): ProbeState {
-    const waiting = this.#frontends.unresolved
-      .filter(({ reason }) => reason === 'pending')
-      .map(({ key }) => `frontend ${key} waits for DNS`);
-    return {
-      ready: waiting.length === 0 || performance.now() - this.#startedAtMs > RESOLUTION_GRACE_MS,
-      lines: waiting,
     };
   }
 }

@@ -142,6 +142,8 @@ struct Policy {
   uint32_t backoff_ms = 0;
   // Statuses from 400 that are retried.
   std::bitset<200> codes;
+  // The route has turned retries off: nothing is sent twice, not even where a reused connection has closed.
+  bool once = false;
 
   bool Retries(uint16_t status) const {
     return attempts > 0 && status >= 400 && status < 600 && codes.test(status - 400u);

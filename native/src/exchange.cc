@@ -95,7 +95,10 @@ Progress Exchange::Start(const Window& window) {
     return ReplyReason(Reason::kInternal);
   }
   if (decision_.plan >= 0) plan_ = context_.plans.Find(decision_.plan);
-  if (decision_.policy >= 0) policy_ = context_.policies.Find(decision_.policy);
+  if (decision_.policy >= 0) {
+    policy_ = context_.policies.Find(decision_.policy);
+    if (policy_ && policy_->once) repeatable_ = false;
+  }
   fields_.swap(context_.decided_fields);
   if (decision_.kind == DecisionKind::kLocal) {
     downstream_->Use(window, head.length);
@@ -112,6 +115,7 @@ Progress Exchange::Start(const Window& window) {
     downstream_->Use(window, head_length);
     return ReplyReason(Reason::kUnresolved);
   }
+  backend_->AddExchange(1);
   backend_->budget().OnRequest();
   if (policy_ && policy_->request_timeout_ms > 0) {
     request_deadline_.ArmAfter(policy_->request_timeout_ms);
@@ -153,7 +157,8 @@ void Exchange::NoteConnected() {
 // hand.
 Progress Exchange::SendRequest(const Window* window) {
   may_resend_ = upstream_->reused() && repeatable_;
-  kept_ = may_resend_ || retries_ < (has_retries() ? policy_->attempts : 0);
+  // Once it has been sent only an answer, or what stands for one, brings a retry (SPEC V2).
+  kept_ = may_resend_ || (has_retries() && retries_ < policy_->attempts && policy_->codes.any());
   response_begun_ = false;
   more_response_ = false;
   interim_count_ = 0;

@@ -15,6 +15,13 @@ namespace {
 constexpr unsigned kMaxDoublings = 4;
 }  // namespace
 
+// SPEC V2: whether what may have been processed, a request whose connection or time has ended, is tried
+// again. The route has to list the status that it would be answered with, and the method has to be
+// idempotent.
+bool Exchange::RetriesProcessed(uint16_t status) const {
+  return has_retries() && repeatable_ && policy_->Retries(status);
+}
+
 // Whether there is another attempt to make; it is then taken out of the budget.
 bool Exchange::TakeRetry() {
   if (!has_retries() || retries_ >= policy_->attempts || status_ != 0 || caller_ended_) return false;

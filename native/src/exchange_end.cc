@@ -182,6 +182,8 @@ void Exchange::Report() {
   attempt_deadline_.Cancel();
   stall_timer_.Cancel();
   sent_.Clear();
+  if (backend_ != nullptr) backend_->AddExchange(-1);
+  backend_ = nullptr;
   plan_.Reset();
   policy_.Reset();
   if (!mirrors_.empty()) EndMirrors();
@@ -213,9 +215,13 @@ void Exchange::Continue(Progress progress) {
 // SPEC T1, R6: no retry goes on beyond it.
 void Exchange::OnRequestDeadline() { TimedOut(); }
 
-// SPEC R3.
+// SPEC R3, V2, V4.
 void Exchange::OnAttemptDeadline() {
-  if (status_ == 0 && TakeRetry()) {
+  constexpr uint16_t kGatewayTimeout = 504;
+  const bool unsent = upstream_ == nullptr || upstream_->connecting();
+  if (status_ == 0 && (unsent || RetriesProcessed(kGatewayTimeout)) && TakeRetry()) {
+    // kube-proxy shall choose anew.
+    fresh_only_ = true;
     DropUpstream();
     return Continue(TryAgain());
   }

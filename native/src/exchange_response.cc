@@ -221,8 +221,9 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   // A backend that was told of the end gives up, as it would without us in between.
   if (caller_ended_ && reason == Reason::kUpstreamReset) reason = Reason::kDownstreamReset;
   if (status_ != 0) return Truncate(reason);
-  if (reason != Reason::kUpstreamReset || !has_retries()) return ReplyReason(reason);
-  // SPEC R3, R5.
+  constexpr uint16_t kBadGateway = 502;
+  if (reason != Reason::kUpstreamReset || !RetriesProcessed(kBadGateway)) return ReplyReason(reason);
+  // SPEC R5.
   return TakeRetry() ? TryAgain() : ReplyReason(Reason::kRetriesExhausted);
 }
 

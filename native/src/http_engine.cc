@@ -48,13 +48,28 @@ Backend* HttpEngine::FindBackend(int32_t id) {
                                                                : nullptr;
 }
 
+bool HttpEngine::DropBackend(int32_t id) {
+  Backend* backend = FindBackend(id);
+  if (backend == nullptr) return true;
+  if (!backend->Retire()) return false;
+  context_.Bury(std::move(backends_[static_cast<size_t>(id)]));
+  return true;
+}
+
 Backend* HttpEngine::OriginalBackend(const NetAddress& address) {
-  std::unique_ptr<Backend>& backend = originals_[address];
-  if (backend == nullptr) {
-    backend = std::make_unique<Backend>(context_, Backend::kOriginal);
-    backend->SetAddresses({address});
+  const auto known = originals_.find(address);
+  if (known != originals_.end()) return known->second.get();
+  for (auto at = originals_.begin(); originals_.size() >= kMaxOriginals && at != originals_.end();) {
+    if (!at->second->Retire()) {
+      ++at;
+      continue;
+    }
+    context_.Bury(std::move(at->second));
+    at = originals_.erase(at);
   }
-  return backend.get();
+  auto backend = std::make_unique<Backend>(context_, Backend::kOriginal);
+  backend->SetAddresses({address});
+  return originals_.emplace(address, std::move(backend)).first->second.get();
 }
 
 int32_t HttpEngine::AddReply(LocalReply reply) {

@@ -36,6 +36,8 @@ class HttpEngine final : private TurnClient {
   int Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original);
   // Creates the backend with its first addresses.
   void SetBackend(uint32_t id, const std::vector<NetAddress>& addresses);
+  // False, and nothing is done, when something in progress needs it.
+  bool DropBackend(int32_t id);
   // Index of the reply, for decisions; replies are never taken back.
   int32_t AddReply(LocalReply reply);
   void SetReasonReply(Reason reason, int32_t index);
@@ -96,6 +98,10 @@ class HttpEngine final : private TurnClient {
 
   Reactor& reactor_;
   EngineContext context_;
+  // Original destinations are few: those of connections that were routed and are not any more. Beyond this
+  // many, those that nobody uses go.
+  static constexpr size_t kMaxOriginals = 64;
+
   std::vector<std::unique_ptr<Backend>> backends_;
   std::unordered_map<NetAddress, std::unique_ptr<Backend>, NetAddressHash> originals_;
   IntrusiveList<Downstream> downstreams_;

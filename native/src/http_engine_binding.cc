@@ -137,6 +137,7 @@ napi_value HttpEngineBinding::Wrap() {
       {"outcomes", nullptr, nullptr, nullptr, nullptr, outcomes, napi_enumerable, nullptr},
       {"adopt", nullptr, Adopt, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"setBackend", nullptr, SetBackend, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"dropBackend", nullptr, DropBackend, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"setInterest", nullptr, SetInterest, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"addReply", nullptr, AddReply, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"addPlan", nullptr, AddPlan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
@@ -390,6 +391,17 @@ napi_value HttpEngineBinding::SetBackend(napi_env env, napi_callback_info info) 
   }
   self->engine_->SetBackend(static_cast<uint32_t>(id), addresses);
   return nullptr;
+}
+
+// dropBackend(id)
+napi_value HttpEngineBinding::DropBackend(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  int64_t id = 0;
+  if (self == nullptr || !ReadInteger(env, argument, "id", 0, 1'000'000, &id)) return nullptr;
+  napi_value dropped = nullptr;
+  napi_get_boolean(env, self->engine_->DropBackend(static_cast<int32_t>(id)), &dropped);
+  return dropped;
 }
 
 // setInterest(frontend, names, query)

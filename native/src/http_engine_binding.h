@@ -63,6 +63,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static HttpEngineBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
   static napi_value Adopt(napi_env env, napi_callback_info info);
   static napi_value SetBackend(napi_env env, napi_callback_info info);
+  static napi_value DropBackend(napi_env env, napi_callback_info info);
   static napi_value SetInterest(napi_env env, napi_callback_info info);
   static napi_value AddReply(napi_env env, napi_callback_info info);
   static napi_value AddPlan(napi_env env, napi_callback_info info);

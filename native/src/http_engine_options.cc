@@ -168,6 +168,7 @@ bool ReadHeaderPlan(napi_env env, napi_value object, HeaderPlan* plan) {
 }
 
 bool ReadPolicy(napi_env env, napi_value object, Policy* policy) {
+  int64_t once = 0;
   const auto number = [&](const char* name, uint32_t* result) {
     int64_t value = 0;
     if (!ReadIntegerProperty(env, object, name, "policy", 0, INT32_MAX, &value)) return false;
@@ -178,10 +179,13 @@ bool ReadPolicy(napi_env env, napi_value object, Policy* policy) {
   uint32_t count = 0;
   if (!number("requestTimeoutMs", &policy->request_timeout_ms) ||
       !number("attemptTimeoutMs", &policy->attempt_timeout_ms) || !number("attempts", &policy->attempts) ||
-      !number("backoffMs", &policy->backoff_ms) || !ReadProperty(env, object, "codes", "policy", &codes) ||
+      !number("backoffMs", &policy->backoff_ms) ||
+      !ReadIntegerProperty(env, object, "once", "policy", 0, 1, &once) ||
+      !ReadProperty(env, object, "codes", "policy", &codes) ||
       !ReadArray(env, codes, "policy.codes", &count)) {
     return false;
   }
+  policy->once = once == 1;
   for (uint32_t i = 0; i < count; ++i) {
     napi_value element;
     int64_t code = 0;

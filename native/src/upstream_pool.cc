@@ -213,6 +213,12 @@ void Backend::Close(UpstreamConnection& connection, bool reset) {
   if (!waiting_.empty() || endpoint.retired || open_ == 0) context_.ServeLater(this, &serving_);
 }
 
+bool Backend::Retire() {
+  if (exchanges_ > 0 || mirrors_ > 0 || open_ > idle_) return false;
+  CloseIdle();
+  return true;
+}
+
 void Backend::CloseIdle() {
   while (CloseOneIdle()) {
   }

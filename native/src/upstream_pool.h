@@ -47,7 +47,7 @@ struct Endpoint {
   bool retired = false;
 };
 
-class Backend {
+class Backend final : public Disposable {
  public:
   enum class Result : uint8_t { kReused, kConnecting, kConnectFailed, kWait, kOverflow, kNoAddress };
 
@@ -57,7 +57,7 @@ class Backend {
   Backend(EngineContext& context, int32_t id);
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
-  ~Backend();
+  ~Backend() override;
 
   int32_t id() const { return id_; }
   // In order of preference. Connections to addresses that stay are kept.
@@ -118,6 +118,11 @@ class Backend {
   }
   void AddMirror(int change) { mirrors_ += static_cast<size_t>(change); }
 
+  // Exchanges that are decided to go here.
+  void AddExchange(int change) { exchanges_ += static_cast<size_t>(change); }
+  // Closes what is idle. False, and nothing is done, when something in progress goes here.
+  bool Retire();
+
   // At the end of a turn.
   void ServeWaiting();
   void CloseIdle();
@@ -147,6 +152,7 @@ class Backend {
   size_t open_ = 0;
   size_t idle_ = 0;
   size_t mirrors_ = 0;
+  size_t exchanges_ = 0;
   // Dials that have failed since one succeeded, the first and the last of them.
   uint32_t failed_dials_ = 0;
   uint64_t failing_since_ms_ = 0;

@@ -1,15 +1,17 @@
 /**
- * The backends: one object per `namespace/name:port` for the life of the process, with its addresses kept up to date.
+ * The backends: one object per `namespace/name:port`, with its addresses kept up to date.
  *
  * Stage before: `routing/table.ts`, which interns the backends it finds in rules. Stage after: the engines, which read
  * `addresses` and `state` for each request.
  *
  * Only backends of the current route tables are kept up to date; wrap each compilation in `beginCompile` and `endCompile`.
- * The others keep what was known of them: requests in flight may still refer to them.
+ * Of the others the last ones keep what was known of them, since what an edit takes away may come back with the next; so do
+ * those that requests in progress still go to.
  */
 import type { Logger } from '../log.ts';
 import type { Backend, InternBackend } from '../routing/decision.ts';
 import { addressFault, faultText } from './addresses.ts';
+import { Numbers } from './numbers.ts';
 import type { ServiceResolver, Subscription } from './resolver.ts';
 
 export interface BackendStatus {
@@ -27,20 +29,36 @@ interface Entry {
   error: string | null;
 }
 
+export interface BackendRegistryOptions {
+  readonly resolver: Pick<ServiceResolver, 'subscribe'>;
+  readonly logger: Logger;
+  /** The addresses or the state of some backend are other ones now. */
+  readonly onChange?: () => void;
+  /** Let go of a backend by its id, which may be given to another one then; false when something in progress needs it. */
+  readonly drop?: (id: number) => boolean;
+}
+
+/** Backends that no table has: so many are kept. */
+const MAX_RETIRED = 256;
+
 export class BackendRegistry {
-  readonly #resolver: ServiceResolver;
+  readonly #resolver: Pick<ServiceResolver, 'subscribe'>;
   readonly #logger: Logger;
   readonly #onChange: () => void;
+  readonly #drop: (id: number) => boolean;
   readonly #entries = new Map<string, Entry>();
+  /** Those that no table has, the one that was given up last at the end. */
+  readonly #retired = new Set<Entry>();
+  readonly #ids = new Numbers();
   #compilation = 0;
   /** Those that the tables in the making have brought back, or brought up. */
   #opened: Entry[] = [];
 
-  /** `onChange`: the addresses or the state of some backend are other ones now. */
-  constructor(resolver: ServiceResolver, logger: Logger, onChange: () => void = () => undefined) {
-    this.#resolver = resolver;
-    this.#logger = logger;
-    this.#onChange = onChange;
+  constructor(options: BackendRegistryOptions) {
+    this.#resolver = options.resolver;
+    this.#logger = options.logger;
+    this.#onChange = options.onChange ?? (() => undefined);
+    this.#drop = options.drop ?? (() => true);
   }
 
   /** May be passed around without its object. */
@@ -48,7 +66,7 @@ export class BackendRegistry {
     const key = `${namespace}/${name}:${port}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      const id = this.#entries.size;
+      const id = this.#ids.of(key);
       const backend: Backend = { namespace, name, port, key, id, addresses: [], state: 'pending' };
       entry = { backend, subscription: null, compilation: 0, error: null };
       this.#entries.set(key, entry);
@@ -58,6 +76,7 @@ export class BackendRegistry {
       const wanted = entry;
       wanted.subscription = this.#resolver.subscribe(namespace, name, () => this.#refresh(wanted));
       this.#opened.push(wanted);
+      this.#retired.delete(wanted);
       this.#refresh(wanted);
     }
     return entry.backend;
@@ -72,27 +91,44 @@ export class BackendRegistry {
   /** The new tables are in use: stop looking up backends that they do not have. */
   endCompile(): void {
     for (const entry of this.#entries.values()) {
-      if (entry.compilation !== this.#compilation) release(entry);
+      if (entry.subscription !== null && entry.compilation !== this.#compilation) this.#retire(entry);
     }
     this.#opened = [];
+    for (const entry of this.#retired) {
+      if (this.#retired.size <= MAX_RETIRED) break;
+      if (this.#drop(entry.backend.id)) this.#forget(entry);
+    }
   }
 
   /** The new tables will never be in use: stop looking up backends that only they have. */
   abandonCompile(): void {
-    for (const entry of this.#opened) release(entry);
+    for (const entry of this.#opened) this.#retire(entry);
     this.#opened = [];
   }
 
-  /** Every key that has been interned, by id. */
-  get keys(): readonly string[] {
-    return [...this.#entries.keys()];
+  /** By id; null for one that stands for none. */
+  get keys(): readonly (string | null)[] {
+    return this.#ids.names;
   }
 
-  /** Backends of the current tables, by id. */
+  /** Backends of the current tables. */
   status(): readonly BackendStatus[] {
     return [...this.#entries.values()]
       .filter((entry) => entry.subscription !== null)
       .map(({ backend, error }) => ({ backend, error }));
+  }
+
+  #retire(entry: Entry): void {
+    entry.subscription?.close();
+    entry.subscription = null;
+    this.#retired.add(entry);
+  }
+
+  #forget(entry: Entry): void {
+    const { key } = entry.backend;
+    this.#retired.delete(entry);
+    this.#entries.delete(key);
+    this.#ids.forget(key);
   }
 
   #refresh(entry: Entry): void {
@@ -125,11 +161,6 @@ export class BackendRegistry {
     backend.state = state;
     this.#onChange();
   }
-}
-
-function release(entry: Entry): void {
-  entry.subscription?.close();
-  entry.subscription = null;
 }
 
 /** Loopback is left to the operator; connecting to the others would reach this pod, or nobody. */

@@ -12,6 +12,7 @@ import type { Logger } from '../log.ts';
 import type { FrontendAddress } from '../native/binding.ts';
 import { finish, type Steps } from '../slices.ts';
 import { addressFault, faultText } from './addresses.ts';
+import { Numbers } from './numbers.ts';
 import type { ServiceAddresses, ServiceResolver, Subscription } from './resolver.ts';
 
 /** A frontend without a single address; its Service is reached as if there were no routes. */
@@ -37,7 +38,12 @@ export interface FrontendRegistryOptions {
   readonly logger: Logger;
   /** The list for the acceptor changed, by configuration or DNS. Complete each time. */
   readonly onChange: (addresses: readonly FrontendAddress[]) => void;
+  /** Ids that connections in progress have, whose requests are decided by them. Default: none. */
+  readonly inUse?: () => ReadonlySet<number>;
 }
+
+/** Frontends of earlier configurations: so many keep their ids, beside those in use. */
+const MAX_RETIRED = 256;
 
 /** An address may be claimed by one Service only; the better source wins, then the lower name. */
 interface Claim {
@@ -55,7 +61,10 @@ export class FrontendRegistry {
   readonly #resolver: ServiceResolver;
   readonly #logger: Logger;
   readonly #onChange: (addresses: readonly FrontendAddress[]) => void;
-  readonly #ids = new Map<string, number>();
+  readonly #inUse: () => ReadonlySet<number>;
+  readonly #ids = new Numbers();
+  /** Keys that the current configuration does not have, the one that was given up last at the end. */
+  readonly #retired = new Set<string>();
   /** By `namespace/name`: the parents of the current configuration. */
   #parents: ReadonlyMap<string, Subscription> = new Map();
   /** What `#addresses` was made of, by `namespace/name`. */
@@ -69,21 +78,17 @@ export class FrontendRegistry {
     this.#resolver = options.resolver;
     this.#logger = options.logger;
     this.#onChange = options.onChange;
+    this.#inUse = options.inUse ?? (() => new Set());
   }
 
-  /** Dense id of a frontend key, the same for the life of the process. */
+  /** Dense id of a frontend key, the same as long as a configuration or a connection has it. */
   frontendId(key: string): number {
-    let id = this.#ids.get(key);
-    if (id === undefined) {
-      id = this.#ids.size;
-      this.#ids.set(key, id);
-    }
-    return id;
+    return this.#ids.of(key);
   }
 
-  /** Every key that has been in use, by id. */
-  get keys(): readonly string[] {
-    return [...this.#ids.keys()];
+  /** By id; null for one that stands for none. */
+  get keys(): readonly (string | null)[] {
+    return this.#ids.names;
   }
 
   /** The list last given to `onChange`, sorted by address, port. */
@@ -128,7 +133,11 @@ export class FrontendRegistry {
       abandon();
       throw error;
     }
-    return { commit: () => this.#take(parents, attachment.frontends), abandon };
+    const commit = (): void => {
+      this.#take(parents, attachment.frontends);
+      this.#forgetIds();
+    };
+    return { commit, abandon };
   }
 
   /** Every document is news with every configuration, though hardly one of them changes. */
@@ -166,6 +175,21 @@ export class FrontendRegistry {
     this.#frontends = frontends;
     this.#seen = new Map([...parents].map(([service, { current }]) => [service, current]));
     this.#report(problems, unresolved);
+  }
+
+  /** The list for the acceptor has none of what is forgotten, and the table that comes into force with it neither. */
+  #forgetIds(): void {
+    const current = new Set(this.#frontends.map(({ key }) => key));
+    for (const key of current) this.#retired.delete(key);
+    for (const key of this.#ids.names) if (key !== null && !current.has(key)) this.#retired.add(key);
+    if (this.#retired.size <= MAX_RETIRED) return;
+    const inUse = this.#inUse();
+    for (const key of this.#retired) {
+      if (this.#retired.size <= MAX_RETIRED) break;
+      if (inUse.has(this.frontendId(key))) continue;
+      this.#retired.delete(key);
+      this.#ids.forget(key);
+    }
   }
 
   /** Say what is new; a state that lasts is in readiness and metrics. */

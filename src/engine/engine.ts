@@ -58,6 +58,8 @@ export interface Engine {
   adopt(connection: RoutedConnection): void;
   /** Downstream connections now open. */
   readonly connections: number;
+  /** Frontends of these, each at least once. */
+  frontendsInUse(): Iterable<number>;
   /** Finish requests in flight, close idle connections, answer later requests with `Connection: close`. */
   drain(deadlineMs: number): Promise<void>;
   /** Close everything now. */

@@ -8,6 +8,7 @@
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../errors.ts';
 import type { NativeAccessLog } from '../native/access-log.ts';
 import {
+  everyState,
   readDownstreamConnections,
   readUpstreamConnections,
   readUpstreams,
@@ -64,6 +65,11 @@ export type NativeEngine = Engine & {
    * of the table before is freed with the last request that was decided by it.
    */
   forget(interestStays: boolean): void;
+  /**
+   * Frees what is kept for a backend, whose id may be given to another one then. False, and nothing is done, when a request
+   * in progress goes there.
+   */
+  dropBackend(id: number): boolean;
   counters(): HttpEngineCounters;
   /** One entry for each address of each backend that some request was for. */
   upstreams(): UpstreamState[];
@@ -180,6 +186,17 @@ class NativeHttpEngine implements NativeEngine {
     this.plans.clear();
     this.policies.clear();
     this.mirrors.clear();
+  }
+
+  dropBackend(id: number): boolean {
+    if (!this.native.dropBackend(id)) return false;
+    this.known[id] = undefined;
+    return true;
+  }
+
+  *frontendsInUse(): Iterable<number> {
+    const connections = everyState((after, max) => this.downstreamConnections(after, max));
+    for (const { frontend } of connections) yield frontend;
   }
 
   counters(): HttpEngineCounters {
@@ -334,9 +351,9 @@ function nativePlan({ request, response, host, path }: ForwardPlan): NativeHeade
     : { ...edits, path: path.replacement, prefixLength: path.length };
 }
 
-function nativePolicy({ requestTimeoutMs, attemptTimeoutMs, retry }: ForwardPolicy): NativePolicy {
+function nativePolicy({ requestTimeoutMs, attemptTimeoutMs, retry, once }: ForwardPolicy): NativePolicy {
   const { attempts, codes, backoffMs } = retry ?? { attempts: 0, codes: [], backoffMs: 0 };
-  return { requestTimeoutMs, attemptTimeoutMs, attempts, codes, backoffMs };
+  return { requestTimeoutMs, attemptTimeoutMs, attempts, codes, backoffMs, once: once === true ? 1 : 0 };
 }
 
 function fieldLines(fields: readonly FieldLine[]): string {

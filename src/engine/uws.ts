@@ -84,6 +84,11 @@ class UwsEngine implements Engine, ExchangeOwner {
     return connections;
   }
 
+  *frontendsInUse(): Iterable<number> {
+    for (const { connections, inFlight, frontend } of this.slots.values())
+      if (connections + inFlight > 0) yield frontend;
+  }
+
   /** @throws ProxyError `bad-descriptor`, and leaves it alone, where uWS would end the process */
   adopt(connection: RoutedConnection): void {
     if (!isSocket(connection.fd)) {

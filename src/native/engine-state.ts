@@ -166,6 +166,22 @@ export function readUpstreams(records: StateRecords): UpstreamState[] {
   }));
 }
 
+/** The addon describes at most so many connections in one call. */
+const STATES_AT_ONCE = 10_000;
+
+/** All there are. `part`: at most `max` whose id is above `after`, by id. */
+export function* everyState<T extends { readonly id: number }>(
+  part: (after: number, max: number) => readonly T[],
+): Generator<T> {
+  let after = 0;
+  for (;;) {
+    const states = part(after, STATES_AT_ONCE);
+    yield* states;
+    if (states.length < STATES_AT_ONCE) return;
+    after = states.at(-1)!.id;
+  }
+}
+
 export function readDetections(records: StateRecords): DetectionState[] {
   return readAll(records, (reader) => ({
     id: reader.number(),

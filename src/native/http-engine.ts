@@ -84,6 +84,8 @@ export interface NativePolicy {
   /** Statuses from 400 to 599. */
   readonly codes: readonly number[];
   readonly backoffMs: number;
+  /** 1: nothing is sent twice. */
+  readonly once: 0 | 1;
 }
 
 export interface NativeMirror {
@@ -183,6 +185,8 @@ export interface HttpEngine {
   adopt(fd: number, frontend: number, address: string, port: number, duplicate: boolean): void;
   /** Addresses in order of preference. Connections to addresses that stay are kept. */
   setBackend(id: number, addresses: readonly string[], port: number): void;
+  /** Frees the backend of an id, unless something in progress needs it: false then. */
+  dropBackend(id: number): boolean;
   /**
    * At most 8 lower-case names of fields that `decide` is given with each request of the frontend. `query`: false when its
    * answer does not depend on the query.

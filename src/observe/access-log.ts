@@ -26,7 +26,8 @@ export class AccessLog {
   #mode: AccessLogMode = 'off';
   /** By slot: the id it was described for. */
   readonly #series: (number | undefined)[] = [];
-  readonly #frontends = new Set<number>();
+  /** By id. */
+  readonly #frontends: (string | undefined)[] = [];
 
   /** @throws Error with `code` when the descriptor is not open, or the writer cannot be started */
   constructor(mode: AccessLogMode, options: AccessLogOptions = {}) {
@@ -68,8 +69,8 @@ export class AccessLog {
 
   /** `key`: `namespace/name:port`. Returns `id`. */
   describeFrontend(id: number, key: string): number {
-    if (!this.#frontends.has(id)) this.native.setFrontend(id, key);
-    this.#frontends.add(id);
+    if (this.#frontends[id] !== key) this.native.setFrontend(id, key);
+    this.#frontends[id] = key;
     return id;
   }
 

@@ -27,8 +27,8 @@ export interface ConfigView {
   readonly valid: boolean;
   /** Of the files, of attaching and of addresses. */
   readonly problems: readonly Problem[];
-  /** Id of a frontend by its key. */
-  frontendId(key: string): number;
+  /** Of frontends by their ids. */
+  readonly frontendKeys: readonly (string | null)[];
   /** Of all frontends. */
   readonly addresses: readonly FrontendAddress[];
   /** Frontends without an address, and why. */
@@ -59,26 +59,27 @@ function* dumpItems(view: ConfigView): Generator<string> {
   yield ',\n"routes":';
   yield* listText(describeRoutes(attachment.conditions));
   yield ',\n"frontends":[';
-  const addresses = new Map<number, string[]>();
+  const addresses = new Map<string, string[]>();
   for (const { id, address } of view.addresses) {
-    const known = addresses.get(id);
-    if (known === undefined) addresses.set(id, [address]);
+    const key = view.frontendKeys[id] ?? '';
+    const known = addresses.get(key);
+    if (known === undefined) addresses.set(key, [address]);
     else known.push(address);
   }
+  const tables = new Map(table.frontends.map((frontend) => [frontend?.source.key, frontend]));
   const unresolved = new Map(view.unresolved.map(({ key, reason }) => [key, reason]));
   const errors = new Map(view.backends.map(({ backend, error }) => [backend, error]));
   yield '';
   let separator = '\n';
   for (const frontend of attachment.frontends) {
     const { key, namespace, name, port, mode, consumer } = frontend;
-    const id = view.frontendId(key);
     const described = {
       ...{ key, namespace, name, port, mode, consumer },
-      addresses: addresses.get(id) ?? [],
+      addresses: addresses.get(key) ?? [],
       unresolved: unresolved.get(key) ?? null,
     };
     yield `${separator}${JSON.stringify(described).slice(0, -1)},"rules":`;
-    yield* listText(describeRules(table.frontends[id], errors));
+    yield* listText(describeRules(tables.get(key), errors));
     yield '}';
     separator = ',\n';
   }

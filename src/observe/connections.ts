@@ -33,9 +33,9 @@ export interface ConnectionView {
   readonly upstream: Part<UpstreamConnectionState>;
   /** Downstream connections of an engine that does not tell them apart. */
   readonly unlisted: number;
-  /** Keys that have ever been in use, by id. */
-  readonly frontends: readonly string[];
-  readonly backends: readonly string[];
+  /** Keys in use now or lately, by id. */
+  readonly frontends: readonly (string | null)[];
+  readonly backends: readonly (string | null)[];
 }
 
 /** Keys and counts of others; the connections themselves are asked for when they are shown. */
@@ -82,7 +82,7 @@ interface Row {
 /** @throws ProxyError `invalid-setting` naming the parameter */
 export function connectionFilter(query: string, { frontends, backends }: ConnectionView): ConnectionFilter {
   const parameters = new QueryParameters(query, ['frontend', 'backend', 'state', 'limit']);
-  const key = (known: readonly string[]) => (text: string) => {
+  const key = (known: readonly (string | null)[]) => (text: string) => {
     if (known.includes(text)) return text;
     throw unexpected(text, 'the key of one that has been in use, NAMESPACE/NAME:PORT; /config lists them');
   };

@@ -26,7 +26,7 @@ export interface StatsSources {
   engine(): HttpEngineCounters | null;
   upstreams(): readonly UpstreamState[];
   /** `namespace/name:port` of each backend by its id. */
-  backendKeys(): readonly string[];
+  backendKeys(): readonly (string | null)[];
   downstreamConnections(): number;
   config(): Stats['config'];
   draining(): boolean;

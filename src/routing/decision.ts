@@ -76,7 +76,10 @@ export interface ForwardPlan {
 export interface RetryPolicy {
   /** Tries after the first one, at least 1. */
   readonly attempts: number;
-  /** Statuses from 400 to 599 that are retried; failures to connect, resets and timeouts of an attempt always are. */
+  /**
+   * Statuses from 400 to 599 that are retried. Beside them a failure to connect always is, since nothing was sent; and, of
+   * idempotent requests, a reset with 502 among the codes, the timeout of an attempt with 504 (SPEC V2).
+   */
   readonly codes: readonly number[];
   /** Least wait before a retry, milliseconds, at least 1. */
   readonly backoffMs: number;
@@ -89,6 +92,8 @@ export interface ForwardPolicy {
   /** For one attempt, connecting included; 0: no limit. */
   readonly attemptTimeoutMs: number;
   readonly retry: RetryPolicy | null;
+  /** The route has turned retries off: nothing is sent twice, not even where a reused connection turns out to be closed. */
+  readonly once?: boolean;
 }
 
 /** Where a copy of a request goes; what becomes of it never touches the request (SPEC F10). */

@@ -157,7 +157,12 @@ function formatPolicy({ requestTimeoutMs, attemptTimeoutMs, retry }: ForwardPoli
   const timeouts = limits.length === 0 ? [] : titled('Timeouts', [limits.join(', ')]);
   if (retry === null) return timeouts;
   const tries = `${retry.attempts} more ${retry.attempts === 1 ? 'try' : 'tries'}`;
-  const causes = ['when a connection fails or an attempt times out', ...retry.codes.map(String)];
+  const causes = [
+    'when no connection can be made',
+    ...retry.codes.map(String),
+    ...(retry.codes.includes(502) ? ['a reset of an idempotent request'] : []),
+    ...(attemptTimeoutMs > 0 && retry.codes.includes(504) ? ['a timeout of an idempotent attempt'] : []),
+  ];
   return [
     ...timeouts,
     ...titled('Retries', [`${tries} ${causes.join(', ')}; after ${formatDuration(retry.backoffMs)} or more`]),

@@ -1,5 +1,5 @@
 /**
- * Timeouts and retries of a rule as engines carry them out (SPEC T1, T2, R1-R6).
+ * Timeouts and retries of a rule as engines carry them out (SPEC T1, T2, R1-R6, V1-V4).
  *
  * Stage before: `rule.ts`. Stage after: `ForwardDecision.policy`.
  */
@@ -18,10 +18,10 @@ const MIN_BACKOFF_MS = 1;
 export function compilePolicy({ timeouts, retry }: HttpRouteRule): ForwardPolicy | null {
   const requestTimeoutMs = limit(timeouts.requestMs);
   const attemptTimeoutMs = limit(timeouts.backendRequestMs);
-  // SPEC V1: zero attempts turn off everything that a retry stanza stands for.
-  const retries = retry === null || retry.attempts === 0 ? null : compileRetry(retry);
-  if (requestTimeoutMs === 0 && attemptTimeoutMs === 0 && retries === null) return null;
-  return { requestTimeoutMs, attemptTimeoutMs, retry: retries };
+  // SPEC V1: zero attempts turn off everything that a retry stanza stands for, and what an engine would do of its own accord.
+  if (retry?.attempts === 0) return { requestTimeoutMs, attemptTimeoutMs, retry: null, once: true };
+  if (requestTimeoutMs === 0 && attemptTimeoutMs === 0 && retry === null) return null;
+  return { requestTimeoutMs, attemptTimeoutMs, retry: retry === null ? null : compileRetry(retry) };
 }
 
 /** Absent and zero both mean no limit (SPEC T2). */

@@ -28,7 +28,7 @@ export const MAX_REGEX_STEPS = 8 * 1024 * 1024;
 const AUTOMATON_FACTOR = 8;
 
 /** Bytes that all expressions together may spend on the states they remember between matches, and bounds of the share of one. */
-const STATE_CACHE_BYTES = { all: 16 * 1024 * 1024, most: 256 * 1024, least: 4 * 1024 } as const;
+const STATE_CACHE_BYTES = { all: 32 * 1024 * 1024, most: 256 * 1024, least: 8 * 1024 } as const;
 
 /**
  * Expressions kept compiled: those of the tables in use, so that a reload finds them warm. An instruction takes about a

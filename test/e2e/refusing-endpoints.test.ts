@@ -23,6 +23,8 @@ const SERVICES = {
 } as const;
 const PLAIN = 'plain';
 const RETRIED = 'retried';
+/** Shorter than the first dial may take. */
+const TIMED = 'timed';
 
 function rule(service: string, path: string, more = ''): string {
   return `    - matches: [{ path: { value: /${service}/${path} } }]\n${more}      backendRefs: [{ name: ${service}, port: 80 }]\n`;
@@ -36,7 +38,11 @@ function documents(): string {
   );
   const rules = Object.keys(SERVICES)
     .filter((name) => name !== 'parent')
-    .flatMap((name) => [rule(name, PLAIN), rule(name, RETRIED, '      retry: { codes: [503], attempts: 1 }\n')]);
+    .flatMap((name) => [
+      rule(name, PLAIN),
+      rule(name, RETRIED, '      retry: { codes: [503], attempts: 1 }\n'),
+      rule(name, TIMED, '      retry: { attempts: 5 }\n      timeouts: { backendRequest: 200ms }\n'),
+    ]);
   return (
     services.join('') +
     'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: { name: all, namespace: shop }\n' +
@@ -139,5 +145,13 @@ t.test('one of three endpoints swallows what comes: another is dialled before th
   const failed = answers.filter(({ status }) => status !== 200).length;
   // One of 81 meets it four times in a row.
   t.ok(failed <= 20, `${failed} of 300 failed`);
+  t.equal(twice, 0);
+});
+
+t.test('SPEC V2: an attempt that times out while it connects is retried, any method: nothing was sent', async (t) => {
+  const { answers, twice } = await ask('dropping', TIMED, 60, 20);
+  const failed = answers.filter(({ status }) => status !== 200).length;
+  // One of 729 meets it six times in a row.
+  t.ok(failed <= 2, `${failed} of 60 failed`);
   t.equal(twice, 0);
 });

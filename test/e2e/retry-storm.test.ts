@@ -17,7 +17,7 @@ spec:
       retry: { codes: [503], attempts: 3 }
       backendRefs: [{ name: echo-v1, port: 80 }]
     - matches: [{ path: { value: /resets } }]
-      retry: { attempts: 3 }
+      retry: { codes: [502], attempts: 3 }
       backendRefs: [{ name: echo-v2, port: 80 }]
 `;
 

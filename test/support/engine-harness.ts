@@ -155,8 +155,8 @@ export class RawBackend {
     });
   }
 
-  static async listen(t: Test, port = 0): Promise<RawBackend> {
-    const server = createServer({ allowHalfOpen: true }).listen(port, '127.0.0.1');
+  static async listen(t: Test, port = 0, address = '127.0.0.1'): Promise<RawBackend> {
+    const server = createServer({ allowHalfOpen: true }).listen(port, address);
     await once(server, 'listening');
     const backend = new RawBackend(server);
     t.teardown(() => backend.close());

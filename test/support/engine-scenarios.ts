@@ -9,7 +9,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Test } from 'tap';
 
 import type { Engine } from '../../src/engine/engine.ts';
-import { forwardTo, RecordingHost, type EngineFront, type MakeEngine } from './engine-cases.ts';
+import { forwardTo, FRONTEND, RecordingHost, type EngineFront, type MakeEngine } from './engine-cases.ts';
 import { eventually, field, WireBackend, WireClient } from './wire.ts';
 
 const MIB = 1024 * 1024;
@@ -228,6 +228,28 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     await eventually('the backend connection to close', () => backend.closed === 1);
     t.match(host.outcomes, [{ status: 0, reason: 'downstream_reset' }]);
     t.strictSame(backend.requests, []);
+  });
+
+  await t.test('frontends of open connections are in use, with and without a request', async (t) => {
+    let answer = (): void => undefined;
+    const server = createServer((_request, response) => {
+      answer = () => response.end('ok');
+    });
+    const { front } = await httpBackend(t, makeEngine, server);
+    const inUse = (): number[] => [...new Set(front.engine.frontendsInUse())];
+    t.same(inUse(), []);
+    const agent = new Agent({ keepAlive: true });
+    t.teardown(() => agent.destroy());
+    const arrived = once(server, 'request');
+    const request = nodeRequest({ port: front.port, agent }).end();
+    await arrived;
+    t.same(inUse(), [FRONTEND], 'with a request');
+    answer();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    await digest(response);
+    t.same(inUse(), [FRONTEND], 'idle');
+    agent.destroy();
+    await eventually('closed', () => inUse().length === 0);
   });
 
   await t.test('connections are reused on both sides', async (t) => {

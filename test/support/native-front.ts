@@ -13,6 +13,7 @@ export interface NativeFront extends EngineFront {
   readonly engine: NativeEngine;
   /** Of connections accepted from now on. */
   frontend: number;
+  original: { readonly address: string; readonly port: number };
 }
 
 function descriptorOf(socket: Socket): number {
@@ -26,7 +27,7 @@ export function nativeFront(options: NativeEngineOptions = {}) {
   ): Promise<NativeFront> => {
     const engine = createNativeEngine(host, { ...options, duplicate: true });
     const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
-      engine.adopt({ fd: descriptorOf(socket), frontend: front.frontend, ...original });
+      engine.adopt({ fd: descriptorOf(socket), frontend: front.frontend, ...front.original });
       socket.destroy();
     });
     server.listen(0, '127.0.0.1');
@@ -34,6 +35,7 @@ export function nativeFront(options: NativeEngineOptions = {}) {
     const front: NativeFront = {
       engine,
       frontend: FRONTEND,
+      original,
       port: (server.address() as AddressInfo).port,
       close: async () => {
         server.close();

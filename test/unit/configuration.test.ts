@@ -55,7 +55,7 @@ function start(t: Test) {
   const logger = createLogger('warn', (line) => state.log.push(line));
   const resolver = new ServiceResolver({ logger, servers: ['127.0.0.1:9'], clusterDomain: 'cluster.local' });
   t.teardown(() => resolver.close());
-  const backends = new BackendRegistry(resolver, logger);
+  const backends = new BackendRegistry({ resolver, logger });
   const frontends = new FrontendRegistry({
     resolver,
     logger,
@@ -111,7 +111,7 @@ function start(t: Test) {
   const view = () => ({
     ...configuration.current,
     problems: [],
-    frontendId: (key: string) => frontends.frontendId(key),
+    frontendKeys: frontends.keys,
     addresses: frontends.addresses,
     unresolved: frontends.unresolved,
     backends: backends.status(),

@@ -25,9 +25,12 @@ export type EchoName = keyof typeof ECHOES;
 /** Of a Service that no route file has a document of. */
 const BY_NAME = '10.96.0.18';
 
+/** An endpoint of a Service at which nothing listens. */
+const REFUSING = 'refusing';
+
 /** Service -> ClusterIP, ports and the pods behind it. */
 const SERVICES: Readonly<
-  Record<string, readonly [clusterIP: string, ports: readonly number[], pods: readonly EchoName[]]>
+  Record<string, readonly [clusterIP: string, ports: readonly number[], pods: readonly (EchoName | typeof REFUSING)[]]>
 > = {
   echo: ['10.96.0.10', [80, 8080], ['echo-v1', 'echo-v2']],
   'echo-v1': ['10.96.0.11', [80, 8080], ['echo-v1']],
@@ -38,6 +41,7 @@ const SERVICES: Readonly<
   'echo-websocket': ['10.96.0.16', [80], ['echo-v1']],
   'echo-h2c': ['10.96.0.17', [80], ['echo-v1']],
   'echo-by-name': [BY_NAME, [80], ['echo-v3']],
+  'echo-half-refusing': ['10.96.0.19', [80], ['echo-v3', REFUSING]],
   'echo-other': ['10.96.0.20', [80], ['echo-other']],
 };
 
@@ -76,7 +80,11 @@ export class Mesh {
     const clientPods = namespaces.map((namespace) => ({ namespace, pod: cluster.addPod(`client-${namespace}`) }));
     const echoes = Object.fromEntries(await Promise.all(started)) as Record<EchoName, Echo>;
     for (const [clusterIP, ports, pods] of Object.values(SERVICES)) {
-      const endpoints = pods.map((name) => ({ address: echoes[name].pod.v4, port: ECHO_PORT }));
+      const endpoints = pods.map((name) =>
+        name === REFUSING
+          ? { address: echoes['echo-v3'].pod.v4, port: ECHO_PORT + 1 }
+          : { address: echoes[name].pod.v4, port: ECHO_PORT },
+      );
       for (const port of ports) cluster.addService(clusterIP, port, endpoints);
     }
     const resolvConf = join(directory.path, 'resolv.conf');

@@ -3,7 +3,7 @@ import t from 'tap';
 
 import type { ForwardDecision } from '../../../src/routing/decision.ts';
 import { backendAt, forwardTo, SERIES } from '../../support/engine-cases.ts';
-import { startHarness, type RawPeer } from '../../support/engine-harness.ts';
+import { RawBackend, startHarness, type RawPeer } from '../../support/engine-harness.ts';
 import { plan } from '../../support/engine-plan-cases.ts';
 import { eventually } from '../../support/eventually.ts';
 
@@ -88,4 +88,79 @@ t.test('what a request holds is freed however it ends', async (t) => {
     await eventually(what, () => engine.counters().plans === 0);
     t.equal(engine.counters().policies, 0);
   }
+});
+
+t.test('a backend that no table has is freed, and its number is free, once no request goes there', async (t) => {
+  const h = await startHarness(t);
+  const { engine } = h.front;
+  const addresses = () => engine.upstreams().map(({ backend, active, idle }) => ({ backend, active, idle }));
+  t.equal(engine.dropBackend(0), true, 'one that there has never been');
+  const { client, upstream } = await h.exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  t.equal(engine.dropBackend(0), false, 'a request waits for its answer');
+  upstream.send(OK);
+  await client.take('ok');
+  t.same(addresses(), [{ backend: 0, active: 0, idle: 1 }]);
+  t.equal(engine.dropBackend(0), true);
+  t.same(addresses(), []);
+  t.equal(await upstream.ended(), 'fin', 'its idle connection is closed');
+
+  // Another backend gets the number.
+  const other = await RawBackend.listen(t);
+  h.host.answer = () => forwardTo(other.port);
+  client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const next = await other.next();
+  await next.take('\r\n\r\n');
+  next.send(OK);
+  await client.take('ok');
+  t.equal(h.backend.connections.length, 1);
+});
+
+t.test('a backend is needed by whoever waits for a connection, for the next try, or as a mirror', async (t) => {
+  const retry = { attempts: 1, codes: [503], backoffMs: 60_000 };
+  const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry };
+  const h = await startHarness(t, { engine: { maxUpstreamConnections: 2, queueTimeoutMs: 60_000 } });
+  const { engine } = h.front;
+  const mirror = await RawBackend.listen(t);
+  const target = { backend: { ...backendAt(mirror.port), id: 1 }, plan: null, series: SERIES };
+  h.host.answer = () => ({ ...forwardTo(h.backend.port), policy, mirrors: [target] });
+  const { client, upstream } = await h.exchange('GET /1 HTTP/1.1\r\nHost: a\r\n\r\n');
+  const copy = await mirror.next();
+  await copy.until('\r\n\r\n');
+  t.equal(engine.dropBackend(1), false, 'the mirror has not answered');
+  upstream.send('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n');
+  await eventually('a retry that waits', () => engine.counters().retriesPolicy === 1);
+  t.equal(engine.dropBackend(0), false, 'the next try has no connection yet');
+  client.reset();
+  await eventually('given up', () => engine.dropBackend(0));
+
+  h.host.answer = () => forwardTo(h.backend.port);
+  await h.exchange('GET /2 HTTP/1.1\r\nHost: a\r\n\r\n');
+  await h.exchange('GET /3 HTTP/1.1\r\nHost: a\r\n\r\n');
+  const third = await h.connect();
+  third.send('GET /4 HTTP/1.1\r\nHost: a\r\n\r\n');
+  await eventually('one that waits in the queue', () => engine.counters().queued === 1);
+  t.equal(engine.dropBackend(0), false);
+  copy.send(OK);
+  await eventually('answered by the mirror', () => engine.dropBackend(1));
+});
+
+t.test('original destinations that no connection has any more are not kept for ever', async (t) => {
+  const h = await startHarness(t, { decide: () => ({ kind: 'original', series: SERIES }) });
+  const { engine } = h.front;
+  const slow = await h.exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  // Each address of the loopback network reaches it.
+  const everywhere = await RawBackend.listen(t, 0, '0.0.0.0');
+  for (let i = 1; i <= 200; i++) {
+    h.front.original = { address: `127.0.1.${i}`, port: everywhere.port };
+    const client = await h.connect();
+    client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const upstream = await everywhere.next();
+    await upstream.take('\r\n\r\n');
+    upstream.send(OK);
+    await client.take('ok');
+  }
+  const { length } = engine.upstreams();
+  t.ok(length > 1 && length <= 64, `${length} destinations`);
+  slow.upstream.send(OK);
+  await slow.client.take('ok');
 });

@@ -1,4 +1,4 @@
-/** SPEC R1-R6 on the wire: what the backend gets, what the client gets, and what the outcome says. */
+/** SPEC R1-R6, V1, V2, V4 on the wire: what the backend gets, what the client gets, and what the outcome says. */
 import t, { type Test } from 'tap';
 
 import type { ForwardPolicy, RetryPolicy } from '../../../src/routing/decision.ts';
@@ -96,13 +96,39 @@ t.test('SPEC R2: a response that is retried before its end has come is torn down
   t.equal(await h.backend.connections[0]!.ended(), 'reset');
 });
 
-t.test('SPEC R3: a reset before the response head is retried, for any method the route retries', async (t) => {
-  for (const request of [GET, POST]) {
+t.test('SPEC R3, V2: what may have been processed is not sent again when its connection breaks', async (t) => {
+  const reset = (peer: RawPeer): void => peer.reset();
+  const partial = (peer: RawPeer): void => {
+    peer.send('HTTP/1.1 200 OK\r\nContent-');
+    peer.end();
+  };
+  // Not listed, or not idempotent.
+  for (const [request, codes] of [
+    [GET, []],
+    [GET, [500, 503, 504]],
+    [POST, [500, 502, 503, 504]],
+  ] as const) {
+    for (const broken of [reset, partial]) {
+      const { client, served, h } = await ask(t, retrying({ codes }), [broken, OK], request);
+      t.match(await client.until('x-sideroute-reason: upstream_reset'), /^HTTP\/1.1 502 /);
+      t.equal(served(), 1);
+      t.match(h.host.outcomes, [{ status: 502, reason: 'upstream_reset', retries: 0, retryDenied: null }]);
+    }
+  }
+});
+
+t.test('SPEC R3, V2: an idempotent request is, when the route lists 502', async (t) => {
+  for (const request of [GET, POST.replace('POST', 'PUT')]) {
     const partial = (peer: RawPeer): void => {
       peer.send('HTTP/1.1 200 OK\r\nContent-');
       peer.end();
     };
-    const { client, served, h } = await ask(t, retrying(), [(peer) => peer.reset(), partial, OK], request);
+    const { client, served, h } = await ask(
+      t,
+      retrying({ codes: [502] }),
+      [(peer) => peer.reset(), partial, OK],
+      request,
+    );
     t.equal(await client.until('ok'), OK);
     t.equal(served(), 3);
     t.match(h.host.outcomes, [{ status: 200, retries: 2 }]);
@@ -111,32 +137,60 @@ t.test('SPEC R3: a reset before the response head is retried, for any method the
 
 t.test('SPEC R5: resets to the last attempt are a 503 with its reason, not a 502', async (t) => {
   const reset = (peer: RawPeer): void => peer.reset();
-  const { client, served, h } = await ask(t, retrying(), [reset, reset, reset]);
+  const { client, served, h } = await ask(t, retrying({ codes: [502] }), [reset, reset, reset]);
   t.match(await client.until('x-sideroute-reason: retries_exhausted'), /^HTTP\/1.1 503 /);
   t.equal(served(), 3);
   t.match(h.host.outcomes, [{ status: 503, reason: 'retries_exhausted', retries: 2 }]);
 });
 
-t.test('SPEC R3: a refused connection is tried as often as the route says', async (t) => {
+t.test('SPEC R3, V2: where no connection can be made the route is tried as often as it says, any method', async (t) => {
   const port = await closedPort();
-  const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: RETRY };
-  const h = await startHarness(t, { decide: () => ({ ...forwardTo(port), policy }) });
-  const client = await h.connect();
-  client.send(GET);
-  t.match(await client.until('x-sideroute-reason: connect_failure'), /^HTTP\/1.1 503 /);
-  t.match(h.front.engine.counters(), { retriesPolicy: 2, redials: 45 });
-  t.match(h.host.outcomes, [{ status: 503, reason: 'connect_failure', retries: 2 }]);
+  const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: { ...RETRY, codes: [] } };
+  for (const request of [GET, POST]) {
+    const h = await startHarness(t, { decide: () => ({ ...forwardTo(port), policy }) });
+    const client = await h.connect();
+    client.send(request);
+    t.match(await client.until('x-sideroute-reason: connect_failure'), /^HTTP\/1.1 503 /);
+    const { retriesPolicy, redials } = h.front.engine.counters();
+    t.equal(retriesPolicy, 2);
+    // 15 and, while nothing accepts, one with each further attempt.
+    t.ok(redials >= 15 + 2 && redials <= 3 * 15, `${redials} dials were repeated`);
+    t.match(h.host.outcomes, [{ status: 503, reason: 'connect_failure', retries: 2 }]);
+  }
 });
 
-t.test('SPEC R3, T1: an attempt that times out is retried, with the whole time for the next', async (t) => {
+t.test('SPEC R3, V2, V4: an idempotent attempt that times out is tried again when the route lists 504', async (t) => {
   const silent = (): void => undefined;
-  const { client, served, h } = await ask(t, retrying({}, { attemptTimeoutMs: 60 }), [silent, silent, OK]);
+  const timed = { attemptTimeoutMs: 60 };
+  const { client, served, h } = await ask(t, retrying({ codes: [504] }, timed), [silent, silent, OK]);
   t.equal(await client.until('ok'), OK);
   t.equal(served(), 3);
   t.ok(h.host.outcomes[0]!.durationMs >= 120, 'two attempts took their time');
-  const all = await ask(t, retrying({}, { attemptTimeoutMs: 40 }), [silent, silent, silent]);
+  const all = await ask(t, retrying({ codes: [504] }, timed), [silent, silent, silent]);
   t.match(await all.client.until('x-sideroute-reason: timeout'), /^HTTP\/1.1 504 /);
   t.equal(all.served(), 3);
+  for (const [request, codes] of [
+    [GET, [500, 502, 503]],
+    [POST, [504]],
+  ] as const) {
+    const once = await ask(t, retrying({ codes }, timed), [silent, OK], request);
+    t.match(await once.client.until('x-sideroute-reason: timeout'), /^HTTP\/1.1 504 /);
+    t.equal(once.served(), 1);
+    t.match(once.h.host.outcomes, [{ status: 504, reason: 'timeout', retries: 0, retryDenied: null }]);
+  }
+});
+
+t.test('SPEC V1: with attempts 0 nothing is sent twice, not even on a reused connection that has closed', async (t) => {
+  const policy: ForwardPolicy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: null, once: true };
+  const options: HarnessOptions = { decide: (_request, port) => ({ ...forwardTo(port), policy }) };
+  const { client, served, h } = await ask(t, options, [OK, (peer) => peer.reset(), OK]);
+  await client.take('ok');
+  client.send(GET);
+  t.match(await client.until('x-sideroute-reason: upstream_reset'), /^HTTP\/1.1 502 /);
+  t.equal(served(), 2);
+  t.match(h.front.engine.counters(), { retriesReset: 0, retriesPolicy: 0 });
+  const busy = await ask(t, options, [BUSY, OK]);
+  t.equal(await busy.client.until('busy'), BUSY);
 });
 
 t.test('SPEC R6: the deadline of the request ends its retries', async (t) => {
@@ -153,7 +207,7 @@ t.test('SPEC R6: the deadline of the request ends its retries', async (t) => {
   t.match(h.host.outcomes, [{ status: 504, reason: 'timeout' }]);
 });
 
-t.test('SPEC R4: a retry waits at least the backoff, and longer each time', async (t) => {
+t.test('SPEC R4, V3: a retry waits at least the backoff, and longer each time', async (t) => {
   const times: number[] = [];
   const busy = (peer: RawPeer): void => {
     times.push(performance.now());
@@ -200,7 +254,7 @@ t.test('SPEC R1: a body that still comes is sent on with the next attempt', asyn
 
 t.test('SPEC R1: sending again on a reused connection that has closed is one of the attempts', async (t) => {
   const reset = (peer: RawPeer): void => peer.reset();
-  const { client, served, h } = await ask(t, retrying(), [OK, reset, reset, reset, OK]);
+  const { client, served, h } = await ask(t, retrying({ codes: [502] }), [OK, reset, reset, reset, OK]);
   await client.take('ok');
   client.send(GET);
   t.match(await client.until('x-sideroute-reason: retries_exhausted'), /^HTTP\/1.1 503 /);

@@ -14,7 +14,7 @@ interface Fixture {
   readonly log: string[];
 }
 
-async function start(test: Test): Promise<Fixture> {
+async function start(test: Test, drop?: (id: number) => boolean): Promise<Fixture> {
   const dns = await DnsServer.start();
   test.teardown(() => dns.close());
   const log: string[] = [];
@@ -28,7 +28,12 @@ async function start(test: Test): Promise<Fixture> {
     retryMs: 50,
   });
   test.teardown(() => resolver.close());
-  return { dns, resolver, backends: new BackendRegistry(resolver, logger), log };
+  return {
+    dns,
+    resolver,
+    backends: new BackendRegistry({ resolver, logger, ...(drop === undefined ? {} : { drop }) }),
+    log,
+  };
 }
 
 t.test('the same arguments give the same object, ids are dense', async (t) => {
@@ -178,3 +183,37 @@ t.test('a backend follows a Service that was made anew, whatever its document sa
   await eventually('followed', () => backend.addresses.join() === '10.96.0.2');
   t.match(wrong, { state: 'missing' }, 'its ports still count');
 });
+
+t.test(
+  'a backend that no table has is kept while something needs it or an edit may bring it back, then its id is free',
+  async (t) => {
+    const needed = new Set<number>();
+    const dropped: number[] = [];
+    const { backends, resolver } = await start(t, (id) => {
+      if (needed.has(id)) return false;
+      dropped.push(id);
+      return true;
+    });
+    resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'] })));
+    const compile = (...names: string[]) => {
+      backends.beginCompile();
+      const found = names.map((name) => backends.intern('devopssong', name, 80));
+      backends.endCompile();
+      return found;
+    };
+    const [a, busy] = compile('a', 'busy');
+    needed.add(busy!.id);
+    compile('b');
+    t.equal(compile('a', 'b')[0], a, 'what comes back soon is the same object');
+    compile('b');
+    for (let i = 0; i < 2_000; i++) compile('b', `other${i}`);
+    t.ok(backends.keys.length < 300, `${backends.keys.length} ids for 2,003 backends`);
+    t.equal(backends.keys[busy!.id], 'devopssong/busy:80');
+    t.not(backends.keys[a!.id], 'devopssong/a:80');
+    t.ok(dropped.includes(a!.id));
+    const [again] = compile('a', 'b');
+    t.not(again, a, 'after so long it is a new object');
+    t.match(again, { state: 'resolved', addresses: ['10.96.0.1'] });
+    t.equal(new Set(backends.status().map(({ backend }) => backend.id)).size, 2);
+  },
+);

@@ -18,7 +18,7 @@ interface Fixture {
   readonly lists: (readonly FrontendAddress[])[];
 }
 
-async function start(test: Test): Promise<Fixture> {
+async function start(test: Test, inUse?: () => ReadonlySet<number>): Promise<Fixture> {
   const dns = await DnsServer.start();
   test.teardown(() => dns.close());
   const log: string[] = [];
@@ -33,7 +33,10 @@ async function start(test: Test): Promise<Fixture> {
     retryMs: 50,
   });
   test.teardown(() => resolver.close());
-  const frontends = new FrontendRegistry({ resolver, logger, onChange: (addresses) => lists.push(addresses) });
+  const frontends = new FrontendRegistry({
+    ...{ resolver, logger, onChange: (addresses: readonly FrontendAddress[]) => lists.push(addresses) },
+    ...(inUse === undefined ? {} : { inUse }),
+  });
   return { dns, resolver, frontends, log, lists };
 }
 
@@ -41,7 +44,7 @@ function text(addresses: readonly FrontendAddress[]): string[] {
   return addresses.map(({ address, port, id, mode }) => `${address} ${port} ${id} ${mode}`);
 }
 
-t.test('frontend ids are dense and the same for the life of the process', async (t) => {
+t.test('frontend ids are dense and stay the same', async (t) => {
   const { frontends } = await start(t);
   t.equal(frontends.frontendId('n/a:80'), 0);
   t.equal(frontends.frontendId('n/b:80'), 1);
@@ -222,3 +225,36 @@ t.test('a frontend follows a Service that was made anew, whatever its document s
   frontends.update(attachment([frontend('a', 80)], services));
   t.same(text(frontends.addresses), ['10.96.0.2 80 0 http'], 'another configuration with the same document');
 });
+
+t.test(
+  'an id is given to another frontend only when no configuration, no connection and no recent edit has it',
+  async (t) => {
+    const used = new Set<number>();
+    const { frontends } = await start(t, () => used);
+    const apply = (...names: string[]): void => {
+      const list = names.map((name) => frontend(name, 80));
+      for (const { key } of list) frontends.frontendId(key);
+      frontends.update(attachment(list));
+    };
+    apply('kept', 'connected', 'gone');
+    used.add(frontends.frontendId('devopssong/connected:80'));
+    const gone = frontends.frontendId('devopssong/gone:80');
+    apply('kept');
+    apply('kept', 'gone');
+    t.equal(frontends.frontendId('devopssong/gone:80'), gone, 'what comes back soon has its id');
+
+    for (let i = 0; i < 2_000; i++) apply('kept', `other${i}`);
+    t.ok(frontends.keys.length < 300, `${frontends.keys.length} ids for 2,003 frontends`);
+    t.equal(frontends.keys[0], 'devopssong/kept:80');
+    t.equal(frontends.keys[1], 'devopssong/connected:80', 'whose connection is still open');
+    t.not(frontends.keys[gone], 'devopssong/gone:80');
+    const ids = new Set(
+      ['kept', 'other1999', 'other1998'].map((name) => frontends.frontendId(`devopssong/${name}:80`)),
+    );
+    t.equal(ids.size, 3);
+    used.clear();
+    for (let i = 0; i < 300; i++) apply('kept', `more${i}`);
+    t.notOk(frontends.keys.includes('devopssong/connected:80'), 'and now it is not');
+    t.equal(frontends.keys[0], 'devopssong/kept:80');
+  },
+);

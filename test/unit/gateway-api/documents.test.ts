@@ -165,7 +165,7 @@ t.test('SPEC S1, S5: of a refused route the parents and the generation are kept 
   t.equal(bad.problems.length, 2);
 });
 
-t.test('other kinds and kinds of other groups are ignored, misspelled ones refused', async (t) => {
+t.test('SPEC V11: other kinds and kinds of other groups are ignored, misspelled ones refused', async (t) => {
   const problems = (apiVersion: string, kind: string) =>
     parse(`apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: a }\n`).problems;
   const foreign = [
@@ -173,6 +173,12 @@ t.test('other kinds and kinds of other groups are ignored, misspelled ones refus
     ['apps/v1', 'Deployment'],
     ['gateway.networking.k8s.io/v1', 'Gateway'],
     ['gateway.networking.k8s.io/v1beta1', 'ReferenceGrant'],
+    ['gateway.networking.k8s.io/v1', 'BackendTLSPolicy'],
+    ['gateway.networking.k8s.io/v1', 'ListenerSet'],
+    ['gateway.networking.x-k8s.io/v1alpha1', 'XBackend'],
+    ['gateway.networking.x-k8s.io/v1alpha1', 'XBackendTrafficPolicy'],
+    ['gateway.networking.x-k8s.io/v1alpha1', 'XMesh'],
+    ['gateway.networking.x-k8s.io/v1alpha1', 'XTelemetryPolicy'],
     ['serving.knative.dev/v1', 'Service'],
     ['policy.linkerd.io/v1beta3', 'HTTPRoute'],
     ['example.com/v1', 'GRPCRoute'],

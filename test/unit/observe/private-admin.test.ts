@@ -53,7 +53,7 @@ async function start(t: Test, rules = resources, options: Partial<PrivateAdminOp
       table,
       valid: true,
       problems: [],
-      frontendId: (key) => deps.frontendId(key),
+      frontendKeys: [],
       addresses: [],
       unresolved: [],
       backends: [],

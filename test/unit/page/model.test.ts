@@ -55,7 +55,7 @@ async function config(): Promise<{ config: Config; labels: SeriesLabels[] }> {
   let text = '';
   for await (const piece of configDump({
     ...{ snapshot: null, attachment, table, valid: true, problems: attachment.problems },
-    frontendId: (key) => deps.frontendId(key),
+    frontendKeys: [...deps.frontendIds.keys()],
     ...{ addresses: [], unresolved: [], backends: [] },
   })) {
     text += piece;

@@ -198,7 +198,7 @@ Request   POST /new/x?y=1 HTTP/1.1
 Response  without server
           with X-By: é
 Timeouts  1m30s for the request with its retries, 500ms for each attempt
-Retries   2 more tries when a connection fails or an attempt times out, 502, 503; after 25ms or more
+Retries   2 more tries when no connection can be made, 502, 503, a reset of an idempotent request; after 25ms or more
 Mirrors        20%  m/early:80  another request:
                     POST /old/x?y=1 HTTP/1.1
                     Host: web.example

@@ -9,7 +9,7 @@ const RULES = { A: 14, M: 9, P: 7, F: 17, B: 8, T: 3, R: 6, E: 5, S: 5, D: 6 };
 
 const expected = Object.entries(RULES)
   .flatMap(([letter, count]) => Array.from({ length: count }, (_, i) => `${letter}${i + 1}`))
-  .concat('V1', 'V5', 'V6', 'V7', 'V8', 'V9', 'V10', 'V11', 'V12', 'V13');
+  .concat(Array.from({ length: 13 }, (_, i) => `V${i + 1}`));
 
 t.test('every rule has its statement, in order', async (t) => {
   t.strictSame(

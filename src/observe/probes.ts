@@ -1,0 +1,46 @@
+/**
+ * What the probes say: alive, ready for traffic, started.
+ *
+ * Stage before: the composition root, asked at the moment of the probe. Stage after: `admin.ts`.
+ */
+import type { ProbeState } from './admin.ts';
+
+/** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
+const RESOLUTION_GRACE_MS = 5_000;
+
+export interface ProbeSources {
+  /** Not ready while the configuration has errors. */
+  readonly strict: boolean;
+  valid(): boolean;
+  unresolved(): readonly { readonly key: string; readonly reason: string }[];
+  draining(): boolean;
+}
+
+export interface Probes {
+  live(): ProbeState;
+  ready(): ProbeState;
+  started(): ProbeState;
+}
+
+/** Startup is taken to begin with the call. */
+export function createProbes(sources: ProbeSources): Probes {
+  const startedAtMs = performance.now();
+  return {
+    live: () => ({ ready: true, lines: [] }),
+    ready: () => {
+      const lines = sources.unresolved().map(({ key, reason }) => `frontend ${key} is not routed: ${reason}`);
+      const valid = sources.valid();
+      const draining = sources.draining();
+      if (!valid) lines.push('the configuration has errors: see the log, or run sideroute check');
+      if (draining) lines.push('draining');
+      return { ready: !draining && (valid || !sources.strict), lines };
+    },
+    started: () => {
+      const pending = sources.unresolved().filter(({ reason }) => reason === 'pending');
+      return {
+        ready: pending.length === 0 || performance.now() - startedAtMs > RESOLUTION_GRACE_MS,
+        lines: pending.map(({ key }) => `frontend ${key} waits for DNS`),
+      };
+    },
+  };
+}
