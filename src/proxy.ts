@@ -95,6 +95,7 @@ class SidecarProxy {
       resolvConfPath: settings.resolvConf,
       clusterDomain: settings.clusterDomain ?? undefined,
       ownAddresses: settings.capture.map(({ address }) => address),
+      networks: settings.serviceNetworks,
     });
     this.#backends = new BackendRegistry({
       resolver: this.#resolver,
@@ -107,6 +108,7 @@ class SidecarProxy {
     });
     this.#frontends = new FrontendRegistry({
       resolver: this.#resolver,
+      networks: settings.serviceNetworks,
       logger,
       onChange: (addresses) => {
         this.#addressChanges++;

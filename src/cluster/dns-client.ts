@@ -1,9 +1,10 @@
 /**
- * Address lookups through c-ares: both families of one name, bounded in number and in time.
+ * Lookups through c-ares, bounded in number and in time: both families of one name, and what tells what kind of Service it is.
  *
  * Stage before: `resolver.ts`, which decides when. Stage after: cluster DNS.
  */
 import { Resolver } from 'node:dns/promises';
+import { isIPv6 } from 'node:net';
 import { ProxyError } from '../errors.ts';
 
 export type IpFamily = 4 | 6;
@@ -34,10 +35,18 @@ export interface DnsClientOptions {
 interface Job {
   /** The channel it runs on, null while it waits. */
   channel: Channel | null;
-  readonly name: string;
-  readonly families: readonly IpFamily[];
-  readonly onAnswer: (family: IpFamily, answer: FamilyAnswer) => void;
+  /** Never rejects. */
+  readonly ask: (resolver: Resolver) => Promise<void>;
   readonly done: () => void;
+}
+
+/** What the servers say beside addresses. Null: no such record; `failed`: something was not answered. */
+export interface NameRecords {
+  /** What the name is an alias of. */
+  readonly alias: string | null;
+  /** Names of the addresses, by address; without those that have none. */
+  readonly names: ReadonlyMap<string, readonly string[]>;
+  readonly failed: boolean;
 }
 
 /** What waits for its turn: `now` for an address that nothing else tells, `check` for one that a document gives as well. */
@@ -83,23 +92,65 @@ export class DnsClient {
     onAnswer: (family: IpFamily, answer: FamilyAnswer) => void,
     onDone: () => void,
   ): () => void {
-    let wanted = true;
+    return this.#add(
+      urgency,
+      async (resolver, wanted) => {
+        await Promise.all(
+          families.map(async (family) => {
+            const answer = await ask(resolver, name, family);
+            if (wanted()) onAnswer(family, answer);
+          }),
+        );
+      },
+      onDone,
+    );
+  }
+
+  /** Look up what `name` is an alias of and what `addresses` are called. As `lookup` otherwise. */
+  identify(name: string, addresses: readonly string[], onDone: (records: NameRecords) => void): () => void {
+    const names = new Map<string, readonly string[]>();
+    let alias: string | null = null;
+    let failed = false;
+    const note = (answer: readonly string[] | 'failure' | null): readonly string[] => {
+      if (answer === 'failure') failed = true;
+      return answer === 'failure' || answer === null ? [] : answer.map(canonicalName);
+    };
+    return this.#add(
+      'now',
+      async (resolver) => {
+        await Promise.all([
+          (async () => {
+            [alias = null] = note(await records(() => resolver.resolveCname(name)));
+          })(),
+          ...addresses.map(async (address) => {
+            const found = note(await records(() => resolver.resolvePtr(reverseName(address))));
+            if (found.length > 0) names.set(address, found);
+          }),
+        ]);
+      },
+      () => onDone({ alias, names, failed }),
+    );
+  }
+
+  #add(
+    urgency: Urgency,
+    query: (resolver: Resolver, wanted: () => boolean) => Promise<void>,
+    onDone: () => void,
+  ): () => void {
+    let given = false;
+    const wanted = (): boolean => !given && !this.#closed;
     const job: Job = {
       channel: null,
-      name,
-      families,
-      onAnswer: (family, answer) => {
-        if (wanted && !this.#closed) onAnswer(family, answer);
-      },
+      ask: (resolver) => query(resolver, wanted),
       done: () => {
-        if (wanted && !this.#closed) onDone();
+        if (wanted()) onDone();
       },
     };
     const queue = this.#queues[urgency];
     queue.add(job);
     this.#startNext();
     return () => {
-      wanted = false;
+      given = true;
       queue.delete(job);
       job.channel?.resolver.cancel();
     };
@@ -134,9 +185,7 @@ export class DnsClient {
     }
     job.channel = channel;
     const deadline = setTimeout(() => channel.resolver.cancel(), this.#options.deadlineMs).unref();
-    await Promise.all(
-      job.families.map(async (family) => job.onAnswer(family, await ask(channel.resolver, job.name, family))),
-    );
+    await job.ask(channel.resolver);
     clearTimeout(deadline);
     job.channel = null;
     this.#busy.delete(channel);
@@ -158,10 +207,38 @@ async function ask(resolver: Resolver, name: string, family: IpFamily): Promise<
       ttlMs: Math.min(...records.map((record) => record.ttl)) * 1_000,
     };
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    const code = codeOf(error);
     if (code === 'ENODATA') return { kind: 'no-data', error: code };
     if (code === 'ENOTFOUND' || code === 'EBADNAME') return { kind: 'no-name', error: code };
     // Cancelled by the deadline; c-ares would have said ETIMEOUT.
     return { kind: 'failure', error: code === 'ECANCELLED' ? 'ETIMEOUT' : code };
   }
+}
+
+/** Null: there are no such records. */
+async function records(query: () => Promise<string[]>): Promise<readonly string[] | 'failure' | null> {
+  try {
+    return await query();
+  } catch (error) {
+    return ['ENODATA', 'ENOTFOUND', 'EBADNAME'].includes(codeOf(error)) ? null : 'failure';
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
+
+function canonicalName(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '');
+}
+
+/** RFC 1035 3.5 and RFC 3596 2.5. */
+export function reverseName(address: string): string {
+  if (!isIPv6(address)) return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
+  const [head = '', tail] = address.split('::');
+  const groups = (part: string | undefined): string[] => (part === undefined || part === '' ? [] : part.split(':'));
+  const [left, right] = [groups(head), groups(tail)];
+  const middle = Array<string>(8 - left.length - right.length).fill('0');
+  const digits = [...left, ...middle, ...right].map((group) => group.padStart(4, '0')).join('');
+  return `${Array.from(digits).reverse().join('.')}.ip6.arpa`;
 }

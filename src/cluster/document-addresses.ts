@@ -19,6 +19,8 @@ import type { ServiceAddresses } from './resolver.ts';
  */
 export type DnsVerdict = 'silent' | 'agrees' | 'differs' | 'unknown';
 
+const DOCUMENT = { source: 'document', verdict: null, unroutable: null, stale: false, error: null } as const;
+
 /** What a document says; null when it leaves the addresses to DNS. */
 export function addressesOf(service: Service, families: readonly IpFamily[]): ServiceAddresses | null {
   if (service.type === 'ExternalName') return missing('the Service is of type ExternalName');
@@ -26,7 +28,7 @@ export function addressesOf(service: Service, families: readonly IpFamily[]): Se
   if (service.clusterIPs.length === 0) return null;
   const addresses = families.flatMap((family) => ofFamily(service.clusterIPs, family));
   if (addresses.length === 0) return missing('the Service has no address of a family in use');
-  return { state: 'resolved', addresses, source: 'document', verdict: null, stale: false, error: null };
+  return { ...DOCUMENT, state: 'resolved', addresses };
 }
 
 /** Whether DNS is asked beside the document. */
@@ -67,5 +69,5 @@ function ofFamily(addresses: readonly string[], family: IpFamily): string[] {
 }
 
 function missing(error: string): ServiceAddresses {
-  return { state: 'missing', addresses: [], source: 'document', verdict: null, stale: false, error };
+  return { ...DOCUMENT, state: 'missing', addresses: [], error };
 }

@@ -11,9 +11,9 @@ import type { Problem } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import type { FrontendAddress } from '../native/binding.ts';
 import { finish, type Steps } from '../slices.ts';
-import { addressFault, faultText } from './addresses.ts';
 import { Numbers } from './numbers.ts';
-import type { ServiceAddresses, ServiceResolver, Subscription } from './resolver.ts';
+import { assignAddresses, whyUnresolved, type Networks } from './parent-addresses.ts';
+import { sameState, type ServiceAddresses, type ServiceResolver, type Subscription } from './resolver.ts';
 
 /** A frontend without a single address; its Service is reached as if there were no routes. */
 export interface UnresolvedFrontend {
@@ -35,6 +35,8 @@ export interface PreparedFrontends {
 
 export interface FrontendRegistryOptions {
   readonly resolver: ServiceResolver;
+  /** Networks that ClusterIPs are in; null when they are not known. */
+  readonly networks?: Networks;
   readonly logger: Logger;
   /** The list for the acceptor changed, by configuration or DNS. Complete each time. */
   readonly onChange: (addresses: readonly FrontendAddress[]) => void;
@@ -45,22 +47,11 @@ export interface FrontendRegistryOptions {
 /** Frontends of earlier configurations: so many keep their ids, beside those in use. */
 const MAX_RETIRED = 256;
 
-/** An address may be claimed by one Service only; the better source wins, then the lower name. */
-interface Claim {
-  readonly service: string;
-  readonly rank: number;
-}
-
-/** The lowest is best. A Service that DNS does not know (any more) may be gone, and its address given to another. */
-function rankOf({ source, stale, verdict }: ServiceAddresses): number {
-  if (stale || verdict === 'unknown') return 2;
-  return source === 'document' ? 0 : 1;
-}
-
 export class FrontendRegistry {
   readonly #resolver: ServiceResolver;
   readonly #logger: Logger;
   readonly #onChange: (addresses: readonly FrontendAddress[]) => void;
+  readonly #networks: Networks;
   readonly #inUse: () => ReadonlySet<number>;
   readonly #ids = new Numbers();
   /** Keys that the current configuration does not have, the one that was given up last at the end. */
@@ -79,6 +70,7 @@ export class FrontendRegistry {
     this.#logger = options.logger;
     this.#onChange = options.onChange;
     this.#inUse = options.inUse ?? (() => new Set());
+    this.#networks = options.networks ?? null;
   }
 
   /** Dense id of a frontend key, the same as long as a configuration or a connection has it. */
@@ -123,7 +115,7 @@ export class FrontendRegistry {
         if (parents.has(service)) continue;
         let subscription = this.#parents.get(service);
         if (subscription === undefined) {
-          subscription = this.#resolver.subscribe(namespace, name, () => this.#onNews(service));
+          subscription = this.#resolver.subscribe(namespace, name, () => this.#onNews(service), true);
           opened.push(subscription);
         }
         parents.set(service, subscription);
@@ -152,18 +144,17 @@ export class FrontendRegistry {
   /** Whoever captures connections has the list before anything else is changed: when that fails, nothing is. */
   #take(parents: ReadonlyMap<string, Subscription>, frontends: readonly AttachedFrontend[]): void {
     const problems: Problem[] = [];
-    const owners = assignAddresses(parents, problems);
+    const owners = assignAddresses(parents, this.#networks, problems);
     const addresses: FrontendAddress[] = [];
     const unresolved: UnresolvedFrontend[] = [];
     for (const frontend of frontends) {
       const service = `${frontend.namespace}/${frontend.name}`;
-      const { state, error, addresses: candidates } = parents.get(service)!.current;
-      const own = candidates.filter((address) => owners.get(address)?.service === service);
+      const { current } = parents.get(service)!;
+      const own = current.addresses.filter((address) => owners.get(address)?.service === service);
       const id = this.frontendId(frontend.key);
       for (const address of own) addresses.push({ address, port: frontend.port, id, mode: frontend.mode });
       if (own.length > 0) continue;
-      const refused = state === 'resolved' ? `no usable address among ${candidates.join(', ')}` : state;
-      unresolved.push({ key: frontend.key, reason: error === null ? refused : `${refused}: ${error}` });
+      unresolved.push({ key: frontend.key, reason: whyUnresolved(current, this.#networks) });
     }
     addresses.sort((a, b) => compare(a.address, b.address) || a.port - b.port || a.id - b.id);
     if (!sameList(addresses, this.#addresses)) {
@@ -208,63 +199,12 @@ export class FrontendRegistry {
   }
 }
 
-/** Who owns each address. By Service, not by port: one ClusterIP never serves two. */
-function assignAddresses(parents: ReadonlyMap<string, Subscription>, problems: Problem[]): Map<string, Claim> {
-  const owners = new Map<string, Claim>();
-  for (const service of [...parents.keys()].sort()) {
-    const { current } = parents.get(service)!;
-    const rank = rankOf(current);
-    for (const address of current.addresses) {
-      const fault = addressFault(address);
-      if (fault !== null) {
-        problems.push(problemOf(service, parents, 'address-refused', `${faultText(address, fault)}, no ClusterIP`));
-        continue;
-      }
-      const other = owners.get(address);
-      if (other === undefined) {
-        owners.set(address, { service, rank });
-        continue;
-      }
-      const [winner, loser] = rank < other.rank ? [service, other.service] : [other.service, service];
-      problems.push(problemOf(loser, parents, 'address-conflict', `${address} belongs to Service ${winner} as well`));
-      if (winner === service) owners.set(address, { service, rank });
-    }
-  }
-  return owners;
-}
-
-function problemOf(
-  service: string,
-  parents: ReadonlyMap<string, Subscription>,
-  code: string,
-  message: string,
-): Problem {
-  const source = parents.get(service)?.service?.source;
-  return {
-    severity: 'error',
-    code,
-    file: source?.file ?? '',
-    document: source?.document ?? 1,
-    line: source?.line ?? null,
-    resource: `Service ${service}`,
-    path: source === undefined ? '' : 'spec.clusterIPs',
-    message,
-  };
-}
-
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function sameAddresses(a: ServiceAddresses, b: ServiceAddresses): boolean {
-  return (
-    a.state === b.state &&
-    a.source === b.source &&
-    a.verdict === b.verdict &&
-    a.stale === b.stale &&
-    a.error === b.error &&
-    a.addresses.join() === b.addresses.join()
-  );
+  return sameState(a, b) && a.addresses.join() === b.addresses.join();
 }
 
 function sameList(a: readonly FrontendAddress[], b: readonly FrontendAddress[]): boolean {

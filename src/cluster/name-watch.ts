@@ -17,6 +17,7 @@ import type { ResolutionState } from '../routing/decision.ts';
 import { addressFault, faultText } from './addresses.ts';
 import type { DnsClient, FamilyAnswer, IpFamily, Urgency } from './dns-client.ts';
 import type { LookupTotals } from './dns-statistics.ts';
+import { NameKind, type NameKindContext } from './name-kind.ts';
 
 export interface DnsView {
   readonly state: ResolutionState;
@@ -26,10 +27,12 @@ export interface DnsView {
   readonly stale: boolean;
   /** Why it is not resolved, or stale, or what was left out: a c-ares code (`ENOTFOUND`, ...) or a sentence; else null. */
   readonly error: string | null;
+  /** Why the addresses are no ClusterIP; null when nothing speaks against it, or nobody has asked. */
+  readonly unroutable: string | null;
 }
 
 /** What all names have in common. */
-export interface WatchContext {
+export interface WatchContext extends NameKindContext {
   readonly dns: DnsClient;
   readonly logger: Logger;
   readonly totals: LookupTotals;
@@ -48,7 +51,7 @@ export interface WatchContext {
 /** Spreads refreshes of many names, and leaves a new address in use within TTL + 1 s. */
 const MAX_JITTER_MS = 500;
 
-const PENDING: DnsView = { state: 'pending', addresses: [], stale: false, error: null };
+const PENDING: DnsView = { state: 'pending', addresses: [], stale: false, error: null, unroutable: null };
 
 /** An answer without any address that can be used says no more than none. */
 type Settled = FamilyAnswer | { readonly kind: 'unusable'; readonly error: string };
@@ -61,10 +64,15 @@ export class NameWatch {
   answered = false;
   /** `check`: what DNS says only confirms what is known otherwise, so it is asked later, and no more often than it has to. */
   urgency: Urgency = 'now';
+  /** Whether it is to be found out if the addresses are ClusterIPs. */
+  identifies = false;
   readonly #context: WatchContext;
   readonly #namespace: string;
   readonly #name: string;
   readonly #onNews: () => void;
+  readonly #kind: NameKind;
+  /** As it was asked for last. */
+  #fullName = '';
   /** Last good addresses; none for a family that the name is known not to have. */
   readonly #byFamily = new Map<IpFamily, readonly string[]>();
   /** Addresses of the last answers that no Service can have, in words, by family. */
@@ -86,6 +94,9 @@ export class NameWatch {
     this.#namespace = namespace;
     this.#name = name;
     this.#onNews = onNews;
+    this.#kind = new NameKind(context, () => {
+      if (this.view.state === 'resolved') this.#show({ ...this.view, unroutable: this.#kind.why });
+    });
   }
 
   get running(): boolean {
@@ -102,6 +113,7 @@ export class NameWatch {
     this.#timer = null;
     this.#cancel?.();
     this.#cancel = null;
+    this.#kind.stop();
   }
 
   /** As `start`, and at once if it only waits. */
@@ -120,6 +132,7 @@ export class NameWatch {
   forget(): void {
     this.#failures = 0;
     this.answered = false;
+    this.#kind.forget();
     this.#byFamily.clear();
     this.#leftOut.clear();
     this.view = PENDING;
@@ -141,12 +154,12 @@ export class NameWatch {
 
   #lookUp(): void {
     const { dns, families } = this.#context;
-    const name = this.#context.nameOf(this.#namespace, this.#name);
+    this.#fullName = this.#context.nameOf(this.#namespace, this.#name);
     this.#startedMs = performance.now();
     this.#round = new Map();
     this.#expiresAtMs = Number.POSITIVE_INFINITY;
     this.#cancel = dns.lookup(
-      name,
+      this.#fullName,
       families,
       this.urgency,
       (family, answer) => this.#onAnswer(family, answer),
@@ -217,7 +230,10 @@ export class NameWatch {
         this.#leftOut.delete(family);
       }
       this.#show(this.#resolved());
+      // A document that DNS agrees with says it already.
+      if (this.identifies && this.urgency === 'now') this.#kind.look(this.#fullName, this.view.addresses);
     } else {
+      if (answers.every(({ kind }) => kind === 'no-name')) this.#kind.forget();
       this.#show(withoutAnswer(this.view, answers, failed));
     }
   }
@@ -237,7 +253,12 @@ export class NameWatch {
   #resolved(): DnsView {
     const addresses = this.#context.families.flatMap((family) => this.#byFamily.get(family) ?? []);
     const leftOut = [...this.#leftOut.values()];
-    return { state: 'resolved', addresses, stale: false, error: leftOut.length === 0 ? null : leftOut.join(', ') };
+    this.#kind.count(addresses);
+    return {
+      ...{ state: 'resolved', addresses, stale: false },
+      error: leftOut.length === 0 ? null : leftOut.join(', '),
+      unroutable: this.#kind.why,
+    };
   }
 
   #show(view: DnsView): void {
@@ -262,5 +283,5 @@ function withoutAnswer(current: DnsView, answers: readonly Settled[], failed: bo
     if (answer.kind !== 'answer' && (!failed || isFailure(answer))) error = answer.error;
   }
   if (current.state === 'resolved') return { ...current, stale: true, error };
-  return { state: failed ? current.state : 'missing', addresses: [], stale: false, error };
+  return { ...PENDING, state: failed ? current.state : 'missing', error };
 }

@@ -3,11 +3,9 @@
  *
  * Stage before: `config/attach.ts` (the documents), `name-watch.ts` (cluster DNS), `backends.ts` and `frontends.ts` (the
  * names wanted). Stage after: the last two, which are told of every change.
- *
- * A headless Service seen through DNS alone cannot be told from one with a ClusterIP when it has a single pod; with
- * several addresses of one family a warning is logged. Its document tells (`clusterIP: None`).
  */
 import { isIPv6 } from 'node:net';
+import type { ServiceNetworks } from '../config/service-networks.ts';
 import type { Problem, Service } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import type { ResolutionState } from '../routing/decision.ts';
@@ -29,6 +27,8 @@ export interface ServiceAddresses {
   readonly verdict: DnsVerdict | null;
   /** Last good addresses are served because the last lookup brought none. */
   readonly stale: boolean;
+  /** Why the addresses are no ClusterIP, which a parent has to have; null when nothing speaks against it. */
+  readonly unroutable: string | null;
   /** Why it is not resolved, or stale, or what was left out: a c-ares code (`ENOTFOUND`, ...) or a sentence; else null. */
   readonly error: string | null;
 }
@@ -68,6 +68,8 @@ export interface ServiceResolverOptions {
   readonly deadlineMs?: number | undefined;
   /** Lookups at the same time. Default 8. */
   readonly concurrency?: number | undefined;
+  /** Networks that ClusterIPs are in; null when they are not known. */
+  readonly networks?: Pick<ServiceNetworks, 'contains'> | null | undefined;
   /** Addresses at which this proxy takes captured connections: those of no Service. */
   readonly ownAddresses?: Iterable<string> | undefined;
 }
@@ -75,7 +77,7 @@ export interface ServiceResolverOptions {
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 const PENDING: ServiceAddresses = {
   ...{ state: 'pending', addresses: [], source: 'dns' },
-  ...{ verdict: null, stale: false, error: null },
+  ...{ verdict: null, unroutable: null, stale: false, error: null },
 };
 
 interface Entry {
@@ -83,6 +85,8 @@ interface Entry {
   readonly name: string;
   readonly key: string;
   readonly listeners: Set<() => void>;
+  /** Those that want to know whether the addresses are ClusterIPs. */
+  readonly parents: Set<() => void>;
   readonly watch: NameWatch;
   /** What its document gives, null when that leaves the addresses to DNS. */
   documented: ServiceAddresses | null;
@@ -133,6 +137,7 @@ export class ServiceResolver {
       maxTtlMs: options.maxTtlMs ?? 30_000,
       retryMs: options.retryMs ?? 1_000,
       ownAddresses: new Set(options.ownAddresses),
+      isClusterIP: (address) => options.networks?.contains(address) === true,
       nameOf: (namespace, name) => {
         this.#checkResolvConf();
         return `${name}.${namespace}.svc.${this.#domain}`;
@@ -182,8 +187,9 @@ export class ServiceResolver {
   /**
    * Keep the addresses of a Service up to date until the subscription is closed. `listener` is called after each change
    * of `current` or of the document, never from within this call. The first lookup starts with the next timer turn.
+   * `asParent`: it is also found out whether the addresses are ClusterIPs.
    */
-  subscribe(namespace: string, name: string, listener: () => void): Subscription {
+  subscribe(namespace: string, name: string, listener: () => void, asParent = false): Subscription {
     const key = `${namespace}/${name}`;
     const known = this.#entries.get(key);
     const entry = known ?? this.#newEntry(namespace, name, key);
@@ -194,6 +200,8 @@ export class ServiceResolver {
     // Not the function itself: it may subscribe twice.
     const own = (): void => listener();
     entry.listeners.add(own);
+    if (asParent) entry.parents.add(own);
+    entry.watch.identifies = entry.parents.size > 0;
     const services = (): Service | null => this.#services.get(key) ?? null;
     return {
       get current() {
@@ -204,6 +212,8 @@ export class ServiceResolver {
       },
       close: () => {
         entry.listeners.delete(own);
+        entry.parents.delete(own);
+        entry.watch.identifies = entry.parents.size > 0;
         if (entry.listeners.size === 0 && this.#entries.get(key) === entry) {
           this.#entries.delete(key);
           entry.watch.stop();
@@ -222,7 +232,7 @@ export class ServiceResolver {
   #newEntry(namespace: string, name: string, key: string): Entry {
     const watch = new NameWatch(this.#watchContext, namespace, name, () => this.#refresh(entry, false));
     const state = { documented: null, checked: false, current: PENDING };
-    const entry: Entry = { namespace, name, key, listeners: new Set(), watch, ...state };
+    const entry: Entry = { namespace, name, key, listeners: new Set(), parents: new Set(), watch, ...state };
     return entry;
   }
 
@@ -324,11 +334,13 @@ export class ServiceResolver {
   }
 }
 
-function sameState(a: ServiceAddresses, b: ServiceAddresses): boolean {
+/** Whether all but the addresses is the same. */
+export function sameState(a: ServiceAddresses, b: ServiceAddresses): boolean {
   return (
     a.state === b.state &&
     a.source === b.source &&
     a.verdict === b.verdict &&
+    a.unroutable === b.unroutable &&
     a.stale === b.stale &&
     a.error === b.error
   );

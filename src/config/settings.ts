@@ -10,6 +10,7 @@ import { parseDuration } from '../gateway-api/durations.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
 import { ACCESS_LOG_MODES, type AccessLogMode } from '../native/access-log.ts';
 import type { ListenAddress } from '../native/binding.ts';
+import { ServiceNetworks } from './service-networks.ts';
 
 export interface ProxySettings {
   readonly routes: string;
@@ -21,6 +22,8 @@ export interface ProxySettings {
   readonly admin: readonly ListenAddress[];
   readonly clusterDomain: string | null;
   readonly resolvConf: string;
+  /** Null: not told. */
+  readonly serviceNetworks: ServiceNetworks | null;
   readonly detectTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly maxConnections: number;
@@ -194,6 +197,14 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     fallback: '/etc/resolv.conf',
     description: 'where the DNS servers are listed',
     parse: path,
+  },
+  {
+    key: 'serviceNetworks',
+    flag: '--service-cidrs <cidrs>',
+    env: 'SIDEROUTE_SERVICE_CIDRS',
+    fallback: null,
+    description: 'Service networks, as the init container is told them; addresses outside are not taken for ClusterIPs',
+    parse: (text) => new ServiceNetworks(text),
   },
   {
     key: 'detectTimeoutMs',

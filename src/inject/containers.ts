@@ -108,6 +108,8 @@ function sidecar(settings: InjectSettings, graceSeconds: number | null): IContai
     ...(native ? { restartPolicy: 'Always' } : {}),
     env: [
       fieldEnv('POD_NAMESPACE', 'metadata.namespace'),
+      // What is outside of them is no ClusterIP, so no frontend.
+      ...givenEnv(SETTING_NAMES.serviceCidrs.env, settings.serviceCidrs),
       // A native sidecar is told to end when the application has: there is nothing to wait for.
       ...(native ? [{ name: 'SIDEROUTE_DRAIN_QUIET', value: '0s' }] : []),
       ...givenEnv('SIDEROUTE_DRAIN_TIMEOUT', drainTimeout(settings, native, graceSeconds)),

@@ -369,7 +369,10 @@ t.test('the Helm chart renders what the scenario has, and its monitoring', { ski
     SIDEROUTE_IPTABLES_BACKEND: 'legacy',
     SIDEROUTE_PROXY_UID: '2000',
   });
-  t.match(environment(container(everything, 'sideroute')), { SIDEROUTE_ENGINE: 'uws' });
+  t.match(environment(container(everything, 'sideroute')), {
+    SIDEROUTE_ENGINE: 'uws',
+    SIDEROUTE_SERVICE_CIDRS: '10.96.0.0/12,fd00::/108',
+  });
   t.match(container(everything, 'sideroute').securityContext, { runAsUser: 2000, runAsGroup: 2000 });
   t.match(JSON.stringify(everything.spec!.template!.spec.volumes), /"name":"more","optional":true/);
 });

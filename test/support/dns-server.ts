@@ -8,11 +8,15 @@ import type { RemoteInfo, Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export type RecordType = 'A' | 'AAAA';
+export type RecordType = 'A' | 'AAAA' | 'CNAME' | 'PTR';
 
 export interface ZoneEntry {
   readonly a?: readonly string[];
   readonly aaaa?: readonly string[];
+  /** What the name is an alias of: then `a` and `aaaa` are those of that one, and come behind the alias. */
+  readonly cname?: string;
+  /** Of a name as `reverseName` makes it. */
+  readonly ptr?: readonly string[];
   /** Seconds. Default 1. */
   readonly ttl?: number;
 }
@@ -20,7 +24,7 @@ export interface ZoneEntry {
 /** What happens to a query, instead of an answer from the zone. */
 export type Fault = 'drop' | 'servfail' | 'refused' | 'nxdomain' | { readonly delayMs: number };
 
-const TYPES: Readonly<Record<number, RecordType>> = { 1: 'A', 28: 'AAAA' };
+const TYPES: Readonly<Record<number, RecordType>> = { 1: 'A', 5: 'CNAME', 12: 'PTR', 28: 'AAAA' };
 const RCODES = { servfail: 2, nxdomain: 3, refused: 5 } as const;
 
 export class DnsServer {
@@ -72,15 +76,14 @@ export class DnsServer {
     const entry = this.zone.get(name);
     let rcode = entry === undefined ? RCODES.nxdomain : 0;
     if (typeof fault === 'string') rcode = RCODES[fault];
-    const addresses = rcode === 0 ? ((type === 'A' ? entry?.a : entry?.aaaa) ?? []) : [];
+    const records = rcode === 0 && type !== null ? recordsOf(entry ?? {}, type) : [];
 
     const header = Buffer.alloc(12);
     query.copy(header, 0, 0, 2);
     // Response, authoritative, recursion desired and available.
     header.writeUInt16BE(0x8580 | rcode, 2);
     header.writeUInt16BE(1, 4);
-    header.writeUInt16BE(addresses.length, 6);
-    const records = addresses.map((address) => addressRecord(address, entry?.ttl ?? 1));
+    header.writeUInt16BE(records.length, 6);
     // The question goes back as it came, in the same case.
     const response = Buffer.concat([header, query.subarray(12, end), ...records]);
     try {
@@ -107,16 +110,31 @@ function readQuestion(query: Buffer): { name: string; type: RecordType | null; e
   };
 }
 
-function addressRecord(address: string, ttl: number): Buffer {
-  const data = addressBytes(address);
-  const record = Buffer.alloc(12);
-  // Name: pointer to the question.
-  record.writeUInt16BE(0xc00c, 0);
-  record.writeUInt16BE(data.length === 4 ? 1 : 28, 2);
-  record.writeUInt16BE(1, 4);
-  record.writeUInt32BE(ttl, 6);
-  record.writeUInt16BE(data.length, 10);
-  return Buffer.concat([record, data]);
+function recordsOf({ a = [], aaaa = [], cname, ptr = [], ttl = 1 }: ZoneEntry, type: RecordType): Buffer[] {
+  const alias = cname === undefined ? [] : [record(5, nameBytes(cname), ttl)];
+  // Behind an alias the addresses are those of the other name.
+  const owner = cname === undefined ? QUESTION : nameBytes(cname);
+  if (type === 'CNAME') return alias;
+  if (type === 'PTR') return ptr.map((name) => record(12, nameBytes(name), ttl));
+  const addresses = type === 'A' ? a : aaaa;
+  return [...alias, ...addresses.map((address) => record(type === 'A' ? 1 : 28, addressBytes(address), ttl, owner))];
+}
+
+/** Pointer to the name in the question. */
+const QUESTION = Buffer.from([0xc0, 0x0c]);
+
+function record(type: number, data: Buffer, ttl: number, owner: Buffer = QUESTION): Buffer {
+  const fields = Buffer.alloc(10);
+  fields.writeUInt16BE(type, 0);
+  fields.writeUInt16BE(1, 2);
+  fields.writeUInt32BE(ttl, 4);
+  fields.writeUInt16BE(data.length, 8);
+  return Buffer.concat([owner, fields, data]);
+}
+
+function nameBytes(name: string): Buffer {
+  const labels = name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
+  return Buffer.concat([...labels, Buffer.from([0])]);
 }
 
 /** IPv6 text with at most one `::` and no embedded IPv4. */

@@ -1,7 +1,9 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { FrontendRegistry } from '../../../src/cluster/frontends.ts';
+import { reverseName } from '../../../src/cluster/dns-client.ts';
 import { ServiceResolver } from '../../../src/cluster/resolver.ts';
+import { ServiceNetworks } from '../../../src/config/service-networks.ts';
 import { createLogger } from '../../../src/log.ts';
 import type { FrontendAddress } from '../../../src/native/binding.ts';
 import { DnsServer } from '../../support/dns-server.ts';
@@ -18,7 +20,13 @@ interface Fixture {
   readonly lists: (readonly FrontendAddress[])[];
 }
 
-async function start(test: Test, inUse?: () => ReadonlySet<number>): Promise<Fixture> {
+interface Options {
+  readonly networks?: string;
+  readonly inUse?: () => ReadonlySet<number>;
+}
+
+async function start(test: Test, { networks: text, inUse }: Options = {}): Promise<Fixture> {
+  const networks = text === undefined ? null : new ServiceNetworks(text);
   const dns = await DnsServer.start();
   test.teardown(() => dns.close());
   const log: string[] = [];
@@ -31,10 +39,11 @@ async function start(test: Test, inUse?: () => ReadonlySet<number>): Promise<Fix
     minTtlMs: 50,
     maxTtlMs: 50,
     retryMs: 50,
+    networks,
   });
   test.teardown(() => resolver.close());
   const frontends = new FrontendRegistry({
-    ...{ resolver, logger, onChange: (addresses: readonly FrontendAddress[]) => lists.push(addresses) },
+    ...{ resolver, logger, networks, onChange: (addresses: readonly FrontendAddress[]) => lists.push(addresses) },
     ...(inUse === undefined ? {} : { inUse }),
   });
   return { dns, resolver, frontends, log, lists };
@@ -230,7 +239,7 @@ t.test(
   'an id is given to another frontend only when no configuration, no connection and no recent edit has it',
   async (t) => {
     const used = new Set<number>();
-    const { frontends } = await start(t, () => used);
+    const { frontends } = await start(t, { inUse: () => used });
     const apply = (...names: string[]): void => {
       const list = names.map((name) => frontend(name, 80));
       for (const { key } of list) frontends.frontendId(key);
@@ -258,3 +267,124 @@ t.test(
     t.equal(frontends.keys[0], 'devopssong/kept:80');
   },
 );
+
+t.test('SPEC A9: a parent with several addresses of one family is headless: its pods are not captured', async (t) => {
+  for (const answer of [{ a: ['10.1.0.1', '10.1.0.2'] }, { aaaa: ['fd00:1::1', 'fd00:1::2'] }]) {
+    const { frontends, dns, lists } = await start(t);
+    dns.zone.set(`a.${DOMAIN}`, answer);
+    dns.zone.set(`b.${DOMAIN}`, { a: ['10.96.0.2'], aaaa: ['fd00:96::2'] });
+    frontends.update(attachment([frontend('a', 80), frontend('b', 80)]));
+    await eventually('the other one, with an address of each family', () => frontends.addresses.length === 2);
+    await eventually('seen', () => /no ClusterIP: .*headless/.test(frontends.unresolved[0]?.reason ?? ''));
+    t.equal(frontends.unresolved.length, 1);
+    t.same(frontends.problems, []);
+    // All but one pod have gone, which looks like a ClusterIP.
+    const [[type, addresses]] = Object.entries(answer) as [[string, string[]]];
+    dns.zone.set(`a.${DOMAIN}`, { [type]: addresses.slice(0, 1) });
+    const asked = dns.count(`a.${DOMAIN}`, 'A');
+    await eventually('asked again', () => dns.count(`a.${DOMAIN}`, 'A') >= asked + 3);
+    t.match(frontends.unresolved, [{ key: 'devopssong/a:80' }]);
+    for (const list of lists)
+      t.notOk(
+        list.some(({ id }) => id === 0),
+        'never captured',
+      );
+  }
+});
+
+t.test('SPEC A9: a headless parent with one pod is known by what DNS calls the pod', async (t) => {
+  for (const [type, address] of [
+    ['a', '10.1.0.1'],
+    ['aaaa', 'fd00:1::1'],
+  ] as const) {
+    const { frontends, dns } = await start(t);
+    dns.zone.set(`a.${DOMAIN}`, { [type]: [address] });
+    dns.zone.set(reverseName(address), { ptr: [`other.x.svc.cluster.local`, `10-1-0-1.A.${DOMAIN}.`.toLowerCase()] });
+    frontends.update(attachment([frontend('a', 80)]));
+    await eventually('seen', () =>
+      /10-1-0-1\.a\..* a pod of a headless Service/.test(frontends.unresolved[0]?.reason ?? ''),
+    );
+    t.same(frontends.addresses, []);
+    // The pod is replaced: the new one is not captured, whatever it is called.
+    dns.zone.set(`a.${DOMAIN}`, { a: ['10.1.0.9'] });
+    const asked = dns.queries.length;
+    await eventually('asked again', () => dns.queries.length >= asked + 8);
+    t.same(frontends.addresses, []);
+    // Made anew with a ClusterIP.
+    dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'] });
+    dns.zone.set(reverseName('10.96.0.1'), { ptr: [`a.${DOMAIN}`] });
+    await eventually('captured', () => text(frontends.addresses).join() === '10.96.0.1 80 0 http');
+    t.same(frontends.unresolved, []);
+  }
+});
+
+t.test('a Service that is gone and comes back may be of another kind', async (t) => {
+  const { frontends, dns } = await start(t);
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.1.0.1', '10.1.0.2'] });
+  frontends.update(attachment([frontend('a', 80)]));
+  await eventually('headless', () => (frontends.unresolved[0]?.reason ?? '').includes('headless'));
+  dns.zone.delete(`a.${DOMAIN}`);
+  const asked = dns.count(`a.${DOMAIN}`, 'A');
+  await eventually('gone', () => dns.count(`a.${DOMAIN}`, 'A') >= asked + 2);
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'] });
+  await eventually('captured', () => text(frontends.addresses).join() === '10.96.0.1 80 0 http');
+});
+
+t.test('SPEC A9: a parent that is an alias is an ExternalName: the other host is not captured', async (t) => {
+  const { frontends, dns } = await start(t);
+  dns.zone.set(`a.${DOMAIN}`, { cname: 'db.example.org', a: ['203.0.113.9'] });
+  frontends.update(attachment([frontend('a', 80)]));
+  await eventually('seen', () => (frontends.unresolved[0]?.reason ?? '').includes('an alias of db.example.org'));
+  t.same(frontends.addresses, []);
+});
+
+t.test('what DNS calls an address is asked once for each address, and again when that was not answered', async (t) => {
+  const { frontends, dns } = await start(t);
+  const name = reverseName('10.96.0.1');
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'] });
+  dns.zone.set(name, { ptr: [`a.${DOMAIN}`] });
+  dns.fault = (_name, type) => (type === 'PTR' ? 'servfail' : null);
+  frontends.update(attachment([frontend('a', 80)]));
+  await eventually('asked in vain', () => dns.count(name, 'PTR') >= 2);
+  t.same(text(frontends.addresses), ['10.96.0.1 80 0 http'], 'nothing speaks against it');
+  dns.fault = () => null;
+  const asked = dns.count(name, 'PTR');
+  await eventually('answered', () => dns.count(name, 'PTR') > asked);
+  const [all, lookups] = [dns.count(name, 'PTR'), dns.count(`a.${DOMAIN}`, 'A')];
+  await eventually('looked up again', () => dns.count(`a.${DOMAIN}`, 'A') >= lookups + 4);
+  t.ok(dns.count(name, 'PTR') <= all + 1, `${dns.count(name, 'PTR') - all} more`);
+});
+
+t.test(
+  'with the networks of Services known, only what is inside is captured, and nothing has to be asked',
+  async (t) => {
+    const { frontends, dns, resolver } = await start(t, { networks: '10.96.0.0/12, fd00:96::/112' });
+    dns.zone.set(`a.${DOMAIN}`, { a: ['10.1.0.1'] });
+    dns.zone.set(`b.${DOMAIN}`, { a: ['10.96.0.2'], aaaa: ['fd00:1::2'] });
+    const services = serviceMap(serviceDocument('c', { clusterIPs: ['10.112.0.1'], managed: true }));
+    resolver.setServices(services);
+    frontends.update(attachment([frontend('a', 80), frontend('b', 80), frontend('c', 80)], services));
+    await eventually('b', () => text(frontends.addresses).join() === '10.96.0.2 80 1 http');
+    await eventually('a', () => (frontends.unresolved[0]?.reason ?? '').includes('10.1.0.1 is outside'));
+    t.match(frontends.unresolved, [
+      { key: 'devopssong/a:80', reason: 'no ClusterIP: 10.1.0.1 is outside the Service networks' },
+      { key: 'devopssong/c:80', reason: 'no ClusterIP: 10.112.0.1 is outside the Service networks' },
+    ]);
+    dns.zone.set(`b.${DOMAIN}`, { a: ['10.96.0.3'] });
+    await eventually('changed', () => text(frontends.addresses).join() === '10.96.0.3 80 1 http');
+    t.equal(dns.count(reverseName('10.96.0.3'), 'PTR'), 0);
+  },
+);
+
+t.test('a document that says ClusterIP is enough, as long as DNS agrees', async (t) => {
+  const { frontends, dns, resolver } = await start(t);
+  const services = serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'] }));
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'] });
+  resolver.setServices(services);
+  frontends.update(attachment([frontend('a', 80)], services));
+  await eventually('confirmed', () => resolver.status()[0]?.verdict === 'agrees');
+  t.equal(dns.count(reverseName('10.96.0.1'), 'PTR'), 0);
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.1.0.1', '10.1.0.2'] });
+  await eventually('headless now', () => (frontends.unresolved[0]?.reason ?? '').includes('headless'));
+  t.same(frontends.addresses, []);
+});

@@ -83,6 +83,7 @@ t.test('a name is resolved through DNS, both families, IPv4 first', async (t) =>
     addresses: ['10.96.0.10', 'fd00:96::a'],
     source: 'dns',
     verdict: null,
+    unroutable: null,
     stale: false,
     error: null,
   });
@@ -164,6 +165,7 @@ for (const [title, fault, error] of [
       addresses: ['10.96.0.10', 'fd00:96::a'],
       source: 'dns',
       verdict: null,
+      unroutable: null,
       stale: true,
       error,
     });
@@ -219,6 +221,7 @@ for (const { title, answer, error, fault } of UNUSABLE) {
       addresses: ['10.96.0.10', 'fd00:96::a'],
       source: 'dns',
       verdict: null,
+      unroutable: null,
       stale: true,
       error,
     });
@@ -438,6 +441,7 @@ t.test('a Service document that is kept current needs no DNS', async (t) => {
     addresses: ['10.96.0.1', 'fd00:96::1'],
     source: 'document',
     verdict: null,
+    unroutable: null,
     stale: false,
     error: null,
   });

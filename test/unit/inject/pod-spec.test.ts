@@ -143,6 +143,7 @@ t.test('every setting reaches its place', async (t) => {
   t.match(sidecar.image, /^registry\.example:5000\/sideroute@sha256:/);
   t.match([init['imagePullPolicy'], sidecar['imagePullPolicy']], ['IfNotPresent', 'IfNotPresent']);
   t.match(environmentOf(sidecar), {
+    SIDEROUTE_SERVICE_CIDRS: '10.96.0.0/12,fd00:96::/108',
     SIDEROUTE_LOG_LEVEL: 'warn',
     SIDEROUTE_ACCESS_LOG: 'off',
     SIDEROUTE_DRAIN_TIMEOUT: '40s',

@@ -128,6 +128,7 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
       valueFrom:
         fieldRef:
           fieldPath: metadata.namespace
+    {{- include "sideroute.listEnv" (dict "name" "SIDEROUTE_SERVICE_CIDRS" "list" .Values.interception.serviceCidrs) | indent 4 }}
     {{- if $native }}
     - name: SIDEROUTE_DRAIN_QUIET
       value: 0s

@@ -1,0 +1,100 @@
+/**
+ * Why the addresses that cluster DNS gives for a name are no ClusterIP, as far as DNS lets it be seen.
+ *
+ * | Seen | Then it is |
+ * |---|---|
+ * | several addresses of one family | a headless Service: one with a ClusterIP has one of each family |
+ * | an alias (CNAME) | of type ExternalName |
+ * | the address is called `POD.SERVICE...` (PTR) | a headless Service with one pod |
+ * | the address is called `SERVICE...` | one with a ClusterIP |
+ * | nothing of this | not known, and taken for one with a ClusterIP |
+ *
+ * The names of addresses are part of the specification of DNS for Kubernetes, but a name server may be set up without them:
+ * then a headless Service with a single pod, or one of type ExternalName behind a server that hides the alias, cannot be
+ * told. Networks of Services (`config/service-networks.ts`) and Service documents can.
+ *
+ * Used by `name-watch.ts` for parents. What was found holds until something else is: a Service never changes its kind.
+ */
+import { isIPv6 } from 'node:net';
+import type { DnsClient, NameRecords } from './dns-client.ts';
+
+export interface NameKindContext {
+  readonly dns: Pick<DnsClient, 'identify'>;
+  /** True for addresses that are known to be ClusterIPs, so that nothing has to be asked. */
+  isClusterIP(address: string): boolean;
+}
+
+export class NameKind {
+  /** A sentence; null when nothing speaks against a ClusterIP. */
+  why: string | null = null;
+  readonly #context: NameKindContext;
+  readonly #onNews: () => void;
+  /** Addresses that have been asked about. */
+  #seen = '';
+  #cancel: (() => void) | null = null;
+
+  constructor(context: NameKindContext, onNews: () => void) {
+    this.#context = context;
+    this.#onNews = onNews;
+  }
+
+  /** Nothing has to be asked for this. */
+  count(addresses: readonly string[]): void {
+    if (!hasSeveral(addresses)) return;
+    this.why = `cluster DNS gives several addresses of one family (${shortList(addresses)}), as of a headless Service`;
+  }
+
+  /** Ask, unless that has been done. `name`: as it was looked up. */
+  look(name: string, addresses: readonly string[]): void {
+    const text = addresses.join();
+    if (text === this.#seen || this.#cancel !== null || hasSeveral(addresses)) return;
+    this.#seen = text;
+    if (addresses.every((address) => this.#context.isClusterIP(address))) {
+      this.why = null;
+      return;
+    }
+    this.#cancel = this.#context.dns.identify(name, addresses.slice(0, 2), (records) => {
+      this.#cancel = null;
+      if (records.failed) this.#seen = '';
+      const before = this.why;
+      this.#judge(name.toLowerCase(), records);
+      if (this.why !== before) this.#onNews();
+    });
+  }
+
+  /** The name is not there any more: the next Service of that name may be of another kind. */
+  forget(): void {
+    this.stop();
+    this.why = null;
+    this.#seen = '';
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+
+  #judge(name: string, { alias, names }: NameRecords): void {
+    if (alias !== null) {
+      this.why = `cluster DNS makes it an alias of ${alias}, as of an ExternalName Service`;
+      return;
+    }
+    for (const [address, called] of names) {
+      const pod = called.find((other) => other.endsWith(`.${name}`));
+      if (pod !== undefined) {
+        this.why = `cluster DNS calls ${address} ${pod}, a pod of a headless Service`;
+        return;
+      }
+    }
+    if ([...names.values()].some((called) => called.includes(name))) this.why = null;
+  }
+}
+
+function shortList(addresses: readonly string[]): string {
+  return addresses.length > 4 ? `${addresses.slice(0, 3).join(', ')}, ...` : addresses.join(', ');
+}
+
+function hasSeveral(addresses: readonly string[]): boolean {
+  const v6 = addresses.filter(isIPv6).length;
+  return v6 > 1 || addresses.length - v6 > 1;
+}

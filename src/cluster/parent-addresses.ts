@@ -1,0 +1,88 @@
+/**
+ * Which addresses are those of which parent: who owns each, and why a parent has none.
+ *
+ * Used by `frontends.ts`. By Service, not by port: one ClusterIP never serves two.
+ */
+import type { ServiceNetworks } from '../config/service-networks.ts';
+import type { Problem } from '../gateway-api/types.ts';
+import { addressFault, faultText } from './addresses.ts';
+import type { ServiceAddresses, Subscription } from './resolver.ts';
+
+/** Null: which networks ClusterIPs are in is not known. */
+export type Networks = Pick<ServiceNetworks, 'contains'> | null;
+
+/** An address may be claimed by one Service only; the better source wins, then the lower name. */
+export interface Claim {
+  readonly service: string;
+  readonly rank: number;
+}
+
+/** The lowest is best. A Service that DNS does not know (any more) may be gone, and its address given to another. */
+function rankOf({ source, stale, verdict }: ServiceAddresses): number {
+  if (stale || verdict === 'unknown') return 2;
+  return source === 'document' ? 0 : 1;
+}
+
+/** By address. Adds to `problems` what is refused, or claimed twice. `parents`: by `namespace/name`. */
+export function assignAddresses(
+  parents: ReadonlyMap<string, Subscription>,
+  networks: Networks,
+  problems: Problem[],
+): Map<string, Claim> {
+  const owners = new Map<string, Claim>();
+  for (const service of [...parents.keys()].sort()) {
+    const { current } = parents.get(service)!;
+    const rank = rankOf(current);
+    for (const address of clusterIPs(current, networks)) {
+      const fault = addressFault(address);
+      if (fault !== null) {
+        problems.push(problemOf(service, parents, 'address-refused', `${faultText(address, fault)}, no ClusterIP`));
+        continue;
+      }
+      const other = owners.get(address);
+      if (other === undefined) {
+        owners.set(address, { service, rank });
+        continue;
+      }
+      const [winner, loser] = rank < other.rank ? [service, other.service] : [other.service, service];
+      problems.push(problemOf(loser, parents, 'address-conflict', `${address} belongs to Service ${winner} as well`));
+      if (winner === service) owners.set(address, { service, rank });
+    }
+  }
+  return owners;
+}
+
+/** Addresses of pods and of other hosts are never captured: who dials them means them. */
+function clusterIPs({ addresses, unroutable }: ServiceAddresses, networks: Networks): readonly string[] {
+  return unroutable === null ? addresses.filter((address) => networks?.contains(address) !== false) : [];
+}
+
+/** Of a parent that owns no address. */
+export function whyUnresolved(current: ServiceAddresses, networks: Networks): string {
+  const { state, addresses, unroutable, error } = current;
+  if (unroutable !== null) return `no ClusterIP: ${unroutable}`;
+  if (state !== 'resolved') return error === null ? state : `${state}: ${error}`;
+  const outside = addresses.filter((address) => networks?.contains(address) === false);
+  if (outside.length > 0) return `no ClusterIP: ${outside.join(', ')} is outside the Service networks`;
+  const refused = `no usable address among ${addresses.join(', ')}`;
+  return error === null ? refused : `${refused}: ${error}`;
+}
+
+function problemOf(
+  service: string,
+  parents: ReadonlyMap<string, Subscription>,
+  code: string,
+  message: string,
+): Problem {
+  const source = parents.get(service)?.service?.source;
+  return {
+    severity: 'error',
+    code,
+    file: source?.file ?? '',
+    document: source?.document ?? 1,
+    line: source?.line ?? null,
+    resource: `Service ${service}`,
+    path: source === undefined ? '' : 'spec.clusterIPs',
+    message,
+  };
+}

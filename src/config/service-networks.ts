@@ -1,0 +1,40 @@
+/**
+ * The networks that Services have their ClusterIPs in, as the init container is told them: what is outside is none.
+ *
+ * Stage before: `settings.ts`. Stage after: `cluster/frontends.ts`, which captures nothing else.
+ */
+import { BlockList, isIP } from 'node:net';
+import { ProxyError } from '../errors.ts';
+
+type Family = 'ipv4' | 'ipv6';
+
+/** `10.96.0.0/12,fd00::/108`; a network of everything says nothing. */
+export class ServiceNetworks {
+  readonly #networks: Readonly<Record<Family, BlockList | null>>;
+
+  /** @throws ProxyError `invalid-setting` */
+  constructor(text: string) {
+    const networks: Record<Family, BlockList | null> = { ipv4: null, ipv6: null };
+    const everything = new Set<Family>();
+    for (const entry of text.split(/[\s,]+/).filter((part) => part !== '')) {
+      const [address = '', prefix, ...rest] = entry.split('/');
+      const version = isIP(address);
+      const width = version === 6 ? 128 : 32;
+      const length = prefix === undefined ? width : /^(0|[1-9]\d{0,2})$/.test(prefix) ? Number(prefix) : NaN;
+      if (version === 0 || address.includes('%') || rest.length > 0 || !(length <= width)) {
+        throw new ProxyError('invalid-setting', `got "${entry}", expected a network such as 10.96.0.0/12`);
+      }
+      const family = version === 6 ? 'ipv6' : 'ipv4';
+      if (length === 0) everything.add(family);
+      else (networks[family] ??= new BlockList()).addSubnet(address, length, family);
+    }
+    for (const family of everything) networks[family] = null;
+    this.#networks = networks;
+  }
+
+  /** Null: nothing is known of addresses of this family. */
+  contains(address: string): boolean | null {
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    return this.#networks[family]?.check(address, family) ?? null;
+  }
+}
