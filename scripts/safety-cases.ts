@@ -83,7 +83,7 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
     ['`0005`, `a`, `A`', FORWARDED],
     ['extensions', `${FORWARDED} without them`],
     ['LF, CR or NUL in an extension', REFUSED],
-    ['more than 4 KiB of extensions', REFUSED],
+    ['more than 4 KiB of extensions of one chunk', REFUSED],
     ['a line that ends in LF alone', REFUSED],
     ['data not followed by CRLF', REFUSED],
     ['a request where the trailers belong', `${REFUSED}; never seen as a request`],
@@ -159,5 +159,7 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
       'CONNECT whose target and Host differ',
       `${REFUSED}; a Host without a port stands for 80 and 443, IPv6 addresses are compared by what they mean`,
     ],
+    ['extensions of all chunks of a body: as much as its data so far or 16 KiB; more', `dropped; ${REFUSED}`],
+    ['blanks before the `;` of an extension; an empty or malformed one (`5;`, `5;a="`)', `dropped; ${REFUSED}`],
   ]),
 ];

@@ -8,9 +8,55 @@
 namespace sideroute::fuzz {
 namespace {
 
-constexpr http1::BodyLimits kLimits{.max_extension_bytes = 64, .max_trailer_bytes = 256};
+constexpr http1::BodyLimits kLimits{
+    .max_line_extension_bytes = 24, .max_extension_bytes = 64, .max_trailer_bytes = 256};
 
 bool IsVisible(char c) { return (c >= 0x20 && c != 0x7f) || static_cast<uint8_t>(c) >= 0x80 || c == '\t'; }
+
+void TakeBlanks(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+}
+
+bool Take(std::string_view& text, char c) {
+  if (!text.starts_with(c)) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+bool TakeToken(std::string_view& text) {
+  constexpr std::string_view kBytes =
+      "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  const size_t length = std::min(text.find_first_not_of(kBytes), text.size());
+  text.remove_prefix(length);
+  return length != 0;
+}
+
+bool TakeQuoted(std::string_view& text) {
+  if (!Take(text, '"')) return false;
+  while (!text.empty() && IsVisible(text.front())) {
+    if (Take(text, '"')) return true;
+    if (Take(text, '\\') && (text.empty() || !IsVisible(text.front()))) return false;
+    text.remove_prefix(1);
+  }
+  return false;
+}
+
+// RFC 9112 section 7.1.1, as it is written there.
+bool AreExtensions(std::string_view text) {
+  while (!text.empty()) {
+    TakeBlanks(text);
+    if (!Take(text, ';')) return false;
+    TakeBlanks(text);
+    if (!TakeToken(text)) return false;
+    std::string_view behind = text;
+    TakeBlanks(behind);
+    if (!Take(behind, '=')) continue;
+    TakeBlanks(behind);
+    if (!TakeToken(behind) && !TakeQuoted(behind)) return false;
+    text = behind;
+  }
+  return true;
+}
 
 // The payload of the chunks at the front of `input`, taken off it with the last chunk's line: slow, and with
 // nothing in common with the decoder. Empty when they are malformed or not complete.
@@ -21,13 +67,11 @@ std::optional<std::string> TakeChunks(std::string_view& input) {
     const size_t line_end = input.find("\r\n");
     if (line_end == std::string_view::npos) return {};
     const std::string_view line = input.substr(0, line_end);
-    const size_t digits = std::min(line.find(';'), line.size());
-    if (digits == 0 || digits > 16) return {};
-    for (const char c : line.substr(digits)) {
-      if (!IsVisible(c)) return {};
-    }
+    const size_t digits = std::min(line.find_first_of("; \t"), line.size());
+    if (digits == 0 || digits > 16 || !AreExtensions(line.substr(digits))) return {};
     extensions += line.size() - digits;
-    if (extensions > kLimits.max_extension_bytes) return {};
+    if (line.size() - digits > kLimits.max_line_extension_bytes) return {};
+    if (digits < line.size() && extensions > std::max(kLimits.max_extension_bytes, payload.size())) return {};
     uint64_t size = 0;
     for (const char c : line.substr(0, digits)) {
       const size_t digit = std::string_view("0123456789abcdef0123456789ABCDEF").find(c);

@@ -15,8 +15,7 @@ constexpr unsigned HexValue(char c) noexcept {
 
 void BodyDecoder::Start(BodyKind kind, uint64_t content_length) noexcept {
   error_ = Error::kNone;
-  remaining_ = 0;
-  extension_bytes_ = 0;
+  remaining_ = payload_bytes_ = extension_bytes_ = 0;
   size_digits_ = 0;
   section_.Start(0);
   switch (kind) {
@@ -81,34 +80,30 @@ BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
           ++i;
           break;
         }
-        // Rows 49, 55: a size has digits, and nothing but `;` or CR follows them.
-        if (size_digits_ == 0 || (c != ';' && c != '\r')) return Fail(Error::kChunkSize, i);
-        size_digits_ = 0;
-        state_ = c == ';' ? State::kChunkExtension : State::kChunkSizeLf;
-        if (c == '\r') ++i;
+        // Rows 49, 55: a size has digits, and nothing but extensions or CR follows them.
+        if (size_digits_ == 0) return Fail(Error::kChunkSize, i);
+        if (c == '\r') {
+          ++i;
+          size_digits_ = 0;
+          state_ = State::kChunkSizeLf;
+        } else if (c == ';' || IsBlank(c)) {
+          line_extension_bytes_ = 0;
+          extension_ = Extension::kBlanks;
+          state_ = State::kChunkExtension;
+        } else {
+          return Fail(Error::kChunkSize, i);
+        }
         break;
 
-      case State::kChunkExtension: {
-        // Rows 52-54. What is dropped need not be understood: only the line end must be certain.
-        const size_t allowed = limits_.max_extension_bytes - extension_bytes_;
-        const char* const limit = data + i + std::min(allowed, length - i);
-        const char* const stop = SkipValue(data + i, limit);
-        extension_bytes_ += static_cast<size_t>(stop - (data + i));
-        i = static_cast<size_t>(stop - data);
-        if (i == length) break;
-        if (*stop == '\r') {
-          state_ = State::kChunkSizeLf;
-          ++i;
-          break;
-        }
-        return Fail(
-            stop == limit && Is(*stop, kValueByte) ? Error::kChunkExtensionsTooLong : Error::kChunkExtension,
-            i);
-      }
+      case State::kChunkExtension:
+        if (const Error error = TakeExtensions(data, length, &i); error != Error::kNone)
+          return Fail(error, i);
+        break;
 
       case State::kChunkSizeLf:
         if (c != '\n') return Fail(Error::kChunkEnd, i);
         ++i;
+        payload_bytes_ += remaining_;
         state_ = remaining_ == 0 ? State::kTrailers : State::kChunkData;
         break;
 
@@ -129,6 +124,75 @@ BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
         break;
     }
   }
+}
+
+// Rows 52, 53: extensions are dropped, but a line that is none is not passed over. How a server reads it
+// decides where the chunk begins.
+Error BodyDecoder::TakeExtensions(const char* data, size_t length, size_t* at) noexcept {
+  const uint64_t in_all = std::max<uint64_t>(limits_.max_extension_bytes, payload_bytes_);
+  for (; *at < length; ++*at) {
+    const char c = data[*at];
+    const bool complete = extension_ == Extension::kName || extension_ == Extension::kToken ||
+                          extension_ == Extension::kAfterQuoted;
+    if (c == '\r' && complete) {
+      ++*at;
+      size_digits_ = 0;
+      state_ = State::kChunkSizeLf;
+      return Error::kNone;
+    }
+    if (line_extension_bytes_ == limits_.max_line_extension_bytes || extension_bytes_ >= in_all)
+      return Is(c, kValueByte) ? Error::kChunkExtensionsTooLong : Error::kChunkExtension;
+    // Blanks that no extension follows are part of a size that is none.
+    const bool first = size_digits_ != 0;
+    if (!TakeExtensionByte(c)) return first ? Error::kChunkSize : Error::kChunkExtension;
+    ++line_extension_bytes_;
+    ++extension_bytes_;
+  }
+  return Error::kNone;
+}
+
+// False when `c` cannot stand here.
+bool BodyDecoder::TakeExtensionByte(char c) noexcept {
+  switch (extension_) {
+    case Extension::kBlanks:
+      if (IsBlank(c)) return true;
+      if (c != ';') return false;
+      size_digits_ = 0;
+      extension_ = Extension::kBeforeName;
+      return true;
+    case Extension::kBeforeName:
+      if (IsBlank(c)) return true;
+      extension_ = Extension::kName;
+      return Is(c, kTchar);
+    case Extension::kName:
+      if (Is(c, kTchar)) return true;
+      [[fallthrough]];
+    case Extension::kAfterName:
+      if (c == '=') {
+        extension_ = Extension::kBeforeValue;
+        return true;
+      }
+      extension_ = c == ';' ? Extension::kBeforeName : Extension::kAfterName;
+      return c == ';' || IsBlank(c);
+    case Extension::kBeforeValue:
+      if (IsBlank(c)) return true;
+      extension_ = c == '"' ? Extension::kQuoted : Extension::kToken;
+      return c == '"' || Is(c, kTchar);
+    case Extension::kToken:
+      if (Is(c, kTchar)) return true;
+      [[fallthrough]];
+    case Extension::kAfterQuoted:
+      extension_ = c == ';' ? Extension::kBeforeName : Extension::kBlanks;
+      return c == ';' || IsBlank(c);
+    case Extension::kQuoted:
+      if (c == '"') extension_ = Extension::kAfterQuoted;
+      if (c == '\\') extension_ = Extension::kEscaped;
+      return Is(c, kValueByte);
+    case Extension::kEscaped:
+      extension_ = Extension::kQuoted;
+      return Is(c, kValueByte);
+  }
+  return false;
 }
 
 // Rows 57-60: field lines like those of a head, so a request smuggled there is a malformed field.

@@ -18,8 +18,10 @@
 namespace sideroute::http1 {
 
 struct BodyLimits {
-  // Chunk extensions of one message, in bytes (SAFETY 54). They are dropped.
-  size_t max_extension_bytes = 4 * 1024;
+  // Chunk extensions with the blanks around them, in bytes: of one chunk, and of one message so many or as
+  // many as its payload so far, whichever is more. They are dropped.
+  size_t max_line_extension_bytes = 4 * 1024;
+  size_t max_extension_bytes = 16 * 1024;
   // The trailer section with its empty line, in bytes. It has to lie in one buffer.
   size_t max_trailer_bytes = 16 * 1024;
 };
@@ -70,15 +72,35 @@ class BodyDecoder {
     kDone,
   };
 
+  // What a chunk extension is made of (RFC 9112 section 7.1.1). `kBlanks`: only blanks and `;` may follow.
+  enum class Extension : uint8_t {
+    kBlanks,
+    kBeforeName,
+    kName,
+    kAfterName,
+    kBeforeValue,
+    kToken,
+    kQuoted,
+    kEscaped,
+    kAfterQuoted,
+  };
+
   [[nodiscard]] BodyStep Fail(Error error, size_t consumed) noexcept;
+  // Goes on with the extensions of a chunk at `*at`, up to and with the CR of their line.
+  [[nodiscard]] Error TakeExtensions(const char* data, size_t length, size_t* at) noexcept;
+  [[nodiscard]] bool TakeExtensionByte(char c) noexcept;
   [[nodiscard]] BodyStep NextTrailers(const char* data, size_t from, size_t length) noexcept;
 
   FieldSection section_;
   BodyLimits limits_;
   // Payload bytes still to come, of the body or of the chunk.
   uint64_t remaining_ = 0;
-  size_t extension_bytes_ = 0;
+  // Of the chunks so far.
+  uint64_t payload_bytes_ = 0;
+  uint64_t extension_bytes_ = 0;
+  size_t line_extension_bytes_ = 0;
   uint8_t size_digits_ = 0;
+  Extension extension_ = Extension::kBlanks;
   State state_ = State::kDone;
   Error error_ = Error::kNone;
 };

@@ -1,4 +1,4 @@
-/** SAFETY 49-62: chunked request bodies. */
+/** SAFETY 49-62, 106, 107: chunked request bodies. */
 import { createHash } from 'node:crypto';
 
 import t from 'tap';
@@ -30,10 +30,41 @@ const HELLO = '5\r\nhello\r\n0\r\n\r\n';
 /** Name and `=` of the extension included. */
 const LONGEST_EXTENSION = `;a=${'b'.repeat(4096 - 3)}`;
 
+const MALFORMED_EXTENSIONS = [
+  ';',
+  ' ;',
+  '; ',
+  ';a;',
+  ';;a',
+  ';=b',
+  ';a=',
+  ';a="',
+  ';a="b',
+  ';a="\\"',
+  ';a="b"c',
+  ';a b',
+  ';a ',
+  ';a=b ',
+  ';"a"',
+  ';{',
+  ';\xe9',
+  ';a=\xe9',
+];
+
+/** Too long for every byte on its own. */
+function long(input: Input): Input {
+  return { ...input, ways: ['whole', 'in two parts', 'reused'] };
+}
+
+/** A body of so many `x`, in one chunk. */
+function ones(count: number): string {
+  return `${count.toString(16)}\r\n${'x'.repeat(count)}\r\n0\r\n\r\n`;
+}
+
 const ROWS: readonly Row[] = [
   {
     title: 'SAFETY 49: a chunk size that is more than hexadecimal digits is refused',
-    inputs: ['', ';', ';a=b', 'g', '0x5', '+5', '-1', '5_', ' 5', '5 ', '5\t', '5\x80', '5 ;a', '"5"', '5,5'].map(
+    inputs: ['', ';', ';a=b', 'g', '0x5', '+5', '-1', '5_', ' 5', '5 ', '5\t', '5\x80', '5 5', '"5"', '5,5'].map(
       (size) => broken(JSON.stringify(size), `${size}\r\nhello\r\n0\r\n\r\n`),
     ),
   },
@@ -60,7 +91,7 @@ const ROWS: readonly Row[] = [
     inputs: [
       good('a value', '5;a=b\r\nhello\r\n0\r\n\r\n', HELLO),
       good('a quoted value', '5;a="q;\\"";b\r\nhello\r\n0;last\r\n\r\n', HELLO),
-      good('bytes above 0x7f', '5;\xe9\r\nhello\r\n0\r\n\r\n', HELLO),
+      good('bytes above 0x7f in quotes', '5;a="\xe9"\r\nhello\r\n0\r\n\r\n', HELLO),
     ],
   },
   {
@@ -74,7 +105,7 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
-    title: 'SAFETY 54: more than 4 KiB of chunk extensions in a message are refused',
+    title: 'SAFETY 54: more than 4 KiB of extensions of one chunk are refused',
     inputs: [
       {
         ...good('4,096 bytes', `5${LONGEST_EXTENSION}\r\nhello\r\n0\r\n\r\n`, HELLO),
@@ -84,14 +115,38 @@ const ROWS: readonly Row[] = [
         ...broken('4,097 bytes', `5${LONGEST_EXTENSION}b\r\nhello\r\n0\r\n\r\n`),
         ways: ['whole', 'in two parts', 'reused'],
       },
-      {
-        ...brokenBody(
-          'over many chunks',
-          `${HEAD}${'1;extension\r\nx\r\n'.repeat(410)}0\r\n\r\n`,
-          `${HEAD}${(409).toString(16)}\r\n${'x'.repeat(409)}\r\n`,
+    ],
+  },
+  {
+    title: 'SAFETY 106: extensions of all chunks are as much as the body, or 16 KiB, and more are refused',
+    inputs: [
+      long(good('sixty of 100 bytes', `${`1;${'e'.repeat(99)}\r\nx\r\n`.repeat(60)}0\r\n\r\n`, ones(60))),
+      long(good('16 KiB', `${'1;234567\r\nx\r\n'.repeat(2_340)}1;234\r\nx\r\n0\r\n\r\n`, ones(2_341))),
+      long(
+        brokenBody(
+          'a chunk more than 16 KiB',
+          `${HEAD}${'1;extension\r\nx\r\n'.repeat(1_639)}0\r\n\r\n`,
+          `${HEAD}${(1_638).toString(16)}\r\n${'x'.repeat(1_638)}\r\n`,
         ),
-        ways: ['whole', 'in two parts', 'reused'],
-      },
+      ),
+      long(good('as much as a large body', `${'a;extensio\r\nxxxxxxxxxx\r\n'.repeat(5_000)}0\r\n\r\n`, ones(50_000))),
+      long(
+        brokenBody(
+          'more than a large body',
+          `${HEAD}${'9;extension\r\nxxxxxxxxx\r\n'.repeat(5_000)}0\r\n\r\n`,
+          `${HEAD}${(9 * 1_638).toString(16)}\r\n${'x'.repeat(9 * 1_638)}\r\n`,
+        ),
+      ),
+    ],
+  },
+  {
+    title: 'SAFETY 107: blanks before an extension are no fault, and a malformed extension is one',
+    inputs: [
+      good('a space', '5 ;a=b\r\nhello\r\n0\r\n\r\n', HELLO),
+      good('a TAB, and a space in the last chunk', '5\t;a\r\nhello\r\n0 ;a\r\n\r\n', HELLO),
+      good('everywhere', '5 \t; a = b ;c\t=\t"d" ; e\r\nhello\r\n0\r\n\r\n', HELLO),
+      ...MALFORMED_EXTENSIONS.map((text) => broken(JSON.stringify(text), `5${text}\r\nhello\r\n0\r\n\r\n`)),
+      ...MALFORMED_EXTENSIONS.map((text) => broken(`${JSON.stringify(text)} of the last chunk`, `0${text}\r\n\r\n`)),
     ],
   },
   {

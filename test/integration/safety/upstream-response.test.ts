@@ -212,6 +212,30 @@ const ROWS: readonly Row[] = [
     }),
   },
   {
+    title: 'SAFETY 106, 107: extensions of a response are taken out, and malformed ones cut it short',
+    inputs: [
+      ...['5 ;a=b', '5\t;a', `5;${'e'.repeat(4_000)}`].map((line) =>
+        relayed(line.slice(0, 10), `${OK}Transfer-Encoding: chunked\r\n\r\n${line}\r\nhello\r\n0 ; x\r\n\r\n`, {
+          client: `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`,
+          ...LONG,
+        }),
+      ),
+      ...[';', ';a="', ';a=', ';a b', `;${'e'.repeat(4_096)}`].map((text) =>
+        relayed(
+          JSON.stringify(text.slice(0, 10)),
+          `${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n5${text}\r\nhello\r\n0\r\n\r\n`,
+          {
+            upstreamCut: true,
+            client: `${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n`,
+            clientEnd: 'fin',
+            outcome: { status: 200, reason: 'upstream_protocol' },
+            ...LONG,
+          },
+        ),
+      ),
+    ],
+  },
+  {
     title: 'SAFETY 94: a backend that speaks another protocol is a 502',
     inputs: [
       'SSH-2.0-OpenSSH_9.2\r\n',
