@@ -161,5 +161,10 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
     ],
     ['extensions of all chunks of a body: as much as its data so far or 16 KiB; more', `dropped; ${REFUSED}`],
     ['blanks before the `;` of an extension; an empty or malformed one (`5;`, `5;a="`)', `dropped; ${REFUSED}`],
+    [
+      'FIN behind a whole request; a reset',
+      'passed on as a half-close, the response is delivered, no retry and no wait for a connection begins; the exchange ends, ' +
+        'its place is free, the backend sees a reset',
+    ],
   ]),
 ];

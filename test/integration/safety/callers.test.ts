@@ -1,4 +1,4 @@
-/** Callers that leave, and callers that only have nothing more to say. */
+/** SAFETY 108: callers that leave, and callers that only have nothing more to say. */
 import t, { type Test } from 'tap';
 
 import type { ForwardPolicy } from '../../../src/routing/decision.ts';
@@ -31,30 +31,37 @@ async function finSeen(client: RawPeer): Promise<void> {
   await turns(10);
 }
 
-t.test('FIN after a whole request reaches the backend behind it, and the response comes back', async (t) => {
-  for (const request of [GET, POST]) {
-    for (const together of [true, false]) {
-      const h = await startHarness(t);
-      const client = await h.connect();
-      client.send(request);
-      if (together) client.end();
-      const upstream = await h.backend.next();
-      await upstream.until(request);
-      if (!together) client.end();
-      t.equal(await upstream.ended(), 'fin');
-      t.equal(upstream.received, request);
-      upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha');
-      await client.until('ha');
-      upstream.send('lf');
-      await client.until('half');
-      t.equal(await client.ended(), 'fin');
-      t.match(h.host.outcomes, [{ status: 200, reason: null }]);
-      t.match(h.front.engine.counters(), { upstreamIdle: 0, upstreamOpen: 0 }, 'its connection is of no use any more');
+t.test(
+  'SAFETY 108: FIN after a whole request reaches the backend behind it, and the response comes back',
+  async (t) => {
+    for (const request of [GET, POST]) {
+      for (const together of [true, false]) {
+        const h = await startHarness(t);
+        const client = await h.connect();
+        client.send(request);
+        if (together) client.end();
+        const upstream = await h.backend.next();
+        await upstream.until(request);
+        if (!together) client.end();
+        t.equal(await upstream.ended(), 'fin');
+        t.equal(upstream.received, request);
+        upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha');
+        await client.until('ha');
+        upstream.send('lf');
+        await client.until('half');
+        t.equal(await client.ended(), 'fin');
+        t.match(h.host.outcomes, [{ status: 200, reason: null }]);
+        t.match(
+          h.front.engine.counters(),
+          { upstreamIdle: 0, upstreamOpen: 0 },
+          'its connection is of no use any more',
+        );
+      }
     }
-  }
-});
+  },
+);
 
-t.test('FIN comes after all of a body that the backend is slow to take', async (t) => {
+t.test('SAFETY 108: FIN comes after all of a body that the backend is slow to take', async (t) => {
   const h = await startHarness(t);
   const client = await h.connect();
   client.send(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${16 * MIB}\r\n\r\n`);
@@ -71,7 +78,7 @@ t.test('FIN comes after all of a body that the backend is slow to take', async (
   t.equal(await client.until('ok'), OK);
 });
 
-t.test('pipelined requests in front of a FIN are answered in order', async (t) => {
+t.test('SAFETY 108: pipelined requests in front of a FIN are answered in order', async (t) => {
   const h = await startHarness(t);
   const client = await h.connect();
   const paths = ['/1', '/2', '/3'];
@@ -91,7 +98,7 @@ t.test('pipelined requests in front of a FIN are answered in order', async (t) =
   t.equal(await client.ended(), 'fin');
 });
 
-t.test('a backend that closes when it is told has not failed', async (t) => {
+t.test('SAFETY 108: a backend that closes when it is told has not failed', async (t) => {
   for (const ending of ['fin', 'reset'] as const) {
     const h = await startHarness(t, retrying([502, 504], 1));
     const { client, upstream } = await h.exchange(GET);
@@ -106,7 +113,7 @@ t.test('a backend that closes when it is told has not failed', async (t) => {
   }
 });
 
-t.test('a response that the backend breaks off after the FIN is the caller’s', async (t) => {
+t.test('SAFETY 108: a response that the backend breaks off after the FIN is the caller’s', async (t) => {
   const h = await startHarness(t);
   const { client, upstream } = await h.exchange(GET);
   upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart');
@@ -118,7 +125,7 @@ t.test('a response that the backend breaks off after the FIN is the caller’s',
   t.match(h.host.outcomes, [{ status: 200, reason: 'downstream_reset' }]);
 });
 
-t.test('no retry begins after the FIN', async (t) => {
+t.test('SAFETY 108: no retry begins after the FIN', async (t) => {
   await t.test('a status that is listed is passed on', async (t) => {
     const h = await startHarness(t, retrying([503], 1));
     const { client, upstream } = await h.exchange(GET);
@@ -152,7 +159,7 @@ t.test('no retry begins after the FIN', async (t) => {
   });
 });
 
-t.test('no wait for a connection begins after the FIN, one that has begun goes on', async (t) => {
+t.test('SAFETY 108: no wait for a connection begins after the FIN, one that has begun goes on', async (t) => {
   const h = await startHarness(t, { engine: { maxUpstreamConnections: 1, queueTimeoutMs: 60_000 } });
   const EARLY = GET.replace('/', '/early');
   const { client: busy, upstream } = await h.exchange(GET);
@@ -174,7 +181,7 @@ t.test('no wait for a connection begins after the FIN, one that has begun goes o
   t.equal(await early.until('ok'), OK);
 });
 
-t.test('a dial that is under way goes on after the FIN', async (t) => {
+t.test('SAFETY 108: a dial that is under way goes on after the FIN', async (t) => {
   const port = await closedPort();
   const h = await startHarness(t, { engine: { redialStepMs: 100 }, decide: () => forwardTo(port) });
   const client = await h.connect();
@@ -189,7 +196,7 @@ t.test('a dial that is under way goes on after the FIN', async (t) => {
   t.equal(await client.until('ok'), OK);
 });
 
-t.test('a reset ends the exchange wherever it is, and the backend sees it', async (t) => {
+t.test('SAFETY 108: a reset ends the exchange wherever it is, and the backend sees it', async (t) => {
   const over = async (h: Harness, count = 1): Promise<void> => {
     await eventually('the outcome', () => h.host.outcomes.length === count);
     t.match(h.host.outcomes.at(-1), { reason: 'downstream_reset' });
@@ -254,7 +261,7 @@ t.test('a reset ends the exchange wherever it is, and the backend sees it', asyn
   });
 });
 
-t.test('a mirror is not cut when the caller of a whole request leaves', async (t) => {
+t.test('SAFETY 108: a mirror is not cut when the caller of a whole request leaves', async (t) => {
   for (const leave of [(client: RawPeer) => client.end(), (client: RawPeer) => client.reset()]) {
     const mirror = await RawBackend.listen(t);
     const target = { backend: { ...backendAt(mirror.port), id: 1, key: 'ns/m' }, plan: null, series: 70 };
@@ -272,7 +279,7 @@ t.test('a mirror is not cut when the caller of a whole request leaves', async (t
   }
 });
 
-t.test('HTTP/1.0 and Connection: close with a FIN are answered as ever', async (t) => {
+t.test('SAFETY 108: HTTP/1.0 and Connection: close with a FIN are answered as ever', async (t) => {
   for (const request of ['GET / HTTP/1.0\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n']) {
     const h = await startHarness(t);
     const client = await h.connect();
@@ -311,7 +318,7 @@ async function leaveInCrowds(t: Test, leave: (client: RawPeer) => void, told: (u
   t.equal(await next.until('ok'), OK);
 }
 
-t.test('1,100 callers reset, and the next request is served', async (t) => {
+t.test('SAFETY 108: 1,100 callers reset, and the next request is served', async (t) => {
   await leaveInCrowds(
     t,
     (client) => client.reset(),
@@ -319,7 +326,7 @@ t.test('1,100 callers reset, and the next request is served', async (t) => {
   );
 });
 
-t.test('1,100 callers end, the backend closes as it is told, and the next request is served', async (t) => {
+t.test('SAFETY 108: 1,100 callers end, the backend closes as it is told, and the next request is served', async (t) => {
   await leaveInCrowds(
     t,
     (client) => client.end(),
@@ -327,7 +334,7 @@ t.test('1,100 callers end, the backend closes as it is told, and the next reques
   );
 });
 
-t.test('1,100 callers end, the backend is deaf, and the next request takes the place of one', async (t) => {
+t.test('SAFETY 108: 1,100 callers end, the backend is deaf, and the next request takes the place of one', async (t) => {
   await leaveInCrowds(
     t,
     (client) => client.end(),
