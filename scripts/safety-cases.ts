@@ -166,5 +166,6 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
       'passed on as a half-close, the response is delivered, no retry and no wait for a connection begins; the exchange ends, ' +
         'its place is free, the backend sees a reset',
     ],
+    ['an absolute target with user information, empty or not', REFUSED],
   ]),
 ];

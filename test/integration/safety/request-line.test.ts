@@ -1,4 +1,4 @@
-/** SAFETY 1-14: what is wrong, unusual or merely slow in a request line. */
+/** SAFETY 1-14, 109: what is wrong, unusual or merely slow in a request line. */
 import t from 'tap';
 
 import {
@@ -120,6 +120,20 @@ const ROWS: readonly Row[] = [
       line('user information', 'GET http://u@b/x HTTP/1.1'),
       line('another scheme', 'GET ftp://b/x HTTP/1.1'),
       line('no scheme', 'GET b/x HTTP/1.1'),
+    ],
+  },
+  {
+    title: 'SAFETY 109: an absolute target with user information is refused',
+    inputs: [
+      ...['u@b', 'u:p@b', '@b', ':@b', 'b:80@c', 'b@', 'u%40@b', 'u@[::1]:80', '[::1]@b', 'a@b@c'].map((authority) =>
+        line(authority, `GET http://${authority}/x HTTP/1.1`),
+      ),
+      refused('in HTTP/1.0', 'GET http://u@b/x HTTP/1.0\r\n\r\n'),
+      refused('in https', `GET HTTPS://u@b HTTP/1.1\r\n${HOST}\r\n`),
+      line('in a CONNECT', 'CONNECT u@b:80 HTTP/1.1'),
+      // Behind the authority it is a byte like any other.
+      forwarded('in the path', `GET http://b/u@c HTTP/1.1\r\n${HOST}\r\n`, 'GET /u@c HTTP/1.1\r\nHost: b\r\n\r\n'),
+      forwarded('in the query', `GET http://b?u@c HTTP/1.1\r\n${HOST}\r\n`, 'GET /?u@c HTTP/1.1\r\nHost: b\r\n\r\n'),
     ],
   },
   {

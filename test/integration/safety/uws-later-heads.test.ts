@@ -46,3 +46,8 @@ t.test('SAFETY 105: the uws engine refuses CONNECT, whatever its Host', async (t
   await refusedLater(t, 'CONNECT one:80 HTTP/1.1\r\nHost: two:80\r\n\r\n');
   await refusedLater(t, 'CONNECT one:80 HTTP/1.1\r\nHost: one:80\r\n\r\n');
 });
+
+t.test('SAFETY 109: the uws engine refuses an absolute target with user information', async (t) => {
+  await refusedLater(t, 'GET http://u@b/x HTTP/1.1\r\nHost: b\r\n\r\n');
+  await refusedLater(t, 'GET http://@b/x HTTP/1.1\r\nHost: b\r\n\r\n');
+});
