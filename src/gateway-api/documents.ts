@@ -216,7 +216,7 @@ function* readHttpRoute(
   const metadata = readMetadata(object, dnsSubdomain, options);
   const spec = object.requiredFields('spec');
   const regexes = new RegexChecks(options.validateRegex);
-  const read = spec === null ? null : readHttpRouteSpec(spec, metadata.namespace, regexes);
+  const read = spec === null ? null : yield* readHttpRouteSpec(spec, metadata.namespace, regexes);
   yield* regexes.run();
   const source = report.location(object.offset);
   if (read === null || report.errors.length > 0) return refuse(report, 'HTTPRoute', identity, object);

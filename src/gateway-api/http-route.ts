@@ -4,6 +4,7 @@
  * Stage before: `documents.ts` has read apiVersion, kind and metadata. Every problem is reported; the route is usable only
  * when none is an error.
  */
+import type { Steps } from '../slices.ts';
 import { parseDuration } from './durations.ts';
 import type { Fields } from './fields.ts';
 import { readFilters, type FilterItem } from './filters.ts';
@@ -27,8 +28,8 @@ const MATCH_PLACES = ['matches[].path', 'matches[].headers', 'matches[].queryPar
 
 type RouteSpec = Pick<HttpRoute, 'parentRefs' | 'hostnames' | 'rules'>;
 
-/** Regular expressions are added to `regexes`; what is wrong with them is found later. */
-export function readHttpRouteSpec(spec: Fields, routeNamespace: string, regexes: RegexChecks): RouteSpec {
+/** Pauses on the way. Regular expressions are added to `regexes`; what is wrong with them is found later. */
+export function* readHttpRouteSpec(spec: Fields, routeNamespace: string, regexes: RegexChecks): Steps<RouteSpec> {
   spec.only(
     SPEC_FIELDS,
     RULE_FIELDS.map((field) => `spec.rules[].${field}`),
@@ -39,15 +40,16 @@ export function readHttpRouteSpec(spec: Fields, routeNamespace: string, regexes:
   return {
     parentRefs: readParentRefs(spec, routeNamespace),
     hostnames: spec.textList('hostnames', MAX_ITEMS.hostnames, routeHostname).map(({ value }) => value),
-    rules: readRules(spec, routeNamespace, regexes),
+    rules: yield* readRules(spec, routeNamespace, regexes),
   };
 }
 
-function readRules(spec: Fields, routeNamespace: string, regexes: RegexChecks): HttpRouteRule[] {
+function* readRules(spec: Fields, routeNamespace: string, regexes: RegexChecks): Steps<HttpRouteRule[]> {
   // SPEC M1: a route without rules has one that matches everything.
   if (!spec.has('rules')) return [defaultRule()];
   const items = spec.list('rules', MAX_ITEMS.rules, 1);
-  const rules = items.map((item, index) => readRule(item, index, routeNamespace, regexes));
+  const rules: HttpRouteRule[] = [];
+  for (const [index, item] of items.entries()) rules.push(yield* readRule(item, index, routeNamespace, regexes));
   reportRepeatedRuleNames(items);
   const matchCount = rules.reduce((count, rule) => count + rule.matches.length, 0);
   if (matchCount > MAX_ITEMS.matchesPerRoute) {
@@ -69,25 +71,27 @@ function defaultRule(): HttpRouteRule {
   };
 }
 
-function readRule(item: Fields, index: number, routeNamespace: string, regexes: RegexChecks): HttpRouteRule {
+function* readRule(item: Fields, index: number, routeNamespace: string, regexes: RegexChecks): Steps<HttpRouteRule> {
   item.only(RULE_FIELDS, MATCH_PLACES);
-  const matches = readMatches(item, regexes);
+  const matches = yield* readMatches(item, regexes);
   // An empty list of matches means the same as none, but to an API server it is not one match.
   const written = item.tree('matches');
   const counted = written?.type === 'list' && written.items.length === 0 ? [] : matches;
   const filters = readFilters(item, routeNamespace);
   checkPrefixReplacement(filters, counted);
   const redirect = filters.find(({ filter }) => filter.type === 'RequestRedirect');
-  const backendRefs = item.list('backendRefs', MAX_ITEMS.backendRefs).map((backend): HttpBackendRef => {
+  const backendRefs: HttpBackendRef[] = [];
+  for (const backend of item.list('backendRefs', MAX_ITEMS.backendRefs)) {
+    yield;
     const backendFilters = readFilters(backend, routeNamespace);
     checkPrefixReplacement(backendFilters, counted);
-    return {
+    backendRefs.push({
       ...readBackendRef(backend, routeNamespace, ['weight', 'filters']),
       weight: backend.integer('weight', 0, MAX_WEIGHT) ?? 1,
       filters: backendFilters.map(({ filter }) => filter),
       path: backend.path,
-    };
-  });
+    });
+  }
   if (redirect !== undefined && backendRefs.length > 0) {
     const message = `must be empty, because ${redirect.fields.path} redirects every request of this rule`;
     item.error('backendRefs', 'incompatible-filters', message);

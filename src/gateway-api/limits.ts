@@ -34,7 +34,7 @@ export const MAX_ITEMS = {
 } as const;
 
 /** In instructions; a hundred bytes of memory each. The CRDs have no such limit. */
-export const MAX_REGEX_SIZE_PER_ROUTE = 65_536;
+export const MAX_REGEX_SIZE_PER_ROUTE = 131_072;
 
 export const MAX_PORT = 65_535;
 export const MAX_WEIGHT = 1_000_000;

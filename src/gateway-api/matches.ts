@@ -1,6 +1,7 @@
 /**
  * `rules[].matches` (SPEC M1-M9, D2-D4). Used by `http-route.ts`; what they mean is the routing's business.
  */
+import type { Steps } from '../slices.ts';
 import type { Fields } from './fields.ts';
 import { HeaderNames } from './header-names.ts';
 import {
@@ -28,16 +29,19 @@ const VALUE_FIELDS = ['type', 'name', 'value'];
 export const DEFAULT_PATH: PathMatch = { type: 'PathPrefix', value: '/' };
 export const DEFAULT_MATCH: HttpRouteMatch = { path: DEFAULT_PATH, headers: [], queryParams: [], method: null };
 
-export function readMatches(rule: Fields, regexes: RegexChecks): HttpRouteMatch[] {
-  const matches = rule.list('matches', MAX_ITEMS.matches).map((item): HttpRouteMatch => {
+/** Pauses between matches, of which each has up to 32 conditions. */
+export function* readMatches(rule: Fields, regexes: RegexChecks): Steps<HttpRouteMatch[]> {
+  const matches: HttpRouteMatch[] = [];
+  for (const item of rule.list('matches', MAX_ITEMS.matches)) {
     item.only(MATCH_FIELDS);
-    return {
+    matches.push({
       path: readPath(item, regexes),
       headers: readHeaders(item, regexes),
       queryParams: readQueryParams(item, regexes),
       method: item.oneOf('method', METHODS),
-    };
-  });
+    });
+    yield;
+  }
   return matches.length === 0 ? [DEFAULT_MATCH] : matches;
 }
 

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { PARSE_LIMITS } from '../../../src/gateway-api/limits.ts';
+import { parseRouteFileInSteps } from '../../../src/gateway-api/parse.ts';
 import { problemText } from '../../../src/gateway-api/problem-text.ts';
 import type { ParsedFile } from '../../../src/gateway-api/types.ts';
 import { onlyRoute, parse, routeText, summary } from './fixtures.ts';
@@ -307,4 +308,25 @@ t.test('a problem reads like that of a compiler', async (t) => {
     problemText(problems[0]!),
     'routes.yaml:8: error: HTTPRoute shop/route: spec.rules[0].matches[0].path.value: must start with "/", got "foo" [bad-path]',
   );
+});
+
+t.test('other work has its turn between the matches and backends of a route', async (t) => {
+  const conditions = Array.from({ length: 16 }, (_, index) => ({ name: `n${index}`, value: 'v' }));
+  const matches = Array.from({ length: 64 }, () => ({ headers: conditions, queryParams: conditions }));
+  const backendRefs = Array.from({ length: 16 }, (_, index) => ({ name: `b${index}`, port: 80 }));
+  const document = {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { name: 'large' },
+    spec: { parentRefs: [{ kind: 'Service', name: 'web' }], rules: [{ matches, backendRefs }, { matches }] },
+  };
+  const pausesOf = (text: string): number => {
+    const steps = parseRouteFileInSteps('routes.json', text);
+    let pauses = 0;
+    while (steps.next().done !== true) pauses++;
+    return pauses;
+  };
+  const text = JSON.stringify(document);
+  const empty = JSON.stringify({ ...document, spec: {}, padding: text });
+  t.ok(pausesOf(text) - pausesOf(empty) >= 2 * 64 + 16, `${pausesOf(text)} pauses, ${pausesOf(empty)} without rules`);
 });
