@@ -73,6 +73,11 @@ export const REQUEST_REASONS = {
     text: 'The caller closed the connection before it had the complete response.',
   },
   not_implemented: { status: 501, source: 'proxy', text: 'The selected engine does not carry this kind of request.' },
+  shutdown: {
+    status: 503,
+    source: 'proxy',
+    text: 'The proxy ended before the request did: its time to drain was over.',
+  },
   internal: { status: 500, source: 'proxy', text: 'The proxy failed while handling the request.' },
 } as const satisfies Readonly<Record<string, ReasonEntry>>;
 

@@ -188,7 +188,7 @@ void Downstream::CloseNow(bool reset) {
 
 void Downstream::Abandon() {
   if (exchange_ != nullptr && exchange_->started()) {
-    exchange_->Abandon();
+    exchange_->Cut();
     return;
   }
   if (exchange_ != nullptr) {

@@ -33,14 +33,15 @@ enum class Reason : uint8_t {
   kHeaderLimit,
   kBadVersion,
   kNotImplemented,
+  kShutdown,
   kInternal,
 };
-inline constexpr size_t kReasonCount = 16;
+inline constexpr size_t kReasonCount = 17;
 inline constexpr std::array<std::string_view, kReasonCount> kReasonNames = {
-    "unresolved",        "connect_failure",   "connect_timeout",  "upstream_reset",
-    "upstream_protocol", "retries_exhausted", "timeout",          "overflow",
-    "bad_request",       "request_timeout",   "downstream_reset", "uri_limit",
-    "header_limit",      "bad_version",       "not_implemented",  "internal"};
+    "unresolved",        "connect_failure", "connect_timeout", "upstream_reset", "upstream_protocol",
+    "retries_exhausted", "timeout",         "overflow",        "bad_request",    "request_timeout",
+    "downstream_reset",  "uri_limit",       "header_limit",    "bad_version",    "not_implemented",
+    "shutdown",          "internal"};
 
 // A response made here. `head`: status line and fields without framing, each line with CRLF; the engine adds
 // Date, Content-Length and Connection. `id`: what an outcome calls it.

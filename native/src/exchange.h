@@ -66,7 +66,9 @@ class Exchange final : public ListNode<Exchange>,
 
   Progress OnDownstreamEvent();
   // The downstream is reset.
-  void Abandon();
+  void Abandon() { BreakOff(Reason::kDownstreamReset); }
+  // The engine ends before the exchange does.
+  void Cut();
   void OnUpstreamEvent() override;
   void OnUpstreamAvailable();
   // Its connection is needed by somebody whose caller is there.
@@ -143,6 +145,7 @@ class Exchange final : public ListNode<Exchange>,
   Progress ResponseProduced();
   Progress Finish();
   Progress Truncate(Reason reason);
+  void BreakOff(Reason reason);
   void ReleaseUpstream(bool reusable);
   void DropUpstream();
   void Report();

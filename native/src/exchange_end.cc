@@ -141,15 +141,19 @@ Progress Exchange::Truncate(Reason reason) {
   return Progress::kClosed;
 }
 
-void Exchange::Abandon() {
+void Exchange::BreakOff(Reason reason) {
   DropUpstream();
-  reason_ = context_
-                .replies[static_cast<size_t>(
-                    context_.reason_replies[static_cast<size_t>(Reason::kDownstreamReset)])]
-                .reason;
+  reason_ =
+      context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])].reason;
   Downstream* const downstream = downstream_;
   Report();
   downstream->CloseNow(true);
+}
+
+// A caller that has nothing of a response yet is told why there will be none.
+void Exchange::Cut() {
+  if (status_ == 0 && ReplyReason(Reason::kShutdown) != Progress::kOpen) return;
+  BreakOff(Reason::kShutdown);
 }
 
 void Exchange::ReleaseUpstream(bool reusable) {

@@ -130,7 +130,7 @@ export class Exchange {
   ): void {
     if (this.settled) return;
     // A body that did not come in time is not waited for again.
-    const waits = !this.received && this.body === null && reason !== 'timeout';
+    const waits = !this.received && this.body === null && reason !== 'timeout' && reason !== 'shutdown';
     if (waits && this.head.contentLength <= DISCARD_BYTES) {
       this.response.onData((_chunk, last) => {
         if (!last) return;

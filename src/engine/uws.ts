@@ -110,6 +110,7 @@ class UwsEngine implements Engine, ExchangeOwner {
     const endMs = performance.now() + deadlineMs;
     while (this.connections > 0) {
       const nowMs = performance.now();
+      if (nowMs >= endMs) this.cut();
       for (const slot of this.slots.values()) {
         const quiet = slot.inFlight === 0 && nowMs - slot.lastUsedMs > DRAIN_QUIET_MS;
         if (slot.connections > 0 && (quiet || nowMs >= endMs)) slot.app.close();
@@ -122,8 +123,14 @@ class UwsEngine implements Engine, ExchangeOwner {
   async close(): Promise<void> {
     this.draining = true;
     clearInterval(this.refresher);
+    this.cut();
     for (const slot of this.slots.values()) slot.app.close();
     await this.pools.destroy();
+  }
+
+  /** What still runs ends now; a caller that has nothing of a response yet is told why. */
+  private cut(): void {
+    for (const exchange of [...this.exchanges.keys()]) exchange.fail('shutdown');
   }
 
   onSettled(exchange: Exchange, status: number, reason: RequestReason | null): void {

@@ -121,6 +121,21 @@ t.test('the life of a sidecar', async (t) => {
     },
   );
 
+  await t.test(
+    'SIGTERM: a request that outlasts the time to drain is told so, and logged with its reason',
+    async (t) => {
+      const sidecar = await Sidecar.startProxy(client, path, '--drain-timeout', '300ms', '--drain-quiet', '0s');
+      const logged = waitForLine(sidecar.process, /"kind":"request"/);
+      const slow = client.spawn(['curl', '-sS', '-i', 'http://10.96.0.10/?delay=8000']);
+      const answer = waitForLine(slow, /x-sideroute-reason/i);
+      await eventually('the request', () => sidecar.metric(/^sideroute_open_requests /) === 1);
+      sidecar.process.kill('SIGTERM');
+      t.match(await answer, 'x-sideroute-reason: shutdown');
+      t.match(JSON.parse(await logged), { code: 503, reason: 'shutdown', path: '/' });
+      t.equal(await sidecar.ended(), 0);
+    },
+  );
+
   await t.test('SIGTERM under load: no request is lost while the application still sends', async (t) => {
     const sidecar = await Sidecar.startProxy(client, path, '--drain-timeout', '25s', '--drain-quiet', '300ms');
     const load = client.spawn(fixture('load-client', 'http://10.96.0.10/', '4'));

@@ -318,14 +318,28 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     t.match(host.outcomes, [{ status: 200, reason: null }]);
   });
 
-  await t.test('draining ends at its deadline', async (t) => {
-    const { front, host } = await setUp(t, makeEngine, () => undefined);
+  await t.test('draining ends at its deadline, and requests that it cuts have a reason of their own', async (t) => {
+    const { front, host, backend } = await setUp(t, makeEngine, ({ startLine }, socket) => {
+      if (startLine.includes('/begun')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello');
+    });
     const client = await connect(t, front);
+    const begun = await connect(t, front);
     client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
     await eventually('the request', () => host.asked.length === 1);
+    begun.send(`GET /begun HTTP/1.1\r\n${HOST}\r\n`);
+    await eventually('the first bytes', () => begun.restLength > 0);
     await front.engine.drain(50);
+    const response = await client.response();
+    t.equal(response.startLine, 'HTTP/1.1 503 Service Unavailable');
+    t.equal(field(response, 'x-sideroute-reason'), 'shutdown');
+    t.equal(field(response, 'connection'), 'close');
     await client.untilClosed();
-    t.match(host.outcomes, [{ status: 0 }]);
+    await begun.untilClosed();
+    await eventually('the backend connections to close', () => backend.closed === backend.connections);
+    t.strictSame(host.outcomes.map(({ status, reason }) => `${status} ${reason}`).sort(), [
+      '200 shutdown',
+      '503 shutdown',
+    ]);
   });
 
   await t.test('an exception in a decision costs one request', async (t) => {
