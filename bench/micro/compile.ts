@@ -64,6 +64,7 @@ async function measure<T>(work: () => Promise<T>): Promise<{ part: Part; result:
 function directoryRead(files: ReadonlyMap<string, string>): DirectoryRead {
   return {
     layout: 'plain',
+    ignored: [],
     identity: '',
     files: [...files].map(([name, text]) => {
       const content = Buffer.from(text);

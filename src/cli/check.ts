@@ -1,54 +1,120 @@
-/** `sideroute check DIR`: validate route files; exit status 1 when there are errors. */
+/**
+ * `sideroute check [PATH...]`: validate route files, manifests with route files in them, or what a cluster holds.
+ *
+ * Exit status 1 when there are errors; with --strict also when there are warnings.
+ */
 import type { Command } from 'commander';
 import { problemText } from '../gateway-api/problem-text.ts';
 import type { Problem } from '../gateway-api/types.ts';
+import { refuseTwice } from './manifest-input.ts';
 import { namespaceOption, outputOption, type OutputFormat } from './options.ts';
-import { readRouteInput, type RouteInput } from './route-input.ts';
+import { readRouteInputs, type RouteInput, type RouteInputs } from './route-input.ts';
+import type { Place } from './route-sources.ts';
 import { writeOutput } from './standard-streams.ts';
 
 interface CheckOptions {
   readonly namespace?: string;
+  readonly strict?: boolean;
   readonly output: OutputFormat;
 }
 
-function formatHuman({ snapshot, attachment, problems }: RouteInput): string {
-  const lines = problems.map(problemText);
+/** Names in a sentence. */
+const NAMES_SHOWN = 5;
+
+function formatHuman({ inputs, skipped }: RouteInputs): string {
+  const parts = inputs.map((input) => {
+    const heading = inputs.length > 1 ? [`${input.title === '' ? 'Other files' : input.title}:`] : [];
+    return [...heading, ...humanLines(input)].join('\n');
+  });
+  if (skipped.length > 0) parts.push(`not looked at, for they are of other namespaces: ConfigMap ${names(skipped)}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+function humanLines({ resources, attachment, problems, unchecked, places }: RouteInput): string[] {
+  const lines = problems.map((problem) => {
+    const place = placeOf(problem, places);
+    return problemText(problem) + (place === null ? '' : ` (at ${place.file}:${place.line})`);
+  });
   if (lines.length > 0) lines.push('');
   for (const { routeKind, namespace, name, parent, type, status, reason, message } of attachment.conditions) {
     const route = `${routeKind} ${namespace}/${name}${parent === '' ? '' : ` -> ${parent}`}`;
     lines.push(`${route}: ${type}=${status} ${reason}${message === '' ? '' : `: ${message}`}`);
   }
+  if (unchecked.length > 0) {
+    const what =
+      unchecked.length === 1 ? 'it is there, and which ports it has' : 'they are there, and which ports they have';
+    lines.push(
+      `not checked: no document tells of Service ${names(unchecked)}: whether ${what}, only the cluster knows`,
+    );
+  }
   const count = (severity: Problem['severity']): number =>
     problems.filter((problem) => problem.severity === severity).length;
   const notes = count('note');
-  const routes = snapshot.resources.filter((resource) => resource.kind === 'HTTPRoute').length;
+  const routes = resources.filter((resource) => resource.kind === 'HTTPRoute').length;
   lines.push(
     `${routes} routes, ${attachment.services.size} Services, ${attachment.frontends.length} frontends; ` +
       `${count('error')} errors, ${count('warning')} warnings${notes === 0 ? '' : `, ${notes} notes`}`,
   );
-  return `${lines.join('\n')}\n`;
+  return lines;
 }
 
-function formatJson({ snapshot, attachment, problems }: RouteInput): string {
-  const frontends = attachment.frontends.map(({ key, mode, consumer, rules }) => ({
-    key,
-    mode,
-    consumer,
-    rules: rules.length,
-  }));
-  return `${JSON.stringify({ hash: snapshot.hash, problems, conditions: attachment.conditions, frontends }, null, 2)}\n`;
+function names(all: readonly string[]): string {
+  const more = all.length - NAMES_SHOWN;
+  return `${all.slice(0, NAMES_SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** Where the line stands in the file that was given. */
+function placeOf({ file, line }: Problem, places: RouteInput['places']): Place | null {
+  const first = places.get(file);
+  return first === undefined || line === null ? null : { file: first.file, line: first.line + line - 1 };
+}
+
+function jsonOf({ namespace, hash, attachment, problems, unchecked, places }: RouteInput) {
+  return {
+    namespace,
+    hash,
+    problems: problems.map((problem) => {
+      const at = placeOf(problem, places);
+      return at === null ? problem : { ...problem, at };
+    }),
+    conditions: attachment.conditions,
+    frontends: attachment.frontends.map(({ key, mode, consumer, rules }) => {
+      return { key, mode, consumer, rules: rules.length };
+    }),
+    unchecked,
+  };
+}
+
+/** Of several volumes all is told together, and each by itself as well. */
+function formatJson({ inputs, skipped }: RouteInputs): string {
+  const each = inputs.map(jsonOf);
+  const [only] = each;
+  const together = {
+    hash: null,
+    problems: each.flatMap(({ problems }) => problems),
+    conditions: each.flatMap(({ conditions }) => conditions),
+    frontends: each.flatMap(({ frontends }) => frontends),
+    unchecked: [...new Set(each.flatMap(({ unchecked }) => unchecked))],
+    volumes: each,
+  };
+  return `${JSON.stringify({ ...(each.length === 1 ? only : together), skipped }, null, 2)}\n`;
 }
 
 export function registerCheck(program: Command): void {
   program
     .command('check')
     .description('validate route files; exit status 1 when there are errors')
-    .argument('<dir>', 'directory of route files')
+    .argument('<paths...>', 'directories and files of routes, manifests with ConfigMaps of them; - for standard input')
     .addOption(namespaceOption())
+    .option('--strict', 'exit status 1 also when there are warnings')
     .addOption(outputOption())
-    .action(async (directory: string, options: CheckOptions) => {
-      const input = await readRouteInput(directory, options.namespace ?? null);
-      writeOutput(options.output === 'json' ? formatJson(input) : formatHuman(input));
-      if (input.problems.some((problem) => problem.severity === 'error')) process.exitCode = 1;
+    .action(async (paths: readonly string[], options: CheckOptions) => {
+      refuseTwice(paths);
+      const found = await readRouteInputs(paths, options.namespace ?? null);
+      writeOutput(options.output === 'json' ? formatJson(found) : formatHuman(found));
+      const failing: readonly string[] = options.strict === true ? ['error', 'warning'] : ['error'];
+      if (found.inputs.some(({ problems }) => problems.some(({ severity }) => failing.includes(severity)))) {
+        process.exitCode = 1;
+      }
     });
 }

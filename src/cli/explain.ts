@@ -8,16 +8,18 @@ import {
   servicePortName,
   type ServicePortName,
 } from '../config/explain-request.ts';
+import { ProxyError } from '../errors.ts';
 import type { Backend, FieldLine } from '../routing/decision.ts';
 import { explainService } from '../routing/explain.ts';
 import { formatExplanation } from '../routing/format-explanation.ts';
 import { compileTable } from '../routing/table.ts';
+import { refuseTwice } from './manifest-input.ts';
 import { argument, namespaceOption, outputOption, type OutputFormat } from './options.ts';
-import { readRouteInput, type RouteInput } from './route-input.ts';
+import { readRouteInputs, type RouteInput } from './route-input.ts';
 import { writeNote, writeOutput } from './standard-streams.ts';
 
 interface ExplainOptions {
-  readonly routes: string;
+  readonly routes: readonly string[];
   readonly service: ServicePortName;
   readonly namespace?: string;
   readonly method: string;
@@ -50,11 +52,32 @@ function backendFrom({ attachment }: RouteInput): (namespace: string, name: stri
   };
 }
 
+/** Those of one pod: where several volumes are given, those of the namespace that is named. */
+async function readInput({ routes, namespace }: ExplainOptions): Promise<RouteInput> {
+  const { inputs, skipped } = await readRouteInputs(routes, namespace ?? null);
+  const volumes = inputs.filter(({ title }) => title !== '');
+  const [only, ...others] = volumes.length > 0 ? volumes : inputs;
+  if (only !== undefined && others.length === 0) return only;
+  const of = volumes.map(({ namespace: name }) => name ?? 'none').join(', ');
+  const what = skipped.length > 0 ? `ConfigMaps of namespace ${namespace ?? ''}` : 'routes';
+  throw only === undefined
+    ? new ProxyError('no-routes', `there are no ${what} in what is given`)
+    : new ProxyError(
+        'invalid-setting',
+        `there are ConfigMaps of several namespaces (${of}): name one with --namespace`,
+      );
+}
+
 export function registerExplain(program: Command): void {
   program
     .command('explain')
     .description('print which rule a request would match, why, and where it would go')
-    .addOption(new Option('--routes <dir>', 'directory of route files').env('SIDEROUTE_ROUTES').makeOptionMandatory())
+    .addOption(
+      new Option('--routes <path>', 'directory or file of routes, as for check; - for standard input; may be repeated')
+        .env('SIDEROUTE_ROUTES')
+        .argParser((path: string, all: readonly string[] | undefined) => [...(all ?? []), path])
+        .makeOptionMandatory(),
+    )
     .requiredOption('--service <name.namespace:port>', 'the Service the request is sent to', argument(servicePortName))
     .addOption(namespaceOption())
     .option('--method <method>', 'method of the request', argument(requestMethod), 'GET')
@@ -67,7 +90,8 @@ export function registerExplain(program: Command): void {
     )
     .addOption(outputOption())
     .action(async (options: ExplainOptions) => {
-      const input = await readRouteInput(options.routes, options.namespace ?? null);
+      refuseTwice(options.routes);
+      const input = await readInput(options);
       const ids = new Map<string, number>();
       const table = compileTable(input.attachment, {
         frontendId: (key) => ids.get(key) ?? ids.set(key, ids.size).size - 1,
@@ -83,6 +107,8 @@ export function registerExplain(program: Command): void {
       );
       const errors = input.problems.filter((problem) => problem.severity === 'error').length;
       if (errors > 0)
-        writeNote(`sideroute: the route files have ${errors} errors; see sideroute check ${options.routes}\n`);
+        writeNote(
+          `sideroute: the route files have ${errors} errors; see sideroute check ${options.routes.join(' ')}\n`,
+        );
     });
 }

@@ -10,8 +10,8 @@ export interface InputFile {
   readonly text: string;
 }
 
-/** `-` on the command line. */
-const STANDARD_INPUT = '-';
+/** On the command line. */
+export const STANDARD_INPUT = '-';
 
 /** A byte order mark is kept: it is part of what must not change. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -21,24 +21,34 @@ export async function readInput(files: readonly string[]): Promise<InputFile[]> 
   if (files.length === 0 && isatty(0)) {
     throw new ProxyError('invalid-setting', 'name files, or give manifests on standard input');
   }
-  if (files.indexOf(STANDARD_INPUT) !== files.lastIndexOf(STANDARD_INPUT)) {
-    throw new ProxyError('invalid-setting', '- stands twice: standard input can be read only once');
-  }
+  refuseTwice(files);
   const inputs: InputFile[] = [];
-  for (const file of files.length === 0 ? [STANDARD_INPUT] : files) inputs.push(await readOne(file));
+  for (const file of files.length === 0 ? [STANDARD_INPUT] : files) {
+    const { name, bytes } = await readBytes(file);
+    inputs.push({ name, text: textOf(name, bytes) });
+  }
   return inputs;
 }
 
-async function readOne(file: string): Promise<InputFile> {
+/** @throws ProxyError when standard input is named more than once */
+export function refuseTwice(files: readonly string[]): void {
+  if (files.indexOf(STANDARD_INPUT) === files.lastIndexOf(STANDARD_INPUT)) return;
+  throw new ProxyError('invalid-setting', '- stands twice: standard input can be read only once');
+}
+
+/** @throws ProxyError naming the file */
+export async function readBytes(file: string): Promise<{ readonly name: string; readonly bytes: Buffer }> {
   const name = file === STANDARD_INPUT ? 'stdin' : file;
-  let bytes: Buffer;
   try {
-    bytes = file === STANDARD_INPUT ? await readStandardInput() : await readFile(file);
+    return { name, bytes: file === STANDARD_INPUT ? await readStandardInput() : await readFile(file) };
   } catch (error) {
     throw new ProxyError('unreadable-input', `${name}: cannot be read: ${(error as Error).message}`, { cause: error });
   }
+}
+
+function textOf(name: string, bytes: Buffer): string {
   try {
-    return { name, text: utf8.decode(bytes) };
+    return utf8.decode(bytes);
   } catch {
     throw new ProxyError('invalid-utf8', `${name}: is not UTF-8 text`);
   }

@@ -1,27 +1,52 @@
-/** What `check` and `explain` share: a directory of route files, read once with the code the sidecar uses. */
+/**
+ * What `check` and `explain` share: routes as the sidecars of some pods would find and attach them, and what the Services that
+ * are given beside them say of it.
+ *
+ * Stage before: `route-sources.ts`. Stage after: the commands.
+ */
 import { attach } from '../config/attach.ts';
 import type { Attachment } from '../config/attachment.ts';
 import { mountedNamespace } from '../config/pod-namespace.ts';
-import { loadRouteDirectory } from '../config/route-directory.ts';
-import { parseRoutes } from '../config/route-parser.ts';
-import type { ConfigSnapshot } from '../config/snapshot.ts';
-import type { Problem } from '../gateway-api/types.ts';
+import type { Problem, Service } from '../gateway-api/types.ts';
+import { deadMatches } from './dead-matches.ts';
+import { judgeServices } from './known-services.ts';
+import { readRouteSources, type RouteSource } from './route-sources.ts';
 
-export interface RouteInput {
-  readonly snapshot: ConfigSnapshot;
+export interface RouteInput extends RouteSource {
   readonly attachment: Attachment;
   /** Of the files and of attaching them, in order of file, document and line. */
   readonly problems: readonly Problem[];
+  /** `namespace/name` of the Services that are named and of which nothing is known. */
+  readonly unchecked: readonly string[];
+}
+
+export interface RouteInputs {
+  /** One for each volume of ConfigMaps, and one for all other files. */
+  readonly inputs: readonly RouteInput[];
+  /** `namespace/name` of the ConfigMaps that were left out because they are of other namespaces. */
+  readonly skipped: readonly string[];
 }
 
 /** `given`: with `--namespace`; else it is that of the pod this runs in, if it is one. */
-export async function readRouteInput(directory: string, given: string | null): Promise<RouteInput> {
-  const namespace = given ?? mountedNamespace();
-  const snapshot = await loadRouteDirectory(directory, (file, text) => parseRoutes(file, text, namespace));
-  const attachment = attach({ resources: snapshot.resources, namespace });
-  const problems = [...snapshot.problems, ...attachment.problems].sort(
+export async function readRouteInputs(paths: readonly string[], given: string | null): Promise<RouteInputs> {
+  const { sources, skipped } = await readRouteSources(paths, given ?? mountedNamespace(), given);
+  // Services beside ConfigMaps are those of the cluster, which sidecars learn of by DNS.
+  const beside = new Map<string, Service>();
+  for (const { title, resources } of sources) {
+    if (title !== '') continue;
+    for (const resource of resources)
+      if (resource.kind === 'Service') beside.set(`${resource.namespace}/${resource.name}`, resource);
+  }
+  return { inputs: sources.map((source) => inputOf(source, beside)), skipped };
+}
+
+function inputOf(source: RouteSource, beside: ReadonlyMap<string, Service>): RouteInput {
+  const { resources, namespace } = source;
+  const attachment = attach({ resources, namespace });
+  const { problems: ofServices, unchecked } = judgeServices(resources, attachment, beside, namespace);
+  const problems = [...source.problems, ...attachment.problems, ...ofServices, ...deadMatches(resources)].sort(
     (a, b) =>
       (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) || a.document - b.document || (a.line ?? 0) - (b.line ?? 0),
   );
-  return { snapshot, attachment, problems };
+  return { ...source, attachment, problems, unchecked };
 }

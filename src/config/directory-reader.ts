@@ -15,6 +15,7 @@ import { lstat, open, readdir, readlink, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ProxyError } from '../errors.ts';
+import { looksLikeRoutes } from '../gateway-api/config-maps.ts';
 
 /** Why the bytes of a file that is in the directory could not be had. */
 export interface FileFailure {
@@ -33,6 +34,8 @@ export interface FileRead {
 export interface DirectoryRead {
   /** Sorted by name. */
   readonly files: readonly FileRead[];
+  /** Names that are not read although there are routes behind them, for want of an ending. Sorted. */
+  readonly ignored: readonly string[];
   readonly layout: 'configmap' | 'plain';
   /** Equal for two reads only if it was the same directory, not another one created at the same path. */
   readonly identity: string;
@@ -95,14 +98,20 @@ async function readOnce(path: string, maxFileBytes: number, lastAttempt: boolean
   const identity = directoryIdentity(await stat(path, { bigint: true }));
   const link = await dataLink(path);
   const root = link?.target ?? path;
-  const names = (await listDirectory(root, path, lastAttempt)).filter(isRouteFileName).sort();
+  const names = (await listDirectory(root, path, lastAttempt)).filter((name) => !name.startsWith('.')).sort();
   const files: FileRead[] = [];
+  const ignored: string[] = [];
   for (let i = 0; i < names.length; i += FILES_AT_ONCE) {
     const batch = names.slice(i, i + FILES_AT_ONCE);
-    files.push(...(await Promise.all(batch.map((name) => readFile(root, name, maxFileBytes, lastAttempt)))));
+    // Nothing waits for a file that is not read anyway.
+    const read = (name: string) => readFile(root, name, maxFileBytes, lastAttempt || !isRouteFileName(name));
+    for (const file of await Promise.all(batch.map(read))) {
+      if (isRouteFileName(file.name)) files.push(file);
+      else if (Buffer.isBuffer(file.content) && looksLikeRoutes(file.content.toString('utf8'))) ignored.push(file.name);
+    }
   }
   if ((await dataLink(path))?.id !== link?.id) throw new Changed();
-  return { files, layout: link === null ? 'plain' : 'configmap', identity };
+  return { files, ignored, layout: link === null ? 'plain' : 'configmap', identity };
 }
 
 async function listDirectory(root: string, path: string, lastAttempt: boolean): Promise<string[]> {

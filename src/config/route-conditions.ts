@@ -8,7 +8,8 @@ import type { HttpRoute, HttpRouteFilter, OtherRoute, ParentRef, RefusedRoute } 
 import { describeLost, type Conflict } from './conflicts.ts';
 import type { Claim } from './parents.ts';
 import { addCondition, problemAt, serviceParents, warn, type Progress, type RouteResource } from './progress.ts';
-import { isCarriedFilter, refuseBackend, type BackendRefusal } from './support.ts';
+import { judgeReferences, resolvedRefs } from './route-references.ts';
+import { isCarriedFilter } from './support.ts';
 
 /** A parentRef with its claim, or the sentence why there is none. */
 export interface ResolvedParent {
@@ -78,6 +79,7 @@ export function reportHttpRoute(
     return;
   }
   const drops = reportUncarried(route, progress);
+  const references = judgeReferences(route, progress.services);
   for (const { parent, claim } of parents) {
     if (typeof claim === 'string') {
       reportNoParent(route, parent, claim, progress);
@@ -86,7 +88,7 @@ export function reportHttpRoute(
     const conflict = conflicts.get(claim) ?? null;
     if (conflict?.everywhere === true) reportConflict(route, parent, conflict, progress);
     else reportAcceptance(route, claim, drops, conflict, progress);
-    reportReferences(route, parent, progress);
+    addCondition(progress, route, parent, resolvedRefs(references));
   }
 }
 
@@ -186,41 +188,4 @@ function reportFilters(
     warn(progress, route, `${path}.filters[${index}]`, 'unsupported-filter', message);
   }
   return found;
-}
-
-/** SPEC S3, B3, B4, F10: a rule without backendRefs has nothing unresolved. The reason is that of the first failure. */
-function reportReferences(route: HttpRoute, parent: ParentRef, progress: Progress): void {
-  const failures: { readonly refusal: BackendRefusal; readonly message: string }[] = [];
-  const judge = (ref: Parameters<typeof refuseBackend>[0], path: string, consequence: string): void => {
-    const refusal = refuseBackend(ref, progress.services);
-    if (refusal !== null) failures.push({ refusal, message: `${path}: ${refusal.message}; ${consequence}` });
-  };
-  const judgeMirrors = (filters: readonly HttpRouteFilter[], path: string): void => {
-    for (const [index, filter] of filters.entries()) {
-      if (filter.type !== 'RequestMirror') continue;
-      const field = `${path}.filters[${index}].requestMirror.backendRef`;
-      judge(filter.requestMirror.backendRef, field, 'no request is mirrored there');
-    }
-  };
-  for (const rule of route.rules) {
-    judgeMirrors(rule.filters, `spec.rules[${rule.index}]`);
-    for (const ref of rule.backendRefs) {
-      judge(ref, ref.path, 'its share of requests is answered with 500');
-      judgeMirrors(ref.filters, ref.path);
-    }
-  }
-  const [first] = failures;
-  addCondition(
-    progress,
-    route,
-    parent,
-    first === undefined
-      ? { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: 'every backendRef is usable' }
-      : {
-          type: 'ResolvedRefs',
-          status: 'False',
-          reason: first.refusal.reason,
-          message: failures.map(({ message }) => message).join(' | '),
-        },
-  );
 }

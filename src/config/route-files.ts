@@ -38,6 +38,7 @@ export class RouteFiles {
   readonly #parse: ParseFile;
   #files = new Map<string, FileState>();
   #snapshot: ConfigSnapshot | null = null;
+  #ignored: readonly string[] = [];
   /** The directory as such could not be read last time. */
   #unreadable = false;
 
@@ -62,12 +63,14 @@ export class RouteFiles {
     }
     const hash = hashFiles(read.files);
     const previous = this.#snapshot;
-    if (previous?.hash === hash && !this.#unreadable) return null;
+    const sameIgnored = read.ignored.join('/') === this.#ignored.join('/');
+    if (previous?.hash === hash && sameIgnored && !this.#unreadable) return null;
     this.#files = files;
+    this.#ignored = read.ignored;
     this.#unreadable = false;
 
     const states = [...files.values()];
-    const problems = states.flatMap((state) => state.problems);
+    const problems = [...states.flatMap((state) => state.problems), ...read.ignored.map(ignoredFile)];
     const heldFiles = [...files].filter(([, state]) => state.broken && state.good !== null).map(([name]) => name);
     return this.#publish({
       generation: nextGeneration(previous, hash),
@@ -126,13 +129,28 @@ export class RouteFiles {
   }
 }
 
+/** Of a ConfigMap key, or a file, whose name does not say what is in it. */
+export function ignoredFile(file: string): Problem {
+  const message = 'looks like a route file, but is not read: its name must end in .yaml, .yml or .json';
+  return {
+    severity: 'warning',
+    code: 'ignored-file',
+    file,
+    document: 1,
+    line: null,
+    resource: null,
+    path: '',
+    message,
+  };
+}
+
 function nextGeneration(previous: ConfigSnapshot | null, hash: string): number {
   if (previous === null) return 1;
   return previous.hash === hash ? previous.generation : previous.generation + 1;
 }
 
 /** Same bytes under the same names give the same hash in every pod, whatever order the file system lists them in. */
-function hashFiles(files: readonly FileRead[]): string {
+export function hashFiles(files: readonly Pick<FileRead, 'name' | 'digest'>[]): string {
   const hash = createHash('sha256');
   for (const file of files) hash.update(`${file.name}\0${file.digest}\n`);
   return hash.digest('hex').slice(0, 16);

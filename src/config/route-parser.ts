@@ -3,7 +3,7 @@
  *
  * Stage before: `route-files.ts`, which has the text. Stage after: the same, which keeps what is found.
  */
-import { parseRouteFileInSteps } from '../gateway-api/parse.ts';
+import { parseRouteFileInSteps, type ParseOptions } from '../gateway-api/parse.ts';
 import type { ParsedFile } from '../gateway-api/types.ts';
 import { LongStretch } from '../gateway-api/yaml-tree.ts';
 import { validateRegex } from '../routing/regex.ts';
@@ -14,8 +14,13 @@ import { parseInThread } from './parse-thread.ts';
 const MAX_STRETCH = 20 * 1024;
 
 /** At once, for commands. `namespace`: of the pod, to which documents belong that name none; null when it is not known. */
-export function parseRoutes(file: string, text: string, namespace: string | null): ParsedFile {
-  return finish(parseRouteFileInSteps(file, text, { validateRegex, defaultNamespace: namespace }));
+export function parseRoutes(
+  file: string,
+  text: string,
+  namespace: string | null,
+  options: Pick<ParseOptions, 'manifests' | 'limits'> = {},
+): ParsedFile {
+  return finish(parseRouteFileInSteps(file, text, { ...options, validateRegex, defaultNamespace: namespace }));
 }
 
 /**

@@ -4,11 +4,11 @@
  *
  * Told by `documents.ts`, asked by `parse.ts`.
  */
-import { Fields, textOf } from './fields.ts';
+import { routeKeyOf, type ConfigMapDocuments } from './config-maps.ts';
+import type { Fields } from './fields.ts';
 import { quote } from './limits.ts';
 import { GATEWAY_GROUP } from './references.ts';
 import { distance, suggest } from './suggest.ts';
-import type { Tree } from './tree.ts';
 import type { Problem } from './types.ts';
 
 /** Kinds of the Gateway API's group that happen to be spelled a little like one of those that are read. */
@@ -46,10 +46,23 @@ export class IgnoredKinds {
   readonly #read: readonly string[];
   /** These and the lists of them. */
   readonly #known: readonly string[];
+  readonly #configMaps: ConfigMapDocuments | null;
+  readonly #mounted: boolean;
 
-  constructor(read: readonly string[], known: readonly string[]) {
+  /**
+   * `configMaps`: told of those with routes in them. `mounted`: the file is one that a sidecar reads, for which such a
+   * ConfigMap is a mistake.
+   */
+  constructor(
+    read: readonly string[],
+    known: readonly string[],
+    configMaps: ConfigMapDocuments | null,
+    mounted: boolean,
+  ) {
     this.#read = read;
     this.#known = known;
+    this.#configMaps = configMaps;
+    this.#mounted = mounted;
   }
 
   /** `object` is not looked at further. */
@@ -60,12 +73,13 @@ export class IgnoredKinds {
       object.error('kind', 'unknown-kind', `no such kind ${quote(kind)}; did you mean "${near}"?`);
       return;
     }
-    const holder = kind === 'ConfigMap' || kind === 'Secret' ? routeKeyOf(object.tree('data')) : null;
-    if (holder !== null) {
+    const holder = group === '' && ['ConfigMap', 'Secret'].includes(kind) ? routeKeyOf(object) : null;
+    if (holder !== null && kind === 'ConfigMap') this.#configMaps?.add(object);
+    if (holder !== null && (kind === 'Secret' || this.#mounted)) {
       const advice = `its key ${quote(holder)} looks like a route file: mount the ${kind} and point sideroute at the mounted directory`;
       object.warn('kind', 'unsupported-kind', `${kind} is ignored; ${advice}`);
-      return;
     }
+    if (holder !== null) return;
     this.#first ??= object;
     const name = group === '' ? kind : `${kind}.${group}`;
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
@@ -80,16 +94,4 @@ export class IgnoredKinds {
     own.note('kind', 'unsupported-kind', `${subject}; sideroute reads ${this.#read.join(', ')}`);
     return own.report.problems;
   }
-}
-
-/** The key of a ConfigMap whose value is a route document, null when there is none. */
-function routeKeyOf(data: Tree | null): string | null {
-  if (data?.type !== 'map') return null;
-  for (const [key, { value }] of data.entries) if (looksLikeRoutes(textOf(value) ?? '')) return key;
-  return null;
-}
-
-/** A document that is read, somewhere in a text. */
-export function looksLikeRoutes(text: string): boolean {
-  return /^\s*"?kind"?\s*:\s*"?(?:HTTPRoute|Service|List)\b/m.test(text);
 }

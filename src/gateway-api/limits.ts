@@ -6,6 +6,21 @@
  */
 import type { ProblemCode } from './problem-codes.ts';
 
+/** What a file may have in all. */
+export interface TextLimits {
+  readonly bytes: number;
+  /** Of what the full YAML parser reads. */
+  readonly tokens: number;
+  readonly documents: number;
+}
+
+/** For what comes from a cluster as a whole, not file by file. */
+export const NO_TEXT_LIMITS: TextLimits = {
+  bytes: Number.POSITIVE_INFINITY,
+  tokens: Number.POSITIVE_INFINITY,
+  documents: Number.POSITIVE_INFINITY,
+};
+
 /** What a text may cost before it is refused. The largest possible ConfigMap holds 1 MiB. */
 export const PARSE_LIMITS = {
   bytes: 4 * 1024 * 1024,

@@ -73,8 +73,28 @@ function readQueryParams(match: Fields, regexes: RegexChecks): QueryParamMatch[]
     if (read === null) continue;
     if (params.has(read.name)) item.error('name', 'duplicate-name', `${quote(read.name)} stands twice in this match`);
     params.set(read.name, read);
+    warnOfUndecoded(item, read);
   }
   return [...params.values()];
+}
+
+/** Ends the parameter, or the query, or cannot stand in a request line at all. */
+const NOT_IN_QUERY = /[&#\s\u0000-\u001f\u007f]/;
+/** What browsers and libraries encode, and a request by hand may have as it is. */
+const ENCODED_BY_MOST = /["<>\u0080-\uffff]/;
+
+/** SPEC M8: names and values are compared as they travel, and clients encode some characters on the way. */
+function warnOfUndecoded(item: Fields, { type, name, value }: QueryParamMatch): void {
+  for (const [field, text] of [['name', name], ...(type === 'Exact' ? [['value', value]] : [])] as [string, string][]) {
+    const never = NOT_IN_QUERY.exec(text)?.[0];
+    const seldom = ENCODED_BY_MOST.exec(text)?.[0];
+    const character = never ?? seldom;
+    if (character === undefined) continue;
+    const encoded = encodeURIComponent(character);
+    const rule = `is compared as it travels, undecoded, and ${quote(character)} travels as ${encoded}`;
+    if (never === undefined) item.note(field, 'undecoded-value', `${rule} from most clients`);
+    else item.warn(field, 'never-matches', `can never match: it ${rule}; write ${encoded}`);
+  }
 }
 
 function readValueMatch(item: Fields, regexes: RegexChecks, exact: Check, regex: Check): HeaderMatch | null {

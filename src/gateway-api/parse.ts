@@ -6,9 +6,10 @@
  */
 import { finish, type Steps } from '../slices.ts';
 import { AssumedNamespace } from './assumed-namespace.ts';
+import { ConfigMapDocuments } from './config-maps.ts';
 import { KINDS, LIST_KINDS, readDocument } from './documents.ts';
 import { IgnoredKinds } from './foreign-kinds.ts';
-import { PARSE_LIMITS } from './limits.ts';
+import { PARSE_LIMITS, type TextLimits } from './limits.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import type { RegexVerdict, ValidateRegex } from './regex-checks.ts';
 import { LineIndex, Report } from './report.ts';
@@ -29,6 +30,13 @@ export interface ParseOptions {
    * Absent: read all.
    */
   readonly maxStretch?: number | undefined;
+  /**
+   * The text is, or may be, what is given to a cluster rather than what a sidecar reads: ConfigMaps with routes in them are
+   * part of the answer, and `files` of a directory that a sidecar would read all the same warn of them.
+   */
+  readonly manifests?: 'files' | 'any' | undefined;
+  /** Absent: those of a route file. */
+  readonly limits?: TextLimits | undefined;
 }
 
 /**
@@ -53,7 +61,8 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   };
   const unparsable = (): ParsedFile => ({ file, unparsable: true, resources: [], problems: faults });
 
-  const unreadable = yield* findUnreadable(text);
+  const limits = options.limits ?? PARSE_LIMITS;
+  const unreadable = yield* findUnreadable(text, limits.bytes);
   if (unreadable !== null) {
     fail(1, unreadable.code, unreadable.offset, unreadable.message);
     return unparsable();
@@ -65,7 +74,8 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   const resources: Resource[] = [];
   const problems: Problem[] = [];
   const assumed = new AssumedNamespace();
-  const ignored = new IgnoredKinds(KINDS, [...KINDS, ...LIST_KINDS]);
+  const configMaps = options.manifests === undefined ? null : new ConfigMapDocuments(text);
+  const ignored = new IgnoredKinds(KINDS, [...KINDS, ...LIST_KINDS], configMaps, options.manifests !== 'any');
   const visit = function* (document: TreeDocument): Steps<void> {
     const { root, index } = document;
     if (root.type === 'map') {
@@ -80,12 +90,14 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
       `must be a mapping with apiVersion, kind, metadata and spec, got ${found}`,
     );
   };
-  const syntaxFaults = yield* readTrees(text, visit, options.maxStretch);
+  const syntaxFaults = yield* readTrees(text, visit, options.maxStretch, limits);
   if (syntaxFaults.length > 0) faults.length = 0;
   for (const { document, code, offset, message } of syntaxFaults) fail(document, code, offset, message);
   problems.push(...ignored.note());
   if (options.defaultNamespace !== undefined) problems.push(...assumed.note(options.defaultNamespace));
-  return faults.length > 0 ? unparsable() : { file, unparsable: false, resources, problems };
+  if (faults.length > 0) return unparsable();
+  const found = { file, unparsable: false, resources, problems };
+  return configMaps === null ? found : { ...found, configMaps: configMaps.documents };
 }
 
 const CONTROL_CHARACTER = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
@@ -93,10 +105,13 @@ const CONTROL_CHARACTER = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
 const WINDOW_LENGTH = 256 * 1024;
 
 /** Text that is none: too large to look at, binary, or decoded from bytes that are not UTF-8. */
-function* findUnreadable(text: string): Steps<{ code: ProblemCode; offset: number; message: string } | null> {
+function* findUnreadable(
+  text: string,
+  maxBytes: number,
+): Steps<{ code: ProblemCode; offset: number; message: string } | null> {
   const bytes = Buffer.byteLength(text);
-  if (bytes > PARSE_LIMITS.bytes) {
-    return { code: 'too-large', offset: 0, message: `must have at most ${PARSE_LIMITS.bytes} bytes, got ${bytes}` };
+  if (bytes > maxBytes) {
+    return { code: 'too-large', offset: 0, message: `must have at most ${maxBytes} bytes, got ${bytes}` };
   }
   for (let start = 0; start < text.length; start += WINDOW_LENGTH) {
     const found = text.slice(start, start + WINDOW_LENGTH).search(CONTROL_CHARACTER);

@@ -60,6 +60,9 @@ export const PROBLEM_CODES = {
   'unportable-regex': 'A regular expression that works here and is outside what GEP-4359 calls portable.',
   'bad-address': 'Not an IP address that a Service can have.',
 
+  'never-matches': 'A value that no request can have; what it is part of never applies.',
+  'undecoded-value': 'A query value with characters that most clients encode; it is compared as it travels.',
+
   // Rules between fields.
   'duplicate-name': 'A name stands twice in one list; if its two spellings differ by case, the first counts.',
   'duplicate-value': 'A value stands twice in a list that is a set.',

@@ -7,6 +7,7 @@
  * Sources: Gateway API v1.7.0 `apis/v1/{httproute,shared,object_reference}_types.go`, Kubernetes `core/v1` Service.
  */
 
+import type { ConfigMapDocument } from './config-maps.ts';
 import type { ProblemCode } from './problem-codes.ts';
 
 /** Where a document stands: `document` counts from 1 within `file`; `line` counts from 1, null when unknown. */
@@ -263,4 +264,6 @@ export interface ParsedFile {
   readonly unparsable: boolean;
   readonly resources: readonly Resource[];
   readonly problems: readonly Problem[];
+  /** With routes in them; empty unless `ParseOptions.manifests` asks for them. */
+  readonly configMaps?: readonly ConfigMapDocument[];
 }

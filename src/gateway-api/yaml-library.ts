@@ -33,12 +33,20 @@ export class LibraryReader {
   readonly #text: string;
   readonly #start: number;
   readonly #tokensLeft: number;
+  readonly #maxDocuments: number;
 
-  constructor(text: string, start: number, index: number, tokensLeft: number) {
+  constructor(
+    text: string,
+    start: number,
+    index: number,
+    tokensLeft: number,
+    maxDocuments: number = PARSE_LIMITS.documents,
+  ) {
     this.#text = text;
     this.#start = start;
     this.index = index;
     this.#tokensLeft = tokensLeft;
+    this.#maxDocuments = maxDocuments;
   }
 
   /** The library composes and this file rebuilds a document at once: pauses are between documents and lexemes. */
@@ -54,7 +62,7 @@ export class LibraryReader {
           this.#fail('too-deep', meter.offset, `nested deeper than ${PARSE_LIMITS.depth} levels`);
           return;
         }
-        if (++this.tokens > this.#tokensLeft || this.index > PARSE_LIMITS.documents) {
+        if (++this.tokens > this.#tokensLeft || this.index > this.#maxDocuments) {
           const limits = `${PARSE_LIMITS.tokens} tokens and ${PARSE_LIMITS.documents} documents`;
           this.#fail('too-large', meter.offset, `must have at most ${limits}; split the file`);
           return;

@@ -5,7 +5,7 @@
  * Stage before: the text of a file. Stage after: `documents.ts`.
  */
 import type { Steps } from '../slices.ts';
-import { PARSE_LIMITS } from './limits.ts';
+import { PARSE_LIMITS, type TextLimits } from './limits.ts';
 import { yamlListEntries } from './list-entries.ts';
 import { readPlainJson } from './plain-json.ts';
 import { readPlainYaml } from './plain-yaml.ts';
@@ -29,6 +29,7 @@ export function* readTrees(
   text: string,
   visit: (document: TreeDocument) => Steps<void>,
   maxStretch = Number.POSITIVE_INFINITY,
+  limits: TextLimits = PARSE_LIMITS,
 ): Steps<readonly SyntaxFault[]> {
   const syntaxFaults: SyntaxFault[] = [];
   const marked = OTHER_MARKER.test(text);
@@ -36,10 +37,10 @@ export function* readTrees(
   const stretches = marked ? [{ start: 0, end: text.length }] : splitDocuments(text);
   yield;
   let index = 0;
-  let tokensLeft = PARSE_LIMITS.tokens;
+  let tokensLeft = limits.tokens;
   for (const { start, end } of stretches) {
-    if (index >= PARSE_LIMITS.documents) {
-      const message = `must have at most ${PARSE_LIMITS.documents} documents; split the file`;
+    if (index >= limits.documents) {
+      const message = `must have at most ${limits.documents} documents; split the file`;
       return [{ code: 'too-large', offset: start, path: '', message, document: index }];
     }
     const root = marked ? null : yield* readQuickly(text, start, end, maxStretch);
@@ -48,7 +49,7 @@ export function* readTrees(
       continue;
     }
     if (end - start > maxStretch) throw new LongStretch();
-    const reader = new LibraryReader(text, start, index, tokensLeft);
+    const reader = new LibraryReader(text, start, index, tokensLeft, limits.documents);
     yield* reader.read(text.slice(start, end));
     for (const document of reader.documents) yield* visit(document);
     if (reader.fault !== null && syntaxFaults.length < SYNTAX_FAULTS_PER_FILE) syntaxFaults.push(reader.fault);

@@ -9,6 +9,7 @@
  */
 import { RE2JS, RE2JSException } from 're2js';
 import type { RegexVerdict } from '../gateway-api/regex-checks.ts';
+import { canMatch, type PossibleValues, type Program } from './regex-reach.ts';
 import { scanRegex } from './regex-syntax.ts';
 
 /**
@@ -65,6 +66,11 @@ export class Regex {
     dfa.maxMem = bytes;
     dfa.stateBudget = bytes;
     dfa.clearCache();
+  }
+
+  /** Whether there is any of these values that it matches; when in doubt, true. */
+  canMatch(values: PossibleValues): boolean {
+    return canMatch((this.#program.re2() as unknown as { readonly prog: Program }).prog, values);
   }
 
   /** `value`: a Latin-1 view of raw bytes. Hot path: bench/micro/decide.ts. */

@@ -68,7 +68,8 @@ t.test('usage errors end with status 2 and name what is wrong', (t) => {
     [['proxy', '--metrics', 'localhost'], /--metrics.*localhost/s],
     [['proxy', '--admin', '0.0.0.0:15000'], /--admin.*"0\.0\.0\.0".*loopback/s],
     [['proxy', '--engine', 'envoy'], /--engine.*envoy/s],
-    [['check'], /missing required argument 'dir'/],
+    [['check'], /missing required argument 'paths'/],
+    [['check', '-', scenario, '-'], /- stands twice/],
     [['check', scenario, '--output', 'xml'], /--output.*xml/s],
     [['explain', '--routes', scenario], /--service/],
     [['explain', '--routes', scenario, '--service', 'my-server'], /--service.*my-server/s],
@@ -112,9 +113,12 @@ t.test('check on good files: conditions, counts, status 0; a missing directory: 
   t.equal(good.status, 0);
   t.match(good.stdout, /devopssong\/my-server-route -> devopssong\/my-server:80: Accepted=True/);
   t.match(good.stdout, /1 routes, 3 Services, 1 frontends; 0 errors, 0 warnings/);
-  const missing = sideroute('check', join(scenario, 'nowhere'));
-  t.equal(missing.status, 1);
-  t.match(missing.stdout + missing.stderr, /nowhere/);
+  for (const args of [
+    ['check', join(scenario, 'nowhere')],
+    ['explain', '--routes', join(scenario, 'nowhere'), '--service', 'a.b:80'],
+  ]) {
+    t.match(sideroute(...args), { status: 1, stdout: '', stderr: /nowhere: does not exist/ }, args[0]!);
+  }
   t.end();
 });
 

@@ -145,6 +145,26 @@ t.test('reads yaml, yml and json files in the order of their names, ignores hidd
   t.equal(watched.directory.snapshot, watched.last);
 });
 
+t.test('a name that says nothing of the routes behind it is a warning, which comes and goes with it', async (t) => {
+  const path = temporaryDirectory(t);
+  writeFileSync(join(path, 'a.yaml'), 'a1');
+  writeFileSync(join(path, 'README'), 'Services and their kind: HTTPRoute is one.');
+  const watched = new Watched(t, path, { pollMs: 20 });
+  await watched.directory.start();
+  t.same(watched.last.problems, []);
+  const { hash, generation } = watched.last;
+  for (const text of ['kind: HTTPRoute\n', '{"apiVersion":"v1","kind":"List"}', 'a: 1\n---\nkind: "Service"\n']) {
+    writeFileSync(join(path, 'my-route'), text);
+    await eventually('the warning', () => watched.last.problems.length > 0);
+    t.match(watched.last, {
+      ...{ hash, generation, valid: true },
+      problems: [{ severity: 'warning', code: 'ignored-file', file: 'my-route', message: /must end in \.yaml/ }],
+    });
+    rmSync(join(path, 'my-route'));
+    await eventually('it is gone', () => watched.last.problems.length === 0);
+  }
+});
+
 t.test('the hash depends on names and contents only', async (t) => {
   const hash = async (files: Record<string, string>, mount = false): Promise<string> => {
     const path = temporaryDirectory(t);

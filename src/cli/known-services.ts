@@ -1,0 +1,105 @@
+/**
+ * What the Services that are given, among the routes or beside them, say of the references of routes; and which Services
+ * nothing is known of.
+ *
+ * Used by `route-input.ts`. Where a namespace has any Service among the documents, one that is not there is a warning: it may
+ * be misspelt, or left to DNS on purpose. Where it has none, nothing can be said.
+ */
+import { attach } from '../config/attach.ts';
+import type { Attachment } from '../config/attachment.ts';
+import { problemAt, serviceParents } from '../config/progress.ts';
+import { referenceProblems, referencesOf } from '../config/route-references.ts';
+import { serviceKey } from '../config/support.ts';
+import { suggest } from '../gateway-api/suggest.ts';
+import type { HttpRoute, Problem, Resource, Service } from '../gateway-api/types.ts';
+
+export interface ServicesJudged {
+  readonly problems: readonly Problem[];
+  /** `namespace/name`. */
+  readonly unchecked: readonly string[];
+}
+
+/** `beside`: Services that are not among the files, but known all the same, by `namespace/name`. */
+export function judgeServices(
+  resources: readonly Resource[],
+  attachment: Attachment,
+  beside: ReadonlyMap<string, Service>,
+  namespace: string | null,
+): ServicesJudged {
+  const services = new Map([...beside, ...attachment.services]);
+  const names = new Map<string, string[]>();
+  for (const service of services.values())
+    names.set(service.namespace, [...(names.get(service.namespace) ?? []), service.name]);
+  const problems = [...parentProblems(resources, attachment, beside, namespace)];
+  const unchecked = new Set<string>();
+  for (const route of routesOnce(resources)) {
+    problems.push(...referenceProblems(route, services));
+    for (const { path, namespace: of, name } of namedServices(route)) {
+      if (services.has(serviceKey(of, name))) continue;
+      const known = names.get(of);
+      if (known === undefined) unchecked.add(serviceKey(of, name));
+      else problems.push(unknownService(route, path, of, name, known));
+    }
+  }
+  return { problems, unchecked: [...unchecked].sort() };
+}
+
+/** Of routes of one name the first is used; the others are errors. */
+function routesOnce(resources: readonly Resource[]): HttpRoute[] {
+  const routes = new Map<string, HttpRoute>();
+  for (const resource of resources) {
+    const key = `${resource.namespace}/${resource.name}`;
+    if (resource.kind === 'HTTPRoute' && !routes.has(key)) routes.set(key, resource);
+  }
+  return [...routes.values()];
+}
+
+interface NamedService {
+  readonly path: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Parents and backends that get requests. */
+function namedServices(route: HttpRoute): NamedService[] {
+  const backends = referencesOf(route)
+    .filter(({ ref, used }) => used && ref.group === '' && ref.kind === 'Service')
+    .map(({ ref, path }) => ({ path, namespace: ref.namespace, name: ref.name }));
+  return [...serviceParents(route), ...backends];
+}
+
+function unknownService(
+  route: HttpRoute,
+  path: string,
+  namespace: string,
+  name: string,
+  known: readonly string[],
+): Problem {
+  const near = suggest(name, known);
+  const advice = near === null ? 'there are others of its namespace' : `did you mean "${near}"?`;
+  return {
+    ...problemAt(route, path),
+    severity: 'warning',
+    code: 'unknown-service',
+    message: `Service ${serviceKey(namespace, name)} is not among the documents, ${advice}; a sidecar asks DNS for it`,
+  };
+}
+
+/** What a parentRef would be told if the Services beside were among the files. */
+function parentProblems(
+  resources: readonly Resource[],
+  attachment: Attachment,
+  beside: ReadonlyMap<string, Service>,
+  namespace: string | null,
+): Problem[] {
+  const others = [...beside].filter(([key]) => !attachment.services.has(key)).map(([, service]) => service);
+  if (others.length === 0) return [];
+  const told = new Set(attachment.problems.map(keyOf));
+  return attach({ resources: [...resources, ...others], namespace }).problems.filter(
+    (problem) => problem.code === 'no-matching-parent' && !told.has(keyOf(problem)),
+  );
+}
+
+function keyOf({ code, resource, path }: Problem): string {
+  return `${code} ${resource ?? ''} ${path}`;
+}

@@ -1,0 +1,115 @@
+/**
+ * Judges what a route refers to, backends and mirrors, by the Service documents: the condition ResolvedRefs, and for `check` a
+ * problem for each reference that they contradict (SPEC S3, B3, B4, F10).
+ *
+ * Used by `route-conditions.ts` and `cli/check.ts`. A rule without backendRefs has nothing unresolved.
+ */
+import type { BackendObjectReference, HttpRoute, HttpRouteFilter, Problem, Service } from '../gateway-api/types.ts';
+import type { RouteCondition } from './attachment.ts';
+import { problemAt } from './progress.ts';
+import { refuseBackend, serviceKey, type BackendRefusal } from './support.ts';
+
+/** One backendRef of a rule, or the one of a mirror. */
+export interface RouteReference {
+  readonly ref: BackendObjectReference;
+  /** Field path. */
+  readonly path: string;
+  /** Whether it gets any request: a backend of weight 0 need not exist. */
+  readonly used: boolean;
+  /** What happens where it cannot be used. */
+  readonly consequence: string;
+}
+
+/** In the order of the route. */
+export function referencesOf(route: HttpRoute): RouteReference[] {
+  const mirrors = (filters: readonly HttpRouteFilter[], path: string): RouteReference[] =>
+    filters.flatMap((filter, index) => {
+      if (filter.type !== 'RequestMirror') return [];
+      const field = `${path}.filters[${index}].requestMirror.backendRef`;
+      const ref = filter.requestMirror.backendRef;
+      return [{ ref, path: field, used: true, consequence: 'no request is mirrored there' }];
+    });
+  return route.rules.flatMap((rule) => [
+    ...mirrors(rule.filters, `spec.rules[${rule.index}]`),
+    ...rule.backendRefs.flatMap((ref) => [
+      { ref, path: ref.path, used: ref.weight > 0, consequence: 'its share of requests is answered with 500' },
+      ...mirrors(ref.filters, ref.path),
+    ]),
+  ]);
+}
+
+interface Failure {
+  readonly reference: RouteReference;
+  readonly refusal: BackendRefusal;
+}
+
+export interface References {
+  readonly failures: readonly Failure[];
+  /** `namespace/name` of the Services of which there is no document. */
+  readonly unknown: readonly string[];
+}
+
+export function judgeReferences(route: HttpRoute, services: ReadonlyMap<string, Service>): References {
+  const failures: Failure[] = [];
+  const unknown = new Set<string>();
+  for (const reference of referencesOf(route)) {
+    const { ref } = reference;
+    const refusal = refuseBackend(ref, services);
+    const key = serviceKey(ref.namespace, ref.name);
+    if (refusal !== null) failures.push({ reference, refusal });
+    else if (reference.used && !services.has(key)) unknown.add(key);
+  }
+  return { failures, unknown: [...unknown] };
+}
+
+const CODES: Readonly<Record<BackendRefusal['reason'], Pick<Problem, 'code'>>> = {
+  InvalidKind: { code: 'backend-kind' },
+  BackendNotFound: { code: 'backend-not-found' },
+  UnsupportedProtocol: { code: 'backend-protocol' },
+};
+
+/**
+ * For `check`: an error where requests are concerned, because what the documents contradict does not come right by itself. A
+ * running sidecar has the condition instead, for a Service may change at any time.
+ */
+export function referenceProblems(route: HttpRoute, services: ReadonlyMap<string, Service>): Problem[] {
+  return judgeReferences(route, services).failures.map(({ reference, refusal }) => {
+    const { used, path, consequence } = reference;
+    return {
+      ...problemAt(route, path),
+      severity: used ? 'error' : 'warning',
+      ...CODES[refusal.reason],
+      message: `${refusal.message}; ${used ? consequence : 'its weight is 0'}`,
+    };
+  });
+}
+
+/** The reason is that of the first failure. */
+export function resolvedRefs({
+  failures,
+  unknown,
+}: References): Pick<RouteCondition, 'type' | 'status' | 'reason' | 'message'> {
+  const type = 'ResolvedRefs';
+  const [first] = failures;
+  if (first === undefined) {
+    return { type, status: 'True', reason: 'ResolvedRefs', message: usable(unknown) };
+  }
+  const messages = failures.map(({ reference, refusal }) => {
+    return `${reference.path}: ${refusal.message}; ${reference.consequence}`;
+  });
+  return { type, status: 'False', reason: first.refusal.reason, message: messages.join(' | ') };
+}
+
+const NAMES_SHOWN = 3;
+
+function usable(unknown: readonly string[]): string {
+  if (unknown.length === 0) return 'every backendRef is usable';
+  return `nothing is known against the backendRefs; no document tells of ${listed(unknown)}`;
+}
+
+/** `Service a/b, c/d and 2 more`. */
+export function listed(services: readonly string[]): string {
+  const more = services.length - NAMES_SHOWN;
+  const shown = services.slice(0, NAMES_SHOWN).join(', ');
+  return `Service ${shown}${more > 0 ? ` and ${more} more` : ''}`;
+}
