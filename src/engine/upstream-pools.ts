@@ -3,11 +3,31 @@
  *
  * Stage before: an exchange that knows its backend address. Stage after: the backend. Sole importer of undici.
  */
-import { isIPv6 } from 'node:net';
+import { subscribe } from 'node:diagnostics_channel';
+import { isIPv6, type Socket } from 'node:net';
 
-import { Pool, type Dispatcher } from 'undici';
+import { Client, Pool, type Dispatcher } from 'undici';
 
 export type { Dispatcher };
+
+/** Who may want to know about its connection. */
+interface ConnectionUser {
+  /** Whether the connection has carried a response before. */
+  reused: boolean;
+}
+
+let connected: ConnectionUser | null = null;
+
+// undici tells a handler that it is connected, but not to what. Right behind that, in the same call, it publishes the socket.
+subscribe('undici:client:sendHeaders', (message) => {
+  if (connected !== null) connected.reused = (message as { readonly socket: Socket }).socket.bytesRead > 0;
+  connected = null;
+});
+
+/** Call in `onConnect`: `user.reused` is right when the request is being written. */
+export function learnReuse(user: ConnectionUser): void {
+  connected = user;
+}
 
 export interface UpstreamOptions {
   readonly connectTimeoutMs: number;
@@ -39,15 +59,42 @@ const POOL_IDLE_MS = 60_000;
 const SWEEP_INTERVAL_MS = 10_000;
 const KEEP_ALIVE_PROBE_MS = 10_000;
 
+/** As in native/src/upstream_pool.cc, which says why. */
+const MANY_FAILURES = 64;
+const REFUSING_MS = 100;
+const FORGOTTEN_MS = 1_000;
+
 /** One address and port. */
 export class Upstream {
-  readonly pool: Pool;
+  readonly pool: Dispatcher;
+  /** Used for one request, and closed with it. */
+  readonly single: boolean;
   /** Requests running or waiting. */
   inFlight = 0;
   lastUsedMs = 0;
+  /** Dials that have failed since one succeeded, the first and the last of them. */
+  private failures = 0;
+  private failingSinceMs = 0;
+  private lastFailureMs = 0;
 
-  constructor(pool: Pool) {
+  constructor(pool: Dispatcher, single = false) {
     this.pool = pool;
+    this.single = single;
+  }
+
+  connected(): void {
+    this.failures = 0;
+  }
+
+  /** A dial has failed. True when nothing has accepted for a while, though many have tried. */
+  failed(nowMs: number): boolean {
+    if (this.failures === 0 || nowMs - this.lastFailureMs > FORGOTTEN_MS) {
+      this.failures = 0;
+      this.failingSinceMs = nowMs;
+    }
+    this.failures++;
+    this.lastFailureMs = nowMs;
+    return this.failures >= MANY_FAILURES && nowMs - this.failingSinceMs >= REFUSING_MS;
   }
 }
 
@@ -72,7 +119,7 @@ export class UpstreamPools {
     const key = `${address} ${port}`;
     let upstream = this.upstreams.get(key);
     if (upstream === undefined) {
-      upstream = new Upstream(this.open(address, port));
+      upstream = new Upstream(new Pool(origin(address, port), this.poolOptions()));
       this.upstreams.set(key, upstream);
     }
     if (upstream.inFlight >= this.options.maxConnections + this.options.maxQueued) return null;
@@ -80,7 +127,16 @@ export class UpstreamPools {
     return upstream;
   }
 
+  /** For one request on a connection of its own. Pair with `release`. */
+  acquireFresh(address: string, port: number): Upstream {
+    return new Upstream(new Client(origin(address, port), this.clientOptions()), true);
+  }
+
   release(upstream: Upstream): void {
+    if (upstream.single) {
+      void upstream.pool.close();
+      return;
+    }
     upstream.inFlight--;
     upstream.lastUsedMs = performance.now();
   }
@@ -102,12 +158,19 @@ export class UpstreamPools {
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  private open(address: string, port: number): Pool {
+  private poolOptions(): Pool.Options {
     const { options } = this;
-    return new Pool(`http://${isIPv6(address) ? `[${address}]` : address}:${port}`, {
+    return {
+      ...this.clientOptions(),
       connections: options.maxConnections,
-      pipelining: 1,
       clientTtl: Math.round(options.maxAgeMs * (0.75 + Math.random() / 2)),
+    };
+  }
+
+  private clientOptions(): Client.Options {
+    const { options } = this;
+    return {
+      pipelining: 1,
       maxRequestsPerClient: options.maxRequestsPerConnection,
       connectTimeout: options.connectTimeoutMs,
       connect: { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS },
@@ -119,6 +182,10 @@ export class UpstreamPools {
       // Only an HTTPRoute sets request timeouts.
       headersTimeout: 0,
       bodyTimeout: 0,
-    });
+    };
   }
+}
+
+function origin(address: string, port: number): string {
+  return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`;
 }

@@ -7,8 +7,8 @@
  *     dispatch -> onConnect -> onHeaders(1xx)* -> onHeaders -> onData* -> onComplete
  *         \________________________\______________\___________\-> onError
  *
- * where onError without onConnect means that no byte of the request was sent, so that the next address may be tried. The
- * timeouts of a route run from the start of the exchange, and from each dispatch (SPEC T1).
+ * where onError without onConnect means that no byte of the request was sent, so that it may be dialled for again. The
+ * timeouts of a route run from the start of the exchange, and from that of an attempt (SPEC T1).
  * Nothing may throw into uWS: it ends the process.
  */
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
@@ -17,10 +17,12 @@ import type { Decision, FieldLine, ForwardDecision } from '../routing/decision.t
 import { rewritePath } from '../routing/filters/url-rewrite.ts';
 import { closesConnection, localReply } from './local-reply.ts';
 import { appendLines, editRequest } from './plan.ts';
-import type { Upstream, UpstreamPools } from './upstream-pools.ts';
+import type { UpstreamPools } from './upstream-pools.ts';
+import { Attempts } from './uws-attempts.ts';
 import { Downstream, type ResponseHead } from './uws-downstream.ts';
 import type { UwsHead } from './uws-head.ts';
 import { decisionExceedsUws } from './uws-limits.ts';
+import { LENGTH_MISMATCH, reasonOf } from './uws-errors.ts';
 import { noPhases } from './uws-log.ts';
 import { readResponse } from './uws-response.ts';
 import { Upload } from './uws-upload.ts';
@@ -29,7 +31,6 @@ import { Upload } from './uws-upload.ts';
 const DISCARD_BYTES = 64 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const NO_LINES: readonly FieldLine[] = [];
-const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
 
 /** What exchanges share; implemented by the engine. */
 export interface ExchangeOwner {
@@ -55,11 +56,8 @@ export class Exchange {
   private decision: ForwardDecision | null = null;
   private requestTimer: NodeJS.Timeout | null = null;
   private attemptTimer: NodeJS.Timeout | null = null;
-  private addresses: readonly string[] = [];
-  private port = 0;
-  private attempt = 0;
-  private upstream: Upstream | null = null;
-  private connected = false;
+  /** Null: there is no backend. */
+  private attempts: Attempts | null = null;
   private cancel: ((error?: Error) => void) | null = null;
   private resume: (() => void) | null = null;
 
@@ -115,8 +113,7 @@ export class Exchange {
       this.reply('unresolved');
       return;
     }
-    this.addresses = addresses;
-    this.port = port;
+    this.attempts = new Attempts(this.owner.pools, addresses, port);
     this.requestTimer = this.timer(this.decision?.policy?.requestTimeoutMs ?? 0);
     if (this.received) this.dispatch();
     else this.response.onData((chunk, last) => this.onUpload(chunk, last));
@@ -225,16 +222,14 @@ export class Exchange {
   // From undici.
 
   private dispatch(): void {
-    const address = this.addresses[this.attempt++]!;
-    const upstream = this.owner.pools.acquire(address, this.port);
-    this.phases.upstream = { address, port: this.port };
+    const attempts = this.attempts!;
+    this.phases.upstream = attempts.destination;
+    const upstream = attempts.acquire();
     if (upstream === null) {
       this.reply('overflow');
       return;
     }
-    this.upstream = upstream;
-    if (this.attemptTimer !== null) clearTimeout(this.attemptTimer);
-    this.attemptTimer = this.timer(this.decision?.policy?.attemptTimeoutMs ?? 0);
+    this.attemptTimer ??= this.timer(this.decision?.policy?.attemptTimeoutMs ?? 0);
     const { method, path, target } = this.head;
     const plan = this.decision?.plan;
     const fields = this.head.forwardedFields();
@@ -251,10 +246,14 @@ export class Exchange {
   }
 
   onConnect(cancel: (error?: Error) => void): void {
-    this.connected = true;
+    this.attempts!.onConnect();
     this.phases.connectedMs = performance.now();
     this.cancel = cancel;
     if (this.settled) cancel();
+  }
+
+  onResponseStarted(): void {
+    this.attempts!.onResponseStarted();
   }
 
   onHeaders(status: number, fields: Buffer[], resume: () => void, phrase: string): boolean {
@@ -299,13 +298,22 @@ export class Exchange {
       this.onComplete();
       return;
     }
-    const reason = reasonOf(error, this.connected);
-    const retriable = reason === 'connect_failure' || reason === 'connect_timeout';
-    if (retriable && this.attempt < this.addresses.length) {
-      this.releaseUpstream();
+    const reason = reasonOf(error, this.attempts!.connected);
+    if (!this.goOn(reason)) this.fail(reason);
+  }
+
+  /** After a failure: the request is sent, or dialled for, once more. */
+  private goOn(reason: RequestReason): boolean {
+    // With a body it is not known whether there is all of it to send again.
+    const bodyless = this.body === null && this.decision?.policy?.once !== true;
+    return this.attempts!.goOn(reason, this.head.method, bodyless, () => this.dispatchAgain());
+  }
+
+  private dispatchAgain(): void {
+    try {
       this.dispatch();
-    } else {
-      this.fail(reason);
+    } catch {
+      this.abort('internal');
     }
   }
 
@@ -367,33 +375,9 @@ export class Exchange {
     this.settled = true;
     if (this.requestTimer !== null) clearTimeout(this.requestTimer);
     if (this.attemptTimer !== null) clearTimeout(this.attemptTimer);
-    this.releaseUpstream();
+    this.attempts?.stop();
     // undici closes the connection at once, but opens another one that nobody asked for; it ends with the idle timeout.
     if (!this.responseComplete) this.cancel?.();
     this.owner.onSettled(this, status, reason);
   }
-
-  private releaseUpstream(): void {
-    if (this.upstream !== null) this.owner.pools.release(this.upstream);
-    this.upstream = null;
-    this.connected = false;
-  }
-}
-
-const PROTOCOL_ERRORS = new Set(['UND_ERR_HEADERS_OVERFLOW', LENGTH_MISMATCH]);
-const LOCAL_LIMITS = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', 'EAGAIN']);
-
-/** `connected`: the request was, or was about to be, written to a connection. */
-function reasonOf(error: Error, connected: boolean): RequestReason {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (code === 'UND_ERR_INVALID_ARG') return 'bad_request';
-  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') return 'internal';
-  if (!connected) {
-    if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return 'connect_timeout';
-    return LOCAL_LIMITS.has(code) ? 'overflow' : 'connect_failure';
-  }
-  if (error.name === 'HTTPParserError' || PROTOCOL_ERRORS.has(code)) return 'upstream_protocol';
-  // What undici says to an unexpected 100, 101 or bytes nobody asked for.
-  if (code === 'UND_ERR_SOCKET' && error.message.startsWith('bad ')) return 'upstream_protocol';
-  return 'upstream_reset';
 }

@@ -14,6 +14,7 @@ import type { RequestReason } from '../../src/errors.ts';
 import type { Backend, Decision, ForwardDecision, RequestHead } from '../../src/routing/decision.ts';
 import { framingCases } from './engine-framing-cases.ts';
 import { planCases } from './engine-plan-cases.ts';
+import { runRecoveryScenarios } from './engine-recovery-scenarios.ts';
 import { runEngineScenarios } from './engine-scenarios.ts';
 import { closedPort, eventually, WireBackend, WireClient, type Message } from './wire.ts';
 
@@ -511,6 +512,7 @@ export async function runEngineCases(t: Test, name: Engine['name'], makeEngine: 
     }
   }
   await runEngineScenarios(t, name, makeEngine);
+  await runRecoveryScenarios(t, makeEngine);
 }
 
 async function runCase(

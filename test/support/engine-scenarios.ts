@@ -21,7 +21,7 @@ interface Setup {
   readonly front: EngineFront;
 }
 
-async function setUp(t: Test, makeEngine: MakeEngine, respond: WireBackend['respond']): Promise<Setup> {
+export async function setUp(t: Test, makeEngine: MakeEngine, respond: WireBackend['respond']): Promise<Setup> {
   const backend = await WireBackend.listen(respond);
   t.teardown(() => backend.close());
   const host = new RecordingHost(() => forwardTo(backend.port));
@@ -30,7 +30,7 @@ async function setUp(t: Test, makeEngine: MakeEngine, respond: WireBackend['resp
   return { backend, host, front };
 }
 
-async function connect(t: Test, front: EngineFront): Promise<WireClient> {
+export async function connect(t: Test, front: EngineFront): Promise<WireClient> {
   const client = await WireClient.connect(front.port);
   t.teardown(() => client.socket.destroy());
   return client;

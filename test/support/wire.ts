@@ -211,12 +211,21 @@ export async function eventually(what: string, condition: () => boolean, deadlin
   }
 }
 
-/** A port on which nothing listens. */
+/**
+ * A port on which nothing listens, and nothing will: below those that the kernel gives away, one of which a socket that dials it
+ * could get for itself, and thereby meet itself.
+ */
 export async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }

@@ -1,0 +1,60 @@
+/** What an engine does of its own accord where a connection to a backend fails before a request was, or can have been, answered. */
+import { createServer, type Socket } from 'node:net';
+
+import type { Test } from 'tap';
+
+import { forwardTo, type MakeEngine } from './engine-cases.ts';
+import { connect, setUp } from './engine-scenarios.ts';
+import { closedPort, eventually } from './wire.ts';
+
+const HOST = 'Host: svc.ns:80\r\n';
+
+export async function runRecoveryScenarios(t: Test, makeEngine: MakeEngine): Promise<void> {
+  await t.test('a GET is sent once more where its reused connection has closed, a POST is not', async (t) => {
+    for (const how of ['fin', 'reset'] as const) {
+      const served = new Map<Socket, number>();
+      const { front, backend, host } = await setUp(t, makeEngine, (_request, socket) => {
+        served.set(socket, (served.get(socket) ?? 0) + 1);
+        if (served.get(socket) === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+        else if (how === 'fin') socket.end();
+        else socket.resetAndDestroy();
+      });
+      const client = await connect(t, front);
+      for (let i = 1; i <= 3; i++) {
+        client.send(`GET /${i} HTTP/1.1\r\n${HOST}\r\n`);
+        t.equal((await client.response()).body.toString(), 'ok', how);
+      }
+      t.equal(
+        backend.requests.filter(({ startLine }) => startLine.includes('/2')).length,
+        2,
+        'the second was sent twice',
+      );
+      client.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`);
+      t.match((await client.response()).startLine, /^HTTP\/1.1 502 /, how);
+      await eventually('the outcomes', () => host.outcomes.length === 4);
+    }
+  });
+
+  await t.test('a refused connection is dialled again until somebody listens', async (t) => {
+    const refusing = await closedPort();
+    for (const request of [`GET / HTTP/1.1\r\n${HOST}\r\n`, `POST / HTTP/1.1\r\n${HOST}Content-Length: 2\r\n\r\nhi`]) {
+      const { front, host } = await setUp(t, makeEngine, () => undefined);
+      host.answer = () => forwardTo(refusing);
+      const client = await connect(t, front);
+      client.send(request);
+      await eventually('the decision', () => host.asked.length === 1);
+      let requests = 0;
+      const late = createServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => {
+          requests += 1;
+          socket.end('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n');
+        });
+      }).listen(refusing, '127.0.0.1');
+      t.match((await client.response()).startLine, /^HTTP\/1.1 204 /);
+      t.equal(requests, 1);
+      t.match(host.outcomes, [{ status: 204, reason: null }]);
+      await new Promise((resolve) => late.close(resolve));
+    }
+  });
+}
