@@ -41,7 +41,6 @@ import { packageVersion } from './package-root.ts';
 import { decide } from './routing/decide.ts';
 import type { CompileDeps, SeriesLabels } from './routing/decision.ts';
 import type { RouteTable } from './routing/table.ts';
-import { onFirstSignal } from './signals.ts';
 import { Slicer, type Steps } from './slices.ts';
 
 const CAPTURED_HINT = `dialled by this sidecar (uid ${process.getuid?.()}) and captured again: the rules exempt another uid (--proxy-uid)`;
@@ -155,13 +154,19 @@ class SidecarProxy {
     };
     const { maxHeadBytes, maxHeaderFields, connectTimeoutMs } = settings;
     const { retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs } = settings;
+    const { maxUpstreamConnections, maxQueuedRequests, queueTimeoutMs } = settings;
     const accessLog = this.#accessLog.native;
     this.#nativeEngine = createNativeEngine(host, {
       ...{ maxHeadBytes, maxHeaderFields, connectTimeoutMs, accessLog },
       ...{ retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs },
+      ...{ maxUpstreamConnections, maxQueuedRequests, queueTimeoutMs },
     });
     if (settings.engine === 'uws') {
-      this.#preferredEngine = await createUwsEngine(host, { maxHeadBytes, upstream: { connectTimeoutMs }, accessLog });
+      this.#preferredEngine = await createUwsEngine(host, {
+        ...{ maxHeadBytes, accessLog },
+        upstream: { connectTimeoutMs, maxConnections: maxUpstreamConnections, maxQueued: maxQueuedRequests },
+        onConnections: (connections) => this.#acceptor?.setElsewhere(connections),
+      });
     }
     await this.#directory.start();
     this.#acceptor = this.#listen();
@@ -174,16 +179,6 @@ class SidecarProxy {
       metrics: this.#public.map(formatAddress),
       admin: this.#private.map(formatAddress),
     });
-  }
-
-  /** Drains, or ends the process where there is nothing to drain yet. */
-  end(): void {
-    if (this.#acceptor !== null) {
-      this.drain.begin();
-      return;
-    }
-    this.#logger.info('stopped before it was ready');
-    process.exit(0);
   }
 
   /** Closes everything now. */
@@ -299,6 +294,13 @@ class SidecarProxy {
             ...(errorCode === 'ELOOP' ? { hint: CAPTURED_HINT } : {}),
           }));
         },
+        onPaused: (limit) => {
+          this.#incidents.record('accepting pauses', 'accept_limit', () => ({
+            limit,
+            connections: this.#openConnections(),
+            maxConnections: this.#acceptor?.counters().maxConnections ?? null,
+          }));
+        },
         onError: (error) => this.#logger.error('a connection could not be handed over', { error: String(error) }),
       });
     } catch (error) {
@@ -380,13 +382,19 @@ class SidecarProxy {
 export async function runProxy(settings: ProxySettings): Promise<void> {
   const logger = createLogger(settings.logLevel, (line) => process.stderr.write(line));
   const proxy = new SidecarProxy(settings, logger);
-  onFirstSignal(() => proxy.end());
   try {
     await proxy.start();
   } catch (error) {
     await proxy.close();
     throw error;
   }
+  let signals = 0;
+  const onSignal = () => {
+    signals += 1;
+    if (signals > 1) process.exit(130);
+    proxy.drain.begin();
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   await proxy.drain.ended;
   process.exit(0);
 }

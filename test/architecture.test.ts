@@ -44,7 +44,6 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'proxy.ts': [
     'configuration.ts',
     'drain.ts',
-    'signals.ts',
     'errors.ts',
     'log.ts',
     'slices.ts',
@@ -71,9 +70,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'export',
     'proxy.ts',
   ],
-  'program.ts': ['errors.ts', 'native', 'package-root.ts', 'cli'],
-  'signals.ts': [],
-  'main.ts': ['signals.ts', 'program.ts'],
+  'program.ts': ['native', 'package-root.ts', 'cli'],
+  'main.ts': ['errors.ts', 'program.ts', 'cli'],
 };
 
 /** Package -> the only files that may import it. */

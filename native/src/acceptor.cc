@@ -23,6 +23,10 @@ constexpr uint64_t kResumeRetryMs = 100;
 // A head that ends exactly at the limit must be seen to end, one that goes on must be seen to go on.
 constexpr size_t kScratchBeyondLimit = 1024;
 constexpr int kMaxIdlePipes = 32;
+// Of the connections that wait for a request so many are closed at a time: a part of all there may be, with a
+// bound.
+constexpr size_t kIdleShare = 256;
+constexpr size_t kMaxIdleClosed = 32;
 
 int DescriptorTotal() {
   rlimit limit{};
@@ -30,8 +34,8 @@ int DescriptorTotal() {
   return static_cast<int>(limit.rlim_cur);
 }
 
-// An eighth of the descriptors stays free of downstream connections: each of those may need a dial and two
-// pipes.
+// Should others in the process hold more descriptors than they did at the start: an eighth stays free of
+// downstream connections, whatever DescriptorBudget says.
 int DescriptorLimit() {
   const int total = DescriptorTotal();
   return total - std::clamp(total / 8, 8, 1024);
@@ -43,23 +47,32 @@ bool IsOutOfResources(int error) {
 
 }  // namespace
 
-Acceptor::Acceptor(Reactor& reactor, OwnDials& own_dials, AcceptorHost& host, const AcceptorLimits& limits)
+Acceptor::Acceptor(Reactor& reactor, OwnDials& own_dials, Downstreams& downstreams,
+                   DescriptorBudget& descriptors, AcceptorHost& host, const AcceptorLimits& limits)
     : reactor_(reactor),
       own_dials_(own_dials),
+      downstreams_(downstreams),
+      descriptors_(descriptors),
       host_(host),
       limits_(limits),
       descriptor_limit_(DescriptorLimit()),
       detection_settings_{limits.head, std::vector<char>(limits.head.max_head_bytes + kScratchBeyondLimit)},
-      pipes_(static_cast<size_t>(std::min(DescriptorTotal() / 64, kMaxIdlePipes))),
+      pipes_(descriptors, static_cast<size_t>(std::min(DescriptorTotal() / 64, kMaxIdlePipes))),
       detect_deadlines_(reactor, limits.detect_timeout_ms),
       connect_deadlines_(reactor, limits.connect_timeout_ms),
       retry_deadlines_(reactor, kPipeRetryMs),
       resume_deadlines_(reactor, kResumeRetryMs),
-      context_{reactor, own_dials, pipes_, detect_deadlines_, connect_deadlines_, retry_deadlines_},
+      context_{reactor,           own_dials,          downstreams,     pipes_,
+               detect_deadlines_, connect_deadlines_, retry_deadlines_},
       detections_(reactor),
-      tunnels_(reactor) {}
+      tunnels_(reactor) {
+  reactor_.AddTurnClient(this);
+}
 
-Acceptor::~Acceptor() { Close(); }
+Acceptor::~Acceptor() {
+  Close();
+  reactor_.RemoveTurnClient(this);
+}
 
 int Acceptor::Bind(const NetAddress& address, const char** syscall) {
   NetAddress bound;
@@ -71,6 +84,7 @@ int Acceptor::Bind(const NetAddress& address, const char** syscall) {
 
 int Acceptor::Start() {
   accepting_ = true;
+  descriptors_.Measure();
   for (const auto& listener : listeners_) {
     if (const int error = listener->Start(); error != 0) return error;
   }
@@ -79,6 +93,7 @@ int Acceptor::Start() {
 
 void Acceptor::StopAccepting() {
   accepting_ = false;
+  SetCrowded(false);
   paused_ = false;
   Cancel();
   for (const auto& listener : listeners_) listener->Close();
@@ -123,14 +138,19 @@ void Acceptor::OnAcceptable(Listener& listener) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     // Also after a callback that closed or stopped the acceptor.
     if (!accepting_ || paused_) return;
-    if (!HasRoom()) return Pause();
+    AcceptLimit limit;
+    if (!HasRoom(&limit)) {
+      // At the limit it matters whether anybody waits: nobody is closed for a connection that does not come.
+      if (!listener.HasWaiting()) return SetCrowded(false);
+      if (!MakeRoom()) return Pause(limit);
+    }
     int error = 0;
     NetAddress peer;
     UniqueFd fd = listener.Accept(&peer, &error);
-    if (error == -EAGAIN) return;
+    if (error == -EAGAIN) return SetCrowded(false);
     if (IsOutOfResources(error)) {
       probe_descriptors_ = true;
-      return Pause();
+      return Pause(AcceptLimit::kDescriptors);
     }
     // Anything else concerns this one connection, which is gone (ECONNABORTED and network errors, accept(2)).
     if (!fd) continue;
@@ -216,8 +236,6 @@ void Acceptor::StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddr
 void Acceptor::OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) {
   ++counters_.handed_over;
   detections_.Remove(detection);
-  // Before the callback, which may close the acceptor.
-  ResumeIfPossible();
   host_.OnHttp(std::move(downstream), detection->frontend(), detection->destination(), finding);
 }
 
@@ -227,16 +245,12 @@ void Acceptor::OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upst
   StartTunnel(std::move(downstream), std::move(upstream), detection->destination(), reason);
 }
 
-void Acceptor::OnDetectionClosed(Detection* detection) {
-  detections_.Remove(detection);
-  ResumeIfPossible();
-}
+void Acceptor::OnDetectionClosed(Detection* detection) { detections_.Remove(detection); }
 
 void Acceptor::OnTunnelDecided(ConnectionReason reason) { Count(reason); }
 
 void Acceptor::OnTunnelClosed(Passthrough* tunnel, int error) {
   tunnels_.Remove(tunnel);
-  ResumeIfPossible();
   if (error == 0) return LogTunnel(*tunnel, tunnel->reason(), 0);
   const ConnectionReason reason =
       IsOutOfResources(error) ? ConnectionReason::kAcceptLimit : ConnectionReason::kConnectFailure;
@@ -267,26 +281,60 @@ void Acceptor::Drop(ConnectionReason reason, const NetAddress& destination, int 
   host_.OnDropped(reason, destination, error);
 }
 
-bool Acceptor::HasRoom() const {
-  if (detections_.size() + tunnels_.size() >= limits_.max_connections) return false;
-  return !probe_descriptors_ || listeners_.front()->IsDescriptorFree(descriptor_limit_);
+size_t Acceptor::max_connections() const {
+  return std::min(limits_.max_connections, descriptors_.max_connections());
 }
 
-void Acceptor::Pause() {
+bool Acceptor::HasRoom(AcceptLimit* limit) const {
+  *limit = AcceptLimit::kConnections;
+  if (downstreams_.connections() >= limits_.max_connections) return false;
+  *limit = AcceptLimit::kDescriptors;
+  return descriptors_.HasRoom() &&
+         (!probe_descriptors_ || listeners_.front()->IsDescriptorFree(descriptor_limit_));
+}
+
+// As nginx does: a connection that is kept only for a request to come gives way to one that has come. A few
+// at a time, so that those are not looked for with each.
+bool Acceptor::MakeRoom() {
+  const size_t before = downstreams_.connections();
+  downstreams_.CloseIdle(std::clamp<size_t>(max_connections() / kIdleShare, 1, kMaxIdleClosed));
+  const size_t after = downstreams_.connections();
+  counters_.idle_closed += before > after ? before - after : 0;
+  AcceptLimit limit;
+  return HasRoom(&limit);
+}
+
+void Acceptor::Pause(AcceptLimit limit) {
   paused_ = true;
-  ++counters_.accept_pauses;
+  ++counters_.accept_pauses[static_cast<size_t>(limit)];
+  SetCrowded(true);
   pipes_.Trim();
-  // Descriptors may also be freed where this acceptor cannot see it.
+  // Some may have waited long enough by then; and descriptors may be freed where this acceptor cannot see it.
   resume_deadlines_.Add(this);
+  host_.OnPaused(limit);
+}
+
+// From the first pause until nobody waits any more.
+void Acceptor::SetCrowded(bool crowded) {
+  if (crowded_ == crowded) return;
+  crowded_ = crowded;
+  downstreams_.SetCrowded(crowded);
 }
 
 void Acceptor::OnDeadline() {
+  MakeRoom();
   ResumeIfPossible();
   if (paused_) resume_deadlines_.Add(this);
 }
 
+// Connections end in many places; here it is seen soon enough.
+void Acceptor::OnBatchEnd() {
+  if (paused_) ResumeIfPossible();
+}
+
 void Acceptor::ResumeIfPossible() {
-  if (!paused_ || !HasRoom()) return;
+  AcceptLimit limit;
+  if (!paused_ || !HasRoom(&limit)) return;
   paused_ = false;
   Cancel();
   for (const auto& listener : listeners_) listener->Again();

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "connection.h"
+#include "descriptor_budget.h"
 #include "detection.h"
+#include "downstreams.h"
 #include "frontend_table.h"
 #include "listener.h"
 #include "net_address.h"
@@ -31,26 +33,36 @@ class AccessLog;
 struct AcceptorLimits {
   uint64_t detect_timeout_ms;
   uint64_t connect_timeout_ms;
+  // Of the whole process, whoever holds them.
   size_t max_connections;
   HeadLimits head;
 };
 
+// What accepting waits for. ACCEPT_LIMITS of src/native/binding.ts, in that order.
+enum class AcceptLimit : uint8_t { kConnections, kDescriptors };
+inline constexpr std::array<const char*, 2> kAcceptLimitNames = {"connections", "descriptors"};
+
 struct AcceptorCounters {
   uint64_t accepted = 0;
   uint64_t handed_over = 0;
-  uint64_t accept_pauses = 0;
+  // How often each began.
+  std::array<uint64_t, kAcceptLimitNames.size()> accept_pauses{};
+  // Connections that waited for a request and were closed to make room.
+  uint64_t idle_closed = 0;
   std::array<uint64_t, kConnectionReasonNames.size()> connections{};
   PassthroughBytes bytes;
   size_t detecting_open = 0;
   size_t tunnels_open = 0;
 };
 
-// Either call may close the acceptor, but never destroys it at once.
+// Any call may close the acceptor, but never destroys it at once.
 class AcceptorHost {
  public:
   virtual void OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) = 0;
   // `error`: negative errno, or 0; -ELOOP for a connection that the addon dialled itself.
   virtual void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) = 0;
+  // Connections wait in the queue of the kernel until there is room.
+  virtual void OnPaused(AcceptLimit limit) = 0;
 
  protected:
   ~AcceptorHost() = default;
@@ -61,9 +73,11 @@ class Acceptor final : public Disposable,
                        public ListenerHost,
                        public DetectionHost,
                        public PassthroughHost,
+                       private TurnClient,
                        private Deadline {
  public:
-  Acceptor(Reactor& reactor, OwnDials& own_dials, AcceptorHost& host, const AcceptorLimits& limits);
+  Acceptor(Reactor& reactor, OwnDials& own_dials, Downstreams& downstreams, DescriptorBudget& descriptors,
+           AcceptorHost& host, const AcceptorLimits& limits);
   ~Acceptor() override;
 
   // Binds one more address, before Start. 0 or a negative errno with the name of the call that failed.
@@ -74,6 +88,10 @@ class Acceptor final : public Disposable,
   void StopAccepting();
   void Close();
 
+  // Those it holds itself.
+  size_t connections() const { return detections_.size() + tunnels_.size(); }
+  // The most that the process may hold, as options and descriptors allow.
+  size_t max_connections() const;
   AcceptorCounters Counters() const;
   StateRecords DescribeDetections(const StateRange& range) const;
   StateRecords DescribeTunnels(const StateRange& range) const;
@@ -89,6 +107,10 @@ class Acceptor final : public Disposable,
   void OnTunnelClosed(Passthrough* tunnel, int error) override;
   void OnTunnelAbandoned(const Passthrough& tunnel) override;
   void OnDeadline() override;
+  void OnBatchEnd() override;
+  void OnTurnEnd() override {}
+  uint64_t NextDueMs() const override { return UINT64_MAX; }
+  void OnTime(uint64_t) override {}
 
   void Classify(const Listener& listener, UniqueFd fd, const NetAddress& peer);
   bool IsOwnAddress(int fd, const NetAddress& destination) const;
@@ -100,13 +122,18 @@ class Acceptor final : public Disposable,
   void LogTunnel(const Passthrough& tunnel, ConnectionReason reason, int error);
   bool logs() const;
   void Count(ConnectionReason reason) { ++counters_.connections[static_cast<size_t>(reason)]; }
-  // For another connection: below maxConnections, and with descriptors to spare.
-  bool HasRoom() const;
-  void Pause();
+  // For another connection; else what it has reached.
+  bool HasRoom(AcceptLimit* limit) const;
+  // Closes what only waits; true when there is room now.
+  bool MakeRoom();
+  void Pause(AcceptLimit limit);
   void ResumeIfPossible();
+  void SetCrowded(bool crowded);
 
   Reactor& reactor_;
   OwnDials& own_dials_;
+  Downstreams& downstreams_;
+  DescriptorBudget& descriptors_;
   AcceptorHost& host_;
   const AcceptorLimits limits_;
   // Descriptor numbers from here on are left to dials, pipes and the rest of the process.
@@ -127,6 +154,7 @@ class Acceptor final : public Disposable,
   ConnectionList tunnels_;
   bool accepting_ = false;
   bool paused_ = false;
+  bool crowded_ = false;
   // Set once half of the descriptors have been in use: to probe earlier would make the kernel grow its table
   // for nothing.
   bool probe_descriptors_ = false;

@@ -151,8 +151,10 @@ void Report(napi_env env, napi_value options, napi_value exception) {
 
 AcceptorBinding::AcceptorBinding(napi_env env, Instance& instance, const AcceptorLimits& limits)
     : env_(env),
+      instance_(instance),
       reactor_(instance.reactor.get()),
-      acceptor_(std::make_unique<Acceptor>(*reactor_, instance.own_dials, *this, limits)) {}
+      acceptor_(std::make_unique<Acceptor>(*reactor_, instance.own_dials, instance, instance.descriptors,
+                                           *this, limits)) {}
 
 AcceptorBinding::~AcceptorBinding() {
   if (options_ != nullptr) napi_delete_reference(env_, options_);
@@ -188,6 +190,7 @@ napi_value AcceptorBinding::Wrap() {
       {"listening", nullptr, nullptr, nullptr, nullptr, MakeListening(env_, *acceptor_), napi_enumerable,
        nullptr},
       {"take", nullptr, Take, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"setElsewhere", nullptr, SetElsewhere, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"setFrontends", nullptr, SetFrontends, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"detections", nullptr, Detections, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
@@ -276,6 +279,20 @@ void AcceptorBinding::OnDropped(ConnectionReason reason, const NetAddress& desti
   napi_close_handle_scope(env, scope);
 }
 
+void AcceptorBinding::OnPaused(AcceptLimit limit) {
+  napi_env const env = env_;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  napi_value options, callback;
+  napi_get_reference_value(env, options_, &options);
+  if (napi_get_named_property(env, options, "onPaused", &callback) == napi_ok && IsFunction(env, callback)) {
+    const napi_value name = MakeString(env, kAcceptLimitNames[static_cast<size_t>(limit)]);
+    napi_value exception;
+    if (!Call(env, options, "onPaused", 1, &name, &exception)) Report(env, options, exception);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
 AcceptorBinding* AcceptorBinding::From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv) {
   napi_value self;
   napi_get_cb_info(env, info, &argc, argv, &self, nullptr);
@@ -288,6 +305,16 @@ AcceptorBinding* AcceptorBinding::From(napi_env env, napi_callback_info info, si
   }
   auto* binding = static_cast<AcceptorBinding*>(data);
   return binding->acceptor_ == nullptr ? nullptr : binding;
+}
+
+// setElsewhere(count): downstream connections that JavaScript holds.
+napi_value AcceptorBinding::SetElsewhere(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  AcceptorBinding* self = From(env, info, 1, &argument);
+  int64_t count = 0;
+  if (self == nullptr || !ReadInteger(env, argument, "count", 0, INT32_MAX, &count)) return nullptr;
+  self->instance_.elsewhere = static_cast<size_t>(count);
+  return nullptr;
 }
 
 napi_value AcceptorBinding::SetFrontends(napi_env env, napi_callback_info info) {
@@ -332,7 +359,15 @@ napi_value AcceptorBinding::Counters(napi_env env, napi_callback_info info) {
   set("detectingOpen", counters.detecting_open);
   set("bytesUpstream", counters.bytes.upstream);
   set("bytesDownstream", counters.bytes.downstream);
-  set("acceptPauses", counters.accept_pauses);
+  set("maxConnections", self->acceptor_->max_connections());
+  set("idleClosed", counters.idle_closed);
+  napi_value pauses;
+  napi_create_object(env, &pauses);
+  for (size_t i = 0; i < kAcceptLimitNames.size(); ++i) {
+    SetProperty(env, pauses, kAcceptLimitNames[i],
+                MakeNumber(env, static_cast<double>(counters.accept_pauses[i])));
+  }
+  SetProperty(env, result, "acceptPauses", pauses);
   return result;
 }
 

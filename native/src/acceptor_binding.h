@@ -22,6 +22,9 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   // The whole of createAcceptor(options): the object, or null with an exception pending.
   static napi_value Create(napi_env env, Instance& instance, napi_value options);
 
+  // Those that the acceptor holds.
+  size_t connections() const { return acceptor_ == nullptr ? 0 : acceptor_->connections(); }
+
   ~AcceptorBinding() override;
   // The environment ends: closes everything, and touches neither it nor the reactor again.
   void Shutdown();
@@ -34,9 +37,11 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
 
   void OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) override;
   void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) override;
+  void OnPaused(AcceptLimit limit) override;
 
   static AcceptorBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
   static napi_value Take(napi_env env, napi_callback_info info);
+  static napi_value SetElsewhere(napi_env env, napi_callback_info info);
   static napi_value SetFrontends(napi_env env, napi_callback_info info);
   static napi_value Counters(napi_env env, napi_callback_info info);
   static napi_value Detections(napi_env env, napi_callback_info info);
@@ -45,6 +50,7 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   static napi_value Close(napi_env env, napi_callback_info info);
 
   napi_env const env_;
+  Instance& instance_;
   Reactor* reactor_;
   std::unique_ptr<Acceptor> acceptor_;
   // The connection that onHttp is told of, until it takes it.

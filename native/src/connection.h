@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "downstreams.h"
 #include "intrusive_list.h"
 #include "own_dials.h"
 #include "pipe_pool.h"
@@ -83,6 +84,7 @@ class ConnectionList {
 struct ConnectionContext {
   Reactor& reactor;
   OwnDials& own_dials;
+  Downstreams& downstreams;
   PipePool& pipes;
   DeadlineQueue& detect_deadlines;
   DeadlineQueue& connect_deadlines;

@@ -45,6 +45,8 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
   void AwaitRequest();
   // No request has begun.
   bool idle() const { return exchange_ == nullptr; }
+  // While idle.
+  uint64_t idle_since_ms() const { return idle_since_ms_; }
   // Ends whatever goes on. For the end of the engine.
   void Abandon();
 

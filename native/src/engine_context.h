@@ -12,6 +12,7 @@
 
 #include "byte_buffer.h"
 #include "connection.h"
+#include "descriptor_budget.h"
 #include "engine_types.h"
 #include "header_plan.h"
 #include "intrusive_list.h"
@@ -43,10 +44,12 @@ struct MirrorTarget {
 using MirrorGroup = std::vector<MirrorTarget>;
 
 struct EngineContext {
-  EngineContext(Reactor& reactor, OwnDials& own_dials, EngineHost& host, HttpEngine& engine,
-                DeadlineQueue& linger_deadlines, ConnectionList& lingering, const EngineSettings& settings)
+  EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors, EngineHost& host,
+                HttpEngine& engine, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
+                const EngineSettings& settings)
       : reactor(reactor),
         own_dials(own_dials),
+        descriptors(descriptors),
         host(host),
         engine(engine),
         linger_deadlines(linger_deadlines),
@@ -79,6 +82,7 @@ struct EngineContext {
 
   Reactor& reactor;
   OwnDials& own_dials;
+  DescriptorBudget& descriptors;
   EngineHost& host;
   HttpEngine& engine;
   DeadlineQueue& linger_deadlines;
@@ -101,7 +105,11 @@ struct EngineContext {
   std::string decided_fields;
   // Null: there is none.
   std::shared_ptr<AccessLog> log;
+  // A response is the last one of its connection.
+  bool closes() const { return draining || crowded; }
   bool draining = false;
+  // At the limit of connections, while others wait.
+  bool crowded = false;
   bool closing = false;
   std::vector<std::unique_ptr<Disposable>> buried;
   std::vector<Backend*> backends_to_serve;

@@ -32,7 +32,7 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
   attempt_deadline_.Cancel();
   pending_reply_ = index;
   decided_reply_ = decision_.kind == DecisionKind::kLocal && index == decision_.reply;
-  if (!may_keep || !keep_alive_ || request_state_ == RequestState::kDone || body_held_ || context_.draining) {
+  if (!may_keep || !keep_alive_ || request_state_ == RequestState::kDone || body_held_ || context_.closes()) {
     return SendReply(may_keep);
   }
   discarded_ = 0;
@@ -70,7 +70,7 @@ Progress Exchange::SendReply(bool may_keep) {
   const LocalReply& reply = context_.replies[static_cast<size_t>(pending_reply_)];
   status_ = reply.status;
   reason_ = reply.reason;
-  close_ = !may_keep || !keep_alive_ || request_state_ != RequestState::kDone || context_.draining;
+  close_ = !may_keep || !keep_alive_ || request_state_ != RequestState::kDone || context_.closes();
   ConnectionField connection = ConnectionField::kNone;
   if (close_) {
     connection = ConnectionField::kClose;

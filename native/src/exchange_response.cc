@@ -135,7 +135,7 @@ Progress Exchange::TakeResponseHead(const Window& window, bool* stop) {
   options.framing = unframed && !http10_ ? OutFraming::kChunked : OutFraming::kRaw;
   until_close_ = unframed && http10_;
   // SAFETY 46: a response that does not wait for the body ends the connection with it.
-  close_ = !keep_alive_ || until_close_ || context_.draining || request_state_ != RequestState::kDone;
+  close_ = !keep_alive_ || until_close_ || context_.closes() || request_state_ != RequestState::kDone;
   if (close_) {
     options.connection = ConnectionField::kClose;
   } else if (http10_) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <ctime>
@@ -10,10 +11,16 @@
 
 namespace sideroute {
 
-HttpEngine::HttpEngine(Reactor& reactor, OwnDials& own_dials, EngineHost& host,
+namespace {
+// A connection that was used so lately is likely to be used again, perhaps by a request on its way.
+constexpr uint64_t kLeastIdleMs = 1000;
+}  // namespace
+
+HttpEngine::HttpEngine(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors, EngineHost& host,
                        DeadlineQueue& linger_deadlines, ConnectionList& lingering,
                        const EngineSettings& settings)
-    : reactor_(reactor), context_(reactor, own_dials, host, *this, linger_deadlines, lingering, settings) {
+    : reactor_(reactor),
+      context_(reactor, own_dials, descriptors, host, *this, linger_deadlines, lingering, settings) {
   [[maybe_unused]] const ssize_t seeded = getrandom(&context_.random, sizeof context_.random, GRND_NONBLOCK);
   reactor_.AddTurnClient(this);
 }
@@ -93,6 +100,33 @@ void HttpEngine::Drain() {
        downstream = downstreams_.After(downstream)) {
     if (downstream->idle()) downstream->AwaitRequest();
   }
+}
+
+void HttpEngine::CloseIdle(size_t count) {
+  const uint64_t now_ms = context_.wheel.now_ms();
+  std::vector<Downstream*> idle;
+  for (Downstream* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
+    if (each->idle() && now_ms - each->idle_since_ms() >= kLeastIdleMs) idle.push_back(each);
+  }
+  // More than asked for: in some a request may have arrived.
+  const size_t looked_at = std::min(idle.size(), 2 * count);
+  std::partial_sort(idle.begin(), idle.begin() + static_cast<ptrdiff_t>(looked_at), idle.end(),
+                    [](Downstream* a, Downstream* b) { return a->idle_since_ms() < b->idle_since_ms(); });
+  for (size_t i = 0; i < looked_at && count > 0; ++i) {
+    if (idle[i]->readable() || !idle[i]->Quiet()) continue;
+    idle[i]->CloseNow(false);
+    --count;
+  }
+}
+
+bool HttpEngine::CloseIdleUpstream() {
+  for (auto& backend : backends_) {
+    if (backend != nullptr && backend->CloseOneIdle()) return true;
+  }
+  for (auto& [address, backend] : originals_) {
+    if (backend->CloseOneIdle()) return true;
+  }
+  return false;
 }
 
 void HttpEngine::Close() {

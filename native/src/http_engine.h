@@ -25,8 +25,8 @@ namespace sideroute {
 
 class HttpEngine final : private TurnClient {
  public:
-  HttpEngine(Reactor& reactor, OwnDials& own_dials, EngineHost& host, DeadlineQueue& linger_deadlines,
-             ConnectionList& lingering, const EngineSettings& settings);
+  HttpEngine(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors, EngineHost& host,
+             DeadlineQueue& linger_deadlines, ConnectionList& lingering, const EngineSettings& settings);
   HttpEngine(const HttpEngine&) = delete;
   HttpEngine& operator=(const HttpEngine&) = delete;
   // Resets what is left.
@@ -56,6 +56,13 @@ class HttpEngine final : private TurnClient {
 
   // Idle connections close now, the others with their response.
   void Drain();
+  // Closes up to `count` downstream connections that have waited for a request for a while, those first that
+  // have waited longest.
+  void CloseIdle(size_t count);
+  // While others wait for a place, a response is the last one of its connection.
+  void SetCrowded(bool crowded) { context_.crowded = crowded; }
+  // One of any backend; false when there is none.
+  bool CloseIdleUpstream();
   // Resets every connection, at once or, from within a callback, when the turn ends.
   void Close();
 

@@ -35,7 +35,7 @@ napi_value MakeLatin1(napi_env env, std::string_view text) {
 HttpEngineBinding::HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings)
     : env_(env),
       reactor_(instance.reactor.get()),
-      engine_(std::make_unique<HttpEngine>(*instance.reactor, instance.own_dials, *this,
+      engine_(std::make_unique<HttpEngine>(*instance.reactor, instance.own_dials, instance.descriptors, *this,
                                            instance.linger_deadlines, instance.lingering, settings)) {}
 
 HttpEngineBinding::~HttpEngineBinding() {
@@ -59,6 +59,7 @@ napi_value HttpEngineBinding::Create(napi_env env, Instance& instance, napi_valu
   std::shared_ptr<AccessLog> log;
   if (!ReadEngineSettings(env, options, &settings) || !ReadAccessLog(env, options, &log)) return nullptr;
   std::unique_ptr<HttpEngineBinding> binding(new HttpEngineBinding(env, instance, settings));
+  binding->engine_->SetCrowded(instance.crowded);
   binding->engine_->SetAccessLog(std::move(log));
   if (!binding->TakeCallbacks(options) || !binding->ReadReplies(options)) return nullptr;
   instance.engines.PushBack(binding.get());

@@ -29,6 +29,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   ~HttpEngineBinding() override;
   // The environment ends.
   void Shutdown();
+  HttpEngine* engine() const { return engine_.get(); }
 
  private:
   // Fields given to `decide` with each request of a frontend.

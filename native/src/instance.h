@@ -10,6 +10,8 @@
 
 #include "acceptor_binding.h"
 #include "connection.h"
+#include "descriptor_budget.h"
+#include "downstreams.h"
 #include "http_engine_binding.h"
 #include "intrusive_list.h"
 #include "own_dials.h"
@@ -17,17 +19,30 @@
 
 namespace sideroute {
 
-struct Instance {
+struct Instance final : Downstreams {
   Instance(std::unique_ptr<Reactor> source, uint64_t linger_ms)
-      : reactor(std::move(source)), linger_deadlines(*reactor, linger_ms), lingering(*reactor) {}
+      : reactor(std::move(source)),
+        descriptors(*this),
+        linger_deadlines(*reactor, linger_ms),
+        lingering(*reactor) {}
+
+  size_t connections() const override;
+  void CloseIdle(size_t count) override;
+  void SetCrowded(bool now_crowded) override;
+  bool CloseIdleUpstream() override;
 
   // Declared in the order of dependence: each is gone before what it uses.
   std::unique_ptr<Reactor> reactor;
   OwnDials own_dials;
+  DescriptorBudget descriptors;
   DeadlineQueue linger_deadlines;
   ConnectionList lingering;
   IntrusiveList<AcceptorBinding> acceptors;
   IntrusiveList<HttpEngineBinding> engines;
+  // For engines that are made later.
+  bool crowded = false;
+  // Downstream connections that JavaScript holds.
+  size_t elsewhere = 0;
 };
 
 }  // namespace sideroute

@@ -1,6 +1,7 @@
 #include "listener.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -33,6 +34,11 @@ UniqueFd Listener::Accept(NetAddress* peer, int* error) {
   *error = fd ? 0 : -errno;
   if (fd) *peer = NetAddress::FromSockaddr(storage).value_or(NetAddress());
   return fd;
+}
+
+bool Listener::HasWaiting() const {
+  pollfd waiting{fd_.get(), POLLIN, 0};
+  return poll(&waiting, 1, 0) > 0;
 }
 
 void Listener::SaveSyns() {

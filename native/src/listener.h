@@ -35,6 +35,8 @@ class Listener final : private Watcher {
   // A connected, non-blocking, close-on-exec socket and where it was dialled from; empty with the negative
   // errno of accept4.
   UniqueFd Accept(NetAddress* peer, int* error);
+  // A connection waits to be accepted. Asks the kernel.
+  bool HasWaiting() const;
   void SaveSyns();
   // Whether descriptor `number` is free, which means that those above it are, but for gaps. Only while open.
   bool IsDescriptorFree(int number) const;

@@ -31,7 +31,7 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::
     End(MirrorResult::kConnectFailure);
     return false;
   }
-  if (backend_->mirrors() >= backend_->max_mirrors()) {
+  if (backend_->mirrors() >= backend_->max_mirrors() || !context_.descriptors.TakeSpare(1)) {
     // Not one of those it counts.
     backend_ = nullptr;
     End(MirrorResult::kOverflow);
@@ -244,7 +244,10 @@ void Mirror::End(MirrorResult result) {
       upstream.endpoint().backend.Close(upstream, true);
     }
   }
-  if (backend_ != nullptr) backend_->AddMirror(-1);
+  if (backend_ != nullptr) {
+    backend_->AddMirror(-1);
+    context_.descriptors.GiveSpare(1);
+  }
   backend_ = nullptr;
   context_.host.OnMirror(series_, result);
   context_.engine.GiveMirror(*this);

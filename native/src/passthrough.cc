@@ -45,6 +45,7 @@ void Passthrough::Dial() {
   upstream_.fd = context_.own_dials.Dial(destination_, &error);
   if (error == -EMFILE || error == -ENFILE) {
     context_.pipes.Trim();
+    context_.downstreams.CloseIdleUpstream();
     upstream_.fd = context_.own_dials.Dial(destination_, &error);
   }
   // Watched while dialling, so that a downstream that resets does not leave the dial behind.
@@ -129,7 +130,6 @@ Passthrough::Pumped Passthrough::Pump(Flow& flow) {
     const ssize_t moved = Splice(flow.from.fd.get(), flow.pipe.write_end.get(), PipePool::kPipeBytes);
     if (moved > 0) {
       flow.buffered = static_cast<size_t>(moved);
-      context_.reactor.Spend(&share_, flow.buffered);
     } else if (moved == 0) {
       flow.source_ended = true;
     } else if (errno == EAGAIN) {
@@ -153,6 +153,7 @@ Passthrough::Pumped Passthrough::Flush(Flow& flow) {
       flow.buffered -= static_cast<size_t>(moved);
       flow.total += static_cast<uint64_t>(moved);
       flow.moved += static_cast<uint64_t>(moved);
+      context_.reactor.Spend(&share_, static_cast<size_t>(moved));
     } else if (moved < 0 && errno == EAGAIN) {
       flow.to.writable = false;
     } else {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "descriptor_budget.h"
 #include "unique_fd.h"
 
 namespace sideroute {
@@ -23,9 +24,13 @@ class PipePool {
 
   // Opens a few pipes ahead, so that tunnels move on when descriptors run out later; keeps up to `max_idle`
   // of those that come back.
-  explicit PipePool(size_t max_idle);
+  PipePool(DescriptorBudget& descriptors, size_t max_idle);
+  PipePool(const PipePool&) = delete;
+  PipePool& operator=(const PipePool&) = delete;
+  // Every pipe has come back by now.
+  ~PipePool();
 
-  // Empty when the kernel has no descriptor left; try again later.
+  // Empty when there is no descriptor left for it; try again later.
   Pipe Acquire();
   // `pipe` must be empty of bytes.
   void Release(Pipe pipe);
@@ -35,7 +40,12 @@ class PipePool {
   void Trim();
 
  private:
+  Pipe Open();
+  void Close(Pipe pipe);
+
+  DescriptorBudget& descriptors_;
   const size_t max_idle_;
+  size_t open_ = 0;
   std::vector<Pipe> idle_;
 };
 

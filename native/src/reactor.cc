@@ -73,7 +73,7 @@ std::unique_ptr<Reactor> Reactor::Create(uv_loop_t* loop, int* error) {
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->poll));
   *error = uv_poll_start(&handles->poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
     Reactor& reactor = *static_cast<Handles*>(handle->data)->reactor;
-    // Otherwise the idle handle has had its turn in this round of the loop, and will in the next one.
+    // Otherwise there has been a turn in this round of the loop; what there is waits for the next one.
     if (!reactor.idle_armed_) reactor.DispatchEvents();
   });
   if (*error != 0) return nullptr;
@@ -214,14 +214,14 @@ void Reactor::ArmTimer() {
 }
 
 void Reactor::ArmIdle() {
-  if (idle_armed_ == !again_.empty()) return;
-  idle_armed_ = !idle_armed_;
-  if (!idle_armed_) {
-    uv_idle_stop(&handles_->idle);
-    return;
-  }
-  uv_idle_start(&handles_->idle,
-                [](uv_idle_t* handle) { static_cast<Handles*>(handle->data)->reactor->DispatchEvents(); });
+  if (idle_armed_ || again_.empty()) return;
+  idle_armed_ = true;
+  uv_idle_start(&handles_->idle, [](uv_idle_t* handle) {
+    Reactor& reactor = *static_cast<Handles*>(handle->data)->reactor;
+    if (!reactor.again_.empty()) return reactor.DispatchEvents();
+    reactor.idle_armed_ = false;
+    uv_idle_stop(handle);
+  });
 }
 
 void Reactor::WakeAt(uint64_t due_ms) {

@@ -2,8 +2,10 @@
 
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <utility>
 
+#include "http_engine.h"
 #include "state_records.h"
 #include "upstream_pool.h"
 
@@ -22,6 +24,10 @@ UpstreamConnection::UpstreamConnection(EngineContext& context, Endpoint& endpoin
 int UpstreamConnection::Dial(UpstreamUser* user) {
   int error = 0;
   UniqueFd fd = context_.own_dials.Dial(endpoint_.address, &error);
+  // What only waits gives way to what is needed now.
+  while ((error == -EMFILE || error == -ENFILE) && context_.engine.CloseIdleUpstream()) {
+    fd = context_.own_dials.Dial(endpoint_.address, &error);
+  }
   if (error == 0) error = Open(std::move(fd));
   if (error != 0) return error;
   Lend(user);

@@ -126,6 +126,8 @@ class Backend final : public Disposable {
   // At the end of a turn.
   void ServeWaiting();
   void CloseIdle();
+  // The oldest; false when there is none.
+  bool CloseOneIdle();
 
   size_t waiting() const { return waiting_.size(); }
   // Addresses in their order, then those that are none any more but still have connections.
@@ -139,7 +141,6 @@ class Backend final : public Disposable {
  private:
   Result QueueUp() const;
   UpstreamConnection* TakeIdle(const Wish& wish);
-  bool CloseOneIdle();
   bool DisplaceOne();
   void DropRetired();
 

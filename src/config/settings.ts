@@ -27,6 +27,9 @@ export interface ProxySettings {
   readonly detectTimeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly maxConnections: number;
+  readonly maxUpstreamConnections: number;
+  readonly maxQueuedRequests: number;
+  readonly queueTimeoutMs: number;
   readonly maxHeadBytes: number;
   readonly maxHeaderFields: number;
   readonly retryBudgetPercent: number;
@@ -228,8 +231,32 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     flag: '--max-connections <n>',
     env: 'SIDEROUTE_MAX_CONNECTIONS',
     fallback: '10000',
-    description: 'downstream connections at a time; beyond it accepting pauses',
+    description: 'downstream connections at a time, HTTP and tunnelled; beyond it others wait to be accepted',
     parse: integer(1, 1_000_000),
+  },
+  {
+    key: 'maxUpstreamConnections',
+    flag: '--max-upstream-connections <n>',
+    env: 'SIDEROUTE_MAX_UPSTREAM_CONNECTIONS',
+    fallback: '1024',
+    description: 'connections to one backend at a time; requests beyond it wait for one',
+    parse: integer(1, 1_000_000),
+  },
+  {
+    key: 'maxQueuedRequests',
+    flag: '--max-queued-requests <n>',
+    env: 'SIDEROUTE_MAX_QUEUED_REQUESTS',
+    fallback: '1024',
+    description: 'requests that may wait for a connection to one backend; more are answered 503',
+    parse: integer(0, 1_000_000),
+  },
+  {
+    key: 'queueTimeoutMs',
+    flag: '--queue-timeout <duration>',
+    env: 'SIDEROUTE_QUEUE_TIMEOUT',
+    fallback: '1s',
+    description: 'how long a request may wait for a connection to its backend before it is answered 503',
+    parse: duration,
   },
   {
     key: 'maxHeadBytes',

@@ -35,6 +35,8 @@ export interface UwsEngineOptions {
   readonly maxHeadBytes: number;
   readonly upstream: Partial<UpstreamOptions>;
   readonly accessLog?: NativeAccessLog | undefined;
+  /** Called with every change of `connections`. */
+  readonly onConnections?: ((connections: number) => void) | undefined;
 }
 
 /** An app and the destination it stands for now. */
@@ -60,9 +62,11 @@ class UwsEngine implements Engine, ExchangeOwner {
   readonly name = 'uws';
   readonly pools: UpstreamPools;
   draining = false;
+  private open = 0;
   private readonly uws: UwsLibrary;
   private readonly host: EngineHost;
   private readonly accessLog: NativeAccessLog | null;
+  private readonly onConnections: (connections: number) => void;
   private readonly slots = new Map<string, Slot>();
   private readonly exchanges = new Map<Exchange, Slot>();
   private readonly refresher: NodeJS.Timeout;
@@ -72,6 +76,7 @@ class UwsEngine implements Engine, ExchangeOwner {
     this.uws = uws;
     this.host = host;
     this.accessLog = options.accessLog ?? null;
+    this.onConnections = options.onConnections ?? (() => undefined);
     this.pools = new UpstreamPools({ ...DEFAULT_UPSTREAM_OPTIONS, ...options.upstream });
     this.refresher = setInterval(() => {
       for (const exchange of this.exchanges.keys()) exchange.refresh();
@@ -79,9 +84,7 @@ class UwsEngine implements Engine, ExchangeOwner {
   }
 
   get connections(): number {
-    let connections = 0;
-    for (const slot of this.slots.values()) connections += slot.connections;
-    return connections;
+    return this.open;
   }
 
   *frontendsInUse(): Iterable<number> {
@@ -185,6 +188,8 @@ class UwsEngine implements Engine, ExchangeOwner {
     const slot: Slot = { app, key: '', frontend: 0, address: '', port: 0, connections: 0, inFlight: 0, lastUsedMs: 0 };
     app.filter((_response, change) => {
       slot.connections += change;
+      this.open += change;
+      this.onConnections(this.open);
     });
     app.any('/*', (response, request) => this.onRequest(slot, response, request));
     return slot;

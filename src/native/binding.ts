@@ -45,6 +45,11 @@ export interface HttpConnection {
   readonly reason: RequestReason | null;
 }
 
+/** What accepting waits for: an end of other connections, or of something else that holds descriptors. */
+export const ACCEPT_LIMITS = ['connections', 'descriptors'] as const;
+
+export type AcceptLimit = (typeof ACCEPT_LIMITS)[number];
+
 export interface AcceptorOptions {
   readonly listen: readonly ListenAddress[];
   /**
@@ -54,7 +59,10 @@ export interface AcceptorOptions {
   readonly detectTimeoutMs: number;
   readonly maxHeadBytes: number;
   readonly maxHeaderFields: number;
-  /** Connections accepted and not yet closed or handed over; beyond it accepting pauses. */
+  /**
+   * Downstream connections of the whole process, those of engines included; beyond it accepting pauses, and so it does
+   * when there are no two descriptors for another one.
+   */
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
   /** Where tunnelled and dropped connections are logged. */
@@ -69,7 +77,9 @@ export interface AcceptorOptions {
    * addon dialled it, and the rules captured it again.
    */
   readonly onDropped: (reason: ConnectionReason, address: string, port: number, errorCode: string | null) => void;
-  /** What `onHttp` or `onDropped` threw. Without it, or when it throws itself: the process's 'uncaughtException'. */
+  /** Accepting waits for room. */
+  readonly onPaused?: (limit: AcceptLimit) => void;
+  /** What one of these threw. Without it, or when it throws itself: the process's 'uncaughtException'. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -88,8 +98,12 @@ export interface AcceptorCounters {
   /** Bytes tunnelled from downstream to upstream, and back. */
   readonly bytesUpstream: number;
   readonly bytesDownstream: number;
-  /** How often accepting paused for `maxConnections` or for want of file descriptors. */
-  readonly acceptPauses: number;
+  /** The most downstream connections there can be, as `maxConnections` and the descriptors allow. */
+  readonly maxConnections: number;
+  /** Connections that waited for a request and were closed to make room for others. */
+  readonly idleClosed: number;
+  /** How often accepting paused, by what it waited for. */
+  readonly acceptPauses: Readonly<Record<AcceptLimit, number>>;
 }
 
 export interface Acceptor {
@@ -100,6 +114,8 @@ export interface Acceptor {
    * close-on-exec, TCP_NODELAY and keepalive on, nothing consumed.
    */
   take(): number;
+  /** Downstream connections that JavaScript holds, which count as well. */
+  setElsewhere(count: number): void;
   /**
    * Replaces all frontends at once; connections already classified are not touched. Throws a TypeError that names the
    * entry, and keeps the old table, when one is malformed or given twice.

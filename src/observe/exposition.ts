@@ -13,26 +13,21 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
 import type { RouteCondition } from '../config/attachment.ts';
-import { CONNECTION_REASONS } from '../errors.ts';
-import type { AcceptorCounters } from '../native/binding.ts';
 import type { HttpEngineCounters } from '../native/http-engine.ts';
 import { ConditionText } from './conditions.ts';
+import { registerConnections, type ConnectionSources } from './connection-families.ts';
 import { registerDns, type DnsFigures, type Families } from './dns-families.ts';
 import type { Metrics } from './metrics.ts';
 import { SeriesText } from './series-text.ts';
 
 /** Read at every scrape. */
-export interface ExpositionSources {
+export interface ExpositionSources extends ConnectionSources {
   readonly version: string;
   readonly metrics: Metrics;
-  /** Null while there is no acceptor. */
-  acceptor(): AcceptorCounters | null;
   /** Of the native engine; null while there is none. */
   engine(): HttpEngineCounters | null;
   /** Totals of the access log. */
   accessLog(): { readonly lines: number; readonly dropped: number };
-  /** Downstream connections now held by the engines. */
-  downstreamConnections(): number;
   /** Generation and hash as `ConfigSnapshot` has them; generation 0 and an empty hash before the first one. */
   config(): { readonly generation: number; readonly hash: string; readonly valid: boolean };
   unresolvedFrontends(): number;
@@ -56,9 +51,10 @@ export function createExposition(sources: ExpositionSources): Exposition {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_DELAY_RESOLUTION_MS });
   registerDescriptors(registry);
   registerProcess(registry, sources);
-  registerConnections(registry, sources);
+  const families = familiesOf(registry);
+  registerConnections(families, sources);
   registerEngine(registry, sources);
-  registerDns(familiesOf(registry), () => sources.dns());
+  registerDns(families, () => sources.dns());
   const requests = new SeriesText(sources.metrics);
   const conditions = new ConditionText();
   registerConfiguration(registry, sources, conditions);
@@ -220,67 +216,6 @@ function registerConfiguration(registry: Registry, sources: ExpositionSources, c
     'sideroute_folded_route_conditions',
     'Conditions that sideroute_route_condition leaves out because there are too many; those that are faults come first.',
     () => conditions.folded,
-  );
-}
-
-function registerConnections(registry: Registry, sources: ExpositionSources): void {
-  const read = (value: (counters: AcceptorCounters) => number) => (): number => {
-    const counters = sources.acceptor();
-    return counters === null ? 0 : value(counters);
-  };
-  gauge(registry, 'sideroute_downstream_connections', 'Connections held by the HTTP engines.', () =>
-    sources.downstreamConnections(),
-  );
-  total(
-    registry,
-    'sideroute_accepted_connections_total',
-    'Captured connections.',
-    read((c) => c.accepted),
-  );
-  total(
-    registry,
-    'sideroute_handed_over_connections_total',
-    'Connections handed to an HTTP engine.',
-    read((c) => c.handedOver),
-  );
-  total(
-    registry,
-    'sideroute_accept_pauses_total',
-    'Times that accepting paused at a limit.',
-    read((c) => c.acceptPauses),
-  );
-  gauge(
-    registry,
-    'sideroute_passthrough_open',
-    'Connections now tunnelled.',
-    read((c) => c.tunnelsOpen),
-  );
-  gauge(
-    registry,
-    'sideroute_detecting_connections',
-    'Connections whose protocol is not known yet.',
-    read((c) => c.detectingOpen),
-  );
-  counter(
-    registry,
-    'sideroute_passthrough_connections_total',
-    'Connections tunnelled without HTTP handling, or dropped.',
-    'reason',
-    (visit) => {
-      const connections = sources.acceptor()?.connections;
-      for (const reason of CONNECTION_REASONS) visit(reason, connections?.[reason] ?? 0);
-    },
-  );
-  counter(
-    registry,
-    'sideroute_passthrough_bytes_total',
-    'Bytes tunnelled, by the side they went to.',
-    'to',
-    (visit) => {
-      const counters = sources.acceptor();
-      visit('upstream', counters?.bytesUpstream ?? 0);
-      visit('downstream', counters?.bytesDownstream ?? 0);
-    },
   );
 }
 

@@ -96,7 +96,7 @@ t.test('connections of the sidecar itself', async (t) => {
         hint: new RegExp(`uid ${WRONG_UID}\\b.*--proxy-uid`),
       });
     }
-    t.equal(sidecar.metric(/^sideroute_accept_pauses_total /), 0);
+    t.equal(sidecar.metric(/^sideroute_accept_pauses_total\{limit="connections"\} /), 0);
   });
 
   for (const url of ['http://10.96.0.10/', 'http://10.96.0.12/']) {
@@ -114,7 +114,7 @@ t.test('connections of the sidecar itself', async (t) => {
         // A reset that comes before the connect is seen to have succeeded is a failure to connect, which is tried once more.
         t.ok(loop === 1 || (loop === 2 && reason === 'connect_failure'), `${loop} loops, ${reason}`);
       }
-      t.equal(sidecar.metric(/^sideroute_accept_pauses_total /), 0);
+      t.equal(sidecar.metric(/^sideroute_accept_pauses_total\{limit="connections"\} /), 0);
     });
   }
 

@@ -15,8 +15,8 @@ const MIB = 1024 * 1024;
 const TOTAL = 128 * MIB;
 /** What a connection without company may move, and the window that takes it over the edge. */
 const SHARE = 384 * 1024;
-/** The same for all connections together. */
-const TURN = 1.5 * MIB;
+/** The same for all connections together, and the first windows of those that moved little before. */
+const TURN = 2.5 * MIB;
 const CONTENT_LENGTH = `Content-Length: ${1024 * MIB * MIB}`;
 
 interface Transfer {

@@ -53,6 +53,7 @@ const binding: NativeBinding = {
     return {
       listening: given.listen,
       take: () => -1,
+      setElsewhere: () => undefined,
       setFrontends: () => undefined,
       counters: () => ({
         accepted,
@@ -62,7 +63,9 @@ const binding: NativeBinding = {
         detectingOpen: 0,
         bytesUpstream: 0,
         bytesDownstream: 0,
-        acceptPauses: 0,
+        maxConnections: 0,
+        idleClosed: 0,
+        acceptPauses: { connections: 0, descriptors: 0 },
       }),
       detections: () => ({ numbers: new Float64Array(), text: '' }),
       tunnels: () => ({ numbers: new Float64Array(), text: '' }),

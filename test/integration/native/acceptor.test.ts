@@ -42,7 +42,7 @@ void inPod(t, import.meta.url, (pod) => {
     await listen(t, pod.v4, PORT, (end) => void end.write('hello'));
     const clients = await Promise.all(Array.from({ length: 8 }, () => dial(t, SERVICE.v4, PORT)));
     await eventually(() => clients.filter((client) => client.text === 'hello').length === 4, 'four tunnels');
-    t.match(await acceptor.counters(), { accepted: 4, tunnelsOpen: 4, acceptPauses: 1 });
+    t.match(await acceptor.counters(), { accepted: 4, tunnelsOpen: 4, acceptPauses: { connections: 1 } });
     for (const client of clients.filter((client) => client.text === 'hello')) client.socket.resetAndDestroy();
     await eventually(() => clients.every((client) => client.text === 'hello'), 'the other four');
   });
@@ -51,7 +51,7 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=64:64'] });
     await listen(t, pod.v4, PORT, (end) => void end.write('hello'));
     const clients = await Promise.all(Array.from({ length: 100 }, () => dial(t, SERVICE.v4, PORT)));
-    await eventually(async () => (await acceptor.counters()).acceptPauses > 0, 'a pause');
+    await eventually(async () => (await acceptor.counters()).acceptPauses.descriptors > 0, 'a pause');
     const served = (): number => clients.filter((client) => client.text === 'hello').length;
     await eventually(() => served() > 0, 'the first tunnels');
     const before = await settled(acceptor);

@@ -31,7 +31,9 @@ function sources(metrics: Metrics): ExpositionSources {
     detectingOpen: 1,
     bytesUpstream: 100,
     bytesDownstream: 200,
-    acceptPauses: 4,
+    maxConnections: 32,
+    idleClosed: 33,
+    acceptPauses: { connections: 4, descriptors: 5 },
   };
   const engine: HttpEngineCounters = {
     adopted: 1,
@@ -148,7 +150,10 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_downstream_connections 5',
     'sideroute_accepted_connections_total 10',
     'sideroute_handed_over_connections_total 3',
-    'sideroute_accept_pauses_total 4',
+    'sideroute_accept_pauses_total{limit="connections"} 4',
+    'sideroute_accept_pauses_total{limit="descriptors"} 5',
+    'sideroute_max_connections 32',
+    'sideroute_idle_connections_closed_total 33',
     'sideroute_passthrough_open 2',
     'sideroute_detecting_connections 1',
     'sideroute_passthrough_connections_total{reason="unrouted"} 0',

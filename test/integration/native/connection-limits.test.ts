@@ -1,0 +1,165 @@
+/**
+ * The limits on downstream connections count all of them, whoever holds them: HTTP connections that were handed to the
+ * engine, tunnels, and those whose protocol is not known yet. And nobody is accepted who would lack a descriptor later.
+ */
+import t, { type Test } from 'tap';
+import { AcceptorProcess } from '../../support/acceptor.ts';
+import { inPod, SERVICE, type PodContext } from '../../support/pod-test.ts';
+import { dial, eventually, listen, type RawEnd } from '../../support/raw-socket.ts';
+
+const [PORT, TUNNELLED] = [8080, 9000];
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+const FRONTENDS = [{ address: SERVICE.v4, port: PORT, id: 1, mode: 'http' }] as const;
+
+/** `count` connections that have each sent a request. */
+async function callers(t: Test, count: number): Promise<RawEnd[]> {
+  const clients = await Promise.all(Array.from({ length: count }, () => dial(t, SERVICE.v4, PORT)));
+  await Promise.all(clients.map((client) => client.write(GET)));
+  return clients;
+}
+
+interface Backend {
+  readonly requests: () => number;
+  readonly answer: () => void;
+}
+
+/** A server that answers a request when it is told to, and from then on each at once. */
+async function startBackend(t: Test, pod: PodContext): Promise<Backend> {
+  let answering = false;
+  let requests = 0;
+  const waiting: (() => void)[] = [];
+  await listen(t, pod.v4, PORT, (end) => {
+    end.socket.on('data', () => {
+      requests++;
+      const reply = (): void => void end.socket.write(OK);
+      if (answering) reply();
+      else waiting.push(reply);
+    });
+  });
+  return {
+    requests: () => requests,
+    answer: () => {
+      answering = true;
+      for (const reply of waiting.splice(0)) reply();
+    },
+  };
+}
+
+/** The clock of the engine counts milliseconds; what is ordered by it must not fall into the same one. */
+async function later(): Promise<void> {
+  const sinceMs = performance.now();
+  await eventually(() => performance.now() > sinceMs + 20, 'another millisecond');
+}
+
+const answered = (clients: readonly RawEnd[]): number => clients.filter((client) => client.text.includes('ok')).length;
+
+void inPod(t, import.meta.url, (pod) => {
+  t.test('requests in progress count; who waits is served when a response has ended a connection', async (t) => {
+    const acceptor = await AcceptorProcess.start(t, { http: 'engine', maxConnections: 4, frontends: FRONTENDS });
+    const backend = await startBackend(t, pod);
+    const clients = await callers(t, 8);
+    await eventually(async () => (await acceptor.counters()).acceptPauses.connections > 0, 'a pause');
+    await eventually(() => backend.requests() === 4, 'four requests');
+    t.match(await acceptor.counters(), { accepted: 4, maxConnections: 4 });
+    t.match((await acceptor.events()).paused, ['connections']);
+    backend.answer();
+    await eventually(() => answered(clients) === 8, 'all responses');
+    // Kept alive they would have kept the others out.
+    t.ok(clients.filter((client) => /^Connection: close\r$/im.test(client.text)).length >= 4);
+    t.match(await acceptor.counters(), { accepted: 8, connections: { accept_limit: 0 } });
+  });
+
+  t.test('the connection that has waited longest for a request makes room, the others stay', async (t) => {
+    const acceptor = await AcceptorProcess.start(t, { http: 'engine', maxConnections: 3, frontends: FRONTENDS });
+    const backend = await startBackend(t, pod);
+    backend.answer();
+    const clients: RawEnd[] = [];
+    for (let i = 0; i < 3; i++) {
+      clients.push(...(await callers(t, 1)));
+      await clients[i]!.until('ok');
+      await later();
+    }
+    const [first, second, third] = clients;
+    // The first one is used again, so that the second has waited longest.
+    first!.received = Buffer.alloc(0);
+    await first!.write(GET);
+    await first!.until('ok');
+    const [late] = await callers(t, 1);
+    await late!.until('ok');
+    await second!.untilEnded();
+    t.equal(second!.errorCode, null, 'with a FIN');
+    t.notOk(first!.ended || third!.ended);
+    t.match(await acceptor.counters(), { accepted: 4, idleClosed: 1 });
+  });
+
+  t.test('tunnels, upgraded connections, and those that have said nothing count', async (t) => {
+    const acceptor = await AcceptorProcess.start(t, { http: 'engine', maxConnections: 3, frontends: FRONTENDS });
+    await listen(t, pod.v4, TUNNELLED, (end) => void end.write('hello'));
+    await listen(t, pod.v4, PORT, (end) => {
+      end.socket.once('data', () =>
+        end.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+      );
+    });
+    const tunnel = await dial(t, SERVICE.v4, TUNNELLED);
+    await tunnel.until('hello');
+    const upgraded = await dial(t, SERVICE.v4, PORT);
+    await upgraded.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+    await upgraded.until('101');
+    const silent = await dial(t, SERVICE.v4, PORT);
+    await eventually(async () => (await acceptor.counters()).detectingOpen === 1, 'the silent one');
+    const late = await dial(t, SERVICE.v4, TUNNELLED);
+    await eventually(async () => (await acceptor.counters()).acceptPauses.connections === 1, 'a pause');
+    t.match(await acceptor.counters(), { accepted: 3, tunnelsOpen: 1 });
+    t.equal(late.text, '');
+    silent.socket.destroy();
+    await late.until('hello');
+  });
+
+  t.test('connections of the engine uws count', async (t) => {
+    const acceptor = await AcceptorProcess.start(t, { http: 'uws', maxConnections: 2, frontends: FRONTENDS });
+    const backend = await startBackend(t, pod);
+    backend.answer();
+    const clients = await callers(t, 2);
+    await eventually(() => answered(clients) === 2, 'both responses');
+    const [late] = await callers(t, 1);
+    await eventually(async () => (await acceptor.counters()).acceptPauses.connections > 0, 'a pause');
+    t.match(await acceptor.counters(), { accepted: 2 });
+    clients[0]!.socket.destroy();
+    await late!.until('ok');
+  });
+
+  t.test('short of descriptors, whoever is accepted has one for its dial, too', async (t) => {
+    const wrapper = ['prlimit', '--nofile=200:200'];
+    const acceptor = await AcceptorProcess.start(t, { http: 'engine', frontends: FRONTENDS, wrapper });
+    const backend = await startBackend(t, pod);
+    const clients = await callers(t, 200);
+    await eventually(async () => (await acceptor.counters()).acceptPauses.descriptors > 0, 'a pause');
+    const { maxConnections } = await acceptor.counters();
+    t.ok(maxConnections >= 50 && maxConnections < 100, `${maxConnections} connections at a time`);
+    await eventually(() => backend.requests() === maxConnections, 'the requests of those');
+    backend.answer();
+    await eventually(() => answered(clients) === 200, 'all responses', 60_000);
+    t.same(
+      clients.filter((client) => !client.text.startsWith('HTTP/1.1 200 ')).map((client) => client.text),
+      [],
+    );
+    t.match((await acceptor.events()).dropped, []);
+  });
+
+  t.test('short of descriptors, tunnels move on', async (t) => {
+    const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=100:100'] });
+    await listen(t, pod.v4, TUNNELLED, (end) => void end.socket.pipe(end.socket));
+    const clients = await Promise.all(Array.from({ length: 60 }, () => dial(t, SERVICE.v4, TUNNELLED)));
+    await eventually(async () => (await acceptor.counters()).acceptPauses.descriptors > 0, 'a pause');
+    const body = 'x'.repeat(100_000);
+    await Promise.all(
+      clients.map(async (client) => {
+        void client.write(body).catch(() => undefined);
+        await eventually(() => client.received.length === body.length, 'all of it', 60_000);
+        client.socket.destroy();
+      }),
+    );
+    t.match(await acceptor.counters(), { accepted: 60, connections: { unrouted: 60, accept_limit: 0 } });
+  });
+});
