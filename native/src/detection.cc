@@ -17,6 +17,9 @@ constexpr uint32_t kDownstreamEvents = EPOLLIN | EPOLLRDHUP;
 constexpr uint32_t kUpstreamEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
 // Beyond this much of an unfinished head, make sure the rest fits; a fresh socket holds about 64 KiB.
 constexpr size_t kGrowBufferAt = 16 * 1024;
+// Refused dials of one connection, each of which kube-proxy may send to another endpoint: without a dial that
+// succeeds a server-first protocol would wait for ever. As many as of requests, see dial_plan.h.
+constexpr int kDials = 16;
 
 const char* ReasonName(HeadReason reason) {
   switch (reason) {
@@ -148,17 +151,25 @@ void Detection::OnDeadline() {
 }
 
 void Detection::DialSilent() {
-  int error = 0;
-  upstream_ = context_.own_dials.Dial(destination_, &error);
-  if (error == 0) error = context_.reactor.Watch(upstream_.get(), kUpstreamEvents, &upstream_watcher_);
-  if (error != 0) return DropUpstream();
-  context_.connect_deadlines.Add(this);
+  while (dials_ < kDials) {
+    ++dials_;
+    int error = 0;
+    upstream_ = context_.own_dials.Dial(destination_, &error);
+    if (error == 0) error = context_.reactor.Watch(upstream_.get(), kUpstreamEvents, &upstream_watcher_);
+    if (error == 0) return context_.connect_deadlines.Add(this);
+    DropUpstream();
+  }
 }
 
 void Detection::OnUpstreamReady(uint32_t events) {
   // When both sides have spoken, the downstream counts: to tunnel an HTTP client would take its routes away.
   if (Examine(false) || !upstream_) return;
-  if ((events & EPOLLERR) != 0) return DropUpstream();
+  if ((events & EPOLLERR) != 0) {
+    const bool refused = !upstream_connected_;
+    DropUpstream();
+    if (refused) DialSilent();
+    return;
+  }
   if (!upstream_connected_ && (events & EPOLLOUT) != 0) {
     upstream_connected_ = true;
     Cancel();

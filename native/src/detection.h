@@ -8,6 +8,7 @@
 //      +-- silent until the deadline --> the destination is dialled:
 //            upstream speaks first  --> OnTunnel(kServerFirst)
 //            downstream speaks      --> upstream dropped, reading head
+//            upstream refuses       --> dialled again, some times
 //            upstream fails or ends --> upstream dropped, waiting without deadline (a preconnected HTTP
 //            client)
 #ifndef SIDEROUTE_DETECTION_H_
@@ -107,6 +108,7 @@ class Detection final : public Connection, private Deadline {
   bool peer_ended_ = false;
   bool buffer_grown_ = false;
   bool upstream_connected_ = false;
+  int dials_ = 0;
   DownstreamWatcher downstream_watcher_;
   UpstreamWatcher upstream_watcher_;
   UniqueFd downstream_;

@@ -14,12 +14,14 @@ const CONTROL_PORT = 3999;
 /** Nothing listens on the first; what comes to the second is dropped. */
 const REFUSING_PORT = 3001;
 const DROPPING_PORT = 3002;
+const GREETING_PORT = 3003;
 const SERVICES = {
   parent: '10.96.0.10',
   three: '10.96.0.11',
   ten: '10.96.0.12',
   none: '10.96.0.13',
   dropping: '10.96.0.14',
+  greeting: '10.96.0.15',
 } as const;
 const PLAIN = 'plain';
 const RETRIED = 'retried';
@@ -37,7 +39,7 @@ function documents(): string {
       `spec: { clusterIP: ${clusterIP}, ports: [{ port: 80 }] }\n---\n`,
   );
   const rules = Object.keys(SERVICES)
-    .filter((name) => name !== 'parent')
+    .filter((name) => name !== 'parent' && name !== 'greeting')
     .flatMap((name) => [
       rule(name, PLAIN),
       rule(name, RETRIED, '      retry: { codes: [503], attempts: 1 }\n'),
@@ -46,7 +48,7 @@ function documents(): string {
   return (
     services.join('') +
     'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: { name: all, namespace: shop }\n' +
-    `spec:\n  parentRefs: [{ group: "", kind: Service, name: parent, port: 80 }]\n  rules:\n${rules.join('')}`
+    `spec:\n  parentRefs: [{ group: "", kind: Service, name: parent, port: 80 }, { group: "", kind: Service, name: greeting, port: 80 }]\n  rules:\n${rules.join('')}`
   );
 }
 
@@ -65,8 +67,10 @@ cluster.addService(SERVICES.three, 80, [...good(2), refusing]);
 cluster.addService(SERVICES.ten, 80, [...good(9), refusing]);
 cluster.addService(SERVICES.none, 80, [refusing]);
 cluster.addService(SERVICES.dropping, 80, [...good(2), { address: pods[0].v4, port: DROPPING_PORT }]);
+await startFixture(pods[0], 'greeting-server', String(GREETING_PORT));
+cluster.addService(SERVICES.greeting, 80, [{ address: pods[0].v4, port: GREETING_PORT }, refusing]);
 const volume = new ConfigMapMount(join(directory.path, 'routes'), { 'routes.yaml': documents() });
-const sidecar = await Sidecar.start(application, volume.path, '--namespace', 'shop');
+const sidecar = await Sidecar.start(application, volume.path, '--namespace', 'shop', '--detect-timeout', '100ms');
 const client = new ExchangeClient(application);
 t.teardown(() => client.end());
 
@@ -154,4 +158,11 @@ t.test('SPEC V2: an attempt that times out while it connects is retried, any met
   // One of 729 meets it six times in a row.
   t.ok(failed <= 2, `${failed} of 60 failed`);
   t.equal(twice, 0);
+});
+
+t.test('a server that speaks first is met although another endpoint refuses', async (t) => {
+  const greet = `exec 3<>/dev/tcp/${SERVICES.greeting}/80; head -n 1 <&3`;
+  for (let i = 0; i < 12; i++) {
+    t.match(application.run(['timeout', '5', 'bash', '-c', greet]).stdout, '220 greetings');
+  }
 });
