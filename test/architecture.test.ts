@@ -39,7 +39,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   page: [],
   iptables: ['errors.ts', 'log.ts', 'native'],
   inject: ['errors.ts', 'gateway-api', 'config', 'iptables'],
-  export: ['errors.ts'],
+  export: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
   'configuration.ts': ['slices.ts', 'config', 'routing', 'cluster'],
   'proxy.ts': [
     'configuration.ts',
@@ -80,7 +80,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   re2js: ['routing/regex.ts'],
   'prom-client': ['observe/exposition.ts'],
   'uWebSockets.js': ['uws-library.ts'],
-  yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/cluster-objects.ts', 'export/config-maps.ts'],
+  yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/config-maps.ts'],
 };
 
 interface Import {

@@ -1,19 +1,21 @@
 /**
  * `sideroute routes export`: the routes and Services of a cluster in, ConfigMaps with route files out.
  *
- * For clusters without a controller that does this: `kubectl get httproutes,services -A -o yaml | sideroute routes export`.
+ * For clusters without a controller that does this: `kubectl get httproutes,grpcroutes,services -A -o yaml | sideroute routes export --namespace shop`.
  */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
-import { readClusterObjects } from '../export/cluster-objects.ts';
-import { configMapsFor, MAX_DATA_BYTES, yamlText, type ConfigMap } from '../export/config-maps.ts';
-import { missingServices, namespacesOf, neededBy } from '../export/route-export.ts';
+import { VOLUME_PARTS } from '../config/route-volume.ts';
+import { readClusterObjects, type ClusterObject } from '../export/cluster-objects.ts';
+import { configMapsFor, emptyParts, MAX_DATA_BYTES, yamlText, type ConfigMap } from '../export/config-maps.ts';
+import { missingServices, namespacesOf, neededBy, routesElsewhere } from '../export/route-export.ts';
 import { readInput } from './manifest-input.ts';
 import { argument } from './options.ts';
 import { writeNote, writeOutput } from './standard-streams.ts';
 
 interface ExportOptions {
   readonly namespace: readonly string[];
+  readonly allNamespaces?: boolean;
   readonly configMap: string;
   readonly maxBytes: number;
   readonly output: 'yaml' | 'json';
@@ -26,14 +28,17 @@ export function registerRoutes(program: Command): void {
   const routes = program.command('routes').description('route files for pods');
   routes
     .command('export')
-    .description('make ConfigMaps of what kubectl get httproutes,services -A -o yaml prints, one for each namespace')
+    .description(
+      'make ConfigMaps of what kubectl get httproutes,grpcroutes,services -A -o yaml prints, for the namespaces named',
+    )
     .argument('[files...]', 'output of kubectl in YAML or JSON; - or none: standard input')
     .option(
       '--namespace <name>',
-      'namespace with client pods; may be repeated (default: every namespace in the input)',
+      'namespace with client pods; may be repeated',
       (text: string, all: readonly string[]) => [...all, argument(namespaceName)(text)],
       [],
     )
+    .option('--all-namespaces', 'every namespace with a route or a Service in the input')
     .option('--config-map <name>', 'name of the ConfigMaps', argument(configMapName), 'sideroute-routes')
     .addOption(
       new Option('--max-bytes <n>', 'size of the route file in a ConfigMap; what is larger is split into several')
@@ -42,17 +47,63 @@ export function registerRoutes(program: Command): void {
     )
     .addOption(new Option('-o, --output <format>', 'how to print them').choices(['yaml', 'json']).default('yaml'))
     .action(async (files: readonly string[], options: ExportOptions) => {
-      const objects = (await readInput(files)).flatMap(({ name, text }) => readClusterObjects(name, text));
-      const chosen = options.namespace.length > 0 ? [...new Set(options.namespace)] : namespacesOf(objects);
-      const configMaps = chosen.flatMap((namespace) =>
-        configMapsFor(namespace, options.configMap, neededBy(namespace, objects), options.maxBytes),
-      );
-      for (const name of missingServices(objects)) {
-        writeNote(`sideroute: the Service ${name} is not in the input: DNS will be asked for its address\n`);
-      }
-      if (configMaps.length === 0) writeNote('sideroute: there is no HTTPRoute or Service in this input\n');
+      checkNamespaces(options);
+      const others = new Map<string, number>();
+      const objects = (await readInput(files)).flatMap(({ name, text }) => readClusterObjects(name, text, others));
+      const chosen = options.allNamespaces === true ? namespacesOf(objects) : [...new Set(options.namespace)];
+      for (const line of leftOut(objects, others)) writeNote(`sideroute: ${line}\n`);
+      const configMaps = chosen.flatMap((namespace) => {
+        const { configMap: name, maxBytes } = options;
+        const parts = configMapsFor(namespace, name, neededBy(namespace, objects), maxBytes);
+        if (parts.length > 1) writeNote(`sideroute: ${splitNote(namespace, parts, name)}\n`);
+        return [...parts, ...emptyParts(namespace, name, parts.length)];
+      });
       writeOutput(options.output === 'json' ? jsonText(configMaps) : manifestText(configMaps));
     });
+}
+
+/** A ConfigMap in every namespace of a cluster is not what anybody should get for having forgotten a flag. */
+function checkNamespaces({ namespace, allNamespaces = false }: ExportOptions): void {
+  if (allNamespaces !== namespace.length > 0) return;
+  throw new ProxyError(
+    'invalid-setting',
+    allNamespaces
+      ? '--all-namespaces and --namespace exclude each other'
+      : 'say for which namespaces of client pods: --namespace NAME, which may be repeated, or --all-namespaces',
+  );
+}
+
+/** What is in the input and in none of the ConfigMaps, or the other way round. */
+function leftOut(objects: readonly ClusterObject[], others: ReadonlyMap<string, number>): string[] {
+  const lines = missingServices(objects).map(
+    (name) => `the Service ${name} is not in the input: DNS will be asked for its address`,
+  );
+  const elsewhere = routesElsewhere(objects);
+  if (elsewhere.length > 0) {
+    lines.push(`left out, for no parent of them is a Service: ${counted(elsewhere.map(({ kind }) => kind))}`);
+  }
+  if (others.size > 0) {
+    const kinds = [...others].flatMap(([kind, count]) => Array.from({ length: count }, () => kind));
+    lines.push(`left out, for a sidecar reads nothing of that kind: ${counted(kinds)}`);
+  }
+  if (objects.length === 0) lines.push('there is no route or Service in this input');
+  return lines;
+}
+
+/** `HTTPRoute (2), TLSRoute`. */
+function counted(kinds: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [...counts].map(([kind, count]) => (count === 1 ? kind : `${kind} (${count})`)).join(', ');
+}
+
+function splitNote(namespace: string, parts: readonly ConfigMap[], name: string): string {
+  const names = parts.map(({ metadata }) => metadata.name);
+  const what = `the routes for namespace ${namespace} take ${parts.length} ConfigMaps, ${names.join(', ')}`;
+  if (parts.length > VOLUME_PARTS) {
+    return `${what}: more than pods mount by default. Give them all of these, or routes are missing: sideroute.dev/config-map: ${names.join(',')}`;
+  }
+  return `${what}: pods have to mount them all, as the manifests, the chart and sideroute inject do for ${name}`;
 }
 
 function manifestText(configMaps: readonly ConfigMap[]): string {

@@ -2,23 +2,30 @@
  * What `kubectl get -o yaml` or `-o json` prints, to the objects that routing needs, without everything that is noise to
  * it: status, managedFields, labels, what others have annotated.
  *
- * Stage before: `cli/manifest-input.ts`. Stage after: `route-export.ts`. One of the importers of the `yaml` library; the
- * text has been checked by the API server already, so it is only read, not judged.
+ * Stage before: `cli/manifest-input.ts`. Stage after: `route-export.ts`. The text has been checked by the API server already,
+ * so it is only read, not judged.
  */
-import { parseAllDocuments } from 'yaml';
 import { ProxyError } from '../errors.ts';
+import { groupOf } from '../gateway-api/foreign-kinds.ts';
+import { NO_TEXT_LIMITS } from '../gateway-api/limits.ts';
+import { GATEWAY_GROUP } from '../gateway-api/references.ts';
+import type { Tree } from '../gateway-api/tree.ts';
+import { readTrees } from '../gateway-api/yaml-tree.ts';
+import { finish } from '../slices.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
+/** Those that claim a Service port, be it only to keep others from it. */
+const ROUTE_KINDS = ['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'TCPRoute'] as const;
+
 export interface ClusterObject {
-  readonly kind: 'HTTPRoute' | 'Service';
+  readonly kind: (typeof ROUTE_KINDS)[number] | 'Service';
   readonly namespace: string;
   readonly name: string;
   /** In the order in which it is written: apiVersion, kind, metadata, spec. */
   readonly manifest: Json;
 }
 
-const GATEWAY_GROUP = 'gateway.networking.k8s.io/';
 /** Metadata that routing depends on: the age and the name decide between equal matches. */
 const METADATA_FIELDS = ['name', 'namespace', 'creationTimestamp', 'generation'];
 const SERVICE_FIELDS = ['type', 'clusterIP', 'clusterIPs', 'externalName'];
@@ -27,10 +34,20 @@ const PORT_FIELDS = ['name', 'port', 'protocol', 'appProtocol'];
 /** Of objects that name none, as kubectl has it without configuration. */
 const DEFAULT_NAMESPACE = 'default';
 
-/** HTTPRoutes and Services of a text; other kinds are left out. @throws ProxyError naming file and document */
-export function readClusterObjects(file: string, text: string): ClusterObject[] {
-  return readValues(file, text).flatMap((value, index) => {
-    const place = `${file} (document ${index + 1})`;
+/**
+ * Routes and Services of a text. Other kinds are left out, and counted in `others` by their names, as kubectl has them.
+ *
+ * @throws ProxyError naming file and document
+ */
+export function readClusterObjects(
+  file: string,
+  text: string,
+  others: Map<string, number> = new Map<string, number>(),
+): ClusterObject[] {
+  const objectOf = (place: string, value: Json, listKind: string | null, listVersion: string | null) =>
+    readObject(place, value, listKind, listVersion, others);
+  return readValues(file, text).flatMap(({ value, index }) => {
+    const place = `${file} (document ${index})`;
     if (value === null) return [];
     if (!isObject(value)) throw new ProxyError('not-a-resource', `${place}: is no Kubernetes object`);
     const { kind, items } = value;
@@ -46,29 +63,69 @@ export function readClusterObjects(file: string, text: string): ClusterObject[] 
   });
 }
 
-function readValues(file: string, text: string): unknown[] {
+interface DocumentValue {
+  /** Counts from 1. */
+  readonly index: number;
+  readonly value: unknown;
+}
+
+function readValues(file: string, text: string): DocumentValue[] {
   // The output for a whole cluster has many MiB, which JSON.parse reads in no time.
   if (/^\s*\{/.test(text)) {
     try {
-      return [JSON.parse(text)];
+      return [{ index: 1, value: JSON.parse(text) as unknown }];
     } catch {
       // YAML may begin with a brace, too.
     }
   }
-  const documents = parseAllDocuments(text, { prettyErrors: true, uniqueKeys: false, merge: true, logLevel: 'silent' });
-  return ('empty' in documents ? [] : documents).map((document, index) => {
-    const [error] = document.errors;
-    if (error === undefined) return document.toJS() as unknown;
-    const [reason = ''] = error.message.split('\n');
-    throw new ProxyError('syntax-error', `${file} (document ${index + 1}): ${reason}`);
-  });
+  const values: DocumentValue[] = [];
+  const refuse = (
+    document: number,
+    { code, path, message }: { code: string; path: string; message: string },
+  ): never => {
+    const where = path === '' ? '' : `${path}: `;
+    throw new ProxyError(code, `${file} (document ${document}): ${where}${message}`);
+  };
+  const faults = finish(
+    readTrees(
+      text,
+      function* ({ index, root, faults: [fault] }) {
+        if (fault !== undefined) refuse(index, fault);
+        values.push({ index, value: valueOf(root) });
+        yield;
+      },
+      undefined,
+      NO_TEXT_LIMITS,
+    ),
+  );
+  for (const fault of faults) refuse(fault.document, fault);
+  return values;
 }
 
-function objectOf(place: string, value: Json, listKind: string | null, listVersion: string | null): ClusterObject[] {
-  const kind = textOf(value['kind']) ?? listKind;
+/** What JSON.parse would make of it. */
+function valueOf(tree: Tree): unknown {
+  if (tree.type === 'scalar') return tree.value;
+  if (tree.type === 'list') return tree.items.map(valueOf);
+  return Object.fromEntries([...tree.entries].map(([name, { value }]) => [name, valueOf(value)]));
+}
+
+function readObject(
+  place: string,
+  value: Json,
+  listKind: string | null,
+  listVersion: string | null,
+  others: Map<string, number>,
+): ClusterObject[] {
+  const written = textOf(value['kind']) ?? listKind;
   const apiVersion = textOf(value['apiVersion']) ?? listVersion ?? '';
-  const isRoute = kind === 'HTTPRoute' && apiVersion.startsWith(GATEWAY_GROUP);
-  if (!isRoute && !(kind === 'Service' && apiVersion === 'v1')) return [];
+  const group = groupOf(apiVersion);
+  const route = group === GATEWAY_GROUP ? ROUTE_KINDS.find((candidate) => candidate === written) : undefined;
+  const kind = route ?? (written === 'Service' && apiVersion === 'v1' ? written : undefined);
+  if (kind === undefined) {
+    const name = `${written ?? 'objects without a kind'}${group === '' ? '' : `.${group}`}`;
+    others.set(name, (others.get(name) ?? 0) + 1);
+    return [];
+  }
   const metadata = isObject(value['metadata']) ? value['metadata'] : {};
   const name = textOf(metadata['name']);
   if (name === null) throw new ProxyError('missing-field', `${place}: ${kind}: metadata.name is required`);
@@ -80,7 +137,7 @@ function objectOf(place: string, value: Json, listKind: string | null, listVersi
       kind,
       namespace,
       name,
-      manifest: { apiVersion, kind, metadata: kept, spec: isRoute ? spec : serviceSpec(spec) },
+      manifest: { apiVersion, kind, metadata: kept, spec: route === undefined ? serviceSpec(spec) : spec },
     },
   ];
 }

@@ -4,6 +4,7 @@
  * Stage before: `route-export.ts`. Stage after: text for `kubectl apply`, then a volume in the pods.
  */
 import { Document } from 'yaml';
+import { partName, VOLUME_PARTS } from '../config/route-volume.ts';
 import { ProxyError } from '../errors.ts';
 import type { ClusterObject } from './cluster-objects.ts';
 
@@ -21,7 +22,7 @@ export interface ConfigMap {
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** To find, and prune, ConfigMaps of an earlier export that had more of them. */
+/** To find them. */
 const LABELS = { 'app.kubernetes.io/managed-by': 'sideroute' };
 const SEPARATOR = '---\n';
 
@@ -41,7 +42,7 @@ export function configMapsFor(
   let file = '';
   let bytes = 0;
   for (const object of objects) {
-    const text = yamlText(object.manifest);
+    const text = textOf(object);
     const size = Buffer.byteLength(text) + SEPARATOR.length;
     if (size > maxBytes) {
       throw new ProxyError(
@@ -58,15 +59,35 @@ export function configMapsFor(
     bytes += size;
   }
   if (file !== '' || files.length === 0) files.push(file);
-  return files.map((text, index) => {
-    const suffix = index === 0 ? '' : `-${index + 1}`;
-    return {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name: `${name}${suffix}`, namespace, labels: LABELS },
-      data: text === '' ? {} : { [`routes${suffix}.yaml`]: text },
-    };
-  });
+  return files.map((text, index) => configMap(namespace, name, index + 1, text));
+}
+
+/**
+ * The parts behind the first `count` that pods mount by default, without data: so what an earlier export has put there is gone.
+ */
+export function emptyParts(namespace: string, name: string, count: number): ConfigMap[] {
+  const parts = Math.max(0, VOLUME_PARTS - count);
+  return Array.from({ length: parts }, (_, index) => configMap(namespace, name, count + index + 1, ''));
+}
+
+function configMap(namespace: string, name: string, part: number, text: string): ConfigMap {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: partName(name, part), namespace, labels: LABELS },
+    data: text === '' ? {} : { [`${partName('routes', part)}.yaml`]: text },
+  };
+}
+
+const texts = new WeakMap<ClusterObject, string>();
+
+/** The same object goes to many namespaces. */
+function textOf(object: ClusterObject): string {
+  const known = texts.get(object);
+  if (known !== undefined) return known;
+  const text = yamlText(object.manifest);
+  texts.set(object, text);
+  return text;
 }
 
 /** Texts in block style wherever they have several lines; quoted where YAML 1.1, which kubectl reads, would need it. */

@@ -1,5 +1,5 @@
 /**
- * Which routes and Services the clients of a namespace need: every producer route, the consumer routes of the namespace
+ * Which routes and Services the clients of a namespace need: every producer route of whatever kind, for the kinds conflict, the consumer routes of the namespace
  * itself, and the Services that those name.
  *
  * Stage before: `cluster-objects.ts`. Stage after: `config-maps.ts`. A route is a producer route for the parents in its own
@@ -21,22 +21,26 @@ export function namespacesOf(objects: readonly ClusterObject[]): string[] {
 /** Sorted: Services before routes, by namespace and name; one of two objects of the same name, the later one. */
 export function neededBy(namespace: string, objects: readonly ClusterObject[]): ClusterObject[] {
   const unique = new Map(objects.map((object) => [`${object.kind} ${object.namespace}/${object.name}`, object]));
-  const routes = [...unique.values()].filter((object) => object.kind === 'HTTPRoute' && applies(object, namespace));
+  const routes = [...unique.values()].filter((object) => isRoute(object) && applies(object, namespace));
   const needed = new Set(routes.flatMap(servicesOf).map(({ namespace: of, name }) => `Service ${of}/${name}`));
   const services = [...unique].filter(([key]) => needed.has(key)).map(([, object]) => object);
-  return [...services.sort(byName), ...routes.sort(byName)];
+  return [...services.sort(byName), ...routes.sort((a, b) => byName(a, b) || compareText(a.kind, b.kind))];
 }
 
 /** Names that the routes refer to and that are not among the objects: their addresses come from cluster DNS. */
 export function missingServices(objects: readonly ClusterObject[]): string[] {
   const present = new Set(objects.filter(({ kind }) => kind === 'Service').map(nameOf));
-  const named = new Set(
-    objects
-      .filter(({ kind }) => kind === 'HTTPRoute')
-      .flatMap(servicesOf)
-      .map(nameOf),
-  );
+  const named = new Set(objects.filter(isRoute).flatMap(servicesOf).map(nameOf));
   return [...named].filter((name) => !present.has(name)).sort(compareText);
+}
+
+/** Routes none of whose parents is a Service, as those of Gateways are. */
+export function routesElsewhere(objects: readonly ClusterObject[]): ClusterObject[] {
+  return objects.filter((object) => isRoute(object) && parentsOf(object).length === 0);
+}
+
+function isRoute({ kind }: ClusterObject): boolean {
+  return kind !== 'Service';
 }
 
 function applies(route: ClusterObject, namespace: string): boolean {

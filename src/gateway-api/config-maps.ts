@@ -35,6 +35,11 @@ export function routeKeyOf(object: Fields): string | null {
   return null;
 }
 
+/** Of a ConfigMap. */
+export function hasNoFiles(object: Fields): boolean {
+  return [object.tree('data'), object.tree('binaryData')].every((data) => entriesOf(data).length === 0);
+}
+
 /** Collects the ConfigMaps of one file. */
 export class ConfigMapDocuments {
   readonly documents: ConfigMapDocument[] = [];

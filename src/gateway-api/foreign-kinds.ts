@@ -4,7 +4,7 @@
  *
  * Told by `documents.ts`, asked by `parse.ts`.
  */
-import { routeKeyOf, type ConfigMapDocuments } from './config-maps.ts';
+import { hasNoFiles, routeKeyOf, type ConfigMapDocuments } from './config-maps.ts';
 import type { Fields } from './fields.ts';
 import { quote } from './limits.ts';
 import { GATEWAY_GROUP } from './references.ts';
@@ -79,7 +79,8 @@ export class IgnoredKinds {
       const advice = `its key ${quote(holder)} looks like a route file: mount the ${kind} and point sideroute at the mounted directory`;
       object.warn('kind', 'unsupported-kind', `${kind} is ignored; ${advice}`);
     }
-    if (holder !== null) return;
+    // Nor is one without data worth a word, which a part that is not needed is.
+    if (holder !== null || (kind === 'ConfigMap' && this.#configMaps !== null && hasNoFiles(object))) return;
     this.#first ??= object;
     const name = group === '' ? kind : `${kind}.${group}`;
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);

@@ -64,7 +64,8 @@ export const INJECT_SETTINGS = {
     name: 'config-map',
     argument: 'names',
     fallback: 'sideroute-routes',
-    description: "ConfigMaps with route files, separated by commas, in the pod's namespace; none has to exist",
+    description:
+      "ConfigMap with route files in the pod's namespace, and its parts NAME-2 and NAME-3; or several, separated by commas; none has to exist",
     check: configMapNames,
   },
   serviceCidrs: {

@@ -5,6 +5,7 @@
  * types are those of the Kubernetes API, so that a field in the wrong place does not compile.
  */
 import type { IContainer, IEnvVar, IVolume, IVolumeMount } from 'kubernetes-models/v1';
+import { partNames } from '../config/route-volume.ts';
 import { SETTING_NAMES } from '../iptables/settings.ts';
 import { splitNames, type InjectSettings, type Mode } from './annotations.ts';
 import { memoryBytes } from './quantities.ts';
@@ -41,12 +42,18 @@ export function additionsFor(settings: InjectSettings, graceSeconds: number | nu
       {
         name: ROUTES_VOLUME,
         projected: {
-          sources: splitNames(settings.configMaps ?? '').map((name) => ({ configMap: { name, optional: true } })),
+          sources: configMapsOf(settings).map((name) => ({ configMap: { name, optional: true } })),
         },
       },
       { name: NO_TOKEN_VOLUME, emptyDir: {} },
     ],
   };
+}
+
+/** One name stands for its parts as well; of several each stands for itself. */
+function configMapsOf({ configMaps }: InjectSettings): string[] {
+  const [name = '', ...others] = splitNames(configMaps ?? '');
+  return others.length > 0 ? [name, ...others] : partNames(name);
 }
 
 /** Annotations that lead Prometheus to the sidecar; for pods that have none of these themselves. */

@@ -28,7 +28,7 @@ function python(script: string, ...args: string[]) {
 }
 
 const injected = sideroute(['inject', DEPLOYMENT]).stdout;
-const exported = sideroute(['routes', 'export', CLUSTER]).stdout;
+const exported = sideroute(['routes', 'export', '--all-namespaces', CLUSTER]).stdout;
 const INJECTED = join(directory, 'injected.yaml');
 writeFileSync(INJECTED, injected);
 
@@ -36,7 +36,7 @@ writeFileSync(INJECTED, injected);
 const READERS = [
   { command: 'inject', input: DEPLOYMENT, expected: injected },
   { command: 'uninject', input: INJECTED, expected: readFileSync(DEPLOYMENT, 'utf8') },
-  { command: 'routes export', input: CLUSTER, expected: exported },
+  { command: 'routes export --all-namespaces', input: CLUSTER, expected: exported },
 ] as const;
 
 function printed(t: Test, result: { status: number; stdout: string; stderr: string }, expected: string): void {
@@ -67,7 +67,7 @@ t.test('nothing on standard input: /dev/null, a closed descriptor', async (t) =>
   for (const [command, said] of [
     ['inject', /no workload/],
     ['uninject', /no workload/],
-    ['routes export', /no HTTPRoute or Service/],
+    ['routes export --all-namespaces', /no route or Service/],
   ] as const)
     for (const input of ['< /dev/null', '0<&-'])
       t.match(shell(`sideroute ${command} ${input}`), { status: 0, stdout: '', stderr: said }, `${command} ${input}`);
@@ -179,7 +179,7 @@ t.test('a reader that leaves ends the program quietly, as SIGPIPE would', async 
     ['inject', DEPLOYMENT],
     ['inject', '-o', 'json', DEPLOYMENT],
     ['uninject', INJECTED],
-    ['routes', 'export', CLUSTER],
+    ['routes', 'export', '--all-namespaces', CLUSTER],
     ['iptables', 'print', '--service-cidrs', '10.96.0.0/12'],
     ['--help'],
     ['inject', '--help'],
@@ -232,4 +232,33 @@ t.test('20 MB from a pipe whose writer is slow, and out to a reader that is slow
     echo "\${PIPESTATUS[@]}"; grep -c 'name: sideroute-init' ${out}`;
   const result = shell(`${limited}\n${roundTrip}`);
   t.equal(result.stdout, '0 0 0 0 0\n20\n', result.stderr.slice(-500));
+});
+
+t.test('20 MB of routes and Services, as kubectl prints them, from a pipe whose writer is slow', async (t) => {
+  const entry = (kind: string, apiVersion: string, name: string, spec: string) =>
+    `- apiVersion: ${apiVersion}\n  kind: ${kind}\n  metadata:\n    annotations:\n      note: |\n        ${'x'.repeat(400)}\n` +
+    `    name: ${name}\n    namespace: shop\n  spec:\n${spec.replaceAll(/^/gm, '    ')}\n`;
+  const entries: string[] = [];
+  let bytes = 0;
+  for (let index = 0; bytes < 20_500_000; index++) {
+    const service = `clusterIP: 10.${96 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}\nports:\n- port: 80\n  protocol: TCP`;
+    const route = `parentRefs:\n- group: ""\n  kind: Service\n  name: s${index}\nrules:\n- backendRefs:\n  - name: s${index}\n    port: 80`;
+    entries.push(entry('Service', 'v1', `s${index}`, service));
+    entries.push(entry('HTTPRoute', 'gateway.networking.k8s.io/v1', `r${index}`, route));
+    bytes += entries.at(-1)!.length + entries.at(-2)!.length;
+  }
+  const input = join(directory, 'cluster.yaml');
+  writeFileSync(input, `apiVersion: v1\nitems:\n${entries.join('')}kind: List\nmetadata:\n  resourceVersion: ""\n`);
+  const routes = entries.length / 2;
+  const checked = shell(`(sleep 1; cat ${input}) | sideroute check -`);
+  t.equal(checked.status, 0, checked.stdout.slice(-500));
+  t.match(checked.stdout, `${routes} routes, ${routes} Services, ${routes} frontends; 0 errors, 0 warnings\n`);
+  const out = join(directory, 'exported');
+  const exported = shell(`(sleep 1; cat ${input}) | sideroute routes export --namespace shop | (sleep 1; cat) > ${out}
+    echo "\${PIPESTATUS[@]}"; grep -c 'kind: HTTPRoute' ${out}; sideroute check ${out} | tail -1`);
+  const [statuses, count, summary] = exported.stdout.split('\n');
+  t.equal(statuses, '0 0 0');
+  t.equal(Number(count), routes);
+  t.match(summary, `${routes} routes, ${routes} Services, ${routes} frontends; 0 errors, 0 warnings`);
+  t.match(exported.stderr, /the routes for namespace shop take \d+ ConfigMaps/);
 });

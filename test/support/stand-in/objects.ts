@@ -47,6 +47,11 @@ const RESOURCES: readonly {
     names: ['httproute', 'httproutes'],
   },
   {
+    kind: 'GRPCRoute',
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    names: ['grpcroute', 'grpcroutes'],
+  },
+  {
     kind: 'ServiceCIDR',
     apiVersion: 'networking.k8s.io/v1',
     names: ['servicecidr', 'servicecidrs'],

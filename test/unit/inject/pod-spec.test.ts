@@ -96,7 +96,11 @@ t.test('the sidecar: native, probed, limited, unprivileged, with the routes moun
   t.same(template.spec.volumes, [
     {
       name: 'sideroute-routes',
-      projected: { sources: [{ configMap: { name: 'sideroute-routes', optional: true } }] },
+      projected: {
+        sources: ['sideroute-routes', 'sideroute-routes-2', 'sideroute-routes-3'].map((name) => ({
+          configMap: { name, optional: true },
+        })),
+      },
     },
     { name: 'sideroute-no-token', emptyDir: {} },
   ]);

@@ -211,7 +211,8 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
 - name: sideroute-routes
   projected:
     sources:
-      {{- range prepend .Values.routes.extraConfigMaps .Values.routes.configMap }}
+      {{- $name := .Values.routes.configMap }}
+      {{- range concat (list $name (printf "%s-2" $name) (printf "%s-3" $name)) .Values.routes.extraConfigMaps }}
       - configMap:
           name: {{ . }}
           optional: true
