@@ -60,6 +60,8 @@ void Downstream::OnEvent() {
     if (exchange_->OnDownstreamEvent() == Progress::kNextRequest) ReadRequests();
     return;
   }
+  // Whatever stands before a reset, nobody waits for an answer to it, and no other event would tell.
+  if (gone()) return OnReadEnd(true);
   ReadRequests();
 }
 

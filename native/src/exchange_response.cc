@@ -271,6 +271,9 @@ Progress Exchange::PumpTunnel() {
   bool broken = !downstream_->Flush() || !upstream_->Flush();
   if (!broken) PumpTunnelFlow(true, &broken);
   if (!broken) PumpTunnelFlow(false, &broken);
+  // A side that is not read, because it has ended or the other takes nothing, does not show its reset.
+  broken = broken || (downstream_->failed() && (tunnel_up_ended_ || upstream_->has_unsent())) ||
+           (upstream_->failed() && (tunnel_down_ended_ || downstream_->has_unsent()));
   if (!broken &&
       !(tunnel_up_ended_ && tunnel_down_ended_ && !downstream_->has_unsent() && !upstream_->has_unsent())) {
     return Progress::kOpen;

@@ -28,7 +28,7 @@ int StreamSocket::Open(UniqueFd fd) {
   fd_ = std::move(fd);
   // Until the kernel says otherwise. A first write may thus leave before the first event.
   writable_ = true;
-  readable_ = peer_ended_ = gone_ = write_failed_ = write_ended_ = shutdown_wanted_ = false;
+  readable_ = peer_ended_ = gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = false;
   return 0;
 }
 
@@ -50,6 +50,7 @@ void StreamSocket::OnReady(uint32_t events) {
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_ended_ = true;
   if ((events & (EPOLLHUP | EPOLLERR)) != 0) gone_ = true;
+  if ((events & EPOLLERR) != 0) failed_ = true;
   if ((events & EPOLLOUT) != 0) writable_ = true;
   if (events != 0 && reactor_.MustWait(share_)) return reactor_.Again(this);
   OnEvent();

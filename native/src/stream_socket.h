@@ -73,6 +73,8 @@ class StreamSocket : public Watcher {
   bool AtEnd() const;
   // Reset, or closed in both directions: nothing can be written any more.
   bool gone() const { return gone_; }
+  // Reset, though unread bytes may come before it.
+  bool failed() const { return failed_; }
 
   // Sends, and keeps what the kernel does not take now. False when the connection takes nothing any more.
   bool Send(std::span<iovec> parts);
@@ -122,6 +124,7 @@ class StreamSocket : public Watcher {
   bool writable_ = false;
   bool peer_ended_ = false;
   bool gone_ = false;
+  bool failed_ = false;
   bool write_failed_ = false;
   bool write_ended_ = false;
   bool shutdown_wanted_ = false;
