@@ -40,7 +40,9 @@ export interface ConfigurationOptions {
   readonly onChange: () => void;
 }
 
-const NOTHING_ATTACHED: Attachment = { frontends: [], conditions: [], problems: [], services: new Map() };
+const NOTHING_ATTACHED: Attachment = {
+  ...{ frontends: [], conditions: [], subjects: new Map(), problems: [], services: new Map() },
+};
 
 export class ConfigurationInForce {
   readonly #options: ConfigurationOptions;

@@ -4,9 +4,11 @@
  *     route directory -> attach -> table ----------------------------+
  *     resolver -> frontends -> acceptor -> engine -> decide(table) --+-> outcome -> metrics -> admin
  */
-import { BackendRegistry } from './cluster/backends.ts';
-import { FrontendRegistry } from './cluster/frontends.ts';
-import { ServiceResolver } from './cluster/resolver.ts';
+import type { BackendRegistry } from './cluster/backends.ts';
+import { createCluster } from './cluster/cluster.ts';
+import { ConditionTracker } from './cluster/condition-tracker.ts';
+import type { FrontendRegistry } from './cluster/frontends.ts';
+import type { ServiceResolver } from './cluster/resolver.ts';
 import { RouteDirectory } from './config/route-directory.ts';
 import { parseRoutesBesides } from './config/route-parser.ts';
 import type { ProxySettings } from './config/settings.ts';
@@ -49,7 +51,6 @@ class SidecarProxy {
   readonly #settings: ProxySettings;
   readonly #logger: Logger;
   readonly #incidents: IncidentLog;
-  readonly #conditionLog: ConditionLog;
   readonly #problemLog: ProblemLog;
   readonly #accessLog: AccessLog;
   readonly #native: NativeBinding;
@@ -58,6 +59,7 @@ class SidecarProxy {
   readonly #backends: BackendRegistry;
   readonly #frontends: FrontendRegistry;
   readonly #directory: RouteDirectory;
+  readonly #conditions: ConditionTracker;
   readonly #probes: Probes;
   readonly #closing = new AbortController();
   /** For all work whose length depends on the size of the configuration. */
@@ -72,14 +74,14 @@ class SidecarProxy {
   readonly #private: Endpoint[] = [];
   readonly #logSettings: LogSettings;
   readonly drain: Drain;
-  /** Changes of addresses, of backends and frontends. */
+  /** Changes of what is known of addresses, and of what follows from it. */
   #addressChanges = 0;
 
   constructor(settings: ProxySettings, logger: Logger) {
     this.#settings = settings;
     this.#logger = logger;
     this.#incidents = new IncidentLog(logger);
-    this.#conditionLog = new ConditionLog(logger);
+    const conditionLog = new ConditionLog(logger);
     this.drain = new Drain({
       ...{ timeoutMs: settings.drainTimeoutMs, quietMs: settings.drainQuietMs, logger },
       connections: () => this.#openConnections(),
@@ -90,32 +92,18 @@ class SidecarProxy {
     this.#accessLog = new AccessLog(settings.accessLog);
     this.#logSettings = logSettings(logger, this.#accessLog);
     this.#native = loadNative();
-    this.#resolver = new ServiceResolver({
-      logger,
-      resolvConfPath: settings.resolvConf,
-      clusterDomain: settings.clusterDomain ?? undefined,
-      ownAddresses: settings.capture.map(({ address }) => address),
-      networks: settings.serviceNetworks,
-    });
-    this.#backends = new BackendRegistry({
-      resolver: this.#resolver,
-      logger,
-      onChange: () => {
+    const { resolver, backends, frontends, knowledge } = createCluster({
+      ...{ settings, logger },
+      onNews: () => {
         this.#addressChanges++;
-        this.#nativeEngine?.forget(true);
+        this.#conditions.touch();
       },
-      drop: (id) => this.#nativeEngine?.dropBackend(id) ?? true,
+      onBackends: () => this.#nativeEngine?.forget(true),
+      dropBackend: (id) => this.#nativeEngine?.dropBackend(id) ?? true,
+      onFrontends: (addresses) => this.#acceptor?.setFrontends(addresses),
+      frontendsInUse: () => this.#frontendsInUse(),
     });
-    this.#frontends = new FrontendRegistry({
-      resolver: this.#resolver,
-      networks: settings.serviceNetworks,
-      logger,
-      onChange: (addresses) => {
-        this.#addressChanges++;
-        this.#acceptor?.setFrontends(addresses);
-      },
-      inUse: () => this.#frontendsInUse(),
-    });
+    [this.#resolver, this.#backends, this.#frontends] = [resolver, backends, frontends];
     this.#directory = new RouteDirectory({
       path: settings.routes,
       parse: (file, text) => parseRoutesBesides(file, text, settings.namespace, this.#slicer, this.#closing.signal),
@@ -125,8 +113,16 @@ class SidecarProxy {
     this.#configuration = new ConfigurationInForce({
       namespace: settings.namespace,
       compile: this.#compileDeps(),
-      ...{ resolver: this.#resolver, backends: this.#backends, frontends: this.#frontends, series: this.#metrics },
+      ...{ resolver, backends, frontends, series: this.#metrics },
       onChange: () => this.#nativeEngine?.forget(false),
+    });
+    this.#conditions = new ConditionTracker({
+      ...{ slicer: this.#slicer, logger, sources: knowledge },
+      attachment: () => this.#configuration.current.attachment,
+      onChange: (conditions) => {
+        this.#addressChanges++;
+        return conditionLog.update(conditions);
+      },
     });
     this.#probes = createProbes({
       strict: settings.strict,
@@ -188,6 +184,7 @@ class SidecarProxy {
     this.#closing.abort();
     closeLogSettings(this.#logSettings);
     this.#resolver.close();
+    this.#conditions.close();
     this.#acceptor?.close();
     for (const engine of this.#engines()) await engine.close();
     for (const endpoint of [...this.#public, ...this.#private]) endpoint.close();
@@ -233,7 +230,7 @@ class SidecarProxy {
     yield* this.#tellInterest();
     const { attachment, valid } = this.#configuration.current;
     yield* this.#problemLog.update(this.#problems());
-    yield* this.#conditionLog.update(attachment.conditions);
+    yield* this.#conditions.update();
     this.#logger.info('configuration applied', {
       ...{ generation: snapshot.generation, hash: snapshot.hash, valid },
       frontends: attachment.frontends.length,
@@ -333,7 +330,8 @@ class SidecarProxy {
       ...common,
       unresolvedFrontends: () => this.#frontends.unresolved.length,
       dns: () => this.#resolver.statistics(),
-      conditions: () => this.#configuration.current.attachment.conditions,
+      unresolvedBackends: () => this.#backends.unresolved,
+      conditions: () => this.#conditions.current,
     });
     for (const { address, port } of this.#settings.metrics) {
       this.#public.push(await startAdmin({ address, port, flag: '--metrics', exposition, ...this.#probes }));
@@ -369,6 +367,7 @@ class SidecarProxy {
     const frontends = this.#frontends;
     return {
       ...this.#configuration.current,
+      conditions: this.#conditions.current,
       problems: this.#problems(),
       frontendKeys: frontends.keys,
       addresses: frontends.addresses,

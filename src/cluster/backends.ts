@@ -11,12 +11,14 @@
 import type { Logger } from '../log.ts';
 import type { Backend, InternBackend } from '../routing/decision.ts';
 import { addressFault, faultText } from './addresses.ts';
+import { dnsWords } from './dns-words.ts';
+import { absence, presence, type Knowledge } from './knowledge.ts';
 import { Numbers } from './numbers.ts';
 import type { ServiceResolver, Subscription } from './resolver.ts';
 
 export interface BackendStatus {
   readonly backend: Backend;
-  /** Why it is not resolved, or only with its last good addresses; else null. */
+  /** Why it is not resolved, or only with its last good addresses, in words; else null. */
   readonly error: string | null;
 }
 
@@ -115,7 +117,24 @@ export class BackendRegistry {
   status(): readonly BackendStatus[] {
     return [...this.#entries.values()]
       .filter((entry) => entry.subscription !== null)
-      .map(({ backend, error }) => ({ backend, error }));
+      .map(({ backend, error }) => ({ backend, error: error === null ? null : dnsWords(error) }));
+  }
+
+  /** Backends of the current tables without an address. */
+  get unresolved(): number {
+    let count = 0;
+    for (const { subscription, backend } of this.#entries.values()) {
+      if (subscription !== null && backend.state !== 'resolved') count++;
+    }
+    return count;
+  }
+
+  /** `key`: `namespace/name:port`. Null when the current tables do not have it. */
+  knowledge(key: string): Knowledge | null {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || entry.subscription === null) return null;
+    const { state } = entry.backend;
+    return state === 'resolved' ? presence(entry.subscription.current) : absence(state, entry.error);
   }
 
   #retire(entry: Entry): void {

@@ -12,7 +12,8 @@ import type { Logger } from '../log.ts';
 import type { FrontendAddress } from '../native/binding.ts';
 import { finish, type Steps } from '../slices.ts';
 import { Numbers } from './numbers.ts';
-import { assignAddresses, whyUnresolved, type Networks } from './parent-addresses.ts';
+import { presence, type Knowledge } from './knowledge.ts';
+import { assignAddresses, knowledgeWithoutAddress, type Networks } from './parent-addresses.ts';
 import { sameState, type ServiceAddresses, type ServiceResolver, type Subscription } from './resolver.ts';
 
 /** A frontend without a single address; its Service is reached as if there were no routes. */
@@ -20,6 +21,8 @@ export interface UnresolvedFrontend {
   /** `AttachedFrontend.key`. */
   readonly key: string;
   readonly reason: string;
+  /** Nothing is wrong yet: cluster DNS has not been heard. */
+  readonly waiting: boolean;
 }
 
 /** What a new attachment comes to, until it is in force. */
@@ -60,6 +63,8 @@ export class FrontendRegistry {
   #parents: ReadonlyMap<string, Subscription> = new Map();
   /** What `#addresses` was made of, by `namespace/name`. */
   #seen: ReadonlyMap<string, ServiceAddresses> = new Map();
+  /** Parents with an address of their own. */
+  #owners: ReadonlySet<string> = new Set();
   #frontends: readonly AttachedFrontend[] = [];
   #addresses: readonly FrontendAddress[] = [];
   #unresolved: readonly UnresolvedFrontend[] = [];
@@ -90,6 +95,13 @@ export class FrontendRegistry {
 
   get unresolved(): readonly UnresolvedFrontend[] {
     return this.#unresolved;
+  }
+
+  /** `service`: `namespace/name`. Null when it is not a parent now. */
+  knowledge(service: string): Knowledge | null {
+    const current = this.#parents.get(service)?.current;
+    if (current === undefined) return null;
+    return this.#owners.has(service) ? presence(current) : knowledgeWithoutAddress(current, this.#networks);
   }
 
   /** Addresses that were refused, or claimed by two Services. */
@@ -154,7 +166,8 @@ export class FrontendRegistry {
       const id = this.frontendId(frontend.key);
       for (const address of own) addresses.push({ address, port: frontend.port, id, mode: frontend.mode });
       if (own.length > 0) continue;
-      unresolved.push({ key: frontend.key, reason: whyUnresolved(current, this.#networks) });
+      const { state, message } = knowledgeWithoutAddress(current, this.#networks);
+      unresolved.push({ key: frontend.key, reason: message ?? state, waiting: state === 'asked' });
     }
     addresses.sort((a, b) => compare(a.address, b.address) || a.port - b.port || a.id - b.id);
     if (!sameList(addresses, this.#addresses)) {
@@ -165,6 +178,7 @@ export class FrontendRegistry {
     this.#parents = parents;
     this.#frontends = frontends;
     this.#seen = new Map([...parents].map(([service, { current }]) => [service, current]));
+    this.#owners = new Set([...owners.values()].map(({ service }) => service));
     this.#report(problems, unresolved);
   }
 

@@ -6,6 +6,8 @@
 import type { ServiceNetworks } from '../config/service-networks.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import { addressFault, faultText } from './addresses.ts';
+import { dnsWords } from './dns-words.ts';
+import { absence, type Knowledge } from './knowledge.ts';
 import type { ServiceAddresses, Subscription } from './resolver.ts';
 
 /** Null: which networks ClusterIPs are in is not known. */
@@ -58,14 +60,18 @@ function clusterIPs({ addresses, unroutable }: ServiceAddresses, networks: Netwo
 }
 
 /** Of a parent that owns no address. */
-export function whyUnresolved(current: ServiceAddresses, networks: Networks): string {
+export function knowledgeWithoutAddress(current: ServiceAddresses, networks: Networks): Knowledge {
   const { state, addresses, unroutable, error } = current;
-  if (unroutable !== null) return `no ClusterIP: ${unroutable}`;
-  if (state !== 'resolved') return error === null ? state : `${state}: ${error}`;
+  if (unroutable !== null) return missing(`no ClusterIP: ${unroutable}`);
+  if (state !== 'resolved') return absence(state, error);
   const outside = addresses.filter((address) => networks?.contains(address) === false);
-  if (outside.length > 0) return `no ClusterIP: ${outside.join(', ')} is outside the Service networks`;
+  if (outside.length > 0) return missing(`no ClusterIP: ${outside.join(', ')} is outside the Service networks`);
   const refused = `no usable address among ${addresses.join(', ')}`;
-  return error === null ? refused : `${refused}: ${error}`;
+  return missing(error === null ? refused : `${refused}: ${dnsWords(error)}`);
+}
+
+function missing(message: string): Knowledge {
+  return { state: 'missing', message };
 }
 
 function problemOf(

@@ -70,6 +70,8 @@ export interface ServiceResolverOptions {
   readonly concurrency?: number | undefined;
   /** Networks that ClusterIPs are in; null when they are not known. */
   readonly networks?: Pick<ServiceNetworks, 'contains'> | null | undefined;
+  /** What is said of some Service is another thing now; those who asked for it have been told. */
+  readonly onChange?: (() => void) | undefined;
   /** Addresses at which this proxy takes captured connections: those of no Service. */
   readonly ownAddresses?: Iterable<string> | undefined;
 }
@@ -98,6 +100,7 @@ interface Entry {
 /** The constructor throws ProxyError `invalid-dns-server` for `servers` that are no addresses. */
 export class ServiceResolver {
   readonly #logger: Logger;
+  readonly #onChange: () => void;
   readonly #families: readonly IpFamily[];
   readonly #dns: DnsClient;
   readonly #watchContext: WatchContext;
@@ -113,6 +116,7 @@ export class ServiceResolver {
 
   constructor(options: ServiceResolverOptions) {
     this.#logger = options.logger;
+    this.#onChange = options.onChange ?? (() => undefined);
     this.#families = options.ipFamilies ?? [4, 6];
     this.#fixedServers = options.servers;
     this.#fixedDomain = options.clusterDomain === undefined ? undefined : normalizeDomain(options.clusterDomain);
@@ -294,6 +298,7 @@ export class ServiceResolver {
         this.#logger.error('an address change could not be applied', { service: entry.key, error: String(error) });
       }
     }
+    this.#onChange();
   }
 
   #log(entry: Entry, previous: ServiceAddresses, next: ServiceAddresses, sameAddresses: boolean): void {

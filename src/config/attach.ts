@@ -34,7 +34,7 @@ export function* attachInSteps(input: AttachInput): Steps<Attachment> {
   for (const resource of resources) {
     if (resource.kind === 'Service') services.set(serviceKey(resource.namespace, resource.name), resource);
   }
-  const progress: Progress = { namespace: input.namespace, services, conditions: [], problems };
+  const progress: Progress = { namespace: input.namespace, services, conditions: [], subjects: new Map(), problems };
   const claims: Claim[] = [];
   const parents = new Map<Resource, readonly ResolvedParent[]>();
   for (const route of resources) {
@@ -53,7 +53,8 @@ export function* attachInSteps(input: AttachInput): Steps<Attachment> {
     else if (resource.kind === 'OtherRoute' && isUdp(resource)) reportUdp(resource, progress);
     else if (resource.kind === 'OtherRoute') reportOther(resource, resolved, conflicts, progress);
   }
-  return { frontends: yield* buildFrontends(claims, progress), conditions: progress.conditions, problems, services };
+  const { conditions, subjects } = progress;
+  return { frontends: yield* buildFrontends(claims, progress), conditions, subjects, problems, services };
 }
 
 function isUdp(route: HttpRoute | OtherRoute): boolean {

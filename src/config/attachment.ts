@@ -51,11 +51,31 @@ export interface RouteCondition {
   readonly reason: string;
   readonly message: string;
   readonly source: SourceLocation;
+  /** An address that will be known, or known to be missing, in a moment. */
+  readonly passing?: true;
 }
+
+/** A reference to a Service whose address decides whether a condition holds, beside what the route files say. */
+export interface ConditionReference {
+  /** `namespace/name` of a parent, `namespace/name:port` of a backend. */
+  readonly key: string;
+  /** Field path in the route. */
+  readonly path: string;
+  /** What becomes of requests while the Service is missing, and while its address is not known. */
+  readonly consequences: { readonly missing: string; readonly pending: string };
+}
+
+/** What a condition of the attachment depends on at run time. */
+export type ConditionSubject =
+  | { readonly kind: 'parent'; readonly reference: ConditionReference }
+  | { readonly kind: 'backends'; readonly references: readonly ConditionReference[] };
 
 export interface Attachment {
   readonly frontends: readonly AttachedFrontend[];
+  /** By what the route files say. */
   readonly conditions: readonly RouteCondition[];
+  /** Of those conditions that the addresses of Services may turn. */
+  readonly subjects: ReadonlyMap<RouteCondition, ConditionSubject>;
   readonly problems: readonly Problem[];
   /** Every Service document by `namespace/name`. */
   readonly services: ReadonlyMap<string, Service>;

@@ -10,7 +10,7 @@ import type {
   Resource,
   Service,
 } from '../gateway-api/types.ts';
-import type { ConditionType, RouteCondition } from './attachment.ts';
+import type { ConditionSubject, ConditionType, RouteCondition } from './attachment.ts';
 import { serviceKey } from './support.ts';
 
 export type RouteResource = HttpRoute | RefusedRoute | OtherRoute;
@@ -20,6 +20,7 @@ export interface Progress {
   readonly namespace: string | null;
   readonly services: ReadonlyMap<string, Service>;
   readonly conditions: RouteCondition[];
+  readonly subjects: Map<RouteCondition, ConditionSubject>;
   readonly problems: Problem[];
 }
 
@@ -44,14 +45,15 @@ export function warn(progress: Progress, resource: Resource, path: string, code:
   progress.problems.push({ ...problemAt(resource, path), severity: 'warning', code, message });
 }
 
-/** `parent`: null for a document whose parents are not known. */
+/** `parent`: null for a document whose parents are not known. `subject`: null when no address can turn the condition. */
 export function addCondition(
   progress: Progress,
   resource: RouteResource,
   parent: ParentRef | null,
   condition: Pick<RouteCondition, 'status' | 'reason' | 'message'> & { readonly type: ConditionType },
+  subject: ConditionSubject | null = null,
 ): void {
-  progress.conditions.push({
+  const added: RouteCondition = {
     routeKind: kindOf(resource),
     namespace: resource.namespace,
     name: resource.name,
@@ -60,7 +62,9 @@ export function addCondition(
     observedGeneration: resource.generation,
     ...condition,
     source: resource.source,
-  });
+  };
+  progress.conditions.push(added);
+  if (subject !== null) progress.subjects.set(added, subject);
 }
 
 function parentLabel(parent: ParentRef): string {

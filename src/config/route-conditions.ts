@@ -80,6 +80,7 @@ export function reportHttpRoute(
   }
   const drops = reportUncarried(route, progress);
   const references = judgeReferences(route, progress.services);
+  const { open } = references;
   for (const { parent, claim } of parents) {
     if (typeof claim === 'string') {
       reportNoParent(route, parent, claim, progress);
@@ -88,7 +89,8 @@ export function reportHttpRoute(
     const conflict = conflicts.get(claim) ?? null;
     if (conflict?.everywhere === true) reportConflict(route, parent, conflict, progress);
     else reportAcceptance(route, claim, drops, conflict, progress);
-    addCondition(progress, route, parent, resolvedRefs(references));
+    const subject = open.length === 0 ? null : ({ kind: 'backends', references: open } as const);
+    addCondition(progress, route, parent, resolvedRefs(references), subject);
   }
 }
 
@@ -128,7 +130,18 @@ function reportAcceptance(
   }
   const ignored = conflict === null ? '' : `; ignored on ${conflict.lost.map(describeLost).join(', ')}`;
   const message = `${describeScope(claim, progress.namespace)}${ignored}`;
-  addCondition(progress, route, parent, { type: 'Accepted', status: 'True', reason: 'Accepted', message });
+  const consequence = 'connections to it pass unrouted';
+  const consequences = { missing: consequence, pending: consequence };
+  addCondition(
+    progress,
+    route,
+    parent,
+    { type: 'Accepted', status: 'True', reason: 'Accepted', message },
+    // The parent of a route for others is not looked up here.
+    claim.scope === 'elsewhere'
+      ? null
+      : { kind: 'parent', reference: { key: claim.service, path: parent.path, consequences } },
+  );
   if (conflict !== null) warn(progress, route, parent.path, 'route-conflict', `the route is${ignored.slice(1)}`);
   const dropped = [...drops.rules, ...drops.backends];
   if (dropped.length > 0) {

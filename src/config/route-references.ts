@@ -5,7 +5,7 @@
  * Used by `route-conditions.ts` and `cli/check.ts`. A rule without backendRefs has nothing unresolved.
  */
 import type { BackendObjectReference, HttpRoute, HttpRouteFilter, Problem, Service } from '../gateway-api/types.ts';
-import type { RouteCondition } from './attachment.ts';
+import type { ConditionReference, RouteCondition } from './attachment.ts';
 import { problemAt } from './progress.ts';
 import { refuseBackend, serviceKey, type BackendRefusal } from './support.ts';
 
@@ -18,7 +18,18 @@ export interface RouteReference {
   readonly used: boolean;
   /** What happens where it cannot be used. */
   readonly consequence: string;
+  /** What happens while its address is not known. */
+  readonly meanwhile: string;
 }
+
+const NOT_MIRRORED = 'no request is mirrored there';
+const FOR_MIRRORS = { consequence: NOT_MIRRORED, meanwhile: NOT_MIRRORED };
+const FOR_BACKENDS = {
+  consequence: 'its share of requests is answered with 500',
+  meanwhile: 'its share of requests is answered with 503',
+};
+/** Said when nothing is left to be known. */
+export const EVERY_REFERENCE_USABLE = 'every backendRef is usable';
 
 /** In the order of the route. */
 export function referencesOf(route: HttpRoute): RouteReference[] {
@@ -27,12 +38,12 @@ export function referencesOf(route: HttpRoute): RouteReference[] {
       if (filter.type !== 'RequestMirror') return [];
       const field = `${path}.filters[${index}].requestMirror.backendRef`;
       const ref = filter.requestMirror.backendRef;
-      return [{ ref, path: field, used: true, consequence: 'no request is mirrored there' }];
+      return [{ ref, path: field, used: true, ...FOR_MIRRORS }];
     });
   return route.rules.flatMap((rule) => [
     ...mirrors(rule.filters, `spec.rules[${rule.index}]`),
     ...rule.backendRefs.flatMap((ref) => [
-      { ref, path: ref.path, used: ref.weight > 0, consequence: 'its share of requests is answered with 500' },
+      { ref, path: ref.path, used: ref.weight > 0, ...FOR_BACKENDS },
       ...mirrors(ref.filters, ref.path),
     ]),
   ]);
@@ -45,21 +56,30 @@ interface Failure {
 
 export interface References {
   readonly failures: readonly Failure[];
+  /** Those that may fail yet, by what becomes known of their addresses. */
+  readonly open: readonly ConditionReference[];
   /** `namespace/name` of the Services of which there is no document. */
   readonly unknown: readonly string[];
 }
 
 export function judgeReferences(route: HttpRoute, services: ReadonlyMap<string, Service>): References {
   const failures: Failure[] = [];
+  const open: ConditionReference[] = [];
   const unknown = new Set<string>();
   for (const reference of referencesOf(route)) {
     const { ref } = reference;
     const refusal = refuseBackend(ref, services);
     const key = serviceKey(ref.namespace, ref.name);
-    if (refusal !== null) failures.push({ reference, refusal });
-    else if (reference.used && !services.has(key)) unknown.add(key);
+    if (refusal !== null) {
+      failures.push({ reference, refusal });
+      continue;
+    }
+    if (!reference.used) continue;
+    const { path, consequence: missing, meanwhile: pending } = reference;
+    open.push({ key: `${key}:${ref.port}`, path, consequences: { missing, pending } });
+    if (!services.has(key)) unknown.add(key);
   }
-  return { failures, unknown: [...unknown] };
+  return { failures, open, unknown: [...unknown] };
 }
 
 const CODES: Readonly<Record<BackendRefusal['reason'], Pick<Problem, 'code'>>> = {
@@ -103,7 +123,7 @@ export function resolvedRefs({
 const NAMES_SHOWN = 3;
 
 function usable(unknown: readonly string[]): string {
-  if (unknown.length === 0) return 'every backendRef is usable';
+  if (unknown.length === 0) return EVERY_REFERENCE_USABLE;
   return `nothing is known against the backendRefs; no document tells of ${listed(unknown)}`;
 }
 

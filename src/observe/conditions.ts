@@ -1,8 +1,7 @@
 /**
  * How routes fare, for Prometheus and for the log.
  *
- * Stage before: `config/attach.ts`, whose conditions are those of the current attachment. Stage after: `exposition.ts` and
- * the log.
+ * Stage before: `cluster/condition-tracker.ts`. Stage after: `exposition.ts` and the log.
  *
  * The gauge is one series per condition whose value is the status: 1 True, 0 False, -1 Unknown. kube-state-metrics has
  * three series per condition, one for each status, of which one is 1; that triples the series and makes "not True" a sum.
@@ -99,9 +98,16 @@ export class ConditionLog {
       yield;
       if (!isFault(condition)) continue;
       const key = JSON.stringify([routeKey(condition), parent, type]);
-      faults.set(key, condition);
       const known = this.#faults.get(key);
-      if (known?.status === status && known.reason === reason && known.message === message) continue;
+      if (condition.passing === true) {
+        // What comes of it is said then, and what was said before holds until then.
+        if (known !== undefined) faults.set(key, known);
+        continue;
+      }
+      faults.set(key, condition);
+      // Servers may fail in one way after another; that they do is said once.
+      const same = known?.status === status && known.reason === reason;
+      if (same && (status === 'Unknown' || known.message === message)) continue;
       const where = { file: source.file, document: source.document };
       this.#logger.warn(`route condition ${type} is ${status}: ${message}`, { ...fieldsOf(condition), ...where });
     }

@@ -22,6 +22,8 @@ export interface ConfigView {
   readonly snapshot: ConfigSnapshot | null;
   /** Of the snapshot. */
   readonly attachment: Attachment;
+  /** Of the attachment, with what is known of addresses now. */
+  readonly conditions: readonly RouteCondition[];
   /** Of the attachment. */
   readonly table: RouteTable;
   readonly valid: boolean;
@@ -57,7 +59,7 @@ function* dumpItems(view: ConfigView): Generator<string> {
   yield `${JSON.stringify(head).slice(0, -1)},\n"problems":`;
   yield* listText(problems);
   yield ',\n"routes":';
-  yield* listText(describeRoutes(attachment.conditions));
+  yield* listText(describeRoutes(view.conditions));
   yield ',\n"frontends":[';
   const addresses = new Map<string, string[]>();
   for (const { id, address } of view.addresses) {

@@ -31,8 +31,9 @@ export interface ExpositionSources extends ConnectionSources {
   /** Generation and hash as `ConfigSnapshot` has them; generation 0 and an empty hash before the first one. */
   config(): { readonly generation: number; readonly hash: string; readonly valid: boolean };
   unresolvedFrontends(): number;
+  unresolvedBackends(): number;
   dns(): DnsFigures;
-  /** Of the current attachment: the same array until there is another one. */
+  /** As they are now: the same array until there is another one. */
   conditions(): readonly RouteCondition[];
 }
 
@@ -210,6 +211,12 @@ function registerConfiguration(registry: Registry, sources: ExpositionSources, c
   });
   gauge(registry, 'sideroute_unresolved_frontends', 'Parent Services without a known address.', () =>
     sources.unresolvedFrontends(),
+  );
+  gauge(
+    registry,
+    'sideroute_unresolved_backends',
+    'Backends of the current routes without a known address: their share of requests fails.',
+    () => sources.unresolvedBackends(),
   );
   gauge(
     registry,

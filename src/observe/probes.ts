@@ -12,7 +12,7 @@ export interface ProbeSources {
   /** Not ready while the configuration has errors. */
   readonly strict: boolean;
   valid(): boolean;
-  unresolved(): readonly { readonly key: string; readonly reason: string }[];
+  unresolved(): readonly { readonly key: string; readonly reason: string; readonly waiting: boolean }[];
   draining(): boolean;
 }
 
@@ -36,7 +36,7 @@ export function createProbes(sources: ProbeSources): Probes {
       return { ready: !draining && (valid || !sources.strict), lines };
     },
     started: () => {
-      const pending = sources.unresolved().filter(({ reason }) => reason === 'pending');
+      const pending = sources.unresolved().filter(({ waiting }) => waiting);
       return {
         ready: pending.length === 0 || performance.now() - startedAtMs > RESOLUTION_GRACE_MS,
         lines: pending.map(({ key }) => `frontend ${key} waits for DNS`),

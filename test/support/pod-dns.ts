@@ -39,7 +39,12 @@ export class PodDns {
     const zone = Object.entries(services).map(([name, entry]) => {
       return [`${name}.svc.cluster.local`, entry === null ? null : { ttl: TTL, ...entry }];
     });
-    await this.#change({ zone: Object.fromEntries(zone) as Readonly<Record<string, ZoneEntry | null>> });
+    await this.add(Object.fromEntries(zone) as Readonly<Record<string, ZoneEntry | null>>);
+  }
+
+  /** The same for names of any kind. */
+  async add(zone: Readonly<Record<string, ZoneEntry | null>>): Promise<void> {
+    await this.#change({ zone });
   }
 
   /** From now on every query is answered like this; null: from the zone. */

@@ -32,7 +32,7 @@ export function attachment(
   frontends: readonly AttachedFrontend[],
   services: ReadonlyMap<string, Service> = new Map(),
 ): Attachment {
-  return { frontends, services, conditions: [], problems: [] };
+  return { frontends, services, conditions: [], subjects: new Map(), problems: [] };
 }
 
 /** YAML of Services in namespace `shop` with TCP port 80: the first has ClusterIP 10.96.0.10, the next 10.96.0.11. */

@@ -110,6 +110,7 @@ function start(t: Test) {
   const configuration = new ConfigurationInForce(options);
   const view = () => ({
     ...configuration.current,
+    conditions: configuration.current.attachment.conditions,
     problems: [],
     frontendKeys: frontends.keys,
     addresses: frontends.addresses,

@@ -134,7 +134,7 @@ t.test('a backend follows DNS', async (t) => {
   dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.2'] });
   await eventually('changed', () => backend.addresses[0] === '10.96.0.2');
   dns.fault = () => 'nxdomain';
-  await eventually('stale', () => backends.status()[0]?.error === 'ENOTFOUND');
+  await eventually('stale', () => backends.status()[0]?.error === 'cluster DNS knows no such Service (ENOTFOUND)');
   t.match(backend, { state: 'resolved', addresses: ['10.96.0.2'] });
 });
 

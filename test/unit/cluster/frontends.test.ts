@@ -99,10 +99,12 @@ t.test('a frontend without a known address is reported and not captured, then fo
   const { frontends, dns, lists, log } = await start(t);
   frontends.update(attachment([frontend('a', 80), frontend('a', 81)]));
   t.same(frontends.unresolved, [
-    { key: 'devopssong/a:80', reason: 'pending' },
-    { key: 'devopssong/a:81', reason: 'pending' },
+    { key: 'devopssong/a:80', reason: 'cluster DNS has not answered yet', waiting: true },
+    { key: 'devopssong/a:81', reason: 'cluster DNS has not answered yet', waiting: true },
   ]);
-  await eventually('missing', () => frontends.unresolved[0]?.reason === 'missing: ENOTFOUND');
+  const missing = { reason: 'cluster DNS knows no such Service (ENOTFOUND)', waiting: false };
+  await eventually('missing', () => frontends.unresolved[0]?.reason === missing.reason);
+  t.match(frontends.unresolved, [missing, missing]);
   t.same(lists, []);
   dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'] });
   await eventually('resolved', () => frontends.addresses.length === 2);

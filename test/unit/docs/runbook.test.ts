@@ -91,8 +91,8 @@ t.test('every code of a problem in a route file has a row, in the words of the c
 });
 
 t.test('every reason of a condition that is a fault has a row', async (t) => {
-  const reasons = codesIn('src/config/', /\breason: '([A-Z]\w+)'/g).filter(
-    (reason) => !['Accepted', 'ResolvedRefs', 'Invalid'].includes(reason),
-  );
+  const reasons = ['src/config/', 'src/cluster/']
+    .flatMap((folder) => codesIn(folder, /\breason: '([A-Z]\w+)'/g))
+    .filter((reason) => !['Accepted', 'ResolvedRefs', 'Invalid'].includes(reason));
   t.same(sorted(cells('Conditions of routes', 1)), sorted(reasons));
 });

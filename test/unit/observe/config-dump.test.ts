@@ -25,6 +25,7 @@ function viewOf(resources: readonly Resource[], deps: TestDeps = testDeps()): Co
     table: compileTable(attachment, deps),
     valid: false,
     problems: attachment.problems,
+    conditions: attachment.conditions,
     frontendKeys: [...deps.frontendIds.keys()],
     addresses: [
       { address: '10.96.0.1', port: 80, id: deps.frontendId('shop/cart:80'), mode: 'http' },

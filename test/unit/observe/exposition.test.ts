@@ -71,6 +71,7 @@ function sources(metrics: Metrics): ExpositionSources {
     downstreamConnections: () => 5,
     config: () => ({ generation: 7, hash: 'abc', valid: false }),
     unresolvedFrontends: () => 1,
+    unresolvedBackends: () => 28,
     dns: () => ({
       unusable: { loopback: 22 },
       documents: { differs: 27 },
@@ -181,6 +182,7 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_compiled_objects{kind="plan"} 29',
     'sideroute_compiled_objects{kind="policy"} 30',
     'sideroute_compiled_objects{kind="mirrors"} 31',
+    'sideroute_unresolved_backends 28',
     'sideroute_dns_lookups_total{result="answered"} 19',
     'sideroute_dns_lookups_total{result="no_address"} 20',
     'sideroute_dns_lookups_total{result="failed"} 21',

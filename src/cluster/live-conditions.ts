@@ -1,0 +1,98 @@
+/**
+ * Conditions of routes as they are now: what the route files say of them, and what is known of the addresses they need.
+ *
+ *                          parent (Accepted)                      backends (ResolvedRefs)
+ *   missing, forgotten     False NoMatchingParent                 False BackendNotFound
+ *   asked, unknown         Unknown Pending                        Unknown Pending
+ *   known                  as it is, with what there is to say    as it is, with what there is to say
+ *
+ * Stage before: `config/attach.ts`, `frontends.ts` and `backends.ts`. Stage after: the log, the metrics, the private
+ * endpoint. Pure.
+ */
+import type { Attachment, ConditionReference, ConditionSubject, RouteCondition } from '../config/attachment.ts';
+import { EVERY_REFERENCE_USABLE } from '../config/route-references.ts';
+import type { Steps } from '../slices.ts';
+import type { Knowledge } from './knowledge.ts';
+
+export interface KnowledgeSources {
+  /** Of a parent by `namespace/name`; null when it is not looked up. */
+  parent(key: string): Knowledge | null;
+  /** Of a backend by `namespace/name:port`; null when no request goes there. */
+  backend(key: string): Knowledge | null;
+}
+
+/** In the order of the attachment; those that nothing has turned are the same objects. */
+export function* liveConditions(
+  { conditions, subjects }: Attachment,
+  sources: KnowledgeSources,
+): Steps<RouteCondition[]> {
+  const live: RouteCondition[] = [];
+  for (const condition of conditions) {
+    yield;
+    const subject = subjects.get(condition);
+    live.push(subject === undefined ? condition : turned(condition, subject, sources));
+  }
+  return live;
+}
+
+function turned(condition: RouteCondition, subject: ConditionSubject, sources: KnowledgeSources): RouteCondition {
+  const references = subject.kind === 'parent' ? [subject.reference] : subject.references;
+  const of = (key: string): Knowledge | null =>
+    subject.kind === 'parent' ? sources.parent(key) : sources.backend(key);
+  const known = withEveryReferenceKnown(condition, subject, of);
+  const found = references.flatMap((reference) => {
+    const knowledge = of(reference.key);
+    const message = knowledge?.message ?? null;
+    return knowledge === null || message === null ? [] : [{ reference, knowledge, message }];
+  });
+  if (found.length === 0) return known;
+  const missing = found.filter(({ knowledge: { state } }) => state === 'missing' || state === 'forgotten');
+  const unknown = found.filter(({ knowledge: { state } }) => state === 'unknown' || state === 'asked');
+  const told = found.map(({ reference, knowledge, message }) =>
+    tell(subject.kind, reference, knowledge.state, message),
+  );
+  if (missing.length > 0) {
+    const reason = subject.kind === 'parent' ? 'NoMatchingParent' : 'BackendNotFound';
+    return condition.status === 'False'
+      ? { ...condition, message: [condition.message, ...told].join(' | ') }
+      : { ...condition, status: 'False', reason, message: told.join(' | ') };
+  }
+  if (unknown.length > 0 && condition.status !== 'False') {
+    const passing = unknown.every(({ knowledge }) => knowledge.state === 'asked');
+    const pending = { status: 'Unknown', reason: 'Pending', message: told.join(' | ') } as const;
+    return { ...condition, ...pending, ...(passing ? { passing } : {}) };
+  }
+  return { ...condition, message: [known.message, ...told].join(' | ') };
+}
+
+/** What the route files could not tell is not said any more. */
+function withEveryReferenceKnown(
+  condition: RouteCondition,
+  subject: ConditionSubject,
+  of: (key: string) => Knowledge | null,
+): RouteCondition {
+  if (subject.kind === 'parent' || condition.status !== 'True' || condition.message === EVERY_REFERENCE_USABLE) {
+    return condition;
+  }
+  const known = subject.references.every(({ key }) => of(key)?.state === 'known');
+  return known ? { ...condition, message: EVERY_REFERENCE_USABLE } : condition;
+}
+
+function tell(
+  kind: ConditionSubject['kind'],
+  { key, path, consequences }: ConditionReference,
+  state: Knowledge['state'],
+  message: string,
+): string {
+  const service = key.replace(/:\d+$/, '');
+  const consequence = {
+    known: null,
+    forgotten: null,
+    missing: consequences.missing,
+    asked: consequences.pending,
+    unknown: consequences.pending,
+  }[state];
+  return [`${kind === 'parent' ? '' : `${path}: `}Service ${service}: ${message}`, consequence]
+    .filter((part) => part !== null)
+    .join('; ');
+}
