@@ -8,13 +8,18 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from '
 
 import { ProxyError } from './errors.ts';
 
-/** The typings lack `adoptSocket`; the binary has it. */
+/** The typings lack what the binary has. */
 export interface UwsApp extends TemplatedApp {
   /**
    * Takes over a connected, non-blocking stream socket. The process aborts when `fd` is closed and crashes when it is
    * no socket (SAFETY U25): look before.
    */
   adoptSocket(fd: number): UwsApp;
+  /**
+   * Called with 1 for each connection that begins, and with -1 for each that ends; then nothing can be asked of it. It may be closed
+   * while it begins, and must not be kept.
+   */
+  filter(watch: (connection: HttpResponse, change: 1 | -1) => void): UwsApp;
 }
 
 export interface UwsLibrary {

@@ -25,7 +25,7 @@ export function startAdmin(options: AdminOptions): Promise<Endpoint> {
   const { address, port, flag, exposition } = options;
   const metrics = (): Answer => ({ contentType: exposition.contentType, body: exposition.render() });
   return startEndpoint({
-    ...{ address, port, flag, head: true },
+    ...{ address, port, flag, head: true, public: true },
     routes: {
       '/metrics': metrics,
       '/livez': () => probe(options.live()),

@@ -11,6 +11,7 @@ import { createServer } from 'node:net';
 import { Downstream, type ResponseHead } from '../engine/uws-downstream.ts';
 import { ProxyError } from '../errors.ts';
 import { loadUws, type UwsApp, type UwsListenSocket, type UwsRequest, type UwsResponse } from '../uws-library.ts';
+import { ConnectionLimit } from './connection-limit.ts';
 
 export interface EndpointRequest {
   /** Raw, without the `?`; empty when there is none. */
@@ -59,6 +60,8 @@ export interface EndpointOptions {
    * 127.0.0.1 could otherwise read the answers, and any page could send a POST.
    */
   readonly loopbackHost?: boolean;
+  /** Everybody on the network may connect: not too often, and each connection ends with its response. */
+  readonly public?: boolean;
 }
 
 export interface Endpoint {
@@ -80,6 +83,7 @@ const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/
 export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
   const uws = await loadUws();
   const app = uws.App();
+  if (options.public === true) limitConnections(app);
   app.any('/*', (response, request) => {
     // Valid only until this returns.
     const method = request.getCaseSensitiveMethod();
@@ -88,7 +92,7 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
     const query = request.getQuery() as string | undefined;
     const agent = request.getHeader('user-agent').slice(0, MAX_AGENT_CHARS);
     const asked = { query: query ?? '', accept: request.getHeader('accept'), agent };
-    void reply(response, method === 'HEAD', handlerFor(options, method, path, request), asked);
+    void reply(response, method === 'HEAD', handlerFor(options, method, path, request), asked, options.public === true);
   });
   const { address, port } = options;
   // A socket on :: takes IPv4, too.
@@ -106,6 +110,14 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
     `${options.flag}: cannot listen on ${address} port ${port}: ${cause?.message ?? 'refused by the kernel'}`,
     { cause },
   );
+}
+
+function limitConnections(app: UwsApp): void {
+  const limit = new ConnectionLimit();
+  app.filter((connection, change) => {
+    if (change === -1) limit.closed();
+    else if (!limit.takes(new Uint8Array(connection.getRemoteAddress()))) connection.close();
+  });
 }
 
 function listen(app: UwsApp, address: string, port: number): UwsListenSocket | null {
@@ -182,7 +194,13 @@ function isSameOrigin({ hosts, origins, sites }: OriginFields): boolean {
 }
 
 /** Never rejects: uWS must be called until the response is complete, or not at all. */
-async function reply(response: UwsResponse, head: boolean, handler: Handler, request: EndpointRequest): Promise<void> {
+async function reply(
+  response: UwsResponse,
+  head: boolean,
+  handler: Handler,
+  request: EndpointRequest,
+  close: boolean,
+): Promise<void> {
   let wake = (): void => undefined;
   const downstream = new Downstream(response, () => wake());
   response.onAborted(() => {
@@ -198,13 +216,13 @@ async function reply(response: UwsResponse, head: boolean, handler: Handler, req
     const answer = await handler(request);
     if (!downstream.open) return;
     const { body } = answer;
-    if (typeof body === 'string') sendWhole(downstream, { ...answer, body }, head);
-    else if (head) downstream.reply(headOf(answer), null, false);
-    else await sendPieces(downstream, answer, body, drained);
+    if (typeof body === 'string') sendWhole(downstream, { ...answer, body }, head, close);
+    else if (head) downstream.reply(headOf(answer), null, close);
+    else await sendPieces(downstream, answer, body, drained, close);
   } catch (error) {
     // What has begun is seen as truncated.
     if (downstream.started) downstream.abort();
-    else if (downstream.open) sendWhole(downstream, failure(error), head);
+    else if (downstream.open) sendWhole(downstream, failure(error), head, close);
   }
 }
 
@@ -219,12 +237,17 @@ function headOf({ status = 200, contentType, allow, fields: others = [] }: Answe
   return { status: `${status} ${STATUS_CODES[status] ?? 'Unknown'}`, fields };
 }
 
-function sendWhole(downstream: Downstream, answer: Answer & { readonly body: string }, head: boolean): void {
+function sendWhole(
+  downstream: Downstream,
+  answer: Answer & { readonly body: string },
+  head: boolean,
+  close: boolean,
+): void {
   const { status, fields } = headOf(answer);
   const body = Buffer.from(answer.body);
-  if (head) downstream.reply({ status, fields: [...fields, 'Content-Length', String(body.length)] }, null, false);
+  if (head) downstream.reply({ status, fields: [...fields, 'Content-Length', String(body.length)] }, null, close);
   // What the caller does not take now follows by itself.
-  else downstream.start({ status, fields }, body.length, body, false);
+  else downstream.start({ status, fields }, body.length, body, close);
 }
 
 async function sendPieces(
@@ -232,15 +255,16 @@ async function sendPieces(
   answer: Answer,
   body: AsyncIterable<string | Uint8Array>,
   drained: () => Promise<void>,
+  close: boolean,
 ): Promise<void> {
   for await (const piece of body) {
     // Leaving the loop ends the iteration, too.
     if (!downstream.open) return;
     const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
-    const more = downstream.started ? downstream.write(bytes) : downstream.start(headOf(answer), null, bytes, false);
+    const more = downstream.started ? downstream.write(bytes) : downstream.start(headOf(answer), null, bytes, close);
     if (!more) await drained();
   }
   if (!downstream.open) return;
   if (downstream.started) downstream.end();
-  else sendWhole(downstream, { ...answer, body: '' }, false);
+  else sendWhole(downstream, { ...answer, body: '' }, false, close);
 }

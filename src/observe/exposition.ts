@@ -69,17 +69,22 @@ export function createExposition(sources: ExpositionSources): Exposition {
       if (step.done === true) return;
     }
   }
+  // Scrapes share the turns of the loop: however many callers there are, the requests between are those of one.
+  let turns = Promise.resolve();
+  const turn = (): Promise<void> => (turns = turns.then(() => nextTurn()));
   return {
     contentType: registry.contentType,
     render: async function* () {
+      await turn();
       let endMs = performance.now() + SLICE_MS;
       for (const piece of series()) {
         if (piece.length > 0) yield piece;
         // What the caller did with the piece counts as well.
         if (performance.now() < endMs) continue;
-        await nextTurn();
+        await turn();
         endMs = performance.now() + SLICE_MS;
       }
+      await turn();
       yield await registry.metrics();
     },
   };

@@ -1,4 +1,5 @@
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 
 import t, { type Test } from 'tap';
 import { request } from 'undici';
@@ -62,6 +63,34 @@ t.test('HEAD has no body, and the length of what is known as a whole', async (t)
   const { admin } = await start(t);
   t.match(await ask(admin, '/livez', 'HEAD'), { status: 200, headers: { 'content-length': '3' }, body: '' });
   t.match(await ask(admin, '/metrics', 'HEAD'), { status: 200, headers: { 'content-type': /^text/ }, body: '' });
+});
+
+t.test('a connection ends with its response, and one that comes too often is closed; others are served', async (t) => {
+  const { admin } = await start(t, { address: '0.0.0.0' });
+  const [own] = Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .filter(({ internal, family }) => !internal && family === 'IPv4');
+  if (own === undefined) {
+    t.comment('no address but loopback');
+    return;
+  }
+  const answers = new Map<string, number>();
+  for (let i = 0; i < 80; i += 1) {
+    const socket = connect({ host: own.address, port: admin.port });
+    socket.on('error', () => undefined).end('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
+    let text = '';
+    for await (const chunk of socket.setEncoding('latin1')) text += String(chunk);
+    const answer = text.slice(0, 15);
+    answers.set(answer, (answers.get(answer) ?? 0) + 1);
+  }
+  t.same(
+    [...answers],
+    [
+      ['HTTP/1.1 200 OK', 64],
+      ['', 16],
+    ],
+  );
+  t.equal((await ask(admin, '/livez')).status, 200, 'from loopback');
 });
 
 t.test('other paths are 404 with a list, other methods 405', async (t) => {
