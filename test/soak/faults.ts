@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackendProcess } from '../support/faults/backend-process.ts';
 import type { FaultCost } from '../support/faults/ledger.ts';
-import { MIRROR, MOVING, ROUGH, WEB } from './mix.ts';
+import { MIRROR, MOVING, PINNED, ROUGH, WEB } from './mix.ts';
 import { DESCRIPTORS, type SoakStage } from './stage.ts';
 
 export interface SoakFault {
@@ -17,6 +17,8 @@ export interface SoakFault {
   end(): void | Promise<void>;
 }
 
+/** A document that DNS agrees with is compared with it again within this time. */
+const FIRST_CHECK_MS = 35_000;
 /** More than the sidecar has descriptors for. */
 const CROWD = DESCRIPTORS + 100;
 /** Its descriptors say nothing of a leak. */
@@ -61,6 +63,7 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
   const normal = (backend: BackendProcess): void => backend.tell('mode normal');
   const revive = (backend: BackendProcess): Promise<void> => backend.start();
   const mirror = named(MIRROR);
+  let moves = 0;
 
   return [
     onRough('backend killed', GONE, 1_000, 500, (backend) => backend.kill(), revive),
@@ -104,13 +107,9 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
       end: () => dns('fault none'),
     }),
     () => ({
-      ...{
-        name: 'Service made anew with another address',
-        backends: MOVING,
-        allows: REFUSED,
-        forMs: 0,
-        graceMs: 3_500,
-      },
+      ...{ name: 'Services made anew with other addresses', backends: [...MOVING, ...PINNED] },
+      // Only after the first time DNS is known to differ from the document of the one.
+      ...{ allows: REFUSED, forMs: 0, graceMs: moves++ === 0 ? FIRST_CHECK_MS : 3_500 },
       begin: () => stage.move(),
       end: () => undefined,
     }),
@@ -147,6 +146,6 @@ export async function playFaults(
     await delay(fault.forMs);
     await fault.end();
     close(fault.graceMs);
-    await delay(Math.max(fault.graceMs, everyMs - (performance.now() - startedMs)));
+    await delay(Math.max(0, everyMs - (performance.now() - startedMs)));
   }
 }

@@ -18,6 +18,8 @@ export const PLANTED = ['planted'];
 export const CLOSING = ['closing'];
 /** Behind a Service that is made anew with other addresses. */
 export const MOVING = ['moving'];
+/** The same, but a document keeps its first address. */
+export const PINNED = ['pinned'];
 export const MIRROR = 'mirror';
 
 interface Share extends Ingredient {
@@ -102,6 +104,7 @@ export const MIX: readonly Share[] = [
   ),
   ingredient(4, 'moving', { path: '/moving' }, { backends: MOVING }),
   ingredient(4, 'moving-dialled', { path: '/moving', plan: 'close=1' }, { backends: MOVING }),
+  ingredient(3, 'pinned', { path: '/pinned', plan: 'close=1' }, { backends: PINNED }),
   ingredient(3, 'moving-post', { method: 'POST', path: '/moving', bodyBytes: 500 }, { backends: MOVING }),
 
   planted('reset-before', BROKEN_OFF),

@@ -1,6 +1,7 @@
 /** The configuration of the soak; each generation is another one. */
 
-const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
+export const PINNED_NETWORK = '10.96.2.';
+export const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   web: ['10.96.0.10', 'fd00:96::10'],
   calm: ['10.96.0.11'],
   calm2: ['10.96.0.12'],
@@ -8,6 +9,8 @@ const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   planted: ['10.96.0.14'],
   mirror: ['10.96.0.15'],
   closing: ['10.96.0.16'],
+  /** Another one soon; the document keeps this. */
+  pinned: [`${PINNED_NETWORK}1`],
 };
 
 function service(name: string): string {
@@ -56,6 +59,9 @@ export function configuration(generation: number): Record<string, string> {
     `matches: [{path: {value: /moving}}]
       timeouts: {request: 6s}
       backendRefs: [{name: moving, port: 80}]`,
+    `matches: [{path: {value: /pinned}}]
+      timeouts: {request: 6s}
+      backendRefs: [{name: pinned, port: 80}]`,
     `matches: [{path: {value: /planted}}]
       backendRefs: [{name: planted, port: 80}]`,
     `matches: [{path: {value: /closing}}]

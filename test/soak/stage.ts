@@ -11,11 +11,12 @@ import type { Ledger } from '../support/faults/ledger.ts';
 import { LogReader } from '../support/faults/log-reader.ts';
 import { waitForLine } from '../support/processes.ts';
 import { fixture, PROXY_UID, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
-import { MIRROR, MOVING, ROUGH } from './mix.ts';
-import { configuration } from './routes.ts';
+import { MIRROR, ROUGH } from './mix.ts';
+import { ADDRESSES, configuration, PINNED_NETWORK } from './routes.ts';
 
-const MOVING_NAME = 'moving.shop.svc.cluster.local';
+const DOMAIN = 'shop.svc.cluster.local';
 const DNS_TTL_SECONDS = 1;
+const ADDRESSES_OF_MOVING = 200;
 const CONNECT_TIMEOUT = '1s';
 /** That the sidecar may have open; several times what the traffic needs. */
 export const DESCRIPTORS = 1_024;
@@ -27,7 +28,7 @@ export interface SoakStage {
   readonly routes: ConfigMapMount;
   readonly backends: ReadonlyMap<string, BackendProcess>;
   readonly dns: (line: string) => void;
-  /** Gives the Service `moving` another ClusterIP, in DNS, too. */
+  /** Gives the Services `moving` and `pinned` another ClusterIP, in DNS, too. */
   readonly move: () => void;
   /** Lines of the sidecar's log from warnings on; the last ones. */
   readonly complaints: string[];
@@ -86,16 +87,25 @@ async function build(
       new BackendProcess(calmPod, { calm: 8080, calm2: 8081, planted: 8082, unrouted: 8083, closing: 8084 }, ledger),
     ],
     [MIRROR, new BackendProcess(otherPod, { [MIRROR]: 8080 }, ledger)],
-    [MOVING[0]!, new BackendProcess(otherPod, { [MOVING[0]!]: 8081 }, ledger)],
+    ['moving', new BackendProcess(otherPod, { moving: 8081, pinned: 8082 }, ledger)],
     ...ROUGH.map((name, i) => [name, new BackendProcess(roughPods[i]!, { [name]: 8080 }, ledger)] as const),
   ]);
   await Promise.all([...backends.values()].map((backend) => backend.start()));
   await startFixture(calmPod, 'greeting-server', '2525');
 
-  const dns = otherPod.spawn(fixture('dns-process', otherPod.v4), { stdio: ['pipe', 'pipe', 'inherit'] });
+  const records = Object.entries(ADDRESSES).map(([name, list]) => `${name}.${DOMAIN}=${list.join(',')}`);
+  const dns = otherPod.spawn(fixture('dns-process', otherPod.v4, ...records), { stdio: ['pipe', 'pipe', 'inherit'] });
   await waitForLine(dns, /^listening/);
-  const moving = movingService(cluster, at(otherPod.v4, 8081), (line) => dns.stdin!.write(`${line}\n`));
-  moving();
+  const say = (line: string): void => void dns.stdin!.write(`${line}\n`);
+  // In DNS alone, and with a document that keeps the first address.
+  const moves = [
+    new MovingService(cluster, 'moving', '10.96.1.', at(otherPod.v4, 8081), say),
+    new MovingService(cluster, 'pinned', PINNED_NETWORK, at(otherPod.v4, 8082), say),
+  ];
+  const move = (): void => {
+    for (const service of moves) service.move();
+  };
+  move();
   const resolvConf = join(directory, 'resolv.conf');
   writeFileSync(
     resolvConf,
@@ -135,27 +145,43 @@ async function build(
   });
   const client = await ClientProcess.start(clientPod, onRecord);
   return {
-    ...{ sidecar, client, log, routes, backends, complaints, close, move: moving },
-    dns: (line) => dns.stdin!.write(`${line}\n`),
+    ...{ sidecar, client, log, routes, backends, complaints, close, move },
+    dns: say,
     get: (path) => clientPod.must(['curl', '-sS', '--max-time', '10', `http://127.0.0.1:15020${path}`]),
     ask: (path) =>
       clientPod.run(['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', `http://10.96.0.10${path}`]).stdout,
   };
 }
 
-/** Each call gives the Service its next address; the one before is refused from then on, as that of no Service is. */
-function movingService(cluster: Cluster, endpoint: ServiceEndpoint, dns: (line: string) => void): () => void {
-  let number = -1;
-  return () => {
-    const before = number < 0 ? null : `10.96.1.${(number % 200) + 1}`;
-    number += 1;
-    const after = `10.96.1.${(number % 200) + 1}`;
+/** A Service that is deleted and made anew; its old address is refused then, as that of no Service is. */
+class MovingService {
+  readonly #cluster: Cluster;
+  readonly #name: string;
+  readonly #network: string;
+  readonly #endpoint: ServiceEndpoint;
+  readonly #dns: (line: string) => void;
+  #number = -1;
+
+  constructor(cluster: Cluster, name: string, network: string, endpoint: ServiceEndpoint, dns: (line: string) => void) {
+    this.#cluster = cluster;
+    this.#name = name;
+    this.#network = network;
+    this.#endpoint = endpoint;
+    this.#dns = dns;
+  }
+
+  /** Gives it its next address. */
+  move(): void {
+    const address = (number: number): string => `${this.#network}${(number % ADDRESSES_OF_MOVING) + 1}`;
+    const before = this.#number < 0 ? null : address(this.#number);
+    this.#number += 1;
+    const after = address(this.#number);
     if (before !== null) {
-      cluster.removeService(before, 80, [endpoint]);
-      cluster.addService(before, 80, []);
+      this.#cluster.removeService(before, 80, [this.#endpoint]);
+      this.#cluster.addService(before, 80, []);
     }
-    if (number >= 200) cluster.removeService(after, 80, []);
-    cluster.addService(after, 80, [endpoint]);
-    dns(`${MOVING_NAME}=${after}/${DNS_TTL_SECONDS}`);
-  };
+    if (this.#number >= ADDRESSES_OF_MOVING) this.#cluster.removeService(after, 80, []);
+    this.#cluster.addService(after, 80, [this.#endpoint]);
+    this.#dns(`${this.#name}.${DOMAIN}=${after}/${DNS_TTL_SECONDS}`);
+  }
 }

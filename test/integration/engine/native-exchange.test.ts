@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import type { ForwardPlan } from '../../../src/routing/decision.ts';
 import { forwardTo } from '../../support/engine-cases.ts';
 import { startHarness, turns, type HarnessOptions } from '../../support/engine-harness.ts';
+import { eventually } from '../../support/wire.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -398,16 +399,30 @@ t.test('SPEC F5, F8, F9: header plans edit, rewrite path and Host', async (t) =>
   t.equal(await client.until('\r\n\r\n'), 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nServer: s\r\n\r\n');
 });
 
-t.test('an exception in decide is a 500 and nothing more', async (t) => {
+t.test('FAULT 22: an exception in decide is a 500 and nothing more, 1,000 times', async (t) => {
+  let failing = true;
   const h = await startHarness(t, {
-    decide: () => {
-      throw new Error('boom');
+    decide: (_request, port) => {
+      if (failing) throw new Error('boom');
+      return forwardTo(port);
     },
   });
+  for (let i = 0; i < 1_000; i++) {
+    const client = await h.connect();
+    client.send(GET);
+    const head = await client.until('internal');
+    if (!head.startsWith('HTTP/1.1 500 ')) t.fail(head);
+    client.socket.destroy();
+  }
+  await eventually('1,000 outcomes', () => h.host.outcomes.length === 1_000);
+  t.same(
+    h.host.outcomes.filter(({ status, reason }) => status !== 500 || reason !== 'internal'),
+    [],
+  );
+  failing = false;
   const client = await h.connect();
   client.send(GET);
-  t.match(await client.until('internal'), /^HTTP\/1.1 500 /);
-  t.match(h.host.outcomes, [{ status: 500, reason: 'internal' }]);
+  await (await h.backend.next()).until(GET);
 });
 
 t.test('a request that has arrived when draining begins is served', async (t) => {

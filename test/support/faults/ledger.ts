@@ -85,8 +85,8 @@ export class Ledger {
   /** Requests whose line in the access log is missing. */
   unlogged = 0;
   logLines = 0;
-  /** False: a sidecar was killed, and has taken its last lines with it. */
-  logComplete = true;
+  /** Kinds of which a sidecar that was killed may have taken the last lines with it. */
+  readonly mayLackLines = new Set<string>();
 
   constructor(rules: readonly KindRule[], mirrors: readonly string[] = []) {
     this.#rules = new Map(rules.map((rule) => [rule.name, rule]));
@@ -102,9 +102,9 @@ export class Ledger {
   get complete(): boolean {
     for (const { client, logged } of this.#entries.values()) {
       if (client === null) return false;
-      const silent = client.outcome === 'unconnected' || client.outcome === 'left';
-      if (this.logComplete && logged === null && !silent && this.#rules.get(kindOf(client.id))?.plain === false)
-        return false;
+      const kind = kindOf(client.id);
+      const silent = client.outcome === 'unconnected' || client.outcome === 'left' || this.mayLackLines.has(kind);
+      if (logged === null && !silent && this.#rules.get(kind)?.plain === false) return false;
     }
     return true;
   }

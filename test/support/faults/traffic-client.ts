@@ -58,12 +58,14 @@ export class TrafficClient {
     }, TICK_MS);
   }
 
-  crowd(target: string, connections: number): void {
+  /** So many connections that say nothing, or nothing more after a request for `path`, are open from now on. */
+  crowd(target: string, connections: number, path?: string): void {
     for (const socket of this.#crowd.splice(connections)) socket.destroy();
     while (this.#crowd.length < connections) {
       const socket = connect(splitTarget(target));
       socket.on('error', () => undefined);
       socket.resume();
+      if (path !== undefined) socket.write(`GET ${path} HTTP/1.1\r\nHost: web\r\n\r\n`);
       this.#crowd.push(socket);
     }
   }
@@ -88,9 +90,14 @@ export class TrafficClient {
     clearInterval(this.#timer);
     this.crowd('', 0);
     if (this.#open > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    this.leave();
+    return this.#skipped;
+  }
+
+  /** Closes idle connections. */
+  leave(): void {
     for (const connections of this.#idle.values()) for (const connection of connections) connection.close();
     this.#idle.clear();
-    return this.#skipped;
   }
 
   async #run(kind: Kind, mixed: boolean): Promise<void> {
