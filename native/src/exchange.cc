@@ -185,7 +185,8 @@ Progress Exchange::SendRequest(const Window* window) {
   if (!upstream_->connecting()) {
     NoteConnected();
     ForgetSent();
-  } else if (!upstream_->has_unsent() && !upstream_->write_failed()) {
+  } else if (upstream_->unsent() < sent_.size() && !upstream_->write_failed()) {
+    // Something was taken: this is no dial any more that could be repeated.
     Connected();
   }
   if (body_held_ && wait_ == Wait::kNothing) {
