@@ -101,10 +101,14 @@ void Passthrough::OnDeadline() {
 }
 
 void Passthrough::PumpBoth() {
-  const Pumped up = Pump(up_);
-  const Pumped down = up == Pumped::kFailed ? up : Pump(down_);
-  if (down == Pumped::kFailed) return Finish(true, 0);
-  if (up == Pumped::kMore || down == Pumped::kMore) return;
+  Flow& first = down_first_ ? down_ : up_;
+  const uint64_t moved = first.moved;
+  const Pumped one = Pump(first);
+  const Pumped other = one == Pumped::kFailed ? one : Pump(down_first_ ? up_ : down_);
+  if (other == Pumped::kFailed) return Finish(true, 0);
+  // One share for both: whoever finds it used up by the other begins the next time.
+  if (other == Pumped::kMore && first.moved != moved) down_first_ = !down_first_;
+  if (one == Pumped::kMore || other == Pumped::kMore) return;
   // A reset is passed on after what the kernel still had to give, and even while its side is not being read.
   if (downstream_.failed || upstream_.failed) return Finish(true, 0);
   if (up_.ended && down_.ended) Finish(false, 0);

@@ -112,6 +112,8 @@ class Passthrough final : public Connection, private Deadline {
   NetAddress peer_;
   bool dialling_ = true;
   bool reset_ = false;
+  // Has the share of the next turn first.
+  bool down_first_ = false;
   Share share_;
   Side downstream_;
   Side upstream_;
