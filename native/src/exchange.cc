@@ -109,13 +109,14 @@ Progress Exchange::Start(const Window& window) {
                  : context_.engine.OriginalBackend(downstream_->original());
   WriteRequestHead(head, window.data, plan_.get(), sent_);
   sent_head_length_ = sent_.size();
+  // Before the mirrors: one that ends at once may call back, and the backend must not be dropped then.
+  if (backend_ != nullptr) backend_->AddExchange(1);
   if (decision_.mirrors >= 0) StartMirrors(head, window.data);
   const auto head_length = head.length;
   if (backend_ == nullptr) {
     downstream_->Use(window, head_length);
     return ReplyReason(Reason::kUnresolved);
   }
-  backend_->AddExchange(1);
   backend_->budget().OnRequest();
   if (policy_ && policy_->request_timeout_ms > 0) {
     request_deadline_.ArmAfter(policy_->request_timeout_ms);

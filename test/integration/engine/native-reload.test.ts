@@ -164,3 +164,27 @@ t.test('original destinations that no connection has any more are not kept for e
   slow.upstream.send(OK);
   await slow.client.take('ok');
 });
+
+t.test('a backend stays when its request calls back while it begins', async (t) => {
+  // More outcomes of mirrors in one turn than are kept until its end: one of these requests has them handed over.
+  const requests = 48;
+  const mirror = { backend: { ...backendAt(1, []), id: 1 }, plan: null, series: SERIES };
+  const mirrors = Array.from({ length: 32 }, () => mirror);
+  const h = await startHarness(t);
+  let latest = 1;
+  h.host.answer = () => {
+    latest++;
+    return { ...forwardTo(h.backend.port), backend: { ...backendAt(h.backend.port), id: latest }, mirrors };
+  };
+  let dropped = 0;
+  h.host.onMirror = () => {
+    if (h.front.engine.dropBackend(latest)) dropped++;
+  };
+  h.backend.onConnection = (peer) => void peer.until('\r\n\r\n').then(() => peer.send(OK));
+  const clients = [];
+  for (let i = 0; i < requests; i++) clients.push(await h.connect());
+  await eventually('all connections', () => h.front.engine.counters().adopted === requests);
+  for (const client of clients) client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  for (const client of clients) await client.until('ok');
+  t.equal(dropped, 0);
+});
