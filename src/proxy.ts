@@ -4,6 +4,7 @@
  *     route directory -> attach -> table ----------------------------+
  *     resolver -> frontends -> acceptor -> engine -> decide(table) --+-> outcome -> metrics -> admin
  */
+import { listenForCaptured } from './capture.ts';
 import type { BackendRegistry } from './cluster/backends.ts';
 import { createCluster } from './cluster/cluster.ts';
 import { ConditionTracker } from './cluster/condition-tracker.ts';
@@ -19,12 +20,12 @@ import type { Engine, EngineHost } from './engine/engine.ts';
 import { createNativeEngine, type NativeEngine } from './engine/native.ts';
 import { createUwsEngine } from './engine/uws.ts';
 import { exceedsUws } from './engine/uws-limits.ts';
-import { ProxyError, REQUEST_REASONS, type RequestReason } from './errors.ts';
+import { REQUEST_REASONS, type RequestReason } from './errors.ts';
 import type { Problem } from './gateway-api/types.ts';
 import { createLogger, type Logger } from './log.ts';
 import { loadNative, type Acceptor, type HttpConnection, type NativeBinding } from './native/binding.ts';
 import { everyState, readDetections } from './native/engine-state.ts';
-import { formatAddress, hasIpv6 } from './native/listen-address.ts';
+import { formatAddress } from './native/listen-address.ts';
 import { AccessLog } from './observe/access-log.ts';
 import { startAdmin } from './observe/admin.ts';
 import { ConditionLog } from './observe/conditions.ts';
@@ -272,40 +273,26 @@ class SidecarProxy {
   }
 
   #listen(): Acceptor {
-    const { capture, detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs } =
-      this.#settings;
-    // A pod without IPv6 has no ::1: an entry for it is skipped, not an error.
-    const listen = capture.filter(({ address }) => !address.includes(':') || hasIpv6());
-    const skipped = capture.filter((address) => !listen.includes(address)).map(formatAddress);
-    if (skipped.length > 0) this.#logger.info('no IPv6 here, addresses skipped', { addresses: skipped });
-    try {
-      return this.#native.createAcceptor({
-        ...{ listen, detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs },
-        accessLog: this.#accessLog.native,
-        onHttp: (connection) => this.#onHttp(connection),
-        onDropped: (reason, address, port, errorCode) => {
-          this.#incidents.record('connection dropped', reason, () => ({
-            destination: formatAddress({ address, port }),
-            errorCode,
-            // Dialled by this very process; other loops have another code or none.
-            ...(errorCode === 'ELOOP' ? { hint: CAPTURED_HINT } : {}),
-          }));
-        },
-        onPaused: (limit) => {
-          this.#incidents.record('accepting pauses', 'accept_limit', () => ({
-            limit,
-            connections: this.#openConnections(),
-            maxConnections: this.#acceptor?.counters().maxConnections ?? null,
-          }));
-        },
-        onError: (error) => this.#logger.error('a connection could not be handed over', { error: String(error) }),
-      });
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code === undefined) throw error;
-      const addresses = listen.map(formatAddress).join(', ');
-      throw new ProxyError('capture-listen', `cannot listen on --capture ${addresses}: ${message}`, { cause: error });
-    }
+    return listenForCaptured(this.#native, this.#settings, this.#logger, {
+      accessLog: this.#accessLog.native,
+      onHttp: (connection) => this.#onHttp(connection),
+      onDropped: (reason, address, port, errorCode) => {
+        this.#incidents.record('connection dropped', reason, () => ({
+          destination: formatAddress({ address, port }),
+          errorCode,
+          // Dialled by this very process; other loops have another code or none.
+          ...(errorCode === 'ELOOP' ? { hint: CAPTURED_HINT } : {}),
+        }));
+      },
+      onPaused: (limit) => {
+        this.#incidents.record('accepting pauses', 'accept_limit', () => ({
+          limit,
+          connections: this.#openConnections(),
+          maxConnections: this.#acceptor?.counters().maxConnections ?? null,
+        }));
+      },
+      onError: (error) => this.#logger.error('a connection could not be handed over', { error: String(error) }),
+    });
   }
 
   /** The native engine reads a head that the gate did not admit once more, and answers it or carries it. */

@@ -41,7 +41,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   inject: ['errors.ts', 'gateway-api', 'config', 'iptables'],
   export: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
   'configuration.ts': ['slices.ts', 'config', 'routing', 'cluster'],
+  'capture.ts': ['errors.ts', 'log.ts', 'config', 'native'],
   'proxy.ts': [
+    'capture.ts',
     'configuration.ts',
     'drain.ts',
     'errors.ts',
