@@ -270,95 +270,58 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     ],
     ['GEP-995', 'Names of rules are DNS subdomains, unique in a route, and change no routing.'],
   ]),
-  {
-    heading: 'What v1.7.0 added or changed',
-    rules: [
-      {
-        id: 'V1',
-        source: RETRY,
-        statement:
-          'A retry stanza without `attempts` has one; `attempts: 0` turns retries off, whatever codes are listed.',
-      },
-      {
-        id: 'V2',
-        source: RETRY,
-        statement:
-          'Without further ado only requests that were not sent are tried again: the connection could not be made. A reset after ' +
-          'the request was sent, and the timeout of an attempt, are retried if the codes list what the request would be answered ' +
-          'with, 502 or 504, and the method is idempotent (GET, HEAD, OPTIONS, TRACE, PUT, DELETE). A dial that is repeated is no ' +
-          'retry, with a retry stanza or without. Beside that an idempotent request is sent once more where a reused connection ' +
-          'has closed without a byte of response, as RFC 9110 section 9.2.2 allows, unless `attempts` is 0; it counts as one of ' +
-          'the attempts.',
-      },
-      {
-        id: 'V3',
-        source: RETRY,
-        statement: '`backoff` is the base of an exponential backoff with jitter; the cap is sixteen times the base.',
-      },
-      {
-        id: 'V4',
-        source: `${RETRY}, ${TIMEOUTS}`,
-        statement:
-          'Retries succeed within the request timeout or end in 504. An attempt that reaches its own timeout is retried on the ' +
-          'conditions of V2.',
-      },
-      {
-        id: 'V5',
-        source: RULE,
-        statement: 'Names of rules are unique in a route, of an HTTPRoute and of a GRPCRoute; otherwise it is refused.',
-      },
-      {
-        id: 'V6',
-        source: RULE,
-        statement:
-          'Of rules with identical matches, whatever the order of their lists, the first serves the request, also when its ' +
-          'backend does not exist: 500, not the next rule.',
-      },
-      {
-        id: 'V7',
-        source: '`HTTPBackendRef`',
-        statement: 'URLRewrite on a backendRef replaces path and host name for its share.',
-      },
-      {
-        id: 'V8',
-        source: STATUS,
-        statement:
-          'Status entries of other controllers in a route file are not read and never changed; conditions carry the generation ' +
-          'of the very document they are about.',
-      },
-      {
-        id: 'V9',
-        source: '`GRPCRouteSpec`',
-        statement:
-          'As hostnames are ignored (A10), an HTTPRoute and a GRPCRoute of one Service port conflict whatever their hostnames ' +
-          '(P6).',
-      },
-      {
-        id: 'V10',
-        source: 'GEP-4359',
-        statement:
-          'The portable floor of regular expressions matches as its examples say; what lies outside is a warning. The size of an ' +
-          'expression, of those of a route and of what they remember is bounded, and other work has its turn between them.',
-      },
-      {
-        id: 'V11',
-        source: 'GEP-1619, GEP-4894',
-        statement:
-          'Session persistence in a route, which is deprecated, has no effect and is a warning; an XBackend, which has it now, ' +
-          'is a backend of a kind that is not carried: InvalidKind.',
-      },
-      {
-        id: 'V12',
-        source: '`HTTPPathModifier`',
-        statement: 'A replacement of a path that does not begin with `/` is taken, and sent with one in front.',
-      },
-      {
-        id: 'V13',
-        source: CRD,
-        statement:
-          'A name or value that stands twice in one list of matches, header actions, codes or CORS settings is refused. Two ' +
-          'spellings of a header name that differ by case are taken, and the first counts.',
-      },
+  chapter('V', 'What v1.7.0 added or changed', [
+    [RETRY, 'A retry stanza without `attempts` has one; `attempts: 0` turns retries off, whatever codes are listed.'],
+    [
+      RETRY,
+      'Without further ado only requests that were not sent are tried again: the connection could not be made. A reset after ' +
+        'the request was sent, and the timeout of an attempt, are retried if the codes list what the request would be answered ' +
+        'with, 502 or 504, and the method is idempotent (GET, HEAD, OPTIONS, TRACE, PUT, DELETE). A dial that is repeated is no ' +
+        'retry, with a retry stanza or without. Beside that an idempotent request is sent once more where a reused connection ' +
+        'has closed without a byte of response, as RFC 9110 section 9.2.2 allows, unless `attempts` is 0; it counts as one of ' +
+        'the attempts.',
     ],
-  },
+    [RETRY, '`backoff` is the base of an exponential backoff with jitter; the cap is sixteen times the base.'],
+    [
+      `${RETRY}, ${TIMEOUTS}`,
+      'Retries succeed within the request timeout or end in 504. An attempt that reaches its own timeout is retried on the ' +
+        'conditions of V2.',
+    ],
+    [RULE, 'Names of rules are unique in a route, of an HTTPRoute and of a GRPCRoute; otherwise it is refused.'],
+    [
+      RULE,
+      'Of rules with identical matches, whatever the order of their lists, the first serves the request, also when its ' +
+        'backend does not exist: 500, not the next rule.',
+    ],
+    ['`HTTPBackendRef`', 'URLRewrite on a backendRef replaces path and host name for its share.'],
+    [
+      STATUS,
+      'Status entries of other controllers in a route file are not read and never changed; conditions carry the generation ' +
+        'of the very document they are about.',
+    ],
+    [
+      '`GRPCRouteSpec`',
+      'As hostnames are ignored (A10), an HTTPRoute and a GRPCRoute of one Service port conflict whatever their hostnames ' +
+        '(P6).',
+    ],
+    [
+      'GEP-4359',
+      'The portable floor of regular expressions matches as its examples say; what lies outside is a warning. The size of an ' +
+        'expression, of those of a route and of what they remember is bounded, and other work has its turn between them.',
+    ],
+    [
+      'GEP-1619, GEP-4894',
+      'Session persistence in a route, which is deprecated, has no effect and is a warning; an XBackend, which has it now, ' +
+        'is a backend of a kind that is not carried: InvalidKind.',
+    ],
+    [
+      '`HTTPPathModifier`',
+      'A replacement of a path that does not begin with `/` is taken, and sent with one in front.',
+    ],
+    [
+      CRD,
+      'A name or value that stands twice in one list of matches, header actions, codes or CORS settings is refused. Two ' +
+        'spellings of a header name that differ by case are taken, and the first counts.',
+    ],
+  ]),
 ];

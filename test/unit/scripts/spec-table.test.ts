@@ -5,11 +5,11 @@ import { SPEC_CHAPTERS } from '../../../scripts/spec-rules.ts';
 import { specDocument, specTests } from '../../../scripts/spec-table.ts';
 
 /** How many rules each chapter has. */
-const RULES = { A: 14, M: 9, P: 7, F: 17, B: 8, T: 3, R: 6, E: 5, S: 5, D: 6 };
+const RULES = { A: 14, M: 9, P: 7, F: 17, B: 8, T: 3, R: 6, E: 5, S: 5, D: 6, V: 13 };
 
-const expected = Object.entries(RULES)
-  .flatMap(([letter, count]) => Array.from({ length: count }, (_, i) => `${letter}${i + 1}`))
-  .concat(Array.from({ length: 13 }, (_, i) => `V${i + 1}`));
+const expected = Object.entries(RULES).flatMap(([letter, count]) =>
+  Array.from({ length: count }, (_, i) => `${letter}${i + 1}`),
+);
 
 t.test('every rule has its statement, in order', async (t) => {
   t.strictSame(
