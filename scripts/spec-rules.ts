@@ -84,13 +84,12 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     [MATCH, 'The raw path is matched: nothing is decoded or normalised, and it is forwarded as it came.'],
     [
       '`HTTPHeaderMatch`',
-      'Names are compared without case, values with it; repeated fields are joined with a comma; of entries with the same ' +
-        'name the first counts.',
+      'Names are compared without case, values with it; repeated fields are joined with a comma; of entries whose ' +
+        'names differ by case the first counts.',
     ],
     [
       '`HTTPQueryParamMatch`',
-      'Names and values are compared undecoded and with case; of a repeated parameter the first value counts, of entries ' +
-        'with the same name the first.',
+      'Names and values are compared undecoded and with case; of a repeated parameter the first value ' + 'counts.',
     ],
     ['`HTTPMethod`', 'Methods are compared exactly; GET does not cover HEAD.'],
   ]),
