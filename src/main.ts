@@ -1,28 +1,10 @@
 #!/usr/bin/env node
-/**
- * Entry point: argv -> command. Exit status 0: done; 1: the command found what it was asked to look for, or failed;
- * 2: the command line is wrong.
- */
-import { CommanderError } from 'commander';
-import { outputTaken, writeNote } from './cli/standard-streams.ts';
-import { ProxyError } from './errors.ts';
-import { buildProgram } from './program.ts';
+/** Entry point. Signals come first: everything else takes a while to load, and a sidecar may have to end before that. */
+import { takeSignals } from './signals.ts';
 
-async function run(): Promise<void> {
-  try {
-    await buildProgram().parseAsync(process.argv);
-    await outputTaken();
-  } catch (error) {
-    if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? 0 : 2;
-    } else if (error instanceof ProxyError) {
-      writeNote(`sideroute: ${error.message}\n`);
-      process.exitCode = error.code === 'invalid-setting' ? 2 : 1;
-    } else {
-      throw error;
-    }
-  }
-}
+if (process.argv[2] === 'proxy') takeSignals({ SIGTERM: 0, SIGINT: 0 });
+// The kernel ends a command by itself, but not one that is process 1. Statuses as a shell reports them.
+else if (process.pid === 1) takeSignals({ SIGTERM: 143, SIGINT: 130 });
 
-await run();
-await outputTaken();
+const { runProgram } = await import('./program.ts');
+await runProgram();

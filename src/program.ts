@@ -1,6 +1,10 @@
-/** The whole command line. The options table of the documentation is generated from it. */
+/**
+ * The whole command line. The options table of the documentation is generated from it.
+ *
+ * Exit status 0: done; 1: the command found what it was asked to look for, or failed; 2: the command line is wrong.
+ */
 import { isatty } from 'node:tty';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { registerCheck } from './cli/check.ts';
 import { registerConnections } from './cli/connections.ts';
 import { registerExplain } from './cli/explain.ts';
@@ -10,9 +14,10 @@ import { registerLogLevel } from './cli/log-level.ts';
 import { registerProxy } from './cli/proxy.ts';
 import { registerQuit } from './cli/quit.ts';
 import { registerRoutes } from './cli/routes.ts';
-import { writeNote, writeOutput } from './cli/standard-streams.ts';
+import { outputTaken, writeNote, writeOutput } from './cli/standard-streams.ts';
 import { registerStatus } from './cli/status.ts';
 import { registerWait } from './cli/wait.ts';
+import { ProxyError } from './errors.ts';
 import { loadNative } from './native/binding.ts';
 import { packageVersion } from './package-root.ts';
 
@@ -44,4 +49,21 @@ export function buildProgram(): Command {
   registerLogLevel(program);
   registerQuit(program);
   return program;
+}
+
+export async function runProgram(): Promise<void> {
+  try {
+    await buildProgram().parseAsync(process.argv);
+    await outputTaken();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+    } else if (error instanceof ProxyError) {
+      writeNote(`sideroute: ${error.message}\n`);
+      process.exitCode = error.code === 'invalid-setting' ? 2 : 1;
+    } else {
+      throw error;
+    }
+  }
+  await outputTaken();
 }

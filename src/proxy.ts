@@ -44,6 +44,7 @@ import { packageVersion } from './package-root.ts';
 import { decide } from './routing/decide.ts';
 import type { CompileDeps, SeriesLabels } from './routing/decision.ts';
 import type { RouteTable } from './routing/table.ts';
+import { onFirstSignal } from './signals.ts';
 import { Slicer, type Steps } from './slices.ts';
 
 const CAPTURED_HINT = `dialled by this sidecar (uid ${process.getuid?.()}) and captured again: the rules exempt another uid (--proxy-uid)`;
@@ -176,6 +177,16 @@ class SidecarProxy {
       metrics: this.#public.map(formatAddress),
       admin: this.#private.map(formatAddress),
     });
+  }
+
+  /** Drains, or ends the process where there is nothing to drain yet. */
+  end(): void {
+    if (this.#acceptor !== null) {
+      this.drain.begin();
+      return;
+    }
+    this.#logger.info('stopped before it was ready');
+    process.exit(0);
   }
 
   /** Closes everything now. */
@@ -368,19 +379,13 @@ class SidecarProxy {
 export async function runProxy(settings: ProxySettings): Promise<void> {
   const logger = createLogger(settings.logLevel, (line) => process.stderr.write(line));
   const proxy = new SidecarProxy(settings, logger);
+  onFirstSignal(() => proxy.end());
   try {
     await proxy.start();
   } catch (error) {
     await proxy.close();
     throw error;
   }
-  let signals = 0;
-  const onSignal = () => {
-    signals += 1;
-    if (signals > 1) process.exit(130);
-    proxy.drain.begin();
-  };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   await proxy.drain.ended;
   process.exit(0);
 }

@@ -46,6 +46,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'capture.ts',
     'configuration.ts',
     'drain.ts',
+    'signals.ts',
     'errors.ts',
     'log.ts',
     'slices.ts',
@@ -72,8 +73,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'export',
     'proxy.ts',
   ],
-  'program.ts': ['native', 'package-root.ts', 'cli'],
-  'main.ts': ['errors.ts', 'program.ts', 'cli'],
+  'program.ts': ['errors.ts', 'native', 'package-root.ts', 'cli'],
+  'signals.ts': [],
+  'main.ts': ['signals.ts', 'program.ts'],
 };
 
 /** Package -> the only files that may import it. */
