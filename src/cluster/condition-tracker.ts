@@ -21,6 +21,9 @@ export interface ConditionTrackerOptions {
   readonly delayMs?: number;
 }
 
+/** Thousands of addresses that become known one after the other take at most this part of the time. */
+const PAUSE_FACTOR = 20;
+
 export class ConditionTracker {
   readonly #options: ConditionTrackerOptions;
   #conditions: readonly RouteCondition[] = [];
@@ -29,6 +32,8 @@ export class ConditionTracker {
   #updating = false;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
+  /** How long it took last time, what went on meanwhile included. */
+  #tookMs = 0;
 
   constructor(options: ConditionTrackerOptions) {
     this.#options = options;
@@ -43,13 +48,16 @@ export class ConditionTracker {
   /** Something about an address is another one now. */
   touch(): void {
     if (this.#closed) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = null;
-      this.#options.slicer.run(this.update()).catch((error: unknown) => {
-        if (this.#closed) return;
-        this.#options.logger.error('conditions of routes could not be worked out', { error: String(error) });
-      });
-    }, this.#options.delayMs ?? 100).unref();
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = null;
+        this.#options.slicer.run(this.update()).catch((error: unknown) => {
+          if (this.#closed) return;
+          this.#options.logger.error('conditions of routes could not be worked out', { error: String(error) });
+        });
+      },
+      Math.max(this.#options.delayMs ?? 100, this.#tookMs * PAUSE_FACTOR),
+    ).unref();
   }
 
   /** At once, as after another attachment has come into force. Waits for one under way. */
@@ -57,8 +65,10 @@ export class ConditionTracker {
     while (this.#updating) yield;
     this.#updating = true;
     try {
+      const startedMs = performance.now();
       const attachment = this.#options.attachment();
       const conditions = yield* liveConditions(attachment, this.#options.sources);
+      this.#tookMs = performance.now() - startedMs;
       if (attachment === this.#attachment && same(conditions, this.#conditions)) return;
       this.#attachment = attachment;
       this.#conditions = conditions;

@@ -35,6 +35,10 @@ export function* liveConditions(
   return live;
 }
 
+/** The worst comes first, and that of so many references is told. */
+const ORDER: readonly Knowledge['state'][] = ['missing', 'forgotten', 'unknown', 'asked', 'known'];
+const MAX_TOLD = 4;
+
 function turned(condition: RouteCondition, subject: ConditionSubject, sources: KnowledgeSources): RouteCondition {
   const references = subject.kind === 'parent' ? [subject.reference] : subject.references;
   const of = (key: string): Knowledge | null =>
@@ -46,21 +50,20 @@ function turned(condition: RouteCondition, subject: ConditionSubject, sources: K
     return knowledge === null || message === null ? [] : [{ reference, knowledge, message }];
   });
   if (found.length === 0) return known;
-  const missing = found.filter(({ knowledge: { state } }) => state === 'missing' || state === 'forgotten');
-  const unknown = found.filter(({ knowledge: { state } }) => state === 'unknown' || state === 'asked');
-  const told = found.map(({ reference, knowledge, message }) =>
-    tell(subject.kind, reference, knowledge.state, message),
-  );
-  if (missing.length > 0) {
+  const states = new Set(found.map(({ knowledge }) => knowledge.state));
+  found.sort((a, b) => ORDER.indexOf(a.knowledge.state) - ORDER.indexOf(b.knowledge.state));
+  const told = found
+    .slice(0, MAX_TOLD)
+    .map(({ reference, knowledge, message }) => tell(subject.kind, reference, knowledge.state, message));
+  if (found.length > MAX_TOLD) told.push(`and ${found.length - MAX_TOLD} more`);
+  if (states.has('missing') || states.has('forgotten')) {
     const reason = subject.kind === 'parent' ? 'NoMatchingParent' : 'BackendNotFound';
     return condition.status === 'False'
       ? { ...condition, message: [condition.message, ...told].join(' | ') }
       : { ...condition, status: 'False', reason, message: told.join(' | ') };
   }
-  if (unknown.length > 0 && condition.status !== 'False') {
-    const passing = unknown.every(({ knowledge }) => knowledge.state === 'asked');
-    const pending = { status: 'Unknown', reason: 'Pending', message: told.join(' | ') } as const;
-    return { ...condition, ...pending, ...(passing ? { passing } : {}) };
+  if ((states.has('unknown') || states.has('asked')) && condition.status !== 'False') {
+    return { ...condition, status: 'Unknown', reason: 'Pending', message: told.join(' | ') };
   }
   return { ...condition, message: [known.message, ...told].join(' | ') };
 }

@@ -51,8 +51,6 @@ export interface RouteCondition {
   readonly reason: string;
   readonly message: string;
   readonly source: SourceLocation;
-  /** An address that will be known, or known to be missing, in a moment. */
-  readonly passing?: true;
 }
 
 /** A reference to a Service whose address decides whether a condition holds, beside what the route files say. */

@@ -99,15 +99,14 @@ export class ConditionLog {
       if (!isFault(condition)) continue;
       const key = JSON.stringify([routeKey(condition), parent, type]);
       const known = this.#faults.get(key);
-      if (condition.passing === true) {
-        // What comes of it is said then, and what was said before holds until then.
+      if (status === 'Unknown') {
+        // The resolver says once for each Service that it is not known, which may be all of thousands; a fault that was
+        // said before holds until something else is known.
         if (known !== undefined) faults.set(key, known);
         continue;
       }
       faults.set(key, condition);
-      // Servers may fail in one way after another; that they do is said once.
-      const same = known?.status === status && known.reason === reason;
-      if (same && (status === 'Unknown' || known.message === message)) continue;
+      if (known?.status === status && known.reason === reason && known.message === message) continue;
       const where = { file: source.file, document: source.document };
       this.#logger.warn(`route condition ${type} is ${status}: ${message}`, { ...fieldsOf(condition), ...where });
     }
