@@ -1,6 +1,6 @@
 /**
- * Brings a fresh clone to the point where the demo and the tests run: system packages, npm packages, the native addon,
- * the compiled TypeScript. Does only what is missing, so a second run costs little. Plain JavaScript without imports
+ * Brings a fresh clone to the point where the demo and the tests run: system packages, programs that are built, npm packages,
+ * the native addon, the compiled TypeScript. Does only what is missing, so a second run costs little. Plain JavaScript without imports
  * from node_modules: it runs before there are any.
  */
 import { spawnSync } from 'node:child_process';
@@ -12,11 +12,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -50,6 +52,11 @@ const NEEDED = {
   fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
   images: { podman: 'podman', runc: 'runc', catatonit: 'catatonit', debootstrap: 'debootstrap' },
 };
+
+/** Programs of the tests that Debian does not have, built from their Go modules where Go is there. */
+const BUILT = { helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.18.6' } };
+/** A build takes minutes, and is given up after so many. */
+const BUILD_MINUTES = 30;
 
 /** Packages that are daemons as well, of which only the programs are wanted: nothing is to listen on ports 80 and 9090. */
 const SERVICES = { 'nginx-light': 'nginx', prometheus: 'prometheus' };
@@ -113,6 +120,50 @@ function systemPackages(purpose) {
   run(install[0], install.slice(1), { env });
   removePolicy();
   if (services.length > 0 && existsSync('/run/systemd/system')) run('systemctl', ['disable', '--quiet', ...services]);
+}
+
+/**
+ * Into the user's cache, once for all clones. What cannot be built is no failure: the tests that need it skip themselves, and
+ * a line says why.
+ */
+export function builtPrograms() {
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sideroute', 'bin');
+  for (const [program, { module, version }] of Object.entries(BUILT)) {
+    const stamp = join(cache, `${program}.version`);
+    const isBuilt = existsSync(join(cache, program)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === version;
+    if (has(program) || isBuilt) continue;
+    const without = (why) => step(`${why}: the tests that need ${program} are skipped`);
+    if (!has('go')) {
+      without(`neither ${program} nor Go to build it with is on the PATH`);
+      continue;
+    }
+    mkdirSync(cache, { recursive: true });
+    // Of several runs one builds; one that was ended has left its lock.
+    const lock = join(cache, `${program}.building`);
+    if (existsSync(lock) && Date.now() - statSync(lock).mtimeMs > BUILD_MINUTES * 60_000)
+      rmSync(lock, { recursive: true });
+    try {
+      mkdirSync(lock);
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+      without(`${program} is being built by another run`);
+      continue;
+    }
+    step(`building ${program} ${version}, once: this takes some minutes`);
+    const built = spawnSync('go', ['install', `${module}@${version}`], {
+      env: { ...process.env, GOBIN: lock, GOFLAGS: '' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: BUILD_MINUTES * 60_000,
+    });
+    if (built.status === 0) {
+      renameSync(join(lock, program), join(cache, program));
+      writeFileSync(stamp, version);
+    } else {
+      process.stderr.write(built.stderr ?? '');
+      without(`${program} cannot be built`);
+    }
+    rmSync(lock, { recursive: true, force: true });
+  }
 }
 
 function npmPackages() {
@@ -191,6 +242,7 @@ function compiledTypeScript() {
 /** `purpose`: `demo`, `test`, `fuzz` or `images`. */
 export function prepare(purpose) {
   systemPackages(purpose);
+  if (purpose === 'test') builtPrograms();
   npmPackages();
   nativeAddon();
   compiledTypeScript();

@@ -5,6 +5,8 @@ import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { PROXY_SETTINGS } from '../../src/config/settings.ts';
 import { SETTING_NAMES } from '../../src/iptables/settings.ts';
+import { LOG_LEVELS } from '../../src/log.ts';
+import { ACCESS_LOG_MODES } from '../../src/native/access-log.ts';
 import { runCommand } from '../support/cluster.ts';
 import { schemaProblems } from '../support/kubernetes-schema.ts';
 import {
@@ -274,7 +276,7 @@ function inMode(sidecar: Container, mode: 'native' | 'classic'): object {
 }
 
 const helm = program('helm');
-const noHelm = helm === null && 'helm is not installed: go install helm.sh/helm/v3/cmd/helm@latest';
+const noHelm = helm === null && 'helm is not there, nor Go to build it with';
 t.test('the Helm chart renders what the scenario has, and its monitoring', { skip: noHelm }, async (t) => {
   const directory = temporaryDirectory();
   t.teardown(directory.remove);
@@ -375,6 +377,117 @@ t.test('the Helm chart renders what the scenario has, and its monitoring', { ski
   });
   t.match(container(everything, 'sideroute').securityContext, { runAsUser: 2000, runAsGroup: 2000 });
   t.match(JSON.stringify(everything.spec!.template!.spec.volumes), /"name":"more","optional":true/);
+});
+
+/** The chart of a workload with values for this one, as helm renders it, or what it says against them. */
+function renderedWith(t: Test, values: object) {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const workload = join(path, 'workload');
+  cpSync(join(ROOT, 'test', 'fixtures', 'workload-chart'), workload, { recursive: true });
+  cpSync(CHART, join(workload, 'charts', 'sideroute'), { recursive: true, dereference: true });
+  const file = join(path, 'values.yaml');
+  writeFileSync(file, JSON.stringify({ sideroute: values }));
+  return runCommand(helm!, ['template', 'r', workload, '--kube-version', '1.31.0', '--values', file]);
+}
+
+t.test('numbers of a values file are rendered as they are written, however large', { skip: noHelm }, async (t) => {
+  const { status, stdout, stderr } = renderedWith(t, {
+    image: { tag: 20251128 },
+    routes: { extraConfigMaps: ['more'] },
+    interception: { excludeOutboundPorts: [5432, '9000-9010'], resources: { requests: { memory: 134217728 } } },
+    proxy: {
+      ...{ uid: 1000650000, heapMiB: 1048576 },
+      env: {
+        SIDEROUTE_MAX_HEAD_BYTES: 1048576,
+        SIDEROUTE_MAX_CONNECTIONS: 1000000,
+        SIDEROUTE_STRICT: true,
+        RATIO: 0.25,
+      },
+      resources: { requests: { cpu: 1, memory: 268435456 }, limits: { cpu: 1.5, memory: '1Gi' } },
+    },
+  });
+  t.equal(status, 0, stderr);
+  t.notMatch(stdout, /[0-9]e\+[0-9]/);
+  const app = find(parseManifests(stdout), 'Deployment', 'app');
+  checkSchema(t, app, 'chart, large numbers');
+  const [init, sidecar] = [container(app, 'sideroute-init'), container(app, 'sideroute')];
+  const environment = (from: Container) => Object.fromEntries((from.env ?? []).map(({ name, value }) => [name, value]));
+  t.match(environment(init), { SIDEROUTE_PROXY_UID: '1000650000', SIDEROUTE_EXCLUDE_OUTBOUND_PORTS: '5432,9000-9010' });
+  t.match(environment(sidecar), {
+    SIDEROUTE_MAX_HEAD_BYTES: '1048576',
+    SIDEROUTE_MAX_CONNECTIONS: '1000000',
+    SIDEROUTE_STRICT: 'true',
+    RATIO: '0.25',
+    NODE_OPTIONS: '--max-old-space-size=1048576',
+  });
+  t.match(sidecar.securityContext, { runAsUser: 1000650000, runAsGroup: 1000650000 });
+  t.same(sidecar['resources'], {
+    requests: { cpu: '1', memory: '268435456' },
+    limits: { cpu: '1.5', memory: '1Gi' },
+  });
+  t.match(init['resources'], { requests: { cpu: '10m', memory: '134217728' }, limits: { memory: '128Mi' } });
+  t.equal(sidecar.image, 'sideroute:20251128');
+  const sources = JSON.stringify(app.spec!.template!.spec.volumes);
+  t.match(sources, /sideroute-routes".*sideroute-routes-2".*sideroute-routes-3".*"more"/);
+});
+
+t.test('values that the chart does not have, or cannot have, are refused by name', { skip: noHelm }, async (t) => {
+  for (const [values, place] of [
+    [{ proxi: {} }, 'proxi'],
+    [{ proxy: { loglevel: 'debug' } }, 'loglevel'],
+    [{ proxy: { logLevel: 'trace' } }, 'logLevel'],
+    [{ proxy: { accessLog: 'some' } }, 'accessLog'],
+    [{ proxy: { uid: 0 } }, 'uid'],
+    [{ proxy: { uid: '1337' } }, 'uid'],
+    [{ proxy: { heapMiB: '128' } }, 'heapMiB'],
+    [{ proxy: { strict: 'yes' } }, 'strict'],
+    [{ proxy: { drainTimeout: 25 } }, 'drainTimeout'],
+    [{ proxy: { env: { SIDEROUTE_MAX_HEADBYTES: 1 } } }, 'SIDEROUTE_MAX_HEADBYTES'],
+    [{ proxy: { resources: { limit: {} } } }, 'limit'],
+    [{ mode: 'sidecar' }, 'mode'],
+    [{ image: { pullPolicy: 'Sometimes' } }, 'pullPolicy'],
+    [{ image: { tag: 1.1 } }, 'tag'],
+    [{ routes: { files: { 'my-route': 'kind: HTTPRoute' } } }, 'my-route'],
+    [{ routes: { configMap: 'Upper' } }, 'configMap'],
+    [{ interception: { serviceCidrs: '10.96.0.0/12' } }, 'serviceCidrs'],
+    [{ interception: { excludeOutboundPorts: [70000] } }, 'excludeOutboundPorts'],
+    [{ interception: { backend: 'ebpf' } }, 'backend'],
+    [{ podMonitor: { enable: true } }, 'enable'],
+    [{ dashboard: { labels: { grafana_dashboard: 1 } } }, 'grafana_dashboard'],
+  ] as const) {
+    const { status, stderr } = renderedWith(t, values);
+    t.not(status, 0, JSON.stringify(values));
+    t.match(stderr, place, `${JSON.stringify(values)} is named`);
+  }
+  // What a parent chart may say besides.
+  t.equal(renderedWith(t, { enabled: true, global: { anything: 1 }, proxy: { accessLog: false } }).status, 0);
+});
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly enum?: readonly unknown[];
+  readonly propertyNames?: { readonly anyOf: readonly Schema[] };
+}
+
+t.test('the schema of the values has the values there are, and the words that the program knows', async (t) => {
+  const schema = JSON.parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8')) as Schema;
+  const compare = (of: Schema, values: object, path: string): void => {
+    if (of.properties === undefined) return;
+    const notRead =
+      path === '' ? ['global', 'enabled'] : path.endsWith('resources.') ? ['claims', 'limits', 'requests'] : [];
+    const names = Object.keys(of.properties).filter((name) => !notRead.includes(name) || name in values);
+    t.same(names.sort(), Object.keys(values).sort(), `${path}*`);
+    for (const [name, value] of Object.entries(values))
+      if (typeof value === 'object' && value !== null)
+        compare(of.properties[name]!, value as object, `${path}${name}.`);
+  };
+  compare(schema, parse(readFileSync(join(CHART, 'values.yaml'), 'utf8')) as object, '');
+  const proxy = schema.properties!['proxy']!.properties!;
+  t.same(proxy['logLevel']!.enum, LOG_LEVELS);
+  t.same(proxy['accessLog']!.enum, [...ACCESS_LOG_MODES, false]);
+  const known = PROXY_SETTINGS.map(({ env }) => env).filter((env) => env.startsWith('SIDEROUTE_'));
+  t.same(proxy['env']!.propertyNames!.anyOf[1]!.enum, known.sort());
 });
 
 t.test('the list of software names every production dependency', async (t) => {

@@ -85,7 +85,7 @@ function workloadChart(t: Test, [chart, template]: readonly Block[]): void {
   t.match(own, { name: dependency!.name, version: dependency!.version }, 'the dependency is this chart');
   const helm = program('helm');
   if (helm === null) {
-    t.comment('helm is not installed: go install helm.sh/helm/v3/cmd/helm@latest');
+    t.comment('helm is not there, nor Go to build it with');
     return;
   }
   const directory = directoryOf(t);

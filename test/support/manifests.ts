@@ -80,9 +80,15 @@ export function container(workload: Manifest, name: string): Container {
   return found;
 }
 
-/** Path of a program that not every machine has, on the PATH or where `go install` puts it; null: not there. */
+/** Where scripts/prepare.mjs puts programs that it builds. */
+const BUILT = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sideroute', 'bin');
+
+/**
+ * Path of a program that not every machine has, on the PATH, where `go install` puts it or where it was built; null: not
+ * there.
+ */
 export function program(name: string): string | null {
-  for (const directory of [...(process.env['PATH'] ?? '').split(delimiter), join(homedir(), 'go', 'bin')]) {
+  for (const directory of [...(process.env['PATH'] ?? '').split(delimiter), join(homedir(), 'go', 'bin'), BUILT]) {
     const path = join(directory, name);
     try {
       accessSync(path, constants.X_OK);

@@ -14,6 +14,28 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
 "sideroute.podAnnotations" are there for charts that place them by themselves.
 */}}
 
+{{/*
+A value as text. Values are read from JSON, in which 1000650000 is a number like any other and would be written 1.00065e+09.
+*/}}
+{{- define "sideroute.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ int64 . }}{{- else -}}{{ toString . }}{{- end -}}
+{{- end }}
+
+{{- define "sideroute.resources" -}}
+{{- range $name := list "requests" "limits" }}
+{{- with get $ $name }}
+{{ $name }}:
+  {{- range $resource, $quantity := . }}
+  {{ $resource }}: {{ include "sideroute.text" $quantity | quote }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- with .claims }}
+claims:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{- define "sideroute.mode" -}}
 {{- if eq .Values.mode "auto" -}}
 {{- ternary "native" "classic" (semverCompare ">=1.29.0-0" .Capabilities.KubeVersion.Version) -}}
@@ -27,7 +49,7 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
 {{- define "sideroute.image" -}}
 {{- $image := .context.Values.image -}}
 {{- with $image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
-{{- .repository }}:{{ default .context.Chart.AppVersion $image.tag -}}
+{{- .repository }}:{{ default .context.Chart.AppVersion (include "sideroute.text" $image.tag) -}}
 {{- end }}
 
 {{- define "sideroute.initContainers" -}}
@@ -45,8 +67,10 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
 
 {{- define "sideroute.listEnv" -}}
 {{- with .list }}
+{{- $texts := list }}
+{{- range . }}{{ $texts = append $texts (include "sideroute.text" .) }}{{ end }}
 - name: {{ $.name }}
-  value: {{ join "," . | quote }}
+  value: {{ join "," $texts | quote }}
 {{- end }}
 {{- end }}
 
@@ -80,16 +104,16 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
       value: {{ .backend }}
     {{- end }}
     {{- end }}
-    {{- if ne (int .Values.proxy.uid) 1337 }}
+    {{- if ne (int64 .Values.proxy.uid) 1337 }}
     - name: SIDEROUTE_PROXY_UID
-      value: {{ .Values.proxy.uid | quote }}
+      value: {{ int64 .Values.proxy.uid | quote }}
     {{- end }}
     {{- if $legacy }}
     - name: XTABLES_LOCKFILE
       value: /tmp/sideroute/xtables.lock
     {{- end }}
   resources:
-    {{- toYaml .Values.interception.resources | nindent 4 }}
+    {{- include "sideroute.resources" .Values.interception.resources | trim | nindent 4 }}
   securityContext:
     runAsUser: {{ ternary 0 65534 $legacy }}
     runAsGroup: {{ ternary 0 65534 $legacy }}
@@ -134,7 +158,7 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
       value: 0s
     {{- end }}
     - name: NODE_OPTIONS
-      value: --max-old-space-size={{ .Values.proxy.heapMiB }}
+      value: --max-old-space-size={{ int64 .Values.proxy.heapMiB }}
     {{- with .Values.proxy }}
     {{- if ne .logLevel "info" }}
     - name: SIDEROUTE_LOG_LEVEL
@@ -156,7 +180,7 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
     {{- end }}
     {{- range $name, $value := .env }}
     - name: {{ $name }}
-      value: {{ $value | quote }}
+      value: {{ include "sideroute.text" $value | quote }}
     {{- end }}
     {{- end }}
   {{- if not $native }}
@@ -187,10 +211,10 @@ The first two put the sidecar where the mode wants it. "sideroute.initContainer"
     periodSeconds: 10
     failureThreshold: 6
   resources:
-    {{- toYaml .Values.proxy.resources | nindent 4 }}
+    {{- include "sideroute.resources" .Values.proxy.resources | trim | nindent 4 }}
   securityContext:
-    runAsUser: {{ .Values.proxy.uid }}
-    runAsGroup: {{ .Values.proxy.uid }}
+    runAsUser: {{ int64 .Values.proxy.uid }}
+    runAsGroup: {{ int64 .Values.proxy.uid }}
     runAsNonRoot: true
     readOnlyRootFilesystem: true
     allowPrivilegeEscalation: false

@@ -1,0 +1,76 @@
+/** Programs that the tests build for themselves: once, where Go is there, and never a failure. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { ROOT } from '../../support/manifests.ts';
+import { temporaryDirectory } from '../../support/sidecar.ts';
+
+/** A machine without helm; `go` is what Go does on it, null: it has none. */
+function machine(t: Test, go: string | null) {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const bin = join(path, 'bin');
+  mkdirSync(bin);
+  if (go !== null) {
+    writeFileSync(join(bin, 'go'), `#!/bin/sh\necho "$@" >> ${path}/go.log\n${go}\n`);
+    chmodSync(join(bin, 'go'), 0o755);
+  }
+  const cache = join(path, 'cache', 'sideroute', 'bin');
+  const run = () => {
+    const script = `import(${JSON.stringify(join(ROOT, 'scripts', 'prepare.mjs'))}).then((p) => p.builtPrograms())`;
+    const env = { PATH: bin, XDG_CACHE_HOME: join(path, 'cache') };
+    const { status, stderr } = spawnSync(process.execPath, ['-e', script], { env, encoding: 'utf8' });
+    return { status, stderr };
+  };
+  const calls = () =>
+    existsSync(join(path, 'go.log')) ? readFileSync(join(path, 'go.log'), 'utf8').trim().split('\n') : [];
+  return { run, calls, cache, bin };
+}
+
+/** A build that succeeds. */
+const BUILDS = 'echo helm > "$GOBIN/helm"';
+
+t.test('helm is built once, and again for another version', async (t) => {
+  const { run, calls, cache } = machine(t, BUILDS);
+  t.match(run(), { status: 0, stderr: /^prepare: building helm v3\./ });
+  t.equal(readFileSync(join(cache, 'helm'), 'utf8'), 'helm\n');
+  t.match(calls(), [/^install helm\.sh\/helm\/v3\/cmd\/helm@v3\.[\d.]+$/]);
+  t.same(run(), { status: 0, stderr: '' });
+  writeFileSync(join(cache, 'helm.version'), 'v3.0.0');
+  t.equal(run().status, 0);
+  t.equal(calls().length, 2);
+});
+
+t.test('a helm on the PATH is taken', async (t) => {
+  const { run, calls, bin } = machine(t, BUILDS);
+  writeFileSync(join(bin, 'helm'), '#!/bin/sh\n');
+  chmodSync(join(bin, 'helm'), 0o755);
+  t.same(run(), { status: 0, stderr: '' });
+  t.same(calls(), []);
+});
+
+t.test('without Go, and where the build fails, a line says that tests are skipped', async (t) => {
+  const none = {
+    status: 0,
+    stderr: 'prepare: neither helm nor Go to build it with is on the PATH: the tests that need helm are skipped\n',
+  };
+  t.same(machine(t, null).run(), none);
+  const { run, cache } = machine(t, 'echo no proxy >&2; exit 1');
+  t.match(run(), {
+    status: 0,
+    stderr: /no proxy\nprepare: helm cannot be built: the tests that need helm are skipped\n$/,
+  });
+  t.notOk(existsSync(join(cache, 'helm')));
+  t.notOk(existsSync(join(cache, 'helm.building')));
+});
+
+t.test('of two runs at a time one builds', async (t) => {
+  const { run, calls, cache } = machine(t, BUILDS);
+  mkdirSync(join(cache, 'helm.building'), { recursive: true });
+  t.match(run(), { status: 0, stderr: /being built by another run/ });
+  t.same(calls(), []);
+  rmSync(join(cache, 'helm.building'), { recursive: true });
+  t.equal(run().status, 0);
+  t.ok(existsSync(join(cache, 'helm')));
+});
