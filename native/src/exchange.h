@@ -119,7 +119,7 @@ class Exchange final : public ListNode<Exchange>,
   // Retries and mirrors: exchange_copies.cc
   bool has_retries() const { return policy_ && policy_->attempts > 0; }
   bool RetriesProcessed(uint16_t status) const;
-  bool TakeRetry();
+  bool TakeRetry(bool sent);
   Progress TryAgain();
   void StartMirrors(const http1::RequestHead& head, const char* data);
   void SendToMirrors(std::span<iovec> parts);

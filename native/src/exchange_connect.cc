@@ -79,7 +79,7 @@ Progress Exchange::PauseDialling(uint32_t pause_ms) {
 
 // No address has accepted, often enough. A retry of the route begins all over.
 Progress Exchange::NoConnection() {
-  if (TakeRetry()) return TryAgain();
+  if (TakeRetry(false)) return TryAgain();
   return ReplyReason(dials_.any_timed_out() ? Reason::kConnectTimeout : Reason::kConnectFailure);
 }
 

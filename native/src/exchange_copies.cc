@@ -22,15 +22,17 @@ bool Exchange::RetriesProcessed(uint16_t status) const {
   return has_retries() && repeatable_ && policy_->Retries(status);
 }
 
-// Whether there is another attempt to make; it is then taken out of the budget.
-bool Exchange::TakeRetry() {
+// Whether there is another attempt to make. One that follows an attempt that was sent is taken out of the
+// budget; a backend that was sent nothing has borne nothing, but where none of it accepts that is no reason
+// to go on without end.
+bool Exchange::TakeRetry(bool sent) {
   if (!has_retries() || retries_ >= policy_->attempts || status_ != 0 || caller_ended_) return false;
   // Cleared when it grew too large; until a connection stands it holds everything.
   if (sent_.empty()) {
     denial_ = RetryDenial::kBody;
     return false;
   }
-  if (!backend_->budget().Withdraw(context_.wheel.now_ms())) {
+  if ((sent || backend_->refusing()) && !backend_->budget().Withdraw(context_.wheel.now_ms())) {
     denial_ = RetryDenial::kBudget;
     return false;
   }

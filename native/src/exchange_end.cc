@@ -223,7 +223,7 @@ void Exchange::OnRequestDeadline() { TimedOut(); }
 void Exchange::OnAttemptDeadline() {
   constexpr uint16_t kGatewayTimeout = 504;
   const bool unsent = upstream_ == nullptr || upstream_->connecting();
-  if (status_ == 0 && (unsent || RetriesProcessed(kGatewayTimeout)) && TakeRetry()) {
+  if (status_ == 0 && (unsent || RetriesProcessed(kGatewayTimeout)) && TakeRetry(!unsent)) {
     // kube-proxy shall choose anew.
     fresh_only_ = true;
     DropUpstream();

@@ -113,7 +113,7 @@ Progress Exchange::TakeResponseHead(const Window& window, bool* stop) {
   }
   if (head.body == http1::BodyKind::kTunnel) return SwitchToTunnel(window);
   if (has_retries()) {
-    if (policy_->Retries(head.status) && TakeRetry()) {
+    if (policy_->Retries(head.status) && TakeRetry(true)) {
       ReleaseRetried(window);
       return TryAgain();
     }
@@ -224,7 +224,7 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   constexpr uint16_t kBadGateway = 502;
   if (reason != Reason::kUpstreamReset || !RetriesProcessed(kBadGateway)) return ReplyReason(reason);
   // SPEC R5.
-  return TakeRetry() ? TryAgain() : ReplyReason(Reason::kRetriesExhausted);
+  return TakeRetry(true) ? TryAgain() : ReplyReason(Reason::kRetriesExhausted);
 }
 
 // The response in `window` is not wanted. Its connection is, when all of it is at hand.

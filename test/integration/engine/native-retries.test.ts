@@ -147,7 +147,9 @@ t.test('SPEC R3, V2: where no connection can be made the route is tried as often
   const port = await closedPort();
   const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: { ...RETRY, codes: [] } };
   for (const request of [GET, POST]) {
-    const h = await startHarness(t, { decide: () => ({ ...forwardTo(port), policy }) });
+    // On no budget.
+    const engine = { retryBudgetPercent: 0, retryBudgetReserve: 0 };
+    const h = await startHarness(t, { engine, decide: () => ({ ...forwardTo(port), policy }) });
     const client = await h.connect();
     client.send(request);
     t.match(await client.until('x-sideroute-reason: connect_failure'), /^HTTP\/1.1 503 /);
