@@ -157,7 +157,7 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
     ['a status line without the space behind the code', 'relayed with it'],
     [
       'CONNECT whose target and Host differ',
-      `${REFUSED}; a Host without a port stands for 80 and 443, IPv6 addresses are compared by what they mean`,
+      `${REFUSED}; they may differ in the case of letters, and a Host without a port stands for 80 and 443`,
     ],
     ['extensions of all chunks of a body: as much as its data so far or 16 KiB; more', `dropped; ${REFUSED}`],
     ['blanks before the `;` of an extension; an empty or malformed one (`5;`, `5;a="`)', `dropped; ${REFUSED}`],

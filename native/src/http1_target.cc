@@ -12,24 +12,24 @@ namespace {
 
 enum class Port : uint8_t { kInvalid, kAbsent, kEmpty, kZero, kPresent };
 
-// What follows the host: nothing, or `:` and digits, whose value is the port.
-Port ClassifyPort(std::string_view text, uint32_t* port) noexcept {
-  *port = 0;
+// What follows the host: nothing, or `:` and digits.
+Port ClassifyPort(std::string_view text) noexcept {
   if (text.empty()) return Port::kAbsent;
   if (text.front() != ':') return Port::kInvalid;
   text.remove_prefix(1);
   if (text.empty()) return Port::kEmpty;
+  uint32_t port = 0;
   for (const char c : text) {
     if (!Is(c, kDigitByte)) return Port::kInvalid;
-    *port = *port * 10 + static_cast<uint32_t>(c - '0');
-    if (*port > 65535) return Port::kInvalid;
+    port = port * 10 + static_cast<uint32_t>(c - '0');
+    if (port > 65535) return Port::kInvalid;
   }
-  return *port == 0 ? Port::kZero : Port::kPresent;
+  return port == 0 ? Port::kZero : Port::kPresent;
 }
 
 // Length of `[` IPv6address `]`, or 0. Neither IPvFuture nor zone identifiers: nothing sends them, nothing
 // resolves them.
-size_t BracketedLength(std::string_view text, in6_addr* parsed) noexcept {
+size_t BracketedLength(std::string_view text) noexcept {
   const size_t close = text.find(']');
   char address[INET6_ADDRSTRLEN];
   if (close == std::string_view::npos || close - 1 >= sizeof address) return 0;
@@ -37,7 +37,8 @@ size_t BracketedLength(std::string_view text, in6_addr* parsed) noexcept {
   address[close - 1] = '\0';
   // A NUL inside the brackets would shorten what inet_pton sees.
   if (std::memchr(address, '\0', close - 1) != nullptr) return 0;
-  return inet_pton(AF_INET6, address, parsed) == 1 ? close + 1 : 0;
+  in6_addr parsed;
+  return inet_pton(AF_INET6, address, &parsed) == 1 ? close + 1 : 0;
 }
 
 // Length of a non-empty reg-name (which an IPv4address also is), or 0.
@@ -57,19 +58,10 @@ size_t RegNameLength(std::string_view text) noexcept {
   return i;
 }
 
-// `address` is set when the host is one of IPv6.
-Port ReadAuthority(std::string_view authority, size_t* host, in6_addr* address, uint32_t* port) noexcept {
-  *host = 0;
-  if (authority.empty()) return Port::kInvalid;
-  *host = authority.front() == '[' ? BracketedLength(authority, address) : RegNameLength(authority);
-  return *host == 0 ? Port::kInvalid : ClassifyPort(authority.substr(*host), port);
-}
-
 Port ClassifyAuthority(std::string_view authority) noexcept {
-  size_t host;
-  in6_addr address;
-  uint32_t port;
-  return ReadAuthority(authority, &host, &address, &port);
+  if (authority.empty()) return Port::kInvalid;
+  const size_t host = authority.front() == '[' ? BracketedLength(authority) : RegNameLength(authority);
+  return host == 0 ? Port::kInvalid : ClassifyPort(authority.substr(host));
 }
 
 // Splits path and query, both in `rest`, which begins at offset `at` of the head.
@@ -157,28 +149,18 @@ bool IsValidAuthority(std::string_view authority) noexcept {
 }
 
 bool SameAuthority(std::string_view target, std::string_view host) noexcept {
-  constexpr uint32_t kHttp = 80;
-  constexpr uint32_t kHttps = 443;
-  size_t target_length, host_length;
-  in6_addr target_address, host_address;
-  uint32_t target_port, host_port;
-  if (ReadAuthority(target, &target_length, &target_address, &target_port) == Port::kInvalid) return false;
-  switch (ReadAuthority(host, &host_length, &host_address, &host_port)) {
-    case Port::kInvalid:
-      return false;
-    case Port::kAbsent:
-    case Port::kEmpty:
-      if (target_port != kHttp && target_port != kHttps) return false;
-      break;
-    case Port::kZero:
-    case Port::kPresent:
-      if (target_port != host_port) return false;
-      break;
-  }
-  const bool ipv6 = host.front() == '[';
-  if (ipv6 != (target.front() == '[')) return false;
-  return ipv6 ? std::memcmp(&host_address, &target_address, sizeof host_address) == 0
-              : NamesEqual(host.substr(0, host_length), target.substr(0, target_length));
+  // The last colon: those of an IPv6 address are in front of its bracket.
+  const auto split = [](std::string_view text) {
+    const size_t colon = text.rfind(':');
+    return colon == std::string_view::npos || text.ends_with(']') ? text.size() : colon;
+  };
+  const size_t target_end = split(target);
+  const size_t host_end = split(host);
+  const std::string_view target_port = target.substr(target_end);
+  const std::string_view host_port = host.substr(host_end);
+  const bool same_port =
+      host_port.size() <= 1 ? target_port == ":80" || target_port == ":443" : host_port == target_port;
+  return same_port && NamesEqual(host.substr(0, host_end), target.substr(0, target_end));
 }
 
 }  // namespace sideroute::http1

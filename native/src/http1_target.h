@@ -34,10 +34,11 @@ struct Target {
 // Splits `whole` (bytes already of class kTargetByte) for a method. False: no form that the method allows.
 [[nodiscard]] bool ParseTarget(const char* data, Span whole, MethodId method, Target& target) noexcept;
 
-// Whether the target of a CONNECT and the Host beside it name the same host and port. Names are compared
-// without regard to case, IPv6 addresses and ports by what they mean. A Host without a port stands for port
-// 80 and for port 443: a client that tunnels leaves out the default of what it is going to speak, and nobody
-// else knows what that is. Both are valid, `host` may be empty.
+// Whether the target of a CONNECT and the Host beside it name the same host and port, in the same words but
+// for the case of letters: servers that check do not look at what an IPv6 address or a port with zeros in
+// front means. A Host without a port stands for port 80 and for port 443: a client that tunnels leaves out
+// the default of what it is going to speak, and nobody else knows what that is. Both are valid, `host` may be
+// empty.
 [[nodiscard]] bool SameAuthority(std::string_view target, std::string_view host) noexcept;
 
 // uri-host with an optional port from 0 to 65535, not empty, without userinfo or comma (SAFETY 26).

@@ -40,9 +40,9 @@ TEST("SAFETY 105: the target of a CONNECT and its Host") {
                                                                 {"a:443", "a"},
                                                                 {"a:80", "a"},
                                                                 {"a:80", "a:"},
-                                                                {"a:8080", "a:08080"},
+                                                                {"a:8080", "a:8080"},
                                                                 {"10.0.0.1:1", "10.0.0.1:1"},
-                                                                {"[::1]:80", "[0:0::1]:80"},
+                                                                {"[::1]:80", "[::1]:80"},
                                                                 {"[FE80::a]:443", "[fe80::A]"}}) {
     if (!http1::SameAuthority(target, host))
       Fail(__FILE__, __LINE__, std::string(target) + " " + std::string(host));
@@ -53,6 +53,8 @@ TEST("SAFETY 105: the target of a CONNECT and its Host") {
                                                                 {"a:8080", "a"},
                                                                 {"a:8080", "a:"},
                                                                 {"a:80", "a:0"},
+                                                                {"a:80", "a:080"},
+                                                                {"[::1]:80", "[0:0::1]:80"},
                                                                 {"a:80", ""},
                                                                 {"a:80", "a.:80"},
                                                                 {"a:80", "%61:80"},

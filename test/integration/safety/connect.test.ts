@@ -58,13 +58,15 @@ const ROWS: readonly Row[] = [
       target('no name', 'one:80', ''),
       target('another address', '[::1]:80', '[::2]:80'),
       target('an address and a name', '[::1]:80', 'one:80'),
+      target('the same address in other words', '[0:0::1]:80', '[::1]:80'),
+      target('the same port in other words', 'one:80', 'one:080'),
       target('a mapped address', '[::ffff:10.0.0.1]:80', '10.0.0.1:80'),
       ...[
         ['equal', 'one:8080', 'one:8080'],
         ['in other letters', 'One.Example:80', 'one.EXAMPLE:80'],
         ['without the port of HTTP', 'one:80', 'one'],
         ['without the port of HTTPS', 'one:443', 'one:'],
-        ['the same address in other words', '[0:0::1]:80', '[::1]:80'],
+        ['an address', '[FE80::1]:443', '[fe80::1]'],
       ].map(([name, authority, host]) => {
         const head = `CONNECT ${authority!} HTTP/1.1\r\nHost: ${host!}\r\n\r\n`;
         return forwarded(name!, head, head, { answer: FORBIDDEN });
