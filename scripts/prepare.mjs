@@ -40,6 +40,7 @@ const NEEDED = {
     strace: 'strace',
     conntrack: 'conntrack',
     nginx: 'nginx-light',
+    haproxy: 'haproxy',
     ab: 'apache2-utils',
     // What the documents and the scenario's servers use.
     jq: 'jq',
@@ -59,7 +60,7 @@ const BUILT = { helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.18.6' }
 const BUILD_MINUTES = 30;
 
 /** Packages that are daemons as well, of which only the programs are wanted: nothing is to listen on ports 80 and 9090. */
-const SERVICES = { 'nginx-light': 'nginx', prometheus: 'prometheus' };
+const SERVICES = { 'nginx-light': 'nginx', haproxy: 'haproxy', prometheus: 'prometheus' };
 /** Asked by packages before they start their service; exit status 101 forbids it. */
 const START_POLICY = '/usr/sbin/policy-rc.d';
 

@@ -20,7 +20,8 @@ before the message is complete. *Forwarded* means: to the backend, hop-by-hop fi
 (case 100): chunks are cut anew and lose their extensions, all other bytes of the message are those that came.
 
 Each test drives raw sockets and compares the bytes that the client and the backend received. Those of a request's head and
-body run with the bytes in one piece, in two, one by one, and on connections that have carried a request before.
+body run with the bytes in one piece, in two, one by one, and on connections that have carried a request before. Two tests change
+20,000 requests and 4,000 responses at random, and have what goes on read back by Node, Python and HAProxy: all have to read the same.
 
 This file is written by \`scripts/safety-table.ts\`.
 `;

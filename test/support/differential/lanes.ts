@@ -1,0 +1,52 @@
+/** Ways through the native engine that run side by side: each with a frontend and a backend of its own. */
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+import type { NativeEngine } from '../../../src/engine/native.ts';
+import type { Backend } from '../../../src/routing/decision.ts';
+import type { Scope } from '../wire-end.ts';
+
+export const LANES = 24;
+
+/** A path that is answered without a backend, and a request for it that ends its connection. */
+export const END = '/~end~';
+export const END_REQUEST = `GET ${END} HTTP/1.1\r\nHost: end\r\nConnection: close\r\n\r\n`;
+
+export async function portOf(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+export function laneBackend(id: number, port: number): Backend {
+  return {
+    ...{ namespace: 'ns', name: `lane${id}`, port, key: `ns/lane${id}:${port}`, id },
+    addresses: ['127.0.0.1'],
+    state: 'resolved',
+  };
+}
+
+/** Connections to the port that it resolves with are adopted by the engine, for the frontend `id`. */
+export function listenFor(scope: Scope, engine: NativeEngine, id: number, backendPort: number): Promise<number> {
+  const front = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+    const { fd } = (socket as Socket & { readonly _handle: { readonly fd: number } })._handle;
+    engine.adopt({ fd, frontend: id, address: '127.0.0.1', port: backendPort });
+    socket.destroy();
+  });
+  scope.teardown(() => front.close());
+  return portOf(front);
+}
+
+/** As many at a time as `lanes`; results in the order of `list`. */
+export async function each<T, R>(list: readonly T[], lanes: number, run: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < list.length) {
+      const index = next++;
+      results[index] = await run(list[index]!);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, work));
+  return results;
+}
