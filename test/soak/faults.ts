@@ -36,9 +36,10 @@ const SILENT: FaultCost = (outcome) =>
   /^(refused 50[34] (timeout|connect_timeout|overflow|retries_exhausted)|truncated 200)$/.test(outcome);
 const REFUSED: FaultCost = (outcome, rule) =>
   /^refused 50[34] (connect_failure|connect_timeout|retries_exhausted)$/.test(outcome) || STALE(outcome, rule);
-/** A connection that is tunnelled may be dropped, with the reason `accept_limit`. */
+/** Connections that wait for a request give way to those that wait to be accepted; a tunnel may be dropped. */
 const OVERLOADED: FaultCost = (outcome, { plain }) =>
-  /^refused 503 (overflow|overload|connect_failure|unresolved)$/.test(outcome) || (plain && outcome === 'none');
+  /^(refused 503 (overflow|overload|connect_failure|unresolved)|untaken)$/.test(outcome) ||
+  (plain && outcome === 'none');
 
 /** `rough`: the endpoint that it is the turn of. */
 export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {

@@ -37,6 +37,8 @@ const WARM_UP_MAX_SECONDS = 600;
 /** A straight line through the samples may rise by so much; in a short run more, as the heap is still finding its size. */
 const GROWTH_MIB = { long: 8, short: 32 };
 const GROWTH_DESCRIPTORS = 8;
+/** On a machine that is busy with other things. */
+const SKIPPED_SHARE = 0.05;
 const LONG_SECONDS = 1_800;
 
 const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0);
@@ -97,7 +99,11 @@ export class SoakReport {
         figure: open.map(([name, value]) => `${name} ${value}`).join(', '),
         good: open.every(([, value]) => value === 0),
       },
-      { what: 'Requests that the client could not make', figure: String(facts.skipped), good: facts.skipped === 0 },
+      {
+        what: 'Requests that the client could not make, as too many were open',
+        figure: String(facts.skipped),
+        good: facts.skipped <= ledger.settled * SKIPPED_SHARE,
+      },
       { what: 'End of the sidecar after SIGTERM', figure: String(facts.exit), good: facts.exit === 0 },
     ];
   }

@@ -19,7 +19,7 @@ const DNS_TTL_SECONDS = 1;
 const ADDRESSES_OF_MOVING = 200;
 const CONNECT_TIMEOUT = '1s';
 /** That the sidecar may have open; several times what the traffic needs. */
-export const DESCRIPTORS = 1_024;
+export const DESCRIPTORS = 2_048;
 
 export interface SoakStage {
   readonly sidecar: ChildProcess;

@@ -27,6 +27,8 @@ export class ClientConnection {
   #unasked = 0;
   #on100: (() => void) | null = null;
   #sending = false;
+  /** Responses so far. */
+  #answered = 0;
 
   constructor(target: string) {
     this.#reader = new ResponseReader({
@@ -163,6 +165,7 @@ export class ClientConnection {
 
   #endFirst(): void {
     const exchange = this.#exchanges.shift()!;
+    this.#answered += 1;
     this.#reader.method = this.#exchanges[0]?.kind.method ?? 'GET';
     exchange.complete();
   }
@@ -178,7 +181,7 @@ export class ClientConnection {
       if (!this.#connected) exchange.end('unconnected', how);
       else if (index === 0 && this.#reader.inBody) exchange.end('truncated', how);
       else if (index === 0 && this.#reader.inResponse) exchange.end('truncated', `in the head: ${how}`);
-      else exchange.end('none', how);
+      else exchange.end(this.#answered > 0 ? 'untaken' : 'none', how);
     });
   }
 }

@@ -67,13 +67,14 @@ export function kind(name: string, fields: Partial<Kind> = {}): Kind {
  * - `refused`: a complete response that sideroute made itself.
  * - `truncated`: a response that visibly ended before it was complete.
  * - `none`: the connection ended without a byte of a response.
+ * - `untaken`: it ended behind an earlier response, without a byte of this one: if nobody has executed the request, it may be sent again.
  * - `unconnected`: there was no connection.
  * - `silent`: nothing complete within the time that the client waits.
  * - `corrupt`: a response of another request, or bytes that are not those of its body.
  * - `left`: the client gave up, as its kind does.
  */
 export type ClientOutcome =
-  'answered' | 'refused' | 'truncated' | 'none' | 'unconnected' | 'silent' | 'corrupt' | 'left';
+  'answered' | 'refused' | 'truncated' | 'none' | 'untaken' | 'unconnected' | 'silent' | 'corrupt' | 'left';
 
 /** One line of the client, as JSON. */
 export interface ClientRecord {

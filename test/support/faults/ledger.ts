@@ -43,7 +43,9 @@ interface Entry {
 /** Reasons that say that nothing was sent to a backend. */
 const NEVER_SENT =
   /^(no_route|no_backend|unsupported_filter|unresolved|connect_failure|connect_timeout|overflow|overload)$/;
-const MAX_EXAMPLES = 40;
+/** Of each thing that must not be, and of all. */
+const MAX_EXAMPLES_EACH = 6;
+const MAX_EXAMPLES = 60;
 
 export function outcomeText({ outcome, code, reason }: ClientRecord): string {
   return [outcome, ...(code === 0 ? [] : [code]), ...(reason === null ? [] : [reason])].join(' ');
@@ -152,7 +154,8 @@ export class Ledger {
 
   violation(what: string, example: string): void {
     bump(this.violations, what);
-    if (this.examples.length < MAX_EXAMPLES) this.examples.push(`${what}: ${example}`);
+    if (this.violations.get(what)! <= MAX_EXAMPLES_EACH && this.examples.length < MAX_EXAMPLES)
+      this.examples.push(`${what}: ${example}`);
   }
 
   /** Settles what has ended long enough ago; `all`: everything. */
@@ -178,7 +181,9 @@ export class Ledger {
       this.violation('a kind that nobody defined', client.id);
       return;
     }
-    const outcome = outcomeText(client);
+    // Who has executed it has taken it.
+    const taken = client.outcome === 'untaken' && entry.executed.length > 0;
+    const outcome = taken ? 'none' : outcomeText(client);
     this.settled += 1;
     bump(this.outcomes, `${rule.name} ${outcome}`);
     const example = (): string => {

@@ -7,7 +7,7 @@ import type { ClientRecord, Kind } from './kinds.ts';
 
 const TICK_MS = 10;
 /** More than that at once would be made up of requests that nothing answers. */
-const MAX_OPEN = 2_000;
+const MAX_OPEN = 400;
 /** Idle connections kept for each target. */
 const MAX_IDLE = 24;
 /** In a mix every so manieth request of a kept kind opens a connection nevertheless. */

@@ -53,6 +53,14 @@ t.test('everything else is found', (t) => {
   t.end();
 });
 
+t.test('a request that was not taken was executed by nobody', (t) => {
+  const untaken = rule('get', { expected: /^untaken$/ });
+  const fields = { outcome: 'untaken', code: 0, backend: null } as const;
+  t.same(violations(fields, [], null, untaken), []);
+  t.match(violations(fields, ['a'], null, untaken), [/^lost/]);
+  t.end();
+});
+
 t.test('what was executed or logged, but never sent, is found', (t) => {
   const ledger = new Ledger([rule('get')]);
   ledger.executed('get.1', 'a');
