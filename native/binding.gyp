@@ -42,6 +42,7 @@
         'src/lingering_close.cc',
         'src/listener.cc',
         'src/log_writer.cc',
+        'src/log_writer_binding.cc',
         'src/mirror.cc',
         'src/napi_util.cc',
         'src/net_address.cc',

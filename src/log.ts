@@ -1,7 +1,7 @@
 /**
- * Log lines: one JSON object per line on standard error, written synchronously by the kernel's pipe buffer rules.
+ * Log lines: one JSON object per line. They are few: start-up, configuration, dropped connections; the access log is separate.
  *
- * The access log is separate (it must never block); these lines are rare: start-up, configuration, dropped connections.
+ * Stage after: `observe/process-log.ts` in the sidecar; commands write them themselves.
  */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

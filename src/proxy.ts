@@ -17,14 +17,14 @@ import type { ConfigSnapshot } from './config/snapshot.ts';
 import { ConfigurationInForce } from './configuration.ts';
 import { Drain } from './drain.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
+import { frontendsInUse } from './engine/frontends-in-use.ts';
 import { createNativeEngine, type NativeEngine } from './engine/native.ts';
 import { createUwsEngine } from './engine/uws.ts';
 import { exceedsUws } from './engine/uws-limits.ts';
 import { REQUEST_REASONS, type RequestReason } from './errors.ts';
 import type { Problem } from './gateway-api/types.ts';
-import { createLogger, type Logger } from './log.ts';
+import type { Logger } from './log.ts';
 import { loadNative, type Acceptor, type HttpConnection, type NativeBinding } from './native/binding.ts';
-import { everyState, readDetections } from './native/engine-state.ts';
 import { formatAddress } from './native/listen-address.ts';
 import { AccessLog } from './observe/access-log.ts';
 import { startAdmin } from './observe/admin.ts';
@@ -39,6 +39,7 @@ import { Metrics } from './observe/metrics.ts';
 import { startPrivateAdmin } from './observe/private-admin.ts';
 import { createProbes, type Probes } from './observe/probes.ts';
 import { ProblemLog } from './observe/problem-log.ts';
+import { ProcessLog } from './observe/process-log.ts';
 import { StatsReporter } from './observe/stats.ts';
 import { packageVersion } from './package-root.ts';
 import { decide } from './routing/decide.ts';
@@ -51,6 +52,7 @@ const CAPTURED_HINT = `dialled by this sidecar (uid ${process.getuid?.()}) and c
 
 class SidecarProxy {
   readonly #settings: ProxySettings;
+  readonly #log: ProcessLog;
   readonly #logger: Logger;
   readonly #incidents: IncidentLog;
   readonly #problemLog: ProblemLog;
@@ -79,8 +81,10 @@ class SidecarProxy {
   /** Changes of what is known of addresses, and of what follows from it. */
   #addressChanges = 0;
 
-  constructor(settings: ProxySettings, logger: Logger) {
+  constructor(settings: ProxySettings, log: ProcessLog) {
+    const { logger } = log;
     this.#settings = settings;
+    this.#log = log;
     this.#logger = logger;
     this.#incidents = new IncidentLog(logger);
     const conditionLog = new ConditionLog(logger);
@@ -103,7 +107,7 @@ class SidecarProxy {
       onBackends: () => this.#nativeEngine?.forget(true),
       dropBackend: (id) => this.#nativeEngine?.dropBackend(id) ?? true,
       onFrontends: (addresses) => this.#acceptor?.setFrontends(addresses),
-      frontendsInUse: () => this.#frontendsInUse(),
+      frontendsInUse: () => frontendsInUse(this.#engines(), this.#acceptor),
     });
     [this.#resolver, this.#backends, this.#frontends] = [resolver, backends, frontends];
     this.#directory = new RouteDirectory({
@@ -200,7 +204,12 @@ class SidecarProxy {
     this.#acceptor?.close();
     for (const engine of this.#engines()) await engine.close();
     for (const endpoint of [...this.#public, ...this.#private]) endpoint.close();
+  }
+
+  /** Nothing is logged afterwards. Waits for a reader that has stalled, but not for long. */
+  closeLogs(): void {
     this.#accessLog.close();
+    this.#log.close();
   }
 
   #openConnections(): number {
@@ -214,15 +223,6 @@ class SidecarProxy {
 
   #engines(): Engine[] {
     return [this.#preferredEngine, this.#nativeEngine].filter((engine) => engine !== null);
-  }
-
-  #frontendsInUse(): Set<number> {
-    const used = new Set(this.#engines().flatMap((engine) => [...engine.frontendsInUse()]));
-    const acceptor = this.#acceptor;
-    if (acceptor === null) return used;
-    const detections = everyState((after, max) => readDetections(acceptor.detections(after, max)));
-    for (const { frontend } of detections) used.add(frontend);
-    return used;
   }
 
   #compileDeps(): CompileDeps {
@@ -321,6 +321,7 @@ class SidecarProxy {
       acceptor: () => this.#acceptor?.counters() ?? null,
       engine: () => this.#nativeEngine?.counters() ?? null,
       accessLog: () => this.#accessLog.counters(),
+      log: () => this.#log.counters(),
       downstreamConnections: () => this.#engineConnections(),
       config: () => this.#configState(),
     };
@@ -377,13 +378,17 @@ class SidecarProxy {
 
 /** Runs until SIGTERM, SIGINT or `/quit`; a second signal ends it at once. */
 export async function runProxy(settings: ProxySettings): Promise<void> {
-  const logger = createLogger(settings.logLevel, (line) => process.stderr.write(line));
-  const proxy = new SidecarProxy(settings, logger);
+  const log = new ProcessLog(settings.logLevel);
+  log.takeOver();
+  const proxy = new SidecarProxy(settings, log);
+  process.on('exit', () => proxy.closeLogs());
   onFirstSignal(() => proxy.end());
   try {
     await proxy.start();
   } catch (error) {
     await proxy.close();
+    // What is said of the error comes behind them.
+    proxy.closeLogs();
     throw error;
   }
   await proxy.drain.ended;

@@ -141,6 +141,7 @@ async function main(): Promise<void> {
     acceptor: () => null,
     engine: () => null,
     accessLog: () => ({ lines: 0, dropped: 0 }),
+    log: () => ({ lines: 0, dropped: 0 }),
     downstreamConnections: () => 0,
     config: () => ({ generation: 1, hash: '0', valid: true }),
     unresolvedFrontends: () => 0,

@@ -38,7 +38,8 @@ int AccessLog::SetMode(AccessLogMode mode) {
     int error = 0;
     UniqueFd copy(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
     if (!copy) return -errno;
-    writer_ = LogWriter::Start(std::move(copy), buffer_bytes_, &error);
+    writer_ =
+        LogWriter::Start(std::move(copy), buffer_bytes_, {"access-log", "\"kind\":\"dropped\""}, &error);
     if (writer_ == nullptr) return error;
   }
   mode_ = closed_ ? AccessLogMode::kOff : mode;

@@ -1,7 +1,7 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
-// Exports: abi, createAccessLog, createAcceptor, createHttpEngine, replyAndClose. Their types and meaning are
-// in src/native/binding.ts, src/native/access-log.ts and src/native/http-engine.ts.
+// Exports: abi, createAccessLog, createLogWriter, createAcceptor, createHttpEngine, replyAndClose. Their
+// types and meaning are in the files of src/native.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>
@@ -18,6 +18,7 @@
 #include "access_log_binding.h"
 #include "instance.h"
 #include "lingering_close.h"
+#include "log_writer_binding.h"
 #include "napi_util.h"
 
 namespace sideroute {
@@ -25,7 +26,7 @@ namespace sideroute {
 namespace {
 
 // Raised whenever an export changes; src/native/binding.ts refuses any other.
-constexpr int kAbi = 3;
+constexpr int kAbi = 4;
 constexpr uint64_t kLingerMs = 2000;
 // Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.
 constexpr size_t kMaxLingering = 1024;
@@ -145,6 +146,7 @@ napi_value Init(napi_env env, napi_value exports) {
   const napi_property_descriptor members[] = {
       {"abi", nullptr, nullptr, nullptr, nullptr, MakeNumber(env, kAbi), napi_enumerable, nullptr},
       {"createAccessLog", nullptr, CreateAccessLog, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"createLogWriter", nullptr, CreateLogWriter, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createAcceptor", nullptr, CreateAcceptor, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createHttpEngine", nullptr, CreateHttpEngine, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"replyAndClose", nullptr, ReplyAndClose, nullptr, nullptr, nullptr, napi_enumerable, nullptr},

@@ -43,14 +43,16 @@ enum class Rest : uint8_t { kNone, kGathering, kAsleep };
 }  // namespace
 
 struct LogWriterState {
-  LogWriterState(UniqueFd out, UniqueFd event, size_t bytes)
+  LogWriterState(UniqueFd out, UniqueFd event, size_t bytes, LogKind which)
       : fd(std::move(out)),
         wake(std::move(event)),
+        kind(std::move(which)),
         size(bytes),
         ring(std::make_unique_for_overwrite<char[]>(bytes)) {}
 
   const UniqueFd fd;
   const UniqueFd wake;
+  const LogKind kind;
   const size_t size;
   const std::unique_ptr<char[]> ring;
   // Bytes ever appended, and ever taken out: the loop's thread moves the one, the writer the other.
@@ -179,7 +181,7 @@ class Writer {
     if (dropped == told_) return;
     JsonLine line;
     line.Time("time", NowMs(CLOCK_REALTIME));
-    line.Literal("kind", "\"dropped\"");
+    line.Members(state_.kind.loss);
     line.Number("lines", dropped - told_);
     const std::string_view text = line.End();
     size_t done = 0;
@@ -238,6 +240,7 @@ void* RunWriter(void* argument) {
 
 // Signals are for the threads of Node; of SIGPIPE the thread only wants the EPIPE.
 int StartThread(std::shared_ptr<LogWriterState> state, pthread_t* thread) {
+  const char* const name = state->kind.name;
   auto argument = std::make_unique<std::shared_ptr<LogWriterState>>(std::move(state));
   sigset_t all, before;
   sigfillset(&all);
@@ -250,17 +253,18 @@ int StartThread(std::shared_ptr<LogWriterState> state, pthread_t* thread) {
   pthread_attr_destroy(&attributes);
   if (error != 0) return -error;
   [[maybe_unused]] const auto* taken = argument.release();
-  pthread_setname_np(*thread, "access-log");
+  pthread_setname_np(*thread, name);
   return 0;
 }
 
 }  // namespace
 
-std::unique_ptr<LogWriter> LogWriter::Start(UniqueFd fd, size_t buffer_bytes, int* error) {
+std::unique_ptr<LogWriter> LogWriter::Start(UniqueFd fd, size_t buffer_bytes, LogKind kind, int* error) {
   UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   *error = wake ? 0 : -errno;
   if (!wake) return nullptr;
-  auto state = std::make_shared<LogWriterState>(std::move(fd), std::move(wake), buffer_bytes);
+  auto state =
+      std::make_shared<LogWriterState>(std::move(fd), std::move(wake), buffer_bytes, std::move(kind));
   std::unique_ptr<LogWriter> writer(new LogWriter(std::move(state)));
   *error = StartThread(writer->state_, &writer->thread_);
   writer->running_ = *error == 0;

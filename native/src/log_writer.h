@@ -1,8 +1,9 @@
 // Writes lines to a descriptor that may stall, without ever holding up the thread that has them.
 //
-// Stage before: access_log, on the loop's thread. Stage after: write(2), on a thread of its own. Between them
-// is a ring of bytes that one side fills and the other empties, with two counters and no lock. Where it is
-// full, or the descriptor fails, lines are dropped whole, counted, and the loss is said in a line of its own.
+// Stage before: access_log and the log of the process, on the loop's thread. Stage after: write(2), on a
+// thread of its own. Between them is a ring of bytes that one side fills and the other empties, with two
+// counters and no lock. Where it is full, or the descriptor fails, lines are dropped whole, counted, and the
+// loss is said in a line of its own as soon as writing works again.
 //
 // The descriptor may be shared with others, so its flags are left alone: a write of at most PIPE_BUF bytes
 // after POLLOUT does not block on a pipe, and one that blocks nevertheless blocks this thread only.
@@ -14,7 +15,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "unique_fd.h"
 
@@ -22,10 +25,18 @@ namespace sideroute {
 
 struct LogWriterState;
 
+// What one log has of its own.
+struct LogKind {
+  // Of the thread; at most 15 characters.
+  const char* name;
+  // JSON members of a line that tells of lost ones, between its time and their number.
+  std::string loss;
+};
+
 class LogWriter {
  public:
   // `buffer_bytes`: a power of two. Null and a negative errno when there can be no thread.
-  static std::unique_ptr<LogWriter> Start(UniqueFd fd, size_t buffer_bytes, int* error);
+  static std::unique_ptr<LogWriter> Start(UniqueFd fd, size_t buffer_bytes, LogKind kind, int* error);
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
   // Writes nothing more.

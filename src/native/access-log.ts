@@ -5,6 +5,7 @@
  * Lines are formatted in native/src/access_log.cc and written by a thread of the addon's own.
  */
 import { loadNative } from './binding.ts';
+import type { LogCounters } from './log-writer.ts';
 
 export const ACCESS_LOG_MODES = ['off', 'errors', 'all'] as const;
 export type AccessLogMode = (typeof ACCESS_LOG_MODES)[number];
@@ -56,8 +57,7 @@ export interface NativeAccessLog {
   /** Whether `request` would write a line. */
   wants(reason: number, status: number): boolean;
   request(entry: NativeRequestEntry): void;
-  /** Totals since start: lines written, and lines lost because nobody read them or the descriptor failed. */
-  counters(): { readonly lines: number; readonly dropped: number };
+  counters(): LogCounters;
   /** Writes what waits, for at most `timeoutMs`; blocks meanwhile. Nothing is logged afterwards. */
   close(timeoutMs: number): void;
 }

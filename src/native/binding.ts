@@ -146,7 +146,7 @@ export interface NativeBinding {
 }
 
 /** What the addon's `abi` must be: raised on both sides with every change of its exports. */
-const NATIVE_ABI = 3;
+const NATIVE_ABI = 4;
 
 /**
  * Load the addon. Throws ProxyError: `native-missing` when it is not built, `native-abi` when it was built from other

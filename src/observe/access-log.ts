@@ -6,6 +6,7 @@
  */
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import { createAccessLog, type AccessLogMode, type NativeAccessLog } from '../native/access-log.ts';
+import type { LogCounters } from '../native/log-writer.ts';
 import type { SeriesLabels } from '../routing/decision.ts';
 import { SLOT_MASK } from './series-slots.ts';
 
@@ -74,7 +75,7 @@ export class AccessLog {
     return id;
   }
 
-  counters(): { readonly lines: number; readonly dropped: number } {
+  counters(): LogCounters {
     return this.native.counters();
   }
 

@@ -14,6 +14,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
 import type { RouteCondition } from '../config/attachment.ts';
 import type { HttpEngineCounters } from '../native/http-engine.ts';
+import type { LogCounters } from '../native/log-writer.ts';
 import { ConditionText } from './conditions.ts';
 import { registerConnections, type ConnectionSources } from './connection-families.ts';
 import { registerDns, type DnsFigures, type Families } from './dns-families.ts';
@@ -26,8 +27,8 @@ export interface ExpositionSources extends ConnectionSources {
   readonly metrics: Metrics;
   /** Of the native engine; null while there is none. */
   engine(): HttpEngineCounters | null;
-  /** Totals of the access log. */
-  accessLog(): { readonly lines: number; readonly dropped: number };
+  accessLog(): LogCounters;
+  log(): LogCounters;
   /** Generation and hash as `ConfigSnapshot` has them; generation 0 and an empty hash before the first one. */
   config(): { readonly generation: number; readonly hash: string; readonly valid: boolean };
   unresolvedFrontends(): number;
@@ -191,6 +192,13 @@ function registerProcess(registry: Registry, sources: ExpositionSources): void {
     'sideroute_access_log_dropped_lines_total',
     'Lines of the access log lost because standard output took no more, or failed.',
     () => sources.accessLog().dropped,
+  );
+  total(registry, 'sideroute_log_lines_total', 'Lines of the log written.', () => sources.log().lines);
+  total(
+    registry,
+    'sideroute_log_dropped_lines_total',
+    'Lines of the log lost because standard error took no more, or failed.',
+    () => sources.log().dropped,
   );
 }
 

@@ -1,0 +1,16 @@
+/**
+ * Frontends that an open connection was accepted for: its requests are decided by their ids, which must not be given to others.
+ *
+ * Stage before: acceptor and engines. Stage after: `cluster/frontends.ts`.
+ */
+import type { Acceptor } from '../native/binding.ts';
+import { everyState, readDetections } from '../native/engine-state.ts';
+import type { Engine } from './engine.ts';
+
+export function frontendsInUse(engines: readonly Engine[], acceptor: Acceptor | null): Set<number> {
+  const used = new Set(engines.flatMap((engine) => [...engine.frontendsInUse()]));
+  if (acceptor === null) return used;
+  const detections = everyState((after, max) => readDetections(acceptor.detections(after, max)));
+  for (const { frontend } of detections) used.add(frontend);
+  return used;
+}
