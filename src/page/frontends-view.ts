@@ -4,7 +4,7 @@
  */
 import type { Config, ConfigFrontend } from './answers.ts';
 import { byId, byIdOf, h, setText } from './dom.ts';
-import { formatCount, formatRate, serviceName } from './format.ts';
+import { formatCount, formatRate, serviceName, targetKey } from './format.ts';
 import type { History } from './history.ts';
 import { ConfigSearch, type FoundFrontend } from './model.ts';
 import { summaryNumbers } from './rate-cells.ts';
@@ -119,6 +119,8 @@ class Card {
   readonly #entry: FoundFrontend;
   readonly #summary: HTMLElement;
   readonly #numbers;
+  /** What is wrong has to be seen while it is closed. */
+  readonly #alarm = h('span', { class: 'badge bad alarm', hidden: '' });
   readonly #body = h('div', { class: 'rules' });
   readonly #more = h('button', { type: 'button', class: 'more' });
   /** Shown when there are requests that no rule wants. */
@@ -142,7 +144,7 @@ class Card {
     this.#summary = h(
       'summary',
       {},
-      h('span', { class: 'name' }, h('strong', {}, frontend.key), ...badges(frontend)),
+      h('span', { class: 'name' }, h('strong', {}, frontend.key), ...badges(frontend), this.#alarm),
       h('span', { class: 'figures' }, ...(frontend.mode === 'http' ? this.#numbers.elements : [])),
     );
     const explain = h('button', { type: 'button', class: 'link' }, 'Explain a request to it');
@@ -172,6 +174,7 @@ class Card {
 
   update(): void {
     this.#numbers.update();
+    this.#updateAlarm();
     if (!this.element.open) return;
     for (const rule of this.#rules) rule.update();
     const { namespace, name, port } = this.#entry.frontend;
@@ -180,6 +183,22 @@ class Card {
     );
     this.#unmatched.hidden = perSecond === 0;
     setText(this.#unmatched, `No rule matches ${formatRate(perSecond)} requests/s: answered 404 no_route.`);
+  }
+
+  #updateAlarm(): void {
+    const { frontend } = this.#entry;
+    const { errorShare } = this.#history.rates(
+      this.#history.idsOfParent(frontend.namespace, frontend.name, frontend.port),
+    );
+    const without = withoutAddress(frontend);
+    const texts = [
+      ...(errorShare === 1 ? ['every request fails'] : []),
+      ...(without === 0
+        ? []
+        : [`${formatCount(without)} ${without === 1 ? 'backend' : 'backends'} without an address`]),
+    ];
+    this.#alarm.hidden = texts.length === 0;
+    setText(this.#alarm, texts.join(', '));
   }
 
   #showRules(limit: number): void {
@@ -196,6 +215,16 @@ class Card {
     this.#more.hidden = left === 0;
     setText(this.#more, `Show ${Math.min(RULES_PAGE, left)} more rules of ${formatCount(left)} left`);
   }
+}
+
+function withoutAddress({ rules }: ConfigFrontend): number {
+  const keys = new Set<string>();
+  for (const { backends } of rules) {
+    for (const backend of backends) {
+      if (backend.weight > 0 && ['missing', 'pending', 'refused'].includes(backend.state)) keys.add(targetKey(backend));
+    }
+  }
+  return keys.size;
 }
 
 function badges({ mode, consumer, unresolved, addresses, rules }: ConfigFrontend): HTMLElement[] {

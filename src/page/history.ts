@@ -103,6 +103,11 @@ export class History {
     return this.rates([...(this.#samples.at(-1)?.counts.keys() ?? [])]);
   }
 
+  /** Part of the requests, 0 to 1, that did not reach a backend; null without requests. */
+  unreached(ids: readonly number[]): number | null {
+    return this.#ratesOf(ids, (sample, id) => unreachedCounts(sample.series.get(id))).errorShare;
+  }
+
   /** Copies for a mirror: all of them, and what part did not get an answer. */
   mirrorRates(ids: readonly number[]): Pick<Rates, 'perSecond' | 'errorShare'> {
     return this.#ratesOf(ids, (sample, id) => mirrorCounts(sample.series.get(id)));
@@ -226,4 +231,16 @@ function mirrorCounts(series: SeriesCounters | undefined): Counts {
   const results = Object.entries(series?.mirrored ?? {});
   const requests = results.reduce((all, [, count]) => all + count, 0);
   return { ...NO_COUNTS, requests, errors: requests - (series?.mirrored?.['answered'] ?? 0) };
+}
+
+/** Replies to requests that went nowhere. */
+const UNREACHED: ReadonlySet<string> = new Set(['connect_failure', 'connect_timeout', 'no_backend', 'unresolved']);
+
+function unreachedCounts(series: SeriesCounters | undefined): Counts {
+  let [requests, errors] = [0, 0];
+  for (const [, reason, count] of series?.results ?? []) {
+    requests += count;
+    if (UNREACHED.has(reason)) errors += count;
+  }
+  return { ...NO_COUNTS, requests, errors };
 }

@@ -12,7 +12,7 @@ export interface Live {
   update(): void;
 }
 
-export const RATE_COLUMNS = ['Requests/s', 'Errors', 'Mean', 'p50', 'p99', 'Last 3 min'] as const;
+export const RATE_COLUMNS = ['Req/s', 'Errors', 'Mean', 'p50', 'p99', 'Last 3 min'] as const;
 
 function texts(rates: Rates, ready: boolean): string[] {
   const { perSecond, errorShare, meanMs, p50Ms, p99Ms } = rates;
@@ -35,6 +35,21 @@ export function rateCells(history: History, ids: Ids): Live {
       toggleClass(errors, 'bad', (rates.errorShare ?? 0) > 0);
       toggleClass(rate, 'quiet', rates.perSecond === 0);
       spark.update(history.curve(counted), history.curve(counted, 'errors'));
+    },
+  };
+}
+
+/** What was last seen of the requests to an address turns its dot: known is not the same as reached. */
+export function reachDot(history: History, ids: Ids, dot: HTMLElement): Live {
+  const note = h('small', { class: 'bad' });
+  return {
+    elements: [note],
+    update() {
+      const share = history.unreached(ids());
+      // Without requests what was seen before holds.
+      if (share === null) return;
+      toggleClass(dot, 'failing', share > 0);
+      setText(note, share === 0 ? '' : share === 1 ? 'not reached' : 'not always reached');
     },
   };
 }

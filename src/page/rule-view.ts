@@ -4,7 +4,7 @@ import { h } from './dom.ts';
 import { filterText, formatShare, matchParts, policyTexts, targetKey, weightShares } from './format.ts';
 import type { History } from './history.ts';
 import { labelsOf } from './model.ts';
-import { mirrorCells, RATE_COLUMNS, rateCells, type Live } from './rate-cells.ts';
+import { mirrorCells, RATE_COLUMNS, rateCells, reachDot, type Live } from './rate-cells.ts';
 
 const MAX_MATCHES = 8;
 
@@ -23,10 +23,18 @@ export function ruleView(history: History, frontend: ConfigFrontend, rule: Confi
     live.push(cells);
     return cells;
   };
+  const watchedAddress = (backend: ConfigBackend, labels: ReturnType<typeof labelsOf>): HTMLElement => {
+    const cell = addressCell(backend);
+    const reach = reachDot(history, () => history.idsOf(labels), cell.firstElementChild as HTMLElement);
+    cell.append(...reach.elements);
+    live.push(reach);
+    return cell;
+  };
   const shares = weightShares(rule.backends);
   for (const [index, backend] of rule.backends.entries()) {
     const cells = add(labelsOf(frontend, rule, backend), false);
-    rows.push(backendRow(backend, shares[index]!, cells), ...messageRow(backend));
+    const labels = labelsOf(frontend, rule, backend);
+    rows.push(backendRow(backend, shares[index]!, cells, watchedAddress(backend, labels)), ...messageRow(backend));
     for (const mirror of backend.mirrors) {
       const part = mirror.numerator / mirror.denominator;
       rows.push(mirrorRow(mirror, part, add(labelsOf(frontend, rule, mirror), true)), ...messageRow(mirror));
@@ -99,7 +107,7 @@ function backendTable(rows: readonly HTMLElement[]): HTMLElement {
   );
 }
 
-function backendRow(backend: ConfigBackend, share: number, cells: Live): HTMLElement {
+function backendRow(backend: ConfigBackend, share: number, cells: Live, address: HTMLElement): HTMLElement {
   const key = backend.kind === 'Service' ? targetKey(backend) : `${backend.kind} ${targetKey(backend)}`;
   const bar = h('span', { class: 'bar' }, h('span'));
   (bar.firstChild as HTMLElement).style.width = `${share * 100}%`;
@@ -116,7 +124,7 @@ function backendRow(backend: ConfigBackend, share: number, cells: Live): HTMLEle
       bar,
     ),
     ...cells.elements,
-    addressCell(backend),
+    address,
   );
 }
 

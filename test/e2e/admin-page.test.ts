@@ -84,6 +84,31 @@ async function near(page: Page, rule: string, backend: string, expected: number)
   );
 }
 
+/** Cells of one row, by what is drawn of their texts, that overlap: `Requests/s with Errors`. */
+async function overlaps(page: Page): Promise<string[]> {
+  return (await page.evaluate(`(() => {
+    const found = [];
+    for (const row of document.querySelectorAll('table tr, summary .figures, dl.facts, .tiles')) {
+      const boxes = [...row.children].flatMap((cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return [...range.getClientRects()].map(({ left, right, top, bottom }) => ({
+          text: cell.textContent.trim(), cell, left, right, top, bottom,
+        }));
+      }).filter(({ left, right }) => right > left);
+      for (const [index, a] of boxes.entries()) {
+        for (const b of boxes.slice(index + 1)) {
+          if (a.cell === b.cell) continue;
+          const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+          const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+          if (across > 0.5 && down > 0.5) found.push(a.text + ' with ' + b.text);
+        }
+      }
+    }
+    return [...new Set(found)];
+  })()`)) as string[];
+}
+
 async function noSidewaysScrolling(page: Page): Promise<void> {
   const { scrollWidth, clientWidth } = await inPage(page, ({ document: { documentElement } }) => ({
     scrollWidth: documentElement.scrollWidth,
@@ -139,6 +164,27 @@ t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
     await shows(page, '#errors [data-key="connect_failure"]', /No endpoint of the backend accepted a connection/);
     await shows(page, '[data-frontend="shop/payments:80"] .figure.err', /^100% errors$/);
     await shows(page, '#upstreams [data-key^="shop/payments-v1:80 "] td:nth-of-type(5)', /^[1-9]/);
+  });
+
+  await t.test('a closed frontend says that all its requests fail, and the dot of a dead backend is red', async (t) => {
+    const frontend = '[data-frontend="shop/payments:80"]';
+    const rule = '[data-rule="shop/payments#0"] [data-backend="shop/payments-v1:80"]';
+    await shows(page, `${rule} .address .dot.failing`, /10\.96\.0\.16/);
+    await shows(page, `${rule} .address small`, /^not reached$/);
+    await page.click(`${frontend} summary`);
+    await eventually('closed', async () => (await page.$(`${frontend}[open]`)) === null);
+    await shows(page, `${frontend} summary .alarm:not([hidden])`, /^every request fails/);
+    await page.click(`${frontend} summary`);
+    t.equal(await text(page, '[data-frontend="shop/web:80"] summary .alarm:not([hidden])'), '', 'others do not');
+    t.equal(await text(page, '[data-rule="shop/web#0"] .address .dot.failing'), '');
+  });
+
+  await t.test('no two texts of a row overlap, whatever the width', async (t) => {
+    for (const width of [1920, 1440, 1401, 1400, 1280, 1024, 901, 900, 360]) {
+      await page.setViewport({ width, height: 900 });
+      t.same(await overlaps(page), [], `${width} px`);
+    }
+    await page.setViewport(DESKTOP);
   });
 
   await t.test('pictures', async (t) => {
@@ -244,6 +290,23 @@ t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
     mount.write(shopFiles());
     await shows(page, '#facts', /generation 4 .*valid/);
   });
+
+  await t.test(
+    'a backend without an address is among the faults, in words, and seen while its frontend is closed',
+    async (t) => {
+      addRule(mount, '/lost', 'no-such');
+      await shows(
+        page,
+        '#faults',
+        /HTTPRoute shop\/added for shop\/web:80.*ResolvedRefs=(?:Unknown|False).*Service shop\/no-such: /,
+      );
+      await shows(page, '#faults', /cluster DNS|at the address of cluster DNS/);
+      await shows(page, '[data-frontend="shop/web:80"] summary .alarm:not([hidden])', /^1 backend without an address$/);
+      t.equal(await text(page, '[data-rule="shop/added#0"] .address .dot.resolved'), '');
+      mount.write(shopFiles());
+      await shows(page, '#facts', /generation 6 .*valid/);
+    },
+  );
 
   await t.test('a telephone shows it without scrolling sideways', async () => {
     await page.setViewport(PHONE);

@@ -96,7 +96,7 @@ export function shopFiles(more: Readonly<Record<string, string>> = {}): Record<s
 }
 
 /** The files that `mount` has then have a further rule for `web`, before all others. */
-export function addRule(mount: ConfigMapMount, path: string, backend: Name): void {
+export function addRule(mount: ConfigMapMount, path: string, backend: Name | 'no-such'): void {
   const rule = `    - matches: [{path: {type: Exact, value: ${path}}}]
       backendRefs: [{name: ${backend}, port: 80}]
 `;

@@ -120,3 +120,23 @@ t.test('copies for mirrors and any other counter', (t) => {
   );
   t.end();
 });
+
+t.test('the part of the requests that did not reach a backend; nothing without requests', (t) => {
+  const history = new History();
+  const results = (ok: number, refused: number, missing: number, own: number): SeriesCounters => ({
+    ...{ id: 0, durationMs: 0, buckets: [] },
+    results: [
+      ['200', '', ok],
+      ['500', '', own],
+      ['503', 'connect_failure', refused],
+      ['500', 'no_backend', missing],
+    ],
+  });
+  history.push(stats(0, [results(0, 0, 0, 0)], FIRST));
+  t.equal(history.unreached([0]), null);
+  history.push(stats(1_000, [results(0, 3, 1, 0)]));
+  t.equal(history.unreached([0]), 1);
+  history.push(stats(2_000, [results(2, 3, 1, 2)]));
+  t.equal(history.unreached([0]), 0.5, 'errors that a backend answers have reached it');
+  t.end();
+});
