@@ -2,7 +2,7 @@
  * Finds which tests prove which numbered rules: titles such as `SAFETY 7, 30: ...` or `SPEC M4, M6-M9: ...`, as string
  * literals in the sources of the tests. Used by the scripts that write tables into docs/.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 export interface ProvingTest {
@@ -61,4 +61,26 @@ export function proofsCell(tests: readonly ProvingTest[], folder: string): strin
   return tests
     .map(({ sentence, file }) => `${cell(sentence)} ([${file.slice(folder.length + 1)}](../${file}))`)
     .join('<br>');
+}
+
+/** A test that shows something without its number in the title. */
+export interface NamedTest {
+  /** Relative to the root. */
+  readonly file: string;
+  /** As it stands in the source, between the quotes. */
+  readonly title: string;
+}
+
+/** Whether the file has a test of that title. */
+export function isThere(root: string, { file, title }: NamedTest): boolean {
+  const path = join(root, file);
+  if (!existsSync(path)) return false;
+  const literal = (quote: string): string => `${quote}${title.replaceAll(quote, `\\${quote}`)}${quote}`;
+  const source = readFileSync(path, 'utf8');
+  return ["'", '"', '`'].some((quote) => source.includes(literal(quote)));
+}
+
+/** Without what only the source understands: numbers of other tables, and places that are filled in. */
+export function sentenceOf({ title }: NamedTest): string {
+  return title.replace(/^[A-Z]+ [^:]*: /, '').replaceAll(/\$\{([^}]*)\}/g, '…');
 }

@@ -145,7 +145,7 @@ export class FaultHarness {
       '--namespace',
       'shop',
     ];
-    const child = this.pod.spawn([...command, '--drain-timeout', '20s', '--drain-quiet', '0s', ...flags], {
+    const child = this.pod.spawn([...command, '--drain-timeout', '120s', '--drain-quiet', '0s', ...flags], {
       asUid: PROXY_UID,
       stdio: ['ignore', writer.fd, 'pipe'],
       env: { ...process.env, ...env },
