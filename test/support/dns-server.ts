@@ -5,7 +5,7 @@
  */
 import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import { createServer, isIPv6, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type RecordType = 'A' | 'AAAA' | 'CNAME' | 'PTR';
@@ -34,11 +34,33 @@ export class DnsServer {
   fault: (name: string, type: RecordType) => Fault | null = () => null;
   /** `A name`, in order of arrival. */
   readonly queries: string[] = [];
+  /** Over UDP, answers are cut off and marked so; the whole ones are to be had over TCP. */
+  truncates = false;
   readonly #socket: Socket;
+  #tcp: Server | null = null;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on('message', (message, peer) => void this.#answer(message, peer));
+    socket.on('message', (message, peer) => void this.#answerUdp(message, peer));
+  }
+
+  /** Also answer over TCP, on the same port. */
+  async listenTcp(): Promise<void> {
+    const { address, port } = this.#socket.address();
+    const server = createServer((socket) => {
+      socket.on('error', () => socket.destroy());
+      socket.on('data', (chunk) => {
+        // A query is small and comes in one piece, behind its length.
+        void this.#answer(chunk.subarray(2)).then((response) => {
+          const length = Buffer.alloc(2);
+          length.writeUInt16BE(response?.length ?? 0);
+          if (response !== null) socket.write(Buffer.concat([length, response]));
+        });
+      });
+    });
+    this.#tcp = server;
+    await new Promise<void>((resolve) => server.listen(port, address, resolve));
+    server.unref();
   }
 
   static async start(address = '127.0.0.1', port = 0): Promise<DnsServer> {
@@ -65,13 +87,26 @@ export class DnsServer {
 
   close(): void {
     this.#socket.close();
+    this.#tcp?.close();
   }
 
-  async #answer(query: Buffer, peer: RemoteInfo): Promise<void> {
+  async #answerUdp(query: Buffer, peer: RemoteInfo): Promise<void> {
+    const whole = await this.#answer(query);
+    if (whole === null) return;
+    const response = this.truncates ? truncated(whole, readQuestion(query).end) : whole;
+    try {
+      this.#socket.send(response, peer.port, peer.address);
+    } catch {
+      // Closed while the answer was delayed.
+    }
+  }
+
+  /** Null: none. */
+  async #answer(query: Buffer): Promise<Buffer | null> {
     const { name, type, end } = readQuestion(query);
     this.queries.push(`${type ?? 'other'} ${name}`);
     const fault = type === null ? 'refused' : this.fault(name, type);
-    if (fault === 'drop') return;
+    if (fault === 'drop') return null;
     if (typeof fault === 'object' && fault !== null) await delay(fault.delayMs, undefined, { ref: false });
     const entry = this.zone.get(name);
     let rcode = entry === undefined ? RCODES.nxdomain : 0;
@@ -85,13 +120,16 @@ export class DnsServer {
     header.writeUInt16BE(1, 4);
     header.writeUInt16BE(records.length, 6);
     // The question goes back as it came, in the same case.
-    const response = Buffer.concat([header, query.subarray(12, end), ...records]);
-    try {
-      this.#socket.send(response, peer.port, peer.address);
-    } catch {
-      // Closed while the answer was delayed.
-    }
+    return Buffer.concat([header, query.subarray(12, end), ...records]);
   }
+}
+
+/** Without its records, and with the bit that says so. */
+function truncated(response: Buffer, end: number): Buffer {
+  const cut = Buffer.from(response.subarray(0, end));
+  cut.writeUInt16BE(cut.readUInt16BE(2) | 0x0200, 2);
+  cut.writeUInt16BE(0, 6);
+  return cut;
 }
 
 function readQuestion(query: Buffer): { name: string; type: RecordType | null; end: number } {

@@ -271,6 +271,34 @@ t.test('of a mixed answer what can be used is used, and what was left out is sai
   await eventually('nothing is left out', () => subscription.current.error === null);
 });
 
+t.test('an answer that is cut off is asked for again over TCP', async (t) => {
+  const { dns, subscribe } = await bound(t);
+  await dns.listenTcp();
+  dns.truncates = true;
+  dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'] });
+  await becomes(subscribe(), '10.96.0.10', 'fd00:96::a');
+});
+
+t.test('SAFETY: an answer that is cut off, and nothing over TCP: the last good address is kept', async (t) => {
+  const { dns, subscribe, seen } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.10'] });
+  const subscription = subscribe();
+  await becomes(subscription, '10.96.0.10');
+  dns.truncates = true;
+  await eventually('stale', () => subscription.current.stale);
+  t.same(subscription.current.addresses, ['10.96.0.10']);
+  dns.truncates = false;
+  await eventually('fresh', () => !subscription.current.stale);
+  t.notOk(seen.some((current) => current.state === 'resolved' && current.addresses.length === 0));
+});
+
+t.test('a chain of names ends in the addresses of the last one; the name is asked for as it is', async (t) => {
+  const { dns, subscribe } = await bound(t);
+  dns.zone.set(NAME, { cname: 'other.devopssong.svc.cluster.local', a: ['10.96.0.10'], ttl: 0 });
+  await becomes(subscribe(), '10.96.0.10');
+  t.same([...new Set(dns.queries.map((query) => query.split(' ')[1]))], [NAME], 'no search domain behind it');
+});
+
 t.test('a name that does not exist is missing, and is found once it exists', async (t) => {
   const { dns, subscribe } = await bound(t);
   const subscription = subscribe();
