@@ -36,7 +36,7 @@ const WARM_UP_SHARE = 0.25;
 const WARM_UP_MAX_SECONDS = 600;
 /** A straight line through the samples may rise by so much; in a short run more, as the heap is still finding its size. */
 const GROWTH_MIB = { long: 8, short: 32 };
-const GROWTH_DESCRIPTORS = 8;
+const GROWTH_DESCRIPTORS = { long: 8, short: 64 };
 /** On a machine that is busy with other things. */
 const SKIPPED_SHARE = 0.05;
 const LONG_SECONDS = 1_800;
@@ -93,7 +93,12 @@ export class SoakReport {
       { what: 'Metrics against answers', ...metricsAgainstAnswers(facts.counted, ledger) },
       growthVerdict('Resident memory', 'MiB', this.#fit('rssMib'), memory),
       growthVerdict('Private memory', 'MiB', this.#fit('privateMib'), memory),
-      growthVerdict('Descriptors', '', this.#fit('descriptors'), GROWTH_DESCRIPTORS),
+      growthVerdict(
+        'Descriptors',
+        '',
+        this.#fit('descriptors'),
+        long ? GROWTH_DESCRIPTORS.long : GROWTH_DESCRIPTORS.short,
+      ),
       {
         what: 'Left behind when all clients had gone',
         figure: open.map(([name, value]) => `${name} ${value}`).join(', '),
