@@ -251,6 +251,24 @@ t.test('a scrape of many series comes in pieces, and the event loop turns betwee
   t.ok(lines > 500 * 18, `${lines} lines`);
 });
 
+t.test('scrapes at the same time share the turns of the event loop', async (t) => {
+  const exposition = createExposition(sources(new Metrics()));
+  await render(exposition);
+  let turns = 0;
+  let counting = true;
+  const turn = (): void => {
+    turns++;
+    if (counting) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const scrapes = 20;
+  const texts = await Promise.all(Array.from({ length: scrapes }, () => render(exposition)));
+  counting = false;
+  t.equal(texts.filter((text) => text.includes('sideroute_build_info')).length, scrapes);
+  // Each begins in a turn of its own, and ends in another one.
+  t.ok(turns >= 2 * scrapes, `${turns} turns`);
+});
+
 t.test('the labels of a forgotten series are not those of its successor', async (t) => {
   let nowMs = 0;
   const metrics = new Metrics(1, () => nowMs);
