@@ -52,6 +52,7 @@ void Exchange::Begin(Downstream* downstream) {
   reason_ = -1;
   started_ = caller_ended_ = false;
   facts_.kept = false;
+  facts_.fault = http1::Error::kNone;
   facts_.bytes_received = facts_.bytes_sent = 0;
   request_state_ = RequestState::kHead;
   response_state_ = ResponseState::kHead;
@@ -270,6 +271,7 @@ Progress Exchange::PumpRequest() {
 // The request body is malformed or ends too early: the upstream must not take it for complete, nothing behind
 // it is a request (SAFETY 49-61).
 Progress Exchange::RequestBroken() {
+  facts_.fault = request_body_.error();
   DropUpstream();
   return status_ == 0 ? ReplyReason(Reason::kBadRequest) : Truncate(Reason::kBadRequest);
 }

@@ -204,6 +204,9 @@ Progress Exchange::UpstreamEnded(bool broken) {
 }
 
 Progress Exchange::UpstreamBroken(Reason reason) {
+  if (reason == Reason::kUpstreamProtocol)
+    facts_.fault =
+        response_state_ == ResponseState::kHead ? response_parser_.error() : response_body_.error();
   // SAFETY 95: a connection that may have been closed while idle, and a request that may be sent twice.
   // It counts as one of the attempts of the route, which says how often the backend may see a request (SPEC
   // R1).

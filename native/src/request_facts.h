@@ -56,6 +56,8 @@ struct RequestFacts {
   uint64_t connected_ns = 0;
   uint64_t response_ns = 0;
   NetAddress upstream;
+  // What was wrong with the request or the response, kept in any case; kNone when no parser has refused it.
+  http1::Error fault = http1::Error::kNone;
   // Counted in any case. Heads and framing included; those of a tunnel after an upgrade, too.
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;

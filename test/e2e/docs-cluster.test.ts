@@ -139,6 +139,7 @@ const RUN: Readonly<Record<string, Runner>> = {
     'sideroute_buffered_bytes',
   ),
   'docs/access-log.md > Access log': afterFailure('"kind":"request"', '"frontend":"devopssong/my-server:80"'),
+  'docs/refusals.md > How to recognise a refusal': afterFailure('"reason":"bad_request","fault":"'),
   'docs/access-log.md > Examples': afterFailure(' bad_request null\n'),
 };
 

@@ -45,7 +45,7 @@ t.test('a relayed response: every field', async (t) => {
   const { time, duration_ms: duration, request_ms, connection_ms, response_ms, ...rest } = line!;
   t.same(rest, {
     ...{ kind: 'request', method: 'POST', path: '/a%20b', host: 'svc.ns:80', protocol: 'HTTP/1.1', code: 200 },
-    ...{ reason: null, retries: 0, retry_denied: null },
+    ...{ reason: null, fault: null, retries: 0, retry_denied: null },
     ...{ frontend: 'ns/svc:80', route: 'ns/route', rule: 'blue', backend: 'ns/v1:8080' },
     downstream: `127.0.0.1:${client.socket.localPort}`,
     destination: `127.0.0.1:${h.backend.port}`,
@@ -171,6 +171,24 @@ t.test('a response that breaks off keeps its code and gets a reason', async (t) 
   await client.until('ok');
   upstream.end();
   t.match(await h.pipe.lines(1), [{ code: 200, reason: 'upstream_reset' }]);
+});
+
+t.test('what a parser refuses is named: heads and bodies, of requests and responses', async (t) => {
+  const post = `${GET.replace('GET', 'POST').replace('\r\n\r\n', '\r\n')}Transfer-Encoding: chunked\r\n\r\n`;
+  const ok = 'HTTP/1.1 200 OK\r\n';
+  for (const [request, answer, reason, fault] of [
+    [GET.replace('\r\n\r\n', '\r\nA b: c\r\n\r\n'), '', 'bad_request', 'field-name'],
+    [`${post}5;\r\nhello\r\n`, '', 'bad_request', 'chunk-extension'],
+    [GET, `${ok}Content-Length: 5\r\nContent-Length: 6\r\n\r\n`, 'upstream_protocol', 'content-length-repeated'],
+    [GET, `${ok}Transfer-Encoding: chunked\r\n\r\nx\r\n`, 'upstream_protocol', 'chunk-size'],
+    [GET, 'HTTP/1.1 103 Hints\r\n\r\n'.repeat(17), 'upstream_protocol', null],
+  ] as const) {
+    const h = await logged(t, 'errors');
+    const client = await h.connect();
+    client.send(request);
+    if (answer !== '') (await h.backend.next()).send(answer);
+    t.match(await h.pipe.lines(1), [{ reason, fault }], `${reason} ${fault}`);
+  }
 });
 
 t.test('a refused head: what of its request line is valid, and no route', async (t) => {
