@@ -112,6 +112,7 @@ class SidecarProxy {
     [this.#resolver, this.#backends, this.#frontends] = [resolver, backends, frontends];
     this.#directory = new RouteDirectory({
       path: settings.routes,
+      holdRoutes: !settings.strict,
       parse: (file, text) => parseRoutesBesides(file, text, settings.namespace, this.#slicer, this.#closing.signal),
       onChange: (snapshot) => this.#slicer.run(this.#apply(snapshot)),
       logger,
@@ -327,6 +328,7 @@ class SidecarProxy {
     };
     const exposition = createExposition({
       ...common,
+      heldRoutes: () => this.#configuration.current.snapshot?.heldRoutes.length ?? 0,
       unresolvedFrontends: () => this.#frontends.unresolved.length,
       dns: () => this.#resolver.statistics(),
       unresolvedBackends: () => this.#backends.unresolved,

@@ -82,6 +82,13 @@ function humanText(config: Json): string {
     `generation ${textOf(config['generation']) || '?'}, hash ${textOf(config['hash']) || '?'}, ` +
       (config['valid'] === true ? 'valid' : 'not valid'),
   ];
+  for (const [name, what] of [
+    ['heldFiles', 'served with its last good content'],
+    ['heldRoutes', 'served in its last good version'],
+  ] as const) {
+    const held = config[name];
+    if (Array.isArray(held)) lines.push(...held.map((each: unknown) => `${textOf(each)}: ${what}`));
+  }
   for (const { kind, namespace, name, parents } of objects(config['routes'])) {
     for (const { parent, conditions } of objects(parents)) {
       const target = textOf(parent) === '' ? '' : ` -> ${textOf(parent)}`;

@@ -21,7 +21,7 @@ export interface ParsePiece {
   readonly resources: readonly Resource[];
   readonly problems: readonly Problem[];
   /** Set with the last piece. */
-  readonly end: { readonly unparsable: boolean } | null;
+  readonly end: Omit<ParsedFile, 'resources' | 'problems'> | null;
 }
 
 /** Rejects when the thread ends early, for lack of memory say, and with the reason of the signal. */
@@ -39,7 +39,7 @@ export async function parseInThread(order: ParseOrder, signal: AbortSignal): Pro
       const [piece] = (await once(worker, 'message', stop)) as [ParsePiece];
       resources.push(...piece.resources);
       problems.push(...piece.problems);
-      if (piece.end !== null) return { file: order.file, unparsable: piece.end.unparsable, resources, problems };
+      if (piece.end !== null) return { ...piece.end, resources, problems };
     }
   } catch (error) {
     throw stop.signal.aborted ? stop.signal.reason : error;

@@ -10,7 +10,7 @@ const RESOURCES_PER_PIECE = 8;
 const PROBLEMS_PER_PIECE = 64;
 
 const { file, text, namespace } = workerData as ParseOrder;
-const { resources, problems, unparsable } = parseRoutes(file, text, namespace);
+const { resources, problems, ...end } = parseRoutes(file, text, namespace);
 
 let resourcesSent = 0;
 let problemsSent = 0;
@@ -18,7 +18,7 @@ parentPort!.on('message', () => {
   const piece: ParsePiece = {
     resources: resources.slice(resourcesSent, (resourcesSent += RESOURCES_PER_PIECE)),
     problems: problems.slice(problemsSent, (problemsSent += PROBLEMS_PER_PIECE)),
-    end: resourcesSent >= resources.length && problemsSent >= problems.length ? { unparsable } : null,
+    end: resourcesSent >= resources.length && problemsSent >= problems.length ? end : null,
   };
   parentPort!.postMessage(piece);
 });

@@ -34,6 +34,7 @@ export function reportOther(
   progress: Progress,
 ): void {
   for (const { parent, claim } of parents) {
+    reportPartiallyInvalid(route, parent, [], progress);
     if (typeof claim === 'string') {
       reportNoParent(route, parent, claim, progress);
       continue;
@@ -84,11 +85,14 @@ export function reportHttpRoute(
   for (const { parent, claim } of parents) {
     if (typeof claim === 'string') {
       reportNoParent(route, parent, claim, progress);
+      reportPartiallyInvalid(route, parent, [], progress);
       continue;
     }
     const conflict = conflicts.get(claim) ?? null;
+    let dropped: readonly string[] = [];
     if (conflict?.everywhere === true) reportConflict(route, parent, conflict, progress);
-    else reportAcceptance(route, claim, drops, conflict, progress);
+    else dropped = reportAcceptance(route, claim, drops, conflict, progress);
+    reportPartiallyInvalid(route, parent, dropped, progress);
     const subject = open.length === 0 ? null : ({ kind: 'backends', references: open } as const);
     addCondition(progress, route, parent, resolvedRefs(references), subject);
   }
@@ -113,20 +117,23 @@ interface Drops {
   readonly backends: readonly string[];
 }
 
-/** A conflict on some ports only leaves the route accepted: its rules work where it is not displaced. */
+/**
+ * A conflict on some ports only leaves the route accepted: its rules work where it is not displaced. Returns what of an
+ * accepted route answers 500.
+ */
 function reportAcceptance(
   route: HttpRoute,
   claim: Claim,
   drops: Drops,
   conflict: Conflict | null,
   progress: Progress,
-): void {
+): readonly string[] {
   const { parent } = claim;
   const reason = 'UnsupportedValue';
   if (drops.rules.length === route.rules.length) {
     const message = `no rule can be used: ${drops.rules.join(', ')} answer 500, a filter is not carried`;
     addCondition(progress, route, parent, { type: 'Accepted', status: 'False', reason, message });
-    return;
+    return [];
   }
   const ignored = conflict === null ? '' : `; ignored on ${conflict.lost.map(describeLost).join(', ')}`;
   const message = `${describeScope(claim, progress.namespace)}${ignored}`;
@@ -143,11 +150,24 @@ function reportAcceptance(
       : { kind: 'parent', reference: { key: claim.service, path: parent.path, consequences } },
   );
   if (conflict !== null) warn(progress, route, parent.path, 'route-conflict', `the route is${ignored.slice(1)}`);
-  const dropped = [...drops.rules, ...drops.backends];
-  if (dropped.length > 0) {
-    const told = `Dropped Rule: ${dropped.join(', ')} answer 500, a filter is not carried`;
-    addCondition(progress, route, parent, { type: 'PartiallyInvalid', status: 'True', reason, message: told });
+  return [...drops.rules, ...drops.backends];
+}
+
+/** SPEC S4: an earlier version, or rules that are left out; the condition is only ever True. */
+function reportPartiallyInvalid(
+  route: HttpRoute | OtherRoute,
+  parent: ParentRef,
+  dropped: readonly string[],
+  progress: Progress,
+): void {
+  const told: string[] = [];
+  if (route.held !== undefined) {
+    told.push(`Fall Back: the last good version is in use, because the present one is refused: ${route.held}`);
   }
+  if (dropped.length > 0) told.push(`Dropped Rule: ${dropped.join(', ')} answer 500, a filter is not carried`);
+  if (told.length === 0) return;
+  const condition = { type: 'PartiallyInvalid', status: 'True', reason: 'UnsupportedValue' } as const;
+  addCondition(progress, route, parent, { ...condition, message: told.join(' | ') });
 }
 
 function describeScope(claim: Claim, namespace: string | null): string {

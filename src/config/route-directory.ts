@@ -40,6 +40,8 @@ export interface RouteDirectoryOptions {
   readonly fallbackPollMs?: number;
   /** A larger file is refused. Default 4 MiB (a ConfigMap holds 1 MiB). */
   readonly maxFileBytes?: number;
+  /** Serve a route whose present version is refused as it was before. Default true. */
+  readonly holdRoutes?: boolean;
 }
 
 const DEFAULT_MAX_FILE_BYTES = 4 * 1024 * 1024;
@@ -99,7 +101,7 @@ export class RouteDirectory {
     this.#pollMs = options.pollMs ?? 5_000;
     this.#fallbackPollMs = options.fallbackPollMs ?? 500;
     this.#maxFileBytes = options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES;
-    this.#files = new RouteFiles(options.parse);
+    this.#files = new RouteFiles(options.parse, options.holdRoutes);
   }
 
   /** The snapshot published last, null before the first. */

@@ -1,5 +1,6 @@
 /**
- * From the bytes of the route files to a snapshot: parses what changed, holds what broke.
+ * From the bytes of the route files to a snapshot: parses what changed, holds what broke: files here, routes in
+ * `held-resources.ts`.
  *
  * Stage before: `directory-reader.ts`. Stage after: `attach.ts`, which gets the snapshot.
  */
@@ -7,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
 import type { DirectoryRead, FileFailure, FileRead } from './directory-reader.ts';
+import { keepLastGood, type FileLosses } from './held-resources.ts';
 import type { ConfigSnapshot } from './snapshot.ts';
 
 /**
@@ -18,10 +20,14 @@ export type ParseFile = (file: string, text: string) => ParsedFile | Promise<Par
 interface FileState {
   readonly digest: string;
   readonly problems: readonly Problem[];
-  /** Of the last content that could be parsed; null when there was none yet. */
-  readonly good: readonly Resource[] | null;
+  /** The last content that could be parsed; null when there was none yet. */
+  readonly good: GoodContent | null;
   /** The content now in the directory is not the one `good` comes from. */
   readonly broken: boolean;
+}
+
+interface GoodContent extends FileLosses {
+  readonly resources: readonly Resource[];
 }
 
 /** A problem with a whole file or directory, put at its first document. */
@@ -36,14 +42,17 @@ function wholeFileProblem(file: string, code: string, message: string): Problem 
  */
 export class RouteFiles {
   readonly #parse: ParseFile;
+  readonly #holdRoutes: boolean;
   #files = new Map<string, FileState>();
   #snapshot: ConfigSnapshot | null = null;
   #ignored: readonly string[] = [];
   /** The directory as such could not be read last time. */
   #unreadable = false;
 
-  constructor(parse: ParseFile) {
+  /** `holdRoutes`: a route whose version in the files is refused is served as it was before. */
+  constructor(parse: ParseFile, holdRoutes = true) {
     this.#parse = parse;
+    this.#holdRoutes = holdRoutes;
   }
 
   /**
@@ -71,14 +80,20 @@ export class RouteFiles {
 
     const states = [...files.values()];
     const problems = [...states.flatMap((state) => state.problems), ...read.ignored.map(ignoredFile)];
+    const contents = states.flatMap((state) => (state.good === null ? [] : [state.good]));
+    const found = contents.flatMap((content) => content.resources);
+    const { resources, held } = this.#holdRoutes
+      ? keepLastGood(found, contents, previous?.resources ?? [])
+      : { resources: found, held: [] };
     const heldFiles = [...files].filter(([, state]) => state.broken && state.good !== null).map(([name]) => name);
     return this.#publish({
       generation: nextGeneration(previous, hash),
       hash,
       valid: heldFiles.length === 0 && !problems.some((problem) => problem.severity === 'error'),
-      resources: states.flatMap((state) => state.good ?? []),
+      resources,
       problems,
       heldFiles,
+      heldRoutes: held,
     });
   }
 
@@ -97,6 +112,7 @@ export class RouteFiles {
       resources: previous?.resources ?? [],
       problems: [problem, ...kept],
       heldFiles: previous?.heldFiles ?? [],
+      heldRoutes: previous?.heldRoutes ?? [],
     });
   }
 
@@ -105,7 +121,7 @@ export class RouteFiles {
     return snapshot;
   }
 
-  async #parseFile(file: FileRead, good: readonly Resource[] | null): Promise<FileState> {
+  async #parseFile(file: FileRead, good: GoodContent | null): Promise<FileState> {
     const broken = (code: string, message: string): FileState => ({
       digest: file.digest,
       problems: [wholeFileProblem(file.name, code, message)],
@@ -120,10 +136,11 @@ export class RouteFiles {
     } catch (error) {
       return broken('internal', `the parser failed: ${error instanceof Error ? error.message : String(error)}`);
     }
+    const { resources, refusedServices: services = [], unidentified = false } = parsed;
     return {
       digest: file.digest,
       problems: parsed.problems,
-      good: parsed.unparsable ? good : parsed.resources,
+      good: parsed.unparsable ? good : { file: file.name, resources, services, unidentified },
       broken: parsed.unparsable,
     };
   }

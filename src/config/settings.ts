@@ -328,7 +328,8 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     flag: '--strict [true|false]',
     env: 'SIDEROUTE_STRICT',
     fallback: 'false',
-    description: 'not ready while the route files have errors; default: ready, and the errors are reported',
+    description:
+      'not ready while the route files have errors, and no earlier version of a refused route is served; default: ready, the errors are reported',
     parse: boolean,
   },
   {

@@ -17,4 +17,6 @@ export interface ConfigSnapshot {
   readonly problems: readonly Problem[];
   /** Files that could not be parsed and are served from their last good content. */
   readonly heldFiles: readonly string[];
+  /** `Kind namespace/name` of what is refused and served from its last good version. */
+  readonly heldRoutes: readonly string[];
 }

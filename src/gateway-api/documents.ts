@@ -32,6 +32,8 @@ export interface DocumentResult {
   readonly assumed: AssumedNamespace;
   /** Told of each document of another kind. */
   readonly ignored: IgnoredKinds;
+  /** What is refused and leaves no resource behind. */
+  readonly lost: { readonly services: string[]; unidentified: boolean };
 }
 
 const OTHER_ROUTES: readonly OtherRoute['routeKind'][] = ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'];
@@ -98,6 +100,7 @@ function* readList(
   const items = list.tree('items');
   if (items !== null && items.type !== 'list') list.error('items', 'wrong-type', 'must be a list');
   found.problems.push(...report.problems);
+  if (report.errors.length > 0) found.lost.unidentified = true;
   if (items?.type !== 'list' || report.errors.length > 0) return;
 
   // The items of a typed list as the API server sends it do not repeat what they are.
@@ -134,7 +137,24 @@ function* readObject(
     found.resources.push(resource);
     if (!identity.namespaced) found.assumed.add(report, offset);
   }
+  if (report.errors.length > 0) noteLoss(identity, resource, found, report);
   found.problems.push(...report.problems);
+}
+
+/** What is somebody else's is no loss. */
+function noteLoss(
+  { kind, label, namespace, name }: Identity,
+  resource: Resource | null,
+  found: DocumentResult,
+  report: Report,
+): void {
+  const isOurs = kind !== null && KINDS.includes(kind);
+  const isNamed = dnsSubdomain(name) === null && dnsLabel(namespace) === null;
+  if (isOurs && isNamed && label !== null) {
+    if (resource === null) found.lost.services.push(label);
+  } else if (isOurs || kind === null || report.errors.some(({ code }) => code === 'unknown-kind')) {
+    found.lost.unidentified = true;
+  }
 }
 
 /** What a document says about itself, before anything is checked; for messages and refused routes. */

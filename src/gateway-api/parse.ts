@@ -76,10 +76,11 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   const assumed = new AssumedNamespace();
   const configMaps = options.manifests === undefined ? null : new ConfigMapDocuments(text);
   const ignored = new IgnoredKinds(KINDS, [...KINDS, ...LIST_KINDS], configMaps, options.manifests !== 'any');
+  const lost = { services: [] as string[], unidentified: false };
   const visit = function* (document: TreeDocument): Steps<void> {
     const { root, index } = document;
     if (root.type === 'map') {
-      yield* readDocument(file, document, lines, documentOptions, { resources, problems, assumed, ignored });
+      yield* readDocument(file, document, lines, documentOptions, { resources, problems, assumed, ignored, lost });
       return;
     }
     const found = root.type === 'list' ? 'a list' : 'plain text';
@@ -96,7 +97,11 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   problems.push(...ignored.note());
   if (options.defaultNamespace !== undefined) problems.push(...assumed.note(options.defaultNamespace));
   if (faults.length > 0) return unparsable();
-  const found = { file, unparsable: false, resources, problems };
+  const found = {
+    ...{ file, unparsable: false, resources, problems },
+    ...(lost.services.length > 0 ? { refusedServices: lost.services } : {}),
+    ...(lost.unidentified ? { unidentified: true } : {}),
+  };
   return configMaps === null ? found : { ...found, configMaps: configMaps.documents };
 }
 

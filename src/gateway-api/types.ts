@@ -206,6 +206,8 @@ export interface HttpRoute {
   /** Never empty (M1). */
   readonly rules: readonly HttpRouteRule[];
   readonly source: SourceLocation;
+  /** Why the version that is in the files now is refused, where this is the one before it. */
+  readonly held?: string;
 }
 
 /** A route document that cannot be used, kept so that its conditions can be shown (SPEC S2, S5). */
@@ -232,6 +234,8 @@ export interface OtherRoute {
   readonly generation: number | null;
   readonly parentRefs: readonly ParentRef[];
   readonly source: SourceLocation;
+  /** As of an HTTPRoute. */
+  readonly held?: string;
 }
 
 export interface ServicePort {
@@ -264,6 +268,10 @@ export interface ParsedFile {
   readonly unparsable: boolean;
   readonly resources: readonly Resource[];
   readonly problems: readonly Problem[];
+  /** Services, as `Service namespace/name`, that are refused. */
+  readonly refusedServices?: readonly string[];
+  /** A document, or a whole List, is refused that does not say what it is. */
+  readonly unidentified?: boolean;
   /** With routes in them; empty unless `ParseOptions.manifests` asks for them. */
   readonly configMaps?: readonly ConfigMapDocument[];
 }

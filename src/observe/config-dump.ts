@@ -55,6 +55,7 @@ function* dumpItems(view: ConfigView): Generator<string> {
     hash: snapshot?.hash ?? '',
     valid,
     heldFiles: snapshot?.heldFiles ?? [],
+    heldRoutes: snapshot?.heldRoutes ?? [],
   };
   yield `${JSON.stringify(head).slice(0, -1)},\n"problems":`;
   yield* listText(problems);

@@ -31,6 +31,8 @@ export interface ExpositionSources extends ConnectionSources {
   log(): LogCounters;
   /** Generation and hash as `ConfigSnapshot` has them; generation 0 and an empty hash before the first one. */
   config(): { readonly generation: number; readonly hash: string; readonly valid: boolean };
+  /** Served in an earlier version, because the present one is refused. */
+  heldRoutes(): number;
   unresolvedFrontends(): number;
   unresolvedBackends(): number;
   dns(): DnsFigures;
@@ -222,6 +224,12 @@ function registerConfiguration(registry: Registry, sources: ExpositionSources, c
       this.set({ hash: sources.config().hash }, 1);
     },
   });
+  gauge(
+    registry,
+    'sideroute_held_routes',
+    'Routes and Services served in their last good version, because the present one is refused.',
+    () => sources.heldRoutes(),
+  );
   gauge(registry, 'sideroute_unresolved_frontends', 'Parent Services without a known address.', () =>
     sources.unresolvedFrontends(),
   );

@@ -204,6 +204,7 @@ export interface Config {
   readonly hash: string;
   readonly valid: boolean;
   readonly heldFiles: readonly string[];
+  readonly heldRoutes: readonly string[];
   readonly problems: readonly ConfigProblem[];
   readonly routes: readonly ConfigRoute[];
   readonly frontends: readonly ConfigFrontend[];

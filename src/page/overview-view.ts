@@ -62,7 +62,10 @@ export class OverviewView {
   }
 
   setConfig(config: Config): void {
-    const held = config.heldFiles.map((file) => h('li', {}, h('strong', {}, file), ' serves its last good content.'));
+    const held = [
+      ...config.heldFiles.map((file) => h('li', {}, h('strong', {}, file), ' serves its last good content.')),
+      ...config.heldRoutes.map((route) => h('li', {}, h('strong', {}, route), ' is served in its last good version.')),
+    ];
     showList('problems', config.problems.length, [
       ...held,
       ...config.problems.slice(0, MAX_PROBLEMS).map(problemItem),

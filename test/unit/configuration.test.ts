@@ -36,7 +36,7 @@ spec:
   // The Services have other addresses in each generation, too.
   const services = serviceFile(...parents, `v${generation}`).replaceAll('10.96.0.', `10.96.${generation}.`);
   const { resources, problems } = parseRoutes('routes.yaml', `${services}${routes.join('')}`, null);
-  return { generation, hash: `hash${generation}`, valid: true, resources, problems, heldFiles: [] };
+  return { generation, hash: `hash${generation}`, valid: true, resources, problems, heldFiles: [], heldRoutes: [] };
 }
 
 type Step = 'attach' | 'documents' | 'compile' | 'backend' | 'series' | 'frontends' | 'capture';

@@ -17,6 +17,7 @@ function viewOf(resources: readonly Resource[], deps: TestDeps = testDeps()): Co
     resources,
     problems,
     heldFiles: ['held.yaml'],
+    heldRoutes: [],
   };
   const attachment = attach({ resources, namespace: 'shop' });
   return {
@@ -76,6 +77,7 @@ t.test('frontends have their rules in order of precedence, with everything a per
     hash: 'abc',
     valid: false,
     heldFiles: ['held.yaml'],
+    heldRoutes: [],
     routes: [
       {
         kind: 'HTTPRoute',
@@ -150,6 +152,7 @@ t.test('there is a dump of nothing', async (t) => {
     hash: '',
     valid: false,
     heldFiles: [],
+    heldRoutes: [],
     problems: [],
     routes: [],
     frontends: [],

@@ -71,6 +71,7 @@ function sources(metrics: Metrics): ExpositionSources {
     log: () => ({ lines: 32, dropped: 33 }),
     downstreamConnections: () => 5,
     config: () => ({ generation: 7, hash: 'abc', valid: false }),
+    heldRoutes: () => 2,
     unresolvedFrontends: () => 1,
     unresolvedBackends: () => 28,
     dns: () => ({
