@@ -69,6 +69,16 @@ t.test('shows generation, hash, validity and the conditions of each route', asyn
   t.same(JSON.parse(output.stdout), CONFIG);
 });
 
+t.test('what is served in an earlier version is named', async (t) => {
+  const held = { heldFiles: ['a.yaml'], heldRoutes: ['HTTPRoute shop/cart'] };
+  const admin = await serve(t, json({ ...CONFIG, ...held }));
+  const { stdout } = await siderouteMeanwhile('status', '--admin', admin);
+  t.match(
+    stdout,
+    /^a\.yaml: served with its last good content\nHTTPRoute shop\/cart: served in its last good version$/m,
+  );
+});
+
 t.test('a configuration with errors: status 1, with the problems', async (t) => {
   const problem = {
     severity: 'error',

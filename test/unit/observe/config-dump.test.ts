@@ -17,7 +17,7 @@ function viewOf(resources: readonly Resource[], deps: TestDeps = testDeps()): Co
     resources,
     problems,
     heldFiles: ['held.yaml'],
-    heldRoutes: [],
+    heldRoutes: ['HTTPRoute shop/held'],
   };
   const attachment = attach({ resources, namespace: 'shop' });
   return {
@@ -77,7 +77,7 @@ t.test('frontends have their rules in order of precedence, with everything a per
     hash: 'abc',
     valid: false,
     heldFiles: ['held.yaml'],
-    heldRoutes: [],
+    heldRoutes: ['HTTPRoute shop/held'],
     routes: [
       {
         kind: 'HTTPRoute',
