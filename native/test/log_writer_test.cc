@@ -38,7 +38,7 @@ TEST("a log writer passes every line on, in order and whole, while its ring is f
   constexpr int kLines = 20'000;
   LogPipe pipe = OpenPipe();
   int error = 0;
-  auto writer = LogWriter::Start(std::move(pipe.writer), 64 * 1024, &error);
+  auto writer = LogWriter::Start(std::move(pipe.writer), 64 * 1024, {"test", "\"kind\":\"dropped\""}, &error);
   CHECK_EQ(error, 0);
   std::string expected, received;
   uint64_t dropped = 0;
@@ -78,7 +78,8 @@ TEST("a log writer passes every line on, in order and whole, while its ring is f
 TEST("a log writer that nobody reads stops within its time, and counts what is lost") {
   LogPipe pipe = OpenPipe();
   int error = 0;
-  auto writer = LogWriter::Start(std::move(pipe.writer), 256 * 1024, &error);
+  auto writer =
+      LogWriter::Start(std::move(pipe.writer), 256 * 1024, {"test", "\"kind\":\"dropped\""}, &error);
   const std::string line(511, 'x');
   for (int i = 0; i < 400; ++i) writer->Append(line + '\n');
   writer->Stop(10);
@@ -92,7 +93,7 @@ TEST("a log writer that nobody reads stops within its time, and counts what is l
 TEST("a line that is longer than one write is not lost") {
   LogPipe pipe = OpenPipe();
   int error = 0;
-  auto writer = LogWriter::Start(std::move(pipe.writer), 64 * 1024, &error);
+  auto writer = LogWriter::Start(std::move(pipe.writer), 64 * 1024, {"test", "\"kind\":\"dropped\""}, &error);
   const std::string line = std::string(10'000, 'y') + '\n';
   writer->Append(line);
   writer->Append("z\n");
