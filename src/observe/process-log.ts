@@ -52,7 +52,8 @@ export class ProcessLog {
       this.logger.error('the sidecar ends: an exception that nobody has caught', {
         error: error.stack ?? String(error),
       });
-      process.exit(1);
+      // While it ends already, by a listener of `exit`: its status has been decided.
+      process.exit(process.exitCode ?? 1);
     });
   }
 }
