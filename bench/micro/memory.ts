@@ -57,7 +57,15 @@ async function measure(rules: number, reloads: number, directory: string): Promi
   const proxy = spawn(
     process.execPath,
     [
-      ...[`--max-old-space-size=${values.heap}`, '--expose-gc', '--import', PRELOAD, main, 'proxy'],
+      ...[
+        `--max-old-space-size=${values.heap}`,
+        '--max-semi-space-size=2',
+        '--expose-gc',
+        '--import',
+        PRELOAD,
+        main,
+        'proxy',
+      ],
       ...['--routes', volume.path, '--resolv-conf', resolvConf, '--log-level', 'info', '--drain-quiet', '0s'],
       ...['--capture', '127.0.0.1:0', '--metrics', '127.0.0.1:0', '--admin', 'none'],
     ],

@@ -419,7 +419,7 @@ t.test('numbers of a values file are rendered as they are written, however large
     SIDEROUTE_MAX_CONNECTIONS: '1000000',
     SIDEROUTE_STRICT: 'true',
     RATIO: '0.25',
-    NODE_OPTIONS: '--max-old-space-size=1048576',
+    NODE_OPTIONS: '--max-old-space-size=1048576 --max-semi-space-size=2',
   });
   t.match(sidecar.securityContext, { runAsUser: 1000650000, runAsGroup: 1000650000 });
   t.same(sidecar['resources'], {

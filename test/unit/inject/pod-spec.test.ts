@@ -64,7 +64,10 @@ t.test('the sidecar: native, probed, limited, unprivileged, with the routes moun
   t.same(sidecar.command, ['sideroute', 'proxy']);
   t.equal(sidecar.restartPolicy, 'Always');
   t.match(sidecar.env?.[0], { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } });
-  t.match(environmentOf(sidecar), { SIDEROUTE_DRAIN_QUIET: '0s', NODE_OPTIONS: '--max-old-space-size=128' });
+  t.match(environmentOf(sidecar), {
+    SIDEROUTE_DRAIN_QUIET: '0s',
+    NODE_OPTIONS: '--max-old-space-size=128 --max-semi-space-size=2',
+  });
   t.same(sidecar['ports'], [{ name: 'sideroute-prom', containerPort: 15020, protocol: 'TCP' }]);
   t.same(sidecar['startupProbe'], {
     httpGet: { path: '/startupz', port: 15020 },
@@ -152,7 +155,7 @@ t.test('every setting reaches its place', async (t) => {
     SIDEROUTE_ACCESS_LOG: 'off',
     SIDEROUTE_DRAIN_TIMEOUT: '40s',
     SIDEROUTE_STRICT: 'true',
-    NODE_OPTIONS: '--max-old-space-size=256',
+    NODE_OPTIONS: '--max-old-space-size=256 --max-semi-space-size=2',
   });
   t.same(sidecar['resources'], {
     requests: { cpu: '100m', memory: '128Mi' },

@@ -158,7 +158,7 @@ claims:
       value: 0s
     {{- end }}
     - name: NODE_OPTIONS
-      value: --max-old-space-size={{ int64 .Values.proxy.heapMiB }}
+      value: --max-old-space-size={{ int64 .Values.proxy.heapMiB }} --max-semi-space-size=2
     {{- with .Values.proxy }}
     {{- if ne .logLevel "info" }}
     - name: SIDEROUTE_LOG_LEVEL
