@@ -29,11 +29,12 @@ class FirstProcess {
 
   constructor(t: Test, args: readonly string[], preload = PRELOAD) {
     const isolated = ['--kill-child', '--pid', '--fork', '--mount-proc', '--net'];
-    // Loopback is down in a new network namespace.
-    const script = 'ip link set lo up && exec "$0" "$@"';
+    // Loopback is down in a new network namespace. The options are set here, because a test runner that watches child
+    // processes adds its own to what they are started with, and they handle signals.
+    const script = 'ip link set lo up && NODE_OPTIONS="$PRELOAD" exec "$0" "$@"';
     this.unshare = spawn('unshare', [...isolated, 'sh', '-c', script, ...SIDEROUTE, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_OPTIONS: `--import "${preload}"` },
+      env: { ...process.env, PRELOAD: `--import "${preload}"` },
     });
     t.teardown(() => this.unshare.kill('SIGKILL'));
     for (const stream of [this.unshare.stdout!, this.unshare.stderr!]) {
