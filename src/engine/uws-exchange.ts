@@ -299,7 +299,9 @@ export class Exchange {
       return;
     }
     const reason = reasonOf(error, this.attempts!.connected);
-    if (!this.goOn(reason)) this.fail(reason);
+    // A reset before the connect is seen to have succeeded: somebody accepted, this sidecar itself perhaps, and would again.
+    const accepted = reason === 'connect_failure' && 'code' in error && error.code === 'ECONNRESET';
+    if (accepted || !this.goOn(reason)) this.fail(reason);
   }
 
   /** After a failure: the request is sent, or dialled for, once more. */
