@@ -91,7 +91,6 @@ void Downstream::ReadRequests() {
         Use(window, 0);
         more = true;
         if (first) timer_.ArmAfter(context_.settings.header_timeout_ms);
-        if (context_.memory.refusing()) return Refuse(Reason::kOverload);
         continue;
       case http1::ParseStatus::kError:
         return Refuse(ToReason(http1::ReasonOf(exchange_->request_parser().error())), &window);
@@ -99,7 +98,6 @@ void Downstream::ReadRequests() {
         break;
     }
     timer_.Cancel();
-    if (context_.memory.refusing()) return Refuse(Reason::kOverload, &window);
     if (exchange_->Start(window) != Progress::kNextRequest) return;
     more = false;
     Spend(kRequestCost);
@@ -193,7 +191,7 @@ void Downstream::CloseNow(bool reset) {
 
 void Downstream::Abandon() {
   if (exchange_ != nullptr && exchange_->started()) {
-    exchange_->Cut(Reason::kShutdown);
+    exchange_->Cut();
     return;
   }
   if (exchange_ != nullptr) {

@@ -64,7 +64,8 @@ const binding: NativeBinding = {
         bytesUpstream: 0,
         bytesDownstream: 0,
         maxConnections: 0,
-        acceptPauses: { connections: 0, descriptors: 0, memory: 0 },
+        idleClosed: 0,
+        acceptPauses: { connections: 0, descriptors: 0 },
       }),
       detections: () => ({ numbers: new Float64Array(), text: '' }),
       tunnels: () => ({ numbers: new Float64Array(), text: '' }),
@@ -73,8 +74,6 @@ const binding: NativeBinding = {
     };
   },
   replyAndClose: () => undefined,
-  guardMemory: () => undefined,
-  memory: () => ({ limitBytes: 0, usageBytes: 0, overloads: 0, closed: 0, level: 'calm' }),
 };
 
 const program = new Command('sideroute');
