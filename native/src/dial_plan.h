@@ -4,21 +4,16 @@
 // attempt and draws on no budget. It helps because kube-proxy chooses an endpoint anew for every connection
 // to a ClusterIP. All addresses of the backend are dialled by turns; once each is a round:
 //
-//   - At most 16 rounds. Where one of three endpoints refuses, a request fails when every round meets that
-//   one. 9 rounds
-//     make that 1 in 19,683 requests, the least that is rarer than 1 in 10,000; 16 make it 1 in 43 million,
-//     and 1 in 65,536 where one of two refuses.
-//   - The second round follows at once, the others after pauses that grow by 2 ms each, 0.2 s in all: where
-//   everything
-//     refuses the answer still comes soon, and an endpoint that is just starting may yet make it.
-//   - A dial that is not answered gives way to the next after one tenth of the connect timeout, that after
-//   two tenths,
-//     then three and four, which makes the whole. The kernel repeats a lost SYN after a second; dialling
-//     again does as much, and may find an endpoint whose node is not gone. The last one still survives a lost
-//     SYN.
-//   - Two rounds, 25 ms apart, where nothing has accepted lately (Backend::refusing): a backend that is down
-//   is dialled
-//     twice for each request, not 16 times.
+// - At most 16 rounds. Where one of three endpoints refuses, a request fails when every round meets that one.
+//   9 rounds make that 1 in 19,683 requests, the least that is rarer than 1 in 10,000; 16 make it 1 in 43
+//   million, and 1 in 65,536 where one of two refuses.
+// - The second round follows at once, the others after pauses that grow by 2 ms each, 0.2 s in all: where
+//   everything refuses the answer still comes soon, and an endpoint that is just starting may yet make it.
+// - A dial that is not answered gives way to the next after one tenth of the connect timeout, that after two
+//   tenths, then three and four, which makes the whole. The kernel repeats a lost SYN after a second;
+//   dialling again does as much, and may find an endpoint whose node is not gone.
+// - Two rounds, 25 ms apart, where nothing has accepted lately (Backend::refusing): a backend that is down is
+//   dialled twice for each request, not 16 times.
 //
 // Stage before: exchange or mirror, whose connection it is about.
 #ifndef SIDEROUTE_DIAL_PLAN_H_
