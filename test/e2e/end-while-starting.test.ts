@@ -13,9 +13,9 @@ import { largeRouteFiles } from '../support/large-routes.ts';
 import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
 
 const MOMENTS = 20;
-/** Says when SIGTERM has a handler. */
-const PRELOAD = `data:text/javascript,const t=setInterval(()=>{
-if(process.listenerCount('SIGTERM')>0){clearInterval(t);console.error('handled')}},1)`.replaceAll('\n', '');
+/** Says when SIGTERM has a handler, before anything that was not begun by then can say something. */
+const PRELOAD = `data:text/javascript,process.on('newListener',(name)=>{
+if(name==='SIGTERM')queueMicrotask(()=>console.error('handled'))})`.replaceAll('\n', '');
 
 /** Holds Node up before the first line of the program. */
 const HOLD = `data:text/javascript,console.error('held');
