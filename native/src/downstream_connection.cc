@@ -121,7 +121,11 @@ void Downstream::OnReadEnd(bool broken) {
 }
 
 void Downstream::OnTimer() {
-  if (exchange_ == nullptr) return CloseAfterResponse(false);
+  if (exchange_ == nullptr) {
+    // A request that has arrived since the last event still gets its answer.
+    if (Arrived()) return ReadRequests();
+    return CloseAfterResponse(false);
+  }
   if (!exchange_->started()) Refuse(Reason::kRequestTimeout);
 }
 

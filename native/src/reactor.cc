@@ -11,6 +11,11 @@ namespace sideroute {
 namespace {
 constexpr int kBatch = 256;
 constexpr uint64_t kNever = UINT64_MAX;
+// A timer that fires so much later than it was set for shows that the thread did not run meanwhile: the
+// process was stopped, or the machine had no time for it.
+constexpr uint64_t kHeldUpMs = 2;
+// So many turns, at most, what is due waits then for what has arrived.
+constexpr int kCatchUpTurns = 4;
 }  // namespace
 
 // libuv wants its handles to outlive the Reactor by the time of a close callback.
@@ -136,13 +141,17 @@ void Reactor::BeginTurn() {
 
 void Reactor::DispatchEvents() {
   BeginTurn();
+  drained_ = false;
   epoll_event events[kBatch];
   // While a few events were served others have often arrived; taking them here saves the way through the
   // loop's own epoll. After a batch's worth, what is left keeps the epoll descriptor readable, and JavaScript
   // gets its share of the thread.
   for (int served = 0; served < kBatch && turn_cost_ < kTurnCost;) {
     const int count = PollEvents(epoll_fd_.get(), events, kBatch);
-    if (count <= 0) break;
+    if (count <= 0) {
+      drained_ = true;
+      break;
+    }
     served += count;
     dispatching_ = true;
     for (int i = 0; i < count; ++i) {
@@ -172,9 +181,10 @@ void Reactor::DispatchAgain() {
 }
 
 void Reactor::DispatchDeadlines() {
+  const uint64_t now = NowMs();
+  if (CatchUpFirst(now)) return;
   BeginTurn();
   dispatching_ = true;
-  const uint64_t now = NowMs();
   // By index: a deadline may create or remove a queue.
   for (size_t i = 0; i < queues_.size(); ++i) {
     DeadlineQueue* queue = queues_[i];
@@ -193,6 +203,23 @@ void Reactor::DispatchDeadlines() {
   ArmTimer();
 }
 
+// What arrived in time is served first, although nobody has looked until now: by the clock alone a request
+// that waits in its connection, or a response, would be given up just because this thread did not run. The
+// loop looks at the sockets before it comes back here.
+bool Reactor::CatchUpFirst(uint64_t now) {
+  const bool late = now >= armed_ms_ + kHeldUpMs;
+  if ((!late && drained_) || catch_up_turns_ == kCatchUpTurns) {
+    catch_up_turns_ = 0;
+    drained_ = true;
+    return false;
+  }
+  ++catch_up_turns_;
+  // Stays true when there is nothing to serve.
+  drained_ = true;
+  StartTimer(now + 1);
+  return true;
+}
+
 // Armed for the earliest deadline there is. A cancelled one leaves the timer as it is: it fires, finds
 // nothing due, and is armed anew, which is cheaper than moving it for every connection.
 void Reactor::ArmTimer() {
@@ -201,11 +228,16 @@ void Reactor::ArmTimer() {
     if (const Deadline* first = queue->deadlines_.Front()) due = std::min(due, first->due_ms_);
   }
   for (const TurnClient* client : turn_clients_) due = std::min(due, client->NextDueMs());
-  armed_ms_ = due;
   if (due == kNever) {
+    armed_ms_ = kNever;
     uv_timer_stop(&handles_->timer);
     return;
   }
+  StartTimer(due);
+}
+
+void Reactor::StartTimer(uint64_t due) {
+  armed_ms_ = due;
   const uint64_t now = NowMs();
   uv_timer_start(
       &handles_->timer,

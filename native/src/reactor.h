@@ -185,7 +185,10 @@ class Reactor {
   void DispatchEvents();
   void DispatchAgain();
   void DispatchDeadlines();
+  // Whether what is due waits for another turn.
+  bool CatchUpFirst(uint64_t now);
   void ArmTimer();
+  void StartTimer(uint64_t due);
   void ArmIdle();
   void EndBatch();
   void EndTurn();
@@ -206,6 +209,10 @@ class Reactor {
   bool idle_armed_ = false;
   // What the timer is set for; UINT64_MAX: stopped.
   uint64_t armed_ms_ = UINT64_MAX;
+  // The last turn left no events.
+  bool drained_ = true;
+  // Turns for which what is due has waited.
+  int catch_up_turns_ = 0;
   std::vector<DeadlineQueue*> queues_;
   std::vector<TurnClient*> turn_clients_;
   std::vector<std::unique_ptr<Disposable>> disposed_;

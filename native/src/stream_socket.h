@@ -69,6 +69,13 @@ class StreamSocket : public Watcher {
   bool peer_ended() const { return peer_ended_; }
   // Asks the kernel: open, and nothing has arrived that was not read.
   bool Quiet() const;
+  // Asks the kernel: something, if only the end, has arrived that no event has told of. It can be read from
+  // here on.
+  bool Arrived() {
+    if (Quiet()) return false;
+    readable_ = true;
+    return true;
+  }
   // Asks the kernel: the peer's FIN is what comes next.
   bool AtEnd() const;
   // Reset, or closed in both directions: nothing can be written any more.
