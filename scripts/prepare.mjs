@@ -24,7 +24,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Program to Debian packages: what the demo needs, and what the tests, the fuzzers and the test of the images need besides. */
+/** Program to Debian packages: what the demo needs, and what the tests, the cluster, the fuzzers and the test of the images need besides. */
 const NEEDED = {
   demo: {
     'g++': 'g++',
@@ -51,6 +51,19 @@ const NEEDED = {
     chromium: 'chromium',
   },
   fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
+  // A node of Kubernetes; everything else of it is built.
+  cluster: {
+    containerd: 'containerd',
+    runc: 'runc',
+    '/usr/lib/cni/bridge': 'containernetworking-plugins',
+    nsenter: 'util-linux',
+    conntrack: 'conntrack',
+    // For the images.
+    strip: 'binutils',
+    setcap: 'libcap2-bin',
+    openssl: 'openssl',
+    busybox: 'busybox-static',
+  },
   images: { podman: 'podman', runc: 'runc', catatonit: 'catatonit', debootstrap: 'debootstrap' },
 };
 
@@ -60,11 +73,13 @@ const BUILT = { helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.18.6' }
 const BUILD_MINUTES = 30;
 
 /** Packages that are daemons as well, of which only the programs are wanted: nothing is to listen on ports 80 and 9090. */
-const SERVICES = { 'nginx-light': 'nginx', haproxy: 'haproxy', prometheus: 'prometheus' };
+const SERVICES = { 'nginx-light': 'nginx', haproxy: 'haproxy', prometheus: 'prometheus', containerd: 'containerd' };
 /** Asked by packages before they start their service; exit status 101 forbids it. */
 const START_POLICY = '/usr/sbin/policy-rc.d';
 
-function has(program) {
+/** `program`: its name, or its path where that is not on the PATH. */
+export function has(program) {
+  if (program.startsWith('/')) return existsSync(program);
   for (const directory of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
     try {
       accessSync(join(directory, program), constants.X_OK);
@@ -240,7 +255,7 @@ function compiledTypeScript() {
   utimesSync(stamp, startedAt, startedAt);
 }
 
-/** `purpose`: `demo`, `test`, `fuzz` or `images`. */
+/** `purpose`: `demo`, `test`, `cluster`, `fuzz` or `images`. */
 export function prepare(purpose) {
   systemPackages(purpose);
   if (purpose === 'test') builtPrograms();

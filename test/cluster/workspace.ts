@@ -1,0 +1,125 @@
+/**
+ * The directory and the cgroups of one test cluster, and taking away what runs that were killed have left: they name their owner, and an owner
+ * that is gone has no use for them. The processes have died with it (processes.ts), and mounts and network namespaces with those.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+
+const PREFIX = 'sideroute-cluster-';
+const CGROUPS = '/sys/fs/cgroup';
+
+/** Pid and the time it started at, which together no other process ever has; null when it has ended. */
+export function identity(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name, in brackets, may contain blanks; the start time is the 22nd field of all.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? null : `${pid} ${fields[19]}`;
+  } catch {
+    return null;
+  }
+}
+
+function isAlive(known: string): boolean {
+  return identity(Number(known.split(' ')[0])) === known;
+}
+
+/** The cgroup of a workspace in every hierarchy that the machine has: several of version 1, or the one of version 2. */
+function cgroupsOf(name: string): string[] {
+  const unified = existsSync(join(CGROUPS, 'cgroup.controllers'));
+  const hierarchies = unified ? [CGROUPS] : readdirSync(CGROUPS).map((controller) => join(CGROUPS, controller));
+  return hierarchies.map((hierarchy) => join(hierarchy, name));
+}
+
+function removeCgroups(name: string): void {
+  for (const cgroup of cgroupsOf(name)) {
+    if (!existsSync(cgroup)) continue;
+    const directories = readdirSync(cgroup, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(entry.parentPath, entry.name));
+    // The deepest first; their files go with them.
+    for (const directory of [cgroup, ...directories].sort((a, b) => b.length - a.length)) {
+      try {
+        rmdirSync(directory);
+      } catch {
+        // A process in it has not been buried yet: the next run finds it again.
+      }
+    }
+  }
+}
+
+export class Workspace {
+  readonly directory: string;
+  readonly logs: string;
+  /** Of the cgroup below which everything that kubelet makes is. */
+  readonly name: string;
+
+  constructor() {
+    this.directory = mkdtempSync(join(tmpdir(), PREFIX));
+    this.name = basename(this.directory);
+    this.logs = join(this.directory, 'logs');
+    mkdirSync(this.logs);
+    writeFileSync(join(this.directory, 'owner'), identity(process.pid)!);
+  }
+
+  makeCgroups(): void {
+    for (const cgroup of cgroupsOf(this.name)) {
+      try {
+        mkdirSync(cgroup);
+      } catch {
+        // A hierarchy that has no groups.
+      }
+    }
+  }
+
+  /** A process that is killed when the owner is found to be gone. */
+  remember(pid: number): void {
+    const known = identity(pid);
+    if (known !== null) writeFileSync(join(this.directory, `process-${pid}`), known);
+  }
+
+  /** Nothing of it is left afterwards; what is in use cannot be removed, so end the processes first. */
+  remove(): void {
+    removeWorkspace(this.directory);
+  }
+}
+
+function removeWorkspace(directory: string): void {
+  for (const file of existsSync(directory) ? readdirSync(directory) : []) {
+    if (!file.startsWith('process-')) continue;
+    const known = readFileSync(join(directory, file), 'utf8');
+    if (isAlive(known)) {
+      try {
+        process.kill(Number(known.split(' ')[0]), 'SIGKILL');
+      } catch {
+        // It has just ended.
+      }
+    }
+  }
+  removeCgroups(basename(directory));
+  // A process that has just been killed may still write.
+  rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+}
+
+/** Takes away what is left of clusters whose owner has been killed. Returns the directories. */
+export function removeStale(): string[] {
+  const stale = readdirSync(tmpdir())
+    .filter((name) => name.startsWith(PREFIX))
+    .map((name) => join(tmpdir(), name))
+    .filter((directory) => {
+      const owner = join(directory, 'owner');
+      return existsSync(owner) && !isAlive(readFileSync(owner, 'utf8'));
+    });
+  for (const directory of stale) removeWorkspace(directory);
+  return stale;
+}
