@@ -357,7 +357,9 @@ export class Exchange {
 
   /** Null when there is no limit. */
   private timer(timeoutMs: number): NodeJS.Timeout | null {
-    return timeoutMs === 0 ? null : setTimeout(() => this.onTimeout(), timeoutMs);
+    // By way of the sockets: a response that arrived while the thread was held up is there before its timeout.
+    const due = (): void => void setImmediate(() => this.onTimeout());
+    return timeoutMs === 0 ? null : setTimeout(due, timeoutMs);
   }
 
   private onTimeout(): void {
