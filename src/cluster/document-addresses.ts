@@ -49,11 +49,19 @@ export function checkedAddresses(
       ? { ...documented, verdict: 'unknown', error: view.error }
       : { ...documented, verdict: 'silent' };
   }
-  if (families.some((family) => differs(ofFamily(documented.addresses, family), watch.addressesOf(family)))) {
+  const documentedOf = (family: IpFamily): readonly string[] => ofFamily(documented.addresses, family);
+  // Many a DNS server answers one family for names of both. Where it confirms an address of the document it is the same
+  // Service, and nothing is known of a family that it has no address of.
+  const confirmed = families.some((family) => same(documentedOf(family), watch.addressesOf(family)));
+  const answerOf = (family: IpFamily): readonly string[] | undefined => {
+    const answer = watch.addressesOf(family);
+    return confirmed && answer?.length === 0 ? undefined : answer;
+  };
+  if (families.some((family) => differs(documentedOf(family), answerOf(family)))) {
     return { ...view, source: 'dns', verdict: 'differs' };
   }
   // A family that the document does not name is no contradiction: `clusterIP` alone has only the first.
-  const addresses = families.flatMap((family) => watch.addressesOf(family) ?? ofFamily(documented.addresses, family));
+  const addresses = families.flatMap((family) => answerOf(family) ?? documentedOf(family));
   return view.stale && unknown
     ? { ...documented, addresses, verdict: 'unknown', error: view.error }
     : { ...documented, addresses, verdict: 'agrees' };
@@ -61,7 +69,11 @@ export function checkedAddresses(
 
 /** `answer`: none when the name is known not to have such an address, undefined when that is not known. */
 function differs(documented: readonly string[], answer: readonly string[] | undefined): boolean {
-  return documented.length > 0 && answer !== undefined && answer.join() !== documented.join();
+  return documented.length > 0 && answer !== undefined && !same(documented, answer);
+}
+
+function same(documented: readonly string[], answer: readonly string[] | undefined): boolean {
+  return documented.length > 0 && answer?.join() === documented.join();
 }
 
 function ofFamily(addresses: readonly string[], family: IpFamily): string[] {

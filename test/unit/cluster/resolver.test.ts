@@ -556,16 +556,40 @@ t.test('one family of the document differs: neither of its addresses is used', a
   t.equal(subscription.current.verdict, 'differs');
 });
 
-t.test('a document whose Service has lost a family, or has become headless, differs', async (t) => {
-  for (const answer of [{ a: ['10.96.0.1'] }, { a: ['10.96.0.1', '10.96.0.9'], aaaa: ['fd00:96::1'] }]) {
+t.test('a document whose Service has become headless, or is of another family now, differs', async (t) => {
+  const documented = ['10.96.0.1', 'fd00:96::1'];
+  for (const [clusterIPs, answer] of [
+    [documented, { a: ['10.96.0.1', '10.96.0.9'], aaaa: ['fd00:96::1'] }],
+    [documented, { a: ['10.96.0.2'], aaaa: [] }],
+    [['fd00:96::1'], { a: ['10.96.0.1'], aaaa: [] }],
+  ] as const) {
     const { dns, subscribe, resolver } = await bound(t);
     dns.zone.set(NAME, answer);
-    resolver.setServices(service({ clusterIPs: ['10.96.0.1', 'fd00:96::1'] }));
+    resolver.setServices(service({ clusterIPs }));
     const subscription = subscribe();
     await eventually('differs', () => subscription.current.verdict === 'differs');
-    await becomes(subscription, ...answer.a, ...(answer.aaaa ?? []));
+    await becomes(subscription, ...answer.a, ...answer.aaaa);
   }
 });
+
+t.test(
+  'no answer of one family beside a good one of the other says nothing: the document keeps its address',
+  async (t) => {
+    for (const [family, answer] of [
+      ['AAAA', { a: ['10.96.0.1'] }],
+      ['A', { aaaa: ['fd00:96::1'] }],
+    ] as const) {
+      const { dns, subscribe, resolver } = await bound(t);
+      dns.zone.set(NAME, answer);
+      resolver.setServices(service({ clusterIPs: ['10.96.0.1', 'fd00:96::1'] }));
+      const subscription = subscribe();
+      await eventually('DNS has been asked for both', () => subscription.current.verdict !== 'silent');
+      t.match(subscription.current, { verdict: 'agrees', source: 'document', stale: false, error: null }, family);
+      t.same(subscription.current.addresses, ['10.96.0.1', 'fd00:96::1'], family);
+      t.same(resolver.problems, []);
+    }
+  },
+);
 
 t.test('a document whose Service DNS does not know is believed, and it is said', async (t) => {
   const { dns, subscribe, resolver, log } = await bound(t);
