@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackendProcess } from '../support/faults/backend-process.ts';
 import type { FaultCost } from '../support/faults/ledger.ts';
+import { eventually } from '../support/eventually.ts';
+import { metricValue } from '../support/faults/witnesses.ts';
 import { MIRROR, MOVING, PINNED, ROUGH, WEB } from './mix.ts';
 import { DESCRIPTORS, type SoakStage } from './stage.ts';
 
@@ -21,6 +23,9 @@ export interface SoakFault {
 const FIRST_CHECK_MS = 35_000;
 /** More than the sidecar has descriptors for. */
 const CROWD = DESCRIPTORS + 100;
+/** So few left that wait for their first byte do not fill the descriptors. */
+const CROWD_GONE = 100;
+const CROWD_GONE_WITHIN_MS = 60_000;
 /** Its descriptors say nothing of a leak. */
 export const CROWDED = 'descriptors used up';
 
@@ -34,12 +39,23 @@ const GONE: FaultCost = (outcome) =>
 const STALE: FaultCost = (outcome, { once }) => once && outcome === 'refused 502 upstream_reset';
 const SILENT: FaultCost = (outcome) =>
   /^(refused 50[34] (timeout|connect_timeout|overflow|retries_exhausted)|truncated 200)$/.test(outcome);
-const REFUSED: FaultCost = (outcome, rule) =>
-  /^refused 50[34] (connect_failure|connect_timeout|retries_exhausted)$/.test(outcome) || STALE(outcome, rule);
+const REFUSED: FaultCost = (outcome, rule, executed) =>
+  /^refused 50[34] (connect_failure|connect_timeout|retries_exhausted)$/.test(outcome) ||
+  STALE(outcome, rule, executed);
+/**
+ * A listener that closes resets the connections in its queue, which stand for whoever dialled them. Nobody can tell that their
+ * requests were not begun, so they are not sent again.
+ */
+const CLOSED: FaultCost = (outcome, rule, executed) =>
+  REFUSED(outcome, rule, executed) || (!executed && outcome === 'refused 502 upstream_reset');
 /** Connections that wait for a request give way to those that wait to be accepted; a tunnel may be dropped. */
 const OVERLOADED: FaultCost = (outcome, { plain }) =>
   /^(refused 503 (overflow|overload|connect_failure|unresolved)|untaken)$/.test(outcome) ||
   (plain && outcome === 'none');
+
+function detecting(stage: SoakStage): number {
+  return metricValue(stage.get('/metrics'), 'sideroute_detecting_connections');
+}
 
 /** `rough`: the endpoint that it is the turn of. */
 export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
@@ -61,7 +77,7 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
       return { ...fields, begin: () => begin(backend), end: () => end(backend) };
     };
   };
-  const normal = (backend: BackendProcess): void => backend.tell('mode normal');
+  const normal = (backend: BackendProcess): Promise<void> => backend.tell('mode normal');
   const revive = (backend: BackendProcess): Promise<void> => backend.start();
   const mirror = named(MIRROR);
   let moves = 0;
@@ -70,7 +86,7 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
     onRough('backend killed', GONE, 1_000, 500, (backend) => backend.kill(), revive),
     onRough(
       'backend refuses',
-      REFUSED,
+      CLOSED,
       1_500,
       500,
       (backend) => backend.tell('refuse'),
@@ -118,8 +134,12 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
     () => ({ name: 'log reader stalls', ...quiet, forMs: 2_500, begin: () => log.pause(), end: () => log.resume() }),
     () => ({
       ...{ name: CROWDED, backends: null, allows: OVERLOADED, forMs: 1_000, graceMs: 1_000 },
-      begin: () => client.tell({ do: 'crowd', target: WEB, connections: CROWD }),
-      end: () => client.tell({ do: 'crowd', target: WEB, connections: 0 }),
+      begin: () => client.crowd(WEB, CROWD),
+      // On a busy machine the sidecar has still to accept and to close some of them by then.
+      end: async () => {
+        await client.crowd(WEB, 0);
+        await eventually('the sidecar has room again', () => detecting(stage) < CROWD_GONE, CROWD_GONE_WITHIN_MS);
+      },
     }),
     () => ({
       ...{ name: 'sidecar stopped for a moment', ...quiet, forMs: 300 },
@@ -127,6 +147,15 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
       end: () => void sidecar.kill('SIGCONT'),
     }),
   ];
+}
+
+/** What no fault may do: a soak with it is good for nothing but to show that losses are found. */
+export function plantedLoss(stage: SoakStage): () => SoakFault {
+  return () => ({
+    ...{ name: 'planted: connections to the sidecar are reset', backends: [], allows: NOTHING, forMs: 100, graceMs: 0 },
+    begin: () => stage.cut(true),
+    end: () => stage.cut(false),
+  });
 }
 
 /** Runs faults until `ended`, one at a time; resolves when the last one is over. Returns how often each ran in `counts`. */

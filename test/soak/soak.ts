@@ -1,8 +1,9 @@
 /**
- * `npm run soak -- [--minutes 60] [--rate 400] [--fault-every 4] [--report FILE.md] [--json FILE]`: mixed traffic through a real
+ * `npm run soak -- [--minutes 60] [--rate 400] [--fault-every 4] [--plant] [--report FILE.md] [--json FILE]`: mixed traffic through a real
  * sidecar and real iptables in network namespaces, with a reload every second and a fault every few seconds. Every request is
  * accounted for (test/support/faults/ledger.ts). Exit status 0 only if nothing was lost for no fault that may cost it, nothing
- * was executed twice that must not be, the witnesses agree, and memory and descriptors stay flat. Needs root.
+ * was executed twice that must not be, the witnesses agree, and memory and descriptors stay flat. `--plant` adds a fault that costs
+ * requests and may not, which has to be found. Needs root.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -11,7 +12,7 @@ import { countedRequests, leftOpen, metricValue } from '../support/faults/witnes
 import type { ClientRecord } from '../support/faults/kinds.ts';
 import { eventually } from '../support/eventually.ts';
 import { stopProcess } from '../support/processes.ts';
-import { CROWDED, playFaults, soakFaults } from './faults.ts';
+import { CROWDED, plantedLoss, playFaults, soakFaults } from './faults.ts';
 import { MIRROR, MIX } from './mix.ts';
 import { SoakReport } from './report.ts';
 import { backendOfGeneration, configuration } from './routes.ts';
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '60' },
     rate: { type: 'string', default: '400' },
     'fault-every': { type: 'string', default: '4' },
+    plant: { type: 'boolean', default: false },
     report: { type: 'string' },
     json: { type: 'string' },
   },
@@ -74,7 +76,7 @@ async function run(stage: SoakStage, ledger: Ledger, state: { generation: number
   });
   stage.client.tell({ do: 'mix', perSecond, kinds: MIX.map(({ kind, weight }) => ({ ...kind, weight })) });
   const faulting = playFaults(
-    soakFaults(stage),
+    values.plant ? [plantedLoss(stage), ...soakFaults(stage)] : soakFaults(stage),
     Number(values['fault-every']) * 1_000,
     ({ name, backends, allows }) => {
       fault = name;

@@ -30,6 +30,8 @@ export interface SoakStage {
   readonly dns: (line: string) => void;
   /** Gives the Services `moving` and `pinned` another ClusterIP, in DNS, too. */
   readonly move: () => void;
+  /** Whether packets to the sidecar are answered with a reset, on every connection of the client. */
+  readonly cut: (cut: boolean) => void;
   /** Lines of the sidecar's log from warnings on; the last ones. */
   readonly complaints: string[];
   /** Text of an endpoint of the sidecar's pod. */
@@ -147,6 +149,10 @@ async function build(
   return {
     ...{ sidecar, client, log, routes, backends, complaints, close, move },
     dns: say,
+    cut: (cut) => {
+      const rule = ['INPUT', '-p', 'tcp', '--dport', '15001', '-j', 'REJECT', '--reject-with', 'tcp-reset'];
+      clientPod.must(['iptables', '-w', cut ? '-I' : '-D', ...rule]);
+    },
     get: (path) => clientPod.must(['curl', '-sS', '--max-time', '10', `http://127.0.0.1:15020${path}`]),
     ask: (path) =>
       clientPod.run(['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', `http://10.96.0.10${path}`]).stdout,

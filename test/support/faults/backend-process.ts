@@ -11,6 +11,8 @@ export class BackendProcess {
   readonly #names: Readonly<Record<string, number>>;
   readonly #ledger: Pick<Ledger, 'executed'>;
   #process: ChildProcess | null = null;
+  /** Commands that it has not said to be done. */
+  readonly #told: (() => void)[] = [];
 
   /** `names`: a server each, by the port it listens on. */
   constructor(pod: Pod, names: Readonly<Record<string, number>>, ledger: Pick<Ledger, 'executed'>) {
@@ -28,21 +30,25 @@ export class BackendProcess {
     createInterface({ input: child.stdout! }).on('line', (line) => {
       const [mark, id = '', name = ''] = line.split(' ');
       if (mark === 'E') this.#ledger.executed(id, name);
+      else if (mark === 'done') this.#told.shift()?.();
     });
+    // Who is gone does nothing any more.
+    child.once('exit', () => this.#told.splice(0).forEach((done) => done()));
     await ready;
   }
 
-  /** A command of fault-backend. */
-  tell(line: string): void {
-    this.#process!.stdin!.write(`${line}\n`);
+  /** A command of fault-backend; resolves when it has done what it says. */
+  tell(line: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#told.push(resolve);
+      this.#process!.stdin!.write(`${line}\n`);
+    });
   }
 
   /** Stops listening, and begins again with a queue of `backlog` connections. */
   async listenAgain(backlog?: number): Promise<void> {
-    const listening = waitForLine(this.#process!, /^listening/);
-    this.tell('refuse');
-    this.tell(`listen${backlog === undefined ? '' : ` ${backlog}`}`);
-    await listening;
+    await this.tell('refuse');
+    await this.tell(`listen${backlog === undefined ? '' : ` ${backlog}`}`);
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -46,6 +46,13 @@ export class ClientProcess {
     await done;
   }
 
+  /** Resolves when so many connections that say nothing stand, and those beyond them are closed. */
+  async crowd(target: string, connections: number): Promise<void> {
+    const done = this.#line((line) => 'crowded' in line && line.crowded === connections);
+    this.tell({ do: 'crowd', target, connections });
+    await done;
+  }
+
   /** Resolves when nothing is open any more, with the number of requests that a mix left out. */
   async stop(): Promise<number> {
     const done = this.#line((line) => 'stopped' in line);

@@ -97,7 +97,10 @@ export type ClientCommand =
   | { readonly do: 'mix'; readonly perSecond: number; readonly kinds: readonly (Kind & { readonly weight: number })[] }
   /** `count` requests of the kind over so many connections, each with one at a time. Ends with a line `{"batch": name}`. */
   | { readonly do: 'batch'; readonly kind: Kind; readonly count: number; readonly connections: number }
-  /** So many connections to `target` that say nothing, or nothing more after a request for `path`, are open from now on. */
+  /**
+   * So many connections to `target` that say nothing, or nothing more after a request for `path`, are open from now on. A line
+   * `{"crowded": connections}` when they stand and the others are closed.
+   */
   | { readonly do: 'crowd'; readonly target: string; readonly connections: number; readonly path?: string }
   /** Kinds with this target name another address from now on. */
   | { readonly do: 'move'; readonly from: string; readonly to: string }

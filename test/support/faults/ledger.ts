@@ -20,8 +20,8 @@ export interface KindRule {
   readonly plain: boolean;
 }
 
-/** Whether a fault may make this of a request. */
-export type FaultCost = (outcome: string, rule: KindRule) => boolean;
+/** Whether a fault may make this of a request; `executed`: some backend has begun with it. */
+export type FaultCost = (outcome: string, rule: KindRule, executed: boolean) => boolean;
 
 /** A fault of the surroundings, from its beginning until what it has caused is over. */
 interface FaultWindow {
@@ -198,17 +198,22 @@ export class Ledger {
         client.detail,
         where,
       ];
-      return [...text, `logged ${entry.logged ?? 'nothing'}`].filter((part) => part !== null).join('; ');
+      const last = this.#windows.findLast(({ fromMs }) => fromMs <= client.endedMs);
+      const fault =
+        last === undefined
+          ? 'before any fault'
+          : `${client.endedMs - last.fromMs} ms after the begin of "${last.name}", which lasted ${last.toMs - last.fromMs} ms`;
+      return [...text, `logged ${entry.logged ?? 'nothing'}`, fault].filter((part) => part !== null).join('; ');
     };
     if (client.outcome === 'corrupt') this.violation('a wrong or mixed answer', example());
     else if (client.outcome === 'answered' && !rule.plain && !rule.backends.includes(client.backend ?? '')) {
       this.violation('an answer of the wrong backend', example());
-    } else if (!rule.expected.test(outcome)) this.#account(rule, client, outcome, example);
+    } else if (!rule.expected.test(outcome)) this.#account(rule, entry, outcome, example);
     if (!rule.plain) this.#compare(rule, client, entry, example);
   }
 
   /** A request that did not come to what its kind expects: some fault must have cost it. */
-  #account(rule: KindRule, client: ClientRecord, outcome: string, example: () => string): void {
+  #account(rule: KindRule, { client, executed }: Entry, outcome: string, example: () => string): void {
     if (rule.planted?.allows.test(outcome) === true) {
       bump(this.costs, `${rule.planted.fault}: ${outcome}`);
       return;
@@ -216,9 +221,9 @@ export class Ledger {
     const window = this.#windows.find(
       ({ backends, allows, fromMs, toMs }) =>
         (backends === null || backends.some((name) => rule.backends.includes(name))) &&
-        client.endedMs >= fromMs &&
-        client.sentMs <= toMs &&
-        allows(outcome, rule),
+        client!.endedMs >= fromMs &&
+        client!.sentMs <= toMs &&
+        allows(outcome, rule, executed.length > 0),
     );
     if (window !== undefined) bump(this.costs, `${window.name}: ${outcome}`);
     else this.violation(`lost, for no fault that may cost it (${rule.name})`, example());

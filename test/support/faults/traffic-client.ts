@@ -58,16 +58,26 @@ export class TrafficClient {
     }, TICK_MS);
   }
 
-  /** So many connections that say nothing, or nothing more after a request for `path`, are open from now on. */
-  crowd(target: string, connections: number, path?: string): void {
-    for (const socket of this.#crowd.splice(connections)) socket.destroy();
+  /**
+   * So many connections that say nothing, or nothing more after a request for `path`, are open from now on. Resolves when the
+   * new ones stand, or have failed, and those that are too many are closed.
+   */
+  async crowd(target: string, connections: number, path?: string): Promise<void> {
+    const settled: Promise<unknown>[] = [];
+    for (const socket of this.#crowd.splice(connections)) {
+      if (socket.closed) continue;
+      settled.push(new Promise((resolve) => socket.once('close', resolve)));
+      socket.destroy();
+    }
     while (this.#crowd.length < connections) {
       const socket = connect(splitTarget(target));
       socket.on('error', () => undefined);
+      settled.push(new Promise((resolve) => socket.once('connect', resolve).once('close', resolve)));
       socket.resume();
       if (path !== undefined) socket.write(`GET ${path} HTTP/1.1\r\nHost: web\r\n\r\n`);
       this.#crowd.push(socket);
     }
+    await Promise.all(settled);
   }
 
   async batch(kind: Kind, count: number, connections: number): Promise<void> {
@@ -88,7 +98,7 @@ export class TrafficClient {
   /** How many requests a mix did not make because too many were open. */
   async stop(): Promise<number> {
     clearInterval(this.#timer);
-    this.crowd('', 0);
+    void this.crowd('', 0);
     if (this.#open > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
     this.leave();
     return this.#skipped;

@@ -89,6 +89,19 @@ t.test('a fault is charged with what it may cost, while it lasts and where it is
   t.match(play(['a'], 'refused 502 upstream_reset', false), { costs: [], lost: 1 });
 });
 
+t.test('a fault that costs only what nobody has executed is not charged with the rest', (t) => {
+  const ledger = new Ledger([rule('get')]);
+  ledger.fault('closed', ['a'], (_outcome, _rule, executed) => !executed);
+  ledger.answered(record('get.1', REFUSED));
+  ledger.executed('get.2', 'a');
+  ledger.answered(record('get.2', REFUSED));
+  ledger.settle(true);
+  t.same([...ledger.costs], [['closed: refused 502 upstream_reset', 1]]);
+  t.match([...ledger.violations], [[/^lost/, 1]]);
+  t.match(ledger.examples[0], /get\.2; .*after the begin of "closed"/);
+  t.end();
+});
+
 t.test('a fault that a request asks for is charged with what it may cost', (t) => {
   const planted = rule('reset', { planted: { fault: 'reset', allows: /^refused 502 upstream_reset$/ } });
   t.same(violations(REFUSED, ['a'], '502 upstream_reset', planted), []);
