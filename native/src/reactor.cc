@@ -135,6 +135,8 @@ void Reactor::Dispose(std::unique_ptr<Disposable> object) {
 }
 
 void Reactor::BeginTurn() {
+  // What ran before in this round of the loop may have taken long, and deadlines begin now.
+  uv_update_time(loop_);
   ++turn_;
   turn_cost_ = 0;
 }

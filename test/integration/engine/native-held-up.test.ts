@@ -11,7 +11,7 @@ import t, { type Test } from 'tap';
 
 import type { Decision, ForwardPolicy } from '../../../src/routing/decision.ts';
 import { forwardTo } from '../../support/engine-cases.ts';
-import { RawBackend, RawPeer, startHarness, type HarnessOptions } from '../../support/engine-harness.ts';
+import { RawBackend, RawPeer, startHarness, turns, type HarnessOptions } from '../../support/engine-harness.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -130,6 +130,30 @@ t.test('what has arrived while the thread was held up is served before what is d
     for (const { arrive } of Object.values(waiting)) arrive();
   });
   for (const [name, { check }] of Object.entries(waiting)) await t.test(name, check);
+});
+
+t.test('time that passed before a request was seen is not taken off its timeout', async (t) => {
+  const [LONG_MS, TIMEOUT_MS] = [300, 400];
+  const other = await RawBackend.listen(t);
+  const talker = connect(other.port, '127.0.0.1');
+  t.teardown(() => talker.destroy());
+  const listener = await other.next();
+  let seenMs = 0;
+  const options = timed({ requestTimeoutMs: TIMEOUT_MS });
+  const h = await startHarness(t, {
+    decide: (...request) => {
+      seenMs = performance.now();
+      return options.decide!(...request);
+    },
+  });
+  const client = await h.connect();
+  // In the same round of the loop, before the engine.
+  listener.socket.once('data', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LONG_MS));
+  await turns(10);
+  talker.write('x');
+  client.send(GET);
+  t.match(await client.until('x-sideroute-reason: timeout'), /^HTTP\/1.1 504 /);
+  t.ok(performance.now() - seenMs >= TIMEOUT_MS - 1, 'not before');
 });
 
 t.test(
