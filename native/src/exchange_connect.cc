@@ -110,7 +110,8 @@ void Exchange::Connected() {
 void Exchange::OnUpstreamAvailable() {
   wait_ = Wait::kNothing;
   wait_timer_.Cancel();
-  StartAttempt();
+  // The wait for a first dial is no part of the attempt; one between its dials is.
+  if (!dials_.any_failed()) StartAttempt();
   Continue(AcquireUpstream(Backend::Turn::kServed));
 }
 

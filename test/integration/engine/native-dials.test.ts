@@ -177,3 +177,38 @@ t.test('SPEC F10: a mirror that goes on refusing is given up', async (t) => {
   t.strictSame(h.host.mirrors, [{ series: 70, result: 'connect_failure' }]);
   t.match(h.front.engine.counters(), { redials: 15, upstreamConnectFailures: 16 });
 });
+
+t.test('SPEC T1: an attempt whose second dial waits for a place ends no later for it', async (t) => {
+  const port = await closedPort();
+  const silent = await RawBackend.listen(t);
+  const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 4_000, retry: null };
+  const series = { '/holds': 1, '/waits': 2, '/other': 3 } as const;
+  const h = await startHarness(t, {
+    engine: { redialStepMs: 1_000, connectTimeoutMs: 60_000, maxUpstreamConnections: 1, queueTimeoutMs: 60_000 },
+    decide: ({ path }) => {
+      const backend = path === '/other' ? { ...backendAt(silent.port), id: 1, key: 'ns/other' } : backendAt(port);
+      const mine = series[path as keyof typeof series];
+      return { kind: 'forward', backend, series: mine, policy: path === '/holds' ? null : policy };
+    },
+  });
+  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+  const counters = () => h.front.engine.counters();
+  await ask(h, get('/waits'));
+  await eventually('a pause before the next dial', () => counters().redials === 2);
+  const backend = await RawBackend.listen(t, port);
+  await ask(h, get('/holds'));
+  const upstream = await backend.next();
+  await upstream.until('/holds');
+  await eventually('the next dial waits for the place', () => counters().queued === 1);
+  // Begins after the one that waits, and before that one has a connection.
+  await ask(h, get('/other'));
+  await (await silent.next()).until('/other');
+  upstream.send(OK);
+  await upstream.until('/waits');
+  await eventually('both have ended', () => h.host.outcomes.length === 3);
+  t.match(h.host.outcomes, [
+    { series: series['/holds'], status: 200 },
+    { series: series['/waits'], status: 504, reason: 'timeout' },
+    { series: series['/other'], status: 504, reason: 'timeout' },
+  ]);
+});
