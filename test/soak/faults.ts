@@ -59,7 +59,7 @@ function detecting(stage: SoakStage): number {
 
 /** `rough`: the endpoint that it is the turn of. */
 export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
-  const { client, sidecar, log, backends, dns } = stage;
+  const { client, sidecar, log, errors, backends, dns } = stage;
   const quiet = { backends: [] as readonly string[], allows: NOTHING, graceMs: 0 };
   const named = (name: string): BackendProcess => backends.get(name)!;
   const onRough = (
@@ -132,6 +132,16 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
     }),
     () => ({ name: 'log reader gone', ...quiet, forMs: 1_500, begin: () => log.leave(), end: () => log.open() }),
     () => ({ name: 'log reader stalls', ...quiet, forMs: 2_500, begin: () => log.pause(), end: () => log.resume() }),
+    () => ({
+      ...{ name: 'reader of standard error gone', ...quiet, forMs: 1_500 },
+      begin: () => errors.leave(),
+      end: () => errors.open(),
+    }),
+    () => ({
+      ...{ name: 'reader of standard error stalls', ...quiet, forMs: 2_500 },
+      begin: () => errors.pause(),
+      end: () => errors.resume(),
+    }),
     () => ({
       ...{ name: CROWDED, backends: null, allows: OVERLOADED, forMs: 1_000, graceMs: 1_000 },
       begin: () => client.crowd(WEB, CROWD),

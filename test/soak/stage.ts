@@ -3,12 +3,13 @@ import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cluster, type ServiceEndpoint } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { BackendProcess } from '../support/faults/backend-process.ts';
 import { ClientProcess } from '../support/faults/client-process.ts';
 import type { ClientRecord } from '../support/faults/kinds.ts';
 import type { Ledger } from '../support/faults/ledger.ts';
-import { LogReader } from '../support/faults/log-reader.ts';
+import { LogReader, PipeReader } from '../support/faults/log-reader.ts';
 import { waitForLine } from '../support/processes.ts';
 import { fixture, PROXY_UID, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
 import { MIRROR, ROUGH } from './mix.ts';
@@ -17,7 +18,8 @@ import { ADDRESSES, configuration, PINNED_NETWORK } from './routes.ts';
 const DOMAIN = 'shop.svc.cluster.local';
 const DNS_TTL_SECONDS = 1;
 const ADDRESSES_OF_MOVING = 200;
-const CONNECT_TIMEOUT = '1s';
+/** That of the default, so that the loss of one SYN, which a busy kernel drops and sends again after a second, costs nothing. */
+const CONNECT_TIMEOUT = '3s';
 /** That the sidecar may have open; several times what the traffic needs. */
 export const DESCRIPTORS = 2_048;
 
@@ -25,6 +27,8 @@ export interface SoakStage {
   readonly sidecar: ChildProcess;
   readonly client: ClientProcess;
   readonly log: LogReader;
+  /** Of standard error. */
+  readonly errors: PipeReader;
   readonly routes: ConfigMapMount;
   readonly backends: ReadonlyMap<string, BackendProcess>;
   readonly dns: (line: string) => void;
@@ -118,6 +122,14 @@ async function build(
   clientPod.must([...SIDEROUTE, 'iptables', 'apply', '--service-cidrs', '10.96.0.0/16,fd00:96::/112']);
   const log = new LogReader(join(directory, 'access.log'), ledger);
   const writer = log.openWriter();
+  const complaints: string[] = [];
+  let ready = false;
+  const errors = new PipeReader(join(directory, 'error.log'), (line) => {
+    if (line.includes('"message":"ready"')) ready = true;
+    if (/"level":"(warn|error)"/.test(line) || /^(?!\{)./.test(line)) complaints.push(line);
+    complaints.splice(0, complaints.length - 200);
+  });
+  const errorWriter = errors.openWriter();
   const sidecar = clientPod.spawn(
     [
       ...[
@@ -134,20 +146,14 @@ async function build(
       ],
       ...['--access-log', 'all', '--connect-timeout', CONNECT_TIMEOUT, '--drain-timeout', '10s', '--drain-quiet', '1s'],
     ],
-    { asUid: PROXY_UID, stdio: ['ignore', writer.fd, 'pipe'] },
+    { asUid: PROXY_UID, stdio: ['ignore', writer.fd, errorWriter.fd] },
   );
   writer.close();
-  const complaints: string[] = [];
-  await waitForLine(sidecar, /"message":"ready"/);
-  sidecar.stderr!.on('data', (chunk: string) => {
-    complaints.push(
-      ...chunk.split('\n').filter((line) => /"level":"(warn|error)"/.test(line) || /^(?!\{)./.test(line)),
-    );
-    complaints.splice(0, complaints.length - 200);
-  });
+  errorWriter.close();
+  await eventually('the sidecar is ready', () => ready, 15_000);
   const client = await ClientProcess.start(clientPod, onRecord);
   return {
-    ...{ sidecar, client, log, routes, backends, complaints, close, move },
+    ...{ sidecar, client, log, errors, routes, backends, complaints, close, move },
     dns: say,
     cut: (cut) => {
       const rule = ['INPUT', '-p', 'tcp', '--dport', '15001', '-j', 'REJECT', '--reject-with', 'tcp-reset'];

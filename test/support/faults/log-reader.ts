@@ -1,4 +1,4 @@
-/** Reads an access log for a ledger, through a pipe with a name: its reader can leave, come back and stall. */
+/** Reads the logs of a sidecar through pipes with names, whose readers can leave, come back and stall; an access log for a ledger. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -25,18 +25,18 @@ function readLine(text: string, ledger: Ledger): void {
   ledger.logged(line.request_id, `${line.code ?? 0} ${line.reason ?? ''}`.trim());
 }
 
-export class LogReader {
+export class PipeReader {
   readonly #path: string;
-  readonly #ledger: Ledger;
+  readonly #onLine: (text: string) => void;
   #socket: Socket | null = null;
   /** Open as long as this is: a writer that ends is not the end of what is read, and the next one finds its reader. */
   readonly #keeper: number;
 
   /** `path` must not exist yet. */
-  constructor(path: string, ledger: Ledger) {
+  constructor(path: string, onLine: (text: string) => void) {
     execFileSync('mkfifo', [path]);
     this.#path = path;
-    this.#ledger = ledger;
+    this.#onLine = onLine;
     this.open();
     this.#keeper = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
   }
@@ -56,7 +56,7 @@ export class LogReader {
     const fd = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
     this.#socket = new Socket({ fd, readable: true, writable: false });
     this.#socket.on('error', () => undefined);
-    createInterface({ input: this.#socket }).on('line', (line) => readLine(line, this.#ledger));
+    createInterface({ input: this.#socket }).on('line', this.#onLine);
   }
 
   /** The writer gets EPIPE. */
@@ -71,5 +71,11 @@ export class LogReader {
 
   resume(): void {
     this.#socket?.resume();
+  }
+}
+
+export class LogReader extends PipeReader {
+  constructor(path: string, ledger: Ledger) {
+    super(path, (text) => readLine(text, ledger));
   }
 }
