@@ -12,6 +12,7 @@ import type { Attachment } from './attachment.ts';
 import { findConflicts } from './conflicts.ts';
 import { resolveParent, type Claim } from './parents.ts';
 import { labelOf, problemAt, serviceParents, type Progress } from './progress.ts';
+import { withinRegexBudget } from './regex-budget.ts';
 import { reportHttpRoute, reportOther, reportRefused, reportUdp, type ResolvedParent } from './route-conditions.ts';
 import { serviceKey } from './support.ts';
 
@@ -29,7 +30,7 @@ export function attach(input: AttachInput): Attachment {
 /** The same, pausing on the way. */
 export function* attachInSteps(input: AttachInput): Steps<Attachment> {
   const problems: Problem[] = [];
-  const resources = yield* withoutDuplicates(input.resources, problems);
+  const resources = yield* withinRegexBudget(yield* withoutDuplicates(input.resources, problems), problems);
   const services = new Map<string, Service>();
   for (const resource of resources) {
     if (resource.kind === 'Service') services.set(serviceKey(resource.namespace, resource.name), resource);

@@ -272,6 +272,31 @@ t.test('SPEC P3: of two definitions the first by file and position is used, the 
   t.same(codes(services), ['error duplicate-resource ']);
 });
 
+t.test('the regular expressions of all routes together are bounded; one counts once', async (t) => {
+  // 1,002 instructions each, 100 of them in a route.
+  const expressions = (from: number) =>
+    ruleTo(
+      'v1',
+      ...Array.from({ length: 100 }, (_, i) => ({
+        path: { type: 'RegularExpression' as const, value: `/${from + i}[a-z]{990}` },
+      })),
+    );
+  const route = (index: number, from: number) =>
+    httpRoute(`ns/r${index}`, ['ns/web'], [expressions(from)], {
+      source: { file: `${index}.yaml`, document: 1, line: 1 },
+    });
+  const within = Array.from({ length: 5 }, (_, index) => route(index, 1_000 + 100 * index));
+  const again = route(6, 1_000);
+  const result = attached([...within, route(5, 1_500), again]);
+  t.match(result.problems, [
+    { severity: 'error', code: 'too-many-regexes', resource: 'HTTPRoute ns/r5', file: '5.yaml' },
+  ]);
+  t.equal(result.frontends[0]!.rules.length, 6, 'the others are served');
+  const refused = result.conditions.filter(({ status }) => status === 'False');
+  t.match(refused, [{ type: 'Accepted', namespace: 'ns', name: 'r5', message: /524288 instructions/ }]);
+  t.same(attached([...within, again]).problems, []);
+});
+
 t.test('SPEC S1, S2: each parentRef has its own conditions', async (t) => {
   const refs = [parent('ns/web', { port: 80 }), parent('ns/web', { port: 81 }), 'other/db'];
   const result = attached([twoPorts, httpRoute('ns/r', refs, [ruleTo('v1')])]);

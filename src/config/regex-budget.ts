@@ -1,0 +1,63 @@
+/**
+ * Bounds what the regular expressions of all routes take together: each route has a bound of its own (`gateway-api/limits.ts`),
+ * but there may be any number of routes.
+ *
+ * Stage before: `attach.ts`, with each route once. Stage after: the same, with a `RefusedRoute` for each that goes beyond.
+ */
+import type { HttpRoute, Problem, Resource } from '../gateway-api/types.ts';
+import { scanRegex } from '../routing/regex-syntax.ts';
+import type { Steps } from '../slices.ts';
+import { problemAt } from './progress.ts';
+
+/** In instructions; a hundred bytes of memory each. */
+export const MAX_REGEX_SIZE = 524_288;
+
+/** Instructions by expression, once for each route, which stays the same object while its file does. */
+const sizes = new WeakMap<HttpRoute, ReadonlyMap<string, number>>();
+
+function sizesOf(route: HttpRoute): ReadonlyMap<string, number> {
+  const known = sizes.get(route);
+  if (known !== undefined) return known;
+  const found = new Map<string, number>();
+  for (const { matches } of route.rules) {
+    for (const { path, headers, queryParams } of matches) {
+      for (const { type, value } of [path, ...headers, ...queryParams]) {
+        if (type === 'RegularExpression' && !found.has(value)) found.set(value, scanRegex(value).size);
+      }
+    }
+  }
+  sizes.set(route, found);
+  return found;
+}
+
+/** `resources`: in the order of their files, which decides which of them fit. An expression counts once. */
+export function* withinRegexBudget(resources: readonly Resource[], problems: Problem[]): Steps<Resource[]> {
+  const counted = new Set<string>();
+  let total = 0;
+  const kept: Resource[] = [];
+  for (const resource of resources) {
+    yield;
+    if (resource.kind !== 'HTTPRoute') {
+      kept.push(resource);
+      continue;
+    }
+    const added = [...sizesOf(resource)].filter(([source]) => !counted.has(source));
+    const size = added.reduce((sum, [, each]) => sum + each, 0);
+    if (total + size <= MAX_REGEX_SIZE) {
+      total += size;
+      for (const [source] of added) counted.add(source);
+      kept.push(resource);
+      continue;
+    }
+    const message =
+      `the regular expressions of all routes must have at most ${MAX_REGEX_SIZE} instructions together; those of the routes ` +
+      `before this one have ${total}, and it has ${size}`;
+    problems.push({ ...problemAt(resource, 'spec.rules'), severity: 'error', code: 'too-many-regexes', message });
+    const { namespace, name, generation, parentRefs, source } = resource;
+    kept.push({
+      ...{ kind: 'RefusedRoute', routeKind: 'HTTPRoute', namespace, name, generation, parentRefs },
+      ...{ reason: 'Invalid', message, source },
+    });
+  }
+  return kept;
+}
