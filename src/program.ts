@@ -7,6 +7,7 @@ import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
 import { registerCheck } from './cli/check.ts';
 import { registerConnections } from './cli/connections.ts';
+import { registerController } from './cli/controller.ts';
 import { registerExplain } from './cli/explain.ts';
 import { registerInject } from './cli/inject.ts';
 import { registerIptables } from './cli/iptables.ts';
@@ -43,6 +44,7 @@ export function buildProgram(): Command {
   registerIptables(program, { loadBinding: loadNative });
   registerInject(program, version);
   registerRoutes(program);
+  registerController(program);
   registerStatus(program);
   registerWait(program);
   registerConnections(program);

@@ -59,7 +59,7 @@ function invalid(text: string, allowed: string): ProxyError {
   return new ProxyError('invalid-setting', `got "${text}", expected ${allowed}`);
 }
 
-function integer(minimum: number, maximum: number): (text: string) => number {
+export function integer(minimum: number, maximum: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
     if (!(value >= minimum && value <= maximum)) throw invalid(text, `an integer from ${minimum} to ${maximum}`);
@@ -67,7 +67,7 @@ function integer(minimum: number, maximum: number): (text: string) => number {
   };
 }
 
-function duration(text: string): number {
+export function durationText(text: string): number {
   const value = parseDuration(text);
   if (value === null) throw invalid(text, 'a duration such as 10s, 500ms or 1m30s');
   return value;
@@ -100,7 +100,7 @@ function isLoopback(address: string): boolean {
   return isIP(address) === 4 ? address.startsWith('127.') : /^(?:0{0,4}:){1,7}0{0,3}1$/.test(address);
 }
 
-function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
+export function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
   return (text) => {
     const found = allowed.find((value) => value === text);
     if (found === undefined) throw invalid(text, `one of ${allowed.join(', ')}`);
@@ -216,7 +216,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     fallback: '10s',
     description:
       'how long a downstream of a routed Service may stay silent before the upstream is given a chance to speak first',
-    parse: duration,
+    parse: durationText,
   },
   {
     key: 'connectTimeoutMs',
@@ -224,7 +224,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     env: 'SIDEROUTE_CONNECT_TIMEOUT',
     fallback: '3s',
     description: 'how long connecting to a backend may take, repeated dials included',
-    parse: duration,
+    parse: durationText,
   },
   {
     key: 'maxConnections',
@@ -256,7 +256,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     env: 'SIDEROUTE_QUEUE_TIMEOUT',
     fallback: '1s',
     description: 'how long a request may wait for a connection to its backend before it is answered 503',
-    parse: duration,
+    parse: durationText,
   },
   {
     key: 'maxHeadBytes',
@@ -304,7 +304,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     env: 'SIDEROUTE_MIRROR_TIMEOUT',
     fallback: '15s',
     description: 'how long a mirror may take to answer; what it answers is thrown away',
-    parse: duration,
+    parse: durationText,
   },
   {
     key: 'drainTimeoutMs',
@@ -312,7 +312,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     env: 'SIDEROUTE_DRAIN_TIMEOUT',
     fallback: '25s',
     description: 'after SIGTERM: exit at the latest after this time',
-    parse: duration,
+    parse: durationText,
   },
   {
     key: 'drainQuietMs',
@@ -321,7 +321,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     fallback: '5s',
     description:
       'after SIGTERM: exit once no downstream connection has been open for this time (0s for a native sidecar)',
-    parse: duration,
+    parse: durationText,
   },
   {
     key: 'strict',

@@ -9,7 +9,7 @@ import { ProxyError } from '../errors.ts';
 import { groupOf } from '../gateway-api/foreign-kinds.ts';
 import { NO_TEXT_LIMITS } from '../gateway-api/limits.ts';
 import { GATEWAY_GROUP } from '../gateway-api/references.ts';
-import type { Tree } from '../gateway-api/tree.ts';
+import { valueOf } from '../gateway-api/values.ts';
 import { readTrees } from '../gateway-api/yaml-tree.ts';
 import { finish } from '../slices.ts';
 
@@ -102,11 +102,9 @@ function readValues(file: string, text: string): DocumentValue[] {
   return values;
 }
 
-/** What JSON.parse would make of it. */
-function valueOf(tree: Tree): unknown {
-  if (tree.type === 'scalar') return tree.value;
-  if (tree.type === 'list') return tree.items.map(valueOf);
-  return Object.fromEntries([...tree.entries].map(([name, { value }]) => [name, valueOf(value)]));
+/** One object as the API server sends it; null for a kind that routing does not need. @throws ProxyError when it has no name */
+export function clusterObjectOf(value: Json): ClusterObject | null {
+  return readObject('the object', value, null, null, new Map())[0] ?? null;
 }
 
 function readObject(

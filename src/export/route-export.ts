@@ -8,7 +8,7 @@
  */
 import { isObject, type ClusterObject, type Json } from './cluster-objects.ts';
 
-interface ServiceName {
+export interface ServiceName {
   readonly namespace: string;
   readonly name: string;
 }
@@ -49,12 +49,12 @@ function applies(route: ClusterObject, namespace: string): boolean {
 }
 
 /** Parents that are Services. */
-function parentsOf(route: ClusterObject): ServiceName[] {
+export function parentsOf(route: ClusterObject): ServiceName[] {
   return serviceReferences(specOf(route)['parentRefs'], route.namespace, 'Gateway');
 }
 
 /** Parents, backends and the targets of mirrors. */
-function servicesOf(route: ClusterObject): ServiceName[] {
+export function servicesOf(route: ClusterObject): ServiceName[] {
   const rules = list(specOf(route)['rules']);
   const backends = rules.flatMap((rule) => list(rule['backendRefs']));
   const filters = [...rules, ...backends].flatMap((holder) => list(holder['filters']));
@@ -90,6 +90,6 @@ function byName(a: ServiceName, b: ServiceName): number {
 }
 
 /** By code units, so that the order is the same on every machine. */
-function compareText(a: string, b: string): number {
+export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -2,6 +2,14 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { Command } from 'commander';
 import t from 'tap';
+import {
+  GENERATION_ANNOTATION,
+  INJECTION_LABEL,
+  ROUTES_ANNOTATION,
+  ROUTES_FROM_ANNOTATION,
+  TEXT_HASH_ANNOTATION,
+} from '../../../src/controller/objects.ts';
+import { CONTROLLER_NAME } from '../../../src/controller/settings.ts';
 import { MANAGED_ANNOTATION } from '../../../src/gateway-api/service.ts';
 import { INJECT_SETTINGS } from '../../../src/inject/annotations.ts';
 import { OUTPUT_CHAIN, PROBE_CHAIN, REDIRECT_CHAIN } from '../../../src/iptables/document.ts';
@@ -69,8 +77,9 @@ t.test('every variable in a document exists', async (t) => {
 });
 
 t.test('every metric in a document exists', async (t) => {
-  // Compared with what is exposed by test/unit/observe/exposition.test.ts.
-  const rows = read('docs/configuration.md').matchAll(/^\| `(sideroute_\w+)` \|/gm);
+  // Compared with what is exposed by test/unit/observe/exposition.test.ts and test/unit/controller/metrics.test.ts.
+  const tables = ['docs/configuration.md', 'docs/controller.md'].map(read).join('\n');
+  const rows = tables.matchAll(/^\| `(sideroute_\w+)` \|/gm);
   const known = new Set([...rows].map(([, metric]) => metric!));
   t.ok(known.size > 20);
   for (const [name, text] of documents()) {
@@ -84,7 +93,11 @@ t.test('every metric in a document exists', async (t) => {
 t.test('every annotation and label of sideroute in a document exists', async (t) => {
   const settings = Object.values(INJECT_SETTINGS).map((setting) => setting.name);
   const managed = MANAGED_ANNOTATION.slice('sideroute.dev/'.length);
-  const known = new Set([...settings, managed, 'inject', 'injected', 'sidecar']);
+  const ofController = [
+    ...[CONTROLLER_NAME, INJECTION_LABEL, ROUTES_ANNOTATION, ROUTES_FROM_ANNOTATION],
+    ...[TEXT_HASH_ANNOTATION, GENERATION_ANNOTATION],
+  ].map((name) => name.slice('sideroute.dev/'.length));
+  const known = new Set([...settings, managed, 'inject', 'injected', 'sidecar', ...ofController]);
   for (const [name, text] of documents()) {
     for (const [, key] of text.matchAll(/\bsideroute\.dev\/([a-z][a-z-]*)/g)) {
       if (!known.has(key!)) t.fail(`${name}: sideroute.dev/${key!}`);

@@ -1,0 +1,85 @@
+/**
+ * Writes the status of routes: how each of their parents that is a Service fares here.
+ *
+ * Stage before: `route-conditions.ts` and `route-status.ts`. Stage after: the API server.
+ *
+ * HTTPRoute and GRPCRoute have it written. A GRPCRoute says that this version does not carry it: whoever applies one learns why
+ * nothing happens, in the words of the sidecar, instead of waiting. TLSRoute and TCPRoute only keep their ports from others.
+ */
+import { KubeError, type KubeClient } from '../kube/client.ts';
+import { isObject, type Json } from '../kube/json.ts';
+import type { Logger } from '../log.ts';
+import type { ClusterState } from './cluster-state.ts';
+import { FIELD_MANAGER, type RouteEntry } from './objects.ts';
+import { conditionsOf } from './route-conditions.ts';
+import { planStatus } from './route-status.ts';
+import { AgainError } from './work-queue.ts';
+
+export interface StatusWriterOptions {
+  readonly client: KubeClient;
+  readonly state: ClusterState;
+  readonly controllerName: string;
+  readonly logger: Logger;
+}
+
+const KINDS: Readonly<Record<string, string>> = { HTTPRoute: 'httproutes', GRPCRoute: 'grpcroutes' };
+
+export class StatusWriter {
+  readonly #options: StatusWriterOptions;
+  writes = 0;
+  conflicts = 0;
+  /** Entries for which a route had no room. */
+  leftOut = 0;
+
+  constructor(options: StatusWriterOptions) {
+    this.#options = options;
+  }
+
+  /** `key`: as in `RouteEntry`. One that is gone has nothing to be written. */
+  async write(key: string, signal: AbortSignal): Promise<void> {
+    const { client, state, controllerName, logger } = this.#options;
+    const route = state.index.routes.get(key);
+    const plural = route === undefined ? undefined : KINDS[route.kind];
+    if (route === undefined || plural === undefined) return;
+    const plan = planStatus({
+      current: currentOf(route),
+      wanted: conditionsOf(route, state.index),
+      ...{ controllerName, namespace: route.namespace, generation: route.generation, now: new Date() },
+    });
+    if (plan === null) return;
+    if (plan.leftOut > 0) {
+      this.leftOut += plan.leftOut;
+      logger.warn('a route has more parents in its status than fit; some of ours are left out', { route: key });
+    }
+    const { namespace, name, resourceVersion } = route;
+    const path = `/apis/${route.apiVersion}/namespaces/${namespace}/${plural}/${name}`;
+    try {
+      const answer = await client.send({
+        ...{ method: 'PATCH', path: `${path}/status`, signal, query: { fieldManager: FIELD_MANAGER } },
+        contentType: 'application/merge-patch+json',
+        // Refused when the route is another one by now, or another controller has written its status.
+        body: { metadata: { resourceVersion }, status: { parents: plan.parents } },
+      });
+      this.writes++;
+      state.takeRoute(answer);
+      logger.debug('a status is written', { route: key, generation: route.generation });
+    } catch (error) {
+      if (!(error instanceof KubeError)) throw error;
+      if (error.status === 404) return;
+      if (error.status !== 409) throw error;
+      this.conflicts++;
+      try {
+        state.takeRoute(await client.send({ method: 'GET', path, signal }));
+      } catch (failure) {
+        if (failure instanceof KubeError && failure.status === 404) return;
+        throw failure;
+      }
+      throw new AgainError(error.message);
+    }
+  }
+}
+
+function currentOf(route: RouteEntry): Json[] {
+  const parents = JSON.parse(route.status) as unknown;
+  return Array.isArray(parents) ? parents.filter(isObject) : [];
+}

@@ -1,0 +1,264 @@
+/**
+ * Requests to the API server: JSON in, JSON out, and the stream of a watch. Nothing is repeated here.
+ *
+ * Stage before: `access.ts`. Stage after: `reflector.ts`, `lease.ts`, and whoever writes objects. Node's own HTTP client does
+ * it: the client library of the Kubernetes project takes 75 MB to load and a second and a half, which is a third of what a
+ * controller may have, and its current version does not run on Node 20.
+ */
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { KubeAccess } from './access.ts';
+import { isObject, numberOf, objectOf, textOf, type Json } from './json.ts';
+
+/** What the API server answered instead of the result; `status` 0: there was no answer. */
+export class KubeError extends Error {
+  readonly status: number;
+  /** `Conflict`, `NotFound`, `Expired`...; empty when none is given. */
+  readonly reason: string;
+  /** How long to wait before another try, if the server says so. */
+  readonly retryAfterMs: number | null;
+
+  constructor(status: number, reason: string, message: string, retryAfterMs: number | null = null) {
+    super(message);
+    this.name = 'KubeError';
+    this.status = status;
+    this.reason = reason;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** An answer that is larger than its reader bears. */
+export class TooLargeError extends Error {}
+
+export interface KubeRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** From the root, already encoded. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: unknown;
+  /** Default `application/json`. */
+  readonly contentType?: string;
+  readonly accept?: string;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+  readonly maxBytes?: number;
+}
+
+/** What has gone to the server and come from it. */
+export interface KubeTraffic {
+  /** By method and status, `GET 200`; status 0: no answer. */
+  readonly requests: Map<string, number>;
+  bytesSent: number;
+  bytesReceived: number;
+}
+
+const TIMEOUT_MS = 15_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Of an answer: a page of a list. */
+const MAX_BYTES = 64 * 1024 * 1024;
+/** Objects have at most some MiB in etcd. */
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
+const KEEP_ALIVE_MS = 15_000;
+/** Requests at a time; more wait. Watches are not among them, and those who write have bounds of their own that leave some free. */
+const MAX_CONNECTIONS = 40;
+const NEWLINE = 10;
+
+export class KubeClient {
+  readonly #access: KubeAccess;
+  readonly #requests: HttpAgent;
+  readonly #watches: HttpAgent;
+  readonly #userAgent: string;
+  readonly traffic: KubeTraffic = { requests: new Map(), bytesSent: 0, bytesReceived: 0 };
+
+  constructor(access: KubeAccess, userAgent: string) {
+    this.#access = access;
+    this.#userAgent = userAgent;
+    const options = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS, scheduling: 'lifo' as const };
+    const tls = {
+      ...(access.ca === null ? {} : { ca: access.ca }),
+      ...(access.cert === null ? {} : { cert: access.cert }),
+      ...(access.key === null ? {} : { key: access.key }),
+      ...(access.servername === null ? {} : { servername: access.servername }),
+      rejectUnauthorized: access.verify,
+    };
+    const secure = access.server.startsWith('https:');
+    const agent = (more: object): HttpAgent =>
+      secure ? new HttpsAgent({ ...options, ...tls, ...more }) : new HttpAgent({ ...options, ...more });
+    this.#requests = agent({ maxSockets: MAX_CONNECTIONS });
+    this.#watches = agent({ keepAlive: false });
+  }
+
+  /** The body of the answer. @throws KubeError unless the status is 2xx, TooLargeError, or the reason of the signal */
+  async send(request: KubeRequest): Promise<Json> {
+    // Not AbortSignal.any: what it makes stays with a signal that lives as long as the process.
+    const ending = new AbortController();
+    const abort = (): void => ending.abort(request.signal?.reason);
+    request.signal?.addEventListener('abort', abort, { once: true });
+    if (request.signal?.aborted === true) abort();
+    const timeout = new KubeError(0, 'Timeout', `${describe(request)}: no answer in time`);
+    const timer = setTimeout(() => ending.abort(timeout), request.timeoutMs ?? TIMEOUT_MS);
+    try {
+      const response = await this.#open(request, this.#requests, ending.signal);
+      const text = await this.#read(response, request, request.maxBytes ?? MAX_BYTES);
+      const status = response.statusCode ?? 0;
+      const body = parseJson(text);
+      if (status < 200 || status > 299) throw errorOf(status, body, response, text);
+      if (body === null) throw new KubeError(status, '', `${describe(request)}: the answer is no JSON object`);
+      return body;
+    } catch (error) {
+      throw ending.signal.aborted ? ending.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+      request.signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /**
+   * The events of a watch, each `{ type, object }`, until the server ends it. `idleMs`: when nothing has come for so long the
+   * connection is taken for dead. @throws KubeError, or the reason of the signal
+   */
+  async *watch(request: Omit<KubeRequest, 'method'>, idleMs: () => number, signal: AbortSignal): AsyncGenerator<Json> {
+    const response = await this.#open({ ...request, method: 'GET' }, this.#watches, signal).catch((error: unknown) => {
+      throw signal.aborted ? signal.reason : error;
+    });
+    const status = response.statusCode ?? 0;
+    if (status !== 200) {
+      const text = await this.#read(response, { ...request, method: 'GET' }, MAX_BYTES);
+      throw errorOf(status, parseJson(text), response, text);
+    }
+    const idle = (): void => {
+      response.destroy(new KubeError(0, 'Idle', `the watch of ${request.path} was silent for too long`));
+    };
+    let timer = setTimeout(idle, idleMs());
+    try {
+      let parts: Buffer[] = [];
+      let length = 0;
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        this.traffic.bytesReceived += chunk.length;
+        clearTimeout(timer);
+        let start = 0;
+        for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+          parts.push(chunk.subarray(start, end));
+          const event = parseJson(parts.length === 1 ? parts[0]!.toString() : Buffer.concat(parts).toString());
+          [parts, length, start] = [[], 0, end + 1];
+          if (event === null) throw new KubeError(0, 'BadEvent', `the watch of ${request.path} sent no JSON object`);
+          yield event;
+        }
+        if (start < chunk.length) {
+          parts.push(chunk.subarray(start));
+          length += chunk.length - start;
+          if (length > MAX_LINE_BYTES) throw new TooLargeError(`an event of ${request.path} is too large`);
+        }
+        timer = setTimeout(idle, idleMs());
+      }
+    } catch (error) {
+      throw signal.aborted ? signal.reason : asKubeError(error, `GET ${request.path}`);
+    } finally {
+      clearTimeout(timer);
+      response.destroy();
+    }
+  }
+
+  /** No request can be sent afterwards that was not begun before. */
+  close(): void {
+    this.#requests.destroy();
+    this.#watches.destroy();
+  }
+
+  #open(request: KubeRequest, agent: HttpAgent, signal: AbortSignal): Promise<IncomingMessage> {
+    const { method, query = {}, body } = request;
+    const url = new URL(this.#access.server + request.path);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const content = body === undefined ? null : Buffer.from(JSON.stringify(body));
+    const authorization = this.#access.authorization();
+    const options: RequestOptions = {
+      ...{ method, agent, signal },
+      headers: {
+        accept: request.accept ?? 'application/json',
+        'user-agent': this.#userAgent,
+        ...(authorization === null ? {} : { authorization }),
+        ...(content === null
+          ? {}
+          : { 'content-type': request.contentType ?? 'application/json', 'content-length': content.length }),
+      },
+    };
+    return new Promise((resolve, reject) => {
+      const sent = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
+      let connecting: NodeJS.Timeout | undefined;
+      sent.once('socket', (socket) => {
+        socket.setKeepAlive(true, KEEP_ALIVE_MS);
+        if (!socket.connecting) return;
+        // A server that is gone with its machine answers nothing at all.
+        connecting = setTimeout(
+          () => sent.destroy(new KubeError(0, 'ConnectTimeout', `${describe(request)}: no connection in time`)),
+          CONNECT_TIMEOUT_MS,
+        );
+        socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
+      });
+      sent.once('response', (response) => {
+        clearTimeout(connecting);
+        this.#count(`${method} ${response.statusCode ?? 0}`);
+        resolve(response);
+      });
+      sent.on('error', (error) => {
+        clearTimeout(connecting);
+        this.#count(`${method} 0`);
+        reject(asKubeError(error, describe(request)));
+      });
+      this.traffic.bytesSent += content?.length ?? 0;
+      sent.end(content ?? undefined);
+    });
+  }
+
+  async #read(response: IncomingMessage, request: KubeRequest, maxBytes: number): Promise<string> {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    try {
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        length += chunk.length;
+        this.traffic.bytesReceived += chunk.length;
+        if (length > maxBytes)
+          throw new TooLargeError(`${describe(request)}: the answer has more than ${maxBytes} bytes`);
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      if (error instanceof TooLargeError) throw error;
+      throw asKubeError(error, describe(request));
+    }
+    return Buffer.concat(chunks).toString();
+  }
+
+  #count(key: string): void {
+    this.traffic.requests.set(key, (this.traffic.requests.get(key) ?? 0) + 1);
+  }
+}
+
+function describe({ method, path }: Pick<KubeRequest, 'method' | 'path'>): string {
+  return `${method} ${path}`;
+}
+
+function asKubeError(error: unknown, what: string): KubeError {
+  if (error instanceof KubeError) return error;
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return new KubeError(0, code, `${what}: ${message || code}`);
+}
+
+function errorOf(status: number, body: Json | null, response: IncomingMessage, text: string): KubeError {
+  const retryAfter = Number(
+    response.headers['retry-after'] ?? numberOf(objectOf(body, 'details'), 'retryAfterSeconds'),
+  );
+  const message = textOf(body, 'message') ?? (text.slice(0, 200) || (response.statusMessage ?? ''));
+  const waitMs = Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter * 1_000 : null;
+  return new KubeError(status, textOf(body, 'reason') ?? '', message, waitMs);
+}
+
+function parseJson(text: string): Json | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

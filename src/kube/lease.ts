@@ -1,0 +1,252 @@
+/**
+ * Which of several replicas works: the one that holds a Lease. The rules are those of client-go's leader election.
+ *
+ *     standby ──(nobody holds it, or its holder has not renewed it for its duration)──▶ leader
+ *     leader ──(not renewed within the deadline; somebody else holds it)──▶ standby, what was going on is aborted
+ *     leader ──(end)──▶ released: the next one need not wait
+ *
+ * Clocks of machines are not compared: how old a renewal is counts from when this process saw it change. The deadline is shorter
+ * than the duration, so a leader has stopped before another one begins.
+ *
+ * Stage before: `client.ts`. Stage after: whoever may write only as the leader.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../log.ts';
+import { KubeError, type KubeClient } from './client.ts';
+import { numberOf, objectOf, textOf, type Json } from './json.ts';
+
+export interface LeaseSettings {
+  readonly namespace: string;
+  readonly name: string;
+  /** Of this process; no two may have the same. */
+  readonly identity: string;
+  /** How long others wait for a holder that is silent. */
+  readonly durationMs: number;
+  /** A leader that cannot renew for so long is none any more. */
+  readonly renewDeadlineMs: number;
+  readonly retryMs: number;
+}
+
+/** The Lease as the API server has it: read, made and replaced. What it throws is a KubeError. */
+export interface LeaseApi {
+  /** Null when there is none. */
+  read(signal: AbortSignal): Promise<Json | null>;
+  create(lease: Json, signal: AbortSignal): Promise<Json>;
+  /** Fails with 409 when it has changed. */
+  replace(lease: Json, signal: AbortSignal): Promise<Json>;
+}
+
+export interface LeaseOptions {
+  readonly settings: LeaseSettings;
+  readonly api: LeaseApi;
+  readonly logger: Logger;
+  /** Begins to work; ends with the signal. Called anew for each term. */
+  readonly lead: (term: AbortSignal) => Promise<void>;
+  /** Monotonic, in milliseconds. */
+  readonly now?: () => number;
+  /** For what is written into the Lease. */
+  readonly wallClock?: () => Date;
+  readonly random?: () => number;
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** Of the wait of those that stand by. */
+const JITTER = 1.2;
+const RELEASE_TIMEOUT_MS = 3_000;
+
+export class LeaseElector {
+  readonly #options: LeaseOptions;
+  readonly #now: () => number;
+  /** As last seen, with what changes when its holder renews it. */
+  #seen: { readonly lease: Json; readonly mark: string; readonly atMs: number } | null = null;
+  #leading = false;
+  #transitions = 0;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  get leading(): boolean {
+    return this.#leading;
+  }
+
+  /** Who holds it, as far as is known; empty when nobody does. */
+  get holder(): string {
+    return this.#seen === null ? '' : holderOf(this.#seen.lease);
+  }
+
+  /** Terms that this process has begun. */
+  get terms(): number {
+    return this.#transitions;
+  }
+
+  /** Until the signal; then it lets go of the Lease, once what `lead` has begun has ended. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { retryMs } = this.#options.settings;
+    const random = this.#options.random ?? Math.random;
+    while (!signal.aborted) {
+      if (await this.#try(signal)) await this.#term(signal);
+      if (!isAborted(signal)) await this.#pause(retryMs * (1 + JITTER * random()), signal);
+    }
+    await this.#release();
+  }
+
+  async #term(signal: AbortSignal): Promise<void> {
+    const { settings, logger, lead } = this.#options;
+    const ending = new AbortController();
+    const term = AbortSignal.any([signal, ending.signal]);
+    this.#leading = true;
+    this.#transitions++;
+    logger.info('this replica leads', { identity: settings.identity });
+    const work = lead(term).catch((error: unknown) => {
+      if (!term.aborted) logger.error('leading failed', { error: String(error) });
+      ending.abort(new KubeError(0, 'NotLeader', 'this replica has stopped to lead'));
+    });
+    let renewedMs = this.#now();
+    while (!isAborted(term)) {
+      await this.#pause(settings.retryMs, term);
+      if (isAborted(term)) break;
+      const left = renewedMs + settings.renewDeadlineMs - this.#now();
+      // A try that is still under way when the deadline comes must not hold up the end of the term.
+      const attempt = AbortSignal.any([term, AbortSignal.timeout(Math.max(1, Math.ceil(left)))]);
+      const beganMs = this.#now();
+      if (left > 0 && (await this.#try(attempt))) renewedMs = beganMs;
+      else if (left <= 0 || this.#isOthers() || this.#now() - renewedMs >= settings.renewDeadlineMs) {
+        logger.warn('this replica leads no more', { holder: this.holder, identity: settings.identity });
+        ending.abort(new KubeError(0, 'NotLeader', 'this replica does not lead any more'));
+      }
+    }
+    this.#leading = false;
+    await work;
+  }
+
+  #isOthers(): boolean {
+    const { identity } = this.#options.settings;
+    return this.#seen !== null && ![identity, ''].includes(holderOf(this.#seen.lease));
+  }
+
+  /** True when it is ours, renewed just now. */
+  async #try(signal: AbortSignal): Promise<boolean> {
+    const { api, settings, logger } = this.#options;
+    try {
+      // The holder knows what it wrote last; somebody else's change shows as a conflict.
+      if (this.#leading && this.#seen !== null && !this.#isOthers()) {
+        try {
+          this.#observe(await api.replace(this.#record(this.#seen.lease), signal));
+          return true;
+        } catch (error) {
+          if (!(error instanceof KubeError) || error.status === 0) throw error;
+        }
+      }
+      const lease = await api.read(signal);
+      if (lease === null) {
+        this.#observe(await api.create(this.#record(null), signal));
+        return true;
+      }
+      this.#observe(lease);
+      const holder = holderOf(lease);
+      if (![settings.identity, ''].includes(holder) && !this.#hasExpired(lease)) return false;
+      this.#observe(await api.replace(this.#record(lease), signal));
+      return true;
+    } catch (error) {
+      const race = error instanceof KubeError && (error.status === 409 || signal.aborted);
+      if (!race) logger.debug('the lease could not be renewed', { error: String(error) });
+      return false;
+    }
+  }
+
+  #hasExpired(lease: Json): boolean {
+    const seconds = numberOf(objectOf(lease, 'spec'), 'leaseDurationSeconds');
+    const durationMs = seconds === null ? this.#options.settings.durationMs : seconds * 1_000;
+    return this.#now() - this.#seen!.atMs >= durationMs;
+  }
+
+  #observe(lease: Json): void {
+    const mark = markOf(lease);
+    if (this.#seen?.mark === mark) this.#seen = { ...this.#seen, lease };
+    else this.#seen = { lease, mark, atMs: this.#now() };
+  }
+
+  #record(lease: Json | null): Json {
+    const { namespace, name, identity, durationMs } = this.#options.settings;
+    const spec = objectOf(lease, 'spec');
+    const now = microTime(this.#options.wallClock?.() ?? new Date());
+    const mine = holderOf(lease) === identity;
+    return {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: lease === null ? { namespace, name } : objectOf(lease, 'metadata'),
+      spec: {
+        ...spec,
+        holderIdentity: identity,
+        leaseDurationSeconds: Math.ceil(durationMs / 1_000),
+        acquireTime: mine ? (textOf(spec, 'acquireTime') ?? now) : now,
+        renewTime: now,
+        leaseTransitions: (numberOf(spec, 'leaseTransitions') ?? -1) + (mine ? 0 : 1),
+      },
+    };
+  }
+
+  /** Not when somebody else has it. */
+  async #release(): Promise<void> {
+    const { api, settings, logger } = this.#options;
+    const lease = this.#seen?.lease ?? null;
+    if (lease === null || holderOf(lease) !== settings.identity) return;
+    const record = this.#record(lease);
+    const spec = { ...objectOf(record, 'spec'), holderIdentity: '', leaseDurationSeconds: 1 };
+    try {
+      await api.replace({ ...record, spec }, AbortSignal.timeout(RELEASE_TIMEOUT_MS));
+      logger.info('the lease is released', { identity: settings.identity });
+    } catch (error) {
+      logger.warn('the lease could not be released; the next leader waits for it', { error: String(error) });
+    }
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await (this.#options.pause ?? pauseFor)(ms, signal);
+  }
+}
+
+/** TypeScript takes a property that was false for false ever after. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
+async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => undefined);
+}
+
+function holderOf(lease: Json | null): string {
+  return textOf(objectOf(lease, 'spec'), 'holderIdentity') ?? '';
+}
+
+/** Another one whenever somebody has written it. */
+function markOf(lease: Json): string {
+  const { holderIdentity, renewTime, leaseTransitions } = objectOf(lease, 'spec');
+  return JSON.stringify([objectOf(lease, 'metadata')['resourceVersion'], holderIdentity, renewTime, leaseTransitions]);
+}
+
+/** The API has microseconds in these. */
+function microTime(date: Date): string {
+  return date.toISOString().replace('Z', '000Z');
+}
+
+export function leaseApi(client: KubeClient, { namespace, name }: LeaseSettings): LeaseApi {
+  const collection = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
+  const path = `${collection}/${name}`;
+  /** Shorter than the deadline, so that there is a second try. */
+  const timeoutMs = 5_000;
+  return {
+    async read(signal) {
+      try {
+        return await client.send({ method: 'GET', path, signal, timeoutMs });
+      } catch (error) {
+        if (error instanceof KubeError && error.status === 404) return null;
+        throw error;
+      }
+    },
+    create: (body, signal) => client.send({ method: 'POST', path: collection, body, signal, timeoutMs }),
+    replace: (body, signal) => client.send({ method: 'PUT', path, body, signal, timeoutMs }),
+  };
+}

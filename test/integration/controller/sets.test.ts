@@ -1,0 +1,221 @@
+/** Route sets of namespaces, written by a controller through real HTTP to a stand-in API server. */
+import t, { type Test } from 'tap';
+import { ApiServer } from '../../support/api-server.ts';
+import { setOf, settled, startController } from '../../support/controller/harness.ts';
+import { INJECTED, namespace, pod, route, service } from '../../support/controller/objects.ts';
+import { eventually } from '../../support/eventually.ts';
+
+async function serverOf(t: Test, ...objects: [string, object][]): Promise<ApiServer> {
+  const api = new ApiServer();
+  for (const [plural, object] of objects) api.apply(plural, object);
+  await api.start();
+  t.teardown(() => api.stop());
+  return api;
+}
+
+const SHOP: [string, object][] = [
+  ['namespaces', namespace('shop', { labels: INJECTED })],
+  ['namespaces', namespace('clients', { labels: INJECTED })],
+  ['namespaces', namespace('plain')],
+  ['services', service('my-server', 'shop')],
+  ['services', service('my-server-v1', 'shop', '10.96.0.2')],
+  ['services', service('unrelated', 'shop', '10.96.0.3')],
+  ['httproutes', route('r', 'shop')],
+];
+
+t.test('a labelled namespace gets the routes of everybody and the Services that they name', async (t) => {
+  const api = await serverOf(t, ...SHOP);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const expected = ['Service shop/my-server', 'Service shop/my-server-v1', 'HTTPRoute shop/r'];
+  for (const name of ['shop', 'clients']) t.same(setOf(api, name)?.names, expected, name);
+  t.equal(setOf(api, 'plain'), null, 'a namespace without label and without sidecars gets none');
+  const [service, , route] = setOf(api, 'shop')!.items;
+  t.same(service!['spec'], {
+    type: 'ClusterIP',
+    clusterIP: '10.96.0.1',
+    clusterIPs: ['10.96.0.1'],
+    ports: [{ name: 'p80', port: 80, protocol: 'TCP' }],
+  });
+  t.hasStrict(route!['metadata'], { creationTimestamp: '2026-11-28T10:00:00Z', generation: 1 });
+});
+
+t.test('what changes nothing is not written', async (t) => {
+  const api = await serverOf(t, ...SHOP);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const before = setOf(api, 'shop')!;
+  const version = api.get('configmaps', 'shop/sideroute-set-0')!.metadata.resourceVersion;
+  api.apply('services', { ...service('my-server', 'shop'), status: { loadBalancer: {} } });
+  api.apply('services', service('unrelated', 'shop', '10.96.0.9'));
+  await settled(started);
+  t.equal(api.get('configmaps', 'shop/sideroute-set-0')!.metadata.resourceVersion, version);
+
+  api.apply('services', service('my-server', 'shop', '10.96.0.77'));
+  await eventually('the new address is in the set', () => setOf(api, 'clients')?.hash !== before.hash);
+  t.equal(setOf(api, 'clients')!.generation, before.generation + 1);
+  await settled(started);
+});
+
+t.test('a consumer route concerns its own namespace alone', async (t) => {
+  const api = await serverOf(t, ...SHOP);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const writesBefore = api.seen.filter(({ method, path }) => method === 'PUT' && path.includes('configmaps')).length;
+  const parents = [{ name: 'my-server', namespace: 'shop', port: 80 }];
+  api.apply(
+    'httproutes',
+    route('mine', 'clients', { parents, backends: [{ name: 'my-server-v1', namespace: 'shop', port: 80 }] }),
+  );
+  await eventually('the set has it', () => setOf(api, 'clients')!.names.includes('HTTPRoute clients/mine'));
+  await settled(started);
+  t.notOk(setOf(api, 'shop')!.names.includes('HTTPRoute clients/mine'));
+  const puts = api.seen
+    .filter(({ method, path }) => method === 'PUT' && path.includes('configmaps'))
+    .slice(writesBefore);
+  t.same(
+    puts.map(({ path }) => path),
+    ['/api/v1/namespaces/clients/configmaps/sideroute-set-0'],
+  );
+});
+
+t.test('an annotation limits whose routes a namespace hears of; its own it always has', async (t) => {
+  const api = await serverOf(
+    t,
+    ...SHOP,
+    ['namespaces', namespace('other', { labels: INJECTED })],
+    ['services', service('their-server', 'other')],
+    ['httproutes', route('theirs', 'other', { parents: [{ name: 'their-server' }], backends: [] })],
+    [
+      'namespaces',
+      namespace('picky', { labels: INJECTED, annotations: { 'sideroute.dev/routes-from': 'other, none' } }),
+    ],
+    ['services', service('own', 'picky')],
+    ['httproutes', route('own', 'picky', { parents: [{ name: 'own' }], backends: [] })],
+  );
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const routes = (): string[] => setOf(api, 'picky')!.names.filter((name) => name.startsWith('HTTPRoute'));
+  t.same(routes(), ['HTTPRoute other/theirs', 'HTTPRoute picky/own']);
+  t.equal(setOf(api, 'shop')!.names.filter((name) => name.startsWith('HTTPRoute')).length, 3);
+  api.apply(
+    'namespaces',
+    namespace('picky', { labels: INJECTED, annotations: { 'sideroute.dev/routes-from': 'shop' } }),
+  );
+  await eventually('it hears of others', () => routes().includes('HTTPRoute shop/r'));
+  t.same(routes(), ['HTTPRoute picky/own', 'HTTPRoute shop/r']);
+  api.apply('namespaces', namespace('picky', { labels: INJECTED }));
+  await eventually('it hears of all', () => routes().length === 3);
+});
+
+t.test('a namespace with a sidecar has a set until it has had none for a while', async (t) => {
+  const api = await serverOf(t, ...SHOP, ['pods', pod('a', 'plain', { injected: false })]);
+  const started = await startController(api.url, { cleanupAfterMs: 300 });
+  t.teardown(() => started.close());
+  await settled(started);
+  t.equal(setOf(api, 'plain'), null, 'a pod without a sidecar');
+  api.apply('pods', pod('b', 'plain'));
+  await eventually('there is a set', () => setOf(api, 'plain'));
+  api.remove('pods', 'plain/b');
+  await eventually('the set is gone', () => setOf(api, 'plain') === null);
+  t.ok(setOf(api, 'shop'), 'others keep theirs');
+});
+
+t.test('kube-system gets a set only when it is labelled', async (t) => {
+  const api = await serverOf(t, ...SHOP, ['namespaces', namespace('kube-system')], ['pods', pod('a', 'kube-system')]);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  t.equal(setOf(api, 'kube-system'), null);
+  api.apply('namespaces', namespace('kube-system', { labels: INJECTED }));
+  await eventually('there is one', () => setOf(api, 'kube-system'));
+});
+
+t.test('ConfigMaps that somebody edits or removes are written again', async (t) => {
+  const api = await serverOf(t, ...SHOP);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const { hash } = setOf(api, 'shop')!;
+  const object = api.get('configmaps', 'shop/sideroute-set-0')!;
+  const good = object['binaryData'];
+  api.apply('configmaps', { ...object, binaryData: { 'sideroute-set-0.gz': 'AAAA' } });
+  await eventually('the data is back', () => {
+    return (
+      JSON.stringify(api.get('configmaps', 'shop/sideroute-set-0')!['binaryData']).length >= JSON.stringify(good).length
+    );
+  });
+  t.equal(setOf(api, 'shop')!.hash, hash);
+  await settled(started);
+  api.remove('configmaps', 'shop/sideroute-set-0');
+  await eventually('it is back', () => setOf(api, 'shop'));
+  t.equal(setOf(api, 'shop')!.hash, hash);
+  await settled(started);
+  const before = api.get('configmaps', 'shop/sideroute-set-0')!;
+  api.apply('configmaps', { ...before, metadata: { ...before.metadata, labels: { some: 'thing' } } });
+  await eventually('it is found again', () => {
+    return JSON.stringify(api.get('configmaps', 'shop/sideroute-set-0')!.metadata['labels']).includes('managed-by');
+  });
+});
+
+t.test('a ConfigMap of that name that was there before is written over', async (t) => {
+  const api = await serverOf(t, ...SHOP, [
+    'configmaps',
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'sideroute-set-0', namespace: 'shop' }, data: { a: 'b' } },
+  ]);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await eventually('it is a shard', () => api.get('configmaps', 'shop/sideroute-set-0')!['binaryData'] !== undefined);
+  t.equal(setOf(api, 'shop')!.names.length, 3);
+});
+
+t.test(
+  'many routes are spread over shards, and one change rewrites one of them and shard 0, which comes last',
+  async (t) => {
+    const backendRefs = [{ name: 'my-server-v1', port: 80 }];
+    const rules = Array.from({ length: 16 }, (_, index) => ({ name: `${'x'.repeat(200)}${index}`, backendRefs }));
+    const many = Array.from({ length: 100 }, (_, index): [string, object] => [
+      'httproutes',
+      route(`many-${index}`, 'shop', { rules }),
+    ]);
+    const api = await serverOf(t, ...SHOP, ...many);
+    const started = await startController(api.url);
+    t.teardown(() => started.close());
+    await settled(started);
+    const before = setOf(api, 'shop')!;
+    t.equal(before.shards.length, 8);
+    t.equal(before.names.length, 103);
+    api.seen.length = 0;
+    api.apply('httproutes', route('many-5', 'shop', { backends: [] }));
+    await eventually('the set has it', () => setOf(api, 'shop')!.hash !== before.hash);
+    await settled(started);
+    const puts = api.seen.filter(
+      ({ method, path }) => method === 'PUT' && path.startsWith('/api/v1/namespaces/shop/configmaps'),
+    );
+    t.equal(puts.length, 2);
+    t.match(puts[0]!.path, /sideroute-set-[1-7]$/);
+    t.match(puts[1]!.path, /sideroute-set-0$/);
+
+    for (let index = 0; index < 80; index++) api.remove('httproutes', `shop/many-${index}`);
+    await eventually('what is not needed is gone', () => setOf(api, 'shop')!.shards.length === 1);
+  },
+);
+
+t.test('an object that cannot be read is left out, and nothing else', async (t) => {
+  const api = await serverOf(t, ...SHOP);
+  api.apply('httproutes', { ...route('bad', 'shop'), spec: { parentRefs: 'nonsense', rules: 7 } });
+  api.apply('httproutes', {
+    ...route('worse', 'shop'),
+    spec: { parentRefs: [{ group: '', kind: 'Service', name: 'my-server', port: 'x' }, 5], rules: [null] },
+  });
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  t.ok(setOf(api, 'shop')!.names.includes('HTTPRoute shop/r'));
+  const worse = api.get('httproutes', 'shop/worse')!;
+  t.match(worse['status'], { parents: [{ conditions: [{ type: 'Accepted', status: 'False' }] }] });
+});

@@ -1,0 +1,204 @@
+/** Status of routes, written by a controller through real HTTP to a stand-in API server. */
+import t, { type Test } from 'tap';
+import { ApiServer } from '../../support/api-server.ts';
+import { settled, startController } from '../../support/controller/harness.ts';
+import { namespace, route, service } from '../../support/controller/objects.ts';
+import { eventually } from '../../support/eventually.ts';
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly observedGeneration: number;
+  readonly lastTransitionTime: string;
+}
+
+interface ParentStatus {
+  readonly parentRef: Record<string, unknown>;
+  readonly controllerName: string;
+  readonly conditions: readonly Condition[];
+}
+
+async function serverOf(t: Test, ...objects: [string, object][]): Promise<ApiServer> {
+  const api = new ApiServer();
+  for (const [plural, object] of objects) api.apply(plural, object);
+  await api.start();
+  t.teardown(() => api.stop());
+  return api;
+}
+
+function parentsOf(api: ApiServer, key: string, plural = 'httproutes'): readonly ParentStatus[] {
+  const status = api.get(plural, key)?.['status'] as { parents?: ParentStatus[] } | undefined;
+  return status?.parents ?? [];
+}
+
+/** `Accepted=True Accepted`. */
+function told(parent: ParentStatus | undefined): string[] {
+  return (parent?.conditions ?? []).map(({ type, status, reason }) => `${type}=${status} ${reason}`);
+}
+
+function statusWrites(api: ApiServer): number {
+  return api.seen.filter(({ method, path }) => method === 'PATCH' && path.endsWith('/status')).length;
+}
+
+const OURS = 'sideroute.dev/controller';
+const SHOP: [string, object][] = [
+  ['namespaces', namespace('shop')],
+  ['services', service('my-server', 'shop')],
+  ['services', service('my-server-v1', 'shop', '10.96.0.2')],
+];
+
+t.test('a good route is accepted, with its references resolved, for the generation that was read', async (t) => {
+  const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const [parent, ...others] = parentsOf(api, 'shop/r');
+  t.same(others, []);
+  t.equal(parent!.controllerName, OURS);
+  t.same(parent!.parentRef, { group: '', kind: 'Service', name: 'my-server', port: 80 });
+  t.same(told(parent), ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']);
+  t.same(
+    parent!.conditions.map(({ observedGeneration }) => observedGeneration),
+    [1, 1],
+  );
+
+  const since = parent!.conditions[0]!.lastTransitionTime;
+  api.apply('httproutes', route('r', 'shop', { backends: [{ name: 'nowhere', port: 80 }] }));
+  await eventually(
+    'the next generation is told of',
+    () => parentsOf(api, 'shop/r')[0]!.conditions[0]!.observedGeneration === 2,
+  );
+  const next = parentsOf(api, 'shop/r')[0]!;
+  t.same(told(next), ['Accepted=True Accepted', 'ResolvedRefs=False BackendNotFound']);
+  t.match(next.conditions[1]!.message, /there is no such Service/);
+  t.equal(next.conditions[0]!.lastTransitionTime, since, 'what has not changed keeps its time');
+
+  api.apply('services', service('nowhere', 'shop', '10.96.0.9'));
+  await eventually('it is resolved', () => told(parentsOf(api, 'shop/r')[0])[1] === 'ResolvedRefs=True ResolvedRefs');
+  api.remove('services', 'shop/my-server');
+  await eventually(
+    'the parent is missed',
+    () => told(parentsOf(api, 'shop/r')[0])[0] === 'Accepted=False NoMatchingParent',
+  );
+});
+
+t.test('entries of other controllers, and their order, are left alone', async (t) => {
+  const foreign = {
+    parentRef: { group: '', kind: 'Service', name: 'my-server', port: 80 },
+    controllerName: 'example.com/mesh',
+    conditions: [
+      { type: 'Accepted', status: 'False', reason: 'Nope', message: 'm', lastTransitionTime: 'x', extra: 1 },
+    ],
+  };
+  const api = await serverOf(t, ...SHOP, ['httproutes', { ...route('r', 'shop'), status: { parents: [foreign] } }]);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const parents = parentsOf(api, 'shop/r');
+  t.same(parents[0], foreign);
+  t.equal(parents[1]!.controllerName, OURS);
+
+  api.apply(
+    'httproutes',
+    route('r', 'shop', { parents: [{ name: 'elsewhere', namespace: 'x', kind: 'Gateway', group: 'g' }] }),
+  );
+  await eventually('our entry has gone with the parent', () => parentsOf(api, 'shop/r').length === 1);
+  t.same(parentsOf(api, 'shop/r'), [foreign]);
+});
+
+t.test('a route has room for 32 entries, and the others come first', async (t) => {
+  const foreign = Array.from({ length: 31 }, (_, index) => ({
+    parentRef: { name: `gateway-${index}` },
+    controllerName: 'example.com/gateway',
+    conditions: [],
+  }));
+  const parents = [
+    { name: 'my-server', port: 80 },
+    { name: 'my-server-v1', port: 80 },
+  ];
+  const api = await serverOf(t, ...SHOP, [
+    'httproutes',
+    { ...route('r', 'shop', { parents }), status: { parents: foreign } },
+  ]);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const found = parentsOf(api, 'shop/r');
+  t.equal(found.length, 32);
+  t.equal(found[31]!.parentRef['name'], 'my-server');
+});
+
+t.test('a route that only has Gateways as parents is left alone', async (t) => {
+  const parents = [{ name: 'g', kind: 'Gateway', group: 'gateway.networking.k8s.io' }];
+  const api = await serverOf(
+    t,
+    ...SHOP,
+    ['httproutes', route('r', 'shop', { parents })],
+    ['httproutes', route('s', 'shop')],
+  );
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  t.equal(api.get('httproutes', 'shop/r')!['status'], undefined);
+  t.equal(parentsOf(api, 'shop/s').length, 1);
+});
+
+t.test('kinds conflict, and both are told; what is not carried says so', async (t) => {
+  const api = await serverOf(t, ...SHOP, ['httproutes', route('h', 'shop')]);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  api.apply('grpcroutes', route('g', 'shop', { kind: 'GRPCRoute' }));
+  await eventually(
+    'the HTTPRoute has lost',
+    () => told(parentsOf(api, 'shop/h')[0])[0] === 'Accepted=False Conflicted',
+  );
+  await settled(started);
+  const grpc = parentsOf(api, 'shop/g', 'grpcroutes')[0];
+  t.same(told(grpc), ['Accepted=False UnsupportedValue']);
+  t.match(grpc!.conditions[0]!.message, /not carried by this version/);
+  api.remove('grpcroutes', 'shop/g');
+  await eventually('it is accepted again', () => told(parentsOf(api, 'shop/h')[0])[0] === 'Accepted=True Accepted');
+});
+
+t.test('two controllers of different names write once each and then rest', async (t) => {
+  const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
+  const one = await startController(api.url);
+  const other = await startController(api.url, { controllerName: 'example.com/second' });
+  t.teardown(() => one.close());
+  t.teardown(() => other.close());
+  await settled(one);
+  await settled(other);
+  t.same(
+    parentsOf(api, 'shop/r')
+      .map(({ controllerName }) => controllerName)
+      .sort(),
+    ['example.com/second', OURS],
+  );
+  const before = statusWrites(api);
+  // Somebody else's change makes both look again.
+  api.apply('httproutes', {
+    ...api.get('httproutes', 'shop/r')!,
+    metadata: { name: 'r', namespace: 'shop', labels: { a: 'b' } },
+  });
+  await settled(one);
+  await settled(other);
+  t.equal(statusWrites(api), before, 'nothing is written');
+});
+
+t.test('a write that meets another version reads the route again', async (t) => {
+  const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
+  let conflicts = 0;
+  api.fault = ({ method, path }) => {
+    if (method !== 'PATCH' || !path.endsWith('/status') || conflicts >= 2) return null;
+    conflicts++;
+    return { status: 409, reason: 'Conflict' };
+  };
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await eventually('the status is there', () => parentsOf(api, 'shop/r').length === 1);
+  t.equal(conflicts, 2);
+  t.same(told(parentsOf(api, 'shop/r')[0]), ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']);
+});

@@ -1,0 +1,207 @@
+/** Nudges with a clock of the test. */
+import t from 'tap';
+import { isTold, nextValue, Nudger, type Look, type NudgerOptions } from '../../../src/controller/nudger.ts';
+import type { PodEntry } from '../../../src/controller/objects.ts';
+import { createLogger } from '../../../src/log.ts';
+
+const HASH = 'a'.repeat(64);
+const NEXT = 'b'.repeat(64);
+
+class Bench {
+  now = 1_000;
+  readonly pods = new Map<string, PodEntry>();
+  /** `key=value`. */
+  readonly nudges: string[] = [];
+  readonly lookedAt: string[] = [];
+  readonly delays: number[] = [];
+  look: (pod: PodEntry) => Look = () => ({ found: 'served', hash: HASH });
+  refuse = false;
+  readonly #timers = new Map<object, { atMs: number; callback: () => void }>();
+  readonly nudger: Nudger;
+  readonly term = new AbortController();
+
+  constructor(options: Partial<NudgerOptions> = {}) {
+    this.nudger = new Nudger({
+      rate: 1_000,
+      pod: (key) => this.pods.get(key) ?? null,
+      annotate: async (pod, value) => {
+        if (this.refuse) throw new Error('forbidden');
+        this.nudges.push(`${pod.key}=${value}`);
+        this.pods.set(pod.key, { ...pod, told: value });
+        return true;
+      },
+      look: async (pod) => {
+        this.lookedAt.push(pod.key);
+        return this.look(pod);
+      },
+      logger: createLogger('error', () => undefined),
+      onConfirmed: (ms) => this.delays.push(ms),
+      now: () => this.now,
+      random: () => 0,
+      setTimer: (callback, ms) => {
+        const timer = { unref: () => undefined };
+        this.#timers.set(timer, { atMs: this.now + ms, callback });
+        return timer;
+      },
+      clearTimer: (timer) => this.#timers.delete(timer),
+      ...options,
+    });
+    this.nudger.start(this.term.signal);
+  }
+
+  add(key: string): void {
+    const [namespace = '', name = ''] = key.split('/');
+    this.pods.set(key, { key, namespace, name, uid: key, resourceVersion: '1', createdMs: 0, told: '' });
+  }
+
+  /** Lets the time pass, from one timer to the next. */
+  async pass(ms: number): Promise<void> {
+    const endMs = this.now + ms;
+    for (;;) {
+      await settle();
+      const next = [...this.#timers].sort(([, a], [, b]) => a.atMs - b.atMs)[0];
+      if (next === undefined || next[1].atMs > endMs) break;
+      this.#timers.delete(next[0]);
+      this.now = next[1].atMs;
+      next[1].callback();
+    }
+    this.now = endMs;
+    await settle();
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+t.test('a pod is told at once and looked at a moment later', async (t) => {
+  const bench = new Bench();
+  bench.add('a/one');
+  bench.nudger.written('a/one', HASH);
+  await bench.pass(0);
+  t.same(bench.nudges, ['a/one=aaaaaaaaaaaa']);
+  t.same(bench.lookedAt, []);
+  await bench.pass(1_000);
+  t.same(bench.lookedAt, ['a/one']);
+  t.equal(bench.nudger.depth, 0);
+  t.match(bench.nudger.counters, { nudges: 1, confirmed: 1 });
+  t.same(bench.delays, [800]);
+  bench.nudger.verify('a/one', HASH);
+  await bench.pass(60_000);
+  t.equal(bench.lookedAt.length, 1, 'what it has said once is not asked again');
+});
+
+t.test(
+  'a nudge that is not taken up is given again, in other words, less and less often, and then no more',
+  async (t) => {
+    const bench = new Bench();
+    bench.look = () => ({ found: 'served', hash: NEXT });
+    bench.add('a/one');
+    bench.nudger.written('a/one', HASH);
+    await bench.pass(2_600);
+    t.same(bench.nudges, ['a/one=aaaaaaaaaaaa', 'a/one=aaaaaaaaaaaa.2', 'a/one=aaaaaaaaaaaa.3']);
+    t.equal(bench.nudger.oldestMs, 2_600);
+    await bench.pass(600_000);
+    t.equal(bench.nudges.length, 6);
+    t.match(bench.nudger.counters, { givenUp: 1, confirmed: 0 });
+    t.equal(bench.nudger.depth, 0);
+    t.equal(bench.nudger.oldestMs, 0);
+  },
+);
+
+t.test('one that cannot be asked is told twice', async (t) => {
+  const bench = new Bench();
+  bench.look = () => ({ found: 'unreachable' });
+  bench.add('a/one');
+  bench.nudger.written('a/one', HASH);
+  await bench.pass(600_000);
+  t.equal(bench.nudges.length, 2);
+  t.match(bench.nudger.counters, { assumed: 1 });
+});
+
+t.test('changes while one waits are one nudge, with the age of the first', async (t) => {
+  const bench = new Bench();
+  bench.add('a/one');
+  bench.look = () => ({ found: 'served', hash: NEXT });
+  bench.nudger.written('a/one', HASH);
+  bench.nudger.written('a/one', NEXT);
+  await bench.pass(500);
+  bench.nudger.written('a/one', NEXT);
+  await bench.pass(60_000);
+  t.same(
+    bench.nudges.filter((nudge) => nudge.includes('bbbb')),
+    ['a/one=bbbbbbbbbbbb'],
+  );
+  t.equal(bench.nudger.counters.confirmed, 1);
+});
+
+t.test('one that is verified is looked at first, and told only when it lacks something', async (t) => {
+  const bench = new Bench();
+  bench.add('a/has');
+  bench.add('a/lacks');
+  bench.add('a/starting');
+  bench.look = ({ name }) =>
+    name === 'has' ? { found: 'served', hash: HASH } : name === 'lacks' ? { found: 'none' } : { found: 'starting' };
+  for (const key of bench.pods.keys()) bench.nudger.verify(key, HASH);
+  await bench.pass(500);
+  t.same(bench.nudges, ['a/lacks=aaaaaaaaaaaa']);
+  t.equal(bench.nudger.counters.confirmed, 1);
+  bench.look = () => ({ found: 'served', hash: HASH });
+  await bench.pass(60_000);
+  t.equal(bench.nudges.length, 1);
+  t.equal(bench.nudger.counters.confirmed, 3);
+});
+
+t.test('no more are told in a second than is allowed', async (t) => {
+  const bench = new Bench({ rate: 10 });
+  for (let index = 0; index < 100; index++) {
+    bench.add(`a/${index}`);
+    bench.nudger.written(`a/${index}`, HASH);
+  }
+  await bench.pass(0);
+  t.ok(bench.nudges.length <= 10, `${bench.nudges.length} at once`);
+  await bench.pass(1_000);
+  t.ok(bench.nudges.length <= 21, `${bench.nudges.length} after a second`);
+  await bench.pass(60_000);
+  t.equal(bench.nudges.length, 100);
+  t.equal(bench.nudger.counters.confirmed, 100);
+});
+
+t.test('a pod that is gone, or cannot be written, is not tried for ever', async (t) => {
+  const bench = new Bench();
+  bench.add('a/gone');
+  bench.nudger.written('a/gone', HASH);
+  bench.pods.delete('a/gone');
+  await bench.pass(1_000);
+  t.equal(bench.nudger.depth, 0);
+  bench.add('a/forbidden');
+  bench.refuse = true;
+  bench.nudger.written('a/forbidden', HASH);
+  await bench.pass(600_000);
+  t.equal(bench.nudger.depth, 0);
+  t.match(bench.nudger.counters, { givenUp: 1, failed: 7 });
+});
+
+t.test('nothing is told by one that does not lead any more', async (t) => {
+  const bench = new Bench({ rate: 1 });
+  for (const key of ['a/1', 'a/2']) {
+    bench.add(key);
+    bench.nudger.written(key, HASH);
+  }
+  await bench.pass(0);
+  bench.term.abort();
+  bench.nudger.written('a/2', NEXT);
+  await bench.pass(60_000);
+  t.equal(bench.nudges.length, 1);
+  t.equal(bench.nudger.depth, 0);
+});
+
+t.test('an annotation is never set to what it is', async (t) => {
+  t.equal(nextValue('', HASH), 'aaaaaaaaaaaa');
+  t.equal(nextValue('aaaaaaaaaaaa', HASH), 'aaaaaaaaaaaa.2');
+  t.equal(nextValue('aaaaaaaaaaaa.2', HASH), 'aaaaaaaaaaaa.3');
+  t.equal(nextValue('aaaaaaaaaaaa.x', HASH), 'aaaaaaaaaaaa.2');
+  t.equal(nextValue('bbbbbbbbbbbb.7', HASH), 'aaaaaaaaaaaa');
+  t.ok(isTold('aaaaaaaaaaaa.3', HASH));
+  t.notOk(isTold('bbbbbbbbbbbb', HASH));
+});
