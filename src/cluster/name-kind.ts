@@ -41,6 +41,9 @@ export class NameKind {
   /** Nothing has to be asked for this. */
   count(addresses: readonly string[]): void {
     if (!hasSeveral(addresses)) return;
+    // What was, or is being, found out of one of them alone does not hold any more.
+    this.stop();
+    this.#seen = '';
     this.why = `cluster DNS gives several addresses of one family (${shortList(addresses)}), as of a headless Service`;
   }
 
@@ -50,15 +53,13 @@ export class NameKind {
     if (text === this.#seen || this.#cancel !== null || hasSeveral(addresses)) return;
     this.#seen = text;
     if (addresses.every((address) => this.#context.isClusterIP(address))) {
-      this.why = null;
+      this.#decide(null);
       return;
     }
     this.#cancel = this.#context.dns.identify(name, addresses.slice(0, 2), (records) => {
       this.#cancel = null;
       if (records.failed) this.#seen = '';
-      const before = this.why;
-      this.#judge(name.toLowerCase(), records);
-      if (this.why !== before) this.#onNews();
+      this.#decide(this.#judge(name.toLowerCase(), records));
     });
   }
 
@@ -74,19 +75,19 @@ export class NameKind {
     this.#cancel = null;
   }
 
-  #judge(name: string, { alias, names }: NameRecords): void {
-    if (alias !== null) {
-      this.why = `cluster DNS makes it an alias of ${alias}, as of an ExternalName Service`;
-      return;
-    }
+  #decide(why: string | null): void {
+    if (why === this.why) return;
+    this.why = why;
+    this.#onNews();
+  }
+
+  #judge(name: string, { alias, names }: NameRecords): string | null {
+    if (alias !== null) return `cluster DNS makes it an alias of ${alias}, as of an ExternalName Service`;
     for (const [address, called] of names) {
       const pod = called.find((other) => other.endsWith(`.${name}`));
-      if (pod !== undefined) {
-        this.why = `cluster DNS calls ${address} ${pod}, a pod of a headless Service`;
-        return;
-      }
+      if (pod !== undefined) return `cluster DNS calls ${address} ${pod}, a pod of a headless Service`;
     }
-    if ([...names.values()].some((called) => called.includes(name))) this.why = null;
+    return [...names.values()].some((called) => called.includes(name)) ? null : this.why;
   }
 }
 
