@@ -54,18 +54,23 @@ export function buildProgram(): Command {
 }
 
 export async function runProgram(): Promise<void> {
+  await inWords(() => buildProgram().parseAsync(process.argv));
+  // Whatever became of the command, what it has printed may not have been taken.
+  await inWords(outputTaken);
+}
+
+/** Says what has failed, in one line, and leaves its exit status, unless there is one of an earlier failure. */
+async function inWords(work: () => Promise<unknown>): Promise<void> {
   try {
-    await buildProgram().parseAsync(process.argv);
-    await outputTaken();
+    await work();
   } catch (error) {
     if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      process.exitCode ||= error.exitCode === 0 ? 0 : 2;
     } else if (error instanceof ProxyError) {
       writeNote(`sideroute: ${error.message}\n`);
-      process.exitCode = error.code === 'invalid-setting' ? 2 : 1;
+      process.exitCode ||= error.code === 'invalid-setting' ? 2 : 1;
     } else {
       throw error;
     }
   }
-  await outputTaken();
 }

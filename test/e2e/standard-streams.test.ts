@@ -205,6 +205,12 @@ t.test('a disk that is full is an error; standard error that takes nothing is no
     status: 1,
     stderr: /standard output: cannot be written: ENOSPC/,
   });
+  // Also where the command itself has failed, or only its help was asked for.
+  for (const command of ['--help', 'check --help', `check ${DEPLOYMENT}`, 'status --admin 127.0.0.1:1']) {
+    const { status, stderr } = shell(`sideroute ${command} > /dev/full`);
+    t.equal(status, 1, command);
+    t.match(stderr, /^sideroute: [^\n]*\n$/, `${command}: one line`);
+  }
   printed(t, shell(`sideroute inject ${DEPLOYMENT} 2> /dev/full`), injected);
   printed(t, shell(`sideroute inject ${DEPLOYMENT} 2>&-`), injected);
 });
