@@ -1,4 +1,4 @@
-/** A straight line through measurements over time, and how sure its slope is. */
+/** A straight line through measurements over time, or through the lowest of them, and how sure its slope is. */
 
 export interface Fit {
   /** By which the line rises from the first measurement to the last. */
@@ -36,4 +36,12 @@ export function linearFit(times: readonly number[], values: readonly number[]): 
     max: Math.max(...values),
     count,
   };
+}
+
+/** The lowest of each of so many parts: a leak raises them, what comes and goes does not. Fewer values stay as they are. */
+export function lowest<T>(samples: readonly T[], value: (sample: T) => number, parts: number): T[] {
+  const size = Math.max(1, Math.floor(samples.length / parts));
+  return Array.from({ length: Math.floor(samples.length / size) }, (_, part) =>
+    samples.slice(part * size, (part + 1) * size).reduce((low, each) => (value(each) < value(low) ? each : low)),
+  );
 }
