@@ -14,7 +14,8 @@ What backends, the network, the machine and the configuration may do to a sideca
 
 Tests of the files \`test/e2e/faults-*.test.ts\` keep a ledger: every request has an id, and what the client, the backends, the access
 log and the metrics tell of it is compared; [soak.md](soak.md#what-lost-means) says what counts as lost. The suite runs them with smaller
-numbers; with \`SIDEROUTE_FULL=1\` in the environment they run with those of the last column.
+numbers; with \`SIDEROUTE_FULL=1\` in the environment they run with those of the last column, as in
+\`SIDEROUTE_FULL=1 npm test -- dist/test/e2e/faults-kernel.test.js\`.
 
 Single malformed messages and the answers to them are in [safety-cases.md](safety-cases.md).
 

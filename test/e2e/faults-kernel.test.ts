@@ -178,9 +178,11 @@ t.test('FAULT 11: a calendar clock that jumps a day either way ends nothing', as
 });
 
 t.test('FAULT 17: idle connections are held, and cost little memory', async (t) => {
-  const count = FULL ? 10_000 : 3_000;
   const get = ingredient('get', { path: '/one' }, one);
   const harness = await FaultHarness.start(t, [get], { flags: ['--max-connections', '12000'] });
+  // Two descriptors for each connection are more than some machines give a process.
+  const most = metricValue(harness.metrics(), 'sideroute_max_connections');
+  const count = FULL ? Math.min(10_000, Math.floor((most - 100) / 500) * 500) : 3_000;
   await harness.send(get, 500, 20);
   const held = (): number => metricValue(harness.metrics(), 'sideroute_downstream_connections');
   const residentKib = (): number =>
@@ -197,6 +199,7 @@ t.test('FAULT 17: idle connections are held, and cost little memory', async (t) 
   const idle = (): boolean => metricValue(harness.metrics(), 'sideroute_open_requests') === 0;
   await eventually('they are idle', idle, 30_000);
   const eachKib = (residentKib() - before) / count;
+  t.comment(`${count} connections, ${eachKib.toFixed(1)} KiB each`);
   t.ok(eachKib <= 8, `${eachKib.toFixed(1)} KiB each`);
   await harness.send(get, 500, 20);
   await harness.settle(t);
