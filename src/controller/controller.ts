@@ -8,6 +8,7 @@
  * Every replica watches; the one that holds the Lease writes. What is not written yet when it ends is written by the next one, who
  * looks at everything.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
 import { KubeClient } from '../kube/client.ts';
@@ -67,6 +68,7 @@ export class Controller {
   constructor(settings: ControllerSettings, logger: Logger) {
     this.#settings = settings;
     this.#logger = logger;
+    setMaxListeners(0, this.#ending.signal);
     const access = settings.kubeconfig === null ? inClusterAccess() : kubeconfigAccess(settings.kubeconfig);
     const version = packageVersion();
     this.client = new KubeClient(access, `sideroute-controller/${version}`);
@@ -200,6 +202,8 @@ export class Controller {
   }
 
   async #lead(term: AbortSignal): Promise<void> {
+    // Each request under way listens to it.
+    setMaxListeners(0, term);
     // Half of what there is would be a set with half of the routes.
     while (!this.#watches.synced) {
       if (isAborted(term)) return;
