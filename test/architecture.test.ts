@@ -40,6 +40,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   iptables: ['errors.ts', 'log.ts', 'native'],
   inject: ['errors.ts', 'gateway-api', 'config', 'iptables'],
   export: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
+  'route-set': ['errors.ts'],
   kube: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api'],
   controller: [
     'errors.ts',
@@ -53,6 +54,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'cluster',
     'inject',
     'export',
+    'route-set',
     'kube',
     'observe',
   ],

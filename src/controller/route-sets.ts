@@ -13,11 +13,11 @@ import {
   encodeRoot,
   encodeShard,
   shardOf,
-  SHARDS,
   SPREAD_BYTES,
   type RouteSet,
   type Shard,
-} from './set-encoder.ts';
+} from '../route-set/encode.ts';
+import { SHARDS } from '../route-set/format.ts';
 
 type Item = RouteEntry | ServiceEntry;
 

@@ -17,7 +17,8 @@ import {
   type ShardEntry,
 } from './objects.ts';
 import type { RouteSets } from './route-sets.ts';
-import { MAX_SHARD_BYTES, shardName, SHARDS, type Shard } from './set-encoder.ts';
+import { isTooLarge, type Shard } from '../route-set/encode.ts';
+import { MAX_SHARD_BYTES, shardName, SHARDS } from '../route-set/format.ts';
 import { AgainError } from './work-queue.ts';
 
 export interface SetWriterOptions {
@@ -115,7 +116,7 @@ export class SetWriter {
     const changed = [...others, root].filter(differs);
     const generation = 1 + Math.max(0, ...[...present.values()].map((entry) => entry.generation));
     // Before anything is written: half of a set is of no use.
-    const tooLarge = changed.find((shard) => shard.bytes(generation).length > MAX_SHARD_BYTES);
+    const tooLarge = changed.find((shard) => isTooLarge(shard, generation));
     if (tooLarge !== undefined) {
       if (!this.tooLarge.has(namespace)) {
         logger.error('the routes for a namespace are more than its ConfigMaps hold; its last set stays', {

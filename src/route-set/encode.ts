@@ -1,11 +1,12 @@
 /**
  * Routes and Services of a namespace to the shards of its route set.
  *
- * Stage before: `route-sets.ts`. Stage after: `set-writer.ts`. Equal items give equal bytes.
+ * Stage before: the controller, which has the texts. Stage after: ConfigMaps, a volume, the sidecar. Equal items give equal hashes; the
+ * generation is in no hash.
  */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { compareText } from '../export/route-export.ts';
+import { MAX_SHARD_BYTES, shardKey, shardName, SHARDS } from './format.ts';
 
 export interface SetItem {
   readonly kind: string;
@@ -32,15 +33,15 @@ export interface RouteSet {
   readonly shards: readonly Shard[];
 }
 
-export const SHARDS = 8;
-export const MAX_SHARD_BYTES = 700 * 1024;
 /** Up to here everything is in shard 0, and one change is one write. */
 export const SPREAD_BYTES = 256 * 1024;
 
-export function shardName(index: number): string {
-  return `sideroute-set-${index}`;
+/** Whether the shard is more than a ConfigMap takes. */
+export function isTooLarge(shard: Shard, generation: number): boolean {
+  return shard.bytes(generation).length > MAX_SHARD_BYTES;
 }
 
+/** Of a data shard: always the same one for an object, so that a change of it rewrites one. */
 export function shardOf({ kind, namespace, name }: SetItem): number {
   const digest = createHash('sha256').update(`${kind} ${namespace}/${name}`).digest();
   return 1 + (digest.readUInt32BE(0) % (SHARDS - 1));
@@ -52,12 +53,14 @@ export function compareItems(a: SetItem, b: SetItem): number {
   return compareText(a.namespace, b.namespace) || compareText(a.name, b.name) || compareText(a.kind, b.kind);
 }
 
+/** A data shard, from 1 on. */
 export function encodeShard(index: number, items: readonly SetItem[]): Shard {
   const text = `{"sideroute":"route-set","format":1,"shard":${index},"items":[${joined(items)}]}`;
   const bytes = once(() => gzipSync(text));
   return { index, ...names(index), textHash: sha256(text), bytes };
 }
 
+/** Shard 0 of a set with these data shards. */
 export function encodeRoot(others: readonly Shard[], items: readonly SetItem[]): Shard {
   const shards = Object.fromEntries(others.map(({ index, textHash }) => [String(index), textHash]));
   const head = (generation: number): string => `{"sideroute":"route-set","format":1,"generation":${generation},`;
@@ -80,9 +83,14 @@ function once<T>(make: () => T): () => T {
 }
 
 function names(index: number): Pick<Shard, 'name' | 'key'> {
-  return { name: shardName(index), key: `${shardName(index)}.gz` };
+  return { name: shardName(index), key: shardKey(index) };
 }
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
+}
+
+/** By code units, so that the order is the same on every machine. */
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
