@@ -8,27 +8,37 @@ import { once } from 'node:events';
  */
 export async function waitForLine(child: ChildProcess, pattern: RegExp, timeoutMs = 15_000): Promise<string> {
   const collected: string[] = [];
-  return await new Promise<string>((resolve, reject) => {
-    const timer = setTimeout(() => fail(`no line matched ${pattern} within ${timeoutMs} ms`), timeoutMs);
-    function fail(why: string): void {
-      clearTimeout(timer);
-      reject(new Error(`${why}; it printed:\n${collected.join('')}`));
-    }
-    for (const stream of [child.stdout, child.stderr]) {
-      let rest = '';
-      stream?.setEncoding('utf8').on('data', (chunk: string) => {
-        collected.push(chunk);
-        const lines = (rest + chunk).split('\n');
-        rest = lines.pop() ?? '';
-        const found = lines.find((line) => pattern.test(line));
-        if (found === undefined) return;
+  const done = new AbortController();
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      const fail = (why: string): void => reject(new Error(`${why}; it printed:\n${collected.join('')}`));
+      for (const stream of [child.stdout, child.stderr]) {
+        if (stream === null) continue;
+        let rest = '';
+        const look = (chunk: string): void => {
+          collected.push(chunk);
+          const lines = (rest + chunk).split('\n');
+          rest = lines.pop() ?? '';
+          const found = lines.find((line) => pattern.test(line));
+          if (found !== undefined) resolve(found);
+        };
+        stream.setEncoding('utf8').on('data', look);
+        // What it prints later is taken and dropped: the child must not wait for a reader.
+        done.signal.addEventListener('abort', () => stream.off('data', look).resume());
+      }
+      const timer = setTimeout(() => fail(`no line matched ${pattern} within ${timeoutMs} ms`), timeoutMs);
+      const exited = (code: number | null, signal: NodeJS.Signals | null): void =>
+        fail(`ended with ${code ?? signal} before a line matched ${pattern}`);
+      const failed = (error: Error): void => fail(error.message);
+      child.once('exit', exited).once('error', failed);
+      done.signal.addEventListener('abort', () => {
         clearTimeout(timer);
-        resolve(found);
+        child.off('exit', exited).off('error', failed);
       });
-    }
-    child.once('exit', (code, signal) => fail(`ended with ${code ?? signal} before a line matched ${pattern}`));
-    child.once('error', (error) => fail(error.message));
-  });
+    });
+  } finally {
+    done.abort();
+  }
 }
 
 /** Ends the child with `signal`, waits for its exit, and returns how it ended. */
