@@ -1,11 +1,11 @@
 /** The access log of a running sidecar: requests through both engines, tunnels, what is dropped, metrics, SIGTERM. */
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
-import { PROXY_UID, SIDEROUTE, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { PROXY_UID, SIDEROUTE, Sidecar } from '../support/sidecar.ts';
 import { stopProcess, waitForLine } from '../support/processes.ts';
+import { startTwoPods } from '../support/two-pods.ts';
 
 const SERVICES = ['web 10.96.0.10', 'v1 10.96.0.11']
   .map((entry) => entry.split(' '))
@@ -42,20 +42,11 @@ function accessLines(sidecar: Sidecar): () => Line[] {
 }
 
 t.test('the access log of a sidecar', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
-  const client = cluster.addPod('client');
-  const server = cluster.addPod('server');
-  cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
-  cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
+  const { cluster, client, server, directory } = await startTwoPods(t);
   cluster.addService('10.96.0.12', 80, [{ address: server.v4, port: 8000 }]);
   cluster.addService('10.96.0.13', 80, [{ address: server.v4, port: 8009 }]);
-  await startFixture(server, 'hello-server', '8000', 'parent');
-  await startFixture(server, 'hello-server', '8001', '1');
   const curl = (...args: string[]) => client.run(['curl', '-sS', '--max-time', '10', ...args]);
-  const routes = join(directory.path, 'routes');
+  const routes = join(directory, 'routes');
   new ConfigMapMount(routes, { 'services.yaml': SERVICES, 'route.yaml': ROUTE });
 
   for (const engine of ['native', 'uws'] as const) {

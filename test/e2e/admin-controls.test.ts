@@ -2,12 +2,12 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { stopProcess, waitForLine } from '../support/processes.ts';
 import { serviceFile } from '../support/services.ts';
-import { Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, SIDEROUTE } from '../support/sidecar.ts';
+import { startTwoPods } from '../support/two-pods.ts';
 
 const WEB = '10.96.0.10';
 const UNROUTED = '10.96.0.12';
@@ -34,18 +34,9 @@ interface Connections {
 }
 
 t.test('controls of a running sidecar', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
-  const client = cluster.addPod('client');
-  const server = cluster.addPod('server');
-  cluster.addService(WEB, 80, [{ address: server.v4, port: 8000 }]);
-  cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
+  const { cluster, client, server, directory } = await startTwoPods(t);
   cluster.addService(UNROUTED, 80, [{ address: server.v4, port: 8000 }]);
-  await startFixture(server, 'hello-server', '8000', 'parent');
-  await startFixture(server, 'hello-server', '8001', '1');
-  const volume = new ConfigMapMount(join(directory.path, 'routes'), { 'all.yaml': ROUTES });
+  const volume = new ConfigMapMount(join(directory, 'routes'), { 'all.yaml': ROUTES });
   client.must([...SIDEROUTE, 'iptables', 'apply', '--service-cidrs', '10.96.0.0/16']);
   const cli = (...args: string[]) => client.run([...SIDEROUTE, ...args]);
   const connections = (...args: string[]) =>

@@ -6,12 +6,12 @@ import { execFileSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, constants, openSync, readFileSync, readSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { stopProcess, waitForLine } from '../support/processes.ts';
-import { fixture, PROXY_UID, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { fixture, PROXY_UID, SIDEROUTE } from '../support/sidecar.ts';
 import { serviceFile } from '../support/services.ts';
+import { startTwoPods } from '../support/two-pods.ts';
 
 const ROUTE = `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -43,18 +43,9 @@ spec: {parentRefs: [{group: "", kind: Service, name: web, port: 80}], ${'x'.repe
 
 t.setTimeout(280_000);
 t.test('a sidecar whose standard streams fail', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
-  const client = cluster.addPod('client');
-  const server = cluster.addPod('server');
-  cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
-  cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
-  await startFixture(server, 'hello-server', '8000', 'parent');
-  await startFixture(server, 'hello-server', '8001', '1');
+  const { client, directory } = await startTwoPods(t);
   client.must([...SIDEROUTE, 'iptables', 'apply', '--service-cidrs', '10.96.0.0/16']);
-  const routes = join(directory.path, 'routes');
+  const routes = join(directory, 'routes');
   const volume = new ConfigMapMount(routes, GOOD);
 
   const curl = (url: string) => client.run(['curl', '-s', '--max-time', '10', url]);
@@ -108,7 +99,7 @@ t.test('a sidecar whose standard streams fail', async (t) => {
   }
 
   await t.test('both have a reader that stalls, and reads on later', async (t) => {
-    const paths = ['output', 'error'].map((name) => join(directory.path, name));
+    const paths = ['output', 'error'].map((name) => join(directory, name));
     execFileSync('mkfifo', paths);
     for (const path of paths) chmodSync(path, 0o666);
     const readers = paths.map((path) => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));

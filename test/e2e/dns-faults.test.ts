@@ -5,12 +5,12 @@
  */
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { PodDns } from '../support/pod-dns.ts';
 import { waitForLine } from '../support/processes.ts';
-import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { fixture, Sidecar } from '../support/sidecar.ts';
+import { startTwoPods } from '../support/two-pods.ts';
 
 const REQUESTS = Number(process.env['SIDEROUTE_DNS_REQUESTS'] ?? 4_000);
 const ROUTE = `apiVersion: gateway.networking.k8s.io/v1
@@ -39,18 +39,9 @@ interface Report {
 
 for (const engine of ['native', 'uws']) {
   t.test(`no request is lost to what cluster DNS answers, engine ${engine}`, { timeout: 600_000 }, async (t) => {
-    const cluster = new Cluster();
-    t.teardown(() => cluster.close());
-    const directory = temporaryDirectory();
-    t.teardown(directory.remove);
-    const client = cluster.addPod('client');
-    const server = cluster.addPod('server');
-    cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
-    cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
-    await startFixture(server, 'hello-server', '8000', 'parent');
-    await startFixture(server, 'hello-server', '8001', '1');
-    const dns = await PodDns.start(server, directory.path, GOOD);
-    const mount = new ConfigMapMount(join(directory.path, 'routes'), { 'route.yaml': ROUTE });
+    const { client, server, directory } = await startTwoPods(t);
+    const dns = await PodDns.start(server, directory, GOOD);
+    const mount = new ConfigMapMount(join(directory, 'routes'), { 'route.yaml': ROUTE });
     const flags = ['--namespace', 'shop', '--resolv-conf', dns.resolvConf, '--engine', engine];
     const sidecar = await Sidecar.start(client, mount.path, ...flags);
     await eventually(

@@ -1,11 +1,11 @@
 /** A live edit with an error in a field, seen from the client: traffic goes on by the route as it was. */
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { serviceFile } from '../support/services.ts';
-import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar } from '../support/sidecar.ts';
+import { startTwoPods } from '../support/two-pods.ts';
 
 const skip = process.getuid!() === 0 ? false : 'needs root for network namespaces';
 
@@ -18,17 +18,9 @@ spec:
 `;
 
 t.test('a refused edit leaves traffic and says so; deleted, the route is gone', { skip }, async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
-  const [client, server] = [cluster.addPod('client'), cluster.addPod('server')];
-  cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
-  cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
-  await startFixture(server, 'hello-server', '8000', 'parent');
-  await startFixture(server, 'hello-server', '8001', '1');
+  const { client, directory } = await startTwoPods(t);
   const services = { 'services.yaml': serviceFile('web', 'v1') };
-  const volume = new ConfigMapMount(join(directory.path, 'routes'), { ...services, 'r.yaml': route('/') });
+  const volume = new ConfigMapMount(join(directory, 'routes'), { ...services, 'r.yaml': route('/') });
   await Sidecar.start(client, volume.path);
   const answer = () => client.run(['curl', '-s', 'http://10.96.0.10/']).stdout.trim();
   const scrape = () => client.run(['curl', '-s', 'http://127.0.0.1:15020/metrics']).stdout;

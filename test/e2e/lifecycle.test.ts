@@ -2,12 +2,13 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster, type Pod } from '../support/cluster.ts';
+import type { Pod } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { stopProcess, waitForLine } from '../support/processes.ts';
 import { eventually } from '../support/eventually.ts';
 import { serviceFile } from '../support/services.ts';
-import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { fixture, Sidecar } from '../support/sidecar.ts';
+import { startTwoPods } from '../support/two-pods.ts';
 
 const SERVICES = serviceFile('web', 'v1');
 const ROUTE = `apiVersion: gateway.networking.k8s.io/v1
@@ -21,18 +22,9 @@ const GOOD = { 'services.yaml': SERVICES, 'route.yaml': ROUTE };
 const BROKEN = { 'services.yaml': SERVICES, 'route.yaml': ROUTE.replace('port: 80}]}]', 'port: 80}]') };
 
 t.test('the life of a sidecar', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
-  const client = cluster.addPod('client');
-  const server = cluster.addPod('server');
-  cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
-  cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
-  await startFixture(server, 'hello-server', '8000', 'parent');
-  await startFixture(server, 'hello-server', '8001', '1');
+  const { client, directory } = await startTwoPods(t);
   const curl = (pod: Pod, ...args: string[]) => pod.run(['curl', '-sS', '--max-time', '10', ...args]);
-  const path = join(directory.path, 'routes');
+  const path = join(directory, 'routes');
 
   await t.test(
     'SPEC A5, A14: a directory that does not exist means passthrough, a broken file its last good content',

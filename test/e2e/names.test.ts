@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { Cluster, type Pod } from '../support/cluster.ts';
+import type { Pod } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { PodDns, type Services } from '../support/pod-dns.ts';
-import { Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, SIDEROUTE } from '../support/sidecar.ts';
+import { startTwoPods } from '../support/two-pods.ts';
 
 const ROUTE = `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -76,19 +77,10 @@ class Stage {
     files: Readonly<Record<string, string>>,
     ...flags: string[]
   ): Promise<Stage> {
-    const cluster = new Cluster();
-    t.teardown(() => cluster.close());
-    const directory = temporaryDirectory();
-    t.teardown(directory.remove);
-    const client = cluster.addPod('client');
-    const server = cluster.addPod('server');
-    cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
+    const { cluster, client, server, directory } = await startTwoPods(t);
     cluster.addService('10.96.0.20', 80, [{ address: server.v4, port: 8000 }]);
-    cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
-    await startFixture(server, 'hello-server', '8000', 'parent');
-    await startFixture(server, 'hello-server', '8001', '1');
-    const dns = await PodDns.start(server, directory.path, services);
-    const mount = new ConfigMapMount(join(directory.path, 'routes'), files);
+    const dns = await PodDns.start(server, directory, services);
+    const mount = new ConfigMapMount(join(directory, 'routes'), files);
     const all = ['--namespace', 'shop', '--resolv-conf', dns.resolvConf, ...flags];
     // Everything is captured, as when nobody says which networks are those of Services.
     client.must([...SIDEROUTE, 'iptables', 'apply', '--service-cidrs', '10.0.0.0/8']);

@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster, runCommand, type CommandResult } from '../support/cluster.ts';
+import { runCommand, type CommandResult } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
-import { Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, SIDEROUTE } from '../support/sidecar.ts';
+import { startTwoPods } from '../support/two-pods.ts';
 
 const ROUTES = `apiVersion: v1
 kind: Service
@@ -66,19 +67,10 @@ t.test('check and explain take the namespace from the flag, the variable, or the
 });
 
 t.test('the sidecar serves such routes, and says so once', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
-  const client = cluster.addPod('client');
-  const server = cluster.addPod('server');
-  cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
-  cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
-  await startFixture(server, 'hello-server', '8000', 'parent');
-  await startFixture(server, 'hello-server', '8001', '1');
+  const { client, directory } = await startTwoPods(t);
   // The first is read in slices, the second by a thread.
   const large = `${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [routeObject()] })}${' '.repeat(30_000)}`;
-  const mount = new ConfigMapMount(join(directory.path, 'routes'), { 'routes.yaml': ROUTES });
+  const mount = new ConfigMapMount(join(directory, 'routes'), { 'routes.yaml': ROUTES });
   const sidecar = await Sidecar.start(client, mount.path, '--namespace', 'shop');
   const served = () => client.run(['curl', '-sS', '--max-time', '10', 'http://10.96.0.10/']).stdout;
   t.equal(served(), 'Hello from Version 1\n');

@@ -1,12 +1,12 @@
 /** SAFETY part 3, "`..data` symlink swap x 1,000": configuration changes under load lose nothing and never mix. */
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { waitForLine } from '../support/processes.ts';
 import { eventually } from '../support/eventually.ts';
 import { serviceFile } from '../support/services.ts';
-import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { fixture, Sidecar, startFixture } from '../support/sidecar.ts';
+import { startTwoPods } from '../support/two-pods.ts';
 
 const SWAPS = 1_000;
 
@@ -30,19 +30,10 @@ const A = { 'services.yaml': services, 'one.yaml': route('only', 'v1'), 'two.yam
 const B = { 'services.yaml': services, 'one.yaml': '# none\n', 'two.yaml': route('only', 'v2') };
 
 t.test(`${SWAPS} swaps of ..data under load: no failed request, no mix of two configurations`, async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
-  const client = cluster.addPod('client');
-  const server = cluster.addPod('server');
-  cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);
-  cluster.addService('10.96.0.11', 80, [{ address: server.v4, port: 8001 }]);
+  const { cluster, client, server, directory } = await startTwoPods(t);
   cluster.addService('10.96.0.12', 80, [{ address: server.v4, port: 8002 }]);
-  await startFixture(server, 'hello-server', '8000', 'parent');
-  await startFixture(server, 'hello-server', '8001', '1');
   await startFixture(server, 'hello-server', '8002', '2');
-  const volume = new ConfigMapMount(join(directory.path, 'routes'), A);
+  const volume = new ConfigMapMount(join(directory, 'routes'), A);
   const sidecar = await Sidecar.start(client, volume.path);
 
   const load = client.spawn(fixture('load-client', 'http://10.96.0.10/', '8'));

@@ -1,0 +1,34 @@
+/**
+ * The stage of many tests: a client, and a server behind two Services, so that it shows where a request went. Service `web`
+ * answers as `Version parent`, `v1` as `Version 1`; where `web` is routed to `v1`, the client sees the latter.
+ */
+import type { Test } from 'tap';
+import { Cluster, type Pod } from './cluster.ts';
+import { startFixture, temporaryDirectory } from './sidecar.ts';
+
+/** ClusterIPs, as `services.ts` writes them in documents. */
+const WEB = '10.96.0.10';
+const V1 = '10.96.0.11';
+
+export interface TwoPods {
+  readonly cluster: Cluster;
+  readonly client: Pod;
+  readonly server: Pod;
+  /** For files of the test, readable by other uids. */
+  readonly directory: string;
+}
+
+/** Everything goes with the test. */
+export async function startTwoPods(test: Test): Promise<TwoPods> {
+  const cluster = new Cluster();
+  test.teardown(() => cluster.close());
+  const directory = temporaryDirectory();
+  test.teardown(directory.remove);
+  const client = cluster.addPod('client');
+  const server = cluster.addPod('server');
+  cluster.addService(WEB, 80, [{ address: server.v4, port: 8000 }]);
+  cluster.addService(V1, 80, [{ address: server.v4, port: 8001 }]);
+  await startFixture(server, 'hello-server', '8000', 'parent');
+  await startFixture(server, 'hello-server', '8001', '1');
+  return { cluster, client, server, directory: directory.path };
+}
