@@ -12,7 +12,7 @@
 // - A dial that is not answered gives way to the next after one tenth of the connect timeout, that after two
 //   tenths, then three and four, which makes the whole. The kernel repeats a lost SYN after a second;
 //   dialling again does as much, and may find an endpoint whose node is not gone.
-// - Two rounds, 25 ms apart, where nothing has accepted lately (Backend::refusing): a backend that is down is
+// - Two rounds, 24 ms apart, where nothing has accepted lately (Backend::refusing): a backend that is down is
 //   dialled twice for each request, not 16 times.
 //
 // Stage before: exchange or mirror, whose connection it is about.

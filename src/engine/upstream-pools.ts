@@ -59,10 +59,8 @@ const POOL_IDLE_MS = 60_000;
 const SWEEP_INTERVAL_MS = 10_000;
 const KEEP_ALIVE_PROBE_MS = 10_000;
 
-/** As in native/src/upstream_pool.cc, which says why. */
-const MANY_FAILURES = 64;
-const REFUSING_MS = 100;
-const FORGOTTEN_MS = 1_000;
+/** When nothing accepts: as in native/src/upstream_pool.cc, which says why, and with which a test compares it. */
+export const REFUSING = { manyFailures: 64, refusingMs: 100, forgottenMs: 1_000 } as const;
 
 /** One address and port. */
 export class Upstream {
@@ -88,13 +86,13 @@ export class Upstream {
 
   /** A dial has failed. True when nothing has accepted for a while, though many have tried. */
   failed(nowMs: number): boolean {
-    if (this.failures === 0 || nowMs - this.lastFailureMs > FORGOTTEN_MS) {
+    if (this.failures === 0 || nowMs - this.lastFailureMs > REFUSING.forgottenMs) {
       this.failures = 0;
       this.failingSinceMs = nowMs;
     }
     this.failures++;
     this.lastFailureMs = nowMs;
-    return this.failures >= MANY_FAILURES && nowMs - this.failingSinceMs >= REFUSING_MS;
+    return this.failures >= REFUSING.manyFailures && nowMs - this.failingSinceMs >= REFUSING.refusingMs;
   }
 }
 

@@ -9,13 +9,16 @@
 import type { RequestReason } from '../errors.ts';
 import { learnReuse, type Upstream, type UpstreamPools } from './upstream-pools.ts';
 
-/** Each address is dialled so often. */
-const ROUNDS = 16;
-/** By so much grow the pauses from the third round on. */
-const STEP_MS = 2;
-/** While nothing accepts. */
-const REFUSING_ROUNDS = 2;
-const REFUSING_PAUSE_MS = 25;
+/** As in native/src/dial_plan.h, with which a test compares it. */
+export const DIALS = {
+  /** Each address is dialled so often. */
+  rounds: 16,
+  /** By so much grow the pauses from the third round on. */
+  stepMs: 2,
+  /** While nothing accepts: rounds, and the pause between them in steps. */
+  refusingRounds: 2,
+  refusingSteps: 12,
+} as const;
 
 /** RFC 9110 section 9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
@@ -95,9 +98,9 @@ export class Attempts {
     this.failed++;
     if (timedOut) return this.failed < length ? 0 : null;
     const refusing = this.upstream!.failed(performance.now());
-    if (this.failed >= (refusing ? REFUSING_ROUNDS : ROUNDS) * length) return null;
+    if (this.failed >= (refusing ? DIALS.refusingRounds : DIALS.rounds) * length) return null;
     if (this.failed % length !== 0) return 0;
-    return refusing ? REFUSING_PAUSE_MS : STEP_MS * (this.failed / length - 1);
+    return DIALS.stepMs * (refusing ? DIALS.refusingSteps : this.failed / length - 1);
   }
 
   private release(): void {
