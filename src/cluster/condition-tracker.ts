@@ -6,7 +6,7 @@
  */
 import type { Attachment, RouteCondition } from '../config/attachment.ts';
 import type { Logger } from '../log.ts';
-import type { Slicer, Steps } from '../slices.ts';
+import { finish, type Slicer, type Steps } from '../slices.ts';
 import { liveConditions, type KnowledgeSources } from './live-conditions.ts';
 
 export interface ConditionTrackerOptions {
@@ -24,11 +24,16 @@ export interface ConditionTrackerOptions {
 /** Thousands of addresses that become known one after the other take at most this part of the time. */
 const PAUSE_FACTOR = 20;
 
+/** Worked out in a few milliseconds. */
+const MOST_AT_ONCE = 500;
+
 export class ConditionTracker {
   readonly #options: ConditionTrackerOptions;
   #conditions: readonly RouteCondition[] = [];
   /** What the conditions are of. */
   #attachment: Attachment | null = null;
+  /** Those of an attachment that is in force, but was not worked out yet when somebody looked. */
+  #early: { readonly attachment: Attachment; readonly conditions: readonly RouteCondition[] } | null = null;
   #updating = false;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
@@ -42,7 +47,14 @@ export class ConditionTracker {
   /** Of the attachment in force; the same array until there is another one. */
   get current(): readonly RouteCondition[] {
     const attachment = this.#options.attachment();
-    return attachment === this.#attachment ? this.#conditions : attachment.conditions;
+    if (attachment === this.#attachment) return this.#conditions;
+    // What the route files say alone may be wrong. Of very many it is shown for a moment, for to work them out at once
+    // would hold up requests.
+    if (attachment.conditions.length > MOST_AT_ONCE) return attachment.conditions;
+    if (attachment !== this.#early?.attachment) {
+      this.#early = { attachment, conditions: finish(liveConditions(attachment, this.#options.sources)) };
+    }
+    return this.#early.conditions;
   }
 
   /** Something about an address is another one now. */
@@ -72,6 +84,7 @@ export class ConditionTracker {
       if (attachment === this.#attachment && same(conditions, this.#conditions)) return;
       this.#attachment = attachment;
       this.#conditions = conditions;
+      this.#early = null;
       yield* this.#options.onChange(conditions);
     } finally {
       this.#updating = false;

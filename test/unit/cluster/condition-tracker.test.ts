@@ -50,19 +50,23 @@ async function start(test: Test) {
     },
   });
   test.teardown(() => tracker.close());
-  const apply = (next: Attachment): void => {
+  /** In force; the tracker has not been told yet. */
+  const take = (next: Attachment): void => {
     current = next;
     backends.beginCompile();
     backends.intern('shop', 'v1', 80);
     backends.endCompile();
     frontends.update(next);
+  };
+  const apply = (next: Attachment): void => {
+    take(next);
     finish(tracker.update());
   };
   apply(current);
   const statuses = (): string =>
     tracker.current.map(({ type, status, reason }) => `${type}=${status} ${reason}`).join(', ');
   const become = (expected: string) => eventually(`${expected}, now ${statuses()}`, () => statuses() === expected);
-  return { dns, tracker, backends, apply, statuses, become, log, lists };
+  return { dns, tracker, backends, take, apply, statuses, become, log, lists };
 }
 
 const GOOD = 'Accepted=True Accepted, ResolvedRefs=True ResolvedRefs';
@@ -142,4 +146,20 @@ t.test('the list is that of the attachment in force, from the moment it is', asy
   apply(attachment('other'));
   t.same([...new Set(tracker.current.map(({ name }) => name))], ['other']);
   await become(GOOD);
+});
+
+t.test('whoever looks at a new list before it is worked out sees what is known all the same', async (t) => {
+  const { dns, become, tracker, take, statuses, lists } = await start(t);
+  dns.zone.set(`web.${DOMAIN}`, { a: ['10.96.0.1'] });
+  const missing = 'Accepted=True Accepted, ResolvedRefs=False BackendNotFound';
+  await become(missing);
+  const known = lists.length;
+  take(attachment('other'));
+  t.equal(statuses(), missing);
+  t.same([...new Set(tracker.current.map(({ name }) => name))], ['other']);
+  t.equal(tracker.current, tracker.current, 'the same array');
+  t.equal(lists.length, known, 'it is told of when it is worked out');
+  finish(tracker.update());
+  t.equal(lists.length, known + 1);
+  t.equal(statuses(), missing);
 });
