@@ -17,7 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'uws-library.ts': ['errors.ts'],
   'gateway-api': ['errors.ts', 'slices.ts'],
   native: ['errors.ts', 'package-root.ts'],
-  config: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api', 'native', 'routing'],
+  config: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api', 'native', 'route-set', 'routing'],
   routing: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
   cluster: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api', 'config', 'routing', 'native'],
   engine: ['errors.ts', 'log.ts', 'uws-library.ts', 'gateway-api', 'routing', 'native'],
@@ -38,9 +38,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   /** Code for browsers. */
   page: [],
   iptables: ['errors.ts', 'log.ts', 'native'],
-  inject: ['errors.ts', 'gateway-api', 'config', 'iptables'],
+  inject: ['errors.ts', 'gateway-api', 'config', 'iptables', 'route-set'],
   export: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
-  'route-set': ['errors.ts'],
+  'route-set': [],
   kube: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api'],
   controller: [
     'errors.ts',

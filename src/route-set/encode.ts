@@ -1,18 +1,18 @@
 /**
  * Routes and Services of a namespace to the shards of its route set.
  *
- * Stage before: the controller, which has the texts. Stage after: ConfigMaps, a volume, the sidecar. Equal items give equal hashes; the
- * generation is in no hash.
+ * Stage before: the controller, which has the texts. Stage after: ConfigMaps, a volume, `decode.ts`. Equal items give equal
+ * bytes; the generation is in no hash.
  */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { MAX_SHARD_BYTES, shardKey, shardName, SHARDS } from './format.ts';
+import { FORMAT, MAX_SHARD_BYTES, MAX_TEXT_BYTES, shardKey, shardName, SHARDS } from './format.ts';
 
 export interface SetItem {
   readonly kind: string;
   readonly namespace: string;
   readonly name: string;
-  /** The manifest in JSON. */
+  /** The manifest in JSON, on one line. */
   readonly text: string;
 }
 
@@ -23,6 +23,8 @@ export interface Shard {
   /** In `binaryData`. */
   readonly key: string;
   readonly textHash: string;
+  /** Of its text, decompressed, without the digits of the generation. */
+  readonly textBytes: number;
   /** Compressed; not made before it is asked for. */
   bytes(generation: number): Buffer;
 }
@@ -35,13 +37,15 @@ export interface RouteSet {
 
 /** Up to here everything is in shard 0, and one change is one write. */
 export const SPREAD_BYTES = 256 * 1024;
+/** Digits of a generation. */
+const MAX_DIGITS = 16;
 
-/** Whether the shard is more than a ConfigMap takes. */
+/** Whether the shard is more than a ConfigMap takes, or more than a reader does. */
 export function isTooLarge(shard: Shard, generation: number): boolean {
-  return shard.bytes(generation).length > MAX_SHARD_BYTES;
+  return shard.textBytes + MAX_DIGITS > MAX_TEXT_BYTES || shard.bytes(generation).length > MAX_SHARD_BYTES;
 }
 
-/** Of a data shard: always the same one for an object, so that a change of it rewrites one. */
+/** A change of one item changes one shard, and shard 0. */
 export function shardOf({ kind, namespace, name }: SetItem): number {
   const digest = createHash('sha256').update(`${kind} ${namespace}/${name}`).digest();
   return 1 + (digest.readUInt32BE(0) % (SHARDS - 1));
@@ -53,28 +57,48 @@ export function compareItems(a: SetItem, b: SetItem): number {
   return compareText(a.namespace, b.namespace) || compareText(a.name, b.name) || compareText(a.kind, b.kind);
 }
 
-/** A data shard, from 1 on. */
-export function encodeShard(index: number, items: readonly SetItem[]): Shard {
-  const text = `{"sideroute":"route-set","format":1,"shard":${index},"items":[${joined(items)}]}`;
-  const bytes = once(() => gzipSync(text));
-  return { index, ...names(index), textHash: sha256(text), bytes };
+/** The set of all items, in whatever order they come. Shards whose content is that of `previous` are those objects. */
+export function encodeSet(items: readonly SetItem[], previous: RouteSet | null = null): RouteSet {
+  const sorted = [...items].sort(compareItems);
+  const length = sorted.reduce((sum, { text }) => sum + text.length, 0);
+  const inRoot = length > SPREAD_BYTES ? [] : sorted;
+  const byShard: SetItem[][] = Array.from({ length: SHARDS }, () => []);
+  if (inRoot !== sorted) for (const item of sorted) byShard[shardOf(item)]!.push(item);
+  const others = byShard.flatMap((own, index) => (own.length === 0 ? [] : [encodeShard(index, own)]));
+  const root = encodeRoot(others, inRoot);
+  const shards = [root, ...others].map((shard) => {
+    return (
+      previous?.shards.find(({ index, textHash }) => index === shard.index && textHash === shard.textHash) ?? shard
+    );
+  });
+  return { hash: root.textHash, shards };
 }
 
-/** Shard 0 of a set with these data shards. */
+/** One behind the first; `items` are sorted. */
+export function encodeShard(index: number, items: readonly SetItem[]): Shard {
+  const text = `{"sideroute":"route-set","format":${FORMAT},"shard":${index},${linesOf(items)}`;
+  const bytes = once(() => gzipSync(text));
+  return { index, ...names(index), textHash: sha256(text), textBytes: Buffer.byteLength(text), bytes };
+}
+
+/** Shard 0; `items` are sorted. Its hash is that of the set: of its text as if the generation were 0. */
 export function encodeRoot(others: readonly Shard[], items: readonly SetItem[]): Shard {
   const shards = Object.fromEntries(others.map(({ index, textHash }) => [String(index), textHash]));
-  const head = (generation: number): string => `{"sideroute":"route-set","format":1,"generation":${generation},`;
-  const rest = `"shard":0,"shards":${JSON.stringify(shards)},"items":[${joined(items)}]}`;
+  const head = (generation: number): string =>
+    `{"sideroute":"route-set","format":${FORMAT},"generation":${generation},`;
+  const rest = `"shard":0,"shards":${JSON.stringify(shards)},${linesOf(items)}`;
   // Members of a gzip file follow one another: so what namespaces share is compressed once.
   const compressed = once(() => gzipSync(rest));
   return {
     ...{ index: 0, ...names(0), textHash: sha256(head(0) + rest) },
+    textBytes: Buffer.byteLength(head(0)) + Buffer.byteLength(rest),
     bytes: (generation) => Buffer.concat([gzipSync(head(generation)), compressed()]),
   };
 }
 
-function joined(items: readonly SetItem[]): string {
-  return items.map(({ text }) => text).join(',');
+/** Each item on a line of its own: a reader takes one at a time, and a problem names the line. */
+function linesOf(items: readonly SetItem[]): string {
+  return `"items":[\n${items.map(({ text }) => text).join(',\n')}\n]}`;
 }
 
 function once<T>(make: () => T): () => T {

@@ -1,0 +1,161 @@
+/**
+ * Files that may be the shards of a route set to what they are together: a complete set, a torn one, or a damaged one.
+ *
+ * Stage before: `config/directory-reader.ts` has read the files. Stage after: `config/route-set-files.ts`, which parses the
+ * items of complete sets. Nothing here trusts a file: what is decompressed is bounded, and its header has one spelling.
+ */
+import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { FORMAT, MAX_TEXT_BYTES, shardKey } from './format.ts';
+
+/** A shard that can be read by itself. */
+export interface ShardHeader {
+  readonly index: number;
+  /** Hex SHA-256 of its text; of shard 0, as if its generation were 0. */
+  readonly textHash: string;
+  /** Of shard 0 only. */
+  readonly root: { readonly generation: number; readonly shards: ReadonlyMap<number, string> } | null;
+}
+
+export interface OpenShard extends ShardHeader {
+  /** UTF-8: a header, one item on each line, and a last line. */
+  readonly text: Buffer;
+}
+
+/** A shard that cannot be read. */
+export interface ShardDamage {
+  readonly index: number;
+  /** Said of the file. */
+  readonly damage: string;
+}
+
+export type SetState =
+  | { readonly state: 'absent' }
+  | {
+      readonly state: 'complete';
+      readonly hash: string;
+      readonly generation: number;
+      /** Those that belong to the set and their hashes, shard 0 first. */
+      readonly shards: ReadonlyMap<number, string>;
+    }
+  /** Time may mend it: the other shards are under way. */
+  | { readonly state: 'torn'; readonly shard: number; readonly message: string }
+  | { readonly state: 'damaged'; readonly shard: number; readonly message: string };
+
+const HASH = /^[0-9a-f]{64}$/;
+const BEGIN = /^\{"sideroute":"route-set","format":([0-9]{1,9}),/;
+const ROOT =
+  /^(\{"sideroute":"route-set","format":1,"generation":)(0|[1-9][0-9]{0,14})(,"shard":([0-9]),"shards":(\{[^{}]*\}),"items":\[\n)/;
+const OTHER = /^\{"sideroute":"route-set","format":1,"shard":([0-9]),"items":\[\n/;
+const END = /\n\]\}\n?$/;
+/** More than any header has. */
+const HEAD_BYTES = 2_048;
+/** Hashed between two turns of the event loop: less than 3 ms. */
+const HASHED_BYTES = 512 * 1024;
+
+const unzip = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
+
+/** Decompresses in another thread. Never rejects for what is in the bytes. `index`: by the name of the file. */
+export async function openShard(index: number, bytes: Buffer): Promise<OpenShard | ShardDamage> {
+  let text: Buffer;
+  try {
+    text = await unzip(bytes, { maxOutputLength: MAX_TEXT_BYTES });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_BUFFER_TOO_LARGE') {
+      return { index, damage: `has more than ${MAX_TEXT_BYTES} bytes when decompressed` };
+    }
+    return { index, damage: `cannot be decompressed: ${message}` };
+  }
+  if (!isUtf8(text)) return { index, damage: 'is not UTF-8 text' };
+  const head = text.toString('latin1', 0, HEAD_BYTES);
+  const format = BEGIN.exec(head)?.[1];
+  if (format === undefined) return { index, damage: 'is not a shard of a route set' };
+  if (Number(format) !== FORMAT) {
+    return { index, damage: `has format ${format} of route sets; this version of sideroute reads format ${FORMAT}` };
+  }
+  const root = ROOT.exec(head);
+  const written = root?.[4] ?? OTHER.exec(head)?.[1];
+  if (written === undefined) return { index, damage: 'has a header that no shard of a route set has' };
+  if (Number(written) !== index || (root === null) !== index > 0) {
+    return {
+      index,
+      damage: `says that it is shard ${written}${index > 0 && root !== null ? ' and names others' : ''}`,
+    };
+  }
+  if (!END.test(text.toString('latin1', text.length - 4))) return { index, damage: 'ends before its last line' };
+  if (root === null) return { index, text, root: null, textHash: await hash([text]) };
+  const [, before = '', digits = '', , , list = ''] = root;
+  const shards = namedShards(list);
+  if (shards === null) return { index, damage: 'names other shards in a way that cannot be read' };
+  const rest = text.subarray(before.length + digits.length);
+  const textHash = await hash([Buffer.from(`${before}0`), rest]);
+  return { index, text, textHash, root: { generation: Number(digits), shards } };
+}
+
+/** Null unless it is written as JSON.stringify does it, which has no name twice. */
+function namedShards(list: string): Map<number, string> | null {
+  try {
+    const parsed = JSON.parse(list) as Record<string, unknown>;
+    const entries = Object.entries(parsed);
+    const fine = entries.every(
+      ([name, value]) => /^[1-7]$/.test(name) && typeof value === 'string' && HASH.test(value),
+    );
+    if (!fine || JSON.stringify(parsed) !== list) return null;
+    return new Map(entries.map(([name, value]) => [Number(name), value as string]));
+  } catch {
+    return null;
+  }
+}
+
+async function hash(parts: readonly Buffer[]): Promise<string> {
+  const sha256 = createHash('sha256');
+  for (const part of parts) {
+    for (let at = 0; at < part.length; at += HASHED_BYTES) {
+      if (at > 0) await nextTurn();
+      sha256.update(part.subarray(at, at + HASHED_BYTES));
+    }
+  }
+  return sha256.digest('hex');
+}
+
+/** What shards are together, by their numbers. Those that shard 0 does not name are no part of it. */
+export function assessSet(shards: ReadonlyMap<number, ShardHeader | ShardDamage>): SetState {
+  if (shards.size === 0) return { state: 'absent' };
+  const root = shards.get(0);
+  if (root === undefined) return { state: 'torn', shard: 0, message: 'is missing, and other shards are there' };
+  if ('damage' in root) return { state: 'damaged', shard: 0, message: root.damage };
+  // A file that is named as shard 0 is opened as one.
+  const { generation, shards: named } = root.root!;
+  for (const [index, textHash] of named) {
+    const shard = shards.get(index);
+    if (shard === undefined) {
+      return { state: 'torn', shard: index, message: `is missing, and ${shardKey(0)} names it` };
+    }
+    if ('damage' in shard) return { state: 'damaged', shard: index, message: shard.damage };
+    if (shard.textHash !== textHash) {
+      return { state: 'torn', shard: index, message: `is of another version of the set than ${shardKey(0)}` };
+    }
+  }
+  return {
+    ...{ state: 'complete', hash: root.textHash, generation },
+    shards: new Map([[0, root.textHash], ...named]),
+  };
+}
+
+/** All at once. `files`: compressed shards by their numbers. */
+export async function decodeSet(
+  files: ReadonlyMap<number, Buffer>,
+): Promise<SetState & { readonly texts: ReadonlyMap<number, Buffer> }> {
+  const opened = new Map<number, OpenShard | ShardDamage>();
+  for (const [index, bytes] of files) opened.set(index, await openShard(index, bytes));
+  const state = assessSet(opened);
+  const texts = new Map<number, Buffer>();
+  if (state.state === 'complete') {
+    for (const index of state.shards.keys()) texts.set(index, (opened.get(index) as OpenShard).text);
+  }
+  return { ...state, texts };
+}
