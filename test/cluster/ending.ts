@@ -1,4 +1,6 @@
 /** What has to be taken away when the process ends, also when a signal ends it. */
+import { constants } from 'node:os';
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** `takeAway` runs once: at `end()`, when the process exits, or before the signal that ends it does. It cannot wait for anything. */
@@ -13,9 +15,8 @@ export function endWith(takeAway: () => void): { end(): void } {
     takeAway();
   }
   function interrupted(signal: NodeJS.Signals): void {
-    end();
-    // Others that have something to take away do so; the last one has removed its listener, and the signal ends the process.
-    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+    // Everything that has something to take away hears of the exit.
+    process.exit(128 + constants.signals[signal]);
   }
   // A runner of tests that is killed tells its tests nothing.
   const parent = process.ppid;

@@ -28,8 +28,6 @@ export class NodeNamespaces {
   /** Put before a command line, it enters. */
   readonly enter: readonly string[];
   readonly #holder: ChildProcess;
-  /** The machine's end of the way to the node. */
-  readonly link: string;
 
   static async create(workspace: Workspace): Promise<NodeNamespaces> {
     const pause = await program('pause');
@@ -50,20 +48,19 @@ export class NodeNamespaces {
     workspace.remember(first);
     const enter = ['nsenter', '-t', String(first), '--net', '--mount', '--pid', '--'];
     try {
-      const { link, node } = await connect(first);
+      const node = await connect(workspace, first);
       await prepareInside(workspace, enter);
-      return new NodeNamespaces(node, enter, holder, link);
+      return new NodeNamespaces(node, enter, holder);
     } catch (error) {
       holder.kill('SIGKILL');
       throw error;
     }
   }
 
-  private constructor(address: string, enter: readonly string[], holder: ChildProcess, link: string) {
+  private constructor(address: string, enter: readonly string[], holder: ChildProcess) {
     this.address = address;
     this.enter = enter;
     this.#holder = holder;
-    this.link = link;
   }
 
   /** Kills everything in them. */
@@ -71,11 +68,9 @@ export class NodeNamespaces {
     this.#holder.kill('SIGKILL');
   }
 
-  /** Resolves once they are gone, interfaces included. */
+  /** Resolves once they have been killed. */
   async ended(): Promise<void> {
     while (this.#holder.exitCode === null && this.#holder.signalCode === null) await delay(10);
-    // The kernel takes its time with a network namespace; whoever looks next is to find nothing.
-    await runToEnd(['ip', 'link', 'delete', this.link]);
   }
 }
 
@@ -87,7 +82,8 @@ function runs(pid: number, file: string): boolean {
   }
 }
 
-async function connect(pid: number): Promise<{ link: string; node: string }> {
+/** Returns the address of the node. */
+async function connect(workspace: Workspace, pid: number): Promise<string> {
   for (let index = 0; index < NETWORKS; index += 1) {
     const { link, machine, node } = networkOf(index);
     const made = await runToEnd([
@@ -95,6 +91,7 @@ async function connect(pid: number): Promise<{ link: string; node: string }> {
     ]);
     if (made.stderr.includes('File exists')) continue;
     if (made.status !== 0) throw new Error(`ip link add ${link}: ${made.stderr}`);
+    await mustRun(['ip', 'link', 'set', link, 'alias', workspace.name]);
     await mustRun(['ip', 'address', 'add', `${machine}/30`, 'dev', link]);
     await mustRun(['ip', 'link', 'set', link, 'up']);
     const inside = ['nsenter', '-t', String(pid), '--net', '--', 'ip'];
@@ -106,7 +103,7 @@ async function connect(pid: number): Promise<{ link: string; node: string }> {
     await mustRun([...inside, 'link', 'add', 'nowhere', 'type', 'bridge']);
     await mustRun([...inside, 'link', 'set', 'nowhere', 'up']);
     await mustRun([...inside, 'route', 'add', 'default', 'dev', 'nowhere', 'src', node]);
-    return { link, node };
+    return node;
   }
   throw new Error(`${NETWORKS} test clusters run already, or left their interfaces: ip -br link | grep srcluster`);
 }

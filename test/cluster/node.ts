@@ -29,8 +29,6 @@ export interface NodeCluster {
   readonly bin: string;
   /** Of the node; NodePorts are there. */
   readonly address: string;
-  /** The machine's interface to it. */
-  readonly link: string;
   readonly daemons: Readonly<Record<DaemonName, Daemon>>;
   /** Where the daemons and the pods log. */
   readonly logs: string;
@@ -222,7 +220,6 @@ export async function startNode(): Promise<NodeCluster> {
       url: control.url,
       bin: control.bin,
       address,
-      link: held.link,
       daemons,
       logs,
       kubectl: (args, input) => control.kubectl(args, input),

@@ -15,6 +15,6 @@ if ('load' in cluster) {
   await cluster.load(await siderouteImages());
   await cluster.load(await applicationImages());
 }
-const node = 'load' in cluster ? ` SIDEROUTE_NODE='${cluster.enter([]).join(' ')}' SIDEROUTE_LINK=${cluster.link}` : '';
+const node = 'load' in cluster ? ` SIDEROUTE_NODE='${cluster.enter([]).join(' ')}'` : '';
 process.stdout.write(`export KUBECONFIG=${cluster.kubeconfig} PATH=${cluster.bin}:$PATH${node}\n`);
 setInterval(() => undefined, 60_000);

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { interfacesOf } from './workspace.ts';
 
 /** Settings of the kernel that kubelet and kube-proxy like to change, and what the machine has of everything that they make. */
 export function machine(): Readonly<Record<string, unknown>> {
@@ -32,7 +33,7 @@ function readOrEmpty(file: string): string {
 }
 
 /** Everything on the machine that is of the cluster with this directory, in words. */
-export function tracesOf(directory: string, link: string | null): string[] {
+export function tracesOf(directory: string): string[] {
   const name = basename(directory);
   const processes = readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
@@ -48,6 +49,6 @@ export function tracesOf(directory: string, link: string | null): string[] {
     ...readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .filter((line) => line.includes(name)),
-    ...(link !== null && existsSync(`/sys/class/net/${link}`) ? [`interface ${link}`] : []),
+    ...interfacesOf(name).map((link) => `interface ${link}`),
   ];
 }

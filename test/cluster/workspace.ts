@@ -2,6 +2,7 @@
  * The directory and the cgroups of one test cluster, and taking away what runs that were killed have left: they name their owner, and an owner
  * that is gone has no use for them. The processes have died with it (processes.ts), and mounts and network namespaces with those.
  */
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -41,21 +42,40 @@ function cgroupsOf(name: string): string[] {
   return hierarchies.map((hierarchy) => join(hierarchy, name));
 }
 
+/** What has been killed takes a moment to die, and a cgroup with a process in it cannot be removed. */
+const DYING_MS = 15_000;
+
 function removeCgroups(name: string): void {
+  const deadline = performance.now() + DYING_MS;
   for (const cgroup of cgroupsOf(name)) {
-    if (!existsSync(cgroup)) continue;
-    const directories = readdirSync(cgroup, { withFileTypes: true, recursive: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => join(entry.parentPath, entry.name));
-    // The deepest first; their files go with them.
-    for (const directory of [cgroup, ...directories].sort((a, b) => b.length - a.length)) {
-      try {
-        rmdirSync(directory);
-      } catch {
-        // A process in it has not been buried yet: the next run finds it again.
-      }
-    }
+    while (existsSync(cgroup) && !removeTree(cgroup) && performance.now() < deadline)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
   }
+}
+
+/** Of directories alone; false when one is in use. */
+function removeTree(cgroup: string): boolean {
+  try {
+    const children = readdirSync(cgroup, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    if (!children.map((entry) => removeTree(join(cgroup, entry.name))).every(Boolean)) return false;
+    rmdirSync(cgroup);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+const INTERFACES = '/sys/class/net';
+
+/** Interfaces of this machine that belong to a workspace, which is their alias. */
+export function interfacesOf(name: string): string[] {
+  return readdirSync(INTERFACES).filter((entry) => {
+    try {
+      return readFileSync(join(INTERFACES, entry, 'ifalias'), 'utf8').trim() === name;
+    } catch {
+      return false;
+    }
+  });
 }
 
 export class Workspace {
@@ -106,6 +126,8 @@ function removeWorkspace(directory: string): void {
       }
     }
   }
+  // A network namespace without processes lives on while a connection in it has something to send.
+  for (const link of interfacesOf(basename(directory))) spawnSync('ip', ['link', 'delete', link]);
   removeCgroups(basename(directory));
   // A process that has just been killed may still write.
   rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });

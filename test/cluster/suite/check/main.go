@@ -22,8 +22,8 @@ func main() {
 			os.Exit(2)
 		}
 		_, mesh, err := report.IsConformant(report.GatewayAPIVersion)
-		if err != nil || !mesh {
-			fmt.Printf("%s: not conformant as a mesh: %v\n", file, err)
+		if err != nil || mesh != v1.Success {
+			fmt.Printf("%s: not conformant as a mesh: %s, %v\n", file, mesh, err)
 			os.Exit(1)
 		}
 		fmt.Printf("%s: conformant as a mesh\n", file)
