@@ -42,6 +42,7 @@ const BACKOFF = { firstMs: 250, mostMs: 30_000 };
 const FRESH_MS = 60_000;
 const FIRST_LOOK_MS = 2_000;
 const SYNC_POLL_MS = 20;
+const FAILURE_LOG_MS = 5_000;
 /** What the end waits for requests that are under way. */
 const END_TIMEOUT_MS = 5_000;
 
@@ -226,10 +227,22 @@ export class Controller {
     settleMs: number,
     work: (key: string, signal: AbortSignal) => Promise<void>,
   ): WorkQueue {
+    let toldMs = Number.NEGATIVE_INFINITY;
+    let untold = 0;
     const onFailure = (key: string, error: unknown, failures: number): void => {
-      // Once per outage and key, and now and then while it lasts.
-      if (failures !== 1 && failures % 10 !== 0) return;
-      this.#logger.warn('a write failed and is tried again', { queue: name, key, failures, error: String(error) });
+      // Thousands may fail in one outage.
+      if (performance.now() - toldMs < FAILURE_LOG_MS) {
+        untold++;
+        return;
+      }
+      this.#logger.warn('a write failed and is tried again', {
+        queue: name,
+        key,
+        failures,
+        untold,
+        error: String(error),
+      });
+      [toldMs, untold] = [performance.now(), 0];
     };
     return new WorkQueue({ workers, settleMs, backoff: BACKOFF, work, onFailure });
   }

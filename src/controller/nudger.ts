@@ -70,6 +70,8 @@ const HASH_CHARS = 12;
 const FIRST_LOOK_MS = 800;
 const MOST_LOOK_MS = 30_000;
 const JITTER = 0.2;
+/** By then its kubelet has probably looked by itself: one that has waited so long for its turn is asked first. */
+const KUBELET_MS = 60_000;
 /** A kubelet that has not looked by then has looked by itself. */
 const MAX_NUDGES = 6;
 /** Of a pod that does not answer. */
@@ -229,7 +231,8 @@ export class Nudger {
       this.#pending.delete(pending.key);
       return;
     }
-    if (pending.next === 'nudge') {
+    const isLate = pending.nudges + pending.looks === 0 && this.#now() - pending.sinceMs > KUBELET_MS;
+    if (pending.next === 'nudge' && !isLate) {
       const there = await this.#options.annotate(pod, nextValue(pod.told, hash), signal);
       this.counters.nudges++;
       if (!there) this.#pending.delete(pending.key);

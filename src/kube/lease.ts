@@ -60,6 +60,7 @@ export class LeaseElector {
   /** As last seen, with what changes when its holder renews it. */
   #seen: { readonly lease: Json; readonly mark: string; readonly atMs: number } | null = null;
   #leading = false;
+  #failing = false;
   #transitions = 0;
 
   constructor(options: LeaseOptions) {
@@ -150,8 +151,12 @@ export class LeaseElector {
       this.#observe(await api.replace(this.#record(lease), signal));
       return true;
     } catch (error) {
-      const race = error instanceof KubeError && (error.status === 409 || signal.aborted);
-      if (!race) logger.debug('the lease could not be renewed', { error: String(error) });
+      // Somebody else was faster, or this one is about to end.
+      if (signal.aborted || (error instanceof KubeError && error.status === 409)) return false;
+      // Once per outage.
+      if (!this.#failing)
+        logger.warn('the lease cannot be read or written', { lease: settings.name, error: String(error) });
+      this.#failing = true;
       return false;
     }
   }
@@ -163,6 +168,7 @@ export class LeaseElector {
   }
 
   #observe(lease: Json): void {
+    this.#failing = false;
     const mark = markOf(lease);
     if (this.#seen?.mark === mark) this.#seen = { ...this.#seen, lease };
     else this.#seen = { lease, mark, atMs: this.#now() };

@@ -25,7 +25,7 @@ const PODS_PER_NAMESPACE = 10;
 const GROUP = 10;
 const LIMIT_BYTES = 256 * 1024 * 1024;
 /** As docs/controller.md has it for such a cluster. */
-const NODE_OPTIONS = '--max-semi-space-size=4';
+const NODE_OPTIONS = '--max-old-space-size=160 --max-semi-space-size=4';
 const WRITERS = 24;
 
 const nameOf = (index: number): string => `n${String(index).padStart(4, '0')}`;

@@ -205,3 +205,14 @@ t.test('an annotation is never set to what it is', async (t) => {
   t.ok(isTold('aaaaaaaaaaaa.3', HASH));
   t.notOk(isTold('bbbbbbbbbbbb', HASH));
 });
+
+t.test('one that has waited for its turn longer than kubelets take is asked before it is told', async (t) => {
+  const bench = new Bench({ rate: 0.01 });
+  for (const key of ['a/1', 'a/2']) {
+    bench.add(key);
+    bench.nudger.written(key, HASH);
+  }
+  await bench.pass(400_000);
+  t.same(bench.nudges, []);
+  t.equal(bench.nudger.counters.confirmed, 2);
+});
