@@ -207,12 +207,13 @@ t.test('an annotation is never set to what it is', async (t) => {
 });
 
 t.test('one that has waited for its turn longer than kubelets take is asked before it is told', async (t) => {
-  const bench = new Bench({ rate: 0.01 });
-  for (const key of ['a/1', 'a/2']) {
-    bench.add(key);
-    bench.nudger.written(key, HASH);
+  const bench = new Bench({ rate: 1 });
+  for (let index = 0; index < 100; index++) {
+    bench.add(`a/${index}`);
+    bench.nudger.written(`a/${index}`, HASH);
   }
   await bench.pass(400_000);
-  t.same(bench.nudges, []);
-  t.equal(bench.nudger.counters.confirmed, 2);
+  t.equal(bench.nudger.counters.confirmed, 100);
+  t.ok(bench.nudges.length < 65, `${bench.nudges.length} told of 100`);
+  t.ok(bench.nudges.length > 10);
 });
