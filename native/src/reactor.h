@@ -141,6 +141,8 @@ class Reactor {
   // Whether whoever has `share` may do more in this turn. If not, call Again.
   bool MayGoOn(const Share& share) const {
     if (share.turn_ != turn_) return share.cost_ < kLittle || turn_cost_ < kTurnCost || granted_;
+    // Who moved little last time and finds the turn over has one window, should it be bulk after all.
+    if (turn_cost_ >= kTurnCost && share.cost_ >= kLittle) return false;
     return share.cost_ < kLeastShare || (share.cost_ < kMostShare && unserved_ == 0 && again_.empty());
   }
   void Spend(Share* share, size_t cost) {
