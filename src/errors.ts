@@ -125,6 +125,7 @@ export type RetryDenial = (typeof RETRY_DENIALS)[number];
  *   yet have it; nothing was read.
  * - `tls`, `h2c`, `not_http`: the first bytes are TLS, the HTTP/2 preface, or no HTTP at all.
  * - `server_first`: the downstream stayed silent and the upstream spoke first.
+ * - `own_dial`: dialled by the proxy itself, and captured since connection tracking took it for an earlier connection; passed on.
  * - `loop`: the original destination is the proxy itself, or the proxy dialled the connection itself; dropped.
  * - `connect_failure`: the original destination of a tunnel could not be reached; dropped the way the kernel reported it.
  * - `accept_limit`: too many connections or file descriptors; dropped or not accepted yet.
@@ -136,6 +137,7 @@ export const CONNECTION_REASONS = [
   'h2c',
   'not_http',
   'server_first',
+  'own_dial',
   'loop',
   'connect_failure',
   'accept_limit',

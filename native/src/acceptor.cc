@@ -168,7 +168,11 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress&
     fd.Reset();
     return DropLoop(peer, destination, error);
   }
-  if (IsOwnDial(fd.get(), peer, destination)) {
+  const int captures = CapturesOfOwnDial(fd.get(), peer, destination);
+  if (captures >= 0 && captures < OwnDials::kMostCaptures) {
+    return StartTunnel(std::move(fd), UniqueFd(), destination, ConnectionReason::kOwnDial, captures + 1);
+  }
+  if (captures >= 0) {
     // What waits at the other end learns that its connection failed: a FIN would look like an answer.
     ResetOnClose(fd.get());
     fd.Reset();
@@ -209,17 +213,18 @@ bool Acceptor::IsOwnAddress(int fd, const NetAddress& destination) const {
   return LocalAddress(fd) == destination;
 }
 
-bool Acceptor::IsOwnDial(int fd, const NetAddress& peer, const NetAddress& destination) {
-  if (!own_dials_.Suspect(peer, destination)) return false;
-  if (OwnDials::HasMark(fd)) return true;
-  // If it is, the dial that it leads to comes back with the proof.
+int Acceptor::CapturesOfOwnDial(int fd, const NetAddress& peer, const NetAddress& destination) {
+  if (!own_dials_.Suspect(peer, destination)) return -1;
+  const int captures = OwnDials::CapturesBefore(fd);
+  if (captures >= 0) return captures;
+  // If it is one, the dial that it leads to comes back with the proof.
   own_dials_.Mark();
   for (const auto& listener : listeners_) listener->SaveSyns();
-  return false;
+  return -1;
 }
 
 void Acceptor::StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
-                           ConnectionReason reason) {
+                           ConnectionReason reason, int captures) {
   const NetAddress peer = logs() ? PeerAddress(downstream.get()).value_or(NetAddress()) : NetAddress();
   auto tunnel = std::make_unique<Passthrough>(context_, *this, counters_.bytes, std::move(downstream),
                                               destination, reason);
@@ -229,7 +234,7 @@ void Acceptor::StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddr
   if (upstream) {
     started->Adopt(std::move(upstream));
   } else {
-    started->Dial();
+    started->Dial(captures);
   }
 }
 

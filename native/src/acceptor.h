@@ -114,9 +114,12 @@ class Acceptor final : public Disposable,
 
   void Classify(const Listener& listener, UniqueFd fd, const NetAddress& peer);
   bool IsOwnAddress(int fd, const NetAddress& destination) const;
-  bool IsOwnDial(int fd, const NetAddress& peer, const NetAddress& destination);
+  // How often what it is for was captured before, this time not counted; -1 for a connection of the
+  // application.
+  int CapturesOfOwnDial(int fd, const NetAddress& peer, const NetAddress& destination);
+  // `captures`: of a dial that is passed on, how often it has been captured.
   void StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
-                   ConnectionReason reason);
+                   ConnectionReason reason, int captures = 0);
   void Drop(ConnectionReason reason, const NetAddress& destination, int error);
   void DropLoop(const NetAddress& peer, const NetAddress& destination, int error);
   void LogTunnel(const Passthrough& tunnel, ConnectionReason reason, int error);

@@ -24,12 +24,13 @@ enum class ConnectionReason : uint8_t {
   kH2c,
   kNotHttp,
   kServerFirst,
+  kOwnDial,
   kLoop,
   kConnectFailure,
   kAcceptLimit,
 };
-inline constexpr std::array<const char*, 9> kConnectionReasonNames = {
-    "unrouted", "opaque",          "tls",         "h2c", "not_http", "server_first",
+inline constexpr std::array<const char*, 10> kConnectionReasonNames = {
+    "unrouted", "opaque",          "tls",         "h2c", "not_http", "server_first", "own_dial",
     "loop",     "connect_failure", "accept_limit"};
 
 // One stage of a connection's life (detection, passthrough, lingering close). A stage ends by handing its

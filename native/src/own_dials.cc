@@ -7,16 +7,16 @@ namespace sideroute {
 namespace {
 
 constexpr size_t kPorts = 65536;
-// Hops that the SYN of a marked dial may take. Every system begins with 64 or more, and within the pod none
-// is used up.
+// Hops that the SYN of a marked dial may take, one less for each time that it was captured. Every system
+// begins with 64 or more, and within the pod none is used up.
 constexpr int kMarkHops = 63;
 
 }  // namespace
 
 OwnDials::OwnDials() : by_port_(kPorts, -1) {}
 
-UniqueFd OwnDials::Dial(const NetAddress& destination, int* error) {
-  UniqueFd fd = StartConnect(destination, marking_ ? kMarkHops : kDefaultHops, error);
+UniqueFd OwnDials::Dial(const NetAddress& destination, int* error, int captures) {
+  UniqueFd fd = StartConnect(destination, marking_ ? kMarkHops - captures : kDefaultHops, error);
   if (!fd) return fd;
   if (const auto local = LocalAddress(fd.get())) by_port_[local->port()] = fd.get();
   return fd;
@@ -35,6 +35,9 @@ bool OwnDials::Suspect(const NetAddress& peer, const NetAddress& destination) {
   return *local == peer && PeerAddress(fd) == destination;
 }
 
-bool OwnDials::HasMark(int fd) { return SavedSynHops(fd) == kMarkHops; }
+int OwnDials::CapturesBefore(int fd) {
+  const int captures = kMarkHops - SavedSynHops(fd);
+  return captures >= 0 && captures <= kMostCaptures ? captures : -1;
+}
 
 }  // namespace sideroute

@@ -40,13 +40,13 @@ Passthrough::Passthrough(ConnectionContext& context, PassthroughHost& host, Pass
   downstream_.fd = std::move(downstream);
 }
 
-void Passthrough::Dial() {
+void Passthrough::Dial(int captures) {
   int error = 0;
-  upstream_.fd = context_.own_dials.Dial(destination_, &error);
+  upstream_.fd = context_.own_dials.Dial(destination_, &error, captures);
   if (error == -EMFILE || error == -ENFILE) {
     context_.pipes.Trim();
     context_.downstreams.CloseIdleUpstream();
-    upstream_.fd = context_.own_dials.Dial(destination_, &error);
+    upstream_.fd = context_.own_dials.Dial(destination_, &error, captures);
   }
   // Watched while dialling, so that a downstream that resets does not leave the dial behind.
   if (error == 0) error = context_.reactor.Watch(downstream_.fd.get(), kEvents, &downstream_);

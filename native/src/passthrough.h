@@ -48,8 +48,8 @@ class Passthrough final : public Connection, private Deadline {
               const NetAddress& destination, ConnectionReason reason);
   Passthrough(const Passthrough&) = delete;
 
-  // Dials the destination.
-  void Dial();
+  // Dials the destination. `captures`: see OwnDials.
+  void Dial(int captures);
   // Tunnels to an upstream that is connected already.
   void Adopt(UniqueFd upstream);
   void Abandon() override;

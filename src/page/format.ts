@@ -209,6 +209,7 @@ export const PASSTHROUGH_TEXTS: Readonly<Record<string, string>> = {
   h2c: 'The first bytes are the preface of HTTP/2; tunnelled.',
   not_http: 'The first bytes are no HTTP; tunnelled.',
   server_first: 'The server spoke first; tunnelled.',
+  own_dial: 'Dialled by the sidecar and captured once more; passed on.',
   loop: 'The destination is the proxy itself; dropped.',
   connect_failure: 'The destination of a tunnel could not be reached; dropped.',
   accept_limit: 'Too many connections or file descriptors; dropped, or accepted later.',
