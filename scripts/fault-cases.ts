@@ -256,4 +256,63 @@ export const FAULT_CASES: readonly FaultCase[] = [
       },
     ],
   },
+  {
+    fault:
+      'memory close to the limit of the cgroup: readers that stall, unfinished heads, bodies that stop, many connections',
+    outcome:
+      'never killed; others are served, or refused with 503 `overload`; the probes answer; the memory comes back',
+    figure:
+      '4,900 readers, 4,500 heads, 2,000 bodies, 9,000 idle connections, 500 downloads, 500 clients with mirrors, at 256 and ' +
+      '128 MiB (cgroup v1): 0 kills, the limit never met; at 128 MiB at most 105 MiB held, and 31 to 52 MiB afterwards',
+    shownBy: [
+      {
+        file: `${E2E}/memory-limit.test.ts`,
+        title: '${connections} ${kind} in ${limitMiB} MiB: nobody is killed',
+      },
+      {
+        file: `${ENGINE}/native-shedding.test.ts`,
+        title: 'at 80 % requests are refused, at 90 % the largest are broken off, below 75 % all is as before',
+      },
+      {
+        file: 'test/integration/native/memory-sockets.test.ts',
+        title: 'close to the limit the largest are reset, and counted',
+      },
+    ],
+  },
+  {
+    fault: 'standard error, or both streams: closed, full, without a reader, or with one that stalls',
+    outcome: 'requests are served; the process neither ends nor grows; lost lines are counted',
+    figure:
+      'five ways to fail, 2,000 lines of log lost in each: all served; under 8 MiB more for 4,000 lines that stall',
+    shownBy: [
+      { file: `${E2E}/broken-log.test.ts`, title: 'a sidecar whose standard streams fail' },
+      { file: `${E2E}/broken-log.test.ts`, title: 'both have a reader that stalls, and reads on later' },
+    ],
+  },
+  {
+    fault: 'SIGTERM or SIGINT as process 1 of a container, at any moment of starting',
+    outcome: 'ends with status 0; a second signal does not wait for connections',
+    figure: '20 moments each with few rules and with 10,000: 40 of 40 end with status 0',
+    shownBy: [
+      {
+        file: `${E2E}/end-while-starting.test.ts`,
+        title: 'process 1, ${what}: a signal at any moment of starting ends it with status 0',
+      },
+      {
+        file: `${E2E}/end-while-starting.test.ts`,
+        title: 'process 1: a signal that comes while Node itself starts is not lost either',
+      },
+    ],
+  },
+  {
+    fault: 'a connection of the application that is reset, whose port the sidecar dials the same Service from',
+    outcome: 'what is captured once more is passed on; nothing is lost',
+    figure: '4 of 4 tunnels and 4 of 4 requests, by IPv4 and by IPv6',
+    shownBy: [
+      {
+        file: 'test/integration/native/stale-translation.test.ts',
+        title: '${name} to ${service}, from the port of one that was reset',
+      },
+    ],
+  },
 ];

@@ -78,6 +78,11 @@ export const REQUEST_REASONS = {
     source: 'proxy',
     text: 'The proxy ended before the request did: its time to drain was over.',
   },
+  overload: {
+    status: 503,
+    source: 'proxy',
+    text: 'The proxy is short of memory and takes no more requests for now.',
+  },
   internal: { status: 500, source: 'proxy', text: 'The proxy failed while handling the request.' },
 } as const satisfies Readonly<Record<string, ReasonEntry>>;
 
@@ -129,6 +134,7 @@ export type RetryDenial = (typeof RETRY_DENIALS)[number];
  * - `loop`: the original destination is the proxy itself, or the proxy dialled the connection itself; dropped.
  * - `connect_failure`: the original destination of a tunnel could not be reached; dropped the way the kernel reported it.
  * - `accept_limit`: too many connections or file descriptors; dropped or not accepted yet.
+ * - `overload`: memory is short, and the kernel held much for this connection; dropped.
  */
 export const CONNECTION_REASONS = [
   'unrouted',
@@ -141,6 +147,7 @@ export const CONNECTION_REASONS = [
   'loop',
   'connect_failure',
   'accept_limit',
+  'overload',
 ] as const;
 
 export type ConnectionReason = (typeof CONNECTION_REASONS)[number];

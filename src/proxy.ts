@@ -33,8 +33,9 @@ import type { ConfigView } from './observe/config-dump.ts';
 import { connectionView, type ConnectionView } from './observe/connections.ts';
 import type { Endpoint } from './observe/endpoint.ts';
 import { createExposition } from './observe/exposition.ts';
-import { IncidentLog, seriesFields } from './observe/incidents.ts';
+import { connectionIncidents, IncidentLog, seriesFields } from './observe/incidents.ts';
 import { closeLogSettings, logSettings, type LogSettings } from './observe/log-level.ts';
+import { MemoryWatch } from './observe/memory-watch.ts';
 import { Metrics } from './observe/metrics.ts';
 import { startPrivateAdmin } from './observe/private-admin.ts';
 import { createProbes, type Probes } from './observe/probes.ts';
@@ -48,8 +49,6 @@ import type { RouteTable } from './routing/table.ts';
 import { onFirstSignal } from './signals.ts';
 import { Slicer, type Steps } from './slices.ts';
 
-const CAPTURED_HINT = `dialled by this sidecar (uid ${process.getuid?.()}) and captured again: the rules exempt another uid (--proxy-uid)`;
-
 class SidecarProxy {
   readonly #settings: ProxySettings;
   readonly #log: ProcessLog;
@@ -58,6 +57,7 @@ class SidecarProxy {
   readonly #problemLog: ProblemLog;
   readonly #accessLog: AccessLog;
   readonly #native: NativeBinding;
+  readonly #memory: MemoryWatch;
   readonly #metrics = new Metrics();
   readonly #resolver: ServiceResolver;
   readonly #backends: BackendRegistry;
@@ -98,6 +98,7 @@ class SidecarProxy {
     this.#accessLog = new AccessLog(settings.accessLog);
     this.#logSettings = logSettings(logger, this.#accessLog);
     this.#native = loadNative();
+    this.#memory = new MemoryWatch({ native: this.#native, logger, limit: settings.memoryLimit });
     const { resolver, backends, frontends, knowledge } = createCluster({
       ...{ settings, logger },
       onNews: () => {
@@ -169,6 +170,7 @@ class SidecarProxy {
         ...{ maxHeadBytes, accessLog },
         upstream: { connectTimeoutMs, maxConnections: maxUpstreamConnections, maxQueued: maxQueuedRequests },
         onConnections: (connections) => this.#acceptor?.setElsewhere(connections),
+        overloaded: () => this.#memory.overloaded,
       });
     }
     await this.#directory.start();
@@ -288,21 +290,10 @@ class SidecarProxy {
     return listenForCaptured(this.#native, this.#settings, this.#logger, {
       accessLog: this.#accessLog.native,
       onHttp: (connection) => this.#onHttp(connection),
-      onDropped: (reason, address, port, errorCode) => {
-        this.#incidents.record('connection dropped', reason, () => ({
-          destination: formatAddress({ address, port }),
-          errorCode,
-          // Dialled by this very process; other loops have another code or none.
-          ...(errorCode === 'ELOOP' ? { hint: CAPTURED_HINT } : {}),
-        }));
-      },
-      onPaused: (limit) => {
-        this.#incidents.record('accepting pauses', 'accept_limit', () => ({
-          limit,
-          connections: this.#openConnections(),
-          maxConnections: this.#acceptor?.counters().maxConnections ?? null,
-        }));
-      },
+      ...connectionIncidents(this.#incidents, () => ({
+        connections: this.#openConnections(),
+        maxConnections: this.#acceptor?.counters().maxConnections ?? null,
+      })),
       onError: (error) => this.#logger.error('a connection could not be handed over', { error: String(error) }),
     });
   }
@@ -323,6 +314,7 @@ class SidecarProxy {
       engine: () => this.#nativeEngine?.counters() ?? null,
       accessLog: () => this.#accessLog.counters(),
       log: () => this.#log.counters(),
+      memory: () => this.#memory.state,
       downstreamConnections: () => this.#engineConnections(),
       config: () => this.#configState(),
     };

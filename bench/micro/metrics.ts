@@ -142,6 +142,7 @@ async function main(): Promise<void> {
     engine: () => null,
     accessLog: () => ({ lines: 0, dropped: 0 }),
     log: () => ({ lines: 0, dropped: 0 }),
+    memory: () => ({ limitBytes: 0, usageBytes: 0, overloads: 0, closed: 0, level: 'calm' }),
     downstreamConnections: () => 0,
     config: () => ({ generation: 1, hash: '0', valid: true }),
     heldRoutes: () => 0,

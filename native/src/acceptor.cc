@@ -48,11 +48,13 @@ bool IsOutOfResources(int error) {
 }  // namespace
 
 Acceptor::Acceptor(Reactor& reactor, OwnDials& own_dials, Downstreams& downstreams,
-                   DescriptorBudget& descriptors, AcceptorHost& host, const AcceptorLimits& limits)
+                   DescriptorBudget& descriptors, const MemoryGuard& memory, AcceptorHost& host,
+                   const AcceptorLimits& limits)
     : reactor_(reactor),
       own_dials_(own_dials),
       downstreams_(downstreams),
       descriptors_(descriptors),
+      memory_(memory),
       host_(host),
       limits_(limits),
       descriptor_limit_(DescriptorLimit()),
@@ -291,6 +293,8 @@ size_t Acceptor::max_connections() const {
 }
 
 bool Acceptor::HasRoom(AcceptLimit* limit) const {
+  *limit = AcceptLimit::kMemory;
+  if (memory_.refusing()) return false;
   *limit = AcceptLimit::kConnections;
   if (downstreams_.connections() >= limits_.max_connections) return false;
   *limit = AcceptLimit::kDescriptors;
@@ -301,10 +305,9 @@ bool Acceptor::HasRoom(AcceptLimit* limit) const {
 // As nginx does: a connection that is kept only for a request to come gives way to one that has come. A few
 // at a time, so that those are not looked for with each.
 bool Acceptor::MakeRoom() {
-  const size_t before = downstreams_.connections();
+  // The guard of the memory closes what waits by itself.
+  if (memory_.refusing()) return false;
   downstreams_.CloseIdle(std::clamp<size_t>(max_connections() / kIdleShare, 1, kMaxIdleClosed));
-  const size_t after = downstreams_.connections();
-  counters_.idle_closed += before > after ? before - after : 0;
   AcceptLimit limit;
   return HasRoom(&limit);
 }
@@ -317,6 +320,47 @@ void Acceptor::Pause(AcceptLimit limit) {
   // Some may have waited long enough by then; and descriptors may be freed where this acceptor cannot see it.
   resume_deadlines_.Add(this);
   host_.OnPaused(limit);
+}
+
+size_t Acceptor::CloseLargest(size_t bytes) {
+  // Who has less is no reason for the shortage.
+  constexpr size_t kLeastHeld = 8 * 1024;
+  struct Holder {
+    size_t bytes;
+    Connection* connection;
+    bool tunnel;
+  };
+  std::vector<Holder> holders;
+  for (const ConnectionList* list : {&detections_, &tunnels_}) {
+    const IntrusiveList<Connection>& all = list->connections();
+    for (Connection* each = all.Front(); each != nullptr; each = all.After(each)) {
+      const size_t held = each->QueuedBytes();
+      if (held >= kLeastHeld) holders.push_back({held, each, list == &tunnels_});
+    }
+  }
+  std::sort(holders.begin(), holders.end(),
+            [](const Holder& a, const Holder& b) { return a.bytes > b.bytes; });
+  size_t freed = 0;
+  std::vector<NetAddress> dropped;
+  for (const Holder& holder : holders) {
+    if (freed >= bytes) break;
+    freed += holder.bytes;
+    if (holder.tunnel) {
+      auto* tunnel = static_cast<Passthrough*>(holder.connection);
+      dropped.push_back(tunnel->destination());
+      tunnel->Shed();
+      LogTunnel(*tunnel, ConnectionReason::kOverload, 0);
+      tunnels_.Remove(tunnel);
+    } else {
+      auto* detection = static_cast<Detection*>(holder.connection);
+      dropped.push_back(detection->destination());
+      detection->Abandon();
+      detections_.Remove(detection);
+    }
+  }
+  // Calls back, and whoever is called may close everything.
+  for (const NetAddress& destination : dropped) Drop(ConnectionReason::kOverload, destination, 0);
+  return dropped.size();
 }
 
 // From the first pause until nobody waits any more.

@@ -20,6 +20,7 @@
 #include "downstreams.h"
 #include "frontend_table.h"
 #include "listener.h"
+#include "memory_guard.h"
 #include "net_address.h"
 #include "own_dials.h"
 #include "passthrough.h"
@@ -39,16 +40,14 @@ struct AcceptorLimits {
 };
 
 // What accepting waits for. ACCEPT_LIMITS of src/native/binding.ts, in that order.
-enum class AcceptLimit : uint8_t { kConnections, kDescriptors };
-inline constexpr std::array<const char*, 2> kAcceptLimitNames = {"connections", "descriptors"};
+enum class AcceptLimit : uint8_t { kConnections, kDescriptors, kMemory };
+inline constexpr std::array<const char*, 3> kAcceptLimitNames = {"connections", "descriptors", "memory"};
 
 struct AcceptorCounters {
   uint64_t accepted = 0;
   uint64_t handed_over = 0;
   // How often each began.
   std::array<uint64_t, kAcceptLimitNames.size()> accept_pauses{};
-  // Connections that waited for a request and were closed to make room.
-  uint64_t idle_closed = 0;
   std::array<uint64_t, kConnectionReasonNames.size()> connections{};
   PassthroughBytes bytes;
   size_t detecting_open = 0;
@@ -77,7 +76,7 @@ class Acceptor final : public Disposable,
                        private Deadline {
  public:
   Acceptor(Reactor& reactor, OwnDials& own_dials, Downstreams& downstreams, DescriptorBudget& descriptors,
-           AcceptorHost& host, const AcceptorLimits& limits);
+           const MemoryGuard& memory, AcceptorHost& host, const AcceptorLimits& limits);
   ~Acceptor() override;
 
   // Binds one more address, before Start. 0 or a negative errno with the name of the call that failed.
@@ -92,6 +91,8 @@ class Acceptor final : public Disposable,
   size_t connections() const { return detections_.size() + tunnels_.size(); }
   // The most that the process may hold, as options and descriptors allow.
   size_t max_connections() const;
+  // Closes those for which the kernel holds most, until about `bytes` are free; returns how many.
+  size_t CloseLargest(size_t bytes);
   AcceptorCounters Counters() const;
   StateRecords DescribeDetections(const StateRange& range) const;
   StateRecords DescribeTunnels(const StateRange& range) const;
@@ -137,6 +138,7 @@ class Acceptor final : public Disposable,
   OwnDials& own_dials_;
   Downstreams& downstreams_;
   DescriptorBudget& descriptors_;
+  const MemoryGuard& memory_;
   AcceptorHost& host_;
   const AcceptorLimits limits_;
   // Descriptor numbers from here on are left to dials, pipes and the rest of the process.

@@ -154,7 +154,7 @@ AcceptorBinding::AcceptorBinding(napi_env env, Instance& instance, const Accepto
       instance_(instance),
       reactor_(instance.reactor.get()),
       acceptor_(std::make_unique<Acceptor>(*reactor_, instance.own_dials, instance, instance.descriptors,
-                                           *this, limits)) {}
+                                           instance.memory, *this, limits)) {}
 
 AcceptorBinding::~AcceptorBinding() {
   if (options_ != nullptr) napi_delete_reference(env_, options_);
@@ -360,7 +360,6 @@ napi_value AcceptorBinding::Counters(napi_env env, napi_callback_info info) {
   set("bytesUpstream", counters.bytes.upstream);
   set("bytesDownstream", counters.bytes.downstream);
   set("maxConnections", self->acceptor_->max_connections());
-  set("idleClosed", counters.idle_closed);
   napi_value pauses;
   napi_create_object(env, &pauses);
   for (size_t i = 0; i < kAcceptLimitNames.size(); ++i) {

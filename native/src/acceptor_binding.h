@@ -24,6 +24,7 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
 
   // Those that the acceptor holds.
   size_t connections() const { return acceptor_ == nullptr ? 0 : acceptor_->connections(); }
+  size_t CloseLargest(size_t bytes) { return acceptor_ == nullptr ? 0 : acceptor_->CloseLargest(bytes); }
 
   ~AcceptorBinding() override;
   // The environment ends: closes everything, and touches neither it nor the reactor again.

@@ -1,7 +1,7 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
-// Exports: abi, createAccessLog, createLogWriter, createAcceptor, createHttpEngine, replyAndClose. Their
-// types and meaning are in the files of src/native.
+// Exports: abi, createAccessLog, createLogWriter, createAcceptor, createHttpEngine, guardMemory, memory,
+// replyAndClose. Their types and meaning are in the files of src/native.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>
@@ -19,6 +19,7 @@
 #include "instance.h"
 #include "lingering_close.h"
 #include "log_writer_binding.h"
+#include "memory_guard_binding.h"
 #include "napi_util.h"
 
 namespace sideroute {
@@ -26,7 +27,7 @@ namespace sideroute {
 namespace {
 
 // Raised whenever an export changes; src/native/binding.ts refuses any other.
-constexpr int kAbi = 4;
+constexpr int kAbi = 6;
 constexpr uint64_t kLingerMs = 2000;
 // Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.
 constexpr size_t kMaxLingering = 1024;
@@ -50,6 +51,15 @@ napi_value CreateHttpEngine(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &argc, &options, nullptr, nullptr);
   return HttpEngineBinding::Create(env, *GetInstance(env), options);
 }
+
+napi_value GuardMemoryOf(napi_env env, napi_callback_info info) {
+  napi_value options;
+  size_t argc = 1;
+  napi_get_cb_info(env, info, &argc, &options, nullptr, nullptr);
+  return GuardMemory(env, *GetInstance(env), options);
+}
+
+napi_value MemoryOf(napi_env env, napi_callback_info) { return DescribeMemory(env, *GetInstance(env)); }
 
 bool ReadBytes(napi_env env, napi_value value, std::vector<uint8_t>* bytes) {
   bool is_typed_array = false;
@@ -149,6 +159,8 @@ napi_value Init(napi_env env, napi_value exports) {
       {"createLogWriter", nullptr, CreateLogWriter, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createAcceptor", nullptr, CreateAcceptor, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createHttpEngine", nullptr, CreateHttpEngine, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"guardMemory", nullptr, GuardMemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"memory", nullptr, MemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"replyAndClose", nullptr, ReplyAndClose, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
   napi_define_properties(env, exports, std::size(members), members);

@@ -21,11 +21,7 @@ class BlockPool {
   BlockPool() = default;
   BlockPool(const BlockPool&) = delete;
   BlockPool& operator=(const BlockPool&) = delete;
-  ~BlockPool() {
-    for (Class& size_class : classes_) {
-      while (size_class.count > 0) std::free(size_class.free[--size_class.count]);
-    }
-  }
+  ~BlockPool() { Trim(); }
 
   // At least `size` bytes; `capacity` says how many. Ends the process when memory is out, as new does.
   char* Take(size_t size, size_t* capacity) {
@@ -50,6 +46,13 @@ class BlockPool {
   }
 
   size_t in_use() const { return in_use_; }
+
+  // Frees what is kept for reuse.
+  void Trim() {
+    for (Class& size_class : classes_) {
+      while (size_class.count > 0) std::free(size_class.free[--size_class.count]);
+    }
+  }
 
  private:
   struct Class {
@@ -77,6 +80,8 @@ class ByteBuffer {
 
   bool empty() const { return begin_ == end_; }
   size_t size() const { return end_ - begin_; }
+  // Of the block it holds.
+  size_t capacity() const { return capacity_; }
   char* data() { return block_ + begin_; }
   const char* data() const { return block_ + begin_; }
   std::string_view view() const { return {block_ + begin_, size()}; }

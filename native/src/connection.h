@@ -28,10 +28,11 @@ enum class ConnectionReason : uint8_t {
   kLoop,
   kConnectFailure,
   kAcceptLimit,
+  kOverload,
 };
-inline constexpr std::array<const char*, 10> kConnectionReasonNames = {
-    "unrouted", "opaque",          "tls",         "h2c", "not_http", "server_first", "own_dial",
-    "loop",     "connect_failure", "accept_limit"};
+inline constexpr std::array<const char*, 11> kConnectionReasonNames = {
+    "unrouted", "opaque",          "tls",          "h2c",     "not_http", "server_first", "own_dial",
+    "loop",     "connect_failure", "accept_limit", "overload"};
 
 // One stage of a connection's life (detection, passthrough, lingering close). A stage ends by handing its
 // descriptors to the next and disposing of itself.
@@ -39,6 +40,8 @@ class Connection : public Disposable, public ListNode<Connection> {
  public:
   // Unwatches and closes what the stage still owns, downstream with RST; reports nothing.
   virtual void Abandon() = 0;
+  // What the kernel holds for it.
+  virtual size_t QueuedBytes() const = 0;
 
   // Rises from one connection of a list to the next.
   uint64_t number() const { return number_; }

@@ -227,6 +227,8 @@ void Detection::Abandon() {
   ResetOnClose(downstream.get());
 }
 
+size_t Detection::QueuedBytes() const { return sideroute::QueuedBytes(downstream_.get()); }
+
 void Detection::Describe(StateRecords& records) const {
   records.Number(static_cast<double>(frontend_));
   records.Address(destination_);

@@ -67,6 +67,7 @@ class Detection final : public Connection, private Deadline {
 
   void Start();
   void Abandon() override;
+  size_t QueuedBytes() const override;
 
   const NetAddress& destination() const { return destination_; }
   int64_t frontend() const { return frontend_; }

@@ -91,6 +91,7 @@ void Downstream::ReadRequests() {
         Use(window, 0);
         more = true;
         if (first) timer_.ArmAfter(context_.settings.header_timeout_ms);
+        if (context_.memory.refusing()) return Refuse(Reason::kOverload);
         continue;
       case http1::ParseStatus::kError:
         return Refuse(ToReason(http1::ReasonOf(exchange_->request_parser().error())), &window);
@@ -98,6 +99,7 @@ void Downstream::ReadRequests() {
         break;
     }
     timer_.Cancel();
+    if (context_.memory.refusing()) return Refuse(Reason::kOverload, &window);
     if (exchange_->Start(window) != Progress::kNextRequest) return;
     more = false;
     Spend(kRequestCost);
@@ -195,7 +197,7 @@ void Downstream::CloseNow(bool reset) {
 
 void Downstream::Abandon() {
   if (exchange_ != nullptr && exchange_->started()) {
-    exchange_->Cut();
+    exchange_->Cut(Reason::kShutdown);
     return;
   }
   if (exchange_ != nullptr) {

@@ -50,6 +50,15 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
   // Ends whatever goes on. For the end of the engine.
   void Abandon();
 
+  // What there is to gain by closing it: memory of its buffers, those of its exchange included; `sockets`:
+  // and what the kernel holds.
+  size_t HeldBytes(bool sockets) const;
+  // Since when nothing has become of what it holds, as far as that is known.
+  uint64_t StandsSinceMs() const;
+  size_t DropReplay();
+  // Ends what it does, and says why where there is somebody to hear it.
+  void Shed();
+
   uint64_t number() const { return number_; }
   void Describe(StateRecords& records) const;
 

@@ -16,6 +16,7 @@
 #include "engine_types.h"
 #include "header_plan.h"
 #include "intrusive_list.h"
+#include "memory_guard.h"
 #include "reactor.h"
 #include "shared.h"
 #include "stream_socket.h"
@@ -44,12 +45,13 @@ struct MirrorTarget {
 using MirrorGroup = std::vector<MirrorTarget>;
 
 struct EngineContext {
-  EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors, EngineHost& host,
-                HttpEngine& engine, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
-                const EngineSettings& settings)
+  EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors,
+                const MemoryGuard& memory, EngineHost& host, HttpEngine& engine,
+                DeadlineQueue& linger_deadlines, ConnectionList& lingering, const EngineSettings& settings)
       : reactor(reactor),
         own_dials(own_dials),
         descriptors(descriptors),
+        memory(memory),
         host(host),
         engine(engine),
         linger_deadlines(linger_deadlines),
@@ -83,6 +85,7 @@ struct EngineContext {
   Reactor& reactor;
   OwnDials& own_dials;
   DescriptorBudget& descriptors;
+  const MemoryGuard& memory;
   EngineHost& host;
   HttpEngine& engine;
   DeadlineQueue& linger_deadlines;

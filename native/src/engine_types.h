@@ -33,15 +33,16 @@ enum class Reason : uint8_t {
   kHeaderLimit,
   kBadVersion,
   kNotImplemented,
+  kOverload,
   kShutdown,
   kInternal,
 };
-inline constexpr size_t kReasonCount = 17;
+inline constexpr size_t kReasonCount = 18;
 inline constexpr std::array<std::string_view, kReasonCount> kReasonNames = {
     "unresolved",        "connect_failure", "connect_timeout", "upstream_reset", "upstream_protocol",
     "retries_exhausted", "timeout",         "overflow",        "bad_request",    "request_timeout",
     "downstream_reset",  "uri_limit",       "header_limit",    "bad_version",    "not_implemented",
-    "shutdown",          "internal"};
+    "overload",          "shutdown",        "internal"};
 
 // A response made here. `head`: status line and fields without framing, each line with CRLF; the engine adds
 // Date, Content-Length and Connection. `id`: what an outcome calls it.
@@ -94,6 +95,8 @@ struct EngineSettings {
 struct EngineCounters {
   uint64_t adopted = 0;
   uint64_t downstream_open = 0;
+  // Waited for a request, and made room.
+  uint64_t idle_closed = 0;
   uint64_t requests = 0;
   uint64_t requests_open = 0;
   uint64_t refused = 0;

@@ -68,7 +68,16 @@ class Exchange final : public ListNode<Exchange>,
   // The downstream is reset.
   void Abandon() { BreakOff(Reason::kDownstreamReset); }
   // The engine ends before the exchange does.
-  void Cut();
+  void Cut(Reason reason);
+  // Memory of its buffers, beside those of its downstream.
+  size_t held_bytes() const;
+  // What the kernel holds for its upstream.
+  size_t QueuedBytes() const;
+  // The backend has not taken what is to be sent to it; since when.
+  bool upstream_blocked() const;
+  uint64_t upstream_blocked_since_ms() const;
+  // Gives up what is kept only to be sent again; returns how much that was.
+  size_t DropReplay();
   void OnUpstreamEvent() override;
   void OnUpstreamAvailable();
   // Its connection is needed by somebody whose caller is there.

@@ -151,9 +151,9 @@ void Exchange::BreakOff(Reason reason) {
 }
 
 // A caller that has nothing of a response yet is told why there will be none.
-void Exchange::Cut() {
-  if (status_ == 0 && ReplyReason(Reason::kShutdown) != Progress::kOpen) return;
-  BreakOff(Reason::kShutdown);
+void Exchange::Cut(Reason reason) {
+  if (status_ == 0 && ReplyReason(reason) != Progress::kOpen) return;
+  BreakOff(reason);
 }
 
 void Exchange::ReleaseUpstream(bool reusable) {

@@ -14,13 +14,15 @@ namespace sideroute {
 namespace {
 // A connection that was used so lately is likely to be used again, perhaps by a request on its way.
 constexpr uint64_t kLeastIdleMs = 1000;
+// Objects kept for reuse, of each kind.
+constexpr size_t kMaxSpare = 256;
 }  // namespace
 
-HttpEngine::HttpEngine(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors, EngineHost& host,
-                       DeadlineQueue& linger_deadlines, ConnectionList& lingering,
-                       const EngineSettings& settings)
+HttpEngine::HttpEngine(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors,
+                       const MemoryGuard& memory, EngineHost& host, DeadlineQueue& linger_deadlines,
+                       ConnectionList& lingering, const EngineSettings& settings)
     : reactor_(reactor),
-      context_(reactor, own_dials, descriptors, host, *this, linger_deadlines, lingering, settings) {
+      context_(reactor, own_dials, descriptors, memory, host, *this, linger_deadlines, lingering, settings) {
   [[maybe_unused]] const ssize_t seeded = getrandom(&context_.random, sizeof context_.random, GRND_NONBLOCK);
   reactor_.AddTurnClient(this);
 }
@@ -115,6 +117,7 @@ void HttpEngine::CloseIdle(size_t count) {
   for (size_t i = 0; i < looked_at && count > 0; ++i) {
     if (idle[i]->readable() || !idle[i]->Quiet()) continue;
     idle[i]->CloseNow(false);
+    ++context_.counters.idle_closed;
     --count;
   }
 }
@@ -145,28 +148,22 @@ void HttpEngine::CloseAll() {
 }
 
 Exchange* HttpEngine::TakeExchange() {
-  if (free_exchanges_.empty()) {
-    exchanges_.push_back(std::make_unique<Exchange>(context_));
-    return exchanges_.back().get();
-  }
-  Exchange* exchange = free_exchanges_.back();
+  if (free_exchanges_.empty()) return std::make_unique<Exchange>(context_).release();
+  Exchange* exchange = free_exchanges_.back().release();
   free_exchanges_.pop_back();
   return exchange;
 }
 
 Mirror* HttpEngine::TakeMirror() {
-  if (free_mirrors_.empty()) {
-    all_mirrors_.push_back(std::make_unique<Mirror>(context_));
-    return all_mirrors_.back().get();
-  }
-  Mirror* mirror = free_mirrors_.back();
+  if (free_mirrors_.empty()) return std::make_unique<Mirror>(context_).release();
+  Mirror* mirror = free_mirrors_.back().release();
   free_mirrors_.pop_back();
   return mirror;
 }
 
 void HttpEngine::GiveMirror(Mirror& mirror) {
   mirror.Unlink();
-  free_mirrors_.push_back(&mirror);
+  free_mirrors_.emplace_back(&mirror);
 }
 
 void HttpEngine::ServeBackends() {
@@ -180,6 +177,9 @@ void HttpEngine::OnBatchEnd() {
   if (context_.closing && (!downstreams_.empty() || !mirrors_.empty())) CloseAll();
   if (!context_.backends_to_serve.empty()) ServeBackends();
   context_.buried.clear();
+  // None of them is on the stack.
+  if (free_exchanges_.size() > kMaxSpare) free_exchanges_.resize(kMaxSpare);
+  if (free_mirrors_.size() > kMaxSpare) free_mirrors_.resize(kMaxSpare);
 }
 
 void HttpEngine::WriteReply(const LocalReply& reply, std::string_view fields, ConnectionField connection,

@@ -25,8 +25,9 @@ namespace sideroute {
 
 class HttpEngine final : private TurnClient {
  public:
-  HttpEngine(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors, EngineHost& host,
-             DeadlineQueue& linger_deadlines, ConnectionList& lingering, const EngineSettings& settings);
+  HttpEngine(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors, const MemoryGuard& memory,
+             EngineHost& host, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
+             const EngineSettings& settings);
   HttpEngine(const HttpEngine&) = delete;
   HttpEngine& operator=(const HttpEngine&) = delete;
   // Resets what is left.
@@ -63,6 +64,10 @@ class HttpEngine final : private TurnClient {
   void SetCrowded(bool crowded) { context_.crowded = crowded; }
   // One of any backend; false when there is none.
   bool CloseIdleUpstream();
+  // For the guard of the memory: see MemoryHolders.
+  void SetWindow(size_t bytes) { context_.scratch.window = bytes; }
+  size_t CloseLargest(const MemoryHolders::Demand& demand);
+  void FreeSpares();
   // Resets every connection, at once or, from within a callback, when the turn ends.
   void Close();
 
@@ -84,7 +89,7 @@ class HttpEngine final : private TurnClient {
 
   // For the parts of the engine.
   Exchange* TakeExchange();
-  void GiveExchange(Exchange* exchange) { free_exchanges_.push_back(exchange); }
+  void GiveExchange(Exchange* exchange) { free_exchanges_.emplace_back(exchange); }
   Mirror* TakeMirror();
   void AddMirror(Mirror& mirror) { mirrors_.PushBack(&mirror); }
   void GiveMirror(Mirror& mirror);
@@ -112,10 +117,9 @@ class HttpEngine final : private TurnClient {
   std::vector<std::unique_ptr<Backend>> backends_;
   std::unordered_map<NetAddress, std::unique_ptr<Backend>, NetAddressHash> originals_;
   IntrusiveList<Downstream> downstreams_;
-  std::vector<std::unique_ptr<Exchange>> exchanges_;
-  std::vector<Exchange*> free_exchanges_;
-  std::vector<std::unique_ptr<Mirror>> all_mirrors_;
-  std::vector<Mirror*> free_mirrors_;
+  // The others belong to their downstream connections, or are in the list of mirrors, and come back.
+  std::vector<std::unique_ptr<Exchange>> free_exchanges_;
+  std::vector<std::unique_ptr<Mirror>> free_mirrors_;
   IntrusiveList<Mirror> mirrors_;
 };
 

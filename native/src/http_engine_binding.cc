@@ -35,8 +35,9 @@ napi_value MakeLatin1(napi_env env, std::string_view text) {
 HttpEngineBinding::HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings)
     : env_(env),
       reactor_(instance.reactor.get()),
-      engine_(std::make_unique<HttpEngine>(*instance.reactor, instance.own_dials, instance.descriptors, *this,
-                                           instance.linger_deadlines, instance.lingering, settings)) {}
+      engine_(std::make_unique<HttpEngine>(*instance.reactor, instance.own_dials, instance.descriptors,
+                                           instance.memory, *this, instance.linger_deadlines,
+                                           instance.lingering, settings)) {}
 
 HttpEngineBinding::~HttpEngineBinding() {
   engine_.reset();

@@ -270,6 +270,7 @@ napi_value MakeEngineCounters(napi_env env, const HttpEngine& engine) {
   };
   set("adopted", counters.adopted);
   set("downstreamOpen", counters.downstream_open);
+  set("idleClosed", counters.idle_closed);
   set("requests", counters.requests);
   set("requestsOpen", counters.requests_open);
   set("refused", counters.refused);

@@ -33,4 +33,52 @@ bool Instance::CloseIdleUpstream() {
   return false;
 }
 
+size_t Instance::HeldBytes() const {
+  // With its exchange and what the kernel has of it.
+  constexpr size_t kConnectionBytes = 8 * 1024;
+  size_t total = 0;
+  for (const HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    total += each->engine()->buffered_bytes() + kConnectionBytes * each->engine()->connections();
+  }
+  return total;
+}
+
+void Instance::SetWindow(size_t bytes) {
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    each->engine()->SetWindow(bytes);
+  }
+}
+
+void Instance::CloseIdleConnections() {
+  constexpr size_t kAtATime = 32;
+  CloseIdle(kAtATime);
+  while (CloseIdleUpstream()) {
+  }
+}
+
+size_t Instance::CloseLargest(const Demand& demand) {
+  size_t closed = 0;
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    closed += each->engine()->CloseLargest(demand);
+  }
+  // Of these it is the kernel alone that holds anything.
+  if (!demand.sockets) return closed;
+  for (AcceptorBinding* each = acceptors.Front(); each != nullptr; each = acceptors.After(each)) {
+    closed += each->CloseLargest(demand.bytes);
+  }
+  return closed;
+}
+
+void Instance::FreeSpares() {
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    each->engine()->FreeSpares();
+  }
+}
+
+void Instance::OnMemoryLevel() {
+  // Whoever is told may take its place.
+  const std::function<void(bool)> told = on_overload;
+  if (told) told(memory.refusing());
+}
+
 }  // namespace sideroute

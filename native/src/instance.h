@@ -5,6 +5,7 @@
 #include <node_api.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -14,22 +15,31 @@
 #include "downstreams.h"
 #include "http_engine_binding.h"
 #include "intrusive_list.h"
+#include "memory_guard.h"
 #include "own_dials.h"
 #include "reactor.h"
 
 namespace sideroute {
 
-struct Instance final : Downstreams {
+struct Instance final : Downstreams, MemoryHolders {
   Instance(std::unique_ptr<Reactor> source, uint64_t linger_ms)
       : reactor(std::move(source)),
         descriptors(*this),
         linger_deadlines(*reactor, linger_ms),
-        lingering(*reactor) {}
+        lingering(*reactor),
+        memory(*reactor, *this) {}
 
   size_t connections() const override;
   void CloseIdle(size_t count) override;
   void SetCrowded(bool now_crowded) override;
   bool CloseIdleUpstream() override;
+
+  size_t HeldBytes() const override;
+  void SetWindow(size_t bytes) override;
+  void CloseIdleConnections() override;
+  size_t CloseLargest(const Demand& demand) override;
+  void FreeSpares() override;
+  void OnMemoryLevel() override;
 
   // Declared in the order of dependence: each is gone before what it uses.
   std::unique_ptr<Reactor> reactor;
@@ -37,6 +47,9 @@ struct Instance final : Downstreams {
   DescriptorBudget descriptors;
   DeadlineQueue linger_deadlines;
   ConnectionList lingering;
+  MemoryGuard memory;
+  // Told when requests begin, or cease, to be refused. Null: nobody.
+  std::function<void(bool)> on_overload;
   IntrusiveList<AcceptorBinding> acceptors;
   IntrusiveList<HttpEngineBinding> engines;
   // For engines that are made later.

@@ -72,6 +72,8 @@ void LingeringClose::Finish() {
   list_.Remove(this);
 }
 
+size_t LingeringClose::QueuedBytes() const { return sideroute::QueuedBytes(fd_.get()); }
+
 void LingeringClose::Abandon() {
   Cancel();
   reactor_.Unwatch(fd_.get(), this);

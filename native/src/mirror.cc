@@ -31,7 +31,8 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::
     End(MirrorResult::kConnectFailure);
     return false;
   }
-  if (backend_->mirrors() >= backend_->max_mirrors() || !context_.descriptors.TakeSpare(1)) {
+  if (backend_->mirrors() >= backend_->max_mirrors() || context_.memory.refusing() ||
+      !context_.descriptors.TakeSpare(1)) {
     // Not one of those it counts.
     backend_ = nullptr;
     End(MirrorResult::kOverflow);
@@ -147,6 +148,12 @@ void Mirror::OnRequestAborted() {
 }
 
 void Mirror::Abandon() { End(MirrorResult::kAborted); }
+
+size_t Mirror::held_bytes() const {
+  return unsent_.capacity() + (upstream_ == nullptr ? 0 : upstream_->held_bytes());
+}
+
+void Mirror::Shed() { End(MirrorResult::kOverflow); }
 
 void Mirror::OnUpstreamEvent() {
   if (upstream_->connecting()) {

@@ -46,6 +46,10 @@ class Mirror final : public ListNode<Mirror>, public UpstreamUser {
   void OnRequestAborted();
   // For the end of the engine.
   void Abandon();
+  // Memory of its buffers.
+  size_t held_bytes() const;
+  // Gives it up to free that memory.
+  void Shed();
 
   void OnUpstreamEvent() override;
 

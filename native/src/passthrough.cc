@@ -197,6 +197,14 @@ void Passthrough::Abandon() {
   host_.OnTunnelAbandoned(*this);
 }
 
+size_t Passthrough::QueuedBytes() const {
+  size_t bytes = up_.buffered + down_.buffered;
+  for (const Side* side : {&downstream_, &upstream_}) {
+    if (side->fd) bytes += sideroute::QueuedBytes(side->fd.get());
+  }
+  return bytes;
+}
+
 void Passthrough::Describe(StateRecords& records) const {
   records.Number(static_cast<double>(reason_));
   records.Number(dialling_ ? 1 : 0);

@@ -53,6 +53,9 @@ class Passthrough final : public Connection, private Deadline {
   // Tunnels to an upstream that is connected already.
   void Adopt(UniqueFd upstream);
   void Abandon() override;
+  size_t QueuedBytes() const override;
+  // Resets both sides, without a word to the host.
+  void Shed() { CloseSides(true); }
 
   const NetAddress& destination() const { return destination_; }
   void Describe(StateRecords& records) const;

@@ -1,9 +1,11 @@
 #include "socket.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -120,6 +122,13 @@ int TakeSocketError(int fd) {
   socklen_t length = sizeof error;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return -errno;
   return -error;
+}
+
+size_t QueuedBytes(int fd) {
+  int received = 0, sent = 0;
+  if (ioctl(fd, SIOCINQ, &received) != 0) received = 0;
+  if (ioctl(fd, SIOCOUTQ, &sent) != 0) sent = 0;
+  return static_cast<size_t>(received) + static_cast<size_t>(sent);
 }
 
 void GrowReceiveBuffer(int fd, int bytes) {

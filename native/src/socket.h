@@ -3,6 +3,7 @@
 #ifndef SIDEROUTE_SOCKET_H_
 #define SIDEROUTE_SOCKET_H_
 
+#include <cstddef>
 #include <optional>
 
 #include "net_address.h"
@@ -44,6 +45,9 @@ int SavedSynHops(int fd);
 
 // The pending error of the socket as negative errno, 0 if none; clears it.
 int TakeSocketError(int fd);
+
+// Bytes that the kernel holds for the socket: received and not read, sent and not acknowledged.
+size_t QueuedBytes(int fd);
 
 // Makes room for `bytes` unread bytes in the receive buffer without ending its automatic growth.
 void GrowReceiveBuffer(int fd, int bytes);

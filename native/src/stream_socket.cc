@@ -65,7 +65,7 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
   if (!readable_ || !MayGoOn()) return FillResult::kAgain;
   const bool in_scratch = in_.empty();
   char* const target = in_scratch ? scratch_.bytes : in_.Reserve(kMoreBytes);
-  const size_t room = in_scratch ? kScratchBytes : kMoreBytes;
+  const size_t room = in_scratch ? scratch_.window : kMoreBytes;
   ssize_t received;
   do {
     received = Receive(fd_.get(), target, room, 0);
@@ -150,6 +150,7 @@ bool StreamSocket::Send(std::span<iovec> parts) {
 }
 
 void StreamSocket::KeepUnsent(std::span<iovec> parts, size_t sent) {
+  if (out_.empty()) blocked_since_ms_ = reactor_.NowMs();
   for (const iovec& part : parts) {
     const size_t skip = std::min(sent, part.iov_len);
     sent -= skip;
@@ -172,6 +173,7 @@ bool StreamSocket::Flush() {
       return true;
     }
     if (static_cast<size_t>(sent) < out_.size()) writable_ = false;
+    blocked_since_ms_ = reactor_.NowMs();
     out_.Consume(static_cast<size_t>(sent));
   }
   if (shutdown_wanted_ && out_.empty()) ShutdownWrite();

@@ -16,6 +16,7 @@
 
 #include "byte_buffer.h"
 #include "reactor.h"
+#include "socket.h"
 #include "unique_fd.h"
 
 namespace sideroute {
@@ -23,6 +24,8 @@ namespace sideroute {
 // Where reads go; shared, so a Window into it is valid only until the next Fill of any socket.
 inline constexpr size_t kScratchBytes = 64 * 1024;
 struct Scratch {
+  // Less while memory is short: what a sink does not take is kept.
+  size_t window = kScratchBytes;
   char bytes[kScratchBytes];
 };
 
@@ -94,6 +97,11 @@ class StreamSocket : public Watcher {
   bool has_unsent() const { return !out_.empty(); }
   size_t unsent() const { return out_.size(); }
   bool write_failed() const { return write_failed_; }
+  // Memory that its buffers take, and what the kernel holds for it beyond that.
+  size_t held_bytes() const { return in_.capacity() + out_.capacity(); }
+  size_t QueuedBytes() const { return open() ? sideroute::QueuedBytes(fd_.get()) : 0; }
+  // Since when the peer has taken nothing of what is unsent.
+  uint64_t blocked_since_ms() const { return blocked_since_ms_; }
   // For whoever goes on sending in its place.
   std::vector<uint8_t> TakeUnsent();
   // FIN, after what is unsent.
@@ -135,6 +143,7 @@ class StreamSocket : public Watcher {
   bool write_failed_ = false;
   bool write_ended_ = false;
   bool shutdown_wanted_ = false;
+  uint64_t blocked_since_ms_ = 0;
   ByteBuffer in_;
   ByteBuffer out_;
 };

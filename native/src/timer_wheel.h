@@ -28,6 +28,7 @@ class Timer {
   void ArmAfter(uint64_t delay_ms);
   void Cancel() { due_ms_ = kNever; }
   bool armed() const { return due_ms_ != kNever; }
+  uint64_t due_ms() const { return due_ms_; }
 
  private:
   friend class TimerWheel;

@@ -30,6 +30,8 @@ export interface ProxySettings {
   readonly maxUpstreamConnections: number;
   readonly maxQueuedRequests: number;
   readonly queueTimeoutMs: number;
+  /** Bytes; 0: none; null: that of the cgroup. */
+  readonly memoryLimit: number | null;
   readonly maxHeadBytes: number;
   readonly maxHeaderFields: number;
   readonly retryBudgetPercent: number;
@@ -65,6 +67,21 @@ export function integer(minimum: number, maximum: number): (text: string) => num
     if (!(value >= minimum && value <= maximum)) throw invalid(text, `an integer from ${minimum} to ${maximum}`);
     return value;
   };
+}
+
+const MEMORY_UNITS: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
+/** Less is used before there is a connection. */
+const MIN_MEMORY_BYTES = 32 * 2 ** 20;
+
+/** Bytes; null for `auto`, 0 for `none`. */
+function memoryLimit(text: string): number | null {
+  if (text === 'auto') return null;
+  if (text === 'none') return 0;
+  const match = /^(\d{1,15})(Ki|Mi|Gi)?$/.exec(text);
+  const bytes = match === null ? NaN : Number(match[1]) * MEMORY_UNITS[match[2] ?? '']!;
+  if (!(bytes >= MIN_MEMORY_BYTES))
+    throw invalid(text, 'an amount of memory from 32Mi, such as 256Mi, or auto or none');
+  return bytes;
 }
 
 export function durationText(text: string): number {
@@ -257,6 +274,16 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     fallback: '1s',
     description: 'how long a request may wait for a connection to its backend before it is answered 503',
     parse: durationText,
+  },
+  {
+    key: 'memoryLimit',
+    flag: '--memory-limit <amount>',
+    env: 'SIDEROUTE_MEMORY_LIMIT',
+    fallback: 'auto',
+    description:
+      'memory not to exceed, such as 256Mi: requests are refused and connections closed before; auto: the limit of the ' +
+      'container, if it has one; none: do not watch',
+    parse: memoryLimit,
   },
   {
     key: 'maxHeadBytes',

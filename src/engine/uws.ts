@@ -37,6 +37,8 @@ export interface UwsEngineOptions {
   readonly accessLog?: NativeAccessLog | undefined;
   /** Called with every change of `connections`. */
   readonly onConnections?: ((connections: number) => void) | undefined;
+  /** Requests are to be refused for want of memory. */
+  readonly overloaded?: (() => boolean) | undefined;
 }
 
 /** An app and the destination it stands for now. */
@@ -66,6 +68,7 @@ class UwsEngine implements Engine, ExchangeOwner {
   private readonly uws: UwsLibrary;
   private readonly host: EngineHost;
   private readonly accessLog: NativeAccessLog | null;
+  private readonly overloaded: () => boolean;
   private readonly onConnections: (connections: number) => void;
   private readonly slots = new Map<string, Slot>();
   private readonly exchanges = new Map<Exchange, Slot>();
@@ -76,6 +79,7 @@ class UwsEngine implements Engine, ExchangeOwner {
     this.uws = uws;
     this.host = host;
     this.accessLog = options.accessLog ?? null;
+    this.overloaded = options.overloaded ?? (() => false);
     this.onConnections = options.onConnections ?? (() => undefined);
     this.pools = new UpstreamPools({ ...DEFAULT_UPSTREAM_OPTIONS, ...options.upstream });
     this.refresher = setInterval(() => {
@@ -201,7 +205,7 @@ class UwsEngine implements Engine, ExchangeOwner {
     let exchange: Exchange | null = null;
     const head = new UwsHead();
     try {
-      const problem = head.read(request);
+      const problem = head.read(request) ?? (this.overloaded() ? 'overload' : null);
       if (problem !== null) {
         this.refuse(slot, response, problem, head);
         return;

@@ -11,6 +11,7 @@ import { ProxyError, type ConnectionReason, type RequestReason } from '../errors
 import { packageRoot } from '../package-root.ts';
 import type { StateRecords } from './engine-state.ts';
 import type { NativeAccessLog } from './access-log.ts';
+import type { MemoryLimit } from './memory-limit.ts';
 
 export interface ListenAddress {
   readonly address: string;
@@ -45,8 +46,8 @@ export interface HttpConnection {
   readonly reason: RequestReason | null;
 }
 
-/** What accepting waits for: an end of other connections, or of something else that holds descriptors. */
-export const ACCEPT_LIMITS = ['connections', 'descriptors'] as const;
+/** What accepting waits for: an end of other connections, or of something else that holds descriptors, or memory. */
+export const ACCEPT_LIMITS = ['connections', 'descriptors', 'memory'] as const;
 
 export type AcceptLimit = (typeof ACCEPT_LIMITS)[number];
 
@@ -100,8 +101,6 @@ export interface AcceptorCounters {
   readonly bytesDownstream: number;
   /** The most downstream connections there can be, as `maxConnections` and the descriptors allow. */
   readonly maxConnections: number;
-  /** Connections that waited for a request and were closed to make room for others. */
-  readonly idleClosed: number;
   /** How often accepting paused, by what it waited for. */
   readonly acceptPauses: Readonly<Record<AcceptLimit, number>>;
 }
@@ -132,7 +131,27 @@ export interface Acceptor {
   close(): void;
 }
 
+export interface MemoryOptions extends Pick<MemoryLimit, 'bytes' | 'usage' | 'statistics' | 'countsSockets'> {
+  /** Requests are refused from now on, or no longer. */
+  readonly onOverload: (overloaded: boolean) => void;
+}
+
+export interface MemoryState {
+  /** 0: not watched. */
+  readonly limitBytes: number;
+  /** What the kernel cannot take back, now. */
+  readonly usageBytes: number;
+  /** How often requests began to be refused. */
+  readonly overloads: number;
+  /** Connections closed because they held most. */
+  readonly closed: number;
+  readonly level: 'calm' | 'tight' | 'refusing' | 'closing';
+}
+
 export interface NativeBinding {
+  /** From now on sheds before the limit is reached. Throws an Error with `code` when a file cannot be opened. */
+  guardMemory(options: MemoryOptions): void;
+  memory(): MemoryState;
   /**
    * Throws an Error with `code` (errno name) and `syscall` when a listener cannot be bound, a TypeError that names the
    * option when one is malformed.
@@ -146,7 +165,7 @@ export interface NativeBinding {
 }
 
 /** What the addon's `abi` must be: raised on both sides with every change of its exports. */
-const NATIVE_ABI = 4;
+const NATIVE_ABI = 6;
 
 /**
  * Load the addon. Throws ProxyError: `native-missing` when it is not built, `native-abi` when it was built from other

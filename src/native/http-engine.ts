@@ -145,6 +145,8 @@ export interface HttpEngineOptions extends HttpEngineSettings {
 export interface HttpEngineCounters {
   readonly adopted: number;
   readonly downstreamOpen: number;
+  /** Connections that waited for a request and were closed to make room, for others or in memory. */
+  readonly idleClosed: number;
   readonly requests: number;
   readonly requestsOpen: number;
   readonly refused: number;

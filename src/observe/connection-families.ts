@@ -5,14 +5,18 @@
  * read at the moment of the scrape.
  */
 import { CONNECTION_REASONS } from '../errors.ts';
-import { ACCEPT_LIMITS, type AcceptorCounters } from '../native/binding.ts';
+import { ACCEPT_LIMITS, type AcceptorCounters, type MemoryState } from '../native/binding.ts';
+import type { HttpEngineCounters } from '../native/http-engine.ts';
 import type { Families } from './dns-families.ts';
 
 export interface ConnectionSources {
   /** Null while there is no acceptor. */
   acceptor(): AcceptorCounters | null;
+  /** Of the native engine; null while there is none. */
+  engine(): HttpEngineCounters | null;
   /** Downstream connections now held by the engines. */
   downstreamConnections(): number;
+  memory(): MemoryState;
 }
 
 export function registerConnections(families: Families, sources: ConnectionSources): void {
@@ -36,7 +40,7 @@ export function registerConnections(families: Families, sources: ConnectionSourc
   families.counter(
     'sideroute_accept_pauses_total',
     'Times that accepting paused, by what was missing: connections, --max-connections; descriptors, two for each ' +
-      'connection.',
+      'connection; memory.',
     'limit',
     (visit) => {
       const pauses = sources.acceptor()?.acceptPauses;
@@ -51,8 +55,8 @@ export function registerConnections(families: Families, sources: ConnectionSourc
   );
   families.total(
     'sideroute_idle_connections_closed_total',
-    'Connections that waited for a request and were closed because others waited to be accepted.',
-    read((c) => c.idleClosed),
+    'Connections that waited for a request and were closed because others waited to be accepted, or memory was short.',
+    () => sources.engine()?.idleClosed ?? 0,
   );
   families.gauge(
     'sideroute_passthrough_open',
@@ -78,4 +82,25 @@ export function registerConnections(families: Families, sources: ConnectionSourc
     visit('upstream', counters?.bytesUpstream ?? 0);
     visit('downstream', counters?.bytesDownstream ?? 0);
   });
+}
+
+export function registerMemory(families: Families, state: () => MemoryState): void {
+  families.gauge(
+    'sideroute_memory_limit_bytes',
+    'Memory not to exceed: --memory-limit, or what the container may use; 0 when there is no limit.',
+    () => state().limitBytes,
+  );
+  families.gauge(
+    'sideroute_memory_usage_bytes',
+    'Memory that counts against that limit, without the page cache when it matters; 0 when there is no limit.',
+    () => state().usageBytes,
+  );
+  families.gauge('sideroute_overloaded', '1 while requests are refused because memory is short, else 0.', () =>
+    ['refusing', 'closing'].includes(state().level) ? 1 : 0,
+  );
+  families.total(
+    'sideroute_overload_closed_connections_total',
+    'Connections closed because memory was short and they held most of it.',
+    () => state().closed,
+  );
 }

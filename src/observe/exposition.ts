@@ -16,7 +16,7 @@ import type { RouteCondition } from '../config/attachment.ts';
 import type { HttpEngineCounters } from '../native/http-engine.ts';
 import type { LogCounters } from '../native/log-writer.ts';
 import { ConditionText } from './conditions.ts';
-import { registerConnections, type ConnectionSources } from './connection-families.ts';
+import { registerConnections, registerMemory, type ConnectionSources } from './connection-families.ts';
 import { registerDns, type DnsFigures, type Families } from './dns-families.ts';
 import type { Metrics } from './metrics.ts';
 import { SeriesText } from './series-text.ts';
@@ -25,8 +25,6 @@ import { SeriesText } from './series-text.ts';
 export interface ExpositionSources extends ConnectionSources {
   readonly version: string;
   readonly metrics: Metrics;
-  /** Of the native engine; null while there is none. */
-  engine(): HttpEngineCounters | null;
   accessLog(): LogCounters;
   log(): LogCounters;
   /** Generation and hash as `ConfigSnapshot` has them; generation 0 and an empty hash before the first one. */
@@ -57,6 +55,7 @@ export function createExposition(sources: ExpositionSources): Exposition {
   registerProcess(registry, sources);
   const families = familiesOf(registry);
   registerConnections(families, sources);
+  registerMemory(families, () => sources.memory());
   registerEngine(registry, sources);
   registerDns(families, () => sources.dns());
   const requests = new SeriesText(sources.metrics);

@@ -5,10 +5,13 @@
  * letting a failing backend fill the disk.
  */
 import type { LogFields, Logger } from '../log.ts';
+import type { AcceptorOptions } from '../native/binding.ts';
+import { formatAddress } from '../native/listen-address.ts';
 import type { SeriesLabels } from '../routing/decision.ts';
 
 const WINDOW_MS = 10_000;
 const LINES_PER_WINDOW = 5;
+const CAPTURED_HINT = `dialled by this sidecar (uid ${process.getuid?.()}) and captured again: the rules exempt another uid (--proxy-uid)`;
 
 interface Budget {
   windowStartMs: number;
@@ -49,6 +52,26 @@ export class IncidentLog {
     budget.suppressed = 0;
     this.#logger.warn(message, { reason, ...fields(), ...suppressed });
   }
+}
+
+/** What the acceptor has to say of connections. `counts`: how many there are, for a line about too many. */
+export function connectionIncidents(
+  incidents: IncidentLog,
+  counts: () => LogFields,
+): Pick<AcceptorOptions, 'onDropped'> & Required<Pick<AcceptorOptions, 'onPaused'>> {
+  return {
+    onDropped: (reason, address, port, errorCode) => {
+      incidents.record('connection dropped', reason, () => ({
+        destination: formatAddress({ address, port }),
+        errorCode,
+        // Dialled by this very process; other loops have another code or none.
+        ...(errorCode === 'ELOOP' ? { hint: CAPTURED_HINT } : {}),
+      }));
+    },
+    onPaused: (limit) => {
+      incidents.record('accepting pauses', 'accept_limit', () => ({ limit, ...counts() }));
+    },
+  };
 }
 
 /** The labels of a series as a log line has them; null where they do not apply. */

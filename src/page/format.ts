@@ -213,4 +213,5 @@ export const PASSTHROUGH_TEXTS: Readonly<Record<string, string>> = {
   loop: 'The destination is the proxy itself; dropped.',
   connect_failure: 'The destination of a tunnel could not be reached; dropped.',
   accept_limit: 'Too many connections or file descriptors; dropped, or accepted later.',
+  overload: 'Memory is short, and much of it was held for this connection; dropped.',
 };

@@ -72,6 +72,17 @@ export class Sidecar {
     return this.pod.must(['curl', '-sS', '--max-time', '5', `http://127.0.0.1:15020${path}`]);
   }
 
+  /** The same without holding up this process. */
+  ask(path: string): Promise<string> {
+    const child = this.pod.spawn(['curl', '-sS', '--max-time', '30', `http://127.0.0.1:15020${path}`]);
+    return new Promise((resolve, reject) => {
+      let [text, complaint] = ['', ''];
+      child.stdout!.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (complaint += chunk));
+      child.on('close', (code) => (code === 0 ? resolve(text) : reject(new Error(`${path}: ${complaint}`))));
+    });
+  }
+
   /** Value of one metric line, matched from its start; 0 when it is not there. */
   metric(line: RegExp): number {
     const found = this.get('/metrics')

@@ -64,8 +64,7 @@ const binding: NativeBinding = {
         bytesUpstream: 0,
         bytesDownstream: 0,
         maxConnections: 0,
-        idleClosed: 0,
-        acceptPauses: { connections: 0, descriptors: 0 },
+        acceptPauses: { connections: 0, descriptors: 0, memory: 0 },
       }),
       detections: () => ({ numbers: new Float64Array(), text: '' }),
       tunnels: () => ({ numbers: new Float64Array(), text: '' }),
@@ -74,6 +73,8 @@ const binding: NativeBinding = {
     };
   },
   replyAndClose: () => undefined,
+  guardMemory: () => undefined,
+  memory: () => ({ limitBytes: 0, usageBytes: 0, overloads: 0, closed: 0, level: 'calm' }),
 };
 
 const program = new Command('sideroute');

@@ -1,0 +1,53 @@
+/** Tunnels and unfinished first heads, of which the kernel alone holds anything, are shed where that counts. */
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { AcceptorProcess } from '../../support/acceptor.ts';
+import { inPod, SERVICE } from '../../support/pod-test.ts';
+import { attempt, dial, eventually, listen } from '../../support/raw-socket.ts';
+
+const TUNNEL = 9000;
+const ROUTED = 8080;
+const MIB = 1024 * 1024;
+
+void inPod(t, import.meta.url, (pod) => {
+  t.test('close to the limit the largest are reset, and counted', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'sideroute-sockets-'));
+    t.teardown(() => rmSync(directory, { recursive: true }));
+    chmodSync(directory, 0o755);
+    const usage = join(directory, 'memory.current');
+    writeFileSync(usage, '0');
+    const acceptor = await AcceptorProcess.start(t, {
+      frontends: [{ address: SERVICE.v4, port: ROUTED, id: 1, mode: 'http' }],
+    });
+    await acceptor.call('guardMemory', { bytes: MIB, usage, statistics: null, countsSockets: true });
+    const server = await listen(t, pod.v4, TUNNEL, (end) => void end.socket.write(Buffer.alloc(32 * MIB)));
+    const reader = await dial(t, SERVICE.v4, TUNNEL);
+    await server.connection(0);
+    reader.socket.pause();
+    const head = await dial(t, SERVICE.v4, ROUTED);
+    await head.write(`GET / HTTP/1.1\r\nHost: a\r\nX-Long: ${'x'.repeat(40_000)}`);
+    await eventually(async () => (await acceptor.counters()).detectingOpen === 1, 'an unfinished head');
+    await eventually(async () => {
+      const moved = (await acceptor.counters()).bytesDownstream;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return moved > 0 && (await acceptor.counters()).bytesDownstream === moved;
+    }, 'a reader that has stalled');
+
+    writeFileSync(usage, String(20 * MIB));
+    await eventually(async () => {
+      // Whoever comes makes the loop turn; it is accepted and shed, or waits to be accepted.
+      attempt(t, SERVICE.v4, TUNNEL);
+      const { tunnelsOpen, detectingOpen } = await acceptor.counters();
+      return tunnelsOpen === 0 && detectingOpen === 0;
+    }, 'nothing is held');
+    await head.untilClosed();
+    reader.socket.resume();
+    // A reset behind bytes looks like an end to libuv.
+    await eventually(() => reader.ended || reader.closed, 'the end of the stalled one');
+    t.ok(reader.received.length < 32 * MIB, 'which is no whole answer');
+    const dropped = (await acceptor.events()).dropped.filter(({ reason }) => reason === 'overload');
+    t.same([...new Set(dropped.map(({ port }) => port))].sort(), [ROUTED, TUNNEL].sort());
+  });
+});
