@@ -6,6 +6,7 @@
  */
 import type { IContainer, IEnvVar, IVolume, IVolumeMount } from 'kubernetes-models/v1';
 import { partNames } from '../config/route-volume.ts';
+import { shardNames } from '../route-set/format.ts';
 import { SETTING_NAMES } from '../iptables/settings.ts';
 import { splitNames, type InjectSettings, type Mode } from './annotations.ts';
 import { memoryBytes } from './quantities.ts';
@@ -42,7 +43,9 @@ export function additionsFor(settings: InjectSettings, graceSeconds: number | nu
       {
         name: ROUTES_VOLUME,
         projected: {
-          sources: configMapsOf(settings).map((name) => ({ configMap: { name, optional: true } })),
+          sources: [...configMapsOf(settings), ...shardNames()].map((name) => ({
+            configMap: { name, optional: true },
+          })),
         },
       },
       { name: NO_TOKEN_VOLUME, emptyDir: {} },

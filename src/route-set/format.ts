@@ -27,6 +27,11 @@ export function shardName(index: number): string {
   return `sideroute-set-${index}`;
 }
 
+/** All that a set may have. */
+export function shardNames(): string[] {
+  return Array.from({ length: SHARDS }, (_, index) => shardName(index));
+}
+
 /** Of its one key, under which it is mounted. */
 export function shardKey(index: number): string {
   return `${shardName(index)}.gz`;

@@ -429,7 +429,10 @@ t.test('numbers of a values file are rendered as they are written, however large
   t.match(init['resources'], { requests: { cpu: '10m', memory: '134217728' }, limits: { memory: '128Mi' } });
   t.equal(sidecar.image, 'sideroute:20251128');
   const sources = JSON.stringify(app.spec!.template!.spec.volumes);
-  t.match(sources, /sideroute-routes".*sideroute-routes-2".*sideroute-routes-3".*"more"/);
+  t.match(
+    sources,
+    /sideroute-routes".*sideroute-routes-2".*sideroute-routes-3".*"more".*sideroute-set-0".*sideroute-set-7"/,
+  );
 });
 
 t.test('values that the chart does not have, or cannot have, are refused by name', { skip: noHelm }, async (t) => {

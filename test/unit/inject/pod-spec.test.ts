@@ -3,6 +3,7 @@ import { DaemonSet, Deployment, ReplicaSet, StatefulSet } from 'kubernetes-model
 import { CronJob, Job } from 'kubernetes-models/batch/v1';
 import t from 'tap';
 import { buildProgram } from '../../../src/program.ts';
+import { shardNames } from '../../../src/route-set/format.ts';
 import {
   containerOf,
   environmentOf,
@@ -100,7 +101,7 @@ t.test('the sidecar: native, probed, limited, unprivileged, with the routes moun
     {
       name: 'sideroute-routes',
       projected: {
-        sources: ['sideroute-routes', 'sideroute-routes-2', 'sideroute-routes-3'].map((name) => ({
+        sources: [...['', '-2', '-3'].map((part) => `sideroute-routes${part}`), ...shardNames()].map((name) => ({
           configMap: { name, optional: true },
         })),
       },

@@ -241,6 +241,12 @@ claims:
           name: {{ . }}
           optional: true
       {{- end }}
+      # What the controller writes, where there is one.
+      {{- range until 8 }}
+      - configMap:
+          name: sideroute-set-{{ . }}
+          optional: true
+      {{- end }}
 - name: sideroute-no-token
   emptyDir: {}
 {{- if eq .Values.interception.backend "legacy" }}
