@@ -87,10 +87,13 @@ export class Controller {
     this.#setWriter = new SetWriter({
       ...{ client, state, logger, cleanupAfterMs: settings.cleanupAfterMs },
       sets: new RouteSets(state.index),
-      later: (namespace, ms) => this.#later(namespace, ms),
+      later: (namespace, ms) => this.#later(this.#sets, namespace, ms),
       onSet: (namespace, hash, changed) => this.#setWritten(namespace, hash, changed),
     });
-    this.#statusWriter = new StatusWriter({ client, state, logger, controllerName: settings.controllerName });
+    this.#statusWriter = new StatusWriter({
+      ...{ client, state, logger, controllerName: settings.controllerName },
+      later: (key, ms) => this.#later(this.#status, key, ms),
+    });
     this.#sets = this.#queue('sets', SET_WORKERS, SETTLE_SETS_MS, (key, signal) => this.#setWriter.write(key, signal));
     this.#status = this.#queue('status', STATUS_WORKERS, SETTLE_STATUS_MS, (key, signal) =>
       this.#statusWriter.write(key, signal),
@@ -247,13 +250,14 @@ export class Controller {
     return new WorkQueue({ workers, settleMs, backoff: BACKOFF, work, onFailure });
   }
 
-  #later(namespace: string, ms: number): void {
-    clearTimeout(this.#timers.get(namespace));
+  /** Keys of the two queues are never equal: those of routes have a space in them. */
+  #later(queue: WorkQueue, key: string, ms: number): void {
+    clearTimeout(this.#timers.get(key));
     const add = (): void => {
-      this.#timers.delete(namespace);
-      this.#sets.add(namespace);
+      this.#timers.delete(key);
+      queue.add(key);
     };
-    this.#timers.set(namespace, setTimeout(add, ms).unref());
+    this.#timers.set(key, setTimeout(add, ms).unref());
   }
 
   #setWritten(namespace: string, hash: string, changed: boolean): void {

@@ -16,6 +16,7 @@ import {
   TEXT_HASH_ANNOTATION,
   type ShardEntry,
 } from './objects.ts';
+import { RepeatGuard } from './repeat-guard.ts';
 import type { RouteSets } from './route-sets.ts';
 import { isTooLarge, type Shard } from '../route-set/encode.ts';
 import { MAX_SHARD_BYTES, shardName, SHARDS } from '../route-set/format.ts';
@@ -41,6 +42,7 @@ const SHARD_NAMES: ReadonlySet<string> = new Set(Array.from({ length: SHARDS }, 
 export class SetWriter {
   readonly #options: SetWriterOptions;
   readonly #now: () => number;
+  readonly #guard = new RepeatGuard();
   /** Namespaces with a set and without sidecars, and since when. */
   readonly #abandoned = new Map<string, number>();
   /** Namespaces whose set has more than fits; the last one that did stays. */
@@ -127,6 +129,13 @@ export class SetWriter {
       return;
     }
     this.tooLarge.delete(namespace);
+    if (changed.length > 0) {
+      const waitMs = this.#guard.waitMs(namespace, set.hash);
+      if (waitMs > 0) {
+        this.#options.later(namespace, waitMs);
+        return;
+      }
+    }
     const isRepair = this.#hashes.get(namespace) === set.hash && changed.length > 0;
     if (isRepair) {
       this.repairs++;
@@ -142,6 +151,7 @@ export class SetWriter {
     }
     this.#hashes.set(namespace, set.hash);
     if (changed.length > 0) {
+      this.#guard.written(namespace, set.hash);
       logger.debug('a route set is written', {
         namespace,
         hash: set.hash.slice(0, 12),

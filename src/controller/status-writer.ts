@@ -6,13 +6,15 @@
  * HTTPRoute and GRPCRoute have it written. A GRPCRoute says that this version does not carry it: whoever applies one learns why
  * nothing happens, in the words of the sidecar, instead of waiting. TLSRoute and TCPRoute only keep their ports from others.
  */
+import { createHash } from 'node:crypto';
 import { KubeError, type KubeClient } from '../kube/client.ts';
 import { isObject, type Json } from '../kube/json.ts';
 import type { Logger } from '../log.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { FIELD_MANAGER, type RouteEntry } from './objects.ts';
+import { RepeatGuard } from './repeat-guard.ts';
 import { conditionsOf } from './route-conditions.ts';
-import { planStatus } from './route-status.ts';
+import { planStatus, type StatusPlan } from './route-status.ts';
 import { AgainError } from './work-queue.ts';
 
 export interface StatusWriterOptions {
@@ -20,12 +22,15 @@ export interface StatusWriterOptions {
   readonly state: ClusterState;
   readonly controllerName: string;
   readonly logger: Logger;
+  /** Comes back to the route after a time. */
+  readonly later: (key: string, ms: number) => void;
 }
 
 const KINDS: Readonly<Record<string, string>> = { HTTPRoute: 'httproutes', GRPCRoute: 'grpcroutes' };
 
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
+  readonly #guard = new RepeatGuard();
   writes = 0;
   conflicts = 0;
   /** Entries for which a route had no room. */
@@ -47,6 +52,12 @@ export class StatusWriter {
       ...{ controllerName, namespace: route.namespace, generation: route.generation, now: new Date() },
     });
     if (plan === null) return;
+    const fingerprint = fingerprintOf(plan, route);
+    const waitMs = this.#guard.waitMs(key, fingerprint);
+    if (waitMs > 0) {
+      this.#options.later(key, waitMs);
+      return;
+    }
     if (plan.leftOut > 0) {
       this.leftOut += plan.leftOut;
       logger.warn('a route has more parents in its status than fit; some of ours are left out', { route: key });
@@ -61,6 +72,7 @@ export class StatusWriter {
         body: { metadata: { resourceVersion }, status: { parents: plan.parents } },
       });
       this.writes++;
+      this.#guard.written(key, fingerprint);
       state.takeRoute(answer);
       logger.debug('a status is written', { route: key, generation: route.generation });
     } catch (error) {
@@ -82,4 +94,10 @@ export class StatusWriter {
 function currentOf(route: RouteEntry): Json[] {
   const parents = JSON.parse(route.status) as unknown;
   return Array.isArray(parents) ? parents.filter(isObject) : [];
+}
+
+/** Of what is said, whenever it is said. */
+function fingerprintOf({ parents }: StatusPlan, { generation }: RouteEntry): string {
+  const text = JSON.stringify(parents, (key, value: unknown) => (key === 'lastTransitionTime' ? undefined : value));
+  return `${generation} ${createHash('sha256').update(text).digest('base64')}`;
 }

@@ -202,3 +202,21 @@ t.test('a write that meets another version reads the route again', async (t) => 
   t.equal(conflicts, 2);
   t.same(told(parentsOf(api, 'shop/r')[0]), ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']);
 });
+
+t.test('somebody who undoes our entries without end is answered a few times, and then seldom', async (t) => {
+  const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  // Undone in the moment in which it is written.
+  let undone = 0;
+  const undo = setInterval(() => {
+    if (parentsOf(api, 'shop/r').length === 0) return;
+    undone++;
+    api.apply('httproutes', { ...api.get('httproutes', 'shop/r')!, status: { parents: [] } });
+  }, 1);
+  t.teardown(() => clearInterval(undo));
+  await eventually('it is undone a few times', () => undone === 3);
+  await settled(started);
+  clearInterval(undo);
+  t.ok(statusWrites(api) <= 4, `${statusWrites(api)} writes`);
+});
