@@ -27,7 +27,7 @@ import type { Logger } from './log.ts';
 import { loadNative, type Acceptor, type HttpConnection, type NativeBinding } from './native/binding.ts';
 import { formatAddress } from './native/listen-address.ts';
 import { AccessLog } from './observe/access-log.ts';
-import { startAdmin } from './observe/admin.ts';
+import { servedBy, startAdmin } from './observe/admin.ts';
 import { ConditionLog } from './observe/conditions.ts';
 import type { ConfigView } from './observe/config-dump.ts';
 import { connectionView, type ConnectionView } from './observe/connections.ts';
@@ -114,7 +114,8 @@ class SidecarProxy {
     this.#directory = new RouteDirectory({
       path: settings.routes,
       holdRoutes: !settings.strict,
-      parse: (file, text) => parseRoutesBesides(file, text, settings.namespace, this.#slicer, this.#closing.signal),
+      parse: (file, text, layout) =>
+        parseRoutesBesides(file, text, settings.namespace, this.#slicer, this.#closing.signal, layout),
       onChange: (snapshot) => this.#slicer.run(this.#apply(snapshot)),
       logger,
     });
@@ -321,13 +322,16 @@ class SidecarProxy {
     const exposition = createExposition({
       ...common,
       heldRoutes: () => this.#configuration.current.snapshot?.heldRoutes.length ?? 0,
+      tornSeconds: () => this.#directory.tornSet?.seconds ?? 0,
       unresolvedFrontends: () => this.#frontends.unresolved.length,
       dns: () => this.#resolver.statistics(),
       unresolvedBackends: () => this.#backends.unresolved,
       conditions: () => this.#conditions.current,
     });
+    const served = () => servedBy(this.#configuration.current.snapshot, this.#directory.tornSet);
     for (const { address, port } of this.#settings.metrics) {
-      this.#public.push(await startAdmin({ address, port, flag: '--metrics', exposition, ...this.#probes }));
+      const sources = { exposition, served, ...this.#probes };
+      this.#public.push(await startAdmin({ address, port, flag: '--metrics', ...sources }));
     }
     const stats = new StatsReporter({
       ...common,
@@ -360,6 +364,7 @@ class SidecarProxy {
     const frontends = this.#frontends;
     return {
       ...this.#configuration.current,
+      tornSet: this.#directory.tornSet,
       conditions: this.#conditions.current,
       problems: this.#problems(),
       frontendKeys: frontends.keys,

@@ -90,6 +90,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'inject',
     'export',
     'controller',
+    'route-set',
     'proxy.ts',
   ],
   'program.ts': ['errors.ts', 'native', 'package-root.ts', 'cli'],

@@ -146,6 +146,7 @@ async function main(): Promise<void> {
     downstreamConnections: () => 0,
     config: () => ({ generation: 1, hash: '0', valid: true }),
     heldRoutes: () => 0,
+    tornSeconds: () => 0,
     unresolvedFrontends: () => 0,
     unresolvedBackends: () => 0,
     dns: () => ({ lookups: {}, unusable: {}, documents: {}, lookupMs: 0, services: {}, oldestAnswerMs: 0 }),

@@ -8,12 +8,13 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isRouteFileName, readDirectory, type FileRead } from '../config/directory-reader.ts';
-import { hashFiles, ignoredFile, RouteFiles } from '../config/route-files.ts';
+import { hashContent, ignoredFile, RouteFiles } from '../config/route-files.ts';
 import { parseRoutes } from '../config/route-parser.ts';
 import { ProxyError } from '../errors.ts';
 import type { ConfigMapDocument } from '../gateway-api/config-maps.ts';
 import { NO_TEXT_LIMITS } from '../gateway-api/limits.ts';
 import type { Problem, Resource } from '../gateway-api/types.ts';
+import { shardFile } from '../route-set/format.ts';
 import { readBytes, STANDARD_INPUT } from './manifest-input.ts';
 
 /** Files that are mounted together, or just given together. */
@@ -68,11 +69,11 @@ export async function readRouteSources(
   const files: NamedFile[] = [];
   for (const path of paths) files.push(...(await readPath(path, paths.length > 1, ignored)));
   const configMaps: GivenConfigMap[] = [];
-  const plain = await sourceOf(files, namespace, '', (file, text) => {
+  const plain = await sourceOf(files, namespace, '', (file, text, layout) => {
     const { mounted } = files.find(({ label }) => label === file)!;
     const parsed = mounted
-      ? parseRoutes(file, text, namespace, { manifests: 'files' })
-      : parseRoutes(file, text, namespace, { manifests: 'any', limits: NO_TEXT_LIMITS });
+      ? parseRoutes(file, text, namespace, { manifests: 'files', layout })
+      : parseRoutes(file, text, namespace, { manifests: 'any', limits: NO_TEXT_LIMITS, layout });
     configMaps.push(...(parsed.configMaps ?? []).map((configMap) => ({ ...configMap, file })));
     if (!mounted && text.trim() === '') ignored.push(emptyInput(file));
     return parsed;
@@ -126,9 +127,13 @@ async function sourceOf(
   const read = files.map(({ label, content }) => ({ name: label, content, digest: digestOf(content) }));
   const snapshot = await new RouteFiles(parse).update({ files: read, ignored: [], layout: 'plain', identity: '' });
   if (snapshot === null) throw new ProxyError('internal', 'the first read gave no snapshot');
-  const named = files.map(({ name, content }) => ({ name, digest: digestOf(content) }));
-  const hash = hashFiles(named.sort((a, b) => (a.name < b.name ? -1 : 1)));
-  const { resources, problems } = snapshot;
+  const plain = files.filter(({ name }) => shardFile(name) === null);
+  const named = plain.map(({ name, content }) => ({ name, digest: digestOf(content) }));
+  const { resources, problems, routeSet } = snapshot;
+  const hash = hashContent(
+    named.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    routeSet,
+  );
   return { namespace, title, hash, resources, problems, places: new Map() };
 }
 
@@ -157,7 +162,7 @@ async function mountedSource(configMaps: readonly GivenConfigMap[], namespace: s
     }
   }
   const title = `ConfigMaps${namespace === null ? '' : ` of namespace ${namespace}`}`;
-  const parse: Parse = (file, text) => parseRoutes(file, text, namespace);
+  const parse: Parse = (file, text, layout) => parseRoutes(file, text, namespace, { layout });
   const source = await sourceOf([...files.values()], namespace, title, parse);
   return { ...source, problems: [...source.problems, ...problems], places };
 }

@@ -28,7 +28,7 @@ export function registerStatus(program: Command): void {
     .addOption(
       new Option(
         '--wait <hash>',
-        'wait until it serves the route files with this hash, which check -o json prints',
+        'wait until it serves the route files with this hash, which check -o json prints, or the route set',
       ).argParser(argument(hashText)),
     )
     .addOption(timeoutOption('2m'))
@@ -36,7 +36,7 @@ export function registerStatus(program: Command): void {
     .action(async (options: StatusOptions) => {
       const config = options.wait === undefined ? await readConfig(options.admin) : await waitFor(options);
       writeOutput(options.output === 'json' ? `${JSON.stringify(config, null, 2)}\n` : humanText(config));
-      const reached = options.wait === undefined || config['hash'] === options.wait;
+      const reached = options.wait === undefined || serves(config, options.wait);
       if (!reached) {
         const shown = textOf(config['hash']) || 'none';
         throw new ProxyError('not-reached', `the hash is ${shown}, not ${options.wait ?? ''}, after waiting`);
@@ -46,10 +46,18 @@ export function registerStatus(program: Command): void {
 }
 
 function hashText(text: string): string {
-  if (!/^[0-9a-f]{16}$/.test(text)) {
-    throw new ProxyError('invalid-setting', `got "${text}", expected a hash of 16 hexadecimal digits`);
+  if (!/^(?:[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{64})$/.test(text)) {
+    const expected = 'a hash of 16 hexadecimal digits, or one of a route set of 64, or its first 12';
+    throw new ProxyError('invalid-setting', `got "${text}", expected ${expected}`);
   }
   return text;
+}
+
+/** The files with the hash, or the route set with it. */
+function serves(config: Json, hash: string): boolean {
+  const { routeSet } = config;
+  const setHash = routeSet === null || typeof routeSet !== 'object' ? '' : textOf((routeSet as Json)['hash']);
+  return config['hash'] === hash || setHash.startsWith(hash);
 }
 
 /** The configuration that was waited for, or the last one seen. @throws ProxyError when none was */
@@ -64,7 +72,7 @@ async function waitFor({ admin, wait, timeout }: StatusOptions): Promise<Json> {
       // A sidecar that is about to start is one that will answer.
       failure = error;
     }
-    if (config !== null && config['hash'] === wait) return config;
+    if (config !== null && wait !== undefined && serves(config, wait)) return config;
     if (performance.now() >= endMs) {
       if (config !== null) return config;
       throw failure;
@@ -82,6 +90,15 @@ function humanText(config: Json): string {
     `generation ${textOf(config['generation']) || '?'}, hash ${textOf(config['hash']) || '?'}, ` +
       (config['valid'] === true ? 'valid' : 'not valid'),
   ];
+  const [set] = objects([config['routeSet']]);
+  if (set !== undefined) lines.push(`route set: generation ${textOf(set['generation'])}, hash ${textOf(set['hash'])}`);
+  const [torn] = objects([config['tornSet']]);
+  if (torn !== undefined) {
+    const { shard, message, seconds } = torn;
+    lines.push(
+      `route set: the next one is not whole for ${textOf(seconds)} s: shard ${textOf(shard)} ${textOf(message)}`,
+    );
+  }
   for (const [name, what] of [
     ['heldFiles', 'served with its last good content'],
     ['heldRoutes', 'served in its last good version'],

@@ -16,6 +16,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ProxyError } from '../errors.ts';
 import { looksLikeRoutes } from '../gateway-api/config-maps.ts';
+import { shardFile } from '../route-set/format.ts';
 
 /** Why the bytes of a file that is in the directory could not be had. */
 export interface FileFailure {
@@ -50,9 +51,12 @@ const FILES_AT_ONCE = 4;
 /** Thrown inside when the directory changed under the read; never leaves this file. */
 class Changed extends Error {}
 
-/** True for the names that are read: `*.yaml`, `*.yml`, `*.json`, not hidden (which covers kubelet's `..` names). */
+/**
+ * True for the names that are read: `*.yaml`, `*.yml`, `*.json`, not hidden (which covers kubelet's `..` names), and the shards
+ * of a route set.
+ */
 export function isRouteFileName(name: string): boolean {
-  return !name.startsWith('.') && /\.(?:yaml|yml|json)$/.test(name);
+  return (!name.startsWith('.') && /\.(?:yaml|yml|json)$/.test(name)) || shardFile(name) !== null;
 }
 
 /** Errno name of a failed system call, else the message. */

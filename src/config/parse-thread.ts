@@ -7,6 +7,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
+import type { TextLayout } from '../gateway-api/yaml-tree.ts';
 
 /** What the thread is started with. */
 export interface ParseOrder {
@@ -14,6 +15,7 @@ export interface ParseOrder {
   readonly text: string;
   /** Of the pod. */
   readonly namespace: string | null;
+  readonly layout: TextLayout;
 }
 
 /** The answer to each request for more. */

@@ -9,8 +9,8 @@ import { parseRoutes } from './route-parser.ts';
 const RESOURCES_PER_PIECE = 8;
 const PROBLEMS_PER_PIECE = 64;
 
-const { file, text, namespace } = workerData as ParseOrder;
-const { resources, problems, ...end } = parseRoutes(file, text, namespace);
+const { file, text, namespace, layout } = workerData as ParseOrder;
+const { resources, problems, ...end } = parseRoutes(file, text, namespace, { layout });
 
 let resourcesSent = 0;
 let problemsSent = 0;

@@ -18,6 +18,7 @@ import type { Logger } from '../log.ts';
 import { directoryIdentity, errorCode, isRouteFileName, readDirectory } from './directory-reader.ts';
 import type { ParseFile } from './route-files.ts';
 import { RouteFiles } from './route-files.ts';
+import type { TornSet } from './route-set-files.ts';
 import type { ConfigSnapshot } from './snapshot.ts';
 
 export interface RouteDirectoryOptions {
@@ -40,6 +41,8 @@ export interface RouteDirectoryOptions {
   readonly fallbackPollMs?: number;
   /** A larger file is refused. Default 4 MiB (a ConfigMap holds 1 MiB). */
   readonly maxFileBytes?: number;
+  /** How long a route set may be torn before that is a problem. Default 10,000. */
+  readonly tornAfterMs?: number;
   /** Serve a route whose present version is refused as it was before. Default true. */
   readonly holdRoutes?: boolean;
 }
@@ -101,12 +104,17 @@ export class RouteDirectory {
     this.#pollMs = options.pollMs ?? 5_000;
     this.#fallbackPollMs = options.fallbackPollMs ?? 500;
     this.#maxFileBytes = options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES;
-    this.#files = new RouteFiles(options.parse, options.holdRoutes);
+    this.#files = new RouteFiles(options.parse, options.holdRoutes, options.tornAfterMs);
   }
 
   /** The snapshot published last, null before the first. */
   get snapshot(): ConfigSnapshot | null {
     return this.#snapshot;
+  }
+
+  /** The route set in the directory that is not whole yet; null when there is none. */
+  get tornSet(): TornSet | null {
+    return this.#files.tornSet;
   }
 
   /**
@@ -157,7 +165,7 @@ export class RouteDirectory {
     this.#running = false;
     // A change during the apply may or may not be in what was just read, so it is read again; unchanged content is free.
     if (this.#events !== eventsBefore) this.#changed();
-    else this.#wakeIn(this.#watcher === null ? this.#fallbackPollMs : this.#pollMs);
+    else this.#wakeIn(Math.min(this.#watcher === null ? this.#fallbackPollMs : this.#pollMs, this.#files.dueInMs));
   }
 
   async #read(): Promise<ConfigSnapshot | null> {

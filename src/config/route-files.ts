@@ -7,15 +7,18 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
+import type { TextLayout } from '../gateway-api/yaml-tree.ts';
+import { shardFile } from '../route-set/format.ts';
 import type { DirectoryRead, FileFailure, FileRead } from './directory-reader.ts';
 import { keepLastGood, type FileLosses } from './held-resources.ts';
-import type { ConfigSnapshot } from './snapshot.ts';
+import { RouteSetFiles, type TornSet } from './route-set-files.ts';
+import type { ConfigSnapshot, RouteSetVersion } from './snapshot.ts';
 
 /**
  * `parseRouteFile` of `gateway-api/parse.ts`, at once, in slices or in another thread. An exception or rejection is a bug; the file is
  * then treated like one that cannot be parsed.
  */
-export type ParseFile = (file: string, text: string) => ParsedFile | Promise<ParsedFile>;
+export type ParseFile = (file: string, text: string, layout?: TextLayout) => ParsedFile | Promise<ParsedFile>;
 
 interface FileState {
   readonly digest: string;
@@ -48,11 +51,30 @@ export class RouteFiles {
   #ignored: readonly string[] = [];
   /** The directory as such could not be read last time. */
   #unreadable = false;
+  /** By what stands before the names of their shards: nothing in a directory; several where a command reads several. */
+  #sets = new Map<string, RouteSetFiles>();
+  #setProblems: readonly Problem[] = [];
+  readonly #tornAfterMs: number | undefined;
 
-  /** `holdRoutes`: a route whose version in the files is refused is served as it was before. */
-  constructor(parse: ParseFile, holdRoutes = true) {
+  /**
+   * `holdRoutes`: a route whose version in the files is refused is served as it was before. `tornAfterMs`: how long a route set may
+   * be torn before that is a problem.
+   */
+  constructor(parse: ParseFile, holdRoutes = true, tornAfterMs?: number) {
     this.#parse = parse;
     this.#holdRoutes = holdRoutes;
+    this.#tornAfterMs = tornAfterMs;
+  }
+
+  /** The route set that is not whole at the moment; null when there is none. */
+  get tornSet(): TornSet | null {
+    for (const set of this.#sets.values()) if (set.torn !== null) return set.torn;
+    return null;
+  }
+
+  /** When an update may give another snapshot though nothing changes in the directory: in so many milliseconds. */
+  get dueInMs(): number {
+    return Math.min(...[...this.#sets.values()].map((set) => set.dueInMs ?? Number.POSITIVE_INFINITY));
   }
 
   /**
@@ -61,7 +83,8 @@ export class RouteFiles {
    */
   async update(read: DirectoryRead): Promise<ConfigSnapshot | null> {
     const files = new Map<string, FileState>();
-    for (const file of read.files) {
+    const plain = read.files.filter(({ name }) => shardFile(name) === null);
+    for (const file of plain) {
       const known = this.#files.get(file.name);
       if (known?.digest === file.digest) {
         files.set(file.name, known);
@@ -70,17 +93,28 @@ export class RouteFiles {
       files.set(file.name, await this.#parseFile(file, known?.good ?? null));
       await yieldToEventLoop();
     }
-    const hash = hashFiles(read.files);
+    await this.#updateSets(read.files);
+    const sets = [...this.#sets.values()];
+    const setProblems = sets.flatMap((set) => set.problems);
+    const sameSetProblems = JSON.stringify(setProblems) === JSON.stringify(this.#setProblems);
+    const routeSet = sets.find(({ version }) => version !== null)?.version ?? null;
+    const hash = hashContent(plain, routeSet);
     const previous = this.#snapshot;
     const sameIgnored = read.ignored.join('/') === this.#ignored.join('/');
-    if (previous?.hash === hash && sameIgnored && !this.#unreadable) return null;
+    if (previous?.hash === hash && sameIgnored && sameSetProblems && !this.#unreadable) return null;
     this.#files = files;
     this.#ignored = read.ignored;
+    this.#setProblems = setProblems;
     this.#unreadable = false;
 
     const states = [...files.values()];
-    const problems = [...states.flatMap((state) => state.problems), ...read.ignored.map(ignoredFile)];
-    const contents = states.flatMap((state) => (state.good === null ? [] : [state.good]));
+    const shards = sets.flatMap((set) => set.contents);
+    const problems = [
+      ...setProblems,
+      ...[...states, ...shards].flatMap((state) => state.problems),
+      ...read.ignored.map(ignoredFile),
+    ];
+    const contents = [...states.flatMap((state) => (state.good === null ? [] : [state.good])), ...shards];
     const found = contents.flatMap((content) => content.resources);
     const { resources, held } = this.#holdRoutes
       ? keepLastGood(found, contents, previous?.resources ?? [])
@@ -92,9 +126,25 @@ export class RouteFiles {
       valid: heldFiles.length === 0 && !problems.some((problem) => problem.severity === 'error'),
       resources,
       problems,
+      routeSet,
       heldFiles,
       heldRoutes: held,
     });
+  }
+
+  async #updateSets(files: readonly FileRead[]): Promise<void> {
+    const places = new Map<string, FileRead[]>([...this.#sets.keys()].map((place) => [place, []]));
+    for (const file of files) {
+      const place = shardFile(file.name)?.place;
+      if (place !== undefined) places.set(place, [...(places.get(place) ?? []), file]);
+    }
+    const parse = async (file: string, text: string): Promise<ParsedFile> => this.#parse(file, text, 'route-set');
+    for (const [place, shards] of places) {
+      const set = this.#sets.get(place) ?? new RouteSetFiles(parse, this.#tornAfterMs);
+      await set.update(shards);
+      if (shards.length === 0) this.#sets.delete(place);
+      else this.#sets.set(place, set);
+    }
   }
 
   /** The directory cannot be read: the last good content stays, marked invalid. Null when that was known already. */
@@ -111,6 +161,7 @@ export class RouteFiles {
       valid: false,
       resources: previous?.resources ?? [],
       problems: [problem, ...kept],
+      routeSet: previous?.routeSet ?? null,
       heldFiles: previous?.heldFiles ?? [],
       heldRoutes: previous?.heldRoutes ?? [],
     });
@@ -166,8 +217,16 @@ function nextGeneration(previous: ConfigSnapshot | null, hash: string): number {
   return previous.hash === hash ? previous.generation : previous.generation + 1;
 }
 
+/** Of files and of the route set that is served, not of its shards in the directory, which may be those of half a set. */
+export function hashContent(
+  files: readonly Pick<FileRead, 'name' | 'digest'>[],
+  routeSet: RouteSetVersion | null,
+): string {
+  return hashFiles(routeSet === null ? files : [...files, { name: 'sideroute-set', digest: routeSet.hash }]);
+}
+
 /** Same bytes under the same names give the same hash in every pod, whatever order the file system lists them in. */
-export function hashFiles(files: readonly Pick<FileRead, 'name' | 'digest'>[]): string {
+function hashFiles(files: readonly Pick<FileRead, 'name' | 'digest'>[]): string {
   const hash = createHash('sha256');
   for (const file of files) hash.update(`${file.name}\0${file.digest}\n`);
   return hash.digest('hex').slice(0, 16);

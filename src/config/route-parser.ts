@@ -5,7 +5,7 @@
  */
 import { parseRouteFileInSteps, type ParseOptions } from '../gateway-api/parse.ts';
 import type { ParsedFile } from '../gateway-api/types.ts';
-import { LongStretch } from '../gateway-api/yaml-tree.ts';
+import { LongStretch, type TextLayout } from '../gateway-api/yaml-tree.ts';
 import { validateRegex } from '../routing/regex.ts';
 import { finish, type Slicer } from '../slices.ts';
 import { parseInThread } from './parse-thread.ts';
@@ -18,7 +18,7 @@ export function parseRoutes(
   file: string,
   text: string,
   namespace: string | null,
-  options: Pick<ParseOptions, 'manifests' | 'limits'> = {},
+  options: Pick<ParseOptions, 'manifests' | 'limits' | 'layout'> = {},
 ): ParsedFile {
   return finish(parseRouteFileInSteps(file, text, { ...options, validateRegex, defaultNamespace: namespace }));
 }
@@ -33,12 +33,13 @@ export async function parseRoutesBesides(
   namespace: string | null,
   slicer: Slicer,
   signal: AbortSignal,
+  layout: TextLayout = 'documents',
 ): Promise<ParsedFile> {
   try {
-    const options = { validateRegex, defaultNamespace: namespace, maxStretch: MAX_STRETCH };
+    const options = { validateRegex, defaultNamespace: namespace, maxStretch: MAX_STRETCH, layout };
     return await slicer.run(parseRouteFileInSteps(file, text, options));
   } catch (error) {
     if (!(error instanceof LongStretch)) throw error;
-    return await parseInThread({ file, text, namespace }, signal);
+    return await parseInThread({ file, text, namespace, layout }, signal);
   }
 }

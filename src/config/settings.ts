@@ -190,7 +190,7 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     flag: '--metrics <addresses>',
     env: 'SIDEROUTE_METRICS',
     fallback: '0.0.0.0:15020',
-    description: 'addresses of the read-only endpoint: /metrics, /livez, /readyz, /startupz',
+    description: 'addresses of the read-only endpoint: /metrics, /livez, /readyz, /startupz, /served',
     parse: listenAddresses,
   },
   {

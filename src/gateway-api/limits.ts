@@ -31,6 +31,9 @@ export const PARSE_LIMITS = {
   aliasedNodes: 100_000,
 } as const;
 
+/** Of a shard of a route set, which is compressed where it is stored. */
+export const SHARD_LIMITS: TextLimits = { bytes: 8 * 1024 * 1024, tokens: PARSE_LIMITS.tokens, documents: 100_000 };
+
 /** Maximum number of entries of each list (SPEC D2). */
 export const MAX_ITEMS = {
   parentRefs: 32,

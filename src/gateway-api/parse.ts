@@ -9,13 +9,13 @@ import { AssumedNamespace } from './assumed-namespace.ts';
 import { ConfigMapDocuments } from './config-maps.ts';
 import { KINDS, LIST_KINDS, readDocument } from './documents.ts';
 import { IgnoredKinds } from './foreign-kinds.ts';
-import { PARSE_LIMITS, type TextLimits } from './limits.ts';
+import { PARSE_LIMITS, SHARD_LIMITS, type TextLimits } from './limits.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import type { RegexVerdict, ValidateRegex } from './regex-checks.ts';
 import { LineIndex, Report } from './report.ts';
 import type { TreeDocument } from './tree.ts';
 import type { ParsedFile, Problem, Resource } from './types.ts';
-import { readTrees } from './yaml-tree.ts';
+import { readTrees, type TextLayout } from './yaml-tree.ts';
 
 export interface ParseOptions {
   /**
@@ -35,8 +35,10 @@ export interface ParseOptions {
    * part of the answer, and `files` of a directory that a sidecar would read all the same warn of them.
    */
   readonly manifests?: 'files' | 'any' | undefined;
-  /** Absent: those of a route file. */
+  /** Absent: those of a route file, or of a shard of a route set. */
   readonly limits?: TextLimits | undefined;
+  /** Absent: that of a route file. */
+  readonly layout?: TextLayout | undefined;
 }
 
 /**
@@ -61,7 +63,7 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
   };
   const unparsable = (): ParsedFile => ({ file, unparsable: true, resources: [], problems: faults });
 
-  const limits = options.limits ?? PARSE_LIMITS;
+  const limits = options.limits ?? (options.layout === 'route-set' ? SHARD_LIMITS : PARSE_LIMITS);
   const unreadable = yield* findUnreadable(text, limits.bytes);
   if (unreadable !== null) {
     fail(1, unreadable.code, unreadable.offset, unreadable.message);
@@ -91,7 +93,7 @@ export function* parseRouteFileInSteps(file: string, text: string, options: Pars
       `must be a mapping with apiVersion, kind, metadata and spec, got ${found}`,
     );
   };
-  const syntaxFaults = yield* readTrees(text, visit, options.maxStretch, limits);
+  const syntaxFaults = yield* readTrees(text, visit, options.maxStretch, limits, options.layout);
   if (syntaxFaults.length > 0) faults.length = 0;
   for (const { document, code, offset, message } of syntaxFaults) fail(document, code, offset, message);
   problems.push(...ignored.note());

@@ -12,6 +12,9 @@ import { readPlainYaml } from './plain-yaml.ts';
 import type { SyntaxFault, Tree, TreeDocument, TreeMap } from './tree.ts';
 import { LibraryReader } from './yaml-library.ts';
 
+/** How documents stand in a text: between markers, or each on a line between the first line and the last. */
+export type TextLayout = 'documents' | 'route-set';
+
 /** Enough to act on; a file of another format has one in nearly every document. */
 const SYNTAX_FAULTS_PER_FILE = 20;
 
@@ -30,11 +33,13 @@ export function* readTrees(
   visit: (document: TreeDocument) => Steps<void>,
   maxStretch = Number.POSITIVE_INFINITY,
   limits: TextLimits = PARSE_LIMITS,
+  layout: TextLayout = 'documents',
 ): Steps<readonly SyntaxFault[]> {
   const syntaxFaults: SyntaxFault[] = [];
-  const marked = OTHER_MARKER.test(text);
+  const marked = layout === 'documents' && OTHER_MARKER.test(text);
   yield;
-  const stretches = marked ? [{ start: 0, end: text.length }] : splitDocuments(text);
+  const whole = [{ start: 0, end: text.length }];
+  const stretches = layout === 'route-set' ? splitItems(text) : marked ? whole : splitDocuments(text);
   yield;
   let index = 0;
   let tokensLeft = limits.tokens;
@@ -131,4 +136,16 @@ function splitDocuments(text: string): { start: number; end: number }[] {
   }
   stretches.push({ start, end: text.length });
   return stretches;
+}
+
+/** The items of a shard of a route set, without the commas between them. */
+function splitItems(text: string): { start: number; end: number }[] {
+  const items: { start: number; end: number }[] = [];
+  const last = text.lastIndexOf('\n]');
+  for (let start = text.indexOf('\n') + 1; start > 0 && start < last;) {
+    const end = text.indexOf('\n', start);
+    items.push({ start, end: end < last && text[end - 1] === ',' ? end - 1 : end });
+    start = end + 1;
+  }
+  return items;
 }

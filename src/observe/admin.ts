@@ -1,10 +1,12 @@
 /**
- * The public admin endpoint: metrics and probes, read-only.
+ * The public admin endpoint: metrics, probes and the version of the routes in force, read-only.
  *
  * Stage before: the kubelet and Prometheus. Stage after: `exposition.ts` and what the composition root says of its
  * state. A probe that is answered shows that the event loop of the data path turns.
  */
-import { startEndpoint, TEXT, type Answer, type Endpoint, type EndpointOptions } from './endpoint.ts';
+import type { TornSet } from '../config/route-set-files.ts';
+import type { ConfigSnapshot, RouteSetVersion } from '../config/snapshot.ts';
+import { JSON_TYPE, startEndpoint, TEXT, type Answer, type Endpoint, type EndpointOptions } from './endpoint.ts';
 import type { Exposition } from './exposition.ts';
 
 export interface ProbeState {
@@ -13,8 +15,24 @@ export interface ProbeState {
   readonly lines: readonly string[];
 }
 
+/** What a controller wants to know of the configuration in force. */
+export interface Served {
+  /** Of the files and the set together; empty before the first. */
+  readonly hash: string;
+  /** Null when no route set is served. */
+  readonly set: RouteSetVersion | null;
+  /** The set in the directory that is not whole. */
+  readonly torn: TornSet | null;
+}
+
+export function servedBy(snapshot: ConfigSnapshot | null, torn: TornSet | null): Served {
+  return { hash: snapshot?.hash ?? '', set: snapshot?.routeSet ?? null, torn };
+}
+
 export interface AdminOptions extends Pick<EndpointOptions, 'address' | 'port' | 'flag'> {
   readonly exposition: Exposition;
+  /** Absent: nothing is served by routes. */
+  served?(): Served;
   live(): ProbeState;
   ready(): ProbeState;
   started(): ProbeState;
@@ -23,16 +41,22 @@ export interface AdminOptions extends Pick<EndpointOptions, 'address' | 'port' |
 /** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
 export function startAdmin(options: AdminOptions): Promise<Endpoint> {
   const { address, port, flag, exposition } = options;
+  const served = options.served?.bind(options);
   const metrics = (): Answer => ({ contentType: exposition.contentType, body: exposition.render() });
   return startEndpoint({
     ...{ address, port, flag, head: true, public: true },
     routes: {
       '/metrics': metrics,
+      ...(served === undefined ? {} : { '/served': () => json(served()) }),
       '/livez': () => probe(options.live()),
       '/readyz': () => probe(options.ready()),
       '/startupz': () => probe(options.started()),
     },
   });
+}
+
+function json(value: object): Answer {
+  return { contentType: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
 }
 
 function probe({ ready, lines }: ProbeState): Answer {

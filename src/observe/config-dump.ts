@@ -8,6 +8,7 @@
  * those of the moment when their rule is written.
  */
 import type { Attachment, RouteCondition } from '../config/attachment.ts';
+import type { TornSet } from '../config/route-set-files.ts';
 import type { ConfigSnapshot } from '../config/snapshot.ts';
 import type { BackendObjectReference, Problem, SourceLocation } from '../gateway-api/types.ts';
 import type { FrontendAddress } from '../native/binding.ts';
@@ -22,6 +23,8 @@ export interface ConfigView {
   readonly snapshot: ConfigSnapshot | null;
   /** Of the snapshot. */
   readonly attachment: Attachment;
+  /** The route set in the directory that is not whole. */
+  readonly tornSet: TornSet | null;
   /** Of the attachment, with what is known of addresses now. */
   readonly conditions: readonly RouteCondition[];
   /** Of the attachment. */
@@ -54,6 +57,8 @@ function* dumpItems(view: ConfigView): Generator<string> {
     generation: snapshot?.generation ?? 0,
     hash: snapshot?.hash ?? '',
     valid,
+    routeSet: snapshot?.routeSet ?? null,
+    tornSet: view.tornSet,
     heldFiles: snapshot?.heldFiles ?? [],
     heldRoutes: snapshot?.heldRoutes ?? [],
   };

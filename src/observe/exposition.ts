@@ -31,6 +31,8 @@ export interface ExpositionSources extends ConnectionSources {
   config(): { readonly generation: number; readonly hash: string; readonly valid: boolean };
   /** Served in an earlier version, because the present one is refused. */
   heldRoutes(): number;
+  /** How long the route set in the directory has not been whole; 0 when it is. */
+  tornSeconds(): number;
   unresolvedFrontends(): number;
   unresolvedBackends(): number;
   dns(): DnsFigures;
@@ -228,6 +230,12 @@ function registerConfiguration(registry: Registry, sources: ExpositionSources, c
     'sideroute_held_routes',
     'Routes and Services served in their last good version, because the present one is refused.',
     () => sources.heldRoutes(),
+  );
+  gauge(
+    registry,
+    'sideroute_route_set_torn_seconds',
+    'Since when the route set in the directory has not been whole, so that an earlier one is served; 0 when it is.',
+    () => sources.tornSeconds(),
   );
   gauge(registry, 'sideroute_unresolved_frontends', 'Parent Services without a known address.', () =>
     sources.unresolvedFrontends(),

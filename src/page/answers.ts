@@ -203,6 +203,8 @@ export interface Config {
   readonly generation: number;
   readonly hash: string;
   readonly valid: boolean;
+  /** The route set that is served; null when there is none. */
+  readonly routeSet: { readonly generation: number; readonly hash: string } | null;
   readonly heldFiles: readonly string[];
   readonly heldRoutes: readonly string[];
   readonly problems: readonly ConfigProblem[];

@@ -20,7 +20,7 @@ export class ConfigMapMount {
   readonly path: string;
 
   /** `path` is created when it does not exist; everyone may read it, as with kubelet's default mode. */
-  constructor(path: string, files?: Readonly<Record<string, string>>) {
+  constructor(path: string, files?: Readonly<Record<string, string | Buffer>>) {
     this.path = path;
     mkdirSync(path, { recursive: true });
     chmodSync(path, 0o755);
@@ -28,13 +28,13 @@ export class ConfigMapMount {
   }
 
   /** Replace the whole content. */
-  write(files: Readonly<Record<string, string>>): void {
+  write(files: Readonly<Record<string, string | Buffer>>): void {
     const steps = this.steps(files);
     while (steps.next().done !== true);
   }
 
   /** The same with a pause after each system call, for readers that look in between. */
-  *steps(files: Readonly<Record<string, string>>): Generator<void> {
+  *steps(files: Readonly<Record<string, string | Buffer>>): Generator<void> {
     const dataLink = join(this.path, '..data');
     const old = this.#generation();
     const generation = mkdtempSync(join(this.path, '..2026_01_02_03_04_05.'));

@@ -36,7 +36,8 @@ spec:
   // The Services have other addresses in each generation, too.
   const services = serviceFile(...parents, `v${generation}`).replaceAll('10.96.0.', `10.96.${generation}.`);
   const { resources, problems } = parseRoutes('routes.yaml', `${services}${routes.join('')}`, null);
-  return { generation, hash: `hash${generation}`, valid: true, resources, problems, heldFiles: [], heldRoutes: [] };
+  const held = { routeSet: null, heldFiles: [], heldRoutes: [] };
+  return { generation, hash: `hash${generation}`, valid: true, resources, problems, ...held };
 }
 
 type Step = 'attach' | 'documents' | 'compile' | 'backend' | 'series' | 'frontends' | 'capture';
@@ -115,6 +116,7 @@ function start(t: Test) {
     frontendKeys: frontends.keys,
     addresses: frontends.addresses,
     unresolved: frontends.unresolved,
+    tornSet: null,
     backends: backends.status(),
   });
   /** Everything that can be seen of what is in force. */

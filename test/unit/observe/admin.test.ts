@@ -49,6 +49,16 @@ t.test('metrics are served as text', async (t) => {
   t.equal(body, 'a_metric 1\nanother 2\n');
 });
 
+t.test('the version of the routes in force is served, by whoever has any', async (t) => {
+  const served = { hash: '0123456789abcdef', set: { generation: 3, hash: 'ab' }, torn: null };
+  const { admin } = await start(t, { served: () => served });
+  const { status, headers, body } = await ask(admin, '/served');
+  t.equal(status, 200);
+  t.match(headers['content-type'], /^application\/json/);
+  t.same(JSON.parse(body), served);
+  t.equal((await ask((await start(t)).admin, '/served')).status, 404);
+});
+
 t.test('probes say what they know, with 503 when not ready', async (t) => {
   const { admin, state } = await start(t);
   t.match(await ask(admin, '/livez'), { status: 200, body: 'ok\n' });

@@ -16,6 +16,7 @@ function viewOf(resources: readonly Resource[], deps: TestDeps = testDeps()): Co
     valid: true,
     resources,
     problems,
+    routeSet: { generation: 9, hash: 'def' },
     heldFiles: ['held.yaml'],
     heldRoutes: ['HTTPRoute shop/held'],
   };
@@ -26,6 +27,7 @@ function viewOf(resources: readonly Resource[], deps: TestDeps = testDeps()): Co
     table: compileTable(attachment, deps),
     valid: false,
     problems: attachment.problems,
+    tornSet: { shard: 3, message: 'is missing', seconds: 4 },
     conditions: attachment.conditions,
     frontendKeys: [...deps.frontendIds.keys()],
     addresses: [
@@ -76,6 +78,8 @@ t.test('frontends have their rules in order of precedence, with everything a per
     generation: 3,
     hash: 'abc',
     valid: false,
+    routeSet: { generation: 9, hash: 'def' },
+    tornSet: { shard: 3, message: 'is missing', seconds: 4 },
     heldFiles: ['held.yaml'],
     heldRoutes: ['HTTPRoute shop/held'],
     routes: [
@@ -146,11 +150,13 @@ t.test('frontends have their rules in order of precedence, with everything a per
 });
 
 t.test('there is a dump of nothing', async (t) => {
-  const view = { ...viewOf([]), snapshot: null, addresses: [], unresolved: [] };
+  const view = { ...viewOf([]), snapshot: null, tornSet: null, addresses: [], unresolved: [] };
   t.same(JSON.parse(await dump(view)), {
     generation: 0,
     hash: '',
     valid: false,
+    routeSet: null,
+    tornSet: null,
     heldFiles: [],
     heldRoutes: [],
     problems: [],

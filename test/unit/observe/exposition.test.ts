@@ -73,6 +73,7 @@ function sources(metrics: Metrics): ExpositionSources {
     downstreamConnections: () => 5,
     config: () => ({ generation: 7, hash: 'abc', valid: false }),
     heldRoutes: () => 2,
+    tornSeconds: () => 13,
     unresolvedFrontends: () => 1,
     unresolvedBackends: () => 28,
     dns: () => ({

@@ -53,6 +53,7 @@ async function start(t: Test, rules = resources, options: Partial<PrivateAdminOp
       table,
       valid: true,
       problems: [],
+      tornSet: null,
       conditions: attachment.conditions,
       frontendKeys: [],
       addresses: [],

@@ -56,7 +56,7 @@ async function config(): Promise<{ config: Config; labels: SeriesLabels[] }> {
   for await (const piece of configDump({
     ...{ snapshot: null, attachment, table, valid: true, problems: attachment.problems },
     frontendKeys: [...deps.frontendIds.keys()],
-    ...{ conditions: attachment.conditions, addresses: [], unresolved: [], backends: [] },
+    ...{ conditions: attachment.conditions, addresses: [], unresolved: [], backends: [], tornSet: null },
   })) {
     text += piece;
   }

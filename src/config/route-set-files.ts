@@ -1,0 +1,206 @@
+/**
+ * The route set in a directory over time: parses complete sets, keeps the last one while another arrives.
+ *
+ * Stage before: `directory-reader.ts`, through `route-files.ts`. Stage after: the same, which puts the routes of the set beside
+ * those of files.
+ *
+ *     files --changed ones opened--> complete? --yes--> shards whose text is new are parsed --> all of it, at once
+ *                                       `-----no------> the last complete one stays; a problem, once this has lasted
+ *
+ * Kept of a shard are hash and resources, never the text.
+ */
+import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
+import { assessSet, openShard, type SetState, type ShardDamage, type ShardHeader } from '../route-set/decode.ts';
+import { shardFile } from '../route-set/format.ts';
+import type { FileRead } from './directory-reader.ts';
+import type { FileLosses } from './held-resources.ts';
+import type { RouteSetVersion } from './snapshot.ts';
+
+/** Parses the text of a shard. */
+export type ParseShard = (file: string, text: string) => Promise<ParsedFile>;
+
+/** Of the items of one shard. */
+export interface ShardContent extends FileLosses {
+  readonly textHash: string;
+  readonly resources: readonly Resource[];
+  readonly problems: readonly Problem[];
+}
+
+/** A set that is not whole yet. */
+export interface TornSet {
+  /** The shard that is missing, or of another version. */
+  readonly shard: number;
+  readonly message: string;
+  /** Since when, in seconds. */
+  readonly seconds: number;
+}
+
+interface KnownFile {
+  readonly digest: string;
+  readonly shard: ShardHeader | ShardDamage;
+}
+
+/** A bug. */
+const INTERNAL = 'internal';
+
+/** A set is a second or two under way when a volume is updated while it is written. */
+export const TORN_AFTER_MS = 10_000;
+
+export class RouteSetFiles {
+  readonly #parse: ParseShard;
+  readonly #tornAfterMs: number;
+  readonly #now: () => number;
+  #known = new Map<string, KnownFile>();
+  #version: RouteSetVersion | null = null;
+  #contents: readonly ShardContent[] = [];
+  #torn: { readonly shard: number; readonly message: string; readonly sinceMs: number } | null = null;
+  /** Set hash and reason, of a complete set whose text cannot be parsed. */
+  #refused: { readonly hash: string; readonly problems: readonly Problem[] } | null = null;
+  #problems: readonly Problem[] = [];
+
+  constructor(parse: ParseShard, tornAfterMs = TORN_AFTER_MS, now: () => number = () => performance.now()) {
+    this.#parse = parse;
+    this.#tornAfterMs = tornAfterMs;
+    this.#now = now;
+  }
+
+  /** What is served; null when there is none. */
+  get version(): RouteSetVersion | null {
+    return this.#version;
+  }
+
+  get contents(): readonly ShardContent[] {
+    return this.#contents;
+  }
+
+  /** Of the set as a whole. */
+  get problems(): readonly Problem[] {
+    return this.#problems;
+  }
+
+  get torn(): TornSet | null {
+    if (this.#torn === null) return null;
+    const { shard, message, sinceMs } = this.#torn;
+    return { shard, message, seconds: Math.floor((this.#now() - sinceMs) / 1_000) };
+  }
+
+  /** In how many milliseconds a torn set becomes a problem; null when nothing is going to. */
+  get dueInMs(): number | null {
+    if (this.#torn === null || this.#problems.length > 0) return null;
+    return Math.max(0, this.#torn.sinceMs + this.#tornAfterMs - this.#now());
+  }
+
+  /** The shards that are there now, of one consistent read. Calls must not overlap. */
+  async update(files: readonly FileRead[]): Promise<void> {
+    const byIndex = new Map(files.map((file) => [shardFile(file.name)!.index, file]));
+    const state = assessSet(await this.#open(byIndex));
+    if (state.state !== 'complete') {
+      this.#notComplete(state, byIndex);
+      return;
+    }
+    this.#torn = null;
+    const { hash, generation } = state;
+    if (this.#version?.hash !== hash && this.#refused?.hash !== hash) {
+      const contents: ShardContent[] = [];
+      for (const [index, textHash] of state.shards) {
+        const content = await this.#contentOf(byIndex.get(index)!, textHash);
+        if (content === null) {
+          // Replaced while it was looked at; the next read finds out.
+          return;
+        }
+        if (!('textHash' in content)) {
+          this.#refused = { hash, problems: content.problems };
+          break;
+        }
+        contents.push(content);
+      }
+      if (this.#refused?.hash !== hash) this.#contents = contents;
+    }
+    if (this.#refused?.hash === hash) {
+      this.#problems = this.#refused.problems;
+      return;
+    }
+    this.#refused = null;
+    this.#problems = [];
+    this.#version = { generation, hash };
+  }
+
+  async #open(files: ReadonlyMap<number, FileRead>): Promise<Map<number, ShardHeader | ShardDamage>> {
+    const known = new Map<string, KnownFile>();
+    const shards = new Map<number, ShardHeader | ShardDamage>();
+    for (const [index, { name, digest, content }] of files) {
+      const before = this.#known.get(name);
+      const shard = before?.digest === digest ? before.shard : await headerOf(index, content);
+      known.set(name, { digest, shard });
+      shards.set(index, shard);
+    }
+    this.#known = known;
+    return shards;
+  }
+
+  #notComplete(state: Exclude<SetState, { state: 'complete' }>, files: ReadonlyMap<number, FileRead>): void {
+    if (state.state === 'absent') {
+      this.#version = this.#torn = this.#refused = null;
+      this.#contents = this.#problems = [];
+      return;
+    }
+    const { shard, message } = state;
+    const file = nameOf(shard, files);
+    const kept =
+      this.#version === null
+        ? 'no route of the set is served'
+        : `the routes of generation ${this.#version.generation} are served`;
+    if (state.state === 'damaged') {
+      this.#torn = null;
+      this.#problems = [setProblem({ code: 'damaged-set', file, message: `${message}; ${kept}` })];
+      return;
+    }
+    // One that is still torn, if in another place, has been so all the time.
+    const sinceMs = this.#torn?.sinceMs ?? this.#now();
+    this.#torn = { shard, message, sinceMs };
+    // Without an earlier set there are no routes, which nobody should have to wait to hear.
+    const lasts = this.#version === null || this.#now() - sinceMs >= this.#tornAfterMs;
+    this.#problems = lasts ? [setProblem({ code: 'torn-set', file, message: `${message}; ${kept}` })] : [];
+  }
+
+  /** One that is served already is not parsed again. `problems` alone: the text cannot be parsed. */
+  async #contentOf(
+    { name, content }: FileRead,
+    textHash: string,
+  ): Promise<ShardContent | { readonly problems: readonly Problem[] } | null> {
+    const known = this.#contents.find((each) => each.file === name && each.textHash === textHash);
+    if (known !== undefined) return known;
+    const opened = Buffer.isBuffer(content) ? await openShard(shardFile(name)!.index, content) : null;
+    if (opened === null || !('text' in opened)) return null;
+    const text = opened.text.toString('utf8');
+    try {
+      const parsed = await this.#parse(name, text);
+      const { resources, problems, unparsable, refusedServices: services = [], unidentified = false } = parsed;
+      if (unparsable) return { problems };
+      return { file: name, textHash, resources, problems, services, unidentified };
+    } catch (error) {
+      const message = `the parser failed: ${error instanceof Error ? error.message : String(error)}`;
+      return { problems: [setProblem({ code: INTERNAL, file: name, message })] };
+    }
+  }
+}
+
+async function headerOf(index: number, content: FileRead['content']): Promise<ShardHeader | ShardDamage> {
+  if (!Buffer.isBuffer(content)) return { index, damage: content.message };
+  const opened = await openShard(index, content);
+  if ('damage' in opened) return opened;
+  const { textHash, root } = opened;
+  return { index, textHash, root };
+}
+
+/** Of the shard, which may not be there. */
+function nameOf(index: number, files: ReadonlyMap<number, FileRead>): string {
+  const own = files.get(index);
+  if (own !== undefined) return own.name;
+  const [other] = [...files.values()];
+  return other!.name.replaceAll(/sideroute-set-[0-7]/g, `sideroute-set-${index}`);
+}
+
+function setProblem(problem: Pick<Problem, 'code' | 'file' | 'message'>): Problem {
+  return { severity: 'error', document: 1, line: null, resource: null, path: '', ...problem };
+}
