@@ -12,6 +12,7 @@ import { registerExplain } from './cli/explain.ts';
 import { registerInject } from './cli/inject.ts';
 import { registerIptables } from './cli/iptables.ts';
 import { registerLogLevel } from './cli/log-level.ts';
+import { registerPolicy } from './cli/policy.ts';
 import { registerProxy } from './cli/proxy.ts';
 import { registerQuit } from './cli/quit.ts';
 import { registerRoutes } from './cli/routes.ts';
@@ -43,6 +44,7 @@ export function buildProgram(): Command {
   registerExplain(program);
   registerIptables(program, { loadBinding: loadNative });
   registerInject(program, version);
+  registerPolicy(program, version);
   registerRoutes(program);
   registerController(program);
   registerStatus(program);

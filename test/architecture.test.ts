@@ -38,7 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   /** Code for browsers. */
   page: [],
   iptables: ['errors.ts', 'log.ts', 'native'],
-  inject: ['errors.ts', 'gateway-api', 'config', 'iptables', 'route-set'],
+  inject: ['errors.ts', 'log.ts', 'gateway-api', 'native', 'config', 'iptables', 'route-set'],
   export: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
   'route-set': [],
   kube: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api'],

@@ -31,7 +31,9 @@ interface ManifestOptions {
   readonly output: OutputFormat;
 }
 
-type InjectOptions = ManifestOptions & Readonly<Partial<Record<SettingKey, string | null>>>;
+/** Flags of the settings of `inject/annotations.ts`. */
+export type SettingOptions = Readonly<Partial<Record<SettingKey, string | null>>>;
+type InjectOptions = ManifestOptions & SettingOptions;
 
 const FILES_HELP = 'manifests in YAML or JSON; - or none: standard input';
 
@@ -44,10 +46,7 @@ export function registerInject(program: Command, version: string): void {
   addManifestOptions(inject)
     .addHelpText('after', '\nAn annotation sideroute.dev/NAME at the pod template wins over the flag --NAME.')
     .action(async (files: readonly string[], options: InjectOptions) => {
-      const defaults = defaultSettings(version);
-      const given = SETTING_KEYS.map((key) => [key, options[key] ?? defaults[key]] as const);
-      const settings = Object.fromEntries(given) as InjectSettings;
-      checkTogether(settings);
+      const settings = givenSettings(options, version);
       const { skipRefused } = options;
       await change(files, options, ({ name, text }) => injectManifest(name, text, { version, settings, skipRefused }));
     });
@@ -62,7 +61,16 @@ export function registerInject(program: Command, version: string): void {
   });
 }
 
-function settingOption(key: SettingKey): Option {
+/** @throws ProxyError when they do not go together */
+export function givenSettings(options: SettingOptions, version: string): InjectSettings {
+  const defaults = defaultSettings(version);
+  const given = SETTING_KEYS.map((key) => [key, options[key] ?? defaults[key]] as const);
+  const settings = Object.fromEntries(given) as InjectSettings;
+  checkTogether(settings);
+  return settings;
+}
+
+export function settingOption(key: SettingKey): Option {
   const { name, argument: placeholder, description, check, fallback } = INJECT_SETTINGS[key];
   const option = new Option(`--${name} <${placeholder}>`, description)
     .env(`SIDEROUTE_INJECT_${name.toUpperCase().replaceAll('-', '_')}`)

@@ -4,7 +4,7 @@
  * Used by `http-route.ts` to read timeouts and by whoever shows one.
  */
 
-const DURATION = /^(?:[0-9]{1,5}(?:h|ms|m|s)){1,4}$/;
+export const DURATION = /^(?:[0-9]{1,5}(?:h|ms|m|s)){1,4}$/;
 const COMPONENT = /([0-9]{1,5})(h|ms|m|s)/g;
 
 const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };

@@ -14,9 +14,16 @@ import { INJECTED_ANNOTATION } from './record.ts';
 
 export const ANNOTATION_PREFIX = 'sideroute.dev/';
 export const INJECT_ANNOTATION = 'sideroute.dev/inject';
+/** Of the API server's copy of a pod that a kubelet has started from a file: what is added to the copy starts nowhere. */
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 export const MODES = ['native', 'classic'] as const;
 export type Mode = (typeof MODES)[number];
+
+export const IMAGE_REFERENCE = /^[A-Za-z0-9][\w.:/@-]{0,510}$/;
+export const CONFIG_MAP_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
+export const SWITCHES = ['true', 'false'] as const;
 
 interface SettingDefinition {
   /** As annotation behind the prefix, as flag behind `--`. */
@@ -58,7 +65,7 @@ export const INJECT_SETTINGS = {
     argument: 'policy',
     fallback: null,
     description: 'imagePullPolicy of both containers',
-    check: oneOf(['Always', 'IfNotPresent', 'Never']),
+    check: oneOf(PULL_POLICIES),
   },
   configMaps: {
     name: 'config-map',
@@ -123,7 +130,7 @@ export const INJECT_SETTINGS = {
     argument: 'true|false',
     fallback: null,
     description: 'whether the pod is not ready while the route files have errors',
-    check: oneOf(['true', 'false']),
+    check: oneOf(SWITCHES),
   },
   proxyUid: {
     name: 'proxy-uid',
@@ -224,6 +231,23 @@ export function readAnnotations(
   return { settings, disabled, refusals };
 }
 
+/** What the label says that is called as the annotation: selectors of the API server see labels only. */
+export function readLabel(
+  document: ManifestDocument,
+  labels: Node | null,
+  path: string,
+): Pick<PodAnnotations, 'disabled' | 'refusals'> {
+  const label = document.members(labels).get(INJECT_ANNOTATION);
+  if (label === undefined) return { disabled: false, refusals: [] };
+  try {
+    return { disabled: isDisabled(document.text(label.value) ?? ''), refusals: [] };
+  } catch (error) {
+    if (!(error instanceof ProxyError)) throw error;
+    const refusal = new Refusal('bad-annotation', annotationPath(path, INJECT_ANNOTATION), label.offset, error.message);
+    return { disabled: false, refusals: [refusal] };
+  }
+}
+
 /** Annotations of ours at an object that only holds a pod template: they would have no effect there. */
 export function misplacedAnnotations(
   document: ManifestDocument,
@@ -267,9 +291,12 @@ function unknownAnnotation(name: string): string {
   return `no such annotation; ${advice}`;
 }
 
+export const LEFT_ALONE: readonly string[] = ['false', 'disabled'];
+export const NOT_LEFT_ALONE: readonly string[] = ['true', 'enabled'];
+
 function isDisabled(text: string): boolean {
-  if (text === 'false' || text === 'disabled') return true;
-  if (text === 'true' || text === 'enabled') return false;
+  if (LEFT_ALONE.includes(text)) return true;
+  if (NOT_LEFT_ALONE.includes(text)) return false;
   throw invalid(text, 'one of true, enabled, false, disabled');
 }
 
@@ -284,7 +311,7 @@ function oneOf(allowed: readonly string[]): (text: string) => void {
 }
 
 function imageReference(text: string): void {
-  if (!/^[A-Za-z0-9][\w.:/@-]{0,510}$/.test(text)) {
+  if (!IMAGE_REFERENCE.test(text)) {
     throw invalid(text, 'an image reference such as registry.example/sideroute:1.0');
   }
 }
@@ -292,7 +319,7 @@ function imageReference(text: string): void {
 function configMapNames(text: string): void {
   const names = splitNames(text);
   for (const name of names) {
-    if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)) throw invalid(name, 'the name of a ConfigMap');
+    if (!CONFIG_MAP_NAME.test(name)) throw invalid(name, 'the name of a ConfigMap');
   }
   if (names.length === 0) throw invalid(text, 'one or more names of ConfigMaps');
   if (new Set(names).size < names.length) throw invalid(text, 'every ConfigMap once');

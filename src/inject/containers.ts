@@ -34,16 +34,57 @@ export interface Additions {
   readonly volumes: readonly IVolume[];
 }
 
+/** What containers and volumes differ by from pod to pod. Null: left out. */
+export interface ContainerValues {
+  readonly native: boolean;
+  readonly image: string;
+  readonly initImage: string;
+  readonly imagePullPolicy: PullPolicy | null;
+  readonly configMaps: readonly string[];
+  readonly serviceCidrs: string | null;
+  readonly excludeOutboundCidrs: string | null;
+  readonly excludeOutboundPorts: string | null;
+  readonly metadataAddresses: string | null;
+  readonly proxyUid: string | null;
+  /** The same as a number. */
+  readonly uid: number;
+  readonly drainTimeout: string | null;
+  readonly logLevel: string | null;
+  readonly accessLog: string | null;
+  readonly strict: string | null;
+  readonly cpuRequest: string | null;
+  readonly cpuLimit: string | null;
+  readonly memoryRequest: string | null;
+  readonly memoryLimit: string | null;
+  readonly nodeOptions: string | null;
+}
+
 /** `graceSeconds`: terminationGracePeriodSeconds of the pod, null when it does not say. */
 export function additionsFor(settings: InjectSettings, graceSeconds: number | null): Additions {
+  const native = (settings.mode as Mode) === 'native';
+  return additionsOf({
+    ...settings,
+    native,
+    image: settings.image ?? '',
+    initImage: settings.initImage ?? '',
+    imagePullPolicy: settings.imagePullPolicy as PullPolicy | null,
+    configMaps: configMapsOf(settings),
+    uid: Number(settings.proxyUid),
+    drainTimeout: drainTimeout(settings, native, graceSeconds),
+    nodeOptions: nodeOptions(settings.memoryLimit),
+  });
+}
+
+/** Only puts the values where they belong: `policy/` does it with expressions in their place. */
+export function additionsOf(values: ContainerValues): Additions {
   return {
-    initContainer: initContainer(settings),
-    sidecar: sidecar(settings, graceSeconds),
+    initContainer: initContainer(values),
+    sidecar: sidecar(values),
     volumes: [
       {
         name: ROUTES_VOLUME,
         projected: {
-          sources: [...configMapsOf(settings), ...shardNames()].map((name) => ({
+          sources: [...values.configMaps, ...shardNames()].map((name) => ({
             configMap: { name, optional: true },
           })),
         },
@@ -72,20 +113,20 @@ export const DEFAULT_CONTAINER_ANNOTATION = 'kubectl.kubernetes.io/default-conta
 /** An empty directory where the token of the service account would be mounted: neither container talks to the API. */
 const NO_TOKEN: IVolumeMount = { name: NO_TOKEN_VOLUME, mountPath: TOKEN_DIRECTORY, readOnly: true };
 
-function initContainer(settings: InjectSettings): IContainer {
+function initContainer(values: ContainerValues): IContainer {
   return {
     name: INIT_NAME,
-    image: settings.initImage ?? '',
-    ...pullPolicy(settings),
+    image: values.initImage,
+    ...pullPolicy(values),
     env: [
       fieldEnv('POD_IP', 'status.podIP'),
       fieldEnv('POD_IPS', 'status.podIPs'),
       fieldEnv('HOST_IP', 'status.hostIP'),
-      ...givenEnv(SETTING_NAMES.serviceCidrs.env, settings.serviceCidrs),
-      ...givenEnv(SETTING_NAMES.excludeOutboundCidrs.env, settings.excludeOutboundCidrs),
-      ...givenEnv(SETTING_NAMES.excludeOutboundPorts.env, settings.excludeOutboundPorts),
-      ...givenEnv(SETTING_NAMES.metadataAddresses.env, settings.metadataAddresses),
-      ...givenEnv(SETTING_NAMES.proxyUid.env, settings.proxyUid),
+      ...givenEnv(SETTING_NAMES.serviceCidrs.env, values.serviceCidrs),
+      ...givenEnv(SETTING_NAMES.excludeOutboundCidrs.env, values.excludeOutboundCidrs),
+      ...givenEnv(SETTING_NAMES.excludeOutboundPorts.env, values.excludeOutboundPorts),
+      ...givenEnv(SETTING_NAMES.metadataAddresses.env, values.metadataAddresses),
+      ...givenEnv(SETTING_NAMES.proxyUid.env, values.proxyUid),
     ],
     resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '128Mi' } },
     // The entry point of the image keeps the one capability across the programs it starts: init-container/Dockerfile.
@@ -103,30 +144,25 @@ function initContainer(settings: InjectSettings): IContainer {
   };
 }
 
-function sidecar(settings: InjectSettings, graceSeconds: number | null): IContainer {
-  const native = (settings.mode as Mode) === 'native';
-  const limits = {
-    ...(settings.cpuLimit === null ? {} : { cpu: settings.cpuLimit }),
-    ...(settings.memoryLimit === null ? {} : { memory: settings.memoryLimit }),
-  };
-  const uid = Number(settings.proxyUid);
+function sidecar(values: ContainerValues): IContainer {
+  const { native, uid, cpuRequest, cpuLimit, memoryRequest, memoryLimit } = values;
   return {
     name: SIDECAR_NAME,
-    image: settings.image ?? '',
-    ...pullPolicy(settings),
+    image: values.image,
+    ...pullPolicy(values),
     command: ['sideroute', 'proxy'],
     ...(native ? { restartPolicy: 'Always' } : {}),
     env: [
       fieldEnv('POD_NAMESPACE', 'metadata.namespace'),
       // What is outside of them is no ClusterIP, so no frontend.
-      ...givenEnv(SETTING_NAMES.serviceCidrs.env, settings.serviceCidrs),
+      ...givenEnv(SETTING_NAMES.serviceCidrs.env, values.serviceCidrs),
       // A native sidecar is told to end when the application has: there is nothing to wait for.
       ...(native ? [{ name: 'SIDEROUTE_DRAIN_QUIET', value: '0s' }] : []),
-      ...givenEnv('SIDEROUTE_DRAIN_TIMEOUT', drainTimeout(settings, native, graceSeconds)),
-      ...givenEnv('SIDEROUTE_LOG_LEVEL', settings.logLevel),
-      ...givenEnv('SIDEROUTE_ACCESS_LOG', settings.accessLog),
-      ...givenEnv('SIDEROUTE_STRICT', settings.strict),
-      ...heapEnv(settings.memoryLimit),
+      ...givenEnv('SIDEROUTE_DRAIN_TIMEOUT', values.drainTimeout),
+      ...givenEnv('SIDEROUTE_LOG_LEVEL', values.logLevel),
+      ...givenEnv('SIDEROUTE_ACCESS_LOG', values.accessLog),
+      ...givenEnv('SIDEROUTE_STRICT', values.strict),
+      ...givenEnv('NODE_OPTIONS', values.nodeOptions),
     ],
     ports: [{ name: METRICS_PORT_NAME, containerPort: METRICS_PORT, protocol: 'TCP' }],
     startupProbe: { httpGet: { path: '/startupz', port: METRICS_PORT }, periodSeconds: 1, failureThreshold: 60 },
@@ -136,10 +172,13 @@ function sidecar(settings: InjectSettings, graceSeconds: number | null): IContai
     ...(native ? {} : { lifecycle: { postStart: { exec: { command: ['sideroute', 'wait', '--timeout', '60s'] } } } }),
     resources: {
       requests: {
-        ...(settings.cpuRequest === null ? {} : { cpu: settings.cpuRequest }),
-        ...(settings.memoryRequest === null ? {} : { memory: settings.memoryRequest }),
+        ...(cpuRequest === null ? {} : { cpu: cpuRequest }),
+        ...(memoryRequest === null ? {} : { memory: memoryRequest }),
       },
-      limits,
+      limits: {
+        ...(cpuLimit === null ? {} : { cpu: cpuLimit }),
+        ...(memoryLimit === null ? {} : { memory: memoryLimit }),
+      },
     },
     securityContext: {
       runAsUser: uid,
@@ -164,14 +203,20 @@ function drainTimeout(settings: InjectSettings, native: boolean, graceSeconds: n
  * Half of the limit for the JavaScript heap; buffers and the addon are outside of it. Of new objects hardly any live longer than
  * a reload, so V8 needs little room for them: left to itself it fills 32 MiB before it looks (test/e2e/reload-plans.test.ts).
  */
-function heapEnv(memoryLimit: string | null): IEnvVar[] {
-  if (memoryLimit === null) return [];
-  const heapMiB = Math.floor(memoryBytes(memoryLimit) / 2 / 2 ** 20);
-  return [{ name: 'NODE_OPTIONS', value: `--max-old-space-size=${heapMiB} --max-semi-space-size=2` }];
+function nodeOptions(memoryLimit: string | null): string | null {
+  if (memoryLimit === null) return null;
+  return nodeOptionsOf(String(Math.floor(memoryBytes(memoryLimit) / BYTES_PER_HEAP_MIB)));
 }
 
-function pullPolicy({ imagePullPolicy }: InjectSettings): Pick<IContainer, 'imagePullPolicy'> {
-  return imagePullPolicy === null ? {} : { imagePullPolicy: imagePullPolicy as PullPolicy };
+/** Of a memory limit, for each MiB of heap. */
+export const BYTES_PER_HEAP_MIB = 2 * 2 ** 20;
+
+export function nodeOptionsOf(heapMiB: string): string {
+  return `--max-old-space-size=${heapMiB} --max-semi-space-size=2`;
+}
+
+function pullPolicy({ imagePullPolicy }: ContainerValues): Pick<IContainer, 'imagePullPolicy'> {
+  return imagePullPolicy === null ? {} : { imagePullPolicy };
 }
 
 function fieldEnv(name: string, fieldPath: string): IEnvVar {

@@ -11,8 +11,10 @@ import {
   annotationPath,
   checkTogether,
   INJECT_ANNOTATION,
+  LEFT_ALONE,
   misplacedAnnotations,
   readAnnotations,
+  readLabel,
   type InjectSettings,
 } from './annotations.ts';
 import { changeByParts, type PartsOptions } from './by-parts.ts';
@@ -91,16 +93,23 @@ function bareManifest(manifest: Manifest): BareManifest {
 }
 
 function isDisabled({ document, object, steps }: Workload): boolean {
-  const value = document.text(document.get(object, ...steps, 'metadata', 'annotations', INJECT_ANNOTATION));
-  return value === 'false' || value === 'disabled';
+  return ['annotations', 'labels'].some((holder) =>
+    LEFT_ALONE.includes(document.text(document.get(object, ...steps, 'metadata', holder, INJECT_ANNOTATION)) ?? ''),
+  );
 }
 
 function injectWorkload(run: ManifestRun, patch: TextPatch, workload: Workload, options: InjectOptions): void {
   const { document, object, steps, templatePath } = workload;
   const annotations = document.get(object, ...steps, 'metadata', 'annotations');
   const path = `${templatePath}metadata.annotations`;
-  const { settings, disabled, refusals } = readAnnotations(document, annotations, path, options.settings);
-  const all = [...misplaced(workload), ...refusals];
+  const { settings, disabled: annotated, refusals } = readAnnotations(document, annotations, path, options.settings);
+  const label = readLabel(
+    document,
+    document.get(object, ...steps, 'metadata', 'labels'),
+    `${templatePath}metadata.labels`,
+  );
+  const disabled = annotated || label.disabled;
+  const all = [...misplaced(workload), ...refusals, ...label.refusals];
   if (disabled && all.length === 0) {
     const still = injectionOf(workload) === null ? '' : ', still injected';
     run.report(workload, 'untouched', `left alone: ${annotationPath('', INJECT_ANNOTATION)} says so${still}`);

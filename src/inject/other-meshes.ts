@@ -5,9 +5,10 @@
  * Used by `pod-checks.ts`. Only what the pod template says is seen here, not the labels of its namespace.
  */
 import { isMap, type Node } from './manifest.ts';
+import { POD_MESSAGES } from './pod-messages.ts';
 import type { Workload } from './workloads.ts';
 
-interface Mesh {
+export interface Mesh {
   readonly name: string;
   /** Of the containers and init containers that its injector adds. */
   readonly containers: readonly string[];
@@ -17,7 +18,7 @@ interface Mesh {
 
 const YES = ['true', 'enabled', '1', 't'];
 
-const MESHES: readonly Mesh[] = [
+export const MESHES: readonly Mesh[] = [
   {
     name: 'Istio',
     containers: ['istio-proxy', 'istio-init', 'istio-validation'],
@@ -57,8 +58,7 @@ export function otherMeshes({ document, object, steps }: Workload, spec: Node): 
         const node = isMap(container) ? document.get(container, 'name') : null;
         const text = document.text(node);
         if (node === null || text === null || !containers.includes(text)) continue;
-        const message = `is "${text}" of ${name}, whose rules and those of sideroute undo each other: one mesh in a pod`;
-        return [{ node, path: `spec.${list}[${index}].name`, message }];
+        return [{ node, path: `spec.${list}[${index}].name`, message: POD_MESSAGES.meshContainer(text, name) }];
       }
     }
     for (const holder of ['labels', 'annotations']) {
@@ -68,8 +68,7 @@ export function otherMeshes({ document, object, steps }: Workload, spec: Node): 
         const scalar = document.scalar(node);
         const value = typeof scalar === 'string' || typeof scalar === 'boolean' ? String(scalar).toLowerCase() : '';
         if (node === null || !values.includes(value)) continue;
-        const message = `is "${value}", by which ${name} adds its own rules, and those of sideroute undo each other: one mesh in a pod`;
-        return [{ node, path: `metadata.${holder}["${mark}"]`, message }];
+        return [{ node, path: `metadata.${holder}["${mark}"]`, message: POD_MESSAGES.meshMark(value, name) }];
       }
     }
     return [];

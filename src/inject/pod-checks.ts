@@ -6,7 +6,6 @@
 import type { InjectSettings } from './annotations.ts';
 import {
   INIT_NAME,
-  METRICS_PORT,
   METRICS_PORT_NAME,
   NO_TOKEN_VOLUME,
   PROXY_PORTS,
@@ -15,11 +14,12 @@ import {
 } from './containers.ts';
 import { isMap, Refusal, type Node } from './manifest.ts';
 import { otherMeshes } from './other-meshes.ts';
+import { POD_MESSAGES } from './pod-messages.ts';
 import type { Workload } from './workloads.ts';
 
 const CONTAINER_LISTS = ['containers', 'initContainers', 'ephemeralContainers'] as const;
-const OUR_CONTAINERS: readonly string[] = [INIT_NAME, SIDECAR_NAME];
-const OUR_VOLUMES: readonly string[] = [ROUTES_VOLUME, NO_TOKEN_VOLUME];
+export const OUR_CONTAINERS: readonly string[] = [INIT_NAME, SIDECAR_NAME];
+export const OUR_VOLUMES: readonly string[] = [ROUTES_VOLUME, NO_TOKEN_VOLUME];
 
 /** `spec`: of a pod that has nothing of ours in it. */
 export function podRefusals(workload: Workload, spec: Node, settings: InjectSettings): Refusal[] {
@@ -48,11 +48,11 @@ class PodChecks {
     const { document, endsByItself, kind } = this.#workload;
     const hostNetwork = document.get(this.#spec, 'hostNetwork');
     if (document.scalar(hostNetwork) === true) {
-      this.#refuse('host-network', 'hostNetwork', hostNetwork, 'is true: the rules would capture traffic of the node');
+      this.#refuse('host-network', 'hostNetwork', hostNetwork, POD_MESSAGES.hostNetwork);
     }
     const system = document.get(this.#spec, 'os', 'name');
     if (document.text(system) === 'windows') {
-      this.#refuse('not-linux', 'os.name', system, 'is windows: sideroute needs iptables of Linux');
+      this.#refuse('not-linux', 'os.name', system, POD_MESSAGES.windows);
     }
     this.#otherMeshes();
     this.#user(this.#spec, '');
@@ -80,9 +80,9 @@ class PodChecks {
         continue;
       }
       const name = document.get(container, 'name');
-      if (OUR_CONTAINERS.includes(document.text(name) ?? '')) {
-        const message = `is "${document.text(name) ?? ''}", which is the name of a container that inject adds`;
-        this.#refuse('name-taken', `${path}.name`, name, message);
+      const text = document.text(name) ?? '';
+      if (OUR_CONTAINERS.includes(text)) {
+        this.#refuse('name-taken', `${path}.name`, name, POD_MESSAGES.containerName(text));
       }
       this.#user(container, `${path}.`);
       this.#ports(container, path);
@@ -103,14 +103,11 @@ class PodChecks {
       const number = document.get(port, 'containerPort');
       const value = document.scalar(number);
       if (protocol === 'TCP' && typeof value === 'number' && PROXY_PORTS.includes(value)) {
-        const use = value === METRICS_PORT ? 'metrics and probes' : 'itself';
-        const message = `is ${value}, which sideroute needs for ${use}`;
-        this.#refuse('port-taken', `${path}.ports[${index}].containerPort`, number, message);
+        this.#refuse('port-taken', `${path}.ports[${index}].containerPort`, number, POD_MESSAGES.port(value));
       }
       const name = document.get(port, 'name');
       if (document.text(name) === METRICS_PORT_NAME) {
-        const message = `is "${METRICS_PORT_NAME}", which is the name of the port that inject adds`;
-        this.#refuse('name-taken', `${path}.ports[${index}].name`, name, message);
+        this.#refuse('name-taken', `${path}.ports[${index}].name`, name, POD_MESSAGES.portName);
       }
     }
   }
@@ -130,8 +127,7 @@ class PodChecks {
   #volume(name: Node | null, path: string): void {
     const text = this.#workload.document.text(name);
     if (text === null || !OUR_VOLUMES.includes(text)) return;
-    const message = `is "${text}", which is the name of a volume that inject adds`;
-    this.refusals.push(new Refusal('name-taken', path, name!.range[0], message));
+    this.refusals.push(new Refusal('name-taken', path, name!.range[0], POD_MESSAGES.volumeName(text)));
   }
 
   /** `prefix`: path of the holder of the security context with its dot. */
@@ -140,10 +136,7 @@ class PodChecks {
     const user = document.get(holder, 'securityContext', 'runAsUser');
     const uid = document.scalar(user);
     if (typeof uid !== 'number' || String(uid) !== this.#settings.proxyUid) return;
-    const message =
-      `is ${uid}, the user of the sidecar, whose connections are never captured: run as another user, or give the ` +
-      `sidecar another one (sideroute.dev/proxy-uid)`;
-    this.#refuse('proxy-uid', `${prefix}securityContext.runAsUser`, user, message);
+    this.#refuse('proxy-uid', `${prefix}securityContext.runAsUser`, user, POD_MESSAGES.user(String(uid)));
   }
 
   #refuse(code: string, path: string, node: Node | null, message: string): void {

@@ -3,7 +3,7 @@
  */
 import { ProxyError } from '../errors.ts';
 
-const QUANTITY = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/;
+export const QUANTITY = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/;
 
 const FACTOR: Readonly<Record<string, number>> = {
   m: 1e-3,

@@ -8,6 +8,7 @@ import { fieldsOf, isMap, isSeq, Refusal } from './manifest.ts';
 import { annotationPath } from './annotations.ts';
 import { changeByParts, type PartsOptions } from './by-parts.ts';
 import type { Part } from './parts.ts';
+import { POD_MESSAGES } from './pod-messages.ts';
 import { INJECTED_ANNOTATION, parseRecord, type InjectionRecord } from './record.ts';
 import type { ManifestResult, ManifestRun } from './result.ts';
 import { TextPatch } from './text-patch.ts';
@@ -48,8 +49,7 @@ export function injectionOf({ document, object, steps, templatePath }: Workload)
   const record = parseRecord(document.text(node) ?? '');
   if (record !== null) return record;
   const path = annotationPath(`${templatePath}metadata.annotations`, INJECTED_ANNOTATION);
-  const message = 'is not what inject writes: take the annotation, and what it stands for, out by hand';
-  throw new Refusal('bad-record', path, node.range[0], message);
+  throw new Refusal('bad-record', path, node.range[0], POD_MESSAGES.record);
 }
 
 /** Plans the removal; false when there is nothing to remove. @throws Refusal */

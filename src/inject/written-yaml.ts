@@ -18,6 +18,7 @@ const STEP = 2;
 export function fieldLines(fields: Fields, column: number): string[] {
   return Object.entries(fields).flatMap(([name, value]) => {
     const key = `${' '.repeat(column)}${textScalar(name)}:`;
+    if (isBlock(value)) return [`${key} |-`, ...value.split('\n').map((line) => ' '.repeat(column + STEP) + line)];
     if (isScalar(value) || isInline(value)) return [`${key} ${inline(value)}`];
     return [
       key,
@@ -51,6 +52,11 @@ function isScalar(value: Value): value is string | number | boolean {
 
 function isList(value: Value): value is readonly Value[] {
   return Array.isArray(value);
+}
+
+/** Text of several lines that can stand as it is. */
+function isBlock(value: Value): value is string {
+  return typeof value === 'string' && /^[!-~][ -~]*(?:\n(?:[ -~]*[!-~]))+$/.test(value);
 }
 
 /** Lists of scalars fit on a line; empty collections have no other form. */

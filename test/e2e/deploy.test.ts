@@ -25,7 +25,11 @@ import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
 
 const VERSION = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version;
 /** Not of Kubernetes itself: Kustomize, the Prometheus Operator; and files that are no manifests. */
-const OTHER_KINDS = ['Kustomization', 'Component', 'PodMonitor', 'PrometheusRule'];
+const OTHER_KINDS = [
+  ...['Kustomization', 'Component', 'PodMonitor', 'PrometheusRule'],
+  // General since Kubernetes 1.36.
+  ...['MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding'],
+];
 const NO_MANIFESTS = [
   'helm/sideroute/Chart.yaml',
   'helm/sideroute/values.yaml',

@@ -20,7 +20,7 @@ t.test('docs/injection.md lists every annotation with its default, and no other'
 t.test('docs/injection.md lists every reason for a refusal', async (t) => {
   const codes = new Set(manifests('inject-refused').map(({ text }) => /expect: (\S+)/.exec(text)![1]!));
   const sources = new URL('src/inject/', packageRoot());
-  for (const name of readdirSync(sources)) {
+  for (const name of readdirSync(sources).filter((entry) => entry.endsWith('.ts'))) {
     const text = readFileSync(new URL(name, sources), 'utf8');
     for (const [, code] of text.matchAll(/(?:Refusal|[rR]efuse)\(\s*'([a-z-]+)'/g)) codes.add(code!);
   }

@@ -62,7 +62,7 @@ t.test(
 );
 
 t.test('documents and objects that are no workload stay as they are', async (t) => {
-  for (const name of ['other-kinds.yaml', 'nothing.yaml', 'empty.yaml', 'disabled.yaml']) {
+  for (const name of ['other-kinds.yaml', 'nothing.yaml', 'empty.yaml', 'disabled.yaml', 'left-alone-by-label.yaml']) {
     const text = manifest(name);
     t.equal(injected(text), text, name);
   }
