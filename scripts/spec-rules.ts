@@ -239,7 +239,8 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
   chapter('S', 'Conditions', [
     [
       STATUS,
-      'Each parentRef of a Service has its own conditions: `sideroute check` shows them. Nothing is written to a cluster.',
+      'Each parentRef of a Service has its own conditions: `sideroute check` shows them, the controller writes them into the status ' +
+        'of the route, with the generation it has read.',
     ],
     [
       '`RouteConditionType`',
@@ -295,8 +296,8 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     ['`HTTPBackendRef`', 'URLRewrite on a backendRef replaces path and host name for its share.'],
     [
       STATUS,
-      'Status entries of other controllers in a route file are not read and never changed; conditions carry the generation ' +
-        'of the very document they are about.',
+      'Status entries of other controllers are not read and never changed, nor moved; conditions carry the generation of the ' +
+        'very object they are about.',
     ],
     [
       '`GRPCRouteSpec`',

@@ -49,42 +49,45 @@ const SHOP: [string, object][] = [
   ['services', service('my-server-v1', 'shop', '10.96.0.2')],
 ];
 
-t.test('a good route is accepted, with its references resolved, for the generation that was read', async (t) => {
-  const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
-  const started = await startController(api.url);
-  t.teardown(() => started.close());
-  await settled(started);
-  const [parent, ...others] = parentsOf(api, 'shop/r');
-  t.same(others, []);
-  t.equal(parent!.controllerName, OURS);
-  t.same(parent!.parentRef, { group: '', kind: 'Service', name: 'my-server', port: 80 });
-  t.same(told(parent), ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']);
-  t.same(
-    parent!.conditions.map(({ observedGeneration }) => observedGeneration),
-    [1, 1],
-  );
+t.test(
+  'SPEC S1-S3: a good route is accepted, with its references resolved, for the generation that was read',
+  async (t) => {
+    const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
+    const started = await startController(api.url);
+    t.teardown(() => started.close());
+    await settled(started);
+    const [parent, ...others] = parentsOf(api, 'shop/r');
+    t.same(others, []);
+    t.equal(parent!.controllerName, OURS);
+    t.same(parent!.parentRef, { group: '', kind: 'Service', name: 'my-server', port: 80 });
+    t.same(told(parent), ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']);
+    t.same(
+      parent!.conditions.map(({ observedGeneration }) => observedGeneration),
+      [1, 1],
+    );
 
-  const since = parent!.conditions[0]!.lastTransitionTime;
-  api.apply('httproutes', route('r', 'shop', { backends: [{ name: 'nowhere', port: 80 }] }));
-  await eventually(
-    'the next generation is told of',
-    () => parentsOf(api, 'shop/r')[0]!.conditions[0]!.observedGeneration === 2,
-  );
-  const next = parentsOf(api, 'shop/r')[0]!;
-  t.same(told(next), ['Accepted=True Accepted', 'ResolvedRefs=False BackendNotFound']);
-  t.match(next.conditions[1]!.message, /there is no such Service/);
-  t.equal(next.conditions[0]!.lastTransitionTime, since, 'what has not changed keeps its time');
+    const since = parent!.conditions[0]!.lastTransitionTime;
+    api.apply('httproutes', route('r', 'shop', { backends: [{ name: 'nowhere', port: 80 }] }));
+    await eventually(
+      'the next generation is told of',
+      () => parentsOf(api, 'shop/r')[0]!.conditions[0]!.observedGeneration === 2,
+    );
+    const next = parentsOf(api, 'shop/r')[0]!;
+    t.same(told(next), ['Accepted=True Accepted', 'ResolvedRefs=False BackendNotFound']);
+    t.match(next.conditions[1]!.message, /there is no such Service/);
+    t.equal(next.conditions[0]!.lastTransitionTime, since, 'what has not changed keeps its time');
 
-  api.apply('services', service('nowhere', 'shop', '10.96.0.9'));
-  await eventually('it is resolved', () => told(parentsOf(api, 'shop/r')[0])[1] === 'ResolvedRefs=True ResolvedRefs');
-  api.remove('services', 'shop/my-server');
-  await eventually(
-    'the parent is missed',
-    () => told(parentsOf(api, 'shop/r')[0])[0] === 'Accepted=False NoMatchingParent',
-  );
-});
+    api.apply('services', service('nowhere', 'shop', '10.96.0.9'));
+    await eventually('it is resolved', () => told(parentsOf(api, 'shop/r')[0])[1] === 'ResolvedRefs=True ResolvedRefs');
+    api.remove('services', 'shop/my-server');
+    await eventually(
+      'the parent is missed',
+      () => told(parentsOf(api, 'shop/r')[0])[0] === 'Accepted=False NoMatchingParent',
+    );
+  },
+);
 
-t.test('entries of other controllers, and their order, are left alone', async (t) => {
+t.test('SPEC S1, V8: entries of other controllers, and their order, are left alone', async (t) => {
   const foreign = {
     parentRef: { group: '', kind: 'Service', name: 'my-server', port: 80 },
     controllerName: 'example.com/mesh',
@@ -145,7 +148,7 @@ t.test('a route that only has Gateways as parents is left alone', async (t) => {
   t.equal(parentsOf(api, 'shop/s').length, 1);
 });
 
-t.test('kinds conflict, and both are told; what is not carried says so', async (t) => {
+t.test('SPEC P6, S1: kinds conflict, and both are told; what is not carried says so', async (t) => {
   const api = await serverOf(t, ...SHOP, ['httproutes', route('h', 'shop')]);
   const started = await startController(api.url);
   t.teardown(() => started.close());
@@ -163,7 +166,7 @@ t.test('kinds conflict, and both are told; what is not carried says so', async (
   await eventually('it is accepted again', () => told(parentsOf(api, 'shop/h')[0])[0] === 'Accepted=True Accepted');
 });
 
-t.test('two controllers of different names write once each and then rest', async (t) => {
+t.test('SPEC V8: two controllers of different names write once each and then rest', async (t) => {
   const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
   const one = await startController(api.url);
   const other = await startController(api.url, { controllerName: 'example.com/second' });
