@@ -46,6 +46,8 @@ interface Pending {
   hash: string;
   /** When what it is to have was written. */
   sinceMs: number;
+  /** When it was told last, of whatever hash. */
+  nudgedMs: number;
   /** For this hash. */
   nudges: number;
   looks: number;
@@ -70,6 +72,8 @@ const HASH_CHARS = 12;
 const FIRST_LOOK_MS = 800;
 const MOST_LOOK_MS = 30_000;
 const JITTER = 0.2;
+/** Between two nudges of a pod whose routes change all the time: its kubelet takes about as long to take one up. */
+const APART_MS = 300;
 /** By then its kubelet has probably looked by itself: one that has waited so long for its turn is asked first. */
 const KUBELET_MS = 60_000;
 /** A kubelet that has not looked by then has looked by itself. */
@@ -142,10 +146,12 @@ export class Nudger {
     const pending = this.#pending.get(key);
     if (pending === undefined) {
       const dueMs = now + afterMs;
-      this.#pending.set(key, { key, hash, sinceMs: now, nudges: 0, looks: 0, next, dueMs, working: false });
+      const nudgedMs = Number.NEGATIVE_INFINITY;
+      this.#pending.set(key, { key, hash, sinceMs: now, nudgedMs, nudges: 0, looks: 0, next, dueMs, working: false });
     } else if (pending.hash !== hash) {
       // The age is that of the oldest change that it does not have.
-      Object.assign(pending, { hash, nudges: 0, looks: 0, next, dueMs: now + afterMs });
+      const dueMs = Math.max(now + afterMs, pending.nudgedMs + APART_MS);
+      Object.assign(pending, { hash, nudges: 0, looks: 0, next, dueMs });
     }
     this.#schedule();
   }
@@ -235,6 +241,7 @@ export class Nudger {
     if (pending.next === 'nudge' && !isLate) {
       const there = await this.#options.annotate(pod, nextValue(pod.told, hash), signal);
       this.counters.nudges++;
+      pending.nudgedMs = this.#now();
       if (!there) this.#pending.delete(pending.key);
       if (!there || pending.hash !== hash) return;
       pending.nudges++;

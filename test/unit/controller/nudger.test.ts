@@ -217,3 +217,16 @@ t.test('one that has waited for its turn longer than kubelets take is asked befo
   t.ok(bench.nudges.length < 65, `${bench.nudges.length} told of 100`);
   t.ok(bench.nudges.length > 10);
 });
+
+t.test('a pod whose routes change all the time is told a few times in a second', async (t) => {
+  const bench = new Bench();
+  bench.add('a/one');
+  for (let index = 0; index < 100; index++) {
+    bench.nudger.written('a/one', String(index).padStart(64, 'x'));
+    await bench.pass(10);
+  }
+  t.ok(bench.nudges.length <= 5, `${bench.nudges.length} nudges`);
+  bench.look = () => ({ found: 'served', hash: '99'.padStart(64, 'x') });
+  await bench.pass(5_000);
+  t.equal(bench.nudger.counters.confirmed, 1);
+});
