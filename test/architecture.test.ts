@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'drain.ts': ['log.ts', 'gateway-api'],
   'package-root.ts': ['errors.ts'],
   'uws-library.ts': ['errors.ts'],
-  'gateway-api': ['errors.ts', 'slices.ts'],
+  'gateway-api': ['errors.ts', 'slices.ts', 'route-set'],
   native: ['errors.ts', 'package-root.ts'],
   config: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api', 'native', 'route-set', 'routing'],
   routing: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],

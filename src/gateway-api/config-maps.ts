@@ -3,6 +3,7 @@
  *
  * Told by `foreign-kinds.ts` while a file is read, asked by whoever reads their files as the sidecar would find them.
  */
+import { shardFile } from '../route-set/format.ts';
 import { textOf, type Fields } from './fields.ts';
 import type { Tree } from './tree.ts';
 
@@ -29,9 +30,10 @@ export function looksLikeRoutes(text: string): boolean {
   return ROUTE_DOCUMENT.test(text);
 }
 
-/** The key of a ConfigMap or Secret whose value is a route document, null when there is none. */
+/** The key of a ConfigMap or Secret whose value is a route document, or a shard of a route set; null when there is none. */
 export function routeKeyOf(object: Fields): string | null {
   for (const [key, value] of entriesOf(object.tree('data'))) if (looksLikeRoutes(value.text)) return key;
+  for (const [key] of entriesOf(object.tree('binaryData'))) if (shardFile(key) !== null) return key;
   return null;
 }
 
