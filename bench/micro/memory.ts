@@ -1,7 +1,7 @@
 /**
  * Memory of a sidecar by the size of its configuration, and whether reloads add to it.
  *
- *     node dist/bench/micro/memory.js [--rules 0,1000,10000] [--reloads 12] [--heap 128]
+ *     node dist/bench/micro/memory.js [--rules 0,1000,10000] [--rules-per-route 16] [--as files|json|set] [--reloads 12] [--heap 128]
  *
  * The proxy as it is started in a pod, without traffic. Every reload changes every rule; it is applied before the next one
  * comes. Live: what is left of the JavaScript heap after full collections. Resident: of the process, after the first
@@ -15,28 +15,40 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
-import { largeRouteFiles } from '../../test/support/large-routes.ts';
+import { largeRouteFiles, largeRouteObjects } from '../../test/support/large-routes.ts';
 import { stopProcess, waitForLine } from '../../test/support/processes.ts';
+import { setFiles } from '../../test/support/route-set.ts';
 
 const { values } = parseArgs({
   options: {
     rules: { type: 'string', default: '0,1000,10000' },
+    'rules-per-route': { type: 'string', default: '16' },
+    as: { type: 'string', default: 'files' },
     reloads: { type: 'string', default: '12' },
     heap: { type: 'string', default: '128' },
   },
 });
-const RULES_PER_ROUTE = 16;
+const RULES_PER_ROUTE = Number(values['rules-per-route']);
 const SERVICES = 50;
 const MIB = 1024 * 1024;
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 /** Answers SIGUSR2 with what is left after collecting everything. */
 const PRELOAD = `data:text/javascript,process.on('SIGUSR2',()=>{gc();gc();setTimeout(()=>{gc();console.log('live '+process.memoryUsage().heapUsed)},50)})`;
 
-function files(rules: number, generation: number): Record<string, string> {
+function files(rules: number, generation: number): Record<string, string | Buffer> {
   if (rules === 0) return { 'empty.yaml': `# ${generation}\n` };
   const shape = { routes: Math.ceil(rules / RULES_PER_ROUTE), rulesPerRoute: Math.min(rules, RULES_PER_ROUTE) };
-  const text = largeRouteFiles({ ...shape, services: SERVICES, format: 'documents', files: 3, generation });
-  return Object.fromEntries(text);
+  const all = { ...shape, services: SERVICES, generation };
+  if (values.as === 'set') return setFiles(largeRouteObjects(all), generation);
+  if (values.as === 'json') return jsonDocuments(largeRouteObjects(all));
+  return Object.fromEntries(largeRouteFiles({ ...all, format: 'documents', files: 3 }));
+}
+
+/** One document after the other, in three files. */
+function jsonDocuments(objects: readonly object[]): Record<string, string> {
+  const texts: string[][] = [[], [], []];
+  for (const [index, object] of objects.entries()) texts[index % 3]!.push(JSON.stringify(object));
+  return Object.fromEntries(texts.map((each, index) => [`routes-${index}.json`, each.join('\n---\n')]));
 }
 
 function residentMib(process: ChildProcess, field: 'VmRSS' | 'VmHWM'): number {

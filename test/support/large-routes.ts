@@ -25,6 +25,13 @@ export function largeRouteFiles(options: LargeRoutes): Map<string, string> {
   return new Map(objects.map((items, index) => [`routes-${index}.${extension}`, fileText(items, options.format)]));
 }
 
+/** The same as objects, Services first. */
+export function largeRouteObjects(options: Omit<LargeRoutes, 'format' | 'files'>): object[] {
+  const shape = { ...options, format: 'json', files: 1 } as const;
+  const services = Array.from({ length: options.services }, (_, index) => serviceObject(index));
+  return [...services, ...Array.from({ length: options.routes }, (_, index) => routeObject(index, shape))];
+}
+
 function serviceObject(index: number): object {
   return {
     apiVersion: 'v1',
