@@ -33,6 +33,10 @@ const OTHER_KINDS = [
 const NO_MANIFESTS = [
   'helm/sideroute/Chart.yaml',
   'helm/sideroute/values.yaml',
+  'helm/sideroute/files/alerts.yaml',
+  'helm/sideroute-controller/Chart.yaml',
+  'helm/sideroute-controller/values.yaml',
+  'helm/sideroute-controller/files/alerts.yaml',
   'prometheus/alerts.yaml',
   'prometheus/alerts.test.yaml',
 ];

@@ -55,7 +55,7 @@ export function parseManifests(text: string): Manifest[] {
 export function deployFiles(directory = ''): string[] {
   return readdirSync(join(DEPLOY, directory), { withFileTypes: true }).flatMap((entry) => {
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) return path === 'helm/sideroute/templates' ? [] : deployFiles(path);
+    if (entry.isDirectory()) return /^helm\/[^/]+\/templates$/.test(path) ? [] : deployFiles(path);
     return entry.isFile() && entry.name.endsWith('.yaml') ? [path] : [];
   });
 }
