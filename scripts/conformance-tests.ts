@@ -16,6 +16,11 @@ export interface OfficialTest {
   readonly outcome: ConformanceOutcome;
 }
 
+/** Those that the suite itself runs against a mesh: test/cluster/conformance.test.ts. */
+export function isMeshTest(name: string): boolean {
+  return name.startsWith('Mesh');
+}
+
 export interface ConformanceProfile {
   readonly heading: string;
   readonly tests: readonly OfficialTest[];

@@ -3,7 +3,7 @@
  * test files), one after the other. Closes with the pods that really ran. Where it cannot run it says why and fails; so does a test that is
  * skipped. `--hold api` or `--hold node` instead starts a cluster for people, until Ctrl-C.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { has, prepare, root } from './prepare.mjs';
@@ -38,8 +38,21 @@ process.stderr.write(`test cluster: programs are there after ${Math.round((perfo
 const directory = mkdtempSync(join(tmpdir(), 'sideroute-pods-'));
 const pods = join(directory, 'pods');
 process.env.SIDEROUTE_CLUSTER_PODS = pods;
+// What tests say while they run.
+const said = join(directory, 'said');
+writeFileSync(said, '');
+process.env.SIDEROUTE_CLUSTER_SAYS = said;
+let shown = 0;
+function showSaid() {
+  const text = readFileSync(said, 'utf8');
+  process.stderr.write(text.slice(shown));
+  shown = text.length;
+}
+const follow = setInterval(showSaid, 500);
 const files = named.length > 0 ? named : compiledTests(join(root, 'dist', 'test', 'cluster'));
 const { counts, held } = await runTests(files, ['--jobs=1', `--timeout=${TIMEOUT_SECONDS}`]);
+clearInterval(follow);
+showSaid();
 // Of files that were killed.
 removeStale();
 process.stdout.write(existsSync(pods) ? readFileSync(pods, 'utf8') : 'no pod ran\n');

@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs';
 import type { NodeCluster } from './node.ts';
 import { WITH_CALLER } from './processes.ts';
 import { program } from './programs.ts';
+import { say } from './say.ts';
 
 /** What the mesh tests ask for beyond the core of the profile. */
 export const FEATURES = [
@@ -75,10 +76,7 @@ export async function runSuite(cluster: NodeCluster, options: SuiteOptions): Pro
       last = /=== RUN +TestConformance\/(\S+)/.exec(text)?.[1] ?? last;
     });
   const seconds = () => Math.round((performance.now() - started) / 1000);
-  const progress = setInterval(
-    () => process.stderr.write(`test cluster: official suite: ${seconds()} s, last begun: ${last}\n`),
-    15_000,
-  );
+  const progress = setInterval(() => say(`official suite: ${seconds()} s, last begun: ${last}`), 15_000);
   const [status] = (await once(suite, 'close')) as [number | null];
   clearInterval(progress);
   writeFileSync(`${options.report}.log`, log);

@@ -118,17 +118,31 @@ export class ControlPlane {
   }
 
   async #status(path: string): Promise<number> {
-    return await new Promise((resolve) => {
-      const asked = request(
-        `${this.url}${path}`,
-        { agent: LOCAL, headers: { authorization: `Bearer ${TOKEN}` }, timeout: 5000 },
-        (answer) => {
-          answer.resume();
-          resolve(answer.statusCode ?? 0);
-        },
-      );
-      asked.on('error', () => resolve(0)).on('timeout', () => asked.destroy());
-      asked.end();
+    return await this.request('GET', path).then(
+      ({ status }) => status,
+      () => 0,
+    );
+  }
+
+  /** One request of the administrator to the API server: what kubectl does, without starting a program. */
+  async request(
+    method: string,
+    path: string,
+    body?: object,
+    contentType = 'application/json',
+  ): Promise<{ readonly status: number; readonly body: string }> {
+    return await new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': contentType };
+      const asked = request(`${this.url}${path}`, { method, agent: LOCAL, headers, timeout: 10_000 }, (answer) => {
+        let text = '';
+        answer
+          .setEncoding('utf8')
+          .on('data', (chunk: string) => (text += chunk))
+          .on('end', () => resolve({ status: answer.statusCode ?? 0, body: text }))
+          .on('error', reject);
+      });
+      asked.on('error', reject).on('timeout', () => asked.destroy(new Error(`${path}: no answer`)));
+      asked.end(body === undefined ? undefined : JSON.stringify(body));
     });
   }
 

@@ -35,6 +35,8 @@ export interface NodeCluster {
   kubectl(args: readonly string[], input?: string): Promise<CommandResult>;
   /** A non-zero status throws with what kubectl said. */
   mustKubectl(args: readonly string[], input?: string): Promise<string>;
+  /** One request to the API server: what kubectl does, without starting a program. */
+  request: ControlPlane['request'];
   /** Makes images known to the node, as pulling them would. */
   load(images: readonly Image[]): Promise<void>;
   /** Runs a command on the node, from where pods and Services can be reached. */
@@ -108,6 +110,8 @@ function kubeletConfiguration(workspace: Workspace): object {
     imageGCHighThresholdPercent: 100,
     enforceNodeAllocatable: ['none'],
     podLogsDir: join(workspace.logs, 'pods'),
+    // Tests read what a load has logged.
+    containerLogMaxSize: '200Mi',
     maxPods: 110,
   };
 }
@@ -224,6 +228,7 @@ export async function startNode(): Promise<NodeCluster> {
       logs,
       kubectl: (args, input) => control.kubectl(args, input),
       mustKubectl: (args, input) => control.mustKubectl(args, input),
+      request: (...args) => control.request(...args),
       load: (images) => load(enter, images),
       onNode: (command, input) => runToEnd([...enter, ...command], input === undefined ? {} : { input }),
       enter: (command) => [...enter, ...command],

@@ -19,6 +19,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { say } from './say.ts';
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 const MODULES = join(ROOT, 'test', 'cluster');
@@ -120,10 +121,6 @@ function keyOf(recipe: Recipe): string {
   for (const file of sourcesBelow(directory))
     hash.update(file.slice(directory.length)).update('\0').update(readFileSync(file));
   return hash.digest('hex').slice(0, 16);
-}
-
-function say(line: string): void {
-  process.stderr.write(`test cluster: ${line}\n`);
 }
 
 /** Runs `go` and says every 15 seconds that it still does. */

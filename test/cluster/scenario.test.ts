@@ -1,0 +1,74 @@
+/** The scenario of the README, word for word: a label, plain manifests and a route; nothing else. */
+import { join } from 'node:path';
+import t from 'tap';
+import { eventually } from '../support/eventually.ts';
+import { applicationImages } from './images.ts';
+import { installSideroute } from './mesh.ts';
+import { startNode } from './node.ts';
+import { mustRun } from './processes.ts';
+import { say } from './say.ts';
+import { APPLICATIONS, available, curl, manifest, NAMESPACE, readyPods } from './scenario.ts';
+
+/** Less than the minute after which a kubelet looks by itself. */
+const LIVE_WITHIN_MS = 30_000;
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly observedGeneration: number;
+}
+
+t.test('a labelled namespace, plain manifests and a route: it works, and an edit is live at once', async (t) => {
+  const cluster = await startNode();
+  t.teardown(() => cluster.stop());
+  await cluster.load(await applicationImages());
+  await installSideroute(cluster);
+
+  async function conditions(): Promise<{ generation: number; conditions: readonly Condition[] }> {
+    const route = JSON.parse(
+      await cluster.mustKubectl(['-n', NAMESPACE, 'get', 'httproute', 'my-server-route', '-o', 'json']),
+    ) as { metadata: { generation: number }; status?: { parents?: { conditions: Condition[] }[] } };
+    return {
+      generation: route.metadata.generation,
+      conditions: (route.status?.parents ?? []).flatMap((parent) => parent.conditions),
+    };
+  }
+  async function acceptedAndResolved(): Promise<boolean> {
+    const { generation, conditions: found } = await conditions();
+    return ['Accepted', 'ResolvedRefs'].every((type) =>
+      found.some(
+        (condition) =>
+          condition.type === type && condition.status === 'True' && condition.observedGeneration === generation,
+      ),
+    );
+  }
+
+  for (const name of ['namespace', ...APPLICATIONS, 'my-server', 'my-server-route'])
+    await cluster.mustKubectl(['apply', '-f', '-'], manifest(name));
+  await available(cluster);
+  const pods = await readyPods(cluster);
+  t.equal(pods.length, 3);
+  for (const { name, ready } of pods) t.equal(ready, '2/2', `${name} has its application and its sidecar`);
+
+  await eventually('the route has its status', acceptedAndResolved, LIVE_WITHIN_MS);
+  await eventually(
+    'the route is served',
+    async () => (await curl(cluster, '-H', 'Version: new')) === 'Hello from Version 2\n',
+    LIVE_WITHIN_MS,
+  );
+  for (let i = 0; i < 5; i += 1) {
+    t.equal(await curl(cluster), 'Hello from Version 1\n');
+    t.equal(await curl(cluster, '-H', 'Version: new'), 'Hello from Version 2\n');
+  }
+
+  await mustRun([
+    ...['env', 'KUBE_EDITOR=sed -i s/my-server-v1/my-server-v2/', join(cluster.bin, 'kubectl')],
+    ...['-n', NAMESPACE, 'edit', 'httproute', 'my-server-route'],
+  ]);
+  const edited = performance.now();
+  await eventually('the edit is live', async () => (await curl(cluster)) === 'Hello from Version 2\n', LIVE_WITHIN_MS);
+  const tookMs = Math.round(performance.now() - edited);
+  say(`from kubectl edit to the changed answer of curl in kubectl exec: ${tookMs} ms`);
+  for (let i = 0; i < 5; i += 1) t.equal(await curl(cluster), 'Hello from Version 2\n');
+  await eventually('the edit has its status', acceptedAndResolved, LIVE_WITHIN_MS);
+});
