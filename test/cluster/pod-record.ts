@@ -47,7 +47,7 @@ export class PodRecord {
     });
     // The API server may be restarted in a test.
     watch.once('exit', () => {
-      if (!this.#isClosed) setTimeout(() => this.#isClosed || this.#start(), 500).unref();
+      if (!this.#isClosed) setTimeout(() => this.#isClosed || this.#start(), 2000).unref();
     });
     this.#watch = watch;
   }
