@@ -24,6 +24,7 @@ import { createControllerMetrics, type ControllerMetrics } from './metrics.ts';
 import { isTold, Nudger } from './nudger.ts';
 import type { PodEntry } from './objects.ts';
 import { PodAccess } from './pod-access.ts';
+import { RareLog } from './rare-log.ts';
 import { RouteSets } from './route-sets.ts';
 import { SetWriter } from './set-writer.ts';
 import type { ControllerSettings } from './settings.ts';
@@ -42,7 +43,6 @@ const BACKOFF = { firstMs: 250, mostMs: 30_000 };
 const FRESH_MS = 60_000;
 const FIRST_LOOK_MS = 2_000;
 const SYNC_POLL_MS = 20;
-const FAILURE_LOG_MS = 5_000;
 /** What the end waits for requests that are under way. */
 const END_TIMEOUT_MS = 5_000;
 
@@ -230,22 +230,9 @@ export class Controller {
     settleMs: number,
     work: (key: string, signal: AbortSignal) => Promise<void>,
   ): WorkQueue {
-    let toldMs = Number.NEGATIVE_INFINITY;
-    let untold = 0;
+    const log = new RareLog(this.#logger);
     const onFailure = (key: string, error: unknown, failures: number): void => {
-      // Thousands may fail in one outage.
-      if (performance.now() - toldMs < FAILURE_LOG_MS) {
-        untold++;
-        return;
-      }
-      this.#logger.warn('a write failed and is tried again', {
-        queue: name,
-        key,
-        failures,
-        untold,
-        error: String(error),
-      });
-      [toldMs, untold] = [performance.now(), 0];
+      log.warn('a write failed and is tried again', { queue: name, key, failures, error: String(error) });
     };
     return new WorkQueue({ workers, settleMs, backoff: BACKOFF, work, onFailure });
   }

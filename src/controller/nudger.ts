@@ -12,6 +12,7 @@
  */
 import type { Logger } from '../log.ts';
 import type { PodEntry } from './objects.ts';
+import { RareLog } from './rare-log.ts';
 
 /** What a look at a sidecar has found. */
 export type Look =
@@ -86,6 +87,7 @@ const WORKERS = 12;
 export class Nudger {
   readonly #options: NudgerOptions;
   readonly #now: () => number;
+  readonly #log: RareLog;
   readonly #pending = new Map<string, Pending>();
   #signal: AbortSignal | null = null;
   #timer: { unref(): unknown } | null = null;
@@ -100,6 +102,7 @@ export class Nudger {
   constructor(options: NudgerOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#log = new RareLog(options.logger, this.#now);
     this.#tokens = options.rate;
     this.#filledMs = this.#now();
   }
@@ -217,7 +220,7 @@ export class Nudger {
       .catch((error: unknown) => {
         if (signal.aborted) return;
         this.counters.failed++;
-        this.#options.logger.warn('a pod could not be told of its routes', { pod: pending.key, error: String(error) });
+        this.#log.warn('a pod could not be told of its routes', { pod: pending.key, error: String(error) });
         // Taken for one that was not taken up.
         pending.nudges++;
         if (pending.nudges > MAX_NUDGES) this.#giveUp(pending, 'unknown');
@@ -276,7 +279,7 @@ export class Nudger {
   #giveUp(pending: Pending, found: string): void {
     this.counters.givenUp++;
     this.#pending.delete(pending.key);
-    this.#options.logger.warn('a sidecar does not serve its routes yet; its kubelet will see them by itself', {
+    this.#log.warn('a sidecar does not serve its routes yet; its kubelet will see them by itself', {
       ...{ pod: pending.key, wanted: pending.hash.slice(0, HASH_CHARS), found },
     });
   }

@@ -6,6 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs, type BackoffOptions } from '../kube/backoff.ts';
+import { KubeError } from '../kube/client.ts';
 
 export interface WorkQueueOptions {
   /** How many at a time. */
@@ -117,7 +118,9 @@ export class WorkQueue {
         this.failed++;
         this.#options.onFailure(key, error, failures);
       }
-      const waitMs = again ? 0 : backoffMs(failures, this.#options.backoff);
+      // The server may say when it wants to be asked again.
+      const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
+      const waitMs = again ? 0 : Math.max(backoffMs(failures, this.#options.backoff), asked);
       const dueMs = performance.now() + waitMs;
       // What has been added meanwhile is not put off.
       if ((this.#waiting.get(key) ?? Number.POSITIVE_INFINITY) > dueMs) this.#waiting.set(key, dueMs);

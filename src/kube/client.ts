@@ -115,9 +115,14 @@ export class KubeClient {
 
   /**
    * The events of a watch, each `{ type, object }`, until the server ends it. `idleMs`: when nothing has come for so long the
-   * connection is taken for dead. @throws KubeError, or the reason of the signal
+   * connection is taken for dead. `onOpen`: the server has taken it. @throws KubeError, or the reason of the signal
    */
-  async *watch(request: Omit<KubeRequest, 'method'>, idleMs: () => number, signal: AbortSignal): AsyncGenerator<Json> {
+  async *watch(
+    request: Omit<KubeRequest, 'method'>,
+    idleMs: () => number,
+    signal: AbortSignal,
+    onOpen: () => void,
+  ): AsyncGenerator<Json> {
     const response = await this.#open({ ...request, method: 'GET' }, this.#watches, signal).catch((error: unknown) => {
       throw signal.aborted ? signal.reason : error;
     });
@@ -130,6 +135,7 @@ export class KubeClient {
       response.destroy(new KubeError(0, 'Idle', `the watch of ${request.path} was silent for too long`));
     };
     let timer = setTimeout(idle, idleMs());
+    onOpen();
     try {
       let parts: Buffer[] = [];
       let length = 0;

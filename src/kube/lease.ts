@@ -53,6 +53,7 @@ export interface LeaseOptions {
 /** Of the wait of those that stand by. */
 const JITTER = 1.2;
 const RELEASE_TIMEOUT_MS = 3_000;
+const RELEASE_ATTEMPTS = 3;
 
 export class LeaseElector {
   readonly #options: LeaseOptions;
@@ -197,15 +198,23 @@ export class LeaseElector {
   /** Not when somebody else has it. */
   async #release(): Promise<void> {
     const { api, settings, logger } = this.#options;
-    const lease = this.#seen?.lease ?? null;
-    if (lease === null || holderOf(lease) !== settings.identity) return;
-    const record = this.#record(lease);
-    const spec = { ...objectOf(record, 'spec'), holderIdentity: '', leaseDurationSeconds: 1 };
-    try {
-      await api.replace({ ...record, spec }, AbortSignal.timeout(RELEASE_TIMEOUT_MS));
-      logger.info('the lease is released', { identity: settings.identity });
-    } catch (error) {
-      logger.warn('the lease could not be released; the next leader waits for it', { error: String(error) });
+    const signal = AbortSignal.timeout(RELEASE_TIMEOUT_MS);
+    let lease = this.#seen?.lease ?? null;
+    for (let attempt = 1; holderOf(lease) === settings.identity; attempt++) {
+      const record = this.#record(lease);
+      const spec = { ...objectOf(record, 'spec'), holderIdentity: '', leaseDurationSeconds: 1 };
+      try {
+        await api.replace({ ...record, spec }, signal);
+        logger.info('the lease is released', { identity: settings.identity });
+        return;
+      } catch (error) {
+        // A renewal that was given up may have arrived all the same.
+        const isStale = error instanceof KubeError && error.status === 409 && attempt < RELEASE_ATTEMPTS;
+        lease = isStale ? await api.read(signal).catch(() => null) : null;
+        if (lease === null) {
+          logger.warn('the lease could not be released; the next leader waits for it', { error: String(error) });
+        }
+      }
     }
   }
 

@@ -89,7 +89,6 @@ export class Reflector {
     while (!signal.aborted) {
       try {
         this.#version ??= await this.#list();
-        this.#recovered();
         await this.#watch();
         this.#failures = 0;
       } catch (error) {
@@ -175,6 +174,7 @@ export class Reflector {
       { path, query, accept: this.#accept('PartialObjectMetadata') },
       idleMs,
       signal,
+      () => this.#recovered(),
     )) {
       if (type === 'ERROR') {
         const message = textOf(object, 'message') ?? 'the watch failed';

@@ -103,6 +103,12 @@ export class ApiServer {
     this.#watchers.clear();
   }
 
+  /** As it does after a time, once what it has said has been read. */
+  endWatches(): void {
+    for (const { response } of this.#watchers) response.end();
+    this.#watchers.clear();
+  }
+
   /** Versions up to now cannot be watched from any more. */
   compact(): void {
     this.#events = [];

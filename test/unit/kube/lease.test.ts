@@ -187,6 +187,19 @@ t.test('the end lets go of the Lease, once the work has ended, and the next one 
   await b.ended;
 });
 
+t.test('a renewal that arrived though it was given up does not keep the end from letting go', async (t) => {
+  const clock = new Clock();
+  const server = new LeaseServer();
+  const a = new Replica('a', server, clock);
+  await clock.pass(0);
+  // Written by this replica, which has not heard of it.
+  const metadata = { ...(server.lease!['metadata'] as Json), resourceVersion: 'renewed' };
+  server.lease = { ...server.lease, metadata };
+  a.ending.abort();
+  await a.ended;
+  t.equal(server.holder, '');
+});
+
 t.test('who has lost it to another lets go at once, and releases nothing', async (t) => {
   const clock = new Clock();
   const server = new LeaseServer();
