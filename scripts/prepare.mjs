@@ -64,7 +64,14 @@ const NEEDED = {
     openssl: 'openssl',
     busybox: 'busybox-static',
   },
-  images: { podman: 'podman', runc: 'runc', catatonit: 'catatonit', debootstrap: 'debootstrap' },
+  images: {
+    podman: 'podman',
+    runc: 'runc',
+    catatonit: 'catatonit',
+    debootstrap: 'debootstrap',
+    strip: 'binutils',
+    setcap: 'libcap2-bin',
+  },
 };
 
 /** Programs of the tests that Debian does not have, built from their Go modules where Go is there. */

@@ -116,6 +116,13 @@ export function image(name: string, layers: readonly Descriptor[], configuration
   return { name: fullName(name), manifest, blobs: [manifest, config, ...layers] };
 }
 
+/** Paths of the files that an image holds, without a leading slash. */
+export async function filesOf(image: Image): Promise<ReadonlySet<string>> {
+  const layers = image.blobs.filter(({ mediaType }) => mediaType === LAYER);
+  const lists = await Promise.all(layers.map(({ digest }) => mustRun(['tar', '-tf', blobPath(digest)])));
+  return new Set(lists.flatMap((list) => list.split('\n').map((path) => path.replace(/^\.\//, ''))));
+}
+
 /** A shell command that writes the images as one archive to its standard output, and the directory that it reads from. */
 export function archiveCommand(images: readonly Image[]): { readonly command: string; readonly directory: string } {
   const directory = mkdtempSync(join(tmpdir(), 'sideroute-oci-'));

@@ -5,6 +5,8 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { siderouteImages } from '../cluster/images.ts';
+import { filesOf } from '../cluster/oci.ts';
 import { ensureBaseImages } from '../support/base-images.ts';
 import { Cluster, runCommand } from '../support/cluster.ts';
 import { commandsOf, fencedBlocks } from '../support/docs/blocks.ts';
@@ -97,6 +99,21 @@ t.test('the images run the scenario as Pods', { skip: reasonToSkip(), timeout: T
   t.equal(commands.length, 4, 'README.md and docs/install.md say how to build both images');
   for (const command of commands) runDocker(command, directory.path);
   t.comment(`images built (${seconds()})`);
+
+  await t.test('have the files that the test cluster puts together without a build', async (t) => {
+    const quick = await siderouteImages();
+    for (const [index, image] of [SIDECAR, INIT].entries()) {
+      const made = await filesOf(quick[index]!);
+      const built = mustRun('tar', ['-tf', saveFilesystem(image, directory.path)])
+        .split('\n')
+        .filter((path) => /^(opt|usr\/(local|s?bin|lib\/[^/]*-linux-gnu))\/.*[^/]$/.test(path));
+      t.ok(built.length > 100, `${image} holds ${built.length} files of its own`);
+      t.strictSame(
+        built.filter((path) => !made.has(path)),
+        [],
+      );
+    }
+  });
 
   await t.test('weigh little and hold nothing but what they run', async (t) => {
     const sizes = mustRun(process.execPath, [
