@@ -1,57 +1,16 @@
-/** sideroute in a test cluster: two replicas of the controller with the permissions that its document names, and injection by policy. */
+/** sideroute in a test cluster, installed as docs/install.md says: the controller, and injection by admission policies. */
 import { join } from 'node:path';
-import { ACCOUNT, leastPermissions } from '../support/controller/rbac.ts';
 import { eventually } from '../support/eventually.ts';
 import { siderouteImages } from './images.ts';
 import type { NodeCluster } from './node.ts';
 import { ROOT } from './programs.ts';
 
-const SYSTEM = ACCOUNT.namespace;
+const SYSTEM = 'sideroute-system';
 const DEADLINE_MS = 180_000;
-
-const CONTROLLER = {
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: ACCOUNT,
-  spec: {
-    replicas: 2,
-    selector: { matchLabels: { app: ACCOUNT.name } },
-    template: {
-      metadata: { labels: { app: ACCOUNT.name } },
-      spec: {
-        serviceAccountName: ACCOUNT.name,
-        containers: [
-          {
-            name: 'controller',
-            image: 'sideroute:0.1.0',
-            imagePullPolicy: 'IfNotPresent',
-            args: ['controller'],
-            env: [
-              { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
-              { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-            ],
-            readinessProbe: { httpGet: { path: '/readyz', port: 15020 }, periodSeconds: 1 },
-            livenessProbe: { httpGet: { path: '/livez', port: 15020 } },
-            resources: { requests: { cpu: '50m', memory: '80Mi' }, limits: { memory: '256Mi' } },
-            securityContext: {
-              runAsNonRoot: true,
-              readOnlyRootFilesystem: true,
-              allowPrivilegeEscalation: false,
-              capabilities: { drop: ['ALL'] },
-            },
-          },
-        ],
-      },
-    },
-  },
-};
 
 export async function installSideroute(cluster: NodeCluster): Promise<void> {
   await cluster.load(await siderouteImages());
-  const objects = { apiVersion: 'v1', kind: 'List', items: [...leastPermissions(), CONTROLLER] };
-  await cluster.mustKubectl(['apply', '-f', '-'], JSON.stringify(objects));
-  const policy = join(ROOT, 'deploy', 'kustomize', 'controller', 'policy', 'policy.yaml');
-  await cluster.mustKubectl(['apply', '-f', policy]);
+  await cluster.mustKubectl(['apply', '-k', join(ROOT, 'deploy', 'kustomize', 'controller', 'policy')]);
   await controllerReady(cluster);
   await policyInForce(cluster);
 }
