@@ -46,7 +46,7 @@ export function buildProgram(): Command {
   registerInject(program, version);
   registerPolicy(program, version);
   registerRoutes(program);
-  registerController(program);
+  registerController(program, version);
   registerStatus(program);
   registerWait(program);
   registerConnections(program);

@@ -40,6 +40,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   iptables: ['errors.ts', 'log.ts', 'native'],
   inject: ['errors.ts', 'log.ts', 'gateway-api', 'native', 'config', 'iptables', 'route-set'],
   export: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
+  webhook: ['log.ts', 'inject', 'kube'],
   'route-set': [],
   kube: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api'],
   controller: [
@@ -53,6 +54,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'config',
     'cluster',
     'inject',
+    'webhook',
     'export',
     'route-set',
     'kube',

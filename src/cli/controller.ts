@@ -7,6 +7,8 @@ import { CONTROLLER_NAME, type ControllerSettings } from '../controller/settings
 import { ProxyError } from '../errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
 import type { ListenAddress } from '../native/binding.ts';
+import { SETTING_KEYS, type InjectSettings } from '../inject/annotations.ts';
+import { givenSettings, settingOption } from './inject.ts';
 import { argument } from './options.ts';
 
 interface ControllerFlags {
@@ -25,9 +27,13 @@ interface ControllerFlags {
   readonly renewDeadline: number;
   readonly retryPeriod: number;
   readonly logLevel: LogLevel;
+  readonly webhookPort?: number;
 }
 
-export function registerController(program: Command): void {
+/** In front of the flags for what the webhook adds to pods. */
+const INJECT_PREFIX = 'inject-';
+
+export function registerController(program: Command, version: string): void {
   const command = program
     .command('controller')
     .description(
@@ -109,8 +115,14 @@ export function registerController(program: Command): void {
     durationText,
   );
   add('--log-level <level>', 'SIDEROUTE_LOG_LEVEL', 'info', `one of ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS));
+  add(
+    ...(['--webhook-port <port>', 'SIDEROUTE_WEBHOOK_PORT', null] as const),
+    'inject pods that the API server sends to this port; default: there is no webhook',
+    integer(1, 65_535),
+  );
+  for (const key of SETTING_KEYS) command.addOption(settingOption(key, INJECT_PREFIX));
   command.action(async (flags: ControllerFlags) => {
-    const settings = settingsOf(flags);
+    const settings = settingsOf(flags, version);
     // Loaded here: the other commands do without it.
     const { runController } = await import('../controller/controller.ts');
     await runController(settings);
@@ -118,7 +130,7 @@ export function registerController(program: Command): void {
 }
 
 /** @throws ProxyError `invalid-setting` */
-function settingsOf(flags: ControllerFlags): ControllerSettings {
+function settingsOf(flags: ControllerFlags, version: string): ControllerSettings {
   const { leaseDuration, renewDeadline, retryPeriod } = flags;
   if (renewDeadline >= leaseDuration || retryPeriod * 2 > renewDeadline) {
     const message =
@@ -143,7 +155,15 @@ function settingsOf(flags: ControllerFlags): ControllerSettings {
     renewDeadlineMs: renewDeadline,
     retryPeriodMs: retryPeriod,
     logLevel: flags.logLevel,
+    webhook:
+      flags.webhookPort === undefined ? null : { port: flags.webhookPort, inject: injectSettings(flags, version) },
   };
+}
+
+function injectSettings(flags: ControllerFlags, version: string): InjectSettings {
+  const all = flags as unknown as Readonly<Record<string, string | undefined>>;
+  const given = SETTING_KEYS.map((key) => [key, all[`${INJECT_PREFIX}${key}`] ?? null] as const);
+  return givenSettings(Object.fromEntries(given), version);
 }
 
 function matching(text: string, pattern: RegExp, expected: string): string {

@@ -70,9 +70,10 @@ export function givenSettings(options: SettingOptions, version: string): InjectS
   return settings;
 }
 
-export function settingOption(key: SettingKey): Option {
+/** `prefix`: in front of the name of the flag; the variable is the same. */
+export function settingOption(key: SettingKey, prefix = ''): Option {
   const { name, argument: placeholder, description, check, fallback } = INJECT_SETTINGS[key];
-  const option = new Option(`--${name} <${placeholder}>`, description)
+  const option = new Option(`--${prefix}${name} <${placeholder}>`, description)
     .env(`SIDEROUTE_INJECT_${name.toUpperCase().replaceAll('-', '_')}`)
     .argParser(
       argument((text) => {
@@ -80,7 +81,7 @@ export function settingOption(key: SettingKey): Option {
         return text.trim();
       }),
     );
-  option.attributeName = () => key;
+  option.attributeName = () => `${prefix}${key}`;
   return fallback === null ? option : option.default(fallback);
 }
 

@@ -30,6 +30,7 @@ import { SetWriter } from './set-writer.ts';
 import type { ControllerSettings } from './settings.ts';
 import { StatusWriter } from './status-writer.ts';
 import { Watches } from './watches.ts';
+import { Webhook } from '../webhook/webhook.ts';
 import { WorkQueue } from './work-queue.ts';
 
 const SET_WORKERS = 8;
@@ -60,6 +61,8 @@ export class Controller {
   readonly #nudger: Nudger;
   readonly #pods: PodAccess;
   readonly #elector: LeaseElector | null;
+  /** In every replica. */
+  readonly #webhook: Webhook | null;
   readonly #ending = new AbortController();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   #endpoints: Endpoint[] = [];
@@ -107,6 +110,13 @@ export class Controller {
       onConfirmed: (ms) => this.metrics.delivered(ms),
     });
     this.#elector = settings.leaderElection ? this.#electorOf(settings) : null;
+    this.#webhook =
+      settings.webhook === null
+        ? null
+        : new Webhook({
+            ...{ api: client, log: logger, namespace: settings.leaseNamespace, port: settings.webhook.port },
+            inject: { version, settings: settings.webhook.inject },
+          });
     this.metrics = createControllerMetrics({
       version,
       leading: () => this.leading,
@@ -144,6 +154,7 @@ export class Controller {
         const { nudges, confirmed, assumed, givenUp, failed } = this.#nudger.counters;
         return { sent: nudges, confirmed, assumed, given_up: givenUp, failed };
       },
+      webhook: () => this.#webhook,
       unconfirmed: () => ({ pods: this.#nudger.depth, oldestMs: this.#nudger.oldestMs }),
     });
   }
@@ -175,7 +186,8 @@ export class Controller {
     const { signal } = this.#ending;
     const watching = this.#watches.run();
     const working = this.#elector === null ? this.#leadAlone(signal) : this.#elector.run(signal);
-    this.#running = Promise.all([watching, working]).then(() => undefined);
+    const answering = this.#webhook?.run(signal);
+    this.#running = Promise.all([watching, working, answering]).then(() => undefined);
     return this.#endpoints;
   }
 
@@ -271,7 +283,10 @@ export class Controller {
   #ready(): ProbeState {
     const lines = this.#watches.faults;
     const who = this.#elector === null ? 'no election' : `leader: ${this.#elector.holder || 'nobody yet'}`;
-    return { ready: this.#watches.synced && !this.#ending.signal.aborted, lines: [...lines, who] };
+    const answers = this.#webhook?.ready ?? true;
+    const webhook = answers ? [] : ['webhook: no certificate that the API server trusts yet'];
+    const ready = this.#watches.synced && answers && !this.#ending.signal.aborted;
+    return { ready, lines: [...lines, ...webhook, who] };
   }
 }
 

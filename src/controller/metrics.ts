@@ -34,6 +34,8 @@ export interface ControllerSources {
   }[];
   traffic(): KubeTraffic;
   nudges(): Readonly<Record<string, number>>;
+  /** Null: there is none. */
+  webhook(): { readonly outcomes: Readonly<Record<string, number>>; readonly certificateEndsAtMs: number } | null;
   unconfirmed(): { readonly pods: number; readonly oldestMs: number };
 }
 
@@ -162,6 +164,17 @@ export function createControllerMetrics(sources: ControllerSources): ControllerM
       'does not serve it yet and is left to its kubelet; failed, the pod could not be written.',
     ['result'],
     by('result', () => sources.nudges()),
+  );
+  totals(
+    'webhook_reviews',
+    'Pods that the API server has asked the webhook about: injected; untouched; refused; bad, no review of a pod; failed.',
+    ['outcome'],
+    by('outcome', () => sources.webhook()?.outcomes ?? {}),
+  );
+  gauge(
+    'webhook_certificate_end_seconds',
+    'When the certificate of the webhook ends, in seconds of Unix time; 0 without a webhook.',
+    () => (sources.webhook()?.certificateEndsAtMs ?? 0) / 1000,
   );
   gauge('unconfirmed_pods', 'Pods that may not serve yet what was written for them.', () => sources.unconfirmed().pods);
   gauge(

@@ -3,6 +3,7 @@
  *
  * Stage before: `cli/controller.ts`. Stage after: `controller.ts`.
  */
+import type { InjectSettings } from '../inject/annotations.ts';
 import type { LogLevel } from '../log.ts';
 import type { ListenAddress } from '../native/binding.ts';
 
@@ -30,4 +31,6 @@ export interface ControllerSettings {
   readonly renewDeadlineMs: number;
   readonly retryPeriodMs: number;
   readonly logLevel: LogLevel;
+  /** Null: pods are injected by somebody else. */
+  readonly webhook: { readonly port: number; readonly inject: InjectSettings } | null;
 }

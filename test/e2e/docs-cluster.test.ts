@@ -52,7 +52,9 @@ function install(env: Readonly<Record<string, string>>): Runner {
     succeeded(t, await place.run(block.text, env), HELLO);
     if (block.document !== 'docs/install.md') return;
     const [edit, remove] = ['edit', 'delete'].map((verb) =>
-      inlineCommands(block.document, ['kubectl']).find((command) => command.includes(` ${verb} `)),
+      inlineCommands(block.document, ['kubectl']).find(
+        (command) => command.includes(` ${verb} `) && command.includes('devopssong'),
+      ),
     );
     const ask = block.text.split('\n').find((line) => line.includes(' exec '))!;
     const annotate = 'kubectl -n devopssong annotate pods --all example.com/look=now';

@@ -50,6 +50,7 @@ export function makeController(server: string, settings: Partial<ControllerSetti
       leaseDurationMs: 1_500,
       renewDeadlineMs: 1_000,
       retryPeriodMs: 100,
+      webhook: null,
       logLevel: 'debug',
       ...settings,
     },

@@ -20,6 +20,7 @@ async function exposed(): Promise<string> {
     watches: () => [{ kind: 'Service', current: true, rejected: 10, lists: 11 }],
     traffic: () => ({ requests: new Map([['GET 200', 12]]), bytesSent: 13, bytesReceived: 14 }),
     nudges: () => ({ sent: 15 }),
+    webhook: () => ({ outcomes: { injected: 17 }, certificateEndsAtMs: 18_000 }),
     unconfirmed: () => ({ pods: 16, oldestMs: 1_700 }),
   });
   metrics.delivered(700);

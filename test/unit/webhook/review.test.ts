@@ -1,0 +1,94 @@
+import t from 'tap';
+import { defaultSettings } from '../../../src/inject/annotations.ts';
+import { reviewPod } from '../../../src/webhook/review.ts';
+import { injected, manifests, onlyTemplate, VERSION, type KubernetesObject } from '../inject/fixtures.ts';
+import { podsOf } from '../../support/inject-pods.ts';
+
+const OPTIONS = { version: VERSION, settings: defaultSettings(VERSION) };
+
+interface Response {
+  readonly uid: string;
+  readonly allowed: boolean;
+  readonly patch?: string;
+  readonly patchType?: string;
+  readonly status?: { readonly message: string };
+}
+
+function review(object: object, more: object = {}): Response {
+  const request = { uid: 'u-1', kind: { group: '', version: 'v1', kind: 'Pod' }, operation: 'CREATE', object, ...more };
+  const { body } = reviewPod(
+    JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request }),
+    OPTIONS,
+  );
+  return (body as { response: Response }).response;
+}
+
+function patched(object: object): KubernetesObject {
+  const { patch = '', ...response } = review(object);
+  t.match(response, { uid: 'u-1', allowed: true, patchType: 'JSONPatch' });
+  const copy = structuredClone(object) as Record<string, Record<string, unknown>>;
+  for (const { op, path, value } of JSON.parse(Buffer.from(patch, 'base64').toString()) as {
+    op: string;
+    path: string;
+    value: unknown;
+  }[]) {
+    const [, holder = '', field = ''] = path.split('/');
+    if (op !== 'add') throw new Error(op);
+    (copy[holder] ??= {})[field] = value;
+  }
+  return copy;
+}
+
+t.test('a pod becomes what inject makes of its manifest', async (t) => {
+  let compared = 0;
+  for (const { name, text } of manifests('inject')) {
+    for (const pod of podsOf(text)) {
+      const expected = onlyTemplate(injected(JSON.stringify(pod)));
+      if (expected.metadata?.annotations?.['sideroute.dev/injected'] === undefined) {
+        t.same(review(pod), { uid: 'u-1', allowed: true }, `${name} is left alone`);
+      } else {
+        const result = patched(pod);
+        t.same(
+          { metadata: result.metadata, spec: result.spec },
+          { metadata: expected.metadata, spec: expected.spec },
+          name,
+        );
+        compared++;
+      }
+    }
+  }
+  t.ok(compared > 30, `${compared} pods`);
+});
+
+t.test('what inject refuses is refused with its reason and what to do', async (t) => {
+  const spec = { containers: [{ name: 'app', image: 'a:1' }] };
+  const { allowed, status } = review({ metadata: { name: 'p' }, spec: { ...spec, hostNetwork: true } });
+  t.equal(allowed, false);
+  t.equal(
+    status?.message,
+    'sideroute cannot be added to this pod: spec.hostNetwork is true: the rules would capture traffic of the node. ' +
+      'Mend it, or have the pod without a sidecar: label it sideroute.dev/inject=disabled',
+  );
+});
+
+t.test('what is no new pod of the application is let through as it is', async (t) => {
+  const spec = { hostNetwork: true, containers: [{ name: 'app', image: 'a:1' }] };
+  const untouched = { uid: 'u-1', allowed: true };
+  t.same(review({ metadata: { annotations: { 'sideroute.dev/injected': 'x' } }, spec }), untouched);
+  t.same(review({ metadata: { annotations: { 'kubernetes.io/config.mirror': 'x' } }, spec }), untouched);
+  t.same(review({ metadata: { labels: { 'sideroute.dev/inject': 'disabled' } }, spec }), untouched);
+  t.same(review({ metadata: {}, spec }, { operation: 'UPDATE' }), untouched);
+  t.same(review({ metadata: {}, spec }, { kind: { kind: 'Node' } }), untouched);
+});
+
+t.test('what is no review is refused', async (t) => {
+  for (const text of [
+    '',
+    '[]',
+    '{}',
+    '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","request":{"uid":"x"}}',
+    '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{}}',
+  ]) {
+    t.throws(() => reviewPod(text, OPTIONS), { name: 'BadReview' }, text);
+  }
+});
