@@ -176,6 +176,8 @@ export async function startNode(): Promise<NodeCluster> {
       ...[`--kubeconfig=${kubeconfig}`, '--leader-elect=false', '--bind-address=127.0.0.1'],
       `--service-account-private-key-file=${control.serviceAccountKey}`,
       `--root-ca-file=${control.authority}`,
+      // After an outage of the API server it would take the only node for dead before it has heard of it, and its pods out of Services.
+      '--node-monitor-grace-period=10m',
     );
     const scheduler = daemon(
       ...(['kube-scheduler', components, 'kube-scheduler'] as const),
