@@ -139,9 +139,10 @@ t.test('a large cluster', { timeout: TIMEOUT_MS }, async (t) => {
       }),
     );
     const told = [...calls].map(([key, count]) => `${count} ${key}`).join(', ');
+    const last = `the last of ${controller.written.length} sets was written ${((lastMs - appliedMs) / 1_000).toFixed(2)} s after it was accepted`;
     t.comment(
-      `${what}: ${((lastMs - appliedMs) / 1_000).toFixed(2)} s after the change was accepted the last of ${controller.written.length} sets ` +
-        `was written; ${told}; ${Math.round((after.sent - before.sent) / 1024)} KiB sent, ` +
+      `${what}: ${controller.written.length === 0 ? 'no set was written' : last}; ${told || 'no call that writes'}; ` +
+        `${Math.round((after.sent - before.sent) / 1024)} KiB sent, ` +
         `${Math.round((after.received - before.received) / 1024)} KiB received`,
     );
     t.equal(controller.written.length, seen, `${what}: as many sets as namespaces that see it`);

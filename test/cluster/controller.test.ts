@@ -1,14 +1,14 @@
-/** The controller against a real API server, with the permissions that its document names and no others. */
+/** The controller against a real API server, with the permissions that it is installed with and no others. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Obj } from '../support/api-server.ts';
 import { FakeSidecar, readSet, settled, startController, type ReadSet } from '../support/controller/harness.ts';
 import { INJECTED, namespace, pod, route, service } from '../support/controller/objects.ts';
-import { ACCOUNT, leastPermissions } from '../support/controller/rbac.ts';
 import { eventually } from '../support/eventually.ts';
 import { temporaryDirectory } from '../support/sidecar.ts';
 import { startApi, type ApiCluster } from './api.ts';
+import { ROOT } from './programs.ts';
 
 const DEADLINE_MS = 60_000;
 const TIMEOUT_MS = 600_000;
@@ -51,12 +51,13 @@ function told(parents: readonly ParentStatus[]): string[] {
   );
 }
 
-/** A kubeconfig of the controller's service account. */
+const ACCOUNT = { namespace: 'sideroute-system', name: 'sideroute-controller' };
+
+/** A kubeconfig of the controller's service account, with the permissions that it is installed with. */
 async function accountOf(cluster: ApiCluster, directory: string): Promise<string> {
-  await cluster.mustKubectl(
-    ['apply', '-f', '-'],
-    JSON.stringify({ apiVersion: 'v1', kind: 'List', items: leastPermissions() }),
-  );
+  for (const file of ['namespace', 'rbac']) {
+    await cluster.mustKubectl(['apply', '-f', join(ROOT, 'deploy', 'kustomize', 'controller', 'base', `${file}.yaml`)]);
+  }
   const token = await cluster.mustKubectl(['create', 'token', ACCOUNT.name, '-n', ACCOUNT.namespace, '--duration=2h']);
   const config = JSON.parse(readFileSync(cluster.kubeconfig, 'utf8')) as Record<string, unknown>;
   const path = join(directory, 'kubeconfig');
@@ -89,7 +90,9 @@ t.test('a controller and a real API server', { timeout: TIMEOUT_MS }, async (t) 
     ...['patch', 'pod', 'client', '-n', 'clients', '--subresource=status', '--type=merge', '-p'],
     JSON.stringify({ status: { phase: 'Running', podIP: sidecar.address, podIPs: [{ ip: sidecar.address }] } }),
   ]);
-  const started = await startController(kubeconfig, { leaderElection: true, nudge: true, servedPort });
+  const started = await startController(kubeconfig, {
+    ...{ leaderElection: true, leaseNamespace: ACCOUNT.namespace, nudge: true, servedPort },
+  });
   let closed = false;
   t.teardown(() => (closed ? undefined : started.close()));
   const eventuallySlow = <T>(what: string, condition: () => Promise<T>) => eventually(what, condition, DEADLINE_MS);
@@ -221,7 +224,7 @@ t.test('a controller and a real API server', { timeout: TIMEOUT_MS }, async (t) 
   await t.test('it lets go of the Lease when it ends', { timeout: TIMEOUT_MS }, async (t) => {
     await started.close();
     closed = true;
-    const { spec } = await get(cluster, 'lease', 'sideroute-controller', '-n', 'sideroute');
+    const { spec } = await get(cluster, 'lease', ACCOUNT.name, '-n', ACCOUNT.namespace);
     t.equal((spec as Record<string, unknown>)['holderIdentity'], '');
   });
 });

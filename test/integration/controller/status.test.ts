@@ -218,8 +218,8 @@ t.test('somebody who undoes our entries without end is answered a few times, and
     api.apply('httproutes', { ...api.get('httproutes', 'shop/r')!, status: { parents: [] } });
   }, 1);
   t.teardown(() => clearInterval(undo));
-  await eventually('it is undone a few times', () => undone === 3);
+  await eventually('it is undone a few times', () => undone >= 3);
   await settled(started);
   clearInterval(undo);
-  t.ok(statusWrites(api) <= 4, `${statusWrites(api)} writes`);
+  t.ok(statusWrites(api) <= 6, `${statusWrites(api)} writes`);
 });
