@@ -98,7 +98,8 @@ class SidecarProxy {
     this.#accessLog = new AccessLog(settings.accessLog);
     this.#logSettings = logSettings(logger, this.#accessLog);
     this.#native = loadNative();
-    this.#memory = new MemoryWatch({ native: this.#native, logger, limit: settings.memoryLimit });
+    const limit = settings.memoryLimit === 'auto' ? null : settings.memoryLimit;
+    this.#memory = new MemoryWatch({ native: this.#native, logger, limit });
     const { resolver, backends, frontends, knowledge } = createCluster({
       ...{ settings, logger },
       onNews: () => {

@@ -30,8 +30,8 @@ export interface ProxySettings {
   readonly maxUpstreamConnections: number;
   readonly maxQueuedRequests: number;
   readonly queueTimeoutMs: number;
-  /** Bytes; 0: none; null: that of the cgroup. */
-  readonly memoryLimit: number | null;
+  /** Bytes; 0: none; auto: that of the cgroup. */
+  readonly memoryLimit: number | 'auto';
   readonly maxHeadBytes: number;
   readonly maxHeaderFields: number;
   readonly retryBudgetPercent: number;
@@ -72,15 +72,16 @@ export function integer(minimum: number, maximum: number): (text: string) => num
 const MEMORY_UNITS: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
 /** Less is used before there is a connection. */
 const MIN_MEMORY_BYTES = 32 * 2 ** 20;
+const MAX_MEMORY_BYTES = 2 ** 52;
 
-/** Bytes; null for `auto`, 0 for `none`. */
-function memoryLimit(text: string): number | null {
-  if (text === 'auto') return null;
+/** Bytes; 0 for `none`. Never null, which commander takes for an empty text. */
+function memoryLimit(text: string): number | 'auto' {
+  if (text === 'auto') return text;
   if (text === 'none') return 0;
   const match = /^(\d{1,15})(Ki|Mi|Gi)?$/.exec(text);
   const bytes = match === null ? NaN : Number(match[1]) * MEMORY_UNITS[match[2] ?? '']!;
-  if (!(bytes >= MIN_MEMORY_BYTES))
-    throw invalid(text, 'an amount of memory from 32Mi, such as 256Mi, or auto or none');
+  if (!(bytes >= MIN_MEMORY_BYTES && bytes <= MAX_MEMORY_BYTES))
+    throw invalid(text, 'an amount of memory from 32Mi to 4194304Gi, such as 256Mi, or auto or none');
   return bytes;
 }
 

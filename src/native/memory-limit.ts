@@ -40,8 +40,8 @@ const V2: Version = {
   countsSockets: true,
 };
 
-/** Version 1 writes a number close to 2^63 where there is no limit. */
-const NO_LIMIT = 2 ** 60;
+/** Version 1 writes a number close to 2^63 where there is no limit; no machine has what is left below. */
+const NO_LIMIT = 2 ** 53;
 
 /**
  * `override`: bytes of `--memory-limit`, which wins over what the cgroups say; 0 turns it off; null asks them. `root` is

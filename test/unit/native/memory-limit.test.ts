@@ -147,6 +147,11 @@ t.test('there is none', async (t) => {
       'proc/self/mountinfo': V1_MOUNT,
       'sys/fs/cgroup/memory/memory.limit_in_bytes': NONE_V1,
     },
+    {
+      'proc/self/cgroup': '0::/',
+      'proc/self/mountinfo': V2_MOUNT,
+      'sys/fs/cgroup/memory.max': String(2 ** 53),
+    },
     { 'proc/self/cgroup': 'nonsense', 'proc/self/mountinfo': 'nonsense' },
   ]) {
     t.equal(findMemoryLimit(null, tree(t, files)), null);
