@@ -1,5 +1,6 @@
 /**
- * SIGTERM and SIGINT, from the first line of the program on: imports nothing of ours, so that nothing is loaded before it.
+ * SIGTERM, SIGINT and SIGUSR1, from the first line of the program on: imports nothing of ours, so that nothing is loaded
+ * before it.
  *
  * The kernel drops a signal for process 1 of a container that nobody handles yet; it would not end before it is killed.
  * Stage before: the kubelet, a terminal. Stage after: whoever has something to finish first.
@@ -30,6 +31,8 @@ export function takeSignals(status: Readonly<Record<EndSignal, number>>): void {
   };
   const missed = process.pid === 1 ? missedSignal() : null;
   process.on('SIGTERM', take).on('SIGINT', take);
+  // Without a listener Node opens a debugger to whoever shares the loopback interface: every container of the pod.
+  process.on('SIGUSR1', () => undefined);
   if (missed !== null) take(missed);
 }
 
