@@ -82,7 +82,14 @@ export class ClusterState {
     };
   }
 
-  /** Also what a write of ours has answered. */
+  /**
+   * What a write of ours has answered. Of a route that is not there any more it is old news: the watch, which has told of the
+   * end, would never tell of it again.
+   */
+  takeAnswer(key: string, object: Json): void {
+    if (this.index.routes.has(key)) this.takeRoute(object);
+  }
+
   takeRoute(object: Json): void {
     const route = routeEntry(object, this.#controllerName);
     if (route === null) {
@@ -243,9 +250,11 @@ export class ClusterState {
     };
   }
 
-  /** What a write of ours has answered. */
+  /** Also what a write of ours has answered, which may be older than what the watch has said since. */
   takeShard(entry: ShardEntry): void {
     const ofNamespace = this.#shards.get(entry.namespace);
+    const before = ofNamespace?.get(entry.name);
+    if (before !== undefined && isOlder(entry.resourceVersion, before.resourceVersion)) return;
     if (ofNamespace === undefined) this.#shards.set(entry.namespace, new Map([[entry.name, entry]]));
     else ofNamespace.set(entry.name, entry);
   }

@@ -73,7 +73,7 @@ export class StatusWriter {
       });
       this.writes++;
       this.#guard.written(key, fingerprint);
-      state.takeRoute(answer);
+      state.takeAnswer(key, answer);
       logger.debug('a status is written', { route: key, generation: route.generation });
     } catch (error) {
       if (!(error instanceof KubeError)) throw error;
@@ -81,7 +81,7 @@ export class StatusWriter {
       if (error.status !== 409) throw error;
       this.conflicts++;
       try {
-        state.takeRoute(await client.send({ method: 'GET', path, signal }));
+        state.takeAnswer(key, await client.send({ method: 'GET', path, signal }));
       } catch (failure) {
         if (failure instanceof KubeError && failure.status === 404) return;
         throw failure;

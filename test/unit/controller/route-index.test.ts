@@ -1,6 +1,7 @@
 /** What a change concerns, and what a namespace needs. */
 import t from 'tap';
 import { ClusterState } from '../../../src/controller/cluster-state.ts';
+import { shardEntry } from '../../../src/controller/objects.ts';
 import { RouteSets } from '../../../src/controller/route-sets.ts';
 import { neededBy } from '../../../src/export/route-export.ts';
 import { clusterObjectOf } from '../../../src/export/cluster-objects.ts';
@@ -93,6 +94,30 @@ t.test('what a write has answered is not undone by what the watch says of the ti
   routes.upsert(older);
   t.same(told(), []);
   t.notMatch(cluster.index.routes.get('HTTPRoute a/p')!.text, /my-server-v1/);
+});
+
+t.test('what a write has answered does not bring back a route that has been deleted meanwhile', async (t) => {
+  const { state: cluster, told } = state();
+  clients(cluster);
+  const routes = cluster.routes('HTTPRoute');
+  routes.upsert(versioned(route('p', 'a')));
+  const answer = versioned({ ...route('p', 'a'), status: {} });
+  routes.remove('a/p');
+  told();
+  cluster.takeAnswer('HTTPRoute a/p', answer);
+  t.same(told(), []);
+  t.equal(cluster.index.routes.size, 0);
+});
+
+t.test('what a write has answered does not hide an edit that the watch has told of before', async (t) => {
+  const { state: cluster } = state();
+  const name = 'sideroute-set-0';
+  const shard = (hash: string): Json =>
+    versioned({ metadata: { name, namespace: 'a', annotations: { 'sideroute.dev/text-hash': hash } } });
+  const answer = shard('ours');
+  cluster.shardSink().upsert(shard('of somebody else'));
+  cluster.takeShard(shardEntry(answer));
+  t.equal(cluster.shardsOf('a').get(name)?.textHash, 'of somebody else');
 });
 
 t.test('a namespace is a client by its label or its pods', async (t) => {
