@@ -193,7 +193,7 @@ export class SetWriter {
 
   /** What the copy says is not what is there: look, and try again. */
   async #refused(error: unknown, namespace: string, name: string, signal: AbortSignal): Promise<never> {
-    const { client, state } = this.#options;
+    const { state } = this.#options;
     if (!(error instanceof KubeError)) throw error;
     if (error.status === 409) {
       const found = await this.#read(namespace, name, signal);
@@ -206,14 +206,29 @@ export class SetWriter {
       state.dropShard(namespace, name);
       throw new AgainError(error.message);
     }
-    if (error.status === 422) {
-      // Such as one that has been made immutable.
-      const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
-      await client.send({ method: 'DELETE', path, signal });
+    // A policy of the cluster answers 422 too: only one that can never be written again may go.
+    if (error.status === 422 && (await this.#removeImmutable(namespace, name, signal))) {
       state.dropShard(namespace, name);
       throw new AgainError(error.message);
     }
     throw error;
+  }
+
+  /** False when it is not immutable: then it stays, for it holds the last set. */
+  async #removeImmutable(namespace: string, name: string, signal: AbortSignal): Promise<boolean> {
+    const { client } = this.#options;
+    const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
+    // Not being there is no reason why a write was refused.
+    const found = await client.send({ method: 'GET', path, signal }).catch((error: unknown): Json => {
+      if (error instanceof KubeError && error.status === 404) return {};
+      throw error;
+    });
+    if (found['immutable'] !== true) return false;
+    const { uid } = objectOf(found, 'metadata');
+    const preconditions = uid === undefined ? {} : { preconditions: { uid } };
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...preconditions };
+    await client.send({ method: 'DELETE', path, body, signal });
+    return true;
   }
 
   async #read(namespace: string, name: string, signal: AbortSignal): Promise<Json | null> {

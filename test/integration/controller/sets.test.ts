@@ -173,6 +173,44 @@ t.test('a ConfigMap of that name that was there before is written over', async (
   t.equal(setOf(api, 'shop')!.names.length, 3);
 });
 
+t.test('a write that a policy of the cluster refuses leaves the last set where it is', async (t) => {
+  const api = await serverOf(t, ...SHOP);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const before = setOf(api, 'shop')!;
+  const deleted = (): boolean => api.seen.some(({ method }) => method === 'DELETE');
+  let refused = 0;
+  api.fault = ({ method, path }) => {
+    if (method !== 'PUT' || !path.includes('/configmaps/')) return null;
+    refused++;
+    return { status: 422, reason: 'Invalid', message: 'ValidatingAdmissionPolicy denied the request' };
+  };
+  api.apply('services', service('my-server', 'shop', '10.96.0.77'));
+  await eventually('it was tried again', () => refused > 1 || deleted());
+  t.notOk(deleted());
+  t.equal(setOf(api, 'shop')?.hash, before.hash);
+  api.fault = null;
+  await eventually('it is written', () => setOf(api, 'shop')?.hash !== before.hash);
+});
+
+t.test('one that has been made immutable is made anew', async (t) => {
+  const api = await serverOf(t, ...SHOP);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const before = setOf(api, 'shop')!;
+  const key = 'shop/sideroute-set-0';
+  api.apply('configmaps', { ...api.get('configmaps', key)!, immutable: true });
+  api.fault = ({ method, path }) =>
+    method === 'PUT' && path.endsWith(key.split('/')[1]!) && api.get('configmaps', key)?.['immutable'] === true
+      ? { status: 422, reason: 'Invalid', message: 'field is immutable when `immutable` is set' }
+      : null;
+  api.apply('services', service('my-server', 'shop', '10.96.0.77'));
+  await eventually('it is written', () => ![undefined, before.hash].includes(setOf(api, 'shop')?.hash));
+  t.notOk(api.get('configmaps', key)!['immutable']);
+});
+
 t.test(
   'many routes are spread over shards, and one change rewrites one of them and shard 0, which comes last',
   async (t) => {
