@@ -107,7 +107,8 @@ export class LeaseElector {
     });
     let renewedMs = this.#now();
     while (!isAborted(term)) {
-      await this.#pause(settings.retryMs, term);
+      // Not beyond the deadline: until somebody else may begin there is only what the duration is longer.
+      await this.#pause(Math.min(settings.retryMs, renewedMs + settings.renewDeadlineMs - this.#now()), term);
       if (isAborted(term)) break;
       const left = renewedMs + settings.renewDeadlineMs - this.#now();
       // A try that is still under way when the deadline comes must not hold up the end of the term.

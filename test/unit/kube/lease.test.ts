@@ -90,9 +90,15 @@ class Replica {
   readonly ended: Promise<void>;
   working = 0;
 
-  constructor(identity: string, server: LeaseServer, clock: Clock, wallClock?: () => Date) {
+  constructor(
+    identity: string,
+    server: LeaseServer,
+    clock: Clock,
+    wallClock?: () => Date,
+    settings: Partial<typeof SETTINGS> = {},
+  ) {
     this.elector = new LeaseElector({
-      settings: { ...SETTINGS, identity },
+      settings: { ...SETTINGS, ...settings, identity },
       api: server.api(identity),
       logger: createLogger('error', () => undefined),
       lead: async (term) => {
@@ -216,6 +222,21 @@ t.test('who has lost it to another lets go at once, and releases nothing', async
   a.ending.abort();
   await a.ended;
   t.equal(server.holder, 'thief');
+});
+
+t.test('the deadline is kept whenever the last try has failed', async (t) => {
+  const clock = new Clock();
+  const server = new LeaseServer();
+  const a = new Replica('a', server, clock, undefined, { retryMs: 3_000 });
+  await clock.pass(0);
+  server.cutOff.add('a');
+  // Tries after 3, 6 and 9 seconds fail.
+  await clock.pass(9_900);
+  t.equal(a.working, 1);
+  await clock.pass(200);
+  t.equal(a.working, 0);
+  a.ending.abort();
+  await a.ended;
 });
 
 t.test('a short outage changes nothing', async (t) => {
