@@ -2,6 +2,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
+/** Until then what a child has printed is there, however busy the machine is. */
+const AFTER_THE_END_MS = 5_000;
+
 /**
  * Resolves with the first line of the child's standard output or error that matches; rejects when it ends first or
  * `timeoutMs` passes. Keeps draining both streams afterwards, so that the child never blocks on a full pipe.
@@ -26,14 +29,19 @@ export async function waitForLine(child: ChildProcess, pattern: RegExp, timeoutM
         // What it prints later is taken and dropped: the child must not wait for a reader.
         done.signal.addEventListener('abort', () => stream.off('data', look).resume());
       }
-      const timer = setTimeout(() => fail(`no line matched ${pattern} within ${timeoutMs} ms`), timeoutMs);
-      const exited = (code: number | null, signal: NodeJS.Signals | null): void =>
+      let timer = setTimeout(() => fail(`no line matched ${pattern} within ${timeoutMs} ms`), timeoutMs);
+      const ended = (code: number | null, signal: NodeJS.Signals | null): void =>
         fail(`ended with ${code ?? signal} before a line matched ${pattern}`);
+      // Its last lines may come after its end; a process that it has left behind may hold its streams open for good.
+      const exited = (code: number | null, signal: NodeJS.Signals | null): void => {
+        clearTimeout(timer);
+        timer = setTimeout(() => ended(code, signal), AFTER_THE_END_MS);
+      };
       const failed = (error: Error): void => fail(error.message);
-      child.once('exit', exited).once('error', failed);
+      child.once('exit', exited).once('close', ended).once('error', failed);
       done.signal.addEventListener('abort', () => {
         clearTimeout(timer);
-        child.off('exit', exited).off('error', failed);
+        child.off('exit', exited).off('close', ended).off('error', failed);
       });
     });
   } finally {

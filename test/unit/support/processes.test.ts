@@ -35,3 +35,10 @@ t.test(
     t.equal(status, 0);
   },
 );
+
+t.test('what is printed by the time the streams end counts, although the child has ended', async (t) => {
+  const child = spawn('sh', ['-c', '(sleep 0.2; echo late) & exit 3'], { stdio: 'pipe' });
+  t.equal(await waitForLine(child, /^late/), 'late');
+  const silent = spawn('sh', ['-c', 'echo other; exit 3'], { stdio: 'pipe' });
+  await t.rejects(waitForLine(silent, /^late/), { message: /^ended with 3 before .*; it printed:\nother\n$/s });
+});
