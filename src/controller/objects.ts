@@ -8,6 +8,7 @@ import { clusterObjectOf } from '../export/cluster-objects.ts';
 import { parentsOf, servicesOf, type ServiceName } from '../export/route-export.ts';
 import { INJECTED_ANNOTATION } from '../inject/record.ts';
 import { listOf, numberOf, objectOf, textOf, type Json } from '../kube/json.ts';
+import { MAX_GENERATION } from '../route-set/format.ts';
 
 export interface RouteEntry {
   /** `HTTPRoute namespace/name`. */
@@ -185,7 +186,8 @@ export function shardEntry(value: Json): ShardEntry {
     ...{ namespace, name },
     resourceVersion: textOf(metadata, 'resourceVersion') ?? '',
     textHash: hasForeignData(metadata) ? null : textOf(annotations, TEXT_HASH_ANNOTATION),
-    generation: Number.isSafeInteger(generation) && generation > 0 ? generation : 0,
+    // The next one has to fit, too, whatever somebody wrote here.
+    generation: Number.isSafeInteger(generation) && generation > 0 && generation < MAX_GENERATION ? generation : 0,
     writtenMs: writtenMs(metadata),
   };
 }

@@ -17,6 +17,8 @@
 export const FORMAT = 1;
 /** Shard 0 names the others, and holds the items of a small set. */
 export const SHARDS = 8;
+/** 15 digits: what a reader takes. */
+export const MAX_GENERATION = 999_999_999_999_999;
 /** Compressed: in base64 it fits into a ConfigMap. */
 export const MAX_SHARD_BYTES = 700 * 1024;
 /** Of a shard, decompressed. */

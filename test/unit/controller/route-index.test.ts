@@ -2,6 +2,9 @@
 import t from 'tap';
 import { ClusterState } from '../../../src/controller/cluster-state.ts';
 import { shardEntry } from '../../../src/controller/objects.ts';
+import { decodeSet } from '../../../src/route-set/decode.ts';
+import { encodeRoot } from '../../../src/route-set/encode.ts';
+import { MAX_GENERATION } from '../../../src/route-set/format.ts';
 import { RouteSets } from '../../../src/controller/route-sets.ts';
 import { neededBy } from '../../../src/export/route-export.ts';
 import { clusterObjectOf } from '../../../src/export/cluster-objects.ts';
@@ -169,4 +172,19 @@ t.test('sets are what routes export makes, however they are put together', async
   const ofA = exported.filter(({ kind, namespace: of }) => kind === 'Service' || of === 'a' || of === 'd');
   const expected = neededBy('d', ofA).map(({ manifest }) => JSON.stringify(manifest));
   t.same(sets.itemsOf('d'), expected, 'd hears of a alone');
+});
+
+t.test('a generation that somebody wrote by hand does not make the next set one that no sidecar reads', async (t) => {
+  const written = (generation: number) =>
+    shardEntry({ metadata: { annotations: { 'sideroute.dev/generation': String(generation) } } }).generation;
+  t.equal(written(7), 7);
+  for (const [before, is] of [
+    [MAX_GENERATION - 1, MAX_GENERATION - 1],
+    [MAX_GENERATION, 0],
+    [Number.MAX_SAFE_INTEGER, 0],
+  ] as const) {
+    const next = written(before) + 1;
+    t.equal(next, is + 1);
+    t.match(await decodeSet(new Map([[0, encodeRoot([], []).bytes(next)]])), { state: 'complete', generation: next });
+  }
 });
