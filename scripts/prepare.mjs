@@ -262,8 +262,12 @@ function compiledTypeScript() {
   utimesSync(stamp, startedAt, startedAt);
 }
 
-/** `purpose`: `demo`, `test`, `cluster`, `fuzz` or `images`. */
+/** `purpose`: `demo`, `test`, `cluster`, `fuzz` or `images`; `lint` for what reads the sources alone. */
 export function prepare(purpose) {
+  if (purpose === 'lint') {
+    npmPackages();
+    return;
+  }
   systemPackages(purpose);
   if (purpose === 'test') builtPrograms();
   npmPackages();
