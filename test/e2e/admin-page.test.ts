@@ -10,13 +10,13 @@ import t from 'tap';
 import type { Page } from 'puppeteer-core';
 import { addRule, clusterIP, HOSTILE, hostileFiles, LOAD, shopFiles, startShop } from '../support/admin-page-routes.ts';
 import { openPage, startBrowser, type WatchedPage } from '../support/browser.ts';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { largeRouteFiles } from '../support/large-routes.ts';
 import { ROOT } from '../support/manifests.ts';
 import { waitForLine } from '../support/processes.ts';
-import { fixture, Sidecar, temporaryDirectory } from '../support/sidecar.ts';
+import { fixture, Sidecar } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const ADMIN = 'http://127.0.0.1:15000/';
 const COMMITTED = process.env['SIDEROUTE_SCREENSHOTS'] === '1';
@@ -118,10 +118,7 @@ async function noSidewaysScrolling(page: Page): Promise<void> {
 }
 
 t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
   const shop = await startShop(cluster, server);

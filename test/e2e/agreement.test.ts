@@ -11,12 +11,12 @@ import { parseRoutes } from '../../src/config/route-parser.ts';
 import type { Explanation } from '../../src/routing/explain.ts';
 import { explain, findFrontend } from '../../src/routing/explain.ts';
 import { compileTable } from '../../src/routing/table.ts';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { generateRequests, generateTable } from '../support/random-routes.ts';
 import { referenceRoute, type ReferenceResult, type WireRequest } from '../support/reference-matcher.ts';
 import { requestHead, testDeps } from '../support/routes.ts';
-import { fixture, Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { fixture, Sidecar, SIDEROUTE, startFixture } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const TABLES = 50;
 const REQUESTS_PER_PORT = 101;
@@ -67,10 +67,7 @@ const services = [1, 2, 3].map((index) => ({
 }));
 
 t.test('real traffic, explain and the reference agree on 10,000 random requests', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
   for (const port of [80, 8080]) cluster.addService('10.96.0.10', port, [{ address: server.v4, port: FIRST_PORT }]);

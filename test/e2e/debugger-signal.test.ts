@@ -3,14 +3,11 @@
  * runs what it likes as the user that the rules exempt. The proxy takes the signal and does nothing.
  */
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
-import { Sidecar, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 t.test('no signal opens a debugger', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const pod = cluster.addPod('client');
   const sidecar = await Sidecar.startProxy(pod, directory.path);
 

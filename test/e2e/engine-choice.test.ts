@@ -1,11 +1,11 @@
 /** `--engine uws`: connections of a frontend whose rules ask for more than that engine carries go to the native one. */
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { serviceFile } from '../support/services.ts';
-import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, startFixture } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const SERVICES = serviceFile('web', 'v1');
 
@@ -21,10 +21,7 @@ spec:
 }
 
 t.test('retries and mirrors are carried whatever the engine', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
   for (const [index, name] of ['web', 'v1'].entries()) {

@@ -1,12 +1,12 @@
 /** Configurations of 10,000 rules are applied under load, one after the other, and the last one stays. */
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { largeRouteFiles } from '../support/large-routes.ts';
 import { waitForLine } from '../support/processes.ts';
-import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { fixture, Sidecar, startFixture } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const VERSIONS = [1, 2, 3, 4];
 
@@ -43,10 +43,7 @@ function files(version: number, format: 'documents' | 'list'): Record<string, st
 t.test(
   '10,000 rules: no failed request, every generation in its turn, the later of two quick changes wins',
   async (t) => {
-    const cluster = new Cluster();
-    t.teardown(() => cluster.close());
-    const directory = temporaryDirectory();
-    t.teardown(directory.remove);
+    const { cluster, directory } = clusterOf(t);
     const client = cluster.addPod('client');
     const server = cluster.addPod('server');
     cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8000 }]);

@@ -4,11 +4,12 @@
  */
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster, type CommandResult, type Pod } from '../support/cluster.ts';
+import { type CommandResult, type Pod } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { waitForLine } from '../support/processes.ts';
-import { fixture, PROXY_UID, Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { fixture, PROXY_UID, Sidecar, SIDEROUTE, startFixture } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const WRONG_UID = PROXY_UID + 1;
 /** Of curl: could not connect, failure in receiving. A reset right after the connect is seen as either. */
@@ -57,10 +58,7 @@ async function added(sidecar: Sidecar, call: () => void): Promise<Total> {
 }
 
 t.test('connections of the sidecar itself', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const routes = join(directory.path, 'routes');
   new ConfigMapMount(routes, FILES);
   const client = cluster.addPod('client');

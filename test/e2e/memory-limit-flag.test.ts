@@ -1,13 +1,10 @@
 /** Every value that `--memory-limit` and its variable may have starts the sidecar, the default written out included. */
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
-import { Sidecar, SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, SIDEROUTE } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 t.test('--memory-limit', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const pod = cluster.addPod('client');
 
   // `ip netns exec` shows no cgroups to what it runs.

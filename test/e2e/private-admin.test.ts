@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import t from 'tap';
 import type { Explanation } from '../../src/routing/explain.ts';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { serviceFile } from '../support/services.ts';
-import { Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, SIDEROUTE, startFixture } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const SERVICES = serviceFile('web', 'v1', 'v2');
 
@@ -33,10 +33,7 @@ interface Config {
 }
 
 t.test('the private endpoint of a sidecar', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
   const ports = { web: 8000, v1: 8001, v2: 8002 };

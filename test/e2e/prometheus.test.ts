@@ -5,13 +5,14 @@
 import { readFileSync, writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Cluster, type Pod } from '../support/cluster.ts';
+import type { Pod } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { chooseAll, chooseEach, panelQueries, substitute, type PanelQuery } from '../support/grafana.ts';
 import { container, DEPLOY, find, readManifests } from '../support/manifests.ts';
 import { Prometheus, type Series } from '../support/prometheus.ts';
-import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, startFixture } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const NAMESPACE = 'devopssong';
 /** The pod, as its controller names it. */
@@ -156,10 +157,7 @@ async function everyPanelShows(t: Test, prometheus: Prometheus, choice: Readonly
 
 t.setTimeout(180_000);
 t.test('every query of the dashboard brings data, and every alert is evaluated', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const [client, v1, v2] = ['client', 'v1', 'v2'].map((name) => cluster.addPod(name)) as [Pod, Pod, Pod];
   const both = [v1, v2].map((pod) => ({ address: pod.v4, port: 8080 }));
   cluster.addService('10.96.0.10', 80, both);

@@ -4,10 +4,10 @@
  */
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
-import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, startFixture } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const ROUTES = 200;
 const WARM_UP = 10;
@@ -47,10 +47,7 @@ spec:
 
 t.setTimeout(180_000);
 t.test('the live heap stays the same over reloads of other routes', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
   cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8080 }]);

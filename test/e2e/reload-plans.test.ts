@@ -5,11 +5,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { waitForLine } from '../support/processes.ts';
-import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, startFixture } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const RULES = 16;
 const VALUES = 4;
@@ -55,10 +55,7 @@ ${rules.join('')}`,
 
 t.setTimeout(290_000);
 t.test('100 reloads of changing filters: memory stays, a slow request ends by its own route', async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
   cluster.addService('10.96.0.10', 80, [{ address: server.v4, port: 8080 }]);

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
-import { Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { Sidecar, startFixture } from '../support/sidecar.ts';
 import { eventually } from '../support/eventually.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const scenario = new URL('../../../test/fixtures/scenario/', import.meta.url);
 const services = readFileSync(new URL('services.yaml', scenario), 'utf8');
@@ -19,10 +19,7 @@ for (const [family, engine] of [
   ['IPv4', 'uws'],
 ] as const) {
   t.test(`requests reach the version their header asks for, ${family}, engine ${engine}`, async (t) => {
-    const cluster = new Cluster();
-    t.teardown(() => cluster.close());
-    const directory = temporaryDirectory();
-    t.teardown(directory.remove);
+    const { cluster, directory } = clusterOf(t);
     const client = cluster.addPod('client');
     const v1 = cluster.addPod('v1');
     const v2 = cluster.addPod('v2');

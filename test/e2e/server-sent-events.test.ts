@@ -5,11 +5,11 @@
 import { writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Cluster } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { waitForLine } from '../support/processes.ts';
 import { clientRoutes, CLIENT_SERVICES } from '../support/client-routes.ts';
-import { fixture, Sidecar, startFixture, temporaryDirectory } from '../support/sidecar.ts';
+import { fixture, Sidecar, startFixture } from '../support/sidecar.ts';
+import { clusterOf } from '../support/cluster-of.ts';
 
 const SECONDS = Number(process.env['SIDEROUTE_SSE_SECONDS'] ?? 4);
 const ALLOWED_MS = 50;
@@ -23,10 +23,7 @@ interface Lateness {
 
 t.setTimeout((SECONDS * ATTEMPTS + 60) * 1000);
 t.test(`the head and each event arrive within ${ALLOWED_MS} ms, over ${SECONDS} s of mostly silence`, async (t) => {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('backend');
   cluster.addService(CLIENT_SERVICES.web, 80, []);

@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
 
-import { Cluster, type Pod } from './cluster.ts';
+import type { Pod } from './cluster.ts';
 import { ConfigMapMount } from './config-map-mount.ts';
 import { eventually } from './eventually.ts';
 import type { StressOptions, StressReport } from './fixtures/stress-client.ts';
 import { ConfinedPod, MemoryCgroup } from './memory-cgroup.ts';
-import { fixture, Sidecar, SIDEROUTE, startFixture, temporaryDirectory } from './sidecar.ts';
+import { fixture, Sidecar, SIDEROUTE, startFixture } from './sidecar.ts';
+import { clusterOf } from './cluster-of.ts';
 
 export const MIB = 1024 * 1024;
 /**
@@ -70,10 +71,7 @@ export async function memoryStage(
   limitMiB: number,
   options: { readonly heapMiB: number; readonly flags?: readonly string[] },
 ): Promise<MemoryStage> {
-  const cluster = new Cluster();
-  t.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  t.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
   for (const clusterIP of [SERVICES.backend, SERVICES.web]) {

@@ -4,7 +4,8 @@
  */
 import type { Test } from 'tap';
 import { Cluster, type Pod } from './cluster.ts';
-import { startFixture, temporaryDirectory } from './sidecar.ts';
+import { startFixture } from './sidecar.ts';
+import { clusterOf } from './cluster-of.ts';
 
 /** ClusterIPs, as `services.ts` writes them in documents. */
 const WEB = '10.96.0.10';
@@ -20,10 +21,7 @@ export interface TwoPods {
 
 /** Everything goes with the test. */
 export async function startTwoPods(test: Test): Promise<TwoPods> {
-  const cluster = new Cluster();
-  test.teardown(() => cluster.close());
-  const directory = temporaryDirectory();
-  test.teardown(directory.remove);
+  const { cluster, directory } = clusterOf(test);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
   cluster.addService(WEB, 80, [{ address: server.v4, port: 8000 }]);

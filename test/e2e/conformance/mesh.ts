@@ -12,8 +12,9 @@ import { Cluster } from '../../support/cluster.ts';
 import { ConfigMapMount } from '../../support/config-map-mount.ts';
 import { Echo, ECHO_PORT, type EchoedRequest } from '../../support/echo.ts';
 import { ExchangeClient, type Answer, type Batch } from '../../support/exchange.ts';
-import { Sidecar, startFixture, temporaryDirectory } from '../../support/sidecar.ts';
+import { Sidecar, startFixture } from '../../support/sidecar.ts';
 import type { ConformanceCase, Expected, Send } from './case.ts';
+import { clusterOf } from '../../support/cluster-of.ts';
 
 const FIXTURES = new URL('../../../../test/fixtures/conformance/', import.meta.url);
 const SERVICES_FILE = readFileSync(new URL('services.yaml', FIXTURES), 'utf8');
@@ -70,10 +71,7 @@ export class Mesh {
 
   /** `namespaces`: of the clients. Everything ends with `t`. */
   static async start(t: Test, namespaces: readonly ('mesh' | 'consumer')[] = ['mesh']): Promise<Mesh> {
-    const cluster = new Cluster();
-    t.teardown(() => cluster.close());
-    const directory = temporaryDirectory();
-    t.teardown(directory.remove);
+    const { cluster, directory } = clusterOf(t);
     const started = Object.entries(ECHOES).map(async ([name, namespace]) => {
       return [name, await Echo.start(cluster.addPod(name), namespace)] as const;
     });

@@ -1,17 +1,8 @@
 /** Route sets of namespaces, written by a controller through real HTTP to a stand-in API server. */
-import t, { type Test } from 'tap';
-import { ApiServer } from '../../support/api-server.ts';
-import { setOf, settled, startController } from '../../support/controller/harness.ts';
+import t from 'tap';
+import { serverOf, setOf, settled, startController } from '../../support/controller/harness.ts';
 import { INJECTED, namespace, pod, route, service } from '../../support/controller/objects.ts';
 import { eventually } from '../../support/eventually.ts';
-
-async function serverOf(t: Test, ...objects: [string, object][]): Promise<ApiServer> {
-  const api = new ApiServer();
-  for (const [plural, object] of objects) api.apply(plural, object);
-  await api.start();
-  t.teardown(() => api.stop());
-  return api;
-}
 
 const SHOP: [string, object][] = [
   ['namespaces', namespace('shop', { labels: INJECTED })],

@@ -1,7 +1,7 @@
 /** Status of routes, written by a controller through real HTTP to a stand-in API server. */
-import t, { type Test } from 'tap';
-import { ApiServer } from '../../support/api-server.ts';
-import { settled, startController } from '../../support/controller/harness.ts';
+import t from 'tap';
+import type { ApiServer } from '../../support/api-server.ts';
+import { serverOf, settled, startController } from '../../support/controller/harness.ts';
 import { namespace, route, service } from '../../support/controller/objects.ts';
 import { eventually } from '../../support/eventually.ts';
 
@@ -18,14 +18,6 @@ interface ParentStatus {
   readonly parentRef: Record<string, unknown>;
   readonly controllerName: string;
   readonly conditions: readonly Condition[];
-}
-
-async function serverOf(t: Test, ...objects: [string, object][]): Promise<ApiServer> {
-  const api = new ApiServer();
-  for (const [plural, object] of objects) api.apply(plural, object);
-  await api.start();
-  t.teardown(() => api.stop());
-  return api;
 }
 
 function parentsOf(api: ApiServer, key: string, plural = 'httproutes'): readonly ParentStatus[] {

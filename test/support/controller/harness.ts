@@ -9,7 +9,8 @@ import { gunzipSync } from 'node:zlib';
 import { Controller } from '../../../src/controller/controller.ts';
 import type { ControllerSettings } from '../../../src/controller/settings.ts';
 import { createLogger } from '../../../src/log.ts';
-import type { ApiServer, Obj } from '../api-server.ts';
+import type { Test } from 'tap';
+import { ApiServer, type Obj } from '../api-server.ts';
 import { eventually } from '../eventually.ts';
 
 export interface StartedController {
@@ -17,6 +18,15 @@ export interface StartedController {
   /** Lines of the log, parsed. */
   readonly log: Record<string, unknown>[];
   close(): Promise<void>;
+}
+
+/** A stand-in that has these, by the plural of their kind, and goes with the test. */
+export async function serverOf(test: Test, ...objects: [plural: string, object: object][]): Promise<ApiServer> {
+  const api = new ApiServer();
+  for (const [plural, object] of objects) api.apply(plural, object);
+  await api.start();
+  test.teardown(() => api.stop());
+  return api;
 }
 
 /** Not started yet. `server`: an http address, or the path of a kubeconfig file. */

@@ -11,7 +11,7 @@ import { ConfigMapMount } from '../config-map-mount.ts';
 import { eventually } from '../eventually.ts';
 import { stopProcess, waitForLine } from '../processes.ts';
 import { serviceFile } from '../services.ts';
-import { PROXY_UID, SIDEROUTE, temporaryDirectory } from '../sidecar.ts';
+import { PROXY_UID, SIDEROUTE } from '../sidecar.ts';
 import { BackendProcess } from './backend-process.ts';
 import { ClientProcess } from './client-process.ts';
 import type { Ingredient } from './ingredient.ts';
@@ -19,6 +19,7 @@ import type { ClientRecord } from './kinds.ts';
 import { Ledger } from './ledger.ts';
 import { LogReader } from './log-reader.ts';
 import { countedRequests, metricsAgainstAnswers, metricValue } from './witnesses.ts';
+import { clusterOf } from '../cluster-of.ts';
 
 /** SIDEROUTE_FULL=1: the counts that docs/faults.md has figures of; else fewer, so that the suite stays short. */
 export const FULL = process.env['SIDEROUTE_FULL'] === '1';
@@ -101,10 +102,7 @@ export class FaultHarness {
   }
 
   static async start(t: Test, kinds: readonly Ingredient[], options: Options = {}): Promise<FaultHarness> {
-    const cluster = new Cluster();
-    t.teardown(() => cluster.close());
-    const directory = temporaryDirectory();
-    t.teardown(directory.remove);
+    const { cluster, directory } = clusterOf(t);
     const ledger = new Ledger(kinds.map(({ rule }) => rule));
     const harness = new FaultHarness(cluster, directory.path, ledger, options);
     t.teardown(() => harness.#log.close());
