@@ -1,260 +1,245 @@
 /**
  * CPU time per proxied request, side by side: sideroute (each engine), HAProxy and nginx in the same place.
  *
- *     node dist/bench/proxy/compare.js [--rounds 5] [--seconds 5] [--connections 32] [--access-log off,errors,all] [--before DIR]
+ *     node dist/bench/proxy/compare.js [--rounds 5] [--seconds 5] [--connections 32] [--new-connections] [--system-calls]
+ *         [--access-log off,errors,all] [--before DIR] [--proxies native,before,haproxy,nginx,uws]
  *
  * One network namespace; wrk dials the ClusterIP, REDIRECT takes it to the proxy under test, which chooses one of two
- * backends by a header. The proxy alone has core 0; load generator and backends have core 1. Every proxy runs in every
- * round, so that what disturbs the machine disturbs all; figures are utime + stime of the proxy from /proc/PID/stat
- * divided by the requests wrk counted, medians over the rounds, and ratios pair by pair within a round. With
- * `--access-log` the native engine runs against itself, once in each of the modes, the first one being the measure; its
- * log goes to a pipe that a process on core 1 empties. With `--before` it runs against the one of another checkout that
- * has been built: what a change costs. Needs root, wrk, haproxy, nginx, taskset.
+ * backends by a header. The proxy alone has core 0; load generator and backends have core 1. In every round every proxy is
+ * started anew, and then they take turns of a second, `--seconds` each, so that what disturbs the machine disturbs all;
+ * figures are the processor time of the proxy from /proc/PID/task/TID/schedstat divided by the requests wrk counted, medians
+ * over the rounds, and ratios pair by pair within a round. With `--new-connections` each request has a connection of its own
+ * (`Connection: close`), `--connections` of them at a time. With `--system-calls` the proxies run under strace, and what is
+ * counted is what each of them asks of the kernel; no time means anything then. With `--access-log` the native engine runs
+ * against itself, once in each of the modes, the first one being the measure; its log goes to a pipe that a process on core
+ * 1 empties. With `--before` it runs against the one of another checkout that has been built: what a change costs. Needs root,
+ * wrk, haproxy, nginx, taskset, strace.
  */
-import type { ChildProcess } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Cluster, type Pod } from '../../test/support/cluster.ts';
-import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
-import { PROXY_UID, SIDEROUTE } from '../../test/support/sidecar.ts';
+import { PROXY_UID } from '../../test/support/sidecar.ts';
+import { backendCommand, makeContenders, type Contender } from './contenders.ts';
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },
     connections: { type: 'string', default: '32' },
+    'new-connections': { type: 'boolean', default: false },
+    'system-calls': { type: 'boolean', default: false },
     'access-log': { type: 'string' },
     before: { type: 'string' },
+    proxies: { type: 'string' },
   },
 });
-const PORT = 15001;
-const TICKS_PER_SECOND = 100;
-const SCENARIO = new URL('../../../test/fixtures/scenario/', import.meta.url);
-
-interface Contender {
-  readonly name: string;
-  readonly command: readonly string[];
-}
+const FIRST_PORT = 15001;
+const WARM_UP_SECONDS = 2;
+// On a machine that has other work.
+const START_DEADLINE_MS = 60_000;
 
 interface Sample {
-  readonly cpuUs: number;
-  readonly requestsPerSecond: number;
+  cpuUs: number;
+  requests: number;
+  seconds: number;
 }
 
-/** utime + stime of a process and its children that still run, in microseconds. */
-function cpuMicroseconds(pid: number): number {
-  let ticks = 0;
-  for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+interface Running extends Contender {
+  readonly child: ChildProcess;
+}
+
+function keys(): string[] {
+  const modes = values['access-log'];
+  if (modes !== undefined) return modes.split(',').map((mode) => `native:${mode}`);
+  const known = values.before === undefined ? 'native,haproxy,nginx,uws' : 'native,before';
+  return (values.proxies ?? known).split(',');
+}
+
+function processes(pid: number): number[] {
+  const children = readdirSync('/proc').filter((entry) => {
+    if (!/^\d+$/.test(entry)) return false;
     try {
       const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      if (Number(entry) === pid || Number(fields[1]) === pid) ticks += Number(fields[11]) + Number(fields[12]);
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid;
     } catch {
       // Ended between the listing and the reading.
+      return false;
+    }
+  });
+  return [pid, ...children.map(Number)];
+}
+
+/** Of all threads of a process and its children that still run, in microseconds. */
+function cpuMicroseconds(pid: number): number {
+  let nanoseconds = 0;
+  for (const each of processes(pid)) {
+    for (const thread of readdirSync(`/proc/${each}/task`)) {
+      nanoseconds += Number(readFileSync(`/proc/${each}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
     }
   }
-  return (ticks / TICKS_PER_SECOND) * 1_000_000;
+  return nanoseconds / 1000;
 }
 
-function contenders(directory: string): Contender[] {
-  writeFileSync(
-    join(directory, 'haproxy.cfg'),
-    `global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 3s
-  timeout client 1h
-  timeout server 1h
-  option http-keep-alive
-  http-reuse always
-frontend in
-  bind 127.0.0.1:${PORT}
-  use_backend v2 if { req.hdr(version) -m str new }
-  default_backend v1
-backend v1
-  server s 10.96.0.11:80
-backend v2
-  server s 10.96.0.12:80
-`,
-  );
-  writeFileSync(
-    join(directory, 'nginx.conf'),
-    `daemon off; worker_processes 1; pid ${directory}/nginx.pid; error_log ${directory}/nginx.log;
-events { worker_connections 4096; }
-http {
-  access_log off; keepalive_requests 100000000; keepalive_timeout 1h;
-  client_body_temp_path ${directory}/nginx-body; proxy_temp_path ${directory}/nginx-proxy;
-  fastcgi_temp_path ${directory}/nginx-f; uwsgi_temp_path ${directory}/nginx-u; scgi_temp_path ${directory}/nginx-s;
-  upstream v1 { server 10.96.0.11:80; keepalive 64; keepalive_requests 100000000; }
-  upstream v2 { server 10.96.0.12:80; keepalive 64; keepalive_requests 100000000; }
-  map $http_version $choice { default v1; new v2; }
-  server {
-    listen 127.0.0.1:${PORT};
-    location / { proxy_pass http://$choice; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host; }
+class Stage {
+  readonly pod: Pod;
+  readonly #script: string;
+
+  constructor(pod: Pod, directory: string) {
+    this.pod = pod;
+    for (const last of ['10', '11', '12']) pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
+    pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
+    this.#redirect('-A', FIRST_PORT);
+    this.#script = join(directory, 'alternate.lua');
+    const close = values['new-connections'] ? 'wrk.headers["Connection"] = "close"\n' : '';
+    writeFileSync(
+      this.#script,
+      `local n = 0\n${close}request = function() n = n + 1; wrk.headers["Version"] = n % 2 == 0 and "new" or "old"; return wrk.format("GET", "/") end\n`,
+    );
   }
-}
-`,
-  );
-  const routes = new ConfigMapMount(join(directory, 'routes'), {
-    'services.yaml': readFileSync(new URL('services.yaml', SCENARIO), 'utf8'),
-    'route.yaml': readFileSync(new URL('my-server-route.yaml', SCENARIO), 'utf8'),
-  });
-  /** Without `accessLog` with the one that is the default. */
-  const sideroute = (engine: string, accessLog?: string) => ({
-    name: accessLog === undefined ? `sideroute ${engine}` : `sideroute ${engine}, access log ${accessLog}`,
-    command: [
-      ...[...SIDEROUTE, 'proxy', '--routes', routes.path, '--engine', engine, '--drain-quiet', '0s'],
-      ...['--log-level', 'error', ...(accessLog === undefined ? [] : ['--access-log', accessLog])],
-    ],
-  });
-  const modes = values['access-log'];
-  if (modes !== undefined) return modes.split(',').map((mode) => sideroute('native', mode));
-  if (values.before !== undefined) {
-    const [node, sourceMaps, , ...args] = sideroute('native').command;
-    const main = join(resolve(values.before), 'dist', 'src', 'main.js');
-    return [sideroute('native'), { name: 'sideroute native before', command: [node!, sourceMaps!, main, ...args] }];
+
+  #redirect(action: '-A' | '-R', port: number): void {
+    const rule = ['-p', 'tcp', '-d', '10.96.0.0/16', '-m', 'owner', '!', '--uid-owner', String(PROXY_UID)];
+    const at = action === '-A' ? ['-A', 'OUTPUT'] : ['-R', 'OUTPUT', '1'];
+    this.pod.must(['iptables', '-w', '-t', 'nat', ...at, ...rule, '-j', 'REDIRECT', '--to-ports', String(port)]);
   }
-  return [
-    sideroute('native'),
-    { name: 'HAProxy', command: ['haproxy', '-db', '-f', join(directory, 'haproxy.cfg')] },
-    { name: 'nginx', command: ['nginx', '-p', directory, '-c', join(directory, 'nginx.conf')] },
-    sideroute('uws'),
-  ];
-}
 
-function startBackends(pod: Pod, directory: string): ChildProcess {
-  const prefix = join(directory, 'backend');
-  mkdirSync(prefix);
-  writeFileSync(
-    join(prefix, 'nginx.conf'),
-    `daemon off; worker_processes 1; user root; pid ${prefix}/pid; error_log ${prefix}/log;
-events { worker_connections 4096; }
-http {
-  access_log off; keepalive_requests 100000000; keepalive_timeout 1h;
-  client_body_temp_path ${prefix}/b; proxy_temp_path ${prefix}/p; fastcgi_temp_path ${prefix}/f; uwsgi_temp_path ${prefix}/u; scgi_temp_path ${prefix}/s;
-  server { listen 10.96.0.11:80; location / { return 200 "Hello from Version 1\\n"; } }
-  server { listen 10.96.0.12:80; location / { return 200 "Hello from Version 2\\n"; } }
-}
-`,
-  );
-  return pod.spawn(['taskset', '-c', '1', 'nginx', '-p', prefix, '-c', join(prefix, 'nginx.conf')], {
-    stdio: 'ignore',
-  });
-}
+  /** From now on connections go there. */
+  choose(contender: Contender): void {
+    this.#redirect('-R', contender.port);
+  }
 
-async function measure(pod: Pod, contender: Contender, script: string, output: number): Promise<Sample> {
-  const child = pod.spawn(['taskset', '-c', '0', ...contender.command], {
-    asUid: PROXY_UID,
-    stdio: ['ignore', output, 'ignore'],
-  });
-  const wrk = (seconds: string) =>
-    pod.must([
+  /** Requests that were answered. */
+  load(name: string, seconds: number): number {
+    const report = this.pod.must([
       ...['taskset', '-c', '1', 'wrk', '-t', '1', '-c', values.connections, '-d', `${seconds}s`],
-      ...['-s', script, 'http://10.96.0.10/'],
+      ...['-s', this.#script, 'http://10.96.0.10/'],
     ]);
-  try {
+    if (/Non-2xx|Socket errors/.test(report)) throw new Error(`${name}: ${report}`);
+    return Number(/(\d+) requests in/.exec(report)?.[1]);
+  }
+
+  async start(contender: Contender, output: number): Promise<Running> {
+    const child = this.pod.spawn(['taskset', '-c', '0', ...contender.command], {
+      asUid: PROXY_UID,
+      stdio: ['ignore', output, 'ignore'],
+    });
+    this.choose(contender);
     for (const [header, version] of [
       ['Version: old', '1'],
       ['Version: new', '2'],
     ] as const) {
-      await eventually(`${contender.name} serves`, () => {
-        const { stdout } = pod.run(['curl', '-s', '-m', '2', '-H', header, 'http://10.96.0.10/']);
-        return stdout === `Hello from Version ${version}\n`;
-      });
+      await eventually(
+        `${contender.name} serves`,
+        () => {
+          const { stdout } = this.pod.run(['curl', '-s', '-m', '2', '-H', header, 'http://10.96.0.10/']);
+          return stdout === `Hello from Version ${version}\n`;
+        },
+        START_DEADLINE_MS,
+      );
     }
-    wrk('2');
-    const before = cpuMicroseconds(child.pid!);
-    const report = wrk(values.seconds);
-    const cpuUs = cpuMicroseconds(child.pid!) - before;
-    const requests = Number(/(\d+) requests in/.exec(report)?.[1]);
-    if (/Non-2xx|Socket errors/.test(report)) throw new Error(`${contender.name}: ${report}`);
-    return { cpuUs: cpuUs / requests, requestsPerSecond: requests / Number(values.seconds) };
-  } finally {
-    await stopProcess(child);
-    await eventually(
-      'the port is free',
-      () => !pod.run(['ss', '-Hltn', `sport = :${PORT}`]).stdout.includes(String(PORT)),
-    );
+    this.load(contender.name, WARM_UP_SECONDS);
+    return { ...contender, child };
   }
 }
 
-function median(numbers: readonly number[]): number {
+/** One sample of each, in their order. */
+async function round(stage: Stage, contenders: readonly Contender[], output: number): Promise<Sample[]> {
+  const running: Running[] = [];
+  try {
+    for (const contender of contenders) running.push(await stage.start(contender, output));
+    const samples = running.map((): Sample => ({ cpuUs: 0, requests: 0, seconds: 0 }));
+    for (let turn = 0; turn < Number(values.seconds); turn++) {
+      for (const [index, each] of running.entries()) {
+        const sample = samples[index]!;
+        stage.choose(each);
+        const before = cpuMicroseconds(each.child.pid!);
+        sample.requests += stage.load(each.name, 1);
+        sample.cpuUs += cpuMicroseconds(each.child.pid!) - before;
+        sample.seconds++;
+      }
+    }
+    return samples;
+  } finally {
+    for (const { child } of running) await stopProcess(child);
+  }
+}
+
+async function compareTime(stage: Stage, contenders: readonly Contender[], output: number): Promise<void> {
+  const costs = contenders.map((): number[] => []);
+  const rates = contenders.map((): number[] => []);
+  for (let number = 1; number <= Number(values.rounds); number++) {
+    for (const [index, sample] of (await round(stage, contenders, output)).entries()) {
+      costs[index]!.push(sample.cpuUs / sample.requests);
+      rates[index]!.push(sample.requests / sample.seconds);
+      const figures = `${costs[index]!.at(-1)!.toFixed(2)} us, ${rates[index]!.at(-1)!.toFixed(0)} req/s`;
+      process.stderr.write(`round ${number} ${contenders[index]!.name}: ${figures}\n`);
+    }
+  }
+  const load = values['new-connections'] ? 'a connection for each request' : 'keep-alive';
+  process.stdout.write(
+    `${cpus()[0]?.model ?? ''}, Node ${process.version}, ${values.connections} connections, ${load}, ${values.rounds} rounds of ${values.seconds} s\n\n` +
+      `| Proxy | CPU us / request (median) | ${contenders[0]!.name} relative to it, pair by pair (median, quartiles) | requests/s |\n|---|---|---|---|\n`,
+  );
+  for (const [index, { name }] of contenders.entries()) {
+    const ratios = costs[index]!.map((cost, at) => costs[0]![at]! / cost);
+    const [low, middle, high] = [0.25, 0.5, 0.75].map((part) => quantile(ratios, part).toFixed(2));
+    const [cost, rate] = [quantile(costs[index]!, 0.5).toFixed(1), quantile(rates[index]!, 0.5).toFixed(0)];
+    process.stdout.write(`| ${name} | ${cost} | ${middle}x (${low} - ${high}) | ${rate} |\n`);
+  }
+}
+
+function quantile(numbers: readonly number[], part: number): number {
   const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
+  return sorted[Math.min(Math.floor(sorted.length * part), sorted.length - 1)]!;
+}
+
+/** What each asks of the kernel, by call, for each request. */
+async function countSystemCalls(stage: Stage, contenders: readonly Contender[], output: number): Promise<void> {
+  for (const contender of contenders) {
+    const running = await stage.start(contender, output);
+    const pids = processes(running.child.pid!).flatMap((pid) => ['-p', String(pid)]);
+    const strace = spawn('strace', ['-f', '-c', '-U', 'calls,name', ...pids], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let report = '';
+    strace.stderr.on('data', (text: Buffer) => (report += text.toString()));
+    try {
+      await eventually('strace has attached', () => report.includes('attached'));
+      const requests = stage.load(contender.name, Number(values.seconds));
+      strace.kill('SIGINT');
+      await once(strace, 'close');
+      process.stdout.write(`${contender.name}: calls for each of ${requests} requests\n`);
+      for (const [, calls, name] of report.matchAll(/^\s*(\d+) (\w+)$/gm)) {
+        const each = Number(calls) / requests;
+        // The last line is their sum.
+        if (each >= 0.005) process.stdout.write(`  ${each.toFixed(2).padStart(6)} ${name}\n`);
+      }
+    } finally {
+      await stopProcess(running.child);
+    }
+  }
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'sideroute-bench-'));
 chmodSync(directory, 0o777);
 const cluster = new Cluster();
-let backends: ChildProcess | null = null;
-let logReader: ChildProcess | null = null;
+const helpers: ChildProcess[] = [];
 try {
   const pod = cluster.addPod('bench');
-  for (const last of ['10', '11', '12']) pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
-  pod.must([
-    ...[
-      'iptables',
-      '-w',
-      '-t',
-      'nat',
-      '-A',
-      'OUTPUT',
-      '-p',
-      'tcp',
-      '-d',
-      '10.96.0.0/16',
-      '-m',
-      'owner',
-      '!',
-      '--uid-owner',
-    ],
-    ...[String(PROXY_UID), '-j', 'REDIRECT', '--to-ports', String(PORT)],
-  ]);
-  pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
-  const script = join(directory, 'alternate.lua');
-  writeFileSync(
-    script,
-    'local n = 0\nrequest = function() n = n + 1; wrk.headers["Version"] = n % 2 == 0 and "new" or "old"; return wrk.format("GET", "/") end\n',
-  );
-  backends = startBackends(pod, directory);
+  const stage = new Stage(pod, directory);
+  helpers.push(pod.spawn(['taskset', '-c', '1', ...backendCommand(directory)], { stdio: 'ignore' }));
   const pipe = join(directory, 'log');
   pod.must(['mkfifo', pipe]);
-  logReader = pod.spawn(['taskset', '-c', '1', 'dd', `if=${pipe}`, 'of=/dev/null', 'bs=64k'], { stdio: 'ignore' });
+  helpers.push(pod.spawn(['taskset', '-c', '1', 'dd', `if=${pipe}`, 'of=/dev/null', 'bs=64k'], { stdio: 'ignore' }));
   const output = openSync(pipe, 'w');
-  const all = contenders(directory);
-  const samples = new Map<string, Sample[]>(all.map(({ name }) => [name, []]));
-  for (let round = 1; round <= Number(values.rounds); round += 1) {
-    for (const contender of all) {
-      const sample = await measure(pod, contender, script, output);
-      samples.get(contender.name)!.push(sample);
-      process.stderr.write(
-        `round ${round} ${contender.name}: ${sample.cpuUs.toFixed(2)} us, ${sample.requestsPerSecond.toFixed(0)} req/s\n`,
-      );
-    }
-  }
-  const [own] = all;
-  process.stdout.write(
-    `${cpus()[0]?.model ?? ''}, Node ${process.version}, ${values.connections} connections, ${values.rounds} rounds of ${values.seconds} s\n\n`,
-  );
-  process.stdout.write(
-    `| Proxy | CPU us / request (median) | ${own!.name} relative to it, pair by pair (median) | requests/s |\n|---|---|---|---|\n`,
-  );
-  for (const { name } of all) {
-    const list = samples.get(name)!;
-    const ratio = median(list.map((sample, index) => samples.get(own!.name)![index]!.cpuUs / sample.cpuUs));
-    process.stdout.write(
-      `| ${name} | ${median(list.map((sample) => sample.cpuUs)).toFixed(1)} | ${ratio.toFixed(2)}x | ${median(list.map((sample) => sample.requestsPerSecond)).toFixed(0)} |\n`,
-    );
-  }
+  const contenders = makeContenders({ directory, keys: keys(), before: values.before, firstPort: FIRST_PORT });
+  await (values['system-calls'] ? countSystemCalls : compareTime)(stage, contenders, output);
 } finally {
-  backends?.kill('SIGKILL');
-  logReader?.kill('SIGKILL');
+  for (const helper of helpers) helper.kill('SIGKILL');
   cluster.close();
   rmSync(directory, { recursive: true, force: true });
 }
