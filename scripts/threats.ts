@@ -189,7 +189,7 @@ export const ATTACKERS: readonly Attacker[] = [
             'a neighbour that opens connections without end takes no descriptor from the traffic, and keeps no probe out',
           ),
           ...in_(
-            `${UNIT}/observe/connection-limit.test.ts`,
+            `${UNIT}/admin/connection-limit.test.ts`,
             'a caller comes 64 times in ten seconds, whether its connections have ended or not',
           ),
         ],
@@ -199,7 +199,7 @@ export const ATTACKERS: readonly Attacker[] = [
         defence: 'the Host has to be a loopback name; pages of other origins change nothing',
         rest: 'none',
         shownBy: in_(
-          `${UNIT}/observe/private-admin.test.ts`,
+          `${UNIT}/admin/private-admin.test.ts`,
           'a Host that is no loopback name is refused, so that no web page can read along',
           'what changes something is not for pages of other origins',
         ),

@@ -165,3 +165,8 @@ export class ProxyError extends Error {
     this.code = code;
   }
 }
+
+/** The error of a parser of something that a person writes. */
+export function unexpected(text: string, expected: string): ProxyError {
+  return new ProxyError('invalid-setting', `got "${text}", expected ${expected}`);
+}

@@ -4,6 +4,14 @@
  *     route directory -> attach -> table ----------------------------+
  *     resolver -> frontends -> acceptor -> engine -> decide(table) --+-> outcome -> metrics -> admin
  */
+import type { ConfigView } from './admin/config-dump.ts';
+import { connectionView, type ConnectionView } from './admin/connections.ts';
+import type { Endpoint } from './admin/endpoint.ts';
+import { closeLogSettings, logSettings, type LogSettings } from './admin/log-level.ts';
+import { startPrivateAdmin } from './admin/private-admin.ts';
+import { createProbes, type Probes } from './admin/probes.ts';
+import { servedBy, startAdmin } from './admin/public-admin.ts';
+import { StatsReporter } from './admin/stats.ts';
 import { listenForCaptured } from './capture.ts';
 import type { BackendRegistry } from './cluster/backends.ts';
 import { createCluster } from './cluster/cluster.ts';
@@ -19,29 +27,21 @@ import { Drain } from './drain.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
 import { frontendsInUse } from './engine/frontends-in-use.ts';
 import { createNativeEngine, type NativeEngine } from './engine/native.ts';
-import { createUwsEngine } from './engine/uws.ts';
 import { exceedsUws } from './engine/uws-limits.ts';
+import { createUwsEngine } from './engine/uws.ts';
 import { REQUEST_REASONS, type RequestReason } from './errors.ts';
 import type { Problem } from './gateway-api/types.ts';
 import type { Logger } from './log.ts';
 import { loadNative, type Acceptor, type HttpConnection, type NativeBinding } from './native/binding.ts';
 import { formatAddress } from './native/listen-address.ts';
 import { AccessLog } from './observe/access-log.ts';
-import { servedBy, startAdmin } from './observe/admin.ts';
 import { ConditionLog } from './observe/conditions.ts';
-import type { ConfigView } from './observe/config-dump.ts';
-import { connectionView, type ConnectionView } from './observe/connections.ts';
-import type { Endpoint } from './observe/endpoint.ts';
 import { createExposition } from './observe/exposition.ts';
 import { connectionIncidents, IncidentLog, seriesFields } from './observe/incidents.ts';
-import { closeLogSettings, logSettings, type LogSettings } from './observe/log-level.ts';
 import { MemoryWatch } from './observe/memory-watch.ts';
 import { Metrics } from './observe/metrics.ts';
-import { startPrivateAdmin } from './observe/private-admin.ts';
-import { createProbes, type Probes } from './observe/probes.ts';
 import { ProblemLog } from './observe/problem-log.ts';
 import { ProcessLog } from './observe/process-log.ts';
-import { StatsReporter } from './observe/stats.ts';
 import { packageVersion } from './package-root.ts';
 import { decide } from './routing/decide.ts';
 import type { CompileDeps, SeriesLabels } from './routing/decision.ts';

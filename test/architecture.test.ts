@@ -21,18 +21,21 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   routing: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
   cluster: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api', 'config', 'routing', 'native'],
   engine: ['errors.ts', 'log.ts', 'uws-library.ts', 'gateway-api', 'routing', 'native'],
-  observe: [
+  /** What is counted. */
+  observe: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api', 'native', 'config', 'routing', 'engine'],
+  /** What is served. */
+  admin: [
     'drain.ts',
     'errors.ts',
     'log.ts',
     'package-root.ts',
-    'slices.ts',
     'uws-library.ts',
     'gateway-api',
     'native',
     'config',
     'routing',
     'engine',
+    'observe',
     'page',
   ],
   /** Code for browsers. */
@@ -59,6 +62,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'route-set',
     'kube',
     'observe',
+    'admin',
   ],
   'configuration.ts': ['slices.ts', 'config', 'routing', 'cluster'],
   'capture.ts': ['errors.ts', 'log.ts', 'config', 'native'],
@@ -78,6 +82,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'cluster',
     'engine',
     'observe',
+    'admin',
   ],
   cli: [
     'errors.ts',

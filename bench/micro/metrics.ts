@@ -16,7 +16,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { constants, gzipSync } from 'node:zlib';
 import type { Outcome } from '../../src/engine/engine.ts';
-import { startAdmin } from '../../src/observe/admin.ts';
+import { startAdmin } from '../../src/admin/public-admin.ts';
 import { createExposition, type Exposition } from '../../src/observe/exposition.ts';
 import { MAX_SERIES, Metrics } from '../../src/observe/metrics.ts';
 import type { Backend } from '../../src/routing/decision.ts';

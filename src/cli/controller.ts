@@ -4,10 +4,10 @@ import { Option, type Command } from 'commander';
 import { mountedNamespace } from '../config/pod-namespace.ts';
 import { durationText, integer, listenAddresses, oneOf } from '../config/settings.ts';
 import { CONTROLLER_NAME, type ControllerSettings } from '../controller/settings.ts';
-import { ProxyError } from '../errors.ts';
+import { ProxyError, unexpected } from '../errors.ts';
+import { SETTING_KEYS, type InjectSettings } from '../inject/annotations.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
 import type { ListenAddress } from '../native/binding.ts';
-import { SETTING_KEYS, type InjectSettings } from '../inject/annotations.ts';
 import { givenSettings, settingOption } from './inject.ts';
 import { argument } from './options.ts';
 
@@ -168,5 +168,5 @@ function injectSettings(flags: ControllerFlags, version: string): InjectSettings
 
 function matching(text: string, pattern: RegExp, expected: string): string {
   if (pattern.test(text)) return text;
-  throw new ProxyError('invalid-setting', `got "${text}", expected ${expected}`);
+  throw unexpected(text, expected);
 }

@@ -1,5 +1,7 @@
 /** `sideroute explain`: which rule a request would match and why, on the tables the sidecar would serve it from. */
 import { Option, type Command } from 'commander';
+import { ProxyError } from '../errors.ts';
+import type { Backend, FieldLine } from '../routing/decision.ts';
 import {
   headerLine,
   requestHead,
@@ -7,9 +9,7 @@ import {
   requestTarget,
   servicePortName,
   type ServicePortName,
-} from '../config/explain-request.ts';
-import { ProxyError } from '../errors.ts';
-import type { Backend, FieldLine } from '../routing/decision.ts';
+} from '../routing/explain-request.ts';
 import { explainService } from '../routing/explain.ts';
 import { formatExplanation } from '../routing/format-explanation.ts';
 import { compileTable } from '../routing/table.ts';

@@ -1,7 +1,7 @@
 /** What the commands share: turning parsers that throw ProxyError into commander's usage errors, and output formats. */
 import { InvalidArgumentError, Option } from 'commander';
 import { listenAddresses } from '../config/settings.ts';
-import { ProxyError } from '../errors.ts';
+import { ProxyError, unexpected } from '../errors.ts';
 import { parseDuration } from '../gateway-api/durations.ts';
 
 /** A commander argument parser from one of ours: a ProxyError becomes a usage error that names the flag. */
@@ -49,7 +49,7 @@ export function adminOption(): Option {
 function adminAddress(text: string): AdminAddress {
   const [address, ...others] = listenAddresses(text);
   if (address === undefined || others.length > 0 || address.port === 0) {
-    throw new ProxyError('invalid-setting', `got "${text}", expected ADDRESS:PORT or [IPV6]:PORT`);
+    throw unexpected(text, 'ADDRESS:PORT or [IPV6]:PORT');
   }
   return address;
 }
@@ -64,5 +64,5 @@ export function timeoutOption(fallback: string): Option {
 function duration(text: string): number {
   const durationMs = parseDuration(text);
   if (durationMs !== null) return durationMs;
-  throw new ProxyError('invalid-setting', `got "${text}", expected a duration such as 500ms, 30s or 2m`);
+  throw unexpected(text, 'a duration such as 500ms, 30s or 2m');
 }

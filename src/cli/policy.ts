@@ -4,7 +4,7 @@
  * Stage after: the API server. The kustomize base and the Helm chart have them with the defaults.
  */
 import { Option, type Command } from 'commander';
-import { ProxyError } from '../errors.ts';
+import { unexpected } from '../errors.ts';
 import { SETTING_KEYS } from '../inject/annotations.ts';
 import { POLICY_VERSIONS, policyObjects, type PolicyVersion } from '../inject/policy/policy.ts';
 import { fieldLines } from '../inject/written-yaml.ts';
@@ -57,5 +57,5 @@ export function policyText(options: Parameters<typeof policyObjects>[0]): string
 
 function namespaceName(text: string): string {
   if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) return text;
-  throw new ProxyError('invalid-setting', `got "${text}", expected a namespace name`);
+  throw unexpected(text, 'a namespace name');
 }

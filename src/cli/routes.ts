@@ -4,8 +4,8 @@
  * For clusters without a controller that does this: `kubectl get httproutes,grpcroutes,services -A -o yaml | sideroute routes export --namespace shop`.
  */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { ProxyError } from '../errors.ts';
 import { VOLUME_PARTS } from '../config/route-volume.ts';
+import { ProxyError, unexpected } from '../errors.ts';
 import { readClusterObjects, type ClusterObject } from '../export/cluster-objects.ts';
 import { configMapsFor, emptyParts, MAX_DATA_BYTES, yamlText, type ConfigMap } from '../export/config-maps.ts';
 import { missingServices, namespacesOf, neededBy, routesElsewhere } from '../export/route-export.ts';
@@ -116,13 +116,13 @@ function jsonText(configMaps: readonly ConfigMap[]): string {
 
 function namespaceName(text: string): string {
   if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) return text;
-  throw new ProxyError('invalid-setting', `got "${text}", expected a namespace name`);
+  throw unexpected(text, 'a namespace name');
 }
 
 function configMapName(text: string): string {
   // Room for the number behind it.
   if (/^[a-z0-9]([-a-z0-9.]{0,240}[a-z0-9])?$/.test(text)) return text;
-  throw new ProxyError('invalid-setting', `got "${text}", expected the name of a ConfigMap`);
+  throw unexpected(text, 'the name of a ConfigMap');
 }
 
 function dataBytes(text: string): number {

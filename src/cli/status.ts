@@ -6,7 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
-import { ProxyError } from '../errors.ts';
+import { ProxyError, unexpected } from '../errors.ts';
 import { askAdmin, objects, textOf, type Json } from './admin-client.ts';
 import { adminOption, argument, outputOption, timeoutOption, type AdminAddress, type OutputFormat } from './options.ts';
 import { writeOutput } from './standard-streams.ts';
@@ -48,7 +48,7 @@ export function registerStatus(program: Command): void {
 function hashText(text: string): string {
   if (!/^(?:[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{64})$/.test(text)) {
     const expected = 'a hash of 16 hexadecimal digits, or one of a route set of 64, or its first 12';
-    throw new ProxyError('invalid-setting', `got "${text}", expected ${expected}`);
+    throw unexpected(text, expected);
   }
   return text;
 }

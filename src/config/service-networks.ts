@@ -4,7 +4,7 @@
  * Stage before: `settings.ts`. Stage after: `cluster/frontends.ts`, which captures nothing else.
  */
 import { BlockList, isIP } from 'node:net';
-import { ProxyError } from '../errors.ts';
+import { unexpected } from '../errors.ts';
 
 type Family = 'ipv4' | 'ipv6';
 
@@ -22,7 +22,7 @@ export class ServiceNetworks {
       const width = version === 6 ? 128 : 32;
       const length = prefix === undefined ? width : /^(0|[1-9]\d{0,2})$/.test(prefix) ? Number(prefix) : NaN;
       if (version === 0 || address.includes('%') || rest.length > 0 || !(length <= width)) {
-        throw new ProxyError('invalid-setting', `got "${entry}", expected a network such as 10.96.0.0/12`);
+        throw unexpected(entry, 'a network such as 10.96.0.0/12');
       }
       const family = version === 6 ? 'ipv6' : 'ipv4';
       if (length === 0) everything.add(family);

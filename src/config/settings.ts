@@ -5,7 +5,7 @@
  * Durations are written as Gateway API durations (`10s`, `500ms`) and kept as integers of milliseconds.
  */
 import { isIP } from 'node:net';
-import { ProxyError } from '../errors.ts';
+import { unexpected } from '../errors.ts';
 import { parseDuration } from '../gateway-api/durations.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
 import { ACCESS_LOG_MODES, type AccessLogMode } from '../native/access-log.ts';
@@ -57,14 +57,10 @@ export interface SettingDefinition {
   readonly parse: (text: string) => unknown;
 }
 
-function invalid(text: string, allowed: string): ProxyError {
-  return new ProxyError('invalid-setting', `got "${text}", expected ${allowed}`);
-}
-
 export function integer(minimum: number, maximum: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
-    if (!(value >= minimum && value <= maximum)) throw invalid(text, `an integer from ${minimum} to ${maximum}`);
+    if (!(value >= minimum && value <= maximum)) throw unexpected(text, `an integer from ${minimum} to ${maximum}`);
     return value;
   };
 }
@@ -81,13 +77,13 @@ function memoryLimit(text: string): number | 'auto' {
   const match = /^(\d{1,15})(Ki|Mi|Gi)?$/.exec(text);
   const bytes = match === null ? NaN : Number(match[1]) * MEMORY_UNITS[match[2] ?? '']!;
   if (!(bytes >= MIN_MEMORY_BYTES && bytes <= MAX_MEMORY_BYTES))
-    throw invalid(text, 'an amount of memory from 32Mi to 4194304Gi, such as 256Mi, or auto or none');
+    throw unexpected(text, 'an amount of memory from 32Mi to 4194304Gi, such as 256Mi, or auto or none');
   return bytes;
 }
 
 export function durationText(text: string): number {
   const value = parseDuration(text);
-  if (value === null) throw invalid(text, 'a duration such as 10s, 500ms or 1m30s');
+  if (value === null) throw unexpected(text, 'a duration such as 10s, 500ms or 1m30s');
   return value;
 }
 
@@ -98,7 +94,7 @@ export function listenAddresses(text: string): ListenAddress[] {
     const address = match?.[1] ?? match?.[2] ?? '';
     const port = Number(match?.[3] ?? NaN);
     if (isIP(address) === 0 || (match?.[1] !== undefined) !== (isIP(address) === 6) || !(port <= 65535)) {
-      throw invalid(part, 'ADDRESS:PORT or [IPV6]:PORT, several separated by commas');
+      throw unexpected(part, 'ADDRESS:PORT or [IPV6]:PORT, several separated by commas');
     }
     return { address, port };
   });
@@ -109,7 +105,7 @@ function loopbackAddresses(text: string): ListenAddress[] {
   if (text === 'none') return [];
   const addresses = listenAddresses(text);
   for (const { address } of addresses) {
-    if (!isLoopback(address)) throw invalid(address, 'a loopback address such as 127.0.0.1 or ::1, or none');
+    if (!isLoopback(address)) throw unexpected(address, 'a loopback address such as 127.0.0.1 or ::1, or none');
   }
   return addresses;
 }
@@ -121,14 +117,14 @@ function isLoopback(address: string): boolean {
 export function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
   return (text) => {
     const found = allowed.find((value) => value === text);
-    if (found === undefined) throw invalid(text, `one of ${allowed.join(', ')}`);
+    if (found === undefined) throw unexpected(text, `one of ${allowed.join(', ')}`);
     return found;
   };
 }
 
 /** DNS-1123 label, the form of a namespace name. */
 function namespaceName(text: string): string {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw invalid(text, 'a namespace name');
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw unexpected(text, 'a namespace name');
   return text;
 }
 
@@ -136,20 +132,20 @@ function namespaceName(text: string): string {
 function domainName(text: string): string {
   const name = text.replace(/\.$/, '');
   if (name.length > 253 || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name)) {
-    throw invalid(text, 'a domain name such as cluster.local');
+    throw unexpected(text, 'a domain name such as cluster.local');
   }
   return name;
 }
 
 function path(text: string): string {
-  if (text === '' || text.includes('\0')) throw invalid(text, 'a path');
+  if (text === '' || text.includes('\0')) throw unexpected(text, 'a path');
   return text;
 }
 
 function boolean(text: string): boolean {
   if (text === 'true' || text === '1') return true;
   if (text === 'false' || text === '0') return false;
-  throw invalid(text, 'true or false');
+  throw unexpected(text, 'true or false');
 }
 
 export const PROXY_SETTINGS: readonly SettingDefinition[] = [

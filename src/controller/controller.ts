@@ -10,15 +10,16 @@
  */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Endpoint } from '../admin/endpoint.ts';
+import { startAdmin, type ProbeState } from '../admin/public-admin.ts';
 import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
 import { KubeClient } from '../kube/client.ts';
 import { leaseApi, LeaseElector } from '../kube/lease.ts';
 import type { Logger } from '../log.ts';
-import { startAdmin, type ProbeState } from '../observe/admin.ts';
-import type { Endpoint } from '../observe/endpoint.ts';
 import { ProcessLog } from '../observe/process-log.ts';
 import { packageVersion } from '../package-root.ts';
 import { onFirstSignal } from '../signals.ts';
+import { Webhook } from '../webhook/webhook.ts';
 import { ClusterState } from './cluster-state.ts';
 import { createControllerMetrics, type ControllerMetrics } from './metrics.ts';
 import { isTold, Nudger } from './nudger.ts';
@@ -30,7 +31,6 @@ import { SetWriter } from './set-writer.ts';
 import type { ControllerSettings } from './settings.ts';
 import { StatusWriter } from './status-writer.ts';
 import { Watches } from './watches.ts';
-import { Webhook } from '../webhook/webhook.ts';
 import { WorkQueue } from './work-queue.ts';
 
 const SET_WORKERS = 8;

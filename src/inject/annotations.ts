@@ -5,7 +5,7 @@
  * Stage before: `workloads.ts` found the template. Stage after: `containers.ts` builds what is added from the settings.
  */
 import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
-import { ProxyError } from '../errors.ts';
+import { ProxyError, unexpected } from '../errors.ts';
 import { suggest } from '../gateway-api/suggest.ts';
 import { parseInterceptionSettings, settingName, type InterceptionTexts } from '../iptables/settings.ts';
 import { Refusal, type ManifestDocument, type MapNode, type Node } from './manifest.ts';
@@ -301,7 +301,7 @@ function isDisabled(text: string): boolean {
 }
 
 function invalid(text: string, allowed: string): ProxyError {
-  return new ProxyError('invalid-setting', `got "${text}", expected ${allowed}`);
+  return unexpected(text, allowed);
 }
 
 function oneOf(allowed: readonly string[]): (text: string) => void {

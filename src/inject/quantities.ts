@@ -1,7 +1,7 @@
 /**
  * Kubernetes quantities, as far as resources of a container use them. Used by `annotations.ts` and `containers.ts`.
  */
-import { ProxyError } from '../errors.ts';
+import { unexpected } from '../errors.ts';
 
 export const QUANTITY = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/;
 
@@ -29,7 +29,7 @@ function amount(text: string): number {
 export function cpuMillis(text: string): number {
   const cpus = amount(text);
   if (!(cpus > 0 && cpus <= 1024)) {
-    throw new ProxyError('invalid-setting', `got "${text}", expected a number of CPUs such as 100m or 0.5`);
+    throw unexpected(text, 'a number of CPUs such as 100m or 0.5');
   }
   return cpus * 1000;
 }
@@ -39,7 +39,7 @@ export function memoryBytes(text: string): number {
   const bytes = amount(text);
   // The usual slip: `m` is thousandths, so 128m is less than one byte.
   if (!(bytes >= MIN_MEMORY_BYTES)) {
-    throw new ProxyError('invalid-setting', `got "${text}", expected an amount of memory from 32Mi, such as 128Mi`);
+    throw unexpected(text, 'an amount of memory from 32Mi, such as 128Mi');
   }
   return bytes;
 }

@@ -1,7 +1,7 @@
 /**
  * Shapes of the answers that the page reads: `/stats` whole, of `/config` and `/explain` what it shows.
  *
- * `observe/stats.ts` writes the first; test/unit/page/answers.test.ts holds the other two against what is written.
+ * `admin/stats.ts` writes the first; test/unit/page/answers.test.ts holds the other two against what is written.
  */
 
 /** One series of requests: a frontend, route, rule and backend. */

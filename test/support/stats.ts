@@ -1,6 +1,6 @@
 /** A reporter of statistics with sources that a test does not care about. */
 import { Metrics } from '../../src/observe/metrics.ts';
-import { StatsReporter, type StatsSources } from '../../src/observe/stats.ts';
+import { StatsReporter, type StatsSources } from '../../src/admin/stats.ts';
 
 export function statsReporter(sources: Partial<StatsSources> = {}): StatsReporter {
   return new StatsReporter({

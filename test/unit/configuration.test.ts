@@ -9,7 +9,7 @@ import type { ConfigSnapshot } from '../../src/config/snapshot.ts';
 import { ConfigurationInForce, type ConfigurationOptions } from '../../src/configuration.ts';
 import { createLogger } from '../../src/log.ts';
 import type { FrontendAddress } from '../../src/native/binding.ts';
-import { configDump } from '../../src/observe/config-dump.ts';
+import { configDump } from '../../src/admin/config-dump.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { decide } from '../../src/routing/decide.ts';
 import { finish } from '../../src/slices.ts';

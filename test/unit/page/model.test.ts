@@ -2,7 +2,7 @@
 import t from 'tap';
 
 import { attach } from '../../../src/config/attach.ts';
-import { configDump } from '../../../src/observe/config-dump.ts';
+import { configDump } from '../../../src/admin/config-dump.ts';
 import type { Config, Explanation as PageExplanation } from '../../../src/page/answers.ts';
 import { filterText } from '../../../src/page/format.ts';
 import { ConfigSearch, faultsOf, labelsOf } from '../../../src/page/model.ts';

@@ -1,10 +1,10 @@
 /**
- * What `explain` is asked: a Service and a request, from the flags of the command or the query of the admin endpoint.
+ * What `explain` is asked: a Service and a request, as a person types them.
  *
- * Stage before: `cli/explain.ts` and `observe/private-admin.ts`. Stage after: `routing/explain.ts`.
+ * Stage before: `cli/explain.ts` with its flags and `admin/explain-query.ts` with a query. Stage after: `explain.ts`.
  */
-import type { FieldLine, RequestHead } from '../routing/decision.ts';
-import { named, oneOf, QueryParameters, unexpected } from './query.ts';
+import { unexpected } from '../errors.ts';
+import type { FieldLine, RequestHead } from './decision.ts';
 
 export interface ServicePortName {
   readonly namespace: string;
@@ -64,38 +64,5 @@ export function requestHead({ method, path: target, headers }: ExplainRequest): 
     path: toLatin1(question === -1 ? target : target.slice(0, question)),
     query: question === -1 ? '' : toLatin1(target.slice(question + 1)),
     header: (name) => values.get(name) ?? null,
-  };
-}
-
-export interface ExplainQuery {
-  readonly service: ServicePortName;
-  readonly head: RequestHead;
-  /** As written, in their order. */
-  readonly headers: readonly FieldLine[];
-  /** Null: not said. */
-  readonly format: 'json' | 'text' | null;
-}
-
-const PARAMETERS = ['service', 'method', 'path', 'header', 'format'];
-
-/**
- * The query of `/explain`. A `?` in `path` need not be encoded, an `&` must.
- *
- * @throws ProxyError `invalid-setting` naming the parameter
- */
-export function explainQuery(query: string): ExplainQuery {
-  const parameters = new QueryParameters(query, PARAMETERS);
-  const service = parameters.one('service', servicePortName);
-  if (service === null) throw named('service', 'is missing, expected NAME.NAMESPACE:PORT');
-  const headers = parameters.all('header', headerLine);
-  return {
-    service,
-    head: requestHead({
-      method: parameters.one('method', requestMethod) ?? 'GET',
-      path: parameters.one('path', requestTarget) ?? '/',
-      headers,
-    }),
-    headers,
-    format: parameters.one('format', oneOf(['json', 'text'])),
   };
 }

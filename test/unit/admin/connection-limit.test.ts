@@ -1,6 +1,6 @@
 /** Who may connect to the endpoint that everybody reaches, and how often. */
 import t from 'tap';
-import { ConnectionLimit } from '../../../src/observe/connection-limit.ts';
+import { ConnectionLimit } from '../../../src/admin/connection-limit.ts';
 
 const v4 = (...bytes: number[]): Uint8Array => Uint8Array.from(bytes);
 const mapped = (...bytes: number[]): Uint8Array =>

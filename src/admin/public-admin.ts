@@ -1,13 +1,13 @@
 /**
  * The public admin endpoint: metrics, probes and the version of the routes in force, read-only.
  *
- * Stage before: the kubelet and Prometheus. Stage after: `exposition.ts` and what the composition root says of its
+ * Stage before: the kubelet and Prometheus. Stage after: `observe/exposition.ts` and what the composition root says of its
  * state. A probe that is answered shows that the event loop of the data path turns.
  */
 import type { TornSet } from '../config/route-set-files.ts';
 import type { ConfigSnapshot, RouteSetVersion } from '../config/snapshot.ts';
+import type { Exposition } from '../observe/exposition.ts';
 import { JSON_TYPE, startEndpoint, TEXT, type Answer, type Endpoint, type EndpointOptions } from './endpoint.ts';
-import type { Exposition } from './exposition.ts';
 
 export interface ProbeState {
   readonly ready: boolean;

@@ -5,8 +5,8 @@ import t, { type Test } from 'tap';
 import { request } from 'undici';
 
 import { ProxyError } from '../../../src/errors.ts';
-import { startAdmin, type AdminOptions, type ProbeState } from '../../../src/observe/admin.ts';
-import type { Endpoint } from '../../../src/observe/endpoint.ts';
+import { startAdmin, type AdminOptions, type ProbeState } from '../../../src/admin/public-admin.ts';
+import type { Endpoint } from '../../../src/admin/endpoint.ts';
 
 interface State {
   ready: ProbeState;

@@ -5,10 +5,10 @@ import { request } from 'undici';
 
 import { attach } from '../../../src/config/attach.ts';
 import { createLogger } from '../../../src/log.ts';
-import type { Endpoint } from '../../../src/observe/endpoint.ts';
-import type { ConnectionView } from '../../../src/observe/connections.ts';
-import { logSettings } from '../../../src/observe/log-level.ts';
-import { startPrivateAdmin, type PrivateAdminOptions } from '../../../src/observe/private-admin.ts';
+import type { Endpoint } from '../../../src/admin/endpoint.ts';
+import type { ConnectionView } from '../../../src/admin/connections.ts';
+import { logSettings } from '../../../src/admin/log-level.ts';
+import { startPrivateAdmin, type PrivateAdminOptions } from '../../../src/admin/private-admin.ts';
 import type { Explanation } from '../../../src/routing/explain.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import { eventually } from '../../support/eventually.ts';

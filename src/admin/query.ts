@@ -2,9 +2,9 @@
  * The query of a request to the private endpoint, form-encoded as browsers and `curl --data-urlencode` do it: what is
  * unknown, given twice or malformed is an error that names the parameter.
  *
- * Stage before: `observe/private-admin.ts` and its handlers. Stage after: the parsers of the values.
+ * Stage before: `private-admin.ts` and its handlers. Stage after: the parsers of the values.
  */
-import { ProxyError } from '../errors.ts';
+import { ProxyError, unexpected } from '../errors.ts';
 
 export class QueryParameters {
   readonly #parameters: URLSearchParams;
@@ -38,11 +38,6 @@ export function oneOf<T extends string>(allowed: readonly T[]): (text: string) =
     if (found === undefined) throw unexpected(text, `one of ${allowed.join(', ')}`);
     return found;
   };
-}
-
-/** The error of a parser. */
-export function unexpected(text: string, expected: string): ProxyError {
-  return new ProxyError('invalid-setting', `got "${text}", expected ${expected}`);
 }
 
 function parse<T>(name: string, text: string, parser: (text: string) => T): T {

@@ -1,7 +1,7 @@
 /**
  * An HTTP endpoint of the proxy's own: a table of paths on one address, answered on the event loop of the data path.
  *
- * Stage before: the kubelet, Prometheus, a person with curl. Stage after: the handlers of `admin.ts` and `private-admin.ts`.
+ * Stage before: the kubelet, Prometheus, a person with curl. Stage after: the handlers of `public-admin.ts` and `private-admin.ts`.
  * Served by uWebSockets.js; answers are written by the class that writes responses of the `uws` engine, because uWS may
  * lose a part of a large answer that is written at once (SAFETY U26).
  */

@@ -3,7 +3,7 @@ import t from 'tap';
 import { attach } from '../../../src/config/attach.ts';
 import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
 import type { Problem, Resource } from '../../../src/gateway-api/types.ts';
-import { configDump, type ConfigView } from '../../../src/observe/config-dump.ts';
+import { configDump, type ConfigView } from '../../../src/admin/config-dump.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import { mirror } from '../../support/filters.ts';
 import { backend, exactPath, httpRoute, match, rule, service, testDeps, type TestDeps } from '../../support/routes.ts';

@@ -5,7 +5,6 @@
  * Stage before: a person in the pod or behind `kubectl port-forward`. Stage after: the composition root, which gives the
  * configuration in force, `config-dump.ts`, `connections.ts`, `log-level.ts`, `routing/explain.ts`, `stats.ts` and the files of the page.
  */
-import { explainQuery } from '../config/explain-request.ts';
 import type { DrainNotice } from '../drain.ts';
 import { ProxyError } from '../errors.ts';
 import { explainService } from '../routing/explain.ts';
@@ -23,6 +22,7 @@ import {
   type EndpointRequest,
   type Handler,
 } from './endpoint.ts';
+import { explainQuery } from './explain-query.ts';
 import { changeLogSettings, showLogSettings, type LogSettings } from './log-level.ts';
 import { readPageFiles } from './page-files.ts';
 import type { StatsReporter } from './stats.ts';

@@ -1,7 +1,7 @@
 /**
  * What the proxy does, as JSON for the admin page: counters of every series, upstreams, connections, the process.
  *
- * Stage before: `metrics.ts`, the acceptor, the engine and the composition root, read at the moment of the request. Stage
+ * Stage before: `observe/metrics.ts`, the acceptor, the engine and the composition root, read at the moment of the request. Stage
  * after: `private-admin.ts`. Made to be asked once a second: the labels of a series never change, so they are given
  * only when there are other series, and text that takes long is made in slices, like `/config`.
  */
@@ -12,9 +12,9 @@ import { REQUEST_REASONS } from '../errors.ts';
 import type { AcceptorCounters } from '../native/binding.ts';
 import type { UpstreamState } from '../native/engine-state.ts';
 import type { HttpEngineCounters } from '../native/http-engine.ts';
+import { DURATION_BUCKETS_MS, type Metrics } from '../observe/metrics.ts';
 import type { Catalog, SeriesCounters, SeriesLabels, Stats, UpstreamEntry } from '../page/answers.ts';
 import { inSlices, listText } from './json-stream.ts';
-import { DURATION_BUCKETS_MS, type Metrics } from './metrics.ts';
 
 /** Read at every request. */
 export interface StatsSources {

@@ -3,7 +3,7 @@ import t from 'tap';
 
 import { REQUEST_REASONS } from '../../../src/errors.ts';
 import { MAX_SERIES, Metrics } from '../../../src/observe/metrics.ts';
-import type { StatsReporter } from '../../../src/observe/stats.ts';
+import type { StatsReporter } from '../../../src/admin/stats.ts';
 import type { Stats } from '../../../src/page/answers.ts';
 import { statsReporter } from '../../support/stats.ts';
 

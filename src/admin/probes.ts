@@ -1,9 +1,9 @@
 /**
  * What the probes say: alive, ready for traffic, started.
  *
- * Stage before: the composition root, asked at the moment of the probe. Stage after: `admin.ts`.
+ * Stage before: the composition root, asked at the moment of the probe. Stage after: `public-admin.ts`.
  */
-import type { ProbeState } from './admin.ts';
+import type { ProbeState } from './public-admin.ts';
 
 /** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
 const RESOLUTION_GRACE_MS = 5_000;

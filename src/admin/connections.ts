@@ -5,8 +5,8 @@
  * Nothing is kept for it while traffic flows: ages and bytes are worked out, the latter by the kernel, when they are asked
  * for. The answer takes turns with the traffic, so that it is of no single moment; what opens meanwhile is left out.
  */
-import { named, oneOf, QueryParameters, unexpected } from '../config/query.ts';
 import type { NativeEngine } from '../engine/native.ts';
+import { unexpected } from '../errors.ts';
 import type { Acceptor } from '../native/binding.ts';
 import {
   DOWNSTREAM_STATES,
@@ -22,6 +22,7 @@ import {
   type UpstreamConnectionState,
 } from '../native/engine-state.ts';
 import { inSlices, listText } from './json-stream.ts';
+import { named, oneOf, QueryParameters } from './query.ts';
 
 /** At most `max` whose id is above `after`, by id. */
 export type Part<T> = (after: number, max: number) => readonly T[];

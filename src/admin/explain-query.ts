@@ -1,0 +1,48 @@
+/**
+ * The query of `/explain`: a Service and a request.
+ *
+ * Stage before: `private-admin.ts`. Stage after: `routing/explain.ts`.
+ */
+import type { FieldLine, RequestHead } from '../routing/decision.ts';
+import {
+  headerLine,
+  requestHead,
+  requestMethod,
+  requestTarget,
+  servicePortName,
+  type ServicePortName,
+} from '../routing/explain-request.ts';
+import { named, oneOf, QueryParameters } from './query.ts';
+
+export interface ExplainQuery {
+  readonly service: ServicePortName;
+  readonly head: RequestHead;
+  /** As written, in their order. */
+  readonly headers: readonly FieldLine[];
+  /** Null: not said. */
+  readonly format: 'json' | 'text' | null;
+}
+
+const PARAMETERS = ['service', 'method', 'path', 'header', 'format'];
+
+/**
+ * The query of `/explain`. A `?` in `path` need not be encoded, an `&` must.
+ *
+ * @throws ProxyError `invalid-setting` naming the parameter
+ */
+export function explainQuery(query: string): ExplainQuery {
+  const parameters = new QueryParameters(query, PARAMETERS);
+  const service = parameters.one('service', servicePortName);
+  if (service === null) throw named('service', 'is missing, expected NAME.NAMESPACE:PORT');
+  const headers = parameters.all('header', headerLine);
+  return {
+    service,
+    head: requestHead({
+      method: parameters.one('method', requestMethod) ?? 'GET',
+      path: parameters.one('path', requestTarget) ?? '/',
+      headers,
+    }),
+    headers,
+    format: parameters.one('format', oneOf(['json', 'text'])),
+  };
+}
