@@ -19,63 +19,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BUILT, NEEDED, programsOf, root } from './needed.mjs';
 
-export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+export { root };
 
-/** Program to Debian packages: what the demo needs, and what the tests, the cluster, the fuzzers and the test of the images need besides. */
-const NEEDED = {
-  demo: {
-    'g++': 'g++',
-    make: 'make',
-    python3: 'python3',
-    ip: 'iproute2',
-    iptables: 'iptables',
-    curl: 'curl',
-    setpriv: 'util-linux',
-    sysctl: 'procps',
-  },
-  test: {
-    strace: 'strace',
-    conntrack: 'conntrack',
-    nginx: 'nginx-light',
-    haproxy: 'haproxy',
-    ab: 'apache2-utils',
-    // What the documents and the scenario's servers use.
-    jq: 'jq',
-    busybox: 'busybox-static',
-    // 95 MB, of which the tests use the two programs.
-    prometheus: 'prometheus',
-    promtool: 'prometheus',
-    chromium: 'chromium',
-  },
-  fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
-  // A node of Kubernetes; everything else of it is built.
-  cluster: {
-    containerd: 'containerd',
-    runc: 'runc',
-    '/usr/lib/cni/bridge': 'containernetworking-plugins',
-    nsenter: 'util-linux',
-    conntrack: 'conntrack',
-    // For the images.
-    strip: 'binutils',
-    setcap: 'libcap2-bin',
-    openssl: 'openssl',
-    busybox: 'busybox-static',
-  },
-  images: {
-    podman: 'podman',
-    runc: 'runc',
-    catatonit: 'catatonit',
-    debootstrap: 'debootstrap',
-    strip: 'binutils',
-    setcap: 'libcap2-bin',
-  },
-};
-
-/** Programs of the tests that Debian does not have, built from their Go modules where Go is there. */
-const BUILT = { helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.18.6' } };
 /** A build takes minutes, and is given up after so many. */
 const BUILD_MINUTES = 30;
 
@@ -123,9 +72,11 @@ function forbidStarting(services) {
   return remove;
 }
 
-function systemPackages(purpose) {
+/** `only`: of what the purpose needs beside the demo's, these programs; null: all. */
+function systemPackages(purpose, only) {
   const needed = purpose === 'demo' ? NEEDED.demo : { ...NEEDED.demo, ...NEEDED[purpose] };
-  const absent = Object.keys(needed).filter((program) => !has(program));
+  const isWanted = (program) => only === null || only.has(program) || Object.hasOwn(NEEDED.demo, program);
+  const absent = Object.keys(needed).filter((program) => isWanted(program) && !has(program));
   const missing = [...new Set(absent.flatMap((program) => needed[program].split(' ')))];
   if (missing.length === 0) return;
   const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing];
@@ -262,14 +213,18 @@ function compiledTypeScript() {
   utimesSync(stamp, startedAt, startedAt);
 }
 
-/** `purpose`: `demo`, `test`, `cluster`, `fuzz` or `images`; `lint` for what reads the sources alone. */
-export function prepare(purpose) {
+/**
+ * `purpose`: `demo`, `test`, `cluster`, `fuzz` or `images`; `lint` for what reads the sources alone. `files`: the tests that will be run,
+ * none named: all.
+ */
+export function prepare(purpose, files = []) {
   if (purpose === 'lint') {
     npmPackages();
     return;
   }
-  systemPackages(purpose);
-  if (purpose === 'test') builtPrograms();
+  const only = files.length === 0 ? null : programsOf(files);
+  systemPackages(purpose, only);
+  if (purpose === 'test' && (only === null || Object.keys(BUILT).some((program) => only.has(program)))) builtPrograms();
   npmPackages();
   nativeAddon();
   compiledTypeScript();

@@ -1,8 +1,9 @@
 /** Running compiled test files under tap, and closing with what failed and the counts: for the scripts of `npm test` and `npm run test:cluster`. */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { root } from './prepare.mjs';
 
 /**
@@ -55,6 +56,61 @@ function failedTests(text) {
   return failed;
 }
 
+/** A signal that ends this process ends the tests before; `received` says which it was. */
+function passSignalsOn(child) {
+  const signals = { received: null };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => {
+      signals.received ??= signal;
+      child.kill(signal);
+    });
+  return signals;
+}
+
+/** Killed with this process, however that ends: its tests may hold what only they can take away, and look whether they have a runner. */
+function spawnNode(args, options) {
+  return spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, ...args], { cwd: root, ...options });
+}
+
+/** Tap's runner: several files at a time. */
+function runUnderTap(files, report, options) {
+  const tapCli = join(root, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs');
+  // Left to itself, tap builds its plugins during the first run and only the next one goes without those that .taprc drops.
+  if (!existsSync(join(root, '.tap', 'plugins'))) {
+    const built = spawnSync(process.execPath, [tapCli, 'build'], { cwd: root, stdio: ['ignore', 2, 2] });
+    if (built.status !== 0) process.exit(1);
+  }
+  const args = [tapCli, 'run', '--reporter=terse', `--output-file=${report}`, ...options, ...files];
+  return spawnNode(args, { stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+/** As in .taprc. */
+const TIMEOUT_SECONDS = 300;
+/** What a file may still take to end when it has reported its last assertion. */
+const TO_END_MS = 60_000;
+
+/** A file by itself needs no runner, whose start takes longer than most files. */
+function runAlone(file, report) {
+  const child = spawnNode(['--enable-source-maps', file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { TAP_TIMEOUT: String(TIMEOUT_SECONDS), ...process.env },
+  });
+  const output = createWriteStream(report);
+  // Everything has to be in the report when it is read.
+  const written = new Promise((resolve) => output.once('close', resolve));
+  createInterface({ input: child.stdout })
+    .on('line', (line) => {
+      output.write(`${line}\n`);
+      if (!/^# \{ .* \}$/.test(line)) return;
+      setTimeout(() => {
+        process.stdout.write(`${file} has reported its end and does not end\n`);
+        child.kill('SIGKILL');
+      }, TO_END_MS).unref();
+    })
+    .once('close', () => output.end());
+  return { child, written };
+}
+
 /**
  * Resolves with the counts and whether every assertion held. A signal that ends this process ends the tests before.
  * @param {string[]} files compiled test files
@@ -64,25 +120,11 @@ export async function runTests(files, options = []) {
   const report = join(root, '.tap', 'report.tap');
   mkdirSync(join(root, '.tap'), { recursive: true });
   rmSync(report, { force: true });
-  const tapCli = join(root, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs');
-  // Left to itself, tap builds its plugins during the first run and only the next one goes without those that .taprc drops.
-  if (!existsSync(join(root, '.tap', 'plugins'))) {
-    const built = spawnSync(process.execPath, [tapCli, 'build'], { cwd: root, stdio: ['ignore', 2, 2] });
-    if (built.status !== 0) process.exit(1);
-  }
-  const args = [tapCli, 'run', '--reporter=terse', `--output-file=${report}`, ...options, ...files];
-  // Killed with this process, however that ends: its tests may hold what only they can take away, and look whether they have a runner.
-  const tap = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, ...args], {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  let received = null;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-    process.on(signal, () => {
-      received ??= signal;
-      tap.kill(signal);
-    });
-  const status = await new Promise((resolve) => tap.once('exit', (code) => resolve(code ?? 128)));
+  const isAlone = files.length === 1 && files[0].endsWith('.js') && options.length === 0;
+  const { child, written } = isAlone ? runAlone(files[0], report) : { child: runUnderTap(files, report, options) };
+  const signals = passSignalsOn(child);
+  const status = await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 128)));
+  await written;
   const counts = { pass: 0, fail: 0, skip: 0, todo: 0 };
   const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
   for (const [, name, value] of (/^# \{ (.*) \}$/m.exec(text)?.[1] ?? '').matchAll(/(\w+): (\d+)/g))
@@ -91,7 +133,8 @@ export async function runTests(files, options = []) {
   const failures = failedTests(text);
   for (const failure of failures.slice(0, 20)) process.stdout.write(`${failure}\n\n`);
   if (failures.length > 20) process.stdout.write(`and ${failures.length - 20} more in .tap/report.tap\n\n`);
+  if (isAlone && status !== 0 && failures.length === 0) process.stdout.write(`${files[0]} ended with ${status}\n\n`);
   process.stdout.write(`${counts.pass} passed, ${counts.fail} failed, ${counts.skip + counts.todo} skipped\n`);
-  if (received !== null) process.exitCode = 128 + constants.signals[received];
-  return { counts, held: received === null && status === 0 && counts.fail === 0 };
+  if (signals.received !== null) process.exitCode = 128 + constants.signals[signals.received];
+  return { counts, held: signals.received === null && status === 0 && counts.fail === 0 };
 }

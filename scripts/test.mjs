@@ -1,14 +1,18 @@
 /**
- * `npm test [-- FILE...]`: prepare what is missing, run the suite (or the named compiled test files), close with the
+ * `npm test [-- FILE...]`: prepare what is missing, run the suite (or the named test files), close with the
  * counts on one line.
  */
-import { join } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { prepare, root } from './prepare.mjs';
 import { compiledTests, runTests } from './tap.mjs';
 
-prepare('test');
+// A source stands for what is compiled from it.
+const named = process.argv.slice(2).map((file) => {
+  const source = relative(root, resolve(file));
+  return source.startsWith('test/') ? join('dist', source.replace(/\.ts$/, '.js')) : file;
+});
+prepare('test', named);
 
-const named = process.argv.slice(2);
 const compiled = join(root, 'dist', 'test');
 // Those that need a Kubernetes are `npm run test:cluster`'s.
 const files = named.length > 0 ? named : compiledTests(compiled, join(compiled, 'cluster'));

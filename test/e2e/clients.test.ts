@@ -2,6 +2,7 @@
  * Clients as they are, through REDIRECT and the native engine: each gets the status, the header fields and the body that
  * the same request gets in a pod without sideroute, and the server sees the same request.
  */
+// Needs: ab.
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

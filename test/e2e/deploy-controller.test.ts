@@ -1,4 +1,5 @@
 /** One install in two forms: the chart of the controller and the kustomize base are the same, and what they hold is what there is. */
+// Needs: helm.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

@@ -1,4 +1,5 @@
 /** What deploy/ holds: valid, in agreement with itself, the CLI and the metrics. Rendered where the tools for it are there. */
+// Needs: helm, promtool.
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import t, { type Test } from 'tap';

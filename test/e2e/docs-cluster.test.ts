@@ -2,6 +2,7 @@
  * Command blocks of the documents that need a cluster are run as they are printed, and print what the document says: against the scenario in a
  * stand-in cluster (test/support/stand-in), or as the table below has it. Those about the repository are in docs-repository.test.ts.
  */
+// Needs: jq.
 import t, { type Test } from 'tap';
 import { commandsOf, consoleSteps, inlineCommands, printed, type Block } from '../support/docs/blocks.ts';
 import { clusterPlace, scenarioPlace, type Place } from '../support/docs/places.ts';

@@ -1,4 +1,5 @@
 /** What the documents show besides commands: manifests, parts of them, queries; and commands within sentences. All of it is valid. */
+// Needs: helm, promtool.
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';

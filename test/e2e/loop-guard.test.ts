@@ -2,6 +2,7 @@
  * Connections that the sidecar dials and the rules capture again, because it runs as another uid than they exempt: each
  * client's connection ends at once, as `loop`, instead of breeding more until nothing is left. And what only looks alike.
  */
+// Needs: conntrack.
 import { join } from 'node:path';
 import t from 'tap';
 import { type CommandResult, type Pod } from '../support/cluster.ts';

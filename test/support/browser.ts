@@ -1,4 +1,5 @@
 /** A headless Chromium in a pod's network namespace, and a page that tells what went wrong in it. */
+// Needs: chromium.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { launch, type Browser, type Page } from 'puppeteer-core';

@@ -2,6 +2,7 @@
  * The cluster of the client tests: three backends, a pod with sideroute and one without. Both pods send the same request
  * to the same host name; with sideroute it is the routed Service, without it the backend's own.
  */
+// Needs: nginx.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
 /** A Prometheus in a pod, and its HTTP API. */
+// Needs: prometheus.
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

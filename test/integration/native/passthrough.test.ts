@@ -1,4 +1,5 @@
 /** The tunnel for destinations that are not routed: real redirects, real kernel, the addon in a process of its own. */
+// Needs: strace.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';

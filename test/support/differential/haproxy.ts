@@ -1,4 +1,5 @@
 /** HAProxy in a directory of its own, on a Unix socket. */
+// Needs: haproxy.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';

@@ -2,6 +2,7 @@
  * A stand-in for a Kubernetes cluster and the machine of its operator, for commands that documents tell people to run: `kubectl`, `docker`,
  * `kind` and `helm` on the PATH are answered here, and Deployments run as pods of network namespaces with real rules and real sidecars.
  */
+// Needs: helm.
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';

@@ -3,6 +3,7 @@
  * where the manifest says, and the user and the capabilities that the manifest gives. Programs are those of this machine; which of
  * them an image has is listed here, so that a command which the real image lacks fails.
  */
+// Needs: busybox.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

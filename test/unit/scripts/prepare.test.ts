@@ -1,9 +1,21 @@
-/** Programs that the tests build for themselves: once, where Go is there, and never a failure. */
+/**
+ * What is prepared for tests: programs that they build for themselves, once, where Go is there, and never a failure; for a file by itself
+ * the programs that it runs, and no others.
+ */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ROOT } from '../../support/manifests.ts';
+import { program, ROOT } from '../../support/manifests.ts';
 import { temporaryDirectory } from '../../support/sidecar.ts';
 
 /** A machine without helm; `go` is what Go does on it, null: it has none. */
@@ -73,4 +85,43 @@ t.test('of two runs at a time one builds', async (t) => {
   rmSync(join(cache, 'helm.building'), { recursive: true });
   t.equal(run().status, 0);
   t.ok(existsSync(join(cache, 'helm')));
+});
+
+/** `prepare('test', files)` where only the programs of the demo are on the PATH, and nothing can be installed. */
+function prepareOnBareMachine(t: Test, files: readonly string[]) {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  for (const name of ['g++', 'make', 'python3', 'ip', 'iptables', 'curl', 'setpriv', 'sysctl'])
+    symlinkSync(program(name)!, join(path, name));
+  const module = JSON.stringify(join(ROOT, 'scripts', 'prepare.mjs'));
+  const script = `import(${module}).then((p) => p.prepare('test', ${JSON.stringify(files)}))`;
+  const { status, stderr } = spawnSync(process.execPath, ['-e', script], { env: { PATH: path }, encoding: 'utf8' });
+  return { status, stderr };
+}
+
+t.test('a test file needs the programs that it and its modules run, and no others', async (t) => {
+  t.same(prepareOnBareMachine(t, ['test/unit/slices.test.ts']), { status: 0, stderr: '' });
+  t.same(prepareOnBareMachine(t, ['dist/test/unit/slices.test.js']), { status: 0, stderr: '' });
+  for (const files of [
+    ['dist/test/e2e/admin-page.test.js'],
+    ['test/unit/slices.test.ts', 'test/e2e/admin-page.test.ts'],
+  ])
+    t.match(prepareOnBareMachine(t, files), { status: 1, stderr: /^prepare: missing: chromium\n/ });
+  t.match(prepareOnBareMachine(t, []), { status: 1, stderr: /^prepare: missing: .*jq, .*prometheus, chromium\n/ });
+});
+
+t.test('what a module of the tests runs, it names among what it needs', async (t) => {
+  const optional = 'strace|conntrack|nginx|haproxy|ab|jq|busybox|prometheus|promtool|chromium|helm';
+  const runs = new RegExp(`(?:spawn|spawnSync|run|must|program)\\(\\s*\\[?\\s*'(${optional})'`, 'g');
+  let found = 0;
+  for (const file of readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })) {
+    if (!file.endsWith('.ts') || file.startsWith('cluster/')) continue;
+    const text = readFileSync(join(ROOT, 'test', file), 'utf8');
+    for (const [, name] of text.matchAll(runs)) {
+      found++;
+      const needs = /^\/\/ Needs: (.*)\.$/m.exec(text)?.[1]?.split(', ') ?? [];
+      t.ok(needs.includes(name!), `${file}: ${name}`);
+    }
+  }
+  t.ok(found > 8, 'commands are recognised');
 });
