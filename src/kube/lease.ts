@@ -88,14 +88,21 @@ export class LeaseElector {
     const { retryMs } = this.#options.settings;
     const random = this.#options.random ?? Math.random;
     while (!signal.aborted) {
-      if (await this.#try(signal)) await this.#term(signal);
+      const sentMs = await this.#try(signal);
+      if (sentMs !== null) await this.#term(signal, sentMs);
       if (!isAborted(signal)) await this.#pause(retryMs * (1 + JITTER * random()), signal);
     }
     await this.#release();
   }
 
-  async #term(signal: AbortSignal): Promise<void> {
+  /** `sentMs`: when the write that made it ours was sent. */
+  async #term(signal: AbortSignal, sentMs: number): Promise<void> {
     const { settings, logger, lead } = this.#options;
+    let renewedMs = sentMs;
+    if (this.#now() - renewedMs >= settings.renewDeadlineMs) {
+      logger.warn('the lease was acquired too slowly to lead', { identity: settings.identity });
+      return;
+    }
     const ending = new AbortController();
     const term = AbortSignal.any([signal, ending.signal]);
     this.#leading = true;
@@ -105,16 +112,13 @@ export class LeaseElector {
       if (!term.aborted) logger.error('leading failed', { error: String(error) });
       ending.abort(new KubeError(0, 'NotLeader', 'this replica has stopped to lead'));
     });
-    let renewedMs = this.#now();
     while (!isAborted(term)) {
       // Not beyond the deadline: until somebody else may begin there is only what the duration is longer.
       await this.#pause(Math.min(settings.retryMs, renewedMs + settings.renewDeadlineMs - this.#now()), term);
       if (isAborted(term)) break;
       const left = renewedMs + settings.renewDeadlineMs - this.#now();
-      // A try that is still under way when the deadline comes must not hold up the end of the term.
-      const attempt = AbortSignal.any([term, AbortSignal.timeout(Math.max(1, Math.ceil(left)))]);
-      const beganMs = this.#now();
-      if (left > 0 && (await this.#try(attempt))) renewedMs = beganMs;
+      const againMs = left > 0 ? await this.#tryFor(left, term) : null;
+      if (againMs !== null) renewedMs = againMs;
       else if (left <= 0 || this.#isOthers() || this.#now() - renewedMs >= settings.renewDeadlineMs) {
         logger.warn('this replica leads no more', { holder: this.holder, identity: settings.identity });
         ending.abort(new KubeError(0, 'NotLeader', 'this replica does not lead any more'));
@@ -124,42 +128,62 @@ export class LeaseElector {
     await work;
   }
 
+  /** A try that is still under way when the deadline comes must not hold up the end of the term. */
+  async #tryFor(ms: number, term: AbortSignal): Promise<number | null> {
+    // Not AbortSignal.any: what it makes stays with a signal that lives as long as the term.
+    const attempt = new AbortController();
+    const abort = (): void => attempt.abort(term.reason);
+    const timer = setTimeout(() => attempt.abort(new KubeError(0, 'Timeout', 'no renewal in time')), Math.ceil(ms));
+    term.addEventListener('abort', abort, { once: true });
+    try {
+      return await this.#try(attempt.signal);
+    } finally {
+      clearTimeout(timer);
+      term.removeEventListener('abort', abort);
+    }
+  }
+
   #isOthers(): boolean {
     const { identity } = this.#options.settings;
     return this.#seen !== null && ![identity, ''].includes(holderOf(this.#seen.lease));
   }
 
-  /** True when it is ours, renewed just now. */
-  async #try(signal: AbortSignal): Promise<boolean> {
+  /**
+   * When it is ours, the time at which the write that says so was sent: others may count from any moment after it, however late
+   * the answer comes. Null when it is not ours.
+   */
+  async #try(signal: AbortSignal): Promise<number | null> {
     const { api, settings, logger } = this.#options;
+    let sentMs = this.#now();
     try {
       // The holder knows what it wrote last; somebody else's change shows as a conflict.
       if (this.#leading && this.#seen !== null && !this.#isOthers()) {
         try {
           this.#observe(await api.replace(this.#record(this.#seen.lease), signal));
-          return true;
+          return sentMs;
         } catch (error) {
           if (!(error instanceof KubeError) || error.status === 0) throw error;
         }
       }
       const lease = await api.read(signal);
+      sentMs = this.#now();
       if (lease === null) {
         this.#observe(await api.create(this.#record(null), signal));
-        return true;
+        return sentMs;
       }
       this.#observe(lease);
       const holder = holderOf(lease);
-      if (![settings.identity, ''].includes(holder) && !this.#hasExpired(lease)) return false;
+      if (![settings.identity, ''].includes(holder) && !this.#hasExpired(lease)) return null;
       this.#observe(await api.replace(this.#record(lease), signal));
-      return true;
+      return sentMs;
     } catch (error) {
       // Somebody else was faster, or this one is about to end.
-      if (signal.aborted || (error instanceof KubeError && error.status === 409)) return false;
+      if (signal.aborted || (error instanceof KubeError && error.status === 409)) return null;
       // Once per outage.
       if (!this.#failing)
         logger.warn('the lease cannot be read or written', { lease: settings.name, error: String(error) });
       this.#failing = true;
-      return false;
+      return null;
     }
   }
 

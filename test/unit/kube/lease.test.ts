@@ -48,6 +48,8 @@ class LeaseServer {
   #version = 0;
   /** Replicas that cannot reach it. */
   readonly cutOff = new Set<string>();
+  /** Writes take effect at once, and are answered when this has ended. */
+  answering: (() => Promise<void>) | null = null;
   writes = 0;
 
   api(identity: string): LeaseApi {
@@ -67,14 +69,18 @@ class LeaseServer {
       create: async (lease) => {
         reach();
         if (this.lease !== null) throw new KubeError(409, 'AlreadyExists', 'there is one');
-        return store(lease);
+        const stored = store(lease);
+        await this.answering?.();
+        return stored;
       },
       replace: async (lease) => {
         reach();
         const version = (lease['metadata'] as Json)['resourceVersion'];
         if (version !== (this.lease?.['metadata'] as Json)['resourceVersion'])
           throw new KubeError(409, 'Conflict', 'another');
-        return store(lease);
+        const stored = store(lease);
+        await this.answering?.();
+        return stored;
       },
     };
   }
@@ -235,6 +241,39 @@ t.test('the deadline is kept whenever the last try has failed', async (t) => {
   t.equal(a.working, 1);
   await clock.pass(200);
   t.equal(a.working, 0);
+  a.ending.abort();
+  await a.ended;
+});
+
+t.test('a term counts from when the write was sent, however late the answer comes', async (t) => {
+  const clock = new Clock();
+  const server = new LeaseServer();
+  const never = new AbortController().signal;
+  server.answering = () => clock.pause(4_000, never);
+  const a = new Replica('a', server, clock, undefined, { retryMs: 20_000 });
+  // Acquired at 0, heard of at 4 s; whoever stands by begins 15 s after the write.
+  await clock.pass(4_000);
+  t.equal(a.working, 1);
+  server.cutOff.add('a');
+  await clock.pass(5_900);
+  t.equal(a.working, 1);
+  await clock.pass(200);
+  t.equal(a.working, 0, 'ten seconds after the write');
+  a.ending.abort();
+  await a.ended;
+});
+
+t.test('a Lease whose acquisition was answered after the deadline begins no term', async (t) => {
+  const clock = new Clock();
+  const server = new LeaseServer();
+  const never = new AbortController().signal;
+  server.answering = () => clock.pause(11_000, never);
+  const a = new Replica('a', server, clock);
+  await clock.pass(11_000);
+  t.same([a.working, a.elector.terms], [0, 0]);
+  server.answering = null;
+  await clock.pass(5_000);
+  t.same([a.working, a.elector.terms], [1, 1], 'the next write is in time');
   a.ending.abort();
   await a.ended;
 });
