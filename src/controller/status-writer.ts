@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { KubeError, type KubeClient } from '../kube/client.ts';
-import { isObject, type Json } from '../kube/json.ts';
+import { isObject, textOf, type Json } from '../kube/json.ts';
 import type { Logger } from '../log.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { FIELD_MANAGER, type RouteEntry } from './objects.ts';
@@ -52,7 +52,7 @@ export class StatusWriter {
       ...{ controllerName, namespace: route.namespace, generation: route.generation, now: new Date() },
     });
     if (plan === null) return;
-    const fingerprint = fingerprintOf(plan, route);
+    const fingerprint = fingerprintOf(plan, route, controllerName);
     const waitMs = this.#guard.waitMs(key, fingerprint);
     if (waitMs > 0) {
       this.#options.later(key, waitMs);
@@ -96,8 +96,12 @@ function currentOf(route: RouteEntry): Json[] {
   return Array.isArray(parents) ? parents.filter(isObject) : [];
 }
 
-/** Of what is said, whenever it is said. */
-function fingerprintOf({ parents }: StatusPlan, { generation }: RouteEntry): string {
-  const text = JSON.stringify(parents, (key, value: unknown) => (key === 'lastTransitionTime' ? undefined : value));
+/**
+ * Of what this controller says, whenever it says it. Others may say something new each time they undo it, a counter in a message say:
+ * that makes no new write of ours.
+ */
+function fingerprintOf({ parents }: StatusPlan, { generation }: RouteEntry, controllerName: string): string {
+  const ours = parents.filter((entry) => textOf(entry, 'controllerName') === controllerName);
+  const text = JSON.stringify(ours, (key, value: unknown) => (key === 'lastTransitionTime' ? undefined : value));
   return `${generation} ${createHash('sha256').update(text).digest('base64')}`;
 }

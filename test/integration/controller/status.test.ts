@@ -215,3 +215,52 @@ t.test('somebody who undoes our entries without end is answered a few times, and
   clearInterval(undo);
   t.ok(statusWrites(api) <= 6, `${statusWrites(api)} writes`);
 });
+
+t.test('nor does it help somebody who undoes them to say something else of his own each time', async (t) => {
+  const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  // Another controller that takes the status for its own alone, and counts.
+  let undone = 0;
+  const undo = setInterval(() => {
+    if (!parentsOf(api, 'shop/r').some(({ controllerName }) => controllerName === OURS)) return;
+    undone++;
+    const conditions = [{ type: 'Programmed', status: 'True', reason: 'Done', message: `${undone} times` }];
+    const parentRef = { group: '', kind: 'Service', name: 'my-server', port: 80 };
+    const status = { parents: [{ parentRef, controllerName: 'example.com/mesh', conditions }] };
+    api.apply('httproutes', { ...api.get('httproutes', 'shop/r')!, status });
+  }, 1);
+  t.teardown(() => clearInterval(undo));
+  await eventually('it is undone a few times', () => undone >= 3);
+  await settled(started);
+  clearInterval(undo);
+  t.ok(statusWrites(api) <= 6, `${statusWrites(api)} writes`);
+});
+
+t.test('an entry that another controller rewrites all the time makes us write nothing', async (t) => {
+  const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
+  const one = await startController(api.url);
+  const other = await startController(api.url, { controllerName: 'example.com/second' });
+  t.teardown(() => one.close());
+  t.teardown(() => other.close());
+  await settled(one);
+  await settled(other);
+  const before = statusWrites(api);
+  const parentRef = { group: '', kind: 'Service', name: 'my-server', port: 80 };
+  for (let time = 1; time <= 50; time++) {
+    const conditions = [{ type: 'Accepted', status: 'True', reason: 'Accepted', message: `looked ${time} times` }];
+    const theirs = { parentRef, controllerName: 'example.com/mesh', conditions };
+    const others = parentsOf(api, 'shop/r').filter(({ controllerName }) => controllerName !== 'example.com/mesh');
+    api.apply('httproutes', { ...api.get('httproutes', 'shop/r')!, status: { parents: [theirs, ...others] } });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await settled(one);
+  await settled(other);
+  t.equal(statusWrites(api), before);
+  t.same(
+    parentsOf(api, 'shop/r')
+      .map(({ controllerName }) => controllerName)
+      .sort(),
+    ['example.com/mesh', 'example.com/second', OURS],
+  );
+});
