@@ -44,6 +44,11 @@ export interface KubeRequest {
   readonly maxBytes?: number;
 }
 
+export interface KubeWatch extends Omit<KubeRequest, 'method' | 'timeoutMs' | 'maxBytes' | 'signal' | 'body'> {
+  /** How long the server may take to accept the watch or to refuse it. */
+  readonly headTimeoutMs?: number | undefined;
+}
+
 /** What has gone to the server and come from it. */
 export interface KubeTraffic {
   /** By method and status, `GET 200`; status 0: no answer. */
@@ -54,6 +59,10 @@ export interface KubeTraffic {
 
 const TIMEOUT_MS = 15_000;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Until a watch is taken or refused: a server answers at once, one that is busy within a quarter of a minute. */
+const WATCH_HEAD_TIMEOUT_MS = 30_000;
+/** What a server may ask for; more is a mistake, of a proxy in between say, and must not hold up a controller for a day. */
+const MAX_RETRY_AFTER_MS = 120_000;
 /** Of an answer: a page of a list. */
 const MAX_BYTES = 64 * 1024 * 1024;
 /** Objects have at most some MiB in etcd. */
@@ -118,19 +127,12 @@ export class KubeClient {
    * connection is taken for dead. `onOpen`: the server has taken it. @throws KubeError, or the reason of the signal
    */
   async *watch(
-    request: Omit<KubeRequest, 'method'>,
+    request: KubeWatch,
     idleMs: () => number,
     signal: AbortSignal,
     onOpen: () => void,
   ): AsyncGenerator<Json> {
-    const response = await this.#open({ ...request, method: 'GET' }, this.#watches, signal).catch((error: unknown) => {
-      throw signal.aborted ? signal.reason : error;
-    });
-    const status = response.statusCode ?? 0;
-    if (status !== 200) {
-      const text = await this.#read(response, { ...request, method: 'GET' }, MAX_BYTES);
-      throw errorOf(status, parseJson(text), response, text);
-    }
+    const response = await this.#openWatch(request, signal);
     const idle = (): void => {
       response.destroy(new KubeError(0, 'Idle', `the watch of ${request.path} was silent for too long`));
     };
@@ -162,6 +164,36 @@ export class KubeClient {
     } finally {
       clearTimeout(timer);
       response.destroy();
+    }
+  }
+
+  /** Once the server has taken it. The limit is on what the server says first alone: a watch itself has no end. */
+  async #openWatch({ headTimeoutMs, ...watch }: KubeWatch, signal: AbortSignal): Promise<IncomingMessage> {
+    const request = { ...watch, method: 'GET' as const };
+    const ending = new AbortController();
+    const abort = (): void => ending.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    const late = new KubeError(0, 'Timeout', `the watch of ${request.path} was neither taken nor refused in time`);
+    const timer = setTimeout(() => ending.abort(late), headTimeoutMs ?? WATCH_HEAD_TIMEOUT_MS);
+    try {
+      const response = await this.#open(request, this.#watches, ending.signal);
+      const status = response.statusCode ?? 0;
+      if (status !== 200) {
+        const text = await this.#read(response, request, MAX_BYTES);
+        throw errorOf(status, parseJson(text), response, text);
+      }
+      // From here on the signal itself ends it.
+      const destroy = (): void => void response.destroy();
+      signal.addEventListener('abort', destroy, { once: true });
+      response.once('close', () => signal.removeEventListener('abort', destroy));
+      if (signal.aborted) destroy();
+      return response;
+    } catch (error) {
+      throw ending.signal.aborted ? ending.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
     }
   }
 
@@ -256,7 +288,7 @@ function errorOf(status: number, body: Json | null, response: IncomingMessage, t
     response.headers['retry-after'] ?? numberOf(objectOf(body, 'details'), 'retryAfterSeconds'),
   );
   const message = textOf(body, 'message') ?? (text.slice(0, 200) || (response.statusMessage ?? ''));
-  const waitMs = Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter * 1_000 : null;
+  const waitMs = retryAfter > 0 ? Math.min(retryAfter * 1_000, MAX_RETRY_AFTER_MS) : null;
   return new KubeError(status, textOf(body, 'reason') ?? '', message, waitMs);
 }
 

@@ -40,6 +40,7 @@ export interface ReflectorOptions {
   /** For tests. */
   readonly backoff?: BackoffOptions;
   readonly pageSize?: number;
+  readonly watchHeadTimeoutMs?: number;
 }
 
 const PAGE_SIZE = 500;
@@ -159,7 +160,7 @@ export class Reflector {
   }
 
   async #watch(): Promise<void> {
-    const { client, path, labelSelector, signal, sink } = this.#options;
+    const { client, path, labelSelector, signal, sink, watchHeadTimeoutMs: headTimeoutMs } = this.#options;
     const { least, most } = WATCH_SECONDS;
     const seconds = Math.round(least + (most - least) * Math.random());
     const query = {
@@ -171,7 +172,7 @@ export class Reflector {
     this.watches++;
     const beganMs = performance.now();
     for await (const { type, object } of client.watch(
-      { path, query, accept: this.#accept('PartialObjectMetadata') },
+      { path, query, accept: this.#accept('PartialObjectMetadata'), headTimeoutMs },
       idleMs,
       signal,
       () => this.#recovered(),
