@@ -114,16 +114,49 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/config-maps.ts'],
 };
 
+/** Room of native/src -> rooms whose headers it may include. In the order of the list: none includes one that comes after it. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  net: [],
+  http: ['net'],
+  log: ['net', 'http'],
+  http1: ['net', 'http'],
+  upstream: ['net', 'http', 'http1'],
+  exchange: ['net', 'http', 'log', 'upstream'],
+  engine: ['net', 'http', 'log', 'http1', 'upstream', 'exchange'],
+  accept: ['net', 'http', 'log', 'http1'],
+  binding: ['net', 'http', 'log', 'http1', 'upstream', 'exchange', 'engine', 'accept'],
+};
+
+/** Includes that point the other way, until what they are needed for is a stream. Each has to be there still. */
+const ROOM_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
+  'http/engine_types.h': ['http1/head.h'],
+  'log/request_facts.h': ['http1/head.h'],
+  'http1/downstream_connection.h': ['exchange/exchange.h'],
+  'http1/downstream_connection.cc': ['engine/http_engine.h', 'log/access_log.h'],
+  'upstream/upstream_connection.cc': ['engine/http_engine.h'],
+  'upstream/upstream_pool.cc': ['exchange/exchange.h'],
+  'exchange/exchange.h': ['http1/body_relay.h', 'http1/head.h'],
+  'exchange/exchange.cc': ['engine/http_engine.h', 'http1/downstream_connection.h'],
+  'exchange/exchange_caller.cc': ['http1/downstream_connection.h'],
+  'exchange/exchange_connect.cc': ['engine/http_engine.h', 'http1/downstream_connection.h'],
+  'exchange/exchange_copies.cc': ['engine/http_engine.h', 'http1/downstream_connection.h'],
+  'exchange/exchange_end.cc': ['engine/http_engine.h', 'http1/downstream_connection.h'],
+  'exchange/exchange_response.cc': ['engine/http_engine.h', 'http1/downstream_connection.h'],
+  'exchange/exchange_state.cc': ['http1/downstream_connection.h'],
+  'exchange/mirror.h': ['http1/body_relay.h', 'http1/head.h'],
+  'exchange/mirror.cc': ['engine/http_engine.h', 'http1/head_writer.h'],
+};
+
 interface Import {
   readonly file: string;
   readonly target: string;
   readonly typeOnly: boolean;
 }
 
-function sources(directory: string): string[] {
+function sources(directory: string, extension = /\.ts$/): string[] {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     const path = join(directory, entry.name);
-    return entry.isDirectory() ? sources(path) : entry.name.endsWith('.ts') ? [path] : [];
+    return entry.isDirectory() ? sources(path, extension) : extension.test(entry.name) ? [path] : [];
   });
 }
 
@@ -204,5 +237,46 @@ t.test('no file is longer than 400 lines', (t) => {
     const lines = readFileSync(path, 'utf8').split('\n').length;
     t.ok(lines <= 401, `${relative(root, path)} has ${lines} lines`);
   }
+  t.end();
+});
+
+const native = join(root, 'native/src');
+const includes = sources(native, /\.(?:h|cc)$/).flatMap((path) =>
+  [...readFileSync(path, 'utf8').matchAll(/^#include "([^"]+)"$/gm)].map((match) => ({
+    file: relative(native, path),
+    target: match[1]!,
+  })),
+);
+
+t.test('every include between rooms of the addon points the way of the design', (t) => {
+  const rooms = Object.keys(ROOMS);
+  for (const [room, allowed] of Object.entries(ROOMS)) {
+    t.same(
+      allowed.filter((other) => !rooms.slice(0, rooms.indexOf(room)).includes(other)),
+      [],
+      `${room} includes only from rooms before it`,
+    );
+  }
+  const used = new Set<string>();
+  for (const { file, target } of includes) {
+    if (stage(target) === stage(file) || ROOMS[stage(file)]?.includes(stage(target))) continue;
+    t.ok(ROOM_EXCEPTIONS[file]?.includes(target), `${file} may include ${target}`);
+    used.add(`${file} ${target}`);
+  }
+  for (const [file, targets] of Object.entries(ROOM_EXCEPTIONS)) {
+    for (const target of targets) t.ok(used.has(`${file} ${target}`), `${file} still includes ${target}`);
+  }
+  t.end();
+});
+
+t.test('Node-API is known to the binding alone', (t) => {
+  const files = sources(native, /\.(?:h|cc)$/).filter((path) =>
+    readFileSync(path, 'utf8').includes('#include <node_api.h>'),
+  );
+  t.not(files.length, 0);
+  t.same(
+    files.map((path) => relative(native, path)).filter((file) => stage(file) !== 'binding'),
+    [],
+  );
   t.end();
 });

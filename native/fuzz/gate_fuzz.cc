@@ -2,7 +2,7 @@
 // in agreement with the parser it is built on.
 #include <array>
 
-#include "../src/head_gate.h"
+#include "http1/head_gate.h"
 #include "oracle.h"
 
 namespace sideroute::fuzz {

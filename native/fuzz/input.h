@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "../src/http1_head.h"
+#include "http1/head.h"
 
 namespace sideroute::fuzz {
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "../src/http1_body.h"
-#include "../src/http1_head.h"
+#include "http1/body.h"
+#include "http1/head.h"
 
 namespace sideroute::bench {
 namespace {

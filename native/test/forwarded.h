@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "../src/head_writer.h"
-#include "../src/http1_head.h"
+#include "http1/head.h"
+#include "http1/head_writer.h"
 
 namespace sideroute::test {
 

@@ -1,14 +1,14 @@
 // Addresses as values, the frontends looked up by them, and the list that holds connections.
-#include "../src/frontend_table.h"
+#include "accept/frontend_table.h"
 
 #include <netinet/in.h>
 
 #include <string>
 #include <unordered_set>
 
-#include "../src/intrusive_list.h"
-#include "../src/net_address.h"
 #include "check.h"
+#include "net/intrusive_list.h"
+#include "net/net_address.h"
 
 namespace sideroute {
 namespace {

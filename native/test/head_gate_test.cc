@@ -1,5 +1,5 @@
 // What the table of the gate cannot show: default limits and heads beyond what the gate tells apart.
-#include "../src/head_gate.h"
+#include "http1/head_gate.h"
 
 #include <string>
 

@@ -1,6 +1,6 @@
 // Heads as they leave: for every row of the tables that is accepted, what was understood is what the next
 // server reads, in one form only.
-#include "../src/head_writer.h"
+#include "http1/head_writer.h"
 
 #include <array>
 #include <string>

@@ -1,9 +1,8 @@
 // Host and target syntax at its edges, and the names and statuses of errors.
-#include "../src/http1_target.h"
-
-#include "../src/http1_framing.h"
-#include "../src/http1_scan.h"
 #include "check.h"
+#include "http/scan.h"
+#include "http1/framing.h"
+#include "http1/target.h"
 #include "summary.h"
 
 namespace sideroute::test {

@@ -1,4 +1,4 @@
-#include "../src/json_line.h"
+#include "log/json_line.h"
 
 #include <string>
 

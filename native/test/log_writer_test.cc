@@ -1,12 +1,12 @@
-#include "../src/log_writer.h"
+#include "log/log_writer.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <string>
 
-#include "../src/unique_fd.h"
 #include "check.h"
+#include "net/unique_fd.h"
 
 namespace sideroute {
 

@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "../src/http1_head.h"
+#include "http1/head.h"
 
 namespace sideroute::test {
 

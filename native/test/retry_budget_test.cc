@@ -1,4 +1,4 @@
-#include "../src/retry_budget.h"
+#include "upstream/retry_budget.h"
 
 #include "check.h"
 

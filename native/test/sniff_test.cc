@@ -1,5 +1,5 @@
 // Protocols told apart by first bytes, and never otherwise for being split.
-#include "../src/sniff.h"
+#include "accept/sniff.h"
 
 #include <string>
 #include <string_view>

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "../src/head_gate.h"
-#include "../src/http1_body.h"
-#include "../src/http1_head.h"
+#include "http1/body.h"
+#include "http1/head.h"
+#include "http1/head_gate.h"
 
 namespace sideroute::test {
 

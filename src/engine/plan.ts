@@ -1,5 +1,5 @@
 /**
- * Carries a forward plan out on strings: the counterpart of native/src/head_writer.cc, which does it on bytes.
+ * Carries a forward plan out on strings: the counterpart of native/src/http1/head_writer.cc, which does it on bytes.
  *
  * Stage before: a decision. Stage after: the `uws` engine. Strings are Latin-1 views of bytes throughout.
  */

@@ -59,7 +59,7 @@ const POOL_IDLE_MS = 60_000;
 const SWEEP_INTERVAL_MS = 10_000;
 const KEEP_ALIVE_PROBE_MS = 10_000;
 
-/** When nothing accepts: as in native/src/upstream_pool.cc, which says why, and with which a test compares it. */
+/** When nothing accepts: as in native/src/upstream/upstream_pool.cc, which says why, and with which a test compares it. */
 export const REFUSING = { manyFailures: 64, refusingMs: 100, forgottenMs: 1_000 } as const;
 
 /** One address and port. */

@@ -1,6 +1,6 @@
 /**
  * How often a request of the `uws` engine is sent, and on which connections: dials that fail are repeated, and what a reused
- * connection has failed is sent once more. What is dialled when is that of the native engine (native/src/dial_plan.h, which says
+ * connection has failed is sent once more. What is dialled when is that of the native engine (native/src/upstream/dial_plan.h, which says
  * why), but that undici gives every dial the whole connect timeout, so one that is not answered is followed only by the other
  * addresses.
  *
@@ -9,7 +9,7 @@
 import type { RequestReason } from '../errors.ts';
 import { learnReuse, type Upstream, type UpstreamPools } from './upstream-pools.ts';
 
-/** As in native/src/dial_plan.h, with which a test compares it. */
+/** As in native/src/upstream/dial_plan.h, with which a test compares it. */
 export const DIALS = {
   /** Each address is dialled so often. */
   rounds: 16,

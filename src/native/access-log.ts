@@ -2,7 +2,7 @@
  * The typed interface of the native access log: what `createAccessLog` of the addon takes and returns.
  *
  * Acceptor and native engine are given the object and write their lines by themselves; the `uws` engine calls `request`.
- * Lines are formatted in native/src/access_log.cc and written by a thread of the addon's own.
+ * Lines are formatted in native/src/log/access_log.cc and written by a thread of the addon's own.
  */
 import { loadNative } from './binding.ts';
 import type { LogCounters } from './log-writer.ts';

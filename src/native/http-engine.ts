@@ -8,7 +8,7 @@ import type { NativeAccessLog } from './access-log.ts';
 import { loadNative } from './binding.ts';
 import type { StateRecords } from './engine-state.ts';
 
-/** Limits and times; a missing one has the default of the addon (`EngineSettings` in native/src/engine_types.h). */
+/** Limits and times; a missing one has the default of the addon (`EngineSettings` in native/src/http/engine_types.h). */
 export interface HttpEngineSettings {
   readonly headerTimeoutMs?: number;
   readonly downstreamIdleMs?: number;
@@ -96,7 +96,7 @@ export interface NativeMirror {
   readonly series: number;
 }
 
-/** Slots of `HttpEngine.decision`, in the order of `Decision` in native/src/engine_types.h; -1 for none, and 1 for a repeatable decision. */
+/** Slots of `HttpEngine.decision`, in the order of `Decision` in native/src/http/engine_types.h; -1 for none, and 1 for a repeatable decision. */
 export const DECISION = {
   kind: 0,
   backend: 1,

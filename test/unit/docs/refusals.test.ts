@@ -12,7 +12,7 @@ function wordOf(name: string): string {
 
 /** Fault and the reason of a request, in the order of the table in C++. */
 const FAULTS = [
-  ...read('native/src/http1_error.cc').matchAll(/\{Error::k\w+, HeadReason::k(\w+), "([a-z0-9-]+)"\}/g),
+  ...read('native/src/http1/error.cc').matchAll(/\{Error::k\w+, HeadReason::k(\w+), "([a-z0-9-]+)"\}/g),
 ].map(([, reason, fault]) => ({ fault: fault!, reason: wordOf(reason!) }));
 
 const PAGE = read('docs/refusals.md');
@@ -70,9 +70,9 @@ t.test('the limits on the page are those of the code', async (t) => {
     if (found === null) throw new Error(`${file} has no ${pattern.source}`);
     return found.slice(1).reduce((product, factor) => product * Number(factor.replaceAll("'", '')), 1);
   };
-  const types = 'native/src/http1_types.h';
-  const body = 'native/src/http1_body.h';
-  const engine = 'native/src/engine_types.h';
+  const types = 'native/src/http1/types.h';
+  const body = 'native/src/http1/body.h';
+  const engine = 'native/src/http/engine_types.h';
   const KIB = 1024;
   for (const [shown, actual] of [
     ['more than 8 KiB', number(types, /max_request_line = (\d+) \* (\d+);/) / KIB],
@@ -81,12 +81,15 @@ t.test('the limits on the page are those of the code', async (t) => {
     ['of one chunk more than 4 KiB', number(body, /max_line_extension_bytes = (\d+) \* (\d+);/) / KIB],
     ['of all more than 16 KiB', number(body, /max_extension_bytes = (\d+) \* (\d+);/) / KIB],
     ['more than 200 fields', number(engine, /kMaxHeaderFields = (\d+);/)],
-    ['more than 64 trailers', number('native/src/body_relay.h', /kMaxTrailers = (\d+);/)],
-    ['more than 32 names in Connection', number('native/src/http1_framing.cc', /kMaxNamedFields = (\d+);/)],
+    ['more than 64 trailers', number('native/src/http1/body_relay.h', /kMaxTrailers = (\d+);/)],
+    ['more than 32 names in Connection', number('native/src/http1/framing.cc', /kMaxNamedFields = (\d+);/)],
     ['more than 16 interim responses', number(engine, /max_interim_responses = (\d+);/)],
     ['takes more than 60 s', number(engine, /header_timeout_ms = ([\d']+);/) / 1000],
     ['a body of more than 64 KiB', number(engine, /max_replay_bytes = (\d+) \* (\d+);/) / KIB],
-    ['more of a body than 256 KiB', number('native/src/exchange_end.cc', /kMaxDiscarded = (\d+) \* (\d+);/) / KIB],
+    [
+      'more of a body than 256 KiB',
+      number('native/src/exchange/exchange_end.cc', /kMaxDiscarded = (\d+) \* (\d+);/) / KIB,
+    ],
   ] as const) {
     t.ok(PAGE.includes(shown), `«${shown}» is on the page`);
     t.equal(Number(/\d+/.exec(shown)![0]), actual, shown);

@@ -12,17 +12,17 @@ function numberOf(file: string, name: string): number {
 
 t.test('the engine uws dials as often as the native one, and with the same pauses', async (t) => {
   t.same(DIALS, {
-    rounds: numberOf('dial_plan.h', 'kRounds'),
-    stepMs: numberOf('engine_types.h', 'redial_step_ms'),
-    refusingRounds: numberOf('dial_plan.h', 'kRefusingRounds'),
-    refusingSteps: numberOf('dial_plan.h', 'kRefusingSteps'),
+    rounds: numberOf('upstream/dial_plan.h', 'kRounds'),
+    stepMs: numberOf('http/engine_types.h', 'redial_step_ms'),
+    refusingRounds: numberOf('upstream/dial_plan.h', 'kRefusingRounds'),
+    refusingSteps: numberOf('upstream/dial_plan.h', 'kRefusingSteps'),
   });
 });
 
 t.test('and takes a backend for one that refuses everything by the same signs', async (t) => {
   t.same(REFUSING, {
-    manyFailures: numberOf('upstream_pool.cc', 'kManyFailures'),
-    refusingMs: numberOf('upstream_pool.cc', 'kRefusingMs'),
-    forgottenMs: numberOf('upstream_pool.cc', 'kForgottenMs'),
+    manyFailures: numberOf('upstream/upstream_pool.cc', 'kManyFailures'),
+    refusingMs: numberOf('upstream/upstream_pool.cc', 'kRefusingMs'),
+    forgottenMs: numberOf('upstream/upstream_pool.cc', 'kForgottenMs'),
   });
 });

@@ -1,0 +1,170 @@
+// Accepts redirected connections, recovers their original destination and decides what becomes of them before
+// a byte is read. Owns every connection until it ends or is handed over. Knows nothing of JavaScript.
+//
+//   accept -> original destination -> ourselves, or dialled by ourselves? -> closed, `loop`
+//                                  -> HTTP frontend? -> Detection -> AcceptorHost::OnHttp, or Passthrough
+//                                  -> else Passthrough
+#ifndef SIDEROUTE_ACCEPT_ACCEPTOR_H_
+#define SIDEROUTE_ACCEPT_ACCEPTOR_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "accept/detection.h"
+#include "accept/frontend_table.h"
+#include "accept/passthrough.h"
+#include "net/connection.h"
+#include "net/descriptor_budget.h"
+#include "net/downstreams.h"
+#include "net/listener.h"
+#include "net/memory_guard.h"
+#include "net/net_address.h"
+#include "net/own_dials.h"
+#include "net/reactor.h"
+#include "net/state_records.h"
+
+namespace sideroute {
+
+class AccessLog;
+
+struct AcceptorLimits {
+  uint64_t detect_timeout_ms;
+  uint64_t connect_timeout_ms;
+  // Of the whole process, whoever holds them.
+  size_t max_connections;
+  HeadLimits head;
+};
+
+// What accepting waits for. ACCEPT_LIMITS of src/native/binding.ts, in that order.
+enum class AcceptLimit : uint8_t { kConnections, kDescriptors, kMemory };
+inline constexpr std::array<const char*, 3> kAcceptLimitNames = {"connections", "descriptors", "memory"};
+
+struct AcceptorCounters {
+  uint64_t accepted = 0;
+  uint64_t handed_over = 0;
+  // How often each began.
+  std::array<uint64_t, kAcceptLimitNames.size()> accept_pauses{};
+  std::array<uint64_t, kConnectionReasonNames.size()> connections{};
+  PassthroughBytes bytes;
+  size_t detecting_open = 0;
+  size_t tunnels_open = 0;
+};
+
+// Any call may close the acceptor, but never destroys it at once.
+class AcceptorHost {
+ public:
+  virtual void OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) = 0;
+  // `error`: negative errno, or 0; -ELOOP for a connection that the addon dialled itself.
+  virtual void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) = 0;
+  // Connections wait in the queue of the kernel until there is room.
+  virtual void OnPaused(AcceptLimit limit) = 0;
+
+ protected:
+  ~AcceptorHost() = default;
+};
+
+// Disposed of through the reactor, since its own events may be on the stack.
+class Acceptor final : public Disposable,
+                       public ListenerHost,
+                       public DetectionHost,
+                       public PassthroughHost,
+                       private TurnClient,
+                       private Deadline {
+ public:
+  Acceptor(Reactor& reactor, OwnDials& own_dials, Downstreams& downstreams, DescriptorBudget& descriptors,
+           const MemoryGuard& memory, AcceptorHost& host, const AcceptorLimits& limits);
+  ~Acceptor() override;
+
+  // Binds one more address, before Start. 0 or a negative errno with the name of the call that failed.
+  int Bind(const NetAddress& address, const char** syscall);
+  int Start();
+  void SetFrontends(FrontendTable frontends) { frontends_ = std::move(frontends); }
+  void SetAccessLog(std::shared_ptr<AccessLog> log) { log_ = std::move(log); }
+  void StopAccepting();
+  void Close();
+
+  // Those it holds itself.
+  size_t connections() const { return detections_.size() + tunnels_.size(); }
+  // The most that the process may hold, as options and descriptors allow.
+  size_t max_connections() const;
+  // Closes those for which the kernel holds most, until about `bytes` are free; returns how many.
+  size_t CloseLargest(size_t bytes);
+  AcceptorCounters Counters() const;
+  StateRecords DescribeDetections(const StateRange& range) const;
+  StateRecords DescribeTunnels(const StateRange& range) const;
+  const std::vector<std::unique_ptr<Listener>>& listeners() const { return listeners_; }
+
+ private:
+  void OnAcceptable(Listener& listener) override;
+  void OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) override;
+  void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream,
+                ConnectionReason reason) override;
+  void OnDetectionClosed(Detection* detection) override;
+  void OnTunnelDecided(ConnectionReason reason) override;
+  void OnTunnelClosed(Passthrough* tunnel, int error) override;
+  void OnTunnelAbandoned(const Passthrough& tunnel) override;
+  void OnDeadline() override;
+  void OnBatchEnd() override;
+  void OnTurnEnd() override {}
+  uint64_t NextDueMs() const override { return UINT64_MAX; }
+  void OnTime(uint64_t) override {}
+
+  void Classify(const Listener& listener, UniqueFd fd, const NetAddress& peer);
+  bool IsOwnAddress(int fd, const NetAddress& destination) const;
+  // How often what it is for was captured before, this time not counted; -1 for a connection of the
+  // application.
+  int CapturesOfOwnDial(int fd, const NetAddress& peer, const NetAddress& destination);
+  // `captures`: of a dial that is passed on, how often it has been captured.
+  void StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
+                   ConnectionReason reason, int captures = 0);
+  void Drop(ConnectionReason reason, const NetAddress& destination, int error);
+  void DropLoop(const NetAddress& peer, const NetAddress& destination, int error);
+  void LogTunnel(const Passthrough& tunnel, ConnectionReason reason, int error);
+  bool logs() const;
+  void Count(ConnectionReason reason) { ++counters_.connections[static_cast<size_t>(reason)]; }
+  // For another connection; else what it has reached.
+  bool HasRoom(AcceptLimit* limit) const;
+  // Closes what only waits; true when there is room now.
+  bool MakeRoom();
+  void Pause(AcceptLimit limit);
+  void ResumeIfPossible();
+  void SetCrowded(bool crowded);
+
+  Reactor& reactor_;
+  OwnDials& own_dials_;
+  Downstreams& downstreams_;
+  DescriptorBudget& descriptors_;
+  const MemoryGuard& memory_;
+  AcceptorHost& host_;
+  const AcceptorLimits limits_;
+  // Descriptor numbers from here on are left to dials, pipes and the rest of the process.
+  const int descriptor_limit_;
+  FrontendTable frontends_;
+  // Null: there is none.
+  std::shared_ptr<AccessLog> log_;
+  AcceptorCounters counters_;
+  DetectionSettings detection_settings_;
+  PipePool pipes_;
+  DeadlineQueue detect_deadlines_;
+  DeadlineQueue connect_deadlines_;
+  DeadlineQueue retry_deadlines_;
+  DeadlineQueue resume_deadlines_;
+  ConnectionContext context_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  ConnectionList detections_;
+  ConnectionList tunnels_;
+  bool accepting_ = false;
+  bool paused_ = false;
+  bool crowded_ = false;
+  // Set once half of the descriptors have been in use: to probe earlier would make the kernel grow its table
+  // for nothing.
+  bool probe_descriptors_ = false;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_ACCEPT_ACCEPTOR_H_

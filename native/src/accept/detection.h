@@ -1,0 +1,121 @@
+// Waits for the first bytes of a downstream whose frontend is HTTP and says who carries the connection. Stage
+// before: acceptor. Stage after: an HTTP engine or passthrough. Bytes are only peeked at: the next stage
+// finds all of them.
+//
+//   waiting --bytes--> reading head --decided--> OnHttp / OnTunnel
+//      |  \ (a deadline for the whole head starts with its first byte; a complete head never waits for it)
+//      |   \-- EOF without a byte --> closed
+//      +-- silent until the deadline --> the destination is dialled:
+//            upstream speaks first  --> OnTunnel(kServerFirst)
+//            downstream speaks      --> upstream dropped, reading head
+//            upstream refuses       --> dialled again, some times
+//            upstream fails or ends --> upstream dropped, waiting without deadline (a preconnected HTTP
+//            client)
+#ifndef SIDEROUTE_ACCEPT_DETECTION_H_
+#define SIDEROUTE_ACCEPT_DETECTION_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "http1/head_gate.h"
+#include "net/connection.h"
+#include "net/net_address.h"
+#include "net/unique_fd.h"
+
+namespace sideroute {
+
+class Detection;
+class StateRecords;
+
+// What the first head says; the members of HttpConnection in src/native/binding.ts.
+enum class HeadVerdict : uint8_t { kAdmit, kRefuse, kInvalid };
+
+struct HeadFinding {
+  HeadVerdict verdict;
+  // Names of REQUEST_REASONS in src/errors.ts; null for kAdmit.
+  const char* reason;
+};
+
+class DetectionHost {
+ public:
+  // HTTP/1.x. `detection` has let go of `downstream` and is disposed of by the host, as in the other calls.
+  virtual void OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) = 0;
+  // No HTTP/1.x. `upstream` is empty unless the destination was dialled already.
+  virtual void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream,
+                        ConnectionReason reason) = 0;
+  // The downstream left without a byte, or by a reset; it is closed.
+  virtual void OnDetectionClosed(Detection* detection) = 0;
+
+ protected:
+  ~DetectionHost() = default;
+};
+
+// Shared by the detections of one acceptor.
+struct DetectionSettings {
+  HeadLimits limits;
+  // Where heads are peeked into: one byte more than the limit at least, so that too long is told from
+  // complete.
+  std::vector<char> scratch;
+};
+
+class Detection final : public Connection, private Deadline {
+ public:
+  Detection(ConnectionContext& context, DetectionHost& host, DetectionSettings& settings, UniqueFd downstream,
+            const NetAddress& destination, int64_t frontend);
+  Detection(const Detection&) = delete;
+
+  void Start();
+  void Abandon() override;
+  size_t QueuedBytes() const override;
+
+  const NetAddress& destination() const { return destination_; }
+  int64_t frontend() const { return frontend_; }
+  void Describe(StateRecords& records) const;
+
+ private:
+  enum class State : uint8_t { kWaiting, kReadingHead };
+
+  struct DownstreamWatcher final : Watcher {
+    explicit DownstreamWatcher(Detection& detection) : detection(detection) {}
+    void OnReady(uint32_t events) override { detection.OnDownstreamReady(events); }
+    Detection& detection;
+  };
+  struct UpstreamWatcher final : Watcher {
+    explicit UpstreamWatcher(Detection& detection) : detection(detection) {}
+    void OnReady(uint32_t events) override { detection.OnUpstreamReady(events); }
+    Detection& detection;
+  };
+
+  void OnDownstreamReady(uint32_t events);
+  void OnUpstreamReady(uint32_t events);
+  void OnDeadline() override;
+  // Peeks and decides; true when the connection has left this stage. `timed_out`: what is there must do.
+  bool Examine(bool timed_out);
+  bool Decide(const char* data, size_t length, bool timed_out);
+  void DialSilent();
+  void DropUpstream();
+  UniqueFd TakeDownstream();
+  void Http(HeadVerdict verdict, const char* reason);
+  void Tunnel(ConnectionReason reason);
+  void CloseQuietly();
+
+  ConnectionContext& context_;
+  DetectionHost& host_;
+  DetectionSettings& settings_;
+  const NetAddress destination_;
+  const int64_t frontend_;
+  State state_ = State::kWaiting;
+  bool peer_ended_ = false;
+  bool buffer_grown_ = false;
+  bool upstream_connected_ = false;
+  int dials_ = 0;
+  DownstreamWatcher downstream_watcher_;
+  UpstreamWatcher upstream_watcher_;
+  UniqueFd downstream_;
+  UniqueFd upstream_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_ACCEPT_DETECTION_H_

@@ -1,0 +1,215 @@
+#include "accept/passthrough.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "net/socket.h"
+#include "net/state_records.h"
+
+namespace sideroute {
+
+namespace {
+
+constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
+
+ssize_t Splice(int from, int to, size_t length) {
+  ssize_t moved;
+  do {
+    moved = splice(from, nullptr, to, nullptr, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  } while (moved < 0 && errno == EINTR);
+  return moved;
+}
+
+}  // namespace
+
+Passthrough::Passthrough(ConnectionContext& context, PassthroughHost& host, PassthroughBytes& bytes,
+                         UniqueFd downstream, const NetAddress& destination, ConnectionReason reason)
+    : context_(context),
+      host_(host),
+      destination_(destination),
+      reason_(reason),
+      started_ns_(uv_hrtime()),
+      downstream_(*this),
+      upstream_(*this),
+      up_{downstream_, upstream_, bytes.upstream, {}},
+      down_{upstream_, downstream_, bytes.downstream, {}} {
+  downstream_.fd = std::move(downstream);
+}
+
+void Passthrough::Dial(int captures) {
+  int error = 0;
+  upstream_.fd = context_.own_dials.Dial(destination_, &error, captures);
+  if (error == -EMFILE || error == -ENFILE) {
+    context_.pipes.Trim();
+    context_.downstreams.CloseIdleUpstream();
+    upstream_.fd = context_.own_dials.Dial(destination_, &error, captures);
+  }
+  // Watched while dialling, so that a downstream that resets does not leave the dial behind.
+  if (error == 0) error = context_.reactor.Watch(downstream_.fd.get(), kEvents, &downstream_);
+  if (error == 0) error = context_.reactor.Watch(upstream_.fd.get(), kEvents, &upstream_);
+  if (error != 0) return FailDial(error);
+  context_.connect_deadlines.Add(this);
+}
+
+void Passthrough::Adopt(UniqueFd upstream) {
+  upstream_.fd = std::move(upstream);
+  int error = context_.reactor.Watch(downstream_.fd.get(), kEvents, &downstream_);
+  if (error == 0) error = context_.reactor.Watch(upstream_.fd.get(), kEvents, &upstream_);
+  if (error != 0) return FailDial(error);
+  // The first events of the fresh registrations say what is ready.
+  Established();
+}
+
+void Passthrough::OnSideReady(Side& side, uint32_t events) {
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) side.readable = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) side.writable = true;
+  if ((events & EPOLLERR) != 0) side.failed = true;
+  if (!dialling_) {
+    if (events != 0 && context_.reactor.MustWait(share_)) return context_.reactor.Again(&side);
+    return PumpBoth();
+  }
+
+  if (&side == &upstream_) {
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
+      OnConnectResult(TakeSocketError(upstream_.fd.get()));
+  } else if (side.failed) {
+    host_.OnTunnelDecided(reason_);
+    Finish(true, 0);
+  }
+}
+
+void Passthrough::OnConnectResult(int error) {
+  if (error != 0) return FailDial(error);
+  Established();
+  PumpBoth();
+}
+
+void Passthrough::Established() {
+  Cancel();
+  dialling_ = false;
+  host_.OnTunnelDecided(reason_);
+}
+
+void Passthrough::OnDeadline() {
+  if (dialling_) return FailDial(-ETIMEDOUT);
+  // A direction waits for a pipe.
+  PumpBoth();
+}
+
+void Passthrough::PumpBoth() {
+  Flow& first = down_first_ ? down_ : up_;
+  const uint64_t moved = first.moved;
+  const Pumped one = Pump(first);
+  const Pumped other = one == Pumped::kFailed ? one : Pump(down_first_ ? up_ : down_);
+  if (other == Pumped::kFailed) return Finish(true, 0);
+  // One share for both: whoever finds it used up by the other begins the next time.
+  if (other == Pumped::kMore && first.moved != moved) down_first_ = !down_first_;
+  if (one == Pumped::kMore || other == Pumped::kMore) return;
+  // A reset is passed on after what the kernel still had to give, and even while its side is not being read.
+  if (downstream_.failed || upstream_.failed) return Finish(true, 0);
+  if (up_.ended && down_.ended) Finish(false, 0);
+}
+
+Passthrough::Pumped Passthrough::Pump(Flow& flow) {
+  if (flow.ended) return Pumped::kWaiting;
+  for (;;) {
+    if (Flush(flow) == Pumped::kFailed) return Pumped::kFailed;
+    if (flow.buffered > 0) return Pumped::kWaiting;
+    if (flow.source_ended || !flow.from.readable) break;
+    if (!context_.reactor.MayGoOn(share_)) {
+      context_.reactor.Again(&flow.from);
+      if (flow.pipe) context_.pipes.Release(std::move(flow.pipe));
+      return Pumped::kMore;
+    }
+    if (!flow.pipe) flow.pipe = context_.pipes.Acquire();
+    if (!flow.pipe) {
+      if (!pending()) context_.retry_deadlines.Add(this);
+      return Pumped::kWaiting;
+    }
+    // The pipe is empty here, so EAGAIN can only mean that the socket is.
+    const ssize_t moved = Splice(flow.from.fd.get(), flow.pipe.write_end.get(), PipePool::kPipeBytes);
+    if (moved > 0) {
+      flow.buffered = static_cast<size_t>(moved);
+    } else if (moved == 0) {
+      flow.source_ended = true;
+    } else if (errno == EAGAIN) {
+      flow.from.readable = false;
+    } else {
+      return Pumped::kFailed;
+    }
+  }
+  if (flow.pipe) context_.pipes.Release(std::move(flow.pipe));
+  if (flow.source_ended) {
+    shutdown(flow.to.fd.get(), SHUT_WR);
+    flow.ended = true;
+  }
+  return Pumped::kWaiting;
+}
+
+Passthrough::Pumped Passthrough::Flush(Flow& flow) {
+  while (flow.buffered > 0 && flow.to.writable) {
+    const ssize_t moved = Splice(flow.pipe.read_end.get(), flow.to.fd.get(), flow.buffered);
+    if (moved > 0) {
+      flow.buffered -= static_cast<size_t>(moved);
+      flow.total += static_cast<uint64_t>(moved);
+      flow.moved += static_cast<uint64_t>(moved);
+      context_.reactor.Spend(&share_, static_cast<size_t>(moved));
+    } else if (moved < 0 && errno == EAGAIN) {
+      flow.to.writable = false;
+    } else {
+      return Pumped::kFailed;
+    }
+  }
+  return Pumped::kWaiting;
+}
+
+void Passthrough::FailDial(int error) {
+  // Whatever the cause, the downstream learns by a reset that its connection failed: a FIN would look like an
+  // answer.
+  Finish(true, error);
+}
+
+void Passthrough::CloseSides(bool reset) {
+  Cancel();
+  reset_ = reset;
+  for (Side* side : {&downstream_, &upstream_}) {
+    if (!side->fd) continue;
+    context_.reactor.Unwatch(side->fd.get(), side);
+    if (reset) ResetOnClose(side->fd.get());
+    side->fd.Reset();
+  }
+  for (Flow* flow : {&up_, &down_}) {
+    if (flow->pipe) context_.pipes.Discard(std::move(flow->pipe));
+  }
+}
+
+void Passthrough::Finish(bool reset, int error) {
+  CloseSides(reset);
+  host_.OnTunnelClosed(this, error);
+}
+
+void Passthrough::Abandon() {
+  CloseSides(true);
+  host_.OnTunnelAbandoned(*this);
+}
+
+size_t Passthrough::QueuedBytes() const {
+  size_t bytes = up_.buffered + down_.buffered;
+  for (const Side* side : {&downstream_, &upstream_}) {
+    if (side->fd) bytes += sideroute::QueuedBytes(side->fd.get());
+  }
+  return bytes;
+}
+
+void Passthrough::Describe(StateRecords& records) const {
+  records.Number(static_cast<double>(reason_));
+  records.Number(dialling_ ? 1 : 0);
+  records.Address(destination_);
+  records.Socket(downstream_.fd.get());
+}
+
+}  // namespace sideroute

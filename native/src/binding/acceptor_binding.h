@@ -1,0 +1,66 @@
+// The JavaScript face of an Acceptor: the objects that createAcceptor of src/native/binding.ts returns.
+#ifndef SIDEROUTE_BINDING_ACCEPTOR_BINDING_H_
+#define SIDEROUTE_BINDING_ACCEPTOR_BINDING_H_
+
+#include <node_api.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "accept/acceptor.h"
+#include "net/intrusive_list.h"
+#include "net/reactor.h"
+#include "net/unique_fd.h"
+
+namespace sideroute {
+
+struct Instance;
+
+// Held by the JavaScript object, which itself is held by a strong reference until close().
+class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding>, public AcceptorHost {
+ public:
+  // The whole of createAcceptor(options): the object, or null with an exception pending.
+  static napi_value Create(napi_env env, Instance& instance, napi_value options);
+
+  // Those that the acceptor holds.
+  size_t connections() const { return acceptor_ == nullptr ? 0 : acceptor_->connections(); }
+  size_t CloseLargest(size_t bytes) { return acceptor_ == nullptr ? 0 : acceptor_->CloseLargest(bytes); }
+
+  ~AcceptorBinding() override;
+  // The environment ends: closes everything, and touches neither it nor the reactor again.
+  void Shutdown();
+
+ private:
+  AcceptorBinding(napi_env env, Instance& instance, const AcceptorLimits& limits);
+
+  napi_value Wrap();
+  void Release();
+
+  void OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) override;
+  void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) override;
+  void OnPaused(AcceptLimit limit) override;
+
+  static AcceptorBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
+  static napi_value Take(napi_env env, napi_callback_info info);
+  static napi_value SetElsewhere(napi_env env, napi_callback_info info);
+  static napi_value SetFrontends(napi_env env, napi_callback_info info);
+  static napi_value Counters(napi_env env, napi_callback_info info);
+  static napi_value Detections(napi_env env, napi_callback_info info);
+  static napi_value Tunnels(napi_env env, napi_callback_info info);
+  static napi_value StopAccepting(napi_env env, napi_callback_info info);
+  static napi_value Close(napi_env env, napi_callback_info info);
+
+  napi_env const env_;
+  Instance& instance_;
+  Reactor* reactor_;
+  std::unique_ptr<Acceptor> acceptor_;
+  // The connection that onHttp is told of, until it takes it.
+  UniqueFd at_hand_;
+  napi_ref self_ = nullptr;
+  // {onHttp, onDropped, onError}: one reference instead of three.
+  napi_ref options_ = nullptr;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_BINDING_ACCEPTOR_BINDING_H_

@@ -1,0 +1,274 @@
+#include "binding/access_log_binding.h"
+
+#include <fcntl.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "binding/napi_util.h"
+
+namespace sideroute {
+
+namespace {
+
+constexpr napi_type_tag kLogTag = {0x2f91d06c7be84a53, 0x9c3e5b1740fa82d6};
+constexpr int64_t kMaxId = 1'000'000;
+constexpr int64_t kMaxBufferBytes = 64 * 1024 * 1024;
+constexpr int64_t kMaxCloseMs = 60'000;
+
+using Handle = std::shared_ptr<AccessLog>;
+
+Handle* Unwrap(napi_env env, napi_value object) {
+  bool ours = false;
+  void* data = nullptr;
+  napi_check_object_type_tag(env, object, &kLogTag, &ours);
+  return ours && napi_unwrap(env, object, &data) == napi_ok ? static_cast<Handle*>(data) : nullptr;
+}
+
+// Null with an exception pending when `this` is none of ours.
+AccessLog* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv) {
+  napi_value self;
+  napi_get_cb_info(env, info, &argc, argv, &self, nullptr);
+  Handle* handle = Unwrap(env, self);
+  if (handle != nullptr) return handle->get();
+  napi_throw_type_error(env, "ERR_INVALID_THIS", "not an access log");
+  return nullptr;
+}
+
+bool IsMissing(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, value, &type);
+  return type == napi_undefined || type == napi_null;
+}
+
+// [{name, error}]
+bool ReadReasons(napi_env env, napi_value options, std::vector<AccessLog::ReasonInfo>* reasons) {
+  napi_value list;
+  uint32_t count = 0;
+  if (!ReadProperty(env, options, "reasons", "options", &list) ||
+      !ReadArray(env, list, "options.reasons", &count)) {
+    return false;
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    napi_value element, value;
+    AccessLog::ReasonInfo reason;
+    const std::string path = "options.reasons[" + std::to_string(i) + "]";
+    napi_get_element(env, list, i, &element);
+    if (!ReadProperty(env, element, "name", path, &value) ||
+        !ReadString(env, value, path + ".name", &reason.name) ||
+        !ReadProperty(env, element, "error", path, &value)) {
+      return false;
+    }
+    napi_get_value_bool(env, value, &reason.error);
+    reasons->push_back(std::move(reason));
+  }
+  return true;
+}
+
+napi_value SetMode(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  AccessLog* log = From(env, info, 1, &argument);
+  std::string name;
+  if (log == nullptr || !ReadString(env, argument, "mode", &name)) return nullptr;
+  const auto found = std::find(kAccessLogModeNames.begin(), kAccessLogModeNames.end(), name);
+  if (found == kAccessLogModeNames.end()) {
+    ThrowInvalid(env, "mode must be 'off', 'errors' or 'all', not '" + name + "'");
+    return nullptr;
+  }
+  const auto mode = static_cast<AccessLogMode>(found - kAccessLogModeNames.begin());
+  if (const int error = log->SetMode(mode); error != 0) {
+    return ThrowSystemError(env, error, "pthread_create", "for the access log");
+  }
+  return nullptr;
+}
+
+// set(id, text)
+template <void (AccessLog::*set)(uint32_t, std::string), int64_t max>
+napi_value SetText(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  AccessLog* log = From(env, info, 2, arguments);
+  int64_t id = 0;
+  std::string text;
+  if (log == nullptr || !ReadInteger(env, arguments[0], "id", 0, max, &id) ||
+      !ReadString(env, arguments[1], "text", &text)) {
+    return nullptr;
+  }
+  (log->*set)(static_cast<uint32_t>(id), std::move(text));
+  return nullptr;
+}
+
+// wants(reason, status)
+napi_value Wants(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  AccessLog* log = From(env, info, 2, arguments);
+  int64_t reason = 0, status = 0;
+  napi_value result = nullptr;
+  if (log == nullptr || !ReadInteger(env, arguments[0], "reason", -1, 1'000, &reason) ||
+      !ReadInteger(env, arguments[1], "status", 0, 999, &status)) {
+    return nullptr;
+  }
+  napi_get_boolean(env, log->Wants(static_cast<int32_t>(reason), static_cast<uint16_t>(status)), &result);
+  return result;
+}
+
+// Members of the object that request() gets.
+class EntryReader {
+ public:
+  EntryReader(napi_env env, napi_value object) : env_(env), object_(object) {}
+
+  bool Integer(const char* name, int64_t min, int64_t max, int64_t* result) {
+    return ReadIntegerProperty(env_, object_, name, "entry", min, max, result);
+  }
+  // A string of Latin-1 or null.
+  bool Text(const char* name, RequestText which, RequestTexts* texts) {
+    napi_value value;
+    if (!ReadProperty(env_, object_, name, "entry", &value)) return false;
+    if (IsMissing(env_, value)) return true;
+    size_t length = 0;
+    if (napi_get_value_string_latin1(env_, value, nullptr, 0, &length) != napi_ok) {
+      return ThrowInvalid(env_, "entry." + std::string(name) + " must be a string or null");
+    }
+    text_.resize(length);
+    napi_get_value_string_latin1(env_, value, text_.data(), length + 1, &length);
+    texts->Set(which, text_);
+    return true;
+  }
+  // {address, port} or null.
+  bool Address(const char* name, NetAddress* result) {
+    napi_value value;
+    if (!ReadProperty(env_, object_, name, "entry", &value)) return false;
+    return IsMissing(env_, value) || ReadAddress(env_, value, "entry." + std::string(name), result);
+  }
+  // Milliseconds after the start or null, as nanoseconds on the clock of `started_ns`.
+  bool Phase(const char* name, uint64_t started_ns, uint64_t* result) {
+    napi_value value;
+    if (!ReadProperty(env_, object_, name, "entry", &value)) return false;
+    double ms = -1;
+    if (IsMissing(env_, value) || napi_get_value_double(env_, value, &ms) != napi_ok || !(ms >= 0))
+      return true;
+    *result = started_ns + static_cast<uint64_t>(std::min(ms, 1e12) * 1e6);
+    return true;
+  }
+
+ private:
+  napi_env env_;
+  napi_value object_;
+  std::string text_;
+};
+
+napi_value Request(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  AccessLog* log = From(env, info, 1, &argument);
+  if (log == nullptr) return nullptr;
+  EntryReader reader(env, argument);
+  RequestEntry entry;
+  RequestFacts facts;
+  int64_t frontend = 0, series = 0, status = 0, reason = 0;
+  entry.counts_bytes = false;
+  entry.minor_version = 1;
+  if (!reader.Integer("frontend", -1, kMaxId, &frontend) ||
+      !reader.Integer("series", -1, INT32_MAX, &series) || !reader.Integer("status", 0, 999, &status) ||
+      !reader.Integer("reason", -1, 1'000, &reason) ||
+      !reader.Text("method", RequestText::kMethod, &facts.texts) ||
+      !reader.Text("path", RequestText::kPath, &facts.texts) ||
+      !reader.Text("host", RequestText::kHost, &facts.texts) ||
+      !reader.Text("requestId", RequestText::kRequestId, &facts.texts) ||
+      !reader.Text("traceparent", RequestText::kTraceparent, &facts.texts) ||
+      !reader.Text("userAgent", RequestText::kUserAgent, &facts.texts) ||
+      !reader.Address("downstream", &entry.downstream) ||
+      !reader.Address("destination", &entry.destination) || !reader.Address("upstream", &facts.upstream)) {
+    return nullptr;
+  }
+  uint64_t duration_ns = 0;
+  entry.ended_ns = uv_hrtime();
+  if (!reader.Phase("durationMs", 0, &duration_ns)) return nullptr;
+  entry.started_ns = entry.ended_ns - std::min(duration_ns, entry.ended_ns - 1);
+  if (!reader.Phase("requestMs", entry.started_ns, &facts.received_ns) ||
+      !reader.Phase("connectionMs", entry.started_ns, &facts.connected_ns) ||
+      !reader.Phase("responseMs", entry.started_ns, &facts.response_ns)) {
+    return nullptr;
+  }
+  entry.frontend = static_cast<int32_t>(frontend);
+  entry.series = static_cast<int32_t>(series);
+  entry.status = static_cast<uint16_t>(status);
+  entry.reason = static_cast<int32_t>(reason);
+  log->OnRequest(entry, facts);
+  return nullptr;
+}
+
+napi_value Counters(napi_env env, napi_callback_info info) {
+  AccessLog* log = From(env, info, 0, nullptr);
+  if (log == nullptr) return nullptr;
+  napi_value result;
+  napi_create_object(env, &result);
+  SetProperty(env, result, "lines", MakeNumber(env, static_cast<double>(log->written())));
+  SetProperty(env, result, "dropped", MakeNumber(env, static_cast<double>(log->dropped())));
+  return result;
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  AccessLog* log = From(env, info, 1, &argument);
+  int64_t timeout_ms = 0;
+  if (log == nullptr || !ReadInteger(env, argument, "timeoutMs", 0, kMaxCloseMs, &timeout_ms)) return nullptr;
+  log->Close(static_cast<uint32_t>(timeout_ms));
+  return nullptr;
+}
+
+}  // namespace
+
+napi_value CreateAccessLog(napi_env env, napi_callback_info info) {
+  napi_value options;
+  size_t argc = 1;
+  napi_get_cb_info(env, info, &argc, &options, nullptr, nullptr);
+  int64_t fd = 0, buffer_bytes = 0;
+  std::vector<AccessLog::ReasonInfo> reasons;
+  if (!ReadIntegerProperty(env, options, "fd", "options", 0, INT32_MAX, &fd) ||
+      !ReadIntegerProperty(env, options, "bufferBytes", "options", 4096, kMaxBufferBytes, &buffer_bytes) ||
+      !ReadReasons(env, options, &reasons)) {
+    return nullptr;
+  }
+  UniqueFd copy(fcntl(static_cast<int>(fd), F_DUPFD_CLOEXEC, 3));
+  if (!copy) return ThrowSystemError(env, -errno, "fcntl", "fd " + std::to_string(fd));
+  const size_t size = std::bit_ceil(static_cast<size_t>(buffer_bytes));
+  auto* handle = new Handle(std::make_shared<AccessLog>(std::move(copy), size, std::move(reasons)));
+
+  const napi_property_descriptor members[] = {
+      {"setMode", nullptr, SetMode, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"setSeries", nullptr, SetText<&AccessLog::SetSeries, INT32_MAX>, nullptr, nullptr, nullptr,
+       napi_enumerable, nullptr},
+      {"setFrontend", nullptr, SetText<&AccessLog::SetFrontend, kMaxId>, nullptr, nullptr, nullptr,
+       napi_enumerable, nullptr},
+      {"wants", nullptr, Wants, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"request", nullptr, Request, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+  };
+  napi_value object;
+  napi_create_object(env, &object);
+  napi_type_tag_object(env, object, &kLogTag);
+  napi_define_properties(env, object, std::size(members), members);
+  napi_wrap(
+      env, object, handle, [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); }, nullptr,
+      nullptr);
+  return object;
+}
+
+bool ReadAccessLog(napi_env env, napi_value options, std::shared_ptr<AccessLog>* log) {
+  napi_value value;
+  if (!ReadProperty(env, options, "accessLog", "options", &value)) return false;
+  if (IsMissing(env, value)) return true;
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, value, &type);
+  Handle* handle = type == napi_object ? Unwrap(env, value) : nullptr;
+  if (handle == nullptr) return ThrowInvalid(env, "options.accessLog must be an access log");
+  *log = *handle;
+  return true;
+}
+
+}  // namespace sideroute

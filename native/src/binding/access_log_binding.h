@@ -1,0 +1,23 @@
+// The JavaScript face of AccessLog: the objects that createAccessLog of src/native/access-log.ts returns, and
+// what acceptors and engines take from the option `accessLog`.
+#ifndef SIDEROUTE_BINDING_ACCESS_LOG_BINDING_H_
+#define SIDEROUTE_BINDING_ACCESS_LOG_BINDING_H_
+
+#include <node_api.h>
+
+#include <memory>
+
+#include "log/access_log.h"
+
+namespace sideroute {
+
+// createAccessLog(options): the object, or null with an exception pending.
+napi_value CreateAccessLog(napi_env env, napi_callback_info info);
+
+// options.accessLog; null when it is missing or null. False with an exception pending when it is anything
+// else.
+bool ReadAccessLog(napi_env env, napi_value options, std::shared_ptr<AccessLog>* log);
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_BINDING_ACCESS_LOG_BINDING_H_

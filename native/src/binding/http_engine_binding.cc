@@ -1,0 +1,540 @@
+#include "binding/http_engine_binding.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "binding/access_log_binding.h"
+#include "binding/http_engine_options.h"
+#include "binding/instance.h"
+#include "binding/napi_util.h"
+#include "binding/state_value.h"
+#include "engine/engine_state.h"
+#include "http/scan.h"
+
+namespace sideroute {
+
+namespace {
+
+constexpr napi_type_tag kEngineTag = {0x51c4e0b7f3a24d98, 0xa07d2f6be81c3945};
+
+// First number of an outcome record that is not about a request with a series.
+constexpr double kRefusedRecord = -1;
+constexpr double kMirrorRecord = -2;
+
+napi_value MakeLatin1(napi_env env, std::string_view text) {
+  napi_value value = nullptr;
+  napi_create_string_latin1(env, text.data(), text.size(), &value);
+  return value;
+}
+
+}  // namespace
+
+HttpEngineBinding::HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings)
+    : env_(env),
+      reactor_(instance.reactor.get()),
+      engine_(std::make_unique<HttpEngine>(*instance.reactor, instance.own_dials, instance.descriptors,
+                                           instance.memory, *this, instance.linger_deadlines,
+                                           instance.lingering, settings)) {}
+
+HttpEngineBinding::~HttpEngineBinding() {
+  engine_.reset();
+  for (napi_ref reference : {self_, decide_, on_outcomes_, arrays_}) {
+    if (reference != nullptr) napi_delete_reference(env_, reference);
+  }
+}
+
+void HttpEngineBinding::Shutdown() {
+  Unlink();
+  // No JavaScript runs any more.
+  napi_delete_reference(env_, on_outcomes_);
+  on_outcomes_ = nullptr;
+  engine_.reset();
+  reactor_ = nullptr;
+}
+
+napi_value HttpEngineBinding::Create(napi_env env, Instance& instance, napi_value options) {
+  EngineSettings settings;
+  std::shared_ptr<AccessLog> log;
+  if (!ReadEngineSettings(env, options, &settings) || !ReadAccessLog(env, options, &log)) return nullptr;
+  std::unique_ptr<HttpEngineBinding> binding(new HttpEngineBinding(env, instance, settings));
+  binding->engine_->SetCrowded(instance.crowded);
+  binding->engine_->SetAccessLog(std::move(log));
+  if (!binding->TakeCallbacks(options) || !binding->ReadReplies(options)) return nullptr;
+  instance.engines.PushBack(binding.get());
+  return binding.release()->Wrap();
+}
+
+bool HttpEngineBinding::TakeCallbacks(napi_value options) {
+  const auto take = [&](const char* name, napi_ref* reference) {
+    napi_value callback;
+    if (!ReadProperty(env_, options, name, "options", &callback)) return false;
+    napi_valuetype type = napi_undefined;
+    napi_typeof(env_, callback, &type);
+    if (type != napi_function)
+      return ThrowInvalid(env_, "options." + std::string(name) + " must be a function");
+    return napi_create_reference(env_, callback, 1, reference) == napi_ok;
+  };
+  if (!take("decide", &decide_) || !take("onOutcomes", &on_outcomes_)) return false;
+
+  napi_value pair, buffer, view;
+  void* memory = nullptr;
+  napi_create_array_with_length(env_, 2, &pair);
+  napi_create_arraybuffer(env_, sizeof(Decision), &memory, &buffer);
+  decision_ = static_cast<int32_t*>(memory);
+  napi_create_typedarray(env_, napi_int32_array, sizeof(Decision) / sizeof(int32_t), buffer, 0, &view);
+  napi_set_element(env_, pair, 0, view);
+  const size_t numbers = kOutcomes * kOutcomeNumbers;
+  napi_create_arraybuffer(env_, numbers * sizeof(double), &memory, &buffer);
+  outcomes_ = static_cast<double*>(memory);
+  napi_create_typedarray(env_, napi_float64_array, numbers, buffer, 0, &view);
+  napi_set_element(env_, pair, 1, view);
+  napi_create_reference(env_, pair, 1, &arrays_);
+  return true;
+}
+
+// options.replies: [{name, status, reason, head, body}], one at least for each Reason, by name.
+bool HttpEngineBinding::ReadReplies(napi_value options) {
+  napi_value list;
+  uint32_t count = 0;
+  if (!ReadProperty(env_, options, "replies", "options", &list) ||
+      !ReadArray(env_, list, "options.replies", &count)) {
+    return false;
+  }
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    napi_value element, value;
+    napi_get_element(env_, list, i, &element);
+    const std::string path = "options.replies[" + std::to_string(i) + "]";
+    std::string name;
+    LocalReply reply;
+    if (!ReadProperty(env_, element, "name", path, &value) ||
+        !ReadString(env_, value, path + ".name", &name) || !ReadLocalReply(env_, element, path, &reply)) {
+      return false;
+    }
+    const int32_t index = engine_->AddReply(std::move(reply));
+    for (size_t reason = 0; reason < kReasonCount; ++reason) {
+      if (kReasonNames[reason] != name) continue;
+      engine_->SetReasonReply(static_cast<Reason>(reason), index);
+      found |= 1u << reason;
+    }
+  }
+  for (size_t reason = 0; reason < kReasonCount; ++reason) {
+    if ((found >> reason & 1) == 0) {
+      return ThrowInvalid(env_, "options.replies lacks " + std::string(kReasonNames[reason]));
+    }
+  }
+  return true;
+}
+
+napi_value HttpEngineBinding::Wrap() {
+  napi_value arrays, decision, outcomes;
+  napi_get_reference_value(env_, arrays_, &arrays);
+  napi_get_element(env_, arrays, 0, &decision);
+  napi_get_element(env_, arrays, 1, &outcomes);
+  const napi_property_descriptor members[] = {
+      {"decision", nullptr, nullptr, nullptr, nullptr, decision, napi_enumerable, nullptr},
+      {"outcomes", nullptr, nullptr, nullptr, nullptr, outcomes, napi_enumerable, nullptr},
+      {"adopt", nullptr, Adopt, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"setBackend", nullptr, SetBackend, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"dropBackend", nullptr, DropBackend, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"setInterest", nullptr, SetInterest, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"addReply", nullptr, AddReply, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"addPlan", nullptr, AddPlan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"addPolicy", nullptr, AddPolicy, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"addMirrors", nullptr, AddMirrors, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"setFields", nullptr, SetFields, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"forget", nullptr, Forget, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"header", nullptr, Header, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"upstreams", nullptr, Upstreams, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"downstreamConnections", nullptr, DownstreamConnections, nullptr, nullptr, nullptr, napi_enumerable,
+       nullptr},
+      {"upstreamConnections", nullptr, UpstreamConnections, nullptr, nullptr, nullptr, napi_enumerable,
+       nullptr},
+      {"drain", nullptr, Drain, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+  };
+  napi_value object;
+  napi_create_object(env_, &object);
+  napi_type_tag_object(env_, object, &kEngineTag);
+  napi_define_properties(env_, object, std::size(members), members);
+  const auto finalize = [](napi_env, void* data, void*) {
+    auto* self = static_cast<HttpEngineBinding*>(data);
+    if (self->reactor_ != nullptr) return self->reactor_->Dispose(std::unique_ptr<Disposable>(self));
+    delete self;
+  };
+  napi_wrap(env_, object, this, finalize, nullptr, nullptr);
+  napi_create_reference(env_, object, 1, &self_);
+  return object;
+}
+
+// Hot path. Strings are made for what routing looks at and for nothing else.
+bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
+  const auto frontend = static_cast<size_t>(view.frontend);
+  bool memorable = memos_.Worthwhile(frontend);
+  if (memorable) {
+    memorable = WriteQuestion(view);
+    if (!memorable) {
+      memos_.Skip(frontend);
+    } else if (const Decision* known = memos_.Find(frontend, question_)) {
+      *decision = *known;
+      engine_->decided_fields().clear();
+      return true;
+    }
+  }
+  // One scope for all decisions of a turn: each costs an allocation.
+  if (turn_scope_ == nullptr && napi_open_handle_scope(env_, &turn_scope_) != napi_ok) return false;
+  current_ = &view;
+  called_ = true;
+  engine_->decided_fields().clear();
+  const bool decided = DecideInScope(view);
+  current_ = nullptr;
+  if (!decided) return false;
+  std::memcpy(static_cast<void*>(decision), decision_, sizeof *decision);
+  if (memorable && decision->repeatable == 1) memos_.Keep(frontend, question_, *decision);
+  return true;
+}
+
+// No part of a request head holds a NUL or 0x01 (http1_head): the one ends parts, the other begins each of
+// the values that a name may have, so that no two questions look alike. False when it is too long.
+bool HttpEngineBinding::WriteQuestion(const RequestView& view) {
+  const auto add = [this](char first, std::string_view bytes) {
+    if (question_.size() + bytes.size() >= DecisionMemos::kMaxQuestion) return false;
+    question_.append(1, first).append(bytes);
+    return true;
+  };
+  const http1::Target& target = view.head.target;
+  const Interest& interest = interest_[static_cast<size_t>(view.frontend)];
+  question_.clear();
+  // `*` and an empty path are shown differently.
+  if (!add(static_cast<char>(target.form), view.head.method.In(view.data)) ||
+      !add('\0', target.path.In(view.data)) || (interest.query && !add('\0', target.query.In(view.data)))) {
+    return false;
+  }
+  for (const std::string& name : interest.names) {
+    question_.push_back('\0');
+    if (target.form == http1::TargetForm::kAbsolute && name == "host") {
+      if (!add('\1', target.authority.In(view.data))) return false;
+      continue;
+    }
+    for (const http1::Field& field : view.head.fields) {
+      if (http1::NamesEqual(field.Name(view.data), name) && !add('\1', field.Value(view.data))) return false;
+    }
+  }
+  return true;
+}
+
+bool HttpEngineBinding::DecideInScope(const RequestView& view) {
+  const http1::Target& target = view.head.target;
+  napi_value receiver, decide;
+  napi_get_undefined(env_, &receiver);
+  napi_get_reference_value(env_, decide_, &decide);
+  std::array<napi_value, 4 + kMaxInterest> arguments;
+  napi_create_int32(env_, view.frontend, &arguments[0]);
+  if (view.head.method_id == http1::MethodId::kOther) {
+    arguments[1] = MakeLatin1(env_, view.head.method.In(view.data));
+  } else {
+    napi_create_int32(env_, static_cast<int32_t>(view.head.method_id), &arguments[1]);
+  }
+  std::string_view path = target.path.In(view.data);
+  if (path.empty()) path = target.form == http1::TargetForm::kAsterisk ? "*" : "/";
+  arguments[2] = MakeLatin1(env_, path);
+  arguments[3] = MakeLatin1(env_, target.query.In(view.data));
+  size_t count = 4;
+  if (static_cast<size_t>(view.frontend) < interest_.size()) {
+    for (const std::string& name : interest_[static_cast<size_t>(view.frontend)].names) {
+      arguments[count++] = MakeField(view, name);
+    }
+  }
+  if (napi_call_function(env_, receiver, decide, count, arguments.data(), nullptr) == napi_ok) return true;
+  napi_value exception;
+  napi_get_and_clear_last_exception(env_, &exception);
+  return false;
+}
+
+// Repeated fields are joined with a comma (SPEC M7); an absolute-form target overrides Host (SAFETY 8).
+napi_value HttpEngineBinding::MakeField(const RequestView& view, std::string_view lower_name) {
+  if (view.head.target.form == http1::TargetForm::kAbsolute && lower_name == "host") {
+    return MakeLatin1(env_, view.head.target.authority.In(view.data));
+  }
+  const http1::Field* first = nullptr;
+  std::string joined;
+  for (const http1::Field& field : view.head.fields) {
+    if (!http1::NamesEqual(field.Name(view.data), lower_name)) continue;
+    if (first == nullptr) {
+      first = &field;
+      continue;
+    }
+    if (joined.empty()) joined = first->Value(view.data);
+    joined.append(",").append(field.Value(view.data));
+  }
+  napi_value value = nullptr;
+  if (first == nullptr) {
+    napi_get_null(env_, &value);
+    return value;
+  }
+  return MakeLatin1(env_, joined.empty() ? first->Value(view.data) : joined);
+}
+
+void HttpEngineBinding::OnOutcome(const OutcomeRecord& outcome) {
+  const double tries = outcome.retries + 65'536.0 * static_cast<double>(outcome.denial);
+  Put(outcome.series, outcome.status, outcome.reason, outcome.duration_ms, tries);
+}
+
+void HttpEngineBinding::OnMirror(int32_t series, MirrorResult result) {
+  Put(kMirrorRecord, series, static_cast<double>(result), 0, 0);
+}
+
+void HttpEngineBinding::OnRefused(int32_t frontend, int32_t reason) {
+  Put(kRefusedRecord, frontend, reason, 0, 0);
+}
+
+void HttpEngineBinding::Put(double first, double second, double third, double fourth, double fifth) {
+  if (outcome_count_ == kOutcomes) HandOver();
+  double* record = outcomes_ + outcome_count_++ * kOutcomeNumbers;
+  record[0] = first;
+  record[1] = second;
+  record[2] = third;
+  record[3] = fourth;
+  record[4] = fifth;
+}
+
+void HttpEngineBinding::OnTurnEnd() {
+  if (turn_scope_ != nullptr) napi_close_handle_scope(env_, turn_scope_);
+  turn_scope_ = nullptr;
+  if (called_ || outcome_count_ > 0) HandOver();
+  if (!closed_ || self_ == nullptr || engine_->connections() > 0) return;
+  // From here on the JavaScript object decides how long this one lives.
+  napi_delete_reference(env_, self_);
+  self_ = nullptr;
+}
+
+// Calls back the way Node does from its loop, so that what `decide` has left to process.nextTick runs too.
+void HttpEngineBinding::HandOver() {
+  const auto count = static_cast<uint32_t>(outcome_count_);
+  outcome_count_ = 0;
+  called_ = false;
+  napi_handle_scope scope;
+  if (on_outcomes_ == nullptr || self_ == nullptr || napi_open_handle_scope(env_, &scope) != napi_ok) return;
+  napi_value self, callback, number;
+  napi_get_reference_value(env_, self_, &self);
+  napi_get_reference_value(env_, on_outcomes_, &callback);
+  napi_create_uint32(env_, count, &number);
+  if (napi_make_callback(env_, nullptr, self, callback, 1, &number, nullptr) != napi_ok) {
+    bool pending = false;
+    napi_is_exception_pending(env_, &pending);
+    napi_value exception;
+    if (pending && napi_get_and_clear_last_exception(env_, &exception) == napi_ok)
+      napi_fatal_exception(env_, exception);
+  }
+  napi_close_handle_scope(env_, scope);
+}
+
+HttpEngineBinding* HttpEngineBinding::From(napi_env env, napi_callback_info info, size_t argc,
+                                           napi_value* argv) {
+  napi_value self;
+  napi_get_cb_info(env, info, &argc, argv, &self, nullptr);
+  bool ours = false;
+  void* data = nullptr;
+  napi_check_object_type_tag(env, self, &kEngineTag, &ours);
+  if (!ours || napi_unwrap(env, self, &data) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_THIS", "not an HTTP engine");
+    return nullptr;
+  }
+  auto* binding = static_cast<HttpEngineBinding*>(data);
+  return binding->engine_ == nullptr ? nullptr : binding;
+}
+
+// adopt(fd, frontend, address, port, duplicate)
+napi_value HttpEngineBinding::Adopt(napi_env env, napi_callback_info info) {
+  napi_value arguments[5];
+  HttpEngineBinding* self = From(env, info, 5, arguments);
+  int64_t fd = 0, frontend = 0, port = 0;
+  std::string address;
+  bool duplicate = false;
+  if (self == nullptr || !ReadInteger(env, arguments[0], "fd", 0, INT32_MAX, &fd)) return nullptr;
+  napi_get_value_bool(env, arguments[4], &duplicate);
+  struct stat status {};
+  const int number = static_cast<int>(fd);
+  const std::string what = "fd " + std::to_string(number);
+  if (fstat(number, &status) != 0) return ThrowSystemError(env, -errno, "fstat", what);
+  if (!S_ISSOCK(status.st_mode)) return ThrowSystemError(env, -ENOTSOCK, "fstat", what);
+  // From here on it is closed by whoever holds it last, and never by the caller.
+  UniqueFd owned(duplicate ? fcntl(number, F_DUPFD_CLOEXEC, 0) : number);
+  if (!owned) return ThrowSystemError(env, -errno, "fcntl", what);
+  if (!ReadInteger(env, arguments[1], "frontend", 0, INT32_MAX, &frontend) ||
+      !ReadString(env, arguments[2], "address", &address) ||
+      !ReadInteger(env, arguments[3], "port", 0, 65535, &port)) {
+    return nullptr;
+  }
+  const auto original = NetAddress::Parse(address, static_cast<uint16_t>(port));
+  if (!original) {
+    ThrowInvalid(env, "address is no IPv4 or IPv6 address: '" + address + "'");
+    return nullptr;
+  }
+  const int error = self->engine_->Adopt(std::move(owned), static_cast<int32_t>(frontend), *original);
+  if (error != 0) return ThrowSystemError(env, error, "epoll_ctl", what);
+  return nullptr;
+}
+
+// setBackend(id, addresses, port)
+napi_value HttpEngineBinding::SetBackend(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  HttpEngineBinding* self = From(env, info, 3, arguments);
+  int64_t id = 0, port = 0;
+  std::vector<NetAddress> addresses;
+  if (self == nullptr || !ReadInteger(env, arguments[0], "id", 0, 1'000'000, &id) ||
+      !ReadInteger(env, arguments[2], "port", 0, 65535, &port) ||
+      !ReadAddresses(env, arguments[1], static_cast<uint16_t>(port), &addresses)) {
+    return nullptr;
+  }
+  self->engine_->SetBackend(static_cast<uint32_t>(id), addresses);
+  return nullptr;
+}
+
+// dropBackend(id)
+napi_value HttpEngineBinding::DropBackend(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  int64_t id = 0;
+  if (self == nullptr || !ReadInteger(env, argument, "id", 0, 1'000'000, &id)) return nullptr;
+  napi_value dropped = nullptr;
+  napi_get_boolean(env, self->engine_->DropBackend(static_cast<int32_t>(id)), &dropped);
+  return dropped;
+}
+
+// setInterest(frontend, names, query)
+napi_value HttpEngineBinding::SetInterest(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  HttpEngineBinding* self = From(env, info, 3, arguments);
+  int64_t frontend = 0;
+  Interest interest;
+  if (self == nullptr || !ReadInteger(env, arguments[0], "frontend", 0, 1'000'000, &frontend) ||
+      !ReadNames(env, arguments[1], kMaxInterest, &interest.names)) {
+    return nullptr;
+  }
+  napi_get_value_bool(env, arguments[2], &interest.query);
+  const auto index = static_cast<size_t>(frontend);
+  if (index >= self->interest_.size()) self->interest_.resize(index + 1);
+  self->interest_[index] = std::move(interest);
+  self->memos_.Open(index);
+  return nullptr;
+}
+
+// forget(interestStays): what `decide` has answered need not hold any more.
+napi_value HttpEngineBinding::Forget(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  bool interest_stays = false;
+  if (self == nullptr) return nullptr;
+  napi_get_value_bool(env, argument, &interest_stays);
+  self->memos_.Forget(interest_stays);
+  if (!interest_stays) self->engine_->ForgetTable();
+  return nullptr;
+}
+
+napi_value HttpEngineBinding::AddReply(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  LocalReply reply;
+  if (self == nullptr || !ReadLocalReply(env, argument, "reply", &reply)) return nullptr;
+  return MakeNumber(env, self->engine_->AddReply(std::move(reply)));
+}
+
+napi_value HttpEngineBinding::AddPlan(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  HeaderPlan plan;
+  if (self == nullptr || !ReadHeaderPlan(env, argument, &plan)) return nullptr;
+  return MakeNumber(env, self->engine_->plans().Add(std::move(plan)));
+}
+
+napi_value HttpEngineBinding::AddPolicy(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  Policy policy;
+  if (self == nullptr || !ReadPolicy(env, argument, &policy)) return nullptr;
+  return MakeNumber(env, self->engine_->policies().Add(policy));
+}
+
+napi_value HttpEngineBinding::AddMirrors(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  MirrorGroup mirrors;
+  if (self == nullptr || !ReadMirrors(env, argument, self->engine_->plans(), &mirrors)) return nullptr;
+  return MakeNumber(env, self->engine_->mirror_groups().Add(std::move(mirrors)));
+}
+
+// setFields(lines), only while `decide` runs.
+napi_value HttpEngineBinding::SetFields(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  std::string lines;
+  if (self == nullptr || !ReadFieldLines(env, argument, &lines)) return nullptr;
+  if (self->current_ != nullptr) self->engine_->decided_fields() = std::move(lines);
+  return nullptr;
+}
+
+// header(lowerCaseName), only while `decide` runs.
+napi_value HttpEngineBinding::Header(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  std::string name;
+  if (self == nullptr || !ReadString(env, argument, "name", &name)) return nullptr;
+  napi_value none;
+  napi_get_null(env, &none);
+  return self->current_ == nullptr ? none : self->MakeField(*self->current_, name);
+}
+
+napi_value HttpEngineBinding::Counters(napi_env env, napi_callback_info info) {
+  HttpEngineBinding* self = From(env, info, 0, nullptr);
+  if (self == nullptr) return nullptr;
+  napi_value counters = MakeEngineCounters(env, *self->engine_);
+  SetProperty(env, counters, "memoEntries", MakeNumber(env, static_cast<double>(self->memos_.entries())));
+  SetProperty(env, counters, "memoBytes", MakeNumber(env, static_cast<double>(self->memos_.bytes())));
+  return counters;
+}
+
+napi_value HttpEngineBinding::Upstreams(napi_env env, napi_callback_info info) {
+  HttpEngineBinding* self = From(env, info, 0, nullptr);
+  return self == nullptr ? nullptr : MakeStateRecords(env, DescribeUpstreams(*self->engine_));
+}
+
+// downstreamConnections(after, max)
+napi_value HttpEngineBinding::DownstreamConnections(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  StateRange range;
+  HttpEngineBinding* self = From(env, info, 2, arguments);
+  if (self == nullptr || !ReadStateRange(env, arguments, &range)) return nullptr;
+  return MakeStateRecords(env, DescribeDownstreamConnections(*self->engine_, range));
+}
+
+// upstreamConnections(after, max)
+napi_value HttpEngineBinding::UpstreamConnections(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  StateRange range;
+  HttpEngineBinding* self = From(env, info, 2, arguments);
+  if (self == nullptr || !ReadStateRange(env, arguments, &range)) return nullptr;
+  return MakeStateRecords(env, DescribeUpstreamConnections(*self->engine_, range));
+}
+
+napi_value HttpEngineBinding::Drain(napi_env env, napi_callback_info info) {
+  if (HttpEngineBinding* self = From(env, info, 0, nullptr)) self->engine_->Drain();
+  return nullptr;
+}
+
+napi_value HttpEngineBinding::Close(napi_env env, napi_callback_info info) {
+  HttpEngineBinding* self = From(env, info, 0, nullptr);
+  if (self == nullptr) return nullptr;
+  self->engine_->Close();
+  self->closed_ = true;
+  // Outcomes of what was just closed.
+  if (!self->reactor_->dispatching()) self->OnTurnEnd();
+  return nullptr;
+}
+
+}  // namespace sideroute

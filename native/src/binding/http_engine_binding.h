@@ -1,0 +1,110 @@
+// The JavaScript face of HttpEngine: the objects that createHttpEngine of src/native/http-engine.ts returns.
+//
+// Two crossings per request. `decide` is called with the few strings that routing looks at and answers by
+// writing integers to a shared Int32Array. Outcomes are written to a shared Float64Array and handed over once
+// per turn.
+#ifndef SIDEROUTE_BINDING_HTTP_ENGINE_BINDING_H_
+#define SIDEROUTE_BINDING_HTTP_ENGINE_BINDING_H_
+
+#include <node_api.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/http_engine.h"
+#include "exchange/decision_memo.h"
+#include "http/engine_types.h"
+#include "net/intrusive_list.h"
+
+namespace sideroute {
+
+struct Instance;
+
+class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBinding>, public EngineHost {
+ public:
+  static napi_value Create(napi_env env, Instance& instance, napi_value options);
+
+  ~HttpEngineBinding() override;
+  // The environment ends.
+  void Shutdown();
+  HttpEngine* engine() const { return engine_.get(); }
+
+ private:
+  // Fields given to `decide` with each request of a frontend.
+  static constexpr size_t kMaxInterest = 8;
+  static constexpr size_t kOutcomes = 1024;
+  static constexpr size_t kOutcomeNumbers = 5;
+
+  // What `decide` looks at in a request of a frontend.
+  struct Interest {
+    std::vector<std::string> names;
+    bool query = true;
+  };
+
+  HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings);
+
+  bool DecideInScope(const RequestView& view);
+  bool WriteQuestion(const RequestView& view);
+  bool Decide(const RequestView& view, Decision* decision) override;
+  void OnOutcome(const OutcomeRecord& outcome) override;
+  void OnMirror(int32_t series, MirrorResult result) override;
+  void OnRefused(int32_t frontend, int32_t reason) override;
+  void OnTurnEnd() override;
+  void Put(double first, double second, double third, double fourth, double fifth);
+  void HandOver();
+
+  bool ReadReplies(napi_value options);
+  bool TakeCallbacks(napi_value options);
+  napi_value Wrap();
+  // Null when there is no such field.
+  napi_value MakeField(const RequestView& view, std::string_view lower_name);
+
+  static HttpEngineBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
+  static napi_value Adopt(napi_env env, napi_callback_info info);
+  static napi_value SetBackend(napi_env env, napi_callback_info info);
+  static napi_value DropBackend(napi_env env, napi_callback_info info);
+  static napi_value SetInterest(napi_env env, napi_callback_info info);
+  static napi_value AddReply(napi_env env, napi_callback_info info);
+  static napi_value AddPlan(napi_env env, napi_callback_info info);
+  static napi_value AddPolicy(napi_env env, napi_callback_info info);
+  static napi_value AddMirrors(napi_env env, napi_callback_info info);
+  static napi_value SetFields(napi_env env, napi_callback_info info);
+  static napi_value Forget(napi_env env, napi_callback_info info);
+  static napi_value Header(napi_env env, napi_callback_info info);
+  static napi_value Counters(napi_env env, napi_callback_info info);
+  static napi_value Upstreams(napi_env env, napi_callback_info info);
+  static napi_value DownstreamConnections(napi_env env, napi_callback_info info);
+  static napi_value UpstreamConnections(napi_env env, napi_callback_info info);
+  static napi_value Drain(napi_env env, napi_callback_info info);
+  static napi_value Close(napi_env env, napi_callback_info info);
+
+  napi_env const env_;
+  Reactor* reactor_;
+  std::unique_ptr<HttpEngine> engine_;
+  // The request that `decide` is being asked about, for `header`.
+  const RequestView* current_ = nullptr;
+  napi_handle_scope turn_scope_ = nullptr;
+  bool called_ = false;
+  bool closed_ = false;
+  // By frontend.
+  std::vector<Interest> interest_;
+  // Only for frontends whose interest is known.
+  DecisionMemos memos_;
+  // Everything that `decide` looks at in the request at hand.
+  std::string question_;
+
+  napi_ref self_ = nullptr;
+  napi_ref decide_ = nullptr;
+  napi_ref on_outcomes_ = nullptr;
+  napi_ref arrays_ = nullptr;
+  // Memory of the two shared arrays, which arrays_ keeps alive.
+  int32_t* decision_ = nullptr;
+  double* outcomes_ = nullptr;
+  size_t outcome_count_ = 0;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_BINDING_HTTP_ENGINE_BINDING_H_

@@ -1,0 +1,84 @@
+#include "binding/instance.h"
+
+namespace sideroute {
+
+size_t Instance::connections() const {
+  size_t total = lingering.size() + elsewhere;
+  for (const AcceptorBinding* each = acceptors.Front(); each != nullptr; each = acceptors.After(each)) {
+    total += each->connections();
+  }
+  for (const HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    total += each->engine()->connections();
+  }
+  return total;
+}
+
+void Instance::CloseIdle(size_t count) {
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    each->engine()->CloseIdle(count);
+  }
+}
+
+void Instance::SetCrowded(bool now_crowded) {
+  crowded = now_crowded;
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    each->engine()->SetCrowded(crowded);
+  }
+}
+
+bool Instance::CloseIdleUpstream() {
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    if (each->engine()->CloseIdleUpstream()) return true;
+  }
+  return false;
+}
+
+size_t Instance::HeldBytes() const {
+  // With its exchange and what the kernel has of it.
+  constexpr size_t kConnectionBytes = 8 * 1024;
+  size_t total = 0;
+  for (const HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    total += each->engine()->buffered_bytes() + kConnectionBytes * each->engine()->connections();
+  }
+  return total;
+}
+
+void Instance::SetWindow(size_t bytes) {
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    each->engine()->SetWindow(bytes);
+  }
+}
+
+void Instance::CloseIdleConnections() {
+  constexpr size_t kAtATime = 32;
+  CloseIdle(kAtATime);
+  while (CloseIdleUpstream()) {
+  }
+}
+
+size_t Instance::CloseLargest(const Demand& demand) {
+  size_t closed = 0;
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    closed += each->engine()->CloseLargest(demand);
+  }
+  // Of these it is the kernel alone that holds anything.
+  if (!demand.sockets) return closed;
+  for (AcceptorBinding* each = acceptors.Front(); each != nullptr; each = acceptors.After(each)) {
+    closed += each->CloseLargest(demand.bytes);
+  }
+  return closed;
+}
+
+void Instance::FreeSpares() {
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
+    each->engine()->FreeSpares();
+  }
+}
+
+void Instance::OnMemoryLevel() {
+  // Whoever is told may take its place.
+  const std::function<void(bool)> told = on_overload;
+  if (told) told(memory.refusing());
+}
+
+}  // namespace sideroute

@@ -1,0 +1,63 @@
+// The state of one Node environment (the main thread, or a worker): there is no other state in the addon.
+#ifndef SIDEROUTE_BINDING_INSTANCE_H_
+#define SIDEROUTE_BINDING_INSTANCE_H_
+
+#include <node_api.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "binding/acceptor_binding.h"
+#include "binding/http_engine_binding.h"
+#include "net/connection.h"
+#include "net/descriptor_budget.h"
+#include "net/downstreams.h"
+#include "net/intrusive_list.h"
+#include "net/memory_guard.h"
+#include "net/own_dials.h"
+#include "net/reactor.h"
+
+namespace sideroute {
+
+struct Instance final : Downstreams, MemoryHolders {
+  Instance(std::unique_ptr<Reactor> source, uint64_t linger_ms)
+      : reactor(std::move(source)),
+        descriptors(*this),
+        linger_deadlines(*reactor, linger_ms),
+        lingering(*reactor),
+        memory(*reactor, *this) {}
+
+  size_t connections() const override;
+  void CloseIdle(size_t count) override;
+  void SetCrowded(bool now_crowded) override;
+  bool CloseIdleUpstream() override;
+
+  size_t HeldBytes() const override;
+  void SetWindow(size_t bytes) override;
+  void CloseIdleConnections() override;
+  size_t CloseLargest(const Demand& demand) override;
+  void FreeSpares() override;
+  void OnMemoryLevel() override;
+
+  // Declared in the order of dependence: each is gone before what it uses.
+  std::unique_ptr<Reactor> reactor;
+  OwnDials own_dials;
+  DescriptorBudget descriptors;
+  DeadlineQueue linger_deadlines;
+  ConnectionList lingering;
+  MemoryGuard memory;
+  // Told when requests begin, or cease, to be refused. Null: nobody.
+  std::function<void(bool)> on_overload;
+  IntrusiveList<AcceptorBinding> acceptors;
+  IntrusiveList<HttpEngineBinding> engines;
+  // For engines that are made later.
+  bool crowded = false;
+  // Downstream connections that JavaScript holds.
+  size_t elsewhere = 0;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_BINDING_INSTANCE_H_

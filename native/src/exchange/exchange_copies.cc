@@ -1,0 +1,91 @@
+// Sending a request more than once: again after a failure, as its route allows, and to mirrors.
+#include <algorithm>
+
+#include "engine/http_engine.h"
+#include "exchange/exchange.h"
+#include "exchange/mirror.h"
+#include "http1/downstream_connection.h"
+#include "upstream/upstream_connection.h"
+#include "upstream/upstream_pool.h"
+
+namespace sideroute {
+
+namespace {
+// The wait doubles with each retry, up to this many times the first.
+constexpr unsigned kMaxDoublings = 4;
+}  // namespace
+
+// SPEC V2: whether what may have been processed, a request whose connection or time has ended, is tried
+// again. The route has to list the status that it would be answered with, and the method has to be
+// idempotent.
+bool Exchange::RetriesProcessed(uint16_t status) const {
+  return has_retries() && repeatable_ && policy_->Retries(status);
+}
+
+// Whether there is another attempt to make. One that follows an attempt that was sent is taken out of the
+// budget; a backend that was sent nothing has borne nothing, but where none of it accepts that is no reason
+// to go on without end.
+bool Exchange::TakeRetry(bool sent) {
+  if (!has_retries() || retries_ >= policy_->attempts || status_ != 0 || caller_ended_) return false;
+  // Cleared when it grew too large; until a connection stands it holds everything.
+  if (sent_.empty()) {
+    denial_ = RetryDenial::kBody;
+    return false;
+  }
+  if ((sent || backend_->refusing()) && !backend_->budget().Withdraw(context_.wheel.now_ms())) {
+    denial_ = RetryDenial::kBudget;
+    return false;
+  }
+  return true;
+}
+
+// SPEC R4: not before the backoff has passed.
+Progress Exchange::TryAgain() {
+  const uint64_t least = static_cast<uint64_t>(policy_->backoff_ms)
+                         << std::min<unsigned>(retries_, kMaxDoublings);
+  if (retries_ < UINT16_MAX) ++retries_;
+  ++context_.counters.retries_policy;
+  attempt_deadline_.Cancel();
+  more_response_ = false;
+  response_state_ = ResponseState::kHead;
+  wait_ = Wait::kRetry;
+  wait_timer_.ArmAfter(least + context_.Random(least / 4 + 1));
+  return Progress::kOpen;
+}
+
+void Exchange::StartMirrors(const http1::RequestHead& head, const char* data) {
+  const Shared<MirrorGroup> group = context_.mirror_groups.Find(decision_.mirrors);
+  if (!group) return;
+  const bool unfit = upgrade_ || method_ == http1::MethodId::kConnect;
+  const bool complete = request_state_ == RequestState::kDone;
+  for (const MirrorTarget& target : *group.get()) {
+    if (unfit) {
+      context_.host.OnMirror(target.series, MirrorResult::kSkipped);
+      continue;
+    }
+    Mirror* mirror = context_.engine.TakeMirror();
+    if (mirror->Start(*this, target, head, data, complete) && !complete) mirrors_.push_back(mirror);
+  }
+}
+
+void Exchange::SendToMirrors(std::span<iovec> parts) {
+  // From the back: a mirror that gives up takes itself out.
+  for (size_t i = mirrors_.size(); i-- > 0;) mirrors_[i]->SendBody(parts);
+}
+
+void Exchange::OnMirrorEnded(Mirror& mirror) { std::erase(mirrors_, &mirror); }
+
+// They have the whole request, or never will.
+void Exchange::EndMirrors() {
+  std::vector<Mirror*> mirrors;
+  mirrors.swap(mirrors_);
+  for (Mirror* mirror : mirrors) {
+    if (request_state_ == RequestState::kDone) {
+      mirror->OnRequestComplete();
+    } else {
+      mirror->OnRequestAborted();
+    }
+  }
+}
+
+}  // namespace sideroute

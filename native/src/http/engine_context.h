@@ -1,0 +1,133 @@
+// What all parts of one HTTP engine share. One per engine, owned by HttpEngine.
+#ifndef SIDEROUTE_HTTP_ENGINE_CONTEXT_H_
+#define SIDEROUTE_HTTP_ENGINE_CONTEXT_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "http/engine_types.h"
+#include "http/header_plan.h"
+#include "net/byte_buffer.h"
+#include "net/connection.h"
+#include "net/descriptor_budget.h"
+#include "net/intrusive_list.h"
+#include "net/memory_guard.h"
+#include "net/reactor.h"
+#include "net/shared.h"
+#include "net/stream_socket.h"
+#include "net/timer_wheel.h"
+
+namespace sideroute {
+
+class AccessLog;
+class Backend;
+class Downstream;
+class Exchange;
+class HttpEngine;
+class UpstreamConnection;
+
+// In the list of all connections to backends; the other lists they are in are those of idle ones.
+struct EveryUpstream;
+using UpstreamList = IntrusiveList<UpstreamConnection, EveryUpstream>;
+
+// Where a copy of a request goes.
+struct MirrorTarget {
+  int32_t backend = -1;
+  // Empty: no edits.
+  Shared<HeaderPlan> plan;
+  int32_t series = 0;
+};
+using MirrorGroup = std::vector<MirrorTarget>;
+
+struct EngineContext {
+  EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors,
+                const MemoryGuard& memory, EngineHost& host, HttpEngine& engine,
+                DeadlineQueue& linger_deadlines, ConnectionList& lingering, const EngineSettings& settings)
+      : reactor(reactor),
+        own_dials(own_dials),
+        descriptors(descriptors),
+        memory(memory),
+        host(host),
+        engine(engine),
+        linger_deadlines(linger_deadlines),
+        lingering(lingering),
+        settings(settings),
+        wheel([](void* context) { return static_cast<Reactor*>(context)->NowMs(); },
+              [](void* context, uint64_t due_ms) { static_cast<Reactor*>(context)->WakeAt(due_ms); },
+              &reactor),
+        head(blocks) {}
+  EngineContext(const EngineContext&) = delete;
+  EngineContext& operator=(const EngineContext&) = delete;
+
+  // Destroys `object` when the turn ends: its methods may be on the stack, its events in the batch.
+  void Bury(std::unique_ptr<Disposable> object) { buried.push_back(std::move(object)); }
+  // Has ServeWaiting called at the end of the turn, once.
+  void ServeLater(Backend* backend, bool* marked) {
+    if (*marked) return;
+    *marked = true;
+    backends_to_serve.push_back(backend);
+  }
+  // `mean` give or take a quarter.
+  uint32_t Jitter(uint32_t mean) { return mean - mean / 4 + static_cast<uint32_t>(Random(mean / 2 + 1)); }
+  // From 0 to below `bound`.
+  uint64_t Random(uint64_t bound) {
+    random = random * 6364136223846793005ull + 1442695040888963407ull;
+    return (random >> 33) % bound;
+  }
+  // `Date: ... CRLF`, of this second.
+  std::string_view DateLine();
+
+  Reactor& reactor;
+  OwnDials& own_dials;
+  DescriptorBudget& descriptors;
+  const MemoryGuard& memory;
+  EngineHost& host;
+  HttpEngine& engine;
+  DeadlineQueue& linger_deadlines;
+  ConnectionList& lingering;
+  const EngineSettings settings;
+  EngineCounters counters;
+  BlockPool blocks;
+  Scratch scratch;
+  TimerWheel wheel;
+  // Where a head is put together that leaves at once.
+  ByteBuffer head;
+  // Of the route table in force, by the numbers in decisions.
+  SharedTable<HeaderPlan> plans;
+  SharedTable<Policy> policies;
+  SharedTable<MirrorGroup> mirror_groups;
+  std::vector<LocalReply> replies;
+  // Index into `replies` by Reason.
+  std::array<int32_t, kReasonCount> reason_replies{};
+  // Written while the host decides; the exchange takes it.
+  std::string decided_fields;
+  // Null: there is none.
+  std::shared_ptr<AccessLog> log;
+  // A response is the last one of its connection.
+  bool closes() const { return draining || crowded; }
+  bool draining = false;
+  // At the limit of connections, while others wait.
+  bool crowded = false;
+  bool closing = false;
+  std::vector<std::unique_ptr<Disposable>> buried;
+  std::vector<Backend*> backends_to_serve;
+  // Open ones.
+  UpstreamList upstreams;
+  // Of the connection made last, in either direction.
+  uint64_t last_number = 0;
+  uint64_t random = 0x5eed;
+
+ private:
+  int64_t date_second_ = -1;
+  char date_line_[64] = {};
+  size_t date_length_ = 0;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_HTTP_ENGINE_CONTEXT_H_

@@ -1,0 +1,65 @@
+// What the fields of one head say together about framing, persistence and hop-by-hop fields.
+//
+// Stage before: http1_fields hands over each field as its line ends. Stage after: http1_head turns the facts
+// into a body kind, keep-alive and upgrade intent. Row numbers in comments are those of SAFETY part 2.
+#ifndef SIDEROUTE_HTTP1_FRAMING_H_
+#define SIDEROUTE_HTTP1_FRAMING_H_
+
+#include <cstdint>
+#include <span>
+
+#include "http1/error.h"
+#include "http1/types.h"
+
+namespace sideroute::http1 {
+
+// Which section the fields belong to; the rules differ a little.
+enum class SectionKind : uint8_t { kRequest, kResponse, kRequestTrailer, kResponseTrailer };
+
+[[nodiscard]] constexpr bool IsTrailer(SectionKind kind) noexcept {
+  return kind >= SectionKind::kRequestTrailer;
+}
+
+struct FramingFacts {
+  uint64_t content_length = 0;
+  Span host;
+  // Bit per FieldId that occurred.
+  uint16_t seen = 0;
+  // Connection options that name fields other than the well-known ones.
+  uint16_t named_fields = 0;
+  // `chunked` was the last coding so far.
+  bool chunked = false;
+  // Some coding other than `chunked` was named.
+  bool other_coding = false;
+  bool connection_close = false;
+  bool connection_keep_alive = false;
+  bool connection_upgrade = false;
+  // An Upgrade that names a protocol.
+  bool upgrade_protocol = false;
+  // An Upgrade that names h2c (row 74).
+  bool upgrade_h2c = false;
+  bool expect_continue = false;
+  // `TE: trailers`.
+  bool te_trailers = false;
+  // What is wrong with the lengths and codings of a response, which matters only where they frame it.
+  Error length_error = Error::kNone;
+  Error coding_error = Error::kNone;
+
+  [[nodiscard]] constexpr bool Has(FieldId id) const noexcept {
+    return (seen >> static_cast<unsigned>(id) & 1u) != 0;
+  }
+};
+
+// Length and case-insensitive content decide; `name` consists of token bytes.
+[[nodiscard]] FieldId LookUpField(std::string_view name) noexcept;
+
+// Takes note of a field whose id is not kOther, and marks it for dropping if it is hop-by-hop.
+[[nodiscard]] Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept;
+
+// Marks the fields that Connection names (row 33). Call once, after the last field, when `named_fields` is
+// not 0.
+void DropNamedFields(const char* data, std::span<Field> fields, FramingFacts& facts) noexcept;
+
+}  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_FRAMING_H_

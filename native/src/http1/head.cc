@@ -1,0 +1,381 @@
+#include "http1/head.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "http/scan.h"
+
+namespace sideroute::http1 {
+namespace {
+
+// Offsets are 32 bits wide; nobody configures heads beyond this.
+constexpr size_t kHeadCeiling = size_t{16} * 1024 * 1024;
+
+// `d` stands for a digit.
+constexpr std::string_view kVersionPattern = "HTTP/d.d\r\n";
+constexpr std::string_view kStatusPattern = "HTTP/d.d ddd";
+
+// How many of the first `length` bytes fit the pattern. Also used on a part of what is to come, so that a
+// malformed start fails at the same byte however it was split.
+size_t CountMatches(std::string_view pattern, const char* p, size_t length) noexcept {
+  size_t i = 0;
+  while (i < length && (pattern[i] == 'd' ? Is(p[i], kDigitByte) : p[i] == pattern[i])) ++i;
+  return i;
+}
+
+// SAFETY 3: the versions here are 1.0 and 1.1; a later 1.x has no meaning that could be relied on.
+bool TakeVersion(const char* p, MessageHead& head) noexcept {
+  if (p[5] != '1' || (p[7] != '0' && p[7] != '1')) return false;
+  head.minor_version = static_cast<uint8_t>(p[7] - '0');
+  return true;
+}
+
+HeadLimits Clamp(HeadLimits limits) noexcept {
+  limits.max_head_bytes = std::min(limits.max_head_bytes, kHeadCeiling);
+  limits.max_request_line = std::min(limits.max_request_line, kHeadCeiling);
+  return limits;
+}
+
+bool KeepsAlive(const MessageHead& head) noexcept {
+  if (head.facts.connection_close) return false;
+  return head.minor_version == 1 || head.facts.connection_keep_alive;
+}
+
+// SAFETY 34, 39, 40, 42, 43, 80, 82: what Transfer-Encoding may be once the head is complete.
+Error CheckTransferEncoding(const MessageHead& head) noexcept {
+  const FramingFacts& facts = head.facts;
+  if (facts.coding_error != Error::kNone) return facts.coding_error;
+  if (head.minor_version == 0) return Error::kTransferEncodingInHttp10;
+  if (facts.Has(FieldId::kContentLength)) return Error::kLengthAndTransferEncoding;
+  if (!facts.chunked) return Error::kTransferEncodingInvalid;
+  return facts.other_coding ? Error::kTransferEncodingUnsupported : Error::kNone;
+}
+
+// A CONNECT has no body (RFC 9110 section 9.3.6), and servers that know take what follows its head for the
+// next request, whatever its fields say.
+Error CheckConnect(const RequestHead& head, const char* data) noexcept {
+  const bool empty =
+      head.body == BodyKind::kNone || (head.body == BodyKind::kLength && head.content_length == 0);
+  if (!empty) return Error::kConnectWithBody;
+  // Who is asked for must not depend on which of the two a server reads (RFC 9112 section 3.2).
+  const bool same = !head.facts.Has(FieldId::kHost) ||
+                    SameAuthority(head.target.authority.In(data), head.facts.host.In(data));
+  return same ? Error::kNone : Error::kHostDiffers;
+}
+
+void TakeFields(const char* data, FieldSection& section, MessageHead& head) noexcept {
+  if (section.facts().named_fields != 0) DropNamedFields(data, section.fields(), section.facts());
+  head.length = static_cast<uint32_t>(section.position());
+  head.fields = section.fields();
+  head.facts = section.facts();
+}
+
+void DropContentLength(std::span<Field> fields) noexcept {
+  for (Field& field : fields) {
+    if (field.id == FieldId::kContentLength) field.flags |= kFieldDrop;
+  }
+}
+
+// Fields that say that a body follows.
+bool AnnouncesBody(const FramingFacts& facts) noexcept {
+  return facts.Has(FieldId::kTransferEncoding) || facts.content_length != 0 ||
+         facts.length_error != Error::kNone;
+}
+
+}  // namespace
+
+RequestHeadParser::RequestHeadParser(std::span<Field> storage, const HeadLimits& limits) noexcept
+    : section_(SectionKind::kRequest, storage.first(std::min(storage.size(), limits.max_fields))),
+      limits_(Clamp(limits)) {}
+
+// A complete parse writes every other member of the head.
+void RequestHeadParser::Reset() noexcept {
+  head_.start = 0;
+  position_ = 0;
+  state_ = State::kStart;
+  error_ = Error::kNone;
+}
+
+ParseStatus RequestHeadParser::Fail(Error error) noexcept {
+  error_ = error;
+  return ParseStatus::kError;
+}
+
+ParseStatus RequestHeadParser::Parse(const char* data, size_t length) noexcept {
+  if (error_ != Error::kNone) return ParseStatus::kError;
+  if (state_ == State::kDone) return ParseStatus::kComplete;
+  if (state_ < State::kFields) {
+    if (const ParseStatus status = ParseRequestLine(data, length); status != ParseStatus::kComplete)
+      return status;
+    section_.Start(position_);
+    state_ = State::kFields;
+  }
+  const size_t stop = std::min(length, limits_.max_head_bytes);
+  const ParseStatus status = section_.Parse(data, stop);
+  if (status == ParseStatus::kError) return Fail(section_.error());
+  if (status == ParseStatus::kNeedMore) {
+    return stop == limits_.max_head_bytes ? Fail(Error::kHeadTooLarge) : status;  // SAFETY 64
+  }
+  if (const Error error = Conclude(data); error != Error::kNone) return Fail(error);
+  state_ = State::kDone;
+  return ParseStatus::kComplete;
+}
+
+ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length) noexcept {
+  // The limit is a place, not a comparison of lengths, so that the outcome is the same however the bytes
+  // arrive.
+  size_t stop;
+  const char* p;
+  const char* end;
+  const auto at = [data](const char* pointer) { return static_cast<uint32_t>(pointer - data); };
+  const auto set_stop = [&] {
+    const size_t limit = std::min(head_.start + limits_.max_request_line + 2, limits_.max_head_bytes);
+    stop = std::min(length, limit);
+    end = data + stop;
+    return limit;
+  };
+  size_t limit = set_stop();
+  const auto suspend = [&] {
+    position_ = at(p);
+    return stop == limit ? Fail(Error::kRequestLineTooLong) : ParseStatus::kNeedMore;  // SAFETY 63
+  };
+  p = data + position_;
+
+  switch (state_) {
+    case State::kStart:
+      if (p == end) return suspend();
+      if (*p != '\r') {
+        state_ = State::kMethod;
+        goto method;
+      }
+      ++p;
+      state_ = State::kStartLf;
+      [[fallthrough]];
+
+    case State::kStartLf:
+      if (p == end) return suspend();
+      if (*p != '\n') return Fail(Error::kMethod);
+      // SAFETY 11: one empty line is skipped; a second one is no method.
+      ++p;
+      head_.start = at(p);
+      limit = set_stop();
+      state_ = State::kMethod;
+      [[fallthrough]];
+
+    case State::kMethod:
+    method:
+      p = SkipToken(p, end);
+      if (p == end) return suspend();
+      head_.method = {head_.start, at(p) - head_.start};
+      if (*p != ' ' || head_.method.length == 0) return Fail(Error::kMethod);  // SAFETY 1, 4
+      head_.method_id = LookUpMethod(head_.method.In(data));
+      ++p;
+      head_.target.whole.offset = at(p);
+      state_ = State::kTarget;
+      [[fallthrough]];
+
+    case State::kTarget:
+      p = SkipTarget(p, end);
+      if (p == end) return suspend();
+      head_.target.whole.length = at(p) - head_.target.whole.offset;
+      // SAFETY 1, 2, 6: a blank too many, no version, or a byte that no target holds.
+      if (*p != ' ' || head_.target.whole.length == 0) return Fail(Error::kTarget);
+      ++p;
+      state_ = State::kVersion;
+      [[fallthrough]];
+
+    case State::kVersion: {
+      const size_t available = std::min(static_cast<size_t>(end - p), kVersionPattern.size());
+      if (available == kVersionPattern.size() && std::memcmp(p, "HTTP/1.1\r\n", available) == 0) {
+        head_.minor_version = 1;
+      } else {
+        const size_t matches = CountMatches(kVersionPattern, p, available);
+        if (matches < available) return Fail(matches < 8 ? Error::kVersionSyntax : Error::kLineEnd);
+        // Nine bytes at most are looked at again when more arrive.
+        if (available < kVersionPattern.size()) return suspend();
+        if (!TakeVersion(p, head_)) return Fail(Error::kVersionUnsupported);
+      }
+      position_ = at(p) + kVersionPattern.size();
+      break;
+    }
+
+    case State::kFields:
+    case State::kDone:
+      break;
+  }
+  // Only now, so that `PRI * HTTP/2.0` is a version not supported rather than a bad target (SAFETY 78).
+  if (!ParseTarget(data, head_.target.whole, head_.method_id, head_.target)) return Fail(Error::kTarget);
+  return ParseStatus::kComplete;
+}
+
+Error RequestHeadParser::Conclude(const char* data) noexcept {
+  TakeFields(data, section_, head_);
+  const FramingFacts& facts = head_.facts;
+  if (!facts.Has(FieldId::kHost) && head_.minor_version == 1) return Error::kHostMissing;  // SAFETY 13, 24
+  if (facts.Has(FieldId::kTransferEncoding)) {
+    if (const Error error = CheckTransferEncoding(head_); error != Error::kNone) return error;
+    head_.body = BodyKind::kChunked;
+  } else if (facts.Has(FieldId::kContentLength)) {
+    head_.body = BodyKind::kLength;  // SAFETY 44: whatever the method
+  } else {
+    head_.body = BodyKind::kNone;  // SAFETY 45
+  }
+  head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;
+  if (head_.method_id == MethodId::kConnect) {
+    if (const Error error = CheckConnect(head_, data); error != Error::kNone) return error;
+  }
+  head_.keep_alive = KeepsAlive(head_);
+  // HTTP/1.0 knows neither (RFC 9110 sections 7.8 and 10.1.1).
+  head_.upgrade =
+      head_.minor_version == 1 && facts.connection_upgrade && facts.upgrade_protocol && !facts.upgrade_h2c;
+  head_.expect_continue = head_.minor_version == 1 && facts.expect_continue;
+  return Error::kNone;
+}
+
+ResponseHeadParser::ResponseHeadParser(std::span<Field> storage, const HeadLimits& limits) noexcept
+    : section_(SectionKind::kResponse, storage.first(std::min(storage.size(), limits.max_fields))),
+      max_head_bytes_(Clamp(limits).max_head_bytes) {}
+
+void ResponseHeadParser::Reset(const ResponseContext& context) noexcept {
+  context_ = context;
+  position_ = 0;
+  state_ = State::kStatus;
+  error_ = Error::kNone;
+}
+
+ParseStatus ResponseHeadParser::Fail(Error error) noexcept {
+  error_ = error;
+  return ParseStatus::kError;
+}
+
+ParseStatus ResponseHeadParser::Parse(const char* data, size_t length) noexcept {
+  if (error_ != Error::kNone) return ParseStatus::kError;
+  if (state_ == State::kDone) return ParseStatus::kComplete;
+  const size_t stop = std::min(length, max_head_bytes_);
+  ParseStatus status = ParseStatus::kComplete;
+  if (state_ < State::kFields) {
+    status = ParseStatusLine(data, stop);
+    if (status == ParseStatus::kError) return status;
+    if (status == ParseStatus::kComplete) {
+      section_.Start(position_);
+      state_ = State::kFields;
+    }
+  }
+  if (status == ParseStatus::kComplete) {
+    status = section_.Parse(data, stop);
+    if (status == ParseStatus::kError) return Fail(section_.error());
+  }
+  if (status == ParseStatus::kNeedMore) {
+    return stop == max_head_bytes_ ? Fail(Error::kHeadTooLarge) : status;  // SAFETY 85
+  }
+  if (const Error error = Conclude(data); error != Error::kNone) return Fail(error);
+  state_ = State::kDone;
+  return ParseStatus::kComplete;
+}
+
+ParseStatus ResponseHeadParser::ParseStatusLine(const char* data, size_t stop) noexcept {
+  const char* p = data + position_;
+  const char* const end = data + stop;
+  const auto at = [data](const char* pointer) { return static_cast<uint32_t>(pointer - data); };
+  const auto suspend = [&] {
+    position_ = at(p);
+    return ParseStatus::kNeedMore;
+  };
+
+  switch (state_) {
+    case State::kStatus: {
+      // SAFETY 83, 94: the first byte that fits no status line is the error, so a banner is not waited for.
+      const size_t available = std::min(static_cast<size_t>(end - p), kStatusPattern.size());
+      if (CountMatches(kStatusPattern, p, available) < available) return Fail(Error::kStatusLine);
+      if (available < kStatusPattern.size()) return suspend();
+      if (!TakeVersion(p, head_)) return Fail(Error::kVersionUnsupported);
+      head_.status = static_cast<uint16_t>((p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0'));
+      if (head_.status < 100) return Fail(Error::kStatusLine);
+      p += kStatusPattern.size();
+      state_ = State::kAfterStatus;
+      [[fallthrough]];
+    }
+
+    case State::kAfterStatus:
+      if (p == end) return suspend();
+      // The space is required even before an empty reason, but so many origins leave it out that it is not
+      // insisted on.
+      if (*p != ' ' && *p != '\r') return Fail(Error::kStatusLine);
+      if (*p == ' ') ++p;
+      head_.reason.offset = at(p);
+      state_ = State::kReason;
+      [[fallthrough]];
+
+    case State::kReason:
+      p = SkipValue(p, end);
+      if (p == end) return suspend();
+      if (*p != '\r') return Fail(*p == '\n' ? Error::kLineEnd : Error::kStatusLine);
+      head_.reason.length = at(p) - head_.reason.offset;
+      ++p;
+      state_ = State::kReasonLf;
+      [[fallthrough]];
+
+    case State::kReasonLf:
+      if (p == end) return suspend();
+      if (*p != '\n') return Fail(Error::kLineEnd);
+      ++p;
+      break;
+
+    case State::kFields:
+    case State::kDone:
+      break;
+  }
+  position_ = at(p);
+  return ParseStatus::kComplete;
+}
+
+Error ResponseHeadParser::Conclude(const char* data) noexcept {
+  TakeFields(data, section_, head_);
+  head_.keep_alive = KeepsAlive(head_);
+  const bool connected = context_.method == MethodId::kConnect && head_.status >= 200 && head_.status < 300;
+  // SAFETY 87.
+  if (head_.status == 101 && (!context_.upgrade_requested || head_.minor_version == 0))
+    return Error::kUnexpectedSwitch;
+  if (connected || head_.status < 200 || head_.status == 204) {
+    // No body, whatever the fields say, and they must not stand there (RFC 9112 section 6.1, RFC 9110
+    // sections 8.6 and 9.3.6).
+    DropContentLength(section_.fields());
+    head_.body = connected || head_.status == 101 ? BodyKind::kTunnel : BodyKind::kNone;
+    if (head_.body == BodyKind::kTunnel) head_.keep_alive = false;
+    // A body that comes nevertheless would be taken for the next response.
+    if (head_.status == 204 && AnnouncesBody(head_.facts)) head_.keep_alive = false;
+    head_.content_length = 0;
+    return Error::kNone;
+  }
+  const Error error = ConcludeBody();
+  // Where the backend thinks that the next request begins is not certain enough after a CONNECT.
+  if (context_.method == MethodId::kConnect) head_.keep_alive = false;
+  return error;
+}
+
+// Of a response whose fields say what body a GET has got, or would have got.
+Error ResponseHeadParser::ConcludeBody() noexcept {
+  const FramingFacts& facts = head_.facts;
+  if (facts.length_error != Error::kNone) return facts.length_error;
+  const bool coded = facts.Has(FieldId::kTransferEncoding);
+  if (head_.status == 304) {
+    // Content-Length stays (SAFETY 92), Transfer-Encoding says nothing a client could use.
+    head_.body = BodyKind::kNone;
+    if (coded) head_.keep_alive = false;
+  } else if (const Error error = coded ? CheckTransferEncoding(head_) : Error::kNone; error != Error::kNone) {
+    return error;
+  } else if (context_.method == MethodId::kHead) {
+    head_.body = BodyKind::kNone;  // SAFETY 92
+  } else if (coded) {
+    head_.body = BodyKind::kChunked;
+  } else if (facts.Has(FieldId::kContentLength)) {
+    head_.body = BodyKind::kLength;
+  } else {
+    head_.body = BodyKind::kUntilClose;  // SAFETY 88
+    head_.keep_alive = false;
+  }
+  head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;
+  return Error::kNone;
+}
+
+}  // namespace sideroute::http1

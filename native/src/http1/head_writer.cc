@@ -1,0 +1,258 @@
+#include "http1/head_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+
+namespace sideroute {
+
+namespace {
+
+using http1::Field;
+using http1::FieldId;
+
+// Appends without checks to room reserved beforehand.
+class Output {
+ public:
+  Output(ByteBuffer& buffer, size_t room) : buffer_(buffer), begin_(buffer.Reserve(room)), at_(begin_) {}
+  ~Output() { buffer_.Commit(static_cast<size_t>(at_ - begin_)); }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  void Put(std::string_view bytes) {
+    if (bytes.empty()) return;
+    std::memcpy(at_, bytes.data(), bytes.size());
+    at_ += bytes.size();
+  }
+
+ private:
+  ByteBuffer& buffer_;
+  char* const begin_;
+  char* at_;
+};
+
+// Longest of what the writers add on their own account.
+constexpr size_t kExtraBytes = 256;
+
+enum class Treatment : uint8_t { kCopy, kDrop, kReplace };
+
+// Copies the fields for which `treat` says so, in runs; `treat` writes the replacement of the others itself.
+template <typename Treat>
+void CopyFields(const http1::MessageHead& head, const char* data, Output& output, Treat treat) {
+  const auto fields = head.fields;
+  if (fields.empty()) return;
+  const uint32_t end = head.length - 2;
+  uint32_t run = fields[0].name_offset;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const Field& field = fields[i];
+    const uint32_t next = i + 1 < fields.size() ? fields[i + 1].name_offset : end;
+    const auto flush = [&] {
+      output.Put({data + run, field.name_offset - run});
+      run = next;
+    };
+    treat(field, flush);
+  }
+  output.Put({data + run, end - run});
+}
+
+void PutLine(std::string_view name, std::string_view value, Output& output) {
+  output.Put(name);
+  output.Put(": ");
+  output.Put(value);
+  output.Put("\r\n");
+}
+
+// A line that cannot be copied as it came (kFieldAnew).
+void PutAnew(const http1::MessageHead& head, const Field& field, const char* data, Output& output) {
+  std::array<char, 20> digits;
+  std::string_view value = field.Value(data);
+  if (field.id == FieldId::kTransferEncoding) {
+    value = "chunked";
+  } else if (field.id == FieldId::kContentLength) {
+    const auto end =
+        std::to_chars(digits.data(), digits.data() + digits.size(), head.facts.content_length).ptr;
+    value = {digits.data(), static_cast<size_t>(end - digits.data())};
+  }
+  PutLine(field.Name(data), value, output);
+}
+
+uint32_t FieldsBegin(const http1::MessageHead& head) {
+  return head.fields.empty() ? head.length - 2 : head.fields[0].name_offset;
+}
+
+void PutPath(const http1::RequestHead& head, const char* data, const HeaderPlan* plan, Output& output) {
+  const http1::Target& target = head.target;
+  std::string_view path = target.path.In(data);
+  if (plan == nullptr || plan->path_kind == HeaderPlan::PathKind::kKeep) {
+    if (path.empty()) {
+      // RFC 9112 section 3.2.4: an OPTIONS of an authority without path is about the server as a whole.
+      path = head.method_id == http1::MethodId::kOptions && !target.has_query ? "*" : "/";
+    } else if (path.front() != '/') {
+      output.Put("/");
+    }
+    output.Put(path);
+  } else if (plan->path_kind == HeaderPlan::PathKind::kReplaceFull) {
+    output.Put(plan->path);
+  } else {
+    std::string_view rest = path.substr(std::min<size_t>(plan->prefix_length, path.size()));
+    std::string_view prefix = plan->path;
+    if (!prefix.empty() && prefix.back() == '/' && !rest.empty() && rest.front() == '/')
+      prefix.remove_suffix(1);
+    output.Put(prefix);
+    if (!rest.empty() && rest.front() != '/' && (prefix.empty() || prefix.back() != '/')) output.Put("/");
+    if (prefix.empty() && rest.empty()) output.Put("/");
+    output.Put(rest);
+  }
+  if (target.has_query) {
+    output.Put("?");
+    output.Put(target.query.In(data));
+  }
+}
+
+}  // namespace
+
+// Hot path.
+void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan,
+                      ByteBuffer& out, RequestCopy copy) {
+  size_t room = head.length + kExtraBytes;
+  if (plan != nullptr) room += plan->request.appended().size() + plan->host.size() + plan->path.size();
+  Output output(out, room);
+
+  const bool absolute = head.target.form == http1::TargetForm::kAbsolute;
+  std::string_view host;
+  if (absolute) host = head.target.authority.In(data);
+  // Not of CONNECT: its Host is its target, which says where the tunnel is to go.
+  if (plan != nullptr && !plan->host.empty() && head.target.form != http1::TargetForm::kAuthority)
+    host = plan->host;
+  const bool has_host = head.facts.Has(FieldId::kHost);
+  const bool speak_11 = head.minor_version == 1 || has_host || !host.empty();
+  const bool rewrite_path = plan != nullptr && plan->path_kind != HeaderPlan::PathKind::kKeep &&
+                            (absolute || head.target.form == http1::TargetForm::kOrigin);
+  const uint32_t fields_begin = FieldsBegin(head);
+  if (!absolute && !rewrite_path && speak_11 == (head.minor_version == 1)) {
+    output.Put({data + head.start, fields_begin - head.start});
+  } else {
+    output.Put(head.method.In(data));
+    output.Put(" ");
+    if (absolute || rewrite_path) {
+      PutPath(head, data, plan, output);
+    } else {
+      output.Put(head.target.whole.In(data));
+    }
+    output.Put(speak_11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
+  }
+  if (!host.empty() && !has_host) PutLine("Host", host, output);
+
+  bool connection_written = false;
+  CopyFields(head, data, output, [&](const Field& field, auto flush) {
+    if (field.id == FieldId::kOther) {
+      if (!field.drop() && (plan == nullptr || !plan->request.Removes(field.Name(data)))) return;
+      flush();
+      return;
+    }
+    switch (field.id) {
+      case FieldId::kHost:
+        if (host.empty()) return;
+        flush();
+        PutLine(field.Name(data), host, output);
+        return;
+      case FieldId::kContentLength:
+      case FieldId::kTransferEncoding:
+        // One line, of one of the two, and with Transfer-Encoding the body goes on in chunks. Routes cannot
+        // edit either.
+        if (!field.anew()) return;
+        flush();
+        PutAnew(head, field, data, output);
+        return;
+      case FieldId::kUpgrade:
+        if (!head.upgrade) flush();
+        return;
+      case FieldId::kConnection:
+        flush();
+        if (!head.upgrade || connection_written) return;
+        connection_written = true;
+        PutLine(field.Name(data), "Upgrade", output);
+        return;
+      case FieldId::kExpect:
+        // HTTP/1.0 knows no interim response to wait for.
+        if (field.drop() || head.minor_version == 0 || copy == RequestCopy::kMirror) flush();
+        return;
+      default:
+        if (field.drop() || (plan != nullptr && plan->request.Removes(field.Name(data)))) flush();
+        return;
+    }
+  });
+  if (plan != nullptr) output.Put(plan->request.appended());
+  output.Put("\r\n");
+}
+
+// Hot path.
+void WriteResponseHead(const http1::ResponseHead& head, const char* data, const ResponseHeadOptions& options,
+                       ByteBuffer& out) {
+  const HeaderPlan* plan = options.plan;
+  size_t room = head.length + kExtraBytes + options.fields.size();
+  if (plan != nullptr) room += plan->response.appended().size();
+  Output output(out, room);
+
+  // The space behind the status stands there whether the backend wrote it or not (RFC 9112 section 4).
+  constexpr size_t kVersionBytes = sizeof("HTTP/1.1") - 1;
+  constexpr size_t kStatusBytes = sizeof("HTTP/1.1 200") - 1;
+  output.Put("HTTP/1.1");
+  if (head.reason.offset == kStatusBytes) {
+    output.Put({data + kVersionBytes, kStatusBytes - kVersionBytes});
+    output.Put(" \r\n");
+  } else {
+    output.Put({data + kVersionBytes, FieldsBegin(head) - kVersionBytes});
+  }
+
+  // Without a body here, the coding tells what GET would have got, and nothing where no response has a body.
+  const bool bodiless = head.status < 200 || head.status == 204 || head.status == 304;
+  const bool keep_coding = options.framing == OutFraming::kChunked ||
+                           (head.body == http1::BodyKind::kNone && !bodiless && !options.downstream_http10);
+  const bool keep_upgrade = head.status == 101 || head.status == 426;
+  bool connection_written = false;
+  CopyFields(head, data, output, [&](const Field& field, auto flush) {
+    switch (field.id) {
+      case FieldId::kTransferEncoding:
+        if (keep_coding && !field.anew()) return;
+        flush();
+        if (keep_coding) PutAnew(head, field, data, output);
+        return;
+      case FieldId::kContentLength:
+        if (field.flags == 0) return;
+        flush();
+        if (!field.drop()) PutAnew(head, field, data, output);
+        return;
+      case FieldId::kUpgrade:
+        if (keep_upgrade && !field.anew()) return;
+        flush();
+        if (keep_upgrade) PutAnew(head, field, data, output);
+        return;
+      case FieldId::kConnection:
+        flush();
+        if (!keep_upgrade || connection_written || !head.facts.connection_upgrade) return;
+        connection_written = true;
+        PutLine(field.Name(data), "Upgrade", output);
+        return;
+      default:
+        if (field.drop() || (plan != nullptr && plan->response.Removes(field.Name(data)))) return flush();
+        if (!field.anew()) return;
+        flush();
+        PutAnew(head, field, data, output);
+        return;
+    }
+  });
+  if (options.framing == OutFraming::kChunked && !head.facts.chunked)
+    output.Put("Transfer-Encoding: chunked\r\n");
+  if (options.connection == ConnectionField::kClose) {
+    output.Put("Connection: close\r\n");
+  } else if (options.connection == ConnectionField::kKeepAlive) {
+    output.Put("Connection: keep-alive\r\n");
+  }
+  if (plan != nullptr) output.Put(plan->response.appended());
+  output.Put(options.fields);
+  output.Put("\r\n");
+}
+
+}  // namespace sideroute

@@ -1,0 +1,52 @@
+// Writes the head that goes on from the head that came in: the same bytes, without what concerns one
+// connection only.
+//
+// Stage before: http1_head. Stage after: the socket of the other side. Fields are copied in runs, so their
+// order, case, repetition, blanks and bytes stay; nothing is added but what framing and persistence of the
+// next connection need. What frames the message leaves in one form only: `Transfer-Encoding: chunked` or
+// `Content-Length: 5`, once, where it stood first and with its name as it was spelt.
+#ifndef SIDEROUTE_HTTP1_HEAD_WRITER_H_
+#define SIDEROUTE_HTTP1_HEAD_WRITER_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "http/header_plan.h"
+#include "http1/head.h"
+#include "net/byte_buffer.h"
+
+namespace sideroute {
+
+// How the body goes on: as its bytes (with Content-Length, until close, or none), or in chunks.
+enum class OutFraming : uint8_t { kRaw, kChunked };
+
+// Whose request it becomes. A mirror's body comes when it comes, so its head asks for no 100 before it.
+enum class RequestCopy : uint8_t { kOwn, kMirror };
+
+// Appends the request head to `out`. `plan` may be null.
+//
+// An absolute-form target becomes origin-form and its authority the Host (RFC 9112 section 3.2.2, SAFETY 8).
+// The version becomes 1.1, which is ours (RFC 9110 section 2.5), unless there is no Host to make such a
+// request valid (SAFETY 13).
+void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan,
+                      ByteBuffer& out, RequestCopy copy = RequestCopy::kOwn);
+
+enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
+
+struct ResponseHeadOptions {
+  OutFraming framing = OutFraming::kRaw;
+  ConnectionField connection = ConnectionField::kNone;
+  // Transfer-Encoding means nothing to an HTTP/1.0 downstream.
+  bool downstream_http10 = false;
+  const HeaderPlan* plan = nullptr;
+  // Lines of this response alone, appended last.
+  std::string_view fields;
+};
+
+// Appends the response head, interim ones included, to `out`.
+void WriteResponseHead(const http1::ResponseHead& head, const char* data, const ResponseHeadOptions& options,
+                       ByteBuffer& out);
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_HTTP1_HEAD_WRITER_H_

@@ -1,0 +1,49 @@
+// Request targets and authorities: the form of a target, its parts, and whether a Host is one (RFC 9112
+// section 3.2).
+//
+// Stage before: http1_head, with the bytes of one request target. Stage after: routing reads path, query and
+// authority.
+#ifndef SIDEROUTE_HTTP1_TARGET_H_
+#define SIDEROUTE_HTTP1_TARGET_H_
+
+#include <string_view>
+
+#include "http1/types.h"
+
+namespace sideroute::http1 {
+
+// Parts of a request target; spans count from the first byte of the head.
+struct Target {
+  TargetForm form = TargetForm::kOrigin;
+  // False: no `?` at all, unlike an empty query.
+  bool has_query = false;
+  // The whole target, byte-exact.
+  Span whole;
+  // Raw, not normalised (SAFETY 12). Empty for an absolute-form without path, for authority-form and
+  // asterisk-form.
+  Span path;
+  // Without the `?`.
+  Span query;
+  // Host and port of absolute-form and authority-form; empty otherwise.
+  Span authority;
+};
+
+// Method names are case-sensitive (SAFETY 5).
+[[nodiscard]] MethodId LookUpMethod(std::string_view method) noexcept;
+
+// Splits `whole` (bytes already of class kTargetByte) for a method. False: no form that the method allows.
+[[nodiscard]] bool ParseTarget(const char* data, Span whole, MethodId method, Target& target) noexcept;
+
+// Whether the target of a CONNECT and the Host beside it name the same host and port, in the same words but
+// for the case of letters: servers that check do not look at what an IPv6 address or a port with zeros in
+// front means. A Host without a port stands for port 80 and for port 443: a client that tunnels leaves out
+// the default of what it is going to speak, and nobody else knows what that is. Both are valid, `host` may be
+// empty.
+[[nodiscard]] bool SameAuthority(std::string_view target, std::string_view host) noexcept;
+
+// uri-host with an optional port from 0 to 65535, not empty, without userinfo or comma (SAFETY 26).
+[[nodiscard]] bool IsValidAuthority(std::string_view authority) noexcept;
+
+}  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_TARGET_H_

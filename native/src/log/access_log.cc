@@ -1,0 +1,161 @@
+#include "log/access_log.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <uv.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace sideroute {
+
+namespace {
+
+uint64_t UnixMs(uint64_t ago_ns) {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const uint64_t ns =
+      static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec) - ago_ns;
+  return ns / 1'000'000;
+}
+
+std::string_view DenialName(RetryDenial denial) {
+  switch (denial) {
+    case RetryDenial::kNone:
+      break;
+    case RetryDenial::kBudget:
+      return "budget";
+    case RetryDenial::kBody:
+      return "body";
+  }
+  return {};
+}
+
+}  // namespace
+
+int AccessLog::SetMode(AccessLogMode mode) {
+  if (mode != AccessLogMode::kOff && writer_ == nullptr && !closed_) {
+    int error = 0;
+    UniqueFd copy(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
+    if (!copy) return -errno;
+    writer_ =
+        LogWriter::Start(std::move(copy), buffer_bytes_, {"access-log", "\"kind\":\"dropped\""}, &error);
+    if (writer_ == nullptr) return error;
+  }
+  mode_ = closed_ ? AccessLogMode::kOff : mode;
+  return 0;
+}
+
+void AccessLog::SetSeries(uint32_t id, std::string members) {
+  const uint32_t slot = id & kSlotMask;
+  if (slot >= series_.size()) series_.resize(slot + 1);
+  series_[slot] = {static_cast<int32_t>(id), std::move(members)};
+}
+
+void AccessLog::SetFrontend(uint32_t id, std::string key) {
+  if (id >= frontends_.size()) frontends_.resize(id + 1);
+  frontends_[id] = std::move(key);
+}
+
+void AccessLog::OnRequest(const RequestEntry& entry, const RequestFacts& facts) {
+  if (!Wants(entry.reason, entry.status)) return;
+  const uint64_t duration_ns = entry.ended_ns - entry.started_ns;
+  const RequestTexts& texts = facts.texts;
+  line_.Begin();
+  line_.Time("time", UnixMs(duration_ns));
+  line_.Literal("kind", "\"request\"");
+  line_.String("method", texts.Get(RequestText::kMethod));
+  line_.String("path", texts.Get(RequestText::kPath));
+  line_.String("host", texts.Get(RequestText::kHost));
+  if (entry.minor_version < 0) {
+    line_.Null("protocol");
+  } else {
+    line_.Literal("protocol", entry.minor_version == 0 ? "\"HTTP/1.0\"" : "\"HTTP/1.1\"");
+  }
+  WriteOutcome(entry, facts);
+  WriteRoute(entry);
+  line_.Address("downstream", entry.downstream);
+  line_.Address("destination", entry.destination);
+  line_.Address("upstream", facts.upstream);
+  if (entry.counts_bytes) {
+    line_.Number("bytes_received", facts.bytes_received);
+    line_.Number("bytes_sent", facts.bytes_sent);
+  } else {
+    line_.Null("bytes_received");
+    line_.Null("bytes_sent");
+  }
+  const TraceIds ids = ParseTraceparent(texts.Get(RequestText::kTraceparent));
+  line_.String("request_id", texts.Get(RequestText::kRequestId));
+  line_.String("trace_id", ids.trace);
+  line_.String("parent_id", ids.parent);
+  line_.String("user_agent", texts.Get(RequestText::kUserAgent));
+  line_.Boolean("truncated", texts.truncated());
+  writer_->Append(line_.End());
+}
+
+void AccessLog::WriteOutcome(const RequestEntry& entry, const RequestFacts& facts) {
+  if (entry.status == 0) {
+    line_.Null("code");
+  } else {
+    line_.Number("code", entry.status);
+  }
+  const bool known = entry.reason >= 0 && static_cast<size_t>(entry.reason) < reasons_.size();
+  line_.String("reason", known ? std::string_view(reasons_[static_cast<size_t>(entry.reason)].name)
+                               : std::string_view());
+  line_.String("fault", facts.fault == http1::Error::kNone ? std::string_view() : http1::NameOf(facts.fault));
+  line_.Number("retries", entry.retries);
+  line_.String("retry_denied", DenialName(entry.denial));
+  if (entry.series < 0) {
+    line_.Null("duration_ms");
+  } else {
+    line_.Milliseconds("duration_ms", entry.ended_ns - entry.started_ns);
+  }
+  WritePhase("request_ms", entry.started_ns, facts.received_ns);
+  WritePhase("connection_ms", entry.started_ns, facts.connected_ns);
+  WritePhase("response_ms", entry.started_ns, facts.response_ns);
+}
+
+void AccessLog::WritePhase(std::string_view name, uint64_t started_ns, uint64_t happened_ns) {
+  if (happened_ns < started_ns) return line_.Null(name);
+  line_.Milliseconds(name, happened_ns - started_ns);
+}
+
+void AccessLog::WriteRoute(const RequestEntry& entry) {
+  const auto frontend = static_cast<size_t>(entry.frontend);
+  const bool known = entry.frontend >= 0 && frontend < frontends_.size() && !frontends_[frontend].empty();
+  line_.String("frontend", known ? std::string_view(frontends_[frontend]) : std::string_view());
+  const size_t slot = static_cast<uint32_t>(entry.series) & kSlotMask;
+  if (entry.series >= 0 && slot < series_.size() && series_[slot].id == entry.series) {
+    line_.Members(series_[slot].members);
+  } else {
+    line_.Members("\"route\":null,\"rule\":null,\"backend\":null");
+  }
+}
+
+void AccessLog::OnConnection(const ConnectionEntry& entry) {
+  const bool dropped = entry.reason >= ConnectionReason::kLoop;
+  if (!on() || (!dropped && mode_ != AccessLogMode::kAll)) return;
+  const uint64_t duration_ns = uv_hrtime() - entry.started_ns;
+  line_.Begin();
+  line_.Time("time", UnixMs(duration_ns));
+  line_.Literal("kind", "\"connection\"");
+  line_.String("reason", kConnectionReasonNames[static_cast<size_t>(entry.reason)]);
+  line_.Address("downstream", entry.downstream);
+  line_.Address("destination", entry.destination);
+  line_.Number("bytes_received", entry.bytes_received);
+  line_.Number("bytes_sent", entry.bytes_sent);
+  line_.Milliseconds("duration_ms", duration_ns);
+  line_.Boolean("reset", entry.reset);
+  char name[64];
+  line_.String("error", entry.error == 0 ? std::string_view()
+                                         : std::string_view(uv_err_name_r(entry.error, name, sizeof name)));
+  writer_->Append(line_.End());
+}
+
+void AccessLog::Close(uint32_t timeout_ms) {
+  mode_ = AccessLogMode::kOff;
+  closed_ = true;
+  if (writer_ != nullptr) writer_->Stop(timeout_ms);
+}
+
+}  // namespace sideroute

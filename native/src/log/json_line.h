@@ -1,0 +1,64 @@
+// Builds one JSON object on one line. Whatever the bytes are, the result is valid JSON in printable ASCII: no
+// value can end the line, the string or the object.
+//
+// Stage before: access_log. Stage after: log_writer.
+#ifndef SIDEROUTE_LOG_JSON_LINE_H_
+#define SIDEROUTE_LOG_JSON_LINE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "net/net_address.h"
+
+namespace sideroute {
+
+// Keeps its memory from line to line.
+class JsonLine {
+ public:
+  void Begin() { text_.clear(); }
+  // Bytes as a string: each byte is the character of that number (Latin-1). A view without data is null.
+  void String(std::string_view name, std::string_view bytes);
+  void Number(std::string_view name, uint64_t value);
+  // Nanoseconds, written as milliseconds with three decimals.
+  void Milliseconds(std::string_view name, uint64_t nanoseconds);
+  void Boolean(std::string_view name, bool value) { Literal(name, value ? "true" : "false"); }
+  void Null(std::string_view name) { Literal(name, "null"); }
+  // `address:port`, an IPv6 address in brackets; null when it is none.
+  void Address(std::string_view name, const NetAddress& address);
+  // Milliseconds since 1970 as RFC 3339 text in UTC.
+  void Time(std::string_view name, uint64_t unix_ms);
+  // `json` is written as it is.
+  void Literal(std::string_view name, std::string_view json) {
+    Name(name);
+    text_.append(json);
+  }
+  // Complete members, separated by commas.
+  void Members(std::string_view json) {
+    Separate();
+    text_.append(json);
+  }
+  // The line with its newline; valid until Begin.
+  std::string_view End() {
+    text_.append(text_.empty() ? "{}\n" : "}\n");
+    return text_;
+  }
+
+ private:
+  void Separate() { text_.push_back(text_.empty() ? '{' : ','); }
+  void Name(std::string_view name) {
+    Separate();
+    text_.push_back('"');
+    text_.append(name);
+    text_.append("\":");
+  }
+
+  std::string text_;
+  // The second that `date_` is the text of.
+  int64_t second_ = -1;
+  char date_[24] = {};
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_LOG_JSON_LINE_H_

@@ -1,0 +1,40 @@
+#include "net/descriptor_budget.h"
+
+#include <dirent.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <climits>
+
+namespace sideroute {
+
+namespace {
+
+size_t Total() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
+  return static_cast<size_t>(limit.rlim_cur);
+}
+
+size_t OpenNow() {
+  DIR* directory = opendir("/proc/self/fd");
+  if (directory == nullptr) return 0;
+  size_t entries = 0;
+  while (readdir(directory) != nullptr) ++entries;
+  closedir(directory);
+  // Less `.`, `..` and the directory itself.
+  return entries > 3 ? entries - 3 : 0;
+}
+
+}  // namespace
+
+void DescriptorBudget::Measure() {
+  const size_t total = Total();
+  const size_t reserve = std::clamp<size_t>(total / 8, 8, 1024);
+  const size_t apart = OpenNow() + reserve;
+  // One connection at least: without any the process would be of no use.
+  capacity_ = std::max(total > apart ? total - apart : 0, kPerConnection);
+  spare_room_ = reserve / 2;
+}
+
+}  // namespace sideroute

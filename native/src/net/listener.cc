@@ -1,0 +1,56 @@
+#include "net/listener.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "net/socket.h"
+
+namespace sideroute {
+
+Listener::Listener(Reactor& reactor, ListenerHost& host, UniqueFd fd, const NetAddress& address)
+    : reactor_(reactor), host_(host), fd_(std::move(fd)), address_(address) {}
+
+int Listener::Start() { return reactor_.Watch(fd_.get(), EPOLLIN, this); }
+
+void Listener::Again() {
+  if (fd_) reactor_.Again(this);
+}
+
+void Listener::Close() {
+  if (!fd_) return;
+  reactor_.Unwatch(fd_.get(), this);
+  fd_.Reset();
+}
+
+UniqueFd Listener::Accept(NetAddress* peer, int* error) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  UniqueFd fd(
+      accept4(fd_.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  *error = fd ? 0 : -errno;
+  if (fd) *peer = NetAddress::FromSockaddr(storage).value_or(NetAddress());
+  return fd;
+}
+
+bool Listener::HasWaiting() const {
+  pollfd waiting{fd_.get(), POLLIN, 0};
+  return poll(&waiting, 1, 0) > 0;
+}
+
+void Listener::SaveSyns() {
+  if (fd_) sideroute::SaveSyns(fd_.get());
+}
+
+bool Listener::IsDescriptorFree(int number) const {
+  // The kernel hands out the lowest free number from `number` on.
+  const UniqueFd probe(fcntl(fd_.get(), F_DUPFD_CLOEXEC, number));
+  return probe.get() == number;
+}
+
+void Listener::OnReady(uint32_t) { host_.OnAcceptable(*this); }
+
+}  // namespace sideroute

@@ -1,0 +1,285 @@
+#include "net/reactor.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "net/syscalls.h"
+
+namespace sideroute {
+
+namespace {
+constexpr int kBatch = 256;
+constexpr uint64_t kNever = UINT64_MAX;
+// A timer that fires so much later than it was set for shows that the thread did not run meanwhile: the
+// process was stopped, or the machine had no time for it.
+constexpr uint64_t kHeldUpMs = 2;
+// So many turns, at most, what is due waits then for what has arrived.
+constexpr int kCatchUpTurns = 4;
+}  // namespace
+
+// libuv wants its handles to outlive the Reactor by the time of a close callback.
+struct Reactor::Handles {
+  uv_poll_t poll;
+  uv_timer_t timer;
+  // Runs while somebody waits for another turn.
+  uv_idle_t idle;
+  Reactor* reactor = nullptr;
+  // The poll handle needs the descriptor until it is closed.
+  UniqueFd epoll_fd;
+  int open = 0;
+  void (*on_closed)(void*) = nullptr;
+  void* data = nullptr;
+
+  static void OnClose(uv_handle_t* handle) {
+    auto* self = static_cast<Handles*>(handle->data);
+    if (--self->open > 0) return;
+    if (self->on_closed != nullptr) self->on_closed(self->data);
+    delete self;
+  }
+};
+
+DeadlineQueue::DeadlineQueue(Reactor& reactor, uint64_t duration_ms)
+    : reactor_(reactor), duration_ms_(duration_ms) {
+  reactor_.queues_.push_back(this);
+}
+
+DeadlineQueue::~DeadlineQueue() { std::erase(reactor_.queues_, this); }
+
+void DeadlineQueue::Add(Deadline* deadline) {
+  deadline->due_ms_ = reactor_.NowMs() + duration_ms_;
+  deadlines_.PushBack(deadline);
+  // Later ones find the timer already armed for the first; see ArmTimer for deadlines that were cancelled.
+  if (deadlines_.size() == 1) reactor_.ArmTimer();
+}
+
+std::unique_ptr<Reactor> Reactor::Create(uv_loop_t* loop, int* error) {
+  UniqueFd epoll_fd(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_fd) {
+    *error = -errno;
+    return nullptr;
+  }
+  std::unique_ptr<Reactor> reactor(new Reactor(loop, std::move(epoll_fd)));
+  auto* handles = new Handles;
+  handles->reactor = reactor.get();
+  handles->poll.data = handles->timer.data = handles->idle.data = handles;
+  *error = uv_poll_init(loop, &handles->poll, reactor->epoll_fd_.get());
+  if (*error != 0) {
+    delete handles;
+    return nullptr;
+  }
+  uv_timer_init(loop, &handles->timer);
+  uv_idle_init(loop, &handles->idle);
+  handles->open = 3;
+  reactor->handles_ = handles;
+  // The loop stays alive for watched sockets only; every deadline belongs to one.
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles->timer));
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles->idle));
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles->poll));
+  *error = uv_poll_start(&handles->poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    Reactor& reactor = *static_cast<Handles*>(handle->data)->reactor;
+    // Otherwise there has been a turn in this round of the loop; what there is waits for the next one.
+    if (!reactor.idle_armed_) reactor.DispatchEvents();
+  });
+  if (*error != 0) return nullptr;
+  return reactor;
+}
+
+Reactor::Reactor(uv_loop_t* loop, UniqueFd epoll_fd) : loop_(loop), epoll_fd_(std::move(epoll_fd)) {}
+
+Reactor::~Reactor() {
+  disposed_.clear();
+  if (handles_ == nullptr) return;
+  handles_->epoll_fd = std::move(epoll_fd_);
+  uv_poll_stop(&handles_->poll);
+  uv_timer_stop(&handles_->timer);
+  uv_idle_stop(&handles_->idle);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->poll), Handles::OnClose);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->idle), Handles::OnClose);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->timer), Handles::OnClose);
+}
+
+void Reactor::SetClosedCallback(void (*on_closed)(void*), void* data) {
+  handles_->on_closed = on_closed;
+  handles_->data = data;
+}
+
+int Reactor::Watch(int fd, uint32_t events, Watcher* watcher) {
+  epoll_event event{};
+  event.events = events | EPOLLET;
+  event.data.ptr = watcher;
+  if (epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return -errno;
+  watcher->watched_ = true;
+  if (watched_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
+  return 0;
+}
+
+void Reactor::Unwatch(int fd, Watcher* watcher) {
+  if (!watcher->watched_) return;
+  watcher->watched_ = false;
+  watcher->place_.Unlink();
+  // Explicit, although close() would do: a child between fork and exec may hold a copy of the descriptor.
+  epoll_ctl(epoll_fd_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  if (--watched_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
+}
+
+void Reactor::Again(Watcher* watcher) {
+  if (!watcher->watched_) return;
+  // Who waits keeps its place.
+  if (!watcher->place_.linked()) again_.PushBack(&watcher->place_);
+  if (!dispatching_) ArmIdle();
+}
+
+void Reactor::Dispose(std::unique_ptr<Disposable> object) {
+  if (dispatching_) disposed_.push_back(std::move(object));
+}
+
+void Reactor::BeginTurn() {
+  // What ran before in this round of the loop may have taken long, and deadlines begin now.
+  uv_update_time(loop_);
+  ++turn_;
+  turn_cost_ = 0;
+}
+
+void Reactor::DispatchEvents() {
+  BeginTurn();
+  drained_ = false;
+  epoll_event events[kBatch];
+  // While a few events were served others have often arrived; taking them here saves the way through the
+  // loop's own epoll. After a batch's worth, what is left keeps the epoll descriptor readable, and JavaScript
+  // gets its share of the thread.
+  for (int served = 0; served < kBatch && turn_cost_ < kTurnCost;) {
+    const int count = PollEvents(epoll_fd_.get(), events, kBatch);
+    if (count <= 0) {
+      drained_ = true;
+      break;
+    }
+    served += count;
+    dispatching_ = true;
+    for (int i = 0; i < count; ++i) {
+      unserved_ = count - i - 1;
+      auto* watcher = static_cast<Watcher*>(events[i].data.ptr);
+      if (watcher->watched_) watcher->OnReady(events[i].events);
+    }
+    EndBatch();
+  }
+  if (!again_.empty()) DispatchAgain();
+  EndTurn();
+}
+
+// Those who have waited, in their order, as far as the turn goes; one at least, so that nobody waits for
+// ever.
+void Reactor::DispatchAgain() {
+  dispatching_ = granted_ = true;
+  // What is asked for meanwhile belongs to the next turn.
+  for (size_t left = again_.size(); left > 0 && !again_.empty(); --left) {
+    if (!granted_ && turn_cost_ >= kTurnCost) break;
+    Watcher& watcher = again_.Front()->watcher;
+    watcher.place_.Unlink();
+    watcher.OnReady(0);
+    granted_ = false;
+  }
+  EndBatch();
+}
+
+void Reactor::DispatchDeadlines() {
+  const uint64_t now = NowMs();
+  if (CatchUpFirst(now)) return;
+  BeginTurn();
+  dispatching_ = true;
+  // By index: a deadline may create or remove a queue.
+  for (size_t i = 0; i < queues_.size(); ++i) {
+    DeadlineQueue* queue = queues_[i];
+    // Bounded by what waits now, so that a deadline which starts itself again is not served twice.
+    for (size_t left = queue->deadlines_.size(); left > 0; --left) {
+      Deadline* first = queue->deadlines_.Front();
+      if (first == nullptr || first->due_ms_ > now) break;
+      first->Cancel();
+      first->OnDeadline();
+      if (i >= queues_.size() || queues_[i] != queue) break;
+    }
+  }
+  for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTime(now);
+  EndBatch();
+  EndTurn();
+  ArmTimer();
+}
+
+// What arrived in time is served first, although nobody has looked until now: by the clock alone a request
+// that waits in its connection, or a response, would be given up just because this thread did not run. The
+// loop looks at the sockets before it comes back here.
+bool Reactor::CatchUpFirst(uint64_t now) {
+  const bool late = now >= armed_ms_ + kHeldUpMs;
+  if ((!late && drained_) || catch_up_turns_ == kCatchUpTurns) {
+    catch_up_turns_ = 0;
+    drained_ = true;
+    return false;
+  }
+  ++catch_up_turns_;
+  // Stays true when there is nothing to serve.
+  drained_ = true;
+  StartTimer(now + 1);
+  return true;
+}
+
+// Armed for the earliest deadline there is. A cancelled one leaves the timer as it is: it fires, finds
+// nothing due, and is armed anew, which is cheaper than moving it for every connection.
+void Reactor::ArmTimer() {
+  uint64_t due = kNever;
+  for (const DeadlineQueue* queue : queues_) {
+    if (const Deadline* first = queue->deadlines_.Front()) due = std::min(due, first->due_ms_);
+  }
+  for (const TurnClient* client : turn_clients_) due = std::min(due, client->NextDueMs());
+  if (due == kNever) {
+    armed_ms_ = kNever;
+    uv_timer_stop(&handles_->timer);
+    return;
+  }
+  StartTimer(due);
+}
+
+void Reactor::StartTimer(uint64_t due) {
+  armed_ms_ = due;
+  const uint64_t now = NowMs();
+  uv_timer_start(
+      &handles_->timer,
+      [](uv_timer_t* handle) { static_cast<Handles*>(handle->data)->reactor->DispatchDeadlines(); },
+      due > now ? due - now : 0, 0);
+}
+
+void Reactor::ArmIdle() {
+  if (idle_armed_ || again_.empty()) return;
+  idle_armed_ = true;
+  uv_idle_start(&handles_->idle, [](uv_idle_t* handle) {
+    Reactor& reactor = *static_cast<Handles*>(handle->data)->reactor;
+    if (!reactor.again_.empty()) return reactor.DispatchEvents();
+    reactor.idle_armed_ = false;
+    uv_idle_stop(handle);
+  });
+}
+
+void Reactor::WakeAt(uint64_t due_ms) {
+  if (due_ms < armed_ms_) ArmTimer();
+}
+
+void Reactor::EndBatch() {
+  for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnBatchEnd();
+  dispatching_ = false;
+  // Destructors may dispose of more.
+  const std::vector<std::unique_ptr<Disposable>> disposed = std::move(disposed_);
+  disposed_.clear();
+}
+
+void Reactor::EndTurn() {
+  // Twice, because JavaScript that is called back may close an engine, and what ends with it is reported,
+  // too.
+  for (int pass = 0; pass < 2; ++pass) {
+    // As within a batch: what a client calls must not destroy anything under its feet.
+    dispatching_ = true;
+    for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTurnEnd();
+    EndBatch();
+  }
+  ArmIdle();
+}
+
+}  // namespace sideroute

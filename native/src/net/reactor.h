@@ -1,0 +1,225 @@
+// The event source of every socket the addon owns, on Node's own loop and thread.
+//
+// One epoll instance, edge-triggered, is itself watched by one uv_poll_t; one uv_timer_t serves all
+// deadlines. Edge triggering is why nothing here can spin: a socket that is not read (back-pressure, a head
+// that is still incomplete) raises no further event until something changes, yet a reset is always seen, with
+// a single registration per socket.
+//
+// A turn is what happens between two visits to the loop, where JavaScript gets the thread. Each watcher has a
+// share of it, and all of them together have no more than kTurnCost. What does not fit waits in a list for
+// the next turn, where it comes after those who have something new and moved little last time: a small
+// request never waits for bulk. Costs are counted in bytes moved, or in what else takes as long.
+//
+// Objects that may have events queued are given to Dispose(), which keeps their memory until the current
+// batch ends.
+#ifndef SIDEROUTE_NET_REACTOR_H_
+#define SIDEROUTE_NET_REACTOR_H_
+
+#include <sys/epoll.h>
+#include <uv.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "net/intrusive_list.h"
+#include "net/unique_fd.h"
+
+namespace sideroute {
+
+class Reactor;
+
+// Owned through Reactor::Dispose at the end of its life.
+class Disposable {
+ public:
+  virtual ~Disposable() = default;
+};
+
+// Receives the events of one descriptor. Must be unwatched before it is destroyed.
+class Watcher {
+ public:
+  // `events`: EPOLL* bits, none when Again has asked for it. May come spuriously: act on what the system
+  // calls say.
+  virtual void OnReady(uint32_t events) = 0;
+
+ protected:
+  ~Watcher() = default;
+
+ private:
+  friend class Reactor;
+  struct Place : ListNode<Place> {
+    explicit Place(Watcher& watcher) : watcher(watcher) {}
+    Watcher& watcher;
+  };
+
+  bool watched_ = false;
+  // In the list of those that wait for another turn.
+  Place place_{*this};
+};
+
+// What one connection has cost in the last turn in which it did anything.
+class Share {
+ private:
+  friend class Reactor;
+  uint64_t turn_ = 0;
+  size_t cost_ = 0;
+};
+
+// A moment at which something has waited long enough. In at most one DeadlineQueue.
+class Deadline : private ListNode<Deadline> {
+ public:
+  virtual void OnDeadline() = 0;
+  bool pending() const { return linked(); }
+  void Cancel() { Unlink(); }
+
+ protected:
+  ~Deadline() = default;
+
+ private:
+  friend class ListNode<Deadline>;
+  friend class IntrusiveList<Deadline>;
+  friend class DeadlineQueue;
+  friend class Reactor;
+  uint64_t due_ms_ = 0;
+};
+
+// Deadlines that all last equally long, so that they expire in the order they were added.
+class DeadlineQueue {
+ public:
+  DeadlineQueue(Reactor& reactor, uint64_t duration_ms);
+  DeadlineQueue(const DeadlineQueue&) = delete;
+  DeadlineQueue& operator=(const DeadlineQueue&) = delete;
+  ~DeadlineQueue();
+
+  // Starts, or starts again, `deadline`.
+  void Add(Deadline* deadline);
+
+ private:
+  friend class Reactor;
+  Reactor& reactor_;
+  const uint64_t duration_ms_;
+  IntrusiveList<Deadline> deadlines_;
+};
+
+// Takes part in every turn: a few batches of events, or one of deadlines.
+class TurnClient {
+ public:
+  // After each batch. No watcher is on the stack.
+  virtual void OnBatchEnd() = 0;
+  // After the last batch, before the thread goes back to the loop.
+  virtual void OnTurnEnd() = 0;
+  // A clock of its own beside the deadline queues: when it is due (UINT64_MAX: never), and that time has
+  // come.
+  virtual uint64_t NextDueMs() const = 0;
+  virtual void OnTime(uint64_t now_ms) = 0;
+
+ protected:
+  ~TurnClient() = default;
+};
+
+class Reactor {
+ public:
+  // Null, with a negative errno in `error`, when the kernel has no descriptor for it.
+  static std::unique_ptr<Reactor> Create(uv_loop_t* loop, int* error);
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+  // All watchers and queues are gone by now. The uv handles finish closing on the loop, in memory of their
+  // own.
+  ~Reactor();
+
+  // `on_closed(data)` runs once the loop has let go of the handles, after the Reactor is destroyed.
+  void SetClosedCallback(void (*on_closed)(void*), void* data);
+
+  // Edge-triggered. Returns 0 or a negative errno. An event already pending is reported in the next batch.
+  int Watch(int fd, uint32_t events, Watcher* watcher);
+  // Before the descriptor is closed or handed over. Events of this batch still queued are dropped.
+  void Unwatch(int fd, Watcher* watcher);
+  // Calls OnReady once more, in a turn after this one: for work cut short for fairness. Costs no system call.
+  void Again(Watcher* watcher);
+
+  // Whether whoever has `share` may do more in this turn. If not, call Again.
+  bool MayGoOn(const Share& share) const {
+    if (share.turn_ != turn_) return share.cost_ < kLittle || turn_cost_ < kTurnCost || granted_;
+    // Who moved little last time and finds the turn over has one window, should it be bulk after all.
+    if (turn_cost_ >= kTurnCost && share.cost_ >= kLittle) return false;
+    return share.cost_ < kLeastShare || (share.cost_ < kMostShare && unserved_ == 0 && again_.empty());
+  }
+  void Spend(Share* share, size_t cost) {
+    if (share->turn_ != turn_) *share = Share();
+    share->turn_ = turn_;
+    share->cost_ += cost;
+    turn_cost_ += cost;
+  }
+  // Asked on an event: whether whoever has `share` waits for its turn in the list (call Again), because it
+  // moved much last time and others wait, or because this turn is over for all but those who move little.
+  bool MustWait(const Share& share) const {
+    return share.cost_ >= kLittle && (turn_cost_ >= kTurnCost || !again_.empty());
+  }
+
+  // Destroys `object` at the end of the batch, or at once outside of one.
+  void Dispose(std::unique_ptr<Disposable> object);
+
+  // A batch is under way: watchers may be on the stack.
+  bool dispatching() const { return dispatching_; }
+
+  void AddTurnClient(TurnClient* client) { turn_clients_.push_back(client); }
+  void RemoveTurnClient(TurnClient* client) { std::erase(turn_clients_, client); }
+  // NextDueMs of some client has become earlier.
+  void WakeAt(uint64_t due_ms);
+
+  uint64_t NowMs() const { return uv_now(loop_); }
+
+ private:
+  friend class DeadlineQueue;
+  struct Handles;
+
+  // A share where others wait, and where nobody does. What a window of 64 KiB takes beyond it is moved, too.
+  static constexpr size_t kLeastShare = 96 * 1024;
+  static constexpr size_t kMostShare = 256 * 1024;
+  // Of all: about half a millisecond.
+  static constexpr size_t kTurnCost = 1024 * 1024;
+  // Less than this is no bulk.
+  static constexpr size_t kLittle = 16 * 1024;
+
+  Reactor(uv_loop_t* loop, UniqueFd epoll_fd);
+  void BeginTurn();
+  void DispatchEvents();
+  void DispatchAgain();
+  void DispatchDeadlines();
+  // Whether what is due waits for another turn.
+  bool CatchUpFirst(uint64_t now);
+  void ArmTimer();
+  void StartTimer(uint64_t due);
+  void ArmIdle();
+  void EndBatch();
+  void EndTurn();
+
+  uv_loop_t* const loop_;
+  UniqueFd epoll_fd_;
+  Handles* handles_ = nullptr;
+  size_t watched_ = 0;
+  bool dispatching_ = false;
+  uint64_t turn_ = 1;
+  size_t turn_cost_ = 0;
+  // Events of the batch at hand that nobody has seen yet.
+  int unserved_ = 0;
+  IntrusiveList<Watcher::Place> again_;
+  // For the one that is served however long the turn has been.
+  bool granted_ = false;
+  // The loop comes back without waiting.
+  bool idle_armed_ = false;
+  // What the timer is set for; UINT64_MAX: stopped.
+  uint64_t armed_ms_ = UINT64_MAX;
+  // The last turn left no events.
+  bool drained_ = true;
+  // Turns for which what is due has waited.
+  int catch_up_turns_ = 0;
+  std::vector<DeadlineQueue*> queues_;
+  std::vector<TurnClient*> turn_clients_;
+  std::vector<std::unique_ptr<Disposable>> disposed_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_NET_REACTOR_H_

@@ -1,0 +1,76 @@
+// An unchanging object that lives as long as somebody holds it, such as the table of plans or an exchange
+// that carries one out. Counted without atomics: everything happens on the loop's thread.
+#ifndef SIDEROUTE_NET_SHARED_H_
+#define SIDEROUTE_NET_SHARED_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace sideroute {
+
+template <typename T>
+class Shared {
+ public:
+  Shared() = default;
+  // `live` counts the objects there are; it outlives them.
+  Shared(T object, size_t& live) : box_(new Box{std::move(object), live}) { ++live; }
+  Shared(const Shared& other) : box_(other.box_) {
+    if (box_ != nullptr) ++box_->holders;
+  }
+  Shared(Shared&& other) noexcept : box_(std::exchange(other.box_, nullptr)) {}
+  Shared& operator=(Shared other) noexcept {
+    std::swap(box_, other.box_);
+    return *this;
+  }
+  ~Shared() { Reset(); }
+
+  void Reset() {
+    Box* const box = std::exchange(box_, nullptr);
+    if (box == nullptr || --box->holders > 0) return;
+    --box->live;
+    delete box;
+  }
+
+  // Null when it holds none.
+  const T* get() const { return box_ == nullptr ? nullptr : &box_->object; }
+  const T* operator->() const { return &box_->object; }
+  explicit operator bool() const { return box_ != nullptr; }
+
+ private:
+  struct Box {
+    const T object;
+    size_t& live;
+    size_t holders = 1;
+  };
+  Box* box_ = nullptr;
+};
+
+// Objects by the numbers that TypeScript knows them by. A number holds until Clear; whoever took the object
+// by it has the object for as long as need be.
+template <typename T>
+class SharedTable {
+ public:
+  int32_t Add(T object) {
+    objects_.emplace_back(std::move(object), live_);
+    return static_cast<int32_t>(objects_.size() - 1);
+  }
+  // Hot path. Empty for a number that is none, such as -1.
+  Shared<T> Find(int32_t number) const {
+    return static_cast<size_t>(number) < objects_.size() ? objects_[static_cast<size_t>(number)]
+                                                         : Shared<T>();
+  }
+  void Clear() { std::vector<Shared<T>>().swap(objects_); }
+  // Those that Clear has let go of and somebody still holds are among them.
+  size_t live() const { return live_; }
+
+ private:
+  // Before the objects, which count themselves out.
+  size_t live_ = 0;
+  std::vector<Shared<T>> objects_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_NET_SHARED_H_

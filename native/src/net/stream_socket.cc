@@ -1,0 +1,195 @@
+#include "net/stream_socket.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "net/socket.h"
+#include "net/syscalls.h"
+
+namespace sideroute {
+
+namespace {
+constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
+// A read behind kept bytes: heads and trailer sections that came in parts.
+constexpr size_t kMoreBytes = 8 * 1024;
+constexpr size_t kSmallBytes = 2 * 1024;
+}  // namespace
+
+StreamSocket::~StreamSocket() { Close(false); }
+
+int StreamSocket::Open(UniqueFd fd) {
+  const int error = reactor_.Watch(fd.get(), kEvents, this);
+  if (error != 0) return error;
+  fd_ = std::move(fd);
+  // Until the kernel says otherwise. A first write may thus leave before the first event.
+  writable_ = true;
+  readable_ = peer_ended_ = gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = false;
+  return 0;
+}
+
+void StreamSocket::Close(bool reset) {
+  in_.Clear();
+  out_.Clear();
+  if (!fd_) return;
+  reactor_.Unwatch(fd_.get(), this);
+  if (reset) ResetOnClose(fd_.get());
+  fd_.Reset();
+}
+
+UniqueFd StreamSocket::Detach() {
+  reactor_.Unwatch(fd_.get(), this);
+  return std::move(fd_);
+}
+
+void StreamSocket::OnReady(uint32_t events) {
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_ended_ = true;
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0) gone_ = true;
+  if ((events & EPOLLERR) != 0) failed_ = true;
+  if ((events & EPOLLOUT) != 0) writable_ = true;
+  if (events != 0 && reactor_.MustWait(share_)) return reactor_.Again(this);
+  OnEvent();
+}
+
+// Hot path.
+FillResult StreamSocket::Fill(bool more, Window* window) {
+  if (!in_.empty() && !more) {
+    *window = {in_.data(), in_.size(), false};
+    return FillResult::kBytes;
+  }
+  if (!readable_ || !MayGoOn()) return FillResult::kAgain;
+  const bool in_scratch = in_.empty();
+  char* const target = in_scratch ? scratch_.bytes : in_.Reserve(kMoreBytes);
+  const size_t room = in_scratch ? scratch_.window : kMoreBytes;
+  ssize_t received;
+  do {
+    received = Receive(fd_.get(), target, room, 0);
+  } while (received < 0 && errno == EINTR);
+  if (received < 0) {
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return FillResult::kError;
+    readable_ = false;
+    return FillResult::kAgain;
+  }
+  if (received == 0) return FillResult::kEnd;
+  const size_t length = static_cast<size_t>(received);
+  Spend(length);
+  // A short read has emptied the socket: the next bytes raise an event. An end that was announced raises no
+  // other.
+  if (length < room && !peer_ended_) readable_ = false;
+  if (in_scratch) {
+    *window = {scratch_.bytes, length, true};
+  } else {
+    in_.Commit(length);
+    *window = {in_.data(), in_.size(), false};
+  }
+  return FillResult::kBytes;
+}
+
+bool StreamSocket::Quiet() const {
+  char byte;
+  return Receive(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+         (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+bool StreamSocket::AtEnd() const {
+  char byte;
+  return in_.empty() && Receive(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+// Hot path.
+bool StreamSocket::Send(std::span<iovec> parts) {
+  if (write_failed_) return false;
+  if (!writable_ || !out_.empty()) {
+    KeepUnsent(parts, 0);
+    return true;
+  }
+  size_t total = 0;
+  for (const iovec& part : parts) total += part.iov_len;
+  if (total == 0) return true;
+  // A few hundred bytes are copied faster than the kernel imports a second iovec.
+  char small[kSmallBytes];
+  iovec joined;
+  std::span<iovec> pieces = parts;
+  if (parts.size() > 1 && total <= kSmallBytes) {
+    char* at = small;
+    for (const iovec& part : parts) {
+      std::memcpy(at, part.iov_base, part.iov_len);
+      at += part.iov_len;
+    }
+    joined = {small, total};
+    pieces = {&joined, 1};
+  }
+  ssize_t sent;
+  do {
+    if (pieces.size() == 1) {
+      sent = SendBytes(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+    } else {
+      msghdr message{};
+      message.msg_iov = pieces.data();
+      message.msg_iovlen = pieces.size();
+      sent = SendMessage(fd_.get(), &message, MSG_NOSIGNAL);
+    }
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) {
+    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+      write_failed_ = true;
+      return false;
+    }
+    sent = 0;
+  }
+  if (static_cast<size_t>(sent) < total) {
+    writable_ = false;
+    KeepUnsent(parts, static_cast<size_t>(sent));
+  }
+  return true;
+}
+
+void StreamSocket::KeepUnsent(std::span<iovec> parts, size_t sent) {
+  if (out_.empty()) blocked_since_ms_ = reactor_.NowMs();
+  for (const iovec& part : parts) {
+    const size_t skip = std::min(sent, part.iov_len);
+    sent -= skip;
+    out_.Append(static_cast<const char*>(part.iov_base) + skip, part.iov_len - skip);
+  }
+}
+
+bool StreamSocket::Flush() {
+  if (write_failed_) return false;
+  while (writable_ && !out_.empty()) {
+    const ssize_t sent = SendBytes(fd_.get(), out_.data(), out_.size(), MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        write_failed_ = true;
+        out_.Clear();
+        return false;
+      }
+      writable_ = false;
+      return true;
+    }
+    if (static_cast<size_t>(sent) < out_.size()) writable_ = false;
+    blocked_since_ms_ = reactor_.NowMs();
+    out_.Consume(static_cast<size_t>(sent));
+  }
+  if (shutdown_wanted_ && out_.empty()) ShutdownWrite();
+  return true;
+}
+
+std::vector<uint8_t> StreamSocket::TakeUnsent() {
+  std::vector<uint8_t> unsent(out_.view().begin(), out_.view().end());
+  out_.Clear();
+  return unsent;
+}
+
+void StreamSocket::ShutdownWrite() {
+  write_ended_ = true;
+  shutdown_wanted_ = !out_.empty();
+  if (!shutdown_wanted_) shutdown(fd_.get(), SHUT_WR);
+}
+
+}  // namespace sideroute

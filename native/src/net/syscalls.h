@@ -1,0 +1,50 @@
+// The system calls of the hot path without what glibc puts around them in a process with threads: recv, send
+// and epoll_wait are cancellation points, and entering and leaving one costs two atomic operations each time
+// (bench/proxy/compare.ts: 2 % of the CPU time of a request). Nothing here is ever cancelled.
+//
+// Under AddressSanitizer the functions of libc stay, because its interceptors check the buffers.
+#ifndef SIDEROUTE_NET_SYSCALLS_H_
+#define SIDEROUTE_NET_SYSCALLS_H_
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstddef>
+
+namespace sideroute {
+
+// Each returns as the function of libc it stands for, with errno.
+#if defined(__SANITIZE_ADDRESS__)
+
+inline ssize_t Receive(int fd, void* buffer, size_t size, int flags) { return recv(fd, buffer, size, flags); }
+inline ssize_t SendBytes(int fd, const void* bytes, size_t size, int flags) {
+  return send(fd, bytes, size, flags);
+}
+inline ssize_t SendMessage(int fd, const msghdr* message, int flags) { return sendmsg(fd, message, flags); }
+inline int PollEvents(int epoll_fd, epoll_event* events, int count) {
+  return epoll_wait(epoll_fd, events, count, 0);
+}
+
+#else
+
+inline ssize_t Receive(int fd, void* buffer, size_t size, int flags) {
+  return syscall(SYS_recvfrom, fd, buffer, size, flags, nullptr, nullptr);
+}
+inline ssize_t SendBytes(int fd, const void* bytes, size_t size, int flags) {
+  return syscall(SYS_sendto, fd, bytes, size, flags, nullptr, 0);
+}
+inline ssize_t SendMessage(int fd, const msghdr* message, int flags) {
+  return syscall(SYS_sendmsg, fd, message, flags);
+}
+// Does not wait. epoll_pwait, because arm64 has no epoll_wait.
+inline int PollEvents(int epoll_fd, epoll_event* events, int count) {
+  return static_cast<int>(syscall(SYS_epoll_pwait, epoll_fd, events, count, 0, nullptr, 0));
+}
+
+#endif
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_NET_SYSCALLS_H_
