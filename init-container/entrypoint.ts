@@ -7,9 +7,9 @@
  * that does not start is better than one that silently bypasses its routes.
  */
 import { Command } from 'commander';
+import { loadNative } from '../src/addon/binding.ts';
 import { registerIptables } from '../src/cli/iptables.ts';
 import { outputSettled, writeNote, writeOutput } from '../src/cli/standard-streams.ts';
-import { loadNative } from '../src/native/binding.ts';
 
 const program = new Command('sideroute-init').configureOutput({ writeOut: writeOutput, writeErr: writeNote });
 registerIptables(program, { loadBinding: loadNative });

@@ -5,6 +5,7 @@
  */
 import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
+import { loadNative } from './addon/binding.ts';
 import { registerCheck } from './cli/check.ts';
 import { registerConnections } from './cli/connections.ts';
 import { registerController } from './cli/controller.ts';
@@ -20,7 +21,6 @@ import { outputTaken, writeNote, writeOutput } from './cli/standard-streams.ts';
 import { registerStatus } from './cli/status.ts';
 import { registerWait } from './cli/wait.ts';
 import { ProxyError } from './errors.ts';
-import { loadNative } from './native/binding.ts';
 import { packageVersion } from './package-root.ts';
 
 export function buildProgram(): Command {

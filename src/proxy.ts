@@ -4,6 +4,8 @@
  *     route directory -> attach -> table ----------------------------+
  *     resolver -> frontends -> acceptor -> engine -> decide(table) --+-> outcome -> metrics -> admin
  */
+import { loadNative, type Acceptor, type HttpConnection, type NativeBinding } from './addon/binding.ts';
+import { formatAddress } from './addon/listen-address.ts';
 import type { ConfigView } from './admin/config-dump.ts';
 import { connectionView, type ConnectionView } from './admin/connections.ts';
 import type { Endpoint } from './admin/endpoint.ts';
@@ -26,14 +28,12 @@ import { ConfigurationInForce } from './configuration.ts';
 import { Drain } from './drain.ts';
 import type { Engine, EngineHost } from './engine/engine.ts';
 import { frontendsInUse } from './engine/frontends-in-use.ts';
-import { createNativeEngine, type NativeEngine } from './engine/native.ts';
-import { exceedsUws } from './engine/uws-limits.ts';
-import { createUwsEngine } from './engine/uws.ts';
+import { createNativeEngine, type NativeEngine } from './engine/native/native-engine.ts';
+import { exceedsUws } from './engine/uws/limits.ts';
+import { createUwsEngine } from './engine/uws/uws-engine.ts';
 import { REQUEST_REASONS, type RequestReason } from './errors.ts';
 import type { Problem } from './gateway-api/types.ts';
 import type { Logger } from './log.ts';
-import { loadNative, type Acceptor, type HttpConnection, type NativeBinding } from './native/binding.ts';
-import { formatAddress } from './native/listen-address.ts';
 import { AccessLog } from './observe/access-log.ts';
 import { ConditionLog } from './observe/conditions.ts';
 import { createExposition } from './observe/exposition.ts';

@@ -7,11 +7,11 @@
  * made and sent in slices (`json-stream.ts`). Tables and attachments never change, so that a dump that takes a while still is of one moment; addresses of backends are
  * those of the moment when their rule is written.
  */
+import type { FrontendAddress } from '../addon/binding.ts';
 import type { Attachment, RouteCondition } from '../config/attachment.ts';
 import type { TornSet } from '../config/route-set-files.ts';
 import type { ConfigSnapshot } from '../config/snapshot.ts';
 import type { BackendObjectReference, Problem, SourceLocation } from '../gateway-api/types.ts';
-import type { FrontendAddress } from '../native/binding.ts';
 import type { Backend } from '../routing/decision.ts';
 import type { CompiledMatch } from '../routing/match-list.ts';
 import type { CompiledRule, Refusal, Share } from '../routing/rule.ts';

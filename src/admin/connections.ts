@@ -5,9 +5,7 @@
  * Nothing is kept for it while traffic flows: ages and bytes are worked out, the latter by the kernel, when they are asked
  * for. The answer takes turns with the traffic, so that it is of no single moment; what opens meanwhile is left out.
  */
-import type { NativeEngine } from '../engine/native.ts';
-import { unexpected } from '../errors.ts';
-import type { Acceptor } from '../native/binding.ts';
+import type { Acceptor } from '../addon/binding.ts';
 import {
   DOWNSTREAM_STATES,
   ORIGINAL,
@@ -20,7 +18,9 @@ import {
   type SocketAddress,
   type TunnelState,
   type UpstreamConnectionState,
-} from '../native/engine-state.ts';
+} from '../addon/engine-state.ts';
+import type { NativeEngine } from '../engine/native/native-engine.ts';
+import { unexpected } from '../errors.ts';
 import { inSlices, listText } from './json-stream.ts';
 import { named, oneOf, QueryParameters } from './query.ts';
 

@@ -8,9 +8,15 @@
 import { STATUS_CODES } from 'node:http';
 import { createServer } from 'node:net';
 
-import { Downstream, type ResponseHead } from '../engine/uws-downstream.ts';
 import { ProxyError } from '../errors.ts';
-import { loadUws, type UwsApp, type UwsListenSocket, type UwsRequest, type UwsResponse } from '../uws-library.ts';
+import { Downstream, type ResponseHead } from '../uws-library/downstream.ts';
+import {
+  loadUws,
+  type UwsApp,
+  type UwsListenSocket,
+  type UwsRequest,
+  type UwsResponse,
+} from '../uws-library/library.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 
 export interface EndpointRequest {

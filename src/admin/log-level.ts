@@ -4,10 +4,10 @@
  * Stage before: `private-admin.ts`. Stage after: the settings, by the name of their parameter; another one needs an entry
  * in `LogSettings` and nothing here.
  */
+import { ACCESS_LOG_MODES, type AccessLogMode } from '../addon/access-log.ts';
 import { unexpected } from '../errors.ts';
 import { formatDuration, parseDuration } from '../gateway-api/durations.ts';
 import { LOG_LEVELS, type Logger, type LogLevel } from '../log.ts';
-import { ACCESS_LOG_MODES, type AccessLogMode } from '../native/access-log.ts';
 import { named, oneOf, QueryParameters } from './query.ts';
 import { TemporarySetting } from './temporary-setting.ts';
 

@@ -8,10 +8,10 @@
 import { randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 
+import type { AcceptorCounters } from '../addon/binding.ts';
+import type { UpstreamState } from '../addon/engine-state.ts';
+import type { HttpEngineCounters } from '../addon/http-engine.ts';
 import { REQUEST_REASONS } from '../errors.ts';
-import type { AcceptorCounters } from '../native/binding.ts';
-import type { UpstreamState } from '../native/engine-state.ts';
-import type { HttpEngineCounters } from '../native/http-engine.ts';
 import { DURATION_BUCKETS_MS, type Metrics } from '../observe/metrics.ts';
 import type { Catalog, SeriesCounters, SeriesLabels, Stats, UpstreamEntry } from '../page/answers.ts';
 import { inSlices, listText } from './json-stream.ts';

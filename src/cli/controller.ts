@@ -1,13 +1,13 @@
 /** `sideroute controller`: routes of the cluster to the ConfigMaps of sidecars, and status to the routes. Flags in, a running controller out. */
 import { hostname } from 'node:os';
 import { Option, type Command } from 'commander';
+import type { ListenAddress } from '../addon/binding.ts';
 import { mountedNamespace } from '../config/pod-namespace.ts';
 import { durationText, integer, listenAddresses, oneOf } from '../config/settings.ts';
 import { CONTROLLER_NAME, type ControllerSettings } from '../controller/settings.ts';
 import { ProxyError, unexpected } from '../errors.ts';
 import { SETTING_KEYS, type InjectSettings } from '../inject/annotations.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
-import type { ListenAddress } from '../native/binding.ts';
 import { givenSettings, settingOption } from './inject.ts';
 import { argument } from './options.ts';
 

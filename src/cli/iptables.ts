@@ -6,6 +6,7 @@
  * a setting is wrong (then nothing was looked at).
  */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { NativeBinding } from '../addon/binding.ts';
 import { ProxyError } from '../errors.ts';
 import { applyRules, type ApplyResult } from '../iptables/apply.ts';
 import { BACKENDS, type BackendName } from '../iptables/backend.ts';
@@ -24,7 +25,6 @@ import {
 import { localSystem } from '../iptables/system.ts';
 import { DEFAULT_TERMINATION_LOG, writeTerminationLog, type TerminationResult } from '../iptables/termination-log.ts';
 import { verifyRules } from '../iptables/verify.ts';
-import type { NativeBinding } from '../native/binding.ts';
 import { writeNote, writeOutput } from './standard-streams.ts';
 
 export const EXIT_FAILED = 1;

@@ -1,7 +1,7 @@
 /** `sideroute log-level`: what a running sidecar logs, and a change of it that ends by itself. */
 import { Argument, Option, type Command } from 'commander';
+import { ACCESS_LOG_MODES } from '../addon/access-log.ts';
 import { LOG_LEVELS } from '../log.ts';
-import { ACCESS_LOG_MODES } from '../native/access-log.ts';
 import { askAdmin, isObject, textOf, type Json } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
 import { writeOutput } from './standard-streams.ts';

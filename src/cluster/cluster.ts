@@ -3,9 +3,9 @@
  *
  * Made by the composition root, which says what is to happen with the results.
  */
+import type { FrontendAddress } from '../addon/binding.ts';
 import type { ProxySettings } from '../config/settings.ts';
 import type { Logger } from '../log.ts';
-import type { FrontendAddress } from '../native/binding.ts';
 import { BackendRegistry } from './backends.ts';
 import { FrontendRegistry } from './frontends.ts';
 import type { KnowledgeSources } from './live-conditions.ts';

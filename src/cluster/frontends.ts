@@ -1,18 +1,18 @@
 /**
  * Original destinations to frontends: which address and port belongs to which parent Service.
  *
- * Stage before: `config/attach.ts` and `resolver.ts`. Stage after: the acceptor (`native/binding.ts`), which looks up the
+ * Stage before: `config/attach.ts` and `resolver.ts`. Stage after: the acceptor (`addon/binding.ts`), which looks up the
  * original destination of each connection, and the route tables, which are found by frontend id.
  *
  * What cannot be resolved is not captured: its connections are tunnelled like unrouted ones, and it is reported.
  */
+import type { FrontendAddress } from '../addon/binding.ts';
 import type { AttachedFrontend, Attachment } from '../config/attachment.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
-import type { FrontendAddress } from '../native/binding.ts';
 import { finish, type Steps } from '../slices.ts';
-import { Numbers } from './numbers.ts';
 import { presence, type Knowledge } from './knowledge.ts';
+import { Numbers } from './numbers.ts';
 import { assignAddresses, knowledgeWithoutAddress, type Networks } from './parent-addresses.ts';
 import { sameState, type ServiceAddresses, type ServiceResolver, type Subscription } from './resolver.ts';
 

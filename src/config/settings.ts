@@ -5,11 +5,11 @@
  * Durations are written as Gateway API durations (`10s`, `500ms`) and kept as integers of milliseconds.
  */
 import { isIP } from 'node:net';
+import { ACCESS_LOG_MODES, type AccessLogMode } from '../addon/access-log.ts';
+import type { ListenAddress } from '../addon/binding.ts';
 import { unexpected } from '../errors.ts';
 import { parseDuration } from '../gateway-api/durations.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
-import { ACCESS_LOG_MODES, type AccessLogMode } from '../native/access-log.ts';
-import type { ListenAddress } from '../native/binding.ts';
 import { ServiceNetworks } from './service-networks.ts';
 
 export interface ProxySettings {

@@ -3,9 +3,9 @@
  *
  * Stage before: `cli/controller.ts`. Stage after: `controller.ts`.
  */
+import type { ListenAddress } from '../addon/binding.ts';
 import type { InjectSettings } from '../inject/annotations.ts';
 import type { LogLevel } from '../log.ts';
-import type { ListenAddress } from '../native/binding.ts';
 
 /** In the status of routes, unless a flag says otherwise. */
 export const CONTROLLER_NAME = 'sideroute.dev/controller';

@@ -2,7 +2,7 @@
  * The contract of an engine: it takes a connection whose original destination is a routed frontend, reads requests,
  * asks `decide` once for each, carries the decision out, and reports the outcome once.
  *
- * Stage before: the native acceptor (`native/binding.ts`) or another engine. Stage after: the backend.
+ * Stage before: the native acceptor (`addon/binding.ts`) or another engine. Stage after: the backend.
  */
 import type { MirrorResult, RequestReason, RetryDenial } from '../errors.ts';
 import type { Decision, RequestHead } from '../routing/decision.ts';

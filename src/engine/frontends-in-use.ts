@@ -3,8 +3,8 @@
  *
  * Stage before: acceptor and engines. Stage after: `cluster/frontends.ts`.
  */
-import type { Acceptor } from '../native/binding.ts';
-import { everyState, readDetections } from '../native/engine-state.ts';
+import type { Acceptor } from '../addon/binding.ts';
+import { everyState, readDetections } from '../addon/engine-state.ts';
 import type { Engine } from './engine.ts';
 
 export function frontendsInUse(engines: readonly Engine[], acceptor: Acceptor | null): Set<number> {

@@ -2,8 +2,8 @@
  * Puts the rules in place: `document.ts` says which, `backend.ts` how. One transaction for each family, the same
  * result however often it runs, verified afterwards; on any failure the state before is put back.
  */
+import type { NativeBinding } from '../addon/binding.ts';
 import { ProxyError } from '../errors.ts';
-import type { NativeBinding } from '../native/binding.ts';
 import { chooseBackend, type Backend, type BackendName } from './backend.ts';
 import { cidrContains, parseCidr, type Family } from './cidr.ts';
 import { openConnectivityProbe } from './connectivity.ts';

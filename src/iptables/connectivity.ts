@@ -5,8 +5,8 @@
  * Fails where the address is translated before the rules see it, as Cilium's socket-level load balancing does.
  */
 import { connect } from 'node:net';
+import type { Acceptor, NativeBinding } from '../addon/binding.ts';
 import { ProxyError } from '../errors.ts';
-import type { Acceptor, NativeBinding } from '../native/binding.ts';
 import type { Endpoint } from './settings.ts';
 
 const DEADLINE_MS = 5_000;

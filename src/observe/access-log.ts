@@ -4,9 +4,9 @@
  * Stage before: engines and acceptor, which hold the native log and are told of its lines' static parts through this
  * object; `/metrics` reads its counters. Stage after: the addon's writer.
  */
+import { createAccessLog, type AccessLogMode, type NativeAccessLog } from '../addon/access-log.ts';
+import type { LogCounters } from '../addon/log-writer.ts';
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
-import { createAccessLog, type AccessLogMode, type NativeAccessLog } from '../native/access-log.ts';
-import type { LogCounters } from '../native/log-writer.ts';
 import type { SeriesLabels } from '../routing/decision.ts';
 import { SLOT_MASK } from './series-slots.ts';
 

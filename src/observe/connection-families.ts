@@ -4,9 +4,9 @@
  * Registered by `exposition.ts`, which alone knows the library that writes them. Stage before: the acceptor and the engines,
  * read at the moment of the scrape.
  */
+import { ACCEPT_LIMITS, type AcceptorCounters, type MemoryState } from '../addon/binding.ts';
+import type { HttpEngineCounters } from '../addon/http-engine.ts';
 import { CONNECTION_REASONS } from '../errors.ts';
-import { ACCEPT_LIMITS, type AcceptorCounters, type MemoryState } from '../native/binding.ts';
-import type { HttpEngineCounters } from '../native/http-engine.ts';
 import type { Families } from './dns-families.ts';
 
 export interface ConnectionSources {

@@ -12,9 +12,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
+import type { HttpEngineCounters } from '../addon/http-engine.ts';
+import type { LogCounters } from '../addon/log-writer.ts';
 import type { RouteCondition } from '../config/attachment.ts';
-import type { HttpEngineCounters } from '../native/http-engine.ts';
-import type { LogCounters } from '../native/log-writer.ts';
 import { ConditionText } from './conditions.ts';
 import { registerConnections, registerMemory, type ConnectionSources } from './connection-families.ts';
 import { registerDns, type DnsFigures, type Families } from './dns-families.ts';

@@ -4,9 +4,9 @@
  * Stage before: engines and the acceptor. Every such event has its metric; the log says which frontend and address, without
  * letting a failing backend fill the disk.
  */
+import type { AcceptorOptions } from '../addon/binding.ts';
+import { formatAddress } from '../addon/listen-address.ts';
 import type { LogFields, Logger } from '../log.ts';
-import type { AcceptorOptions } from '../native/binding.ts';
-import { formatAddress } from '../native/listen-address.ts';
 import type { SeriesLabels } from '../routing/decision.ts';
 
 const WINDOW_MS = 10_000;

@@ -3,10 +3,10 @@
  *
  * Stage before: the composition root. Stage after: the addon, which sheds; `connection-families.ts` shows the figures.
  */
+import type { MemoryState, NativeBinding } from '../addon/binding.ts';
+import { findMemoryLimit } from '../addon/memory-limit.ts';
 import { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { MemoryState, NativeBinding } from '../native/binding.ts';
-import { findMemoryLimit } from '../native/memory-limit.ts';
 
 export interface MemoryWatchOptions {
   readonly native: NativeBinding;

@@ -5,8 +5,8 @@
  * Stage before: whoever has a `Logger`, and Node itself with its warnings and with an exception that nobody has caught.
  * Stage after: the addon's writer; `/metrics` reads its counters.
  */
+import { createLogWriter, type LogCounters, type LogWriter } from '../addon/log-writer.ts';
 import { createLogger, type Logger, type LogLevel } from '../log.ts';
-import { createLogWriter, type LogCounters, type LogWriter } from '../native/log-writer.ts';
 
 /** Some thousand lines: what a reader of the log may fall behind before lines are lost. */
 const BUFFER_BYTES = 1024 * 1024;

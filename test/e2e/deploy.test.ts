@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { PROXY_SETTINGS } from '../../src/config/settings.ts';
 import { SETTING_NAMES } from '../../src/iptables/settings.ts';
 import { LOG_LEVELS } from '../../src/log.ts';
-import { ACCESS_LOG_MODES } from '../../src/native/access-log.ts';
+import { ACCESS_LOG_MODES } from '../../src/addon/access-log.ts';
 import { runCommand } from '../support/cluster.ts';
 import { schemaProblems } from '../support/kubernetes-schema.ts';
 import {

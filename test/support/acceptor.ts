@@ -3,7 +3,7 @@ import { readingCapabilities } from './cluster.ts';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import type { AcceptorCounters, FrontendAddress, ListenAddress } from '../../src/native/binding.ts';
+import type { AcceptorCounters, FrontendAddress, ListenAddress } from '../../src/addon/binding.ts';
 import type { AcceptorEvents, Call, ProcessState, StartOptions } from './fixtures/acceptor-process.ts';
 import { CAPTURE_PORT, PROXY_UID } from './pod-test.ts';
 

@@ -3,7 +3,7 @@
  *
  * `runEngineCases` runs it, and the scenarios of `engine-scenarios.ts`, against an engine with real sockets. Names of
  * fields are compared in lower case, Host first, framing last and without Connection and Date: that much differs
- * between engines (see the limits in `engine/uws.ts`); everything else is compared to the byte.
+ * between engines (see the limits in `engine/uws/uws-engine.ts`); everything else is compared to the byte.
  */
 import type { Socket } from 'node:net';
 

@@ -18,7 +18,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 import type { Test } from 'tap';
 
-import type { NativeEngineOptions } from '../../src/engine/native.ts';
+import type { NativeEngineOptions } from '../../src/engine/native/native-engine.ts';
 import type { Decision, RequestHead } from '../../src/routing/decision.ts';
 import { forwardTo, RecordingHost } from './engine-cases.ts';
 import { nativeFront, type NativeFront } from './native-front.ts';

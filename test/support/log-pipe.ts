@@ -4,7 +4,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { AccessLog } from '../../src/observe/access-log.ts';
-import type { AccessLogMode } from '../../src/native/access-log.ts';
+import type { AccessLogMode } from '../../src/addon/access-log.ts';
 import { FRONTEND, SERIES } from './engine-cases.ts';
 import { eventually } from './eventually.ts';
 import { temporaryDirectory } from './sidecar.ts';

@@ -5,7 +5,11 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
-import { createNativeEngine, type NativeEngine, type NativeEngineOptions } from '../../src/engine/native.ts';
+import {
+  createNativeEngine,
+  type NativeEngine,
+  type NativeEngineOptions,
+} from '../../src/engine/native/native-engine.ts';
 import type { EngineHost } from '../../src/engine/engine.ts';
 import { FRONTEND, type EngineFront } from './engine-cases.ts';
 

@@ -6,7 +6,7 @@ import { STATUS_CODES } from 'node:http';
 
 import type { Test } from 'tap';
 
-import type { NativeEngine, NativeEngineOptions } from '../../src/engine/native.ts';
+import type { NativeEngine, NativeEngineOptions } from '../../src/engine/native/native-engine.ts';
 import type { EngineHost, Outcome } from '../../src/engine/engine.ts';
 import { REQUEST_REASONS, type RequestReason } from '../../src/errors.ts';
 import type { Backend, Decision, RequestHead } from '../../src/routing/decision.ts';

@@ -7,8 +7,8 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
-import type { UwsEngineOptions } from '../../src/engine/uws.ts';
-import { createUwsEngine } from '../../src/engine/uws.ts';
+import type { UwsEngineOptions } from '../../src/engine/uws/uws-engine.ts';
+import { createUwsEngine } from '../../src/engine/uws/uws-engine.ts';
 import { FRONTEND, type MakeEngine } from './engine-cases.ts';
 
 const kept: Socket[] = [];

@@ -8,7 +8,7 @@ import { parseRoutes } from '../../src/config/route-parser.ts';
 import type { ConfigSnapshot } from '../../src/config/snapshot.ts';
 import { ConfigurationInForce, type ConfigurationOptions } from '../../src/configuration.ts';
 import { createLogger } from '../../src/log.ts';
-import type { FrontendAddress } from '../../src/native/binding.ts';
+import type { FrontendAddress } from '../../src/addon/binding.ts';
 import { configDump } from '../../src/admin/config-dump.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { decide } from '../../src/routing/decide.ts';

@@ -39,7 +39,7 @@ struct AcceptorLimits {
   HeadLimits head;
 };
 
-// What accepting waits for. ACCEPT_LIMITS of src/native/binding.ts, in that order.
+// What accepting waits for. ACCEPT_LIMITS of src/addon/binding.ts, in that order.
 enum class AcceptLimit : uint8_t { kConnections, kDescriptors, kMemory };
 inline constexpr std::array<const char*, 3> kAcceptLimitNames = {"connections", "descriptors", "memory"};
 

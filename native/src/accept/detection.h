@@ -28,7 +28,7 @@ namespace sideroute {
 class Detection;
 class StateRecords;
 
-// What the first head says; the members of HttpConnection in src/native/binding.ts.
+// What the first head says; the members of HttpConnection in src/addon/binding.ts.
 enum class HeadVerdict : uint8_t { kAdmit, kRefuse, kInvalid };
 
 struct HeadFinding {

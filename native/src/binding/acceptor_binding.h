@@ -1,4 +1,4 @@
-// The JavaScript face of an Acceptor: the objects that createAcceptor of src/native/binding.ts returns.
+// The JavaScript face of an Acceptor: the objects that createAcceptor of src/addon/binding.ts returns.
 #ifndef SIDEROUTE_BINDING_ACCEPTOR_BINDING_H_
 #define SIDEROUTE_BINDING_ACCEPTOR_BINDING_H_
 

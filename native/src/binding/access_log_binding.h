@@ -1,4 +1,4 @@
-// The JavaScript face of AccessLog: the objects that createAccessLog of src/native/access-log.ts returns, and
+// The JavaScript face of AccessLog: the objects that createAccessLog of src/addon/access-log.ts returns, and
 // what acceptors and engines take from the option `accessLog`.
 #ifndef SIDEROUTE_BINDING_ACCESS_LOG_BINDING_H_
 #define SIDEROUTE_BINDING_ACCESS_LOG_BINDING_H_

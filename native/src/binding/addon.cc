@@ -1,7 +1,7 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
 // Exports: abi, createAccessLog, createLogWriter, createAcceptor, createHttpEngine, guardMemory, memory,
-// replyAndClose. Their types and meaning are in the files of src/native.
+// replyAndClose. Their types and meaning are in the files of src/addon.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>
@@ -26,7 +26,7 @@ namespace sideroute {
 
 namespace {
 
-// Raised whenever an export changes; src/native/binding.ts refuses any other.
+// Raised whenever an export changes; src/addon/load.ts refuses any other.
 constexpr int kAbi = 6;
 constexpr uint64_t kLingerMs = 2000;
 // Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.

@@ -1,4 +1,4 @@
-// The JavaScript face of HttpEngine: the objects that createHttpEngine of src/native/http-engine.ts returns.
+// The JavaScript face of HttpEngine: the objects that createHttpEngine of src/addon/http-engine.ts returns.
 //
 // Two crossings per request. `decide` is called with the few strings that routing looks at and answers by
 // writing integers to a shared Int32Array. Outcomes are written to a shared Float64Array and handed over once

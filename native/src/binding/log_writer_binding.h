@@ -1,5 +1,5 @@
 // The JavaScript face of LogWriter for the log of the process: the objects that createLogWriter of
-// src/native/log-writer.ts returns.
+// src/addon/log-writer.ts returns.
 #ifndef SIDEROUTE_BINDING_LOG_WRITER_BINDING_H_
 #define SIDEROUTE_BINDING_LOG_WRITER_BINDING_H_
 

@@ -1,4 +1,4 @@
-// The JavaScript face of MemoryGuard: `guardMemory` and `memory` of src/native/binding.ts.
+// The JavaScript face of MemoryGuard: `guardMemory` and `memory` of src/addon/binding.ts.
 #ifndef SIDEROUTE_BINDING_MEMORY_GUARD_BINDING_H_
 #define SIDEROUTE_BINDING_MEMORY_GUARD_BINDING_H_
 

@@ -1,6 +1,6 @@
 // State records as JavaScript gets them, and the range that it asks for.
 //
-// Stage before: net/state_records. Stage after: src/native/state.ts, which knows the layouts.
+// Stage before: net/state_records. Stage after: src/addon/engine-state.ts, which knows the layouts.
 #ifndef SIDEROUTE_BINDING_STATE_VALUE_H_
 #define SIDEROUTE_BINDING_STATE_VALUE_H_
 

@@ -118,7 +118,7 @@ struct EngineCounters {
 
 enum class DecisionKind : int32_t { kForward = 0, kOriginal = 1, kLocal = 2 };
 
-// What TypeScript writes, as 32-bit integers in this order; see src/native/http-engine.ts.
+// What TypeScript writes, as 32-bit integers in this order; see src/addon/http-engine.ts.
 struct Decision {
   DecisionKind kind = DecisionKind::kLocal;
   int32_t backend = -1;

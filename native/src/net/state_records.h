@@ -1,7 +1,7 @@
 // How the addon tells JavaScript of many things of one kind: as flat records, a bounded number at a time.
 //
 // Stage before: engine_state and the acceptor, for the private endpoint. Stage after: binding/state_value,
-// and src/native/state.ts, which knows the layouts.
+// and src/addon/engine-state.ts, which knows the layouts.
 #ifndef SIDEROUTE_NET_STATE_RECORDS_H_
 #define SIDEROUTE_NET_STATE_RECORDS_H_
 

@@ -4,10 +4,10 @@
  * Stage before: `annotations.ts` has the table of settings. Stage after: `policy.ts` puts the variables into policies. Every
  * setting has an entry in the tables here, or they do not compile.
  */
+import { ACCESS_LOG_MODES } from '../../addon/access-log.ts';
 import { partName, VOLUME_PARTS } from '../../config/route-volume.ts';
 import { DURATION } from '../../gateway-api/durations.ts';
 import { LOG_LEVELS } from '../../log.ts';
-import { ACCESS_LOG_MODES } from '../../native/access-log.ts';
 import {
   ANNOTATION_PREFIX,
   annotationPath,

@@ -1,7 +1,7 @@
 /** The lines of the access log for what the native engine carries: fields, modes, and what gets none. */
 import t, { type Test } from 'tap';
 
-import type { AccessLogMode } from '../../../src/native/access-log.ts';
+import type { AccessLogMode } from '../../../src/addon/access-log.ts';
 import type { AccessLog } from '../../../src/observe/access-log.ts';
 import type { Decision } from '../../../src/routing/decision.ts';
 import { FRONTEND, forwardTo, SERIES } from '../../support/engine-cases.ts';

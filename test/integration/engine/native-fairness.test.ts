@@ -4,7 +4,7 @@
  */
 import t from 'tap';
 
-import type { HttpEngineCounters } from '../../../src/native/http-engine.ts';
+import type { HttpEngineCounters } from '../../../src/addon/http-engine.ts';
 import { bulkClients, bulkServer, type BulkEnd } from '../../support/bulk.ts';
 import { forwardTo } from '../../support/engine-cases.ts';
 import { startHarness } from '../../support/engine-harness.ts';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 
-import type { NativeRequestEntry } from '../../../src/native/access-log.ts';
-import { createAccessLog } from '../../../src/native/access-log.ts';
+import type { NativeRequestEntry } from '../../../src/addon/access-log.ts';
+import { createAccessLog } from '../../../src/addon/access-log.ts';
 import { AccessLog } from '../../../src/observe/access-log.ts';
 import { SLOT_MASK } from '../../../src/observe/series-slots.ts';
 import { FRONTEND, SERIES } from '../../support/engine-cases.ts';

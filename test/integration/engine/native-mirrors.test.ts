@@ -1,7 +1,7 @@
 /** SPEC F10 on the wire: what a mirror gets, and that nothing it does reaches the client. */
 import t, { type Test } from 'tap';
 
-import type { NativeEngineOptions } from '../../../src/engine/native.ts';
+import type { NativeEngineOptions } from '../../../src/engine/native/native-engine.ts';
 import type { Backend, ForwardDecision, ForwardPlan, MirrorTarget } from '../../../src/routing/decision.ts';
 import { backendAt, forwardTo } from '../../support/engine-cases.ts';
 import { RawBackend, startHarness, turns, type Harness } from '../../support/engine-harness.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 
-import { loadNative, type MemoryState } from '../../../src/native/binding.ts';
+import { loadNative, type MemoryState } from '../../../src/addon/binding.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startHarness, type Harness, type RawPeer } from '../../support/engine-harness.ts';
 

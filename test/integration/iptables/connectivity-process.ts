@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { registerIptables } from '../../../src/cli/iptables.ts';
 import { CONNECTION_REASONS, type ConnectionReason } from '../../../src/errors.ts';
-import type { AcceptorOptions, NativeBinding } from '../../../src/native/binding.ts';
+import type { AcceptorOptions, NativeBinding } from '../../../src/addon/binding.ts';
 
 const LISTENER = `
 import socket, struct

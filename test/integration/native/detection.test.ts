@@ -1,7 +1,7 @@
 /** Protocol detection on routed frontends: what is handed over, what is tunnelled, and that every byte survives it. */
 import { connect } from 'node:net';
 import t, { type Test } from 'tap';
-import type { FrontendAddress } from '../../../src/native/binding.ts';
+import type { FrontendAddress } from '../../../src/addon/binding.ts';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import type { StartOptions } from '../../support/fixtures/acceptor-process.ts';
 import { inPod, REFUSED_PORT, SERVICE } from '../../support/pod-test.ts';

@@ -2,7 +2,7 @@
 import t from 'tap';
 
 import { REQUEST_REASONS, type RequestReason } from '../../../src/errors.ts';
-import { createHttpEngine, DECISION, DECISION_KIND, OUTCOME_NUMBERS } from '../../../src/native/http-engine.ts';
+import { createHttpEngine, DECISION, DECISION_KIND, OUTCOME_NUMBERS } from '../../../src/addon/http-engine.ts';
 import { localReply, maskDate, NO_CONTENT, SERIES, SMUGGLED, Stage, warmUp } from '../../support/safety.ts';
 import { closedPort } from '../../support/wire.ts';
 import { adopted, ScriptedBackend } from '../../support/wire-end.ts';

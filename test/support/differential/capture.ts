@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
 import type { EngineHost, Outcome } from '../../../src/engine/engine.ts';
-import { createNativeEngine, type NativeEngine } from '../../../src/engine/native.ts';
+import { createNativeEngine, type NativeEngine } from '../../../src/engine/native/native-engine.ts';
 import type { Backend, Decision, RequestHead } from '../../../src/routing/decision.ts';
 import { loopTurn, type Scope } from '../wire-end.ts';
 import { END, END_REQUEST, laneBackend, LANES, listenFor, portOf } from './lanes.ts';

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-import type { NativeEngine } from '../../../src/engine/native.ts';
+import type { NativeEngine } from '../../../src/engine/native/native-engine.ts';
 import type { Backend } from '../../../src/routing/decision.ts';
 import type { Scope } from '../wire-end.ts';
 

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
 import type { EngineHost } from '../../../src/engine/engine.ts';
-import { createNativeEngine, type NativeEngine } from '../../../src/engine/native.ts';
+import { createNativeEngine, type NativeEngine } from '../../../src/engine/native/native-engine.ts';
 import type { Backend, Decision, RequestHead } from '../../../src/routing/decision.ts';
 import type { Scope } from '../wire-end.ts';
 import { END, END_REQUEST, laneBackend, LANES, listenFor, portOf } from './lanes.ts';

@@ -2,7 +2,7 @@ import t from 'tap';
 
 import { ProxyError } from '../../../src/errors.ts';
 import { LOG_LEVELS, type LogFields, type LogLevel } from '../../../src/log.ts';
-import { ACCESS_LOG_MODES, type AccessLogMode } from '../../../src/native/access-log.ts';
+import { ACCESS_LOG_MODES, type AccessLogMode } from '../../../src/addon/access-log.ts';
 import { changeLogSettings, showLogSettings } from '../../../src/admin/log-level.ts';
 import { TemporarySetting, type Clock } from '../../../src/admin/temporary-setting.ts';
 

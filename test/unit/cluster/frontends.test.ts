@@ -5,7 +5,7 @@ import { reverseName } from '../../../src/cluster/dns-client.ts';
 import { ServiceResolver } from '../../../src/cluster/resolver.ts';
 import { ServiceNetworks } from '../../../src/config/service-networks.ts';
 import { createLogger } from '../../../src/log.ts';
-import type { FrontendAddress } from '../../../src/native/binding.ts';
+import type { FrontendAddress } from '../../../src/addon/binding.ts';
 import { DnsServer } from '../../support/dns-server.ts';
 import { eventually } from '../../support/eventually.ts';
 import { attachment, frontend, serviceDocument, serviceMap } from '../../support/services.ts';

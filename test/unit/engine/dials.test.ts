@@ -1,7 +1,7 @@
 /** Both engines dial a backend that refuses in the same way: their numbers are the same. */
 import t from 'tap';
-import { REFUSING } from '../../../src/engine/upstream-pools.ts';
-import { DIALS } from '../../../src/engine/uws-attempts.ts';
+import { REFUSING } from '../../../src/engine/uws/upstream-pools.ts';
+import { DIALS } from '../../../src/engine/uws/attempts.ts';
 import { read } from '../docs/markdown.ts';
 
 /** The number that a C++ source gives to a name. */

@@ -1,7 +1,7 @@
 import t from 'tap';
 
 import type { RequestReason } from '../../../src/errors.ts';
-import { UwsHead, type RequestSource } from '../../../src/engine/uws-head.ts';
+import { UwsHead, type RequestSource } from '../../../src/engine/uws/head.ts';
 
 /** A request as uWS presents these raw field lines: names in lower case, values decoded as UTF-8. */
 function source(method: string, target: string, lines: readonly string[]): RequestSource {

@@ -1,7 +1,7 @@
 import t from 'tap';
 
 import { attach } from '../../../src/config/attach.ts';
-import { decisionExceedsUws, exceedsUws } from '../../../src/engine/uws-limits.ts';
+import { decisionExceedsUws, exceedsUws } from '../../../src/engine/uws/limits.ts';
 import type { HttpRouteRule } from '../../../src/gateway-api/types.ts';
 import type { ForwardDecision } from '../../../src/routing/decision.ts';
 import { findFrontend } from '../../../src/routing/explain.ts';

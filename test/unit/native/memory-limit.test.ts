@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 
-import { findMemoryLimit } from '../../../src/native/memory-limit.ts';
+import { findMemoryLimit } from '../../../src/addon/memory-limit.ts';
 
 const MIB = 1024 * 1024;
 const NONE_V1 = '9223372036854771712';

@@ -5,8 +5,8 @@ import t from 'tap';
 import { configurationDocument } from '../../../scripts/options-table.ts';
 import type { RouteCondition } from '../../../src/config/attachment.ts';
 import { CONNECTION_REASONS, type ConnectionReason } from '../../../src/errors.ts';
-import type { AcceptorCounters } from '../../../src/native/binding.ts';
-import type { HttpEngineCounters } from '../../../src/native/http-engine.ts';
+import type { AcceptorCounters } from '../../../src/addon/binding.ts';
+import type { HttpEngineCounters } from '../../../src/addon/http-engine.ts';
 import { createExposition, type Exposition, type ExpositionSources } from '../../../src/observe/exposition.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 

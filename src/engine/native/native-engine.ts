@@ -5,8 +5,7 @@
  * in between no byte of a request or response enters JavaScript. Per request this file allocates nothing: one head object
  * is filled anew each time, the decision is written to a shared array.
  */
-import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../errors.ts';
-import type { NativeAccessLog } from '../native/access-log.ts';
+import type { NativeAccessLog } from '../../addon/access-log.ts';
 import {
   everyState,
   readDownstreamConnections,
@@ -15,7 +14,7 @@ import {
   type DownstreamState,
   type UpstreamConnectionState,
   type UpstreamState,
-} from '../native/engine-state.ts';
+} from '../../addon/engine-state.ts';
 import {
   createHttpEngine,
   DECISION,
@@ -32,7 +31,8 @@ import {
   type NativeMirror,
   type NativePolicy,
   type NativeReply,
-} from '../native/http-engine.ts';
+} from '../../addon/http-engine.ts';
+import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../../errors.ts';
 import type {
   Backend,
   Decision,
@@ -42,9 +42,9 @@ import type {
   ForwardPolicy,
   MirrorTarget,
   RequestHead,
-} from '../routing/decision.ts';
-import type { Engine, EngineHost, RoutedConnection } from './engine.ts';
-import { localReply } from './local-reply.ts';
+} from '../../routing/decision.ts';
+import type { Engine, EngineHost, RoutedConnection } from '../engine.ts';
+import { localReply } from '../local-reply.ts';
 
 const DRAIN_POLL_MS = 20;
 const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];

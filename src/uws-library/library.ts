@@ -6,7 +6,7 @@
  */
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js';
 
-import { ProxyError } from './errors.ts';
+import { ProxyError } from '../errors.ts';
 
 /** The typings lack what the binary has. */
 export interface UwsApp extends TemplatedApp {

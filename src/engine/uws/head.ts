@@ -6,8 +6,8 @@
  * repeated here for the later ones (SAFETY U7); what uWS hides cannot be checked here (SAFETY U6, U14: fields after an
  * empty name, bytes >= 0x80 at the edges of a value).
  */
-import type { RequestReason } from '../errors.ts';
-import type { RequestHead } from '../routing/decision.ts';
+import type { RequestReason } from '../../errors.ts';
+import type { RequestHead } from '../../routing/decision.ts';
 import {
   connectionOptions,
   isHopByHop,

@@ -1,12 +1,12 @@
 /**
  * Requests of the `uws` engine for the access log, whose lines the addon writes for both engines.
  *
- * Stage before: the engine, when an exchange is settled or a request refused. Stage after: `native/access-log.ts`. What
+ * Stage before: the engine, when an exchange is settled or a request refused. Stage after: `addon/access-log.ts`. What
  * uWS does not tell is null: the port of the downstream, bytes as they are on the wire.
  */
-import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
-import type { NativeAccessLog } from '../native/access-log.ts';
-import type { UwsHead } from './uws-head.ts';
+import type { NativeAccessLog } from '../../addon/access-log.ts';
+import { REQUEST_REASONS, type RequestReason } from '../../errors.ts';
+import type { UwsHead } from './head.ts';
 
 const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];
 

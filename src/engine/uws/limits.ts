@@ -2,14 +2,14 @@
  * What of a decision the `uws` engine cannot carry out. Its connections go to the native engine instead.
  *
  * Stage before: a route table, when connections are handed out; a decision, when a reload has brought what the connection
- * was not handed out for. Stage after: `proxy.ts`, `uws.ts`.
+ * was not handed out for. Stage after: `proxy.ts`, `uws-engine.ts`.
  *
  * - Retries and mirrors: both need requests that are kept, which is the business of the native engine.
  * - `Date` in a response, which uWS writes itself (SAFETY U19).
  */
-import type { HttpRouteFilter, HttpRouteRule } from '../gateway-api/types.ts';
-import type { ForwardDecision } from '../routing/decision.ts';
-import type { FrontendTable } from '../routing/table.ts';
+import type { HttpRouteFilter, HttpRouteRule } from '../../gateway-api/types.ts';
+import type { ForwardDecision } from '../../routing/decision.ts';
+import type { FrontendTable } from '../../routing/table.ts';
 
 const DATE = 'date';
 const known = new WeakMap<FrontendTable, boolean>();

@@ -11,21 +11,21 @@
  * timeouts of a route run from the start of the exchange, and from that of an attempt (SPEC T1).
  * Nothing may throw into uWS: it ends the process.
  */
-import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
-import type { UwsResponse } from '../uws-library.ts';
-import type { Decision, FieldLine, ForwardDecision } from '../routing/decision.ts';
-import { rewritePath } from '../routing/filters/url-rewrite.ts';
-import { closesConnection, localReply } from './local-reply.ts';
+import { REQUEST_REASONS, type RequestReason } from '../../errors.ts';
+import type { Decision, FieldLine, ForwardDecision } from '../../routing/decision.ts';
+import { rewritePath } from '../../routing/filters/url-rewrite.ts';
+import { Downstream, type ResponseHead } from '../../uws-library/downstream.ts';
+import type { UwsResponse } from '../../uws-library/library.ts';
+import { closesConnection, localReply } from '../local-reply.ts';
+import { Attempts } from './attempts.ts';
+import { LENGTH_MISMATCH, reasonOf } from './errors.ts';
+import type { UwsHead } from './head.ts';
+import { decisionExceedsUws } from './limits.ts';
+import { noPhases } from './log.ts';
 import { appendLines, editRequest } from './plan.ts';
+import { readResponse } from './response.ts';
+import { Upload } from './upload.ts';
 import type { UpstreamPools } from './upstream-pools.ts';
-import { Attempts } from './uws-attempts.ts';
-import { Downstream, type ResponseHead } from './uws-downstream.ts';
-import type { UwsHead } from './uws-head.ts';
-import { decisionExceedsUws } from './uws-limits.ts';
-import { LENGTH_MISMATCH, reasonOf } from './uws-errors.ts';
-import { noPhases } from './uws-log.ts';
-import { readResponse } from './uws-response.ts';
-import { Upload } from './uws-upload.ts';
 
 /** A local reply waits for a body up to this size, so that the connection stays usable. */
 const DISCARD_BYTES = 64 * 1024;

@@ -2,11 +2,11 @@
  * The typed interface of the native HTTP engine: what `createHttpEngine` of the addon takes and returns.
  *
  * Addresses are canonical text as `inet_ntop` writes it, ports are integers, times milliseconds, strings Latin-1 views of
- * bytes. `engine/native.ts` is the only user.
+ * bytes. `engine/native/native-engine.ts` is the only user.
  */
 import type { NativeAccessLog } from './access-log.ts';
-import { loadNative } from './binding.ts';
 import type { StateRecords } from './engine-state.ts';
+import { loadAddon } from './load.ts';
 
 /** Limits and times; a missing one has the default of the addon (`EngineSettings` in native/src/http/engine_types.h). */
 export interface HttpEngineSettings {
@@ -226,8 +226,8 @@ export interface HttpEngine {
   close(): void;
 }
 
-/** Throws ProxyError like `loadNative`, a TypeError that names the option when one is malformed. */
+/** Throws ProxyError as `loadAddon` does, a TypeError that names the option when one is malformed. */
 export function createHttpEngine(options: HttpEngineOptions): HttpEngine {
-  const addon = loadNative() as unknown as { createHttpEngine(options: HttpEngineOptions): HttpEngine };
+  const addon = loadAddon() as { createHttpEngine(options: HttpEngineOptions): HttpEngine };
   return addon.createHttpEngine(options);
 }

@@ -4,7 +4,7 @@
  * Acceptor and native engine are given the object and write their lines by themselves; the `uws` engine calls `request`.
  * Lines are formatted in native/src/log/access_log.cc and written by a thread of the addon's own.
  */
-import { loadNative } from './binding.ts';
+import { loadAddon } from './load.ts';
 import type { LogCounters } from './log-writer.ts';
 
 export const ACCESS_LOG_MODES = ['off', 'errors', 'all'] as const;
@@ -62,8 +62,8 @@ export interface NativeAccessLog {
   close(timeoutMs: number): void;
 }
 
-/** Throws ProxyError like `loadNative`, an Error with `code` (errno name) when the descriptor cannot be duplicated. */
+/** Throws ProxyError as `loadAddon` does, an Error with `code` (errno name) when the descriptor cannot be duplicated. */
 export function createAccessLog(options: NativeAccessLogOptions): NativeAccessLog {
-  const addon = loadNative() as unknown as { createAccessLog(options: NativeAccessLogOptions): NativeAccessLog };
+  const addon = loadAddon() as { createAccessLog(options: NativeAccessLogOptions): NativeAccessLog };
   return addon.createAccessLog(options);
 }

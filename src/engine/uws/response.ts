@@ -3,10 +3,10 @@
  *
  * Stage before: undici, which has parsed the head. Stage after: `Downstream`, which writes it and the framing.
  */
-import type { ForwardDecision } from '../routing/decision.ts';
+import type { ForwardDecision } from '../../routing/decision.ts';
+import type { ResponseHead } from '../../uws-library/downstream.ts';
 import { connectionOptions, isHopByHop, parseContentLength } from './fields.ts';
 import { appendLines, removes } from './plan.ts';
-import type { ResponseHead } from './uws-downstream.ts';
 
 /** Framing, which must not be taken away either, never comes to that. */
 const HOST = 'host';

@@ -9,7 +9,7 @@
  * uWS ends a head with its first body byte only (SAFETY U20), and it can close after a response only when the response
  * is written at once; a streamed one says `Connection: close` and leaves the closing to the downstream.
  */
-import type { UwsResponse } from '../uws-library.ts';
+import type { UwsResponse } from './library.ts';
 
 /** The cork buffer has 16 KiB; the rest is for chunk framing and what uWS adds to a head (Date, framing field). */
 const CORK_ROOM_BYTES = 15 * 1024;

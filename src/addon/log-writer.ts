@@ -2,7 +2,7 @@
  * The typed interface of the addon's writer of lines: what `createLogWriter` takes and returns. Nothing of it ever waits for
  * whoever reads the lines, but `close`. The access log has one of its own.
  */
-import { loadNative } from './binding.ts';
+import { loadAddon } from './load.ts';
 
 export interface LogWriterOptions {
   /** Lines go to a duplicate of it. */
@@ -27,8 +27,8 @@ export interface LogCounters {
   readonly dropped: number;
 }
 
-/** Throws ProxyError like `loadNative`, an Error with `code` (errno name) when the descriptor cannot be duplicated. */
+/** Throws ProxyError as `loadAddon` does, an Error with `code` (errno name) when the descriptor cannot be duplicated. */
 export function createLogWriter(options: LogWriterOptions): LogWriter {
-  const addon = loadNative() as unknown as { createLogWriter(options: LogWriterOptions): LogWriter };
+  const addon = loadAddon() as { createLogWriter(options: LogWriterOptions): LogWriter };
   return addon.createLogWriter(options);
 }

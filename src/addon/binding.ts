@@ -1,16 +1,13 @@
 /**
- * The typed interface of the native addon and the only place that loads it.
+ * The typed interface of the native addon: acceptor and memory guard.
  *
  * The addon moves bytes (accept, original destination, protocol detection, tunnels); everything it is told here it was
  * told by `proxy.ts`. Addresses are canonical text as `inet_ntop` writes it, ports are integers, times milliseconds.
  */
-import { statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { ProxyError, type ConnectionReason, type RequestReason } from '../errors.ts';
-import { packageRoot } from '../package-root.ts';
-import type { StateRecords } from './engine-state.ts';
+import type { ConnectionReason, RequestReason } from '../errors.ts';
 import type { NativeAccessLog } from './access-log.ts';
+import type { StateRecords } from './engine-state.ts';
+import { loadAddon } from './load.ts';
 import type { MemoryLimit } from './memory-limit.ts';
 
 export interface ListenAddress {
@@ -164,31 +161,7 @@ export interface NativeBinding {
   replyAndClose(fd: number, response: Uint8Array): void;
 }
 
-/** What the addon's `abi` must be: raised on both sides with every change of its exports. */
-const NATIVE_ABI = 6;
-
-/**
- * Load the addon. Throws ProxyError: `native-missing` when it is not built, `native-abi` when it was built from other
- * sources or for another Node, `native-load` when the system cannot load it.
- */
+/** Throws ProxyError as `loadAddon` does. */
 export function loadNative(): NativeBinding {
-  const path = fileURLToPath(new URL('native/build/Release/sideroute.node', packageRoot()));
-  const remedy = 'run "npx node-gyp rebuild --directory native"';
-  if (statSync(path, { throwIfNoEntry: false }) === undefined)
-    throw new ProxyError('native-missing', `the native addon is not built (${path}): ${remedy}`);
-  let binding: NativeBinding & { readonly abi: number };
-  try {
-    binding = createRequire(import.meta.url)(path) as NativeBinding & { readonly abi: number };
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code === 'ERR_SIDEROUTE_ABI' ? 'native-abi' : 'native-load';
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new ProxyError(code, `the native addon cannot be loaded (${path}): ${message}: ${remedy}`, { cause });
-  }
-  if (binding.abi !== NATIVE_ABI) {
-    throw new ProxyError(
-      'native-abi',
-      `the native addon has ABI ${binding.abi}, this version needs ${NATIVE_ABI} (${path}): ${remedy}`,
-    );
-  }
-  return binding;
+  return loadAddon() as NativeBinding;
 }

@@ -1,5 +1,5 @@
 /** What an error of undici means for a request of the `uws` engine. */
-import type { RequestReason } from '../errors.ts';
+import type { RequestReason } from '../../errors.ts';
 
 export const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
 const PROTOCOL_ERRORS = new Set(['UND_ERR_HEADERS_OVERFLOW', LENGTH_MISMATCH]);

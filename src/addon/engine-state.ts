@@ -1,7 +1,7 @@
 /**
  * What the addon is doing right now, read out of the flat records in which it tells of connections and upstreams.
  *
- * Stage before: `binding.ts` and `engine/native.ts`. Stage after: the private endpoint. A record is some numbers and some
+ * Stage before: `binding.ts` and `engine/native/native-engine.ts`. Stage after: the private endpoint. A record is some numbers and some
  * text fields; native/src/engine/engine_state.cc and the `Describe` methods write them, in the order in which they are read here.
  */
 import { CONNECTION_REASONS, type ConnectionReason } from '../errors.ts';

@@ -6,7 +6,7 @@
  *
  * Stage before: the exchange. Stage after: `UpstreamPools`.
  */
-import type { RequestReason } from '../errors.ts';
+import type { RequestReason } from '../../errors.ts';
 import { learnReuse, type Upstream, type UpstreamPools } from './upstream-pools.ts';
 
 /** As in native/src/upstream/dial_plan.h, with which a test compares it. */

@@ -8,7 +8,7 @@
  */
 import { Readable } from 'node:stream';
 
-import type { UwsResponse } from '../uws-library.ts';
+import type { UwsResponse } from '../../uws-library/library.ts';
 
 const WATERMARK_BYTES = 64 * 1024;
 const LIMIT_BYTES = 8 * 1024 * 1024;

@@ -9,19 +9,19 @@
  * Limits that uWS sets (SAFETY part 1): no chunked request bodies, Upgrade, Expect, HTTP/1.0, trailers or 1xx; pipelining
  * closes the connection; half-close aborts; idle connections are closed after 10 s; a response head leaves with its
  * first body byte; field names of requests are lower-cased; Date is the proxy's. What of a decision it cannot carry out,
- * such as retries and mirrors, says `uws-limits.ts`.
+ * such as retries and mirrors, says `limits.ts`.
  */
 import { closeSync, fstatSync } from 'node:fs';
 
-import { ProxyError, REQUEST_REASONS, type RequestReason } from '../errors.ts';
-import type { NativeAccessLog } from '../native/access-log.ts';
-import { loadUws, type UwsApp, type UwsLibrary, type UwsRequest, type UwsResponse } from '../uws-library.ts';
-import type { Engine, EngineHost, RoutedConnection } from './engine.ts';
-import { localReply } from './local-reply.ts';
+import type { NativeAccessLog } from '../../addon/access-log.ts';
+import { ProxyError, REQUEST_REASONS, type RequestReason } from '../../errors.ts';
+import { loadUws, type UwsApp, type UwsLibrary, type UwsRequest, type UwsResponse } from '../../uws-library/library.ts';
+import type { Engine, EngineHost, RoutedConnection } from '../engine.ts';
+import { localReply } from '../local-reply.ts';
+import { Exchange, type ExchangeOwner } from './exchange.ts';
+import { UwsHead } from './head.ts';
+import { isLogged, logRequest, noPhases } from './log.ts';
 import { DEFAULT_UPSTREAM_OPTIONS, UpstreamPools, type UpstreamOptions } from './upstream-pools.ts';
-import { Exchange, type ExchangeOwner } from './uws-exchange.ts';
-import { UwsHead } from './uws-head.ts';
-import { isLogged, logRequest, noPhases } from './uws-log.ts';
 
 /** Below the 8 s after which uWS may close a slow upload or a stalled reader. */
 const REFRESH_INTERVAL_MS = 3_000;

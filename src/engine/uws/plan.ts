@@ -3,7 +3,7 @@
  *
  * Stage before: a decision. Stage after: the `uws` engine. Strings are Latin-1 views of bytes throughout.
  */
-import type { FieldEdits, FieldLine, ForwardPlan } from '../routing/decision.ts';
+import type { FieldEdits, FieldLine, ForwardPlan } from '../../routing/decision.ts';
 
 /** A name and a value in turn. */
 type Fields = string[];

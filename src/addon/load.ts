@@ -1,0 +1,39 @@
+/**
+ * The only place that loads the native addon, and refuses one that was built from other sources.
+ *
+ * Stage after: the files beside this one, each with the types of what it takes from the addon.
+ */
+import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { ProxyError } from '../errors.ts';
+import { packageRoot } from '../package-root.ts';
+
+/** What the addon's `abi` must be: raised on both sides with every change of its exports. */
+const NATIVE_ABI = 6;
+
+/**
+ * Its exports; callers have the types of what they use. Throws ProxyError: `native-missing` when it is not built,
+ * `native-abi` when it was built from other sources or for another Node, `native-load` when the system cannot load it.
+ */
+export function loadAddon(): unknown {
+  const path = fileURLToPath(new URL('native/build/Release/sideroute.node', packageRoot()));
+  const remedy = 'run "npx node-gyp rebuild --directory native"';
+  if (statSync(path, { throwIfNoEntry: false }) === undefined)
+    throw new ProxyError('native-missing', `the native addon is not built (${path}): ${remedy}`);
+  let binding: { readonly abi: number };
+  try {
+    binding = createRequire(import.meta.url)(path) as { readonly abi: number };
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code === 'ERR_SIDEROUTE_ABI' ? 'native-abi' : 'native-load';
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new ProxyError(code, `the native addon cannot be loaded (${path}): ${message}: ${remedy}`, { cause });
+  }
+  if (binding.abi !== NATIVE_ABI) {
+    throw new ProxyError(
+      'native-abi',
+      `the native addon has ABI ${binding.abi}, this version needs ${NATIVE_ABI} (${path}): ${remedy}`,
+    );
+  }
+  return binding;
+}
