@@ -99,7 +99,8 @@ export class ClusterState {
     }
     const before = this.index.routes.get(route.key);
     if (before !== undefined && isOlder(route.resourceVersion, before.resourceVersion)) return;
-    if (before?.resourceVersion === route.resourceVersion) return;
+    // The same object in another version of the API is written elsewhere.
+    if (before?.resourceVersion === route.resourceVersion && before.apiVersion === route.apiVersion) return;
     if (before?.text === route.text) {
       this.index.refreshRoute(route);
       if (before.status !== route.status || before.generation !== route.generation) {

@@ -5,9 +5,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { GATEWAY_GROUP } from '../gateway-api/references.ts';
-import { backoffMs } from '../kube/backoff.ts';
+import { backoffMs, type BackoffOptions } from '../kube/backoff.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { discoverGroup } from '../kube/discovery.ts';
+import { discoverGroup, type ResourceKind } from '../kube/discovery.ts';
 import { Reflector, type ReflectorOptions } from '../kube/reflector.ts';
 import type { Logger } from '../log.ts';
 import type { ClusterState } from './cluster-state.ts';
@@ -18,20 +18,40 @@ export interface WatchesOptions {
   readonly state: ClusterState;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  /** The API server answers again, after a time in which it did not. */
+  readonly onBack?: () => void;
+}
+
+interface Watched {
+  readonly path: string;
+  readonly reflector: Reflector;
+  readonly ending: AbortController;
+  /** Read already in another version of the API: what was read then is kept until it has been read in this one. */
+  readonly hadBeenRead: boolean;
 }
 
 /** Those that claim a Service port, be it only to keep others from it. */
 const ROUTE_KINDS = ['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'TCPRoute'];
 const REQUIRED = 'HTTPRoute';
+/** Of all kinds the one that kubelets watch too; they all break off together. */
+const TELLING = 'Pod';
 /** How often kinds that are not installed are looked for. */
 const DISCOVERY_MS = 30_000;
+/** Where all are there. Versions that come and go are noticed by a collection that is missing. */
+const HOURLY_MS = 3_600_000;
+/** Shorter than that of kubelets, of which there are many: after an outage what was changed is to be written before they are back. */
+const BACKOFF: BackoffOptions = { firstMs: 500, mostMs: 5_000 };
 
 export class Watches {
   readonly #options: WatchesOptions;
   /** By kind. */
-  readonly #reflectors = new Map<string, Reflector>();
+  readonly #watched = new Map<string, Watched>();
+  /** Kinds that have been read and that no version of the API serves any more. */
+  readonly #gone = new Set<string>();
   #discovered = false;
   #error: string | null = null;
+  /** A collection is missing: ends the wait for the next look at what there is. */
+  #lookAgain = new AbortController();
 
   constructor(options: WatchesOptions) {
     this.#options = options;
@@ -39,22 +59,22 @@ export class Watches {
 
   /** By kind. */
   get reflectors(): ReadonlyMap<string, Reflector> {
-    return this.#reflectors;
+    return new Map([...this.#watched].map(([kind, { reflector }]) => [kind, reflector]));
   }
 
   /** Everything has been read once. */
   get synced(): boolean {
-    return (
-      this.#discovered && this.#reflectors.has(REQUIRED) && [...this.#reflectors.values()].every(({ synced }) => synced)
-    );
+    return this.#discovered && this.#watched.has(REQUIRED) && [...this.#watched.values()].every(hasBeenRead);
   }
 
   /** What is not current, one sentence each. */
   get faults(): string[] {
     const faults = this.#error === null ? [] : [this.#error];
-    for (const [kind, { synced, error }] of this.#reflectors) {
-      if (error !== null) faults.push(`${kind}: ${error}`);
-      else if (!synced) faults.push(`${kind}: not read yet`);
+    for (const [kind, { reflector }] of this.#watched) {
+      if (this.#gone.has(kind) && reflector.error !== null)
+        faults.push(`${kind}: the cluster does not serve it any more; what was read last is used`);
+      else if (reflector.error !== null) faults.push(`${kind}: ${reflector.error}`);
+      else if (!reflector.synced) faults.push(`${kind}: not read yet`);
     }
     return faults;
   }
@@ -76,32 +96,39 @@ export class Watches {
   }
 
   #start(options: Omit<ReflectorOptions, keyof WatchesOptions>): void {
-    const { client, logger, signal } = this.#options;
-    const reflector = new Reflector({ ...options, client, logger, signal });
-    this.#reflectors.set(options.kind, reflector);
+    const { client, logger, signal, onBack } = this.#options;
+    const { kind, path } = options;
+    const before = this.#watched.get(kind);
+    const ending = new AbortController();
+    const reflector = new Reflector({
+      ...{ ...options, client, logger, backoff: BACKOFF },
+      signal: AbortSignal.any([signal, ending.signal]),
+      ...(kind === TELLING && onBack !== undefined ? { onBack } : {}),
+      onMissing: () => this.#lookAgain.abort(),
+    });
+    this.#watched.set(kind, { path, reflector, ending, hadBeenRead: before !== undefined && hasBeenRead(before) });
+    before?.ending.abort();
     void reflector.run();
   }
 
-  /** Kinds of routes, also those that are installed later. */
+  /** Kinds of routes, also those that are installed later, each in a version that is served. */
   async #discover(): Promise<void> {
-    const { client, state, logger, signal } = this.#options;
+    const { client, logger, signal } = this.#options;
     let failures = 0;
+    signal.addEventListener('abort', () => this.#lookAgain.abort(), { once: true });
     while (!signal.aborted) {
       let waitMs = DISCOVERY_MS;
+      this.#lookAgain = new AbortController();
       try {
         const found = await discoverGroup(client, GATEWAY_GROUP, signal);
         failures = 0;
-        for (const kind of ROUTE_KINDS) {
-          const resource = found.get(kind);
-          if (resource === undefined || this.#reflectors.has(kind)) continue;
-          const path = `/apis/${resource.apiVersion}/${resource.plural}`;
-          this.#start({ kind, path, apiVersion: resource.apiVersion, sink: state.routes(kind) });
-        }
-        const missing = !this.#reflectors.has(REQUIRED);
+        for (const kind of ROUTE_KINDS) this.#follow(kind, found.get(kind));
+        const missing = !this.#watched.has(REQUIRED);
         if (missing && this.#error === null)
           logger.warn('the cluster has no HTTPRoute; install the CRDs of Gateway API');
         this.#error = missing ? 'the cluster has no HTTPRoute: install the CRDs of Gateway API' : null;
         this.#discovered = true;
+        if (ROUTE_KINDS.every((kind) => this.#watched.has(kind)) && this.#gone.size === 0) waitMs = HOURLY_MS;
       } catch (error) {
         if (this.#ended) return;
         failures++;
@@ -113,8 +140,29 @@ export class Watches {
           this.#error = message;
         }
       }
-      if (ROUTE_KINDS.every((kind) => this.#reflectors.has(kind))) return;
-      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+      await delay(waitMs, undefined, { signal: this.#lookAgain.signal }).catch(() => undefined);
     }
   }
+
+  /** A kind that is gone stays as it was read: that its definition is gone, or seems to be, must not take traffic from its routes. */
+  #follow(kind: string, resource: ResourceKind | undefined): void {
+    const { state, logger } = this.#options;
+    const watched = this.#watched.get(kind);
+    if (resource === undefined) {
+      if (watched === undefined || this.#gone.has(kind)) return;
+      this.#gone.add(kind);
+      logger.warn('a kind of route is not served any more; what was read last is used', { kind });
+      return;
+    }
+    this.#gone.delete(kind);
+    const { apiVersion, plural } = resource;
+    const path = `/apis/${apiVersion}/${plural}`;
+    if (watched?.path === path) return;
+    if (watched !== undefined) logger.notice('a kind of route is read in another version', { kind, apiVersion });
+    this.#start({ kind, path, apiVersion, sink: state.routes(kind) });
+  }
+}
+
+function hasBeenRead({ reflector, hadBeenRead }: Watched): boolean {
+  return reflector.synced || hadBeenRead;
 }

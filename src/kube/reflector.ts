@@ -37,10 +37,14 @@ export interface ReflectorOptions {
   readonly sink: ObjectSink;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** For tests. */
   readonly backoff?: BackoffOptions;
+  /** For tests. */
   readonly pageSize?: number;
   readonly watchHeadTimeoutMs?: number;
+  /** Objects can be read again that could not be. */
+  readonly onBack?: () => void;
+  /** The server has no such collection (any more). It is asked again all the same. */
+  readonly onMissing?: () => void;
 }
 
 const PAGE_SIZE = 500;
@@ -53,6 +57,7 @@ const BACKOFF: BackoffOptions = { firstMs: 500, mostMs: 30_000 };
 /** A watch that held so long is no failure. */
 const HEALTHY_MS = 10_000;
 const GONE = 410;
+const MISSING = 404;
 
 export class Reflector {
   readonly #options: ReflectorOptions;
@@ -107,8 +112,10 @@ export class Reflector {
   }
 
   #recovered(): void {
-    if (this.#error !== null) this.#options.logger.info('objects are read again', { path: this.#options.path });
+    if (this.#error === null) return;
     this.#error = null;
+    this.#options.logger.info('objects are read again', { path: this.#options.path });
+    this.#options.onBack?.();
   }
 
   async #failed(error: unknown, logger: Logger, path: string): Promise<void> {
@@ -118,6 +125,7 @@ export class Reflector {
       logger.warn('objects cannot be read; what was read last is used', { path, error: message });
     this.#error = message;
     this.#failures++;
+    if (error instanceof KubeError && error.status === MISSING) this.#options.onMissing?.();
     const asked = error instanceof KubeError ? error.retryAfterMs : null;
     const wait = Math.max(backoffMs(this.#failures, this.#options.backoff ?? BACKOFF), asked ?? 0);
     await delay(wait, undefined, { signal: this.#options.signal }).catch(() => undefined);

@@ -65,6 +65,8 @@ export class ApiServer {
   fault: ((seen: Seen) => { status: number; reason?: string; message?: string } | null) | null = null;
   /** Kinds that are not installed. */
   readonly absent = new Set<string>();
+  /** The one in which routes are served. After a change of it watches are to be dropped. */
+  gatewayVersion = 'v1';
 
   constructor() {
     this.#server = createServer((request, response) => void this.#serve(request, response));
@@ -167,9 +169,9 @@ export class ApiServer {
         : [{ manager, operation: 'Update', time: new Date().toISOString(), fieldsV1: { 'f:metadata': {} } }]),
     ];
     const stored: Obj = {
-      apiVersion: resource.group === '' ? 'v1' : `${resource.group}/${resource.version}`,
       kind: resource.kind,
       ...object,
+      apiVersion: resource.group === '' ? 'v1' : `${resource.group}/${this.#versionOf(resource)}`,
       metadata: {
         creationTimestamp: '2026-11-28T10:00:00Z',
         uid: `uid-${version}`,
@@ -212,13 +214,17 @@ export class ApiServer {
       return;
     }
     const match =
-      /^\/(?:api\/v1|apis\/([^/]+)\/v1)(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/(status))?$/.exec(
+      /^\/(?:api\/v1|apis\/([^/]+)\/(v1(?:beta1)?))(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/(status))?$/.exec(
         url.pathname,
       );
-    const [, group = '', namespace, plural = '', name, subresource] = match ?? [];
+    const [, group = '', version = 'v1', namespace, plural = '', name, subresource] = match ?? [];
     // `/api/v1/namespaces/x` is an object, too.
     const resource = RESOURCES.find(
-      (candidate) => candidate.plural === plural && candidate.group === group && !this.absent.has(candidate.kind),
+      (candidate) =>
+        candidate.plural === plural &&
+        candidate.group === group &&
+        this.#versionOf(candidate) === version &&
+        !this.absent.has(candidate.kind),
     );
     if (resource === undefined) {
       fail(response, 404, 'NotFound', 'no such resource');
@@ -276,10 +282,14 @@ export class ApiServer {
     reply(this.#store(resource, given!, before, manager));
   }
 
+  #versionOf({ group, version }: Resource): string {
+    return group === GATEWAY ? this.gatewayVersion : version;
+  }
+
   #discovery(path: string): object | null {
     const present = RESOURCES.filter(({ group, kind }) => group === GATEWAY && !this.absent.has(kind));
     if (present.length === 0) return null;
-    const groupVersion = `${GATEWAY}/v1`;
+    const groupVersion = `${GATEWAY}/${this.gatewayVersion}`;
     if (path === `/apis/${GATEWAY}`) return { versions: [{ groupVersion }], preferredVersion: { groupVersion } };
     if (path !== `/apis/${groupVersion}`) return null;
     return {

@@ -1,7 +1,7 @@
 /** Several replicas, and an API server that fails, through real HTTP to a stand-in API server. */
 import t, { type Test } from 'tap';
 import { ApiServer } from '../../support/api-server.ts';
-import { makeController, setOf, settled, startController } from '../../support/controller/harness.ts';
+import { ask, makeController, METRICS, setOf, settled, startController } from '../../support/controller/harness.ts';
 import { INJECTED, namespace, route, service } from '../../support/controller/objects.ts';
 import { eventually } from '../../support/eventually.ts';
 
@@ -15,6 +15,8 @@ async function shop(t: Test): Promise<ApiServer> {
   t.teardown(() => api.stop());
   return api;
 }
+
+const OK = 'ok\nno election\n';
 
 function hasRoute(api: ApiServer, name: string): boolean {
   return setOf(api, 'shop')?.names.includes(`HTTPRoute shop/${name}`) ?? false;
@@ -124,6 +126,45 @@ t.test('nothing is written before everything has been read', async (t) => {
   t.equal(controller.synced, false);
   api.fault = null;
   await eventually('the set is there', () => setOf(api, 'shop')?.names.length === 3);
+});
+
+t.test('a kind of route that is served in another version from now on is followed there', async (t) => {
+  const api = await shop(t);
+  const started = await startController(api.url, METRICS);
+  t.teardown(() => started.close());
+  await settled(started);
+  api.gatewayVersion = 'v1beta1';
+  api.dropWatches();
+  await eventually('the sets say so', () =>
+    setOf(api, 'shop')?.items.some(({ apiVersion }) => apiVersion === 'gateway.networking.k8s.io/v1beta1'),
+  );
+  t.ok(started.controller.synced, 'what was read in the other version held meanwhile');
+  api.apply('httproutes', route('next', 'shop'));
+  await eventually('changes arrive', () => hasRoute(api, 'next'));
+  await settled(started);
+  const status = (name: string) => api.get('httproutes', `shop/${name}`)!['status'] as { parents?: unknown[] };
+  t.equal(status('next').parents?.length, 1, 'and are answered there');
+  t.equal(await ask(started, '/readyz'), OK);
+});
+
+t.test('a kind of route that is not served any more stays as it was read, and that is told', async (t) => {
+  const api = await shop(t);
+  const started = await startController(api.url, METRICS);
+  t.teardown(() => started.close());
+  await settled(started);
+  api.absent.add('HTTPRoute');
+  api.dropWatches();
+  await eventually('it is told', async () =>
+    (await ask(started, '/readyz')).includes(
+      'HTTPRoute: the cluster does not serve it any more; what was read last is used',
+    ),
+  );
+  t.ok(hasRoute(api, 'r'), 'traffic goes on');
+  t.match(await ask(started, '/metrics'), /sideroute_controller_watch_current\{kind="HTTPRoute"\} 0/);
+  api.absent.delete('HTTPRoute');
+  api.apply('httproutes', route('next', 'shop'));
+  await eventually('it is followed again', () => hasRoute(api, 'next'));
+  await eventually('nothing is wrong any more', async () => (await ask(started, '/readyz')) === OK);
 });
 
 t.test('a kind of route that the cluster does not have is not waited for', async (t) => {

@@ -9,6 +9,7 @@ import { gunzipSync } from 'node:zlib';
 import { Controller } from '../../../src/controller/controller.ts';
 import type { ControllerSettings } from '../../../src/controller/settings.ts';
 import { createLogger } from '../../../src/log.ts';
+import type { Endpoint } from '../../../src/admin/endpoint.ts';
 import type { Test } from 'tap';
 import { ApiServer, type Obj } from '../api-server.ts';
 import { eventually } from '../eventually.ts';
@@ -19,6 +20,15 @@ export interface StartedController {
   readonly log: Record<string, unknown>[];
   close(): Promise<void>;
 }
+
+/** Body of the answer of a controller that was started with `METRICS`. */
+export async function ask({ endpoints }: { readonly endpoints: readonly Endpoint[] }, path: string): Promise<string> {
+  const { address, port } = endpoints[0]!;
+  return await (await fetch(`http://${address}:${port}${path}`)).text();
+}
+
+/** A setting: on a free port. */
+export const METRICS = { metrics: [{ address: '127.0.0.1', port: 0 }] } as const;
 
 /** A stand-in that has these, by the plural of their kind, and goes with the test. */
 export async function serverOf(test: Test, ...objects: [plural: string, object: object][]): Promise<ApiServer> {
@@ -78,10 +88,9 @@ export function makeController(server: string, settings: Partial<ControllerSetti
 export async function startController(
   server: string,
   settings: Partial<ControllerSettings> = {},
-): Promise<StartedController> {
+): Promise<StartedController & { readonly endpoints: readonly Endpoint[] }> {
   const started = makeController(server, settings);
-  await started.controller.start();
-  return started;
+  return { ...started, endpoints: await started.controller.start() };
 }
 
 /** Everything has been read and written. */
