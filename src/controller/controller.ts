@@ -42,6 +42,8 @@ const SETTLE_STATUS_MS = 100;
 const BACKOFF = { firstMs: 250, mostMs: 30_000 };
 /** A pod that was made so long after its set was written has mounted that set. */
 const FRESH_MS = 60_000;
+/** Kubelets have long looked at what was written before: looks at who was told of it are a matter of routine. */
+const RECENT_MS = 600_000;
 const FIRST_LOOK_MS = 2_000;
 const SYNC_POLL_MS = 20;
 /** What the end waits for requests that are under way. */
@@ -81,12 +83,15 @@ export class Controller {
       routeChanged: (key) => this.#status.add(key),
       podAdded: (pod) => this.#podAdded(pod),
       podRemoved: (pod) => {
-        this.#nudger.forget(pod.key);
+        this.#nudger.forget(pod);
         this.#pods.forget(pod);
       },
     });
     const { client, state } = this;
-    this.#watches = new Watches({ client, state, logger, signal: this.#ending.signal });
+    this.#watches = new Watches({
+      ...{ client, state, logger, signal: this.#ending.signal },
+      onBack: () => this.#nudger.serverWasAway(),
+    });
     this.#setWriter = new SetWriter({
       ...{ client, state, logger, cleanupAfterMs: settings.cleanupAfterMs },
       sets: new RouteSets(state.index),
@@ -101,7 +106,7 @@ export class Controller {
     this.#status = this.#queue('status', STATUS_WORKERS, SETTLE_STATUS_MS, (key, signal) =>
       this.#statusWriter.write(key, signal),
     );
-    this.#pods = new PodAccess(client, settings.servedPort);
+    this.#pods = new PodAccess(client, settings.servedPort, (pod) => state.pods.get(pod.key)?.uid === pod.uid);
     this.#nudger = new Nudger({
       ...{ rate: settings.nudgeRate, logger },
       pod: (key) => state.pods.get(key) ?? null,
@@ -151,8 +156,8 @@ export class Controller {
         }),
       traffic: () => client.traffic,
       nudges: () => {
-        const { nudges, confirmed, assumed, givenUp, failed } = this.#nudger.counters;
-        return { sent: nudges, confirmed, assumed, given_up: givenUp, failed };
+        const { nudges, confirmed, assumed, late, failed } = this.#nudger.counters;
+        return { sent: nudges, confirmed, assumed, late, failed };
       },
       webhook: () => this.#webhook,
       unconfirmed: () => ({ pods: this.#nudger.depth, oldestMs: this.#nudger.oldestMs }),
@@ -169,7 +174,7 @@ export class Controller {
 
   /** Nothing waits to be written, and no pod to be told. */
   get idle(): boolean {
-    return this.#sets.idle && this.#status.idle && this.#nudger.depth === 0;
+    return this.#sets.idle && this.#status.idle && this.#nudger.idle;
   }
 
   /** @throws ProxyError when an address cannot be bound */
@@ -261,23 +266,26 @@ export class Controller {
 
   #setWritten(namespace: string, hash: string, changed: boolean): void {
     if (!this.#settings.nudge) return;
+    const writtenMs = this.#writtenMs(namespace);
+    const routine = Date.now() - writtenMs > RECENT_MS;
     for (const pod of this.state.podsOf(namespace)) {
-      if (changed) this.#nudger.written(pod.key, hash);
-      else if (this.#mayLack(pod, hash)) this.#nudger.verify(pod.key, hash);
+      if (changed) this.#nudger.written(pod, hash);
+      // Whoever led before may have told it and not have lived to see whether that was heard.
+      else if (isTold(pod.told, hash)) this.#nudger.verify(pod, hash, { routine });
+      else if (mayPrecede(pod, writtenMs)) this.#nudger.verify(pod, hash);
     }
   }
 
   #podAdded(pod: PodEntry): void {
     if (!this.#settings.nudge || !this.leading) return;
     const hash = this.#setWriter.hashOf(pod.namespace);
-    if (hash !== null && this.#mayLack(pod, hash)) this.#nudger.verify(pod.key, hash, FIRST_LOOK_MS);
+    if (hash === null || !mayPrecede(pod, this.#writtenMs(pod.namespace))) return;
+    this.#nudger.verify(pod, hash, { afterMs: FIRST_LOOK_MS });
   }
 
-  /** Neither told of the set, nor made so long after it that it has mounted it. */
-  #mayLack(pod: PodEntry, hash: string): boolean {
-    if (isTold(pod.told, hash)) return false;
-    const written = Math.max(0, ...[...this.state.shardsOf(pod.namespace).values()].map(({ writtenMs }) => writtenMs));
-    return pod.createdMs <= written + FRESH_MS;
+  /** When the set of the namespace was written last. */
+  #writtenMs(namespace: string): number {
+    return Math.max(0, ...[...this.state.shardsOf(namespace).values()].map(({ writtenMs }) => writtenMs));
   }
 
   #ready(): ProbeState {
@@ -292,6 +300,11 @@ export class Controller {
 
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
+}
+
+/** Not made so long after the set that it has mounted it. */
+function mayPrecede(pod: PodEntry, writtenMs: number): boolean {
+  return pod.createdMs <= writtenMs + FRESH_MS;
 }
 
 /** Until a signal. @throws ProxyError when a setting cannot be carried out */

@@ -160,8 +160,8 @@ export function createControllerMetrics(sources: ControllerSources): ControllerM
   });
   totals(
     'nudges',
-    'Nudges by what came of them: sent; confirmed, the sidecar serves the set; assumed, it could not be asked; given_up, it ' +
-      'does not serve it yet and is left to its kubelet; failed, the pod could not be written.',
+    'Nudges by what came of them: sent; confirmed, the sidecar serves the set; assumed, it could not be asked; late, it did not ' +
+      'serve it within three minutes and is told on, less and less often; failed, the pod could not be written.',
     ['result'],
     by('result', () => sources.nudges()),
   );

@@ -1,18 +1,20 @@
 /**
  * Makes kubelets look at once: a kubelet looks for changed ConfigMaps every minute or so, but also whenever an annotation of the pod
- * changes. Told is a pod whose sidecar says itself that it serves the set; until then it is told again, less and less often.
+ * changes. Told is a pod whose sidecar says itself that it serves the set; until then it is told again, as long as it lives: every few
+ * seconds at first, for a kubelet that could not reach the API server takes up to a minute to come back; later ever less often.
  *
  *     written ──▶ nudged ──▶ looked at ──(serves it)──▶ done
  *                    ▲           │
  *                    └───────────┴─(not yet; nobody answers: once more, then it is left to the kubelet)
- *     added, and the set is young ──▶ looked at, as above
+ *     added, or told by whoever led before ──▶ looked at, as above
  *
- * Stage before: `set-writer.ts`. Stage after: the API server, and the sidecars' public port. Pods are kept by key, the newest hash
+ * Stage before: `set-writer.ts`. Stage after: the API server, and the sidecars' public port. Pods are kept by uid, the newest hash
  * alone: changes while a nudge waits are one nudge.
  */
 import type { Logger } from '../log.ts';
 import type { PodEntry } from './objects.ts';
 import { RareLog } from './rare-log.ts';
+import { Turns, type Timers, type Turn } from './turns.ts';
 
 /** What a look at a sidecar has found. */
 export type Look =
@@ -25,9 +27,10 @@ export type Look =
   /** The pod is gone or has ended. */
   | { readonly found: 'gone' };
 
-export interface NudgerOptions {
-  /** Nudges per second; as many may come at once. */
+export interface NudgerOptions extends Timers {
+  /** Nudges and looks per second; as many may come at once. */
   readonly rate: number;
+  /** By `namespace/name`. */
   readonly pod: (key: string) => PodEntry | null;
   /** Sets the annotation of the pod; false when there is no such pod any more. */
   readonly annotate: (pod: PodEntry, value: string, signal: AbortSignal) => Promise<boolean>;
@@ -35,26 +38,39 @@ export interface NudgerOptions {
   readonly logger: Logger;
   /** How long after the write of what it serves a sidecar has said that it does. */
   readonly onConfirmed?: (ms: number) => void;
-  /** Monotonic, in milliseconds. */
-  readonly now?: () => number;
   readonly random?: () => number;
-  readonly setTimer?: (callback: () => void, ms: number) => { unref(): unknown };
-  readonly clearTimer?: (timer: { unref(): unknown }) => void;
 }
 
-interface Pending {
+export interface Verification {
+  /** Before that it would have nothing to say. */
+  readonly afterMs?: number;
+  /** It has probably long had what it is to have: such looks stand back, and it counts as unconfirmed only when it turns out to lack it. */
+  readonly routine?: boolean;
+}
+
+interface Pending extends Turn {
+  /** Uid of the pod. */
   readonly key: string;
+  /** `namespace/name`. */
+  readonly pod: string;
   hash: string;
-  /** When what it is to have was written. */
   sinceMs: number;
+  /** What it is to have was written then; otherwise nobody knows when. */
+  written: boolean;
   /** When it was told last, of whatever hash. */
   nudgedMs: number;
-  /** For this hash. */
+  /** From when on it has been tried often: the write, or the last time that the API server was back. */
+  briskMs: number;
+  /** For this hash, since then. */
   nudges: number;
   looks: number;
   next: 'nudge' | 'look';
-  dueMs: number;
-  working: boolean;
+  /** It has probably had it for long: see `Verification`. */
+  routine: boolean;
+  /** It may not serve what it is to serve. */
+  lacks: boolean;
+  /** What the last look has found. */
+  found: Look['found'] | 'unknown';
 }
 
 export interface NudgerCounters {
@@ -63,181 +79,171 @@ export interface NudgerCounters {
   confirmed: number;
   /** Nobody answered: told twice and taken for told. */
   assumed: number;
-  /** Left to the kubelet. */
-  givenUp: number;
+  /** Not confirmed while it was tried often; told on, ever less often. */
+  late: number;
 }
 
 /** Of the hash, in the annotation. */
 const HASH_CHARS = 12;
 /** After a nudge; twice as long after each that was not taken up. */
 const FIRST_LOOK_MS = 800;
-const MOST_LOOK_MS = 30_000;
+/** A kubelet that has lost the API server tries again every 30 to 60 s, for pods and for each ConfigMap; then some. */
+const BRISK_MS = 180_000;
+const MOST_BRISK_MS = 5_000;
+/** Of those that do not answer. */
+const MOST_BLIND_MS = 20_000;
+const MOST_MS = 300_000;
+/** After the first minutes the next try comes after such a part of the time that has gone by. */
+const PART_OF_AGE = 6;
 const JITTER = 0.2;
 /** Between two nudges of a pod whose routes change all the time: its kubelet takes about as long to take one up. */
 const APART_MS = 300;
 /** By then its kubelet has probably looked by itself: one that has waited so long for its turn is asked first. */
 const KUBELET_MS = 60_000;
-/** A kubelet that has not looked by then has looked by itself. */
-const MAX_NUDGES = 6;
-/** Of a pod that does not answer. */
+/** Of a pod that does not answer, unless the API server was away just now. */
 const MAX_BLIND_NUDGES = 2;
-const MAX_LOOKS = 20;
-const WORKERS = 12;
+/** Instead of a hash: such a pod will never serve anything. */
+const ENDED = 'ended';
 
 export class Nudger {
   readonly #options: NudgerOptions;
   readonly #now: () => number;
   readonly #log: RareLog;
-  readonly #pending = new Map<string, Pending>();
+  readonly #turns: Turns<Pending>;
   #signal: AbortSignal | null = null;
-  #timer: { unref(): unknown } | null = null;
-  #timerMs = Number.POSITIVE_INFINITY;
-  #working = 0;
-  #tokens: number;
-  #filledMs: number;
-  readonly counters: NudgerCounters = { nudges: 0, failed: 0, confirmed: 0, assumed: 0, givenUp: 0 };
-  /** What pods have said that they serve. */
-  readonly #served = new Map<string, string>();
+  readonly counters: NudgerCounters = { nudges: 0, failed: 0, confirmed: 0, assumed: 0, late: 0 };
+  /** By uid, the hash that is no matter any more: served, or taken for served. */
+  readonly #settled = new Map<string, string>();
+  /** Until then kubelets may not be back. */
+  #unrestMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: NudgerOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#log = new RareLog(options.logger, this.#now);
-    this.#tokens = options.rate;
-    this.#filledMs = this.#now();
+    this.#turns = new Turns({ ...options, work: (pending: Pending) => this.#work(pending) });
   }
 
   /** Pods that may not serve yet what they are to serve. */
   get depth(): number {
-    return this.#pending.size;
+    let count = 0;
+    for (const { lacks } of this.#turns.values()) if (lacks) count++;
+    return count;
+  }
+
+  /** Nobody waits, be it for a look. */
+  get idle(): boolean {
+    return this.#turns.size === 0;
   }
 
   /** Of the oldest write that some pod may not serve yet; 0 when there is none. */
   get oldestMs(): number {
-    let oldest = this.#now();
-    const now = oldest;
-    for (const { sinceMs } of this.#pending.values()) oldest = Math.min(oldest, sinceMs);
+    const now = this.#now();
+    let oldest = now;
+    for (const { lacks, sinceMs } of this.#turns.values()) if (lacks) oldest = Math.min(oldest, sinceMs);
     return now - oldest;
   }
 
   /** Begins to work; ends with the signal, and forgets all then. */
   start(signal: AbortSignal): void {
     this.#signal = signal;
+    this.#turns.start();
     signal.addEventListener('abort', () => this.#stop(signal), { once: true });
   }
 
   /** What the pod is to have has just been written. */
-  written(key: string, hash: string): void {
-    this.#want(key, hash, 'nudge', 0);
+  written(pod: PodEntry, hash: string): void {
+    if (this.#settled.get(pod.uid) === ENDED) return;
+    this.#want(pod, hash, { next: 'nudge', afterMs: 0, written: true, routine: false });
   }
 
-  /** The pod may have been made before what it is to have was written, or not have been told by whoever led before. */
-  verify(key: string, hash: string, afterMs = 0): void {
-    const pending = this.#pending.get(key);
-    if (pending?.hash === hash || this.#served.get(key) === hash) return;
-    this.#want(key, hash, 'look', afterMs);
+  /** The pod may have been made before what it is to have was written, or not have taken up what whoever led before has told it. */
+  verify(pod: PodEntry, hash: string, { afterMs = 0, routine = false }: Verification = {}): void {
+    if (this.#turns.get(pod.uid)?.hash === hash || [hash, ENDED].includes(this.#settled.get(pod.uid) ?? '')) return;
+    this.#want(pod, hash, { next: 'look', afterMs, written: false, routine });
   }
 
-  forget(key: string): void {
-    this.#pending.delete(key);
-    this.#served.delete(key);
+  forget({ uid }: PodEntry): void {
+    this.#turns.delete(uid);
+    this.#settled.delete(uid);
   }
 
-  #want(key: string, hash: string, next: Pending['next'], afterMs: number): void {
+  /** The API server was away: what was told meanwhile, or just before, may not have been heard. All that lack something are looked at now. */
+  serverWasAway(): void {
+    const now = this.#now();
+    this.#unrestMs = now + BRISK_MS;
+    for (const pending of [...this.#turns.values()]) {
+      if (!pending.lacks) continue;
+      Object.assign(pending, { briskMs: now, nudges: 0, looks: 0, slow: false });
+      if (!pending.working) Object.assign(pending, { next: 'look', dueMs: now });
+      this.#turns.later(pending);
+    }
+    this.#turns.schedule();
+  }
+
+  #want(
+    { uid, key }: PodEntry,
+    hash: string,
+    { afterMs, ...wanted }: Pick<Pending, 'next' | 'written' | 'routine'> & { readonly afterMs: number },
+  ): void {
     if (this.#signal === null) return;
     const now = this.#now();
-    const pending = this.#pending.get(key);
+    const pending = this.#turns.get(uid);
+    const { routine } = wanted;
+    const found = 'unknown' as const;
+    const fresh = { ...wanted, hash, briskMs: now, nudges: 0, looks: 0, lacks: !routine, slow: routine, found };
     if (pending === undefined) {
-      const dueMs = now + afterMs;
       const nudgedMs = Number.NEGATIVE_INFINITY;
-      this.#pending.set(key, { key, hash, sinceMs: now, nudgedMs, nudges: 0, looks: 0, next, dueMs, working: false });
+      this.#turns.later({
+        ...{ ...fresh, key: uid, pod: key, sinceMs: now, nudgedMs, dueMs: now + afterMs, working: false },
+      });
     } else if (pending.hash !== hash) {
       // The age is that of the oldest change that it does not have.
+      const sinceMs = pending.lacks ? pending.sinceMs : now;
       const dueMs = Math.max(now + afterMs, pending.nudgedMs + APART_MS);
-      Object.assign(pending, { hash, nudges: 0, looks: 0, next, dueMs });
+      Object.assign(pending, { ...fresh, sinceMs, dueMs });
+      this.#turns.later(pending);
     }
-    this.#schedule();
+    this.#turns.schedule();
   }
 
   #stop(signal: AbortSignal): void {
     if (this.#signal !== signal) return;
     this.#signal = null;
-    this.#pending.clear();
-    this.#served.clear();
-    this.#clearTimer();
+    this.#turns.stop();
+    this.#settled.clear();
   }
 
-  #clearTimer(): void {
-    if (this.#timer !== null)
-      (this.#options.clearTimer ?? ((timer) => clearTimeout(timer as NodeJS.Timeout)))(this.#timer);
-    this.#timer = null;
-    this.#timerMs = Number.POSITIVE_INFINITY;
-  }
-
-  /** Works at what is due, and sets the timer for what is due next. */
-  #schedule(): void {
+  async #work(pending: Pending): Promise<void> {
     const signal = this.#signal;
     if (signal === null) return;
-    const now = this.#now();
-    let nextMs = Number.POSITIVE_INFINITY;
-    for (const pending of this.#pending.values()) {
-      if (this.#working >= WORKERS) return;
-      if (pending.working) continue;
-      if (pending.dueMs > now) nextMs = Math.min(nextMs, pending.dueMs);
-      else if (this.#takeToken(now)) this.#begin(pending, signal);
-      else {
-        nextMs = Math.min(nextMs, now + 1_000 / this.#options.rate);
-        break;
-      }
+    try {
+      await this.#step(pending, signal);
+    } catch (error) {
+      if (signal.aborted || !this.#isWanted(pending)) return;
+      this.counters.failed++;
+      this.#log.warn('a pod could not be told of its routes', { pod: pending.pod, error: String(error) });
+      // Taken for one that was not taken up.
+      pending.nudges++;
+      this.#later(pending);
     }
-    if (nextMs >= this.#timerMs) return;
-    this.#clearTimer();
-    if (nextMs === Number.POSITIVE_INFINITY) return;
-    this.#timerMs = nextMs;
-    const fire = (): void => {
-      this.#timer = null;
-      this.#timerMs = Number.POSITIVE_INFINITY;
-      this.#schedule();
-    };
-    this.#timer = (this.#options.setTimer ?? setTimeout)(fire, Math.max(1, Math.ceil(nextMs - now)));
-    this.#timer.unref();
   }
 
-  /** Looks cost as much as nudges. */
-  #takeToken(now: number): boolean {
-    const { rate } = this.#options;
-    this.#tokens = Math.min(rate, this.#tokens + ((now - this.#filledMs) * rate) / 1_000);
-    this.#filledMs = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
+  /** Neither gone meanwhile, nor another one of the same name. */
+  #isWanted(pending: Pending): boolean {
+    return this.#turns.get(pending.key) === pending;
   }
 
-  #begin(pending: Pending, signal: AbortSignal): void {
-    pending.working = true;
-    this.#working++;
-    void this.#step(pending, signal)
-      .catch((error: unknown) => {
-        if (signal.aborted) return;
-        this.counters.failed++;
-        this.#log.warn('a pod could not be told of its routes', { pod: pending.key, error: String(error) });
-        // Taken for one that was not taken up.
-        pending.nudges++;
-        if (pending.nudges > MAX_NUDGES) this.#giveUp(pending, 'unknown');
-        else this.#later(pending);
-      })
-      .finally(() => {
-        pending.working = false;
-        this.#working--;
-        this.#schedule();
-      });
+  #settle(pending: Pending, hash: string): void {
+    this.#turns.delete(pending.key);
+    this.#settled.set(pending.key, hash);
   }
 
   async #step(pending: Pending, signal: AbortSignal): Promise<void> {
     const { hash } = pending;
-    const pod = this.#options.pod(pending.key);
-    if (pod === null) {
-      this.#pending.delete(pending.key);
+    const pod = this.#options.pod(pending.pod);
+    if (pod?.uid !== pending.key) {
+      this.#turns.delete(pending.key);
       return;
     }
     const isLate = pending.nudges + pending.looks === 0 && this.#now() - pending.sinceMs > KUBELET_MS;
@@ -245,7 +251,8 @@ export class Nudger {
       const there = await this.#options.annotate(pod, nextValue(pod.told, hash), signal);
       this.counters.nudges++;
       pending.nudgedMs = this.#now();
-      if (!there) this.#pending.delete(pending.key);
+      if (!this.#isWanted(pending)) return;
+      if (!there) this.#turns.delete(pending.key);
       if (!there || pending.hash !== hash) return;
       pending.nudges++;
       pending.next = 'look';
@@ -253,43 +260,62 @@ export class Nudger {
       return;
     }
     const look = await this.#options.look(pod, signal);
-    if (pending.hash !== hash || !this.#pending.has(pending.key)) return;
+    if (pending.hash !== hash || !this.#isWanted(pending)) return;
     pending.looks++;
+    this.#seen(pending, look);
+  }
+
+  #seen(pending: Pending, look: Look): void {
+    const { hash } = pending;
+    pending.found = look.found;
     if (look.found === 'served' && look.hash === hash) {
       this.counters.confirmed++;
-      this.#served.set(pending.key, hash);
-      this.#options.onConfirmed?.(this.#now() - pending.sinceMs);
-      this.#pending.delete(pending.key);
+      if (pending.written) this.#options.onConfirmed?.(this.#now() - pending.sinceMs);
+      this.#settle(pending, hash);
     } else if (look.found === 'gone') {
-      this.#pending.delete(pending.key);
-    } else if (look.found === 'unreachable' && pending.nudges >= MAX_BLIND_NUDGES) {
-      this.counters.assumed++;
-      this.#pending.delete(pending.key);
-    } else if (pending.nudges >= MAX_NUDGES || pending.looks >= MAX_LOOKS) {
-      this.#giveUp(pending, look.found);
+      this.#settle(pending, ENDED);
     } else if (look.found === 'starting') {
-      // It mounts what there is when it starts.
+      // It mounts what there is when it starts, so it lacks nothing.
+      pending.lacks = false;
       this.#later(pending);
+    } else if (look.found === 'unreachable' && this.#isTold(pending)) {
+      this.counters.assumed++;
+      this.#settle(pending, hash);
     } else {
-      pending.next = 'nudge';
-      pending.dueMs = this.#now();
+      const now = this.#now();
+      if (!pending.lacks)
+        Object.assign(pending, { lacks: true, routine: false, slow: false, sinceMs: now, briskMs: now });
+      Object.assign(pending, { next: 'nudge', dueMs: now });
+      this.#turns.later(pending);
     }
   }
 
-  #giveUp(pending: Pending, found: string): void {
-    this.counters.givenUp++;
-    this.#pending.delete(pending.key);
-    this.#log.warn('a sidecar does not serve its routes yet; its kubelet will see them by itself', {
-      ...{ pod: pending.key, wanted: pending.hash.slice(0, HASH_CHARS), found },
-    });
+  /** Of one that does not answer: as well as can be done. */
+  #isTold({ nudges, routine }: Pending): boolean {
+    return routine || (nudges >= MAX_BLIND_NUDGES && this.#now() >= this.#unrestMs);
   }
 
   #later(pending: Pending): void {
+    const now = this.#now();
+    const ageMs = now - pending.briskMs;
+    const isBrisk = ageMs < BRISK_MS;
+    const mostBriskMs = pending.found === 'unreachable' ? MOST_BLIND_MS : MOST_BRISK_MS;
+    const mostMs = isBrisk ? mostBriskMs : Math.min(MOST_MS, ageMs / PART_OF_AGE);
     const exponent = Math.max(0, pending.nudges - 1, pending.looks - pending.nudges);
-    const waitMs = Math.min(FIRST_LOOK_MS * 2 ** Math.min(exponent, 16), MOST_LOOK_MS);
-    pending.dueMs = this.#now() + waitMs * (1 + JITTER * (this.#options.random ?? Math.random)());
-    // Behind those that may be due sooner.
-    if (this.#pending.delete(pending.key)) this.#pending.set(pending.key, pending);
+    const waitMs = Math.min(FIRST_LOOK_MS * 2 ** Math.min(exponent, 16), mostMs);
+    pending.dueMs = now + waitMs * (1 + JITTER * (this.#options.random ?? Math.random)());
+    if (!isBrisk && !pending.slow) {
+      pending.slow = true;
+      if (pending.lacks) this.#tellLate(pending);
+    }
+    this.#turns.later(pending);
+  }
+
+  #tellLate({ pod, hash, found }: Pending): void {
+    this.counters.late++;
+    this.#log.warn('a sidecar does not serve its routes yet; it is told on, less and less often', {
+      ...{ pod, wanted: hash.slice(0, HASH_CHARS), found },
+    });
   }
 }
 

@@ -17,12 +17,15 @@ const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v
 export class PodAccess {
   readonly #client: KubeClient;
   readonly #port: number;
+  readonly #isThere: (pod: PodEntry) => boolean;
   /** Addresses by uid: a pod keeps its own. */
   readonly #addresses = new Map<string, string>();
 
-  constructor(client: KubeClient, port: number) {
+  /** `isThere`: whether the pod has not gone meanwhile. */
+  constructor(client: KubeClient, port: number, isThere: (pod: PodEntry) => boolean) {
     this.#client = client;
     this.#port = port;
+    this.#isThere = isThere;
   }
 
   async annotate(pod: PodEntry, value: string, signal: AbortSignal): Promise<boolean> {
@@ -53,7 +56,8 @@ export class PodAccess {
       const found = await this.#addressOf(pod, signal);
       if (typeof found !== 'string') return found;
       address = found;
-      this.#addresses.set(pod.uid, address);
+      // Nobody would forget the address of one that went while it was asked for.
+      if (this.#isThere(pod)) this.#addresses.set(pod.uid, address);
     }
     const answer = await ask(address, this.#port, signal);
     if (signal.aborted) throw signal.reason;

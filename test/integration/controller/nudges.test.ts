@@ -73,6 +73,40 @@ t.test('who leads next asks the pods that were not told, and tells none that has
   t.equal(told(api, 'lacks'), behind.hash.slice(0, 12));
 });
 
+t.test('who leads next asks the pods as well that were told and have not been heard of', async (t) => {
+  const api = await shop(t);
+  const { sidecar, port } = await sidecarAt(t, '127.66.0.6');
+  api.apply('pods', pod('one', 'shop', { ip: sidecar.address }));
+  const first = await startController(api.url, { nudge: true, servedPort: port });
+  await eventually('it is told', () => told(api, 'one') !== undefined);
+  await first.close();
+  const before = told(api, 'one')!;
+  const second = await startController(api.url, { nudge: true, servedPort: port });
+  t.teardown(() => second.close());
+  await eventually('it is told again', () => told(api, 'one') !== before);
+  sidecar.hash = setOf(api, 'shop')!.hash;
+  await settled(second);
+});
+
+t.test('for a while after the API server was away pods that do not answer are told more than twice', async (t) => {
+  const api = await shop(t);
+  api.apply('pods', pod('away', 'shop', { ip: '127.66.0.7' }));
+  const { port } = await sidecarAt(t, '127.66.0.8');
+  const started = await startController(api.url, { nudge: true, servedPort: port });
+  t.teardown(() => started.close());
+  await settled(started);
+  const { hash } = setOf(api, 'shop')!;
+  t.equal(told(api, 'away'), `${hash.slice(0, 12)}.2`);
+  await api.stop();
+  const said = (text: string) => started.log.some(({ message, path }) => message === text && path === '/api/v1/pods');
+  await eventually('it is noticed', () => said('objects cannot be read; what was read last is used'), 20_000);
+  await api.start();
+  await eventually('it is back', () => said('objects are read again'), 20_000);
+  // The kubelet may be back much later.
+  api.apply('httproutes', route('r', 'shop', { backends: [] }));
+  await eventually('it is told on', () => told(api, 'away')?.endsWith('.4'), 30_000);
+});
+
 t.test('without nudging no pod is written', async (t) => {
   const api = await shop(t);
   api.apply('pods', pod('one', 'shop', { ip: '127.66.0.5' }));

@@ -1,6 +1,13 @@
 /** Nudges with a clock of the test. */
 import t from 'tap';
-import { isTold, nextValue, Nudger, type Look, type NudgerOptions } from '../../../src/controller/nudger.ts';
+import {
+  isTold,
+  nextValue,
+  Nudger,
+  type Look,
+  type NudgerOptions,
+  type Verification,
+} from '../../../src/controller/nudger.ts';
 import type { PodEntry } from '../../../src/controller/objects.ts';
 import { createLogger } from '../../../src/log.ts';
 
@@ -49,9 +56,17 @@ class Bench {
     this.nudger.start(this.term.signal);
   }
 
-  add(key: string): void {
+  add(key: string, uid = key): void {
     const [namespace = '', name = ''] = key.split('/');
-    this.pods.set(key, { key, namespace, name, uid: key, resourceVersion: '1', createdMs: 0, told: '' });
+    this.pods.set(key, { key, namespace, name, uid, resourceVersion: '1', createdMs: 0, told: '' });
+  }
+
+  written(key: string, hash: string): void {
+    this.nudger.written(this.pods.get(key)!, hash);
+  }
+
+  verify(key: string, hash: string, how: Verification = {}): void {
+    this.nudger.verify(this.pods.get(key)!, hash, how);
   }
 
   /** Lets the time pass, from one timer to the next. */
@@ -77,7 +92,7 @@ async function settle(): Promise<void> {
 t.test('a pod is told at once and looked at a moment later', async (t) => {
   const bench = new Bench();
   bench.add('a/one');
-  bench.nudger.written('a/one', HASH);
+  bench.written('a/one', HASH);
   await bench.pass(0);
   t.same(bench.nudges, ['a/one=aaaaaaaaaaaa']);
   t.same(bench.lookedAt, []);
@@ -86,34 +101,164 @@ t.test('a pod is told at once and looked at a moment later', async (t) => {
   t.equal(bench.nudger.depth, 0);
   t.match(bench.nudger.counters, { nudges: 1, confirmed: 1 });
   t.same(bench.delays, [800]);
-  bench.nudger.verify('a/one', HASH);
+  bench.verify('a/one', HASH);
   await bench.pass(60_000);
   t.equal(bench.lookedAt.length, 1, 'what it has said once is not asked again');
 });
 
+t.test('a nudge that is not taken up is given again, in other words, as long as the pod lives', async (t) => {
+  const bench = new Bench();
+  bench.look = () => ({ found: 'served', hash: NEXT });
+  bench.add('a/one');
+  bench.written('a/one', HASH);
+  await bench.pass(2_600);
+  t.same(bench.nudges, ['a/one=aaaaaaaaaaaa', 'a/one=aaaaaaaaaaaa.2', 'a/one=aaaaaaaaaaaa.3']);
+  t.equal(bench.nudger.oldestMs, 2_600);
+  await bench.pass(60_000);
+  const within = (ms: number, nudges: number) => bench.nudges.length >= nudges && bench.nudger.oldestMs === ms;
+  t.ok(within(62_600, 14), `${bench.nudges.length} in the first minute, in which a kubelet may be back`);
+  t.equal(bench.nudger.counters.late, 0);
+  await bench.pass(7_200_000 - 62_600);
+  const before = bench.nudges.length;
+  t.ok(before < 80, `${before} in two hours`);
+  t.match(bench.nudger.counters, { late: 1, confirmed: 0 });
+  t.equal(bench.nudger.oldestMs, 7_200_000);
+  t.equal(bench.nudger.depth, 1);
+  await bench.pass(600_000);
+  t.ok(bench.nudges.length > before, 'it is told on');
+  bench.look = () => ({ found: 'served', hash: HASH });
+  await bench.pass(600_000);
+  t.match(bench.nudger.counters, { late: 1, confirmed: 1 });
+  t.equal(bench.nudger.depth, 0);
+  t.equal(bench.nudger.oldestMs, 0);
+});
+
 t.test(
-  'a nudge that is not taken up is given again, in other words, less and less often, and then no more',
+  'once the API server is back those that lack something are asked at once, and told often until kubelets are back',
   async (t) => {
     const bench = new Bench();
     bench.look = () => ({ found: 'served', hash: NEXT });
     bench.add('a/one');
-    bench.nudger.written('a/one', HASH);
-    await bench.pass(2_600);
-    t.same(bench.nudges, ['a/one=aaaaaaaaaaaa', 'a/one=aaaaaaaaaaaa.2', 'a/one=aaaaaaaaaaaa.3']);
-    t.equal(bench.nudger.oldestMs, 2_600);
-    await bench.pass(600_000);
-    t.equal(bench.nudges.length, 6);
-    t.match(bench.nudger.counters, { givenUp: 1, confirmed: 0 });
+    bench.refuse = true;
+    bench.written('a/one', HASH);
+    await bench.pass(1_800_000);
+    t.same(bench.nudges, []);
+    bench.refuse = false;
+    const asked = bench.lookedAt.length;
+    bench.nudger.serverWasAway();
+    await bench.pass(0);
+    t.equal(bench.lookedAt.length, asked + 1);
+    t.equal(bench.nudges.length, 1);
+    for (let elapsedMs = 0; elapsedMs < 120_000; elapsedMs += 10_000) {
+      const before = bench.nudges.length;
+      await bench.pass(10_000);
+      t.ok(bench.nudges.length > before, `told after ${elapsedMs} ms`);
+    }
+    bench.look = () => ({ found: 'served', hash: HASH });
+    await bench.pass(6_000);
     t.equal(bench.nudger.depth, 0);
-    t.equal(bench.nudger.oldestMs, 0);
+    bench.nudger.serverWasAway();
+    await bench.pass(60_000);
+    t.equal(bench.nudger.depth, 0, 'who has its routes is left alone');
   },
 );
+
+t.test('who cannot be asked is told on for as long as kubelets may take to be back', async (t) => {
+  const bench = new Bench();
+  bench.look = () => ({ found: 'unreachable' });
+  bench.add('a/one');
+  bench.nudger.serverWasAway();
+  bench.written('a/one', HASH);
+  await bench.pass(90_000);
+  const before = bench.nudges.length;
+  t.ok(before > 4 && before < 12, `${before} nudges`);
+  await bench.pass(3_600_000);
+  t.ok(bench.nudges.length < 15, `${bench.nudges.length} nudges`);
+  t.match(bench.nudger.counters, { assumed: 1 });
+  t.equal(bench.nudger.depth, 0);
+});
+
+t.test('a pod of the same name has nothing of the one before', async (t) => {
+  const looks: ((look: Look) => void)[] = [];
+  const asked: string[] = [];
+  const bench = new Bench({
+    look: async (pod) => {
+      asked.push(pod.uid);
+      return await new Promise<Look>((resolve) => looks.push(resolve));
+    },
+  });
+  bench.add('a/db-0', 'first');
+  bench.verify('a/db-0', HASH);
+  await bench.pass(0);
+  const first = bench.pods.get('a/db-0')!;
+  bench.nudger.forget(first);
+  bench.add('a/db-0', 'second');
+  bench.verify('a/db-0', HASH);
+  await bench.pass(0);
+  // The answer of the one that has just gone.
+  looks[0]!({ found: 'served', hash: HASH });
+  await bench.pass(60_000);
+  t.same(asked, ['first', 'second']);
+  t.equal(bench.nudger.depth, 1);
+  looks[1]!({ found: 'none' });
+  await bench.pass(0);
+  t.same(bench.nudges, ['a/db-0=aaaaaaaaaaaa']);
+  t.equal(bench.nudger.counters.confirmed, 0);
+});
+
+t.test('one that was told by whoever led before is asked when there is nothing better to do', async (t) => {
+  const bench = new Bench({ rate: 10 });
+  bench.look = ({ name }) => (name === 'lacks' ? { found: 'none' } : { found: 'served', hash: HASH });
+  for (let index = 0; index < 100; index++) {
+    bench.add(`a/${index}`);
+    bench.verify(`a/${index}`, HASH, { routine: true });
+  }
+  bench.add('a/lacks');
+  bench.verify('a/lacks', HASH, { routine: true });
+  t.equal(bench.nudger.depth, 0, 'nothing says that they lack anything');
+  await bench.pass(0);
+  t.ok(bench.lookedAt.length <= 2, `${bench.lookedAt.length} looks at once`);
+  bench.add('b/new');
+  bench.written('b/new', HASH);
+  await bench.pass(0);
+  t.same(bench.nudges, ['b/new=aaaaaaaaaaaa'], 'what has changed comes first');
+  await bench.pass(60_000);
+  t.equal(bench.lookedAt.filter((key) => key !== 'a/lacks').length, 101);
+  t.same(bench.nudges.slice(0, 2), ['b/new=aaaaaaaaaaaa', 'a/lacks=aaaaaaaaaaaa']);
+  t.equal(bench.nudger.depth, 1);
+});
+
+t.test('a pod that has ended is told of nothing any more', async (t) => {
+  const bench = new Bench();
+  bench.look = () => ({ found: 'gone' });
+  bench.add('a/job');
+  bench.written('a/job', HASH);
+  await bench.pass(60_000);
+  t.equal(bench.nudges.length, 1);
+  bench.written('a/job', NEXT);
+  await bench.pass(60_000);
+  t.equal(bench.nudges.length, 1);
+});
+
+t.test('a pod that has not started yet lacks nothing', async (t) => {
+  const bench = new Bench();
+  bench.look = () => ({ found: 'starting' });
+  bench.add('a/pending');
+  bench.written('a/pending', HASH);
+  await bench.pass(3_600_000);
+  t.equal(bench.nudger.depth, 0);
+  t.equal(bench.nudger.oldestMs, 0);
+  t.equal(bench.nudges.length, 1);
+  bench.look = () => ({ found: 'none' });
+  await bench.pass(400_000);
+  t.ok(bench.nudges.length > 1, 'once it runs it is asked, and told');
+});
 
 t.test('one that cannot be asked is told twice', async (t) => {
   const bench = new Bench();
   bench.look = () => ({ found: 'unreachable' });
   bench.add('a/one');
-  bench.nudger.written('a/one', HASH);
+  bench.written('a/one', HASH);
   await bench.pass(600_000);
   t.equal(bench.nudges.length, 2);
   t.match(bench.nudger.counters, { assumed: 1 });
@@ -123,10 +268,10 @@ t.test('changes while one waits are one nudge, with the age of the first', async
   const bench = new Bench();
   bench.add('a/one');
   bench.look = () => ({ found: 'served', hash: NEXT });
-  bench.nudger.written('a/one', HASH);
-  bench.nudger.written('a/one', NEXT);
+  bench.written('a/one', HASH);
+  bench.written('a/one', NEXT);
   await bench.pass(500);
-  bench.nudger.written('a/one', NEXT);
+  bench.written('a/one', NEXT);
   await bench.pass(60_000);
   t.same(
     bench.nudges.filter((nudge) => nudge.includes('bbbb')),
@@ -142,7 +287,7 @@ t.test('one that is verified is looked at first, and told only when it lacks som
   bench.add('a/starting');
   bench.look = ({ name }) =>
     name === 'has' ? { found: 'served', hash: HASH } : name === 'lacks' ? { found: 'none' } : { found: 'starting' };
-  for (const key of bench.pods.keys()) bench.nudger.verify(key, HASH);
+  for (const key of bench.pods.keys()) bench.verify(key, HASH);
   await bench.pass(500);
   t.same(bench.nudges, ['a/lacks=aaaaaaaaaaaa']);
   t.equal(bench.nudger.counters.confirmed, 1);
@@ -156,7 +301,7 @@ t.test('no more are told in a second than is allowed', async (t) => {
   const bench = new Bench({ rate: 10 });
   for (let index = 0; index < 100; index++) {
     bench.add(`a/${index}`);
-    bench.nudger.written(`a/${index}`, HASH);
+    bench.written(`a/${index}`, HASH);
   }
   await bench.pass(0);
   t.ok(bench.nudges.length <= 10, `${bench.nudges.length} at once`);
@@ -167,30 +312,34 @@ t.test('no more are told in a second than is allowed', async (t) => {
   t.equal(bench.nudger.counters.confirmed, 100);
 });
 
-t.test('a pod that is gone, or cannot be written, is not tried for ever', async (t) => {
+t.test('a pod that is gone is not tried again; one that cannot be written is, ever less often', async (t) => {
   const bench = new Bench();
   bench.add('a/gone');
-  bench.nudger.written('a/gone', HASH);
+  bench.written('a/gone', HASH);
   bench.pods.delete('a/gone');
   await bench.pass(1_000);
   t.equal(bench.nudger.depth, 0);
   bench.add('a/forbidden');
   bench.refuse = true;
-  bench.nudger.written('a/forbidden', HASH);
-  await bench.pass(600_000);
+  bench.written('a/forbidden', HASH);
+  await bench.pass(3_600_000);
+  t.match(bench.nudger.counters, { late: 1, confirmed: 0 });
+  const { failed } = bench.nudger.counters;
+  t.ok(failed > 10 && failed < 70, `${failed} tries in an hour`);
+  bench.refuse = false;
+  await bench.pass(400_000);
   t.equal(bench.nudger.depth, 0);
-  t.match(bench.nudger.counters, { givenUp: 1, failed: 7 });
 });
 
 t.test('nothing is told by one that does not lead any more', async (t) => {
   const bench = new Bench({ rate: 1 });
   for (const key of ['a/1', 'a/2']) {
     bench.add(key);
-    bench.nudger.written(key, HASH);
+    bench.written(key, HASH);
   }
   await bench.pass(0);
   bench.term.abort();
-  bench.nudger.written('a/2', NEXT);
+  bench.written('a/2', NEXT);
   await bench.pass(60_000);
   t.equal(bench.nudges.length, 1);
   t.equal(bench.nudger.depth, 0);
@@ -210,7 +359,7 @@ t.test('one that has waited for its turn longer than kubelets take is asked befo
   const bench = new Bench({ rate: 1 });
   for (let index = 0; index < 100; index++) {
     bench.add(`a/${index}`);
-    bench.nudger.written(`a/${index}`, HASH);
+    bench.written(`a/${index}`, HASH);
   }
   await bench.pass(400_000);
   t.equal(bench.nudger.counters.confirmed, 100);
@@ -222,7 +371,7 @@ t.test('a pod whose routes change all the time is told a few times in a second',
   const bench = new Bench();
   bench.add('a/one');
   for (let index = 0; index < 100; index++) {
-    bench.nudger.written('a/one', String(index).padStart(64, 'x'));
+    bench.written('a/one', String(index).padStart(64, 'x'));
     await bench.pass(10);
   }
   t.ok(bench.nudges.length <= 5, `${bench.nudges.length} nudges`);
