@@ -13,6 +13,8 @@ export interface Answer {
   readonly version: string | null;
   /** Number of the route's configuration that answered, where it says one. */
   readonly configuration: number | null;
+  /** Of a reply that the sidecar made itself. */
+  readonly reason: string;
   readonly error: string;
   /** `kept` or `new`. */
   readonly connection: string;
@@ -53,13 +55,14 @@ function* parse(text: string, connection: string): Generator<Answer> {
     if (time === undefined || said === undefined) continue;
     const body = /^Hello from Version (\d)$/.exec(said)?.[1];
     if (body !== undefined) version = body;
-    const [, status, configuration, error] = /^= (\d+) (\d*) ?(.*)$/.exec(said) ?? [];
+    const [, status, configuration, reason, error] = /^= (\d+) <(\d*)> <(.*?)> ?(.*)$/.exec(said) ?? [];
     if (status === undefined) continue;
     yield {
       at: Date.parse(time),
       status: Number(status),
       version,
       configuration: configuration === undefined || configuration === '' ? null : Number(configuration),
+      reason: reason ?? '',
       error: error ?? '',
       connection,
     };
