@@ -18,12 +18,18 @@ export const WITH_CALLER = ['setpriv', '--pdeathsig', 'KILL', '--'] as const;
 /** Runs a command to its end without blocking the event loop; never throws for a non-zero status. */
 export async function runToEnd(
   command: readonly string[],
-  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv; readonly timeoutMs?: number } = {},
+  options: {
+    readonly input?: string;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly cwd?: string;
+    readonly timeoutMs?: number;
+  } = {},
 ): Promise<CommandResult> {
   const [file, ...args] = [...WITH_CALLER, ...command];
   const child = spawn(file, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: options.env ?? process.env,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs, killSignal: 'SIGKILL' }),
   });
   let stdout = '';

@@ -2,12 +2,13 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { eventually } from '../support/eventually.ts';
-import { applicationImages } from './images.ts';
-import { installSideroute } from './mesh.ts';
+import { fencedBlocks } from '../support/docs/blocks.ts';
+import { applicationImages, siderouteImages } from './images.ts';
 import { startNode } from './node.ts';
-import { mustRun } from './processes.ts';
+import { mustRun, runToEnd } from './processes.ts';
+import { ROOT } from './programs.ts';
 import { say } from './say.ts';
-import { APPLICATIONS, available, curl, manifest, NAMESPACE, readyPods } from './scenario.ts';
+import { curl, NAMESPACE, readyPods } from './scenario.ts';
 
 /** Less than the minute after which a kubelet looks by itself. */
 const LIVE_WITHIN_MS = 30_000;
@@ -21,8 +22,7 @@ interface Condition {
 t.test('a labelled namespace, plain manifests and a route: it works, and an edit is live at once', async (t) => {
   const cluster = await startNode();
   t.teardown(() => cluster.stop());
-  await cluster.load(await applicationImages());
-  await installSideroute(cluster);
+  await cluster.load([...(await siderouteImages()), ...(await applicationImages())]);
 
   async function conditions(): Promise<{ generation: number; conditions: readonly Condition[] }> {
     const route = JSON.parse(
@@ -43,9 +43,17 @@ t.test('a labelled namespace, plain manifests and a route: it works, and an edit
     );
   }
 
-  for (const name of ['namespace', ...APPLICATIONS, 'my-server', 'my-server-route'])
-    await cluster.mustKubectl(['apply', '-f', '-'], manifest(name));
-  await available(cluster);
+  // As a reader types it; the images are in the cluster already, whatever they would be built and loaded with.
+  const block = fencedBlocks('README.md').find(({ title }) => title === 'README.md > Install in a cluster');
+  const typed = await runToEnd(['bash', '-euo', 'pipefail', '-c', `docker() { :; }; kind() { :; }; ${block?.text}`], {
+    env: { ...process.env, PATH: `${cluster.bin}:${process.env['PATH']}`, KUBECONFIG: cluster.kubeconfig },
+    timeoutMs: 300_000,
+    cwd: ROOT,
+  });
+  t.equal(typed.status, 0, typed.stderr);
+  t.equal(typed.stderr, '', 'without a warning');
+  t.match(typed.stdout, /Hello from Version 1\nHello from Version 2\n/);
+  t.match(typed.stdout, 'kind: HTTPRoute');
   const pods = await readyPods(cluster);
   t.equal(pods.length, 3);
   for (const { name, ready } of pods) t.equal(ready, '2/2', `${name} has its application and its sidecar`);

@@ -8,7 +8,7 @@ export const NAMESPACE = 'devopssong';
 
 /** The text of one of the scenario's manifests. */
 export function manifest(name: string): string {
-  return readFileSync(join(ROOT, 'test', 'cluster', 'manifests', 'scenario', `${name}.yaml`), 'utf8');
+  return readFileSync(join(ROOT, 'deploy', 'by-label', `${name}.yaml`), 'utf8');
 }
 
 export const APPLICATIONS = ['my-server-v1', 'my-server-v2', 'curl-client'] as const;
