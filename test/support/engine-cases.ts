@@ -16,7 +16,8 @@ import { framingCases } from './engine-framing-cases.ts';
 import { planCases } from './engine-plan-cases.ts';
 import { runRecoveryScenarios } from './engine-recovery-scenarios.ts';
 import { runEngineScenarios } from './engine-scenarios.ts';
-import { closedPort, eventually, WireBackend, WireClient, type Message } from './wire.ts';
+import { eventually } from './eventually.ts';
+import { closedPort, WireBackend, WireClient, type Message } from './wire.ts';
 
 /** An engine behind a listening port: what is accepted there is adopted with the original destination given. */
 export interface EngineFront {
@@ -563,7 +564,7 @@ async function runCase(
     client.send(`GET /next HTTP/1.1\r\n${HOST}\r\n`);
     t.equal((await client.response()).startLine, 'HTTP/1.1 404 Not Found');
   }
-  t.equal(client.rest === '' || expected === null, true, 'nothing else reached the client');
+  t.equal(client.text === '' || expected === null, true, 'nothing else reached the client');
 
   if (upstream === null) {
     t.strictSame(backend.requests, [], 'nothing reached the backend');

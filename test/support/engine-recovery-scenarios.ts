@@ -5,7 +5,8 @@ import type { Test } from 'tap';
 
 import { forwardTo, type MakeEngine } from './engine-cases.ts';
 import { connect, setUp } from './engine-scenarios.ts';
-import { closedPort, eventually } from './wire.ts';
+import { eventually } from './eventually.ts';
+import { closedPort } from './wire.ts';
 
 const HOST = 'Host: svc.ns:80\r\n';
 

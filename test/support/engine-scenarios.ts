@@ -10,7 +10,8 @@ import type { Test } from 'tap';
 
 import type { Engine } from '../../src/engine/engine.ts';
 import { forwardTo, FRONTEND, RecordingHost, type EngineFront, type MakeEngine } from './engine-cases.ts';
-import { eventually, field, WireBackend, WireClient } from './wire.ts';
+import { eventually } from './eventually.ts';
+import { field, WireBackend, WireClient } from './wire.ts';
 
 const MIB = 1024 * 1024;
 const HOST = 'Host: svc.ns:80\r\n';
@@ -213,7 +214,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     });
     const client = await connect(t, front);
     client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
-    await eventually('the first bytes', () => client.restLength > 0);
+    await eventually('the first bytes', () => client.length > 0);
     client.socket.resetAndDestroy();
     await eventually('the backend connection to close', () => backend.closed === 1);
     t.match(host.outcomes, [{ status: 200, reason: 'downstream_reset' }]);
@@ -327,7 +328,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
     await eventually('the request', () => host.asked.length === 1);
     begun.send(`GET /begun HTTP/1.1\r\n${HOST}\r\n`);
-    await eventually('the first bytes', () => begun.restLength > 0);
+    await eventually('the first bytes', () => begun.length > 0);
     await front.engine.drain(50);
     const response = await client.response();
     t.equal(response.startLine, 'HTTP/1.1 503 Service Unavailable');
@@ -369,10 +370,10 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     const client = await connect(t, front);
     client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
     await eventually('the request', () => backendSocket !== undefined);
-    if (name !== 'uws') await eventually('the head', () => client.rest.includes('\r\n\r\n'));
+    if (name !== 'uws') await eventually('the head', () => client.text.includes('\r\n\r\n'));
     for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
       backendSocket!.write(`${event.length.toString(16)}\r\n${event}\r\n`);
-      await eventually(event, () => client.rest.includes(event), 1_000);
+      await eventually(event, () => client.text.includes(event), 1_000);
     }
     backendSocket!.write('0\r\n\r\n');
     t.equal((await client.response()).body.toString(), 'data: 1\n\ndata: 2\n\n');

@@ -18,3 +18,12 @@ export async function eventually<T>(
     await delay(3);
   }
 }
+
+/** Fails the test's await instead of hanging it. */
+export function within<T>(promise: Promise<T>, what: string, deadlineMs = 10_000): Promise<T> {
+  let timer: NodeJS.Timeout;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms: ${what}`)), deadlineMs);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}

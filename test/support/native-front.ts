@@ -3,7 +3,7 @@
  * Node lets go of its own.
  */
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 
 import {
   createNativeEngine,
@@ -12,16 +12,13 @@ import {
 } from '../../src/engine/native/native-engine.ts';
 import type { EngineHost } from '../../src/engine/engine.ts';
 import { FRONTEND, type EngineFront } from './engine-cases.ts';
+import { descriptorOf } from './wire-end.ts';
 
 export interface NativeFront extends EngineFront {
   readonly engine: NativeEngine;
   /** Of connections accepted from now on. */
   frontend: number;
   original: { readonly address: string; readonly port: number };
-}
-
-function descriptorOf(socket: Socket): number {
-  return (socket as Socket & { readonly _handle: { readonly fd: number } })._handle.fd;
 }
 
 export function nativeFront(options: NativeEngineOptions = {}) {

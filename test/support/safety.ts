@@ -11,7 +11,7 @@ import type { EngineHost, Outcome } from '../../src/engine/engine.ts';
 import { REQUEST_REASONS, type RequestReason } from '../../src/errors.ts';
 import type { Backend, Decision, RequestHead } from '../../src/routing/decision.ts';
 import { nativeFront } from './native-front.ts';
-import { dialWire, inScope, loopTurn, ScriptedBackend, type EndState, type Scope, type WireEnd } from './wire-end.ts';
+import { dial, inScope, loopTurns, ScriptedBackend, type EndState, type Scope, type WireEnd } from './wire-end.ts';
 
 export const SERIES = 3;
 /** What decides nothing but that the connection is still in step: answered here, without the backend. */
@@ -120,7 +120,7 @@ export class Stage implements EngineHost {
   }
 
   connect(): Promise<WireEnd> {
-    return dialWire(this.scope, this.port);
+    return dial(this.scope, '127.0.0.1', this.port);
   }
 
   decide(_frontend: number, request: RequestHead): Decision {
@@ -153,7 +153,7 @@ export class Stage implements EngineHost {
   async stillInStep(t: Test, client: WireEnd, expected: string): Promise<void> {
     const wanted = expected + NEXT_REPLY;
     client.send(NEXT);
-    await client.until('the response to the request behind', () => {
+    await client.untilHolds('the response to the request behind', () => {
       return client.state !== 'open' || maskDate(client.text).length >= wanted.length;
     });
     // What the engine wrote too much would have come by now, with the bytes waited for.
@@ -333,11 +333,11 @@ async function observe(scope: Scope, input: Input, way: Way, splitting: 'request
   let text: string;
   if ((input.clientEnd ?? 'open') === 'open') {
     const { client: wanted = answer } = input;
-    await client.until(response, () => client.state !== 'open' || received().length >= wanted.length);
+    await client.untilHolds(response, () => client.state !== 'open' || received().length >= wanted.length);
     text = received();
     client.forget();
     client.send(NEXT);
-    await client.until('the response behind', () => {
+    await client.untilHolds('the response behind', () => {
       return client.state !== 'open' || maskDate(client.text).length >= NEXT_REPLY.length;
     });
     // In step: nothing but that response. Otherwise shown as part of what was received too much.
@@ -374,7 +374,7 @@ async function warm(stage: Stage, client: WireEnd): Promise<WireEnd> {
   client.send(request);
   await client.untilBytes(NO_CONTENT.length);
   if (client.text !== NO_CONTENT) throw new Error(`the first request was answered ${JSON.stringify(client.text)}`);
-  while (stage.outcomes.length === 0) await loopTurn();
+  while (stage.outcomes.length === 0) await loopTurns();
   const end = await stage.backend.connection(0);
   end.forget();
   client.forget();

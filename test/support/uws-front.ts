@@ -10,12 +10,9 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { UwsEngineOptions } from '../../src/engine/uws/uws-engine.ts';
 import { createUwsEngine } from '../../src/engine/uws/uws-engine.ts';
 import { FRONTEND, type MakeEngine } from './engine-cases.ts';
+import { descriptorOf } from './wire-end.ts';
 
 const kept: Socket[] = [];
-
-function descriptorOf(socket: Socket): number {
-  return (socket as Socket & { readonly _handle: { readonly fd: number } })._handle.fd;
-}
 
 export function uwsFront(options: Partial<UwsEngineOptions> = {}): MakeEngine {
   return async (host, original) => {

@@ -1,11 +1,13 @@
 /**
- * One end of a TCP connection for tests that assert exact bytes: what arrived and how it ended. Every wait is for an event,
- * and rejects with what did arrive when the deadline passes.
+ * One end of a TCP connection, and a server of such ends, for tests that look at bytes, FINs and resets one by one. Nothing is parsed and
+ * nothing answers by itself; text is Latin-1, a character a byte. Every wait is for an event, and rejects with what did arrive when the
+ * deadline passes. Messages of HTTP/1.x are read by `wire.ts`.
  */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { within } from './eventually.ts';
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 20_000;
 
 /** What a resource is bound to: a tap test, or a part of one. */
 export interface Scope {
@@ -22,26 +24,54 @@ export async function inScope<T>(body: (scope: Scope) => Promise<T>): Promise<T>
   }
 }
 
-/** A turn of the loop with its poll for events: what was written before is read by the other side on its own. */
-export async function loopTurn(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  await new Promise((resolve) => setImmediate(resolve));
+/** Turns of the loop with its poll for events: what was written before is read by the other side on its own. */
+export async function loopTurns(count = 2): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Who waits for the next event, and for no longer than a deadline. */
+class Wakers {
+  private readonly wakers = new Set<() => void>();
+
+  wake(): void {
+    for (const resolve of this.wakers) resolve();
+    this.wakers.clear();
+  }
+
+  /** Resolves after an event after which `condition` holds; `late` says what was waited for. */
+  async until(condition: () => boolean, late: () => string, deadlineMs: number): Promise<void> {
+    const endMs = performance.now() + deadlineMs;
+    while (!condition()) {
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) throw new Error(`not within ${deadlineMs} ms: ${late()}`);
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.wakers.add(resolve);
+        timer = setTimeout(resolve, leftMs);
+      });
+      clearTimeout(timer);
+    }
+  }
 }
 
 /**
- * `open`: bytes may still come. `fin`: ended in order. `reset`: torn down; but a reset that was received together with bytes
- * shows as `fin`, for so does libuv.
+ * `open`: bytes may still come. `fin`: ended in order. `reset`: torn down, or never there; but a reset that was received together with
+ * bytes shows as `fin`, for so does libuv.
  */
 export type EndState = 'open' | 'fin' | 'reset';
 
 export class WireEnd {
   readonly socket: Socket;
+  /** What came first. */
   state: EndState = 'open';
+  /** Both directions have ended, or the connection was torn down. */
+  closed = false;
+  errorCode: string | null = null;
   /** Total, also of what was forgotten. */
   receivedBytes = 0;
   private received: Buffer[] = [];
   private heldBytes = 0;
-  private readonly wakers = new Set<() => void>();
+  private readonly wakers = new Wakers();
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -50,15 +80,16 @@ export class WireEnd {
       this.received.push(chunk);
       this.receivedBytes += chunk.length;
       this.heldBytes += chunk.length;
-      this.wake();
+      this.wakers.wake();
     });
-    socket.on('end', () => {
-      if (this.state === 'open') this.state = 'fin';
-      this.wake();
+    socket.on('end', () => this.finish('fin'));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.errorCode = error.code ?? 'unknown';
+      this.finish('reset');
     });
-    socket.on('error', () => {
-      this.state = 'reset';
-      this.wake();
+    socket.on('close', () => {
+      this.closed = true;
+      this.finish('reset');
     });
   }
 
@@ -73,83 +104,146 @@ export class WireEnd {
     return this.bytes.toString('latin1');
   }
 
-  forget(): void {
-    this.received = [];
-    this.heldBytes = 0;
+  get length(): number {
+    return this.heldBytes;
   }
 
-  send(bytes: string | Buffer): void {
+  get open(): boolean {
+    return this.state === 'open';
+  }
+
+  /** The first so many bytes; by default all. */
+  forget(count = this.heldBytes): void {
+    const kept = this.bytes.subarray(count);
+    this.received = kept.length > 0 ? [kept] : [];
+    this.heldBytes = kept.length;
+  }
+
+  send(bytes: string | Uint8Array): void {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
   }
 
+  /** Resolves when written to the kernel. */
+  write(bytes: string | Uint8Array): Promise<void> {
+    const data = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes;
+    return new Promise((resolve, reject) => this.socket.write(data, (error) => (error ? reject(error) : resolve())));
+  }
+
   /** Each part in a write of its own that the other side has had the opportunity to read. Stops when the connection ends. */
-  async sendApart(parts: Iterable<string>): Promise<void> {
+  async sendApart(parts: Iterable<string>, turns?: number): Promise<void> {
     for (const part of parts) {
-      if (this.state !== 'open') return;
+      if (!this.open) return;
       this.send(part);
-      await loopTurn();
+      await loopTurns(turns);
     }
   }
 
-  async until(what: string | (() => string), condition: () => boolean): Promise<void> {
-    const endMs = performance.now() + DEADLINE_MS;
-    while (!condition()) {
-      const leftMs = endMs - performance.now();
-      if (leftMs <= 0) {
-        const start = JSON.stringify(this.bytes.toString('latin1', 0, 2_000));
-        throw new Error(
-          `not within ${DEADLINE_MS} ms: ${typeof what === 'string' ? what : what()}; ${this.state}, received ${this.heldBytes} bytes: ${start}`,
-        );
-      }
-      await this.change(leftMs);
-    }
+  /** The same of one text: `at` are the offsets where a part ends. */
+  async sendSplit(text: string, at: readonly number[]): Promise<void> {
+    const ends = [...at, text.length];
+    const parts = ends.map((end, index) => text.slice(index === 0 ? 0 : ends[index - 1], end));
+    await this.sendApart(
+      parts.filter((part) => part !== ''),
+      3,
+    );
   }
 
+  /** FIN; receiving goes on. */
+  end(): void {
+    this.socket.end();
+  }
+
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+
+  untilHolds(what: string | (() => string), condition: () => boolean, deadlineMs = DEADLINE_MS): Promise<void> {
+    const late = (): string => `${typeof what === 'string' ? what : what()}; ${this.state}, received ${this.show()}`;
+    return this.wakers.until(condition, late, deadlineMs);
+  }
+
+  /** What has been received, once it contains `wanted` or is that long; rejects when it ends without. */
+  async until(wanted: string | number): Promise<string> {
+    const holds = (): boolean => (typeof wanted === 'number' ? this.length >= wanted : this.text.includes(wanted));
+    await this.untilHolds(JSON.stringify(wanted), () => holds() || !this.open);
+    if (!holds()) throw new Error(`ended (${this.state}) without ${JSON.stringify(wanted)}: ${this.show()}`);
+    return this.text;
+  }
+
+  /** Like `until`, and forgets what it returns: everything up to the end of `text`. */
+  async take(text: string): Promise<string> {
+    const received = await this.until(text);
+    const end = received.indexOf(text) + text.length;
+    this.forget(end);
+    return received.slice(0, end);
+  }
+
+  /** Also when it ends with fewer. */
   untilBytes(count: number): Promise<void> {
-    return this.until(`${count} bytes`, () => this.heldBytes >= count || this.state !== 'open');
+    return this.untilHolds(`${count} bytes`, () => this.length >= count || !this.open);
   }
 
-  untilText(text: string): Promise<void> {
-    return this.until(JSON.stringify(text), () => this.text.includes(text));
+  /** How the other side ended the connection. */
+  async untilEnd(deadlineMs = DEADLINE_MS): Promise<'fin' | 'reset'> {
+    await this.untilHolds('the end', () => !this.open, deadlineMs);
+    return this.state === 'fin' ? 'fin' : 'reset';
   }
 
-  untilEnd(): Promise<void> {
-    return this.until('the end', () => this.state !== 'open');
+  /** Rejects when it is torn down instead. */
+  async untilFin(): Promise<void> {
+    if ((await this.untilEnd()) !== 'fin') throw new Error(`${this.errorCode ?? 'closed'} instead of a FIN`);
   }
 
-  private async change(withinMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.wakers.add(resolve);
-      timer = setTimeout(resolve, withinMs);
-    });
-    clearTimeout(timer);
+  untilClosed(): Promise<void> {
+    return this.untilHolds('close', () => this.closed);
   }
 
-  private wake(): void {
-    for (const resolve of this.wakers) resolve();
-    this.wakers.clear();
+  private show(): string {
+    return `${this.heldBytes} bytes: ${JSON.stringify(this.bytes.toString('latin1', 0, 2_000))}`;
+  }
+
+  private finish(how: 'fin' | 'reset'): void {
+    if (this.open) this.state = how;
+    this.wakers.wake();
   }
 }
 
-/** A connection that stays open for writing when the other side has ended. */
-export async function dialWire(scope: Scope, port: number): Promise<WireEnd> {
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+/** A connection that may fail: a reset can arrive before the application has seen that it is connected. */
+export function attempt(scope: Scope, host: string, port: number): WireEnd {
+  const socket = connect({ host, port, allowHalfOpen: true });
   scope.teardown(() => socket.destroy());
-  await once(socket, 'connect');
   return new WireEnd(socket);
+}
+
+/** A connection that stays open for writing when the other side has ended. */
+export async function dial(scope: Scope, host: string, port: number): Promise<WireEnd> {
+  const end = attempt(scope, host, port);
+  await within(once(end.socket, 'connect'), `connection to ${host} port ${port}`);
+  return end;
+}
+
+/** For who takes a connection over from Node. */
+export function descriptorOf(socket: Socket): number {
+  return (socket as Socket & { readonly _handle: { readonly fd: number } })._handle.fd;
 }
 
 /** The client's end of a connection whose other end `adopt` duplicates, as an engine does for its owner. */
 export async function adopted(scope: Scope, adopt: (fd: number) => void): Promise<WireEnd> {
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-    adopt((socket as Socket & { readonly _handle: { readonly fd: number } })._handle.fd);
+    adopt(descriptorOf(socket));
     socket.destroy();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   scope.teardown(() => server.close());
-  return dialWire(scope, (server.address() as AddressInfo).port);
+  return dial(scope, '127.0.0.1', (server.address() as AddressInfo).port);
+}
+
+export interface BackendOptions {
+  readonly port?: number;
+  readonly host?: string;
+  /** Its ends stay open for writing when the other side has ended. */
+  readonly allowHalfOpen?: boolean;
 }
 
 /** Accepts, records, and does what it is told. */
@@ -160,44 +254,71 @@ export class ScriptedBackend {
   onConnection: (end: WireEnd) => void = () => undefined;
   /** Called whenever bytes have arrived. */
   onBytes: (end: WireEnd) => void = () => undefined;
-  private readonly wakers = new Set<() => void>();
+  private taken = 0;
+  private readonly server: Server;
+  private readonly wakers = new Wakers();
+  private readonly closers: (() => void)[] = [];
 
   private constructor(server: Server) {
+    this.server = server;
     this.port = (server.address() as AddressInfo).port;
     server.on('connection', (socket) => {
       const end = new WireEnd(socket);
       this.connections.push(end);
       socket.on('data', () => this.onBytes(end));
       this.onConnection(end);
-      for (const resolve of this.wakers) resolve();
-      this.wakers.clear();
+      this.wakers.wake();
     });
   }
 
-  static async listen(scope: Scope): Promise<ScriptedBackend> {
-    const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
+  static async listen(scope: Scope, options: BackendOptions = {}): Promise<ScriptedBackend> {
+    const { port = 0, host = '127.0.0.1', allowHalfOpen = true } = options;
+    const server = createServer({ allowHalfOpen }).listen({ host, port, backlog: 1024 });
+    await within(once(server, 'listening'), `listening on ${host} port ${port}`);
     const backend = new ScriptedBackend(server);
-    scope.teardown(() => {
-      server.close();
-      for (const end of backend.connections) end.socket.destroy();
-    });
+    scope.teardown(() => backend.close());
     return backend;
   }
 
   /** The nth connection, from 0. */
   async connection(index: number): Promise<WireEnd> {
-    const endMs = performance.now() + DEADLINE_MS;
-    while (this.connections.length <= index) {
-      const leftMs = endMs - performance.now();
-      if (leftMs <= 0) throw new Error(`not within ${DEADLINE_MS} ms: upstream connection ${index}`);
-      let timer: NodeJS.Timeout | undefined;
-      await new Promise<void>((resolve) => {
-        this.wakers.add(resolve);
-        timer = setTimeout(resolve, leftMs);
-      });
-      clearTimeout(timer);
-    }
+    await this.wakers.until(
+      () => this.connections.length > index,
+      () => `connection ${index}`,
+      DEADLINE_MS,
+    );
     return this.connections[index]!;
   }
+
+  /** The next connection that was not returned yet. */
+  next(): Promise<WireEnd> {
+    return this.connection(this.taken++);
+  }
+
+  /** Refuses from now on; connections that stand go on. Resolves when they have ended. */
+  refuse(): Promise<void> {
+    return new Promise((resolve) => this.server.close(() => resolve()));
+  }
+
+  onClose(closer: () => void): void {
+    this.closers.push(closer);
+  }
+
+  close(): Promise<void> {
+    for (const closer of this.closers) closer();
+    for (const { socket } of this.connections) socket.destroy();
+    return this.refuse();
+  }
+}
+
+/** A backend at an address and a port of its own. */
+export async function listen(
+  scope: Scope,
+  host: string,
+  port: number,
+  onConnection: (end: WireEnd) => void = () => undefined,
+): Promise<ScriptedBackend> {
+  const backend = await ScriptedBackend.listen(scope, { host, port });
+  backend.onConnection = onConnection;
+  return backend;
 }

@@ -1,8 +1,12 @@
 /**
- * HTTP/1.x on raw sockets for tests: a client that sends bytes as they are, a backend that shows the bytes it got.
+ * HTTP/1.x on ends of connections: a client that sends bytes as they are, a backend that shows the bytes it got.
  */
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { ScriptedBackend, WireEnd } from './wire-end.ts';
+
+/** Some are large, and wait for a limit of the engine. */
+const RESPONSE_DEADLINE_MS = 60_000;
 
 /** A parsed message; names in lower case, values as Latin-1. */
 export interface Message {
@@ -42,106 +46,58 @@ function dechunk(buffer: Buffer, offset: number): { body: Buffer; end: number } 
   }
 }
 
-/** Takes complete messages off the front of what arrived. */
-class MessageReader {
-  buffer: Buffer = Buffer.alloc(0);
-
-  push(chunk: Buffer): void {
-    this.buffer = Buffer.concat([this.buffer, chunk]);
+/**
+ * Takes a complete message off the front of what an end has received; null until there is one. `bodyless`: a response to HEAD. `ended`: no
+ * byte will follow.
+ */
+function takeMessage(end: WireEnd, bodyless: boolean, ended: boolean): Message | null {
+  const buffer = end.bytes;
+  const headEnd = buffer.indexOf('\r\n\r\n');
+  if (headEnd < 0) return null;
+  const head = parseHead(buffer.toString('latin1', 0, headEnd + 4));
+  const message = { ...head, body: Buffer.alloc(0) as Buffer };
+  const start = headEnd + 4;
+  const value = (name: string): string | undefined => field(message, name);
+  const status = /^HTTP\/1\.[01] (\d{3})/.exec(head.startLine)?.[1];
+  let length = start;
+  if (bodyless || status === '204' || status === '304') {
+    // Nothing follows.
+  } else if (value('transfer-encoding') !== undefined) {
+    const chunked = dechunk(buffer, start);
+    if (chunked === null) return null;
+    message.body = chunked.body;
+    length = chunked.end;
+  } else if (value('content-length') !== undefined) {
+    length = start + Number(value('content-length'));
+    if (buffer.length < length) return null;
+    message.body = buffer.subarray(start, length);
+  } else if (status !== undefined) {
+    if (!ended) return null;
+    length = buffer.length;
+    message.body = buffer.subarray(start);
   }
-
-  /** Null until one is complete. `bodyless`: a response to HEAD. `ended`: no byte will follow. */
-  take(bodyless: boolean, ended: boolean): Message | null {
-    const headEnd = this.buffer.indexOf('\r\n\r\n');
-    if (headEnd < 0) return null;
-    const head = parseHead(this.buffer.toString('latin1', 0, headEnd + 4));
-    const message = { ...head, body: Buffer.alloc(0) as Buffer };
-    const start = headEnd + 4;
-    const value = (name: string): string | undefined => field(message, name);
-    const status = /^HTTP\/1\.[01] (\d{3})/.exec(head.startLine)?.[1];
-    let end = start;
-    if (bodyless || status === '204' || status === '304') {
-      // Nothing follows.
-    } else if (value('transfer-encoding') !== undefined) {
-      const chunked = dechunk(this.buffer, start);
-      if (chunked === null) return null;
-      message.body = chunked.body;
-      end = chunked.end;
-    } else if (value('content-length') !== undefined) {
-      end = start + Number(value('content-length'));
-      if (this.buffer.length < end) return null;
-      message.body = this.buffer.subarray(start, end);
-    } else if (status !== undefined) {
-      if (!ended) return null;
-      end = this.buffer.length;
-      message.body = this.buffer.subarray(start);
-    }
-    this.buffer = this.buffer.subarray(end);
-    return message;
-  }
+  end.forget(length);
+  return message;
 }
 
 /** A connection to the proxy. */
-export class WireClient {
-  readonly socket: Socket;
-  closed = false;
-  private readonly reader = new MessageReader();
-  private readonly wakers = new Set<() => void>();
-
-  private constructor(socket: Socket) {
-    this.socket = socket;
-    socket.on('data', (chunk: Buffer) => {
-      this.reader.push(chunk);
-      this.wake();
-    });
-    // A reset is a way of closing.
-    socket.on('error', () => undefined);
-    socket.on('close', () => {
-      this.closed = true;
-      this.wake();
-    });
-  }
-
+export class WireClient extends WireEnd {
   static async connect(port: number): Promise<WireClient> {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     await once(socket, 'connect');
     return new WireClient(socket);
   }
 
-  send(bytes: string | Buffer): void {
-    this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
-  }
-
   /** The next complete response; rejects when the connection closes before it. */
   async response(options: { head?: boolean } = {}): Promise<Message> {
-    for (;;) {
-      const message = this.reader.take(options.head ?? false, this.closed);
-      if (message !== null) return message;
-      if (this.closed) throw new Error(`closed after: ${JSON.stringify(this.rest)}`);
-      await this.change();
-    }
-  }
-
-  /** Bytes that arrived and belong to no message taken yet. */
-  get rest(): string {
-    return this.reader.buffer.toString('latin1');
-  }
-
-  get restLength(): number {
-    return this.reader.buffer.length;
-  }
-
-  async untilClosed(): Promise<void> {
-    while (!this.closed) await this.change();
-  }
-
-  private change(): Promise<void> {
-    return new Promise((resolve) => this.wakers.add(resolve));
-  }
-
-  private wake(): void {
-    for (const resolve of this.wakers) resolve();
-    this.wakers.clear();
+    let message: Message | null = null;
+    const isThere = (): boolean => {
+      message ??= takeMessage(this, options.head ?? false, this.closed);
+      return message !== null;
+    };
+    await this.untilHolds('a response', () => isThere() || this.closed, RESPONSE_DEADLINE_MS);
+    if (!isThere()) throw new Error(`closed after: ${JSON.stringify(this.text)}`);
+    return message!;
   }
 }
 
@@ -157,57 +113,35 @@ export class WireBackend {
   respond: Responder;
   /** Called before anything is read. */
   onConnection: (socket: Socket) => void = () => undefined;
-  private readonly server: Server;
-  private readonly sockets = new Set<Socket>();
+  private readonly backend: ScriptedBackend;
 
-  private constructor(server: Server, respond: Responder) {
-    this.server = server;
+  private constructor(backend: ScriptedBackend, respond: Responder) {
+    this.backend = backend;
     this.respond = respond;
-    this.port = (server.address() as AddressInfo).port;
-    server.on('connection', (socket) => this.accept(socket));
+    this.port = backend.port;
+    backend.onConnection = ({ socket }) => {
+      this.connections++;
+      socket.on('close', () => this.closed++);
+      this.onConnection(socket);
+    };
+    backend.onBytes = (end) => {
+      for (;;) {
+        const request = takeMessage(end, false, false);
+        if (request === null) return;
+        this.requests.push(request);
+        this.respond(request, end.socket);
+      }
+    };
   }
 
+  /** Its connections end when the other side ends them. */
   static async listen(respond: Responder): Promise<WireBackend> {
-    const server = createServer({ noDelay: true }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return new WireBackend(server, respond);
+    const unbound = { teardown: () => undefined };
+    return new WireBackend(await ScriptedBackend.listen(unbound, { allowHalfOpen: false }), respond);
   }
 
   close(): void {
-    this.server.close();
-    for (const socket of this.sockets) socket.destroy();
-  }
-
-  private accept(socket: Socket): void {
-    this.connections++;
-    this.sockets.add(socket);
-    const reader = new MessageReader();
-    socket.on('error', () => undefined);
-    socket.on('close', () => {
-      this.closed++;
-      this.sockets.delete(socket);
-    });
-    this.onConnection(socket);
-    const paused = socket.isPaused();
-    socket.on('data', (chunk: Buffer) => {
-      reader.push(chunk);
-      for (;;) {
-        const request = reader.take(false, false);
-        if (request === null) return;
-        this.requests.push(request);
-        this.respond(request, socket);
-      }
-    });
-    if (paused) socket.pause();
-  }
-}
-
-/** Polls until `condition` holds; rejects with `what` after the deadline. */
-export async function eventually(what: string, condition: () => boolean, deadlineMs = 5_000): Promise<void> {
-  const endMs = performance.now() + deadlineMs;
-  while (!condition()) {
-    if (performance.now() > endMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    void this.backend.close();
   }
 }
 

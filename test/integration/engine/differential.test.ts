@@ -16,7 +16,8 @@ import {
 } from '../../support/engine-cases.ts';
 import { nativeFront } from '../../support/native-front.ts';
 import { uwsFront } from '../../support/uws-front.ts';
-import { eventually, WireBackend, WireClient, type Message } from '../../support/wire.ts';
+import { eventually } from '../../support/eventually.ts';
+import { WireBackend, WireClient, type Message } from '../../support/wire.ts';
 
 /** SIDEROUTE_FULL=1: the full size. */
 const RUNS = process.env['SIDEROUTE_FULL'] === '1' ? 20_000 : 1_000;
@@ -179,7 +180,7 @@ async function run({ front, host, backend }: Side, one: Exchange): Promise<objec
       client: shown(response),
       upstream: backend.requests.map(shownRequest),
       outcome: { status, reason, series },
-      rest: client.rest,
+      rest: client.text,
     };
   } finally {
     client.socket.destroy();

@@ -58,7 +58,7 @@ t.test('a relayed response: every field', async (t) => {
   for (const phase of [request_ms, connection_ms, response_ms]) t.ok(0 <= (phase as number));
   t.ok((connection_ms as number) <= (response_ms as number));
   t.ok((response_ms as number) <= (duration as number));
-  t.notMatch(upstream.received, /traceparent.*traceparent|x-request-id.*x-request-id/is, 'nothing is added');
+  t.notMatch(upstream.text, /traceparent.*traceparent|x-request-id.*x-request-id/is, 'nothing is added');
 });
 
 t.test('a local reply: no upstream, and null for what was not sent', async (t) => {
@@ -200,7 +200,7 @@ t.test('a refused head: what of its request line is valid, and no route', async 
   ]) {
     const client = await h.connect();
     client.send(head);
-    await client.ended();
+    await client.untilEnd();
   }
   const lines = await h.pipe.lines(3);
   t.match(lines, [
@@ -243,8 +243,8 @@ t.test('one line for each request of a connection, remembered decisions and mirr
   const client = await h.connect();
   const timer = setInterval(() => {
     for (const peer of h.backend.connections) {
-      if (!peer.received.includes('\r\n\r\n')) continue;
-      peer.received = peer.received.slice(peer.received.indexOf('\r\n\r\n') + 4);
+      if (!peer.text.includes('\r\n\r\n')) continue;
+      peer.forget(peer.text.indexOf('\r\n\r\n') + 4);
       peer.send(OK);
     }
   }, 1);

@@ -6,7 +6,7 @@ import t from 'tap';
 
 import { forwardTo, RecordingHost } from '../../support/engine-cases.ts';
 import { nativeFront } from '../../support/native-front.ts';
-import { eventually } from '../../support/wire.ts';
+import { eventually } from '../../support/eventually.ts';
 
 /** SIDEROUTE_FULL=1: the full size. */
 const CONNECTIONS = process.env['SIDEROUTE_FULL'] === '1' ? 100_000 : 2_000;

@@ -3,8 +3,10 @@ import t, { type Test } from 'tap';
 
 import type { ForwardPolicy } from '../../../src/routing/decision.ts';
 import { backendAt, forwardTo } from '../../support/engine-cases.ts';
-import { RawBackend, startHarness, type Harness, type HarnessOptions } from '../../support/engine-harness.ts';
-import { closedPort, eventually } from '../../support/wire.ts';
+import { startHarness, type Harness, type HarnessOptions } from '../../support/engine-harness.ts';
+import { ScriptedBackend } from '../../support/wire-end.ts';
+import { eventually } from '../../support/eventually.ts';
+import { closedPort } from '../../support/wire.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const POST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello';
@@ -48,7 +50,7 @@ t.test(
       const { h, port } = await refused(t, { engine: SLOW }, policy);
       const client = await ask(h, POST);
       await eventually('refusals', () => h.front.engine.counters().redials === 2);
-      const backend = await RawBackend.listen(t, port);
+      const backend = await ScriptedBackend.listen(t, { port });
       const upstream = await backend.next();
       t.equal(await upstream.until(POST), POST);
       upstream.send(OK);
@@ -66,9 +68,9 @@ t.test('SAFETY 97: all addresses are dialled by turns', async (t) => {
   const client = await ask(h, GET);
   await client.until('connect_failure');
   t.equal(h.front.engine.counters().upstreamConnects, 32);
-  const backend = await RawBackend.listen(t, port);
+  const backend = await ScriptedBackend.listen(t, { port });
   h.host.answer = () => forwardTo(port, ['127.0.0.2', '127.0.0.1']);
-  client.received = '';
+  client.forget();
   client.send(GET);
   await (await backend.next()).until(GET);
   t.equal(h.front.engine.counters().upstreamConnects, 34, 'the second address at once');
@@ -83,7 +85,7 @@ t.test('SAFETY 97: refused connections are on no budget and no attempts', async 
   });
   const client = await ask(h, GET);
   await eventually('refusals', () => h.front.engine.counters().redials === 2);
-  const backend = await RawBackend.listen(t, port);
+  const backend = await ScriptedBackend.listen(t, { port });
   const upstream = await backend.next();
   await upstream.take(GET);
   upstream.send('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n');
@@ -135,12 +137,12 @@ t.test('SAFETY 95: what a stale pooled connection has failed dials, and takes no
   await two.upstream.until(GET + GET);
   two.upstream.reset();
   await eventually('refusals', () => h.front.engine.counters().redials === 2);
-  const restarted = await RawBackend.listen(t, h.backend.port);
+  const restarted = await ScriptedBackend.listen(t, { port: h.backend.port });
   const third = await restarted.next();
   t.equal(await third.until(GET), GET);
   third.send(OK);
   t.equal(await two.client.until('ok'), OK);
-  t.equal(one.upstream.received, GET, 'the other pooled one was left alone');
+  t.equal(one.upstream.text, GET, 'the other pooled one was left alone');
 });
 
 t.test('SPEC F10: a mirror that refuses is dialled again, and gets the whole copy', async (t) => {
@@ -155,7 +157,7 @@ t.test('SPEC F10: a mirror that refuses is dialled again, and gets the whole cop
   await eventually('refusals', () => h.front.engine.counters().redials === 2);
   client.send('llo');
   await upstream.until(POST);
-  const listening = await RawBackend.listen(t, port);
+  const listening = await ScriptedBackend.listen(t, { port });
   const copy = await listening.next();
   t.equal(await copy.until(POST), POST);
   copy.send(OK);
@@ -180,7 +182,7 @@ t.test('SPEC F10: a mirror that goes on refusing is given up', async (t) => {
 
 t.test('SPEC T1: an attempt whose second dial waits for a place ends no later for it', async (t) => {
   const port = await closedPort();
-  const silent = await RawBackend.listen(t);
+  const silent = await ScriptedBackend.listen(t);
   const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 4_000, retry: null };
   const series = { '/holds': 1, '/waits': 2, '/other': 3 } as const;
   const h = await startHarness(t, {
@@ -195,7 +197,7 @@ t.test('SPEC T1: an attempt whose second dial waits for a place ends no later fo
   const counters = () => h.front.engine.counters();
   await ask(h, get('/waits'));
   await eventually('a pause before the next dial', () => counters().redials === 2);
-  const backend = await RawBackend.listen(t, port);
+  const backend = await ScriptedBackend.listen(t, { port });
   await ask(h, get('/holds'));
   const upstream = await backend.next();
   await upstream.until('/holds');

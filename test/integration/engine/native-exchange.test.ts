@@ -2,8 +2,9 @@ import t, { type Test } from 'tap';
 
 import type { ForwardPlan } from '../../../src/routing/decision.ts';
 import { forwardTo } from '../../support/engine-cases.ts';
-import { startHarness, turns, type HarnessOptions } from '../../support/engine-harness.ts';
-import { eventually } from '../../support/wire.ts';
+import { startHarness, type HarnessOptions } from '../../support/engine-harness.ts';
+import { loopTurns } from '../../support/wire-end.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -97,7 +98,7 @@ t.test('SAFETY 48: garbage behind a body comes after its answer', async (t) => {
     OK,
   );
   t.match(await client.until('Connection: close'), /400 Bad Request/);
-  t.equal(await client.ended(), 'fin');
+  t.equal(await client.untilEnd(), 'fin');
   t.strictSame(h.host.refused, ['bad_request']);
 });
 
@@ -125,14 +126,14 @@ t.test('SAFETY 75: a 417 is relayed, and the body never asked for', async (t) =>
     'HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n',
     'HTTP/1.1 417 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
   );
-  t.equal(await client.ended(), 'fin');
+  t.equal(await client.untilEnd(), 'fin');
 });
 
 t.test('SAFETY 76: a body sent with its Expect is held until the 100, or until waiting would deadlock', async (t) => {
   const head = 'POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n';
   const { client, upstream } = await relay(t, `${head}hello${GET}`, head, '', '', { engine: { expectTimeoutMs: 60 } });
-  await turns(10);
-  t.equal(upstream.received, head);
+  await loopTurns(10);
+  t.equal(upstream.text, head);
   t.equal(await upstream.until('hello'), `${head}hello`);
   upstream.send(OK);
   t.equal(await client.until('ok'), OK);
@@ -166,8 +167,8 @@ t.test('SAFETY 71, 73: an upgrade is a tunnel from the 101 on, glued bytes and e
   const upstream = await h.backend.next();
   const forwarded = 'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: 1\r\n\r\n';
   t.equal(await upstream.until('X: 1\r\n\r\n'), forwarded);
-  await turns(10);
-  t.equal(upstream.received, forwarded);
+  await loopTurns(10);
+  t.equal(upstream.text, forwarded);
   const switched = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
   upstream.send(`${switched}glued`);
   t.equal(await client.until('glued'), `${switched}glued`);
@@ -176,12 +177,12 @@ t.test('SAFETY 71, 73: an upgrade is a tunnel from the 101 on, glued bytes and e
   t.equal(await upstream.until('\xff'), `${forwarded}early\x00\xff`);
   t.equal(h.front.engine.counters().tunnelsOpen, 1);
   client.end();
-  t.equal(await upstream.ended(), 'fin');
+  t.equal(await upstream.untilEnd(), 'fin');
   upstream.send('last words');
   upstream.end();
   await client.until('last words');
-  t.equal(await client.ended(), 'fin');
-  await turns();
+  t.equal(await client.untilEnd(), 'fin');
+  await loopTurns(3);
   t.match(h.host.outcomes, [{ status: 101, reason: null }]);
   t.equal(h.front.engine.counters().tunnelsOpen, 0);
 });
@@ -217,7 +218,7 @@ t.test('SAFETY 10: CONNECT becomes a tunnel after 2xx only', async (t) => {
   const { client, upstream } = await relay(t, `${head}early`, head, `${answer}late`, `${answer}late`);
   t.equal(await upstream.until('early'), `${head}early`);
   upstream.reset();
-  t.equal(await client.ended(), 'reset');
+  t.equal(await client.untilEnd(), 'reset');
 });
 
 t.test('SAFETY 8, 9: absolute-form gives path and Host; OPTIONS * stays', async (t) => {
@@ -254,7 +255,7 @@ t.test('SAFETY 13: HTTP/1.0 is never answered in chunks, with and without Host',
     chunked,
     'HTTP/1.1 200 OK\r\nX: 1\r\nConnection: close\r\n\r\nabc',
   );
-  t.equal(await client.ended(), 'fin');
+  t.equal(await client.untilEnd(), 'fin');
   const bare = await relay(
     t,
     'GET / HTTP/1.0\r\n\r\n',
@@ -262,7 +263,7 @@ t.test('SAFETY 13: HTTP/1.0 is never answered in chunks, with and without Host',
     OK,
     'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok',
   );
-  t.equal(await bare.client.ended(), 'fin');
+  t.equal(await bare.client.untilEnd(), 'fin');
 });
 
 t.test('HTTP/1.0 with keep-alive keeps the connection when the length is known', async (t) => {
@@ -283,8 +284,8 @@ t.test('SAFETY 88: a response until close is chunked for 1.1, and a reset shows 
   t.equal(await whole.client.until('0\r\n\r\n'), `${chunkedHead}3\r\nabc\r\n0\r\n\r\n`);
   const cut = await relay(t, GET, GET, `${head}abc`, `${chunkedHead}3\r\nabc\r\n`);
   cut.upstream.reset();
-  await cut.client.ended();
-  t.notMatch(cut.client.received, '0\r\n\r\n');
+  await cut.client.untilEnd();
+  t.notMatch(cut.client.text, '0\r\n\r\n');
   const old = await relay(
     t,
     'GET / HTTP/1.0\r\nHost: a\r\n\r\n',
@@ -293,7 +294,7 @@ t.test('SAFETY 88: a response until close is chunked for 1.1, and a reset shows 
     'HTTP/1.1 200 OK\r\nX: 1\r\nConnection: close\r\n\r\nabc',
   );
   old.upstream.reset();
-  t.equal(await old.client.ended(), 'reset');
+  t.equal(await old.client.untilEnd(), 'reset');
 });
 
 t.test('a response head is delivered before any byte of its body', async (t) => {
@@ -310,13 +311,13 @@ t.test('half-close on either side lets the response complete', async (t) => {
   client.end();
   const upstream = await h.backend.next();
   await upstream.until(GET);
-  await turns(5);
+  await loopTurns(5);
   upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha');
   await client.until('ha');
   upstream.send('lf');
   upstream.end();
   await client.until('half');
-  t.equal(await client.ended(), 'fin');
+  t.equal(await client.untilEnd(), 'fin');
   t.match(h.host.outcomes, [{ status: 200, reason: null }]);
 });
 
@@ -329,22 +330,22 @@ t.test('SAFETY 46: a response before the end of the body closes both connections
     'HTTP/1.1 413 Big\r\nContent-Length: 0\r\n\r\n',
     'HTTP/1.1 413 Big\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
   );
-  t.equal(await client.ended(), 'fin');
-  await upstream.ended();
+  t.equal(await client.untilEnd(), 'fin');
+  await upstream.untilEnd();
 });
 
 t.test('SAFETY 57, 61: a body that is malformed or cut shows upstream, and what follows is no request', async (t) => {
   const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
   const bad = await relay(t, `${head}1\r\nx\r\n0\r\n${GET}`, `${head}1\r\nx\r\n`, '', '');
   t.match(await bad.client.until('bad_request'), /^HTTP\/1.1 400 /);
-  t.equal(await bad.client.ended(), 'fin');
-  await bad.upstream.ended();
-  t.equal(bad.upstream.received, `${head}1\r\nx\r\n`);
+  t.equal(await bad.client.untilEnd(), 'fin');
+  await bad.upstream.untilEnd();
+  t.equal(bad.upstream.text, `${head}1\r\nx\r\n`);
   t.match(bad.h.host.outcomes, [{ status: 400, reason: 'bad_request' }]);
   const cut = await relay(t, `${head}5\r\nx`, `${head}1\r\nx\r\n`, '', '');
   cut.client.end();
-  await cut.upstream.ended();
-  t.equal(cut.upstream.received, `${head}1\r\nx\r\n`);
+  await cut.upstream.untilEnd();
+  t.equal(cut.upstream.text, `${head}1\r\nx\r\n`);
 });
 
 t.test('SAFETY 62: many small chunks become few', async (t) => {
@@ -367,10 +368,10 @@ t.test('SAFETY 92: a body on HEAD, 204 and 304 is dropped and its connection not
     [GET, 'HTTP/1.1 304 Not Modified\r\n\r\n'],
   ] as const) {
     const { client, upstream, h } = await relay(t, request, request, `${answer}ok`, answer);
-    await upstream.ended();
+    await upstream.untilEnd();
     client.send(GET);
     await (await h.backend.next()).until(GET);
-    t.equal(client.received, answer);
+    t.equal(client.text, answer);
   }
 });
 
@@ -433,7 +434,7 @@ t.test('a request that has arrived when draining begins is served', async (t) =>
   await upstream.until(GET + GET);
   upstream.send(OK);
   await client.until('Connection: close\r\n\r\nok');
-  t.equal(await client.ended(), 'fin');
+  t.equal(await client.untilEnd(), 'fin');
   await drained;
 });
 
@@ -444,11 +445,11 @@ t.test('draining closes idle connections and finishes the others', async (t) => 
   busy.send(GET);
   await upstream.until(GET + GET);
   const drained = h.front.engine.drain(5_000);
-  t.equal(await idle.ended(), 'fin');
+  t.equal(await idle.untilEnd(), 'fin');
   t.ok(busy.open);
   upstream.send(OK);
   await busy.until('Connection: close\r\n\r\nok');
-  t.equal(await busy.ended(), 'fin');
+  t.equal(await busy.untilEnd(), 'fin');
   await drained;
   t.equal(h.front.engine.connections, 0);
 });

@@ -79,5 +79,5 @@ t.test('requests sent ahead on one connection are answered a few at a time', asy
     (asked) => asked > requests,
   );
   t.ok(found <= 24, `${found} in one turn`);
-  await eventually('all replies', () => client.received.split('no_route').length > requests);
+  await eventually('all replies', () => client.text.split('no_route').length > requests);
 });

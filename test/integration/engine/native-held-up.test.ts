@@ -11,7 +11,8 @@ import t, { type Test } from 'tap';
 
 import type { Decision, ForwardPolicy } from '../../../src/routing/decision.ts';
 import { forwardTo } from '../../support/engine-cases.ts';
-import { RawBackend, RawPeer, startHarness, turns, type HarnessOptions } from '../../support/engine-harness.ts';
+import { startHarness, type HarnessOptions } from '../../support/engine-harness.ts';
+import { ScriptedBackend, WireEnd, loopTurns } from '../../support/wire-end.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -134,7 +135,7 @@ t.test('what has arrived while the thread was held up is served before what is d
 
 t.test('time that passed before a request was seen is not taken off its timeout', async (t) => {
   const [LONG_MS, TIMEOUT_MS] = [300, 400];
-  const other = await RawBackend.listen(t);
+  const other = await ScriptedBackend.listen(t);
   const talker = connect(other.port, '127.0.0.1');
   t.teardown(() => talker.destroy());
   const listener = await other.next();
@@ -149,7 +150,7 @@ t.test('time that passed before a request was seen is not taken off its timeout'
   const client = await h.connect();
   // In the same round of the loop, before the engine.
   listener.socket.once('data', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LONG_MS));
-  await turns(10);
+  await loopTurns(10);
   talker.write('x');
   client.send(GET);
   t.match(await client.until('x-sideroute-reason: timeout'), /^HTTP\/1.1 504 /);
@@ -160,14 +161,14 @@ t.test(
   'a process that is stopped for longer than a connection may be idle answers the request that waits there',
   async (t) => {
     const script = fileURLToPath(new URL('../../support/fixtures/engine-process.js', import.meta.url));
-    const backend = await RawBackend.listen(t);
+    const backend = await ScriptedBackend.listen(t);
     const engine = fork(script, [String(backend.port), JSON.stringify({ downstreamIdleMs: LIMIT_MS })]);
     t.teardown(() => engine.kill('SIGKILL'));
     const [port] = (await once(engine, 'message')) as [number];
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     await once(socket, 'connect');
     t.teardown(() => socket.destroy());
-    const client = new RawPeer(socket);
+    const client = new WireEnd(socket);
     client.send(GET);
     const upstream = await backend.next();
     await upstream.until(GET);
@@ -182,8 +183,8 @@ t.test(
     const again = await eventually(
       'the request',
       () =>
-        backend.connections.find((peer) => peer.received === GET && peer !== upstream) ??
-        (upstream.received === GET + GET ? upstream : undefined),
+        backend.connections.find((peer) => peer.text === GET && peer !== upstream) ??
+        (upstream.text === GET + GET ? upstream : undefined),
     );
     again.send(OK);
     t.equal(await client.until('ok'), OK);

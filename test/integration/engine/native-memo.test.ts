@@ -3,7 +3,8 @@ import t, { type Test } from 'tap';
 
 import type { RequestHead } from '../../../src/routing/decision.ts';
 import { forwardTo, FRONTEND } from '../../support/engine-cases.ts';
-import { startHarness, type Harness, type RawPeer } from '../../support/engine-harness.ts';
+import { startHarness, type Harness } from '../../support/engine-harness.ts';
+import { type WireEnd } from '../../support/wire-end.ts';
 import { eventually } from '../../support/eventually.ts';
 
 /** To the backend, however many requests there are. */
@@ -29,7 +30,7 @@ async function memo(t: Test, { names = ['version'], query = true, repeatable = t
 }
 
 /** Sends a request, answers it and says whether `decide` was asked; one at a time, so that there is one upstream connection. */
-function asker(h: Harness, client: RawPeer): (lines: string, requestLine?: string) => Promise<number> {
+function asker(h: Harness, client: WireEnd): (lines: string, requestLine?: string) => Promise<number> {
   return async (lines, requestLine = 'GET / HTTP/1.1') => {
     const before = h.host.asked.length;
     client.send(`${requestLine}\r\nHost: a\r\n${lines}\r\n`);
@@ -41,7 +42,7 @@ function asker(h: Harness, client: RawPeer): (lines: string, requestLine?: strin
   };
 }
 
-async function connectTo(h: Harness, frontend: number): Promise<RawPeer> {
+async function connectTo(h: Harness, frontend: number): Promise<WireEnd> {
   const { engine } = h.front;
   const before = engine.connections;
   h.front.frontend = frontend;

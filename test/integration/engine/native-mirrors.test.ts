@@ -4,7 +4,8 @@ import t, { type Test } from 'tap';
 import type { NativeEngineOptions } from '../../../src/engine/native/native-engine.ts';
 import type { Backend, ForwardDecision, ForwardPlan, MirrorTarget } from '../../../src/routing/decision.ts';
 import { backendAt, forwardTo } from '../../support/engine-cases.ts';
-import { RawBackend, startHarness, turns, type Harness } from '../../support/engine-harness.ts';
+import { startHarness, type Harness } from '../../support/engine-harness.ts';
+import { ScriptedBackend, loopTurns } from '../../support/wire-end.ts';
 import { eventually } from '../../support/eventually.ts';
 import { closedPort } from '../../support/wire.ts';
 
@@ -21,11 +22,11 @@ interface Setup {
   readonly port?: number;
 }
 
-async function mirrored(t: Test, setup: Setup = {}): Promise<{ h: Harness; mirrors: RawBackend[] }> {
-  const mirrors: RawBackend[] = [];
+async function mirrored(t: Test, setup: Setup = {}): Promise<{ h: Harness; mirrors: ScriptedBackend[] }> {
+  const mirrors: ScriptedBackend[] = [];
   const targets: MirrorTarget[] = [];
   for (let i = 0; i < (setup.mirrors ?? 1); i++) {
-    const mirror = await RawBackend.listen(t);
+    const mirror = await ScriptedBackend.listen(t);
     const backend: Backend = { ...backendAt(setup.port ?? mirror.port), id: i + 1, key: `ns/m${i}` };
     mirrors.push(mirror);
     targets.push({ backend, plan: setup.plan ?? null, series: FIRST_SERIES + i });
@@ -40,7 +41,7 @@ async function serve(h: Harness, request: string): Promise<void> {
   const client = await h.connect();
   client.send(request);
   const upstream = await eventually('the request', () =>
-    h.backend.connections.find(({ received }) => received.includes(request)),
+    h.backend.connections.find(({ text }) => text.includes(request)),
   );
   await upstream.take(request);
   upstream.send(OK);
@@ -116,7 +117,7 @@ t.test('SPEC F10: a body reaches the mirror as it comes; the mirror does not ask
 });
 
 t.test('SPEC F10: a mirror that refuses, resets, talks nonsense or stays silent harms no request', async (t) => {
-  const ends: readonly [string, Setup, ((mirror: RawBackend) => Promise<void>) | null][] = [
+  const ends: readonly [string, Setup, ((mirror: ScriptedBackend) => Promise<void>) | null][] = [
     ['connect_failure', { port: await closedPort() }, null],
     ['reset', {}, async (mirror) => (await mirror.next()).reset()],
     ['reset', {}, async (mirror) => (await mirror.next()).send('SSH-2.0-x\r\n')],
@@ -149,13 +150,13 @@ t.test('SPEC F10: a mirror that does not read is given up when its bytes have no
   const stalled = await mirrors[0]!.next();
   stalled.socket.pause();
   client.send('x'.repeat(length));
-  await eventually('all of it', () => upstream.received.length > length, 20_000);
+  await eventually('all of it', () => upstream.length > length, 20_000);
   upstream.send(OK);
   t.equal(await client.until('ok'), OK);
   t.strictSame(h.host.mirrors, [{ series: FIRST_SERIES, result: 'overflow' }]);
   stalled.socket.resume();
-  await stalled.ended();
-  t.ok(stalled.received.length < length, 'what it has is visibly not all');
+  await stalled.untilEnd();
+  t.ok(stalled.length < length, 'what it has is visibly not all');
 });
 
 t.test('SPEC F10: no more copies wait for a mirror than its limit, and the others are counted', async (t) => {
@@ -179,13 +180,13 @@ t.test('SPEC F10: the copy of a request that breaks off is torn down', async (t)
   const peer = await mirrors[0]!.next();
   await peer.until('hel');
   client.reset();
-  t.equal(await peer.ended(), 'reset');
+  t.equal(await peer.untilEnd(), 'reset');
   await eventually('it is counted', () => h.host.mirrors.length === 1);
   t.strictSame(h.host.mirrors, [{ series: FIRST_SERIES, result: 'aborted' }]);
 });
 
 t.test('SPEC F10: a mirror gets the whole body also when the backend cannot be reached', async (t) => {
-  const mirror = await RawBackend.listen(t);
+  const mirror = await ScriptedBackend.listen(t);
   const target = { backend: { ...backendAt(mirror.port), id: 1 }, plan: null, series: FIRST_SERIES };
   const refusing = await closedPort();
   const h = await startHarness(t, { decide: () => ({ ...forwardTo(refusing), mirrors: [target] }) });
@@ -205,14 +206,14 @@ t.test('SPEC F10: upgrades and CONNECT are not mirrored, and that is counted', a
     const { client, upstream } = await h.exchange(request);
     upstream.send('HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno');
     await client.until('no');
-    await turns();
+    await loopTurns(3);
     t.strictSame(h.host.mirrors, [{ series: FIRST_SERIES, result: 'skipped' }]);
     t.equal(mirrors[0]!.connections.length, 0);
   }
 });
 
 t.test('SPEC R1, F10: a retried request is mirrored once', async (t) => {
-  const mirror = await RawBackend.listen(t);
+  const mirror = await ScriptedBackend.listen(t);
   const target = { backend: { ...backendAt(mirror.port), id: 1 }, plan: null, series: FIRST_SERIES };
   const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: { attempts: 1, codes: [503], backoffMs: 1 } };
   const h = await startHarness(t, { decide: (_request, port) => ({ ...forwardTo(port), policy, mirrors: [target] }) });
@@ -226,5 +227,5 @@ t.test('SPEC R1, F10: a retried request is mirrored once', async (t) => {
   peer.send(OK);
   await eventually('the copy is done', () => h.host.mirrors.length === 1);
   t.equal(mirror.connections.length, 1);
-  t.equal(peer.received, POST);
+  t.equal(peer.text, POST);
 });

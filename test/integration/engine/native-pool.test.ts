@@ -1,7 +1,8 @@
 import t from 'tap';
 
 import { backendAt, forwardTo } from '../../support/engine-cases.ts';
-import { RawBackend, startHarness, turns, type RawPeer } from '../../support/engine-harness.ts';
+import { startHarness } from '../../support/engine-harness.ts';
+import { ScriptedBackend, loopTurns, type WireEnd } from '../../support/wire-end.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -18,7 +19,7 @@ t.test('the connection used last is used next', async (t) => {
   await two.client.until(OK);
   one.client.send(GET);
   t.equal(await two.upstream.until(GET + GET), GET + GET);
-  t.equal(one.upstream.received, GET);
+  t.equal(one.upstream.text, GET);
   t.match(h.front.engine.counters(), { upstreamOpen: 2, upstreamIdle: 1, upstreamReused: 1 });
 });
 
@@ -27,12 +28,12 @@ t.test('OPS 3.13: an idle connection is closed after its time, or the shorter on
   const { client, upstream } = await h.exchange(GET);
   upstream.send(OK);
   await client.until(OK);
-  t.equal(await upstream.ended(), 'fin');
+  t.equal(await upstream.untilEnd(), 'fin');
   const announced = await startHarness(t, { engine: { upstreamIdleMs: 60_000 } });
   const second = await announced.exchange(GET);
   second.upstream.send('HTTP/1.1 200 OK\r\nKeep-Alive: max=5, timeout=1\r\nContent-Length: 0\r\n\r\n');
   await second.client.until('\r\n\r\n');
-  t.equal(await second.upstream.ended(), 'fin');
+  t.equal(await second.upstream.untilEnd(), 'fin');
 });
 
 t.test('OPS 3.15: a connection serves a limited number of requests, for a limited time', async (t) => {
@@ -44,14 +45,14 @@ t.test('OPS 3.15: a connection serves a limited number of requests, for a limite
   await upstream.until(GET + GET);
   upstream.send(OK);
   await client.take('ok');
-  t.equal(await upstream.ended(), 'fin');
+  t.equal(await upstream.untilEnd(), 'fin');
   const old = await startHarness(t, { engine: { upstreamMaxAgeMs: 40 } });
   const first = await old.exchange(GET);
   // Older than 40 ms give or take a quarter when its response comes.
   await eventually('age', () => performance.now() > startMs + 60);
   first.upstream.send(OK);
   await first.client.take('ok');
-  t.equal(await first.upstream.ended(), 'fin');
+  t.equal(await first.upstream.untilEnd(), 'fin');
 });
 const startMs = performance.now();
 
@@ -63,7 +64,7 @@ t.test('SAFETY 91: bytes or an end on an idle connection discard it', async (t) 
     await client.take('ok');
     if (speak === null) upstream.end();
     else upstream.send(speak);
-    await upstream.ended();
+    await upstream.untilEnd();
     client.send(GET);
     const next = await h.backend.next();
     await next.until(GET);
@@ -78,8 +79,8 @@ t.test('SAFETY 90: a connection with bytes beyond the response is not used again
   const { client, upstream } = await h.exchange(GET);
   upstream.send(`${OK}more`);
   t.equal(await client.take('ok'), OK);
-  await upstream.ended();
-  t.equal(client.received, '');
+  await upstream.untilEnd();
+  t.equal(client.text, '');
 });
 
 t.test('SAFETY 95: a GET is sent once more when a reused connection ends without a byte, a POST is not', async (t) => {
@@ -104,7 +105,7 @@ t.test('SAFETY 95: a GET is sent once more when a reused connection ends without
     } else {
       t.match(await client.until('upstream_reset'), /^HTTP\/1.1 502 /);
     }
-    await turns();
+    await loopTurns(3);
     t.equal(h.backend.connections.length, again ? 2 : 1);
   }
 });
@@ -179,11 +180,11 @@ t.test('first come, first served: of many busy callers and a few patient ones no
   const h = await startHarness(t, { engine: { maxUpstreamConnections: 4, queueTimeoutMs: 60_000 } });
   const served: string[] = [];
   let begun = false;
-  const answered = new Map<RawPeer, number>();
+  const answered = new Map<WireEnd, number>();
   const timer = setInterval(() => {
     if (!begun) return;
     for (const peer of h.backend.connections) {
-      const requests = peer.received.split('\r\n\r\n');
+      const requests = peer.text.split('\r\n\r\n');
       for (let i = answered.get(peer) ?? 0; i < requests.length - 1; i++) {
         served.push(requests[i]!.split(' ')[1]!);
         answered.set(peer, i + 1);
@@ -206,7 +207,7 @@ t.test('first come, first served: of many busy callers and a few patient ones no
 });
 
 t.test('first come, first served: a mirror takes no connection that somebody waits for', async (t) => {
-  const other = await RawBackend.listen(t);
+  const other = await ScriptedBackend.listen(t);
   const h = await startHarness(t, { engine: { maxUpstreamConnections: 1 } });
   const shared = { backend: forwardTo(h.backend.port).backend, plan: null, series: 70 };
   const elsewhere = { ...forwardTo(other.port), backend: { ...backendAt(other.port), id: 1, key: 'ns/o' } };
@@ -228,7 +229,7 @@ t.test('first come, first served: a mirror takes no connection that somebody wai
 });
 
 t.test('mirrors leave half of the connections to requests', async (t) => {
-  const other = await RawBackend.listen(t);
+  const other = await ScriptedBackend.listen(t);
   const h = await startHarness(t, { engine: { maxUpstreamConnections: 4 } });
   const shared = { backend: forwardTo(h.backend.port).backend, plan: null, series: 70 };
   const elsewhere = { ...forwardTo(other.port), backend: { ...backendAt(other.port), id: 1, key: 'ns/o' } };
@@ -246,7 +247,7 @@ t.test('mirrors leave half of the connections to requests', async (t) => {
   client.send(POST);
   const upstream = await eventually(
     'the request',
-    () => h.backend.connections.find(({ received }) => received.includes(POST)) ?? null,
+    () => h.backend.connections.find(({ text }) => text.includes(POST)) ?? null,
   );
   upstream.send(OK);
   t.equal(await client.until('ok'), OK);
@@ -270,8 +271,8 @@ t.test('a request that waits and is given up makes room', async (t) => {
   await eventually('the outcome', () => h.host.outcomes.length === 1);
   upstream.send(OK);
   await client.until(OK);
-  await turns();
-  t.equal(upstream.received, GET);
+  await loopTurns(3);
+  t.equal(upstream.text, GET);
   t.match(h.front.engine.counters(), { requestsOpen: 0, upstreamIdle: 1 });
 });
 
@@ -284,5 +285,5 @@ t.test('a connection to an address that is no longer one of the backend closes a
   await eventually('the decision', () => h.host.asked.length === 2);
   upstream.send(OK);
   await client.until(OK);
-  t.equal(await upstream.ended(), 'fin');
+  t.equal(await upstream.untilEnd(), 'fin');
 });

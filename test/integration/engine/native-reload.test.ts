@@ -3,7 +3,8 @@ import t from 'tap';
 
 import type { ForwardDecision } from '../../../src/routing/decision.ts';
 import { backendAt, forwardTo, SERIES } from '../../support/engine-cases.ts';
-import { RawBackend, startHarness, type RawPeer } from '../../support/engine-harness.ts';
+import { startHarness } from '../../support/engine-harness.ts';
+import { ScriptedBackend, type WireEnd } from '../../support/wire-end.ts';
 import { plan } from '../../support/engine-plan-cases.ts';
 import { eventually } from '../../support/eventually.ts';
 
@@ -30,11 +31,11 @@ t.test('a slow request ends by its own table, whose parts are freed with it', as
   const OF_ONE_TABLE = { plans: 2, policies: 1, mirrorGroups: 1 };
   current = decision(0, h.backend.port);
   const slow = await h.exchange('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
-  t.match(slow.upstream.received, 'X-Request: of 0');
+  t.match(slow.upstream.text, 'X-Request: of 0');
   t.same(held(), OF_ONE_TABLE);
 
   const client = await h.connect();
-  let quick: RawPeer | null = null;
+  let quick: WireEnd | null = null;
   for (let generation = 1; generation <= 50; generation++) {
     current = decision(generation, h.backend.port);
     engine.forget(false);
@@ -102,10 +103,10 @@ t.test('a backend that no table has is freed, and its number is free, once no re
   t.same(addresses(), [{ backend: 0, active: 0, idle: 1 }]);
   t.equal(engine.dropBackend(0), true);
   t.same(addresses(), []);
-  t.equal(await upstream.ended(), 'fin', 'its idle connection is closed');
+  t.equal(await upstream.untilEnd(), 'fin', 'its idle connection is closed');
 
   // Another backend gets the number.
-  const other = await RawBackend.listen(t);
+  const other = await ScriptedBackend.listen(t);
   h.host.answer = () => forwardTo(other.port);
   client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   const next = await other.next();
@@ -120,7 +121,7 @@ t.test('a backend is needed by whoever waits for a connection, for the next try,
   const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry };
   const h = await startHarness(t, { engine: { maxUpstreamConnections: 2, queueTimeoutMs: 60_000 } });
   const { engine } = h.front;
-  const mirror = await RawBackend.listen(t);
+  const mirror = await ScriptedBackend.listen(t);
   const target = { backend: { ...backendAt(mirror.port), id: 1 }, plan: null, series: SERIES };
   h.host.answer = () => ({ ...forwardTo(h.backend.port), policy, mirrors: [target] });
   const { client, upstream } = await h.exchange('GET /1 HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -149,7 +150,7 @@ t.test('original destinations that no connection has any more are not kept for e
   const { engine } = h.front;
   const slow = await h.exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   // Each address of the loopback network reaches it.
-  const everywhere = await RawBackend.listen(t, 0, '0.0.0.0');
+  const everywhere = await ScriptedBackend.listen(t, { host: '0.0.0.0' });
   for (let i = 1; i <= 200; i++) {
     h.front.original = { address: `127.0.1.${i}`, port: everywhere.port };
     const client = await h.connect();

@@ -1,7 +1,8 @@
 /** Resets that come when nobody reads: together with a request, and into a tunnel that stands still or has half ended. */
 import t from 'tap';
 
-import { startHarness, turns, type Harness } from '../../support/engine-harness.ts';
+import { startHarness, type Harness } from '../../support/engine-harness.ts';
+import { loopTurns } from '../../support/wire-end.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -46,7 +47,7 @@ t.test('a reset passes through a tunnel whose other side takes nothing', async (
     from.send('x'.repeat(64 * MIB));
     let moved = 0;
     await eventually('a standstill', async () => {
-      await turns(20);
+      await loopTurns(20);
       const before = moved;
       const { bytesUpstream, bytesDownstream } = h.front.engine.counters();
       moved = bytesUpstream + bytesDownstream;
@@ -55,7 +56,7 @@ t.test('a reset passes through a tunnel whose other side takes nothing', async (
     from.reset();
     await eventually('the end of the tunnel', () => h.front.engine.counters().tunnelsOpen === 0);
     to.socket.resume();
-    await to.ended();
+    await to.untilEnd();
     t.match(h.front.engine.counters(), { downstreamOpen: 0, upstreamOpen: 0 });
   }
 });
@@ -65,7 +66,7 @@ t.test('a reset after FIN passes through a tunnel', async (t) => {
     const h = await startHarness(t);
     const { from, to } = await tunnel(h, upward);
     from.end();
-    t.equal(await to.ended(), 'fin');
+    t.equal(await to.untilEnd(), 'fin');
     from.reset();
     await eventually('the end of the tunnel', () => h.front.engine.counters().tunnelsOpen === 0);
     t.match(h.front.engine.counters(), { downstreamOpen: 0, upstreamOpen: 0 });

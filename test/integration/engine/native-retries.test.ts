@@ -3,8 +3,10 @@ import t, { type Test } from 'tap';
 
 import type { ForwardPolicy, RetryPolicy } from '../../../src/routing/decision.ts';
 import { forwardTo } from '../../support/engine-cases.ts';
-import { startHarness, type Harness, type HarnessOptions, type RawPeer } from '../../support/engine-harness.ts';
-import { closedPort, eventually } from '../../support/wire.ts';
+import { startHarness, type Harness, type HarnessOptions } from '../../support/engine-harness.ts';
+import { type WireEnd } from '../../support/wire-end.ts';
+import { eventually } from '../../support/eventually.ts';
+import { closedPort } from '../../support/wire.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const POST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello';
@@ -24,15 +26,15 @@ function retrying(
 /** The backend answers each request it gets with the next of `answers`, whatever connection it comes on. */
 function answering(
   h: Harness,
-  answers: readonly (string | ((peer: RawPeer) => void))[],
+  answers: readonly (string | ((peer: WireEnd) => void))[],
   request: string,
 ): () => number {
   let served = 0;
-  const seen = new Map<RawPeer, number>();
+  const seen = new Map<WireEnd, number>();
   const timer = setInterval(() => {
     for (const peer of h.backend.connections) {
       const from = seen.get(peer) ?? 0;
-      if (peer.received.length < from + request.length) continue;
+      if (peer.length < from + request.length) continue;
       seen.set(peer, from + request.length);
       const answer = answers[served++] ?? OK;
       if (typeof answer === 'string') peer.send(answer);
@@ -61,7 +63,7 @@ t.test('SPEC R1, R2: a listed status is retried until another comes, and the cli
     );
     t.equal(await client.until('ok'), OK);
     t.equal(served(), 3);
-    for (const { received } of h.backend.connections) t.equal(received.replaceAll(request, ''), '');
+    for (const { text } of h.backend.connections) t.equal(text.replaceAll(request, ''), '');
     t.match(h.host.outcomes, [{ status: 200, reason: null, retries: 2, retryDenied: null }]);
     t.equal(h.front.engine.counters().retriesPolicy, 2);
   }
@@ -93,12 +95,12 @@ t.test('SPEC R2: a response that is retried before its end has come is torn down
   const endless = 'HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbusy\r\n';
   const { h, client } = await ask(t, retrying(), [endless, OK]);
   t.equal(await client.until('ok'), OK);
-  t.equal(await h.backend.connections[0]!.ended(), 'reset');
+  t.equal(await h.backend.connections[0]!.untilEnd(), 'reset');
 });
 
 t.test('SPEC R3, V2: what may have been processed is not sent again when its connection breaks', async (t) => {
-  const reset = (peer: RawPeer): void => peer.reset();
-  const partial = (peer: RawPeer): void => {
+  const reset = (peer: WireEnd): void => peer.reset();
+  const partial = (peer: WireEnd): void => {
     peer.send('HTTP/1.1 200 OK\r\nContent-');
     peer.end();
   };
@@ -119,7 +121,7 @@ t.test('SPEC R3, V2: what may have been processed is not sent again when its con
 
 t.test('SPEC R3, V2: an idempotent request is, when the route lists 502', async (t) => {
   for (const request of [GET, POST.replace('POST', 'PUT')]) {
-    const partial = (peer: RawPeer): void => {
+    const partial = (peer: WireEnd): void => {
       peer.send('HTTP/1.1 200 OK\r\nContent-');
       peer.end();
     };
@@ -136,7 +138,7 @@ t.test('SPEC R3, V2: an idempotent request is, when the route lists 502', async 
 });
 
 t.test('SPEC R5: resets to the last attempt are a 503 with its reason, not a 502', async (t) => {
-  const reset = (peer: RawPeer): void => peer.reset();
+  const reset = (peer: WireEnd): void => peer.reset();
   const { client, served, h } = await ask(t, retrying({ codes: [502] }), [reset, reset, reset]);
   t.match(await client.until('x-sideroute-reason: retries_exhausted'), /^HTTP\/1.1 503 /);
   t.equal(served(), 3);
@@ -211,7 +213,7 @@ t.test('SPEC R6: the deadline of the request ends its retries', async (t) => {
 
 t.test('SPEC R4, V3: a retry waits at least the backoff, and longer each time', async (t) => {
   const times: number[] = [];
-  const busy = (peer: RawPeer): void => {
+  const busy = (peer: WireEnd): void => {
     times.push(performance.now());
     peer.send(BUSY);
   };
@@ -255,7 +257,7 @@ t.test('SPEC R1: a body that still comes is sent on with the next attempt', asyn
 });
 
 t.test('SPEC R1: sending again on a reused connection that has closed is one of the attempts', async (t) => {
-  const reset = (peer: RawPeer): void => peer.reset();
+  const reset = (peer: WireEnd): void => peer.reset();
   const { client, served, h } = await ask(t, retrying({ codes: [502] }), [OK, reset, reset, reset, OK]);
   await client.take('ok');
   client.send(GET);
@@ -266,13 +268,13 @@ t.test('SPEC R1: sending again on a reused connection that has closed is one of 
 });
 
 t.test('SPEC R1: no retry once the response has begun for the client', async (t) => {
-  const cut = (peer: RawPeer): void => {
+  const cut = (peer: WireEnd): void => {
     peer.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart');
     peer.reset();
   };
   const { client, served } = await ask(t, retrying(), [cut]);
-  await client.ended();
-  t.equal(client.received.slice(-4), 'part');
+  await client.untilEnd();
+  t.equal(client.text.slice(-4), 'part');
   t.equal(served(), 1);
 });
 

@@ -6,7 +6,8 @@ import t, { type Test } from 'tap';
 
 import { loadNative, type MemoryState } from '../../../src/addon/binding.ts';
 import { eventually } from '../../support/eventually.ts';
-import { startHarness, type Harness, type RawPeer } from '../../support/engine-harness.ts';
+import { startHarness, type Harness } from '../../support/engine-harness.ts';
+import { type WireEnd } from '../../support/wire-end.ts';
 
 const LIMIT = 1024 * 1024;
 const MIB = 1024 * 1024;
@@ -46,19 +47,19 @@ async function ask(h: Harness): Promise<string> {
   return /^x-sideroute-reason: (\S+)/im.exec(head)?.[1] ?? head.slice(9, 12);
 }
 
-function answerSmall(peer: RawPeer): void {
+function answerSmall(peer: WireEnd): void {
   peer.socket.on('data', () => peer.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok'));
 }
 
 /** Clients that read nothing of large responses. */
-async function stalled(h: Harness, count: number): Promise<RawPeer[]> {
+async function stalled(h: Harness, count: number): Promise<WireEnd[]> {
   h.backend.onConnection = (peer) => {
     peer.socket.once('data', () => {
       peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${64 * MIB}\r\n\r\n`);
       peer.socket.write(Buffer.alloc(32 * MIB));
     });
   };
-  const clients: RawPeer[] = [];
+  const clients: WireEnd[] = [];
   for (let i = 0; i < count; i += 1) {
     const client = await h.connect();
     client.socket.pause();

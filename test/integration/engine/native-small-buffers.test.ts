@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 
-import { startHarness, turns } from '../../support/engine-harness.ts';
+import { startHarness } from '../../support/engine-harness.ts';
+import { loopTurns } from '../../support/wire-end.ts';
 import { forwardTo } from '../../support/engine-cases.ts';
 import { inPod } from '../../support/pod-test.ts';
 
@@ -38,7 +39,7 @@ void inPod(t, import.meta.url, () => {
       },
     });
     const [first, second] = [await h.connect(), await h.connect()];
-    await turns(10);
+    await loopTurns(10);
     // Read in this order, in one turn.
     first.send(`${HEAD}hello`);
     second.send('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');

@@ -2,8 +2,9 @@ import t from 'tap';
 
 import type { ForwardPolicy } from '../../../src/routing/decision.ts';
 import { forwardTo } from '../../support/engine-cases.ts';
-import { startHarness, turns, type HarnessOptions } from '../../support/engine-harness.ts';
-import { eventually } from '../../support/wire.ts';
+import { startHarness, type HarnessOptions } from '../../support/engine-harness.ts';
+import { loopTurns } from '../../support/wire-end.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -23,7 +24,7 @@ t.test('SAFETY 68: a head that dribbles is a 408 at its deadline, however often 
   t.match(await client.until('request_timeout'), /^HTTP\/1.1 408 /);
   t.ok(performance.now() - startMs >= 119, 'not before');
   clearInterval(dribble);
-  t.equal(await client.ended(), 'fin');
+  t.equal(await client.untilEnd(), 'fin');
   t.strictSame(h.host.refused, ['request_timeout']);
 });
 
@@ -35,7 +36,7 @@ t.test('an idle downstream is closed after its time, counted from the last respo
   t.ok(client.open, 'a request under way is not idle');
   upstream.send(OK);
   await client.until(OK);
-  t.equal(await client.ended(), 'fin');
+  t.equal(await client.untilEnd(), 'fin');
 });
 
 t.test('SAFETY 98: the timeout of a request is a 504', async (t) => {
@@ -44,7 +45,7 @@ t.test('SAFETY 98: the timeout of a request is a 504', async (t) => {
   const { client, upstream } = await h.exchange(GET);
   t.match(await client.until('x-sideroute-reason: timeout'), /^HTTP\/1.1 504 /);
   t.ok(performance.now() - startMs >= 99, 'not before');
-  await upstream.ended();
+  await upstream.untilEnd();
   t.match(h.host.outcomes, [{ status: 504, reason: 'timeout' }]);
   // The request was read whole, so its connection goes on.
   h.host.answer = () => forwardTo(h.backend.port);
@@ -62,7 +63,7 @@ t.test(
     const second = await cut.exchange(GET);
     second.upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart');
     await second.client.until('part');
-    await second.client.ended();
+    await second.client.untilEnd();
     t.match(cut.host.outcomes, [{ status: 200, reason: 'timeout' }]);
   },
 );
@@ -91,7 +92,7 @@ t.test(
       await eventually('a while', () => performance.now() > sinceMs + 30);
     }
     t.equal((await upstream.until('x'.repeat(10))).slice(-10), 'x'.repeat(10));
-    await upstream.ended();
+    await upstream.untilEnd();
     t.match(await client.until('x-sideroute-reason: timeout'), /^HTTP\/1.1 504 /);
   },
 );
@@ -103,6 +104,6 @@ t.test('an upstream may take its time to answer', async (t) => {
   await eventually('a while', () => performance.now() > sinceMs + 120);
   upstream.send(OK);
   await client.until(OK);
-  await turns();
+  await loopTurns(3);
   t.match(h.host.outcomes, [{ status: 200, reason: null }]);
 });

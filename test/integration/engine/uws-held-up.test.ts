@@ -3,7 +3,7 @@ import t from 'tap';
 
 import type { Decision } from '../../../src/routing/decision.ts';
 import { forwardTo, RecordingHost } from '../../support/engine-cases.ts';
-import { RawBackend, RawPeer } from '../../support/engine-harness.ts';
+import { ScriptedBackend, WireEnd } from '../../support/wire-end.ts';
 import { uwsFront } from '../../support/uws-front.ts';
 import { connect } from 'node:net';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ const LIMIT_MS = 3_000;
 
 t.test('a response that has arrived while the thread was held up comes before the timeout', async (t) => {
   for (const limit of ['requestTimeoutMs', 'attemptTimeoutMs'] as const) {
-    const backend = await RawBackend.listen(t);
+    const backend = await ScriptedBackend.listen(t);
     const policy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: null, [limit]: LIMIT_MS };
     const host = new RecordingHost((): Decision => ({ ...forwardTo(backend.port), policy }));
     const front = await uwsFront()(host, { address: '127.0.0.1', port: backend.port });
@@ -21,7 +21,7 @@ t.test('a response that has arrived while the thread was held up comes before th
     const socket = connect({ port: front.port, host: '127.0.0.1' });
     await once(socket, 'connect');
     t.teardown(() => socket.destroy());
-    const client = new RawPeer(socket);
+    const client = new WireEnd(socket);
     client.send(GET);
     const upstream = await backend.next();
     await upstream.until('\r\n\r\n');

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { AcceptorProcess, LISTEN, wrapperCommand } from '../../support/acceptor.ts';
 import { CAPTURE_PORT, inPod, SERVICE } from '../../support/pod-test.ts';
-import { attempt, dial, eventually, listen, within } from '../../support/raw-socket.ts';
+import { eventually, within } from '../../support/eventually.ts';
+import { attempt, dial, listen } from '../../support/wire-end.ts';
 
 /** The state once its descriptors no longer change: what start-up opened for a moment is not part of a comparison. */
 async function settled(acceptor: AcceptorProcess): ReturnType<AcceptorProcess['state']> {
@@ -28,7 +29,7 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await AcceptorProcess.start(t);
     const before = await settled(acceptor);
     for (let i = 0; i < 50; ++i) {
-      for (const host of ['127.0.0.1', '::1']) await attempt(t, host, CAPTURE_PORT).untilEnded();
+      for (const host of ['127.0.0.1', '::1']) await attempt(t, host, CAPTURE_PORT).untilFin();
     }
     t.match(await acceptor.counters(), { accepted: 100, connections: { loop: 100 }, tunnelsOpen: 0 });
     t.equal((await acceptor.state()).fds, before.fds);
@@ -41,19 +42,19 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await AcceptorProcess.start(t, { maxConnections: 4 });
     await listen(t, pod.v4, PORT, (end) => void end.write('hello'));
     const clients = await Promise.all(Array.from({ length: 8 }, () => dial(t, SERVICE.v4, PORT)));
-    await eventually(() => clients.filter((client) => client.text === 'hello').length === 4, 'four tunnels');
+    await eventually('four tunnels', () => clients.filter((client) => client.text === 'hello').length === 4);
     t.match(await acceptor.counters(), { accepted: 4, tunnelsOpen: 4, acceptPauses: { connections: 1 } });
     for (const client of clients.filter((client) => client.text === 'hello')) client.socket.resetAndDestroy();
-    await eventually(() => clients.every((client) => client.text === 'hello'), 'the other four');
+    await eventually('the other four', () => clients.every((client) => client.text === 'hello'));
   });
 
   t.test('SAFETY "fd exhaustion": with 64 descriptors accepting pauses, CPU stays low, all are served', async (t) => {
     const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=64:64'] });
     await listen(t, pod.v4, PORT, (end) => void end.write('hello'));
     const clients = await Promise.all(Array.from({ length: 100 }, () => dial(t, SERVICE.v4, PORT)));
-    await eventually(async () => (await acceptor.counters()).acceptPauses.descriptors > 0, 'a pause');
+    await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.descriptors > 0);
     const served = (): number => clients.filter((client) => client.text === 'hello').length;
-    await eventually(() => served() > 0, 'the first tunnels');
+    await eventually('the first tunnels', () => served() > 0);
     const before = await settled(acceptor);
     await new Promise((resolve) => setTimeout(resolve, 500)); // a span to measure CPU over, not a synchronisation
     const after = await acceptor.state();
@@ -61,10 +62,10 @@ void inPod(t, import.meta.url, (pod) => {
     t.ok(after.cpuMs - before.cpuMs < 100, `CPU while exhausted: ${after.cpuMs - before.cpuMs} ms of 500`);
     t.ok(served() < 100, `${served()} of 100 fit`);
     // Each that is served makes room for another.
-    await eventually(() => {
+    await eventually('all 100', () => {
       for (const client of clients) if (client.text === 'hello') client.socket.resetAndDestroy();
       return served() === 100;
-    }, 'all 100');
+    });
     t.same(
       clients.filter((client) => client.errorCode !== null).map((client) => client.errorCode),
       [],
@@ -96,13 +97,13 @@ void inPod(t, import.meta.url, (pod) => {
     const before = await settled(acceptor);
     const client = await dial(t, SERVICE.v4, PORT);
     await client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n`);
-    await client.untilEnded();
+    await client.untilFin();
     t.match(client.text, '"verdict":"admit"');
     await client.write(Buffer.alloc(1_000_000));
     t.equal(client.errorCode, null, 'a FIN, no reset');
     client.socket.end();
     await client.untilClosed();
-    await eventually(async () => (await acceptor.state()).fds === before.fds, 'the descriptor to be closed');
+    await eventually('the descriptor to be closed', async () => (await acceptor.state()).fds === before.fds);
   });
 
   t.test('replyAndClose: a downstream that never closes is let go after 2 s', async (t) => {
@@ -111,8 +112,8 @@ void inPod(t, import.meta.url, (pod) => {
     const client = await dial(t, SERVICE.v4, PORT);
     await client.write(HEAD);
     const startMs = performance.now();
-    await client.untilEnded();
-    await eventually(async () => (await acceptor.state()).fds === before.fds, 'the descriptor to be closed');
+    await client.untilFin();
+    await eventually('the descriptor to be closed', async () => (await acceptor.state()).fds === before.fds);
     const tookMs = performance.now() - startMs;
     t.ok(tookMs > 1500 && tookMs < 4000, `after ${tookMs} ms`);
   });
@@ -145,7 +146,7 @@ void inPod(t, import.meta.url, (pod) => {
     }
     const client = await dial(t, SERVICE.v4, PORT);
     await client.write(HEAD);
-    await client.untilEnded();
+    await client.untilFin();
     t.match(client.text, '"frontend":1');
   });
 
@@ -153,12 +154,12 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await AcceptorProcess.start(t, { frontends: HTTP_FRONTEND });
     await listen(t, pod.v4, PORT, (end) => void end.write('hello'));
     const early = await dial(t, SERVICE.v4, PORT);
-    await eventually(async () => (await acceptor.counters()).detectingOpen === 1, 'classification');
+    await eventually('classification', async () => (await acceptor.counters()).detectingOpen === 1);
     await acceptor.call('setFrontends', []);
     const late = await dial(t, SERVICE.v4, PORT);
     await late.until('hello');
     await early.write(HEAD);
-    await early.untilEnded();
+    await early.untilFin();
     t.match(early.text, '"frontend":1');
   });
 
@@ -167,7 +168,7 @@ void inPod(t, import.meta.url, (pod) => {
     await listen(t, pod.v4, 9000, (end) => end.socket.pipe(end.socket));
     const tunnel = await dial(t, SERVICE.v4, 9000);
     const detecting = await dial(t, SERVICE.v4, PORT);
-    await eventually(async () => (await acceptor.counters()).accepted === 2, 'both');
+    await eventually('both', async () => (await acceptor.counters()).accepted === 2);
     await acceptor.call('stopAccepting');
     const refused = attempt(t, SERVICE.v4, 9000);
     await refused.untilClosed();
@@ -208,7 +209,7 @@ void inPod(t, import.meta.url, (pod) => {
       else client.destroy();
     };
     for (let i = 0; i < 40; ++i) await Promise.all(Array.from({ length: 50 }, (_, j) => round(j)));
-    await eventually(async () => (await acceptor.counters()).detectingOpen === 0, 'the end of all');
-    await eventually(async () => (await acceptor.state()).fds === before.fds, 'no descriptor left');
+    await eventually('the end of all', async () => (await acceptor.counters()).detectingOpen === 0);
+    await eventually('no descriptor left', async () => (await acceptor.state()).fds === before.fds);
   });
 });

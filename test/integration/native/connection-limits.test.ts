@@ -5,7 +5,8 @@
 import t, { type Test } from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE, type PodContext } from '../../support/pod-test.ts';
-import { dial, eventually, listen, type RawEnd } from '../../support/raw-socket.ts';
+import { eventually } from '../../support/eventually.ts';
+import { dial, listen, type WireEnd } from '../../support/wire-end.ts';
 
 const [PORT, TUNNELLED] = [8080, 9000];
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -13,7 +14,7 @@ const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const FRONTENDS = [{ address: SERVICE.v4, port: PORT, id: 1, mode: 'http' }] as const;
 
 /** `count` connections that have each sent a request. */
-async function callers(t: Test, count: number): Promise<RawEnd[]> {
+async function callers(t: Test, count: number): Promise<WireEnd[]> {
   const clients = await Promise.all(Array.from({ length: count }, () => dial(t, SERVICE.v4, PORT)));
   await Promise.all(clients.map((client) => client.write(GET)));
   return clients;
@@ -49,22 +50,22 @@ async function startBackend(t: Test, pod: PodContext): Promise<Backend> {
 /** The clock of the engine counts milliseconds; what is ordered by it must not fall into the same one. */
 async function later(): Promise<void> {
   const sinceMs = performance.now();
-  await eventually(() => performance.now() > sinceMs + 20, 'another millisecond');
+  await eventually('another millisecond', () => performance.now() > sinceMs + 20);
 }
 
-const answered = (clients: readonly RawEnd[]): number => clients.filter((client) => client.text.includes('ok')).length;
+const answered = (clients: readonly WireEnd[]): number => clients.filter((client) => client.text.includes('ok')).length;
 
 void inPod(t, import.meta.url, (pod) => {
   t.test('requests in progress count; who waits is served when a response has ended a connection', async (t) => {
     const acceptor = await AcceptorProcess.start(t, { http: 'engine', maxConnections: 4, frontends: FRONTENDS });
     const backend = await startBackend(t, pod);
     const clients = await callers(t, 8);
-    await eventually(async () => (await acceptor.counters()).acceptPauses.connections > 0, 'a pause');
-    await eventually(() => backend.requests() === 4, 'four requests');
+    await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.connections > 0);
+    await eventually('four requests', () => backend.requests() === 4);
     t.match(await acceptor.counters(), { accepted: 4, maxConnections: 4 });
     t.match((await acceptor.events()).paused, ['connections']);
     backend.answer();
-    await eventually(() => answered(clients) === 8, 'all responses');
+    await eventually('all responses', () => answered(clients) === 8);
     // Kept alive they would have kept the others out.
     t.ok(clients.filter((client) => /^Connection: close\r$/im.test(client.text)).length >= 4);
     t.match(await acceptor.counters(), { accepted: 8, connections: { accept_limit: 0 } });
@@ -74,7 +75,7 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await AcceptorProcess.start(t, { http: 'engine', maxConnections: 3, frontends: FRONTENDS });
     const backend = await startBackend(t, pod);
     backend.answer();
-    const clients: RawEnd[] = [];
+    const clients: WireEnd[] = [];
     for (let i = 0; i < 3; i++) {
       clients.push(...(await callers(t, 1)));
       await clients[i]!.until('ok');
@@ -82,14 +83,14 @@ void inPod(t, import.meta.url, (pod) => {
     }
     const [first, second, third] = clients;
     // The first one is used again, so that the second has waited longest.
-    first!.received = Buffer.alloc(0);
+    first!.forget();
     await first!.write(GET);
     await first!.until('ok');
     const [late] = await callers(t, 1);
     await late!.until('ok');
-    await second!.untilEnded();
+    await second!.untilFin();
     t.equal(second!.errorCode, null, 'with a FIN');
-    t.notOk(first!.ended || third!.ended);
+    t.same([first!.state, third!.state], ['open', 'open']);
     t.match(await acceptor.counters(), { accepted: 4 });
     t.match(await acceptor.call('engineCounters'), { idleClosed: 1 });
   });
@@ -108,9 +109,9 @@ void inPod(t, import.meta.url, (pod) => {
     await upgraded.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
     await upgraded.until('101');
     const silent = await dial(t, SERVICE.v4, PORT);
-    await eventually(async () => (await acceptor.counters()).detectingOpen === 1, 'the silent one');
+    await eventually('the silent one', async () => (await acceptor.counters()).detectingOpen === 1);
     const late = await dial(t, SERVICE.v4, TUNNELLED);
-    await eventually(async () => (await acceptor.counters()).acceptPauses.connections === 1, 'a pause');
+    await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.connections === 1);
     t.match(await acceptor.counters(), { accepted: 3, tunnelsOpen: 1 });
     t.equal(late.text, '');
     silent.socket.destroy();
@@ -122,9 +123,9 @@ void inPod(t, import.meta.url, (pod) => {
     const backend = await startBackend(t, pod);
     backend.answer();
     const clients = await callers(t, 2);
-    await eventually(() => answered(clients) === 2, 'both responses');
+    await eventually('both responses', () => answered(clients) === 2);
     const [late] = await callers(t, 1);
-    await eventually(async () => (await acceptor.counters()).acceptPauses.connections > 0, 'a pause');
+    await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.connections > 0);
     t.match(await acceptor.counters(), { accepted: 2 });
     clients[0]!.socket.destroy();
     await late!.until('ok');
@@ -135,12 +136,12 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await AcceptorProcess.start(t, { http: 'engine', frontends: FRONTENDS, wrapper });
     const backend = await startBackend(t, pod);
     const clients = await callers(t, 200);
-    await eventually(async () => (await acceptor.counters()).acceptPauses.descriptors > 0, 'a pause');
+    await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.descriptors > 0);
     const { maxConnections } = await acceptor.counters();
     t.ok(maxConnections >= 50 && maxConnections < 100, `${maxConnections} connections at a time`);
-    await eventually(() => backend.requests() === maxConnections, 'the requests of those');
+    await eventually('the requests of those', () => backend.requests() === maxConnections);
     backend.answer();
-    await eventually(() => answered(clients) === 200, 'all responses', 60_000);
+    await eventually('all responses', () => answered(clients) === 200, 60_000);
     t.same(
       clients.filter((client) => !client.text.startsWith('HTTP/1.1 200 ')).map((client) => client.text),
       [],
@@ -152,12 +153,12 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=100:100'] });
     await listen(t, pod.v4, TUNNELLED, (end) => void end.socket.pipe(end.socket));
     const clients = await Promise.all(Array.from({ length: 60 }, () => dial(t, SERVICE.v4, TUNNELLED)));
-    await eventually(async () => (await acceptor.counters()).acceptPauses.descriptors > 0, 'a pause');
+    await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.descriptors > 0);
     const body = 'x'.repeat(100_000);
     await Promise.all(
       clients.map(async (client) => {
         void client.write(body).catch(() => undefined);
-        await eventually(() => client.received.length === body.length, 'all of it', 60_000);
+        await eventually('all of it', () => client.length === body.length, 60_000);
         client.socket.destroy();
       }),
     );

@@ -5,7 +5,8 @@ import type { FrontendAddress } from '../../../src/addon/binding.ts';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import type { StartOptions } from '../../support/fixtures/acceptor-process.ts';
 import { inPod, REFUSED_PORT, SERVICE } from '../../support/pod-test.ts';
-import { dial, eventually, listen, type RawEnd } from '../../support/raw-socket.ts';
+import { eventually } from '../../support/eventually.ts';
+import { dial, listen, type WireEnd } from '../../support/wire-end.ts';
 
 const PORT = 8080;
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
@@ -22,7 +23,7 @@ function start(t: Test, options: Partial<StartOptions> = {}): Promise<AcceptorPr
 }
 
 /** Writes that stay separate segments: each has been acknowledged by the kernel before the next. */
-async function writeApart(end: RawEnd, parts: readonly (string | Uint8Array)[]): Promise<void> {
+async function writeApart(end: WireEnd, parts: readonly (string | Uint8Array)[]): Promise<void> {
   for (const part of parts) await end.write(part);
 }
 
@@ -33,8 +34,8 @@ interface Answer {
 }
 
 /** What the acceptor said about a connection it handed over. */
-async function answer(end: RawEnd): Promise<Answer> {
-  await end.untilEnded();
+async function answer(end: WireEnd): Promise<Answer> {
+  await end.untilFin();
   return JSON.parse(end.text.slice(end.text.indexOf('\r\n\r\n') + 4)) as Answer;
 }
 
@@ -103,7 +104,7 @@ void inPod(t, import.meta.url, (pod) => {
       );
       const client = await dial(t, SERVICE.v4, PORT);
       await writeApart(client, parts);
-      await eventually(() => client.received.length === head.length, `the echo in pieces of ${size}`);
+      await eventually(`the echo in pieces of ${size}`, () => client.length === head.length);
       t.ok(client.text === head, `pieces of ${size} bytes`);
       client.socket.destroy();
     }
@@ -153,16 +154,16 @@ void inPod(t, import.meta.url, (pod) => {
       const client = await dial(t, SERVICE.v4, PORT);
       await client.write(payload.subarray(0, split));
       // The first part has been looked at before the rest is sent.
-      await eventually(async () => {
+      await eventually(`detection at ${split}`, async () => {
         const { detectingOpen, tunnelsOpen } = await acceptor.counters();
         return split < PREFACE.length ? detectingOpen === 1 : tunnelsOpen === 1;
-      }, `detection at ${split}`);
+      });
       await client.write(payload.subarray(split));
       const upstream = await server.connection(split - 1);
-      await eventually(() => upstream.received.length === payload.length, `the preface, split at ${split}`);
-      t.ok(upstream.received.equals(payload), `split at ${split}`);
+      await eventually(`the preface, split at ${split}`, () => upstream.length === payload.length);
+      t.ok(upstream.bytes.equals(payload), `split at ${split}`);
       client.socket.resetAndDestroy();
-      await eventually(async () => (await acceptor.counters()).tunnelsOpen === 0, 'end of the tunnel');
+      await eventually('end of the tunnel', async () => (await acceptor.counters()).tunnelsOpen === 0);
     }
     t.match(await acceptor.counters(), { connections: { h2c: payload.length - 1 }, handedOver: 0 });
   });
@@ -185,7 +186,7 @@ void inPod(t, import.meta.url, (pod) => {
     ]) {
       const client = await dial(t, SERVICE.v4, PORT);
       await writeApart(client, [bytes.subarray(0, 1), bytes.subarray(1)]);
-      await eventually(() => client.received.equals(bytes), bytes.toString('hex'));
+      await eventually(bytes.toString('hex'), () => client.bytes.equals(bytes));
     }
     t.match(await acceptor.counters(), { connections: { tls: 1, not_http: 3 }, handedOver: 0 });
   });
@@ -209,8 +210,8 @@ void inPod(t, import.meta.url, (pod) => {
     const client = await dial(t, SERVICE.v4, PORT);
     const speculative = await server.connection(0);
     await client.write(HEAD.slice(0, 10));
-    await speculative.untilEnded();
-    t.equal(speculative.received.length, 0, 'the upstream that was dialled got nothing');
+    await speculative.untilFin();
+    t.equal(speculative.length, 0, 'the upstream that was dialled got nothing');
     await client.write(HEAD.slice(10));
     t.same(await answer(client), { verdict: 'admit', reason: null, frontend: 7 });
     t.match(await acceptor.counters(), { handedOver: 1, connections: { server_first: 0 } });
@@ -225,7 +226,7 @@ void inPod(t, import.meta.url, (pod) => {
       (await server.connection(0)).socket.end();
       const second = await dial(t, SERVICE.v4, PORT);
       (await server.connection(1)).socket.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
-      await eventually(() => server.accepted.every((end) => end.ended || end.closed), 'both upstreams to be dropped');
+      await eventually('both upstreams to be dropped', () => server.connections.every((end) => !end.open));
       const refused = await dial(t, SERVICE.v4, REFUSED_PORT);
       // A dial that fails leaves no trace to wait for; whichever comes first, the answer must be the same.
       for (const end of [client, second, refused]) {
@@ -246,7 +247,7 @@ void inPod(t, import.meta.url, (pod) => {
     const tls = await dial(t, SERVICE.v4, PORT);
     await listen(t, pod.v4, PORT, (end) => end.socket.pipe(end.socket));
     await tls.write(Buffer.from([0x16]));
-    await eventually(() => tls.received.length === 1, 'one byte of no HTTP, tunnelled at the deadline');
+    await eventually('one byte of no HTTP, tunnelled at the deadline', () => tls.length === 1);
   });
 
   t.test('EOF in mid-head is decided at once', async (t) => {
@@ -261,8 +262,8 @@ void inPod(t, import.meta.url, (pod) => {
     t.match(await answer(complete), { verdict: 'admit' }, 'a complete head with a FIN behind it');
     const silent = await dial(t, SERVICE.v4, PORT);
     silent.socket.end();
-    await silent.untilEnded();
-    t.equal(silent.received.length, 0);
+    await silent.untilFin();
+    t.equal(silent.length, 0);
     t.match(await acceptor.counters(), { accepted: 5, handedOver: 4, detectingOpen: 0 });
   });
 
@@ -270,7 +271,7 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await start(t, { detectTimeoutMs: 60_000 });
     const clients = await Promise.all(Array.from({ length: 50 }, () => dial(t, SERVICE.v4, PORT)));
     for (const client of clients) await client.write('GET / HTTP/1.1\r\n');
-    await eventually(async () => (await acceptor.counters()).detectingOpen === 50, '50 unfinished heads');
+    await eventually('50 unfinished heads', async () => (await acceptor.counters()).detectingOpen === 50);
     const before = await acceptor.state();
     await new Promise((resolve) => setTimeout(resolve, 500)); // a span to measure CPU over, not a synchronisation
     const after = await acceptor.state();
@@ -281,9 +282,9 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await start(t, { detectTimeoutMs: 60_000 });
     const client = connect(PORT, SERVICE.v4);
     client.on('connect', () => client.write('GET / HT'));
-    await eventually(async () => (await acceptor.counters()).detectingOpen === 1, 'detection');
+    await eventually('detection', async () => (await acceptor.counters()).detectingOpen === 1);
     client.resetAndDestroy();
-    await eventually(async () => (await acceptor.counters()).detectingOpen === 0, 'its end');
+    await eventually('its end', async () => (await acceptor.counters()).detectingOpen === 0);
     t.match(await acceptor.counters(), { handedOver: 0 });
   });
 });

@@ -14,7 +14,8 @@ import t, { type Test } from 'tap';
 
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
-import { dial, eventually } from '../../support/raw-socket.ts';
+import { eventually } from '../../support/eventually.ts';
+import { dial } from '../../support/wire-end.ts';
 
 const PORT = 8080;
 const HEAD = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -86,7 +87,7 @@ void inPod(t, import.meta.url, () => {
       await client.write(HEAD);
       await client.untilClosed();
     }
-    await eventually(async () => (await acceptor.events()).errors.length === 3, 'three reports');
+    await eventually('three reports', async () => (await acceptor.events()).errors.length === 3);
     const { errors } = await acceptor.events();
     t.match(errors[0], /caught: Error: epoll_ctl ENOSPC/);
     t.match(await acceptor.counters(), { handedOver: 3, detectingOpen: 0 });

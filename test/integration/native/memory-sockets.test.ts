@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
-import { attempt, dial, eventually, listen } from '../../support/raw-socket.ts';
+import { eventually } from '../../support/eventually.ts';
+import { attempt, dial, listen } from '../../support/wire-end.ts';
 
 const TUNNEL = 9000;
 const ROUTED = 8080;
@@ -28,25 +29,25 @@ void inPod(t, import.meta.url, (pod) => {
     reader.socket.pause();
     const head = await dial(t, SERVICE.v4, ROUTED);
     await head.write(`GET / HTTP/1.1\r\nHost: a\r\nX-Long: ${'x'.repeat(40_000)}`);
-    await eventually(async () => (await acceptor.counters()).detectingOpen === 1, 'an unfinished head');
-    await eventually(async () => {
+    await eventually('an unfinished head', async () => (await acceptor.counters()).detectingOpen === 1);
+    await eventually('a reader that has stalled', async () => {
       const moved = (await acceptor.counters()).bytesDownstream;
       await new Promise((resolve) => setTimeout(resolve, 50));
       return moved > 0 && (await acceptor.counters()).bytesDownstream === moved;
-    }, 'a reader that has stalled');
+    });
 
     writeFileSync(usage, String(20 * MIB));
-    await eventually(async () => {
+    await eventually('nothing is held', async () => {
       // Whoever comes makes the loop turn; it is accepted and shed, or waits to be accepted.
       attempt(t, SERVICE.v4, TUNNEL);
       const { tunnelsOpen, detectingOpen } = await acceptor.counters();
       return tunnelsOpen === 0 && detectingOpen === 0;
-    }, 'nothing is held');
+    });
     await head.untilClosed();
     reader.socket.resume();
     // A reset behind bytes looks like an end to libuv.
-    await eventually(() => reader.ended || reader.closed, 'the end of the stalled one');
-    t.ok(reader.received.length < 32 * MIB, 'which is no whole answer');
+    await eventually('the end of the stalled one', () => !reader.open);
+    t.ok(reader.length < 32 * MIB, 'which is no whole answer');
     const dropped = (await acceptor.events()).dropped.filter(({ reason }) => reason === 'overload');
     t.same([...new Set(dropped.map(({ port }) => port))].sort(), [ROUTED, TUNNEL].sort());
   });

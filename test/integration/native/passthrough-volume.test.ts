@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import t from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
-import { eventually, listen, within } from '../../support/raw-socket.ts';
+import { eventually, within } from '../../support/eventually.ts';
+import { listen } from '../../support/wire-end.ts';
 
 const PORT = 9000;
 const MIB = 1024 * 1024;
@@ -40,7 +41,7 @@ void inPod(t, import.meta.url, (pod) => {
     client.end();
     const upstream = await server.connection(0);
     await within(
-      eventually(() => upstream.ended, 'FIN', 60_000),
+      eventually('FIN', () => upstream.state === 'fin', 60_000),
       'all of it',
       60_000,
     );
@@ -62,7 +63,7 @@ void inPod(t, import.meta.url, (pod) => {
     await round();
     const before = await acceptor.state();
     for (let i = 0; i < 100; ++i) await Promise.all(Array.from({ length: 50 }, round));
-    await eventually(async () => (await acceptor.counters()).tunnelsOpen === 0, 'the end of all tunnels');
+    await eventually('the end of all tunnels', async () => (await acceptor.counters()).tunnelsOpen === 0);
     const after = await acceptor.state();
     // What the pool keeps for the next: 32 pipes at most.
     t.ok(after.fds - before.fds <= 64, `${after.fds - before.fds} more`);

@@ -6,13 +6,14 @@ import { readFileSync, rmSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, REFUSED_PORT, SERVICE, SILENT_HOST } from '../../support/pod-test.ts';
-import { attempt, dial, eventually, listen, type RawEnd } from '../../support/raw-socket.ts';
+import { eventually } from '../../support/eventually.ts';
+import { attempt, dial, listen, type WireEnd } from '../../support/wire-end.ts';
 
 const PORT = 9000;
 const MIB = 1024 * 1024;
 
 /** Both ends of one tunnel. */
-async function tunnel(t: Test, address: string): Promise<{ downstream: RawEnd; upstream: RawEnd }> {
+async function tunnel(t: Test, address: string): Promise<{ downstream: WireEnd; upstream: WireEnd }> {
   const server = await listen(t, address, PORT);
   const downstream = await dial(t, SERVICE.v4, PORT);
   return { downstream, upstream: await server.connection(0) };
@@ -29,7 +30,7 @@ async function traced(t: Test, pid: number, body: () => Promise<void>): Promise<
   t.teardown(() => strace.kill('SIGKILL'));
   let said = '';
   strace.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  await eventually(() => said.includes('attached'), 'strace');
+  await eventually('strace', () => said.includes('attached'));
   await body();
   const ended = once(strace, 'exit');
   strace.kill('SIGINT');
@@ -90,13 +91,13 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await AcceptorProcess.start(t);
     const { downstream, upstream } = await tunnel(t, pod.v4);
     downstream.socket.end('question');
-    await upstream.untilEnded();
+    await upstream.untilFin();
     t.equal(upstream.text, 'question');
-    t.notOk(downstream.ended, 'the other direction stays open');
+    t.equal(downstream.state, 'open', 'the other direction stays open');
     upstream.socket.end('answer');
-    await downstream.untilEnded();
+    await downstream.untilFin();
     t.equal(downstream.text, 'answer');
-    await eventually(async () => (await acceptor.counters()).tunnelsOpen === 0, 'end of the tunnel');
+    await eventually('end of the tunnel', async () => (await acceptor.counters()).tunnelsOpen === 0);
     t.equal(downstream.errorCode, null);
     t.equal(upstream.errorCode, null);
   });
@@ -105,13 +106,13 @@ void inPod(t, import.meta.url, (pod) => {
     const acceptor = await AcceptorProcess.start(t);
     const { downstream, upstream } = await tunnel(t, pod.v4);
     upstream.socket.end('bye');
-    await downstream.untilEnded();
+    await downstream.untilFin();
     t.equal(downstream.text, 'bye');
     await downstream.write('more');
     await upstream.until('more');
     downstream.socket.end();
-    await upstream.untilEnded();
-    await eventually(async () => (await acceptor.counters()).tunnelsOpen === 0, 'end of the tunnel');
+    await upstream.untilFin();
+    await eventually('end of the tunnel', async () => (await acceptor.counters()).tunnelsOpen === 0);
   });
 
   t.test('half-close before a byte, and before the tunnel stands, passes through', async (t) => {
@@ -120,9 +121,9 @@ void inPod(t, import.meta.url, (pod) => {
     const downstream = await dial(t, SERVICE.v4, PORT);
     downstream.socket.end();
     const upstream = await server.connection(0);
-    await upstream.untilEnded();
+    await upstream.untilFin();
     upstream.socket.end('time');
-    await downstream.untilEnded();
+    await downstream.untilFin();
     t.equal(downstream.text, 'time');
   });
 
@@ -134,7 +135,7 @@ void inPod(t, import.meta.url, (pod) => {
     downstream.socket.resetAndDestroy();
     await upstream.untilClosed();
     t.equal(upstream.errorCode, 'ECONNRESET');
-    await eventually(async () => (await acceptor.counters()).tunnelsOpen === 0, 'end of the tunnel');
+    await eventually('end of the tunnel', async () => (await acceptor.counters()).tunnelsOpen === 0);
   });
 
   t.test('a reset by the upstream resets the downstream', async (t) => {
@@ -165,12 +166,12 @@ void inPod(t, import.meta.url, (pod) => {
     });
     push();
     let last = -1;
-    await eventually(async () => {
+    await eventually('the writer to stall', async () => {
       const moved = (await acceptor.counters()).bytesDownstream;
       const still = stalled && moved === last;
       last = moved;
       return still && moved > 0;
-    }, 'the writer to stall');
+    });
     const cpuStart = await acceptor.state();
     await new Promise((resolve) => setTimeout(resolve, 500)); // a span to measure CPU over, not a synchronisation
     const after = await acceptor.state();
@@ -178,10 +179,10 @@ void inPod(t, import.meta.url, (pod) => {
     t.ok(after.cpuMs - cpuStart.cpuMs < 50, `CPU while stalled: ${after.cpuMs - cpuStart.cpuMs} ms of 500`);
     t.ok(after.rssBytes - before.rssBytes < 16 * MIB, `memory: ${after.rssBytes - before.rssBytes}`);
     upstream.socket.resetAndDestroy();
-    await eventually(async () => (await acceptor.counters()).tunnelsOpen === 0, 'the reset, unread bytes or not');
+    await eventually('the reset, unread bytes or not', async () => (await acceptor.counters()).tunnelsOpen === 0);
     downstream.socket.resume();
     // libuv reports a reset behind unread bytes as an end.
-    await eventually(() => downstream.closed || downstream.ended, 'the end of the downstream');
+    await eventually('the end of the downstream', () => !downstream.open);
   });
 
   t.test('after a stall everything arrives', async (t) => {
@@ -194,12 +195,12 @@ void inPod(t, import.meta.url, (pod) => {
     downstream.socket.on('data', (data: Buffer) => (seen += data.length));
     downstream.socket.pause();
     upstream.socket.end(Buffer.alloc(total, 'y'));
-    await eventually(async () => {
+    await eventually('the stall', async () => {
       const moved = (await acceptor.counters()).bytesDownstream;
       return moved > 0 && moved < total;
-    }, 'the stall');
+    });
     downstream.socket.resume();
-    await downstream.untilEnded();
+    await downstream.untilFin();
     t.equal(seen, total);
   });
 
@@ -228,8 +229,8 @@ void inPod(t, import.meta.url, (pod) => {
   t.test('a downstream that resets while its destination is being dialled ends the dial', async (t) => {
     const acceptor = await AcceptorProcess.start(t, { connectTimeoutMs: 60_000 });
     const client = await dial(t, SILENT_HOST, PORT);
-    await eventually(async () => (await acceptor.counters()).tunnelsOpen === 1, 'the dial');
+    await eventually('the dial', async () => (await acceptor.counters()).tunnelsOpen === 1);
     client.socket.resetAndDestroy();
-    await eventually(async () => (await acceptor.counters()).tunnelsOpen === 0, 'its end');
+    await eventually('its end', async () => (await acceptor.counters()).tunnelsOpen === 0);
   });
 });

@@ -8,7 +8,8 @@ import { connect } from 'node:net';
 import t, { type Test } from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
-import { dial, eventually, listen, RawEnd, within } from '../../support/raw-socket.ts';
+import { eventually, within } from '../../support/eventually.ts';
+import { dial, listen, WireEnd } from '../../support/wire-end.ts';
 
 const PORT = 9000;
 /** Two, of which the first is always taken where both are free. */
@@ -17,10 +18,10 @@ const RANGE = '/proc/sys/net/ipv4/ip_local_port_range';
 const ROUNDS = 4;
 
 /** From a port that is none of the ephemeral ones. */
-async function dialFrom(t: Test, localPort: number, host: string): Promise<RawEnd> {
+async function dialFrom(t: Test, localPort: number, host: string): Promise<WireEnd> {
   const socket = connect({ host, port: PORT, localPort });
   t.teardown(() => socket.destroy());
-  const end = new RawEnd(socket);
+  const end = new WireEnd(socket);
   await within(once(socket, 'connect'), `connection from port ${localPort}`);
   return end;
 }
@@ -46,18 +47,18 @@ void inPod(t, import.meta.url, (pod) => {
         t.teardown(() => writeFileSync(RANGE, usual));
         writeFileSync(RANGE, EPHEMERAL);
         const untilQuiet = () =>
-          eventually(async () => {
+          eventually('the end of every connection', async () => {
             const { tunnelsOpen } = await acceptor.counters();
             if (!http) return tunnelsOpen === 0;
             const { requestsOpen, upstreamOpen } = (await acceptor.call('engineCounters')) as Record<string, number>;
             return tunnelsOpen === 0 && requestsOpen === 0 && upstreamOpen === 0;
-          }, 'the end of every connection');
+          });
 
         for (let round = 0; round < ROUNDS; round += 1) {
           const first = await dial(t, service, PORT);
           await first.write(question);
           await first.until(last);
-          server.accepted.at(-1)!.socket.resetAndDestroy();
+          server.connections.at(-1)!.socket.resetAndDestroy();
           await first.untilClosed();
           await untilQuiet();
           const second = await dialFrom(t, 42000 + round, service);

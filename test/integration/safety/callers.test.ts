@@ -3,14 +3,8 @@ import t, { type Test } from 'tap';
 
 import type { ForwardPolicy } from '../../../src/routing/decision.ts';
 import { backendAt, forwardTo } from '../../support/engine-cases.ts';
-import {
-  RawBackend,
-  startHarness,
-  turns,
-  type Harness,
-  type HarnessOptions,
-  type RawPeer,
-} from '../../support/engine-harness.ts';
+import { startHarness, type Harness, type HarnessOptions } from '../../support/engine-harness.ts';
+import { ScriptedBackend, loopTurns, type WireEnd } from '../../support/wire-end.ts';
 import { eventually } from '../../support/eventually.ts';
 import { closedPort } from '../../support/wire.ts';
 
@@ -26,9 +20,9 @@ function retrying(codes: readonly number[], backoffMs: number): HarnessOptions {
 }
 
 /** Once all that the client has sent, its FIN included, has been looked at. */
-async function finSeen(client: RawPeer): Promise<void> {
+async function finSeen(client: WireEnd): Promise<void> {
   await eventually('the FIN to leave', () => client.socket.writableFinished);
-  await turns(10);
+  await loopTurns(10);
 }
 
 t.test(
@@ -43,13 +37,13 @@ t.test(
         const upstream = await h.backend.next();
         await upstream.until(request);
         if (!together) client.end();
-        t.equal(await upstream.ended(), 'fin');
-        t.equal(upstream.received, request);
+        t.equal(await upstream.untilEnd(), 'fin');
+        t.equal(upstream.text, request);
         upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha');
         await client.until('ha');
         upstream.send('lf');
         await client.until('half');
-        t.equal(await client.ended(), 'fin');
+        t.equal(await client.untilEnd(), 'fin');
         t.match(h.host.outcomes, [{ status: 200, reason: null }]);
         t.match(
           h.front.engine.counters(),
@@ -72,8 +66,8 @@ t.test('SAFETY 108: FIN comes after all of a body that the backend is slow to ta
   client.end();
   await eventually('the body to be held up', () => client.socket.writableLength > 0);
   upstream.socket.resume();
-  t.equal(await upstream.ended(20_000), 'fin');
-  t.equal(upstream.received.length - upstream.received.indexOf('\r\n\r\n') - 4, 16 * MIB);
+  t.equal(await upstream.untilEnd(20_000), 'fin');
+  t.equal(upstream.text.length - upstream.text.indexOf('\r\n\r\n') - 4, 16 * MIB);
   upstream.send(OK);
   t.equal(await client.until('ok'), OK);
 });
@@ -91,11 +85,11 @@ t.test('SAFETY 108: pipelined requests in front of a FIN are answered in order',
   for (const path of paths) {
     const upstream = path === '/3' ? await h.backend.next() : first;
     t.equal(await upstream.take('\r\n\r\n'), `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    if (path === '/3') t.equal(await upstream.ended(), 'fin');
+    if (path === '/3') t.equal(await upstream.untilEnd(), 'fin');
     upstream.send(OK);
   }
   t.equal(await client.until(OK.length * 3), OK + OK + OK);
-  t.equal(await client.ended(), 'fin');
+  t.equal(await client.untilEnd(), 'fin');
 });
 
 t.test('SAFETY 108: a backend that closes when it is told has not failed', async (t) => {
@@ -103,11 +97,11 @@ t.test('SAFETY 108: a backend that closes when it is told has not failed', async
     const h = await startHarness(t, retrying([502, 504], 1));
     const { client, upstream } = await h.exchange(GET);
     client.end();
-    await upstream.ended();
+    await upstream.untilEnd();
     if (ending === 'fin') upstream.end();
     else upstream.reset();
     t.match(await client.until('x-sideroute-reason: downstream_reset'), /^HTTP\/1.1 499 Client Closed Request\r\n/);
-    t.equal(await client.ended(), 'fin');
+    t.equal(await client.untilEnd(), 'fin');
     t.match(h.host.outcomes, [{ status: 499, reason: 'downstream_reset', retries: 0 }]);
     t.equal(h.backend.connections.length, 1);
   }
@@ -119,9 +113,9 @@ t.test('SAFETY 108: a response that the backend breaks off after the FIN is the 
   upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart');
   await client.until('part');
   client.end();
-  await upstream.ended();
+  await upstream.untilEnd();
   upstream.end();
-  await client.ended();
+  await client.untilEnd();
   t.match(h.host.outcomes, [{ status: 200, reason: 'downstream_reset' }]);
 });
 
@@ -130,7 +124,7 @@ t.test('SAFETY 108: no retry begins after the FIN', async (t) => {
     const h = await startHarness(t, retrying([503], 1));
     const { client, upstream } = await h.exchange(GET);
     client.end();
-    await upstream.ended();
+    await upstream.untilEnd();
     upstream.send(BUSY);
     t.equal(await client.until('busy'), BUSY);
     t.match(h.host.outcomes, [{ status: 503, reason: null, retries: 0 }]);
@@ -142,7 +136,7 @@ t.test('SAFETY 108: no retry begins after the FIN', async (t) => {
     await eventually('the wait', () => h.front.engine.counters().retriesPolicy === 1);
     client.end();
     t.match(await client.until('x-sideroute-reason: downstream_reset'), /^HTTP\/1.1 499 /);
-    t.equal(upstream.received, GET);
+    t.equal(upstream.text, GET);
   });
   await t.test('nor on a reused connection that has closed', async (t) => {
     const h = await startHarness(t);
@@ -152,7 +146,7 @@ t.test('SAFETY 108: no retry begins after the FIN', async (t) => {
     client.send(GET);
     await upstream.until(GET + GET);
     client.end();
-    await upstream.ended();
+    await upstream.untilEnd();
     upstream.reset();
     await client.until('x-sideroute-reason: downstream_reset');
     t.equal(h.backend.connections.length, 1);
@@ -171,12 +165,12 @@ t.test('SAFETY 108: no wait for a connection begins after the FIN, one that has 
   late.send(GET);
   late.end();
   t.match(await late.until('x-sideroute-reason: overflow'), /^HTTP\/1.1 503 /);
-  t.equal(await late.ended(), 'fin');
+  t.equal(await late.untilEnd(), 'fin');
   upstream.send(OK);
   await busy.until(OK);
   const next = await h.backend.next();
   t.equal(await next.until(EARLY), EARLY);
-  t.equal(await next.ended(), 'fin');
+  t.equal(await next.untilEnd(), 'fin');
   next.send(OK);
   t.equal(await early.until('ok'), OK);
 });
@@ -188,10 +182,10 @@ t.test('SAFETY 108: a dial that is under way goes on after the FIN', async (t) =
   client.send(POST);
   client.end();
   await eventually('refusals', () => h.front.engine.counters().redials === 2);
-  const backend = await RawBackend.listen(t, port);
+  const backend = await ScriptedBackend.listen(t, { port });
   const upstream = await backend.next();
   t.equal(await upstream.until(POST), POST);
-  t.equal(await upstream.ended(), 'fin');
+  t.equal(await upstream.untilEnd(), 'fin');
   upstream.send(OK);
   t.equal(await client.until('ok'), OK);
 });
@@ -206,14 +200,14 @@ t.test('SAFETY 108: a reset ends the exchange wherever it is, and the backend se
     const h = await startHarness(t);
     const { client, upstream } = await h.exchange(GET);
     client.reset();
-    t.equal(await upstream.ended(), 'reset');
+    t.equal(await upstream.untilEnd(), 'reset');
     await over(h);
   });
   await t.test('after its FIN', async (t) => {
     const h = await startHarness(t);
     const { client, upstream } = await h.exchange(GET);
     client.end();
-    await upstream.ended();
+    await upstream.untilEnd();
     client.reset();
     await over(h);
     t.equal(h.front.engine.counters().upstreamOpen, 0);
@@ -224,7 +218,7 @@ t.test('SAFETY 108: a reset ends the exchange wherever it is, and the backend se
     upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart');
     await client.until('part');
     client.reset();
-    t.equal(await upstream.ended(), 'reset');
+    t.equal(await upstream.untilEnd(), 'reset');
     await over(h);
   });
   await t.test('waiting for a retry', async (t) => {
@@ -247,7 +241,7 @@ t.test('SAFETY 108: a reset ends the exchange wherever it is, and the backend se
     client.reset();
     await over(h);
     upstream.socket.resume();
-    t.equal(await upstream.ended(), 'reset');
+    t.equal(await upstream.untilEnd(), 'reset');
   });
   await t.test('FIN within a body that nobody reads now', async (t) => {
     const h = await startHarness(t);
@@ -256,22 +250,22 @@ t.test('SAFETY 108: a reset ends the exchange wherever it is, and the backend se
     const upstream = await h.backend.next();
     await upstream.until('\r\n\r\n');
     client.end();
-    t.equal(await upstream.ended(), 'reset');
+    t.equal(await upstream.untilEnd(), 'reset');
     await over(h);
   });
 });
 
 t.test('SAFETY 108: a mirror is not cut when the caller of a whole request leaves', async (t) => {
-  for (const leave of [(client: RawPeer) => client.end(), (client: RawPeer) => client.reset()]) {
-    const mirror = await RawBackend.listen(t);
+  for (const leave of [(client: WireEnd) => client.end(), (client: WireEnd) => client.reset()]) {
+    const mirror = await ScriptedBackend.listen(t);
     const target = { backend: { ...backendAt(mirror.port), id: 1, key: 'ns/m' }, plan: null, series: 70 };
     const h = await startHarness(t, { decide: (_request, port) => ({ ...forwardTo(port), mirrors: [target] }) });
     const { client, upstream } = await h.exchange(POST);
     const copy = await mirror.next();
     await copy.until('hello');
     leave(client);
-    await upstream.ended();
-    await turns(5);
+    await upstream.untilEnd();
+    await loopTurns(5);
     t.ok(copy.open);
     copy.send(OK);
     await eventually('the copy is answered', () => h.host.mirrors.length === 1);
@@ -289,31 +283,29 @@ t.test('SAFETY 108: HTTP/1.0 and Connection: close with a FIN are answered as ev
     await upstream.until('\r\n\r\n');
     upstream.send(OK);
     await client.until('ok');
-    t.equal(await client.ended(), 'fin');
+    t.equal(await client.untilEnd(), 'fin');
     t.match(h.host.outcomes, [{ status: 200, reason: null }]);
   }
 });
 
 /** Many ask for something that never comes, and leave; what the backend does about it differs. */
 const CALLERS = 1_100;
-async function leaveInCrowds(t: Test, leave: (client: RawPeer) => void, told: (upstream: RawPeer) => void) {
+async function leaveInCrowds(t: Test, leave: (client: WireEnd) => void, told: (upstream: WireEnd) => void) {
   const h = await startHarness(t, { engine: { queueTimeoutMs: 60_000 } });
-  const clients: RawPeer[] = [];
+  const clients: WireEnd[] = [];
   for (let i = 0; i < CALLERS; i++) {
     const client = await h.connect();
     client.send(GET);
     clients.push(client);
   }
   await eventually('the rest waits', () => h.front.engine.counters().queued === CALLERS - 1_024, 20_000);
-  await eventually('the requests', () => h.backend.connections.every(({ received }) => received === GET));
+  await eventually('the requests', () => h.backend.connections.every(({ text }) => text === GET));
   for (const peer of h.backend.connections) peer.socket.on('end', () => told(peer));
   h.backend.onConnection = (peer) => peer.socket.on('end', () => told(peer));
   for (const client of clients) leave(client);
   const next = await h.connect();
   next.send(POST);
-  const upstream = await eventually('the next request', () =>
-    h.backend.connections.find(({ received }) => received === POST),
-  );
+  const upstream = await eventually('the next request', () => h.backend.connections.find(({ text }) => text === POST));
   upstream.send(OK);
   t.equal(await next.until('ok'), OK);
 }

@@ -163,11 +163,11 @@ t.test('SAFETY 100: a real server and its next caller are not led astray by blan
   const first = await stage.connect();
   const upgrade = 'Connection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: \tChunked\t\r\n\r\n';
   first.send(`POST / HTTP/1.1\r\n${HOST}${upgrade}${CHUNKS}`);
-  await first.untilText('hello');
+  await first.until('hello');
   t.match(maskDate(first.text), /^HTTP\/1\.1 200 OK\r\n/);
   const second = await stage.connect();
   second.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nworld`);
-  await second.untilText('world');
+  await second.until('world');
   t.match(maskDate(second.text), /^HTTP\/1\.1 200 OK\r\n/);
   t.equal(stage.engine.counters().upstreamConnects, 1, 'both on one connection');
 });

@@ -13,7 +13,7 @@ import {
   type Input,
   type Row,
 } from '../../support/safety.ts';
-import { loopTurn } from '../../support/wire-end.ts';
+import { loopTurns } from '../../support/wire-end.ts';
 
 const HEAD = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
 
@@ -241,7 +241,7 @@ t.test('SAFETY 61: a body that ends within a chunk is no complete body for the u
         client.send(HEAD + text);
         if (!together) {
           const upstream = await stage.backend.connection(0);
-          await upstream.until('the begin of the body', () => joinChunks(upstream.text) === HEAD + upstreamText);
+          await upstream.untilHolds('the begin of the body', () => joinChunks(upstream.text) === HEAD + upstreamText);
         }
         client.socket.end();
         await client.untilEnd();
@@ -303,7 +303,7 @@ t.test('SAFETY 62: a million chunks of one byte arrive as the same body, in boun
     const payload = String.fromCharCode(97 + ((at / 10_000) % 26)).repeat(10_000);
     sent.update(payload);
     client.send(payload.replaceAll(/./g, '1\r\n$&\r\n'));
-    while (client.socket.writableLength > 0) await loopTurn();
+    while (client.socket.writableLength > 0) await loopTurns();
   }
   client.send('0\r\n\r\n');
   await stage.stillInStep(t, client, NO_CONTENT);

@@ -10,9 +10,9 @@ t.test('a reason that a backend writes is relayed as its own, and counted as a r
   stage.answerWhen(GET, (end) => end.send(FORGED));
   const client = await stage.connect();
   client.send(GET);
-  await client.untilText('\r\n\r\n');
+  await client.until('\r\n\r\n');
   t.equal(client.text, FORGED);
-  await client.until('the outcome', () => stage.outcomes.length === 1);
+  await client.untilHolds('the outcome', () => stage.outcomes.length === 1);
   t.match(stage.outcomes, [{ status: 503, reason: null }]);
 });
 

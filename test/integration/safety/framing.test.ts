@@ -13,7 +13,7 @@ import {
   type Input,
   type Row,
 } from '../../support/safety.ts';
-import { loopTurn } from '../../support/wire-end.ts';
+import { loopTurns } from '../../support/wire-end.ts';
 
 const HOST = 'Host: a\r\n';
 
@@ -213,7 +213,7 @@ t.test('SAFETY 46: a response that is followed by a reset, because nobody reads 
   const piece = 'x'.repeat(64 * 1024);
   for (let i = 0; i < 500 && client.state === 'open'; i++) {
     client.send(piece);
-    await loopTurn();
+    await loopTurns();
   }
   await client.untilEnd();
   t.equal(client.text, response.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));

@@ -15,7 +15,7 @@ import {
   type Input,
   type Row,
 } from '../../support/safety.ts';
-import { loopTurn } from '../../support/wire-end.ts';
+import { loopTurns } from '../../support/wire-end.ts';
 
 const HOST = 'Host: a\r\n';
 /** Long heads are not sent byte by byte; small limits are. */
@@ -159,7 +159,7 @@ t.test('SAFETY 70: a reader that stands still holds the upstream back, and gets 
     end.send(body);
   });
   client.send(request);
-  await client.untilText('\r\n\r\n');
+  await client.until('\r\n\r\n');
   client.socket.pause();
   // Until everything between the two ends is full: nothing moves any more.
   const upstream = await stage.backend.connection(0);
@@ -176,7 +176,7 @@ t.test('SAFETY 70: a reader that stands still holds the upstream back, and gets 
   // A sip now and then moves it on without filling memory.
   for (let sip = 0; sip < 20; sip++) {
     client.socket.resume();
-    await loopTurn();
+    await loopTurns();
     client.socket.pause();
     t.ok(stage.engine.counters().bufferedBytes <= 256 * 1024);
     await delay(2);

@@ -4,9 +4,9 @@ import t, { type Test } from 'tap';
 import type { ConnectionReason } from '../../../src/errors.ts';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
-import { dial, eventually, listen, type RawEnd } from '../../support/raw-socket.ts';
+import { eventually } from '../../support/eventually.ts';
 import { localReply, maskDate } from '../../support/safety.ts';
-import { loopTurn } from '../../support/wire-end.ts';
+import { dial, listen, loopTurns, type WireEnd } from '../../support/wire-end.ts';
 
 const PORT = 8080;
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
@@ -25,8 +25,8 @@ function latin1(text: string): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
-async function has(end: RawEnd, text: string): Promise<void> {
-  await eventually(() => end.received.length >= text.length, `${text.length} bytes, got ${JSON.stringify(end.text)}`);
+async function has(end: WireEnd, text: string): Promise<void> {
+  await eventually(`${text.length} bytes, got ${JSON.stringify(end.text)}`, () => end.length >= text.length);
 }
 
 async function counted(t: Test, acceptor: AcceptorProcess, reason: ConnectionReason, count: number): Promise<void> {
@@ -42,7 +42,7 @@ async function throughTunnel(t: Test, host: string, sent: readonly string[]): Pr
   for (const part of sent) {
     await client.write(latin1(part));
     // The proxy is another process: its turn may come later, and then sees two parts as one.
-    await loopTurn();
+    await loopTurns();
   }
   const all = sent.join('');
   const upstream = await server.connection(0);
@@ -52,13 +52,13 @@ async function throughTunnel(t: Test, host: string, sent: readonly string[]): Pr
   await has(client, BINARY);
   t.equal(client.text, BINARY, 'bytes that the client received');
   client.socket.end();
-  await upstream.untilEnded();
+  await upstream.untilFin();
   upstream.socket.end();
   await client.untilClosed();
   t.strictSame([client.errorCode, upstream.errorCode], [null, null]);
   t.equal(upstream.text, all);
-  t.equal(server.accepted.length, 1);
-  await new Promise((resolve) => server.server.close(resolve));
+  t.equal(server.connections.length, 1);
+  await server.refuse();
 }
 
 void inPod(t, import.meta.url, (pod) => {
@@ -96,14 +96,14 @@ void inPod(t, import.meta.url, (pod) => {
       const client = await dial(t, SERVICE.v4, PORT);
       for (const part of [wrong.slice(0, at), wrong.slice(at)]) {
         if (part !== '') await client.write(part);
-        await loopTurn();
+        await loopTurns();
       }
-      await client.untilEnded();
+      await client.untilFin();
       t.equal(maskDate(client.text), localReply('bad_version', { close: true }), `split after ${at}`);
       t.equal(client.errorCode, null);
       client.socket.destroy();
     }
-    t.equal(server.accepted.length, 0);
+    t.equal(server.connections.length, 0);
   });
 
   t.test('SAFETY 79: other protocols are passed through to the byte', async (t) => {

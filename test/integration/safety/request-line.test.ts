@@ -14,7 +14,7 @@ import {
   SMUGGLED,
   type Row,
 } from '../../support/safety.ts';
-import { inScope, loopTurn } from '../../support/wire-end.ts';
+import { inScope, loopTurns } from '../../support/wire-end.ts';
 
 const HOST = 'Host: a\r\n';
 
@@ -225,12 +225,12 @@ t.test('SAFETY 10: CONNECT becomes a tunnel after 2xx, and what was sent before 
     client.send(`${head}early`);
     const upstream = await stage.backend.connection(0);
     await upstream.untilBytes(head.length);
-    await loopTurn();
+    await loopTurns();
     t.equal(upstream.text, head, 'only the head before the answer');
     upstream.send(`${answered}glued`);
     await client.untilBytes(answered.length + 5);
     t.equal(client.text, `${answered}glued`);
-    await upstream.untilText('early');
+    await upstream.until('early');
     client.send(SMUGGLED);
     await upstream.untilBytes(head.length + 5 + SMUGGLED.length);
     t.equal(upstream.text, `${head}early${SMUGGLED}`);
@@ -284,7 +284,10 @@ t.test('SAFETY 14: a request split at any byte has the outcome of one that arriv
         if (upstream !== null) stage.answerWhen(upstream, (end) => end.send(NO_CONTENT));
         const client = await stage.connect();
         await client.sendApart([send.slice(0, at), send.slice(at)]);
-        await client.until('the response', () => client.state !== 'open' || client.text.length >= NO_CONTENT.length);
+        await client.untilHolds(
+          'the response',
+          () => client.state !== 'open' || client.text.length >= NO_CONTENT.length,
+        );
         if (upstream === null) await client.untilEnd();
         return {
           client: maskDate(client.text),

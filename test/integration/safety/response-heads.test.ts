@@ -179,7 +179,7 @@ t.test('SAFETY 104: an upgrade is answered with the space as well', async (t) =>
   const fields = 'Connection: Upgrade\r\n\r\nhello';
   stage.answerWhen(upgrade, (end) => end.send(`HTTP/1.1 101\r\nUpgrade : x\r\n${fields}`));
   client.send(upgrade);
-  await client.untilText('hello');
+  await client.until('hello');
   t.equal(client.text, `HTTP/1.1 101 \r\nUpgrade: x\r\n${fields}`);
 });
 
@@ -218,7 +218,7 @@ t.test('SAFETY 102: an answer to CONNECT or an upgrade that opens a tunnel has n
       const client = await stage.connect();
       stage.answerWhen(request, (end) => end.send(`${start}${lines}\r\nhello`));
       client.send(request);
-      await client.untilText('hello');
+      await client.until('hello');
       t.equal(client.text, `${start}\r\nhello`, `${request.slice(0, 7)}, ${JSON.stringify(lines)}`);
     }
   }

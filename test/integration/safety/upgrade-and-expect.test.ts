@@ -12,7 +12,7 @@ import {
   warmUp,
   type Row,
 } from '../../support/safety.ts';
-import { loopTurn } from '../../support/wire-end.ts';
+import { loopTurns } from '../../support/wire-end.ts';
 
 const HOST = 'Host: a\r\n';
 const WEBSOCKET = [
@@ -48,7 +48,7 @@ t.test('SAFETY 71: 101 makes a tunnel, and bytes glued to it arrive exactly', as
       client.socket.end();
       await upstream.untilEnd();
       upstream.send('last');
-      await client.untilText(`${SMUGGLED}last`);
+      await client.until(`${SMUGGLED}last`);
       upstream.socket.end();
       await client.untilEnd();
       t.strictSame([client.state, upstream.state], ['fin', 'fin']);
@@ -119,7 +119,7 @@ t.test('SAFETY 73: bytes sent before 101 are held until it comes', async (t) => 
       await client.sendApart(together ? [WEBSOCKET + BINARY] : [WEBSOCKET, BINARY]);
       const upstream = await stage.backend.connection(0);
       await upstream.untilBytes(WEBSOCKET_UPSTREAM.length);
-      await loopTurn();
+      await loopTurns();
       t.equal(upstream.text, WEBSOCKET_UPSTREAM);
       upstream.send(SWITCH);
       await upstream.untilBytes(WEBSOCKET_UPSTREAM.length + BINARY.length);
@@ -163,7 +163,7 @@ t.test('SAFETY 75: the backend says whether a body is wanted, and until then it 
       t.equal(upstream.text, head, 'with its Expect');
       t.equal(client.text, '', 'no 100 but that of the backend');
       upstream.send('HTTP/1.1 100 Go on\r\nX: 1\r\n\r\n');
-      await client.untilText('\r\n\r\n');
+      await client.until('\r\n\r\n');
       t.equal(client.text, 'HTTP/1.1 100 Go on\r\nX: 1\r\n\r\n');
       client.send('hello');
       await upstream.untilBytes(head.length + 5);
@@ -225,7 +225,7 @@ t.test('SAFETY 76: a client that expects and does not wait stays in step', async
       client.send(message);
       const upstream = await stage.backend.connection(0);
       await upstream.untilBytes(EXPECT.length);
-      await loopTurn();
+      await loopTurns();
       t.equal(upstream.text, EXPECT, 'held');
       upstream.send(CONTINUE);
       await upstream.untilBytes(message.length);
@@ -259,7 +259,7 @@ t.test('SAFETY 76: a client that expects and does not wait stays in step', async
     };
     client.send(`${message}GET /next HTTP/1.1\r\nHost: next\r\n\r\n`);
     const wanted = CONTINUE + NO_CONTENT + NEXT_REPLY;
-    await client.until('both responses', () => maskDate(client.text).length >= wanted.length);
+    await client.untilHolds('both responses', () => maskDate(client.text).length >= wanted.length);
     t.equal(maskDate(client.text), wanted);
   });
 });

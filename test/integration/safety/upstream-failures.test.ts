@@ -210,7 +210,7 @@ t.test('SAFETY 98: a backend that does not answer in time is a 504', async (t) =
       client.send(GET);
       const upstream = await backend.connection(0);
       await upstream.untilBytes(GET.length);
-      await client.untilText('\r\n\r\nx\n');
+      await client.until('\r\n\r\nx\n');
       t.equal(
         maskDate(client.text),
         'HTTP/1.1 504 x\r\nx-sideroute-reason: timeout\r\nDate: *\r\nContent-Length: 2\r\n\r\nx\n',
@@ -228,7 +228,7 @@ t.test('SAFETY 98: a backend that does not answer in time is a 504', async (t) =
       const second = await backend.connection(1);
       await second.untilBytes(GET.length);
       second.send(NO_CONTENT);
-      await client.until('the second response', () => client.text === NO_CONTENT);
+      await client.untilHolds('the second response', () => client.text === NO_CONTENT);
     });
   }
 });

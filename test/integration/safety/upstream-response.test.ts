@@ -287,7 +287,7 @@ t.test('SAFETY 89: a reset within a response cuts it short for the client', asyn
     const client = await stage.connect();
     stage.answerWhen(GET, (end) => end.send(`${OK}${framing}\r\n\r\n${body}`));
     client.send(GET);
-    await client.untilText('hello');
+    await client.until('hello');
     (await stage.backend.connection(0)).socket.resetAndDestroy();
     await client.untilEnd();
     t.equal(client.text, `${OK}${framing}\r\n\r\n${clientBody}`);
@@ -302,7 +302,7 @@ t.test(
     const client = await stage.connect();
     stage.answerWhen(GET, (end) => end.send(`${OK}\r\nhello`));
     client.send(GET);
-    await client.untilText('hello');
+    await client.until('hello');
     (await stage.backend.connection(0)).socket.resetAndDestroy();
     await client.untilEnd();
     t.equal(client.text, `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`, 'without the last chunk');
@@ -315,7 +315,7 @@ t.test('SAFETY 89: only a reset tells an HTTP/1.0 client that a response is cut 
   const client = await stage.connect();
   stage.answerWhen(GET, (end) => end.send(`${OK}Transfer-Encoding: chunked\r\n\r\n9\r\nhello`));
   client.send(GET.replace('HTTP/1.1', 'HTTP/1.0'));
-  await client.untilText('hello');
+  await client.until('hello');
   (await stage.backend.connection(0)).socket.end();
   await client.untilEnd();
   t.equal(client.text, `${OK}Connection: close\r\n\r\nhello`);
@@ -403,8 +403,8 @@ t.test('SAFETY 92: a response without a body keeps the fields that announce one'
   const answer = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
   stage.answerWhen(head, (end) => end.send(answer));
   client.send(head);
-  await client.until('the head', () => client.text === answer);
+  await client.untilHolds('the head', () => client.text === answer);
   client.send(GET.replace('/', '/next'));
-  await client.until('the next response', () => maskDate(client.text) === answer + NEXT_REPLY);
+  await client.untilHolds('the next response', () => maskDate(client.text) === answer + NEXT_REPLY);
   t.pass('in step');
 });

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { forwardTo, RecordingHost } from '../../support/engine-cases.ts';
 import { SMUGGLED } from '../../support/safety.ts';
 import { uwsFront } from '../../support/uws-front.ts';
-import { dialWire, ScriptedBackend } from '../../support/wire-end.ts';
+import { dial, ScriptedBackend } from '../../support/wire-end.ts';
 
 const FIRST = 'GET /first HTTP/1.1\r\nHost: a\r\n\r\n';
 const LENGTH = `Content-Length: ${SMUGGLED.length}\r\n`;
@@ -18,9 +18,9 @@ async function refusedLater(t: Test, request: string): Promise<void> {
   const front = await uwsFront()(host, { address: '127.0.0.1', port: backend.port });
   t.teardown(() => front.close());
   backend.onBytes = (end) => end.send('HTTP/1.1 204 No Content\r\n\r\n');
-  const client = await dialWire(t, front.port);
+  const client = await dial(t, '127.0.0.1', front.port);
   client.send(FIRST);
-  await client.untilText('\r\n\r\n');
+  await client.until('\r\n\r\n');
   const [first] = backend.connections;
   first!.forget();
   client.forget();

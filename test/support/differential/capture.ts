@@ -11,7 +11,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import type { EngineHost, Outcome } from '../../../src/engine/engine.ts';
 import { createNativeEngine, type NativeEngine } from '../../../src/engine/native/native-engine.ts';
 import type { Backend, Decision, RequestHead } from '../../../src/routing/decision.ts';
-import { loopTurn, type Scope } from '../wire-end.ts';
+import { loopTurns, type Scope } from '../wire-end.ts';
 import { END, END_REQUEST, laneBackend, LANES, listenFor, portOf } from './lanes.ts';
 import { isCommon, takeRequest, type TakenRequest } from './messages.ts';
 
@@ -156,7 +156,7 @@ export class Capture implements EngineHost {
     socket.write(Buffer.from(input + END_REQUEST, 'latin1'));
     for (let turns = 0; !ended; turns++) {
       if (turns === PATIENCE_TURNS) socket.end();
-      await loopTurn();
+      await loopTurns();
     }
     socket.destroy();
   }

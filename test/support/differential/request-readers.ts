@@ -12,7 +12,7 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
 import { packageRoot } from '../../../src/package-root.ts';
-import { loopTurn, type Scope } from '../wire-end.ts';
+import { loopTurns, type Scope } from '../wire-end.ts';
 import { startHaproxy } from './haproxy.ts';
 import { each } from './lanes.ts';
 import { bodyOf, SENTINEL, SENTINEL_READ, type ReadRequest } from './messages.ts';
@@ -116,10 +116,10 @@ export function nodeReader(scope: Scope): RequestReader {
       const before = socket.found.length;
       socket.give(piece);
       // As on the wire, where the next request waits for the answer.
-      for (let turns = 0; turns < HANDLED_TURNS && socket.found.length === before; turns++) await loopTurn();
+      for (let turns = 0; turns < HANDLED_TURNS && socket.found.length === before; turns++) await loopTurns();
     }
     if (ends) socket.give(null);
-    for (let turns = 0; turns < HANDLED_TURNS && !socket.closed; turns++) await loopTurn();
+    for (let turns = 0; turns < HANDLED_TURNS && !socket.closed; turns++) await loopTurns();
     socket.destroy();
     if (socket.behind === SENTINEL) return [...socket.found, SENTINEL_READ];
     if (socket.behind === null || socket.behind === '') return socket.found;
