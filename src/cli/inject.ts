@@ -15,6 +15,7 @@ import {
   defaultSettings,
   INJECT_SETTINGS,
   SETTING_KEYS,
+  settingValue,
   type InjectSettings,
   type SettingKey,
 } from '../inject/annotations.ts';
@@ -72,15 +73,10 @@ export function givenSettings(options: SettingOptions, version: string): InjectS
 
 /** `prefix`: in front of the name of the flag; the variable is the same. */
 export function settingOption(key: SettingKey, prefix = ''): Option {
-  const { name, argument: placeholder, description, check, fallback } = INJECT_SETTINGS[key];
+  const { name, argument: placeholder, description, fallback } = INJECT_SETTINGS[key];
   const option = new Option(`--${prefix}${name} <${placeholder}>`, description)
     .env(`SIDEROUTE_INJECT_${name.toUpperCase().replaceAll('-', '_')}`)
-    .argParser(
-      argument((text) => {
-        check(text.trim());
-        return text.trim();
-      }),
-    );
+    .argParser(argument((text) => settingValue(key, text)));
   option.attributeName = () => `${prefix}${key}`;
   return fallback === null ? option : option.default(fallback);
 }

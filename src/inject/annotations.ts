@@ -137,7 +137,7 @@ export const INJECT_SETTINGS = {
     argument: 'uid',
     fallback: '1337',
     description: 'user the sidecar runs as; nothing else in the pod may run as that',
-    check: interception('proxyUid'),
+    check: userId,
   },
   cpuRequest: {
     name: 'cpu-request',
@@ -218,17 +218,30 @@ export function readAnnotations(
       continue;
     }
     try {
-      if (key === undefined) disabled = isDisabled(text.trim());
-      else {
-        INJECT_SETTINGS[key].check(text.trim());
-        settings[key] = text.trim();
-      }
+      if (key === undefined) disabled = isDisabled(trimmed(text));
+      else settings[key] = settingValue(key, text);
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
       refuse('bad-annotation', error.message);
     }
   }
   return { settings, disabled, refusals };
+}
+
+/** The value of a setting as it is used. @throws ProxyError that says what is wrong with it */
+export function settingValue(key: SettingKey, text: string): string {
+  const value = trimmed(text);
+  INJECT_SETTINGS[key].check(value);
+  return value;
+}
+
+/** What else is white space depends on who reads it: JavaScript, Go and regular expressions in policies each have another idea. */
+export const PLAIN_TEXT = /^[\t\n\r -~]*$/;
+export const PLAIN_TEXT_EXPECTED = 'printable ASCII characters';
+
+function trimmed(text: string): string {
+  if (!PLAIN_TEXT.test(text)) throw invalid(text, PLAIN_TEXT_EXPECTED);
+  return text.trim();
 }
 
 /** What the label says that is called as the annotation: selectors of the API server see labels only. */
@@ -314,6 +327,14 @@ function imageReference(text: string): void {
   if (!IMAGE_REFERENCE.test(text)) {
     throw invalid(text, 'an image reference such as registry.example/sideroute:1.0');
   }
+}
+
+/** One number has one spelling: what runs as the sidecar's user is told by comparing texts. */
+export const USER_ID = /^[1-9][0-9]{0,9}$/;
+
+function userId(text: string): void {
+  interception('proxyUid')(text);
+  if (!USER_ID.test(text)) throw invalid(text, 'a numeric user id without leading zeros');
 }
 
 function configMapNames(text: string): void {

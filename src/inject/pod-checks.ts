@@ -21,6 +21,9 @@ const CONTAINER_LISTS = ['containers', 'initContainers', 'ephemeralContainers'] 
 export const OUR_CONTAINERS: readonly string[] = [INIT_NAME, SIDECAR_NAME];
 export const OUR_VOLUMES: readonly string[] = [ROUTES_VOLUME, NO_TOKEN_VOLUME];
 
+/** Also such as `0o2471`, which is a number to some readers of YAML: what it comes to in the API cannot be seen here. */
+const NOT_A_NUMBER = 'must be a number, in decimal digits';
+
 /** `spec`: of a pod that has nothing of ours in it. */
 export function podRefusals(workload: Workload, spec: Node, settings: InjectSettings): Refusal[] {
   const checks = new PodChecks(workload, spec, settings);
@@ -102,6 +105,9 @@ class PodChecks {
       const protocol = document.text(document.get(port, 'protocol')) ?? 'TCP';
       const number = document.get(port, 'containerPort');
       const value = document.scalar(number);
+      if (typeof value === 'string') {
+        this.#refuse('wrong-type', `${path}.ports[${index}].containerPort`, number, NOT_A_NUMBER);
+      }
       if (protocol === 'TCP' && typeof value === 'number' && PROXY_PORTS.includes(value)) {
         this.#refuse('port-taken', `${path}.ports[${index}].containerPort`, number, POD_MESSAGES.port(value));
       }
@@ -135,6 +141,10 @@ class PodChecks {
     const { document } = this.#workload;
     const user = document.get(holder, 'securityContext', 'runAsUser');
     const uid = document.scalar(user);
+    if (typeof uid === 'string') {
+      this.#refuse('wrong-type', `${prefix}securityContext.runAsUser`, user, NOT_A_NUMBER);
+      return;
+    }
     if (typeof uid !== 'number' || String(uid) !== this.#settings.proxyUid) return;
     this.#refuse('proxy-uid', `${prefix}securityContext.runAsUser`, user, POD_MESSAGES.user(String(uid)));
   }

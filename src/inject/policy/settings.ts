@@ -17,9 +17,12 @@ import {
   INJECT_SETTINGS,
   LEFT_ALONE,
   NOT_LEFT_ALONE,
+  PLAIN_TEXT,
+  PLAIN_TEXT_EXPECTED,
   PULL_POLICIES,
   SETTING_KEYS,
   SWITCHES,
+  USER_ID,
   type SettingKey,
 } from '../annotations.ts';
 import { BYTES_PER_HEAP_MIB, nodeOptionsOf, type ContainerValues } from '../containers.ts';
@@ -96,8 +99,8 @@ const CHECKS: Readonly<Record<SettingKey, Check>> = {
   drainTimeout: { valid: `v.matches(${celRegex(DURATION)})`, expected: 'a duration such as 10s, 500ms or 1m30s' },
   strict: oneOf(SWITCHES),
   proxyUid: {
-    valid: "v.matches('^[0-9]{1,10}$') && int(v) >= 1 && int(v) <= 4294967294",
-    expected: 'a numeric user id (a whole number from 1 to 4294967294)',
+    valid: `v.matches(${celRegex(USER_ID)}) && int(v) <= 4294967294`,
+    expected: 'a numeric user id (a whole number from 1 to 4294967294, without leading zeros)',
   },
   cpuRequest: CPU,
   cpuLimit: CPU,
@@ -150,9 +153,16 @@ function annotationProblems(): string {
   );
   const wrong = (name: string, expected: string, where = place(name)) =>
     celTemplate((value) => `${where} got "${value}", expected ${expected}`, 'v');
+  const notPlain = celTemplate(
+    (name, value) => `${annotationPath('metadata.annotations', name)} got "${value}", expected ${PLAIN_TEXT_EXPECTED}`,
+    'name',
+    'variables.annotations[name]',
+  );
   const switches = [...NOT_LEFT_ALONE, ...LEFT_ALONE];
   return [
     `variables.annotations.filter(name, name.startsWith(${celText(ANNOTATION_PREFIX)}) && !(name in ${celList(known)})).map(name, ${unknown})`,
+    `variables.annotations.filter(name, name in ${celList(known.filter((name) => name !== INJECTED_ANNOTATION))} && ` +
+      `!variables.annotations[name].matches(${celRegex(PLAIN_TEXT)})).map(name, ${notPlain})`,
     inAnnotation(INJECT_ANNOTATION, `v.trim() in ${celList(switches)} ? [] : [${wrong('inject', SWITCH)}]`, '[]'),
     `object.metadata.?labels[?${celText(INJECT_ANNOTATION)}].optMap(v, v in ${celList(switches)} ? [] : ` +
       `[${wrong('inject', SWITCH, annotationPath('metadata.labels', INJECT_ANNOTATION))}]).orValue([])`,
