@@ -17,6 +17,7 @@ import {
   ROOT,
   type Manifest,
 } from '../support/manifests.ts';
+import { granted } from '../support/permissions.ts';
 import { temporaryDirectory } from '../support/sidecar.ts';
 
 const CHART = join(DEPLOY, 'helm', 'sideroute-controller');
@@ -55,7 +56,7 @@ function comparable(manifest: Manifest): unknown {
   };
   for (const labels of [copy.metadata.labels, copy.spec?.template?.metadata.labels])
     for (const name of [...HELM_LABELS, 'helm.sh/chart']) delete labels?.[name];
-  const defaults = copy.spec?.variables?.[0];
+  const defaults = copy.spec?.variables?.find(({ name }) => name === 'defaults');
   if (defaults !== undefined) defaults.expression = JSON.parse(defaults.expression as string) as unknown;
   return copy;
 }
@@ -97,8 +98,13 @@ t.test('with the webhook too, but for the patch that kustomize carries out', { s
 });
 
 t.test('auto takes policies where the cluster has them, the webhook elsewhere', { skip: noHelm }, async (t) => {
+  // The policy about what the controller writes is there either way.
   const kinds = (...args: string[]) =>
-    new Set(rendered(...args).map(({ kind, apiVersion }) => `${kind} ${apiVersion}`));
+    new Set(
+      rendered(...args)
+        .filter(({ metadata }) => metadata.name !== 'sideroute-controller-pods')
+        .map(({ kind, apiVersion }) => `${kind} ${apiVersion}`),
+    );
   const group = 'admissionregistration.k8s.io';
   t.ok(kinds('--api-versions', POLICY_API).has(`MutatingAdmissionPolicy ${group}/v1`));
   const beta = kinds('--api-versions', `${group}/v1beta1/MutatingAdmissionPolicy`);
@@ -224,3 +230,53 @@ t.test('the controller may be in a namespace with the strictest level of Pod Sec
     ...{ capabilities: { drop: ['ALL'] }, seccompProfile: { type: 'RuntimeDefault' } },
   });
 });
+
+t.test('docs/controller.md justifies every permission, and no other', async (t) => {
+  const text = readFileSync(join(ROOT, 'docs', 'controller.md'), 'utf8');
+  const rows = text
+    .slice(text.indexOf('## Permissions'), text.indexOf('### What `patch pods`'))
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').map((cell) => cell.trim()));
+  const documented = rows.flatMap(([, resources = '', verbs = '', why = '']) => {
+    t.ok(why.length > 10, resources);
+    const names = [...resources.replace(/`[^`]*` only$|\(`[^`]*`\)/g, '').matchAll(/`([^`]+)`/g)].map(
+      ([, name]) => name,
+    );
+    const limited = resources.endsWith(' only') ? ' by name' : '';
+    return names.flatMap((name) => verbs.split(', ').map((verb) => `${name} ${verb}${limited}`));
+  });
+  const files = [
+    ...kustomized('kustomize/controller/base'),
+    ...readManifests('kustomize/controller/webhook/webhook.yaml'),
+  ];
+  const permissions = granted(files).map(
+    ({ resource, verb, names }) => `${resource} ${verb}${names === null ? '' : ' by name'}`,
+  );
+  t.same(documented.sort(), permissions.sort());
+});
+
+t.test(
+  'where pods are written there is the policy that limits it, and it is about the account of the controller',
+  async (t) => {
+    const condition = (manifests: readonly Manifest[]) => {
+      const { matchConditions, failurePolicy } = find(
+        manifests,
+        'ValidatingAdmissionPolicy',
+        'sideroute-controller-pods',
+      ).spec as unknown as { matchConditions: { expression: string }[]; failurePolicy: string };
+      t.equal(failurePolicy, 'Fail');
+      return matchConditions.map(({ expression }) => expression).join(' and ');
+    };
+    const account = (namespace: string) =>
+      `request.userInfo.username == 'system:serviceaccount:${namespace}:sideroute-controller'`;
+    t.equal(condition(kustomized('kustomize/controller/base')), account('sideroute-system'));
+    if (helm === null) return;
+    t.equal(condition(rendered('--namespace', 'mesh')), account('mesh'));
+    for (const args of [
+      ['--kube-version', '1.29.9'],
+      ['--set', 'controller.nudge=false'],
+    ])
+      t.notMatch(JSON.stringify(rendered(...args)), 'sideroute-controller-pods', args.join(' '));
+  },
+);
