@@ -27,7 +27,9 @@ std::string Lower(std::string_view text) {
 }  // namespace
 
 std::string Forward(const http1::RequestHead& head, const char* data) {
-  return Written([&](ByteBuffer& out) { WriteRequestHead(head, data, nullptr, out); });
+  http1::RequestHead moved = head;
+  moved.data = data;
+  return Written([&](ByteBuffer& out) { WriteRequestHead(moved, nullptr, out); });
 }
 
 BodyKind ForwardedBody(const http1::ResponseHead& head) {
@@ -37,7 +39,9 @@ BodyKind ForwardedBody(const http1::ResponseHead& head) {
 std::string Forward(const http1::ResponseHead& head, const char* data) {
   ResponseHeadOptions options;
   if (ForwardedBody(head) == BodyKind::kChunked) options.framing = OutFraming::kChunked;
-  return Written([&](ByteBuffer& out) { WriteResponseHead(head, data, options, out); });
+  http1::ResponseHead moved = head;
+  moved.data = data;
+  return Written([&](ByteBuffer& out) { WriteResponseHead(moved, options, out); });
 }
 
 std::string FramingFault(std::string_view text, BodyKind body, uint64_t length, bool announced) {

@@ -173,11 +173,11 @@ napi_value HttpEngineBinding::Wrap() {
 }
 
 // Hot path. Strings are made for what routing looks at and for nothing else.
-bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
-  const auto frontend = static_cast<size_t>(view.frontend);
+bool HttpEngineBinding::Decide(int32_t frontend_id, const http::RequestHead& head, Decision* decision) {
+  const auto frontend = static_cast<size_t>(frontend_id);
   bool memorable = memos_.Worthwhile(frontend);
   if (memorable) {
-    memorable = WriteQuestion(view);
+    memorable = WriteQuestion(frontend_id, head);
     if (!memorable) {
       memos_.Skip(frontend);
     } else if (const Decision* known = memos_.Find(frontend, question_)) {
@@ -188,10 +188,10 @@ bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
   }
   // One scope for all decisions of a turn: each costs an allocation.
   if (turn_scope_ == nullptr && napi_open_handle_scope(env_, &turn_scope_) != napi_ok) return false;
-  current_ = &view;
+  current_ = &head;
   called_ = true;
   engine_->decided_fields().clear();
-  const bool decided = DecideInScope(view);
+  const bool decided = DecideInScope(frontend_id, head);
   current_ = nullptr;
   if (!decided) return false;
   std::memcpy(static_cast<void*>(decision), decision_, sizeof *decision);
@@ -201,53 +201,53 @@ bool HttpEngineBinding::Decide(const RequestView& view, Decision* decision) {
 
 // No part of a request head holds a NUL or 0x01 (http1_head): the one ends parts, the other begins each of
 // the values that a name may have, so that no two questions look alike. False when it is too long.
-bool HttpEngineBinding::WriteQuestion(const RequestView& view) {
+bool HttpEngineBinding::WriteQuestion(int32_t frontend, const http::RequestHead& head) {
   const auto add = [this](char first, std::string_view bytes) {
     if (question_.size() + bytes.size() >= DecisionMemos::kMaxQuestion) return false;
     question_.append(1, first).append(bytes);
     return true;
   };
-  const http1::Target& target = view.head.target;
-  const Interest& interest = interest_[static_cast<size_t>(view.frontend)];
+  const http::Target& target = head.target;
+  const Interest& interest = interest_[static_cast<size_t>(frontend)];
   question_.clear();
   // `*` and an empty path are shown differently.
-  if (!add(static_cast<char>(target.form), view.head.method.In(view.data)) ||
-      !add('\0', target.path.In(view.data)) || (interest.query && !add('\0', target.query.In(view.data)))) {
+  if (!add(static_cast<char>(target.form), head.method.In(head.data)) ||
+      !add('\0', target.path.In(head.data)) || (interest.query && !add('\0', target.query.In(head.data)))) {
     return false;
   }
   for (const std::string& name : interest.names) {
     question_.push_back('\0');
-    if (target.form == http1::TargetForm::kAbsolute && name == "host") {
-      if (!add('\1', target.authority.In(view.data))) return false;
+    if (target.form == http::TargetForm::kAbsolute && name == "host") {
+      if (!add('\1', target.authority.In(head.data))) return false;
       continue;
     }
-    for (const http1::Field& field : view.head.fields) {
-      if (http1::NamesEqual(field.Name(view.data), name) && !add('\1', field.Value(view.data))) return false;
+    for (const http::Field& field : head.fields) {
+      if (http::NamesEqual(field.Name(head.data), name) && !add('\1', field.Value(head.data))) return false;
     }
   }
   return true;
 }
 
-bool HttpEngineBinding::DecideInScope(const RequestView& view) {
-  const http1::Target& target = view.head.target;
+bool HttpEngineBinding::DecideInScope(int32_t frontend, const http::RequestHead& head) {
+  const http::Target& target = head.target;
   napi_value receiver, decide;
   napi_get_undefined(env_, &receiver);
   napi_get_reference_value(env_, decide_, &decide);
   std::array<napi_value, 4 + kMaxInterest> arguments;
-  napi_create_int32(env_, view.frontend, &arguments[0]);
-  if (view.head.method_id == http1::MethodId::kOther) {
-    arguments[1] = MakeLatin1(env_, view.head.method.In(view.data));
+  napi_create_int32(env_, frontend, &arguments[0]);
+  if (head.method_id == http::MethodId::kOther) {
+    arguments[1] = MakeLatin1(env_, head.method.In(head.data));
   } else {
-    napi_create_int32(env_, static_cast<int32_t>(view.head.method_id), &arguments[1]);
+    napi_create_int32(env_, static_cast<int32_t>(head.method_id), &arguments[1]);
   }
-  std::string_view path = target.path.In(view.data);
-  if (path.empty()) path = target.form == http1::TargetForm::kAsterisk ? "*" : "/";
+  std::string_view path = target.path.In(head.data);
+  if (path.empty()) path = target.form == http::TargetForm::kAsterisk ? "*" : "/";
   arguments[2] = MakeLatin1(env_, path);
-  arguments[3] = MakeLatin1(env_, target.query.In(view.data));
+  arguments[3] = MakeLatin1(env_, target.query.In(head.data));
   size_t count = 4;
-  if (static_cast<size_t>(view.frontend) < interest_.size()) {
-    for (const std::string& name : interest_[static_cast<size_t>(view.frontend)].names) {
-      arguments[count++] = MakeField(view, name);
+  if (static_cast<size_t>(frontend) < interest_.size()) {
+    for (const std::string& name : interest_[static_cast<size_t>(frontend)].names) {
+      arguments[count++] = MakeField(head, name);
     }
   }
   if (napi_call_function(env_, receiver, decide, count, arguments.data(), nullptr) == napi_ok) return true;
@@ -257,27 +257,27 @@ bool HttpEngineBinding::DecideInScope(const RequestView& view) {
 }
 
 // Repeated fields are joined with a comma (SPEC M7); an absolute-form target overrides Host (SAFETY 8).
-napi_value HttpEngineBinding::MakeField(const RequestView& view, std::string_view lower_name) {
-  if (view.head.target.form == http1::TargetForm::kAbsolute && lower_name == "host") {
-    return MakeLatin1(env_, view.head.target.authority.In(view.data));
+napi_value HttpEngineBinding::MakeField(const http::RequestHead& head, std::string_view lower_name) {
+  if (head.target.form == http::TargetForm::kAbsolute && lower_name == "host") {
+    return MakeLatin1(env_, head.target.authority.In(head.data));
   }
-  const http1::Field* first = nullptr;
+  const http::Field* first = nullptr;
   std::string joined;
-  for (const http1::Field& field : view.head.fields) {
-    if (!http1::NamesEqual(field.Name(view.data), lower_name)) continue;
+  for (const http::Field& field : head.fields) {
+    if (!http::NamesEqual(field.Name(head.data), lower_name)) continue;
     if (first == nullptr) {
       first = &field;
       continue;
     }
-    if (joined.empty()) joined = first->Value(view.data);
-    joined.append(",").append(field.Value(view.data));
+    if (joined.empty()) joined = first->Value(head.data);
+    joined.append(",").append(field.Value(head.data));
   }
   napi_value value = nullptr;
   if (first == nullptr) {
     napi_get_null(env_, &value);
     return value;
   }
-  return MakeLatin1(env_, joined.empty() ? first->Value(view.data) : joined);
+  return MakeLatin1(env_, joined.empty() ? first->Value(head.data) : joined);
 }
 
 void HttpEngineBinding::OnOutcome(const OutcomeRecord& outcome) {

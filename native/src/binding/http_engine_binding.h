@@ -45,9 +45,9 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
 
   HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings);
 
-  bool DecideInScope(const RequestView& view);
-  bool WriteQuestion(const RequestView& view);
-  bool Decide(const RequestView& view, Decision* decision) override;
+  bool DecideInScope(int32_t frontend, const http::RequestHead& head);
+  bool WriteQuestion(int32_t frontend, const http::RequestHead& head);
+  bool Decide(int32_t frontend_id, const http::RequestHead& head, Decision* decision) override;
   void OnOutcome(const OutcomeRecord& outcome) override;
   void OnMirror(int32_t series, MirrorResult result) override;
   void OnRefused(int32_t frontend, int32_t reason) override;
@@ -59,7 +59,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   bool TakeCallbacks(napi_value options);
   napi_value Wrap();
   // Null when there is no such field.
-  napi_value MakeField(const RequestView& view, std::string_view lower_name);
+  napi_value MakeField(const http::RequestHead& head, std::string_view lower_name);
 
   static HttpEngineBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
   static napi_value Adopt(napi_env env, napi_callback_info info);
@@ -84,7 +84,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   Reactor* reactor_;
   std::unique_ptr<HttpEngine> engine_;
   // The request that `decide` is being asked about, for `header`.
-  const RequestView* current_ = nullptr;
+  const http::RequestHead* current_ = nullptr;
   napi_handle_scope turn_scope_ = nullptr;
   bool called_ = false;
   bool closed_ = false;

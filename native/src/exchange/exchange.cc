@@ -52,7 +52,7 @@ void Exchange::Begin(Downstream* downstream) {
   reason_ = -1;
   started_ = caller_ended_ = false;
   facts_.kept = false;
-  facts_.fault = http1::Error::kNone;
+  facts_.fault = {};
   facts_.bytes_received = facts_.bytes_sent = 0;
   request_state_ = RequestState::kHead;
   response_state_ = ResponseState::kHead;
@@ -80,16 +80,16 @@ Progress Exchange::Start(const Window& window) {
   upgrade_ = head.upgrade;
   keep_alive_ = head.keep_alive;
   repeatable_ = IsRepeatable(method_);
-  KeepExcerpt(head, window.data);
+  KeepExcerpt(head);
   body_held_ = head.expect_continue;
   request_body_.Start(head.body, head.content_length,
                       head.body == http1::BodyKind::kChunked ? OutFraming::kChunked : OutFraming::kRaw);
   request_state_ = request_body_.done() ? RequestState::kDone : RequestState::kBody;
   facts_.bytes_received = head.length;
-  if (context_.log != nullptr && context_.log->on()) KeepFacts(head, window.data);
+  if (context_.log != nullptr && context_.log->on()) KeepFacts(head);
 
   decision_ = Decision{};
-  const bool decided = context_.host.Decide({downstream_->frontend(), head, window.data}, &decision_);
+  const bool decided = context_.host.Decide(downstream_->frontend(), head, &decision_);
   // JavaScript may have closed the engine meanwhile; that takes effect at the end of the turn.
   if (!decided) {
     downstream_->Use(window, head.length);
@@ -108,11 +108,11 @@ Progress Exchange::Start(const Window& window) {
   backend_ = decision_.kind == DecisionKind::kForward
                  ? context_.engine.FindBackend(decision_.backend)
                  : context_.engine.OriginalBackend(downstream_->original());
-  WriteRequestHead(head, window.data, plan_.get(), sent_);
+  WriteRequestHead(head, plan_.get(), sent_);
   sent_head_length_ = sent_.size();
   // Before the mirrors: one that ends at once may call back, and the backend must not be dropped then.
   if (backend_ != nullptr) backend_->AddExchange(1);
-  if (decision_.mirrors >= 0) StartMirrors(head, window.data);
+  if (decision_.mirrors >= 0) StartMirrors(head);
   const auto head_length = head.length;
   if (backend_ == nullptr) {
     downstream_->Use(window, head_length);
@@ -142,9 +142,9 @@ Progress Exchange::Start(const Window& window) {
 }
 
 // Hot path.
-void Exchange::KeepFacts(const http1::RequestHead& head, const char* data) {
+void Exchange::KeepFacts(const http::RequestHead& head) {
   facts_.kept = true;
-  facts_.texts.Take(head, data);
+  facts_.texts.Take(head);
   facts_.received_ns = request_state_ == RequestState::kDone ? started_ns_ : 0;
   facts_.connected_ns = facts_.response_ns = 0;
   facts_.upstream = NetAddress();
@@ -271,7 +271,7 @@ Progress Exchange::PumpRequest() {
 // The request body is malformed or ends too early: the upstream must not take it for complete, nothing behind
 // it is a request (SAFETY 49-61).
 Progress Exchange::RequestBroken() {
-  facts_.fault = request_body_.error();
+  facts_.fault = http1::FaultOf(request_body_.error());
   DropUpstream();
   return status_ == 0 ? ReplyReason(Reason::kBadRequest) : Truncate(Reason::kBadRequest);
 }

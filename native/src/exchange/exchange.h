@@ -95,7 +95,7 @@ class Exchange final : public ListNode<Exchange>,
   enum class ResponseState : uint8_t { kHead, kBody, kFlush };
   enum class Wait : uint8_t { kNothing, kConnect, kQueue, kRetry, kExpect, kDiscard, kRedial };
 
-  void KeepExcerpt(const http1::RequestHead& head, const char* data);
+  void KeepExcerpt(const http::RequestHead& head);
 
   // Request: exchange.cc
   Progress SendRequest(const Window* window);
@@ -108,7 +108,7 @@ class Exchange final : public ListNode<Exchange>,
   Progress RequestBroken();
   void ForgetSent();
   // For the access log.
-  void KeepFacts(const http1::RequestHead& head, const char* data);
+  void KeepFacts(const http::RequestHead& head);
   void NoteConnected();
 
   // The upstream connection: exchange_connect.cc
@@ -130,7 +130,7 @@ class Exchange final : public ListNode<Exchange>,
   bool RetriesProcessed(uint16_t status) const;
   bool TakeRetry(bool sent);
   Progress TryAgain();
-  void StartMirrors(const http1::RequestHead& head, const char* data);
+  void StartMirrors(const http::RequestHead& head);
   void SendToMirrors(std::span<iovec> parts);
   void EndMirrors();
 

@@ -53,7 +53,7 @@ Progress Exchange::TryAgain() {
   return Progress::kOpen;
 }
 
-void Exchange::StartMirrors(const http1::RequestHead& head, const char* data) {
+void Exchange::StartMirrors(const http::RequestHead& head) {
   const Shared<MirrorGroup> group = context_.mirror_groups.Find(decision_.mirrors);
   if (!group) return;
   const bool unfit = upgrade_ || method_ == http1::MethodId::kConnect;
@@ -64,7 +64,7 @@ void Exchange::StartMirrors(const http1::RequestHead& head, const char* data) {
       continue;
     }
     Mirror* mirror = context_.engine.TakeMirror();
-    if (mirror->Start(*this, target, head, data, complete) && !complete) mirrors_.push_back(mirror);
+    if (mirror->Start(*this, target, head, complete) && !complete) mirrors_.push_back(mirror);
   }
 }
 

@@ -22,7 +22,7 @@ constexpr uint32_t kIdleMarginMs = 500;
 uint32_t KeepAliveSeconds(std::string_view value) {
   constexpr std::string_view kName = "timeout=";
   for (size_t at = 0; at + kName.size() < value.size(); ++at) {
-    if (!http1::TokenEquals(value.substr(at, kName.size() - 1), kName.substr(0, kName.size() - 1)) ||
+    if (!http::TokenEquals(value.substr(at, kName.size() - 1), kName.substr(0, kName.size() - 1)) ||
         value[at + kName.size() - 1] != '=') {
       continue;
     }
@@ -153,7 +153,7 @@ Progress Exchange::TakeResponseHead(const Window& window, bool* stop) {
   }
   ByteBuffer& out = context_.head;
   out.Clear();
-  WriteResponseHead(head, window.data, options, out);
+  WriteResponseHead(head, options, out);
   response_body_.Start(head.body, head.content_length, options.framing);
   response_state_ = ResponseState::kBody;
   size_t used = 0;
@@ -179,7 +179,7 @@ Progress Exchange::RelayInterim(const Window& window) {
   if (!http10_ && (retries_ == 0 || head.status != 100 || go_on)) {
     ByteBuffer& out = context_.head;
     out.Clear();
-    WriteResponseHead(head, window.data, {}, out);
+    WriteResponseHead(head, {}, out);
     context_.counters.bytes_downstream += out.size();
     facts_.bytes_sent += out.size();
     downstream_->Send(out.data(), out.size());
@@ -205,8 +205,8 @@ Progress Exchange::UpstreamEnded(bool broken) {
 
 Progress Exchange::UpstreamBroken(Reason reason) {
   if (reason == Reason::kUpstreamProtocol)
-    facts_.fault =
-        response_state_ == ResponseState::kHead ? response_parser_.error() : response_body_.error();
+    facts_.fault = http1::FaultOf(response_state_ == ResponseState::kHead ? response_parser_.error()
+                                                                          : response_body_.error());
   // SAFETY 95: a connection that may have been closed while idle, and a request that may be sent twice.
   // It counts as one of the attempts of the route, which says how often the backend may see a request (SPEC
   // R1).
@@ -257,7 +257,7 @@ Progress Exchange::SwitchToTunnel(const Window& window) {
   options.fields = fields_;
   ByteBuffer& out = context_.head;
   out.Clear();
-  WriteResponseHead(head, window.data, options, out);
+  WriteResponseHead(head, options, out);
   iovec parts[] = {{out.data(), out.size()}, {window.data + head.length, window.length - head.length}};
   response_sink_.SendParts(parts);
   upstream_->Use(window, window.length);

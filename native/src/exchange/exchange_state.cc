@@ -17,8 +17,9 @@ constexpr double kNoBackend = -2;
 }  // namespace
 
 // Hot path.
-void Exchange::KeepExcerpt(const http1::RequestHead& head, const char* data) {
-  const http1::Target& target = head.target;
+void Exchange::KeepExcerpt(const http::RequestHead& head) {
+  const char* const data = head.data;
+  const http::Target& target = head.target;
   const std::string_view method = head.method.In(data).substr(0, kExcerptMethod);
   // Nothing but an authority or `*` has no path.
   std::string_view path = target.path.In(data);

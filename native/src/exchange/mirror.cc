@@ -14,8 +14,8 @@ Mirror::Mirror(EngineContext& context)
       deadline_(context.wheel, this),
       parser_(fields_, context.settings.response_limits) {}
 
-bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::RequestHead& head,
-                   const char* data, bool complete) {
+bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http::RequestHead& head,
+                   bool complete) {
   exchange_ = &exchange;
   backend_ = context_.engine.FindBackend(target.backend);
   upstream_ = nullptr;
@@ -43,7 +43,7 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http1::
   parser_.Reset({method_, false});
   ByteBuffer& out = context_.head;
   out.Clear();
-  WriteRequestHead(head, data, target.plan.get(), out, RequestCopy::kMirror);
+  WriteRequestHead(head, target.plan.get(), out, RequestCopy::kMirror);
   context_.counters.bytes_upstream += out.size();
   iovec part{out.data(), out.size()};
   Send({&part, 1});

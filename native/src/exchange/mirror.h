@@ -36,8 +36,7 @@ class Mirror final : public ListNode<Mirror>, public UpstreamUser {
   // Sends the head. False when the mirror is over already: reported, free, not to be touched.
   // `exchange` is told through OnMirrorEnded when the copy ends before its body does; `complete`: there is no
   // body.
-  bool Start(Exchange& exchange, const MirrorTarget& target, const http1::RequestHead& head, const char* data,
-             bool complete);
+  bool Start(Exchange& exchange, const MirrorTarget& target, const http::RequestHead& head, bool complete);
   // Bytes of the body, framed.
   void SendBody(std::span<iovec> parts);
   // All of the request has been passed on.

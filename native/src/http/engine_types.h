@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "http1/head.h"
+#include "http/head.h"
 
 namespace sideroute {
 
@@ -170,13 +170,6 @@ enum class MirrorResult : uint8_t {
 // Why a request was not tried again although its policy would have. RETRY_DENIALS in src/errors.ts, from 1.
 enum class RetryDenial : uint8_t { kNone, kBudget, kBody };
 
-// A complete request head and the bytes it refers to.
-struct RequestView {
-  int32_t frontend;
-  const http1::RequestHead& head;
-  const char* data;
-};
-
 struct OutcomeRecord {
   int32_t series;
   uint16_t status;
@@ -191,7 +184,7 @@ struct OutcomeRecord {
 class EngineHost {
  public:
   // False: the host failed, the request is answered with `internal`.
-  virtual bool Decide(const RequestView& view, Decision* decision) = 0;
+  virtual bool Decide(int32_t frontend, const http::RequestHead& head, Decision* decision) = 0;
   virtual void OnOutcome(const OutcomeRecord& outcome) = 0;
   virtual void OnMirror(int32_t series, MirrorResult result) = 0;
   virtual void OnRefused(int32_t frontend, int32_t reason) = 0;

@@ -20,7 +20,7 @@ void HeaderEdits::Add(HeaderEdit edit) {
 bool HeaderEdits::Removes(std::string_view name) const {
   if ((lengths_ & LengthBit(name.size())) == 0) return false;
   return std::any_of(edits_.begin(), edits_.end(), [name](const HeaderEdit& edit) {
-    return edit.kind != HeaderEdit::Kind::kAdd && http1::NamesEqual(name, edit.name);
+    return edit.kind != HeaderEdit::Kind::kAdd && http::NamesEqual(name, edit.name);
   });
 }
 

@@ -16,7 +16,7 @@
 #include <emmintrin.h>
 #endif
 
-namespace sideroute::http1 {
+namespace sideroute::http {
 
 enum ByteClass : uint8_t {
   kTchar = 1,        // RFC 9110 section 5.6.2
@@ -184,6 +184,6 @@ inline uint64_t Load64(const char* p) noexcept {
   return true;
 }
 
-}  // namespace sideroute::http1
+}  // namespace sideroute::http
 
 #endif  // SIDEROUTE_HTTP_SCAN_H_

@@ -161,7 +161,7 @@ void Downstream::LogRefused(const LocalReply& reply, const Window* window, size_
   entry.destination = original_;
   entry.started_ns = entry.ended_ns = uv_hrtime();
   const http1::RequestHeadParser& parser = exchange_->request_parser();
-  facts.fault = parser.error();
+  facts.fault = http1::FaultOf(parser.error());
   if (window != nullptr) facts.bytes_received = window->length;
   if (window != nullptr && parser.request_line_done()) {
     facts.texts.Set(RequestText::kMethod, parser.head().method.In(window->data));

@@ -59,6 +59,11 @@ enum class Error : uint8_t {
 // Stable kebab-case name, for logs and tests.
 [[nodiscard]] std::string_view NameOf(Error error) noexcept;
 
+// The same for whoever tells of a message that may be without a fault: empty for `kNone`.
+[[nodiscard]] inline std::string_view FaultOf(Error error) noexcept {
+  return error == Error::kNone ? std::string_view() : NameOf(error);
+}
+
 // Status of the reply to a request with this error: 400, 414, 431, 501 or 505; 0 for `kNone`.
 [[nodiscard]] uint16_t RequestStatusOf(Error error) noexcept;
 

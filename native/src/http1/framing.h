@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "http/head.h"
 #include "http1/error.h"
 #include "http1/types.h"
 
@@ -20,34 +21,21 @@ enum class SectionKind : uint8_t { kRequest, kResponse, kRequestTrailer, kRespon
   return kind >= SectionKind::kRequestTrailer;
 }
 
-struct FramingFacts {
-  uint64_t content_length = 0;
-  Span host;
-  // Bit per FieldId that occurred.
-  uint16_t seen = 0;
+struct FramingFacts : http::FieldFacts {
   // Connection options that name fields other than the well-known ones.
   uint16_t named_fields = 0;
-  // `chunked` was the last coding so far.
-  bool chunked = false;
   // Some coding other than `chunked` was named.
   bool other_coding = false;
   bool connection_close = false;
   bool connection_keep_alive = false;
-  bool connection_upgrade = false;
   // An Upgrade that names a protocol.
   bool upgrade_protocol = false;
   // An Upgrade that names h2c (row 74).
   bool upgrade_h2c = false;
   bool expect_continue = false;
-  // `TE: trailers`.
-  bool te_trailers = false;
   // What is wrong with the lengths and codings of a response, which matters only where they frame it.
   Error length_error = Error::kNone;
   Error coding_error = Error::kNone;
-
-  [[nodiscard]] constexpr bool Has(FieldId id) const noexcept {
-    return (seen >> static_cast<unsigned>(id) & 1u) != 0;
-  }
 };
 
 // Length and case-insensitive content decide; `name` consists of token bytes.

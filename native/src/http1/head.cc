@@ -36,14 +36,13 @@ HeadLimits Clamp(HeadLimits limits) noexcept {
   return limits;
 }
 
-bool KeepsAlive(const MessageHead& head) noexcept {
-  if (head.facts.connection_close) return false;
-  return head.minor_version == 1 || head.facts.connection_keep_alive;
+bool KeepsAlive(const MessageHead& head, const FramingFacts& facts) noexcept {
+  if (facts.connection_close) return false;
+  return head.minor_version == 1 || facts.connection_keep_alive;
 }
 
 // SAFETY 34, 39, 40, 42, 43, 80, 82: what Transfer-Encoding may be once the head is complete.
-Error CheckTransferEncoding(const MessageHead& head) noexcept {
-  const FramingFacts& facts = head.facts;
+Error CheckTransferEncoding(const MessageHead& head, const FramingFacts& facts) noexcept {
   if (facts.coding_error != Error::kNone) return facts.coding_error;
   if (head.minor_version == 0) return Error::kTransferEncodingInHttp10;
   if (facts.Has(FieldId::kContentLength)) return Error::kLengthAndTransferEncoding;
@@ -67,6 +66,7 @@ void TakeFields(const char* data, FieldSection& section, MessageHead& head) noex
   if (section.facts().named_fields != 0) DropNamedFields(data, section.fields(), section.facts());
   head.length = static_cast<uint32_t>(section.position());
   head.fields = section.fields();
+  head.data = data;
   head.facts = section.facts();
 }
 
@@ -210,10 +210,10 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
 
 Error RequestHeadParser::Conclude(const char* data) noexcept {
   TakeFields(data, section_, head_);
-  const FramingFacts& facts = head_.facts;
+  const FramingFacts& facts = section_.facts();
   if (!facts.Has(FieldId::kHost) && head_.minor_version == 1) return Error::kHostMissing;  // SAFETY 13, 24
   if (facts.Has(FieldId::kTransferEncoding)) {
-    if (const Error error = CheckTransferEncoding(head_); error != Error::kNone) return error;
+    if (const Error error = CheckTransferEncoding(head_, facts); error != Error::kNone) return error;
     head_.body = BodyKind::kChunked;
   } else if (facts.Has(FieldId::kContentLength)) {
     head_.body = BodyKind::kLength;  // SAFETY 44: whatever the method
@@ -224,7 +224,7 @@ Error RequestHeadParser::Conclude(const char* data) noexcept {
   if (head_.method_id == MethodId::kConnect) {
     if (const Error error = CheckConnect(head_, data); error != Error::kNone) return error;
   }
-  head_.keep_alive = KeepsAlive(head_);
+  head_.keep_alive = KeepsAlive(head_, section_.facts());
   // HTTP/1.0 knows neither (RFC 9110 sections 7.8 and 10.1.1).
   head_.upgrade =
       head_.minor_version == 1 && facts.connection_upgrade && facts.upgrade_protocol && !facts.upgrade_h2c;
@@ -331,7 +331,7 @@ ParseStatus ResponseHeadParser::ParseStatusLine(const char* data, size_t stop) n
 
 Error ResponseHeadParser::Conclude(const char* data) noexcept {
   TakeFields(data, section_, head_);
-  head_.keep_alive = KeepsAlive(head_);
+  head_.keep_alive = KeepsAlive(head_, section_.facts());
   const bool connected = context_.method == MethodId::kConnect && head_.status >= 200 && head_.status < 300;
   // SAFETY 87.
   if (head_.status == 101 && (!context_.upgrade_requested || head_.minor_version == 0))
@@ -343,7 +343,7 @@ Error ResponseHeadParser::Conclude(const char* data) noexcept {
     head_.body = connected || head_.status == 101 ? BodyKind::kTunnel : BodyKind::kNone;
     if (head_.body == BodyKind::kTunnel) head_.keep_alive = false;
     // A body that comes nevertheless would be taken for the next response.
-    if (head_.status == 204 && AnnouncesBody(head_.facts)) head_.keep_alive = false;
+    if (head_.status == 204 && AnnouncesBody(section_.facts())) head_.keep_alive = false;
     head_.content_length = 0;
     return Error::kNone;
   }
@@ -355,14 +355,15 @@ Error ResponseHeadParser::Conclude(const char* data) noexcept {
 
 // Of a response whose fields say what body a GET has got, or would have got.
 Error ResponseHeadParser::ConcludeBody() noexcept {
-  const FramingFacts& facts = head_.facts;
+  const FramingFacts& facts = section_.facts();
   if (facts.length_error != Error::kNone) return facts.length_error;
   const bool coded = facts.Has(FieldId::kTransferEncoding);
   if (head_.status == 304) {
     // Content-Length stays (SAFETY 92), Transfer-Encoding says nothing a client could use.
     head_.body = BodyKind::kNone;
     if (coded) head_.keep_alive = false;
-  } else if (const Error error = coded ? CheckTransferEncoding(head_) : Error::kNone; error != Error::kNone) {
+  } else if (const Error error = coded ? CheckTransferEncoding(head_, facts) : Error::kNone;
+             error != Error::kNone) {
     return error;
   } else if (context_.method == MethodId::kHead) {
     head_.body = BodyKind::kNone;  // SAFETY 92

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 
+#include "http/head.h"
 #include "http1/error.h"
 #include "http1/fields.h"
 #include "http1/framing.h"
@@ -19,34 +20,13 @@
 
 namespace sideroute::http1 {
 
-// What both directions have in common. Offsets count from the first byte given to the parser.
-struct MessageHead {
-  // Length of the head: start line to empty line, with a leading CRLF if there was one. The body begins
-  // here.
-  uint32_t length = 0;
-  // 0 or 1: HTTP/1.0 or HTTP/1.1.
-  uint8_t minor_version = 1;
-  BodyKind body = BodyKind::kNone;
-  // The message allows another one after it on its connection.
+// Of each direction, whether the message allows another one after it on its connection.
+struct RequestHead : http::RequestHead {
   bool keep_alive = false;
-  // Bytes of the body when `body` is kLength.
-  uint64_t content_length = 0;
-  // In order of arrival.
-  std::span<const Field> fields;
-  FramingFacts facts;
 };
 
-struct RequestHead : MessageHead {
-  // Offset of the request line: 2 after a leading CRLF (SAFETY 11), otherwise 0.
-  uint32_t start = 0;
-  Span method;
-  MethodId method_id = MethodId::kOther;
-  Target target;
-  // Asks for another protocol with Connection and Upgrade, and not for h2c, which is never forwarded (SAFETY
-  // 74).
-  bool upgrade = false;
-  // Holds its body back until a 100 (RFC 9110 section 10.1.1).
-  bool expect_continue = false;
+struct ResponseHead : http::ResponseHead {
+  bool keep_alive = false;
 };
 
 // What a response head is read against.
@@ -54,15 +34,6 @@ struct ResponseContext {
   MethodId method = MethodId::kGet;
   // The request forwarded an Upgrade; otherwise a 101 is an error (SAFETY 87).
   bool upgrade_requested = false;
-};
-
-struct ResponseHead : MessageHead {
-  // 100 to 999; from 600 on they are forwarded as they are.
-  uint16_t status = 0;
-  Span reason;
-
-  // Another head follows this one.
-  [[nodiscard]] bool interim() const noexcept { return status < 200 && status != 101; }
 };
 
 // Parses one request head after another. Call Parse with everything received since the head began, again with

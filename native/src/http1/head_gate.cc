@@ -36,7 +36,7 @@ bool HasHighEdge(std::string_view value) {
 }
 
 bool Admissible(const char* data, size_t length, const RequestHead& head) {
-  const http1::FramingFacts& facts = head.facts;
+  const http::FieldFacts& facts = head.facts;
   if (head.start != 0 || head.minor_version == 0 || head.target.form != TargetForm::kOrigin) return false;
   if (head.fields.size() > kMaxAdmittedFields || head.body == BodyKind::kChunked) return false;
   if (facts.Has(FieldId::kUpgrade) || facts.connection_upgrade || facts.Has(FieldId::kExpect)) return false;

@@ -9,8 +9,8 @@ namespace sideroute {
 
 namespace {
 
-using http1::Field;
-using http1::FieldId;
+using http::Field;
+using http::FieldId;
 
 // Appends without checks to room reserved beforehand.
 class Output {
@@ -39,7 +39,8 @@ enum class Treatment : uint8_t { kCopy, kDrop, kReplace };
 
 // Copies the fields for which `treat` says so, in runs; `treat` writes the replacement of the others itself.
 template <typename Treat>
-void CopyFields(const http1::MessageHead& head, const char* data, Output& output, Treat treat) {
+void CopyFields(const http::MessageHead& head, Output& output, Treat treat) {
+  const char* const data = head.data;
   const auto fields = head.fields;
   if (fields.empty()) return;
   const uint32_t end = head.length - 2;
@@ -64,7 +65,8 @@ void PutLine(std::string_view name, std::string_view value, Output& output) {
 }
 
 // A line that cannot be copied as it came (kFieldAnew).
-void PutAnew(const http1::MessageHead& head, const Field& field, const char* data, Output& output) {
+void PutAnew(const http::MessageHead& head, const Field& field, Output& output) {
+  const char* const data = head.data;
   std::array<char, 20> digits;
   std::string_view value = field.Value(data);
   if (field.id == FieldId::kTransferEncoding) {
@@ -77,17 +79,18 @@ void PutAnew(const http1::MessageHead& head, const Field& field, const char* dat
   PutLine(field.Name(data), value, output);
 }
 
-uint32_t FieldsBegin(const http1::MessageHead& head) {
+uint32_t FieldsBegin(const http::MessageHead& head) {
   return head.fields.empty() ? head.length - 2 : head.fields[0].name_offset;
 }
 
-void PutPath(const http1::RequestHead& head, const char* data, const HeaderPlan* plan, Output& output) {
-  const http1::Target& target = head.target;
+void PutPath(const http::RequestHead& head, const HeaderPlan* plan, Output& output) {
+  const char* const data = head.data;
+  const http::Target& target = head.target;
   std::string_view path = target.path.In(data);
   if (plan == nullptr || plan->path_kind == HeaderPlan::PathKind::kKeep) {
     if (path.empty()) {
       // RFC 9112 section 3.2.4: an OPTIONS of an authority without path is about the server as a whole.
-      path = head.method_id == http1::MethodId::kOptions && !target.has_query ? "*" : "/";
+      path = head.method_id == http::MethodId::kOptions && !target.has_query ? "*" : "/";
     } else if (path.front() != '/') {
       output.Put("/");
     }
@@ -113,22 +116,23 @@ void PutPath(const http1::RequestHead& head, const char* data, const HeaderPlan*
 }  // namespace
 
 // Hot path.
-void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan,
-                      ByteBuffer& out, RequestCopy copy) {
+void WriteRequestHead(const http::RequestHead& head, const HeaderPlan* plan, ByteBuffer& out,
+                      RequestCopy copy) {
+  const char* const data = head.data;
   size_t room = head.length + kExtraBytes;
   if (plan != nullptr) room += plan->request.appended().size() + plan->host.size() + plan->path.size();
   Output output(out, room);
 
-  const bool absolute = head.target.form == http1::TargetForm::kAbsolute;
+  const bool absolute = head.target.form == http::TargetForm::kAbsolute;
   std::string_view host;
   if (absolute) host = head.target.authority.In(data);
   // Not of CONNECT: its Host is its target, which says where the tunnel is to go.
-  if (plan != nullptr && !plan->host.empty() && head.target.form != http1::TargetForm::kAuthority)
+  if (plan != nullptr && !plan->host.empty() && head.target.form != http::TargetForm::kAuthority)
     host = plan->host;
   const bool has_host = head.facts.Has(FieldId::kHost);
   const bool speak_11 = head.minor_version == 1 || has_host || !host.empty();
   const bool rewrite_path = plan != nullptr && plan->path_kind != HeaderPlan::PathKind::kKeep &&
-                            (absolute || head.target.form == http1::TargetForm::kOrigin);
+                            (absolute || head.target.form == http::TargetForm::kOrigin);
   const uint32_t fields_begin = FieldsBegin(head);
   if (!absolute && !rewrite_path && speak_11 == (head.minor_version == 1)) {
     output.Put({data + head.start, fields_begin - head.start});
@@ -136,7 +140,7 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
     output.Put(head.method.In(data));
     output.Put(" ");
     if (absolute || rewrite_path) {
-      PutPath(head, data, plan, output);
+      PutPath(head, plan, output);
     } else {
       output.Put(head.target.whole.In(data));
     }
@@ -145,7 +149,7 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
   if (!host.empty() && !has_host) PutLine("Host", host, output);
 
   bool connection_written = false;
-  CopyFields(head, data, output, [&](const Field& field, auto flush) {
+  CopyFields(head, output, [&](const Field& field, auto flush) {
     if (field.id == FieldId::kOther) {
       if (!field.drop() && (plan == nullptr || !plan->request.Removes(field.Name(data)))) return;
       flush();
@@ -163,7 +167,7 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
         // edit either.
         if (!field.anew()) return;
         flush();
-        PutAnew(head, field, data, output);
+        PutAnew(head, field, output);
         return;
       case FieldId::kUpgrade:
         if (!head.upgrade) flush();
@@ -188,8 +192,8 @@ void WriteRequestHead(const http1::RequestHead& head, const char* data, const He
 }
 
 // Hot path.
-void WriteResponseHead(const http1::ResponseHead& head, const char* data, const ResponseHeadOptions& options,
-                       ByteBuffer& out) {
+void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions& options, ByteBuffer& out) {
+  const char* const data = head.data;
   const HeaderPlan* plan = options.plan;
   size_t room = head.length + kExtraBytes + options.fields.size();
   if (plan != nullptr) room += plan->response.appended().size();
@@ -209,25 +213,25 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
   // Without a body here, the coding tells what GET would have got, and nothing where no response has a body.
   const bool bodiless = head.status < 200 || head.status == 204 || head.status == 304;
   const bool keep_coding = options.framing == OutFraming::kChunked ||
-                           (head.body == http1::BodyKind::kNone && !bodiless && !options.downstream_http10);
+                           (head.body == http::BodyKind::kNone && !bodiless && !options.downstream_http10);
   const bool keep_upgrade = head.status == 101 || head.status == 426;
   bool connection_written = false;
-  CopyFields(head, data, output, [&](const Field& field, auto flush) {
+  CopyFields(head, output, [&](const Field& field, auto flush) {
     switch (field.id) {
       case FieldId::kTransferEncoding:
         if (keep_coding && !field.anew()) return;
         flush();
-        if (keep_coding) PutAnew(head, field, data, output);
+        if (keep_coding) PutAnew(head, field, output);
         return;
       case FieldId::kContentLength:
         if (field.flags == 0) return;
         flush();
-        if (!field.drop()) PutAnew(head, field, data, output);
+        if (!field.drop()) PutAnew(head, field, output);
         return;
       case FieldId::kUpgrade:
         if (keep_upgrade && !field.anew()) return;
         flush();
-        if (keep_upgrade) PutAnew(head, field, data, output);
+        if (keep_upgrade) PutAnew(head, field, output);
         return;
       case FieldId::kConnection:
         flush();
@@ -239,7 +243,7 @@ void WriteResponseHead(const http1::ResponseHead& head, const char* data, const 
         if (field.drop() || (plan != nullptr && plan->response.Removes(field.Name(data)))) return flush();
         if (!field.anew()) return;
         flush();
-        PutAnew(head, field, data, output);
+        PutAnew(head, field, output);
         return;
     }
   });

@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/head.h"
 #include "http/header_plan.h"
-#include "http1/head.h"
 #include "net/byte_buffer.h"
 
 namespace sideroute {
@@ -28,8 +28,8 @@ enum class RequestCopy : uint8_t { kOwn, kMirror };
 // An absolute-form target becomes origin-form and its authority the Host (RFC 9112 section 3.2.2, SAFETY 8).
 // The version becomes 1.1, which is ours (RFC 9110 section 2.5), unless there is no Host to make such a
 // request valid (SAFETY 13).
-void WriteRequestHead(const http1::RequestHead& head, const char* data, const HeaderPlan* plan,
-                      ByteBuffer& out, RequestCopy copy = RequestCopy::kOwn);
+void WriteRequestHead(const http::RequestHead& head, const HeaderPlan* plan, ByteBuffer& out,
+                      RequestCopy copy = RequestCopy::kOwn);
 
 enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
 
@@ -44,8 +44,7 @@ struct ResponseHeadOptions {
 };
 
 // Appends the response head, interim ones included, to `out`.
-void WriteResponseHead(const http1::ResponseHead& head, const char* data, const ResponseHeadOptions& options,
-                       ByteBuffer& out);
+void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions& options, ByteBuffer& out);
 
 }  // namespace sideroute
 

@@ -12,22 +12,6 @@
 
 namespace sideroute::http1 {
 
-// Parts of a request target; spans count from the first byte of the head.
-struct Target {
-  TargetForm form = TargetForm::kOrigin;
-  // False: no `?` at all, unlike an empty query.
-  bool has_query = false;
-  // The whole target, byte-exact.
-  Span whole;
-  // Raw, not normalised (SAFETY 12). Empty for an absolute-form without path, for authority-form and
-  // asterisk-form.
-  Span path;
-  // Without the `?`.
-  Span query;
-  // Host and port of absolute-form and authority-form; empty otherwise.
-  Span authority;
-};
-
 // Method names are case-sensitive (SAFETY 5).
 [[nodiscard]] MethodId LookUpMethod(std::string_view method) noexcept;
 

@@ -102,7 +102,7 @@ void AccessLog::WriteOutcome(const RequestEntry& entry, const RequestFacts& fact
   const bool known = entry.reason >= 0 && static_cast<size_t>(entry.reason) < reasons_.size();
   line_.String("reason", known ? std::string_view(reasons_[static_cast<size_t>(entry.reason)].name)
                                : std::string_view());
-  line_.String("fault", facts.fault == http1::Error::kNone ? std::string_view() : http1::NameOf(facts.fault));
+  line_.String("fault", facts.fault);
   line_.Number("retries", entry.retries);
   line_.String("retry_denied", DenialName(entry.denial));
   if (entry.series < 0) {

@@ -37,32 +37,33 @@ std::string_view RequestTexts::Get(RequestText which) const {
 }
 
 // Hot path. Names are told apart by their length first; most fields are none of these.
-void RequestTexts::Take(const http1::RequestHead& head, const char* data) {
+void RequestTexts::Take(const http::RequestHead& head) {
+  const char* const data = head.data;
   Clear();
   Set(RequestText::kMethod, head.method.In(data));
   Set(RequestText::kPath, head.target.path.In(data));
-  const bool absolute = head.target.form == http1::TargetForm::kAbsolute;
+  const bool absolute = head.target.form == http::TargetForm::kAbsolute;
   if (absolute) Set(RequestText::kHost, head.target.authority.In(data));
   bool host = absolute, agent = false, id = false;
   uint32_t traceparents = 0;
-  for (const http1::Field& field : head.fields) {
-    if (field.id == http1::FieldId::kHost) {
+  for (const http::Field& field : head.fields) {
+    if (field.id == http::FieldId::kHost) {
       if (!host) Set(RequestText::kHost, field.Value(data));
       host = true;
       continue;
     }
     switch (field.name_length) {
       case 10:
-        if (agent || !http1::TokenEquals(field.Name(data), "user-agent")) break;
+        if (agent || !http::TokenEquals(field.Name(data), "user-agent")) break;
         Set(RequestText::kUserAgent, field.Value(data));
         agent = true;
         break;
       case 11:
-        if (!http1::TokenEquals(field.Name(data), "traceparent")) break;
+        if (!http::TokenEquals(field.Name(data), "traceparent")) break;
         if (traceparents++ == 0) Set(RequestText::kTraceparent, field.Value(data));
         break;
       case 12:
-        if (id || !http1::TokenEquals(field.Name(data), "x-request-id")) break;
+        if (id || !http::TokenEquals(field.Name(data), "x-request-id")) break;
         Set(RequestText::kRequestId, field.Value(data));
         id = true;
         break;

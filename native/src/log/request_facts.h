@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "http1/head.h"
+#include "http/head.h"
 #include "net/net_address.h"
 
 namespace sideroute {
@@ -33,7 +33,7 @@ class RequestTexts {
   bool truncated() const { return truncated_; }
   // Of a complete head. A repeated request id or user agent counts with its first value, a repeated
   // traceparent is none (W3C Trace Context: at most one).
-  void Take(const http1::RequestHead& head, const char* data);
+  void Take(const http::RequestHead& head);
 
  private:
   struct Piece {
@@ -56,8 +56,9 @@ struct RequestFacts {
   uint64_t connected_ns = 0;
   uint64_t response_ns = 0;
   NetAddress upstream;
-  // What was wrong with the request or the response, kept in any case; kNone when no parser has refused it.
-  http1::Error fault = http1::Error::kNone;
+  // The name of what was wrong with the request or the response, kept in any case; empty when no parser has
+  // refused it.
+  std::string_view fault;
   // Counted in any case. Heads and framing included; those of a tunnel after an upgrade, too.
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;

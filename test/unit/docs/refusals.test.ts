@@ -70,7 +70,7 @@ t.test('the limits on the page are those of the code', async (t) => {
     if (found === null) throw new Error(`${file} has no ${pattern.source}`);
     return found.slice(1).reduce((product, factor) => product * Number(factor.replaceAll("'", '')), 1);
   };
-  const types = 'native/src/http1/types.h';
+  const types = 'native/src/http/types.h';
   const body = 'native/src/http1/body.h';
   const engine = 'native/src/http/engine_types.h';
   const KIB = 1024;

@@ -1,0 +1,79 @@
+// One head, as everybody sees it who decides about a message, edits it, writes it or tells of it, whatever
+// the version of HTTP that it came in.
+//
+// Stage before: a parser. Stage after: the host's decision and its memo, header plans, the access log, and
+// the writers of heads. Plain data over the bytes at `data`: a head is good for as long as these are, and
+// whoever needs it for longer copies both.
+//
+// The bytes of its fields are lines as HTTP/1.1 writes them, `name: value CRLF`, one behind the other: what
+// is forwarded unchanged is copied in runs.
+#ifndef SIDEROUTE_HTTP_HEAD_H_
+#define SIDEROUTE_HTTP_HEAD_H_
+
+#include <cstdint>
+#include <span>
+
+#include "http/types.h"
+
+namespace sideroute::http {
+
+// What the fields of a head say together that others than its parser need to know.
+struct FieldFacts {
+  // As declared, if kContentLength occurred; what the body has is MessageHead::content_length.
+  uint64_t content_length = 0;
+  Span host;
+  // Bit per FieldId that occurred.
+  uint16_t seen = 0;
+  // `chunked` was the last coding.
+  bool chunked = false;
+  bool connection_upgrade = false;
+  // `TE: trailers`.
+  bool te_trailers = false;
+
+  [[nodiscard]] constexpr bool Has(FieldId id) const noexcept {
+    return (seen >> static_cast<unsigned>(id) & 1u) != 0;
+  }
+};
+
+// What both directions have in common.
+struct MessageHead {
+  // Set once the head is complete; what all offsets count from.
+  const char* data = nullptr;
+  // Length of the head: start line to empty line, with a leading CRLF if there was one. The body begins
+  // here.
+  uint32_t length = 0;
+  // 0 or 1: HTTP/1.0 or HTTP/1.1.
+  uint8_t minor_version = 1;
+  BodyKind body = BodyKind::kNone;
+  // Bytes of the body when `body` is kLength.
+  uint64_t content_length = 0;
+  // In order of arrival.
+  std::span<const Field> fields;
+  FieldFacts facts;
+};
+
+struct RequestHead : MessageHead {
+  // Offset of the request line: 2 after a leading CRLF (SAFETY 11), otherwise 0.
+  uint32_t start = 0;
+  Span method;
+  MethodId method_id = MethodId::kOther;
+  Target target;
+  // Asks for another protocol with Connection and Upgrade, and not for h2c, which is never forwarded (SAFETY
+  // 74).
+  bool upgrade = false;
+  // Holds its body back until a 100 (RFC 9110 section 10.1.1).
+  bool expect_continue = false;
+};
+
+struct ResponseHead : MessageHead {
+  // 100 to 999; from 600 on they are forwarded as they are.
+  uint16_t status = 0;
+  Span reason;
+
+  // Another head follows this one.
+  [[nodiscard]] bool interim() const noexcept { return status < 200 && status != 101; }
+};
+
+}  // namespace sideroute::http
+
+#endif  // SIDEROUTE_HTTP_HEAD_H_
