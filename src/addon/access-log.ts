@@ -19,7 +19,8 @@ export interface NativeAccessLogOptions {
   readonly reasons: readonly { readonly name: string; readonly error: boolean }[];
 }
 
-interface Endpoint {
+/** One end of a connection. */
+export interface SocketAddress {
   readonly address: string;
   readonly port: number;
 }
@@ -39,9 +40,9 @@ export interface NativeRequestEntry {
   readonly requestId: string | null;
   readonly traceparent: string | null;
   readonly userAgent: string | null;
-  readonly downstream: Endpoint | null;
-  readonly destination: Endpoint | null;
-  readonly upstream: Endpoint | null;
+  readonly downstream: SocketAddress | null;
+  readonly destination: SocketAddress | null;
+  readonly upstream: SocketAddress | null;
   readonly durationMs: number;
   readonly requestMs: number | null;
   readonly connectionMs: number | null;

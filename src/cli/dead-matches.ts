@@ -7,8 +7,8 @@
  */
 import { problemAt } from '../config/progress.ts';
 import type { HttpRoute, HttpRouteMatch, Problem, Resource } from '../gateway-api/types.ts';
-import { compileRegex } from '../routing/regex.ts';
-import type { PossibleValues } from '../routing/regex-reach.ts';
+import type { PossibleValues } from '../regex/reach.ts';
+import { compileRegex } from '../regex/regex.ts';
 
 const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(0x21 + index)).join('');
 

@@ -11,8 +11,8 @@ import { isRouteFileName, readDirectory, type FileRead } from '../config/directo
 import { hashContent, ignoredFile, RouteFiles } from '../config/route-files.ts';
 import { parseRoutes } from '../config/route-parser.ts';
 import { ProxyError } from '../errors.ts';
-import type { ConfigMapDocument } from '../gateway-api/config-maps.ts';
 import { NO_TEXT_LIMITS } from '../gateway-api/limits.ts';
+import type { ConfigMapDocument } from '../gateway-api/types.ts';
 import type { Problem, Resource } from '../gateway-api/types.ts';
 import { shardFile } from '../route-set/format.ts';
 import { readBytes, STANDARD_INPUT } from './manifest-input.ts';

@@ -3,9 +3,9 @@
  *
  * Stage before: `resolver.ts`, which makes the lookups. Stage after: the composition root.
  */
-import type { AddressFault } from './addresses.ts';
-import type { DnsVerdict } from './document-addresses.ts';
 import type { ResolutionState } from '../routing/decision.ts';
+import type { AddressFault } from './addresses.ts';
+import type { DnsVerdict } from './service-addresses.ts';
 
 export interface DnsStatistics {
   /** Totals since start of lookups that have ended, by what they brought. */

@@ -11,13 +11,7 @@ import { isIPv6 } from 'node:net';
 import type { Service } from '../gateway-api/types.ts';
 import type { IpFamily } from './dns-client.ts';
 import type { NameWatch } from './name-watch.ts';
-import type { ServiceAddresses } from './resolver.ts';
-
-/**
- * What cluster DNS says of the addresses in a document. `silent`: nothing yet. `agrees`. `differs`: it has others, which are used.
- * `unknown`: it does not know the Service.
- */
-export type DnsVerdict = 'silent' | 'agrees' | 'differs' | 'unknown';
+import type { ServiceAddresses } from './service-addresses.ts';
 
 const DOCUMENT = { source: 'document', verdict: null, unroutable: null, stale: false, error: null } as const;
 

@@ -4,7 +4,7 @@
  * Used by `resolver.ts`. The document stays in use otherwise (its ports), so both are warnings.
  */
 import type { Problem, Service } from '../gateway-api/types.ts';
-import type { ServiceAddresses } from './resolver.ts';
+import type { ServiceAddresses } from './service-addresses.ts';
 
 type Place = Pick<Problem, 'file' | 'document' | 'line' | 'resource' | 'path'>;
 

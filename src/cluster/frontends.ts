@@ -14,7 +14,8 @@ import { finish, type Steps } from '../slices.ts';
 import { presence, type Knowledge } from './knowledge.ts';
 import { Numbers } from './numbers.ts';
 import { assignAddresses, knowledgeWithoutAddress, type Networks } from './parent-addresses.ts';
-import { sameState, type ServiceAddresses, type ServiceResolver, type Subscription } from './resolver.ts';
+import { sameState, type ServiceResolver, type Subscription } from './resolver.ts';
+import type { ServiceAddresses } from './service-addresses.ts';
 
 /** A frontend without a single address; its Service is reached as if there were no routes. */
 export interface UnresolvedFrontend {

@@ -4,7 +4,7 @@
  * Stage before: `resolver.ts`, through `frontends.ts` and `backends.ts`. Stage after: `live-conditions.ts`.
  */
 import { dnsWords, saysAbsent } from './dns-words.ts';
-import type { ServiceAddresses } from './resolver.ts';
+import type { ServiceAddresses } from './service-addresses.ts';
 
 /**
  * `asked`: not known, and nothing wrong yet. `unknown`: asked in vain. `missing`: there is none. `forgotten`: cluster DNS says

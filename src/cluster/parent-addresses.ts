@@ -8,13 +8,14 @@ import type { Problem } from '../gateway-api/types.ts';
 import { addressFault, faultText } from './addresses.ts';
 import { dnsWords } from './dns-words.ts';
 import { absence, type Knowledge } from './knowledge.ts';
-import type { ServiceAddresses, Subscription } from './resolver.ts';
+import type { Subscription } from './resolver.ts';
+import type { ServiceAddresses } from './service-addresses.ts';
 
 /** Null: which networks ClusterIPs are in is not known. */
 export type Networks = Pick<ServiceNetworks, 'contains'> | null;
 
-/** An address may be claimed by one Service only; the better source wins, then the lower name. */
-export interface Claim {
+/** An address belongs to one Service only; the better source wins, then the lower name. */
+export interface AddressOwner {
   readonly service: string;
   readonly rank: number;
 }
@@ -30,8 +31,8 @@ export function assignAddresses(
   parents: ReadonlyMap<string, Subscription>,
   networks: Networks,
   problems: Problem[],
-): Map<string, Claim> {
-  const owners = new Map<string, Claim>();
+): Map<string, AddressOwner> {
+  const owners = new Map<string, AddressOwner>();
   for (const service of [...parents.keys()].sort()) {
     const { current } = parents.get(service)!;
     const rank = rankOf(current);

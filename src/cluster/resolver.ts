@@ -8,30 +8,15 @@ import { isIPv6 } from 'node:net';
 import type { ServiceNetworks } from '../config/service-networks.ts';
 import type { Problem, Service } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
-import type { ResolutionState } from '../routing/decision.ts';
 import { finish, type Steps } from '../slices.ts';
 import type { IpFamily } from './dns-client.ts';
 import { DnsClient } from './dns-client.ts';
 import { LookupTotals, type DnsStatistics } from './dns-statistics.ts';
-import { addressesOf, checkedAddresses, isCheckable, type DnsVerdict } from './document-addresses.ts';
+import { addressesOf, checkedAddresses, isCheckable } from './document-addresses.ts';
 import { documentProblem, placeOf } from './document-problems.ts';
 import { NameWatch, type WatchContext } from './name-watch.ts';
 import { normalizeDomain, ResolvConfFile } from './resolv-conf.ts';
-
-export interface ServiceAddresses {
-  readonly state: ResolutionState;
-  /** Canonical text, in the order of `ipFamilies`; empty unless `state` is `resolved`. */
-  readonly addresses: readonly string[];
-  readonly source: 'document' | 'dns';
-  /** Null: no document gives addresses, or one that is kept current by whoever writes it. */
-  readonly verdict: DnsVerdict | null;
-  /** Last good addresses are served because the last lookup brought none. */
-  readonly stale: boolean;
-  /** Why the addresses are no ClusterIP, which a parent has to have; null when nothing speaks against it. */
-  readonly unroutable: string | null;
-  /** Why it is not resolved, or stale, or what was left out: a c-ares code (`ENOTFOUND`, ...) or a sentence; else null. */
-  readonly error: string | null;
-}
+import type { ServiceAddresses } from './service-addresses.ts';
 
 export interface ServiceStatus extends ServiceAddresses {
   readonly namespace: string;

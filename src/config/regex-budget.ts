@@ -5,7 +5,7 @@
  * Stage before: `attach.ts`, with each route once. Stage after: the same, with a `RefusedRoute` for each that goes beyond.
  */
 import type { HttpRoute, Problem, Resource } from '../gateway-api/types.ts';
-import { scanRegex } from '../routing/regex-syntax.ts';
+import { scanRegex } from '../regex/syntax.ts';
 import type { Steps } from '../slices.ts';
 import { problemAt } from './progress.ts';
 

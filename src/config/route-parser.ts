@@ -6,7 +6,7 @@
 import { parseRouteFileInSteps, type ParseOptions } from '../gateway-api/parse.ts';
 import type { ParsedFile } from '../gateway-api/types.ts';
 import { LongStretch, type TextLayout } from '../gateway-api/yaml-tree.ts';
-import { validateRegex } from '../routing/regex.ts';
+import { validateRegex } from '../regex/regex.ts';
 import { finish, type Slicer } from '../slices.ts';
 import { parseInThread } from './parse-thread.ts';
 

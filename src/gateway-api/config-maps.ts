@@ -6,22 +6,7 @@
 import { shardFile } from '../route-set/format.ts';
 import { textOf, type Fields } from './fields.ts';
 import type { Tree } from './tree.ts';
-
-/** One file of a ConfigMap. */
-export interface ConfigMapFile {
-  /** Its key, which is its name where it is mounted. */
-  readonly name: string;
-  readonly content: Buffer;
-  /** Where its first line stands in the file that the document is in; null where lines do not correspond. */
-  readonly line: number | null;
-}
-
-export interface ConfigMapDocument {
-  readonly name: string;
-  /** Null when it is not written there. */
-  readonly namespace: string | null;
-  readonly files: readonly ConfigMapFile[];
-}
+import type { ConfigMapDocument, ConfigMapFile } from './types.ts';
 
 const ROUTE_DOCUMENT = /(?:^|[{,])[ \t]*"?kind"?[ \t]*:[ \t]*["']?(?:(?:HTTP|GRPC|TLS|TCP|UDP)Route|Service|List)\b/m;
 

@@ -7,7 +7,6 @@
  * Sources: Gateway API v1.7.0 `apis/v1/{httproute,shared,object_reference}_types.go`, Kubernetes `core/v1` Service.
  */
 
-import type { ConfigMapDocument } from './config-maps.ts';
 import type { ProblemCode } from './problem-codes.ts';
 
 /** Where a document stands: `document` counts from 1 within `file`; `line` counts from 1, null when unknown. */
@@ -35,6 +34,22 @@ export interface Problem {
   readonly path: string;
   /** What is wrong, with the offending value, and what is allowed. */
   readonly message: string;
+}
+
+/** One file of a ConfigMap. */
+export interface ConfigMapFile {
+  /** Its key, which is its name where it is mounted. */
+  readonly name: string;
+  readonly content: Buffer;
+  /** Where its first line stands in the file that the document is in; null where lines do not correspond. */
+  readonly line: number | null;
+}
+
+export interface ConfigMapDocument {
+  readonly name: string;
+  /** Null when it is not written there. */
+  readonly namespace: string | null;
+  readonly files: readonly ConfigMapFile[];
 }
 
 export interface ParentRef {

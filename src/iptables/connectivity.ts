@@ -7,7 +7,7 @@
 import { connect } from 'node:net';
 import type { Acceptor, NativeBinding } from '../addon/binding.ts';
 import { ProxyError } from '../errors.ts';
-import type { Endpoint } from './settings.ts';
+import type { Destination } from './settings.ts';
 
 const DEADLINE_MS = 5_000;
 const MAX_HEAD_BYTES = 16 * 1024;
@@ -32,7 +32,7 @@ export interface ConnectivityProbe {
 export function openConnectivityProbe(
   binding: NativeBinding,
   capturePort: number,
-  destination: Endpoint,
+  destination: Destination,
 ): ConnectivityProbe | null {
   const { address, port } = destination;
   const verdict: { seen: boolean; wake: () => void } = { seen: false, wake: () => undefined };
@@ -82,7 +82,7 @@ export function openConnectivityProbe(
 }
 
 /** Ends when the acceptor reports (`setWake`), the connection answers, fails or closes, or at the deadline. */
-function dial(destination: Endpoint, setWake: (wake: () => void) => void): Promise<string> {
+function dial(destination: Destination, setWake: (wake: () => void) => void): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ host: destination.address, port: destination.port });
     const end = (how: string) => {

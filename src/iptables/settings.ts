@@ -12,7 +12,7 @@ export interface PortRange {
   readonly last: number;
 }
 
-export interface Endpoint {
+export interface Destination {
   /** Canonical address text. */
   readonly address: string;
   readonly port: number;
@@ -30,7 +30,7 @@ export interface InterceptionSettings {
   readonly metadataAddresses: readonly Cidr[];
   /** Sorted, not overlapping. Port 53 is left alone in any case. */
   readonly excludePorts: readonly PortRange[];
-  readonly apiServer: Endpoint | null;
+  readonly apiServer: Destination | null;
 }
 
 /** Texts as they arrive; undefined, empty and blank all mean "not given". */
@@ -208,7 +208,7 @@ function parseApiServer(
   texts: InterceptionTexts,
   problem: (key: SettingKey, text: string) => void,
   warnings: string[],
-): Endpoint | null {
+): Destination | null {
   const explicit = given(texts.apiServer);
   if (explicit === 'none') return null;
   if (explicit !== undefined) {

@@ -7,11 +7,11 @@
  * the value they require, and only the file of the request's own value is tried.
  */
 import type { HttpMethod, HttpRouteMatch } from '../gateway-api/types.ts';
+import { compileRegex, type Regex } from '../regex/regex.ts';
 import type { Steps } from '../slices.ts';
+import type { WeightedPicker } from './picker.ts';
 import type { RankedMatch } from './precedence.ts';
 import { FieldPredicate, type RequestReader, type SlotNames } from './predicates.ts';
-import { compileRegex, type Regex } from './regex.ts';
-import type { WeightedPicker } from './picker.ts';
 import type { CompiledRule, Share } from './rule.ts';
 import { StringIndex, type IndexEntry } from './string-index.ts';
 

@@ -5,8 +5,8 @@
  * Stage before: `routing/table.ts`. Stage after: `routing/match-list.ts`.
  */
 import type { HeaderMatch, QueryParamMatch } from '../gateway-api/types.ts';
+import { compileRegex, type Regex } from '../regex/regex.ts';
 import type { RequestHead } from './decision.ts';
-import { compileRegex, type Regex } from './regex.ts';
 
 /**
  * Route files are text, requests are bytes: a value is compared as the bytes of its UTF-8 form, in the Latin-1 view that

@@ -8,13 +8,13 @@
  */
 import type { Attachment, AttachedFrontend } from '../config/attachment.ts';
 import type { HttpRouteMatch, HttpRouteRule, Service } from '../gateway-api/types.ts';
+import { compileRegex } from '../regex/regex.ts';
 import { finish, sortInSteps, type Steps } from '../slices.ts';
 import type { CompileDeps, LocalDecision, OriginalDecision, SeriesLabels } from './decision.ts';
 import { CompiledMatch, createCandidates, type Candidates } from './match-list.ts';
 import { createPathIndex, FIND_MY_WAY_MAX_PATHS, type PathIndex } from './path-index.ts';
 import { compareMatches, normalizePrefix, type RankedMatch } from './precedence.ts';
 import { RequestReader, SlotNames, toWire } from './predicates.ts';
-import { compileRegex } from './regex.ts';
 import { compileRule, localDecision, type CompiledRule } from './rule.ts';
 
 export interface FrontendTable {

@@ -4,16 +4,11 @@
  * Stage before: the engine, when an exchange is settled or a request refused. Stage after: `addon/access-log.ts`. What
  * uWS does not tell is null: the port of the downstream, bytes as they are on the wire.
  */
-import type { NativeAccessLog } from '../../addon/access-log.ts';
+import type { NativeAccessLog, SocketAddress } from '../../addon/access-log.ts';
 import { REQUEST_REASONS, type RequestReason } from '../../errors.ts';
 import type { UwsHead } from './head.ts';
 
 const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];
-
-interface Endpoint {
-  readonly address: string;
-  readonly port: number;
-}
 
 /** Of one request; monotonic milliseconds, null for what has not happened. */
 export interface RequestPhases {
@@ -24,7 +19,7 @@ export interface RequestPhases {
   /** The response head came. */
   respondedMs: number | null;
   /** Where it was sent last. */
-  upstream: Endpoint | null;
+  upstream: SocketAddress | null;
 }
 
 export interface EndedRequest {
@@ -34,7 +29,7 @@ export interface EndedRequest {
   readonly status: number;
   readonly reason: RequestReason | null;
   readonly head: UwsHead;
-  readonly destination: Endpoint;
+  readonly destination: SocketAddress;
   readonly phases: RequestPhases;
   readonly startedMs: number;
 }

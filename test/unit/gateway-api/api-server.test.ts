@@ -1,7 +1,7 @@
 /** sideroute takes and refuses what an API server with the CRDs of Gateway API v1.7.0 takes and refuses. */
 import t from 'tap';
 import { parseRouteFile } from '../../../src/gateway-api/parse.ts';
-import { validateRegex } from '../../../src/routing/regex.ts';
+import { validateRegex } from '../../../src/regex/regex.ts';
 import { API_SERVER_CASES } from '../../support/api-server-cases.ts';
 
 function errors(document: object): string[] {

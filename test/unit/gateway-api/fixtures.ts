@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseRouteFile, type ParseOptions } from '../../../src/gateway-api/parse.ts';
 import type { HttpRoute, ParsedFile, Problem } from '../../../src/gateway-api/types.ts';
-import { validateRegex } from '../../../src/routing/regex.ts';
+import { validateRegex } from '../../../src/regex/regex.ts';
 
 export { validateRegex };
 

@@ -9,8 +9,8 @@
  */
 import { RE2JS, RE2JSException } from 're2js';
 import type { RegexVerdict } from '../gateway-api/regex-checks.ts';
-import { canMatch, type PossibleValues, type Program } from './regex-reach.ts';
-import { scanRegex } from './regex-syntax.ts';
+import { canMatch, type PossibleValues, type Program } from './reach.ts';
+import { scanRegex } from './syntax.ts';
 
 /**
  * Largest program, in instructions: a literal of the longest value that a header match can have, and then some. Linear time

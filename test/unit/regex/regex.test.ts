@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
-import { compileRegex, MAX_REGEX_PROGRAM, MAX_REGEX_STEPS, validateRegex } from '../../../src/routing/regex.ts';
+import { compileRegex, MAX_REGEX_PROGRAM, MAX_REGEX_STEPS, validateRegex } from '../../../src/regex/regex.ts';
 
 /** Far above what any of these takes, far below what a backtracking engine would. */
 const DEADLINE_MS = 5000;
@@ -141,7 +141,7 @@ const MEMORY = `
 `;
 
 t.test('SPEC V10: what expressions remember of the values they saw is bounded for all of them together', async (t) => {
-  const module = new URL('../../../src/routing/regex.js', import.meta.url).href;
+  const module = new URL('../../../src/regex/regex.js', import.meta.url).href;
   const { stdout, stderr } = spawnSync(
     process.execPath,
     ['--expose-gc', '--input-type=module', '--eval', MEMORY, module],

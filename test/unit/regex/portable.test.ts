@@ -4,7 +4,7 @@
  */
 import { RE2JS } from 're2js';
 import t from 'tap';
-import { compileRegex, validateRegex } from '../../../src/routing/regex.ts';
+import { compileRegex, validateRegex } from '../../../src/regex/regex.ts';
 
 interface Example {
   /** Equivalent ones. */

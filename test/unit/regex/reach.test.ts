@@ -1,7 +1,7 @@
 /** Whether an expression can match at all: never wrongly no. */
 import fc from 'fast-check';
 import t from 'tap';
-import { compileRegex } from '../../../src/routing/regex.ts';
+import { compileRegex } from '../../../src/regex/regex.ts';
 
 const ALPHABET = 'abc/? &';
 const PATHS = { first: '/', firstBeyondAscii: false, rest: 'abc/&', empty: false };

@@ -1,8 +1,8 @@
 /** The size that is read off an expression bounds the one that its compiled program has. */
 import { RE2JS } from 're2js';
 import t from 'tap';
-import { scanRegex } from '../../../src/routing/regex-syntax.ts';
-import { MAX_REGEX_PROGRAM } from '../../../src/routing/regex.ts';
+import { scanRegex } from '../../../src/regex/syntax.ts';
+import { MAX_REGEX_PROGRAM } from '../../../src/regex/regex.ts';
 
 let seed = 7;
 function random(below: number): number {
