@@ -1,13 +1,10 @@
 /** The tunnel for destinations that are not routed: real redirects, real kernel, the addon in a process of its own. */
-// Needs: strace.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, rmSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, REFUSED_PORT, SERVICE, SILENT_HOST } from '../../support/pod-test.ts';
 import { eventually } from '../../support/eventually.ts';
 import { attempt, dial, listen, type WireEnd } from '../../support/wire-end.ts';
+import { traced } from '../../support/strace.ts';
 
 const PORT = 9000;
 const MIB = 1024 * 1024;
@@ -19,30 +16,14 @@ async function tunnel(t: Test, address: string): Promise<{ downstream: WireEnd; 
   return { downstream, upstream: await server.connection(0) };
 }
 
-/** Every read, peek and splice of a process while `body` runs, as strace prints them with socket names. */
-async function traced(t: Test, pid: number, body: () => Promise<void>): Promise<string[]> {
-  const file = `/tmp/sideroute-strace-${process.pid}`;
-  t.teardown(() => rmSync(file, { force: true }));
-  const calls = 'trace=read,readv,recvfrom,recvmsg,recvmmsg,splice,connect,accept4';
-  const strace = spawn('strace', ['-f', '-yy', '-e', calls, '-o', file, '-p', String(pid)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  t.teardown(() => strace.kill('SIGKILL'));
-  let said = '';
-  strace.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  await eventually('strace', () => said.includes('attached'));
-  await body();
-  const ended = once(strace, 'exit');
-  strace.kill('SIGINT');
-  await ended;
-  return readFileSync(file, 'utf8').split('\n');
-}
+/** Every read, peek and splice. */
+const READS = ['read', 'readv', 'recvfrom', 'recvmsg', 'recvmmsg', 'splice', 'connect', 'accept4'];
 
 void inPod(t, import.meta.url, (pod) => {
   t.test('SPEC A4: a server-first protocol is tunnelled, with not one byte read', async (t) => {
     const acceptor = await AcceptorProcess.start(t);
     await listen(t, pod.v4, PORT, (end) => void end.write('220 ready\r\n'));
-    const trace = await traced(t, acceptor.child.pid!, async () => {
+    const trace = await traced(t, acceptor.child.pid!, READS, async () => {
       const client = await dial(t, SERVICE.v4, PORT);
       await client.until('220 ready\r\n');
     });
@@ -61,7 +42,7 @@ void inPod(t, import.meta.url, (pod) => {
     async (t) => {
       const acceptor = await AcceptorProcess.start(t);
       await listen(t, pod.v4, PORT, (end) => end.socket.pipe(end.socket));
-      const trace = await traced(t, acceptor.child.pid!, async () => {
+      const trace = await traced(t, acceptor.child.pid!, READS, async () => {
         const client = await dial(t, SERVICE.v4, PORT);
         await client.write('GET / HTTP/1.1\r\n\r\n');
         await client.until('GET / HTTP/1.1\r\n\r\n');
