@@ -291,7 +291,9 @@ class SidecarProxy {
   #listen(): Acceptor {
     return listenForCaptured(this.#native, this.#settings, this.#logger, {
       accessLog: this.#accessLog.native,
-      onHttp: (connection) => this.#onHttp(connection),
+      ...(this.#preferredEngine === null
+        ? { engine: this.#nativeEngine!.handle }
+        : { onHttp: (connection: HttpConnection) => this.#onHttp(connection) }),
       ...connectionIncidents(this.#incidents, () => ({
         connections: this.#openConnections(),
         maxConnections: this.#acceptor?.counters().maxConnections ?? null,
@@ -304,7 +306,7 @@ class SidecarProxy {
   #onHttp(connection: HttpConnection): void {
     const frontend = this.#table.frontends[connection.frontend];
     const admitted = connection.verdict === 'admit' && (frontend === undefined || !exceedsUws(frontend));
-    const engine = admitted ? (this.#preferredEngine ?? this.#nativeEngine) : this.#nativeEngine;
+    const engine = admitted ? this.#preferredEngine : this.#nativeEngine;
     engine!.adopt({ ...connection, fd: this.#acceptor!.take() });
   }
 

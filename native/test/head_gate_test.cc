@@ -4,6 +4,7 @@
 #include <string>
 
 #include "check.h"
+#include "gate_cases.h"
 #include "summary.h"
 
 namespace sideroute::test {
@@ -29,6 +30,24 @@ TEST("U15: up to 90 fields are admitted, up to 200 refused, more are 431") {
 TEST("limits above what the gate tells apart make it refuse, not answer 431") {
   const HeadLimits many{.max_head_bytes = 65536, .max_fields = 1000, .max_request_line = 8192};
   CHECK_EQ(Gate(Fields(500), many), "refuse not_implemented");
+}
+
+TEST("what begins as a request is never taken for another protocol later") {
+  for (const GateCase& each : kGateCases) {
+    const std::string input(each.input);
+    for (size_t length = 1; length <= input.size(); ++length) {
+      if (!BeginsRequest(input.data(), length)) continue;
+      CHECK_EQ(Gate(input) == "not-http", false);
+      CHECK_EQ(Gate(input.substr(0, length)) == "not-http", false);
+    }
+  }
+  for (const char* begun : {"GET ", "POST\t", "OPTIONS * HT", "CONNECT a:1", "GET \0\1"}) {
+    CHECK_EQ(BeginsRequest(begun, std::string(begun).size()), true);
+  }
+  for (const char* other :
+       {"G", "GET", "GETS ", "get ", "PRI * HTTP/2.0", "\r\nGET ", " GET ", "\x16\x03\x01", "SSH-2.0-x "}) {
+    CHECK_EQ(BeginsRequest(other, std::string(other).size()), false);
+  }
 }
 
 TEST("SAFETY 63, 64: default limits") {

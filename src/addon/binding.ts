@@ -48,6 +48,12 @@ export const ACCEPT_LIMITS = ['connections', 'descriptors', 'memory'] as const;
 
 export type AcceptLimit = (typeof ACCEPT_LIMITS)[number];
 
+/** An HTTP engine of the addon: an `HttpEngine` of http-engine.ts. */
+export interface EngineHandle {
+  readonly decision: Int32Array;
+  readonly outcomes: Float64Array;
+}
+
 export interface AcceptorOptions {
   readonly listen: readonly ListenAddress[];
   /**
@@ -66,10 +72,15 @@ export interface AcceptorOptions {
   /** Where tunnelled and dropped connections are logged. */
   readonly accessLog?: NativeAccessLog | undefined;
   /**
-   * A connection whose first bytes are HTTP/1.x. Whoever carries it calls `take` before this returns; one that nobody has
-   * taken is reset. Must not throw: an exception goes to `onError`.
+   * Carries every connection whose first bytes are meant as HTTP/1.x, as soon as that is clear: it gets them within the addon,
+   * what was read included, and JavaScript hears nothing of them.
    */
-  readonly onHttp: (connection: HttpConnection) => void;
+  readonly engine?: EngineHandle;
+  /**
+   * Without an `engine`: a connection whose first bytes are HTTP/1.x. Whoever carries it calls `take` before this returns; one
+   * that nobody has taken is reset. Must not throw: an exception goes to `onError`.
+   */
+  readonly onHttp?: (connection: HttpConnection) => void;
   /**
    * A connection closed or reset by the acceptor itself (never for an orderly tunnel). For the log. `loop` with ELOOP: the
    * addon dialled it, and the rules captured it again.

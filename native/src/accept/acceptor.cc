@@ -166,13 +166,17 @@ void Acceptor::OnAcceptable(Listener& listener) {
 void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress& peer) {
   NetAddress destination = listener.address();
   const int error = GetOriginalDestination(fd.get(), listener.address().family(), &destination);
-  if (error != 0 || IsOwnAddress(fd.get(), destination)) {
+  if (error != 0 || IsOwnAddress(listener, fd.get(), destination)) {
     fd.Reset();
     return DropLoop(peer, destination, error);
   }
   const int captures = CapturesOfOwnDial(fd.get(), peer, destination);
   if (captures >= 0 && captures < OwnDials::kMostCaptures) {
-    return StartTunnel(std::move(fd), UniqueFd(), destination, ConnectionReason::kOwnDial, captures + 1);
+    return StartTunnel({.downstream = std::move(fd),
+                        .destination = destination,
+                        .peer = peer,
+                        .reason = ConnectionReason::kOwnDial,
+                        .captures = captures + 1});
   }
   if (captures >= 0) {
     // What waits at the other end learns that its connection failed: a FIN would look like an answer.
@@ -182,11 +186,14 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress&
   }
   const Frontend* frontend = frontends_.Find(destination);
   if (frontend == nullptr || frontend->mode == FrontendMode::kOpaque) {
-    return StartTunnel(std::move(fd), UniqueFd(), destination,
-                       frontend == nullptr ? ConnectionReason::kUnrouted : ConnectionReason::kOpaque);
+    return StartTunnel(
+        {.downstream = std::move(fd),
+         .destination = destination,
+         .peer = peer,
+         .reason = frontend == nullptr ? ConnectionReason::kUnrouted : ConnectionReason::kOpaque});
   }
   auto detection = std::make_unique<Detection>(context_, *this, detection_settings_, std::move(fd),
-                                               destination, frontend->id);
+                                               destination, peer, frontend->id);
   Detection* started = detection.get();
   detections_.Add(std::move(detection));
   started->Start();
@@ -207,12 +214,13 @@ void Acceptor::DropLoop(const NetAddress& peer, const NetAddress& destination, i
   Drop(ConnectionReason::kLoop, destination, error);
 }
 
-bool Acceptor::IsOwnAddress(int fd, const NetAddress& destination) const {
-  for (const auto& listener : listeners_) {
-    if (listener->address() == destination) return true;
+bool Acceptor::IsOwnAddress(const Listener& listener, int fd, const NetAddress& destination) const {
+  for (const auto& each : listeners_) {
+    if (each->address() == destination) return true;
   }
-  // A listener on a wildcard address: a direct dial went to the very address it was accepted on.
-  return LocalAddress(fd) == destination;
+  // A direct dial to a listener on a wildcard address went to the very address it was accepted on. Any other
+  // listener accepts on its own.
+  return listener.address().is_wildcard() && LocalAddress(fd) == destination;
 }
 
 int Acceptor::CapturesOfOwnDial(int fd, const NetAddress& peer, const NetAddress& destination) {
@@ -225,19 +233,15 @@ int Acceptor::CapturesOfOwnDial(int fd, const NetAddress& peer, const NetAddress
   return -1;
 }
 
-void Acceptor::StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
-                           ConnectionReason reason, int captures) {
-  const NetAddress peer = logs() ? PeerAddress(downstream.get()).value_or(NetAddress()) : NetAddress();
-  auto tunnel = std::make_unique<Passthrough>(context_, *this, counters_.bytes, std::move(downstream),
-                                              destination, reason);
+void Acceptor::StartTunnel(NewTunnel made) {
+  auto tunnel = std::make_unique<Passthrough>(context_, *this, counters_.bytes, std::move(made.downstream),
+                                              made.destination, made.reason);
   Passthrough* started = tunnel.get();
-  started->SetPeer(peer);
+  started->SetPeer(made.peer);
   tunnels_.Add(std::move(tunnel));
-  if (upstream) {
-    started->Adopt(std::move(upstream));
-  } else {
-    started->Dial(captures);
-  }
+  if (made.upstream) return started->Adopt(std::move(made.upstream));
+  started->SetRead(made.read);
+  started->Dial(made.captures);
 }
 
 void Acceptor::OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) {
@@ -246,10 +250,21 @@ void Acceptor::OnHttp(Detection* detection, UniqueFd downstream, HeadFinding fin
   host_.OnHttp(std::move(downstream), detection->frontend(), detection->destination(), finding);
 }
 
-void Acceptor::OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream,
-                        ConnectionReason reason) {
+void Acceptor::OnRequest(Detection* detection, Arrival arrival) {
+  ++counters_.handed_over;
   detections_.Remove(detection);
-  StartTunnel(std::move(downstream), std::move(upstream), detection->destination(), reason);
+  host_.OnRequest(std::move(arrival));
+}
+
+void Acceptor::OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream, ConnectionReason reason,
+                        std::span<const char> read) {
+  detections_.Remove(detection);
+  StartTunnel({.downstream = std::move(downstream),
+               .upstream = std::move(upstream),
+               .destination = detection->destination(),
+               .peer = detection->peer(),
+               .reason = reason,
+               .read = read});
 }
 
 void Acceptor::OnDetectionClosed(Detection* detection) { detections_.Remove(detection); }

@@ -2,7 +2,7 @@
 // a byte is read. Owns every connection until it ends or is handed over. Knows nothing of JavaScript.
 //
 //   accept -> original destination -> ourselves, or dialled by ourselves? -> closed, `loop`
-//                                  -> HTTP frontend? -> Detection -> AcceptorHost::OnHttp, or Passthrough
+//                                  -> HTTP frontend? -> Detection -> AcceptorHost, or Passthrough
 //                                  -> else Passthrough
 #ifndef SIDEROUTE_ACCEPT_ACCEPTOR_H_
 #define SIDEROUTE_ACCEPT_ACCEPTOR_H_
@@ -11,12 +11,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "accept/detection.h"
 #include "accept/frontend_table.h"
 #include "accept/passthrough.h"
+#include "net/arrival.h"
 #include "net/connection.h"
 #include "net/descriptor_budget.h"
 #include "net/downstreams.h"
@@ -58,6 +60,8 @@ struct AcceptorCounters {
 class AcceptorHost {
  public:
   virtual void OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) = 0;
+  // In its place after TakeRequests. Who does not take it closes it.
+  virtual void OnRequest(Arrival arrival) = 0;
   // `error`: negative errno, or 0; -ELOOP for a connection that the addon dialled itself.
   virtual void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) = 0;
   // Connections wait in the queue of the kernel until there is room.
@@ -83,10 +87,14 @@ class Acceptor final : public Disposable,
   int Bind(const NetAddress& address, const char** syscall);
   int Start();
   void SetFrontends(FrontendTable frontends) { frontends_ = std::move(frontends); }
+  // From now on the host is called with OnRequest.
+  void TakeRequests() { detection_settings_.reads = true; }
   void SetAccessLog(std::shared_ptr<AccessLog> log) { log_ = std::move(log); }
   void StopAccepting();
   void Close();
 
+  // Read from connections that it holds, and not passed on.
+  size_t held_bytes() const { return context_.kept_bytes; }
   // Those it holds itself.
   size_t connections() const { return detections_.size() + tunnels_.size(); }
   // The most that the process may hold, as options and descriptors allow.
@@ -101,8 +109,9 @@ class Acceptor final : public Disposable,
  private:
   void OnAcceptable(Listener& listener) override;
   void OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) override;
-  void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream,
-                ConnectionReason reason) override;
+  void OnRequest(Detection* detection, Arrival arrival) override;
+  void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream, ConnectionReason reason,
+                std::span<const char> read) override;
   void OnDetectionClosed(Detection* detection) override;
   void OnTunnelDecided(ConnectionReason reason) override;
   void OnTunnelClosed(Passthrough* tunnel, int error) override;
@@ -114,13 +123,23 @@ class Acceptor final : public Disposable,
   void OnTime(uint64_t) override {}
 
   void Classify(const Listener& listener, UniqueFd fd, const NetAddress& peer);
-  bool IsOwnAddress(int fd, const NetAddress& destination) const;
+  bool IsOwnAddress(const Listener& listener, int fd, const NetAddress& destination) const;
   // How often what it is for was captured before, this time not counted; -1 for a connection of the
   // application.
   int CapturesOfOwnDial(int fd, const NetAddress& peer, const NetAddress& destination);
-  // `captures`: of a dial that is passed on, how often it has been captured.
-  void StartTunnel(UniqueFd downstream, UniqueFd upstream, const NetAddress& destination,
-                   ConnectionReason reason, int captures = 0);
+  struct NewTunnel {
+    UniqueFd downstream;
+    // Connected already; empty: to be dialled.
+    UniqueFd upstream{};
+    const NetAddress& destination;
+    const NetAddress& peer;
+    ConnectionReason reason;
+    // Of a dial that is passed on, how often it has been captured.
+    int captures = 0;
+    // From the downstream.
+    std::span<const char> read{};
+  };
+  void StartTunnel(NewTunnel made);
   void Drop(ConnectionReason reason, const NetAddress& destination, int error);
   void DropLoop(const NetAddress& peer, const NetAddress& destination, int error);
   void LogTunnel(const Passthrough& tunnel, ConnectionReason reason, int error);

@@ -2,18 +2,19 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "accept/sniff.h"
 #include "net/socket.h"
 #include "net/state_records.h"
+#include "net/syscalls.h"
 
 namespace sideroute {
 
 namespace {
 
-constexpr uint32_t kDownstreamEvents = EPOLLIN | EPOLLRDHUP;
 constexpr uint32_t kUpstreamEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
 // Beyond this much of an unfinished head, make sure the rest fits; a fresh socket holds about 64 KiB.
 constexpr size_t kGrowBufferAt = 16 * 1024;
@@ -50,18 +51,20 @@ ssize_t Peek(int fd, char* buffer, size_t size) {
 }  // namespace
 
 Detection::Detection(ConnectionContext& context, DetectionHost& host, DetectionSettings& settings,
-                     UniqueFd downstream, const NetAddress& destination, int64_t frontend)
+                     UniqueFd downstream, const NetAddress& destination, const NetAddress& peer,
+                     int64_t frontend)
     : context_(context),
       host_(host),
       settings_(settings),
       destination_(destination),
+      peer_(peer),
       frontend_(frontend),
       downstream_watcher_(*this),
       upstream_watcher_(*this),
       downstream_(std::move(downstream)) {}
 
 void Detection::Start() {
-  if (context_.reactor.Watch(downstream_.get(), kDownstreamEvents, &downstream_watcher_) != 0) {
+  if (context_.reactor.Watch(downstream_.get(), kReadEvents, &downstream_watcher_) != 0) {
     ResetOnClose(downstream_.get());
     return CloseQuietly();
   }
@@ -78,37 +81,68 @@ void Detection::OnDownstreamReady(uint32_t events) {
 }
 
 bool Detection::Examine(bool timed_out) {
-  std::vector<char>& scratch = settings_.scratch;
-  const ssize_t length = Peek(downstream_.get(), scratch.data(), scratch.size());
+  const ssize_t length = Look();
   if (length == -EAGAIN) return false;
   if (length <= 0) {
     // Nothing was said, so nothing is owed: a client that dropped an unused connection, or a port check.
     CloseQuietly();
     return true;
   }
-  if (state_ == State::kWaiting) {
-    state_ = State::kReadingHead;
-    DropUpstream();
-    context_.detect_deadlines.Add(this);
-  }
-  if (Decide(scratch.data(), static_cast<size_t>(length), timed_out)) return true;
-  if (!buffer_grown_ && static_cast<size_t>(length) >= kGrowBufferAt) {
-    buffer_grown_ = true;
-    GrowReceiveBuffer(downstream_.get(), static_cast<int>(scratch.size()));
-  }
+  const bool first = state_ == State::kWaiting;
+  state_ = State::kReadingHead;
+  if (first) DropUpstream();
+  if (Decide(static_cast<size_t>(length), timed_out)) return true;
+  if (first) context_.detect_deadlines.Add(this);
+  Keep(static_cast<size_t>(length));
   return false;
 }
 
-bool Detection::Decide(const char* data, size_t length, bool timed_out) {
+ssize_t Detection::Look() {
+  return settings_.reads ? Read()
+                         : Peek(downstream_.get(), settings_.scratch.data(), settings_.scratch.size());
+}
+
+ssize_t Detection::Read() {
+  std::vector<char>& scratch = settings_.scratch;
+  const size_t before = kept_.size();
+  // There is some: what fills all of it is decided.
+  const size_t room = scratch.size() - before;
+  ssize_t length;
+  do {
+    length = Receive(downstream_.get(), scratch.data() + before, room, 0);
+  } while (length < 0 && errno == EINTR);
+  if (length < 0 && (errno != EAGAIN || before == 0)) return -errno;
+  if (length == 0) peer_ended_ = true;
+  more_ = length == static_cast<ssize_t>(room);
+  std::copy(kept_.begin(), kept_.end(), scratch.begin());
+  return static_cast<ssize_t>(before) + std::max<ssize_t>(length, 0);
+}
+
+void Detection::Keep(size_t length) {
+  if (settings_.reads) {
+    context_.kept_bytes += length - kept_.size();
+    kept_.assign(settings_.scratch.begin(), settings_.scratch.begin() + static_cast<ptrdiff_t>(length));
+  } else if (!buffer_grown_ && length >= kGrowBufferAt) {
+    buffer_grown_ = true;
+    GrowReceiveBuffer(downstream_.get(), static_cast<int>(settings_.scratch.size()));
+  }
+}
+
+bool Detection::Decide(size_t length, bool timed_out) {
+  const char* const data = settings_.scratch.data();
+  if (settings_.reads && BeginsRequest(data, length)) {
+    Http(length, HeadVerdict::kAdmit, nullptr);
+    return true;
+  }
   switch (Sniff(data, length)) {
     case Protocol::kTls:
-      Tunnel(ConnectionReason::kTls);
+      Tunnel(length, ConnectionReason::kTls);
       return true;
     case Protocol::kHttp2:
-      Tunnel(ConnectionReason::kH2c);
+      Tunnel(length, ConnectionReason::kH2c);
       return true;
     case Protocol::kOther:
-      Tunnel(ConnectionReason::kNotHttp);
+      Tunnel(length, ConnectionReason::kNotHttp);
       return true;
     case Protocol::kUndecided:
       if (!peer_ended_ && !timed_out) return false;
@@ -120,26 +154,26 @@ bool Detection::Decide(const char* data, size_t length, bool timed_out) {
   const GateResult result = GateFirstHead(data, length, settings_.limits);
   switch (result.verdict) {
     case GateVerdict::kAdmit:
-      Http(HeadVerdict::kAdmit, nullptr);
+      Http(length, HeadVerdict::kAdmit, nullptr);
       return true;
     case GateVerdict::kRefuse:
-      Http(HeadVerdict::kRefuse, ReasonName(result.reason));
+      Http(length, HeadVerdict::kRefuse, ReasonName(result.reason));
       return true;
     case GateVerdict::kInvalid:
-      Http(HeadVerdict::kInvalid, ReasonName(result.reason));
+      Http(length, HeadVerdict::kInvalid, ReasonName(result.reason));
       return true;
     case GateVerdict::kNotHttp:
-      Tunnel(ConnectionReason::kNotHttp);
+      Tunnel(length, ConnectionReason::kNotHttp);
       return true;
     case GateVerdict::kNeedMore:
       break;
   }
   if (length >= settings_.scratch.size()) {
-    Http(HeadVerdict::kInvalid, "header_limit");
+    Http(length, HeadVerdict::kInvalid, "header_limit");
     return true;
   }
   if (!peer_ended_ && !timed_out) return false;
-  Http(HeadVerdict::kInvalid, peer_ended_ ? "bad_request" : "request_timeout");
+  Http(length, HeadVerdict::kInvalid, peer_ended_ ? "bad_request" : "request_timeout");
   return true;
 }
 
@@ -183,51 +217,67 @@ void Detection::OnUpstreamReady(uint32_t events) {
     if (length == sizeof start || (events & EPOLLRDHUP) != 0) DropUpstream();
     return;
   }
-  UniqueFd downstream = TakeDownstream();
   context_.reactor.Unwatch(upstream_.get(), &upstream_watcher_);
-  host_.OnTunnel(this, std::move(downstream), std::move(upstream_), ConnectionReason::kServerFirst);
+  UniqueFd upstream = std::move(upstream_);
+  host_.OnTunnel(this, TakeDownstream(), std::move(upstream), ConnectionReason::kServerFirst, {});
 }
 
 void Detection::DropUpstream() {
   if (!upstream_) return;
   if (state_ == State::kWaiting) Cancel();
-  context_.reactor.Unwatch(upstream_.get(), &upstream_watcher_);
+  context_.reactor.Forget(&upstream_watcher_);
   upstream_.Reset();
   upstream_connected_ = false;
 }
 
 UniqueFd Detection::TakeDownstream() {
-  Cancel();
+  LetGo();
   context_.reactor.Unwatch(downstream_.get(), &downstream_watcher_);
   return std::move(downstream_);
 }
 
-void Detection::Http(HeadVerdict verdict, const char* reason) {
-  UniqueFd downstream = TakeDownstream();
+void Detection::LetGo() {
+  Cancel();
   DropUpstream();
-  host_.OnHttp(this, std::move(downstream), {verdict, reason});
+  context_.kept_bytes -= kept_.size();
+  kept_.clear();
 }
 
-void Detection::Tunnel(ConnectionReason reason) {
-  UniqueFd downstream = TakeDownstream();
-  DropUpstream();
-  host_.OnTunnel(this, std::move(downstream), UniqueFd(), reason);
+void Detection::Http(size_t length, HeadVerdict verdict, const char* reason) {
+  if (!settings_.reads) return host_.OnHttp(this, TakeDownstream(), {verdict, reason});
+  LetGo();
+  host_.OnRequest(this, {.fd = std::move(downstream_),
+                         .watcher = downstream_watcher_,
+                         .readable = more_ || peer_ended_,
+                         .peer_ended = peer_ended_,
+                         .first = {settings_.scratch.data(), length},
+                         .frontend = frontend_,
+                         .destination = destination_,
+                         .peer = peer_});
+}
+
+void Detection::Tunnel(size_t length, ConnectionReason reason) {
+  const std::span<const char> read(settings_.scratch.data(), settings_.reads ? length : 0);
+  host_.OnTunnel(this, TakeDownstream(), UniqueFd(), reason, read);
 }
 
 void Detection::CloseQuietly() {
-  UniqueFd downstream = TakeDownstream();
-  DropUpstream();
-  downstream.Reset();
+  Close();
   host_.OnDetectionClosed(this);
 }
 
 void Detection::Abandon() {
-  UniqueFd downstream = TakeDownstream();
-  DropUpstream();
-  ResetOnClose(downstream.get());
+  ResetOnClose(downstream_.get());
+  Close();
 }
 
-size_t Detection::QueuedBytes() const { return sideroute::QueuedBytes(downstream_.get()); }
+void Detection::Close() {
+  LetGo();
+  context_.reactor.Forget(&downstream_watcher_);
+  downstream_.Reset();
+}
+
+size_t Detection::QueuedBytes() const { return kept_.size() + sideroute::QueuedBytes(downstream_.get()); }
 
 void Detection::Describe(StateRecords& records) const {
   records.Number(static_cast<double>(frontend_));

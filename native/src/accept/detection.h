@@ -1,8 +1,8 @@
 // Waits for the first bytes of a downstream whose frontend is HTTP and says who carries the connection. Stage
-// before: acceptor. Stage after: an HTTP engine or passthrough. Bytes are only peeked at: the next stage
-// finds all of them.
+// before: acceptor. Stage after: an HTTP engine or passthrough, which find all bytes: either they are only
+// peeked at, or they are read and handed on with the connection.
 //
-//   waiting --bytes--> reading head --decided--> OnHttp / OnTunnel
+//   waiting --bytes--> reading head --decided--> OnHttp / OnRequest / OnTunnel
 //      |  \ (a deadline for the whole head starts with its first byte; a complete head never waits for it)
 //      |   \-- EOF without a byte --> closed
 //      +-- silent until the deadline --> the destination is dialled:
@@ -14,11 +14,14 @@
 #ifndef SIDEROUTE_ACCEPT_DETECTION_H_
 #define SIDEROUTE_ACCEPT_DETECTION_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "http1/head_gate.h"
+#include "net/arrival.h"
 #include "net/connection.h"
 #include "net/net_address.h"
 #include "net/unique_fd.h"
@@ -41,9 +44,11 @@ class DetectionHost {
  public:
   // HTTP/1.x. `detection` has let go of `downstream` and is disposed of by the host, as in the other calls.
   virtual void OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) = 0;
-  // No HTTP/1.x. `upstream` is empty unless the destination was dialled already.
-  virtual void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream,
-                        ConnectionReason reason) = 0;
+  // The same where bytes are read: as soon as it is clear that they are meant as HTTP/1.x.
+  virtual void OnRequest(Detection* detection, Arrival arrival) = 0;
+  // No HTTP/1.x. `upstream` is empty unless the destination was dialled already. `read`: goes there first.
+  virtual void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream, ConnectionReason reason,
+                        std::span<const char> read) = 0;
   // The downstream left without a byte, or by a reset; it is closed.
   virtual void OnDetectionClosed(Detection* detection) = 0;
 
@@ -54,15 +59,17 @@ class DetectionHost {
 // Shared by the detections of one acceptor.
 struct DetectionSettings {
   HeadLimits limits;
-  // Where heads are peeked into: one byte more than the limit at least, so that too long is told from
+  // Where heads are read or peeked into: one byte more than the limit at least, so that too long is told from
   // complete.
   std::vector<char> scratch;
+  // Bytes are read, and the host is called with OnRequest.
+  bool reads = false;
 };
 
 class Detection final : public Connection, private Deadline {
  public:
   Detection(ConnectionContext& context, DetectionHost& host, DetectionSettings& settings, UniqueFd downstream,
-            const NetAddress& destination, int64_t frontend);
+            const NetAddress& destination, const NetAddress& peer, int64_t frontend);
   Detection(const Detection&) = delete;
 
   void Start();
@@ -70,6 +77,7 @@ class Detection final : public Connection, private Deadline {
   size_t QueuedBytes() const override;
 
   const NetAddress& destination() const { return destination_; }
+  const NetAddress& peer() const { return peer_; }
   int64_t frontend() const { return frontend_; }
   void Describe(StateRecords& records) const;
 
@@ -90,30 +98,42 @@ class Detection final : public Connection, private Deadline {
   void OnDownstreamReady(uint32_t events);
   void OnUpstreamReady(uint32_t events);
   void OnDeadline() override;
-  // Peeks and decides; true when the connection has left this stage. `timed_out`: what is there must do.
+  // Looks and decides; true when the connection has left this stage. `timed_out`: what is there must do.
   bool Examine(bool timed_out);
-  bool Decide(const char* data, size_t length, bool timed_out);
+  // Everything that has come so far, to the scratch buffer. Negative errno, 0 at an end without a byte.
+  ssize_t Look();
+  ssize_t Read();
+  bool Decide(size_t length, bool timed_out);
+  void Keep(size_t length);
   void DialSilent();
   void DropUpstream();
   UniqueFd TakeDownstream();
-  void Http(HeadVerdict verdict, const char* reason);
-  void Tunnel(ConnectionReason reason);
+  // Everything but the downstream itself.
+  void LetGo();
+  void Close();
+  void Http(size_t length, HeadVerdict verdict, const char* reason);
+  void Tunnel(size_t length, ConnectionReason reason);
   void CloseQuietly();
 
   ConnectionContext& context_;
   DetectionHost& host_;
   DetectionSettings& settings_;
   const NetAddress destination_;
+  const NetAddress peer_;
   const int64_t frontend_;
   State state_ = State::kWaiting;
   bool peer_ended_ = false;
   bool buffer_grown_ = false;
+  // The last read has left something, perhaps.
+  bool more_ = false;
   bool upstream_connected_ = false;
   int dials_ = 0;
   DownstreamWatcher downstream_watcher_;
   UpstreamWatcher upstream_watcher_;
   UniqueFd downstream_;
   UniqueFd upstream_;
+  // Read, and not enough to decide.
+  std::vector<char> kept_;
 };
 
 }  // namespace sideroute

@@ -9,6 +9,7 @@
 
 #include "net/socket.h"
 #include "net/state_records.h"
+#include "net/syscalls.h"
 
 namespace sideroute {
 
@@ -38,6 +39,11 @@ Passthrough::Passthrough(ConnectionContext& context, PassthroughHost& host, Pass
       up_{downstream_, upstream_, bytes.upstream, {}},
       down_{upstream_, downstream_, bytes.downstream, {}} {
   downstream_.fd = std::move(downstream);
+}
+
+void Passthrough::SetRead(std::span<const char> read) {
+  up_.ahead.assign(read.begin(), read.end());
+  context_.kept_bytes += read.size();
 }
 
 void Passthrough::Dial(int captures) {
@@ -118,7 +124,7 @@ Passthrough::Pumped Passthrough::Pump(Flow& flow) {
   if (flow.ended) return Pumped::kWaiting;
   for (;;) {
     if (Flush(flow) == Pumped::kFailed) return Pumped::kFailed;
-    if (flow.buffered > 0) return Pumped::kWaiting;
+    if (flow.buffered > 0 || !flow.ahead.empty()) return Pumped::kWaiting;
     if (flow.source_ended || !flow.from.readable) break;
     if (!context_.reactor.MayGoOn(share_)) {
       context_.reactor.Again(&flow.from);
@@ -150,14 +156,35 @@ Passthrough::Pumped Passthrough::Pump(Flow& flow) {
   return Pumped::kWaiting;
 }
 
+Passthrough::Pumped Passthrough::FlushAhead(Flow& flow) {
+  while (!flow.ahead.empty() && flow.to.writable) {
+    const ssize_t sent = SendBytes(flow.to.fd.get(), flow.ahead.data(), flow.ahead.size(), MSG_NOSIGNAL);
+    if (sent > 0) {
+      flow.ahead.erase(flow.ahead.begin(), flow.ahead.begin() + sent);
+      context_.kept_bytes -= static_cast<size_t>(sent);
+      Count(flow, static_cast<size_t>(sent));
+    } else if (errno == EAGAIN) {
+      flow.to.writable = false;
+    } else if (errno != EINTR) {
+      return Pumped::kFailed;
+    }
+  }
+  return Pumped::kWaiting;
+}
+
+void Passthrough::Count(Flow& flow, size_t moved) {
+  flow.total += moved;
+  flow.moved += moved;
+  context_.reactor.Spend(&share_, moved);
+}
+
 Passthrough::Pumped Passthrough::Flush(Flow& flow) {
+  if (FlushAhead(flow) == Pumped::kFailed) return Pumped::kFailed;
   while (flow.buffered > 0 && flow.to.writable) {
     const ssize_t moved = Splice(flow.pipe.read_end.get(), flow.to.fd.get(), flow.buffered);
     if (moved > 0) {
       flow.buffered -= static_cast<size_t>(moved);
-      flow.total += static_cast<uint64_t>(moved);
-      flow.moved += static_cast<uint64_t>(moved);
-      context_.reactor.Spend(&share_, static_cast<size_t>(moved));
+      Count(flow, static_cast<size_t>(moved));
     } else if (moved < 0 && errno == EAGAIN) {
       flow.to.writable = false;
     } else {
@@ -178,12 +205,14 @@ void Passthrough::CloseSides(bool reset) {
   reset_ = reset;
   for (Side* side : {&downstream_, &upstream_}) {
     if (!side->fd) continue;
-    context_.reactor.Unwatch(side->fd.get(), side);
+    context_.reactor.Forget(side);
     if (reset) ResetOnClose(side->fd.get());
     side->fd.Reset();
   }
   for (Flow* flow : {&up_, &down_}) {
     if (flow->pipe) context_.pipes.Discard(std::move(flow->pipe));
+    context_.kept_bytes -= flow->ahead.size();
+    flow->ahead.clear();
   }
 }
 
@@ -198,7 +227,7 @@ void Passthrough::Abandon() {
 }
 
 size_t Passthrough::QueuedBytes() const {
-  size_t bytes = up_.buffered + down_.buffered;
+  size_t bytes = up_.ahead.size() + up_.buffered + down_.buffered;
   for (const Side* side : {&downstream_, &upstream_}) {
     if (side->fd) bytes += sideroute::QueuedBytes(side->fd.get());
   }

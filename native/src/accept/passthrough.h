@@ -12,6 +12,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "net/connection.h"
 #include "net/net_address.h"
@@ -48,6 +50,8 @@ class Passthrough final : public Connection, private Deadline {
               const NetAddress& destination, ConnectionReason reason);
   Passthrough(const Passthrough&) = delete;
 
+  // What was read from the downstream already: the upstream gets it first. Before Dial.
+  void SetRead(std::span<const char> read);
   // Dials the destination. `captures`: see OwnDials.
   void Dial(int captures);
   // Tunnels to an upstream that is connected already.
@@ -87,6 +91,8 @@ class Passthrough final : public Connection, private Deadline {
     uint64_t& total;
     Pipe pipe;
     size_t buffered = 0;
+    // What does not come through the pipe, and goes before it.
+    std::vector<char> ahead{};
     uint64_t moved = 0;
     bool source_ended = false;
     // FIN passed on: nothing more will happen in this direction.
@@ -103,6 +109,8 @@ class Passthrough final : public Connection, private Deadline {
   void PumpBoth();
   Pumped Pump(Flow& flow);
   Pumped Flush(Flow& flow);
+  Pumped FlushAhead(Flow& flow);
+  void Count(Flow& flow, size_t moved);
   void FailDial(int error);
   void CloseSides(bool reset);
   void Finish(bool reset, int error);

@@ -53,15 +53,11 @@ bool ReadLimits(napi_env env, napi_value options, AcceptorLimits* limits) {
   return true;
 }
 
-bool CheckCallbacks(napi_env env, napi_value options) {
+bool CheckCallback(napi_env env, napi_value options, const char* name) {
   napi_value callback;
-  for (const char* name : {"onHttp", "onDropped"}) {
-    if (!ReadProperty(env, options, name, "options", &callback)) return false;
-    if (!IsFunction(env, callback)) {
-      return ThrowInvalid(env, "options." + std::string(name) + " must be a function");
-    }
-  }
-  return true;
+  if (!ReadProperty(env, options, name, "options", &callback)) return false;
+  return IsFunction(env, callback) ||
+         ThrowInvalid(env, "options." + std::string(name) + " must be a function");
 }
 
 bool BindAll(napi_env env, napi_value options, Acceptor& acceptor) {
@@ -158,8 +154,9 @@ AcceptorBinding::AcceptorBinding(napi_env env, Instance& instance, const Accepto
                                            instance.memory, *this, limits)) {}
 
 AcceptorBinding::~AcceptorBinding() {
-  if (options_ != nullptr) napi_delete_reference(env_, options_);
-  if (self_ != nullptr) napi_delete_reference(env_, self_);
+  for (napi_ref reference : {options_, self_, engine_reference_}) {
+    if (reference != nullptr) napi_delete_reference(env_, reference);
+  }
 }
 
 void AcceptorBinding::Shutdown() {
@@ -171,11 +168,12 @@ void AcceptorBinding::Shutdown() {
 napi_value AcceptorBinding::Create(napi_env env, Instance& instance, napi_value options) {
   AcceptorLimits limits{};
   std::shared_ptr<AccessLog> log;
-  if (!ReadLimits(env, options, &limits) || !CheckCallbacks(env, options) ||
+  if (!ReadLimits(env, options, &limits) || !CheckCallback(env, options, "onDropped") ||
       !ReadAccessLog(env, options, &log)) {
     return nullptr;
   }
   std::unique_ptr<AcceptorBinding> binding(new AcceptorBinding(env, instance, limits));
+  if (!binding->ReadEngine(options)) return nullptr;
   binding->acceptor_->SetAccessLog(std::move(log));
   if (!BindAll(env, options, *binding->acceptor_)) return nullptr;
   if (const int error = binding->acceptor_->Start(); error != 0) {
@@ -184,6 +182,20 @@ napi_value AcceptorBinding::Create(napi_env env, Instance& instance, napi_value 
   napi_create_reference(env, options, 1, &binding->options_);
   instance.acceptors.PushBack(binding.get());
   return binding.release()->Wrap();
+}
+
+// options.engine, or onHttp in its place.
+bool AcceptorBinding::ReadEngine(napi_value options) {
+  napi_value engine;
+  napi_valuetype type = napi_undefined;
+  if (napi_get_named_property(env_, options, "engine", &engine) != napi_ok) return false;
+  napi_typeof(env_, engine, &type);
+  if (type == napi_undefined) return CheckCallback(env_, options, "onHttp");
+  if (type == napi_object) engine_ = HttpEngineBinding::From(env_, engine);
+  if (engine_ == nullptr) return ThrowInvalid(env_, "options.engine must be an HTTP engine");
+  napi_create_reference(env_, engine, 1, &engine_reference_);
+  acceptor_->TakeRequests();
+  return true;
 }
 
 napi_value AcceptorBinding::Wrap() {
@@ -249,6 +261,12 @@ void AcceptorBinding::OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& de
   }
   if (!called) Report(env, options, exception);
   napi_close_handle_scope(env, scope);
+}
+
+void AcceptorBinding::OnRequest(Arrival arrival) {
+  if (HttpEngine* engine = engine_->engine(); engine != nullptr) return engine->Take(std::move(arrival));
+  reactor_->Forget(&arrival.watcher);
+  ResetOnClose(arrival.fd.get());
 }
 
 // take(): the number of the connection at hand, which belongs to the caller from here on. It is the only way

@@ -14,6 +14,7 @@
 
 namespace sideroute {
 
+class HttpEngineBinding;
 struct Instance;
 
 // Held by the JavaScript object, which itself is held by a strong reference until close().
@@ -24,6 +25,7 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
 
   // Those that the acceptor holds.
   size_t connections() const { return acceptor_ == nullptr ? 0 : acceptor_->connections(); }
+  size_t held_bytes() const { return acceptor_ == nullptr ? 0 : acceptor_->held_bytes(); }
   size_t CloseLargest(size_t bytes) { return acceptor_ == nullptr ? 0 : acceptor_->CloseLargest(bytes); }
 
   ~AcceptorBinding() override;
@@ -33,10 +35,12 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
  private:
   AcceptorBinding(napi_env env, Instance& instance, const AcceptorLimits& limits);
 
+  bool ReadEngine(napi_value options);
   napi_value Wrap();
   void Release();
 
   void OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination, HeadFinding finding) override;
+  void OnRequest(Arrival arrival) override;
   void OnDropped(ConnectionReason reason, const NetAddress& destination, int error) override;
   void OnPaused(AcceptLimit limit) override;
 
@@ -56,6 +60,9 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   std::unique_ptr<Acceptor> acceptor_;
   // The connection that onHttp is told of, until it takes it.
   UniqueFd at_hand_;
+  // Carries requests, which onHttp is not called for then; kept alive by the reference. Null: there is none.
+  HttpEngineBinding* engine_ = nullptr;
+  napi_ref engine_reference_ = nullptr;
   napi_ref self_ = nullptr;
   // {onHttp, onDropped, onError}: one reference instead of three.
   napi_ref options_ = nullptr;

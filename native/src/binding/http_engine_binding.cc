@@ -334,18 +334,22 @@ void HttpEngineBinding::HandOver() {
   napi_close_handle_scope(env_, scope);
 }
 
+HttpEngineBinding* HttpEngineBinding::From(napi_env env, napi_value value) {
+  bool ours = false;
+  void* data = nullptr;
+  napi_check_object_type_tag(env, value, &kEngineTag, &ours);
+  return ours && napi_unwrap(env, value, &data) == napi_ok ? static_cast<HttpEngineBinding*>(data) : nullptr;
+}
+
 HttpEngineBinding* HttpEngineBinding::From(napi_env env, napi_callback_info info, size_t argc,
                                            napi_value* argv) {
   napi_value self;
   napi_get_cb_info(env, info, &argc, argv, &self, nullptr);
-  bool ours = false;
-  void* data = nullptr;
-  napi_check_object_type_tag(env, self, &kEngineTag, &ours);
-  if (!ours || napi_unwrap(env, self, &data) != napi_ok) {
+  HttpEngineBinding* binding = From(env, self);
+  if (binding == nullptr) {
     napi_throw_type_error(env, "ERR_INVALID_THIS", "not an HTTP engine");
     return nullptr;
   }
-  auto* binding = static_cast<HttpEngineBinding*>(data);
   return binding->engine_ == nullptr ? nullptr : binding;
 }
 

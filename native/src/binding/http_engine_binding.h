@@ -30,6 +30,8 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   // The environment ends.
   void Shutdown();
   HttpEngine* engine() const { return engine_.get(); }
+  // Null when `value` is no such object.
+  static HttpEngineBinding* From(napi_env env, napi_value value);
 
  private:
   // Fields given to `decide` with each request of a frontend.

@@ -40,6 +40,9 @@ size_t Instance::HeldBytes() const {
   for (const HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
     total += each->engine()->buffered_bytes() + kConnectionBytes * each->engine()->connections();
   }
+  for (const AcceptorBinding* each = acceptors.Front(); each != nullptr; each = acceptors.After(each)) {
+    total += each->held_bytes();
+  }
   return total;
 }
 

@@ -38,12 +38,27 @@ HttpEngine::~HttpEngine() {
 int HttpEngine::Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original) {
   const int flags = fcntl(fd.get(), F_GETFL);
   if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
-  auto downstream = std::make_unique<Downstream>(context_, frontend, original);
+  auto downstream = std::make_unique<Downstream>(context_, frontend, original, NetAddress());
   if (const int error = downstream->Open(std::move(fd)); error != 0) return error;
+  Add(std::move(downstream)).AwaitRequest();
+  return 0;
+}
+
+void HttpEngine::Take(Arrival arrival) {
+  auto downstream = std::make_unique<Downstream>(context_, static_cast<int32_t>(arrival.frontend),
+                                                 arrival.destination, arrival.peer);
+  downstream->Open(arrival);
+  Downstream& added = Add(std::move(downstream));
+  // While the engine closes, what is added is reset at the end of the batch.
+  if (!context_.closing) added.Begin(arrival.first);
+}
+
+Downstream& HttpEngine::Add(std::unique_ptr<Downstream> downstream) {
   ++context_.counters.adopted;
   ++context_.counters.downstream_open;
-  downstreams_.PushBack(downstream.release());
-  return 0;
+  Downstream& added = *downstream.release();
+  downstreams_.PushBack(&added);
+  return added;
 }
 
 void HttpEngine::SetBackend(uint32_t id, const std::vector<NetAddress>& addresses) {

@@ -16,6 +16,7 @@
 #include "exchange/mirror.h"
 #include "http/engine_context.h"
 #include "http1/downstream_connection.h"
+#include "net/arrival.h"
 #include "net/intrusive_list.h"
 #include "net/net_address.h"
 #include "net/unique_fd.h"
@@ -35,6 +36,8 @@ class HttpEngine final : private TurnClient {
 
   // A connected socket whose next byte begins a request. 0 or a negative errno.
   int Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original);
+  // One that has begun with `first`. Within a batch.
+  void Take(Arrival arrival);
   // Creates the backend with its first addresses.
   void SetBackend(uint32_t id, const std::vector<NetAddress>& addresses);
   // False, and nothing is done, when something in progress needs it.
@@ -101,6 +104,7 @@ class HttpEngine final : private TurnClient {
                   bool with_body, ByteBuffer& out);
 
  private:
+  Downstream& Add(std::unique_ptr<Downstream> downstream);
   void OnBatchEnd() override;
   void OnTurnEnd() override { context_.host.OnTurnEnd(); }
   uint64_t NextDueMs() const override { return context_.wheel.NextDueMs(); }

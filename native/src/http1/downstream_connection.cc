@@ -41,7 +41,8 @@ Reason ToReason(HeadReason reason) {
 
 }  // namespace
 
-Downstream::Downstream(EngineContext& context, int32_t frontend, const NetAddress& original)
+Downstream::Downstream(EngineContext& context, int32_t frontend, const NetAddress& original,
+                       const NetAddress& peer)
     : StreamSocket(context.reactor, context.blocks, context.scratch),
       context_(context),
       frontend_(frontend),
@@ -49,9 +50,8 @@ Downstream::Downstream(EngineContext& context, int32_t frontend, const NetAddres
       number_(++context.last_number),
       opened_ms_(context.wheel.now_ms()),
       idle_since_ms_(opened_ms_),
-      timer_(context.wheel, this) {
-  timer_.ArmAfter(context.settings.downstream_idle_ms);
-}
+      peer_(peer),
+      timer_(context.wheel, this) {}
 
 Downstream::~Downstream() = default;
 
@@ -65,12 +65,18 @@ void Downstream::OnEvent() {
   ReadRequests();
 }
 
+void Downstream::Begin(std::span<char> first) {
+  Spend(first.size());
+  ReadRequests(first);
+}
+
 // Hot path.
-void Downstream::ReadRequests() {
+void Downstream::ReadRequests(std::span<char> first_bytes) {
   bool more = exchange_ != nullptr;
   for (;;) {
-    Window window;
-    switch (Fill(more, &window)) {
+    // What was read elsewhere is in a scratch buffer, too.
+    Window window{first_bytes.data(), first_bytes.size(), true};
+    switch (first_bytes.empty() ? Fill(more, &window) : FillResult::kBytes) {
       case FillResult::kAgain:
         if (exchange_ == nullptr) AwaitRequest();
         return;
@@ -79,6 +85,7 @@ void Downstream::ReadRequests() {
       case FillResult::kError:
         return OnReadEnd(true);
       case FillResult::kBytes:
+        first_bytes = {};
         break;
     }
     const bool first = exchange_ == nullptr;

@@ -1,11 +1,12 @@
 // A connection from an application: reads one request head after another and starts an exchange for each.
 //
-// Stage before: whoever hands the descriptor over (HttpEngine::Adopt). Stage after: exchange, one at a time;
-// what has arrived behind its request waits here, so pipelined requests are answered in order.
+// Stage before: whoever hands the descriptor over (HttpEngine::Adopt, Take). Stage after: exchange, one at a
+// time; what has arrived behind its request waits here, so pipelined requests are answered in order.
 #ifndef SIDEROUTE_HTTP1_DOWNSTREAM_CONNECTION_H_
 #define SIDEROUTE_HTTP1_DOWNSTREAM_CONNECTION_H_
 
 #include <cstdint>
+#include <span>
 
 #include "exchange/exchange.h"
 #include "http/engine_context.h"
@@ -20,7 +21,8 @@ class StateRecords;
 
 class Downstream final : public StreamSocket, public Disposable, public ListNode<Downstream> {
  public:
-  Downstream(EngineContext& context, int32_t frontend, const NetAddress& original);
+  // `peer`: of no family when it is not known.
+  Downstream(EngineContext& context, int32_t frontend, const NetAddress& original, const NetAddress& peer);
   ~Downstream() override;
 
   int32_t frontend() const { return frontend_; }
@@ -35,8 +37,10 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
     ++served_;
     idle_since_ms_ = context_.wheel.now_ms();
   }
+  // Reads the first request, of which `first` is here.
+  void Begin(std::span<char> first);
   // Goes on with the next request, kept bytes first.
-  void ReadRequests();
+  void ReadRequests() { ReadRequests({}); }
   // After the last response. `orderly`: the peer has nothing more to say, so nothing can overtake the
   // response.
   void CloseAfterResponse(bool orderly);
@@ -65,6 +69,8 @@ class Downstream final : public StreamSocket, public Disposable, public ListNode
  private:
   void OnEvent() override;
   void OnTimer();
+  // `first_bytes`: read elsewhere, before any others.
+  void ReadRequests(std::span<char> first_bytes);
   // `window`: the head as far as it has come, when it is at hand.
   void Refuse(Reason reason, const Window* window = nullptr);
   void LogRefused(const LocalReply& reply, const Window* window, size_t reply_bytes);

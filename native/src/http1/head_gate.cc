@@ -103,6 +103,13 @@ GateResult JudgeError(const char* data, size_t length, const HeadLimits& limits,
 
 }  // namespace
 
+bool BeginsRequest(const char* data, size_t length) {
+  const char* const end = data + length;
+  const char* const token_end = http1::SkipToken(data, end);
+  return token_end != end && http1::IsBlank(*token_end) &&
+         http1::LookUpMethod({data, static_cast<size_t>(token_end - data)}) != MethodId::kOther;
+}
+
 GateResult GateFirstHead(const char* data, size_t length, const HeadLimits& limits) {
   if (length == 0) return kNeedMoreResult;
   std::array<Field, kGateFields> storage;

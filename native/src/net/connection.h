@@ -94,6 +94,8 @@ struct ConnectionContext {
   DeadlineQueue& connect_deadlines;
   // Short: for another try when the process is out of descriptors.
   DeadlineQueue& retry_deadlines;
+  // Read from connections and held here.
+  size_t kept_bytes = 0;
 };
 
 }  // namespace sideroute

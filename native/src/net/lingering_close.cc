@@ -67,7 +67,7 @@ bool LingeringClose::Discard() {
 
 void LingeringClose::Finish() {
   Cancel();
-  reactor_.Unwatch(fd_.get(), this);
+  reactor_.Forget(this);
   fd_.Reset();
   list_.Remove(this);
 }
@@ -76,7 +76,7 @@ size_t LingeringClose::QueuedBytes() const { return sideroute::QueuedBytes(fd_.g
 
 void LingeringClose::Abandon() {
   Cancel();
-  reactor_.Unwatch(fd_.get(), this);
+  reactor_.Forget(this);
   ResetOnClose(fd_.get());
   fd_.Reset();
 }

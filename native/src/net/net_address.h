@@ -25,6 +25,8 @@ class NetAddress {
   int family() const { return family_; }
   uint16_t port() const { return port_; }
   NetAddress WithPort(uint16_t port) const;
+  // Stands for every address of the host.
+  bool is_wildcard() const { return bytes_ == decltype(bytes_){}; }
 
   // Fills `storage`, returns the length the socket calls want.
   socklen_t ToSockaddr(sockaddr_storage* storage) const;

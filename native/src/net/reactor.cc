@@ -105,26 +105,62 @@ void Reactor::SetClosedCallback(void (*on_closed)(void*), void* data) {
 }
 
 int Reactor::Watch(int fd, uint32_t events, Watcher* watcher) {
+  Register(watcher);
   epoll_event event{};
   event.events = events | EPOLLET;
-  event.data.ptr = watcher;
-  if (epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return -errno;
-  watcher->watched_ = true;
-  if (watched_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
-  return 0;
+  event.data.u64 = NameOf(*watcher);
+  if (epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return 0;
+  const int error = -errno;
+  Forget(watcher);
+  return error;
+}
+
+void Reactor::Rewatch(int fd, uint32_t events, Watcher* watcher) {
+  epoll_event event{};
+  event.events = events | EPOLLET;
+  event.data.u64 = NameOf(*watcher);
+  // Of a descriptor that is registered nothing can fail.
+  epoll_ctl(epoll_fd_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
 void Reactor::Unwatch(int fd, Watcher* watcher) {
-  if (!watcher->watched_) return;
-  watcher->watched_ = false;
-  watcher->place_.Unlink();
-  // Explicit, although close() would do: a child between fork and exec may hold a copy of the descriptor.
+  if (!watcher->watched()) return;
   epoll_ctl(epoll_fd_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  Forget(watcher);
+}
+
+void Reactor::Register(Watcher* watcher) {
+  if (free_registration_ == Watcher::kUnwatched) {
+    free_registration_ = static_cast<uint32_t>(registrations_.size());
+    registrations_.emplace_back();
+  }
+  watcher->registration_ = free_registration_;
+  Registration& registration = registrations_[free_registration_];
+  free_registration_ = registration.next_free;
+  registration.watcher = watcher;
+  if (watched_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
+}
+
+void Reactor::Forget(Watcher* watcher) {
+  if (!watcher->watched()) return;
+  Registration& registration = registrations_[watcher->registration_];
+  registration.watcher = nullptr;
+  ++registration.generation;
+  registration.next_free = free_registration_;
+  free_registration_ = watcher->registration_;
+  watcher->registration_ = Watcher::kUnwatched;
+  watcher->place_.Unlink();
   if (--watched_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
 }
 
+void Reactor::PassOn(Watcher& from, Watcher& to) {
+  to.registration_ = std::exchange(from.registration_, Watcher::kUnwatched);
+  registrations_[to.registration_].watcher = &to;
+  from.place_.Unlink();
+}
+
 void Reactor::Again(Watcher* watcher) {
-  if (!watcher->watched_) return;
+  if (!watcher->watched()) return;
   // Who waits keeps its place.
   if (!watcher->place_.linked()) again_.PushBack(&watcher->place_);
   if (!dispatching_) ArmIdle();
@@ -158,8 +194,7 @@ void Reactor::DispatchEvents() {
     dispatching_ = true;
     for (int i = 0; i < count; ++i) {
       unserved_ = count - i - 1;
-      auto* watcher = static_cast<Watcher*>(events[i].data.ptr);
-      if (watcher->watched_) watcher->OnReady(events[i].events);
+      if (Watcher* watcher = Named(events[i].data.u64)) watcher->OnReady(events[i].events);
     }
     EndBatch();
   }

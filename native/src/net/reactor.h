@@ -10,8 +10,9 @@
 // the next turn, where it comes after those who have something new and moved little last time: a small
 // request never waits for bulk. Costs are counted in bytes moved, or in what else takes as long.
 //
-// Objects that may have events queued are given to Dispose(), which keeps their memory until the current
-// batch ends.
+// Events name a registration, not an object: one that is over has none any more, whatever the kernel still
+// says of it. Objects whose methods may be on the stack are given to Dispose(), which keeps their memory
+// until the current batch ends.
 #ifndef SIDEROUTE_NET_REACTOR_H_
 #define SIDEROUTE_NET_REACTOR_H_
 
@@ -36,12 +37,13 @@ class Disposable {
   virtual ~Disposable() = default;
 };
 
-// Receives the events of one descriptor. Must be unwatched before it is destroyed.
+// Receives the events of one descriptor. Must be unwatched, or forgotten, before it is destroyed.
 class Watcher {
  public:
   // `events`: EPOLL* bits, none when Again has asked for it. May come spuriously: act on what the system
   // calls say.
   virtual void OnReady(uint32_t events) = 0;
+  bool watched() const { return registration_ != kUnwatched; }
 
  protected:
   ~Watcher() = default;
@@ -53,7 +55,9 @@ class Watcher {
     Watcher& watcher;
   };
 
-  bool watched_ = false;
+  static constexpr uint32_t kUnwatched = UINT32_MAX;
+  // Number of its registration.
+  uint32_t registration_ = kUnwatched;
   // In the list of those that wait for another turn.
   Place place_{*this};
 };
@@ -133,8 +137,16 @@ class Reactor {
 
   // Edge-triggered. Returns 0 or a negative errno. An event already pending is reported in the next batch.
   int Watch(int fd, uint32_t events, Watcher* watcher);
-  // Before the descriptor is closed or handed over. Events of this batch still queued are dropped.
+  // Other events from now on. What is there already is reported once more.
+  void Rewatch(int fd, uint32_t events, Watcher* watcher);
+  // Before the descriptor is handed to somebody else. Events of this batch still queued are dropped.
   void Unwatch(int fd, Watcher* watcher);
+  // The same without a system call, before the descriptor is closed, which takes it out of the epoll
+  // instance. Should a child between fork and exec have a copy, events may come until it has not; nobody
+  // hears of them.
+  void Forget(Watcher* watcher);
+  // `to` has the registration of `from` from now on. Events of this batch still queued are for `to`.
+  void PassOn(Watcher& from, Watcher& to);
   // Calls OnReady once more, in a turn after this one: for work cut short for fairness. Costs no system call.
   void Again(Watcher* watcher);
 
@@ -173,6 +185,14 @@ class Reactor {
  private:
   friend class DeadlineQueue;
   struct Handles;
+  // What an event names: the number of a registration, and which one of those that have had that number.
+  struct Registration {
+    // Null: free.
+    Watcher* watcher = nullptr;
+    uint32_t generation = 0;
+    // While it is free, the next free one.
+    uint32_t next_free = Watcher::kUnwatched;
+  };
 
   // A share where others wait, and where nobody does. What a window of 64 KiB takes beyond it is moved, too.
   static constexpr size_t kLeastShare = 96 * 1024;
@@ -183,6 +203,14 @@ class Reactor {
   static constexpr size_t kLittle = 16 * 1024;
 
   Reactor(uv_loop_t* loop, UniqueFd epoll_fd);
+  Watcher* Named(uint64_t event) const {
+    const Registration& named = registrations_[static_cast<uint32_t>(event)];
+    return named.generation == static_cast<uint32_t>(event >> 32) ? named.watcher : nullptr;
+  }
+  uint64_t NameOf(const Watcher& watcher) const {
+    return uint64_t{registrations_[watcher.registration_].generation} << 32 | watcher.registration_;
+  }
+  void Register(Watcher* watcher);
   void BeginTurn();
   void DispatchEvents();
   void DispatchAgain();
@@ -198,6 +226,8 @@ class Reactor {
   uv_loop_t* const loop_;
   UniqueFd epoll_fd_;
   Handles* handles_ = nullptr;
+  std::vector<Registration> registrations_;
+  uint32_t free_registration_ = Watcher::kUnwatched;
   size_t watched_ = 0;
   bool dispatching_ = false;
   uint64_t turn_ = 1;

@@ -25,18 +25,38 @@ StreamSocket::~StreamSocket() { Close(false); }
 int StreamSocket::Open(UniqueFd fd) {
   const int error = reactor_.Watch(fd.get(), kEvents, this);
   if (error != 0) return error;
+  watches_room_ = true;
+  Begin(std::move(fd), false, false);
+  return 0;
+}
+
+void StreamSocket::Open(Arrival& arrival) {
+  reactor_.PassOn(arrival.watcher, *this);
+  watches_room_ = false;
+  Begin(std::move(arrival.fd), arrival.readable, arrival.peer_ended);
+}
+
+void StreamSocket::Begin(UniqueFd fd, bool readable, bool peer_ended) {
   fd_ = std::move(fd);
   // Until the kernel says otherwise. A first write may thus leave before the first event.
   writable_ = true;
-  readable_ = peer_ended_ = gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = false;
-  return 0;
+  readable_ = readable;
+  peer_ended_ = peer_ended;
+  gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = false;
+}
+
+void StreamSocket::AwaitRoom() {
+  writable_ = false;
+  if (watches_room_) return;
+  watches_room_ = true;
+  reactor_.Rewatch(fd_.get(), kEvents, this);
 }
 
 void StreamSocket::Close(bool reset) {
   in_.Clear();
   out_.Clear();
   if (!fd_) return;
-  reactor_.Unwatch(fd_.get(), this);
+  reactor_.Forget(this);
   if (reset) ResetOnClose(fd_.get());
   fd_.Reset();
 }
@@ -143,7 +163,7 @@ bool StreamSocket::Send(std::span<iovec> parts) {
     sent = 0;
   }
   if (static_cast<size_t>(sent) < total) {
-    writable_ = false;
+    AwaitRoom();
     KeepUnsent(parts, static_cast<size_t>(sent));
   }
   return true;
@@ -169,10 +189,10 @@ bool StreamSocket::Flush() {
         out_.Clear();
         return false;
       }
-      writable_ = false;
+      AwaitRoom();
       return true;
     }
-    if (static_cast<size_t>(sent) < out_.size()) writable_ = false;
+    if (static_cast<size_t>(sent) < out_.size()) AwaitRoom();
     blocked_since_ms_ = reactor_.NowMs();
     out_.Consume(static_cast<size_t>(sent));
   }

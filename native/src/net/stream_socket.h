@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "net/arrival.h"
 #include "net/byte_buffer.h"
 #include "net/reactor.h"
 #include "net/socket.h"
@@ -47,6 +48,8 @@ class StreamSocket : public Watcher {
 
   // Takes `fd` and registers it once for everything. 0 or a negative errno.
   int Open(UniqueFd fd);
+  // Takes the descriptor and its registration; what was read of it is the caller's.
+  void Open(Arrival& arrival);
   // Unregisters and closes. `reset`: with RST, so that the peer cannot take the end for an orderly one.
   void Close(bool reset);
   // Unregisters and hands the descriptor over.
@@ -129,7 +132,10 @@ class StreamSocket : public Watcher {
   int fd() const { return fd_.get(); }
 
  private:
+  void Begin(UniqueFd fd, bool readable, bool peer_ended);
   void KeepUnsent(std::span<iovec> parts, size_t sent);
+  // The kernel takes no more now.
+  void AwaitRoom();
 
   Reactor& reactor_;
   Scratch& scratch_;
@@ -137,6 +143,8 @@ class StreamSocket : public Watcher {
   Share share_;
   bool readable_ = false;
   bool writable_ = false;
+  // Registered for room to write, too.
+  bool watches_room_ = false;
   bool peer_ended_ = false;
   bool gone_ = false;
   bool failed_ = false;

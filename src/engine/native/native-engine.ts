@@ -6,6 +6,7 @@
  * is filled anew each time, the decision is written to a shared array.
  */
 import type { NativeAccessLog } from '../../addon/access-log.ts';
+import type { EngineHandle } from '../../addon/binding.ts';
 import {
   everyState,
   readDownstreamConnections,
@@ -57,6 +58,8 @@ export interface NativeEngineOptions extends HttpEngineSettings {
 
 /** Headers that routing looks at, by frontend: given with each request instead of being asked for one by one. */
 export type NativeEngine = Engine & {
+  /** For the acceptor, which gives it connections without a word here. */
+  readonly handle: EngineHandle;
   /** Lower-case names; beyond 8 the others are asked for. `query`: false when no rule looks at the query. */
   setInterest(frontend: number, names: readonly string[], query: boolean): void;
   /**
@@ -163,6 +166,10 @@ class NativeHttpEngine implements NativeEngine {
     this.plans = new Indices((plan) => this.native.addPlan(nativePlan(plan)));
     this.policies = new Indices((policy) => this.native.addPolicy(nativePolicy(policy)));
     this.mirrors = new Indices((targets) => this.native.addMirrors(targets.map((target) => this.nativeMirror(target))));
+  }
+
+  get handle(): EngineHandle {
+    return this.native;
   }
 
   get connections(): number {

@@ -1,0 +1,345 @@
+/**
+ * A connection that the native engine carries never comes to JavaScript: the acceptor reads its first bytes and gives it to the
+ * engine with them, or tunnels it, first bytes first.
+ */
+import { once } from 'node:events';
+import t, { type Test } from 'tap';
+import type { FrontendAddress } from '../../../src/addon/binding.ts';
+import type { HttpEngineCounters } from '../../../src/addon/http-engine.ts';
+import { AcceptorProcess } from '../../support/acceptor.ts';
+import type { StartOptions } from '../../support/fixtures/acceptor-process.ts';
+import { eventually } from '../../support/eventually.ts';
+import { inPod, SERVICE } from '../../support/pod-test.ts';
+import { traced } from '../../support/strace.ts';
+import { attempt, dial, listen, type ScriptedBackend, type WireEnd } from '../../support/wire-end.ts';
+
+const PORT = 8080;
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+const HEAD = 'GET /x HTTP/1.1\r\nHost: my-server\r\n\r\n';
+const LAST_HEAD = 'GET /x HTTP/1.1\r\nHost: my-server\r\nConnection: close\r\n\r\n';
+const RESPONSE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+const FRONTENDS: readonly FrontendAddress[] = [
+  { address: SERVICE.v4, port: PORT, id: 7, mode: 'http' },
+  { address: SERVICE.v6, port: PORT, id: 8, mode: 'http' },
+];
+
+function start(t: Test, options: Partial<StartOptions> = {}): Promise<AcceptorProcess> {
+  return AcceptorProcess.start(t, { http: 'within', frontends: FRONTENDS, detectTimeoutMs: 60_000, ...options });
+}
+
+/** Answers every head at once. */
+function serve(t: Test, host: string): Promise<ScriptedBackend> {
+  return listen(t, host, PORT, (end) => {
+    let answered = 0;
+    end.socket.on('data', () => {
+      for (const heads = end.text.split('\r\n\r\n').length - 1; answered < heads; answered++) void end.write(RESPONSE);
+    });
+  });
+}
+
+function engineCounters(acceptor: AcceptorProcess): Promise<HttpEngineCounters> {
+  return acceptor.call('engineCounters') as Promise<HttpEngineCounters>;
+}
+
+function count(text: string, part: string): number {
+  return text.split(part).length - 1;
+}
+
+async function answers(end: WireEnd, number: number): Promise<void> {
+  await eventually(`${number} answers in ${JSON.stringify(end.text)}`, () => count(end.text, '200 OK') === number);
+}
+
+void inPod(t, import.meta.url, (pod) => {
+  t.test('what a new connection with one request asks of the kernel', async (t) => {
+    const acceptor = await start(t);
+    await serve(t, pod.v4);
+    // So that there is a connection to the upstream.
+    await answers(await requested(), 1);
+    const calls = [
+      ...['accept4', 'epoll_ctl', 'recvfrom', 'recvmsg', 'read', 'sendto', 'sendmsg', 'write', 'shutdown', 'close'],
+      ...['getsockopt', 'setsockopt', 'getsockname', 'getpeername', 'fcntl', 'ioctl', 'fstat', 'newfstatat'],
+    ];
+    const trace = await traced(t, acceptor.child.pid!, calls, async () => {
+      const client = await requested();
+      await answers(client, 1);
+      await client.untilFin();
+    });
+    const accepted = /^\d+ +(?:accept4\(|<\.\.\. accept4 resumed>).* = (\d+)</m.exec(trace.join('\n'))?.[1];
+    // With its number as first argument, or as that of epoll_ctl.
+    const about = new RegExp(
+      `^\\d+ +(?:(\\w+)\\(${accepted}<|(epoll_ctl)\\(\\d+<[^,]*, (EPOLL_CTL_\\w+), ${accepted}<)`,
+    );
+    const asked = trace.map((line) => about.exec(line)).filter((match) => match !== null);
+    t.same(
+      asked.map(([, call, control, operation]) => call ?? `${control} ${operation}`),
+      ['getsockopt', 'epoll_ctl EPOLL_CTL_ADD', 'recvfrom', 'sendto', 'close'],
+    );
+
+    async function requested(): Promise<WireEnd> {
+      const client = await dial(t, SERVICE.v4, PORT);
+      await client.write(LAST_HEAD);
+      return client;
+    }
+  });
+
+  t.test('requests are answered, and JavaScript is told of no connection', async (t) => {
+    const acceptor = await start(t);
+    await serve(t, pod.v4);
+    await serve(t, pod.v6);
+    for (const address of [SERVICE.v4, SERVICE.v6]) {
+      const client = await dial(t, address, PORT);
+      await client.write(HEAD);
+      await answers(client, 1);
+      await client.write(HEAD);
+      await answers(client, 2);
+      t.match(await acceptor.counters(), { detectingOpen: 0, tunnelsOpen: 0 });
+      t.match(await engineCounters(acceptor), { downstreamOpen: 1 });
+      client.socket.end();
+      await client.untilFin();
+    }
+    t.same((await acceptor.events()).http, []);
+    t.same(await acceptor.call('decided'), [7, 7, 8, 8]);
+    t.match(await acceptor.counters(), { accepted: 2, handedOver: 2 });
+    t.match(await engineCounters(acceptor), { adopted: 2, downstreamOpen: 0, requests: 4 });
+  });
+
+  t.test('a head in pieces, two heads at once, a body behind its head, an end behind a request', async (t) => {
+    const acceptor = await start(t);
+    const server = await serve(t, pod.v4);
+    const client = await dial(t, SERVICE.v4, PORT);
+    for (const byte of HEAD) await client.write(byte);
+    await answers(client, 1);
+    const pipelining = await dial(t, SERVICE.v4, PORT);
+    await pipelining.write(`${HEAD}${HEAD}`);
+    await answers(pipelining, 2);
+    const sending = await dial(t, SERVICE.v4, PORT);
+    const body = 'b'.repeat(100_000);
+    await sending.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await answers(sending, 1);
+    await eventually('the body', () => server.connections.some((end) => end.text.includes(body)));
+    const ending = await dial(t, SERVICE.v4, PORT);
+    ending.socket.end(HEAD);
+    await answers(ending, 1);
+    await ending.untilFin();
+    t.match(await engineCounters(acceptor), { adopted: 4, requests: 5 });
+  });
+
+  t.test('the first bytes of HTTP are given to the engine before the head is complete', async (t) => {
+    const acceptor = await start(t);
+    await serve(t, pod.v4);
+    const client = await dial(t, SERVICE.v4, PORT);
+    await client.write('GE');
+    await eventually('detection', async () => (await acceptor.counters()).detectingOpen === 1);
+    await client.write('T ');
+    await eventually('the engine', async () => (await engineCounters(acceptor)).downstreamOpen === 1);
+    t.match(await acceptor.counters(), { detectingOpen: 0, handedOver: 1 });
+    await client.write(HEAD.slice(4));
+    await answers(client, 1);
+  });
+
+  t.test('what is meant as HTTP and is none is answered by the engine', async (t) => {
+    const acceptor = await start(t, { detectTimeoutMs: 100 });
+    for (const [head, status] of [
+      ['GET / HTTP/1.1\r\n\r\n', 400],
+      ['PRI * HTTP/2.0\r\n\r\nSM\r\nX\r\n', 505],
+      [`GET /${'p'.repeat(9000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 414],
+      [`GET / HTTP/1.1\r\nHost: a\r\nX: ${'v'.repeat(70_000)}`, 431],
+    ] as const) {
+      const client = await dial(t, SERVICE.v4, PORT);
+      client.socket.write(head);
+      await client.until(`HTTP/1.1 ${status} `);
+      client.socket.end();
+      await client.untilClosed();
+    }
+    for (const part of ['GET / HTTP/1.1\r\nHost:', 'PRI * HT', 'G']) {
+      const client = await dial(t, SERVICE.v4, PORT);
+      client.socket.end(part);
+      await client.until('HTTP/1.1 400 ');
+    }
+    const silent = await dial(t, SERVICE.v4, PORT);
+    silent.socket.end();
+    await silent.untilFin();
+    t.equal(silent.length, 0);
+    await eventually('seven refusals', async () => (await engineCounters(acceptor)).refused === 7);
+    t.match(await acceptor.counters(), { accepted: 8, handedOver: 7, detectingOpen: 0 });
+  });
+
+  t.test('the HTTP/2 preface, split at every byte, is tunnelled byte-exact', async (t) => {
+    const acceptor = await start(t);
+    const server = await listen(t, pod.v4, PORT);
+    const payload = Buffer.concat([Buffer.from(PREFACE), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]);
+    for (let split = 1; split < payload.length; ++split) {
+      const client = await dial(t, SERVICE.v4, PORT);
+      await client.write(payload.subarray(0, split));
+      await eventually(`detection at ${split}`, async () => {
+        const { detectingOpen, tunnelsOpen } = await acceptor.counters();
+        return split < PREFACE.length ? detectingOpen === 1 : tunnelsOpen === 1;
+      });
+      await client.write(payload.subarray(split));
+      const upstream = await server.connection(split - 1);
+      await eventually(`the preface, split at ${split}`, () => upstream.length === payload.length);
+      t.ok(upstream.bytes.equals(payload), `split at ${split}`);
+      client.socket.resetAndDestroy();
+      await eventually('end of the tunnel', async () => (await acceptor.counters()).tunnelsOpen === 0);
+    }
+    const bytesUpstream = payload.length * (payload.length - 1);
+    t.match(await acceptor.counters(), { connections: { h2c: payload.length - 1 }, handedOver: 0, bytesUpstream });
+  });
+
+  t.test('TLS and other protocols are tunnelled byte-exact and counted, the end included', async (t) => {
+    const acceptor = await start(t);
+    await listen(t, pod.v4, PORT, (end) => end.socket.pipe(end.socket));
+    const protocols = [
+      Buffer.from([0x16, 0x03, 0x01, 0x00, 0x05, 1, 2, 3, 4, 5]),
+      // More than is read at a time, so that the rest comes through the pipe.
+      Buffer.concat([Buffer.from([0x16, 0x03, 0x03]), Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 251))]),
+      Buffer.from([0x16, 0x99, 0x01]),
+      Buffer.from('SSH-2.0-OpenSSH_9.2\r\n'),
+      Buffer.from(`${'text '.repeat(1000)}\n`),
+    ];
+    for (const bytes of protocols) {
+      const client = await dial(t, SERVICE.v4, PORT);
+      await client.write(bytes.subarray(0, 1));
+      await client.write(bytes.subarray(1, 2));
+      client.socket.end(bytes.subarray(2));
+      await client.untilFin();
+      t.ok(client.bytes.equals(bytes), `${bytes.length} bytes of ${bytes.subarray(0, 8).toString('hex')}`);
+    }
+    const bytesUpstream = protocols.reduce((sum, bytes) => sum + bytes.length, 0);
+    t.match(await acceptor.counters(), { connections: { tls: 2, not_http: 3 }, bytesUpstream, handedOver: 0 });
+  });
+
+  t.test('an upstream that reads late gets what was read first, and in order', async (t) => {
+    const acceptor = await start(t);
+    const server = await listen(t, pod.v4, PORT, (end) => void end.socket.pause());
+    const client = await dial(t, SERVICE.v4, PORT);
+    const bytes = Buffer.alloc(8 * 1024 * 1024, 0x16);
+    bytes.forEach((_, i) => (bytes[i] = i === 1 ? 3 : i === 0 ? 0x16 : i % 253));
+    client.socket.end(bytes);
+    const upstream = await server.connection(0);
+    await eventually('the tunnel', async () => (await acceptor.counters()).connections.tls === 1);
+    upstream.socket.resume();
+    await upstream.untilFin();
+    t.ok(upstream.bytes.equals(bytes));
+  });
+
+  t.test('a silent downstream gets its server-first protocol, or is routed when it speaks', async (t) => {
+    const acceptor = await start(t, { detectTimeoutMs: 100 });
+    let greeting = '220 mail\r\n';
+    const server = await listen(t, pod.v4, PORT, (end) => {
+      if (greeting !== '') void end.write(greeting);
+      end.socket.on('data', () => void end.write(RESPONSE));
+    });
+    const client = await dial(t, SERVICE.v4, PORT);
+    await client.until(greeting);
+    await client.write('EHLO');
+    await (await server.connection(0)).until('EHLO');
+    t.match(await acceptor.counters(), { connections: { server_first: 1 }, detectingOpen: 0, tunnelsOpen: 1 });
+    greeting = '';
+    const late = await dial(t, SERVICE.v4, PORT);
+    const speculative = await server.connection(1);
+    await late.write(HEAD.slice(0, 2));
+    await speculative.untilFin();
+    t.equal(speculative.length, 0, 'the upstream that was dialled got nothing');
+    await late.write(HEAD.slice(2));
+    await answers(late, 1);
+    t.match(await acceptor.counters(), { handedOver: 1, connections: { server_first: 1 } });
+  });
+
+  t.test('a first byte that says too little is decided at the deadline', async (t) => {
+    await start(t, { detectTimeoutMs: 100 });
+    await listen(t, pod.v4, PORT, (end) => end.socket.pipe(end.socket));
+    const tls = await dial(t, SERVICE.v4, PORT);
+    await tls.write(Buffer.from([0x16]));
+    await eventually('one byte of no HTTP, tunnelled at the deadline', () => tls.length === 1);
+  });
+
+  t.test('a connection that was accepted for a frontend keeps it when the frontend is gone', async (t) => {
+    const acceptor = await start(t);
+    await serve(t, pod.v4);
+    const client = await dial(t, SERVICE.v4, PORT);
+    await eventually('detection', async () => (await acceptor.counters()).detectingOpen === 1);
+    await acceptor.call('setFrontends', []);
+    await client.write(HEAD);
+    await answers(client, 1);
+    t.same(await acceptor.call('decided'), [7]);
+    const unrouted = await dial(t, SERVICE.v4, PORT);
+    await unrouted.write(HEAD);
+    await answers(unrouted, 1);
+    t.match(await acceptor.counters(), { handedOver: 1, connections: { unrouted: 1 } });
+  });
+
+  t.test('downstreams that reset, while they are looked at and while their request is carried out', async (t) => {
+    const acceptor = await start(t);
+    const server = await listen(t, pod.v4, PORT);
+    const early = await dial(t, SERVICE.v4, PORT);
+    await early.write('GE');
+    await eventually('detection', async () => (await acceptor.counters()).detectingOpen === 1);
+    early.socket.resetAndDestroy();
+    await eventually('its end', async () => (await acceptor.counters()).detectingOpen === 0);
+    const client = await dial(t, SERVICE.v4, PORT);
+    await client.write(HEAD);
+    const upstream = await server.connection(0);
+    await upstream.until('\r\n\r\n');
+    client.socket.resetAndDestroy();
+    await upstream.untilClosed();
+    t.match(await engineCounters(acceptor), { adopted: 1, downstreamOpen: 0, requestsOpen: 0 });
+  });
+
+  t.test('a response that its reader takes slowly comes whole', async (t) => {
+    await start(t);
+    const body = Buffer.alloc(16 * 1024 * 1024, 'b');
+    await listen(t, pod.v4, PORT, (end) => {
+      end.socket.once('data', () => {
+        void end.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+        void end.write(body);
+      });
+    });
+    const client = await dial(t, SERVICE.v4, PORT);
+    client.socket.pause();
+    await client.write(HEAD);
+    await eventually('its beginning', () => client.socket.readableLength > 0);
+    client.socket.resume();
+    await eventually('all of it', () => client.length > body.length);
+    t.ok(client.bytes.subarray(-body.length).equals(body));
+  });
+
+  t.test('what an engine that is closed is given is reset', async (t) => {
+    const acceptor = await start(t);
+    await acceptor.call('closeEngine');
+    const client = attempt(t, SERVICE.v4, PORT);
+    await once(client.socket, 'connect');
+    await client.write(HEAD);
+    await client.untilClosed();
+    t.equal(client.errorCode, 'ECONNRESET');
+    t.equal(client.length, 0);
+    t.match(await engineCounters(acceptor), { downstreamOpen: 0, requests: 0 });
+  });
+
+  t.test('a connection of which another process has a copy is over all the same', async (t) => {
+    const acceptor = await start(t);
+    await serve(t, pod.v4);
+    const [first, second] = [await dial(t, SERVICE.v4, PORT), await dial(t, SERVICE.v4, PORT)];
+    for (const client of [first, second]) {
+      await client.write(HEAD);
+      await answers(client, 1);
+    }
+    t.ok(Number(await acceptor.call('lendSockets')) >= 2);
+    // Reset, so that the engine closes its descriptor; the copies keep it in the epoll instance.
+    first.socket.resetAndDestroy();
+    await eventually('the end of one', async () => (await engineCounters(acceptor)).downstreamOpen === 1);
+    await second.write(LAST_HEAD);
+    await answers(second, 2);
+    await eventually('the end of the other', async () => (await engineCounters(acceptor)).downstreamOpen === 0);
+    // Bytes for it come in while others take its number.
+    await second.write(HEAD);
+    for (let i = 0; i < 5; i++) {
+      const client = await dial(t, SERVICE.v4, PORT);
+      await client.write(HEAD);
+      await second.write(HEAD);
+      await answers(client, 1);
+    }
+    t.match(await engineCounters(acceptor), { downstreamOpen: 5, requests: 8 });
+    await acceptor.call('endBorrower');
+  });
+});
