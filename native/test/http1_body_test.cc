@@ -1,9 +1,11 @@
 // What a table of small inputs cannot show about the body decoder: no copies, many chunks, default limits,
 // reuse.
 #include <array>
+#include <cstdio>
 #include <string>
 
 #include "check.h"
+#include "random.h"
 #include "summary.h"
 
 namespace sideroute::test {
@@ -94,6 +96,36 @@ TEST("a decoder is reused after a message, after trailers and after an error") {
   CHECK(drain("xx") == BodyEvent::kDone);
   CHECK(decoder.trailers().empty());
   CHECK(decoder.Finish().event == BodyEvent::kDone);
+}
+
+TEST("any payload in any chunks, cut anywhere, comes out as it was, and what follows is left alone") {
+  for (uint64_t seed = 1; seed <= 400; ++seed) {
+    Random random(seed);
+    const std::string payload = random.Bytes(random.Spread(11));
+    std::string input;
+    for (size_t at = 0; at < payload.size();) {
+      const size_t length = 1 + random.Below(payload.size() - at);
+      char size[32];
+      std::snprintf(size, sizeof size, random.OneIn(2) ? "%zx\r\n" : "0%zX;a=\"b\"\r\n", length);
+      input += size + payload.substr(at, length) + "\r\n";
+      at += length;
+    }
+    input += random.OneIn(2) ? "0\r\n\r\n" : "000\r\nX-Sum: 1\r\n\r\n";
+    const size_t message = input.size();
+    input += random.Bytes(random.Below(20));
+    Cuts cuts;
+    for (size_t at = 0; at < input.size(); ++at) {
+      if (random.OneIn(7)) cuts.push_back(at);
+    }
+    const std::string result = RunBody(
+        input, cuts, {BodyKind::kChunked, 0, BodyLimits{}, false, http1::SectionKind::kRequestTrailer});
+    CHECK(result.starts_with("done \"" + Quote(payload) + '"'));
+    const std::string rest = " rest:" + std::to_string(input.size() - message);
+    CHECK_EQ(result.ends_with(rest), input.size() > message);
+    // One byte less is not the whole.
+    const BodyInput whole{BodyKind::kChunked, 0, BodyLimits{}, false};
+    CHECK(RunBody(std::string_view(input).substr(0, message - 1), cuts, whole).starts_with("more"));
+  }
 }
 
 }  // namespace

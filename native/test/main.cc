@@ -59,6 +59,8 @@ void Fail(const char* file, int line, std::string_view message) {
 int main(int argc, char** argv) {
   using namespace sideroute::test;
   if (argc == 3 && std::strcmp(argv[1], "--write-seeds") == 0) return WriteSeeds(argv[2]) ? 0 : 1;
+  // What was said before a crash is not lost.
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::printf("TAP version 14\n");
   for (const auto& entry : Entries()) {
     failures.clear();

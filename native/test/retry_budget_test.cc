@@ -1,6 +1,7 @@
 #include "upstream/retry_budget.h"
 
 #include "check.h"
+#include "random.h"
 
 namespace sideroute {
 
@@ -46,6 +47,26 @@ TEST("a retry budget of nothing allows nothing") {
   RetryBudget budget(0, 0);
   budget.OnRequest();
   CHECK(Withdrawals(budget, 10, 1'000'000) == 0);
+}
+
+TEST("whatever comes, retries stay below their part of the requests, the reserve, and one a second") {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    test::Random random(seed);
+    const auto percent = static_cast<uint32_t>(random.Below(101));
+    const auto reserve = static_cast<uint32_t>(random.Below(60));
+    RetryBudget budget(percent, reserve);
+    uint64_t now_ms = 0, requests = 0, retries = 0;
+    for (int step = 0; step < 5'000; ++step) {
+      now_ms += random.Spread(10);
+      if (random.OneIn(2)) {
+        budget.OnRequest();
+        ++requests;
+      } else if (budget.Withdraw(now_ms)) {
+        ++retries;
+      }
+      CHECK(100 * retries <= requests * percent + 100 * reserve + now_ms / 10);
+    }
+  }
 }
 
 }  // namespace sideroute

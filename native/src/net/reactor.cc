@@ -77,9 +77,9 @@ std::unique_ptr<Reactor> Reactor::Create(uv_loop_t* loop, int* error) {
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->idle));
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->poll));
   *error = uv_poll_start(&handles->poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
-    Reactor& reactor = *static_cast<Handles*>(handle->data)->reactor;
+    Reactor& self = *static_cast<Handles*>(handle->data)->reactor;
     // Otherwise there has been a turn in this round of the loop; what there is waits for the next one.
-    if (!reactor.idle_armed_) reactor.DispatchEvents();
+    if (!self.idle_armed_) self.DispatchEvents();
   });
   if (*error != 0) return nullptr;
   return reactor;

@@ -1,6 +1,6 @@
 /**
- * The HTTP/1.x parsers in C++: builds their unit tests with AddressSanitizer and UndefinedBehaviorSanitizer, runs them, and
- * passes every line of their TAP on as an assertion. Cases: native/test/*_cases.h, with the rows of SAFETY.md in the titles.
+ * The parts of the addon by themselves, on scripted sockets, files and clocks: builds the unit tests of native/test/ with AddressSanitizer
+ * and UndefinedBehaviorSanitizer, runs them, and passes every line of their TAP on as an assertion. A crash is a failure.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -64,7 +64,7 @@ const directory = join(findRoot(import.meta.dirname), 'native', 'test');
 // Compiling takes a while on a busy machine; the tests themselves take a second.
 t.setTimeout(300_000);
 
-t.test('HTTP/1.x parsers under AddressSanitizer and UndefinedBehaviorSanitizer', async (t) => {
+t.test('parts of the addon under AddressSanitizer and UndefinedBehaviorSanitizer', async (t) => {
   const build = await run('make', ['-j2', 'all'], process.env);
   t.equal(build.status, 0, 'the C++ tests build without a warning', build.status === 0 ? {} : { stderr: build.stderr });
   if (build.status !== 0) return;

@@ -1,0 +1,65 @@
+// As much of libuv's interface as the addon uses, on a loop that a test turns by hand and a clock that it
+// sets: see scripted_loop.h. Comes before the real header in the unit tests, and only there.
+#ifndef SIDEROUTE_TEST_SCRIPTED_UV_H_
+#define SIDEROUTE_TEST_SCRIPTED_UV_H_
+
+#include <cstdint>
+#include <vector>
+
+struct uv_handle_t;
+
+struct uv_loop_t {
+  // What the clock says, and what the loop believes.
+  uint64_t clock_ms = 1'000'000;
+  uint64_t now_ms = 1'000'000;
+  std::vector<uv_handle_t*> handles;
+};
+
+// libuv's handles begin alike, so that one can be taken for the other.
+#define SIDEROUTE_HANDLE_FIELDS \
+  void* data;                   \
+  uv_loop_t* loop;              \
+  int kind;                     \
+  bool active;                  \
+  bool referenced;              \
+  void (*on_close)(uv_handle_t*)
+
+struct uv_handle_t {
+  SIDEROUTE_HANDLE_FIELDS;
+};
+struct uv_poll_t {
+  SIDEROUTE_HANDLE_FIELDS;
+  int fd;
+  void (*callback)(uv_poll_t*, int status, int events);
+};
+struct uv_timer_t {
+  SIDEROUTE_HANDLE_FIELDS;
+  uint64_t due_ms;
+  void (*callback)(uv_timer_t*);
+};
+struct uv_idle_t {
+  SIDEROUTE_HANDLE_FIELDS;
+  void (*callback)(uv_idle_t*);
+};
+
+enum { UV_READABLE = 1 };
+
+inline uint64_t uv_now(const uv_loop_t* loop) { return loop->now_ms; }
+inline void uv_update_time(uv_loop_t* loop) { loop->now_ms = loop->clock_ms; }
+inline void uv_ref(uv_handle_t* handle) { handle->referenced = true; }
+inline void uv_unref(uv_handle_t* handle) { handle->referenced = false; }
+inline uint64_t uv_hrtime() { return 0; }
+
+int uv_poll_init(uv_loop_t* loop, uv_poll_t* handle, int fd);
+int uv_poll_start(uv_poll_t* handle, int events, void (*callback)(uv_poll_t*, int, int));
+int uv_poll_stop(uv_poll_t* handle);
+int uv_timer_init(uv_loop_t* loop, uv_timer_t* handle);
+int uv_timer_start(uv_timer_t* handle, void (*callback)(uv_timer_t*), uint64_t timeout_ms,
+                   uint64_t repeat_ms);
+int uv_timer_stop(uv_timer_t* handle);
+int uv_idle_init(uv_loop_t* loop, uv_idle_t* handle);
+int uv_idle_start(uv_idle_t* handle, void (*callback)(uv_idle_t*));
+int uv_idle_stop(uv_idle_t* handle);
+void uv_close(uv_handle_t* handle, void (*on_close)(uv_handle_t*));
+
+#endif  // SIDEROUTE_TEST_SCRIPTED_UV_H_

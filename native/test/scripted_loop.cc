@@ -1,0 +1,144 @@
+#include "scripted_loop.h"
+
+#include <poll.h>
+
+#include <algorithm>
+
+#include "check.h"
+
+namespace {
+
+enum Kind { kPoll, kTimer, kIdle, kClosing };
+
+template <typename Handle>
+uv_handle_t* Base(Handle* handle) {
+  return reinterpret_cast<uv_handle_t*>(handle);
+}
+
+template <typename Handle>
+int Init(uv_loop_t* loop, Handle* handle, Kind kind) {
+  handle->loop = loop;
+  handle->kind = kind;
+  handle->active = false;
+  handle->referenced = true;
+  loop->handles.push_back(Base(handle));
+  return 0;
+}
+
+// Those of a kind that are active now; a callback may stop others.
+template <typename Handle>
+std::vector<Handle*> ActiveOf(const uv_loop_t& loop, Kind kind) {
+  std::vector<Handle*> active;
+  for (uv_handle_t* handle : loop.handles) {
+    if (handle->kind == kind && handle->active) active.push_back(reinterpret_cast<Handle*>(handle));
+  }
+  return active;
+}
+
+bool Exists(const uv_loop_t& loop, uv_handle_t* handle) {
+  return std::find(loop.handles.begin(), loop.handles.end(), handle) != loop.handles.end();
+}
+
+}  // namespace
+
+int uv_poll_init(uv_loop_t* loop, uv_poll_t* handle, int fd) {
+  handle->fd = fd;
+  return Init(loop, handle, kPoll);
+}
+int uv_poll_start(uv_poll_t* handle, int, void (*callback)(uv_poll_t*, int, int)) {
+  handle->callback = callback;
+  handle->active = true;
+  return 0;
+}
+int uv_poll_stop(uv_poll_t* handle) {
+  handle->active = false;
+  return 0;
+}
+int uv_timer_init(uv_loop_t* loop, uv_timer_t* handle) { return Init(loop, handle, kTimer); }
+int uv_timer_start(uv_timer_t* handle, void (*callback)(uv_timer_t*), uint64_t timeout_ms, uint64_t) {
+  handle->callback = callback;
+  handle->due_ms = handle->loop->now_ms + timeout_ms;
+  handle->active = true;
+  return 0;
+}
+int uv_timer_stop(uv_timer_t* handle) {
+  handle->active = false;
+  return 0;
+}
+int uv_idle_init(uv_loop_t* loop, uv_idle_t* handle) { return Init(loop, handle, kIdle); }
+int uv_idle_start(uv_idle_t* handle, void (*callback)(uv_idle_t*)) {
+  handle->callback = callback;
+  handle->active = true;
+  return 0;
+}
+int uv_idle_stop(uv_idle_t* handle) {
+  handle->active = false;
+  return 0;
+}
+void uv_close(uv_handle_t* handle, void (*on_close)(uv_handle_t*)) {
+  handle->active = false;
+  handle->kind = kClosing;
+  handle->on_close = on_close;
+}
+
+namespace sideroute::test {
+
+ScriptedLoop::~ScriptedLoop() {
+  Turn();
+  CHECK(loop_.handles.empty());
+}
+
+std::unique_ptr<Reactor> ScriptedLoop::MakeReactor() {
+  int error = 0;
+  auto reactor = Reactor::Create(&loop_, &error);
+  CHECK(error == 0);
+  return reactor;
+}
+
+void ScriptedLoop::Turn() {
+  uv_update_time(&loop_);
+  for (uv_timer_t* timer : ActiveOf<uv_timer_t>(loop_, kTimer)) {
+    if (!Exists(loop_, Base(timer)) || !timer->active || timer->due_ms > loop_.now_ms) continue;
+    timer->active = false;
+    timer->callback(timer);
+  }
+  for (uv_idle_t* idle : ActiveOf<uv_idle_t>(loop_, kIdle)) {
+    if (idle->active) idle->callback(idle);
+  }
+  for (uv_poll_t* handle : ActiveOf<uv_poll_t>(loop_, kPoll)) {
+    if (!handle->active) continue;
+    pollfd waiting{handle->fd, POLLIN, 0};
+    if (::poll(&waiting, 1, 0) == 1) handle->callback(handle, 0, UV_READABLE);
+  }
+  const std::vector<uv_handle_t*> handles = loop_.handles;
+  for (uv_handle_t* handle : handles) {
+    if (handle->kind != kClosing) continue;
+    std::erase(loop_.handles, handle);
+    handle->on_close(handle);
+  }
+}
+
+void ScriptedLoop::Pass(uint64_t ms) {
+  const uint64_t end = loop_.clock_ms + ms;
+  for (;;) {
+    loop_.clock_ms = std::max(loop_.clock_ms, std::min(end, next_timer_ms()));
+    Turn();
+    if (loop_.clock_ms >= end && next_timer_ms() > end) return;
+  }
+}
+
+bool ScriptedLoop::alive() const {
+  return std::any_of(loop_.handles.begin(), loop_.handles.end(), [](const uv_handle_t* handle) {
+    return handle->kind == kClosing || (handle->active && handle->referenced);
+  });
+}
+
+uint64_t ScriptedLoop::next_timer_ms() const {
+  uint64_t next = UINT64_MAX;
+  for (const uv_timer_t* timer : ActiveOf<uv_timer_t>(loop_, kTimer)) next = std::min(next, timer->due_ms);
+  return next;
+}
+
+bool ScriptedLoop::spinning() const { return !ActiveOf<uv_idle_t>(loop_, kIdle).empty(); }
+
+}  // namespace sideroute::test
