@@ -163,7 +163,8 @@ export class FrontendRegistry {
     for (const frontend of frontends) {
       const service = `${frontend.namespace}/${frontend.name}`;
       const { current } = parents.get(service)!;
-      const own = current.addresses.filter((address) => owners.get(address)?.service === service);
+      const all = [...current.addresses, ...(current.former ?? [])];
+      const own = all.filter((address) => owners.get(address)?.service === service);
       const id = this.frontendId(frontend.key);
       for (const address of own) addresses.push({ address, port: frontend.port, id, mode: frontend.mode });
       if (own.length > 0) continue;

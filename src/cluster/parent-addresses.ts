@@ -20,6 +20,8 @@ export interface AddressOwner {
   readonly rank: number;
 }
 
+const FORMER_RANK = 3;
+
 /** The lowest is best. A Service that DNS does not know (any more) may be gone, and its address given to another. */
 function rankOf({ source, stale, verdict }: ServiceAddresses): number {
   if (stale || verdict === 'unknown') return 2;
@@ -50,6 +52,12 @@ export function assignAddresses(
       const [winner, loser] = rank < other.rank ? [service, other.service] : [other.service, service];
       problems.push(problemOf(loser, parents, 'address-conflict', `${address} belongs to Service ${winner} as well`));
       if (winner === service) owners.set(address, { service, rank });
+    }
+  }
+  // Without a word: whose it is now has the better claim, and for the others it is a matter of seconds.
+  for (const [service, { current }] of parents) {
+    for (const address of clusterIPs({ ...current, addresses: current.former ?? [] }, networks)) {
+      if (!owners.has(address) && addressFault(address) === null) owners.set(address, { service, rank: FORMER_RANK });
     }
   }
   return owners;

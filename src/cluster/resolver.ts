@@ -15,6 +15,7 @@ import { LookupTotals, type DnsStatistics } from './dns-statistics.ts';
 import { addressesOf, checkedAddresses, isCheckable } from './document-addresses.ts';
 import { documentProblem, placeOf } from './document-problems.ts';
 import { NameWatch, type WatchContext } from './name-watch.ts';
+import { Outdated } from './outdated.ts';
 import { normalizeDomain, ResolvConfFile } from './resolv-conf.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
 
@@ -53,6 +54,8 @@ export interface ServiceResolverOptions {
   readonly deadlineMs?: number | undefined;
   /** Lookups at the same time. Default 8. */
   readonly concurrency?: number | undefined;
+  /** How long after a document has changed cluster DNS may say what it said before. Default 60,000. */
+  readonly outdatedMs?: number | undefined;
   /** Networks that ClusterIPs are in; null when they are not known. */
   readonly networks?: Pick<ServiceNetworks, 'contains'> | null | undefined;
   /** What is said of some Service is another thing now; those who asked for it have been told. */
@@ -62,6 +65,8 @@ export interface ServiceResolverOptions {
 }
 
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
+/** Caches of cluster DNS mostly keep an answer for 30 s. */
+const OUTDATED_MS = 60_000;
 const PENDING: ServiceAddresses = {
   ...{ state: 'pending', addresses: [], source: 'dns' },
   ...{ verdict: null, unroutable: null, stale: false, error: null },
@@ -79,6 +84,10 @@ interface Entry {
   documented: ServiceAddresses | null;
   /** Whether DNS is asked beside the document. */
   checked: boolean;
+  /** What a document gave and DNS confirmed. */
+  confirmed: readonly string[];
+  /** What was confirmed before the document became another one; what DNS says of these is old news for a while. */
+  readonly outdated: Outdated;
   current: ServiceAddresses;
 }
 
@@ -95,6 +104,7 @@ export class ServiceResolver {
 
   /** Null when nothing is left to read from it. */
   readonly #resolvConf: ResolvConfFile | null;
+  readonly #outdatedMs: number;
   readonly #fixedServers: readonly string[] | undefined;
   readonly #fixedDomain: string | undefined;
   #domain: string;
@@ -103,6 +113,7 @@ export class ServiceResolver {
     this.#logger = options.logger;
     this.#onChange = options.onChange ?? (() => undefined);
     this.#families = options.ipFamilies ?? [4, 6];
+    this.#outdatedMs = options.outdatedMs ?? OUTDATED_MS;
     this.#fixedServers = options.servers;
     this.#fixedDomain = options.clusterDomain === undefined ? undefined : normalizeDomain(options.clusterDomain);
     this.#domain = this.#fixedDomain ?? DEFAULT_CLUSTER_DOMAIN;
@@ -220,8 +231,9 @@ export class ServiceResolver {
 
   #newEntry(namespace: string, name: string, key: string): Entry {
     const watch = new NameWatch(this.#watchContext, namespace, name, () => this.#refresh(entry, false));
-    const state = { documented: null, checked: false, current: PENDING };
-    const entry: Entry = { namespace, name, key, listeners: new Set(), parents: new Set(), watch, ...state };
+    const state = { documented: null, checked: false, confirmed: [], current: PENDING };
+    const outdated = new Outdated(this.#outdatedMs);
+    const entry: Entry = { namespace, name, key, listeners: new Set(), parents: new Set(), watch, outdated, ...state };
     return entry;
   }
 
@@ -237,6 +249,10 @@ export class ServiceResolver {
       watch.forget();
     } else if (documented !== null) {
       const same = before?.addresses.join() === documented.addresses.join();
+      if (entry.confirmed.join() !== documented.addresses.join()) {
+        entry.outdated.add(entry.confirmed);
+        entry.confirmed = [];
+      }
       // Another document is news to which an old answer has nothing to say.
       if (!same && (watch.view.stale || !watch.answered)) watch.forget();
       if (same || before === null) watch.start();
@@ -260,9 +276,23 @@ export class ServiceResolver {
     let next: ServiceAddresses;
     if (documented === null) next = { ...watch.view, source: 'dns', verdict: null };
     else if (!checked) next = documented;
-    else next = checkedAddresses(documented, watch, this.#families);
-    watch.urgency = checked && next.verdict !== 'differs' ? 'check' : 'now';
+    else next = this.#checked(entry, documented);
+    watch.urgency = checked && next.verdict !== 'differs' && next.former === undefined ? 'check' : 'now';
     this.#set(entry, next, news);
+  }
+
+  #checked(entry: Entry, documented: ServiceAddresses): ServiceAddresses {
+    const { watch, outdated } = entry;
+    const next = checkedAddresses(documented, watch, this.#families);
+    if (next.verdict === 'agrees') {
+      entry.confirmed = documented.addresses;
+      outdated.clear();
+    }
+    if (next.verdict !== 'differs' || !outdated.explains(watch.view)) return next;
+    // An address that a document gives to another Service is that one's.
+    const given = new Set([...this.#services.values()].flatMap(({ clusterIPs }) => clusterIPs));
+    const former = watch.view.addresses.filter((address) => !given.has(address));
+    return { ...documented, verdict: 'silent', former };
   }
 
   #byFamily({ addresses }: ServiceAddresses): Map<IpFamily, readonly string[]> {
@@ -332,6 +362,7 @@ export function sameState(a: ServiceAddresses, b: ServiceAddresses): boolean {
     a.verdict === b.verdict &&
     a.unroutable === b.unroutable &&
     a.stale === b.stale &&
+    a.former?.join() === b.former?.join() &&
     a.error === b.error
   );
 }

@@ -18,6 +18,8 @@ export interface ServiceAddresses {
   readonly source: 'document' | 'dns';
   /** Null: no document gives addresses, or one that is kept current by whoever writes it. */
   readonly verdict: DnsVerdict | null;
+  /** What the Service had before it was made anew, as long as cluster DNS tells clients so: still its, and no place to send anything to. */
+  readonly former?: readonly string[];
   /** Last good addresses are served because the last lookup brought none. */
   readonly stale: boolean;
   /** Why the addresses are no ClusterIP, which a parent has to have; null when nothing speaks against it. */

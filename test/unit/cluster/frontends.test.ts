@@ -237,6 +237,22 @@ t.test('a frontend follows a Service that was made anew, whatever its document s
   t.same(text(frontends.addresses), ['10.96.0.2 80 0 http'], 'another configuration with the same document');
 });
 
+t.test('a Service that was made anew has both addresses while DNS still tells clients the former one', async (t) => {
+  const { frontends, resolver, dns } = await start(t);
+  const apply = (clusterIP: string): void => {
+    const services = serviceMap(serviceDocument('a', { clusterIPs: [clusterIP] }));
+    resolver.setServices(services);
+    frontends.update(attachment([frontend('a', 80)], services));
+  };
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'] });
+  apply('10.96.0.1');
+  await eventually('confirmed', () => resolver.status()[0]?.verdict === 'agrees');
+  apply('10.96.0.2');
+  t.same(text(frontends.addresses), ['10.96.0.1 80 0 http', '10.96.0.2 80 0 http']);
+  dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.2'] });
+  await eventually('the new one alone', () => text(frontends.addresses).join() === '10.96.0.2 80 0 http');
+});
+
 t.test(
   'an id is given to another frontend only when no configuration, no connection and no recent edit has it',
   async (t) => {

@@ -547,6 +547,58 @@ t.test('a Service that was made anew: where the document differs, DNS is followe
   t.match(log.join(''), /cluster DNS and the document agree again/);
 });
 
+t.test(
+  'a document that is newer than what DNS has in its caches is believed; what DNS still says is known as the former address',
+  async (t) => {
+    const { dns, subscribe, resolver } = await bound(t);
+    dns.zone.set(NAME, { a: ['10.96.0.1'] });
+    resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
+    const subscription = subscribe();
+    await eventually('confirmed', () => subscription.current.verdict === 'agrees');
+    // Deleted and made anew, as a controller tells it: first there is none, then another one.
+    resolver.setServices(new Map());
+    resolver.setServices(service({ clusterIPs: ['10.96.0.2'] }));
+    const expected = { addresses: ['10.96.0.2'], former: ['10.96.0.1'], verdict: 'silent', source: 'document' };
+    t.match(subscription.current, expected);
+    const asked = dns.count(NAME);
+    await eventually('DNS says the former address again', () => dns.count(NAME) >= asked + 4);
+    t.match(subscription.current, expected);
+    t.same(resolver.problems, []);
+    resolver.setServices(service({ clusterIPs: ['10.96.0.3'] }));
+    t.match(subscription.current, { ...expected, addresses: ['10.96.0.3'] }, 'and made anew once more');
+    dns.zone.set(NAME, { a: ['10.96.0.3'] });
+    await eventually('confirmed', () => subscription.current.verdict === 'agrees');
+    t.equal(subscription.current.former, undefined);
+    // Long after that an answer is news again.
+    dns.zone.set(NAME, { a: ['10.96.0.1'] });
+    await becomes(subscription, '10.96.0.1');
+    t.equal(subscription.current.verdict, 'differs');
+  },
+);
+
+t.test('DNS that says the former address for longer than caches do is followed', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t, { outdatedMs: 300 });
+  dns.zone.set(NAME, { a: ['10.96.0.1'] });
+  resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
+  const subscription = subscribe();
+  await eventually('confirmed', () => subscription.current.verdict === 'agrees');
+  resolver.setServices(service({ clusterIPs: ['10.96.0.2'] }));
+  await becomes(subscription, '10.96.0.1');
+  t.match(subscription.current, { verdict: 'differs', source: 'dns' });
+  t.equal(subscription.current.former, undefined);
+});
+
+t.test('an address that was given to another Service is no former address', async (t) => {
+  const { dns, subscribe, resolver } = await bound(t);
+  dns.zone.set(NAME, { a: ['10.96.0.1'] });
+  resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
+  const subscription = subscribe();
+  await eventually('confirmed', () => subscription.current.verdict === 'agrees');
+  const other = service({ name: 'other', clusterIPs: ['10.96.0.1'] }).get('devopssong/my-server')!;
+  resolver.setServices(new Map([...service({ clusterIPs: ['10.96.0.2'] }), ['devopssong/other', other]]));
+  t.match(subscription.current, { addresses: ['10.96.0.2'], former: [], verdict: 'silent' });
+});
+
 t.test('one family of the document differs: neither of its addresses is used', async (t) => {
   const { dns, subscribe, resolver } = await bound(t);
   dns.zone.set(NAME, { a: ['10.96.0.2'] });
