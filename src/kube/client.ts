@@ -155,7 +155,7 @@ export class KubeClient {
         if (start < chunk.length) {
           parts.push(chunk.subarray(start));
           length += chunk.length - start;
-          if (length > MAX_LINE_BYTES) throw new TooLargeError(`an event of ${request.path} is too large`);
+          if (length > MAX_LINE_BYTES) throw new KubeError(0, 'BadEvent', `an event of ${request.path} is too large`);
         }
         timer = setTimeout(idle, idleMs());
       }

@@ -4,7 +4,7 @@
  *
  *     list ──▶ watch ──▶ ended, connection lost ──▶ watch again from the last resourceVersion, after a wait
  *      ▲         │
- *      └─────────┴──▶ 410: that version is gone
+ *      └─────────┴──▶ 410: that version is gone; what is watched from there cannot be read
  *
  * Stage before: `client.ts`. Stage after: a store, which keeps what it needs of each object. While the server cannot be asked
  * the store stays as it is.
@@ -100,7 +100,7 @@ export class Reflector {
       } catch (error) {
         if (this.#ended) return;
         const gone = error instanceof KubeError && (error.status === GONE || error.reason === 'Expired');
-        if (gone) this.#version = null;
+        if (gone || leadsNowhere(error)) this.#version = null;
         // A version that is gone is no fault of the server; a second one in a row is treated like one.
         if (gone && this.#failures === 0) {
           this.#failures = 1;
@@ -219,6 +219,15 @@ export class Reflector {
     if (this.#options.metadataOnly !== true) return 'application/json';
     return `application/json;as=${as};g=meta.k8s.io;v=v1`;
   }
+}
+
+/**
+ * Whether asking again from the same version would give the same answer: an event that cannot be read, a version that the server
+ * does not know, because its data has been restored say (504), or that was of a resource that is another one since (404).
+ */
+function leadsNowhere(error: unknown): boolean {
+  if (!(error instanceof KubeError)) return false;
+  return error.reason === 'BadEvent' || [400, 404, 504].includes(error.status);
 }
 
 export function keyOf(object: Json): string {

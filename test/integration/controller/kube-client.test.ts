@@ -1,5 +1,5 @@
 /** Requests and watches against servers that do not answer as they should, over real sockets. */
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { KubeClient, KubeError } from '../../../src/kube/client.ts';
@@ -118,6 +118,41 @@ t.test('a reflector whose watch gets no answer says so, and asks again', async (
   answers = true;
   await eventually('it is well again', () => reflector.error === null);
 });
+
+for (const [what, refuse] of [
+  ['an event that is no object', (response) => void response.end('nonsense\n')],
+  ['an event without end', (response) => void response.write('x'.repeat(17 * 1024 * 1024))],
+  ['a version that the server does not know', (response) => void response.writeHead(504).end('{"reason":"Timeout"}')],
+  ['a resource that was away', (response) => void response.writeHead(404).end('{"reason":"NotFound"}')],
+] satisfies [string, (response: ServerResponse) => void][]) {
+  t.test(`${what} makes everything be listed anew, instead of being asked for without end`, async (t) => {
+    let lists = 0;
+    const watched: string[] = [];
+    const client = await clientOf(t, ({ url = '' }, response) => {
+      if (!url.includes('watch=1')) {
+        response.end(`{"items":[],"metadata":{"resourceVersion":"${++lists}"}}`);
+        return;
+      }
+      watched.push(new URL(url, 'http://x').searchParams.get('resourceVersion') ?? '');
+      if (watched.at(-1) === '1') refuse(response);
+      else response.flushHeaders();
+    });
+    const ending = new AbortController();
+    const reflector = new Reflector({
+      ...{ client, path: '/api/v1/services', apiVersion: 'v1', kind: 'Service', signal: ending.signal },
+      sink: { upsert: () => undefined, remove: () => undefined, keys: () => [] },
+      logger: createLogger('error', () => undefined),
+      backoff: { firstMs: 1, mostMs: 5 },
+    });
+    const running = reflector.run();
+    t.teardown(async () => {
+      ending.abort();
+      await running;
+    });
+    await eventually('it watches from the next list', () => watched.includes('2') && reflector.error === null);
+    t.equal(watched.filter((version) => version === '1').length, 1);
+  });
+}
 
 t.test('what a server asks to wait is kept, but not without bound', async (t) => {
   let retryAfter = '3';
