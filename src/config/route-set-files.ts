@@ -10,7 +10,14 @@
  * Kept of a shard are hash and resources, never the text.
  */
 import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
-import { assessSet, openShard, type SetState, type ShardDamage, type ShardHeader } from '../route-set/decode.ts';
+import {
+  assessSet,
+  openShard,
+  type CompleteSet,
+  type SetState,
+  type ShardDamage,
+  type ShardHeader,
+} from '../route-set/decode.ts';
 import { shardFile } from '../route-set/format.ts';
 import type { FileRead } from './directory-reader.ts';
 import type { FileLosses } from './held-resources.ts';
@@ -34,6 +41,10 @@ export interface TornSet {
   /** Since when, in seconds. */
   readonly seconds: number;
 }
+
+/** Files by the shards that they are. */
+type Files = ReadonlyMap<number, FileRead>;
+type NotComplete = Exclude<SetState, { state: 'complete' | 'absent' }>;
 
 interface KnownFile {
   readonly digest: string;
@@ -92,22 +103,44 @@ export class RouteSetFiles {
 
   /** The shards that are there now, of one consistent read. Calls must not overlap. */
   async update(files: readonly FileRead[]): Promise<void> {
-    const byIndex = new Map(files.map((file) => [shardFile(file.name)!.index, file]));
-    const state = assessSet(await this.#open(byIndex));
-    if (state.state !== 'complete') {
-      this.#notComplete(state, byIndex);
+    const current = new Map<number, FileRead>();
+    let before: FileRead | null = null;
+    for (const file of files) {
+      const { index, previous } = shardFile(file.name)!;
+      if (previous) before = file;
+      else current.set(index, file);
+    }
+    const state = await this.#assess(current, before);
+    if (state.state === 'absent') {
+      this.#version = this.#torn = this.#refused = null;
+      this.#contents = this.#problems = [];
       return;
     }
-    this.#torn = null;
-    const { hash, generation } = state;
+    if (state.state === 'complete') {
+      this.#torn = null;
+      this.#problems = (await this.#take(state, current)) ?? this.#problems;
+      return;
+    }
+    const { previous } = state;
+    if (previous !== null && before !== null && this.#lacks(previous, state.hash)) {
+      await this.#take(previous, new Map([...current, [0, before]]));
+    }
+    this.#notComplete(state, current.get(0) ?? files[0]!);
+  }
+
+  /** Not when a newer one is served, or the very one whose shards are wrong now. */
+  #lacks(previous: CompleteSet, hash: string | null): boolean {
+    if (this.#version === null) return true;
+    return this.#version.hash !== hash && this.#version.generation < previous.generation;
+  }
+
+  /** Serves a complete set; the problems with it. Null when its files have been replaced: the next read finds out. */
+  async #take({ hash, generation, shards }: CompleteSet, files: Files): Promise<readonly Problem[] | null> {
     if (this.#version?.hash !== hash && this.#refused?.hash !== hash) {
       const contents: ShardContent[] = [];
-      for (const [index, textHash] of state.shards) {
-        const content = await this.#contentOf(byIndex.get(index)!, textHash);
-        if (content === null) {
-          // Replaced while it was looked at; the next read finds out.
-          return;
-        }
+      for (const [index, textHash] of shards) {
+        const content = await this.#contentOf(files.get(index)!, textHash);
+        if (content === null) return null;
         if (!('textHash' in content)) {
           this.#refused = { hash, problems: content.problems };
           break;
@@ -116,41 +149,35 @@ export class RouteSetFiles {
       }
       if (this.#refused?.hash !== hash) this.#contents = contents;
     }
-    if (this.#refused?.hash === hash) {
-      this.#problems = this.#refused.problems;
-      return;
-    }
+    if (this.#refused?.hash === hash) return this.#refused.problems;
     this.#refused = null;
-    this.#problems = [];
     this.#version = { generation, hash };
+    return [];
   }
 
-  async #open(files: ReadonlyMap<number, FileRead>): Promise<Map<number, ShardHeader | ShardDamage>> {
+  async #assess(current: Files, before: FileRead | null): Promise<SetState> {
     const known = new Map<string, KnownFile>();
-    const shards = new Map<number, ShardHeader | ShardDamage>();
-    for (const [index, { name, digest, content }] of files) {
-      const before = this.#known.get(name);
-      const shard = before?.digest === digest ? before.shard : await headerOf(index, content);
+    const open = async (index: number, { name, digest, content }: FileRead): Promise<ShardHeader | ShardDamage> => {
+      const last = this.#known.get(name);
+      const shard = last?.digest === digest ? last.shard : await headerOf(index, content);
       known.set(name, { digest, shard });
-      shards.set(index, shard);
-    }
+      return shard;
+    };
+    const shards = new Map<number, ShardHeader | ShardDamage>();
+    for (const [index, file] of current) shards.set(index, await open(index, file));
+    const previous = before === null ? null : await open(0, before);
     this.#known = known;
-    return shards;
+    return assessSet(shards, previous);
   }
 
-  #notComplete(state: Exclude<SetState, { state: 'complete' }>, files: ReadonlyMap<number, FileRead>): void {
-    if (state.state === 'absent') {
-      this.#version = this.#torn = this.#refused = null;
-      this.#contents = this.#problems = [];
-      return;
-    }
-    const { shard, message } = state;
-    const file = nameOf(shard, files);
+  /** `one`: some file of the set. */
+  #notComplete({ state, shard, message }: NotComplete, one: FileRead): void {
+    const file = one.name.replaceAll(/sideroute-set-(?:[0-7]|previous)/g, `sideroute-set-${shard}`);
     const kept =
       this.#version === null
         ? 'no route of the set is served'
         : `the routes of generation ${this.#version.generation} are served`;
-    if (state.state === 'damaged') {
+    if (state === 'damaged') {
       this.#torn = null;
       this.#problems = [setProblem({ code: 'damaged-set', file, message: `${message}; ${kept}` })];
       return;
@@ -191,14 +218,6 @@ async function headerOf(index: number, content: FileRead['content']): Promise<Sh
   if ('damage' in opened) return opened;
   const { textHash, root } = opened;
   return { index, textHash, root };
-}
-
-/** Of the shard, which may not be there. */
-function nameOf(index: number, files: ReadonlyMap<number, FileRead>): string {
-  const own = files.get(index);
-  if (own !== undefined) return own.name;
-  const [other] = [...files.values()];
-  return other!.name.replaceAll(/sideroute-set-[0-7]/g, `sideroute-set-${index}`);
 }
 
 function setProblem(problem: Pick<Problem, 'code' | 'file' | 'message'>): Problem {

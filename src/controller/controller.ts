@@ -234,6 +234,7 @@ export class Controller {
       ...{ routes: this.state.index.routes.size, services: this.state.index.services.size },
       ...{ namespaces: this.state.index.clients.size, pods: this.state.pods.size },
     });
+    this.#setWriter.begin();
     if (this.#settings.nudge) this.#nudger.start(term);
     const working = Promise.all([this.#sets.run(term), this.#status.run(term)]);
     for (const name of this.state.namespacesWithSets()) this.#sets.add(name);

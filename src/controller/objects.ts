@@ -74,6 +74,8 @@ export interface ShardEntry {
   readonly textHash: string | null;
   /** Of the set; 0 where none is said. */
   readonly generation: number;
+  /** Of shard 0: what it names, as `namedIn` reads it; null where that is not said. */
+  readonly names: string | null;
   /** When the controller has written it last, in milliseconds of the wall clock of the API server; 0 when that is not known. */
   readonly writtenMs: number;
 }
@@ -85,6 +87,8 @@ export const ROUTES_FROM_ANNOTATION = 'sideroute.dev/routes-from';
 export const INJECTION_LABEL = 'sideroute.dev/injection';
 /** On what the controller writes. */
 export const TEXT_HASH_ANNOTATION = 'sideroute.dev/text-hash';
+/** On shard 0: the numbers of the shards that it names, with their hashes. */
+export const NAMES_ANNOTATION = 'sideroute.dev/shards';
 export const GENERATION_ANNOTATION = 'sideroute.dev/generation';
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
 /** Who has written a field, in managedFields. */
@@ -188,6 +192,7 @@ export function shardEntry(value: Json): ShardEntry {
     textHash: hasForeignData(metadata) ? null : textOf(annotations, TEXT_HASH_ANNOTATION),
     // The next one has to fit, too, whatever somebody wrote here.
     generation: Number.isSafeInteger(generation) && generation > 0 && generation < MAX_GENERATION ? generation : 0,
+    names: textOf(annotations, NAMES_ANNOTATION),
     writtenMs: writtenMs(metadata),
   };
 }

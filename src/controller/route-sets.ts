@@ -3,21 +3,22 @@
  *
  * Stage before: `route-index.ts`. Stage after: `set-writer.ts`.
  *
- * Namespaces that hear of everybody have nearly the same set, so it is made once, and for each of them only the shards anew
+ * Namespaces that hear of everybody have nearly the same set, so it is made once, and for each of them only the parts anew
  * that hold routes of its own. Nothing is kept of the others.
  */
 import type { RouteEntry, ServiceEntry } from './objects.ts';
 import type { RouteIndex } from './route-index.ts';
 import {
   compareItems,
+  contentOf,
+  encodePart,
   encodeRoot,
-  encodeShard,
-  shardOf,
+  partOf,
   SPREAD_BYTES,
-  type RouteSet,
-  type Shard,
+  type Part,
+  type SetContent,
 } from '../route-set/encode.ts';
-import { SHARDS } from '../route-set/format.ts';
+import { PARTS } from '../route-set/format.ts';
 
 type Item = RouteEntry | ServiceEntry;
 
@@ -27,28 +28,28 @@ interface SharedView {
   readonly items: readonly Item[];
   readonly services: ReadonlySet<string>;
   readonly bytes: number;
-  /** By shard, once the set is spread. */
-  shards: readonly (readonly Item[])[] | null;
-  set: RouteSet | null;
+  /** By part, once the set is spread. */
+  parts: readonly (readonly Item[])[] | null;
+  content: SetContent | null;
 }
 
 export class RouteSets {
   readonly #index: RouteIndex;
   #shared: SharedView | null = null;
-  readonly #encoded = new WeakMap<readonly Item[], Shard>();
+  readonly #encoded = new WeakMap<readonly Item[], Part>();
 
   constructor(index: RouteIndex) {
     this.#index = index;
   }
 
   /** Of a namespace that is a client. */
-  setFor(namespace: string): RouteSet {
+  setFor(namespace: string): SetContent {
     const client = this.#index.clients.get(namespace);
-    if (client?.routesFrom !== null) return this.#encode(this.#gather(namespace, client?.routesFrom ?? []));
+    if (client?.routesFrom !== null) return contentOf(this.#gather(namespace, client?.routesFrom ?? []));
     const shared = this.#view();
     const own = this.#ownItems(namespace, shared);
-    if (own.length === 0) return (shared.set ??= this.#encodeShared(shared, []));
-    return this.#encodeShared(shared, own);
+    if (own.length === 0) return (shared.content ??= this.#withShared(shared, []));
+    return this.#withShared(shared, own);
   }
 
   /** Their texts, in the order of `routes export`, however they are encoded. */
@@ -68,7 +69,7 @@ export class RouteSets {
     const producers = [...this.#index.routes.values()].filter(({ producer }) => producer);
     const items = this.#withServices(producers);
     const services = new Set(producers.flatMap((route) => route.services));
-    this.#shared = { version, items, services, bytes: size(items), shards: null, set: null };
+    this.#shared = { version, items, services, bytes: size(items), parts: null, content: null };
     return this.#shared;
   }
 
@@ -94,46 +95,31 @@ export class RouteSets {
     return [...services, ...routes].sort(compareItems);
   }
 
-  #encode(items: readonly Item[]): RouteSet {
-    return size(items) <= SPREAD_BYTES ? whole(items) : this.#spread(partition(items));
-  }
-
-  #encodeShared(shared: SharedView, own: readonly Item[]): RouteSet {
-    if (shared.bytes + size(own) <= SPREAD_BYTES) return whole([...shared.items, ...own].sort(compareItems));
-    const shards = [...(shared.shards ??= partition(shared.items))];
-    for (const [index, items] of partition(own).entries()) {
-      if (items.length > 0) shards[index] = [...shards[index]!, ...items].sort(compareItems);
+  #withShared(shared: SharedView, own: readonly Item[]): SetContent {
+    const all = (): Item[] => (own.length === 0 ? [...shared.items] : [...shared.items, ...own].sort(compareItems));
+    if (shared.bytes + size(own) <= SPREAD_BYTES) return contentOf(all());
+    const byPart = [...(shared.parts ??= partition(shared.items))];
+    for (const [part, items] of partition(own).entries()) {
+      if (items.length > 0) byPart[part] = [...byPart[part]!, ...items].sort(compareItems);
     }
-    return this.#spread(shards);
+    const parts = byPart.flatMap((items, part) => (items.length === 0 ? [] : [this.#part(part, items)]));
+    return { parts, whole: () => encodeRoot([], all()) };
   }
 
-  #spread(shards: readonly (readonly Item[])[]): RouteSet {
-    const others = shards.flatMap((items, index) => (items.length === 0 ? [] : [this.#shard(index, items)]));
-    const root = encodeRoot(others, []);
-    return { hash: root.textHash, shards: [root, ...others] };
+  #part(part: number, items: readonly Item[]): Part {
+    const known = this.#encoded.get(items) ?? encodePart(part, items);
+    this.#encoded.set(items, known);
+    return known;
   }
-
-  #shard(index: number, items: readonly Item[]): Shard {
-    const known = this.#encoded.get(items);
-    if (known !== undefined) return known;
-    const shard = encodeShard(index, items);
-    this.#encoded.set(items, shard);
-    return shard;
-  }
-}
-
-function whole(items: readonly Item[]): RouteSet {
-  const root = encodeRoot([], items);
-  return { hash: root.textHash, shards: [root] };
 }
 
 function size(items: readonly Item[]): number {
   return items.reduce((sum, { text }) => sum + text.length, 0);
 }
 
-/** By shard; in the order of the items. Shard 0 has none. */
+/** By part; in the order of the items. */
 function partition(items: readonly Item[]): Item[][] {
-  const shards: Item[][] = Array.from({ length: SHARDS }, () => []);
-  for (const item of items) shards[shardOf(item)]!.push(item);
-  return shards;
+  const parts: Item[][] = Array.from({ length: PARTS }, () => []);
+  for (const item of items) parts[partOf(item)]!.push(item);
+  return parts;
 }

@@ -32,18 +32,26 @@ export interface ShardDamage {
   readonly damage: string;
 }
 
+export interface CompleteSet {
+  readonly hash: string;
+  readonly generation: number;
+  /** Those that belong to the set and their hashes, shard 0 first. */
+  readonly shards: ReadonlyMap<number, string>;
+}
+
 export type SetState =
   | { readonly state: 'absent' }
+  | ({ readonly state: 'complete' } & CompleteSet)
   | {
-      readonly state: 'complete';
-      readonly hash: string;
-      readonly generation: number;
-      /** Those that belong to the set and their hashes, shard 0 first. */
-      readonly shards: ReadonlyMap<number, string>;
-    }
-  /** Time may mend it: the other shards are under way. */
-  | { readonly state: 'torn'; readonly shard: number; readonly message: string }
-  | { readonly state: 'damaged'; readonly shard: number; readonly message: string };
+      /** Torn: time may mend it, the other shards are under way. */
+      readonly state: 'torn' | 'damaged';
+      readonly shard: number;
+      readonly message: string;
+      /** That it will have when it is whole; null when shard 0 cannot be read. */
+      readonly hash: string | null;
+      /** The set before, when that is whole. */
+      readonly previous: CompleteSet | null;
+    };
 
 const HASH = /^[0-9a-f]{64}$/;
 const BEGIN = /^\{"sideroute":"route-set","format":([0-9]{1,9}),/;
@@ -122,22 +130,43 @@ async function hash(parts: readonly Buffer[]): Promise<string> {
   return sha256.digest('hex');
 }
 
-/** What shards are together, by their numbers. Those that shard 0 does not name are no part of it. */
-export function assessSet(shards: ReadonlyMap<number, ShardHeader | ShardDamage>): SetState {
-  if (shards.size === 0) return { state: 'absent' };
-  const root = shards.get(0);
-  if (root === undefined) return { state: 'torn', shard: 0, message: 'is missing, and other shards are there' };
-  if ('damage' in root) return { state: 'damaged', shard: 0, message: root.damage };
+/**
+ * What shards are together, by their numbers. Those that shard 0 does not name are no part of it. `previous`: shard 0 of the set
+ * before, if there is one.
+ */
+export function assessSet(
+  shards: ReadonlyMap<number, ShardHeader | ShardDamage>,
+  previous: ShardHeader | ShardDamage | null = null,
+): SetState {
+  if (shards.size === 0 && previous === null) return { state: 'absent' };
+  const found = whatIs(shards.get(0), shards);
+  if (found.state === 'complete') return found;
+  const before = previous === null ? null : whatIs(previous, shards);
+  if (before?.state !== 'complete') return found;
+  const { hash, generation, shards: named } = before;
+  return { ...found, previous: { hash, generation, shards: named } };
+}
+
+function whatIs(
+  root: ShardHeader | ShardDamage | undefined,
+  shards: ReadonlyMap<number, ShardHeader | ShardDamage>,
+): Exclude<SetState, { state: 'absent' }> {
+  const none = { hash: null, previous: null };
+  if (root === undefined)
+    return { state: 'torn', shard: 0, message: 'is missing, and other shards are there', ...none };
+  if ('damage' in root) return { state: 'damaged', shard: 0, message: root.damage, ...none };
   // A file that is named as shard 0 is opened as one.
   const { generation, shards: named } = root.root!;
+  const wrong = { hash: root.textHash, previous: null };
   for (const [index, textHash] of named) {
     const shard = shards.get(index);
     if (shard === undefined) {
-      return { state: 'torn', shard: index, message: `is missing, and ${shardKey(0)} names it` };
+      return { state: 'torn', shard: index, message: `is missing, and ${shardKey(0)} names it`, ...wrong };
     }
-    if ('damage' in shard) return { state: 'damaged', shard: index, message: shard.damage };
+    if ('damage' in shard) return { state: 'damaged', shard: index, message: shard.damage, ...wrong };
     if (shard.textHash !== textHash) {
-      return { state: 'torn', shard: index, message: `is of another version of the set than ${shardKey(0)}` };
+      const message = `is of another version of the set than ${shardKey(0)}`;
+      return { state: 'torn', shard: index, message, ...wrong };
     }
   }
   return {

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { FORMAT, MAX_SHARD_BYTES, MAX_TEXT_BYTES, shardKey, shardName, SHARDS } from './format.ts';
+import { FORMAT, MAX_SHARD_BYTES, MAX_TEXT_BYTES, PARTS, shardKey, shardName } from './format.ts';
 
 export interface SetItem {
   readonly kind: string;
@@ -45,10 +45,10 @@ export function isTooLarge(shard: Shard, generation: number): boolean {
   return shard.textBytes + MAX_DIGITS > MAX_TEXT_BYTES || shard.bytes(generation).length > MAX_SHARD_BYTES;
 }
 
-/** A change of one item changes one shard, and shard 0. */
-export function shardOf({ kind, namespace, name }: SetItem): number {
+/** From 0 on. A change of one item changes one part, and shard 0. */
+export function partOf({ kind, namespace, name }: SetItem): number {
   const digest = createHash('sha256').update(`${kind} ${namespace}/${name}`).digest();
-  return 1 + (digest.readUInt32BE(0) % (SHARDS - 1));
+  return digest.readUInt32BE(0) % PARTS;
 }
 
 /** Services before routes, by namespace, name and kind. */
@@ -57,32 +57,60 @@ export function compareItems(a: SetItem, b: SetItem): number {
   return compareText(a.namespace, b.namespace) || compareText(a.name, b.name) || compareText(a.kind, b.kind);
 }
 
-/** The set of all items, in whatever order they come. Shards whose content is that of `previous` are those objects. */
-export function encodeSet(items: readonly SetItem[], previous: RouteSet | null = null): RouteSet {
-  const sorted = [...items].sort(compareItems);
-  const length = sorted.reduce((sum, { text }) => sum + text.length, 0);
-  const inRoot = length > SPREAD_BYTES ? [] : sorted;
-  const byShard: SetItem[][] = Array.from({ length: SHARDS }, () => []);
-  if (inRoot !== sorted) for (const item of sorted) byShard[shardOf(item)]!.push(item);
-  const others = byShard.flatMap((own, index) => (own.length === 0 ? [] : [encodeShard(index, own)]));
-  const root = encodeRoot(others, inRoot);
-  const shards = [root, ...others].map((shard) => {
-    return (
-      previous?.shards.find(({ index, textHash }) => index === shard.index && textHash === shard.textHash) ?? shard
-    );
-  });
-  return { hash: root.textHash, shards };
+/** Items of a large set that stand in one shard. */
+export interface Part {
+  readonly part: number;
+  /** The shard that holds it, under one of the two numbers that it may have. */
+  in(index: number): Shard;
+}
+
+/** What a set is made of, before it is decided which shards hold it. */
+export interface SetContent {
+  /** Those with items; null when shard 0 holds them all. */
+  readonly parts: readonly Part[] | null;
+  /** Shard 0 with all items in it. */
+  whole(): Shard;
+}
+
+/** `items` are sorted. */
+export function contentOf(items: readonly SetItem[]): SetContent {
+  const length = items.reduce((sum, { text }) => sum + text.length, 0);
+  const whole = once(() => encodeRoot([], items));
+  if (length <= SPREAD_BYTES) return { parts: null, whole };
+  const byPart: SetItem[][] = Array.from({ length: PARTS }, () => []);
+  for (const item of items) byPart[partOf(item)]!.push(item);
+  return { parts: byPart.flatMap((own, part) => (own.length === 0 ? [] : [encodePart(part, own)])), whole };
+}
+
+/** `items` are sorted. */
+export function encodePart(part: number, items: readonly SetItem[]): Part {
+  const rest = linesOf(items);
+  // Members of a gzip file follow one another: so the items are compressed once.
+  const compressed = once(() => gzipSync(rest));
+  const made = new Map<number, Shard>();
+  const make = (index: number): Shard => {
+    const head = `{"sideroute":"route-set","format":${FORMAT},"shard":${index},`;
+    const bytes = once(() => Buffer.concat([gzipSync(head), compressed()]));
+    const textBytes = Buffer.byteLength(head) + Buffer.byteLength(rest);
+    return { index, ...names(index), textHash: sha256(head, rest), textBytes, bytes };
+  };
+  return {
+    part,
+    in(index) {
+      const shard = made.get(index) ?? make(index);
+      made.set(index, shard);
+      return shard;
+    },
+  };
 }
 
 /** One behind the first; `items` are sorted. */
 export function encodeShard(index: number, items: readonly SetItem[]): Shard {
-  const text = `{"sideroute":"route-set","format":${FORMAT},"shard":${index},${linesOf(items)}`;
-  const bytes = once(() => gzipSync(text));
-  return { index, ...names(index), textHash: sha256(text), textBytes: Buffer.byteLength(text), bytes };
+  return encodePart(0, items).in(index);
 }
 
 /** Shard 0; `items` are sorted. Its hash is that of the set: of its text as if the generation were 0. */
-export function encodeRoot(others: readonly Shard[], items: readonly SetItem[]): Shard {
+export function encodeRoot(others: readonly Pick<Shard, 'index' | 'textHash'>[], items: readonly SetItem[]): Shard {
   const shards = Object.fromEntries(others.map(({ index, textHash }) => [String(index), textHash]));
   const head = (generation: number): string =>
     `{"sideroute":"route-set","format":${FORMAT},"generation":${generation},`;
@@ -90,7 +118,7 @@ export function encodeRoot(others: readonly Shard[], items: readonly SetItem[]):
   // Members of a gzip file follow one another: so what namespaces share is compressed once.
   const compressed = once(() => gzipSync(rest));
   return {
-    ...{ index: 0, ...names(0), textHash: sha256(head(0) + rest) },
+    ...{ index: 0, ...names(0), textHash: sha256(head(0), rest) },
     textBytes: Buffer.byteLength(head(0)) + Buffer.byteLength(rest),
     bytes: (generation) => Buffer.concat([gzipSync(head(generation)), compressed()]),
   };
@@ -110,8 +138,8 @@ function names(index: number): Pick<Shard, 'name' | 'key'> {
   return { name: shardName(index), key: shardKey(index) };
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function sha256(head: string, rest: string): string {
+  return createHash('sha256').update(head).update(rest).digest('hex');
 }
 
 /** By code units, so that the order is the same on every machine. */

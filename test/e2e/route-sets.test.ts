@@ -2,11 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { shardOf } from '../../src/route-set/encode.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { waitForLine } from '../support/processes.ts';
-import { setFiles, setHash, setItem } from '../support/route-set.ts';
+import { setFiles, setHash, setItem, shardOf } from '../support/route-set.ts';
 import { fixture, Sidecar, SIDEROUTE, startFixture } from '../support/sidecar.ts';
 import { startTwoPods } from '../support/two-pods.ts';
 
@@ -37,7 +36,7 @@ function route(name: string, path: string, backend: string | null): object {
 }
 
 const services = ['web', 'v1', 'v2'].map(service);
-/** So many that a set is spread over all shards. */
+/** So many that a set is spread over several shards. */
 const others = Array.from({ length: ROUTES }, (_, index) => route(`other-${index}`, `/other/${index}`, 'v1'));
 
 /**
@@ -47,7 +46,7 @@ const others = Array.from({ length: ROUTES }, (_, index) => route(`other-${index
 function version(number: number): object[] {
   const odd = number % 2 === 1;
   const backend = odd ? 'v1' : 'v2';
-  const probes = [route('probe-a', odd ? '/probe' : '/a', backend), route('probe-b', odd ? '/b' : '/probe', backend)];
+  const probes = [route('probe-a', odd ? '/probe' : '/a', backend), route('probe-c', odd ? '/b' : '/probe', backend)];
   return [...services, ...others, ...probes];
 }
 
@@ -158,9 +157,9 @@ t.test('check and explain read a directory, and ConfigMaps, with a set', { skip 
     status: 1,
     stdout: /^sideroute-set-0\.gz:5: error: HTTPRoute shop\/bad: spec\.rules\[0\]\.matches\[0\]\.path\.value: /m,
   });
-  const torn = Object.entries(setFiles(version(1), 1)).filter(([name]) => name !== 'sideroute-set-2.gz');
+  const torn = Object.entries(setFiles(version(1), 1)).filter(([name]) => name !== 'sideroute-set-3.gz');
   volume.write(Object.fromEntries(torn));
-  t.match(check(volume.path), { status: 1, stdout: /^sideroute-set-2\.gz .*is missing.*\[torn-set\]$/m });
+  t.match(check(volume.path), { status: 1, stdout: /^sideroute-set-3\.gz .*is missing.*\[torn-set\]$/m });
 
   // As kubectl prints what a controller has written.
   const maps = Object.entries(setFiles(version(1), 1)).map(([name, bytes]) => ({

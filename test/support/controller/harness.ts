@@ -113,10 +113,11 @@ export interface ReadSet {
   /** `Kind namespace/name`, as they stand in it. */
   readonly names: readonly string[];
   readonly items: readonly Record<string, unknown>[];
+  /** Names of the ConfigMaps that belong to it. */
   readonly shards: readonly string[];
 }
 
-/** What the ConfigMaps of a namespace hold; null when there is no shard 0. */
+/** What the ConfigMaps of a namespace hold; null when there is no shard 0. What it does not name is no part of the set. */
 export function readSet(configMaps: readonly Obj[], namespace: string): ReadSet | null {
   const own = configMaps.filter(
     ({ metadata }) => metadata.namespace === namespace && metadata.name.startsWith('sideroute-set-'),
@@ -126,6 +127,7 @@ export function readSet(configMaps: readonly Obj[], namespace: string): ReadSet 
       const data = (binaryData as Record<string, string>)[`${name}.gz`]!;
       const document = JSON.parse(gunzipSync(Buffer.from(data, 'base64')).toString()) as {
         generation: number;
+        shards?: Record<string, string>;
         items: Record<string, unknown>[];
       };
       return { name, document, hash: (annotations as Record<string, string>)['sideroute.dev/text-hash']! };
@@ -133,13 +135,15 @@ export function readSet(configMaps: readonly Obj[], namespace: string): ReadSet 
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const root = documents.find(({ name }) => name === 'sideroute-set-0');
   if (root === undefined) return null;
-  const items = documents.flatMap(({ document }) => document.items);
+  const named = root.document.shards ?? {};
+  const whole = documents.filter(({ name, hash }) => name === root.name || named[name.split('-').at(-1)!] === hash);
+  const items = whole.flatMap(({ document }) => document.items);
   const names = items.map((item) => {
     const { namespace: of, name } = item['metadata'] as Record<string, string>;
     return `${String(item['kind'])} ${of}/${name}`;
   });
   const { hash, document } = root;
-  return { hash, names, items, generation: document.generation, shards: documents.map(({ name }) => name) };
+  return { hash, names, items, generation: document.generation, shards: whole.map(({ name }) => name) };
 }
 
 export function setOf(api: ApiServer, namespace: string): ReadSet | null {

@@ -12,7 +12,7 @@ import { createLogger } from '../../../src/log.ts';
 import { Slicer } from '../../../src/slices.ts';
 import { ConfigMapMount } from '../../support/config-map-mount.ts';
 import { eventually } from '../../support/eventually.ts';
-import { setFiles, setHash } from '../../support/route-set.ts';
+import { replacedFiles, setFiles, setHash } from '../../support/route-set.ts';
 
 function route(name: string, spec: object = {}, more: object = {}): object {
   return {
@@ -25,7 +25,7 @@ function route(name: string, spec: object = {}, more: object = {}): object {
   };
 }
 
-/** Enough to be spread over all shards; each names its version. */
+/** Enough to be spread over shards 1, 3 and 5; each names its version. */
 function spread(version: number, count = 60): object[] {
   const annotations = { version: String(version), padding: 'x'.repeat(8_000) };
   return Array.from({ length: count }, (_, index) => route(`r${index}`, {}, { annotations, generation: version }));
@@ -92,7 +92,7 @@ t.test('a set is read beside files, and its hash is part of that of the director
 t.test('one change parses the shard it is in and shard 0', async (t) => {
   const watched = new Watched(t, setFiles(spread(1), 1));
   await watched.directory.start();
-  t.equal(watched.parsed.length, 8);
+  t.equal(watched.parsed.length, 4);
   t.equal(watched.last.resources.length, 60);
   watched.parsed.length = 0;
   const changed = [...spread(1).slice(1), route('r0', {}, { generation: 2 })];
@@ -178,11 +178,62 @@ t.test('at start half of a set is none, which is said at once', async (t) => {
   t.equal(watched.last.resources.length, 60);
 });
 
+t.test('who starts while a set is under way serves the one before, which shard 0 brings along', async (t) => {
+  const { before, next, hash } = replacedFiles(spread(1), spread(2), 2);
+  const { 'sideroute-set-4.gz': late, ...arrived } = next;
+  const watched = new Watched(t, { ...before, ...arrived }, 40);
+  await watched.directory.start();
+  t.same(watched.versions(), [1]);
+  t.equal(watched.last.resources.length, 60);
+  t.match(watched.last, { valid: true, routeSet: { generation: 1, hash: setHash(spread(1)) }, problems: [] });
+  t.match(watched.directory.tornSet, { shard: 4 });
+  await eventually('it has lasted', () => !watched.last.valid);
+  t.match(watched.last.problems, [
+    { code: 'torn-set', message: 'is missing, and sideroute-set-0.gz names it; the routes of generation 1 are served' },
+  ]);
+  watched.volume.write({ ...before, ...next, 'sideroute-set-4.gz': late! });
+  await eventually('the new one is there', () => watched.last.routeSet?.hash === hash);
+  t.same(watched.versions(), [2]);
+  t.match(watched.last, { valid: true, problems: [] });
+
+  watched.volume.write({ ...before, ...arrived });
+  await eventually('it is torn again', () => !watched.last.valid);
+  t.same(watched.versions(), [2], 'whoever serves the new one does not go back');
+  t.match(watched.last, { routeSet: { generation: 2, hash } });
+});
+
+t.test('a small set that becomes a large one is the one before, too', async (t) => {
+  const { before, next } = replacedFiles([route('a')], spread(2), 2);
+  const { 'sideroute-set-1.gz': late, ...arrived } = next;
+  t.ok(late);
+  const watched = new Watched(t, { ...before, ...arrived });
+  await watched.directory.start();
+  t.match(watched.last, { valid: true, resources: [{ name: 'a' }], routeSet: { generation: 1 } });
+  watched.volume.write(next);
+  await eventually('the new one is there', () => watched.last.resources.length === 60);
+});
+
+t.test('a damaged shard 0 leaves the set before to who starts; half of that is none', async (t) => {
+  const { before, next } = replacedFiles(spread(1), spread(2), 2);
+  const all = { ...before, ...next };
+  const watched = new Watched(t, { ...all, 'sideroute-set-0.gz': Buffer.from('no gzip') });
+  await watched.directory.start();
+  t.match(watched.last, { valid: false, routeSet: { generation: 1 }, problems: [{ code: 'damaged-set' }] });
+  t.same(watched.versions(), [1]);
+
+  const { 'sideroute-set-2.gz': newer, 'sideroute-set-1.gz': older, ...none } = all;
+  t.ok(newer && older);
+  const without = new Watched(t, none);
+  await without.directory.start();
+  t.match(without.last, { valid: false, routeSet: null, problems: [{ code: 'torn-set' }] });
+  t.equal(without.last.resources.length, 0);
+});
+
 t.test('a damaged shard is said with its cause, and the last set stays', async (t) => {
   const whole = setFiles(spread(1), 1);
   const watched = new Watched(t, whole);
   await watched.directory.start();
-  const shard = whole['sideroute-set-2.gz']!;
+  const shard = whole['sideroute-set-3.gz']!;
   const cases: [Buffer, RegExp][] = [
     [Buffer.from('no gzip'), /^cannot be decompressed/],
     [shard.subarray(0, shard.length - 40), /^cannot be decompressed: unexpected end of file/],
@@ -191,10 +242,10 @@ t.test('a damaged shard is said with its cause, and the last set stays', async (
     [Buffer.alloc(5_000_000), /^is larger than/],
   ];
   for (const [bytes, message] of cases) {
-    watched.volume.write({ ...whole, 'sideroute-set-2.gz': bytes });
+    watched.volume.write({ ...whole, 'sideroute-set-3.gz': bytes });
     await eventually(String(message), () => watched.last.problems.some((each) => message.test(each.message)));
     t.match(watched.last, { valid: false, routeSet: { generation: 1 } });
-    t.match(watched.last.problems, [{ code: 'damaged-set', file: 'sideroute-set-2.gz' }]);
+    t.match(watched.last.problems, [{ code: 'damaged-set', file: 'sideroute-set-3.gz' }]);
     t.equal(watched.last.resources.length, 60);
   }
   watched.volume.write(whole);

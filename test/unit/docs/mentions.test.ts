@@ -5,6 +5,7 @@ import t from 'tap';
 import {
   GENERATION_ANNOTATION,
   INJECTION_LABEL,
+  NAMES_ANNOTATION,
   ROUTES_ANNOTATION,
   ROUTES_FROM_ANNOTATION,
   TEXT_HASH_ANNOTATION,
@@ -97,7 +98,7 @@ t.test('every annotation and label of sideroute in a document exists', async (t)
   const managed = MANAGED_ANNOTATION.slice('sideroute.dev/'.length);
   const ofController = [
     ...[CONTROLLER_NAME, INJECTION_LABEL, ROUTES_ANNOTATION, ROUTES_FROM_ANNOTATION],
-    ...[TEXT_HASH_ANNOTATION, GENERATION_ANNOTATION],
+    ...[TEXT_HASH_ANNOTATION, GENERATION_ANNOTATION, NAMES_ANNOTATION],
   ].map((name) => name.slice('sideroute.dev/'.length));
   const known = new Set([...settings, managed, 'inject', 'injected', 'sidecar', ...ofController]);
   for (const [name, text] of documents()) {

@@ -1,0 +1,53 @@
+/**
+ * What the ConfigMaps of a namespace say of the route set that is there, by their metadata alone.
+ *
+ * Stage before: `cluster-state.ts`. Stage after: `route-set/place.ts`, which writes nothing over that set.
+ */
+import { encodeRoot } from '../route-set/encode.ts';
+import { shardName, SHARDS } from '../route-set/format.ts';
+import type { ShardsThere } from '../route-set/place.ts';
+import type { ShardEntry } from './objects.ts';
+
+/** By number, without shard 0. */
+function shardsIn(present: ReadonlyMap<string, ShardEntry>): Map<number, ShardEntry> {
+  const shards = new Map<number, ShardEntry>();
+  for (let index = 1; index < SHARDS; index++) {
+    const entry = present.get(shardName(index));
+    if (entry !== undefined) shards.set(index, entry);
+  }
+  return shards;
+}
+
+export function shardsThere(present: ReadonlyMap<string, ShardEntry>): ShardsThere {
+  const root = present.get(shardName(0));
+  const hashes = new Map([...shardsIn(present)].map(([index, { textHash }]) => [index, textHash]));
+  if (root === undefined) return { named: new Map(), hashes };
+  // A version that did not say it may name any of those that are there.
+  const named = namedIn(root.names) ?? new Map([...hashes].map(([index, hash]) => [index, hash ?? '']));
+  return { named, hashes };
+}
+
+export function namesOf(shards: readonly { readonly index: number; readonly textHash: string }[]): string {
+  return JSON.stringify(Object.fromEntries(shards.map(({ index, textHash }) => [String(index), textHash])));
+}
+
+/** Null when it cannot be read. */
+function namedIn(text: string | null): Map<number, string> | null {
+  try {
+    const entries = Object.entries(JSON.parse(text ?? '') as object);
+    const fine = entries.every(([name, hash]) => /^[1-7]$/.test(name) && typeof hash === 'string');
+    return fine ? new Map(entries.map(([name, hash]) => [Number(name), hash as string])) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Shard 0 that is there, made again, where it has no items; null where it has, or where it is not as it says. */
+export function rootThere({ textHash, generation }: ShardEntry, { named }: ShardsThere): Buffer | null {
+  if (named.size === 0) return null;
+  const root = encodeRoot(
+    [...named].map(([index, hash]) => ({ index, textHash: hash })),
+    [],
+  );
+  return root.textHash === textHash ? root.bytes(generation) : null;
+}
