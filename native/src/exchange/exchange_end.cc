@@ -83,7 +83,7 @@ Progress Exchange::SendReply(bool may_keep) {
                              connection, method_ != http1::MethodId::kHead, out);
   context_.counters.bytes_downstream += out.size();
   facts_.bytes_sent += out.size();
-  downstream_->Send(out.data(), out.size());
+  downstream_->Send(out.data(), out.size(), close_);
   response_state_ = ResponseState::kFlush;
   if (downstream_->write_failed()) {
     Abandon();

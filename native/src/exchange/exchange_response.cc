@@ -43,7 +43,7 @@ bool Exchange::ResponseSink::SendParts(std::span<iovec> parts) {
   for (const iovec& part : parts) total += part.iov_len;
   exchange.context_.counters.bytes_downstream += total;
   exchange.facts_.bytes_sent += total;
-  return exchange.downstream_->Send(parts);
+  return exchange.downstream_->Send(parts, exchange.close_ && exchange.response_body_.done());
 }
 
 // Hot path.

@@ -148,7 +148,7 @@ void Downstream::Refuse(Reason reason, const Window* window) {
   if (context_.log != nullptr && context_.log->on()) LogRefused(reply, window, bytes.size());
   context_.engine.GiveExchange(exchange_);
   exchange_ = nullptr;
-  Send(bytes.data(), bytes.size());
+  Send(bytes.data(), bytes.size(), true);
   CloseAfterResponse(false);
 }
 

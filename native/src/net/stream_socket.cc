@@ -42,7 +42,7 @@ void StreamSocket::Begin(UniqueFd fd, bool readable, bool peer_ended) {
   writable_ = true;
   readable_ = readable;
   peer_ended_ = peer_ended;
-  gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = false;
+  gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = fin_due_ = false;
 }
 
 void StreamSocket::AwaitRoom() {
@@ -57,6 +57,8 @@ void StreamSocket::Close(bool reset) {
   out_.Clear();
   if (!fd_) return;
   reactor_.Forget(this);
+  // First of all: unread bytes would turn close() into a reset, which drops what waits.
+  if (fin_due_ && !reset) shutdown(fd_.get(), SHUT_WR);
   if (reset) ResetOnClose(fd_.get());
   fd_.Reset();
 }
@@ -122,7 +124,7 @@ bool StreamSocket::AtEnd() const {
 }
 
 // Hot path.
-bool StreamSocket::Send(std::span<iovec> parts) {
+bool StreamSocket::Send(std::span<iovec> parts, bool last) {
   if (write_failed_) return false;
   if (!writable_ || !out_.empty()) {
     KeepUnsent(parts, 0);
@@ -144,15 +146,16 @@ bool StreamSocket::Send(std::span<iovec> parts) {
     joined = {small, total};
     pieces = {&joined, 1};
   }
+  const int flags = MSG_NOSIGNAL | (last ? MSG_MORE : 0);
   ssize_t sent;
   do {
     if (pieces.size() == 1) {
-      sent = SendBytes(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+      sent = SendBytes(fd_.get(), pieces[0].iov_base, pieces[0].iov_len, flags);
     } else {
       msghdr message{};
       message.msg_iov = pieces.data();
       message.msg_iovlen = pieces.size();
-      sent = SendMessage(fd_.get(), &message, MSG_NOSIGNAL);
+      sent = SendMessage(fd_.get(), &message, flags);
     }
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) {
@@ -165,6 +168,8 @@ bool StreamSocket::Send(std::span<iovec> parts) {
   if (static_cast<size_t>(sent) < total) {
     AwaitRoom();
     KeepUnsent(parts, static_cast<size_t>(sent));
+  } else {
+    fin_due_ = last;
   }
   return true;
 }

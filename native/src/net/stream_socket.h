@@ -90,10 +90,12 @@ class StreamSocket : public Watcher {
   bool failed() const { return failed_; }
 
   // Sends, and keeps what the kernel does not take now. False when the connection takes nothing any more.
-  bool Send(std::span<iovec> parts);
-  bool Send(const char* bytes, size_t length) {
+  // `last`: the connection is closed, or handed to who closes it, as soon as all of it is sent; FIN goes in
+  // the segment of the last bytes.
+  bool Send(std::span<iovec> parts, bool last = false);
+  bool Send(const char* bytes, size_t length, bool last = false) {
     iovec part{const_cast<char*>(bytes), length};
-    return Send({&part, 1});
+    return Send({&part, 1}, last);
   }
   // Sends what was kept, if the kernel takes it now.
   bool Flush();
@@ -151,6 +153,8 @@ class StreamSocket : public Watcher {
   bool write_failed_ = false;
   bool write_ended_ = false;
   bool shutdown_wanted_ = false;
+  // The kernel has bytes that wait for FIN.
+  bool fin_due_ = false;
   uint64_t blocked_since_ms_ = 0;
   ByteBuffer in_;
   ByteBuffer out_;

@@ -3,6 +3,7 @@
  * engine with them, or tunnels it, first bytes first.
  */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import type { FrontendAddress } from '../../../src/addon/binding.ts';
 import type { HttpEngineCounters } from '../../../src/addon/http-engine.ts';
@@ -72,8 +73,10 @@ void inPod(t, import.meta.url, (pod) => {
     const asked = trace.map((line) => about.exec(line)).filter((match) => match !== null);
     t.same(
       asked.map(([, call, control, operation]) => call ?? `${control} ${operation}`),
-      ['getsockopt', 'epoll_ctl EPOLL_CTL_ADD', 'recvfrom', 'sendto', 'close'],
+      ['getsockopt', 'epoll_ctl EPOLL_CTL_ADD', 'recvfrom', 'sendto', 'shutdown', 'close'],
     );
+    const sent = trace.filter((line) => new RegExp(`^\\d+ +sendto\\(${accepted}<`).test(line));
+    t.match(sent, [/MSG_MORE/], 'FIN leaves with the response');
 
     async function requested(): Promise<WireEnd> {
       const client = await dial(t, SERVICE.v4, PORT);
@@ -302,6 +305,26 @@ void inPod(t, import.meta.url, (pod) => {
     client.socket.resume();
     await eventually('all of it', () => client.length > body.length);
     t.ok(client.bytes.subarray(-body.length).equals(body));
+  });
+
+  t.test('a last response reaches a caller that has sent more than it should, in the moment before', async (t) => {
+    const acceptor = await start(t);
+    const server = await listen(t, pod.v4, PORT);
+    const client = await dial(t, SERVICE.v4, PORT);
+    await client.write(LAST_HEAD);
+    const upstream = await server.connection(0);
+    await upstream.until('\r\n\r\n');
+    // Held up, it finds the response first and closes with the other bytes unread.
+    acceptor.child.kill('SIGSTOP');
+    await eventually('it stands still', () =>
+      /^State:\tT/m.test(readFileSync(`/proc/${acceptor.child.pid}/status`, 'utf8')),
+    );
+    await upstream.write(RESPONSE);
+    await client.write('more');
+    acceptor.child.kill('SIGCONT');
+    await client.untilEnd();
+    await answers(client, 1);
+    t.ok(client.text.endsWith('ok'));
   });
 
   t.test('what an engine that is closed is given is reset', async (t) => {
