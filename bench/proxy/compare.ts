@@ -12,8 +12,8 @@
  * (`Connection: close`), `--connections` of them at a time. With `--system-calls` the proxies run under strace, and what is
  * counted is what each of them asks of the kernel; no time means anything then. With `--access-log` the native engine runs
  * against itself, once in each of the modes, the first one being the measure; its log goes to a pipe that a process on core
- * 1 empties. With `--before` it runs against the one of another checkout that has been built: what a change costs. Needs root,
- * wrk, haproxy, nginx, taskset, strace.
+ * 1 empties. With `--before` it runs against the one of another checkout that has been built: what a change costs. With
+ * `--proxies native@PATH,native@PATH` it runs on those programs of Node. Needs root, wrk, haproxy, nginx, taskset, strace.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

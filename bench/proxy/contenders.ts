@@ -1,4 +1,5 @@
 /** What `compare` compares: sideroute in several settings, HAProxy and nginx, each as its users would set it up. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
@@ -15,7 +16,7 @@ export interface Contender {
 export interface ContenderOptions {
   /** Where configurations go. */
   readonly directory: string;
-  /** Keys of `MAKERS`, or `native:MODE` for one with that access log. */
+  /** Keys of `MAKERS`, `native:MODE` for one with that access log, or `native@PATH` for one on that Node. */
   readonly keys: readonly string[];
   /** The checkout of `before`. */
   readonly before: string | undefined;
@@ -93,6 +94,14 @@ function sideroute(engine: string, accessLog?: string): Maker {
   };
 }
 
+/** On another Node than this one. */
+function on(node: string): Maker {
+  return (port, options) => {
+    const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
+    return { name: `Node ${version}`, command: [node, ...sideroute('native')(port, options).command.slice(1)] };
+  };
+}
+
 const MAKERS: Readonly<Record<string, Maker>> = {
   native: sideroute('native'),
   uws: sideroute('uws'),
@@ -108,7 +117,8 @@ const MAKERS: Readonly<Record<string, Maker>> = {
 export function makeContenders(options: ContenderOptions): Contender[] {
   return options.keys.map((key, index) => {
     const [name = '', accessLog] = key.split(':');
-    const maker = accessLog === undefined ? MAKERS[name] : sideroute(name, accessLog);
+    const [, node] = key.split('@');
+    const maker = node !== undefined ? on(node) : accessLog === undefined ? MAKERS[name] : sideroute(name, accessLog);
     if (maker === undefined) throw new Error(`no contender ${key}: there are ${Object.keys(MAKERS).join(', ')}`);
     const port = options.firstPort + index;
     return { port, ...maker(port, options) };

@@ -1,0 +1,90 @@
+/**
+ * What each version of Node costs a sidecar that has nothing to do: how long it takes to start, and what memory it holds.
+ *
+ *     node dist/bench/micro/nodes.js --nodes PATH,PATH... [--rounds 5] [--idle 10]
+ *
+ * The routes of the scenario, the heap of the manifests, every program of Node once in every round. Ready: from exec to the line that
+ * says so, by the clock and in processor time. Resident and private: /proc/PID/smaps_rollup, `--idle` seconds later; private is what one
+ * more sidecar on a machine costs, because the program itself is shared. Medians.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
+import { stopProcess, waitForLine } from '../../test/support/processes.ts';
+
+const { values } = parseArgs({
+  options: {
+    nodes: { type: 'string', default: process.execPath },
+    rounds: { type: 'string', default: '5' },
+    idle: { type: 'string', default: '10' },
+  },
+});
+const HEAP = ['--max-old-space-size=128', '--max-semi-space-size=2'];
+const SCENARIO = new URL('../../../test/fixtures/scenario/', import.meta.url);
+const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const FIGURES = ['ready ms', 'ready CPU ms', 'resident MiB', 'private MiB'] as const;
+
+type Figures = Record<(typeof FIGURES)[number], number>;
+
+/** Of all threads, user and kernel. */
+function cpuMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  // Ticks of 10 ms.
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+function memoryMib(pid: number, ...names: string[]): number {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  return (
+    names.reduce((sum, name) => sum + Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)![1]), 0) / 1024
+  );
+}
+
+async function measure(node: string, routes: string): Promise<Figures> {
+  const startedMs = performance.now();
+  const flags = ['--routes', routes, '--namespace', 'devopssong', '--log-level', 'info', '--drain-quiet', '0s'];
+  const ports = ['--capture', '127.0.0.1:0', '--metrics', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
+  const proxy = spawn(node, [...HEAP, main, 'proxy', ...flags, ...ports], { stdio: ['ignore', 'pipe', 'pipe'] });
+  await waitForLine(proxy, /"message":"ready"/, 60_000);
+  const pid = proxy.pid!;
+  const ready = { 'ready ms': performance.now() - startedMs, 'ready CPU ms': cpuMs(pid) };
+  await delay(Number(values.idle) * 1_000);
+  const resident = memoryMib(pid, 'Rss');
+  const own = memoryMib(pid, 'Private_Clean', 'Private_Dirty');
+  await stopProcess(proxy);
+  return { ...ready, 'resident MiB': resident, 'private MiB': own };
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'sideroute-nodes-'));
+try {
+  const routes = new ConfigMapMount(join(directory, 'routes'), {
+    'services.yaml': readFileSync(new URL('services.yaml', SCENARIO), 'utf8'),
+    'route.yaml': readFileSync(new URL('my-server-route.yaml', SCENARIO), 'utf8'),
+  });
+  const measured = new Map<string, Figures[]>(values.nodes.split(',').map((node) => [node, []]));
+  // The program and its files are read once before anything is measured.
+  for (const node of measured.keys()) await measure(node, routes.path);
+  for (let round = 1; round <= Number(values.rounds); round += 1) {
+    for (const [node, figures] of measured) figures.push(await measure(node, routes.path));
+  }
+  process.stdout.write(`| Node | ${FIGURES.join(' | ')} |\n|---|${FIGURES.map(() => '---|').join('')}\n`);
+  for (const [node, figures] of measured) {
+    const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
+    const cells = FIGURES.map((name) =>
+      median(figures.map((each) => each[name])).toFixed(name.endsWith('MiB') ? 1 : 0),
+    );
+    process.stdout.write(`| ${version} | ${cells.join(' | ')} |\n`);
+  }
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
