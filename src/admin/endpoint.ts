@@ -2,22 +2,13 @@
  * An HTTP endpoint of the proxy's own: a table of paths on one address, answered on the event loop of the data path.
  *
  * Stage before: the kubelet, Prometheus, a person with curl. Stage after: the handlers of `public-admin.ts` and `private-admin.ts`.
- * Served by uWebSockets.js; answers are written by the class that writes responses of the `uws` engine, because uWS may
- * lose a part of a large answer that is written at once (SAFETY U26).
+ * What listens and writes is uWebSockets.js where this Node can load it, otherwise `node:http`.
  */
-import { STATUS_CODES } from 'node:http';
-import { createServer } from 'node:net';
-
 import { ProxyError } from '../errors.ts';
-import { Downstream, type ResponseHead } from '../uws-library/downstream.ts';
-import {
-  loadUws,
-  type UwsApp,
-  type UwsListenSocket,
-  type UwsRequest,
-  type UwsResponse,
-} from '../uws-library/library.ts';
-import { ConnectionLimit } from './connection-limit.ts';
+import { loadUws } from '../uws-library/library.ts';
+import type { EndpointServer, Reply, ReplyHead, RequestHead, ServerName, ServerOptions } from './endpoint-server.ts';
+import { HttpServer } from './http-server.ts';
+import { UwsServer } from './uws-server.ts';
 
 export interface EndpointRequest {
   /** Raw, without the `?`; empty when there is none. */
@@ -68,6 +59,8 @@ export interface EndpointOptions {
   readonly loopbackHost?: boolean;
   /** Everybody on the network may connect: not too often, and each connection ends with its response. */
   readonly public?: boolean;
+  /** Default: what this Node can load. */
+  readonly server?: ServerName | undefined;
 }
 
 export interface Endpoint {
@@ -79,85 +72,55 @@ export interface Endpoint {
 
 export const TEXT = 'text/plain; charset=utf-8';
 export const JSON_TYPE = 'application/json; charset=utf-8';
-/** Fails where SO_REUSEPORT would share the port with another process. */
-const EXCLUSIVE_PORT = 1;
 /** Of a User-Agent, for a log line. */
 const MAX_AGENT_CHARS = 80;
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 /** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
 export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
-  const uws = await loadUws();
-  const app = uws.App();
-  if (options.public === true) limitConnections(app);
-  app.any('/*', (response, request) => {
-    // Valid only until this returns.
-    const method = request.getCaseSensitiveMethod();
-    const path = request.getUrl();
-    // Undefined without a `?`, which the typings do not say.
-    const query = request.getQuery() as string | undefined;
-    const agent = request.getHeader('user-agent').slice(0, MAX_AGENT_CHARS);
-    const asked = { query: query ?? '', accept: request.getHeader('accept'), agent };
-    void reply(response, method === 'HEAD', handlerFor(options, method, path, request), asked, options.public === true);
-  });
+  const onRequest = (head: RequestHead, reply: Reply): void => {
+    const agent = (head.values('user-agent')[0] ?? '').slice(0, MAX_AGENT_CHARS);
+    const asked = { query: head.query, accept: head.values('accept')[0] ?? '', agent };
+    void answer(reply, head.method === 'HEAD', handlerFor(options, head), asked);
+  };
+  const server = await createServer({ public: options.public === true, onRequest }, options.server);
   const { address, port } = options;
   // A socket on :: takes IPv4, too.
   const candidates = address === '0.0.0.0' ? ['::', '0.0.0.0'] : [address];
+  let cause: unknown;
   for (const candidate of candidates) {
-    const socket = listen(app, candidate, port);
-    if (socket !== null) {
-      return { address: candidate, port: uws.us_socket_local_port(socket), close: () => void app.close() };
+    try {
+      return { address: candidate, port: await server.listen(candidate, port), close: () => server.close() };
+    } catch (error) {
+      cause = error;
     }
   }
-  app.close();
-  const cause = await bindError(address, port);
+  server.close();
   throw new ProxyError(
     'admin-listen',
-    `${options.flag}: cannot listen on ${address} port ${port}: ${cause?.message ?? 'refused by the kernel'}`,
+    `${options.flag}: cannot listen on ${address} port ${port}: ${(cause as Error).message}`,
     { cause },
   );
 }
 
-function limitConnections(app: UwsApp): void {
-  const limit = new ConnectionLimit();
-  app.filter((connection, change) => {
-    if (change === -1) limit.closed();
-    else if (!limit.takes(new Uint8Array(connection.getRemoteAddress()))) connection.close();
-  });
-}
-
-function listen(app: UwsApp, address: string, port: number): UwsListenSocket | null {
-  let listening: UwsListenSocket | null = null;
-  // The typings know the option only without a host; the binary takes both.
-  const listenOn = app.listen.bind(app) as unknown as (
-    host: string,
-    port: number,
-    options: number,
-    done: (socket: UwsListenSocket | false) => void,
-  ) => void;
-  listenOn(address, port, EXCLUSIVE_PORT, (socket) => {
-    if (socket !== false) listening = socket;
-  });
-  return listening;
-}
-
-/** uWS does not say why; Node does. Null when it can bind. */
-function bindError(host: string, port: number): Promise<Error | null> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', resolve);
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(null)));
-  });
+async function createServer(options: ServerOptions, name?: ServerName): Promise<EndpointServer> {
+  if (name === 'http') return new HttpServer(options);
+  try {
+    return new UwsServer(await loadUws(), options);
+  } catch (error) {
+    if (name === 'uws') throw error;
+    return new HttpServer(options);
+  }
 }
 
 /** The one that may be asked, or one that says why there is none. */
-function handlerFor(options: EndpointOptions, method: string, path: string, request: UwsRequest): Handler {
+function handlerFor(options: EndpointOptions, request: RequestHead): Handler {
   const { routes, head = false, loopbackHost = false } = options;
+  const { method, path } = request;
   const refuse = (status: number, text: string, allow?: string): Handler => {
     return () => ({ status, contentType: TEXT, body: `${text}\n`, ...(allow === undefined ? {} : { allow }) });
   };
-  const fields = originFields(request);
-  if (loopbackHost && !isLoopback(fields)) {
+  if (loopbackHost && !isLoopback(request)) {
     return refuse(403, 'This endpoint is asked by a loopback name or address, such as localhost.');
   }
   if (!Object.hasOwn(routes, path)) return refuse(404, `There is:\n${Object.keys(routes).join('\n')}`);
@@ -169,108 +132,67 @@ function handlerFor(options: EndpointOptions, method: string, path: string, requ
     return refuse(405, `${path} takes ${allow}.`, allow);
   }
   const handler = handlers[method === 'HEAD' ? 'GET' : (method as Method)]!;
-  if (method === 'GET' || method === 'HEAD' || isSameOrigin(fields)) return handler;
+  if (method === 'GET' || method === 'HEAD' || isSameOrigin(request)) return handler;
   return refuse(403, 'A page of another origin must not change anything here.');
 }
 
-interface OriginFields {
-  readonly hosts: readonly string[];
-  readonly origins: readonly string[];
-  readonly sites: readonly string[];
-}
-
-function originFields(request: UwsRequest): OriginFields {
-  const fields = { hosts: [] as string[], origins: [] as string[], sites: [] as string[] };
-  request.forEach((name, value) => {
-    if (name === 'host') fields.hosts.push(value);
-    else if (name === 'origin') fields.origins.push(value);
-    else if (name === 'sec-fetch-site') fields.sites.push(value);
-  });
-  return fields;
-}
-
-function isLoopback({ hosts }: OriginFields): boolean {
+function isLoopback(request: RequestHead): boolean {
+  const hosts = request.values('host');
   return hosts.length === 1 && LOOPBACK_HOST.test(hosts[0]!);
 }
 
 /** Browsers send Origin with every POST and PUT of a page; others send neither field. */
-function isSameOrigin({ hosts, origins, sites }: OriginFields): boolean {
-  const own = `http://${hosts.join()}`.toLowerCase();
-  return origins.every((origin) => origin.toLowerCase() === own) && sites.every((site) => site === 'same-origin');
+function isSameOrigin(request: RequestHead): boolean {
+  const own = `http://${request.values('host').join()}`.toLowerCase();
+  return (
+    request.values('origin').every((origin) => origin.toLowerCase() === own) &&
+    request.values('sec-fetch-site').every((site) => site === 'same-origin')
+  );
 }
 
-/** Never rejects: uWS must be called until the response is complete, or not at all. */
-async function reply(
-  response: UwsResponse,
-  head: boolean,
-  handler: Handler,
-  request: EndpointRequest,
-  close: boolean,
-): Promise<void> {
-  let wake = (): void => undefined;
-  const downstream = new Downstream(response, () => wake());
-  response.onAborted(() => {
-    downstream.open = false;
-    wake();
-  });
-  const drained = (): Promise<void> =>
-    new Promise((resolve) => {
-      wake = resolve;
-      if (!downstream.open || !downstream.blocked) resolve();
-    });
+/** Never rejects. */
+async function answer(reply: Reply, isHead: boolean, handler: Handler, request: EndpointRequest): Promise<void> {
   try {
-    const answer = await handler(request);
-    if (!downstream.open) return;
-    const { body } = answer;
-    if (typeof body === 'string') sendWhole(downstream, { ...answer, body }, head, close);
-    else if (head) downstream.reply(headOf(answer), null, close);
-    else await sendPieces(downstream, answer, body, drained, close);
+    const given = await handler(request);
+    if (!reply.open) return;
+    const { body } = given;
+    if (typeof body === 'string') sendWhole(reply, given, body, isHead);
+    else if (isHead) reply.send(headOf(given), null);
+    else await sendPieces(reply, given, body);
   } catch (error) {
     // What has begun is seen as truncated.
-    if (downstream.started) downstream.abort();
-    else if (downstream.open) sendWhole(downstream, failure(error), head, close);
+    if (reply.started) reply.abort();
+    else if (reply.open) sendWhole(reply, { status: 500, contentType: TEXT }, `${messageOf(error)}\n`, isHead);
   }
 }
 
-function failure(error: unknown): Answer & { readonly body: string } {
-  const message = error instanceof Error ? error.message : String(error);
-  return { status: 500, contentType: TEXT, body: `${message}\n` };
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
-function headOf({ status = 200, contentType, allow, fields: others = [] }: Answer): ResponseHead {
+function headOf({ status = 200, contentType, allow, fields: others = [] }: Omit<Answer, 'body'>): ReplyHead {
   const fields = ['Content-Type', contentType, 'X-Content-Type-Options', 'nosniff', ...others];
   if (allow !== undefined) fields.push('Allow', allow);
-  return { status: `${status} ${STATUS_CODES[status] ?? 'Unknown'}`, fields };
+  return { status, fields };
 }
 
-function sendWhole(
-  downstream: Downstream,
-  answer: Answer & { readonly body: string },
-  head: boolean,
-  close: boolean,
-): void {
-  const { status, fields } = headOf(answer);
-  const body = Buffer.from(answer.body);
-  if (head) downstream.reply({ status, fields: [...fields, 'Content-Length', String(body.length)] }, null, close);
-  // What the caller does not take now follows by itself.
-  else downstream.start({ status, fields }, body.length, body, close);
+function sendWhole(reply: Reply, given: Omit<Answer, 'body'>, text: string, isHead: boolean): void {
+  const { status, fields } = headOf(given);
+  const body = Buffer.from(text);
+  if (isHead) reply.send({ status, fields: [...fields, 'Content-Length', String(body.length)] }, null);
+  else reply.send({ status, fields }, body);
 }
 
-async function sendPieces(
-  downstream: Downstream,
-  answer: Answer,
-  body: AsyncIterable<string | Uint8Array>,
-  drained: () => Promise<void>,
-  close: boolean,
-): Promise<void> {
+async function sendPieces(reply: Reply, given: Answer, body: AsyncIterable<string | Uint8Array>): Promise<void> {
+  const head = headOf(given);
   for await (const piece of body) {
     // Leaving the loop ends the iteration, too.
-    if (!downstream.open) return;
+    if (!reply.open) return;
     const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
-    const more = downstream.started ? downstream.write(bytes) : downstream.start(headOf(answer), null, bytes, close);
-    if (!more) await drained();
+    // An empty chunk would be the end.
+    if (bytes.length > 0) await reply.write(head, bytes);
   }
-  if (!downstream.open) return;
-  if (downstream.started) downstream.end();
-  else sendWhole(downstream, { ...answer, body: '' }, false, close);
+  if (!reply.open) return;
+  if (reply.started) reply.end();
+  else sendWhole(reply, given, '', false);
 }

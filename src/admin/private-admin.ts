@@ -27,7 +27,7 @@ import { changeLogSettings, showLogSettings, type LogSettings } from './log-leve
 import { readPageFiles } from './page-files.ts';
 import type { StatsReporter } from './stats.ts';
 
-export interface PrivateAdminOptions extends Pick<EndpointOptions, 'address' | 'port' | 'flag'> {
+export interface PrivateAdminOptions extends Pick<EndpointOptions, 'address' | 'port' | 'flag' | 'server'> {
   /** The configuration in force; one view is of one moment. */
   config(): ConfigView;
   connections(): ConnectionView;
@@ -51,10 +51,10 @@ POST /quit         ends the process as SIGTERM does, when its connections have e
 
 /** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
 export function startPrivateAdmin(options: PrivateAdminOptions): Promise<Endpoint> {
-  const { address, port, flag, stats, logSettings } = options;
+  const { address, port, flag, server, stats, logSettings } = options;
   const { index, assets } = readPageFiles();
   return startEndpoint({
-    ...{ address, port, flag, loopbackHost: true },
+    ...{ address, port, flag, server, loopbackHost: true },
     routes: {
       '/': ({ accept }) => (/\btext\/html\b/.test(accept) ? index : { contentType: TEXT, body: INDEX }),
       '/config': () => ({ contentType: JSON_TYPE, body: configDump(options.config()) }),

@@ -29,7 +29,7 @@ export function servedBy(snapshot: ConfigSnapshot | null, torn: TornSet | null):
   return { hash: snapshot?.hash ?? '', set: snapshot?.routeSet ?? null, torn };
 }
 
-export interface AdminOptions extends Pick<EndpointOptions, 'address' | 'port' | 'flag'> {
+export interface AdminOptions extends Pick<EndpointOptions, 'address' | 'port' | 'flag' | 'server'> {
   readonly exposition: Exposition;
   /** Absent: nothing is served by routes. */
   served?(): Served;
@@ -40,11 +40,11 @@ export interface AdminOptions extends Pick<EndpointOptions, 'address' | 'port' |
 
 /** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
 export function startAdmin(options: AdminOptions): Promise<Endpoint> {
-  const { address, port, flag, exposition } = options;
+  const { address, port, flag, server, exposition } = options;
   const served = options.served?.bind(options);
   const metrics = (): Answer => ({ contentType: exposition.contentType, body: exposition.render() });
   return startEndpoint({
-    ...{ address, port, flag, head: true, public: true },
+    ...{ address, port, flag, server, head: true, public: true },
     routes: {
       '/metrics': metrics,
       ...(served === undefined ? {} : { '/served': () => json(served()) }),

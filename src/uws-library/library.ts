@@ -33,6 +33,8 @@ export type UwsResponse = HttpResponse;
 export type UwsListenSocket = us_listen_socket;
 
 export const DEFAULT_MAX_HEAD_BYTES = 64 * 1024;
+/** Those that sideroute runs on and uWebSockets.js has binaries for. */
+export const UWS_NODE_VERSIONS: readonly number[] = [20, 22];
 
 let library: Promise<UwsLibrary> | undefined;
 
@@ -52,10 +54,7 @@ async function load(maxHeadBytes: number): Promise<UwsLibrary> {
   try {
     module = (await import('uWebSockets.js')) as unknown as typeof module;
   } catch (error) {
-    const platform = `Node ${process.version} on ${process.platform} ${process.arch}`;
-    throw new ProxyError('uws-unavailable', `uWebSockets.js cannot be loaded: no binary for ${platform}`, {
-      cause: error,
-    });
+    throw unavailable(error);
   }
   if (typeof module.App().adoptSocket !== 'function') {
     throw new ProxyError('uws-unavailable', 'this build of uWebSockets.js has no App.adoptSocket');
@@ -63,4 +62,16 @@ async function load(maxHeadBytes: number): Promise<UwsLibrary> {
   // No `uWebSockets: 20` field in responses.
   module._cfg?.('silent');
   return module;
+}
+
+/** Why there is no uWebSockets.js, from what its loader has thrown. */
+export function unavailable(cause: unknown, version = process.version): ProxyError {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const native = 'leave --engine away, or use native';
+  const platform = `Node ${version} (${process.platform} ${process.arch})`;
+  const fault = said.includes("Cannot find module './bin/")
+    ? `has no binary for ${platform}, only for Node ${UWS_NODE_VERSIONS.join(' and ')}`
+    : // The loader puts its own guess before what the system says.
+      `cannot be loaded by ${platform}: ${said.split('\n\n').at(-1)!.split('\n')[0]!}`;
+  return new ProxyError('uws-unavailable', `--engine uws: uWebSockets.js ${fault}; ${native}`, { cause });
 }

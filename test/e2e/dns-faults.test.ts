@@ -11,6 +11,7 @@ import { PodDns } from '../support/pod-dns.ts';
 import { waitForLine } from '../support/processes.ts';
 import { fixture, Sidecar } from '../support/sidecar.ts';
 import { startTwoPods } from '../support/two-pods.ts';
+import { withoutUws } from '../support/uws-loads.ts';
 
 const REQUESTS = Number(process.env['SIDEROUTE_DNS_REQUESTS'] ?? 4_000);
 const ROUTE = `apiVersion: gateway.networking.k8s.io/v1
@@ -38,7 +39,8 @@ interface Report {
 }
 
 for (const engine of ['native', 'uws']) {
-  t.test(`no request is lost to what cluster DNS answers, engine ${engine}`, { timeout: 600_000 }, async (t) => {
+  const options = { timeout: 600_000, skip: engine === 'uws' && withoutUws };
+  t.test(`no request is lost to what cluster DNS answers, engine ${engine}`, options, async (t) => {
     const { client, server, directory } = await startTwoPods(t);
     const dns = await PodDns.start(server, directory, GOOD);
     const mount = new ConfigMapMount(join(directory, 'routes'), { 'route.yaml': ROUTE });

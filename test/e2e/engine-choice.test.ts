@@ -1,11 +1,13 @@
 /** `--engine uws`: connections of a frontend whose rules ask for more than that engine carries go to the native one. */
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { serviceFile } from '../support/services.ts';
-import { Sidecar, startFixture } from '../support/sidecar.ts';
+import { Sidecar, SIDEROUTE, startFixture } from '../support/sidecar.ts';
 import { clusterOf } from '../support/cluster-of.ts';
+import { withoutUws } from '../support/uws-loads.ts';
 
 const SERVICES = serviceFile('web', 'v1');
 
@@ -20,7 +22,7 @@ spec:
   return { 'all.yaml': `${SERVICES}---\n${route}` };
 }
 
-t.test('retries and mirrors are carried whatever the engine', async (t) => {
+t.test('retries and mirrors are carried whatever the engine', { skip: withoutUws }, async (t) => {
   const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
@@ -46,3 +48,19 @@ t.test('retries and mirrors are carried whatever the engine', async (t) => {
   await eventually('the copy of this one', () => sidecar.metric(copies) === 1);
   t.equal(await sidecar.stop(), 0);
 });
+
+const withUws = withoutUws === false && 'this Node has uWebSockets.js';
+t.test(
+  'where uWebSockets.js has no binary, --engine uws ends at once and says with which Node it starts',
+  { skip: withUws },
+  (t) => {
+    const { directory } = clusterOf(t);
+    const [node, ...program] = SIDEROUTE;
+    const flags = ['proxy', '--routes', directory.path, '--engine', 'uws'];
+    const { status, stderr } = spawnSync(node, [...program, ...flags], { encoding: 'utf8' });
+    t.equal(status, 1);
+    const said = `sideroute: --engine uws: uWebSockets.js has no binary for Node ${process.version} (linux ${process.arch}), only for Node 20 and 22; `;
+    t.ok(stderr.includes(said), stderr);
+    t.end();
+  },
+);

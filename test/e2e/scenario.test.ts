@@ -7,6 +7,7 @@ import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { Sidecar, startFixture } from '../support/sidecar.ts';
 import { eventually } from '../support/eventually.ts';
 import { clusterOf } from '../support/cluster-of.ts';
+import { withoutUws } from '../support/uws-loads.ts';
 
 const scenario = new URL('../../../test/fixtures/scenario/', import.meta.url);
 const services = readFileSync(new URL('services.yaml', scenario), 'utf8');
@@ -18,7 +19,8 @@ for (const [family, engine] of [
   ['IPv6', 'native'],
   ['IPv4', 'uws'],
 ] as const) {
-  t.test(`requests reach the version their header asks for, ${family}, engine ${engine}`, async (t) => {
+  const skip = engine === 'uws' && withoutUws;
+  t.test(`requests reach the version their header asks for, ${family}, engine ${engine}`, { skip }, async (t) => {
     const { cluster, directory } = clusterOf(t);
     const client = cluster.addPod('client');
     const v1 = cluster.addPod('v1');

@@ -5,9 +5,10 @@ import type { Decision } from '../../../src/routing/decision.ts';
 import { forwardTo, RecordingHost, SERIES } from '../../support/engine-cases.ts';
 import { accessLog, LogPipe } from '../../support/log-pipe.ts';
 import { uwsFront } from '../../support/uws-front.ts';
+import { withoutUws } from '../../support/uws-loads.ts';
 import { closedPort, WireBackend, WireClient } from '../../support/wire.ts';
 
-t.test('relayed, answered here, failed and refused requests', async (t) => {
+t.test('relayed, answered here, failed and refused requests', { skip: withoutUws }, async (t) => {
   const pipe = new LogPipe(t);
   const log = accessLog(t, 'all', pipe);
   const backend = await WireBackend.listen((_request, socket) => {

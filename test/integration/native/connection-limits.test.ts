@@ -7,6 +7,7 @@ import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE, type PodContext } from '../../support/pod-test.ts';
 import { eventually } from '../../support/eventually.ts';
 import { dial, listen, type WireEnd } from '../../support/wire-end.ts';
+import { withoutUws } from '../../support/uws-loads.ts';
 
 const [PORT, TUNNELLED] = [8080, 9000];
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -118,7 +119,7 @@ void inPod(t, import.meta.url, (pod) => {
     await late.until('hello');
   });
 
-  t.test('connections of the engine uws count', async (t) => {
+  t.test('connections of the engine uws count', { skip: withoutUws }, async (t) => {
     const acceptor = await AcceptorProcess.start(t, { http: 'uws', maxConnections: 2, frontends: FRONTENDS });
     const backend = await startBackend(t, pod);
     backend.answer();

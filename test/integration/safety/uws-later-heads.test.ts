@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { forwardTo, RecordingHost } from '../../support/engine-cases.ts';
 import { SMUGGLED } from '../../support/safety.ts';
 import { uwsFront } from '../../support/uws-front.ts';
+import { withoutUws } from '../../support/uws-loads.ts';
 import { dial, ScriptedBackend } from '../../support/wire-end.ts';
 
 const FIRST = 'GET /first HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -36,18 +37,26 @@ async function refusedLater(t: Test, request: string): Promise<void> {
   );
 }
 
-t.test('SAFETY 99: the uws engine refuses CONNECT with a body later on a connection', async (t) => {
-  await refusedLater(t, `CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n${LENGTH}\r\n${SMUGGLED}`);
-  await refusedLater(t, `CONNECT /x HTTP/1.1\r\nHost: a\r\n${LENGTH}\r\n${SMUGGLED}`);
-  await refusedLater(t, `CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`);
-});
+t.test(
+  'SAFETY 99: the uws engine refuses CONNECT with a body later on a connection',
+  { skip: withoutUws },
+  async (t) => {
+    await refusedLater(t, `CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n${LENGTH}\r\n${SMUGGLED}`);
+    await refusedLater(t, `CONNECT /x HTTP/1.1\r\nHost: a\r\n${LENGTH}\r\n${SMUGGLED}`);
+    await refusedLater(t, `CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`);
+  },
+);
 
-t.test('SAFETY 105: the uws engine refuses CONNECT, whatever its Host', async (t) => {
+t.test('SAFETY 105: the uws engine refuses CONNECT, whatever its Host', { skip: withoutUws }, async (t) => {
   await refusedLater(t, 'CONNECT one:80 HTTP/1.1\r\nHost: two:80\r\n\r\n');
   await refusedLater(t, 'CONNECT one:80 HTTP/1.1\r\nHost: one:80\r\n\r\n');
 });
 
-t.test('SAFETY 109: the uws engine refuses an absolute target with user information', async (t) => {
-  await refusedLater(t, 'GET http://u@b/x HTTP/1.1\r\nHost: b\r\n\r\n');
-  await refusedLater(t, 'GET http://@b/x HTTP/1.1\r\nHost: b\r\n\r\n');
-});
+t.test(
+  'SAFETY 109: the uws engine refuses an absolute target with user information',
+  { skip: withoutUws },
+  async (t) => {
+    await refusedLater(t, 'GET http://u@b/x HTTP/1.1\r\nHost: b\r\n\r\n');
+    await refusedLater(t, 'GET http://@b/x HTTP/1.1\r\nHost: b\r\n\r\n');
+  },
+);

@@ -1,16 +1,18 @@
 import { connect } from 'node:net';
 
-import t, { type Test } from 'tap';
+import type { Test } from 'tap';
 import { request } from 'undici';
 
 import { attach } from '../../../src/config/attach.ts';
 import { createLogger } from '../../../src/log.ts';
 import type { Endpoint } from '../../../src/admin/endpoint.ts';
+import type { ServerName } from '../../../src/admin/endpoint-server.ts';
 import type { ConnectionView } from '../../../src/admin/connections.ts';
 import { logSettings } from '../../../src/admin/log-level.ts';
 import { startPrivateAdmin, type PrivateAdminOptions } from '../../../src/admin/private-admin.ts';
 import type { Explanation } from '../../../src/routing/explain.ts';
 import { compileTable } from '../../../src/routing/table.ts';
+import { onEachServer } from '../../support/endpoint-servers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { statsReporter } from '../../support/stats.ts';
 import { backend, exactField, httpRoute, match, parent, rule, service, testDeps } from '../../support/routes.ts';
@@ -37,7 +39,12 @@ const NO_CONNECTIONS: ConnectionView = {
   backends: ['shop/v1:80'],
 };
 
-async function start(t: Test, rules = resources, options: Partial<PrivateAdminOptions> = {}): Promise<Endpoint> {
+async function start(
+  t: Test,
+  server: ServerName,
+  rules = resources,
+  options: Partial<PrivateAdminOptions> = {},
+): Promise<Endpoint> {
   const deps = testDeps();
   const attachment = attach({ resources: rules, namespace: 'shop' });
   const table = compileTable(attachment, deps);
@@ -45,6 +52,7 @@ async function start(t: Test, rules = resources, options: Partial<PrivateAdminOp
     address: '127.0.0.1',
     port: 0,
     flag: '--admin',
+    server,
     table: () => table,
     stats: statsReporter(),
     config: () => ({
@@ -82,8 +90,8 @@ async function ask(admin: Endpoint, path: string, { method = 'GET', headers = {}
   return { status: response.statusCode, headers: response.headers, body: await response.body.text() };
 }
 
-t.test('the root lists what there is', async (t) => {
-  const admin = await start(t);
+onEachServer('the root lists what there is', async (t, server) => {
+  const admin = await start(t, server);
   const { status, body } = await ask(admin, '/');
   t.equal(status, 200);
   const paths = ['/', '/config', '/connections', '/explain', '/stats', '/log-level', '/quit'];
@@ -91,8 +99,8 @@ t.test('the root lists what there is', async (t) => {
   t.match(await ask(admin, '/none'), { status: 404, body: `There is:\n${paths.join('\n')}\n/page/` });
 });
 
-t.test('the root is a page for browsers, whose policy lets nothing in but its own files', async (t) => {
-  const admin = await start(t);
+onEachServer('the root is a page for browsers, whose policy lets nothing in but its own files', async (t, server) => {
+  const admin = await start(t, server);
   const browser = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
   const { headers, body } = await ask(admin, '/', { headers: browser });
   t.equal(headers['content-type'], 'text/html; charset=utf-8');
@@ -117,8 +125,8 @@ t.test('the root is a page for browsers, whose policy lets nothing in but its ow
   t.match(await ask(admin, '/', { headers: { accept: '*/*' } }), { headers: { 'content-type': /^text\/plain/ } });
 });
 
-t.test('/stats is JSON, with the labels that are not known yet', async (t) => {
-  const admin = await start(t);
+onEachServer('/stats is JSON, with the labels that are not known yet', async (t, server) => {
+  const admin = await start(t, server);
   const { status, headers, body } = await ask(admin, '/stats');
   t.equal(status, 200);
   t.equal(headers['content-type'], 'application/json; charset=utf-8');
@@ -128,15 +136,15 @@ t.test('/stats is JSON, with the labels that are not known yet', async (t) => {
   t.ok('labels' in (JSON.parse((await ask(admin, '/stats?known=another')).body) as object));
 });
 
-t.test('/config is JSON', async (t) => {
-  const admin = await start(t);
+onEachServer('/config is JSON', async (t, server) => {
+  const admin = await start(t, server);
   const { status, headers, body } = await ask(admin, '/config');
   t.equal(status, 200);
   t.equal(headers['content-type'], 'application/json; charset=utf-8');
   t.match(JSON.parse(body), { valid: true, frontends: [{ key: 'shop/cart:80' }] });
 });
 
-t.test('a large /config arrives whole, also when its reader is slow', async (t) => {
+onEachServer('a large /config arrives whole, also when its reader is slow', async (t, server) => {
   const many = Array.from({ length: 700 }, (_, index) =>
     httpRoute(
       `shop/r${index}`,
@@ -144,7 +152,7 @@ t.test('a large /config arrives whole, also when its reader is slow', async (t) 
       Array.from({ length: 10 }, () => rule({ backendRefs: [backend('s/v:80')] })),
     ),
   );
-  const admin = await start(t, [service('shop/cart', [80]), ...many]);
+  const admin = await start(t, server, [service('shop/cart', [80]), ...many]);
   const socket = connect(admin.port, '127.0.0.1');
   t.teardown(() => socket.destroy());
   socket.write('GET /config HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
@@ -168,8 +176,8 @@ t.test('a large /config arrives whole, also when its reader is slow', async (t) 
   t.equal(frontends[0]!.rules.length, 7_000);
 });
 
-t.test('/explain says which rule of the live table wins', async (t) => {
-  const admin = await start(t);
+onEachServer('/explain says which rule of the live table wins', async (t, server) => {
+  const admin = await start(t, server);
   const query = '/explain?service=cart.shop:80&method=POST&path=/a?b=c&header=Version:%20new&header=x:1';
   const { headers, body } = await ask(admin, query);
   t.equal(headers['content-type'], 'application/json; charset=utf-8');
@@ -190,8 +198,8 @@ t.test('/explain says which rule of the live table wins', async (t) => {
   });
 });
 
-t.test('/explain is text for who asks for it', async (t) => {
-  const admin = await start(t);
+onEachServer('/explain is text for who asks for it', async (t, server) => {
+  const admin = await start(t, server);
   const text = { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: /^request +GET \/\n/ };
   const json = { status: 200, headers: { 'content-type': /^application\/json/ } };
   const path = '/explain?service=cart.shop:80';
@@ -202,8 +210,8 @@ t.test('/explain is text for who asks for it', async (t) => {
   t.match(await ask(admin, `${path}&format=json`, { headers: { accept: 'text/plain' } }), json);
 });
 
-t.test('bad input of /explain is a 400 that names the parameter', async (t) => {
-  const admin = await start(t);
+onEachServer('bad input of /explain is a 400 that names the parameter', async (t, server) => {
+  const admin = await start(t, server);
   for (const [query, message] of [
     ['', 'service: is missing'],
     ['?service=cart', 'service: got "cart", expected NAME.NAMESPACE:PORT'],
@@ -222,8 +230,8 @@ t.test('bad input of /explain is a 400 that names the parameter', async (t) => {
   }
 });
 
-t.test('a Host that is no loopback name is refused, so that no web page can read along', async (t) => {
-  const admin = await start(t);
+onEachServer('a Host that is no loopback name is refused, so that no web page can read along', async (t, server) => {
+  const admin = await start(t, server);
   for (const host of ['localhost', `LOCALHOST:${admin.port}`, '127.0.0.1:15000', '127.8.9.1', '[::1]:15000']) {
     t.match(await ask(admin, '/config', { headers: { host } }), { status: 200 }, host);
   }
@@ -239,9 +247,9 @@ t.test('a Host that is no loopback name is refused, so that no web page can read
   }
 });
 
-t.test('each path takes its own methods', async (t) => {
+onEachServer('each path takes its own methods', async (t, server) => {
   const quits: string[] = [];
-  const admin = await start(t, resources, {
+  const admin = await start(t, server, resources, {
     quit: (by) => {
       quits.push(by);
       return { message: 'draining', already: quits.length > 1, connections: 2, quietMs: 5_000, timeoutMs: 30_000 };
@@ -272,9 +280,9 @@ t.test('each path takes its own methods', async (t) => {
   t.same(quits, ['job/1', '']);
 });
 
-t.test('what changes something is not for pages of other origins', async (t) => {
+onEachServer('what changes something is not for pages of other origins', async (t, server) => {
   let quits = 0;
-  const admin = await start(t, resources, {
+  const admin = await start(t, server, resources, {
     quit: () => ({ message: 'draining', already: quits++ > 0, connections: 0, quietMs: 0, timeoutMs: 0 }),
   });
   const host = `localhost:${admin.port}`;
@@ -311,8 +319,8 @@ t.test('what changes something is not for pages of other origins', async (t) => 
   t.equal(quits, 3);
 });
 
-t.test('/log-level shows and changes the level; a body does no harm', async (t) => {
-  const admin = await start(t);
+onEachServer('/log-level shows and changes the level; a body does no harm', async (t, server) => {
+  const admin = await start(t, server);
   const errors = { value: 'errors', configured: 'errors', remaining: null };
   t.same(JSON.parse((await ask(admin, '/log-level')).body), {
     level: { value: 'info', configured: 'info', remaining: null },
@@ -354,8 +362,8 @@ t.test('/log-level shows and changes the level; a body does no harm', async (t) 
   }
 });
 
-t.test('/connections refuses what it does not know', async (t) => {
-  const admin = await start(t);
+onEachServer('/connections refuses what it does not know', async (t, server) => {
+  const admin = await start(t, server);
   t.same(JSON.parse((await ask(admin, '/connections?limit=1&state=idle')).body), {
     ...{ unlisted: 0, downstream: [], tunnels: [], upstream: [], truncated: [] },
   });
@@ -379,8 +387,8 @@ t.test('/connections refuses what it does not know', async (t) => {
   }
 });
 
-t.test('a caller that leaves in the middle ends its dump', async (t) => {
-  const admin = await start(t);
+onEachServer('a caller that leaves in the middle ends its dump', async (t, server) => {
+  const admin = await start(t, server);
   const socket = connect(admin.port, '127.0.0.1');
   socket.write('GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n');
   socket.resetAndDestroy();

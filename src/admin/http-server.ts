@@ -1,0 +1,178 @@
+/**
+ * An endpoint on `node:http`, where uWebSockets.js has no binary for this Node. It keeps to what uWebSockets.js does by itself: the
+ * same sizes, the same times, HTTP/1.1 alone.
+ *
+ * Stage before: `endpoint-server.ts`.
+ */
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isIPv6, type AddressInfo, type Socket } from 'node:net';
+
+import { DEFAULT_MAX_HEAD_BYTES } from '../uws-library/library.ts';
+import { ConnectionLimit } from './connection-limit.ts';
+import type { EndpointServer, Reply, ReplyHead, RequestHead, ServerOptions } from './endpoint-server.ts';
+
+/** Nothing is sent and nothing is taken for so long: the connection is closed. */
+const IDLE_MS = 10_000;
+/** From the first byte of a head to its last. */
+const HEAD_MS = 10_000;
+/** Bodies are dropped, but somebody has to send them. */
+const REQUEST_MS = 30_000;
+/** How often Node looks for connections that have taken longer. */
+const CHECK_MS = 5_000;
+const MAX_FIELDS = 100;
+
+export class HttpServer implements EndpointServer {
+  readonly #server: Server;
+
+  constructor(options: ServerOptions) {
+    this.#server = createServer({
+      maxHeaderSize: DEFAULT_MAX_HEAD_BYTES,
+      headersTimeout: HEAD_MS,
+      requestTimeout: REQUEST_MS,
+      keepAliveTimeout: IDLE_MS,
+      connectionsCheckingInterval: CHECK_MS,
+    });
+    this.#server.timeout = IDLE_MS;
+    // Node would drop those beyond a limit; all are wanted, to count them.
+    this.#server.maxHeadersCount = 0;
+    if (options.public) limitConnections(this.#server);
+    const served = new WeakSet<Socket>();
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+      const { socket } = request;
+      request.on('error', () => undefined).resume();
+      response.on('error', () => undefined);
+      // The connection ends with the response to the first request; nothing is to be done for those behind it.
+      if (options.public && served.has(socket)) return;
+      served.add(socket);
+      const refused = refusal(request);
+      const reply = new HttpReply(response, options.public || refused !== null);
+      if (refused === null) options.onRequest(headOf(request), reply);
+      else
+        reply.send(
+          { status: refused, fields: ['Content-Type', 'text/plain'] },
+          Buffer.from(`${STATUS_CODES[refused]}\n`),
+        );
+    };
+    this.#server.on('request', onRequest);
+    // Whatever is expected: the body is dropped.
+    this.#server.on('checkExpectation', onRequest);
+  }
+
+  async listen(address: string, port: number): Promise<number> {
+    const server = this.#server;
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: Error): void => {
+        server.off('listening', listening);
+        reject(error);
+      };
+      const listening = (): void => {
+        server.off('error', failed);
+        resolve();
+      };
+      server.once('error', failed).once('listening', listening);
+      server.listen({ host: address, port, exclusive: true });
+    });
+    // Where descriptors have run out a connection cannot be accepted; the next one may.
+    server.on('error', () => undefined);
+    return (server.address() as AddressInfo).port;
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+}
+
+function limitConnections(server: Server): void {
+  const limit = new ConnectionLimit();
+  server.on('connection', (socket: Socket) => {
+    socket.once('close', () => limit.closed());
+    // Without an address it has ended already.
+    if (socket.remoteAddress === undefined || !limit.takes(bytesOf(socket.remoteAddress))) socket.destroy();
+  });
+}
+
+/** An address as it is in memory. */
+function bytesOf(address: string): Uint8Array {
+  const [, , embedded = null] = /^(.*:)?(\d+\.\d+\.\d+\.\d+)$/.exec(address) ?? [];
+  const tail = embedded === null ? [] : embedded.split('.').map(Number);
+  if (!isIPv6(address)) return Uint8Array.from(tail);
+  const text = embedded === null ? address : address.slice(0, -embedded.length).replace(/([^:]):$/, '$1');
+  const [head = '', rest = ''] = text.replace(/%.*/, '').split('::');
+  const bytes = (part: string): number[] =>
+    part.split(':').flatMap((group) => (group === '' ? [] : [parseInt(group, 16) >> 8, parseInt(group, 16) & 255]));
+  const before = bytes(head);
+  const after = [...bytes(rest), ...tail];
+  return Uint8Array.from([...before, ...Array<number>(16 - before.length - after.length).fill(0), ...after]);
+}
+
+/** The status with which a request is turned away, whatever it asks for. */
+function refusal({ httpVersion, rawHeaders }: IncomingMessage): number | null {
+  if (httpVersion !== '1.1') return 505;
+  return rawHeaders.length > 2 * MAX_FIELDS ? 431 : null;
+}
+
+function headOf({ method = '', url = '', rawHeaders }: IncomingMessage): RequestHead {
+  const queryAt = url.indexOf('?');
+  return {
+    method,
+    path: queryAt === -1 ? url : url.slice(0, queryAt),
+    query: queryAt === -1 ? '' : url.slice(queryAt + 1),
+    // As they came: Node leaves out what is there twice.
+    values: (name) => rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name),
+  };
+}
+
+class HttpReply implements Reply {
+  open = true;
+  started = false;
+  readonly #response: ServerResponse;
+  readonly #close: boolean;
+  #wake = (): void => undefined;
+
+  constructor(response: ServerResponse, close: boolean) {
+    this.#response = response;
+    this.#close = close;
+    response.once('close', () => {
+      this.open = false;
+      this.#wake();
+    });
+  }
+
+  send(head: ReplyHead, body: Uint8Array | null): void {
+    this.#begin(head, body === null ? [] : ['Content-Length', String(body.length)]);
+    this.open = false;
+    if (body === null) this.#response.end();
+    else this.#response.end(body);
+  }
+
+  write(head: ReplyHead, piece: Uint8Array): Promise<void> {
+    if (!this.started) this.#begin(head, []);
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      // Called when the kernel has it all: Node keeps no copy of the bytes. With an error long before the end is told: who made
+      // piece after piece until then would never let the loop turn.
+      this.#response.write(piece, (error) => {
+        if (error != null) this.open = false;
+        resolve();
+      });
+    });
+  }
+
+  end(): void {
+    this.open = false;
+    this.#response.end();
+  }
+
+  abort(): void {
+    if (!this.open) return;
+    this.open = false;
+    this.#response.destroy();
+  }
+
+  #begin({ status, fields }: ReplyHead, framing: readonly string[]): void {
+    this.started = true;
+    const connection = this.#close ? ['Connection', 'close'] : [];
+    this.#response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', [...fields, ...framing, ...connection]);
+  }
+}
