@@ -106,9 +106,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'route-set',
     'proxy.ts',
   ],
-  'program.ts': ['errors.ts', 'addon', 'package-root.ts', 'cli'],
+  'program.ts': ['addon', 'package-root.ts', 'cli', 'command-line.ts'],
+  'command-line.ts': ['errors.ts', 'package-root.ts', 'cli'],
   'signals.ts': [],
-  'main.ts': ['signals.ts', 'program.ts'],
+  'main.ts': ['signals.ts', 'program.ts', 'command-line.ts', 'cli'],
 };
 
 /** Package -> the only files that may import it. */

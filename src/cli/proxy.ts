@@ -4,7 +4,8 @@ import { mountedNamespace } from '../config/pod-namespace.ts';
 import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
 import { argument } from './options.ts';
 
-export function registerProxy(program: Command): void {
+/** Returns the program. */
+export function registerProxy(program: Command): Command {
   const command = program
     .command('proxy')
     .description('run the sidecar: accept redirected connections, route HTTP requests, tunnel everything else');
@@ -21,4 +22,5 @@ export function registerProxy(program: Command): void {
     const { runProxy } = await import('../proxy.ts');
     await runProxy({ ...settings, namespace: settings.namespace ?? mountedNamespace() });
   });
+  return program;
 }

@@ -1,0 +1,55 @@
+/**
+ * What all commands have in common: how the command line is read, and how a failure is told.
+ *
+ * Stage before: `main.ts`. Stage after: the commands. Only what every command needs is loaded here: most of the start of a sidecar is
+ * loading code.
+ *
+ * Exit status 0: done; 1: the command found what it was asked to look for, or failed; 2: the command line is wrong.
+ */
+import { isatty } from 'node:tty';
+import { Command, CommanderError } from 'commander';
+import { outputTaken, writeNote, writeOutput } from './cli/standard-streams.ts';
+import { ProxyError } from './errors.ts';
+import { packageVersion } from './package-root.ts';
+
+/** Without commands. */
+export function newProgram(): Command {
+  return (
+    new Command('sideroute')
+      .description('Gateway API (GAMMA) routing between Services from a sidecar: HTTPRoute without a mesh.')
+      .version(packageVersion())
+      .showHelpAfterError('(add --help for the options)')
+      // Before the commands are made, which take this over.
+      .configureOutput({
+        writeOut: writeOutput,
+        writeErr: writeNote,
+        getOutHelpWidth: () => (isatty(1) ? process.stdout.columns : 80),
+        getErrHelpWidth: () => (isatty(2) ? process.stderr.columns : 80),
+        getOutHasColors: () => false,
+        getErrHasColors: () => false,
+      })
+      .exitOverride()
+  );
+}
+
+export async function run(program: Command): Promise<void> {
+  await inWords(() => program.parseAsync(process.argv));
+  // Whatever became of the command, what it has printed may not have been taken.
+  await inWords(outputTaken);
+}
+
+/** Says what has failed, in one line, and leaves its exit status, unless there is one of an earlier failure. */
+async function inWords(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode ||= error.exitCode === 0 ? 0 : 2;
+    } else if (error instanceof ProxyError) {
+      writeNote(`sideroute: ${error.message}\n`);
+      process.exitCode ||= error.code === 'invalid-setting' ? 2 : 1;
+    } else {
+      throw error;
+    }
+  }
+}
