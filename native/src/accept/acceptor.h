@@ -89,6 +89,8 @@ class Acceptor final : public Disposable,
   void SetFrontends(FrontendTable frontends) { frontends_ = std::move(frontends); }
   // From now on the host is called with OnRequest.
   void TakeRequests() { detection_settings_.reads = true; }
+  // For the guard of the memory: see MemoryHolders.
+  void SetWindow(size_t bytes) { detection_settings_.window = bytes; }
   void SetAccessLog(std::shared_ptr<AccessLog> log) { log_ = std::move(log); }
   void StopAccepting();
   void Close();

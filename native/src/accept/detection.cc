@@ -81,19 +81,21 @@ void Detection::OnDownstreamReady(uint32_t events) {
 }
 
 bool Detection::Examine(bool timed_out) {
-  const ssize_t length = Look();
-  if (length == -EAGAIN) return false;
-  if (length <= 0) {
-    // Nothing was said, so nothing is owed: a client that dropped an unused connection, or a port check.
-    CloseQuietly();
-    return true;
-  }
-  const bool first = state_ == State::kWaiting;
-  state_ = State::kReadingHead;
-  if (first) DropUpstream();
-  if (Decide(static_cast<size_t>(length), timed_out)) return true;
-  if (first) context_.detect_deadlines.Add(this);
-  Keep(static_cast<size_t>(length));
+  do {
+    const ssize_t length = Look();
+    if (length == -EAGAIN) return false;
+    if (length <= 0) {
+      // Nothing was said, so nothing is owed: a client that dropped an unused connection, or a port check.
+      CloseQuietly();
+      return true;
+    }
+    const bool first = state_ == State::kWaiting;
+    state_ = State::kReadingHead;
+    if (first) DropUpstream();
+    if (Decide(static_cast<size_t>(length), timed_out)) return true;
+    if (first) context_.detect_deadlines.Add(this);
+    Keep(static_cast<size_t>(length));
+  } while (more_);
   return false;
 }
 
@@ -106,7 +108,7 @@ ssize_t Detection::Read() {
   std::vector<char>& scratch = settings_.scratch;
   const size_t before = kept_.size();
   // There is some: what fills all of it is decided.
-  const size_t room = scratch.size() - before;
+  const size_t room = std::min(scratch.size() - before, settings_.window);
   ssize_t length;
   do {
     length = Receive(downstream_.get(), scratch.data() + before, room, 0);

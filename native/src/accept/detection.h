@@ -62,8 +62,9 @@ struct DetectionSettings {
   // Where heads are read or peeked into: one byte more than the limit at least, so that too long is told from
   // complete.
   std::vector<char> scratch;
-  // Bytes are read, and the host is called with OnRequest.
+  // Bytes are read, so many at a time at most, and the host is called with OnRequest.
   bool reads = false;
+  size_t window = SIZE_MAX;
 };
 
 class Detection final : public Connection, private Deadline {

@@ -26,6 +26,9 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   // Those that the acceptor holds.
   size_t connections() const { return acceptor_ == nullptr ? 0 : acceptor_->connections(); }
   size_t held_bytes() const { return acceptor_ == nullptr ? 0 : acceptor_->held_bytes(); }
+  void SetWindow(size_t bytes) {
+    if (acceptor_ != nullptr) acceptor_->SetWindow(bytes);
+  }
   size_t CloseLargest(size_t bytes) { return acceptor_ == nullptr ? 0 : acceptor_->CloseLargest(bytes); }
 
   ~AcceptorBinding() override;

@@ -50,6 +50,9 @@ void Instance::SetWindow(size_t bytes) {
   for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
     each->engine()->SetWindow(bytes);
   }
+  for (AcceptorBinding* each = acceptors.Front(); each != nullptr; each = acceptors.After(each)) {
+    each->SetWindow(bytes);
+  }
 }
 
 void Instance::CloseIdleConnections() {

@@ -2,23 +2,59 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
 import { eventually } from '../../support/eventually.ts';
+import { traced } from '../../support/strace.ts';
 import { attempt, dial, listen } from '../../support/wire-end.ts';
 
 const TUNNEL = 9000;
 const ROUTED = 8080;
 const MIB = 1024 * 1024;
 
+/** A file in place of the cgroup's. */
+function usageFile(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'sideroute-sockets-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  chmodSync(directory, 0o755);
+  const usage = join(directory, 'memory.current');
+  writeFileSync(usage, '0');
+  return usage;
+}
+
 void inPod(t, import.meta.url, (pod) => {
+  t.test('while memory is short the first bytes of a connection are read in small pieces, too', async (t) => {
+    const usage = usageFile(t);
+    const frontends = [{ address: SERVICE.v4, port: ROUTED, id: 1, mode: 'http' }] as const;
+    const acceptor = await AcceptorProcess.start(t, { http: 'within', frontends });
+    await acceptor.call('guardMemory', { bytes: 10 * MIB, usage, statistics: null, countsSockets: false });
+    const server = await listen(t, pod.v4, ROUTED);
+    writeFileSync(usage, String(7 * MIB));
+    await eventually('memory is tight', async () => {
+      attempt(t, SERVICE.v4, TUNNEL);
+      return (await acceptor.call('memoryLevel')) === 'tight';
+    });
+    const [text, http] = [
+      `${'text '.repeat(20_000)}\n`,
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n`,
+    ];
+    const trace = await traced(t, acceptor.child.pid!, ['recvfrom'], async () => {
+      for (const [index, bytes] of [text, http + 'b'.repeat(100_000)].entries()) {
+        await (await dial(t, SERVICE.v4, ROUTED)).write(bytes);
+        await (await server.connection(index)).until(bytes.length);
+      }
+    });
+    const sizes = trace.flatMap((line) => /, (\d+), 0, NULL, NULL\)/.exec(line)?.[1] ?? []).map(Number);
+    t.ok(sizes.length > 0);
+    t.same(
+      sizes.filter((size) => size > 16 * 1024),
+      [],
+    );
+  });
+
   t.test('close to the limit the largest are reset, and counted', async (t) => {
-    const directory = mkdtempSync(join(tmpdir(), 'sideroute-sockets-'));
-    t.teardown(() => rmSync(directory, { recursive: true }));
-    chmodSync(directory, 0o755);
-    const usage = join(directory, 'memory.current');
-    writeFileSync(usage, '0');
+    const usage = usageFile(t);
     const acceptor = await AcceptorProcess.start(t, {
       frontends: [{ address: SERVICE.v4, port: ROUTED, id: 1, mode: 'http' }],
     });
