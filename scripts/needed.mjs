@@ -35,6 +35,8 @@ export const NEEDED = {
     promtool: 'prometheus',
     chromium: 'chromium',
   },
+  // By itself, and of one version: the next one breaks lines elsewhere.
+  lint: { 'clang-format-14': 'clang-format-14' },
   fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
   // A node of Kubernetes; everything else of it is built.
   cluster: {

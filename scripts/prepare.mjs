@@ -74,7 +74,7 @@ function forbidStarting(services) {
 
 /** `only`: of what the purpose needs beside the demo's, these programs; null: all. */
 function systemPackages(purpose, only) {
-  const needed = purpose === 'demo' ? NEEDED.demo : { ...NEEDED.demo, ...NEEDED[purpose] };
+  const needed = purpose === 'lint' ? NEEDED.lint : { ...NEEDED.demo, ...NEEDED[purpose] };
   const isWanted = (program) => only === null || only.has(program) || Object.hasOwn(NEEDED.demo, program);
   const absent = Object.keys(needed).filter((program) => isWanted(program) && !has(program));
   const missing = [...new Set(absent.flatMap((program) => needed[program].split(' ')))];
@@ -214,11 +214,12 @@ function compiledTypeScript() {
 }
 
 /**
- * `purpose`: `demo`, `test`, `cluster`, `fuzz` or `images`; `lint` for what reads the sources alone. `files`: the tests that will be run,
- * none named: all.
+ * `purpose`: `demo`, `test`, `cluster`, `fuzz` or `images`; `lint` or `types` for what reads the sources alone. `files`: the tests that
+ * will be run, none named: all.
  */
 export function prepare(purpose, files = []) {
-  if (purpose === 'lint') {
+  if (purpose === 'lint' || purpose === 'types') {
+    if (purpose === 'lint') systemPackages(purpose, null);
     npmPackages();
     return;
   }
