@@ -45,7 +45,8 @@ std::string ShowFields(std::span<const Field> fields, const char* data) {
   return text + '}';
 }
 
-std::string ShowMessage(const http1::MessageHead& head, const char* data) {
+template <typename Head>
+std::string ShowMessage(const Head& head, const char* data) {
   std::string text = head.minor_version == 1 ? "1.1" : "1.0";
   text += head.keep_alive ? " keep" : " close";
   switch (head.body) {
