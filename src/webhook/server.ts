@@ -4,6 +4,7 @@
  *
  * Stage before: a certificate of `rotation.ts`. Stage after: `review.ts`.
  */
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,17 +16,29 @@ export const INJECT_PATH = '/inject';
 /** A pod is smaller than what etcd takes, 1.5 MiB; a review of it has little more. */
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 const MAX_CONNECTIONS = 256;
-const HEAD_TIMEOUT_MS = 5_000;
-/** More than the API server waits. */
-const REQUEST_TIMEOUT_MS = 35_000;
 /** The API server keeps connections for as long as it may. */
 const KEEP_ALIVE_MS = 120_000;
+
+export interface Timeouts {
+  /** For the handshake of TLS, and again for the head of a request: whoever says nothing holds no connection for long. */
+  readonly headMs: number;
+  /** More than the API server waits. */
+  readonly requestMs: number;
+  /** How long the end waits for requests that are under way. */
+  readonly closeMs: number;
+}
+
+const TIMEOUTS: Timeouts = { headMs: 5_000, requestMs: 35_000, closeMs: 5_000 };
+/** How much later than they are due connections may be ended. */
+const CHECK_MS = 1_000;
 
 export interface ServerOptions {
   readonly port: number;
   /** @throws BadReview */
   readonly review: (text: string) => Review;
   readonly log: Logger;
+  /** For tests. */
+  readonly timeouts?: Partial<Timeouts>;
 }
 
 export type Outcome = Review['outcome'] | 'bad' | 'failed';
@@ -34,15 +47,31 @@ export class WebhookServer {
   readonly outcomes: Record<Outcome, number> = { injected: 0, untouched: 0, refused: 0, bad: 0, failed: 0 };
   readonly #options: ServerOptions;
   readonly #server: Server;
+  readonly #timeouts: Timeouts;
+  #closing = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    this.#server = createServer({ minVersion: 'TLSv1.2', requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
-      void this.#answer(request, response);
-    });
-    this.#server.headersTimeout = HEAD_TIMEOUT_MS;
-    this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
+    this.#timeouts = { ...TIMEOUTS, ...options.timeouts };
+    const { headMs, requestMs } = this.#timeouts;
+    this.#server = createServer(
+      {
+        minVersion: 'TLSv1.2',
+        handshakeTimeout: headMs,
+        headersTimeout: headMs,
+        requestTimeout: requestMs,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        connectionsCheckingInterval: Math.min(CHECK_MS, headMs),
+      },
+      (request, response) => {
+        void this.#answer(request, response);
+      },
+    );
     this.#server.maxConnections = MAX_CONNECTIONS;
+    // Such as for want of descriptors; without a listener it would end the process.
+    this.#server.on('error', ({ message }) => {
+      if (this.#server.listening) options.log.warn('webhook: a connection could not be accepted', { reason: message });
+    });
     this.#server.on('tlsClientError', ({ message }) => {
       options.log.debug('webhook: no TLS with a client', { reason: message });
     });
@@ -59,19 +88,22 @@ export class WebhookServer {
 
   /** Resolves to the port. */
   async listen(): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ port: this.#options.port }, resolve);
-    });
+    // Takes its listeners away in either case: what fails is tried again without end.
+    const listening = once(this.#server, 'listening');
+    this.#server.listen({ port: this.#options.port });
+    await listening;
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** What is under way is answered. */
+  /** What is under way is answered, unless it takes too long. */
   async close(): Promise<void> {
     if (!this.#server.listening) return;
+    this.#closing = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
+    const cut = setTimeout(() => this.#server.closeAllConnections(), this.#timeouts.closeMs);
     await closed;
+    clearTimeout(cut);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -97,7 +129,10 @@ export class WebhookServer {
       const { body, outcome } = this.#options.review(text);
       this.outcomes[outcome]++;
       const answer = Buffer.from(JSON.stringify(body));
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length }).end(answer);
+      // The server waits for its connections to end, and the API server would keep them.
+      const ending = this.#closing ? { connection: 'close' } : {};
+      const head = { 'content-type': 'application/json', 'content-length': answer.length, ...ending };
+      response.writeHead(200, head).end(answer);
     } catch (error) {
       if (error instanceof BadReview) {
         refuse(400, error.message);
