@@ -11,7 +11,9 @@ export const POD_MESSAGES = {
   user: (uid: string) =>
     `is ${uid}, the user of the sidecar, whose connections are never captured: run as another user, or give the ` +
     `sidecar another one (sideroute.dev/proxy-uid)`,
-  containerName: (name: string) => `is "${name}", which is the name of a container that inject adds`,
+  containerName: (name: string) =>
+    `is "${name}", which is the name of a container that inject adds; a copy of an injected pod has to keep its annotations ` +
+    `(kubectl debug --keep-annotations)`,
   volumeName: (name: string) => `is "${name}", which is the name of a volume that inject adds`,
   port: (port: number) =>
     `is ${port}, which sideroute needs for ${port === METRICS_PORT ? 'metrics and probes' : 'itself'}`,

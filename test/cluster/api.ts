@@ -34,19 +34,20 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-export async function startApi(): Promise<ApiCluster> {
+/** `flags`: more of kube-apiserver. */
+export async function startApi(flags: readonly string[] = []): Promise<ApiCluster> {
   removeStale();
   // Another process may take a port between the look and the start.
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await start();
+      return await start(flags);
     } catch (error) {
       if (attempt === 3 || !String(error).includes('address already in use')) throw error;
     }
   }
 }
 
-async function start(): Promise<ApiCluster> {
+async function start(flags: readonly string[]): Promise<ApiCluster> {
   const workspace = new Workspace();
   const [api, etcd, peer] = (await freePorts(3)) as [number, number, number];
   const control = await ControlPlane.create({
@@ -59,6 +60,7 @@ async function start(): Promise<ApiCluster> {
       '--endpoint-reconciler-type=none',
       // There is no controller-manager that would make the accounts that pods are refused without.
       '--disable-admission-plugins=ServiceAccount',
+      ...flags,
     ],
   });
   const ending = endWith(() => {
