@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Cluster, Pod, PodAddresses } from './cluster.ts';
-import { parseManifests, type Container, type Manifest } from './manifests.ts';
+import { parseManifests, type Container, type Manifest, type PodSpec } from './manifests.ts';
 import { mustPodman, podman } from './podman.ts';
 
 /** What stands for the kubelet and the cluster. */
@@ -80,13 +80,19 @@ export function adapt(workload: Manifest, pod: PodAddresses, node: Node): Manife
           initContainers: initContainers.filter((container) => !native.includes(container)).map(adaptContainer),
           containers: [...native, ...(spec.containers ?? [])].map(adaptContainer),
           volumes: [
-            ...(spec.volumes ?? []).map((volume) => ({ ...volume, name: volumeName(volume.name) })),
+            ...(spec.volumes ?? []).map((volume) => ({ ...playable(volume), name: volumeName(volume.name) })),
             { name: 'resolv-conf', hostPath: { path: node.resolvConf, type: 'File' } },
           ],
         },
       },
     },
   };
+}
+
+/** Podman has no projected volumes: the first ConfigMap stands for all, of which none other is there. */
+function playable(volume: NonNullable<PodSpec['volumes']>[number]): object {
+  const projected = volume['projected'] as { readonly sources: readonly object[] } | undefined;
+  return projected === undefined ? volume : { ...projected.sources[0] };
 }
 
 /** Pods made of manifests; `stop` takes them and their volumes away. */
