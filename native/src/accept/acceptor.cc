@@ -314,7 +314,7 @@ bool Acceptor::HasRoom(AcceptLimit* limit) const {
   if (downstreams_.connections() >= limits_.max_connections) return false;
   *limit = AcceptLimit::kDescriptors;
   return descriptors_.HasRoom() &&
-         (!probe_descriptors_ || listeners_.front()->LowestFreeDescriptor() < descriptor_limit_);
+         (!probe_descriptors_ || listeners_.front()->IsDescriptorFree(descriptor_limit_));
 }
 
 // As nginx does: a connection that is kept only for a request to come gives way to one that has come. A few
@@ -386,7 +386,6 @@ void Acceptor::SetCrowded(bool crowded) {
 }
 
 void Acceptor::OnDeadline() {
-  descriptor_limit_ = DescriptorLimit();
   MakeRoom();
   ResumeIfPossible();
   if (paused_) resume_deadlines_.Add(this);

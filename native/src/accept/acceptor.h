@@ -162,9 +162,8 @@ class Acceptor final : public Disposable,
   const MemoryGuard& memory_;
   AcceptorHost& host_;
   const AcceptorLimits limits_;
-  // Descriptor numbers from here on are left to dials, pipes and the rest of the process. Somebody may change
-  // the limit of the process, so it is asked for again while accepting pauses.
-  int descriptor_limit_;
+  // Descriptor numbers from here on are left to dials, pipes and the rest of the process.
+  const int descriptor_limit_;
   FrontendTable frontends_;
   // Null: there is none.
   std::shared_ptr<AccessLog> log_;

@@ -199,7 +199,7 @@ bool HttpEngineBinding::Decide(int32_t frontend_id, const http::RequestHead& hea
   return true;
 }
 
-// No part of a request head holds a NUL or 0x01 (http1_head): the one ends parts, the other begins each of
+// No part of a request head holds a NUL or 0x01 (http1/head): the one ends parts, the other begins each of
 // the values that a name may have, so that no two questions look alike. False when it is too long.
 bool HttpEngineBinding::WriteQuestion(int32_t frontend, const http::RequestHead& head) {
   const auto add = [this](char first, std::string_view bytes) {
@@ -396,7 +396,7 @@ napi_value HttpEngineBinding::SetBackend(napi_env env, napi_callback_info info) 
       !ReadAddresses(env, arguments[1], static_cast<uint16_t>(port), &addresses)) {
     return nullptr;
   }
-  self->engine_->SetBackend(static_cast<uint32_t>(id), addresses);
+  self->engine_->backends().Set(static_cast<uint32_t>(id), addresses);
   return nullptr;
 }
 
@@ -407,7 +407,7 @@ napi_value HttpEngineBinding::DropBackend(napi_env env, napi_callback_info info)
   int64_t id = 0;
   if (self == nullptr || !ReadInteger(env, argument, "id", 0, 1'000'000, &id)) return nullptr;
   napi_value dropped = nullptr;
-  napi_get_boolean(env, self->engine_->DropBackend(static_cast<int32_t>(id)), &dropped);
+  napi_get_boolean(env, self->engine_->backends().Drop(static_cast<int32_t>(id)), &dropped);
   return dropped;
 }
 

@@ -28,7 +28,7 @@ void Instance::SetCrowded(bool now_crowded) {
 
 bool Instance::CloseIdleUpstream() {
   for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
-    if (each->engine()->CloseIdleUpstream()) return true;
+    if (each->engine()->backends().CloseOneIdle()) return true;
   }
   return false;
 }

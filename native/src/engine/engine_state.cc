@@ -6,7 +6,7 @@ namespace sideroute {
 
 StateRecords DescribeUpstreams(const HttpEngine& engine) {
   StateRecords records;
-  engine.VisitBackends([&](const Backend& backend) {
+  engine.backends().VisitAll([&](const Backend& backend) {
     size_t waiting = backend.waiting();
     backend.VisitEndpoints([&](const Endpoint& endpoint) {
       const size_t idle = endpoint.idle.size();
@@ -29,7 +29,7 @@ StateRecords DescribeUpstreams(const HttpEngine& engine) {
 StateRecords DescribeDownstreamConnections(const HttpEngine& engine, const StateRange& range) {
   StateRecords records;
   DescribeRange(engine.downstreams(), range,
-                [&](const Downstream& downstream) { downstream.Describe(records); });
+                [&](const http1::Downstream& downstream) { downstream.Describe(records); });
   return records;
 }
 

@@ -1,7 +1,7 @@
 // The HTTP/1.x engine: takes connections over, owns everything that carries their requests, and says how much
 // of it there is. Free of Node-API.
 //
-// Stage before: http_engine_binding. Stage after: downstream_connection.
+// Stage before: http_engine_binding. Stage after: http1/downstream.
 #ifndef SIDEROUTE_ENGINE_HTTP_ENGINE_H_
 #define SIDEROUTE_ENGINE_HTTP_ENGINE_H_
 
@@ -9,18 +9,18 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "exchange/mirror.h"
+#include "exchange/exchange_pool.h"
 #include "http/engine_context.h"
-#include "http1/downstream_connection.h"
+#include "http1/downstream.h"
+#include "http1/readers.h"
 #include "net/arrival.h"
 #include "net/intrusive_list.h"
 #include "net/net_address.h"
 #include "net/unique_fd.h"
-#include "upstream/upstream_pool.h"
+#include "upstream/backends.h"
 
 namespace sideroute {
 
@@ -38,10 +38,8 @@ class HttpEngine final : private TurnClient {
   int Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original);
   // One that has begun with `first`. Within a batch.
   void Take(Arrival arrival);
-  // Creates the backend with its first addresses.
-  void SetBackend(uint32_t id, const std::vector<NetAddress>& addresses);
-  // False, and nothing is done, when something in progress needs it.
-  bool DropBackend(int32_t id);
+  Backends& backends() { return backends_; }
+  const Backends& backends() const { return backends_; }
   // Index of the reply, for decisions; replies are never taken back.
   int32_t AddReply(LocalReply reply);
   void SetReasonReply(Reason reason, int32_t index);
@@ -65,8 +63,6 @@ class HttpEngine final : private TurnClient {
   void CloseIdle(size_t count);
   // While others wait for a place, a response is the last one of its connection.
   void SetCrowded(bool crowded) { context_.crowded = crowded; }
-  // One of any backend; false when there is none.
-  bool CloseIdleUpstream();
   // For the guard of the memory: see MemoryHolders.
   void SetWindow(size_t bytes) { context_.scratch.window = bytes; }
   size_t CloseLargest(const MemoryHolders::Demand& demand);
@@ -77,34 +73,13 @@ class HttpEngine final : private TurnClient {
   size_t connections() const { return downstreams_.size(); }
   const EngineCounters& counters() const { return context_.counters; }
   const EngineSettings& settings() const { return context_.settings; }
-  // By id, then those of original destinations. Only those that some request was for.
-  template <typename Visit>
-  void VisitBackends(const Visit& visit) const {
-    for (const auto& backend : backends_) {
-      if (backend != nullptr) visit(*backend);
-    }
-    for (const auto& [address, backend] : originals_) visit(*backend);
-  }
   // Both in the order of their numbers.
-  const IntrusiveList<Downstream>& downstreams() const { return downstreams_; }
-  const UpstreamList& upstreams() const { return context_.upstreams; }
+  const IntrusiveList<http1::Downstream>& downstreams() const { return downstreams_; }
+  const IntrusiveList<UpstreamConnection, EveryUpstream>& upstreams() const { return backends_.open(); }
   size_t buffered_bytes() const { return context_.blocks.in_use(); }
 
-  // For the parts of the engine.
-  Exchange* TakeExchange();
-  void GiveExchange(Exchange* exchange) { free_exchanges_.emplace_back(exchange); }
-  Mirror* TakeMirror();
-  void AddMirror(Mirror& mirror) { mirrors_.PushBack(&mirror); }
-  void GiveMirror(Mirror& mirror);
-  // Null when there is none of that id.
-  Backend* FindBackend(int32_t id);
-  Backend* OriginalBackend(const NetAddress& address);
-  // `fields`: lines of this reply alone.
-  void WriteReply(const LocalReply& reply, std::string_view fields, ConnectionField connection,
-                  bool with_body, ByteBuffer& out);
-
  private:
-  Downstream& Add(std::unique_ptr<Downstream> downstream);
+  http1::Downstream& Add(std::unique_ptr<http1::Downstream> downstream);
   void OnBatchEnd() override;
   void OnTurnEnd() override { context_.host.OnTurnEnd(); }
   uint64_t NextDueMs() const override { return context_.wheel.NextDueMs(); }
@@ -113,18 +88,11 @@ class HttpEngine final : private TurnClient {
   void ServeBackends();
 
   Reactor& reactor_;
+  http1::Readers readers_;
   EngineContext context_;
-  // Original destinations are few: those of connections that were routed and are not any more. Beyond this
-  // many, those that nobody uses go.
-  static constexpr size_t kMaxOriginals = 64;
-
-  std::vector<std::unique_ptr<Backend>> backends_;
-  std::unordered_map<NetAddress, std::unique_ptr<Backend>, NetAddressHash> originals_;
-  IntrusiveList<Downstream> downstreams_;
-  // The others belong to their downstream connections, or are in the list of mirrors, and come back.
-  std::vector<std::unique_ptr<Exchange>> free_exchanges_;
-  std::vector<std::unique_ptr<Mirror>> free_mirrors_;
-  IntrusiveList<Mirror> mirrors_;
+  Backends backends_;
+  ExchangePool exchanges_;
+  IntrusiveList<http1::Downstream> downstreams_;
 };
 
 }  // namespace sideroute

@@ -5,24 +5,21 @@
 
 #include <algorithm>
 
-#include "engine/http_engine.h"
-#include "http1/downstream_connection.h"
 #include "log/access_log.h"
-#include "upstream/upstream_connection.h"
-#include "upstream/upstream_pool.h"
+#include "upstream/backends.h"
 
 namespace sideroute {
 
 namespace {
 
-bool IsRepeatable(http1::MethodId method) {
+bool IsRepeatable(http::MethodId method) {
   switch (method) {
-    case http1::MethodId::kGet:
-    case http1::MethodId::kHead:
-    case http1::MethodId::kOptions:
-    case http1::MethodId::kTrace:
-    case http1::MethodId::kPut:
-    case http1::MethodId::kDelete:
+    case http::MethodId::kGet:
+    case http::MethodId::kHead:
+    case http::MethodId::kOptions:
+    case http::MethodId::kTrace:
+    case http::MethodId::kPut:
+    case http::MethodId::kDelete:
       return true;
     default:
       return false;
@@ -31,68 +28,55 @@ bool IsRepeatable(http1::MethodId method) {
 
 }  // namespace
 
-Exchange::Exchange(EngineContext& context)
+Exchange::Exchange(EngineContext& context, ExchangePool& pool)
     : context_(context),
-      sent_(context.blocks),
-      request_sink_(*this),
-      response_sink_(*this),
+      pool_(pool),
+      attempt_(context, *this),
+      request_(context.blocks),
       wait_timer_(context.wheel, this),
       request_deadline_(context.wheel, this),
       attempt_deadline_(context.wheel, this),
-      stall_timer_(context.wheel, this),
-      request_parser_(request_fields_, context.settings.request_limits),
-      response_parser_(response_fields_, context.settings.response_limits) {}
+      stall_timer_(context.wheel, this) {}
 
-void Exchange::Begin(Downstream* downstream) {
-  downstream_ = downstream;
-  upstream_ = nullptr;
+void Exchange::Clear(DownstreamStream& downstream) {
+  downstream_ = &downstream;
   backend_ = nullptr;
   fields_.clear();
   status_ = 0;
   reason_ = -1;
-  started_ = caller_ended_ = false;
+  caller_ended_ = false;
   facts_.kept = false;
   facts_.fault = {};
   facts_.bytes_received = facts_.bytes_sent = 0;
-  request_state_ = RequestState::kHead;
   response_state_ = ResponseState::kHead;
   wait_ = Wait::kNothing;
-  body_held_ = more_request_ = more_response_ = kept_ = may_resend_ = resent_ = false;
-  fresh_only_ = response_begun_ = upstream_reusable_ = false;
-  close_ = until_close_ = tunnel_ = tunnel_up_ended_ = tunnel_down_ended_ = false;
+  kept_ = may_resend_ = resent_ = fresh_only_ = response_begun_ = false;
+  relay_ = relay_up_ended_ = relay_down_ended_ = false;
   interim_count_ = 0;
-  dials_.Reset();
   retries_ = 0;
   denial_ = RetryDenial::kNone;
   pending_reply_ = -1;
-  request_parser_.Reset();
+  decision_ = Decision{};
 }
 
 // Hot path.
-Progress Exchange::Start(const Window& window) {
-  started_ = true;
+Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& head) {
+  Clear(downstream);
   started_ns_ = uv_hrtime();
   ++context_.counters.requests;
   ++context_.counters.requests_open;
-  const http1::RequestHead& head = request_parser_.head();
-  method_ = head.method_id;
-  http10_ = head.minor_version == 0;
-  upgrade_ = head.upgrade;
-  keep_alive_ = head.keep_alive;
-  repeatable_ = IsRepeatable(method_);
+  minor_version_ = head.minor_version;
+  repeatable_ = IsRepeatable(head.method_id);
   KeepExcerpt(head);
   body_held_ = head.expect_continue;
-  request_body_.Start(head.body, head.content_length,
-                      head.body == http1::BodyKind::kChunked ? OutFraming::kChunked : OutFraming::kRaw);
-  request_state_ = request_body_.done() ? RequestState::kDone : RequestState::kBody;
+  request_state_ = head.has_body() ? RequestState::kBody : RequestState::kDone;
   facts_.bytes_received = head.length;
   if (context_.log != nullptr && context_.log->on()) KeepFacts(head);
 
-  decision_ = Decision{};
-  const bool decided = context_.host.Decide(downstream_->frontend(), head, &decision_);
+  const bool decided = context_.host.Decide(downstream_->caller().frontend, head, &decision_);
   // JavaScript may have closed the engine meanwhile; that takes effect at the end of the turn.
   if (!decided) {
-    downstream_->Use(window, head.length);
+    downstream_->Took();
     return ReplyReason(Reason::kInternal);
   }
   if (decision_.plan >= 0) plan_ = context_.plans.Find(decision_.plan);
@@ -102,42 +86,41 @@ Progress Exchange::Start(const Window& window) {
   }
   fields_.swap(context_.decided_fields);
   if (decision_.kind == DecisionKind::kLocal) {
-    downstream_->Use(window, head.length);
+    downstream_->Took();
     return Reply(decision_.reply, true);
   }
   backend_ = decision_.kind == DecisionKind::kForward
-                 ? context_.engine.FindBackend(decision_.backend)
-                 : context_.engine.OriginalBackend(downstream_->original());
-  WriteRequestHead(head, plan_.get(), sent_);
-  sent_head_length_ = sent_.size();
+                 ? context_.backends.Find(decision_.backend)
+                 : context_.backends.Original(downstream_->caller().original);
   // Before the mirrors: one that ends at once may call back, and the backend must not be dropped then.
   if (backend_ != nullptr) backend_->AddExchange(1);
   if (decision_.mirrors >= 0) StartMirrors(head);
-  const auto head_length = head.length;
   if (backend_ == nullptr) {
-    downstream_->Use(window, head_length);
+    downstream_->Took();
     return ReplyReason(Reason::kUnresolved);
   }
+  request_.Keep(head);
   backend_->budget().OnRequest();
   if (policy_ && policy_->request_timeout_ms > 0) {
     request_deadline_.ArmAfter(policy_->request_timeout_ms);
   }
 
   // The shortest way: an idle connection takes head and body from where they were received.
-  if (request_state_ == RequestState::kDone || window.length == head_length) {
-    downstream_->Use(window, head_length);
-    if (request_state_ == RequestState::kDone && downstream_->peer_ended()) NoteCallerEnd();
-    return BeginAttempt();
+  if (request_state_ == RequestState::kBody && !body_held_ && downstream_->body_at_hand() &&
+      attempt_.BeginIdle(*backend_, options()) == Attempt::Result::kLent) {
+    ArmAttempt();
+    BodyPiece first;
+    const ReadResult result = downstream_->ReadBody(&first);
+    const Progress progress = SendRequest(&first);
+    if (progress != Progress::kOpen) return progress;
+    downstream_->Took();
+    facts_.bytes_received += first.wire_bytes;
+    if (result != ReadResult::kGiven) return RequestBroken();
+    if (first.last) RequestComplete();
+    return request_state_ == RequestState::kBody ? AdvanceAll() : Progress::kOpen;
   }
-  const Backend::Wish wish{.user = this, .repeatable = repeatable_};
-  UpstreamConnection* idle = nullptr;
-  if (!body_held_ && backend_->Acquire(wish, &idle, true) == Backend::Result::kReused) {
-    upstream_ = idle;
-    StartAttempt();
-    const Window rest{window.data, window.length, window.in_scratch};
-    return SendRequest(&rest);
-  }
-  downstream_->Use(window, head_length);
+  downstream_->Took();
+  if (request_state_ == RequestState::kDone && downstream_->CallerEnded()) NoteCallerEnd();
   return BeginAttempt();
 }
 
@@ -151,50 +134,28 @@ void Exchange::KeepFacts(const http::RequestHead& head) {
   downstream_->LoadPeer();
 }
 
-void Exchange::NoteConnected() {
-  if (facts_.kept) facts_.connected_ns = uv_hrtime();
-}
-
-// Hot path. `window`: the request as received, to take the first body bytes from; null when they are not at
-// hand.
-Progress Exchange::SendRequest(const Window* window) {
-  may_resend_ = upstream_->reused() && repeatable_;
+// Hot path. `first`: what is at hand of a body of which nothing was kept; null: what was kept.
+Progress Exchange::SendRequest(const BodyPiece* first) {
+  UpstreamStream& stream = *attempt_.stream();
+  may_resend_ = repeatable_ && stream.executed() == Executed::kUnlikely;
   // Once it has been sent only an answer, or what stands for one, brings a retry (SPEC V2).
   kept_ = may_resend_ || (has_retries() && retries_ < policy_->attempts && policy_->codes.any());
   response_begun_ = false;
-  more_response_ = false;
   interim_count_ = 0;
-  response_parser_.Reset({method_, upgrade_});
   if (facts_.kept) {
-    facts_.upstream = upstream_->endpoint().address;
+    facts_.upstream = attempt_.address();
     facts_.connected_ns = 0;
   }
-  if (window == nullptr) {
-    // While it still connects nothing has left: see Connected.
-    if (!upstream_->connecting()) context_.counters.bytes_upstream += sent_.size();
-    upstream_->Send(sent_.data(), sent_.size());
-  } else {
-    const auto head_length = request_parser_.head().length;
-    size_t used = 0;
-    BodyRelay::Status status;
-    PassRequestBody(sent_.view(), window->data + head_length, window->length - head_length, &used, &status);
-    downstream_->Use(*window, head_length + used);
-    facts_.bytes_received += used;
-    more_request_ = status == BodyRelay::Status::kNeedMore && head_length + used < window->length;
-    if (status == BodyRelay::Status::kBroken) return RequestBroken();
-    if (status == BodyRelay::Status::kDone) RequestComplete();
-  }
-  if (!upstream_->connecting()) {
-    NoteConnected();
+  const bool stands = !stream.connecting();
+  stream.SendHead(request_.head(), plan_.get(), RequestCopy::kOwn,
+                  first == nullptr ? request_.body() : *first);
+  if (stands) {
+    if (facts_.kept) facts_.connected_ns = uv_hrtime();
+    if (first != nullptr) SendToAll(*first, true);
     ForgetSent();
-  } else if (upstream_->unsent() < sent_.size() && !upstream_->write_failed()) {
-    // Something was taken: this is no dial any more that could be repeated.
-    Connected();
+    AwaitContinue();
   }
-  if (body_held_ && wait_ == Wait::kNothing) {
-    wait_ = Wait::kExpect;
-    wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);
-  }
+  if (first != nullptr) return Progress::kOpen;
   if (request_state_ == RequestState::kBody) return AdvanceAll();
   if (caller_ended_) PassOnEnd();
   return Progress::kOpen;
@@ -202,68 +163,58 @@ Progress Exchange::SendRequest(const Window* window) {
 
 // A fresh connection that stands gets its request once; until it stands nothing has left.
 void Exchange::ForgetSent() {
-  if (!kept_) sent_.Clear();
+  if (!kept_) request_.Clear();
 }
 
-bool Exchange::RequestSink::SendParts(std::span<iovec> parts) {
-  // When a head is in front it is sent_ itself.
-  const bool with_head = !exchange.sent_.empty() && parts[0].iov_base == exchange.sent_.data();
-  size_t total = 0;
-  for (const iovec& part : parts) total += part.iov_len;
-  exchange.context_.counters.bytes_upstream += total;
-  const bool taken = exchange.upstream_->Send(parts);
-  const std::span<iovec> body = parts.subspan(with_head ? 1 : 0);
-  if (!exchange.mirrors_.empty()) exchange.SendToMirrors(body);
-  if (!exchange.kept_) return taken;
-  const size_t kept = exchange.sent_.size() + total - (with_head ? parts[0].iov_len : 0);
-  if (kept > exchange.sent_head_length_ + exchange.context_.settings.max_replay_bytes) {
-    exchange.kept_ = false;
-    exchange.sent_.Clear();
-    return taken;
+void Exchange::AwaitContinue() {
+  if (!body_held_ || wait_ != Wait::kNothing) return;
+  wait_ = Wait::kExpect;
+  wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);
+}
+
+// To the backend, unless it went `with_head`; to mirrors; and to what is kept.
+void Exchange::SendToAll(const BodyPiece& piece, bool with_head) {
+  if (piece.bytes.empty() && !piece.last) return;
+  if (!with_head) attempt_.stream()->SendBody(piece);
+  if (!mirrors_.empty()) SendToMirrors(piece);
+  if (!kept_) return;
+  if (request_.body_bytes() + piece.bytes.size() > context_.settings.max_replay_bytes) {
+    kept_ = false;
+    request_.Clear();
+  } else {
+    request_.Append(piece);
   }
-  for (const iovec& part : body) {
-    exchange.sent_.Append(static_cast<const char*>(part.iov_base), part.iov_len);
-  }
-  return taken;
 }
 
 void Exchange::RequestComplete() {
   request_state_ = RequestState::kDone;
   if (facts_.kept) facts_.received_ns = uv_hrtime();
   if (!mirrors_.empty()) EndMirrors();
-  if (downstream_->peer_ended()) NoteCallerEnd();
-}
-
-bool Exchange::PassRequestBody(std::string_view head, char* data, size_t length, size_t* used,
-                               BodyRelay::Status* status) {
-  *status = request_body_.Pass(head, data, length, used, request_sink_);
-  return *status != BodyRelay::Status::kBroken;
+  if (downstream_->CallerEnded()) NoteCallerEnd();
 }
 
 // Hot path.
 Progress Exchange::PumpRequest() {
   while (request_state_ == RequestState::kBody) {
-    if (upstream_ == nullptr || upstream_->connecting() || body_held_ || upstream_->has_unsent()) break;
-    Window window;
-    switch (downstream_->Fill(more_request_, &window)) {
-      case FillResult::kAgain:
+    UpstreamStream* const stream = attempt_.stream();
+    if (stream == nullptr || stream->connecting() || body_held_ || stream->unsent() > 0) break;
+    BodyPiece piece;
+    switch (downstream_->ReadBody(&piece)) {
+      case ReadResult::kAgain:
         return Progress::kOpen;
-      case FillResult::kEnd:
-      case FillResult::kError:
+      case ReadResult::kEnded:
+      case ReadResult::kReset:
         // SAFETY 61: what has gone on so far ends visibly too short.
-        Abandon();
-        return Progress::kClosed;
-      case FillResult::kBytes:
+        return Abandon();
+      case ReadResult::kMalformed:
+        return RequestBroken();
+      case ReadResult::kGiven:
         break;
     }
-    size_t used = 0;
-    BodyRelay::Status status;
-    const bool fine = PassRequestBody({}, window.data, window.length, &used, &status);
-    downstream_->Use(window, used);
-    facts_.bytes_received += used;
-    more_request_ = used < window.length;
-    if (!fine) return RequestBroken();
-    if (status == BodyRelay::Status::kDone) RequestComplete();
+    SendToAll(piece, false);
+    downstream_->Took();
+    facts_.bytes_received += piece.wire_bytes;
+    if (piece.last) RequestComplete();
   }
   return Progress::kOpen;
 }
@@ -271,26 +222,25 @@ Progress Exchange::PumpRequest() {
 // The request body is malformed or ends too early: the upstream must not take it for complete, nothing behind
 // it is a request (SAFETY 49-61).
 Progress Exchange::RequestBroken() {
-  facts_.fault = http1::FaultOf(request_body_.error());
-  DropUpstream();
+  facts_.fault = downstream_->fault();
+  attempt_.Reset();
   return status_ == 0 ? ReplyReason(Reason::kBadRequest) : Truncate(Reason::kBadRequest);
 }
 
 Progress Exchange::Advance() {
-  if (tunnel_) return PumpTunnel();
+  if (relay_) return PumpRelay();
   if (wait_ == Wait::kDiscard) return DiscardRequestBody();
-  if (upstream_ != nullptr && !upstream_->connecting()) upstream_->Flush();
-  if (!downstream_->Flush()) {
-    Abandon();
-    return Progress::kClosed;
-  }
+  UpstreamStream* const stream = attempt_.stream();
+  if (stream != nullptr && !stream->connecting()) stream->Flush();
+  if (!downstream_->Flush()) return Abandon();
   if (request_state_ == RequestState::kBody) {
     if (const Progress progress = PumpRequest(); progress != Progress::kOpen) return progress;
   }
-  if (upstream_ != nullptr && !upstream_->connecting() && response_state_ != ResponseState::kFlush) {
+  if (attempt_.state() == Attempt::State::kConnected && response_state_ != ResponseState::kFlush) {
     if (const Progress progress = PumpResponse(); progress != Progress::kOpen) return progress;
   }
-  if (response_state_ == ResponseState::kFlush && !downstream_->has_unsent()) return Finish();
+  if (response_state_ == ResponseState::kFlush && downstream_->unsent() == 0)
+    return End(StreamEnd::kComplete);
   return Progress::kOpen;
 }
 
@@ -301,11 +251,8 @@ Progress Exchange::AdvanceAll() {
 }
 
 Progress Exchange::OnDownstreamEvent() {
-  if (downstream_->gone() && !tunnel_) {
-    Abandon();
-    return Progress::kClosed;
-  }
-  if (downstream_->peer_ended() && !caller_ended_ && !tunnel_) {
+  if (downstream_->gone() && !relay_) return Abandon();
+  if (!caller_ended_ && !relay_) {
     if (const Progress progress = OnCallerEnd(); progress != Progress::kOpen) return progress;
   }
   return AdvanceAll();
@@ -317,15 +264,8 @@ void Exchange::OnWaitTimer() {
   switch (wait) {
     case Wait::kNothing:
       return;
-    case Wait::kConnect:
-      return Continue(ConnectFailed(true));
-    case Wait::kQueue:
-      Unlink();
-      return Continue(ReplyReason(Reason::kOverflow));
     case Wait::kRetry:
       return Continue(BeginAttempt());
-    case Wait::kRedial:
-      return Continue(AcquireUpstream(Backend::Turn::kAgain));
     case Wait::kDiscard:
       return Continue(SendReply(false));
     case Wait::kExpect:

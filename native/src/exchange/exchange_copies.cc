@@ -1,12 +1,9 @@
 // Sending a request more than once: again after a failure, as its route allows, and to mirrors.
 #include <algorithm>
 
-#include "engine/http_engine.h"
 #include "exchange/exchange.h"
+#include "exchange/exchange_pool.h"
 #include "exchange/mirror.h"
-#include "http1/downstream_connection.h"
-#include "upstream/upstream_connection.h"
-#include "upstream/upstream_pool.h"
 
 namespace sideroute {
 
@@ -28,7 +25,7 @@ bool Exchange::RetriesProcessed(uint16_t status) const {
 bool Exchange::TakeRetry(bool sent) {
   if (!has_retries() || retries_ >= policy_->attempts || status_ != 0 || caller_ended_) return false;
   // Cleared when it grew too large; until a connection stands it holds everything.
-  if (sent_.empty()) {
+  if (request_.empty()) {
     denial_ = RetryDenial::kBody;
     return false;
   }
@@ -46,7 +43,6 @@ Progress Exchange::TryAgain() {
   if (retries_ < UINT16_MAX) ++retries_;
   ++context_.counters.retries_policy;
   attempt_deadline_.Cancel();
-  more_response_ = false;
   response_state_ = ResponseState::kHead;
   wait_ = Wait::kRetry;
   wait_timer_.ArmAfter(least + context_.Random(least / 4 + 1));
@@ -56,21 +52,21 @@ Progress Exchange::TryAgain() {
 void Exchange::StartMirrors(const http::RequestHead& head) {
   const Shared<MirrorGroup> group = context_.mirror_groups.Find(decision_.mirrors);
   if (!group) return;
-  const bool unfit = upgrade_ || method_ == http1::MethodId::kConnect;
+  const bool unfit = head.upgrade || head.method_id == http::MethodId::kConnect;
   const bool complete = request_state_ == RequestState::kDone;
   for (const MirrorTarget& target : *group.get()) {
     if (unfit) {
       context_.host.OnMirror(target.series, MirrorResult::kSkipped);
       continue;
     }
-    Mirror* mirror = context_.engine.TakeMirror();
+    Mirror* mirror = pool_.TakeMirror();
     if (mirror->Start(*this, target, head, complete) && !complete) mirrors_.push_back(mirror);
   }
 }
 
-void Exchange::SendToMirrors(std::span<iovec> parts) {
+void Exchange::SendToMirrors(const BodyPiece& piece) {
   // From the back: a mirror that gives up takes itself out.
-  for (size_t i = mirrors_.size(); i-- > 0;) mirrors_[i]->SendBody(parts);
+  for (size_t i = mirrors_.size(); i-- > 0;) mirrors_[i]->SendBody(piece);
 }
 
 void Exchange::OnMirrorEnded(Mirror& mirror) { std::erase(mirrors_, &mirror); }

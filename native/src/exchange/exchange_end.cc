@@ -1,12 +1,9 @@
 // How an exchange ends: with the upstream's response, with one made here, or cut short.
 #include <uv.h>
 
-#include "engine/http_engine.h"
 #include "exchange/exchange.h"
-#include "http1/downstream_connection.h"
+#include "exchange/exchange_pool.h"
 #include "log/access_log.h"
-#include "upstream/upstream_connection.h"
-#include "upstream/upstream_pool.h"
 
 namespace sideroute {
 
@@ -26,13 +23,13 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
     index = context_.reason_replies[static_cast<size_t>(Reason::kInternal)];
     may_keep = false;
   }
-  DropUpstream();
+  attempt_.Reset();
   // Only the downstream can still be waited for.
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
   pending_reply_ = index;
   decided_reply_ = decision_.kind == DecisionKind::kLocal && index == decision_.reply;
-  if (!may_keep || !keep_alive_ || request_state_ == RequestState::kDone || body_held_ || context_.closes()) {
+  if (!may_keep || request_state_ == RequestState::kDone || body_held_ || !downstream_->keeps_alive()) {
     return SendReply(may_keep);
   }
   discarded_ = 0;
@@ -44,21 +41,19 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
 // Reads a body that nobody wants, within reason, so that the connection can serve another request.
 Progress Exchange::DiscardRequestBody() {
   constexpr size_t kMaxDiscarded = 256 * 1024;
-  DiscardSink sink(*this);
   while (request_state_ == RequestState::kBody) {
-    Window window;
-    const FillResult result = downstream_->Fill(more_request_, &window);
-    if (result == FillResult::kAgain) return Progress::kOpen;
-    if (result != FillResult::kBytes) return SendReply(false);
-    size_t used = 0;
-    const BodyRelay::Status status = request_body_.Pass({}, window.data, window.length, &used, sink);
-    downstream_->Use(window, used);
-    facts_.bytes_received += used;
-    more_request_ = used < window.length;
-    discarded_ += used;
-    if (status == BodyRelay::Status::kDone)
+    BodyPiece piece;
+    const ReadResult result = downstream_->ReadBody(&piece);
+    if (result == ReadResult::kAgain) return Progress::kOpen;
+    if (result != ReadResult::kGiven) return SendReply(false);
+    // Mirrors still get it.
+    if (!mirrors_.empty()) SendToMirrors(piece);
+    downstream_->Took();
+    facts_.bytes_received += piece.wire_bytes;
+    discarded_ += piece.wire_bytes;
+    if (piece.last)
       RequestComplete();
-    else if (status == BodyRelay::Status::kBroken || discarded_ > kMaxDiscarded)
+    else if (discarded_ > kMaxDiscarded)
       return SendReply(false);
   }
   return SendReply(true);
@@ -70,84 +65,39 @@ Progress Exchange::SendReply(bool may_keep) {
   const LocalReply& reply = context_.replies[static_cast<size_t>(pending_reply_)];
   status_ = reply.status;
   reason_ = reply.reason;
-  close_ = !may_keep || !keep_alive_ || request_state_ != RequestState::kDone || context_.closes();
-  ConnectionField connection = ConnectionField::kNone;
-  if (close_) {
-    connection = ConnectionField::kClose;
-  } else if (http10_) {
-    connection = ConnectionField::kKeepAlive;
-  }
-  ByteBuffer& out = context_.head;
-  out.Clear();
-  context_.engine.WriteReply(reply, decided_reply_ ? std::string_view(fields_) : std::string_view(),
-                             connection, method_ != http1::MethodId::kHead, out);
-  context_.counters.bytes_downstream += out.size();
-  facts_.bytes_sent += out.size();
-  downstream_->Send(out.data(), out.size(), close_);
+  const std::string_view fields = decided_reply_ ? std::string_view(fields_) : std::string_view();
+  facts_.bytes_sent += downstream_->SendReply(reply, fields, may_keep);
   response_state_ = ResponseState::kFlush;
-  if (downstream_->write_failed()) {
-    Abandon();
-    return Progress::kClosed;
-  }
-  return downstream_->has_unsent() ? Progress::kOpen : Finish();
+  if (downstream_->write_failed()) return Abandon();
+  return downstream_->unsent() > 0 ? Progress::kOpen : End(StreamEnd::kComplete);
 }
 
-// Hot path. Everything of the response is sent or waits for the socket; the upstream is free.
+// Hot path. Everything of the response is sent or waits for the downstream; the upstream is free.
 Progress Exchange::ResponseProduced() {
   response_state_ = ResponseState::kFlush;
-  // SAFETY 90, 92: bytes beyond the response are nobody's. A request that is not through leaves the
-  // connection unusable.
-  ReleaseUpstream(upstream_reusable_ && request_state_ == RequestState::kDone && !upstream_->has_kept() &&
-                  !upstream_->has_unsent() && !upstream_->write_failed() && !upstream_->peer_ended());
-  if (request_state_ != RequestState::kDone) close_ = true;
-  if (downstream_->write_failed()) {
-    Abandon();
-    return Progress::kClosed;
-  }
-  return downstream_->has_unsent() ? Progress::kOpen : Finish();
+  attempt_.Release();
+  if (downstream_->write_failed()) return Abandon();
+  return downstream_->unsent() > 0 ? Progress::kOpen : End(StreamEnd::kComplete);
 }
 
-// Hot path.
-Progress Exchange::Finish() {
-  Downstream* const downstream = downstream_;
-  const bool close = close_;
-  // Unread bytes at close() would turn the FIN into a reset, which may overtake the response.
-  const bool orderly = request_state_ == RequestState::kDone && !downstream->readable();
-  const bool reset = until_close_ && reason_ >= 0;
-  Report();
-  if (!close) return Progress::kNextRequest;
-  if (reset) {
-    downstream->CloseNow(true);
-  } else {
-    downstream->CloseAfterResponse(orderly);
-  }
-  return Progress::kClosed;
+void Exchange::SetReason(Reason reason) {
+  reason_ =
+      context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])].reason;
 }
 
 // The response has begun and cannot be completed: the downstream must be able to see that (SAFETY 89, 93).
 Progress Exchange::Truncate(Reason reason) {
-  DropUpstream();
-  reason_ =
-      context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])].reason;
-  close_ = true;
-  if (!until_close_ && downstream_->has_unsent()) {
-    // What has arrived is still worth delivering; its framing shows that it is not all.
-    response_state_ = ResponseState::kFlush;
-    return Progress::kOpen;
-  }
-  Downstream* const downstream = downstream_;
-  Report();
-  downstream->CloseNow(until_close_);
-  return Progress::kClosed;
+  attempt_.Reset();
+  SetReason(reason);
+  if (!downstream_->Truncate()) return End(StreamEnd::kTruncated);
+  response_state_ = ResponseState::kFlush;
+  return Progress::kOpen;
 }
 
-void Exchange::BreakOff(Reason reason) {
-  DropUpstream();
-  reason_ =
-      context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])].reason;
-  Downstream* const downstream = downstream_;
-  Report();
-  downstream->CloseNow(true);
+Progress Exchange::BreakOff(Reason reason) {
+  attempt_.Reset();
+  SetReason(reason);
+  return End(StreamEnd::kReset);
 }
 
 // A caller that has nothing of a response yet is told why there will be none.
@@ -156,27 +106,16 @@ void Exchange::Cut(Reason reason) {
   BreakOff(reason);
 }
 
-void Exchange::ReleaseUpstream(bool reusable) {
-  if (upstream_ == nullptr) return;
-  UpstreamConnection& upstream = *upstream_;
-  upstream_ = nullptr;
-  if (caller_ended_) backend_->KeepInPlace(*this);
-  upstream.endpoint().backend.Release(upstream, reusable);
-}
-
-// With RST: whatever the upstream has of the request is not to be taken for all of it.
-void Exchange::DropUpstream() {
-  if (linked()) Unlink();
-  if (upstream_ == nullptr) return;
-  UpstreamConnection& upstream = *upstream_;
-  upstream_ = nullptr;
-  if (caller_ended_) backend_->KeepInPlace(*this);
-  upstream.endpoint().backend.Close(upstream, true);
+// Hot path.
+Progress Exchange::End(StreamEnd how) {
+  DownstreamStream* const downstream = downstream_;
+  Report();
+  return downstream->End(how);
 }
 
 // The one outcome. The exchange is free from here on.
 void Exchange::Report() {
-  if (tunnel_) --context_.counters.tunnels_open;
+  if (relay_) --context_.counters.tunnels_open;
   --context_.counters.requests_open;
   const uint64_t ended_ns = uv_hrtime();
   const double duration_ms = static_cast<double>(ended_ns - started_ns_) / 1e6;
@@ -185,20 +124,19 @@ void Exchange::Report() {
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
   stall_timer_.Cancel();
-  sent_.Clear();
+  request_.Clear();
   if (backend_ != nullptr) backend_->AddExchange(-1);
   backend_ = nullptr;
   plan_.Reset();
   policy_.Reset();
   if (!mirrors_.empty()) EndMirrors();
-  downstream_->OnExchangeEnded();
   context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms, retries_, denial_});
-  context_.engine.GiveExchange(this);
+  pool_.Give(*this);
 }
 
 void Exchange::Log(uint64_t ended_ns) {
   RequestEntry entry;
-  entry.frontend = downstream_->frontend();
+  entry.frontend = downstream_->caller().frontend;
   entry.series = decision_.series;
   entry.status = status_;
   entry.reason = reason_;
@@ -206,14 +144,14 @@ void Exchange::Log(uint64_t ended_ns) {
   entry.ended_ns = ended_ns;
   entry.retries = retries_;
   entry.denial = denial_;
-  entry.minor_version = http10_ ? 0 : 1;
-  entry.downstream = downstream_->peer();
-  entry.destination = downstream_->original();
+  entry.minor_version = minor_version_;
+  entry.downstream = downstream_->caller().peer;
+  entry.destination = downstream_->caller().original;
   context_.log->OnRequest(entry, facts_);
 }
 
 void Exchange::Continue(Progress progress) {
-  if (progress == Progress::kNextRequest) downstream_->ReadRequests();
+  if (progress == Progress::kNextRequest) downstream_->NextRequest();
 }
 
 // SPEC T1, R6: no retry goes on beyond it.
@@ -222,11 +160,11 @@ void Exchange::OnRequestDeadline() { TimedOut(); }
 // SPEC R3, V2, V4.
 void Exchange::OnAttemptDeadline() {
   constexpr uint16_t kGatewayTimeout = 504;
-  const bool unsent = upstream_ == nullptr || upstream_->connecting();
+  const bool unsent = attempt_.state() != Attempt::State::kConnected;
   if (status_ == 0 && (unsent || RetriesProcessed(kGatewayTimeout)) && TakeRetry(!unsent)) {
     // kube-proxy shall choose anew.
     fresh_only_ = true;
-    DropUpstream();
+    attempt_.Reset();
     return Continue(TryAgain());
   }
   TimedOut();
@@ -236,7 +174,7 @@ void Exchange::TimedOut() {
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
   // Nothing left to wait for but the downstream itself.
-  if (response_state_ == ResponseState::kFlush && upstream_ == nullptr) return;
+  if (response_state_ == ResponseState::kFlush && attempt_.stream() == nullptr) return;
   if (status_ == 0) return Continue(ReplyReason(Reason::kTimeout));
   Continue(Truncate(Reason::kTimeout));
 }
@@ -249,8 +187,8 @@ void Exchange::OnStall() {
 // Every event is progress, so the timer runs only while a side that could go on does not. An upstream that
 // thinks about its answer may take as long as it wants: that is what the timeouts of a route are for.
 void Exchange::ArmStall() {
-  if (tunnel_) return;
-  if (request_state_ == RequestState::kBody || downstream_->has_unsent()) {
+  if (relay_) return;
+  if (request_state_ == RequestState::kBody || downstream_->unsent() > 0) {
     stall_timer_.ArmAfter(context_.settings.stall_timeout_ms);
   } else {
     stall_timer_.Cancel();

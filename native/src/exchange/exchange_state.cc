@@ -1,29 +1,20 @@
-// What an exchange is doing, for whoever looks from outside.
+// What an exchange is doing and holds, for whoever looks from outside.
 #include <uv.h>
 
 #include <cstring>
 
 #include "exchange/exchange.h"
-#include "http1/downstream_connection.h"
 #include "net/state_records.h"
-#include "upstream/upstream_connection.h"
-#include "upstream/upstream_pool.h"
 
 namespace sideroute {
 
-namespace {
-// No backend: the request is answered here.
-constexpr double kNoBackend = -2;
-}  // namespace
-
 // Hot path.
 void Exchange::KeepExcerpt(const http::RequestHead& head) {
-  const char* const data = head.data;
   const http::Target& target = head.target;
-  const std::string_view method = head.method.In(data).substr(0, kExcerptMethod);
+  const std::string_view method = head.method.In(head.data).substr(0, kExcerptMethod);
   // Nothing but an authority or `*` has no path.
-  std::string_view path = target.path.In(data);
-  if (path.empty()) path = target.whole.In(data);
+  std::string_view path = target.path.In(head.data);
+  if (path.empty()) path = target.whole.In(head.data);
   path = path.substr(0, kExcerptPath);
   std::memcpy(excerpt_.data(), method.data(), method.size());
   excerpt_[method.size()] = ' ';
@@ -32,21 +23,39 @@ void Exchange::KeepExcerpt(const http::RequestHead& head) {
 }
 
 void Exchange::Describe(StateRecords& records) const {
+  enum class Waits : uint8_t { kNothing, kConnect, kQueue, kRetry, kExpect, kDiscard };
+  Waits waits = Waits::kNothing;
+  if (attempt_.state() == Attempt::State::kQueued) waits = Waits::kQueue;
+  if (attempt_.state() == Attempt::State::kPausing || attempt_.state() == Attempt::State::kConnecting)
+    waits = Waits::kConnect;
+  if (wait_ == Wait::kRetry) waits = Waits::kRetry;
+  if (wait_ == Wait::kExpect) waits = Waits::kExpect;
+  if (wait_ == Wait::kDiscard) waits = Waits::kDiscard;
   records.Number(backend_ == nullptr ? kNoBackend : backend_->id());
   records.Number(static_cast<double>(uv_hrtime() - started_ns_) / 1e6);
   records.Count(retries_);
-  records.Number(static_cast<double>(wait_ == Wait::kRedial ? Wait::kConnect : wait_));
+  records.Number(static_cast<double>(waits));
   records.Text({excerpt_.data(), excerpt_length_});
-  records.Address(upstream_ == nullptr ? NetAddress() : upstream_->endpoint().address);
+  records.Address(attempt_.address());
 }
 
-void Exchange::DescribeNone(StateRecords& records) {
-  records.Number(kNoBackend);
-  records.Number(0);
-  records.Number(0);
-  records.Number(0);
-  records.Text({});
-  records.Address(NetAddress());
+size_t Exchange::HeldBytes(bool sockets) const {
+  const UpstreamStream* const stream = attempt_.stream();
+  if (stream == nullptr) return request_.capacity();
+  return request_.capacity() + stream->held_bytes() + (sockets ? stream->QueuedBytes() : 0);
+}
+
+uint64_t Exchange::BlockedSinceMs() const {
+  const bool blocked = attempt_.state() == Attempt::State::kConnected && attempt_.stream()->unsent() > 0;
+  return blocked ? attempt_.stream()->blocked_since_ms() : 0;
+}
+
+size_t Exchange::DropReplay() {
+  if (attempt_.state() != Attempt::State::kConnected || !kept_) return 0;
+  const size_t held = request_.capacity();
+  kept_ = false;
+  request_.Clear();
+  return held;
 }
 
 }  // namespace sideroute

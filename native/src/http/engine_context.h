@@ -26,14 +26,12 @@ namespace sideroute {
 
 class AccessLog;
 class Backend;
-class Downstream;
-class Exchange;
-class HttpEngine;
-class UpstreamConnection;
+class Backends;
+class RequestServers;
 
-// In the list of all connections to backends; the other lists they are in are those of idle ones.
-struct EveryUpstream;
-using UpstreamList = IntrusiveList<UpstreamConnection, EveryUpstream>;
+namespace http1 {
+struct Readers;
+}
 
 // Where a copy of a request goes.
 struct MirrorTarget {
@@ -46,14 +44,17 @@ using MirrorGroup = std::vector<MirrorTarget>;
 
 struct EngineContext {
   EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors,
-                const MemoryGuard& memory, EngineHost& host, HttpEngine& engine,
-                DeadlineQueue& linger_deadlines, ConnectionList& lingering, const EngineSettings& settings)
+                const MemoryGuard& memory, EngineHost& host, Backends& backends, RequestServers& servers,
+                http1::Readers& readers, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
+                const EngineSettings& settings)
       : reactor(reactor),
         own_dials(own_dials),
         descriptors(descriptors),
         memory(memory),
         host(host),
-        engine(engine),
+        backends(backends),
+        servers(servers),
+        readers(readers),
         linger_deadlines(linger_deadlines),
         lingering(lingering),
         settings(settings),
@@ -87,7 +88,9 @@ struct EngineContext {
   DescriptorBudget& descriptors;
   const MemoryGuard& memory;
   EngineHost& host;
-  HttpEngine& engine;
+  Backends& backends;
+  RequestServers& servers;
+  http1::Readers& readers;
   DeadlineQueue& linger_deadlines;
   ConnectionList& lingering;
   const EngineSettings settings;
@@ -116,8 +119,6 @@ struct EngineContext {
   bool closing = false;
   std::vector<std::unique_ptr<Disposable>> buried;
   std::vector<Backend*> backends_to_serve;
-  // Open ones.
-  UpstreamList upstreams;
   // Of the connection made last, in either direction.
   uint64_t last_number = 0;
   uint64_t random = 0x5eed;

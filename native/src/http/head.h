@@ -50,6 +50,10 @@ struct MessageHead {
   // In order of arrival.
   std::span<const Field> fields;
   FieldFacts facts;
+
+  [[nodiscard]] bool has_body() const noexcept {
+    return body == BodyKind::kLength ? content_length > 0 : body != BodyKind::kNone;
+  }
 };
 
 struct RequestHead : MessageHead {

@@ -1,6 +1,6 @@
 // What a rule changes about a head: compiled once, named by an integer, applied while the head is copied.
 //
-// Stage before: TypeScript, which compiles plans with its route tables. Stage after: head_writer.
+// Stage before: TypeScript, which compiles plans with its route tables. Stage after: http1/head_writer.
 #ifndef SIDEROUTE_HTTP_HEADER_PLAN_H_
 #define SIDEROUTE_HTTP_HEADER_PLAN_H_
 

@@ -1,7 +1,7 @@
 // Finds the end of a message body and the payload in it: Content-Length, chunked, or until the connection
 // ends (RFC 9112 sections 6 and 7), in both directions.
 //
-// Stage before: http1_head, which says the kind. Stage after: the exchange forwards the payload from the same
+// Stage before: http1/head, which says the kind. Stage after: the exchange forwards the payload from the same
 // buffer and writes framing of its own. Outcomes are those of SAFETY part 2, rows 44-62 and 88-93.
 #ifndef SIDEROUTE_HTTP1_BODY_H_
 #define SIDEROUTE_HTTP1_BODY_H_

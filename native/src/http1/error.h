@@ -1,7 +1,7 @@
 // Why a message is refused: one enumeration for both directions, each with a stable name for logs and the
 // reply it earns.
 //
-// Stage before: http1_head, http1_body. Stage after: the reply or the reset of whoever drives the parsers.
+// Stage before: http1/head, http1/body. Stage after: the reply or the reset of whoever drives the parsers.
 #ifndef SIDEROUTE_HTTP1_ERROR_H_
 #define SIDEROUTE_HTTP1_ERROR_H_
 

@@ -1,6 +1,6 @@
 // The field section of a head or a trailer section: lines `name: value` up to and including the empty line.
 //
-// Stage before: http1_head after the start line, http1_body after the last chunk. Stage after: http1_framing,
+// Stage before: http1/head after the start line, http1/body after the last chunk. Stage after: http1/framing,
 // field by field as each line ends. Resumes at the byte where the previous call ran out; every byte is looked
 // at once.
 #ifndef SIDEROUTE_HTTP1_FIELDS_H_

@@ -1,6 +1,6 @@
 // What the fields of one head say together about framing, persistence and hop-by-hop fields.
 //
-// Stage before: http1_fields hands over each field as its line ends. Stage after: http1_head turns the facts
+// Stage before: http1/fields hands over each field as its line ends. Stage after: http1/head turns the facts
 // into a body kind, keep-alive and upgrade intent. Row numbers in comments are those of SAFETY part 2.
 #ifndef SIDEROUTE_HTTP1_FRAMING_H_
 #define SIDEROUTE_HTTP1_FRAMING_H_

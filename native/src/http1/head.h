@@ -1,7 +1,7 @@
 // Request and response heads of HTTP/1.x, strict, incremental at every byte and without copies (RFC 9112).
 //
 // Stage before: the receive buffer of a connection, in which the head lies contiguously. Stage after: routing
-// and the exchange, which read spans into the same buffer, and http1_body, which takes the body kind.
+// and the exchange, which read spans into the same buffer, and http1/body, which takes the body kind.
 // Outcomes are those of SAFETY part 2, rows 1-48, 63-66 (requests) and 80-94 (responses); they depend on the
 // bytes alone, never on how they were split into reads.
 #ifndef SIDEROUTE_HTTP1_HEAD_H_

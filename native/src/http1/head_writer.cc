@@ -259,4 +259,24 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
   output.Put("\r\n");
 }
 
+void WriteReply(const LocalReply& reply, std::string_view fields, std::string_view date,
+                ConnectionField connection, bool with_body, ByteBuffer& out) {
+  // RFC 9110 section 8.6: a 204 has neither.
+  const bool bodyless = reply.status == 204;
+  out.Append(reply.head);
+  out.Append(fields);
+  out.Append(date);
+  if (!bodyless) {
+    char length[32];
+    const auto end = std::to_chars(length, length + sizeof length, reply.body.size()).ptr;
+    out.Append("Content-Length: ");
+    out.Append(length, static_cast<size_t>(end - length));
+    out.Append("\r\n");
+  }
+  if (connection == ConnectionField::kClose) out.Append("Connection: close\r\n");
+  if (connection == ConnectionField::kKeepAlive) out.Append("Connection: keep-alive\r\n");
+  out.Append("\r\n");
+  if (with_body && !bodyless) out.Append(reply.body);
+}
+
 }  // namespace sideroute

@@ -1,7 +1,7 @@
 // Writes the head that goes on from the head that came in: the same bytes, without what concerns one
 // connection only.
 //
-// Stage before: http1_head. Stage after: the socket of the other side. Fields are copied in runs, so their
+// Stage before: http1/head. Stage after: the socket of the other side. Fields are copied in runs, so their
 // order, case, repetition, blanks and bytes stay; nothing is added but what framing and persistence of the
 // next connection need. What frames the message leaves in one form only: `Transfer-Encoding: chunked` or
 // `Content-Length: 5`, once, where it stood first and with its name as it was spelt.
@@ -11,17 +11,14 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/engine_types.h"
 #include "http/head.h"
 #include "http/header_plan.h"
+#include "http/stream.h"
+#include "http1/body_writer.h"
 #include "net/byte_buffer.h"
 
 namespace sideroute {
-
-// How the body goes on: as its bytes (with Content-Length, until close, or none), or in chunks.
-enum class OutFraming : uint8_t { kRaw, kChunked };
-
-// Whose request it becomes. A mirror's body comes when it comes, so its head asks for no 100 before it.
-enum class RequestCopy : uint8_t { kOwn, kMirror };
 
 // Appends the request head to `out`. `plan` may be null.
 //
@@ -45,6 +42,11 @@ struct ResponseHeadOptions {
 
 // Appends the response head, interim ones included, to `out`.
 void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions& options, ByteBuffer& out);
+
+// Appends a reply made here, body included if `with_body`. `fields`: lines of this reply alone; `date`: a
+// line, too.
+void WriteReply(const LocalReply& reply, std::string_view fields, std::string_view date,
+                ConnectionField connection, bool with_body, ByteBuffer& out);
 
 }  // namespace sideroute
 

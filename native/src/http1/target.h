@@ -1,7 +1,7 @@
 // Request targets and authorities: the form of a target, its parts, and whether a Host is one (RFC 9112
 // section 3.2).
 //
-// Stage before: http1_head, with the bytes of one request target. Stage after: routing reads path, query and
+// Stage before: http1/head, with the bytes of one request target. Stage after: routing reads path, query and
 // authority.
 #ifndef SIDEROUTE_HTTP1_TARGET_H_
 #define SIDEROUTE_HTTP1_TARGET_H_

@@ -1,7 +1,7 @@
 // The access log: which requests and connections get a line, and what it says. docs/access-log.md is its
 // reference.
 //
-// Stage before: exchange and downstream_connection (requests of the native engine), the binding (those of the
+// Stage before: exchange and http1/downstream (requests of the native engine), the binding (those of the
 // uws engine), acceptor (connections). Stage after: log_writer. Used on the loop's thread only.
 #ifndef SIDEROUTE_LOG_ACCESS_LOG_H_
 #define SIDEROUTE_LOG_ACCESS_LOG_H_

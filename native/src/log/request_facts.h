@@ -1,7 +1,7 @@
 // What the access log says about a request and the exchange would otherwise forget: taken from the head while
 // its bytes are there, and noted on the way.
 //
-// Stage before: exchange and downstream_connection. Stage after: access_log.
+// Stage before: exchange and http1/downstream. Stage after: access_log.
 #ifndef SIDEROUTE_LOG_REQUEST_FACTS_H_
 #define SIDEROUTE_LOG_REQUEST_FACTS_H_
 

@@ -1,53 +1,49 @@
 #include "upstream/upstream_connection.h"
 
-#include <sys/socket.h>
-
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
-#include "engine/http_engine.h"
 #include "net/state_records.h"
+#include "upstream/backends.h"
 #include "upstream/upstream_pool.h"
 
 namespace sideroute {
 
 UpstreamConnection::UpstreamConnection(EngineContext& context, Endpoint& endpoint)
-    : StreamSocket(context.reactor, context.blocks, context.scratch),
-      context_(context),
+    : context_(context),
       endpoint_(endpoint),
       number_(++context.last_number),
       opened_ms_(context.wheel.now_ms()),
-      idle_ms_(context.settings.upstream_idle_ms),
       retire_ms_(context.wheel.now_ms() + context.Jitter(context.settings.upstream_max_age_ms)),
-      idle_timer_(context.wheel, this) {}
+      idle_timer_(context.wheel, this),
+      stream_(context, *this) {}
 
-int UpstreamConnection::Dial(UpstreamUser* user) {
+int UpstreamConnection::Dial(StreamUser* user) {
   int error = 0;
   UniqueFd fd = context_.own_dials.Dial(endpoint_.address, &error);
   // What only waits gives way to what is needed now.
-  while ((error == -EMFILE || error == -ENFILE) && context_.engine.CloseIdleUpstream()) {
+  while ((error == -EMFILE || error == -ENFILE) && context_.backends.CloseOneIdle()) {
     fd = context_.own_dials.Dial(endpoint_.address, &error);
   }
-  if (error == 0) error = Open(std::move(fd));
+  if (error == 0) error = stream_.Open(std::move(fd));
   if (error != 0) return error;
   Lend(user);
   return 0;
 }
 
-void UpstreamConnection::Lend(UpstreamUser* user) {
-  user_ = user;
+void UpstreamConnection::Lend(StreamUser* user) {
+  idle_ = false;
   idle_timer_.Cancel();
   ++requests_;
-  if (!connecting_) ++endpoint_.requests;
+  if (!connecting()) ++endpoint_.requests;
+  stream_.Lend(user, requests_ > 1);
 }
 
-void UpstreamConnection::SetConnected() {
-  if (connecting_) {
-    --endpoint_.connecting;
-    ++endpoint_.requests;
-    endpoint_.backend.OnConnected();
-  }
-  connecting_ = false;
+void UpstreamConnection::OnStands() {
+  --endpoint_.connecting;
+  ++endpoint_.requests;
+  endpoint_.backend.OnConnected();
 }
 
 void UpstreamConnection::CountConnectFailure() {
@@ -58,42 +54,37 @@ void UpstreamConnection::CountConnectFailure() {
 
 bool UpstreamConnection::fit() const {
   return requests_ < context_.settings.upstream_max_requests && context_.wheel.now_ms() < retire_ms_ &&
-         !write_ended();
+         !stream_.send_ended();
 }
 
 void UpstreamConnection::BecomeIdle() {
-  user_ = nullptr;
+  stream_.TakeBack();
+  idle_ = true;
   idle_since_ms_ = context_.wheel.now_ms();
-  idle_timer_.ArmAfter(idle_ms_);
+  const uint32_t announced_ms = stream_.announced_idle_ms();
+  const uint32_t most_ms = context_.settings.upstream_idle_ms;
+  idle_timer_.ArmAfter(announced_ms == 0 ? most_ms : std::min(most_ms, announced_ms));
 }
 
-bool UpstreamConnection::IsConnected() const {
-  sockaddr_storage peer;
-  socklen_t length = sizeof peer;
-  return getpeername(fd(), reinterpret_cast<sockaddr*>(&peer), &length) == 0;
+void UpstreamConnection::Close(bool reset) {
+  stream_.TakeBack();
+  stream_.Close(reset);
 }
 
-void UpstreamConnection::OnEvent() {
-  if (user_ != nullptr) {
-    user_->OnUpstreamEvent();
-    return;
-  }
-  // SAFETY 91: whatever an idle connection says, it is not the answer to the next request.
-  if (readable()) {
-    ++context_.counters.upstream_stale;
-    endpoint_.backend.Close(*this);
-  }
+void UpstreamConnection::OnIdleEvent() {
+  ++context_.counters.upstream_stale;
+  endpoint_.backend.Close(*this);
 }
 
 void UpstreamConnection::OnIdleTimer() {
-  if (user_ == nullptr) endpoint_.backend.Close(*this);
+  if (idle_) endpoint_.backend.Close(*this);
 }
 
 void UpstreamConnection::Describe(StateRecords& records) const {
   enum class State : uint8_t { kActive, kIdle, kConnecting };
   const uint64_t now_ms = context_.wheel.now_ms();
   State state = linked() ? State::kIdle : State::kActive;
-  if (connecting_) state = State::kConnecting;
+  if (connecting()) state = State::kConnecting;
   records.Count(number_);
   records.Number(endpoint_.backend.id());
   records.Number(static_cast<double>(state));
@@ -101,7 +92,7 @@ void UpstreamConnection::Describe(StateRecords& records) const {
   records.Number(state == State::kIdle ? static_cast<double>(now_ms - idle_since_ms_) : -1);
   records.Count(requests_);
   records.Address(endpoint_.address);
-  records.Socket(fd());
+  records.Socket(stream_.descriptor());
 }
 
 }  // namespace sideroute

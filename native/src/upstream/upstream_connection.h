@@ -1,7 +1,8 @@
 // One connection to an endpoint of a backend: dialled for one user, lent to one user at a time, idle in
 // between.
 //
-// Stage before: upstream_pool, which owns it. Stage after: the exchange or mirror that uses it.
+// Stage before: upstream_pool, which owns it. Stage after: the stream that it lends, of the HTTP that its
+// backend speaks.
 //
 //   connecting --> in use <--> idle --> closed (stale, too old, used often enough, or simply idle for too
 //   long)
@@ -11,20 +12,21 @@
 #include <cstdint>
 
 #include "http/engine_context.h"
+#include "http1/upstream.h"
 #include "net/intrusive_list.h"
-#include "net/stream_socket.h"
 #include "net/timer_wheel.h"
-#include "upstream/upstream_user.h"
 
 namespace sideroute {
 
 struct Endpoint;
+// In the list of all connections to backends; the other lists they are in are those of idle ones.
+struct EveryUpstream;
 class StateRecords;
 
-class UpstreamConnection final : public StreamSocket,
-                                 public Disposable,
+class UpstreamConnection final : public Disposable,
                                  public ListNode<UpstreamConnection>,
-                                 public ListNode<UpstreamConnection, EveryUpstream> {
+                                 public ListNode<UpstreamConnection, EveryUpstream>,
+                                 private http1::UpstreamOwner {
  public:
   // In the list of idle ones.
   using ListNode<UpstreamConnection>::linked;
@@ -33,24 +35,24 @@ class UpstreamConnection final : public StreamSocket,
   UpstreamConnection(EngineContext& context, Endpoint& endpoint);
 
   // Starts to connect on behalf of `user`. 0 or a negative errno.
-  int Dial(UpstreamUser* user);
-  // The connect has succeeded, which a write that was taken proves.
-  void SetConnected();
-  bool connecting() const { return connecting_; }
+  int Dial(StreamUser* user);
   // Its connect was refused or took too long; it is closed next.
   void CountConnectFailure();
-  // Asks the kernel.
-  bool IsConnected() const;
-  // Served another request before this one: its peer may just have closed it.
-  bool reused() const { return requests_ > 1; }
 
-  void Lend(UpstreamUser* user);
-  // The peer announced how long it keeps an idle connection.
-  void LimitIdle(uint32_t idle_ms) { idle_ms_ = idle_ms; }
+  void Lend(StreamUser* user);
+  // The stream that was lent last. Not after Close.
+  UpstreamStream& stream() { return stream_; }
+  bool connecting() const { return stream_.connecting(); }
+  // Nothing is left of the stream that would disturb another one.
+  bool clean() const { return stream_.clean(); }
   // May serve another request, as far as age, number and our own FIN go.
   bool fit() const;
+  bool readable() const { return stream_.readable(); }
+  // Asks the kernel: open, and nothing has arrived that was not read.
+  bool Quiet() const { return stream_.Quiet(); }
   void BecomeIdle();
   uint64_t idle_since_ms() const { return idle_since_ms_; }
+  void Close(bool reset);
 
   Endpoint& endpoint() const { return endpoint_; }
 
@@ -58,20 +60,20 @@ class UpstreamConnection final : public StreamSocket,
   void Describe(StateRecords& records) const;
 
  private:
-  void OnEvent() override;
+  void OnStands() override;
+  void OnIdleEvent() override;
   void OnIdleTimer();
 
   EngineContext& context_;
   Endpoint& endpoint_;
   const uint64_t number_;
   const uint64_t opened_ms_;
-  UpstreamUser* user_ = nullptr;
-  bool connecting_ = true;
+  bool idle_ = false;
   uint32_t requests_ = 0;
-  uint32_t idle_ms_;
   uint64_t retire_ms_;
   uint64_t idle_since_ms_ = 0;
   MemberTimer<UpstreamConnection, &UpstreamConnection::OnIdleTimer> idle_timer_;
+  http1::Upstream stream_;
 };
 
 }  // namespace sideroute

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "exchange/exchange.h"
+#include "upstream/attempt.h"
+#include "upstream/backends.h"
 
 namespace sideroute {
 
@@ -119,7 +120,7 @@ Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connecti
   ++open_;
   ++endpoint.open;
   ++endpoint.connecting;
-  context_.upstreams.PushBack(fresh.get());
+  context_.backends.AddOpen(*fresh);
   ++context_.counters.upstream_open;
   *connection = fresh.release();
   return Result::kConnecting;
@@ -129,26 +130,24 @@ Backend::Result Backend::QueueUp() const {
   return waiting_.size() < context_.settings.max_queued_requests ? Result::kWait : Result::kOverflow;
 }
 
-void Backend::Wait(Exchange& exchange, Turn turn) {
+void Backend::Wait(Attempt& attempt, Turn turn) {
   ++context_.counters.queued;
   if (turn == Turn::kNew) {
-    waiting_.PushBack(&exchange);
+    waiting_.PushBack(&attempt);
   } else {
-    waiting_.PushFront(&exchange);
+    waiting_.PushFront(&attempt);
   }
 }
 
-void Backend::MakeDisplaceable(Exchange& exchange) {
-  displaceable_.PushBack(&exchange);
+void Backend::MakeDisplaceable(Attempt& attempt) {
+  displaceable_.PushBack(&attempt);
   if (!waiting_.empty()) context_.ServeLater(this, &serving_);
 }
 
-void Backend::KeepInPlace(Exchange& exchange) { exchange.ListNode<Exchange, Displaceable>::Unlink(); }
-
 bool Backend::DisplaceOne() {
-  Exchange* first = displaceable_.Front();
+  Attempt* first = displaceable_.Front();
   if (first == nullptr) return false;
-  first->GiveWay();
+  first->Displace();
   return true;
 }
 
@@ -181,9 +180,9 @@ bool Backend::refusing() const {
 }
 
 // Hot path.
-void Backend::Release(UpstreamConnection& connection, bool reusable) {
+void Backend::Release(UpstreamConnection& connection) {
   Endpoint& endpoint = connection.endpoint();
-  if (!reusable || endpoint.retired || !connection.fit() || context_.closing ||
+  if (!connection.clean() || endpoint.retired || !connection.fit() || context_.closing ||
       (idle_ >= context_.settings.max_upstream_idle && waiting_.empty())) {
     Close(connection);
     return;
@@ -244,10 +243,10 @@ void Backend::ServeWaiting() {
   serving_ = false;
   for (size_t left = waiting_.size(); left > 0; --left) {
     if (idle_ == 0 && open_ >= context_.settings.max_upstream_connections && displaceable_.empty()) break;
-    Exchange* first = waiting_.Front();
+    Attempt* first = waiting_.Front();
     if (first == nullptr) break;
     first->Unlink();
-    first->OnUpstreamAvailable();
+    first->OnAvailable();
   }
   DropRetired();
 }

@@ -1,6 +1,7 @@
 // The connections of each backend: reuse, limits, and the queue of those who wait for one.
 //
-// Stage before: an exchange that has its request head, or a mirror. Stage after: upstream_connection.
+// Stage before: attempt, of an exchange that has its request head or of a mirror. Stage after:
+// upstream_connection.
 // Defaults and why: OPS section 3, items 13 and 15, and section 4.
 #ifndef SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 #define SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
@@ -20,10 +21,10 @@
 
 namespace sideroute {
 
+class Attempt;
 class Backend;
-class Exchange;
 
-// In the list of exchanges that are the first to go at the limit; the other list they are in is that of those
+// In the list of attempts that are the first to go at the limit; the other list they are in is that of those
 // who wait.
 struct Displaceable;
 
@@ -76,7 +77,7 @@ class Backend final : public Disposable {
     kServed,
   };
   struct Wish {
-    UpstreamUser* user;
+    StreamUser* user;
     // Index of the address to dial.
     size_t address = 0;
     bool may_reuse = true;
@@ -89,13 +90,11 @@ class Backend final : public Disposable {
   // `connection` is set with kReused and kConnecting.
   // `idle_only`: never dials; kWait when there is nothing to reuse.
   Result Acquire(const Wish& wish, UpstreamConnection** connection, bool idle_only = false);
-  // Call after kWait; the exchange is told through OnUpstreamAvailable, or takes itself out of the list.
-  void Wait(Exchange& exchange, Turn turn);
+  // Call after kWait; the attempt is told through OnAvailable, or takes itself out of the list.
+  void Wait(Attempt& attempt, Turn turn);
 
-  // The exchange waits for a response that its caller may not be there to read: at the limit its connection
-  // goes to others.
-  void MakeDisplaceable(Exchange& exchange);
-  void KeepInPlace(Exchange& exchange);
+  // See Attempt::MakeDisplaceable.
+  void MakeDisplaceable(Attempt& attempt);
 
   DialPlan::Facts dial_facts() const;
   // A dial has failed: whether, and after what pause, to do as `plan` says and dial again.
@@ -105,8 +104,8 @@ class Backend final : public Disposable {
   // Nothing has accepted for a while, though many have tried.
   bool refusing() const;
 
-  // Back from its exchange.
-  void Release(UpstreamConnection& connection, bool reusable);
+  // Back from its user; kept if it can serve another one.
+  void Release(UpstreamConnection& connection);
   // Closes and disposes of a connection, with RST when `reset`.
   void Close(UpstreamConnection& connection, bool reset = false);
   RetryBudget& budget() { return budget_; }
@@ -148,8 +147,8 @@ class Backend final : public Disposable {
   const int32_t id_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Endpoint>> retired_;
-  IntrusiveList<Exchange> waiting_;
-  IntrusiveList<Exchange, Displaceable> displaceable_;
+  IntrusiveList<Attempt> waiting_;
+  IntrusiveList<Attempt, Displaceable> displaceable_;
   size_t open_ = 0;
   size_t idle_ = 0;
   size_t mirrors_ = 0;

@@ -1,4 +1,5 @@
-#include "http1/downstream_connection.h"
+// A connection from an application: reading requests, and how it ends. Responses: downstream_response.cc.
+#include "http1/downstream.h"
 
 #include <uv.h>
 
@@ -6,13 +7,13 @@
 #include <utility>
 #include <vector>
 
-#include "engine/http_engine.h"
+#include "http1/head_writer.h"
 #include "log/access_log.h"
 #include "net/lingering_close.h"
 #include "net/socket.h"
 #include "net/state_records.h"
 
-namespace sideroute {
+namespace sideroute::http1 {
 
 namespace {
 
@@ -45,24 +46,22 @@ Downstream::Downstream(EngineContext& context, int32_t frontend, const NetAddres
                        const NetAddress& peer)
     : StreamSocket(context.reactor, context.blocks, context.scratch),
       context_(context),
-      frontend_(frontend),
-      original_(original),
       number_(++context.last_number),
       opened_ms_(context.wheel.now_ms()),
       idle_since_ms_(opened_ms_),
-      peer_(peer),
+      caller_{frontend, original, peer},
       timer_(context.wheel, this) {}
 
 Downstream::~Downstream() = default;
 
 void Downstream::OnEvent() {
-  if (exchange_ != nullptr && exchange_->started()) {
-    if (exchange_->OnDownstreamEvent() == Progress::kNextRequest) ReadRequests();
+  if (exchange_ != nullptr) {
+    if (exchange_->OnDownstreamEvent() == Progress::kNextRequest) ReadRequests({});
     return;
   }
   // Whatever stands before a reset, nobody waits for an answer to it, and no other event would tell.
-  if (gone()) return OnReadEnd(true);
-  ReadRequests();
+  if (StreamSocket::gone()) return OnReadEnd(true);
+  ReadRequests({});
 }
 
 void Downstream::Begin(std::span<char> first) {
@@ -72,13 +71,13 @@ void Downstream::Begin(std::span<char> first) {
 
 // Hot path.
 void Downstream::ReadRequests(std::span<char> first_bytes) {
-  bool more = exchange_ != nullptr;
+  bool more = reader_ != nullptr;
   for (;;) {
     // What was read elsewhere is in a scratch buffer, too.
-    Window window{first_bytes.data(), first_bytes.size(), true};
-    switch (first_bytes.empty() ? Fill(more, &window) : FillResult::kBytes) {
+    window_ = {first_bytes.data(), first_bytes.size(), true};
+    switch (first_bytes.empty() ? Fill(more, &window_) : FillResult::kBytes) {
       case FillResult::kAgain:
-        if (exchange_ == nullptr) AwaitRequest();
+        if (reader_ == nullptr) AwaitRequest();
         return;
       case FillResult::kEnd:
         return OnReadEnd(false);
@@ -88,72 +87,125 @@ void Downstream::ReadRequests(std::span<char> first_bytes) {
         first_bytes = {};
         break;
     }
-    const bool first = exchange_ == nullptr;
+    const bool first = reader_ == nullptr;
     if (first) {
-      exchange_ = context_.engine.TakeExchange();
-      exchange_->Begin(this);
+      reader_ = context_.readers.requests.Take(context_.settings);
+      reader_->head.Reset();
     }
-    switch (exchange_->ParseHead(window)) {
-      case http1::ParseStatus::kNeedMore:
-        Use(window, 0);
+    switch (reader_->head.Parse(window_.data, window_.length)) {
+      case ParseStatus::kNeedMore:
+        Use(window_, 0);
         more = true;
         if (first) timer_.ArmAfter(context_.settings.header_timeout_ms);
         if (context_.memory.refusing()) return Refuse(Reason::kOverload);
         continue;
-      case http1::ParseStatus::kError:
-        return Refuse(ToReason(http1::ReasonOf(exchange_->request_parser().error())), &window);
-      case http1::ParseStatus::kComplete:
+      case ParseStatus::kError:
+        return Refuse(ToReason(ReasonOf(reader_->head.error())), &window_);
+      case ParseStatus::kComplete:
         break;
     }
     timer_.Cancel();
-    if (context_.memory.refusing()) return Refuse(Reason::kOverload, &window);
-    if (exchange_->Start(window) != Progress::kNextRequest) return;
+    if (context_.memory.refusing()) return Refuse(Reason::kOverload, &window_);
+    if (Serve() != Progress::kNextRequest) return;
     more = false;
     Spend(kRequestCost);
     if (!MayGoOn()) return;
   }
 }
 
+Progress Downstream::Serve() {
+  const RequestHead& head = reader_->head.head();
+  reader_->body.Start(head.body, head.content_length);
+  http10_ = head.minor_version == 0;
+  keep_alive_ = head.keep_alive;
+  close_ = until_close_ = switched_ = more_ = false;
+  framing_ = OutFraming::kRaw;
+  at_hand_ = true;
+  taken_ = head.length;
+  exchange_ = context_.servers.Take();
+  return exchange_->Start(*this, head);
+}
+
 void Downstream::AwaitRequest() {
   timer_.ArmAfter(context_.draining ? kDrainIdleMs : context_.settings.downstream_idle_ms);
 }
 
+// Hot path.
+ReadResult Downstream::ReadBody(BodyPiece* piece) {
+  if (!at_hand_) {
+    if (reader_->body.error() != Error::kNone) return ReadResult::kMalformed;
+    taken_ = 0;
+    switch (Fill(more_, &window_)) {
+      case FillResult::kAgain:
+        return ReadResult::kAgain;
+      case FillResult::kEnd:
+        return ReadResult::kEnded;
+      case FillResult::kError:
+        return ReadResult::kReset;
+      case FillResult::kBytes:
+        break;
+    }
+  }
+  at_hand_ = false;
+  char* const data = window_.data + taken_;
+  const size_t length = window_.length - taken_;
+  if (switched_) {
+    *piece = {};
+    piece->bytes = {data, length};
+    piece->wire_bytes = length;
+    taken_ = window_.length;
+    return ReadResult::kGiven;
+  }
+  const bool fine = reader_->body.Next(data, length, piece);
+  taken_ += piece->wire_bytes;
+  return fine ? ReadResult::kGiven : ReadResult::kMalformed;
+}
+
+void Downstream::Took() {
+  Use(window_, taken_);
+  // Behind a head there may be a body that has not been looked at: what of it was kept is read first.
+  more_ = !at_hand_ && !switched_ && !request_done() && taken_ < window_.length;
+  at_hand_ = false;
+}
+
+void Downstream::EndRead() {
+  if (reader_ != nullptr) context_.readers.requests.Give(std::move(reader_));
+}
+
 void Downstream::OnReadEnd(bool broken) {
-  if (exchange_ == nullptr) return CloseNow(broken);
+  if (reader_ == nullptr) return CloseNow(broken);
   // The end of a connection within a head is worth a word to a peer that still listens.
   if (broken) {
-    context_.engine.GiveExchange(exchange_);
-    exchange_ = nullptr;
+    EndRead();
     return CloseNow(true);
   }
   Refuse(Reason::kBadRequest);
 }
 
 void Downstream::OnTimer() {
-  if (exchange_ == nullptr) {
+  if (reader_ == nullptr) {
     // A request that has arrived since the last event still gets its answer.
-    if (Arrived()) return ReadRequests();
+    if (Arrived()) return ReadRequests({});
     return CloseAfterResponse(false);
   }
-  if (!exchange_->started()) Refuse(Reason::kRequestTimeout);
+  if (exchange_ == nullptr) Refuse(Reason::kRequestTimeout);
 }
 
 void Downstream::Refuse(Reason reason, const Window* window) {
   ++context_.counters.refused;
   const int32_t index = context_.reason_replies[static_cast<size_t>(reason)];
   const LocalReply& reply = context_.replies[static_cast<size_t>(index)];
-  context_.host.OnRefused(frontend_, reply.reason);
+  context_.host.OnRefused(caller_.frontend, reply.reason);
   ByteBuffer bytes(context_.blocks);
-  context_.engine.WriteReply(reply, {}, ConnectionField::kClose, true, bytes);
+  WriteReply(reply, {}, context_.DateLine(), ConnectionField::kClose, true, bytes);
   if (context_.log != nullptr && context_.log->on()) LogRefused(reply, window, bytes.size());
-  context_.engine.GiveExchange(exchange_);
-  exchange_ = nullptr;
+  EndRead();
   Send(bytes.data(), bytes.size(), true);
   CloseAfterResponse(false);
 }
 
 void Downstream::LoadPeer() {
-  if (peer_.family() == AF_UNSPEC && open()) peer_ = PeerAddress(fd()).value_or(NetAddress());
+  if (caller_.peer.family() == AF_UNSPEC && open()) caller_.peer = PeerAddress(fd()).value_or(NetAddress());
 }
 
 // What is known of a request whose head is not valid: its request line, if that is.
@@ -161,14 +213,14 @@ void Downstream::LogRefused(const LocalReply& reply, const Window* window, size_
   RequestEntry entry;
   RequestFacts facts;
   LoadPeer();
-  entry.frontend = frontend_;
+  entry.frontend = caller_.frontend;
   entry.status = reply.status;
   entry.reason = reply.reason;
-  entry.downstream = peer_;
-  entry.destination = original_;
+  entry.downstream = caller_.peer;
+  entry.destination = caller_.original;
   entry.started_ns = entry.ended_ns = uv_hrtime();
-  const http1::RequestHeadParser& parser = exchange_->request_parser();
-  facts.fault = http1::FaultOf(parser.error());
+  const RequestHeadParser& parser = reader_->head;
+  facts.fault = FaultOf(parser.error());
   if (window != nullptr) facts.bytes_received = window->length;
   if (window != nullptr && parser.request_line_done()) {
     facts.texts.Set(RequestText::kMethod, parser.head().method.In(window->data));
@@ -182,7 +234,8 @@ void Downstream::LogRefused(const LocalReply& reply, const Window* window, size_
 void Downstream::CloseAfterResponse(bool orderly) {
   if (!open()) return;
   if (orderly && !has_unsent()) return CloseNow(false);
-  if (write_failed() || gone() || context_.lingering.size() >= kMaxLingering) return CloseNow(false);
+  if (StreamSocket::write_failed() || StreamSocket::gone() || context_.lingering.size() >= kMaxLingering)
+    return CloseNow(false);
   std::vector<uint8_t> unsent = TakeUnsent();
   DropKept();
   auto lingering = std::make_unique<LingeringClose>(context_.reactor, context_.linger_deadlines,
@@ -203,15 +256,34 @@ void Downstream::CloseNow(bool reset) {
 }
 
 void Downstream::Abandon() {
-  if (exchange_ != nullptr && exchange_->started()) {
-    exchange_->Cut(Reason::kShutdown);
-    return;
-  }
-  if (exchange_ != nullptr) {
-    context_.engine.GiveExchange(exchange_);
-    exchange_ = nullptr;
-  }
+  if (exchange_ != nullptr) return exchange_->Cut(Reason::kShutdown);
+  EndRead();
   CloseNow(true);
+}
+
+size_t Downstream::HeldBytes(bool sockets) const {
+  size_t held = held_bytes();
+  if (sockets) held += QueuedBytes();
+  return exchange_ == nullptr ? held : held + exchange_->HeldBytes(sockets);
+}
+
+uint64_t Downstream::StandsSinceMs() const {
+  if (has_unsent()) return blocked_since_ms();
+  if (exchange_ != nullptr) {
+    if (const uint64_t since_ms = exchange_->BlockedSinceMs(); since_ms > 0) return since_ms;
+  } else if (reader_ != nullptr) {
+    // An unfinished head: its time began with it.
+    return timer_.due_ms() - context_.settings.header_timeout_ms;
+  }
+  return context_.wheel.now_ms();
+}
+
+size_t Downstream::DropReplay() { return exchange_ == nullptr ? 0 : exchange_->DropReplay(); }
+
+void Downstream::Shed() {
+  if (reader_ == nullptr) return CloseNow(true);
+  if (exchange_ == nullptr) return Refuse(Reason::kOverload);
+  exchange_->Cut(Reason::kOverload);
 }
 
 void Downstream::Describe(StateRecords& records) const {
@@ -219,22 +291,23 @@ void Downstream::Describe(StateRecords& records) const {
   const uint64_t now_ms = context_.wheel.now_ms();
   State state = context_.draining ? State::kDraining : State::kIdle;
   if (exchange_ != nullptr) {
-    state = exchange_->tunnel() ? State::kTunnel : State::kRequest;
-    if (!exchange_->started()) state = State::kReadingHead;
+    state = switched_ ? State::kTunnel : State::kRequest;
+  } else if (reader_ != nullptr) {
+    state = State::kReadingHead;
   }
   records.Count(number_);
-  records.Number(frontend_);
+  records.Number(caller_.frontend);
   records.Number(static_cast<double>(state));
   records.Count(now_ms - opened_ms_);
-  records.Number(exchange_ == nullptr ? static_cast<double>(now_ms - idle_since_ms_) : -1);
+  records.Number(reader_ == nullptr ? static_cast<double>(now_ms - idle_since_ms_) : -1);
   records.Count(served_);
-  records.Address(original_);
+  records.Address(caller_.original);
   records.Socket(fd());
-  if (exchange_ != nullptr && exchange_->started()) {
+  if (exchange_ != nullptr) {
     exchange_->Describe(records);
   } else {
-    Exchange::DescribeNone(records);
+    DescribeNoRequest(records);
   }
 }
 
-}  // namespace sideroute
+}  // namespace sideroute::http1

@@ -1,0 +1,59 @@
+// How an exchange comes by an upstream stream: one attempt, and after a failure perhaps another.
+#include <uv.h>
+
+#include "exchange/exchange.h"
+
+namespace sideroute {
+
+Attempt::Options Exchange::options() const {
+  return {.may_reuse = !fresh_only_, .repeatable = repeatable_, .caller_ended = caller_ended_};
+}
+
+void Exchange::ArmAttempt() {
+  if (policy_ && policy_->attempt_timeout_ms > 0) {
+    attempt_deadline_.ArmAfter(policy_->attempt_timeout_ms);
+  }
+}
+
+// SPEC T1: an attempt includes connecting, however many dials that takes.
+Progress Exchange::BeginAttempt() {
+  ArmAttempt();
+  switch (attempt_.Begin(*backend_, options())) {
+    case Attempt::Result::kLent:
+      return SendRequest(nullptr);
+    case Attempt::Result::kLater:
+      return Progress::kOpen;
+    case Attempt::Result::kNone:
+      break;
+  }
+  return NoConnection(attempt_.why());
+}
+
+// Where no address has accepted, often enough, a retry of the route begins all over.
+Progress Exchange::NoConnection(NoStream why) {
+  switch (why) {
+    case NoStream::kOverflow:
+      return ReplyReason(Reason::kOverflow);
+    case NoStream::kNoAddress:
+      return ReplyReason(Reason::kUnresolved);
+    case NoStream::kRefused:
+    case NoStream::kTimedOut:
+      break;
+  }
+  if (TakeRetry(false)) return TryAgain();
+  return ReplyReason(why == NoStream::kTimedOut ? Reason::kConnectTimeout : Reason::kConnectFailure);
+}
+
+void Exchange::OnStreamLent() { Continue(SendRequest(nullptr)); }
+
+void Exchange::OnNoStream(NoStream why) { Continue(NoConnection(why)); }
+
+void Exchange::OnConnected() {
+  if (facts_.kept) facts_.connected_ns = uv_hrtime();
+  ForgetSent();
+  AwaitContinue();
+}
+
+void Exchange::OnDisplaced() { Continue(ReplyReason(Reason::kDownstreamReset)); }
+
+}  // namespace sideroute

@@ -1,0 +1,83 @@
+// A pair of streams that speak something else by now, after an Upgrade or CONNECT: bytes, both ways, until
+// both have ended.
+#include "exchange/exchange.h"
+
+namespace sideroute {
+
+Progress Exchange::SwitchToRelay(const http::ResponseHead& head) {
+  if (request_state_ != RequestState::kDone) return UpstreamBroken(Reason::kUpstreamProtocol);
+  NoteResponse(head.status);
+  UpstreamStream& stream = *attempt_.stream();
+  BodyPiece first;
+  stream.ReadBody(&first);
+  facts_.bytes_sent += downstream_->SendHead(head, plan_.get(), fields_, first);
+  stream.Took();
+  relay_ = true;
+  ++context_.counters.tunnels_open;
+  attempt_deadline_.Cancel();
+  request_deadline_.Cancel();
+  stall_timer_.Cancel();
+  return PumpRelay();
+}
+
+Progress Exchange::PumpRelay() {
+  UpstreamStream& upstream = *attempt_.stream();
+  bool broken = !downstream_->Flush() || !upstream.Flush() || !PumpUp() || !PumpDown();
+  const bool down_blocked = downstream_->unsent() > 0, up_blocked = upstream.unsent() > 0;
+  // A side that is not read, because it has ended or the other takes nothing, does not show its reset.
+  broken = broken || (downstream_->failed() && (relay_up_ended_ || up_blocked)) ||
+           (upstream.failed() && (relay_down_ended_ || down_blocked));
+  if (!broken && !(relay_up_ended_ && relay_down_ended_ && !down_blocked && !up_blocked)) {
+    return Progress::kOpen;
+  }
+  // A reset on one side is a reset on the other.
+  if (broken) {
+    attempt_.Reset();
+  } else {
+    attempt_.Close();
+  }
+  return End(broken ? StreamEnd::kReset : StreamEnd::kRelayed);
+}
+
+// What the caller sends. False when one of the two sides is broken.
+bool Exchange::PumpUp() {
+  UpstreamStream& upstream = *attempt_.stream();
+  while (!relay_up_ended_ && upstream.unsent() == 0) {
+    BodyPiece piece;
+    const ReadResult result = downstream_->ReadBody(&piece);
+    if (result == ReadResult::kAgain) return true;
+    if (result == ReadResult::kEnded) {
+      relay_up_ended_ = true;
+      upstream.SendEnd();
+      return true;
+    }
+    if (result != ReadResult::kGiven) return false;
+    facts_.bytes_received += piece.wire_bytes;
+    upstream.SendBody(piece);
+    downstream_->Took();
+    if (upstream.write_failed()) return false;
+  }
+  return true;
+}
+
+// What the backend sends.
+bool Exchange::PumpDown() {
+  UpstreamStream& upstream = *attempt_.stream();
+  while (!relay_down_ended_ && downstream_->unsent() == 0) {
+    BodyPiece piece;
+    const ReadResult result = upstream.ReadBody(&piece);
+    if (result == ReadResult::kAgain) return true;
+    if (result == ReadResult::kEnded) {
+      relay_down_ended_ = true;
+      downstream_->SendEnd();
+      return true;
+    }
+    if (result != ReadResult::kGiven) return false;
+    facts_.bytes_sent += downstream_->SendBody(piece);
+    upstream.Took();
+    if (downstream_->write_failed()) return false;
+  }
+  return true;
+}
+
+}  // namespace sideroute

@@ -1,0 +1,28 @@
+#include "http/engine_context.h"
+
+#include <cstdio>
+#include <ctime>
+
+namespace sideroute {
+
+std::string_view EngineContext::DateLine() {
+  const int64_t now = time(nullptr);
+  if (now != date_second_) {
+    constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    tm parts;
+    const time_t seconds = now;
+    gmtime_r(&seconds, &parts);
+    // RFC 9110 section 5.6.7; no strftime, whose names depend on the locale.
+    const int length =
+        snprintf(date_line_, sizeof date_line_, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                 kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon], parts.tm_year + 1900,
+                 parts.tm_hour, parts.tm_min, parts.tm_sec);
+    date_length_ = static_cast<size_t>(length);
+    date_second_ = now;
+  }
+  return {date_line_, date_length_};
+}
+
+}  // namespace sideroute

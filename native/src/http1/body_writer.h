@@ -1,0 +1,51 @@
+// Frames pieces of a body for an HTTP/1.x connection, in parts for one system call.
+//
+// Stage before: a piece, and the head that goes in front of the first one. Stage after: StreamSocket::Send.
+#ifndef SIDEROUTE_HTTP1_BODY_WRITER_H_
+#define SIDEROUTE_HTTP1_BODY_WRITER_H_
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "http/stream.h"
+
+namespace sideroute {
+
+// How a body goes on: as its bytes (with Content-Length, until close, or none), or in chunks.
+enum class OutFraming : uint8_t { kRaw, kChunked };
+
+}  // namespace sideroute
+
+namespace sideroute::http1 {
+
+// Refers to what it was made of, which must outlive it.
+class FramedPiece {
+ public:
+  // Hot path. Behind `head`, which may be empty.
+  FramedPiece(std::string_view head, const BodyPiece& piece, OutFraming framing);
+  FramedPiece(const FramedPiece&) = delete;
+  FramedPiece& operator=(const FramedPiece&) = delete;
+
+  std::span<iovec> parts() { return {parts_.data(), count_}; }
+  // Of all parts.
+  size_t size() const { return size_; }
+
+ private:
+  void Add(std::string_view bytes);
+
+  std::array<iovec, 6> parts_;
+  size_t count_ = 0;
+  size_t size_ = 0;
+  std::array<char, 20> chunk_line_;
+  std::string tail_;
+};
+
+}  // namespace sideroute::http1
+
+#endif  // SIDEROUTE_HTTP1_BODY_WRITER_H_

@@ -1,0 +1,224 @@
+#include "http1/upstream.h"
+
+#include <sys/socket.h>
+
+#include <utility>
+
+#include "http/scan.h"
+#include "http1/head_writer.h"
+
+namespace sideroute::http1 {
+
+namespace {
+
+// Taken off the time a peer says it keeps an idle connection: our request must reach it before that.
+constexpr uint32_t kIdleMarginMs = 500;
+
+// Seconds of `Keep-Alive: timeout=N`; 0 when there is none.
+uint32_t KeepAliveSeconds(std::string_view value) {
+  constexpr std::string_view kName = "timeout=";
+  for (size_t at = 0; at + kName.size() < value.size(); ++at) {
+    if (!TokenEquals(value.substr(at, kName.size() - 1), kName.substr(0, kName.size() - 1)) ||
+        value[at + kName.size() - 1] != '=') {
+      continue;
+    }
+    uint32_t seconds = 0;
+    for (size_t i = at + kName.size();
+         i < value.size() && value[i] >= '0' && value[i] <= '9' && seconds < 100'000; ++i) {
+      seconds = seconds * 10 + static_cast<uint32_t>(value[i] - '0');
+    }
+    return seconds;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Upstream::Upstream(EngineContext& context, UpstreamOwner& owner)
+    : StreamSocket(context.reactor, context.blocks, context.scratch), context_(context), owner_(owner) {}
+
+Upstream::~Upstream() = default;
+
+void Upstream::Lend(StreamUser* user, bool reused) {
+  user_ = user;
+  reused_ = reused;
+  begun_ = in_body_ = switched_ = request_done_ = response_done_ = keep_alive_ = at_hand_ = more_ = false;
+  offered_ = 0;
+}
+
+void Upstream::TakeBack() {
+  user_ = nullptr;
+  if (reader_ != nullptr) context_.readers.responses.Give(std::move(reader_));
+}
+
+bool Upstream::clean() const {
+  return keep_alive_ && request_done_ && response_done_ && !has_kept() && !has_unsent() &&
+         !StreamSocket::write_failed() && !peer_ended();
+}
+
+// Hot path.
+void Upstream::SendHead(const http::RequestHead& head, const HeaderPlan* plan, RequestCopy copy,
+                        const BodyPiece& first) {
+  reader_ = context_.readers.responses.Take(context_.settings);
+  response_context_ = {head.method_id, head.upgrade};
+  reader_->head.Reset(response_context_);
+  framing_ = head.body == BodyKind::kChunked ? OutFraming::kChunked : OutFraming::kRaw;
+  request_done_ = first.last;
+  ByteBuffer& out = context_.head;
+  out.Clear();
+  WriteRequestHead(head, plan, out, copy);
+  FramedPiece framed(out.view(), first, framing_);
+  SendFramed(framed);
+}
+
+void Upstream::SendBody(const BodyPiece& piece) {
+  request_done_ = piece.last;
+  FramedPiece framed({}, piece, framing_);
+  if (framed.size() > 0) SendFramed(framed);
+}
+
+void Upstream::SendFramed(FramedPiece& framed) {
+  Send(framed.parts());
+  if (!connecting_) {
+    context_.counters.bytes_upstream += framed.size();
+    return;
+  }
+  offered_ += framed.size();
+  // Something was taken: this is no dial any more that could be repeated.
+  if (StreamSocket::unsent() < offered_ && !StreamSocket::write_failed()) {
+    Stand();
+    user_->OnConnected();
+  }
+}
+
+// What was offered before has not left, as far as anybody knows, until now.
+void Upstream::Stand() {
+  connecting_ = false;
+  context_.counters.bytes_upstream += offered_;
+  owner_.OnStands();
+}
+
+bool Upstream::IsConnected() const {
+  sockaddr_storage peer;
+  socklen_t length = sizeof peer;
+  return getpeername(fd(), reinterpret_cast<sockaddr*>(&peer), &length) == 0;
+}
+
+void Upstream::OnEvent() {
+  if (user_ == nullptr) {
+    // SAFETY 91: whatever an idle connection says, it is not the answer to the next request.
+    if (readable()) owner_.OnIdleEvent();
+    return;
+  }
+  if (connecting_) {
+    if (gone() || !StreamSocket::Flush()) return user_->OnConnectFailed();
+    // Still nothing taken: the event need not have been about the connect.
+    if (StreamSocket::unsent() == offered_ && !IsConnected()) return;
+    Stand();
+    user_->OnConnected();
+    if (user_ == nullptr) return;
+  }
+  user_->OnStreamEvent();
+}
+
+// Hot path.
+ReadResult Upstream::ReadHead(const http::ResponseHead** head) {
+  for (;;) {
+    switch (Fill(more_, &window_)) {
+      case FillResult::kAgain:
+        return ReadResult::kAgain;
+      case FillResult::kEnd:
+        return ReadResult::kEnded;
+      case FillResult::kError:
+        return ReadResult::kReset;
+      case FillResult::kBytes:
+        break;
+    }
+    begun_ = true;
+    switch (reader_->head.Parse(window_.data, window_.length)) {
+      case ParseStatus::kNeedMore:
+        Use(window_, 0);
+        more_ = true;
+        continue;
+      case ParseStatus::kError:
+        return ReadResult::kMalformed;
+      case ParseStatus::kComplete:
+        break;
+    }
+    const ResponseHead& complete = reader_->head.head();
+    more_ = false;
+    at_hand_ = true;
+    taken_ = complete.length;
+    if (!complete.interim()) NoteHead(complete);
+    *head = &complete;
+    return ReadResult::kGiven;
+  }
+}
+
+void Upstream::NoteHead(const ResponseHead& head) {
+  in_body_ = true;
+  switched_ = head.body == BodyKind::kTunnel;
+  if (switched_) framing_ = OutFraming::kRaw;
+  keep_alive_ = head.keep_alive;
+  reader_->body.Start(head.body, head.content_length);
+  if (!head.facts.Has(FieldId::kKeepAlive)) return;
+  for (const Field& field : head.fields) {
+    if (field.id != FieldId::kKeepAlive) continue;
+    const uint32_t seconds = KeepAliveSeconds(field.Value(head.data));
+    if (seconds > 0) announced_idle_ms_ = seconds * 1'000 - kIdleMarginMs;
+  }
+}
+
+// Hot path.
+ReadResult Upstream::ReadBody(BodyPiece* piece) {
+  if (!at_hand_) {
+    if (reader_->body.error() != Error::kNone) return ReadResult::kMalformed;
+    taken_ = 0;
+    switch (Fill(more_, &window_)) {
+      case FillResult::kAgain:
+        return ReadResult::kAgain;
+      case FillResult::kEnd:
+        if (switched_ || !reader_->body.End()) return ReadResult::kEnded;
+        window_ = {};
+        *piece = {};
+        piece->last = response_done_ = true;
+        keep_alive_ = false;
+        return ReadResult::kGiven;
+      case FillResult::kError:
+        return ReadResult::kReset;
+      case FillResult::kBytes:
+        break;
+    }
+  }
+  at_hand_ = false;
+  char* const data = window_.data + taken_;
+  const size_t length = window_.length - taken_;
+  if (switched_) {
+    *piece = {};
+    piece->bytes = {data, length};
+    piece->wire_bytes = length;
+    taken_ = window_.length;
+    return ReadResult::kGiven;
+  }
+  const bool fine = reader_->body.Next(data, length, piece);
+  taken_ += piece->wire_bytes;
+  response_done_ = piece->last;
+  return fine ? ReadResult::kGiven : ReadResult::kMalformed;
+}
+
+void Upstream::Took() {
+  at_hand_ = false;
+  if (window_.data != nullptr) Use(window_, taken_);
+  if (in_body_) {
+    more_ = !switched_ && taken_ < window_.length;
+  } else {
+    // Another head follows an interim one.
+    reader_->head.Reset(response_context_);
+  }
+}
+
+std::string_view Upstream::fault() const {
+  return FaultOf(in_body_ ? reader_->body.error() : reader_->head.error());
+}
+
+}  // namespace sideroute::http1
