@@ -227,7 +227,8 @@ export class Reflector {
  */
 function leadsNowhere(error: unknown): boolean {
   if (!(error instanceof KubeError)) return false;
-  return error.reason === 'BadEvent' || [400, 404, 504].includes(error.status);
+  const isUnknown = error.status === 504 && /too large resource version/i.test(error.message);
+  return isUnknown || error.reason === 'BadEvent' || [400, 404].includes(error.status);
 }
 
 export function keyOf(object: Json): string {

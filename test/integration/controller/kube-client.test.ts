@@ -122,7 +122,10 @@ t.test('a reflector whose watch gets no answer says so, and asks again', async (
 for (const [what, refuse] of [
   ['an event that is no object', (response) => void response.end('nonsense\n')],
   ['an event without end', (response) => void response.write('x'.repeat(17 * 1024 * 1024))],
-  ['a version that the server does not know', (response) => void response.writeHead(504).end('{"reason":"Timeout"}')],
+  [
+    'a version that the server does not know',
+    (response) => void response.writeHead(504).end('{"reason":"Timeout","message":"Too large resource version: 9"}'),
+  ],
   ['a resource that was away', (response) => void response.writeHead(404).end('{"reason":"NotFound"}')],
 ] satisfies [string, (response: ServerResponse) => void][]) {
   t.test(`${what} makes everything be listed anew, instead of being asked for without end`, async (t) => {
