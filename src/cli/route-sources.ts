@@ -125,7 +125,13 @@ async function sourceOf(
   parse: Parse,
 ): Promise<RouteSource> {
   const read = files.map(({ label, content }) => ({ name: label, content, digest: digestOf(content) }));
-  const snapshot = await new RouteFiles(parse).update({ files: read, ignored: [], layout: 'plain', identity: '' });
+  // Nothing is under way in what is looked at once.
+  const snapshot = await new RouteFiles(parse, true, 0).update({
+    files: read,
+    ignored: [],
+    layout: 'plain',
+    identity: '',
+  });
   if (snapshot === null) throw new ProxyError('internal', 'the first read gave no snapshot');
   const plain = files.filter(({ name }) => shardFile(name) === null);
   const named = plain.map(({ name, content }) => ({ name, digest: digestOf(content) }));

@@ -3,7 +3,7 @@
  *
  * Stage before: `cluster-state.ts`. Stage after: `route-set/place.ts`, which writes nothing over that set.
  */
-import { encodeRoot } from '../route-set/encode.ts';
+import { encodeRoot, type Shard } from '../route-set/encode.ts';
 import { shardName, SHARDS } from '../route-set/format.ts';
 import type { ShardsThere } from '../route-set/place.ts';
 import type { ShardEntry } from './objects.ts';
@@ -22,13 +22,20 @@ export function shardsThere(present: ReadonlyMap<string, ShardEntry>): ShardsThe
   const root = present.get(shardName(0));
   const hashes = new Map([...shardsIn(present)].map(([index, { textHash }]) => [index, textHash]));
   if (root === undefined) return { named: new Map(), hashes };
-  // A version that did not say it may name any of those that are there.
-  const named = namedIn(root.names) ?? new Map([...hashes].map(([index, hash]) => [index, hash ?? '']));
+  // A version that did not say it, or whoever has written something else there since, may name any of those that are there.
+  const named = namedBy(root) ?? new Map([...hashes].map(([index, hash]) => [index, hash ?? '']));
   return { named, hashes };
 }
 
 export function namesOf(shards: readonly { readonly index: number; readonly textHash: string }[]): string {
   return JSON.stringify(Object.fromEntries(shards.map(({ index, textHash }) => [String(index), textHash])));
+}
+
+/** Null when that is not said, or is not so. */
+function namedBy({ names, textHash }: ShardEntry): Map<number, string> | null {
+  const named = namedIn(names);
+  if (named === null || named.size === 0 || textHash === null) return named;
+  return rootOf(named).textHash === textHash ? named : null;
 }
 
 /** Null when it cannot be read. */
@@ -45,9 +52,13 @@ function namedIn(text: string | null): Map<number, string> | null {
 /** Shard 0 that is there, made again, where it has no items; null where it has, or where it is not as it says. */
 export function rootThere({ textHash, generation }: ShardEntry, { named }: ShardsThere): Buffer | null {
   if (named.size === 0) return null;
-  const root = encodeRoot(
-    [...named].map(([index, hash]) => ({ index, textHash: hash })),
+  const root = rootOf(named);
+  return root.textHash === textHash ? root.bytes(generation) : null;
+}
+
+function rootOf(named: ReadonlyMap<number, string>): Shard {
+  return encodeRoot(
+    [...named].map(([index, textHash]) => ({ index, textHash })),
     [],
   );
-  return root.textHash === textHash ? root.bytes(generation) : null;
 }

@@ -2,10 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { PREVIOUS_KEY } from '../../src/route-set/format.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { waitForLine } from '../support/processes.ts';
-import { setFiles, setHash, setItem, shardOf } from '../support/route-set.ts';
+import { replacedFiles, setFiles, setHash, setItem, shardOf } from '../support/route-set.ts';
 import { fixture, Sidecar, SIDEROUTE, startFixture } from '../support/sidecar.ts';
 import { startTwoPods } from '../support/two-pods.ts';
 
@@ -177,4 +178,34 @@ t.test('check and explain read a directory, and ConfigMaps, with a set', { skip 
       .join('\n---\n'),
   );
   t.match(check(written), { status: 1, stdout: /\[torn-set\]/ });
+
+  // With what shard 0 brings along: a pod that starts while shard 4 is under way serves the set before, and so it is checked.
+  const { before, next } = replacedFiles(version(1), version(2), 2);
+  const arrived = Object.entries({ ...before, ...next }).map(([key, bytes]) => {
+    const name = key === PREVIOUS_KEY ? 'sideroute-set-0' : key.slice(0, -'.gz'.length);
+    return { name, data: { [key]: bytes.toString('base64') } };
+  });
+  const documents = (without: string): string =>
+    [...new Set(arrived.map(({ name }) => name))]
+      .filter((name) => name !== without)
+      .map((name) => {
+        const data: object[] = arrived.filter((each) => each.name === name).map((each) => each.data);
+        const binaryData: object = Object.assign({}, ...data) as object;
+        return JSON.stringify({
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { name, namespace: 'shop' },
+          binaryData,
+        });
+      })
+      .join('\n---\n');
+  writeFileSync(written, documents(''));
+  t.match(check(written), { status: 0, stdout: /^2002 routes, 3 Services, /m });
+  const late = Object.keys(next).find((key) => /-[246]\.gz$/.test(key))!;
+  writeFileSync(written, documents(late.slice(0, -'.gz'.length)));
+  t.match(check(written), {
+    status: 1,
+    stdout:
+      /sideroute-set-[246]\.gz.* error: .*the routes of generation 1 are served \[torn-set\]$[^]*^2002 routes, 3 Services, /m,
+  });
 });

@@ -288,6 +288,23 @@ t.test('nor does he remove what the other leader has put to use', async (t) => {
   t.equal(await starting(configMaps.now), textOf(two!));
 });
 
+t.test('what is said of shard 0 and is not so is not believed', async (t) => {
+  const configMaps = new ConfigMaps();
+  const [one, two] = [1, 2].map((version) => ({ count: 40, versions: [version] }));
+  await new Leader(configMaps).routes(routesOf(one!)).write();
+  const root = configMaps.now.get('sideroute-set-0')!;
+  const { annotations } = root.metadata as unknown as { annotations: Record<string, string> };
+  const names = JSON.stringify({ 2: 'a'.repeat(64), 4: 'b'.repeat(64), 6: 'c'.repeat(64) });
+  const metadata = { ...root.metadata, annotations: { ...annotations, 'sideroute.dev/shards': names } };
+  configMaps.put('sideroute-set-0', { metadata, binaryData: { ...root.binaryData } });
+  configMaps.forgetPast();
+  const leader = new Leader(configMaps).routes(routesOf(two!));
+  await leader.write();
+  await leader.write();
+  for (const moment of configMaps.moments) t.ok([textOf(one!), textOf(two!)].includes((await starting(moment))!));
+  t.equal(await starting(configMaps.now), textOf(two!));
+});
+
 t.test('shards that no set needs any more stay for a while, and go then', async (t) => {
   const configMaps = new ConfigMaps();
   const leader = new Leader(configMaps, { cleanupAfterMs: 1_000 }).routes(routesOf({ count: 40, versions: [1] }));
