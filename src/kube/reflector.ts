@@ -64,6 +64,8 @@ export class Reflector {
   #version: string | null = null;
   #synced = false;
   #failures = 0;
+  /** Nothing has been heard since the version to watch from was gone. */
+  #hadGone = false;
   #error: string | null = null;
   /** Of objects that the sink could not take. */
   rejected = 0;
@@ -96,19 +98,25 @@ export class Reflector {
       try {
         this.#version ??= await this.#list();
         await this.#watch();
-        this.#failures = 0;
+        this.#isWell();
       } catch (error) {
         if (this.#ended) return;
         const gone = error instanceof KubeError && (error.status === GONE || error.reason === 'Expired');
         if (gone || leadsNowhere(error)) this.#version = null;
-        // A version that is gone is no fault of the server; a second one in a row is treated like one.
-        if (gone && this.#failures === 0) {
-          this.#failures = 1;
+        // A version that is gone is no fault of the server, which answers, and mostly has just come back; a second one in a row is
+        // treated like one.
+        if (gone && !this.#hadGone) {
+          this.#hadGone = true;
           continue;
         }
         await this.#failed(error, logger, path);
       }
     }
+  }
+
+  #isWell(): void {
+    this.#failures = 0;
+    this.#hadGone = false;
   }
 
   #recovered(): void {
@@ -190,7 +198,7 @@ export class Reflector {
         throw new KubeError(numberOf(object, 'code') ?? 0, textOf(object, 'reason') ?? '', message);
       }
       if (!isObject(object)) continue;
-      this.#failures = 0;
+      this.#isWell();
       if (type === 'BOOKMARK') bookmarked = true;
       else {
         this.events++;

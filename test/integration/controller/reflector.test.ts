@@ -72,6 +72,30 @@ t.test('what is removed while nobody watches is removed with the next list', asy
   await eventually('all is well', () => reflector.error === null);
 });
 
+t.test('after an outage what cannot be watched any more is listed at once', async (t) => {
+  let away = false;
+  const backoff = {
+    // Once the server answers a wait is longer than the test.
+    get firstMs() {
+      return away ? 1 : 3_600_000;
+    },
+    get mostMs() {
+      return away ? 1 : 3_600_000;
+    },
+  };
+  const { api, objects, reflector } = await start(t, 5, { backoff });
+  await eventually('it is read', () => reflector.synced);
+  away = true;
+  api.fault = () => (away ? { status: 503 } : null);
+  api.dropWatches();
+  await eventually('it is noticed', () => reflector.error !== null);
+  api.apply('services', service('new', 'ns'));
+  api.compact();
+  away = false;
+  await eventually('it follows', () => objects.has('ns/new'));
+  t.equal(reflector.error, null);
+});
+
 t.test('a bookmark moves on what is watched from', async (t) => {
   const { api, objects, reflector } = await start(t, 1);
   await eventually('it watches', () => reflector.watches > 0 && api.seen.some(({ query }) => query.has('watch')));
