@@ -16,5 +16,6 @@ t.test('all of them once, in their order, unless some are named', async (t) => {
 });
 
 t.test('a part that there is not is an error, not nothing', async (t) => {
-  for (const wanted of ['apiserver', 'node*0', 'node*', 'node edit']) t.throws(() => chosen(NAMES, wanted), /is not one of/);
+  for (const wanted of ['apiserver', 'node*0', 'node*', 'node edit'])
+    t.throws(() => chosen(NAMES, wanted), /is not one of/);
 });
