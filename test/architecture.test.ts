@@ -69,11 +69,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'observe',
     'admin',
   ],
-  'configuration.ts': ['slices.ts', 'config', 'routing', 'cluster'],
-  'capture.ts': ['errors.ts', 'log.ts', 'config', 'addon'],
-  'proxy.ts': [
-    'capture.ts',
-    'configuration.ts',
+  /** The composition of the sidecar. */
+  proxy: [
     'drain.ts',
     'signals.ts',
     'errors.ts',
@@ -104,7 +101,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'export',
     'controller',
     'route-set',
-    'proxy.ts',
+    'proxy',
   ],
   'program.ts': ['addon', 'package-root.ts', 'cli', 'command-line.ts'],
   'command-line.ts': ['errors.ts', 'package-root.ts', 'cli'],

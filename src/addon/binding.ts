@@ -2,7 +2,7 @@
  * The typed interface of the native addon: acceptor and memory guard.
  *
  * The addon moves bytes (accept, original destination, protocol detection, tunnels); everything it is told here it was
- * told by `proxy.ts`. Addresses are canonical text as `inet_ntop` writes it, ports are integers, times milliseconds.
+ * told by `proxy/proxy.ts`. Addresses are canonical text as `inet_ntop` writes it, ports are integers, times milliseconds.
  */
 import type { ConnectionReason, RequestReason } from '../errors.ts';
 import type { NativeAccessLog } from './access-log.ts';

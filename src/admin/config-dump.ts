@@ -8,28 +8,21 @@
  * those of the moment when their rule is written.
  */
 import type { FrontendAddress } from '../addon/binding.ts';
-import type { Attachment, RouteCondition } from '../config/attachment.ts';
+import type { RouteCondition } from '../config/attachment.ts';
 import type { TornSet } from '../config/route-set-files.ts';
-import type { ConfigSnapshot } from '../config/snapshot.ts';
 import type { BackendObjectReference, Problem, SourceLocation } from '../gateway-api/types.ts';
+import type { Configuration } from '../routing/configuration.ts';
 import type { Backend } from '../routing/decision.ts';
 import type { CompiledMatch } from '../routing/match-list.ts';
 import type { CompiledRule, Refusal, Share } from '../routing/rule.ts';
-import type { FrontendTable, RouteTable } from '../routing/table.ts';
+import type { FrontendTable } from '../routing/table.ts';
 import { inSlices, listText } from './json-stream.ts';
 
-export interface ConfigView {
-  /** Null before the first one. */
-  readonly snapshot: ConfigSnapshot | null;
-  /** Of the snapshot. */
-  readonly attachment: Attachment;
+export interface ConfigView extends Pick<Configuration, 'snapshot' | 'attachment' | 'table' | 'valid'> {
   /** The route set in the directory that is not whole. */
   readonly tornSet: TornSet | null;
   /** Of the attachment, with what is known of addresses now. */
   readonly conditions: readonly RouteCondition[];
-  /** Of the attachment. */
-  readonly table: RouteTable;
-  readonly valid: boolean;
   /** Of the files, of attaching and of addresses. */
   readonly problems: readonly Problem[];
   /** Of frontends by their ids. */

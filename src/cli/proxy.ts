@@ -19,7 +19,7 @@ export function registerProxy(program: Command): Command {
   }
   command.action(async (settings: ProxySettings) => {
     // Loaded here: the other commands do without the engines and start faster for it.
-    const { runProxy } = await import('../proxy.ts');
+    const { runProxy } = await import('../proxy/proxy.ts');
     await runProxy({ ...settings, namespace: settings.namespace ?? mountedNamespace() });
   });
   return program;

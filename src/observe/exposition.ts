@@ -15,6 +15,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { HttpEngineCounters } from '../addon/http-engine.ts';
 import type { LogCounters } from '../addon/log-writer.ts';
 import type { RouteCondition } from '../config/attachment.ts';
+import type { Configuration } from '../routing/configuration.ts';
 import { ConditionText } from './conditions.ts';
 import { registerConnections, registerMemory, type ConnectionSources } from './connection-families.ts';
 import { registerDns, type DnsFigures, type Families } from './dns-families.ts';
@@ -27,8 +28,7 @@ export interface ExpositionSources extends ConnectionSources {
   readonly metrics: Metrics;
   accessLog(): LogCounters;
   log(): LogCounters;
-  /** Generation and hash as `ConfigSnapshot` has them; generation 0 and an empty hash before the first one. */
-  config(): { readonly generation: number; readonly hash: string; readonly valid: boolean };
+  config(): Pick<Configuration, 'generation' | 'hash' | 'valid'>;
   /** Served in an earlier version, because the present one is refused. */
   heldRoutes(): number;
   /** How long the route set in the directory has not been whole; 0 when it is. */

@@ -2,7 +2,7 @@
  * What of a decision the `uws` engine cannot carry out. Its connections go to the native engine instead.
  *
  * Stage before: a route table, when connections are handed out; a decision, when a reload has brought what the connection
- * was not handed out for. Stage after: `proxy.ts`, `uws-engine.ts`.
+ * was not handed out for. Stage after: `proxy/proxy.ts`, `uws-engine.ts`.
  *
  * - Retries and mirrors: both need requests that are kept, which is the business of the native engine.
  * - `Date` in a response, which uWS writes itself (SAFETY U19).

@@ -1,20 +1,20 @@
 /** A configuration is in force as a whole or not at all, at every moment and whatever fails. */
 import t, { type Test } from 'tap';
 
-import { BackendRegistry } from '../../src/cluster/backends.ts';
-import { FrontendRegistry } from '../../src/cluster/frontends.ts';
-import { ServiceResolver } from '../../src/cluster/resolver.ts';
-import { parseRoutes } from '../../src/config/route-parser.ts';
-import type { ConfigSnapshot } from '../../src/config/snapshot.ts';
-import { ConfigurationInForce, type ConfigurationOptions } from '../../src/configuration.ts';
-import { createLogger } from '../../src/log.ts';
-import type { FrontendAddress } from '../../src/addon/binding.ts';
-import { configDump } from '../../src/admin/config-dump.ts';
-import { Metrics } from '../../src/observe/metrics.ts';
-import { decide } from '../../src/routing/decide.ts';
-import { finish } from '../../src/slices.ts';
-import { requestHead } from '../support/routes.ts';
-import { serviceFile } from '../support/services.ts';
+import { BackendRegistry } from '../../../src/cluster/backends.ts';
+import { FrontendRegistry } from '../../../src/cluster/frontends.ts';
+import { ServiceResolver } from '../../../src/cluster/resolver.ts';
+import { parseRoutes } from '../../../src/config/route-parser.ts';
+import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
+import { ConfigurationInForce, type ConfigurationOptions } from '../../../src/proxy/configuration.ts';
+import { createLogger } from '../../../src/log.ts';
+import type { FrontendAddress } from '../../../src/addon/binding.ts';
+import { configDump } from '../../../src/admin/config-dump.ts';
+import { Metrics } from '../../../src/observe/metrics.ts';
+import { decide } from '../../../src/routing/decide.ts';
+import { finish } from '../../../src/slices.ts';
+import { requestHead } from '../../support/routes.ts';
+import { serviceFile } from '../../support/services.ts';
 
 const PARENTS = 4;
 
@@ -212,5 +212,25 @@ t.test('a step that throws leaves all that was in force, and the next apply work
     t.ok(state.captured.every(({ address }) => address.startsWith('10.96.2.')));
     t.same(seen().backends, [`shop/v2:80 10.96.2.${10 + PARENTS + 1} null`]);
   }
+  t.end();
+});
+
+t.test('what is in force is one object that never changes, and another takes its place', (t) => {
+  const { configuration } = start(t);
+  const seen = [configuration.current];
+  for (const generation of [1, 2]) {
+    finish(configuration.apply(snapshot(generation)));
+    seen.push(configuration.current);
+  }
+  t.equal(new Set(seen).size, 3);
+  t.ok(seen.every((one) => Object.isFrozen(one)));
+  t.same(
+    seen.map(({ generation, hash, snapshot }) => [generation, hash, snapshot?.generation ?? 0, snapshot?.hash ?? '']),
+    [
+      [0, '', 0, ''],
+      [1, 'hash1', 1, 'hash1'],
+      [2, 'hash2', 2, 'hash2'],
+    ],
+  );
   t.end();
 });

@@ -3,11 +3,11 @@
  *
  * Stage before: the iptables rules. Stage after: whoever the callbacks belong to.
  */
-import type { Acceptor, AcceptorOptions, NativeBinding } from './addon/binding.ts';
-import { formatAddress, hasIpv6 } from './addon/listen-address.ts';
-import type { ProxySettings } from './config/settings.ts';
-import { ProxyError } from './errors.ts';
-import type { Logger } from './log.ts';
+import type { Acceptor, AcceptorOptions, NativeBinding } from '../addon/binding.ts';
+import { formatAddress, hasIpv6 } from '../addon/listen-address.ts';
+import type { ProxySettings } from '../config/settings.ts';
+import { ProxyError } from '../errors.ts';
+import type { Logger } from '../log.ts';
 
 type Callbacks = Pick<AcceptorOptions, 'accessLog' | 'engine' | 'onHttp' | 'onDropped' | 'onPaused' | 'onError'>;
 

@@ -4,29 +4,19 @@
  *     snapshot --> attach --> Service documents --> compile --> frontends --> in force
  *                  \______ a step that fails: what the others did is undone ____/
  *
- * Stage before: `config/route-directory.ts`. Stage after: `proxy.ts`, and whatever decides or shows by `current`.
+ * Stage before: `config/route-directory.ts`. Stage after: `proxy/proxy.ts`, and whatever decides or shows by `current`.
  */
-import type { BackendRegistry } from './cluster/backends.ts';
-import type { FrontendRegistry } from './cluster/frontends.ts';
-import type { ServiceResolver } from './cluster/resolver.ts';
-import { attachInSteps } from './config/attach.ts';
-import type { Attachment } from './config/attachment.ts';
-import type { ConfigSnapshot } from './config/snapshot.ts';
-import type { CompileDeps } from './routing/decision.ts';
-import { compileTable, compileTableInSteps, type RouteTable } from './routing/table.ts';
-import type { Steps } from './slices.ts';
-
-/** Everything of one generation. Never changes. Addresses are not among it: they follow DNS. */
-export interface Configuration {
-  /** Null before the first one. */
-  readonly snapshot: ConfigSnapshot | null;
-  /** Of the snapshot. */
-  readonly attachment: Attachment;
-  /** Of the attachment. */
-  readonly table: RouteTable;
-  /** Neither files nor attaching nor addresses had an error when it was applied. */
-  readonly valid: boolean;
-}
+import type { BackendRegistry } from '../cluster/backends.ts';
+import type { FrontendRegistry } from '../cluster/frontends.ts';
+import type { ServiceResolver } from '../cluster/resolver.ts';
+import { attachInSteps } from '../config/attach.ts';
+import type { Attachment } from '../config/attachment.ts';
+import type { ConfigSnapshot } from '../config/snapshot.ts';
+import type { Problem } from '../gateway-api/types.ts';
+import type { Configuration } from '../routing/configuration.ts';
+import type { CompileDeps } from '../routing/decision.ts';
+import { compileTable, compileTableInSteps } from '../routing/table.ts';
+import type { Steps } from '../slices.ts';
 
 export interface ConfigurationOptions {
   /** See `AttachInput`. */
@@ -44,6 +34,10 @@ const NOTHING_ATTACHED: Attachment = {
   ...{ frontends: [], conditions: [], subjects: new Map(), problems: [], services: new Map() },
 };
 
+function isError({ severity }: Problem): boolean {
+  return severity === 'error';
+}
+
 export class ConfigurationInForce {
   readonly #options: ConfigurationOptions;
   #current: Configuration;
@@ -51,7 +45,10 @@ export class ConfigurationInForce {
   constructor(options: ConfigurationOptions) {
     this.#options = options;
     const table = compileTable(NOTHING_ATTACHED, options.compile);
-    this.#current = { snapshot: null, attachment: NOTHING_ATTACHED, table, valid: false };
+    this.#current = Object.freeze({
+      ...{ generation: 0, hash: '', snapshot: null, attachment: NOTHING_ATTACHED },
+      ...{ table, problems: [], valid: false },
+    });
   }
 
   get current(): Configuration {
@@ -78,9 +75,10 @@ export class ConfigurationInForce {
       undo.push(prepared.abandon);
       // Nothing pauses from here on: no connection is accepted for a frontend that the table does not know.
       prepared.commit();
-      const problems = [...snapshot.problems, ...attachment.problems, ...frontends.problems];
-      const valid = snapshot.valid && !problems.some(({ severity }) => severity === 'error');
-      this.#current = { snapshot, attachment, table, valid };
+      const problems = [...snapshot.problems, ...attachment.problems];
+      const valid = snapshot.valid && ![...problems, ...frontends.problems].some(isError);
+      const { generation, hash } = snapshot;
+      this.#current = Object.freeze({ generation, hash, snapshot, attachment, table, problems, valid });
     } catch (error) {
       for (const step of undo.reverse()) step();
       throw error;

@@ -1,0 +1,148 @@
+/**
+ * The endpoints of the sidecar, and where each figure and each answer that they give comes from.
+ *
+ * Stage before: the composition root, when all of its parts are there. Stage after: `admin/`, which serves, and
+ * `observe/exposition.ts`, which reads at the moment of a scrape.
+ */
+import type { Acceptor } from '../addon/binding.ts';
+import { formatAddress } from '../addon/listen-address.ts';
+import type { ConfigView } from '../admin/config-dump.ts';
+import { connectionView, type ConnectionView } from '../admin/connections.ts';
+import type { Endpoint } from '../admin/endpoint.ts';
+import type { LogSettings } from '../admin/log-level.ts';
+import { startPrivateAdmin } from '../admin/private-admin.ts';
+import type { Probes } from '../admin/probes.ts';
+import { servedBy, startAdmin } from '../admin/public-admin.ts';
+import { StatsReporter } from '../admin/stats.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { ConditionTracker } from '../cluster/condition-tracker.ts';
+import type { RouteDirectory } from '../config/route-directory.ts';
+import type { ProxySettings } from '../config/settings.ts';
+import type { Drain } from '../drain.ts';
+import type { Problem } from '../gateway-api/types.ts';
+import type { AccessLog } from '../observe/access-log.ts';
+import { createExposition } from '../observe/exposition.ts';
+import type { MemoryWatch } from '../observe/memory-watch.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { ProcessLog } from '../observe/process-log.ts';
+import { packageVersion } from '../package-root.ts';
+import type { Configuration } from '../routing/configuration.ts';
+import type { Engines } from './engines.ts';
+
+export interface EndpointSources {
+  readonly settings: ProxySettings;
+  readonly cluster: Cluster;
+  readonly directory: RouteDirectory;
+  readonly conditions: ConditionTracker;
+  readonly acceptor: Acceptor;
+  readonly engines: Engines;
+  readonly metrics: Metrics;
+  readonly memory: MemoryWatch;
+  readonly accessLog: AccessLog;
+  readonly log: ProcessLog;
+  readonly logSettings: LogSettings;
+  readonly probes: Probes;
+  readonly drain: Drain;
+  /** In force now. */
+  configuration(): Configuration;
+  /** Of the configuration in force and of addresses. */
+  problems(): readonly Problem[];
+  /** Changes of what is known of addresses, and of what follows from it. */
+  addressChanges(): number;
+}
+
+export class Endpoints {
+  readonly #sources: EndpointSources;
+  readonly #public: Endpoint[] = [];
+  readonly #private: Endpoint[] = [];
+
+  constructor(sources: EndpointSources) {
+    this.#sources = sources;
+  }
+
+  /** @throws ProxyError when an address cannot be bound; those that are open stay so until `close` */
+  async start(): Promise<void> {
+    const sources = this.#sources;
+    const { settings, cluster, directory, conditions, acceptor, engines, drain } = sources;
+    const { resolver, backends, frontends } = cluster;
+    const common = {
+      version: packageVersion(),
+      metrics: sources.metrics,
+      acceptor: () => acceptor.counters(),
+      engine: () => engines.native.counters(),
+      accessLog: () => sources.accessLog.counters(),
+      log: () => sources.log.counters(),
+      memory: () => sources.memory.state,
+      downstreamConnections: () => engines.connections,
+      config: () => this.#state(),
+    };
+    const exposition = createExposition({
+      ...common,
+      heldRoutes: () => sources.configuration().snapshot?.heldRoutes.length ?? 0,
+      tornSeconds: () => directory.tornSet?.seconds ?? 0,
+      unresolvedFrontends: () => frontends.unresolved.length,
+      dns: () => resolver.statistics(),
+      unresolvedBackends: () => backends.unresolved,
+      conditions: () => conditions.current,
+    });
+    const served = () => servedBy(sources.configuration().snapshot, directory.tornSet);
+    for (const { address, port } of settings.metrics) {
+      this.#public.push(await startAdmin({ address, port, flag: '--metrics', exposition, served, ...sources.probes }));
+    }
+    const stats = new StatsReporter({
+      ...common,
+      upstreams: () => engines.native.upstreams(),
+      backendKeys: () => backends.keys,
+      draining: () => drain.begun,
+      metricsAddresses: () => this.addresses.metrics,
+    });
+    for (const { address, port } of settings.admin) {
+      this.#private.push(
+        await startPrivateAdmin({
+          ...{ address, port, flag: '--admin', stats, logSettings: sources.logSettings },
+          config: () => this.#view(),
+          table: () => sources.configuration().table,
+          connections: () => this.#connections(),
+          quit: (by: string) => drain.quit(by),
+        }),
+      );
+    }
+  }
+
+  /** Actually bound. */
+  get addresses(): { readonly metrics: readonly string[]; readonly admin: readonly string[] } {
+    return { metrics: this.#public.map(formatAddress), admin: this.#private.map(formatAddress) };
+  }
+
+  close(): void {
+    for (const endpoint of [...this.#public, ...this.#private]) endpoint.close();
+  }
+
+  #connections(): ConnectionView {
+    const { acceptor, engines, cluster } = this.#sources;
+    const keys = { frontends: cluster.frontends.keys, backends: cluster.backends.keys };
+    return connectionView(acceptor, engines.native, { ...keys, unlisted: engines.unlisted });
+  }
+
+  #state() {
+    const { generation, hash, valid } = this.#sources.configuration();
+    const revision = `${generation}.${this.#sources.addressChanges()}`;
+    const unresolvedFrontends = this.#sources.cluster.frontends.unresolved.length;
+    return { generation, hash, valid, unresolvedFrontends, revision };
+  }
+
+  #view(): ConfigView {
+    const { cluster, directory, conditions } = this.#sources;
+    const { frontends, backends } = cluster;
+    return {
+      ...this.#sources.configuration(),
+      tornSet: directory.tornSet,
+      conditions: conditions.current,
+      problems: this.#sources.problems(),
+      frontendKeys: frontends.keys,
+      addresses: frontends.addresses,
+      unresolved: frontends.unresolved,
+      backends: backends.status(),
+    };
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The engines of the sidecar: the native one, which carries every request, and one that is asked first if it is preferred.
+ *
+ * Stage before: the acceptor, with a connection that speaks HTTP. Stage after: `engine/`, each engine by its contract.
+ */
+import type { NativeAccessLog } from '../addon/access-log.ts';
+import type { AcceptorOptions } from '../addon/binding.ts';
+import type { ProxySettings } from '../config/settings.ts';
+import type { Engine, EngineHost } from '../engine/engine.ts';
+import { createNativeEngine, type NativeEngine } from '../engine/native/native-engine.ts';
+import { exceedsUws } from '../engine/uws/limits.ts';
+import type { FrontendTable, RouteTable } from '../routing/table.ts';
+import type { Steps } from '../slices.ts';
+
+export interface EnginesOptions {
+  readonly settings: ProxySettings;
+  readonly host: EngineHost;
+  readonly accessLog: NativeAccessLog;
+  /** Of an engine that the acceptor does not see. */
+  readonly onConnections: (connections: number) => void;
+  /** Requests are to be refused, by an engine that does not know by itself. */
+  readonly overloaded: () => boolean;
+}
+
+/** @throws ProxyError when an engine cannot be loaded */
+export async function createEngines(options: EnginesOptions): Promise<Engines> {
+  const { settings, host, accessLog, onConnections, overloaded } = options;
+  const { maxHeadBytes, maxHeaderFields, connectTimeoutMs } = settings;
+  const { retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs } = settings;
+  const { maxUpstreamConnections, maxQueuedRequests, queueTimeoutMs } = settings;
+  const native = createNativeEngine(host, {
+    ...{ maxHeadBytes, maxHeaderFields, connectTimeoutMs, accessLog },
+    ...{ retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs },
+    ...{ maxUpstreamConnections, maxQueuedRequests, queueTimeoutMs },
+  });
+  if (settings.engine === 'native') return new Engines(native, null);
+  const upstream = { connectTimeoutMs, maxConnections: maxUpstreamConnections, maxQueued: maxQueuedRequests };
+  try {
+    // Loaded here: of its libraries undici alone takes a fifth of the time that the start takes.
+    const { createUwsEngine } = await import('../engine/uws/uws-engine.ts');
+    return new Engines(
+      native,
+      await createUwsEngine(host, { maxHeadBytes, accessLog, upstream, onConnections, overloaded }),
+    );
+  } catch (error) {
+    await native.close();
+    throw error;
+  }
+}
+
+export class Engines {
+  readonly native: NativeEngine;
+  /** Asked first, when it is not the native one. */
+  readonly #preferred: Engine | null;
+  readonly all: readonly Engine[];
+
+  constructor(native: NativeEngine, preferred: Engine | null) {
+    this.native = native;
+    this.#preferred = preferred;
+    this.all = preferred === null ? [native] : [preferred, native];
+  }
+
+  get connections(): number {
+    return this.all.reduce((sum, engine) => sum + engine.connections, 0);
+  }
+
+  /** Connections of an engine that does not tell them apart. */
+  get unlisted(): number {
+    return this.#preferred?.connections ?? 0;
+  }
+
+  /**
+   * How the acceptor hands HTTP over: straight to the native engine, within the addon, or by a callback where another engine is
+   * asked first. `frontend` gives one of the table in force, `take` the descriptor of the connection.
+   */
+  receiver(
+    frontend: (id: number) => FrontendTable | undefined,
+    take: () => number,
+  ): Pick<AcceptorOptions, 'engine' | 'onHttp'> {
+    const preferred = this.#preferred;
+    if (preferred === null) return { engine: this.native.handle };
+    return {
+      onHttp: (connection) => {
+        const { verdict } = connection;
+        const table = frontend(connection.frontend);
+        const admitted = verdict === 'admit' && (table === undefined || !exceedsUws(table));
+        // The native engine reads a head that the gate did not admit once more, and answers it or carries it.
+        (admitted ? preferred : this.native).adopt({ ...connection, fd: take() });
+      },
+    };
+  }
+
+  /** Which fields the native engine gives with each request, so that matching does not ask for them one by one. */
+  *tellInterest(table: RouteTable): Steps<void> {
+    for (const frontend of table.frontends) {
+      if (frontend !== undefined) {
+        const { headerNames, queryNames } = frontend.reader;
+        this.native.setInterest(frontend.id, headerNames, queryNames.length > 0);
+      }
+      yield;
+    }
+  }
+
+  drain(timeoutMs: number): void {
+    for (const engine of this.all) void engine.drain(timeoutMs);
+  }
+
+  async close(): Promise<void> {
+    for (const engine of this.all) await engine.close();
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * The composition root of the sidecar: every stage is made here and wired in the order a request passes them.
+ *
+ *     route directory -> attach -> table ----------------------------+
+ *     resolver -> frontends -> acceptor -> engine -> decide(table) --+-> outcome -> metrics -> admin
+ */
+import { loadNative, type Acceptor, type NativeBinding } from '../addon/binding.ts';
+import { formatAddress } from '../addon/listen-address.ts';
+import { closeLogSettings, logSettings, type LogSettings } from '../admin/log-level.ts';
+import { createProbes, type Probes } from '../admin/probes.ts';
+import { createCluster, type Cluster } from '../cluster/cluster.ts';
+import { ConditionTracker } from '../cluster/condition-tracker.ts';
+import { RouteDirectory } from '../config/route-directory.ts';
+import { parseRoutesBesides } from '../config/route-parser.ts';
+import type { ProxySettings } from '../config/settings.ts';
+import type { ConfigSnapshot } from '../config/snapshot.ts';
+import { Drain } from '../drain.ts';
+import type { EngineHost } from '../engine/engine.ts';
+import { frontendsInUse } from '../engine/frontends-in-use.ts';
+import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
+import type { Problem } from '../gateway-api/types.ts';
+import type { Logger } from '../log.ts';
+import { AccessLog } from '../observe/access-log.ts';
+import { ConditionLog } from '../observe/conditions.ts';
+import { connectionIncidents, IncidentLog, seriesFields } from '../observe/incidents.ts';
+import { MemoryWatch } from '../observe/memory-watch.ts';
+import { Metrics } from '../observe/metrics.ts';
+import { ProblemLog } from '../observe/problem-log.ts';
+import { ProcessLog } from '../observe/process-log.ts';
+import { packageVersion } from '../package-root.ts';
+import { decide } from '../routing/decide.ts';
+import type { CompileDeps, SeriesLabels } from '../routing/decision.ts';
+import { onFirstSignal } from '../signals.ts';
+import { Slicer, type Steps } from '../slices.ts';
+import { listenForCaptured } from './capture.ts';
+import { ConfigurationInForce } from './configuration.ts';
+import { Endpoints } from './endpoints.ts';
+import { createEngines, type Engines } from './engines.ts';
+
+class SidecarProxy {
+  readonly #settings: ProxySettings;
+  readonly #log: ProcessLog;
+  readonly #logger: Logger;
+  readonly #incidents: IncidentLog;
+  readonly #problemLog: ProblemLog;
+  readonly #accessLog: AccessLog;
+  readonly #native: NativeBinding;
+  readonly #memory: MemoryWatch;
+  readonly #metrics = new Metrics();
+  readonly #cluster: Cluster;
+  readonly #directory: RouteDirectory;
+  readonly #conditions: ConditionTracker;
+  readonly #probes: Probes;
+  readonly #closing = new AbortController();
+  /** For all work whose length depends on the size of the configuration. */
+  readonly #slicer = new Slicer({ signal: this.#closing.signal });
+  readonly #configuration: ConfigurationInForce;
+  #engines: Engines | null = null;
+  #acceptor: Acceptor | null = null;
+  #endpoints: Endpoints | null = null;
+  readonly #logSettings: LogSettings;
+  readonly drain: Drain;
+  /** Changes of what is known of addresses, and of what follows from it. */
+  #addressChanges = 0;
+
+  constructor(settings: ProxySettings, log: ProcessLog) {
+    const { logger } = log;
+    this.#settings = settings;
+    this.#log = log;
+    this.#logger = logger;
+    this.#incidents = new IncidentLog(logger);
+    const conditionLog = new ConditionLog(logger);
+    this.drain = new Drain({
+      ...{ timeoutMs: settings.drainTimeoutMs, quietMs: settings.drainQuietMs, logger },
+      connections: () => this.#openConnections(),
+      begin: (timeoutMs) => this.#engines?.drain(timeoutMs),
+      close: () => this.close(),
+    });
+    this.#problemLog = new ProblemLog(logger);
+    this.#accessLog = new AccessLog(settings.accessLog);
+    this.#logSettings = logSettings(logger, this.#accessLog);
+    this.#native = loadNative();
+    const limit = settings.memoryLimit === 'auto' ? null : settings.memoryLimit;
+    this.#memory = new MemoryWatch({ native: this.#native, logger, limit });
+    this.#cluster = createCluster({
+      ...{ settings, logger },
+      onNews: () => {
+        this.#addressChanges++;
+        this.#conditions.touch();
+      },
+      onBackends: () => this.#engines?.native.forget(true),
+      dropBackend: (id) => this.#engines?.native.dropBackend(id) ?? true,
+      onFrontends: (addresses) => this.#acceptor?.setFrontends(addresses),
+      frontendsInUse: () => frontendsInUse(this.#engines?.all ?? [], this.#acceptor),
+    });
+    const { resolver, backends, frontends, knowledge } = this.#cluster;
+    this.#directory = new RouteDirectory({
+      path: settings.routes,
+      holdRoutes: !settings.strict,
+      parse: (file, text, layout) =>
+        parseRoutesBesides(file, text, settings.namespace, this.#slicer, this.#closing.signal, layout),
+      onChange: (snapshot) => this.#slicer.run(this.#apply(snapshot)),
+      logger,
+    });
+    this.#configuration = new ConfigurationInForce({
+      namespace: settings.namespace,
+      compile: this.#compileDeps(),
+      ...{ resolver, backends, frontends, series: this.#metrics },
+      onChange: () => this.#engines?.native.forget(false),
+    });
+    this.#conditions = new ConditionTracker({
+      ...{ slicer: this.#slicer, logger, sources: knowledge },
+      attachment: () => this.#configuration.current.attachment,
+      onChange: (conditions) => {
+        this.#addressChanges++;
+        return conditionLog.update(conditions);
+      },
+    });
+    this.#probes = createProbes({
+      strict: settings.strict,
+      valid: () => this.#configuration.current.valid,
+      unresolved: () => frontends.unresolved,
+      draining: () => this.drain.begun,
+    });
+  }
+
+  /** @throws ProxyError when an address cannot be bound or the engine cannot be loaded */
+  async start(): Promise<void> {
+    const settings = this.#settings;
+    this.#engines = await createEngines({
+      ...{ settings, host: this.#engineHost(), accessLog: this.#accessLog.native },
+      onConnections: (connections) => this.#acceptor?.setElsewhere(connections),
+      overloaded: () => this.#memory.overloaded,
+    });
+    await this.#directory.start();
+    this.#acceptor = this.#listen(this.#engines);
+    this.#acceptor.setFrontends(this.#cluster.frontends.addresses);
+    this.#endpoints = this.#endpointsOf(this.#acceptor, this.#engines);
+    await this.#endpoints.start();
+    this.#logger.info('ready', {
+      version: packageVersion(),
+      engine: settings.engine,
+      capture: this.#acceptor.listening.map(formatAddress),
+      ...this.#endpoints.addresses,
+    });
+  }
+
+  /** Drains, or ends the process where there is nothing to drain yet. */
+  end(): void {
+    if (this.#acceptor !== null) {
+      this.drain.begin();
+      return;
+    }
+    this.#logger.info('stopped before it was ready');
+    process.exit(0);
+  }
+
+  /** Closes everything now. */
+  async close(): Promise<void> {
+    this.#logger.info('stopped', { connections: this.#openConnections() });
+    this.#directory.close();
+    this.#closing.abort();
+    closeLogSettings(this.#logSettings);
+    this.#cluster.resolver.close();
+    this.#conditions.close();
+    this.#acceptor?.close();
+    await this.#engines?.close();
+    this.#endpoints?.close();
+  }
+
+  /** Nothing is logged afterwards. Waits for a reader that has stalled, but not for long. */
+  closeLogs(): void {
+    this.#accessLog.close();
+    this.#log.close();
+  }
+
+  #openConnections(): number {
+    const { tunnelsOpen = 0, detectingOpen = 0 } = this.#acceptor?.counters() ?? {};
+    return (this.#engines?.connections ?? 0) + tunnelsOpen + detectingOpen;
+  }
+
+  #engineHost(): EngineHost {
+    return {
+      decide: (frontend, request) => decide(this.#configuration.current.table, frontend, request),
+      onOutcome: (outcome) => {
+        this.#metrics.recordRequest(outcome);
+        if (outcome.reason !== null) this.#logRequest(outcome.reason, outcome.status, outcome.series);
+      },
+      onMirror: (outcome) => this.#metrics.recordMirror(outcome),
+      onRefused: (frontend, reason) => this.#refused(frontend, reason),
+    };
+  }
+
+  #compileDeps(): CompileDeps {
+    return {
+      frontendId: (key: string) => this.#accessLog.describeFrontend(this.#cluster.frontends.frontendId(key), key),
+      internBackend: this.#cluster.backends.intern,
+      internSeries: (labels: SeriesLabels) => {
+        const series = this.#metrics.internSeries(labels);
+        return this.#accessLog.describeSeries(series, this.#metrics.totals(series).labels);
+      },
+    };
+  }
+
+  /** Pauses on the way; one apply ends before the next one begins. */
+  *#apply(snapshot: ConfigSnapshot): Steps<void> {
+    yield* this.#configuration.apply(snapshot);
+    const { generation, hash, attachment, table, valid } = this.#configuration.current;
+    if (this.#engines !== null) yield* this.#engines.tellInterest(table);
+    yield* this.#problemLog.update(this.#problems());
+    yield* this.#conditions.update();
+    this.#logger.info('configuration applied', {
+      ...{ generation, hash, valid },
+      frontends: attachment.frontends.length,
+      unresolved: this.#cluster.frontends.unresolved.map((frontend) => frontend.key),
+    });
+  }
+
+  #problems(): Problem[] {
+    const { frontends, resolver } = this.#cluster;
+    return [...this.#configuration.current.problems, ...frontends.problems, ...resolver.problems];
+  }
+
+  #logRequest(reason: RequestReason, status: number, series: number): void {
+    // What a route answers by itself, such as a redirect, is no incident; the metric counts it.
+    if (REQUEST_REASONS[reason].source === 'route') return;
+    this.#incidents.record('request not answered by a backend', reason, () => ({
+      status,
+      ...seriesFields(this.#metrics.totals(series).labels),
+    }));
+  }
+
+  #refused(frontend: number, reason: RequestReason): void {
+    this.#metrics.recordRefused(reason);
+    this.#incidents.record('request refused', reason, () => ({
+      parent: this.#configuration.current.table.frontends[frontend]?.source.key ?? null,
+    }));
+  }
+
+  #listen(engines: Engines): Acceptor {
+    return listenForCaptured(this.#native, this.#settings, this.#logger, {
+      accessLog: this.#accessLog.native,
+      ...engines.receiver(
+        (id) => this.#configuration.current.table.frontends[id],
+        () => this.#acceptor!.take(),
+      ),
+      ...connectionIncidents(this.#incidents, () => ({
+        connections: this.#openConnections(),
+        maxConnections: this.#acceptor?.counters().maxConnections ?? null,
+      })),
+      onError: (error) => this.#logger.error('a connection could not be handed over', { error: String(error) }),
+    });
+  }
+
+  #endpointsOf(acceptor: Acceptor, engines: Engines): Endpoints {
+    return new Endpoints({
+      ...{ acceptor, engines, settings: this.#settings, cluster: this.#cluster, directory: this.#directory },
+      ...{ conditions: this.#conditions, metrics: this.#metrics, memory: this.#memory, accessLog: this.#accessLog },
+      ...{ log: this.#log, logSettings: this.#logSettings, probes: this.#probes, drain: this.drain },
+      configuration: () => this.#configuration.current,
+      problems: () => this.#problems(),
+      addressChanges: () => this.#addressChanges,
+    });
+  }
+}
+
+/** Runs until SIGTERM, SIGINT or `/quit`; a second signal ends it at once. */
+export async function runProxy(settings: ProxySettings): Promise<void> {
+  const log = new ProcessLog(settings.logLevel);
+  log.takeOver();
+  const proxy = new SidecarProxy(settings, log);
+  process.on('exit', () => proxy.closeLogs());
+  onFirstSignal(() => proxy.end());
+  try {
+    await proxy.start();
+  } catch (error) {
+    await proxy.close();
+    // What is said of the error comes behind them.
+    proxy.closeLogs();
+    throw error;
+  }
+  await proxy.drain.ended;
+  process.exit(0);
+}
