@@ -1,6 +1,6 @@
 /**
  * How the sidecar ends: the application beside it may still work, so its connections are served until none has been open
- * for a while (OPS section 3, item 3).
+ * for a while.
  *
  * Stage before: a signal, or `/quit`. Stage after: the composition root, which closes everything.
  */

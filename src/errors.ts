@@ -46,7 +46,7 @@ export const REQUEST_REASONS = {
     text: 'The backend answered with something that is not valid HTTP/1.x.',
   },
   retries_exhausted: {
-    // Not 502: SPEC R5.
+    // GEP-1731 has resets that were retried to the end answered so, and one that was not retried with 502.
     status: 503,
     source: 'upstream',
     text: 'Every attempt that the retries of the route allow ended without a response.',

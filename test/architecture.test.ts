@@ -1,5 +1,5 @@
 /** Who may import whom, types included. The folders of src/ are the stages a request passes; dependencies point one way. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -237,6 +237,21 @@ t.test('every direction that is allowed is taken', (t) => {
   t.end();
 });
 
+t.test('the files that CONTRIBUTING.md names for a change are there, under six for each', (t) => {
+  const [, section = ''] = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8').split('### Where a change goes');
+  const changes = section.split(/^## /m)[0]!.split(/^\*\*/m).slice(1);
+  t.equal(changes.length, 3);
+  for (const change of changes) {
+    const title = change.split('**')[0]!;
+    const lines = change.split('\n').filter((line) => line.startsWith('- '));
+    t.ok(lines.length > 0 && lines.length < 6, `${title}: ${lines.length} files`);
+    const named = lines.flatMap((line) => [.../^- `([^`]+)`/g.exec(line)!].slice(1));
+    t.equal(named.length, lines.length);
+    for (const name of named.filter((each) => !each.includes('NAME'))) t.ok(existsSync(join(root, name)), name);
+  }
+  t.end();
+});
+
 t.test('no file is longer than 400 lines', (t) => {
   for (const path of sources(src)) {
     const lines = readFileSync(path, 'utf8').split('\n').length;
@@ -278,5 +293,16 @@ t.test('Node-API is known to the binding alone', (t) => {
     files.map((path) => relative(native, path)).filter((file) => stage(file) !== 'binding'),
     [],
   );
+  t.end();
+});
+
+t.test('comments give the reason itself, not the number of one in some document', (t) => {
+  const cited = sources(src).flatMap((path) =>
+    readFileSync(path, 'utf8')
+      .split('\n')
+      .map((line, index) => `${relative(root, path)}:${index + 1} ${line.trim()}`)
+      .filter((line) => /\b(?:SPEC|SAFETY|OPS)\b/.test(line)),
+  );
+  t.same(cited, []);
   t.end();
 });

@@ -1,6 +1,6 @@
 /**
  * Attaches routes to the Services they name as parents: which rules serve which Service port for this proxy, and how
- * each route fared (SPEC A1-A14, P3, P6, S1-S5).
+ * each route fared.
  *
  * Stage before: `gateway-api/parse.ts` through `route-directory.ts`. Stage after: `routing/table.ts` and
  * `cluster/frontends.ts`. Pure: the same input gives the same attachment.
@@ -18,7 +18,7 @@ import { serviceKey } from './support.ts';
 
 export interface AttachInput {
   readonly resources: readonly Resource[];
-  /** Namespace of the pod this proxy serves, which selects consumer routes (SPEC A6); null when not known. */
+  /** Namespace of the pod this proxy serves, which selects consumer routes; null when not known. */
   readonly namespace: string | null;
 }
 

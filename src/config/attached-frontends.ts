@@ -1,5 +1,5 @@
 /**
- * The frontends of this proxy: per Service port, the rules of the routes that apply to its clients (SPEC A5, A7, P6).
+ * The frontends of this proxy: per Service port, the rules of the routes that apply to its clients.
  *
  * Stage before: `parents.ts`. Stage after: `routing/table.ts` and `cluster/frontends.ts`.
  */

@@ -14,18 +14,18 @@ export interface AttachedRule {
 
 /** A parent Service and port that at least one route is attached to. */
 export interface AttachedFrontend {
-  /** `namespace/name:port`, `namespace/name:*` when the ports are not known (no Service document, SPEC A2). */
+  /** `namespace/name:port`, `namespace/name:*` when the ports are not known (no Service document). */
   readonly key: string;
   readonly namespace: string;
   readonly name: string;
   /** Service port; 0 = every port of the Service without a frontend of its own. */
   readonly port: number;
   /**
-   * `opaque`: tunnelled unread, because the Service port's appProtocol says that it is not HTTP (SPEC A13), or because
-   * a kind of route that is not carried yet takes precedence there (SPEC P6).
+   * `opaque`: tunnelled unread, because the Service port's appProtocol says that it is not HTTP, or because
+   * a kind of route that is not carried yet takes precedence there.
    */
   readonly mode: 'http' | 'opaque';
-  /** True when the rules come from consumer routes of the proxy's namespace (SPEC A6, A7). */
+  /** True when the rules come from consumer routes of the proxy's namespace. */
   readonly consumer: boolean;
   /** Unordered; precedence is the compiler's business. Empty where another kind of route takes precedence. */
   readonly rules: readonly AttachedRule[];
@@ -35,7 +35,7 @@ export interface AttachedFrontend {
 
 export type ConditionType = 'Accepted' | 'ResolvedRefs' | 'PartiallyInvalid';
 
-/** A condition of one route for one parentRef (SPEC S1-S5). */
+/** A condition of one route for one parentRef. */
 export interface RouteCondition {
   readonly routeKind: string;
   readonly namespace: string;
@@ -44,7 +44,7 @@ export interface RouteCondition {
   readonly parent: string;
   /** As in the route; null when `parent` is empty. */
   readonly parentRef: ParentRef | null;
-  /** Generation of the route, null when the file has none (SPEC S1). */
+  /** Generation of the route, null when the file has none. */
   readonly observedGeneration: number | null;
   readonly type: ConditionType;
   readonly status: 'True' | 'False' | 'Unknown';

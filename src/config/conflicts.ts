@@ -1,10 +1,10 @@
 /**
- * Routes of different kinds on one Service port: they never merge, and the kind decides, not the age (SPEC P6).
+ * Routes of different kinds on one Service port: they never merge, and the kind decides, not the age.
  *
  * Stage before: `parents.ts`. Stage after: `route-conditions.ts`, which tells the losers, and `attached-frontends.ts`,
  * which leaves them out.
  *
- * Producer routes and the consumer routes of one namespace are judged apart: they serve different clients (SPEC A6, A7).
+ * Producer routes and the consumer routes of one namespace are judged apart: they serve different clients.
  */
 import type { Steps } from '../slices.ts';
 import { covers, EVERY_PORT, type Claim } from './parents.ts';

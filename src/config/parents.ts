@@ -1,5 +1,5 @@
 /**
- * Resolves the parentRefs of a route: which ports of which Service it claims, and for which clients (SPEC A2, A6, A9, A12).
+ * Resolves the parentRefs of a route: which ports of which Service it claims, and for which clients.
  *
  * Stage before: `attach.ts`, route by route. Stage after: `conflicts.ts` and `attached-frontends.ts`.
  */
@@ -42,7 +42,7 @@ export function resolveParent(
   return { route, parent, service, ports, scope: scopeOf(route, parent, progress) };
 }
 
-/** SPEC A6: which clients the route is for, seen from this proxy. */
+/** Which clients the route is for, seen from this proxy. */
 function scopeOf(route: HttpRoute | OtherRoute, parent: ParentRef, progress: Progress): Claim['scope'] {
   if (route.namespace === parent.namespace) return 'producer';
   if (progress.namespace === null) {
@@ -59,7 +59,7 @@ function scopeOf(route: HttpRoute | OtherRoute, parent: ParentRef, progress: Pro
   return route.namespace === progress.namespace ? 'consumer' : 'elsewhere';
 }
 
-/** SPEC A12. The first entry for a Service stands; a later one that does not differ from it properly is refused. */
+/** The first entry for a Service stands; a later one that does not differ from it properly is refused. */
 function refuseRepetition(parent: ParentRef, earlier: readonly ParentRef[]): string | null {
   for (const other of earlier) {
     if (other.name !== parent.name || other.namespace !== parent.namespace) continue;
@@ -77,7 +77,7 @@ function refuseRepetition(parent: ParentRef, earlier: readonly ParentRef[]): str
   return null;
 }
 
-/** SPEC A2, A9. TCP ports of the Service that the parentRef covers, or the sentence why there are none. */
+/** TCP ports of the Service that the parentRef covers, or the sentence why there are none. */
 function resolvePorts(parent: ParentRef, label: string, service: Service | null): readonly number[] | string {
   if (service === null) {
     if (parent.sectionName !== null) {

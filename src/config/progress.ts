@@ -73,7 +73,7 @@ function parentLabel(parent: ParentRef): string {
   return parent.sectionName === null ? key : `${key}:${parent.sectionName}`;
 }
 
-/** SPEC A1: parents of other kinds are somebody else's. */
+/** Parents of other kinds are somebody else's. */
 export function serviceParents(route: RouteResource): ParentRef[] {
   return route.parentRefs.filter((parent) => parent.group === '' && parent.kind === 'Service');
 }

@@ -1,5 +1,5 @@
 /**
- * Says of each route and parentRef how it fared: Accepted, ResolvedRefs, PartiallyInvalid (SPEC S1-S5, P6), and warns of
+ * Says of each route and parentRef how it fared: Accepted, ResolvedRefs, PartiallyInvalid, and warns of
  * what has no effect.
  *
  * Stage before: `parents.ts` and `conflicts.ts`. Stage after: `check`, the log, the admin endpoint.
@@ -17,7 +17,7 @@ export interface ResolvedParent {
   readonly claim: Claim | string;
 }
 
-/** The reader has reported the fault itself. SPEC S2 has no reason for a document that no API server would store. */
+/** The reader has reported the fault itself. The Gateway API has no reason for a document that no API server would store. */
 export function reportRefused(route: RefusedRoute, progress: Progress): void {
   const reason = route.reason === 'Invalid' ? 'UnsupportedValue' : route.reason;
   const parents = route.parentRefs.length === 0 ? [null] : serviceParents(route);
@@ -26,7 +26,7 @@ export function reportRefused(route: RefusedRoute, progress: Progress): void {
   }
 }
 
-/** Kinds that are not carried yet: never accepted, but told apart from routes that another kind displaces (SPEC P6). */
+/** Kinds that are not carried yet: never accepted, but told apart from routes that another kind displaces. */
 export function reportOther(
   route: OtherRoute,
   parents: readonly ResolvedParent[],
@@ -153,7 +153,7 @@ function reportAcceptance(
   return [...drops.rules, ...drops.backends];
 }
 
-/** SPEC S4: an earlier version, or rules that are left out; the condition is only ever True. */
+/** An earlier version, or rules that are left out; the condition is only ever True. */
 function reportPartiallyInvalid(
   route: HttpRoute | OtherRoute,
   parent: ParentRef,
@@ -177,7 +177,7 @@ function describeScope(claim: Claim, namespace: string | null): string {
   return `consumer route: serves clients of ${claim.service} in ${claim.route.namespace} only; ${here}`;
 }
 
-/** Warn of what is accepted but has no effect. Returns what answers 500 because of a filter (SPEC F4). */
+/** Warn of what is accepted but has no effect. Returns what answers 500 because of a filter. */
 function reportUncarried(route: HttpRoute, progress: Progress): Drops {
   if (route.hostnames.length > 0) {
     const message = 'hostnames have no meaning for a Service parent and are ignored; match the Host header instead';

@@ -1,6 +1,6 @@
 /**
  * Judges what a route refers to, backends and mirrors, by the Service documents: the condition ResolvedRefs, and for `check` a
- * problem for each reference that they contradict (SPEC S3, B3, B4, F10).
+ * problem for each reference that they contradict.
  *
  * Used by `route-conditions.ts` and `cli/check.ts`. A rule without backendRefs has nothing unresolved.
  */

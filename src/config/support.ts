@@ -4,22 +4,15 @@
  */
 import type { BackendObjectReference, HttpRouteFilter, Service } from '../gateway-api/types.ts';
 
-/** Filters that are carried out. A rule with any other filter answers 500 `unsupported_filter`: never skipped (SPEC F4). */
-const CARRIED_FILTERS: ReadonlySet<HttpRouteFilter['type']> = new Set<HttpRouteFilter['type']>([
-  'RequestHeaderModifier',
-  'ResponseHeaderModifier',
-  'RequestRedirect',
-  'URLRewrite',
-  'RequestMirror',
-  'CORS',
-]);
+/** Filters that are read but not carried out. A rule with one answers 500 `unsupported_filter`: it is never skipped. */
+const NOT_CARRIED: ReadonlySet<HttpRouteFilter['type']> = new Set(['ExternalAuth', 'ExtensionRef']);
 
 export function isCarriedFilter(filter: HttpRouteFilter): boolean {
-  return CARRIED_FILTERS.has(filter.type);
+  return !NOT_CARRIED.has(filter.type);
 }
 
 /**
- * `appProtocol` values that say "not plain HTTP": such a port is tunnelled unread (SPEC A13, B7). Everything else, known
+ * `appProtocol` values that say "not plain HTTP": such a port is tunnelled unread. Everything else, known
  * or not, is left to the first bytes of each connection.
  */
 const OPAQUE_APP_PROTOCOLS: ReadonlySet<string> = new Set([
@@ -74,7 +67,7 @@ function isHttp2Protocol(appProtocol: string | null): boolean {
   return appProtocol !== null && HTTP2_APP_PROTOCOLS.has(appProtocol.toLowerCase());
 }
 
-/** Why a backendRef can never be used, in the words of SPEC S3. */
+/** Why a backendRef can never be used, in the words of the condition ResolvedRefs. */
 export interface BackendRefusal {
   readonly reason: 'InvalidKind' | 'BackendNotFound' | 'UnsupportedProtocol';
   readonly message: string;
@@ -85,7 +78,7 @@ export function serviceKey(namespace: string, name: string): string {
 }
 
 /**
- * Judge a backendRef by what the route files say (SPEC B1, B3, B6, B7). Null when nothing speaks against it: a Service
+ * Judge a backendRef by what the route files say. Null when nothing speaks against it: a Service
  * without a document is left to DNS.
  */
 export function refuseBackend(

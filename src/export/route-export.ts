@@ -3,7 +3,7 @@
  * itself, and the Services that those name.
  *
  * Stage before: `cluster-objects.ts`. Stage after: `config-maps.ts`. A route is a producer route for the parents in its own
- * namespace, where it applies to every client, and a consumer route for the others (SPEC A6): then only clients in its
+ * namespace, where it applies to every client, and a consumer route for the others: then only clients in its
  * namespace see it.
  */
 import { isObject, type ClusterObject, type Json } from './cluster-objects.ts';

@@ -1,5 +1,5 @@
 /**
- * Settings of the CORS filter (SPEC F11-F15, D2). Used by `filters.ts`.
+ * Settings of the CORS filter. Used by `filters.ts`.
  */
 import type { Fields } from './fields.ts';
 import { corsOrigin, headerName, MAX_INT32, MAX_ITEMS, quote, type Fault } from './limits.ts';

@@ -316,7 +316,7 @@ function readMetadata(object: Fields, nameCheck: typeof dnsLabel, options: Docum
 
 const FILTER_CODES: readonly string[] = ['incompatible-filters', 'duplicate-filter'];
 
-/** SPEC S2, S5: the reason its conditions will show; one that fits all errors, else `Invalid`. */
+/** The reason its conditions will show; one that fits all errors, else `Invalid`. */
 function refuse(report: Report, routeKind: string, identity: Identity, object: Fields): RefusedRoute {
   const { errors } = report;
   const first = errors[0]!;

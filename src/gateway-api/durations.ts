@@ -1,5 +1,5 @@
 /**
- * Gateway API durations (GEP-2257, SPEC D1): a subset of Go's, without fractions, signs and units below a millisecond.
+ * Gateway API durations (GEP-2257): a subset of Go's, without fractions, signs and units below a millisecond.
  *
  * Used by `http-route.ts` to read timeouts and by whoever shows one.
  */

@@ -176,7 +176,7 @@ export class Fields {
     return null;
   }
 
-  /** One of the values of an enumeration; another one is `unsupported-value` (SPEC S5). */
+  /** One of the values of an enumeration; another one is `unsupported-value`. */
   oneOf<const Value extends string>(name: string, values: readonly Value[]): Value | null {
     const found = this.string(name);
     if (found === null) return null;
@@ -214,7 +214,7 @@ export class Fields {
     });
   }
 
-  /** The entries of a list that is a set: a value that stands again is an error (SPEC V13). */
+  /** The entries of a list that is a set: a value that stands again is an error. */
   textSet(name: string, maxItems: number, check?: Check): string[] {
     const seen = new Set<string>();
     for (const { value, path, offset } of this.textList(name, maxItems, check)) {

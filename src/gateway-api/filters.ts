@@ -1,5 +1,5 @@
 /**
- * Filters of a rule or of a backendRef (SPEC F1-F16, B1). Used by `http-route.ts`.
+ * Filters of a rule or of a backendRef. Used by `http-route.ts`.
  */
 import { readCors } from './cors.ts';
 import type { Fields } from './fields.ts';
@@ -49,7 +49,7 @@ export function readFilters(holder: Fields, routeNamespace: string): FilterItem[
   return items;
 }
 
-/** SPEC F3: at most one of most types; a redirect and a rewrite exclude each other. */
+/** At most one of most types; a redirect and a rewrite exclude each other. */
 function reportRepeated(item: Fields, type: FilterType, firstOfType: Map<FilterType, string>): void {
   const first = firstOfType.get(type);
   if (first === undefined) {
@@ -63,7 +63,7 @@ function reportRepeated(item: Fields, type: FilterType, firstOfType: Map<FilterT
   }
 }
 
-/** SPEC F1: the settings must be those of the type, and no others. */
+/** The settings must be those of the type, and no others. */
 function readPayload(item: Fields, type: FilterType): Fields | null {
   const field = PAYLOAD_FIELD[type];
   for (const other of PAYLOAD_FIELDS) {
@@ -120,7 +120,7 @@ function readPathModifier(payload: Fields): PathModifier | null {
   }
   const value = item.string(field, replacementPath);
   if (value === null) return null;
-  // SPEC V12. No request has an empty path: a full path replaced by nothing is the root.
+  // No request has an empty path: a full path replaced by nothing is the root.
   const absolute = value.startsWith('/') ? value : `/${value}`;
   if (type === 'ReplaceFullPath') return { type, replaceFullPath: absolute };
   return { type, replacePrefixMatch: value === '' ? value : absolute };
@@ -147,7 +147,7 @@ function readRedirect(payload: Fields): HttpRouteFilter {
   };
 }
 
-/** SPEC F10: the share is a percentage or a fraction, all requests when neither is given. */
+/** The share is a percentage or a fraction, all requests when neither is given. */
 function readMirror(payload: Fields, routeNamespace: string): HttpRouteFilter {
   payload.only(['backendRef', 'percent', 'fraction']);
   const backend = payload.requiredFields('backendRef');
@@ -174,7 +174,7 @@ function readMirror(payload: Fields, routeNamespace: string): HttpRouteFilter {
   return { type: 'RequestMirror', requestMirror: { backendRef, numerator, denominator } };
 }
 
-/** SPEC F16, shape only. */
+/** Its shape only: it is not carried yet. */
 function readExternalAuth(payload: Fields, routeNamespace: string): ExternalAuth {
   payload.only(['protocol', 'backendRef', 'http', 'grpc', 'forwardBody']);
   const backend = payload.requiredFields('backendRef');

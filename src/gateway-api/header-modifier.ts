@@ -1,5 +1,5 @@
 /**
- * Settings of RequestHeaderModifier and ResponseHeaderModifier (SPEC F5, V13). Used by `filters.ts`.
+ * Settings of RequestHeaderModifier and ResponseHeaderModifier. Used by `filters.ts`.
  */
 import type { Fields } from './fields.ts';
 import { HeaderNames } from './header-names.ts';
@@ -26,7 +26,7 @@ const RESERVED_HEADERS = new Set([
 ]);
 
 /**
- * SPEC F5: one action per name. Host may be set in a request, which is a rewrite of the host name: a second Host, or none,
+ * One action per name. Host may be set in a request, which is a rewrite of the host name: a second Host, or none,
  * no server accepts.
  */
 export function readHeaderModifier(payload: Fields, of: 'request' | 'response'): HeaderModifier {

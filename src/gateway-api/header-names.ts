@@ -1,5 +1,5 @@
 /**
- * Header names of one list (SPEC V13): a name may stand once. Two spellings of one name are taken, and the first counts.
+ * Header names of one list: a name may stand once. Two spellings of one name are taken, and the first counts.
  *
  * Used by `matches.ts` and `filters.ts`.
  */

@@ -1,5 +1,5 @@
 /**
- * `spec` of an HTTPRoute, defaulted and checked as the API server would with the v1.7.0 CRD (SPEC A14).
+ * `spec` of an HTTPRoute, defaulted and checked as the API server would with the v1.7.0 CRD.
  *
  * Stage before: `documents.ts` has read apiVersion, kind and metadata. Every problem is reported; the route is usable only
  * when none is an error.
@@ -45,7 +45,7 @@ export function* readHttpRouteSpec(spec: Fields, routeNamespace: string, regexes
 }
 
 function* readRules(spec: Fields, routeNamespace: string, regexes: RegexChecks): Steps<HttpRouteRule[]> {
-  // SPEC M1: a route without rules has one that matches everything.
+  // A route without rules has one that matches everything.
   if (!spec.has('rules')) return [defaultRule()];
   const items = spec.list('rules', MAX_ITEMS.rules, 1);
   const rules: HttpRouteRule[] = [];
@@ -108,7 +108,7 @@ function* readRule(item: Fields, index: number, routeNamespace: string, regexes:
   };
 }
 
-/** SPEC F9: the prefix that is replaced must be the only one the rule can match. */
+/** The prefix that is replaced must be the only one the rule can match. */
 function checkPrefixReplacement(filters: readonly FilterItem[], matches: readonly HttpRouteMatch[]): void {
   if (matches.length === 1 && matches[0]!.path.type === 'PathPrefix') return;
   for (const { filter, fields } of filters) {
@@ -138,7 +138,7 @@ function readDuration(item: Fields, name: string): number | null {
   return text === null ? null : parseDuration(text);
 }
 
-/** SPEC T2: zero disables; one attempt cannot outlast the request, unless the request has no limit. */
+/** Zero disables; one attempt cannot outlast the request, unless the request has no limit. */
 function readTimeouts(rule: Fields): HttpRouteTimeouts {
   const item = rule.fields('timeouts');
   if (item === null) return { requestMs: null, backendRequestMs: null };
@@ -152,7 +152,7 @@ function readTimeouts(rule: Fields): HttpRouteTimeouts {
   return { requestMs, backendRequestMs };
 }
 
-/** SPEC V1, R2, V3. */
+/** Attempts default to one; only statuses of errors can be retried. */
 function readRetry(rule: Fields): HttpRouteRetry | null {
   const item = rule.fields('retry');
   if (item === null) return null;
@@ -167,8 +167,8 @@ function readRetry(rule: Fields): HttpRouteRetry | null {
 const SESSION_FIELDS = ['sessionName', 'absoluteTimeout', 'idleTimeout', 'type', 'cookieConfig', 'cookie', 'header'];
 
 /**
- * Fields of v1.6 and of v1.7; only their names are checked, for nothing of it is carried (SPEC B8). v1.7 has session
- * persistence in XBackend and deprecates it here (SPEC V11).
+ * Fields of v1.6 and of v1.7; only their names are checked, for nothing of it is carried. v1.7 has session
+ * persistence in XBackend and deprecates it here.
  */
 function readSessionPersistence(rule: Fields): void {
   const item = rule.fields('sessionPersistence');

@@ -1,7 +1,7 @@
 /**
  * What values may be: limits, patterns and the checks built from them. Pure functions from a value to a fault.
  *
- * Used by the readers of this folder through `fields.ts`. Sources: the v1.7.0 CRDs (SPEC D1-D6), Kubernetes object names,
+ * Used by the readers of this folder through `fields.ts`. Sources: the v1.7.0 CRDs, Kubernetes object names,
  * RFC 9110 field values. Patterns are written so that matching takes linear time.
  */
 import type { ProblemCode } from './problem-codes.ts';
@@ -34,7 +34,7 @@ export const PARSE_LIMITS = {
 /** Of a shard of a route set, which is compressed where it is stored. */
 export const SHARD_LIMITS: TextLimits = { bytes: 8 * 1024 * 1024, tokens: PARSE_LIMITS.tokens, documents: 100_000 };
 
-/** Maximum number of entries of each list (SPEC D2). */
+/** Maximum number of entries of each list. */
 export const MAX_ITEMS = {
   parentRefs: 32,
   hostnames: 16,
@@ -161,7 +161,7 @@ function pathCharacters(value: string): Fault | null {
 const FORBIDDEN_IN_PATH = ['//', '/./', '/../', '%2f', '%2F', '#'];
 const FORBIDDEN_AT_PATH_END = ['/..', '/.'];
 
-/** A path to match exactly or as a prefix (SPEC D3). */
+/** A path to match exactly or as a prefix. */
 export const literalPath: Check = (value) => {
   if (!value.startsWith('/')) return pathShape(value);
   for (const part of FORBIDDEN_IN_PATH) {
@@ -177,8 +177,7 @@ export const regexPath: Check = (value) => lengthFault(value, PATH_MAX);
 
 /**
  * A path that replaces another one, or the beginning of it. The CRD only limits its length; a character outside a URL path
- * would make a request that no server can read, and `//` a redirect elsewhere. A missing `/` is put in front by the reader
- * (SPEC V12).
+ * would make a request that no server can read, and `//` a redirect elsewhere. A missing `/` is put in front by the reader.
  */
 export const replacementPath: Check = (value) => {
   if (value === '') return null;
@@ -191,7 +190,7 @@ export const pathPrefix: Check = (value) => lengthFault(value, PATH_MAX) ?? path
 
 const ORIGIN = /^https?:\/\/(?:(?:\*\.)?(?:[a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(?::([0-9]{1,5}))?$/;
 
-/** A CORS origin: `*`, or scheme, host (optionally with `*.` in front, or `*`) and port (SPEC F15). */
+/** A CORS origin: `*`, or scheme, host (optionally with `*.` in front, or `*`) and port. */
 export const corsOrigin: Check = (value) => {
   if (value === '*') return null;
   const length = lengthFault(value, 253);

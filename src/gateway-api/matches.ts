@@ -1,5 +1,5 @@
 /**
- * `rules[].matches` (SPEC M1-M9, D2-D4). Used by `http-route.ts`; what they mean is the routing's business.
+ * `rules[].matches`. Used by `http-route.ts`; what they mean is the routing's business.
  */
 import type { Steps } from '../slices.ts';
 import type { Fields } from './fields.ts';
@@ -83,7 +83,7 @@ const NOT_IN_QUERY = /[&#\s\u0000-\u001f\u007f]/;
 /** What browsers and libraries encode, and a request by hand may have as it is. */
 const ENCODED_BY_MOST = /["<>\u0080-\uffff]/;
 
-/** SPEC M8: names and values are compared as they travel, and clients encode some characters on the way. */
+/** Names and values are compared as they travel, and clients encode some characters on the way. */
 function warnOfUndecoded(item: Fields, { type, name, value }: QueryParamMatch): void {
   for (const [field, text] of [['name', name], ...(type === 'Exact' ? [['value', value]] : [])] as [string, string][]) {
     const never = NOT_IN_QUERY.exec(text)?.[0];

@@ -23,7 +23,7 @@ export interface ParseOptions {
    * in. Both are said in a note. Absent: `default`, and nothing is said.
    */
   readonly defaultNamespace?: string | null;
-  /** Judges a regular expression (SPEC M5, V10). Absent: every one is taken. */
+  /** Judges a regular expression. Absent: every one is taken. */
   readonly validateRegex?: ValidateRegex;
   /**
    * Throw `LongStretch` instead of reading a longer document that takes the full YAML parser, which cannot pause in it.

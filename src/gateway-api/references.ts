@@ -1,5 +1,5 @@
 /**
- * References from a route to other objects: parents, backends, extensions (SPEC A1, A2, A12, B1, F4).
+ * References from a route to other objects: parents, backends, extensions.
  *
  * Used by `http-route.ts` and `filters.ts`.
  */
@@ -37,7 +37,7 @@ function readParentRef(item: Fields, routeNamespace: string): ParentRef {
     const meaning = `to an API server it means ${GATEWAY_GROUP}, and the parentRef names nothing`;
     item.warn('group', 'assumed-group', `is not given: taken for the core group, but ${meaning}; write group: ""`);
   } else if (kind === 'Service') warnOfCore(item);
-  // SPEC A1: the API defaults the group to Gateway's, but nobody means a Service of that group.
+  // The API defaults the group to Gateway's, but nobody means a Service of that group.
   const group = item.string('group', groupName) ?? (kind === 'Service' ? '' : GATEWAY_GROUP);
   return {
     group: kind === 'Service' ? coreGroup(group) : group,
@@ -50,7 +50,7 @@ function readParentRef(item: Fields, routeNamespace: string): ParentRef {
   };
 }
 
-/** SPEC A12: entries for one parent must set the same of sectionName and port, with differing values. */
+/** Entries for one parent must set the same of sectionName and port, with differing values. */
 function reportRepeatedParents(items: readonly Fields[], parents: readonly ParentRef[]): void {
   const firstOf = new Map<string, ParentRef>();
   const seen = new Map<string, ParentRef>();

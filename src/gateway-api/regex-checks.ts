@@ -1,6 +1,6 @@
 /**
  * The regular expressions of one route, collected while it is read and looked at afterwards, one by one: to compile one takes
- * milliseconds, and the caller can pause between them (SPEC M5, V10).
+ * milliseconds, and the caller can pause between them.
  *
  * Filled by `matches.ts`, run by `documents.ts`.
  */

@@ -53,7 +53,7 @@ export interface ConfigMapDocument {
 }
 
 export interface ParentRef {
-  /** `''` for core; the spellings absent and `core` are folded into `''` for kind Service (SPEC A1). */
+  /** `''` for core; the spellings absent and `core` are folded into `''` for kind Service. */
   readonly group: string;
   readonly kind: string;
   readonly namespace: string;
@@ -68,20 +68,20 @@ export type PathMatchType = 'Exact' | 'PathPrefix' | 'RegularExpression';
 
 export interface PathMatch {
   readonly type: PathMatchType;
-  /** For PathPrefix as written; the trailing `/` is ignored by the matcher (SPEC M4, P5). */
+  /** For PathPrefix as written; the trailing `/` is ignored by the matcher. */
   readonly value: string;
 }
 
 export interface HeaderMatch {
   readonly type: 'Exact' | 'RegularExpression';
-  /** Lower-cased (SPEC M7). */
+  /** Lower-cased. */
   readonly name: string;
   readonly value: string;
 }
 
 export interface QueryParamMatch {
   readonly type: 'Exact' | 'RegularExpression';
-  /** Case-sensitive (SPEC M8). */
+  /** Case-sensitive. */
   readonly name: string;
   readonly value: string;
 }
@@ -122,7 +122,7 @@ export interface BackendObjectReference {
   readonly port: number | null;
 }
 
-/** ExternalAuth (experimental; SPEC F16): shape checked and defaulted, not carried yet. */
+/** ExternalAuth (experimental): shape checked and defaulted, not carried yet. */
 export interface ExternalAuth {
   readonly protocol: 'HTTP' | 'GRPC';
   readonly backendRef: BackendObjectReference;
@@ -184,7 +184,7 @@ export interface HttpBackendRef extends BackendObjectReference {
   readonly path: string;
 }
 
-/** Durations are milliseconds (SPEC D1); 0 = disabled (T2); null = not given. */
+/** Durations are milliseconds; 0 = disabled (T2); null = not given. */
 export interface HttpRouteTimeouts {
   readonly requestMs: number | null;
   readonly backendRequestMs: number | null;
@@ -214,7 +214,7 @@ export interface HttpRoute {
   readonly namespace: string;
   readonly name: string;
   readonly generation: number | null;
-  /** Milliseconds since the epoch, null when the file has none (SPEC P3). */
+  /** Milliseconds since the epoch, null when the file has none. */
   readonly creationTimestamp: number | null;
   readonly parentRefs: readonly ParentRef[];
   readonly hostnames: readonly string[];
@@ -225,7 +225,7 @@ export interface HttpRoute {
   readonly held?: string;
 }
 
-/** A route document that cannot be used, kept so that its conditions can be shown (SPEC S2, S5). */
+/** A route document that cannot be used, kept so that its conditions can be shown. */
 export interface RefusedRoute {
   readonly kind: 'RefusedRoute';
   readonly routeKind: string;
@@ -240,7 +240,7 @@ export interface RefusedRoute {
   readonly source: SourceLocation;
 }
 
-/** GRPCRoute, TLSRoute, TCPRoute: not carried yet, but what they are attached to is theirs (SPEC P6). */
+/** GRPCRoute, TLSRoute, TCPRoute: not carried yet, but what they are attached to is theirs. */
 export interface OtherRoute {
   readonly kind: 'OtherRoute';
   readonly routeKind: 'GRPCRoute' | 'TLSRoute' | 'TCPRoute' | 'UDPRoute';

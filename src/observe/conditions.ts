@@ -17,7 +17,7 @@ import { familyHead, labelText } from './series-text.ts';
 const CONDITION = 'sideroute_route_condition';
 const VALUE = { True: 1, False: 0, Unknown: -1 } as const;
 
-/** PartiallyInvalid speaks of a fault when it is True, the other types when they are not (SPEC S2-S4). */
+/** PartiallyInvalid speaks of a fault when it is True, the other types when they are not. */
 export function isFault({ type, status }: RouteCondition): boolean {
   return type === 'PartiallyInvalid' ? status === 'True' : status !== 'True';
 }

@@ -15,7 +15,7 @@ import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason } fr
 import type { InternSeries, SeriesLabels } from '../routing/decision.ts';
 import { SeriesSlots, SLOT_MASK } from './series-slots.ts';
 
-/** Upper bounds in milliseconds, inclusive; one more bucket takes what is slower (OPS section 2). */
+/** Upper bounds in milliseconds, inclusive; one more bucket takes what is slower. */
 export const DURATION_BUCKETS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000] as const;
 const BUCKETS = DURATION_BUCKETS_MS.length + 1;
 const BOUNDS_MS = Float64Array.from(DURATION_BUCKETS_MS);

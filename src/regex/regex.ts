@@ -1,5 +1,5 @@
 /**
- * Regular expressions of route files, matched in time linear in the input (SPEC M5). The only importer of re2js, a port
+ * Regular expressions of route files, matched in time linear in the input. The only importer of re2js, a port
  * of RE2: no backtracking, no look-around, no back references.
  *
  * Stage before: `gateway-api` (validation) and `routing/predicates.ts` (compilation). Stage after: none.

@@ -1,6 +1,6 @@
 /**
  * Reads a regular expression once, without compiling it: how large its program will be, and what in it other
- * implementations of the Gateway API may read differently (SPEC V10).
+ * implementations of the Gateway API may read differently.
  *
  * Used by `regex.ts`, which asks the library only for expressions that are small enough. What the library refuses is not
  * refused here.

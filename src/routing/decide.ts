@@ -29,7 +29,7 @@ function decideByRule(rule: CompiledRule, head: RequestHead): Decision {
   return resolveShare(rule.picker!.next(), head);
 }
 
-/** The match that wins (SPEC P1), null when none holds (SPEC E1). */
+/** The match that wins, null when none holds. */
 export function findMatch(frontend: FrontendTable, head: RequestHead): CompiledMatch | null {
   const reader = frontend.reader;
   reader.begin(head);

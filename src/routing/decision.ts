@@ -10,7 +10,7 @@ import type { RequestReason } from '../errors.ts';
 /**
  * A request head as routing sees it; engines implement it over their own buffers, lazily.
  *
- * Strings are Latin-1 views of the raw bytes: nothing is decoded or normalised (SPEC M6).
+ * Strings are Latin-1 views of the raw bytes: nothing is decoded or normalised.
  */
 export interface RequestHead {
   /** As sent, case-sensitive. */
@@ -19,7 +19,7 @@ export interface RequestHead {
   readonly path: string;
   /** Raw query after the first `?`, without it; empty when there is none. */
   readonly query: string;
-  /** Value of a field by lower-case name; repeated fields joined with `,` (SPEC M7); null when absent. */
+  /** Value of a field by lower-case name; repeated fields joined with `,`; null when absent. */
   header(name: string): string | null;
 }
 
@@ -56,7 +56,7 @@ export interface FieldEdits {
   readonly append: readonly FieldLine[];
 }
 
-/** `prefix`: the first `length` bytes of the path, a whole number of segments, give way to `replacement` (SPEC F9). */
+/** `prefix`: the first `length` bytes of the path, a whole number of segments, give way to `replacement`. */
 export type PathRewrite =
   | { readonly kind: 'full'; readonly path: string }
   /** `replacement` has no trailing `/`; when nothing is left of the path it becomes `/`. */
@@ -65,20 +65,20 @@ export type PathRewrite =
 /** What filters change about a forwarded request and about its response. Compiled once, so that engines know it again. */
 export interface ForwardPlan {
   readonly request: FieldEdits;
-  /** Of responses of the backend; never of replies made here (SPEC F5). */
+  /** Of responses of the backend; never of replies made here. */
   readonly response: FieldEdits;
   /** Replaces Host; null: kept. */
   readonly host: string | null;
   readonly path: PathRewrite | null;
 }
 
-/** SPEC R1-R6. */
+/** When a request is sent again, and how often. */
 export interface RetryPolicy {
   /** Tries after the first one, at least 1. */
   readonly attempts: number;
   /**
    * Statuses from 400 to 599 that are retried. Beside them a failure to connect always is, since nothing was sent; and, of
-   * idempotent requests, a reset with 502 among the codes, the timeout of an attempt with 504 (SPEC V2).
+   * idempotent requests, a reset with 502 among the codes, the timeout of an attempt with 504.
    */
   readonly codes: readonly number[];
   /** Least wait before a retry, milliseconds, at least 1. */
@@ -87,7 +87,7 @@ export interface RetryPolicy {
 
 /** How long a request may take and how often it is tried. Compiled once, so that engines know it again. */
 export interface ForwardPolicy {
-  /** From the complete request head to the last byte of the response, retries included (SPEC T1); 0: no limit. */
+  /** From the complete request head to the last byte of the response, retries included; 0: no limit. */
   readonly requestTimeoutMs: number;
   /** For one attempt, connecting included; 0: no limit. */
   readonly attemptTimeoutMs: number;
@@ -96,7 +96,7 @@ export interface ForwardPolicy {
   readonly once?: boolean;
 }
 
-/** Where a copy of a request goes; what becomes of it never touches the request (SPEC F10). */
+/** Where a copy of a request goes; what becomes of it never touches the request. */
 export interface MirrorTarget {
   readonly backend: Backend;
   readonly plan: ForwardPlan | null;
@@ -104,7 +104,7 @@ export interface MirrorTarget {
   readonly series: number;
 }
 
-/** At most this many mirrors of one request: 16 filters of the rule and 16 of the backendRef (SPEC D2). */
+/** At most this many mirrors of one request: 16 filters of the rule and 16 of the backendRef. */
 export const MAX_MIRRORS = 32;
 
 /** Send the request to `backend`. What is absent or null does not apply. */
@@ -137,7 +137,7 @@ export interface LocalDecision {
   readonly fields?: readonly FieldLine[] | null;
 }
 
-/** No route is attached (any more): send the request to the connection's original destination (SPEC A5). */
+/** No route is attached (any more): send the request to the connection's original destination. */
 export interface OriginalDecision {
   readonly kind: 'original';
   readonly series: number;

@@ -67,8 +67,8 @@ export type ExplainedAnswer =
 
 export type ExplainedOutcome =
   /**
-   * The request goes on to its original destination: no route is attached (SPEC A5), or the connection is tunnelled
-   * unread; `opaque` is then the key of the frontend (SPEC A13, P6).
+   * The request goes on to its original destination: no route is attached, or the connection is tunnelled
+   * unread; `opaque` is then the key of the frontend.
    */
   | { readonly kind: 'original'; readonly opaque: string | null }
   | ExplainedLocal

@@ -1,5 +1,5 @@
 /**
- * Matches for one path, tried in precedence order; the first whose predicates hold wins (SPEC P1, P2).
+ * Matches for one path, tried in precedence order; the first whose predicates hold wins.
  *
  * Stage before: `routing/path-index.ts`. Stage after: `routing/decide.ts`.
  *
@@ -51,7 +51,7 @@ export function* createCandidates(place: Place, matches: readonly CompiledMatch[
 }
 
 /**
- * One entry of `rules[].matches`; all it asks for must hold (SPEC M2).
+ * One entry of `rules[].matches`; all it asks for must hold.
  *
  * Most are the only one of their path, or of the value of a header, and are then found in an index without anything in
  * between. What a decision looks at comes first, so that it is together in memory.
@@ -70,7 +70,7 @@ export class CompiledMatch implements Candidates {
   nextFiled: CompiledMatch | null = null;
   /** Position in the precedence order of the frontend. */
   readonly order: number;
-  /** Case-sensitive; GET does not cover HEAD (SPEC M9). */
+  /** Case-sensitive; GET does not cover HEAD. */
   readonly method: HttpMethod | null;
   /** Of `headers`, those that are not known to hold when the match is tried. */
   private tested: readonly FieldPredicate[];

@@ -1,6 +1,5 @@
 /**
- * Finds what a route table holds for a request path: an exact path, else the longest prefix of whole segments (SPEC M3,
- * M4). The raw path is compared byte for byte; nothing is decoded or normalised (SPEC M6).
+ * Finds what a route table holds for a request path: an exact path, else the longest prefix of whole segments. The raw path is compared byte for byte; nothing is decoded or normalised.
  *
  * Stage before: `routing/table.ts`, which fills it once. Stage after: `routing/match-list.ts`, which tries what it finds.
  * The only importer of find-my-way.

@@ -1,5 +1,5 @@
 /**
- * Chooses one of several weighted shares, request by request (SPEC B2).
+ * Chooses one of several weighted shares, request by request.
  *
  * Stage before: `routing/rule.ts`. Stage after: `routing/decide.ts`.
  *

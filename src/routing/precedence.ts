@@ -1,5 +1,5 @@
 /**
- * The total order in which matches are tried: the first that matches a request wins (SPEC P1, P3, P4, P5).
+ * The total order in which matches are tried: the first that matches a request wins.
  *
  * Stage before: `config/attach.ts` (unordered rules). Stage after: `routing/table.ts` sorts by it, `routing/explain.ts`
  * names the criterion that decided.
@@ -27,10 +27,10 @@ export type PrecedenceCriterion =
   | 'position of the rule'
   | 'position of the match';
 
-/** Exact before RegularExpression before PathPrefix: a prefix `/` must not hide a regular expression (SPEC P4). */
+/** Exact before RegularExpression before PathPrefix: a prefix `/` must not hide a regular expression. */
 const PATH_RANK: Readonly<Record<PathMatchType, number>> = { Exact: 0, RegularExpression: 1, PathPrefix: 2 };
 
-/** A prefix as it is compared: without the trailing `/`, so that `/` is empty (SPEC M4, P5). */
+/** A prefix as it is compared: without the trailing `/`, so that `/` is empty. */
 export function normalizePrefix(value: string): string {
   return value.endsWith('/') ? value.slice(0, -1) : value;
 }
@@ -39,7 +39,7 @@ function prefixLength(match: HttpRouteMatch): number {
   return match.path.type === 'PathPrefix' ? normalizePrefix(match.path.value).length : 0;
 }
 
-/** A route without a timestamp is younger than any with one (SPEC P3). */
+/** A route without a timestamp is younger than any with one. */
 function age(route: HttpRoute): number {
   return route.creationTimestamp ?? Number.POSITIVE_INFINITY;
 }

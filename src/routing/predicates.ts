@@ -1,5 +1,5 @@
 /**
- * Header and query parameter predicates, compiled (SPEC M7, M8), and the reader that fetches each field of a request at
+ * Header and query parameter predicates, compiled, and the reader that fetches each field of a request at
  * most once.
  *
  * Stage before: `routing/table.ts`. Stage after: `routing/match-list.ts`.
@@ -45,7 +45,7 @@ export class FieldPredicate {
 
 /**
  * The first value of a query parameter, undecoded: between its `=` and the next `&`, empty without `=`; null when the
- * parameter is absent (SPEC M8). Hot path: bench/micro/decide.ts.
+ * parameter is absent. Hot path: bench/micro/decide.ts.
  */
 export function firstQueryValue(query: string, name: string): string | null {
   let start = 0;

@@ -1,6 +1,6 @@
 /**
  * One rule as a frontend serves it: the filters that answer by themselves, its backends with their weighted rotation, and
- * a decision object for every way one of its requests can end (SPEC B1-B4, E2, E3, F2, F17).
+ * a decision object for every way one of its requests can end.
  *
  * Stage before: `config/attach.ts`, called by `routing/table.ts`. Stage after: `routing/decide.ts`.
  */
@@ -176,7 +176,7 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
     ref,
     mirrors: [],
   };
-  // A backend of weight 0 need not exist (SPEC B3), so it is not looked up.
+  // A backend of weight 0 need not exist, so it is not looked up.
   if (refused !== null || ref.port === null || ref.weight === 0 || !context.used) return idle;
   const outer = context.responder?.cors ?? null;
   const responder = compileResponder(ref.filters, {

@@ -1,6 +1,6 @@
 /**
  * Compiles an attachment into a route table: per frontend the paths, the matches in precedence order, and through
- * `rule.ts` a decision object for every way a request can end (SPEC A5, M1-M9, P1-P5, E1).
+ * `rule.ts` a decision object for every way a request can end.
  *
  * Stage before: `config/attach.ts`. Stage after: `routing/decide.ts` and `routing/explain.ts`. A table never changes
  * after compilation; a reload compiles another and replaces it by one assignment. Only the readers and pickers inside
@@ -36,7 +36,7 @@ export interface RouteTable {
   readonly frontends: readonly (FrontendTable | undefined)[];
   /** Tunnelled unread: no request of theirs ever gets here. */
   readonly opaque: readonly AttachedFrontend[];
-  /** For a frontend that is in no table any more (SPEC A5). */
+  /** For a frontend that is in no table any more. */
   readonly original: OriginalDecision;
 }
 
@@ -151,7 +151,7 @@ function comparePaths(a: PathMatches, b: PathMatches): number {
 }
 
 /**
- * Longer prefixes outrank shorter ones whatever else they ask (SPEC P1), so a path's matches are its own list and then
+ * Longer prefixes outrank shorter ones whatever else they ask, so a path's matches are its own list and then
  * the lists of its prefixes, longest first: a chain of pointers, shared by all longer paths, never a merged copy.
  */
 function* indexPaths(

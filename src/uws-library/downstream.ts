@@ -3,10 +3,10 @@
  *
  * Stage before: the exchange, with a local reply or what undici delivers. Stage after: the downstream socket, owned by
  * uWS. Every write happens inside `cork`, and nothing larger than the cork buffer is written there unless it is optional
- * (`tryEnd`): uWS may drop the rest of a larger write when the kernel takes only a part of what was corked (SAFETY U26).
+ * (`tryEnd`): uWS may drop the rest of a larger write when the kernel takes only a part of what was corked.
  * That is why large heads span several corks and chunks are cut to pieces.
  *
- * uWS ends a head with its first body byte only (SAFETY U20), and it can close after a response only when the response
+ * uWS ends a head with its first body byte only, and it can close after a response only when the response
  * is written at once; a streamed one says `Connection: close` and leaves the closing to the downstream.
  */
 import type { UwsResponse } from './library.ts';

@@ -1,8 +1,7 @@
 /**
  * The one place that loads uWebSockets.js, for the `uws` engine and the admin endpoint.
  *
- * The limit on request heads is read by the binary when it is loaded, so it has to be in the environment before (SAFETY
- * U15); that rules out a static import anywhere.
+ * The limit on request heads is read by the binary when it is loaded, so it has to be in the environment before; that rules out a static import anywhere.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js';
 
@@ -12,7 +11,7 @@ import { ProxyError } from '../errors.ts';
 export interface UwsApp extends TemplatedApp {
   /**
    * Takes over a connected, non-blocking stream socket. The process aborts when `fd` is closed and crashes when it is
-   * no socket (SAFETY U25): look before.
+   * no socket: look before.
    */
   adoptSocket(fd: number): UwsApp;
   /**

@@ -35,7 +35,7 @@ t.test(
   async (t) => {
     const scripts = await loaded();
     t.ok(
-      scripts.some((url) => url.endsWith('/dist/src/proxy.js')),
+      scripts.some((url) => url.endsWith('/dist/src/proxy/proxy.js')),
       `${scripts.length} scripts`,
     );
     t.same(

@@ -8,7 +8,7 @@
  *         \________________________\______________\___________\-> onError
  *
  * where onError without onConnect means that no byte of the request was sent, so that it may be dialled for again. The
- * timeouts of a route run from the start of the exchange, and from that of an attempt (SPEC T1).
+ * timeouts of a route run from the start of the exchange, and from that of an attempt.
  * Nothing may throw into uWS: it ends the process.
  */
 import { REQUEST_REASONS, type RequestReason } from '../../errors.ts';
@@ -153,7 +153,7 @@ export class Exchange {
     this.settle(status, reason);
   }
 
-  /** Called now and then: neither a slow upload nor a stalled reader is a reason to close (SAFETY U16). */
+  /** Called now and then: neither a slow upload nor a stalled reader is a reason to close. */
   refresh(): void {
     if (this.settled || !this.downstream.open) return;
     if (this.downstream.blocked) {
@@ -322,7 +322,7 @@ export class Exchange {
   // Inside.
 
   private startResponse(chunk: Uint8Array): boolean {
-    // A response that overtakes its request leaves the rest of the body without a reader (SAFETY 46).
+    // A response that overtakes its request leaves the rest of the body without a reader.
     const close = this.closes || !this.received;
     return this.downstream.start(this.responseHead, this.responseLength, chunk, close);
   }

@@ -29,7 +29,7 @@ export function parseContentLength(value: string): number | null {
   return Number.isSafeInteger(length) ? length : null;
 }
 
-/** An empty value is valid (SAFETY 27). */
+/** An empty value is valid. */
 export function isHostValue(value: string): boolean {
   const match = HOST.exec(value);
   return match !== null && (match[1] === undefined || Number(match[1]) <= 65_535);
@@ -45,7 +45,7 @@ export function connectionOptions(value: string): string[] {
   return options;
 }
 
-/** Whether the options would take away a field that frames or routes the message (SAFETY 32). */
+/** Whether the options would take away a field that frames or routes the message. */
 export function removesEssentialField(options: readonly string[]): boolean {
   return options.some((option) => NOT_REMOVABLE.has(option));
 }

@@ -3,8 +3,8 @@
  *
  * Stage before: the handler of a uWS app, where the request object is valid only until the handler returns. Stage after:
  * `decide`, then the exchange. The gate before the engine sees the first head of a connection only, so every check is
- * repeated here for the later ones (SAFETY U7); what uWS hides cannot be checked here (SAFETY U6, U14: fields after an
- * empty name, bytes >= 0x80 at the edges of a value).
+ * repeated here for the later ones; what uWS hides cannot be checked here: fields after an
+ * empty name, and bytes >= 0x80 at the edges of a value.
  */
 import type { RequestReason } from '../../errors.ts';
 import type { RequestHead } from '../../routing/decision.ts';
@@ -149,7 +149,7 @@ export class UwsHead implements RequestHead {
       if (removesEssentialField(this.connection)) return 'bad_request';
       this.close = this.connection.includes('close');
     }
-    // uWS cannot frame a chunked body safely (SAFETY U9, U10); what is no chunked body at all is not worth a 501.
+    // uWS cannot frame a chunked body safely; what is no chunked body at all is not worth a 501.
     if (coding !== null) {
       return !length && coding.trim().toLowerCase() === 'chunked' ? 'not_implemented' : 'bad_request';
     }

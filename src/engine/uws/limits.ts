@@ -5,7 +5,7 @@
  * was not handed out for. Stage after: `proxy/proxy.ts`, `uws-engine.ts`.
  *
  * - Retries and mirrors: both need requests that are kept, which is the business of the native engine.
- * - `Date` in a response, which uWS writes itself (SAFETY U19).
+ * - `Date` in a response, which uWS writes itself.
  */
 import type { HttpRouteFilter, HttpRouteRule } from '../../gateway-api/types.ts';
 import type { ForwardDecision } from '../../routing/decision.ts';

@@ -47,7 +47,7 @@ export function readResponse(
       if (!isChunked(fields[i + 1]!) && !(status === 204 || status === 304)) return null;
       continue;
     } else if (name === 'date' || name === 'trailer' || isHopByHop(name) || named?.includes(name) === true) {
-      // uWS writes a Date of its own (SAFETY U19); trailers are not relayed.
+      // uWS writes a Date of its own; trailers are not relayed.
       continue;
     } else if (plan !== null && removes(plan.response, name)) {
       continue;

@@ -2,7 +2,7 @@
  * A request body on its way from uWebSockets.js to undici, with back-pressure.
  *
  * Stage before: the downstream socket, owned by uWS. Stage after: undici, which reads this stream. uWS stops both
- * directions of a socket when it is paused (SAFETY U17), so an upload is not paused while the response is blocked, and
+ * directions of a socket when it is paused, so an upload is not paused while the response is blocked, and
  * is bounded by `LIMIT_BYTES` then. A pause takes effect after what the kernel had already received: uWS goes on reading
  * as long as each read fills its 512 KiB, so that a stalled upload costs about one kernel receive buffer.
  */
@@ -62,7 +62,7 @@ export class Upload extends Readable {
   }
 
   /**
-   * uWS closes a connection whose upload is slower than 16 KiB/s over 10 s (SAFETY U16); this starts its clock anew.
+   * uWS closes a connection whose upload is slower than 16 KiB/s over 10 s; this starts its clock anew.
    *
    * @returns false when it is paused
    */

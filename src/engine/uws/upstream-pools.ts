@@ -43,7 +43,7 @@ export interface UpstreamOptions {
   readonly maxHeadBytes: number;
 }
 
-/** OPS section 4. */
+/** The same times and bounds as in the native engine. */
 export const DEFAULT_UPSTREAM_OPTIONS: UpstreamOptions = {
   connectTimeoutMs: 3_000,
   idleTimeoutMs: 3_000,

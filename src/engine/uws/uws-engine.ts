@@ -3,10 +3,10 @@
  *
  * Stage before: the acceptor, whose gate admits a connection only when its first head is complete, strictly valid and of
  * a kind this engine carries. Stage after: the backend. One uWS app stands for one original destination, because uWS
- * gives a handler no other clue which connection it serves (SAFETY U2). Apps are never freed, so one that has no
+ * gives a handler no other clue which connection it serves. Apps are never freed, so one that has no
  * connection is given to the next destination.
  *
- * Limits that uWS sets (SAFETY part 1): no chunked request bodies, Upgrade, Expect, HTTP/1.0, trailers or 1xx; pipelining
+ * Limits that uWS sets: no chunked request bodies, Upgrade, Expect, HTTP/1.0, trailers or 1xx; pipelining
  * closes the connection; half-close aborts; idle connections are closed after 10 s; a response head leaves with its
  * first body byte; field names of requests are lower-cased; Date is the proxy's. What of a decision it cannot carry out,
  * such as retries and mirrors, says `limits.ts`.
@@ -223,7 +223,7 @@ class UwsEngine implements Engine, ExchangeOwner {
 
   /**
    * Not at once: uWS would go on and read what follows as the next request. While this one is unanswered it closes the
-   * connection instead, and with the answer the connection is closed too (SAFETY U7, U8).
+   * connection instead, and with the answer the connection is closed too.
    */
   private refuse(slot: Slot, response: UwsResponse, reason: RequestReason, head: UwsHead): void {
     this.host.onRefused(slot.frontend, reason);

@@ -1,6 +1,6 @@
 /**
  * Runs the filters of a rule and of one of its backendRefs in their order and keeps what they come to for a forwarded
- * request: one plan, the mirrors, and what CORS says of the response (SPEC F2, F17).
+ * request: one plan, the mirrors, and what CORS says of the response.
  *
  * Stage before: `rule.ts`, for each backendRef. Stage after: the decision of that share. Filters that answer a request
  * themselves are the business of `responder.ts`, filters that are not carried make `rule.ts` refuse.

@@ -1,5 +1,5 @@
 /**
- * The origins that a CORS filter allows (SPEC F15).
+ * The origins that a CORS filter allows.
  *
  * Stage before: `cors.ts`. An origin is scheme, host and port; a port that is not written is that of the scheme.
  */

@@ -1,6 +1,6 @@
 /**
  * CORS: preflight requests are answered here, other requests are forwarded and their responses say what the filter
- * allows (SPEC F11-F15). The filter alone decides: what the backend says about CORS is taken out.
+ * allows. The filter alone decides: what the backend says about CORS is taken out.
  *
  * Stage before: `responder.ts` for preflights, `compose.ts` for forwarded requests. Stage after: the fields of a local
  * reply, or `responseFields` of a decision.
@@ -33,7 +33,7 @@ const VARY_PREFLIGHT: FieldLine = {
 };
 export const VARY_ORIGIN: FieldLine = { name: 'Vary', value: 'Origin' };
 
-/** SPEC F11. */
+/** An OPTIONS request that says which method is to follow. */
 export function isPreflight(head: RequestHead): boolean {
   return (
     head.method === 'OPTIONS' && head.header('origin') !== null && head.header('access-control-request-method') !== null
@@ -63,12 +63,12 @@ export class CorsPolicy {
     this.#cors = cors;
     this.#replaced = replaced;
     this.#credentials = cors.allowCredentials ? [{ name: 'Access-Control-Allow-Credentials', value: 'true' }] : [];
-    // To a request with credentials `*` is the name of a header (SPEC F14).
+    // To a request with credentials `*` is the name of a header.
     const exposed = cors.exposeHeaders.filter((name) => name !== ANY || !cors.allowCredentials);
     this.#expose = exposed.length === 0 ? [] : [{ name: 'Access-Control-Expose-Headers', value: exposed.join(', ') }];
   }
 
-  /** Of the reply to a preflight; nothing but Vary for an origin that is not allowed (SPEC F12, F13). */
+  /** Of the reply to a preflight; nothing but Vary for an origin that is not allowed. */
   preflightFields(head: RequestHead): FieldLine[] {
     const origin = head.header('origin');
     if (origin === null || !this.#origins.allows(origin)) return [VARY_PREFLIGHT];
@@ -82,7 +82,7 @@ export class CorsPolicy {
     return fields;
   }
 
-  /** Of the response to any other request; null when its origin is absent or not allowed (SPEC F13, F14). */
+  /** Of the response to any other request; null when its origin is absent or not allowed. */
   responseFields(head: RequestHead): readonly FieldLine[] | null {
     const origin = head.header('origin');
     if (origin === null || !this.#origins.allows(origin)) return null;
@@ -93,7 +93,7 @@ export class CorsPolicy {
 
 /**
  * The configured list, in place of `*` what was requested, null when there is nothing to say. GET, HEAD and POST need not
- * be listed: browsers take them as allowed (SPEC F15).
+ * be listed: browsers take them as allowed.
  */
 function listed(configured: readonly string[], requested: string | null, shape: RegExp): string | null {
   if (!configured.includes(ANY)) return configured.length === 0 ? null : configured.join(', ');

@@ -1,5 +1,5 @@
 /**
- * Folds any sequence of set, add and remove into the edits of one head (SPEC F2, F5).
+ * Folds any sequence of set, add and remove into the edits of one head.
  *
  * Stage before: the header modifiers of a rule and of a backendRef, in their order. Stage after: the `ForwardPlan` of a
  * decision. Not for the hot path.
@@ -20,7 +20,7 @@ export class FieldEditor {
     this.add(name, value);
   }
 
-  /** A line of its own behind those there are: two lines mean the same as `old,new` in one (SPEC F5). */
+  /** A line of its own behind those there are: two lines mean the same as `old,new` in one. */
   add(name: string, value: string): void {
     this.#append.push({ name, value });
   }
@@ -39,7 +39,7 @@ export class FieldEditor {
   }
 }
 
-/** The three actions of one filter never share a name (SPEC F5), so their order within it does not matter. */
+/** The three actions of one filter never share a name, so their order within it does not matter. */
 export function applyModifier(editor: FieldEditor, modifier: HeaderModifier): void {
   for (const { name, value } of modifier.set) editor.set(name, toWire(value));
   for (const { name, value } of modifier.add) editor.add(name, toWire(value));

@@ -1,5 +1,5 @@
 /**
- * RequestHeaderModifier: edits of the forwarded head, and of Host, which is no ordinary field (SPEC F5).
+ * RequestHeaderModifier: edits of the forwarded head, and of Host, which is no ordinary field.
  *
  * Stage before: `compose.ts`, filter by filter. Stage after: the `ForwardPlan` it builds.
  */

@@ -1,5 +1,5 @@
 /**
- * RequestMirror: where copies of requests go, and which requests have one (SPEC F10).
+ * RequestMirror: where copies of requests go, and which requests have one.
  *
  * Stage before: `compose.ts`. Stage after: `ForwardDecision.mirrors`.
  */
@@ -28,7 +28,7 @@ export interface MirrorContext {
   readonly deps: CompileDeps;
 }
 
-/** `plan`: of the filters listed before the mirror (SPEC F2). An unusable backend drops the mirror, not the request. */
+/** `plan`: of the filters listed before the mirror. An unusable backend drops the mirror, not the request. */
 export function compileMirror(mirror: RequestMirror, plan: ForwardPlan | null, context: MirrorContext): CompiledMirror {
   const { backendRef: ref, numerator, denominator } = mirror;
   const refused = refuseBackend(ref, context.services)?.message ?? null;

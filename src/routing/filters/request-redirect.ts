@@ -1,5 +1,5 @@
 /**
- * RequestRedirect: the Location of one request (SPEC F6, F7, F9).
+ * RequestRedirect: the Location of one request.
  *
  * Stage before: `responder.ts`. Stage after: the fields of a local reply. Speaks of the request as the downstream sent it,
  * whatever other filters do to a forwarded one.

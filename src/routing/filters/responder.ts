@@ -1,6 +1,5 @@
 /**
- * The filters that answer a request themselves, so that no backend sees it: CORS for preflights, RequestRedirect
- * (SPEC F6, F11).
+ * The filters that answer a request themselves, so that no backend sees it: CORS for preflights, RequestRedirect.
  *
  * Stage before: `rule.ts`, once for the filters of a rule and once for those of each backendRef. Stage after: a local
  * decision, or none, and the request goes on.
@@ -32,7 +31,7 @@ export function compileResponder(filters: readonly HttpRouteFilter[], context: R
     } else if (filter.type === 'RequestRedirect') {
       redirect = new Redirect(filter.requestRedirect, context.frontend, context.matches);
       answers = true;
-      // Every request ends here: what is listed behind it never runs (SPEC F2).
+      // Every request ends here: what is listed behind it never runs.
       break;
     }
   }

@@ -1,5 +1,5 @@
 /**
- * ResponseHeaderModifier: edits of what the backend answers, never of a reply made here (SPEC F5).
+ * ResponseHeaderModifier: edits of what the backend answers, never of a reply made here.
  *
  * Stage before: `compose.ts`, filter by filter. Stage after: the `ForwardPlan` it builds.
  */

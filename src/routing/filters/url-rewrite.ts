@@ -1,5 +1,5 @@
 /**
- * URLRewrite, and the path modifiers that it shares with RequestRedirect (SPEC F8, F9).
+ * URLRewrite, and the path modifiers that it shares with RequestRedirect.
  *
  * Stage before: `compose.ts` and `redirect.ts`. Stage after: the `ForwardPlan` of a decision, or a Location.
  */
