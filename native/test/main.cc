@@ -1,4 +1,5 @@
-// Runs every registered test and prints TAP; `--write-seeds DIR` writes the fuzzing corpora instead.
+// Runs every registered test, or those whose titles have the words of the first argument in them, and prints
+// TAP; `--write-seeds DIR` writes the fuzzing corpora instead.
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -52,6 +53,8 @@ void Fail(const char* file, int line, std::string_view message) {
   failures += std::string(file) + ':' + std::to_string(line) + ": ";
   failures += message;
   failures += '\n';
+  // The test may go on to crash.
+  std::fprintf(stderr, "%s:%d: %.*s\n", file, line, static_cast<int>(message.size()), message.data());
 }
 
 }  // namespace sideroute::test
@@ -63,6 +66,7 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::printf("TAP version 14\n");
   for (const auto& entry : Entries()) {
+    if (argc == 2 && std::strstr(entry.title, argv[1]) == nullptr) continue;
     failures.clear();
     const int before = reported;
     entry.function();

@@ -3,6 +3,7 @@
 #ifndef SIDEROUTE_TEST_SCRIPTED_UV_H_
 #define SIDEROUTE_TEST_SCRIPTED_UV_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -49,6 +50,10 @@ inline void uv_update_time(uv_loop_t* loop) { loop->now_ms = loop->clock_ms; }
 inline void uv_ref(uv_handle_t* handle) { handle->referenced = true; }
 inline void uv_unref(uv_handle_t* handle) { handle->referenced = false; }
 inline uint64_t uv_hrtime() { return 0; }
+inline char* uv_err_name_r(int, char* name, size_t size) {
+  if (size > 0) name[0] = '\0';
+  return name;
+}
 
 int uv_poll_init(uv_loop_t* loop, uv_poll_t* handle, int fd);
 int uv_poll_start(uv_poll_t* handle, int events, void (*callback)(uv_poll_t*, int, int));

@@ -1,0 +1,202 @@
+#include "engine_stage.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <cerrno>
+
+#include "check.h"
+#include "net/socket.h"
+
+namespace sideroute::test {
+
+namespace {
+
+constexpr uint16_t kStatuses[kReasonCount] = {503, 503, 503, 502, 502, 502, 504, 503, 400,
+                                              408, 499, 414, 431, 505, 501, 503, 503, 500};
+
+int64_t RealMs() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000 + now.tv_nsec / 1'000'000;
+}
+
+UniqueFd ListenOnLoopback(NetAddress* address) {
+  int error = 0;
+  const char* call = nullptr;
+  UniqueFd fd = Listen(NetAddress::Parse("127.0.0.1", 0).value(), address, &error, &call);
+  CHECK(static_cast<bool>(fd));
+  return fd;
+}
+
+}  // namespace
+
+// Nobody else holds connections or memory.
+struct Stage::Nobody final : Downstreams, MemoryHolders {
+  size_t connections() const override { return 0; }
+  void CloseIdle(size_t) override {}
+  void SetCrowded(bool) override {}
+  bool CloseIdleUpstream() override { return false; }
+  size_t HeldBytes() const override { return 0; }
+  void SetWindow(size_t) override {}
+  void CloseIdleConnections() override {}
+  size_t CloseLargest(const Demand&) override { return 0; }
+  void FreeSpares() override {}
+  void OnMemoryLevel() override {}
+};
+
+bool ScriptedHost::Decide(int32_t, const http::RequestHead&, Decision* decided) {
+  ++asked;
+  *decided = decision;
+  return works;
+}
+
+End::End(UniqueFd fd) : fd_(std::move(fd)) {}
+
+void End::Send(std::string_view bytes) {
+  CHECK(send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) ==
+        static_cast<ssize_t>(bytes.size()));
+}
+
+size_t End::SendSome(std::string_view bytes) {
+  const ssize_t sent = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent < 0 ? 0 : static_cast<size_t>(sent);
+}
+
+void End::Finish() { shutdown(fd_.get(), SHUT_WR); }
+
+void End::Reset() {
+  ResetOnClose(fd_.get());
+  fd_.Reset();
+}
+
+void End::Look() {
+  char bytes[16 * 1024];
+  while (fd_ && reads && !ended()) {
+    const ssize_t length = recv(fd_.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+    if (length > 0) {
+      received.append(bytes, static_cast<size_t>(length));
+    } else if (length == 0) {
+      fin = true;
+    } else if (errno == EAGAIN) {
+      return;
+    } else {
+      reset = true;
+    }
+  }
+}
+
+Stage::Stage(const EngineSettings& settings)
+    : reactor_(loop.MakeReactor()),
+      nobody_(std::make_unique<Nobody>()),
+      descriptors_(std::make_unique<DescriptorBudget>(*nobody_)),
+      memory_(std::make_unique<MemoryGuard>(*reactor_, *nobody_)),
+      linger_deadlines_(std::make_unique<DeadlineQueue>(*reactor_, 2'000)),
+      lingering_(std::make_unique<ConnectionList>(*reactor_)),
+      front_(ListenOnLoopback(&front_address_)),
+      backend_(ListenOnLoopback(&backend_address_)),
+      mirror_(ListenOnLoopback(&mirror_address_)) {
+  engine = std::make_unique<HttpEngine>(*reactor_, own_dials_, *descriptors_, *memory_, host,
+                                        *linger_deadlines_, *lingering_, settings);
+  for (size_t i = 0; i < kReasonCount; ++i) {
+    LocalReply reply;
+    reply.status = kStatuses[i];
+    reply.head = "HTTP/1.1 " + std::to_string(reply.status) + " No\r\nreason: ";
+    reply.head += kReasonNames[i];
+    reply.head += "\r\n";
+    reply.reason = static_cast<int32_t>(i);
+    engine->SetReasonReply(static_cast<Reason>(i), engine->AddReply(std::move(reply)));
+  }
+  engine->SetBackend(0, {backend_address_});
+  engine->SetBackend(1, {mirror_address_});
+  host.decision.kind = DecisionKind::kForward;
+  host.decision.backend = 0;
+}
+
+Stage::~Stage() {
+  engine.reset();
+  lingering_.reset();
+  linger_deadlines_.reset();
+  memory_.reset();
+  reactor_.reset();
+}
+
+End& Stage::Connect() {
+  int error = 0;
+  UniqueFd fd = StartConnect(front_address_, kDefaultHops, &error);
+  pollfd waiting{front_.get(), POLLIN, 0};
+  CHECK(::poll(&waiting, 1, 20'000) == 1);
+  CHECK_EQ(
+      engine->Adopt(UniqueFd(accept4(front_.get(), nullptr, nullptr, SOCK_CLOEXEC)), 0, backend_address_), 0);
+  return *ends_.emplace_back(std::make_unique<End>(std::move(fd)));
+}
+
+End& Stage::AcceptedAt(const UniqueFd& listener) {
+  UniqueFd fd;
+  CHECK(Until([&] {
+    fd.Reset(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    return static_cast<bool>(fd);
+  }));
+  return *ends_.emplace_back(std::make_unique<End>(std::move(fd)));
+}
+
+Stage::Pair Stage::Exchange(std::string_view request) {
+  End& client = Connect();
+  client.Send(request);
+  End& upstream = Accepted();
+  CHECK(Receives(upstream, "\r\n\r\n"));
+  return {client, upstream};
+}
+
+bool Stage::Until(const std::function<bool()>& condition) {
+  const int64_t end_ms = RealMs() + 30'000;
+  for (int round = 0; !condition(); ++round) {
+    if (RealMs() > end_ms) return false;
+    loop.Turn();
+    for (const auto& end : ends_) end->Look();
+    // The kernel hands over in no time, but on a busy machine not always at once.
+    if (round > 20) ::poll(nullptr, 0, 1);
+  }
+  return true;
+}
+
+bool Stage::Receives(End& end, std::string_view text) {
+  return Until([&end, text] { return end.received.find(text) != std::string::npos; });
+}
+
+bool Stage::Ends(End& end) {
+  return Until([&end] { return end.ended(); });
+}
+
+bool Stage::Reports(size_t outcomes) {
+  return Until([this, outcomes] { return host.outcomes.size() >= outcomes; });
+}
+
+void Stage::Settle() {
+  for (int i = 0; i < 4; ++i) {
+    loop.Turn();
+    for (const auto& end : ends_) end->Look();
+  }
+}
+
+void Stage::Pass(uint64_t ms) {
+  Settle();
+  loop.Pass(ms);
+  Settle();
+}
+
+void Stage::SetPolicy(const Policy& policy) { host.decision.policy = engine->policies().Add(policy); }
+
+void Stage::SetMirror() {
+  MirrorGroup group(1);
+  group[0].backend = 1;
+  host.decision.mirrors = engine->mirror_groups().Add(group);
+}
+
+std::string_view Stage::LastReason() const {
+  if (host.outcomes.empty() || host.outcomes.back().reason < 0) return {};
+  return kReasonNames[static_cast<size_t>(host.outcomes.back().reason)];
+}
+
+}  // namespace sideroute::test
