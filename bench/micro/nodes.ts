@@ -4,8 +4,8 @@
  *     node dist/bench/micro/nodes.js --nodes PATH,PATH... [--rounds 5] [--idle 10]
  *
  * The routes of the scenario, the heap of the manifests, every program of Node once in every round. Ready: from exec to the line that
- * says so, by the clock and in processor time. Resident and private: /proc/PID/smaps_rollup, `--idle` seconds later; private is what one
- * more sidecar on a machine costs, because the program itself is shared. Medians.
+ * says so, by the clock and in processor time. Resident and private: /proc/PID/smaps_rollup, `--idle` seconds later; private is what was
+ * written, which one more sidecar costs on a machine that has one: the program itself is shared. Medians.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -39,11 +39,9 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-function memoryMib(pid: number, ...names: string[]): number {
+function memoryMib(pid: number, name: string): number {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  return (
-    names.reduce((sum, name) => sum + Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)![1]), 0) / 1024
-  );
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)![1]) / 1024;
 }
 
 async function measure(node: string, routes: string): Promise<Figures> {
@@ -56,7 +54,7 @@ async function measure(node: string, routes: string): Promise<Figures> {
   const ready = { 'ready ms': performance.now() - startedMs, 'ready CPU ms': cpuMs(pid) };
   await delay(Number(values.idle) * 1_000);
   const resident = memoryMib(pid, 'Rss');
-  const own = memoryMib(pid, 'Private_Clean', 'Private_Dirty');
+  const own = memoryMib(pid, 'Private_Dirty');
   await stopProcess(proxy);
   return { ...ready, 'resident MiB': resident, 'private MiB': own };
 }
