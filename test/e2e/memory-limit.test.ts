@@ -46,25 +46,32 @@ function sum(metrics: string, line: RegExp): number {
     .reduce((total, text) => total + Number(text.slice(text.lastIndexOf(' ') + 1)), 0);
 }
 
-/** Asks the endpoints all the time; each answer must come. Resolves with the last metrics. */
-async function observe({ sidecar }: MemoryStage, load: Load, connections: number): Promise<string> {
+interface Seen {
+  readonly metrics: string;
+  /** From before that: whatever clients have seen by then has been counted. */
+  readonly report: Load['report'];
+}
+
+/** Asks the endpoints all the time; each answer must come. Resolves with what was seen last. */
+async function observe({ sidecar }: MemoryStage, load: Load, connections: number): Promise<Seen> {
   const startMs = performance.now();
   let refusedAtMs: number | null = null;
   let buffered = -1;
   let quiet = 0;
   for (;;) {
+    const { report } = load;
     const [live, metrics] = await Promise.all([sidecar.ask('/livez'), sidecar.ask('/metrics')]);
     if (live !== 'ok\n') throw new Error(`/livez: ${live}`);
     const nowMs = performance.now();
     if (sum(metrics, /^sideroute_overloaded /) === 1) refusedAtMs ??= nowMs;
-    const { opening, open, ended, reset, refused } = load.report;
+    const { opening, open, ended, reset, refused } = report;
     // Until nothing is on its way any more.
     const nowBuffered = sum(metrics, /^sideroute_buffered_bytes /);
     quiet = nowBuffered === buffered ? quiet + 1 : 0;
     buffered = nowBuffered;
     const settled = opening === 0 && open + ended + reset + refused >= connections && quiet >= 3;
-    if (settled || (refusedAtMs !== null && nowMs - refusedAtMs > EXPOSED_MS)) return metrics;
-    if (nowMs - startMs > DEADLINE_MS) throw new Error(`not settled: ${JSON.stringify(load.report)}`);
+    if (settled || (refusedAtMs !== null && nowMs - refusedAtMs > EXPOSED_MS)) return { metrics, report };
+    if (nowMs - startMs > DEADLINE_MS) throw new Error(`not settled: ${JSON.stringify(report)}`);
   }
 }
 
@@ -76,16 +83,16 @@ for (const { kind, connections, service = 'web', always, sheds } of CASES) {
       t.equal(sum(await sidecar.ask('/metrics'), /^sideroute_memory_limit_bytes /), limitMiB * MIB);
       const before = cgroup.held;
       const load = stage.load({ kind, connections, host: SERVICES[service] });
-      const metrics = await observe(stage, load, connections);
+      const { metrics, report } = await observe(stage, load, connections);
       const passedOn = sum(metrics, /^sideroute_passthrough_connections_total\{reason="own_dial"/);
       t.comment(
-        `${JSON.stringify(load.report)}; ${Math.round(cgroup.held / MIB)} MiB held, the limit met ${cgroup.limitHits} times, ` +
+        `${JSON.stringify(report)}; ${Math.round(cgroup.held / MIB)} MiB held, the limit met ${cgroup.limitHits} times, ` +
           `${passedOn} dials passed on`,
       );
 
       t.equal(cgroup.oomKills, 0, 'no kill');
       t.equal(sidecar.process.exitCode ?? sidecar.process.signalCode, null, 'the process is there');
-      const { answers, reset, refused } = load.report;
+      const { answers, reset, refused } = report;
       t.same(
         Object.keys(answers).filter((answer) => !['200', '503 overload'].includes(answer)),
         [],
