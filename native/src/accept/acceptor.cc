@@ -42,7 +42,8 @@ int DescriptorLimit() {
 }
 
 bool IsOutOfResources(int error) {
-  return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+  // ENOSPC: fs.epoll.max_user_watches.
+  return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM || error == -ENOSPC;
 }
 
 }  // namespace
@@ -168,7 +169,7 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress&
   const int error = GetOriginalDestination(fd.get(), listener.address().family(), &destination);
   if (error != 0 || IsOwnAddress(listener, fd.get(), destination)) {
     fd.Reset();
-    return DropLoop(peer, destination, error);
+    return DropUnserved(ConnectionReason::kLoop, peer, destination, error, false);
   }
   const int captures = CapturesOfOwnDial(fd.get(), peer, destination);
   if (captures >= 0 && captures < OwnDials::kMostCaptures) {
@@ -182,7 +183,7 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress&
     // What waits at the other end learns that its connection failed: a FIN would look like an answer.
     ResetOnClose(fd.get());
     fd.Reset();
-    return DropLoop(peer, destination, -ELOOP);
+    return DropUnserved(ConnectionReason::kLoop, peer, destination, -ELOOP, true);
   }
   const Frontend* frontend = frontends_.Find(destination);
   if (frontend == nullptr || frontend->mode == FrontendMode::kOpaque) {
@@ -199,19 +200,19 @@ void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress&
   started->Start();
 }
 
-void Acceptor::DropLoop(const NetAddress& peer, const NetAddress& destination, int error) {
+void Acceptor::DropUnserved(ConnectionReason reason, const NetAddress& peer, const NetAddress& destination,
+                            int error, bool reset) {
   if (logs()) {
     ConnectionEntry entry;
-    entry.reason = ConnectionReason::kLoop;
+    entry.reason = reason;
     entry.error = error;
-    // It was reset, unlike one to the listener itself.
-    entry.reset = error == -ELOOP;
+    entry.reset = reset;
     entry.started_ns = uv_hrtime();
     entry.downstream = peer;
     entry.destination = destination;
     log_->OnConnection(entry);
   }
-  Drop(ConnectionReason::kLoop, destination, error);
+  Drop(reason, destination, error);
 }
 
 bool Acceptor::IsOwnAddress(const Listener& listener, int fd, const NetAddress& destination) const {
@@ -267,7 +268,11 @@ void Acceptor::OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upst
                .read = read});
 }
 
-void Acceptor::OnDetectionClosed(Detection* detection) { detections_.Remove(detection); }
+void Acceptor::OnDetectionClosed(Detection* detection, int error) {
+  detections_.Remove(detection);
+  if (error == 0) return;
+  DropUnserved(ConnectionReason::kAcceptLimit, detection->peer(), detection->destination(), error, true);
+}
 
 void Acceptor::OnTunnelDecided(ConnectionReason reason) { Count(reason); }
 
@@ -314,7 +319,7 @@ bool Acceptor::HasRoom(AcceptLimit* limit) const {
   if (downstreams_.connections() >= limits_.max_connections) return false;
   *limit = AcceptLimit::kDescriptors;
   return descriptors_.HasRoom() &&
-         (!probe_descriptors_ || listeners_.front()->IsDescriptorFree(descriptor_limit_));
+         (!probe_descriptors_ || listeners_.front()->LowestFreeDescriptor() < descriptor_limit_);
 }
 
 // As nginx does: a connection that is kept only for a request to come gives way to one that has come. A few
@@ -386,6 +391,7 @@ void Acceptor::SetCrowded(bool crowded) {
 }
 
 void Acceptor::OnDeadline() {
+  descriptor_limit_ = DescriptorLimit();
   MakeRoom();
   ResumeIfPossible();
   if (paused_) resume_deadlines_.Add(this);

@@ -114,7 +114,7 @@ class Acceptor final : public Disposable,
   void OnRequest(Detection* detection, Arrival arrival) override;
   void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream, ConnectionReason reason,
                 std::span<const char> read) override;
-  void OnDetectionClosed(Detection* detection) override;
+  void OnDetectionClosed(Detection* detection, int error) override;
   void OnTunnelDecided(ConnectionReason reason) override;
   void OnTunnelClosed(Passthrough* tunnel, int error) override;
   void OnTunnelAbandoned(const Passthrough& tunnel) override;
@@ -143,7 +143,9 @@ class Acceptor final : public Disposable,
   };
   void StartTunnel(NewTunnel made);
   void Drop(ConnectionReason reason, const NetAddress& destination, int error);
-  void DropLoop(const NetAddress& peer, const NetAddress& destination, int error);
+  // One that nothing was done for. `reset`: it was, and did not end with a FIN.
+  void DropUnserved(ConnectionReason reason, const NetAddress& peer, const NetAddress& destination, int error,
+                    bool reset);
   void LogTunnel(const Passthrough& tunnel, ConnectionReason reason, int error);
   bool logs() const;
   void Count(ConnectionReason reason) { ++counters_.connections[static_cast<size_t>(reason)]; }
@@ -162,8 +164,9 @@ class Acceptor final : public Disposable,
   const MemoryGuard& memory_;
   AcceptorHost& host_;
   const AcceptorLimits limits_;
-  // Descriptor numbers from here on are left to dials, pipes and the rest of the process.
-  const int descriptor_limit_;
+  // Descriptor numbers from here on are left to dials, pipes and the rest of the process. Somebody may change
+  // the limit of the process, so it is asked for again while accepting pauses.
+  int descriptor_limit_;
   FrontendTable frontends_;
   // Null: there is none.
   std::shared_ptr<AccessLog> log_;

@@ -64,9 +64,10 @@ Detection::Detection(ConnectionContext& context, DetectionHost& host, DetectionS
       downstream_(std::move(downstream)) {}
 
 void Detection::Start() {
-  if (context_.reactor.Watch(downstream_.get(), kReadEvents, &downstream_watcher_) != 0) {
+  if (const int error = context_.reactor.Watch(downstream_.get(), kReadEvents, &downstream_watcher_);
+      error != 0) {
     ResetOnClose(downstream_.get());
-    return CloseQuietly();
+    return CloseQuietly(error);
   }
   context_.detect_deadlines.Add(this);
 }
@@ -263,9 +264,9 @@ void Detection::Tunnel(size_t length, ConnectionReason reason) {
   host_.OnTunnel(this, TakeDownstream(), UniqueFd(), reason, read);
 }
 
-void Detection::CloseQuietly() {
+void Detection::CloseQuietly(int error) {
   Close();
-  host_.OnDetectionClosed(this);
+  host_.OnDetectionClosed(this, error);
 }
 
 void Detection::Abandon() {

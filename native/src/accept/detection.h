@@ -49,8 +49,9 @@ class DetectionHost {
   // No HTTP/1.x. `upstream` is empty unless the destination was dialled already. `read`: goes there first.
   virtual void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream, ConnectionReason reason,
                         std::span<const char> read) = 0;
-  // The downstream left without a byte, or by a reset; it is closed.
-  virtual void OnDetectionClosed(Detection* detection) = 0;
+  // The downstream left without a byte, or by a reset; it is closed. `error`: it was reset, because the
+  // kernel did not let it be watched (negative errno); else 0.
+  virtual void OnDetectionClosed(Detection* detection, int error) = 0;
 
  protected:
   ~DetectionHost() = default;
@@ -114,7 +115,7 @@ class Detection final : public Connection, private Deadline {
   void Close();
   void Http(size_t length, HeadVerdict verdict, const char* reason);
   void Tunnel(size_t length, ConnectionReason reason);
-  void CloseQuietly();
+  void CloseQuietly(int error = 0);
 
   ConnectionContext& context_;
   DetectionHost& host_;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 #include "net/socket.h"
@@ -45,10 +46,9 @@ void Listener::SaveSyns() {
   if (fd_) sideroute::SaveSyns(fd_.get());
 }
 
-bool Listener::IsDescriptorFree(int number) const {
-  // The kernel hands out the lowest free number from `number` on.
-  const UniqueFd probe(fcntl(fd_.get(), F_DUPFD_CLOEXEC, number));
-  return probe.get() == number;
+int Listener::LowestFreeDescriptor() const {
+  const UniqueFd probe(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  return probe ? probe.get() : INT_MAX;
 }
 
 void Listener::OnReady(uint32_t) { host_.OnAcceptable(*this); }

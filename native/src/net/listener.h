@@ -38,8 +38,8 @@ class Listener final : private Watcher {
   // A connection waits to be accepted. Asks the kernel.
   bool HasWaiting() const;
   void SaveSyns();
-  // Whether descriptor `number` is free, which means that those above it are, but for gaps. Only while open.
-  bool IsDescriptorFree(int number) const;
+  // The number that the next connection would get; INT_MAX when there is none left. Only while open.
+  int LowestFreeDescriptor() const;
 
   const NetAddress& address() const { return address_; }
   bool open() const { return static_cast<bool>(fd_); }

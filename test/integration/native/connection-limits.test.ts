@@ -2,9 +2,10 @@
  * The limits on downstream connections count all of them, whoever holds them: HTTP connections that were handed to the
  * engine, tunnels, and those whose protocol is not known yet. And nobody is accepted who would lack a descriptor later.
  */
+import { spawnSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
-import { inPod, SERVICE, type PodContext } from '../../support/pod-test.ts';
+import { inPod, PROXY_UID, SERVICE, type PodContext } from '../../support/pod-test.ts';
 import { eventually } from '../../support/eventually.ts';
 import { dial, listen, type WireEnd } from '../../support/wire-end.ts';
 import { withoutUws } from '../../support/uws-loads.ts';
@@ -13,6 +14,8 @@ const [PORT, TUNNELLED] = [8080, 9000];
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const FRONTENDS = [{ address: SERVICE.v4, port: PORT, id: 1, mode: 'http' }] as const;
+/** To the native engine within the addon, as in the sidecar, and through JavaScript. */
+const WAYS = ['within', 'engine'] as const;
 
 /** `count` connections that have each sent a request. */
 async function callers(t: Test, count: number): Promise<WireEnd[]> {
@@ -57,67 +60,73 @@ async function later(): Promise<void> {
 const answered = (clients: readonly WireEnd[]): number => clients.filter((client) => client.text.includes('ok')).length;
 
 void inPod(t, import.meta.url, (pod) => {
-  t.test('requests in progress count; who waits is served when a response has ended a connection', async (t) => {
-    const acceptor = await AcceptorProcess.start(t, { http: 'engine', maxConnections: 4, frontends: FRONTENDS });
-    const backend = await startBackend(t, pod);
-    const clients = await callers(t, 8);
-    await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.connections > 0);
-    await eventually('four requests', () => backend.requests() === 4);
-    t.match(await acceptor.counters(), { accepted: 4, maxConnections: 4 });
-    t.match((await acceptor.events()).paused, ['connections']);
-    backend.answer();
-    await eventually('all responses', () => answered(clients) === 8);
-    // Kept alive they would have kept the others out.
-    t.ok(clients.filter((client) => /^Connection: close\r$/im.test(client.text)).length >= 4);
-    t.match(await acceptor.counters(), { accepted: 8, connections: { accept_limit: 0 } });
-  });
+  for (const http of WAYS)
+    t.test(
+      `requests in progress count; who waits is served when a response has ended a connection (${http})`,
+      async (t) => {
+        const acceptor = await AcceptorProcess.start(t, { http, maxConnections: 4, frontends: FRONTENDS });
+        const backend = await startBackend(t, pod);
+        const clients = await callers(t, 8);
+        await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.connections > 0);
+        await eventually('four requests', () => backend.requests() === 4);
+        t.match(await acceptor.counters(), { accepted: 4, maxConnections: 4 });
+        t.match((await acceptor.events()).paused, ['connections']);
+        backend.answer();
+        await eventually('all responses', () => answered(clients) === 8);
+        // Kept alive they would have kept the others out.
+        t.ok(clients.filter((client) => /^Connection: close\r$/im.test(client.text)).length >= 4);
+        t.match(await acceptor.counters(), { accepted: 8, connections: { accept_limit: 0 } });
+      },
+    );
 
-  t.test('the connection that has waited longest for a request makes room, the others stay', async (t) => {
-    const acceptor = await AcceptorProcess.start(t, { http: 'engine', maxConnections: 3, frontends: FRONTENDS });
-    const backend = await startBackend(t, pod);
-    backend.answer();
-    const clients: WireEnd[] = [];
-    for (let i = 0; i < 3; i++) {
-      clients.push(...(await callers(t, 1)));
-      await clients[i]!.until('ok');
-      await later();
-    }
-    const [first, second, third] = clients;
-    // The first one is used again, so that the second has waited longest.
-    first!.forget();
-    await first!.write(GET);
-    await first!.until('ok');
-    const [late] = await callers(t, 1);
-    await late!.until('ok');
-    await second!.untilFin();
-    t.equal(second!.errorCode, null, 'with a FIN');
-    t.same([first!.state, third!.state], ['open', 'open']);
-    t.match(await acceptor.counters(), { accepted: 4 });
-    t.match(await acceptor.call('engineCounters'), { idleClosed: 1 });
-  });
-
-  t.test('tunnels, upgraded connections, and those that have said nothing count', async (t) => {
-    const acceptor = await AcceptorProcess.start(t, { http: 'engine', maxConnections: 3, frontends: FRONTENDS });
-    await listen(t, pod.v4, TUNNELLED, (end) => void end.write('hello'));
-    await listen(t, pod.v4, PORT, (end) => {
-      end.socket.once('data', () =>
-        end.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
-      );
+  for (const http of WAYS)
+    t.test(`the connection that has waited longest for a request makes room, the others stay (${http})`, async (t) => {
+      const acceptor = await AcceptorProcess.start(t, { http, maxConnections: 3, frontends: FRONTENDS });
+      const backend = await startBackend(t, pod);
+      backend.answer();
+      const clients: WireEnd[] = [];
+      for (let i = 0; i < 3; i++) {
+        clients.push(...(await callers(t, 1)));
+        await clients[i]!.until('ok');
+        await later();
+      }
+      const [first, second, third] = clients;
+      // The first one is used again, so that the second has waited longest.
+      first!.forget();
+      await first!.write(GET);
+      await first!.until('ok');
+      const [late] = await callers(t, 1);
+      await late!.until('ok');
+      await second!.untilFin();
+      t.equal(second!.errorCode, null, 'with a FIN');
+      t.same([first!.state, third!.state], ['open', 'open']);
+      t.match(await acceptor.counters(), { accepted: 4 });
+      t.match(await acceptor.call('engineCounters'), { idleClosed: 1 });
     });
-    const tunnel = await dial(t, SERVICE.v4, TUNNELLED);
-    await tunnel.until('hello');
-    const upgraded = await dial(t, SERVICE.v4, PORT);
-    await upgraded.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
-    await upgraded.until('101');
-    const silent = await dial(t, SERVICE.v4, PORT);
-    await eventually('the silent one', async () => (await acceptor.counters()).detectingOpen === 1);
-    const late = await dial(t, SERVICE.v4, TUNNELLED);
-    await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.connections === 1);
-    t.match(await acceptor.counters(), { accepted: 3, tunnelsOpen: 1 });
-    t.equal(late.text, '');
-    silent.socket.destroy();
-    await late.until('hello');
-  });
+
+  for (const http of WAYS)
+    t.test(`tunnels, upgraded connections, and those that have said nothing count (${http})`, async (t) => {
+      const acceptor = await AcceptorProcess.start(t, { http, maxConnections: 3, frontends: FRONTENDS });
+      await listen(t, pod.v4, TUNNELLED, (end) => void end.write('hello'));
+      await listen(t, pod.v4, PORT, (end) => {
+        end.socket.once('data', () =>
+          end.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+        );
+      });
+      const tunnel = await dial(t, SERVICE.v4, TUNNELLED);
+      await tunnel.until('hello');
+      const upgraded = await dial(t, SERVICE.v4, PORT);
+      await upgraded.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+      await upgraded.until('101');
+      const silent = await dial(t, SERVICE.v4, PORT);
+      await eventually('the silent one', async () => (await acceptor.counters()).detectingOpen === 1);
+      const late = await dial(t, SERVICE.v4, TUNNELLED);
+      await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.connections === 1);
+      t.match(await acceptor.counters(), { accepted: 3, tunnelsOpen: 1 });
+      t.equal(late.text, '');
+      silent.socket.destroy();
+      await late.until('hello');
+    });
 
   t.test('connections of the engine uws count', { skip: withoutUws }, async (t) => {
     const acceptor = await AcceptorProcess.start(t, { http: 'uws', maxConnections: 2, frontends: FRONTENDS });
@@ -132,22 +141,44 @@ void inPod(t, import.meta.url, (pod) => {
     await late!.until('ok');
   });
 
-  t.test('short of descriptors, whoever is accepted has one for its dial, too', async (t) => {
-    const wrapper = ['prlimit', '--nofile=200:200'];
-    const acceptor = await AcceptorProcess.start(t, { http: 'engine', frontends: FRONTENDS, wrapper });
-    const backend = await startBackend(t, pod);
-    const clients = await callers(t, 200);
+  for (const http of WAYS)
+    t.test(`short of descriptors, whoever is accepted has one for its dial, too (${http})`, async (t) => {
+      const wrapper = ['prlimit', '--nofile=200:200'];
+      const acceptor = await AcceptorProcess.start(t, { http, frontends: FRONTENDS, wrapper });
+      const backend = await startBackend(t, pod);
+      const clients = await callers(t, 200);
+      await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.descriptors > 0);
+      const { maxConnections } = await acceptor.counters();
+      t.ok(maxConnections >= 50 && maxConnections < 100, `${maxConnections} connections at a time`);
+      await eventually('the requests of those', () => backend.requests() === maxConnections);
+      backend.answer();
+      await eventually('all responses', () => answered(clients) === 200, 60_000);
+      t.same(
+        clients.filter((client) => !client.text.startsWith('HTTP/1.1 200 ')).map((client) => client.text),
+        [],
+      );
+      t.match((await acceptor.events()).dropped, []);
+    });
+
+  t.test('accepting goes on after the limit of descriptors was lowered while connections were open', async (t) => {
+    const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=1000:1000'] });
+    await listen(t, pod.v4, TUNNELLED, (end) => void end.write('hello'));
+    const greeted = (clients: readonly WireEnd[]): boolean => clients.every((client) => client.text === 'hello');
+    const dialled = (count: number): Promise<WireEnd[]> =>
+      Promise.all(Array.from({ length: count }, () => dial(t, SERVICE.v4, TUNNELLED)));
+    const early = await dialled(20);
+    await eventually('their tunnels', () => greeted(early));
+    const { fds } = await acceptor.state();
+    // As its own user may.
+    const asItself = ['--reuid', String(PROXY_UID), '--regid', String(PROXY_UID), '--clear-groups'];
+    const limit = ['prlimit', '--pid', String(acceptor.child.pid), `--nofile=${fds}:1000`];
+    t.equal(spawnSync('setpriv', [...asItself, ...limit]).status, 0);
+    await dialled(10);
     await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.descriptors > 0);
-    const { maxConnections } = await acceptor.counters();
-    t.ok(maxConnections >= 50 && maxConnections < 100, `${maxConnections} connections at a time`);
-    await eventually('the requests of those', () => backend.requests() === maxConnections);
-    backend.answer();
-    await eventually('all responses', () => answered(clients) === 200, 60_000);
-    t.same(
-      clients.filter((client) => !client.text.startsWith('HTTP/1.1 200 ')).map((client) => client.text),
-      [],
-    );
-    t.match((await acceptor.events()).dropped, []);
+    const another = await dialled(1);
+    for (const client of early) client.reset();
+    // Of the ten one may have been accepted and have had no descriptor for its dial.
+    await eventually('another one', () => greeted(another));
   });
 
   t.test('short of descriptors, tunnels move on', async (t) => {

@@ -15,13 +15,15 @@ import t, { type Test } from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
 import { eventually } from '../../support/eventually.ts';
-import { dial } from '../../support/wire-end.ts';
+import { attempt, dial } from '../../support/wire-end.ts';
 
 const PORT = 8080;
 const HEAD = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+const CARRIED = 'EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET';
+const LOOKED_AT = 'EPOLLIN | EPOLLRDHUP | EPOLLET';
 const HTTP_FRONTEND = [{ address: SERVICE.v4, port: PORT, id: 1, mode: 'http' }] as const;
 
-/** `refuse` is what sockets are registered for that carry requests; nothing else in the process asks for it. */
+/** REFUSE is what sockets are registered for that carry requests, or those looked at; nothing else in the process asks for it. */
 const SHIM = `
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,7 +32,7 @@ const SHIM = `
 #include <sys/epoll.h>
 #include <unistd.h>
 
-static const unsigned refuse = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+static const unsigned refuse = REFUSE;
 static int refused = -1;
 static int stranger = -1;
 
@@ -62,13 +64,15 @@ int close(int fd) {
 `;
 
 /** Path of the compiled library. */
-function preloaded(t: Test): string {
+function preloaded(t: Test, refuse: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'sideroute-shim-'));
   chmodSync(directory, 0o755);
   t.teardown(() => rmSync(directory, { recursive: true }));
   const [source, library] = [join(directory, 'shim.c'), join(directory, 'shim.so')];
   writeFileSync(source, SHIM);
-  const built = spawnSync('gcc', ['-shared', '-fPIC', '-o', library, source, '-ldl'], { encoding: 'utf8' });
+  const built = spawnSync('gcc', ['-shared', '-fPIC', `-DREFUSE=(${refuse})`, '-o', library, source, '-ldl'], {
+    encoding: 'utf8',
+  });
   if (built.status !== 0) throw new Error(`the library cannot be built: ${built.stderr}`);
   chmodSync(library, 0o755);
   return library;
@@ -76,7 +80,7 @@ function preloaded(t: Test): string {
 
 void inPod(t, import.meta.url, () => {
   t.test('a connection that the engine cannot register is closed once, and said', async (t) => {
-    const libraries = [process.env['LD_PRELOAD'] ?? '', preloaded(t)].filter((name) => name !== '').join(':');
+    const libraries = [process.env['LD_PRELOAD'] ?? '', preloaded(t, CARRIED)].filter((name) => name !== '').join(':');
     const acceptor = await AcceptorProcess.start(t, {
       http: 'engine',
       frontends: HTTP_FRONTEND,
@@ -91,6 +95,26 @@ void inPod(t, import.meta.url, () => {
     const { errors } = await acceptor.events();
     t.match(errors[0], /caught: Error: epoll_ctl ENOSPC/);
     t.match(await acceptor.counters(), { handedOver: 3, detectingOpen: 0 });
+    acceptor.child.disconnect();
+    await once(acceptor.child, 'exit');
+    t.equal(acceptor.errorOutput, '');
+  });
+
+  t.test('a connection that the acceptor cannot register is reset, and closed once', async (t) => {
+    const libraries = [process.env['LD_PRELOAD'] ?? '', preloaded(t, LOOKED_AT)]
+      .filter((name) => name !== '')
+      .join(':');
+    const acceptor = await AcceptorProcess.start(t, {
+      http: 'within',
+      frontends: HTTP_FRONTEND,
+      wrapper: ['env', `LD_PRELOAD=${libraries}`],
+    });
+    for (let i = 0; i < 3; ++i) await attempt(t, SERVICE.v4, PORT).untilClosed();
+    t.match(await acceptor.counters(), {
+      ...{ accepted: 3, handedOver: 0, detectingOpen: 0 },
+      connections: { accept_limit: 3 },
+    });
+    t.match((await acceptor.events()).dropped[0], { reason: 'accept_limit', address: SERVICE.v4, errorCode: 'ENOSPC' });
     acceptor.child.disconnect();
     await once(acceptor.child, 'exit');
     t.equal(acceptor.errorOutput, '');

@@ -39,7 +39,7 @@ void inPod(t, import.meta.url, (pod) => {
     ] as const) {
       t.test(`${name} to ${service}, from the port of one that was reset`, async (t) => {
         const frontend = { address: service, port: PORT, id: 1, mode: 'http' } as const;
-        const acceptor = await AcceptorProcess.start(t, { http: 'engine', frontends: http ? [frontend] : [] });
+        const acceptor = await AcceptorProcess.start(t, { http: 'within', frontends: http ? [frontend] : [] });
         const server = await listen(t, own, PORT, (end) => {
           end.socket.on('data', () => void end.write(answer));
         });
