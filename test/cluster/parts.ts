@@ -4,8 +4,6 @@
  */
 import { say } from './say.ts';
 
-const VARIABLE = 'SIDEROUTE_PARTS';
-
 type Part = (run: number) => Promise<void>;
 
 export class Parts {
@@ -17,7 +15,7 @@ export class Parts {
 
   /** Says how long each took. @throws Error when a part is named that there is not */
   async run(): Promise<void> {
-    for (const { name, times } of chosen([...this.#parts.keys()], process.env[VARIABLE] ?? '')) {
+    for (const { name, times } of chosen([...this.#parts.keys()], process.env['SIDEROUTE_PARTS'] ?? '')) {
       for (let run = 1; run <= times; run += 1) {
         const began = performance.now();
         await this.#parts.get(name)!(run);
@@ -33,7 +31,7 @@ export function chosen(names: readonly string[], wanted: string): { readonly nam
   if (parts.length === 0) return names.map((name) => ({ name, times: 1 }));
   return parts.map((part) => {
     const [, name = '', times = '1'] = /^([a-z-]+)(?:\*([1-9]\d*))?$/.exec(part) ?? [];
-    if (!names.includes(name)) throw new Error(`${VARIABLE}: '${part}' is not one of ${names.join(', ')}`);
+    if (!names.includes(name)) throw new Error(`SIDEROUTE_PARTS: '${part}' is not one of ${names.join(', ')}`);
     return { name, times: Number(times) };
   });
 }

@@ -69,7 +69,11 @@ t.test('every variable in a document exists', async (t) => {
   for (const command of everyCommand(program)) {
     for (const option of command.options) if (option.envVar !== undefined) known.add(option.envVar);
   }
-  for (const name of ['Dockerfile', 'init-container/Dockerfile', ...sources('test/e2e/'), ...sources('scripts/')]) {
+  for (const name of [
+    'Dockerfile',
+    'init-container/Dockerfile',
+    ...['test/e2e/', 'test/cluster/', 'scripts/'].flatMap(sources),
+  ]) {
     for (const [, variable] of read(name).matchAll(/\b(?:ARG |env\[')(SIDEROUTE_[A-Z0-9_]+)/g)) known.add(variable!);
   }
   for (const [name, text] of documents()) {
