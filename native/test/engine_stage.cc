@@ -108,8 +108,8 @@ Stage::Stage(const EngineSettings& settings)
     reply.reason = static_cast<int32_t>(i);
     engine->SetReasonReply(static_cast<Reason>(i), engine->AddReply(std::move(reply)));
   }
-  engine->SetBackend(0, {backend_address_});
-  engine->SetBackend(1, {mirror_address_});
+  engine->backends().Set(0, {backend_address_});
+  engine->backends().Set(1, {mirror_address_});
   host.decision.kind = DecisionKind::kForward;
   host.decision.backend = 0;
 }

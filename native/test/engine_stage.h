@@ -93,7 +93,7 @@ class Stage {
   // To the other listener.
   void SetMirror();
   // Requests in the queue of the backend.
-  size_t Waiting() const { return engine->FindBackend(0)->waiting(); }
+  size_t Waiting() const { return engine->backends().Find(0)->waiting(); }
   // Of the last outcome: the reason's name, or the empty string.
   std::string_view LastReason() const;
   OutcomeRecord Last() const { return host.outcomes.empty() ? OutcomeRecord{} : host.outcomes.back(); }
