@@ -18,7 +18,7 @@ export const ALL_TO_V2 = manifest('my-server-route').replace('my-server-v1', 'my
 
 export async function available(cluster: NodeCluster): Promise<void> {
   await cluster.mustKubectl([
-    ...['-n', NAMESPACE, 'wait', '--for=condition=Available', '--timeout=240s', 'deployment', '--all'],
+    ...['-n', NAMESPACE, 'wait', '--for=condition=Available', '--timeout=480s', 'deployment', '--all'],
   ]);
 }
 

@@ -78,6 +78,12 @@ export function interfacesOf(name: string): string[] {
   });
 }
 
+/** Of cgroup v1 and v2. All pods are one group, which else has as much as one process beside it: on a busy machine they would hardly run. */
+const CPU_WEIGHTS = [
+  ['cpu.shares', '16384'],
+  ['cpu.weight', '1600'],
+] as const;
+
 export class Workspace {
   readonly directory: string;
   readonly logs: string;
@@ -98,6 +104,11 @@ export class Workspace {
         mkdirSync(cgroup);
       } catch {
         // A hierarchy that has no groups.
+        continue;
+      }
+      for (const [file, weight] of CPU_WEIGHTS) {
+        const path = join(cgroup, file);
+        if (existsSync(path)) writeFileSync(path, weight);
       }
     }
   }
