@@ -284,6 +284,21 @@ t.test('every include between rooms of the addon points the way of the design', 
   t.end();
 });
 
+t.test('an exchange knows streams, not what carries them', (t) => {
+  const files = sources(join(native, 'exchange'), /\.(?:h|cc)$/);
+  t.not(files.length, 0);
+  for (const path of files) {
+    const text = readFileSync(path, 'utf8');
+    t.notMatch(
+      text,
+      /#include (?:<sys\/|<netinet\/|"net\/(?:socket|stream_socket|reactor|unique_fd)\.h")/,
+      relative(native, path),
+    );
+    t.notMatch(text, /\bhttp1::/, relative(native, path));
+  }
+  t.end();
+});
+
 t.test('Node-API is known to the binding alone', (t) => {
   const files = sources(native, /\.(?:h|cc)$/).filter((path) =>
     readFileSync(path, 'utf8').includes('#include <node_api.h>'),

@@ -29,7 +29,8 @@ void Check(const http1::ResponseContext& context, std::string_view input) {
   Require(head.status >= 100 && head.status <= 999, "a status has three digits");
   const bool bodiless = head.status < 200 || head.status == 204 || head.status == 304;
   if (bodiless || context.method == http1::MethodId::kHead) {
-    Require(head.body == http1::BodyKind::kNone || head.body == http1::BodyKind::kTunnel, "no body", outcome);
+    Require(head.body == http1::BodyKind::kNone || head.body == http1::BodyKind::kSwitched, "no body",
+            outcome);
   }
   if (head.status == 101) Require(context.upgrade_requested, "101 only when asked for", outcome);
 

@@ -424,7 +424,7 @@ TEST("a tunnel carries bytes both ways and half-closes, without any timer") {
       stage.Exchange("GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
   upstream.Send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nhello");
   CHECK(stage.Receives(client, "hello"));
-  CHECK_EQ(stage.engine->counters().tunnels_open, 1u);
+  CHECK_EQ(stage.engine->counters().relays_open, 1u);
   stage.Pass(100'000);
   client.Send("up");
   CHECK(stage.Receives(upstream, "up"));
@@ -436,7 +436,7 @@ TEST("a tunnel carries bytes both ways and half-closes, without any timer") {
   CHECK(stage.Ends(client) && client.fin);
   CHECK(stage.Reports(1));
   CHECK_EQ(stage.Last().status, 101);
-  CHECK_EQ(stage.engine->counters().tunnels_open, 0u);
+  CHECK_EQ(stage.engine->counters().relays_open, 0u);
 }
 
 TEST("a mirror gets what the backend gets, and ends by itself: answered, reset, refused to answer") {

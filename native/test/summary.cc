@@ -62,7 +62,7 @@ std::string ShowMessage(const Head& head, const char* data) {
     case BodyKind::kUntilClose:
       text += " until-close";
       break;
-    case BodyKind::kTunnel:
+    case BodyKind::kSwitched:
       text += " tunnel";
       break;
   }

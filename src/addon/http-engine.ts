@@ -164,7 +164,8 @@ export interface HttpEngineCounters {
   readonly retriesReset: number;
   /** As routes allow them. */
   readonly retriesPolicy: number;
-  readonly tunnelsOpen: number;
+  /** After an Upgrade or CONNECT. */
+  readonly relaysOpen: number;
   readonly bytesUpstream: number;
   readonly bytesDownstream: number;
   readonly bufferedBytes: number;

@@ -123,7 +123,7 @@ export class StatsReporter {
         detecting: acceptor?.detectingOpen ?? 0,
         tunnels: acceptor?.tunnelsOpen ?? 0,
         openRequests: engine?.requestsOpen ?? 0,
-        upgraded: engine?.tunnelsOpen ?? 0,
+        upgraded: engine?.relaysOpen ?? 0,
         bufferedBytes: engine?.bufferedBytes ?? 0,
       },
       passthrough: acceptor?.connections ?? {},

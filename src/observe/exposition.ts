@@ -323,7 +323,7 @@ function registerEngine(registry: Registry, sources: ExpositionSources): void {
   );
   const gauges: readonly [string, string, (counters: HttpEngineCounters) => number][] = [
     ['open_requests', 'Requests in progress, upgraded connections included.', (c) => c.requestsOpen],
-    ['upgraded_connections', 'Connections now tunnelled after an upgrade or CONNECT.', (c) => c.tunnelsOpen],
+    ['upgraded_connections', 'Connections now tunnelled after an upgrade or CONNECT.', (c) => c.relaysOpen],
     ['buffered_bytes', 'Memory that messages in progress hold.', (c) => c.bufferedBytes],
     [
       'decision_memo_entries',

@@ -284,7 +284,7 @@ napi_value MakeEngineCounters(napi_env env, const HttpEngine& engine) {
   set("redials", counters.redials);
   set("retriesReset", counters.retries_reset);
   set("retriesPolicy", counters.retries_policy);
-  set("tunnelsOpen", counters.tunnels_open);
+  set("relaysOpen", counters.relays_open);
   set("bytesUpstream", counters.bytes_upstream);
   set("bytesDownstream", counters.bytes_downstream);
   set("bufferedBytes", engine.buffered_bytes());

@@ -101,6 +101,8 @@ class Exchange final : public RequestServer, private AttemptUser {
 
   // Response: exchange_response.cc
   Progress PumpResponse();
+  void NoteBegun();
+  Progress ReadFailed(ReadResult result);
   Progress TakeResponseHead(const http::ResponseHead& head, bool* stop);
   Progress RelayInterim(const http::ResponseHead& head);
   void NoteResponse(uint16_t status);

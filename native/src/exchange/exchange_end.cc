@@ -115,7 +115,7 @@ Progress Exchange::End(StreamEnd how) {
 
 // The one outcome. The exchange is free from here on.
 void Exchange::Report() {
-  if (relay_) --context_.counters.tunnels_open;
+  if (relay_) --context_.counters.relays_open;
   --context_.counters.requests_open;
   const uint64_t ended_ns = uv_hrtime();
   const double duration_ms = static_cast<double>(ended_ns - started_ns_) / 1e6;

@@ -42,11 +42,6 @@ size_t ExchangePool::ShedMirrors(size_t least_bytes) {
   return freed;
 }
 
-void ExchangePool::Trim() {
-  if (free_exchanges_.size() > kMaxSpare) free_exchanges_.resize(kMaxSpare);
-  if (free_mirrors_.size() > kMaxSpare) free_mirrors_.resize(kMaxSpare);
-}
-
 void ExchangePool::FreeSpares() {
   free_exchanges_.clear();
   free_exchanges_.shrink_to_fit();

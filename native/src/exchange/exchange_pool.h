@@ -36,7 +36,10 @@ class ExchangePool final : public RequestServers {
   // Gives up those that hold at least so much; returns how much that was.
   size_t ShedMirrors(size_t least_bytes);
   // At the end of a turn: none of them is on the stack.
-  void Trim();
+  void Trim() {
+    if (free_exchanges_.size() > kMaxSpare) free_exchanges_.resize(kMaxSpare);
+    if (free_mirrors_.size() > kMaxSpare) free_mirrors_.resize(kMaxSpare);
+  }
   void FreeSpares();
 
  private:

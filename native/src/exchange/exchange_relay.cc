@@ -13,7 +13,7 @@ Progress Exchange::SwitchToRelay(const http::ResponseHead& head) {
   facts_.bytes_sent += downstream_->SendHead(head, plan_.get(), fields_, first);
   stream.Took();
   relay_ = true;
-  ++context_.counters.tunnels_open;
+  ++context_.counters.relays_open;
   attempt_deadline_.Cancel();
   request_deadline_.Cancel();
   stall_timer_.Cancel();

@@ -12,41 +12,39 @@ Progress Exchange::PumpResponse() {
     if (stream == nullptr) break;
     if (downstream_->write_failed()) return Abandon();
     if (downstream_->unsent() > 0) break;
-    const http::ResponseHead* head = nullptr;
-    BodyPiece piece;
-    const bool in_body = response_state_ == ResponseState::kBody;
-    const ReadResult result = in_body ? stream->ReadBody(&piece) : stream->ReadHead(&head);
-    if (!response_begun_ && stream->begun()) {
-      response_begun_ = true;
-      // The engine's own second try is for requests that nobody has begun to answer.
-      may_resend_ = false;
-      if (!has_retries()) {
-        kept_ = false;
-        request_.Clear();
-      }
-    }
-    switch (result) {
-      case ReadResult::kAgain:
-        return Progress::kOpen;
-      case ReadResult::kEnded:
-      case ReadResult::kReset:
-        return UpstreamBroken(Reason::kUpstreamReset);
-      case ReadResult::kMalformed:
-        return UpstreamBroken(Reason::kUpstreamProtocol);
-      case ReadResult::kGiven:
-        break;
-    }
-    if (!in_body) {
+    if (response_state_ == ResponseState::kHead) {
+      const http::ResponseHead* head = nullptr;
+      const ReadResult result = stream->ReadHead(&head);
+      if (!response_begun_ && stream->begun()) NoteBegun();
+      if (result != ReadResult::kGiven) return ReadFailed(result);
       bool stop = true;
       const Progress progress = TakeResponseHead(*head, &stop);
       if (stop) return progress;
       continue;
     }
+    BodyPiece piece;
+    if (const ReadResult result = stream->ReadBody(&piece); result != ReadResult::kGiven)
+      return ReadFailed(result);
     facts_.bytes_sent += downstream_->SendBody(piece);
     stream->Took();
     if (piece.last) return ResponseProduced();
   }
   return Progress::kOpen;
+}
+
+// The engine's own second try is for requests that nobody has begun to answer.
+void Exchange::NoteBegun() {
+  response_begun_ = true;
+  may_resend_ = false;
+  if (has_retries()) return;
+  kept_ = false;
+  request_.Clear();
+}
+
+Progress Exchange::ReadFailed(ReadResult result) {
+  if (result == ReadResult::kAgain) return Progress::kOpen;
+  return UpstreamBroken(result == ReadResult::kMalformed ? Reason::kUpstreamProtocol
+                                                         : Reason::kUpstreamReset);
 }
 
 // `stop` is cleared when the pump should go on.
@@ -56,7 +54,7 @@ Progress Exchange::TakeResponseHead(const http::ResponseHead& head, bool* stop) 
     *stop = progress != Progress::kOpen;
     return progress;
   }
-  if (head.body == http::BodyKind::kTunnel) return SwitchToRelay(head);
+  if (head.body == http::BodyKind::kSwitched) return SwitchToRelay(head);
   if (has_retries()) {
     if (policy_->Retries(head.status) && TakeRetry(true)) {
       ReleaseRetried();

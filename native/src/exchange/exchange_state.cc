@@ -1,6 +1,7 @@
 // What an exchange is doing and holds, for whoever looks from outside.
 #include <uv.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "exchange/exchange.h"
@@ -11,15 +12,19 @@ namespace sideroute {
 // Hot path.
 void Exchange::KeepExcerpt(const http::RequestHead& head) {
   const http::Target& target = head.target;
-  const std::string_view method = head.method.In(head.data).substr(0, kExcerptMethod);
+  const http::Span method{head.method.offset, std::min<uint32_t>(head.method.length, kExcerptMethod)};
   // Nothing but an authority or `*` has no path.
-  std::string_view path = target.path.In(head.data);
-  if (path.empty()) path = target.whole.In(head.data);
-  path = path.substr(0, kExcerptPath);
-  std::memcpy(excerpt_.data(), method.data(), method.size());
-  excerpt_[method.size()] = ' ';
-  std::memcpy(excerpt_.data() + method.size() + 1, path.data(), path.size());
-  excerpt_length_ = static_cast<uint8_t>(method.size() + 1 + path.size());
+  http::Span path = target.path.length > 0 ? target.path : target.whole;
+  path.length = std::min<uint32_t>(path.length, kExcerptPath);
+  excerpt_length_ = static_cast<uint8_t>(method.length + 1 + path.length);
+  if (method.offset + method.length + 1 == path.offset) {
+    // With the blank in between, as they stand in most requests.
+    std::memcpy(excerpt_.data(), head.data + method.offset, excerpt_length_);
+    return;
+  }
+  std::memcpy(excerpt_.data(), head.data + method.offset, method.length);
+  excerpt_[method.length] = ' ';
+  std::memcpy(excerpt_.data() + method.length + 1, head.data + path.offset, path.length);
 }
 
 void Exchange::Describe(StateRecords& records) const {

@@ -121,7 +121,7 @@ void Mirror::ReadResponse() {
     }
     if (head != nullptr && !head->interim()) {
       // 101 unasked, or 2xx to CONNECT: neither is ever mirrored.
-      if (head->body == http::BodyKind::kTunnel) return End(MirrorResult::kReset);
+      if (head->body == http::BodyKind::kSwitched) return End(MirrorResult::kReset);
       in_body_ = true;
       // What has come with it.
       continue;

@@ -111,7 +111,8 @@ struct EngineCounters {
   uint64_t redials = 0;
   uint64_t retries_reset = 0;
   uint64_t retries_policy = 0;
-  uint64_t tunnels_open = 0;
+  // After an Upgrade or CONNECT.
+  uint64_t relays_open = 0;
   uint64_t bytes_upstream = 0;
   uint64_t bytes_downstream = 0;
 };

@@ -26,7 +26,7 @@ void KeptRequest::Append(const BodyPiece& piece) {
   }
 }
 
-void KeptRequest::Clear() {
+void KeptRequest::Drop() {
   bytes_.Clear();
   complete_ = false;
   trailer_bytes_.clear();

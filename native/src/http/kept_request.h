@@ -23,7 +23,9 @@ class KeptRequest {
   // Hot path. In place of what was kept before.
   void Keep(const http::RequestHead& head);
   void Append(const BodyPiece& piece);
-  void Clear();
+  void Clear() {
+    if (!bytes_.empty()) Drop();
+  }
   bool empty() const { return bytes_.empty(); }
   // Head and body.
   size_t bytes() const { return bytes_.size(); }
@@ -36,6 +38,8 @@ class KeptRequest {
   BodyPiece body() const;
 
  private:
+  void Drop();
+
   http::RequestHead head_;
   std::vector<http::Field> fields_;
   // Head first.

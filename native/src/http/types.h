@@ -96,9 +96,9 @@ enum class MethodId : uint8_t {
 // RFC 9112 section 3.2.
 enum class TargetForm : uint8_t { kOrigin, kAbsolute, kAuthority, kAsterisk };
 
-// How the end of a message is found (RFC 9112 section 6.3). `kTunnel`: 101, or 2xx to CONNECT; no more HTTP
+// How the end of a message is found (RFC 9112 section 6.3). `kSwitched`: 101, or 2xx to CONNECT; no more HTTP
 // follows.
-enum class BodyKind : uint8_t { kNone, kLength, kChunked, kUntilClose, kTunnel };
+enum class BodyKind : uint8_t { kNone, kLength, kChunked, kUntilClose, kSwitched };
 
 // Parts of a request target; spans count from the first byte of the head.
 struct Target {

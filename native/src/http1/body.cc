@@ -15,9 +15,8 @@ constexpr unsigned HexValue(char c) noexcept {
 
 void BodyDecoder::Start(BodyKind kind, uint64_t content_length) noexcept {
   error_ = Error::kNone;
-  remaining_ = payload_bytes_ = extension_bytes_ = 0;
-  size_digits_ = 0;
-  section_.Start(0);
+  // Trailers of the body before.
+  if (kind == BodyKind::kChunked || !section_.fields().empty()) section_.Start(0);
   switch (kind) {
     case BodyKind::kNone:
       state_ = State::kDone;
@@ -27,10 +26,12 @@ void BodyDecoder::Start(BodyKind kind, uint64_t content_length) noexcept {
       state_ = content_length == 0 ? State::kDone : State::kLength;
       break;
     case BodyKind::kChunked:
+      remaining_ = payload_bytes_ = extension_bytes_ = 0;
+      size_digits_ = 0;
       state_ = State::kChunkSize;
       break;
     case BodyKind::kUntilClose:
-    case BodyKind::kTunnel:
+    case BodyKind::kSwitched:
       state_ = State::kUntilClose;
       break;
   }

@@ -21,12 +21,7 @@ std::string_view ChunkLine(size_t size, std::array<char, 20>& buffer) {
 
 }  // namespace
 
-FramedPiece::FramedPiece(std::string_view head, const BodyPiece& piece, OutFraming framing) {
-  Add(head);
-  if (framing == OutFraming::kRaw) {
-    Add(piece.bytes);
-    return;
-  }
+void FramedPiece::AddChunk(const BodyPiece& piece) {
   if (!piece.bytes.empty()) {
     Add(ChunkLine(piece.bytes.size(), chunk_line_));
     Add(piece.bytes);
@@ -42,12 +37,6 @@ FramedPiece::FramedPiece(std::string_view head, const BodyPiece& piece, OutFrami
   }
   tail_.append(kCrlf);
   Add(tail_);
-}
-
-void FramedPiece::Add(std::string_view bytes) {
-  if (bytes.empty()) return;
-  parts_[count_++] = {const_cast<char*>(bytes.data()), bytes.size()};
-  size_ += bytes.size();
 }
 
 }  // namespace sideroute::http1

@@ -28,7 +28,14 @@ namespace sideroute::http1 {
 class FramedPiece {
  public:
   // Hot path. Behind `head`, which may be empty.
-  FramedPiece(std::string_view head, const BodyPiece& piece, OutFraming framing);
+  FramedPiece(std::string_view head, const BodyPiece& piece, OutFraming framing) {
+    Add(head);
+    if (framing == OutFraming::kRaw) {
+      Add(piece.bytes);
+    } else {
+      AddChunk(piece);
+    }
+  }
   FramedPiece(const FramedPiece&) = delete;
   FramedPiece& operator=(const FramedPiece&) = delete;
 
@@ -37,7 +44,12 @@ class FramedPiece {
   size_t size() const { return size_; }
 
  private:
-  void Add(std::string_view bytes);
+  void Add(std::string_view bytes) {
+    if (bytes.empty()) return;
+    parts_[count_++] = {const_cast<char*>(bytes.data()), bytes.size()};
+    size_ += bytes.size();
+  }
+  void AddChunk(const BodyPiece& piece);
 
   std::array<iovec, 6> parts_;
   size_t count_ = 0;

@@ -287,11 +287,11 @@ void Downstream::Shed() {
 }
 
 void Downstream::Describe(StateRecords& records) const {
-  enum class State : uint8_t { kIdle, kReadingHead, kRequest, kTunnel, kDraining };
+  enum class State : uint8_t { kIdle, kReadingHead, kRequest, kRelay, kDraining };
   const uint64_t now_ms = context_.wheel.now_ms();
   State state = context_.draining ? State::kDraining : State::kIdle;
   if (exchange_ != nullptr) {
-    state = switched_ ? State::kTunnel : State::kRequest;
+    state = switched_ ? State::kRelay : State::kRequest;
   } else if (reader_ != nullptr) {
     state = State::kReadingHead;
   }

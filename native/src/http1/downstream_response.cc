@@ -15,7 +15,7 @@ size_t Downstream::SendFramed(FramedPiece& framed, bool last) {
 size_t Downstream::SendInterim(const http::ResponseHead& head) {
   if (http10_) return 0;
   ByteBuffer& out = context_.head;
-  out.Clear();
+  out.Restart();
   WriteResponseHead(head, {}, out);
   FramedPiece framed(out.view(), {}, OutFraming::kRaw);
   return SendFramed(framed, false);
@@ -27,7 +27,7 @@ size_t Downstream::SendHead(const http::ResponseHead& head, const HeaderPlan* pl
   ResponseHeadOptions options;
   options.plan = plan;
   options.fields = fields;
-  switched_ = head.body == BodyKind::kTunnel;
+  switched_ = head.body == BodyKind::kSwitched;
   if (switched_) {
     close_ = true;
   } else {
@@ -44,7 +44,7 @@ size_t Downstream::SendHead(const http::ResponseHead& head, const HeaderPlan* pl
     }
   }
   ByteBuffer& out = context_.head;
-  out.Clear();
+  out.Restart();
   WriteResponseHead(head, options, out);
   FramedPiece framed(out.view(), first, framing_);
   return SendFramed(framed, close_ && first.last);
@@ -64,7 +64,7 @@ size_t Downstream::SendReply(const LocalReply& reply, std::string_view fields, b
     connection = ConnectionField::kKeepAlive;
   }
   ByteBuffer& out = context_.head;
-  out.Clear();
+  out.Restart();
   const bool with_body = reader_->head.head().method_id != MethodId::kHead;
   WriteReply(reply, fields, context_.DateLine(), connection, with_body, out);
   FramedPiece framed(out.view(), {}, OutFraming::kRaw);

@@ -340,8 +340,8 @@ Error ResponseHeadParser::Conclude(const char* data) noexcept {
     // No body, whatever the fields say, and they must not stand there (RFC 9112 section 6.1, RFC 9110
     // sections 8.6 and 9.3.6).
     DropContentLength(section_.fields());
-    head_.body = connected || head_.status == 101 ? BodyKind::kTunnel : BodyKind::kNone;
-    if (head_.body == BodyKind::kTunnel) head_.keep_alive = false;
+    head_.body = connected || head_.status == 101 ? BodyKind::kSwitched : BodyKind::kNone;
+    if (head_.body == BodyKind::kSwitched) head_.keep_alive = false;
     // A body that comes nevertheless would be taken for the next response.
     if (head_.status == 204 && AnnouncesBody(section_.facts())) head_.keep_alive = false;
     head_.content_length = 0;

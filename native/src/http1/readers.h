@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "http/engine_types.h"
 #include "http1/body_reader.h"
@@ -20,6 +19,7 @@ struct RequestReader {
   RequestReader(const RequestReader&) = delete;
   RequestReader& operator=(const RequestReader&) = delete;
 
+  RequestReader* next_free = nullptr;
   std::array<Field, kMaxHeaderFields> fields;
   RequestHeadParser head;
   BodyReader body{SectionKind::kRequestTrailer};
@@ -30,6 +30,7 @@ struct ResponseReader {
   ResponseReader(const ResponseReader&) = delete;
   ResponseReader& operator=(const ResponseReader&) = delete;
 
+  ResponseReader* next_free = nullptr;
   std::array<Field, kMaxHeaderFields> fields;
   ResponseHeadParser head;
   BodyReader body{SectionKind::kResponseTrailer};
@@ -38,24 +39,35 @@ struct ResponseReader {
 template <typename Reader>
 class ReaderPool {
  public:
+  ReaderPool() = default;
+  ReaderPool(const ReaderPool&) = delete;
+  ReaderPool& operator=(const ReaderPool&) = delete;
+  ~ReaderPool() { Trim(); }
+
+  // Hot path, and so is Give.
   std::unique_ptr<Reader> Take(const EngineSettings& settings) {
-    if (free_.empty()) return std::make_unique<Reader>(settings);
-    std::unique_ptr<Reader> reader = std::move(free_.back());
-    free_.pop_back();
-    return reader;
+    if (free_ == nullptr) return std::make_unique<Reader>(settings);
+    Reader* reader = free_;
+    free_ = reader->next_free;
+    --spare_;
+    return std::unique_ptr<Reader>(reader);
   }
   void Give(std::unique_ptr<Reader> reader) {
-    if (free_.size() < kMaxSpare) free_.push_back(std::move(reader));
+    if (spare_ == kMaxSpare) return;
+    ++spare_;
+    reader->next_free = free_;
+    free_ = reader.release();
   }
   void Trim() {
-    free_.clear();
-    free_.shrink_to_fit();
+    while (free_ != nullptr) delete std::exchange(free_, free_->next_free);
+    spare_ = 0;
   }
 
  private:
   static constexpr size_t kMaxSpare = 256;
 
-  std::vector<std::unique_ptr<Reader>> free_;
+  Reader* free_ = nullptr;
+  size_t spare_ = 0;
 };
 
 struct Readers {

@@ -65,7 +65,7 @@ void Upstream::SendHead(const http::RequestHead& head, const HeaderPlan* plan, R
   framing_ = head.body == BodyKind::kChunked ? OutFraming::kChunked : OutFraming::kRaw;
   request_done_ = first.last;
   ByteBuffer& out = context_.head;
-  out.Clear();
+  out.Restart();
   WriteRequestHead(head, plan, out, copy);
   FramedPiece framed(out.view(), first, framing_);
   SendFramed(framed);
@@ -157,11 +157,14 @@ ReadResult Upstream::ReadHead(const http::ResponseHead** head) {
 
 void Upstream::NoteHead(const ResponseHead& head) {
   in_body_ = true;
-  switched_ = head.body == BodyKind::kTunnel;
+  switched_ = head.body == BodyKind::kSwitched;
   if (switched_) framing_ = OutFraming::kRaw;
   keep_alive_ = head.keep_alive;
   reader_->body.Start(head.body, head.content_length);
-  if (!head.facts.Has(FieldId::kKeepAlive)) return;
+  if (head.facts.Has(FieldId::kKeepAlive)) NoteKeepAlive(head);
+}
+
+void Upstream::NoteKeepAlive(const ResponseHead& head) {
   for (const Field& field : head.fields) {
     if (field.id != FieldId::kKeepAlive) continue;
     const uint32_t seconds = KeepAliveSeconds(field.Value(head.data));

@@ -74,6 +74,7 @@ class Upstream final : public StreamSocket, public UpstreamStream {
   // Asks the kernel.
   bool IsConnected() const;
   void NoteHead(const ResponseHead& head);
+  void NoteKeepAlive(const ResponseHead& head);
 
   EngineContext& context_;
   UpstreamOwner& owner_;

@@ -112,7 +112,16 @@ class ByteBuffer {
     begin_ = end_ = capacity_ = 0;
   }
 
+  // Drops the bytes and keeps the block, unless it is a large one: for what is filled and emptied all the
+  // time.
+  void Restart() {
+    if (capacity_ > kKept) return Clear();
+    begin_ = end_ = 0;
+  }
+
  private:
+  static constexpr size_t kKept = 4 * BlockPool::kSmallest;
+
   void Grow(size_t bytes) {
     const size_t used = size();
     // Half empty: moving to the front is enough, and stays cheap on average.

@@ -93,8 +93,8 @@ t.test('connections that end anywhere leave no descriptor, request or buffer beh
     'everything to end',
     () => {
       for (const socket of sockets) socket.destroy();
-      const { downstreamOpen, requestsOpen, upstreamOpen, tunnelsOpen } = front.engine.counters();
-      return downstreamOpen + requestsOpen + upstreamOpen + tunnelsOpen === 0;
+      const { downstreamOpen, requestsOpen, upstreamOpen, relaysOpen } = front.engine.counters();
+      return downstreamOpen + requestsOpen + upstreamOpen + relaysOpen === 0;
     },
     10_000,
   );

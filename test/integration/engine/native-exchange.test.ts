@@ -175,7 +175,7 @@ t.test('SAFETY 71, 73: an upgrade is a tunnel from the 101 on, glued bytes and e
   t.equal(await upstream.until('early'), `${forwarded}early`);
   client.send('\x00\xff');
   t.equal(await upstream.until('\xff'), `${forwarded}early\x00\xff`);
-  t.equal(h.front.engine.counters().tunnelsOpen, 1);
+  t.equal(h.front.engine.counters().relaysOpen, 1);
   client.end();
   t.equal(await upstream.untilEnd(), 'fin');
   upstream.send('last words');
@@ -184,7 +184,7 @@ t.test('SAFETY 71, 73: an upgrade is a tunnel from the 101 on, glued bytes and e
   t.equal(await client.untilEnd(), 'fin');
   await loopTurns(3);
   t.match(h.host.outcomes, [{ status: 101, reason: null }]);
-  t.equal(h.front.engine.counters().tunnelsOpen, 0);
+  t.equal(h.front.engine.counters().relaysOpen, 0);
 });
 
 t.test('SAFETY 72: an upgrade that is not granted stays HTTP', async (t) => {

@@ -54,7 +54,7 @@ t.test('a reset passes through a tunnel whose other side takes nothing', async (
       return moved === before && moved > MIB;
     });
     from.reset();
-    await eventually('the end of the tunnel', () => h.front.engine.counters().tunnelsOpen === 0);
+    await eventually('the end of the tunnel', () => h.front.engine.counters().relaysOpen === 0);
     to.socket.resume();
     await to.untilEnd();
     t.match(h.front.engine.counters(), { downstreamOpen: 0, upstreamOpen: 0 });
@@ -68,7 +68,7 @@ t.test('a reset after FIN passes through a tunnel', async (t) => {
     from.end();
     t.equal(await to.untilEnd(), 'fin');
     from.reset();
-    await eventually('the end of the tunnel', () => h.front.engine.counters().tunnelsOpen === 0);
+    await eventually('the end of the tunnel', () => h.front.engine.counters().relaysOpen === 0);
     t.match(h.front.engine.counters(), { downstreamOpen: 0, upstreamOpen: 0 });
   }
 });

@@ -51,7 +51,7 @@ function sources(metrics: Metrics): ExpositionSources {
     redials: 12,
     retriesReset: 13,
     retriesPolicy: 18,
-    tunnelsOpen: 14,
+    relaysOpen: 14,
     bytesUpstream: 15,
     bytesDownstream: 16,
     bufferedBytes: 17,
