@@ -68,15 +68,17 @@ t.test('parts of the addon under AddressSanitizer and UndefinedBehaviorSanitizer
   const build = await run('make', ['-j2', 'all'], process.env);
   t.equal(build.status, 0, 'the C++ tests build without a warning', build.status === 0 ? {} : { stderr: build.stderr });
   if (build.status !== 0) return;
-  // A preloaded allocator of this process must not reach the sanitizers.
-  const tests = await run(join(directory, 'build', 'unit-tests'), [], {
-    ...process.env,
-    LD_PRELOAD: '',
-    ASAN_OPTIONS: 'detect_leaks=1',
-    UBSAN_OPTIONS: 'print_stacktrace=1',
-  });
-  const { planned, assertions } = readTap(tests.stdout);
-  for (const { ok, title, detail } of assertions) t.ok(ok, title, ok ? {} : { detail });
-  t.equal(planned, assertions.length, 'the C++ tests ran to their end');
-  t.equal(tests.status, 0, 'no sanitizer complained', tests.status === 0 ? {} : { stderr: tests.stderr });
+  for (const program of ['unit-tests', 'stream-tests']) {
+    // A preloaded allocator of this process must not reach the sanitizers.
+    const tests = await run(join(directory, 'build', program), [], {
+      ...process.env,
+      LD_PRELOAD: '',
+      ASAN_OPTIONS: 'detect_leaks=1',
+      UBSAN_OPTIONS: 'print_stacktrace=1',
+    });
+    const { planned, assertions } = readTap(tests.stdout);
+    for (const { ok, title, detail } of assertions) t.ok(ok, title, ok ? {} : { detail });
+    t.equal(planned, assertions.length, `${program} ran to their end`);
+    t.equal(tests.status, 0, 'no sanitizer complained', tests.status === 0 ? {} : { stderr: tests.stderr });
+  }
 });
