@@ -39,7 +39,7 @@ Rig::~Rig() {
   CHECK_EQ(backend().exchanges, 0);
   CHECK_EQ(mirror_backend().mirrors(), 0u);
   CHECK_EQ(context_->counters.requests_open, 0u);
-  CHECK_EQ(context_->counters.tunnels_open, 0u);
+  CHECK_EQ(context_->counters.relays_open, 0u);
   for (auto* each : {&backend(), &mirror_backend()}) {
     for (const auto& stream : each->streams) CHECK(stream->fate != Fate::kLent);
   }

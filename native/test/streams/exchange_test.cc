@@ -459,13 +459,13 @@ TEST("streams: a relay passes both ways, ends when both have ended, and breaks w
     Rig rig;
     rig.upgrades = true;
     rig.Request();
-    rig.upstream().coming = {Head(101, http::BodyKind::kTunnel), Piece("hello")};
+    rig.upstream().coming = {Head(101, http::BodyKind::kSwitched), Piece("hello")};
     rig.UpstreamEvent();
     rig.downstream.coming = {Piece("up")};
     rig.DownstreamEvent();
     CHECK_EQ(rig.downstream.sent, "<101>hello");
     CHECK_EQ(rig.upstream().sent, "/a $up");
-    CHECK_EQ(rig.context().counters.tunnels_open, 1u);
+    CHECK_EQ(rig.context().counters.relays_open, 1u);
     rig.Pass(1'000'000);
     CHECK_EQ(rig.Outcome(), "none");
     if (way == 0) {
