@@ -373,7 +373,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     if (name !== 'uws') await eventually('the head', () => client.text.includes('\r\n\r\n'));
     for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
       backendSocket!.write(`${event.length.toString(16)}\r\n${event}\r\n`);
-      await eventually(event, () => client.text.includes(event), 1_000);
+      await eventually(event, () => client.text.includes(event));
     }
     backendSocket!.write('0\r\n\r\n');
     t.equal((await client.response()).body.toString(), 'data: 1\n\ndata: 2\n\n');
