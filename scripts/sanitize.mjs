@@ -3,7 +3,7 @@
  * with the addon built under AddressSanitizer and UndefinedBehaviorSanitizer, in a scratch copy: `native/build` stays as
  * it is. Fails on a finding, a leak of the addon among them, or a failing test.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -64,14 +64,34 @@ const env = {
   UBSAN_OPTIONS: `print_stacktrace=1:log_path=${reports}`,
 };
 let failed = 0;
-for (const file of files) {
-  const run = spawnSync(process.execPath, [join(scratch, file)], { cwd: scratch, env, encoding: 'utf8' });
-  process.stdout.write(`${run.status === 0 ? 'ok' : 'not ok'} ${file}\n`);
-  if (run.status !== 0) {
-    failed++;
-    process.stdout.write(run.stdout + run.stderr);
-  }
+
+/** Resolves when it has ended; what it said is shown when it has failed. */
+function run(file) {
+  const child = spawn(process.execPath, [join(scratch, file)], {
+    cwd: scratch,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+  return new Promise((resolve) =>
+    child.once('close', (status) => {
+      process.stdout.write(`${status === 0 ? 'ok' : 'not ok'} ${file}\n`);
+      if (status !== 0) {
+        failed++;
+        process.stdout.write(said);
+      }
+      resolve();
+    }),
+  );
 }
+
+// Two at a time, as .taprc has it.
+const waiting = [...files];
+async function runWaiting() {
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await run(file);
+}
+await Promise.all([runWaiting(), runWaiting()]);
 
 /** What a report says about the addon: all of it, or of a list of leaks those that the addon has caused. */
 function findingsIn(report) {
