@@ -111,7 +111,7 @@ export class Controller {
       ...{ rate: settings.nudgeRate, logger },
       pod: (key) => state.pods.get(key) ?? null,
       annotate: (pod, value, signal) => this.#pods.annotate(pod, value, signal),
-      look: (pod, signal) => this.#pods.look(pod, signal),
+      look: (pod, hash, signal) => this.#pods.look(pod, hash, signal),
       onConfirmed: (ms) => this.metrics.delivered(ms),
     });
     this.#elector = settings.leaderElection ? this.#electorOf(settings) : null;

@@ -34,7 +34,8 @@ export interface NudgerOptions extends Timers {
   readonly pod: (key: string) => PodEntry | null;
   /** Sets the annotation of the pod; false when there is no such pod any more. */
   readonly annotate: (pod: PodEntry, value: string, signal: AbortSignal) => Promise<boolean>;
-  readonly look: (pod: PodEntry, signal: AbortSignal) => Promise<Look>;
+  /** `hash`: of the set that it is to serve. */
+  readonly look: (pod: PodEntry, hash: string, signal: AbortSignal) => Promise<Look>;
   readonly logger: Logger;
   /** How long after the write of what it serves a sidecar has said that it does. */
   readonly onConfirmed?: (ms: number) => void;
@@ -259,7 +260,7 @@ export class Nudger {
       this.#later(pending);
       return;
     }
-    const look = await this.#options.look(pod, signal);
+    const look = await this.#options.look(pod, hash, signal);
     if (pending.hash !== hash || !this.#isWanted(pending)) return;
     pending.looks++;
     this.#seen(pending, look);

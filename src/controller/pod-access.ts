@@ -50,7 +50,8 @@ export class PodAccess {
     }
   }
 
-  async look(pod: PodEntry, signal: AbortSignal): Promise<Look> {
+  /** `wanted`: hash of the set that it is to serve. */
+  async look(pod: PodEntry, wanted: string, signal: AbortSignal): Promise<Look> {
     let address = this.#addresses.get(pod.uid);
     if (address === undefined) {
       const found = await this.#addressOf(pod, signal);
@@ -67,6 +68,8 @@ export class PodAccess {
       return { found: 'unreachable' };
     }
     const hash = textOf(objectOf(answer, 'set'), 'hash');
+    // The pod may have ended, or have got another address, and this be the answer of another one.
+    if (hash !== wanted) this.#addresses.delete(pod.uid);
     return hash === null ? { found: 'none' } : { found: 'served', hash };
   }
 
