@@ -393,6 +393,22 @@ TEST("a connection to a backend that nobody uses is closed after its idle time")
   CHECK(!client.ended());
 }
 
+TEST("an idle connection that was closed before its idle time ended is closed once") {
+  Stage stage;
+  auto [client, upstream] = stage.Exchange(kGet);
+  upstream.Send(kOk);
+  CHECK(stage.Reports(1));
+  CHECK_EQ(stage.engine->counters().upstream_idle, 1u);
+  // The thread was busy past that time, and closed it before the timer had its turn.
+  stage.loop.Advance(EngineSettings().upstream_idle_ms + 10);
+  stage.engine->backends().Set(0, {});
+  CHECK_EQ(stage.engine->counters().upstream_open, 0u);
+  stage.Pass(20);
+  CHECK(stage.Ends(upstream));
+  CHECK_EQ(stage.engine->counters().upstream_open, 0u);
+  CHECK_EQ(stage.engine->counters().upstream_idle, 0u);
+}
+
 TEST("a connection to a backend that is used again and again is replaced when it is old") {
   EngineSettings settings;
   settings.upstream_max_age_ms = 8'000;

@@ -67,6 +67,9 @@ void UpstreamConnection::BecomeIdle() {
 }
 
 void UpstreamConnection::Close(bool reset) {
+  // It lives on until the batch ends, where its timer may be due.
+  idle_ = false;
+  idle_timer_.Cancel();
   stream_.TakeBack();
   stream_.Close(reset);
 }
