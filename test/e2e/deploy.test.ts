@@ -25,9 +25,9 @@ import {
 import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
 
 const VERSION = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version;
-/** Not of Kubernetes itself: Kustomize, the Prometheus Operator; and files that are no manifests. */
+/** Not of Kubernetes itself: Kustomize, the Prometheus Operator, the Gateway API; and files that are no manifests. */
 const OTHER_KINDS = [
-  ...['Kustomization', 'Component', 'PodMonitor', 'PrometheusRule'],
+  ...['Kustomization', 'Component', 'PodMonitor', 'PrometheusRule', 'HTTPRoute'],
   // General since Kubernetes 1.36.
   ...['MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding'],
 ];
@@ -81,6 +81,13 @@ t.test('every manifest is YAML and has only fields that the API has, of the righ
     spec: { ports: [{ port: '80' }], selctor: {} },
   };
   t.equal(schemaProblems(wrong)?.length, 2, 'a wrong type and an unknown field are found');
+});
+
+t.test('the scenario by label is valid to sideroute, too', async (t) => {
+  const files = ['my-server', 'my-server-v1', 'my-server-v2', 'my-server-route'].map((name) =>
+    join(DEPLOY, 'by-label', `${name}.yaml`),
+  );
+  t.match(must(SIDEROUTE[0], [...SIDEROUTE.slice(1), 'check', ...files]), /1 frontends; 0 errors, 0 warnings/);
 });
 
 t.test("the scenario's routes are valid, and send the requests of the README where it says", async (t) => {

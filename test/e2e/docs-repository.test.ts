@@ -22,8 +22,13 @@ function inRepository(prints: readonly string[], shorter: (script: string) => st
 }
 
 /** Programs that a benchmark compares with; it is not run without them. */
-function benchmark(prints: readonly string[], flags: string, programs: readonly string[] = []): Runner {
-  const run = inRepository(prints, (script) => `${script.trim()} ${flags}\n`);
+function benchmark(
+  prints: readonly string[],
+  flags: string,
+  programs: readonly string[] = [],
+  filled: (script: string) => string = (script) => script,
+): Runner {
+  const run = inRepository(prints, (script) => filled(script).trim().replaceAll(/$/gm, ` ${flags}`));
   return async (t, block) => {
     const missing = programs.filter((program) => !isInstalled(program));
     if (missing.length > 0) t.plan(0, `not installed: ${missing.join(', ')}`);
@@ -56,6 +61,16 @@ const RUN: Readonly<Record<string, Runner>> = {
     ['sideroute native', 'HAProxy', 'nginx', 'sideroute uws'],
     '--rounds 1 --seconds 1',
     ['wrk', 'haproxy', 'nginx', 'taskset'],
+  ),
+  'docs/PERFORMANCE.md > A connection for each request': benchmark(
+    ['sideroute native before', 'HAProxy', 'nginx', 'accept4'],
+    '--rounds 1 --seconds 1',
+    ['wrk', 'haproxy', 'nginx', 'taskset', 'strace'],
+    // This version stands for the one before.
+    (script) => script.replaceAll('--before DIR', '--before .'),
+  ),
+  'docs/PERFORMANCE.md > By version of Node': benchmark(['private MiB'], '--rounds 1 --idle 0.1', [], (script) =>
+    script.replace('PATH,PATH...', process.execPath),
   ),
   'docs/PERFORMANCE.md > The access log': benchmark(
     ['sideroute native', 'access log errors', 'access log all'],
