@@ -21,22 +21,30 @@ export interface StatusInput {
 
 export interface StatusPlan {
   readonly parents: readonly Json[];
-  /** Entries of ours for which there is no room beside those of others. */
-  readonly leftOut: number;
 }
 
 /** The limit of the API. */
 export const MAX_PARENTS = 32;
 const MAX_MESSAGE_CHARS = 32_768;
 
-/** Null when what there is says it all. */
+/** For how many of ours others leave room. */
+function roomFor({ current, controllerName }: StatusInput): number {
+  const foreign = current.filter((entry) => textOf(entry, 'controllerName') !== controllerName).length;
+  return Math.max(0, MAX_PARENTS - foreign);
+}
+
+/** Entries of ours for which there is no room beside those of others. */
+export function leftOutOf(input: StatusInput): number {
+  return Math.max(0, input.wanted.length - roomFor(input));
+}
+
+/** Null when what there is says it all, as far as there is room. */
 export function planStatus(input: StatusInput): StatusPlan | null {
   const { current, controllerName, namespace } = input;
   const isOurs = (entry: Json): boolean => textOf(entry, 'controllerName') === controllerName;
-  const foreign = current.filter((entry) => !isOurs(entry)).length;
-  const room = Math.max(0, MAX_PARENTS - foreign);
   const wanted = new Map<string, ParentConditions>();
-  for (const parent of input.wanted.slice(0, room)) wanted.set(identityOf(parent.parentRef, namespace), parent);
+  for (const parent of input.wanted.slice(0, roomFor(input)))
+    wanted.set(identityOf(parent.parentRef, namespace), parent);
   const parents: Json[] = [];
   let changed = false;
   // In place, so that nothing moves.
@@ -56,7 +64,7 @@ export function planStatus(input: StatusInput): StatusPlan | null {
     parents.push(entryOf(parent, null, input));
     changed = true;
   }
-  return changed ? { parents, leftOut: Math.max(0, input.wanted.length - room) } : null;
+  return changed ? { parents } : null;
 }
 
 /** The same for references that mean the same. */

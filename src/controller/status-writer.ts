@@ -14,7 +14,7 @@ import type { ClusterState } from './cluster-state.ts';
 import { FIELD_MANAGER, type RouteEntry } from './objects.ts';
 import { RepeatGuard } from './repeat-guard.ts';
 import { conditionsOf } from './route-conditions.ts';
-import { planStatus, type StatusPlan } from './route-status.ts';
+import { leftOutOf, planStatus, type StatusPlan } from './route-status.ts';
 import { AgainError } from './work-queue.ts';
 
 export interface StatusWriterOptions {
@@ -35,6 +35,8 @@ export class StatusWriter {
   conflicts = 0;
   /** Entries for which a route had no room. */
   leftOut = 0;
+  /** By key, how many a route has no room for now. */
+  readonly #leftOut = new Map<string, number>();
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
@@ -45,22 +47,24 @@ export class StatusWriter {
     const { client, state, controllerName, logger } = this.#options;
     const route = state.index.routes.get(key);
     const plural = route === undefined ? undefined : KINDS[route.kind];
-    if (route === undefined || plural === undefined) return;
-    const plan = planStatus({
+    if (route === undefined || plural === undefined) {
+      this.#leftOut.delete(key);
+      return;
+    }
+    const input = {
       current: currentOf(route),
       wanted: conditionsOf(route, state.index),
       ...{ controllerName, namespace: route.namespace, generation: route.generation, now: new Date() },
-    });
+    };
+    // Also where nothing can be written at all: nobody would learn why.
+    this.#countLeftOut(key, leftOutOf(input));
+    const plan = planStatus(input);
     if (plan === null) return;
     const fingerprint = fingerprintOf(plan, route, controllerName);
     const waitMs = this.#guard.waitMs(key, fingerprint);
     if (waitMs > 0) {
       this.#options.later(key, waitMs);
       return;
-    }
-    if (plan.leftOut > 0) {
-      this.leftOut += plan.leftOut;
-      logger.warn('a route has more parents in its status than fit; some of ours are left out', { route: key });
     }
     const { namespace, name, resourceVersion } = route;
     const path = `/apis/${route.apiVersion}/namespaces/${namespace}/${plural}/${name}`;
@@ -88,6 +92,19 @@ export class StatusWriter {
       }
       throw new AgainError(error.message);
     }
+  }
+
+  /** Once for each that is left out, however often the route is looked at. */
+  #countLeftOut(key: string, count: number): void {
+    const before = this.#leftOut.get(key) ?? 0;
+    if (count === before) return;
+    if (count === 0) this.#leftOut.delete(key);
+    else this.#leftOut.set(key, count);
+    if (count < before) return;
+    this.leftOut += count - before;
+    this.#options.logger.warn('a route has more parents in its status than fit; some of ours are left out', {
+      ...{ route: key, leftOut: count },
+    });
   }
 }
 

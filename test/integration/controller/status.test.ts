@@ -1,7 +1,7 @@
 /** Status of routes, written by a controller through real HTTP to a stand-in API server. */
 import t from 'tap';
 import type { ApiServer } from '../../support/api-server.ts';
-import { serverOf, settled, startController } from '../../support/controller/harness.ts';
+import { ask, METRICS, serverOf, settled, startController } from '../../support/controller/harness.ts';
 import { namespace, route, service } from '../../support/controller/objects.ts';
 import { eventually } from '../../support/eventually.ts';
 
@@ -124,6 +124,32 @@ t.test('a route has room for 32 entries, and the others come first', async (t) =
   t.equal(found.length, 32);
   t.equal(found[31]!.parentRef['name'], 'my-server');
 });
+
+t.test(
+  'a route whose status others have filled is counted and logged once, and has ours when there is room',
+  async (t) => {
+    const foreign = Array.from({ length: 32 }, (_, index) => ({
+      parentRef: { name: `gateway-${index}` },
+      controllerName: 'example.com/gateway',
+      conditions: [],
+    }));
+    const full = { ...route('r', 'shop'), status: { parents: foreign } };
+    const api = await serverOf(t, ...SHOP, ['httproutes', full]);
+    const started = await startController(api.url, METRICS);
+    t.teardown(() => started.close());
+    await settled(started);
+    const counted = () => ask(started, '/metrics');
+    t.match(await counted(), /^sideroute_controller_status_left_out_total 1$/m);
+    api.apply('httproutes', { ...full, metadata: { name: 'r', namespace: 'shop', annotations: { looked: 'again' } } });
+    api.apply('services', service('my-server', 'shop', '10.96.0.9'));
+    await settled(started);
+    t.equal(statusWrites(api), 0);
+    t.match(await counted(), /^sideroute_controller_status_left_out_total 1$/m);
+    t.equal(started.log.filter(({ message }) => String(message).includes('some of ours are left out')).length, 1);
+    api.apply('httproutes', { ...full, status: { parents: foreign.slice(1) } });
+    await eventually('ours is there', () => parentsOf(api, 'shop/r').at(-1)?.controllerName === OURS);
+  },
+);
 
 t.test('a route that only has Gateways as parents is left alone', async (t) => {
   const parents = [{ name: 'g', kind: 'Gateway', group: 'gateway.networking.k8s.io' }];

@@ -1,6 +1,6 @@
 /** When and how status is written. */
 import t from 'tap';
-import { planStatus, type StatusInput } from '../../../src/controller/route-status.ts';
+import { leftOutOf, planStatus, type StatusInput } from '../../../src/controller/route-status.ts';
 
 const OURS = 'sideroute.dev/controller';
 const parentRef = { group: '', kind: 'Service', name: 'a', port: 80 };
@@ -88,6 +88,7 @@ t.test('there is room for 32, of which others have theirs', async (t) => {
   const wanted = [80, 81, 82].map((port) => ({ parentRef: { ...parentRef, port }, conditions: [] }));
   const plan = planStatus(input({ current: foreign, wanted }));
   t.equal(plan?.parents.length, 32);
-  t.equal(plan?.leftOut, 2);
+  t.equal(leftOutOf(input({ current: foreign, wanted })), 2);
   t.equal(planStatus(input({ current: [...foreign, { controllerName: 'x', index: 32 }], wanted })), null, 'no room');
+  t.equal(leftOutOf(input({ current: [...foreign, { controllerName: 'x', index: 32 }], wanted })), 3);
 });
