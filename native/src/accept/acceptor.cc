@@ -342,7 +342,7 @@ void Acceptor::Pause(AcceptLimit limit) {
   host_.OnPaused(limit);
 }
 
-size_t Acceptor::CloseLargest(size_t bytes) {
+size_t Acceptor::CloseLargest(const MemoryHolders::Demand& demand) {
   // Who has less is no reason for the shortage.
   constexpr size_t kLeastHeld = 8 * 1024;
   struct Holder {
@@ -354,7 +354,9 @@ size_t Acceptor::CloseLargest(size_t bytes) {
   for (const ConnectionList* list : {&detections_, &tunnels_}) {
     const IntrusiveList<Connection>& all = list->connections();
     for (Connection* each = all.Front(); each != nullptr; each = all.After(each)) {
-      const size_t held = each->QueuedBytes();
+      // How long it has stood still nobody knows, but not for longer than it is there.
+      if (each->since_ms() + demand.still_ms > reactor_.NowMs()) continue;
+      const size_t held = each->HeldBytes(demand.sockets);
       if (held >= kLeastHeld) holders.push_back({held, each, list == &tunnels_});
     }
   }
@@ -363,7 +365,7 @@ size_t Acceptor::CloseLargest(size_t bytes) {
   size_t freed = 0;
   std::vector<NetAddress> dropped;
   for (const Holder& holder : holders) {
-    if (freed >= bytes) break;
+    if (freed >= demand.bytes) break;
     freed += holder.bytes;
     if (holder.tunnel) {
       auto* tunnel = static_cast<Passthrough*>(holder.connection);

@@ -101,8 +101,8 @@ class Acceptor final : public Disposable,
   size_t connections() const { return detections_.size() + tunnels_.size(); }
   // The most that the process may hold, as options and descriptors allow.
   size_t max_connections() const;
-  // Closes those for which the kernel holds most, until about `bytes` are free; returns how many.
-  size_t CloseLargest(size_t bytes);
+  // For the guard of the memory: see MemoryHolders.
+  size_t CloseLargest(const MemoryHolders::Demand& demand);
   AcceptorCounters Counters() const;
   StateRecords DescribeDetections(const StateRange& range) const;
   StateRecords DescribeTunnels(const StateRange& range) const;

@@ -280,7 +280,9 @@ void Detection::Close() {
   downstream_.Reset();
 }
 
-size_t Detection::QueuedBytes() const { return kept_.size() + sideroute::QueuedBytes(downstream_.get()); }
+size_t Detection::HeldBytes(bool sockets) const {
+  return kept_.size() + (sockets ? QueuedBytes(downstream_.get()) : 0);
+}
 
 void Detection::Describe(StateRecords& records) const {
   records.Number(static_cast<double>(frontend_));

@@ -76,7 +76,7 @@ class Detection final : public Connection, private Deadline {
 
   void Start();
   void Abandon() override;
-  size_t QueuedBytes() const override;
+  size_t HeldBytes(bool sockets) const override;
 
   const NetAddress& destination() const { return destination_; }
   const NetAddress& peer() const { return peer_; }

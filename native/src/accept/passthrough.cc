@@ -226,10 +226,11 @@ void Passthrough::Abandon() {
   host_.OnTunnelAbandoned(*this);
 }
 
-size_t Passthrough::QueuedBytes() const {
+size_t Passthrough::HeldBytes(bool sockets) const {
+  if (!sockets) return up_.ahead.size();
   size_t bytes = up_.ahead.size() + up_.buffered + down_.buffered;
   for (const Side* side : {&downstream_, &upstream_}) {
-    if (side->fd) bytes += sideroute::QueuedBytes(side->fd.get());
+    if (side->fd) bytes += QueuedBytes(side->fd.get());
   }
   return bytes;
 }

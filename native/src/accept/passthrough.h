@@ -57,7 +57,7 @@ class Passthrough final : public Connection, private Deadline {
   // Tunnels to an upstream that is connected already.
   void Adopt(UniqueFd upstream);
   void Abandon() override;
-  size_t QueuedBytes() const override;
+  size_t HeldBytes(bool sockets) const override;
   // Resets both sides, without a word to the host.
   void Shed() { CloseSides(true); }
 

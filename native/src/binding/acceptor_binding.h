@@ -29,7 +29,9 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   void SetWindow(size_t bytes) {
     if (acceptor_ != nullptr) acceptor_->SetWindow(bytes);
   }
-  size_t CloseLargest(size_t bytes) { return acceptor_ == nullptr ? 0 : acceptor_->CloseLargest(bytes); }
+  size_t CloseLargest(const MemoryHolders::Demand& demand) {
+    return acceptor_ == nullptr ? 0 : acceptor_->CloseLargest(demand);
+  }
 
   ~AcceptorBinding() override;
   // The environment ends: closes everything, and touches neither it nor the reactor again.

@@ -67,10 +67,8 @@ size_t Instance::CloseLargest(const Demand& demand) {
   for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
     closed += each->engine()->CloseLargest(demand);
   }
-  // Of these it is the kernel alone that holds anything.
-  if (!demand.sockets) return closed;
   for (AcceptorBinding* each = acceptors.Front(); each != nullptr; each = acceptors.After(each)) {
-    closed += each->CloseLargest(demand.bytes);
+    closed += each->CloseLargest(demand);
   }
   return closed;
 }

@@ -40,8 +40,8 @@ class Connection : public Disposable, public ListNode<Connection> {
  public:
   // Unwatches and closes what the stage still owns, downstream with RST; reports nothing.
   virtual void Abandon() = 0;
-  // What the kernel holds for it.
-  virtual size_t QueuedBytes() const = 0;
+  // Memory of what was read and not passed on; `sockets`: and what the kernel holds for it.
+  virtual size_t HeldBytes(bool sockets) const = 0;
 
   // Rises from one connection of a list to the next.
   uint64_t number() const { return number_; }

@@ -72,7 +72,9 @@ void LingeringClose::Finish() {
   list_.Remove(this);
 }
 
-size_t LingeringClose::QueuedBytes() const { return sideroute::QueuedBytes(fd_.get()); }
+size_t LingeringClose::HeldBytes(bool sockets) const {
+  return response_.size() + (sockets ? QueuedBytes(fd_.get()) : 0);
+}
 
 void LingeringClose::Abandon() {
   Cancel();

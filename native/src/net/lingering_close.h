@@ -22,7 +22,7 @@ class LingeringClose final : public Connection, private Watcher, private Deadlin
   // May be done, and disposed of, when it returns.
   void Start();
   void Abandon() override;
-  size_t QueuedBytes() const override;
+  size_t HeldBytes(bool sockets) const override;
 
  private:
   void OnReady(uint32_t events) override;

@@ -1,4 +1,4 @@
-/** Tunnels and unfinished first heads, of which the kernel alone holds anything, are shed where that counts. */
+/** Tunnels and unfinished first heads are shed: by what was read of them, and by what the kernel holds where that counts. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -86,5 +86,25 @@ void inPod(t, import.meta.url, (pod) => {
     t.ok(reader.length < 32 * MIB, 'which is no whole answer');
     const dropped = (await acceptor.events()).dropped.filter(({ reason }) => reason === 'overload');
     t.same([...new Set(dropped.map(({ port }) => port))].sort(), [ROUTED, TUNNEL].sort());
+  });
+
+  t.test('what was read of an unfinished head is shed where sockets do not count, too', async (t) => {
+    const usage = usageFile(t);
+    const frontends = [{ address: SERVICE.v4, port: ROUTED, id: 1, mode: 'http' }] as const;
+    const acceptor = await AcceptorProcess.start(t, { http: 'within', frontends, detectTimeoutMs: 600_000 });
+    await acceptor.call('guardMemory', { bytes: MIB, usage, statistics: null, countsSockets: false });
+    const head = await dial(t, SERVICE.v4, ROUTED);
+    // No standard method: it waits to be known as HTTP.
+    await head.write(`XGET / HTTP/1.1\r\nHost: a\r\nX-Long: ${'x'.repeat(40_000)}`);
+    await eventually('an unfinished head', async () => (await acceptor.counters()).detectingOpen === 1);
+
+    writeFileSync(usage, String(20 * MIB));
+    await eventually('nothing is held', async () => {
+      attempt(t, SERVICE.v4, TUNNEL);
+      return (await acceptor.counters()).detectingOpen === 0;
+    });
+    await head.untilClosed();
+    const dropped = (await acceptor.events()).dropped.filter(({ reason }) => reason === 'overload');
+    t.same([...new Set(dropped.map(({ port }) => port))], [ROUTED]);
   });
 });
