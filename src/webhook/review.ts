@@ -7,7 +7,8 @@
 import { REFUSED_POD, MEND_POD } from '../inject/pod-messages.ts';
 import { injectManifest, type InjectOptions } from '../inject/inject.ts';
 import { INJECTED_ANNOTATION } from '../inject/record.ts';
-import { MIRROR_ANNOTATION } from '../inject/annotations.ts';
+import { INJECT_ANNOTATION, LEFT_ALONE, MIRROR_ANNOTATION } from '../inject/annotations.ts';
+import { additionsTo, MAX_OUTLINE, objectOf, outlineOf, type Json } from './outline.ts';
 
 export interface Review {
   readonly body: object;
@@ -25,15 +26,9 @@ interface Patch {
   readonly value: unknown;
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
-/** What injection changes. */
-const CHANGED = [
-  ['spec', 'initContainers'],
-  ['spec', 'containers'],
-  ['spec', 'volumes'],
-  ['metadata', 'annotations'],
-] as const;
+const TOO_LONG =
+  `it has more containers, ports, volumes and annotations of sideroute than can be looked at: their names and numbers come to more than ` +
+  `${MAX_OUTLINE / 1024} KiB`;
 
 /** @throws BadReview */
 export function reviewPod(text: string, options: InjectOptions): Review {
@@ -49,12 +44,17 @@ export function reviewPod(text: string, options: InjectOptions): Review {
   if (!isNew || INJECTED_ANNOTATION in annotations || MIRROR_ANNOTATION in annotations) {
     return answer('untouched', { allowed: true });
   }
-  const manifest = JSON.stringify({ ...pod, apiVersion: 'v1', kind: 'Pod' });
-  const result = injectManifest('pod', manifest, options);
-  if (result.text === null) {
-    const problems = result.problems.map(({ path, message }) => `${path === '' ? '' : `${path} `}${message}`);
-    const message = `${REFUSED_POD}${problems.join('; ')}${MEND_POD}`;
+  const refused = (reasons: readonly string[]): Review => {
+    const message = `${REFUSED_POD}${reasons.join('; ')}${MEND_POD}`;
     return answer('refused', { allowed: false, status: { code: 403, reason: 'Forbidden', message } });
+  };
+  const outline = outlineOf(pod);
+  // Who wants no sidecar is not asked for less.
+  if (outline.length > MAX_OUTLINE)
+    return isLeftAlone(pod) ? answer('untouched', { allowed: true }) : refused([TOO_LONG]);
+  const result = injectManifest('pod', outline, options);
+  if (result.text === null) {
+    return refused(result.problems.map(({ path, message }) => `${path === '' ? '' : `${path} `}${message}`));
   }
   const patch = patchOf(pod, JSON.parse(result.text) as Json);
   if (patch.length === 0) return answer('untouched', { allowed: true });
@@ -65,11 +65,19 @@ export function reviewPod(text: string, options: InjectOptions): Review {
   });
 }
 
-function patchOf(before: Json, after: Json): Patch[] {
-  return CHANGED.flatMap(([holder, field]) => {
-    const [old, value] = [objectOf(before[holder])[field], objectOf(after[holder])[field]];
-    if (JSON.stringify(old) === JSON.stringify(value)) return [];
-    return [{ op: 'add', path: `/${holder}/${field}`, value }];
+function patchOf(pod: Json, outline: Json): Patch[] {
+  return Array.from(additionsTo(pod, outline), ([holder, field, value]) => ({
+    op: 'add',
+    path: `/${holder}/${field}`,
+    value,
+  }));
+}
+
+function isLeftAlone(pod: Json): boolean {
+  const metadata = objectOf(pod['metadata']);
+  return ['annotations', 'labels'].some((holder) => {
+    const value = objectOf(metadata[holder])[INJECT_ANNOTATION];
+    return typeof value === 'string' && LEFT_ALONE.includes(value);
   });
 }
 
@@ -87,8 +95,4 @@ function requestOf(text: string): Json {
   const object = objectOf(request);
   if (typeof object['uid'] !== 'string') throw new BadReview('the request has no uid');
   return object;
-}
-
-function objectOf(value: unknown): Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
 }

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
 import { BadReview, type Review } from './review.ts';
 
@@ -49,6 +50,8 @@ export class WebhookServer {
   readonly #server: Server;
   readonly #timeouts: Timeouts;
   #closing = false;
+  /** Ends when every review so far has had its turn. */
+  #turns: Promise<unknown> = Promise.resolve();
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -125,6 +128,9 @@ export class WebhookServer {
       refuse(413, `the body has more than ${MAX_BODY_BYTES} bytes`);
       return;
     }
+    // One review in a turn of the event loop, however many come at once: the Lease is renewed between them.
+    this.#turns = this.#turns.then(() => nextTurn());
+    await this.#turns;
     try {
       const { body, outcome } = this.#options.review(text);
       this.outcomes[outcome]++;

@@ -60,6 +60,81 @@ t.test('a pod becomes what inject makes of its manifest', async (t) => {
   t.ok(compared > 30, `${compared} pods`);
 });
 
+/** Processor time of a review, which is the answer's time on the event loop. */
+function cost(object: object): number {
+  const before = process.cpuUsage();
+  const { allowed } = review(object);
+  const { user, system } = process.cpuUsage(before);
+  t.equal(allowed, true);
+  return (user + system) / 1_000;
+}
+
+t.test('what a pod has beyond what injection looks at costs next to nothing', async (t) => {
+  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`a${index}`, 'v']));
+  const env = Array.from({ length: 15_000 }, (_, index) => ({ name: `E${index}`, value: 'of the application' }));
+  const container = { name: 'app', image: 'a:1', ports: [{ containerPort: 80 }] };
+  const small = { metadata: { annotations: many(1) }, spec: { containers: [container] } };
+  const large = [
+    { metadata: { annotations: many(60_000) }, spec: { containers: [container] } },
+    { metadata: { labels: many(60_000) }, spec: { containers: [container] } },
+    { metadata: {}, spec: { containers: [{ ...container, env }], nodeSelector: many(10_000) } },
+  ];
+  for (let warm = 0; warm < 20; warm++) cost(small);
+  for (const pod of large) {
+    const times = Array.from({ length: 3 }, () => cost(pod));
+    // Seconds when all of it goes through YAML.
+    t.ok(Math.min(...times) < 500, `${times.map(Math.round).join(', ')} ms`);
+  }
+});
+
+t.test('what is not looked at comes back as it was', async (t) => {
+  const spec = {
+    initContainers: [{ name: 'first', image: 'i:1', command: ['sh', '-c', 'true'] }],
+    containers: [
+      { name: 'app', image: 'a:1', env: [{ name: 'A', value: '#: [' }], resources: { limits: { cpu: '1' } } },
+    ],
+    volumes: [{ name: 'data', emptyDir: { sizeLimit: '1Gi' } }],
+  };
+  for (const mode of ['native', 'classic']) {
+    const annotations = {
+      'sideroute.dev/mode': mode,
+      '<<': 'merge',
+      'prometheus.io/path': '/m',
+      'prometheus.io/port': '1',
+    };
+    const pod = { metadata: { name: 'p', annotations }, spec };
+    const result = patched(pod);
+    const expected = onlyTemplate(
+      injected(
+        JSON.stringify({
+          apiVersion: 'v1',
+          kind: 'Pod',
+          ...pod,
+          metadata: { name: 'p', annotations: { ...annotations, '<<': undefined } },
+        }),
+      ),
+    );
+    t.same(result.spec, expected.spec, mode);
+    t.same(
+      result.metadata,
+      { ...expected.metadata, annotations: { ...expected.metadata?.annotations, '<<': 'merge' } },
+      mode,
+    );
+  }
+});
+
+t.test(
+  'a pod with more to look at than a turn of the event loop is for is refused, unless it wants no sidecar',
+  async (t) => {
+    const containers = Array.from({ length: 1_000 }, (_, index) => ({ name: `container-${index}`, image: 'a:1' }));
+    const { allowed, status } = review({ metadata: {}, spec: { containers } });
+    t.equal(allowed, false);
+    t.match(status?.message, /more containers, ports, volumes .* than can be looked at: .* 32 KiB\. Mend it, or/);
+    const labels = { 'sideroute.dev/inject': 'disabled' };
+    t.same(review({ metadata: { labels }, spec: { containers } }), { uid: 'u-1', allowed: true });
+  },
+);
+
 t.test('what inject refuses is refused with its reason and what to do', async (t) => {
   const spec = { containers: [{ name: 'app', image: 'a:1' }] };
   const { allowed, status } = review({ metadata: { name: 'p' }, spec: { ...spec, hostNetwork: true } });
