@@ -150,6 +150,12 @@ export class Watches {
     const watched = this.#watched.get(kind);
     if (resource === undefined) {
       if (watched === undefined || this.#gone.has(kind)) return;
+      if (!hasBeenRead(watched)) {
+        // There is nothing to keep, and nobody must wait for it.
+        watched.ending.abort();
+        this.#watched.delete(kind);
+        return;
+      }
       this.#gone.add(kind);
       logger.warn('a kind of route is not served any more; what was read last is used', { kind });
       return;

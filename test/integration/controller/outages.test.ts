@@ -175,3 +175,19 @@ t.test('a kind of route that the cluster does not have is not waited for', async
   await settled(started);
   t.ok(hasRoute(api, 'r'), 'GRPCRoute is not needed');
 });
+
+t.test('a kind of route that goes before it could be read is not waited for either', async (t) => {
+  const api = await shop(t);
+  api.fault = ({ path }) => (path.endsWith('/grpcroutes') ? { status: 404, reason: 'NotFound' } : null);
+  const started = makeController(api.url, METRICS);
+  const { controller } = started;
+  t.teardown(() => started.close());
+  const endpoints = await controller.start();
+  await eventually('it is asked for', () => api.seen.some(({ path }) => path.endsWith('/grpcroutes')));
+  t.equal(controller.synced, false, 'what is said to be there is waited for');
+  api.absent.add('GRPCRoute');
+  await eventually('the set is there', () => hasRoute(api, 'r'));
+  t.equal(await ask({ ...started, endpoints }, '/readyz'), OK, 'nothing is missing');
+  api.fault = null;
+  api.absent.delete('GRPCRoute');
+});
