@@ -225,6 +225,7 @@ export class KubeClient {
     return new Promise((resolve, reject) => {
       const sent = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
       let connecting: NodeJS.Timeout | undefined;
+      let answered = false;
       sent.once('socket', (socket) => {
         socket.setKeepAlive(true, KEEP_ALIVE_MS);
         if (!socket.connecting) return;
@@ -236,13 +237,15 @@ export class KubeClient {
         socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
       });
       sent.once('response', (response) => {
+        answered = true;
         clearTimeout(connecting);
         this.#count(`${method} ${response.statusCode ?? 0}`);
         resolve(response);
       });
       sent.on('error', (error) => {
         clearTimeout(connecting);
-        this.#count(`${method} 0`);
+        // An answer that breaks off comes here, too; it has been counted.
+        if (!answered) this.#count(`${method} 0`);
         reject(asKubeError(error, describe(request)));
       });
       this.traffic.bytesSent += content?.length ?? 0;

@@ -91,6 +91,35 @@ t.test('a watch that is taken goes on, and ends with the signal', async (t) => {
   t.equal((await failureOf(third)).reason, 'Ended');
 });
 
+t.test('a request that was answered counts once, however its answer ends', async (t) => {
+  let cut: () => void = () => undefined;
+  const client = await clientOf(t, (_, response) => {
+    response.flushHeaders();
+    cut = () => void response.socket?.resetAndDestroy();
+  });
+  const counted = (): unknown => [...client.traffic.requests];
+  let opened = 0;
+  const broken = client.watch(
+    { path: '/x' },
+    () => 60_000,
+    never,
+    () => opened++,
+  );
+  const next = failureOf(broken.next());
+  await eventually('it is taken', () => opened === 1);
+  cut();
+  await next;
+  t.same(counted(), [['GET 200', 1]], 'a watch that breaks off');
+  const silent = client.watch(
+    { path: '/x' },
+    () => 20,
+    never,
+    () => undefined,
+  );
+  t.equal((await failureOf(silent.next())).reason, 'Idle');
+  t.same(counted(), [['GET 200', 2]], 'a watch that is silent for too long');
+});
+
 t.test('a reflector whose watch gets no answer says so, and asks again', async (t) => {
   const asked: string[] = [];
   let answers = false;
