@@ -119,7 +119,7 @@ export const OUTCOME_NUMBERS = 5;
 export const OUTCOME_REFUSED = -1;
 export const OUTCOME_MIRROR = -2;
 
-/** What `decide` gets for a method it knows; others come as text. In the order of `MethodId` in http1_types.h. */
+/** What `decide` gets for a method it knows; others come as text. In the order of `MethodId` in native/src/http/types.h. */
 export const METHODS = ['', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
 
 export interface HttpEngineOptions extends HttpEngineSettings {

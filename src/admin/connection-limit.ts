@@ -2,8 +2,8 @@
  * How many connections an endpoint takes that everybody on the network may reach, so that nobody uses up the descriptors and the memory
  * of the data path, and one caller does not keep others out.
  *
- * Stage before: `endpoint.ts`, which asks for each connection. uWebSockets.js does not say which connection has ended, so callers
- * are limited by how often they come; it closes what has been idle for 10 s.
+ * Stage before: `uws-server.ts` and `http-server.ts`, which ask for each connection. uWebSockets.js does not say which connection has
+ * ended, so callers are limited by how often they come; what has been idle for 10 s is closed.
  */
 
 /** Of one caller: kubelet and Prometheus come a few times in such a time. */

@@ -1,7 +1,7 @@
 /**
  * An endpoint on uWebSockets.js.
  *
- * Stage before: `endpoint-server.ts`. Stage after: `uws-downstream.ts`, which writes the responses of the `uws` engine, too: uWS
+ * Stage before: `endpoint-server.ts`. Stage after: `uws-library/downstream.ts`, which writes the responses of the `uws` engine, too: uWS
  * may lose a part of a large answer that is written at once.
  */
 import { STATUS_CODES } from 'node:http';

@@ -1,7 +1,7 @@
 /**
  * URLRewrite, and the path modifiers that it shares with RequestRedirect.
  *
- * Stage before: `compose.ts` and `redirect.ts`. Stage after: the `ForwardPlan` of a decision, or a Location.
+ * Stage before: `compose.ts` and `request-redirect.ts`. Stage after: the `ForwardPlan` of a decision, or a Location.
  */
 import type { HttpRouteFilter, HttpRouteMatch, PathModifier } from '../../gateway-api/types.ts';
 import type { PathRewrite } from '../decision.ts';
