@@ -141,24 +141,26 @@ void inPod(t, import.meta.url, (pod) => {
     await late!.until('ok');
   });
 
-  for (const http of WAYS)
-    t.test(`short of descriptors, whoever is accepted has one for its dial, too (${http})`, async (t) => {
-      const wrapper = ['prlimit', '--nofile=200:200'];
-      const acceptor = await AcceptorProcess.start(t, { http, frontends: FRONTENDS, wrapper });
-      const backend = await startBackend(t, pod);
-      const clients = await callers(t, 200);
-      await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.descriptors > 0);
-      const { maxConnections } = await acceptor.counters();
-      t.ok(maxConnections >= 50 && maxConnections < 100, `${maxConnections} connections at a time`);
-      await eventually('the requests of those', () => backend.requests() === maxConnections);
-      backend.answer();
-      await eventually('all responses', () => answered(clients) === 200, 60_000);
-      t.same(
-        clients.filter((client) => !client.text.startsWith('HTTP/1.1 200 ')).map((client) => client.text),
-        [],
-      );
-      t.match((await acceptor.events()).dropped, []);
-    });
+  t.test('short of descriptors, whoever is accepted has one for its dial, too', async (t) => {
+    for (const http of WAYS)
+      await t.test(http, async (t) => {
+        const wrapper = ['prlimit', '--nofile=200:200'];
+        const acceptor = await AcceptorProcess.start(t, { http, frontends: FRONTENDS, wrapper });
+        const backend = await startBackend(t, pod);
+        const clients = await callers(t, 200);
+        await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.descriptors > 0);
+        const { maxConnections } = await acceptor.counters();
+        t.ok(maxConnections >= 50 && maxConnections < 100, `${maxConnections} connections at a time`);
+        await eventually('the requests of those', () => backend.requests() === maxConnections);
+        backend.answer();
+        await eventually('all responses', () => answered(clients) === 200, 60_000);
+        t.same(
+          clients.filter((client) => !client.text.startsWith('HTTP/1.1 200 ')).map((client) => client.text),
+          [],
+        );
+        t.match((await acceptor.events()).dropped, []);
+      });
+  });
 
   t.test('accepting goes on after the limit of descriptors was lowered while connections were open', async (t) => {
     const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=1000:1000'] });
