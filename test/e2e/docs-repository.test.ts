@@ -41,7 +41,10 @@ function lintInShort(script: string): string {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     scripts: Readonly<Record<string, string>>;
   };
-  const lint = scripts['lint']!.replaceAll(/ \.(?= |$)/g, ' scripts/test.mjs').replaceAll(/^|(?<=&& )/g, 'npx ');
+  const lint = scripts['lint']!.replaceAll(/ \.(?= |$)/g, ' scripts/test.mjs').replaceAll(
+    /\b(?=eslint |prettier )/g,
+    'npx ',
+  );
   return script.replace(/^npm run lint$/m, lint);
 }
 
