@@ -225,7 +225,8 @@ export function prepare(purpose, files = []) {
   }
   const only = files.length === 0 ? null : programsOf(files);
   systemPackages(purpose, only);
-  if (purpose === 'test' && (only === null || Object.keys(BUILT).some((program) => only.has(program)))) builtPrograms();
+  const some = only === null || Object.keys(BUILT).some((program) => only.has(program));
+  if (purpose === 'cluster' || (purpose === 'test' && some)) builtPrograms();
   npmPackages();
   nativeAddon();
   compiledTypeScript();
