@@ -11,7 +11,7 @@ import { MESHES } from '../inject/other-meshes.ts';
 export type Json = Readonly<Record<string, unknown>>;
 
 /** Of a container about 60 characters are left, of a port 30, of a volume 25. */
-export const MAX_OUTLINE = 32 * 1024;
+export const MAX_OUTLINE = 128 * 1024;
 
 /** What says which entry of the pod an entry of the outline is; injection passes over it. */
 const INDEX = 'index';
