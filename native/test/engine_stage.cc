@@ -32,20 +32,6 @@ UniqueFd ListenOnLoopback(NetAddress* address) {
 
 }  // namespace
 
-// Nobody else holds connections or memory.
-struct Stage::Nobody final : Downstreams, MemoryHolders {
-  size_t connections() const override { return 0; }
-  void CloseIdle(size_t) override {}
-  void SetCrowded(bool) override {}
-  bool CloseIdleUpstream() override { return false; }
-  size_t HeldBytes() const override { return 0; }
-  void SetWindow(size_t) override {}
-  void CloseIdleConnections() override {}
-  size_t CloseLargest(const Demand&) override { return 0; }
-  void FreeSpares() override {}
-  void OnMemoryLevel() override {}
-};
-
 bool ScriptedHost::Decide(int32_t, const http::RequestHead&, Decision* decided) {
   ++asked;
   *decided = decision;
@@ -89,9 +75,8 @@ void End::Look() {
 
 Stage::Stage(const EngineSettings& settings)
     : reactor_(loop.MakeReactor()),
-      nobody_(std::make_unique<Nobody>()),
-      descriptors_(std::make_unique<DescriptorBudget>(*nobody_)),
-      memory_(std::make_unique<MemoryGuard>(*reactor_, *nobody_)),
+      descriptors_(std::make_unique<DescriptorBudget>(nobody_)),
+      memory_(std::make_unique<MemoryGuard>(*reactor_, nobody_)),
       linger_deadlines_(std::make_unique<DeadlineQueue>(*reactor_, 2'000)),
       lingering_(std::make_unique<ConnectionList>(*reactor_)),
       front_(ListenOnLoopback(&front_address_)),

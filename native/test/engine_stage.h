@@ -16,6 +16,7 @@
 #include "net/descriptor_budget.h"
 #include "net/memory_guard.h"
 #include "net/own_dials.h"
+#include "nobody.h"
 #include "scripted_loop.h"
 
 namespace sideroute::test {
@@ -23,11 +24,19 @@ namespace sideroute::test {
 // Answers what it is told to, and notes what it hears.
 struct ScriptedHost final : EngineHost {
   bool Decide(int32_t frontend, const http::RequestHead& head, Decision* decided) override;
-  void OnOutcome(const OutcomeRecord& outcome) override { outcomes.push_back(outcome); }
+  void OnOutcome(const OutcomeRecord& outcome) override {
+    outcomes.push_back(outcome);
+    if (then) then();
+  }
   void OnMirror(int32_t, MirrorResult result) override { mirrors.push_back(result); }
-  void OnRefused(int32_t, int32_t reason) override { refused.push_back(reason); }
+  void OnRefused(int32_t, int32_t reason) override {
+    refused.push_back(reason);
+    if (then) then();
+  }
   void OnTurnEnd() override {}
 
+  // What JavaScript does when it is told: it may call the engine from within.
+  std::function<void()> then;
   Decision decision;
   bool works = true;
   int asked = 0;
@@ -103,12 +112,11 @@ class Stage {
   std::unique_ptr<HttpEngine> engine;
 
  private:
-  struct Nobody;
   End& AcceptedAt(const UniqueFd& listener);
   void Settle();
 
   std::unique_ptr<Reactor> reactor_;
-  std::unique_ptr<Nobody> nobody_;
+  Nobody nobody_;
   OwnDials own_dials_;
   std::unique_ptr<DescriptorBudget> descriptors_;
   std::unique_ptr<MemoryGuard> memory_;

@@ -260,6 +260,35 @@ TEST("a host that fails is answered for, and a reply of its own needs no backend
   CHECK_EQ(stage.engine->counters().upstream_connects, 0u);
 }
 
+TEST("a refusal is answered whole, whatever replies are added while the host is told of it") {
+  Stage stage;
+  stage.host.then = [&stage] {
+    for (int i = 0; i < 1'000; ++i) stage.engine->AddReply({});
+  };
+  End& client = stage.Connect();
+  client.Send("not a request\r\n\r\n");
+  CHECK(stage.Receives(client, "reason: bad_request"));
+  CHECK_EQ(stage.host.refused.size(), 1u);
+}
+
+TEST("a backend that loses its addresses while somebody makes room for another is unresolved") {
+  EngineSettings settings;
+  settings.max_upstream_connections = 1;
+  Stage stage(settings);
+  // It may have left: it waits for a response that nobody may be there for.
+  auto [first, upstream] = stage.Exchange(kGet);
+  first.Finish();
+  CHECK(stage.Until([&up = upstream] { return (up.Look(), up.fin); }));
+  stage.host.then = [&stage] {
+    stage.host.then = nullptr;
+    stage.engine->backends().Set(0, {});
+  };
+  End& second = stage.Connect();
+  second.Send(kGet);
+  CHECK(stage.Reports(2));
+  CHECK(stage.Receives(second, "reason: unresolved"));
+}
+
 TEST("who finds every connection taken waits for one, and no longer than the queue allows") {
   EngineSettings settings;
   settings.max_upstream_connections = 1;

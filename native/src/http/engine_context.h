@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -104,7 +105,8 @@ struct EngineContext {
   SharedTable<HeaderPlan> plans;
   SharedTable<Policy> policies;
   SharedTable<MirrorGroup> mirror_groups;
-  std::vector<LocalReply> replies;
+  // One that is being written stays where it is while others are added.
+  std::deque<LocalReply> replies;
   // Index into `replies` by Reason.
   std::array<int32_t, kReasonCount> reason_replies{};
   // Written while the host decides; the exchange takes it.

@@ -109,6 +109,8 @@ Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connecti
       !(wish.may_displace && DisplaceOne())) {
     return QueueUp();
   }
+  // Whoever is told of the displaced one may have taken the addresses back.
+  if (endpoints_.empty()) return Result::kNoAddress;
   Endpoint& endpoint = *endpoints_[std::min(wish.address, endpoints_.size() - 1)];
   auto fresh = std::make_unique<UpstreamConnection>(context_, endpoint);
   ++context_.counters.upstream_connects;

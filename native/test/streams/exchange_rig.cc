@@ -11,8 +11,8 @@ char no_readers;
 
 Rig::Rig(const EngineSettings& settings)
     : reactor_(loop.MakeReactor()),
-      descriptors_(std::make_unique<DescriptorBudget>(static_cast<Downstreams&>(*this))),
-      memory_(std::make_unique<MemoryGuard>(*reactor_, static_cast<MemoryHolders&>(*this))),
+      descriptors_(std::make_unique<DescriptorBudget>(nobody_)),
+      memory_(std::make_unique<MemoryGuard>(*reactor_, nobody_)),
       linger_deadlines_(std::make_unique<DeadlineQueue>(*reactor_, 2'000)),
       lingering_(std::make_unique<ConnectionList>(*reactor_)),
       context_(std::make_unique<EngineContext>(*reactor_, own_dials_, *descriptors_, *memory_, host,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../check.h"
+#include "../nobody.h"
 #include "../scripted_loop.h"
 #include "exchange/exchange_pool.h"
 #include "net/connection.h"
@@ -102,7 +103,7 @@ struct RigHost final : EngineHost {
   std::vector<MirrorResult> mirrors;
 };
 
-class Rig final : private TurnClient, private Downstreams, private MemoryHolders, private RequestServers {
+class Rig final : private TurnClient, private RequestServers {
  public:
   explicit Rig(const EngineSettings& settings = {});
   ~Rig();
@@ -138,19 +139,10 @@ class Rig final : private TurnClient, private Downstreams, private MemoryHolders
   void OnTime(uint64_t now_ms) override { context_->wheel.Run(now_ms); }
   // Of connections, which there are none.
   RequestServer* Take() override { return nullptr; }
-  size_t connections() const override { return 0; }
-  void CloseIdle(size_t) override {}
-  void SetCrowded(bool) override {}
-  bool CloseIdleUpstream() override { return false; }
-  size_t HeldBytes() const override { return 0; }
-  void SetWindow(size_t) override {}
-  void CloseIdleConnections() override {}
-  size_t CloseLargest(const Demand&) override { return 0; }
-  void FreeSpares() override {}
-  void OnMemoryLevel() override {}
 
   std::unique_ptr<Reactor> reactor_;
   OwnDials own_dials_;
+  Nobody nobody_;
   std::unique_ptr<DescriptorBudget> descriptors_;
   std::unique_ptr<MemoryGuard> memory_;
   std::unique_ptr<DeadlineQueue> linger_deadlines_;
