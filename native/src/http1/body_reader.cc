@@ -4,7 +4,13 @@
 
 namespace sideroute::http1 {
 
-bool BodyReader::Next(char* data, size_t length, BodyPiece* piece) {
+bool BodyReader::Next(char* data, size_t length, BodyPiece* piece, bool switched) {
+  if (switched) {
+    *piece = {};
+    piece->bytes = {data, length};
+    piece->wire_bytes = length;
+    return true;
+  }
   // Payload is moved together over the framing between its pieces, so that what was received at once goes out
   // at once, however many chunks it came in (SAFETY 62).
   char* payload = data;

@@ -27,7 +27,8 @@ class BodyReader {
   // Hot path. Takes what it can from `data`, whose bytes it may move about: all payload that is there becomes
   // one piece. `wire_bytes` of the piece counts the bytes taken; the others, part of a trailer section, must
   // be given again. False when the body is malformed right there; what comes before a fault is given first.
-  bool Next(char* data, size_t length, BodyPiece* piece);
+  // `switched`: another protocol follows the head, of which all that is there is a piece as it is.
+  bool Next(char* data, size_t length, BodyPiece* piece, bool switched);
   // The connection has ended: an end for a body that lasts until then, a fault in any other.
   bool End() { return decoder_.Finish().event == BodyEvent::kDone; }
 

@@ -194,18 +194,9 @@ ReadResult Upstream::ReadBody(BodyPiece* piece) {
     }
   }
   at_hand_ = false;
-  char* const data = window_.data + taken_;
-  const size_t length = window_.length - taken_;
-  if (switched_) {
-    *piece = {};
-    piece->bytes = {data, length};
-    piece->wire_bytes = length;
-    taken_ = window_.length;
-    return ReadResult::kGiven;
-  }
-  const bool fine = reader_->body.Next(data, length, piece);
+  const bool fine = reader_->body.Next(window_.data + taken_, window_.length - taken_, piece, switched_);
   taken_ += piece->wire_bytes;
-  response_done_ = piece->last;
+  if (!switched_) response_done_ = piece->last;
   return fine ? ReadResult::kGiven : ReadResult::kMalformed;
 }
 

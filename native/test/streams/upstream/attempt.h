@@ -12,24 +12,10 @@
 #include "http/stream.h"
 #include "net/net_address.h"
 #include "scripted_upstream.h"
+#include "upstream/attempt_user.h"
 #include "upstream/retry_budget.h"
 
 namespace sideroute {
-
-enum class NoStream : uint8_t { kOverflow, kNoAddress, kRefused, kTimedOut };
-
-class AttemptUser {
- public:
-  virtual void OnStreamLent() = 0;
-  virtual void OnNoStream(NoStream why) = 0;
-  virtual void OnTurn() = 0;
-  virtual void OnConnected() = 0;
-  virtual void OnStreamEvent() = 0;
-  virtual void OnDisplaced() = 0;
-
- protected:
-  ~AttemptUser() = default;
-};
 
 class Backend;
 
