@@ -1,5 +1,5 @@
 /** Status of routes, written by a controller through real HTTP to a stand-in API server. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { ApiServer } from '../../support/api-server.ts';
 import { ask, METRICS, serverOf, settled, startController } from '../../support/controller/harness.ts';
 import { namespace, route, service } from '../../support/controller/objects.ts';
@@ -224,43 +224,37 @@ t.test('a write that meets another version reads the route again', async (t) => 
   t.same(told(parentsOf(api, 'shop/r')[0]), ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']);
 });
 
-t.test('somebody who undoes our entries without end is answered a few times, and then seldom', async (t) => {
+/** Writes of a controller whose status is undone in the moment in which it is written, `status(n)` being what is there then. */
+async function writesWhileUndone(t: Test, status: (undone: number) => object): Promise<number> {
   const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
   const started = await startController(api.url);
   t.teardown(() => started.close());
-  // Undone in the moment in which it is written.
-  let undone = 0;
-  const undo = setInterval(() => {
-    if (parentsOf(api, 'shop/r').length === 0) return;
-    undone++;
-    api.apply('httproutes', { ...api.get('httproutes', 'shop/r')!, status: { parents: [] } });
-  }, 1);
-  t.teardown(() => clearInterval(undo));
-  await eventually('it is undone a few times', () => undone >= 3);
-  await settled(started);
-  clearInterval(undo);
-  t.ok(statusWrites(api) <= 6, `${statusWrites(api)} writes`);
-});
-
-t.test('nor does it help somebody who undoes them to say something else of his own each time', async (t) => {
-  const api = await serverOf(t, ...SHOP, ['httproutes', route('r', 'shop')]);
-  const started = await startController(api.url);
-  t.teardown(() => started.close());
-  // Another controller that takes the status for its own alone, and counts.
   let undone = 0;
   const undo = setInterval(() => {
     if (!parentsOf(api, 'shop/r').some(({ controllerName }) => controllerName === OURS)) return;
     undone++;
-    const conditions = [{ type: 'Programmed', status: 'True', reason: 'Done', message: `${undone} times` }];
-    const parentRef = { group: '', kind: 'Service', name: 'my-server', port: 80 };
-    const status = { parents: [{ parentRef, controllerName: 'example.com/mesh', conditions }] };
-    api.apply('httproutes', { ...api.get('httproutes', 'shop/r')!, status });
+    api.apply('httproutes', { ...api.get('httproutes', 'shop/r')!, status: status(undone) });
   }, 1);
   t.teardown(() => clearInterval(undo));
   await eventually('it is undone a few times', () => undone >= 3);
   await settled(started);
   clearInterval(undo);
-  t.ok(statusWrites(api) <= 6, `${statusWrites(api)} writes`);
+  return statusWrites(api);
+}
+
+t.test('somebody who undoes our entries without end is answered a few times, and then seldom', async (t) => {
+  const writes = await writesWhileUndone(t, () => ({ parents: [] }));
+  t.ok(writes <= 6, `${writes} writes`);
+});
+
+t.test('nor does it help somebody who undoes them to say something else of his own each time', async (t) => {
+  // Another controller that takes the status for its own alone, and counts.
+  const writes = await writesWhileUndone(t, (undone) => {
+    const conditions = [{ type: 'Programmed', status: 'True', reason: 'Done', message: `${undone} times` }];
+    const parentRef = { group: '', kind: 'Service', name: 'my-server', port: 80 };
+    return { parents: [{ parentRef, controllerName: 'example.com/mesh', conditions }] };
+  });
+  t.ok(writes <= 6, `${writes} writes`);
 });
 
 t.test('an entry that another controller rewrites all the time makes us write nothing', async (t) => {

@@ -6,10 +6,10 @@ import { AcceptorProcess } from '../../support/acceptor.ts';
 import type { StartOptions } from '../../support/fixtures/acceptor-process.ts';
 import { inPod, REFUSED_PORT, SERVICE } from '../../support/pod-test.ts';
 import { eventually } from '../../support/eventually.ts';
+import { prefaceAtEverySplit } from '../../support/preface.ts';
 import { dial, listen, type WireEnd } from '../../support/wire-end.ts';
 
 const PORT = 8080;
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const HEAD = 'GET /x HTTP/1.1\r\nHost: my-server\r\nUser-Agent: test\r\n\r\n';
 const FRONTENDS: readonly FrontendAddress[] = [
   { address: SERVICE.v4, port: PORT, id: 7, mode: 'http' },
@@ -148,24 +148,8 @@ void inPod(t, import.meta.url, (pod) => {
 
   t.test('SAFETY 77: the HTTP/2 preface, split at every byte, is tunnelled byte-exact', async (t) => {
     const acceptor = await start(t, { detectTimeoutMs: 60_000 });
-    const server = await listen(t, pod.v4, PORT);
-    const payload = Buffer.concat([Buffer.from(PREFACE), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]);
-    for (let split = 1; split < payload.length; ++split) {
-      const client = await dial(t, SERVICE.v4, PORT);
-      await client.write(payload.subarray(0, split));
-      // The first part has been looked at before the rest is sent.
-      await eventually(`detection at ${split}`, async () => {
-        const { detectingOpen, tunnelsOpen } = await acceptor.counters();
-        return split < PREFACE.length ? detectingOpen === 1 : tunnelsOpen === 1;
-      });
-      await client.write(payload.subarray(split));
-      const upstream = await server.connection(split - 1);
-      await eventually(`the preface, split at ${split}`, () => upstream.length === payload.length);
-      t.ok(upstream.bytes.equals(payload), `split at ${split}`);
-      client.socket.resetAndDestroy();
-      await eventually('end of the tunnel', async () => (await acceptor.counters()).tunnelsOpen === 0);
-    }
-    t.match(await acceptor.counters(), { connections: { h2c: payload.length - 1 }, handedOver: 0 });
+    const { connections } = await prefaceAtEverySplit(t, acceptor, pod, PORT);
+    t.match(await acceptor.counters(), { connections: { h2c: connections }, handedOver: 0 });
   });
 
   t.test('SAFETY 78: a preface that goes wrong is HTTP of a version we do not speak', async (t) => {

@@ -6,10 +6,10 @@ import t, { type Test } from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { eventually } from '../../support/eventually.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
+import { prefaceAtEverySplit } from '../../support/preface.ts';
 import { dial, listen } from '../../support/wire-end.ts';
 
 const PORT = 8080;
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const HEAD = 'GET /x HTTP/1.1\r\nHost: my-server\r\n\r\n';
 const RESPONSE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
@@ -21,24 +21,8 @@ function start(t: Test, detectTimeoutMs = 60_000): Promise<AcceptorProcess> {
 void inPod(t, import.meta.url, (pod) => {
   t.test('the HTTP/2 preface, split at every byte, is tunnelled byte-exact', async (t) => {
     const acceptor = await start(t);
-    const server = await listen(t, pod.v4, PORT);
-    const payload = Buffer.concat([Buffer.from(PREFACE), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]);
-    for (let split = 1; split < payload.length; ++split) {
-      const client = await dial(t, SERVICE.v4, PORT);
-      await client.write(payload.subarray(0, split));
-      await eventually(`detection at ${split}`, async () => {
-        const { detectingOpen, tunnelsOpen } = await acceptor.counters();
-        return split < PREFACE.length ? detectingOpen === 1 : tunnelsOpen === 1;
-      });
-      await client.write(payload.subarray(split));
-      const upstream = await server.connection(split - 1);
-      await eventually(`the preface, split at ${split}`, () => upstream.length === payload.length);
-      t.ok(upstream.bytes.equals(payload), `split at ${split}`);
-      client.socket.resetAndDestroy();
-      await eventually('end of the tunnel', async () => (await acceptor.counters()).tunnelsOpen === 0);
-    }
-    const bytesUpstream = payload.length * (payload.length - 1);
-    t.match(await acceptor.counters(), { connections: { h2c: payload.length - 1 }, handedOver: 0, bytesUpstream });
+    const { connections, bytes } = await prefaceAtEverySplit(t, acceptor, pod, PORT);
+    t.match(await acceptor.counters(), { connections: { h2c: connections }, handedOver: 0, bytesUpstream: bytes });
   });
 
   t.test('TLS and other protocols are tunnelled byte-exact and counted, the end included', async (t) => {
