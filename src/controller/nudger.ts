@@ -250,7 +250,7 @@ export class Nudger {
     const isLate = pending.nudges + pending.looks === 0 && this.#now() - pending.sinceMs > KUBELET_MS;
     if (pending.next === 'nudge' && !isLate) {
       const there = await this.#options.annotate(pod, nextValue(pod.told, hash), signal);
-      this.counters.nudges++;
+      if (there) this.counters.nudges++;
       pending.nudgedMs = this.#now();
       if (!this.#isWanted(pending)) return;
       if (!there) this.#turns.delete(pending.key);

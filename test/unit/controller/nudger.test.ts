@@ -106,6 +106,15 @@ t.test('a pod is told at once and looked at a moment later', async (t) => {
   t.equal(bench.lookedAt.length, 1, 'what it has said once is not asked again');
 });
 
+t.test('a pod that is gone when it is told counts as no nudge', async (t) => {
+  const bench = new Bench({ annotate: async () => false });
+  bench.add('a/one');
+  bench.written('a/one', HASH);
+  await bench.pass(0);
+  t.match(bench.nudger.counters, { nudges: 0 });
+  t.equal(bench.nudger.depth, 0);
+});
+
 t.test('a nudge that is not taken up is given again, in other words, as long as the pod lives', async (t) => {
   const bench = new Bench();
   bench.look = () => ({ found: 'served', hash: NEXT });
