@@ -1,7 +1,6 @@
 /**
  * Shapes of the answers that the page reads: `/stats` whole, of `/config` and `/explain` what it shows.
- *
- * `admin/stats.ts` writes the first; test/unit/page/answers.test.ts holds the other two against what is written.
+ * `admin/stats.ts` writes the first.
  */
 
 /** One series of requests: a frontend, route, rule and backend. */
