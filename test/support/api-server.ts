@@ -85,6 +85,11 @@ export class ApiServer {
     return this.#version;
   }
 
+  /** Watches that are open. */
+  get watching(): number {
+    return this.#watchers.size;
+  }
+
   /** On the port it had before, if it has been stopped. */
   async start(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve));

@@ -74,9 +74,13 @@ t.test('what is removed while nobody watches is removed with the next list', asy
 
 t.test('after an outage what cannot be watched any more is listed at once', async (t) => {
   let away = false;
+  // A refusal that is on its way while the server comes back would still be waited for.
+  let refusals = 0;
+  let waits = 0;
   const backoff = {
     // Once the server answers a wait is longer than the test.
     get firstMs() {
+      waits++;
       return away ? 1 : 3_600_000;
     },
     get mostMs() {
@@ -84,16 +88,22 @@ t.test('after an outage what cannot be watched any more is listed at once', asyn
     },
   };
   const { api, objects, reflector } = await start(t, 5, { backoff });
-  await eventually('it is read', () => reflector.synced);
+  await eventually('it watches', () => reflector.watches > 0 && api.watching > 0);
   away = true;
-  api.fault = () => (away ? { status: 503 } : null);
+  api.fault = () => {
+    if (!away) return null;
+    refusals++;
+    return { status: 503 };
+  };
   api.dropWatches();
-  await eventually('it is noticed', () => reflector.error !== null);
+  // The first wait is for the watch that was dropped.
+  await eventually('it is noticed, and every refusal has been heard', () => refusals > 0 && waits === refusals + 1);
   api.apply('services', service('new', 'ns'));
   api.compact();
   away = false;
   await eventually('it follows', () => objects.has('ns/new'));
-  t.equal(reflector.error, null);
+  await eventually('all is well', () => reflector.error === null);
+  t.equal(waits, refusals + 1, 'without another wait');
 });
 
 t.test('a bookmark moves on what is watched from', async (t) => {
