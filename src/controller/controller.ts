@@ -22,7 +22,7 @@ import { onFirstSignal } from '../signals.ts';
 import { Webhook } from '../webhook/webhook.ts';
 import { ClusterState } from './cluster-state.ts';
 import { createControllerMetrics, type ControllerMetrics } from './metrics.ts';
-import { isTold, Nudger } from './nudger.ts';
+import { Nudger } from './nudger.ts';
 import type { PodEntry } from './objects.ts';
 import { PodAccess } from './pod-access.ts';
 import { RareLog } from './rare-log.ts';
@@ -30,6 +30,7 @@ import { RouteSets } from './route-sets.ts';
 import { SetWriter } from './set-writer.ts';
 import type { ControllerSettings } from './settings.ts';
 import { StatusWriter } from './status-writer.ts';
+import { isTold } from './told.ts';
 import { Watches } from './watches.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -46,6 +47,8 @@ const FRESH_MS = 60_000;
 const RECENT_MS = 600_000;
 const FIRST_LOOK_MS = 2_000;
 const SYNC_POLL_MS = 20;
+/** A timer of Node counts no further; what is due later is looked at then, and waits once more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 /** What the end waits for requests that are under way. */
 const END_TIMEOUT_MS = 5_000;
 
@@ -262,7 +265,7 @@ export class Controller {
       this.#timers.delete(key);
       queue.add(key);
     };
-    this.#timers.set(key, setTimeout(add, ms).unref());
+    this.#timers.set(key, setTimeout(add, Math.min(ms, MAX_TIMER_MS)).unref());
   }
 
   #setWritten(namespace: string, hash: string, changed: boolean): void {

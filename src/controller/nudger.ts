@@ -14,6 +14,7 @@
 import type { Logger } from '../log.ts';
 import type { PodEntry } from './objects.ts';
 import { RareLog } from './rare-log.ts';
+import { HASH_CHARS, nextValue } from './told.ts';
 import { Turns, type Timers, type Turn } from './turns.ts';
 
 /** What a look at a sidecar has found. */
@@ -56,8 +57,8 @@ interface Pending extends Turn {
   readonly pod: string;
   hash: string;
   sinceMs: number;
-  /** What it is to have was written then; otherwise nobody knows when. */
-  written: boolean;
+  /** When what it is to have was written; null when nobody knows. */
+  writtenMs: number | null;
   /** When it was told last, of whatever hash. */
   nudgedMs: number;
   /** From when on it has been tried often: the write, or the last time that the API server was back. */
@@ -84,8 +85,6 @@ export interface NudgerCounters {
   late: number;
 }
 
-/** Of the hash, in the annotation. */
-const HASH_CHARS = 12;
 /** After a nudge; twice as long after each that was not taken up. */
 const FIRST_LOOK_MS = 800;
 /** A kubelet that has lost the API server tries again every 30 to 60 s, for pods and for each ConfigMap; then some. */
@@ -147,6 +146,7 @@ export class Nudger {
 
   /** Begins to work; ends with the signal, and forgets all then. */
   start(signal: AbortSignal): void {
+    if (signal.aborted) return;
     this.#signal = signal;
     this.#turns.start();
     signal.addEventListener('abort', () => this.#stop(signal), { once: true });
@@ -155,13 +155,13 @@ export class Nudger {
   /** What the pod is to have has just been written. */
   written(pod: PodEntry, hash: string): void {
     if (this.#settled.get(pod.uid) === ENDED) return;
-    this.#want(pod, hash, { next: 'nudge', afterMs: 0, written: true, routine: false });
+    this.#want(pod, hash, { next: 'nudge', afterMs: 0, writtenMs: this.#now(), routine: false });
   }
 
   /** The pod may have been made before what it is to have was written, or not have taken up what whoever led before has told it. */
   verify(pod: PodEntry, hash: string, { afterMs = 0, routine = false }: Verification = {}): void {
     if (this.#turns.get(pod.uid)?.hash === hash || [hash, ENDED].includes(this.#settled.get(pod.uid) ?? '')) return;
-    this.#want(pod, hash, { next: 'look', afterMs, written: false, routine });
+    this.#want(pod, hash, { next: 'look', afterMs, writtenMs: null, routine });
   }
 
   forget({ uid }: PodEntry): void {
@@ -185,7 +185,7 @@ export class Nudger {
   #want(
     { uid, key }: PodEntry,
     hash: string,
-    { afterMs, ...wanted }: Pick<Pending, 'next' | 'written' | 'routine'> & { readonly afterMs: number },
+    { afterMs, ...wanted }: Pick<Pending, 'next' | 'writtenMs' | 'routine'> & { readonly afterMs: number },
   ): void {
     if (this.#signal === null) return;
     const now = this.#now();
@@ -218,12 +218,15 @@ export class Nudger {
   async #work(pending: Pending): Promise<void> {
     const signal = this.#signal;
     if (signal === null) return;
+    const { hash } = pending;
     try {
       await this.#step(pending, signal);
     } catch (error) {
       if (signal.aborted || !this.#isWanted(pending)) return;
       this.counters.failed++;
       this.#log.warn('a pod could not be told of its routes', { pod: pending.pod, error: String(error) });
+      // What is wanted since then is due already.
+      if (pending.hash !== hash) return;
       // Taken for one that was not taken up.
       pending.nudges++;
       this.#later(pending);
@@ -271,7 +274,7 @@ export class Nudger {
     pending.found = look.found;
     if (look.found === 'served' && look.hash === hash) {
       this.counters.confirmed++;
-      if (pending.written) this.#options.onConfirmed?.(this.#now() - pending.sinceMs);
+      if (pending.writtenMs !== null) this.#options.onConfirmed?.(this.#now() - pending.writtenMs);
       this.#settle(pending, hash);
     } else if (look.found === 'gone') {
       this.#settle(pending, ENDED);
@@ -318,17 +321,4 @@ export class Nudger {
       ...{ pod, wanted: hash.slice(0, HASH_CHARS), found },
     });
   }
-}
-
-/** A kubelet does not see an annotation that is set to what it is: the same hash has a number behind it, from the second time on. */
-export function nextValue(told: string, hash: string): string {
-  const short = hash.slice(0, HASH_CHARS);
-  const [before, count] = told.split('.');
-  if (before !== short) return short;
-  return `${short}.${(Number(count ?? '1') || 1) + 1}`;
-}
-
-/** Whether the annotation is about this set. */
-export function isTold(told: string, hash: string): boolean {
-  return told.split('.')[0] === hash.slice(0, HASH_CHARS);
 }

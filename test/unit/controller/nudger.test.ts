@@ -1,14 +1,8 @@
 /** Nudges with a clock of the test. */
 import t from 'tap';
-import {
-  isTold,
-  nextValue,
-  Nudger,
-  type Look,
-  type NudgerOptions,
-  type Verification,
-} from '../../../src/controller/nudger.ts';
+import { Nudger, type Look, type NudgerOptions, type Verification } from '../../../src/controller/nudger.ts';
 import type { PodEntry } from '../../../src/controller/objects.ts';
+import { isTold, nextValue } from '../../../src/controller/told.ts';
 import { createLogger } from '../../../src/log.ts';
 
 const HASH = 'a'.repeat(64);
@@ -113,6 +107,56 @@ t.test('a pod that is gone when it is told counts as no nudge', async (t) => {
   await bench.pass(0);
   t.match(bench.nudger.counters, { nudges: 0 });
   t.equal(bench.nudger.depth, 0);
+});
+
+t.test(
+  'the time that a delivery took is that of what was written last, whatever the pod has missed before',
+  async (t) => {
+    const bench = new Bench();
+    bench.look = () => ({ found: 'served', hash: NEXT });
+    bench.add('a/one');
+    bench.written('a/one', HASH);
+    await bench.pass(10_000);
+    bench.written('a/one', NEXT);
+    t.equal(bench.nudger.oldestMs, 10_000, 'the oldest change that it lacks');
+    await bench.pass(1_000);
+    t.match(bench.nudger.counters, { confirmed: 1 });
+    t.same(bench.delays, [800]);
+  },
+);
+
+t.test('an attempt that fails after something newer was written is no failure of the newer one', async (t) => {
+  let fail = (): void => undefined;
+  const bench = new Bench({
+    annotate: async (pod, value) => {
+      bench.nudges.push(`${pod.key}=${value}`);
+      if (bench.nudges.length > 1) return true;
+      await new Promise<void>((_, reject) => (fail = () => reject(new Error('conflict'))));
+      return true;
+    },
+  });
+  bench.look = () => ({ found: 'served', hash: NEXT });
+  bench.add('a/one');
+  bench.written('a/one', HASH);
+  await bench.pass(0);
+  bench.written('a/one', NEXT);
+  fail();
+  await bench.pass(0);
+  t.same(bench.nudges, ['a/one=aaaaaaaaaaaa', 'a/one=bbbbbbbbbbbb'], 'it is told at once');
+  t.match(bench.nudger.counters, { failed: 1 });
+});
+
+t.test('in a term that is over already nobody is told', async (t) => {
+  const bench = new Bench();
+  bench.term.abort();
+  const over = new AbortController();
+  over.abort();
+  bench.nudger.start(over.signal);
+  bench.add('a/one');
+  bench.written('a/one', HASH);
+  await bench.pass(10_000);
+  t.same(bench.nudges, []);
+  t.ok(bench.nudger.idle);
 });
 
 t.test('a nudge that is not taken up is given again, in other words, as long as the pod lives', async (t) => {
