@@ -146,17 +146,18 @@ export class SetWriter {
         return;
       }
     }
-    if (this.#hashes.get(namespace) === set.hash && changed.length > 0) {
-      this.repairs++;
-      logger.warn('ConfigMaps of a route set were changed or removed by somebody else; they are written again', {
-        ...{ namespace, names: changed.map(({ name }) => name) },
-      });
-    }
+    const isRepair = this.#hashes.get(namespace) === set.hash && changed.length > 0;
     const extras = changed.includes(root) ? await this.#extras(set, present.get(ROOT), there, signal) : null;
     // The hash of shard 0 is that of the whole set, so it is written last and only when it differs.
     for (const shard of changed) {
       const before = present.get(shard.name) ?? null;
       await this.#shards.put(namespace, { shard, generation, before, extras: shard === root ? extras : null }, signal);
+    }
+    if (isRepair) {
+      this.repairs++;
+      logger.warn('ConfigMaps of a route set were changed or removed by somebody else; they have been written again', {
+        ...{ namespace, names: changed.map(({ name }) => name) },
+      });
     }
     if (extras !== null) this.#leftOver.delete(namespace);
     const leftMs = await this.#removeLeftOver(namespace, set, signal);

@@ -116,6 +116,26 @@ t.test('a namespace with a sidecar has a set until it has had none for a while',
   t.ok(setOf(api, 'shop'), 'others keep theirs');
 });
 
+t.test('what is to stay for longer than a timer counts is not looked at all the time', async (t) => {
+  const overflows: string[] = [];
+  const heard = (warning: Error): void => void overflows.push(warning.name);
+  process.on('warning', heard);
+  t.teardown(() => process.off('warning', heard));
+  const api = await serverOf(t, ...SHOP, ['pods', pod('b', 'plain')]);
+  const started = await startController(api.url, { cleanupAfterMs: 30 * 86_400_000 });
+  t.teardown(() => started.close());
+  await settled(started);
+  t.ok(setOf(api, 'plain'));
+  api.remove('pods', 'plain/b');
+  // The removal of the pod has been dealt with once something later has.
+  api.apply('pods', pod('c', 'other'));
+  api.apply('namespaces', namespace('other', { labels: INJECTED }));
+  await eventually('there is a set', () => setOf(api, 'other'));
+  await settled(started);
+  t.ok(setOf(api, 'plain'));
+  t.same(overflows, []);
+});
+
 t.test('kube-system gets a set only when it is labelled', async (t) => {
   const api = await serverOf(t, ...SHOP, ['namespaces', namespace('kube-system')], ['pods', pod('a', 'kube-system')]);
   const started = await startController(api.url);

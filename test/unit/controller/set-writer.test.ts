@@ -214,6 +214,10 @@ t.test(
     configMaps.remove('sideroute-set-3');
     leader.state.dropShard('shop', 'sideroute-set-3');
     configMaps.written.length = 0;
+    configMaps.writesLeft = 0;
+    t.equal(await leader.write(), 'failed');
+    t.equal(leader.writer.repairs, 0, 'nothing is repaired yet');
+    configMaps.writesLeft = Number.POSITIVE_INFINITY;
     await leader.write();
     t.same(configMaps.written, ['sideroute-set-3']);
     t.equal(leader.writer.repairs, 1);
