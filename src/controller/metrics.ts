@@ -167,7 +167,7 @@ export function createControllerMetrics(sources: ControllerSources): ControllerM
   );
   totals(
     'webhook_reviews',
-    'Pods that the API server has asked the webhook about: injected; untouched; refused; bad, no review of a pod; failed.',
+    'Pods that the API server has asked the webhook about: injected; untouched; refused; bad, no review of a pod; crowded, the largest of too many at once; failed.',
     ['outcome'],
     by('outcome', () => sources.webhook()?.outcomes ?? {}),
   );

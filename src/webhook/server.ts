@@ -10,12 +10,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
+import { Bodies, MAX_BODY_BYTES } from './bodies.ts';
 import { BadReview, type Review } from './review.ts';
 
 /** Where the MutatingWebhookConfiguration sends pods. */
 export const INJECT_PATH = '/inject';
-/** A pod is smaller than what etcd takes, 1.5 MiB; a review of it has little more. */
-const MAX_BODY_BYTES = 4 * 2 ** 20;
 const MAX_CONNECTIONS = 256;
 /** The API server keeps connections for as long as it may. */
 const KEEP_ALIVE_MS = 120_000;
@@ -40,21 +39,24 @@ export interface ServerOptions {
   readonly log: Logger;
   /** For tests. */
   readonly timeouts?: Partial<Timeouts>;
+  readonly maxBodiesBytes?: number;
 }
 
-export type Outcome = Review['outcome'] | 'bad' | 'failed';
+export type Outcome = Review['outcome'] | 'bad' | 'crowded' | 'failed';
 
 export class WebhookServer {
-  readonly outcomes: Record<Outcome, number> = { injected: 0, untouched: 0, refused: 0, bad: 0, failed: 0 };
+  readonly outcomes: Record<Outcome, number> = { injected: 0, untouched: 0, refused: 0, bad: 0, crowded: 0, failed: 0 };
   readonly #options: ServerOptions;
   readonly #server: Server;
   readonly #timeouts: Timeouts;
+  readonly #bodies: Bodies;
   #closing = false;
   /** Ends when every review so far has had its turn. */
   #turns: Promise<unknown> = Promise.resolve();
 
   constructor(options: ServerOptions) {
     this.#options = options;
+    this.#bodies = new Bodies(options.maxBodiesBytes);
     this.#timeouts = { ...TIMEOUTS, ...options.timeouts };
     const { headMs, requestMs } = this.#timeouts;
     this.#server = createServer(
@@ -84,6 +86,11 @@ export class WebhookServer {
     return this.#server.listening;
   }
 
+  /** Of reviews that are not complete, or wait for their turn. */
+  get heldBytes(): number {
+    return this.#bodies.held;
+  }
+
   /** Of connections that begin from now on. */
   serve({ certificate, key }: { readonly certificate: string; readonly key: string }): void {
     this.#server.setSecureContext({ cert: certificate, key, minVersion: 'TLSv1.2' });
@@ -110,8 +117,8 @@ export class WebhookServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const refuse = (status: number, message: string): void => {
-      this.outcomes.bad++;
+    const refuse = (status: number, message: string, outcome: Outcome = 'bad'): void => {
+      this.outcomes[outcome]++;
       response.writeHead(status, { 'content-type': 'text/plain', connection: 'close' }).end(`${message}\n`);
     };
     request.on('error', () => undefined);
@@ -123,14 +130,19 @@ export class WebhookServer {
       refuse(405, 'POST is expected');
       return;
     }
-    const text = await bodyOf(request);
-    if (text === null) {
-      refuse(413, `the body has more than ${MAX_BODY_BYTES} bytes`);
+    const body = this.#bodies.of(request);
+    await body.ready;
+    // One review in a turn of the event loop, however many come at once: the Lease is renewed between them.
+    if (body.refusal === null) await (this.#turns = this.#turns.then(() => nextTurn()));
+    if (body.refusal !== null) {
+      if (body.refusal === 'crowded') refuse(503, 'too many reviews at once, of which this was the largest', 'crowded');
+      else refuse(413, `the body has more than ${MAX_BODY_BYTES} bytes`);
       return;
     }
-    // One review in a turn of the event loop, however many come at once: the Lease is renewed between them.
-    this.#turns = this.#turns.then(() => nextTurn());
-    await this.#turns;
+    this.#respond(body.take(), response, refuse);
+  }
+
+  #respond(text: string, response: ServerResponse, refuse: (status: number, message: string) => void): void {
     try {
       const { body, outcome } = this.#options.review(text);
       this.outcomes[outcome]++;
@@ -151,21 +163,4 @@ export class WebhookServer {
         .end('the review failed; the log of the controller says why\n');
     }
   }
-}
-
-/** Null: too long, or not there to the end. */
-async function bodyOf(request: IncomingMessage): Promise<string | null> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return null;
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > MAX_BODY_BYTES) return null;
-      chunks.push(chunk);
-    }
-  } catch {
-    return null;
-  }
-  return Buffer.concat(chunks).toString();
 }

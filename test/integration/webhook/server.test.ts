@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { createLogger } from '../../../src/log.ts';
 import { newServingCertificate } from '../../../src/webhook/certificate.ts';
 import { WebhookServer, type ServerOptions } from '../../../src/webhook/server.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const CERTIFICATE = newServingCertificate(['localhost'], new Date(), 3_600_000);
 const ANSWER = { body: { kind: 'AdmissionReview' }, outcome: 'untouched' } as const;
@@ -87,6 +88,49 @@ t.test('a body that is too long is answered, whether its length is said or not',
   for (let index = 0; index < 5; index++) chunked.write(`${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`);
   t.match(await answered, /^HTTP\/1\.1 413 /);
   t.match(server.outcomes, { bad: 2 });
+});
+
+t.test('bodies that never end leave room for others: of too many the largest goes', async (t) => {
+  const { server, port } = await listening(t, { maxBodiesBytes: 1_000_000 });
+  const stalled: TLSSocket[] = [];
+  const answers: Promise<string>[] = [];
+  for (const bytes of [300_000, 320_000, 340_000]) {
+    const socket = await client(t, port);
+    socket.write(head('content-length: 400000'));
+    socket.write('x'.repeat(bytes));
+    stalled.push(socket);
+    answers.push(all(socket));
+  }
+  await eventually('all has come', () => server.heldBytes === 960_000);
+  const usual = await client(t, port);
+  const body = 'y'.repeat(100_000);
+  usual.write(`${head('connection: close', `content-length: ${body.length}`)}${body}`);
+  t.match(await all(usual), /^HTTP\/1.1 200 /);
+  t.match(await answers[2], /^HTTP\/1.1 503 [^]*too many reviews at once/);
+  t.match(server.outcomes, { crowded: 1, bad: 0, untouched: 1 });
+  for (const socket of stalled.slice(0, 2)) {
+    t.notOk(socket.readableEnded, 'the others wait on');
+    socket.write('x'.repeat(100_000));
+  }
+  const [first, second] = stalled as [TLSSocket, TLSSocket];
+  first.end();
+  second.end();
+  await Promise.all(answers);
+  await server.close();
+});
+
+t.test('a sender that goes before the end of its body leaves nothing behind', async (t) => {
+  const { server, port } = await listening(t, { maxBodiesBytes: 500_000 });
+  for (let i = 0; i < 5; i++) {
+    const gone = await client(t, port);
+    gone.write(head('content-length: 400000'));
+    gone.write('x'.repeat(300_000));
+    gone.destroy();
+    await once(gone, 'close');
+    await eventually('it is noticed', () => server.outcomes.bad + server.outcomes.crowded === i + 1);
+  }
+  t.equal(server.outcomes.crowded, 0);
+  t.equal(server.heldBytes, 0);
 });
 
 t.test('at the end what is under way is answered, and connections do not stay', async (t) => {

@@ -1,0 +1,111 @@
+/**
+ * The bodies of reviews, from their first byte until they have been looked at: each bounded, and all of them together. When there is no
+ * room for more the largest one goes: a pod of usual size is never turned away for the sake of a few that are huge or never end.
+ *
+ * Stage before: requests of `server.ts`. Stage after: `review.ts`.
+ */
+import type { IncomingMessage } from 'node:http';
+
+/** A pod is smaller than what etcd takes, 1.5 MiB; a review of it has little more. */
+export const MAX_BODY_BYTES = 4 * 2 ** 20;
+/** Of all bodies at once. */
+export const MAX_BODIES_BYTES = 32 * 2 ** 20;
+
+export type Refusal =
+  | 'too-long'
+  /** It made room for others. */
+  | 'crowded'
+  /** Its sender has gone before its end. */
+  | 'gone';
+
+export class Body {
+  readonly #bodies: Bodies;
+  #chunks: Buffer[] = [];
+  bytes = 0;
+  #refusal: Refusal | null = null;
+  readonly #ended: () => void;
+  /** Resolves when it is complete or refused. */
+  readonly ready: Promise<void>;
+
+  constructor(bodies: Bodies, request: IncomingMessage) {
+    this.#bodies = bodies;
+    let ended = (): void => undefined;
+    this.ready = new Promise((resolve) => (ended = resolve));
+    this.#ended = ended;
+    if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
+      this.refuse('too-long');
+      return;
+    }
+    request.on('data', (chunk: Buffer) => this.#took(chunk));
+    request.on('end', ended);
+    request.on('error', () => this.refuse('gone'));
+    request.on('close', () => {
+      if (!request.complete) this.refuse('gone');
+    });
+  }
+
+  get refusal(): Refusal | null {
+    return this.#refusal;
+  }
+
+  /** What came, as text; it is kept no longer. */
+  take(): string {
+    const text = Buffer.concat(this.#chunks).toString();
+    this.drop();
+    return text;
+  }
+
+  refuse(refusal: Refusal): void {
+    this.#refusal ??= refusal;
+    this.drop();
+    this.#ended();
+  }
+
+  drop(): void {
+    this.#chunks = [];
+    this.bytes = 0;
+    this.#bodies.delete(this);
+  }
+
+  #took(chunk: Buffer): void {
+    if (this.#refusal !== null) return;
+    this.#chunks.push(chunk);
+    this.bytes += chunk.length;
+    if (this.bytes > MAX_BODY_BYTES) this.refuse('too-long');
+    else this.#bodies.grown();
+  }
+}
+
+export class Bodies {
+  readonly #held = new Set<Body>();
+  readonly #limitBytes: number;
+
+  constructor(limitBytes: number = MAX_BODIES_BYTES) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** In bytes. */
+  get held(): number {
+    let total = 0;
+    for (const { bytes } of this.#held) total += bytes;
+    return total;
+  }
+
+  of(request: IncomingMessage): Body {
+    const body = new Body(this, request);
+    if (body.refusal === null) this.#held.add(body);
+    return body;
+  }
+
+  /** Called for a chunk; there are at most as many bodies as connections. */
+  grown(): void {
+    if (this.held <= this.#limitBytes) return;
+    let largest: Body | null = null;
+    for (const body of this.#held) if (largest === null || body.bytes > largest.bytes) largest = body;
+    largest?.refuse('crowded');
+  }
+
+  delete(body: Body): void {
+    this.#held.delete(body);
+  }
+}
