@@ -5,7 +5,7 @@
  */
 import type { ProbeState } from './public-admin.ts';
 
-/** Startup waits this long for the first answers of DNS, so that no early request slips past its route. */
+/** Startup waits this long for the first answers of DNS, so that no early request slips past its route, or is answered 503. */
 const RESOLUTION_GRACE_MS = 5_000;
 
 export interface ProbeSources {
@@ -13,6 +13,8 @@ export interface ProbeSources {
   readonly strict: boolean;
   valid(): boolean;
   unresolved(): readonly { readonly key: string; readonly reason: string; readonly waiting: boolean }[];
+  /** Keys of backends of which nothing is known yet. */
+  waitingBackends(): readonly string[];
   draining(): boolean;
 }
 
@@ -22,9 +24,9 @@ export interface Probes {
   started(): ProbeState;
 }
 
-/** Startup is taken to begin with the call. */
-export function createProbes(sources: ProbeSources): Probes {
-  const startedAtMs = performance.now();
+/** Startup is taken to begin with the call. `now`: in milliseconds. */
+export function createProbes(sources: ProbeSources, now: () => number = () => performance.now()): Probes {
+  const startedAtMs = now();
   return {
     live: () => ({ ready: true, lines: [] }),
     ready: () => {
@@ -36,11 +38,12 @@ export function createProbes(sources: ProbeSources): Probes {
       return { ready: !draining && (valid || !sources.strict), lines };
     },
     started: () => {
-      const pending = sources.unresolved().filter(({ waiting }) => waiting);
-      return {
-        ready: pending.length === 0 || performance.now() - startedAtMs > RESOLUTION_GRACE_MS,
-        lines: pending.map(({ key }) => `frontend ${key} waits for DNS`),
-      };
+      const frontends = sources.unresolved().filter(({ waiting }) => waiting);
+      const lines = [
+        ...frontends.map(({ key }) => `frontend ${key} waits for DNS`),
+        ...sources.waitingBackends().map((key) => `backend ${key} waits for DNS`),
+      ];
+      return { ready: lines.length === 0 || now() - startedAtMs > RESOLUTION_GRACE_MS, lines };
     },
   };
 }

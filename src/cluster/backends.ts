@@ -12,7 +12,7 @@ import type { Logger } from '../log.ts';
 import type { Backend, InternBackend } from '../routing/decision.ts';
 import { addressFault, faultText } from './addresses.ts';
 import { dnsWords } from './dns-words.ts';
-import { absence, presence, type Knowledge } from './knowledge.ts';
+import { absence, ASKED, presence, type Knowledge } from './knowledge.ts';
 import { Numbers } from './numbers.ts';
 import type { ServiceResolver, Subscription } from './resolver.ts';
 
@@ -118,6 +118,15 @@ export class BackendRegistry {
     return [...this.#entries.values()]
       .filter((entry) => entry.subscription !== null)
       .map(({ backend, error }) => ({ backend, error: error === null ? null : dnsWords(error) }));
+  }
+
+  /** Keys of those of the current tables of which nothing is known yet, good or bad. */
+  get waiting(): string[] {
+    return [...this.#entries.values()]
+      .filter(({ subscription, backend, error }) => {
+        return subscription !== null && backend.state !== 'resolved' && absence(backend.state, error) === ASKED;
+      })
+      .map(({ backend }) => backend.key);
   }
 
   /** Backends of the current tables without an address. */

@@ -120,6 +120,7 @@ class SidecarProxy {
       strict: settings.strict,
       valid: () => this.#configuration.current.valid,
       unresolved: () => frontends.unresolved,
+      waitingBackends: () => backends.waiting,
       draining: () => this.drain.begun,
     });
   }

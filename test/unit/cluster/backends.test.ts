@@ -56,6 +56,29 @@ t.test('a backend with a Service document is resolved at once and follows the do
   t.same(backends.status(), [{ backend, error: null }]);
 });
 
+t.test('a backend waits until there is an answer of any kind, and none that no table has', async (t) => {
+  const { backends, resolver, dns } = await start(t);
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'] })));
+  dns.fault = () => 'drop';
+  backends.beginCompile();
+  backends.intern('devopssong', 'a', 80);
+  backends.intern('devopssong', 'there', 80);
+  backends.intern('devopssong', 'nowhere', 80);
+  t.same(backends.waiting, ['devopssong/there:80', 'devopssong/nowhere:80']);
+  dns.zone.set('there.devopssong.svc.cluster.local', { a: ['10.96.0.2'] });
+  dns.fault = () => null;
+  const states = () => backends.status().map(({ backend }) => backend.state);
+  await eventually('both have been answered', () => states().join() === 'resolved,resolved,missing', 20_000);
+  t.same(backends.waiting, []);
+  backends.endCompile();
+  backends.beginCompile();
+  dns.fault = () => 'drop';
+  backends.intern('devopssong', 'late', 80);
+  t.same(backends.waiting, ['devopssong/late:80']);
+  backends.abandonCompile();
+  t.same(backends.waiting, []);
+});
+
 t.test('a port that the Service does not have, or only for UDP, is missing', async (t) => {
   const { backends, resolver, log } = await start(t);
   const ports = [
