@@ -19,6 +19,7 @@ interface RetryLine {
   readonly reset?: boolean;
   readonly succeedAfter: number;
   readonly delayRetry?: string;
+  readonly delaySuccess?: string;
   readonly delay?: string;
   readonly status: number;
   readonly attempts: number;
@@ -31,12 +32,13 @@ let uuids = 0;
 async function retryLines(t: Test, mesh: Mesh, lines: readonly RetryLine[]): Promise<void> {
   for (const pod of new Set(lines.map(({ pod }) => pod))) mesh.echoes[pod].forget();
   for (let round = 1; round <= ROUNDS; round += 1) {
-    const targets = lines.map(({ path, responseCode, reset, succeedAfter, delayRetry, delay }) => {
+    const targets = lines.map(({ path, responseCode, reset, succeedAfter, delayRetry, delaySuccess, delay }) => {
       uuids += 1;
       const query = new URLSearchParams({ uuid: String(uuids), succeedAfter: String(succeedAfter) });
       if (responseCode !== undefined) query.set('responseCode', String(responseCode));
       if (reset === true) query.set('failure', 'reset');
       if (delayRetry !== undefined) query.set('delayRetry', delayRetry);
+      if (delaySuccess !== undefined) query.set('delaySuccess', delaySuccess);
       if (delay !== undefined) query.set('delay', delay);
       return `${path}?${query.toString()}`;
     });
@@ -238,18 +240,18 @@ export const RESILIENCE_CASES: readonly ConformanceCase[] = [
     routes: 'retry-with-timeouts',
     requests: [],
     also: async (t, mesh) => {
-      const line = { path: '/retry/request-timeout-500ms', pod: 'echo-v3', responseCode: 500 } as const;
+      const line = { path: '/retry/request-timeout-2s', pod: 'echo-v3', responseCode: 500 } as const;
       await retryLines(t, mesh, [
         { ...line, succeedAfter: 1, status: 200, attempts: 2 },
-        { ...line, succeedAfter: 2, delayRetry: '300ms', status: 504, attempts: 2, reason: 'timeout' },
+        { ...line, succeedAfter: 1, delaySuccess: '10s', status: 504, attempts: 2, reason: 'timeout' },
       ]);
       await endsAfter(
         t,
         mesh,
-        { target: '/retry/request-timeout-500ms?uuid=end&succeedAfter=9&delayRetry=100ms' },
+        { target: '/retry/request-timeout-2s?uuid=end&succeedAfter=9&delayRetry=400ms' },
         504,
-        450,
-        2_000,
+        1_800,
+        6_000,
       );
     },
   },
@@ -257,19 +259,19 @@ export const RESILIENCE_CASES: readonly ConformanceCase[] = [
     tests: ['HTTPRouteRetryWithBackendTimeout'],
     title: 'SPEC R3, V2, V4, T1: attempts within their timeout are retried; one that times out is if 504 is listed',
     routes: 'retry-with-timeouts',
-    requests: [answered(504, 'timeout', { target: '/retry/request-timeout-500ms?uuid=late&succeedAfter=2&delay=1s' })],
+    requests: [answered(504, 'timeout', { target: '/retry/request-timeout-2s?uuid=late&succeedAfter=2&delay=10s' })],
     also: async (t, mesh) => {
       const line = { pod: 'echo-v3', responseCode: 500 } as const;
-      const listed = { ...line, path: '/retry/attempt-200ms-listed' } as const;
+      const listed = { ...line, path: '/retry/attempt-1s-listed' } as const;
       await retryLines(t, mesh, [
         {
-          ...{ ...line, path: '/retry/backend-timeout-500ms', succeedAfter: 2, delay: '100ms', delayRetry: '100ms' },
+          ...{ ...line, path: '/retry/backend-timeout-5s', succeedAfter: 2, delay: '100ms', delayRetry: '100ms' },
           ...{ status: 200, attempts: 3 },
         },
-        { ...listed, succeedAfter: 2, delayRetry: '2s', status: 200, attempts: 3 },
-        { ...listed, succeedAfter: 3, delayRetry: '2s', status: 504, attempts: 3, reason: 'timeout' },
+        { ...listed, succeedAfter: 2, delayRetry: '10s', status: 200, attempts: 3 },
+        { ...listed, succeedAfter: 3, delayRetry: '10s', status: 504, attempts: 3, reason: 'timeout' },
         {
-          ...{ ...line, path: '/retry/attempt-200ms', succeedAfter: 1, delayRetry: '2s' },
+          ...{ ...line, path: '/retry/attempt-1s', succeedAfter: 1, delayRetry: '10s' },
           ...{ status: 504, attempts: 1, reason: 'timeout' },
         },
       ]);
