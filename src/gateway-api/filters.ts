@@ -1,5 +1,5 @@
 /**
- * Filters of a rule or of a backendRef. Used by `http-route.ts`.
+ * Filters of a rule or of a backendRef. Used by `route-rules.ts`.
  */
 import { readCors } from './cors.ts';
 import type { Fields } from './fields.ts';
@@ -8,7 +8,8 @@ import { headerName, MAX_INT32, MAX_ITEMS, pathPrefix, preciseHostname, replacem
 import { readBackendRef, readExtensionRef } from './references.ts';
 import type { ExternalAuth, HttpRouteFilter, PathModifier } from './types.ts';
 
-type FilterType = HttpRouteFilter['type'];
+export type FilterType = HttpRouteFilter['type'];
+export type FilterOf<Type extends FilterType> = Extract<HttpRouteFilter, { readonly type: Type }>;
 
 /** The field that holds the settings of each type. */
 const PAYLOAD_FIELD = {
@@ -22,29 +23,34 @@ const PAYLOAD_FIELD = {
   ExtensionRef: 'extensionRef',
 } as const satisfies Readonly<Record<FilterType, string>>;
 
-const FILTER_TYPES = Object.keys(PAYLOAD_FIELD) as FilterType[];
-const PAYLOAD_FIELDS: readonly string[] = Object.values(PAYLOAD_FIELD);
-const FILTER_FIELDS = ['type', ...PAYLOAD_FIELDS];
+/** Those of an HTTPRoute. */
+export const HTTP_FILTER_TYPES = Object.keys(PAYLOAD_FIELD) as FilterType[];
 const REPEATABLE: readonly FilterType[] = ['RequestMirror', 'ExtensionRef'];
 
 /** A filter that was read, with where it stands for problems found later. */
-export interface FilterItem {
-  readonly filter: HttpRouteFilter;
+export interface FilterItem<Type extends FilterType = FilterType> {
+  readonly filter: FilterOf<Type>;
   readonly fields: Fields;
 }
 
-/** `holder` is the rule or the backendRef. */
-export function readFilters(holder: Fields, routeNamespace: string): FilterItem[] {
-  const items: FilterItem[] = [];
+/** `holder` is the rule or the backendRef. `types`: those that the kind of route has. */
+export function readFilters<Type extends FilterType>(
+  holder: Fields,
+  routeNamespace: string,
+  types: readonly Type[],
+): FilterItem<Type>[] {
+  const items: FilterItem<Type>[] = [];
+  const payloads: readonly string[] = types.map((type) => PAYLOAD_FIELD[type]);
+  const known = ['type', ...payloads];
   const firstOfType = new Map<FilterType, string>();
   for (const item of holder.list('filters', MAX_ITEMS.filters)) {
-    item.only(FILTER_FIELDS);
-    const type = item.require('type') ? item.oneOf('type', FILTER_TYPES) : null;
+    item.only(known);
+    const type = item.require('type') ? item.oneOf('type', types) : null;
     if (type === null) continue;
     reportRepeated(item, type, firstOfType);
-    const payload = readPayload(item, type);
-    const filter = payload === null ? null : readFilter(type, payload, routeNamespace);
-    if (filter !== null) items.push({ filter, fields: item });
+    const payload = readPayload(item, type, payloads);
+    if (payload === null) continue;
+    items.push({ filter: readFilter(type, payload, routeNamespace) as FilterOf<Type>, fields: item });
   }
   return items;
 }
@@ -64,9 +70,9 @@ function reportRepeated(item: Fields, type: FilterType, firstOfType: Map<FilterT
 }
 
 /** The settings must be those of the type, and no others. */
-function readPayload(item: Fields, type: FilterType): Fields | null {
+function readPayload(item: Fields, type: FilterType, payloads: readonly string[]): Fields | null {
   const field = PAYLOAD_FIELD[type];
-  for (const other of PAYLOAD_FIELDS) {
+  for (const other of payloads) {
     if (other === field || !item.has(other)) continue;
     item.error(other, 'filter-mismatch', `must not be set when type is ${type}`);
   }

@@ -1,7 +1,7 @@
 /**
  * References from a route to other objects: parents, backends, extensions.
  *
- * Used by `http-route.ts` and `filters.ts`.
+ * Used by `route-rules.ts`, `documents.ts` and `filters.ts`.
  */
 import { textOf, type Fields } from './fields.ts';
 import { dnsLabel, dnsSubdomain, groupName, kindName, MAX_ITEMS } from './limits.ts';

@@ -1,5 +1,5 @@
 /**
- * Names of rules: DNS subdomains, unique in their route. Used by `http-route.ts`, and by `documents.ts` for a
+ * Names of rules: DNS subdomains, unique in their route. Used by `route-rules.ts`, and by `documents.ts` for a
  * GRPCRoute.
  */
 import { textOf, type Fields } from './fields.ts';

@@ -1,0 +1,136 @@
+/**
+ * What the specifications of routes have in common, whatever their kind: parents, host names, and rules with names, filters
+ * and backendRefs.
+ *
+ * Stage before: `documents.ts`. Used by `http-route.ts`, which has what its kind alone has.
+ */
+import type { Steps } from '../slices.ts';
+import { parseDuration } from './durations.ts';
+import type { Fields } from './fields.ts';
+import { readFilters, type FilterItem, type FilterOf, type FilterType } from './filters.ts';
+import { MAX_ITEMS, MAX_WEIGHT, quote, routeHostname, type Check } from './limits.ts';
+import { readBackendRef, readParentRefs } from './references.ts';
+import { readRuleName, reportRepeatedRuleNames } from './rule-names.ts';
+import type { BackendRefOf, ParentRef } from './types.ts';
+
+const SPEC_FIELDS = ['parentRefs', 'hostnames', 'rules', 'useDefaultGateways'];
+
+/** What a kind of route says of its rules. */
+export interface RuleKind<Rule> {
+  /** Names of their fields. */
+  readonly fields: readonly string[];
+  /** Pauses on the way. */
+  readonly read: (item: Fields, index: number) => Steps<Rule>;
+  /** Of a route without rules, which has one that matches everything. */
+  readonly absent: Rule;
+}
+
+export interface RouteSpec<Rule> {
+  readonly parentRefs: readonly ParentRef[];
+  readonly hostnames: readonly string[];
+  readonly rules: readonly Rule[];
+}
+
+/** Pauses on the way. */
+export function* readRouteSpec<Rule extends { readonly matches: readonly unknown[] }>(
+  spec: Fields,
+  routeNamespace: string,
+  kind: RuleKind<Rule>,
+): Steps<RouteSpec<Rule>> {
+  spec.only(
+    SPEC_FIELDS,
+    kind.fields.map((field) => `spec.rules[].${field}`),
+  );
+  if (spec.oneOf('useDefaultGateways', ['All', 'None']) === 'All') {
+    spec.warn('useDefaultGateways', 'not-carried-yet', 'has no effect: sideroute is not a Gateway');
+  }
+  return {
+    parentRefs: readParentRefs(spec, routeNamespace),
+    hostnames: spec.textList('hostnames', MAX_ITEMS.hostnames, routeHostname).map(({ value }) => value),
+    rules: yield* readRules(spec, kind),
+  };
+}
+
+function* readRules<Rule extends { readonly matches: readonly unknown[] }>(
+  spec: Fields,
+  kind: RuleKind<Rule>,
+): Steps<Rule[]> {
+  if (!spec.has('rules')) return [kind.absent];
+  const items = spec.list('rules', MAX_ITEMS.rules, 1);
+  const rules: Rule[] = [];
+  for (const [index, item] of items.entries()) rules.push(yield* kind.read(item, index));
+  reportRepeatedRuleNames(items);
+  const matchCount = rules.reduce((count, rule) => count + rule.matches.length, 0);
+  if (matchCount > MAX_ITEMS.matchesPerRoute) {
+    const message = `must have at most ${MAX_ITEMS.matchesPerRoute} matches in all rules together, got ${matchCount}`;
+    spec.error('rules', 'too-many-matches', message);
+  }
+  return rules;
+}
+
+/** What a rule of each kind has beside its matches. */
+export interface RuleParts<Type extends FilterType> {
+  readonly name: string | null;
+  /** Of the rule. */
+  readonly filters: readonly FilterItem<Type>[];
+  readonly backendRefs: readonly BackendRefOf<FilterOf<Type>>[];
+}
+
+/**
+ * Pauses between the backendRefs. `types`: the filters that the kind has. `check`: told of each list of filters, the one of the
+ * rule first.
+ */
+export function* readRuleParts<Type extends FilterType>(
+  item: Fields,
+  routeNamespace: string,
+  types: readonly Type[],
+  check: (filters: readonly FilterItem<Type>[]) => void = () => undefined,
+): Steps<RuleParts<Type>> {
+  const filters = readFilters(item, routeNamespace, types);
+  check(filters);
+  const backendRefs: BackendRefOf<FilterOf<Type>>[] = [];
+  for (const backend of item.list('backendRefs', MAX_ITEMS.backendRefs)) {
+    yield;
+    const own = readFilters(backend, routeNamespace, types);
+    check(own);
+    backendRefs.push({
+      ...readBackendRef(backend, routeNamespace, ['weight', 'filters']),
+      weight: backend.integer('weight', 0, MAX_WEIGHT) ?? 1,
+      filters: own.map(({ filter }) => filter),
+      path: backend.path,
+    });
+  }
+  readSessionPersistence(item);
+  return { name: readRuleName(item), filters, backendRefs };
+}
+
+const duration: Check = (value) => {
+  if (parseDuration(value) !== null) return null;
+  const rule =
+    'must be 1 to 4 whole numbers of at most 5 digits, each with a unit h, m, s or ms, such as 1m30s or 500ms';
+  return { code: 'bad-duration', message: `${rule}; got ${quote(value)}` };
+};
+
+export function readDuration(item: Fields, name: string): number | null {
+  const text = item.string(name, duration);
+  return text === null ? null : parseDuration(text);
+}
+
+const SESSION_FIELDS = ['sessionName', 'absoluteTimeout', 'idleTimeout', 'type', 'cookieConfig', 'cookie', 'header'];
+
+/**
+ * Fields of v1.6 and of v1.7; only their names are checked, for nothing of it is carried. v1.7 has session
+ * persistence in XBackend and deprecates it here.
+ */
+function readSessionPersistence(rule: Fields): void {
+  const item = rule.fields('sessionPersistence');
+  if (item === null) return;
+  item.only(SESSION_FIELDS);
+  item.oneOf('type', ['Cookie', 'Header']);
+  readDuration(item, 'absoluteTimeout');
+  readDuration(item, 'idleTimeout');
+  const message =
+    'has no effect: endpoints are not chosen here; Gateway API deprecates it in routes and has it in XBackend, which is ' +
+    'not carried either';
+  rule.warn('sessionPersistence', 'not-carried-yet', message);
+}
