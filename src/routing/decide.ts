@@ -35,17 +35,14 @@ export function findMatch(frontend: FrontendTable, head: RequestHead): CompiledM
   reader.begin(head);
   let list = findPath(frontend, head.path);
   let match: CompiledMatch | null = null;
-  if (list?.exact === true) {
-    match = list.find(reader);
-    list = list.shorter;
-  }
-  if (match === null && frontend.regexes !== null) match = frontend.regexes.find(reader);
+  for (; list?.beforePatterns === true && match === null; list = list.shorter) match = list.find(reader);
+  if (match === null && frontend.patterns !== null) match = frontend.patterns.find(reader);
   for (; list !== null && match === null; list = list.shorter) match = list.find(reader);
   reader.end();
   return match;
 }
 
-/** What the paths of the frontend hold for a raw path; regular expressions aside. */
+/** What the paths of the frontend hold for a raw path; patterns aside. */
 export function findPath(frontend: FrontendTable, path: string): Candidates | null {
   return frontend.paths === null ? frontend.everyPath : frontend.paths.find(path);
 }

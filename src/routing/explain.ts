@@ -80,7 +80,7 @@ export interface Explanation {
   readonly frontend: string | null;
   readonly consumer: boolean;
   /**
-   * Matches whose path the index yields for this request, and all with a regular expression, in evaluation order: the
+   * Matches whose path the index yields for this request, and all with a pattern, in evaluation order: the
    * first `MAX_CANDIDATES`, the winner and the runner-up.
    */
   readonly candidates: readonly ExplainedCandidate[];
@@ -176,24 +176,21 @@ export function explain(
 function candidatesFor(frontend: FrontendTable, path: string): CompiledMatch[] {
   let list = findPath(frontend, path);
   const tried: CompiledMatch[] = [];
-  if (list?.exact === true) {
-    tried.push(...list.matches);
-    list = list.shorter;
-  }
-  tried.push(...(frontend.regexes?.matches ?? []));
+  for (; list?.beforePatterns === true; list = list.shorter) tried.push(...list.matches);
+  tried.push(...(frontend.patterns?.matches ?? []));
   for (; list !== null; list = list.shorter) tried.push(...list.matches);
   return tried;
 }
 
-/** `indexed`: the path index yields the match for this path; a regular expression is tested here. */
+/** `indexed`: the path index yields the match for this path; a pattern is tested here. */
 function explainMatch(compiled: CompiledMatch, head: RequestHead, indexed: boolean): ExplainedMatch {
-  const { match, rule, pathRegex } = compiled;
+  const { match, rule, pattern } = compiled;
   const results: ExplainedPredicate[] = [
     {
       part: 'path',
       expected: describePath(match.path),
       actual: head.path,
-      matched: pathRegex === null ? indexed : pathRegex.matches(head.path),
+      matched: pattern === null ? indexed : pattern.matches(head.path),
     },
   ];
   if (compiled.method !== null) {
@@ -246,12 +243,12 @@ function findRunnerUp(
 }
 
 /** As `explainMatch` finds, for a match that the path index yields. */
-function holds({ pathRegex, method, headers, queryParams }: CompiledMatch, reader: RequestReader): boolean {
+function holds({ pattern, method, headers, queryParams }: CompiledMatch, reader: RequestReader): boolean {
   return (
     (method === null || method === reader.head.method) &&
     headers.every((header) => header.test(reader.header(header.slot))) &&
     queryParams.every((param) => param.test(reader.queryParam(param.slot))) &&
-    (pathRegex === null || pathRegex.matches(reader.head.path))
+    (pattern === null || pattern.matches(reader.head.path))
   );
 }
 

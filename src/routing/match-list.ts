@@ -7,8 +7,8 @@
  * the value they require, and only the file of the request's own value is tried.
  */
 import type { HttpMethod, HttpRouteMatch } from '../gateway-api/types.ts';
-import { compileRegex, type Regex } from '../regex/regex.ts';
 import type { Steps } from '../slices.ts';
+import { patternOf, type IndexedPath, type PathPattern } from './match-place.ts';
 import type { WeightedPicker } from './picker.ts';
 import type { RankedMatch } from './precedence.ts';
 import { FieldPredicate, type RequestReader, type SlotNames } from './predicates.ts';
@@ -18,10 +18,10 @@ import { StringIndex, type IndexEntry } from './string-index.ts';
 /** Shared, so that the many matches without such predicates do not each touch an array of their own. */
 const NO_PREDICATES: readonly FieldPredicate[] = [];
 
-/** What is tried for a path: the matches of an exact path, of a prefix, or those with a regular expression. */
+/** What is tried for a path: the matches of an exact path, of a prefix, or those with a pattern. */
 export interface Candidates extends IndexEntry {
-  /** Of type Exact; false for PathPrefix and for regular expressions. */
-  readonly exact: boolean;
+  /** They are tried before the patterns of their frontend. */
+  readonly beforePatterns: boolean;
   /** Those of the longest shorter prefix. */
   readonly shorter: Candidates | null;
   /** In precedence order. */
@@ -31,10 +31,7 @@ export interface Candidates extends IndexEntry {
 }
 
 /** Where candidates stand among the paths of their frontend. */
-export interface Place {
-  /** As it is indexed. */
-  readonly path: string;
-  readonly exact: boolean;
+export interface Place extends Pick<IndexedPath, 'path' | 'beforePatterns'> {
   readonly shorter: Candidates | null;
 }
 
@@ -62,7 +59,7 @@ export class CompiledMatch implements Candidates {
   key = '';
   /** Nothing is left to test when the match is tried. */
   private unconditional = false;
-  exact = false;
+  beforePatterns = false;
   /** Of `rule`; null when that has more to say than which share. */
   readonly picker: WeightedPicker<Share> | null;
   shorter: Candidates | null = null;
@@ -76,7 +73,7 @@ export class CompiledMatch implements Candidates {
   private tested: readonly FieldPredicate[];
   readonly queryParams: readonly FieldPredicate[];
   /** Tested here; exact paths and prefixes are the path index's business. */
-  readonly pathRegex: Regex | null;
+  readonly pattern: PathPattern | null;
   readonly headers: readonly FieldPredicate[];
   readonly rule: CompiledRule;
   readonly match: HttpRouteMatch;
@@ -96,7 +93,7 @@ export class CompiledMatch implements Candidates {
       queryParams.length === 0
         ? NO_PREDICATES
         : queryParams.map((param) => new FieldPredicate(slots.queryParams.slot(param.name), param));
-    this.pathRegex = match.path.type === 'RegularExpression' ? compileRegex(match.path.value) : null;
+    this.pattern = patternOf(match);
     this.match = match;
     this.matchIndex = matchIndex;
     this.tested = this.headers;
@@ -108,9 +105,9 @@ export class CompiledMatch implements Candidates {
   }
 
   /** It is the only one of its place. */
-  standAlone({ path, exact, shorter }: Place): void {
+  standAlone({ path, beforePatterns, shorter }: Place): void {
     this.key = path;
-    this.exact = exact;
+    this.beforePatterns = beforePatterns;
     this.shorter = shorter;
   }
 
@@ -135,11 +132,11 @@ export class CompiledMatch implements Candidates {
     for (const predicate of this.queryParams) {
       if (!predicate.test(request.queryParam(predicate.slot))) return false;
     }
-    return this.pathRegex === null || this.pathRegex.matches(request.head.path);
+    return this.pattern === null || this.pattern.matches(request.head.path);
   }
 
   private isUnconditional(): boolean {
-    return this.method === null && this.tested.length === 0 && this.queryParams.length === 0 && this.pathRegex === null;
+    return this.method === null && this.tested.length === 0 && this.queryParams.length === 0 && this.pattern === null;
   }
 }
 
@@ -166,7 +163,7 @@ const MATCHES_PER_STEP = 256;
 class MatchList implements Candidates {
   hash = 0;
   readonly key: string;
-  readonly exact: boolean;
+  readonly beforePatterns: boolean;
   readonly shorter: Candidates | null;
   readonly matches: readonly CompiledMatch[];
   readonly #scanned: readonly CompiledMatch[];
@@ -174,13 +171,13 @@ class MatchList implements Candidates {
 
   /** Each of `matches` is scanned or in a file. */
   constructor(
-    { path, exact, shorter }: Place,
+    { path, beforePatterns, shorter }: Place,
     matches: readonly CompiledMatch[],
     scanned: readonly CompiledMatch[],
     files: readonly HeaderFile[],
   ) {
     this.key = path;
-    this.exact = exact;
+    this.beforePatterns = beforePatterns;
     this.shorter = shorter;
     this.matches = matches;
     this.#scanned = scanned;

@@ -12,9 +12,10 @@ import { compileRegex } from '../regex/regex.ts';
 import { finish, sortInSteps, type Steps } from '../slices.ts';
 import type { CompileDeps, LocalDecision, OriginalDecision, SeriesLabels } from './decision.ts';
 import { CompiledMatch, createCandidates, type Candidates } from './match-list.ts';
+import { placeOf, type IndexedPath } from './match-place.ts';
 import { createPathIndex, FIND_MY_WAY_MAX_PATHS, type PathIndex } from './path-index.ts';
-import { compareMatches, normalizePrefix, type RankedMatch } from './precedence.ts';
-import { RequestReader, SlotNames, toWire } from './predicates.ts';
+import { compareMatches, type RankedMatch } from './precedence.ts';
+import { RequestReader, SlotNames } from './predicates.ts';
 import { compileRule, localDecision, type CompiledRule } from './rule.ts';
 
 export interface FrontendTable {
@@ -24,7 +25,8 @@ export interface FrontendTable {
   readonly paths: PathIndex<Candidates> | null;
   /** The matches of the prefix `/`. */
   readonly everyPath: Candidates | null;
-  readonly regexes: Candidates | null;
+  /** Those that no path leads to. */
+  readonly patterns: Candidates | null;
   /** All matches in precedence order. */
   readonly matches: readonly CompiledMatch[];
   readonly reader: RequestReader;
@@ -84,7 +86,10 @@ export function* compileTableInSteps(attachment: Attachment, deps: CompileDeps):
 function* countPaths(frontend: AttachedFrontend): Steps<number> {
   const paths = new Set<string>();
   for (const { rule } of frontend.rules) {
-    for (const { path } of rule.matches) if (path.type !== 'RegularExpression') paths.add(`${path.type} ${path.value}`);
+    for (const match of rule.matches) {
+      const place = placeOf(match);
+      if (place !== null) paths.add(`${place.exact} ${place.path}`);
+    }
     if (paths.size > FIND_MY_WAY_MAX_PATHS) break;
     yield;
   }
@@ -138,9 +143,7 @@ function* compileRegexes({ path, headers, queryParams }: HttpRouteMatch): Steps<
 }
 
 /** Matches of one path, in precedence order, while the lists are being made. */
-interface PathMatches {
-  readonly path: string;
-  readonly exact: boolean;
+interface PathMatches extends IndexedPath {
   /** Sorted by it, every path follows the prefixes that cover it, and these nest like brackets. */
   readonly sortKey: string;
   readonly matches: CompiledMatch[];
@@ -157,25 +160,24 @@ function comparePaths(a: PathMatches, b: PathMatches): number {
 function* indexPaths(
   matches: readonly CompiledMatch[],
   large: boolean,
-): Steps<Pick<FrontendTable, 'paths' | 'everyPath' | 'regexes'>> {
+): Steps<Pick<FrontendTable, 'paths' | 'everyPath' | 'patterns'>> {
   const exactPaths = new Map<string, PathMatches>();
   const prefixPaths = new Map<string, PathMatches>();
-  const regexMatches: CompiledMatch[] = [];
+  const patternMatches: CompiledMatch[] = [];
   for (const compiled of matches) {
-    const { type, value } = compiled.match.path;
-    if (type === 'RegularExpression') regexMatches.push(compiled);
-    else if (type === 'Exact') append(exactPaths, toWire(value), true, compiled);
-    else append(prefixPaths, normalizePrefix(toWire(value)), false, compiled);
+    const place = placeOf(compiled.match);
+    if (place === null) patternMatches.push(compiled);
+    else append(place.exact ? exactPaths : prefixPaths, place, compiled);
     if (compiled.order % MATCHES_PER_STEP === 0) yield;
   }
   const exact: Candidates[] = [];
   const prefixes: Candidates[] = [];
   const open: Candidates[] = [];
   const ordered = yield* sortInSteps([...prefixPaths.values(), ...exactPaths.values()], comparePaths);
-  for (const { path, exact: isExact, sortKey, matches: own } of ordered) {
+  for (const { sortKey, matches: own, ...place } of ordered) {
     while (open.length > 0 && !sortKey.startsWith(`${open.at(-1)!.key}/`)) open.pop();
-    const list = yield* createCandidates({ path, exact: isExact, shorter: open.at(-1) ?? null }, own);
-    if (isExact) {
+    const list = yield* createCandidates({ ...place, shorter: open.at(-1) ?? null }, own);
+    if (place.exact) {
       exact.push(list);
     } else {
       prefixes.push(list);
@@ -185,16 +187,16 @@ function* indexPaths(
   }
   const everyPath = prefixes.find(({ key }) => key === '') ?? null;
   const trivial = exact.length === 0 && prefixes.length === (everyPath === null ? 0 : 1);
-  const everywhere = { path: '', exact: false, shorter: null };
+  const everywhere = { path: '', beforePatterns: false, shorter: null };
   return {
     paths: trivial ? null : yield* createPathIndex({ exact, prefixes }, large),
     everyPath,
-    regexes: regexMatches.length === 0 ? null : yield* createCandidates(everywhere, regexMatches),
+    patterns: patternMatches.length === 0 ? null : yield* createCandidates(everywhere, patternMatches),
   };
 }
 
-function append(lists: Map<string, PathMatches>, path: string, exact: boolean, match: CompiledMatch): void {
-  const list = lists.get(path);
-  if (list === undefined) lists.set(path, { path, exact, sortKey: `${path}/`, matches: [match] });
+function append(lists: Map<string, PathMatches>, place: IndexedPath, match: CompiledMatch): void {
+  const list = lists.get(place.path);
+  if (list === undefined) lists.set(place.path, { ...place, sortKey: `${place.path}/`, matches: [match] });
   else list.matches.push(match);
 }
