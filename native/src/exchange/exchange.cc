@@ -52,7 +52,7 @@ void Exchange::Clear(DownstreamStream& downstream) {
   wait_ = Wait::kNothing;
   kept_ = may_resend_ = resent_ = fresh_only_ = response_begun_ = false;
   relay_ = relay_up_ended_ = relay_down_ended_ = false;
-  interim_count_ = 0;
+  interim_count_ = refused_ = 0;
   retries_ = 0;
   denial_ = RetryDenial::kNone;
   pending_reply_ = -1;
@@ -139,7 +139,8 @@ Progress Exchange::SendRequest(const BodyPiece* first) {
   UpstreamStream& stream = *attempt_.stream();
   may_resend_ = repeatable_ && stream.executed() == Executed::kUnlikely;
   // Once it has been sent only an answer, or what stands for one, brings a retry (SPEC V2).
-  kept_ = may_resend_ || (has_retries() && retries_ < policy_->attempts && policy_->codes.any());
+  kept_ = may_resend_ || (stream.refusable() && !sends_once()) ||
+          (has_retries() && retries_ < policy_->attempts && policy_->codes.any());
   response_begun_ = false;
   interim_count_ = 0;
   if (facts_.kept) {
@@ -224,7 +225,8 @@ Progress Exchange::PumpRequest() {
 Progress Exchange::RequestBroken() {
   facts_.fault = downstream_->fault();
   attempt_.Reset();
-  return status_ == 0 ? ReplyReason(Reason::kBadRequest) : Truncate(Reason::kBadRequest);
+  return status_ == 0 ? ReplyReason(Reason::kBadRequest)
+                      : Truncate(Reason::kBadRequest, StreamError::kProtocol);
 }
 
 Progress Exchange::Advance() {

@@ -92,6 +92,7 @@ class Exchange final : public RequestServer, private AttemptUser {
 
   // Retries and mirrors: exchange_copies.cc
   bool has_retries() const { return policy_ && policy_->attempts > 0; }
+  bool sends_once() const { return policy_ && policy_->once; }
   bool RetriesProcessed(uint16_t status) const;
   bool TakeRetry(bool sent);
   Progress TryAgain();
@@ -107,6 +108,7 @@ class Exchange final : public RequestServer, private AttemptUser {
   Progress RelayInterim(const http::ResponseHead& head);
   void NoteResponse(uint16_t status);
   Progress UpstreamBroken(Reason reason);
+  Progress NothingExecuted();
   void ReleaseRetried();
 
   // Both sides speak something else by now: exchange_relay.cc
@@ -122,12 +124,13 @@ class Exchange final : public RequestServer, private AttemptUser {
   Progress SendReply(bool may_keep);
   Progress DiscardRequestBody();
   Progress ResponseProduced();
-  Progress Truncate(Reason reason);
+  // `why`: what the caller is told, where that can be.
+  Progress Truncate(Reason reason, StreamError why);
   // The downstream is reset.
   Progress Abandon() { return BreakOff(Reason::kDownstreamReset); }
   Progress BreakOff(Reason reason);
   void SetReason(Reason reason);
-  Progress End(StreamEnd how);
+  Progress End(StreamEnd how, StreamError why = StreamError::kNone);
   void Report();
   void Log(uint64_t ended_ns);
   // Carries on with the downstream after a step that did not begin with it.
@@ -181,6 +184,8 @@ class Exchange final : public RequestServer, private AttemptUser {
   bool relay_up_ended_ = false;
   bool relay_down_ended_ = false;
   uint8_t interim_count_ = 0;
+  // Streams of which the peer has said that nothing was executed.
+  uint8_t refused_ = 0;
   // Retries of the policy so far, and why there was not another.
   uint16_t retries_ = 0;
   RetryDenial denial_ = RetryDenial::kNone;

@@ -12,6 +12,11 @@ namespace {
 // Faults of the proxy or the upstream; the request was understood, so the connection can go on.
 bool LeavesDownstreamIntact(Reason reason) { return reason < Reason::kBadRequest; }
 
+// What a caller is told whose response is broken off for that.
+StreamError ErrorOf(Reason reason) {
+  return reason == Reason::kOverload ? StreamError::kEnhanceYourCalm : StreamError::kCancelled;
+}
+
 }  // namespace
 
 Progress Exchange::ReplyReason(Reason reason) {
@@ -86,18 +91,18 @@ void Exchange::SetReason(Reason reason) {
 }
 
 // The response has begun and cannot be completed: the downstream must be able to see that (SAFETY 89, 93).
-Progress Exchange::Truncate(Reason reason) {
+Progress Exchange::Truncate(Reason reason, StreamError why) {
   attempt_.Reset();
   SetReason(reason);
-  if (!downstream_->Truncate()) return End(StreamEnd::kTruncated);
+  if (!downstream_->Truncate(why)) return End(StreamEnd::kTruncated, why);
   response_state_ = ResponseState::kFlush;
   return Progress::kOpen;
 }
 
 Progress Exchange::BreakOff(Reason reason) {
-  attempt_.Reset();
+  attempt_.Reset(downstream_->error());
   SetReason(reason);
-  return End(StreamEnd::kReset);
+  return End(StreamEnd::kReset, ErrorOf(reason));
 }
 
 // A caller that has nothing of a response yet is told why there will be none.
@@ -107,10 +112,10 @@ void Exchange::Cut(Reason reason) {
 }
 
 // Hot path.
-Progress Exchange::End(StreamEnd how) {
+Progress Exchange::End(StreamEnd how, StreamError why) {
   DownstreamStream* const downstream = downstream_;
   Report();
-  return downstream->End(how);
+  return downstream->End(how, why);
 }
 
 // The one outcome. The exchange is free from here on.
@@ -176,7 +181,7 @@ void Exchange::TimedOut() {
   // Nothing left to wait for but the downstream itself.
   if (response_state_ == ResponseState::kFlush && attempt_.stream() == nullptr) return;
   if (status_ == 0) return Continue(ReplyReason(Reason::kTimeout));
-  Continue(Truncate(Reason::kTimeout));
+  Continue(Truncate(Reason::kTimeout, StreamError::kCancelled));
 }
 
 void Exchange::OnStall() {

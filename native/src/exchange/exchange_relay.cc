@@ -30,13 +30,14 @@ Progress Exchange::PumpRelay() {
   if (!broken && !(relay_up_ended_ && relay_down_ended_ && !down_blocked && !up_blocked)) {
     return Progress::kOpen;
   }
-  // A reset on one side is a reset on the other.
-  if (broken) {
-    attempt_.Reset();
-  } else {
+  if (!broken) {
     attempt_.Close();
+    return End(StreamEnd::kRelayed);
   }
-  return End(broken ? StreamEnd::kReset : StreamEnd::kRelayed);
+  // A reset on one side is a reset on the other, for the same reason.
+  const StreamError why = upstream.error();
+  attempt_.Reset(downstream_->error());
+  return End(StreamEnd::kReset, why);
 }
 
 // What the caller sends. False when one of the two sides is broken.

@@ -103,13 +103,18 @@ Progress Exchange::RelayInterim(const http::ResponseHead& head) {
 }
 
 Progress Exchange::UpstreamBroken(Reason reason) {
-  if (reason == Reason::kUpstreamProtocol) facts_.fault = attempt_.stream()->fault();
+  UpstreamStream& stream = *attempt_.stream();
+  if (reason == Reason::kUpstreamProtocol) facts_.fault = stream.fault();
   // SAFETY 95: a connection that may have been closed while idle, and a request that may be sent twice.
   // It counts as one of the attempts of the route, which says how often the backend may see a request (SPEC
   // R1).
   const bool again = !response_begun_ && may_resend_ && kept_ && !resent_ && status_ == 0 && !caller_ended_ &&
                      (!has_retries() || retries_ < policy_->attempts);
-  attempt_.Reset();
+  const bool reset = reason == Reason::kUpstreamReset;
+  const StreamError why = reset ? stream.error() : StreamError::kInternal;
+  const bool nothing = reset && !response_begun_ && stream.executed() == Executed::kNothing;
+  attempt_.Reset(reset ? StreamError::kCancelled : StreamError::kProtocol);
+  if (nothing && !caller_ended_) return NothingExecuted();
   // Where one pooled connection has failed others of its age may: whatever follows dials.
   fresh_only_ = true;
   if (again) {
@@ -120,11 +125,25 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   }
   // A backend that was told of the end gives up, as it would without us in between.
   if (caller_ended_ && reason == Reason::kUpstreamReset) reason = Reason::kDownstreamReset;
-  if (status_ != 0) return Truncate(reason);
+  if (status_ != 0) return Truncate(reason, why);
   constexpr uint16_t kBadGateway = 502;
   if (reason != Reason::kUpstreamReset || !RetriesProcessed(kBadGateway)) return ReplyReason(reason);
   // SPEC R5.
   return TakeRetry(true) ? TryAgain() : ReplyReason(Reason::kRetriesExhausted);
+}
+
+// Another stream is as good as the first, for every method, and the backend has borne nothing; so it is no
+// retry of the route. Who refuses one request after the other is short of something, though: all but the
+// first draw on the budget.
+Progress Exchange::NothingExecuted() {
+  constexpr uint8_t kMostRefused = 4;
+  if (kept_ && refused_ < kMostRefused &&
+      (refused_ == 0 || backend_->budget().Withdraw(context_.wheel.now_ms()))) {
+    ++refused_;
+    ++context_.counters.retries_reset;
+    return BeginAttempt();
+  }
+  return TakeRetry(true) ? TryAgain() : ReplyReason(Reason::kUpstreamReset);
 }
 
 // The response whose head was read is not wanted. Its connection is, when all of it is at hand.

@@ -60,8 +60,33 @@ enum class ReadResult : uint8_t {
   kMalformed,
 };
 
+// Why a stream was reset, whoever did that. The values are those of HTTP/2 (RFC 9113 section 7), so that a
+// code passes as it is; one that is not known there is kInternal. HTTP/1 has none: its connection is reset.
+enum class StreamError : uint8_t {
+  kNone = 0x0,
+  kProtocol = 0x1,
+  kInternal = 0x2,
+  kFlowControl = 0x3,
+  kSettingsTimeout = 0x4,
+  kStreamClosed = 0x5,
+  kFrameSize = 0x6,
+  // Before anything was executed: see Executed.
+  kRefused = 0x7,
+  // Nobody waits for it any more.
+  kCancelled = 0x8,
+  kCompression = 0x9,
+  // The connection that a CONNECT has made.
+  kConnect = 0xa,
+  kEnhanceYourCalm = 0xb,
+  kInadequateSecurity = 0xc,
+  kHttp11Required = 0xd,
+};
+
 // Whether a request whose stream has failed may have had an effect.
 enum class Executed : uint8_t {
+  // The peer promises that nothing has been done with it, nor will be: REFUSED_STREAM, or GOAWAY before its
+  // number. It may be sent again, whatever its method.
+  kNothing,
   // Nothing of an answer has come on a connection that was idle before: most likely its peer had closed it by
   // then. What is safe to send twice may be sent again.
   kUnlikely,
@@ -114,8 +139,13 @@ class UpstreamStream {
   // Done with what was read last.
   virtual void Took() = 0;
   // Something of the response has come.
-  virtual bool begun() const = 0;
-  virtual Executed executed() const = 0;
+  bool begun() const { return begun_; }
+  Executed executed() const { return executed_; }
+  // Before the response has begun `executed` may turn out to be kNothing, for a request that was sent: who
+  // wants to send that again keeps it.
+  bool refusable() const { return refusable_; }
+  // After kReset: what the peer has said; kInternal where it has only gone.
+  StreamError error() const { return error_; }
   // Name of what was malformed; empty for nothing.
   virtual std::string_view fault() const = 0;
 
@@ -132,6 +162,10 @@ class UpstreamStream {
   ~UpstreamStream() = default;
 
   bool connecting_ = true;
+  bool begun_ = false;
+  bool refusable_ = false;
+  Executed executed_ = Executed::kPossibly;
+  StreamError error_ = StreamError::kInternal;
 };
 
 // What a step has led to. After anything but kOpen the exchange is over and must not be touched.
@@ -197,12 +231,15 @@ class DownstreamStream {
   virtual bool failed() const = 0;
   // Nothing can be sent any more, nor will anything come.
   virtual bool gone() const = 0;
+  // What the caller has reset it with; kCancelled where it has not, or has not said why.
+  virtual StreamError error() const = 0;
 
   // There will be no more of a response that has begun. True: what is unsent is still worth delivering; then
-  // the stream ends like a complete one. False: it ends at once, kTruncated.
-  virtual bool Truncate() = 0;
-  // The exchange is over and lets go. Never calls it again.
-  virtual Progress End(StreamEnd how) = 0;
+  // the stream ends like a complete one, and the caller is told `why` after that. False: it ends at once,
+  // kTruncated.
+  virtual bool Truncate(StreamError why) = 0;
+  // The exchange is over and lets go. Never calls it again. `why`: with kTruncated and kReset.
+  virtual Progress End(StreamEnd how, StreamError why) = 0;
   // After a step that did not begin with an event of this stream has led to kNextRequest.
   virtual void NextRequest() = 0;
 

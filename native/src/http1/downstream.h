@@ -97,8 +97,9 @@ class Downstream final : public StreamSocket,
   bool write_failed() const override { return StreamSocket::write_failed(); }
   bool failed() const override { return StreamSocket::failed(); }
   bool gone() const override { return StreamSocket::gone(); }
-  bool Truncate() override;
-  Progress End(StreamEnd how) override;
+  StreamError error() const override { return StreamError::kCancelled; }
+  bool Truncate(StreamError why) override;
+  Progress End(StreamEnd how, StreamError why) override;
   void NextRequest() override { ReadRequests({}); }
 
   EngineContext& context_;

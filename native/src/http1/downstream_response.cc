@@ -72,13 +72,13 @@ size_t Downstream::SendReply(const LocalReply& reply, std::string_view fields, b
 }
 
 // What has arrived is still worth delivering where its framing shows that it is not all.
-bool Downstream::Truncate() {
+bool Downstream::Truncate(StreamError /*why*/) {
   close_ = true;
   return !until_close_ && has_unsent();
 }
 
 // Hot path.
-Progress Downstream::End(StreamEnd how) {
+Progress Downstream::End(StreamEnd how, StreamError /*why*/) {
   exchange_ = nullptr;
   ++served_;
   idle_since_ms_ = context_.wheel.now_ms();

@@ -41,7 +41,7 @@ Upstream::~Upstream() = default;
 
 void Upstream::Lend(StreamUser* user, bool reused) {
   user_ = user;
-  reused_ = reused;
+  executed_ = reused ? Executed::kUnlikely : Executed::kPossibly;
   begun_ = in_body_ = switched_ = request_done_ = response_done_ = keep_alive_ = at_hand_ = more_ = false;
   offered_ = 0;
 }
@@ -135,6 +135,7 @@ ReadResult Upstream::ReadHead(const http::ResponseHead** head) {
         break;
     }
     begun_ = true;
+    executed_ = Executed::kPossibly;
     switch (reader_->head.Parse(window_.data, window_.length)) {
       case ParseStatus::kNeedMore:
         Use(window_, 0);

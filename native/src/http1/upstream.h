@@ -54,10 +54,6 @@ class Upstream final : public StreamSocket, public UpstreamStream {
   ReadResult ReadHead(const http::ResponseHead** head) override;
   ReadResult ReadBody(BodyPiece* piece) override;
   void Took() override;
-  bool begun() const override { return begun_; }
-  Executed executed() const override {
-    return reused_ && !begun_ ? Executed::kUnlikely : Executed::kPossibly;
-  }
   std::string_view fault() const override;
 
   bool failed() const override { return StreamSocket::failed(); }
@@ -83,8 +79,6 @@ class Upstream final : public StreamSocket, public UpstreamStream {
   std::unique_ptr<ResponseReader> reader_;
   ResponseContext response_context_;
   OutFraming framing_ = OutFraming::kRaw;
-  bool reused_ = false;
-  bool begun_ = false;
   bool in_body_ = false;
   bool switched_ = false;
   bool request_done_ = false;

@@ -100,7 +100,7 @@ void Attempt::Release() {
   if (UpstreamConnection* connection = Give()) connection->endpoint().backend.Release(*connection);
 }
 
-void Attempt::Reset() {
+void Attempt::Reset(StreamError /*why*/) {
   if (UpstreamConnection* connection = Give()) connection->endpoint().backend.Close(*connection, true);
 }
 

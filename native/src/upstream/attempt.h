@@ -75,7 +75,7 @@ class Attempt final : public ListNode<Attempt>, public ListNode<Attempt, Displac
   // Ends the attempt, if there is one. The connection is kept for others if nothing is left of the stream.
   void Release();
   // With a reset: what the backend has is not to be taken for a whole request.
-  void Reset();
+  void Reset(StreamError why = StreamError::kCancelled);
   // Orderly, but for good.
   void Close();
 

@@ -57,10 +57,16 @@ class ScriptedDownstream final : public DownstreamStream {
   bool write_failed() const override { return breaks; }
   bool failed() const override { return false; }
   bool gone() const override { return is_gone; }
-  bool Truncate() override { return delivers_rest; }
-  Progress End(StreamEnd how) override {
+  StreamError error() const override { return resets_with; }
+  bool Truncate(StreamError why) override {
+    told = why;
+    return delivers_rest;
+  }
+  Progress End(StreamEnd how, StreamError why) override {
     CHECK(!end.has_value());
     end = how;
+    if (how == StreamEnd::kTruncated) CHECK(told == why);
+    if (how != StreamEnd::kComplete) told = why;
     return how == StreamEnd::kComplete ? Progress::kNextRequest : Progress::kClosed;
   }
   void NextRequest() override { ++next; }
@@ -71,6 +77,9 @@ class ScriptedDownstream final : public DownstreamStream {
   bool breaks = false;
   bool is_gone = false;
   bool delivers_rest = false;
+  // What the caller says when it goes, and what it is told.
+  StreamError resets_with = StreamError::kCancelled;
+  StreamError told = StreamError::kNone;
   size_t blocked = 0;
   // `<status>` of a head, `[status]` of an interim one, `{reason keep}` of a reply, what there was of a body,
   // `$` with its end.

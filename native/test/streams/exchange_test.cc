@@ -487,6 +487,180 @@ TEST("streams: a relay passes both ways, ends when both have ended, and breaks w
   }
 }
 
+TEST("streams: what the peer promises not to have begun is sent again, whatever its method, as what it was") {
+  for (const char* method : {"GET", "POST"}) {
+    Rig rig;
+    rig.backend().script = {Answer::kRefusable, Answer::kRefusable};
+    rig.downstream.coming = {Piece("one"), Piece("two", true)};
+    rig.Request(method, true);
+    rig.upstream().BreakOff(StreamError::kRefused, Executed::kNothing);
+    rig.UpstreamEvent();
+    CHECK_EQ(rig.backend().streams.size(), 2u);
+    CHECK_EQ(rig.upstream().sent, "/a onetwo$");
+    CHECK(rig.backend().streams[0]->fate == Fate::kReset);
+    // It says nothing about other connections.
+    CHECK(rig.backend().asked.back().may_reuse);
+    rig.upstream().coming = {Head(200)};
+    rig.UpstreamEvent();
+    // No retry of the route, which has none.
+    CHECK_EQ(rig.Outcome(), "200");
+  }
+}
+
+TEST("streams: a body of which only a part had come is sent again with the rest of it") {
+  Rig rig;
+  rig.backend().script = {Answer::kRefusable, Answer::kRefusable};
+  rig.downstream.coming = {Piece("one")};
+  rig.Request("POST", true);
+  rig.upstream().BreakOff(StreamError::kRefused, Executed::kNothing);
+  rig.UpstreamEvent();
+  rig.downstream.coming = {Piece("two", true)};
+  rig.DownstreamEvent();
+  CHECK_EQ(rig.upstream().sent, "/a onetwo$");
+  rig.upstream().coming = {Head(200)};
+  rig.UpstreamEvent();
+  CHECK_EQ(rig.Outcome(), "200");
+}
+
+TEST(
+    "streams: who refuses one request after the other is asked five times, and all but once out of the "
+    "budget") {
+  for (const bool poor : {false, true}) {
+    Rig rig;
+    rig.backend().script = {6, Answer::kRefusable};
+    if (poor) {
+      while (rig.backend().budget().Withdraw(rig.loop.now_ms())) {
+      }
+    }
+    rig.Request("POST");
+    while (rig.host.outcomes.empty()) {
+      rig.upstream().BreakOff(StreamError::kRefused, Executed::kNothing);
+      rig.UpstreamEvent();
+    }
+    CHECK_EQ(rig.backend().streams.size(), poor ? 2u : 5u);
+    CHECK_EQ(rig.Outcome(), "500 upstream_reset");
+  }
+
+  // What the route allows comes after that, and after a wait, for every method, too.
+  Rig rig;
+  rig.backend().script = {6, Answer::kRefusable};
+  rig.SetPolicy(WithRetries(1, {503}));
+  rig.Request("POST");
+  for (int i = 0; i < 5; ++i) {
+    rig.upstream().BreakOff(StreamError::kRefused, Executed::kNothing);
+    rig.UpstreamEvent();
+  }
+  CHECK_EQ(rig.backend().streams.size(), 5u);
+  rig.Pass(50);
+  CHECK_EQ(rig.backend().streams.size(), 6u);
+  rig.upstream().coming = {Head(200)};
+  rig.UpstreamEvent();
+  CHECK_EQ(rig.Outcome(), "200 after 1");
+}
+
+TEST(
+    "streams: a promise does not help an answer that has begun, a caller that has left, a route that sends "
+    "once") {
+  for (const int why : {0, 1, 2, 3}) {
+    EngineSettings settings;
+    settings.max_replay_bytes = 4;
+    Rig rig(settings);
+    rig.backend().script = {Answer::kRefusable, Answer::kRefusable};
+    if (why == 2) {
+      Policy policy;
+      policy.once = true;
+      rig.SetPolicy(policy);
+    }
+    // More than is kept.
+    if (why == 3) rig.downstream.coming = {Piece("large", true)};
+    rig.Request("POST", why == 3);
+    if (why == 0) {
+      rig.upstream().coming = {Head(103)};
+      rig.UpstreamEvent();
+    }
+    if (why == 1) {
+      rig.downstream.caller_ended = true;
+      rig.DownstreamEvent();
+    }
+    rig.upstream().BreakOff(StreamError::kRefused, Executed::kNothing);
+    rig.UpstreamEvent();
+    CHECK_EQ(rig.backend().streams.size(), 1u);
+    CHECK_EQ(rig.Outcome(), why == 1 ? "500 downstream_reset" : "500 upstream_reset");
+  }
+}
+
+TEST("streams: a reset goes on with its code, from the backend to the caller and back") {
+  for (const StreamError why :
+       {StreamError::kNone, StreamError::kEnhanceYourCalm, StreamError::kHttp11Required}) {
+    Rig down;
+    down.Request();
+    down.upstream().coming = {Head(200, kChunked), Piece("a")};
+    down.upstream().BreakOff(why);
+    down.UpstreamEvent();
+    CHECK(down.downstream.end == StreamEnd::kTruncated);
+    CHECK(down.downstream.told == why);
+
+    Rig up;
+    up.Request("POST", true);
+    up.downstream.resets_with = why;
+    up.downstream.is_gone = true;
+    up.DownstreamEvent();
+    CHECK(up.upstream().told == why);
+
+    for (const bool from_caller : {false, true}) {
+      Rig relay;
+      relay.upgrades = true;
+      relay.Request();
+      relay.upstream().coming = {Head(101, http::BodyKind::kSwitched)};
+      relay.UpstreamEvent();
+      if (from_caller) {
+        relay.downstream.resets_with = why;
+        relay.downstream.coming = {kReset};
+        relay.DownstreamEvent();
+        CHECK(relay.upstream().told == why);
+      } else {
+        relay.upstream().BreakOff(why);
+        relay.UpstreamEvent();
+        CHECK(relay.downstream.told == why);
+      }
+    }
+  }
+}
+
+TEST("streams: a reset of our own says why, to each side what concerns it") {
+  struct Row {
+    const char* what;
+    StreamError upstream;
+    StreamError downstream;
+  };
+  for (const Row& row : {Row{"malformed response", StreamError::kProtocol, StreamError::kInternal},
+                         Row{"malformed request", StreamError::kCancelled, StreamError::kProtocol},
+                         Row{"timeout", StreamError::kCancelled, StreamError::kCancelled},
+                         Row{"overload", StreamError::kCancelled, StreamError::kEnhanceYourCalm}}) {
+    Rig rig;
+    Policy policy;
+    policy.request_timeout_ms = 100;
+    rig.SetPolicy(policy);
+    rig.Request("POST", true);
+    rig.upstream().coming = {Head(200, kChunked), Piece("a")};
+    rig.UpstreamEvent();
+    const std::string_view what = row.what;
+    if (what == "malformed response") {
+      rig.upstream().coming = {kMalformed};
+      rig.UpstreamEvent();
+    } else if (what == "malformed request") {
+      rig.downstream.coming = {kMalformed};
+      rig.DownstreamEvent();
+    } else if (what == "timeout") {
+      rig.Pass(110);
+    } else {
+      rig.exchange->Cut(Reason::kOverload);
+    }
+    CHECK(rig.upstream().told == row.upstream);
+    CHECK(rig.downstream.told == row.downstream);
+  }
+}
+
 TEST("streams: the end of the engine is said where nothing of a response has left") {
   for (const bool begun : {false, true}) {
     Rig rig;

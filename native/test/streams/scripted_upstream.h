@@ -30,8 +30,9 @@ struct Coming {
 
 class ScriptedUpstream final : public UpstreamStream {
  public:
-  ScriptedUpstream(Attempt& attempt, bool stands, Executed executed) : attempt(attempt), executed_(executed) {
+  ScriptedUpstream(Attempt& attempt, bool stands, Executed executed) : attempt(attempt) {
     connecting_ = !stands;
+    executed_ = executed;
   }
 
   void SendHead(const http::RequestHead& head, const HeaderPlan*, RequestCopy copy,
@@ -51,6 +52,7 @@ class ScriptedUpstream final : public UpstreamStream {
     if (coming.empty()) return ReadResult::kAgain;
     if (coming.front().result != ReadResult::kGiven) return coming.front().result;
     begun_ = true;
+    executed_ = Executed::kPossibly;
     head_ = {};
     head_.status = coming.front().status;
     head_.body = coming.front().body;
@@ -75,8 +77,6 @@ class ScriptedUpstream final : public UpstreamStream {
     return ReadResult::kGiven;
   }
   void Took() override {}
-  bool begun() const override { return begun_; }
-  Executed executed() const override { return begun_ ? Executed::kPossibly : executed_; }
   std::string_view fault() const override { return "scripted"; }
   bool failed() const override { return false; }
   size_t held_bytes() const override { return 0; }
@@ -84,6 +84,13 @@ class ScriptedUpstream final : public UpstreamStream {
   uint64_t blocked_since_ms() const override { return 0; }
 
   void Stand() { connecting_ = false; }
+  void MayRefuse() { refusable_ = true; }
+  // Its peer resets it: `executed` is what that says of a request that nothing was answered to.
+  void BreakOff(StreamError why, Executed executed = Executed::kPossibly) {
+    error_ = why;
+    if (!begun_) executed_ = executed;
+    coming.push_back({.result = ReadResult::kReset});
+  }
 
   Attempt& attempt;
   // The path, what came of the body, and `$` with its end.
@@ -92,6 +99,8 @@ class ScriptedUpstream final : public UpstreamStream {
   size_t blocked = 0;
   bool breaks = false;
   Fate fate = Fate::kLent;
+  // With a reset.
+  StreamError told = StreamError::kNone;
 
  private:
   void Note(const BodyPiece& piece) {
@@ -101,8 +110,6 @@ class ScriptedUpstream final : public UpstreamStream {
 
   http::ResponseHead head_;
   Coming read_;
-  Executed executed_;
-  bool begun_ = false;
   bool behind_head_ = false;
   bool send_ended_ = false;
 };

@@ -45,7 +45,10 @@ class Attempt final {
   void MakeDisplaceable() { displaceable = true; }
   void KeepInPlace() { displaceable = false; }
   void Release() { Give(test::Fate::kReleased); }
-  void Reset() { Give(test::Fate::kReset); }
+  void Reset(StreamError why = StreamError::kCancelled) {
+    if (stream_ != nullptr) stream_->told = why;
+    Give(test::Fate::kReset);
+  }
   void Close() { Give(test::Fate::kClosed); }
 
   // The script: what comes later.
@@ -81,6 +84,8 @@ class Backend {
   enum class Answer : uint8_t {
     kStands,
     kUsedBefore,
+    // Of a connection whose peer may say that nothing was executed.
+    kRefusable,
     kConnecting,
     kLater,
     kRefused,
@@ -127,6 +132,10 @@ inline Attempt::Result Attempt::Begin(Backend& backend, const Options& options) 
       return Take(true, Executed::kPossibly);
     case Backend::Answer::kUsedBefore:
       return Take(true, Executed::kUnlikely);
+    case Backend::Answer::kRefusable:
+      Take(true, Executed::kPossibly);
+      stream_->MayRefuse();
+      return Result::kLent;
     case Backend::Answer::kConnecting:
       return Take(false, Executed::kPossibly);
     case Backend::Answer::kLater:
