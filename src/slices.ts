@@ -7,10 +7,10 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Work that may pause at each `yield`; what it returns is its result. */
-export type Steps<T> = Generator<undefined, T, undefined>;
+/** Work that may pause at each `yield`, where it gives a promise until that is fulfilled; what it returns is its result. */
+export type Steps<T> = Generator<Promise<void> | undefined, T, undefined>;
 
-/** Does the work to its end without a pause. */
+/** Does the work to its end without a pause, and without waiting for anything. */
 export function finish<T>(steps: Steps<T>): T {
   for (;;) {
     const step = steps.next();
@@ -62,6 +62,10 @@ export class Slicer {
       do {
         const step = steps.next();
         if (step.done === true) return step.value;
+        if (step.value !== undefined) {
+          await step.value;
+          break;
+        }
       } while (this.#now() < endMs);
     }
   }

@@ -42,6 +42,8 @@ export interface BackendRegistryOptions {
 
 /** Backends that no table has: so many are kept. */
 const MAX_RETIRED = 256;
+/** As long as the first attempt at a name takes. */
+const FIRST_ANSWERS_MS = 1_000;
 
 export class BackendRegistry {
   readonly #resolver: Pick<ServiceResolver, 'subscribe'>;
@@ -55,6 +57,8 @@ export class BackendRegistry {
   #compilation = 0;
   /** Those that the tables in the making have brought back, or brought up. */
   #opened: Entry[] = [];
+  /** Whose first answers somebody waits for. */
+  #awaited: { readonly entries: Set<Entry>; readonly done: () => void } | null = null;
 
   constructor(options: BackendRegistryOptions) {
     this.#resolver = options.resolver;
@@ -122,11 +126,21 @@ export class BackendRegistry {
 
   /** Keys of those of the current tables of which nothing is known yet, good or bad. */
   get waiting(): string[] {
-    return [...this.#entries.values()]
-      .filter(({ subscription, backend, error }) => {
-        return subscription !== null && backend.state !== 'resolved' && absence(backend.state, error) === ASKED;
-      })
-      .map(({ backend }) => backend.key);
+    return [...this.#entries.values()].filter(isAsked).map(({ backend }) => backend.key);
+  }
+
+  /**
+   * Resolves when something is known of all that the tables in the making have brought up, good or bad, and after a while in any case. One
+   * at a time. Never rejects.
+   */
+  async firstAnswers(withinMs: number = FIRST_ANSWERS_MS): Promise<void> {
+    const entries = new Set(this.#opened.filter(isAsked));
+    if (entries.size === 0) return;
+    await new Promise<void>((done) => {
+      this.#awaited = { entries, done };
+      setTimeout(done, withinMs).unref();
+    });
+    this.#awaited = null;
   }
 
   /** Backends of the current tables without an address. */
@@ -144,6 +158,10 @@ export class BackendRegistry {
     if (entry === undefined || entry.subscription === null) return null;
     const { state } = entry.backend;
     return state === 'resolved' ? presence(entry.subscription.current) : absence(state, entry.error);
+  }
+
+  #answered(entry: Entry): void {
+    if (this.#awaited?.entries.delete(entry) === true && this.#awaited.entries.size === 0) this.#awaited.done();
   }
 
   #retire(entry: Entry): void {
@@ -183,12 +201,19 @@ export class BackendRegistry {
     }
     entry.error = error;
     const known = state === 'resolved' ? addresses : [];
-    if (state === backend.state && (known === backend.addresses || known.length + backend.addresses.length === 0))
-      return;
-    backend.addresses = known;
-    backend.state = state;
-    this.#onChange();
+    const isSame = known === backend.addresses || known.length + backend.addresses.length === 0;
+    if (state !== backend.state || !isSame) {
+      backend.addresses = known;
+      backend.state = state;
+      this.#onChange();
+    }
+    if (!isAsked(entry)) this.#answered(entry);
   }
+}
+
+/** Of a current table, and nothing is known of it yet, good or bad. */
+function isAsked({ subscription, backend, error }: Entry): boolean {
+  return subscription !== null && backend.state !== 'resolved' && absence(backend.state, error) === ASKED;
 }
 
 /** Loopback is left to the operator; connecting to the others would reach this pod, or nobody. */

@@ -1,8 +1,8 @@
 /**
  * The configuration in force, and how another one takes its place: as a whole, by one assignment, or not at all.
  *
- *     snapshot --> attach --> Service documents --> compile --> frontends --> in force
- *                  \______ a step that fails: what the others did is undone ____/
+ *     snapshot --> attach --> Service documents --> compile --> first answers --> frontends --> in force
+ *                  \______________ a step that fails: what the others did is undone _______________/
  *
  * Stage before: `config/route-directory.ts`. Stage after: `proxy/proxy.ts`, and whatever decides or shows by `current`.
  */
@@ -23,7 +23,7 @@ export interface ConfigurationOptions {
   readonly namespace: string | null;
   readonly compile: CompileDeps;
   readonly resolver: Pick<ServiceResolver, 'setServices' | 'setServicesInSteps'>;
-  readonly backends: Pick<BackendRegistry, 'beginCompile' | 'endCompile' | 'abandonCompile'>;
+  readonly backends: Pick<BackendRegistry, 'beginCompile' | 'endCompile' | 'abandonCompile' | 'firstAnswers'>;
   readonly frontends: Pick<FrontendRegistry, 'prepareInSteps' | 'problems'>;
   readonly series: { beginCompile(): void; endCompile(): void };
   /** Called as soon as another configuration is in force; must not throw. */
@@ -71,6 +71,8 @@ export class ConfigurationInForce {
       backends.beginCompile();
       series.beginCompile();
       const table = yield* compileTableInSteps(attachment, compile);
+      // What has served until now serves until then. At the start nothing has, and the startup probe waits.
+      if (this.#current.snapshot !== null) yield backends.firstAnswers();
       const prepared = yield* frontends.prepareInSteps(attachment);
       undo.push(prepared.abandon);
       // Nothing pauses from here on: no connection is accepted for a frontend that the table does not know.

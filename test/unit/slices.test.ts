@@ -46,6 +46,25 @@ t.test('a step longer than a slice costs one turn', async (t) => {
   t.same(bench.events, ['turn 0', 'a1', 'turn 50', 'a2', 'turn 100', 'a ends']);
 });
 
+t.test('work that waits for something leaves the event loop alone until then', async (t) => {
+  const bench = new Bench(4);
+  let happen = (): void => undefined;
+  const event = new Promise<void>((resolve) => (happen = resolve));
+  const running = bench.slicer.run(
+    (function* (): Steps<string> {
+      bench.events.push('begins');
+      yield event;
+      bench.events.push('goes on');
+      return 'done';
+    })(),
+  );
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  t.same(bench.events, ['turn 0', 'begins']);
+  happen();
+  t.equal(await running, 'done');
+  t.same(bench.events, ['turn 0', 'begins', 'turn 0', 'goes on']);
+});
+
 t.test('a second piece of work begins with a turn of its own', async (t) => {
   const bench = new Bench(4);
   await bench.slicer.run(bench.work('a', 1, 1));

@@ -79,6 +79,32 @@ t.test('a backend waits until there is an answer of any kind, and none that no t
   t.same(backends.waiting, []);
 });
 
+t.test('the first answers of new backends are waited for, bad ones too, and not for ever', async (t) => {
+  const { backends, resolver, dns } = await start(t);
+  resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs: ['10.96.0.1'] })));
+  dns.zone.set('there.devopssong.svc.cluster.local', { a: ['10.96.0.2'] });
+  backends.beginCompile();
+  const compiled = ['a', 'there', 'nowhere'].map((name) => backends.intern('devopssong', name, 80));
+  await backends.firstAnswers(60_000);
+  t.same(
+    compiled.map(({ state }) => state),
+    ['resolved', 'resolved', 'missing'],
+  );
+  backends.endCompile();
+
+  dns.fault = () => 'drop';
+  backends.beginCompile();
+  const late = backends.intern('devopssong', 'late', 80);
+  await backends.firstAnswers(10);
+  t.equal(late.state, 'pending');
+  backends.endCompile();
+  // It is not new any more: nothing is waited for.
+  backends.beginCompile();
+  backends.intern('devopssong', 'late', 80);
+  await backends.firstAnswers(60_000);
+  t.equal(late.state, 'pending');
+});
+
 t.test('a port that the Service does not have, or only for UDP, is missing', async (t) => {
   const { backends, resolver, log } = await start(t);
   const ports = [
