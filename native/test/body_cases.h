@@ -1,4 +1,4 @@
-// Bodies and what becomes of them: SAFETY part 2, rows 44-62 and 88-93.
+// Bodies and what becomes of them.
 #ifndef SIDEROUTE_TEST_BODY_CASES_H_
 #define SIDEROUTE_TEST_BODY_CASES_H_
 
@@ -11,6 +11,7 @@ namespace sideroute::test {
 using namespace std::string_view_literals;
 
 struct BodyCase {
+  // As in RequestCase.
   const char* row;
   const char* title;
   BodyInput body;

@@ -1,5 +1,5 @@
 // Every row of the case tables: fed whole, byte by byte, and split at every single point, always with the
-// same outcome (SAFETY 14).
+// same outcome.
 #include <functional>
 
 #include "body_cases.h"
@@ -33,8 +33,8 @@ std::string Disagreement(std::string_view input, std::string_view expected, cons
 }
 
 std::string Title(const char* table, const char* row, const char* title) {
-  const bool numbered = (*row >= '0' && *row <= '9') || *row == 'U';
-  return std::string(table) + (numbered ? ", SAFETY " : ", ") + row + ": " + title;
+  const bool numbered = *row >= '0' && *row <= '9';
+  return std::string(table) + (numbered ? ", case " : ", ") + row + ": " + title;
 }
 
 TEST("request heads") {

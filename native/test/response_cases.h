@@ -1,4 +1,4 @@
-// Response heads and what becomes of them: SAFETY part 2, rows 80-94, and their neighbours.
+// Response heads and what becomes of them.
 #ifndef SIDEROUTE_TEST_RESPONSE_CASES_H_
 #define SIDEROUTE_TEST_RESPONSE_CASES_H_
 
@@ -16,6 +16,7 @@ inline constexpr http1::ResponseContext kToConnect{http1::MethodId::kConnect, fa
 inline constexpr http1::ResponseContext kToUpgrade{http1::MethodId::kGet, true};
 
 struct ResponseCase {
+  // As in RequestCase.
   const char* row;
   const char* title;
   http1::ResponseContext context;

@@ -58,7 +58,7 @@ constexpr SniffCase kCases[] = {
     {"\xc3\xa9"sv, Protocol::kOther, 1},
 };
 
-TEST("SAFETY 77, 79: first bytes name the protocol, at the first byte that can") {
+TEST("first bytes name the protocol, at the first byte that can") {
   for (const SniffCase& row : kCases) {
     for (size_t length = 1; length <= row.bytes.size(); ++length) {
       const Protocol expected = length < row.decided_at ? Protocol::kUndecided : row.protocol;

@@ -56,14 +56,15 @@ struct LocalReply {
 // Room for fields in each exchange; limits cannot be set higher.
 inline constexpr size_t kMaxHeaderFields = 200;
 
-// Defaults: OPS section 4.
 struct EngineSettings {
   HeadLimits request_limits;
   HeadLimits response_limits;
   uint32_t header_timeout_ms = 60'000;
+  // Longer than clients keep what they pool, so that they and not this end close it.
   uint32_t downstream_idle_ms = 3'600'000;
   // How long a transfer may stand still while one side could go on. Any byte moved starts it anew.
   uint32_t stall_timeout_ms = 3'600'000;
+  // One lost SYN is sent again after a second.
   uint32_t connect_timeout_ms = 3'000;
   // By this much grow the pauses between dials that are refused; see dial_plan.h.
   uint32_t redial_step_ms = 2;
@@ -72,7 +73,10 @@ struct EngineSettings {
   uint32_t queue_timeout_ms = 1'000;
   // How long a reply made here waits for the rest of the request body, to keep the connection.
   uint32_t discard_timeout_ms = 1'000;
+  // Below the five seconds after which common servers close what is idle.
   uint32_t upstream_idle_ms = 3'000;
+  // A connection stays with one endpoint of its ClusterIP: new ones let those that were added have their
+  // share.
   uint32_t upstream_max_age_ms = 30'000;
   uint32_t upstream_max_requests = 1'000;
   uint32_t max_upstream_connections = 1'024;
@@ -136,7 +140,7 @@ struct Decision {
 };
 static_assert(sizeof(Decision) == 8 * sizeof(int32_t));
 
-// How long a request may take and how often it is tried (SPEC T1, R1-R4). Times of 0 are no limit.
+// How long a request may take and how often it is tried. Times of 0 are no limit.
 struct Policy {
   // From the complete request head to the last byte of the response, retries included.
   uint32_t request_timeout_ms = 0;

@@ -57,13 +57,12 @@ struct MessageHead {
 };
 
 struct RequestHead : MessageHead {
-  // Offset of the request line: 2 after a leading CRLF (SAFETY 11), otherwise 0.
+  // Offset of the request line: 2 after a leading CRLF, otherwise 0.
   uint32_t start = 0;
   Span method;
   MethodId method_id = MethodId::kOther;
   Target target;
-  // Asks for another protocol with Connection and Upgrade, and not for h2c, which is never forwarded (SAFETY
-  // 74).
+  // Asks for another protocol with Connection and Upgrade, and not for h2c, which is never forwarded.
   bool upgrade = false;
   // Holds its body back until a 100 (RFC 9110 section 10.1.1).
   bool expect_continue = false;

@@ -20,9 +20,9 @@ namespace sideroute::http {
 
 enum ByteClass : uint8_t {
   kTchar = 1,        // RFC 9110 section 5.6.2
-  kTargetByte = 2,   // SAFETY 6, 7: visible but `#`, and every byte from 0x80
+  kTargetByte = 2,   // visible but `#`, and every byte from 0x80
   kValueByte = 4,    // RFC 9110 section 5.5: HTAB, SP, VCHAR, obs-text
-  kRegNameByte = 8,  // RFC 3986 section 3.2.2 without pct-encoded and comma (SAFETY 26)
+  kRegNameByte = 8,  // RFC 3986 section 3.2.2 without pct-encoded and comma
   kHexByte = 16,
   kDigitByte = 32,
 };
@@ -174,7 +174,7 @@ inline uint64_t Load64(const char* p) noexcept {
   return true;
 }
 
-// Case-insensitive comparison of two field names, byte for byte: `_` and `-` stay apart (SAFETY 28).
+// Case-insensitive comparison of two field names, byte for byte: `_` and `-` stay apart.
 [[nodiscard]] inline bool NamesEqual(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };

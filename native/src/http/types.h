@@ -107,8 +107,8 @@ struct Target {
   bool has_query = false;
   // The whole target, byte-exact.
   Span whole;
-  // Raw, not normalised (SAFETY 12). Empty for an absolute-form without path, for authority-form and
-  // asterisk-form.
+  // Raw, not normalised: what is decoded here would have to be what backends decode. Empty for an
+  // absolute-form without path, for authority-form and asterisk-form.
   Span path;
   // Without the `?`.
   Span query;

@@ -50,7 +50,7 @@ BodyStep BodyDecoder::Finish() noexcept {
 }
 
 // Hot path: native/test/bench.cc. At most one run of payload per call, so a million one-byte chunks need no
-// memory (SAFETY 62).
+// memory.
 BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
   if (error_ != Error::kNone) return {BodyEvent::kError, 0, {}};
   size_t i = 0;
@@ -75,13 +75,13 @@ BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
 
       case State::kChunkSize:
         if (Is(c, kHexByte)) {
-          // Row 50: sixteen digits, below 2^63. Row 51: leading zeros are digits like any other.
+          // Sixteen digits, below 2^63; leading zeros are digits like any other.
           if (++size_digits_ > 16 || remaining_ >> 59 != 0) return Fail(Error::kChunkSize, i);
           remaining_ = remaining_ << 4 | HexValue(c);
           ++i;
           break;
         }
-        // Rows 49, 55: a size has digits, and nothing but extensions or CR follows them.
+        // A size has digits, and nothing but extensions or CR follows them.
         if (size_digits_ == 0) return Fail(Error::kChunkSize, i);
         if (c == '\r') {
           ++i;
@@ -109,7 +109,7 @@ BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
         break;
 
       case State::kChunkDataCr:
-        if (c != '\r') return Fail(Error::kChunkEnd, i);  // Row 56
+        if (c != '\r') return Fail(Error::kChunkEnd, i);  // nothing between the payload and its line end
         ++i;
         state_ = State::kChunkDataLf;
         break;
@@ -127,7 +127,7 @@ BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
   }
 }
 
-// Rows 52, 53: extensions are dropped, but a line that is none is not passed over. How a server reads it
+// Extensions are dropped, but a line that is none is not passed over. How a server reads it
 // decides where the chunk begins.
 Error BodyDecoder::TakeExtensions(const char* data, size_t length, size_t* at) noexcept {
   const uint64_t in_all = std::max<uint64_t>(limits_.max_extension_bytes, payload_bytes_);
@@ -196,7 +196,7 @@ bool BodyDecoder::TakeExtensionByte(char c) noexcept {
   return false;
 }
 
-// Rows 57-60: field lines like those of a head, so a request smuggled there is a malformed field.
+// Field lines like those of a head, so a request smuggled there is a malformed field.
 BodyStep BodyDecoder::NextTrailers(const char* data, size_t from, size_t length) noexcept {
   const size_t available = length - from;
   const size_t stop = std::min(available, limits_.max_trailer_bytes);

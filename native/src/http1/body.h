@@ -2,7 +2,7 @@
 // ends (RFC 9112 sections 6 and 7), in both directions.
 //
 // Stage before: http1/head, which says the kind. Stage after: the exchange forwards the payload from the same
-// buffer and writes framing of its own. Outcomes are those of SAFETY part 2, rows 44-62 and 88-93.
+// buffer and writes framing of its own.
 #ifndef SIDEROUTE_HTTP1_BODY_H_
 #define SIDEROUTE_HTTP1_BODY_H_
 
@@ -50,12 +50,12 @@ class BodyDecoder {
   void Start(BodyKind kind, uint64_t content_length) noexcept;
   [[nodiscard]] BodyStep Next(const char* data, size_t length) noexcept;
 
-  // The connection ended: kDone, or kError with kTruncated (SAFETY 61, 89).
+  // The connection ended: kDone, or kError with kTruncated.
   [[nodiscard]] BodyStep Finish() noexcept;
 
   [[nodiscard]] bool done() const noexcept { return state_ == State::kDone; }
   [[nodiscard]] Error error() const noexcept { return error_; }
-  // After kDone. Fields marked for dropping would frame, route or manage a connection (SAFETY 59).
+  // After kDone. Fields marked for dropping would frame, route or manage a connection.
   [[nodiscard]] std::span<const Field> trailers() const noexcept { return section_.fields(); }
 
  private:

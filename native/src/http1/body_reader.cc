@@ -12,7 +12,7 @@ bool BodyReader::Next(char* data, size_t length, BodyPiece* piece, bool switched
     return true;
   }
   // Payload is moved together over the framing between its pieces, so that what was received at once goes out
-  // at once, however many chunks it came in (SAFETY 62).
+  // at once, however many chunks it came in.
   char* payload = data;
   size_t payload_length = 0;
   size_t at = 0;

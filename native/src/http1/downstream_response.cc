@@ -35,7 +35,8 @@ size_t Downstream::SendHead(const http::ResponseHead& head, const HeaderPlan* pl
     options.downstream_http10 = http10_;
     options.framing = framing_ = unframed && !http10_ ? OutFraming::kChunked : OutFraming::kRaw;
     until_close_ = unframed && http10_;
-    // SAFETY 46: a response that does not wait for the body ends the connection with it.
+    // A response that does not wait for the body ends the connection with it: what is left of the body would
+    // be read as the next request.
     close_ = !keep_alive_ || until_close_ || context_.closes() || !request_done();
     if (close_) {
       options.connection = ConnectionField::kClose;

@@ -58,7 +58,7 @@ ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
           state = State::kEndLf;
           continue;
         }
-        // SAFETY 15, 17: neither a folded line nor blanks before the first field.
+        // Neither a folded line nor blanks before the first field.
         if (IsBlank(*p)) return Fail(Error::kFieldFolded, at(p));
         name_offset_ = at(p);
         [[fallthrough]];
@@ -67,7 +67,7 @@ ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
         p = SkipToken(SkipPlain(p, end), end);
         if (p == end) return Suspend(State::kName, at(p));
         name_length_ = at(p) - name_offset_;
-        // SAFETY 16, 18-20: the colon comes right after a name that is not empty.
+        // The colon comes right after a name that is not empty.
         if (*p != ':' || name_length_ == 0) {
           if (!IsBlank(*p) || name_length_ == 0 || !TakesBlanks()) return Fail(Error::kFieldName, at(p));
           state = State::kBeforeColon;
@@ -87,14 +87,14 @@ ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
       case State::kValue:
         p = SkipValue(p, end);
         if (p == end) return Suspend(State::kValue, at(p));
-        // SAFETY 21, 22: no NUL, control or bare LF.
+        // No NUL, control or bare LF.
         if (*p != '\r') return Fail(*p == '\n' ? Error::kLineEnd : Error::kFieldValue, at(p));
         ++p;
         [[fallthrough]];
 
       case State::kValueLf:
         if (p == end) return Suspend(State::kValueLf, at(p));
-        // SAFETY 21, 23: no bare CR.
+        // No bare CR.
         if (*p != '\n') return Fail(Error::kLineEnd, at(p));
         if (const Error error = AddField(data, p - 1); error != Error::kNone) return Fail(error, at(p));
         ++p;

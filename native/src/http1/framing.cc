@@ -59,7 +59,7 @@ bool ParseLength(std::string_view text, uint64_t* length) noexcept {
   return true;
 }
 
-// Rows 35-38 and 81: one length. A response may repeat it, in lines or in a list, which are the same (RFC
+// One length. A response may repeat it, in lines or in a list, which are the same (RFC
 // 9110 section 8.6); the first line goes on.
 Error NoteContentLength(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept {
   std::string_view value = field.Value(data);
@@ -81,7 +81,7 @@ Error NoteContentLength(SectionKind kind, const char* data, Field& field, Framin
   }
 }
 
-// Rows 39-42 and 82: plain tokens, `chunked` last and once. Empty elements and parameters are refused: what
+// Plain tokens, `chunked` last and once. Empty elements and parameters are refused: what
 // another parser makes of them is what smuggling lives on.
 Error NoteTransferEncoding(std::string_view value, FramingFacts& facts) noexcept {
   return ForEachElement(value, [&facts](std::string_view coding) {
@@ -102,7 +102,7 @@ Error Postponed(SectionKind kind, Error error, Error& place) noexcept {
   return Error::kNone;
 }
 
-// Rows 32 and 33. Empty elements are legal here (RFC 9110 section 5.6.1.2). A request that wants its framing
+// Empty elements are legal here (RFC 9110 section 5.6.1.2). A request that wants its framing
 // or its Host taken away would be another request for the next server; of a response such an option is
 // ignored, because no recipient may act on it (RFC 9110 section 7.6.1).
 Error NoteConnection(SectionKind kind, std::string_view value, FramingFacts& facts) noexcept {
@@ -189,7 +189,7 @@ FieldId LookUpField(std::string_view name) noexcept {
 
 Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept {
   if (IsTrailer(kind)) {
-    // Row 59: nothing that frames, routes or manages a connection may arrive after the body (RFC 9110
+    // Nothing that frames, routes or manages a connection may arrive after the body (RFC 9110
     // section 6.5.1).
     field.flags |= kFieldDrop;
     return Error::kNone;
@@ -199,7 +199,7 @@ Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& 
   switch (field.id) {
     case FieldId::kHost:
       if (kind == SectionKind::kRequest) {
-        // Rows 25-27: an empty Host is legal and takes the default route.
+        // An empty Host is legal and takes the default route.
         if (facts.Has(FieldId::kHost)) return Error::kHostRepeated;
         if (!value.empty() && !IsValidAuthority(value)) return Error::kHostInvalid;
         facts.host = {field.value_offset, field.value_length};

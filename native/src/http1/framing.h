@@ -1,7 +1,7 @@
 // What the fields of one head say together about framing, persistence and hop-by-hop fields.
 //
 // Stage before: http1/fields hands over each field as its line ends. Stage after: http1/head turns the facts
-// into a body kind, keep-alive and upgrade intent. Row numbers in comments are those of SAFETY part 2.
+// into a body kind, keep-alive and upgrade intent.
 #ifndef SIDEROUTE_HTTP1_FRAMING_H_
 #define SIDEROUTE_HTTP1_FRAMING_H_
 
@@ -30,7 +30,7 @@ struct FramingFacts : http::FieldFacts {
   bool connection_keep_alive = false;
   // An Upgrade that names a protocol.
   bool upgrade_protocol = false;
-  // An Upgrade that names h2c (row 74).
+  // An Upgrade that names h2c.
   bool upgrade_h2c = false;
   bool expect_continue = false;
   // What is wrong with the lengths and codings of a response, which matters only where they frame it.
@@ -44,7 +44,7 @@ struct FramingFacts : http::FieldFacts {
 // Takes note of a field whose id is not kOther, and marks it for dropping if it is hop-by-hop.
 [[nodiscard]] Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept;
 
-// Marks the fields that Connection names (row 33). Call once, after the last field, when `named_fields` is
+// Marks the fields that Connection names. Call once, after the last field, when `named_fields` is
 // not 0.
 void DropNamedFields(const char* data, std::span<Field> fields, FramingFacts& facts) noexcept;
 

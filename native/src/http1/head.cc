@@ -23,7 +23,7 @@ size_t CountMatches(std::string_view pattern, const char* p, size_t length) noex
   return i;
 }
 
-// SAFETY 3: the versions here are 1.0 and 1.1; a later 1.x has no meaning that could be relied on.
+// The versions here are 1.0 and 1.1; a later 1.x has no meaning that could be relied on.
 bool TakeVersion(const char* p, MessageHead& head) noexcept {
   if (p[5] != '1' || (p[7] != '0' && p[7] != '1')) return false;
   head.minor_version = static_cast<uint8_t>(p[7] - '0');
@@ -41,7 +41,7 @@ bool KeepsAlive(const MessageHead& head, const FramingFacts& facts) noexcept {
   return head.minor_version == 1 || facts.connection_keep_alive;
 }
 
-// SAFETY 34, 39, 40, 42, 43, 80, 82: what Transfer-Encoding may be once the head is complete.
+// What Transfer-Encoding may be once the head is complete.
 Error CheckTransferEncoding(const MessageHead& head, const FramingFacts& facts) noexcept {
   if (facts.coding_error != Error::kNone) return facts.coding_error;
   if (head.minor_version == 0) return Error::kTransferEncodingInHttp10;
@@ -114,7 +114,7 @@ ParseStatus RequestHeadParser::Parse(const char* data, size_t length) noexcept {
   const ParseStatus status = section_.Parse(data, stop);
   if (status == ParseStatus::kError) return Fail(section_.error());
   if (status == ParseStatus::kNeedMore) {
-    return stop == limits_.max_head_bytes ? Fail(Error::kHeadTooLarge) : status;  // SAFETY 64
+    return stop == limits_.max_head_bytes ? Fail(Error::kHeadTooLarge) : status;
   }
   if (const Error error = Conclude(data); error != Error::kNone) return Fail(error);
   state_ = State::kDone;
@@ -137,7 +137,7 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
   size_t limit = set_stop();
   const auto suspend = [&] {
     position_ = at(p);
-    return stop == limit ? Fail(Error::kRequestLineTooLong) : ParseStatus::kNeedMore;  // SAFETY 63
+    return stop == limit ? Fail(Error::kRequestLineTooLong) : ParseStatus::kNeedMore;
   };
   p = data + position_;
 
@@ -155,7 +155,7 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
     case State::kStartLf:
       if (p == end) return suspend();
       if (*p != '\n') return Fail(Error::kMethod);
-      // SAFETY 11: one empty line is skipped; a second one is no method.
+      // One empty line is skipped; a second one is no method.
       ++p;
       head_.start = at(p);
       limit = set_stop();
@@ -167,7 +167,7 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
       p = SkipToken(p, end);
       if (p == end) return suspend();
       head_.method = {head_.start, at(p) - head_.start};
-      if (*p != ' ' || head_.method.length == 0) return Fail(Error::kMethod);  // SAFETY 1, 4
+      if (*p != ' ' || head_.method.length == 0) return Fail(Error::kMethod);
       head_.method_id = LookUpMethod(head_.method.In(data));
       ++p;
       head_.target.whole.offset = at(p);
@@ -178,7 +178,7 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
       p = SkipTarget(p, end);
       if (p == end) return suspend();
       head_.target.whole.length = at(p) - head_.target.whole.offset;
-      // SAFETY 1, 2, 6: a blank too many, no version, or a byte that no target holds.
+      // A blank too many, no version, or a byte that no target holds.
       if (*p != ' ' || head_.target.whole.length == 0) return Fail(Error::kTarget);
       ++p;
       state_ = State::kVersion;
@@ -203,7 +203,7 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
     case State::kDone:
       break;
   }
-  // Only now, so that `PRI * HTTP/2.0` is a version not supported rather than a bad target (SAFETY 78).
+  // Only now, so that `PRI * HTTP/2.0` is a version not supported rather than a bad target.
   if (!ParseTarget(data, head_.target.whole, head_.method_id, head_.target)) return Fail(Error::kTarget);
   return ParseStatus::kComplete;
 }
@@ -211,14 +211,14 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
 Error RequestHeadParser::Conclude(const char* data) noexcept {
   TakeFields(data, section_, head_);
   const FramingFacts& facts = section_.facts();
-  if (!facts.Has(FieldId::kHost) && head_.minor_version == 1) return Error::kHostMissing;  // SAFETY 13, 24
+  if (!facts.Has(FieldId::kHost) && head_.minor_version == 1) return Error::kHostMissing;
   if (facts.Has(FieldId::kTransferEncoding)) {
     if (const Error error = CheckTransferEncoding(head_, facts); error != Error::kNone) return error;
     head_.body = BodyKind::kChunked;
   } else if (facts.Has(FieldId::kContentLength)) {
-    head_.body = BodyKind::kLength;  // SAFETY 44: whatever the method
+    head_.body = BodyKind::kLength;  // whatever the method
   } else {
-    head_.body = BodyKind::kNone;  // SAFETY 45
+    head_.body = BodyKind::kNone;
   }
   head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;
   if (head_.method_id == MethodId::kConnect) {
@@ -266,7 +266,7 @@ ParseStatus ResponseHeadParser::Parse(const char* data, size_t length) noexcept 
     if (status == ParseStatus::kError) return Fail(section_.error());
   }
   if (status == ParseStatus::kNeedMore) {
-    return stop == max_head_bytes_ ? Fail(Error::kHeadTooLarge) : status;  // SAFETY 85
+    return stop == max_head_bytes_ ? Fail(Error::kHeadTooLarge) : status;
   }
   if (const Error error = Conclude(data); error != Error::kNone) return Fail(error);
   state_ = State::kDone;
@@ -284,7 +284,7 @@ ParseStatus ResponseHeadParser::ParseStatusLine(const char* data, size_t stop) n
 
   switch (state_) {
     case State::kStatus: {
-      // SAFETY 83, 94: the first byte that fits no status line is the error, so a banner is not waited for.
+      // The first byte that fits no status line is the error, so a banner is not waited for.
       const size_t available = std::min(static_cast<size_t>(end - p), kStatusPattern.size());
       if (CountMatches(kStatusPattern, p, available) < available) return Fail(Error::kStatusLine);
       if (available < kStatusPattern.size()) return suspend();
@@ -333,7 +333,7 @@ Error ResponseHeadParser::Conclude(const char* data) noexcept {
   TakeFields(data, section_, head_);
   head_.keep_alive = KeepsAlive(head_, section_.facts());
   const bool connected = context_.method == MethodId::kConnect && head_.status >= 200 && head_.status < 300;
-  // SAFETY 87.
+  // A protocol that nobody asked for: what follows would reach a client that still reads HTTP.
   if (head_.status == 101 && (!context_.upgrade_requested || head_.minor_version == 0))
     return Error::kUnexpectedSwitch;
   if (connected || head_.status < 200 || head_.status == 204) {
@@ -359,20 +359,21 @@ Error ResponseHeadParser::ConcludeBody() noexcept {
   if (facts.length_error != Error::kNone) return facts.length_error;
   const bool coded = facts.Has(FieldId::kTransferEncoding);
   if (head_.status == 304) {
-    // Content-Length stays (SAFETY 92), Transfer-Encoding says nothing a client could use.
+    // Content-Length stays, it is that of the body a GET would have got; Transfer-Encoding says nothing a
+    // client could use.
     head_.body = BodyKind::kNone;
     if (coded) head_.keep_alive = false;
   } else if (const Error error = coded ? CheckTransferEncoding(head_, facts) : Error::kNone;
              error != Error::kNone) {
     return error;
   } else if (context_.method == MethodId::kHead) {
-    head_.body = BodyKind::kNone;  // SAFETY 92
+    head_.body = BodyKind::kNone;
   } else if (coded) {
     head_.body = BodyKind::kChunked;
   } else if (facts.Has(FieldId::kContentLength)) {
     head_.body = BodyKind::kLength;
   } else {
-    head_.body = BodyKind::kUntilClose;  // SAFETY 88
+    head_.body = BodyKind::kUntilClose;
     head_.keep_alive = false;
   }
   head_.content_length = head_.body == BodyKind::kLength ? facts.content_length : 0;

@@ -2,8 +2,8 @@
 //
 // Stage before: the receive buffer of a connection, in which the head lies contiguously. Stage after: routing
 // and the exchange, which read spans into the same buffer, and http1/body, which takes the body kind.
-// Outcomes are those of SAFETY part 2, rows 1-48, 63-66 (requests) and 80-94 (responses); they depend on the
-// bytes alone, never on how they were split into reads.
+// docs/safety-cases.md lists the outcomes; they depend on the bytes alone, never on how they were split into
+// reads.
 #ifndef SIDEROUTE_HTTP1_HEAD_H_
 #define SIDEROUTE_HTTP1_HEAD_H_
 
@@ -32,7 +32,7 @@ struct ResponseHead : http::ResponseHead {
 // What a response head is read against.
 struct ResponseContext {
   MethodId method = MethodId::kGet;
-  // The request forwarded an Upgrade; otherwise a 101 is an error (SAFETY 87).
+  // The request forwarded an Upgrade; otherwise a 101 is an error.
   bool upgrade_requested = false;
 };
 

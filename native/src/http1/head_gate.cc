@@ -22,14 +22,14 @@ using http1::TargetForm;
 
 // Fields the gate can tell apart; a head with more is refused or, beyond the limit, invalid.
 constexpr size_t kGateFields = 256;
-// uWebSockets.js holds 98, compiled in (SAFETY U15); some room is left for what it adds.
+// uWebSockets.js holds 98, compiled in; some room is left for what it adds.
 constexpr size_t kMaxAdmittedFields = 90;
 
 constexpr GateResult kNeedMoreResult{GateVerdict::kNeedMore, HeadReason::kNone};
 constexpr GateResult kNotHttpResult{GateVerdict::kNotHttp, HeadReason::kNone};
 constexpr GateResult kRefuseResult{GateVerdict::kRefuse, HeadReason::kNotImplemented};
 
-// uWebSockets.js cuts such bytes off both ends of a value (SAFETY U14).
+// uWebSockets.js cuts such bytes off both ends of a value.
 bool HasHighEdge(std::string_view value) {
   const auto high = [](char c) { return static_cast<uint8_t>(c) >= 0x80; };
   return !value.empty() && (high(value.front()) || high(value.back()));
@@ -40,7 +40,7 @@ bool Admissible(const char* data, size_t length, const RequestHead& head) {
   if (head.start != 0 || head.minor_version == 0 || head.target.form != TargetForm::kOrigin) return false;
   if (head.fields.size() > kMaxAdmittedFields || head.body == BodyKind::kChunked) return false;
   if (facts.Has(FieldId::kUpgrade) || facts.connection_upgrade || facts.Has(FieldId::kExpect)) return false;
-  // A second request while the first is pending loses both (SAFETY U11).
+  // A second request while the first is pending loses both: it closes the connection.
   if (length - head.length > head.content_length) return false;
   // Framing in another form than the plainest is read here, not there.
   return std::none_of(head.fields.begin(), head.fields.end(),
@@ -60,7 +60,7 @@ Guess GuessFirstLine(const char* line, size_t length, size_t limit) {
     if (http1::LookUpMethod(token) != MethodId::kOther) return Guess::kHttp;
     if (*token_end == ' ' && token_end + 1 != end && token_end[1] == '/') return Guess::kHttp;
   }
-  // A line that begins with neither a token nor the space of an empty method (SAFETY 4) needs no second look.
+  // A line that begins with neither a token nor the space of an empty method needs no second look.
   if (token.empty() && line != end && *line != ' ') return Guess::kOther;
   for (const char* p = line; p != end; ++p) {
     if (*p == '\n') {
@@ -82,7 +82,7 @@ GateResult JudgeError(const char* data, size_t length, const HeadLimits& limits,
                       const RequestHeadParser& parser) {
   if (!parser.request_line_done()) {
     const size_t start = parser.request_line_start();
-    // A CR alone, or an empty line too many (SAFETY 11).
+    // A CR alone, or an empty line too many.
     if (start == 0 && data[0] == '\r') return kNotHttpResult;
     if (start != 0 && data[start] == '\r') return {GateVerdict::kInvalid, HeadReason::kBadRequest};
     const size_t limit = std::min(limits.max_request_line + 2, limits.max_head_bytes - start);

@@ -22,9 +22,9 @@ namespace sideroute {
 
 // Appends the request head to `out`. `plan` may be null.
 //
-// An absolute-form target becomes origin-form and its authority the Host (RFC 9112 section 3.2.2, SAFETY 8).
+// An absolute-form target becomes origin-form and its authority the Host (RFC 9112 section 3.2.2).
 // The version becomes 1.1, which is ours (RFC 9110 section 2.5), unless there is no Host to make such a
-// request valid (SAFETY 13).
+// request valid.
 void WriteRequestHead(const http::RequestHead& head, const HeaderPlan* plan, ByteBuffer& out,
                       RequestCopy copy = RequestCopy::kOwn);
 

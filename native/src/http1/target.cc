@@ -139,7 +139,7 @@ bool ParseTarget(const char* data, Span whole, MethodId method, Target& target) 
   }
   if (text == "*") {
     target.form = TargetForm::kAsterisk;
-    return method == MethodId::kOptions;  // SAFETY 9
+    return method == MethodId::kOptions;
   }
   return ParseAbsolute(text, whole.offset, target);
 }

@@ -12,7 +12,7 @@
 
 namespace sideroute::http1 {
 
-// Method names are case-sensitive (SAFETY 5).
+// Method names are case-sensitive.
 [[nodiscard]] MethodId LookUpMethod(std::string_view method) noexcept;
 
 // Splits `whole` (bytes already of class kTargetByte) for a method. False: no form that the method allows.
@@ -25,7 +25,7 @@ namespace sideroute::http1 {
 // empty.
 [[nodiscard]] bool SameAuthority(std::string_view target, std::string_view host) noexcept;
 
-// uri-host with an optional port from 0 to 65535, not empty, without userinfo or comma (SAFETY 26).
+// uri-host with an optional port from 0 to 65535, not empty, without userinfo or comma.
 [[nodiscard]] bool IsValidAuthority(std::string_view authority) noexcept;
 
 }  // namespace sideroute::http1

@@ -106,7 +106,7 @@ bool Upstream::IsConnected() const {
 
 void Upstream::OnEvent() {
   if (user_ == nullptr) {
-    // SAFETY 91: whatever an idle connection says, it is not the answer to the next request.
+    // Whatever an idle connection says, it is not the answer to the next request.
     if (readable()) owner_.OnIdleEvent();
     return;
   }
