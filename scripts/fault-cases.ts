@@ -57,7 +57,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     shownBy: [
       {
         file: 'test/integration/native/acceptor.test.ts',
-        title: 'SAFETY "fd exhaustion": with 64 descriptors accepting pauses, CPU stays low, all are served',
+        title: 'with 64 descriptors accepting pauses, CPU stays low, all are served',
       },
     ],
   },
@@ -105,7 +105,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     shownBy: [
       {
         file: 'test/unit/config/route-directory.test.ts',
-        title: 'SAFETY: an unparsable file keeps its last good content until it is mended',
+        title: 'an unparsable file keeps its last good content until it is mended',
       },
     ],
   },
@@ -120,7 +120,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
       },
       {
         file: 'test/unit/cluster/resolver.test.ts',
-        title: 'SAFETY: a changed address is used within TTL + 1 s',
+        title: 'a changed address is used within TTL + 1 s',
       },
     ],
   },
@@ -131,11 +131,11 @@ export const FAULT_CASES: readonly FaultCase[] = [
     shownBy: [
       {
         file: `${E2E}/refusing-endpoints.test.ts`,
-        title: 'SAFETY 97: one of three endpoints refuses: at most 1 of 10,000 requests fails, rule ${rule}',
+        title: 'one of three endpoints refuses: at most 1 of 10,000 requests fails, rule ${rule}',
       },
       {
         file: `${E2E}/refusing-endpoints.test.ts`,
-        title: 'SAFETY 97: one of ten endpoints refuses: no request fails',
+        title: 'one of ten endpoints refuses: no request fails',
       },
     ],
   },
@@ -221,7 +221,7 @@ export const FAULT_CASES: readonly FaultCase[] = [
     shownBy: [
       {
         file: 'test/integration/native/acceptor.test.ts',
-        title: 'SAFETY "destination is the proxy itself": refused, counted, no descriptor grows',
+        title: 'a destination that is the proxy itself is refused and counted, and no descriptor grows',
       },
       {
         file: `${E2E}/lifecycle.test.ts`,

@@ -14,7 +14,7 @@ const FOLDER = 'test';
 const INTRODUCTION = `# Gateway API, rule by rule
 
 What Gateway API v1.7.0 asks of an HTTPRoute whose parent is a Service, and what sideroute does about it. The numbers are this
-project's own; comments in the code, titles of tests and the other documents use them. *Source* names the type of the API
+project's own; titles of tests and the other documents use them. *Source* names the type of the API
 (\`apis/v1\`), the enhancement proposal (GEP) or the part of the documentation that the rule comes from. Where the source leaves a
 choice, the statement is the choice made here. GRPCRoute is not carried by this version.
 

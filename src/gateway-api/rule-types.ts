@@ -28,7 +28,7 @@ export interface QueryParamMatch {
 
 export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'CONNECT' | 'OPTIONS' | 'TRACE' | 'PATCH';
 
-/** One entry of `rules[].matches`; absent fields are defaulted, equivalent names keep only the first (M7, M8). */
+/** One entry of `rules[].matches`; absent fields are defaulted, equivalent names keep only the first. */
 export interface HttpRouteMatch {
   readonly path: PathMatch;
   readonly headers: readonly HeaderMatch[];
@@ -58,7 +58,7 @@ export interface BackendObjectReference {
   readonly kind: string;
   readonly namespace: string;
   readonly name: string;
-  /** Service port; null only when the reference is not a core Service (B1: mandatory for a Service). */
+  /** Service port; null only when the reference is not a core Service (mandatory for a Service). */
   readonly port: number | null;
 }
 
@@ -95,7 +95,7 @@ export type HttpRouteFilter =
       readonly type: 'RequestMirror';
       readonly requestMirror: {
         readonly backendRef: BackendObjectReference;
-        /** Share of requests mirrored, numerator / denominator; `percent` and `fraction` both end here (F10). */
+        /** Share of requests mirrored, numerator / denominator; `percent` and `fraction` both end here. */
         readonly numerator: number;
         readonly denominator: number;
       };
@@ -126,7 +126,7 @@ export interface BackendRefOf<Filter> extends BackendObjectReference {
 
 export type HttpBackendRef = BackendRefOf<HttpRouteFilter>;
 
-/** Durations are milliseconds; 0 = disabled (T2); null = not given. */
+/** Durations are milliseconds; 0 = disabled; null = not given. */
 export interface HttpRouteTimeouts {
   readonly requestMs: number | null;
   readonly backendRequestMs: number | null;
@@ -134,7 +134,7 @@ export interface HttpRouteTimeouts {
 
 export interface HttpRouteRetry {
   readonly codes: readonly number[];
-  /** After the first try; 0: none, whatever else is given (V1). */
+  /** After the first try; 0: none, whatever else is given. */
   readonly attempts: number;
   readonly backoffMs: number | null;
 }
@@ -143,7 +143,7 @@ export interface HttpRouteRule {
   /** Index in `spec.rules`. */
   readonly index: number;
   readonly name: string | null;
-  /** Never empty: a rule without matches has one, PathPrefix `/` (M1). */
+  /** Never empty: a rule without matches has one, PathPrefix `/`. */
   readonly matches: readonly HttpRouteMatch[];
   readonly filters: readonly HttpRouteFilter[];
   readonly backendRefs: readonly HttpBackendRef[];

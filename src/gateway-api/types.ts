@@ -76,7 +76,7 @@ export interface HttpRoute {
   readonly creationTimestamp: number | null;
   readonly parentRefs: readonly ParentRef[];
   readonly hostnames: readonly string[];
-  /** Never empty (M1). */
+  /** Never empty. */
   readonly rules: readonly HttpRouteRule[];
   readonly source: SourceLocation;
   /** Why the version that is in the files now is refused, where this is the one before it. */

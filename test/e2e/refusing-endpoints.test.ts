@@ -114,7 +114,7 @@ async function ask(service: string, rule: string, requests: number, connections:
 const redials = (): number => sidecar.metric(/^sideroute_reconnects_total\{reason="connect_failure"\}/);
 
 for (const rule of [PLAIN, RETRIED]) {
-  t.test(`SAFETY 97: one of three endpoints refuses: at most 1 of 10,000 requests fails, rule ${rule}`, async (t) => {
+  t.test(`one of three endpoints refuses: at most 1 of 10,000 requests fails, rule ${rule}`, async (t) => {
     const before = redials();
     const { failed, twice, lost } = await ask('three', rule, 10_000, 8);
     t.ok(failed <= 1, `${failed} failed`);
@@ -125,7 +125,7 @@ for (const rule of [PLAIN, RETRIED]) {
   });
 }
 
-t.test('SAFETY 97: one of ten endpoints refuses: no request fails', async (t) => {
+t.test('one of ten endpoints refuses: no request fails', async (t) => {
   for (const rule of [PLAIN, RETRIED]) {
     const { failed, twice } = await ask('ten', rule, 5_000, 8);
     t.equal(failed, 0);
@@ -133,7 +133,7 @@ t.test('SAFETY 97: one of ten endpoints refuses: no request fails', async (t) =>
   }
 });
 
-t.test('SAFETY 97: where every endpoint refuses the answer comes soon, and dials stay in proportion', async (t) => {
+t.test('where every endpoint refuses the answer comes soon, and dials stay in proportion', async (t) => {
   const connects = (): number => sidecar.metric(/^sideroute_upstream_connects_total /);
   const { answers } = await ask('none', PLAIN, 8, 8);
   t.equal(answers.filter(({ status }) => status === 503).length, 8);

@@ -1,4 +1,4 @@
-/** SAFETY part 3, "`..data` symlink swap x 1,000": configuration changes under load lose nothing and never mix. */
+/** A thousand swaps of `..data`: configuration changes under load lose nothing and never mix. */
 import { join } from 'node:path';
 import t from 'tap';
 import { ConfigMapMount } from '../support/config-map-mount.ts';

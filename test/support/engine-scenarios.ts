@@ -267,7 +267,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     t.equal(front.engine.connections, 1);
   });
 
-  await t.test('SAFETY 46: a response that overtakes its request is relayed', async (t) => {
+  await t.test('a response that overtakes its request is relayed', async (t) => {
     const { front, backend } = await setUp(t, makeEngine, () => undefined);
     backend.onConnection = (socket) => {
       socket.once('data', () => socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nbig!'));
@@ -281,7 +281,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     await eventually('the backend connection to close', () => backend.closed === 1);
   });
 
-  await t.test('SAFETY 9, 35: what follows a request with two lengths is never taken for a request', async (t) => {
+  await t.test('what follows a request with two lengths is never taken for a request', async (t) => {
     const { front, backend, host } = await setUp(t, makeEngine, (_request, socket) => {
       socket.write('HTTP/1.1 204 No Content\r\n\r\n');
     });
@@ -380,11 +380,11 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
   });
 }
 
-/** Longer than any timer that could take slowness for death (SAFETY U16: 8 to 12 s). Takes about 14 s. */
+/** Longer than any timer that could take slowness for death: those of uWebSockets.js end after 8 to 12 s. Takes about 14 s. */
 export async function runSlowScenarios(t: Test, makeEngine: MakeEngine): Promise<void> {
   const SLOW_MS = 13_500;
 
-  await t.test('SAFETY 69, 70: neither a slow upload nor a stalled reader is cut off', async (t) => {
+  await t.test('neither a slow upload nor a stalled reader is cut off', async (t) => {
     const bodies: string[] = [];
     const size = 32 * MIB;
     const { front, host } = await setUp(t, makeEngine, (request, socket) => {

@@ -220,7 +220,7 @@ function generateMatch(dice: Dice): MatchDocument {
           ? { path: { type: 'Exact' as const, value: generatePath(dice) } }
           : { path: { ...(dice.chance(0.7) ? { type: 'PathPrefix' as const } : {}), value: generatePath(dice) } };
   const headers = distinct(dice.some(2, () => generateField(dice, HEADER_NAMES, FIELD_VALUES)));
-  // An equivalent name again: only the first counts (M7).
+  // An equivalent name again: only the first counts.
   if (headers.length > 0 && dice.chance(0.1)) {
     headers.push({ name: swapCase(headers[0]!.name), value: dice.pick(FIELD_VALUES) });
   }

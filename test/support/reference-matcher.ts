@@ -1,5 +1,5 @@
 /**
- * A slow, obviously correct matcher: SPEC.md written down over the uncompiled types, one rule of it after another. It
+ * A slow, obviously correct matcher: docs/spec-rules.md written down over the uncompiled types, one rule of it after another. It
  * shares no code with `src/routing`. Path, header and query expressions must be of the subset on which native regular
  * expressions and RE2 agree.
  */
@@ -29,16 +29,16 @@ export interface ReferenceShare {
 }
 
 export type ReferenceResult =
-  /** No route is attached (A5). */
+  /** No route is attached. */
   | { readonly kind: 'original' }
-  /** Attached, nothing matches (E1). */
+  /** Attached, nothing matches. */
   | { readonly kind: 'no_route' }
   | {
       readonly kind: 'rule';
       readonly route: HttpRoute;
       readonly rule: HttpRouteRule;
       readonly match: HttpRouteMatch;
-      /** Shares that can be picked; empty: every request answers 500 (B4). */
+      /** Shares that can be picked; empty: every request answers 500. */
       readonly shares: readonly ReferenceShare[];
     };
 
@@ -73,7 +73,7 @@ export function referenceRoute(input: ReferenceInput, request: WireRequest): Ref
   return { kind: 'rule', route, rule, match, shares: sharesOf(rule, input.resources) };
 }
 
-/** A2, A6, A7, A9. */
+/** Routes of the client's namespace replace those of the Service's; others have no say. */
 function applicableRoutes({ resources, clientNamespace, service }: ReferenceInput): HttpRoute[] {
   const document = findService(resources, service.namespace, service.name);
   const attached = resources
@@ -109,7 +109,7 @@ function covers(parent: ParentRef, service: ReferenceInput['service'], document:
   );
 }
 
-/** P1, P3, P4, P5. */
+/** Path, method, headers, parameters, then age, name and place; the trailing slash makes no prefix longer. */
 function comparePrecedence(a: Candidate, b: Candidate): number {
   const pathTypes = ['Exact', 'RegularExpression', 'PathPrefix'];
   const byType = pathTypes.indexOf(a.match.path.type) - pathTypes.indexOf(b.match.path.type);
@@ -139,7 +139,7 @@ function stripSlash(prefix: string): string {
   return prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
 }
 
-/** M2. */
+/** All that one match asks for must hold. */
 function matches(match: HttpRouteMatch, request: WireRequest): boolean {
   const [path] = request.target.split('?', 1);
   const query = request.target.slice(path!.length + 1);
@@ -151,7 +151,7 @@ function matches(match: HttpRouteMatch, request: WireRequest): boolean {
   );
 }
 
-/** M3, M4, M5, M6. */
+/** The raw path: nothing is decoded or normalised. */
 function pathMatches({ path: { type, value } }: HttpRouteMatch, path: string): boolean {
   if (type === 'Exact') return path === value;
   if (type === 'RegularExpression') return fullMatch(value, path);
@@ -174,13 +174,13 @@ function fieldMatches(field: HeaderMatch | QueryParamMatch, value: string | null
   return field.type === 'Exact' ? field.value === value : fullMatch(field.value, value);
 }
 
-/** M7: repeated fields are joined with a comma. */
+/** Repeated fields are joined with a comma. */
 function headerValue(request: WireRequest, name: string): string | null {
   const values = request.headers.filter(([field]) => field.toLowerCase() === name.toLowerCase());
   return values.length === 0 ? null : values.map(([, value]) => value).join(',');
 }
 
-/** M8: the first value, undecoded. */
+/** The first value, undecoded. */
 function queryValue(query: string, name: string): string | null {
   for (const pair of query.split('&')) {
     const [key] = pair.split('=', 1);
@@ -189,7 +189,7 @@ function queryValue(query: string, name: string): string | null {
   return null;
 }
 
-/** B2, B3, B4, B6. */
+/** Weight 0 is never picked; a backend that cannot be used keeps its weight. */
 function sharesOf(rule: HttpRouteRule, resources: readonly Resource[]): ReferenceShare[] {
   return rule.backendRefs
     .filter((ref) => ref.weight > 0)

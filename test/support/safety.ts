@@ -1,5 +1,5 @@
 /**
- * The stage for SAFETY cases: a raw client, the native engine, a scripted backend, and a runner for cases that are one
+ * The stage for the cases of docs/safety-cases.md: a raw client, the native engine, a scripted backend, and a runner for cases that are one
  * request each. All bytes are Latin-1 strings.
  */
 import { STATUS_CODES } from 'node:http';
@@ -195,7 +195,7 @@ export interface Input {
 }
 
 export interface Row {
-  /** `SAFETY <number>: <sentence>`, literally, for the table in docs. */
+  /** Literally, with the number of the case in front, for the table in docs. */
   readonly title: string;
   readonly inputs: readonly Input[];
 }

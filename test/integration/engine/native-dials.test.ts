@@ -30,7 +30,7 @@ async function ask(h: Harness, request: string) {
   return client;
 }
 
-t.test('SAFETY 97: a refused connection is dialled 16 times, for any method, and is then a 503', async (t) => {
+t.test('a refused connection is dialled 16 times, for any method, and is then a 503', async (t) => {
   for (const request of [GET, POST]) {
     const { h } = await refused(t);
     const client = await ask(h, request);
@@ -43,26 +43,23 @@ t.test('SAFETY 97: a refused connection is dialled 16 times, for any method, and
   }
 });
 
-t.test(
-  'SAFETY 97: a request goes to whoever listens in the end, once and whole, with and without retries',
-  async (t) => {
-    for (const policy of [null, retrying(0), retrying(1)]) {
-      const { h, port } = await refused(t, { engine: SLOW }, policy);
-      const client = await ask(h, POST);
-      await eventually('refusals', () => h.front.engine.counters().redials === 2);
-      const backend = await ScriptedBackend.listen(t, { port });
-      const upstream = await backend.next();
-      t.equal(await upstream.until(POST), POST);
-      upstream.send(OK);
-      t.equal(await client.until('ok'), OK);
-      t.equal(backend.connections.length, 1);
-      t.match(h.host.outcomes, [{ status: 200, reason: null, retries: 0, retryDenied: null }]);
-      t.equal(h.front.engine.counters().bytesUpstream, POST.length, 'counted when it left');
-    }
-  },
-);
+t.test('a request goes to whoever listens in the end, once and whole, with and without retries', async (t) => {
+  for (const policy of [null, retrying(0), retrying(1)]) {
+    const { h, port } = await refused(t, { engine: SLOW }, policy);
+    const client = await ask(h, POST);
+    await eventually('refusals', () => h.front.engine.counters().redials === 2);
+    const backend = await ScriptedBackend.listen(t, { port });
+    const upstream = await backend.next();
+    t.equal(await upstream.until(POST), POST);
+    upstream.send(OK);
+    t.equal(await client.until('ok'), OK);
+    t.equal(backend.connections.length, 1);
+    t.match(h.host.outcomes, [{ status: 200, reason: null, retries: 0, retryDenied: null }]);
+    t.equal(h.front.engine.counters().bytesUpstream, POST.length, 'counted when it left');
+  }
+});
 
-t.test('SAFETY 97: all addresses are dialled by turns', async (t) => {
+t.test('all addresses are dialled by turns', async (t) => {
   const { h, port } = await refused(t);
   h.host.answer = () => forwardTo(port, ['127.0.0.2', '127.0.0.3']);
   const client = await ask(h, GET);
@@ -76,7 +73,7 @@ t.test('SAFETY 97: all addresses are dialled by turns', async (t) => {
   t.equal(h.front.engine.counters().upstreamConnects, 34, 'the second address at once');
 });
 
-t.test('SAFETY 97: refused connections are on no budget and no attempts', async (t) => {
+t.test('refused connections are on no budget and no attempts', async (t) => {
   const port = await closedPort();
   const policy = retrying(2);
   const h = await startHarness(t, {
@@ -95,7 +92,7 @@ t.test('SAFETY 97: refused connections are on no budget and no attempts', async 
   t.match(h.host.outcomes, [{ status: 200, retries: 1 }]);
 });
 
-t.test('SAFETY 97: where nothing accepts for a while each request dials twice', async (t) => {
+t.test('where nothing accepts for a while each request dials twice', async (t) => {
   const { h } = await refused(t);
   const clients = await Promise.all(Array.from({ length: 8 }, () => h.connect()));
   const askAll = () =>
@@ -123,7 +120,7 @@ t.test('a caller that resets ends the dialling', async (t) => {
   t.match(h.front.engine.counters(), { requestsOpen: 0, upstreamOpen: 0, redials: 2 });
 });
 
-t.test('SAFETY 95: what a stale pooled connection has failed dials, and takes no other of the pool', async (t) => {
+t.test('what a stale pooled connection has failed dials, and takes no other of the pool', async (t) => {
   const h = await startHarness(t, { engine: SLOW });
   const one = await h.exchange(GET);
   const two = await h.exchange(GET);

@@ -1,4 +1,4 @@
-/** SPEC F10 on the wire: what a mirror gets, and that nothing it does reaches the client. */
+/** Mirrors on the wire: what a mirror gets, and that nothing it does reaches the client. */
 import t, { type Test } from 'tap';
 
 import type { NativeEngineOptions } from '../../../src/engine/native/native-engine.ts';

@@ -23,7 +23,7 @@ t.test('the connection used last is used next', async (t) => {
   t.match(h.front.engine.counters(), { upstreamOpen: 2, upstreamIdle: 1, upstreamReused: 1 });
 });
 
-t.test('OPS 3.13: an idle connection is closed after its time, or the shorter one its peer announces', async (t) => {
+t.test('an idle connection is closed after its time, or the shorter one its peer announces', async (t) => {
   const h = await startHarness(t, { engine: { upstreamIdleMs: 60 } });
   const { client, upstream } = await h.exchange(GET);
   upstream.send(OK);
@@ -36,7 +36,7 @@ t.test('OPS 3.13: an idle connection is closed after its time, or the shorter on
   t.equal(await second.upstream.untilEnd(), 'fin');
 });
 
-t.test('OPS 3.15: a connection serves a limited number of requests, for a limited time', async (t) => {
+t.test('a connection serves a limited number of requests, for a limited time', async (t) => {
   const h = await startHarness(t, { engine: { upstreamMaxRequests: 2 } });
   const { client, upstream } = await h.exchange(GET);
   upstream.send(OK);
@@ -56,7 +56,7 @@ t.test('OPS 3.15: a connection serves a limited number of requests, for a limite
 });
 const startMs = performance.now();
 
-t.test('SAFETY 91: bytes or an end on an idle connection discard it', async (t) => {
+t.test('bytes or an end on an idle connection discard it', async (t) => {
   for (const speak of ['HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil', null]) {
     const h = await startHarness(t);
     const { client, upstream } = await h.exchange(GET);
@@ -74,7 +74,7 @@ t.test('SAFETY 91: bytes or an end on an idle connection discard it', async (t) 
   }
 });
 
-t.test('SAFETY 90: a connection with bytes beyond the response is not used again', async (t) => {
+t.test('a connection with bytes beyond the response is not used again', async (t) => {
   const h = await startHarness(t);
   const { client, upstream } = await h.exchange(GET);
   upstream.send(`${OK}more`);
@@ -83,7 +83,7 @@ t.test('SAFETY 90: a connection with bytes beyond the response is not used again
   t.equal(client.text, '');
 });
 
-t.test('SAFETY 95: a GET is sent once more when a reused connection ends without a byte, a POST is not', async (t) => {
+t.test('a GET is sent once more when a reused connection ends without a byte, a POST is not', async (t) => {
   for (const [request, again] of [
     [GET, true],
     ['PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n', true],
@@ -129,7 +129,7 @@ t.test('a body longer than what is kept is not sent again', async (t) => {
   t.match(await client.until('upstream_reset'), /^HTTP\/1.1 502 /);
 });
 
-t.test('OPS 3.14: what must not be sent twice takes a fresh connection rather than one idle for long', async (t) => {
+t.test('what must not be sent twice takes a fresh connection rather than one idle for long', async (t) => {
   const h = await startHarness(t, { engine: { freshConnectionAfterMs: 0 } });
   const { client, upstream } = await h.exchange(GET);
   upstream.send(OK);

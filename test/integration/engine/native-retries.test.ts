@@ -1,4 +1,4 @@
-/** SPEC R1-R6, V1, V2, V4 on the wire: what the backend gets, what the client gets, and what the outcome says. */
+/** Retries on the wire: what the backend gets, what the client gets, and what the outcome says. */
 import t, { type Test } from 'tap';
 
 import type { ForwardPolicy, RetryPolicy } from '../../../src/routing/decision.ts';

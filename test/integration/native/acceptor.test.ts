@@ -25,7 +25,7 @@ const HEAD = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const HTTP_FRONTEND = [{ address: SERVICE.v4, port: PORT, id: 1, mode: 'http' }] as const;
 
 void inPod(t, import.meta.url, (pod) => {
-  t.test('SAFETY "destination is the proxy itself": refused, counted, no descriptor grows', async (t) => {
+  t.test('a destination that is the proxy itself is refused and counted, and no descriptor grows', async (t) => {
     const acceptor = await AcceptorProcess.start(t);
     const before = await settled(acceptor);
     for (let i = 0; i < 50; ++i) {
@@ -48,7 +48,7 @@ void inPod(t, import.meta.url, (pod) => {
     await eventually('the other four', () => clients.every((client) => client.text === 'hello'));
   });
 
-  t.test('SAFETY "fd exhaustion": with 64 descriptors accepting pauses, CPU stays low, all are served', async (t) => {
+  t.test('with 64 descriptors accepting pauses, CPU stays low, all are served', async (t) => {
     const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=64:64'] });
     await listen(t, pod.v4, PORT, (end) => void end.write('hello'));
     const clients = await Promise.all(Array.from({ length: 100 }, () => dial(t, SERVICE.v4, PORT)));

@@ -86,7 +86,7 @@ void inPod(t, import.meta.url, (pod) => {
     t.match(await acceptor.counters(), { connections: { opaque: 1, unrouted: 0 } });
   });
 
-  t.test('SAFETY 14: a head dribbled byte by byte gives the same verdict', async (t) => {
+  t.test('a head dribbled byte by byte gives the same verdict', async (t) => {
     const acceptor = await start(t, { detectTimeoutMs: 60_000 });
     const client = await dial(t, SERVICE.v4, PORT);
     await writeApart(client, HEAD.split(''));
@@ -115,7 +115,7 @@ void inPod(t, import.meta.url, (pod) => {
     );
   });
 
-  t.test('SAFETY 64, 65, 63: heads over a limit are invalid, with the reason of the reply', async (t) => {
+  t.test('heads over a limit are invalid, with the reason of the reply', async (t) => {
     await start(t);
     const line = `GET /${'p'.repeat(9000)} HTTP/1.1\r\nHost: a\r\n\r\n`;
     const bytes = `GET / HTTP/1.1\r\nHost: a\r\nX: ${'v'.repeat(70_000)}`;
@@ -146,20 +146,20 @@ void inPod(t, import.meta.url, (pod) => {
     }
   });
 
-  t.test('SAFETY 77: the HTTP/2 preface, split at every byte, is tunnelled byte-exact', async (t) => {
+  t.test('the HTTP/2 preface, split at every byte, is tunnelled byte-exact', async (t) => {
     const acceptor = await start(t, { detectTimeoutMs: 60_000 });
     const { connections } = await prefaceAtEverySplit(t, acceptor, pod, PORT);
     t.match(await acceptor.counters(), { connections: { h2c: connections }, handedOver: 0 });
   });
 
-  t.test('SAFETY 78: a preface that goes wrong is HTTP of a version we do not speak', async (t) => {
+  t.test('a preface that goes wrong is HTTP of a version we do not speak', async (t) => {
     await start(t);
     const client = await dial(t, SERVICE.v4, PORT);
     await client.write('PRI * HTTP/2.0\r\n\r\nSM\r\nX\r\n');
     t.match(await answer(client), { verdict: 'invalid', reason: 'bad_version' });
   });
 
-  t.test('SAFETY 79: TLS and other protocols are tunnelled byte-exact and counted', async (t) => {
+  t.test('TLS and other protocols are tunnelled byte-exact and counted', async (t) => {
     const acceptor = await start(t);
     await listen(t, pod.v4, PORT, (end) => end.socket.pipe(end.socket));
     for (const bytes of [
@@ -175,7 +175,7 @@ void inPod(t, import.meta.url, (pod) => {
     t.match(await acceptor.counters(), { connections: { tls: 1, not_http: 3 }, handedOver: 0 });
   });
 
-  t.test('SAFETY 67: a silent downstream gets its server-first protocol after the deadline', async (t) => {
+  t.test('a silent downstream gets its server-first protocol after the deadline', async (t) => {
     const acceptor = await start(t, { detectTimeoutMs: 100 });
     await listen(t, pod.v4, PORT, (end) => {
       void end.write('220 mail\r\n');
@@ -221,7 +221,7 @@ void inPod(t, import.meta.url, (pod) => {
     },
   );
 
-  t.test('SAFETY 68: a head begun but unfinished at its deadline is a request timeout', async (t) => {
+  t.test('a head begun but unfinished at its deadline is a request timeout', async (t) => {
     await start(t, { detectTimeoutMs: 150 });
     const client = await dial(t, SERVICE.v4, PORT);
     await client.write('GET / HTTP/1.1\r\nHost:');

@@ -1,4 +1,4 @@
-/** SAFETY 108: callers that leave, and callers that only have nothing more to say. */
+/** Callers that leave, and callers that only have nothing more to say. */
 import t, { type Test } from 'tap';
 
 import type { ForwardPolicy } from '../../../src/routing/decision.ts';

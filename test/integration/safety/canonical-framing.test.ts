@@ -1,4 +1,4 @@
-/** SAFETY 100: framing leaves in the one form that every server reads the same, whatever form it came in. */
+/** Framing leaves in the one form that every server reads the same, whatever form it came in. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,4 +1,4 @@
-/** SAFETY 49-62, 106, 107: chunked request bodies. */
+/** Chunked request bodies. */
 import { createHash } from 'node:crypto';
 
 import t from 'tap';

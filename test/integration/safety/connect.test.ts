@@ -1,4 +1,4 @@
-/** SAFETY 99, 105: CONNECT, whose head is all there is of it until a tunnel stands, and whose Host is its target. */
+/** CONNECT, whose head is all there is of it until a tunnel stands, and whose Host is its target. */
 import t from 'tap';
 
 import type { ForwardDecision } from '../../../src/routing/decision.ts';

@@ -1,4 +1,4 @@
-/** SAFETY 34-48: where a message ends and the next one begins. */
+/** Where a message ends and the next one begins. */
 import t from 'tap';
 
 import {

@@ -1,4 +1,4 @@
-/** SAFETY 15-33: header fields. */
+/** Header fields. */
 import t from 'tap';
 
 import { forwarded, NO_CONTENT, refused, runRows, Stage, type Input, type Row } from '../../support/safety.ts';

@@ -1,4 +1,4 @@
-/** SAFETY 63-66 and 68-70: limits of a head, and peers that are slow. 67 is in protocols.test.ts. */
+/** Limits of a head, and peers that are slow. */
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 

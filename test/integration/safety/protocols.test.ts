@@ -1,4 +1,4 @@
-/** SAFETY 67 and 77-79: what is not HTTP/1.x, through real redirects, the acceptor and the engine behind it. */
+/** What is not HTTP/1.x, through real redirects, the acceptor and the engine behind it. */
 import t, { type Test } from 'tap';
 
 import type { ConnectionReason } from '../../../src/errors.ts';

@@ -1,4 +1,4 @@
-/** SAFETY 1-14, 109: what is wrong, unusual or merely slow in a request line. */
+/** What is wrong, unusual or merely slow in a request line. */
 import t from 'tap';
 
 import {

@@ -1,4 +1,4 @@
-/** SAFETY 101-104: what backends write beside the rules, and a client must not see. */
+/** What backends write beside the rules, and a client must not see. */
 import t from 'tap';
 
 import { badResponse, forwarded, localReply, runRows, Stage, type Input, type Row } from '../../support/safety.ts';

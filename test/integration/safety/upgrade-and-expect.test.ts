@@ -1,4 +1,4 @@
-/** SAFETY 71-76: Upgrade and Expect. */
+/** Upgrade and Expect. */
 import t from 'tap';
 
 import {

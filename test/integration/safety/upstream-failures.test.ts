@@ -1,4 +1,4 @@
-/** SAFETY 95-98: backends that break off, cannot be reached, or do not answer. */
+/** Backends that break off, cannot be reached, or do not answer. */
 import t from 'tap';
 
 import { REQUEST_REASONS, type RequestReason } from '../../../src/errors.ts';

@@ -1,4 +1,4 @@
-/** SAFETY 80-94: what a backend may answer, and what it may not. */
+/** What a backend may answer, and what it may not. */
 import t from 'tap';
 
 import {

@@ -1,5 +1,5 @@
 /**
- * SAFETY 99-109 behind the `uws` engine: what the gate in front of it would not have let pass, later on a connection that it
+ * Heads behind the `uws` engine: what the gate in front of it would not have let pass, later on a connection that it
  * has. The native engine carries such requests or refuses them itself.
  */
 import t, { type Test } from 'tap';

@@ -159,7 +159,7 @@ t.test('an unspecified or multicast address is never connected to', async (t) =>
   t.match(backends.status()[0], { error: '0.0.0.0 is unspecified' });
 });
 
-t.test('SAFETY: an answer of DNS that cannot be used leaves a backend its last good address', async (t) => {
+t.test('an answer of DNS that cannot be used leaves a backend its last good address', async (t) => {
   const { backends, dns } = await start(t);
   dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.1'] });
   const backend = backends.intern('devopssong', 'a', 80);

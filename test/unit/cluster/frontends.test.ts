@@ -118,7 +118,7 @@ t.test('a frontend without a known address is reported and not captured, then fo
   t.equal(log.filter((line) => line.includes('connections pass unrouted')).length, 4, 'each reason once per frontend');
 });
 
-t.test('SAFETY: an answer of DNS that cannot be used leaves a frontend its last good address', async (t) => {
+t.test('an answer of DNS that cannot be used leaves a frontend its last good address', async (t) => {
   const { frontends, dns, lists } = await start(t);
   dns.zone.set(`a.${DOMAIN}`, { a: ['10.96.0.1'], aaaa: ['fd00:96::1'] });
   frontends.update(attachment([frontend('a', 80)]));

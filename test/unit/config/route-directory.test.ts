@@ -180,7 +180,7 @@ t.test('the hash depends on names and contents only', async (t) => {
   t.not(await hash({ 'a.yaml': 'one' }), base);
 });
 
-t.test('SAFETY: a ..data swap is applied within 1 s', async (t) => {
+t.test('a ..data swap is applied within 1 s', async (t) => {
   const path = temporaryDirectory(t);
   const mount = new ConfigMapMount(path);
   mount.write({ 'a.yaml': 'a0' });
@@ -233,7 +233,7 @@ t.test('a swap without a change of content is no new generation', async (t) => {
   t.equal(watched.last.hash, hash);
 });
 
-t.test('SAFETY: a read that meets a generation half removed starts again with the new one', async (t) => {
+t.test('a read that meets a generation half removed starts again with the new one', async (t) => {
   const path = temporaryDirectory(t);
   const mount = new ConfigMapMount(path);
   const count = 20;
@@ -261,7 +261,7 @@ t.test('SAFETY: a read that meets a generation half removed starts again with th
   }
 });
 
-t.test('SAFETY: 1,000 ..data swaps, every snapshot is one generation and the last one is applied', async (t) => {
+t.test('1,000 ..data swaps, every snapshot is one generation and the last one is applied', async (t) => {
   const path = temporaryDirectory(t);
   new ConfigMapMount(path).write({ 'f0.yaml': '0/1' });
   const watched = new Watched(t, path, { settleMs: 0 });
@@ -421,7 +421,7 @@ t.test('plain directory: edits in place, new files and deletions are applied', a
   t.equal(watched.last.valid, true);
 });
 
-t.test('SAFETY: a file written in pieces is read when it is complete', async (t) => {
+t.test('a file written in pieces is read when it is complete', async (t) => {
   const path = temporaryDirectory(t);
   const file = join(path, 'a.yaml');
   writeFileSync(file, 'old');
@@ -449,7 +449,7 @@ t.test('a file that never stops changing is applied all the same', async (t) => 
   t.equal(watched.last.valid, true);
 });
 
-t.test('SAFETY: an unparsable file keeps its last good content until it is mended', async (t) => {
+t.test('an unparsable file keeps its last good content until it is mended', async (t) => {
   const path = temporaryDirectory(t);
   const mount = new ConfigMapMount(path);
   mount.write({ 'a.yaml': 'a1', 'b.yaml': 'b1' });

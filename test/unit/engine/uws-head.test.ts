@@ -54,19 +54,19 @@ t.test('SPEC M7: repeated fields are joined in order, absent ones are null', asy
   t.equal(head.header('z'), null);
 });
 
-t.test('SAFETY 7, 30: bytes above 0x7f stay bytes', async (t) => {
+t.test('bytes above 0x7f stay bytes', async (t) => {
   const { head, problem } = read('GET', '/\xc3\xa9?q=\xc3\xa9', [HOST, 'X: a\xe9b', 'X: c\xc3\xa9d']);
   t.equal(problem, null);
   t.equal(head.target, '/\xc3\xa9?q=\xc3\xa9');
   t.equal(head.header('x'), 'a\xe9b,c\xc3\xa9d');
 });
 
-t.test('SAFETY U14: bytes that uWS loses are refused, not altered', async (t) => {
+t.test('bytes that uWS loses are refused, not altered', async (t) => {
   t.equal(read('GET', '/\xe9', [HOST]).problem, 'not_implemented');
   t.equal(read('GET', '/', [HOST, 'X: a', 'X: b\xe9c']).problem, 'not_implemented');
 });
 
-t.test('SAFETY 33: hop-by-hop fields and those that Connection names are not forwarded', async (t) => {
+t.test('hop-by-hop fields and those that Connection names are not forwarded', async (t) => {
   const { head } = read('GET', '/', [
     HOST,
     'Connection: X-Hop, keep-alive',
@@ -89,41 +89,28 @@ t.test('Connection: close is seen in a list', async (t) => {
 });
 
 const REFUSED: readonly (readonly [name: string, reason: RequestReason, ...lines: string[]])[] = [
-  ['SAFETY 24: no Host', 'bad_request', 'X: y'],
-  ['SAFETY 25: two Hosts, even equal', 'bad_request', HOST, HOST],
-  ['SAFETY 26: a list in Host', 'bad_request', 'Host: a,b'],
-  ['SAFETY 26: a slash in Host', 'bad_request', 'Host: a/b'],
-  ['SAFETY 26: userinfo in Host', 'bad_request', 'Host: u@a'],
-  ['SAFETY 26: a port out of range', 'bad_request', 'Host: a:99999'],
-  ['SAFETY 20: a name that is no token', 'bad_request', HOST, 'a(b: c'],
-  ['SAFETY 21: a control character in a value', 'bad_request', HOST, 'a: b\x01c'],
-  [
-    'SAFETY 32: Connection names Content-Length',
-    'bad_request',
-    HOST,
-    'Connection: content-length',
-    'Content-Length: 1',
-  ],
-  ['SAFETY 32: Connection names Host', 'bad_request', HOST, 'Connection: host'],
-  [
-    'SAFETY 34: Content-Length and Transfer-Encoding',
-    'bad_request',
-    HOST,
-    'Content-Length: 5',
-    'Transfer-Encoding: chunked',
-  ],
-  ['SAFETY 35: differing Content-Lengths', 'bad_request', HOST, 'Content-Length: 5', 'Content-Length: 6'],
-  ['SAFETY 36: equal Content-Lengths', 'bad_request', HOST, 'Content-Length: 5', 'Content-Length: 5'],
-  ['SAFETY 36: a list of Content-Lengths', 'bad_request', HOST, 'Content-Length: 5, 5'],
+  ['no Host', 'bad_request', 'X: y'],
+  ['two Hosts, even equal', 'bad_request', HOST, HOST],
+  ['a list in Host', 'bad_request', 'Host: a,b'],
+  ['a slash in Host', 'bad_request', 'Host: a/b'],
+  ['userinfo in Host', 'bad_request', 'Host: u@a'],
+  ['a port out of range', 'bad_request', 'Host: a:99999'],
+  ['a name that is no token', 'bad_request', HOST, 'a(b: c'],
+  ['a control character in a value', 'bad_request', HOST, 'a: b\x01c'],
+  ['Connection names Content-Length', 'bad_request', HOST, 'Connection: content-length', 'Content-Length: 1'],
+  ['Connection names Host', 'bad_request', HOST, 'Connection: host'],
+  ['Content-Length and Transfer-Encoding', 'bad_request', HOST, 'Content-Length: 5', 'Transfer-Encoding: chunked'],
+  ['differing Content-Lengths', 'bad_request', HOST, 'Content-Length: 5', 'Content-Length: 6'],
+  ['equal Content-Lengths', 'bad_request', HOST, 'Content-Length: 5', 'Content-Length: 5'],
+  ['a list of Content-Lengths', 'bad_request', HOST, 'Content-Length: 5, 5'],
   ...['+5', '-0', '0x5', '5_0', '5 5', ''].map(
-    (value) => [`SAFETY 37: Content-Length «${value}»`, 'bad_request', HOST, `Content-Length: ${value}`] as const,
+    (value) => [`Content-Length «${value}»`, 'bad_request', HOST, `Content-Length: ${value}`] as const,
   ),
-  ['SAFETY 38: Content-Length overflow', 'bad_request', HOST, 'Content-Length: 99999999999999999999'],
+  ['Content-Length overflow', 'bad_request', HOST, 'Content-Length: 99999999999999999999'],
   ...['identity', 'xchunked', 'chunked;a=1', ',chunked', ''].map(
-    (value) =>
-      [`SAFETY 39, 40: Transfer-Encoding «${value}»`, 'bad_request', HOST, `Transfer-Encoding: ${value}`] as const,
+    (value) => [`Transfer-Encoding «${value}»`, 'bad_request', HOST, `Transfer-Encoding: ${value}`] as const,
   ),
-  ['SAFETY 40: chunked twice', 'bad_request', HOST, 'Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'],
+  ['chunked twice', 'bad_request', HOST, 'Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'],
   ['a chunked body', 'not_implemented', HOST, 'Transfer-Encoding: Chunked'],
   ['Upgrade', 'not_implemented', HOST, 'Upgrade: websocket', 'Connection: Upgrade'],
   ['Expect', 'not_implemented', HOST, 'Expect: 100-continue', 'Content-Length: 1'],
@@ -135,14 +122,14 @@ for (const [name, reason, ...lines] of REFUSED) {
   });
 }
 
-t.test('refused: SAFETY 4, 6, 10: a bad method, a bad target, CONNECT', async (t) => {
+t.test('refused: a bad method, a bad target, CONNECT', async (t) => {
   t.equal(read('G{}', '/', [HOST]).problem, 'bad_request');
   t.equal(read('GET', '/a#b', [HOST]).problem, 'bad_request');
   t.equal(read('GET', '/a\x7f', [HOST]).problem, 'bad_request');
   t.equal(read('CONNECT', '/', [HOST]).problem, 'not_implemented');
 });
 
-t.test('admitted: SAFETY 27-29: an empty Host, IP literals, underscores', async (t) => {
+t.test('admitted: an empty Host, IP literals, underscores', async (t) => {
   for (const host of ['Host:', 'Host: [::1]:80', 'Host: 10.0.0.1:8080', 'Host: a_b:']) {
     t.equal(read('GET', '/', [host]).problem, null, host);
   }

@@ -173,7 +173,7 @@ t.test('SPEC M7: header names compare without case, values with it, repeated fie
     }),
     'both',
   );
-  t.equal(web.ask({ headers: [['Host', 'web.example']] }), 'host', 'A10: the Host header can be matched');
+  t.equal(web.ask({ headers: [['Host', 'web.example']] }), 'host', 'the Host header can be matched');
   t.equal(web.ask({ headers: [['name', '\xc3\xa9']] }), 'accent', 'values are the bytes of their UTF-8 form');
   t.equal(web.ask({}), NO_ROUTE);
 });

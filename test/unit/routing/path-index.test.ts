@@ -42,7 +42,7 @@ function paths(exact: readonly string[], prefixes: readonly string[]): Content {
   };
 }
 
-/** Straight from SPEC M3 and M4. */
+/** What the API says of the two kinds of path, word by word. */
 function naive({ exact, prefixes }: Content, path: string): string | null {
   const found = exact.get(path);
   if (found !== undefined) return found;

@@ -3,7 +3,7 @@ import { rewritePath } from '../../../src/routing/filters/url-rewrite.ts';
 import { backend, exactPath, match, pathPrefix } from '../../support/routes.ts';
 import { fullPath, OneRule, prefixPath, redirect, urlRewrite } from '../../support/filters.ts';
 
-/** SPEC F9: path, prefix, replacement, result. */
+/** Path, prefix, replacement, result. */
 const PREFIX_TABLE = [
   ['/foo/bar', '/foo', '/xyz', '/xyz/bar'],
   ['/foo/bar', '/foo', '/xyz/', '/xyz/bar'],
