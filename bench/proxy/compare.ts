@@ -21,6 +21,7 @@ import { chmodSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, wr
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { UWS_NODE_VERSIONS } from '../../src/uws-library/library.ts';
 import { Cluster, type Pod } from '../../test/support/cluster.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
@@ -57,8 +58,10 @@ interface Running extends Contender {
 function keys(): string[] {
   const modes = values['access-log'];
   if (modes !== undefined) return modes.split(',').map((mode) => `native:${mode}`);
-  const known = values.before === undefined ? 'native,haproxy,nginx,uws' : 'native,before';
-  return (values.proxies ?? known).split(',');
+  if (values.proxies !== undefined) return values.proxies.split(',');
+  if (values.before !== undefined) return ['native', 'before'];
+  const hasUws = UWS_NODE_VERSIONS.includes(Number(process.versions.node.split('.')[0]));
+  return ['native', 'haproxy', 'nginx', ...(hasUws ? ['uws'] : [])];
 }
 
 function processes(pid: number): number[] {

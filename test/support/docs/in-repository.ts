@@ -1,0 +1,47 @@
+/**
+ * Command blocks of the documents that are about the repository itself are run as they are printed, in a copy of it. Where that takes long, a
+ * shorter form of the same command stands for it, and SIDEROUTE_FULL=1 runs the whole: linting everything, measuring.
+ */
+import t, { type Test } from 'tap';
+import type { Block } from './blocks.ts';
+import { repositoryCopy } from './places.ts';
+import { blocks, isOfRepository, Places, skip, succeeded, type Runner } from './running.ts';
+
+/** What is measured, which takes as long as everything else together. */
+export const isBenchmark = ({ document }: Block): boolean => document === 'docs/PERFORMANCE.md';
+
+const FULL = process.env['SIDEROUTE_FULL'] === '1';
+const places = new Places();
+
+/** `shorter`: what a run takes instead unless SIDEROUTE_FULL=1. */
+export function inRepository(
+  prints: readonly string[],
+  shorter: (script: string) => string = (script) => script,
+): Runner {
+  return async (t, { text }) => {
+    const copy = await places.get(repositoryCopy);
+    const script = FULL ? text : shorter(text);
+    succeeded(t, await copy.run(script), prints);
+  };
+}
+
+/** Tests of the blocks about the repository that `isHere` takes, by title as `runners` has it, or as they are. */
+export function runBlocks(runners: Readonly<Record<string, Runner>>, isHere: (block: Block) => boolean): void {
+  const here = blocks.filter((block) => isOfRepository(block) && isHere(block));
+
+  t.test('the table has no blocks that are not there', async (t) => {
+    for (const title of Object.keys(runners))
+      t.ok(
+        here.some((block) => block.title === title),
+        title,
+      );
+  });
+
+  t.test('every block about the repository does what it says', { skip, timeout: 280_000 }, async (t) => {
+    t.teardown(() => places.close());
+    for (const block of here)
+      await t.test(`${block.title}, line ${block.line}`, (t: Test) =>
+        (runners[block.title] ?? inRepository([]))(t, block),
+      );
+  });
+}
