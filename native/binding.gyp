@@ -71,6 +71,7 @@
         'src/net/timer_wheel.cc',
         'src/upstream/attempt.cc',
         'src/upstream/backends.cc',
+        'src/upstream/lending.cc',
         'src/upstream/upstream_connection.cc',
         'src/upstream/upstream_pool.cc',
       ],

@@ -9,7 +9,7 @@ StateRecords DescribeUpstreams(const HttpEngine& engine) {
   engine.backends().VisitAll([&](const Backend& backend) {
     size_t waiting = backend.waiting();
     backend.VisitEndpoints([&](const Endpoint& endpoint) {
-      const size_t idle = endpoint.idle.size();
+      const size_t idle = endpoint.idle();
       records.Number(backend.id());
       records.Address(endpoint.address);
       records.Count(endpoint.open - idle - endpoint.connecting);

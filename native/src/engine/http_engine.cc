@@ -9,6 +9,8 @@
 #include <ctime>
 #include <utility>
 
+#include "http1/upstream.h"
+
 namespace sideroute {
 
 namespace {
@@ -22,7 +24,7 @@ HttpEngine::HttpEngine(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& 
     : reactor_(reactor),
       context_(reactor, own_dials, descriptors, memory, host, backends_, exchanges_, readers_,
                linger_deadlines, lingering, settings),
-      backends_(context_),
+      backends_(context_, *this),
       exchanges_(context_) {
   [[maybe_unused]] const ssize_t seeded = getrandom(&context_.random, sizeof context_.random, GRND_NONBLOCK);
   reactor_.AddTurnClient(this);
@@ -59,6 +61,10 @@ http1::Downstream& HttpEngine::Add(std::unique_ptr<http1::Downstream> downstream
   http1::Downstream& added = *downstream.release();
   downstreams_.PushBack(&added);
   return added;
+}
+
+std::unique_ptr<UpstreamConnection> HttpEngine::Make(Endpoint& endpoint, Protocol /*protocol*/) {
+  return std::make_unique<http1::Upstream>(context_, endpoint);
 }
 
 int32_t HttpEngine::AddReply(LocalReply reply) {

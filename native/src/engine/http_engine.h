@@ -24,7 +24,7 @@
 
 namespace sideroute {
 
-class HttpEngine final : private TurnClient {
+class HttpEngine final : private TurnClient, private UpstreamConnector {
  public:
   HttpEngine(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors, const MemoryGuard& memory,
              EngineHost& host, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
@@ -80,6 +80,7 @@ class HttpEngine final : private TurnClient {
 
  private:
   http1::Downstream& Add(std::unique_ptr<http1::Downstream> downstream);
+  std::unique_ptr<UpstreamConnection> Make(Endpoint& endpoint, Protocol protocol) override;
   void OnBatchEnd() override;
   void OnTurnEnd() override { context_.host.OnTurnEnd(); }
   uint64_t NextDueMs() const override { return context_.wheel.NextDueMs(); }

@@ -73,7 +73,9 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   facts_.bytes_received = head.length;
   if (context_.log != nullptr && context_.log->on()) KeepFacts(head);
 
-  const bool decided = context_.host.Decide(downstream_->caller().frontend, head, &decision_);
+  const Caller& caller = downstream_->caller();
+  protocol_ = caller.protocol;
+  const bool decided = context_.host.Decide(caller.frontend, head, &decision_);
   // JavaScript may have closed the engine meanwhile; that takes effect at the end of the turn.
   if (!decided) {
     downstream_->Took();
@@ -89,9 +91,8 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
     downstream_->Took();
     return Reply(decision_.reply, true);
   }
-  backend_ = decision_.kind == DecisionKind::kForward
-                 ? context_.backends.Find(decision_.backend)
-                 : context_.backends.Original(downstream_->caller().original);
+  backend_ = decision_.kind == DecisionKind::kForward ? context_.backends.Find(decision_.backend)
+                                                      : context_.backends.Original(caller.original);
   // Before the mirrors: one that ends at once may call back, and the backend must not be dropped then.
   if (backend_ != nullptr) backend_->AddExchange(1);
   if (decision_.mirrors >= 0) StartMirrors(head);

@@ -48,6 +48,8 @@ class Exchange final : public RequestServer, private AttemptUser {
   uint64_t BlockedSinceMs() const override;
   size_t DropReplay() override;
   void Describe(StateRecords& records) const override;
+  // What the caller speaks.
+  Protocol protocol() const { return protocol_; }
   // It gets no more of the body.
   void OnMirrorEnded(Mirror& mirror);
 
@@ -160,6 +162,7 @@ class Exchange final : public RequestServer, private AttemptUser {
   int32_t reason_ = -1;
 
   // Facts of the request head that are needed after its bytes are gone.
+  Protocol protocol_ = Protocol::kHttp1;
   uint8_t minor_version_ = 1;
   bool repeatable_ = false;
 

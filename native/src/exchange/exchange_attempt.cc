@@ -6,7 +6,10 @@
 namespace sideroute {
 
 Attempt::Options Exchange::options() const {
-  return {.may_reuse = !fresh_only_, .repeatable = repeatable_, .caller_ended = caller_ended_};
+  return {.may_reuse = !fresh_only_,
+          .repeatable = repeatable_,
+          .caller_ended = caller_ended_,
+          .protocol = protocol_};
 }
 
 void Exchange::ArmAttempt() {

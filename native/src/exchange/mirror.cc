@@ -35,7 +35,7 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http::R
   }
   backend_->AddMirror(1);
   // A connection that may have gone stale is looked at first, because there is no second try.
-  const Attempt::Options options{.may_queue = false, .may_displace = false};
+  const Attempt::Options options{.may_queue = false, .may_displace = false, .protocol = exchange.protocol()};
   if (attempt_.Begin(*backend_, options) == Attempt::Result::kNone) {
     OnNoStream(attempt_.why());
     return false;

@@ -81,6 +81,9 @@ struct EngineSettings {
   uint32_t upstream_max_requests = 1'000;
   uint32_t max_upstream_connections = 1'024;
   uint32_t max_upstream_idle = 64;
+  // Over so many connections the streams to a backend are spread, where one has many. More are dialled when
+  // these have no room.
+  uint32_t upstream_spread = 4;
   uint32_t max_queued_requests = 1'024;
   // Beyond it a request that is not idempotent takes a fresh connection.
   uint32_t fresh_connection_after_ms = 1'000;

@@ -29,6 +29,10 @@ namespace sideroute {
 
 class StateRecords;
 
+// What a connection speaks.
+enum class Protocol : uint8_t { kHttp1, kHttp2 };
+inline constexpr size_t kProtocols = 2;
+
 // Fields behind a body, at `data` as those of a head. Those marked for dropping are not passed on.
 struct Trailers {
   const char* data = nullptr;
@@ -193,6 +197,7 @@ struct Caller {
   NetAddress original;
   // For the access log; of no family until LoadPeer.
   NetAddress peer;
+  Protocol protocol = Protocol::kHttp1;
 };
 
 // From an application. Belongs to its connection, which gives it to one exchange.

@@ -34,26 +34,41 @@ uint32_t KeepAliveSeconds(std::string_view value) {
 
 }  // namespace
 
-Upstream::Upstream(EngineContext& context, UpstreamOwner& owner)
-    : StreamSocket(context.reactor, context.blocks, context.scratch), context_(context), owner_(owner) {}
+Upstream::Upstream(EngineContext& context, Endpoint& endpoint)
+    : UpstreamConnection(context, endpoint, Protocol::kHttp1, 1),
+      StreamSocket(context.reactor, context.blocks, context.scratch),
+      context_(context) {}
 
 Upstream::~Upstream() = default;
 
-void Upstream::Lend(StreamUser* user, bool reused) {
-  user_ = user;
+// Hot path.
+UpstreamStream* Upstream::BeginStream(StreamUser& user, bool careful) {
+  const bool reused = requests() > 0;
+  if (reused) {
+    if (careful && !Quiet()) {
+      ++context_.counters.upstream_stale;
+      return nullptr;
+    }
+    if (readable()) return nullptr;
+  }
+  user_ = &user;
+  // Its peer may just have closed it.
   executed_ = reused ? Executed::kUnlikely : Executed::kPossibly;
   begun_ = in_body_ = switched_ = request_done_ = response_done_ = keep_alive_ = at_hand_ = more_ = false;
   offered_ = 0;
+  return this;
 }
 
-void Upstream::TakeBack() {
+// Hot path.
+bool Upstream::EndStream(UpstreamStream& /*stream*/, GivenBack how, StreamError /*why*/) {
   user_ = nullptr;
   if (reader_ != nullptr) context_.readers.responses.Give(std::move(reader_));
+  return how == GivenBack::kDone && clean();
 }
 
 bool Upstream::clean() const {
   return keep_alive_ && request_done_ && response_done_ && !has_kept() && !has_unsent() &&
-         !StreamSocket::write_failed() && !peer_ended();
+         !StreamSocket::write_failed() && !write_ended() && !peer_ended();
 }
 
 // Hot path.
@@ -95,7 +110,7 @@ void Upstream::SendFramed(FramedPiece& framed) {
 void Upstream::Stand() {
   connecting_ = false;
   context_.counters.bytes_upstream += offered_;
-  owner_.OnStands();
+  NoteStands();
 }
 
 bool Upstream::IsConnected() const {
@@ -107,8 +122,9 @@ bool Upstream::IsConnected() const {
 void Upstream::OnEvent() {
   if (user_ == nullptr) {
     // Whatever an idle connection says, it is not the answer to the next request.
-    if (readable()) owner_.OnIdleEvent();
-    return;
+    if (!readable()) return;
+    ++context_.counters.upstream_stale;
+    return Drain();
   }
   if (connecting_) {
     if (gone() || !StreamSocket::Flush()) return user_->OnConnectFailed();
@@ -169,7 +185,7 @@ void Upstream::NoteKeepAlive(const ResponseHead& head) {
   for (const Field& field : head.fields) {
     if (field.id != FieldId::kKeepAlive) continue;
     const uint32_t seconds = KeepAliveSeconds(field.Value(head.data));
-    if (seconds > 0) announced_idle_ms_ = seconds * 1'000 - kIdleMarginMs;
+    if (seconds > 0) SetAnnouncedIdle(seconds * 1'000 - kIdleMarginMs);
   }
 }
 

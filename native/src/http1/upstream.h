@@ -1,46 +1,28 @@
 // An HTTP/1.x connection to a backend: one stream at a time, the next after the last byte of the one before.
 //
-// Stage before: upstream/upstream_connection, which owns it, dials and lends it. Stage after: exchange and
-// mirror, as http/stream.h says.
+// Stage before: upstream/upstream_pool, which owns it, dials it and lends its stream. Stage after: exchange
+// and mirror, as http/stream.h says. The stream is a part of the connection: none is made for a request.
 #ifndef SIDEROUTE_HTTP1_UPSTREAM_H_
 #define SIDEROUTE_HTTP1_UPSTREAM_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "http/engine_context.h"
 #include "http/stream.h"
 #include "http1/body_writer.h"
 #include "http1/readers.h"
 #include "net/stream_socket.h"
+#include "upstream/upstream_connection.h"
 
 namespace sideroute::http1 {
 
-class UpstreamOwner {
+class Upstream final : public UpstreamConnection, public StreamSocket, public UpstreamStream {
  public:
-  // The connect has succeeded.
-  virtual void OnStands() = 0;
-  // Something has come, or it has ended, while nobody uses it.
-  virtual void OnIdleEvent() = 0;
-
- protected:
-  ~UpstreamOwner() = default;
-};
-
-class Upstream final : public StreamSocket, public UpstreamStream {
- public:
-  Upstream(EngineContext& context, UpstreamOwner& owner);
-  ~Upstream();
-
-  // A stream begins. `reused`: the connection has served others, so that its peer may just have closed it.
-  void Lend(StreamUser* user, bool reused);
-  // It has ended.
-  void TakeBack();
-  // The response has ended and the connection can serve another request.
-  bool clean() const;
-  // What the peer said last of how long it keeps an idle connection; 0: nothing.
-  uint32_t announced_idle_ms() const { return announced_idle_ms_; }
+  Upstream(EngineContext& context, Endpoint& endpoint);
+  ~Upstream() override;
 
   void SendHead(const http::RequestHead& head, const HeaderPlan* plan, RequestCopy copy,
                 const BodyPiece& first) override;
@@ -61,9 +43,15 @@ class Upstream final : public StreamSocket, public UpstreamStream {
   size_t QueuedBytes() const override { return StreamSocket::QueuedBytes(); }
   uint64_t blocked_since_ms() const override { return StreamSocket::blocked_since_ms(); }
 
-  int descriptor() const { return fd(); }
-
  private:
+  int Open(UniqueFd fd) override { return StreamSocket::Open(std::move(fd)); }
+  UpstreamStream* BeginStream(StreamUser& user, bool careful) override;
+  bool EndStream(UpstreamStream& stream, GivenBack how, StreamError why) override;
+  void Shut(bool reset) override { StreamSocket::Close(reset); }
+  int descriptor() const override { return fd(); }
+
+  // The response has ended and the connection can serve another request.
+  bool clean() const;
   void OnEvent() override;
   void SendFramed(FramedPiece& framed);
   void Stand();
@@ -73,7 +61,6 @@ class Upstream final : public StreamSocket, public UpstreamStream {
   void NoteKeepAlive(const ResponseHead& head);
 
   EngineContext& context_;
-  UpstreamOwner& owner_;
   StreamUser* user_ = nullptr;
   // From SendHead on.
   std::unique_ptr<ResponseReader> reader_;
@@ -92,7 +79,6 @@ class Upstream final : public StreamSocket, public UpstreamStream {
   size_t taken_ = 0;
   // Handed over before the connection stood.
   size_t offered_ = 0;
-  uint32_t announced_idle_ms_ = 0;
 };
 
 }  // namespace sideroute::http1

@@ -24,18 +24,13 @@
 #include <memory>
 #include <vector>
 
+#include "net/disposable.h"
 #include "net/intrusive_list.h"
 #include "net/unique_fd.h"
 
 namespace sideroute {
 
 class Reactor;
-
-// Owned through Reactor::Dispose at the end of its life.
-class Disposable {
- public:
-  virtual ~Disposable() = default;
-};
 
 // Receives the events of one descriptor. Must be unwatched, or forgotten, before it is destroyed.
 class Watcher {

@@ -1,5 +1,7 @@
 #include "upstream/attempt.h"
 
+#include <utility>
+
 #include "upstream/upstream_connection.h"
 
 namespace sideroute {
@@ -12,41 +14,45 @@ Attempt::Result Attempt::Begin(Backend& backend, const Options& options) {
 }
 
 Attempt::Result Attempt::BeginIdle(Backend& backend, const Options& options) {
-  const Backend::Wish wish{.user = this, .repeatable = options.repeatable};
-  UpstreamConnection* idle = nullptr;
-  if (backend.Acquire(wish, &idle, true) != Backend::Result::kReused) return Result::kNone;
+  const Backend::Wish wish{
+      .user = this, .protocol = backend.ProtocolFor(options.protocol), .repeatable = options.repeatable};
+  Backend::Loan loan;
+  if (backend.Acquire(wish, &loan, true) != Backend::Result::kReused) return Result::kNone;
   backend_ = &backend;
   options_ = options;
   dials_.Reset();
-  Take(idle);
+  Take(loan);
   return Result::kLent;
 }
 
 Attempt::Result Attempt::Seek(Backend::Turn turn) {
+  const Protocol protocol = backend_->ProtocolFor(options_.protocol);
+  // That of a caller that has ended gets a FIN, too, and is of no use to others.
+  const bool may_reuse = options_.may_reuse && !(options_.caller_ended && protocol == Protocol::kHttp1);
   for (;;) {
     const Backend::Wish wish{
         .user = this,
+        .protocol = protocol,
         .address = dials_.NextAddress(backend_->address_count()),
-        // That of a caller that has ended gets a FIN, too, and is of no use to others.
-        .may_reuse = options_.may_reuse && !options_.caller_ended,
+        .may_reuse = may_reuse,
         .repeatable = options_.repeatable,
         .turn = turn,
         .may_displace = options_.may_displace,
     };
-    UpstreamConnection* connection = nullptr;
-    switch (backend_->Acquire(wish, &connection)) {
+    Backend::Loan loan;
+    switch (backend_->Acquire(wish, &loan)) {
       case Backend::Result::kReused:
-        Take(connection);
+        Take(loan);
         return Result::kLent;
       case Backend::Result::kConnecting:
-        Take(connection);
+        Take(loan);
         timer_.ArmAfter(dials_.Begin(backend_->dial_facts()));
         return Result::kLent;
       case Backend::Result::kWait:
         // Nobody may be there any more to be served in the end. Who waited before that goes on.
         if (!options_.may_queue || (options_.caller_ended && turn == Backend::Turn::kNew))
           return Fail(NoStream::kOverflow);
-        backend_->Wait(*this, turn);
+        backend_->Wait(*this, protocol, turn);
         state_ = State::kQueued;
         timer_.ArmAfter(context_.settings.queue_timeout_ms);
         return Result::kLater;
@@ -75,37 +81,25 @@ Attempt::Result Attempt::Fail(NoStream why) {
   return Result::kNone;
 }
 
-void Attempt::Take(UpstreamConnection* connection) {
-  connection_ = connection;
-  stream_ = &connection->stream();
+void Attempt::Take(const Backend::Loan& loan) {
+  connection_ = loan.connection;
+  stream_ = loan.stream;
   state_ = stream_->connecting() ? State::kConnecting : State::kConnected;
 }
 
-UpstreamConnection* Attempt::Give() {
+void Attempt::GiveBack(GivenBack how, StreamError why) {
   if (linked()) Unlink();
   KeepInPlace();
   timer_.Cancel();
-  UpstreamConnection* connection = connection_;
-  connection_ = nullptr;
-  stream_ = nullptr;
   state_ = State::kNone;
-  return connection;
+  UpstreamStream* const stream = std::exchange(stream_, nullptr);
+  UpstreamConnection* const connection = std::exchange(connection_, nullptr);
+  if (connection == nullptr) return;
+  connection->endpoint().backend.GiveBack(*connection, *stream, how, why);
 }
 
 NetAddress Attempt::address() const {
   return connection_ == nullptr ? NetAddress() : connection_->endpoint().address;
-}
-
-void Attempt::Release() {
-  if (UpstreamConnection* connection = Give()) connection->endpoint().backend.Release(*connection);
-}
-
-void Attempt::Reset(StreamError /*why*/) {
-  if (UpstreamConnection* connection = Give()) connection->endpoint().backend.Close(*connection, true);
-}
-
-void Attempt::Close() {
-  if (UpstreamConnection* connection = Give()) connection->endpoint().backend.Close(*connection, false);
 }
 
 void Attempt::OnAvailable() {
@@ -134,9 +128,10 @@ void Attempt::OnConnected() {
 }
 
 void Attempt::DialFailed(bool timed_out) {
-  UpstreamConnection* failed = Give();
-  failed->CountConnectFailure();
-  backend_->Close(*failed, true);
+  connection_->CountConnectFailure();
+  // Others may still wait for it to stand.
+  connection_->Drain();
+  Reset();
   uint32_t pause_ms = 0;
   if (!backend_->DialAgain(dials_, timed_out, &pause_ms)) {
     return Tell(Fail(dials_.any_timed_out() ? NoStream::kTimedOut : NoStream::kRefused));

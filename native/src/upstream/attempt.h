@@ -47,6 +47,8 @@ class Attempt final : public ListNode<Attempt>, public ListNode<Attempt, Displac
     bool may_displace = true;
     // See OnCallerEnd.
     bool caller_ended = false;
+    // What the caller speaks, and so does the connection unless the backend speaks one thing alone.
+    Protocol protocol = Protocol::kHttp1;
   };
 
   Attempt(EngineContext& context, AttemptUser& user)
@@ -73,11 +75,11 @@ class Attempt final : public ListNode<Attempt>, public ListNode<Attempt, Displac
   void KeepInPlace() { ListNode<Attempt, Displaceable>::Unlink(); }
 
   // Ends the attempt, if there is one. The connection is kept for others if nothing is left of the stream.
-  void Release();
+  void Release() { GiveBack(GivenBack::kDone, StreamError::kNone); }
   // With a reset: what the backend has is not to be taken for a whole request.
-  void Reset(StreamError why = StreamError::kCancelled);
+  void Reset(StreamError why = StreamError::kCancelled) { GiveBack(GivenBack::kReset, why); }
   // Orderly, but for good.
-  void Close();
+  void Close() { GiveBack(GivenBack::kClosed, StreamError::kNone); }
 
   // For the pool.
   void OnAvailable();
@@ -86,8 +88,8 @@ class Attempt final : public ListNode<Attempt>, public ListNode<Attempt, Displac
  private:
   Result Seek(Backend::Turn turn);
   Result Fail(NoStream why);
-  void Take(UpstreamConnection* connection);
-  UpstreamConnection* Give();
+  void Take(const Backend::Loan& loan);
+  void GiveBack(GivenBack how, StreamError why);
   // Tells the user what a search that it did not begin has led to.
   void Tell(Result result);
   void DialFailed(bool timed_out);

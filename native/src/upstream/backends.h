@@ -19,7 +19,7 @@ namespace sideroute {
 
 class Backends {
  public:
-  explicit Backends(EngineContext& context) : context_(context) {}
+  Backends(EngineContext& context, UpstreamConnector& connector) : context_(context), connector_(connector) {}
   Backends(const Backends&) = delete;
   Backends& operator=(const Backends&) = delete;
 
@@ -48,6 +48,7 @@ class Backends {
   // Connections, in the order of their numbers.
   const IntrusiveList<UpstreamConnection, EveryUpstream>& open() const { return open_; }
   void AddOpen(UpstreamConnection& connection) { open_.PushBack(&connection); }
+  UpstreamConnector& connector() { return connector_; }
 
  private:
   // Original destinations are few: those of connections that were routed and are not any more. Beyond this
@@ -55,6 +56,7 @@ class Backends {
   static constexpr size_t kMaxOriginals = 64;
 
   EngineContext& context_;
+  UpstreamConnector& connector_;
   IntrusiveList<UpstreamConnection, EveryUpstream> open_;
   std::vector<std::unique_ptr<Backend>> backends_;
   std::unordered_map<NetAddress, std::unique_ptr<Backend>, NetAddressHash> originals_;

@@ -1,79 +1,144 @@
-// One connection to an endpoint of a backend: dialled for one user, lent to one user at a time, idle in
-// between.
+// One connection to an endpoint of a backend: dialled for one user, and lends streams, one at a time or many,
+// as its protocol has them.
 //
-// Stage before: upstream_pool, which owns it. Stage after: the stream that it lends, of the HTTP that its
-// backend speaks.
+// Stage before: upstream_pool, which owns it. Stage after: the streams that it lends (http/stream.h). What a
+// protocol has to do is in the private functions below; http1/upstream does it.
 //
-//   connecting --> in use <--> idle --> closed (stale, too old, used often enough, or simply idle for too
+//   connecting --> lends <--> idle --> closed (broken, too old, used often enough, or simply idle for too
 //   long)
+//                    `--> drains: no new streams, closed with the last one
 #ifndef SIDEROUTE_UPSTREAM_UPSTREAM_CONNECTION_H_
 #define SIDEROUTE_UPSTREAM_UPSTREAM_CONNECTION_H_
 
 #include <cstdint>
+#include <memory>
 
 #include "http/engine_context.h"
-#include "http1/upstream.h"
+#include "http/stream.h"
+#include "net/disposable.h"
 #include "net/intrusive_list.h"
 #include "net/timer_wheel.h"
 
 namespace sideroute {
 
 struct Endpoint;
-// In the list of all connections to backends; the other lists they are in are those of idle ones.
+// In the list of all connections to backends; the other lists they are in are those of lenders.
 struct EveryUpstream;
 class StateRecords;
+class UniqueFd;
 
-class UpstreamConnection final : public Disposable,
-                                 public ListNode<UpstreamConnection>,
-                                 public ListNode<UpstreamConnection, EveryUpstream>,
-                                 private http1::UpstreamOwner {
+// How a stream comes back.
+enum class GivenBack : uint8_t {
+  // The response has ended, and is what the user wanted.
+  kDone,
+  // With a reset: what the peer has is not to be taken for a whole request.
+  kReset,
+  // Orderly, and nothing of it is to be used again.
+  kClosed,
+};
+
+class UpstreamConnection : public Disposable,
+                           public ListNode<UpstreamConnection>,
+                           public ListNode<UpstreamConnection, EveryUpstream> {
  public:
-  // In the list of idle ones.
+  // In a list of those that can lend a stream now.
   using ListNode<UpstreamConnection>::linked;
   using ListNode<UpstreamConnection>::Unlink;
 
-  UpstreamConnection(EngineContext& context, Endpoint& endpoint);
+  UpstreamConnection(const UpstreamConnection&) = delete;
+  UpstreamConnection& operator=(const UpstreamConnection&) = delete;
 
-  // Starts to connect on behalf of `user`. 0 or a negative errno.
-  int Dial(StreamUser* user);
-  // Its connect was refused or took too long; it is closed next.
+  // Starts to connect. 0 or a negative errno.
+  int Dial();
+  // Its connect was refused or took too long.
   void CountConnectFailure();
+  bool stands() const { return stands_; }
 
-  void Lend(StreamUser* user);
-  // The stream that was lent last. Not after Close.
-  UpstreamStream& stream() { return stream_; }
-  bool connecting() const { return stream_.connecting(); }
-  // Nothing is left of the stream that would disturb another one.
-  bool clean() const { return stream_.clean(); }
-  // May serve another request, as far as age, number and our own FIN go.
-  bool fit() const;
-  bool readable() const { return stream_.readable(); }
-  // Asks the kernel: open, and nothing has arrived that was not read.
-  bool Quiet() const { return stream_.Quiet(); }
-  void BecomeIdle();
+  // While `has_room`. Null: it has turned out to be of no use. `careful`: asks the kernel first, because what
+  // is to be sent must not be sent twice.
+  UpstreamStream* Lend(StreamUser& user, bool careful);
+  // False when it cannot lend another one.
+  bool TakeBack(UpstreamStream& stream, GivenBack how, StreamError why) {
+    --lent_;
+    return EndStream(stream, how, why);
+  }
+  // Streams that are lent.
+  uint32_t lent() const { return lent_; }
+  // Can lend one more now, as far as their number goes.
+  bool has_room() const { return lent_ < limit_ && !used_up() && !draining_; }
+  // Has lent as many as one connection may.
+  bool used_up() const { return requests_ >= most_requests_; }
+  // Not too old to do so.
+  bool young() const { return context_.wheel.now_ms() < retire_ms_; }
+
+  // Lends no more streams, and closes with the last one; at once when it has none.
+  void Drain();
+  bool draining() const { return draining_; }
+  // Nobody has a stream of it, and it stands.
+  bool idle() const { return idle_; }
   uint64_t idle_since_ms() const { return idle_since_ms_; }
-  void Close(bool reset);
 
+  Protocol protocol() const { return protocol_; }
   Endpoint& endpoint() const { return endpoint_; }
-
   uint64_t number() const { return number_; }
   void Describe(StateRecords& records) const;
 
+ protected:
+  // `limit`: streams at a time.
+  UpstreamConnection(EngineContext& context, Endpoint& endpoint, Protocol protocol, uint32_t limit);
+
+  // The connect has succeeded.
+  void NoteStands();
+  // The peer allows so many streams at a time from now on. Those that are lent stay.
+  void SetLimit(uint32_t limit);
+  // How long the peer keeps an idle connection; 0: it has not said.
+  void SetAnnouncedIdle(uint32_t ms) { announced_idle_ms_ = ms; }
+  // Streams lent so far.
+  uint32_t requests() const { return requests_; }
+
  private:
-  void OnStands() override;
-  void OnIdleEvent() override;
+  friend class Backend;
+
+  // What a protocol has to do. Takes a socket that is connecting; 0 or a negative errno. Users of streams are
+  // told when it stands, and when it never will; a user who is told that gives its stream back.
+  virtual int Open(UniqueFd fd) = 0;
+  // A stream begins, on a connection that stands or may come to stand.
+  virtual UpstreamStream* BeginStream(StreamUser& user, bool careful) = 0;
+  // Its user is not called any more, and the stream is not touched. True: others can be lent.
+  virtual bool EndStream(UpstreamStream& stream, GivenBack how, StreamError why) = 0;
+  // It lends nothing, and is over. `reset`: with RST.
+  virtual void Shut(bool reset) = 0;
+  virtual int descriptor() const = 0;
+
+  void BecomeIdle();
   void OnIdleTimer();
 
   EngineContext& context_;
   Endpoint& endpoint_;
   const uint64_t number_;
   const uint64_t opened_ms_;
-  bool idle_ = false;
-  uint32_t requests_ = 0;
   uint64_t retire_ms_;
+  uint32_t lent_ = 0;
+  uint32_t limit_;
+  uint32_t requests_ = 0;
+  const uint32_t most_requests_;
+  const Protocol protocol_;
+  bool stands_ = false;
+  bool idle_ = false;
+  bool draining_ = false;
+  bool connect_failed_ = false;
+  uint32_t announced_idle_ms_ = 0;
   uint64_t idle_since_ms_ = 0;
   MemberTimer<UpstreamConnection, &UpstreamConnection::OnIdleTimer> idle_timer_;
-  http1::Upstream stream_;
+};
+
+// Makes the connections of an engine, of each protocol.
+class UpstreamConnector {
+ public:
+  virtual std::unique_ptr<UpstreamConnection> Make(Endpoint& endpoint, Protocol protocol) = 0;
+
+ protected:
+  ~UpstreamConnector() = default;
 };
 
 }  // namespace sideroute

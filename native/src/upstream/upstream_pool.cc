@@ -54,7 +54,9 @@ void Backend::SetAddresses(const std::vector<NetAddress>& addresses) {
     endpoint->retired = true;
     retired_.push_back(std::move(endpoint));
     Endpoint& retired = *retired_.back();
-    while (UpstreamConnection* idle = retired.idle.Front()) Close(*idle);
+    for (auto& lenders : retired.lenders) {
+      while (UpstreamConnection* lender = lenders.Front()) Drain(*lender);
+    }
   }
   DropRetired();
 }
@@ -63,87 +65,22 @@ void Backend::DropRetired() {
   std::erase_if(retired_, [](const std::unique_ptr<Endpoint>& endpoint) { return endpoint->open == 0; });
 }
 
-// Hot path.
-UpstreamConnection* Backend::TakeIdle(const Wish& wish) {
-  for (const std::unique_ptr<Endpoint>& endpoint : endpoints_) {
-    while (UpstreamConnection* connection = endpoint->idle.Back()) {
-      if (!wish.repeatable) {
-        // OPS 3.13, 3.14: what must not be sent twice goes where a surprise is least likely.
-        if (context_.wheel.now_ms() - connection->idle_since_ms() >
-            context_.settings.fresh_connection_after_ms)
-          break;
-        if (!connection->Quiet()) {
-          ++context_.counters.upstream_stale;
-          Close(*connection);
-          continue;
-        }
-      }
-      if (connection->readable() || !connection->fit()) {
-        Close(*connection);
-        continue;
-      }
-      connection->Unlink();
-      --idle_;
-      --context_.counters.upstream_idle;
-      return connection;
-    }
-  }
-  return nullptr;
-}
-
-// Hot path.
-Backend::Result Backend::Acquire(const Wish& wish, UpstreamConnection** connection, bool idle_only) {
-  if (endpoints_.empty()) return Result::kNoAddress;
-  // First come, first served: what is free now, or is about to be, is for those who wait.
-  if (!waiting_.empty() && wish.turn <= Turn::kAgain) return QueueUp();
-  if (wish.may_reuse && idle_ > 0) {
-    if (UpstreamConnection* idle = TakeIdle(wish)) {
-      idle->Lend(wish.user);
-      ++context_.counters.upstream_reused;
-      *connection = idle;
-      return Result::kReused;
-    }
-  }
-  if (idle_only) return Result::kWait;
-  if (open_ >= context_.settings.max_upstream_connections && !CloseOneIdle() &&
-      !(wish.may_displace && DisplaceOne())) {
-    return QueueUp();
-  }
-  // Whoever is told of the displaced one may have taken the addresses back.
-  if (endpoints_.empty()) return Result::kNoAddress;
-  Endpoint& endpoint = *endpoints_[std::min(wish.address, endpoints_.size() - 1)];
-  auto fresh = std::make_unique<UpstreamConnection>(context_, endpoint);
-  ++context_.counters.upstream_connects;
-  ++endpoint.connects;
-  if (fresh->Dial(wish.user) != 0) {
-    fresh->CountConnectFailure();
-    return Result::kConnectFailed;
-  }
-  ++open_;
-  ++endpoint.open;
-  ++endpoint.connecting;
-  context_.backends.AddOpen(*fresh);
-  ++context_.counters.upstream_open;
-  *connection = fresh.release();
-  return Result::kConnecting;
-}
-
 Backend::Result Backend::QueueUp() const {
-  return waiting_.size() < context_.settings.max_queued_requests ? Result::kWait : Result::kOverflow;
+  return waiting() < context_.settings.max_queued_requests ? Result::kWait : Result::kOverflow;
 }
 
-void Backend::Wait(Attempt& attempt, Turn turn) {
+void Backend::Wait(Attempt& attempt, Protocol protocol, Turn turn) {
   ++context_.counters.queued;
   if (turn == Turn::kNew) {
-    waiting_.PushBack(&attempt);
+    waiting_for(protocol).PushBack(&attempt);
   } else {
-    waiting_.PushFront(&attempt);
+    waiting_for(protocol).PushFront(&attempt);
   }
 }
 
 void Backend::MakeDisplaceable(Attempt& attempt) {
   displaceable_.PushBack(&attempt);
-  if (!waiting_.empty()) context_.ServeLater(this, &serving_);
+  if (anybody_waits()) context_.ServeLater(this, &serving_);
 }
 
 bool Backend::DisplaceOne() {
@@ -181,39 +118,6 @@ bool Backend::refusing() const {
   return now_ms - failing_since_ms_ >= kRefusingMs && now_ms - last_failure_ms_ <= kForgottenMs;
 }
 
-// Hot path.
-void Backend::Release(UpstreamConnection& connection) {
-  Endpoint& endpoint = connection.endpoint();
-  if (!connection.clean() || endpoint.retired || !connection.fit() || context_.closing ||
-      (idle_ >= context_.settings.max_upstream_idle && waiting_.empty())) {
-    Close(connection);
-    return;
-  }
-  connection.BecomeIdle();
-  endpoint.idle.PushBack(&connection);
-  ++idle_;
-  ++context_.counters.upstream_idle;
-  if (!waiting_.empty()) context_.ServeLater(this, &serving_);
-}
-
-void Backend::Close(UpstreamConnection& connection, bool reset) {
-  if (connection.linked()) {
-    connection.Unlink();
-    --idle_;
-    --context_.counters.upstream_idle;
-  }
-  connection.ListNode<UpstreamConnection, EveryUpstream>::Unlink();
-  connection.Close(reset);
-  --open_;
-  --context_.counters.upstream_open;
-  Endpoint& endpoint = connection.endpoint();
-  --endpoint.open;
-  if (connection.connecting()) --endpoint.connecting;
-  context_.Bury(std::unique_ptr<Disposable>(&connection));
-  // The endpoint itself outlives what is buried in this turn: see ServeWaiting.
-  if (!waiting_.empty() || endpoint.retired || open_ == 0) context_.ServeLater(this, &serving_);
-}
-
 bool Backend::Retire() {
   if (exchanges_ > 0 || mirrors_ > 0 || open_ > idle_) return false;
   CloseIdle();
@@ -227,30 +131,52 @@ void Backend::CloseIdle() {
 
 bool Backend::CloseOneIdle() {
   if (idle_ == 0) return false;
-  const auto lists = [this](auto visit) {
-    for (auto* group : {&endpoints_, &retired_}) {
-      for (const std::unique_ptr<Endpoint>& endpoint : *group) {
-        if (UpstreamConnection* oldest = endpoint->idle.Front()) return visit(oldest);
+  for (auto* group : {&endpoints_, &retired_}) {
+    for (const std::unique_ptr<Endpoint>& endpoint : *group) {
+      for (const auto& lenders : endpoint->lenders) {
+        for (UpstreamConnection* each = lenders.Front(); each != nullptr; each = lenders.After(each)) {
+          if (!each->idle()) continue;
+          Close(*each);
+          return true;
+        }
       }
     }
-    return false;
-  };
-  return lists([this](UpstreamConnection* oldest) {
-    Close(*oldest);
-    return true;
-  });
+  }
+  return false;
+}
+
+bool Backend::CanServe(Protocol protocol) const {
+  if (idle_ > 0 || open_ < context_.settings.max_upstream_connections || !displaceable_.empty()) return true;
+  return std::any_of(endpoints_.begin(), endpoints_.end(),
+                     [protocol](const auto& endpoint) { return !endpoint->lenders_of(protocol).empty(); });
 }
 
 void Backend::ServeWaiting() {
   serving_ = false;
-  for (size_t left = waiting_.size(); left > 0; --left) {
-    if (idle_ == 0 && open_ >= context_.settings.max_upstream_connections && displaceable_.empty()) break;
-    Attempt* first = waiting_.Front();
-    if (first == nullptr) break;
-    first->Unlink();
-    first->OnAvailable();
+  // Who speaks what is served first changes: at the limit a place may be all there is.
+  http1_first_ = !http1_first_;
+  const Protocol first = http1_first_ ? Protocol::kHttp1 : Protocol::kHttp2;
+  const Protocol second = http1_first_ ? Protocol::kHttp2 : Protocol::kHttp1;
+  for (const Protocol protocol : {first, second}) {
+    const Waiting& waiting = waiting_for(protocol);
+    for (size_t left = waiting.size(); left > 0 && CanServe(protocol); --left) {
+      Attempt* next = waiting.Front();
+      if (next == nullptr) break;
+      next->Unlink();
+      next->OnAvailable();
+    }
   }
   DropRetired();
+}
+
+size_t Endpoint::idle() const {
+  size_t count = 0;
+  for (const auto& list : lenders) {
+    for (const UpstreamConnection* each = list.Front(); each != nullptr; each = list.After(each)) {
+      if (each->idle()) ++count;
+    }
+  }
+  return count;
 }
 
 }  // namespace sideroute

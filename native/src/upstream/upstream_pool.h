@@ -1,15 +1,23 @@
-// The connections of each backend: reuse, limits, and the queue of those who wait for one.
+// The connections of each backend, which lend streams: reuse, limits, and the queue of those who wait for
+// one.
 //
 // Stage before: attempt, of an exchange that has its request head or of a mirror. Stage after:
 // upstream_connection.
-// Defaults and why: OPS section 3, items 13 and 15, and section 4.
+//
+// A connection of HTTP/1 has one stream. It is lent to one user at a time, the one that was used last first:
+// the others may grow old and close. One of HTTP/2 has many, and streams are spread: kube-proxy chooses an
+// endpoint for each connection, so that a single one would hold all requests of an application to one pod.
+// The first few requests dial, each of the others goes where the fewest streams are, and where no connection
+// has room another one is dialled. Defaults and why: OPS section 3, items 13 and 15, and section 4.
 #ifndef SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 #define SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "http/engine_context.h"
@@ -32,10 +40,18 @@ struct Displaceable;
 struct Endpoint {
   Endpoint(Backend& backend, const NetAddress& address) : backend(backend), address(address) {}
 
+  // Connections that can lend a stream now, of each protocol. The one that has lent last is the last.
+  using Lenders = std::array<IntrusiveList<UpstreamConnection>, kProtocols>;
+
+  IntrusiveList<UpstreamConnection>& lenders_of(Protocol protocol) {
+    return lenders[static_cast<size_t>(protocol)];
+  }
+  // Those of which nobody has a stream.
+  size_t idle() const;
+
   Backend& backend;
   const NetAddress address;
-  // Most recently used last, which is the one to take: the others may grow old and close.
-  IntrusiveList<UpstreamConnection> idle;
+  Lenders lenders;
   size_t open = 0;
   // Of those open.
   size_t connecting = 0;
@@ -78,6 +94,7 @@ class Backend final : public Disposable {
   };
   struct Wish {
     StreamUser* user;
+    Protocol protocol = Protocol::kHttp1;
     // Index of the address to dial.
     size_t address = 0;
     bool may_reuse = true;
@@ -87,11 +104,19 @@ class Backend final : public Disposable {
     // At the limit, one that is displaceable goes.
     bool may_displace = true;
   };
-  // `connection` is set with kReused and kConnecting.
+  struct Loan {
+    UpstreamConnection* connection = nullptr;
+    UpstreamStream* stream = nullptr;
+  };
+  // `loan` is set with kReused and kConnecting: the stream's connection stands, or does not yet.
   // `idle_only`: never dials; kWait when there is nothing to reuse.
-  Result Acquire(const Wish& wish, UpstreamConnection** connection, bool idle_only = false);
+  Result Acquire(const Wish& wish, Loan* loan, bool idle_only = false);
   // Call after kWait; the attempt is told through OnAvailable, or takes itself out of the list.
-  void Wait(Attempt& attempt, Turn turn);
+  void Wait(Attempt& attempt, Protocol protocol, Turn turn);
+
+  // What it speaks; empty: what the caller speaks.
+  void SetProtocol(std::optional<Protocol> protocol) { protocol_ = protocol; }
+  Protocol ProtocolFor(Protocol callers) const { return protocol_.value_or(callers); }
 
   // See Attempt::MakeDisplaceable.
   void MakeDisplaceable(Attempt& attempt);
@@ -104,10 +129,12 @@ class Backend final : public Disposable {
   // Nothing has accepted for a while, though many have tried.
   bool refusing() const;
 
-  // Back from its user; kept if it can serve another one.
-  void Release(UpstreamConnection& connection);
-  // Closes and disposes of a connection, with RST when `reset`.
-  void Close(UpstreamConnection& connection, bool reset = false);
+  // A stream comes back. Its connection is kept if it can serve others, and while it does.
+  void GiveBack(UpstreamConnection& connection, UpstreamStream& stream, GivenBack how, StreamError why);
+  // See UpstreamConnection::Drain.
+  void Drain(UpstreamConnection& connection);
+  // The number of streams that the connection may lend has changed.
+  void OnLimit(UpstreamConnection& connection);
   RetryBudget& budget() { return budget_; }
   // Mirrors under way.
   size_t mirrors() const { return mirrors_; }
@@ -128,7 +155,11 @@ class Backend final : public Disposable {
   // The oldest; false when there is none.
   bool CloseOneIdle();
 
-  size_t waiting() const { return waiting_.size(); }
+  size_t waiting() const {
+    size_t all = 0;
+    for (const auto& list : waiting_) all += list.size();
+    return all;
+  }
   // Addresses in their order, then those that are none any more but still have connections.
   template <typename Visit>
   void VisitEndpoints(const Visit& visit) const {
@@ -138,19 +169,34 @@ class Backend final : public Disposable {
   }
 
  private:
+  using Waiting = IntrusiveList<Attempt>;
+
+  Waiting& waiting_for(Protocol protocol) { return waiting_[static_cast<size_t>(protocol)]; }
+  bool anybody_waits() const { return !waiting_[0].empty() || !waiting_[1].empty(); }
   Result QueueUp() const;
-  UpstreamConnection* TakeIdle(const Wish& wish);
+  bool LendOne(const Wish& wish, Loan* loan);
+  Result Dial(const Wish& wish, Loan* loan);
   bool DisplaceOne();
+  // Whether some of those who wait may come by a stream.
+  bool CanServe(Protocol protocol) const;
+  bool Spreads(const Wish& wish) const;
+  void NoteLent(UpstreamConnection& connection);
+  void Close(UpstreamConnection& connection, bool reset = false);
+  void CountOut(UpstreamConnection& connection);
   void DropRetired();
 
   EngineContext& context_;
   const int32_t id_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Endpoint>> retired_;
-  IntrusiveList<Attempt> waiting_;
+  // By what they speak: one connection's room is not another's.
+  std::array<Waiting, kProtocols> waiting_;
   IntrusiveList<Attempt, Displaceable> displaceable_;
+  std::optional<Protocol> protocol_;
   size_t open_ = 0;
   size_t idle_ = 0;
+  // Connections with many streams that lend, or will when some come back.
+  size_t shared_ = 0;
   size_t mirrors_ = 0;
   size_t exchanges_ = 0;
   // Dials that have failed since one succeeded, the first and the last of them.
@@ -159,6 +205,7 @@ class Backend final : public Disposable {
   uint64_t last_failure_ms_ = 0;
   RetryBudget budget_;
   bool serving_ = false;
+  bool http1_first_ = false;
 };
 
 }  // namespace sideroute

@@ -24,6 +24,7 @@ namespace sideroute::test {
 class ScriptedDownstream final : public DownstreamStream {
  public:
   const Caller& caller() const override { return caller_; }
+  void Speak(Protocol protocol) { caller_.protocol = protocol; }
   void LoadPeer() override {}
   bool body_at_hand() const override { return at_hand; }
   ReadResult ReadBody(BodyPiece* piece) override {

@@ -83,6 +83,17 @@ TEST("streams: the shortest way, a body at hand on an idle stream, sends it once
   CHECK_EQ(rig.Outcome(), "204");
 }
 
+TEST("streams: what the caller speaks is what is asked for, for the request and its copies") {
+  for (const Protocol protocol : {Protocol::kHttp1, Protocol::kHttp2}) {
+    Rig rig;
+    rig.SetMirror();
+    rig.downstream.Speak(protocol);
+    rig.Request();
+    CHECK(rig.backend().asked.back().protocol == protocol);
+    CHECK(rig.mirror_backend().asked.back().protocol == protocol);
+  }
+}
+
 TEST("streams: where there is none, the reason says why") {
   struct Row {
     Answer answer;

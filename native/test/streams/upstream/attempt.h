@@ -29,6 +29,7 @@ class Attempt final {
     bool may_queue = true;
     bool may_displace = true;
     bool caller_ended = false;
+    Protocol protocol = Protocol::kHttp1;
   };
 
   Attempt(EngineContext&, AttemptUser& user) : user_(user) {}

@@ -1,0 +1,196 @@
+// How a backend lends streams of its connections and takes them back.
+#include <algorithm>
+#include <utility>
+
+#include "upstream/attempt.h"
+#include "upstream/backends.h"
+#include "upstream/upstream_pool.h"
+
+namespace sideroute {
+
+namespace {
+
+// The one with the fewest streams; of several the one that has lent least recently. One that does not stand
+// yet is for when all others are full.
+UpstreamConnection* FewestStreams(const IntrusiveList<UpstreamConnection>& lenders) {
+  constexpr int kMostLookedAt = 16;
+  UpstreamConnection* best = nullptr;
+  int looked_at = 0;
+  for (UpstreamConnection* each = lenders.Front(); each != nullptr && looked_at < kMostLookedAt;
+       each = lenders.After(each), ++looked_at) {
+    const bool better =
+        best == nullptr || (each->stands() == best->stands() ? each->lent() < best->lent() : each->stands());
+    if (better) best = each;
+  }
+  return best;
+}
+
+}  // namespace
+
+// Hot path.
+bool Backend::LendOne(const Wish& wish, Loan* loan) {
+  const bool one_stream = wish.protocol == Protocol::kHttp1;
+  for (const std::unique_ptr<Endpoint>& endpoint : endpoints_) {
+    const IntrusiveList<UpstreamConnection>& lenders = endpoint->lenders_of(wish.protocol);
+    while (UpstreamConnection* lender = one_stream ? lenders.Back() : FewestStreams(lenders)) {
+      // What must not be sent twice goes where a surprise is least likely.
+      if (one_stream && !wish.repeatable &&
+          context_.wheel.now_ms() - lender->idle_since_ms() > context_.settings.fresh_connection_after_ms)
+        break;
+      UpstreamStream* stream = lender->young() ? lender->Lend(*wish.user, !wish.repeatable) : nullptr;
+      if (stream == nullptr) {
+        Drain(*lender);
+        continue;
+      }
+      if (lender->idle_) {
+        lender->idle_ = false;
+        --idle_;
+        --context_.counters.upstream_idle;
+      }
+      *loan = {lender, stream};
+      if (one_stream) {
+        lender->Unlink();
+      } else {
+        NoteLent(*lender);
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
+// Of many streams one is lent.
+void Backend::NoteLent(UpstreamConnection& connection) {
+  if (connection.has_room()) {
+    connection.endpoint().lenders_of(connection.protocol()).PushBack(&connection);
+  } else if (connection.used_up()) {
+    Drain(connection);
+  } else {
+    connection.Unlink();
+  }
+}
+
+// Hot path.
+Backend::Result Backend::Acquire(const Wish& wish, Loan* loan, bool idle_only) {
+  if (endpoints_.empty()) return Result::kNoAddress;
+  // First come, first served: what is free now, or is about to be, is for those who wait.
+  const bool stands_in_line = wish.turn <= Turn::kAgain;
+  if (stands_in_line && !waiting_for(wish.protocol).empty()) return QueueUp();
+  const auto lend = [&] {
+    if (!LendOne(wish, loan)) return false;
+    if (!loan->stream->connecting()) ++context_.counters.upstream_reused;
+    return true;
+  };
+  const auto lent = [&] { return loan->stream->connecting() ? Result::kConnecting : Result::kReused; };
+  if (wish.may_reuse && (idle_only || !Spreads(wish)) && lend()) return lent();
+  if (idle_only) return Result::kWait;
+  while (open_ >= context_.settings.max_upstream_connections && !CloseOneIdle()) {
+    if (!wish.may_displace || !DisplaceOne()) return QueueUp();
+    // Whoever is told of the displaced one may have taken the addresses back.
+    if (endpoints_.empty()) return Result::kNoAddress;
+    // It may have had one stream of many.
+    if (wish.may_reuse && lend()) return lent();
+  }
+  // Those who speak something else wait for the same place.
+  if (stands_in_line && anybody_waits()) return QueueUp();
+  return Dial(wish, loan);
+}
+
+// Dials although there is room elsewhere.
+bool Backend::Spreads(const Wish& wish) const {
+  return wish.protocol != Protocol::kHttp1 && wish.turn == Turn::kNew &&
+         shared_ < context_.settings.upstream_spread && open_ < context_.settings.max_upstream_connections &&
+         !anybody_waits();
+}
+
+Backend::Result Backend::Dial(const Wish& wish, Loan* loan) {
+  Endpoint& endpoint = *endpoints_[std::min(wish.address, endpoints_.size() - 1)];
+  std::unique_ptr<UpstreamConnection> fresh = context_.backends.connector().Make(endpoint, wish.protocol);
+  ++context_.counters.upstream_connects;
+  ++endpoint.connects;
+  if (fresh->Dial() != 0) {
+    fresh->CountConnectFailure();
+    return Result::kConnectFailed;
+  }
+  ++open_;
+  ++endpoint.open;
+  ++endpoint.connecting;
+  context_.backends.AddOpen(*fresh);
+  ++context_.counters.upstream_open;
+  UpstreamConnection& connection = *fresh.release();
+  *loan = {&connection, connection.Lend(*wish.user, false)};
+  if (connection.protocol() == Protocol::kHttp1) return Result::kConnecting;
+  ++shared_;
+  NoteLent(connection);
+  return Result::kConnecting;
+}
+
+// Hot path.
+void Backend::GiveBack(UpstreamConnection& connection, UpstreamStream& stream, GivenBack how,
+                       StreamError why) {
+  const bool goes_on = connection.TakeBack(stream, how, why);
+  Endpoint& endpoint = connection.endpoint();
+  if (connection.lent() > 0) {
+    if (!goes_on || endpoint.retired) return Drain(connection);
+    return OnLimit(connection);
+  }
+  if (!goes_on || !connection.stands() || endpoint.retired || !connection.has_room() || !connection.young() ||
+      context_.closing || (idle_ >= context_.settings.max_upstream_idle && !anybody_waits())) {
+    return Close(connection, !goes_on && how == GivenBack::kReset);
+  }
+  connection.BecomeIdle();
+  // In its place, if it has one: it was not lent now.
+  if (!connection.linked()) endpoint.lenders_of(connection.protocol()).PushBack(&connection);
+  ++idle_;
+  ++context_.counters.upstream_idle;
+  if (anybody_waits()) context_.ServeLater(this, &serving_);
+}
+
+void Backend::OnLimit(UpstreamConnection& connection) {
+  if (!connection.has_room()) {
+    // Nothing would ever make it lend again, or close.
+    if (connection.lent() == 0) return Drain(connection);
+    return connection.Unlink();
+  }
+  if (!connection.linked()) {
+    connection.endpoint().lenders_of(connection.protocol()).PushBack(&connection);
+  }
+  if (anybody_waits()) context_.ServeLater(this, &serving_);
+}
+
+void Backend::Drain(UpstreamConnection& connection) {
+  // It has been closed.
+  if (!connection.ListNode<UpstreamConnection, EveryUpstream>::linked()) return;
+  if (connection.lent() == 0) return Close(connection);
+  CountOut(connection);
+}
+
+// It lends nothing from here on.
+void Backend::CountOut(UpstreamConnection& connection) {
+  connection.Unlink();
+  if (std::exchange(connection.draining_, true)) return;
+  if (connection.protocol() != Protocol::kHttp1) --shared_;
+}
+
+void Backend::Close(UpstreamConnection& connection, bool reset) {
+  CountOut(connection);
+  connection.ListNode<UpstreamConnection, EveryUpstream>::Unlink();
+  if (connection.idle_) {
+    --idle_;
+    --context_.counters.upstream_idle;
+  }
+  // It lives on until the batch ends, where its timer may be due.
+  connection.idle_ = false;
+  connection.idle_timer_.Cancel();
+  connection.Shut(reset);
+  --open_;
+  --context_.counters.upstream_open;
+  Endpoint& endpoint = connection.endpoint();
+  --endpoint.open;
+  if (!connection.stands()) --endpoint.connecting;
+  context_.Bury(std::unique_ptr<Disposable>(&connection));
+  // The endpoint itself outlives what is buried in this turn: see ServeWaiting.
+  if (anybody_waits() || endpoint.retired || open_ == 0) context_.ServeLater(this, &serving_);
+}
+
+}  // namespace sideroute

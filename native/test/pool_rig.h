@@ -1,0 +1,181 @@
+// The pool of a backend, and attempts at it, above connections of which the test says what becomes of them:
+// those of HTTP/1 with one stream, those of HTTP/2 with many. They dial, because the pool does; nothing comes
+// of that.
+#ifndef SIDEROUTE_TEST_POOL_RIG_H_
+#define SIDEROUTE_TEST_POOL_RIG_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "http1/readers.h"
+#include "net/connection.h"
+#include "net/own_dials.h"
+#include "nobody.h"
+#include "scripted_loop.h"
+#include "upstream/attempt.h"
+#include "upstream/backends.h"
+
+namespace sideroute::test {
+
+class PoolRig;
+class ScriptedConnection;
+
+class LentStream final : public UpstreamStream {
+ public:
+  LentStream(ScriptedConnection& connection, StreamUser& user, bool stands)
+      : connection(connection), user(user) {
+    connecting_ = !stands;
+  }
+  void SendHead(const http::RequestHead&, const HeaderPlan*, RequestCopy, const BodyPiece&) override {}
+  void SendBody(const BodyPiece&) override {}
+  void SendEnd() override {}
+  bool send_ended() const override { return false; }
+  bool Flush() override { return true; }
+  size_t unsent() const override { return 0; }
+  bool write_failed() const override { return false; }
+  ReadResult ReadHead(const http::ResponseHead**) override { return ReadResult::kAgain; }
+  ReadResult ReadBody(BodyPiece*) override { return ReadResult::kAgain; }
+  void Took() override {}
+  std::string_view fault() const override { return {}; }
+  bool failed() const override { return false; }
+  size_t held_bytes() const override { return 0; }
+  size_t QueuedBytes() const override { return 0; }
+  uint64_t blocked_since_ms() const override { return 0; }
+  void Stand() { connecting_ = false; }
+
+  ScriptedConnection& connection;
+  StreamUser& user;
+};
+
+class ScriptedConnection final : public UpstreamConnection {
+ public:
+  ScriptedConnection(PoolRig& rig, Endpoint& endpoint, Protocol protocol, uint32_t limit);
+  ~ScriptedConnection() override;
+
+  // The script. All of these tell every user of a stream, once.
+  void Stand();
+  void FailToConnect();
+  void Break();
+  void Allow(uint32_t streams) { SetLimit(streams); }
+
+  // It has turned out to be of no use, which the next who wants a stream finds.
+  bool stale = false;
+  bool shut = false;
+  bool shut_with_reset = false;
+  std::vector<std::unique_ptr<LentStream>> streams;
+  // How streams came back, in order.
+  std::vector<StreamError> told;
+
+ private:
+  int Open(UniqueFd fd) override;
+  UpstreamStream* BeginStream(StreamUser& user, bool careful) override;
+  bool EndStream(UpstreamStream& stream, GivenBack how, StreamError why) override;
+  void Shut(bool reset) override;
+  int descriptor() const override { return -1; }
+  template <typename Tell>
+  void TellAll(const Tell& tell);
+
+  PoolRig& rig_;
+  const size_t place_;
+  bool broken_ = false;
+};
+
+// Wants one stream.
+class PoolUser final : private AttemptUser {
+ public:
+  PoolUser(PoolRig& rig, Protocol protocol, Attempt::Options options);
+  ~PoolUser() { attempt.Reset(); }
+
+  Attempt::Result Ask();
+  bool has_stream() const { return attempt.stream() != nullptr; }
+  ScriptedConnection& connection() { return static_cast<LentStream*>(attempt.stream())->connection; }
+
+  PoolRig& rig;
+  Attempt attempt;
+  int lent = 0, connected = 0, events = 0, without = 0, displaced = 0;
+  NoStream why = NoStream::kOverflow;
+
+ private:
+  void OnStreamLent() override { ++lent; }
+  void OnNoStream(NoStream no) override {
+    ++without;
+    why = no;
+  }
+  void OnTurn() override {}
+  void OnConnected() override { ++connected; }
+  // Its stream is broken.
+  void OnStreamEvent() override {
+    ++events;
+    attempt.Reset();
+  }
+  void OnDisplaced() override {
+    ++displaced;
+    attempt.Reset();
+  }
+
+  Attempt::Options options_;
+};
+
+class PoolRig final : private TurnClient, private RequestServers, private UpstreamConnector {
+ public:
+  explicit PoolRig(const EngineSettings& settings = {});
+  ~PoolRig();
+
+  Backend& backend() { return *backends.Find(0); }
+  PoolUser& User(Protocol protocol = Protocol::kHttp2, Attempt::Options options = {});
+  // One that has asked, and whose connection stands.
+  PoolUser& Served(Protocol protocol = Protocol::kHttp2);
+  // The connection made as the nth; null when it is gone.
+  ScriptedConnection* At(size_t n) { return n < connections.size() ? connections[n] : nullptr; }
+  // What happens at the end of a turn.
+  void EndTurn() { OnBatchEnd(); }
+  void Pass(uint64_t ms) { loop.Pass(ms); }
+  // Streams of each connection that is not gone, `-` for one that is.
+  std::string Spread() const;
+  EngineContext& context() { return context_; }
+
+  // Of those made from here on.
+  uint32_t streams_at_a_time = 100;
+  NetAddress address;
+  ScriptedLoop loop;
+  std::vector<ScriptedConnection*> connections;
+  std::vector<std::unique_ptr<PoolUser>> users;
+
+ private:
+  std::unique_ptr<UpstreamConnection> Make(Endpoint& endpoint, Protocol protocol) override;
+  void OnBatchEnd() override;
+  void OnTurnEnd() override {}
+  uint64_t NextDueMs() const override { return context_.wheel.NextDueMs(); }
+  void OnTime(uint64_t now_ms) override { context_.wheel.Run(now_ms); }
+  RequestServer* Take() override { return nullptr; }
+
+  struct Host final : EngineHost {
+    bool Decide(int32_t, const http::RequestHead&, Decision*) override { return false; }
+    void OnOutcome(const OutcomeRecord&) override {}
+    void OnMirror(int32_t, MirrorResult) override {}
+    void OnRefused(int32_t, int32_t) override {}
+    void OnTurnEnd() override {}
+  };
+
+  UniqueFd listener_;
+  std::unique_ptr<Reactor> reactor_;
+  OwnDials own_dials_;
+  Nobody nobody_;
+  Host host_;
+  http1::Readers readers_;
+  std::unique_ptr<DescriptorBudget> descriptors_;
+  std::unique_ptr<MemoryGuard> memory_;
+  std::unique_ptr<DeadlineQueue> linger_deadlines_;
+  std::unique_ptr<ConnectionList> lingering_;
+  EngineContext context_;
+
+ public:
+  // Last: the context is there before it.
+  Backends backends;
+};
+
+}  // namespace sideroute::test
+
+#endif  // SIDEROUTE_TEST_POOL_RIG_H_
