@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { waitForLine } from '../support/processes.ts';
 import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
+import { withoutUws } from '../support/uws-loads.ts';
 
 /** Scripts that a sidecar has run by the time it is ready; Node writes them down when it ends. */
 async function loaded(...flags: readonly string[]): Promise<string[]> {
@@ -46,7 +47,7 @@ t.test(
   },
 );
 
-t.test('with the engine uws it loads what that stands on', async (t) => {
+t.test('with the engine uws it loads what that stands on', { skip: withoutUws }, async (t) => {
   const scripts = await loaded('--engine', 'uws');
   t.ok(
     scripts.some((url) => url.includes('/node_modules/undici/')),
