@@ -5,6 +5,7 @@
  */
 import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer, isIPv6, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -44,8 +45,17 @@ export class DnsServer {
     socket.on('message', (message, peer) => void this.#answerUdp(message, peer));
   }
 
-  /** Also answer over TCP, on the same port. */
-  async listenTcp(): Promise<void> {
+  /** Also over TCP, on a port that nobody has there either. */
+  static async startWithTcp(): Promise<DnsServer> {
+    for (;;) {
+      const server = await DnsServer.start();
+      if (await server.#listenTcp()) return server;
+      server.close();
+    }
+  }
+
+  /** False: somebody else has the port. */
+  async #listenTcp(): Promise<boolean> {
     const { address, port } = this.#socket.address();
     const server = createServer((socket) => {
       socket.on('error', () => socket.destroy());
@@ -58,9 +68,16 @@ export class DnsServer {
         });
       });
     });
+    try {
+      server.listen(port, address);
+      await once(server, 'listening');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+      throw error;
+    }
     this.#tcp = server;
-    await new Promise<void>((resolve) => server.listen(port, address, resolve));
     server.unref();
+    return true;
   }
 
   static async start(address = '127.0.0.1', port = 0): Promise<DnsServer> {

@@ -273,8 +273,9 @@ t.test('of a mixed answer what can be used is used, and what was left out is sai
 });
 
 t.test('an answer that is cut off is asked for again over TCP', async (t) => {
-  const { dns, subscribe } = await bound(t);
-  await dns.listenTcp();
+  const dns = await DnsServer.startWithTcp();
+  t.teardown(() => dns.close());
+  const { subscribe } = await bound(t, { servers: [dns.address] });
   dns.truncates = true;
   dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'] });
   await becomes(subscribe(), '10.96.0.10', 'fd00:96::a');
