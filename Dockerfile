@@ -1,4 +1,4 @@
-# The sidecar: Node, the compiled program, its production dependencies; no shell, no compiler, no package manager.
+# The sidecar: Node, the bundled program, two native modules; no shell, no compiler, no package manager.
 #
 #   docker build -t sideroute:0.1.0 .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t REGISTRY/sideroute:0.1.0 --push .
@@ -17,23 +17,12 @@ FROM dependencies AS javascript
 COPY tsconfig.json ./
 COPY src src
 COPY init-container init-container
-COPY scripts/admin-page.mjs scripts/
-RUN node node_modules/typescript/bin/tsc -p . --sourceMap false \
- && rm dist/.tsbuildinfo \
+COPY scripts/admin-page.mjs scripts/bundle.mjs scripts/sbom.mjs scripts/
+RUN node node_modules/typescript/bin/tsc -p . --noEmit \
  && node scripts/admin-page.mjs \
  # The final image has no env(1).
- && sed -i '1s|^#!.*|#!/usr/local/bin/node|' dist/src/main.js dist/init-container/entrypoint.js \
- && chmod 755 dist/src/main.js dist/init-container/entrypoint.js
-
-# What the program needs of node_modules, and the list of it.
-FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS production
-WORKDIR /src
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --loglevel=error
-COPY scripts/sbom.mjs scripts/
-RUN node scripts/sbom.mjs sbom.spdx.json \
- && find node_modules -type f \( -name '*.md' -o -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' \) -delete \
- && rm -rf node_modules/.bin node_modules/.package-lock.json
+ && node scripts/bundle.mjs --image \
+ && node scripts/sbom.mjs sbom.spdx.json
 
 # On the platform of the image: the addon, and of the binaries of uWebSockets.js the one that this Node loads.
 FROM ${NODE_IMAGE} AS native
@@ -42,15 +31,18 @@ COPY --from=dependencies /src/node_modules node_modules
 COPY native native
 RUN node node_modules/node-gyp/bin/node-gyp.js rebuild --directory native --nodedir=/usr/local --loglevel=warn \
  && strip native/build/Release/sideroute.node
-COPY --from=production /src/node_modules /out/opt/sideroute/node_modules
-RUN cd /out/opt/sideroute/node_modules/uWebSockets.js/dist/bin \
+RUN mkdir -p /out/opt/sideroute/node_modules \
+ && cp -r node_modules/uWebSockets.js /out/opt/sideroute/node_modules/ \
+ && cd /out/opt/sideroute/node_modules/uWebSockets.js \
+ && rm -f README.md dist/*.d.mts \
+ && cd dist/bin \
  && keep="uws_linux_$(node -p 'process.arch + "_" + process.versions.modules').node" \
  && test -f "$keep" \
  && find . -name 'uws_*.node' ! -name "$keep" -delete \
  && mkdir -p /out/opt/sideroute/native/build/Release /out/usr/local/bin \
  && cp /src/native/build/Release/sideroute.node /out/opt/sideroute/native/build/Release/ \
- && ln -s /opt/sideroute/dist/src/main.js /out/usr/local/bin/sideroute
-COPY --from=production /src/sbom.spdx.json /out/usr/share/doc/sideroute/
+ && ln -s /opt/sideroute/dist/bin/sideroute.js /out/usr/local/bin/sideroute
+COPY --from=javascript /src/sbom.spdx.json /out/usr/share/doc/sideroute/
 COPY LICENSE /out/usr/share/doc/sideroute/
 COPY package.json /out/opt/sideroute/
 COPY --from=javascript /src/dist /out/opt/sideroute/dist

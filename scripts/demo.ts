@@ -18,7 +18,7 @@ const CURL = ['curl', '-sS', '--max-time', '5'];
 
 const dist = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const scenario = join(dist, '..', 'test', 'fixtures', 'scenario');
-const sideroute = [process.execPath, join(dist, 'src', 'main.js')];
+const sideroute = [process.execPath, join(dist, 'bin', 'sideroute.js')];
 const fixtures = join(dist, 'test', 'support', 'fixtures');
 
 const children: ChildProcess[] = [];

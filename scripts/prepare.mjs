@@ -208,6 +208,7 @@ function compiledTypeScript() {
   // Browser code has its own settings, and is bundled.
   run(process.execPath, [tsc, '-p', join('src', 'page')]);
   run(process.execPath, [join('scripts', 'admin-page.mjs')]);
+  run(process.execPath, [join('scripts', 'bundle.mjs')]);
   writeFileSync(stamp, '');
   // A source that was saved meanwhile is newer than what was compiled.
   utimesSync(stamp, startedAt, startedAt);

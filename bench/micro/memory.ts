@@ -31,7 +31,7 @@ const { values } = parseArgs({
 const RULES_PER_ROUTE = Number(values['rules-per-route']);
 const SERVICES = 50;
 const MIB = 1024 * 1024;
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../bin/sideroute.js', import.meta.url));
 /** Answers SIGUSR2 with what is left after collecting everything. */
 const PRELOAD = `data:text/javascript,process.on('SIGUSR2',()=>{gc();gc();setTimeout(()=>{gc();console.log('live '+process.memoryUsage().heapUsed)},50)})`;
 

@@ -26,7 +26,7 @@ const { values } = parseArgs({
 });
 const HEAP = ['--max-old-space-size=128', '--max-semi-space-size=2'];
 const SCENARIO = new URL('../../../test/fixtures/scenario/', import.meta.url);
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../bin/sideroute.js', import.meta.url));
 const FIGURES = ['ready ms', 'ready CPU ms', 'resident MiB', 'private MiB'] as const;
 
 type Figures = Record<(typeof FIGURES)[number], number>;

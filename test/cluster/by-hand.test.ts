@@ -9,7 +9,7 @@ import { ROOT } from './programs.ts';
 import { ALL_TO_V2, APPLICATIONS, available, curl, manifest, NAMESPACE, readyPods } from './scenario.ts';
 
 function sideroute(args: readonly string[], input: string): string {
-  const done = spawnSync(process.execPath, [join(ROOT, 'dist', 'src', 'main.js'), ...args], {
+  const done = spawnSync(process.execPath, [join(ROOT, 'dist', 'bin', 'sideroute.js'), ...args], {
     input,
     encoding: 'utf8',
   });

@@ -17,7 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { NODE_VERSION } from '../support/base-images.ts';
 import { image, layer, type Descriptor, type Image, type ImageConfiguration } from './oci.ts';
 import { mustRun } from './processes.ts';
@@ -114,22 +114,14 @@ function hashOf(files: Iterable<string>): string {
   return hash.digest('hex');
 }
 
-/** The production stage of the Dockerfile: dependencies without what no program reads, and the list of them. */
-async function productionDependencies(): Promise<string> {
-  const inputs = ['package.json', 'package-lock.json', '.npmrc', 'scripts/sbom.mjs'].map((name) => join(ROOT, name));
-  const key = hashOf(inputs).slice(0, 16);
-  return await madeOnce(join(CACHE, 'images', 'production', key), 'the production dependencies', async (into) => {
-    mkdirSync(join(into, 'scripts'), { recursive: true });
-    for (const file of inputs) cpSync(file, join(into, file.slice(ROOT.length)));
-    const useless = ['*.md', '*.map', '*.ts', '*.mts', '*.cts'].map((pattern) => `-name '${pattern}'`).join(' -o ');
-    await mustRun([
-      ...['sh', '-euc'],
-      `cd '${into}'
-       npm ci --omit=dev --ignore-scripts --no-audit --loglevel=error
-       '${process.execPath}' scripts/sbom.mjs sbom.spdx.json
-       find node_modules -type f \\( ${useless} \\) -delete
-       rm -rf node_modules/.bin node_modules/.package-lock.json`,
-    ]);
+/** What the Dockerfile makes of the sources: the bundle for an image, and the list of what is in it. */
+async function bundled(): Promise<string> {
+  const sources = ['src', 'init-container', 'scripts'].flatMap((name) => [...filesBelow(join(ROOT, name))]);
+  const plain = ['package.json', 'package-lock.json'].map((name) => join(ROOT, name));
+  const key = hashOf([...sources, ...plain]).slice(0, 16);
+  return await madeOnce(join(CACHE, 'images', 'bundle', key), 'the bundle for the image', async (into) => {
+    await mustRun([process.execPath, join(ROOT, 'scripts', 'bundle.mjs'), '--image', '--into', join(into, 'bin')]);
+    await mustRun([process.execPath, join(ROOT, 'scripts', 'sbom.mjs'), join(into, 'sbom.spdx.json')]);
   });
 }
 
@@ -137,46 +129,31 @@ async function productionDependencies(): Promise<string> {
 const NODE_22_MODULES = '127';
 
 async function sideroutePrograms(): Promise<Descriptor> {
-  const compiled = ['src', 'init-container', 'page'].flatMap((name) =>
-    [...filesBelow(join(ROOT, 'dist', name))].filter((file) => !file.endsWith('.map')),
-  );
+  const made = await bundled();
+  const library = join(ROOT, 'node_modules', 'uWebSockets.js');
+  const page = join(ROOT, 'dist', 'page');
   const addon = join(ROOT, 'native', 'build', 'Release', 'sideroute.node');
-  const plain = ['package.json', 'package-lock.json', 'LICENSE'].map((name) => join(ROOT, name));
-  return await layer('sideroute', hashOf([...compiled, addon, ...plain]), async (root) => {
-    const production = await productionDependencies();
+  const plain = ['package.json', 'LICENSE'].map((name) => join(ROOT, name));
+  const parts = [made, page].flatMap((directory) => [...filesBelow(directory)]);
+  return await layer('sideroute', hashOf([...parts, ...filesBelow(library), addon, ...plain]), async (root) => {
     const home = join(root, 'opt', 'sideroute');
     const documents = join(root, 'usr', 'share', 'doc', 'sideroute');
-    for (const directory of [
-      home,
-      documents,
-      join(home, 'native', 'build', 'Release'),
-      join(root, 'usr', 'local', 'bin'),
-    ])
+    for (const directory of [documents, join(home, 'native', 'build', 'Release'), join(root, 'usr', 'local', 'bin')])
       mkdirSync(directory, { recursive: true });
-    cpSync(join(production, 'node_modules'), join(home, 'node_modules'), { recursive: true, verbatimSymlinks: true });
-    const binaries = join(home, 'node_modules', 'uWebSockets.js', 'dist', 'bin');
-    for (const name of readdirSync(binaries))
-      if (/^uws_.*\.node$/.test(name) && name !== `uws_linux_${process.arch}_${NODE_22_MODULES}.node`)
-        rmSync(join(binaries, name));
-    for (const file of compiled) {
-      const target = join(home, file.slice(ROOT.length));
-      mkdirSync(dirname(target), { recursive: true });
-      // As a compilation for the image has them: no source maps, and a first line without env(1), which the image has not.
-      if (file.endsWith('.js')) {
-        const text = readFileSync(file, 'utf8');
-        const isProgram = /dist\/(src\/main|init-container\/entrypoint)\.js$/.test(file);
-        const own = isProgram ? text.replace(/^#!.*/, '#!/usr/local/bin/node') : text;
-        writeFileSync(target, own.replace(/\n\/\/# sourceMappingURL=.*\n?$/, '\n'), {
-          mode: isProgram ? 0o755 : 0o644,
-        });
-      } else cpSync(file, target);
+    for (const file of filesBelow(library)) {
+      const name = file.slice(library.length + 1);
+      const isOther = /uws_.*\.node$/.test(name) && !name.endsWith(`uws_linux_${process.arch}_${NODE_22_MODULES}.node`);
+      if (isOther || name === 'README.md' || name.endsWith('.d.mts')) continue;
+      cpSync(file, join(home, 'node_modules', 'uWebSockets.js', name));
     }
+    cpSync(join(made, 'bin'), join(home, 'dist', 'bin'), { recursive: true });
+    cpSync(page, join(home, 'dist', 'page'), { recursive: true });
     cpSync(addon, join(home, 'native', 'build', 'Release', 'sideroute.node'));
     await mustRun(['strip', join(home, 'native', 'build', 'Release', 'sideroute.node')]);
     cpSync(join(ROOT, 'package.json'), join(home, 'package.json'));
-    cpSync(join(production, 'sbom.spdx.json'), join(documents, 'sbom.spdx.json'));
+    cpSync(join(made, 'sbom.spdx.json'), join(documents, 'sbom.spdx.json'));
     cpSync(join(ROOT, 'LICENSE'), join(documents, 'LICENSE'));
-    symlinkSync('/opt/sideroute/dist/src/main.js', join(root, 'usr', 'local', 'bin', 'sideroute'));
+    symlinkSync('/opt/sideroute/dist/bin/sideroute.js', join(root, 'usr', 'local', 'bin', 'sideroute'));
   });
 }
 

@@ -2,13 +2,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import t from 'tap';
 import { waitForLine } from '../support/processes.ts';
 import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
 import { withoutUws } from '../support/uws-loads.ts';
 
-/** Scripts that a sidecar has run by the time it is ready; Node writes them down when it ends. */
+const DIRECTORY = dirname(SIDEROUTE.at(-1)!);
+/** By file of the bundle, the sources in it. */
+const INPUTS = new Map(
+  Object.entries(JSON.parse(readFileSync(join(DIRECTORY, 'inputs.json'), 'utf8')) as Record<string, string[]>),
+);
+
+/** Sources of the scripts that a sidecar has run by the time it is ready; Node writes those down when it ends. */
 async function loaded(...flags: readonly string[]): Promise<string[]> {
   const [routes, coverage] = [temporaryDirectory(), temporaryDirectory()];
   t.teardown(routes.remove);
@@ -25,23 +31,22 @@ async function loaded(...flags: readonly string[]): Promise<string[]> {
   await once(sidecar, 'exit');
   return readdirSync(coverage.path).flatMap((file) => {
     const { result } = JSON.parse(readFileSync(join(coverage.path, file), 'utf8')) as { result: { url: string }[] };
-    return result.map(({ url }) => url);
+    return result.flatMap(({ url }) => INPUTS.get(basename(url)) ?? []);
   });
 }
 
-const OTHERS =
-  /\/dist\/src\/(?:inject|iptables|export|controller|kube|webhook)\/|\/dist\/src\/program\.js|\/node_modules\/undici\//;
+const OTHERS = /^src\/(?:inject|iptables|export|controller|kube|webhook)\/|^src\/program\.ts|^node_modules\/undici\//;
 
 t.test(
   'the sidecar loads neither the other commands nor the libraries of the engine that it does not run',
   async (t) => {
     const scripts = await loaded();
     t.ok(
-      scripts.some((url) => url.endsWith('/dist/src/proxy/proxy.js')),
+      scripts.some((path) => path === 'src/proxy/proxy.ts'),
       `${scripts.length} scripts`,
     );
     t.same(
-      scripts.filter((url) => OTHERS.test(url)),
+      scripts.filter((path) => OTHERS.test(path)),
       [],
     );
   },
@@ -50,7 +55,7 @@ t.test(
 t.test('with the engine uws it loads what that stands on', { skip: withoutUws }, async (t) => {
   const scripts = await loaded('--engine', 'uws');
   t.ok(
-    scripts.some((url) => url.includes('/node_modules/undici/')),
+    scripts.some((path) => path.startsWith('node_modules/undici/')),
     `${scripts.length} scripts`,
   );
 });

@@ -11,8 +11,8 @@ import { stopProcess, waitForLine } from './processes.ts';
 
 export const PROXY_UID = 1337;
 const dist = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-/** Command line of the compiled CLI. */
-export const SIDEROUTE = [process.execPath, '--enable-source-maps', join(dist, 'src', 'main.js')] as const;
+/** Command line of the program as it is shipped. */
+export const SIDEROUTE = [process.execPath, '--enable-source-maps', join(dist, 'bin', 'sideroute.js')] as const;
 
 /** Command line of a compiled fixture program. */
 export function fixture(name: string, ...args: string[]): string[] {

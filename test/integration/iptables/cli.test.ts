@@ -7,7 +7,7 @@ import { Cluster, runCommand, type CommandResult } from '../../support/cluster.t
 import { goldenPath } from '../../support/iptables-golden.ts';
 import { cliCommand, savedNat } from './fixture.ts';
 
-const ENTRYPOINT = fileURLToPath(new URL('../../../init-container/entrypoint.js', import.meta.url));
+const ENTRYPOINT = fileURLToPath(new URL('../../../bin/sideroute-init.js', import.meta.url));
 const SERVICES = '10.96.0.0/12,fd00:96::/108';
 
 const cluster = new Cluster();

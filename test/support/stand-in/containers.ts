@@ -12,10 +12,7 @@ import { program, type Container } from '../manifests.ts';
 import { SIDEROUTE } from '../sidecar.ts';
 import { CommandError } from './objects.ts';
 
-const INIT_ENTRYPOINT = [
-  process.execPath,
-  fileURLToPath(new URL('../../../init-container/entrypoint.js', import.meta.url)),
-];
+const INIT_ENTRYPOINT = [process.execPath, fileURLToPath(new URL('../../../bin/sideroute-init.js', import.meta.url))];
 
 /** By the last part of the image's name, without its tag: what runs without a command, and what `exec` can start (null: anything). */
 const IMAGES: Readonly<Record<string, { entrypoint: readonly string[]; programs: readonly string[] | null }>> = {
