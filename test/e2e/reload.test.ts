@@ -47,7 +47,6 @@ t.test(`${SWAPS} swaps of ..data under load: no failed request, no mix of two co
       await eventually(
         `answers of version ${expected}`,
         () => client.run(['curl', '-s', 'http://10.96.0.10/']).stdout === `Hello from Version ${expected}\n`,
-        2_000,
       );
     } else {
       await new Promise((resolve) => setImmediate(resolve));
