@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
-import { stopProcess, waitForLine } from '../support/processes.ts';
+import { A_START_MS, stopProcess, waitForLine } from '../support/processes.ts';
 import { fixture, PROXY_UID, SIDEROUTE } from '../support/sidecar.ts';
 import { serviceFile } from '../support/services.ts';
 import { startTwoPods } from '../support/two-pods.ts';
@@ -61,7 +61,11 @@ t.test('a sidecar whose standard streams fail', async (t) => {
       stdio: 'ignore',
     });
     t.teardown(() => stopProcess(child, 'SIGKILL'));
-    await eventually('ready', () => curl('http://127.0.0.1:15020/readyz').status === 0 || child.exitCode !== null);
+    const isReady = (): boolean => {
+      if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}`);
+      return curl('http://127.0.0.1:15020/readyz').status === 0;
+    };
+    await eventually('ready', isReady, A_START_MS);
     return child;
   };
   const malformed = async (count: number): Promise<void> => {

@@ -2,6 +2,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
+/** Half a second of processor time, of which a machine with fifty other processes gives a little at a time. */
+export const A_START_MS = 60_000;
 /** Until then what a child has printed is there, however busy the machine is. */
 const AFTER_THE_END_MS = 5_000;
 
@@ -9,7 +11,7 @@ const AFTER_THE_END_MS = 5_000;
  * Resolves with the first line of the child's standard output or error that matches; rejects when it ends first or
  * `timeoutMs` passes. Keeps draining both streams afterwards, so that the child never blocks on a full pipe.
  */
-export async function waitForLine(child: ChildProcess, pattern: RegExp, timeoutMs = 15_000): Promise<string> {
+export async function waitForLine(child: ChildProcess, pattern: RegExp, timeoutMs = A_START_MS): Promise<string> {
   const collected: string[] = [];
   const done = new AbortController();
   try {
