@@ -299,6 +299,35 @@ t.test('an exchange knows streams, not what carries them', (t) => {
   t.end();
 });
 
+/** What a file includes, and what that includes, and so on: each with the way to it. */
+function reach(file: string): ReadonlyMap<string, string> {
+  const ways = new Map([[file, file]]);
+  for (const [from, way] of ways) {
+    for (const { target } of includes.filter((each) => each.file === from)) {
+      if (!ways.has(target)) ways.set(target, `${way} -> ${target}`);
+    }
+  }
+  return ways;
+}
+
+t.test('nor does an exchange, or what lends it streams, reach sockets or a protocol through what it includes', (t) => {
+  const connections =
+    /^(?:http1\/|net\/(?:arrival|connection|listener|own_dials|reactor|socket|stream_socket|unique_fd)\.h$)/;
+  const files = sources(native, /\.(?:h|cc)$/).map((path) => relative(native, path));
+  const streams = files.filter((file) => /^(?:exchange\/|upstream\/[a-z_]+\.h$|http\/[a-z_]+\.h$)/.test(file));
+  t.not(streams.length, 0);
+  for (const file of streams) {
+    t.same(
+      [...reach(file)].filter(([target]) => connections.test(target)).map(([, way]) => way),
+      [],
+      file,
+    );
+  }
+  // The search finds what is there: HTTP/1's connections do reach them.
+  t.ok([...reach('http1/upstream.h').keys()].includes('net/reactor.h'));
+  t.end();
+});
+
 t.test('Node-API is known to the binding alone', (t) => {
   const files = sources(native, /\.(?:h|cc)$/).filter((path) =>
     readFileSync(path, 'utf8').includes('#include <node_api.h>'),

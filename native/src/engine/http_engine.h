@@ -17,7 +17,9 @@
 #include "http1/downstream.h"
 #include "http1/readers.h"
 #include "net/arrival.h"
+#include "net/connection.h"
 #include "net/intrusive_list.h"
+#include "net/memory_guard.h"
 #include "net/net_address.h"
 #include "net/unique_fd.h"
 #include "upstream/backends.h"
@@ -52,7 +54,7 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   const SharedTable<MirrorGroup>& mirror_groups() const { return context_.mirror_groups; }
   // There is another route table: numbers given so far are void. Exchanges keep what they have.
   void ForgetTable();
-  void SetAccessLog(std::shared_ptr<AccessLog> log) { context_.log = std::move(log); }
+  void SetAccessLog(std::shared_ptr<RequestLog> log) { context_.log = std::move(log); }
   // Lines for the head of the reply or response to the request that is being decided.
   std::string& decided_fields() { return context_.decided_fields; }
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "log/access_log.h"
+#include "log/request_log.h"
 #include "upstream/backends.h"
 
 namespace sideroute {

@@ -3,7 +3,7 @@
 
 #include "exchange/exchange.h"
 #include "exchange/exchange_pool.h"
-#include "log/access_log.h"
+#include "log/request_log.h"
 
 namespace sideroute {
 

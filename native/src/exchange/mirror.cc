@@ -26,7 +26,7 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http::R
     End(MirrorResult::kConnectFailure);
     return false;
   }
-  if (backend_->mirrors() >= backend_->max_mirrors() || context_.memory.refusing() ||
+  if (backend_->mirrors() >= backend_->max_mirrors() || context_.short_of_memory() ||
       !context_.descriptors.TakeSpare(1)) {
     // Not one of those it counts.
     backend_ = nullptr;

@@ -3,7 +3,34 @@
 #include <cstdio>
 #include <ctime>
 
+#include "net/memory_guard.h"
+#include "net/reactor.h"
+
 namespace sideroute {
+
+EngineContext::EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors,
+                             const MemoryGuard& memory, EngineHost& host, Backends& backends,
+                             RequestServers& servers, http1::Readers& readers,
+                             DeadlineQueue& linger_deadlines, ConnectionList& lingering,
+                             const EngineSettings& settings)
+    : reactor(reactor),
+      own_dials(own_dials),
+      descriptors(descriptors),
+      memory(memory),
+      host(host),
+      backends(backends),
+      servers(servers),
+      readers(readers),
+      linger_deadlines(linger_deadlines),
+      lingering(lingering),
+      settings(settings),
+      wheel([](void* context) { return static_cast<Reactor*>(context)->NowMs(); },
+            [](void* context, uint64_t due_ms) { static_cast<Reactor*>(context)->WakeAt(due_ms); }, &reactor),
+      head(blocks) {}
+
+EngineContext::~EngineContext() = default;
+
+bool EngineContext::short_of_memory() const { return memory.refusing(); }
 
 std::string_view EngineContext::DateLine() {
   const int64_t now = time(nullptr);

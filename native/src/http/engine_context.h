@@ -14,20 +14,22 @@
 #include "http/engine_types.h"
 #include "http/header_plan.h"
 #include "net/byte_buffer.h"
-#include "net/connection.h"
 #include "net/descriptor_budget.h"
-#include "net/intrusive_list.h"
-#include "net/memory_guard.h"
-#include "net/reactor.h"
+#include "net/disposable.h"
+#include "net/scratch.h"
 #include "net/shared.h"
-#include "net/stream_socket.h"
 #include "net/timer_wheel.h"
 
 namespace sideroute {
 
-class AccessLog;
 class Backend;
 class Backends;
+class ConnectionList;
+class DeadlineQueue;
+class MemoryGuard;
+class OwnDials;
+class Reactor;
+class RequestLog;
 class RequestServers;
 
 namespace http1 {
@@ -47,25 +49,13 @@ struct EngineContext {
   EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors,
                 const MemoryGuard& memory, EngineHost& host, Backends& backends, RequestServers& servers,
                 http1::Readers& readers, DeadlineQueue& linger_deadlines, ConnectionList& lingering,
-                const EngineSettings& settings)
-      : reactor(reactor),
-        own_dials(own_dials),
-        descriptors(descriptors),
-        memory(memory),
-        host(host),
-        backends(backends),
-        servers(servers),
-        readers(readers),
-        linger_deadlines(linger_deadlines),
-        lingering(lingering),
-        settings(settings),
-        wheel([](void* context) { return static_cast<Reactor*>(context)->NowMs(); },
-              [](void* context, uint64_t due_ms) { static_cast<Reactor*>(context)->WakeAt(due_ms); },
-              &reactor),
-        head(blocks) {}
+                const EngineSettings& settings);
+  ~EngineContext();
   EngineContext(const EngineContext&) = delete;
   EngineContext& operator=(const EngineContext&) = delete;
 
+  // Memory is so short that nothing new is begun.
+  bool short_of_memory() const;
   // Destroys `object` when the turn ends: its methods may be on the stack, its events in the batch.
   void Bury(std::unique_ptr<Disposable> object) { buried.push_back(std::move(object)); }
   // Has ServeWaiting called at the end of the turn, once.
@@ -112,7 +102,7 @@ struct EngineContext {
   // Written while the host decides; the exchange takes it.
   std::string decided_fields;
   // Null: there is none.
-  std::shared_ptr<AccessLog> log;
+  std::shared_ptr<RequestLog> log;
   // A response is the last one of its connection.
   bool closes() const { return draining || crowded; }
   bool draining = false;

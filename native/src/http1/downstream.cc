@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "http1/head_writer.h"
-#include "log/access_log.h"
+#include "log/request_log.h"
 #include "net/lingering_close.h"
+#include "net/memory_guard.h"
 #include "net/socket.h"
 #include "net/state_records.h"
 

@@ -18,36 +18,12 @@
 #include "log/json_line.h"
 #include "log/log_writer.h"
 #include "log/request_facts.h"
+#include "log/request_log.h"
 #include "net/connection.h"
 #include "net/net_address.h"
 #include "net/unique_fd.h"
 
 namespace sideroute {
-
-// `kErrors`: what sideroute answered or dropped itself, other than a route asks for, and statuses from 500.
-enum class AccessLogMode : uint8_t { kOff, kErrors, kAll };
-inline constexpr std::array<std::string_view, 3> kAccessLogModeNames = {"off", "errors", "all"};
-
-struct RequestEntry {
-  int32_t frontend = -1;
-  // -1: refused before it was routed.
-  int32_t series = -1;
-  // 0: none was sent.
-  uint16_t status = 0;
-  // Index into the reasons; -1 for none.
-  int32_t reason = -1;
-  // Monotonic; of the complete request head, and of now.
-  uint64_t started_ns = 0;
-  uint64_t ended_ns = 0;
-  uint16_t retries = 0;
-  RetryDenial denial = RetryDenial::kNone;
-  // 0 or 1 of HTTP/1.x; -1 when it is not known.
-  int minor_version = -1;
-  // What an engine does not count is null.
-  bool counts_bytes = true;
-  NetAddress downstream;
-  NetAddress destination;
-};
 
 struct ConnectionEntry {
   ConnectionReason reason = ConnectionReason::kUnrouted;
@@ -61,22 +37,15 @@ struct ConnectionEntry {
   NetAddress destination;
 };
 
-class AccessLog {
+class AccessLog final : public RequestLog {
  public:
-  struct ReasonInfo {
-    std::string name;
-    // No answer that a route asks for.
-    bool error = false;
-  };
-
   AccessLog(UniqueFd fd, size_t buffer_bytes, std::vector<ReasonInfo> reasons)
-      : fd_(std::move(fd)), buffer_bytes_(buffer_bytes), reasons_(std::move(reasons)) {}
+      : RequestLog(std::move(reasons)), fd_(std::move(fd)), buffer_bytes_(buffer_bytes) {}
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
 
   // The first mode but kOff starts the writer. 0 or a negative errno.
   int SetMode(AccessLogMode mode);
-  bool on() const { return mode_ != AccessLogMode::kOff; }
 
   // `members`: the JSON members `route`, `rule` and `backend` of a series, which takes the place of the one
   // whose slot it was given (src/observe/series-slots.ts).
@@ -84,15 +53,8 @@ class AccessLog {
   // `namespace/name:port`.
   void SetFrontend(uint32_t id, std::string key);
 
-  // Hot path.
-  bool Wants(int32_t reason, uint16_t status) const {
-    if (mode_ != AccessLogMode::kErrors) return mode_ == AccessLogMode::kAll;
-    if (status >= 500) return true;
-    return reason >= 0 && static_cast<size_t>(reason) < reasons_.size() &&
-           reasons_[static_cast<size_t>(reason)].error;
-  }
   // Each writes its line where the mode wants it.
-  void OnRequest(const RequestEntry& entry, const RequestFacts& facts);
+  void OnRequest(const RequestEntry& entry, const RequestFacts& facts) override;
   void OnConnection(const ConnectionEntry& entry);
 
   // Writes what there is, for at most `timeout_ms`. Nothing is logged afterwards.
@@ -112,11 +74,9 @@ class AccessLog {
   void WriteRoute(const RequestEntry& entry);
   void WritePhase(std::string_view name, uint64_t started_ns, uint64_t happened_ns);
 
-  AccessLogMode mode_ = AccessLogMode::kOff;
   // The writer gets a copy when it starts.
   UniqueFd fd_;
   const size_t buffer_bytes_;
-  const std::vector<ReasonInfo> reasons_;
   // By slot.
   std::vector<Series> series_;
   std::vector<std::string> frontends_;

@@ -17,20 +17,14 @@
 #include "net/arrival.h"
 #include "net/byte_buffer.h"
 #include "net/reactor.h"
+#include "net/scratch.h"
 #include "net/socket.h"
 #include "net/unique_fd.h"
 
 namespace sideroute {
 
-// Where reads go; shared, so a Window into it is valid only until the next Fill of any socket.
-inline constexpr size_t kScratchBytes = 64 * 1024;
-struct Scratch {
-  // Less while memory is short: what a sink does not take is kept.
-  size_t window = kScratchBytes;
-  char bytes[kScratchBytes];
-};
-
-// What a socket has to be looked at next. `data` may be changed in place.
+// What a socket has to be looked at next. `data` may be changed in place. In the scratch buffer it is good
+// only until the next Fill of any socket.
 struct Window {
   char* data = nullptr;
   size_t length = 0;

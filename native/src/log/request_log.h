@@ -1,0 +1,76 @@
+// What an access log is told of a request, by whoever knows how it ended.
+//
+// Stage before: an exchange, or a connection whose request was refused before there was one. Stage after:
+// access_log, which makes a line of it.
+#ifndef SIDEROUTE_LOG_REQUEST_LOG_H_
+#define SIDEROUTE_LOG_REQUEST_LOG_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "http/engine_types.h"
+#include "log/request_facts.h"
+#include "net/net_address.h"
+
+namespace sideroute {
+
+// `kErrors`: what sideroute answered or dropped itself, other than a route asks for, and statuses from 500.
+enum class AccessLogMode : uint8_t { kOff, kErrors, kAll };
+inline constexpr std::array<std::string_view, 3> kAccessLogModeNames = {"off", "errors", "all"};
+
+struct RequestEntry {
+  int32_t frontend = -1;
+  // -1: refused before it was routed.
+  int32_t series = -1;
+  // 0: none was sent.
+  uint16_t status = 0;
+  // Index into the reasons; -1 for none.
+  int32_t reason = -1;
+  // Monotonic; of the complete request head, and of now.
+  uint64_t started_ns = 0;
+  uint64_t ended_ns = 0;
+  uint16_t retries = 0;
+  RetryDenial denial = RetryDenial::kNone;
+  // 0 or 1 of HTTP/1.x; -1 when it is not known.
+  int minor_version = -1;
+  // What an engine does not count is null.
+  bool counts_bytes = true;
+  NetAddress downstream;
+  NetAddress destination;
+};
+
+class RequestLog {
+ public:
+  struct ReasonInfo {
+    std::string name;
+    // No answer that a route asks for.
+    bool error = false;
+  };
+
+  bool on() const { return mode_ != AccessLogMode::kOff; }
+  // Hot path.
+  bool Wants(int32_t reason, uint16_t status) const {
+    if (mode_ != AccessLogMode::kErrors) return mode_ == AccessLogMode::kAll;
+    if (status >= 500) return true;
+    return reason >= 0 && static_cast<size_t>(reason) < reasons_.size() &&
+           reasons_[static_cast<size_t>(reason)].error;
+  }
+  // Where the mode wants it.
+  virtual void OnRequest(const RequestEntry& entry, const RequestFacts& facts) = 0;
+
+ protected:
+  explicit RequestLog(std::vector<ReasonInfo> reasons) : reasons_(std::move(reasons)) {}
+  ~RequestLog() = default;
+
+  AccessLogMode mode_ = AccessLogMode::kOff;
+  const std::vector<ReasonInfo> reasons_;
+};
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_LOG_REQUEST_LOG_H_
