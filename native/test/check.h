@@ -6,6 +6,8 @@
 #ifndef SIDEROUTE_TEST_CHECK_H_
 #define SIDEROUTE_TEST_CHECK_H_
 
+#include <atomic>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -19,6 +21,9 @@ struct Registration {
 
 // One TAP line. `detail` explains a failure.
 void Report(bool ok, std::string_view title, std::string_view detail = {});
+
+// How often something was looked at. A TEST that returns without having done so has shown nothing, and fails.
+inline std::atomic<uint64_t> looked{0};
 
 // Collects failures of the running TEST; it is reported when it returns.
 void Fail(const char* file, int line, std::string_view message);
@@ -44,11 +49,13 @@ std::string Show(const T& value) {
 
 #define CHECK(condition)                                                               \
   do {                                                                                 \
+    ::sideroute::test::looked.fetch_add(1, std::memory_order_relaxed);                 \
     if (!(condition)) ::sideroute::test::Fail(__FILE__, __LINE__, "not: " #condition); \
   } while (false)
 
 #define CHECK_EQ(actual, expected)                                                               \
   do {                                                                                           \
+    ::sideroute::test::looked.fetch_add(1, std::memory_order_relaxed);                           \
     const auto& actual_value = (actual);                                                         \
     const auto& expected_value = (expected);                                                     \
     if (!(actual_value == expected_value)) {                                                     \

@@ -69,7 +69,9 @@ int main(int argc, char** argv) {
     if (argc == 2 && std::strstr(entry.title, argv[1]) == nullptr) continue;
     failures.clear();
     const int before = reported;
+    const uint64_t looked_before = looked;
     entry.function();
+    if (reported == before && looked == looked_before) failures += "nothing was checked\n";
     // A table that reported its rows has said all there is to say.
     if (reported == before || !failures.empty()) Report(failures.empty(), entry.title, failures);
   }
