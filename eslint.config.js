@@ -20,6 +20,22 @@ export default tseslint.config(
   },
   {
     files: ['test/**/*.ts'],
-    rules: { '@typescript-eslint/no-floating-promises': 'off', '@typescript-eslint/require-await': 'off' },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'off',
+      '@typescript-eslint/require-await': 'off',
+      // To tap a list in a pattern is the beginning of one: `[]` fits every list, and `{}` every object.
+      'no-restricted-syntax': [
+        'error',
+        ...[
+          'ArrayExpression:nth-child(2)',
+          'ObjectExpression:nth-child(2)[properties.length=0]',
+          'ObjectExpression:nth-child(2) > Property > ArrayExpression',
+          'ObjectExpression:nth-child(2) > Property > ObjectExpression > Property > ArrayExpression',
+        ].map((pattern) => ({
+          selector: `CallExpression[callee.property.name=/^(?:match|has|hasStrict)$/] > ${pattern}`,
+          message: 'Use matches() of test/support/match.ts, which takes a list for the whole list.',
+        })),
+      ],
+    },
   },
 );

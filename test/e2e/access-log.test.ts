@@ -7,6 +7,7 @@ import { PROXY_UID, SIDEROUTE, Sidecar } from '../support/sidecar.ts';
 import { stopProcess, waitForLine } from '../support/processes.ts';
 import { startTwoPods } from '../support/two-pods.ts';
 import { withoutUws } from '../support/uws-loads.ts';
+import { matches } from '../support/match.ts';
 
 const SERVICES = ['web 10.96.0.10', 'v1 10.96.0.11']
   .map((entry) => entry.split(' '))
@@ -108,7 +109,7 @@ t.test('the access log of a sidecar', async (t) => {
     curl('http://127.0.0.1:15001/');
     t.equal(await sidecar.stop(), 0);
     await eventually('the lines', () => lines().length >= 2);
-    t.match(lines(), [
+    matches(t, lines(), [
       { kind: 'request', path: '/other', code: 404, reason: 'no_route' },
       { kind: 'connection', reason: 'loop', downstream: /^127\.0\.0\.1:\d+$/, destination: '127.0.0.1:15001' },
     ]);

@@ -8,6 +8,7 @@ import { stopProcess, waitForLine } from '../support/processes.ts';
 import { serviceFile } from '../support/services.ts';
 import { Sidecar, SIDEROUTE } from '../support/sidecar.ts';
 import { startTwoPods } from '../support/two-pods.ts';
+import { matches } from '../support/match.ts';
 
 const WEB = '10.96.0.10';
 const UNROUTED = '10.96.0.12';
@@ -66,7 +67,7 @@ t.test('controls of a running sidecar', async (t) => {
       const now = connections();
       return now.downstream.some(({ state }) => state === 'request') ? now : null;
     });
-    t.match(all, {
+    matches(t, all, {
       downstream: [
         { state: 'detecting', frontend: 'shop/web:80', original: `${WEB}:80`, served: 0, bytesReceived: 0 },
         {
@@ -115,7 +116,8 @@ t.test('controls of a running sidecar', async (t) => {
     const logged = (message: string) => sidecar.log.filter((line) => line.includes(`"message":"${message}"`));
     await eventually('the end of its time', () => logged('log level reverted').length > 0);
     t.match(cli('log-level').stdout, /^level: info\n/);
-    t.match(
+    matches(
+      t,
       logged('log level changed').map((line) => JSON.parse(line) as object),
       [
         { level: 'info', from: 'info', to: 'debug', for: '10m', by: 'sideroute' },

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { FIXTURES, sideroute } from '../support/cli.ts';
 import { DEPLOY } from '../support/manifests.ts';
 import { temporaryDirectory } from '../support/sidecar.ts';
+import { matches } from '../support/match.ts';
 
 interface Found {
   readonly code: string;
@@ -92,7 +93,8 @@ t.test('a backend that the Services contradict is an error, one that they do not
     [to('unlike-any'), 'warning', 'unknown-service', /not among the documents/],
   ] as const) {
     const { status, problems } = checked(list([...SERVICES, route([rule])]));
-    t.match(
+    matches(
+      t,
       problems,
       [{ severity, code, message, path: /^items\[3\]\.spec\.rules\[0\]\.backendRefs\[\d\]$/ }],
       JSON.stringify(rule),
@@ -101,14 +103,18 @@ t.test('a backend that the Services contradict is an error, one that they do not
     t.equal(status, severity === 'error' ? 1 : 0);
     t.equal(checked(list([...SERVICES, route([rule])]), '--strict').status, 1, '--strict: warnings count');
   }
-  t.match(checked(list([...SERVICES, route([to('cart-v1')])]), '--strict'), { status: 0, problems: [], unchecked: [] });
+  matches(t, checked(list([...SERVICES, route([to('cart-v1')])]), '--strict'), {
+    status: 0,
+    problems: [],
+    unchecked: [],
+  });
 });
 
 t.test('a parent that the Services contradict or do not have', async (t) => {
   const misspelt = JSON.parse(
     JSON.stringify(route([to('cart-v1')])).replace('"name":"cart"', '"name":"crat"'),
   ) as object;
-  t.match(checked(list([...SERVICES, misspelt])).problems, [
+  matches(t, checked(list([...SERVICES, misspelt])).problems, [
     {
       severity: 'warning',
       code: 'unknown-service',
@@ -120,7 +126,7 @@ t.test('a parent that the Services contradict or do not have', async (t) => {
 
 t.test('without Services nothing is claimed of them', async (t) => {
   const { status, unchecked, problems } = checked(list([route([to('cart-v1')])]));
-  t.match({ status, problems, unchecked }, { status: 0, problems: [], unchecked: ['shop/cart', 'shop/cart-v1'] });
+  matches(t, { status, problems, unchecked }, { status: 0, problems: [], unchecked: ['shop/cart', 'shop/cart-v1'] });
   const { stdout } = sideroute(['check', '-'], list([route([to('cart-v1')])]));
   t.match(stdout, /not checked: no document tells of Service shop\/cart, shop\/cart-v1/);
   t.notMatch(stdout, /every backendRef is usable/);
@@ -150,7 +156,7 @@ t.test('matches that no request can have, or that an earlier one has taken', asy
     match({ path: { type: 'PathPrefix', value: '/a' } }),
     match({ method: 'GET' }, { path: { value: '/a/' } }),
   ];
-  t.match(checked(list([...SERVICES, route(twice)])).problems, [
+  matches(t, checked(list([...SERVICES, route(twice)])).problems, [
     { code: 'shadowed-match', path: 'spec.rules[1].matches[1]', message: /the same as spec\.rules\[0\]\.matches\[0\]/ },
   ]);
 });
@@ -190,7 +196,11 @@ t.test('a name without an ending is not read, which is said', async (t) => {
   });
   const text = configMap('routes', 'devopssong', { 'my-route': ROUTE_TEXT });
   const { status, problems, frontends } = checked(text);
-  t.match({ status, problems }, { status: 0, problems: [{ code: 'ignored-file', file: 'configmap/routes:my-route' }] });
+  matches(
+    t,
+    { status, problems },
+    { status: 0, problems: [{ code: 'ignored-file', file: 'configmap/routes:my-route' }] },
+  );
   t.same(frontends, []);
 });
 
@@ -202,7 +212,9 @@ t.test('ConfigMaps: each key by its name, with the lines of the key and of the f
   const { status, problems } = checked(text);
   t.equal(status, 1);
   const errors = problems.filter(({ severity }) => severity === 'error');
-  t.match(errors, [{ file: 'configmap/routes:r.yaml', line, code: 'unknown-field', at: { file: 'stdin', line: at } }]);
+  matches(t, errors, [
+    { file: 'configmap/routes:r.yaml', line, code: 'unknown-field', at: { file: 'stdin', line: at } },
+  ]);
   const human = sideroute(['check', '-'], text).stdout;
   t.match(
     human,
@@ -237,7 +249,7 @@ t.test('ConfigMaps of several namespaces are several volumes; --namespace choose
   );
   t.equal(all.hash, null);
   const one = checked(exported, '--namespace', 'web');
-  t.match(one, {
+  matches(t, one, {
     status: 0,
     hash: /^[0-9a-f]{16}$/,
     frontends: [{ key: 'shop/cart:80', consumer: true }],
@@ -262,7 +274,7 @@ t.test('the hash of a ConfigMap is that of the directory it is mounted as', asyn
 t.test('Services beside a ConfigMap are not in it, but known', async (t) => {
   const files = ['servers', 'routes'].map((name) => readFileSync(join(DEPLOY, 'scenario', `${name}.yaml`), 'utf8'));
   const scenario = files.join('---\n');
-  t.match(checked(scenario), { status: 0, unchecked: [] });
+  matches(t, checked(scenario), { status: 0, unchecked: [] });
   const wrong = scenario
     .replaceAll(/(name: my-server-v2\n\s+port: )80/g, '$181')
     .replace('my-server-v2, port: 80', 'my-server-v2, port: 81');

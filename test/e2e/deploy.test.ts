@@ -23,6 +23,7 @@ import {
   type Manifest,
 } from '../support/manifests.ts';
 import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
+import { matches } from '../support/match.ts';
 
 const VERSION = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version;
 /** Not of Kubernetes itself: Kustomize, the Prometheus Operator, the Gateway API; and files that are no manifests. */
@@ -386,7 +387,7 @@ t.test('the Helm chart renders what the scenario has, and its monitoring', { ski
   checkSchema(t, everything, 'chart, everything set');
   const init = container(everything, 'sideroute-init');
   t.equal(init.image, 'registry.example/team/sideroute-init:9');
-  t.match(init.securityContext, { runAsUser: 0, capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] } });
+  matches(t, init.securityContext, { runAsUser: 0, capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] } });
   const environment = (from: Container) => Object.fromEntries((from.env ?? []).map(({ name, value }) => [name, value]));
   t.match(environment(init), {
     SIDEROUTE_SERVICE_CIDRS: '10.96.0.0/12,fd00::/108',

@@ -45,6 +45,7 @@ t.test('the routes before an edit serve on until DNS has answered for its new ba
   load.kill('SIGTERM');
   const { answers, failures } = JSON.parse(await report) as Record<'answers' | 'failures', Record<string, number>>;
   t.same(failures, {});
+  t.not(Object.keys(answers).length, 0, 'there was load');
   t.ok(
     Object.keys(answers).every((text) => /^(200 )?Hello from Version [12]$/.test(text.trim())),
     JSON.stringify(answers),

@@ -7,6 +7,7 @@ import { runCommand, type CommandResult } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { Sidecar, SIDEROUTE } from '../support/sidecar.ts';
 import { startTwoPods } from '../support/two-pods.ts';
+import { matches } from '../support/match.ts';
 
 const ROUTES = `apiVersion: v1
 kind: Service
@@ -75,7 +76,7 @@ t.test('the sidecar serves such routes, and says so once', async (t) => {
   const served = () => client.run(['curl', '-sS', '--max-time', '10', 'http://10.96.0.10/']).stdout;
   t.equal(served(), 'Hello from Version 1\n');
   const notes = () => sidecar.log.filter((line) => line.includes('assumed-namespace'));
-  t.match(notes(), [/"level":"info".*"resource":"Service shop\/web"/]);
+  matches(t, notes(), [/"level":"info".*"resource":"Service shop\/web"/]);
   t.equal(notes().length, 1);
   t.equal(sidecar.metric(/^sideroute_config_valid /), 1, 'nothing is wrong');
   mount.write({ 'services.yaml': ROUTES.slice(0, ROUTES.lastIndexOf('---')), 'route.json': large });

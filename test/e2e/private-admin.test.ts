@@ -7,6 +7,7 @@ import { eventually } from '../support/eventually.ts';
 import { serviceFile } from '../support/services.ts';
 import { Sidecar, SIDEROUTE, startFixture } from '../support/sidecar.ts';
 import { clusterOf } from '../support/cluster-of.ts';
+import { matches } from '../support/match.ts';
 
 const SERVICES = serviceFile('web', 'v1', 'v2');
 
@@ -49,7 +50,7 @@ t.test('the private endpoint of a sidecar', async (t) => {
   const config = () => JSON.parse(curl('http://127.0.0.1:15000/config').stdout) as Config;
 
   await t.test('/config has the frontend, its rules, and conditions with the generation of the route', async (t) => {
-    t.match(config(), {
+    matches(t, config(), {
       generation: 1,
       valid: true,
       routes: [{ name: 'web', observedGeneration: 4, parents: [{ parent: 'shop/web:80' }] }],
@@ -74,7 +75,7 @@ t.test('the private endpoint of a sidecar', async (t) => {
       t.equal(curl('http://10.96.0.10/').stdout, `Hello from Version ${backend}\n`);
       const answer = curl('http://127.0.0.1:15000/explain?service=web.shop:80').stdout;
       const { outcome } = JSON.parse(answer) as Explanation;
-      t.match(outcome, { kind: 'shares', shares: [{ backend: `shop/${backend}:80`, percent: 100 }] });
+      matches(t, outcome, { kind: 'shares', shares: [{ backend: `shop/${backend}:80`, percent: 100 }] });
       t.match(curl('http://127.0.0.1:15000/explain?service=web.shop&format=text').stdout, `shop/${backend}:80`);
     }
     t.equal(config().generation, 2);
@@ -86,7 +87,7 @@ t.test('the private endpoint of a sidecar', async (t) => {
     const condition = /^sideroute_route_condition\{.*type="ResolvedRefs",reason="BackendNotFound"\} 0$/m;
     t.match(sidecar.get('/metrics'), condition);
     const [rule] = config().frontends[0]!.rules;
-    t.match(rule!.backends, [{ name: 'v2', port: 81, state: 'refused', message: /no TCP port 81/ }]);
+    matches(t, rule!.backends, [{ name: 'v2', port: 81, state: 'refused', message: /no TCP port 81/ }]);
     const logged = () => sidecar.log.filter((line) => line.includes('route condition ResolvedRefs is False'));
     await eventually('the log', () => logged().length > 0);
     t.match(JSON.parse(logged()[0]!), {
@@ -107,7 +108,7 @@ t.test('the private endpoint of a sidecar', async (t) => {
     t.equal(status, 0);
     const [first, ...lines] = stdout.split('\n');
     t.equal(first, `generation 4, hash ${hash}, valid`);
-    t.match(lines, [
+    matches(t, lines, [
       /^HTTPRoute shop\/web -> shop\/web:80: Accepted=True Accepted: /,
       /^HTTPRoute shop\/web -> shop\/web:80: ResolvedRefs=False BackendNotFound: .*no TCP port 81/,
       /^1 frontends$/,

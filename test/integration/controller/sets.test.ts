@@ -3,6 +3,7 @@ import t from 'tap';
 import { serverOf, setOf, settled, startController } from '../../support/controller/harness.ts';
 import { INJECTED, namespace, pod, route, service } from '../../support/controller/objects.ts';
 import { eventually } from '../../support/eventually.ts';
+import { matches } from '../../support/match.ts';
 
 const SHOP: [string, object][] = [
   ['namespaces', namespace('shop', { labels: INJECTED })],
@@ -272,5 +273,5 @@ t.test('an object that cannot be read is left out, and nothing else', async (t) 
   await settled(started);
   t.ok(setOf(api, 'shop')!.names.includes('HTTPRoute shop/r'));
   const worse = api.get('httproutes', 'shop/worse')!;
-  t.match(worse['status'], { parents: [{ conditions: [{ type: 'Accepted', status: 'False' }] }] });
+  matches(t, worse['status'], { parents: [{ conditions: [{ type: 'Accepted', status: 'False' }] }] });
 });

@@ -9,6 +9,7 @@ import { startHarness, type Harness, type HarnessOptions } from '../../support/e
 import { eventually } from '../../support/eventually.ts';
 import { accessLog, LogPipe } from '../../support/log-pipe.ts';
 import { closedPort } from '../../support/wire.ts';
+import { matches } from '../../support/match.ts';
 
 const GET = 'GET /a?secret=1 HTTP/1.1\r\nHost: svc.ns\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -94,7 +95,7 @@ t.test('errors: failures and statuses from 500 of the backend; not what a route 
     client.send(GET);
   }
   const lines = await h.pipe.lines(1);
-  t.match(lines, [{ code: 503, reason: null }]);
+  matches(t, lines, [{ code: 503, reason: null }]);
   t.equal(lines.length, 1);
   t.same(h.log.counters(), { lines: 1, dropped: 0 });
 });
@@ -141,7 +142,7 @@ t.test('retries are counted, and why there was not another is said', async (t) =
   await upstream.take('\r\n\r\n');
   upstream.send(busy);
   await client.until('503');
-  t.match(await h.pipe.lines(1), [{ code: 503, reason: null, retries: 1, retry_denied: 'budget' }]);
+  matches(t, await h.pipe.lines(1), [{ code: 503, reason: null, retries: 1, retry_denied: 'budget' }]);
 });
 
 t.test('a downstream that leaves, before and after the status', async (t) => {
@@ -170,7 +171,7 @@ t.test('a response that breaks off keeps its code and gets a reason', async (t) 
   upstream.send('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok');
   await client.until('ok');
   upstream.end();
-  t.match(await h.pipe.lines(1), [{ code: 200, reason: 'upstream_reset' }]);
+  matches(t, await h.pipe.lines(1), [{ code: 200, reason: 'upstream_reset' }]);
 });
 
 t.test('what a parser refuses is named: heads and bodies, of requests and responses', async (t) => {
@@ -187,7 +188,7 @@ t.test('what a parser refuses is named: heads and bodies, of requests and respon
     const client = await h.connect();
     client.send(request);
     if (answer !== '') (await h.backend.next()).send(answer);
-    t.match(await h.pipe.lines(1), [{ reason, fault }], `${reason} ${fault}`);
+    matches(t, await h.pipe.lines(1), [{ reason, fault }], `${reason} ${fault}`);
   }
 });
 
@@ -203,7 +204,7 @@ t.test('a refused head: what of its request line is valid, and no route', async 
     await client.untilEnd();
   }
   const lines = await h.pipe.lines(3);
-  t.match(lines, [
+  matches(t, lines, [
     { code: 400, reason: 'bad_request', method: null, path: null, protocol: null },
     { code: 400, reason: 'bad_request', method: 'GET', path: '/p', protocol: 'HTTP/1.1' },
     { code: 431, reason: 'header_limit', method: 'GET', path: '/l', protocol: 'HTTP/1.0' },
@@ -226,7 +227,7 @@ t.test('an upgraded connection: one line at its end, with the bytes of the tunne
   t.same(h.pipe.read(), []);
   client.end();
   upstream.end();
-  t.match(await h.pipe.lines(1), [
+  matches(t, await h.pipe.lines(1), [
     { code: 101, reason: null, path: '/ws', bytes_received: head.length + 4, bytes_sent: response.length + 6 },
   ]);
 });
@@ -279,7 +280,7 @@ t.test('the mode changes while connections are open', async (t) => {
   await upstream.take('/all');
   upstream.send(OK);
   await client.take('\r\n\r\nok');
-  t.match(await h.pipe.lines(1), [{ path: '/all', downstream: `127.0.0.1:${client.socket.localPort}` }]);
+  matches(t, await h.pipe.lines(1), [{ path: '/all', downstream: `127.0.0.1:${client.socket.localPort}` }]);
   client.send(GET.replace('/a', '/errors'));
   await upstream.take('/errors');
   h.log.setMode('errors');
@@ -300,7 +301,7 @@ t.test('long texts are cut and the line says so', async (t) => {
   const client = await h.connect();
   client.send(`GET /${'p'.repeat(4_000)} HTTP/1.1\r\nHost: a\r\nUser-Agent: ${'u'.repeat(1_000)}\r\n\r\n`);
   await client.until('no_route');
-  t.match(await h.pipe.lines(1), [
+  matches(t, await h.pipe.lines(1), [
     { path: `/${'p'.repeat(2_047)}`, user_agent: 'u'.repeat(512), truncated: true, reason: 'no_route' },
   ]);
 });

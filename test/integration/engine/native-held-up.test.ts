@@ -14,6 +14,7 @@ import { forwardTo } from '../../support/engine-cases.ts';
 import { startHarness, type HarnessOptions } from '../../support/engine-harness.ts';
 import { ScriptedBackend, WireEnd, loopTurns } from '../../support/wire-end.ts';
 import { eventually } from '../../support/eventually.ts';
+import { matches } from '../../support/match.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -82,7 +83,7 @@ async function answered(t: Test, options: HarnessOptions): Promise<Waiting> {
     check: async (t) => {
       t.equal(await client.until('ok'), OK);
       await eventually('its outcome', () => h.host.outcomes.length > 0);
-      t.match(h.host.outcomes, [{ status: 200, reason: null, retries: 0 }]);
+      matches(t, h.host.outcomes, [{ status: 200, reason: null, retries: 0 }]);
     },
   };
 }

@@ -13,6 +13,7 @@ import { startHarness } from '../../support/engine-harness.ts';
 import { eventually } from '../../support/eventually.ts';
 import { accessLog, LABELS, LogPipe } from '../../support/log-pipe.ts';
 import { temporaryDirectory } from '../../support/sidecar.ts';
+import { matches } from '../../support/match.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
@@ -181,7 +182,7 @@ t.test('a series whose slot was given to another one is not mistaken for it', as
   const next = SERIES + SLOT_MASK + 1;
   t.equal(log.describeSeries(next, { ...LABELS, routeName: 'next' }), next);
   for (const series of [SERIES, next]) log.native.request({ ...ENTRY, series });
-  t.match(await pipe.lines(2), [
+  matches(t, await pipe.lines(2), [
     { frontend: 'ns/svc:80', route: null, rule: null, backend: null },
     { frontend: 'ns/svc:80', route: 'ns/next', rule: 'blue', backend: 'ns/v1:8080' },
   ]);

@@ -4,6 +4,7 @@ import type { Decision } from '../../../src/routing/decision.ts';
 import { FRONTEND, forwardTo } from '../../support/engine-cases.ts';
 import { startHarness } from '../../support/engine-harness.ts';
 import { eventually } from '../../support/eventually.ts';
+import { matches } from '../../support/match.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const NO_ROUTE: Decision = { kind: 'local', status: 404, reason: 'no_route', series: 1 };
@@ -19,16 +20,16 @@ t.test('upstreams: connections by state and totals for each address of a backend
   waiting.send(GET);
   await eventually('the queue', () => engine.counters().queued === 1);
   const known = { address: '127.0.0.1', port: h.backend.port, connecting: 0, connects: 2, connectFailures: 0 };
-  t.match(engine.upstreams(), [{ ...known, active: 2, idle: 0, queued: 1, requests: 2 }]);
+  matches(t, engine.upstreams(), [{ ...known, active: 2, idle: 0, queued: 1, requests: 2 }]);
   one.upstream.send(OK);
   await one.client.until(OK);
   await one.upstream.until(GET + GET);
-  t.match(engine.upstreams(), [{ ...known, active: 2, idle: 0, queued: 0, requests: 3 }]);
+  matches(t, engine.upstreams(), [{ ...known, active: 2, idle: 0, queued: 0, requests: 3 }]);
   one.upstream.send(OK);
   two.upstream.send(OK);
   await waiting.until(OK);
   await two.client.until(OK);
-  t.match(engine.upstreams(), [{ ...known, active: 0, idle: 2, queued: 0, requests: 3 }]);
+  matches(t, engine.upstreams(), [{ ...known, active: 0, idle: 2, queued: 0, requests: 3 }]);
 });
 
 t.test('upstreams: an address that is none any more is listed while it has connections', async (t) => {
@@ -38,7 +39,7 @@ t.test('upstreams: an address that is none any more is listed while it has conne
   const other = await h.connect();
   other.send(GET);
   await other.until('connect_failure');
-  t.match(h.front.engine.upstreams(), [
+  matches(t, h.front.engine.upstreams(), [
     { address: '127.0.0.2', active: 0, connects: 16, connectFailures: 16, requests: 0 },
     { address: '127.0.0.1', active: 1, connects: 1, connectFailures: 0, requests: 1 },
   ]);
@@ -73,7 +74,7 @@ t.test('downstream connections: what goes on on each of them', async (t) => {
   await eventually('an idle connection', () => list().length === 1);
   const original = { address: '127.0.0.1', port: h.backend.port };
   const peer = { address: '127.0.0.1', port: idle.socket.localPort! };
-  t.match(list(), [
+  matches(t, list(), [
     { state: 'idle', frontend: FRONTEND, original, peer, served: 0, request: null, bytesReceived: 0, bytesSent: 0 },
   ]);
   t.type(list()[0]!.idleMs, 'number');
@@ -139,13 +140,13 @@ t.test('upstream connections: lent, in the pool, being made', async (t) => {
   const one = await h.exchange(GET);
   const two = await h.exchange(GET);
   const common = { backend: 0, address: '127.0.0.1', port: h.backend.port, requests: 1, bytesSent: GET.length };
-  t.match(list(), [
+  matches(t, list(), [
     { ...common, state: 'active', idleMs: null, bytesReceived: 0 },
     { ...common, state: 'active', idleMs: null, bytesReceived: 0 },
   ]);
   two.upstream.send(OK);
   await two.client.take(OK);
-  t.match(list(), [{ state: 'active' }, { ...common, state: 'idle', bytesReceived: OK.length }]);
+  matches(t, list(), [{ state: 'active' }, { ...common, state: 'idle', bytesReceived: OK.length }]);
   t.type(list()[1]!.idleMs, 'number');
   two.client.send(GET);
   await two.upstream.until(GET + GET);

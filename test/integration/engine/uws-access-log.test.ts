@@ -7,6 +7,7 @@ import { accessLog, LogPipe } from '../../support/log-pipe.ts';
 import { uwsFront } from '../../support/uws-front.ts';
 import { withoutUws } from '../../support/uws-loads.ts';
 import { closedPort, WireBackend, WireClient } from '../../support/wire.ts';
+import { matches } from '../../support/match.ts';
 
 t.test('relayed, answered here, failed and refused requests', { skip: withoutUws }, async (t) => {
   const pipe = new LogPipe(t);
@@ -53,7 +54,7 @@ t.test('relayed, answered here, failed and refused requests', { skip: withoutUws
   answer = forwardTo(closed);
   await send('GET /closed HTTP/1.1\r\nHost: a\r\n\r\n');
   await send('GET /refused HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n');
-  t.match((await pipe.lines(4)).slice(1), [
+  matches(t, (await pipe.lines(4)).slice(1), [
     { path: '/none', code: 404, reason: 'no_route', upstream: null, connection_ms: null, response_ms: null },
     { path: '/closed', code: 503, reason: 'connect_failure', upstream: `127.0.0.1:${closed}`, connection_ms: null },
     { path: '/refused', code: 501, reason: 'not_implemented', frontend: 'ns/svc:80', route: null, duration_ms: null },

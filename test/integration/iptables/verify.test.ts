@@ -8,6 +8,7 @@ import { parseInterceptionSettings } from '../../../src/iptables/settings.ts';
 import { verifyRules } from '../../../src/iptables/verify.ts';
 import { Cluster } from '../../support/cluster.ts';
 import { cliCommand, podSystem, savedNat } from './fixture.ts';
+import { matches } from '../../support/match.ts';
 
 const { settings } = parseInterceptionSettings({
   serviceCidrs: '10.96.0.0/12,fd00:96::/108',
@@ -69,7 +70,7 @@ for (const name of BACKENDS) {
         const here = family === 'v4' ? lines : lines.map((line) => line.replace('10.0.0.0/8', 'fd00::/8'));
         await backend.restore(family, ['*nat', ...here, 'COMMIT', ''].join('\n'));
         const { drift, backend: compared } = await verifyRules(system, OPTIONS);
-        t.match(drift, [{ family, kind, message }], `${family}: ${title}`);
+        matches(t, drift, [{ family, kind, message }], `${family}: ${title}`);
         t.equal(drift.length, 1, 'and nothing else is reported');
         t.equal(compared, name);
         await applyRules(system, { ...OPTIONS, backend: name, dryRun: false, binding: null });
@@ -87,7 +88,9 @@ t.test('rules in the other backend are reported too', async (t) => {
     '*nat\n:SIDEROUTE_OUTPUT - [0:0]\n-A OUTPUT -p tcp -j SIDEROUTE_OUTPUT\nCOMMIT\n',
   );
   const { drift } = await verifyRules(system, OPTIONS);
-  t.match(drift, [{ family: 'v4', kind: 'other-backend', message: /The legacy backend holds rules of sideroute too/ }]);
+  matches(t, drift, [
+    { family: 'v4', kind: 'other-backend', message: /The legacy backend holds rules of sideroute too/ },
+  ]);
   t.equal(
     (await cleanUpRules(system, { backend: null, waitSeconds: 5, dryRun: false })).length,
     3,
@@ -111,7 +114,7 @@ t.test('the process says what is different and ends with 1, or with 0 when nothi
   t.equal(after.status, 0);
   const other = pod.run(cliCommand(['verify', ...args, '--output', 'json', '--capture-port', '15002']));
   t.equal(other.status, 1);
-  t.match(JSON.parse(other.stdout), {
+  matches(t, JSON.parse(other.stdout), {
     result: 'different',
     backend: 'nft',
     drift: [

@@ -9,6 +9,7 @@ import { inPod, PROXY_UID, SERVICE, type PodContext } from '../../support/pod-te
 import { eventually } from '../../support/eventually.ts';
 import { dial, listen, type WireEnd } from '../../support/wire-end.ts';
 import { withoutUws } from '../../support/uws-loads.ts';
+import { matches } from '../../support/match.ts';
 
 const [PORT, TUNNELLED] = [8080, 9000];
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -70,7 +71,7 @@ void inPod(t, import.meta.url, (pod) => {
         await eventually('a pause', async () => (await acceptor.counters()).acceptPauses.connections > 0);
         await eventually('four requests', () => backend.requests() === 4);
         t.match(await acceptor.counters(), { accepted: 4, maxConnections: 4 });
-        t.match((await acceptor.events()).paused, ['connections']);
+        matches(t, (await acceptor.events()).paused, ['connections']);
         backend.answer();
         await eventually('all responses', () => answered(clients) === 8);
         // Kept alive they would have kept the others out.
@@ -158,7 +159,7 @@ void inPod(t, import.meta.url, (pod) => {
           clients.filter((client) => !client.text.startsWith('HTTP/1.1 200 ')).map((client) => client.text),
           [],
         );
-        t.match((await acceptor.events()).dropped, []);
+        matches(t, (await acceptor.events()).dropped, []);
       });
   });
 

@@ -8,6 +8,7 @@ import { inPod, REFUSED_PORT, SERVICE } from '../../support/pod-test.ts';
 import { eventually } from '../../support/eventually.ts';
 import { prefaceAtEverySplit } from '../../support/preface.ts';
 import { dial, listen, type WireEnd } from '../../support/wire-end.ts';
+import { matches } from '../../support/match.ts';
 
 const PORT = 8080;
 const HEAD = 'GET /x HTTP/1.1\r\nHost: my-server\r\nUser-Agent: test\r\n\r\n';
@@ -48,7 +49,7 @@ void inPod(t, import.meta.url, (pod) => {
     await client.until(`${head}early body`);
     await client.write('later');
     await client.until('early bodylater');
-    t.match(await acceptor.events(), {
+    matches(t, await acceptor.events(), {
       http: [{ frontend: 7, address: SERVICE.v4, port: PORT, verdict: 'admit', reason: null }],
     });
     t.match(await acceptor.counters(), { accepted: 1, handedOver: 1, detectingOpen: 0, tunnelsOpen: 0 });
@@ -59,7 +60,7 @@ void inPod(t, import.meta.url, (pod) => {
     const client = await dial(t, SERVICE.v6, PORT);
     await client.write(HEAD);
     t.same(await answer(client), { verdict: 'admit', reason: null, frontend: 8 });
-    t.match(await acceptor.events(), { http: [{ address: SERVICE.v6, port: PORT }] });
+    matches(t, await acceptor.events(), { http: [{ address: SERVICE.v6, port: PORT }] });
   });
 
   t.test('SPEC A2: a frontend with port 0 takes every port without an entry of its own', async (t) => {

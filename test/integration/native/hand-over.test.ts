@@ -16,6 +16,7 @@ import { AcceptorProcess } from '../../support/acceptor.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
 import { eventually } from '../../support/eventually.ts';
 import { attempt, dial } from '../../support/wire-end.ts';
+import { matches } from '../../support/match.ts';
 
 const PORT = 8080;
 const HEAD = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -136,6 +137,6 @@ void inPod(t, import.meta.url, () => {
     const client = await dial(t, SERVICE.v4, PORT);
     await client.write(HEAD);
     await client.until(HEAD);
-    t.match((await acceptor.events()).errors, [/caught: Error: bug behind the hand-over/]);
+    matches(t, (await acceptor.events()).errors, [/caught: Error: bug behind the hand-over/]);
   });
 });

@@ -13,6 +13,7 @@ import { eventually } from '../../support/eventually.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
 import { traced } from '../../support/strace.ts';
 import { attempt, dial, listen, type ScriptedBackend, type WireEnd } from '../../support/wire-end.ts';
+import { matches } from '../../support/match.ts';
 
 const PORT = 8080;
 const HEAD = 'GET /x HTTP/1.1\r\nHost: my-server\r\n\r\n';
@@ -77,7 +78,7 @@ void inPod(t, import.meta.url, (pod) => {
       ['getsockopt', 'epoll_ctl EPOLL_CTL_ADD', 'recvfrom', 'sendto', 'shutdown', 'close'],
     );
     const sent = trace.filter((line) => new RegExp(`^\\d+ +sendto\\(${accepted}<`).test(line));
-    t.match(sent, [/MSG_MORE/], 'FIN leaves with the response');
+    matches(t, sent, [/MSG_MORE/], 'FIN leaves with the response');
 
     async function requested(): Promise<WireEnd> {
       const client = await dial(t, SERVICE.v4, PORT);

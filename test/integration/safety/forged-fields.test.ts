@@ -1,6 +1,7 @@
 /** Fields by which one side could pretend to be sideroute, or another caller. */
 import t from 'tap';
 import { Stage } from '../../support/safety.ts';
+import { matches } from '../../support/match.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\nX-Sideroute-Reason: redirect\r\nForwarded: for=1.2.3.4\r\n\r\n';
 const FORGED = 'HTTP/1.1 503 no\r\nx-sideroute-reason: connect_failure\r\nContent-Length: 0\r\n\r\n';
@@ -13,7 +14,7 @@ t.test('a reason that a backend writes is relayed as its own, and counted as a r
   await client.until('\r\n\r\n');
   t.equal(client.text, FORGED);
   await client.untilHolds('the outcome', () => stage.outcomes.length === 1);
-  t.match(stage.outcomes, [{ status: 503, reason: null }]);
+  matches(t, stage.outcomes, [{ status: 503, reason: null }]);
 });
 
 t.test('nothing is added to a request that tells of its caller, and nothing is taken away', async (t) => {

@@ -7,6 +7,7 @@ import { configDump, type ConfigView } from '../../../src/admin/config-dump.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import { mirror } from '../../support/filters.ts';
 import { backend, exactPath, httpRoute, match, rule, service, testDeps, type TestDeps } from '../../support/routes.ts';
+import { matches } from '../../support/match.ts';
 
 function viewOf(resources: readonly Resource[], deps: TestDeps = testDeps()): ConfigView {
   const problems: Problem[] = [];
@@ -74,7 +75,7 @@ t.test('frontends have their rules in order of precedence, with everything a per
   const errors = [{ backend: deps.internBackend('shop', 'v1', 80), error: 'SERVFAIL' }];
   const text = await dump({ ...view, backends: errors });
   const parsed = JSON.parse(text) as Record<string, unknown> & { frontends: { rules: unknown[] }[] };
-  t.match(parsed, {
+  matches(t, parsed, {
     generation: 3,
     hash: 'abc',
     valid: false,

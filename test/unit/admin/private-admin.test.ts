@@ -16,6 +16,7 @@ import { onEachServer } from '../../support/endpoint-servers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { statsReporter } from '../../support/stats.ts';
 import { backend, exactField, httpRoute, match, parent, rule, service, testDeps } from '../../support/routes.ts';
+import { matches } from '../../support/match.ts';
 
 const resources = [
   service('shop/cart', [80]),
@@ -130,8 +131,9 @@ onEachServer('/stats is JSON, with the labels that are not known yet', async (t,
   const { status, headers, body } = await ask(admin, '/stats');
   t.equal(status, 200);
   t.equal(headers['content-type'], 'application/json; charset=utf-8');
-  t.match(JSON.parse(body), { version: '0.0.0', catalog: {}, series: [] });
-  const { seriesRevision } = JSON.parse(body) as { seriesRevision: string };
+  matches(t, JSON.parse(body), { version: '0.0.0', series: [] });
+  const { seriesRevision, catalog } = JSON.parse(body) as { seriesRevision: string; catalog: object };
+  t.not(Object.keys(catalog).length, 0);
   t.notOk('labels' in (JSON.parse((await ask(admin, `/stats?known=${seriesRevision}`)).body) as object));
   t.ok('labels' in (JSON.parse((await ask(admin, '/stats?known=another')).body) as object));
 });
@@ -141,7 +143,7 @@ onEachServer('/config is JSON', async (t, server) => {
   const { status, headers, body } = await ask(admin, '/config');
   t.equal(status, 200);
   t.equal(headers['content-type'], 'application/json; charset=utf-8');
-  t.match(JSON.parse(body), { valid: true, frontends: [{ key: 'shop/cart:80' }] });
+  matches(t, JSON.parse(body), { valid: true, frontends: [{ key: 'shop/cart:80' }] });
 });
 
 onEachServer('a large /config arrives whole, also when its reader is slow', async (t, server) => {
@@ -182,13 +184,13 @@ onEachServer('/explain says which rule of the live table wins', async (t, server
   const { headers, body } = await ask(admin, query);
   t.equal(headers['content-type'], 'application/json; charset=utf-8');
   const explanation = JSON.parse(body) as Explanation;
-  t.match(explanation, {
+  matches(t, explanation, {
     request: { method: 'POST', path: '/a', query: 'b=c' },
     frontend: 'shop/cart:80',
     winner: 0,
     outcome: { kind: 'shares', shares: [{ backend: 'shop/v2:80', percent: 100 }] },
   });
-  t.match(JSON.parse((await ask(admin, '/explain?service=cart.shop')).body), {
+  matches(t, JSON.parse((await ask(admin, '/explain?service=cart.shop')).body), {
     request: { method: 'GET', path: '/', query: '' },
     outcome: { shares: [{ backend: 'shop/v1:80' }] },
   });

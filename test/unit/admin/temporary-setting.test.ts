@@ -5,6 +5,7 @@ import { LOG_LEVELS, type LogFields, type LogLevel } from '../../../src/log.ts';
 import { ACCESS_LOG_MODES, type AccessLogMode } from '../../../src/addon/access-log.ts';
 import { changeLogSettings, showLogSettings } from '../../../src/admin/log-level.ts';
 import { TemporarySetting, type Clock } from '../../../src/admin/temporary-setting.ts';
+import { matches } from '../../support/match.ts';
 
 /** Time that stands still until it is told to go on. */
 class TestClock implements Clock {
@@ -80,7 +81,7 @@ t.test('another change replaces the first one and its time', async (t) => {
   t.equal(setting.state.value, 'error', 'the same value again puts off its end');
   clock.advance(1);
   t.same(applied, ['debug', 'error', 'error', 'info']);
-  t.match(lines[1], ['log level changed', { from: 'debug', to: 'error', by: 'b' }]);
+  matches(t, lines[1], ['log level changed', { from: 'debug', to: 'error', by: 'b' }]);
 });
 
 t.test('the configured value ends a change', async (t) => {

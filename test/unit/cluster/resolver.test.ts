@@ -9,6 +9,7 @@ import type { Service } from '../../../src/gateway-api/types.ts';
 import { createLogger } from '../../../src/log.ts';
 import { DnsServer } from '../../support/dns-server.ts';
 import { eventually } from '../../support/eventually.ts';
+import { matches } from '../../support/match.ts';
 
 const NAME = 'my-server.devopssong.svc.cluster.local';
 
@@ -77,7 +78,7 @@ t.test('a name is resolved through DNS, both families, IPv4 first', async (t) =>
   const { dns, resolver, subscribe, seen } = await bound(t);
   dns.zone.set(NAME, { a: ['10.96.0.10'], aaaa: ['fd00:96::a'], ttl: 30 });
   const subscription = subscribe();
-  t.match(subscription.current, { state: 'pending', addresses: [] });
+  matches(t, subscription.current, { state: 'pending', addresses: [] });
   await becomes(subscription, '10.96.0.10', 'fd00:96::a');
   t.same(subscription.current, {
     state: 'resolved',
@@ -235,6 +236,7 @@ for (const { title, answer, error, fault } of UNUSABLE) {
       'fresh, nothing left out',
       () => !subscription.current.stale && subscription.current.error === null,
     );
+    t.not(seen.length, 0);
     for (const { addresses } of seen) {
       t.match(addresses.join(), /^(10\.96\.0\.10|10\.96\.0\.10,fd00:96::a|10\.96\.0\.11|10\.96\.0\.11,fd00:96::a)?$/);
     }
@@ -246,7 +248,7 @@ t.test('a name whose answers could never be used is pending, not resolved', asyn
   dns.zone.set(NAME, { a: ['127.0.0.1'], aaaa: ['::'] });
   const subscription = subscribe();
   await eventually('asked', () => subscription.current.error !== null);
-  t.match(subscription.current, {
+  matches(t, subscription.current, {
     state: 'pending',
     addresses: [],
     error: /(127\.0\.0\.1 is loopback|:: is unspecified)/,
@@ -348,7 +350,7 @@ t.test('a name that could never be asked for is pending, not missing', async (t)
     services: { pending: 1, resolved: 0 },
     oldestAnswerMs: 0,
   });
-  t.match(subscription.current, { state: 'pending', addresses: [], error: 'ESERVFAIL' });
+  matches(t, subscription.current, { state: 'pending', addresses: [], error: 'ESERVFAIL' });
   dns.fault = () => null;
   dns.zone.set(NAME, { a: ['10.96.0.10'] });
   await becomes(subscription, '10.96.0.10');
@@ -489,9 +491,14 @@ t.test('a Service document with ClusterIPs holds at once, and DNS confirms it', 
   dns.zone.set(NAME, { a: ['10.96.0.1'], ttl: 0 });
   resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
   const subscription = subscribe();
-  t.match(subscription.current, { state: 'resolved', addresses: ['10.96.0.1'], source: 'document', verdict: 'silent' });
+  matches(t, subscription.current, {
+    state: 'resolved',
+    addresses: ['10.96.0.1'],
+    source: 'document',
+    verdict: 'silent',
+  });
   await eventually('confirmed', () => subscription.current.verdict === 'agrees');
-  t.match(subscription.current, { addresses: ['10.96.0.1'], source: 'document', stale: false, error: null });
+  matches(t, subscription.current, { addresses: ['10.96.0.1'], source: 'document', stale: false, error: null });
   t.match(resolver.statistics(), { documents: { agrees: 1, silent: 0 }, services: { resolved: 0 }, oldestAnswerMs: 0 });
   t.same(resolver.problems, []);
   t.notMatch(log.join(''), /"level":"warn"/);
@@ -517,7 +524,7 @@ t.test('a Service that was made anew: where the document differs, DNS is followe
   await becomes(subscription, '10.96.0.2', 'fd00:96::2');
   t.match(subscription.current, { state: 'resolved', source: 'dns', verdict: 'differs', stale: false });
   t.equal(subscription.service?.name, 'my-server', 'its ports still count');
-  t.match(resolver.problems, [
+  matches(t, resolver.problems, [
     {
       severity: 'warning',
       code: 'document-outdated',
@@ -538,7 +545,7 @@ t.test('a Service that was made anew: where the document differs, DNS is followe
   for (const fault of ['servfail', 'nxdomain'] as const) {
     dns.fault = () => fault;
     await eventually(fault, () => subscription.current.stale);
-    t.match(subscription.current, { addresses: ['10.96.0.2', 'fd00:96::2'], verdict: 'differs' });
+    matches(t, subscription.current, { addresses: ['10.96.0.2', 'fd00:96::2'], verdict: 'differs' });
     dns.fault = () => null;
     await eventually('fresh', () => !subscription.current.stale);
   }
@@ -566,7 +573,7 @@ t.test(
     t.match(subscription.current, expected);
     t.same(resolver.problems, []);
     resolver.setServices(service({ clusterIPs: ['10.96.0.3'] }));
-    t.match(subscription.current, { ...expected, addresses: ['10.96.0.3'] }, 'and made anew once more');
+    matches(t, subscription.current, { ...expected, addresses: ['10.96.0.3'] }, 'and made anew once more');
     dns.zone.set(NAME, { a: ['10.96.0.3'] });
     await eventually('confirmed', () => subscription.current.verdict === 'agrees');
     t.equal(subscription.current.former, undefined);
@@ -597,7 +604,7 @@ t.test('an address that was given to another Service is no former address', asyn
   await eventually('confirmed', () => subscription.current.verdict === 'agrees');
   const other = service({ name: 'other', clusterIPs: ['10.96.0.1'] }).get('devopssong/my-server')!;
   resolver.setServices(new Map([...service({ clusterIPs: ['10.96.0.2'] }), ['devopssong/other', other]]));
-  t.match(subscription.current, { addresses: ['10.96.0.2'], former: [], verdict: 'silent' });
+  matches(t, subscription.current, { addresses: ['10.96.0.2'], former: [], verdict: 'silent' });
 });
 
 t.test('one family of the document differs: neither of its addresses is used', async (t) => {
@@ -650,13 +657,13 @@ t.test('a document whose Service DNS does not know is believed, and it is said',
   resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
   const subscription = subscribe();
   await eventually('unknown', () => subscription.current.verdict === 'unknown');
-  t.match(subscription.current, {
+  matches(t, subscription.current, {
     state: 'resolved',
     addresses: ['10.96.0.1'],
     source: 'document',
     error: 'ENOTFOUND',
   });
-  t.match(resolver.problems, [
+  matches(t, resolver.problems, [
     { severity: 'warning', code: 'document-unknown', message: /does not know this Service.* 10\.96\.0\.1 used/ },
   ]);
   t.match(resolver.statistics().documents, { unknown: 1 });
@@ -667,7 +674,7 @@ t.test('a document whose Service DNS does not know is believed, and it is said',
   // Deleted later on.
   dns.zone.delete(NAME);
   await eventually('unknown again', () => subscription.current.verdict === 'unknown');
-  t.match(subscription.current, { addresses: ['10.96.0.1'], source: 'document', stale: false });
+  matches(t, subscription.current, { addresses: ['10.96.0.1'], source: 'document', stale: false });
 });
 
 t.test('DNS that fails says nothing about a document', async (t) => {
@@ -676,7 +683,7 @@ t.test('DNS that fails says nothing about a document', async (t) => {
   resolver.setServices(service({ clusterIPs: ['10.96.0.1'] }));
   const subscription = subscribe();
   await eventually('asked', () => resolver.statistics().lookups.failed >= 2);
-  t.match(subscription.current, { addresses: ['10.96.0.1'], source: 'document', verdict: 'silent', error: null });
+  matches(t, subscription.current, { addresses: ['10.96.0.1'], source: 'document', verdict: 'silent', error: null });
   t.same(resolver.problems, []);
   t.match(resolver.statistics(), { oldestAnswerMs: 0, documents: { silent: 1 } }, 'nothing is stale');
   t.notMatch(log.join(''), /"level":"warn"/);
@@ -722,7 +729,7 @@ t.test(
     dns.zone.set(NAME, { a: ['10.1.0.1'] });
     resolver.setServices(service({ headless: true }));
     const subscription = subscribe();
-    t.match(subscription.current, { state: 'missing', addresses: [], error: /headless/ });
+    matches(t, subscription.current, { state: 'missing', addresses: [], error: /headless/ });
     resolver.setServices(service({ type: 'ExternalName' }));
     t.match(subscription.current, { state: 'missing', error: /ExternalName/ });
     resolver.setServices(service({ clusterIPs: ['fd00:96::1'] }));
@@ -739,7 +746,7 @@ t.test('between a document that goes and an answer from DNS the known addresses 
   resolver.setServices(service({ clusterIPs: ['10.96.0.1', 'fd00:96::1'] }));
   const subscription = subscribe();
   resolver.setServices(new Map());
-  t.match(subscription.current, { state: 'resolved', addresses: ['10.96.0.1', 'fd00:96::1'], stale: true });
+  matches(t, subscription.current, { state: 'resolved', addresses: ['10.96.0.1', 'fd00:96::1'], stale: true });
   await eventually('asked in vain', () => subscription.current.error === 'ESERVFAIL');
   dns.zone.set(NAME, { a: ['10.96.0.10'] });
   dns.fault = () => null;

@@ -76,11 +76,14 @@ t.test('every variable in a document exists', async (t) => {
   ]) {
     for (const [, variable] of read(name).matchAll(/\b(?:ARG |env\[')(SIDEROUTE_[A-Z0-9_]+)/g)) known.add(variable!);
   }
+  let seen = 0;
   for (const [name, text] of documents()) {
     for (const [variable] of text.matchAll(/\bSIDEROUTE_[A-Z0-9_]*[A-Z0-9]/g)) {
+      seen++;
       if (!known.has(variable)) t.fail(`${name}: ${variable}`);
     }
   }
+  t.ok(seen > 50, `${seen} variables looked at`);
 });
 
 t.test('every metric in a document exists', async (t) => {
@@ -89,12 +92,15 @@ t.test('every metric in a document exists', async (t) => {
   const rows = tables.matchAll(/^\| `(sideroute_\w+)` \|/gm);
   const known = new Set([...rows].map(([, metric]) => metric!));
   t.ok(known.size > 20);
+  let seen = 0;
   for (const [name, text] of documents()) {
     for (const [metric] of text.matchAll(/\bsideroute_[a-z_]+/g)) {
       const family = metric.replace(/_(?:bucket|sum|count)$/, '');
+      seen++;
       if (!known.has(metric) && !known.has(family)) t.fail(`${name}: ${metric}`);
     }
   }
+  t.ok(seen > 50, `${seen} metrics looked at`);
 });
 
 t.test('every annotation and label of sideroute in a document exists', async (t) => {
@@ -105,11 +111,14 @@ t.test('every annotation and label of sideroute in a document exists', async (t)
     ...[TEXT_HASH_ANNOTATION, GENERATION_ANNOTATION, NAMES_ANNOTATION],
   ].map((name) => name.slice('sideroute.dev/'.length));
   const known = new Set([...settings, managed, 'inject', 'injected', 'sidecar', ...ofController]);
+  let seen = 0;
   for (const [name, text] of documents()) {
     for (const [, key] of text.matchAll(/\bsideroute\.dev\/([a-z][a-z-]*)/g)) {
+      seen++;
       if (!known.has(key!)) t.fail(`${name}: sideroute.dev/${key!}`);
     }
   }
+  t.ok(seen > 20, `${seen} annotations and labels looked at`);
 });
 
 t.test('every link between files leads to a file, and to a heading of it', async (t) => {

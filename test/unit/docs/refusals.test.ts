@@ -48,7 +48,9 @@ t.test('each row says whether that is legal, and if it is, what can be done', as
     t.ok(remedy !== '' || /^no\b/.test(legal!), `${fault!}: something can be done, or nothing and why`);
     if (remedy!.startsWith('nothing')) t.match(remedy, /^nothing: ./, `${fault!}: why`);
   }
-  for (const [what, reason, remedy] of rows('Other refusals of legal traffic')) {
+  const others = rows('Other refusals of legal traffic');
+  t.not(others.length, 0);
+  for (const [what, reason, remedy] of others) {
     t.ok(reason !== '' && remedy !== '', what!);
   }
 });

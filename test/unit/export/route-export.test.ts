@@ -8,6 +8,7 @@ import { readClusterObjects, type ClusterObject } from '../../../src/export/clus
 import { configMapsFor, MAX_DATA_BYTES, yamlText } from '../../../src/export/config-maps.ts';
 import { parseRouteFile } from '../../../src/gateway-api/parse.ts';
 import { missingServices, namespacesOf, neededBy } from '../../../src/export/route-export.ts';
+import { matches } from '../../support/match.ts';
 
 const text = readFileSync(
   fileURLToPath(new URL('../../../../test/fixtures/export/cluster.yaml', import.meta.url)),
@@ -127,7 +128,7 @@ t.test('what does not fit one ConfigMap is split into numbered ones, with file n
 });
 
 t.test('a namespace without routes has an empty ConfigMap, so that routes can go', async (t) => {
-  t.match(configMapsFor('lonely', 'r', neededBy('lonely', []), MAX_DATA_BYTES), [
+  matches(t, configMapsFor('lonely', 'r', neededBy('lonely', []), MAX_DATA_BYTES), [
     { metadata: { name: 'r' }, data: {} },
   ]);
 });

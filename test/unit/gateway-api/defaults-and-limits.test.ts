@@ -1,6 +1,7 @@
 import t from 'tap';
 import { attach } from '../../../src/config/attach.ts';
 import { onlyRoute, parse, routeText, ruleText, summary } from './fixtures.ts';
+import { matches } from '../../support/match.ts';
 
 const BACKEND = 'backendRefs: [{ name: cart-v1, port: 80 }]';
 const MATCH = 'spec.rules[0].matches[0]';
@@ -9,7 +10,7 @@ const MATCH = 'spec.rules[0].matches[0]';
 const matchText = (match: string): string => ruleText(`{ matches: [${match}], ${BACKEND} }`);
 
 t.test('SPEC M1: without rules there is one that matches everything and has no backend', async (t) => {
-  t.match(onlyRoute(routeText('')).rules, [
+  matches(t, onlyRoute(routeText('')).rules, [
     {
       index: 0,
       matches: [{ path: { type: 'PathPrefix', value: '/' }, headers: [], queryParams: [], method: null }],
@@ -20,31 +21,36 @@ t.test('SPEC M1: without rules there is one that matches everything and has no b
 
 t.test('SPEC M1: absent and empty matches, and a match without path, match everything', async (t) => {
   for (const rule of ['{}', '{ matches: [] }', '{ matches: [{}] }', '{ matches: [{ path: {} }] }']) {
-    t.match(onlyRoute(ruleText(rule)).rules[0]?.matches, [{ path: { type: 'PathPrefix', value: '/' } }], rule);
+    matches(t, onlyRoute(ruleText(rule)).rules[0]?.matches, [{ path: { type: 'PathPrefix', value: '/' } }], rule);
   }
 });
 
 t.test('SPEC A1: for a Service parent the group may be absent or core, with a warning', async (t) => {
   const withGroup = (group: string) => routeText('').replace('group: "", ', group);
-  t.match(onlyRoute(withGroup("group: '', ")).parentRefs, [{ group: '', kind: 'Service', name: 'cart' }]);
+  matches(t, onlyRoute(withGroup("group: '', ")).parentRefs, [{ group: '', kind: 'Service', name: 'cart' }]);
   for (const [group, message] of [
     ['', /an API server it means gateway\.networking\.k8s\.io, and the parentRef names nothing; write group: ""/],
     ['group: core, ', /an API server takes for a group of that name; write group: ""/],
   ] as const) {
     const { resources, problems } = parse(withGroup(group));
-    t.match(resources, [{ kind: 'HTTPRoute', parentRefs: [{ group: '', kind: 'Service', namespace: 'shop' }] }], group);
+    matches(
+      t,
+      resources,
+      [{ kind: 'HTTPRoute', parentRefs: [{ group: '', kind: 'Service', namespace: 'shop' }] }],
+      group,
+    );
     const path = 'spec.parentRefs[0].group';
-    t.match(problems, [{ severity: 'warning', code: 'assumed-group', path, message }], group);
+    matches(t, problems, [{ severity: 'warning', code: 'assumed-group', path, message }], group);
   }
   const gateway = routeText('').replace('group: "", kind: Service, ', '');
-  t.match(onlyRoute(gateway).parentRefs, [{ group: 'gateway.networking.k8s.io', kind: 'Gateway' }]);
+  matches(t, onlyRoute(gateway).parentRefs, [{ group: 'gateway.networking.k8s.io', kind: 'Gateway' }]);
 });
 
 t.test('SPEC B1: for a Service backend the group is the core one; core is taken for it with a warning', async (t) => {
   const backend = (group: string) => ruleText(`{ backendRefs: [{ ${group}kind: Service, name: cart, port: 80 }] }`);
-  for (const group of ['', "group: '', "]) t.match(onlyRoute(backend(group)).rules[0]?.backendRefs, [{ group: '' }]);
+  for (const group of ['', "group: '', "]) matches(t, onlyRoute(backend(group)).rules[0]?.backendRefs, [{ group: '' }]);
   const { resources, problems } = parse(backend('group: core, '));
-  t.match(resources, [{ rules: [{ backendRefs: [{ group: '', kind: 'Service' }] }] }]);
+  matches(t, resources, [{ rules: [{ backendRefs: [{ group: '', kind: 'Service' }] }] }]);
   t.same(summary(problems), ['assumed-group spec.rules[0].backendRefs[0].group']);
 });
 
@@ -110,7 +116,7 @@ t.test('SPEC D2: each list is taken at its limit and refused beyond', async (t) 
   for (const [name, limit, text] of lists) {
     t.same(summary(parse(text(limit)).problems), [], `${limit} ${name}`);
     const { problems } = parse(text(limit + 1));
-    t.match(problems, [{ code: 'too-many-items', severity: 'error' }], `${limit + 1} ${name}`);
+    matches(t, problems, [{ code: 'too-many-items', severity: 'error' }], `${limit + 1} ${name}`);
     t.ok(problems[0]?.path.endsWith(name), problems[0]?.path ?? 'none');
   }
 });
@@ -202,7 +208,7 @@ t.test(
       );
     }
     for (const value of ['ä', '"x"', '<']) {
-      t.match(problems('Exact', value), [{ severity: 'note', code: 'undecoded-value' }], value);
+      matches(t, problems('Exact', value), [{ severity: 'note', code: 'undecoded-value' }], value);
     }
     for (const value of ['a%20b', 'a+b', "a'b", 'a=b', 'a/?:@']) t.same(problems('Exact', value), [], value);
   },
@@ -244,9 +250,9 @@ t.test(
           ' queryParams: [{ name: q, value: first }, { name: Q, value: other }] }',
       ),
     );
-    t.match(problems, [{ severity: 'warning', code: 'duplicate-name', path: `${MATCH}.headers[1].name` }]);
+    matches(t, problems, [{ severity: 'warning', code: 'duplicate-name', path: `${MATCH}.headers[1].name` }]);
     t.equal(problems.length, 1);
-    t.match(resources, [
+    matches(t, resources, [
       {
         rules: [
           {
@@ -286,8 +292,8 @@ t.test('SPEC V13: a name that stands twice in one list is refused', async (t) =>
   for (const [text, path] of cases) {
     const { problems, resources } = parse(text);
     t.same(summary(problems), [`duplicate-name ${path}`]);
-    t.match(problems, [{ severity: 'error' }], path);
-    t.match(resources, [{ kind: 'RefusedRoute' }], path);
+    matches(t, problems, [{ severity: 'error' }], path);
+    matches(t, resources, [{ kind: 'RefusedRoute' }], path);
   }
 });
 
@@ -314,7 +320,7 @@ t.test('SPEC V13: a value that stands twice in a set is refused', async (t) => {
   for (const [text, path] of cases) {
     const { problems } = parse(text);
     t.same(summary(problems), [`duplicate-value ${path}`]);
-    t.match(problems, [{ severity: 'error' }], path);
+    matches(t, problems, [{ severity: 'error' }], path);
   }
 });
 
@@ -371,11 +377,11 @@ t.test('SPEC F5, V13: of names of one action that differ by case the first count
         ' { set: [{ name: A, value: first }, { name: a, value: second }], remove: [b, B] } }] }',
     ),
   );
-  t.match(problems, [
+  matches(t, problems, [
     { severity: 'warning', code: 'duplicate-name' },
     { severity: 'warning', code: 'duplicate-name' },
   ]);
-  t.match(resources, [
+  matches(t, resources, [
     { rules: [{ filters: [{ requestHeaderModifier: { set: [{ name: 'A', value: 'first' }], remove: ['b'] } }] }] },
   ]);
 });
@@ -437,12 +443,12 @@ t.test('SPEC S2, S5: the reason of a refused route', async (t) => {
 
 t.test('a field without value counts as absent, with a warning', async (t) => {
   const { resources, problems } = parse(ruleText(`{ matches: , ${BACKEND} }`));
-  t.match(problems, [{ severity: 'warning', code: 'empty-field', path: 'spec.rules[0].matches' }]);
-  t.match(resources, [{ kind: 'HTTPRoute' }]);
+  matches(t, problems, [{ severity: 'warning', code: 'empty-field', path: 'spec.rules[0].matches' }]);
+  matches(t, resources, [{ kind: 'HTTPRoute' }]);
 });
 
 t.test('an unquoted yes is text with a warning, a quoted one is text', async (t) => {
-  t.match(parse(matchText('{ headers: [{ name: a, value: yes }] }')).problems, [
+  matches(t, parse(matchText('{ headers: [{ name: a, value: yes }] }')).problems, [
     { severity: 'warning', code: 'ambiguous-string', path: `${MATCH}.headers[0].value` },
   ]);
   t.same(parse(matchText("{ headers: [{ name: a, value: 'yes' }] }")).problems, []);
@@ -457,7 +463,7 @@ t.test(
       '{ type: Header, header: { name: x-session } }',
     ]) {
       const { resources, problems } = parse(ruleText(`{ sessionPersistence: ${settings} }`));
-      t.match(problems, [
+      matches(t, problems, [
         {
           severity: 'warning',
           code: 'not-carried-yet',
@@ -471,7 +477,7 @@ t.test(
         [],
         'no second warning for it',
       );
-      t.match(resources, [{ kind: 'HTTPRoute' }]);
+      matches(t, resources, [{ kind: 'HTTPRoute' }]);
     }
   },
 );
@@ -480,7 +486,7 @@ t.test('SPEC V11: an XBackend is a backend of another kind, which has no port', 
   const backend = '{ group: gateway.networking.x-k8s.io, kind: XBackend, name: b }';
   const { resources, problems } = parse(ruleText(`{ backendRefs: [${backend}] }`));
   t.same(problems, []);
-  t.match(attach({ resources, namespace: 'shop' }).conditions, [
+  matches(t, attach({ resources, namespace: 'shop' }).conditions, [
     { type: 'Accepted', status: 'True' },
     { type: 'ResolvedRefs', status: 'False', reason: 'InvalidKind' },
   ]);

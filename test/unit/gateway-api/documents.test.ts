@@ -4,6 +4,7 @@ import { parseRouteFileInSteps } from '../../../src/gateway-api/parse.ts';
 import { problemText } from '../../../src/gateway-api/problem-text.ts';
 import type { ParsedFile } from '../../../src/gateway-api/types.ts';
 import { onlyRoute, parse, routeText, summary } from './fixtures.ts';
+import { matches } from '../../support/match.ts';
 
 const service = (name: string): string =>
   `apiVersion: v1\nkind: Service\nmetadata: { name: ${name} }\nspec: { ports: [{ port: 80 }] }\n`;
@@ -32,10 +33,10 @@ t.test('a byte order mark and CRLF line ends change nothing', async (t) => {
 });
 
 t.test('SPEC A14: the namespace defaults to default or to what the caller says', async (t) => {
-  t.match(parse(service('a')).resources, [{ namespace: 'default' }]);
-  t.match(parse(service('a'), { defaultNamespace: 'shop' }).resources, [{ namespace: 'shop' }]);
+  matches(t, parse(service('a')).resources, [{ namespace: 'default' }]);
+  matches(t, parse(service('a'), { defaultNamespace: 'shop' }).resources, [{ namespace: 'shop' }]);
   const text = routeText('  rules: [{ backendRefs: [{ name: a, port: 80 }] }]\n').replace('  namespace: shop\n', '');
-  t.match(parse(text, { defaultNamespace: 'own' }).resources, [
+  matches(t, parse(text, { defaultNamespace: 'own' }).resources, [
     { namespace: 'own', parentRefs: [{ namespace: 'own' }], rules: [{ backendRefs: [{ namespace: 'own' }] }] },
   ]);
 });
@@ -48,7 +49,7 @@ t.test('documents without a namespace belong to that of the pod, which one note 
     resources.map(({ namespace, name }) => `${namespace}/${name}`),
     ['cart/b', 'shop/a', 'shop/c', 'shop/route'],
   );
-  t.match(problems, [
+  matches(t, problems, [
     {
       severity: 'note',
       code: 'assumed-namespace',
@@ -63,9 +64,9 @@ t.test('documents without a namespace belong to that of the pod, which one note 
   const [unknown] = parse(service('a'), { defaultNamespace: null }).problems;
   t.match(unknown, { severity: 'note', resource: 'Service default/a', message: /not known.*POD_NAMESPACE.*"default"/ });
   const empty = service('a').replace('{ name: a }', '{ name: a, namespace: }');
-  t.match(parse(empty, { defaultNamespace: 'shop' }).resources, [{ namespace: 'shop' }], 'an empty one is none');
+  matches(t, parse(empty, { defaultNamespace: 'shop' }).resources, [{ namespace: 'shop' }], 'an empty one is none');
   const list = `{"apiVersion":"v1","kind":"ServiceList","items":[{"metadata":{"name":"a"},"spec":{"ports":[{"port":80}]}}]}`;
-  t.match(parse(list, { defaultNamespace: 'shop' }), {
+  matches(t, parse(list, { defaultNamespace: 'shop' }), {
     resources: [{ namespace: 'shop' }],
     problems: [{ code: 'assumed-namespace', resource: 'Service shop/a' }],
   });
@@ -75,7 +76,7 @@ t.test('a Service document says with an annotation that somebody keeps it curren
   const annotated = (annotations: string): string =>
     service('a').replace('{ name: a }', `{ name: a, namespace: shop, annotations: ${annotations} }`);
   const managed = (annotations: string) => parse(annotated(annotations)).resources;
-  t.match(managed('{ sideroute.dev/managed: "true", other: [] }'), [{ kind: 'Service', managed: true }]);
+  matches(t, managed('{ sideroute.dev/managed: "true", other: [] }'), [{ kind: 'Service', managed: true }]);
   for (const others of [
     '{ sideroute.dev/managed: "false" }',
     '{ sideroute.dev/managed: "" }',
@@ -84,7 +85,7 @@ t.test('a Service document says with an annotation that somebody keeps it curren
     '[]',
     '{ x: "true" }',
   ]) {
-    t.match(managed(others), [{ kind: 'Service', managed: false }], others);
+    matches(t, managed(others), [{ kind: 'Service', managed: false }], others);
   }
 });
 
@@ -94,7 +95,7 @@ t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HT
     const { resources, problems } = parse(
       `${head}spec: { x: y, parentRefs: [{ group: '', kind: Service, name: web, port: 80 }, { name: gw }] }\n`,
     );
-    t.match(resources, [
+    matches(t, resources, [
       {
         kind: 'OtherRoute',
         routeKind: kind,
@@ -112,8 +113,8 @@ t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HT
       `${head}spec: { parentRefs: [{ group: "", kind: Service, name: web }, { group: "", kind: Service, name: web }] }\n`,
     );
     t.same(summary(twice.problems), ['duplicate-parent spec.parentRefs[1]']);
-    t.match(twice.resources, [{ kind: 'RefusedRoute', routeKind: kind }]);
-    t.match(parse(`${head}spec: { x: y }\n`).resources, [{ kind: 'OtherRoute', parentRefs: [] }]);
+    matches(t, twice.resources, [{ kind: 'RefusedRoute', routeKind: kind }]);
+    matches(t, parse(`${head}spec: { x: y }\n`).resources, [{ kind: 'OtherRoute', parentRefs: [] }]);
     t.same(parse(head).problems, []);
   }
 });
@@ -123,7 +124,7 @@ t.test('SPEC D5: the rules of a GRPCRoute are not read, so that no name of a met
   const rules = (method: string): string =>
     `spec: { parentRefs: [{ group: "", kind: Service, name: web }], rules: [{ matches: [{ method: ${method} }] }] }\n`;
   const valid = parse(head + rules('{ service: shop.Cart, method: Get }'));
-  t.match(valid.resources, [{ kind: 'OtherRoute', routeKind: 'GRPCRoute', name: 'a' }]);
+  matches(t, valid.resources, [{ kind: 'OtherRoute', routeKind: 'GRPCRoute', name: 'a' }]);
   t.same(valid.problems, []);
   for (const method of [
     '{ service: 1.Cart, method: Get }',
@@ -144,7 +145,7 @@ t.test('SPEC D6, V5: names of rules are unique in an HTTPRoute and in a GRPCRout
     t.same(errors(route('{ name: a }, { name: b }, {}, {}')), [], kind);
     const twice = route('{ name: a }, {}, { name: a }');
     t.same(errors(twice), ['duplicate-name spec.rules[2].name'], kind);
-    t.match(twice.resources, [{ kind: 'RefusedRoute', routeKind: kind, reason: 'Invalid' }]);
+    matches(t, twice.resources, [{ kind: 'RefusedRoute', routeKind: kind, reason: 'Invalid' }]);
     t.same(errors(route('{ name: A }')), ['bad-name spec.rules[0].name'], kind);
   }
 });
@@ -152,7 +153,7 @@ t.test('SPEC D6, V5: names of rules are unique in an HTTPRoute and in a GRPCRout
 t.test('SPEC S1, S5: of a refused route the parents and the generation are kept when they can be read', async (t) => {
   const rules = '  rules: [{ filters: [{ type: Unknown }] }]\n';
   const good = routeText(rules).replace('  name: route\n', '  name: route\n  generation: 4\n');
-  t.match(parse(good).resources, [
+  matches(t, parse(good).resources, [
     {
       kind: 'RefusedRoute',
       reason: 'UnsupportedValue',
@@ -162,7 +163,7 @@ t.test('SPEC S1, S5: of a refused route the parents and the generation are kept 
   ]);
   t.equal(parse(good).problems.length, 1, 'nothing is reported twice');
   const bad = parse(good.replace('name: cart', 'name: Cart'));
-  t.match(bad.resources, [{ kind: 'RefusedRoute', parentRefs: [] }]);
+  matches(t, bad.resources, [{ kind: 'RefusedRoute', parentRefs: [] }]);
   t.equal(bad.problems.length, 2);
 });
 
@@ -187,12 +188,12 @@ t.test('SPEC V11: other kinds and kinds of other groups are ignored, misspelled 
   ];
   for (const [apiVersion, kind] of foreign) {
     const note = { severity: 'note', code: 'unsupported-kind', resource: `${kind} a`, path: 'kind', line: 2 };
-    t.match(problems(apiVersion!, kind!), [note], `${apiVersion} ${kind}`);
+    matches(t, problems(apiVersion!, kind!), [note], `${apiVersion} ${kind}`);
   }
   for (const kind of ['HttpRoute', 'HTTPRoutes', 'HTTPROUTE']) {
-    t.match(problems('gateway.networking.k8s.io/v1', kind), [{ severity: 'error', code: 'unknown-kind' }], kind);
+    matches(t, problems('gateway.networking.k8s.io/v1', kind), [{ severity: 'error', code: 'unknown-kind' }], kind);
   }
-  t.match(problems('v1', 'service'), [{ code: 'unknown-kind' }]);
+  matches(t, problems('v1', 'service'), [{ code: 'unknown-kind' }]);
   for (const group of ['networking.k8s.io', 'gateway.networking.x-k8s.io', 'gateway.networking.k8s.oi']) {
     const [first] = problems(`${group}/v1`, 'HTTPRoute');
     t.match(first, { severity: 'error', code: 'unsupported-version' }, `${group} is a slip`);
@@ -211,10 +212,10 @@ t.test('all that is ignored in a file is said in one note', async (t) => {
   const message =
     '4 documents are ignored: Namespace, HTTPRoute.policy.linkerd.io (2), Deployment.apps; ' +
     'sideroute reads HTTPRoute, Service, GRPCRoute, TLSRoute, TCPRoute, UDPRoute';
-  t.match(parse(text).problems, [{ severity: 'note', document: 1, resource: 'Namespace a', message }]);
+  matches(t, parse(text).problems, [{ severity: 'note', document: 1, resource: 'Namespace a', message }]);
   t.equal(parse(text).problems.length, 1);
   const items = text.split('---\n').map((item) => `- ${item.trim().replaceAll('\n', '\n  ')}\n`);
-  t.match(parse(`apiVersion: v1\nkind: List\nitems:\n${items.join('')}`).problems, [
+  matches(t, parse(`apiVersion: v1\nkind: List\nitems:\n${items.join('')}`).problems, [
     { message, path: 'items[0].kind' },
   ]);
 });
@@ -240,7 +241,7 @@ t.test('a list in a list is refused, its neighbours are not', async (t) => {
   });
   const { resources, problems } = parse(text);
   t.same(summary(problems), ['nested-list items[0].kind', 'wrong-type items[2]']);
-  t.match(resources, [{ kind: 'Service', name: 'a' }]);
+  matches(t, resources, [{ kind: 'Service', name: 'a' }]);
 });
 
 t.test('a fault of YAML in one item of a list refuses that item only', async (t) => {
@@ -250,7 +251,7 @@ t.test('a fault of YAML in one item of a list refuses that item only', async (t)
     `apiVersion: v1\nkind: List\nitems:\n${item('a', ', port: 81')}${item('b', '')}`,
   );
   t.same(summary(problems), ['duplicate-key items[0].spec.ports[0].port']);
-  t.match(problems, [{ resource: 'Service default/a', line: 4 }]);
+  matches(t, problems, [{ resource: 'Service default/a', line: 4 }]);
   t.same(
     resources.map(({ name }) => name),
     ['b'],
@@ -261,7 +262,7 @@ t.test('a file that is partly no YAML yields nothing, so that its last good cont
   const { resources, unparsable, problems } = parse(`${service('a')}---\nkind: [\n---\n${service('b')}`);
   t.equal(unparsable, true);
   t.same(resources, []);
-  t.match(problems, [{ code: 'syntax-error', document: 2 }]);
+  matches(t, problems, [{ code: 'syntax-error', document: 2 }]);
 });
 
 t.test('size, nesting, tokens and documents are bounded', async (t) => {

@@ -6,6 +6,7 @@ import { injectManifest } from '../../../src/inject/inject.ts';
 import { documentParts, entryParts } from '../../../src/inject/parts.ts';
 import { uninjectManifest } from '../../../src/inject/uninject.ts';
 import { documentsOf, manifest, manifests, VERSION } from './fixtures.ts';
+import { matches } from '../../support/match.ts';
 
 const settings = defaultSettings(VERSION);
 const NEVER = Number.POSITIVE_INFINITY;
@@ -54,7 +55,7 @@ t.test('the place of a refusal is that in the whole text', async (t) => {
     const text = `# first\n---\n${list([good, good, bad, good], style)}---\n${JSON.stringify(bad)}\n`;
     const { problems } = injectAt(0, text);
     const lines = text.split('\n');
-    t.match(problems, [
+    matches(t, problems, [
       { document: 1, path: 'items[2].spec.hostNetwork', resource: 'Pod bad' },
       { document: 2, path: 'spec.hostNetwork', line: lines.findLastIndex((line) => line.includes('hostNetwork')) + 1 },
     ]);

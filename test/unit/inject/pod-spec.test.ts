@@ -2,8 +2,8 @@ import { Pod } from 'kubernetes-models/v1';
 import { DaemonSet, Deployment, ReplicaSet, StatefulSet } from 'kubernetes-models/apps/v1';
 import { CronJob, Job } from 'kubernetes-models/batch/v1';
 import t from 'tap';
-import { buildProgram } from '../../../src/program.ts';
 import { shardNames } from '../../../src/route-set/format.ts';
+import { buildProgram } from '../../../src/program.ts';
 import {
   containerOf,
   environmentOf,
@@ -15,6 +15,7 @@ import {
   onlyTemplate,
   templatesOf,
 } from './fixtures.ts';
+import { matches } from '../../support/match.ts';
 
 const names = (list: readonly { readonly name: string }[] | null | undefined) => (list ?? []).map(({ name }) => name);
 
@@ -149,7 +150,7 @@ t.test('every setting reaches its place', async (t) => {
   });
   t.equal(init.image, 'registry.example/sideroute-init:2');
   t.match(sidecar.image, /^registry\.example:5000\/sideroute@sha256:/);
-  t.match([init['imagePullPolicy'], sidecar['imagePullPolicy']], ['IfNotPresent', 'IfNotPresent']);
+  matches(t, [init['imagePullPolicy'], sidecar['imagePullPolicy']], ['IfNotPresent', 'IfNotPresent']);
   t.match(environmentOf(sidecar), {
     SIDEROUTE_SERVICE_CIDRS: '10.96.0.0/12,fd00:96::/108',
     SIDEROUTE_LOG_LEVEL: 'warn',
@@ -163,9 +164,9 @@ t.test('every setting reaches its place', async (t) => {
     limits: { cpu: '1', memory: '512Mi' },
   });
   t.match(sidecar['securityContext'], { runAsUser: 2102, runAsGroup: 2102 });
-  t.match(template.spec.volumes?.[0], {
+  matches(t, template.spec.volumes?.[0], {
     projected: {
-      sources: [{ configMap: { name: 'sideroute-routes' } }, { configMap: { name: 'sideroute-routes-2' } }],
+      sources: ['sideroute-routes', 'sideroute-routes-2', ...shardNames()].map((name) => ({ configMap: { name } })),
     },
   });
 });
@@ -205,7 +206,9 @@ t.test('what comes out is valid by the schemas of the Kubernetes API', async (t)
 });
 
 t.test('names and ports keep to the limits of the API that its schemas do not have', async (t) => {
-  for (const template of templatesOf(injected(manifest('list.yaml')))) {
+  const templates = templatesOf(injected(manifest('list.yaml')));
+  t.not(templates.length, 0);
+  for (const template of templates) {
     const text = JSON.stringify(template.spec);
     const portNames = [...text.matchAll(/"name":"([^"]+)","containerPort"/g)].map((match) => match[1]!);
     t.ok(portNames.length > 0 && portNames.every((name) => name.length <= 15), portNames.join());
@@ -220,7 +223,9 @@ t.test('the commands know every variable that is set, and take every value', asy
     ['sideroute-init', command('iptables', 'apply')],
     ['sideroute', command('proxy')],
   ] as const) {
-    for (const [variable, value] of Object.entries(environmentOf(containerOf(template, name)))) {
+    const environment = Object.entries(environmentOf(containerOf(template, name)));
+    t.not(environment.length, 0, name);
+    for (const [variable, value] of environment) {
       if (variable === 'NODE_OPTIONS') continue;
       const option = options.find(({ envVar }) => envVar === variable);
       t.ok(option, `${name}: ${variable}`);

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { problemText } from '../../../src/gateway-api/problem-text.ts';
 import { inject, manifest, manifests } from './fixtures.ts';
+import { matches } from '../../support/match.ts';
 
 /** First line of a refused manifest: `# expect: CODE PATH`. */
 const EXPECT = /^# expect: (\S+)(?: (\S+))?$/m;
@@ -12,7 +13,7 @@ t.test('each refused manifest gets the reason, with file, document and field, an
     const [, code, path = ''] = EXPECT.exec(text) ?? [];
     const { text: after, problems } = inject(text);
     t.equal(after, null, name);
-    t.match(problems, [{ code, path, file: 'm.yaml', severity: 'error' }], `${name}: ${JSON.stringify(problems)}`);
+    matches(t, problems, [{ code, path, file: 'm.yaml', severity: 'error' }], `${name}: ${JSON.stringify(problems)}`);
     t.equal(problems.length, 1, name);
     t.ok(problems[0]!.line! > 0, `${name}: line`);
   }
@@ -47,10 +48,10 @@ t.test('all reasons are given at once', async (t) => {
 t.test('a pod that is to be left alone is not looked at further, unless its annotations are wrong', async (t) => {
   t.equal(inject(manifest('disabled.yaml')).text, manifest('disabled.yaml'));
   const text = manifest('disabled.yaml').replace('disabled\n', 'disabled\n        sideroute.dev/mood: happy\n');
-  t.match(inject(text).problems, [{ code: 'unknown-annotation' }]);
+  matches(t, inject(text).problems, [{ code: 'unknown-annotation' }]);
 });
 
 t.test('after an earlier injection is taken out, problems name no line, because lines have moved', async (t) => {
   const text = inject(manifest('deployment.yaml')).text!.replace('    spec:\n', '    spec:\n      hostNetwork: true\n');
-  t.match(inject(text).problems, [{ code: 'host-network', line: null, document: 1 }]);
+  matches(t, inject(text).problems, [{ code: 'host-network', line: null, document: 1 }]);
 });

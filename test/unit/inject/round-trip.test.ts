@@ -11,6 +11,7 @@ import {
   uninjected,
   type PodTemplate,
 } from './fixtures.ts';
+import { matches } from '../../support/match.ts';
 
 const files = manifests('inject');
 const OURS = /^sideroute(?:-init|-routes|-no-token)?$/;
@@ -168,5 +169,5 @@ t.test('a workload that is told to be left alone later stays as it is, and that 
   );
   const { text: after, workloads } = inject(text);
   t.equal(after, text);
-  t.match(workloads, [{ action: 'untouched', detail: /still injected/ }]);
+  matches(t, workloads, [{ action: 'untouched', detail: /still injected/ }]);
 });

@@ -4,6 +4,7 @@ import { defaultSettings } from '../../../src/inject/annotations.ts';
 import { injectManifest } from '../../../src/inject/inject.ts';
 import { uninjectManifest } from '../../../src/inject/uninject.ts';
 import { inject, injected, manifest, manifests, VERSION } from './fixtures.ts';
+import { matches } from '../../support/match.ts';
 
 function skipping(text: string, longDocument?: number) {
   const settings = defaultSettings(VERSION);
@@ -13,10 +14,13 @@ function skipping(text: string, longDocument?: number) {
 const GOOD = manifest('deployment.yaml');
 
 t.test('every kind of refusal: its document stays as it is, the documents around it are injected', async (t) => {
+  let looked = 0;
   for (const { name, text } of manifests('inject-refused')) {
     // A text that cannot even be cut into documents is one.
     if (/^(?:%|\.\.\.)/m.test(text)) continue;
+    looked++;
     const { problems } = inject(text);
+    t.not(problems.length, 0, name);
     const around = skipping(`${GOOD}---\n${text.trimEnd()}\n---\n${GOOD}`);
     t.same(around.problems, [], name);
     t.same(
@@ -29,6 +33,7 @@ t.test('every kind of refusal: its document stays as it is, the documents around
     const left = around.workloads.some(({ action, document }) => action === 'injected' && document > 1 && document < 3);
     if (!left) t.ok(middle.includes(text.trimEnd()), `${name}: as it is`);
   }
+  t.ok(looked > 20, `${looked} refusals`);
 });
 
 const pod = (name: string, spec: object) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec });
@@ -67,13 +72,13 @@ t.test('a workload that was injected before and is refused now stays injected', 
   const now = before.replace('    spec:\n', '    spec:\n      hostNetwork: true\n');
   const { text, workloads } = skipping(`${now}---\n${before}`);
   t.equal(text, `${now}---\n${before}`);
-  t.match(workloads, [{ action: 'skipped' }, { action: 'injected' }]);
+  matches(t, workloads, [{ action: 'skipped' }, { action: 'injected' }]);
 });
 
 t.test('uninject: a record that was written by hand does not hold up the others', async (t) => {
   const broken = `${GOOD.replace('      labels:\n', '      annotations: {sideroute.dev/injected: "x"}\n      labels:\n')}---\n`;
-  t.match(uninjectManifest('m.yaml', broken + injected(GOOD)), { text: null, problems: [{ code: 'bad-record' }] });
-  t.match(uninjectManifest('m.yaml', broken + injected(GOOD), { skipRefused: true }), {
+  matches(t, uninjectManifest('m.yaml', broken + injected(GOOD)), { text: null, problems: [{ code: 'bad-record' }] });
+  matches(t, uninjectManifest('m.yaml', broken + injected(GOOD), { skipRefused: true }), {
     text: broken + GOOD,
     problems: [],
     skipped: [{ code: 'bad-record' }],

@@ -3,6 +3,7 @@ import t from 'tap';
 import { ProxyError } from '../../../src/errors.ts';
 import { cidrText } from '../../../src/iptables/cidr.ts';
 import { parseInterceptionSettings, type InterceptionTexts } from '../../../src/iptables/settings.ts';
+import { matches } from '../../support/match.ts';
 
 const SERVICES = { serviceCidrs: '10.96.0.0/12' };
 
@@ -67,7 +68,7 @@ t.test('the API server is the one the pod is told of, unless the flag names anot
 t.test('an API server that is told as a name is not excluded, with a warning', async (t) => {
   const { settings, warnings } = parseInterceptionSettings({ ...SERVICES, kubernetesServiceHost: 'api.example.com' });
   t.equal(settings.apiServer, null);
-  t.match(warnings, [/KUBERNETES_SERVICE_HOST "api\.example\.com" is not an address/]);
+  matches(t, warnings, [/KUBERNETES_SERVICE_HOST "api\.example\.com" is not an address/]);
 });
 
 const REFUSED: readonly [InterceptionTexts, RegExp][] = [

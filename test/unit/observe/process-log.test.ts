@@ -6,6 +6,7 @@ import t from 'tap';
 import { ProcessLog } from '../../../src/observe/process-log.ts';
 import { eventually } from '../../support/eventually.ts';
 import { LogPipe } from '../../support/log-pipe.ts';
+import { matches } from '../../support/match.ts';
 
 const MIB = 1024 * 1024;
 const LINES = 100_000;
@@ -53,7 +54,7 @@ t.test('closing writes what waits, and does not wait for a reader that has stall
   const log = new ProcessLog('info', { fd: pipe.fd });
   log.logger.info('last words');
   log.close();
-  t.match(await pipe.lines(1), [{ message: 'last words' }]);
+  matches(t, await pipe.lines(1), [{ message: 'last words' }]);
   log.logger.info('too late');
   t.equal(log.counters().dropped, 1);
 
@@ -77,14 +78,16 @@ ${code}`;
 t.test('what Node says by itself is a line of the log, and so is what ends the process', (t) => {
   const warned = run(`process.emitWarning('take care', 'SomeWarning');`);
   t.equal(warned.status, 0);
-  t.match(
+  matches(
+    t,
     warned.lines.map((line) => JSON.parse(line) as object),
     [{ level: 'warn', message: 'take care', name: 'SomeWarning' }],
   );
   for (const code of [`setImmediate(() => { throw new Error('oh no'); });`, `Promise.reject(new Error('oh no'));`]) {
     const ended = run(code);
     t.equal(ended.status, 1);
-    t.match(
+    matches(
+      t,
       ended.lines.map((line) => JSON.parse(line) as object),
       [{ level: 'error', error: /^Error: oh no\n +at / }],
     );

@@ -26,6 +26,7 @@ import {
   type HeadOptions,
   type TestDeps,
 } from '../../support/routes.ts';
+import { matches } from '../../support/match.ts';
 
 function explained(
   routes: readonly HttpRoute[],
@@ -105,7 +106,7 @@ t.test('SPEC B2: backends are shown with their share and what it gets now', asyn
   const deps = testDeps();
   deps.internBackend('ns', 'v2', 80).state = 'missing';
   const { outcome } = explained([canary], {}, 80, deps);
-  t.match(outcome, {
+  matches(t, outcome, {
     kind: 'shares',
     shares: [
       { backend: 'ns/v1:80', percent: 90, answer: { kind: 'forward', addresses: ['10.0.0.1'] } },
