@@ -112,6 +112,7 @@ t.test('the private endpoint of a sidecar', async (t) => {
       /^HTTPRoute shop\/web -> shop\/web:80: Accepted=True Accepted: /,
       /^HTTPRoute shop\/web -> shop\/web:80: ResolvedRefs=False BackendNotFound: .*no TCP port 81/,
       /^1 frontends$/,
+      /^$/,
     ]);
     t.end();
   });
