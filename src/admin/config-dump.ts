@@ -14,7 +14,7 @@ import type { BackendObjectReference, Problem, SourceLocation } from '../gateway
 import type { Configuration } from '../routing/configuration.ts';
 import type { Backend } from '../routing/decision.ts';
 import type { CompiledMatch } from '../routing/match-list.ts';
-import type { CompiledRule, Refusal, Share } from '../routing/rule.ts';
+import type { CompiledRule, RuleRefusal, Share } from '../routing/rule.ts';
 import type { FrontendTable } from '../routing/table.ts';
 import { inSlices, listText } from './json-stream.ts';
 
@@ -180,6 +180,6 @@ function describeBackend(
   };
 }
 
-function describeRefusal({ decision, message }: Refusal): object {
+function describeRefusal({ decision, message }: RuleRefusal): object {
   return { status: decision.status, reason: decision.reason, message };
 }

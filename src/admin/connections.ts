@@ -25,13 +25,13 @@ import { inSlices, listText } from './json-stream.ts';
 import { named, oneOf, QueryParameters } from './query.ts';
 
 /** At most `max` whose id is above `after`, by id. */
-export type Part<T> = (after: number, max: number) => readonly T[];
+export type StatesAfter<T> = (after: number, max: number) => readonly T[];
 
 export interface ConnectionView {
-  readonly detections: Part<DetectionState>;
-  readonly downstream: Part<DownstreamState>;
-  readonly tunnels: Part<TunnelState>;
-  readonly upstream: Part<UpstreamConnectionState>;
+  readonly detections: StatesAfter<DetectionState>;
+  readonly downstream: StatesAfter<DownstreamState>;
+  readonly tunnels: StatesAfter<TunnelState>;
+  readonly upstream: StatesAfter<UpstreamConnectionState>;
   /** Downstream connections of an engine that does not tell them apart. */
   readonly unlisted: number;
   /** Keys in use now or lately, by id. */
@@ -105,7 +105,7 @@ export function connectionDump(view: ConnectionView, filter: ConnectionFilter): 
 function* dump(view: ConnectionView, filter: ConnectionFilter): Generator<string> {
   const startedMs = performance.now();
   const keys = new Keys(view);
-  const rows = <T extends AnyState>(part: Part<T>, row: (state: T) => Row) => rowsSince(startedMs, part, row);
+  const rows = <T extends AnyState>(part: StatesAfter<T>, row: (state: T) => Row) => rowsSince(startedMs, part, row);
   const truncated: string[] = [];
   const list = (name: string, ...all: readonly Iterable<Row | null>[]) =>
     listText(select(all, filter, () => truncated.push(name)));
@@ -128,7 +128,7 @@ function* dump(view: ConnectionView, filter: ConnectionFilter): Generator<string
 /** Null: a chance to pause. Ends with the connections that began after `startedMs`: they are listed in that order. */
 function* rowsSince<T extends AnyState>(
   startedMs: number,
-  part: Part<T>,
+  part: StatesAfter<T>,
   row: (state: T) => Row,
 ): Generator<Row | null> {
   for (let after = 0; ;) {

@@ -8,7 +8,7 @@
 export type ServerName = 'uws' | 'http';
 
 /** Good only until the call that it is given to returns. */
-export interface RequestHead {
+export interface EndpointHead {
   readonly method: string;
   /** Raw, without the query. */
   readonly path: string;
@@ -46,7 +46,7 @@ export interface Reply {
 export interface ServerOptions {
   /** Everybody on the network may connect: not too often, and each connection ends with its response. */
   readonly public: boolean;
-  onRequest(head: RequestHead, reply: Reply): void;
+  onRequest(head: EndpointHead, reply: Reply): void;
 }
 
 export interface EndpointServer {

@@ -6,7 +6,7 @@
  */
 import { ProxyError } from '../errors.ts';
 import { loadUws } from '../uws-library/library.ts';
-import type { EndpointServer, Reply, ReplyHead, RequestHead, ServerName, ServerOptions } from './endpoint-server.ts';
+import type { EndpointServer, Reply, ReplyHead, EndpointHead, ServerName, ServerOptions } from './endpoint-server.ts';
 import { HttpServer } from './http-server.ts';
 import { UwsServer } from './uws-server.ts';
 
@@ -78,7 +78,7 @@ const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/
 
 /** @throws ProxyError `admin-listen` naming the flag when the address cannot be bound */
 export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
-  const onRequest = (head: RequestHead, reply: Reply): void => {
+  const onRequest = (head: EndpointHead, reply: Reply): void => {
     const agent = (head.values('user-agent')[0] ?? '').slice(0, MAX_AGENT_CHARS);
     const asked = { query: head.query, accept: head.values('accept')[0] ?? '', agent };
     void answer(reply, head.method === 'HEAD', handlerFor(options, head), asked);
@@ -114,7 +114,7 @@ async function createServer(options: ServerOptions, name?: ServerName): Promise<
 }
 
 /** The one that may be asked, or one that says why there is none. */
-function handlerFor(options: EndpointOptions, request: RequestHead): Handler {
+function handlerFor(options: EndpointOptions, request: EndpointHead): Handler {
   const { routes, head = false, loopbackHost = false } = options;
   const { method, path } = request;
   const refuse = (status: number, text: string, allow?: string): Handler => {
@@ -136,13 +136,13 @@ function handlerFor(options: EndpointOptions, request: RequestHead): Handler {
   return refuse(403, 'A page of another origin must not change anything here.');
 }
 
-function isLoopback(request: RequestHead): boolean {
+function isLoopback(request: EndpointHead): boolean {
   const hosts = request.values('host');
   return hosts.length === 1 && LOOPBACK_HOST.test(hosts[0]!);
 }
 
 /** Browsers send Origin with every POST and PUT of a page; others send neither field. */
-function isSameOrigin(request: RequestHead): boolean {
+function isSameOrigin(request: EndpointHead): boolean {
   const own = `http://${request.values('host').join()}`.toLowerCase();
   return (
     request.values('origin').every((origin) => origin.toLowerCase() === own) &&

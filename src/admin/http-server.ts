@@ -9,7 +9,7 @@ import { isIPv6, type AddressInfo, type Socket } from 'node:net';
 
 import { DEFAULT_MAX_HEAD_BYTES } from '../uws-library/library.ts';
 import { ConnectionLimit } from './connection-limit.ts';
-import type { EndpointServer, Reply, ReplyHead, RequestHead, ServerOptions } from './endpoint-server.ts';
+import type { EndpointServer, Reply, ReplyHead, EndpointHead, ServerOptions } from './endpoint-server.ts';
 
 /** Nothing is sent and nothing is taken for so long: the connection is closed. */
 const IDLE_MS = 10_000;
@@ -112,7 +112,7 @@ function refusal({ httpVersion, rawHeaders }: IncomingMessage): number | null {
   return rawHeaders.length > 2 * MAX_FIELDS ? 431 : null;
 }
 
-function headOf({ method = '', url = '', rawHeaders }: IncomingMessage): RequestHead {
+function headOf({ method = '', url = '', rawHeaders }: IncomingMessage): EndpointHead {
   const queryAt = url.indexOf('?');
   return {
     method,

@@ -10,7 +10,7 @@ import { createServer } from 'node:net';
 import { Downstream, type ResponseHead } from '../uws-library/downstream.ts';
 import type { UwsApp, UwsLibrary, UwsListenSocket, UwsRequest, UwsResponse } from '../uws-library/library.ts';
 import { ConnectionLimit } from './connection-limit.ts';
-import type { EndpointServer, Reply, ReplyHead, RequestHead, ServerOptions } from './endpoint-server.ts';
+import type { EndpointServer, Reply, ReplyHead, EndpointHead, ServerOptions } from './endpoint-server.ts';
 
 /** Fails where SO_REUSEPORT would share the port with another process. */
 const EXCLUSIVE_PORT = 1;
@@ -66,7 +66,7 @@ function bindError(host: string, port: number): Promise<Error | null> {
   });
 }
 
-function headOf(request: UwsRequest): RequestHead {
+function headOf(request: UwsRequest): EndpointHead {
   // Undefined without a `?`, which the typings do not say.
   const query = request.getQuery() as string | undefined;
   return {

@@ -15,7 +15,7 @@ import {
   encodeRoot,
   partOf,
   SPREAD_BYTES,
-  type Part,
+  type EncodedPart,
   type SetContent,
 } from '../route-set/encode.ts';
 import { PARTS } from '../route-set/format.ts';
@@ -36,7 +36,7 @@ interface SharedView {
 export class RouteSets {
   readonly #index: RouteIndex;
   #shared: SharedView | null = null;
-  readonly #encoded = new WeakMap<readonly Item[], Part>();
+  readonly #encoded = new WeakMap<readonly Item[], EncodedPart>();
 
   constructor(index: RouteIndex) {
     this.#index = index;
@@ -106,7 +106,7 @@ export class RouteSets {
     return { parts, whole: () => encodeRoot([], all()) };
   }
 
-  #part(part: number, items: readonly Item[]): Part {
+  #part(part: number, items: readonly Item[]): EncodedPart {
     const known = this.#encoded.get(items) ?? encodePart(part, items);
     this.#encoded.set(items, known);
     return known;

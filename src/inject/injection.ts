@@ -9,7 +9,7 @@ import { fieldOf, isFlow, isMap, isScalar, isSeq, Refusal } from './manifest.ts'
 import { INJECTED_ANNOTATION, recordText, type Holder, type InjectionRecord } from './record.ts';
 import type { TextPatch } from './text-patch.ts';
 import { editableField, type Workload } from './workloads.ts';
-import type { Fields, Value } from './written-yaml.ts';
+import type { WrittenFields, Value } from './written-yaml.ts';
 
 /** A field that additions go into, as it is found. */
 type Place =
@@ -51,7 +51,7 @@ export class Injection {
     const created: Record<string, Value> = {};
     for (const holder of LISTS) {
       // The types of the API allow an explicit undefined, of which there is none.
-      const items = additions[holder] as unknown as readonly Fields[];
+      const items = additions[holder] as unknown as readonly WrittenFields[];
       if (items.length === 0) continue;
       const place = this.#place(spec, holder, `spec.${holder}`);
       const path = `${this.#path}spec.${holder}`;
@@ -110,7 +110,7 @@ export class Injection {
   }
 
   /** `existing`: the annotations that are there already, if any. */
-  #annotations(existing: MapNode | null, spec: MapNode): Fields {
+  #annotations(existing: MapNode | null, spec: MapNode): WrittenFields {
     const present = [...this.#document.members(existing).keys()];
     const added: Record<string, string> = {};
     // Somebody who scrapes the application has said so with one of these, and can only name one port.

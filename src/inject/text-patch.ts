@@ -10,7 +10,7 @@
  */
 import type { Field, ListNode, Manifest, MapNode, Node } from './manifest.ts';
 import { contentEnd, fieldsOf, isFlow, itemStarts, Refusal } from './manifest.ts';
-import { fieldLines, flowFields, flowText, itemLines, type Fields, type Value } from './written-yaml.ts';
+import { fieldLines, flowFields, flowText, itemLines, type WrittenFields, type Value } from './written-yaml.ts';
 
 interface Insertion {
   readonly offset: number;
@@ -53,7 +53,7 @@ export class TextPatch {
   }
 
   /** Adds fields to a mapping, before its field `before`, or its first one. */
-  addFields(map: MapNode, fields: Fields, path: string, before: string | null = null): void {
+  addFields(map: MapNode, fields: WrittenFields, path: string, before: string | null = null): void {
     const own = fieldsOf(map);
     const next = own.find(({ name }) => name === before) ?? own[0];
     if (isFlow(map)) {
@@ -103,7 +103,7 @@ export class TextPatch {
   }
 
   /** Gives a field without a value, or with an explicit null, one. */
-  fill(field: Field, value: Fields | readonly Value[], inFlow: boolean, path: string): void {
+  fill(field: Field, value: WrittenFields | readonly Value[], inFlow: boolean, path: string): void {
     if (this.nullText(field) !== '') {
       this.replace(field.value!, flowText(value));
       return;
@@ -257,7 +257,7 @@ export class TextPatch {
   }
 }
 
-function isItems(value: Fields | readonly Value[]): value is readonly Value[] {
+function isItems(value: WrittenFields | readonly Value[]): value is readonly Value[] {
   return Array.isArray(value);
 }
 

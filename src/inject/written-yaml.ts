@@ -5,9 +5,9 @@
  * else is quoted.
  */
 
-export type Value = string | number | boolean | readonly Value[] | Fields;
+export type Value = string | number | boolean | readonly Value[] | WrittenFields;
 
-export interface Fields {
+export interface WrittenFields {
   readonly [name: string]: Value;
 }
 
@@ -15,7 +15,7 @@ export interface Fields {
 const STEP = 2;
 
 /** `name: value` for each field, as lines that begin at `column`. */
-export function fieldLines(fields: Fields, column: number): string[] {
+export function fieldLines(fields: WrittenFields, column: number): string[] {
   return Object.entries(fields).flatMap(([name, value]) => {
     const key = `${' '.repeat(column)}${textScalar(name)}:`;
     if (isBlock(value)) return [`${key} |-`, ...value.split('\n').map((line) => ' '.repeat(column + STEP) + line)];
@@ -42,7 +42,7 @@ export function flowText(value: Value): string {
   return `{${flowFields(value).join(', ')}}`;
 }
 
-export function flowFields(fields: Fields): string[] {
+export function flowFields(fields: WrittenFields): string[] {
   return Object.entries(fields).map(([name, value]) => `${JSON.stringify(name)}: ${flowText(value)}`);
 }
 
@@ -60,7 +60,7 @@ function isBlock(value: Value): value is string {
 }
 
 /** Lists of scalars fit on a line; empty collections have no other form. */
-function isInline(value: readonly Value[] | Fields): boolean {
+function isInline(value: readonly Value[] | WrittenFields): boolean {
   return isList(value) ? value.every(isScalar) : Object.keys(value).length === 0;
 }
 

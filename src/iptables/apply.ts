@@ -4,7 +4,7 @@
  */
 import type { NativeBinding } from '../addon/binding.ts';
 import { ProxyError } from '../errors.ts';
-import { chooseBackend, type Backend, type BackendName } from './backend.ts';
+import { chooseBackend, type IptablesBackend, type BackendName } from './backend.ts';
 import { cidrContains, parseCidr, type Family } from './cidr.ts';
 import { openConnectivityProbe } from './connectivity.ts';
 import { buildDocument, type RuleDocument } from './document.ts';
@@ -97,7 +97,7 @@ export async function applyRules(system: System, options: ApplyOptions): Promise
 
 /** Test all, then restore and verify each; undo all of it when one fails. */
 async function carryOut(
-  backend: Backend,
+  backend: IptablesBackend,
   plans: readonly Plan[],
   dryRun: boolean,
 ): Promise<Record<Family, string | null>> {
@@ -127,7 +127,7 @@ async function carryOut(
 }
 
 /** Back to the state before; the error to throw says what failed and whether this worked. */
-async function undo(backend: Backend, plans: readonly Plan[], cause: Error): Promise<ProxyError> {
+async function undo(backend: IptablesBackend, plans: readonly Plan[], cause: Error): Promise<ProxyError> {
   const code = cause instanceof ProxyError && cause.code === 'iptables-connectivity' ? cause.code : 'iptables-apply';
   const failures: string[] = [];
   for (const { family, before } of plans) {
@@ -148,7 +148,7 @@ async function undo(backend: Backend, plans: readonly Plan[], cause: Error): Pro
  * It is the one Service every pod knows, and its address is excluded by the final rules, so no exemption lingers.
  */
 async function checkConnectivity(
-  backend: Backend,
+  backend: IptablesBackend,
   plans: readonly Plan[],
   options: ApplyOptions,
 ): Promise<{ outcome: 'passed' | 'skipped'; why: string }> {

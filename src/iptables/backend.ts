@@ -19,7 +19,7 @@ const INSTALL_HINT =
   'install the package iptables, 1.8 or newer, which has the programs iptables-nft-restore and iptables-legacy-restore (and their ip6tables twins)';
 
 /** The commands of one backend. All throw ProxyError `iptables-command` with what the program said. */
-export class Backend {
+export class IptablesBackend {
   readonly name: BackendName;
   readonly #system: System;
   readonly #waitSeconds: number;
@@ -83,7 +83,7 @@ export class Backend {
 
 /** What a backend holds in this namespace. */
 interface Survey {
-  readonly backend: Backend;
+  readonly backend: IptablesBackend;
   readonly ours: boolean;
   readonly rules: number;
 }
@@ -96,7 +96,7 @@ interface Survey {
 async function survey(system: System, waitSeconds: number, families: readonly Family[]): Promise<Survey[]> {
   return Promise.all(
     BACKENDS.map(async (name) => {
-      const backend = new Backend(system, name, waitSeconds);
+      const backend = new IptablesBackend(system, name, waitSeconds);
       let ours = false;
       let rules = 0;
       for (const family of families) {
@@ -110,12 +110,12 @@ async function survey(system: System, waitSeconds: number, families: readonly Fa
 }
 
 /** The backends that hold rules of ours in any family: none, one, or, after a mistake, both. */
-export async function backendsWithOurRules(system: System, waitSeconds: number): Promise<Backend[]> {
+export async function backendsWithOurRules(system: System, waitSeconds: number): Promise<IptablesBackend[]> {
   return (await survey(system, waitSeconds, ['v4', 'v6'])).filter(({ ours }) => ours).map(({ backend }) => backend);
 }
 
 export interface BackendChoice {
-  readonly backend: Backend;
+  readonly backend: IptablesBackend;
   /** Why this one, for the log. */
   readonly why: string;
 }

@@ -2,7 +2,7 @@
  * Takes every rule of ours out, and nothing else. For machines and tests; in a pod the rules go with the pod, and
  * taking them out would cut connections that were captured.
  */
-import { Backend, BACKENDS, type BackendName } from './backend.ts';
+import { IptablesBackend, BACKENDS, type BackendName } from './backend.ts';
 import { FAMILIES, type Family } from './cidr.ts';
 import { hasOurRules, parseNatState, targetState, transition } from './state.ts';
 import type { System } from './system.ts';
@@ -29,7 +29,7 @@ export async function cleanUpRules(system: System, options: CleanupOptions): Pro
     const steps: CleanupStep[] = [];
     const failures: Error[] = [];
     for (const name of options.backend === null ? BACKENDS : [options.backend]) {
-      const backend = new Backend(system, name, options.waitSeconds);
+      const backend = new IptablesBackend(system, name, options.waitSeconds);
       for (const family of FAMILIES) {
         try {
           // Naming no table, the programs list what is there; naming one would create it.

@@ -1,7 +1,7 @@
 /**
  * Compares what is installed with what the settings ask for. Changes nothing.
  */
-import { Backend, backendsWithOurRules, type BackendName } from './backend.ts';
+import { IptablesBackend, backendsWithOurRules, type BackendName } from './backend.ts';
 import type { Family } from './cidr.ts';
 import { buildDocument } from './document.ts';
 import { decideIpv6, type Ipv6Mode, type PodFacts } from './pod.ts';
@@ -31,7 +31,7 @@ export async function verifyRules(system: System, options: VerifyOptions): Promi
   const families: Family[] = ipv6.enabled ? ['v4', 'v6'] : ['v4'];
   const holders = await backendsWithOurRules(system, options.waitSeconds);
   const name = options.backend ?? holders[0]?.name ?? 'nft';
-  const backend = new Backend(system, name, options.waitSeconds);
+  const backend = new IptablesBackend(system, name, options.waitSeconds);
   const drift: Drift[] = [];
   for (const family of families) {
     drift.push(...findDrift(family, await backend.state(family), buildDocument(options.settings, family)));

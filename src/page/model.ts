@@ -12,7 +12,7 @@ export interface FoundFrontend {
   readonly rules: readonly ConfigRule[];
 }
 
-export interface Fault {
+export interface ConfigFault {
   /** `HTTPRoute shop/web`. */
   readonly route: string;
   readonly parent: string;
@@ -89,7 +89,7 @@ export function isFault({ type, status }: ConfigCondition): boolean {
   return type === 'PartiallyInvalid' ? status === 'True' : status !== 'True';
 }
 
-export function faultsOf(config: Config): Fault[] {
+export function faultsOf(config: Config): ConfigFault[] {
   return config.routes.flatMap(({ kind, namespace, name, source, parents }) =>
     parents.flatMap(({ parent, conditions }) =>
       conditions.filter(isFault).map((condition) => ({

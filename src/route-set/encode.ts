@@ -58,7 +58,7 @@ export function compareItems(a: SetItem, b: SetItem): number {
 }
 
 /** Items of a large set that stand in one shard. */
-export interface Part {
+export interface EncodedPart {
   readonly part: number;
   /** The shard that holds it, under one of the two numbers that it may have. */
   in(index: number): Shard;
@@ -67,7 +67,7 @@ export interface Part {
 /** What a set is made of, before it is decided which shards hold it. */
 export interface SetContent {
   /** Those with items; null when shard 0 holds them all. */
-  readonly parts: readonly Part[] | null;
+  readonly parts: readonly EncodedPart[] | null;
   /** Shard 0 with all items in it. */
   whole(): Shard;
 }
@@ -83,7 +83,7 @@ export function contentOf(items: readonly SetItem[]): SetContent {
 }
 
 /** `items` are sorted. */
-export function encodePart(part: number, items: readonly SetItem[]): Part {
+export function encodePart(part: number, items: readonly SetItem[]): EncodedPart {
   const rest = linesOf(items);
   // Members of a gzip file follow one another: so the items are compressed once.
   const compressed = once(() => gzipSync(rest));

@@ -33,7 +33,7 @@ export interface Share {
   readonly rotation: MirrorRotation | null;
   /** Null when no filter is about CORS. */
   readonly cors: CorsPolicy | null;
-  readonly refused: Refusal | null;
+  readonly refused: RuleRefusal | null;
   /** For a backend that turns out not to exist. */
   readonly missing: LocalDecision;
   /** For a backend whose address is not known yet. */
@@ -43,14 +43,14 @@ export interface Share {
   readonly mirrors: readonly CompiledMirror[];
 }
 
-export interface Refusal {
+export interface RuleRefusal {
   readonly decision: LocalDecision;
   readonly message: string;
 }
 
 export interface CompiledRule {
   /** The answer to every request that no filter answers, when no share can be picked. */
-  readonly refused: Refusal | null;
+  readonly refused: RuleRefusal | null;
   /** Over the active shares; null when there are none. */
   readonly picker: WeightedPicker<Share> | null;
   readonly route: HttpRoute;
@@ -142,7 +142,7 @@ function frontendOf({ parentNamespace, parentName, parentPort }: SeriesLabels) {
   return { namespace: parentNamespace, name: parentName, port: parentPort };
 }
 
-function refuseRule(rule: HttpRouteRule, labels: SeriesLabels, deps: CompileDeps): Refusal | null {
+function refuseRule(rule: HttpRouteRule, labels: SeriesLabels, deps: CompileDeps): RuleRefusal | null {
   const filter = rule.filters.find((candidate) => !isCarriedFilter(candidate));
   let message: string;
   if (filter !== undefined) message = `filter ${filter.type} is not carried`;
@@ -206,7 +206,7 @@ function refuseShare(
   series: number,
   missing: LocalDecision,
   services: ReadonlyMap<string, Service>,
-): Refusal | null {
+): RuleRefusal | null {
   const refusal = refuseBackend(ref, services);
   if (refusal !== null) return { decision: missing, message: refusal.message };
   const filter = ref.filters.find((candidate) => !isCarriedFilter(candidate));

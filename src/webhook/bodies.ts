@@ -11,7 +11,7 @@ export const MAX_BODY_BYTES = 4 * 2 ** 20;
 /** Of all bodies at once. */
 export const MAX_BODIES_BYTES = 32 * 2 ** 20;
 
-export type Refusal =
+export type BodyRefusal =
   | 'too-long'
   /** It made room for others. */
   | 'crowded'
@@ -22,7 +22,7 @@ export class Body {
   readonly #bodies: Bodies;
   #chunks: Buffer[] = [];
   bytes = 0;
-  #refusal: Refusal | null = null;
+  #refusal: BodyRefusal | null = null;
   readonly #ended: () => void;
   /** Resolves when it is complete or refused. */
   readonly ready: Promise<void>;
@@ -44,7 +44,7 @@ export class Body {
     });
   }
 
-  get refusal(): Refusal | null {
+  get refusal(): BodyRefusal | null {
     return this.#refusal;
   }
 
@@ -55,7 +55,7 @@ export class Body {
     return text;
   }
 
-  refuse(refusal: Refusal): void {
+  refuse(refusal: BodyRefusal): void {
     this.#refusal ??= refusal;
     this.drop();
     this.#ended();

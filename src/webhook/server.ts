@@ -42,10 +42,17 @@ export interface ServerOptions {
   readonly maxBodiesBytes?: number;
 }
 
-export type Outcome = Review['outcome'] | 'bad' | 'crowded' | 'failed';
+export type ReviewOutcome = Review['outcome'] | 'bad' | 'crowded' | 'failed';
 
 export class WebhookServer {
-  readonly outcomes: Record<Outcome, number> = { injected: 0, untouched: 0, refused: 0, bad: 0, crowded: 0, failed: 0 };
+  readonly outcomes: Record<ReviewOutcome, number> = {
+    injected: 0,
+    untouched: 0,
+    refused: 0,
+    bad: 0,
+    crowded: 0,
+    failed: 0,
+  };
   readonly #options: ServerOptions;
   readonly #server: Server;
   readonly #timeouts: Timeouts;
@@ -117,7 +124,7 @@ export class WebhookServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const refuse = (status: number, message: string, outcome: Outcome = 'bad'): void => {
+    const refuse = (status: number, message: string, outcome: ReviewOutcome = 'bad'): void => {
       this.outcomes[outcome]++;
       response.writeHead(status, { 'content-type': 'text/plain', connection: 'close' }).end(`${message}\n`);
     };

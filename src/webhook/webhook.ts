@@ -20,7 +20,7 @@ import {
   type Rotation,
   type SecretData,
 } from './rotation.ts';
-import { WebhookServer, type Outcome } from './server.ts';
+import { WebhookServer, type ReviewOutcome } from './server.ts';
 
 /** What is needed of the client of the API server. */
 export interface WebhookApi {
@@ -81,7 +81,7 @@ export class Webhook {
     return this.#server.listening && this.#served !== '' && this.#trusted.includes(this.#served);
   }
 
-  get outcomes(): Readonly<Record<Outcome, number>> {
+  get outcomes(): Readonly<Record<ReviewOutcome, number>> {
     return this.#server.outcomes;
   }
 

@@ -20,7 +20,7 @@ import { additionsOf, PROMETHEUS_ANNOTATIONS } from '../containers.ts';
 import { MEND_POD, POD_MESSAGES, REFUSED_POD } from '../pod-messages.ts';
 import { INJECTED_ANNOTATION, recordText } from '../record.ts';
 import { SIDECAR_NAME } from '../containers.ts';
-import type { Fields } from '../written-yaml.ts';
+import type { WrittenFields } from '../written-yaml.ts';
 import { celText, celValue } from './cel.ts';
 import { meshProblems, podProblems } from './pod-problems.ts';
 import { containerExpressions, settingVariables, type Variable } from './settings.ts';
@@ -45,7 +45,7 @@ export interface PolicyOptions {
 }
 
 /** In the order in which they have to be applied: nothing refuses before something injects. */
-export function policyObjects(options: PolicyOptions): Fields[] {
+export function policyObjects(options: PolicyOptions): WrittenFields[] {
   const variables = variablesOf(options);
   const match = matchConstraints(options.namespace);
   return [
@@ -109,7 +109,7 @@ const NOT_MIRRORED = {
   expression: `!(${celText(MIRROR_ANNOTATION)} in object.metadata.?annotations.orValue({}))`,
 };
 
-function matchConstraints(namespace: string): Fields {
+function matchConstraints(namespace: string): WrittenFields {
   return {
     namespaceSelector: {
       matchLabels: { [INJECTION_LABEL]: 'enabled' },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { applyRules, type ApplyOptions } from '../../../src/iptables/apply.ts';
-import { Backend, BACKENDS } from '../../../src/iptables/backend.ts';
+import { IptablesBackend, BACKENDS } from '../../../src/iptables/backend.ts';
 import { FAMILIES, type Family } from '../../../src/iptables/cidr.ts';
 import { cleanUpRules } from '../../../src/iptables/cleanup.ts';
 import {
@@ -52,7 +52,7 @@ for (const name of BACKENDS) {
 
   t.test(`${name}: iptables-save prints the rules of each golden file as they were given`, async (t) => {
     const pod = newPod();
-    const backend = new Backend(podSystem(pod), name, 5);
+    const backend = new IptablesBackend(podSystem(pod), name, 5);
     const rules = (text: string) => text.split('\n').filter((line) => line.startsWith('-A '));
     for (const goldenCase of Object.keys(GOLDEN_CASES)) {
       for (const family of FAMILIES) {

@@ -1,7 +1,7 @@
 /** Every rule is needed: with it the connection goes where it should, without it somewhere else. */
 import t from 'tap';
 import { applyRules } from '../../../src/iptables/apply.ts';
-import { BACKENDS, Backend } from '../../../src/iptables/backend.ts';
+import { BACKENDS, IptablesBackend } from '../../../src/iptables/backend.ts';
 import { FAMILIES, type Family } from '../../../src/iptables/cidr.ts';
 import { buildDocument, JUMP_LINE, OUTPUT_CHAIN, REDIRECT_CHAIN, type Rule } from '../../../src/iptables/document.ts';
 import { parseInterceptionSettings } from '../../../src/iptables/settings.ts';
@@ -127,7 +127,7 @@ for (const name of BACKENDS) {
       dryRun: false,
       binding: null,
     });
-    const backend = new Backend(watched.system, name, 5);
+    const backend = new IptablesBackend(watched.system, name, 5);
     for (const family of FAMILIES) {
       const { rules } = buildDocument(settingsFor[family], family)!;
       const attempts = ATTEMPTS[family](watched);

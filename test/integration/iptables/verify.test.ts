@@ -1,7 +1,7 @@
 /** Verify names each kind of difference between the settings and what is installed, as a process with its exit status. */
 import t from 'tap';
 import { applyRules } from '../../../src/iptables/apply.ts';
-import { Backend, BACKENDS } from '../../../src/iptables/backend.ts';
+import { IptablesBackend, BACKENDS } from '../../../src/iptables/backend.ts';
 import { FAMILIES } from '../../../src/iptables/cidr.ts';
 import { cleanUpRules } from '../../../src/iptables/cleanup.ts';
 import { parseInterceptionSettings } from '../../../src/iptables/settings.ts';
@@ -62,7 +62,7 @@ for (const name of BACKENDS) {
   t.test(`${name}: each kind of difference is named, with its family`, async (t) => {
     const pod = cluster.addPod(`drift-${name}`);
     const system = podSystem(pod);
-    const backend = new Backend(system, name, 5);
+    const backend = new IptablesBackend(system, name, 5);
     await applyRules(system, { ...OPTIONS, backend: name, dryRun: false, binding: null });
     t.same((await verifyRules(system, OPTIONS)).drift, [], 'nothing to report after applying');
     for (const family of FAMILIES) {
@@ -83,7 +83,7 @@ t.test('rules in the other backend are reported too', async (t) => {
   const pod = cluster.addPod('both');
   const system = podSystem(pod);
   await applyRules(system, { ...OPTIONS, backend: 'nft', dryRun: false, binding: null });
-  await new Backend(system, 'legacy', 5).restore(
+  await new IptablesBackend(system, 'legacy', 5).restore(
     'v4',
     '*nat\n:SIDEROUTE_OUTPUT - [0:0]\n-A OUTPUT -p tcp -j SIDEROUTE_OUTPUT\nCOMMIT\n',
   );
