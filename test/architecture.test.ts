@@ -253,6 +253,41 @@ t.test('the files that CONTRIBUTING.md names for a change are there, under six f
   t.end();
 });
 
+/** Files below these folders that have every one of the words, or what C++ makes of it: `kNoRoute` of `no_route`. */
+function filesWithAll(words: readonly string[], folders: readonly string[]): string[] {
+  const forms = words.map((word) => {
+    const camel = word.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    return new RegExp(`\\b(?:${word}|k${camel})\\b`);
+  });
+  return folders
+    .flatMap((folder) => sources(join(root, folder), /\.(?:ts|mjs|h|cc)$/))
+    .filter((path) => {
+      const text = readFileSync(path, 'utf8');
+      return forms.every((form) => form.test(text));
+    })
+    .map((path) => relative(root, path))
+    .sort();
+}
+
+const CODE = ['src', 'native/src', 'native/test', 'native/fuzz', 'test', 'scripts'];
+
+t.test('who adds a reason or a filter has the places that CONTRIBUTING.md names, and no other table', (t) => {
+  const header = readFileSync(join(root, 'native/src/http/engine_types.h'), 'utf8');
+  const [, names = ''] = /kReasonNames = [^{]*\{([^}]*)\}/.exec(header)!;
+  const reasons = [...names.matchAll(/"(\w+)"/g)].map(([, name]) => name!);
+  t.ok(reasons.length > 10, `${reasons.length} reasons`);
+  t.same(filesWithAll(reasons, CODE), ['native/src/http/engine_types.h', 'src/errors.ts']);
+  const shapes = readFileSync(join(root, 'src/gateway-api/rule-types.ts'), 'utf8');
+  const [, union = ''] = /^export type HttpRouteFilter =\n((?: .*\n)*)/m.exec(shapes)!;
+  const filters = [...union.matchAll(/readonly type: '(\w+)'/g)].map(([, type]) => type!);
+  t.ok(filters.length > 5, `${filters.length} filters`);
+  t.same(
+    filesWithAll(filters, ['src']),
+    ['filters.ts', 'rule-types.ts'].map((file) => `src/gateway-api/${file}`).concat('src/routing/filters/compose.ts'),
+  );
+  t.end();
+});
+
 t.test('no file is longer than 400 lines', (t) => {
   const files = sources(src);
   t.not(files.length, 0);

@@ -13,8 +13,35 @@ namespace sideroute::test {
 
 namespace {
 
-constexpr uint16_t kStatuses[kReasonCount] = {503, 503, 503, 502, 502, 502, 504, 503, 400,
-                                              408, 499, 414, 431, 505, 501, 503, 503, 500};
+// As in src/errors.ts, for those that a test ends in; 503 for the others.
+uint16_t StatusOf(Reason reason) {
+  switch (reason) {
+    case Reason::kUpstreamReset:
+    case Reason::kUpstreamProtocol:
+      return 502;
+    case Reason::kConnectTimeout:
+    case Reason::kTimeout:
+      return 504;
+    case Reason::kBadRequest:
+      return 400;
+    case Reason::kRequestTimeout:
+      return 408;
+    case Reason::kDownstreamReset:
+      return 499;
+    case Reason::kUriLimit:
+      return 414;
+    case Reason::kHeaderLimit:
+      return 431;
+    case Reason::kBadVersion:
+      return 505;
+    case Reason::kNotImplemented:
+      return 501;
+    case Reason::kInternal:
+      return 500;
+    default:
+      return 503;
+  }
+}
 
 int64_t RealMs() {
   timespec now{};
@@ -86,7 +113,7 @@ Stage::Stage(const EngineSettings& settings)
                                         *linger_deadlines_, *lingering_, settings);
   for (size_t i = 0; i < kReasonCount; ++i) {
     LocalReply reply;
-    reply.status = kStatuses[i];
+    reply.status = StatusOf(static_cast<Reason>(i));
     reply.head = "HTTP/1.1 " + std::to_string(reply.status) + " No\r\nreason: ";
     reply.head += kReasonNames[i];
     reply.head += "\r\n";

@@ -16,7 +16,7 @@
 
 namespace sideroute {
 
-// Those of REQUEST_REASONS in src/errors.ts that this engine finds by itself, and no reason at all.
+// Those of REQUEST_REASONS in src/errors.ts that this engine finds by itself. kInternal stays the last one.
 enum class Reason : uint8_t {
   kUnresolved,
   kConnectFailure,
@@ -37,12 +37,13 @@ enum class Reason : uint8_t {
   kShutdown,
   kInternal,
 };
-inline constexpr size_t kReasonCount = 18;
-inline constexpr std::array<std::string_view, kReasonCount> kReasonNames = {
-    "unresolved",        "connect_failure", "connect_timeout", "upstream_reset", "upstream_protocol",
-    "retries_exhausted", "timeout",         "overflow",        "bad_request",    "request_timeout",
-    "downstream_reset",  "uri_limit",       "header_limit",    "bad_version",    "not_implemented",
-    "overload",          "shutdown",        "internal"};
+// In the same order, as they are called there.
+inline constexpr auto kReasonNames = std::to_array<std::string_view>(
+    {"unresolved", "connect_failure", "connect_timeout", "upstream_reset", "upstream_protocol",
+     "retries_exhausted", "timeout", "overflow", "bad_request", "request_timeout", "downstream_reset",
+     "uri_limit", "header_limit", "bad_version", "not_implemented", "overload", "shutdown", "internal"});
+inline constexpr size_t kReasonCount = kReasonNames.size();
+static_assert(kReasonCount == static_cast<size_t>(Reason::kInternal) + 1, "each reason has its name");
 
 // A response made here. `head`: status line and fields without framing, each line with CRLF; the engine adds
 // Date, Content-Length and Connection. `id`: what an outcome calls it.
