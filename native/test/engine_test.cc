@@ -521,6 +521,22 @@ TEST("a mirror whose request breaks off is aborted, and holds nobody up meanwhil
   CHECK_EQ(static_cast<int>(stage.host.mirrors.front()), static_cast<int>(MirrorResult::kAborted));
 }
 
+TEST("memory that an engine has freed is asked of nobody else") {
+  for (const size_t wanted : {size_t{1}, size_t{20'000}, size_t{1'000'000}}) {
+    Stage stage;
+    std::vector<End*> clients;
+    for (int i = 0; i < 3; ++i) {
+      clients.push_back(&stage.Connect());
+      clients.back()->Send("GET / HTTP/1.1\r\nX: " + std::string(12'000, 'x'));
+    }
+    CHECK(stage.Until([&] { return stage.engine->buffered_bytes() >= 3 * 16 * 1024; }));
+    MemoryHolders::Demand demand{wanted, false, 0};
+    const size_t closed = stage.engine->CloseLargest(demand);
+    CHECK_EQ(closed, wanted == 1 ? 1u : wanted == 20'000 ? 2u : 3u);
+    CHECK_EQ(demand.bytes, wanted < 1'000'000 ? 0u : wanted - 3 * 16 * 1024);
+  }
+}
+
 TEST("an engine that drains ends what is idle, and what is busy with its response") {
   Stage stage;
   auto [client, upstream] = stage.Exchange(kGet);

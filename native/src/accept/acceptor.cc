@@ -342,7 +342,7 @@ void Acceptor::Pause(AcceptLimit limit) {
   host_.OnPaused(limit);
 }
 
-size_t Acceptor::CloseLargest(const MemoryHolders::Demand& demand) {
+size_t Acceptor::CloseLargest(MemoryHolders::Demand& demand) {
   // Who has less is no reason for the shortage.
   constexpr size_t kLeastHeld = 8 * 1024;
   struct Holder {
@@ -380,6 +380,7 @@ size_t Acceptor::CloseLargest(const MemoryHolders::Demand& demand) {
       detections_.Remove(detection);
     }
   }
+  demand.bytes -= std::min(demand.bytes, freed);
   // Calls back, and whoever is called may close everything.
   for (const NetAddress& destination : dropped) Drop(ConnectionReason::kOverload, destination, 0);
   return dropped.size();

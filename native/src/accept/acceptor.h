@@ -102,7 +102,7 @@ class Acceptor final : public Disposable,
   // The most that the process may hold, as options and descriptors allow.
   size_t max_connections() const;
   // For the guard of the memory: see MemoryHolders.
-  size_t CloseLargest(const MemoryHolders::Demand& demand);
+  size_t CloseLargest(MemoryHolders::Demand& demand);
   AcceptorCounters Counters() const;
   StateRecords DescribeDetections(const StateRange& range) const;
   StateRecords DescribeTunnels(const StateRange& range) const;

@@ -226,17 +226,20 @@ napi_value AcceptorBinding::Wrap() {
   return object;
 }
 
-// From here on the JavaScript object decides how long this one lives.
+// From here on the JavaScript object decides how long this one lives; and what it calls back knows that.
+// There is nothing left to tell.
 void AcceptorBinding::Release() {
-  if (self_ != nullptr) napi_delete_reference(env_, self_);
-  self_ = nullptr;
+  for (napi_ref* reference : {&self_, &options_}) {
+    if (*reference != nullptr) napi_delete_reference(env_, *reference);
+    *reference = nullptr;
+  }
 }
 
 void AcceptorBinding::OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& destination,
                              HeadFinding finding) {
   napi_env const env = env_;
   napi_handle_scope scope;
-  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (options_ == nullptr || napi_open_handle_scope(env, &scope) != napi_ok) return;
   napi_value options;
   napi_get_reference_value(env, options_, &options);
   napi_value connection;
@@ -282,7 +285,7 @@ napi_value AcceptorBinding::Take(napi_env env, napi_callback_info info) {
 void AcceptorBinding::OnDropped(ConnectionReason reason, const NetAddress& destination, int error) {
   napi_env const env = env_;
   napi_handle_scope scope;
-  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (options_ == nullptr || napi_open_handle_scope(env, &scope) != napi_ok) return;
   napi_value options;
   napi_get_reference_value(env, options_, &options);
   const napi_value arguments[] = {
@@ -301,7 +304,7 @@ void AcceptorBinding::OnDropped(ConnectionReason reason, const NetAddress& desti
 void AcceptorBinding::OnPaused(AcceptLimit limit) {
   napi_env const env = env_;
   napi_handle_scope scope;
-  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (options_ == nullptr || napi_open_handle_scope(env, &scope) != napi_ok) return;
   napi_value options, callback;
   napi_get_reference_value(env, options_, &options);
   if (napi_get_named_property(env, options, "onPaused", &callback) == napi_ok && IsFunction(env, callback)) {

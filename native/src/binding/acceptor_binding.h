@@ -29,7 +29,7 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   void SetWindow(size_t bytes) {
     if (acceptor_ != nullptr) acceptor_->SetWindow(bytes);
   }
-  size_t CloseLargest(const MemoryHolders::Demand& demand) {
+  size_t CloseLargest(MemoryHolders::Demand& demand) {
     return acceptor_ == nullptr ? 0 : acceptor_->CloseLargest(demand);
   }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -35,6 +36,7 @@ napi_value MakeLatin1(napi_env env, std::string_view text) {
 
 HttpEngineBinding::HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings)
     : env_(env),
+      instance_(instance),
       reactor_(instance.reactor.get()),
       engine_(std::make_unique<HttpEngine>(*instance.reactor, instance.own_dials, instance.descriptors,
                                            instance.memory, *this, instance.linger_deadlines,
@@ -50,8 +52,7 @@ HttpEngineBinding::~HttpEngineBinding() {
 void HttpEngineBinding::Shutdown() {
   Unlink();
   // No JavaScript runs any more.
-  napi_delete_reference(env_, on_outcomes_);
-  on_outcomes_ = nullptr;
+  Release(&on_outcomes_);
   engine_.reset();
   reactor_ = nullptr;
 }
@@ -187,7 +188,7 @@ bool HttpEngineBinding::Decide(int32_t frontend_id, const http::RequestHead& hea
     }
   }
   // One scope for all decisions of a turn: each costs an allocation.
-  if (turn_scope_ == nullptr && napi_open_handle_scope(env_, &turn_scope_) != napi_ok) return false;
+  if (decide_ == nullptr || !instance_.OpenTurnScope(env_)) return false;
   current_ = &head;
   called_ = true;
   engine_->decided_fields().clear();
@@ -294,36 +295,51 @@ void HttpEngineBinding::OnRefused(int32_t frontend, int32_t reason) {
 }
 
 void HttpEngineBinding::Put(double first, double second, double third, double fourth, double fifth) {
-  if (outcome_count_ == kOutcomes) HandOver();
-  double* record = outcomes_ + outcome_count_++ * kOutcomeNumbers;
-  record[0] = first;
-  record[1] = second;
-  record[2] = third;
-  record[3] = fourth;
-  record[4] = fifth;
+  const Record record{first, second, third, fourth, fifth};
+  // No JavaScript runs within the step of a request: it could take away what that goes on with.
+  if (outcome_count_ == kOutcomes || handing_over_) return surplus_.push_back(record);
+  std::memcpy(outcomes_ + outcome_count_++ * kOutcomeNumbers, record.data(), sizeof record);
 }
 
 void HttpEngineBinding::OnTurnEnd() {
-  if (turn_scope_ != nullptr) napi_close_handle_scope(env_, turn_scope_);
-  turn_scope_ = nullptr;
+  // Closed by what is told of the turn: that goes on to its end.
+  if (handing_over_) return;
+  instance_.CloseTurnScope(env_);
   if (called_ || outcome_count_ > 0) HandOver();
   if (!closed_ || self_ == nullptr || engine_->connections() > 0) return;
-  // From here on the JavaScript object decides how long this one lives.
-  napi_delete_reference(env_, self_);
-  self_ = nullptr;
+  // From here on the JavaScript object decides how long this one lives; and what it called back knows that.
+  for (napi_ref* reference : {&decide_, &on_outcomes_, &self_}) Release(reference);
+}
+
+void HttpEngineBinding::Release(napi_ref* reference) {
+  if (*reference != nullptr) napi_delete_reference(env_, *reference);
+  *reference = nullptr;
+}
+
+void HttpEngineBinding::HandOver() {
+  called_ = false;
+  size_t told = 0;
+  do {
+    handing_over_ = true;
+    CallBack(outcome_count_);
+    handing_over_ = false;
+    outcome_count_ = std::min(kOutcomes, surplus_.size() - told);
+    if (outcome_count_ == 0) break;
+    std::memcpy(outcomes_, surplus_[told].data(), outcome_count_ * sizeof(Record));
+    told += outcome_count_;
+  } while (true);
+  // Most turns have none.
+  if (told > 0) std::vector<Record>().swap(surplus_);
 }
 
 // Calls back the way Node does from its loop, so that what `decide` has left to process.nextTick runs too.
-void HttpEngineBinding::HandOver() {
-  const auto count = static_cast<uint32_t>(outcome_count_);
-  outcome_count_ = 0;
-  called_ = false;
+void HttpEngineBinding::CallBack(size_t count) {
   napi_handle_scope scope;
   if (on_outcomes_ == nullptr || self_ == nullptr || napi_open_handle_scope(env_, &scope) != napi_ok) return;
   napi_value self, callback, number;
   napi_get_reference_value(env_, self_, &self);
   napi_get_reference_value(env_, on_outcomes_, &callback);
-  napi_create_uint32(env_, count, &number);
+  napi_create_uint32(env_, static_cast<uint32_t>(count), &number);
   if (napi_make_callback(env_, nullptr, self, callback, 1, &number, nullptr) != napi_ok) {
     bool pending = false;
     napi_is_exception_pending(env_, &pending);

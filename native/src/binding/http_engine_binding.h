@@ -8,6 +8,7 @@
 
 #include <node_api.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -38,6 +39,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static constexpr size_t kMaxInterest = 8;
   static constexpr size_t kOutcomes = 1024;
   static constexpr size_t kOutcomeNumbers = 5;
+  using Record = std::array<double, kOutcomeNumbers>;
 
   // What `decide` looks at in a request of a frontend.
   struct Interest {
@@ -56,6 +58,9 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   void OnTurnEnd() override;
   void Put(double first, double second, double third, double fourth, double fifth);
   void HandOver();
+  // The first `count` records are new.
+  void CallBack(size_t count);
+  void Release(napi_ref* reference);
 
   bool ReadReplies(napi_value options);
   bool TakeCallbacks(napi_value options);
@@ -83,11 +88,11 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static napi_value Close(napi_env env, napi_callback_info info);
 
   napi_env const env_;
+  Instance& instance_;
   Reactor* reactor_;
   std::unique_ptr<HttpEngine> engine_;
   // The request that `decide` is being asked about, for `header`.
   const http::RequestHead* current_ = nullptr;
-  napi_handle_scope turn_scope_ = nullptr;
   bool called_ = false;
   bool closed_ = false;
   // By frontend.
@@ -105,6 +110,11 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   int32_t* decision_ = nullptr;
   double* outcomes_ = nullptr;
   size_t outcome_count_ = 0;
+  // JavaScript is reading the array.
+  bool handing_over_ = false;
+  // What has ended in this turn beyond that, for its end. There can be as many as there were requests, copies
+  // and connections, each of which held more than the 40 bytes of its record.
+  std::vector<Record> surplus_;
 };
 
 }  // namespace sideroute

@@ -62,13 +62,17 @@ void Instance::CloseIdleConnections() {
   }
 }
 
+// What one has freed nobody else needs to.
 size_t Instance::CloseLargest(const Demand& demand) {
+  Demand left = demand;
   size_t closed = 0;
-  for (HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
-    closed += each->engine()->CloseLargest(demand);
+  for (HttpEngineBinding* each = engines.Front(); each != nullptr && left.bytes > 0;
+       each = engines.After(each)) {
+    closed += each->engine()->CloseLargest(left);
   }
-  for (AcceptorBinding* each = acceptors.Front(); each != nullptr; each = acceptors.After(each)) {
-    closed += each->CloseLargest(demand);
+  for (AcceptorBinding* each = acceptors.Front(); each != nullptr && left.bytes > 0;
+       each = acceptors.After(each)) {
+    closed += each->CloseLargest(left);
   }
   return closed;
 }

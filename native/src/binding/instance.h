@@ -41,6 +41,17 @@ struct Instance final : Downstreams, MemoryHolders {
   void FreeSpares() override;
   void OnMemoryLevel() override;
 
+  // One scope for all decisions of a turn, whichever engines are asked: scopes end in the opposite order of
+  // their beginnings, and turns of engines do not. False when there can be none.
+  bool OpenTurnScope(napi_env env) {
+    return turn_scope != nullptr || napi_open_handle_scope(env, &turn_scope) == napi_ok;
+  }
+  // At the end of the turn of the first engine: no other one decides any more.
+  void CloseTurnScope(napi_env env) {
+    if (turn_scope != nullptr) napi_close_handle_scope(env, turn_scope);
+    turn_scope = nullptr;
+  }
+
   // Declared in the order of dependence: each is gone before what it uses.
   std::unique_ptr<Reactor> reactor;
   OwnDials own_dials;
@@ -56,6 +67,7 @@ struct Instance final : Downstreams, MemoryHolders {
   bool crowded = false;
   // Downstream connections that JavaScript holds.
   size_t elsewhere = 0;
+  napi_handle_scope turn_scope = nullptr;
 };
 
 }  // namespace sideroute

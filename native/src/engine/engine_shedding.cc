@@ -30,13 +30,16 @@ struct Holder {
 
 }  // namespace
 
-size_t HttpEngine::CloseLargest(const MemoryHolders::Demand& demand) {
+size_t HttpEngine::CloseLargest(MemoryHolders::Demand& demand) {
   size_t freed = 0;
   for (http1::Downstream* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
     freed += each->DropReplay();
   }
   freed += exchanges_.ShedMirrors(kLeastHeld);
-  if (freed >= demand.bytes) return 0;
+  if (freed >= demand.bytes) {
+    demand.bytes = 0;
+    return 0;
+  }
   const uint64_t now_ms = context_.wheel.now_ms();
   std::vector<Holder> holders;
   for (http1::Downstream* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
@@ -53,6 +56,7 @@ size_t HttpEngine::CloseLargest(const MemoryHolders::Demand& demand) {
     holder.downstream->Shed();
     ++closed;
   }
+  demand.bytes -= std::min(demand.bytes, freed);
   return closed;
 }
 

@@ -67,7 +67,8 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   void SetCrowded(bool crowded) { context_.crowded = crowded; }
   // For the guard of the memory: see MemoryHolders.
   void SetWindow(size_t bytes) { context_.scratch.window = bytes; }
-  size_t CloseLargest(const MemoryHolders::Demand& demand);
+  // What has become free is taken off the demand.
+  size_t CloseLargest(MemoryHolders::Demand& demand);
   void FreeSpares();
   // Resets every connection, at once or, from within a callback, when the turn ends.
   void Close();
