@@ -75,7 +75,7 @@ async function start(test: Test) {
 const GOOD = 'Accepted=True Accepted, ResolvedRefs=True ResolvedRefs';
 
 t.test('conditions follow what cluster DNS says of parent and backend, and each turn is logged once', async (t) => {
-  const { dns, statuses, become, backends, log, tracker, lists } = await start(t);
+  const { dns, statuses, become, update, backends, log, tracker, lists } = await start(t);
   t.equal(statuses(), 'Accepted=Unknown Pending, ResolvedRefs=Unknown Pending', 'asked, not yet answered');
   await become('Accepted=False NoMatchingParent, ResolvedRefs=False BackendNotFound');
   t.equal(backends.unresolved, 1);
@@ -112,6 +112,8 @@ t.test('conditions follow what cluster DNS says of parent and backend, and each 
   const asked = dns.queries.length;
   await eventually('asked again and again', () => dns.queries.length >= asked + 12);
   t.equal(lists.length, count, 'the same answers are no news');
+  await update();
+  t.equal(lists.length, count, 'nor is working them out once more');
 });
 
 t.test('DNS that has never answered: not known, which is told apart from missing', async (t) => {

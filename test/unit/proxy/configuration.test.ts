@@ -9,6 +9,7 @@ import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
 import { ConfigurationInForce, type ConfigurationOptions } from '../../../src/proxy/configuration.ts';
 import { createLogger } from '../../../src/log.ts';
 import type { FrontendAddress } from '../../../src/addon/binding.ts';
+import type { Problem } from '../../../src/gateway-api/types.ts';
 import { configDump } from '../../../src/admin/config-dump.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import { decide } from '../../../src/routing/decide.ts';
@@ -212,6 +213,21 @@ t.test('a step that throws leaves all that was in force, and the next apply work
     t.ok(state.captured.every(({ address }) => address.startsWith('10.96.2.')));
     t.same(seen().backends, [`shop/v2:80 10.96.2.${10 + PARENTS + 1} null`]);
   }
+  t.end();
+});
+
+t.test('a configuration is valid when all its files are, and nothing in it is in error', (t) => {
+  const { configuration } = start(t);
+  t.equal(configuration.current.valid, false, 'not before there is one');
+  const validOf = (next: ConfigSnapshot): boolean => {
+    finish(configuration.apply(next));
+    return configuration.current.valid;
+  };
+  t.equal(validOf(snapshot(1)), true);
+  t.equal(validOf({ ...snapshot(2), valid: false }), false, 'a file that keeps its last good content');
+  const problem = { file: 'routes.yaml', document: 1, line: 1, resource: '', path: '', code: 'bad-path', message: 'm' };
+  t.equal(validOf({ ...snapshot(1), problems: [{ ...problem, severity: 'error' } as Problem] }), false);
+  t.equal(validOf({ ...snapshot(2), problems: [{ ...problem, severity: 'warning' } as Problem] }), true);
   t.end();
 });
 

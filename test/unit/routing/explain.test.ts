@@ -102,6 +102,15 @@ t.test('SPEC P1: the winner is shown with the criterion that put it before the n
   t.equal(explained([httpRoute('ns/a', ['ns/web'], [one, one])], {}).runnerUp?.criterion, 'position of the rule');
 });
 
+t.test('SPEC P1, P5: rules are shown in the order in which they are tried, longer prefixes first', async (t) => {
+  const rules = ['/', '/a/b/c', '/a/', '/a/b'].map((path) => ruleTo(path, { path: pathPrefix(path) }));
+  const { candidates } = explained([httpRoute('ns/a', ['ns/web'], rules)], { target: '/a/b/c' });
+  t.same(
+    candidates.map(({ ruleName }) => ruleName),
+    ['/a/b/c', '/a/b', '/a/', '/'],
+  );
+});
+
 t.test('SPEC B2: backends are shown with their share and what it gets now', async (t) => {
   const deps = testDeps();
   deps.internBackend('ns', 'v2', 80).state = 'missing';
