@@ -141,6 +141,32 @@ t.test('every link between files leads to a file, and to a heading of it', async
   t.ok(seen > 50, `${seen} links looked at`);
 });
 
+t.test('every file and folder that a document names is there', async (t) => {
+  let seen = 0;
+  for (const [name, text] of documents()) {
+    for (const [, path] of text.matchAll(
+      /`((?:(?:bench|docs|init-container|scripts|src|test)\/|native\/(?:src|test|fuzz)\/|deploy\/[\w-]+\/)[\w/.-]*)(?:\s[^`]*)?`/g,
+    )) {
+      seen++;
+      // NAME stands for what a contributor names.
+      if (!/\bNAME\b/.test(path!) && !existsSync(new URL(path!, packageRoot()))) t.fail(`${name}: ${path!}`);
+    }
+  }
+  t.ok(seen > 50, `${seen} paths looked at`);
+});
+
+t.test('docs/ARCHITECTURE.md has a row for every part of src/ and every room of native/src/', async (t) => {
+  const rows = [...read('docs/ARCHITECTURE.md').matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell]) =>
+    [...cell!.matchAll(/`([\w./-]+)`/g)].map(([, path]) => path!.replace(/\/$/, '')),
+  );
+  const parts = ['src/', 'native/src/'].flatMap((folder) => readdirSync(new URL(folder, packageRoot())));
+  t.ok(parts.length > 20);
+  t.same(
+    parts.filter((part) => !rows.includes(part)),
+    [],
+  );
+});
+
 function sources(folder: string): string[] {
   const names = readdirSync(new URL(folder, packageRoot())).filter((name) => /\.(?:ts|mjs)$/.test(name));
   return names.map((name) => `${folder}${name}`);
