@@ -9,7 +9,6 @@ import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
 import { ConfigurationInForce, type ConfigurationOptions } from '../../../src/proxy/configuration.ts';
 import { createLogger } from '../../../src/log.ts';
 import type { FrontendAddress } from '../../../src/addon/binding.ts';
-import type { Problem } from '../../../src/gateway-api/types.ts';
 import { configDump } from '../../../src/admin/config-dump.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import { decide } from '../../../src/routing/decide.ts';
@@ -226,8 +225,8 @@ t.test('a configuration is valid when all its files are, and nothing in it is in
   t.equal(validOf(snapshot(1)), true);
   t.equal(validOf({ ...snapshot(2), valid: false }), false, 'a file that keeps its last good content');
   const problem = { file: 'routes.yaml', document: 1, line: 1, resource: '', path: '', code: 'bad-path', message: 'm' };
-  t.equal(validOf({ ...snapshot(1), problems: [{ ...problem, severity: 'error' } as Problem] }), false);
-  t.equal(validOf({ ...snapshot(2), problems: [{ ...problem, severity: 'warning' } as Problem] }), true);
+  t.equal(validOf({ ...snapshot(1), problems: [{ ...problem, severity: 'error' }] }), false);
+  t.equal(validOf({ ...snapshot(2), problems: [{ ...problem, severity: 'warning' }] }), true);
   t.end();
 });
 
