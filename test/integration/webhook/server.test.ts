@@ -125,6 +125,7 @@ t.test('a sender that goes before the end of its body leaves nothing behind', as
     const gone = await client(t, port);
     gone.write(head('content-length: 400000'));
     gone.write('x'.repeat(300_000));
+    await eventually('a part of it is there', () => server.heldBytes > 0);
     gone.destroy();
     await once(gone, 'close');
     await eventually('it is noticed', () => server.outcomes.bad + server.outcomes.crowded === i + 1);
