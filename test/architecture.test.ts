@@ -432,7 +432,6 @@ t.test('comments and titles give the reason itself, not the number of one in som
   const files = ['src', 'native/src', 'native/test', 'native/fuzz', 'test', 'scripts', 'bench', 'init-container']
     .flatMap((folder) => sources(join(root, folder), code))
     .map((path) => relative(root, path))
-    .filter((file) => !/^native\/src\/(?:exchange|upstream|binding)\//.test(file))
     .filter((file) => file !== 'test/architecture.test.ts' && !NUMBERED.some((place) => place.test(file)));
   t.not(files.length, 0);
   const cited = files.flatMap((file) =>

@@ -257,7 +257,7 @@ bool HttpEngineBinding::DecideInScope(int32_t frontend, const http::RequestHead&
   return false;
 }
 
-// Repeated fields are joined with a comma (SPEC M7); an absolute-form target overrides Host (SAFETY 8).
+// Repeated fields are joined with a comma; an absolute-form target overrides Host.
 napi_value HttpEngineBinding::MakeField(const http::RequestHead& head, std::string_view lower_name) {
   if (head.target.form == http::TargetForm::kAbsolute && lower_name == "host") {
     return MakeLatin1(env_, head.target.authority.In(head.data));

@@ -139,7 +139,7 @@ void Exchange::KeepFacts(const http::RequestHead& head) {
 Progress Exchange::SendRequest(const BodyPiece* first) {
   UpstreamStream& stream = *attempt_.stream();
   may_resend_ = repeatable_ && stream.executed() == Executed::kUnlikely;
-  // Once it has been sent only an answer, or what stands for one, brings a retry (SPEC V2).
+  // Once it has been sent only an answer, or what stands for one, brings a retry.
   kept_ = may_resend_ || (stream.refusable() && !sends_once()) ||
           (has_retries() && retries_ < policy_->attempts && policy_->codes.any());
   response_begun_ = false;
@@ -206,7 +206,7 @@ Progress Exchange::PumpRequest() {
         return Progress::kOpen;
       case ReadResult::kEnded:
       case ReadResult::kReset:
-        // SAFETY 61: what has gone on so far ends visibly too short.
+        // What has gone on so far ends visibly too short.
         return Abandon();
       case ReadResult::kMalformed:
         return RequestBroken();
@@ -222,7 +222,7 @@ Progress Exchange::PumpRequest() {
 }
 
 // The request body is malformed or ends too early: the upstream must not take it for complete, nothing behind
-// it is a request (SAFETY 49-61).
+// it is a request.
 Progress Exchange::RequestBroken() {
   facts_.fault = downstream_->fault();
   attempt_.Reset();

@@ -18,7 +18,7 @@ void Exchange::ArmAttempt() {
   }
 }
 
-// SPEC T1: an attempt includes connecting, however many dials that takes.
+// An attempt includes connecting, however many dials that takes.
 Progress Exchange::BeginAttempt() {
   ArmAttempt();
   switch (attempt_.Begin(*backend_, options())) {

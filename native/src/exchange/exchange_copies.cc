@@ -12,7 +12,7 @@ namespace {
 constexpr unsigned kMaxDoublings = 4;
 }  // namespace
 
-// SPEC V2: whether what may have been processed, a request whose connection or time has ended, is tried
+// Whether what may have been processed, a request whose connection or time has ended, is tried
 // again. The route has to list the status that it would be answered with, and the method has to be
 // idempotent.
 bool Exchange::RetriesProcessed(uint16_t status) const {
@@ -36,7 +36,7 @@ bool Exchange::TakeRetry(bool sent) {
   return true;
 }
 
-// SPEC R4: not before the backoff has passed.
+// Not before the backoff has passed.
 Progress Exchange::TryAgain() {
   const uint64_t least = static_cast<uint64_t>(policy_->backoff_ms)
                          << std::min<unsigned>(retries_, kMaxDoublings);

@@ -90,7 +90,7 @@ void Exchange::SetReason(Reason reason) {
       context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])].reason;
 }
 
-// The response has begun and cannot be completed: the downstream must be able to see that (SAFETY 89, 93).
+// The response has begun and cannot be completed: the downstream must be able to see that.
 Progress Exchange::Truncate(Reason reason, StreamError why) {
   attempt_.Reset();
   SetReason(reason);
@@ -159,10 +159,11 @@ void Exchange::Continue(Progress progress) {
   if (progress == Progress::kNextRequest) downstream_->NextRequest();
 }
 
-// SPEC T1, R6: no retry goes on beyond it.
+// No retry goes on beyond it.
 void Exchange::OnRequestDeadline() { TimedOut(); }
 
-// SPEC R3, V2, V4.
+// Of what was not sent another attempt is free. What was sent may have been executed: it is tried again only
+// where the route lists 504, and the method allows it.
 void Exchange::OnAttemptDeadline() {
   constexpr uint16_t kGatewayTimeout = 504;
   const bool unsent = attempt_.state() != Attempt::State::kConnected;

@@ -88,7 +88,7 @@ void Exchange::NoteResponse(uint16_t status) {
 }
 
 Progress Exchange::RelayInterim(const http::ResponseHead& head) {
-  // SAFETY 86.
+  // Without a bound a backend could keep a request for ever, a few bytes at a time.
   if (++interim_count_ > context_.settings.max_interim_responses)
     return UpstreamBroken(Reason::kUpstreamProtocol);
   const bool go_on = head.status == 100 && body_held_;
@@ -105,9 +105,8 @@ Progress Exchange::RelayInterim(const http::ResponseHead& head) {
 Progress Exchange::UpstreamBroken(Reason reason) {
   UpstreamStream& stream = *attempt_.stream();
   if (reason == Reason::kUpstreamProtocol) facts_.fault = stream.fault();
-  // SAFETY 95: a connection that may have been closed while idle, and a request that may be sent twice.
-  // It counts as one of the attempts of the route, which says how often the backend may see a request (SPEC
-  // R1).
+  // A connection that may have been closed while idle, and a request that may be sent twice.
+  // It counts as one of the attempts of the route, which says how often the backend may see a request.
   const bool again = !response_begun_ && may_resend_ && kept_ && !resent_ && status_ == 0 && !caller_ended_ &&
                      (!has_retries() || retries_ < policy_->attempts);
   const bool reset = reason == Reason::kUpstreamReset;
@@ -128,7 +127,7 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   if (status_ != 0) return Truncate(reason, why);
   constexpr uint16_t kBadGateway = 502;
   if (reason != Reason::kUpstreamReset || !RetriesProcessed(kBadGateway)) return ReplyReason(reason);
-  // SPEC R5.
+  // Whoever was tried again to the end is told so, and not that a connection broke.
   return TakeRetry(true) ? TryAgain() : ReplyReason(Reason::kRetriesExhausted);
 }
 

@@ -1,4 +1,4 @@
-// One copy of a request on its way to a mirror, whose response is thrown away (SPEC F10).
+// One copy of a request on its way to a mirror, whose response is thrown away.
 //
 // Stage before: the exchange, which passes the body on as it goes to its own upstream. Stage after:
 // upstream/attempt. Nothing a mirror does can reach back: it never waits in a queue, what its stream does not

@@ -1,4 +1,4 @@
-// How many of a backend's requests may be retries, so that retries cannot amplify an outage (SPEC R1-R3).
+// How many of a backend's requests may be retries, so that retries cannot amplify an outage.
 //
 // An account in hundredths of a retry. Each request pays in a percentage, each retry takes a hundred: over
 // any stretch of time retries stay below that percentage of the requests. A small reserve, which fills up by

@@ -8,7 +8,7 @@
 // the others may grow old and close. One of HTTP/2 has many, and streams are spread: kube-proxy chooses an
 // endpoint for each connection, so that a single one would hold all requests of an application to one pod.
 // The first few requests dial, each of the others goes where the fewest streams are, and where no connection
-// has room another one is dialled. Defaults and why: OPS section 3, items 13 and 15, and section 4.
+// has room another one is dialled. Defaults are those of EngineSettings.
 #ifndef SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 #define SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 
