@@ -58,6 +58,8 @@ class ScriptedConnection final : public UpstreamConnection {
   void Stand();
   void FailToConnect();
   void Break();
+  // It is broken, and says so when the next stream comes back.
+  void Spoil() { broken_ = true; }
   void Allow(uint32_t streams) { SetLimit(streams); }
 
   // It has turned out to be of no use, which the next who wants a stream finds.

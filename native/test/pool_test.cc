@@ -227,6 +227,31 @@ TEST(
   }
 }
 
+TEST("pool: one that says with a stream that comes back that it is of no use lends no more") {
+  PoolRig rig(Settings(1));
+  PoolUser& first = rig.Served();
+  PoolUser& second = rig.Served();
+  rig.At(0)->Spoil();
+  first.attempt.Release();
+  rig.Served();
+  CHECK_EQ(rig.Spread(), "1 1");
+  second.attempt.Release();
+  CHECK_EQ(rig.Spread(), "- 1");
+}
+
+TEST("pool: what has gone is made up for, once") {
+  PoolRig rig(Settings(2));
+  PoolUser& first = rig.Served();
+  rig.Served();
+  rig.At(0)->Drain();
+  first.attempt.Release();
+  CHECK_EQ(rig.Spread(), "- 1");
+  rig.Served();
+  CHECK_EQ(rig.Spread(), "- 1 1");
+  for (int i = 0; i < 4; ++i) rig.Served();
+  CHECK_EQ(rig.Spread(), "- 3 3");
+}
+
 TEST("pool: streams come back in any order") {
   std::vector<size_t> order{0, 1, 2, 3};
   do {
