@@ -49,7 +49,7 @@ const named = process.argv.slice(2).map((file) => relative(root, resolve(file)))
 const files =
   named.length > 0
     ? named
-    : [...testsIn('dist/test/integration/engine', 'native'), ...testsIn('dist/test/integration/native', '')];
+    : [...testsIn('dist/test/integration/engine', ''), ...testsIn('dist/test/integration/native', '')];
 const reports = join(scratch, 'report');
 const env = {
   ...process.env,

@@ -7,6 +7,7 @@
 import type { NativeAccessLog } from './access-log.ts';
 import type { StateRecords } from './engine-state.ts';
 import { loadAddon } from './load.ts';
+import type { OuterCarrier, OuterStreams } from './outer-streams.ts';
 
 /** Limits and times; a missing one has the default of the addon (`EngineSettings` in native/src/http/engine_types.h). */
 export interface HttpEngineSettings {
@@ -223,6 +224,8 @@ export interface HttpEngine {
   downstreamConnections(after: number, max: number): StateRecords;
   /** The same, for `readUpstreamConnections`. */
   upstreamConnections(after: number, max: number): StateRecords;
+  /** Once: requests of connections that JavaScript has. */
+  carry(carrier: OuterCarrier): OuterStreams;
   drain(): void;
   close(): void;
 }

@@ -43,6 +43,7 @@ HttpEngineBinding::HttpEngineBinding(napi_env env, Instance& instance, const Eng
                                            instance.lingering, settings)) {}
 
 HttpEngineBinding::~HttpEngineBinding() {
+  outer_.reset();
   engine_.reset();
   for (napi_ref reference : {self_, decide_, on_outcomes_, arrays_}) {
     if (reference != nullptr) napi_delete_reference(env_, reference);
@@ -53,6 +54,7 @@ void HttpEngineBinding::Shutdown() {
   Unlink();
   // No JavaScript runs any more.
   Release(&on_outcomes_);
+  outer_.reset();
   engine_.reset();
   reactor_ = nullptr;
 }
@@ -156,6 +158,7 @@ napi_value HttpEngineBinding::Wrap() {
        nullptr},
       {"upstreamConnections", nullptr, UpstreamConnections, nullptr, nullptr, nullptr, napi_enumerable,
        nullptr},
+      {"carry", nullptr, Carry, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"drain", nullptr, Drain, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
@@ -173,8 +176,14 @@ napi_value HttpEngineBinding::Wrap() {
   return object;
 }
 
+bool HttpEngineBinding::Decide(int32_t frontend, const http::RequestHead& head, Decision* decision) {
+  if (!Answer(frontend, head, decision)) return false;
+  if (outer_ != nullptr) outer_->Restrict(decision);
+  return true;
+}
+
 // Hot path. Strings are made for what routing looks at and for nothing else.
-bool HttpEngineBinding::Decide(int32_t frontend_id, const http::RequestHead& head, Decision* decision) {
+bool HttpEngineBinding::Answer(int32_t frontend_id, const http::RequestHead& head, Decision* decision) {
   const auto frontend = static_cast<size_t>(frontend_id);
   bool memorable = memos_.Worthwhile(frontend);
   if (memorable) {
@@ -305,6 +314,8 @@ void HttpEngineBinding::OnTurnEnd() {
   // Closed by what is told of the turn: that goes on to its end.
   if (handing_over_) return;
   instance_.CloseTurnScope(env_);
+  // Who has called from JavaScript is called back by that.
+  if (outer_ != nullptr && outer_->entered()) called_ = false;
   if (called_ || outcome_count_ > 0) HandOver();
   if (!closed_ || self_ == nullptr || engine_->connections() > 0) return;
   // From here on the JavaScript object decides how long this one lives; and what it called back knows that.
@@ -540,6 +551,21 @@ napi_value HttpEngineBinding::UpstreamConnections(napi_env env, napi_callback_in
   HttpEngineBinding* self = From(env, info, 2, arguments);
   if (self == nullptr || !ReadStateRange(env, arguments, &range)) return nullptr;
   return MakeStateRecords(env, DescribeUpstreamConnections(*self->engine_, range));
+}
+
+// carry({send, resume, reset}), once.
+napi_value HttpEngineBinding::Carry(napi_env env, napi_callback_info info) {
+  napi_value argument, object;
+  HttpEngineBinding* self = From(env, info, 1, &argument);
+  if (self == nullptr) return nullptr;
+  if (self->outer_ != nullptr || self->self_ == nullptr) {
+    ThrowInvalid(env, "there is a carrier already, or the engine is closed");
+    return nullptr;
+  }
+  self->outer_ = OuterStreamsBinding::Create(env, *self->engine_, *self->reactor_, argument);
+  if (self->outer_ == nullptr) return nullptr;
+  napi_get_reference_value(env, self->self_, &object);
+  return self->outer_->Wrap(object);
 }
 
 napi_value HttpEngineBinding::Drain(napi_env env, napi_callback_info info) {

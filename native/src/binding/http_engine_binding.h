@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "binding/outer_streams.h"
 #include "engine/http_engine.h"
 #include "exchange/decision_memo.h"
 #include "http/engine_types.h"
@@ -49,6 +50,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
 
   HttpEngineBinding(napi_env env, Instance& instance, const EngineSettings& settings);
 
+  bool Answer(int32_t frontend_id, const http::RequestHead& head, Decision* decision);
   bool DecideInScope(int32_t frontend, const http::RequestHead& head);
   bool WriteQuestion(int32_t frontend, const http::RequestHead& head);
   bool Decide(int32_t frontend_id, const http::RequestHead& head, Decision* decision) override;
@@ -84,6 +86,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static napi_value Upstreams(napi_env env, napi_callback_info info);
   static napi_value DownstreamConnections(napi_env env, napi_callback_info info);
   static napi_value UpstreamConnections(napi_env env, napi_callback_info info);
+  static napi_value Carry(napi_env env, napi_callback_info info);
   static napi_value Drain(napi_env env, napi_callback_info info);
   static napi_value Close(napi_env env, napi_callback_info info);
 
@@ -91,6 +94,8 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   Instance& instance_;
   Reactor* reactor_;
   std::unique_ptr<HttpEngine> engine_;
+  // Null: nobody carries connections for it.
+  std::unique_ptr<OuterStreamsBinding> outer_;
   // The request that `decide` is being asked about, for `header`.
   const http::RequestHead* current_ = nullptr;
   bool called_ = false;

@@ -19,7 +19,9 @@ constexpr size_t kLeastHeld = 8 * 1024;
 struct Holder {
   size_t bytes;
   uint64_t since_ms;
+  // One of the two.
   http1::Downstream* downstream;
+  OuterStream* stream;
 
   // The largest first; among those about as large, the one that has stood still for longest.
   bool operator<(const Holder& other) const {
@@ -35,6 +37,9 @@ size_t HttpEngine::CloseLargest(MemoryHolders::Demand& demand) {
   for (http1::Downstream* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
     freed += each->DropReplay();
   }
+  const IntrusiveList<OuterStream>& outer = outer_streams_.open;
+  for (OuterStream* each = outer.Front(); each != nullptr; each = outer.After(each))
+    freed += each->DropReplay();
   freed += exchanges_.ShedMirrors(kLeastHeld);
   if (freed >= demand.bytes) {
     demand.bytes = 0;
@@ -42,18 +47,28 @@ size_t HttpEngine::CloseLargest(MemoryHolders::Demand& demand) {
   }
   const uint64_t now_ms = context_.wheel.now_ms();
   std::vector<Holder> holders;
+  const auto consider = [&](const auto& each, http1::Downstream* downstream, OuterStream* stream) {
+    const size_t held = each.HeldBytes(demand.sockets);
+    if (held < kLeastHeld) return;
+    const uint64_t since_ms = each.StandsSinceMs();
+    if (since_ms + demand.still_ms <= now_ms) holders.push_back({held, since_ms, downstream, stream});
+  };
   for (http1::Downstream* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
-    const size_t held = each->HeldBytes(demand.sockets);
-    if (held < kLeastHeld) continue;
-    const uint64_t since_ms = each->StandsSinceMs();
-    if (since_ms + demand.still_ms <= now_ms) holders.push_back({held, since_ms, each});
+    consider(*each, each, nullptr);
+  }
+  for (OuterStream* each = outer.Front(); each != nullptr; each = outer.After(each)) {
+    consider(*each, nullptr, each);
   }
   std::sort(holders.begin(), holders.end());
   size_t closed = 0;
   for (const Holder& holder : holders) {
     if (freed >= demand.bytes) break;
     freed += holder.bytes;
-    holder.downstream->Shed();
+    if (holder.downstream != nullptr) {
+      holder.downstream->Shed();
+    } else {
+      holder.stream->Cut(Reason::kOverload);
+    }
     ++closed;
   }
   demand.bytes -= std::min(demand.bytes, freed);

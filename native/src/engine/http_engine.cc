@@ -67,6 +67,27 @@ std::unique_ptr<UpstreamConnection> HttpEngine::Make(Endpoint& endpoint, Protoco
   return std::make_unique<http1::Upstream>(context_, endpoint);
 }
 
+std::unique_ptr<OuterStream> HttpEngine::MakeOuterStream(OuterCarrier& carrier, uint32_t number) {
+  return std::make_unique<OuterStream>(context_, outer_streams_, carrier, number);
+}
+
+void HttpEngine::CutOuterStreams() {
+  if (!reactor_.dispatching()) return reactor_.Enter([this] { EndOuterStreams(); });
+  cuts_outer_streams_ = true;
+}
+
+void HttpEngine::EndOuterStreams() {
+  cuts_outer_streams_ = false;
+  while (OuterStream* stream = outer_streams_.open.Front()) stream->Cut(Reason::kShutdown);
+}
+
+// What has happened to them while others were on the stack.
+void HttpEngine::WakeOuterStreams() {
+  // Waking one may wake others.
+  for (size_t i = 0; i < outer_streams_.awake.size(); ++i) outer_streams_.awake[i]->Wake();
+  outer_streams_.awake.clear();
+}
+
 int32_t HttpEngine::AddReply(LocalReply reply) {
   context_.replies.push_back(std::move(reply));
   return static_cast<int32_t>(context_.replies.size() - 1);
@@ -111,12 +132,15 @@ void HttpEngine::CloseIdle(size_t count) {
 
 void HttpEngine::Close() {
   context_.draining = context_.closing = true;
-  if (!reactor_.dispatching()) CloseAll();
+  if (reactor_.dispatching()) return;
+  if (!outer_streams_.open.empty()) reactor_.Enter([this] { EndOuterStreams(); });
+  CloseAll();
 }
 
 void HttpEngine::CloseAll() {
   context_.draining = context_.closing = true;
   while (http1::Downstream* downstream = downstreams_.Front()) downstream->Abandon();
+  EndOuterStreams();
   exchanges_.AbandonMirrors();
   backends_.CloseIdle();
 }
@@ -129,7 +153,12 @@ void HttpEngine::ServeBackends() {
 }
 
 void HttpEngine::OnBatchEnd() {
-  if (context_.closing && (!downstreams_.empty() || exchanges_.has_mirrors())) CloseAll();
+  if (!outer_streams_.awake.empty()) WakeOuterStreams();
+  if (cuts_outer_streams_) EndOuterStreams();
+  if (context_.closing &&
+      (!downstreams_.empty() || !outer_streams_.open.empty() || exchanges_.has_mirrors())) {
+    CloseAll();
+  }
   if (!context_.backends_to_serve.empty()) ServeBackends();
   context_.buried.clear();
   exchanges_.Trim();

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/outer_stream.h"
 #include "exchange/exchange_pool.h"
 #include "http/engine_context.h"
 #include "http1/downstream.h"
@@ -40,11 +41,20 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   int Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original);
   // One that has begun with `first`. Within a batch.
   void Take(Arrival arrival);
+  // For a carrier of connections that are not the engine's, which keeps it; it ends before the engine.
+  std::unique_ptr<OuterStream> MakeOuterStream(OuterCarrier& carrier, uint32_t number);
+  // Ends what is under way for carriers, at once or when the batch ends.
+  void CutOuterStreams();
   Backends& backends() { return backends_; }
   const Backends& backends() const { return backends_; }
   // Index of the reply, for decisions; replies are never taken back.
   int32_t AddReply(LocalReply reply);
   void SetReasonReply(Reason reason, int32_t index);
+  // The index of a reason's reply, and what outcomes call it.
+  int32_t reason_reply(Reason reason) const { return context_.reason_replies[static_cast<size_t>(reason)]; }
+  int32_t reply_reason(Reason reason) const {
+    return context_.replies[static_cast<size_t>(reason_reply(reason))].reason;
+  }
   // What the route table in force has, by the numbers in decisions.
   SharedTable<HeaderPlan>& plans() { return context_.plans; }
   SharedTable<Policy>& policies() { return context_.policies; }
@@ -89,6 +99,8 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   uint64_t NextDueMs() const override { return context_.wheel.NextDueMs(); }
   void OnTime(uint64_t now_ms) override { context_.wheel.Run(now_ms); }
   void CloseAll();
+  void EndOuterStreams();
+  void WakeOuterStreams();
   void ServeBackends();
 
   Reactor& reactor_;
@@ -97,6 +109,8 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   Backends backends_;
   ExchangePool exchanges_;
   IntrusiveList<http1::Downstream> downstreams_;
+  OuterStreams outer_streams_;
+  bool cuts_outer_streams_ = false;
 };
 
 }  // namespace sideroute

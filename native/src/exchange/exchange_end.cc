@@ -150,6 +150,7 @@ void Exchange::Log(uint64_t ended_ns) {
   entry.retries = retries_;
   entry.denial = denial_;
   entry.minor_version = minor_version_;
+  entry.counts_bytes = downstream_->caller().counts_bytes;
   entry.downstream = downstream_->caller().peer;
   entry.destination = downstream_->caller().original;
   context_.log->OnRequest(entry, facts_);

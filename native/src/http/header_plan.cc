@@ -24,4 +24,9 @@ bool HeaderEdits::Removes(std::string_view name) const {
   });
 }
 
+bool HeaderEdits::Touches(std::string_view name) const {
+  return std::any_of(edits_.begin(), edits_.end(),
+                     [name](const HeaderEdit& edit) { return http::NamesEqual(name, edit.name); });
+}
+
 }  // namespace sideroute

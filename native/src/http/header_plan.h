@@ -29,6 +29,8 @@ class HeaderEdits {
 
   // The field of that name is not copied.
   bool Removes(std::string_view name) const;
+  // The field of that name is another one afterwards, or may be.
+  bool Touches(std::string_view name) const;
   // The lines to append, all in one.
   const std::string& appended() const { return appended_; }
 

@@ -198,6 +198,8 @@ struct Caller {
   // For the access log; of no family until LoadPeer.
   NetAddress peer;
   Protocol protocol = Protocol::kHttp1;
+  // What streams say that they have sent and received is what the connection has carried.
+  bool counts_bytes = true;
 };
 
 // From an application. Belongs to its connection, which gives it to one exchange.

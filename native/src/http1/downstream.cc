@@ -1,13 +1,12 @@
 // A connection from an application: reading requests, and how it ends. Responses: downstream_response.cc.
 #include "http1/downstream.h"
 
-#include <uv.h>
-
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "http1/head_writer.h"
+#include "http1/refusal.h"
 #include "log/request_log.h"
 #include "net/lingering_close.h"
 #include "net/memory_guard.h"
@@ -23,23 +22,6 @@ constexpr size_t kRequestCost = 16 * 1024;
 constexpr size_t kMaxLingering = 1024;
 // While draining an idle connection is left this long: a request may be on its way to it.
 constexpr uint64_t kDrainIdleMs = 1000;
-
-Reason ToReason(HeadReason reason) {
-  switch (reason) {
-    case HeadReason::kUriLimit:
-      return Reason::kUriLimit;
-    case HeadReason::kHeaderLimit:
-      return Reason::kHeaderLimit;
-    case HeadReason::kBadVersion:
-      return Reason::kBadVersion;
-    case HeadReason::kNotImplemented:
-      return Reason::kNotImplemented;
-    case HeadReason::kNone:
-    case HeadReason::kBadRequest:
-      break;
-  }
-  return Reason::kBadRequest;
-}
 
 }  // namespace
 
@@ -101,7 +83,7 @@ void Downstream::ReadRequests(std::span<char> first_bytes) {
         if (context_.memory.refusing()) return Refuse(Reason::kOverload);
         continue;
       case ParseStatus::kError:
-        return Refuse(ToReason(ReasonOf(reader_->head.error())), &window_);
+        return Refuse(RefusalReason(reader_->head.error()), &window_);
       case ParseStatus::kComplete:
         break;
     }
@@ -184,13 +166,16 @@ void Downstream::OnTimer() {
 }
 
 void Downstream::Refuse(Reason reason, const Window* window) {
-  ++context_.counters.refused;
-  const int32_t index = context_.reason_replies[static_cast<size_t>(reason)];
-  const LocalReply& reply = context_.replies[static_cast<size_t>(index)];
-  context_.host.OnRefused(caller_.frontend, reply.reason);
+  const LocalReply& reply = ReplyFor(context_, reason);
+  NoteRefused(context_, caller_, reply);
   ByteBuffer bytes(context_.blocks);
   WriteReply(reply, {}, context_.DateLine(), ConnectionField::kClose, true, bytes);
-  if (context_.log != nullptr && context_.log->on()) LogRefused(reply, window, bytes.size());
+  if (context_.log != nullptr && context_.log->on()) {
+    LoadPeer();
+    const std::string_view head =
+        window == nullptr ? std::string_view() : std::string_view(window->data, window->length);
+    LogRefused(context_, caller_, reply, reader_->head, head, bytes.size());
+  }
   EndRead();
   Send(bytes.data(), bytes.size(), true);
   CloseAfterResponse(false);
@@ -198,29 +183,6 @@ void Downstream::Refuse(Reason reason, const Window* window) {
 
 void Downstream::LoadPeer() {
   if (caller_.peer.family() == AF_UNSPEC && open()) caller_.peer = PeerAddress(fd()).value_or(NetAddress());
-}
-
-// What is known of a request whose head is not valid: its request line, if that is.
-void Downstream::LogRefused(const LocalReply& reply, const Window* window, size_t reply_bytes) {
-  RequestEntry entry;
-  RequestFacts facts;
-  LoadPeer();
-  entry.frontend = caller_.frontend;
-  entry.status = reply.status;
-  entry.reason = reply.reason;
-  entry.downstream = caller_.peer;
-  entry.destination = caller_.original;
-  entry.started_ns = entry.ended_ns = uv_hrtime();
-  const RequestHeadParser& parser = reader_->head;
-  facts.fault = FaultOf(parser.error());
-  if (window != nullptr) facts.bytes_received = window->length;
-  if (window != nullptr && parser.request_line_done()) {
-    facts.texts.Set(RequestText::kMethod, parser.head().method.In(window->data));
-    facts.texts.Set(RequestText::kPath, parser.head().target.path.In(window->data));
-    entry.minor_version = parser.head().minor_version;
-  }
-  facts.bytes_sent = reply_bytes;
-  context_.log->OnRequest(entry, facts);
 }
 
 void Downstream::CloseAfterResponse(bool orderly) {

@@ -70,7 +70,6 @@ class Downstream final : public StreamSocket,
   void OnReadEnd(bool broken);
   // `window`: the head as far as it has come, when it is at hand.
   void Refuse(Reason reason, const Window* window = nullptr);
-  void LogRefused(const LocalReply& reply, const Window* window, size_t reply_bytes);
   // After the last response. `orderly`: the peer has nothing more to say, so nothing can overtake the
   // response.
   void CloseAfterResponse(bool orderly);

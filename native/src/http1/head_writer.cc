@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "http/scan.h"
+
 namespace sideroute {
 
 namespace {
@@ -224,6 +226,7 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
         if (keep_coding) PutAnew(head, field, output);
         return;
       case FieldId::kContentLength:
+        if (options.framed_elsewhere && head.body == http::BodyKind::kLength) return flush();
         if (field.flags == 0) return;
         flush();
         if (!field.drop()) PutAnew(head, field, output);
@@ -241,6 +244,10 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
         return;
       default:
         if (field.drop() || (plan != nullptr && plan->response.Removes(field.Name(data)))) return flush();
+        if (options.framed_elsewhere &&
+            (field.id == FieldId::kTrailer || http::NamesEqual(field.Name(data), "date"))) {
+          return flush();
+        }
         if (!field.anew()) return;
         flush();
         PutAnew(head, field, output);

@@ -35,6 +35,8 @@ struct ResponseHeadOptions {
   ConnectionField connection = ConnectionField::kNone;
   // Transfer-Encoding means nothing to an HTTP/1.0 downstream.
   bool downstream_http10 = false;
+  // Somebody else writes it, and with it the fields that frame a body, and Date. No trailers follow.
+  bool framed_elsewhere = false;
   const HeaderPlan* plan = nullptr;
   // Lines of this response alone, appended last.
   std::string_view fields;

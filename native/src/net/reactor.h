@@ -169,6 +169,16 @@ class Reactor {
 
   // A batch is under way: watchers may be on the stack.
   bool dispatching() const { return dispatching_; }
+  // Does `work` as a turn of its own: for what is not begun by the loop, such as a call from JavaScript. Not
+  // within a batch.
+  template <typename Work>
+  void Enter(Work work) {
+    BeginTurn();
+    dispatching_ = true;
+    work();
+    EndBatch();
+    EndTurn();
+  }
 
   void AddTurnClient(TurnClient* client) { turn_clients_.push_back(client); }
   void RemoveTurnClient(TurnClient* client) { std::erase(turn_clients_, client); }

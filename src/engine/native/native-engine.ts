@@ -33,6 +33,7 @@ import {
   type NativePolicy,
   type NativeReply,
 } from '../../addon/http-engine.ts';
+import type { OuterCarrier, OuterStreams } from '../../addon/outer-streams.ts';
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../../errors.ts';
 import type {
   Backend,
@@ -73,6 +74,8 @@ export type NativeEngine = Engine & {
    * in progress goes there.
    */
   dropBackend(id: number): boolean;
+  /** Once: it carries requests of connections that somebody else has, too. */
+  carry(carrier: OuterCarrier): OuterStreams;
   counters(): HttpEngineCounters;
   /** One entry for each address of each backend that some request was for. */
   upstreams(): UpstreamState[];
@@ -204,6 +207,10 @@ class NativeHttpEngine implements NativeEngine {
   *frontendsInUse(): Iterable<number> {
     const connections = everyState((after, max) => this.downstreamConnections(after, max));
     for (const { frontend } of connections) yield frontend;
+  }
+
+  carry(carrier: OuterCarrier): OuterStreams {
+    return this.native.carry(carrier);
   }
 
   counters(): HttpEngineCounters {
