@@ -26,7 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   /** The contract of engines, and what they share. */
   engine: ['errors.ts', 'addon', 'routing'],
   'engine/native': ['errors.ts', 'addon', 'routing', 'engine'],
-  'engine/uws': ['errors.ts', 'uws-library', 'gateway-api', 'addon', 'routing', 'engine'],
+  'engine/uws': ['errors.ts', 'uws-library', 'gateway-api', 'addon', 'routing', 'engine', 'engine/native'],
   /** What is counted. */
   observe: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api', 'addon', 'config', 'routing', 'engine'],
   /** What is served. */

@@ -1,5 +1,6 @@
 /**
- * The engines of the sidecar: the native one, which carries every request, and one that is asked first if it is preferred.
+ * The engines of the sidecar: the native one, which carries every request out, and one that is asked first for connections if it
+ * is preferred.
  *
  * Stage before: the acceptor, with a connection that speaks HTTP. Stage after: `engine/`, each engine by its contract.
  */
@@ -18,13 +19,11 @@ export interface EnginesOptions {
   readonly accessLog: NativeAccessLog;
   /** Of an engine that the acceptor does not see. */
   readonly onConnections: (connections: number) => void;
-  /** Requests are to be refused, by an engine that does not know by itself. */
-  readonly overloaded: () => boolean;
 }
 
 /** @throws ProxyError when an engine cannot be loaded */
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
-  const { settings, host, accessLog, onConnections, overloaded } = options;
+  const { settings, host, accessLog, onConnections } = options;
   const { maxHeadBytes, maxHeaderFields, connectTimeoutMs } = settings;
   const { retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs } = settings;
   const { maxUpstreamConnections, maxQueuedRequests, queueTimeoutMs } = settings;
@@ -34,14 +33,10 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     ...{ maxUpstreamConnections, maxQueuedRequests, queueTimeoutMs },
   });
   if (settings.engine === 'native') return new Engines(native, null);
-  const upstream = { connectTimeoutMs, maxConnections: maxUpstreamConnections, maxQueued: maxQueuedRequests };
   try {
-    // Loaded here: of its libraries undici alone takes a fifth of the time that the start takes.
+    // Loaded here: nobody else needs it.
     const { createUwsEngine } = await import('../engine/uws/uws-engine.ts');
-    return new Engines(
-      native,
-      await createUwsEngine(host, { maxHeadBytes, accessLog, upstream, onConnections, overloaded }),
-    );
+    return new Engines(native, await createUwsEngine(native, { maxHeadBytes, onConnections }));
   } catch (error) {
     await native.close();
     throw error;

@@ -131,7 +131,6 @@ class SidecarProxy {
     this.#engines = await createEngines({
       ...{ settings, host: this.#engineHost(), accessLog: this.#accessLog.native },
       onConnections: (connections) => this.#acceptor?.setElsewhere(connections),
-      overloaded: () => this.#memory.overloaded,
     });
     await this.#directory.start();
     this.#acceptor = this.#listen(this.#engines);

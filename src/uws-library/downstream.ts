@@ -1,7 +1,7 @@
 /**
  * Writes one response through uWebSockets.js with back-pressure.
  *
- * Stage before: the exchange, with a local reply or what undici delivers. Stage after: the downstream socket, owned by
+ * Stage before: the `uws` engine or an endpoint, with a head and pieces of a body. Stage after: the downstream socket, owned by
  * uWS. Every write happens inside `cork`, and nothing larger than the cork buffer is written there unless it is optional
  * (`tryEnd`): uWS may drop the rest of a larger write when the kernel takes only a part of what was corked.
  * That is why large heads span several corks and chunks are cut to pieces.
@@ -19,8 +19,8 @@ const PROBE_BYTES = 4 * 1024;
 
 /** A response head; names and values in turn, as strings of ASCII or as raw bytes. No framing fields, no Date. */
 export interface ResponseHead {
-  /** Code and phrase. */
-  readonly status: string;
+  /** Code and phrase; behind them may stand lines of fields, all but the last with CRLF: uWS writes what it is given. */
+  readonly status: string | Uint8Array;
   readonly fields: readonly (string | Uint8Array)[];
 }
 
@@ -57,11 +57,12 @@ export class Downstream {
   }
 
   /**
-   * Starts a response with its first body bytes. `length` null when it is not known.
+   * Starts a response with its first body bytes. `length` null when it is not known. `last`: there are no others; without a
+   * length the response is complete only if nothing of them waits, and otherwise wants `end`.
    *
    * @returns false when the downstream takes no more for now
    */
-  start(head: ResponseHead, length: number | null, first: Uint8Array, close: boolean): boolean {
+  start(head: ResponseHead, length: number | null, first: Uint8Array, close: boolean, last = false): boolean {
     if (length === first.length && headBytes(head) + first.length <= CORK_ROOM_BYTES) {
       this.reply(head, first, close);
       return true;
@@ -72,8 +73,10 @@ export class Downstream {
     this.writeHead(head, close, (room) => {
       const slice = first.subarray(0, Math.max(0, room));
       taken = slice.length;
-      if (length === null) this.response.write(slice);
-      else this.finishIfDone(this.response.tryEnd(slice, length));
+      if (length === null) {
+        this.response.write(slice);
+        if (last && taken === first.length) this.finish();
+      } else this.finishIfDone(this.response.tryEnd(slice, length));
     });
     if (this.open) this.response.onWritable(() => this.writable());
     return taken === first.length || this.write(first.subarray(taken));
@@ -88,8 +91,12 @@ export class Downstream {
 
   /** The last byte of a chunked response was written. Only when not blocked. */
   end(): void {
-    this.open = false;
-    this.response.cork(() => this.response.end());
+    this.response.cork(() => this.finish());
+  }
+
+  /** The bytes given last are somebody else's from now on. */
+  keepPending(): void {
+    if (this.pending !== null) this.pending = this.pending.slice();
   }
 
   /** Breaks the connection off, so that a truncated response is seen as one. */
@@ -158,6 +165,11 @@ export class Downstream {
       if (!accepted) break;
     }
     this.pending = offset < chunk.length ? chunk.subarray(offset) : null;
+  }
+
+  private finish(): void {
+    this.open = false;
+    this.response.end();
   }
 
   private finishIfDone(result: [boolean, boolean]): void {

@@ -1,8 +1,8 @@
 /**
  * What every engine has to do with framing that is legal and not plain, and with what backends write beside the rules: part
- * of the table in `engine-cases.ts`. Where a library under the `uws` engine is stricter, the case says so.
+ * of the table in `engine-cases.ts`.
  */
-import { badAnswer, HOST, OK, type EngineCase, type ExpectedMessage } from './engine-cases.ts';
+import { HOST, OK, type EngineCase, type ExpectedMessage } from './engine-cases.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: svc.ns:80\r\n\r\n';
 const STATUS = 'HTTP/1.1 200 OK\r\n';
@@ -30,14 +30,6 @@ function relayed(
 ): EngineCase {
   const client: ExpectedMessage = { startLine: 'HTTP/1.1 200 OK', fields, body };
   return { name, send: GET, answer, client, outcome: OK, ...more };
-}
-
-/** What llhttp, which parses responses for the `uws` engine, does not take. */
-function strictUws(name: string, answer: string, fields: readonly string[], body: string): readonly EngineCase[] {
-  return [
-    relayed(name, answer, fields, body, { notOn: ['uws'] }),
-    { ...badAnswer(`${name}, not by uws,`, answer), notOn: ['native'] },
-  ];
 }
 
 const NOT_MODIFIED = 'HTTP/1.1 304 Not Modified';
@@ -88,7 +80,7 @@ export function framingCases(): readonly EngineCase[] {
       client: { startLine: NOT_MODIFIED, fields: [], body: '' },
       outcome: { status: 304, reason: null },
     }),
-    ...strictUws(
+    relayed(
       'a response with a blank before a colon',
       `${STATUS}X : y\r\nContent-Length: 5\r\n\r\nhello`,
       ['x: y', 'content-length: 5'],
@@ -97,19 +89,19 @@ export function framingCases(): readonly EngineCase[] {
     relayed('a status line without its space', 'HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello', [], '', {
       client: { startLine: 'HTTP/1.1 200 ', fields: ['content-length: 5'], body: 'hello' },
     }),
-    ...strictUws(
+    relayed(
       'a response coding with a TAB behind it',
       `${STATUS}Transfer-Encoding: chunked\t\r\n\r\n${CHUNKS}`,
       ['transfer-encoding: chunked'],
       'hello',
     ),
-    ...strictUws(
+    relayed(
       'a response length twice',
       `${STATUS}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello`,
       ['content-length: 5'],
       'hello',
     ),
-    ...strictUws(
+    relayed(
       'a response length in a list',
       `${STATUS}Content-Length: 5, 5\r\n\r\nhello`,
       ['content-length: 5'],

@@ -260,11 +260,14 @@ export function planCases(): readonly EngineCase[] {
       client: OK_MESSAGE,
       outcome: DONE,
     },
-    {
-      name: 'retries and mirrors later on a connection that this engine has: refused rather than left out',
+    ...[
+      { remove: ['date'], append: [] },
+      { remove: [], append: [line('Date', 'today')] },
+    ].map((response): EngineCase => ({
+      name: `a response whose Date is edited, later on a connection that this engine has: refused rather than left alone (${response.remove.length} removed)`,
       notOn: ['native'],
       send: `GET / HTTP/1.1\r\n${HOST}\r\n`,
-      decide: limited({ retry: { attempts: 1, codes: [], backoffMs: 25 } }),
+      decide: planned({ response }),
       upstream: null,
       client: local(
         'HTTP/1.1 501 Not Implemented',
@@ -273,6 +276,6 @@ export function planCases(): readonly EngineCase[] {
       ),
       closes: true,
       outcome: { status: 501, reason: 'not_implemented' },
-    },
+    })),
   ];
 }

@@ -7,16 +7,17 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
-import type { UwsEngineOptions } from '../../src/engine/uws/uws-engine.ts';
+import { createNativeEngine, type NativeEngineOptions } from '../../src/engine/native/native-engine.ts';
 import { createUwsEngine } from '../../src/engine/uws/uws-engine.ts';
 import { FRONTEND, type MakeEngine } from './engine-cases.ts';
 import { descriptorOf } from './wire-end.ts';
 
 const kept: Socket[] = [];
 
-export function uwsFront(options: Partial<UwsEngineOptions> = {}): MakeEngine {
+export function uwsFront(options: NativeEngineOptions = {}): MakeEngine {
   return async (host, original) => {
-    const engine = await createUwsEngine(host, options);
+    const native = createNativeEngine(host, options);
+    const engine = await createUwsEngine(native);
     const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
       kept.push(socket);
       engine.adopt({ fd: descriptorOf(socket), frontend: FRONTEND, ...original });
@@ -30,6 +31,7 @@ export function uwsFront(options: Partial<UwsEngineOptions> = {}): MakeEngine {
         server.close();
         server.unref();
         await engine.close();
+        await native.close();
       },
     };
   };

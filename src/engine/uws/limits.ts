@@ -1,14 +1,11 @@
 /**
- * What of a decision the `uws` engine cannot carry out. Its connections go to the native engine instead.
+ * What of a decision the `uws` engine cannot carry out: edits of `Date` in a response, which uWS writes itself. Connections to
+ * a Service with such a rule go to the native engine instead. Where a reload brings one for a connection that is there, the
+ * addon refuses its next request, and closes it (native/src/binding/outer_streams.cc).
  *
- * Stage before: a route table, when connections are handed out; a decision, when a reload has brought what the connection
- * was not handed out for. Stage after: `proxy/proxy.ts`, `uws-engine.ts`.
- *
- * - Retries and mirrors: both need requests that are kept, which is the business of the native engine.
- * - `Date` in a response, which uWS writes itself.
+ * Stage before: a route table, when connections are handed out. Stage after: `proxy/engines.ts`.
  */
 import type { HttpRouteFilter, HttpRouteRule } from '../../gateway-api/types.ts';
-import type { ForwardDecision } from '../../routing/decision.ts';
 import type { FrontendTable } from '../../routing/table.ts';
 
 const DATE = 'date';
@@ -24,29 +21,14 @@ export function exceedsUws(frontend: FrontendTable): boolean {
   return exceeds;
 }
 
-function ruleExceeds({ retry, filters, backendRefs }: HttpRouteRule): boolean {
-  return retry !== null || filters.some(filterExceeds) || backendRefs.some((ref) => ref.filters.some(filterExceeds));
+function ruleExceeds({ filters, backendRefs }: HttpRouteRule): boolean {
+  return filters.some(filterExceeds) || backendRefs.some((ref) => ref.filters.some(filterExceeds));
 }
 
 function filterExceeds(filter: HttpRouteFilter): boolean {
-  switch (filter.type) {
-    case 'RequestMirror':
-      return true;
-    case 'ResponseHeaderModifier': {
-      const { set, add, remove } = filter.responseHeaderModifier;
-      return [...set, ...add].some(({ name }) => isDate(name)) || remove.some(isDate);
-    }
-    default:
-      return false;
-  }
-}
-
-/** The same, of one decision. */
-export function decisionExceedsUws({ plan, policy, mirrors }: ForwardDecision): boolean {
-  if (policy?.retry != null || (mirrors != null && mirrors.length > 0)) return true;
-  if (plan == null) return false;
-  const { remove, append } = plan.response;
-  return remove.includes(DATE) || append.some(({ name }) => isDate(name));
+  if (filter.type !== 'ResponseHeaderModifier') return false;
+  const { set, add, remove } = filter.responseHeaderModifier;
+  return [...set, ...add].some(({ name }) => isDate(name)) || remove.some(isDate);
 }
 
 function isDate(name: string): boolean {

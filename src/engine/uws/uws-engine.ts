@@ -1,27 +1,26 @@
 /**
- * The `uws` engine: uWebSockets.js in front, undici behind. Readable reference and second opinion, not the fast path.
+ * The `uws` engine: uWebSockets.js in front, the exchange and the connections to backends of the native engine behind. A second
+ * opinion on what the native engine does with connections of applications.
  *
  * Stage before: the acceptor, whose gate admits a connection only when its first head is complete, strictly valid and of
- * a kind this engine carries. Stage after: the backend. One uWS app stands for one original destination, because uWS
- * gives a handler no other clue which connection it serves. Apps are never freed, so one that has no
- * connection is given to the next destination.
+ * a kind this engine carries. Stage after: the native engine, which decides, forwards, counts and logs. One uWS app stands for
+ * one original destination, because uWS gives a handler no other clue which connection it serves. Apps are never freed, so one
+ * that has no connection is given to the next destination.
  *
  * Limits that uWS sets: no chunked request bodies, Upgrade, Expect, HTTP/1.0, trailers or 1xx; pipelining
  * closes the connection; half-close aborts; idle connections are closed after 10 s; a response head leaves with its
- * first body byte; field names of requests are lower-cased; Date is the proxy's. What of a decision it cannot carry out,
- * such as retries and mirrors, says `limits.ts`.
+ * first body byte; field names of requests are lower-cased; Date is the proxy's, which is all of a decision that it cannot
+ * carry out (`limits.ts`).
  */
 import { closeSync, fstatSync } from 'node:fs';
 
-import type { NativeAccessLog } from '../../addon/access-log.ts';
-import { ProxyError, REQUEST_REASONS, type RequestReason } from '../../errors.ts';
+import { PART, START, TEXT, type OuterStreams } from '../../addon/outer-streams.ts';
+import { ProxyError } from '../../errors.ts';
 import { loadUws, type UwsApp, type UwsLibrary, type UwsRequest, type UwsResponse } from '../../uws-library/library.ts';
-import type { Engine, EngineHost, RoutedConnection } from '../engine.ts';
-import { localReply } from '../local-reply.ts';
-import { Exchange, type ExchangeOwner } from './exchange.ts';
-import { UwsHead } from './head.ts';
-import { isLogged, logRequest, noPhases } from './log.ts';
-import { DEFAULT_UPSTREAM_OPTIONS, UpstreamPools, type UpstreamOptions } from './upstream-pools.ts';
+import type { Engine, RoutedConnection } from '../engine.ts';
+import type { NativeEngine } from '../native/native-engine.ts';
+import { HeadText, isAscii, readBytes } from './head-text.ts';
+import { UwsStream, type StreamOwner } from './uws-stream.ts';
 
 /** Below the 8 s after which uWS may close a slow upload or a stalled reader. */
 const REFRESH_INTERVAL_MS = 3_000;
@@ -33,57 +32,58 @@ const DRAIN_QUIET_MS = 100;
 
 export interface UwsEngineOptions {
   readonly maxHeadBytes: number;
-  readonly upstream: Partial<UpstreamOptions>;
-  readonly accessLog?: NativeAccessLog | undefined;
   /** Called with every change of `connections`. */
   readonly onConnections?: ((connections: number) => void) | undefined;
-  /** Requests are to be refused for want of memory. */
-  readonly overloaded?: (() => boolean) | undefined;
 }
 
 /** An app and the destination it stands for now. */
 interface Slot {
   readonly app: UwsApp;
+  /** What the addon calls that destination. */
+  readonly caller: number;
   key: string;
   frontend: number;
-  address: string;
-  port: number;
   connections: number;
   inFlight: number;
   lastUsedMs: number;
 }
 
 /**
+ * `native` carries the requests out; it is closed after this one.
+ *
  * @throws ProxyError `uws-unavailable` when the binary cannot be loaded
  */
-export async function createUwsEngine(host: EngineHost, options: Partial<UwsEngineOptions> = {}): Promise<Engine> {
-  return new UwsEngine(await loadUws(options.maxHeadBytes), host, options);
+export async function createUwsEngine(native: NativeEngine, options: Partial<UwsEngineOptions> = {}): Promise<Engine> {
+  return new UwsEngine(await loadUws(options.maxHeadBytes), native, options);
 }
 
-class UwsEngine implements Engine, ExchangeOwner {
+class UwsEngine implements Engine, StreamOwner {
   readonly name = 'uws';
-  readonly pools: UpstreamPools;
-  draining = false;
+  readonly streams: OuterStreams;
   private open = 0;
   private readonly uws: UwsLibrary;
-  private readonly host: EngineHost;
-  private readonly accessLog: NativeAccessLog | null;
-  private readonly overloaded: () => boolean;
+  private readonly native: NativeEngine;
   private readonly onConnections: (connections: number) => void;
   private readonly slots = new Map<string, Slot>();
-  private readonly exchanges = new Map<Exchange, Slot>();
+  /** By what the addon calls them, as are `running`. */
+  private readonly callers: Slot[] = [];
+  private readonly running: (UwsStream | null)[] = [];
+  private readonly freeNumbers: number[] = [];
+  private readonly head = new HeadText();
   private readonly refresher: NodeJS.Timeout;
-  private readonly outcome = { series: 0, status: 0, reason: null as RequestReason | null, durationMs: 0 };
 
-  constructor(uws: UwsLibrary, host: EngineHost, options: Partial<UwsEngineOptions>) {
+  constructor(uws: UwsLibrary, native: NativeEngine, options: Partial<UwsEngineOptions>) {
     this.uws = uws;
-    this.host = host;
-    this.accessLog = options.accessLog ?? null;
-    this.overloaded = options.overloaded ?? (() => false);
+    this.native = native;
     this.onConnections = options.onConnections ?? (() => undefined);
-    this.pools = new UpstreamPools({ ...DEFAULT_UPSTREAM_OPTIONS, ...options.upstream });
+    this.streams = native.carry({
+      send: (number, flags, headBytes, bodyBytes, length, own) =>
+        this.send(number, flags, headBytes, bodyBytes, length, own ?? this.streams.outbox),
+      resume: (number) => this.on(number, (stream) => stream.resume()),
+      reset: (number) => this.on(number, (stream) => stream.reset()),
+    });
     this.refresher = setInterval(() => {
-      for (const exchange of this.exchanges.keys()) exchange.refresh();
+      for (const stream of this.running) stream?.refresh();
     }, REFRESH_INTERVAL_MS).unref();
   }
 
@@ -112,12 +112,13 @@ class UwsEngine implements Engine, ExchangeOwner {
     slot.app.adoptSocket(connection.fd);
   }
 
+  /** The native engine drains as well: it is told by whoever has both, or here. */
   async drain(deadlineMs: number): Promise<void> {
-    this.draining = true;
+    void this.native.drain(deadlineMs);
     const endMs = performance.now() + deadlineMs;
     while (this.connections > 0) {
       const nowMs = performance.now();
-      if (nowMs >= endMs) this.cut();
+      if (nowMs >= endMs) this.streams.cut();
       for (const slot of this.slots.values()) {
         const quiet = slot.inFlight === 0 && nowMs - slot.lastUsedMs > DRAIN_QUIET_MS;
         if (slot.connections > 0 && (quiet || nowMs >= endMs)) slot.app.close();
@@ -127,38 +128,51 @@ class UwsEngine implements Engine, ExchangeOwner {
     }
   }
 
-  async close(): Promise<void> {
-    this.draining = true;
+  close(): Promise<void> {
     clearInterval(this.refresher);
-    this.cut();
+    // A caller that has nothing of a response yet is told why.
+    this.streams.cut();
     for (const slot of this.slots.values()) slot.app.close();
-    await this.pools.destroy();
+    return Promise.resolve();
   }
 
-  /** What still runs ends now; a caller that has nothing of a response yet is told why. */
-  private cut(): void {
-    for (const exchange of [...this.exchanges.keys()]) exchange.fail('shutdown');
-  }
-
-  onSettled(exchange: Exchange, status: number, reason: RequestReason | null): void {
-    const slot = this.exchanges.get(exchange);
-    if (slot === undefined) return;
-    this.exchanges.delete(exchange);
-    const nowMs = performance.now();
+  onEnded(stream: UwsStream): void {
+    const slot = this.callers[stream.caller]!;
     slot.inFlight--;
-    slot.lastUsedMs = nowMs;
-    const { outcome } = this;
-    outcome.series = exchange.series;
-    outcome.status = status;
-    outcome.reason = reason;
-    outcome.durationMs = nowMs - exchange.startedMs;
-    this.host.onOutcome(outcome);
-    if (!isLogged(this.accessLog, reason, status)) return;
-    const { series, head, phases, startedMs } = exchange;
-    logRequest(this.accessLog!, {
-      ...{ frontend: slot.frontend, destination: slot, status, reason },
-      ...{ series, head, phases, startedMs },
-    });
+    slot.lastUsedMs = performance.now();
+    this.running[stream.number] = null;
+    this.freeNumbers.push(stream.number);
+  }
+
+  /** Hot path. */
+  private send(
+    number: number,
+    flags: number,
+    headBytes: number,
+    bodyBytes: number,
+    length: number,
+    bytes: Uint8Array,
+  ): boolean {
+    const stream = this.running[number];
+    if (stream == null) return true;
+    try {
+      const head = headBytes === 0 ? null : bytes.subarray(0, headBytes);
+      const body = bytes.subarray(headBytes, headBytes + bodyBytes);
+      return stream.send(head, body, length, (flags & PART.last) !== 0, (flags & PART.close) !== 0);
+    } catch {
+      stream.breakOff();
+      return true;
+    }
+  }
+
+  private on(number: number, act: (stream: UwsStream) => void): void {
+    const stream = this.running[number];
+    if (stream == null) return;
+    try {
+      act(stream);
+    } catch {
+      stream.breakOff();
+    }
   }
 
   private slotFor(connection: RoutedConnection): Slot {
@@ -167,10 +181,9 @@ class UwsEngine implements Engine, ExchangeOwner {
     let slot = this.slots.get(key);
     if (slot === undefined) {
       slot = this.idleSlot() ?? this.createSlot();
+      this.streams.setCaller(slot.caller, frontend, address, port);
       slot.key = key;
       slot.frontend = frontend;
-      slot.address = address;
-      slot.port = port;
       this.slots.set(key, slot);
     }
     return slot;
@@ -189,7 +202,9 @@ class UwsEngine implements Engine, ExchangeOwner {
 
   private createSlot(): Slot {
     const app = this.uws.App();
-    const slot: Slot = { app, key: '', frontend: 0, address: '', port: 0, connections: 0, inFlight: 0, lastUsedMs: 0 };
+    const caller = this.callers.length;
+    const slot: Slot = { app, caller, key: '', frontend: 0, connections: 0, inFlight: 0, lastUsedMs: 0 };
+    this.callers.push(slot);
     app.filter((_response, change) => {
       slot.connections += change;
       this.open += change;
@@ -201,52 +216,26 @@ class UwsEngine implements Engine, ExchangeOwner {
 
   /** Hot path. The request is valid only until this returns. */
   private onRequest(slot: Slot, response: UwsResponse, request: UwsRequest): void {
-    const startedMs = performance.now();
-    let exchange: Exchange | null = null;
-    const head = new UwsHead();
+    const number = this.freeNumbers.pop() ?? this.running.length;
+    const stream = new UwsStream(this, number, slot.caller, response);
+    this.running[number] = stream;
+    slot.inFlight++;
     try {
-      const problem = head.read(request) ?? (this.overloaded() ? 'overload' : null);
-      if (problem !== null) {
-        this.refuse(slot, response, problem, head);
+      const text = this.head.read(request);
+      if (!this.head.hasBody) {
+        if (stream.start(text, TEXT.decoded) !== START.inexact) return;
+      } else if (isAscii(text)) {
+        stream.startWithBody(text, TEXT.decoded);
         return;
       }
-      const decision = this.host.decide(slot.frontend, head);
-      exchange = new Exchange(this, response, head, decision.series, startedMs);
-      this.exchanges.set(exchange, slot);
-      slot.inFlight++;
-      exchange.carryOut(decision, slot);
+      const { hasBody } = this.head;
+      const exact = readBytes(request);
+      const kind = exact === null ? TEXT.lossy : TEXT.bytes;
+      if (hasBody) stream.startWithBody(exact ?? text, kind);
+      else stream.start(exact ?? text, kind);
     } catch {
-      if (exchange === null) this.refuse(slot, response, 'internal', head);
-      else exchange.fail('internal');
+      stream.breakOff();
     }
-  }
-
-  /**
-   * Not at once: uWS would go on and read what follows as the next request. While this one is unanswered it closes the
-   * connection instead, and with the answer the connection is closed too.
-   */
-  private refuse(slot: Slot, response: UwsResponse, reason: RequestReason, head: UwsHead): void {
-    this.host.onRefused(slot.frontend, reason);
-    const { status } = REQUEST_REASONS[reason];
-    if (isLogged(this.accessLog, reason, status)) {
-      logRequest(this.accessLog!, {
-        ...{ frontend: slot.frontend, destination: slot, series: -1, status, reason },
-        ...{ head, phases: noPhases(), startedMs: performance.now() },
-      });
-    }
-    let open = true;
-    response.onAborted(() => {
-      open = false;
-    });
-    setImmediate(() => {
-      if (!open) return;
-      const reply = localReply(reason);
-      response.cork(() => {
-        response.writeStatus(reply.status);
-        for (let i = 0; i < reply.fields.length; i += 2) response.writeHeader(reply.fields[i]!, reply.fields[i + 1]!);
-        response.end(reply.body, true);
-      });
-    });
   }
 }
 
