@@ -9,9 +9,9 @@
 /** Called by the addon, within a call to it or from the loop. Must not throw. */
 export interface OuterCarrier {
   /**
-   * A part of a response lies in `outbox`, or in `own` if that is given, until this returns: `headBytes` of what follows
-   * `HTTP/1.1 ` (0: sent before) and `bodyBytes` behind them. `flags`: of `PART`. `length`: of the whole body, or one of
-   * `LENGTH`. The carrier writes Date and what frames the body.
+   * A part of a response lies in `outbox` until this returns: `headBytes` of what follows `HTTP/1.1 ` (0: sent before), and
+   * `bodyBytes` at `OUTBOX_BODY`; or, if `own` is given, in that, one behind the other. `flags`: of `PART`. `length`: of the
+   * whole body, or one of `LENGTH`. The carrier writes Date and what frames the body.
    *
    * @returns false when some of it waits for the peer: `room` says when not any more
    */
@@ -29,6 +29,8 @@ export interface OuterCarrier {
   readonly reset: (stream: number) => void;
 }
 
+/** Offset of bodies in `outbox`. */
+export const OUTBOX_BODY = 64 * 1024;
 /** `last`: the response ends with this part. `close`: and its connection with that. */
 export const PART = { last: 1, close: 2 } as const;
 export const LENGTH = { unknown: -1, bodiless: -2 } as const;

@@ -83,17 +83,24 @@ function headOf(request: UwsRequest): EndpointHead {
   };
 }
 
+class ReplyDownstream extends Downstream {
+  wake = (): void => undefined;
+
+  protected override onDrained(): void {
+    this.wake();
+  }
+}
+
 class UwsReply implements Reply {
-  readonly #downstream: Downstream;
+  readonly #downstream: ReplyDownstream;
   readonly #close: boolean;
-  #wake = (): void => undefined;
 
   constructor(response: UwsResponse, close: boolean) {
     this.#close = close;
-    this.#downstream = new Downstream(response, () => this.#wake());
+    this.#downstream = new ReplyDownstream(response);
     response.onAborted(() => {
       this.#downstream.open = false;
-      this.#wake();
+      this.#downstream.wake();
     });
   }
 
@@ -117,7 +124,7 @@ class UwsReply implements Reply {
       : downstream.start(withPhrase(head), null, piece, this.#close);
     if (more) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#wake = resolve;
+      downstream.wake = resolve;
       if (!downstream.open || !downstream.blocked) resolve();
     });
   }

@@ -27,23 +27,54 @@ export interface ResponseHead {
 /** `length`: known Content-Length. `chunked`: anything else with a body. */
 type Framing = 'none' | 'length' | 'chunked';
 
-export class Downstream {
+/** What is being written by `whole`: one function for all of them, as each response would need one otherwise. */
+const whole = {
+  response: null as UwsResponse | null,
+  head: new Uint8Array(0) as Uint8Array,
+  body: new Uint8Array(0) as Uint8Array,
+  close: false,
+};
+
+function writeWhole(): void {
+  whole.response!.writeStatus(whole.head);
+  whole.response!.end(whole.body, whole.close);
+}
+
+export abstract class Downstream {
   /** False once the response is complete or the connection is gone: uWS must not be called again. */
   open = true;
   /** Some of the response was given to uWS. */
   started = false;
   /** The kernel took less than it was given; `onDrained` follows. */
   blocked = false;
-  private readonly response: UwsResponse;
-  private readonly onDrained: () => void;
+  protected readonly response: UwsResponse;
   private framing: Framing = 'none';
   private length = 0;
   /** What the kernel has not taken of the last chunk. */
   private pending: Uint8Array | null = null;
 
-  constructor(response: UwsResponse, onDrained: () => void) {
+  constructor(response: UwsResponse) {
     this.response = response;
-    this.onDrained = onDrained;
+  }
+
+  /** What was not taken at once has left. */
+  protected abstract onDrained(): void;
+
+  /**
+   * Hot path. A response known as a whole, with a body, whose head is one block.
+   *
+   * @returns false when it is too large for one write; nothing has happened then
+   */
+  whole(head: Uint8Array, body: Uint8Array, close: boolean): boolean {
+    if (head.length + body.length > CORK_ROOM_BYTES) return false;
+    this.started = true;
+    this.open = false;
+    whole.response = this.response;
+    whole.head = head;
+    whole.body = body;
+    whole.close = close;
+    this.response.cork(writeWhole);
+    return true;
   }
 
   /** A response known as a whole: `body` null for one without (HEAD, 204, 304), whose Content-Length is then a field. */
@@ -75,7 +106,7 @@ export class Downstream {
       taken = slice.length;
       if (length === null) {
         this.response.write(slice);
-        if (last && taken === first.length) this.finish();
+        if (last && taken === first.length) this.finishNow();
       } else this.finishIfDone(this.response.tryEnd(slice, length));
     });
     if (this.open) this.response.onWritable(() => this.writable());
@@ -91,7 +122,7 @@ export class Downstream {
 
   /** The last byte of a chunked response was written. Only when not blocked. */
   end(): void {
-    this.response.cork(() => this.finish());
+    this.response.cork(() => this.finishNow());
   }
 
   /** The bytes given last are somebody else's from now on. */
@@ -167,7 +198,7 @@ export class Downstream {
     this.pending = offset < chunk.length ? chunk.subarray(offset) : null;
   }
 
-  private finish(): void {
+  private finishNow(): void {
     this.open = false;
     this.response.end();
   }

@@ -1,4 +1,4 @@
-/** `--engine uws`: connections of a frontend whose rules ask for more than that engine carries go to the native one. */
+/** `--engine uws`: which connections it carries, and which go to the native engine. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
@@ -22,7 +22,7 @@ spec:
   return { 'all.yaml': `${SERVICES}---\n${route}` };
 }
 
-t.test('retries and mirrors are carried whatever the engine', { skip: withoutUws }, async (t) => {
+t.test('retries and mirrors are carried by it, edits of Date by the native engine', { skip: withoutUws }, async (t) => {
   const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const server = cluster.addPod('server');
@@ -32,20 +32,41 @@ t.test('retries and mirrors are carried whatever the engine', { skip: withoutUws
   }
   const volume = new ConfigMapMount(join(directory.path, 'routes'), files(''));
   const sidecar = await Sidecar.start(client, volume.path, '--engine', 'uws');
-  const connects = () => sidecar.metric(/^sideroute_upstream_connects_total /);
   const ask = () => client.run(['curl', '-sS', '--max-time', '10', 'http://10.96.0.10/']).stdout;
+  /** Which engine has the connection of a request, while it waits for its answer. */
+  const carrier = async (): Promise<string> => {
+    const caller = client.spawn(['curl', '-sS', 'http://10.96.0.10/?delay=600000'], { stdio: 'ignore' });
+    try {
+      return await eventually('a connection', () => {
+        const view = JSON.parse(
+          client.must(['curl', '-sS', '--max-time', '5', 'http://127.0.0.1:15000/connections']),
+        ) as { unlisted: number; downstream: { request: object | null }[] };
+        if (view.downstream.some(({ request }) => request !== null)) return 'native';
+        return view.unlisted > 0 ? 'uws' : null;
+      });
+    } finally {
+      caller.kill('SIGKILL');
+      await eventually('the connection to be closed', () => sidecar.metric(/^sideroute_downstream_connections /) === 0);
+    }
+  };
 
   t.equal(ask(), 'Hello from Version v1\n');
-  t.equal(connects(), 0, 'the native engine had no part in it');
+  t.equal(await carrier(), 'uws');
   volume.write(files(', retry: {attempts: 2, codes: [503]}'));
   await sidecar.applied(2);
   t.equal(ask(), 'Hello from Version v1\n');
-  t.equal(connects(), 1, 'the native engine carried it');
+  t.equal(await carrier(), 'uws');
   volume.write(files(', filters: [{type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}}}]'));
   await sidecar.applied(3);
   t.equal(ask(), 'Hello from Version v1\n');
   const copies = /^sideroute_mirrored_requests_total\{.*backend_name="web",.*result="answered"\}/;
   await eventually('the copy of this one', () => sidecar.metric(copies) === 1);
+  t.equal(await carrier(), 'uws');
+  const date = '{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: date, value: today}]}}';
+  volume.write(files(`, filters: [${date}]`));
+  await sidecar.applied(4);
+  t.match(client.run(['curl', '-sSi', '--max-time', '10', 'http://10.96.0.10/']).stdout, /\r\ndate: today\r\n/);
+  t.equal(await carrier(), 'native');
   t.equal(await sidecar.stop(), 0);
 });
 

@@ -8,7 +8,7 @@
  */
 import type { Test } from 'tap';
 
-import { LENGTH, PART, START, TEXT, type OuterStreams } from '../../src/addon/outer-streams.ts';
+import { LENGTH, OUTBOX_BODY, PART, START, TEXT, type OuterStreams } from '../../src/addon/outer-streams.ts';
 import {
   createNativeEngine,
   type NativeEngine,
@@ -32,10 +32,12 @@ export class ScriptedCarrier {
   constructor(engine: NativeEngine) {
     this.streams = engine.carry({
       send: (stream, flags, headBytes, bodyBytes, length, own) => {
-        const bytes = Buffer.from((own ?? this.streams.outbox).subarray(0, headBytes + bodyBytes)).toString('latin1');
+        const bytes = Buffer.from((own ?? this.streams.outbox).buffer);
+        const bodyAt = own === undefined ? OUTBOX_BODY : headBytes;
         let text = '';
-        if (headBytes > 0) text += `${bytes.slice(0, headBytes)}|${length === LENGTH.unknown ? '?' : length}|`;
-        text += bytes.slice(headBytes);
+        if (headBytes > 0)
+          text += `${bytes.toString('latin1', 0, headBytes)}|${length === LENGTH.unknown ? '?' : length}|`;
+        text += bytes.toString('latin1', bodyAt, bodyAt + bodyBytes);
         if ((flags & PART.last) !== 0) text += (flags & PART.close) !== 0 ? '$!' : '$';
         this.tell(stream, text);
         this.onSend(stream);

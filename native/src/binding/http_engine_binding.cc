@@ -43,18 +43,23 @@ HttpEngineBinding::HttpEngineBinding(napi_env env, Instance& instance, const Eng
                                            instance.lingering, settings)) {}
 
 HttpEngineBinding::~HttpEngineBinding() {
-  outer_.reset();
+  EndOuterStreams();
   engine_.reset();
   for (napi_ref reference : {self_, decide_, on_outcomes_, arrays_}) {
     if (reference != nullptr) napi_delete_reference(env_, reference);
   }
 }
 
+void HttpEngineBinding::EndOuterStreams() {
+  if (outer_ != nullptr) outer_->End();
+  outer_ = nullptr;
+}
+
 void HttpEngineBinding::Shutdown() {
   Unlink();
   // No JavaScript runs any more.
   Release(&on_outcomes_);
-  outer_.reset();
+  EndOuterStreams();
   engine_.reset();
   reactor_ = nullptr;
 }
@@ -555,17 +560,19 @@ napi_value HttpEngineBinding::UpstreamConnections(napi_env env, napi_callback_in
 
 // carry({send, resume, reset}), once.
 napi_value HttpEngineBinding::Carry(napi_env env, napi_callback_info info) {
-  napi_value argument, object;
+  napi_value argument;
   HttpEngineBinding* self = From(env, info, 1, &argument);
   if (self == nullptr) return nullptr;
   if (self->outer_ != nullptr || self->self_ == nullptr) {
     ThrowInvalid(env, "there is a carrier already, or the engine is closed");
     return nullptr;
   }
-  self->outer_ = OuterStreamsBinding::Create(env, *self->engine_, *self->reactor_, argument);
-  if (self->outer_ == nullptr) return nullptr;
-  napi_get_reference_value(env, self->self_, &object);
-  return self->outer_->Wrap(object);
+  std::unique_ptr<OuterStreamsBinding> outer =
+      OuterStreamsBinding::Create(env, *self->engine_, *self->reactor_, argument);
+  if (outer == nullptr) return nullptr;
+  self->outer_ = outer.get();
+  self->instance_.outer_streams.push_back(std::move(outer));
+  return self->outer_->MakeObject();
 }
 
 napi_value HttpEngineBinding::Drain(napi_env env, napi_callback_info info) {

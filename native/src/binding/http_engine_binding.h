@@ -90,12 +90,14 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static napi_value Drain(napi_env env, napi_callback_info info);
   static napi_value Close(napi_env env, napi_callback_info info);
 
+  void EndOuterStreams();
+
   napi_env const env_;
   Instance& instance_;
   Reactor* reactor_;
   std::unique_ptr<HttpEngine> engine_;
   // Null: nobody carries connections for it.
-  std::unique_ptr<OuterStreamsBinding> outer_;
+  OuterStreamsBinding* outer_ = nullptr;
   // The request that `decide` is being asked about, for `header`.
   const http::RequestHead* current_ = nullptr;
   bool called_ = false;

@@ -8,9 +8,11 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "binding/acceptor_binding.h"
 #include "binding/http_engine_binding.h"
+#include "binding/outer_streams.h"
 #include "net/connection.h"
 #include "net/descriptor_budget.h"
 #include "net/downstreams.h"
@@ -63,6 +65,8 @@ struct Instance final : Downstreams, MemoryHolders {
   std::function<void(bool)> on_overload;
   IntrusiveList<AcceptorBinding> acceptors;
   IntrusiveList<HttpEngineBinding> engines;
+  // Each ends with its engine.
+  std::vector<std::unique_ptr<OuterStreamsBinding>> outer_streams;
   // For engines that are made later.
   bool crowded = false;
   // Downstream connections that JavaScript holds.

@@ -12,10 +12,10 @@ namespace sideroute {
 
 namespace {
 
-constexpr napi_type_tag kTag = {0x6b2f0d7c91e84a35, 0x93d5a1c84e7f6b20};
 constexpr int64_t kMaxNumber = 1'000'000;
-// A head, and a piece of a body with it: what is more comes in an array of its own.
-constexpr size_t kOutboxBytes = 160 * 1024;
+// Room for a head, and behind it for a piece of a body: what is more comes in an array of its own.
+constexpr size_t kBodyOffset = 64 * 1024;
+constexpr size_t kOutboxBytes = kBodyOffset + 80 * 1024;
 // What uWebSockets.js may have taken out of a head, and is put back: a blank behind each colon, the version.
 constexpr size_t kHeadSlack = 4 * 1024;
 
@@ -39,18 +39,25 @@ std::string_view Bytes(napi_env env, napi_value value) {
 
 OuterStreamsBinding::OuterStreamsBinding(napi_env env, HttpEngine& engine, Reactor& reactor)
     : env_(env),
-      engine_(engine),
+      engine_(&engine),
       reactor_(reactor),
       head_(engine.settings().request_limits.max_head_bytes + kHeadSlack) {}
 
+OuterStreamsBinding::~OuterStreamsBinding() = default;
+
 // JavaScript may be gone by now, and hears of nothing.
-OuterStreamsBinding::~OuterStreamsBinding() {
+void OuterStreamsBinding::End() {
   ended_ = true;
   for (const auto& stream : streams_) {
     if (stream != nullptr) stream->Cut(Reason::kShutdown);
   }
-  for (napi_ref reference : {send_, resume_, reset_, outbox_array_}) {
-    if (reference != nullptr) napi_delete_reference(env_, reference);
+  streams_.clear();
+  head_ = std::vector<char>();
+  callers_.clear();
+  engine_ = nullptr;
+  for (napi_ref* reference : {&send_, &resume_, &reset_, &outbox_array_}) {
+    if (*reference != nullptr) napi_delete_reference(env_, *reference);
+    *reference = nullptr;
   }
 }
 
@@ -68,6 +75,7 @@ std::unique_ptr<OuterStreamsBinding> OuterStreamsBinding::Create(napi_env env, H
   };
   if (!take("send", &binding->send_) || !take("resume", &binding->resume_) ||
       !take("reset", &binding->reset_)) {
+    binding->End();
     return nullptr;
   }
   napi_value buffer, view;
@@ -79,39 +87,39 @@ std::unique_ptr<OuterStreamsBinding> OuterStreamsBinding::Create(napi_env env, H
   return binding;
 }
 
-napi_value OuterStreamsBinding::Wrap(napi_value engine_object) {
+napi_value OuterStreamsBinding::MakeObject() {
   napi_value outbox;
   napi_get_reference_value(env_, outbox_array_, &outbox);
+  const auto method = [this](const char* name, napi_callback callback) {
+    return napi_property_descriptor{name,    nullptr, callback,        nullptr,
+                                    nullptr, nullptr, napi_enumerable, this};
+  };
   const napi_property_descriptor members[] = {
-      // Whoever has this object has the engine, which owns what it stands for.
-      {"engine", nullptr, nullptr, nullptr, nullptr, engine_object, napi_default, nullptr},
       {"outbox", nullptr, nullptr, nullptr, nullptr, outbox, napi_enumerable, nullptr},
-      {"setCaller", nullptr, SetCaller, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"start", nullptr, StartRequest, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"body", nullptr, Body, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"room", nullptr, Room, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"gone", nullptr, Gone, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"cut", nullptr, Cut, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      method("setCaller", SetCaller),
+      method("start", StartRequest),
+      method("body", Body),
+      method("room", Room),
+      method("gone", Gone),
+      method("cut", Cut),
   };
   napi_value object;
   napi_create_object(env_, &object);
-  napi_type_tag_object(env_, object, &kTag);
   napi_define_properties(env_, object, std::size(members), members);
-  napi_wrap(env_, object, this, nullptr, nullptr, nullptr);
   return object;
 }
 
 void OuterStreamsBinding::Restrict(Decision* decision) {
   if (starting_ == nullptr || decision->plan < 0) return;
-  const Shared<HeaderPlan> plan = engine_.plans().Find(decision->plan);
+  const Shared<HeaderPlan> plan = engine_->plans().Find(decision->plan);
   if (!plan || !plan->response.Touches("date")) return;
   // A new connection goes to where it can be done.
   starting_->CloseAfterwards();
   const int32_t series = decision->series;
   *decision = Decision{};
   decision->series = series;
-  decision->reply = engine_.reason_reply(Reason::kNotImplemented);
-  engine_.decided_fields().clear();
+  decision->reply = engine_->reason_reply(Reason::kNotImplemented);
+  engine_->decided_fields().clear();
 }
 
 // Hot path.
@@ -121,17 +129,19 @@ bool OuterStreamsBinding::Send(OuterStream& stream, const OuterPart& part) {
   napi_value receiver, callback, result;
   std::array<napi_value, 6> arguments;
   size_t count = 5;
-  const size_t size = part.head.size() + part.body.size();
-  char* target = outbox_;
-  if (size > kOutboxBytes) {
+  char* head = outbox_;
+  char* body = outbox_ + kBodyOffset;
+  if (part.head.size() > kBodyOffset || part.body.size() > kOutboxBytes - kBodyOffset) {
+    const size_t size = part.head.size() + part.body.size();
     void* memory = nullptr;
     napi_value buffer;
     napi_create_arraybuffer(env_, size, &memory, &buffer);
     napi_create_typedarray(env_, napi_uint8_array, size, buffer, 0, &arguments[count++]);
-    target = static_cast<char*>(memory);
+    head = static_cast<char*>(memory);
+    body = head + part.head.size();
   }
-  std::copy(part.head.begin(), part.head.end(), target);
-  std::copy(part.body.begin(), part.body.end(), target + part.head.size());
+  std::copy(part.head.begin(), part.head.end(), head);
+  std::copy(part.body.begin(), part.body.end(), body);
   napi_get_undefined(env_, &receiver);
   napi_get_reference_value(env_, send_, &callback);
   napi_create_uint32(env_, stream.number(), &arguments[0]);
@@ -166,15 +176,14 @@ void OuterStreamsBinding::Fail(OuterStream& stream) {
   stream.OnGone();
 }
 
+// Its methods may be called on anything: what they are for is theirs.
 OuterStreamsBinding* OuterStreamsBinding::From(napi_env env, napi_callback_info info, size_t argc,
                                                napi_value* argv) {
-  napi_value self;
-  bool ours = false;
   void* data = nullptr;
-  napi_get_cb_info(env, info, &argc, argv, &self, nullptr);
-  napi_check_object_type_tag(env, self, &kTag, &ours);
-  if (ours && napi_unwrap(env, self, &data) == napi_ok) return static_cast<OuterStreamsBinding*>(data);
-  napi_throw_type_error(env, "ERR_INVALID_THIS", "not what carries streams");
+  napi_get_cb_info(env, info, &argc, argv, nullptr, &data);
+  auto* const self = static_cast<OuterStreamsBinding*>(data);
+  if (!self->ended_) return self;
+  napi_throw_error(env, "ERR_CLOSED", "the engine is gone");
   return nullptr;
 }
 
@@ -235,7 +244,7 @@ int32_t OuterStreamsBinding::Begin(uint32_t number, uint32_t caller, napi_value 
   size_t length = 0;
   if (const int32_t unread = ReadHead(head, text, &length); unread != kBegun) return unread;
   if (number >= streams_.size()) streams_.resize(number + 1);
-  if (streams_[number] == nullptr) streams_[number] = engine_.MakeOuterStream(*this, number);
+  if (streams_[number] == nullptr) streams_[number] = engine_->MakeOuterStream(*this, number);
   OuterStream& stream = *streams_[number];
   // Of a carrier that has lost sight of it.
   if (stream.open()) stream.OnGone();
@@ -243,7 +252,7 @@ int32_t OuterStreamsBinding::Begin(uint32_t number, uint32_t caller, napi_value 
   const std::optional<Reason> refused =
       stream.Start(callers_[caller], {{head_.data(), length}, text == kLossy, body, last});
   starting_ = nullptr;
-  if (refused) return 1 + engine_.reply_reason(*refused);
+  if (refused) return 1 + engine_->reply_reason(*refused);
   return stream.wants_body() ? kBegun : kPaused;
 }
 
@@ -291,7 +300,7 @@ napi_value OuterStreamsBinding::Gone(napi_env env, napi_callback_info info) {
 }
 
 napi_value OuterStreamsBinding::Cut(napi_env env, napi_callback_info info) {
-  if (OuterStreamsBinding* self = From(env, info, 0, nullptr)) self->engine_.CutOuterStreams();
+  if (OuterStreamsBinding* self = From(env, info, 0, nullptr)) self->engine_->CutOuterStreams();
   return nullptr;
 }
 

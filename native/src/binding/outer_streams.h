@@ -22,11 +22,14 @@ namespace sideroute {
 
 class OuterStreamsBinding final : private OuterCarrier {
  public:
-  // Null with an exception pending. `engine_object` is kept alive by the object that Wrap returns.
+  // Null with an exception pending. Ended before the engine; kept to the end of the environment, as
+  // JavaScript may keep functions of it.
   static std::unique_ptr<OuterStreamsBinding> Create(napi_env env, HttpEngine& engine, Reactor& reactor,
                                                      napi_value callbacks);
   ~OuterStreamsBinding();
-  napi_value Wrap(napi_value engine_object);
+  napi_value MakeObject();
+  // There is nothing more to carry.
+  void End();
 
   // What is decided is for one of these, which cannot do all of it.
   void Restrict(Decision* decision);
@@ -67,7 +70,8 @@ class OuterStreamsBinding final : private OuterCarrier {
   static napi_value Cut(napi_env env, napi_callback_info info);
 
   napi_env const env_;
-  HttpEngine& engine_;
+  // Null after End.
+  HttpEngine* engine_;
   Reactor& reactor_;
   napi_ref send_ = nullptr;
   napi_ref resume_ = nullptr;
@@ -75,7 +79,6 @@ class OuterStreamsBinding final : private OuterCarrier {
   // Keeps the memory of outbox_.
   napi_ref outbox_array_ = nullptr;
   char* outbox_ = nullptr;
-  // No JavaScript runs any more.
   bool ended_ = false;
   bool entered_ = false;
   // Whose head is being decided about.

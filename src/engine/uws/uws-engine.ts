@@ -14,7 +14,7 @@
  */
 import { closeSync, fstatSync } from 'node:fs';
 
-import { PART, START, TEXT, type OuterStreams } from '../../addon/outer-streams.ts';
+import { OUTBOX_BODY, PART, START, TEXT, type OuterStreams } from '../../addon/outer-streams.ts';
 import { ProxyError } from '../../errors.ts';
 import { loadUws, type UwsApp, type UwsLibrary, type UwsRequest, type UwsResponse } from '../../uws-library/library.ts';
 import type { Engine, RoutedConnection } from '../engine.ts';
@@ -27,7 +27,7 @@ const REFRESH_INTERVAL_MS = 3_000;
 /** Beyond this many apps one without connections is reused before another is made (27 KiB each). */
 const MAX_IDLE_APPS = 256;
 const DRAIN_POLL_MS = 20;
-/** A connection adopted this long ago without a request is idle: its first head was complete when it came. */
+/** A connection on which nothing has happened for so long is idle: its first head was complete when it came. */
 const DRAIN_QUIET_MS = 100;
 
 export interface UwsEngineOptions {
@@ -45,6 +45,7 @@ interface Slot {
   frontend: number;
   connections: number;
   inFlight: number;
+  /** When a connection was adopted last; while draining, or a request has ended, or draining has begun. */
   lastUsedMs: number;
 }
 
@@ -61,6 +62,7 @@ class UwsEngine implements Engine, StreamOwner {
   readonly name = 'uws';
   readonly streams: OuterStreams;
   private open = 0;
+  private draining = false;
   private readonly uws: UwsLibrary;
   private readonly native: NativeEngine;
   private readonly onConnections: (connections: number) => void;
@@ -70,6 +72,8 @@ class UwsEngine implements Engine, StreamOwner {
   private readonly running: (UwsStream | null)[] = [];
   private readonly freeNumbers: number[] = [];
   private readonly head = new HeadText();
+  private readonly heads: Windows;
+  private readonly bodies: Windows;
   private readonly refresher: NodeJS.Timeout;
 
   constructor(uws: UwsLibrary, native: NativeEngine, options: Partial<UwsEngineOptions>) {
@@ -78,10 +82,12 @@ class UwsEngine implements Engine, StreamOwner {
     this.onConnections = options.onConnections ?? (() => undefined);
     this.streams = native.carry({
       send: (number, flags, headBytes, bodyBytes, length, own) =>
-        this.send(number, flags, headBytes, bodyBytes, length, own ?? this.streams.outbox),
+        this.send(number, flags, headBytes, bodyBytes, length, own),
       resume: (number) => this.on(number, (stream) => stream.resume()),
       reset: (number) => this.on(number, (stream) => stream.reset()),
     });
+    this.heads = new Windows(this.streams.outbox, 0);
+    this.bodies = new Windows(this.streams.outbox, OUTBOX_BODY);
     this.refresher = setInterval(() => {
       for (const stream of this.running) stream?.refresh();
     }, REFRESH_INTERVAL_MS).unref();
@@ -115,7 +121,10 @@ class UwsEngine implements Engine, StreamOwner {
   /** The native engine drains as well: it is told by whoever has both, or here. */
   async drain(deadlineMs: number): Promise<void> {
     void this.native.drain(deadlineMs);
-    const endMs = performance.now() + deadlineMs;
+    const beginMs = performance.now();
+    const endMs = beginMs + deadlineMs;
+    this.draining = true;
+    for (const slot of this.slots.values()) slot.lastUsedMs = beginMs;
     while (this.connections > 0) {
       const nowMs = performance.now();
       if (nowMs >= endMs) this.streams.cut();
@@ -139,7 +148,7 @@ class UwsEngine implements Engine, StreamOwner {
   onEnded(stream: UwsStream): void {
     const slot = this.callers[stream.caller]!;
     slot.inFlight--;
-    slot.lastUsedMs = performance.now();
+    if (this.draining) slot.lastUsedMs = performance.now();
     this.running[stream.number] = null;
     this.freeNumbers.push(stream.number);
   }
@@ -151,13 +160,13 @@ class UwsEngine implements Engine, StreamOwner {
     headBytes: number,
     bodyBytes: number,
     length: number,
-    bytes: Uint8Array,
+    own: Uint8Array | undefined,
   ): boolean {
     const stream = this.running[number];
     if (stream == null) return true;
     try {
-      const head = headBytes === 0 ? null : bytes.subarray(0, headBytes);
-      const body = bytes.subarray(headBytes, headBytes + bodyBytes);
+      const head = headBytes === 0 ? null : own === undefined ? this.heads.of(headBytes) : own.subarray(0, headBytes);
+      const body = own === undefined ? this.bodies.of(bodyBytes) : own.subarray(headBytes);
       return stream.send(head, body, length, (flags & PART.last) !== 0, (flags & PART.close) !== 0);
     } catch {
       stream.breakOff();
@@ -223,7 +232,7 @@ class UwsEngine implements Engine, StreamOwner {
     try {
       const text = this.head.read(request);
       if (!this.head.hasBody) {
-        if (stream.start(text, TEXT.decoded) !== START.inexact) return;
+        if (stream.startRequest(text, TEXT.decoded) !== START.inexact) return;
       } else if (isAscii(text)) {
         stream.startWithBody(text, TEXT.decoded);
         return;
@@ -232,10 +241,33 @@ class UwsEngine implements Engine, StreamOwner {
       const exact = readBytes(request);
       const kind = exact === null ? TEXT.lossy : TEXT.bytes;
       if (hasBody) stream.startWithBody(exact ?? text, kind);
-      else stream.start(exact ?? text, kind);
+      else stream.startRequest(exact ?? text, kind);
     } catch {
       stream.breakOff();
     }
+  }
+}
+
+/** Views of what lies at one place of the outbox, by their length: most lengths come again and again. */
+class Windows {
+  private static readonly MOST_KEPT_BYTES = 2_048;
+  private readonly bytes: Uint8Array;
+  private readonly offset: number;
+  private readonly kept: (Uint8Array | undefined)[] = [];
+
+  constructor(bytes: Uint8Array, offset: number) {
+    this.bytes = bytes;
+    this.offset = offset;
+    for (let length = 0; length <= Windows.MOST_KEPT_BYTES; length++) this.kept.push(undefined);
+  }
+
+  of(length: number): Uint8Array {
+    if (length > Windows.MOST_KEPT_BYTES) return this.view(length);
+    return (this.kept[length] ??= this.view(length));
+  }
+
+  private view(length: number): Uint8Array {
+    return new Uint8Array(this.bytes.buffer, this.offset, length);
   }
 }
 

@@ -26,33 +26,30 @@ export interface StreamOwner {
   onEnded(stream: UwsStream): void;
 }
 
-export class UwsStream {
+export class UwsStream extends Downstream {
   readonly number: number;
   /** Of the caller whose request this is. */
   readonly caller: number;
   private readonly owner: StreamOwner;
-  private readonly response: UwsResponse;
-  private readonly downstream: Downstream;
   /** False once there is nothing more to say, to either side. */
-  private open = true;
+  private live = true;
   /** The addon knows of it. */
   private begun = false;
   /** The downstream has sent its last byte. */
   private received = true;
   private paused = false;
-  /** What was given to `downstream`, or is about to be, ends the response. */
+  /** What was given to be written, or is about to be, ends the response. */
   private complete = false;
 
   constructor(owner: StreamOwner, number: number, caller: number, response: UwsResponse) {
+    super(response);
     this.owner = owner;
     this.number = number;
     this.caller = caller;
-    this.response = response;
-    this.downstream = new Downstream(response, () => this.onDrained());
   }
 
   /** A request without a body. Answers `START.inexact` when the head is to be read in another way; nothing has happened then. */
-  start(head: string, text: number): number {
+  startRequest(head: string, text: number): number {
     const answer = this.begin(head, text, undefined, true);
     if (answer !== START.inexact) this.watch();
     return answer;
@@ -64,7 +61,7 @@ export class UwsStream {
     this.watch();
     this.response.onData((bytes, last) => {
       try {
-        if (!this.open || this.complete) return;
+        if (!this.live || this.complete) return;
         this.received = last;
         if (!this.begun) this.begin(head, text, bytes, last);
         else if (!this.owner.streams.body(this.number, bytes, last)) this.pause();
@@ -74,21 +71,26 @@ export class UwsStream {
     });
   }
 
-  /** From the addon: a part of the response, see `OuterCarrier`. Both arrays are the addon's when this has returned. */
+  /**
+   * Hot path. From the addon: a part of the response, see `OuterCarrier`. Both arrays are the addon's when this has returned.
+   */
   send(head: Uint8Array | null, body: Uint8Array, length: number, last: boolean, close: boolean): boolean {
-    const { downstream } = this;
-    if (!this.open) return true;
+    if (!this.live) return true;
     // Before the last bytes, after which uWS must not be called: nothing may leave the connection paused.
     if (last) this.resume();
-    const taken = head === null ? this.write(body) : this.startResponse(headOf(head), body, length, last, close);
+    if (head !== null && last && length >= 0 && this.whole(head, body, close)) {
+      this.finish();
+      return true;
+    }
+    const taken = head === null ? this.writeOn(body) : this.startResponse(headOf(head), body, length, last, close);
     if (!taken) {
-      downstream.keepPending();
+      this.keepPending();
       // A write that falls short makes uWS poll again.
       this.paused = false;
       this.complete = last;
     } else if (last) {
-      if (downstream.open) downstream.end();
-      this.end();
+      if (this.open) this.end();
+      this.finish();
     }
     return taken;
   }
@@ -104,18 +106,18 @@ export class UwsStream {
   }
 
   reset(): void {
-    if (!this.open) return;
-    this.end();
-    this.downstream.abort();
+    if (!this.live) return;
+    this.finish();
+    this.abort();
   }
 
   /** Called now and then: neither a slow upload nor a stalled reader is a reason to close, as uWS would after 10 s. */
   refresh(): void {
-    if (!this.open || !this.downstream.open) return;
-    if (this.downstream.blocked || (!this.received && !this.paused)) {
+    if (!this.live || !this.open) return;
+    if (this.blocked || (!this.received && !this.paused)) {
       this.response.pause();
       this.response.resume();
-    } else if (this.paused && this.downstream.started) {
+    } else if (this.paused && this.started) {
       // A pause also holds what uWS may have left of the response.
       this.response.cork(() => undefined);
     }
@@ -132,9 +134,9 @@ export class UwsStream {
   }
 
   private watch(): void {
-    if (!this.downstream.open) return;
+    if (!this.open) return;
     this.response.onAborted(() => {
-      this.downstream.open = false;
+      this.open = false;
       this.leave();
     });
   }
@@ -147,39 +149,38 @@ export class UwsStream {
     this.begun = false;
     this.complete = true;
     setImmediate(() => {
-      if (!this.open) return;
+      if (!this.live) return;
       const { status, fields, body } = localReply(reason);
-      this.end();
-      this.downstream.reply({ status, fields }, body, true);
+      this.finish();
+      this.reply({ status, fields }, body, true);
     });
   }
 
   private startResponse(head: ResponseHead, body: Uint8Array, length: number, last: boolean, close: boolean): boolean {
-    const { downstream } = this;
     if (length === LENGTH.bodiless) {
-      downstream.reply(head, null, close);
+      this.reply(head, null, close);
       return true;
     }
     // The end of an empty body is known at once.
     const known = length === LENGTH.unknown && last && body.length === 0 ? 0 : length;
-    return downstream.start(head, known === LENGTH.unknown ? null : known, body, close, last);
+    return this.start(head, known === LENGTH.unknown ? null : known, body, close, last);
   }
 
-  private write(body: Uint8Array): boolean {
-    return body.length === 0 || this.downstream.write(body);
+  private writeOn(body: Uint8Array): boolean {
+    return body.length === 0 || this.write(body);
   }
 
-  private onDrained(): void {
-    if (!this.open) return;
-    const { complete, downstream } = this;
-    if (complete && downstream.open) downstream.end();
-    this.open = !complete;
+  protected override onDrained(): void {
+    if (!this.live) return;
+    const { complete } = this;
+    if (complete && this.open) this.end();
+    this.live = !complete;
     this.owner.streams.room(this.number);
     if (complete) this.owner.onEnded(this);
   }
 
   private pause(): void {
-    if (!this.open || this.received) return;
+    if (!this.live || this.received) return;
     this.paused = true;
     this.response.pause();
   }
@@ -187,18 +188,18 @@ export class UwsStream {
   /** After an exception, which is a bug. */
   breakOff(): void {
     this.leave();
-    this.downstream.abort();
+    this.abort();
   }
 
   private leave(): void {
-    if (!this.open) return;
-    this.open = false;
+    if (!this.live) return;
+    this.live = false;
     if (this.begun) this.owner.streams.gone(this.number);
     this.owner.onEnded(this);
   }
 
-  private end(): void {
-    this.open = false;
+  private finish(): void {
+    this.live = false;
     this.owner.onEnded(this);
   }
 }
