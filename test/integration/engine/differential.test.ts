@@ -151,12 +151,6 @@ async function startSide(t: Test, makeEngine: MakeEngine): Promise<Side> {
   return { front, host, backend };
 }
 
-/** undici alone decides whether to announce that there is no body; both ways of saying it mean the same. */
-function shownRequest(message: Message): object {
-  const { fields, ...rest } = shown(message);
-  return { ...rest, fields: fields.filter((field) => field !== 'content-length: 0') };
-}
-
 function shown(message: Message) {
   return {
     startLine: message.startLine,
@@ -179,7 +173,7 @@ async function run({ front, host, backend }: Side, one: Exchange): Promise<objec
     const { status, reason, series } = host.outcomes[0]!;
     return {
       client: shown(response),
-      upstream: backend.requests.map(shownRequest),
+      upstream: backend.requests.map(shown),
       outcome: { status, reason, series },
       rest: client.text,
     };
