@@ -219,7 +219,10 @@ void Reactor::DispatchAgain() {
 
 void Reactor::DispatchDeadlines() {
   const uint64_t now = NowMs();
+  const bool caught_up = catch_up_turns_ > 0;
   if (CatchUpFirst(now)) return;
+  // Timers of others, which take time, too, may have led here before the loop has looked at the sockets.
+  if (caught_up && turn_ == caught_up_turn_) DispatchEvents();
   BeginTurn();
   dispatching_ = true;
   // By index: a deadline may create or remove a queue.
@@ -251,6 +254,7 @@ bool Reactor::CatchUpFirst(uint64_t now) {
     return false;
   }
   ++catch_up_turns_;
+  caught_up_turn_ = turn_;
   // Stays true when there is nothing to serve.
   drained_ = true;
   StartTimer(now + 1);

@@ -250,6 +250,8 @@ class Reactor {
   bool drained_ = true;
   // Turns for which what is due has waited.
   int catch_up_turns_ = 0;
+  // The last turn before the last of them.
+  uint64_t caught_up_turn_ = 0;
   std::vector<DeadlineQueue*> queues_;
   std::vector<TurnClient*> turn_clients_;
   std::vector<std::unique_ptr<Disposable>> disposed_;
