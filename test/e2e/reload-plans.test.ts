@@ -1,6 +1,7 @@
 /**
- * Resident memory over reloads whose filters are other ones each time, while requests are under way: what the addon had of a
- * table goes with it, but a request keeps what it was decided by.
+ * Memory over reloads whose filters are other ones each time, while requests are under way: what the addon had of a table goes with it, but a
+ * request keeps what it was decided by. Measured is the memory of its own beside the JavaScript heap, which reload-memory.test.ts watches: what V8 has
+ * in reserve differs from version to version, by more than a table has.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,17 +14,17 @@ import { clusterOf } from '../support/cluster-of.ts';
 
 const RULES = 16;
 const VALUES = 4;
-/** Until the heap has the size it keeps: on Node 26 that takes 40 of them, and 12 MiB. */
+/** Until buffers, and what is left of threads that parsed, have the size that they keep: on Node 26 that takes 40 of them. */
 const WARM_UP = 40;
 const RELOADS = 100;
 const GROWTH_LIMIT_MIB = 5;
 const SLOW_RELOADS = 50;
 /** What `sideroute inject`, the chart and the kustomize components give the sidecar. */
 const HEAP_OF_THE_MANIFESTS = '--max-old-space-size=128 --max-semi-space-size=2';
-/** Answers SIGUSR2 when what can be collected is. Standard error has lines of its own. */
+/** Answers SIGUSR2 when what can be collected is, with the bytes of the heap. Standard error has lines of its own. */
 const PRELOAD = `data:text/javascript,import{setFlagsFromString}from'node:v8';import{runInNewContext}from'node:vm';
 setFlagsFromString('--expose-gc');const gc=runInNewContext('gc');
-process.on('SIGUSR2',()=>{gc();setTimeout(()=>{gc();console.error('collected')},50)})`;
+process.on('SIGUSR2',()=>{gc();setTimeout(()=>{gc();console.error('collected '+process.memoryUsage().heapTotal)},50)})`;
 
 /** Every value differs with the generation and the rule; 0.5 MB in all. */
 function configuration(generation: number): Record<string, string> {
@@ -67,12 +68,13 @@ t.test('100 reloads of changing filters: memory stays, a slow request ends by it
   delete process.env['NODE_OPTIONS'];
 
   const count = (text: string): number => sidecar.log.filter((line) => line.includes(text)).length;
-  const resident = async (): Promise<number> => {
-    const before = count('collected');
+  const besideTheHeap = async (): Promise<number> => {
+    const before = count('collected ');
     client.must(['kill', '-USR2', String(sidecar.process.pid)]);
-    await eventually('collected', () => count('collected') > before, 30_000);
+    await eventually('collected', () => count('collected ') > before, 30_000);
     const status = readFileSync(`/proc/${sidecar.process.pid}/status`, 'latin1');
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) / 1024;
+    const line = sidecar.log.findLast((text) => text.startsWith('collected '))!;
+    return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)![1]) / 1024 - Number(line.split(' ')[1]) / 2 ** 20;
   };
   const urls = Array.from({ length: RULES }, (_, index) => `http://10.96.0.10/r${index}`);
   const reload = async (generation: number): Promise<void> => {
@@ -83,7 +85,7 @@ t.test('100 reloads of changing filters: memory stays, a slow request ends by it
     if (answers !== `ok g${generation} `.repeat(RULES)) t.fail(`generation ${generation}: ${answers}`);
   };
   for (let generation = 1; generation <= WARM_UP; generation++) await reload(generation);
-  const first = await resident();
+  const first = await besideTheHeap();
 
   const arrived = waitForLine(backend, /^waiting/);
   const slow = client.spawn(['curl', '-s', '-w', '%header{x-generation}\n', 'http://10.96.0.10/r3?wait']);
@@ -99,11 +101,17 @@ t.test('100 reloads of changing filters: memory stays, a slow request ends by it
   client.must(['curl', '-s', 'http://10.96.0.10/r0?open']);
   t.equal(await answer, `ok g${WARM_UP}`, 'the slow request has the response of the route it began with');
 
-  for (; generation <= WARM_UP + RELOADS; generation++) await reload(generation);
-  const growth = (await resident()) - first;
+  // What a thread of the moment holds comes and goes; what is not given back stays.
+  let least = Number.POSITIVE_INFINITY;
+  for (; generation <= WARM_UP + RELOADS; generation++) {
+    await reload(generation);
+    if (generation % 10 === 0 && generation > WARM_UP + RELOADS - 30) least = Math.min(least, await besideTheHeap());
+  }
+  const growth = least - first;
+  t.comment(`${first.toFixed(1)} MiB beside the heap, ${growth.toFixed(1)} MiB more`);
   t.ok(
     growth < GROWTH_LIMIT_MIB,
-    `${first.toFixed(1)} MiB resident, ${growth.toFixed(1)} MiB more after ${RELOADS} reloads`,
+    `${first.toFixed(1)} MiB beside the heap, ${growth.toFixed(1)} MiB more after ${RELOADS} reloads`,
   );
   for (const kind of ['plan', 'policy']) {
     const line = new RegExp(`^sideroute_compiled_objects\\{kind="${kind}"\\}`);
