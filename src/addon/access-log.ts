@@ -1,7 +1,7 @@
 /**
  * The typed interface of the native access log: what `createAccessLog` of the addon takes and returns.
  *
- * Acceptor and native engine are given the object and write their lines by themselves; the `uws` engine calls `request`.
+ * Acceptor and native engine are given the object and write their lines by themselves; the tests of the writer call `request`.
  * Lines are formatted in native/src/log/access_log.cc and written by a thread of the addon's own.
  */
 import { loadAddon } from './load.ts';
@@ -25,7 +25,7 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-/** A request of an engine in TypeScript. Strings are Latin-1, times milliseconds from its start; null: not known. */
+/** A request as a test has it. Strings are Latin-1, times milliseconds from its start; null: not known. */
 export interface NativeRequestEntry {
   readonly frontend: number;
   /** -1: refused before it was routed. */
@@ -55,8 +55,6 @@ export interface NativeAccessLog {
   /** `members`: JSON members without braces. */
   setSeries(id: number, members: string): void;
   setFrontend(id: number, key: string): void;
-  /** Whether `request` would write a line. */
-  wants(reason: number, status: number): boolean;
   request(entry: NativeRequestEntry): void;
   counters(): LogCounters;
   /** Writes what waits, for at most `timeoutMs`; blocks meanwhile. Nothing is logged afterwards. */

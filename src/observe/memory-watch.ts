@@ -1,5 +1,5 @@
 /**
- * The memory limit of the sidecar: found at the start, kept by the addon, told to the log and to engines in JavaScript.
+ * The memory limit of the sidecar: found at the start, kept by the addon, told to the log.
  *
  * Stage before: the composition root. Stage after: the addon, which sheds; `connection-families.ts` shows the figures.
  */
@@ -17,7 +17,6 @@ export interface MemoryWatchOptions {
 
 export class MemoryWatch {
   readonly #native: NativeBinding;
-  #overloaded = false;
   #sinceMs = 0;
 
   /** @throws ProxyError `memory-limit` when what the kernel says of memory cannot be read */
@@ -40,17 +39,11 @@ export class MemoryWatch {
     logger.info('memory limit', { bytes, source, usage });
   }
 
-  /** Requests are refused. */
-  get overloaded(): boolean {
-    return this.#overloaded;
-  }
-
   get state(): MemoryState {
     return this.#native.memory();
   }
 
   #onOverload(overloaded: boolean, logger: Logger): void {
-    this.#overloaded = overloaded;
     const { limitBytes, usageBytes, closed } = this.state;
     if (overloaded) {
       this.#sinceMs = performance.now();

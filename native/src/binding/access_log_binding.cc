@@ -102,20 +102,6 @@ napi_value SetText(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// wants(reason, status)
-napi_value Wants(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  AccessLog* log = From(env, info, 2, arguments);
-  int64_t reason = 0, status = 0;
-  napi_value result = nullptr;
-  if (log == nullptr || !ReadInteger(env, arguments[0], "reason", -1, 1'000, &reason) ||
-      !ReadInteger(env, arguments[1], "status", 0, 999, &status)) {
-    return nullptr;
-  }
-  napi_get_boolean(env, log->Wants(static_cast<int32_t>(reason), static_cast<uint16_t>(status)), &result);
-  return result;
-}
-
 // Members of the object that request() gets.
 class EntryReader {
  public:
@@ -244,7 +230,6 @@ napi_value CreateAccessLog(napi_env env, napi_callback_info info) {
        napi_enumerable, nullptr},
       {"setFrontend", nullptr, SetText<&AccessLog::SetFrontend, kMaxId>, nullptr, nullptr, nullptr,
        napi_enumerable, nullptr},
-      {"wants", nullptr, Wants, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"request", nullptr, Request, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
