@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { largeRouteFiles } from '../../test/support/large-routes.ts';
 import { stopProcess, waitForLine } from '../../test/support/processes.ts';
+import { programOf } from '../program.ts';
 
 const { values } = parseArgs({
   options: {
@@ -71,7 +72,7 @@ class Sidecar {
     const heap = ['--max-old-space-size=128', '--max-semi-space-size=2'];
     const where = ['--capture', '127.0.0.1:0', '--metrics', '127.0.0.1:0', '--admin', 'none'];
     const options = ['--routes', this.volume.path, '--resolv-conf', resolvConf, '--log-level', 'info', ...where];
-    this.process = spawn(process.execPath, [...heap, join(root, 'dist/src/main.js'), 'proxy', ...options], {
+    this.process = spawn(process.execPath, [...heap, programOf(root), 'proxy', ...options], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     // Each line that is waited for leaves its listeners.

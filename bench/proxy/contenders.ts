@@ -1,9 +1,10 @@
 /** What `compare` compares: sideroute in several settings, HAProxy and nginx, each as its users would set it up. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { SIDEROUTE } from '../../test/support/sidecar.ts';
+import { programOf } from '../program.ts';
 
 const SCENARIO = new URL('../../../test/fixtures/scenario/', import.meta.url);
 
@@ -107,10 +108,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   uws: sideroute('uws'),
   before: (port, options) => {
     const [node, sourceMaps, , ...args] = sideroute('native')(port, options).command;
-    const dist = join(resolve(options.before ?? '.'), 'dist');
-    // Versions that were not bundled have the program where the compiler put it.
-    const main = [join(dist, 'bin', 'sideroute.js'), join(dist, 'src', 'main.js')].find((file) => existsSync(file));
-    if (main === undefined) throw new Error(`${dist} has no program: build it first`);
+    const main = programOf(options.before ?? '.');
     return { name: 'sideroute native before', command: [node!, sourceMaps!, main, ...args] };
   },
   haproxy,

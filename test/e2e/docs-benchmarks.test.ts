@@ -50,6 +50,13 @@ const RUN: Readonly<Record<string, Runner>> = {
   'docs/PERFORMANCE.md > Memory': benchmark(['100 '], '--rules 100 --reloads 4'),
   'docs/PERFORMANCE.md > The decision': benchmark(['prefix paths', 'exact paths', 'one header'], '--quick'),
   'docs/PERFORMANCE.md > Applying a configuration': benchmark(['625 routes x 16 rules, 50 Services'], '--quick'),
+  'docs/PERFORMANCE.md > Applying a configuration (2)': benchmark(
+    ['all of 100 routes, all threads', 'the serving thread', 'one of 100 routes', 'of before'],
+    '--quick',
+    [],
+    // This version stands for the one before.
+    (script) => script.replace('--before DIR', '--before .'),
+  ),
 };
 
 runBlocks(RUN, isBenchmark);
