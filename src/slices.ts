@@ -63,7 +63,12 @@ export class Slicer {
         const step = steps.next();
         if (step.done === true) return step.value;
         if (step.value !== undefined) {
-          await step.value;
+          try {
+            await step.value;
+          } catch (error) {
+            steps.throw(error);
+            throw error;
+          }
           break;
         }
       } while (this.#now() < endMs);

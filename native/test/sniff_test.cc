@@ -11,17 +11,17 @@ namespace {
 
 using namespace std::string_view_literals;
 
-const char* Name(Protocol protocol) {
+const char* Name(Sniffed protocol) {
   switch (protocol) {
-    case Protocol::kUndecided:
+    case Sniffed::kUndecided:
       return "undecided";
-    case Protocol::kHttp1:
+    case Sniffed::kHttp1:
       return "http1";
-    case Protocol::kTls:
+    case Sniffed::kTls:
       return "tls";
-    case Protocol::kHttp2:
+    case Sniffed::kHttp2:
       return "http2";
-    case Protocol::kOther:
+    case Sniffed::kOther:
       break;
   }
   return "other";
@@ -30,41 +30,41 @@ const char* Name(Protocol protocol) {
 struct SniffCase {
   std::string_view bytes;
   // What the whole of `bytes` is, and how many bytes it takes to say so.
-  Protocol protocol;
+  Sniffed protocol;
   size_t decided_at;
 };
 
 constexpr SniffCase kCases[] = {
-    {"GET / HTTP/1.1\r\n"sv, Protocol::kHttp1, 1},
-    {"PURGE /x HTTP/1.1\r\n"sv, Protocol::kHttp1, 2},
-    {"PRI /x HTTP/1.1\r\n"sv, Protocol::kHttp1, 5},
-    {"PROPFIND / HTTP/1.1\r\n"sv, Protocol::kHttp1, 3},
-    {"!odd~method / HTTP/1.1\r\n"sv, Protocol::kHttp1, 1},
-    {"\r\nGET / HTTP/1.1\r\n"sv, Protocol::kHttp1, 1},
-    {"\nGET / HTTP/1.1\r\n"sv, Protocol::kHttp1, 1},
-    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"sv, Protocol::kHttp2, 24},
-    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\4"sv, Protocol::kHttp2, 24},
-    {"PRI * HTTP/2.0\r\n\r\nSM\r\nX"sv, Protocol::kHttp1, 23},
-    {"PRI * HTTP/1.1\r\n"sv, Protocol::kHttp1, 12},
-    {"\x16\x03\x01\x02\x00"sv, Protocol::kTls, 2},
-    {"\x16\x03\x03"sv, Protocol::kTls, 2},
-    {"\x16\x02"sv, Protocol::kOther, 2},
-    {"\x16G"sv, Protocol::kOther, 2},
-    {"\x80\x2e\x01"sv, Protocol::kOther, 1},
-    {"\0\0\0"sv, Protocol::kOther, 1},
-    {" GET"sv, Protocol::kOther, 1},
-    {"\"x\""sv, Protocol::kOther, 1},
-    {"\x7f"sv, Protocol::kOther, 1},
-    {"\xc3\xa9"sv, Protocol::kOther, 1},
+    {"GET / HTTP/1.1\r\n"sv, Sniffed::kHttp1, 1},
+    {"PURGE /x HTTP/1.1\r\n"sv, Sniffed::kHttp1, 2},
+    {"PRI /x HTTP/1.1\r\n"sv, Sniffed::kHttp1, 5},
+    {"PROPFIND / HTTP/1.1\r\n"sv, Sniffed::kHttp1, 3},
+    {"!odd~method / HTTP/1.1\r\n"sv, Sniffed::kHttp1, 1},
+    {"\r\nGET / HTTP/1.1\r\n"sv, Sniffed::kHttp1, 1},
+    {"\nGET / HTTP/1.1\r\n"sv, Sniffed::kHttp1, 1},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"sv, Sniffed::kHttp2, 24},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\4"sv, Sniffed::kHttp2, 24},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\nX"sv, Sniffed::kHttp1, 23},
+    {"PRI * HTTP/1.1\r\n"sv, Sniffed::kHttp1, 12},
+    {"\x16\x03\x01\x02\x00"sv, Sniffed::kTls, 2},
+    {"\x16\x03\x03"sv, Sniffed::kTls, 2},
+    {"\x16\x02"sv, Sniffed::kOther, 2},
+    {"\x16G"sv, Sniffed::kOther, 2},
+    {"\x80\x2e\x01"sv, Sniffed::kOther, 1},
+    {"\0\0\0"sv, Sniffed::kOther, 1},
+    {" GET"sv, Sniffed::kOther, 1},
+    {"\"x\""sv, Sniffed::kOther, 1},
+    {"\x7f"sv, Sniffed::kOther, 1},
+    {"\xc3\xa9"sv, Sniffed::kOther, 1},
 };
 
 TEST("first bytes name the protocol, at the first byte that can") {
   for (const SniffCase& row : kCases) {
     for (size_t length = 1; length <= row.bytes.size(); ++length) {
-      const Protocol expected = length < row.decided_at ? Protocol::kUndecided : row.protocol;
+      const Sniffed expected = length < row.decided_at ? Sniffed::kUndecided : row.protocol;
       // A copy of its own, so that the sanitizer sees a read beyond what was received.
       const std::string seen(row.bytes.substr(0, length));
-      const Protocol actual = Sniff(seen.data(), seen.size());
+      const Sniffed actual = Sniff(seen.data(), seen.size());
       CHECK_EQ(std::string(Name(actual)) + " " + seen, std::string(Name(expected)) + " " + seen);
     }
   }
@@ -73,9 +73,9 @@ TEST("first bytes name the protocol, at the first byte that can") {
 TEST("every first byte is decided alike, whatever follows") {
   for (int byte = 0; byte < 256; ++byte) {
     const char bytes[2] = {static_cast<char>(byte), ' '};
-    const Protocol one = Sniff(bytes, 1);
-    const Protocol two = Sniff(bytes, 2);
-    if (one != Protocol::kUndecided) {
+    const Sniffed one = Sniff(bytes, 1);
+    const Sniffed two = Sniff(bytes, 2);
+    if (one != Sniffed::kUndecided) {
       CHECK_EQ(std::string(Name(two)), std::string(Name(one)));
     } else {
       CHECK(byte == 'P' || byte == 0x16);

@@ -11,6 +11,9 @@ export const MAX_BODY_BYTES = 4 * 2 ** 20;
 /** Of all bodies at once. */
 export const MAX_BODIES_BYTES = 32 * 2 ** 20;
 
+const NOTHING = Buffer.alloc(0);
+const LEAST_ROOM_BYTES = 16 * 1024;
+
 export type BodyRefusal =
   | 'too-long'
   /** It made room for others. */
@@ -20,7 +23,8 @@ export type BodyRefusal =
 
 export class Body {
   readonly #bodies: Bodies;
-  #chunks: Buffer[] = [];
+  /** One block, however small the chunks are: each of them would cost more than its bytes. At most twice what it holds. */
+  #room: Buffer = NOTHING;
   bytes = 0;
   #refusal: BodyRefusal | null = null;
   readonly #ended: () => void;
@@ -50,7 +54,7 @@ export class Body {
 
   /** What came, as text; it is kept no longer. */
   take(): string {
-    const text = Buffer.concat(this.#chunks).toString();
+    const text = this.#room.toString('utf8', 0, this.bytes);
     this.drop();
     return text;
   }
@@ -62,17 +66,26 @@ export class Body {
   }
 
   drop(): void {
-    this.#chunks = [];
+    this.#room = NOTHING;
     this.bytes = 0;
     this.#bodies.delete(this);
   }
 
   #took(chunk: Buffer): void {
     if (this.#refusal !== null) return;
-    this.#chunks.push(chunk);
-    this.bytes += chunk.length;
-    if (this.bytes > MAX_BODY_BYTES) this.refuse('too-long');
-    else this.#bodies.grown();
+    const bytes = this.bytes + chunk.length;
+    if (bytes > MAX_BODY_BYTES) {
+      this.refuse('too-long');
+      return;
+    }
+    if (bytes > this.#room.length) {
+      const room = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#room.length, LEAST_ROOM_BYTES));
+      this.#room.copy(room, 0, 0, this.bytes);
+      this.#room = room;
+    }
+    chunk.copy(this.#room, this.bytes);
+    this.bytes = bytes;
+    this.#bodies.grown();
   }
 }
 

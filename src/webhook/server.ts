@@ -143,7 +143,8 @@ export class WebhookServer {
     if (body.refusal === null) await (this.#turns = this.#turns.then(() => nextTurn()));
     if (body.refusal !== null) {
       if (body.refusal === 'crowded') refuse(503, 'too many reviews at once, of which this was the largest', 'crowded');
-      else refuse(413, `the body has more than ${MAX_BODY_BYTES} bytes`);
+      else if (body.refusal === 'too-long') refuse(413, `the body has more than ${MAX_BODY_BYTES} bytes`);
+      else refuse(400, 'the body has not come to its end');
       return;
     }
     this.#respond(body.take(), response, refuse);

@@ -9,8 +9,8 @@ import { fixture, Sidecar, startFixture } from '../support/sidecar.ts';
 import { startTwoPods } from '../support/two-pods.ts';
 
 const skip = process.getuid!() === 0 ? false : 'needs root for network namespaces';
-/** Far longer than a request takes, and shorter than an edit waits. */
-const ANSWER_MS = 300;
+/** Longer than a request takes, and far shorter than an edit waits. */
+const ANSWER_MS = 100;
 
 const route = (backend: string) => `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

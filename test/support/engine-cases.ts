@@ -375,6 +375,17 @@ export const ENGINE_CASES: readonly EngineCase[] = [
   badAnswer('NUL in a value', 'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n'),
   badAnswer('obs-fold', 'HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n'),
   badAnswer('a response head over the limit', `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(70_000)}\r\n\r\n`),
+  {
+    name: 'bytes beyond ASCII stay as they are in a head of 20,000 bytes',
+    send: `GET / HTTP/1.1\r\n${HOST}\r\n`,
+    answer: `HTTP/1.1 200 \xfcber\r\nX-Small: b\xa0c\xe9\r\nX-Large: ${'a'.repeat(20_000)}\r\nContent-Length: 2\r\n\r\nok`,
+    client: {
+      startLine: 'HTTP/1.1 200 \xfcber',
+      fields: ['x-small: b\xa0c\xe9', `x-large: ${'a'.repeat(20_000)}`, 'content-length: 2'],
+      body: 'ok',
+    },
+    outcome: OK,
+  },
   badAnswer('an unasked 101', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n'),
   {
     name: 'a short body is seen as truncated',

@@ -138,20 +138,20 @@ bool Detection::Decide(size_t length, bool timed_out) {
     return true;
   }
   switch (Sniff(data, length)) {
-    case Protocol::kTls:
+    case Sniffed::kTls:
       Tunnel(length, ConnectionReason::kTls);
       return true;
-    case Protocol::kHttp2:
+    case Sniffed::kHttp2:
       Tunnel(length, ConnectionReason::kH2c);
       return true;
-    case Protocol::kOther:
+    case Sniffed::kOther:
       Tunnel(length, ConnectionReason::kNotHttp);
       return true;
-    case Protocol::kUndecided:
+    case Sniffed::kUndecided:
       if (!peer_ended_ && !timed_out) return false;
       // Too little for TLS or HTTP/2 and no more to come: the gate knows which of the two it may be instead.
       break;
-    case Protocol::kHttp1:
+    case Sniffed::kHttp1:
       break;
   }
   const GateResult result = GateFirstHead(data, length, settings_.limits);

@@ -27,19 +27,19 @@ bool SharesStart(std::string_view seen, std::string_view whole) {
 
 }  // namespace
 
-Protocol Sniff(const char* data, size_t length) {
+Sniffed Sniff(const char* data, size_t length) {
   const std::string_view seen(data, length);
   const auto first = static_cast<unsigned char>(seen[0]);
   if (first == kTlsHandshake) {
-    if (length == 1) return Protocol::kUndecided;
-    return static_cast<unsigned char>(seen[1]) == kTlsMajor ? Protocol::kTls : Protocol::kOther;
+    if (length == 1) return Sniffed::kUndecided;
+    return static_cast<unsigned char>(seen[1]) == kTlsMajor ? Sniffed::kTls : Sniffed::kOther;
   }
   if (SharesStart(seen, kHttp2Preface)) {
-    return length >= kHttp2Preface.size() ? Protocol::kHttp2 : Protocol::kUndecided;
+    return length >= kHttp2Preface.size() ? Sniffed::kHttp2 : Sniffed::kUndecided;
   }
   // An empty line before the request line is tolerated, RFC 9112 section 2.2; how much of it is for the gate.
-  if (first == '\r' || first == '\n' || IsTokenChar(first)) return Protocol::kHttp1;
-  return Protocol::kOther;
+  if (first == '\r' || first == '\n' || IsTokenChar(first)) return Sniffed::kHttp1;
+  return Sniffed::kOther;
 }
 
 bool MayBeHttpResponse(const char* data, size_t length) {

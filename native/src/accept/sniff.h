@@ -8,7 +8,7 @@
 
 namespace sideroute {
 
-enum class Protocol : uint8_t {
+enum class Sniffed : uint8_t {
   kUndecided,  // so far the beginning of a TLS record or of the HTTP/2 preface
   kHttp1,      // may be HTTP/1.x: ask the head gate
   kTls,        // a TLS handshake record, RFC 8446 section 5.1
@@ -17,7 +17,7 @@ enum class Protocol : uint8_t {
 };
 
 // `data` holds everything received so far; `length` > 0. Deciding never depends on how the bytes were split.
-Protocol Sniff(const char* data, size_t length);
+Sniffed Sniff(const char* data, size_t length);
 
 // How many bytes MayBeHttpResponse needs to be sure.
 inline constexpr size_t kHttpResponseStart = 7;

@@ -110,7 +110,8 @@ napi_value OuterStreamsBinding::MakeObject() {
 }
 
 void OuterStreamsBinding::Restrict(Decision* decision) {
-  if (starting_ == nullptr || decision->plan < 0) return;
+  // Others are decided upon in the same turn.
+  if (starting_ == nullptr || !starting_->starting() || decision->plan < 0) return;
   const Shared<HeaderPlan> plan = engine_->plans().Find(decision->plan);
   if (!plan || !plan->response.Touches("date")) return;
   // A new connection goes to where it can be done.

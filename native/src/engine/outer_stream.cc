@@ -89,7 +89,9 @@ std::optional<Reason> OuterStream::Start(const Caller& caller, const Arrived& ar
   streams_.open.PushBack(this);
   context_.reactor.Enter([&] {
     exchange_ = context_.servers.Take();
+    starting_ = true;
     exchange_->Start(*this, head);
+    starting_ = false;
     KeepRest();
   });
   context_.readers.requests.Give(std::move(reader));
@@ -101,6 +103,8 @@ bool OuterStream::OnBody(std::string_view bytes, bool last) {
   if (!open() || ended_) return true;
   ended_ = last;
   if (context_.reactor.dispatching()) {
+    // Behind what the call that is under way has brought.
+    KeepRest();
     in_.Append(bytes);
     StepLater();
   } else {

@@ -95,6 +95,8 @@ class OuterStream final : public ListNode<OuterStream>, private DownstreamStream
   void OnGone();
   // After OnGone, OnBody and OnRoom within a batch.
   void Wake();
+  // What is decided now is its request.
+  bool starting() const { return starting_; }
   // While its request is being decided: the connection is not kept.
   void CloseAfterwards() { keep_alive_ = false; }
 
@@ -102,6 +104,7 @@ class OuterStream final : public ListNode<OuterStream>, private DownstreamStream
   size_t HeldBytes(bool sockets) const;
   uint64_t StandsSinceMs() const;
   size_t DropReplay();
+  // As RequestServer.
   void Cut(Reason reason);
 
  private:
@@ -142,6 +145,7 @@ class OuterStream final : public ListNode<OuterStream>, private DownstreamStream
   OuterCarrier& carrier_;
   const uint32_t number_;
   RequestServer* exchange_ = nullptr;
+  bool starting_ = false;
   Caller caller_;
   bool awake_ = false;
 

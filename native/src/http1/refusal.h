@@ -1,7 +1,7 @@
 // A request that is refused because of its head: why, and what the host and the access log hear of it. What
 // is answered is the business of the connection.
 //
-// Stage before: the parser of request heads. Stage after: the host, and log/access_log.
+// Stage before: the parser of request heads. Stage after: the host, and log/request_log.h.
 #ifndef SIDEROUTE_HTTP1_REFUSAL_H_
 #define SIDEROUTE_HTTP1_REFUSAL_H_
 

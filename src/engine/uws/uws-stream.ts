@@ -209,10 +209,10 @@ function headOf(bytes: Uint8Array): ResponseHead {
   if (bytes.length <= LARGE_HEAD_BYTES) return { status: bytes, fields: NO_FIELDS };
   const [status, ...lines] = Buffer.from(bytes).toString('latin1').split('\r\n');
   return {
-    status: status!,
+    status: Buffer.from(status!, 'latin1'),
     fields: lines.flatMap((line) => {
       const colon = line.indexOf(':');
-      return [line.slice(0, colon), Buffer.from(line.slice(colon + 1).trimStart(), 'latin1')];
+      return [line.slice(0, colon), Buffer.from(line.slice(colon + 1).replace(/^[ \t]+/, ''), 'latin1')];
     }),
   };
 }

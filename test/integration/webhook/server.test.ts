@@ -119,6 +119,24 @@ t.test('bodies that never end leave room for others: of too many the largest goe
   await server.close();
 });
 
+t.test('a body in pieces of a byte is one body', async (t) => {
+  const texts: string[] = [];
+  const { port } = await listening(t, {
+    review: (text) => {
+      texts.push(text);
+      return ANSWER;
+    },
+  });
+  const socket = await client(t, port);
+  const letters = Array.from({ length: 40_000 }, (_, index) => String.fromCharCode(97 + (index % 26)));
+  const body = letters.join('');
+  const pieces = letters.map((letter) => `1\r\n${letter}\r\n`).join('');
+  socket.write(`${head('connection: close', 'transfer-encoding: chunked')}${pieces}0\r\n\r\n`);
+  t.match(await all(socket), /^HTTP\/1.1 200 /);
+  t.equal(texts.length, 1);
+  t.ok(texts[0] === body, `${texts[0]?.length} characters`);
+});
+
 t.test('a sender that goes before the end of its body leaves nothing behind', async (t) => {
   const { server, port } = await listening(t, { maxBodiesBytes: 500_000 });
   for (let i = 0; i < 5; i++) {
