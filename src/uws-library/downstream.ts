@@ -142,12 +142,15 @@ export abstract class Downstream {
     const fields = sayClose ? [...head.fields, 'Connection', 'close'] : head.fields;
     this.started = true;
     let next = 0;
+    // Apart from the fields: the first one may be so large that it has a cork of its own.
+    let hasStatus = false;
     do {
       response.cork(() => {
         let room = CORK_ROOM_BYTES;
-        if (next === 0) {
+        if (!hasStatus) {
           response.writeStatus(head.status);
           room -= head.status.length;
+          hasStatus = true;
         }
         while (next < fields.length) {
           const size = fields[next]!.length + fields[next + 1]!.length + 4;

@@ -374,6 +374,17 @@ export const ENGINE_CASES: readonly EngineCase[] = [
   badAnswer('a status of four digits', 'HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n'),
   badAnswer('NUL in a value', 'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n'),
   badAnswer('obs-fold', 'HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n'),
+  {
+    name: 'a response may begin with a field of 20,000 bytes',
+    send: `GET / HTTP/1.1\r\n${HOST}\r\n`,
+    answer: `HTTP/1.1 200 OK\r\nX-Large: ${'a'.repeat(20_000)}\r\nX-Small: b\r\nContent-Length: 2\r\n\r\nok`,
+    client: {
+      startLine: 'HTTP/1.1 200 OK',
+      fields: [`x-large: ${'a'.repeat(20_000)}`, 'x-small: b', 'content-length: 2'],
+      body: 'ok',
+    },
+    outcome: OK,
+  },
   badAnswer('a response head over the limit', `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(70_000)}\r\n\r\n`),
   {
     name: 'bytes beyond ASCII stay as they are in a head of 20,000 bytes',
