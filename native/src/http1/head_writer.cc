@@ -1,10 +1,10 @@
 #include "http1/head_writer.h"
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
 
+#include "http/forwarded_path.h"
 #include "http/scan.h"
 
 namespace sideroute {
@@ -85,36 +85,6 @@ uint32_t FieldsBegin(const http::MessageHead& head) {
   return head.fields.empty() ? head.length - 2 : head.fields[0].name_offset;
 }
 
-void PutPath(const http::RequestHead& head, const HeaderPlan* plan, Output& output) {
-  const char* const data = head.data;
-  const http::Target& target = head.target;
-  std::string_view path = target.path.In(data);
-  if (plan == nullptr || plan->path_kind == HeaderPlan::PathKind::kKeep) {
-    if (path.empty()) {
-      // RFC 9112 section 3.2.4: an OPTIONS of an authority without path is about the server as a whole.
-      path = head.method_id == http::MethodId::kOptions && !target.has_query ? "*" : "/";
-    } else if (path.front() != '/') {
-      output.Put("/");
-    }
-    output.Put(path);
-  } else if (plan->path_kind == HeaderPlan::PathKind::kReplaceFull) {
-    output.Put(plan->path);
-  } else {
-    std::string_view rest = path.substr(std::min<size_t>(plan->prefix_length, path.size()));
-    std::string_view prefix = plan->path;
-    if (!prefix.empty() && prefix.back() == '/' && !rest.empty() && rest.front() == '/')
-      prefix.remove_suffix(1);
-    output.Put(prefix);
-    if (!rest.empty() && rest.front() != '/' && (prefix.empty() || prefix.back() != '/')) output.Put("/");
-    if (prefix.empty() && rest.empty()) output.Put("/");
-    output.Put(rest);
-  }
-  if (target.has_query) {
-    output.Put("?");
-    output.Put(target.query.In(data));
-  }
-}
-
 }  // namespace
 
 // Hot path.
@@ -142,7 +112,7 @@ void WriteRequestHead(const http::RequestHead& head, const HeaderPlan* plan, Byt
     output.Put(head.method.In(data));
     output.Put(" ");
     if (absolute || rewrite_path) {
-      PutPath(head, plan, output);
+      http::PutForwardedPath(head, plan, [&output](std::string_view part) { output.Put(part); });
     } else {
       output.Put(head.target.whole.In(data));
     }
