@@ -28,11 +28,13 @@ UpstreamConnection* FewestStreams(const IntrusiveList<UpstreamConnection>& lende
 }  // namespace
 
 // Hot path.
-bool Backend::LendOne(const Wish& wish, Loan* loan) {
+bool Backend::LendOne(const Wish& wish, Loan* loan, bool standing) {
   const bool one_stream = wish.protocol == Protocol::kHttp1;
   for (const std::unique_ptr<Endpoint>& endpoint : endpoints_) {
     const IntrusiveList<UpstreamConnection>& lenders = endpoint->lenders_of(wish.protocol);
     while (UpstreamConnection* lender = one_stream ? lenders.Back() : FewestStreams(lenders)) {
+      // The best there is: none of them stands.
+      if (standing && !lender->stands()) break;
       // What must not be sent twice goes where a surprise is least likely.
       if (one_stream && !wish.repeatable &&
           context_.wheel.now_ms() - lender->idle_since_ms() > context_.settings.fresh_connection_after_ms)
@@ -77,7 +79,7 @@ Backend::Result Backend::Acquire(const Wish& wish, Loan* loan, bool idle_only) {
   const bool stands_in_line = wish.turn <= Turn::kAgain;
   if (stands_in_line && !waiting_for(wish.protocol).empty()) return QueueUp();
   const auto lend = [&] {
-    if (!LendOne(wish, loan)) return false;
+    if (!LendOne(wish, loan, idle_only)) return false;
     if (!loan->stream->connecting()) ++context_.counters.upstream_reused;
     return true;
   };

@@ -174,7 +174,8 @@ class Backend final : public Disposable {
   Waiting& waiting_for(Protocol protocol) { return waiting_[static_cast<size_t>(protocol)]; }
   bool anybody_waits() const { return !waiting_[0].empty() || !waiting_[1].empty(); }
   Result QueueUp() const;
-  bool LendOne(const Wish& wish, Loan* loan);
+  // `standing`: of a connection that stands.
+  bool LendOne(const Wish& wish, Loan* loan, bool standing);
   Result Dial(const Wish& wish, Loan* loan);
   bool DisplaceOne();
   // Whether some of those who wait may come by a stream.
