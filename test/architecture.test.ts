@@ -125,10 +125,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   log: ['net', 'http'],
   upstream: ['net', 'http'],
   http1: ['net', 'http', 'log', 'upstream'],
+  http2: ['net', 'http', 'log', 'upstream', 'http1'],
   exchange: ['net', 'http', 'log', 'upstream'],
-  engine: ['net', 'http', 'log', 'http1', 'upstream', 'exchange'],
+  engine: ['net', 'http', 'log', 'http1', 'http2', 'upstream', 'exchange'],
   accept: ['net', 'http', 'log', 'http1'],
-  binding: ['net', 'http', 'log', 'http1', 'upstream', 'exchange', 'engine', 'accept'],
+  binding: ['net', 'http', 'log', 'http1', 'http2', 'upstream', 'exchange', 'engine', 'accept'],
 };
 
 interface Import {

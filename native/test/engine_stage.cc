@@ -134,13 +134,14 @@ Stage::~Stage() {
   reactor_.reset();
 }
 
-End& Stage::Connect() {
+End& Stage::Connect(bool http2) {
   int error = 0;
   UniqueFd fd = StartConnect(front_address_, kDefaultHops, &error);
   pollfd waiting{front_.get(), POLLIN, 0};
   CHECK(::poll(&waiting, 1, 20'000) == 1);
-  CHECK_EQ(
-      engine->Adopt(UniqueFd(accept4(front_.get(), nullptr, nullptr, SOCK_CLOEXEC)), 0, backend_address_), 0);
+  CHECK_EQ(engine->Adopt(UniqueFd(accept4(front_.get(), nullptr, nullptr, SOCK_CLOEXEC)), 0, backend_address_,
+                         http2),
+           0);
   return *ends_.emplace_back(std::make_unique<End>(std::move(fd)));
 }
 

@@ -76,8 +76,8 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
   ~Stage();
 
-  // A connection of an application.
-  End& Connect();
+  // A connection of an application. `http2`: it will begin with the preface.
+  End& Connect(bool http2 = false);
   // The next connection that the engine has made to the backend, or to another listener.
   End& Accepted() { return AcceptedAt(backend_); }
   End& Mirrored() { return AcceptedAt(mirror_); }

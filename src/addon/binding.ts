@@ -76,6 +76,8 @@ export interface AcceptorOptions {
    * what was read included, and JavaScript hears nothing of them.
    */
   readonly engine?: EngineHandle;
+  /** With an `engine`: it carries those that begin with the preface of HTTP/2, too. Otherwise they are tunnelled. */
+  readonly http2?: boolean;
   /**
    * Without an `engine`: a connection whose first bytes are HTTP/1.x. Whoever carries it calls `take` before this returns; one
    * that nobody has taken is reset. Must not throw: an exception goes to `onError`.

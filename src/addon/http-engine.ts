@@ -184,11 +184,14 @@ export interface HttpEngine {
   readonly outcomes: Float64Array;
   /**
    * Takes `fd` over, or a duplicate of it. Throws, and leaves it alone, when it is no open socket; with any other error it
-   * is closed.
+   * is closed. `http2`: it begins with the preface of HTTP/2.
    */
-  adopt(fd: number, frontend: number, address: string, port: number, duplicate: boolean): void;
-  /** Addresses in order of preference. Connections to addresses that stay are kept. */
-  setBackend(id: number, addresses: readonly string[], port: number): void;
+  adopt(fd: number, frontend: number, address: string, port: number, duplicate: boolean, http2?: boolean): void;
+  /**
+   * Addresses in order of preference. Connections to addresses that stay are kept. `protocol`: what is spoken there, whatever
+   * the caller speaks; empty: the same.
+   */
+  setBackend(id: number, addresses: readonly string[], port: number, protocol: 'http1' | 'http2' | ''): void;
   /** Frees the backend of an id, unless something in progress needs it: false then. */
   dropBackend(id: number): boolean;
   /**

@@ -41,7 +41,11 @@ export interface Backend {
   /** Written by `cluster/` only. ClusterIPs in order of preference; empty unless `state` is `resolved`. */
   addresses: readonly string[];
   state: ResolutionState;
+  /** What its servers speak, as the `appProtocol` of the port says; absent: what the caller speaks. */
+  readonly protocol?: BackendProtocol;
 }
+
+export type BackendProtocol = 'http1' | 'http2';
 
 /** A field line: the name as it is to be written, and its value. Latin-1 views of bytes. */
 export interface FieldLine {

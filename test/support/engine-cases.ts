@@ -11,7 +11,7 @@ import type { Test } from 'tap';
 
 import type { Engine, EngineHost, MirrorOutcome, Outcome } from '../../src/engine/engine.ts';
 import type { RequestReason } from '../../src/errors.ts';
-import type { Backend, Decision, ForwardDecision, RequestHead } from '../../src/routing/decision.ts';
+import type { Backend, BackendProtocol, Decision, ForwardDecision, RequestHead } from '../../src/routing/decision.ts';
 import { framingCases } from './engine-framing-cases.ts';
 import { planCases } from './engine-plan-cases.ts';
 import { runRecoveryScenarios } from './engine-recovery-scenarios.ts';
@@ -468,13 +468,18 @@ export class RecordingHost implements EngineHost {
   }
 }
 
-export function backendAt(port: number, addresses: readonly string[] = ['127.0.0.1']): Backend {
+export function backendAt(
+  port: number,
+  addresses: readonly string[] = ['127.0.0.1'],
+  protocol?: BackendProtocol,
+): Backend {
   const state = addresses.length === 0 ? 'pending' : 'resolved';
-  return { namespace: 'ns', name: 'v1', port, key: `ns/v1:${port}`, id: 0, addresses, state };
+  const backend = { namespace: 'ns', name: 'v1', port, key: `ns/v1:${port}`, id: 0, addresses, state } as const;
+  return protocol === undefined ? { ...backend } : { ...backend, protocol };
 }
 
-export function forwardTo(port: number, addresses?: readonly string[]): ForwardDecision {
-  return { kind: 'forward', backend: backendAt(port, addresses), series: SERIES };
+export function forwardTo(port: number, addresses?: readonly string[], protocol?: BackendProtocol): ForwardDecision {
+  return { kind: 'forward', backend: backendAt(port, addresses, protocol), series: SERIES };
 }
 
 /** Fields in the form of the table. */

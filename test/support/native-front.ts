@@ -19,6 +19,8 @@ export interface NativeFront extends EngineFront {
   /** Of connections accepted from now on. */
   frontend: number;
   original: { readonly address: string; readonly port: number };
+  /** They begin with the preface of HTTP/2. */
+  http2: boolean;
 }
 
 export function nativeFront(options: NativeEngineOptions = {}) {
@@ -28,7 +30,7 @@ export function nativeFront(options: NativeEngineOptions = {}) {
   ): Promise<NativeFront> => {
     const engine = createNativeEngine(host, { ...options, duplicate: true });
     const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
-      engine.adopt({ fd: descriptorOf(socket), frontend: front.frontend, ...front.original });
+      engine.adopt({ fd: descriptorOf(socket), frontend: front.frontend, ...front.original, http2: front.http2 });
       socket.destroy();
     });
     server.listen(0, '127.0.0.1');
@@ -37,6 +39,7 @@ export function nativeFront(options: NativeEngineOptions = {}) {
       engine,
       frontend: FRONTEND,
       original,
+      http2: false,
       port: (server.address() as AddressInfo).port,
       close: async () => {
         server.close();

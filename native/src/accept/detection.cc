@@ -142,7 +142,11 @@ bool Detection::Decide(size_t length, bool timed_out) {
       Tunnel(length, ConnectionReason::kTls);
       return true;
     case Sniffed::kHttp2:
-      Tunnel(length, ConnectionReason::kH2c);
+      if (settings_.reads && settings_.http2) {
+        Http(length, HeadVerdict::kAdmit, nullptr, true);
+      } else {
+        Tunnel(length, ConnectionReason::kH2c);
+      }
       return true;
     case Sniffed::kOther:
       Tunnel(length, ConnectionReason::kNotHttp);
@@ -246,7 +250,7 @@ void Detection::LetGo() {
   kept_.clear();
 }
 
-void Detection::Http(size_t length, HeadVerdict verdict, const char* reason) {
+void Detection::Http(size_t length, HeadVerdict verdict, const char* reason, bool http2) {
   if (!settings_.reads) return host_.OnHttp(this, TakeDownstream(), {verdict, reason});
   LetGo();
   host_.OnRequest(this, {.fd = std::move(downstream_),
@@ -254,6 +258,7 @@ void Detection::Http(size_t length, HeadVerdict verdict, const char* reason) {
                          .readable = more_ || peer_ended_,
                          .peer_ended = peer_ended_,
                          .first = {settings_.scratch.data(), length},
+                         .http2 = http2,
                          .frontend = frontend_,
                          .destination = destination_,
                          .peer = peer_});

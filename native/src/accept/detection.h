@@ -66,6 +66,8 @@ struct DetectionSettings {
   // Bytes are read, so many at a time at most, and the host is called with OnRequest.
   bool reads = false;
   size_t window = SIZE_MAX;
+  // So is HTTP/2 with prior knowledge; otherwise it is tunnelled.
+  bool http2 = false;
 };
 
 class Detection final : public Connection, private Deadline {
@@ -113,7 +115,7 @@ class Detection final : public Connection, private Deadline {
   // Everything but the downstream itself.
   void LetGo();
   void Close();
-  void Http(size_t length, HeadVerdict verdict, const char* reason);
+  void Http(size_t length, HeadVerdict verdict, const char* reason, bool http2 = false);
   void Tunnel(size_t length, ConnectionReason reason);
   void CloseQuietly(int error = 0);
 

@@ -194,7 +194,11 @@ bool AcceptorBinding::ReadEngine(napi_value options) {
   if (type == napi_object) engine_ = HttpEngineBinding::From(env_, engine);
   if (engine_ == nullptr) return ThrowInvalid(env_, "options.engine must be an HTTP engine");
   napi_create_reference(env_, engine, 1, &engine_reference_);
-  acceptor_->TakeRequests();
+  napi_value http2;
+  bool takes_http2 = false;
+  if (napi_get_named_property(env_, options, "http2", &http2) != napi_ok) return false;
+  napi_get_value_bool(env_, http2, &takes_http2);
+  acceptor_->TakeRequests(takes_http2);
   return true;
 }
 

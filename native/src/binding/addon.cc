@@ -1,7 +1,7 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
 // Exports: abi, createAccessLog, createLogWriter, createAcceptor, createHttpEngine, guardMemory, memory,
-// replyAndClose. Their types and meaning are in the files of src/addon.
+// nghttp2, replyAndClose. Their types and meaning are in the files of src/addon.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>
@@ -20,6 +20,7 @@
 #include "binding/log_writer_binding.h"
 #include "binding/memory_guard_binding.h"
 #include "binding/napi_util.h"
+#include "http2/hpack.h"
 #include "net/lingering_close.h"
 
 namespace sideroute {
@@ -27,7 +28,7 @@ namespace sideroute {
 namespace {
 
 // Raised whenever an export changes; src/addon/load.ts refuses any other.
-constexpr int kAbi = 8;
+constexpr int kAbi = 9;
 constexpr uint64_t kLingerMs = 2000;
 // Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.
 constexpr size_t kMaxLingering = 1024;
@@ -119,12 +120,18 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
 }
 
 // The binary serves every Node line whose Node-API and libuv 1.x it was built for. libuv keeps the size of
-// its handles within 1.x; a build that differs must not be trusted with them.
+// its handles within 1.x; a build that differs must not be trusted with them. nghttp2 is that of the process,
+// and there may be two: that of Node comes first.
 bool CheckRuntime(napi_env env) {
   uint32_t version = 0;
   napi_get_version(env, &version);
+  const http2::HpackBinding hpack = http2::CheckHpackBinding();
   std::string problem;
-  if (version < NAPI_VERSION) {
+  if (hpack.missing != nullptr) {
+    problem = std::string("this Node does not export ") + hpack.missing + " of its nghttp2";
+  } else if (!hpack.one_copy) {
+    problem = "the functions of nghttp2 are of several copies";
+  } else if (version < NAPI_VERSION) {
     problem = "Node-API " + std::to_string(version) + " is older than " + std::to_string(NAPI_VERSION);
   } else if ((uv_version() >> 16) != UV_VERSION_MAJOR) {
     problem =
@@ -160,6 +167,8 @@ napi_value Init(napi_env env, napi_value exports) {
       {"createAcceptor", nullptr, CreateAcceptor, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createHttpEngine", nullptr, CreateHttpEngine, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"guardMemory", nullptr, GuardMemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"nghttp2", nullptr, nullptr, nullptr, nullptr, MakeString(env, http2::CheckHpackBinding().file),
+       napi_enumerable, nullptr},
       {"memory", nullptr, MemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"replyAndClose", nullptr, ReplyAndClose, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "binding/access_log_binding.h"
@@ -385,15 +386,16 @@ HttpEngineBinding* HttpEngineBinding::From(napi_env env, napi_callback_info info
   return binding->engine_ == nullptr ? nullptr : binding;
 }
 
-// adopt(fd, frontend, address, port, duplicate)
+// adopt(fd, frontend, address, port, duplicate, http2)
 napi_value HttpEngineBinding::Adopt(napi_env env, napi_callback_info info) {
-  napi_value arguments[5];
-  HttpEngineBinding* self = From(env, info, 5, arguments);
+  napi_value arguments[6];
+  HttpEngineBinding* self = From(env, info, 6, arguments);
   int64_t fd = 0, frontend = 0, port = 0;
   std::string address;
-  bool duplicate = false;
+  bool duplicate = false, http2 = false;
   if (self == nullptr || !ReadInteger(env, arguments[0], "fd", 0, INT32_MAX, &fd)) return nullptr;
   napi_get_value_bool(env, arguments[4], &duplicate);
+  napi_get_value_bool(env, arguments[5], &http2);
   struct stat status {};
   const int number = static_cast<int>(fd);
   const std::string what = "fd " + std::to_string(number);
@@ -412,23 +414,33 @@ napi_value HttpEngineBinding::Adopt(napi_env env, napi_callback_info info) {
     ThrowInvalid(env, "address is no IPv4 or IPv6 address: '" + address + "'");
     return nullptr;
   }
-  const int error = self->engine_->Adopt(std::move(owned), static_cast<int32_t>(frontend), *original);
+  const int error = self->engine_->Adopt(std::move(owned), static_cast<int32_t>(frontend), *original, http2);
   if (error != 0) return ThrowSystemError(env, error, "epoll_ctl", what);
   return nullptr;
 }
 
-// setBackend(id, addresses, port)
+// setBackend(id, addresses, port, protocol)
 napi_value HttpEngineBinding::SetBackend(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
-  HttpEngineBinding* self = From(env, info, 3, arguments);
+  napi_value arguments[4];
+  HttpEngineBinding* self = From(env, info, 4, arguments);
   int64_t id = 0, port = 0;
   std::vector<NetAddress> addresses;
+  std::string name;
   if (self == nullptr || !ReadInteger(env, arguments[0], "id", 0, 1'000'000, &id) ||
       !ReadInteger(env, arguments[2], "port", 0, 65535, &port) ||
-      !ReadAddresses(env, arguments[1], static_cast<uint16_t>(port), &addresses)) {
+      !ReadAddresses(env, arguments[1], static_cast<uint16_t>(port), &addresses) ||
+      !ReadString(env, arguments[3], "protocol", &name)) {
+    return nullptr;
+  }
+  std::optional<Protocol> protocol;
+  if (name == "http1") protocol = Protocol::kHttp1;
+  if (name == "http2") protocol = Protocol::kHttp2;
+  if (!name.empty() && !protocol) {
+    ThrowInvalid(env, "protocol is none: '" + name + "'");
     return nullptr;
   }
   self->engine_->backends().Set(static_cast<uint32_t>(id), addresses);
+  self->engine_->backends().Find(static_cast<int32_t>(id))->SetProtocol(protocol);
   return nullptr;
 }
 

@@ -20,7 +20,7 @@ struct Holder {
   size_t bytes;
   uint64_t since_ms;
   // One of the two.
-  http1::Downstream* downstream;
+  DownstreamConnection* downstream;
   OuterStream* stream;
 
   // The largest first; among those about as large, the one that has stood still for longest.
@@ -34,7 +34,7 @@ struct Holder {
 
 size_t HttpEngine::CloseLargest(MemoryHolders::Demand& demand) {
   size_t freed = 0;
-  for (http1::Downstream* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
+  for (DownstreamConnection* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
     freed += each->DropReplay();
   }
   const IntrusiveList<OuterStream>& outer = outer_streams_.open;
@@ -47,13 +47,13 @@ size_t HttpEngine::CloseLargest(MemoryHolders::Demand& demand) {
   }
   const uint64_t now_ms = context_.wheel.now_ms();
   std::vector<Holder> holders;
-  const auto consider = [&](const auto& each, http1::Downstream* downstream, OuterStream* stream) {
+  const auto consider = [&](const auto& each, DownstreamConnection* downstream, OuterStream* stream) {
     const size_t held = each.HeldBytes(demand.sockets);
     if (held < kLeastHeld) return;
     const uint64_t since_ms = each.StandsSinceMs();
     if (since_ms + demand.still_ms <= now_ms) holders.push_back({held, since_ms, downstream, stream});
   };
-  for (http1::Downstream* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
+  for (DownstreamConnection* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
     consider(*each, each, nullptr);
   }
   for (OuterStream* each = outer.Front(); each != nullptr; each = outer.After(each)) {

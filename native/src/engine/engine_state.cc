@@ -29,7 +29,7 @@ StateRecords DescribeUpstreams(const HttpEngine& engine) {
 StateRecords DescribeDownstreamConnections(const HttpEngine& engine, const StateRange& range) {
   StateRecords records;
   DescribeRange(engine.downstreams(), range,
-                [&](const http1::Downstream& downstream) { downstream.Describe(records); });
+                [&](const DownstreamConnection& downstream) { downstream.Describe(records); });
   return records;
 }
 

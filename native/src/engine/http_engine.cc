@@ -9,7 +9,10 @@
 #include <ctime>
 #include <utility>
 
+#include "http1/downstream.h"
 #include "http1/upstream.h"
+#include "http2/downstream.h"
+#include "http2/upstream.h"
 
 namespace sideroute {
 
@@ -24,8 +27,10 @@ HttpEngine::HttpEngine(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& 
     : reactor_(reactor),
       context_(reactor, own_dials, descriptors, memory, host, backends_, exchanges_, readers_,
                linger_deadlines, lingering, settings),
+      http2_(context_.blocks),
       backends_(context_, *this),
       exchanges_(context_) {
+  context_.http2 = &http2_;
   [[maybe_unused]] const ssize_t seeded = getrandom(&context_.random, sizeof context_.random, GRND_NONBLOCK);
   reactor_.AddTurnClient(this);
 }
@@ -37,33 +42,46 @@ HttpEngine::~HttpEngine() {
   reactor_.RemoveTurnClient(this);
 }
 
-int HttpEngine::Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original) {
+int HttpEngine::Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original, bool http2) {
   const int flags = fcntl(fd.get(), F_GETFL);
   if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
-  auto downstream = std::make_unique<http1::Downstream>(context_, frontend, original, NetAddress());
-  if (const int error = downstream->Open(std::move(fd)); error != 0) return error;
-  Add(std::move(downstream)).AwaitRequest();
-  return 0;
+  const auto open = [&](auto downstream) {
+    if (const int error = downstream->Open(std::move(fd)); error != 0) return error;
+    DownstreamConnection& added = Add(std::move(downstream));
+    if (http2) {
+      added.Begin({});
+    } else {
+      added.AwaitRequest();
+    }
+    return 0;
+  };
+  if (http2) return open(std::make_unique<http2::Downstream>(context_, frontend, original, NetAddress()));
+  return open(std::make_unique<http1::Downstream>(context_, frontend, original, NetAddress()));
 }
 
 void HttpEngine::Take(Arrival arrival) {
-  auto downstream = std::make_unique<http1::Downstream>(context_, static_cast<int32_t>(arrival.frontend),
-                                                        arrival.destination, arrival.peer);
-  downstream->Open(arrival);
-  http1::Downstream& added = Add(std::move(downstream));
-  // While the engine closes, what is added is reset at the end of the batch.
-  if (!context_.closing) added.Begin(arrival.first);
+  const auto frontend = static_cast<int32_t>(arrival.frontend);
+  const auto open = [&](auto downstream) {
+    downstream->Open(arrival);
+    DownstreamConnection& added = Add(std::move(downstream));
+    // While the engine closes, what is added is reset at the end of the batch.
+    if (!context_.closing) added.Begin(arrival.first);
+  };
+  if (arrival.http2)
+    return open(std::make_unique<http2::Downstream>(context_, frontend, arrival.destination, arrival.peer));
+  open(std::make_unique<http1::Downstream>(context_, frontend, arrival.destination, arrival.peer));
 }
 
-http1::Downstream& HttpEngine::Add(std::unique_ptr<http1::Downstream> downstream) {
+DownstreamConnection& HttpEngine::Add(std::unique_ptr<DownstreamConnection> downstream) {
   ++context_.counters.adopted;
   ++context_.counters.downstream_open;
-  http1::Downstream& added = *downstream.release();
+  DownstreamConnection& added = *downstream.release();
   downstreams_.PushBack(&added);
   return added;
 }
 
-std::unique_ptr<UpstreamConnection> HttpEngine::Make(Endpoint& endpoint, Protocol /*protocol*/) {
+std::unique_ptr<UpstreamConnection> HttpEngine::Make(Endpoint& endpoint, Protocol protocol) {
+  if (protocol == Protocol::kHttp2) return std::make_unique<http2::Upstream>(context_, endpoint);
   return std::make_unique<http1::Upstream>(context_, endpoint);
 }
 
@@ -105,26 +123,26 @@ void HttpEngine::ForgetTable() {
 
 void HttpEngine::Drain() {
   context_.draining = true;
-  for (http1::Downstream* downstream = downstreams_.Front(); downstream != nullptr;
+  for (DownstreamConnection* downstream = downstreams_.Front(); downstream != nullptr;
        downstream = downstreams_.After(downstream)) {
-    if (downstream->idle()) downstream->AwaitRequest();
+    downstream->Drain();
   }
 }
 
 void HttpEngine::CloseIdle(size_t count) {
   const uint64_t now_ms = context_.wheel.now_ms();
-  std::vector<http1::Downstream*> idle;
-  for (http1::Downstream* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
+  std::vector<DownstreamConnection*> idle;
+  for (DownstreamConnection* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
     if (each->idle() && now_ms - each->idle_since_ms() >= kLeastIdleMs) idle.push_back(each);
   }
   // More than asked for: in some a request may have arrived.
   const size_t looked_at = std::min(idle.size(), 2 * count);
-  std::partial_sort(
-      idle.begin(), idle.begin() + static_cast<ptrdiff_t>(looked_at), idle.end(),
-      [](http1::Downstream* a, http1::Downstream* b) { return a->idle_since_ms() < b->idle_since_ms(); });
+  std::partial_sort(idle.begin(), idle.begin() + static_cast<ptrdiff_t>(looked_at), idle.end(),
+                    [](DownstreamConnection* a, DownstreamConnection* b) {
+                      return a->idle_since_ms() < b->idle_since_ms();
+                    });
   for (size_t i = 0; i < looked_at && count > 0; ++i) {
-    if (idle[i]->readable() || !idle[i]->Quiet()) continue;
-    idle[i]->CloseNow(false);
+    if (!idle[i]->CloseIdle()) continue;
     ++context_.counters.idle_closed;
     --count;
   }
@@ -139,7 +157,7 @@ void HttpEngine::Close() {
 
 void HttpEngine::CloseAll() {
   context_.draining = context_.closing = true;
-  while (http1::Downstream* downstream = downstreams_.Front()) downstream->Abandon();
+  while (DownstreamConnection* downstream = downstreams_.Front()) downstream->Abandon();
   EndOuterStreams();
   exchanges_.AbandonMirrors();
   backends_.CloseIdle();
@@ -160,6 +178,7 @@ void HttpEngine::OnBatchEnd() {
     CloseAll();
   }
   if (!context_.backends_to_serve.empty()) ServeBackends();
+  http2_.Flush();
   context_.buried.clear();
   exchanges_.Trim();
 }

@@ -1,7 +1,7 @@
-// The HTTP/1.x engine: takes connections over, owns everything that carries their requests, and says how much
+// The HTTP engine: takes connections over, owns everything that carries their requests, and says how much
 // of it there is. Free of Node-API.
 //
-// Stage before: http_engine_binding. Stage after: http1/downstream.
+// Stage before: http_engine_binding. Stage after: http1/downstream and http2/downstream.
 #ifndef SIDEROUTE_ENGINE_HTTP_ENGINE_H_
 #define SIDEROUTE_ENGINE_HTTP_ENGINE_H_
 
@@ -14,9 +14,10 @@
 
 #include "engine/outer_stream.h"
 #include "exchange/exchange_pool.h"
+#include "http/downstream_connection.h"
 #include "http/engine_context.h"
-#include "http1/downstream.h"
 #include "http1/readers.h"
+#include "http2/connection.h"
 #include "net/arrival.h"
 #include "net/connection.h"
 #include "net/intrusive_list.h"
@@ -37,8 +38,9 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   // Resets what is left.
   ~HttpEngine();
 
-  // A connected socket whose next byte begins a request. 0 or a negative errno.
-  int Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original);
+  // A connected socket whose next byte begins a request, or is the first of the preface. 0 or a negative
+  // errno.
+  int Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original, bool http2 = false);
   // One that has begun with `first`. Within a batch.
   void Take(Arrival arrival);
   // For a carrier of connections that are not the engine's, which keeps it; it ends before the engine.
@@ -76,7 +78,7 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   // While others wait for a place, a response is the last one of its connection.
   void SetCrowded(bool crowded) { context_.crowded = crowded; }
   // For the guard of the memory: see MemoryHolders.
-  void SetWindow(size_t bytes) { context_.scratch.window = bytes; }
+  void SetWindow(size_t bytes) { context_.scratch.window = http2_.scratch.window = bytes; }
   // What has become free is taken off the demand.
   size_t CloseLargest(MemoryHolders::Demand& demand);
   void FreeSpares();
@@ -87,12 +89,12 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   const EngineCounters& counters() const { return context_.counters; }
   const EngineSettings& settings() const { return context_.settings; }
   // Both in the order of their numbers.
-  const IntrusiveList<http1::Downstream>& downstreams() const { return downstreams_; }
+  const IntrusiveList<DownstreamConnection>& downstreams() const { return downstreams_; }
   const IntrusiveList<UpstreamConnection, EveryUpstream>& upstreams() const { return backends_.open(); }
   size_t buffered_bytes() const { return context_.blocks.in_use(); }
 
  private:
-  http1::Downstream& Add(std::unique_ptr<http1::Downstream> downstream);
+  DownstreamConnection& Add(std::unique_ptr<DownstreamConnection> downstream);
   std::unique_ptr<UpstreamConnection> Make(Endpoint& endpoint, Protocol protocol) override;
   void OnBatchEnd() override;
   void OnTurnEnd() override { context_.host.OnTurnEnd(); }
@@ -106,9 +108,10 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   Reactor& reactor_;
   http1::Readers readers_;
   EngineContext context_;
+  http2::Commons http2_;
   Backends backends_;
   ExchangePool exchanges_;
-  IntrusiveList<http1::Downstream> downstreams_;
+  IntrusiveList<DownstreamConnection> downstreams_;
   OuterStreams outer_streams_;
   bool cuts_outer_streams_ = false;
 };

@@ -65,7 +65,8 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   started_ns_ = uv_hrtime();
   ++context_.counters.requests;
   ++context_.counters.requests_open;
-  minor_version_ = head.minor_version;
+  // HTTP/2 is told apart from the versions of HTTP/1.
+  minor_version_ = downstream.caller().protocol == Protocol::kHttp2 ? 2 : head.minor_version;
   repeatable_ = IsRepeatable(head.method_id);
   KeepExcerpt(head);
   body_held_ = head.expect_continue;

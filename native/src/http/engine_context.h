@@ -35,6 +35,9 @@ class RequestServers;
 namespace http1 {
 struct Readers;
 }
+namespace http2 {
+struct Commons;
+}
 
 // Where a copy of a request goes.
 struct MirrorTarget {
@@ -82,6 +85,7 @@ struct EngineContext {
   Backends& backends;
   RequestServers& servers;
   http1::Readers& readers;
+  http2::Commons* http2 = nullptr;
   DeadlineQueue& linger_deadlines;
   ConnectionList& lingering;
   const EngineSettings settings;

@@ -209,6 +209,12 @@ void Downstream::CloseNow(bool reset) {
   context_.Bury(std::unique_ptr<Disposable>(this));
 }
 
+bool Downstream::CloseIdle() {
+  if (readable() || !Quiet()) return false;
+  CloseNow(false);
+  return true;
+}
+
 void Downstream::Abandon() {
   if (exchange_ != nullptr) return exchange_->Cut(Reason::kShutdown);
   EndRead();

@@ -11,11 +11,11 @@
 #include <span>
 #include <string_view>
 
+#include "http/downstream_connection.h"
 #include "http/engine_context.h"
 #include "http/stream.h"
 #include "http1/body_writer.h"
 #include "http1/readers.h"
-#include "net/intrusive_list.h"
 #include "net/net_address.h"
 #include "net/stream_socket.h"
 #include "net/timer_wheel.h"
@@ -26,40 +26,30 @@ class StateRecords;
 
 namespace sideroute::http1 {
 
-class Downstream final : public StreamSocket,
-                         public Disposable,
-                         public ListNode<Downstream>,
-                         private DownstreamStream {
+class Downstream final : public StreamSocket, public DownstreamConnection, private DownstreamStream {
  public:
   // `peer`: of no family when it is not known.
   Downstream(EngineContext& context, int32_t frontend, const NetAddress& original, const NetAddress& peer);
   ~Downstream() override;
 
-  // Reads the first request, of which `first` is here.
-  void Begin(std::span<char> first);
-  void CloseNow(bool reset);
-  // Gives the peer the time an idle connection has from now on.
-  void AwaitRequest();
-  // No request has begun.
-  bool idle() const { return reader_ == nullptr; }
-  // While idle.
-  uint64_t idle_since_ms() const { return idle_since_ms_; }
-  // Ends whatever goes on. For the end of the engine.
-  void Abandon();
-
-  // What there is to gain by closing it: memory of its buffers, those of its exchange included; `sockets`:
-  // and what the kernel holds.
-  size_t HeldBytes(bool sockets) const;
-  // Since when nothing has become of what it holds, as far as that is known.
-  uint64_t StandsSinceMs() const;
-  size_t DropReplay();
-  // Ends what it does, and says why where there is somebody to hear it.
-  void Shed();
-
-  uint64_t number() const { return number_; }
-  void Describe(StateRecords& records) const;
+  void Begin(std::span<char> first) override;
+  void AwaitRequest() override;
+  void Drain() override {
+    if (idle()) AwaitRequest();
+  }
+  bool idle() const override { return reader_ == nullptr; }
+  uint64_t idle_since_ms() const override { return idle_since_ms_; }
+  bool CloseIdle() override;
+  void Abandon() override;
+  size_t HeldBytes(bool sockets) const override;
+  uint64_t StandsSinceMs() const override;
+  size_t DropReplay() override;
+  void Shed() override;
+  uint64_t number() const override { return number_; }
+  void Describe(StateRecords& records) const override;
 
  private:
+  void CloseNow(bool reset);
   void OnEvent() override;
   void OnTimer();
   // Goes on with the next request, kept bytes first. `first_bytes`: read elsewhere, before any others.

@@ -70,7 +70,8 @@ void AccessLog::OnRequest(const RequestEntry& entry, const RequestFacts& facts) 
   if (entry.minor_version < 0) {
     line_.Null("protocol");
   } else {
-    line_.Literal("protocol", entry.minor_version == 0 ? "\"HTTP/1.0\"" : "\"HTTP/1.1\"");
+    constexpr std::string_view kProtocolNames[] = {"\"HTTP/1.0\"", "\"HTTP/1.1\"", "\"HTTP/2\""};
+    line_.Literal("protocol", kProtocolNames[entry.minor_version]);
   }
   WriteOutcome(entry, facts);
   WriteRoute(entry);

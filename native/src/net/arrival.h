@@ -30,6 +30,8 @@ struct Arrival {
   bool peer_ended = false;
   // What was read; may be changed in place, and is there during the call that hands it over.
   std::span<char> first;
+  // It has begun with the preface of HTTP/2.
+  bool http2 = false;
   int64_t frontend = 0;
   NetAddress destination;
   NetAddress peer;

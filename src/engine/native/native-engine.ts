@@ -180,7 +180,8 @@ class NativeHttpEngine implements NativeEngine {
   }
 
   adopt(connection: RoutedConnection): void {
-    this.native.adopt(connection.fd, connection.frontend, connection.address, connection.port, this.duplicate);
+    const { fd, frontend, address, port, http2 } = connection;
+    this.native.adopt(fd, frontend, address, port, this.duplicate, http2 === true);
   }
 
   setInterest(frontend: number, names: readonly string[], query: boolean): void {
@@ -280,7 +281,7 @@ class NativeHttpEngine implements NativeEngine {
 
   private tellBackend(backend: Backend): void {
     if (this.known[backend.id] === backend.addresses) return;
-    this.native.setBackend(backend.id, backend.addresses, backend.port);
+    this.native.setBackend(backend.id, backend.addresses, backend.port, backend.protocol ?? '');
     this.known[backend.id] = backend.addresses;
   }
 

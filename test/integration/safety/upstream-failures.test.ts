@@ -198,7 +198,7 @@ async function timedStage(t: Parameters<typeof warmUp>[0], limit: Limit, timeout
   t.teardown(() => engine.close());
   const none = { requestTimeoutMs: 0, attemptTimeoutMs: 0, attempts: 0, codes: [], backoffMs: 0, once: 0 } as const;
   const policy = engine.addPolicy({ ...none, [limit]: timeoutMs });
-  engine.setBackend(0, ['127.0.0.1'], backend.port);
+  engine.setBackend(0, ['127.0.0.1'], backend.port, '');
   const client = await adopted(t, (fd) => engine.adopt(fd, 0, '127.0.0.1', backend.port, true));
   return { backend, client, outcomes, timeout: names.indexOf('timeout') };
 }

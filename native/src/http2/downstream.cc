@@ -1,0 +1,314 @@
+#include "http2/downstream.h"
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "net/lingering_close.h"
+#include "net/memory_guard.h"
+#include "net/socket.h"
+
+namespace sideroute::http2 {
+
+namespace {
+
+// What a request costs that is answered at once, in bytes moved; as in HTTP/1.1.
+constexpr size_t kRequestCost = 16 * 1024;
+constexpr uint32_t kMostStreams = 250;
+constexpr size_t kMaxLingering = 1024;
+// While draining: requests may be on their way that were sent before the client heard of it.
+constexpr uint64_t kLeaveMs = 1000;
+
+Reason ToReason(HeadFault fault) {
+  switch (fault) {
+    case HeadFault::kTargetTooLong:
+      return Reason::kUriLimit;
+    case HeadFault::kTooManyFields:
+    case HeadFault::kHeadTooLarge:
+      return Reason::kHeaderLimit;
+    default:
+      return Reason::kBadRequest;
+  }
+}
+
+}  // namespace
+
+Downstream::Downstream(EngineContext& context, int32_t frontend, const NetAddress& original,
+                       const NetAddress& peer)
+    : Connection(context, Side::kServer),
+      number_(++context.last_number),
+      opened_ms_(context.wheel.now_ms()),
+      idle_since_ms_(opened_ms_),
+      caller_{frontend, original, peer, Protocol::kHttp2},
+      timer_(context.wheel, this) {}
+
+Downstream::~Downstream() = default;
+
+void Downstream::Begin(std::span<char> first) {
+  const std::array<std::pair<Setting, uint32_t>, 3> settings{
+      {{Setting::kMaxConcurrentStreams, kMostStreams},
+       {Setting::kEnableConnectProtocol, 1},
+       {Setting::kMaxHeaderListSize,
+        static_cast<uint32_t>(context_.settings.request_limits.max_head_bytes)}}};
+  Greet(settings);
+  // Until its preface is complete.
+  timer_.ArmAfter(context_.settings.header_timeout_ms);
+  if (!first.empty()) {
+    Spend(first.size());
+    Receive(first);
+  }
+  if (!over() && context_.closes()) Drain();
+}
+
+void Downstream::OnEvent() {
+  Connection::OnEvent();
+  if (!over() && context_.closes() && leaving_ == Leaving::kNo) Drain();
+}
+
+void Downstream::AwaitRequest() {
+  idle_since_ms_ = context_.wheel.now_ms();
+  if (leaving_ != Leaving::kAnnounced) timer_.ArmAfter(context_.settings.downstream_idle_ms);
+}
+
+// RFC 9113 section 6.8: the client learns that it has to go before anything of it is turned away.
+void Downstream::Drain() {
+  if (over() || leaving_ != Leaving::kNo) return;
+  leaving_ = Leaving::kAnnounced;
+  Goaway(kMaxStreamId, ErrorCode::kNoError);
+  timer_.ArmAfter(kLeaveMs);
+  // It may be told from outside of a batch.
+  FlushFrames();
+}
+
+void Downstream::NameLast() {
+  leaving_ = Leaving::kNamed;
+  Goaway(last_peer_stream(), ErrorCode::kNoError);
+  if (streams() == 0) CloseLingering();
+}
+
+void Downstream::OnTimer() {
+  if (over()) return;
+  if (partial_block_ || !greeted()) {
+    timed_out_ = true;
+    return Fail(ErrorCode::kEnhanceYourCalm);
+  }
+  if (leaving_ == Leaving::kAnnounced) return NameLast();
+  if (streams() > 0) return;
+  // A request that has arrived since the last event still gets its answer.
+  if (Arrived()) return OnEvent();
+  Goaway(last_peer_stream(), ErrorCode::kNoError);
+  CloseLingering();
+}
+
+void Downstream::OnPartialBlock(bool partial) {
+  partial_block_ = partial;
+  if (partial) {
+    timer_.ArmAfter(context_.settings.header_timeout_ms);
+  } else if (leaving_ == Leaving::kAnnounced) {
+    timer_.ArmAfter(kLeaveMs);
+  } else {
+    timer_.Cancel();
+  }
+}
+
+void Downstream::OnStreams() {
+  if (streams() > 0) return;
+  if (leaving_ == Leaving::kNamed) return CloseLingering();
+  AwaitRequest();
+}
+
+Connection::Block Downstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
+  if (stream != nullptr) {
+    if (stream->is_reset()) return {};
+    if (stream->remote_ended()) {
+      FailStream(id, stream, ErrorCode::kStreamClosed, "headers-after-end");
+      return {};
+    }
+    // Trailers, and nothing after them.
+    if (!ended) {
+      FailStream(id, stream, ErrorCode::kProtocolError, "trailers");
+      return {};
+    }
+    commons_.trailers.StartTrailers(context_.settings.request_limits);
+    return {&commons_.trailers, stream};
+  }
+  if ((id & 1) == 0) return Fail(ErrorCode::kProtocolError), Block{};
+  if (id <= last_peer_stream()) {
+    if (!WasReset(id)) Fail(ErrorCode::kStreamClosed);
+    return {};
+  }
+  // After the second GOAWAY whatever comes is not even looked at, and the client knows.
+  set_last_peer_stream(id);
+  if (leaving_ == Leaving::kNamed) return Ignore(id), Block{};
+  if (streams() >= kMostStreams || context_.memory.refusing()) {
+    RefuseStream(id);
+    return {};
+  }
+  // The head before it is still in the builder.
+  TellCurrent();
+  if (over()) return {};
+  if (leaving_ != Leaving::kAnnounced) timer_.Cancel();
+  auto request = std::make_unique<DownstreamRequest>(*this, context_.blocks, id);
+  commons_.head.StartRequest(context_.settings.request_limits);
+  Stream* const added = request.release();
+  Add(*added);
+  return {&commons_.head, added};
+}
+
+void Downstream::RefuseStream(uint32_t id) {
+  Charge(noise_, 1);
+  if (over()) return;
+  if (context_.memory.refusing()) NoteRefused(Reason::kOverload, {}, 0);
+  ++context_.counters.refused;
+  ResetUnknown(id, ErrorCode::kRefusedStream);
+}
+
+void Downstream::OnBlockEnd(uint32_t, const Block& block, bool ended) {
+  auto& request = static_cast<DownstreamRequest&>(*block.stream);
+  if (block.builder == &commons_.trailers) {
+    if (commons_.trailers.FinishTrailers() != HeadFault::kNone)
+      return FailStream(request.id(), &request, ErrorCode::kProtocolError, "trailers");
+    TakeTrailers(request, commons_.trailers.trailers());
+    return;
+  }
+  const HeadFault fault = commons_.head.FinishRequest(ended);
+  if (fault != HeadFault::kNone) return Refuse(request, fault);
+  head_ = &commons_.head.request();
+  if (head_->body == http::BodyKind::kLength) ExpectLength(request, head_->content_length);
+  if (ended) EndRemote(request);
+  noise_.Give(2);
+  MakeCurrent(request);
+}
+
+void Downstream::Tell(Stream& stream) {
+  auto& request = static_cast<DownstreamRequest&>(stream);
+  if (!request.waits()) return request.Tell();
+  if (!request.is_reset() && head_ != nullptr) return Serve(request);
+  // Given up before anybody has heard of it, or broken.
+  head_ = nullptr;
+  if (!request.broken().empty()) {
+    ++context_.counters.refused;
+    NoteRefused(Reason::kBadRequest, request.broken(), 0);
+  }
+  Remove(request);
+}
+
+// Hot path.
+void Downstream::Serve(DownstreamRequest& request) {
+  const http::RequestHead& head = *std::exchange(head_, nullptr);
+  Spend(kRequestCost);
+  request.Start(head);
+}
+
+// Malformed: a reset, as RFC 9113 section 8.1.1 has it. Too large: an answer that says so.
+void Downstream::Refuse(DownstreamRequest& request, HeadFault fault) {
+  ++context_.counters.refused;
+  const Reason reason = ToReason(fault);
+  const LocalReply& reply =
+      context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])];
+  NoteRefused(reason, NameOf(fault), IsMalformed(fault) ? 0 : reply.status, &commons_.head);
+  if (!IsMalformed(fault)) return request.Refuse(reply);
+  Charge(noise_, 10);
+  ResetStream(request, ErrorCode::kProtocolError);
+  Remove(request);
+}
+
+void Downstream::LoadPeer() {
+  if (caller_.peer.family() == AF_UNSPEC && open()) caller_.peer = PeerAddress(fd()).value_or(NetAddress());
+}
+
+// Hot path.
+size_t Downstream::SendHead(DownstreamRequest& request, const http::ResponseHead& head,
+                            const HeaderPlan* plan, std::string_view fields, bool last) {
+  const size_t before = framed();
+  commons_.writer.WriteResponse(head, plan, fields, HeadTo(request, last));
+  const size_t sent = framed() - before;
+  Sent(request, last);
+  return sent;
+}
+
+size_t Downstream::SendReply(DownstreamRequest& request, const LocalReply& reply, std::string_view fields,
+                             bool last) {
+  const size_t before = framed();
+  commons_.writer.WriteReply(reply, fields, context_.DateLine(), HeadTo(request, last));
+  const size_t sent = framed() - before;
+  Sent(request, last);
+  return sent;
+}
+
+// Hot path.
+void Downstream::EndRequest(DownstreamRequest& request, ErrorCode code) {
+  ++served_;
+  const bool complete = request.local_ended() && request.remote_ended();
+  if (complete) {
+    noise_.Give(2);
+    resets_.Give(1);
+  } else {
+    ResetStream(request, request.local_ended() || code != ErrorCode::kNoError ? code : ErrorCode::kCancel);
+  }
+  Remove(request);
+}
+
+bool Downstream::CloseIdle() {
+  if (readable() || !Quiet()) return false;
+  Goaway(last_peer_stream(), ErrorCode::kNoError);
+  FlushFrames();
+  CloseNow(false);
+  return true;
+}
+
+void Downstream::Abandon() {
+  if (over()) return CloseNow(true);
+  CutAll(Reason::kShutdown);
+  if (!over()) Fail(ErrorCode::kNoError);
+}
+
+void Downstream::Shed() {
+  shed_ = true;
+  CutAll(Reason::kOverload);
+  if (!over()) Fail(ErrorCode::kEnhanceYourCalm);
+}
+
+// Each is told why where it has no response yet.
+void Downstream::CutAll(Reason reason) {
+  std::vector<DownstreamRequest*> requests;
+  VisitStreams([&](Stream& stream) { requests.push_back(static_cast<DownstreamRequest*>(&stream)); });
+  // They stay until the batch ends.
+  for (DownstreamRequest* request : requests) {
+    if (request->exchange() != nullptr) request->exchange()->Cut(reason);
+  }
+}
+
+void Downstream::OnOver(bool orderly) {
+  if (orderly) return CloseLingering();
+  CloseNow(failed());
+}
+
+void Downstream::CloseLingering() {
+  FlushFrames();
+  EndStreams(ErrorCode::kNoError);
+  if (!open()) return;
+  if (StreamSocket::write_failed() || gone() || context_.lingering.size() >= kMaxLingering)
+    return CloseNow(false);
+  std::vector<uint8_t> unsent = TakeUnsent();
+  DropKept();
+  auto lingering = std::make_unique<LingeringClose>(context_.reactor, context_.linger_deadlines,
+                                                    context_.lingering, Detach(), std::move(unsent));
+  LingeringClose* started = lingering.get();
+  context_.lingering.Add(std::move(lingering));
+  CloseNow(false);
+  started->Start();
+}
+
+void Downstream::CloseNow(bool reset) {
+  timer_.Cancel();
+  EndStreams(ErrorCode::kCancel);
+  ListNode<Connection, Dirty>::Unlink();
+  Close(reset);
+  if (!ListNode<DownstreamConnection>::linked()) return;
+  ListNode<DownstreamConnection>::Unlink();
+  --context_.counters.downstream_open;
+  context_.Bury(std::unique_ptr<Disposable>(static_cast<DownstreamConnection*>(this)));
+}
+
+}  // namespace sideroute::http2

@@ -1,0 +1,115 @@
+// Makes a head, as everybody else sees it (http/head.h), of the fields of a header block: pseudo-headers
+// become a start line and Host, and what must not stand there is found (RFC 9113 section 8, RFC 8441).
+//
+// Stage before: hpack, field by field. Stage after: the streams of a connection. What comes out is the text
+// of an HTTP/1.1 head, so that whatever edits, keeps, forwards or tells of heads takes these, too.
+#ifndef SIDEROUTE_HTTP2_HEAD_BUILDER_H_
+#define SIDEROUTE_HTTP2_HEAD_BUILDER_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/head.h"
+#include "http/stream.h"
+#include "net/byte_buffer.h"
+
+namespace sideroute::http2 {
+
+enum class HeadFault : uint8_t {
+  kNone,
+  // Malformed; RFC 9113 section 8.1.1.
+  kPseudoHeader,
+  kFieldName,
+  kFieldValue,
+  kConnectionField,
+  kTarget,
+  kHost,
+  kContentLength,
+  kStatus,
+  kTrailers,
+  // Well-formed, and beyond a limit.
+  kTargetTooLong,
+  kTooManyFields,
+  kHeadTooLarge,
+};
+inline bool IsMalformed(HeadFault fault) { return fault < HeadFault::kTargetTooLong; }
+// For the access log; empty for kNone.
+std::string_view NameOf(HeadFault fault);
+
+// What a response head is read against.
+struct Asked {
+  http::MethodId method = http::MethodId::kGet;
+  // An extended CONNECT, for what was an upgrade to this protocol; empty: none.
+  std::string_view protocol;
+  // What a caller of HTTP/1.1 waits for (websocket.h); empty: nothing.
+  std::string_view accept;
+};
+
+class HeadBuilder {
+ public:
+  explicit HeadBuilder(BlockPool& blocks) : bytes_(blocks) {}
+  HeadBuilder(const HeadBuilder&) = delete;
+  HeadBuilder& operator=(const HeadBuilder&) = delete;
+
+  // One head after the other; what they give is good until the next one starts.
+  void StartRequest(const HeadLimits& limits) { Start(Kind::kRequest, limits); }
+  void StartResponse(const HeadLimits& limits) { Start(Kind::kResponse, limits); }
+  void StartTrailers(const HeadLimits& limits) { Start(Kind::kTrailers, limits); }
+  // Hot path.
+  void Add(std::string_view name, std::string_view value);
+  // All fields are there. `ended`: so is the message. Once one is over a limit, others need not be there.
+  HeadFault FinishRequest(bool ended);
+  HeadFault FinishResponse(bool ended, const Asked& asked);
+  HeadFault FinishTrailers();
+
+  const http::RequestHead& request() const { return request_; }
+  const http::ResponseHead& response() const { return response_; }
+  Trailers trailers() const { return {bytes_.data(), fields_}; }
+  // Of a request that is refused: as far as they are known.
+  std::string_view method() const { return pseudo_[kMethod]; }
+  std::string_view path() const { return pseudo_[kPath]; }
+
+ private:
+  enum class Kind : uint8_t { kRequest, kResponse, kTrailers };
+  enum Pseudo : uint8_t { kMethod, kScheme, kAuthority, kPath, kProtocol, kStatus, kPseudoCount };
+
+  void Start(Kind kind, const HeadLimits& limits);
+  void AddPseudo(std::string_view name, std::string_view value);
+  void AddField(std::string_view name, std::string_view value);
+  void AddLine(std::string_view name, std::string_view value, http::FieldId id, uint8_t flags);
+  void BeginFields();
+  void BeginRequest();
+  HeadFault CheckId(http::FieldId id, std::string_view value, uint8_t* flags);
+  bool Has(Pseudo pseudo) const { return (seen_ >> pseudo & 1) != 0; }
+  void Fail(HeadFault fault) {
+    if (fault_ == HeadFault::kNone) fault_ = fault;
+  }
+  void Finish(http::MessageHead& head);
+  uint32_t size() const { return static_cast<uint32_t>(bytes_.size()); }
+
+  Kind kind_ = Kind::kRequest;
+  HeadLimits limits_;
+  HeadFault fault_ = HeadFault::kNone;
+  uint8_t seen_ = 0;
+  bool in_fields_ = false;
+  bool expect_continue_ = false;
+  bool connect_ = false;
+  bool upgrade_ = false;
+  bool has_key_ = false;
+  std::array<std::string, kPseudoCount> pseudo_;
+  // Crumbs, joined.
+  std::string cookie_;
+  ByteBuffer bytes_;
+  std::vector<http::Field> fields_;
+  http::FieldFacts facts_;
+  http::RequestHead request_;
+  http::ResponseHead response_;
+};
+
+}  // namespace sideroute::http2
+
+#endif  // SIDEROUTE_HTTP2_HEAD_BUILDER_H_

@@ -1,0 +1,112 @@
+#include "http2/hpack.h"
+
+#include <dlfcn.h>
+#include <sys/types.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+// What is used of nghttp2: functions of its ABI since 1.0, so that any copy will do.
+extern "C" {
+int nghttp2_hd_deflate_new(nghttp2_hd_deflater** deflater, size_t max_table_size);
+void nghttp2_hd_deflate_del(nghttp2_hd_deflater* deflater);
+int nghttp2_hd_deflate_change_table_size(nghttp2_hd_deflater* deflater, size_t table_size);
+ssize_t nghttp2_hd_deflate_hd(nghttp2_hd_deflater* deflater, uint8_t* out, size_t room,
+                              const sideroute::http2::HeaderField* fields, size_t count);
+size_t nghttp2_hd_deflate_bound(nghttp2_hd_deflater* deflater, const sideroute::http2::HeaderField* fields,
+                                size_t count);
+int nghttp2_hd_inflate_new(nghttp2_hd_inflater** inflater);
+void nghttp2_hd_inflate_del(nghttp2_hd_inflater* inflater);
+ssize_t nghttp2_hd_inflate_hd2(nghttp2_hd_inflater* inflater, sideroute::http2::HeaderField* field,
+                               int* flags, const uint8_t* in, size_t length, int final);
+int nghttp2_hd_inflate_end_headers(nghttp2_hd_inflater* inflater);
+}
+
+namespace sideroute::http2 {
+
+namespace {
+
+// NGHTTP2_HD_INFLATE_FINAL and NGHTTP2_HD_INFLATE_EMIT.
+constexpr int kInflateFinal = 1;
+constexpr int kInflateEmit = 2;
+
+constexpr const char* kFunctions[] = {
+    "nghttp2_hd_deflate_new", "nghttp2_hd_deflate_del",   "nghttp2_hd_deflate_change_table_size",
+    "nghttp2_hd_deflate_hd",  "nghttp2_hd_deflate_bound", "nghttp2_hd_inflate_new",
+    "nghttp2_hd_inflate_del", "nghttp2_hd_inflate_hd2",   "nghttp2_hd_inflate_end_headers",
+};
+
+}  // namespace
+
+// Ends the process when memory is out, as new does.
+HpackEncoder::HpackEncoder() {
+  if (nghttp2_hd_deflate_new(&deflater_, kHeaderTableBytes) != 0) std::abort();
+}
+
+HpackEncoder::~HpackEncoder() { nghttp2_hd_deflate_del(deflater_); }
+
+void HpackEncoder::SetTableSize(uint32_t bytes) {
+  if (nghttp2_hd_deflate_change_table_size(deflater_, std::min(bytes, kHeaderTableBytes)) != 0) std::abort();
+}
+
+size_t HpackEncoder::Bound(std::span<const HeaderField> fields) const {
+  return nghttp2_hd_deflate_bound(deflater_, fields.data(), fields.size());
+}
+
+// It fails where memory is out, or room, of which there is enough.
+size_t HpackEncoder::Encode(std::span<const HeaderField> fields, char* to, size_t room) {
+  const ssize_t written =
+      nghttp2_hd_deflate_hd(deflater_, reinterpret_cast<uint8_t*>(to), room, fields.data(), fields.size());
+  if (written < 0) std::abort();
+  return static_cast<size_t>(written);
+}
+
+HpackDecoder::HpackDecoder() {
+  if (nghttp2_hd_inflate_new(&inflater_) != 0) std::abort();
+}
+
+HpackDecoder::~HpackDecoder() { nghttp2_hd_inflate_del(inflater_); }
+
+HpackDecoder::Step HpackDecoder::Next(std::string_view* name, std::string_view* value) {
+  for (;;) {
+    HeaderField field{};
+    int flags = 0;
+    const ssize_t used = nghttp2_hd_inflate_hd2(
+        inflater_, &field, &flags, reinterpret_cast<const uint8_t*>(rest_.data()), rest_.size(), 1);
+    if (used < 0) return Step::kError;
+    rest_.remove_prefix(static_cast<size_t>(used));
+    if ((flags & kInflateEmit) != 0) {
+      *name = {field.name, field.name_length};
+      *value = {field.value, field.value_length};
+      return Step::kField;
+    }
+    if ((flags & kInflateFinal) != 0) {
+      nghttp2_hd_inflate_end_headers(inflater_);
+      return Step::kEnd;
+    }
+    // Nothing was used and nothing given: a block that ends within a field.
+    if (used == 0) return Step::kError;
+  }
+}
+
+HpackBinding CheckHpackBinding() {
+  HpackBinding binding;
+  for (const char* name : kFunctions) {
+    const void* const function = dlsym(RTLD_DEFAULT, name);
+    Dl_info info{};
+    if (function == nullptr || dladdr(function, &info) == 0) {
+      binding.missing = name;
+      return binding;
+    }
+    if (name == kFunctions[0]) {
+      binding.file = info.dli_fname;
+      binding.one_copy = true;
+    } else if (std::strcmp(binding.file, info.dli_fname) != 0) {
+      binding.one_copy = false;
+    }
+  }
+  return binding;
+}
+
+}  // namespace sideroute::http2

@@ -1,0 +1,56 @@
+// An HTTP/2 connection to a backend: many streams at a time.
+//
+// Stage before: upstream/upstream_pool, which owns it, dials it and lends its streams. Stage after:
+// upstream_stream.
+#ifndef SIDEROUTE_HTTP2_UPSTREAM_H_
+#define SIDEROUTE_HTTP2_UPSTREAM_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "http/engine_context.h"
+#include "http2/connection.h"
+#include "http2/upstream_stream.h"
+#include "upstream/upstream_connection.h"
+
+namespace sideroute::http2 {
+
+class Upstream final : public Connection, public UpstreamConnection {
+ public:
+  Upstream(EngineContext& context, Endpoint& endpoint);
+  ~Upstream() override;
+
+  // For its streams.
+  void SendHead(UpstreamRequest& request, const http::RequestHead& head, const HeaderPlan* plan,
+                RequestCopy copy, bool last);
+
+ private:
+  int Open(UniqueFd fd) override;
+  UpstreamStream* BeginStream(StreamUser& user, bool careful) override;
+  bool EndStream(UpstreamStream& stream, GivenBack how, StreamError why) override;
+  void Shut(bool reset) override;
+  int descriptor() const override { return fd(); }
+
+  void OnEvent() override;
+  Block OnBlock(uint32_t id, Stream* stream, bool ended) override;
+  void OnBlockEnd(uint32_t id, const Block& block, bool ended) override;
+  void Tell(Stream& stream) override;
+  void OnGoaway(uint32_t last, ErrorCode code) override;
+  void OnStreams() override;
+  void OnSettled() override;
+  void OnOver(bool orderly) override;
+  void OnPartialBlock(bool) override {}
+  // Asks the kernel.
+  bool IsConnected() const;
+  void ConnectFailed();
+  std::vector<UpstreamRequest*> Lenders() const;
+
+  IntrusiveList<UpstreamRequest, Lent> requests_;
+  uint32_t next_id_ = 1;
+  // The peer takes no more streams, or we do not want more of it.
+  bool leaving_ = false;
+};
+
+}  // namespace sideroute::http2
+
+#endif  // SIDEROUTE_HTTP2_UPSTREAM_H_

@@ -1,0 +1,95 @@
+#include "http2/upstream_stream.h"
+
+#include "http/scan.h"
+#include "http2/upstream.h"
+#include "http2/websocket.h"
+
+namespace sideroute::http2 {
+
+UpstreamRequest::UpstreamRequest(Upstream& connection, BlockPool& blocks, StreamUser& user, Executed executed,
+                                 bool connecting)
+    : Stream(connection, blocks, 0), upstream_(connection), user_(&user) {
+  connecting_ = connecting;
+  executed_ = executed;
+  refusable_ = true;
+}
+
+// Hot path.
+void UpstreamRequest::SendHead(const http::RequestHead& head, const HeaderPlan* plan, RequestCopy copy,
+                               const BodyPiece& first) {
+  if (is_reset()) return;
+  method_ = head.method_id;
+  tunnels_ = head.upgrade || head.method_id == http::MethodId::kConnect;
+  if (head.upgrade) {
+    for (const http::Field& field : head.fields) {
+      if (field.id == http::FieldId::kUpgrade) protocol_ = field.Value(head.data);
+      if (http::NamesEqual(field.Name(head.data), "sec-websocket-key"))
+        accept_ = WebSocketAccept(field.Value(head.data));
+    }
+  }
+  const bool only = !tunnels_ && first.last && first.bytes.empty() && first.trailers.fields.empty();
+  upstream_.SendHead(*this, head, plan, copy, only);
+  if (!only && !(tunnels_ && first.bytes.empty())) SendPiece(first);
+}
+
+// Who has ended a connection of one request has not ended the request.
+void UpstreamRequest::SendEnd() {
+  send_ended_ = true;
+  if (tunnels_) SendLast();
+}
+
+// Hot path.
+ReadResult UpstreamRequest::ReadHead(const http::ResponseHead** head) {
+  // Of a response that is broken already nothing is passed on.
+  if (head_ != nullptr && fault_.empty()) {
+    *head = head_;
+    head_given_ = true;
+    return ReadResult::kGiven;
+  }
+  if (!is_reset()) return ReadResult::kAgain;
+  return fault_.empty() ? ReadResult::kReset : ReadResult::kMalformed;
+}
+
+// Hot path.
+void UpstreamRequest::Took() {
+  if (head_given_) {
+    head_ = nullptr;
+    head_given_ = false;
+  }
+  TookPiece();
+}
+
+// One that nobody has taken yet can only be an interim one: it has had its time.
+void UpstreamRequest::TakeHead(const http::ResponseHead& head) {
+  begun_ = true;
+  executed_ = Executed::kPossibly;
+  head_ = &head;
+  head_given_ = false;
+  if (head.interim()) return;
+  in_body_ = true;
+  if (head.body == http::BodyKind::kSwitched) BecomeTunnel();
+}
+
+void UpstreamRequest::KeepHead() {
+  if (head_ == nullptr || head_ == &kept_) return;
+  kept_bytes_.assign(head_->data, head_->length);
+  kept_fields_.assign(head_->fields.begin(), head_->fields.end());
+  kept_ = *head_;
+  kept_.data = kept_bytes_.data();
+  kept_.fields = kept_fields_;
+  head_ = &kept_;
+}
+
+void UpstreamRequest::NoteReset(Executed executed, StreamError error) {
+  if (!begun_) executed_ = executed;
+  error_ = error;
+}
+
+void UpstreamRequest::NoteStands() {
+  connecting_ = false;
+  if (user_ == nullptr) return;
+  user_->OnConnected();
+  if (user_ != nullptr) user_->OnStreamEvent();
+}
+
+}  // namespace sideroute::http2

@@ -1,0 +1,201 @@
+/** HTTP/2 on one side or on both: bodies, fields, trailers, interim responses, resets and back-pressure come to the other side. */
+import { once } from 'node:events';
+import { request, type IncomingMessage, type ServerResponse } from 'node:http';
+import { constants, type ClientHttp2Stream, type Http2ServerRequest } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import t from 'tap';
+
+import { eventually } from '../../support/eventually.ts';
+import { matches } from '../../support/match.ts';
+import { readAll, startHttp2Stage, type Listener, type Version } from '../../support/http2-stage.ts';
+
+const PAIRS: readonly (readonly [Version, Version])[] = [
+  ['http2', 'http1'],
+  ['http2', 'http2'],
+  ['http1', 'http2'],
+];
+
+const echo: Listener = (request, response) => {
+  void readAll(request).then((body) => response.writeHead(200).end(body));
+};
+
+for (const [client, backend] of PAIRS) {
+  t.test(`from ${client} to ${backend}`, async (t) => {
+    t.test('method, path, authority, fields and status pass', async (t) => {
+      const seen: Parameters<Listener>[0][] = [];
+      const stage = await startHttp2Stage(t, client, backend, (request, response) => {
+        seen.push(request);
+        (response as ServerResponse).writeHead(203, { 'x-Answer': '1', 'set-cookie': ['a=1', 'b=2'] }).end('ok');
+      });
+      const authority = client === 'http2' ? { ':authority': 'my-server' } : { host: 'my-server' };
+      const cookie = client === 'http2' ? ['x=1', 'y=2'] : 'x=1; y=2';
+      const got = await stage.send({ path: '/a?b=c', headers: { ...authority, cookie, 'x-b': '2' } });
+      matches(t, got, { status: 203, headers: { 'x-answer': '1', 'set-cookie': ['a=1', 'b=2'] } });
+      t.equal(got.body.toString(), 'ok');
+      matches(t, seen, [{ method: 'GET', url: '/a?b=c', headers: { cookie: 'x=1; y=2', 'x-b': '2' } }]);
+      t.equal(seen[0]!.headers[backend === 'http2' ? ':authority' : 'host'], 'my-server');
+      matches(t, stage.host.outcomes, [{ status: 203, reason: null }]);
+    });
+
+    t.test('bodies pass in both directions, whatever their length', async (t) => {
+      const stage = await startHttp2Stage(t, client, backend, echo);
+      for (const length of [0, 1, 16_384, 16_385, 65_535, 65_536, 1_000_000]) {
+        const body = Buffer.alloc(length, 'x');
+        const got = await stage.send({ method: 'POST', body });
+        t.equal(got.status, 200);
+        t.ok(got.body.equals(body), `${length} bytes come back, not ${got.body.length}`);
+      }
+      t.equal((await stage.send({ method: 'HEAD' })).body.length, 0);
+    });
+
+    t.test('many requests at a time', async (t) => {
+      const stage = await startHttp2Stage(t, client, backend, (request, response) => {
+        void readAll(request).then((body) => response.writeHead(200).end(`${request.url} ${body.length}`));
+      });
+      const ask = (i: number) => stage.send({ method: 'POST', path: `/${i}`, body: Buffer.alloc(i * 1_000) });
+      const all = await Promise.all(Array.from({ length: 100 }, (_, i) => ask(i)));
+      t.same(
+        all.map((got) => got.body.toString()),
+        Array.from({ length: 100 }, (_, i) => `/${i} ${i * 1_000}`),
+      );
+      t.equal(stage.front.engine.counters().requestsOpen, 0);
+    });
+
+    t.test('trailers and interim responses pass', async (t) => {
+      const trailers: unknown[] = [];
+      const stage = await startHttp2Stage(t, client, backend, (request, response) => {
+        request.resume().on('end', () => {
+          trailers.push(Object.entries(request.trailers));
+          response.writeEarlyHints({ link: '</a>; rel=preload' });
+          response.writeHead(200, { trailer: 'x-end' });
+          (response as ServerResponse).write('ok');
+          response.addTrailers({ 'x-end': 'yes' });
+          response.end();
+        });
+      });
+      const got = await stage.send({ method: 'POST', body: Buffer.from('body'), trailers: { 'x-sent': 'too' } });
+      t.same(got.interim, [103]);
+      t.match(got, { status: 200, body: Buffer.from('ok'), trailers: { 'x-end': 'yes' } });
+      t.same(trailers, [[['x-sent', 'too']]]);
+    });
+
+    t.test('a response that breaks off is seen to', async (t) => {
+      const stage = await startHttp2Stage(t, client, backend, (_request, response) => {
+        const text = response as ServerResponse;
+        text.writeHead(200);
+        text.write('begun', () => text.destroy());
+      });
+      await t.rejects(stage.send());
+      await eventually('it is told', () => stage.host.outcomes.length === 1);
+      matches(t, stage.host.outcomes, [{ status: 200, reason: 'upstream_reset' }]);
+    });
+
+    t.test('a WebSocket passes, whatever the handshake looks like on either side', async (t) => {
+      const stage = await startHttp2Stage(t, client, backend, echo);
+      const key = 'dGhlIHNhbXBsZSBub25jZQ==';
+      const keys: unknown[] = [];
+      stage.server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
+        keys.push(request.headers['sec-websocket-key']);
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n');
+        socket.write('Sec-WebSocket-Accept: its-own\r\n\r\n');
+        socket.pipe(socket);
+      });
+      stage.server.on('connect', (request: Http2ServerRequest) => {
+        t.match(request.headers, { ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/ws' });
+        keys.push(request.headers['sec-websocket-key']);
+        request.stream.respond({ ':status': 200 });
+        request.stream.pipe(request.stream);
+      });
+      let socket: Duplex;
+      if (stage.session === null) {
+        const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-key': key };
+        const asked = request({ port: stage.front.port, host: '127.0.0.1', path: '/ws', headers }).end();
+        const [response, connection] = (await once(asked, 'upgrade')) as [IncomingMessage, Duplex];
+        t.match(response, { statusCode: 101, headers: { 'sec-websocket-accept': 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=' } });
+        socket = connection;
+      } else {
+        await once(stage.session, 'remoteSettings');
+        t.equal(stage.session.remoteSettings.enableConnectProtocol, true);
+        const asked = stage.session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/ws' });
+        const [headers] = (await once(asked, 'response')) as [Record<string, unknown>];
+        t.equal(headers[':status'], 200);
+        t.equal(headers['sec-websocket-accept'], undefined);
+        socket = asked;
+      }
+      let text = '';
+      socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      for (const word of ['one', 'two', 'three']) {
+        socket.write(word);
+        await eventually(`${word} comes back`, () => text.endsWith(word));
+      }
+      socket.end();
+      await eventually('it ends', () => stage.host.outcomes.length === 1);
+      matches(t, stage.host.outcomes, [{ status: 101, reason: null }]);
+      // A server of HTTP/1.1 wants one, one of HTTP/2 none.
+      t.equal(typeof keys[0], backend === 'http1' ? 'string' : 'undefined');
+    });
+
+    if (client === 'http1') return;
+
+    t.test('a caller that cancels takes its request back at the backend, and its neighbours go on', async (t) => {
+      let gone = 0;
+      const stage = await startHttp2Stage(t, client, backend, (request, response) => {
+        response.on('close', () => {
+          if (!response.writableEnded) gone++;
+        });
+        if (request.url !== '/slow') response.end('ok');
+      });
+      const slow = stage.session!.request({ ':path': '/slow' });
+      slow.on('error', () => undefined);
+      await stage.send();
+      await eventually('the slow one is there', () => stage.host.asked.length === 2);
+      slow.close(constants.NGHTTP2_CANCEL);
+      await eventually('the backend has lost it', () => gone === 1);
+      t.equal((await stage.send()).body.toString(), 'ok');
+      matches(t, stage.host.outcomes, [
+        { status: 200, reason: null },
+        { status: 0, reason: 'downstream_reset' },
+        { status: 200, reason: null },
+      ]);
+    });
+
+    t.test('a response that is not read does not hold up another one', async (t) => {
+      const stage = await startHttp2Stage(t, client, backend, (request, response) => {
+        response.end(request.url === '/large' ? Buffer.alloc(4_000_000) : 'ok');
+      });
+      const large = stage.session!.request({ ':path': '/large' });
+      large.pause();
+      await once(large, 'response');
+      for (let i = 0; i < 20; i++) t.equal((await stage.send()).body.toString(), 'ok');
+      t.equal(await length(large), 4_000_000);
+    });
+
+    t.test('a body that is not read does not hold up another one', async (t) => {
+      const held: { resume(): void }[] = [];
+      const stage = await startHttp2Stage(t, client, backend, (request, response) => {
+        if (request.url !== '/held') {
+          echo(request, response);
+          return;
+        }
+        held.push({ resume: () => void readAll(request).then((body) => response.end(`${body.length}`)) });
+      });
+      const stream = stage.session!.request({ ':method': 'POST', ':path': '/held' });
+      stream.end(Buffer.alloc(4_000_000));
+      const answer = readAll(stream);
+      await eventually('it is there', () => held.length === 1);
+      for (let i = 0; i < 20; i++) {
+        const body = Buffer.alloc(100_000, 'x');
+        t.ok((await stage.send({ method: 'POST', body })).body.equals(body));
+      }
+      held[0]!.resume();
+      t.equal((await answer).toString(), '4000000');
+    });
+  });
+}
+
+async function length(stream: ClientHttp2Stream): Promise<number> {
+  let bytes = 0;
+  stream.on('data', (chunk: Buffer) => (bytes += chunk.length)).resume();
+  await once(stream, 'close');
+  return bytes;
+}
