@@ -62,7 +62,10 @@ export const NEEDED = {
 };
 
 /** Programs of the tests that Debian does not have, built from their Go modules where Go is there. */
-export const BUILT = { helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.18.6' } };
+export const BUILT = {
+  helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.18.6' },
+  h2spec: { module: 'github.com/summerwind/h2spec/cmd/h2spec', version: 'v2.2.1+incompatible' },
+};
 
 /**
  * The source of a compiled test, which may be named by either; null: what is named is not a test of this tree.

@@ -19,12 +19,14 @@ import { program, ROOT } from '../../support/manifests.ts';
 import { temporaryDirectory } from '../../support/sidecar.ts';
 import { matches } from '../../support/match.ts';
 
-/** A machine without helm; `go` is what Go does on it, null: it has none. */
+/** A machine that has all programs that are built but helm; `go` is what Go does on it, null: it has none. */
 function machine(t: Test, go: string | null) {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const bin = join(path, 'bin');
   mkdirSync(bin);
+  writeFileSync(join(bin, 'h2spec'), '#!/bin/sh\n');
+  chmodSync(join(bin, 'h2spec'), 0o755);
   if (go !== null) {
     writeFileSync(join(bin, 'go'), `#!/bin/sh\necho "$@" >> ${path}/go.log\n${go}\n`);
     chmodSync(join(bin, 'go'), 0o755);
