@@ -39,6 +39,7 @@
         'src/exchange/exchange_state.cc',
         'src/exchange/mirror.cc',
         'src/http/engine_context.cc',
+        'src/http/grpc.cc',
         'src/http/header_plan.cc',
         'src/http/kept_request.cc',
         'src/http/stream.cc',
