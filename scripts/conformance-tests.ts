@@ -44,7 +44,7 @@ const GRANTS = 'a mesh needs no ReferenceGrant (A11)';
 const HOSTNAMES = 'hostnames have no meaning for a Service (A10)';
 const LISTENERS = 'a Service has no listeners';
 const HTTPS = 'connections that are TLS are tunnelled unread (A13)';
-const GRPC = 'GRPCRoute is not carried: the route is not accepted, connections to its Service are tunnelled unread';
+const GRPC = 'GRPCRoutes decide about requests, but connections that begin with HTTP/2 are tunnelled unread';
 
 export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
   {

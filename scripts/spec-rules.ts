@@ -229,12 +229,39 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     ],
     [RETRY, 'The `request` timeout ends retries with 504.'],
   ]),
+  chapter('G', 'Calls of gRPC', [
+    [
+      '`GRPCRouteMatch`',
+      'A rule without matches is for every call; the type of a method match is Exact by default; of service and method one may ' +
+        'be left out, which is any.',
+    ],
+    [
+      'GEP-1016',
+      'A call is a request for the path `/service/method`: an exact path with both, the prefix `/service/` with a service alone; a ' +
+        'method alone, and regular expressions, match the names in it, each whole.',
+    ],
+    [
+      '`GRPCRouteRule`',
+      'Among all matches of all routes of a Service port: characters of the service, of the method, number of headers, age, name, ' +
+        'order. A name comes before a regular expression, and that before none, whatever their lengths.',
+    ],
+    [
+      '`GRPCRouteFilter`',
+      'RequestHeaderModifier, ResponseHeaderModifier and RequestMirror are carried out as of an HTTPRoute; there are no timeouts and ' +
+        'no retries.',
+    ],
+    [
+      '`GRPCRoute`',
+      'Backends are spoken to in HTTP/2, unless their `appProtocol` says that they cannot: UnsupportedProtocol.',
+    ],
+    ['`GRPCRoute`', 'On a port with a GRPCRoute what is no call (`POST` with a content type of gRPC) is answered 404.'],
+  ]),
   chapter('E', 'Errors', [
-    [RULE, 'A route is attached and nothing matches: 404.'],
-    [BACKEND, 'The backend cannot be used: 500.'],
-    [RULE, 'The rule has no backends: 500.'],
-    [BACKEND, 'No endpoint accepts, or the address is not known yet: 503.'],
-    [TIMEOUTS, 'A timeout: 504.'],
+    [RULE, 'A route is attached and nothing matches: 404; a call: UNIMPLEMENTED.'],
+    [BACKEND, 'The backend cannot be used: 500; a call: UNAVAILABLE.'],
+    [RULE, 'The rule has no backends: 500; a call: UNIMPLEMENTED.'],
+    [BACKEND, 'No endpoint accepts, or the address is not known yet: 503; a call: UNAVAILABLE.'],
+    [TIMEOUTS, 'A timeout: 504; a call: DEADLINE_EXCEEDED.'],
   ]),
   chapter('S', 'Conditions', [
     [
@@ -265,8 +292,8 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     [CRD, 'Names of headers and parameters are tokens of at most 256 characters; values have their limits.'],
     [
       '`GRPCMethodMatch`',
-      'Of a GRPCRoute only name, parents and the names of rules are read: nothing else in its rules is validated, and they ' +
-        'have no effect.',
+      'The name of a service is words of letters, digits and `_` joined by `.`, that of a method one such word, each at most 1024 ' +
+        'characters; one of both has to be given.',
     ],
     ['GEP-995', 'Names of rules are DNS subdomains, unique in a route, and change no routing.'],
   ]),

@@ -13,10 +13,10 @@ const FOLDER = 'test';
 
 const INTRODUCTION = `# Gateway API, rule by rule
 
-What Gateway API v1.7.0 asks of an HTTPRoute whose parent is a Service, and what sideroute does about it. The numbers are this
+What Gateway API v1.7.0 asks of an HTTPRoute or a GRPCRoute whose parent is a Service, and what sideroute does about it. The numbers are this
 project's own; titles of tests and the other documents use them. *Source* names the type of the API
 (\`apis/v1\`), the enhancement proposal (GEP) or the part of the documentation that the rule comes from. Where the source leaves a
-choice, the statement is the choice made here. GRPCRoute is not carried by this version.
+choice, the statement is the choice made here. What is said of an HTTPRoute holds of a GRPCRoute as far as it has the same fields.
 
 What the tests of the official conformance suite come to is in [conformance.md](conformance.md).
 

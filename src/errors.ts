@@ -4,86 +4,145 @@
  * One table, so that a reason reads the same in a metric label, a log line and the `x-sideroute-reason` header. Only
  * `engine/local-reply.ts` words responses; this file says what happened, not how it is told.
  */
+import type { GrpcCode } from './grpc-status.ts';
 
 /** What each reason means for a request: the status of the local reply, and whether it is what the route asks for, or
  * the fault of the configuration, the request itself, the upstream or the proxy. */
 interface ReasonEntry {
   readonly status: number;
   readonly source: 'route' | 'config' | 'downstream' | 'upstream' | 'proxy';
+  /**
+   * What a call of gRPC is told instead; null: the route wants this very reply, for a call as well. It says to a client whether to
+   * try again, and follows what gRPC libraries make of the HTTP status where nothing better is known.
+   */
+  readonly grpc: GrpcCode | null;
   /** One sentence for the body of the reply and the runbook. */
   readonly text: string;
 }
 
 export const REQUEST_REASONS = {
-  redirect: { status: 302, source: 'route', text: 'The route redirects this request.' },
-  cors_preflight: { status: 204, source: 'route', text: 'The route answers CORS preflight requests.' },
+  redirect: { status: 302, source: 'route', grpc: null, text: 'The route redirects this request.' },
+  cors_preflight: { status: 204, source: 'route', grpc: null, text: 'The route answers CORS preflight requests.' },
   no_route: {
     status: 404,
     source: 'config',
+    grpc: 'UNIMPLEMENTED',
     text: 'A route is attached to this Service and port, but no rule matches the request.',
   },
   no_backend: {
     status: 500,
     source: 'config',
+    grpc: 'UNAVAILABLE',
     text: 'The rule has no backend that can be used for its share of requests.',
   },
   unsupported_filter: {
     status: 500,
     source: 'config',
+    // It does not come right by itself, so nobody should try again.
+    grpc: 'UNIMPLEMENTED',
     text: 'The rule has a filter that this version does not carry.',
   },
-  unresolved: { status: 503, source: 'upstream', text: 'The address of the backend Service is not known yet.' },
-  connect_failure: { status: 503, source: 'upstream', text: 'No endpoint of the backend accepted a connection.' },
-  connect_timeout: { status: 504, source: 'upstream', text: 'The backend did not accept a connection in time.' },
+  unresolved: {
+    status: 503,
+    source: 'upstream',
+    grpc: 'UNAVAILABLE',
+    text: 'The address of the backend Service is not known yet.',
+  },
+  connect_failure: {
+    status: 503,
+    source: 'upstream',
+    grpc: 'UNAVAILABLE',
+    text: 'No endpoint of the backend accepted a connection.',
+  },
+  connect_timeout: {
+    status: 504,
+    source: 'upstream',
+    // Nothing was sent yet, so that the call may be made again; DEADLINE_EXCEEDED would speak of the call itself.
+    grpc: 'UNAVAILABLE',
+    text: 'The backend did not accept a connection in time.',
+  },
   upstream_reset: {
     status: 502,
     source: 'upstream',
+    grpc: 'UNAVAILABLE',
     text: 'The backend closed the connection before a complete response.',
   },
   upstream_protocol: {
     status: 502,
     source: 'upstream',
+    grpc: 'INTERNAL',
     text: 'The backend answered with something that is not valid HTTP/1.x.',
   },
   retries_exhausted: {
     // GEP-1731 has resets that were retried to the end answered so, and one that was not retried with 502.
     status: 503,
     source: 'upstream',
+    grpc: 'UNAVAILABLE',
     text: 'Every attempt that the retries of the route allow ended without a response.',
   },
-  timeout: { status: 504, source: 'upstream', text: 'The request did not finish within its timeout.' },
+  timeout: {
+    status: 504,
+    source: 'upstream',
+    grpc: 'DEADLINE_EXCEEDED',
+    text: 'The request did not finish within its timeout.',
+  },
   overflow: {
     status: 503,
     source: 'proxy',
+    grpc: 'UNAVAILABLE',
     text: 'A limit of the proxy on connections or queued requests was reached.',
   },
-  bad_request: { status: 400, source: 'downstream', text: 'The request is not valid HTTP/1.x.' },
-  request_timeout: { status: 408, source: 'downstream', text: 'The request head did not arrive in time.' },
-  uri_limit: { status: 414, source: 'downstream', text: 'The request line is longer than the limit.' },
+  bad_request: { status: 400, source: 'downstream', grpc: 'INTERNAL', text: 'The request is not valid HTTP/1.x.' },
+  request_timeout: {
+    status: 408,
+    source: 'downstream',
+    grpc: 'DEADLINE_EXCEEDED',
+    text: 'The request head did not arrive in time.',
+  },
+  uri_limit: {
+    status: 414,
+    source: 'downstream',
+    grpc: 'RESOURCE_EXHAUSTED',
+    text: 'The request line is longer than the limit.',
+  },
   header_limit: {
     status: 431,
     source: 'downstream',
+    grpc: 'RESOURCE_EXHAUSTED',
     text: 'The request head has more bytes or fields than the limit.',
   },
-  bad_version: { status: 505, source: 'downstream', text: 'The HTTP version of the request is not supported.' },
+  bad_version: {
+    status: 505,
+    source: 'downstream',
+    grpc: 'UNIMPLEMENTED',
+    text: 'The HTTP version of the request is not supported.',
+  },
   downstream_reset: {
     // Sent only to a caller that has closed nothing but its sending side; there is mostly nobody left to read it.
     status: 499,
     source: 'downstream',
+    grpc: 'CANCELLED',
     text: 'The caller closed the connection before it had the complete response.',
   },
-  not_implemented: { status: 501, source: 'proxy', text: 'The selected engine does not carry this kind of request.' },
+  not_implemented: {
+    status: 501,
+    source: 'proxy',
+    grpc: 'UNIMPLEMENTED',
+    text: 'The selected engine does not carry this kind of request.',
+  },
   shutdown: {
     status: 503,
     source: 'proxy',
+    grpc: 'UNAVAILABLE',
     text: 'The proxy ended before the request did: its time to drain was over.',
   },
   overload: {
     status: 503,
     source: 'proxy',
+    grpc: 'UNAVAILABLE',
     text: 'The proxy is short of memory and takes no more requests for now.',
   },
-  internal: { status: 500, source: 'proxy', text: 'The proxy failed while handling the request.' },
+  internal: { status: 500, source: 'proxy', grpc: 'INTERNAL', text: 'The proxy failed while handling the request.' },
 } as const satisfies Readonly<Record<string, ReasonEntry>>;
 
 /** Reason of a reply made by sideroute, or of a request it could not finish. */

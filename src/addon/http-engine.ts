@@ -51,6 +51,11 @@ export interface NativeReply {
   /** Status line and fields, each line with CRLF. */
   readonly head: string;
   readonly body: string;
+  /**
+   * Fields of the trailers-only response, of status 200, that a call of gRPC gets instead, each line with CRLF; absent or
+   * empty: this reply. Not looked at yet.
+   */
+  readonly grpc?: string;
 }
 
 export interface NamedNativeReply extends NativeReply {

@@ -73,9 +73,9 @@ function* dumpItems(view: ConfigView): Generator<string> {
   yield '';
   let separator = '\n';
   for (const frontend of attachment.frontends) {
-    const { key, namespace, name, port, mode, consumer } = frontend;
+    const { key, namespace, name, port, mode, routeKind, consumer } = frontend;
     const described = {
-      ...{ key, namespace, name, port, mode, consumer },
+      ...{ key, namespace, name, port, mode, routeKind, consumer },
       addresses: addresses.get(key) ?? [],
       unresolved: unresolved.get(key) ?? null,
     };
@@ -136,6 +136,7 @@ function* describeRules(
   for (const [compiled, matches] of rules) {
     const { route, rule, refused, shares } = compiled;
     yield {
+      kind: route.kind,
       route: `${route.namespace}/${route.name}`,
       rule: rule.index,
       name: rule.name,
@@ -181,5 +182,5 @@ function describeBackend(
 }
 
 function describeRefusal({ decision, message }: RuleRefusal): object {
-  return { status: decision.status, reason: decision.reason, message };
+  return { status: decision.status, reason: decision.reason, grpc: decision.grpc ?? null, message };
 }

@@ -5,6 +5,8 @@
  */
 import type { FieldLine, RequestHead } from '../routing/decision.ts';
 import {
+  callName,
+  grpcCall,
   headerLine,
   requestHead,
   requestMethod,
@@ -17,13 +19,13 @@ import { named, oneOf, QueryParameters } from './query.ts';
 export interface ExplainQuery {
   readonly service: ServicePortName;
   readonly head: RequestHead;
-  /** As written, in their order. */
+  /** As written, in their order, behind those of every call. */
   readonly headers: readonly FieldLine[];
   /** Null: not said. */
   readonly format: 'json' | 'text' | null;
 }
 
-const PARAMETERS = ['service', 'method', 'path', 'header', 'format'];
+const PARAMETERS = ['service', 'method', 'path', 'grpc', 'header', 'format'];
 
 /**
  * The query of `/explain`. A `?` in `path` need not be encoded, an `&` must.
@@ -34,15 +36,17 @@ export function explainQuery(query: string): ExplainQuery {
   const parameters = new QueryParameters(query, PARAMETERS);
   const service = parameters.one('service', servicePortName);
   if (service === null) throw named('service', 'is missing, expected NAME.NAMESPACE:PORT');
-  const headers = parameters.all('header', headerLine);
+  const given = parameters.all('header', headerLine);
+  const method = parameters.one('method', requestMethod);
+  const path = parameters.one('path', requestTarget);
+  const call = parameters.one('grpc', callName);
+  if (call !== null && (method !== null || path !== null)) throw named('grpc', 'excludes method and path');
+  const request =
+    call === null ? { method: method ?? 'GET', path: path ?? '/', headers: given } : grpcCall(call, given);
   return {
     service,
-    head: requestHead({
-      method: parameters.one('method', requestMethod) ?? 'GET',
-      path: parameters.one('path', requestTarget) ?? '/',
-      headers,
-    }),
-    headers,
+    head: requestHead(request),
+    headers: request.headers,
     format: parameters.one('format', oneOf(['json', 'text'])),
   };
 }

@@ -4,6 +4,7 @@
  * Exit status 1 when there are errors; with --strict also when there are warnings.
  */
 import type { Command } from 'commander';
+import { isCarriedRoute } from '../config/support.ts';
 import { problemText } from '../gateway-api/problem-text.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import { refuseTwice } from './manifest-input.ts';
@@ -50,7 +51,7 @@ function humanLines({ resources, attachment, problems, unchecked, places }: Rout
   const count = (severity: Problem['severity']): number =>
     problems.filter((problem) => problem.severity === severity).length;
   const notes = count('note');
-  const routes = resources.filter((resource) => resource.kind === 'HTTPRoute').length;
+  const routes = resources.filter(isCarriedRoute).length;
   lines.push(
     `${routes} routes, ${attachment.services.size} Services, ${attachment.frontends.length} frontends; ` +
       `${count('error')} errors, ${count('warning')} warnings${notes === 0 ? '' : `, ${notes} notes`}`,
@@ -78,8 +79,8 @@ function jsonOf({ namespace, hash, attachment, problems, unchecked, places }: Ro
       return at === null ? problem : { ...problem, at };
     }),
     conditions: attachment.conditions,
-    frontends: attachment.frontends.map(({ key, mode, consumer, rules }) => {
-      return { key, mode, consumer, rules: rules.length };
+    frontends: attachment.frontends.map(({ key, mode, routeKind, consumer, rules }) => {
+      return { key, mode, routeKind, consumer, rules: rules.length };
     }),
     unchecked,
   };

@@ -6,7 +6,8 @@
  * because to go through one takes longer than a sidecar should spend on it.
  */
 import { problemAt } from '../config/progress.ts';
-import type { HttpRoute, HttpRouteMatch, Problem, Resource } from '../gateway-api/types.ts';
+import { isCarriedRoute } from '../config/support.ts';
+import type { CarriedRoute, HeaderMatch, Problem, Resource, RouteMatch } from '../gateway-api/types.ts';
 import type { PossibleValues } from '../regex/reach.ts';
 import { compileRegex } from '../regex/regex.ts';
 
@@ -32,11 +33,20 @@ const QUERY_VALUES: PossibleValues = {
   empty: true,
 };
 
+/** Of gRPC, as they stand in a path. */
+const SERVICES: PossibleValues = {
+  first: without('/#?'),
+  firstBeyondAscii: false,
+  rest: without('/#?'),
+  empty: false,
+};
+const METHODS: PossibleValues = { first: without('#?'), firstBeyondAscii: false, rest: without('#?'), empty: true };
+
 export function deadMatches(resources: readonly Resource[]): Problem[] {
-  return resources.flatMap((resource) => (resource.kind === 'HTTPRoute' ? deadMatchesOf(resource) : []));
+  return resources.flatMap((resource) => (isCarriedRoute(resource) ? deadMatchesOf(resource) : []));
 }
 
-function deadMatchesOf(route: HttpRoute): Problem[] {
+function deadMatchesOf(route: CarriedRoute): Problem[] {
   const problems: Problem[] = [];
   const first = new Map<string, string>();
   for (const rule of route.rules) {
@@ -59,32 +69,61 @@ function deadMatchesOf(route: HttpRoute): Problem[] {
   return problems;
 }
 
-function reportRegexes(match: HttpRouteMatch, path: string, report: (place: string, what: string) => void): void {
-  const isDead = ({ type, value }: { readonly type: string; readonly value: string }, values: PossibleValues) =>
-    type === 'RegularExpression' && !compileRegex(value).canMatch(values);
-  if (isDead(match.path, PATHS)) {
-    const rule = 'it must match a whole path, which begins with "/" and has neither a query nor white space';
-    report(`${path}.path.value`, rule);
-  }
-  for (const [index, header] of match.headers.entries()) {
-    if (isDead(header, HEADER_VALUES)) {
-      const rule = 'it must match a whole value, which has no control characters and no white space in front';
-      report(`${path}.headers[${index}].value`, rule);
-    }
-  }
-  for (const [index, parameter] of match.queryParams.entries()) {
-    if (isDead(parameter, QUERY_VALUES)) {
-      const rule =
-        'it must match a whole value as it travels, undecoded, in which white space, "&" and "#" are %20, %26 and %23';
-      report(`${path}.queryParams[${index}].value`, rule);
-    }
+/** A regular expression of a match, and what it can be compared with. */
+interface RegexPlace {
+  /** Below the match. */
+  readonly place: string;
+  readonly source: string;
+  readonly values: PossibleValues;
+  /** What has to be so for it to match. */
+  readonly rule: string;
+}
+
+const PATH_RULE = 'it must match a whole path, which begins with "/" and has neither a query nor white space';
+const HEADER_RULE = 'it must match a whole value, which has no control characters and no white space in front';
+const QUERY_RULE =
+  'it must match a whole value as it travels, undecoded, in which white space, "&" and "#" are %20, %26 and %23';
+const SERVICE_RULE = 'it must match a whole name as it stands in a path, without "/" and white space';
+const METHOD_RULE = 'it must match the whole rest of a path, which has neither a query nor white space';
+
+function reportRegexes(match: RouteMatch, path: string, report: (place: string, what: string) => void): void {
+  for (const { place, source, values, rule } of regexPlaces(match)) {
+    if (!compileRegex(source).canMatch(values)) report(`${path}.${place}`, rule);
   }
 }
 
+function regexPlaces(match: RouteMatch): RegexPlace[] {
+  const fields = (name: string, list: readonly HeaderMatch[], values: PossibleValues, rule: string): RegexPlace[] =>
+    list.flatMap(({ type, value: source }, index) =>
+      type === 'RegularExpression' ? [{ place: `${name}[${index}].value`, source, values, rule }] : [],
+    );
+  const headers = fields('headers', match.headers, HEADER_VALUES, HEADER_RULE);
+  if ('path' in match) {
+    const { type, value: source } = match.path;
+    const paths = { place: 'path.value', source, values: PATHS, rule: PATH_RULE };
+    return [
+      ...(type === 'RegularExpression' ? [paths] : []),
+      ...headers,
+      ...fields('queryParams', match.queryParams, QUERY_VALUES, QUERY_RULE),
+    ];
+  }
+  const { type, service, method } = match.method ?? { type: 'Exact', service: null, method: null };
+  const names: RegexPlace[] = [
+    ...(service === null ? [] : [{ place: 'method.service', source: service, values: SERVICES, rule: SERVICE_RULE }]),
+    ...(method === null ? [] : [{ place: 'method.method', source: method, values: METHODS, rule: METHOD_RULE }]),
+  ];
+  return [...(type === 'RegularExpression' ? names : []), ...headers];
+}
+
 /** Equal for matches of the same requests. */
-function keyOf({ path, headers, queryParams, method }: HttpRouteMatch): string {
-  const value = path.type === 'PathPrefix' ? path.value.replace(/(?<=.)\/$/, '') : path.value;
-  const fields = (list: HttpRouteMatch['headers']) =>
+function keyOf(match: RouteMatch): string {
+  const fields = (list: readonly HeaderMatch[]) =>
     list.map(({ type, name, value }) => JSON.stringify([name, type, value])).sort();
+  if (!('path' in match)) {
+    const { type, service, method } = match.method ?? { type: null, service: null, method: null };
+    return JSON.stringify([type, service, method, fields(match.headers)]);
+  }
+  const { path, headers, queryParams, method } = match;
+  const value = path.type === 'PathPrefix' ? path.value.replace(/(?<=.)\/$/, '') : path.value;
   return JSON.stringify([path.type, value, method, fields(headers), fields(queryParams)]);
 }

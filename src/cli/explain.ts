@@ -3,6 +3,8 @@ import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
 import type { Backend, FieldLine } from '../routing/decision.ts';
 import {
+  callName,
+  grpcCall,
   headerLine,
   requestHead,
   requestMethod,
@@ -24,6 +26,8 @@ interface ExplainOptions {
   readonly namespace?: string;
   readonly method: string;
   readonly path: string;
+  /** `Service/Method`. */
+  readonly grpc?: string;
   readonly header: readonly FieldLine[];
   readonly output: OutputFormat;
 }
@@ -82,6 +86,11 @@ export function registerExplain(program: Command): void {
     .addOption(namespaceOption())
     .option('--method <method>', 'method of the request', argument(requestMethod), 'GET')
     .option('--path <path>', 'path of the request, with its query', argument(requestTarget), '/')
+    .addOption(
+      new Option('--grpc <service/method>', 'a call of gRPC instead of a request with --method and --path')
+        .argParser(argument(callName))
+        .conflicts(['method', 'path']),
+    )
     .option(
       '-H, --header <line>',
       "a header field of the request, 'name: value'; may be repeated",
@@ -98,8 +107,9 @@ export function registerExplain(program: Command): void {
         internBackend: backendFrom(input),
         internSeries: () => 0,
       });
-      const { service, method, path, header: headers } = options;
-      const explanation = explainService(table, service, requestHead({ method, path, headers }), headers);
+      const { service, method, path, grpc, header } = options;
+      const request = grpc === undefined ? { method, path, headers: header } : grpcCall(grpc, header);
+      const explanation = explainService(table, service, requestHead(request), request.headers);
       writeOutput(
         options.output === 'json'
           ? `${JSON.stringify(explanation, null, 2)}\n`

@@ -7,11 +7,11 @@
  */
 import { attach } from '../config/attach.ts';
 import type { Attachment } from '../config/attachment.ts';
-import { problemAt, serviceParents } from '../config/progress.ts';
+import { labelOf, problemAt, serviceParents } from '../config/progress.ts';
 import { referenceProblems, referencesOf } from '../config/route-references.ts';
-import { serviceKey } from '../config/support.ts';
+import { isCarriedRoute, serviceKey } from '../config/support.ts';
 import { suggest } from '../gateway-api/suggest.ts';
-import type { HttpRoute, Problem, Resource, Service } from '../gateway-api/types.ts';
+import type { CarriedRoute, Problem, Resource, Service } from '../gateway-api/types.ts';
 
 export interface ServicesJudged {
   readonly problems: readonly Problem[];
@@ -45,11 +45,11 @@ export function judgeServices(
 }
 
 /** Of routes of one name the first is used; the others are errors. */
-function routesOnce(resources: readonly Resource[]): HttpRoute[] {
-  const routes = new Map<string, HttpRoute>();
+function routesOnce(resources: readonly Resource[]): CarriedRoute[] {
+  const routes = new Map<string, CarriedRoute>();
   for (const resource of resources) {
-    const key = `${resource.namespace}/${resource.name}`;
-    if (resource.kind === 'HTTPRoute' && !routes.has(key)) routes.set(key, resource);
+    const key = labelOf(resource);
+    if (isCarriedRoute(resource) && !routes.has(key)) routes.set(key, resource);
   }
   return [...routes.values()];
 }
@@ -61,7 +61,7 @@ interface NamedService {
 }
 
 /** Parents and backends that get requests. */
-function namedServices(route: HttpRoute): NamedService[] {
+function namedServices(route: CarriedRoute): NamedService[] {
   const backends = referencesOf(route)
     .filter(({ ref, used }) => used && ref.group === '' && ref.kind === 'Service')
     .map(({ ref, path }) => ({ path, namespace: ref.namespace, name: ref.name }));
@@ -69,7 +69,7 @@ function namedServices(route: HttpRoute): NamedService[] {
 }
 
 function unknownService(
-  route: HttpRoute,
+  route: CarriedRoute,
   path: string,
   namespace: string,
   name: string,

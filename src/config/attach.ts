@@ -5,7 +5,7 @@
  * Stage before: `gateway-api/parse.ts` through `route-directory.ts`. Stage after: `routing/table.ts` and
  * `cluster/frontends.ts`. Pure: the same input gives the same attachment.
  */
-import type { HttpRoute, OtherRoute, Problem, Resource, Service, SourceLocation } from '../gateway-api/types.ts';
+import type { Problem, Resource, Route, Service, SourceLocation } from '../gateway-api/types.ts';
 import { finish, sortInSteps, type Steps } from '../slices.ts';
 import { buildFrontends } from './attached-frontends.ts';
 import type { Attachment } from './attachment.ts';
@@ -13,8 +13,8 @@ import { findConflicts } from './conflicts.ts';
 import { resolveParent, type Claim } from './parents.ts';
 import { labelOf, problemAt, serviceParents, type Progress } from './progress.ts';
 import { withinRegexBudget } from './regex-budget.ts';
-import { reportHttpRoute, reportOther, reportRefused, reportUdp, type ResolvedParent } from './route-conditions.ts';
-import { serviceKey } from './support.ts';
+import { reportCarried, reportOther, reportRefused, reportUdp, type ResolvedParent } from './route-conditions.ts';
+import { isCarriedRoute, serviceKey } from './support.ts';
 
 export interface AttachInput {
   readonly resources: readonly Resource[];
@@ -50,7 +50,7 @@ export function* attachInSteps(input: AttachInput): Steps<Attachment> {
     yield;
     const resolved = parents.get(resource) ?? [];
     if (resource.kind === 'RefusedRoute') reportRefused(resource, progress);
-    else if (resource.kind === 'HTTPRoute') reportHttpRoute(resource, resolved, conflicts, progress);
+    else if (isCarriedRoute(resource)) reportCarried(resource, resolved, conflicts, progress);
     else if (resource.kind === 'OtherRoute' && isUdp(resource)) reportUdp(resource, progress);
     else if (resource.kind === 'OtherRoute') reportOther(resource, resolved, conflicts, progress);
   }
@@ -58,11 +58,11 @@ export function* attachInSteps(input: AttachInput): Steps<Attachment> {
   return { frontends: yield* buildFrontends(claims, progress), conditions, subjects, problems, services };
 }
 
-function isUdp(route: HttpRoute | OtherRoute): boolean {
+function isUdp(route: Route): boolean {
   return route.kind === 'OtherRoute' && route.routeKind === 'UDPRoute';
 }
 
-function resolveParents(route: HttpRoute | OtherRoute, progress: Progress): ResolvedParent[] {
+function resolveParents(route: Route, progress: Progress): ResolvedParent[] {
   const parents = serviceParents(route);
   return parents.map((parent, index) => ({
     parent,

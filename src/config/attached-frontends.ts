@@ -7,8 +7,8 @@ import { sortInSteps, type Steps } from '../slices.ts';
 import type { AttachedFrontend, AttachedRule } from './attachment.ts';
 import { winnersOf } from './conflicts.ts';
 import { covers, EVERY_PORT, type Claim } from './parents.ts';
-import type { Progress } from './progress.ts';
-import { isOpaqueProtocol } from './support.ts';
+import { kindOf, type Progress } from './progress.ts';
+import { isCarriedRoute, isOpaqueProtocol } from './support.ts';
 
 /** Ordered by key. */
 export function* buildFrontends(claims: readonly Claim[], progress: Progress): Steps<AttachedFrontend[]> {
@@ -38,19 +38,21 @@ function buildFrontend(claims: readonly Claim[], port: number, progress: Progres
   const winners = winnersOf(consumer ? consumers : applicable);
   const rules: AttachedRule[] = [];
   for (const route of new Set(winners.map((claim) => claim.route))) {
-    if (route.kind === 'HTTPRoute') for (const rule of route.rules) rules.push({ route, rule });
+    if (isCarriedRoute(route)) for (const rule of route.rules) rules.push({ route, rule });
   }
   const { service: label, parent } = claims[0]!;
   const service = progress.services.get(label) ?? null;
   const declared = service?.ports.find((candidate) => candidate.port === port && candidate.protocol === 'TCP');
   // A kind that is not carried yet has the port to itself: its connections are not to be read as HTTP.
-  const carried = winners[0]!.route.kind === 'HTTPRoute';
+  const first = winners[0]!.route;
+  const carried = isCarriedRoute(first);
   return {
     key: `${label}:${port === EVERY_PORT ? '*' : port}`,
     namespace: parent.namespace,
     name: parent.name,
     port,
     mode: !carried || isOpaqueProtocol(declared?.appProtocol ?? null) ? 'opaque' : 'http',
+    routeKind: kindOf(first),
     consumer,
     rules,
     service,

@@ -4,12 +4,12 @@
  * Produced by `attach.ts`, compiled by `routing/table.ts`, addressed by `cluster/frontends.ts`, shown by `check`,
  * `explain` and the admin endpoint.
  */
-import type { HttpRoute, HttpRouteRule, ParentRef, Problem, Service, SourceLocation } from '../gateway-api/types.ts';
+import type { CarriedRoute, ParentRef, Problem, RouteRule, Service, SourceLocation } from '../gateway-api/types.ts';
 
 /** One rule that serves a frontend. */
 export interface AttachedRule {
-  readonly route: HttpRoute;
-  readonly rule: HttpRouteRule;
+  readonly route: CarriedRoute;
+  readonly rule: RouteRule;
 }
 
 /** A parent Service and port that at least one route is attached to. */
@@ -25,6 +25,8 @@ export interface AttachedFrontend {
    * a kind of route that is not carried yet takes precedence there.
    */
   readonly mode: 'http' | 'opaque';
+  /** Of every route whose rules serve it, or that keeps others from it. */
+  readonly routeKind: string;
   /** True when the rules come from consumer routes of the proxy's namespace. */
   readonly consumer: boolean;
   /** Unordered; precedence is the compiler's business. Empty where another kind of route takes precedence. */

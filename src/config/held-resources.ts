@@ -63,12 +63,12 @@ export function keepLastGood(
 
 /** At the place of the refused version, whose generation its conditions are about. */
 function lastGood(last: Resource, refused: RefusedRoute): Resource {
-  if (last.kind !== 'HTTPRoute' && last.kind !== 'OtherRoute') return last;
+  if (last.kind === 'Service' || last.kind === 'RefusedRoute') return last;
   const { source, message, generation } = refused;
   return { ...last, source, generation: generation ?? last.generation, held: message };
 }
 
 function heldWithout(last: Resource): Resource {
-  if (last.kind !== 'HTTPRoute' && last.kind !== 'OtherRoute') return last;
+  if (last.kind === 'Service' || last.kind === 'RefusedRoute') return last;
   return { ...last, held: 'the file has a document that does not say what it is' };
 }

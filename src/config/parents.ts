@@ -3,7 +3,7 @@
  *
  * Stage before: `attach.ts`, route by route. Stage after: `conflicts.ts` and `attached-frontends.ts`.
  */
-import type { HttpRoute, OtherRoute, ParentRef, Service } from '../gateway-api/types.ts';
+import type { ParentRef, Route, Service } from '../gateway-api/types.ts';
 import { warn, type Progress } from './progress.ts';
 import { serviceKey } from './support.ts';
 
@@ -12,7 +12,7 @@ export const EVERY_PORT = 0;
 
 /** A parentRef that names a usable Service. */
 export interface Claim {
-  readonly route: HttpRoute | OtherRoute;
+  readonly route: Route;
   readonly parent: ParentRef;
   /** `namespace/name`. */
   readonly service: string;
@@ -28,7 +28,7 @@ export function covers(claim: Claim, port: number): boolean {
 
 /** A claim, or the sentence why there is none. `earlier`: the Service parents that stand before it in the route. */
 export function resolveParent(
-  route: HttpRoute | OtherRoute,
+  route: Route,
   parent: ParentRef,
   earlier: readonly ParentRef[],
   progress: Progress,
@@ -43,7 +43,7 @@ export function resolveParent(
 }
 
 /** Which clients the route is for, seen from this proxy. */
-function scopeOf(route: HttpRoute | OtherRoute, parent: ParentRef, progress: Progress): Claim['scope'] {
+function scopeOf(route: Route, parent: ParentRef, progress: Progress): Claim['scope'] {
   if (route.namespace === parent.namespace) return 'producer';
   if (progress.namespace === null) {
     warn(

@@ -1,19 +1,11 @@
 /**
  * What the passes of `attach.ts` share: what they look up, and the conditions and problems they collect.
  */
-import type {
-  HttpRoute,
-  OtherRoute,
-  ParentRef,
-  Problem,
-  RefusedRoute,
-  Resource,
-  Service,
-} from '../gateway-api/types.ts';
+import type { ParentRef, Problem, RefusedRoute, Resource, Route, Service } from '../gateway-api/types.ts';
 import type { ConditionSubject, ConditionType, RouteCondition } from './attachment.ts';
 import { serviceKey } from './support.ts';
 
-export type RouteResource = HttpRoute | RefusedRoute | OtherRoute;
+export type RouteResource = Route | RefusedRoute;
 
 export interface Progress {
   /** Namespace of the pod this proxy serves; null when not known. */

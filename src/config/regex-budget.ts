@@ -4,26 +4,26 @@
  *
  * Stage before: `attach.ts`, with each route once. Stage after: the same, with a `RefusedRoute` for each that goes beyond.
  */
-import type { HttpRoute, Problem, Resource } from '../gateway-api/types.ts';
+import { regexesOf } from '../gateway-api/match-regexes.ts';
+import type { CarriedRoute, Problem, Resource } from '../gateway-api/types.ts';
 import { scanRegex } from '../regex/syntax.ts';
 import type { Steps } from '../slices.ts';
 import { problemAt } from './progress.ts';
+import { isCarriedRoute } from './support.ts';
 
 /** In instructions; a hundred bytes of memory each. */
 export const MAX_REGEX_SIZE = 524_288;
 
 /** Instructions by expression, once for each route, which stays the same object while its file does. */
-const sizes = new WeakMap<HttpRoute, ReadonlyMap<string, number>>();
+const sizes = new WeakMap<CarriedRoute, ReadonlyMap<string, number>>();
 
-function sizesOf(route: HttpRoute): ReadonlyMap<string, number> {
+function sizesOf(route: CarriedRoute): ReadonlyMap<string, number> {
   const known = sizes.get(route);
   if (known !== undefined) return known;
   const found = new Map<string, number>();
   for (const { matches } of route.rules) {
-    for (const { path, headers, queryParams } of matches) {
-      for (const { type, value } of [path, ...headers, ...queryParams]) {
-        if (type === 'RegularExpression' && !found.has(value)) found.set(value, scanRegex(value).size);
-      }
+    for (const source of matches.flatMap(regexesOf)) {
+      if (!found.has(source)) found.set(source, scanRegex(source).size);
     }
   }
   sizes.set(route, found);
@@ -37,7 +37,7 @@ export function* withinRegexBudget(resources: readonly Resource[], problems: Pro
   const kept: Resource[] = [];
   for (const resource of resources) {
     yield;
-    if (resource.kind !== 'HTTPRoute') {
+    if (!isCarriedRoute(resource)) {
       kept.push(resource);
       continue;
     }
@@ -53,9 +53,9 @@ export function* withinRegexBudget(resources: readonly Resource[], problems: Pro
       `the regular expressions of all routes must have at most ${MAX_REGEX_SIZE} instructions together; those of the routes ` +
       `before this one have ${total}, and it has ${size}`;
     problems.push({ ...problemAt(resource, 'spec.rules'), severity: 'error', code: 'too-many-regexes', message });
-    const { namespace, name, generation, parentRefs, source } = resource;
+    const { kind: routeKind, namespace, name, generation, parentRefs, source } = resource;
     kept.push({
-      ...{ kind: 'RefusedRoute', routeKind: 'HTTPRoute', namespace, name, generation, parentRefs },
+      ...{ kind: 'RefusedRoute', routeKind, namespace, name, generation, parentRefs },
       ...{ reason: 'Invalid', message, source },
     });
   }

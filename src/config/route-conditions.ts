@@ -4,12 +4,19 @@
  *
  * Stage before: `parents.ts` and `conflicts.ts`. Stage after: `check`, the log, the admin endpoint.
  */
-import type { HttpRoute, HttpRouteFilter, OtherRoute, ParentRef, RefusedRoute } from '../gateway-api/types.ts';
+import type {
+  CarriedRoute,
+  HttpRouteFilter,
+  OtherRoute,
+  ParentRef,
+  RefusedRoute,
+  Route,
+} from '../gateway-api/types.ts';
 import { describeLost, type Conflict } from './conflicts.ts';
 import type { Claim } from './parents.ts';
 import { addCondition, problemAt, serviceParents, warn, type Progress, type RouteResource } from './progress.ts';
 import { judgeReferences, resolvedRefs } from './route-references.ts';
-import { isCarriedFilter } from './support.ts';
+import { answerOf, isCarriedFilter } from './support.ts';
 
 /** A parentRef with its claim, or the sentence why there is none. */
 export interface ResolvedParent {
@@ -67,8 +74,8 @@ export function reportUdp(route: OtherRoute, progress: Progress): void {
   warn(progress, route, '', 'not-carried-yet', message);
 }
 
-export function reportHttpRoute(
-  route: HttpRoute,
+export function reportCarried(
+  route: CarriedRoute,
   parents: readonly ResolvedParent[],
   conflicts: ReadonlyMap<Claim, Conflict>,
   progress: Progress,
@@ -110,7 +117,7 @@ function reportConflict(route: RouteResource, parent: ParentRef, { lost }: Confl
   warn(progress, route, parent.path, 'route-conflict', message);
 }
 
-/** Parts of a route that answer 500, by their paths. */
+/** Parts of a route that answer with an error, by their paths. */
 interface Drops {
   readonly rules: readonly string[];
   /** backendRefs of rules that can be used otherwise. */
@@ -119,10 +126,10 @@ interface Drops {
 
 /**
  * A conflict on some ports only leaves the route accepted: its rules work where it is not displaced. Returns what of an
- * accepted route answers 500.
+ * accepted route answers with an error.
  */
 function reportAcceptance(
-  route: HttpRoute,
+  route: CarriedRoute,
   claim: Claim,
   drops: Drops,
   conflict: Conflict | null,
@@ -131,7 +138,7 @@ function reportAcceptance(
   const { parent } = claim;
   const reason = 'UnsupportedValue';
   if (drops.rules.length === route.rules.length) {
-    const message = `no rule can be used: ${drops.rules.join(', ')} answer 500, a filter is not carried`;
+    const message = `no rule can be used: ${drops.rules.join(', ')} answer ${answerOf(route.kind, 'unsupported_filter')}, a filter is not carried`;
     addCondition(progress, route, parent, { type: 'Accepted', status: 'False', reason, message });
     return [];
   }
@@ -154,17 +161,15 @@ function reportAcceptance(
 }
 
 /** An earlier version, or rules that are left out; the condition is only ever True. */
-function reportPartiallyInvalid(
-  route: HttpRoute | OtherRoute,
-  parent: ParentRef,
-  dropped: readonly string[],
-  progress: Progress,
-): void {
+function reportPartiallyInvalid(route: Route, parent: ParentRef, dropped: readonly string[], progress: Progress): void {
   const told: string[] = [];
   if (route.held !== undefined) {
     told.push(`Fall Back: the last good version is in use, because the present one is refused: ${route.held}`);
   }
-  if (dropped.length > 0) told.push(`Dropped Rule: ${dropped.join(', ')} answer 500, a filter is not carried`);
+  if (dropped.length > 0 && route.kind !== 'OtherRoute') {
+    const answer = answerOf(route.kind, 'unsupported_filter');
+    told.push(`Dropped Rule: ${dropped.join(', ')} answer ${answer}, a filter is not carried`);
+  }
   if (told.length === 0) return;
   const condition = { type: 'PartiallyInvalid', status: 'True', reason: 'UnsupportedValue' } as const;
   addCondition(progress, route, parent, { ...condition, message: told.join(' | ') });
@@ -177,8 +182,8 @@ function describeScope(claim: Claim, namespace: string | null): string {
   return `consumer route: serves clients of ${claim.service} in ${claim.route.namespace} only; ${here}`;
 }
 
-/** Warn of what is accepted but has no effect. Returns what answers 500 because of a filter. */
-function reportUncarried(route: HttpRoute, progress: Progress): Drops {
+/** Warn of what is accepted but has no effect. Returns what answers with an error because of a filter. */
+function reportUncarried(route: CarriedRoute, progress: Progress): Drops {
   if (route.hostnames.length > 0) {
     const message = 'hostnames have no meaning for a Service parent and are ignored; match the Host header instead';
     warn(progress, route, 'spec.hostnames', 'hostnames-ignored', message);
@@ -187,7 +192,8 @@ function reportUncarried(route: HttpRoute, progress: Progress): Drops {
   const backends: string[] = [];
   for (const rule of route.rules) {
     const path = `spec.rules[${rule.index}]`;
-    const consequence = 'requests of this rule are answered with 500';
+    const answer = answerOf(route.kind, 'unsupported_filter');
+    const consequence = `requests of this rule are answered with ${answer}`;
     const unusable = reportFilters(route, rule.filters, path, consequence, progress);
     const hasCors = rule.filters.some((filter) => filter.type === 'CORS');
     const unusableRefs = rule.backendRefs.filter((ref) => {
@@ -196,7 +202,13 @@ function reportUncarried(route: HttpRoute, progress: Progress): Drops {
         const message = 'has no effect: the CORS filter of the rule decides for all its backends';
         warn(progress, route, `${ref.path}.filters[${shadowed}]`, 'cors-shadowed', message);
       }
-      return reportFilters(route, ref.filters, ref.path, 'the share of this backend is answered with 500', progress);
+      return reportFilters(
+        route,
+        ref.filters,
+        ref.path,
+        `the share of this backend is answered with ${answer}`,
+        progress,
+      );
     });
     const used = rule.backendRefs.filter((ref) => ref.weight > 0);
     if (unusable || (used.length > 0 && used.every((ref) => unusableRefs.includes(ref)))) rules.push(path);
@@ -207,7 +219,7 @@ function reportUncarried(route: HttpRoute, progress: Progress): Drops {
 
 /** True when one of the filters is not carried. `path`: of what holds the list. */
 function reportFilters(
-  route: HttpRoute,
+  route: CarriedRoute,
   filters: readonly HttpRouteFilter[],
   path: string,
   consequence: string,

@@ -4,10 +4,10 @@
  *
  * Used by `route-conditions.ts` and `cli/check.ts`. A rule without backendRefs has nothing unresolved.
  */
-import type { BackendObjectReference, HttpRoute, HttpRouteFilter, Problem, Service } from '../gateway-api/types.ts';
+import type { BackendObjectReference, CarriedRoute, HttpRouteFilter, Problem, Service } from '../gateway-api/types.ts';
 import type { ConditionReference, RouteCondition } from './attachment.ts';
 import { problemAt } from './progress.ts';
-import { refuseBackend, serviceKey, type BackendRefusal } from './support.ts';
+import { answerOf, refuseBackend, serviceKey, type BackendRefusal } from './support.ts';
 
 /** One backendRef of a rule, or the one of a mirror. */
 export interface RouteReference {
@@ -24,15 +24,15 @@ export interface RouteReference {
 
 const NOT_MIRRORED = 'no request is mirrored there';
 const FOR_MIRRORS = { consequence: NOT_MIRRORED, meanwhile: NOT_MIRRORED };
-const FOR_BACKENDS = {
-  consequence: 'its share of requests is answered with 500',
-  meanwhile: 'its share of requests is answered with 503',
-};
 /** Said when nothing is left to be known. */
 export const EVERY_REFERENCE_USABLE = 'every backendRef is usable';
 
 /** In the order of the route. */
-export function referencesOf(route: HttpRoute): RouteReference[] {
+export function referencesOf(route: CarriedRoute): RouteReference[] {
+  const forBackends = {
+    consequence: `its share of requests is answered with ${answerOf(route.kind, 'no_backend')}`,
+    meanwhile: `its share of requests is answered with ${answerOf(route.kind, 'unresolved')}`,
+  };
   const mirrors = (filters: readonly HttpRouteFilter[], path: string): RouteReference[] =>
     filters.flatMap((filter, index) => {
       if (filter.type !== 'RequestMirror') return [];
@@ -43,7 +43,7 @@ export function referencesOf(route: HttpRoute): RouteReference[] {
   return route.rules.flatMap((rule) => [
     ...mirrors(rule.filters, `spec.rules[${rule.index}]`),
     ...rule.backendRefs.flatMap((ref) => [
-      { ref, path: ref.path, used: ref.weight > 0, ...FOR_BACKENDS },
+      { ref, path: ref.path, used: ref.weight > 0, ...forBackends },
       ...mirrors(ref.filters, ref.path),
     ]),
   ]);
@@ -62,13 +62,13 @@ export interface References {
   readonly unknown: readonly string[];
 }
 
-export function judgeReferences(route: HttpRoute, services: ReadonlyMap<string, Service>): References {
+export function judgeReferences(route: CarriedRoute, services: ReadonlyMap<string, Service>): References {
   const failures: Failure[] = [];
   const open: ConditionReference[] = [];
   const unknown = new Set<string>();
   for (const reference of referencesOf(route)) {
     const { ref } = reference;
-    const refusal = refuseBackend(ref, services);
+    const refusal = refuseBackend(ref, services, route.kind);
     const key = serviceKey(ref.namespace, ref.name);
     if (refusal !== null) {
       failures.push({ reference, refusal });
@@ -92,7 +92,7 @@ const CODES: Readonly<Record<BackendRefusal['reason'], Pick<Problem, 'code'>>> =
  * For `check`: an error where requests are concerned, because what the documents contradict does not come right by itself. A
  * running sidecar has the condition instead, for a Service may change at any time.
  */
-export function referenceProblems(route: HttpRoute, services: ReadonlyMap<string, Service>): Problem[] {
+export function referenceProblems(route: CarriedRoute, services: ReadonlyMap<string, Service>): Problem[] {
   return judgeReferences(route, services).failures.map(({ reference, refusal }) => {
     const { used, path, consequence } = reference;
     return {

@@ -3,8 +3,7 @@
  *
  * Stage before: `route-conditions.ts` and `route-status.ts`. Stage after: the API server.
  *
- * HTTPRoute and GRPCRoute have it written. A GRPCRoute says that this version does not carry it: whoever applies one learns why
- * nothing happens, in the words of the sidecar, instead of waiting. TLSRoute and TCPRoute only keep their ports from others.
+ * HTTPRoute and GRPCRoute have it written. TLSRoute and TCPRoute only keep their ports from others.
  */
 import { createHash } from 'node:crypto';
 import { KubeError, type KubeClient } from '../kube/client.ts';

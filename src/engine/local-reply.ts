@@ -8,6 +8,7 @@
 import { STATUS_CODES } from 'node:http';
 
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
+import { GRPC_CODES, type GrpcCode } from '../grpc-status.ts';
 
 export const REASON_HEADER = 'x-sideroute-reason';
 const CONTENT_TYPE = 'text/plain; charset=utf-8';
@@ -58,6 +59,24 @@ export function localReply(reason: RequestReason, status: number = REQUEST_REASO
   };
   replies.set(key, reply);
   return reply;
+}
+
+/**
+ * What a call of gRPC gets for the same reason: names and values, in turn, of a trailers-only response, whose status is 200. It has no
+ * body and ends with its head.
+ */
+export function grpcReplyFields(reason: RequestReason, code: GrpcCode): readonly string[] {
+  return [
+    ...['content-type', 'application/grpc', 'grpc-status', String(GRPC_CODES[code])],
+    ...['grpc-message', grpcMessage(REQUEST_REASONS[reason].text), REASON_HEADER, reason],
+  ];
+}
+
+/** Percent-encoded as gRPC has it: what is not visible ASCII or a space, and `%`. */
+export function grpcMessage(text: string): string {
+  return Buffer.from(text, 'utf8')
+    .toString('latin1')
+    .replace(/[^ -$&-~]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }
 
 /** A complete HTTP/1.1 response message. */

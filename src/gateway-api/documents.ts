@@ -8,15 +8,16 @@ import type { Steps } from '../slices.ts';
 import type { AssumedNamespace } from './assumed-namespace.ts';
 import { Fields, textOf } from './fields.ts';
 import { groupOf, isForeign, type IgnoredKinds } from './foreign-kinds.ts';
+import { readGrpcRouteSpec } from './grpc-route.ts';
 import { readHttpRouteSpec } from './http-route.ts';
-import { dnsLabel, dnsSubdomain, MAX_ITEMS, quote, timestamp } from './limits.ts';
+import { dnsLabel, dnsSubdomain, quote, timestamp } from './limits.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import { GATEWAY_GROUP, readParentRefs } from './references.ts';
 import { RegexChecks, type ValidateRegex } from './regex-checks.ts';
 import { type LineIndex, Report } from './report.ts';
-import { readRuleName, reportRepeatedRuleNames } from './rule-names.ts';
+import type { RouteSpec } from './route-rules.ts';
 import { MANAGED_ANNOTATION, readServiceSpec } from './service.ts';
-import type { OtherRoute, Problem, RefusedRoute, Resource } from './types.ts';
+import type { CarriedRoute, OtherRoute, Problem, RefusedRoute, Resource, RouteOf } from './types.ts';
 import type { Tree, TreeDocument, TreeFault } from './tree.ts';
 
 export interface DocumentOptions {
@@ -36,12 +37,16 @@ export interface DocumentResult {
   readonly lost: { readonly services: string[]; unidentified: boolean };
 }
 
-const OTHER_ROUTES: readonly OtherRoute['routeKind'][] = ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'];
-export const KINDS = ['HTTPRoute', 'Service', ...OTHER_ROUTES];
-const ROUTE_KINDS: readonly string[] = ['HTTPRoute', ...OTHER_ROUTES];
+const OTHER_ROUTES: readonly OtherRoute['routeKind'][] = ['TLSRoute', 'TCPRoute', 'UDPRoute'];
+export const KINDS = ['HTTPRoute', 'Service', 'GRPCRoute', ...OTHER_ROUTES];
+const ROUTE_KINDS: readonly string[] = ['HTTPRoute', 'GRPCRoute', ...OTHER_ROUTES];
 export const LIST_KINDS: readonly string[] = ['List', ...KINDS.map((kind) => `${kind}List`)];
 const CORE_VERSION = 'v1';
-const HTTP_ROUTE_VERSIONS = [`${GATEWAY_GROUP}/v1`, `${GATEWAY_GROUP}/v1beta1`];
+/** Those in which a cluster may have them. */
+const VERSIONS: Readonly<Record<CarriedRoute['kind'], readonly string[]>> = {
+  HTTPRoute: [`${GATEWAY_GROUP}/v1`, `${GATEWAY_GROUP}/v1beta1`],
+  GRPCRoute: [`${GATEWAY_GROUP}/v1`, `${GATEWAY_GROUP}/v1alpha2`],
+};
 
 const OBJECT_FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
 const LIST_FIELDS = ['apiVersion', 'kind', 'metadata', 'items'];
@@ -218,29 +223,33 @@ function* readKind(
   }
   if (kind === 'Service') return readService(object, apiVersion, options);
   if (otherRoute !== undefined) return readOtherRoute(object, otherRoute, group, identity, options);
-  return yield* readHttpRoute(object, apiVersion, identity, options);
+  return kind === 'GRPCRoute'
+    ? yield* readRoute(kind, readGrpcRouteSpec, object, apiVersion, identity, options)
+    : yield* readRoute('HTTPRoute', readHttpRouteSpec, object, apiVersion, identity, options);
 }
 
-function* readHttpRoute(
+function* readRoute<Kind extends CarriedRoute['kind'], Rule>(
+  kind: Kind,
+  readSpec: (spec: Fields, routeNamespace: string, regexes: RegexChecks) => Steps<RouteSpec<Rule>>,
   object: Fields,
   apiVersion: string | null,
   identity: Identity,
   options: DocumentOptions,
-): Steps<Resource> {
+): Steps<RouteOf<Kind, Rule> | RefusedRoute> {
   const { report } = object;
-  if (apiVersion !== null && !HTTP_ROUTE_VERSIONS.includes(apiVersion)) {
-    const message = `must be ${HTTP_ROUTE_VERSIONS.join(' or ')} for an HTTPRoute, got ${quote(apiVersion)}`;
+  if (apiVersion !== null && !VERSIONS[kind].includes(apiVersion)) {
+    const message = `must be ${VERSIONS[kind].join(' or ')} for ${kind === 'HTTPRoute' ? 'an' : 'a'} ${kind}, got ${quote(apiVersion)}`;
     object.error('apiVersion', 'unsupported-version', message);
   }
   object.only(OBJECT_FIELDS, ELSEWHERE);
   const metadata = readMetadata(object, dnsSubdomain, options);
   const spec = object.requiredFields('spec');
   const regexes = new RegexChecks(options.validateRegex);
-  const read = spec === null ? null : yield* readHttpRouteSpec(spec, metadata.namespace, regexes);
+  const read = spec === null ? null : yield* readSpec(spec, metadata.namespace, regexes);
   yield* regexes.run();
   const source = report.location(object.offset);
-  if (read === null || report.errors.length > 0) return refuse(report, 'HTTPRoute', identity, object);
-  return { kind: 'HTTPRoute', ...metadata, ...read, source };
+  if (read === null || report.errors.length > 0) return refuse(report, kind, identity, object);
+  return { kind, ...metadata, ...read, source };
 }
 
 function readOtherRoute(
@@ -255,19 +264,12 @@ function readOtherRoute(
     object.error('apiVersion', 'unsupported-version', `must be of the group ${GATEWAY_GROUP} for a ${routeKind}`);
   }
   const { namespace, name, generation } = readMetadata(object, dnsSubdomain, options);
-  // Nothing else of the specification is looked at but the names of rules.
+  // Nothing else of the specification is looked at.
   const spec = object.fields('spec');
   const parentRefs = spec === null ? [] : readParentRefs(spec, namespace);
-  if (routeKind === 'GRPCRoute') readRuleNames(spec);
   if (report.errors.length > 0) return refuse(report, routeKind, identity, object);
   const source = report.location(object.offset);
   return { kind: 'OtherRoute', routeKind, namespace, name, generation, parentRefs, source };
-}
-
-function readRuleNames(spec: Fields | null): void {
-  const rules = spec?.list('rules', MAX_ITEMS.rules) ?? [];
-  for (const rule of rules) readRuleName(rule);
-  reportRepeatedRuleNames(rules);
 }
 
 function readService(object: Fields, apiVersion: string | null, options: DocumentOptions): Resource | null {

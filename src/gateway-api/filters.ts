@@ -6,7 +6,7 @@ import type { Fields } from './fields.ts';
 import { readHeaderModifier } from './header-modifier.ts';
 import { headerName, MAX_INT32, MAX_ITEMS, pathPrefix, preciseHostname, replacementPath } from './limits.ts';
 import { readBackendRef, readExtensionRef } from './references.ts';
-import type { ExternalAuth, HttpRouteFilter, PathModifier } from './types.ts';
+import type { ExternalAuth, GrpcRouteFilter, HttpRouteFilter, PathModifier } from './types.ts';
 
 export type FilterType = HttpRouteFilter['type'];
 export type FilterOf<Type extends FilterType> = Extract<HttpRouteFilter, { readonly type: Type }>;
@@ -25,6 +25,13 @@ const PAYLOAD_FIELD = {
 
 /** Those of an HTTPRoute. */
 export const HTTP_FILTER_TYPES = Object.keys(PAYLOAD_FIELD) as FilterType[];
+/** Those of a GRPCRoute. */
+export const GRPC_FILTER_TYPES = [
+  'RequestHeaderModifier',
+  'ResponseHeaderModifier',
+  'RequestMirror',
+  'ExtensionRef',
+] as const satisfies readonly GrpcRouteFilter['type'][];
 const REPEATABLE: readonly FilterType[] = ['RequestMirror', 'ExtensionRef'];
 
 /** A filter that was read, with where it stands for problems found later. */

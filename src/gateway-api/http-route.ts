@@ -32,7 +32,10 @@ export function readHttpRouteSpec(
   regexes: RegexChecks,
 ): Steps<RouteSpec<HttpRouteRule>> {
   const read = (item: Fields, index: number) => readRule(item, index, routeNamespace, regexes);
-  return readRouteSpec(spec, routeNamespace, { fields: RULE_FIELDS, read, absent: DEFAULT_RULE });
+  return readRouteSpec(spec, routeNamespace, {
+    ...{ fields: RULE_FIELDS, read, absent: DEFAULT_RULE },
+    ...{ minRules: 1, matchesByDefault: 1 },
+  });
 }
 
 function* readRule(item: Fields, index: number, routeNamespace: string, regexes: RegexChecks): Steps<HttpRouteRule> {

@@ -173,6 +173,22 @@ export const literalPath: Check = (value) => {
   return pathShape(value);
 };
 
+/** With its package, as `my.pkg.Service`. The API takes a dot in front as well, with which it never travels. */
+export const grpcService = patternCheck(
+  'bad-grpc-name',
+  1024,
+  /^\.?[a-z_][a-z_0-9]*(?:\.[a-z_][a-z_0-9]*)*$/i,
+  'the name of a gRPC service: words of letters, digits and "_", joined by ".", none beginning with a digit',
+);
+export const grpcMethod = patternCheck(
+  'bad-grpc-name',
+  1024,
+  /^[A-Za-z_][A-Za-z_0-9]*$/,
+  'the name of a gRPC method: letters, digits and "_", not beginning with a digit',
+);
+/** Empty: any. */
+export const grpcRegex: Check = (value) => (value === '' ? null : lengthFault(value, 1024));
+
 export const regexPath: Check = (value) => lengthFault(value, PATH_MAX);
 
 /**

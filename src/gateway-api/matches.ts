@@ -1,5 +1,6 @@
 /**
- * `rules[].matches`. Used by `http-route.ts`; what they mean is the routing's business.
+ * `rules[].matches`. Used by `http-route.ts`, and by `grpc-route.ts` for those parts that both kinds have; what they mean is the
+ * routing's business.
  */
 import type { Steps } from '../slices.ts';
 import type { Fields } from './fields.ts';
@@ -22,7 +23,7 @@ export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTI
 METHODS satisfies readonly HttpMethod[];
 
 const PATH_TYPES = ['Exact', 'PathPrefix', 'RegularExpression'] as const;
-const VALUE_TYPES = ['Exact', 'RegularExpression'] as const;
+export const VALUE_TYPES = ['Exact', 'RegularExpression'] as const;
 const MATCH_FIELDS = ['path', 'headers', 'queryParams', 'method'];
 const VALUE_FIELDS = ['type', 'name', 'value'];
 
@@ -53,11 +54,11 @@ function readPath(match: Fields, regexes: RegexChecks): PathMatch {
   if (type === null) return DEFAULT_PATH;
   const check: Check = type === 'RegularExpression' ? regexPath : literalPath;
   const value = item.string('value', check);
-  if (type === 'RegularExpression' && value !== null) regexes.add(item, value);
+  if (type === 'RegularExpression' && value !== null) regexes.add(item, 'value', value);
   return { type, value: value ?? '/' };
 }
 
-function readHeaders(match: Fields, regexes: RegexChecks): HeaderMatch[] {
+export function readHeaders(match: Fields, regexes: RegexChecks): HeaderMatch[] {
   const names = new HeaderNames();
   return match.list('headers', MAX_ITEMS.headers).flatMap((item) => {
     const read = readValueMatch(item, regexes, headerValue, headerRegex);
@@ -102,11 +103,11 @@ function readValueMatch(item: Fields, regexes: RegexChecks, exact: Check, regex:
   const type = readType(item, VALUE_TYPES, 'Exact');
   const name = item.requiredString('name', headerName);
   const value = item.requiredString('value', type === 'Exact' ? exact : regex);
-  if (type === 'RegularExpression' && value !== null) regexes.add(item, value);
+  if (type === 'RegularExpression' && value !== null) regexes.add(item, 'value', value);
   return type === null || name === null || value === null ? null : { type, name, value };
 }
 
 /** The type, defaulted when absent, null when it is unknown: then nothing can be said about the value. */
-function readType<Type extends string>(item: Fields, types: readonly Type[], absent: Type): Type | null {
+export function readType<Type extends string>(item: Fields, types: readonly Type[], absent: Type): Type | null {
   return item.has('type') ? item.oneOf('type', types) : absent;
 }

@@ -51,6 +51,7 @@ export const PROBLEM_CODES = {
   'bad-name': 'Not a valid name of a Kubernetes object, namespace, port, group or kind.',
   'bad-timestamp': 'Not an RFC 3339 timestamp.',
   'bad-path': 'Not a path that a request can have, or one that the API forbids.',
+  'bad-grpc-name': 'Not a name that a service or a method of gRPC can have.',
   'bad-header-name': 'Not a valid HTTP field name or query parameter name.',
   'bad-header-value': 'Not a valid HTTP field value.',
   'bad-hostname': 'Not a valid host name.',

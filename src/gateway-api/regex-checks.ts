@@ -2,7 +2,7 @@
  * The regular expressions of one route, collected while it is read and looked at afterwards, one by one: to compile one takes
  * milliseconds, and the caller can pause between them.
  *
- * Filled by `matches.ts`, run by `documents.ts`.
+ * Filled by `matches.ts` and `grpc-route.ts`, run by `documents.ts`.
  */
 import type { Steps } from '../slices.ts';
 import type { Fields } from './fields.ts';
@@ -22,6 +22,7 @@ export type ValidateRegex = (source: string) => RegexVerdict;
 
 interface Place {
   readonly item: Fields;
+  readonly field: string;
   readonly source: string;
 }
 
@@ -33,29 +34,29 @@ export class RegexChecks {
     this.#validate = validate;
   }
 
-  /** `item`: the mapping whose `value` the expression is. */
-  add(item: Fields, source: string): void {
-    this.#places.push({ item, source });
+  /** `item`: the mapping in whose `field` the expression stands. */
+  add(item: Fields, field: string, source: string): void {
+    this.#places.push({ item, field, source });
   }
 
   /** Reports what is wrong with them. Each expression is looked at once, however often it stands in the route. */
   *run(): Steps<void> {
     const verdicts = new Map<string, RegexVerdict>();
     let size = 0;
-    for (const { item, source } of this.#places) {
+    for (const { item, field, source } of this.#places) {
       const known = verdicts.get(source);
       const verdict = known ?? this.#validate(source);
       verdicts.set(source, verdict);
       if (verdict.fault !== null) {
-        item.error('value', 'bad-regex', `must be a regular expression, got ${quote(source)}: ${verdict.fault}`);
+        item.error(field, 'bad-regex', `must be a regular expression, got ${quote(source)}: ${verdict.fault}`);
       } else if (verdict.unportable !== null && known === undefined) {
         const message = `works here, but other implementations may read it differently: it has ${verdict.unportable}`;
-        item.warn('value', 'unportable-regex', message);
+        item.warn(field, 'unportable-regex', message);
       }
       if (known === undefined) size += verdict.size;
       if (size > MAX_REGEX_SIZE_PER_ROUTE) {
         const message = `the regular expressions of a route must have at most ${MAX_REGEX_SIZE_PER_ROUTE} instructions together`;
-        item.error('value', 'bad-regex', `${message}, and this one goes beyond; split the route`);
+        item.error(field, 'bad-regex', `${message}, and this one goes beyond; split the route`);
         return;
       }
       yield;

@@ -21,8 +21,12 @@ export interface RuleKind<Rule> {
   readonly fields: readonly string[];
   /** Pauses on the way. */
   readonly read: (item: Fields, index: number) => Steps<Rule>;
-  /** Of a route without rules, which has one that matches everything. */
+  /** In place of rules that are not written: one that matches everything. */
   readonly absent: Rule;
+  /** In a list of them that is written. */
+  readonly minRules: 0 | 1;
+  /** As how many matches an API server counts those that a rule does not write. */
+  readonly matchesByDefault: 0 | 1;
 }
 
 export interface RouteSpec<Rule> {
@@ -32,7 +36,7 @@ export interface RouteSpec<Rule> {
 }
 
 /** Pauses on the way. */
-export function* readRouteSpec<Rule extends { readonly matches: readonly unknown[] }>(
+export function* readRouteSpec<Rule>(
   spec: Fields,
   routeNamespace: string,
   kind: RuleKind<Rule>,
@@ -51,21 +55,23 @@ export function* readRouteSpec<Rule extends { readonly matches: readonly unknown
   };
 }
 
-function* readRules<Rule extends { readonly matches: readonly unknown[] }>(
-  spec: Fields,
-  kind: RuleKind<Rule>,
-): Steps<Rule[]> {
+function* readRules<Rule>(spec: Fields, kind: RuleKind<Rule>): Steps<Rule[]> {
   if (!spec.has('rules')) return [kind.absent];
-  const items = spec.list('rules', MAX_ITEMS.rules, 1);
+  const items = spec.list('rules', MAX_ITEMS.rules, kind.minRules);
   const rules: Rule[] = [];
   for (const [index, item] of items.entries()) rules.push(yield* kind.read(item, index));
   reportRepeatedRuleNames(items);
-  const matchCount = rules.reduce((count, rule) => count + rule.matches.length, 0);
+  const matchCount = items.reduce((count, item) => count + countMatches(item, kind), 0);
   if (matchCount > MAX_ITEMS.matchesPerRoute) {
     const message = `must have at most ${MAX_ITEMS.matchesPerRoute} matches in all rules together, got ${matchCount}`;
     spec.error('rules', 'too-many-matches', message);
   }
-  return rules;
+  return rules.length === 0 ? [kind.absent] : rules;
+}
+
+function countMatches(rule: Fields, { matchesByDefault }: Pick<RuleKind<unknown>, 'matchesByDefault'>): number {
+  const written = rule.tree('matches');
+  return written?.type === 'list' ? written.items.length : matchesByDefault;
 }
 
 /** What a rule of each kind has beside its matches. */

@@ -1,6 +1,5 @@
 /**
- * Names of rules: DNS subdomains, unique in their route. Used by `route-rules.ts`, and by `documents.ts` for a
- * GRPCRoute.
+ * Names of rules: DNS subdomains, unique in their route. Used by `route-rules.ts`.
  */
 import { textOf, type Fields } from './fields.ts';
 import { dnsSubdomain, quote } from './limits.ts';

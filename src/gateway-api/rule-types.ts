@@ -1,7 +1,7 @@
 /**
  * The shapes of which rules of routes are made, after defaulting and validation, as in `types.ts`, which has them all.
  *
- * Sources: Gateway API v1.7.0 `apis/v1/{httproute,shared,object_reference}_types.go`.
+ * Sources: Gateway API v1.7.0 `apis/v1/{httproute,grpcroute,shared,object_reference}_types.go`.
  */
 
 export type PathMatchType = 'Exact' | 'PathPrefix' | 'RegularExpression';
@@ -139,14 +139,46 @@ export interface HttpRouteRetry {
   readonly backoffMs: number | null;
 }
 
-export interface HttpRouteRule {
+/** A rule, of whatever kind of route. */
+export interface RuleOf<Match, Filter> {
   /** Index in `spec.rules`. */
   readonly index: number;
   readonly name: string | null;
-  /** Never empty: a rule without matches has one, PathPrefix `/`. */
-  readonly matches: readonly HttpRouteMatch[];
-  readonly filters: readonly HttpRouteFilter[];
-  readonly backendRefs: readonly HttpBackendRef[];
+  /** Never empty: a rule without matches has one that every request matches. */
+  readonly matches: readonly Match[];
+  readonly filters: readonly Filter[];
+  readonly backendRefs: readonly BackendRefOf<Filter>[];
   readonly timeouts: HttpRouteTimeouts;
   readonly retry: HttpRouteRetry | null;
 }
+
+export type HttpRouteRule = RuleOf<HttpRouteMatch, HttpRouteFilter>;
+
+/** At least one of the two is given; null: any. */
+export interface GrpcMethodMatch {
+  /** Of both. */
+  readonly type: 'Exact' | 'RegularExpression';
+  /** With its package, `my.pkg.Service`. */
+  readonly service: string | null;
+  readonly method: string | null;
+}
+
+/** One entry of `rules[].matches` of a GRPCRoute; of equivalent names of headers only the first is there. */
+export interface GrpcRouteMatch {
+  /** Null: every call. */
+  readonly method: GrpcMethodMatch | null;
+  readonly headers: readonly HeaderMatch[];
+}
+
+/** A GRPCRoute has fewer filters than an HTTPRoute, and what it has is the same. */
+export type GrpcRouteFilter = Extract<
+  HttpRouteFilter,
+  { readonly type: 'RequestHeaderModifier' | 'ResponseHeaderModifier' | 'RequestMirror' | 'ExtensionRef' }
+>;
+
+/** Its kind has no timeouts and no retries: there are none. */
+export type GrpcRouteRule = RuleOf<GrpcRouteMatch, GrpcRouteFilter>;
+
+/** Of the kinds of routes that are carried. */
+export type RouteMatch = HttpRouteMatch | GrpcRouteMatch;
+export type RouteRule = HttpRouteRule | GrpcRouteRule;

@@ -4,11 +4,11 @@
  *
  * Stage before: `parse.ts` (YAML or JSON text). Stage after: `config/attach.ts`. This folder imports nothing of ours.
  *
- * Sources: Gateway API v1.7.0 `apis/v1/{httproute,shared,object_reference}_types.go`, Kubernetes `core/v1` Service.
+ * Sources: Gateway API v1.7.0 `apis/v1/{httproute,grpcroute,shared,object_reference}_types.go`, Kubernetes `core/v1` Service.
  */
 
 import type { ProblemCode } from './problem-codes.ts';
-import type { HttpRouteRule } from './rule-types.ts';
+import type { GrpcRouteRule, HttpRouteRule } from './rule-types.ts';
 
 export type * from './rule-types.ts';
 
@@ -67,8 +67,8 @@ export interface ParentRef {
   readonly path: string;
 }
 
-export interface HttpRoute {
-  readonly kind: 'HTTPRoute';
+export interface RouteOf<Kind, Rule> {
+  readonly kind: Kind;
   readonly namespace: string;
   readonly name: string;
   readonly generation: number | null;
@@ -77,11 +77,17 @@ export interface HttpRoute {
   readonly parentRefs: readonly ParentRef[];
   readonly hostnames: readonly string[];
   /** Never empty. */
-  readonly rules: readonly HttpRouteRule[];
+  readonly rules: readonly Rule[];
   readonly source: SourceLocation;
   /** Why the version that is in the files now is refused, where this is the one before it. */
   readonly held?: string;
 }
+
+export type HttpRoute = RouteOf<'HTTPRoute', HttpRouteRule>;
+export type GrpcRoute = RouteOf<'GRPCRoute', GrpcRouteRule>;
+
+/** A route that can be used, of a kind that is carried. */
+export type CarriedRoute = HttpRoute | GrpcRoute;
 
 /** A route document that cannot be used, kept so that its conditions can be shown. */
 export interface RefusedRoute {
@@ -98,16 +104,16 @@ export interface RefusedRoute {
   readonly source: SourceLocation;
 }
 
-/** GRPCRoute, TLSRoute, TCPRoute: not carried yet, but what they are attached to is theirs. */
+/** TLSRoute, TCPRoute: not carried yet, but what they are attached to is theirs. */
 export interface OtherRoute {
   readonly kind: 'OtherRoute';
-  readonly routeKind: 'GRPCRoute' | 'TLSRoute' | 'TCPRoute' | 'UDPRoute';
+  readonly routeKind: 'TLSRoute' | 'TCPRoute' | 'UDPRoute';
   readonly namespace: string;
   readonly name: string;
   readonly generation: number | null;
   readonly parentRefs: readonly ParentRef[];
   readonly source: SourceLocation;
-  /** As of an HTTPRoute. */
+  /** As of one that is carried. */
   readonly held?: string;
 }
 
@@ -133,7 +139,10 @@ export interface Service {
   readonly source: SourceLocation;
 }
 
-export type Resource = HttpRoute | RefusedRoute | OtherRoute | Service;
+/** What claims ports of its parents. */
+export type Route = CarriedRoute | OtherRoute;
+
+export type Resource = Route | RefusedRoute | Service;
 
 /** What one route file holds. `unparsable`: the text is not YAML or JSON at all, nothing in it can be trusted. */
 export interface ParsedFile {

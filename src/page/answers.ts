@@ -141,13 +141,23 @@ export interface ConfigField {
   readonly value: string;
 }
 
-export interface ConfigMatch {
+/** Of an HTTPRoute. */
+export interface ConfigHttpMatch {
   readonly order: number;
   readonly path: { readonly type: string; readonly value: string };
   readonly headers: readonly ConfigField[];
   readonly queryParams: readonly ConfigField[];
   readonly method: string | null;
 }
+
+/** Of a GRPCRoute. */
+export interface ConfigGrpcMatch {
+  readonly order: number;
+  readonly method: { readonly type: string; readonly service: string | null; readonly method: string | null } | null;
+  readonly headers: readonly ConfigField[];
+}
+
+export type ConfigMatch = ConfigHttpMatch | ConfigGrpcMatch;
 
 /** `type` names the kind; what belongs to it stands in a field named like it. */
 export type ConfigFilter = Readonly<Record<string, unknown>> & { readonly type: string };
@@ -170,6 +180,8 @@ export interface ConfigBackend extends ConfigTarget {
 }
 
 export interface ConfigRule {
+  /** Of the route. */
+  readonly kind: string;
   /** `namespace/name`. */
   readonly route: string;
   readonly rule: number;
@@ -183,7 +195,13 @@ export interface ConfigRule {
     readonly attempts: number;
     readonly backoffMs: number | null;
   } | null;
-  readonly refused: { readonly status: number; readonly reason: string; readonly message: string } | null;
+  /** `grpc`: what a call of gRPC gets instead of the status. */
+  readonly refused: {
+    readonly status: number;
+    readonly reason: string;
+    readonly grpc: string | null;
+    readonly message: string;
+  } | null;
 }
 
 export interface ConfigFrontend {
@@ -192,6 +210,7 @@ export interface ConfigFrontend {
   readonly name: string;
   readonly port: number;
   readonly mode: 'http' | 'opaque';
+  readonly routeKind: string;
   readonly consumer: boolean;
   readonly addresses: readonly string[];
   readonly unresolved: string | null;
@@ -233,6 +252,8 @@ export interface ExplainedLocal {
   readonly kind: 'local';
   readonly status: number;
   readonly reason: string;
+  /** As of a rule. */
+  readonly grpc: string | null;
   readonly message: string;
   readonly fields: readonly string[];
 }
@@ -267,8 +288,14 @@ export interface ExplainedShare {
 }
 
 export interface Explanation {
-  readonly request: { readonly method: string; readonly path: string; readonly query: string };
+  readonly request: {
+    readonly method: string;
+    readonly path: string;
+    readonly query: string;
+    readonly call: boolean;
+  };
   readonly frontend: string | null;
+  readonly routeKind: string | null;
   /** Those that are described. */
   readonly candidates: readonly (ExplainedMatch & { readonly position: number })[];
   readonly candidateCount: number;

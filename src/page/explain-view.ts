@@ -2,6 +2,7 @@
 import type {
   Config,
   ExplainedForward,
+  ExplainedLocal,
   ExplainedMatch,
   ExplainedRequest,
   ExplainedShare,
@@ -127,13 +128,18 @@ function verdict(explanation: Explanation): HTMLElement {
   return h(
     'section',
     { class: `card verdict ${outcome.kind}` },
-    h('h3', { id: 'verdict' }, headline(outcome)),
+    h('h3', { id: 'verdict' }, headline(outcome, request.call)),
     ...lines,
   );
 }
 
-function headline(outcome: Explanation['outcome']): string {
-  if (outcome.kind === 'local') return `Answered by sideroute: ${outcome.status} ${outcome.reason}`;
+/** What a call of gRPC is answered with is a code. */
+function statusText({ status, grpc }: ExplainedLocal, call: boolean): string {
+  return call && grpc !== null ? grpc : String(status);
+}
+
+function headline(outcome: Explanation['outcome'], call: boolean): string {
+  if (outcome.kind === 'local') return `Answered by sideroute: ${statusText(outcome, call)} ${outcome.reason}`;
   if (outcome.kind === 'original') {
     return outcome.opaque === null
       ? 'Not routed: goes on to where it was going'
@@ -143,24 +149,30 @@ function headline(outcome: Explanation['outcome']): string {
   return `Goes to ${picked.map(({ backend, percent }) => `${backend}${picked.length === 1 ? '' : ` (${formatShare(percent / 100)})`}`).join(', ')}`;
 }
 
-function answers({ outcome }: Explanation): HTMLElement[] {
+function answers({ request, outcome }: Explanation): HTMLElement[] {
   if (outcome.kind === 'original') return [];
   if (outcome.kind === 'local') {
     return [
       h('section', { class: 'card' }, h('p', {}, outcome.message), ...lines('Fields of the reply', outcome.fields)),
     ];
   }
-  return outcome.shares.map(shareCard);
+  return outcome.shares.map((share) => shareCard(share, request.call));
 }
 
-function shareCard({ backend, weight, percent, answer }: ExplainedShare): HTMLElement {
+function shareCard({ backend, weight, percent, answer }: ExplainedShare, call: boolean): HTMLElement {
   const bar = h('span', { class: 'bar' }, h('span'));
   (bar.firstChild as HTMLElement).style.width = `${percent}%`;
   const title = h('h3', {}, backend, ' ', h('small', {}, `${formatShare(percent / 100)} · weight ${weight}`));
   const body: Child[] = [];
   if (answer.kind === 'never') body.push(h('p', { class: 'hint' }, 'Weight 0: never picked.'));
   else if (answer.kind === 'local') {
-    body.push(h('p', { class: 'bad' }, `Answered by sideroute: ${answer.status} ${answer.reason}: ${answer.message}`));
+    body.push(
+      h(
+        'p',
+        { class: 'bad' },
+        `Answered by sideroute: ${statusText(answer, call)} ${answer.reason}: ${answer.message}`,
+      ),
+    );
     body.push(...lines('Fields of the reply', answer.fields));
   } else body.push(...forward(answer));
   return h('section', { class: 'card answer' }, title, bar, ...body);

@@ -60,7 +60,7 @@ export function formatDuration(ms: number): string {
 
 /** What a match asks: what part of the request, and for what. None: every request holds. */
 export interface MatchPart {
-  readonly part: 'path' | 'method' | 'header' | 'query';
+  readonly part: 'path' | 'service' | 'method' | 'header' | 'query';
   /** With the name of a header or parameter. */
   readonly relation: string;
   readonly value: string;
@@ -72,12 +72,25 @@ const PATH_RELATIONS: Readonly<Record<string, string>> = {
   RegularExpression: 'matches',
 };
 
-export function matchParts({ path, method, headers, queryParams }: ConfigMatch): MatchPart[] {
+export function matchParts(match: ConfigMatch): MatchPart[] {
+  const relation = (type: string): string => (type === 'RegularExpression' ? 'matches' : 'is');
   const field = (part: 'header' | 'query') => {
     return ({ type, name, value }: ConfigMatch['headers'][number]): MatchPart => {
-      return { part, relation: `${name} ${type === 'RegularExpression' ? 'matches' : 'is'}`, value };
+      return { part, relation: `${name} ${relation(type)}`, value };
     };
   };
+  if (!('path' in match)) {
+    const { type, service, method } = match.method ?? { type: '', service: null, method: null };
+    const names = [
+      { part: 'service', value: service },
+      { part: 'method', value: method },
+    ] as const;
+    return [
+      ...names.flatMap(({ part, value }) => (value === null ? [] : [{ part, relation: relation(type), value }])),
+      ...match.headers.map(field('header')),
+    ];
+  }
+  const { path, method, headers, queryParams } = match;
   const everyPath = path.type === 'PathPrefix' && path.value === '/';
   return [
     ...(everyPath

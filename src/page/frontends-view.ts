@@ -227,13 +227,14 @@ function withoutAddress({ rules }: ConfigFrontend): number {
   return keys.size;
 }
 
-function badges({ mode, consumer, unresolved, addresses, rules }: ConfigFrontend): HTMLElement[] {
+function badges({ mode, routeKind, consumer, unresolved, addresses, rules }: ConfigFrontend): HTMLElement[] {
   return [
     h(
       'span',
       { class: 'badge' },
       mode === 'opaque' ? 'tunnelled' : `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}`,
     ),
+    ...(routeKind === 'HTTPRoute' ? [] : [h('span', { class: 'badge' }, routeKind)]),
     ...(consumer ? [h('span', { class: 'badge' }, 'consumer routes')] : []),
     unresolved === null
       ? h('span', { class: 'addresses' }, addresses.join(', '))

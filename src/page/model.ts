@@ -55,7 +55,7 @@ export class ConfigSearch {
 
 function ruleText(rule: ConfigRule): string {
   return [
-    ...[rule.route, rule.name ?? ''],
+    ...[rule.kind, rule.route, rule.name ?? ''],
     ...rule.matches.map((match) => matchText(match)),
     ...rule.filters.map((filter) => filterText(filter)),
     ...rule.backends.flatMap((backend) => [targetKey(backend), ...backend.addresses]),

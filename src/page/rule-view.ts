@@ -55,7 +55,7 @@ export function ruleView(history: History, frontend: ConfigFrontend, rule: Confi
     actions(rule),
     rule.refused === null || redirects(rule)
       ? null
-      : h('p', { class: 'bad note' }, `Answers ${rule.refused.status} ${rule.refused.reason}: ${rule.refused.message}`),
+      : h('p', { class: 'bad note' }, refusalText(rule.kind, rule.refused)),
     rows.length === 0 ? null : backendTable(rows),
   );
   return {
@@ -64,6 +64,11 @@ export function ruleView(history: History, frontend: ConfigFrontend, rule: Confi
       for (const cells of live) cells.update();
     },
   };
+}
+
+/** The routes of gRPC serve calls alone. */
+function refusalText(kind: string, { status, grpc, reason, message }: NonNullable<ConfigRule['refused']>): string {
+  return `Answers ${kind === 'GRPCRoute' ? (grpc ?? status) : status} ${reason}: ${message}`;
 }
 
 /** It needs no backend then. */

@@ -6,6 +6,7 @@
  * is of one request alone: redirects, CORS.
  */
 import type { Decision, RequestHead } from './decision.ts';
+import { isCall } from './grpc-call.ts';
 import type { Candidates, CompiledMatch } from './match-list.ts';
 import { resolveShare, type CompiledRule } from './rule.ts';
 import type { FrontendTable, RouteTable } from './table.ts';
@@ -33,6 +34,10 @@ function decideByRule(rule: CompiledRule, head: RequestHead): Decision {
 export function findMatch(frontend: FrontendTable, head: RequestHead): CompiledMatch | null {
   const reader = frontend.reader;
   reader.begin(head);
+  if (frontend.callSlot >= 0 && !isCall(head.method, reader.header(frontend.callSlot))) {
+    reader.end();
+    return null;
+  }
   let list = findPath(frontend, head.path);
   let match: CompiledMatch | null = null;
   for (; list?.beforePatterns === true && match === null; list = list.shorter) match = list.find(reader);

@@ -6,6 +6,7 @@
  * build objects.
  */
 import type { RequestReason } from '../errors.ts';
+import type { GrpcCode } from '../grpc-status.ts';
 
 /**
  * A request head as routing sees it; engines implement it over their own buffers, lazily.
@@ -136,6 +137,8 @@ export interface LocalDecision {
   /** 204 has no body. */
   readonly status: number;
   readonly reason: RequestReason;
+  /** What a call of gRPC is told instead, in a trailers-only response; absent or null: nothing else. */
+  readonly grpc?: GrpcCode | null;
   readonly series: number;
   /** Fields of this reply alone, such as Location. */
   readonly fields?: readonly FieldLine[] | null;

@@ -6,8 +6,10 @@
  * `format-explanation.ts`, JSON. Not for the hot path.
  */
 import { REQUEST_REASONS } from '../errors.ts';
+import type { GrpcCode } from '../grpc-status.ts';
 import type { BackendObjectReference } from '../gateway-api/types.ts';
 import type { FieldLine, ForwardDecision, ForwardPlan, ForwardPolicy, LocalDecision, RequestHead } from './decision.ts';
+import { grpcTimeoutMs, isCallHead } from './grpc-call.ts';
 import { editLines, NO_EDITS } from './filters/field-edits.ts';
 import type { CompiledMirror } from './filters/request-mirror.ts';
 import { rewritePath } from './filters/url-rewrite.ts';
@@ -44,6 +46,8 @@ export interface ExplainedForward {
   /** Names of fields of the backend's response that are taken out, `Name: value` of those that are put in. */
   readonly response: { readonly remove: readonly string[]; readonly append: readonly string[] };
   readonly policy: ForwardPolicy | null;
+  /** What a call of gRPC asks for itself; null: nothing, or no call. */
+  readonly callTimeoutMs: number | null;
   readonly mirrors: readonly ExplainedMirror[];
 }
 
@@ -51,6 +55,8 @@ export interface ExplainedLocal {
   readonly kind: 'local';
   readonly status: number;
   readonly reason: string;
+  /** What a call of gRPC is told instead; null: nothing else. */
+  readonly grpc: GrpcCode | null;
   readonly message: string;
   /** `Name: value` of what this reply alone has, such as Location. */
   readonly fields: readonly string[];
@@ -58,10 +64,10 @@ export interface ExplainedLocal {
 
 /** `message`: default, what the reason means. */
 export function explainLocal(
-  { status, reason, fields }: LocalDecision,
+  { status, reason, grpc, fields }: LocalDecision,
   message: string = REQUEST_REASONS[reason].text,
 ): ExplainedLocal {
-  return { kind: 'local', status, reason, message, fields: texts(fields ?? []) };
+  return { kind: 'local', status, reason, grpc: grpc ?? null, message, fields: texts(fields ?? []) };
 }
 
 export function explainForward(
@@ -76,6 +82,7 @@ export function explainForward(
     request: explainRequest(plan ?? null, request),
     response: { remove, append: texts([...append, ...(responseFields ?? [])]) },
     policy: policy ?? null,
+    callTimeoutMs: isCallHead(request.head) ? grpcTimeoutMs(request.head.header('grpc-timeout')) : null,
     mirrors: mirrors.map((mirror) => explainMirror(mirror, request)),
   };
 }
@@ -93,7 +100,7 @@ function explainRequest(plan: ForwardPlan | null, { head, fields }: ExplainableR
   const others = fields.filter(({ name }) => name.toLowerCase() !== 'host');
   const edited = editLines(others, plan?.request ?? NO_EDITS);
   return {
-    line: fromWire(`${head.method} ${path}${query} HTTP/1.1`),
+    line: fromWire(`${head.method} ${path}${query} ${isCallHead(head) ? 'HTTP/2' : 'HTTP/1.1'}`),
     fields: texts(host === null ? edited : [{ name: 'Host', value: host }, ...edited]),
   };
 }

@@ -5,6 +5,7 @@
  */
 import { unexpected } from '../errors.ts';
 import type { FieldLine, RequestHead } from './decision.ts';
+import { callOf, CONTENT_TYPE } from './grpc-call.ts';
 
 export interface ServicePortName {
   readonly namespace: string;
@@ -48,6 +49,24 @@ export function requestTarget(text: string): string {
 export function requestMethod(text: string): string {
   if (!/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/.test(text)) throw unexpected(text, 'a method');
   return text;
+}
+
+/** `my.pkg.Service/Method`, which may have a `/` in front, as it has in a path. */
+export function callName(text: string): string {
+  const name = /^\/?([^\s/?#]+\/[^\s/?#]+)$/.exec(text)?.[1];
+  if (name === undefined) throw unexpected(text, 'SERVICE/METHOD, for instance my.pkg.Service/Method');
+  return name;
+}
+
+/** As a client of gRPC sends it: with the fields of every call, unless they are given. */
+export function grpcCall(name: string, headers: readonly FieldLine[]): ExplainRequest {
+  const { method, path, contentType } = callOf(name);
+  const given = new Set(headers.map((header) => header.name.toLowerCase()));
+  const own = [
+    { name: CONTENT_TYPE, value: contentType },
+    { name: 'te', value: 'trailers' },
+  ].filter((header) => !given.has(header.name));
+  return { method, path, headers: [...own, ...headers] };
 }
 
 /** A request head from what a person typed. */

@@ -5,9 +5,10 @@
  * Stage before: `routing/table.ts`. Stage after: `sideroute explain` and the admin endpoint. Not for the hot path.
  */
 import type { AttachedFrontend } from '../config/attachment.ts';
-import type { HeaderMatch, PathMatch, QueryParamMatch } from '../gateway-api/types.ts';
+import type { GrpcMethodMatch, HeaderMatch, PathMatch, QueryParamMatch, RouteMatch } from '../gateway-api/types.ts';
 import type { FieldLine, RequestHead } from './decision.ts';
 import { findMatch, findPath } from './decide.ts';
+import { CONTENT_TYPE, isCallHead } from './grpc-call.ts';
 import type { CompiledMatch } from './match-list.ts';
 import { decidingCriterion, type PrecedenceCriterion, type RankedMatch } from './precedence.ts';
 import { firstQueryValue, toWire, type RequestReader } from './predicates.ts';
@@ -24,7 +25,7 @@ import type { FrontendTable, RouteTable } from './table.ts';
 
 /** One condition of a match, and how the request fared with it. */
 export interface ExplainedPredicate {
-  readonly part: 'path' | 'method' | 'header' | 'query';
+  readonly part: 'path' | 'method' | 'header' | 'query' | 'protocol';
   /** What is asked, `header version = "new"`. */
   readonly expected: string;
   /** What the request has, null for an absent field. */
@@ -75,9 +76,17 @@ export type ExplainedOutcome =
   | { readonly kind: 'shares'; readonly shares: readonly ExplainedShare[] };
 
 export interface Explanation {
-  readonly request: { readonly method: string; readonly path: string; readonly query: string };
+  readonly request: {
+    readonly method: string;
+    readonly path: string;
+    readonly query: string;
+    /** It is a call of gRPC. */
+    readonly call: boolean;
+  };
   /** Key of the frontend, null when there is none. */
   readonly frontend: string | null;
+  /** Of the routes of the frontend. */
+  readonly routeKind: string | null;
   readonly consumer: boolean;
   /**
    * Matches whose path the index yields for this request, and all with a pattern, in evaluation order: the
@@ -123,7 +132,7 @@ export function explainService(
   const source = findSource(table, namespace, name, port);
   const explanation = explain(findFrontend(table, namespace, name, port), head, fields);
   if (source?.mode !== 'opaque') return explanation;
-  return { ...explanation, outcome: { kind: 'original', opaque: source.key } };
+  return { ...explanation, routeKind: source.routeKind, outcome: { kind: 'original', opaque: source.key } };
 }
 
 /**
@@ -135,11 +144,12 @@ export function explain(
   head: RequestHead,
   fields: readonly FieldLine[] = [],
 ): Explanation {
-  const request = { method: head.method, path: head.path, query: head.query };
+  const request = { method: head.method, path: head.path, query: head.query, call: isCallHead(head) };
   if (frontend === null) {
     return {
       request,
       frontend: null,
+      routeKind: null,
       consumer: false,
       candidates: [],
       candidateCount: 0,
@@ -161,6 +171,7 @@ export function explain(
   return {
     request,
     frontend: frontend.source.key,
+    routeKind: frontend.source.routeKind,
     consumer: frontend.source.consumer,
     candidates: shown.map((at) => ({ position: at + 1, ...explainMatch(tried[at]!, head, true) })),
     candidateCount: tried.length,
@@ -188,7 +199,7 @@ function explainMatch(compiled: CompiledMatch, head: RequestHead, indexed: boole
   const results: ExplainedPredicate[] = [
     {
       part: 'path',
-      expected: describePath(match.path),
+      expected: describePlace(match),
       actual: head.path,
       matched: pattern === null ? indexed : pattern.matches(head.path),
     },
@@ -207,6 +218,10 @@ function explainMatch(compiled: CompiledMatch, head: RequestHead, indexed: boole
     const expected = `query ${describeField(param.source)}`;
     results.push({ part: 'query', expected, actual, matched: param.test(actual) });
   }
+  if (rule.route.kind === 'GRPCRoute') {
+    const actual = `${head.method}, ${head.header(CONTENT_TYPE) ?? 'no content-type'}`;
+    results.push({ part: 'protocol', expected: 'a call of gRPC', actual, matched: isCallHead(head) });
+  }
   return {
     route: `${rule.route.namespace}/${rule.route.name}`,
     ruleIndex: rule.rule.index,
@@ -215,6 +230,19 @@ function explainMatch(compiled: CompiledMatch, head: RequestHead, indexed: boole
     matched: results.every((result) => result.matched),
     predicates: results,
   };
+}
+
+function describePlace(match: RouteMatch): string {
+  return 'path' in match ? describePath(match.path) : describeCall(match.method);
+}
+
+function describeCall(call: GrpcMethodMatch | null): string {
+  if (call === null) return 'every service and method';
+  const sign = call.type === 'Exact' ? '=' : '~';
+  const { service, method } = call;
+  return Object.entries({ service, method })
+    .flatMap(([part, name]) => (name === null ? [] : [`${part} ${sign} ${name}`]))
+    .join(', ');
 }
 
 function describePath(path: PathMatch): string {

@@ -4,8 +4,9 @@
  * Stage before: `routing/explain.ts`. Stage after: standard output.
  */
 import { formatDuration } from '../gateway-api/durations.ts';
+import { GRPC_CODES } from '../grpc-status.ts';
 import type { ForwardPolicy } from './decision.ts';
-import type { ExplainedMirror, ExplainedRequest } from './explain-answer.ts';
+import type { ExplainedLocal, ExplainedMirror, ExplainedRequest } from './explain-answer.ts';
 import type {
   ExplainedAnswer,
   ExplainedCandidate,
@@ -23,7 +24,7 @@ export function formatExplanation(explanation: Explanation): string {
   if (frontend === null) {
     lines.push(`frontend  ${describeUnrouted(explanation.outcome)}`, '');
   } else {
-    lines.push(`frontend  ${frontend}${explanation.consumer ? ' (consumer routes)' : ''}`, '');
+    lines.push(`frontend  ${frontend}${describeRoutes(explanation)}`, '');
     lines.push(candidates.length === 0 ? 'No rule has a path for this request.' : 'Rules in the order they are tried:');
     for (const [index, candidate] of candidates.entries()) {
       const left = candidate.position - (candidates[index - 1]?.position ?? 0) - 1;
@@ -39,8 +40,14 @@ export function formatExplanation(explanation: Explanation): string {
     }
     lines.push('', ...formatWinner(explanation));
   }
-  lines.push(...formatOutcome(explanation.outcome));
+  lines.push(...formatOutcome(explanation.outcome, request.call));
   return `${lines.join('\n')}\n`;
+}
+
+/** Nothing of what most have: producer routes of HTTP. */
+function describeRoutes({ consumer, routeKind }: Explanation): string {
+  const words = [...(consumer ? ['consumer routes'] : []), ...(routeKind === 'GRPCRoute' ? [routeKind] : [])];
+  return words.length === 0 ? '' : ` (${words.join(', ')})`;
 }
 
 function describeRule(match: ExplainedMatch): string {
@@ -82,24 +89,30 @@ function describeUnrouted(outcome: ExplainedOutcome): string {
   return `${outcome.opaque} (opaque: its connections are tunnelled unread)`;
 }
 
-function formatOutcome(outcome: ExplainedOutcome): string[] {
+/** `call`: the request is a call of gRPC. */
+function formatOutcome(outcome: ExplainedOutcome, call: boolean): string[] {
   switch (outcome.kind) {
     case 'original':
       return ['Outcome   forwarded to the original destination, as without sideroute'];
     case 'local':
-      return [
-        `Outcome   answered here: ${outcome.status} ${outcome.reason}: ${outcome.message}`,
-        ...outcome.fields.map(indent),
-      ];
+      return [`Outcome   ${describeLocal(outcome, call)}`, ...outcome.fields.map(indent)];
     case 'shares':
-      return [...outcome.shares.map(formatShare), ...formatAnswers(outcome.shares)];
+      return [
+        ...outcome.shares.map((share, index, shares) => formatShare(share, index, shares, call)),
+        ...formatAnswers(outcome.shares),
+      ];
   }
 }
 
-function formatShare(share: ExplainedShare, index: number, shares: readonly ExplainedShare[]): string {
+function describeLocal({ status, grpc, reason, message }: ExplainedLocal, call: boolean): string {
+  const answer = call && grpc !== null ? `${grpc} (grpc-status ${GRPC_CODES[grpc]})` : status;
+  return `answered here: ${answer} ${reason}: ${message}`;
+}
+
+function formatShare(share: ExplainedShare, index: number, shares: readonly ExplainedShare[], call: boolean): string {
   const width = Math.max(...shares.map(({ backend }) => backend.length));
   const title = index === 0 ? 'Backends' : '        ';
-  return `${title}  ${formatPercent(share.percent)}  ${share.backend.padEnd(width)}  ${formatVerdict(share)}`;
+  return `${title}  ${formatPercent(share.percent)}  ${share.backend.padEnd(width)}  ${formatVerdict(share, call)}`;
 }
 
 function formatPercent(percent: number): string {
@@ -107,14 +120,14 @@ function formatPercent(percent: number): string {
   return `${percent.toFixed(digits)}%`.padStart(8);
 }
 
-function formatVerdict({ answer, weight }: ExplainedShare): string {
+function formatVerdict({ answer, weight }: ExplainedShare, call: boolean): string {
   switch (answer.kind) {
     case 'never':
       return 'weight 0, never picked';
     case 'forward':
       return `weight ${weight}, at ${answer.addresses.join(', ')}`;
     case 'local':
-      return `weight ${weight}, answered here: ${answer.status} ${answer.reason}: ${answer.message}`;
+      return `weight ${weight}, ${describeLocal(answer, call)}`;
   }
 }
 
@@ -134,14 +147,14 @@ function formatAnswers(shares: readonly ExplainedShare[]): string[] {
 function formatAnswer(answer: ExplainedAnswer): string[] {
   if (answer.kind === 'never') return [];
   if (answer.kind === 'local') return titled('Reply', answer.fields);
-  const { request, response, policy, mirrors } = answer;
+  const { request, response, policy, callTimeoutMs, mirrors } = answer;
   return [
     ...titled('Request', [request.line, ...request.fields]),
     ...titled('Response', [
       ...response.remove.map((name) => `without ${name}`),
       ...response.append.map((line) => `with ${line}`),
     ]),
-    ...(policy === null ? [] : formatPolicy(policy)),
+    ...formatLimits(policy, callTimeoutMs),
     ...titled(
       'Mirrors',
       mirrors.flatMap((mirror) => formatMirror(mirror, request)),
@@ -149,10 +162,14 @@ function formatAnswer(answer: ExplainedAnswer): string[] {
   ];
 }
 
-function formatPolicy({ requestTimeoutMs, attemptTimeoutMs, retry }: ForwardPolicy): string[] {
+const NO_POLICY: ForwardPolicy = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: null };
+
+function formatLimits(policy: ForwardPolicy | null, callTimeoutMs: number | null): string[] {
+  const { requestTimeoutMs, attemptTimeoutMs, retry } = policy ?? NO_POLICY;
   const limits = [
     ...(requestTimeoutMs === 0 ? [] : [`${formatDuration(requestTimeoutMs)} for the request with its retries`]),
     ...(attemptTimeoutMs === 0 ? [] : [`${formatDuration(attemptTimeoutMs)} for each attempt`]),
+    ...(callTimeoutMs === null ? [] : [`${formatDuration(callTimeoutMs)} by grpc-timeout`]),
   ];
   const timeouts = limits.length === 0 ? [] : titled('Timeouts', [limits.join(', ')]);
   if (retry === null) return timeouts;

@@ -6,7 +6,7 @@
  * A list with many matches on the same header (one rule per tenant, say) is not scanned: those matches are filed under
  * the value they require, and only the file of the request's own value is tried.
  */
-import type { HttpMethod, HttpRouteMatch } from '../gateway-api/types.ts';
+import type { HttpMethod, HttpRouteMatch, RouteMatch } from '../gateway-api/types.ts';
 import type { Steps } from '../slices.ts';
 import { patternOf, type IndexedPath, type PathPattern } from './match-place.ts';
 import type { WeightedPicker } from './picker.ts';
@@ -17,6 +17,7 @@ import { StringIndex, type IndexEntry } from './string-index.ts';
 
 /** Shared, so that the many matches without such predicates do not each touch an array of their own. */
 const NO_PREDICATES: readonly FieldPredicate[] = [];
+const NONE: HttpRouteMatch['queryParams'] = [];
 
 /** What is tried for a path: the matches of an exact path, of a prefix, or those with a pattern. */
 export interface Candidates extends IndexEntry {
@@ -76,15 +77,16 @@ export class CompiledMatch implements Candidates {
   readonly pattern: PathPattern | null;
   readonly headers: readonly FieldPredicate[];
   readonly rule: CompiledRule;
-  readonly match: HttpRouteMatch;
+  readonly match: RouteMatch;
   readonly matchIndex: number;
 
   constructor(order: number, { match, matchIndex }: RankedMatch, rule: CompiledRule, slots: Slots) {
-    const { headers, queryParams } = match;
+    const { headers } = match;
+    const { method, queryParams } = 'path' in match ? match : { method: null, queryParams: NONE };
     this.rule = rule;
     this.picker = rule.refused === null && rule.responder === null ? rule.picker : null;
     this.order = order;
-    this.method = match.method;
+    this.method = method;
     this.headers =
       headers.length === 0
         ? NO_PREDICATES

@@ -4,9 +4,13 @@
  *
  * Stage before: `gateway-api`, with a match as it is written. Stage after: `table.ts`, which fills the index, and `match-list.ts`,
  * which tests patterns.
+ *
+ * A call of gRPC is a request for the path `/service/method`. The characters of the service come first in the precedence of a
+ * GRPCRoute, so that a service by its name, which is a prefix, outranks the patterns; a prefix of an HTTPRoute comes behind them.
  */
-import type { HttpRouteMatch } from '../gateway-api/types.ts';
+import type { GrpcMethodMatch, PathMatch, RouteMatch } from '../gateway-api/types.ts';
 import { compileRegex } from '../regex/regex.ts';
+import { CallPattern } from './grpc-call.ts';
 import { normalizePrefix } from './precedence.ts';
 import { toWire } from './predicates.ts';
 
@@ -25,8 +29,20 @@ export interface PathPattern {
   matches(path: string): boolean;
 }
 
+const EVERY_PATH: IndexedPath = { path: '', exact: false, beforePatterns: false };
+
 /** Null for a match with a pattern. */
-export function placeOf({ path: { type, value } }: HttpRouteMatch): IndexedPath | null {
+export function placeOf(match: RouteMatch): IndexedPath | null {
+  return 'path' in match ? placeOfPath(match.path) : placeOfCall(match.method);
+}
+
+/** Null for a match that is indexed. */
+export function patternOf(match: RouteMatch): PathPattern | null {
+  if ('path' in match) return match.path.type === 'RegularExpression' ? compileRegex(match.path.value) : null;
+  return match.method === null || placeOfCall(match.method) !== null ? null : new CallPattern(match.method);
+}
+
+function placeOfPath({ type, value }: PathMatch): IndexedPath | null {
   switch (type) {
     case 'Exact':
       return { path: toWire(value), exact: true, beforePatterns: true };
@@ -37,7 +53,10 @@ export function placeOf({ path: { type, value } }: HttpRouteMatch): IndexedPath 
   }
 }
 
-/** Null for a match that is indexed. */
-export function patternOf({ path: { type, value } }: HttpRouteMatch): PathPattern | null {
-  return type === 'RegularExpression' ? compileRegex(value) : null;
+function placeOfCall(call: GrpcMethodMatch | null): IndexedPath | null {
+  if (call === null) return EVERY_PATH;
+  const { type, service, method } = call;
+  if (type === 'RegularExpression' || service === null) return null;
+  const path = method === null ? `/${service}` : `/${service}/${method}`;
+  return { path: toWire(path), exact: method !== null, beforePatterns: true };
 }

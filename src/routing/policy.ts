@@ -3,7 +3,7 @@
  *
  * Stage before: `rule.ts`. Stage after: `ForwardDecision.policy`.
  */
-import type { HttpRouteRetry, HttpRouteRule } from '../gateway-api/types.ts';
+import type { HttpRouteRetry, RouteRule } from '../gateway-api/types.ts';
 import type { ForwardPolicy, RetryPolicy } from './decision.ts';
 
 /** What timers take, about 25 days. The API allows 45 years. */
@@ -15,7 +15,7 @@ const DEFAULT_BACKOFF_MS = 25;
 const MIN_BACKOFF_MS = 1;
 
 /** Null when the rule limits nothing and tries once. */
-export function compilePolicy({ timeouts, retry }: HttpRouteRule): ForwardPolicy | null {
+export function compilePolicy({ timeouts, retry }: Pick<RouteRule, 'timeouts' | 'retry'>): ForwardPolicy | null {
   const requestTimeoutMs = limit(timeouts.requestMs);
   const attemptTimeoutMs = limit(timeouts.backendRequestMs);
   // Zero attempts turn off everything that a retry stanza stands for, and what an engine would do of its own accord.

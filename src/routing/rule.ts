@@ -5,9 +5,10 @@
  * Stage before: `config/attach.ts`, called by `routing/table.ts`. Stage after: `routing/decide.ts`.
  */
 import type { AttachedRule } from '../config/attachment.ts';
-import { isCarriedFilter, refuseBackend } from '../config/support.ts';
+import { isCarriedFilter, refuseBackend, type CarriedKind } from '../config/support.ts';
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
-import type { HttpBackendRef, HttpRoute, HttpRouteRule, Service } from '../gateway-api/types.ts';
+import type { CarriedRoute, HttpBackendRef, HttpRouteMatch, RouteRule, Service } from '../gateway-api/types.ts';
+import { NO_BACKEND_REFS } from '../grpc-status.ts';
 import type {
   CompileDeps,
   ForwardDecision,
@@ -53,8 +54,8 @@ export interface CompiledRule {
   readonly refused: RuleRefusal | null;
   /** Over the active shares; null when there are none. */
   readonly picker: WeightedPicker<Share> | null;
-  readonly route: HttpRoute;
-  readonly rule: HttpRouteRule;
+  readonly route: CarriedRoute;
+  readonly rule: RouteRule;
   /** Filters of the rule that answer by themselves, asked first; null for most rules. */
   readonly responder: Responder | null;
   /** Every backendRef in its order, those of weight 0 included. */
@@ -65,7 +66,10 @@ export interface CompiledRule {
 
 /** What the shares of a rule have in common. */
 interface RuleContext {
-  readonly rule: HttpRouteRule;
+  readonly kind: CarriedKind;
+  readonly rule: RouteRule;
+  /** Of the rule, for path modifiers, which a GRPCRoute has not. */
+  readonly matches: readonly HttpRouteMatch[];
   readonly labels: SeriesLabels;
   readonly services: ReadonlyMap<string, Service>;
   readonly deps: CompileDeps;
@@ -88,18 +92,22 @@ export function compileRule(
     routeName: route.name,
     rule: rule.name ?? String(rule.index),
   };
+  const matches = rule.matches.filter((match) => 'path' in match);
   const refused = refuseRule(rule, labels, deps);
   const responder =
     refused?.decision.reason === 'unsupported_filter'
       ? null
       : compileResponder(rule.filters, {
           frontend: frontendOf(labels),
-          matches: rule.matches,
+          matches,
           series: () => deps.internSeries(labels),
           outer: null,
         });
   const policy = compilePolicy(rule);
-  const context: RuleContext = { rule, labels, services, deps, responder, policy, used: refused === null };
+  const context: RuleContext = {
+    ...{ kind: route.kind, rule, matches, labels, services, deps, responder, policy },
+    used: refused === null,
+  };
   const shares = rule.backendRefs.map((ref) => compileShare(ref, context));
   const active = shares.filter((share) => share.ref.weight > 0);
   const weights = active.map((share) => share.ref.weight);
@@ -116,7 +124,8 @@ export function compileRule(
 }
 
 export function localDecision(reason: RequestReason, series: number): LocalDecision {
-  return { kind: 'local', status: REQUEST_REASONS[reason].status, reason, series };
+  const { status, grpc } = REQUEST_REASONS[reason];
+  return { kind: 'local', status, reason, grpc, series };
 }
 
 /**
@@ -142,7 +151,7 @@ function frontendOf({ parentNamespace, parentName, parentPort }: SeriesLabels) {
   return { namespace: parentNamespace, name: parentName, port: parentPort };
 }
 
-function refuseRule(rule: HttpRouteRule, labels: SeriesLabels, deps: CompileDeps): RuleRefusal | null {
+function refuseRule(rule: RouteRule, labels: SeriesLabels, deps: CompileDeps): RuleRefusal | null {
   const filter = rule.filters.find((candidate) => !isCarriedFilter(candidate));
   let message: string;
   if (filter !== undefined) message = `filter ${filter.type} is not carried`;
@@ -150,11 +159,13 @@ function refuseRule(rule: HttpRouteRule, labels: SeriesLabels, deps: CompileDeps
   else if (rule.backendRefs.every((ref) => ref.weight === 0)) message = 'every backendRef has weight 0';
   else return null;
   const reason = filter === undefined ? 'no_backend' : 'unsupported_filter';
-  return { decision: localDecision(reason, deps.internSeries(labels)), message };
+  const decision = localDecision(reason, deps.internSeries(labels));
+  const isEmpty = filter === undefined && rule.backendRefs.length === 0;
+  return { decision: isEmpty ? { ...decision, grpc: NO_BACKEND_REFS } : decision, message };
 }
 
 function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
-  const { rule, labels, services, deps } = context;
+  const { kind, rule, matches, labels, services, deps } = context;
   const series = deps.internSeries({
     ...labels,
     backendNamespace: ref.namespace,
@@ -163,7 +174,7 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
   });
   const missing = localDecision('no_backend', series);
   const unresolved = localDecision('unresolved', series);
-  const refused = refuseShare(ref, series, missing, services);
+  const refused = refuseShare(ref, series, missing, services, kind);
   // What a decision looks at comes first, here too.
   const idle: Share = {
     forward: null,
@@ -181,13 +192,13 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
   const outer = context.responder?.cors ?? null;
   const responder = compileResponder(ref.filters, {
     frontend: frontendOf(labels),
-    matches: rule.matches,
+    matches,
     series: () => series,
     outer,
   });
   // A share that is redirected needs no backend either.
   if (ref.filters.some((filter) => filter.type === 'RequestRedirect')) return { ...idle, responder };
-  const { plan, mirrors, cors } = composeFilters([...rule.filters, ...ref.filters], rule.matches, context);
+  const { plan, mirrors, cors } = composeFilters([...rule.filters, ...ref.filters], matches, context);
   const backend = deps.internBackend(ref.namespace, ref.name, ref.port);
   // With a single backend and nothing that is chosen or answered request by request.
   const single = rule.backendRefs.filter(({ weight }) => weight > 0).length === 1;
@@ -206,8 +217,9 @@ function refuseShare(
   series: number,
   missing: LocalDecision,
   services: ReadonlyMap<string, Service>,
+  kind: CarriedKind,
 ): RuleRefusal | null {
-  const refusal = refuseBackend(ref, services);
+  const refusal = refuseBackend(ref, services, kind);
   if (refusal !== null) return { decision: missing, message: refusal.message };
   const filter = ref.filters.find((candidate) => !isCarriedFilter(candidate));
   if (filter === undefined) return null;

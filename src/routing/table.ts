@@ -7,10 +7,12 @@
  * it hold state, of one synchronous decision and of the weighted rotation.
  */
 import type { Attachment, AttachedFrontend } from '../config/attachment.ts';
-import type { HttpRouteMatch, HttpRouteRule, Service } from '../gateway-api/types.ts';
+import { regexesOf } from '../gateway-api/match-regexes.ts';
+import type { RouteMatch, RouteRule, Service } from '../gateway-api/types.ts';
 import { compileRegex } from '../regex/regex.ts';
 import { finish, sortInSteps, type Steps } from '../slices.ts';
 import type { CompileDeps, LocalDecision, OriginalDecision, SeriesLabels } from './decision.ts';
+import { CONTENT_TYPE } from './grpc-call.ts';
 import { CompiledMatch, createCandidates, type Candidates } from './match-list.ts';
 import { placeOf, type IndexedPath } from './match-place.ts';
 import { createPathIndex, FIND_MY_WAY_MAX_PATHS, type PathIndex } from './path-index.ts';
@@ -30,6 +32,8 @@ export interface FrontendTable {
   /** All matches in precedence order. */
   readonly matches: readonly CompiledMatch[];
   readonly reader: RequestReader;
+  /** Of the content type, which tells calls of gRPC, where nothing else is served; -1 elsewhere. */
+  readonly callSlot: number;
   readonly noRoute: LocalDecision;
 }
 
@@ -109,7 +113,7 @@ function* compileFrontend(
     parentPort: source.port,
   };
   const ranked: RankedMatch[] = [];
-  const rules = new Map<HttpRouteRule, CompiledRule>();
+  const rules = new Map<RouteRule, CompiledRule>();
   for (const attached of source.rules) {
     const { route, rule } = attached;
     rules.set(rule, compileRule(attached, labels, services, deps));
@@ -117,6 +121,7 @@ function* compileFrontend(
     yield;
   }
   const slots = { headers: new SlotNames(), queryParams: new SlotNames() };
+  const callSlot = source.routeKind === 'GRPCRoute' ? slots.headers.slot(CONTENT_TYPE) : -1;
   const matches: CompiledMatch[] = [];
   for (const [order, entry] of (yield* sortInSteps(ranked, compareMatches)).entries()) {
     yield* compileRegexes(entry.match);
@@ -129,15 +134,15 @@ function* compileFrontend(
     ...(yield* indexPaths(matches, large)),
     matches,
     reader: new RequestReader(slots.headers.names(), slots.queryParams.names()),
+    callSlot,
     noRoute: localDecision('no_route', deps.internSeries(labels)),
   };
 }
 
 /** One by one, for the largest take a slice each; the match finds them compiled. */
-function* compileRegexes({ path, headers, queryParams }: HttpRouteMatch): Steps<void> {
-  for (const { type, value } of [path, ...headers, ...queryParams]) {
-    if (type !== 'RegularExpression') continue;
-    compileRegex(value);
+function* compileRegexes(match: RouteMatch): Steps<void> {
+  for (const source of regexesOf(match)) {
+    compileRegex(source);
     yield;
   }
 }

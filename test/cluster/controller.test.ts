@@ -179,14 +179,13 @@ t.test('a controller and a real API server', { timeout: TIMEOUT_MS }, async (t) 
   });
 
   await t.test(
-    'a GRPCRoute says that it is not carried, and an HTTPRoute beside it that it has lost',
+    'a GRPCRoute is accepted, and an HTTPRoute beside it says that it has lost',
     { timeout: TIMEOUT_MS },
     async (t) => {
       await apply(cluster, route('g', 'shop', { kind: 'GRPCRoute' }));
       await eventuallySlow('it is told', async () => {
         return (
-          told(await statusOf(cluster, 'g', 'grpcroute'))[0] ===
-          'sideroute.dev/controller Accepted=False UnsupportedValue 1'
+          told(await statusOf(cluster, 'g', 'grpcroute'))[0] === 'sideroute.dev/controller Accepted=True Accepted 1'
         );
       });
       await eventuallySlow('it has lost', async () => {

@@ -75,6 +75,8 @@ t.test('usage errors end with status 2 and name what is wrong', (t) => {
     [['explain', '--routes', scenario, '--service', 'my-server'], /--service.*my-server/s],
     [['explain', '--routes', scenario, '--service', 'a.b:80', '-H', 'no colon'], /no colon/],
     [['explain', '--routes', scenario, '--service', 'a.b:80', '--path', 'x'], /--path.*"x"/s],
+    [['explain', '--routes', scenario, '--service', 'a.b:80', '--grpc', 'x'], /--grpc.*"x"/s],
+    [['explain', '--routes', scenario, '--service', 'a.b:80', '--grpc', 'x/Y', '--path', '/'], /--grpc.*--path/s],
   ] as const) {
     const { status, stderr } = sideroute(...args);
     t.equal(status, 2, args.join(' '));
@@ -139,6 +141,20 @@ t.test('explain prints the frontend, the candidates in order, the winner and why
   t.match(explain().stdout, /100% +devopssong\/my-server-v1:80/);
   t.match(explain('-H', 'VERSION: new').stdout, /my-server-v2/, 'names compare without case');
   t.match(explain('--service', 'other.devopssong:80').stdout, /no route|original/i);
+  t.end();
+});
+
+t.test('explain --grpc follows a call through a GRPCRoute, and check tells how it fares', (t) => {
+  const routes = join(fixtures, 'good-routes', 'grpc.yaml');
+  const explain = (...args: string[]) =>
+    sideroute('explain', '--routes', routes, '--service', 'cart.shop:80', '--grpc', ...args).stdout;
+  t.match(explain('shop.v1.Cart/Get'), /frontend +shop\/cart:80 \(GRPCRoute\)/);
+  t.match(explain('shop.v1.Cart/Get'), /Winner +shop\/calls rules\[0\] \(by-method\) matches\[0\]/);
+  t.match(explain('/shop.v2.Cart/List', '-H', 'grpc-timeout: 1S'), /Winner +shop\/calls rules\[1\].*by grpc-timeout/s);
+  t.match(explain('shop.v1.Order/Put'), /Winner +shop\/calls rules\[2\]/);
+  const { stdout } = sideroute('check', routes);
+  t.match(stdout, /GRPCRoute shop\/calls -> shop\/cart:80: Accepted=True Accepted: producer route/);
+  t.match(stdout, /1 routes, 0 Services, 1 frontends; 0 errors, 0 warnings/);
   t.end();
 });
 

@@ -115,9 +115,9 @@ t.test('routes of other kinds go along, and decide as they do in the cluster', a
   }
   const { frontends } = JSON.parse(sideroute(['check', path, '-o', 'json']).stdout) as { frontends: unknown };
   matches(t, frontends, [
-    { key: 'shop/a:80', mode: 'opaque', rules: 0 },
-    { key: 'shop/b:80', mode: 'http', rules: 1 },
-    { key: 'shop/c:80', mode: 'opaque', rules: 0 },
+    { key: 'shop/a:80', mode: 'http', routeKind: 'GRPCRoute', rules: 1 },
+    { key: 'shop/b:80', mode: 'http', routeKind: 'HTTPRoute', rules: 1 },
+    { key: 'shop/c:80', mode: 'opaque', routeKind: 'TLSRoute', rules: 0 },
   ]);
 });
 

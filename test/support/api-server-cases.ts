@@ -15,10 +15,10 @@ export interface ApiServerCase {
   readonly stricter: boolean;
 }
 
-type Json = Record<string, unknown>;
-type Values = readonly unknown[];
+export type Json = Record<string, unknown>;
+export type Values = readonly unknown[];
 
-interface Row {
+export interface Row {
   readonly spec: Json;
   readonly path: string;
   readonly taken: Values;
@@ -31,20 +31,20 @@ const PREFIX = [{ path: { type: 'PathPrefix', value: '/a' } }];
 const BACKEND = { group: '', kind: 'Service', name: 'v1', namespace: 'shop', port: 80, weight: 1 };
 const TARGET = { name: 'm', port: 80 };
 
-const times = <Item>(count: number, item: (index: number) => Item): Item[] =>
+export const times = <Item>(count: number, item: (index: number) => Item): Item[] =>
   Array.from({ length: count }, (_, index) => item(index));
-const letters = (count: number): string => 'a'.repeat(count);
-const named = (index: number): Json => ({ name: `n${index}`, value: 'v' });
+export const letters = (count: number): string => 'a'.repeat(count);
+export const named = (index: number): Json => ({ name: `n${index}`, value: 'v' });
 
-function row(spec: Json, path: string, taken: Values, refused: Values, stricter: Values = []): Row {
+export function row(spec: Json, path: string, taken: Values, refused: Values, stricter: Values = []): Row {
   return { spec, path, taken, refused, stricter };
 }
 
-const rule = (fields: Json): Json => ({ rules: [fields] });
-const filter = (type: string, field: string, settings: Json, matches: Values = PREFIX): Json =>
+export const rule = (fields: Json): Json => ({ rules: [fields] });
+export const filter = (type: string, field: string, settings: Json, matches: Values = PREFIX): Json =>
   rule({ matches, filters: [{ type, [field]: settings }] });
 
-const WRONG_TYPES: Values = [7, true, ['x'], { zzz: 1 }];
+export const WRONG_TYPES: Values = [7, true, ['x'], { zzz: 1 }];
 const NOT_NAMES: Values = ['A', 'a_b', 'a b', 'a/b', '-a', 'a-', 'a..b', '.a', '*'];
 const DURATIONS_TAKEN: Values = ['0s', '1s', '500ms', '1h1m1s1ms', '1s1s', '99999h', ABSENT, null];
 const DURATIONS_REFUSED: Values = ['', '1', 's', '1d', '1.5s', '-1s', '100000s', '1h1m1s1ms1h', '1us', 7, true];
@@ -54,11 +54,11 @@ const PATHS_REFUSED: Values = [
   ...['/a b', '/a?b', '/ä', '/a%', '/a%zz', '/a\\b', '/a\n', `/${letters(1024)}`],
   ...WRONG_TYPES,
 ];
-const TOKENS_TAKEN: Values = ['a', 'A', "!#$%&'*+-.^_`|~0", letters(256)];
-const TOKENS_REFUSED: Values = ['', ' ', 'a b', 'a:', 'a\n', 'ä', letters(257), ABSENT, ...WRONG_TYPES];
-const HEADER_VALUES_TAKEN: Values = ['v', 'a b', 'a\tb', 'a  b', '"q"', letters(4096)];
-const HEADER_VALUES_REFUSED: Values = ['', letters(4097), ABSENT, ...WRONG_TYPES];
-const HEADER_VALUES_STRICTER: Values = [' v', 'v ', 'a\nb', 'ä'];
+export const TOKENS_TAKEN: Values = ['a', 'A', "!#$%&'*+-.^_`|~0", letters(256)];
+export const TOKENS_REFUSED: Values = ['', ' ', 'a b', 'a:', 'a\n', 'ä', letters(257), ABSENT, ...WRONG_TYPES];
+export const HEADER_VALUES_TAKEN: Values = ['v', 'a b', 'a\tb', 'a  b', '"q"', letters(4096)];
+export const HEADER_VALUES_REFUSED: Values = ['', letters(4097), ABSENT, ...WRONG_TYPES];
+export const HEADER_VALUES_STRICTER: Values = [' v', 'v ', 'a\nb', 'ä'];
 const HOSTS_TAKEN: Values = ['a', 'a.b', '1.2.3.4', ABSENT, null];
 const HOSTS_REFUSED: Values = ['', 'A', '*.a', 'a.', '.a', 'a..b', 'a:80', 'a_b', letters(254), ...WRONG_TYPES];
 const PORTS_TAKEN: Values = [1, 65_535];
@@ -66,13 +66,13 @@ const PORTS_REFUSED: Values = [0, -1, 65_536, 1.5, 'http', '80', true];
 const REPLACEMENTS_TAKEN: Values = ['', '/', '/a', '/a/', 'a', 'a/b', '.', '..', `/${letters(1023)}`, letters(1024)];
 const REPLACEMENTS_REFUSED: Values = [letters(1025), `/${letters(1024)}`, ABSENT, ...WRONG_TYPES];
 const REPLACEMENTS_STRICTER: Values = ['//', '//a', '/a b', '/a?b', '/a#b', '/ä', '/a%zz', 'a?b'];
-const TWICE: Values = [named(0), named(1), named(0)];
-const SPELLINGS: Values = [
+export const TWICE: Values = [named(0), named(1), named(0)];
+export const SPELLINGS: Values = [
   { name: 'a', value: 'v' },
   { name: 'A', value: 'w' },
 ];
 
-const withBackend = (fields: Json): Json => rule({ matches: PREFIX, backendRefs: [{ ...BACKEND, ...fields }] });
+export const withBackend = (fields: Json): Json => rule({ matches: PREFIX, backendRefs: [{ ...BACKEND, ...fields }] });
 const parents = (...refs: Json[]): Json => ({ parentRefs: refs });
 const CART = { group: '', kind: 'Service', name: 'cart' };
 const conditions = rule({
@@ -85,10 +85,11 @@ const conditions = rule({
     },
   ],
 });
-const MATCH = 'rules.0.matches.0';
-const SETTINGS = 'rules.0.filters.0';
+export const MATCH = 'rules.0.matches.0';
+export const SETTINGS = 'rules.0.filters.0';
 
-const ROUTE_ROWS: readonly Row[] = [
+/** Of every kind of route. */
+export const COMMON_ROWS: readonly Row[] = [
   row(
     parents(SERVICE),
     'parentRefs',
@@ -144,7 +145,7 @@ const ROUTE_ROWS: readonly Row[] = [
   ),
   row({ hostnames: ['a'] }, 'hostnames', [[], times(16, (i) => `h${i}`), ['a', 'a']], [times(17, (i) => `h${i}`), 'a']),
   row({ useDefaultGateways: 'None' }, 'useDefaultGateways', ['All', 'None', ABSENT], ['', 'Some', 7]),
-  row(rule({}), 'rules', [ABSENT, null, [{}], times(16, () => ({}))], [[], times(17, () => ({})), ['x'], 'x', {}]),
+  row(rule({}), 'rules', [ABSENT, null, [{}], times(16, () => ({}))], [times(17, () => ({})), ['x'], 'x', {}]),
   row(
     rule({}),
     'rules',
@@ -154,12 +155,21 @@ const ROUTE_ROWS: readonly Row[] = [
     ],
     [
       [{ name: 'a' }, {}, { name: 'a' }],
-      [{ matches: times(64, () => ({})) }, { matches: times(64, () => ({})) }, {}],
+      [{ matches: times(64, () => ({})) }, { matches: times(64, () => ({})) }, { matches: [{}] }],
       [{ matches: times(65, () => ({})) }],
     ],
   ),
   row(rule({}), 'rules.0.name', ['a', 'a.b', letters(253), null], ['', 'A', 'a_b', letters(254), ...WRONG_TYPES]),
   row(rule({}), 'rules.0.zzz', [], [1, {}]),
+];
+
+/** A rule that says nothing of its matches beside as many as there may be, and an empty list of rules. */
+export const FULL_RULES: readonly Json[] = [{ matches: times(64, () => ({})) }, { matches: times(64, () => ({})) }];
+
+/** Of an HTTPRoute alone. */
+const ROUTE_ROWS: readonly Row[] = [
+  // Matches that are not written are one by default; those of an empty list are none.
+  row(rule({}), 'rules', [[...FULL_RULES, { matches: [] }]], [[], [...FULL_RULES, {}]]),
   row(conditions, MATCH, [{}], [null, 'x', { zzz: 1 }]),
   row(conditions, `${MATCH}.path`, [ABSENT, null, {}, { value: '/b' }], ['x', [], { zzz: 1 }]),
   row(conditions, `${MATCH}.path.type`, ['Exact', 'PathPrefix', ABSENT, null], ['', 'Prefix', 'exact', ...WRONG_TYPES]),
@@ -208,7 +218,8 @@ const ROUTE_ROWS: readonly Row[] = [
   row(rule({ retry: {} }), 'rules.0.retry.zzz', [], [1]),
 ];
 
-const BACKEND_ROWS: readonly Row[] = [
+/** Of every kind of route. */
+export const BACKEND_ROWS: readonly Row[] = [
   row(
     withBackend({}),
     'rules.0.backendRefs',
@@ -225,7 +236,7 @@ const BACKEND_ROWS: readonly Row[] = [
   row(withBackend({}), 'rules.0.backendRefs.0.zzz', [], [1]),
 ];
 
-const header = (type: string, field: string): Row[] => {
+export const header = (type: string, field: string): Row[] => {
   const spec = filter(type, field, { set: [named(0)], add: [named(1)], remove: ['x'] });
   const at = `${SETTINGS}.${field}`;
   return [
@@ -287,9 +298,9 @@ const auth = filter('ExternalAuth', 'externalAuth', { protocol: 'HTTP', backendR
 const extension = filter('ExtensionRef', 'extensionRef', { group: 'g.example', kind: 'K', name: 'n' });
 const rewriting = { type: 'URLRewrite', urlRewrite: {} };
 const redirecting = { type: 'RequestRedirect', requestRedirect: {} };
-const copying = { type: 'RequestMirror', requestMirror: { backendRef: TARGET } };
-const editing = { type: 'RequestHeaderModifier', requestHeaderModifier: {} };
-const answering = { type: 'ResponseHeaderModifier', responseHeaderModifier: {} };
+export const copying = { type: 'RequestMirror', requestMirror: { backendRef: TARGET } };
+export const editing = { type: 'RequestHeaderModifier', requestHeaderModifier: {} };
+export const answering = { type: 'ResponseHeaderModifier', responseHeaderModifier: {} };
 const sharing = { type: 'CORS', cors: {} };
 const LISTS: Values = [
   [rewriting, redirecting],
@@ -305,17 +316,10 @@ const LISTS: Values = [
 ];
 const FILTER_LISTS: Values = [[], null, times(16, () => copying), [editing, answering, copying, sharing, rewriting]];
 
-const FILTER_ROWS: readonly Row[] = [
-  row(rule({ matches: PREFIX }), 'rules.0.filters', [...FILTER_LISTS, [redirecting]], LISTS),
-  row(withBackend({}), 'rules.0.backendRefs.0.filters', [...FILTER_LISTS, [redirecting]], LISTS),
-  row(withBackend({}), 'rules.0.filters', FILTER_LISTS, [[redirecting]]),
+/** Of the filters of every kind of route. */
+export const COMMON_FILTER_ROWS: readonly Row[] = [
   ...header('RequestHeaderModifier', 'requestHeaderModifier'),
   ...header('ResponseHeaderModifier', 'responseHeaderModifier'),
-  ...modifiers('URLRewrite', 'urlRewrite'),
-  ...modifiers('RequestRedirect', 'requestRedirect'),
-  row(redirect, `${SETTINGS}.requestRedirect.scheme`, ['http', 'https', ABSENT], ['', 'HTTP', 'ftp', 7]),
-  row(redirect, `${SETTINGS}.requestRedirect.port`, [...PORTS_TAKEN, ABSENT], PORTS_REFUSED),
-  row(redirect, `${SETTINGS}.requestRedirect.statusCode`, [301, 302, 303, 307, 308, ABSENT], [0, 300, 304, 200, '301']),
   row(mirror, `${SETTINGS}.requestMirror.percent`, [0, 100, ABSENT], [-1, 101, 1.5, '5']),
   row(mirror, `${SETTINGS}.requestMirror.fraction`, [ABSENT, null], [{ numerator: 1 }]),
   row(mirror, `${SETTINGS}.requestMirror.backendRef`, [TARGET], [ABSENT, null, {}, { name: 'm' }, [TARGET]]),
@@ -331,6 +335,22 @@ const FILTER_ROWS: readonly Row[] = [
     ],
     [{}, { numerator: 101 }, { numerator: 2, denominator: 1 }, { numerator: -1 }, { numerator: 0, denominator: 0 }],
   ),
+  row(extension, `${SETTINGS}.extensionRef.group`, ['', 'a.b'], ['A', ABSENT, 7]),
+  row(extension, `${SETTINGS}.extensionRef.kind`, ['K'], ['', 'a_b', ABSENT]),
+  row(extension, `${SETTINGS}.extensionRef.name`, ['n'], ['', letters(254), ABSENT], NOT_NAMES),
+  row(extension, `${SETTINGS}.extensionRef.namespace`, [], ['shop']),
+];
+
+/** Of an HTTPRoute alone. */
+const FILTER_ROWS: readonly Row[] = [
+  row(rule({ matches: PREFIX }), 'rules.0.filters', [...FILTER_LISTS, [redirecting]], LISTS),
+  row(withBackend({}), 'rules.0.backendRefs.0.filters', [...FILTER_LISTS, [redirecting]], LISTS),
+  row(withBackend({}), 'rules.0.filters', FILTER_LISTS, [[redirecting]]),
+  ...modifiers('URLRewrite', 'urlRewrite'),
+  ...modifiers('RequestRedirect', 'requestRedirect'),
+  row(redirect, `${SETTINGS}.requestRedirect.scheme`, ['http', 'https', ABSENT], ['', 'HTTP', 'ftp', 7]),
+  row(redirect, `${SETTINGS}.requestRedirect.port`, [...PORTS_TAKEN, ABSENT], PORTS_REFUSED),
+  row(redirect, `${SETTINGS}.requestRedirect.statusCode`, [301, 302, 303, 307, 308, ABSENT], [0, 300, 304, 200, '301']),
   row(cors, `${SETTINGS}.cors`, [{}], [ABSENT, 'x', { zzz: 1 }]),
   row(
     cors,
@@ -359,10 +379,6 @@ const FILTER_ROWS: readonly Row[] = [
   row(cors, `${SETTINGS}.cors.exposeHeaders`, [times(64, (i) => `h${i}`)], [times(65, (i) => `h${i}`)]),
   row(cors, `${SETTINGS}.cors.allowCredentials`, [true, false, ABSENT, null], ['true', 1, []]),
   row(cors, `${SETTINGS}.cors.maxAge`, [1, 2_147_483_647, ABSENT, null], [0, -1, 2_147_483_648, 1.5, '5']),
-  row(extension, `${SETTINGS}.extensionRef.group`, ['', 'a.b'], ['A', ABSENT, 7]),
-  row(extension, `${SETTINGS}.extensionRef.kind`, ['K'], ['', 'a_b', ABSENT]),
-  row(extension, `${SETTINGS}.extensionRef.name`, ['n'], ['', letters(254), ABSENT], NOT_NAMES),
-  row(extension, `${SETTINGS}.extensionRef.namespace`, [], ['shop']),
   row(auth, `${SETTINGS}.externalAuth.protocol`, ['HTTP'], ['GRPC', 'http', '', ABSENT]),
   row(auth, `${SETTINGS}.externalAuth.grpc`, [ABSENT, null], [{}]),
   row(
@@ -405,7 +421,7 @@ function withField(value: unknown, [key, ...rest]: readonly string[], field: unk
     : { ...object, [key]: inner };
 }
 
-function casesOf({ spec, path, taken, refused, stricter }: Row): ApiServerCase[] {
+export function casesOf(kind: string, { spec, path, taken, refused, stricter }: Row): ApiServerCase[] {
   const toCases = (values: Values, verdict: Pick<ApiServerCase, 'taken' | 'stricter'>): ApiServerCase[] =>
     values.map((value) => {
       const written = value === ABSENT ? 'absent' : JSON.stringify(value);
@@ -413,7 +429,7 @@ function casesOf({ spec, path, taken, refused, stricter }: Row): ApiServerCase[]
         title: `${path}: ${written.slice(0, 120)}`,
         document: {
           apiVersion: 'gateway.networking.k8s.io/v1',
-          kind: 'HTTPRoute',
+          kind,
           metadata: { name: 'route', namespace: 'shop' },
           spec: withField(spec, path.split('.'), value) as Json,
         },
@@ -427,6 +443,6 @@ function casesOf({ spec, path, taken, refused, stricter }: Row): ApiServerCase[]
   ];
 }
 
-export const API_SERVER_CASES: readonly ApiServerCase[] = [...ROUTE_ROWS, ...BACKEND_ROWS, ...FILTER_ROWS].flatMap(
-  casesOf,
-);
+export const HTTP_ROUTE_CASES: readonly ApiServerCase[] = [
+  ...[...COMMON_ROWS, ...ROUTE_ROWS, ...BACKEND_ROWS, ...COMMON_FILTER_ROWS, ...FILTER_ROWS],
+].flatMap((each) => casesOf('HTTPRoute', each));

@@ -58,7 +58,7 @@ export function mirror(
   key: string,
   share: { readonly numerator?: number; readonly denominator?: number } = {},
   ref: Partial<BackendObjectReference> = {},
-): HttpRouteFilter {
+): FilterOf<'RequestMirror'> {
   const { group, kind, namespace, name, port } = backend(key);
   const backendRef = { group, kind, namespace, name, port, ...ref };
   return { type: 'RequestMirror', requestMirror: { backendRef, numerator: 100, denominator: 100, ...share } };
@@ -76,7 +76,7 @@ export function cors(fields: Partial<FilterOf<'CORS'>['cors']>): HttpRouteFilter
   return { type: 'CORS', cors: { ...defaults, ...fields } };
 }
 
-export const extension: HttpRouteFilter = {
+export const extension: FilterOf<'ExtensionRef'> = {
   type: 'ExtensionRef',
   extensionRef: { group: 'example.com', kind: 'Limit', name: 'a' },
 };

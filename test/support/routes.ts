@@ -2,6 +2,11 @@
  * Short ways to write the objects of `src/gateway-api/types.ts` with their defaults filled in.
  */
 import type {
+  CarriedRoute,
+  GrpcMethodMatch,
+  GrpcRoute,
+  GrpcRouteMatch,
+  GrpcRouteRule,
   HeaderMatch,
   HttpBackendRef,
   HttpMethod,
@@ -12,6 +17,8 @@ import type {
   ParentRef,
   PathMatch,
   QueryParamMatch,
+  RouteOf,
+  RouteRule,
   Service,
   ServicePort,
   SourceLocation,
@@ -108,9 +115,28 @@ export function httpRoute(
   rules: readonly HttpRouteRule[],
   options: Partial<HttpRoute> = {},
 ): HttpRoute {
+  return { ...routeOf('HTTPRoute', key, parents, rules), ...options };
+}
+
+/** The same, of calls of gRPC. */
+export function grpcRoute(
+  key: string,
+  parents: readonly (string | ParentRef)[],
+  rules: readonly GrpcRouteRule[],
+  options: Partial<GrpcRoute> = {},
+): GrpcRoute {
+  return { ...routeOf('GRPCRoute', key, parents, rules), ...options };
+}
+
+function routeOf<Kind extends CarriedRoute['kind'], Rule extends RouteRule>(
+  kind: Kind,
+  key: string,
+  parents: readonly (string | ParentRef)[],
+  rules: readonly Rule[],
+): RouteOf<Kind, Rule> {
   const [namespace, name] = key.split('/');
   return {
-    kind: 'HTTPRoute',
+    kind,
     namespace: namespace!,
     name: name!,
     generation: null,
@@ -129,7 +155,6 @@ export function httpRoute(
       })),
     })),
     source: source(),
-    ...options,
   };
 }
 
@@ -150,6 +175,49 @@ export function ruleTo(name: string, ...matches: readonly MatchOptions[]): HttpR
     name,
     matches: matches.length === 0 ? [match()] : matches.map(match),
     backendRefs: [backend(`v/${name}:80`)],
+  });
+}
+
+export const exactCall = (service: string | null, method: string | null = null): GrpcMethodMatch => ({
+  type: 'Exact',
+  service,
+  method,
+});
+export const callRegex = (service: string | null, method: string | null = null): GrpcMethodMatch => ({
+  type: 'RegularExpression',
+  service,
+  method,
+});
+
+export function grpcMatch(method: GrpcMethodMatch | null = null, headers: readonly HeaderMatch[] = []): GrpcRouteMatch {
+  return { method, headers };
+}
+
+/** `index` is given by `grpcRoute`. */
+export function grpcRule(options: Partial<GrpcRouteRule> = {}): GrpcRouteRule {
+  const { timeouts, retry } = rule();
+  return {
+    ...{ index: 0, name: null, matches: [grpcMatch()], filters: [], backendRefs: [], timeouts, retry },
+    ...options,
+  };
+}
+
+/** As `ruleTo`. */
+export function grpcRuleTo(name: string, ...matches: readonly GrpcRouteMatch[]): GrpcRouteRule {
+  const { backendRefs } = ruleTo(name);
+  const backends = backendRefs.map((ref) => ({ ...ref, filters: [] }));
+  return grpcRule({ name, matches: matches.length === 0 ? [grpcMatch()] : matches, backendRefs: backends });
+}
+
+/** A call of gRPC: `my.pkg.Service/Method`. */
+export function callHead(
+  name: string,
+  headers: readonly (readonly [name: string, value: string])[] = [],
+): ReturnType<typeof requestHead> {
+  return requestHead({
+    method: 'POST',
+    target: `/${name}`,
+    headers: [['content-type', 'application/grpc'], ['te', 'trailers'], ...headers],
   });
 }
 

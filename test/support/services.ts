@@ -25,7 +25,17 @@ export function serviceMap(...services: readonly Service[]): ReadonlyMap<string,
 /** A frontend without rules: `devopssong/name:port`, port 0 for `devopssong/name:*`. */
 export function frontend(name: string, port: number, mode: 'http' | 'opaque' = 'http'): AttachedFrontend {
   const key = `devopssong/${name}:${port === 0 ? '*' : port}`;
-  return { key, namespace: 'devopssong', name, port, mode, consumer: false, rules: [], service: null };
+  return {
+    key,
+    namespace: 'devopssong',
+    name,
+    port,
+    mode,
+    routeKind: 'HTTPRoute',
+    consumer: false,
+    rules: [],
+    service: null,
+  };
 }
 
 export function attachment(

@@ -31,7 +31,6 @@ import {
   type NativeHeaderPlan,
   type NativeMirror,
   type NativePolicy,
-  type NativeReply,
 } from '../../addon/http-engine.ts';
 import type { OuterCarrier, OuterStreams } from '../../addon/outer-streams.ts';
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../../errors.ts';
@@ -46,10 +45,10 @@ import type {
   RequestHead,
 } from '../../routing/decision.ts';
 import type { Engine, EngineHost, RoutedConnection } from '../engine.ts';
-import { localReply } from '../local-reply.ts';
+import type { GrpcCode } from '../../grpc-status.ts';
+import { nativeReply, REASONS, replyKey } from './native-reply.ts';
 
 const DRAIN_POLL_MS = 20;
-const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];
 
 export interface NativeEngineOptions extends HttpEngineSettings {
   /** Adopt duplicates of descriptors, which stay with their owner. For descriptors that Node owns. Default false. */
@@ -141,8 +140,9 @@ class NativeHttpEngine implements NativeEngine {
     this.native = createHttpEngine({
       ...settings,
       replies: REASONS.map((reason, index) => {
-        this.replies.set(replyKey(reason, REQUEST_REASONS[reason].status), index);
-        return { name: reason, ...nativeReply(reason, REQUEST_REASONS[reason].status) };
+        const { status, grpc } = REQUEST_REASONS[reason];
+        this.replies.set(replyKey(reason, status, grpc), index);
+        return { name: reason, ...nativeReply(reason, status, grpc) };
       }),
       decide: (frontend, method, path, query, a, b, c, d, e, f, g, h) => {
         const { head } = this;
@@ -273,7 +273,7 @@ class NativeHttpEngine implements NativeEngine {
         break;
       case 'local':
         slots[DECISION.kind] = DECISION_KIND.local;
-        slots[DECISION.reply] = this.replyIndex(decision.reason, decision.status);
+        slots[DECISION.reply] = this.replyIndex(decision.reason, decision.status, decision.grpc ?? null);
         if (decision.fields != null) this.native.setFields(fieldLines(decision.fields));
         break;
     }
@@ -289,11 +289,11 @@ class NativeHttpEngine implements NativeEngine {
     return { backend: backend.id, plan: plan === null ? -1 : this.plans.of(plan), series };
   }
 
-  private replyIndex(reason: RequestReason, status: number): number {
-    const key = replyKey(reason, status);
+  private replyIndex(reason: RequestReason, status: number, code: GrpcCode | null): number {
+    const key = replyKey(reason, status, code);
     let index = this.replies.get(key);
     if (index === undefined) {
-      index = this.native.addReply(nativeReply(reason, status));
+      index = this.native.addReply(nativeReply(reason, status, code));
       this.replies.set(key, index);
     }
     return index;
@@ -375,20 +375,4 @@ function fieldLines(fields: readonly FieldLine[]): string {
   let lines = '';
   for (const { name, value } of fields) lines += `${name}: ${value}\r\n`;
   return lines;
-}
-
-function replyKey(reason: RequestReason, status: number): string {
-  return `${status} ${reason}`;
-}
-
-function nativeReply(reason: RequestReason, status: number): NativeReply {
-  const reply = localReply(reason, status);
-  const lines = [`HTTP/1.1 ${reply.status}\r\n`];
-  for (let i = 0; i < reply.fields.length; i += 2) lines.push(`${reply.fields[i]!}: ${reply.fields[i + 1]!}\r\n`);
-  return {
-    status,
-    reason: REASONS.indexOf(reason),
-    head: lines.join(''),
-    body: Buffer.from(reply.body).toString('latin1'),
-  };
 }

@@ -5,7 +5,7 @@
  *
  * Stage before: a route table, when connections are handed out. Stage after: `proxy/engines.ts`.
  */
-import type { HttpRouteFilter, HttpRouteRule } from '../../gateway-api/types.ts';
+import type { HttpRouteFilter, RouteRule } from '../../gateway-api/types.ts';
 import type { FrontendTable } from '../../routing/table.ts';
 
 const DATE = 'date';
@@ -21,7 +21,7 @@ export function exceedsUws(frontend: FrontendTable): boolean {
   return exceeds;
 }
 
-function ruleExceeds({ filters, backendRefs }: HttpRouteRule): boolean {
+function ruleExceeds({ filters, backendRefs }: RouteRule): boolean {
   return filters.some(filterExceeds) || backendRefs.some((ref) => ref.filters.some(filterExceeds));
 }
 

@@ -3,7 +3,7 @@
  *
  * Stage before: `compose.ts`. Stage after: `ForwardDecision.mirrors`.
  */
-import { refuseBackend } from '../../config/support.ts';
+import { refuseBackend, type CarriedKind } from '../../config/support.ts';
 import type { BackendObjectReference, HttpRouteFilter, Service } from '../../gateway-api/types.ts';
 import type { CompileDeps, ForwardDecision, ForwardPlan, MirrorTarget, SeriesLabels } from '../decision.ts';
 import { gcd, type Random } from '../picker.ts';
@@ -22,6 +22,8 @@ export interface CompiledMirror {
 
 /** What compiling the mirrors of a rule needs to know. */
 export interface MirrorContext {
+  /** Of the route. */
+  readonly kind: CarriedKind;
   /** Labels of the rule. */
   readonly labels: SeriesLabels;
   readonly services: ReadonlyMap<string, Service>;
@@ -31,7 +33,7 @@ export interface MirrorContext {
 /** `plan`: of the filters listed before the mirror. An unusable backend drops the mirror, not the request. */
 export function compileMirror(mirror: RequestMirror, plan: ForwardPlan | null, context: MirrorContext): CompiledMirror {
   const { backendRef: ref, numerator, denominator } = mirror;
-  const refused = refuseBackend(ref, context.services)?.message ?? null;
+  const refused = refuseBackend(ref, context.services, context.kind)?.message ?? null;
   if (refused !== null || ref.port === null || numerator === 0) {
     return { ref, numerator, denominator, target: null, refused };
   }

@@ -469,15 +469,19 @@ export const MATCHING_CASES: readonly ConformanceCase[] = [
       'GRPCRouteRequestHeaderModifier',
       'GRPCRouteWeight',
     ],
-    title: 'SPEC P6: a GRPCRoute is not accepted, and what is sent to its Service passes unread',
+    title: 'SPEC G4, G6: a GRPCRoute is accepted, serves what is a call of gRPC, and answers 404 to what is none',
     routes: 'grpc-route',
-    conditions: ['mesh/grpc mesh/echo:80 Accepted=False UnsupportedValue'],
-    requests: [served(EITHER, { headers: { 'X-Set': 'by-client' } }, { headers: { 'x-sideroute-reason': null } })],
-    also: async (t, mesh) => {
-      const before = mesh.sidecar().metric(/^sideroute_passthrough_connections_total\{reason="opaque"\}/);
-      await mesh.exchange({});
-      const after = mesh.sidecar().metric(/^sideroute_passthrough_connections_total\{reason="opaque"\}/);
-      t.equal(after, before + 1, 'the connection is tunnelled');
-    },
+    requests: [
+      unmatched({ headers: { 'X-Set': 'by-client' } }),
+      unmatched({ method: 'POST', headers: { 'Content-Type': 'application/grpc-web' } }),
+      served(
+        EITHER,
+        {
+          ...{ method: 'POST', target: '/echo.Echo/Echo' },
+          headers: { 'Content-Type': 'application/grpc', 'X-Set': 'by-client' },
+        },
+        { seen: { 'x-set': ['by-route'] } },
+      ),
+    ],
   },
 ];

@@ -33,6 +33,22 @@ t.test('a labelled namespace gets the routes of everybody and the Services that 
   t.hasStrict(route!['metadata'], { creationTimestamp: '2026-11-28T10:00:00Z', generation: 1 });
 });
 
+t.test('a GRPCRoute goes where an HTTPRoute goes, with the Services that it names', async (t) => {
+  const mirror = { type: 'RequestMirror', requestMirror: { backendRef: { name: 'unrelated', port: 80 } } };
+  const match = { method: { service: 'shop.Cart' } };
+  const rules = [{ matches: [match], filters: [mirror], backendRefs: [{ name: 'my-server-v1', port: 80 }] }];
+  const calls: [string, object] = ['grpcroutes', route('g', 'shop', { kind: 'GRPCRoute', rules })];
+  const api = await serverOf(t, ...SHOP.slice(0, -1), calls);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const expected = ['my-server', 'my-server-v1', 'unrelated'].map((name) => `Service shop/${name}`);
+  for (const name of ['shop', 'clients']) t.same(setOf(api, name)?.names, [...expected, 'GRPCRoute shop/g'], name);
+  matches(t, setOf(api, 'clients')!.items.at(-1), { kind: 'GRPCRoute', spec: { rules: [{ matches: [match] }] } });
+  api.remove('grpcroutes', 'shop/g');
+  await eventually('it is gone', () => setOf(api, 'clients')?.names.length === 0);
+});
+
 t.test('what changes nothing is not written', async (t) => {
   const api = await serverOf(t, ...SHOP);
   const started = await startController(api.url);

@@ -166,7 +166,7 @@ t.test('a route that only has Gateways as parents is left alone', async (t) => {
   t.equal(parentsOf(api, 'shop/s').length, 1);
 });
 
-t.test('SPEC P6, S1: kinds conflict, and both are told; what is not carried says so', async (t) => {
+t.test('SPEC P6, S1: kinds conflict, and both are told', async (t) => {
   const api = await serverOf(t, ...SHOP, ['httproutes', route('h', 'shop')]);
   const started = await startController(api.url);
   t.teardown(() => started.close());
@@ -178,10 +178,38 @@ t.test('SPEC P6, S1: kinds conflict, and both are told; what is not carried says
   );
   await settled(started);
   const grpc = parentsOf(api, 'shop/g', 'grpcroutes')[0];
-  t.same(told(grpc), ['Accepted=False UnsupportedValue']);
-  t.match(grpc!.conditions[0]!.message, /not carried by this version/);
+  t.same(told(grpc), ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']);
   api.remove('grpcroutes', 'shop/g');
   await eventually('it is accepted again', () => told(parentsOf(api, 'shop/h')[0])[0] === 'Accepted=True Accepted');
+});
+
+t.test('SPEC S1-S3, B3, G4: a GRPCRoute has the status that an HTTPRoute would have', async (t) => {
+  const method = { service: 'shop.Cart', method: 'Get' };
+  const rules = (more: object, backend = 'my-server-v1'): object[] => [
+    { matches: [{ method }], backendRefs: [{ name: backend, port: 80 }], ...more },
+  ];
+  const calls = (ruleList: readonly object[]): object => route('g', 'shop', { kind: 'GRPCRoute', rules: ruleList });
+  const api = await serverOf(t, ...SHOP, ['grpcroutes', calls(rules({}))]);
+  const started = await startController(api.url);
+  t.teardown(() => started.close());
+  await settled(started);
+  const now = (): readonly Condition[] => parentsOf(api, 'shop/g', 'grpcroutes')[0]?.conditions ?? [];
+  const said = (): string[] => told(parentsOf(api, 'shop/g', 'grpcroutes')[0]);
+  t.same(said(), ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs']);
+
+  api.apply('grpcroutes', calls(rules({}, 'nowhere')));
+  await eventually('the backend is missed', () => said()[1] === 'ResolvedRefs=False BackendNotFound');
+  t.match(now()[1]!.message, /answered with UNAVAILABLE/);
+
+  const extension = { type: 'ExtensionRef', extensionRef: { group: 'a.example', kind: 'K', name: 'n' } };
+  api.apply('grpcroutes', calls([...rules({ filters: [extension] }), ...rules({})]));
+  await eventually('a rule is told as dropped', () => said()[1] === 'PartiallyInvalid=True UnsupportedValue');
+  t.match(now()[1]!.message, /^Dropped Rule: spec\.rules\[0\] answer UNIMPLEMENTED/);
+
+  // What passes the API server: the dialect is ours.
+  api.apply('grpcroutes', calls(rules({ matches: [{ method: { type: 'RegularExpression', service: '(' } }] })));
+  await eventually('it is not accepted', () => said()[0] === 'Accepted=False UnsupportedValue');
+  t.match(now()[0]!.message, /spec\.rules\[0\]\.matches\[0\]\.method\.service/);
 });
 
 t.test('SPEC V8: two controllers of different names write once each and then rest', async (t) => {

@@ -6,7 +6,20 @@ import type { Problem, Resource } from '../../../src/gateway-api/types.ts';
 import { configDump, type ConfigView } from '../../../src/admin/config-dump.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import { mirror } from '../../support/filters.ts';
-import { backend, exactPath, httpRoute, match, rule, service, testDeps, type TestDeps } from '../../support/routes.ts';
+import {
+  backend,
+  exactCall,
+  exactPath,
+  grpcMatch,
+  grpcRoute,
+  grpcRule,
+  httpRoute,
+  match,
+  rule,
+  service,
+  testDeps,
+  type TestDeps,
+} from '../../support/routes.ts';
 import { matches } from '../../support/match.ts';
 
 function viewOf(resources: readonly Resource[], deps: TestDeps = testDeps()): ConfigView {
@@ -148,6 +161,28 @@ t.test('frontends have their rules in order of precedence, with everything a per
     ],
   });
   t.same(parsed.frontends[1]!.rules, [], 'no request of an opaque frontend is read');
+});
+
+t.test('rules of a GRPCRoute say their kind, the service and the method, and what a call is told', async (t) => {
+  const call = exactCall('shop.Cart', 'Get');
+  const routes = [grpcRoute('shop/calls', ['shop/cart'], [grpcRule({ name: 'get', matches: [grpcMatch(call)] })])];
+  const { frontends, routes: described } = JSON.parse(await dump(viewOf([service('shop/cart', [80]), ...routes]))) as {
+    frontends: unknown;
+    routes: unknown;
+  };
+  matches(t, described, [{ kind: 'GRPCRoute', namespace: 'shop', name: 'calls' }]);
+  matches(t, frontends, [
+    {
+      ...{ key: 'shop/cart:80', mode: 'http', routeKind: 'GRPCRoute' },
+      rules: [
+        {
+          ...{ kind: 'GRPCRoute', route: 'shop/calls', rule: 0, name: 'get' },
+          matches: [{ order: 0, method: call, headers: [] }],
+          refused: { status: 500, reason: 'no_backend', grpc: 'UNIMPLEMENTED', message: 'the rule has no backendRefs' },
+        },
+      ],
+    },
+  ]);
 });
 
 t.test('there is a dump of nothing', async (t) => {

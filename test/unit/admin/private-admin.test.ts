@@ -194,6 +194,10 @@ onEachServer('/explain says which rule of the live table wins', async (t, server
     request: { method: 'GET', path: '/', query: '' },
     outcome: { shares: [{ backend: 'shop/v1:80' }] },
   });
+  matches(t, JSON.parse((await ask(admin, '/explain?service=cart.shop&grpc=shop.Cart/Get&header=version:new')).body), {
+    request: { method: 'POST', path: '/shop.Cart/Get', call: true },
+    outcome: { shares: [{ backend: 'shop/v2:80' }] },
+  });
   t.match(JSON.parse((await ask(admin, '/explain?service=other.shop.svc.cluster.local:81')).body), {
     frontend: null,
     outcome: { kind: 'original' },
@@ -223,6 +227,9 @@ onEachServer('bad input of /explain is a 400 that names the parameter', async (t
     ['?service=cart.shop&path=a', 'path: got "a", expected a path'],
     ['?service=cart.shop&path=/%0d%0a', 'path: got'],
     ['?service=cart.shop&header=no-colon', 'header: got "no-colon", expected'],
+    ['?service=cart.shop&grpc=shop.Cart', 'grpc: got "shop.Cart", expected SERVICE/METHOD'],
+    ['?service=cart.shop&grpc=a/b&grpc=a/b', 'grpc: is given more than once'],
+    ['?service=cart.shop&grpc=a/b&path=/', 'grpc: excludes method and path'],
     ['?service=cart.shop&format=xml', 'format: got "xml", expected one of json, text'],
     ['?service=cart.shop&path=/?a=1&b=2', 'b: no such parameter'],
   ]) {

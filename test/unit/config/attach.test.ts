@@ -2,7 +2,17 @@ import t from 'tap';
 import { attach } from '../../../src/config/attach.ts';
 import type { AttachedFrontend, Attachment } from '../../../src/config/attachment.ts';
 import type { Resource } from '../../../src/gateway-api/types.ts';
-import { backend, httpRoute, otherRoute, parent, rule, ruleTo, service } from '../../support/routes.ts';
+import {
+  backend,
+  grpcRoute,
+  grpcRuleTo,
+  httpRoute,
+  otherRoute,
+  parent,
+  rule,
+  ruleTo,
+  service,
+} from '../../support/routes.ts';
 import { matches } from '../../support/match.ts';
 
 function attached(resources: readonly Resource[], namespace: string | null = 'client'): Attachment {
@@ -319,7 +329,8 @@ t.test('the order of the input changes nothing', async (t) => {
     httpRoute('ns/b', ['ns/web'], [ruleTo('v1')]),
     httpRoute('client/c', [parent('ns/web', { port: 80 })], [ruleTo('v2')]),
     httpRoute('ns/a', ['ns/web', 'ns/db'], [ruleTo('v3')]),
-    otherRoute('GRPCRoute', 'ns/g', [parent('ns/web', { port: 8080 })]),
+    grpcRoute('ns/g', [parent('ns/web', { port: 8080 })], [grpcRuleTo('v1')]),
+    otherRoute('TLSRoute', 'ns/t', [parent('ns/web', { port: 8080 })]),
   ];
   t.same(attached([...resources].reverse()), attached(resources));
 });

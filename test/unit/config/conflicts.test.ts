@@ -2,7 +2,7 @@ import t from 'tap';
 import { attach } from '../../../src/config/attach.ts';
 import type { Attachment } from '../../../src/config/attachment.ts';
 import type { OtherRoute, Resource } from '../../../src/gateway-api/types.ts';
-import { httpRoute, otherRoute, parent, ruleTo, service } from '../../support/routes.ts';
+import { grpcRoute, grpcRuleTo, httpRoute, otherRoute, parent, ruleTo, service } from '../../support/routes.ts';
 import { matches } from '../../support/match.ts';
 
 const twoPorts = service('ns/web', [
@@ -10,6 +10,7 @@ const twoPorts = service('ns/web', [
   { name: 'admin', port: 8080 },
 ]);
 const http = (key = 'ns/http', options = {}) => httpRoute(key, [parent('ns/web', options)], [ruleTo('v1')]);
+const grpc = (key = 'ns/grpc', options = {}) => grpcRoute(key, [parent('ns/web', options)], [grpcRuleTo('v1')]);
 const other = (kind: OtherRoute['routeKind'], key: string, options = {}) =>
   otherRoute(kind, key, [parent('ns/web', options)]);
 
@@ -33,8 +34,10 @@ t.test('SPEC P6: GRPCRoute over HTTPRoute over TLSRoute over TCPRoute, whatever 
   const kinds = ['GRPCRoute', 'HTTPRoute', 'TLSRoute', 'TCPRoute'] as const;
   for (const [index, winner] of kinds.entries()) {
     for (const loser of kinds.slice(index + 1)) {
-      const make = (kind: (typeof kinds)[number], name: string, creationTimestamp: number) =>
-        kind === 'HTTPRoute' ? { ...http(`ns/${name}`), creationTimestamp } : other(kind, `ns/${name}`);
+      const make = (kind: (typeof kinds)[number], name: string, creationTimestamp: number) => {
+        if (kind === 'HTTPRoute') return { ...http(`ns/${name}`), creationTimestamp };
+        return kind === 'GRPCRoute' ? { ...grpc(`ns/${name}`), creationTimestamp } : other(kind, `ns/${name}`);
+      };
       const result = attached([make(loser, 'a', 1), make(winner, 'b', 2), service('ns/web', [80])]);
       const lost = result.conditions.find(({ name }) => name === 'a')!;
       t.match(lost, {
@@ -50,13 +53,14 @@ t.test('SPEC P6: GRPCRoute over HTTPRoute over TLSRoute over TCPRoute, whatever 
         result.problems.filter(({ code }) => code === 'route-conflict'),
         [{ severity: 'warning', resource: `${loser} ns/a`, path: 'spec.parentRefs[0]', message: lost.message }],
       );
-      t.same(frontends(result), [winner === 'HTTPRoute' ? 'ns/web:80 http b' : 'ns/web:80 opaque']);
+      t.same(frontends(result), [index < 2 ? 'ns/web:80 http b' : 'ns/web:80 opaque']);
+      t.equal(result.frontends[0]!.routeKind, winner);
     }
   }
 });
 
 t.test('SPEC P6: a port of a kind that is not carried is tunnelled unread, and the route says so', async (t) => {
-  for (const kind of ['GRPCRoute', 'TLSRoute', 'TCPRoute'] as const) {
+  for (const kind of ['TLSRoute', 'TCPRoute'] as const) {
     const result = attached([twoPorts, other(kind, 'ns/other', { port: 8080 }), http('ns/http', { port: 80 })]);
     t.same(frontends(result), ['ns/web:80 http http', 'ns/web:8080 opaque']);
     matches(
@@ -73,12 +77,9 @@ t.test('SPEC P6: a port of a kind that is not carried is tunnelled unread, and t
 });
 
 t.test('SPEC P6: who is displaced on some ports only stays accepted and is told where', async (t) => {
-  const result = attached([twoPorts, http(), other('GRPCRoute', 'ns/grpc', { sectionName: 'admin' })]);
-  t.same(frontends(result), ['ns/web:80 http http', 'ns/web:8080 opaque']);
-  t.same(accepted(result), [
-    'HTTPRoute http ns/web True Accepted',
-    'GRPCRoute grpc ns/web:admin False UnsupportedValue',
-  ]);
+  const result = attached([twoPorts, http(), grpc('ns/grpc', { sectionName: 'admin' })]);
+  t.same(frontends(result), ['ns/web:80 http http', 'ns/web:8080 http grpc']);
+  t.same(accepted(result), ['HTTPRoute http ns/web True Accepted', 'GRPCRoute grpc ns/web:admin True Accepted']);
   t.match(result.conditions[0]!.message, /; ignored on port 8080: GRPCRoute ns\/grpc takes precedence there$/);
   t.notOk(result.conditions.some(({ type }) => type === 'PartiallyInvalid'));
   matches(
@@ -90,61 +91,53 @@ t.test('SPEC P6: who is displaced on some ports only stays accepted and is told 
 
 t.test('SPEC V9, P6: a GRPCRoute displaces an HTTPRoute of the port whatever their hostnames', async (t) => {
   for (const hostnames of [[], ['web.example'], ['*.example']]) {
-    const result = attached([twoPorts, { ...http('ns/http', { port: 80 }), hostnames }, other('GRPCRoute', 'ns/grpc')]);
-    t.same(frontends(result), ['ns/web:80 opaque', 'ns/web:8080 opaque'], hostnames.join());
-    t.same(accepted(result), [
-      'HTTPRoute http ns/web:80 False Conflicted',
-      'GRPCRoute grpc ns/web False UnsupportedValue',
-    ]);
+    const result = attached([twoPorts, { ...http('ns/http', { port: 80 }), hostnames }, grpc('ns/grpc')]);
+    t.same(frontends(result), ['ns/web:80 http grpc', 'ns/web:8080 http grpc'], hostnames.join());
+    t.same(accepted(result), ['HTTPRoute http ns/web:80 False Conflicted', 'GRPCRoute grpc ns/web True Accepted']);
   }
 });
 
 t.test('SPEC P6: each parentRef is judged by itself', async (t) => {
   const refs = [parent('ns/web', { port: 80 }), parent('ns/web', { port: 8080 })];
-  const result = attached([
-    twoPorts,
-    httpRoute('ns/http', refs, [ruleTo('v1')]),
-    other('GRPCRoute', 'ns/grpc', { port: 80 }),
-  ]);
+  const result = attached([twoPorts, httpRoute('ns/http', refs, [ruleTo('v1')]), grpc('ns/grpc', { port: 80 })]);
   t.same(accepted(result), [
     'HTTPRoute http ns/web:80 False Conflicted',
     'HTTPRoute http ns/web:8080 True Accepted',
-    'GRPCRoute grpc ns/web:80 False UnsupportedValue',
+    'GRPCRoute grpc ns/web:80 True Accepted',
   ]);
   t.same(
-    result.conditions.filter(({ type }) => type === 'ResolvedRefs').map(({ parent: label }) => label),
-    ['ns/web:80', 'ns/web:8080'],
+    result.conditions
+      .filter(({ type }) => type === 'ResolvedRefs')
+      .map(({ routeKind, parent: label }) => `${routeKind} ${label}`),
+    ['HTTPRoute ns/web:80', 'HTTPRoute ns/web:8080', 'GRPCRoute ns/web:80'],
   );
 });
 
 t.test('SPEC P6: without a Service document every port is one, and a named port is apart', async (t) => {
-  const everywhere = attached([http(), other('GRPCRoute', 'ns/grpc')]);
-  t.same(frontends(everywhere), ['ns/web:* opaque']);
+  const everywhere = attached([http(), grpc('ns/grpc')]);
+  t.same(frontends(everywhere), ['ns/web:* http grpc']);
   t.match(everywhere.conditions[0], { reason: 'Conflicted', message: /the ports that no route names: GRPCRoute/ });
-  const named = attached([http(), other('GRPCRoute', 'ns/grpc', { port: 81 })]);
-  t.same(frontends(named), ['ns/web:* http http', 'ns/web:81 opaque']);
+  const named = attached([http(), grpc('ns/grpc', { port: 81 })]);
+  t.same(frontends(named), ['ns/web:* http http', 'ns/web:81 http grpc']);
   t.match(named.conditions[0], { status: 'True', message: /ignored on port 81/ });
-  const covered = attached([http('ns/http', { port: 80 }), other('GRPCRoute', 'ns/grpc')]);
-  t.same(frontends(covered), ['ns/web:* opaque', 'ns/web:80 opaque']);
+  const covered = attached([http('ns/http', { port: 80 }), grpc('ns/grpc')]);
+  t.same(frontends(covered), ['ns/web:* http grpc', 'ns/web:80 http grpc']);
   t.match(covered.conditions[0], { status: 'False', reason: 'Conflicted' });
 });
 
 t.test('SPEC A7, P6: consumer and producer routes serve different clients and do not conflict', async (t) => {
-  const resources = [twoPorts, other('GRPCRoute', 'ns/producer'), http('client/consumer', { port: 80 })];
+  const resources = [twoPorts, grpc('ns/producer'), http('client/consumer', { port: 80 })];
   const client = attached(resources, 'client');
-  t.same(frontends(client), ['ns/web:80 http consumer', 'ns/web:8080 opaque']);
-  t.same(accepted(client), [
-    'GRPCRoute producer ns/web False UnsupportedValue',
-    'HTTPRoute consumer ns/web:80 True Accepted',
-  ]);
-  t.same(frontends(attached(resources, 'elsewhere')), ['ns/web:80 opaque', 'ns/web:8080 opaque']);
-  const grpcConsumer = [twoPorts, http(), other('GRPCRoute', 'client/grpc', { port: 80 })];
-  t.same(frontends(attached(grpcConsumer, 'client')), ['ns/web:80 opaque', 'ns/web:8080 http http']);
+  t.same(frontends(client), ['ns/web:80 http consumer', 'ns/web:8080 http producer']);
+  t.same(accepted(client), ['GRPCRoute producer ns/web True Accepted', 'HTTPRoute consumer ns/web:80 True Accepted']);
+  t.same(frontends(attached(resources, 'elsewhere')), ['ns/web:80 http producer', 'ns/web:8080 http producer']);
+  const grpcConsumer = [twoPorts, http(), grpc('client/grpc', { port: 80 })];
+  t.same(frontends(attached(grpcConsumer, 'client')), ['ns/web:80 http grpc', 'ns/web:8080 http http']);
   t.same(frontends(attached(grpcConsumer, 'elsewhere')), ['ns/web:80 http http', 'ns/web:8080 http http']);
 });
 
 t.test('SPEC A2, P6: parents of other kinds are resolved as those of an HTTPRoute', async (t) => {
-  const result = attached([twoPorts, other('GRPCRoute', 'ns/grpc', { port: 81 }), http()]);
+  const result = attached([twoPorts, grpc('ns/grpc', { port: 81 }), http()]);
   t.same(frontends(result), ['ns/web:80 http http', 'ns/web:8080 http http']);
   t.match(result.conditions[0], { routeKind: 'GRPCRoute', reason: 'NoMatchingParent', parent: 'ns/web:81' });
   t.match(result.problems[0], { severity: 'error', code: 'no-matching-parent', resource: 'GRPCRoute ns/grpc' });

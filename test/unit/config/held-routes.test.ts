@@ -5,6 +5,7 @@ import { attach } from '../../../src/config/attach.ts';
 import { RouteFiles } from '../../../src/config/route-files.ts';
 import { parseRoutes } from '../../../src/config/route-parser.ts';
 import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
+import type { RouteMatch } from '../../../src/gateway-api/types.ts';
 import { matches } from '../../support/match.ts';
 
 /** One route directory over time. */
@@ -36,11 +37,15 @@ const route = (name: string, path: string, kind = 'HTTPRoute', more = '') =>
 const service = (name: string, ip: string) =>
   `apiVersion: v1\nkind: Service\nmetadata: { name: ${name}, namespace: shop }\nspec: { clusterIP: ${ip}, ports: [{ port: 80 }] }\n`;
 
+function asked(match: RouteMatch): string {
+  return 'path' in match ? match.path.value : `${match.method?.service ?? '*'}/${match.method?.method ?? '*'}`;
+}
+
 /** What each frontend serves, by the paths of its rules. */
 function served({ resources }: ConfigSnapshot): Record<string, string[]> {
   const { frontends } = attach({ resources, namespace: 'shop' });
   return Object.fromEntries(
-    frontends.map(({ key, rules }) => [key, rules.map(({ rule }) => rule.matches[0]!.path.value)]),
+    frontends.map(({ key, rules }) => [key, rules.map(({ rule: { matches } }) => asked(matches[0]!))]),
   );
 }
 
@@ -112,21 +117,32 @@ t.test('moved to another file it is the same route; a good version anywhere wins
 
 t.test('routes of other kinds keep their ports, and Services their addresses', async (t) => {
   const directory = new Directory();
-  const grpc = route('a', '/x', 'GRPCRoute');
-  const files = { 'a.yaml': route('a', '/one'), 'g.yaml': grpc, 's.yaml': service('a', '10.96.0.1') };
+  const tls = route('a', '/x', 'TLSRoute');
+  const files = { 't.yaml': tls, 's.yaml': service('a', '10.96.0.1') };
   const mode = (snapshot: ConfigSnapshot) =>
     attach({ resources: snapshot.resources, namespace: 'shop' }).frontends[0]?.mode;
   t.equal(mode(await directory.has(files)), 'opaque');
   const broken = await directory.has({
     ...files,
-    'g.yaml': grpc.replace('port: 80', 'port: "80"'),
+    't.yaml': tls.replace('port: 80', 'port: "80"'),
     's.yaml': service('a', 'not-an-address'),
   });
   t.equal(mode(broken), 'opaque');
-  t.same([...broken.heldRoutes].sort(), ['GRPCRoute shop/a', 'Service shop/a']);
+  t.same([...broken.heldRoutes].sort(), ['Service shop/a', 'TLSRoute shop/a']);
   matches(t, attach({ resources: broken.resources, namespace: 'shop' }).services.get('shop/a'), {
     clusterIPs: ['10.96.0.1'],
   });
+});
+
+t.test('a GRPCRoute is held as an HTTPRoute is', async (t) => {
+  const directory = new Directory();
+  const grpc = route('a', '/x', 'GRPCRoute').replace('path: { value: /x }', 'method: { service: Cart }');
+  t.same(served(await directory.has({ 'g.yaml': grpc })), { 'shop/a:80': ['Cart/*'] });
+  const broken = await directory.has({ 'g.yaml': grpc.replace('service: Cart', 'service: 1Cart') });
+  t.same(served(broken), { 'shop/a:80': ['Cart/*'] });
+  t.same(broken.heldRoutes, ['GRPCRoute shop/a']);
+  t.same(conditions(broken), ['a Accepted=True', 'a PartiallyInvalid=True', 'a ResolvedRefs=True']);
+  t.same(served(await directory.has({})), {});
 });
 
 t.test('a document that does not say what it is may be any of its file that is missing', async (t) => {

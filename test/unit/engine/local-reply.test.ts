@@ -1,7 +1,14 @@
 import t from 'tap';
 
 import { REQUEST_REASONS, type RequestReason } from '../../../src/errors.ts';
-import { closesConnection, localReply, localReplyBytes } from '../../../src/engine/local-reply.ts';
+import {
+  closesConnection,
+  grpcMessage,
+  grpcReplyFields,
+  localReply,
+  localReplyBytes,
+} from '../../../src/engine/local-reply.ts';
+import { GRPC_CODES } from '../../../src/grpc-status.ts';
 
 const DATE = new Date('2026-01-02T03:04:05Z');
 
@@ -53,4 +60,29 @@ t.test('status and closing can be overridden', async (t) => {
 t.test('the parts of a reply are made once', async (t) => {
   t.equal(localReply('no_route'), localReply('no_route', 404));
   t.not(localReply('no_route', 500), localReply('no_route'));
+});
+
+t.test('SPEC E1, E2, E4, E5: a call of gRPC is told the code of the reason', async (t) => {
+  t.same(grpcReplyFields('no_route', 'UNIMPLEMENTED'), [
+    ...['content-type', 'application/grpc', 'grpc-status', '12', 'grpc-message', REQUEST_REASONS.no_route.text],
+    ...['x-sideroute-reason', 'no_route'],
+  ]);
+  const codes = ['no_route', 'no_backend', 'connect_failure', 'unresolved', 'timeout'] as const;
+  t.same(
+    codes.map((reason) => REQUEST_REASONS[reason].grpc),
+    ['UNIMPLEMENTED', 'UNAVAILABLE', 'UNAVAILABLE', 'UNAVAILABLE', 'DEADLINE_EXCEEDED'],
+  );
+  for (const [reason, { source, grpc }] of Object.entries(REQUEST_REASONS)) {
+    t.equal(grpc === null, source === 'route', `${reason}: what the route asks for is no error`);
+    t.not(grpc, 'OK');
+  }
+});
+
+t.test('the codes of gRPC have their numbers', async (t) => {
+  t.same(Object.values(GRPC_CODES), [...Array.from({ length: 17 }).keys()]);
+});
+
+t.test('grpc-message is percent-encoded, and no reason of ours needs it', async (t) => {
+  t.equal(grpcMessage('100 %, caf\u00e9\n~'), '100 %25, caf%C3%A9%0A~');
+  for (const { text } of Object.values(REQUEST_REASONS)) t.equal(grpcMessage(text), text);
 });

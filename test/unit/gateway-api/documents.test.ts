@@ -90,7 +90,7 @@ t.test('a Service document says with an annotation that somebody keeps it curren
 });
 
 t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HTTPRoute', async (t) => {
-  for (const kind of ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute']) {
+  for (const kind of ['TLSRoute', 'TCPRoute', 'UDPRoute']) {
     const head = `apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: ${kind}\nmetadata: { name: a, generation: 2 }\n`;
     const { resources, problems } = parse(
       `${head}spec: { x: y, parentRefs: [{ group: '', kind: Service, name: web, port: 80 }, { name: gw }] }\n`,
@@ -116,22 +116,6 @@ t.test('SPEC A1, A12, P6: of other routes the parents are read as those of an HT
     matches(t, twice.resources, [{ kind: 'RefusedRoute', routeKind: kind }]);
     matches(t, parse(`${head}spec: { x: y }\n`).resources, [{ kind: 'OtherRoute', parentRefs: [] }]);
     t.same(parse(head).problems, []);
-  }
-});
-
-t.test('SPEC D5: the rules of a GRPCRoute are not read, so that no name of a method is wrong', async (t) => {
-  const head = 'apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: { name: a }\n';
-  const rules = (method: string): string =>
-    `spec: { parentRefs: [{ group: "", kind: Service, name: web }], rules: [{ matches: [{ method: ${method} }] }] }\n`;
-  const valid = parse(head + rules('{ service: shop.Cart, method: Get }'));
-  matches(t, valid.resources, [{ kind: 'OtherRoute', routeKind: 'GRPCRoute', name: 'a' }]);
-  t.same(valid.problems, []);
-  for (const method of [
-    '{ service: 1.Cart, method: Get }',
-    "{ method: 'Get Item' }",
-    `{ service: ${'a'.repeat(1025)} }`,
-  ]) {
-    t.same(parse(head + rules(method)), valid, method.slice(0, 40));
   }
 });
 

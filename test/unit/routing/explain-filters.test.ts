@@ -103,6 +103,7 @@ t.test('without filters the request is shown as it came', async (t) => {
     },
     response: { remove: [], append: [] },
     policy: null,
+    callTimeoutMs: null,
     mirrors: [],
   });
 });
@@ -221,14 +222,17 @@ Mirrors        20%  m/early:80  another request:
 });
 
 t.test('SPEC A13, P6: a port that is tunnelled unread is told apart from one without routes', async (t) => {
+  const serving = (parents: Parameters<typeof httpRoute>[1]) =>
+    httpRoute('ns/r', parents, [rule({ backendRefs: [backend('ns/v1:80')] })]);
   const resources = [
-    httpRoute('ns/r', ['ns/web'], [rule({ backendRefs: [backend('ns/v1:80')] })]),
-    otherRoute('GRPCRoute', 'ns/g', [parent('ns/web', { port: 81 })]),
+    serving([parent('ns/web', { port: 80 })]),
+    otherRoute('TLSRoute', 'ns/g', [parent('ns/web', { port: 81 })]),
   ];
   const opaque = explained([], {}, { resources, port: 81 });
   t.match(opaque, { frontend: null, outcome: { kind: 'original', opaque: 'ns/web:81' } });
   t.match(formatExplanation(opaque), /frontend {2}ns\/web:81 \(opaque: its connections are tunnelled unread\)/);
-  t.equal(explained([], {}, { resources, port: 82 }).frontend, 'ns/web:*');
+  t.match(explained([], {}, { resources, port: 82 }), { frontend: null, outcome: { kind: 'original', opaque: null } });
+  t.equal(explained([], {}, { resources: [serving(['ns/web'])], port: 82 }).frontend, 'ns/web:*');
 });
 
 t.test('explaining moves no rotation: the traffic goes on as if nobody had asked', async (t) => {

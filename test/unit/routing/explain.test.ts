@@ -1,6 +1,7 @@
 import t from 'tap';
 import { attach } from '../../../src/config/attach.ts';
-import type { HttpRoute } from '../../../src/gateway-api/types.ts';
+import type { CarriedRoute } from '../../../src/gateway-api/types.ts';
+import { grpcCall, requestHead as typedHead } from '../../../src/routing/explain-request.ts';
 import {
   explain,
   findFrontend,
@@ -12,8 +13,13 @@ import { formatExplanation } from '../../../src/routing/format-explanation.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import {
   backend,
+  callRegex,
+  exactCall,
   exactField,
   exactPath,
+  grpcMatch,
+  grpcRoute,
+  grpcRuleTo,
   httpRoute,
   match,
   parent,
@@ -29,7 +35,7 @@ import {
 import { matches } from '../../support/match.ts';
 
 function explained(
-  routes: readonly HttpRoute[],
+  routes: readonly CarriedRoute[],
   head: HeadOptions,
   port = 80,
   deps: TestDeps = testDeps(),
@@ -224,3 +230,76 @@ t.test(
     t.equal(early.runnerUp?.candidate, MAX_CANDIDATES);
   },
 );
+
+const calls = grpcRoute(
+  'ns/calls',
+  ['ns/web'],
+  [
+    grpcRuleTo('get', grpcMatch(exactCall('shop.Cart', 'Get'), [exactField('x', '1')])),
+    grpcRuleTo('cart', grpcMatch(exactCall('shop.Cart'))),
+    grpcRuleTo('lists', grpcMatch(callRegex(null, 'List.*'))),
+    grpcRuleTo('rest', grpcMatch(exactCall('shop.Order'))),
+  ],
+);
+
+/** As `sideroute explain --grpc`. */
+function explainedCall(name: string, headers: readonly { name: string; value: string }[] = []): Explanation {
+  const table = compileTable(attach({ resources: [calls], namespace: 'ns' }), testDeps());
+  const request = grpcCall(name, headers);
+  return explain(findFrontend(table, 'ns', 'web', 80), typedHead(request), request.headers);
+}
+
+t.test('SPEC G3: a call is explained by service and method, and what decided is named', async (t) => {
+  const text = formatExplanation(
+    explainedCall('shop.Cart/Get', [
+      { name: 'x', value: '1' },
+      { name: 'grpc-timeout', value: '1500m' },
+    ]),
+  );
+  t.equal(
+    text,
+    `request   POST /shop.Cart/Get
+frontend  ns/web:* (GRPCRoute)
+
+Rules in the order they are tried:
+  1. ns/calls rules[0] (get) matches[0]: wins
+       yes  service = shop.Cart, method = Get  is "/shop.Cart/Get"
+       yes  header x = "1"                     is "1"
+       yes  a call of gRPC                     is "POST, application/grpc"
+  2. ns/calls rules[1] (cart) matches[0]: matches too
+       yes  service = shop.Cart  is "/shop.Cart/Get"
+       yes  a call of gRPC       is "POST, application/grpc"
+  3. ns/calls rules[2] (lists) matches[0]: does not match
+       no   method ~ List.*  is "/shop.Cart/Get"
+       yes  a call of gRPC   is "POST, application/grpc"
+
+Rules for other paths (1):
+     ns/calls rules[3] (rest) matches[0]  service = shop.Order
+
+Winner    ns/calls rules[0] (get) matches[0]
+          comes before ns/calls rules[1] (cart) matches[0] by: type of method match
+Backends      100%  v/get:80  weight 1, at 10.0.0.1
+
+Request   POST /shop.Cart/Get HTTP/2
+          content-type: application/grpc
+          te: trailers
+          x: 1
+          grpc-timeout: 1500m
+Timeouts  1s500ms by grpc-timeout
+`,
+  );
+});
+
+t.test('SPEC E1, G6: a call that nothing matches is told its code, and what is no call is told 404', async (t) => {
+  const call = explainedCall('shop.None/Get');
+  t.match(call, { routeKind: 'GRPCRoute', request: { call: true }, winner: null, outcome: { grpc: 'UNIMPLEMENTED' } });
+  t.match(
+    formatExplanation(call),
+    /Outcome {3}answered here: UNIMPLEMENTED \(grpc-status 12\) no_route: no rule matches/,
+  );
+  const request = explained([calls], { target: '/shop.Cart/Get' });
+  t.match(request, { request: { call: false }, winner: null });
+  t.match(formatExplanation(request), /no {3}a call of gRPC +is "GET, no content-type"/);
+  t.match(formatExplanation(request), /Outcome {3}answered here: 404 no_route: no rule matches/);
+  t.equal(explained([canary], { target: '/' }).routeKind, 'HTTPRoute');
+});
