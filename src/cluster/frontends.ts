@@ -128,7 +128,7 @@ export class FrontendRegistry {
         if (parents.has(service)) continue;
         let subscription = this.#parents.get(service);
         if (subscription === undefined) {
-          subscription = this.#resolver.subscribe(namespace, name, () => this.#onNews(service), true);
+          subscription = this.#subscribe(namespace, name);
           opened.push(subscription);
         }
         parents.set(service, subscription);
@@ -143,6 +143,11 @@ export class FrontendRegistry {
       this.#forgetIds();
     };
     return { commit, abandon };
+  }
+
+  /** Apart from where an attachment is at hand: the listener would keep that for as long as the Service is a parent. */
+  #subscribe(namespace: string, name: string): Subscription {
+    return this.#resolver.subscribe(namespace, name, () => this.#onNews(`${namespace}/${name}`), true);
   }
 
   /** Every document is news with every configuration, though hardly one of them changes. */

@@ -13,6 +13,7 @@ import { configDump } from '../../../src/admin/config-dump.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import { decide } from '../../../src/routing/decide.ts';
 import { finish } from '../../../src/slices.ts';
+import { collected } from '../../support/collect.ts';
 import { requestHead } from '../../support/routes.ts';
 import { serviceFile } from '../../support/services.ts';
 
@@ -248,4 +249,21 @@ t.test('what is in force is one object that never changes, and another takes its
     ],
   );
   t.end();
+});
+
+t.test('of what is not in force any more nothing is kept, though its Services live on', async (t) => {
+  const { configuration } = start(t);
+  const former: WeakRef<object>[] = [];
+  for (const generation of [1, 2, 3]) {
+    finish(configuration.apply(snapshot(generation)));
+    const { attachment, snapshot: applied, table } = configuration.current;
+    if (generation < 3)
+      former.push(...[configuration.current, attachment, applied!, table].map((each) => new WeakRef(each)));
+  }
+  await collected(former);
+  t.same(
+    former.map((each) => each.deref()),
+    Array.from({ length: 8 }, () => undefined),
+  );
+  t.equal(configuration.current.generation, 3);
 });
