@@ -78,16 +78,10 @@ napi_value HttpEngineBinding::Create(napi_env env, Instance& instance, napi_valu
 }
 
 bool HttpEngineBinding::TakeCallbacks(napi_value options) {
-  const auto take = [&](const char* name, napi_ref* reference) {
-    napi_value callback;
-    if (!ReadProperty(env_, options, name, "options", &callback)) return false;
-    napi_valuetype type = napi_undefined;
-    napi_typeof(env_, callback, &type);
-    if (type != napi_function)
-      return ThrowInvalid(env_, "options." + std::string(name) + " must be a function");
-    return napi_create_reference(env_, callback, 1, reference) == napi_ok;
-  };
-  if (!take("decide", &decide_) || !take("onOutcomes", &on_outcomes_)) return false;
+  if (!ReadFunction(env_, options, "decide", "options", &decide_) ||
+      !ReadFunction(env_, options, "onOutcomes", "options", &on_outcomes_)) {
+    return false;
+  }
 
   napi_value pair, buffer, view;
   void* memory = nullptr;
@@ -323,9 +317,10 @@ void HttpEngineBinding::OnTurnEnd() {
   // Who has called from JavaScript is called back by that.
   if (outer_ != nullptr && outer_->entered()) called_ = false;
   if (called_ || outcome_count_ > 0) HandOver();
-  if (!closed_ || self_ == nullptr || engine_->connections() > 0) return;
+  if (!closed_ || self_ == nullptr || engine_->connections() > 0 || engine_->carries()) return;
   // From here on the JavaScript object decides how long this one lives; and what it called back knows that.
   for (napi_ref* reference : {&decide_, &on_outcomes_, &self_}) Release(reference);
+  if (outer_ != nullptr) outer_->LetGo();
 }
 
 void HttpEngineBinding::Release(napi_ref* reference) {

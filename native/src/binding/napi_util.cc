@@ -53,6 +53,16 @@ bool ReadProperty(napi_env env, napi_value object, const char* name, const std::
   return napi_get_named_property(env, object, name, result) == napi_ok;
 }
 
+bool ReadFunction(napi_env env, napi_value object, const char* name, const std::string& path,
+                  napi_ref* result) {
+  napi_value value;
+  if (!ReadProperty(env, object, name, path, &value)) return false;
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, value, &type);
+  if (type != napi_function) return ThrowInvalid(env, path + "." + name + " must be a function");
+  return napi_create_reference(env, value, 1, result) == napi_ok;
+}
+
 bool ReadIntegerProperty(napi_env env, napi_value object, const char* name, const std::string& path,
                          int64_t min, int64_t max, int64_t* result) {
   napi_value value;

@@ -30,6 +30,9 @@ bool ReadIntegerProperty(napi_env env, napi_value object, const char* name, cons
 bool ReadString(napi_env env, napi_value value, const std::string& path, std::string* result);
 // From the members `address` and `port`.
 bool ReadAddress(napi_env env, napi_value object, const std::string& path, NetAddress* result);
+// A function that is kept: the caller deletes the reference.
+bool ReadFunction(napi_env env, napi_value object, const char* name, const std::string& path,
+                  napi_ref* result);
 // Length of an array.
 bool ReadArray(napi_env env, napi_value value, const std::string& path, uint32_t* length);
 

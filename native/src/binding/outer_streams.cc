@@ -55,6 +55,10 @@ void OuterStreamsBinding::End() {
   head_ = std::vector<char>();
   callers_.clear();
   engine_ = nullptr;
+  LetGo();
+}
+
+void OuterStreamsBinding::LetGo() {
   for (napi_ref* reference : {&send_, &resume_, &reset_, &outbox_array_}) {
     if (*reference != nullptr) napi_delete_reference(env_, *reference);
     *reference = nullptr;
@@ -64,17 +68,9 @@ void OuterStreamsBinding::End() {
 std::unique_ptr<OuterStreamsBinding> OuterStreamsBinding::Create(napi_env env, HttpEngine& engine,
                                                                  Reactor& reactor, napi_value callbacks) {
   std::unique_ptr<OuterStreamsBinding> binding(new OuterStreamsBinding(env, engine, reactor));
-  const auto take = [&](const char* name, napi_ref* reference) {
-    napi_value callback;
-    if (!ReadProperty(env, callbacks, name, "carrier", &callback)) return false;
-    napi_valuetype type = napi_undefined;
-    napi_typeof(env, callback, &type);
-    if (type != napi_function)
-      return ThrowInvalid(env, "carrier." + std::string(name) + " must be a function");
-    return napi_create_reference(env, callback, 1, reference) == napi_ok;
-  };
-  if (!take("send", &binding->send_) || !take("resume", &binding->resume_) ||
-      !take("reset", &binding->reset_)) {
+  if (!ReadFunction(env, callbacks, "send", "carrier", &binding->send_) ||
+      !ReadFunction(env, callbacks, "resume", "carrier", &binding->resume_) ||
+      !ReadFunction(env, callbacks, "reset", "carrier", &binding->reset_)) {
     binding->End();
     return nullptr;
   }
@@ -126,7 +122,7 @@ void OuterStreamsBinding::Restrict(Decision* decision) {
 // Hot path.
 bool OuterStreamsBinding::Send(OuterStream& stream, const OuterPart& part) {
   napi_handle_scope scope;
-  if (ended_ || napi_open_handle_scope(env_, &scope) != napi_ok) return true;
+  if (send_ == nullptr || napi_open_handle_scope(env_, &scope) != napi_ok) return true;
   napi_value receiver, callback, result;
   std::array<napi_value, 6> arguments;
   size_t count = 5;
@@ -138,6 +134,12 @@ bool OuterStreamsBinding::Send(OuterStream& stream, const OuterPart& part) {
     napi_value buffer;
     napi_create_arraybuffer(env_, size, &memory, &buffer);
     napi_create_typedarray(env_, napi_uint8_array, size, buffer, 0, &arguments[count++]);
+    // The environment is about to end.
+    if (memory == nullptr) {
+      Fail(stream);
+      napi_close_handle_scope(env_, scope);
+      return true;
+    }
     head = static_cast<char*>(memory);
     body = head + part.head.size();
   }
@@ -162,7 +164,7 @@ bool OuterStreamsBinding::Send(OuterStream& stream, const OuterPart& part) {
 
 void OuterStreamsBinding::Tell(napi_ref reference, OuterStream& stream) {
   napi_handle_scope scope;
-  if (ended_ || napi_open_handle_scope(env_, &scope) != napi_ok) return;
+  if (reference == nullptr || napi_open_handle_scope(env_, &scope) != napi_ok) return;
   napi_value receiver, callback, number;
   napi_get_undefined(env_, &receiver);
   napi_get_reference_value(env_, reference, &callback);

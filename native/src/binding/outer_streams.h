@@ -30,6 +30,8 @@ class OuterStreamsBinding final : private OuterCarrier {
   napi_value MakeObject();
   // There is nothing more to carry.
   void End();
+  // The same for JavaScript: what it is told by is not kept any more, so that it can be collected.
+  void LetGo();
 
   // What is decided is for one of these, which cannot do all of it.
   void Restrict(Decision* decision);

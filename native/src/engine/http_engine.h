@@ -1,7 +1,7 @@
 // The HTTP engine: takes connections over, owns everything that carries their requests, and says how much
 // of it there is. Free of Node-API.
 //
-// Stage before: http_engine_binding. Stage after: http1/downstream and http2/downstream.
+// Stage before: http_engine_binding. Stage after: http1/downstream, http2/downstream, outer_stream.
 #ifndef SIDEROUTE_ENGINE_HTTP_ENGINE_H_
 #define SIDEROUTE_ENGINE_HTTP_ENGINE_H_
 
@@ -86,6 +86,8 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   void Close();
 
   size_t connections() const { return downstreams_.size(); }
+  // Requests of connections that are somebody else's.
+  bool carries() const { return !outer_streams_.open.empty(); }
   const EngineCounters& counters() const { return context_.counters; }
   const EngineSettings& settings() const { return context_.settings; }
   // Both in the order of their numbers.

@@ -1,7 +1,4 @@
 /** The turns of an engine as JavaScript sees them: outcomes at the end of each, other engines in it, and what is left afterwards. */
-import { setImmediate as turn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import t from 'tap';
 
 import { loadNative } from '../../../src/addon/binding.ts';
@@ -14,6 +11,7 @@ import {
   type HttpEngine,
 } from '../../../src/addon/http-engine.ts';
 import { REQUEST_REASONS, type RequestReason } from '../../../src/errors.ts';
+import { collected } from '../../support/collect.ts';
 import { eventually } from '../../support/eventually.ts';
 import { adopted } from '../../support/wire-end.ts';
 
@@ -67,9 +65,6 @@ t.test(
   },
 );
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
 /** Answers without a backend, and tells `told` of it. */
 function localEngine(told: () => void): HttpEngine {
   const engine = createHttpEngine({
@@ -114,19 +109,18 @@ t.test(
         onHttp: () => acceptor.take(),
         onDropped: () => acceptor.counters(),
       });
+      const carrying = localEngine(() => undefined);
+      const end = (): void => carrying.close();
+      carrying.carry({ send: () => (end(), true), resume: end, reset: end });
       acceptor.close();
-      engine.close();
-      return [new WeakRef(engine), new WeakRef(acceptor)];
+      for (const each of [engine, carrying]) each.close();
+      return [engine, carrying, acceptor].map((each) => new WeakRef<object>(each));
     };
     const closed = open();
-    await eventually('nobody has them', async () => {
-      await turn();
-      collect();
-      return closed.every((each) => each.deref() === undefined);
-    });
+    await collected(closed);
     t.same(
       closed.map((each) => each.deref()),
-      [undefined, undefined],
+      [undefined, undefined, undefined],
     );
   },
 );
