@@ -78,6 +78,20 @@ TEST("pool: what does not stand is for when all that does is full") {
   CHECK_EQ(rig.Spread(), "2 2 1");
 }
 
+TEST("pool: who searches among what is idle is lent no stream of what does not stand") {
+  PoolRig rig(Settings(1));
+  rig.User().Ask();
+  CHECK_EQ(rig.Spread(), "1");
+  PoolUser& user = rig.User();
+  Attempt::Options options;
+  options.protocol = Protocol::kHttp2;
+  CHECK(user.attempt.BeginIdle(rig.backend(), options) == Attempt::Result::kNone);
+  CHECK_EQ(rig.Spread(), "1");
+  rig.At(0)->Stand();
+  CHECK(user.attempt.BeginIdle(rig.backend(), options) == Attempt::Result::kLent);
+  CHECK_EQ(rig.Spread(), "2");
+}
+
 TEST("pool: at the limit of connections one waits for a stream, and they are served as they came") {
   PoolRig rig(Settings(1, 1));
   rig.streams_at_a_time = 2;
