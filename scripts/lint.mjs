@@ -1,0 +1,43 @@
+/**
+ * `npm run lint`: ESLint on one processor, meanwhile prettier and clang-format on another. What each has to say is shown in one piece when it has
+ * ended, on standard error as all of it; the exit status is 1 when one of them finds something.
+ */
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const bin = (name) => join(root, 'node_modules', '.bin', name);
+const native = ['src', 'test', 'fuzz']
+  .flatMap((room) =>
+    readdirSync(join(root, 'native', room), { recursive: true }).map((name) => join('native', room, name)),
+  )
+  .filter((name) => /\.(?:cc|h)$/.test(name));
+
+async function run(name, command, args) {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+  const how = await new Promise((resolve) => {
+    child.once('error', ({ message }) => resolve(message));
+    child.once('close', (status, signal) => resolve(status === 0 ? null : `exit ${status ?? signal}`));
+  });
+  process.stderr.write(`${said}lint: ${name}: ${how ?? 'clean'}\n`);
+  return how === null;
+}
+
+async function oneAfterTheOther(steps) {
+  let fine = true;
+  for (const step of steps) fine = (await run(...step)) && fine;
+  return fine;
+}
+
+const results = await Promise.all([
+  run('ESLint', bin('eslint'), ['.']),
+  oneAfterTheOther([
+    ['clang-format', 'clang-format-14', ['--dry-run', '-Werror', ...native]],
+    ['prettier', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
+  ]),
+]);
+process.exitCode = results.every(Boolean) ? 0 : 1;
