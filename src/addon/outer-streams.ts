@@ -45,14 +45,14 @@ export const START = {
 } as const;
 
 /** What the characters of a head are: UTF-8 was decoded to them; bytes; as far as anybody knows, so that it is refused. */
-export const TEXT = { decoded: 0, bytes: 1, lossy: 2 } as const;
+export const HEAD_TEXT = { decoded: 0, bytes: 1, lossy: 2 } as const;
 
 export interface OuterStreams {
   readonly outbox: Uint8Array;
   /** Requests started for the caller of this number are for that frontend and have that original destination. */
   setCaller(caller: number, frontend: number, address: string, port: number): void;
   /**
-   * A request: its whole head, of which `text` says what its characters are, and what has come of its body. `last`: there is
+   * A request: its whole head, of which `text`, one of `HEAD_TEXT`, says what its characters are, and what has come of its body. `last`: there is
    * no more of the body. Answers with one of `START`, or the number of a reason.
    */
   start(

@@ -2,7 +2,7 @@
  * The contract of an engine: it takes a connection whose original destination is a routed frontend, reads requests,
  * asks `decide` once for each, carries the decision out, and reports the outcome once.
  *
- * Stage before: the native acceptor (`addon/binding.ts`) or another engine. Stage after: the backend.
+ * Stage before: the native acceptor (`addon/binding.ts`). Stage after: the backend.
  */
 import type { MirrorResult, RequestReason, RetryDenial } from '../errors.ts';
 import type { Decision, RequestHead } from '../routing/decision.ts';
@@ -30,7 +30,7 @@ export interface Outcome {
   readonly reason: RequestReason | null;
   /** From the complete request head to the last byte of the response, monotonic clock. */
   readonly durationMs: number;
-  /** Tries after the first one that the route's retries allowed; an engine without retries may leave both out. */
+  /** Tries after the first one that the route's retries allowed. Absent: none. */
   readonly retries?: number;
   /** Why there was not another. */
   readonly retryDenied?: RetryDenial | null;

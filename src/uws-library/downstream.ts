@@ -27,8 +27,8 @@ export interface ResponseHead {
 /** `length`: known Content-Length. `chunked`: anything else with a body. */
 type Framing = 'none' | 'length' | 'chunked';
 
-/** What is being written by `whole`: one function for all of them, as each response would need one otherwise. */
-const whole = {
+/** Of the response that is being written as a whole: one function for all of them, as each would need one otherwise. */
+const written = {
   response: null as UwsResponse | null,
   head: new Uint8Array(0) as Uint8Array,
   body: new Uint8Array(0) as Uint8Array,
@@ -36,8 +36,8 @@ const whole = {
 };
 
 function writeWhole(): void {
-  whole.response!.writeStatus(whole.head);
-  whole.response!.end(whole.body, whole.close);
+  written.response!.writeStatus(written.head);
+  written.response!.end(written.body, written.close);
 }
 
 export abstract class Downstream {
@@ -69,11 +69,12 @@ export abstract class Downstream {
     if (head.length + body.length > CORK_ROOM_BYTES) return false;
     this.started = true;
     this.open = false;
-    whole.response = this.response;
-    whole.head = head;
-    whole.body = body;
-    whole.close = close;
+    written.response = this.response;
+    written.head = head;
+    written.body = body;
+    written.close = close;
     this.response.cork(writeWhole);
+    written.response = null;
     return true;
   }
 

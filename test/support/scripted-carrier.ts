@@ -8,7 +8,7 @@
  */
 import type { Test } from 'tap';
 
-import { LENGTH, OUTBOX_BODY, PART, START, TEXT, type OuterStreams } from '../../src/addon/outer-streams.ts';
+import { LENGTH, OUTBOX_BODY, PART, START, HEAD_TEXT, type OuterStreams } from '../../src/addon/outer-streams.ts';
 import {
   createNativeEngine,
   type NativeEngine,
@@ -50,14 +50,14 @@ export class ScriptedCarrier {
   }
 
   /** Of a request without a body. */
-  start(head: string, stream = 0, text: number = TEXT.decoded): number {
+  start(head: string, stream = 0, text: number = HEAD_TEXT.decoded): number {
     this.told.delete(stream);
     return this.streams.start(stream, 0, head, text, undefined, true);
   }
 
   startWithBody(head: string, body: string | Uint8Array, last: boolean, stream = 0): number {
     this.told.delete(stream);
-    return this.streams.start(stream, 0, head, TEXT.decoded, buffer(body), last);
+    return this.streams.start(stream, 0, head, HEAD_TEXT.decoded, buffer(body), last);
   }
 
   body(bytes: string | Uint8Array, last: boolean, stream = 0): boolean {
@@ -101,4 +101,4 @@ export async function carry(
   return { carrier: new ScriptedCarrier(engine), engine, backend, host };
 }
 
-export { START, TEXT };
+export { START, HEAD_TEXT };

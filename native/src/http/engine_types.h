@@ -46,7 +46,7 @@ inline constexpr size_t kReasonCount = kReasonNames.size();
 static_assert(kReasonCount == static_cast<size_t>(Reason::kInternal) + 1, "each reason has its name");
 
 // A response made here. `head`: status line and fields without framing, each line with CRLF; the engine adds
-// Date, Content-Length and Connection. `id`: what an outcome calls it.
+// Date, Content-Length and Connection. `reason`: what an outcome calls it.
 struct LocalReply {
   std::string head;
   std::string body;

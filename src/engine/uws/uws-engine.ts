@@ -14,7 +14,7 @@
  */
 import { closeSync, fstatSync } from 'node:fs';
 
-import { OUTBOX_BODY, PART, START, TEXT, type OuterStreams } from '../../addon/outer-streams.ts';
+import { OUTBOX_BODY, PART, START, HEAD_TEXT, type OuterStreams } from '../../addon/outer-streams.ts';
 import { ProxyError } from '../../errors.ts';
 import { loadUws, type UwsApp, type UwsLibrary, type UwsRequest, type UwsResponse } from '../../uws-library/library.ts';
 import type { Engine, RoutedConnection } from '../engine.ts';
@@ -232,14 +232,14 @@ class UwsEngine implements Engine, StreamOwner {
     try {
       const text = this.head.read(request);
       if (!this.head.hasBody) {
-        if (stream.startRequest(text, TEXT.decoded) !== START.inexact) return;
+        if (stream.startRequest(text, HEAD_TEXT.decoded) !== START.inexact) return;
       } else if (isAscii(text)) {
-        stream.startWithBody(text, TEXT.decoded);
+        stream.startWithBody(text, HEAD_TEXT.decoded);
         return;
       }
       const { hasBody } = this.head;
       const exact = readBytes(request);
-      const kind = exact === null ? TEXT.lossy : TEXT.bytes;
+      const kind = exact === null ? HEAD_TEXT.lossy : HEAD_TEXT.bytes;
       if (hasBody) stream.startWithBody(exact ?? text, kind);
       else stream.startRequest(exact ?? text, kind);
     } catch {

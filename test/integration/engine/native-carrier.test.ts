@@ -8,7 +8,7 @@ import { backendAt, forwardTo, SERIES } from '../../support/engine-cases.ts';
 import { plan } from '../../support/engine-plan-cases.ts';
 import { eventually } from '../../support/eventually.ts';
 import { matches } from '../../support/match.ts';
-import { carry, START, TEXT } from '../../support/scripted-carrier.ts';
+import { carry, START, HEAD_TEXT } from '../../support/scripted-carrier.ts';
 
 const GET = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\nDate: today\r\nX: 1\r\nContent-Length: 5\r\n\r\nhello';
@@ -128,9 +128,9 @@ t.test('text that is not ASCII is asked for in bytes, and refused where nobody k
   for (const value of ['\xe9', '\u0141', '\ufffd'])
     t.equal(carrier.start(`${GET.slice(0, -2)}x: a${value}b\r\n\r\n`), START.inexact);
   t.same(host.asked, []);
-  t.equal(carrier.start(`${GET.slice(0, -2)}x: a\xe9b\r\n\r\n`, 0, TEXT.bytes), START.begun);
+  t.equal(carrier.start(`${GET.slice(0, -2)}x: a\xe9b\r\n\r\n`, 0, HEAD_TEXT.bytes), START.begun);
   t.match(await (await backend.next()).until('\r\n\r\n'), /x: a\xe9b\r\n/);
-  t.equal(Object.keys(REQUEST_REASONS)[carrier.start(GET, 1, TEXT.lossy) - 1], 'not_implemented');
+  t.equal(Object.keys(REQUEST_REASONS)[carrier.start(GET, 1, HEAD_TEXT.lossy) - 1], 'not_implemented');
 });
 
 t.test('a body goes up as it comes, and stops where the backend does', async (t) => {
@@ -273,7 +273,7 @@ t.test('a connection that goes at any moment takes its request along, and hears 
 t.test('what happens within a call is acted on after it', async (t) => {
   const { carrier, backend, host, engine } = await carry(t);
   carrier.onSend = (stream) => {
-    t.throws(() => carrier.streams.start(1, 0, GET, TEXT.decoded, undefined, true), 'not now');
+    t.throws(() => carrier.streams.start(1, 0, GET, HEAD_TEXT.decoded, undefined, true), 'not now');
     carrier.streams.room(stream);
     carrier.body('x', false);
     carrier.streams.cut();
@@ -324,7 +324,7 @@ t.test('what no carrier says is an exception, and nothing else', async (t) => {
     streams.gone(number);
     t.equal(streams.body(number, new ArrayBuffer(1), true), true);
   }
-  t.equal(streams.start.call({} as typeof streams, 0, 0, GET, TEXT.decoded, undefined, true), START.begun);
+  t.equal(streams.start.call({} as typeof streams, 0, 0, GET, HEAD_TEXT.decoded, undefined, true), START.begun);
 });
 
 t.test('the end of the engine, or of its carrier, is said where nothing of a response has left', async (t) => {
