@@ -46,6 +46,62 @@ TEST("pool: one caller after the other goes round") {
   CHECK_EQ(order, "012012012");
 }
 
+TEST("pool: what comes in one batch stays together, some of it, and the next batch goes elsewhere") {
+  PoolRig rig(Settings(3));
+  for (int i = 0; i < 3; ++i) rig.Served();
+  rig.in_one_batch = true;
+  const auto batch = [&rig](int streams) {
+    ++rig.context().batch;
+    for (int i = 0; i < streams; ++i) rig.Served();
+  };
+  batch(4);
+  CHECK_EQ(rig.Spread(), "5 1 1");
+  batch(4);
+  CHECK_EQ(rig.Spread(), "5 5 1");
+  // More than stay together.
+  batch(20);
+  CHECK_EQ(rig.Spread(), "13 9 9");
+  // Each of these ends before the next one comes.
+  while (!rig.users.empty()) rig.users.pop_back();
+  std::string order;
+  for (int i = 0; i < 6; ++i) {
+    ++rig.context().batch;
+    for (int j = 0; j < 2; ++j) {
+      PoolUser& user = rig.Served();
+      for (size_t at = 0; at < 3; ++at) {
+        if (&user.connection() == rig.At(at)) order += std::to_string(at);
+      }
+      user.attempt.Release();
+    }
+  }
+  std::string each = order.substr(0, 6);
+  CHECK_EQ(order, each + each);
+  CHECK(each[0] == each[1] && each[2] == each[3] && each[4] == each[5]);
+  CHECK(each[0] != each[2] && each[2] != each[4] && each[0] != each[4]);
+}
+
+TEST("pool: one that fills up, drains or is of no use lends no more in the same batch") {
+  PoolRig rig(Settings(2));
+  rig.streams_at_a_time = 3;
+  for (int i = 0; i < 2; ++i) rig.Served();
+  rig.in_one_batch = true;
+  ++rig.context().batch;
+  for (int i = 0; i < 3; ++i) rig.Served();
+  CHECK_EQ(rig.Spread(), "3 2");
+  rig.users[4]->attempt.Release();
+  rig.users[3]->attempt.Release();
+  rig.users[2]->attempt.Release();
+  CHECK_EQ(rig.Spread(), "1 1");
+  ++rig.context().batch;
+  UpstreamConnection& first = rig.Served().connection();
+  first.Drain();
+  CHECK(&rig.Served().connection() != &first);
+  auto& second = static_cast<ScriptedConnection&>(rig.users.back()->connection());
+  second.stale = true;
+  UpstreamConnection& third = rig.Served().connection();
+  CHECK(&third != &first && &third != &second);
+}
+
 TEST(
     "pool: where nothing stands yet those who come share what is being dialled, and all hear that it "
     "stands") {

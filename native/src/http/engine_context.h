@@ -117,6 +117,8 @@ struct EngineContext {
   std::vector<Backend*> backends_to_serve;
   // Of the connection made last, in either direction.
   uint64_t last_number = 0;
+  // The one that is under way, or comes next.
+  uint64_t batch = 1;
   uint64_t random = 0x5eed;
 
  private:

@@ -41,6 +41,8 @@ UpstreamStream* UpstreamConnection::Lend(StreamUser& user, bool careful) {
   idle_timer_.Cancel();
   ++lent_;
   ++requests_;
+  lent_in_batch_ = LentIn(context_.batch) + 1;
+  lent_batch_ = context_.batch;
   if (stands_) ++endpoint_.requests;
   return stream;
 }

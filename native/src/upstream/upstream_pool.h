@@ -7,8 +7,8 @@
 // A connection of HTTP/1 has one stream. It is lent to one user at a time, the one that was used last first:
 // the others may grow old and close. One of HTTP/2 has many, and streams are spread: kube-proxy chooses an
 // endpoint for each connection, so that a single one would hold all requests of an application to one pod.
-// The first few requests dial, each of the others goes where the fewest streams are, and where no connection
-// has room another one is dialled. Defaults are those of EngineSettings.
+// The first few requests dial, the others go where the fewest streams are, some of a batch together, and
+// where no connection has room another one is dialled. Defaults are those of EngineSettings.
 #ifndef SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 #define SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 
