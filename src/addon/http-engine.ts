@@ -52,8 +52,8 @@ export interface NativeReply {
   readonly head: string;
   readonly body: string;
   /**
-   * Fields of the trailers-only response, of status 200, that a call of gRPC gets instead, each line with CRLF; absent or
-   * empty: this reply. Not looked at yet.
+   * Fields of the trailers-only response, of status 200, that a call of gRPC gets instead over HTTP/2, each line with CRLF;
+   * absent or empty: this reply.
    */
   readonly grpc?: string;
 }

@@ -142,6 +142,9 @@ bool ReadLocalReply(napi_env env, napi_value object, const std::string& path, Lo
       !ReadLatin1(env, object, "body", path, &reply->body)) {
     return false;
   }
+  napi_value grpc;
+  if (!ReadOptional(env, object, "grpc", path, &grpc)) return false;
+  if (grpc != nullptr && !ReadLatin1(env, object, "grpc", path, &reply->grpc)) return false;
   reply->status = static_cast<uint16_t>(status);
   reply->reason = static_cast<int32_t>(reason);
   return true;

@@ -224,7 +224,7 @@ size_t OuterStream::SendBody(const BodyPiece& piece) {
   return bytes;
 }
 
-size_t OuterStream::SendReply(const LocalReply& reply, std::string_view fields, bool may_keep) {
+size_t OuterStream::SendReply(const LocalReply& reply, ReplyForm, std::string_view fields, bool may_keep) {
   // RFC 9110 section 8.6: a 204 has neither body nor length.
   const bool bodiless = reply.status == 204 || method_ == http::MethodId::kHead;
   ByteBuffer& out = context_.head;

@@ -127,7 +127,7 @@ class OuterStream final : public ListNode<OuterStream>, private DownstreamStream
   size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                   const BodyPiece& first) override;
   size_t SendBody(const BodyPiece& piece) override;
-  size_t SendReply(const LocalReply& reply, std::string_view fields, bool may_keep) override;
+  size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields, bool may_keep) override;
   // There are no relays: what asks for one is refused.
   void SendEnd() override {}
   bool Flush() override { return !gone_; }

@@ -66,7 +66,14 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   ++context_.counters.requests;
   ++context_.counters.requests_open;
   // HTTP/2 is told apart from the versions of HTTP/1.
-  minor_version_ = downstream.caller().protocol == Protocol::kHttp2 ? 2 : head.minor_version;
+  protocol_ = downstream.caller().protocol;
+  if (protocol_ == Protocol::kHttp2) {
+    minor_version_ = 2;
+    call_ = http::ReadCall(head.method_id, head.data, head.fields);
+  } else {
+    minor_version_ = head.minor_version;
+    call_ = {};
+  }
   repeatable_ = IsRepeatable(head.method_id);
   KeepExcerpt(head);
   body_held_ = head.expect_continue;
@@ -75,7 +82,6 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   if (context_.log != nullptr && context_.log->on()) KeepFacts(head);
 
   const Caller& caller = downstream_->caller();
-  protocol_ = caller.protocol;
   const bool decided = context_.host.Decide(caller.frontend, head, &decision_);
   // JavaScript may have closed the engine meanwhile; that takes effect at the end of the turn.
   if (!decided) {

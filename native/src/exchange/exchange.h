@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "http/engine_context.h"
+#include "http/grpc.h"
 #include "http/kept_request.h"
 #include "http/stream.h"
 #include "log/request_facts.h"
@@ -165,6 +166,8 @@ class Exchange final : public RequestServer, private AttemptUser {
   Protocol protocol_ = Protocol::kHttp1;
   uint8_t minor_version_ = 1;
   bool repeatable_ = false;
+  // Of gRPC.
+  http::Call call_;
 
   RequestFacts facts_;
 

@@ -68,10 +68,11 @@ Progress Exchange::SendReply(bool may_keep) {
   wait_ = Wait::kNothing;
   wait_timer_.Cancel();
   const LocalReply& reply = context_.replies[static_cast<size_t>(pending_reply_)];
-  status_ = reply.status;
+  const ReplyForm form = call_.is_call && !reply.grpc.empty() ? ReplyForm::kGrpc : ReplyForm::kHttp;
+  status_ = form == ReplyForm::kGrpc ? kGrpcStatus : reply.status;
   reason_ = reply.reason;
   const std::string_view fields = decided_reply_ ? std::string_view(fields_) : std::string_view();
-  facts_.bytes_sent += downstream_->SendReply(reply, fields, may_keep);
+  facts_.bytes_sent += downstream_->SendReply(reply, form, fields, may_keep);
   response_state_ = ResponseState::kFlush;
   if (downstream_->write_failed()) return Abandon();
   return downstream_->unsent() > 0 ? Progress::kOpen : End(StreamEnd::kComplete);

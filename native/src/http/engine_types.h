@@ -50,9 +50,15 @@ static_assert(kReasonCount == static_cast<size_t>(Reason::kInternal) + 1, "each 
 struct LocalReply {
   std::string head;
   std::string body;
+  // Fields, each line with CRLF, of the trailers-only response that a call of gRPC gets instead: its status
+  // is 200, and it ends with its head. Empty: a call gets this very reply.
+  std::string grpc;
   uint16_t status = 0;
   int32_t reason = -1;
 };
+
+// Status of every response to a call of gRPC that is made here.
+inline constexpr uint16_t kGrpcStatus = 200;
 
 // Room for fields in each exchange; limits cannot be set higher.
 inline constexpr size_t kMaxHeaderFields = 200;

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "http/scan.h"
+
 namespace sideroute::http {
 
 namespace {
@@ -48,6 +50,27 @@ int64_t ParseGrpcTimeout(std::string_view value) {
     default:
       return -1;
   }
+}
+
+Call ReadCall(MethodId method, const char* data, std::span<const Field> fields) {
+  constexpr std::string_view kType = "content-type", kTimeout = "grpc-timeout";
+  static_assert(kType.size() == kTimeout.size());
+  Call call;
+  if (method != MethodId::kPost) return call;
+  bool has_type = false, has_timeout = false;
+  for (const Field& field : fields) {
+    if (field.name_length != kType.size() || field.id != FieldId::kOther) continue;
+    const std::string_view name = field.Name(data);
+    if (!has_type && NamesEqual(name, kType)) {
+      has_type = true;
+      call.is_call = IsGrpcContentType(field.Value(data));
+    } else if (!has_timeout && NamesEqual(name, kTimeout)) {
+      has_timeout = true;
+      call.timeout_ms = ParseGrpcTimeout(field.Value(data));
+    }
+  }
+  if (!call.is_call) call.timeout_ms = -1;
+  return call;
 }
 
 }  // namespace sideroute::http

@@ -4,7 +4,10 @@
 #define SIDEROUTE_HTTP_GRPC_H_
 
 #include <cstdint>
+#include <span>
 #include <string_view>
+
+#include "http/types.h"
 
 namespace sideroute::http {
 
@@ -15,6 +18,16 @@ bool IsGrpcContentType(std::string_view value);
 // The value of grpc-timeout in milliseconds, rounded up so that a deadline is never missed for being cut off;
 // -1 for what is none.
 int64_t ParseGrpcTimeout(std::string_view value);
+
+// What makes a request a call, and how long its caller waits.
+struct Call {
+  bool is_call = false;
+  // Since its head has come; -1: as long as it takes.
+  int64_t timeout_ms = -1;
+};
+
+// Hot path. Of a request of HTTP/2: over HTTP/1 there are no calls. Only the first field of each name counts.
+Call ReadCall(MethodId method, const char* data, std::span<const Field> fields);
 
 }  // namespace sideroute::http
 

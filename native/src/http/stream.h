@@ -202,6 +202,9 @@ struct Caller {
   bool counts_bytes = true;
 };
 
+// As HTTP has it, or as a call of gRPC is told (LocalReply::grpc).
+enum class ReplyForm : uint8_t { kHttp, kGrpc };
+
 // From an application. Belongs to its connection, which gives it to one exchange.
 class DownstreamStream {
  public:
@@ -227,8 +230,9 @@ class DownstreamStream {
   virtual size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                           const BodyPiece& first) = 0;
   virtual size_t SendBody(const BodyPiece& piece) = 0;
-  // `may_keep`: the connection may go on afterwards.
-  virtual size_t SendReply(const LocalReply& reply, std::string_view fields, bool may_keep) = 0;
+  // `may_keep`: the connection may go on afterwards. `form`: other than of HTTP on a stream of HTTP/2 only.
+  virtual size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields,
+                           bool may_keep) = 0;
   // In a relay: this side gets no more.
   virtual void SendEnd() = 0;
   // As UpstreamStream.

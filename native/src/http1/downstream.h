@@ -79,7 +79,7 @@ class Downstream final : public StreamSocket, public DownstreamConnection, priva
   size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                   const BodyPiece& first) override;
   size_t SendBody(const BodyPiece& piece) override;
-  size_t SendReply(const LocalReply& reply, std::string_view fields, bool may_keep) override;
+  size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields, bool may_keep) override;
   void SendEnd() override { ShutdownWrite(); }
   bool Flush() override { return StreamSocket::Flush(); }
   size_t unsent() const override { return StreamSocket::unsent(); }

@@ -56,7 +56,7 @@ size_t Downstream::SendBody(const BodyPiece& piece) {
   return SendFramed(framed, close_ && piece.last);
 }
 
-size_t Downstream::SendReply(const LocalReply& reply, std::string_view fields, bool may_keep) {
+size_t Downstream::SendReply(const LocalReply& reply, ReplyForm, std::string_view fields, bool may_keep) {
   close_ = !may_keep || !keep_alive_ || !request_done() || context_.closes();
   ConnectionField connection = ConnectionField::kNone;
   if (close_) {

@@ -206,8 +206,10 @@ void Downstream::Refuse(DownstreamRequest& request, HeadFault fault) {
   const Reason reason = ToReason(fault);
   const LocalReply& reply =
       context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])];
-  NoteRefused(reason, NameOf(fault), IsMalformed(fault) ? 0 : reply.status, &commons_.head);
-  if (!IsMalformed(fault)) return request.Refuse(reply);
+  const bool grpc = commons_.head.is_call() && !reply.grpc.empty();
+  const uint16_t status = grpc ? kGrpcStatus : reply.status;
+  NoteRefused(reason, NameOf(fault), IsMalformed(fault) ? 0 : status, &commons_.head);
+  if (!IsMalformed(fault)) return request.Refuse(reply, grpc ? ReplyForm::kGrpc : ReplyForm::kHttp);
   Charge(noise_, 10);
   ResetStream(request, ErrorCode::kProtocolError);
   Remove(request);
@@ -227,10 +229,10 @@ size_t Downstream::SendHead(DownstreamRequest& request, const http::ResponseHead
   return sent;
 }
 
-size_t Downstream::SendReply(DownstreamRequest& request, const LocalReply& reply, std::string_view fields,
-                             bool last) {
+size_t Downstream::SendReply(DownstreamRequest& request, const LocalReply& reply, ReplyForm form,
+                             std::string_view fields, bool last) {
   const size_t before = framed();
-  commons_.writer.WriteReply(reply, fields, context_.DateLine(), HeadTo(request, last));
+  commons_.writer.WriteReply(reply, form, fields, context_.DateLine(), HeadTo(request, last));
   const size_t sent = framed() - before;
   Sent(request, last);
   return sent;

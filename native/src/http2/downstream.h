@@ -47,7 +47,8 @@ class Downstream final : public Connection, public DownstreamConnection {
   RequestServers& servers() { return context_.servers; }
   size_t SendHead(DownstreamRequest& request, const http::ResponseHead& head, const HeaderPlan* plan,
                   std::string_view fields, bool last);
-  size_t SendReply(DownstreamRequest& request, const LocalReply& reply, std::string_view fields, bool last);
+  size_t SendReply(DownstreamRequest& request, const LocalReply& reply, ReplyForm form,
+                   std::string_view fields, bool last);
   void EndRequest(DownstreamRequest& request, ErrorCode code);
 
  private:

@@ -44,10 +44,10 @@ size_t DownstreamRequest::SendHead(const http::ResponseHead& head, const HeaderP
   return only ? sent : sent + SendPiece(first);
 }
 
-size_t DownstreamRequest::SendReply(const LocalReply& reply, std::string_view fields, bool) {
+size_t DownstreamRequest::SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields, bool) {
   if (is_reset()) return 0;
-  const bool only = head_only_ || reply.status == 204 || reply.body.empty();
-  const size_t sent = downstream_.SendReply(*this, reply, fields, only);
+  const bool only = form == ReplyForm::kGrpc || head_only_ || reply.status == 204 || reply.body.empty();
+  const size_t sent = downstream_.SendReply(*this, reply, form, fields, only);
   if (only) return sent;
   BodyPiece body;
   body.bytes = reply.body;
@@ -55,9 +55,9 @@ size_t DownstreamRequest::SendReply(const LocalReply& reply, std::string_view fi
   return sent + SendPiece(body);
 }
 
-void DownstreamRequest::Refuse(const LocalReply& reply) {
+void DownstreamRequest::Refuse(const LocalReply& reply, ReplyForm form) {
   started_ = true;
-  SendReply(reply, {}, false);
+  SendReply(reply, form, {}, false);
   // A reply that its window does not take now is not worth waiting for.
   End(StreamEnd::kComplete, StreamError::kNone);
 }

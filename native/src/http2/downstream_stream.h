@@ -24,7 +24,7 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
   // Something has come, may be sent, or has ended.
   void Tell();
   // A head that is no request, or one that is beyond a limit: answered here.
-  void Refuse(const LocalReply& reply);
+  void Refuse(const LocalReply& reply, ReplyForm form);
 
   RequestServer* exchange() const { return exchange_; }
   // Nobody serves it yet.
@@ -47,7 +47,7 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
   size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                   const BodyPiece& first) override;
   size_t SendBody(const BodyPiece& piece) override { return SendPiece(piece); }
-  size_t SendReply(const LocalReply& reply, std::string_view fields, bool may_keep) override;
+  size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields, bool may_keep) override;
   void SendEnd() override { SendLast(); }
   bool Flush() override { return !is_reset(); }
   size_t unsent() const override { return waiting(); }

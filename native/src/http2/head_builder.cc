@@ -1,5 +1,6 @@
 #include "http2/head_builder.h"
 
+#include "http/grpc.h"
 #include "http/scan.h"
 #include "http1/framing.h"
 #include "http1/target.h"
@@ -67,7 +68,7 @@ void HeadBuilder::Start(Kind kind, const HeadLimits& limits) {
   limits_ = limits;
   fault_ = HeadFault::kNone;
   seen_ = 0;
-  in_fields_ = expect_continue_ = connect_ = upgrade_ = has_key_ = false;
+  in_fields_ = expect_continue_ = connect_ = upgrade_ = has_key_ = late_grpc_ = false;
   for (std::string& each : pseudo_) each.clear();
   cookie_.clear();
   bytes_.Restart();
@@ -76,7 +77,10 @@ void HeadBuilder::Start(Kind kind, const HeadLimits& limits) {
 }
 
 void HeadBuilder::Add(std::string_view name, std::string_view value) {
-  if (fault_ != HeadFault::kNone) return;
+  if (fault_ != HeadFault::kNone) {
+    if (name == "content-type") late_grpc_ = http::IsGrpcContentType(value);
+    return;
+  }
   if (size() + cookie_.size() + name.size() + value.size() + 4 > limits_.max_head_bytes)
     return Fail(HeadFault::kHeadTooLarge);
   if (name.starts_with(':')) return AddPseudo(name, value);
@@ -253,6 +257,11 @@ void HeadBuilder::Finish(http::MessageHead& head) {
   head.fields = fields_;
   head.facts = facts_;
   head.content_length = 0;
+}
+
+bool HeadBuilder::is_call() const {
+  if (kind_ != Kind::kRequest || method() != "POST") return false;
+  return late_grpc_ || http::ReadCall(MethodId::kPost, bytes_.data(), fields_).is_call;
 }
 
 HeadFault HeadBuilder::FinishRequest(bool ended) {

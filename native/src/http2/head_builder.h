@@ -72,6 +72,8 @@ class HeadBuilder {
   // Of a request that is refused: as far as they are known.
   std::string_view method() const { return pseudo_[kMethod]; }
   std::string_view path() const { return pseudo_[kPath]; }
+  // Of the same: a call of gRPC, whatever is wrong with it.
+  bool is_call() const;
 
  private:
   enum class Kind : uint8_t { kRequest, kResponse, kTrailers };
@@ -100,6 +102,8 @@ class HeadBuilder {
   bool connect_ = false;
   bool upgrade_ = false;
   bool has_key_ = false;
+  // Content-Type is one of gRPC; it came when the head was beyond a limit already.
+  bool late_grpc_ = false;
   std::array<std::string, kPseudoCount> pseudo_;
   // Crumbs, joined.
   std::string cookie_;

@@ -150,19 +150,20 @@ void HeadWriter::WriteResponse(const http::ResponseHead& head, const HeaderPlan*
   Write(to);
 }
 
-void HeadWriter::WriteReply(const LocalReply& reply, std::string_view lines, std::string_view date,
-                            const To& to) {
-  Start(reply.head.size() + lines.size() + date.size());
-  std::array<char, 3> status{static_cast<char>('0' + reply.status / 100),
-                             static_cast<char>('0' + reply.status / 10 % 10),
-                             static_cast<char>('0' + reply.status % 10)};
+void HeadWriter::WriteReply(const LocalReply& reply, ReplyForm form, std::string_view lines,
+                            std::string_view date, const To& to) {
+  const bool grpc = form == ReplyForm::kGrpc;
+  const uint16_t code = grpc ? kGrpcStatus : reply.status;
+  Start(reply.head.size() + reply.grpc.size() + lines.size() + date.size());
+  std::array<char, 3> status{static_cast<char>('0' + code / 100), static_cast<char>('0' + code / 10 % 10),
+                             static_cast<char>('0' + code % 10)};
   Add(kStatus, {status.data(), status.size()});
   std::string_view head = reply.head;
   head.remove_prefix(std::min(head.find("\r\n") + 2, head.size()));
-  AddLines(head);
+  AddLines(grpc ? std::string_view(reply.grpc) : head);
   AddLines(lines);
   AddLines(date);
-  if (reply.status != 204) AddLength(reply.body.size());
+  if (!grpc && reply.status != 204) AddLength(reply.body.size());
   Write(to);
 }
 

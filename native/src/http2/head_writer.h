@@ -44,7 +44,8 @@ class HeadWriter {
   void WriteResponse(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view lines,
                      const To& to);
   // Without its body. `lines`, `date`: as http1::WriteReply.
-  void WriteReply(const LocalReply& reply, std::string_view lines, std::string_view date, const To& to);
+  void WriteReply(const LocalReply& reply, ReplyForm form, std::string_view lines, std::string_view date,
+                  const To& to);
   void WriteTrailers(const Trailers& trailers, const To& to);
 
  private:

@@ -49,8 +49,9 @@ class ScriptedDownstream final : public DownstreamStream {
   size_t SendBody(const BodyPiece& piece) override {
     return Note(std::string(piece.bytes) + (piece.last ? "$" : ""));
   }
-  size_t SendReply(const LocalReply& reply, std::string_view, bool may_keep) override {
-    return Note('{' + reply.body + (may_keep ? " keep}" : " close}"));
+  size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view, bool may_keep) override {
+    return Note('{' + (form == ReplyForm::kGrpc ? reply.grpc : reply.body) +
+                (may_keep ? " keep}" : " close}"));
   }
   void SendEnd() override { sent += '|'; }
   bool Flush() override { return !breaks; }
