@@ -30,6 +30,7 @@
         'src/engine/outer_stream.cc',
         'src/exchange/exchange.cc',
         'src/exchange/exchange_attempt.cc',
+        'src/exchange/exchange_call.cc',
         'src/exchange/exchange_caller.cc',
         'src/exchange/exchange_copies.cc',
         'src/exchange/exchange_end.cc',

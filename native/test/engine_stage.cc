@@ -117,6 +117,7 @@ Stage::Stage(const EngineSettings& settings)
     reply.head = "HTTP/1.1 " + std::to_string(reply.status) + " No\r\nreason: ";
     reply.head += kReasonNames[i];
     reply.head += "\r\n";
+    reply.grpc = "content-type: application/grpc\r\ngrpc-status: 4\r\n";
     reply.reason = static_cast<int32_t>(i);
     engine->SetReasonReply(static_cast<Reason>(i), engine->AddReply(std::move(reply)));
   }

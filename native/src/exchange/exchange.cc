@@ -98,6 +98,11 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
     downstream_->Took();
     return Reply(decision_.reply, true);
   }
+  // Nobody waits for it any more.
+  if (call_.timeout_ms == 0) {
+    downstream_->Took();
+    return ReplyReason(Reason::kTimeout);
+  }
   backend_ = decision_.kind == DecisionKind::kForward ? context_.backends.Find(decision_.backend)
                                                       : context_.backends.Original(caller.original);
   // Before the mirrors: one that ends at once may call back, and the backend must not be dropped then.
@@ -109,9 +114,7 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   }
   request_.Keep(head);
   backend_->budget().OnRequest();
-  if (policy_ && policy_->request_timeout_ms > 0) {
-    request_deadline_.ArmAfter(policy_->request_timeout_ms);
-  }
+  if (const uint64_t limit_ms = TimeLimitMs(); limit_ms > 0) request_deadline_.ArmAfter(limit_ms);
 
   // The shortest way: an idle connection takes head and body from where they were received.
   if (request_state_ == RequestState::kBody && !body_held_ && downstream_->body_at_hand() &&

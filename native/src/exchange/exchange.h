@@ -76,6 +76,10 @@ class Exchange final : public RequestServer, private AttemptUser {
   // For the access log.
   void KeepFacts(const http::RequestHead& head);
 
+  // Calls of gRPC: exchange_call.cc
+  uint64_t TimeLimitMs() const;
+  bool AwaitsPeer() const;
+
   // How it comes by a stream: exchange_attempt.cc
   Attempt::Options options() const;
   void ArmAttempt();

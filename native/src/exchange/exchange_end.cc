@@ -196,7 +196,7 @@ void Exchange::OnStall() {
 // thinks about its answer may take as long as it wants: that is what the timeouts of a route are for.
 void Exchange::ArmStall() {
   if (relay_) return;
-  if (request_state_ == RequestState::kBody || downstream_->unsent() > 0) {
+  if (AwaitsPeer()) {
     stall_timer_.ArmAfter(context_.settings.stall_timeout_ms);
   } else {
     stall_timer_.Cancel();

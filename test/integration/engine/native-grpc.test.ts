@@ -212,3 +212,15 @@ t.test('a client that has no other call learns it, too, and may go', async (t) =
   other.close();
   await once(other, 'close');
 });
+
+t.test('the time that a caller gives bounds its call', async (t) => {
+  const stage = await grpcStage(t, 'http2', silent);
+  const late = await call(stage.session, { headers: { 'grpc-timeout': '50m' } });
+  isTold(t, late, 'timeout');
+  isTold(t, await call(stage.session, { headers: { 'grpc-timeout': '0S' }, body: null }), 'timeout');
+  await eventually('the outcomes', () => stage.host.outcomes.length === 2);
+  matches(t, stage.host.outcomes, [
+    { status: 200, reason: 'timeout' },
+    { status: 200, reason: 'timeout' },
+  ]);
+});
