@@ -44,7 +44,7 @@ const GRANTS = 'a mesh needs no ReferenceGrant (A11)';
 const HOSTNAMES = 'hostnames have no meaning for a Service (A10)';
 const LISTENERS = 'a Service has no listeners';
 const HTTPS = 'connections that are TLS are tunnelled unread (A13)';
-const GRPC = 'GRPCRoutes decide about requests, but connections that begin with HTTP/2 are tunnelled unread';
+const GRPC = 'calls are routed, but what sideroute answers itself has no grpc-status yet';
 
 export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
   {
@@ -131,11 +131,7 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
         'HTTPRouteRetryWithBackendTimeout',
         'HTTPRouteRetryCodes, HTTPRouteRequestTimeout, HTTPRouteBackendTimeout',
       ),
-      unsupported(
-        'HTTPRouteBackendProtocolH2C',
-        'HTTPRouteBackendProtocolH2C',
-        'backends are spoken to in HTTP/1.1: UnsupportedProtocol and 500 (B7)',
-      ),
+      passes('HTTPRouteBackendProtocolH2C', 'HTTPRouteBackendProtocolH2C'),
       passes('HTTPRouteBackendProtocolWebSocket', 'HTTPRouteBackendProtocolWebSocket'),
       passes('HTTPRouteNamedRule', 'HTTPRouteNamedRouteRule'),
       inapplicable('HTTPRouteReferenceGrant', 'ReferenceGrant', GRANTS),

@@ -112,7 +112,7 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
     ['Expect with the body right behind', `${FORWARDED}, in step`],
   ]),
   chapter('HTTP/2 preface and other protocols', 77, [
-    ['the preface, split anywhere', 'passed through to the byte'],
+    ['the preface, split anywhere', 'HTTP/2'],
     ['a preface that goes wrong at its twentieth byte', '505'],
     ['TLS, SSH, databases', 'passed through to the byte'],
   ]),

@@ -68,7 +68,7 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     [
       GAMMA,
       'A port whose `appProtocol` is not HTTP is tunnelled unread; on others the first bytes decide, and what is not ' +
-        'HTTP/1.x is tunnelled.',
+        'HTTP is tunnelled.',
     ],
     [
       CRD,
@@ -192,8 +192,8 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     ['`BackendObjectReference`', 'Headless and ExternalName Services cannot be backends: they have no ClusterIP.'],
     [
       'GEP-1911',
-      '`kubernetes.io/ws` and no `appProtocol` carry HTTP/1.x and upgrades; a protocol that cannot be spoken, h2c included, ' +
-        'is UnsupportedProtocol and 500.',
+      'Servers of `kubernetes.io/h2c` are spoken to in HTTP/2, those of `kubernetes.io/ws` in HTTP/1.1, others as the caller ' +
+        'speaks, upgrades included; a protocol that is no HTTP is UnsupportedProtocol and 500.',
     ],
     ['GEP-1619', '`sessionPersistence` is accepted with a warning and has no effect: endpoints are not chosen here.'],
   ]),
@@ -252,7 +252,7 @@ export const SPEC_CHAPTERS: readonly SpecChapter[] = [
     ],
     [
       '`GRPCRoute`',
-      'Backends are spoken to in HTTP/2, unless their `appProtocol` says that they cannot: UnsupportedProtocol.',
+      'Calls go to their backends as they came, in HTTP/2; a backend whose `appProtocol` says that it cannot is UnsupportedProtocol.',
     ],
     ['`GRPCRoute`', 'On a port with a GRPCRoute what is no call (`POST` with a content type of gRPC) is answered 404.'],
   ]),

@@ -187,7 +187,7 @@ export type RetryDenial = (typeof RETRY_DENIALS)[number];
  * - `unrouted`: the original destination is no routed frontend; nothing was read.
  * - `opaque`: the Service port declares a protocol that is not HTTP (appProtocol), or routes of a kind that is not carried
  *   yet have it; nothing was read.
- * - `tls`, `h2c`, `not_http`: the first bytes are TLS, the HTTP/2 preface, or no HTTP at all.
+ * - `tls`, `not_http`: the first bytes are TLS, or no HTTP at all.
  * - `server_first`: the downstream stayed silent and the upstream spoke first.
  * - `own_dial`: dialled by the proxy itself, and captured since connection tracking took it for an earlier connection; passed on.
  * - `loop`: the original destination is the proxy itself, or the proxy dialled the connection itself; dropped.
@@ -199,7 +199,6 @@ export const CONNECTION_REASONS = [
   'unrouted',
   'opaque',
   'tls',
-  'h2c',
   'not_http',
   'server_first',
   'own_dial',

@@ -21,7 +21,7 @@ export interface FrontendAddress {
   readonly port: number;
   /** Stable frontend id, handed back with each connection. */
   readonly id: number;
-  /** `http`: detect the protocol, hand HTTP/1.x over. `opaque`: tunnel at once, count `opaque`. */
+  /** `http`: detect the protocol, hand HTTP over. `opaque`: tunnel at once, count `opaque`. */
   readonly mode: 'http' | 'opaque';
 }
 
@@ -29,7 +29,8 @@ export interface FrontendAddress {
  * What the first request head says about who can carry the connection, with gate `complete-head`.
  *
  * `admit`: complete, strictly valid, HTTP/1.1 origin-form, no Transfer-Encoding, Upgrade or Expect. `refuse`: valid HTTP
- * that the `uws` engine must not carry. `invalid`: no valid HTTP/1.x; `reason` says which local reply it deserves.
+ * that the `uws` engine must not carry, HTTP/2 included. `invalid`: no valid HTTP/1.x; `reason` says which local reply it
+ * deserves.
  */
 export type HeadVerdict = 'admit' | 'refuse' | 'invalid';
 
@@ -41,6 +42,8 @@ export interface HttpConnection {
   readonly verdict: HeadVerdict;
   /** `not_implemented` for `refuse`; the reason of the reply for `invalid`; null for `admit`. */
   readonly reason: RequestReason | null;
+  /** Its first bytes are the preface of HTTP/2. */
+  readonly http2: boolean;
 }
 
 /** What accepting waits for: an end of other connections, or of something else that holds descriptors, or memory. */
@@ -72,14 +75,12 @@ export interface AcceptorOptions {
   /** Where tunnelled and dropped connections are logged. */
   readonly accessLog?: NativeAccessLog | undefined;
   /**
-   * Carries every connection whose first bytes are meant as HTTP/1.x, as soon as that is clear: it gets them within the addon,
-   * what was read included, and JavaScript hears nothing of them.
+   * Carries every connection whose first bytes are meant as HTTP/1.x or are the preface of HTTP/2, as soon as that is clear: it
+   * gets them within the addon, what was read included, and JavaScript hears nothing of them.
    */
   readonly engine?: EngineHandle;
-  /** With an `engine`: it carries those that begin with the preface of HTTP/2, too. Otherwise they are tunnelled. */
-  readonly http2?: boolean;
   /**
-   * Without an `engine`: a connection whose first bytes are HTTP/1.x. Whoever carries it calls `take` before this returns; one
+   * Without an `engine`: a connection whose first bytes are HTTP. Whoever carries it calls `take` before this returns; one
    * that nobody has taken is reset. Must not throw: an exception goes to `onError`.
    */
   readonly onHttp?: (connection: HttpConnection) => void;

@@ -1,5 +1,5 @@
 /**
- * The backends: one object per `namespace/name:port`, with its addresses kept up to date.
+ * The backends: one object per `namespace/name:port`, with its addresses and what it speaks kept up to date.
  *
  * Stage before: `routing/table.ts`, which interns the backends it finds in rules. Stage after: the engines, which read
  * `addresses` and `state` for each request.
@@ -8,6 +8,7 @@
  * Of the others the last ones keep what was known of them, since what an edit takes away may come back with the next; so do
  * those that requests in progress still go to.
  */
+import { backendProtocol } from '../config/support.ts';
 import type { Logger } from '../log.ts';
 import type { Backend, InternBackend } from '../routing/decision.ts';
 import { addressFault, faultText } from './addresses.ts';
@@ -77,6 +78,7 @@ export class BackendRegistry {
       entry = { backend, subscription: null, compilation: 0, error: null };
       this.#entries.set(key, entry);
     }
+    const isSeen = entry.compilation === this.#compilation;
     entry.compilation = this.#compilation;
     if (entry.subscription === null) {
       const wanted = entry;
@@ -84,6 +86,9 @@ export class BackendRegistry {
       this.#opened.push(wanted);
       this.#retired.delete(wanted);
       this.#refresh(wanted);
+    } else if (!isSeen) {
+      // Its document may be another one, with other ports, where the addresses come from DNS.
+      this.#refresh(entry);
     }
     return entry.backend;
   };
@@ -181,11 +186,16 @@ export class BackendRegistry {
     const { backend, subscription } = entry;
     if (subscription === null) return;
     const { current, service } = subscription;
+    const declared = service?.ports.find((port) => port.port === backend.port && port.protocol === 'TCP');
+    const protocol = backendProtocol(declared?.appProtocol ?? null);
+    if (protocol !== (backend.protocol ?? null)) {
+      backend.protocol = protocol;
+      this.#onChange();
+    }
     // Wanted again after a while: what was known holds until the new lookup is done.
     if (current.state === 'pending' && backend.state === 'resolved') return;
     let { state, addresses, error } = current;
-    const hasPort = service?.ports.some((port) => port.port === backend.port && port.protocol === 'TCP') ?? true;
-    if (state === 'resolved' && !hasPort) {
+    if (state === 'resolved' && service !== null && declared === undefined) {
       state = 'missing';
       error = `the Service has no TCP port ${backend.port}`;
     } else if (state === 'resolved') {

@@ -73,16 +73,23 @@ export function isOpaqueProtocol(appProtocol: string | null): boolean {
   return appProtocol !== null && OPAQUE_APP_PROTOCOLS.has(appProtocol.toLowerCase());
 }
 
-/** `appProtocol` values of servers that expect HTTP/2 from the first byte on: requests of HTTPRoutes are sent as HTTP/1.1. */
-const HTTP2_APP_PROTOCOLS: ReadonlySet<string> = new Set(['kubernetes.io/h2c', 'h2c', 'http2', 'grpc']);
-/** Those of servers that speak HTTP/1.1 alone, in which there is no call. */
-const HTTP1_APP_PROTOCOLS: ReadonlySet<string> = new Set(['kubernetes.io/ws', 'ws']);
+/** What the servers of a backend are spoken to in, whatever the caller speaks. */
+export type BackendProtocol = 'http1' | 'http2';
 
-/** The protocols that a route of the kind cannot send in, and what it sends instead. */
-const UNSENT: Readonly<Record<CarriedKind, { readonly protocols: ReadonlySet<string>; readonly sent: string }>> = {
-  HTTPRoute: { protocols: HTTP2_APP_PROTOCOLS, sent: 'backends are sent HTTP/1.1 only' },
-  GRPCRoute: { protocols: HTTP1_APP_PROTOCOLS, sent: 'calls of gRPC are sent as HTTP/2' },
-};
+/** `appProtocol` values that name a version of HTTP. Every other one leaves it to the caller. */
+const BACKEND_PROTOCOLS: ReadonlyMap<string, BackendProtocol> = new Map([
+  ['kubernetes.io/h2c', 'http2'],
+  ['h2c', 'http2'],
+  ['http2', 'http2'],
+  ['grpc', 'http2'],
+  ['kubernetes.io/ws', 'http1'],
+  ['ws', 'http1'],
+]);
+
+/** Null: what the caller speaks. */
+export function backendProtocol(appProtocol: string | null): BackendProtocol | null {
+  return appProtocol === null ? null : (BACKEND_PROTOCOLS.get(appProtocol.toLowerCase()) ?? null);
+}
 
 /** Why a backendRef can never be used, in the words of the condition ResolvedRefs. */
 export interface BackendRefusal {
@@ -131,11 +138,10 @@ export function refuseBackend(
       message: `port ${ref.port} of Service ${key} speaks ${port.appProtocol ?? ''}, not HTTP`,
     };
   }
-  const { protocols, sent } = UNSENT[kind];
-  if (port.appProtocol !== null && protocols.has(port.appProtocol.toLowerCase())) {
+  if (kind === 'GRPCRoute' && backendProtocol(port.appProtocol) === 'http1') {
     return {
       reason: 'UnsupportedProtocol',
-      message: `port ${ref.port} of Service ${key} speaks ${port.appProtocol}, and ${sent}`,
+      message: `port ${ref.port} of Service ${key} speaks ${port.appProtocol ?? ''}, and calls of gRPC are sent as HTTP/2`,
     };
   }
   return null;

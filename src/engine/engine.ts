@@ -16,7 +16,7 @@ export interface RoutedConnection {
   /** Original destination, canonical text. */
   readonly address: string;
   readonly port: number;
-  /** It begins with the preface of HTTP/2; only for the native engine. */
+  /** Its first bytes are the preface of HTTP/2; only for the native engine. */
   readonly http2?: boolean;
 }
 

@@ -219,7 +219,6 @@ export const PASSTHROUGH_TEXTS: Readonly<Record<string, string>> = {
   unrouted: 'The destination has no routes; tunnelled unread.',
   opaque: 'The Service port is declared not to be HTTP, or has routes of a kind not carried yet; tunnelled unread.',
   tls: 'The first bytes are TLS; tunnelled.',
-  h2c: 'The first bytes are the preface of HTTP/2; tunnelled.',
   not_http: 'The first bytes are no HTTP; tunnelled.',
   server_first: 'The server spoke first; tunnelled.',
   own_dial: 'Dialled by the sidecar and captured once more; passed on.',

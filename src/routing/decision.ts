@@ -5,8 +5,11 @@
  * out and reports the outcome. Decisions are compiled with the route table: `decide` hands out references, it does not
  * build objects.
  */
+import type { BackendProtocol } from '../config/support.ts';
 import type { RequestReason } from '../errors.ts';
 import type { GrpcCode } from '../grpc-status.ts';
+
+export type { BackendProtocol };
 
 /**
  * A request head as routing sees it; engines implement it over their own buffers, lazily.
@@ -42,11 +45,9 @@ export interface Backend {
   /** Written by `cluster/` only. ClusterIPs in order of preference; empty unless `state` is `resolved`. */
   addresses: readonly string[];
   state: ResolutionState;
-  /** What its servers speak, as the `appProtocol` of the port says; absent: what the caller speaks. */
-  readonly protocol?: BackendProtocol;
+  /** Written by `cluster/` only. What its servers speak, as the `appProtocol` of the port says; none: what the caller speaks. */
+  protocol?: BackendProtocol | null;
 }
-
-export type BackendProtocol = 'http1' | 'http2';
 
 /** A field line: the name as it is to be written, and its value. Latin-1 views of bytes. */
 export interface FieldLine {

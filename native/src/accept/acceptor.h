@@ -88,10 +88,7 @@ class Acceptor final : public Disposable,
   int Start();
   void SetFrontends(FrontendTable frontends) { frontends_ = std::move(frontends); }
   // From now on the host is called with OnRequest.
-  void TakeRequests(bool http2) {
-    detection_settings_.reads = true;
-    detection_settings_.http2 = http2;
-  }
+  void TakeRequests() { detection_settings_.reads = true; }
   // For the guard of the memory: see MemoryHolders.
   void SetWindow(size_t bytes) { detection_settings_.window = bytes; }
   void SetAccessLog(std::shared_ptr<AccessLog> log) { log_ = std::move(log); }

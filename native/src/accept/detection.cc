@@ -142,11 +142,7 @@ bool Detection::Decide(size_t length, bool timed_out) {
       Tunnel(length, ConnectionReason::kTls);
       return true;
     case Sniffed::kHttp2:
-      if (settings_.reads && settings_.http2) {
-        Http(length, HeadVerdict::kAdmit, nullptr, true);
-      } else {
-        Tunnel(length, ConnectionReason::kH2c);
-      }
+      Http(length, HeadVerdict::kRefuse, ReasonName(HeadReason::kNotImplemented), true);
       return true;
     case Sniffed::kOther:
       Tunnel(length, ConnectionReason::kNotHttp);
@@ -251,7 +247,7 @@ void Detection::LetGo() {
 }
 
 void Detection::Http(size_t length, HeadVerdict verdict, const char* reason, bool http2) {
-  if (!settings_.reads) return host_.OnHttp(this, TakeDownstream(), {verdict, reason});
+  if (!settings_.reads) return host_.OnHttp(this, TakeDownstream(), {verdict, reason, http2});
   LetGo();
   host_.OnRequest(this, {.fd = std::move(downstream_),
                          .watcher = downstream_watcher_,

@@ -38,15 +38,18 @@ struct HeadFinding {
   HeadVerdict verdict;
   // Names of REQUEST_REASONS in src/errors.ts; null for kAdmit.
   const char* reason;
+  // The preface of HTTP/2 and no head, with kRefuse.
+  bool http2 = false;
 };
 
 class DetectionHost {
  public:
-  // HTTP/1.x. `detection` has let go of `downstream` and is disposed of by the host, as in the other calls.
+  // HTTP. `detection` has let go of `downstream` and is disposed of by the host, as in the other calls.
   virtual void OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) = 0;
-  // The same where bytes are read: as soon as it is clear that they are meant as HTTP/1.x.
+  // The same where bytes are read: as soon as it is clear that they are meant as HTTP/1.x, or are the preface
+  // of HTTP/2.
   virtual void OnRequest(Detection* detection, Arrival arrival) = 0;
-  // No HTTP/1.x. `upstream` is empty unless the destination was dialled already. `read`: goes there first.
+  // No HTTP. `upstream` is empty unless the destination was dialled already. `read`: goes there first.
   virtual void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream, ConnectionReason reason,
                         std::span<const char> read) = 0;
   // The downstream left without a byte, or by a reset; it is closed. `error`: it was reset, because the
@@ -66,8 +69,6 @@ struct DetectionSettings {
   // Bytes are read, so many at a time at most, and the host is called with OnRequest.
   bool reads = false;
   size_t window = SIZE_MAX;
-  // So is HTTP/2 with prior knowledge; otherwise it is tunnelled.
-  bool http2 = false;
 };
 
 class Detection final : public Connection, private Deadline {

@@ -194,11 +194,7 @@ bool AcceptorBinding::ReadEngine(napi_value options) {
   if (type == napi_object) engine_ = HttpEngineBinding::From(env_, engine);
   if (engine_ == nullptr) return ThrowInvalid(env_, "options.engine must be an HTTP engine");
   napi_create_reference(env_, engine, 1, &engine_reference_);
-  napi_value http2;
-  bool takes_http2 = false;
-  if (napi_get_named_property(env_, options, "http2", &http2) != napi_ok) return false;
-  napi_get_value_bool(env_, http2, &takes_http2);
-  acceptor_->TakeRequests(takes_http2);
+  acceptor_->TakeRequests();
   return true;
 }
 
@@ -259,6 +255,9 @@ void AcceptorBinding::OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& de
     reason = MakeString(env, finding.reason);
   }
   SetProperty(env, connection, "reason", reason);
+  napi_value http2 = nullptr;
+  napi_get_boolean(env, finding.http2, &http2);
+  SetProperty(env, connection, "http2", http2);
   at_hand_ = std::move(fd);
   napi_value exception;
   const bool called = Call(env, options, "onHttp", 1, &connection, &exception);

@@ -21,7 +21,6 @@ enum class ConnectionReason : uint8_t {
   kUnrouted,
   kOpaque,
   kTls,
-  kH2c,
   kNotHttp,
   kServerFirst,
   kOwnDial,
@@ -30,8 +29,8 @@ enum class ConnectionReason : uint8_t {
   kAcceptLimit,
   kOverload,
 };
-inline constexpr std::array<const char*, 11> kConnectionReasonNames = {
-    "unrouted", "opaque",          "tls",          "h2c",     "not_http", "server_first", "own_dial",
+inline constexpr std::array<const char*, 10> kConnectionReasonNames = {
+    "unrouted", "opaque",          "tls",          "not_http", "server_first", "own_dial",
     "loop",     "connect_failure", "accept_limit", "overload"};
 
 // One stage of a connection's life (detection, passthrough, lingering close). A stage ends by handing its

@@ -1,5 +1,5 @@
 /**
- * The `native` engine: HTTP/1.x in both directions in the addon, decisions here. The default.
+ * The `native` engine: HTTP/1.x and HTTP/2 in both directions in the addon, decisions here. The default.
  *
  * Stage before: the acceptor. Stage after: the backend. The addon asks once per request and reports outcomes in batches;
  * in between no byte of a request or response enters JavaScript. Per request this file allocates nothing: one head object
@@ -36,6 +36,7 @@ import type { OuterCarrier, OuterStreams } from '../../addon/outer-streams.ts';
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../../errors.ts';
 import type {
   Backend,
+  BackendProtocol,
   Decision,
   FieldEdits,
   FieldLine,
@@ -118,8 +119,9 @@ class NativeHttpEngine implements NativeEngine {
   private readonly interest: (readonly string[])[] = [];
   /** By frontend: there are more names than the addon is told of, so that it cannot know a request again. */
   private readonly partial: boolean[] = [];
-  /** Addresses last given to the addon, by backend id. */
+  /** Addresses and protocol last given to the addon, by backend id. */
   private readonly known: (readonly string[] | undefined)[] = [];
+  private readonly knownProtocols: (BackendProtocol | null | undefined)[] = [];
   private readonly replies = new Map<string, number>();
   private readonly plans: Indices<ForwardPlan>;
   private readonly policies: Indices<ForwardPolicy>;
@@ -280,9 +282,12 @@ class NativeHttpEngine implements NativeEngine {
   }
 
   private tellBackend(backend: Backend): void {
-    if (this.known[backend.id] === backend.addresses) return;
-    this.native.setBackend(backend.id, backend.addresses, backend.port, backend.protocol ?? '');
-    this.known[backend.id] = backend.addresses;
+    const { id, addresses } = backend;
+    const protocol = backend.protocol ?? null;
+    if (this.known[id] === addresses && this.knownProtocols[id] === protocol) return;
+    this.native.setBackend(id, addresses, backend.port, protocol ?? '');
+    this.known[id] = addresses;
+    this.knownProtocols[id] = protocol;
   }
 
   private nativeMirror({ backend, plan, series }: MirrorTarget): NativeMirror {

@@ -33,6 +33,8 @@ export interface Expected {
   readonly seen?: Readonly<Record<string, readonly string[] | null>>;
   /** Fields of the response, null for none. */
   readonly headers?: Readonly<Record<string, string | null>>;
+  /** What the pod was spoken to in; `HTTP/1.1` unless given. */
+  readonly proto?: string;
   /** `x-sideroute-reason`. */
   readonly reason?: string;
 }

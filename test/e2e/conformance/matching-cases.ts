@@ -450,14 +450,13 @@ export const MATCHING_CASES: readonly ConformanceCase[] = [
   },
   {
     tests: ['HTTPRouteBackendProtocolH2C'],
-    title:
-      'SPEC B7, S3: a backend that declares kubernetes.io/h2c is UnsupportedProtocol and 500, never spoken to in HTTP/1.1',
+    title: 'SPEC B7: a backend that declares kubernetes.io/h2c is spoken to in HTTP/2, others as the caller speaks',
     routes: 'backend-protocol-h2c',
-    conditions: [
-      'mesh/h2c mesh/echo:80 Accepted=True Accepted',
-      'mesh/h2c mesh/echo:80 ResolvedRefs=False UnsupportedProtocol',
+    requests: [
+      served('echo-v1', { target: '/h2c' }, { proto: 'HTTP/2.0' }),
+      served('echo-v1', { method: 'POST', target: '/h2c/post', body: 'twelve bytes' }, { proto: 'HTTP/2.0' }),
+      served('echo-v1', { target: '/other' }),
     ],
-    requests: [answered(500, 'no_backend', { target: '/h2c' }), served('echo-v1', { target: '/other' })],
   },
   {
     tests: [

@@ -207,7 +207,7 @@ function check(t: Test, send: Send, expect: Expected, answer: Answer): void {
       path: expect.path ?? target,
       host: expect.host ?? send.host ?? hostOf(to),
       method,
-      proto: 'HTTP/1.1',
+      proto: expect.proto ?? 'HTTP/1.1',
       body: send.body ?? '',
       headers: expectedFields(send, expect),
     },

@@ -6,6 +6,9 @@ import type { Duplex } from 'node:stream';
 import t from 'tap';
 
 import { eventually } from '../../support/eventually.ts';
+import { forwardTo, RecordingHost } from '../../support/engine-cases.ts';
+import { nativeFront } from '../../support/native-front.ts';
+import { dial, ScriptedBackend } from '../../support/wire-end.ts';
 import { matches } from '../../support/match.ts';
 import { readAll, startHttp2Stage, type Listener, type Version } from '../../support/http2-stage.ts';
 
@@ -192,6 +195,32 @@ for (const [client, backend] of PAIRS) {
     });
   });
 }
+
+t.test('what a backend speaks may change while its addresses stay', async (t) => {
+  const server = await ScriptedBackend.listen(t, { host: '127.0.0.1', port: 0 });
+  const { backend } = forwardTo(server.port);
+  const host = new RecordingHost(() => ({ ...forwardTo(server.port), backend }));
+  const front = await nativeFront()(host, { address: '127.0.0.1', port: server.port });
+  t.teardown(() => front.close());
+  for (const [index, [protocol, first]] of (
+    [
+      [null, 'GET /0 '],
+      ['http2', 'PRI * HTTP/2.0'],
+      ['http1', 'GET /2 '],
+      ['http2', 'PRI * HTTP/2.0'],
+      [null, 'GET /4 '],
+    ] as const
+  ).entries()) {
+    backend.protocol = protocol;
+    front.engine.forget(true);
+    const client = await dial(t, '127.0.0.1', front.port);
+    await client.write(`GET /${index} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    const connection = await server.connection(index);
+    await connection.until(first);
+    t.ok(connection.text.startsWith(first), `${protocol}: ${first}`);
+    client.socket.destroy();
+  }
+});
 
 async function length(stream: ClientHttp2Stream): Promise<number> {
   let bytes = 0;

@@ -41,7 +41,7 @@ const bound = await new Promise<boolean>((resolve) => {
     }
     const [address = '', port] = line.split(' ');
     accepted += 1;
-    options?.onHttp!({ frontend: 1, address, port: Number(port), verdict: 'admit', reason: null });
+    options?.onHttp!({ frontend: 1, address, port: Number(port), verdict: 'admit', reason: null, http2: false });
   });
 });
 

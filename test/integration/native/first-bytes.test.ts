@@ -6,7 +6,6 @@ import t, { type Test } from 'tap';
 import { AcceptorProcess } from '../../support/acceptor.ts';
 import { eventually } from '../../support/eventually.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
-import { prefaceAtEverySplit } from '../../support/preface.ts';
 import { dial, listen } from '../../support/wire-end.ts';
 
 const PORT = 8080;
@@ -19,12 +18,6 @@ function start(t: Test, detectTimeoutMs = 60_000): Promise<AcceptorProcess> {
 }
 
 void inPod(t, import.meta.url, (pod) => {
-  t.test('the HTTP/2 preface, split at every byte, is tunnelled byte-exact', async (t) => {
-    const acceptor = await start(t);
-    const { connections, bytes } = await prefaceAtEverySplit(t, acceptor, pod, PORT);
-    t.match(await acceptor.counters(), { connections: { h2c: connections }, handedOver: 0, bytesUpstream: bytes });
-  });
-
   t.test('TLS and other protocols are tunnelled byte-exact and counted, the end included', async (t) => {
     const acceptor = await start(t);
     await listen(t, pod.v4, PORT, (end) => end.socket.pipe(end.socket));

@@ -11,6 +11,7 @@ import { AcceptorProcess } from '../../support/acceptor.ts';
 import type { StartOptions } from '../../support/fixtures/acceptor-process.ts';
 import { eventually } from '../../support/eventually.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
+import { greeted, prefaceAtEverySplit } from '../../support/preface.ts';
 import { traced } from '../../support/strace.ts';
 import { attempt, dial, listen, type ScriptedBackend, type WireEnd } from '../../support/wire-end.ts';
 import { matches } from '../../support/match.ts';
@@ -140,6 +141,14 @@ void inPod(t, import.meta.url, (pod) => {
     t.match(await acceptor.counters(), { detectingOpen: 0, handedOver: 1 });
     await client.write(HEAD.slice(4));
     await answers(client, 1);
+  });
+
+  t.test('the HTTP/2 preface, split at every byte, is given to the engine, what was read included', async (t) => {
+    const acceptor = await start(t, { detectTimeoutMs: 60_000 });
+    const connections = await prefaceAtEverySplit(t, acceptor, PORT, (client, split) =>
+      greeted(t, client, `split at ${split}`),
+    );
+    t.match(await acceptor.counters(), { handedOver: connections, tunnelsOpen: 0, bytesUpstream: 0 });
   });
 
   t.test('what is meant as HTTP and is none is answered by the engine', async (t) => {

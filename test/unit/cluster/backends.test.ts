@@ -126,6 +126,39 @@ t.test('a port that the Service does not have, or only for UDP, is missing', asy
   matches(t, other, { state: 'resolved', addresses: ['10.96.0.1'] });
 });
 
+t.test('SPEC B7: a backend speaks what the appProtocol of its port says, and follows the document', async (t) => {
+  const { dns, resolver, log } = await start(t);
+  let changes = 0;
+  const logger = createLogger('debug', (line) => log.push(line));
+  const backends = new BackendRegistry({ resolver, logger, onChange: () => changes++ });
+  const apply = (clusterIPs: readonly string[], appProtocol: string | null) => {
+    const ports = [{ name: 'a', port: 80, protocol: 'TCP', appProtocol }] as const;
+    resolver.setServices(serviceMap(serviceDocument('a', { clusterIPs, ports })));
+    backends.beginCompile();
+    const backend = backends.intern('devopssong', 'a', 80);
+    backends.endCompile();
+    return backend;
+  };
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.1'] });
+  // Also where the addresses are not those of the document, which then is no news to whoever resolves them.
+  for (const clusterIPs of [['10.96.0.1'], []]) {
+    const backend = apply(clusterIPs, null);
+    await eventually('resolved', () => backend.state === 'resolved');
+    t.equal(backend.protocol ?? null, null, 'what the caller speaks');
+    for (const [appProtocol, protocol] of [
+      ...(['kubernetes.io/h2c', 'h2c', 'http2', 'GRPC'] as const).map((name) => [name, 'http2'] as const),
+      ...(['kubernetes.io/ws', 'ws'] as const).map((name) => [name, 'http1'] as const),
+      ...([null, 'http', 'grpc-web', 'example.com/own'] as const).map((name) => [name, null] as const),
+    ]) {
+      const before = backend.protocol ?? null;
+      changes = 0;
+      t.equal(apply(clusterIPs, appProtocol), backend);
+      t.equal(backend.protocol ?? null, protocol, String(appProtocol));
+      if (before !== protocol) t.ok(changes > 0, `${appProtocol} is told`);
+    }
+  }
+});
+
 t.test('a document with ports but without ClusterIPs: address from DNS, ports from the document', async (t) => {
   const { backends, resolver, dns } = await start(t);
   dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.1'] });

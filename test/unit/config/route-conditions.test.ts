@@ -113,8 +113,6 @@ const documents = [
   service('ns/headless', [80], { headless: true }),
   service('ns/external', [80], { type: 'ExternalName' }),
   service('ns/tls', [{ port: 80, appProtocol: 'https' }]),
-  service('ns/h2c', [{ port: 80, appProtocol: 'kubernetes.io/h2c' }]),
-  service('ns/grpc', [{ port: 80, appProtocol: 'grpc' }]),
 ];
 const UNUSABLE = [
   [backend('ns/v1:80', { kind: 'Bucket', group: 'example.com' }), 'InvalidKind'],
@@ -122,8 +120,6 @@ const UNUSABLE = [
   [backend('ns/headless:80'), 'BackendNotFound'],
   [backend('ns/external:80'), 'BackendNotFound'],
   [backend('ns/tls:80'), 'UnsupportedProtocol'],
-  [backend('ns/h2c:80'), 'UnsupportedProtocol'],
-  [backend('ns/grpc:80'), 'UnsupportedProtocol'],
 ] as const;
 
 t.test('SPEC S3, B3, B6, B7: an unusable backend is told by its reason, the route stays accepted', async (t) => {
@@ -173,8 +169,9 @@ t.test('SPEC S3: every failure is named, the reason is that of the first', async
   );
 });
 
-t.test('SPEC B7: protocols that HTTP/1.1 can carry are fine on a backend, upgrades included', async (t) => {
-  for (const appProtocol of [null, 'http', 'kubernetes.io/ws', 'ws', 'grpc-web', 'new.io/x']) {
+t.test('SPEC B7: protocols that HTTP can carry are fine on a backend, upgrades included', async (t) => {
+  const http2 = ['kubernetes.io/h2c', 'h2c', 'http2', 'grpc'];
+  for (const appProtocol of [null, 'http', 'kubernetes.io/ws', 'ws', 'grpc-web', 'new.io/x', ...http2]) {
     const result = attached([
       service('ns/v1', [{ port: 80, appProtocol }]),
       httpRoute('ns/r', ['ns/web'], [rule({ backendRefs: [backend('ns/v1:80')] })]),

@@ -395,7 +395,6 @@ t.test('SPEC B3, B6, B7, E2: an unusable backend keeps its weight and answers 50
     service('ns/external', [80], { type: 'ExternalName' }),
     service('ns/udp', [{ port: 80, protocol: 'UDP' }]),
     service('ns/tls', [{ port: 80, appProtocol: 'https' }]),
-    service('ns/h2c', [{ port: 80, appProtocol: 'kubernetes.io/h2c' }]),
   ];
   const bad = [
     backend('ns/other:80'),
@@ -403,7 +402,6 @@ t.test('SPEC B3, B6, B7, E2: an unusable backend keeps its weight and answers 50
     backend('ns/external:80'),
     backend('ns/udp:80'),
     backend('ns/tls:80'),
-    backend('ns/h2c:80'),
     backend('ns/x:80', { kind: 'Bucket', group: 'example.com', port: null }),
   ];
   for (const ref of bad) {

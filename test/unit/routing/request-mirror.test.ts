@@ -124,13 +124,13 @@ t.test('SPEC F10: a share of nothing mirrors nothing and looks up nothing', asyn
 });
 
 t.test('SPEC F10: a mirror that cannot be used is dropped, the request and other mirrors are unaffected', async (t) => {
-  const resources = [service('ns/web', [80]), service('m/a', [81]), service('m/h2', [{ appProtocol: 'grpc' }])];
+  const resources = [service('ns/web', [80]), service('m/a', [81]), service('m/tls', [{ appProtocol: 'tls' }])];
   const one = new OneRule(
     {
       filters: [
         mirror('m/a:80'),
         mirror('m/b:80', {}, { group: 'example.com', kind: 'Bucket' }),
-        mirror('m/h2:80'),
+        mirror('m/tls:80'),
         mirror('m/ok:80'),
       ],
     },
