@@ -1,6 +1,6 @@
 /**
  * What has to be on a machine for the demo, the tests, the cluster, the fuzzers and the test of the images. A module of the tests that runs
- * a program of `NEEDED.test` or `BUILT` says so in a line of its own, `// Needs: NAME, NAME.`; a test file by itself asks for those of the
+ * a program of `NEEDED.test` or `BUILT`, or has one run with what is in `PYTHON`, says so in a line of its own, `// Needs: NAME, NAME.`; a test file by itself asks for those of the
  * modules that it imports.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -27,6 +27,7 @@ export const NEEDED = {
     nginx: 'nginx-light',
     haproxy: 'haproxy',
     ab: 'apache2-utils',
+    pip3: 'python3-pip',
     // What the documents and the scenario's servers use.
     jq: 'jq',
     busybox: 'busybox-static',
@@ -65,6 +66,18 @@ export const NEEDED = {
 export const BUILT = {
   helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.18.6' },
   h2spec: { module: 'github.com/summerwind/h2spec/cmd/h2spec', version: 'v2.2.1+incompatible' },
+  'grpc-interop-client': { module: 'google.golang.org/grpc/interop/client', version: 'v1.85.0' },
+  'grpc-interop-server': { module: 'google.golang.org/grpc/interop/server', version: 'v1.85.0' },
+};
+
+/** Packages of Python that the tests use, each a folder for PYTHONPATH, where pip is there. */
+export const PYTHON = {
+  'python-grpc': [
+    'grpcio==1.85.1',
+    'grpcio-tools==1.85.1',
+    'grpcio-health-checking==1.85.1',
+    'grpcio-reflection==1.85.1',
+  ],
 };
 
 /**

@@ -19,9 +19,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BUILT, NEEDED, programsOf, root } from './needed.mjs';
+import { BUILT, NEEDED, PYTHON, programsOf, root } from './needed.mjs';
 
 export { root };
 
@@ -96,47 +96,100 @@ function systemPackages(purpose, only) {
   if (services.length > 0 && existsSync('/run/systemd/system')) run('systemctl', ['disable', '--quiet', ...services]);
 }
 
-/**
- * Into the user's cache, once for all clones. What cannot be built is no failure: the tests that need it skip themselves, and
- * a line says why.
- */
-export function builtPrograms() {
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sideroute', 'bin');
-  for (const [program, { module, version }] of Object.entries(BUILT)) {
-    const stamp = join(cache, `${program}.version`);
-    const isBuilt = existsSync(join(cache, program)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === version;
-    if (has(program) || isBuilt) continue;
-    const without = (why) => step(`${why}: the tests that need ${program} are skipped`);
-    if (!has('go')) {
-      without(`neither ${program} nor Go to build it with is on the PATH`);
-      continue;
-    }
-    mkdirSync(cache, { recursive: true });
-    // Of several runs one builds; one that was ended has left its lock.
-    const lock = join(cache, `${program}.building`);
-    if (existsSync(lock) && Date.now() - statSync(lock).mtimeMs > BUILD_MINUTES * 60_000)
-      rmSync(lock, { recursive: true });
-    try {
-      mkdirSync(lock);
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-      without(`${program} is being built by another run`);
-      continue;
-    }
-    step(`building ${program} ${version}, once: this takes some minutes`);
-    const built = spawnSync('go', ['install', `${module}@${version}`], {
-      env: { ...process.env, GOBIN: lock, GOFLAGS: '' },
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: BUILD_MINUTES * 60_000,
+/** Where what the tests build for themselves is kept, once for all clones. */
+const cache = () => join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sideroute', 'bin');
+
+const without = (why, name) => step(`${why}: the tests that need ${name} are skipped`);
+
+/** What cannot be built is no failure: the tests that need it skip themselves, and a line says why. */
+function buildOnce(name, { version, lacks, title, command, made }) {
+  const at = join(cache(), name);
+  const stamp = `${at}.version`;
+  if (existsSync(at) && existsSync(stamp) && readFileSync(stamp, 'utf8') === version) return;
+  if (lacks !== null) {
+    without(lacks, name);
+    return;
+  }
+  mkdirSync(cache(), { recursive: true });
+  // Of several runs one builds; one that was ended has left its lock.
+  const lock = `${at}.building`;
+  if (existsSync(lock) && Date.now() - statSync(lock).mtimeMs > BUILD_MINUTES * 60_000)
+    rmSync(lock, { recursive: true });
+  try {
+    mkdirSync(lock);
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+    without(`${name} is being built by another run`, name);
+    return;
+  }
+  step(`${title}, once: this takes some minutes`);
+  const { program, args, env } = command(lock);
+  const built = spawnSync(program, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: BUILD_MINUTES * 60_000,
+  });
+  if (built.status === 0) {
+    rmSync(at, { recursive: true, force: true });
+    renameSync(join(lock, made), at);
+    writeFileSync(stamp, version);
+  } else {
+    process.stderr.write(built.stderr ?? '');
+    without(`${name} cannot be built`, name);
+  }
+  rmSync(lock, { recursive: true, force: true });
+}
+
+/** `wanted`: names of `BUILT`. */
+export function builtPrograms(wanted = Object.keys(BUILT)) {
+  for (const name of wanted) {
+    const { module, version } = BUILT[name];
+    if (has(name)) continue;
+    buildOnce(name, {
+      version,
+      lacks: has('go') ? null : `neither ${name} nor Go to build it with is on the PATH`,
+      title: `building ${name} ${version}`,
+      command: (folder) => ({
+        program: 'go',
+        args: ['install', `${module}@${version}`],
+        env: { GOBIN: folder, GOFLAGS: '' },
+      }),
+      made: basename(module),
     });
-    if (built.status === 0) {
-      renameSync(join(lock, program), join(cache, program));
-      writeFileSync(stamp, version);
-    } else {
-      process.stderr.write(built.stderr ?? '');
-      without(`${program} cannot be built`);
-    }
-    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
+/** `wanted`: names of `PYTHON`. Of each version of Python its own: parts of them are compiled. */
+export function pythonPackages(wanted = Object.keys(PYTHON)) {
+  if (wanted.length === 0) return;
+  const asked = spawnSync('python3', ['-c', 'import sys, pip; print(sys.implementation.cache_tag)'], {
+    encoding: 'utf8',
+  });
+  for (const name of wanted) {
+    const packages = PYTHON[name].join(' ');
+    const isThere = asked.status === 0;
+    buildOnce(name, {
+      version: `${isThere ? asked.stdout.trim() : ''} ${packages}`,
+      lacks: isThere ? null : 'python3 has no pip',
+      title: `installing ${packages}`,
+      command: (folder) => ({
+        program: 'python3',
+        args: [
+          ...[
+            '-m',
+            'pip',
+            'install',
+            '--quiet',
+            '--no-input',
+            '--disable-pip-version-check',
+            '--root-user-action=ignore',
+          ],
+          ...['--only-binary', ':all:', '--target', join(folder, name), ...PYTHON[name]],
+        ],
+        env: {},
+      }),
+      made: name,
+    });
   }
 }
 
@@ -226,8 +279,12 @@ export function prepare(purpose, files = []) {
   }
   const only = files.length === 0 ? null : programsOf(files);
   systemPackages(purpose, only);
-  const some = only === null || Object.keys(BUILT).some((program) => only.has(program));
-  if (purpose === 'cluster' || (purpose === 'test' && some)) builtPrograms();
+  if (purpose === 'cluster') builtPrograms(['helm']);
+  if (purpose === 'test') {
+    const isWanted = (name) => only === null || only.has(name);
+    builtPrograms(Object.keys(BUILT).filter(isWanted));
+    pythonPackages(Object.keys(PYTHON).filter(isWanted));
+  }
   npmPackages();
   nativeAddon();
   compiledTypeScript();

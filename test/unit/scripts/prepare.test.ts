@@ -1,5 +1,5 @@
 /**
- * What is prepared for tests: programs that they build for themselves, once, where Go is there, and never a failure; for a file by itself
+ * What is prepared for tests: programs that they build for themselves and packages of Python, once, where Go and pip are there, and never a failure; for a file by itself
  * the programs that it runs, and no others.
  */
 import { spawnSync } from 'node:child_process';
@@ -19,27 +19,28 @@ import { program, ROOT } from '../../support/manifests.ts';
 import { temporaryDirectory } from '../../support/sidecar.ts';
 import { matches } from '../../support/match.ts';
 
-/** A machine that has all programs that are built but helm; `go` is what Go does on it, null: it has none. */
-function machine(t: Test, go: string | null) {
+/** A machine without helm; `go` is what Go does on it, null: it has none; `python` the same for Python. */
+function machine(t: Test, go: string | null, python: string | null = null) {
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const bin = join(path, 'bin');
   mkdirSync(bin);
-  writeFileSync(join(bin, 'h2spec'), '#!/bin/sh\n');
-  chmodSync(join(bin, 'h2spec'), 0o755);
-  if (go !== null) {
-    writeFileSync(join(bin, 'go'), `#!/bin/sh\necho "$@" >> ${path}/go.log\n${go}\n`);
-    chmodSync(join(bin, 'go'), 0o755);
+  for (const [name, does] of Object.entries({ go, python3: python })) {
+    if (does === null) continue;
+    writeFileSync(join(bin, name), `#!/bin/sh\necho "$@" >> ${path}/${name}.log\n${does}\n`);
+    chmodSync(join(bin, name), 0o755);
   }
   const cache = join(path, 'cache', 'sideroute', 'bin');
-  const run = () => {
-    const script = `import(${JSON.stringify(join(ROOT, 'scripts', 'prepare.mjs'))}).then((p) => p.builtPrograms())`;
+  const run = (call = "builtPrograms(['helm'])") => {
+    const script = `import(${JSON.stringify(join(ROOT, 'scripts', 'prepare.mjs'))}).then((p) => p.${call})`;
     const env = { PATH: bin, XDG_CACHE_HOME: join(path, 'cache') };
     const { status, stderr } = spawnSync(process.execPath, ['-e', script], { env, encoding: 'utf8' });
     return { status, stderr };
   };
-  const calls = () =>
-    existsSync(join(path, 'go.log')) ? readFileSync(join(path, 'go.log'), 'utf8').trim().split('\n') : [];
+  const calls = (name = 'go') => {
+    const log = join(path, `${name}.log`);
+    return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
+  };
   return { run, calls, cache, bin };
 }
 
@@ -89,6 +90,30 @@ t.test('of two runs at a time one builds', async (t) => {
   t.equal(run().status, 0);
   t.ok(existsSync(join(cache, 'helm')));
 });
+
+t.test(
+  'packages of Python are installed once for each version of it; without pip, a line says that tests are skipped',
+  async (t) => {
+    const install = "pythonPackages(['python-grpc'])";
+    const pip = `case $1 in
+    -c) echo "$(/bin/cat version 2> /dev/null || echo cpython-311)" ;;
+    *) while [ "$1" != --target ]; do shift; done; /bin/mkdir "$2" && echo grpcio > "$2/modules" ;;
+  esac`;
+    const { run, calls, cache, bin } = machine(t, null, `cd \${0%/*}; ${pip}`);
+    t.match(run(install), { status: 0, stderr: /^prepare: installing grpcio==[\d.]+ .*\n$/ });
+    t.equal(readFileSync(join(cache, 'python-grpc', 'modules'), 'utf8'), 'grpcio\n');
+    t.same(run(install), { status: 0, stderr: '' });
+    const installed = () => calls('python3').filter((line) => line.startsWith('-m pip install ')).length;
+    t.equal(installed(), 1);
+    writeFileSync(join(bin, 'version'), 'cpython-313\n');
+    t.equal(run(install).status, 0);
+    t.equal(installed(), 2);
+    t.same(machine(t, null, 'exit 1').run(install), {
+      status: 0,
+      stderr: 'prepare: python3 has no pip: the tests that need python-grpc are skipped\n',
+    });
+  },
+);
 
 /** `prepare('test', files)` where only the programs of the demo are on the PATH, and nothing can be installed. */
 function prepareOnBareMachine(t: Test, files: readonly string[]) {
