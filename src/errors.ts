@@ -117,6 +117,13 @@ export const REQUEST_REASONS = {
     grpc: 'UNIMPLEMENTED',
     text: 'The HTTP version of the request is not supported.',
   },
+  http2_flood: {
+    // Never sent: what is sent is GOAWAY.
+    status: 429,
+    source: 'downstream',
+    grpc: 'RESOURCE_EXHAUSTED',
+    text: 'The HTTP/2 connection of the request did too much of what costs its caller nothing.',
+  },
   downstream_reset: {
     // Sent only to a caller that has closed nothing but its sending side; there is mostly nobody left to read it.
     status: 499,

@@ -140,6 +140,7 @@ async function main(): Promise<void> {
     metrics,
     acceptor: () => null,
     engine: () => null,
+    http2: () => null,
     accessLog: () => ({ lines: 0, dropped: 0 }),
     log: () => ({ lines: 0, dropped: 0 }),
     memory: () => ({ limitBytes: 0, usageBytes: 0, overloads: 0, closed: 0, level: 'calm' }),

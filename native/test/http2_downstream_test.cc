@@ -79,13 +79,13 @@ TEST("a request and its response pass, and the connection serves the next one") 
   CHECK_EQ(stage.engine->counters().requests_open, 0u);
 }
 
-struct Flood {
+struct Case {
   const char* title;
   std::string bytes;
   ErrorCode code;
 };
 
-std::vector<Flood> Floods() {
+std::vector<Case> Floods() {
   const std::string opened = Post(1);
   std::string resets, streams;
   for (uint32_t id = 1; id < 4'000; id += 2)
@@ -105,7 +105,16 @@ std::vector<Flood> Floods() {
       {"a header block that unpacks to more than it may",
        MakeFrame(FrameType::kHeaders, http2::kFlagEndHeaders, 1, bomb), ErrorCode::kEnhanceYourCalm},
       {"SETTINGS", Repeat(MakeFrame(FrameType::kSettings, 0, 0), 1'000), ErrorCode::kEnhanceYourCalm},
+      {"SETTINGS that answer none of ours",
+       Repeat(MakeFrame(FrameType::kSettings, http2::kFlagAck, 0), 5'000), ErrorCode::kEnhanceYourCalm},
       {"PING", Repeat(MakeFrame(FrameType::kPing, 0, 0, "12345678"), 5'000), ErrorCode::kEnhanceYourCalm},
+      {"PING that answers none of ours",
+       Repeat(MakeFrame(FrameType::kPing, http2::kFlagAck, 0, "12345678"), 5'000),
+       ErrorCode::kEnhanceYourCalm},
+      {"GOAWAY", Repeat(MakeFrame(FrameType::kGoaway, 0, 0, Number(0) + Number(0)), 500),
+       ErrorCode::kEnhanceYourCalm},
+      {"heads for a stream that we have reset", Headers(1, true, {{"a", "b"}}) + Repeat(Get(1), 5'000),
+       ErrorCode::kEnhanceYourCalm},
       {"DATA without data", opened + Repeat(Data(1, ""), 5'000), ErrorCode::kEnhanceYourCalm},
       {"PRIORITY", Repeat(MakeFrame(FrameType::kPriority, 0, 1, std::string(5, '\0')), 5'000),
        ErrorCode::kEnhanceYourCalm},
@@ -129,7 +138,7 @@ std::vector<Flood> Floods() {
 }
 
 TEST("who floods a connection is told to be calm, and the connection ends") {
-  for (const Flood& flood : Floods()) {
+  for (const Case& flood : Floods()) {
     Stage stage;
     Caller caller(stage);
     caller.SendAll(flood.bytes);
@@ -140,7 +149,31 @@ TEST("who floods a connection is told to be calm, and the connection ends") {
     CHECK_EQ(stage.engine->counters().requests_open, 0u);
     CHECK_EQ(stage.engine->connections(), 0u);
     CHECK(!stage.host.refused.empty());
+    const bool calm = code == ErrorCode::kEnhanceYourCalm;
+    CHECK_EQ(kReasonNames[static_cast<size_t>(stage.host.refused.back())],
+             calm ? "http2_flood" : "bad_request");
+    const Http2Counters& counted = stage.engine->counters().http2_downstream;
+    uint64_t floods = 0;
+    for (const uint64_t each : counted.floods) floods += each;
+    CHECK_EQ(floods, calm ? 1u : 0u);
+    CHECK_EQ(counted.goaways_sent[static_cast<size_t>(code)], 1u);
+    CHECK_EQ(counted.connections, 1u);
+    CHECK_EQ(counted.connections_open, 0u);
+    CHECK_EQ(counted.streams_open, 0u);
   }
+}
+
+TEST("requests on a connection that ends for what its caller did say so, and their backend is told") {
+  Stage stage;
+  Caller caller(stage);
+  caller.end.Send(Get(1));
+  End& upstream = stage.Accepted();
+  CHECK(stage.Receives(upstream, "\r\n\r\n"));
+  caller.SendAll(Repeat(MakeFrame(FrameType::kPing, 0, 0, "12345678"), 5'000));
+  CHECK(stage.Reports(1));
+  CHECK_EQ(stage.LastReason(), "http2_flood");
+  CHECK(stage.Ends(upstream));
+  CHECK_EQ(stage.engine->counters().http2_downstream.floods[static_cast<size_t>(Flood::kPing)], 1u);
 }
 
 TEST("a stream that is broken when its connection fails is gone with it") {
@@ -238,7 +271,7 @@ TEST("a body that is not as long as announced is a fault of its request") {
         CHECK_EQ(stage.host.refused.size(), 1u);
       } else {
         CHECK(stage.Reports(1));
-        CHECK_EQ(stage.LastReason(), "downstream_reset");
+        CHECK_EQ(stage.LastReason(), "bad_request");
       }
     }
   }

@@ -226,6 +226,8 @@ export interface HttpEngine {
   /** Only within `decide`: a field of the request by lower-case name, repeated ones joined with `,`. */
   header(lowerCaseName: string): string | null;
   counters(): HttpEngineCounters;
+  /** For `readHttp2Counters`. */
+  http2Counters(): Float64Array;
   /** For `readUpstreams`. */
   upstreams(): StateRecords;
   /** At most `max` (up to 10,000) open connections whose id is above `after`, for `readDownstreamConnections`. */

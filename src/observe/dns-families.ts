@@ -26,6 +26,13 @@ export interface Families {
   gauges(name: string, help: string, label: string, each: Each): void;
   /** Totals. */
   counter(name: string, help: string, label: string, each: Each): void;
+  /** Totals with several labels. */
+  labelled(
+    name: string,
+    help: string,
+    labels: readonly string[],
+    each: (visit: (labels: Readonly<Record<string, string>>, value: number) => void) => void,
+  ): void;
   /** One without labels. */
   total(name: string, help: string, value: () => number): void;
 }

@@ -13,12 +13,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
 import type { HttpEngineCounters } from '../addon/http-engine.ts';
+import type { Http2Counters } from '../addon/http2-counters.ts';
 import type { LogCounters } from '../addon/log-writer.ts';
 import type { RouteCondition } from '../config/attachment.ts';
 import type { Configuration } from '../routing/configuration.ts';
 import { ConditionText } from './conditions.ts';
 import { registerConnections, registerMemory, type ConnectionSources } from './connection-families.ts';
 import { registerDns, type DnsFigures, type Families } from './dns-families.ts';
+import { registerHttp2 } from './http2-families.ts';
 import type { Metrics } from './metrics.ts';
 import { SeriesText } from './series-text.ts';
 
@@ -26,6 +28,8 @@ import { SeriesText } from './series-text.ts';
 export interface ExpositionSources extends ConnectionSources {
   readonly version: string;
   readonly metrics: Metrics;
+  /** Of the native engine; null while there is none. */
+  http2(): Http2Counters | null;
   accessLog(): LogCounters;
   log(): LogCounters;
   config(): Pick<Configuration, 'generation' | 'hash' | 'valid'>;
@@ -59,6 +63,7 @@ export function createExposition(sources: ExpositionSources): Exposition {
   registerConnections(families, sources);
   registerMemory(families, () => sources.memory());
   registerEngine(registry, sources);
+  registerHttp2(families, () => sources.http2());
   registerDns(families, () => sources.dns());
   const requests = new SeriesText(sources.metrics);
   const conditions = new ConditionText();
@@ -341,6 +346,15 @@ function familiesOf(registry: Registry): Families {
     gauge: gauge.bind(null, registry),
     counter: counter.bind(null, registry),
     total: total.bind(null, registry),
+    labelled(name, help, labels, each) {
+      new Counter({
+        ...{ name, help, labelNames: [...labels], registers: [registry] },
+        collect() {
+          this.reset();
+          each((values, value) => this.inc({ ...values }, value));
+        },
+      });
+    },
     gauges(name, help, label, each) {
       new Gauge({
         ...{ name, help, labelNames: [label], registers: [registry] },

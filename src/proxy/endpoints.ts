@@ -70,6 +70,7 @@ export class Endpoints {
       metrics: sources.metrics,
       acceptor: () => acceptor.counters(),
       engine: () => engines.native.counters(),
+      http2: () => engines.native.http2Counters(),
       accessLog: () => sources.accessLog.counters(),
       log: () => sources.log.counters(),
       memory: () => sources.memory.state,

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -153,6 +154,7 @@ napi_value HttpEngineBinding::Wrap() {
       {"forget", nullptr, Forget, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"header", nullptr, Header, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"http2Counters", nullptr, CountersOfHttp2, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"upstreams", nullptr, Upstreams, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"downstreamConnections", nullptr, DownstreamConnections, nullptr, nullptr, nullptr, napi_enumerable,
        nullptr},
@@ -540,6 +542,25 @@ napi_value HttpEngineBinding::Counters(napi_env env, napi_callback_info info) {
   SetProperty(env, counters, "memoEntries", MakeNumber(env, static_cast<double>(self->memos_.entries())));
   SetProperty(env, counters, "memoBytes", MakeNumber(env, static_cast<double>(self->memos_.bytes())));
   return counters;
+}
+
+// As numbers, in the order of Http2Counters: of the side of applications, then of that of backends.
+napi_value HttpEngineBinding::CountersOfHttp2(napi_env env, napi_callback_info info) {
+  HttpEngineBinding* self = From(env, info, 0, nullptr);
+  if (self == nullptr) return nullptr;
+  const EngineCounters& counters = self->engine_->counters();
+  constexpr size_t kNumbers = sizeof(Http2Counters) / sizeof(uint64_t);
+  napi_value buffer, view;
+  void* memory = nullptr;
+  napi_create_arraybuffer(env, 2 * kNumbers * sizeof(double), &memory, &buffer);
+  napi_create_typedarray(env, napi_float64_array, 2 * kNumbers, buffer, 0, &view);
+  auto* to = static_cast<double*>(memory);
+  for (const Http2Counters* side : {&counters.http2_downstream, &counters.http2_upstream}) {
+    std::array<uint64_t, kNumbers> numbers;
+    std::memcpy(numbers.data(), side, sizeof numbers);
+    to = std::copy(numbers.begin(), numbers.end(), to);
+  }
+  return view;
 }
 
 napi_value HttpEngineBinding::Upstreams(napi_env env, napi_callback_info info) {

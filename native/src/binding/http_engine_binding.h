@@ -83,6 +83,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   static napi_value Forget(napi_env env, napi_callback_info info);
   static napi_value Header(napi_env env, napi_callback_info info);
   static napi_value Counters(napi_env env, napi_callback_info info);
+  static napi_value CountersOfHttp2(napi_env env, napi_callback_info info);
   static napi_value Upstreams(napi_env env, napi_callback_info info);
   static napi_value DownstreamConnections(napi_env env, napi_callback_info info);
   static napi_value UpstreamConnections(napi_env env, napi_callback_info info);

@@ -134,7 +134,7 @@ class Exchange final : public RequestServer, private AttemptUser {
   // `why`: what the caller is told, where that can be.
   Progress Truncate(Reason reason, StreamError why);
   // The downstream is reset.
-  Progress Abandon() { return BreakOff(Reason::kDownstreamReset); }
+  Progress Abandon();
   Progress BreakOff(Reason reason);
   void SetReason(Reason reason);
   Progress End(StreamEnd how, StreamError why = StreamError::kNone);

@@ -106,6 +106,12 @@ Progress Exchange::BreakOff(Reason reason) {
   return End(StreamEnd::kReset, ErrorOf(reason));
 }
 
+Progress Exchange::Abandon() {
+  const Reason reason = downstream_->why_gone();
+  if (reason != Reason::kDownstreamReset) facts_.fault = downstream_->fault();
+  return BreakOff(reason);
+}
+
 // A caller that has nothing of a response yet is told why there will be none.
 void Exchange::Cut(Reason reason) {
   if (status_ == 0 && ReplyReason(reason) != Progress::kOpen) return;

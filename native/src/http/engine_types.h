@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "http/head.h"
+#include "http/http2_counters.h"
 
 namespace sideroute {
 
@@ -32,6 +33,7 @@ enum class Reason : uint8_t {
   kUriLimit,
   kHeaderLimit,
   kBadVersion,
+  kFlood,
   kNotImplemented,
   kOverload,
   kShutdown,
@@ -41,7 +43,8 @@ enum class Reason : uint8_t {
 inline constexpr auto kReasonNames = std::to_array<std::string_view>(
     {"unresolved", "connect_failure", "connect_timeout", "upstream_reset", "upstream_protocol",
      "retries_exhausted", "timeout", "overflow", "bad_request", "request_timeout", "downstream_reset",
-     "uri_limit", "header_limit", "bad_version", "not_implemented", "overload", "shutdown", "internal"});
+     "uri_limit", "header_limit", "bad_version", "http2_flood", "not_implemented", "overload", "shutdown",
+     "internal"});
 inline constexpr size_t kReasonCount = kReasonNames.size();
 static_assert(kReasonCount == static_cast<size_t>(Reason::kInternal) + 1, "each reason has its name");
 
@@ -129,6 +132,8 @@ struct EngineCounters {
   uint64_t relays_open = 0;
   uint64_t bytes_upstream = 0;
   uint64_t bytes_downstream = 0;
+  Http2Counters http2_downstream;
+  Http2Counters http2_upstream;
 };
 
 enum class DecisionKind : int32_t { kForward = 0, kOriginal = 1, kLocal = 2 };

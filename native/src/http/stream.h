@@ -244,6 +244,8 @@ class DownstreamStream {
   virtual bool gone() const = 0;
   // What the caller has reset it with; kCancelled where it has not, or has not said why.
   virtual StreamError error() const = 0;
+  // Why it is gone: the caller has left, or was told to for what it sent.
+  virtual Reason why_gone() const { return Reason::kDownstreamReset; }
 
   // There will be no more of a response that has begun. True: what is unsent is still worth delivering; then
   // the stream ends like a complete one, and the caller is told `why` after that. False: it ends at once,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 namespace sideroute::http2 {
@@ -12,6 +13,11 @@ namespace {
 
 // Framed and not taken by the socket: a peer that asks so much and does not read is no peer.
 constexpr size_t kMostBacklog = 2 * 1024 * 1024;
+
+// What the log calls the codes that we find reason for, by their numbers.
+constexpr std::string_view kFaults[] = {"no-error", "protocol-error", "internal-error", "flow-control",
+                                        "",         "stream-closed",  "frame-size",     "",
+                                        "",         "compression"};
 
 }  // namespace
 
@@ -30,9 +36,14 @@ Connection::Connection(EngineContext& context, Side side)
       frames_(context.blocks) {
   noise_.Start(now_ms());
   resets_.Start(now_ms());
+  ++counted().connections;
+  ++counted().connections_open;
 }
 
-Connection::~Connection() = default;
+Connection::~Connection() {
+  --counted().connections_open;
+  counted().streams_open -= streams_.size();
+}
 
 void Connection::Greet(std::span<const std::pair<Setting, uint32_t>> settings) {
   if (side_ == Side::kClient) frames_.Append(kPreface);
@@ -183,7 +194,11 @@ Stream* Connection::Find(uint32_t id) const {
   return nullptr;
 }
 
-void Connection::Add(Stream& stream) { streams_.push_back({stream.id(), &stream}); }
+void Connection::Add(Stream& stream) {
+  streams_.push_back({stream.id(), &stream});
+  ++counted().streams;
+  ++counted().streams_open;
+}
 
 void Connection::Remove(Stream& stream) {
   const auto slot = std::find_if(streams_.begin(), streams_.end(),
@@ -191,6 +206,7 @@ void Connection::Remove(Stream& stream) {
   if (slot == streams_.end()) return;
   *slot = streams_.back();
   streams_.pop_back();
+  --counted().streams_open;
   if (current_ == &stream) current_ = nullptr;
   if (data_stream_ == &stream) data_stream_ = nullptr;
   // What it kept is kept no more.
@@ -218,12 +234,13 @@ void Connection::ResetStream(Stream& stream, ErrorCode code) {
 
 void Connection::ResetUnknown(uint32_t id, ErrorCode code) {
   AddReset(frames_, id, code);
+  Http2Counters::Count(counted().resets_sent, static_cast<uint32_t>(code));
   Ignore(id);
   MarkDirty();
 }
 
 void Connection::FailStream(uint32_t id, Stream* stream, ErrorCode code, std::string_view fault) {
-  Charge(noise_, 10);
+  Charge(noise_, 10, Flood::kStreamErrors);
   if (over_) return;
   if (stream == nullptr) return ResetUnknown(id, code);
   stream->fault_ = fault;
@@ -235,19 +252,32 @@ void Connection::FailStream(uint32_t id, Stream* stream, ErrorCode code, std::st
 void Connection::Goaway(uint32_t last, ErrorCode code) {
   last_promised_ = std::min(last_promised_, last);
   AddGoaway(frames_, last_promised_, code);
+  Http2Counters::Count(counted().goaways_sent, static_cast<uint32_t>(code));
   MarkDirty();
 }
 
 void Connection::Fail(ErrorCode code) {
+  const auto number = static_cast<size_t>(code);
+  FailAs(code,
+         code == ErrorCode::kNoError || number >= std::size(kFaults) ? std::string_view() : kFaults[number]);
+}
+
+void Connection::FailFlood(Flood flood) {
   if (over_) return;
-  if (code != ErrorCode::kNoError) OnFailing(code);
+  ++counted().floods[static_cast<size_t>(flood)];
+  FailAs(ErrorCode::kEnhanceYourCalm, kFloodFaults[static_cast<size_t>(flood)]);
+}
+
+void Connection::FailAs(ErrorCode code, std::string_view fault) {
+  if (over_) return;
+  if (code != ErrorCode::kNoError) OnFailing(fault);
   Goaway(last_peer_stream_, code);
   FlushFrames();
-  EndStreams(code);
+  EndStreams(code, fault);
   OnOver(true);
 }
 
-void Connection::EndStreams(ErrorCode code) {
+void Connection::EndStreams(ErrorCode code, std::string_view fault) {
   over_ = true;
   Stream* const untold = std::exchange(current_, nullptr);
   // Ended or not, they are there until the batch ends.
@@ -257,6 +287,7 @@ void Connection::EndStreams(ErrorCode code) {
     // A response that is all here can still be read.
     const bool kept = side_ == Side::kClient && stream.remote_ended_ && !stream.reset_;
     const bool told = kept || (stream.reset_ && &stream != untold);
+    if (!kept && !stream.reset_) stream.fault_ = fault;
     if (!kept) stream.MarkReset(code);
     if (!told) Tell(stream);
     // Of an application: who has not begun has nobody to end it.
@@ -264,9 +295,9 @@ void Connection::EndStreams(ErrorCode code) {
   }
 }
 
-void Connection::Charge(Allowance& allowance, uint32_t cost) {
-  if (!allowance.Take(cost, now_ms()) || frames_.size() + unsent() > kMostBacklog)
-    Fail(ErrorCode::kEnhanceYourCalm);
+void Connection::Charge(Allowance& allowance, uint32_t cost, Flood flood) {
+  if (!allowance.Take(cost, now_ms())) return FailFlood(flood);
+  if (frames_.size() + unsent() > kMostBacklog) FailFlood(Flood::kBacklog);
 }
 
 }  // namespace sideroute::http2

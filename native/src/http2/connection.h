@@ -90,8 +90,8 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   virtual void OnSettled() {}
   // The peer is gone, or was told why it has to go: all streams have been told. Closes.
   virtual void OnOver(bool orderly) = 0;
-  // The connection is about to fail for what its peer has done.
-  virtual void OnFailing(ErrorCode) {}
+  // The connection is about to fail for what its peer has done. `fault`: what the log calls it.
+  virtual void OnFailing(std::string_view) {}
   // A header block has begun that is not complete, or is by now.
   virtual void OnPartialBlock(bool partial) = 0;
 
@@ -115,9 +115,12 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   void FailStream(uint32_t id, Stream* stream, ErrorCode code, std::string_view fault);
   // The peer has broken a rule of the connection.
   void Fail(ErrorCode code);
+  // It does too much of what costs it nothing.
+  void FailFlood(Flood flood);
   void Goaway(uint32_t last, ErrorCode code);
-  // Ends all streams; the connection carries none any more.
-  void EndStreams(ErrorCode code);
+  // Ends all streams; the connection carries none any more. `fault`: what was wrong with it; empty for
+  // nothing.
+  void EndStreams(ErrorCode code, std::string_view fault = {});
   void MarkDirty();
   // The body of a message that was announced with this length.
   void ExpectLength(Stream& stream, uint64_t length) {
@@ -155,7 +158,10 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   uint32_t last_peer_stream() const { return last_peer_stream_; }
   void set_last_peer_stream(uint32_t id) { last_peer_stream_ = id; }
   // Of what a peer may do that costs it nothing.
-  void Charge(Allowance& allowance, uint32_t cost);
+  void Charge(Allowance& allowance, uint32_t cost, Flood flood);
+  Http2Counters& counted() {
+    return side_ == Side::kServer ? context_.counters.http2_downstream : context_.counters.http2_upstream;
+  }
 
   EngineContext& context_;
   Commons& commons_;
@@ -193,6 +199,7 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   void CountSent(size_t bytes);
   void Pump();
   size_t Room() const;
+  void FailAs(ErrorCode code, std::string_view fault);
 
   const Side side_;
   bool over_ = false;
@@ -236,7 +243,7 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   // Not yet told of what has come.
   Stream* current_ = nullptr;
   // Whose last frames may still be on their way.
-  std::array<uint32_t, 64> recently_reset_{};
+  std::array<uint32_t, 256> recently_reset_{};
   size_t next_reset_ = 0;
 };
 

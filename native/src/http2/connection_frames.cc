@@ -42,12 +42,14 @@ void Connection::BeginData() {
   receive_window_ -= frame_.length;
   uncredited_ += frame_.length;
   CreditConnection();
-  if (frame_.length == 0 && !frame_.has(kFlagEndStream)) Charge(noise_, 1);
+  if (frame_.length == 0 && !frame_.has(kFlagEndStream)) Charge(noise_, 1, Flood::kEmptyData);
   if (over_) return;
   Stream* const stream = Find(frame_.stream);
   if (stream == nullptr) {
-    if (!WasReset(frame_.stream)) FailStream(frame_.stream, nullptr, ErrorCode::kStreamClosed, {});
-    return;
+    if (WasReset(frame_.stream)) return;
+    // What a backend still had to say to a request that nobody waits for any more.
+    if (side_ == Side::kClient) return Charge(noise_, 1, Flood::kStreamErrors);
+    return FailStream(frame_.stream, nullptr, ErrorCode::kStreamClosed, {});
   }
   if (stream->reset_) return;
   if (stream->remote_ended_)
@@ -127,6 +129,9 @@ void Connection::OnFrame(std::string_view payload) {
     case FrameType::kGoaway:
       if (frame_.stream != 0) return Fail(ErrorCode::kProtocolError);
       if (payload.size() < 8) return Fail(ErrorCode::kFrameSizeError);
+      Http2Counters::Count(counted().goaways_received, Read32(payload.data() + 4));
+      Charge(noise_, 10, Flood::kGoaway);
+      if (over_) return;
       return OnGoaway(Read32(payload.data()) & kMaxStreamId,
                       static_cast<ErrorCode>(Read32(payload.data() + 4)));
     case FrameType::kPushPromise:
@@ -136,7 +141,7 @@ void Connection::OnFrame(std::string_view payload) {
       return;
   }
   // Of a kind that nobody knows: ignored.
-  Charge(noise_, 1);
+  Charge(noise_, 1, Flood::kUnknownFrames);
 }
 
 void Connection::OnHeaders(std::string_view payload) {
@@ -166,7 +171,7 @@ void Connection::OnHeaders(std::string_view payload) {
 
 void Connection::OnContinuation(std::string_view payload) {
   if (++block_frames_ > kMostBlockFrames || block_.size() + payload.size() > kMostBlock)
-    return Fail(ErrorCode::kEnhanceYourCalm);
+    return FailFlood(Flood::kHeaderBlock);
   block_.Append(payload);
   if (!frame_.has(kFlagEndHeaders)) return;
   const uint32_t id = block_stream_;
@@ -181,6 +186,8 @@ void Connection::Decode(uint32_t id, bool ended, std::string_view block) {
   Stream* stream = Find(id);
   const Block use = OnBlock(id, stream, ended);
   if (over_) return;
+  if (use.builder == nullptr) Charge(noise_, 1, Flood::kStrayHeaders);
+  if (over_) return;
   decoder_.Start(block);
   size_t decoded = 0;
   for (;;) {
@@ -189,7 +196,7 @@ void Connection::Decode(uint32_t id, bool ended, std::string_view block) {
     if (step == HpackDecoder::Step::kError) return Fail(ErrorCode::kCompressionError);
     if (step == HpackDecoder::Step::kEnd) break;
     decoded += name.size() + value.size() + 32;
-    if (decoded > kMostDecoded) return Fail(ErrorCode::kEnhanceYourCalm);
+    if (decoded > kMostDecoded) return FailFlood(Flood::kHeaderBomb);
     if (use.builder != nullptr) use.builder->Add(name, value);
   }
   if (use.builder != nullptr) OnBlockEnd(id, use, ended);
@@ -200,15 +207,17 @@ void Connection::OnPriority(std::string_view payload) {
   if (payload.size() != 5) return Fail(ErrorCode::kFrameSizeError);
   if ((Read32(payload.data()) & kMaxStreamId) == frame_.stream) return Fail(ErrorCode::kProtocolError);
   // Means nothing any more (RFC 9113 section 5.3).
-  Charge(noise_, 1);
+  Charge(noise_, 1, Flood::kPriority);
 }
 
 void Connection::OnRstStream(std::string_view payload) {
   if (frame_.stream == 0 || IsIdle(frame_.stream)) return Fail(ErrorCode::kProtocolError);
   if (payload.size() != 4) return Fail(ErrorCode::kFrameSizeError);
-  Charge(resets_, 1);
-  Stream* const stream = over_ ? nullptr : Find(frame_.stream);
-  if (stream == nullptr || stream->reset_) return;
+  Http2Counters::Count(counted().resets_received, Read32(payload.data()));
+  Stream* const stream = Find(frame_.stream);
+  // A backend that resets a request has been paid for it with one.
+  if (stream == nullptr || side_ == Side::kServer) Charge(resets_, 1, Flood::kResets);
+  if (over_ || stream == nullptr || stream->reset_) return;
   if (side_ == Side::kClient && stream->remote_ended_) {
     // All of the response is here; the rest of the request is not wanted (RFC 9113 section 8.1).
     stream->local_ended_ = true;
@@ -223,11 +232,11 @@ void Connection::OnRstStream(std::string_view payload) {
 void Connection::OnSettings(std::string_view payload) {
   if (frame_.stream != 0) return Fail(ErrorCode::kProtocolError);
   if (frame_.has(kFlagAck)) {
-    if (!payload.empty()) Fail(ErrorCode::kFrameSizeError);
-    return;
+    if (!payload.empty()) return Fail(ErrorCode::kFrameSizeError);
+    return Charge(noise_, 1, Flood::kSettings);
   }
   if (payload.size() % 6 != 0) return Fail(ErrorCode::kFrameSizeError);
-  if (settled_) Charge(noise_, 10 + static_cast<uint32_t>(payload.size() / 60));
+  if (settled_) Charge(noise_, 10 + static_cast<uint32_t>(payload.size() / 60), Flood::kSettings);
   if (over_) return;
   settled_ = true;
   for (; !payload.empty(); payload.remove_prefix(6)) {
@@ -279,8 +288,8 @@ bool Connection::ApplyInitialWindow(uint32_t value) {
 void Connection::OnPing(std::string_view payload) {
   if (frame_.stream != 0) return Fail(ErrorCode::kProtocolError);
   if (payload.size() != 8) return Fail(ErrorCode::kFrameSizeError);
+  Charge(noise_, 1, Flood::kPing);
   if (frame_.has(kFlagAck)) return;
-  Charge(noise_, 1);
   if (over_) return;
   std::memcpy(AddFrame(frames_, 8, FrameType::kPing, kFlagAck, 0), payload.data(), 8);
   MarkDirty();
@@ -290,7 +299,7 @@ void Connection::OnWindowUpdate(std::string_view payload) {
   if (payload.size() != 4) return Fail(ErrorCode::kFrameSizeError);
   const uint32_t gain = Read32(payload.data()) & kMaxStreamId;
   // Windows that open by little cost a frame for each little.
-  if (gain < 1024) Charge(noise_, 1);
+  if (gain < 1024) Charge(noise_, 1, Flood::kWindowUpdate);
   if (over_) return;
   if (frame_.stream == 0) {
     if (gain == 0) return Fail(ErrorCode::kProtocolError);

@@ -156,7 +156,7 @@ Connection::Block Downstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
 }
 
 void Downstream::RefuseStream(uint32_t id) {
-  Charge(noise_, 1);
+  Charge(noise_, 1, Flood::kStreams);
   if (over()) return;
   if (context_.memory.refusing()) NoteRefused(Reason::kOverload, {}, 0);
   ++context_.counters.refused;
@@ -186,7 +186,8 @@ void Downstream::Tell(Stream& stream) {
   if (!request.is_reset() && head_ != nullptr) return Serve(request);
   // Given up before anybody has heard of it, or broken.
   head_ = nullptr;
-  if (!request.broken().empty()) {
+  // What its connection is ended for has been told.
+  if (!over() && !request.broken().empty()) {
     ++context_.counters.refused;
     NoteRefused(Reason::kBadRequest, request.broken(), 0);
   }
@@ -210,7 +211,7 @@ void Downstream::Refuse(DownstreamRequest& request, HeadFault fault) {
   const uint16_t status = grpc ? kGrpcStatus : reply.status;
   NoteRefused(reason, NameOf(fault), IsMalformed(fault) ? 0 : status, &commons_.head);
   if (!IsMalformed(fault)) return request.Refuse(reply, grpc ? ReplyForm::kGrpc : ReplyForm::kHttp);
-  Charge(noise_, 10);
+  Charge(noise_, 10, Flood::kStreamErrors);
   ResetStream(request, ErrorCode::kProtocolError);
   Remove(request);
 }

@@ -66,7 +66,7 @@ class Downstream final : public Connection, public DownstreamConnection {
   }
   void OnOver(bool orderly) override;
   void OnPartialBlock(bool partial) override;
-  void OnFailing(ErrorCode code) override;
+  void OnFailing(std::string_view fault) override;
   void OnTimer();
   void Serve(DownstreamRequest& request);
   void Refuse(DownstreamRequest& request, HeadFault fault);

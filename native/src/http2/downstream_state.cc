@@ -34,23 +34,12 @@ void Downstream::NoteRefused(Reason reason, std::string_view fault, uint16_t sta
   context_.log->OnRequest(entry, facts);
 }
 
-void Downstream::OnFailing(ErrorCode code) {
-  constexpr std::string_view kNames[] = {"no-error",
-                                         "protocol-error",
-                                         "internal-error",
-                                         "flow-control",
-                                         "",
-                                         "stream-closed",
-                                         "frame-size",
-                                         "",
-                                         "",
-                                         "compression",
-                                         "",
-                                         "enhance-your-calm"};
+void Downstream::OnFailing(std::string_view fault) {
   if (shed_) return;
   ++context_.counters.refused;
-  NoteRefused(timed_out_ ? Reason::kRequestTimeout : Reason::kBadRequest, kNames[static_cast<size_t>(code)],
-              0);
+  Reason reason = fault.starts_with("flood-") ? Reason::kFlood : Reason::kBadRequest;
+  if (timed_out_) reason = Reason::kRequestTimeout;
+  NoteRefused(reason, fault, 0);
 }
 
 size_t Downstream::HeldBytes(bool sockets) const {

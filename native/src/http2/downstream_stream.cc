@@ -24,6 +24,11 @@ void DownstreamRequest::Start(const http::RequestHead& head) {
   exchange_->Start(*this, head);
 }
 
+Reason DownstreamRequest::why_gone() const {
+  if (fault_.empty()) return Reason::kDownstreamReset;
+  return fault_.starts_with("flood-") ? Reason::kFlood : Reason::kBadRequest;
+}
+
 // Hot path.
 void DownstreamRequest::Tell() {
   if (exchange_ != nullptr) exchange_->OnDownstreamEvent();

@@ -54,7 +54,11 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
   bool write_failed() const override { return is_reset(); }
   bool failed() const override { return is_reset(); }
   bool gone() const override { return is_reset(); }
-  StreamError error() const override { return is_reset() ? ToStreamError(code()) : StreamError::kCancelled; }
+  // What we have reset it for is no affair of the backend.
+  StreamError error() const override {
+    return is_reset() && fault_.empty() ? ToStreamError(code()) : StreamError::kCancelled;
+  }
+  Reason why_gone() const override;
   bool Truncate(StreamError) override { return false; }
   Progress End(StreamEnd how, StreamError why) override;
   void NextRequest() override {}

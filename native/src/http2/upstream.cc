@@ -70,6 +70,8 @@ bool Upstream::EndStream(UpstreamStream& stream, GivenBack, StreamError why) {
       resets_.Give(1);
     } else {
       ResetStream(request, why == StreamError::kNone ? ErrorCode::kCancel : static_cast<ErrorCode>(why));
+      // A head and trailers may be on their way that nobody waits for any more.
+      noise_.Give(2);
     }
     Remove(request);
   }
@@ -184,7 +186,7 @@ void Upstream::Tell(Stream& stream) {
 }
 
 // RFC 9113 section 6.8: nothing was done, nor will be, with streams beyond the last one.
-void Upstream::OnGoaway(uint32_t last, ErrorCode code) {
+void Upstream::OnGoaway(uint32_t last, ErrorCode) {
   leaving_ = true;
   TellCurrent();
   for (UpstreamRequest* request : Lenders()) {
@@ -192,7 +194,6 @@ void Upstream::OnGoaway(uint32_t last, ErrorCode code) {
     Lose(*request, ErrorCode::kRefusedStream);
     Tell(*request);
   }
-  if (code == ErrorCode::kEnhanceYourCalm) ++Connection::context_.counters.upstream_stale;
   if (!over()) Drain();
 }
 

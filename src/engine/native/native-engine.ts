@@ -32,6 +32,7 @@ import {
   type NativeMirror,
   type NativePolicy,
 } from '../../addon/http-engine.ts';
+import { readHttp2Counters, type Http2Counters } from '../../addon/http2-counters.ts';
 import type { OuterCarrier, OuterStreams } from '../../addon/outer-streams.ts';
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason, type RetryDenial } from '../../errors.ts';
 import type {
@@ -77,6 +78,7 @@ export type NativeEngine = Engine & {
   /** Once: it carries requests of connections that somebody else has, too. */
   carry(carrier: OuterCarrier): OuterStreams;
   counters(): HttpEngineCounters;
+  http2Counters(): Http2Counters;
   /** One entry for each address of each backend that some request was for. */
   upstreams(): UpstreamState[];
   /** At most `max` open connections whose id is above `after`, by id. */
@@ -218,6 +220,10 @@ class NativeHttpEngine implements NativeEngine {
 
   counters(): HttpEngineCounters {
     return this.native.counters();
+  }
+
+  http2Counters(): Http2Counters {
+    return readHttp2Counters(this.native.http2Counters());
   }
 
   upstreams(): UpstreamState[] {

@@ -2,6 +2,7 @@
 import t from 'tap';
 
 import { REQUEST_REASONS } from '../../../src/errors.ts';
+import { HTTP2_FLOODS } from '../../../src/addon/http2-counters.ts';
 import { PROXY_SETTINGS } from '../../../src/config/settings.ts';
 import { read, sections } from './markdown.ts';
 
@@ -97,3 +98,21 @@ t.test('the limits on the page are those of the code', async (t) => {
     t.equal(Number(/\d+/.exec(shown)![0]), actual, shown);
   }
 });
+
+t.test(
+  'what a connection of HTTP/2 is ended for has its word in the page, in the addon and in the metrics',
+  async (t) => {
+    const section = sections(PAGE, 2).find((each) => each.heading === 'Connections of HTTP/2')!;
+    const told = [...section.text.matchAll(/`flood-([a-z-]+)`/g)].map(([, kind]) => kind!.replaceAll('-', '_'));
+    const inAddon = [...read('native/src/http/http2_counters.h').matchAll(/"flood-([a-z-]+)"/g)].map(([, kind]) =>
+      kind!.replaceAll('-', '_'),
+    );
+    t.strictSame(inAddon, [...HTTP2_FLOODS]);
+    t.strictSame(told, inAddon);
+    const runbook = sections(read('docs/runbook.md'), 3).find((each) => each.heading === '`http2_flood`')!;
+    for (const kind of HTTP2_FLOODS) t.match(runbook.text, `\`${kind}\``, kind);
+    for (const [, fault] of read('native/src/http2/connection.cc').matchAll(/"([a-z]+-?[a-z]+)",?\s/g)) {
+      if (fault !== 'no-error' && fault !== 'internal-error') t.match(section.text, `| \`${fault!}\` |`, fault!);
+    }
+  },
+);

@@ -7,6 +7,7 @@ import type { RouteCondition } from '../../../src/config/attachment.ts';
 import { CONNECTION_REASONS, type ConnectionReason } from '../../../src/errors.ts';
 import type { AcceptorCounters } from '../../../src/addon/binding.ts';
 import type { HttpEngineCounters } from '../../../src/addon/http-engine.ts';
+import { readHttp2Counters } from '../../../src/addon/http2-counters.ts';
 import { createExposition, type Exposition, type ExpositionSources } from '../../../src/observe/exposition.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 
@@ -66,6 +67,8 @@ function sources(metrics: Metrics): ExpositionSources {
     metrics,
     acceptor: () => acceptor,
     engine: () => engine,
+    // The addon's numbers, each of which is its place.
+    http2: () => readHttp2Counters(Float64Array.from({ length: 158 }, (_, place) => place)),
     conditions: () => [],
     accessLog: () => ({ lines: 21, dropped: 22 }),
     log: () => ({ lines: 32, dropped: 33 }),
@@ -185,6 +188,17 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_http_bytes_total{to="downstream"} 16',
     'sideroute_open_requests 4',
     'sideroute_upgraded_connections 14',
+    'sideroute_http2_connections{side="downstream"} 1',
+    'sideroute_http2_connections_total{side="upstream"} 79',
+    'sideroute_http2_streams{side="upstream"} 82',
+    'sideroute_http2_streams_total{side="downstream"} 2',
+    'sideroute_http2_unanswered_pings_total 83',
+    'sideroute_http2_resets_total{side="downstream",from="sideroute",code="PROTOCOL_ERROR"} 6',
+    'sideroute_http2_resets_total{side="downstream",from="peer",code="CANCEL"} 28',
+    'sideroute_http2_goaways_total{side="upstream",from="sideroute",code="ENHANCE_YOUR_CALM"} 125',
+    'sideroute_http2_goaways_total{side="upstream",from="peer",code="unknown"} 143',
+    'sideroute_http2_floods_total{side="downstream",kind="resets"} 65',
+    'sideroute_http2_floods_total{side="upstream",kind="backlog"} 157',
     'sideroute_buffered_bytes 17',
     'sideroute_decision_memo_entries 27',
     'sideroute_decision_memo_bytes 28',
