@@ -190,7 +190,7 @@ void Exchange::TimedOut() {
   // Nothing left to wait for but the downstream itself.
   if (response_state_ == ResponseState::kFlush && attempt_.stream() == nullptr) return;
   if (status_ == 0) return Continue(ReplyReason(Reason::kTimeout));
-  Continue(Truncate(Reason::kTimeout, StreamError::kCancelled));
+  Continue(Truncate(Reason::kTimeout, StreamError::kInternal));
 }
 
 void Exchange::OnStall() {

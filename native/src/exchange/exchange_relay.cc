@@ -4,9 +4,18 @@
 
 namespace sideroute {
 
+namespace {
+
+constexpr uint16_t kOk = 200;
+constexpr uint16_t kSwitchingProtocols = 101;
+
+}  // namespace
+
 Progress Exchange::SwitchToRelay(const http::ResponseHead& head) {
   if (request_state_ != RequestState::kDone) return UpstreamBroken(Reason::kUpstreamProtocol);
-  NoteResponse(head.status);
+  // Callers of HTTP/2 know no 101: to an extended CONNECT the answer is 200 (RFC 8441 section 5).
+  const bool switches = head.status == kSwitchingProtocols && protocol_ == Protocol::kHttp2;
+  NoteResponse(switches ? kOk : head.status);
   UpstreamStream& stream = *attempt_.stream();
   BodyPiece first;
   stream.ReadBody(&first);

@@ -646,7 +646,7 @@ TEST("streams: a reset of our own says why, to each side what concerns it") {
   };
   for (const Row& row : {Row{"malformed response", StreamError::kProtocol, StreamError::kInternal},
                          Row{"malformed request", StreamError::kCancelled, StreamError::kProtocol},
-                         Row{"timeout", StreamError::kCancelled, StreamError::kCancelled},
+                         Row{"timeout", StreamError::kCancelled, StreamError::kInternal},
                          Row{"overload", StreamError::kCancelled, StreamError::kEnhanceYourCalm}}) {
     Rig rig;
     Policy policy;
