@@ -20,6 +20,8 @@ export interface Batch {
   readonly times?: number;
   /** Concurrent connections, each with one request at a time. */
   readonly connections?: number;
+  /** By HTTP/2 with prior knowledge, Host as `:authority`. */
+  readonly http2?: boolean;
   /** Of each answer only the status, the time and, as its body, the pod that an echo-server names. */
   readonly brief?: boolean;
 }

@@ -33,7 +33,7 @@ export interface Expected {
   readonly seen?: Readonly<Record<string, readonly string[] | null>>;
   /** Fields of the response, null for none. */
   readonly headers?: Readonly<Record<string, string | null>>;
-  /** What the pod was spoken to in; `HTTP/1.1` unless given. */
+  /** What the pod is spoken to in, where it is not what the client speaks. */
   readonly proto?: string;
   /** `x-sideroute-reason`. */
   readonly reason?: string;

@@ -26,6 +26,8 @@ export type EchoName = keyof typeof ECHOES;
 /** Of a Service that no route file has a document of. */
 const BY_NAME = '10.96.0.18';
 
+export type Version = 'HTTP/1.1' | 'HTTP/2.0';
+
 /** An endpoint of a Service at which nothing listens. */
 const REFUSING = 'refusing';
 
@@ -58,19 +60,31 @@ export class Mesh {
   readonly cluster: Cluster;
   readonly echoes: Readonly<Record<EchoName, Echo>>;
   readonly volume: ConfigMapMount;
+  /** Of HTTP, as the clients speak it. */
+  readonly version: Version;
   readonly #clients = new Map<string, Client>();
   #generation = 1;
   /** In force now. */
   routes = '';
 
-  private constructor(cluster: Cluster, echoes: Readonly<Record<EchoName, Echo>>, volume: ConfigMapMount) {
+  private constructor(
+    cluster: Cluster,
+    echoes: Readonly<Record<EchoName, Echo>>,
+    volume: ConfigMapMount,
+    version: Version,
+  ) {
     this.cluster = cluster;
     this.echoes = echoes;
     this.volume = volume;
+    this.version = version;
   }
 
-  /** `namespaces`: of the clients. Everything ends with `t`. */
-  static async start(t: Test, namespaces: readonly ('mesh' | 'consumer')[] = ['mesh']): Promise<Mesh> {
+  /** `namespaces`: of the clients, which speak `version`. Everything ends with `t`. */
+  static async start(
+    t: Test,
+    namespaces: readonly ('mesh' | 'consumer')[] = ['mesh'],
+    version: Version = 'HTTP/1.1',
+  ): Promise<Mesh> {
     const { cluster, directory } = clusterOf(t);
     const started = Object.entries(ECHOES).map(async ([name, namespace]) => {
       return [name, await Echo.start(cluster.addPod(name), namespace)] as const;
@@ -92,7 +106,7 @@ export class Mesh {
     );
     await startFixture(cluster.node, 'dns-server', cluster.node.v4, `echo-by-name.mesh.svc.cluster.local=${BY_NAME}`);
     const volume = new ConfigMapMount(join(directory.path, 'routes'), { 'services.yaml': SERVICES_FILE });
-    const mesh = new Mesh(cluster, echoes, volume);
+    const mesh = new Mesh(cluster, echoes, volume, version);
     await Promise.all(
       clientPods.map(async ({ namespace, pod }) => {
         const sidecar = await Sidecar.start(pod, volume.path, '--namespace', namespace, '--resolv-conf', resolvConf);
@@ -128,7 +142,8 @@ export class Mesh {
 
   /** A batch of requests, from the client in `namespace`, to `to` as `destination` reads it. */
   async batch(to: string, batch: Omit<Batch, 'address' | 'port'>, namespace = 'mesh'): Promise<Answer[]> {
-    return await this.#clients.get(namespace)!.exchange.send({ ...this.destination(to), ...batch });
+    const http2 = this.version === 'HTTP/2.0';
+    return await this.#clients.get(namespace)!.exchange.send({ ...this.destination(to), http2, ...batch });
   }
 
   async exchange({ method = 'GET', target = '/', to = 'echo:80', host, headers, body, from }: Send): Promise<Answer> {
@@ -165,7 +180,8 @@ export class Mesh {
     } else {
       t.same(conditions, entry.conditions, 'the conditions of the routes');
     }
-    for (const { send, expect } of entry.requests) check(t, send, expect, await this.exchange(send));
+    for (const { send, expect } of entry.requests)
+      check(t, send, { proto: this.version, ...expect }, await this.exchange(send));
     await entry.also?.(t, this);
   }
 }
@@ -207,7 +223,7 @@ function check(t: Test, send: Send, expect: Expected, answer: Answer): void {
       path: expect.path ?? target,
       host: expect.host ?? send.host ?? hostOf(to),
       method,
-      proto: expect.proto ?? 'HTTP/1.1',
+      proto: expect.proto,
       body: send.body ?? '',
       headers: expectedFields(send, expect),
     },
