@@ -90,6 +90,7 @@
         'src/upstream/attempt.cc',
         'src/upstream/backends.cc',
         'src/upstream/lending.cc',
+        'src/upstream/replacing.cc',
         'src/upstream/upstream_connection.cc',
         'src/upstream/upstream_pool.cc',
       ],

@@ -62,6 +62,7 @@ void ScriptedConnection::Stand() {
 
 void ScriptedConnection::FailToConnect() {
   TellAll([](LentStream& stream) { stream.user.OnConnectFailed(); });
+  NoteFailed();
 }
 
 void ScriptedConnection::Break() {

@@ -22,6 +22,9 @@ export interface HttpEngineSettings {
   readonly upstreamIdleMs?: number;
   readonly upstreamMaxAgeMs?: number;
   readonly upstreamMaxRequests?: number;
+  /** The same of connections of HTTP/2, give or take a quarter. Defaults 6,000 and 40. */
+  readonly sharedMaxAgeMs?: number;
+  readonly sharedMaxRequests?: number;
   readonly maxUpstreamConnections?: number;
   readonly maxUpstreamIdle?: number;
   readonly maxQueuedRequests?: number;
@@ -147,7 +150,7 @@ export interface HttpEngineOptions extends HttpEngineSettings {
   readonly onOutcomes: (count: number) => void;
 }
 
-/** Totals since start, except the gauges named `...Open`, `upstreamIdle`, `bufferedBytes`, `memo...` and the last three. */
+/** Totals since start, except the gauges named `...Open` or `...Idle`, `upstreamStreams`, `bufferedBytes`, `memo...` and the last three. */
 export interface HttpEngineCounters {
   readonly adopted: number;
   readonly downstreamOpen: number;
@@ -160,6 +163,16 @@ export interface HttpEngineCounters {
   readonly upstreamConnectFailures: number;
   readonly upstreamOpen: number;
   readonly upstreamIdle: number;
+  /** Of these, connections of HTTP/2. */
+  readonly upstreamSharedOpen: number;
+  readonly upstreamSharedIdle: number;
+  /** Streams in use of these connections. */
+  readonly upstreamStreams: number;
+  /** Connections that were taken out of use although they could have gone on, by why. */
+  readonly upstreamRetiredIdle: number;
+  readonly upstreamRetiredAge: number;
+  readonly upstreamRetiredRequests: number;
+  readonly upstreamRetiredGoaway: number;
   readonly upstreamReused: number;
   /** Idle connections that were closed by their peer, or spoke unasked. */
   readonly upstreamStale: number;

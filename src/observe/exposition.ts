@@ -281,13 +281,24 @@ function registerEngine(registry: Registry, sources: ExpositionSources): void {
   });
   new Gauge({
     name: 'sideroute_upstream_connections',
-    help: 'Connections to backends held by the native engine: active, carrying or waiting for a request; idle, pooled.',
-    labelNames: ['state'],
+    help:
+      'Connections to backends held by the native engine, by protocol: active, carrying or waiting for a request; idle, ' +
+      'pooled.',
+    labelNames: ['state', 'protocol'],
     registers: [registry],
     collect() {
-      const { upstreamOpen = 0, upstreamIdle = 0 } = sources.engine() ?? {};
-      this.set({ state: 'active' }, upstreamOpen - upstreamIdle);
-      this.set({ state: 'idle' }, upstreamIdle);
+      const {
+        upstreamOpen = 0,
+        upstreamIdle = 0,
+        upstreamSharedOpen = 0,
+        upstreamSharedIdle = 0,
+      } = sources.engine() ?? {};
+      const set = (protocol: 'http1' | 'http2', open: number, idle: number): void => {
+        this.set({ state: 'active', protocol }, open - idle);
+        this.set({ state: 'idle', protocol }, idle);
+      };
+      set('http1', upstreamOpen - upstreamSharedOpen, upstreamIdle - upstreamSharedIdle);
+      set('http2', upstreamSharedOpen, upstreamSharedIdle);
     },
   });
   const totals: readonly [string, string, (counters: HttpEngineCounters) => number][] = [
@@ -302,6 +313,21 @@ function registerEngine(registry: Registry, sources: ExpositionSources): void {
     ['queued_requests', 'Requests that waited for a connection at the limit of their backend.', (c) => c.queued],
   ];
   for (const [name, help, value] of totals) total(registry, `sideroute_${name}_total`, help, read(value));
+  counter(
+    registry,
+    'sideroute_upstream_retired_connections_total',
+    'Connections to backends that were taken out of use although they could have gone on: idle for too long, or more than ' +
+      'are kept; of an age, or after a number of requests, for the next to go to another endpoint; goaway, their backend ' +
+      'asked for it.',
+    'reason',
+    (visit) => {
+      const counters = sources.engine();
+      visit('idle', counters?.upstreamRetiredIdle ?? 0);
+      visit('age', counters?.upstreamRetiredAge ?? 0);
+      visit('requests', counters?.upstreamRetiredRequests ?? 0);
+      visit('goaway', counters?.upstreamRetiredGoaway ?? 0);
+    },
+  );
   counter(
     registry,
     'sideroute_reconnects_total',
@@ -328,6 +354,7 @@ function registerEngine(registry: Registry, sources: ExpositionSources): void {
   );
   const gauges: readonly [string, string, (counters: HttpEngineCounters) => number][] = [
     ['open_requests', 'Requests in progress, upgraded connections included.', (c) => c.requestsOpen],
+    ['upstream_streams', 'Requests in progress on connections of HTTP/2 to backends.', (c) => c.upstreamStreams],
     ['upgraded_connections', 'Connections now tunnelled after an upgrade or CONNECT.', (c) => c.relaysOpen],
     ['buffered_bytes', 'Memory that messages in progress hold.', (c) => c.bufferedBytes],
     [

@@ -29,6 +29,8 @@ constexpr Setting kSettings[] = {
     {"upstreamIdleMs", &EngineSettings::upstream_idle_ms, 1, kDayMs},
     {"upstreamMaxAgeMs", &EngineSettings::upstream_max_age_ms, 1, kDayMs},
     {"upstreamMaxRequests", &EngineSettings::upstream_max_requests, 1, 1'000'000'000},
+    {"sharedMaxAgeMs", &EngineSettings::shared_max_age_ms, 1, kDayMs},
+    {"sharedMaxRequests", &EngineSettings::shared_max_requests, 1, 1'000'000'000},
     {"maxUpstreamConnections", &EngineSettings::max_upstream_connections, 1, 1'000'000},
     {"maxUpstreamIdle", &EngineSettings::max_upstream_idle, 0, 1'000'000},
     {"maxQueuedRequests", &EngineSettings::max_queued_requests, 0, 1'000'000},
@@ -281,6 +283,14 @@ napi_value MakeEngineCounters(napi_env env, const HttpEngine& engine) {
   set("upstreamConnectFailures", counters.upstream_connect_failures);
   set("upstreamOpen", counters.upstream_open);
   set("upstreamIdle", counters.upstream_idle);
+  set("upstreamSharedOpen", counters.upstream_shared_open);
+  set("upstreamSharedIdle", counters.upstream_shared_idle);
+  set("upstreamStreams", counters.upstream_streams);
+  const auto retired = [&](Retirement why) { return counters.upstream_retired[static_cast<size_t>(why)]; };
+  set("upstreamRetiredIdle", retired(Retirement::kIdle));
+  set("upstreamRetiredAge", retired(Retirement::kAge));
+  set("upstreamRetiredRequests", retired(Retirement::kRequests));
+  set("upstreamRetiredGoaway", retired(Retirement::kGoaway));
   set("upstreamReused", counters.upstream_reused);
   set("upstreamStale", counters.upstream_stale);
   set("queued", counters.queued);

@@ -89,11 +89,14 @@ struct EngineSettings {
   // share.
   uint32_t upstream_max_age_ms = 30'000;
   uint32_t upstream_max_requests = 1'000;
+  // The same of a connection with many streams, which is replaced then: see replacing.cc.
+  uint32_t shared_max_age_ms = 6'000;
+  uint32_t shared_max_requests = 40;
   uint32_t max_upstream_connections = 1'024;
   uint32_t max_upstream_idle = 64;
   // Over so many connections the streams to a backend are spread, where one has many. More are dialled when
-  // these have no room.
-  uint32_t upstream_spread = 4;
+  // these have no room. They are there for even loads, and cost little: see lending.cc.
+  uint32_t upstream_spread = 8;
   uint32_t max_queued_requests = 1'024;
   // Beyond it a request that is not idempotent takes a fresh connection.
   uint32_t fresh_connection_after_ms = 1'000;
@@ -108,7 +111,18 @@ struct EngineSettings {
   uint32_t mirror_timeout_ms = 15'000;
 };
 
-// Totals since start, but the gauges named open or idle.
+// Why a connection to a backend that could go on lends no more.
+enum class Retirement : uint8_t {
+  // It has been idle for too long, or others were needed more.
+  kIdle,
+  kAge,
+  kRequests,
+  // Its peer has said that it should go.
+  kGoaway,
+};
+inline constexpr size_t kRetirements = 4;
+
+// Totals since start, but the gauges named open, idle or streams.
 struct EngineCounters {
   uint64_t adopted = 0;
   uint64_t downstream_open = 0;
@@ -121,6 +135,12 @@ struct EngineCounters {
   uint64_t upstream_connect_failures = 0;
   uint64_t upstream_open = 0;
   uint64_t upstream_idle = 0;
+  // Of these, those of HTTP/2, and the streams that they have lent.
+  uint64_t upstream_shared_open = 0;
+  uint64_t upstream_shared_idle = 0;
+  uint64_t upstream_streams = 0;
+  // Connections to backends that lend no more although they could, by why.
+  std::array<uint64_t, kRetirements> upstream_retired{};
   uint64_t upstream_reused = 0;
   uint64_t upstream_stale = 0;
   uint64_t queued = 0;

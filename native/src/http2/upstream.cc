@@ -126,6 +126,7 @@ void Upstream::ConnectFailed() {
   for (UpstreamRequest* request : Lenders()) {
     if (request->user() != nullptr) request->user()->OnConnectFailed();
   }
+  NoteFailed();
 }
 
 Connection::Block Upstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
@@ -194,7 +195,7 @@ void Upstream::OnGoaway(uint32_t last, ErrorCode) {
     Lose(*request, ErrorCode::kRefusedStream);
     Tell(*request);
   }
-  if (!over()) Drain();
+  if (!over()) Retire(Retirement::kGoaway);
 }
 
 void Upstream::OnStreams() {}

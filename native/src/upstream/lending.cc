@@ -47,21 +47,25 @@ bool Backend::LendOne(const Wish& wish, Loan* loan, bool standing) {
       if (one_stream && !wish.repeatable &&
           context_.wheel.now_ms() - lender->idle_since_ms() > context_.settings.fresh_connection_after_ms)
         break;
-      UpstreamStream* stream = lender->young() ? lender->Lend(*wish.user, !wish.repeatable) : nullptr;
+      if (one_stream && !lender->young()) {
+        lender->Retire(Retirement::kAge);
+        continue;
+      }
+      UpstreamStream* stream = lender->Lend(*wish.user, !wish.repeatable);
       if (stream == nullptr) {
         Drain(*lender);
         continue;
       }
       if (lender->idle_) {
-        lender->idle_ = false;
+        lender->EndIdle();
         --idle_;
-        --context_.counters.upstream_idle;
       }
       *loan = {lender, stream};
       if (one_stream) {
         lender->Unlink();
       } else {
         NoteLent(*lender);
+        if (lender->served_enough() || !lender->young()) Replace(*lender);
       }
       return true;
     }
@@ -115,24 +119,32 @@ bool Backend::Spreads(const Wish& wish) const {
 
 Backend::Result Backend::Dial(const Wish& wish, Loan* loan) {
   Endpoint& endpoint = *endpoints_[std::min(wish.address, endpoints_.size() - 1)];
-  std::unique_ptr<UpstreamConnection> fresh = context_.backends.connector().Make(endpoint, wish.protocol);
+  UpstreamConnection* const connection = Begin(endpoint, wish.protocol);
+  if (connection == nullptr) return Result::kConnectFailed;
+  *loan = {connection, connection->Lend(*wish.user, false)};
+  if (connection->shared()) NoteLent(*connection);
+  return Result::kConnecting;
+}
+
+UpstreamConnection* Backend::Begin(Endpoint& endpoint, Protocol protocol) {
+  std::unique_ptr<UpstreamConnection> fresh = context_.backends.connector().Make(endpoint, protocol);
   ++context_.counters.upstream_connects;
   ++endpoint.connects;
   if (fresh->Dial() != 0) {
     fresh->CountConnectFailure();
-    return Result::kConnectFailed;
+    return nullptr;
   }
   ++open_;
   ++endpoint.open;
   ++endpoint.connecting;
   context_.backends.AddOpen(*fresh);
   ++context_.counters.upstream_open;
-  UpstreamConnection& connection = *fresh.release();
-  *loan = {&connection, connection.Lend(*wish.user, false)};
-  if (connection.protocol() == Protocol::kHttp1) return Result::kConnecting;
-  ++shared_;
-  NoteLent(connection);
-  return Result::kConnecting;
+  if (fresh->shared()) {
+    ++shared_;
+    ++shared_open_;
+    ++context_.counters.upstream_shared_open;
+  }
+  return fresh.release();
 }
 
 // Hot path.
@@ -144,15 +156,22 @@ void Backend::GiveBack(UpstreamConnection& connection, UpstreamStream& stream, G
     if (!goes_on || endpoint.retired) return Drain(connection);
     return OnLimit(connection);
   }
-  if (!goes_on || !connection.stands() || endpoint.retired || !connection.has_room() || !connection.young() ||
-      context_.closing || (idle_ >= context_.settings.max_upstream_idle && !anybody_waits())) {
+  if (!goes_on || !connection.stands() || connection.draining() || endpoint.retired || context_.closing)
     return Close(connection, !goes_on && how == GivenBack::kReset);
-  }
+  if (connection.used_up()) return connection.Retire(Retirement::kRequests);
+  if (!connection.shared() && !connection.young()) return connection.Retire(Retirement::kAge);
+  if (idle_ >= context_.settings.max_upstream_idle && !anybody_waits())
+    return connection.Retire(Retirement::kIdle);
+  // Its peer allows none.
+  if (!connection.has_room()) return Close(connection);
+  Pool(connection);
+}
+
+void Backend::Pool(UpstreamConnection& connection) {
   connection.BecomeIdle();
   // In its place, if it has one: it was not lent now.
-  if (!connection.linked()) endpoint.lenders_of(connection.protocol()).PushBack(&connection);
+  if (!connection.linked()) connection.endpoint().lenders_of(connection.protocol()).PushBack(&connection);
   ++idle_;
-  ++context_.counters.upstream_idle;
   if (anybody_waits()) context_.ServeLater(this, &serving_);
 }
 
@@ -179,22 +198,27 @@ void Backend::Drain(UpstreamConnection& connection) {
 void Backend::CountOut(UpstreamConnection& connection) {
   connection.Unlink();
   if (std::exchange(connection.draining_, true)) return;
-  if (connection.protocol() != Protocol::kHttp1) --shared_;
+  if (!connection.shared()) return;
+  --shared_;
+  NoteGone(connection);
 }
 
 void Backend::Close(UpstreamConnection& connection, bool reset) {
   CountOut(connection);
   connection.ListNode<UpstreamConnection, EveryUpstream>::Unlink();
   if (connection.idle_) {
+    connection.EndIdle();
     --idle_;
-    --context_.counters.upstream_idle;
   }
   // It lives on until the batch ends, where its timer may be due.
-  connection.idle_ = false;
   connection.idle_timer_.Cancel();
   connection.Shut(reset);
   --open_;
   --context_.counters.upstream_open;
+  if (connection.shared()) {
+    --shared_open_;
+    --context_.counters.upstream_shared_open;
+  }
   Endpoint& endpoint = connection.endpoint();
   --endpoint.open;
   if (!connection.stands()) --endpoint.connecting;

@@ -18,9 +18,13 @@ UpstreamConnection::UpstreamConnection(EngineContext& context, Endpoint& endpoin
       endpoint_(endpoint),
       number_(++context.last_number),
       opened_ms_(context.wheel.now_ms()),
-      retire_ms_(context.wheel.now_ms() + context.Jitter(context.settings.upstream_max_age_ms)),
+      retire_ms_(context.wheel.now_ms() + context.Jitter(protocol == Protocol::kHttp1
+                                                             ? context.settings.upstream_max_age_ms
+                                                             : context.settings.shared_max_age_ms)),
       limit_(limit),
-      most_requests_(context.settings.upstream_max_requests),
+      // Together they began, and together they would end.
+      most_requests_(protocol == Protocol::kHttp1 ? context.settings.upstream_max_requests
+                                                  : context.Jitter(context.settings.shared_max_requests)),
       protocol_(protocol),
       idle_timer_(context.wheel, this) {}
 
@@ -41,6 +45,7 @@ UpstreamStream* UpstreamConnection::Lend(StreamUser& user, bool careful) {
   idle_timer_.Cancel();
   ++lent_;
   ++requests_;
+  if (shared()) ++context_.counters.upstream_streams;
   lent_in_batch_ = LentIn(context_.batch) + 1;
   lent_batch_ = context_.batch;
   if (stands_) ++endpoint_.requests;
@@ -51,7 +56,12 @@ void UpstreamConnection::NoteStands() {
   stands_ = true;
   --endpoint_.connecting;
   endpoint_.requests += lent_;
-  endpoint_.backend.OnConnected();
+  endpoint_.backend.OnConnected(*this);
+}
+
+void UpstreamConnection::NoteFailed() {
+  CountConnectFailure();
+  Drain();
 }
 
 void UpstreamConnection::SetLimit(uint32_t limit) {
@@ -68,16 +78,33 @@ void UpstreamConnection::CountConnectFailure() {
 
 void UpstreamConnection::Drain() { endpoint_.backend.Drain(*this); }
 
+void UpstreamConnection::Retire(Retirement why) {
+  if (draining_) return;
+  ++context_.counters.upstream_retired[static_cast<size_t>(why)];
+  Drain();
+}
+
 // Hot path.
 void UpstreamConnection::BecomeIdle() {
   idle_ = true;
+  ++context_.counters.upstream_idle;
+  if (shared()) ++context_.counters.upstream_shared_idle;
   idle_since_ms_ = context_.wheel.now_ms();
   const uint32_t most_ms = context_.settings.upstream_idle_ms;
   idle_timer_.ArmAfter(announced_idle_ms_ == 0 ? most_ms : std::min(most_ms, announced_idle_ms_));
 }
 
+void UpstreamConnection::EndIdle() {
+  idle_ = false;
+  --context_.counters.upstream_idle;
+  if (shared()) --context_.counters.upstream_shared_idle;
+}
+
+void UpstreamConnection::StandAlone() { idle_timer_.ArmAfter(context_.settings.connect_timeout_ms); }
+
 void UpstreamConnection::OnIdleTimer() {
-  if (idle_) Drain();
+  if (idle_) return Retire(Retirement::kIdle);
+  if (!stands_ && lent_ == 0) NoteFailed();
 }
 
 void UpstreamConnection::Describe(StateRecords& records) const {

@@ -7,6 +7,8 @@
 //   connecting --> lends <--> idle --> closed (broken, too old, used often enough, or simply idle for too
 //   long)
 //                    `--> drains: no new streams, closed with the last one
+//
+// One with many streams that is too old, or used often enough, lends until another one stands in its place.
 #ifndef SIDEROUTE_UPSTREAM_UPSTREAM_CONNECTION_H_
 #define SIDEROUTE_UPSTREAM_UPSTREAM_CONNECTION_H_
 
@@ -60,6 +62,7 @@ class UpstreamConnection : public Disposable,
   // False when it cannot lend another one.
   bool TakeBack(UpstreamStream& stream, GivenBack how, StreamError why) {
     --lent_;
+    if (shared()) --context_.counters.upstream_streams;
     return EndStream(stream, how, why);
   }
   // Streams that are lent.
@@ -68,13 +71,19 @@ class UpstreamConnection : public Disposable,
   uint32_t LentIn(uint64_t batch) const { return lent_batch_ == batch ? lent_in_batch_ : 0; }
   // Can lend one more now, as far as their number goes.
   bool has_room() const { return lent_ < limit_ && !used_up() && !draining_; }
-  // Has lent as many as one connection may.
-  bool used_up() const { return requests_ >= most_requests_; }
+  // Has lent as many as one connection ever may.
+  bool used_up() const { return requests_ >= (shared() ? kMostStreamsEver : most_requests_); }
   // Not too old to do so.
   bool young() const { return context_.wheel.now_ms() < retire_ms_; }
+  // Has carried enough, and might be replaced.
+  bool served_enough() const { return requests_ >= most_requests_; }
+  // Has many streams at a time.
+  bool shared() const { return protocol_ != Protocol::kHttp1; }
 
   // Lends no more streams, and closes with the last one; at once when it has none.
   void Drain();
+  // The same, of one that could go on.
+  void Retire(Retirement why);
   bool draining() const { return draining_; }
   // Nobody has a stream of it, and it stands.
   bool idle() const { return idle_; }
@@ -91,6 +100,8 @@ class UpstreamConnection : public Disposable,
 
   // The connect has succeeded.
   void NoteStands();
+  // It has failed, and who has a stream has been told.
+  void NoteFailed();
   // The peer allows so many streams at a time from now on. Those that are lent stay.
   void SetLimit(uint32_t limit);
   // How long the peer keeps an idle connection; 0: it has not said.
@@ -112,14 +123,20 @@ class UpstreamConnection : public Disposable,
   virtual void Shut(bool reset) = 0;
   virtual int descriptor() const = 0;
 
+  // There are fewer numbers for streams than that.
+  static constexpr uint32_t kMostStreamsEver = 1'000'000'000;
+
   void BecomeIdle();
+  void EndIdle();
+  // Nobody who has a stream of it waits for it to stand.
+  void StandAlone();
   void OnIdleTimer();
 
   EngineContext& context_;
   Endpoint& endpoint_;
   const uint64_t number_;
   const uint64_t opened_ms_;
-  uint64_t retire_ms_;
+  const uint64_t retire_ms_;
   uint32_t lent_ = 0;
   uint64_t lent_batch_ = 0;
   uint32_t lent_in_batch_ = 0;
@@ -133,6 +150,7 @@ class UpstreamConnection : public Disposable,
   bool connect_failed_ = false;
   uint32_t announced_idle_ms_ = 0;
   uint64_t idle_since_ms_ = 0;
+  // Of one that is dialled for nobody, how long that may take.
   MemberTimer<UpstreamConnection, &UpstreamConnection::OnIdleTimer> idle_timer_;
 };
 

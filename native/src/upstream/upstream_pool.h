@@ -8,7 +8,8 @@
 // the others may grow old and close. One of HTTP/2 has many, and streams are spread: kube-proxy chooses an
 // endpoint for each connection, so that a single one would hold all requests of an application to one pod.
 // The first few requests dial, the others go where the fewest streams are, some of a batch together, and
-// where no connection has room another one is dialled. Defaults are those of EngineSettings.
+// where no connection has room another one is dialled. Each of them is replaced before long (replacing.cc).
+// Defaults are those of EngineSettings.
 #ifndef SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 #define SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 
@@ -25,6 +26,7 @@
 #include "net/net_address.h"
 #include "upstream/dial_plan.h"
 #include "upstream/retry_budget.h"
+#include "upstream/turnover.h"
 #include "upstream/upstream_connection.h"
 
 namespace sideroute {
@@ -125,7 +127,7 @@ class Backend final : public Disposable {
   // A dial has failed: whether, and after what pause, to do as `plan` says and dial again.
   bool DialAgain(DialPlan& plan, bool timed_out, uint32_t* pause_ms);
   void OnDialFailed();
-  void OnConnected() { failed_dials_ = 0; }
+  void OnConnected(UpstreamConnection& connection);
   // Nothing has accepted for a while, though many have tried.
   bool refusing() const;
 
@@ -181,6 +183,15 @@ class Backend final : public Disposable {
   // Whether some of those who wait may come by a stream.
   bool CanServe(Protocol protocol) const;
   bool Spreads(const Wish& wish) const;
+  // Starts to connect. Null: that has failed already.
+  UpstreamConnection* Begin(Endpoint& endpoint, Protocol protocol);
+  // Keeps one that has no streams for others.
+  void Pool(UpstreamConnection& connection);
+  // See replacing.cc.
+  void Replace(UpstreamConnection& old);
+  void NoteGone(UpstreamConnection& connection);
+  void CloseSuccessor();
+  bool successor_waits() const { return successor_ != nullptr && successor_->lent() == 0; }
   void NoteLent(UpstreamConnection& connection);
   void Close(UpstreamConnection& connection, bool reset = false);
   void CountOut(UpstreamConnection& connection);
@@ -196,8 +207,16 @@ class Backend final : public Disposable {
   std::optional<Protocol> protocol_;
   size_t open_ = 0;
   size_t idle_ = 0;
-  // Connections with many streams that lend, or will when some come back.
+  // Connections with many streams that lend, or will when some come back; and all that are open.
   size_t shared_ = 0;
+  size_t shared_open_ = 0;
+  // Is dialled to take the place of the other one. Null: none, and that has gone.
+  UpstreamConnection* successor_ = nullptr;
+  UpstreamConnection* predecessor_ = nullptr;
+  Retirement retirement_ = Retirement::kAge;
+  // A successor has failed, and another one is not tried before.
+  uint64_t replaces_from_ms_ = 0;
+  Turnover turnover_;
   size_t mirrors_ = 0;
   size_t exchanges_ = 0;
   // Dials that have failed since one succeeded, the first and the last of them.

@@ -19,6 +19,8 @@ export function metricValue(metrics: string, name: string): number {
   return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ') + 1));
 }
 
+const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0);
+
 /** Of idle connections to backends, which stay for a while. */
 const IDLE_BUFFERS = 16_384;
 
@@ -29,12 +31,15 @@ export function leftOpen(metrics: string): Record<string, number> {
     downstream: metricValue(metrics, 'sideroute_downstream_connections'),
     upgraded: metricValue(metrics, 'sideroute_upgraded_connections'),
     tunnels: metricValue(metrics, 'sideroute_passthrough_open'),
-    'active upstream': metricValue(metrics, 'sideroute_upstream_connections{state="active"}'),
+    'active upstream': sum(
+      ['http1', 'http2'].map((protocol) =>
+        metricValue(metrics, `sideroute_upstream_connections{state="active",protocol="${protocol}"}`),
+      ),
+    ),
+    streams: metricValue(metrics, 'sideroute_upstream_streams'),
     'buffered bytes': Math.max(0, metricValue(metrics, 'sideroute_buffered_bytes') - IDLE_BUFFERS),
   };
 }
-
-const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0);
 
 export interface Comparison {
   readonly figure: string;

@@ -46,6 +46,13 @@ function sources(metrics: Metrics): ExpositionSources {
     upstreamConnectFailures: 7,
     upstreamOpen: 28,
     upstreamIdle: 8,
+    upstreamSharedOpen: 13,
+    upstreamSharedIdle: 3,
+    upstreamStreams: 47,
+    upstreamRetiredIdle: 43,
+    upstreamRetiredAge: 44,
+    upstreamRetiredRequests: 45,
+    upstreamRetiredGoaway: 46,
     upstreamReused: 9,
     upstreamStale: 10,
     queued: 11,
@@ -175,8 +182,15 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_passthrough_bytes_total{to="downstream"} 200',
     'sideroute_retries_denied_total{reason="budget"} 1',
     'sideroute_retries_denied_total{reason="body"} 0',
-    'sideroute_upstream_connections{state="active"} 20',
-    'sideroute_upstream_connections{state="idle"} 8',
+    'sideroute_upstream_connections{state="active",protocol="http1"} 10',
+    'sideroute_upstream_connections{state="idle",protocol="http1"} 5',
+    'sideroute_upstream_connections{state="active",protocol="http2"} 10',
+    'sideroute_upstream_connections{state="idle",protocol="http2"} 3',
+    'sideroute_upstream_streams 47',
+    'sideroute_upstream_retired_connections_total{reason="idle"} 43',
+    'sideroute_upstream_retired_connections_total{reason="age"} 44',
+    'sideroute_upstream_retired_connections_total{reason="requests"} 45',
+    'sideroute_upstream_retired_connections_total{reason="goaway"} 46',
     'sideroute_upstream_connects_total 6',
     'sideroute_upstream_connect_failures_total 7',
     'sideroute_upstream_reuses_total 9',
@@ -322,7 +336,7 @@ t.test('there is a scrape before there is an acceptor or an engine', async (t) =
   const none = { acceptor: () => null, engine: () => null };
   const text = await render({ ...sources(new Metrics()), ...none });
   t.match(text, 'sideroute_accepted_connections_total 0');
-  t.match(text, 'sideroute_upstream_connections{state="idle"} 0');
+  t.match(text, 'sideroute_upstream_connections{state="idle",protocol="http1"} 0');
 });
 
 t.test('docs/configuration.md lists every metric with its type and labels', async (t) => {
