@@ -108,6 +108,12 @@ Progress Exchange::BreakOff(Reason reason) {
 
 Progress Exchange::Abandon() {
   const Reason reason = downstream_->why_gone();
+  // Who has all that was announced need not wait for the end of the stream behind it.
+  if (reason == Reason::kDownstreamReset && status_ != 0 && attempt_.stream() != nullptr &&
+      attempt_.stream()->gave_all() && downstream_->unsent() == 0) {
+    attempt_.Reset();
+    return End(StreamEnd::kReset, StreamError::kCancelled);
+  }
   if (reason != Reason::kDownstreamReset) facts_.fault = downstream_->fault();
   return BreakOff(reason);
 }

@@ -152,6 +152,8 @@ class UpstreamStream {
   StreamError error() const { return error_; }
   // Name of what was malformed; empty for nothing.
   virtual std::string_view fault() const = 0;
+  // All bytes that the head of the response has announced were read, though the end has not come.
+  virtual bool gave_all() const { return false; }
 
   bool connecting() const { return connecting_; }
   // The peer has reset it, though it need not have been read to there.

@@ -45,6 +45,8 @@ class Stream : public Disposable, public ListNode<Stream> {
   ~Stream() override = default;
 
   // The pieces of what comes; as UpstreamStream and DownstreamStream.
+  // Nothing is left of what was announced, and nothing of it waits to be read.
+  bool GaveAll() const { return counts_ && length_left_ == 0 && in_.empty() && span_.empty(); }
   bool HasPiece() const { return !in_.empty() || !span_.empty() || (remote_ended_ && !end_given_); }
   ReadResult ReadPiece(BodyPiece* piece);
   void TookPiece();

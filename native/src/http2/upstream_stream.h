@@ -38,6 +38,7 @@ class UpstreamRequest final : public Stream, public UpstreamStream, public ListN
   ReadResult ReadBody(BodyPiece* piece) override { return ReadPiece(piece); }
   void Took() override;
   std::string_view fault() const override { return fault_; }
+  bool gave_all() const override { return GaveAll(); }
   bool failed() const override { return is_reset(); }
   size_t held_bytes() const override { return held(); }
   size_t QueuedBytes() const override { return 0; }

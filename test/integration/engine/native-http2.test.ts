@@ -197,6 +197,32 @@ for (const [client, backend] of PAIRS) {
   });
 }
 
+// Such as curl: it does not wait for the empty frame that ends the stream.
+t.test('a caller that leaves with all that was announced has its response, one with less has not', async (t) => {
+  const stage = await startHttp2Stage(t, 'http2', 'http2', (request, response) => {
+    const text = response as ServerResponse;
+    text.writeHead(200, { 'content-length': 4 });
+    // Never ended.
+    text.write(request.url === '/all' ? 'four' : 'thr');
+  });
+  for (const [path, length] of [
+    ['/all', 4],
+    ['/less', 3],
+  ] as const) {
+    let bytes = 0;
+    const stream = stage.session!.request({ ':path': path }).on('error', () => undefined);
+    stream.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    await eventually('the bytes', () => bytes === length);
+    const outcomes = stage.host.outcomes.length;
+    stream.close(constants.NGHTTP2_CANCEL);
+    await eventually('the outcome', () => stage.host.outcomes.length === outcomes + 1);
+  }
+  matches(t, stage.host.outcomes, [
+    { status: 200, reason: null },
+    { status: 200, reason: 'downstream_reset' },
+  ]);
+});
+
 t.test('what a backend speaks may change while its addresses stay', async (t) => {
   const server = await ScriptedBackend.listen(t, { host: '127.0.0.1', port: 0 });
   const { backend } = forwardTo(server.port);
