@@ -71,8 +71,8 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
       passes('MeshHTTPRoute303Redirect', 'HTTPRoute303RedirectStatusCode'),
       passes('MeshHTTPRoute307Redirect', 'HTTPRoute307RedirectStatusCode'),
       passes('MeshHTTPRoute308Redirect', 'HTTPRoute308RedirectStatusCode'),
-      unsupported('MeshGRPCRouteWeight', 'GRPCRoute', GRPC),
-      unsupported('MeshGRPCRouteRequestHeaderModifier', 'GRPCRoute', GRPC),
+      passes('MeshGRPCRouteWeight', 'GRPCRoute'),
+      passes('MeshGRPCRouteRequestHeaderModifier', 'GRPCRoute'),
     ],
   },
   {

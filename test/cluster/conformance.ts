@@ -1,5 +1,5 @@
 /**
- * Runs the official conformance suite of the Gateway API, its mesh profile for HTTP, against a test cluster: unmodified, with every feature that
+ * Runs the official conformance suite of the Gateway API, its mesh profiles for HTTP and gRPC, against a test cluster: unmodified, with every feature that
  * its mesh tests ask for, in namespaces whose label has their pods injected.
  */
 import { spawn } from 'node:child_process';
@@ -53,7 +53,7 @@ export async function runSuite(cluster: NodeCluster, options: SuiteOptions): Pro
   const started = performance.now();
   const [file, ...args] = [
     ...[...WITH_CALLER, await program('suite'), '-test.v', '-test.timeout=30m', '-test.run=TestConformance'],
-    ...['--conformance-profiles=MESH-HTTP', `--supported-features=${FEATURES.join(',')}`, '--gateway-class='],
+    ...['--conformance-profiles=MESH-HTTP,MESH-GRPC', `--supported-features=${FEATURES.join(',')}`, '--gateway-class='],
     '--namespace-labels=sideroute.dev/injection=enabled',
     ...['--organization=sideroute', '--project=sideroute', '--url=https://sideroute.dev'],
     ...['--contact=https://sideroute.dev', `--version=${options.version}`, `--report-output=${options.report}`],
