@@ -23,5 +23,18 @@ export const GRPC_CODES = {
 
 export type GrpcCode = keyof typeof GRPC_CODES;
 
+/** What stands for the code of a response that is complete and has none, or one that gRPC does not know. */
+export const MISSING_STATUS = 'missing';
+export type GrpcStatus = GrpcCode | typeof MISSING_STATUS;
+
+/** By the numbers that the addon has for them. The same stand in `native/src/http/grpc.h`. */
+export const GRPC_STATUSES: readonly GrpcStatus[] = [...(Object.keys(GRPC_CODES) as GrpcCode[]), MISSING_STATUS];
+
+/** Faults of a server, or of what is on the way to it, as statuses of HTTP from 500 on; the others are for the caller. */
+export const GRPC_FAULTS: readonly GrpcStatus[] = [
+  ...(['UNKNOWN', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS'] as const),
+  MISSING_STATUS,
+];
+
 /** Of a rule that names no backend at all; one whose backends cannot be used is `no_backend`, and UNAVAILABLE. */
 export const NO_BACKEND_REFS: GrpcCode = 'UNIMPLEMENTED';

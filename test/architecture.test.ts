@@ -29,11 +29,22 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'engine/native': ['errors.ts', 'grpc-status.ts', 'addon', 'routing', 'engine'],
   'engine/uws': ['errors.ts', 'uws-library', 'gateway-api', 'addon', 'routing', 'engine', 'engine/native'],
   /** What is counted. */
-  observe: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api', 'addon', 'config', 'routing', 'engine'],
+  observe: [
+    'errors.ts',
+    'grpc-status.ts',
+    'log.ts',
+    'slices.ts',
+    'gateway-api',
+    'addon',
+    'config',
+    'routing',
+    'engine',
+  ],
   /** What is served. */
   admin: [
     'drain.ts',
     'errors.ts',
+    'grpc-status.ts',
     'log.ts',
     'package-root.ts',
     'uws-library',

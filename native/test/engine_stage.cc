@@ -118,6 +118,7 @@ Stage::Stage(const EngineSettings& settings)
     reply.head += kReasonNames[i];
     reply.head += "\r\n";
     reply.grpc = "content-type: application/grpc\r\ngrpc-status: 4\r\n";
+    reply.grpc_status = 4;
     reply.reason = static_cast<int32_t>(i);
     engine->SetReasonReply(static_cast<Reason>(i), engine->AddReply(std::move(reply)));
   }

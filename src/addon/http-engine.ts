@@ -59,6 +59,8 @@ export interface NativeReply {
    * absent or empty: this reply.
    */
   readonly grpc?: string;
+  /** With `grpc`: its code, as outcomes have it. */
+  readonly grpcStatus?: number;
 }
 
 export interface NamedNativeReply extends NativeReply {
@@ -120,9 +122,10 @@ export const DECISION = {
 export const DECISION_KIND = { forward: 0, original: 1, local: 2 } as const;
 
 /**
- * Numbers of one record in `HttpEngine.outcomes`: series, status, reason, durationMs, retries + 65,536 x denial; or
- * `OUTCOME_REFUSED`, frontend, reason; or `OUTCOME_MIRROR`, series, result. Denials count from 1 in the order of
- * `RETRY_DENIALS`, results from 0 in that of `MIRROR_RESULTS` (errors.ts).
+ * Numbers of one record in `HttpEngine.outcomes`: series, status, reason, durationMs, retries + 65,536 x denial + 1,048,576 x
+ * status of gRPC; or `OUTCOME_REFUSED`, frontend, reason; or `OUTCOME_MIRROR`, series, result. Denials count from 1 in the order
+ * of `RETRY_DENIALS`, statuses from 1 in that of `GRPC_STATUSES` (grpc-status.ts), results from 0 in that of `MIRROR_RESULTS`
+ * (errors.ts).
  */
 export const OUTCOME_NUMBERS = 5;
 export const OUTCOME_REFUSED = -1;

@@ -12,6 +12,7 @@ import type { AcceptorCounters } from '../addon/binding.ts';
 import type { UpstreamState } from '../addon/engine-state.ts';
 import type { HttpEngineCounters } from '../addon/http-engine.ts';
 import { REQUEST_REASONS } from '../errors.ts';
+import { GRPC_FAULTS } from '../grpc-status.ts';
 import { DURATION_BUCKETS_MS, type Metrics } from '../observe/metrics.ts';
 import type { Catalog, SeriesCounters, SeriesLabels, Stats, UpstreamEntry } from '../page/answers.ts';
 import { inSlices, listText } from './json-stream.ts';
@@ -136,7 +137,12 @@ export class StatsReporter {
   }
 
   #catalog(): Catalog {
-    return { bucketsMs: DURATION_BUCKETS_MS, reasons: REQUEST_REASONS, metrics: this.#sources.metricsAddresses() };
+    return {
+      bucketsMs: DURATION_BUCKETS_MS,
+      reasons: REQUEST_REASONS,
+      grpcFaults: GRPC_FAULTS,
+      metrics: this.#sources.metricsAddresses(),
+    };
   }
 }
 
@@ -192,6 +198,8 @@ function* countersOf(
     if (!metrics.hasSeries(id)) continue;
     const results: [string, string, number][] = [];
     metrics.eachCountOf(id, (code, reason, count) => results.push([code, reason, count]));
+    const calls: [string, string, string, number][] = [];
+    metrics.eachCallOf(id, (code, reason, status, count) => calls.push([code, reason, status, count]));
     const retried = retries.get(id);
     const mirrors = mirrored.get(id);
     if (results.length === 0 && retried === undefined && mirrors === undefined) continue;
@@ -201,6 +209,7 @@ function* countersOf(
       durationMs: Math.round(durationMs * 1_000) / 1_000,
       buckets: withoutTrailingZeros(buckets),
       results,
+      ...(calls.length === 0 ? {} : { calls }),
       ...(retried === undefined ? {} : { retries: retried }),
       ...(mirrors === undefined ? {} : { mirrored: mirrors }),
     };

@@ -4,6 +4,7 @@
  *
  * Stage before: the native acceptor (`addon/binding.ts`). Stage after: the backend.
  */
+import type { GrpcStatus } from '../grpc-status.ts';
 import type { MirrorResult, RequestReason, RetryDenial } from '../errors.ts';
 import type { Decision, RequestHead } from '../routing/decision.ts';
 
@@ -34,6 +35,11 @@ export interface Outcome {
   readonly retries?: number;
   /** Why there was not another. */
   readonly retryDenied?: RetryDenial | null;
+  /**
+   * Of a call of gRPC: what its response said, or for one that sideroute answered or broke off the code of the reason. Null for
+   * other requests; an engine without HTTP/2 may leave it out.
+   */
+  readonly grpcStatus?: GrpcStatus | null;
 }
 
 /** What became of one mirrored request. */

@@ -13,6 +13,7 @@
 import type { MirrorOutcome, Outcome } from '../engine/engine.ts';
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason } from '../errors.ts';
 import type { InternSeries, SeriesLabels } from '../routing/decision.ts';
+import { CallCounts } from './call-counts.ts';
 import { SeriesSlots, SLOT_MASK } from './series-slots.ts';
 
 /** Upper bounds in milliseconds, inclusive; one more bucket takes what is slower. */
@@ -63,6 +64,7 @@ export class Metrics {
   /** Index of the result of a status and a reason, plus one; 0 when it has none yet. */
   private readonly resultIndex = new Uint8Array((MAX_STATUS + 1) * REASON_COUNT);
   private readonly results: Result[] = [];
+  private readonly calls: CallCounts;
   /** By slot, then by bucket. */
   private readonly buckets: Float64Array;
   /** By slot. */
@@ -80,6 +82,7 @@ export class Metrics {
       activity: (slot) => this.activity(slot),
       clear: (slot) => this.clear(slot),
     });
+    this.calls = new CallCounts(maxSeries + 1);
     this.buckets = new Float64Array((maxSeries + 1) * BUCKETS);
     this.durationMs = new Float64Array(maxSeries + 1);
     this.retries = new Float64Array(maxSeries + 1);
@@ -118,6 +121,8 @@ export class Metrics {
     const index = this.resultIndex[key]!;
     const result = index === 0 ? this.addResult(outcome.status, outcome.reason, key) : this.results[index - 1]!;
     result.counts[slot]!++;
+    const { grpcStatus } = outcome;
+    if (grpcStatus != null) this.calls.record(slot, key, outcome.status, outcome.reason, grpcStatus);
     let bucket = 0;
     while (bucket < BUCKETS - 1 && durationMs > BOUNDS_MS[bucket]!) bucket++;
     this.buckets[slot * BUCKETS + bucket]!++;
@@ -145,6 +150,11 @@ export class Metrics {
   eachCountOf(series: number, visit: (code: string, reason: string, count: number) => void): void {
     const slot = series & SLOT_MASK;
     for (const { code, reason, counts } of this.results) if (counts[slot] !== 0) visit(code, reason, counts[slot]!);
+  }
+
+  /** The same of calls of gRPC, by their status, too. */
+  eachCallOf(series: number, visit: (code: string, reason: string, status: string, count: number) => void): void {
+    this.calls.each(series & SLOT_MASK, visit);
   }
 
   /** Reasons with requests refused before routing. */
@@ -208,6 +218,7 @@ export class Metrics {
 
   private clear(slot: number): void {
     for (const { counts } of this.results) counts[slot] = 0;
+    this.calls.clear(slot);
     this.buckets.fill(0, slot * BUCKETS, (slot + 1) * BUCKETS);
     this.durationMs[slot] = 0;
     this.retries[slot] = 0;

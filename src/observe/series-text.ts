@@ -1,5 +1,5 @@
 /**
- * The families of request series in the Prometheus text format: requests, their durations, retries and mirrors.
+ * The families of request series in the Prometheus text format: requests, calls of gRPC, durations, retries and mirrors.
  *
  * Stage before: `metrics.ts`, read at the moment of the scrape. Stage after: `exposition.ts`. These are tens of thousands of
  * lines, nearly all of it label text that never changes. So lines are put together as bytes: a copy of the labels, and the
@@ -10,11 +10,13 @@ import { DURATION_BUCKETS_MS, type Metrics } from './metrics.ts';
 import { TextWriter } from './text-writer.ts';
 
 const REQUESTS = 'sideroute_requests_total';
+const CALLS = 'sideroute_grpc_calls_total';
 const DURATION = 'sideroute_request_duration_seconds';
 const RETRIES = 'sideroute_retries_total';
 const MIRRORED = 'sideroute_mirrored_requests_total';
 
 const REQUESTS_START = Buffer.from(`${REQUESTS}{`);
+const CALLS_START = Buffer.from(`${CALLS}{`);
 const BUCKET_START = Buffer.from(`${DURATION}_bucket{`);
 const SUM_START = Buffer.from(`${DURATION}_sum{`);
 const COUNT_START = Buffer.from(`${DURATION}_count{`);
@@ -54,6 +56,15 @@ export class SeriesText {
       const labels = this.labelsOf(id);
       metrics.eachCountOf(id, (code, reason, count) => {
         line(writer, REQUESTS_START, labels, this.end(`,code="${code}",reason="${reason}"} `), count);
+      });
+    }
+    writer.text(familyHead(CALLS, 'counter', 'Calls of gRPC among them, by what became of them.', 1));
+    for (const id of series) {
+      if (writer.full) yield writer.take();
+      if (!metrics.hasSeries(id)) continue;
+      metrics.eachCallOf(id, (code, reason, status, count) => {
+        const end = this.end(`,code="${code}",reason="${reason}",grpc_status="${status}"} `);
+        line(writer, CALLS_START, this.labelsOf(id), end, count);
       });
     }
     writer.text(

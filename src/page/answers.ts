@@ -30,6 +30,8 @@ export interface SeriesCounters {
   readonly buckets: readonly number[];
   /** Status (`0`: none was sent), reason (empty: relayed from the backend), requests. */
   readonly results: readonly (readonly [code: string, reason: string, count: number])[];
+  /** Of the calls of gRPC among these, with the status of gRPC: a name, or `missing`. Absent without calls. */
+  readonly calls?: readonly (readonly [code: string, reason: string, status: string, count: number])[];
   readonly retries?: number;
   /** By result. */
   readonly mirrored?: Readonly<Record<string, number>>;
@@ -42,6 +44,8 @@ export interface Catalog {
   readonly reasons: Readonly<
     Record<string, { readonly status: number; readonly source: string; readonly text: string }>
   >;
+  /** Statuses of gRPC that are the like of a status from 500 on. */
+  readonly grpcFaults: readonly string[];
   /** `address:port` of the endpoints of metrics. */
   readonly metrics: readonly string[];
 }

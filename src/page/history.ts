@@ -42,7 +42,7 @@ interface Curves {
 
 export class History {
   #samples: Sample[] = [];
-  #catalog: Catalog = { bucketsMs: [], reasons: {}, metrics: [] };
+  #catalog: Catalog = { bucketsMs: [], reasons: {}, grpcFaults: [], metrics: [] };
   #instance = '';
   /** The last one that the curves know. */
   #fed: Sample | null = null;
@@ -77,7 +77,7 @@ export class History {
     if (stats.labels !== undefined) this.#setLabels(stats.labels);
     this.#known = stats.seriesRevision;
     const series = new Map(stats.series.map((counters) => [counters.id, counters]));
-    const counts = new Map(stats.series.map((counters) => [counters.id, countsOf(counters, this.#catalog.reasons)]));
+    const counts = new Map(stats.series.map((counters) => [counters.id, countsOf(counters, this.#catalog)]));
     const sample = { atMs: stats.atMs, stats, counts, series };
     this.#feedCurves(sample);
     this.#samples.push(sample);
@@ -141,6 +141,23 @@ export class History {
     }
     return [...found].map(([reason, { total, added }]) => {
       return { reason, total, perSecond: span === null ? 0 : added / span.seconds };
+    });
+  }
+
+  /** Every status of gRPC that is counted now. */
+  callStatuses(): { status: string; total: number; perSecond: number }[] {
+    const span = this.#span();
+    const found = new Map<string, { total: number; added: number }>();
+    for (const { id, calls = [] } of this.#samples.at(-1)?.series.values() ?? []) {
+      const before = span?.older.series.get(id)?.calls ?? [];
+      for (const [code, reason, status, total] of calls) {
+        const same = before.find((other) => other[0] === code && other[1] === reason && other[2] === status);
+        const known = found.get(status) ?? { total: 0, added: 0 };
+        found.set(status, { total: known.total + total, added: known.added + increase(total, same?.[3] ?? 0) });
+      }
+    }
+    return [...found].map(([status, { total, added }]) => {
+      return { status, total, perSecond: span === null ? 0 : added / span.seconds };
     });
   }
 

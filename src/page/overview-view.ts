@@ -26,6 +26,7 @@ export class OverviewView {
   readonly #chart = new Sparkline();
   readonly #tiles: HTMLElement[];
   readonly #errors = new LiveTable('Errors and own replies', ['Reason', 'Now/s', 'Total'], 'None since the start.');
+  readonly #calls = new LiveTable('Calls of gRPC', ['Status', 'Now/s', 'Total'], 'None since the start.');
   readonly #upstreams = new LiveTable(
     'Upstream connections',
     ['Backend', 'Active', 'Idle', 'Opening', 'Queued', 'Failed', 'Req/s'],
@@ -46,7 +47,7 @@ export class OverviewView {
       first,
       ...TILES.map((name, index) => h('div', { class: 'tile' }, this.#tiles[index]!, h('span', {}, name))),
     );
-    byId('errors').append(this.#errors.element);
+    byId('errors').append(this.#errors.element, this.#calls.element);
     byId('upstreams').append(this.#upstreams.element);
     byId('passthrough').append(this.#passthrough.element);
   }
@@ -57,6 +58,7 @@ export class OverviewView {
     this.#updateProcess(stats);
     this.#updateTiles(stats);
     this.#errors.update(this.#errorRows());
+    this.#updateCalls();
     this.#updateUpstreams(stats);
     this.#passthrough.update(this.#passthroughRows(stats));
   }
@@ -131,6 +133,22 @@ export class OverviewView {
           classes: { 0: 'mono', ...(bad ? { 1: 'bad' } : {}) },
         };
       });
+  }
+
+  /** Shown where there are any. */
+  #updateCalls(): void {
+    const { grpcFaults } = this.#history.catalog;
+    const statuses = this.#history.callStatuses();
+    this.#calls.element.hidden = statuses.length === 0;
+    this.#calls.update(
+      statuses
+        .sort((a, b) => b.perSecond - a.perSecond || b.total - a.total)
+        .map(({ status, total, perSecond }) => ({
+          key: status,
+          cells: [status, formatRate(perSecond), formatCount(total)],
+          classes: { 0: 'mono', ...(perSecond > 0 && grpcFaults.includes(status) ? { 1: 'bad' } : {}) },
+        })),
+    );
   }
 
   #passthroughRows({ passthrough }: Stats): Row[] {

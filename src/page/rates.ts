@@ -24,6 +24,9 @@ export interface Rates {
   readonly p99Ms: number | null;
 }
 
+/** What tells errors from what went well. */
+export type ErrorWords = Pick<Catalog, 'reasons' | 'grpcFaults'>;
+
 export const NO_COUNTS: Counts = { requests: 0, errors: 0, durationMs: 0, buckets: [] };
 
 /** A server error, or a request that was not answered by a backend although its route wants that. */
@@ -31,12 +34,16 @@ export function isError(code: string, reason: string, reasons: Catalog['reasons'
   return reason === '' ? Number(code) >= 500 : reasons[reason]?.source !== 'route';
 }
 
-export function countsOf(series: SeriesCounters, reasons: Catalog['reasons']): Counts {
+/** Calls of gRPC that were answered with a fault are errors as well, whatever their status of HTTP. */
+export function countsOf(series: SeriesCounters, { reasons, grpcFaults }: ErrorWords): Counts {
   let requests = 0;
   let errors = 0;
   for (const [code, reason, count] of series.results) {
     requests += count;
     if (isError(code, reason, reasons)) errors += count;
+  }
+  for (const [code, reason, status, count] of series.calls ?? []) {
+    if (reason === '' && grpcFaults.includes(status) && !isError(code, reason, reasons)) errors += count;
   }
   return { requests, errors, durationMs: series.durationMs, buckets: series.buckets };
 }

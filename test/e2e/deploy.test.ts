@@ -163,7 +163,7 @@ t.test('alerts and the dashboard ask for metrics that are there', async (t) => {
   const dashboard = readFileSync(join(DEPLOY, 'grafana', 'sideroute.json'), 'utf8');
   t.ok((JSON.parse(dashboard) as { panels: unknown[] }).panels.length > 10, 'the dashboard is JSON with panels');
   for (const file of [dashboard, readFileSync(join(DEPLOY, 'prometheus', 'alerts.yaml'), 'utf8')]) {
-    const names = new Set([...file.matchAll(/\bsideroute_[a-z_]+/g)].map(([name]) => name.replace(/_bucket$/, '')));
+    const names = new Set([...file.matchAll(/\bsideroute_[a-z0-9_]+/g)].map(([name]) => name.replace(/_bucket$/, '')));
     for (const name of names) {
       const isThere = name.startsWith('sideroute_controller_')
         ? documented.includes(`| \`${name}\` |`)

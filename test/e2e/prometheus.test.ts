@@ -65,6 +65,7 @@ while :; do
   $curl http://my-server http://my-server/mirrored http://by-name/known http://by-name/unknown http://by-name/ghost
   $curl -H 'Version: new' http://my-server
   $curl http://my-server/broken
+  $curl --http2-prior-knowledge -X POST -H 'content-type: application/grpc' http://my-server/broken
   head -c 200000 /dev/zero | $curl --data-binary @- http://my-server/broken
   exec 3<>/dev/tcp/my-server/80; printf 'GET / HTTP/1.1\\r\\nHost: a\\r\\nHost: b\\r\\n\\r\\n' >&3; cat <&3 >/dev/null; exec 3>&-
   exec 3<>/dev/tcp/plain-tcp/2525; head -n 1 <&3 >/dev/null; echo hello >&3; head -n 1 <&3 >/dev/null; exec 3>&-
@@ -232,7 +233,9 @@ t.test('every query of the dashboard brings data, and every alert is evaluated',
     }
     // Its rates need two scrapes of a counter that has been there before.
     const seen = await eventually('the failing backend is seen', () =>
-      rules().some(({ name, state }) => name === 'SiderouteErrors' && state === 'pending'),
+      ['SiderouteErrors', 'SiderouteGrpcErrors'].every((alert) =>
+        rules().some(({ name, state }) => name === alert && state === 'pending'),
+      ),
     );
     t.ok(seen);
   });

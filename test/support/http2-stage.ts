@@ -54,6 +54,8 @@ export interface Http2Stage {
   readonly host: RecordingHost;
   readonly server: Server;
   readonly backendPort: number;
+  /** Connections to the backend, and sessions of HTTP/2 on them. */
+  readonly accepted: ReadonlySet<{ destroy(): void }>;
   /** Of HTTP/2, for all requests of the stage. */
   readonly session: ClientHttp2Session | null;
   send(ask?: Ask): Promise<Answer>;
@@ -92,7 +94,7 @@ export async function startHttp2Stage(
   });
   const send = (ask: Ask = {}): Promise<Answer> =>
     session === null ? sendHttp1(front.port, ask) : sendHttp2(session, ask);
-  return { front, host, server, backendPort: port, session, send };
+  return { front, host, server, backendPort: port, accepted: sessions, session, send };
 }
 
 async function sendHttp1(port: number, ask: Ask): Promise<Answer> {

@@ -293,8 +293,9 @@ napi_value HttpEngineBinding::MakeField(const http::RequestHead& head, std::stri
 }
 
 void HttpEngineBinding::OnOutcome(const OutcomeRecord& outcome) {
-  const double tries = outcome.retries + 65'536.0 * static_cast<double>(outcome.denial);
-  Put(outcome.series, outcome.status, outcome.reason, outcome.duration_ms, tries);
+  const double more = outcome.retries + 65'536.0 * static_cast<double>(outcome.denial) +
+                      1'048'576.0 * (outcome.grpc_status + 1);
+  Put(outcome.series, outcome.status, outcome.reason, outcome.duration_ms, more);
 }
 
 void HttpEngineBinding::OnMirror(int32_t series, MirrorResult result) {

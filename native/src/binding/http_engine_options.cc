@@ -146,7 +146,14 @@ bool ReadLocalReply(napi_env env, napi_value object, const std::string& path, Lo
   }
   napi_value grpc;
   if (!ReadOptional(env, object, "grpc", path, &grpc)) return false;
-  if (grpc != nullptr && !ReadLatin1(env, object, "grpc", path, &reply->grpc)) return false;
+  if (grpc != nullptr) {
+    int64_t code = 0;
+    if (!ReadLatin1(env, object, "grpc", path, &reply->grpc) ||
+        !ReadIntegerProperty(env, object, "grpcStatus", path, 0, http::kMissingStatus, &code)) {
+      return false;
+    }
+    reply->grpc_status = static_cast<int8_t>(code);
+  }
   reply->status = static_cast<uint16_t>(status);
   reply->reason = static_cast<int32_t>(reason);
   return true;

@@ -70,9 +70,11 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   if (protocol_ == Protocol::kHttp2) {
     minor_version_ = 2;
     call_ = http::ReadCall(head.method_id, head.data, head.fields);
+    grpc_status_ = call_.is_call ? http::kMissingStatus : http::kNoCall;
   } else {
     minor_version_ = head.minor_version;
     call_ = {};
+    grpc_status_ = http::kNoCall;
   }
   repeatable_ = IsRepeatable(head.method_id);
   KeepExcerpt(head);

@@ -79,6 +79,8 @@ class Exchange final : public RequestServer, private AttemptUser {
   // Calls of gRPC: exchange_call.cc
   uint64_t TimeLimitMs() const;
   bool AwaitsPeer() const;
+  void NoteGrpcStatus(const http::ResponseHead& head);
+  void NoteGrpcStatus(const Trailers& trailers);
 
   // How it comes by a stream: exchange_attempt.cc
   Attempt::Options options() const;
@@ -172,6 +174,7 @@ class Exchange final : public RequestServer, private AttemptUser {
   bool repeatable_ = false;
   // Of gRPC.
   http::Call call_;
+  int8_t grpc_status_ = http::kNoCall;
 
   RequestFacts facts_;
 

@@ -1,5 +1,5 @@
-// What an exchange does otherwise for a call of gRPC: it keeps to the time that the caller gives it, and lets
-// a stream be quiet for as long as both sides like.
+// What an exchange does otherwise for a call of gRPC: it keeps to the time that the caller gives it, lets a
+// stream be quiet for as long as both sides like, and notes with which code it ended.
 #include <algorithm>
 
 #include "exchange/exchange.h"
@@ -21,6 +21,16 @@ bool Exchange::AwaitsPeer() const {
   if (downstream_->unsent() > 0) return true;
   if (request_state_ != RequestState::kBody) return false;
   return !call_.is_call || (attempt_.stream() != nullptr && attempt_.stream()->unsent() > 0);
+}
+
+// Hot path. A head that is all of its response says what trailers would.
+void Exchange::NoteGrpcStatus(const http::ResponseHead& head) {
+  grpc_status_ = head.has_body() ? http::kMissingStatus : http::FindGrpcStatus(head.data, head.fields);
+}
+
+// Hot path. What is broken off here has the code of its reason in the end.
+void Exchange::NoteGrpcStatus(const Trailers& trailers) {
+  if (!trailers.fields.empty()) grpc_status_ = http::FindGrpcStatus(trailers.data, trailers.fields);
 }
 
 }  // namespace sideroute

@@ -69,8 +69,9 @@ Progress Exchange::SendReply(bool may_keep) {
   wait_timer_.Cancel();
   const LocalReply& reply = context_.replies[static_cast<size_t>(pending_reply_)];
   const ReplyForm form = call_.is_call && !reply.grpc.empty() ? ReplyForm::kGrpc : ReplyForm::kHttp;
-  status_ = form == ReplyForm::kGrpc ? kGrpcStatus : reply.status;
+  status_ = form == ReplyForm::kGrpc ? kGrpcHttpStatus : reply.status;
   reason_ = reply.reason;
+  if (form == ReplyForm::kGrpc) grpc_status_ = reply.grpc_status;
   const std::string_view fields = decided_reply_ ? std::string_view(fields_) : std::string_view();
   facts_.bytes_sent += downstream_->SendReply(reply, form, fields, may_keep);
   response_state_ = ResponseState::kFlush;
@@ -87,8 +88,10 @@ Progress Exchange::ResponseProduced() {
 }
 
 void Exchange::SetReason(Reason reason) {
-  reason_ =
-      context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])].reason;
+  const LocalReply& reply =
+      context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])];
+  reason_ = reply.reason;
+  if (call_.is_call) grpc_status_ = reply.grpc_status;
 }
 
 // The response has begun and cannot be completed: the downstream must be able to see that.
@@ -137,7 +140,7 @@ void Exchange::Report() {
   --context_.counters.requests_open;
   const uint64_t ended_ns = uv_hrtime();
   const double duration_ms = static_cast<double>(ended_ns - started_ns_) / 1e6;
-  if (facts_.kept && context_.log->Wants(reason_, status_)) Log(ended_ns);
+  if (facts_.kept && context_.log->Wants(reason_, status_, grpc_status_)) Log(ended_ns);
   wait_timer_.Cancel();
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
@@ -148,7 +151,7 @@ void Exchange::Report() {
   plan_.Reset();
   policy_.Reset();
   if (!mirrors_.empty()) EndMirrors();
-  context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms, retries_, denial_});
+  context_.host.OnOutcome({decision_.series, status_, reason_, duration_ms, retries_, denial_, grpc_status_});
   pool_.Give(*this);
 }
 
@@ -162,6 +165,7 @@ void Exchange::Log(uint64_t ended_ns) {
   entry.ended_ns = ended_ns;
   entry.retries = retries_;
   entry.denial = denial_;
+  entry.grpc_status = grpc_status_;
   entry.minor_version = minor_version_;
   entry.counts_bytes = downstream_->caller().counts_bytes;
   entry.downstream = downstream_->caller().peer;
@@ -196,7 +200,9 @@ void Exchange::TimedOut() {
   // Nothing left to wait for but the downstream itself.
   if (response_state_ == ResponseState::kFlush && attempt_.stream() == nullptr) return;
   if (status_ == 0) return Continue(ReplyReason(Reason::kTimeout));
-  Continue(Truncate(Reason::kTimeout, StreamError::kInternal));
+  // Some clients of HTTP take CANCEL for an end in order. Those of gRPC take it for what it is, and for their
+  // own deadline where that is over, too.
+  Continue(Truncate(Reason::kTimeout, call_.is_call ? StreamError::kCancelled : StreamError::kInternal));
 }
 
 void Exchange::OnStall() {

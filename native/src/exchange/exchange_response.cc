@@ -25,6 +25,7 @@ Progress Exchange::PumpResponse() {
     BodyPiece piece;
     if (const ReadResult result = stream->ReadBody(&piece); result != ReadResult::kGiven)
       return ReadFailed(result);
+    if (call_.is_call) NoteGrpcStatus(piece.trailers);
     facts_.bytes_sent += downstream_->SendBody(piece);
     stream->Took();
     if (piece.last) return ResponseProduced();
@@ -71,6 +72,10 @@ Progress Exchange::TakeResponseHead(const http::ResponseHead& head, bool* stop) 
   UpstreamStream& stream = *attempt_.stream();
   BodyPiece first;
   const ReadResult result = stream.ReadBody(&first);
+  if (call_.is_call) {
+    NoteGrpcStatus(head);
+    NoteGrpcStatus(first.trailers);
+  }
   facts_.bytes_sent += downstream_->SendHead(head, plan_.get(), fields_, first);
   response_state_ = ResponseState::kBody;
   stream.Took();

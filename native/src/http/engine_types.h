@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "http/grpc.h"
 #include "http/head.h"
 #include "http/http2_counters.h"
 
@@ -58,10 +59,12 @@ struct LocalReply {
   std::string grpc;
   uint16_t status = 0;
   int32_t reason = -1;
+  // Code in `grpc`; of a call whose response was broken off for this reason, too.
+  int8_t grpc_status = http::kMissingStatus;
 };
 
 // Status of every response to a call of gRPC that is made here.
-inline constexpr uint16_t kGrpcStatus = 200;
+inline constexpr uint16_t kGrpcHttpStatus = 200;
 
 // Room for fields in each exchange; limits cannot be set higher.
 inline constexpr size_t kMaxHeaderFields = 200;
@@ -218,6 +221,8 @@ struct OutcomeRecord {
   double duration_ms;
   uint16_t retries;
   RetryDenial denial;
+  // http::kNoCall where it is none.
+  int8_t grpc_status;
 };
 
 // Implemented by the binding.

@@ -52,6 +52,28 @@ int64_t ParseGrpcTimeout(std::string_view value) {
   }
 }
 
+int8_t FindGrpcStatus(const char* data, std::span<const Field> fields) {
+  constexpr std::string_view kStatus = "grpc-status";
+  for (const Field& field : fields) {
+    if (field.name_length != kStatus.size() || !NamesEqual(field.Name(data), kStatus)) continue;
+    const std::string_view value = field.Value(data);
+    if (value.empty() || value.size() > 2) return kMissingStatus;
+    int code = 0;
+    for (const char c : value) {
+      if (c < '0' || c > '9') return kMissingStatus;
+      code = code * 10 + (c - '0');
+    }
+    return code < kMissingStatus ? static_cast<int8_t>(code) : kMissingStatus;
+  }
+  return kMissingStatus;
+}
+
+bool IsGrpcFault(int8_t code) {
+  // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS, and none.
+  constexpr uint32_t kFaults = 1u << 2 | 1u << 4 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 17;
+  return code >= 0 && (kFaults >> code & 1u) != 0;
+}
+
 Call ReadCall(MethodId method, const char* data, std::span<const Field> fields) {
   constexpr std::string_view kType = "content-type", kTimeout = "grpc-timeout";
   static_assert(kType.size() == kTimeout.size());

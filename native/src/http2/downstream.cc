@@ -208,7 +208,7 @@ void Downstream::Refuse(DownstreamRequest& request, HeadFault fault) {
   const LocalReply& reply =
       context_.replies[static_cast<size_t>(context_.reason_replies[static_cast<size_t>(reason)])];
   const bool grpc = commons_.head.is_call() && !reply.grpc.empty();
-  const uint16_t status = grpc ? kGrpcStatus : reply.status;
+  const uint16_t status = grpc ? kGrpcHttpStatus : reply.status;
   NoteRefused(reason, NameOf(fault), IsMalformed(fault) ? 0 : status, &commons_.head);
   if (!IsMalformed(fault)) return request.Refuse(reply, grpc ? ReplyForm::kGrpc : ReplyForm::kHttp);
   Charge(noise_, 10, Flood::kStreamErrors);

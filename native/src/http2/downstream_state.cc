@@ -28,6 +28,7 @@ void Downstream::NoteRefused(Reason reason, std::string_view fault, uint16_t sta
   entry.minor_version = 2;
   facts.fault = fault;
   if (head != nullptr) {
+    if (head->is_call() && status != 0) entry.grpc_status = reply.grpc_status;
     facts.texts.Set(RequestText::kMethod, head->method());
     facts.texts.Set(RequestText::kPath, head->path());
   }

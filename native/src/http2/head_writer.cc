@@ -153,7 +153,7 @@ void HeadWriter::WriteResponse(const http::ResponseHead& head, const HeaderPlan*
 void HeadWriter::WriteReply(const LocalReply& reply, ReplyForm form, std::string_view lines,
                             std::string_view date, const To& to) {
   const bool grpc = form == ReplyForm::kGrpc;
-  const uint16_t code = grpc ? kGrpcStatus : reply.status;
+  const uint16_t code = grpc ? kGrpcHttpStatus : reply.status;
   Start(reply.head.size() + reply.grpc.size() + lines.size() + date.size());
   std::array<char, 3> status{static_cast<char>('0' + code / 100), static_cast<char>('0' + code / 10 % 10),
                              static_cast<char>('0' + code % 10)};

@@ -58,7 +58,7 @@ void AccessLog::SetFrontend(uint32_t id, std::string key) {
 }
 
 void AccessLog::OnRequest(const RequestEntry& entry, const RequestFacts& facts) {
-  if (!Wants(entry.reason, entry.status)) return;
+  if (!Wants(entry.reason, entry.status, entry.grpc_status)) return;
   const uint64_t duration_ns = entry.ended_ns - entry.started_ns;
   const RequestTexts& texts = facts.texts;
   line_.Begin();
@@ -100,6 +100,9 @@ void AccessLog::WriteOutcome(const RequestEntry& entry, const RequestFacts& fact
   } else {
     line_.Number("code", entry.status);
   }
+  line_.String("grpc_status", entry.grpc_status < 0
+                                  ? std::string_view()
+                                  : http::kGrpcStatusNames[static_cast<size_t>(entry.grpc_status)]);
   const bool known = entry.reason >= 0 && static_cast<size_t>(entry.reason) < reasons_.size();
   line_.String("reason", known ? std::string_view(reasons_[static_cast<size_t>(entry.reason)].name)
                                : std::string_view());

@@ -19,7 +19,8 @@
 
 namespace sideroute {
 
-// `kErrors`: what sideroute answered or dropped itself, other than a route asks for, and statuses from 500.
+// `kErrors`: what sideroute answered or dropped itself, other than a route asks for, statuses from 500, and
+// codes of gRPC that are the like.
 enum class AccessLogMode : uint8_t { kOff, kErrors, kAll };
 inline constexpr std::array<std::string_view, 3> kAccessLogModeNames = {"off", "errors", "all"};
 
@@ -38,6 +39,8 @@ struct RequestEntry {
   RetryDenial denial = RetryDenial::kNone;
   // 0 or 1 of HTTP/1.x; -1 when it is not known.
   int minor_version = -1;
+  // http::kNoCall where it is none.
+  int8_t grpc_status = http::kNoCall;
   // What an engine does not count is null.
   bool counts_bytes = true;
   NetAddress downstream;
@@ -54,9 +57,9 @@ class RequestLog {
 
   bool on() const { return mode_ != AccessLogMode::kOff; }
   // Hot path.
-  bool Wants(int32_t reason, uint16_t status) const {
+  bool Wants(int32_t reason, uint16_t status, int8_t grpc_status) const {
     if (mode_ != AccessLogMode::kErrors) return mode_ == AccessLogMode::kAll;
-    if (status >= 500) return true;
+    if (status >= 500 || http::IsGrpcFault(grpc_status)) return true;
     return reason >= 0 && static_cast<size_t>(reason) < reasons_.size() &&
            reasons_[static_cast<size_t>(reason)].error;
   }

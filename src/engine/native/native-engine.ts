@@ -47,7 +47,7 @@ import type {
   RequestHead,
 } from '../../routing/decision.ts';
 import type { Engine, EngineHost, RoutedConnection } from '../engine.ts';
-import type { GrpcCode } from '../../grpc-status.ts';
+import { GRPC_STATUSES, type GrpcCode, type GrpcStatus } from '../../grpc-status.ts';
 import { nativeReply, REASONS, replyKey } from './native-reply.ts';
 
 const DRAIN_POLL_MS = 20;
@@ -135,6 +135,7 @@ class NativeHttpEngine implements NativeEngine {
     durationMs: 0,
     retries: 0,
     retryDenied: null as RetryDenial | null,
+    grpcStatus: null as GrpcStatus | null,
   };
 
   constructor(host: EngineHost, options: NativeEngineOptions) {
@@ -325,13 +326,19 @@ class NativeHttpEngine implements NativeEngine {
         host.onRefused(records[at + 1]!, REASONS[reason]!);
         continue;
       }
-      const tries = records[at + 4]!;
+      const more = records[at + 4]!;
       outcome.series = series;
       outcome.status = records[at + 1]!;
       outcome.reason = reason < 0 ? null : REASONS[reason]!;
       outcome.durationMs = records[at + 3]!;
-      outcome.retries = tries & 0xffff;
-      outcome.retryDenied = tries > 0xffff ? RETRY_DENIALS[(tries >> 16) - 1]! : null;
+      outcome.retries = more & 0xffff;
+      outcome.retryDenied = null;
+      outcome.grpcStatus = null;
+      if (more > 0xffff) {
+        const denial = (more >> 16) & 0xf;
+        if (denial > 0) outcome.retryDenied = RETRY_DENIALS[denial - 1]!;
+        if (more > 0xfffff) outcome.grpcStatus = GRPC_STATUSES[(more >> 20) - 1]!;
+      }
       host.onOutcome(outcome);
     }
   }

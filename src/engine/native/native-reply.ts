@@ -5,7 +5,7 @@
  */
 import type { NativeReply } from '../../addon/http-engine.ts';
 import { REQUEST_REASONS, type RequestReason } from '../../errors.ts';
-import type { GrpcCode } from '../../grpc-status.ts';
+import { GRPC_CODES, type GrpcCode } from '../../grpc-status.ts';
 import { grpcReplyFields, localReply } from '../local-reply.ts';
 
 /** By the number that the addon has for each. */
@@ -24,7 +24,7 @@ export function nativeReply(reason: RequestReason, status: number, code: GrpcCod
     reason: REASONS.indexOf(reason),
     head: `HTTP/1.1 ${reply.status}\r\n${replyLines(reply.fields)}`,
     body: Buffer.from(reply.body).toString('latin1'),
-    grpc: code === null ? '' : replyLines(grpcReplyFields(reason, code)),
+    ...(code === null ? {} : { grpc: replyLines(grpcReplyFields(reason, code)), grpcStatus: GRPC_CODES[code] }),
   };
 }
 

@@ -46,7 +46,7 @@ t.test('a relayed response: every field', async (t) => {
   const { time, duration_ms: duration, request_ms, connection_ms, response_ms, ...rest } = line!;
   t.same(rest, {
     ...{ kind: 'request', method: 'POST', path: '/a%20b', host: 'svc.ns:80', protocol: 'HTTP/1.1', code: 200 },
-    ...{ reason: null, fault: null, retries: 0, retry_denied: null },
+    ...{ grpc_status: null, reason: null, fault: null, retries: 0, retry_denied: null },
     ...{ frontend: 'ns/svc:80', route: 'ns/route', rule: 'blue', backend: 'ns/v1:8080' },
     downstream: `127.0.0.1:${client.socket.localPort}`,
     destination: `127.0.0.1:${h.backend.port}`,

@@ -1,17 +1,18 @@
 /** What a call of gRPC is told where sideroute answers by itself: a trailers-only response, on the wire, for every reason. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { connect, type Http2ServerResponse } from 'node:http2';
+import { connect, constants, type Http2ServerResponse } from 'node:http2';
 import t, { type Test } from 'tap';
 
 import type { RequestReason } from '../../../src/errors.ts';
 import { REQUEST_REASONS } from '../../../src/errors.ts';
 import type { NativeEngineOptions } from '../../../src/engine/native/native-engine.ts';
 import type { Decision, ForwardPolicy } from '../../../src/routing/decision.ts';
-import { GRPC_CODES } from '../../../src/grpc-status.ts';
+import { GRPC_CODES, GRPC_FAULTS, GRPC_STATUSES, type GrpcStatus } from '../../../src/grpc-status.ts';
 import { forwardTo, SERIES } from '../../support/engine-cases.ts';
 import { eventually } from '../../support/eventually.ts';
 import { answerOf, beginCall, call, message, type CallAnswer } from '../../support/grpc-call.ts';
+import { accessLog, LogPipe } from '../../support/log-pipe.ts';
 import { matches } from '../../support/match.ts';
 import { startHttp2Stage, type Http2Stage, type Listener, type Version } from '../../support/http2-stage.ts';
 import { closedPort, WireBackend } from '../../support/wire.ts';
@@ -55,13 +56,14 @@ t.test('each reason is told as a trailers-only response, but for what the route 
     stage.host.outcomes.length = 0;
     const answer = await call(stage.session);
     await eventually('the outcome', () => stage.host.outcomes.length === 1);
-    if (REQUEST_REASONS[reason].grpc === null) {
+    const { grpc } = REQUEST_REASONS[reason];
+    if (grpc === null) {
       t.match(answer, { status: REQUEST_REASONS[reason].status, headers: { 'x-sideroute-reason': reason } });
       t.equal(answer.headers['grpc-status'], undefined);
     } else {
       isTold(t, answer, reason);
     }
-    matches(t, stage.host.outcomes, [{ status: answer.status, reason }]);
+    matches(t, stage.host.outcomes, [{ status: answer.status, reason, grpcStatus: grpc ?? 'missing' }]);
   }
 });
 
@@ -148,7 +150,7 @@ for (const protocol of ['http1', 'http2'] as const) {
         if (decide !== undefined) stage.host.answer = () => decide(stage.backendPort, closed, protocol);
         isTold(t, await call(stage.session), reason);
         await eventually('the outcome', () => stage.host.outcomes.length === 1);
-        matches(t, stage.host.outcomes, [{ status: 200, reason }]);
+        matches(t, stage.host.outcomes, [{ status: 200, reason, grpcStatus: REQUEST_REASONS[reason].grpc }]);
         t.equal(stage.front.engine.counters().requestsOpen, 0);
       });
     }
@@ -200,7 +202,7 @@ t.test('what a backend answers passes as it is, whatever it is', async (t) => {
   const answer = await call(stage.session!);
   t.match(answer, { status: 503, headOnly: false, headers: { 'content-type': 'text/html' } });
   t.equal(answer.body.toString(), '<p>no');
-  matches(t, stage.host.outcomes, [{ status: 503, reason: null }]);
+  matches(t, stage.host.outcomes, [{ status: 503, reason: null, grpcStatus: 'missing' }]);
 });
 
 t.test('a client that has no other call learns it, too, and may go', async (t) => {
@@ -220,7 +222,139 @@ t.test('the time that a caller gives bounds its call', async (t) => {
   isTold(t, await call(stage.session, { headers: { 'grpc-timeout': '0S' }, body: null }), 'timeout');
   await eventually('the outcomes', () => stage.host.outcomes.length === 2);
   matches(t, stage.host.outcomes, [
-    { status: 200, reason: 'timeout' },
-    { status: 200, reason: 'timeout' },
+    { status: 200, reason: 'timeout', grpcStatus: 'DEADLINE_EXCEEDED' },
+    { status: 200, reason: 'timeout', grpcStatus: 'DEADLINE_EXCEEDED' },
   ]);
+});
+
+/** Answers with a message and trailers, or without a message with all of it in one head. */
+function answers(status: string | undefined, headOnly: boolean): Listener {
+  const fields = status === undefined ? {} : { 'grpc-status': status };
+  return (request, response) => {
+    const text = response as ServerResponse;
+    const { stream } = response as Http2ServerResponse;
+    const head = { 'content-type': 'application/grpc', ...(headOnly ? fields : {}) };
+    request.resume().on('end', () => {
+      if (headOnly && (stream as unknown) !== undefined) {
+        stream.respond({ ':status': 200, ...head }, { endStream: true });
+        return;
+      }
+      text.writeHead(200, headOnly ? { ...head, 'content-length': 0 } : { ...head, trailer: 'grpc-status' });
+      if (!headOnly) text.write(message(10));
+      if (!headOnly) text.addTrailers(fields);
+      text.end();
+    });
+  };
+}
+
+const STATUSES: readonly (readonly [string | undefined, GrpcStatus])[] = [
+  ...GRPC_STATUSES.slice(0, -1).map((name, code) => [String(code), name] as const),
+  [undefined, 'missing'],
+  ['17', 'missing'],
+  ['-1', 'missing'],
+  ['100', 'missing'],
+  ['', 'missing'],
+  ['OK', 'missing'],
+  ['05', 'NOT_FOUND'],
+];
+
+for (const protocol of ['http1', 'http2'] as const) {
+  for (const headOnly of [false, true]) {
+    const form = headOnly ? 'trailers-only responses' : 'trailers';
+    t.test(
+      `the status in ${form} of ${protocol} is that of the outcome, and of the line in the access log`,
+      async (t) => {
+        const pipe = new LogPipe(t);
+        const log = accessLog(t, 'all', pipe);
+        let listener: Listener = silent;
+        const stage = await grpcStage(t, protocol, (request, response) => listener(request, response), {
+          accessLog: log.native,
+        });
+        for (const [status, expected] of STATUSES) {
+          listener = answers(status, headOnly);
+          stage.host.outcomes.length = 0;
+          const answer = await call(stage.session);
+          const { [headOnly ? 'headers' : 'trailers']: fields } = answer;
+          t.equal(fields['grpc-status'], status, 'it passes as it is');
+          await eventually('the outcome', () => stage.host.outcomes.length === 1);
+          matches(t, stage.host.outcomes, [{ status: 200, reason: null, grpcStatus: expected }]);
+        }
+        const lines = await pipe.lines(STATUSES.length);
+        t.same(
+          lines.map(({ grpc_status: status }) => status),
+          STATUSES.map(([, expected]) => expected),
+        );
+      },
+    );
+  }
+}
+
+t.test('a status in a head that is not all of the response is none', async (t) => {
+  const stage = await grpcStage(t, 'http2', (request, response) => {
+    request.resume();
+    const text = response as ServerResponse;
+    text.writeHead(200, { 'content-type': 'application/grpc', 'grpc-status': '0' });
+    // With nothing behind it, too: clients of gRPC wait for trailers then.
+    text.end(request.url === '/empty/Call' ? '' : message(10));
+  });
+  await call(stage.session);
+  await call(stage.session, { path: '/empty/Call' });
+  await eventually('the outcomes', () => stage.host.outcomes.length === 2);
+  matches(t, stage.host.outcomes, [
+    { status: 200, grpcStatus: 'missing' },
+    { status: 200, grpcStatus: 'missing' },
+  ]);
+});
+
+t.test('requests that are no calls have no status, whatever their responses say', async (t) => {
+  const stage = await grpcStage(t, 'http2', answers('5', false));
+  await stage.send({ method: 'POST', body: Buffer.from('text') });
+  await stage.send();
+  await eventually('the outcomes', () => stage.host.outcomes.length === 2);
+  matches(t, stage.host.outcomes, [{ grpcStatus: null }, { grpcStatus: null }]);
+});
+
+t.test('a call that is broken off has the status of the reason', async (t) => {
+  const begins: Listener = (_request, response) => {
+    (response as ServerResponse).writeHead(200, { 'content-type': 'application/grpc' });
+    (response as ServerResponse).write(message(10));
+  };
+  const stage = await grpcStage(t, 'http2', begins);
+  const left = beginCall(stage.session);
+  await once(left, 'response');
+  left.close(constants.NGHTTP2_CANCEL);
+  await eventually('the outcome', () => stage.host.outcomes.length === 1);
+  const broken = beginCall(stage.session);
+  const answer = answerOf(broken);
+  await once(broken, 'response');
+  for (const session of stage.accepted) session.destroy();
+  t.not((await answer).reset, constants.NGHTTP2_NO_ERROR);
+  await eventually('the outcomes', () => stage.host.outcomes.length === 2);
+  matches(t, stage.host.outcomes, [
+    { status: 200, reason: 'downstream_reset', grpcStatus: 'CANCELLED' },
+    { status: 200, reason: 'upstream_reset', grpcStatus: 'UNAVAILABLE' },
+  ]);
+});
+
+t.test('the access log has calls that ended with a fault among its errors', async (t) => {
+  const pipe = new LogPipe(t);
+  const log = accessLog(t, 'errors', pipe);
+  let status = '';
+  const stage = await grpcStage(t, 'http2', (request, response) => answers(status, false)(request, response), {
+    accessLog: log.native,
+  });
+  for (const [code, name] of GRPC_STATUSES.entries()) {
+    status = String(code);
+    t.equal((await call(stage.session)).trailers['grpc-status'], status, name);
+  }
+  stage.host.answer = () => local('no_route');
+  await call(stage.session);
+  const logged = await pipe.lines(GRPC_FAULTS.length + 1);
+  t.same(
+    logged.map(({ code, grpc_status: name, reason }) => [code, name, reason]),
+    [
+      ...GRPC_STATUSES.filter((name) => GRPC_FAULTS.includes(name)).map((name) => [200, name, null]),
+      [200, 'UNIMPLEMENTED', 'no_route'],
+    ],
+  );
 });

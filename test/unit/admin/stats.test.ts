@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 
 import { REQUEST_REASONS } from '../../../src/errors.ts';
+import { GRPC_FAULTS } from '../../../src/grpc-status.ts';
 import { MAX_SERIES, Metrics } from '../../../src/observe/metrics.ts';
 import type { StatsReporter } from '../../../src/admin/stats.ts';
 import type { Stats } from '../../../src/page/answers.ts';
@@ -28,18 +29,20 @@ t.test('series with requests have their counters, all have their labels', async 
   metrics.recordRequest({ series: v1, status: 200, reason: null, durationMs: 0.5 });
   metrics.recordRequest({ series: v1, status: 200, reason: null, durationMs: 7, retries: 2 });
   metrics.recordRequest({ series: v1, status: 503, reason: 'connect_failure', durationMs: 3 });
+  metrics.recordRequest({ series: v1, status: 200, reason: null, durationMs: 7, grpcStatus: 'NOT_FOUND' });
   metrics.recordMirror({ series: v2, result: 'answered' });
   metrics.recordRefused('bad_request');
   const answer = await ask(statsReporter({ metrics }));
   t.same(answer.series, [
     {
       id: v1,
-      durationMs: 10.5,
-      buckets: [1, 0, 1, 1],
+      durationMs: 17.5,
+      buckets: [1, 0, 1, 2],
       results: [
-        ['200', '', 2],
+        ['200', '', 3],
         ['503', 'connect_failure', 1],
       ],
+      calls: [['200', '', 'NOT_FOUND', 1]],
       retries: 2,
     },
     { id: v2, durationMs: 0, buckets: [], results: [], mirrored: { answered: 1 } },
@@ -56,6 +59,7 @@ t.test('series with requests have their counters, all have their labels', async 
   );
   t.same(Object.keys(answer.catalog!.reasons), Object.keys(REQUEST_REASONS));
   t.equal(answer.catalog!.reasons['connect_failure']!.text, REQUEST_REASONS.connect_failure.text);
+  t.same(answer.catalog!.grpcFaults, GRPC_FAULTS);
   t.same(answer.catalog!.metrics, ['[::]:15020']);
 });
 

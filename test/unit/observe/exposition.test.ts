@@ -112,7 +112,7 @@ function withOneSeries(backendName: string): Metrics {
   });
   metrics.recordRequest({ series, status: 200, reason: null, durationMs: 2 });
   metrics.recordRequest({ series, status: 200, reason: null, durationMs: 40_000 });
-  metrics.recordRequest({ series, status: 404, reason: 'no_route', durationMs: 2 });
+  metrics.recordRequest({ series, status: 404, reason: 'no_route', durationMs: 2, grpcStatus: 'UNIMPLEMENTED' });
   metrics.recordRefused('bad_request');
   metrics.recordRequest({ series, status: 503, reason: null, durationMs: 2, retries: 2, retryDenied: 'budget' });
   metrics.recordMirror({ series, result: 'answered' });
@@ -132,6 +132,8 @@ t.test('a scrape has the request series with all labels', async (t) => {
     '# TYPE sideroute_requests_total counter',
     `sideroute_requests_total{${labels},code="200",reason=""} 2`,
     `sideroute_requests_total{${labels},code="404",reason="no_route"} 1`,
+    '# TYPE sideroute_grpc_calls_total counter',
+    `sideroute_grpc_calls_total{${labels},code="404",reason="no_route",grpc_status="UNIMPLEMENTED"} 1`,
     '# TYPE sideroute_request_duration_seconds histogram',
     `${bucket('0.001')} 0`,
     `${bucket('0.0025')} 3`,

@@ -1,6 +1,7 @@
 import t from 'tap';
 
 import { MIRROR_RESULTS } from '../../../src/errors.ts';
+import { GRPC_STATUSES } from '../../../src/grpc-status.ts';
 import type { SeriesLabels } from '../../../src/routing/decision.ts';
 import { DURATION_BUCKETS_MS, Metrics } from '../../../src/observe/metrics.ts';
 
@@ -44,6 +45,48 @@ t.test('requests are counted by series, code and reason', async (t) => {
   metrics.recordRequest({ series: v2, status: 503, reason: null, durationMs: 1 });
   metrics.recordRequest({ series: v2, status: 0, reason: 'downstream_reset', durationMs: 1 });
   t.same(counts(metrics), ['0 200  2', '1 0 downstream_reset 1', '1 503  1', '1 503 connect_failure 1']);
+});
+
+t.test('calls of gRPC are counted by their status as well', async (t) => {
+  const metrics = new Metrics();
+  const v1 = metrics.internSeries(labels('v1'));
+  const call = { series: v1, status: 200, reason: null, durationMs: 1 };
+  metrics.recordRequest({ ...call, grpcStatus: 'OK' });
+  metrics.recordRequest({ ...call, grpcStatus: 'OK' });
+  metrics.recordRequest({ ...call, grpcStatus: 'missing' });
+  metrics.recordRequest({ ...call, reason: 'connect_failure', grpcStatus: 'UNAVAILABLE' });
+  metrics.recordRequest({ ...call, grpcStatus: null });
+  metrics.recordRequest(call);
+  t.same(counts(metrics), ['0 200  5', '0 200 connect_failure 1']);
+  const calls: string[] = [];
+  metrics.eachCallOf(v1, (...all) => void calls.push(all.join(' ')));
+  t.same(calls.sort(), ['200  OK 2', '200  missing 1', '200 connect_failure UNAVAILABLE 1']);
+});
+
+t.test('a backend cannot make series of calls without end, and a series that goes takes its calls along', async (t) => {
+  let nowMs = 0;
+  const metrics = new Metrics(2_000, () => nowMs);
+  metrics.beginCompile();
+  const series = metrics.internSeries(labels('v1'));
+  metrics.endCompile();
+  for (const grpcStatus of GRPC_STATUSES) {
+    for (let status = 200; status < 300; status++) {
+      metrics.recordRequest({ series, status, reason: null, durationMs: 1, grpcStatus });
+    }
+  }
+  let [kinds, all] = [0, 0];
+  metrics.eachCallOf(series, (_code, _reason, _status, count) => {
+    kinds++;
+    all += count;
+  });
+  t.equal(kinds, 128);
+  t.equal(all, 100 * GRPC_STATUSES.length);
+  metrics.beginCompile();
+  metrics.endCompile();
+  nowMs += 60 * 60_000;
+  metrics.expire();
+  const next = metrics.internSeries(labels('v2'));
+  metrics.eachCallOf(next, () => t.fail('none yet'));
 });
 
 t.test('a duration falls into the first bucket that is not below it', async (t) => {

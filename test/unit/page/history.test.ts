@@ -11,6 +11,7 @@ const LABELS: Omit<SeriesLabels, 'id'> = {
 const CATALOG = {
   bucketsMs: [1, 10],
   reasons: { connect_failure: { status: 503, source: 'upstream', text: '' } },
+  grpcFaults: ['UNAVAILABLE'],
   metrics: [],
 };
 
@@ -139,5 +140,30 @@ t.test('the part of the requests that did not reach a backend; nothing without r
   t.equal(history.unreached([0]), 1);
   history.push(stats(2_000, [results(2, 3, 1, 2)]));
   t.equal(history.unreached([0]), 0.5, 'errors that a backend answers have reached it');
+  t.end();
+});
+
+t.test('calls of gRPC are counted by their status, and faults among them are errors', (t) => {
+  const history = new History();
+  const calls = (ok: number, down: number, own: number): SeriesCounters => ({
+    ...{ id: 0, durationMs: 0, buckets: [] },
+    results: [
+      ['200', '', ok + down],
+      ['200', 'connect_failure', own],
+    ],
+    calls: [
+      ['200', '', 'OK', ok],
+      ['200', '', 'UNAVAILABLE', down],
+      ['200', 'connect_failure', 'UNAVAILABLE', own],
+    ],
+  });
+  history.push(stats(0, [], FIRST));
+  t.same(history.callStatuses(), []);
+  history.push(stats(1_000, [calls(6, 3, 1)]));
+  matches(t, history.callStatuses(), [
+    { status: 'OK', total: 6, perSecond: 6 },
+    { status: 'UNAVAILABLE', total: 4, perSecond: 4 },
+  ]);
+  t.match(history.rates([0]), { perSecond: 10, errorShare: 0.4 });
   t.end();
 });

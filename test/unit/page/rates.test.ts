@@ -19,6 +19,29 @@ t.test('an error is a 5xx of the backend, or a reply of sideroute that no route 
   t.end();
 });
 
+t.test('a call is an error for its status of gRPC, and is one once', (t) => {
+  const counts = countsOf(
+    {
+      ...{ id: 1, durationMs: 0, buckets: [] },
+      results: [
+        ['200', '', 5],
+        ['503', '', 2],
+        ['200', 'connect_failure', 1],
+      ],
+      calls: [
+        ['200', '', 'OK', 1],
+        ['200', '', 'UNAVAILABLE', 3],
+        ['200', '', 'NOT_FOUND', 1],
+        ['503', '', 'missing', 2],
+        ['200', 'connect_failure', 'UNAVAILABLE', 1],
+      ],
+    },
+    { reasons: REASONS, grpcFaults: ['UNAVAILABLE', 'missing'] },
+  );
+  t.match(counts, { requests: 8, errors: 6 });
+  t.end();
+});
+
 t.test('counters become rates', (t) => {
   const series = (ok: number, failed: number, durationMs: number, buckets: number[]) =>
     countsOf(
@@ -31,7 +54,7 @@ t.test('counters become rates', (t) => {
           ['503', 'connect_failure', failed],
         ],
       },
-      REASONS,
+      { reasons: REASONS, grpcFaults: [] },
     );
   const counts = difference(series(90, 10, 1_000, [50, 40, 10]), series(50, 0, 200, [40, 10]));
   t.same(counts, { requests: 50, errors: 10, durationMs: 800, buckets: [10, 30, 10] });

@@ -1,0 +1,65 @@
+/**
+ * Counters of calls of gRPC: the same as those of requests, by the status of gRPC beside.
+ *
+ * Stage before: `metrics.ts`, of which it is a part; slots are those of its series. There are counters for what has occurred, so that
+ * a sidecar without calls has none.
+ */
+import type { RequestReason } from '../errors.ts';
+import { GRPC_STATUSES, type GrpcStatus } from '../grpc-status.ts';
+
+/** Combinations of code, reason and status; what comes later is counted in one without names. */
+const MAX_RESULTS = 128;
+
+const STATUS_INDEX = new Map<GrpcStatus, number>(GRPC_STATUSES.map((status, index) => [status, index]));
+
+interface CallResult {
+  readonly code: string;
+  readonly reason: string;
+  readonly status: string;
+  /** By slot. */
+  readonly counts: Float64Array;
+}
+
+export class CallCounts {
+  private readonly slots: number;
+  private readonly index = new Map<number, CallResult>();
+  private readonly results: CallResult[] = [];
+
+  constructor(slots: number) {
+    this.slots = slots;
+  }
+
+  /** Hot path of calls. `key`: the same for the same code and reason. */
+  record(slot: number, key: number, code: number, reason: RequestReason | null, status: GrpcStatus): void {
+    const callKey = key * GRPC_STATUSES.length + STATUS_INDEX.get(status)!;
+    const result = this.index.get(callKey) ?? this.add(callKey, code, reason, status);
+    result.counts[slot]!++;
+  }
+
+  /** Every count that is not zero. */
+  each(slot: number, visit: (code: string, reason: string, status: string, count: number) => void): void {
+    for (const { code, reason, status, counts } of this.results) {
+      if (counts[slot] !== 0) visit(code, reason, status, counts[slot]!);
+    }
+  }
+
+  clear(slot: number): void {
+    for (const { counts } of this.results) counts[slot] = 0;
+  }
+
+  private add(key: number, code: number, reason: RequestReason | null, status: GrpcStatus): CallResult {
+    let result = this.results[MAX_RESULTS - 1];
+    if (result === undefined) {
+      const nameless = this.results.length === MAX_RESULTS - 1;
+      result = {
+        code: nameless ? 'other' : String(code),
+        reason: nameless ? 'other' : (reason ?? ''),
+        status: nameless ? 'other' : status,
+        counts: new Float64Array(this.slots),
+      };
+      this.results.push(result);
+    }
+    this.index.set(key, result);
+    return result;
+  }
+}
