@@ -47,7 +47,7 @@ function serviceDocuments(): string {
   const documents = (Object.keys(SERVICES) as Name[])
     .filter((name) => name !== 'static')
     .map((name) => {
-      const protocol = name === 'queue' ? ', appProtocol: kubernetes.io/h2c' : '';
+      const protocol = name === 'queue' ? ', appProtocol: redis' : '';
       return `apiVersion: v1
 kind: Service
 metadata: {name: ${name}, namespace: shop}
