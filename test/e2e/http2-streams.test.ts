@@ -10,6 +10,7 @@ import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { Echo, ECHO_PORT } from '../support/echo.ts';
 import { eventually } from '../support/eventually.ts';
 import { Http2Client } from '../support/http2-client.ts';
+import { matches } from '../support/match.ts';
 import { Sidecar } from '../support/sidecar.ts';
 import { withoutUws } from '../support/uws-loads.ts';
 
@@ -105,9 +106,9 @@ for (const [engine, skip] of [
         await connection.echoes(stream, 'the last');
         await connection.end(stream, { 'x-end': `of ${stream}` });
         const ended = await connection.until(stream, 'its end', ({ code }) => code !== null);
-        t.match(ended, { ended: true, code: 0, trailers: { 'x-end': `of ${stream}` } });
+        matches(t, ended, { ended: true, code: 0, trailers: { 'x-end': `of ${stream}` } });
       }
-      t.match(await connection.connection(), { goaways: [], closed: false });
+      matches(t, await connection.connection(), { goaways: [], closed: false });
       t.equal(
         sidecar.metric(/^sideroute_passthrough_connections_total\{reason="unrouted"\}/),
         0,
@@ -130,9 +131,9 @@ for (const [engine, skip] of [
         await connection.echoes(stream, 'there and back');
         await connection.end(stream, { 'x-end': 'trailer' });
         const ended = await connection.until(stream, 'its end', ({ code }) => code !== null);
-        t.match(ended, { interim: [103], text: 'there and back', trailers: { 'x-end': 'trailer' }, code: 0 });
+        matches(t, ended, { interim: [103], text: 'there and back', trailers: { 'x-end': 'trailer' }, code: 0 });
         const [seen] = echoes.v1.seen().received;
-        t.match(seen, { proto, path: '/stream?early', headers: { cookie: ['a=1; b=2'] } });
+        matches(t, seen, { proto, path: '/stream?early', headers: { cookie: ['a=1; b=2'] } });
         // To HTTP/1.1 it is of the connection (RFC 9110 section 10.1.4).
         t.same(seen!.headers['te'], proto === 'HTTP/2.0' ? ['trailers'] : undefined);
 
@@ -140,7 +141,7 @@ for (const [engine, skip] of [
         await connection.until(tunnel, 'the tunnel', ({ status }) => status === 200);
         await connection.echoes(tunnel, 'through it');
         await connection.end(tunnel);
-        t.match(await connection.until(tunnel, 'its end', ({ code }) => code !== null), { ended: true, code: 0 });
+        matches(t, await connection.until(tunnel, 'its end', ({ code }) => code !== null), { ended: true, code: 0 });
       });
     }
 
@@ -160,7 +161,7 @@ for (const [engine, skip] of [
         t.equal(sidecar.process.exitCode, null, 'it waits');
         await connection.end(stream, { 'x-end': 'well' });
         const ended = await connection.until(stream, 'its end', ({ code }) => code !== null);
-        t.match(ended, { ended: true, code: 0, trailers: { 'x-end': 'well' } });
+        matches(t, ended, { ended: true, code: 0, trailers: { 'x-end': 'well' } });
         t.equal(await sidecar.ended(), 0);
       },
     );
