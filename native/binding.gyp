@@ -43,7 +43,6 @@
         'src/http/grpc.cc',
         'src/http/header_plan.cc',
         'src/http/kept_request.cc',
-        'src/http/stream.cc',
         'src/http1/body.cc',
         'src/http1/body_reader.cc',
         'src/http1/body_writer.cc',

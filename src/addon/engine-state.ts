@@ -64,6 +64,8 @@ export interface TunnelState extends AcceptedState {
   readonly dialling: boolean;
 }
 
+/** Of HTTP, as `BackendProtocol` of routing/decision.ts has it, too. */
+export const CONNECTION_PROTOCOLS = ['http1', 'http2'] as const;
 export const DOWNSTREAM_STATES = ['idle', 'reading_head', 'request', 'tunnel', 'draining'] as const;
 export const UPSTREAM_STATES = ['active', 'idle', 'connecting'] as const;
 /** What a request waits for beside its peers: a connect, room in the pool, the next try, `100 Continue`, or its own body. */
@@ -93,7 +95,11 @@ export interface DownstreamState extends AcceptedState {
   readonly idleMs: number | null;
   /** Requests that are over. */
   readonly served: number;
-  readonly request: RequestState | null;
+  readonly protocol: (typeof CONNECTION_PROTOCOLS)[number];
+  /** Now in progress: one at most of HTTP/1. */
+  readonly open: number;
+  /** The oldest 16 of these. */
+  readonly requests: readonly RequestState[];
 }
 
 export interface UpstreamConnectionState extends ConnectionState {
@@ -104,6 +110,9 @@ export interface UpstreamConnectionState extends ConnectionState {
   readonly idleMs: number | null;
   /** Begun ones. */
   readonly requests: number;
+  readonly protocol: (typeof CONNECTION_PROTOCOLS)[number];
+  /** Now in progress: one at most of HTTP/1. */
+  readonly open: number;
 }
 
 class RecordReader {
@@ -213,7 +222,9 @@ export function readDownstreamConnections(records: StateRecords): DownstreamStat
     served: reader.number(),
     original: reader.address(),
     ...readSocket(reader),
-    request: readRequest(reader),
+    protocol: CONNECTION_PROTOCOLS[reader.number()]!,
+    open: reader.number(),
+    requests: Array.from({ length: reader.number() }, () => readRequest(reader)),
   }));
 }
 
@@ -230,7 +241,8 @@ export function readUpstreamConnections(records: StateRecords): UpstreamConnecti
     };
     // Its peer is the address, as long as it stands.
     const { bytesReceived, bytesSent } = readSocket(reader);
-    return { ...state, bytesReceived, bytesSent };
+    const protocol = CONNECTION_PROTOCOLS[reader.number()]!;
+    return { ...state, bytesReceived, bytesSent, protocol, open: reader.number() };
   });
 }
 
@@ -238,14 +250,13 @@ function readSocket(reader: RecordReader) {
   return { peer: reader.knownAddress(), bytesReceived: reader.known(), bytesSent: reader.known() };
 }
 
-function readRequest(reader: RecordReader): RequestState | null {
+function readRequest(reader: RecordReader): RequestState {
   const backend = reader.number();
   const durationMs = reader.number();
   const retries = reader.number();
   const waiting = REQUEST_WAITS[reader.number()]!;
   const excerpt = reader.text();
   const upstream = reader.knownAddress();
-  if (excerpt === '') return null;
   const space = excerpt.indexOf(' ');
   return {
     method: excerpt.slice(0, space),

@@ -69,6 +69,7 @@ type State = (typeof STATES)[number];
 /** Asked for at a time: less than a millisecond of the addon's work. */
 const PART = 100;
 const ORIGINAL_KEY = 'original';
+const PROTOCOL_NAMES = { http1: 'HTTP/1', http2: 'HTTP/2' } as const;
 
 type AnyState = DetectionState | DownstreamState | TunnelState | UpstreamConnectionState;
 
@@ -76,7 +77,7 @@ interface Row {
   readonly state: State;
   readonly ageMs: number;
   readonly frontend: string | null;
-  readonly backend: string | null;
+  readonly backends: readonly (string | null)[];
   readonly shown: object;
 }
 
@@ -167,7 +168,7 @@ function matches(row: Row, { frontend, backend, state }: ConnectionFilter): bool
   return (
     (state === null || row.state === state) &&
     (frontend === null || row.frontend === frontend) &&
-    (backend === null || row.backend === backend)
+    (backend === null || row.backends.includes(backend))
   );
 }
 
@@ -184,30 +185,31 @@ class Keys {
     const state = 'detecting';
     const shown = {
       ...{ id: `detecting-${id}`, state, peer: text(peer), original: text(original), frontend, ageMs },
-      ...{ idleMs: null, served: 0, bytesReceived, bytesSent, request: null },
+      ...{ idleMs: null, served: 0, bytesReceived, bytesSent, protocol: null, open: 0, request: null, requests: [] },
     };
-    return { state, ageMs, frontend, backend: null, shown };
+    return { state, ageMs, frontend, backends: [], shown };
   }
 
-  downstream({ id, state, peer, original, frontend: frontendId, ageMs, request, ...rest }: DownstreamState): Row {
+  downstream({ id, state, peer, original, frontend: frontendId, ageMs, protocol, ...rest }: DownstreamState): Row {
     const frontend = this.#frontend(frontendId);
-    const { idleMs, served, bytesReceived, bytesSent } = rest;
-    const described = request === null ? null : this.#request(request);
+    const { idleMs, served, bytesReceived, bytesSent, open } = rest;
+    const requests = rest.requests.map((request) => this.#request(request));
     const shown = {
       ...{ id: `downstream-${id}`, state, peer: text(peer), original: text(original), frontend, ageMs },
-      ...{ idleMs, served, bytesReceived, bytesSent, request: described },
+      ...{ idleMs, served, bytesReceived, bytesSent, protocol: PROTOCOL_NAMES[protocol], open },
+      ...{ request: requests[0] ?? null, requests },
     };
-    return { state, ageMs, frontend, backend: described?.backend ?? null, shown };
+    return { state, ageMs, frontend, backends: requests.map(({ backend }) => backend), shown };
   }
 
   upstream({ id, state, backend: backendId, address, port, ageMs, ...rest }: UpstreamConnectionState): Row {
     const backend = this.#backend(backendId);
-    const { idleMs, requests, bytesReceived, bytesSent } = rest;
+    const { idleMs, requests, bytesReceived, bytesSent, protocol, open } = rest;
     const shown = {
       ...{ id: `upstream-${id}`, state, backend, address: text({ address, port }), ageMs },
-      ...{ idleMs, requests, bytesReceived, bytesSent },
+      ...{ idleMs, requests, bytesReceived, bytesSent, protocol: PROTOCOL_NAMES[protocol], open },
     };
-    return { state, ageMs, frontend: null, backend, shown };
+    return { state, ageMs, frontend: null, backends: [backend], shown };
   }
 
   #request({ method, path, backend, upstream, durationMs, retries, waiting }: RequestState) {
@@ -233,7 +235,7 @@ function describeTunnel({ id, peer, original, reason, dialling, ...rest }: Tunne
     ...{ id: `tunnel-${id}`, state, peer: text(peer), original: text(original), reason, ageMs },
     ...{ bytesReceived, bytesSent },
   };
-  return { state, ageMs, frontend: null, backend: null, shown };
+  return { state, ageMs, frontend: null, backends: [], shown };
 }
 
 function text(address: SocketAddress | null): string | null {

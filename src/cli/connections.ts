@@ -1,6 +1,6 @@
 /** `sideroute connections`: what goes on on the connections of a running sidecar. */
 import type { Command } from 'commander';
-import { askAdmin, isObject, objects, textOf, type Json } from './admin-client.ts';
+import { askAdmin, objects, textOf, type Json } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
 import { writeOutput } from './standard-streams.ts';
 
@@ -32,14 +32,16 @@ export function registerConnections(program: Command): void {
 
 /** A table for each kind of connection there is any of. */
 function humanText(answer: Json): string {
-  const downstream = objects(answer['downstream']).map((row) => {
-    const request = isObject(row['request']) ? row['request'] : {};
-    const waiting = textOf(request['waiting']) === '' ? '' : ` (${textOf(request['waiting'])})`;
+  // A line for each request, the first of which tells of the connection, too.
+  const downstream = objects(answer['downstream']).flatMap((row) => {
+    const [first = {}, ...others] = objects(row['requests']);
     return [
-      ...cells(row, ['id', 'state', 'frontend', 'original', 'peer']),
-      ...[seconds(row['ageMs']), seconds(row['idleMs']), textOf(row['served'])],
-      `${textOf(request['method'])} ${textOf(request['path'])}${waiting}`.trim(),
-      ...[textOf(request['backend']), seconds(request['durationMs']), textOf(request['retries'])],
+      [
+        ...cells(row, ['id', 'state', 'protocol', 'frontend', 'original', 'peer']),
+        ...[seconds(row['ageMs']), seconds(row['idleMs']), textOf(row['served']), textOf(row['open'])],
+        ...requestCells(first),
+      ],
+      ...others.map((request) => [textOf(row['id']), ...Array<string>(9).fill(''), ...requestCells(request)]),
     ];
   });
   const tunnels = objects(answer['tunnels']).map((row) => [
@@ -47,20 +49,22 @@ function humanText(answer: Json): string {
     ...[seconds(row['ageMs']), textOf(row['bytesReceived']), textOf(row['bytesSent'])],
   ]);
   const upstream = objects(answer['upstream']).map((row) => [
-    ...cells(row, ['id', 'state', 'backend', 'address']),
-    ...[seconds(row['ageMs']), seconds(row['idleMs']), textOf(row['requests'])],
+    ...cells(row, ['id', 'state', 'protocol', 'backend', 'address']),
+    ...[seconds(row['ageMs']), seconds(row['idleMs']), textOf(row['requests']), textOf(row['open'])],
   ]);
   const tables = [
     table(
       [
         'ID',
         'STATE',
+        'PROTOCOL',
         'FRONTEND',
         'DESTINATION',
         'PEER',
         'AGE',
         'IDLE',
         'SERVED',
+        'OPEN',
         'REQUEST',
         'BACKEND',
         'FOR',
@@ -69,7 +73,7 @@ function humanText(answer: Json): string {
       downstream,
     ),
     table(['ID', 'STATE', 'REASON', 'DESTINATION', 'PEER', 'AGE', 'RECEIVED', 'SENT'], tunnels),
-    table(['ID', 'STATE', 'BACKEND', 'ADDRESS', 'AGE', 'IDLE', 'REQUESTS'], upstream),
+    table(['ID', 'STATE', 'PROTOCOL', 'BACKEND', 'ADDRESS', 'AGE', 'IDLE', 'REQUESTS', 'OPEN'], upstream),
   ].filter((text) => text !== '');
   const notes: string[] = [];
   const unlisted = Number(answer['unlisted'] ?? 0);
@@ -79,6 +83,14 @@ function humanText(answer: Json): string {
   }
   if (tables.length + notes.length === 0) return 'no connections\n';
   return [...tables, ...(notes.length > 0 ? [notes.join('')] : [])].join('\n');
+}
+
+function requestCells(request: Json): string[] {
+  const waiting = textOf(request['waiting']) === '' ? '' : ` (${textOf(request['waiting'])})`;
+  return [
+    `${textOf(request['method'])} ${textOf(request['path'])}${waiting}`.trim(),
+    ...[textOf(request['backend']), seconds(request['durationMs']), textOf(request['retries'])],
+  ];
 }
 
 function cells(row: Json, names: readonly string[]): string[] {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
+import { Http2Client } from '../support/http2-client.ts';
 import { stopProcess, waitForLine } from '../support/processes.ts';
 import { serviceFile } from '../support/services.ts';
 import { Sidecar, SIDEROUTE } from '../support/sidecar.ts';
@@ -12,7 +13,9 @@ import { matches } from '../support/match.ts';
 
 const WEB = '10.96.0.10';
 const UNROUTED = '10.96.0.12';
-const ROUTES = `${serviceFile('web', 'v1')}---
+/** Their servers know HTTP/1.1 alone. */
+const SERVICES = serviceFile('web', 'v1').replaceAll('port: 80', 'port: 80, appProtocol: kubernetes.io/ws');
+const ROUTES = `${SERVICES}---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: web, namespace: shop}
@@ -74,6 +77,8 @@ t.test('controls of a running sidecar', async (t) => {
           state: 'request',
           frontend: 'shop/web:80',
           original: `${WEB}:80`,
+          protocol: 'HTTP/1',
+          open: 1,
           request: { method: 'GET', path: '/slow', backend: 'shop/v1:80', upstream: '10.96.0.11:80', retries: 0 },
         },
       ],
@@ -101,10 +106,31 @@ t.test('controls of a running sidecar', async (t) => {
     const { status, stdout } = cli('connections');
     t.equal(status, 0);
     const [downstream, tunnels, upstream] = stdout.split('\n\n');
-    t.match(downstream, /^ID +STATE +FRONTEND /);
-    t.match(downstream, /\ndownstream-1 +request +shop\/web:80 .* GET \/slow +shop\/v1:80 +\d+\.\ds +0$/);
+    t.match(downstream, /^ID +STATE +PROTOCOL +FRONTEND /);
+    t.match(downstream, /\ndownstream-1 +request +HTTP\/1 +shop\/web:80 .* GET \/slow +shop\/v1:80 +\d+\.\ds +0$/);
     t.match(tunnels, /\ntunnel-1 +tunnel +unrouted +10\.96\.0\.12:80 /);
-    t.match(upstream, /\nupstream-2 +active +shop\/v1:80 +10\.96\.0\.11:80 +\d+\.\ds +- +1\n$/);
+    t.match(upstream, /\nupstream-2 +active +HTTP\/1 +shop\/v1:80 +10\.96\.0\.11:80 +\d+\.\ds +- +1 +1\n$/);
+  });
+
+  await t.test('connections: each request of one of HTTP/2', async (t) => {
+    const sidecar = await Sidecar.startProxy(client, volume.path);
+    t.teardown(() => sidecar.stop());
+    const caller = new Http2Client(client, WEB);
+    t.teardown(() => caller.close());
+    for (const path of ['/first?delay=60000', '/second?delay=60000']) {
+      await caller.end(await caller.open({ ':method': 'GET', ':path': path }));
+    }
+    const both = await eventually('both requests', () => {
+      const now = connections();
+      return now.upstream.length === 2 ? now : null;
+    });
+    matches(t, both.downstream, [
+      { state: 'request', protocol: 'HTTP/2', open: 2, requests: [{ path: '/first' }, { path: '/second' }] },
+    ]);
+    t.match(
+      cli('connections').stdout,
+      /\n(downstream-\d+) +request +HTTP\/2 .* 2 +GET \/first .*\n\1 +- .* - +GET \/second +shop\/v1:80 +\d+\.\ds +0\n/,
+    );
   });
 
   await t.test('log-level: another one for a while', async (t) => {

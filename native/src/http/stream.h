@@ -287,8 +287,8 @@ class RequestServer {
 // In place of the number of a backend: the request is answered here, or there is none.
 inline constexpr double kNoBackend = -2;
 
-// As many fields as RequestServer::Describe, for no request.
-void DescribeNoRequest(StateRecords& records);
+// Of a connection no more than so many requests are described, the oldest ones.
+inline constexpr size_t kDescribedRequests = 16;
 
 class RequestServers {
  public:

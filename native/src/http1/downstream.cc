@@ -263,11 +263,11 @@ void Downstream::Describe(StateRecords& records) const {
   records.Count(served_);
   records.Address(caller_.original);
   records.Socket(fd());
-  if (exchange_ != nullptr) {
-    exchange_->Describe(records);
-  } else {
-    DescribeNoRequest(records);
-  }
+  records.Number(static_cast<double>(Protocol::kHttp1));
+  const size_t requests = exchange_ == nullptr ? 0 : 1;
+  records.Count(requests);
+  records.Count(requests);
+  if (exchange_ != nullptr) exchange_->Describe(records);
 }
 
 }  // namespace sideroute::http1

@@ -40,6 +40,8 @@ class Downstream final : public Connection, public DownstreamConnection {
   void Shed() override;
   uint64_t number() const override { return number_; }
   void Describe(StateRecords& records) const override;
+  template <typename Visit>
+  void VisitRequests(const Visit& visit) const;
 
   // For its streams.
   const Caller& caller() const { return caller_; }

@@ -43,6 +43,15 @@ void Downstream::OnFailing(std::string_view fault) {
   NoteRefused(reason, fault, 0);
 }
 
+// Those that somebody serves.
+template <typename Visit>
+void Downstream::VisitRequests(const Visit& visit) const {
+  VisitStreams([&](const Stream& stream) {
+    const auto& request = static_cast<const DownstreamRequest&>(stream);
+    if (request.exchange() != nullptr) visit(request);
+  });
+}
+
 size_t Downstream::HeldBytes(bool sockets) const {
   size_t bytes = held();
   if (sockets) bytes += QueuedBytes();
@@ -77,25 +86,30 @@ size_t Downstream::DropReplay() {
 void Downstream::Describe(StateRecords& records) const {
   enum class State : uint8_t { kIdle, kReadingHead, kRequest, kRelay, kDraining };
   const uint64_t now_ms = context_.wheel.now_ms();
-  const DownstreamRequest* first = nullptr;
-  VisitStreams([&](const Stream& stream) {
-    if (first == nullptr) first = &static_cast<const DownstreamRequest&>(stream);
+  size_t requests = 0, tunnels = 0;
+  VisitRequests([&](const DownstreamRequest& request) {
+    ++requests;
+    if (request.tunnels()) ++tunnels;
   });
   State state = leaving_ == Leaving::kNo ? State::kIdle : State::kDraining;
-  if (first != nullptr) state = first->tunnels() ? State::kRelay : State::kRequest;
+  if (requests > 0) state = tunnels == requests ? State::kRelay : State::kRequest;
   records.Count(number_);
   records.Number(caller_.frontend);
   records.Number(static_cast<double>(state));
   records.Count(now_ms - opened_ms_);
-  records.Number(first == nullptr ? static_cast<double>(now_ms - idle_since_ms_) : -1);
+  records.Number(requests == 0 ? static_cast<double>(now_ms - idle_since_ms_) : -1);
   records.Count(served_);
   records.Address(caller_.original);
   records.Socket(fd());
-  if (first != nullptr && first->exchange() != nullptr) {
-    first->exchange()->Describe(records);
-  } else {
-    DescribeNoRequest(records);
-  }
+  records.Number(static_cast<double>(Protocol::kHttp2));
+  records.Count(requests);
+  size_t left = std::min(requests, kDescribedRequests);
+  records.Count(left);
+  VisitRequests([&](const DownstreamRequest& request) {
+    if (left == 0) return;
+    --left;
+    request.exchange()->Describe(records);
+  });
 }
 
 }  // namespace sideroute::http2

@@ -120,6 +120,8 @@ void UpstreamConnection::Describe(StateRecords& records) const {
   records.Count(requests_);
   records.Address(endpoint_.address);
   records.Socket(descriptor());
+  records.Number(static_cast<double>(protocol_));
+  records.Count(lent_);
 }
 
 }  // namespace sideroute

@@ -223,6 +223,41 @@ t.test('a caller that leaves with all that was announced has its response, one w
   ]);
 });
 
+t.test(
+  'what goes on on a connection: its requests, the oldest of many, and those that it carries to a backend',
+  async (t) => {
+    const held: (() => void)[] = [];
+    const stage = await startHttp2Stage(t, 'http2', 'http2', (_request, response) => {
+      held.push(() => (response as ServerResponse).end('ok'));
+    });
+    const { engine } = stage.front;
+    const downstream = () => engine.downstreamConnections(0, 10);
+    const answers = [stage.send({ path: '/0' }), stage.send({ method: 'PUT', path: '/1' })];
+    await eventually('both', () => held.length === 2);
+    const upstream = { address: '127.0.0.1', port: stage.backendPort };
+    matches(t, downstream(), [
+      {
+        ...{ state: 'request', protocol: 'http2', open: 2, served: 0, idleMs: null },
+        requests: [
+          { method: 'GET', path: '/0', backend: 0, upstream, waiting: null },
+          { method: 'PUT', path: '/1', backend: 0, upstream, waiting: null },
+        ],
+      },
+    ]);
+    t.equal(
+      engine.upstreamConnections(0, 10).reduce((sum, { protocol, open }) => sum + (protocol === 'http2' ? open : 0), 0),
+      2,
+    );
+    for (let i = 2; i < 40; i++) answers.push(stage.send({ path: `/${i}` }));
+    await eventually('all', () => held.length === 40);
+    matches(t, downstream(), [{ open: 40, requests: Array.from({ length: 16 }, (_, i) => ({ path: `/${i}` })) }]);
+    for (const release of held) release();
+    await Promise.all(answers);
+    await eventually('all are over', () => downstream()[0]?.open === 0);
+    matches(t, downstream(), [{ state: 'idle', protocol: 'http2', open: 0, served: 40, requests: [] }]);
+  },
+);
+
 t.test('what a backend speaks may change while its addresses stay', async (t) => {
   const server = await ScriptedBackend.listen(t, { host: '127.0.0.1', port: 0 });
   const { backend } = forwardTo(server.port);

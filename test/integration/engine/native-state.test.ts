@@ -75,19 +75,20 @@ t.test('downstream connections: what goes on on each of them', async (t) => {
   const original = { address: '127.0.0.1', port: h.backend.port };
   const peer = { address: '127.0.0.1', port: idle.socket.localPort! };
   matches(t, list(), [
-    { state: 'idle', frontend: FRONTEND, original, peer, served: 0, request: null, bytesReceived: 0, bytesSent: 0 },
+    { state: 'idle', frontend: FRONTEND, original, peer, served: 0, requests: [], bytesReceived: 0, bytesSent: 0 },
   ]);
   t.type(list()[0]!.idleMs, 'number');
 
   const reading = await h.connect();
   reading.send('GET / HT');
   await eventually('half a head', () => list()[1]?.state === 'reading_head');
-  t.match(list()[1], { served: 0, request: null, idleMs: null, bytesReceived: 8 });
+  matches(t, list()[1], { served: 0, requests: [], open: 0, idleMs: null, bytesReceived: 8, protocol: 'http1' });
 
   const { client, upstream } = await h.exchange(`POST /a/b?c=d HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n`);
-  t.match(list()[2], {
+  matches(t, list()[2], {
     ...{ state: 'request', served: 0, idleMs: null },
-    request: { method: 'POST', path: '/a/b', backend: 0, upstream: upstreamAddress, retries: 0, waiting: null },
+    open: 1,
+    requests: [{ method: 'POST', path: '/a/b', backend: 0, upstream: upstreamAddress, retries: 0, waiting: null }],
   });
   client.send('hello');
   await upstream.until('hello');
@@ -95,13 +96,13 @@ t.test('downstream connections: what goes on on each of them', async (t) => {
   await client.take(OK);
   await eventually('idle again', () => list()[2]?.state === 'idle');
   const sent = `POST /a/b?c=d HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello`.length;
-  t.match(list()[2], { served: 1, request: null, bytesReceived: sent, bytesSent: OK.length });
+  matches(t, list()[2], { served: 1, requests: [], bytesReceived: sent, bytesSent: OK.length });
 
   const long = `/${'x'.repeat(300)}`;
   const other = await h.connect();
   other.send(`PROPFIND ${long} HTTP/1.1\r\nHost: a\r\n\r\n`);
   await upstream.until('PROPFIND');
-  t.match(list()[3], { request: { method: 'PROPFIND', path: long.slice(0, 128), upstream: upstreamAddress } });
+  matches(t, list()[3], { requests: [{ method: 'PROPFIND', path: long.slice(0, 128), upstream: upstreamAddress }] });
   upstream.send('HTTP/1.1 204 No Content\r\n\r\n');
   await other.take('\r\n\r\n');
 
@@ -110,16 +111,19 @@ t.test('downstream connections: what goes on on each of them', async (t) => {
   await upstream.until('GET /ws ');
   upstream.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhi');
   await upgrade.until('hi');
-  t.match(list()[4], {
+  matches(t, list()[4], {
     state: 'tunnel',
     served: 0,
-    request: { method: 'GET', path: '/ws', upstream: upstreamAddress },
+    requests: [{ method: 'GET', path: '/ws', upstream: upstreamAddress }],
   });
 
   const answered = await h.connect();
   answered.send('POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe');
-  await eventually('a reply that waits', () => list()[5]?.request?.waiting === 'discard');
-  t.match(list()[5], { state: 'request', request: { method: 'POST', path: '/none', backend: null, upstream: null } });
+  await eventually('a reply that waits', () => list()[5]?.requests[0]?.waiting === 'discard');
+  matches(t, list()[5], {
+    state: 'request',
+    requests: [{ method: 'POST', path: '/none', backend: null, upstream: null }],
+  });
 
   t.same(
     [...engine.downstreamConnections(0, 2), ...engine.downstreamConnections(list()[1]!.id, 100)].map(({ id }) => id),
