@@ -261,20 +261,20 @@ TEST("pool: one that has carried enough goes on until its successor stands, and 
   CHECK_EQ(rig.context().counters.upstream_reused, 4u);
 }
 
-TEST("pool: one that is too old is replaced, too, by one connection at a time") {
+TEST("pool: one that is too old is replaced, too") {
   PoolRig rig(Replacing(2, 1'000'000, 1'000));
   rig.Served();
   rig.Served();
   rig.Pass(2'000);
   rig.Served();
   rig.Served();
-  CHECK_EQ(rig.Spread(), "2 2 0");
-  rig.At(2)->Stand();
-  CHECK_EQ(Retired(rig, Retirement::kAge), 1u);
-  // The other one is looked at when it lends again.
-  for (int i = 0; i < 3; ++i) rig.Served();
-  CHECK_EQ(rig.Spread(), "2 3 2 0");
+  CHECK_EQ(rig.Spread(), "2 2 0 0");
+  // Each takes the place of its own.
   rig.At(3)->Stand();
+  CHECK_EQ(Retired(rig, Retirement::kAge), 1u);
+  for (int i = 0; i < 3; ++i) rig.Served();
+  CHECK_EQ(rig.Spread(), "3 2 0 2");
+  rig.At(2)->Stand();
   CHECK_EQ(Retired(rig, Retirement::kAge), 2u);
   CHECK_EQ(Retired(rig, Retirement::kRequests), 0u);
 }
@@ -345,6 +345,22 @@ TEST(
   CHECK_EQ(third.Spread(), "2 0");
 }
 
+TEST("pool: where connections have many streams at a time there are more of them, without a wait") {
+  PoolRig rig(Replacing(1, 4));
+  rig.streams_at_a_time = 250;
+  for (int i = 0; i < 3; ++i) rig.Served();
+  CHECK(rig.connections.size() <= 2);
+  for (int i = 0; i < 200; ++i) {
+    CHECK(rig.User().Ask() == Attempt::Result::kLent);
+    CHECK(rig.users.back()->connection().stands());
+    if (!rig.connections.back()->stands()) rig.connections.back()->Stand();
+  }
+  size_t most = 0;
+  for (const ScriptedConnection* each : rig.connections) most = std::max(most, each->streams.size());
+  CHECK(most <= 10);
+  CHECK(rig.connections.size() <= 70);
+}
+
 TEST("pool: of connections that were needed for a while those go that have carried enough") {
   PoolRig rig(Replacing(1, 4));
   rig.streams_at_a_time = 1;
@@ -375,7 +391,7 @@ TEST("pool: streams that stay for ever do not keep more than a part of the conne
 }
 
 TEST("pool: so many are replaced at once for what they have carried, and so many each second after that") {
-  PoolRig rig(Replacing(1, 1));
+  PoolRig rig(Replacing(1, 2));
   const auto serve = [&rig](int requests) {
     const uint64_t before = rig.context().counters.upstream_connects;
     for (int i = 0; i < requests; ++i) {

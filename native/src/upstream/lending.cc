@@ -65,7 +65,7 @@ bool Backend::LendOne(const Wish& wish, Loan* loan, bool standing) {
         lender->Unlink();
       } else {
         NoteLent(*lender);
-        if (lender->served_enough() || !lender->young()) Replace(*lender);
+        LookAt(*lender);
       }
       return true;
     }

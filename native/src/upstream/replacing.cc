@@ -7,7 +7,11 @@
 //
 // The successor is dialled beside, so that no request waits for it. Until it stands the other one goes on,
 // and where nothing accepts any more for as long as it lasts. After that it lends nothing more, and its
-// streams end when they end.
+// streams end when they end. Where connections have as many streams at a time as they should carry in all,
+// there are to be more of them.
+#include <utility>
+
+#include "upstream/backends.h"
 #include "upstream/upstream_pool.h"
 
 namespace sideroute {
@@ -23,46 +27,69 @@ constexpr size_t kDrainingPart = 8;
 }  // namespace
 
 // Hot path, though mostly for nothing.
-void Backend::Replace(UpstreamConnection& old) {
-  if (successor_ != nullptr || old.draining() || old.endpoint().retired || context_.draining) return;
-  const uint32_t most = context_.settings.max_upstream_connections;
+void Backend::LookAt(UpstreamConnection& lender) {
+  const EngineSettings& settings = context_.settings;
+  const bool busy = lender.lent() >= settings.shared_max_requests;
+  if (lender.young() && !lender.served_enough() && !busy) return;
+  if (lender.successor_ != nullptr || lender.draining() || lender.endpoint().retired || context_.draining)
+    return;
+  const uint32_t most = settings.max_upstream_connections;
   if (open_ >= most || anybody_waits() || shared_open_ - shared_ >= most / kDrainingPart) return;
   const uint64_t now_ms = context_.wheel.now_ms();
-  if (now_ms < replaces_from_ms_) return;
-  retirement_ = old.young() ? Retirement::kRequests : Retirement::kAge;
-  if (retirement_ == Retirement::kRequests && !turnover_.Take(now_ms)) return;
+  if (now_ms < replaces_from_ms_ || successors_ >= settings.upstream_spread) return;
+  const bool replaced = !lender.young() || (lender.served_enough() && turnover_.Take(now_ms));
+  if (!replaced && !busy) return;
   // There are more than it takes.
-  if (shared_ > context_.settings.upstream_spread && idle_ > 0) return old.Retire(retirement_);
-  UpstreamConnection* const fresh = Begin(old.endpoint(), old.protocol());
+  if (replaced && shared_ > settings.upstream_spread && idle_ > 0) return lender.RetireServed();
+  UpstreamConnection* const fresh = Begin(lender.endpoint(), lender.protocol());
   if (fresh == nullptr) {
     replaces_from_ms_ = now_ms + kPauseMs;
     return;
   }
-  successor_ = fresh;
-  predecessor_ = &old;
+  ++successors_;
   fresh->StandAlone();
+  if (replaced) {
+    fresh->predecessor_ = &lender;
+    lender.successor_ = fresh;
+  }
   // Who finds no room elsewhere may wait for it, too.
   NoteLent(*fresh);
 }
 
 void Backend::OnConnected(UpstreamConnection& connection) {
   failed_dials_ = 0;
-  if (&connection != successor_) return;
-  successor_ = nullptr;
+  if (!std::exchange(connection.alone_, false)) return;
+  --successors_;
   if (connection.lent() == 0) Pool(connection);
-  if (predecessor_ != nullptr) predecessor_->Retire(retirement_);
+  UpstreamConnection* const old = std::exchange(connection.predecessor_, nullptr);
+  if (old == nullptr) return;
+  old->successor_ = nullptr;
+  old->RetireServed();
 }
 
 // It lends nothing any more.
 void Backend::NoteGone(UpstreamConnection& connection) {
-  if (&connection == predecessor_) predecessor_ = nullptr;
-  if (&connection != successor_) return;
-  successor_ = nullptr;
+  if (UpstreamConnection* const next = std::exchange(connection.successor_, nullptr))
+    next->predecessor_ = nullptr;
+  if (UpstreamConnection* const old = std::exchange(connection.predecessor_, nullptr))
+    old->successor_ = nullptr;
+  if (!std::exchange(connection.alone_, false)) return;
+  --successors_;
   replaces_from_ms_ = context_.wheel.now_ms() + kPauseMs;
 }
 
-void Backend::CloseSuccessor() {
-  if (successor_waits()) Close(*successor_);
+size_t Backend::CloseSuccessors(bool only_count) {
+  size_t count = 0;
+  for (const std::unique_ptr<Endpoint>& endpoint : endpoints_) {
+    const IntrusiveList<UpstreamConnection>& lenders = endpoint->lenders_of(Protocol::kHttp2);
+    for (UpstreamConnection *each = lenders.Front(), *next = nullptr; each != nullptr; each = next) {
+      next = lenders.After(each);
+      if (!each->alone_ || each->lent() > 0) continue;
+      ++count;
+      if (!only_count) Close(*each);
+    }
+  }
+  return count;
 }
 
 }  // namespace sideroute

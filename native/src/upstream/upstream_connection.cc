@@ -100,7 +100,10 @@ void UpstreamConnection::EndIdle() {
   if (shared()) --context_.counters.upstream_shared_idle;
 }
 
-void UpstreamConnection::StandAlone() { idle_timer_.ArmAfter(context_.settings.connect_timeout_ms); }
+void UpstreamConnection::StandAlone() {
+  alone_ = true;
+  idle_timer_.ArmAfter(context_.settings.connect_timeout_ms);
+}
 
 void UpstreamConnection::OnIdleTimer() {
   if (idle_) return Retire(Retirement::kIdle);

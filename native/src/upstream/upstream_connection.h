@@ -128,8 +128,10 @@ class UpstreamConnection : public Disposable,
 
   void BecomeIdle();
   void EndIdle();
-  // Nobody who has a stream of it waits for it to stand.
+  // Nobody has a stream of it and waits for it to stand.
   void StandAlone();
+  // Retire, after its time or its number of requests.
+  void RetireServed() { Retire(young() ? Retirement::kRequests : Retirement::kAge); }
   void OnIdleTimer();
 
   EngineContext& context_;
@@ -148,6 +150,11 @@ class UpstreamConnection : public Disposable,
   bool idle_ = false;
   bool draining_ = false;
   bool connect_failed_ = false;
+  // Dialled for nobody, and does not stand yet.
+  bool alone_ = false;
+  // Is to take its place, and the other way round; null: none, or gone.
+  UpstreamConnection* successor_ = nullptr;
+  UpstreamConnection* predecessor_ = nullptr;
   uint32_t announced_idle_ms_ = 0;
   uint64_t idle_since_ms_ = 0;
   // Of one that is dialled for nobody, how long that may take.

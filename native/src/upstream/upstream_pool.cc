@@ -119,13 +119,13 @@ bool Backend::refusing() const {
 }
 
 bool Backend::Retire() {
-  if (exchanges_ > 0 || mirrors_ > 0 || open_ > idle_ + (successor_waits() ? 1 : 0)) return false;
+  if (exchanges_ > 0 || mirrors_ > 0 || open_ > idle_ + CloseSuccessors(true)) return false;
   CloseIdle();
   return true;
 }
 
 void Backend::CloseIdle() {
-  CloseSuccessor();
+  CloseSuccessors(false);
   while (CloseOneIdle()) {
   }
 }

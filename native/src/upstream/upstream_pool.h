@@ -188,10 +188,10 @@ class Backend final : public Disposable {
   // Keeps one that has no streams for others.
   void Pool(UpstreamConnection& connection);
   // See replacing.cc.
-  void Replace(UpstreamConnection& old);
+  void LookAt(UpstreamConnection& lender);
   void NoteGone(UpstreamConnection& connection);
-  void CloseSuccessor();
-  bool successor_waits() const { return successor_ != nullptr && successor_->lent() == 0; }
+  // Those that are dialled for nobody; how many.
+  size_t CloseSuccessors(bool only_count);
   void NoteLent(UpstreamConnection& connection);
   void Close(UpstreamConnection& connection, bool reset = false);
   void CountOut(UpstreamConnection& connection);
@@ -210,11 +210,9 @@ class Backend final : public Disposable {
   // Connections with many streams that lend, or will when some come back; and all that are open.
   size_t shared_ = 0;
   size_t shared_open_ = 0;
-  // Is dialled to take the place of the other one. Null: none, and that has gone.
-  UpstreamConnection* successor_ = nullptr;
-  UpstreamConnection* predecessor_ = nullptr;
-  Retirement retirement_ = Retirement::kAge;
-  // A successor has failed, and another one is not tried before.
+  // Dialled for nobody, and not there yet.
+  size_t successors_ = 0;
+  // One of them has failed, and another one is not tried before.
   uint64_t replaces_from_ms_ = 0;
   Turnover turnover_;
   size_t mirrors_ = 0;
