@@ -57,7 +57,8 @@ void Downstream::Begin(std::span<char> first) {
     Spend(first.size());
     Receive(first);
   }
-  if (!over() && context_.closes()) Drain();
+  // What came with the first bytes, their end among it, raises no other event.
+  if (!over()) OnEvent();
 }
 
 void Downstream::OnEvent() {

@@ -11,7 +11,7 @@ import { AcceptorProcess } from '../../support/acceptor.ts';
 import type { StartOptions } from '../../support/fixtures/acceptor-process.ts';
 import { eventually } from '../../support/eventually.ts';
 import { inPod, SERVICE } from '../../support/pod-test.ts';
-import { greeted, prefaceAtEverySplit } from '../../support/preface.ts';
+import { greeted, HELLO, prefaceAtEverySplit } from '../../support/preface.ts';
 import { traced } from '../../support/strace.ts';
 import { attempt, dial, listen, type ScriptedBackend, type WireEnd } from '../../support/wire-end.ts';
 import { matches } from '../../support/match.ts';
@@ -149,6 +149,18 @@ void inPod(t, import.meta.url, (pod) => {
       greeted(t, client, `split at ${split}`),
     );
     t.match(await acceptor.counters(), { handedOver: connections, tunnelsOpen: 0, bytesUpstream: 0 });
+  });
+
+  t.test('a connection of HTTP/2 that has ended before anybody looked at it ends here, too', async (t) => {
+    const acceptor = await start(t);
+    // First bytes and FIN are one event then, and the engine hears of no other.
+    acceptor.child.kill('SIGSTOP');
+    const client = await dial(t, SERVICE.v4, PORT);
+    client.socket.end(HELLO);
+    await once(client.socket, 'finish');
+    acceptor.child.kill('SIGCONT');
+    await eventually('the engine', async () => (await engineCounters(acceptor)).adopted === 1);
+    await eventually('the end', async () => (await engineCounters(acceptor)).downstreamOpen === 0);
   });
 
   t.test('what is meant as HTTP and is none is answered by the engine', async (t) => {
