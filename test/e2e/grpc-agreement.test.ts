@@ -138,7 +138,7 @@ function explained({ outcome }: Explanation): string[] {
     .sort();
 }
 
-t.test('the wire, explain and check agree on a table of calls', async (t) => {
+t.test('SPEC E1, E2, E3, G4: the wire, explain and check agree on a table of calls', async (t) => {
   const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
   const [v1, v2] = [await Echo.start(cluster.addPod('v1'), 'prod'), await Echo.start(cluster.addPod('v2'), 'prod')];

@@ -83,7 +83,7 @@ function isFiltered(t: Test, head: IncomingHttpHeaders | undefined, answer: Call
 
 const HEADERS = { 'x-drop': '1', 'x-set': 'by-caller', 'grpc-timeout': '99M' };
 
-t.test('all four shapes pass through the filters of a route', async (t) => {
+t.test('SPEC G4: all four shapes pass through the filters of a route', async (t) => {
   const echo = await callServer(t, echoes);
   const count = await callServer(t, counts);
   const stage = await stageFor(t, () => forward(echo.port, { plan: PLAN }));
@@ -136,7 +136,7 @@ t.test('all four shapes pass through the filters of a route', async (t) => {
   );
 });
 
-t.test('a mirror gets calls of one message and streams, and what it does touches nothing', async (t) => {
+t.test('SPEC G4: a mirror gets calls of one message and streams, and what it does touches nothing', async (t) => {
   const echo = await callServer(t, echoes);
   let copied = 0;
   const mirror = await callServer(t, (stream) => {

@@ -49,23 +49,26 @@ async function grpcStage(t: Test, backend: Version, listener: Listener, options:
   return { ...stage, session: stage.session! };
 }
 
-t.test('each reason is told as a trailers-only response, but for what the route asks for', async (t) => {
-  const stage = await grpcStage(t, 'http2', silent);
-  for (const reason of REASONS) {
-    stage.host.answer = () => local(reason);
-    stage.host.outcomes.length = 0;
-    const answer = await call(stage.session);
-    await eventually('the outcome', () => stage.host.outcomes.length === 1);
-    const { grpc } = REQUEST_REASONS[reason];
-    if (grpc === null) {
-      t.match(answer, { status: REQUEST_REASONS[reason].status, headers: { 'x-sideroute-reason': reason } });
-      t.equal(answer.headers['grpc-status'], undefined);
-    } else {
-      isTold(t, answer, reason);
+t.test(
+  'SPEC E1, E2, E3, E4, E5: each reason is told as a trailers-only response, but for what the route asks for',
+  async (t) => {
+    const stage = await grpcStage(t, 'http2', silent);
+    for (const reason of REASONS) {
+      stage.host.answer = () => local(reason);
+      stage.host.outcomes.length = 0;
+      const answer = await call(stage.session);
+      await eventually('the outcome', () => stage.host.outcomes.length === 1);
+      const { grpc } = REQUEST_REASONS[reason];
+      if (grpc === null) {
+        t.match(answer, { status: REQUEST_REASONS[reason].status, headers: { 'x-sideroute-reason': reason } });
+        t.equal(answer.headers['grpc-status'], undefined);
+      } else {
+        isTold(t, answer, reason);
+      }
+      matches(t, stage.host.outcomes, [{ status: answer.status, reason, grpcStatus: grpc ?? 'missing' }]);
     }
-    matches(t, stage.host.outcomes, [{ status: answer.status, reason, grpcStatus: grpc ?? 'missing' }]);
-  }
-});
+  },
+);
 
 t.test('a call whose messages have not all come is told at once, and its connection goes on', async (t) => {
   const stage = await grpcStage(t, 'http2', silent);
@@ -215,7 +218,7 @@ t.test('a client that has no other call learns it, too, and may go', async (t) =
   await once(other, 'close');
 });
 
-t.test('the time that a caller gives bounds its call', async (t) => {
+t.test('SPEC E5: the time that a caller gives bounds its call', async (t) => {
   const stage = await grpcStage(t, 'http2', silent);
   const late = await call(stage.session, { headers: { 'grpc-timeout': '50m' } });
   isTold(t, late, 'timeout');
