@@ -170,7 +170,7 @@ t.test('SPEC E1, E2, E3, G4: the wire, explain and check agree on a table of cal
     const seen = [...new Set(answers.map(described))].sort();
     const query = new URLSearchParams({ service: `${service}.prod:80`, grpc: name, format: 'json' });
     for (const pair of headers) query.append('header', pair.join(': '));
-    const url = `http://127.0.0.1:15000/explain?${query}`;
+    const url = `http://127.0.0.1:15000/explain?${query.toString()}`;
     const live = JSON.parse(client.must(['curl', '-sS', '--max-time', '5', url])) as Explanation;
     t.same(seen, explained(live), title);
     for (const each of answers.map(described)) told.set(each, (told.get(each) ?? 0) + 1);
@@ -214,7 +214,8 @@ t.test('SPEC E1, E2, E3, G4: the wire, explain and check agree on a table of cal
     const requests = [{ method: 'POST', target: '/a.B/Get', headers: fields }];
     await exchange.send({ address: WEB, port: 80, http2: true, requests });
     const [request] = v1.seen().received;
-    t.match(request, { proto: 'HTTP/2.0', method: 'POST', path: '/a.B/Get', headers: { 'x-rule': ['exact'] } });
+    t.match(request, { proto: 'HTTP/2.0', method: 'POST', path: '/a.B/Get' });
+    t.same(request!.headers['x-rule'], ['exact']);
     t.equal(request!.headers['x-gone'], undefined);
     const output = client.must([
       ...[...SIDEROUTE, 'explain', '--routes', volume.path, '--namespace', 'prod', '--service', 'web.prod:80'],
