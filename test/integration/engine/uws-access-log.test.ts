@@ -36,7 +36,7 @@ t.test('relayed, answered here, failed and refused requests', { skip: withoutUws
   const { time, duration_ms, request_ms, connection_ms, response_ms, ...rest } = relayed!;
   t.same(rest, {
     ...{ kind: 'request', method: 'POST', path: '/a', host: 'svc.ns:80', protocol: 'HTTP/1.1', code: 200 },
-    ...{ reason: null, fault: null, retries: 0, retry_denied: null },
+    ...{ grpc_status: null, reason: null, fault: null, retries: 0, retry_denied: null },
     ...{ frontend: 'ns/svc:80', route: 'ns/route', rule: 'blue', backend: 'ns/v1:8080' },
     ...{ downstream: null, destination: `127.0.0.1:${backend.port}`, upstream: `127.0.0.1:${backend.port}` },
     ...{ bytes_received: null, bytes_sent: null, request_id: 'r-1', user_agent: 'a\xe9b', truncated: false },
