@@ -4,6 +4,7 @@
  */
 import type { ConformanceCase } from '../test/e2e/conformance/case.ts';
 import { FILTER_CASES } from '../test/e2e/conformance/filter-cases.ts';
+import { GRPC_CASES } from '../test/e2e/conformance/grpc-cases.ts';
 import { MATCHING_CASES } from '../test/e2e/conformance/matching-cases.ts';
 import { RESILIENCE_CASES } from '../test/e2e/conformance/resilience-cases.ts';
 import { CONFORMANCE_PROFILES, isMeshTest, type OfficialTest } from './conformance-tests.ts';
@@ -29,7 +30,12 @@ themselves are left out.
 This file is written by \`scripts/conformance-table.ts\`.
 `;
 
-export const CONFORMANCE_CASES: readonly ConformanceCase[] = [...MATCHING_CASES, ...FILTER_CASES, ...RESILIENCE_CASES];
+export const CONFORMANCE_CASES: readonly ConformanceCase[] = [
+  ...MATCHING_CASES,
+  ...GRPC_CASES,
+  ...FILTER_CASES,
+  ...RESILIENCE_CASES,
+];
 
 function outcomeCell({ name, outcome }: OfficialTest): string {
   if (outcome.kind === 'passes') return isMeshTest(name) ? 'official' : 'reproduced';

@@ -44,7 +44,6 @@ const GRANTS = 'a mesh needs no ReferenceGrant (A11)';
 const HOSTNAMES = 'hostnames have no meaning for a Service (A10)';
 const LISTENERS = 'a Service has no listeners';
 const HTTPS = 'connections that are TLS are tunnelled unread (A13)';
-const GRPC = 'calls are routed, but what sideroute answers itself has no grpc-status yet';
 
 export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
   {
@@ -163,11 +162,11 @@ export const CONFORMANCE_PROFILES: readonly ConformanceProfile[] = [
   {
     heading: 'GRPCRoute, with a Service in place of the Gateway',
     tests: [
-      unsupported('GRPCExactMethodMatching', 'GRPCRoute', GRPC),
-      unsupported('GRPCRouteHeaderMatching', 'GRPCRoute', GRPC),
-      unsupported('GRPCRouteNamedRule', 'GRPCRouteNamedRouteRule', GRPC),
-      unsupported('GRPCRouteRequestHeaderModifier', 'GRPCRouteRequestHeaderModifier', GRPC),
-      unsupported('GRPCRouteWeight', 'GRPCRoute', GRPC),
+      passes('GRPCExactMethodMatching', 'GRPCRoute'),
+      passes('GRPCRouteHeaderMatching', 'GRPCRoute'),
+      passes('GRPCRouteNamedRule', 'GRPCRouteNamedRouteRule'),
+      passes('GRPCRouteRequestHeaderModifier', 'GRPCRouteRequestHeaderModifier'),
+      passes('GRPCRouteWeight', 'GRPCRoute'),
       inapplicable('GRPCRouteListenerHostnameMatching', 'GRPCRoute', HOSTNAMES),
       inapplicable('GRPCRouteMultipleGateways', 'GRPCRoute', LISTENERS),
       inapplicable(

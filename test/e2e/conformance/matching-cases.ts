@@ -462,15 +462,7 @@ export const MATCHING_CASES: readonly ConformanceCase[] = [
     ],
   },
   {
-    tests: [
-      'MeshGRPCRouteWeight',
-      'MeshGRPCRouteRequestHeaderModifier',
-      'GRPCExactMethodMatching',
-      'GRPCRouteHeaderMatching',
-      'GRPCRouteNamedRule',
-      'GRPCRouteRequestHeaderModifier',
-      'GRPCRouteWeight',
-    ],
+    tests: [],
     title: 'SPEC G4, G6: a GRPCRoute is accepted, serves what is a call of gRPC, and answers 404 to what is none',
     routes: 'grpc-route',
     requests: [
