@@ -109,7 +109,9 @@ export class Mesh {
     const mesh = new Mesh(cluster, echoes, volume, version);
     await Promise.all(
       clientPods.map(async ({ namespace, pod }) => {
-        const sidecar = await Sidecar.start(pod, volume.path, '--namespace', namespace, '--resolv-conf', resolvConf);
+        const flags = ['--namespace', namespace, '--resolv-conf', resolvConf];
+        // Copies are counted: none is given up because its pod is slower than the one that answers.
+        const sidecar = await Sidecar.start(pod, volume.path, ...flags, '--max-mirrors', '1000');
         const exchange = new ExchangeClient(pod);
         t.teardown(() => exchange.end());
         mesh.#clients.set(namespace, { sidecar, exchange });
