@@ -46,14 +46,13 @@ export async function startShop(cluster: Cluster, server: Pod): Promise<Shop> {
 function serviceDocuments(): string {
   const documents = (Object.keys(SERVICES) as Name[])
     .filter((name) => name !== 'static')
-    .map((name) => {
-      const protocol = name === 'queue' ? ', appProtocol: redis' : '';
-      return `apiVersion: v1
+    .map(
+      (name) => `apiVersion: v1
 kind: Service
 metadata: {name: ${name}, namespace: shop}
-spec: {clusterIP: ${clusterIP(name)}, ports: [{port: 80${protocol}}]}
-`;
-    });
+spec: {clusterIP: ${clusterIP(name)}, ports: [{port: 80}]}
+`,
+    );
   return documents.join('---\n');
 }
 
@@ -86,7 +85,8 @@ const CART = `    - matches: [{path: {type: Exact, value: /basket}}]
 `;
 const PAYMENTS = `    - backendRefs: [{name: payments-v1, port: 80}]
 `;
-const QUEUE = `    - backendRefs: [{name: queue, port: 80}]
+/** It has no such port. */
+const QUEUE = `    - backendRefs: [{name: queue, port: 81}]
 `;
 
 /** `more`: further files. */
