@@ -94,7 +94,7 @@ t.test('every metric in a document exists', async (t) => {
   t.ok(known.size > 20);
   let seen = 0;
   for (const [name, text] of documents()) {
-    for (const [metric] of text.matchAll(/\bsideroute_[a-z_]+/g)) {
+    for (const [metric] of text.matchAll(/\bsideroute_[a-z0-9_]+/g)) {
       const family = metric.replace(/_(?:bucket|sum|count)$/, '');
       seen++;
       if (!known.has(metric) && !known.has(family)) t.fail(`${name}: ${metric}`);
