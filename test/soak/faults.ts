@@ -11,6 +11,8 @@ export interface SoakFault {
   readonly name: string;
   /** Whose requests it may cost; null: those of all. */
   readonly backends: readonly string[] | null;
+  /** The one of them that it happens to. */
+  readonly only?: string;
   readonly allows: FaultCost;
   readonly forMs: number;
   /** How long after its end a request that begins may still meet it. */
@@ -30,27 +32,31 @@ const CROWD_GONE_WITHIN_MS = 60_000;
 export const CROWDED = 'descriptors used up';
 
 const NOTHING: FaultCost = () => false;
-/** The backend is gone, or was in the middle of a response. */
+/** The backend is gone, or was in the middle of a response. A call is told of it with status 200. */
 const GONE: FaultCost = (outcome) =>
-  /^(refused 50[234] (upstream_reset|connect_failure|connect_timeout|retries_exhausted|timeout)|truncated 200)$/.test(
+  /^(refused (200|50[234]) (upstream_reset|connect_failure|connect_timeout|retries_exhausted|timeout)|truncated 200)$/.test(
     outcome,
   );
-/** A connection that ends just as a request goes out on it: one that may not be repeated fails, others never. */
-const STALE: FaultCost = (outcome, { once }) => once && outcome === 'refused 502 upstream_reset';
-const SILENT: FaultCost = (outcome) =>
-  /^(refused 50[34] (timeout|connect_timeout|overflow|retries_exhausted)|truncated 200)$/.test(outcome);
+/**
+ * A connection that ends just as a request goes out on it: one that may not be repeated fails, others never, and none by HTTP/2, whose
+ * GOAWAY says what it has not begun.
+ */
+const STALE: FaultCost = (outcome, { once, http2 }) => once && !http2 && outcome === 'refused 502 upstream_reset';
+/** Who has no deadline waits. */
+const SILENT: FaultCost = (outcome, { long }) =>
+  !long && /^(refused (200|50[34]) (timeout|connect_timeout|overflow|retries_exhausted)|truncated 200)$/.test(outcome);
 const REFUSED: FaultCost = (outcome, rule, executed) =>
-  /^refused 50[34] (connect_failure|connect_timeout|retries_exhausted)$/.test(outcome) ||
+  /^refused (200|50[34]) (connect_failure|connect_timeout|retries_exhausted)$/.test(outcome) ||
   STALE(outcome, rule, executed);
 /**
  * A listener that closes resets the connections in its queue, which stand for whoever dialled them. Nobody can tell that their
  * requests were not begun, so they are not sent again.
  */
 const CLOSED: FaultCost = (outcome, rule, executed) =>
-  REFUSED(outcome, rule, executed) || (!executed && outcome === 'refused 502 upstream_reset');
+  REFUSED(outcome, rule, executed) || (!executed && /^refused (200|502) upstream_reset$/.test(outcome));
 /** Connections that wait for a request give way to those that wait to be accepted; a tunnel may be dropped. */
 const OVERLOADED: FaultCost = (outcome, { plain }) =>
-  /^(refused 503 (overflow|overload|connect_failure|unresolved)|untaken)$/.test(outcome) ||
+  /^(refused (200|503) (overflow|overload|connect_failure|unresolved)|untaken)$/.test(outcome) ||
   (plain && outcome === 'none');
 
 function detecting(stage: SoakStage): number {
@@ -73,7 +79,7 @@ export function soakFaults(stage: SoakStage): ((turn: number) => SoakFault)[] {
     return (turn) => {
       const which = ROUGH[turn % ROUGH.length]!;
       const backend = named(which);
-      const fields = { name, backends: ROUGH, allows, forMs, graceMs };
+      const fields = { name, backends: ROUGH, only: which, allows, forMs, graceMs };
       return { ...fields, begin: () => begin(backend), end: () => end(backend) };
     };
   };

@@ -9,16 +9,28 @@ export const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   planted: ['10.96.0.14'],
   mirror: ['10.96.0.15'],
   closing: ['10.96.0.16'],
+  calls: ['10.96.0.17'],
+  'calm-h1': ['10.96.0.21'],
+  'calm-h2': ['10.96.0.22'],
+  'rough-h1': ['10.96.0.23'],
+  'rough-h2': ['10.96.0.24'],
+  cut: ['10.96.0.25'],
   /** Another one soon; the document keeps this. */
   pinned: [`${PINNED_NETWORK}1`],
 };
+
+/** What the backends of a Service are spoken to in, whatever the caller speaks. */
+function appProtocol(name: string): string {
+  if (name.endsWith('-h1')) return ', appProtocol: kubernetes.io/ws';
+  return name.endsWith('-h2') ? ', appProtocol: kubernetes.io/h2c' : '';
+}
 
 function service(name: string): string {
   const addresses = ADDRESSES[name]!;
   return `apiVersion: v1
 kind: Service
 metadata: {name: ${name}, namespace: shop}
-spec: {clusterIP: "${addresses[0]}", clusterIPs: [${addresses.map((address) => `"${address}"`).join(', ')}], ports: [{port: 80}]}
+spec: {clusterIP: "${addresses[0]}", clusterIPs: [${addresses.map((address) => `"${address}"`).join(', ')}], ports: [{port: 80${appProtocol(name)}}]}
 `;
 }
 
@@ -72,15 +84,53 @@ export function configuration(generation: number): Record<string, string> {
     `matches: [{method: CONNECT}]
       backendRefs: [{name: calm, port: 80}]`,
   ];
+  // The API allows sixteen rules in a route.
+  const others = [
+    `matches: [{path: {value: /cut}}]
+      backendRefs: [{name: cut, port: 80}]`,
+    ...['calm-h1', 'calm-h2'].map(
+      (name) => `matches: [{path: {value: /${name}}}]
+      filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-padding, value: "${padding}"}]}}]
+      backendRefs: [{name: ${name}, port: 80}]`,
+    ),
+    ...['rough-h1', 'rough-h2'].map(
+      (name) => `matches: [{path: {value: /${name}}}]
+      timeouts: {request: 5s}
+      backendRefs: [{name: ${name}, port: 80}]`,
+    ),
+  ];
   const shift = generation % rules.length;
   const ordered = [...rules.slice(shift), ...rules.slice(0, shift)];
-  const route = `apiVersion: gateway.networking.k8s.io/v1
+  const route = (name: string, of: readonly string[]): string => `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
-metadata: {name: web, namespace: shop}
+metadata: {name: ${name}, namespace: shop}
 spec:
   parentRefs: [{group: "", kind: Service, name: web, port: 80}]
   rules:
-    - ${ordered.join('\n    - ')}
+    - ${of.join('\n    - ')}
 `;
-  return { 'services.yaml': Object.keys(ADDRESSES).map(service).join('---\n'), 'route.yaml': route };
+  const methods = [
+    `matches: [{method: {service: soak.Calm}}]
+      filters: [${mark('calls')}]
+      backendRefs: [{name: calm, port: 80}]`,
+    `matches: [{method: {service: soak.Generation}}]
+      filters: [${mark('generation')}]
+      backendRefs: [{name: ${backendOfGeneration(generation)}, port: 80}]`,
+    `matches: [{method: {service: soak.Rough}}]
+      backendRefs: [{name: rough, port: 80}]`,
+  ];
+  const calls = `apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: calls, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: calls, port: 80}]
+  rules:
+    - ${(generation % 2 === 0 ? methods : methods.reverse()).join('\n    - ')}
+`;
+  return {
+    'services.yaml': Object.keys(ADDRESSES).map(service).join('---\n'),
+    'route.yaml': route('web', ordered),
+    'others.yaml': route('others', generation % 2 === 0 ? others : others.reverse()),
+    'calls.yaml': calls,
+  };
 }

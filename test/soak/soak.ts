@@ -13,7 +13,7 @@ import type { ClientRecord } from '../support/faults/kinds.ts';
 import { eventually } from '../support/eventually.ts';
 import { stopProcess } from '../support/processes.ts';
 import { CROWDED, plantedLoss, playFaults, soakFaults } from './faults.ts';
-import { MIRROR, MIX } from './mix.ts';
+import { LONG, MIRROR, MIX } from './mix.ts';
 import { SoakReport } from './report.ts';
 import { backendOfGeneration, configuration } from './routes.ts';
 import { startStage, type SoakStage } from './stage.ts';
@@ -74,13 +74,14 @@ async function run(stage: SoakStage, ledger: Ledger, state: { generation: number
       if (!over) reject(new Error(`the sidecar ended with ${code ?? signal}:\n${stage.complaints.join('\n')}`));
     });
   });
+  for (const { kind, weight } of LONG) stage.client.tell({ do: 'hold', kind, count: weight });
   stage.client.tell({ do: 'mix', perSecond, kinds: MIX.map(({ kind, weight }) => ({ ...kind, weight })) });
   const faulting = playFaults(
     values.plant ? [plantedLoss(stage), ...soakFaults(stage)] : soakFaults(stage),
     Number(values['fault-every']) * 1_000,
-    ({ name, backends, allows }) => {
+    ({ name, backends, allows, only }) => {
       fault = name;
-      return ledger.fault(name, backends, allows);
+      return ledger.fault(name, backends, allows, only);
     },
     () => performance.now() > endMs,
     faults,
@@ -133,7 +134,7 @@ function writeReport(path: string, text: string): void {
 let oldest = 0;
 const state = { generation: 0 };
 const ledger = new Ledger(
-  MIX.map(({ rule }) => rule),
+  [...MIX, ...LONG].map(({ rule }) => rule),
   [MIRROR],
 );
 const onRecord = (record: ClientRecord): void => {

@@ -85,12 +85,26 @@ async function build(
   cluster.addService('10.96.0.14', 80, [at(calmPod.v4, 8082)]);
   cluster.addService('10.96.0.15', 80, [at(otherPod.v4, 8080)]);
   cluster.addService('10.96.0.16', 80, [at(calmPod.v4, 8084)]);
+  cluster.addService('10.96.0.17', 80, [at(calmPod.v4, 8083)]);
+  for (const address of ['10.96.0.21', '10.96.0.22']) cluster.addService(address, 80, [at(calmPod.v4, 8080)]);
+  for (const address of ['10.96.0.23', '10.96.0.24']) {
+    cluster.addService(
+      address,
+      80,
+      roughPods.map((pod) => at(pod.v4, 8080)),
+    );
+  }
+  cluster.addService('10.96.0.25', 80, [at(calmPod.v4, 8085)]);
   cluster.addService('10.96.0.20', 2525, [at(calmPod.v4, 2525)]);
 
   const backends = new Map([
     [
       'calm',
-      new BackendProcess(calmPod, { calm: 8080, calm2: 8081, planted: 8082, unrouted: 8083, closing: 8084 }, ledger),
+      new BackendProcess(
+        calmPod,
+        { calm: 8080, calm2: 8081, planted: 8082, unrouted: 8083, closing: 8084, cut: 8085 },
+        ledger,
+      ),
     ],
     [MIRROR, new BackendProcess(otherPod, { [MIRROR]: 8080 }, ledger)],
     ['moving', new BackendProcess(otherPod, { moving: 8081, pinned: 8082 }, ledger)],

@@ -1,6 +1,7 @@
 /** A connection of the traffic client: carries one request at a time, or a few in one piece. */
 import { connect, type Socket } from 'node:net';
 import type { Exchange } from './client-exchange.ts';
+import { SILENCE_MS } from './conversation.ts';
 import { ResponseReader, type ResponseHead } from './response-reader.ts';
 
 /** How long the client waits for a complete response. */
@@ -61,14 +62,17 @@ export class ClientConnection {
   async carry(exchanges: readonly Exchange[]): Promise<void> {
     this.#exchanges = [...exchanges];
     const ends = exchanges.map((exchange) => new Promise<void>((resolve) => (exchange.onEnd = resolve)));
-    const patience = setTimeout(() => {
+    const patience = setInterval(() => {
+      const { conversation } = exchanges[0]!;
+      if (conversation !== null && performance.now() - conversation.heardMs < SILENCE_MS) return;
       this.#last = true;
       for (const exchange of exchanges) exchange.end('silent', `nothing complete in ${PATIENCE_MS / 1_000} s`);
     }, PATIENCE_MS);
     this.#reader.method = exchanges[0]!.kind.method;
     this.#send(exchanges);
     await Promise.all(ends);
-    clearTimeout(patience);
+    clearInterval(patience);
+    exchanges[0]!.conversation?.stop();
     this.#exchanges = [];
   }
 
@@ -78,6 +82,16 @@ export class ClientConnection {
     if (style === 'pipelined') return void this.#socket.write(exchanges.map((each) => each.requestHead()).join(''));
     if (style === 'abort') this.#leaveSoon(first);
     if (style === 'slow-read') this.#readSlowly(first);
+    if (first.conversation !== null) {
+      const chunk = (bytes: Buffer): Buffer =>
+        Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
+      this.#socket.write(first.requestHead());
+      first.conversation.begin(
+        (bytes) => this.#socket.write(chunk(bytes)),
+        () => this.#socket.write('0\r\n\r\n'),
+      );
+      return;
+    }
     if (style === 'expect' || style === 'slow-send') {
       this.#socket.write(first.requestHead());
       if (style === 'slow-send') void this.#sendSlowly(first);

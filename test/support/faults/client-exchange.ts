@@ -1,5 +1,6 @@
 /** One request and what came back, from the client's side. */
 import { BodyCheck, wholeBody } from './body.ts';
+import { Conversation } from './conversation.ts';
 import type { ClientOutcome, ClientRecord, Kind } from './kinds.ts';
 import type { ResponseHead } from './response-reader.ts';
 
@@ -9,11 +10,14 @@ const TUNNEL_BYTES = 2_048;
 export class Exchange {
   readonly kind: Kind;
   readonly id: string;
+  /** Of a long one. */
+  readonly conversation: Conversation | null;
   readonly #check: BodyCheck;
   readonly #sentMs = Date.now();
   #endedMs = 0;
   #outcome: ClientOutcome | null = null;
   #head: ResponseHead | null = null;
+  #trailers: Readonly<Record<string, unknown>> = {};
   #detail: string | null = null;
   /** Called when it has ended, however. */
   onEnd: () => void = () => undefined;
@@ -21,6 +25,7 @@ export class Exchange {
   constructor(kind: Kind, id: string) {
     this.kind = kind;
     this.id = id;
+    this.conversation = kind.style === 'long' ? new Conversation(id) : null;
     this.#check = new BodyCheck(id);
   }
 
@@ -46,9 +51,22 @@ export class Exchange {
     return `${lines.join('\r\n')}\r\n\r\n`;
   }
 
+  /** The same for HTTP/2. */
+  requestFields(): Record<string, string> {
+    const { method, path, host, plan, chunked, bodyBytes, call, deadline } = this.kind;
+    return {
+      ...{ ':method': method, ':path': path, ':scheme': 'http', ':authority': host, 'x-request-id': this.id },
+      ...(plan === '' ? {} : { 'x-plan': plan }),
+      ...(call ? { 'content-type': 'application/grpc', te: 'trailers' } : {}),
+      ...(deadline === '' ? {} : { 'grpc-timeout': deadline }),
+      ...(call || chunked || bodyBytes === 0 ? {} : { 'content-length': String(bodyBytes) }),
+    };
+  }
+
   /** The body as it is sent, in pieces. */
   requestBody(pieces: number): Buffer[] {
-    const { bodyBytes, chunked } = this.kind;
+    const { bodyBytes } = this.kind;
+    const chunked = this.kind.chunked && this.kind.version === 'http1';
     const body = wholeBody(this.id, bodyBytes);
     const size = Math.max(1, Math.ceil(bodyBytes / pieces));
     const parts: Buffer[] = [];
@@ -75,7 +93,13 @@ export class Exchange {
   }
 
   responseBody(piece: Buffer): void {
-    if (this.#head?.fields.has('x-sideroute-reason') !== true) this.#check.push(piece);
+    if (this.#head?.fields.has('x-sideroute-reason') === true) return;
+    if (this.conversation === null) this.#check.push(piece);
+    else this.conversation.push(piece);
+  }
+
+  responseTrailers(trailers: Readonly<Record<string, unknown>>): void {
+    this.#trailers = trailers;
   }
 
   get tunnelComplete(): boolean {
@@ -86,7 +110,9 @@ export class Exchange {
   complete(): void {
     const fields = this.#head!.fields;
     if (fields.has('x-sideroute-reason')) {
-      this.end('refused');
+      // A call is told so in the head that ends its response.
+      if (this.kind.call && !/^[1-9]\d?$/.test(fields.get('grpc-status') ?? '')) this.end('corrupt', 'no grpc-status');
+      else this.end('refused');
       return;
     }
     const wrong = this.#wrong(fields);
@@ -96,6 +122,8 @@ export class Exchange {
 
   #wrong(fields: ReadonlyMap<string, string>): string | null {
     if (fields.get('x-id') !== this.id) return `a response to ${fields.get('x-id') ?? 'nobody'}`;
+    if (this.kind.call && this.#trailers['grpc-status'] !== '0') return 'no trailers of a call';
+    if (this.conversation !== null) return this.conversation.verdict();
     if (!this.#check.good) return 'bytes that are not those of its body';
     if (!this.isTunnel && this.kind.method !== 'HEAD') {
       const size = Number(/(?:^|,)size=(\d+)/.exec(this.kind.plan)?.[1] ?? 100);

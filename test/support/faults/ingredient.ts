@@ -14,6 +14,11 @@ export function ingredient(
   rule: Partial<Omit<KindRule, 'name'>> & Pick<KindRule, 'backends'>,
 ): Ingredient {
   const made = kind(name, fields);
-  const once = made.method === 'POST';
-  return { kind: made, rule: { name, expected: /^answered 200$/, planted: null, once, plain: false, ...rule } };
+  const { method, style, version } = made;
+  const usual = { expected: /^answered 200$/, planted: null, once: method === 'POST', plain: false };
+  return {
+    kind: made,
+    // Onward by what the client speaks, unless the rule says otherwise.
+    rule: { name, ...usual, long: style === 'long', http2: version === 'http2', ...rule },
+  };
 }

@@ -22,7 +22,12 @@ export const STYLES = [
   'connect',
   /** No HTTP: a server that greets and echoes. */
   'plain',
+  /** Messages both ways, one a second each, from `hold` to `stop`. */
+  'long',
 ] as const;
+
+/** Those that requests by HTTP/2 can have; `kept` and the rest: on a connection that carries others meanwhile. */
+export type Http2Style = 'kept' | 'fresh' | 'abort' | 'slow-read' | 'slow-send' | 'long';
 
 export type Style = (typeof STYLES)[number];
 
@@ -30,6 +35,12 @@ export interface Kind {
   /** The ids of its requests begin with it. */
   readonly name: string;
   readonly style: Style;
+  /** That the client speaks; of the styles only those of `Http2Style`. */
+  readonly version: 'http1' | 'http2';
+  /** A call of gRPC, as far as a proxy sees it: a POST, whose response has to end with trailers. */
+  readonly call: boolean;
+  /** `grpc-timeout` of a call; empty: none. */
+  readonly deadline: string;
   readonly method: string;
   /** `address:port`, an IPv6 address in brackets. */
   readonly target: string;
@@ -48,6 +59,9 @@ export function kind(name: string, fields: Partial<Kind> = {}): Kind {
   return {
     name,
     style: 'kept',
+    version: 'http1',
+    call: false,
+    deadline: '',
     method: 'GET',
     target: '10.96.0.10:80',
     path: '/',
@@ -67,7 +81,8 @@ export function kind(name: string, fields: Partial<Kind> = {}): Kind {
  * - `refused`: a complete response that sideroute made itself.
  * - `truncated`: a response that visibly ended before it was complete.
  * - `none`: the connection ended without a byte of a response.
- * - `untaken`: it ended behind an earlier response, without a byte of this one: if nobody has executed the request, it may be sent again.
+ * - `untaken`: it ended behind an earlier response, without a byte of this one, or the stream was refused: if nobody has executed the
+ *   request, it may be sent again.
  * - `unconnected`: there was no connection.
  * - `silent`: nothing complete within the time that the client waits.
  * - `corrupt`: a response of another request, or bytes that are not those of its body.
@@ -102,11 +117,13 @@ export type ClientCommand =
    * `{"crowded": connections}` when they stand and the others are closed.
    */
   | { readonly do: 'crowd'; readonly target: string; readonly connections: number; readonly path?: string }
+  /** So many requests of the kind, of style `long`, are under way until `stop`; one that ends before is followed by another. */
+  | { readonly do: 'hold'; readonly kind: Kind; readonly count: number }
   /** Kinds with this target name another address from now on. */
   | { readonly do: 'move'; readonly from: string; readonly to: string }
   /** Idle connections are closed. */
   | { readonly do: 'leave' }
-  /** No new requests; a line `{"stopped": skipped}` when all have ended. */
+  /** No new requests, and the long ones come to their end; a line `{"stopped": skipped}` when all have ended. */
   | { readonly do: 'stop' };
 
 export function kindOf(id: string): string {

@@ -18,6 +18,10 @@ export interface KindRule {
   readonly once: boolean;
   /** No HTTP: neither executions nor log lines have its ids. */
   readonly plain: boolean;
+  /** Lasts longer than faults do: one that is cut off was so by a fault that is there at its end. */
+  readonly long: boolean;
+  /** Sent to its backends by HTTP/2. */
+  readonly http2: boolean;
 }
 
 /** Whether a fault may make this of a request; `executed`: some backend has begun with it. */
@@ -28,6 +32,8 @@ interface FaultWindow {
   readonly name: string;
   /** Backends whose requests it may cost; null: those of all. */
   readonly backends: readonly string[] | null;
+  /** The one of them that it happens to: who has begun to answer is nobody else. */
+  readonly only: string | null;
   readonly allows: FaultCost;
   readonly fromMs: number;
   toMs: number;
@@ -112,8 +118,13 @@ export class Ledger {
   }
 
   /** The returned function ends it, `graceMs` from then. */
-  fault(name: string, backends: readonly string[] | null, allows: FaultCost): (graceMs: number) => void {
-    const window: FaultWindow = { name, backends, allows, fromMs: Date.now(), toMs: Infinity };
+  fault(
+    name: string,
+    backends: readonly string[] | null,
+    allows: FaultCost,
+    only: string | null = null,
+  ): (graceMs: number) => void {
+    const window: FaultWindow = { name, backends, only, allows, fromMs: Date.now(), toMs: Infinity };
     this.#windows.push(window);
     return (graceMs) => (window.toMs = Date.now() + graceMs);
   }
@@ -164,7 +175,8 @@ export class Ledger {
     for (const [id, entry] of this.#entries) {
       const { client, firstSeenMs } = entry;
       if (client === null) {
-        if (!all && nowMs - firstSeenMs < UNSENT_AFTER_MS) continue;
+        const isLong = this.#rules.get(kindOf(id))?.long === true;
+        if (!all && (isLong || nowMs - firstSeenMs < UNSENT_AFTER_MS)) continue;
         this.violation('executed or logged, but never sent', id);
       } else {
         if (!all && nowMs - client.endedMs < SETTLE_AFTER_MS) continue;
@@ -218,11 +230,13 @@ export class Ledger {
       bump(this.costs, `${rule.planted.fault}: ${outcome}`);
       return;
     }
+    const { backend, sentMs, endedMs } = client!;
     const window = this.#windows.find(
-      ({ backends, allows, fromMs, toMs }) =>
+      ({ backends, only, allows, fromMs, toMs }) =>
         (backends === null || backends.some((name) => rule.backends.includes(name))) &&
-        client!.endedMs >= fromMs &&
-        client!.sentMs <= toMs &&
+        (only === null || backend === null || backend === only) &&
+        endedMs >= fromMs &&
+        (rule.long ? endedMs : sentMs) <= toMs &&
         allows(outcome, rule, executed.length > 0),
     );
     if (window !== undefined) bump(this.costs, `${window.name}: ${outcome}`);

@@ -1,7 +1,9 @@
 /** Makes requests of all kinds, at a rate or one after the other, and tells what became of each. */
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ClientConnection, splitTarget } from './client-connection.ts';
 import { Exchange } from './client-exchange.ts';
+import { Http2Connection, Http2Connections } from './http2-connection.ts';
 import { plainExchange } from './plain-exchange.ts';
 import type { ClientRecord, Kind } from './kinds.ts';
 
@@ -13,6 +15,7 @@ const MAX_IDLE = 24;
 /** In a mix every so manieth request of a kept kind opens a connection nevertheless. */
 const FRESH_EVERY = 12;
 
+const RENEW_AFTER_MS = 500;
 const ID_DIGITS = 7;
 
 export class TrafficClient {
@@ -20,10 +23,14 @@ export class TrafficClient {
   readonly #idle = new Map<string, ClientConnection[]>();
   readonly #moved = new Map<string, string>();
   readonly #crowd: Socket[] = [];
+  readonly #http2 = new Http2Connections();
+  /** Long ones that are under way. */
+  readonly #long = new Set<Exchange>();
   #sequence = 0;
   #open = 0;
   #skipped = 0;
   #timer: NodeJS.Timeout | undefined;
+  #stopping = false;
   #onEmpty: (() => void) | null = null;
 
   constructor(report: (record: ClientRecord) => void) {
@@ -91,6 +98,17 @@ export class TrafficClient {
     await Promise.all(Array.from({ length: Math.min(count, connections) }, worker));
   }
 
+  /** So many long ones, each of which is followed by another if it ends before `stop`. */
+  hold(kind: Kind, count: number): void {
+    const one = async (): Promise<void> => {
+      while (!this.#stopping) {
+        await this.#run(kind, false);
+        await delay(RENEW_AFTER_MS);
+      }
+    };
+    for (let i = 0; i < count; i += 1) void one();
+  }
+
   move(from: string, to: string): void {
     this.#moved.set(from, to);
   }
@@ -98,7 +116,9 @@ export class TrafficClient {
   /** How many requests a mix did not make because too many were open. */
   async stop(): Promise<number> {
     clearInterval(this.#timer);
+    this.#stopping = true;
     void this.crowd('', 0);
+    for (const { conversation } of this.#long) conversation!.finish();
     if (this.#open > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
     this.leave();
     return this.#skipped;
@@ -108,6 +128,7 @@ export class TrafficClient {
   leave(): void {
     for (const connections of this.#idle.values()) for (const connection of connections) connection.close();
     this.#idle.clear();
+    this.#http2.close();
   }
 
   async #run(kind: Kind, mixed: boolean): Promise<void> {
@@ -115,7 +136,10 @@ export class TrafficClient {
     this.#open += 1;
     const target = this.#moved.get(kind.target) ?? kind.target;
     const exchanges = Array.from({ length: count }, () => new Exchange(kind, this.#nextId(kind)));
-    if (kind.style === 'plain') {
+    for (const exchange of exchanges) if (exchange.conversation !== null) this.#long.add(exchange);
+    if (kind.version === 'http2') {
+      await this.#runHttp2(exchanges[0]!, target);
+    } else if (kind.style === 'plain') {
       this.#report(await plainExchange(target, exchanges[0]!.id));
     } else {
       const reusable = kind.style !== 'fresh' && !(mixed && this.#sequence % FRESH_EVERY === 0);
@@ -126,8 +150,17 @@ export class TrafficClient {
       if (connection.reusable) this.#putIdle(target, connection);
       else connection.close();
     }
+    for (const exchange of exchanges) this.#long.delete(exchange);
     this.#open -= 1;
     if (this.#open === 0) this.#onEmpty?.();
+  }
+
+  async #runHttp2(exchange: Exchange, target: string): Promise<void> {
+    const alone = exchange.kind.style === 'fresh' || (exchange.kind.style === 'abort' && this.#sequence % 4 === 0);
+    const connection = alone ? new Http2Connection(target) : this.#http2.take(target);
+    await connection.carry(exchange);
+    this.#report(exchange.record());
+    if (alone) connection.close();
   }
 
   /** Of the same length for all requests of a kind. */

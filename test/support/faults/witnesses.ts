@@ -36,7 +36,8 @@ export function leftOpen(metrics: string): Record<string, number> {
         metricValue(metrics, `sideroute_upstream_connections{state="active",protocol="${protocol}"}`),
       ),
     ),
-    streams: metricValue(metrics, 'sideroute_upstream_streams'),
+    'downstream streams': metricValue(metrics, 'sideroute_http2_streams{side="downstream"}'),
+    'upstream streams': metricValue(metrics, 'sideroute_upstream_streams'),
     'buffered bytes': Math.max(0, metricValue(metrics, 'sideroute_buffered_bytes') - IDLE_BUFFERS),
   };
 }

@@ -6,7 +6,16 @@ import { Ledger, type KindRule } from '../../support/faults/ledger.ts';
 import { matches } from '../../support/match.ts';
 
 const rule = (name: string, fields: Partial<KindRule> = {}): KindRule => ({
-  ...{ name, backends: ['a'], expected: /^answered 200$/, planted: null, once: false, plain: false },
+  ...{
+    name,
+    backends: ['a'],
+    expected: /^answered 200$/,
+    planted: null,
+    once: false,
+    plain: false,
+    long: false,
+    http2: false,
+  },
   ...fields,
 });
 
@@ -88,6 +97,31 @@ t.test('a fault is charged with what it may cost, while it lasts and where it is
   matches(t, play(['b'], 'refused 502 upstream_reset', true), { costs: [], lost: 1 });
   matches(t, play(['a'], 'refused 504 timeout', true), { costs: [], lost: 1 });
   matches(t, play(['a'], 'refused 502 upstream_reset', false), { costs: [], lost: 1 });
+});
+
+t.test('a fault of one backend is not charged with what another had begun to answer', (t) => {
+  const cut = { outcome: 'truncated' } as const;
+  const lost = (backend: string | null): number => {
+    const ledger = new Ledger([rule('get', { backends: ['a', 'b'] })]);
+    ledger.fault('killed', ['a', 'b'], () => true, 'a');
+    ledger.answered(record('get.1', { ...cut, backend }));
+    ledger.settle(true);
+    return ledger.violations.size;
+  };
+  t.same([lost('a'), lost('b'), lost(null)], [0, 1, 0]);
+  t.end();
+});
+
+t.test('a fault that is over before a long one ends is not charged with it', (t) => {
+  const lost = (long: boolean): number => {
+    const ledger = new Ledger([rule('get', { long })]);
+    ledger.fault('killed', ['a'], () => true)(-5_000);
+    ledger.answered(record('get.1', { outcome: 'truncated', sentMs: Date.now() - 60_000 }));
+    ledger.settle(true);
+    return ledger.violations.size;
+  };
+  t.same([lost(false), lost(true)], [0, 1]);
+  t.end();
 });
 
 t.test('a fault that costs only what nobody has executed is not charged with the rest', (t) => {
