@@ -71,7 +71,7 @@ export const REQUEST_REASONS = {
     status: 502,
     source: 'upstream',
     grpc: 'INTERNAL',
-    text: 'The backend answered with something that is not valid HTTP/1.x.',
+    text: 'The backend answered with something that is not valid HTTP.',
   },
   retries_exhausted: {
     // GEP-1731 has resets that were retried to the end answered so, and one that was not retried with 502.
@@ -92,7 +92,7 @@ export const REQUEST_REASONS = {
     grpc: 'UNAVAILABLE',
     text: 'A limit of the proxy on connections or queued requests was reached.',
   },
-  bad_request: { status: 400, source: 'downstream', grpc: 'INTERNAL', text: 'The request is not valid HTTP/1.x.' },
+  bad_request: { status: 400, source: 'downstream', grpc: 'INTERNAL', text: 'The request is not valid HTTP.' },
   request_timeout: {
     status: 408,
     source: 'downstream',
@@ -160,7 +160,7 @@ export type RequestReason = keyof typeof REQUEST_REASONS;
  *
  * - `answered`: the mirror sent a complete response, whatever its status; it was thrown away.
  * - `connect_failure`: no endpoint of the mirror accepted a connection in time, or its address is not known.
- * - `reset`: the mirror closed the connection early or sent something that is not HTTP/1.x.
+ * - `reset`: the mirror closed the connection early or sent something that is not HTTP.
  * - `timeout`: no complete response in time.
  * - `overflow`: not sent, or not to its end: too many requests or too many bytes waited for the mirror.
  * - `aborted`: the request itself ended before its body was complete.

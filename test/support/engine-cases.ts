@@ -75,7 +75,7 @@ export function local(startLine: string, reason: RequestReason, text: string, he
   return { startLine, fields: [...fields, `content-length: ${text.length}`], body: head ? '' : text };
 }
 
-const BAD_REQUEST = local('HTTP/1.1 400 Bad Request', 'bad_request', 'The request is not valid HTTP/1.x.\n');
+const BAD_REQUEST = local('HTTP/1.1 400 Bad Request', 'bad_request', 'The request is not valid HTTP.\n');
 const NOT_IMPLEMENTED = local(
   'HTTP/1.1 501 Not Implemented',
   'not_implemented',
@@ -89,7 +89,7 @@ const RESET = local(
 const PROTOCOL = local(
   'HTTP/1.1 502 Bad Gateway',
   'upstream_protocol',
-  'The backend answered with something that is not valid HTTP/1.x.\n',
+  'The backend answered with something that is not valid HTTP.\n',
 );
 const REFUSED = local(
   'HTTP/1.1 503 Service Unavailable',
