@@ -114,6 +114,50 @@ TEST("a response that has begun is broken off, as a server of gRPC does it") {
   CHECK_EQ(calls.stage.Last().status, 200);
 }
 
+TEST("a call that its backend resets before an answer is reset with the same code") {
+  for (const ErrorCode code : {ErrorCode::kCancel, ErrorCode::kEnhanceYourCalm, ErrorCode::kProtocolError}) {
+    Calls calls;
+    calls.caller.Send(calls.Call(1, "2S"));
+    End& backend = calls.Backend();
+    CHECK(calls.Has(backend, FrameType::kHeaders, 1));
+    backend.Send(MakeFrame(FrameType::kRstStream, 0, 1, Number(static_cast<uint32_t>(code))));
+    CHECK(calls.CodeOf(calls.caller, 1) == code);
+    CHECK_EQ(calls.Count(calls.caller, FrameType::kHeaders, 1), 0u);
+    CHECK_EQ(calls.stage.LastReason(), "upstream_reset");
+    // The connection goes on, and so do other calls.
+    calls.caller.Send(calls.Call(3, ""));
+    CHECK(calls.Has(backend, FrameType::kHeaders, 3));
+  }
+}
+
+TEST("a call whose backend is gone, or has a fault of its own, may be made again: UNAVAILABLE") {
+  for (const bool gone : {true, false}) {
+    Calls calls;
+    calls.caller.Send(calls.Call(1, ""));
+    End& backend = calls.Backend();
+    CHECK(calls.Has(backend, FrameType::kHeaders, 1));
+    if (gone)
+      backend.Reset();
+    else
+      backend.Send(MakeFrame(FrameType::kRstStream, 0, 1, Number(2)));
+    calls.IsTold(1);
+    CHECK_EQ(calls.stage.LastReason(), "upstream_reset");
+  }
+}
+
+TEST("nobody has cancelled a call whose backend is gone in the middle of the response") {
+  Calls calls;
+  calls.caller.Send(calls.Call(1, ""));
+  End& backend = calls.Backend();
+  CHECK(calls.Has(backend, FrameType::kHeaders, 1));
+  backend.Send(Headers(1, false, {{":status", "200"}, {"content-type", "application/grpc"}}) +
+               Data(1, "half"));
+  CHECK(calls.Has(calls.caller, FrameType::kData, 1));
+  backend.Reset();
+  CHECK(calls.CodeOf(calls.caller, 1) == ErrorCode::kInternalError);
+  CHECK_EQ(calls.stage.LastReason(), "upstream_reset");
+}
+
 TEST("no time at all is exceeded at once, and nobody is sent anything") {
   Calls calls;
   calls.stage.SetMirror();

@@ -1,5 +1,4 @@
 /** Calls of gRPC over Node's own client of HTTP/2, as far as a proxy sees them: heads, bytes, trailers, and how the stream ends. */
-import { once } from 'node:events';
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 
 /** Of a frame of HTTP/2. */
@@ -59,7 +58,8 @@ export async function answerOf(stream: ClientHttp2Stream): Promise<CallAnswer> {
   });
   stream.on('trailers', (fields: Record<string, unknown>) => (trailers = fields));
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  await once(stream, 'close');
+  // Not `once` of node:events, which throws for a reset.
+  await new Promise((resolve) => stream.once('close', resolve));
   return { status, headers, headOnly, body: Buffer.concat(chunks), trailers, reset: stream.rstCode };
 }
 

@@ -118,6 +118,8 @@ class Exchange final : public RequestServer, private AttemptUser {
   void NoteResponse(uint16_t status);
   Progress UpstreamBroken(Reason reason);
   Progress NothingExecuted();
+  static bool IsVerdict(StreamError why);
+  Progress PassReset(StreamError why);
   void ReleaseRetried();
 
   // Both sides speak something else by now: exchange_relay.cc

@@ -33,4 +33,17 @@ void Exchange::NoteGrpcStatus(const Trailers& trailers) {
   if (!trailers.fields.empty()) grpc_status_ = http::FindGrpcStatus(trailers.data, trailers.fields);
 }
 
+// Not that there was no connection any more, which is UNAVAILABLE, but what the backend has said of this
+// call: that its time is over, above all, where the backend's clock was the first.
+bool Exchange::IsVerdict(StreamError why) {
+  return why != StreamError::kNone && why != StreamError::kInternal && why != StreamError::kRefused;
+}
+
+// Libraries make a code of gRPC of a reset, CANCELLED of CANCEL; a reply would hide that from them.
+Progress Exchange::PassReset(StreamError why) {
+  attempt_.Reset();
+  SetReason(Reason::kUpstreamReset);
+  return End(StreamEnd::kReset, why);
+}
+
 }  // namespace sideroute

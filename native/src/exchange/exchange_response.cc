@@ -131,7 +131,9 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   if (caller_ended_ && reason == Reason::kUpstreamReset) reason = Reason::kDownstreamReset;
   if (status_ != 0) return Truncate(reason, why);
   constexpr uint16_t kBadGateway = 502;
-  if (reason != Reason::kUpstreamReset || !RetriesProcessed(kBadGateway)) return ReplyReason(reason);
+  if (reason != Reason::kUpstreamReset) return ReplyReason(reason);
+  if (!RetriesProcessed(kBadGateway))
+    return call_.is_call && IsVerdict(why) ? PassReset(why) : ReplyReason(reason);
   // Whoever was tried again to the end is told so, and not that a connection broke.
   return TakeRetry(true) ? TryAgain() : ReplyReason(Reason::kRetriesExhausted);
 }

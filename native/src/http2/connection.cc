@@ -73,11 +73,14 @@ void Connection::OnEvent() {
   }
   Read();
   if (over_) return;
-  if (gone() || StreamSocket::write_failed()) {
-    EndStreams(ErrorCode::kCancel);
-    return OnOver(false);
-  }
+  if (gone() || StreamSocket::write_failed()) return PeerGone();
   if (pump_) Pump();
+}
+
+// Nobody may be there to read what is still to come. A backend has cancelled nothing by that.
+void Connection::PeerGone() {
+  EndStreams(side_ == Side::kClient ? ErrorCode::kInternalError : ErrorCode::kCancel);
+  OnOver(false);
 }
 
 void Connection::Read() {
@@ -88,9 +91,7 @@ void Connection::Read() {
         return;
       case FillResult::kEnd:
       case FillResult::kError:
-        // Nobody may be there to read what is still to come.
-        EndStreams(ErrorCode::kCancel);
-        return OnOver(false);
+        return PeerGone();
       case FillResult::kBytes:
         break;
     }

@@ -175,6 +175,7 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   };
 
   void Read();
+  void PeerGone();
   // False when the connection is over.
   bool Parse(Window& window);
   bool TakePreface(const char*& at, const char* end);

@@ -83,7 +83,7 @@ void Upstream::Shut(bool reset) {
     Goaway(0, ErrorCode::kNoError);
     FlushFrames();
   }
-  EndStreams(ErrorCode::kCancel);
+  EndStreams(ErrorCode::kInternalError);
   ListNode<Connection, Dirty>::Unlink();
   Close(reset && !stands());
 }
