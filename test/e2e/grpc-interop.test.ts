@@ -5,7 +5,7 @@
 import t from 'tap';
 
 import { CASES, CASES_OF_COMPRESSION, CASES_OF_GO, CASES_OF_NAMED_SERVERS } from '../support/grpc/cases.ts';
-import { addressOf, LANGUAGES, MISSING, runCases, startGrpcStage, type Language } from '../support/grpc/stage.ts';
+import { addressOf, LANGUAGES, MISSING, runCases, startGrpcStage, WAYS, type Language } from '../support/grpc/stage.ts';
 
 t.setTimeout(240_000);
 
@@ -23,7 +23,7 @@ const root = process.getuid!() === 0 ? false : 'needs root for network namespace
 t.test('standard cases', { skip: root }, async (t) => {
   const { client: pod, sidecar } = await startGrpcStage(t);
   const counted = (line: RegExp): number => sidecar.metric(line);
-  for (const way of ['unrouted'] as const)
+  for (const way of WAYS)
     for (const server of LANGUAGES)
       for (const client of LANGUAGES) {
         const title = `${way}: ${client} to ${server}`;
@@ -37,7 +37,18 @@ t.test('standard cases', { skip: root }, async (t) => {
       }
 
   await t.test('each went as it should', (t) => {
+    for (const server of LANGUAGES.filter((language) => MISSING[language] === false))
+      for (const route of ['calls', 'requests']) {
+        const line = `^sideroute_requests_total\\{.*route_name="${route}-${server}".*backend_name="${server}".*code="200"`;
+        t.ok(counted(new RegExp(line)) > CASES.length, `${route} to ${server}`);
+      }
     t.ok(counted(/^sideroute_passthrough_connections_total\{reason="unrouted"\}/) > 0, 'tunnels of what is not routed');
+    const tunnelled = sidecar.get('/metrics').match(/^sideroute_passthrough_connections_total\{.*\} [1-9].*$/gm) ?? [];
+    t.same(
+      tunnelled.filter((line) => !line.includes('reason="unrouted"')),
+      [],
+      'no tunnels of what is',
+    );
     t.end();
   });
   t.equal(await sidecar.stop(), 0);
