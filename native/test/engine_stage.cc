@@ -156,6 +156,12 @@ End& Stage::AcceptedAt(const UniqueFd& listener) {
   return *ends_.emplace_back(std::make_unique<End>(std::move(fd)));
 }
 
+End* Stage::AcceptedAlready() {
+  UniqueFd fd(accept4(backend_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd) return nullptr;
+  return ends_.emplace_back(std::make_unique<End>(std::move(fd))).get();
+}
+
 Stage::Pair Stage::Exchange(std::string_view request) {
   End& client = Connect();
   client.Send(request);

@@ -81,6 +81,8 @@ class Stage {
   // The next connection that the engine has made to the backend, or to another listener.
   End& Accepted() { return AcceptedAt(backend_); }
   End& Mirrored() { return AcceptedAt(mirror_); }
+  // One that is there already; null: none is.
+  End* AcceptedAlready();
   // One request sent, and received by the backend.
   struct Pair {
     End& client;

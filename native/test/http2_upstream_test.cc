@@ -6,50 +6,13 @@
 #include "check.h"
 #include "engine_stage.h"
 #include "http2_frames.h"
+#include "http2_pair.h"
 
 namespace sideroute::test {
 namespace {
 
 using http2::ErrorCode;
 using http2::FrameType;
-
-std::string Answer(uint32_t stream, bool last = true) { return Headers(stream, last, {{":status", "200"}}); }
-
-// Both sides speak HTTP/2; one connection to the backend at a time unless told otherwise.
-EngineSettings One() {
-  EngineSettings settings;
-  settings.upstream_spread = 1;
-  return settings;
-}
-
-struct Both {
-  explicit Both(const EngineSettings& settings = One()) : stage(settings), caller(stage.Connect(true)) {
-    stage.engine->backends().Find(0)->SetProtocol(Protocol::kHttp2);
-    caller.Send(Hello());
-  }
-
-  // The next connection to the backend, which says hello.
-  End& Backend() {
-    End& backend = stage.Accepted();
-    backend.Send(MakeFrame(FrameType::kSettings, 0, 0));
-    return backend;
-  }
-  bool Has(End& end, FrameType type, uint32_t stream, size_t count = 1) {
-    return stage.Until([&] {
-      size_t there = 0;
-      for (const Frame& frame : FramesOf(end.received))
-        there += frame.header.type == type && frame.header.stream == stream ? 1 : 0;
-      return there >= count;
-    });
-  }
-  ErrorCode CodeOf(End& end, FrameType type, uint32_t stream) {
-    CHECK(Has(end, type, stream));
-    return LastOf(FramesOf(end.received), type).code();
-  }
-
-  Stage stage;
-  End& caller;
-};
 
 TEST("many requests share a connection, and their responses come back in whatever order") {
   Both both;

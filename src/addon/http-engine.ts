@@ -19,6 +19,11 @@ export interface HttpEngineSettings {
   readonly redialStepMs?: number;
   readonly expectTimeoutMs?: number;
   readonly queueTimeoutMs?: number;
+  /** Silence of a connection of HTTP/2 to a backend, while streams wait, before it is sent a PING; how long it may take to answer. */
+  readonly pingAfterMs?: number;
+  readonly pingTimeoutMs?: number;
+  /** Between two of them, where nothing of a response has come in between. */
+  readonly pingAgainMs?: number;
   readonly upstreamIdleMs?: number;
   readonly upstreamMaxAgeMs?: number;
   readonly upstreamMaxRequests?: number;
@@ -27,6 +32,8 @@ export interface HttpEngineSettings {
   readonly sharedMaxRequests?: number;
   readonly maxUpstreamConnections?: number;
   readonly maxUpstreamIdle?: number;
+  /** Over so many connections the streams to a backend are spread, where one has many. Default 8. */
+  readonly upstreamSpread?: number;
   readonly maxQueuedRequests?: number;
   readonly freshConnectionAfterMs?: number;
   readonly maxReplayBytes?: number;

@@ -76,7 +76,10 @@ Progress Exchange::SendReply(bool may_keep) {
   facts_.bytes_sent += downstream_->SendReply(reply, form, fields, may_keep);
   response_state_ = ResponseState::kFlush;
   if (downstream_->write_failed()) return Abandon();
-  return downstream_->unsent() > 0 ? Progress::kOpen : End(StreamEnd::kComplete);
+  if (downstream_->unsent() == 0) return End(StreamEnd::kComplete);
+  // Nothing but the caller can go on, and it need not come from an event of it.
+  ArmStall();
+  return Progress::kOpen;
 }
 
 // Hot path. Everything of the response is sent or waits for the downstream; the upstream is free.
@@ -100,6 +103,7 @@ Progress Exchange::Truncate(Reason reason, StreamError why) {
   SetReason(reason);
   if (!downstream_->Truncate(why)) return End(StreamEnd::kTruncated, why);
   response_state_ = ResponseState::kFlush;
+  ArmStall();
   return Progress::kOpen;
 }
 

@@ -101,6 +101,13 @@ struct EngineSettings {
   // these have no room. They are there for even loads, and cost little: see lending.cc.
   uint32_t upstream_spread = 8;
   uint32_t max_queued_requests = 1'024;
+  // A connection of HTTP/2 to a backend that has been silent for so long while streams wait is asked for a
+  // sign of life, and given up when none comes in time.
+  uint32_t ping_after_ms = 30'000;
+  uint32_t ping_timeout_ms = 20'000;
+  // Between two such questions, where nothing of a response has come in between. Servers of gRPC take it for
+  // abuse when a client asks more often than every five minutes (too_many_pings).
+  uint32_t ping_again_ms = 305'000;
   // Beyond it a request that is not idempotent takes a fresh connection.
   uint32_t fresh_connection_after_ms = 1'000;
   uint32_t max_replay_bytes = 64 * 1024;

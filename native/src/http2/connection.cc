@@ -11,9 +11,6 @@ namespace sideroute::http2 {
 
 namespace {
 
-// Framed and not taken by the socket: a peer that asks so much and does not read is no peer.
-constexpr size_t kMostBacklog = 2 * 1024 * 1024;
-
 // What the log calls the codes that we find reason for, by their numbers.
 constexpr std::string_view kFaults[] = {"no-error", "protocol-error", "internal-error", "flow-control",
                                         "",         "stream-closed",  "frame-size",     "",
@@ -107,6 +104,7 @@ void Connection::Receive(std::span<char> bytes) {
 
 // Hot path.
 bool Connection::Parse(Window& window) {
+  heard_ms_ = now_ms();
   char* at = window.data;
   char* const end = at + window.length;
   const char* preface_at = at;
@@ -298,7 +296,7 @@ void Connection::EndStreams(ErrorCode code, std::string_view fault) {
 
 void Connection::Charge(Allowance& allowance, uint32_t cost, Flood flood) {
   if (!allowance.Take(cost, now_ms())) return FailFlood(flood);
-  if (frames_.size() + unsent() > kMostBacklog) FailFlood(Flood::kBacklog);
+  if (too_much_waits()) FailFlood(Flood::kBacklog);
 }
 
 }  // namespace sideroute::http2

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "http/engine_context.h"
@@ -30,6 +31,9 @@ namespace sideroute::http2 {
 
 // What a peer may send on all streams together before we look at it.
 inline constexpr int64_t kConnectionWindow = 1024 * 1024;
+
+// Framed and not taken by the socket: a peer that asks so much and does not read is no peer.
+inline constexpr size_t kMostBacklog = 2 * 1024 * 1024;
 
 // In the list of connections that have something to send at the end of the batch.
 struct Dirty;
@@ -76,6 +80,8 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
     // Null: nobody wants it, but it has to be decoded.
     HeadBuilder* builder = nullptr;
     Stream* stream = nullptr;
+    // It is for a stream that is over, and has cost nothing yet.
+    bool stray = false;
   };
   // A header block begins to be decoded. `stream`: the one of that id, if there is one. Answered with
   // FailStream or Fail, too.
@@ -150,11 +156,20 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   HeadWriter::To HeadTo(const Stream& stream, bool last) { return {encoder_, frames_, stream.id(), last}; }
   void Sent(Stream& stream, bool last);
   size_t framed() const { return frames_.size(); }
+  // The peer asks, and takes nothing of what it is told: heads have no window.
+  bool too_much_waits() const { return frames_.size() + unsent() > kMostBacklog; }
   size_t held() const;
   bool over() const { return over_; }
   bool peer_connects() const { return peer_connects_; }
   uint32_t peer_max_streams() const { return peer_max_streams_; }
   bool greeted() const { return settled_; }
+  // When anything came last; kUnheard: not since this was forgotten.
+  static constexpr uint64_t kUnheard = UINT64_MAX;
+  uint64_t heard_ms() const { return heard_ms_; }
+  void ForgetHeard() { heard_ms_ = kUnheard; }
+  // Some of a message has come since this was asked last.
+  bool TakeUseful() { return std::exchange(useful_, false); }
+  void AddPing();
   uint32_t last_peer_stream() const { return last_peer_stream_; }
   void set_last_peer_stream(uint32_t id) { last_peer_stream_ = id; }
   // Of what a peer may do that costs it nothing.
@@ -208,6 +223,8 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   bool peer_connects_ = false;
   bool pump_ = false;
   bool held_back_ = false;
+  bool useful_ = false;
+  uint64_t heard_ms_ = kUnheard;
   uint32_t peer_max_streams_ = UINT32_MAX;
   uint32_t last_peer_stream_ = 0;
   uint32_t last_own_stream_ = 0;

@@ -54,11 +54,14 @@ void Connection::BeginData() {
   if (stream->reset_) return;
   if (stream->remote_ended_)
     return FailStream(frame_.stream, stream, ErrorCode::kStreamClosed, "data-after-end");
+  if (!stream->takes_data_)
+    return FailStream(frame_.stream, stream, ErrorCode::kProtocolError, "data-before-head");
   if (frame_.length > stream->receive_window_)
     return FailStream(frame_.stream, stream, ErrorCode::kFlowControlError, "window");
   stream->receive_window_ -= frame_.length;
   data_stream_ = stream;
   if (frame_.length > 0) noise_.Give(1);
+  useful_ = true;
   MakeCurrent(*stream);
 }
 
@@ -186,7 +189,7 @@ void Connection::Decode(uint32_t id, bool ended, std::string_view block) {
   Stream* stream = Find(id);
   const Block use = OnBlock(id, stream, ended);
   if (over_) return;
-  if (use.builder == nullptr) Charge(noise_, 1, Flood::kStrayHeaders);
+  if (use.stray) Charge(noise_, 1, Flood::kStrayHeaders);
   if (over_) return;
   decoder_.Start(block);
   size_t decoded = 0;
@@ -199,7 +202,9 @@ void Connection::Decode(uint32_t id, bool ended, std::string_view block) {
     if (decoded > kMostDecoded) return FailFlood(Flood::kHeaderBomb);
     if (use.builder != nullptr) use.builder->Add(name, value);
   }
-  if (use.builder != nullptr) OnBlockEnd(id, use, ended);
+  if (use.builder == nullptr) return;
+  useful_ = true;
+  OnBlockEnd(id, use, ended);
 }
 
 void Connection::OnPriority(std::string_view payload) {

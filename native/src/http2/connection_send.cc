@@ -125,6 +125,11 @@ void Connection::Hold(int64_t change) {
   if (change < 0) CreditConnection();
 }
 
+void Connection::AddPing() {
+  std::memset(AddFrame(frames_, 8, FrameType::kPing, 0, 0), 0, 8);
+  MarkDirty();
+}
+
 void Connection::CreditConnection() {
   if (uncredited_ < kConnectionWindow / 2 || kept_ > kMostHeld || over_) return;
   AddWindowUpdate(frames_, 0, uncredited_);

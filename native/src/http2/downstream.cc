@@ -120,7 +120,7 @@ void Downstream::OnStreams() {
 
 Connection::Block Downstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
   if (stream != nullptr) {
-    if (stream->is_reset()) return {};
+    if (stream->is_reset()) return {.stray = true};
     if (stream->remote_ended()) {
       FailStream(id, stream, ErrorCode::kStreamClosed, "headers-after-end");
       return {};
@@ -136,11 +136,12 @@ Connection::Block Downstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
   if ((id & 1) == 0) return Fail(ErrorCode::kProtocolError), Block{};
   if (id <= last_peer_stream()) {
     if (!WasReset(id)) Fail(ErrorCode::kStreamClosed);
-    return {};
+    return {.stray = true};
   }
   // After the second GOAWAY whatever comes is not even looked at, and the client knows.
   set_last_peer_stream(id);
-  if (leaving_ == Leaving::kNamed) return Ignore(id), Block{};
+  if (leaving_ == Leaving::kNamed) return Ignore(id), Block{.stray = true};
+  if (too_much_waits()) return FailFlood(Flood::kBacklog), Block{};
   if (streams() >= kMostStreams || context_.memory.refusing()) {
     RefuseStream(id);
     return {};

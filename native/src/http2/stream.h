@@ -61,6 +61,8 @@ class Stream : public Disposable, public ListNode<Stream> {
   // What was malformed; empty for nothing.
   std::string_view fault_;
   uint64_t blocked_since_ms_ = 0;
+  // A head stands before whatever comes of a body.
+  bool takes_data_ = true;
 
  private:
   friend class Connection;

@@ -18,7 +18,9 @@ constexpr uint32_t kFirstStreams = 100;
 
 Upstream::Upstream(EngineContext& context, Endpoint& endpoint)
     : Connection(context, Side::kClient),
-      UpstreamConnection(context, endpoint, Protocol::kHttp2, kFirstStreams) {}
+      UpstreamConnection(context, endpoint, Protocol::kHttp2, kFirstStreams),
+      ping_timer_(context.wheel, this),
+      connects_timer_(context.wheel, this) {}
 
 Upstream::~Upstream() = default;
 
@@ -34,7 +36,7 @@ int Upstream::Open(UniqueFd fd) {
 
 // Hot path.
 UpstreamStream* Upstream::BeginStream(StreamUser& user, bool careful) {
-  if (over() || leaving_ || peer_ended()) return nullptr;
+  if (over() || leaving_ || peer_ended() || too_much_waits()) return nullptr;
   const bool was_idle = stands() && requests_.empty();
   if (was_idle && careful && AtEnd()) {
     ++Connection::context_.counters.upstream_stale;
@@ -84,6 +86,8 @@ void Upstream::Shut(bool reset) {
     FlushFrames();
   }
   EndStreams(ErrorCode::kInternalError);
+  ping_timer_.Cancel();
+  connects_timer_.Cancel();
   ListNode<Connection, Dirty>::Unlink();
   Close(reset && !stands());
 }
@@ -111,6 +115,7 @@ void Upstream::OnEvent() {
     UpstreamConnection::NoteStands();
     HoldBack(false);
     FlushFrames();
+    ping_timer_.ArmAfter(Connection::context_.settings.ping_after_ms);
     // Each may give its stream back, and others with it; they stay until the batch ends.
     for (UpstreamRequest* request : Lenders()) {
       if (request->user() != nullptr) request->NoteStands();
@@ -133,9 +138,9 @@ Connection::Block Upstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
   if (stream == nullptr) {
     // What was given up may still be answered.
     if ((id & 1) == 0 || id >= next_id_) Fail(ErrorCode::kProtocolError);
-    return {};
+    return {.stray = true};
   }
-  if (stream->is_reset()) return {};
+  if (stream->is_reset()) return {.stray = true};
   if (stream->remote_ended()) {
     FailStream(id, stream, ErrorCode::kStreamClosed, "headers-after-end");
     return {};
@@ -191,7 +196,8 @@ void Upstream::OnGoaway(uint32_t last, ErrorCode) {
   leaving_ = true;
   TellCurrent();
   for (UpstreamRequest* request : Lenders()) {
-    if (request->user() == nullptr || request->id() == 0 || request->id() <= last) continue;
+    // What has no number yet waits to be sent.
+    if (request->user() == nullptr || (request->id() != 0 && request->id() <= last)) continue;
     Lose(*request, ErrorCode::kRefusedStream);
     Tell(*request);
   }
@@ -200,7 +206,59 @@ void Upstream::OnGoaway(uint32_t last, ErrorCode) {
 
 void Upstream::OnStreams() {}
 
-void Upstream::OnSettled() { SetLimit(std::min(peer_max_streams(), kMostStreams)); }
+void Upstream::OnSettled() {
+  for (UpstreamRequest* request : Lenders()) {
+    if (request->user() == nullptr || !request->awaits_connects()) continue;
+    request->SendAwaited();
+    if (request->is_reset()) Tell(*request);
+  }
+  if (!over()) SetLimit(std::min(peer_max_streams(), kMostStreams));
+}
+
+void Upstream::AwaitConnects() {
+  if (!connects_timer_.armed()) connects_timer_.ArmAfter(Connection::context_.settings.connect_timeout_ms);
+}
+
+// Those that cannot be sent, or have waited for too long.
+void Upstream::OnConnectsTimer() {
+  for (UpstreamRequest* request : Lenders()) {
+    if (request->user() == nullptr) continue;
+    if (request->awaits_connects()) request->RefuseConnect();
+    if (request->is_reset()) Tell(*request);
+  }
+}
+
+// One timer of the connection, and none of a request. Whoever streams in both directions without a pause is
+// never asked; whoever waits for a long time is asked once, and then so seldom that no server minds.
+void Upstream::OnPingTimer() {
+  if (over()) return;
+  const EngineSettings& settings = Connection::context_.settings;
+  const uint64_t now = now_ms();
+  if (ping_waits_) {
+    // Anything is an answer, and it may be here already.
+    if (heard_ms() == kUnheard && !Arrived()) return Vanish();
+    ping_waits_ = false;
+  }
+  heard_of_request_ = TakeUseful() || heard_of_request_;
+  // Who has never said anything has been silent since it accepted, which is as long as this timer has run.
+  uint64_t due = heard_ms() == kUnheard ? now : heard_ms() + settings.ping_after_ms;
+  if (!heard_of_request_) due = std::max(due, pinged_ms_ + settings.ping_again_ms);
+  if (now < due || requests_.empty())
+    return ping_timer_.ArmAfter(now < due ? static_cast<uint32_t>(due - now) : settings.ping_after_ms);
+  AddPing();
+  FlushFrames();
+  pinged_ms_ = now;
+  ping_waits_ = true;
+  heard_of_request_ = false;
+  ForgetHeard();
+  ping_timer_.ArmAfter(settings.ping_timeout_ms);
+}
+
+void Upstream::Vanish() {
+  ++counted().unanswered_pings;
+  EndStreams(ErrorCode::kInternalError);
+  OnOver(false);
+}
 
 // Who has a stream has been told, or reads what has come; the last one closes the connection.
 void Upstream::OnOver(bool) {

@@ -11,6 +11,7 @@
 #include "http/engine_context.h"
 #include "http2/connection.h"
 #include "http2/upstream_stream.h"
+#include "net/timer_wheel.h"
 #include "upstream/upstream_connection.h"
 
 namespace sideroute::http2 {
@@ -23,6 +24,20 @@ class Upstream final : public Connection, public UpstreamConnection {
   // For its streams.
   void SendHead(UpstreamRequest& request, const http::RequestHead& head, const HeaderPlan* plan,
                 RequestCopy copy, bool last);
+  // An extended CONNECT has to wait for what the peer says of it (RFC 8441 section 3): kUnknown until then,
+  // but not for ever.
+  enum class Connects : uint8_t { kUnknown, kYes, kNo };
+  Connects connects() const {
+    if (!greeted()) return Connects::kUnknown;
+    return peer_connects() ? Connects::kYes : Connects::kNo;
+  }
+  void AwaitConnects();
+  // Of a request that was not sent. Its user is told, but not from within its call.
+  void GiveUp(UpstreamRequest& request) {
+    Lose(request, ErrorCode::kProtocolError);
+    connects_timer_.ArmAfter(0);
+  }
+  BlockPool& blocks() { return Connection::context_.blocks; }
 
  private:
   int Open(UniqueFd fd) override;
@@ -40,6 +55,10 @@ class Upstream final : public Connection, public UpstreamConnection {
   void OnSettled() override;
   void OnOver(bool orderly) override;
   void OnPartialBlock(bool) override {}
+  void OnPingTimer();
+  void OnConnectsTimer();
+  // Nobody is there any more.
+  void Vanish();
   // Asks the kernel.
   bool IsConnected() const;
   void ConnectFailed();
@@ -49,6 +68,12 @@ class Upstream final : public Connection, public UpstreamConnection {
   uint32_t next_id_ = 1;
   // The peer takes no more streams, or we do not want more of it.
   bool leaving_ = false;
+  // 0: not yet.
+  uint64_t pinged_ms_ = 0;
+  bool ping_waits_ = false;
+  bool heard_of_request_ = true;
+  MemberTimer<Upstream, &Upstream::OnPingTimer> ping_timer_;
+  MemberTimer<Upstream, &Upstream::OnConnectsTimer> connects_timer_;
 };
 
 }  // namespace sideroute::http2

@@ -12,6 +12,7 @@ UpstreamRequest::UpstreamRequest(Upstream& connection, BlockPool& blocks, Stream
   connecting_ = connecting;
   executed_ = executed;
   refusable_ = true;
+  takes_data_ = false;
 }
 
 // Hot path.
@@ -26,16 +27,42 @@ void UpstreamRequest::SendHead(const http::RequestHead& head, const HeaderPlan* 
       if (http::NamesEqual(field.Name(head.data), "sec-websocket-key"))
         accept_ = WebSocketAccept(field.Value(head.data));
     }
+    switch (upstream_.connects()) {
+      case Upstream::Connects::kYes:
+        break;
+      case Upstream::Connects::kNo:
+        return RefuseConnect();
+      case Upstream::Connects::kUnknown:
+        // It has no body; what is behind it waits for the answer.
+        awaited_ = std::make_unique<KeptRequest>(upstream_.blocks());
+        awaited_->Keep(head);
+        awaited_plan_ = plan;
+        return upstream_.AwaitConnects();
+    }
   }
   const bool only = !tunnels_ && first.last && first.bytes.empty() && first.trailers.fields.empty();
   upstream_.SendHead(*this, head, plan, copy, only);
   if (!only && !(tunnels_ && first.bytes.empty())) SendPiece(first);
 }
 
+void UpstreamRequest::SendAwaited() {
+  if (upstream_.connects() == Upstream::Connects::kNo) return RefuseConnect();
+  const std::unique_ptr<KeptRequest> awaited = std::move(awaited_);
+  upstream_.SendHead(*this, awaited->head(), awaited_plan_, RequestCopy::kOwn, false);
+  if (send_ended_) SendLast();
+}
+
+// Its backend does not say that it takes such a request: RFC 8441 section 3 wants none to be sent then.
+void UpstreamRequest::RefuseConnect() {
+  awaited_ = nullptr;
+  fault_ = "no-extended-connect";
+  upstream_.GiveUp(*this);
+}
+
 // Who has ended a connection of one request has not ended the request.
 void UpstreamRequest::SendEnd() {
   send_ended_ = true;
-  if (tunnels_) SendLast();
+  if (tunnels_ && !awaits_connects()) SendLast();
 }
 
 // Hot path.
@@ -66,7 +93,7 @@ void UpstreamRequest::TakeHead(const http::ResponseHead& head) {
   head_ = &head;
   head_given_ = false;
   if (head.interim()) return;
-  in_body_ = true;
+  in_body_ = takes_data_ = true;
   if (head.body == http::BodyKind::kSwitched) BecomeTunnel();
 }
 

@@ -7,10 +7,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "http/kept_request.h"
 #include "http/stream.h"
 #include "http2/head_builder.h"
 #include "http2/stream.h"
@@ -56,6 +58,10 @@ class UpstreamRequest final : public Stream, public UpstreamStream, public ListN
   void KeepHead();
   void NoteReset(Executed executed, StreamError error);
   void NoteStands();
+  // An extended CONNECT that has not been sent, because the peer has not said whether it takes any.
+  bool awaits_connects() const { return awaited_ != nullptr; }
+  void SendAwaited();
+  void RefuseConnect();
 
  private:
   Upstream& upstream_;
@@ -73,6 +79,8 @@ class UpstreamRequest final : public Stream, public UpstreamStream, public ListN
   http::ResponseHead kept_;
   std::string kept_bytes_;
   std::vector<http::Field> kept_fields_;
+  std::unique_ptr<KeptRequest> awaited_;
+  const HeaderPlan* awaited_plan_ = nullptr;
 };
 
 }  // namespace sideroute::http2
