@@ -16,6 +16,9 @@ export interface SafetyChapter {
 const REFUSED = 'refused';
 const FORWARDED = 'forwarded';
 const BAD_GATEWAY = '502';
+const CALM = 'ENHANCE_YOUR_CALM, counted by its kind';
+const GOAWAY = 'GOAWAY with its code';
+const RESET = 'reset with PROTOCOL_ERROR; the connection goes on';
 
 /** Rows of input and outcome, numbered from `first`. */
 function chapter(heading: string, first: number, rows: readonly (readonly [string, string])[]): SafetyChapter {
@@ -167,5 +170,64 @@ export const SAFETY_CHAPTERS: readonly SafetyChapter[] = [
         'its place is free, the backend sees a reset',
     ],
     ['an absolute target with user information, empty or not', REFUSED],
+  ]),
+  chapter('HTTP/2: floods of an application', 110, [
+    ['streams that are opened and reset at once (CVE-2023-44487)', CALM],
+    [
+      'frames for which the server has to reset streams (CVE-2025-8671), malformed requests, names without a letter',
+      CALM,
+    ],
+    ['more streams than were allowed; without end', `REFUSED_STREAM; ${CALM}`],
+    ['a header block that does not end, in CONTINUATION with something in it or nothing (CVE-2024-27316)', CALM],
+    ['a header block that unpacks to far more than it is', CALM],
+    ['SETTINGS, empty, full, of tables of every other size; answers to none of ours (CVE-2019-9515)', CALM],
+    ['PING, and answers to none of ours (CVE-2019-9512)', CALM],
+    ['DATA without data (CVE-2019-9518)', CALM],
+    ['PRIORITY (CVE-2019-9513), GOAWAY, frames that nobody knows', CALM],
+    ['windows that open by one byte (CVE-2019-9511)', CALM],
+    ['heads for streams that were reset', CALM],
+    ['requests of somebody who reads no answers (CVE-2019-9517)', `${CALM}, with a bounded backlog`],
+  ]),
+  chapter('HTTP/2: faults of an application', 122, [
+    ['windows beyond their bounds, of nothing, of streams that nobody has opened', GOAWAY],
+    ['a table of HPACK that is larger than allowed, or named wrongly', GOAWAY],
+    ['frames where they may not stand, or of sizes that they may not have', GOAWAY],
+    ['pseudo-headers that are missing, empty, repeated, unknown or out of place', RESET],
+    ['line ends, NUL and blanks in names, values, method, path and authority', RESET],
+    ['fields that concern one connection, Transfer-Encoding and Upgrade among them', RESET],
+    ['a Content-Length that is none, comes twice, or announces what does not come', RESET],
+    ['a Host that differs from the authority; what is no authority or no path', RESET],
+    [
+      'a body that is longer or shorter than announced; malformed trailers; also when the request is under way',
+      'reset, and `bad_request`; the backend sees that it is cut short',
+    ],
+    ['trailers that frame or route', 'dropped'],
+    ['a head over a limit', '414 or 431; the connection goes on'],
+    ['priorities, unknown frames, unknown settings', 'ignored'],
+    ['frames for streams that are over', 'STREAM_CLOSED; the connection goes on'],
+    ['more data than the window of its stream; than that of its connection', 'FLOW_CONTROL_ERROR of either'],
+    [
+      'a preface, a header block, a body, a reader that stand still',
+      '`request_timeout`, `timeout` or `downstream_reset` when their time is over',
+    ],
+    ['a window that never opens, with many responses pending', 'a bounded part of each is held; others are served'],
+  ]),
+  chapter('HTTP/2: backends', 138, [
+    ['floods of every kind', `${BAD_GATEWAY} for its requests; ${CALM}`],
+    ['GOAWAY on every connection; over and over on one', `${BAD_GATEWAY} after a few; what it serves is served`],
+    ['REFUSED_STREAM, or another reset, for every stream', `${BAD_GATEWAY} after five tries, or one`],
+    ['SETTINGS that shrink windows in the middle of a body', 'no byte beyond them'],
+    ['no stream allowed', `${BAD_GATEWAY} after a few dials`],
+    ['a push, a stream that nobody began, HTTP/1.1', `${BAD_GATEWAY}; GOAWAY`],
+    ['interim responses without end', BAD_GATEWAY],
+    [
+      'a response that would be two in HTTP/1.1; malformed ones; data before a head',
+      `${BAD_GATEWAY}; nothing of it is passed on`,
+    ],
+    [
+      'one that vanishes without a word; one that is slow',
+      `a PING, then ${BAD_GATEWAY}; not asked again for five minutes`,
+    ],
+    ['an extended CONNECT to one that does not announce it', `${BAD_GATEWAY}; it is not sent`],
   ]),
 ];

@@ -23,6 +23,9 @@ Each test drives raw sockets and compares the bytes that the client and the back
 body run with the bytes in one piece, in two, one by one, and on connections that have carried a request before. Two tests change
 20,000 requests and 4,000 responses at random, and have what goes on read back by Node, Python and HAProxy: all have to read the same.
 
+Over HTTP/2 *ENHANCE_YOUR_CALM* means: GOAWAY with that code and the end of the connection, and of no other; the reason is
+[\`http2_flood\`](runbook.md#http2_flood), and a request on another connection waits for its response all the while and gets it.
+
 This file is written by \`scripts/safety-table.ts\`.
 `;
 
