@@ -9,7 +9,7 @@ const INTRODUCTION = `# What a call of gRPC is told
 To a call of gRPC sideroute answers by itself as gRPC has it, with a trailers-only response: status 200, no body, \`grpc-status\`, the sentence of
 the reason as \`grpc-message\`, and the reason as \`x-sideroute-reason\`. That depends on the request, a POST over HTTP/2 with a content type
 of gRPC, and not on whether an HTTPRoute or a GRPCRoute serves it. Over HTTP/1.1, which gRPC does not speak, the reply is that of HTTP, as it is for gRPC-Web. What a
-backend answers passes as it is, and so does the code of HTTP/2 with which it resets a call, of which libraries make a code of gRPC. A call whose response has begun can be
+backend answers passes as it is, and so does the code of HTTP/2 with which it resets a call, of which libraries make a code of gRPC; metrics and log have that one. A call whose response has begun can be
 told nothing more: its stream is reset, with INTERNAL_ERROR where the backend's connection is gone, and metrics and log have the code of the reason.
 
 The codes follow what gRPC libraries make of the HTTP status (404 is UNIMPLEMENTED, 502 to 504 are UNAVAILABLE) where nothing better is known. UNAVAILABLE

@@ -6,6 +6,25 @@
 
 namespace sideroute {
 
+namespace {
+
+// What libraries of gRPC make of a reset.
+int8_t GrpcStatusOf(StreamError why) {
+  constexpr int8_t kCancelled = 1, kPermissionDenied = 7, kResourceExhausted = 8, kInternal = 13;
+  switch (why) {
+    case StreamError::kCancelled:
+      return kCancelled;
+    case StreamError::kEnhanceYourCalm:
+      return kResourceExhausted;
+    case StreamError::kInadequateSecurity:
+      return kPermissionDenied;
+    default:
+      return kInternal;
+  }
+}
+
+}  // namespace
+
 // Hot path. From the request head to the last byte of the response; 0: as long as it takes. The caller keeps
 // to its own time, too, and mostly is first; what it has given up must not go on behind it.
 uint64_t Exchange::TimeLimitMs() const {
@@ -43,6 +62,7 @@ bool Exchange::IsVerdict(StreamError why) {
 Progress Exchange::PassReset(StreamError why) {
   attempt_.Reset();
   SetReason(Reason::kUpstreamReset);
+  grpc_status_ = GrpcStatusOf(why);
   return End(StreamEnd::kReset, why);
 }
 

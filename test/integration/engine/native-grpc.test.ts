@@ -339,6 +339,25 @@ t.test('a call that is broken off has the status of the reason', async (t) => {
   ]);
 });
 
+t.test('a call that its backend resets has the status that clients make of the reset', async (t) => {
+  let code: number = constants.NGHTTP2_CANCEL;
+  const stage = await grpcStage(t, 'http2', (_request, response) =>
+    (response as Http2ServerResponse).stream.close(code),
+  );
+  for (const [next, grpcStatus] of [
+    [constants.NGHTTP2_CANCEL, 'CANCELLED'],
+    [constants.NGHTTP2_ENHANCE_YOUR_CALM, 'RESOURCE_EXHAUSTED'],
+    [constants.NGHTTP2_INADEQUATE_SECURITY, 'PERMISSION_DENIED'],
+    [constants.NGHTTP2_PROTOCOL_ERROR, 'INTERNAL'],
+  ] as const) {
+    code = next;
+    stage.host.outcomes.length = 0;
+    t.match(await call(stage.session), { status: 0, reset: code });
+    await eventually('the outcome', () => stage.host.outcomes.length === 1);
+    matches(t, stage.host.outcomes, [{ status: 0, reason: 'upstream_reset', grpcStatus }]);
+  }
+});
+
 t.test('the access log has calls that ended with a fault among its errors', async (t) => {
   const pipe = new LogPipe(t);
   const log = accessLog(t, 'errors', pipe);
