@@ -83,6 +83,7 @@ const services = {
   nobody: { ip: NOBODY, ports: [PORT] },
 };
 
+t.setTimeout(240_000);
 const skip = process.getuid!() === 0 ? false : 'needs root for network namespaces';
 t.test('calls', { skip }, (t) =>
   insideClient(t, import.meta.url, services, async ({ client: pod, servers, directory }) => {

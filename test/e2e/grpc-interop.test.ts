@@ -4,20 +4,10 @@
  */
 import t from 'tap';
 
-import { CASES, CASES_OF_COMPRESSION, CASES_OF_GO, CASES_OF_NAMED_SERVERS } from '../support/grpc/cases.ts';
-import { addressOf, LANGUAGES, MISSING, runCases, startGrpcStage, WAYS, type Language } from '../support/grpc/stage.ts';
+import { CASES, casesOf, LANGUAGES } from '../support/grpc/cases.ts';
+import { addressOf, MISSING, runCases, startGrpcStage, WAYS } from '../support/grpc/stage.ts';
 
 t.setTimeout(240_000);
-
-function casesOf(client: Language, server: Language): string[] {
-  return [
-    ...CASES,
-    ...(server === 'go' ? [] : CASES_OF_NAMED_SERVERS),
-    ...(client === 'go' && server === 'go' ? CASES_OF_GO : []),
-    // grpc-go's programs are built without a compressor.
-    ...(client === 'go' || server === 'go' ? [] : CASES_OF_COMPRESSION),
-  ];
-}
 
 const root = process.getuid!() === 0 ? false : 'needs root for network namespaces';
 t.test('standard cases', { skip: root }, async (t) => {

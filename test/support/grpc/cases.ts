@@ -23,6 +23,9 @@ export const CASES = [
   'channel_soak',
 ] as const;
 
+export const LANGUAGES = ['go', 'node', 'python'] as const;
+export type Language = (typeof LANGUAGES)[number];
+
 /** Of a server that says its name, which those of the project do; of one that reports its load, which grpc-go's does to its own client. */
 export const CASES_OF_NAMED_SERVERS = ['pick_first_unary'] as const;
 export const CASES_OF_GO = ['orca_per_rpc', 'orca_oob'] as const;
@@ -31,16 +34,27 @@ export const CASES_OF_COMPRESSION = ['gzip_unary', 'gzip_streaming'] as const;
 
 /** Standard cases that are not run. */
 export const NOT_RUN: Readonly<Record<string, string>> = {
-  cacheable_unary: 'asks for a proxy that caches, which sideroute is not; no client here has it',
+  cacheable_unary: 'needs a proxy that caches, which sideroute is not; no client here has it',
   client_compressed_unary: 'has the server tell whether a message came compressed; no server here can',
   server_compressed_unary: 'has the client tell whether a message came compressed; no client here can',
-  client_compressed_streaming: 'as client_compressed_unary',
-  server_compressed_streaming: 'as server_compressed_unary',
-  compute_engine_creds: 'TLS and an account of Google Cloud',
-  service_account_creds: 'TLS and an account of Google Cloud',
-  jwt_token_creds: 'TLS and an account of Google Cloud',
-  oauth2_auth_token: 'TLS and an account of Google Cloud',
-  per_rpc_creds: 'TLS and an account of Google Cloud',
-  google_default_credentials: 'TLS and an account of Google Cloud',
-  compute_engine_channel_credentials: 'TLS and an account of Google Cloud',
+  client_compressed_streaming: 'has the server tell whether a message came compressed; no server here can',
+  server_compressed_streaming: 'has the client tell whether a message came compressed; no client here can',
+  compute_engine_creds: 'needs TLS and an account of Google Cloud',
+  service_account_creds: 'needs TLS and an account of Google Cloud',
+  jwt_token_creds: 'needs TLS and an account of Google Cloud',
+  oauth2_auth_token: 'needs TLS and an account of Google Cloud',
+  per_rpc_creds: 'needs TLS and an account of Google Cloud',
+  google_default_credentials: 'needs TLS and an account of Google Cloud',
+  compute_engine_channel_credentials: 'needs TLS and an account of Google Cloud',
 };
+
+/** Those between a client and a server. */
+export function casesOf(client: Language, server: Language): string[] {
+  return [
+    ...CASES,
+    ...(server === 'go' ? [] : CASES_OF_NAMED_SERVERS),
+    ...(client === 'go' && server === 'go' ? CASES_OF_GO : []),
+    // grpc-go's programs are built without a compressor.
+    ...(client === 'go' || server === 'go' ? [] : CASES_OF_COMPRESSION),
+  ];
+}

@@ -14,10 +14,9 @@ import { eventually } from '../eventually.ts';
 import { program } from '../manifests.ts';
 import { waitForLine } from '../processes.ts';
 import { fixture, Sidecar, startFixture } from '../sidecar.ts';
+import { LANGUAGES, type Language } from './cases.ts';
 import { GRPC_FILES } from './service.ts';
 
-export const LANGUAGES = ['go', 'node', 'python'] as const;
-export type Language = (typeof LANGUAGES)[number];
 export const WAYS = ['GRPCRoute', 'HTTPRoute', 'unrouted'] as const;
 export type Way = (typeof WAYS)[number];
 
