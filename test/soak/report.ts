@@ -165,6 +165,9 @@ export class SoakReport {
       const outcome = name.slice(name.indexOf(' ') + 1);
       byCode.set(outcome, (byCode.get(outcome) ?? 0) + count);
     }
+    const long = [...ledger.outcomes]
+      .filter(([name]) => name.startsWith('long-'))
+      .map(([name, count]) => `${count} × ${name}`);
     const costs = new Map<string, string[]>();
     for (const [cost, count] of [...ledger.costs].sort()) {
       const colon = cost.lastIndexOf(': ');
@@ -187,6 +190,7 @@ ${this.good ? 'Good.' : '**Not good.**'} ${ledger.settled} requests in ${Math.ro
 ${rows(this.verdicts.map(({ what, figure, good }) => [what, figure, good ? 'good' : '**not good**']))}
 - Executions at backends: ${ledger.executions}; of these ${ledger.repeated} requests that may be repeated and were. Mirrored copies: ${ledger.copies}.
 - The oldest configuration that an answer came from was ${facts.oldestGeneration} reloads old when its request was sent.
+- Under way from the beginning to the end, or until their endpoint met its fault: ${long.join(', ')}.
 - CPU time of the sidecar: ${rounded(facts.cpuSeconds)} s, ${((100 * facts.cpuSeconds) / facts.seconds).toFixed(1)} % of a core, ${Math.round((1e6 * facts.cpuSeconds) / ledger.settled)} µs a request, reloads included.
 
 ### What the client saw
