@@ -74,6 +74,9 @@ async function run(stage: SoakStage, ledger: Ledger, state: { generation: number
       if (!over) reject(new Error(`the sidecar ended with ${code ?? signal}:\n${stage.complaints.join('\n')}`));
     });
   });
+  const clientEnded = stage.client.ended.then(() => {
+    if (!over) throw new Error('the client ended');
+  });
   for (const { kind, weight } of LONG) stage.client.tell({ do: 'hold', kind, count: weight });
   stage.client.tell({ do: 'mix', perSecond, kinds: MIX.map(({ kind, weight }) => ({ ...kind, weight })) });
   const faulting = playFaults(
@@ -86,7 +89,7 @@ async function run(stage: SoakStage, ledger: Ledger, state: { generation: number
     () => performance.now() > endMs,
     faults,
   );
-  await Promise.race([faulting, sidecarEnded]);
+  await Promise.race([faulting, sidecarEnded, clientEnded]);
   const [reload, sampling] = timers;
   clearInterval(reload);
   clearInterval(sampling);

@@ -10,8 +10,12 @@ export class ClientProcess {
   readonly #process: ChildProcess;
   readonly #waiting: { readonly takes: (line: object) => boolean; readonly fail: (error: Error) => void }[] = [];
 
+  /** Whoever has not told it to end has lost it. */
+  readonly ended: Promise<void>;
+
   private constructor(child: ChildProcess, onRecord: (record: ClientRecord) => void) {
     this.#process = child;
+    this.ended = new Promise((resolve) => child.once('exit', () => resolve()));
     child.once('exit', () => {
       for (const { fail } of this.#waiting.splice(0)) fail(new Error('the client ended'));
     });

@@ -30,7 +30,8 @@ export class Http2Connection {
     this.#session = connect(`http://${target}`, { settings: { initialWindowSize: STREAM_WINDOW } });
     this.#session.on('connect', () => {
       this.#connected = true;
-      this.#session.setLocalWindowSize(CONNECTION_WINDOW);
+      // Told in a later turn, when it may be over already.
+      if (!this.#session.destroyed) this.#session.setLocalWindowSize(CONNECTION_WINDOW);
     });
     this.#session.on('error', (error: NodeJS.ErrnoException) => (this.#why = error.code ?? error.message));
     this.#session.on('goaway', (code: number) => (this.#why = `GOAWAY ${code}`));
