@@ -48,12 +48,16 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   compute_engine_channel_credentials: 'needs TLS and an account of Google Cloud',
 };
 
+/** Not of the standard either: the services of health checks and of reflection, as their packages for grpcio have them. */
+export const CASES_OF_PYTHON = ['health', 'reflection'] as const;
+
 /** Those between a client and a server. */
 export function casesOf(client: Language, server: Language): string[] {
   return [
     ...CASES,
     ...(server === 'go' ? [] : CASES_OF_NAMED_SERVERS),
     ...(client === 'go' && server === 'go' ? CASES_OF_GO : []),
+    ...(client === 'python' && server === 'python' ? CASES_OF_PYTHON : []),
     // grpc-go's programs are built without a compressor.
     ...(client === 'go' || server === 'go' ? [] : CASES_OF_COMPRESSION),
   ];

@@ -41,6 +41,12 @@ export function python(file: string, ...args: string[]): string[] {
   ];
 }
 
+const CALLED = [
+  'grpc.testing.TestService',
+  'grpc.health.v1.Health',
+  'grpc.reflection.v1alpha.ServerReflection',
+  'xds.service.orca.v3.OpenRcaService',
+];
 const PORT = 50_051;
 const PARENTS = { GRPCRoute: { name: 'calls', ip: '10.96.0.10' }, HTTPRoute: { name: 'requests', ip: '10.96.0.11' } };
 const SERVERS: Readonly<Record<Language, string>> = { go: '10.96.0.20', node: '10.96.0.21', python: '10.96.0.22' };
@@ -70,7 +76,7 @@ function documents(): string {
   const servers = LANGUAGES.map((name) => service(name, SERVERS[name], [{ port: PORT }]));
   const routes = numbered.flatMap(({ name, port }) => {
     const backendRefs = [{ name, port: PORT }];
-    const calls = ['grpc.testing.TestService', 'xds.service.orca.v3.OpenRcaService'].map((service) => ({
+    const calls = CALLED.map((service) => ({
       matches: [{ method: { service } }],
       backendRefs,
     }));
