@@ -217,6 +217,8 @@ void HeadBuilder::BeginRequest() {
   connect_ = method == "CONNECT";
   upgrade_ = connect_ && Has(kProtocol);
   if (Has(kProtocol) && (!connect_ || !IsToken(pseudo_[kProtocol]))) return Fail(HeadFault::kPseudoHeader);
+  // Of it no request behind the first would be seen, as with Upgrade in HTTP/1.1.
+  if (upgrade_ && http::NamesEqual(pseudo_[kProtocol], "h2c")) return Fail(HeadFault::kPseudoHeader);
   const bool tunnel = connect_ && !upgrade_;
   // RFC 9113 sections 8.3.1 and 8.5, RFC 8441 section 4.
   if (tunnel ? Has(kPath) || Has(kScheme) || authority.empty()

@@ -1,0 +1,85 @@
+// HTTP/2 where two things meet: an end with what comes before it, a connection that stands with what was
+// written for it, a protocol with one that it must not become.
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "check.h"
+#include "engine_stage.h"
+#include "http2_frames.h"
+
+namespace sideroute::test {
+namespace {
+
+using http2::ErrorCode;
+using http2::FrameType;
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+EngineSettings One() {
+  EngineSettings settings;
+  settings.upstream_spread = 1;
+  settings.header_timeout_ms = 5'000;
+  settings.downstream_idle_ms = 7'000;
+  return settings;
+}
+
+// A client of HTTP/2, and a backend of either version.
+struct Sides {
+  explicit Sides(Protocol protocol, const EngineSettings& settings = One())
+      : stage(settings), caller(stage.Connect(true)) {
+    stage.engine->backends().Find(0)->SetProtocol(protocol);
+    caller.Send(Hello());
+  }
+
+  // The next connection to the backend, which says hello.
+  End& Backend() {
+    End& backend = stage.Accepted();
+    backend.Send(MakeFrame(FrameType::kSettings, 0, 0));
+    return backend;
+  }
+  size_t Count(const End& end, FrameType type, uint32_t stream) {
+    size_t there = 0;
+    for (const Frame& frame : FramesOf(end.received))
+      there += frame.header.type == type && frame.header.stream == stream ? 1 : 0;
+    return there;
+  }
+  bool Has(End& end, FrameType type, uint32_t stream, size_t count = 1) {
+    return stage.Until([&] { return Count(end, type, stream) >= count; });
+  }
+  // However much the kernel takes at a time. Stops where the other end has left.
+  void SendAll(End& end, std::string_view bytes) {
+    CHECK(stage.Until([&] {
+      while (!bytes.empty() && !end.ended()) {
+        const size_t sent = end.SendSome(bytes);
+        if (sent == 0) return false;
+        bytes.remove_prefix(sent);
+      }
+      return true;
+    }));
+  }
+
+  Stage stage;
+  End& caller;
+};
+
+TEST("an extended CONNECT does not become an upgrade to h2c, as none of HTTP/1.1 is passed on") {
+  for (const char* protocol : {"h2c", "H2C"}) {
+    Sides sides(Protocol::kHttp1);
+    sides.caller.Send(Headers(1, false,
+                              {{":method", "CONNECT"},
+                               {":protocol", protocol},
+                               {":scheme", "http"},
+                               {":path", "/"},
+                               {":authority", "a"}}));
+    CHECK(sides.stage.Until([&] {
+      return sides.Count(sides.caller, FrameType::kRstStream, 1) > 0 || sides.stage.host.asked > 0;
+    }));
+    CHECK_EQ(sides.stage.host.asked, 0);
+    CHECK(LastOf(FramesOf(sides.caller.received), FrameType::kRstStream).code() == ErrorCode::kProtocolError);
+  }
+}
+
+}  // namespace
+}  // namespace sideroute::test
