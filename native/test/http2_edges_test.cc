@@ -81,5 +81,32 @@ TEST("an extended CONNECT does not become an upgrade to h2c, as none of HTTP/1.1
   }
 }
 
+TEST("what a backend resets on purpose is not sent again because its connection was idle") {
+  Sides sides(Protocol::kHttp2);
+  sides.caller.Send(Get(1));
+  End& backend = sides.Backend();
+  CHECK(sides.Has(backend, FrameType::kHeaders, 1));
+  backend.Send(Headers(1, true, {{":status", "200"}}));
+  CHECK(sides.stage.Reports(1));
+  sides.caller.Send(Get(3));
+  CHECK(sides.Has(backend, FrameType::kHeaders, 3));
+  backend.Send(MakeFrame(FrameType::kRstStream, 0, 3, Number(2)));
+  CHECK(sides.stage.Reports(2));
+  CHECK_EQ(sides.stage.Last().status, 502);
+  CHECK_EQ(sides.stage.engine->counters().retries_reset, 0u);
+}
+
+TEST("a response that is cut off with its connection is no cancellation") {
+  Sides sides(Protocol::kHttp2);
+  sides.caller.Send(Get(1));
+  End& backend = sides.Backend();
+  CHECK(sides.Has(backend, FrameType::kHeaders, 1));
+  backend.Send(Headers(1, false, {{":status", "200"}}) + Data(1, "a part"));
+  CHECK(sides.Has(sides.caller, FrameType::kData, 1));
+  backend.Finish();
+  CHECK(sides.Has(sides.caller, FrameType::kRstStream, 1));
+  CHECK(LastOf(FramesOf(sides.caller.received), FrameType::kRstStream).code() == ErrorCode::kInternalError);
+}
+
 }  // namespace
 }  // namespace sideroute::test

@@ -112,7 +112,8 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   if (reason == Reason::kUpstreamProtocol) facts_.fault = stream.fault();
   // A connection that may have been closed while idle, and a request that may be sent twice.
   // It counts as one of the attempts of the route, which says how often the backend may see a request.
-  const bool again = !response_begun_ && may_resend_ && kept_ && !resent_ && status_ == 0 && !caller_ended_ &&
+  const bool again = !response_begun_ && may_resend_ && stream.executed() == Executed::kUnlikely && kept_ &&
+                     !resent_ && status_ == 0 && !caller_ended_ &&
                      (!has_retries() || retries_ < policy_->attempts);
   const bool reset = reason == Reason::kUpstreamReset;
   const StreamError why = reset ? stream.error() : StreamError::kInternal;

@@ -184,8 +184,10 @@ void Upstream::OnBlockEnd(uint32_t id, const Block& block, bool ended) {
 void Upstream::Tell(Stream& stream) {
   auto& request = static_cast<UpstreamRequest&>(stream);
   if (request.is_reset()) {
-    const bool refused = request.code() == ErrorCode::kRefusedStream;
-    request.NoteReset(refused ? Executed::kNothing : request.executed(), ToStreamError(request.code()));
+    // Who resets one stream has seen its request; who is only gone has said nothing of it.
+    Executed executed = over() ? request.executed() : Executed::kPossibly;
+    if (request.code() == ErrorCode::kRefusedStream) executed = Executed::kNothing;
+    request.NoteReset(executed, over() ? StreamError::kInternal : ToStreamError(request.code()));
   }
   if (request.user() != nullptr) request.user()->OnStreamEvent();
   if (request.user() != nullptr) request.KeepHead();
