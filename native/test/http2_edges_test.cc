@@ -108,5 +108,22 @@ TEST("a response that is cut off with its connection is no cancellation") {
   CHECK(LastOf(FramesOf(sides.caller.received), FrameType::kRstStream).code() == ErrorCode::kInternalError);
 }
 
+TEST("frames that only pad give their window back, and are no use") {
+  Sides sides(Protocol::kHttp1);
+  sides.caller.Send(Post(1));
+  End& upstream = sides.stage.Accepted();
+  CHECK(sides.stage.Receives(upstream, "\r\n\r\n"));
+  const std::string padding =
+      MakeFrame(FrameType::kData, http2::kFlagPadded, 1, '\xff' + std::string(255, '\0'));
+  std::string all;
+  for (int i = 0; i < 1'020; ++i) all += padding;
+  sides.SendAll(sides.caller, all);
+  CHECK(sides.Has(sides.caller, FrameType::kWindowUpdate, 1));
+  for (int i = 0; i < 3; ++i) sides.SendAll(sides.caller, all);
+  CHECK(sides.Has(sides.caller, FrameType::kGoaway, 0));
+  const Http2Counters& counted = sides.stage.engine->counters().http2_downstream;
+  CHECK_EQ(counted.floods[static_cast<size_t>(Flood::kEmptyData)], 1u);
+}
+
 }  // namespace
 }  // namespace sideroute::test

@@ -60,7 +60,7 @@ void Connection::BeginData() {
     return FailStream(frame_.stream, stream, ErrorCode::kFlowControlError, "window");
   stream->receive_window_ -= frame_.length;
   data_stream_ = stream;
-  if (frame_.length > 0) noise_.Give(1);
+  if (frame_.length > 0 && pad_known_) noise_.Give(1);
   useful_ = true;
   MakeCurrent(*stream);
 }
@@ -75,8 +75,13 @@ char* Connection::TakeData(char* at, const char* end) {
       Fail(ErrorCode::kProtocolError);
       return at;
     }
-    // What only pads is passed on as soon as it is here.
-    if (data_stream_ != nullptr) data_stream_->uncredited_ += static_cast<uint32_t>(pad_) + 1;
+    // What only pads is passed on as soon as it is here, and of no use.
+    if (data_stream_ != nullptr) {
+      data_stream_->uncredited_ += static_cast<uint32_t>(pad_) + 1;
+      Credit(*data_stream_);
+      if (left_ == pad_ && !frame_.has(kFlagEndStream)) Charge(noise_, 1, Flood::kEmptyData);
+      if (over_) return at;
+    }
   }
   size_t there = static_cast<size_t>(end - at);
   if (left_ > pad_) {
