@@ -64,6 +64,46 @@ struct Sides {
   End& caller;
 };
 
+TEST("a response is passed on whole though its connection fails with the next frame") {
+  Sides sides(Protocol::kHttp2);
+  sides.caller.Send(Get(1));
+  End& backend = sides.Backend();
+  CHECK(sides.Has(backend, FrameType::kHeaders, 1));
+  backend.Send(Headers(1, false, {{":status", "200"}}) + Data(1, "all of it", true) +
+               MakeFrame(FrameType::kPushPromise, http2::kFlagEndHeaders, 1, Number(2) + "\x82"));
+  CHECK(sides.Has(sides.caller, FrameType::kData, 1));
+  CHECK_EQ(LastOf(FramesOf(sides.caller.received), FrameType::kData).payload, "all of it");
+  CHECK(sides.stage.Reports(1));
+  CHECK_EQ(sides.stage.LastReason(), "");
+  CHECK(sides.stage.Ends(backend));
+}
+
+TEST("who asks and reads no answer is given up, however short the answers are") {
+  Sides sides(Protocol::kHttp1);
+  sides.stage.host.decision.kind = DecisionKind::kLocal;
+  sides.stage.host.decision.reply = 0;
+  sides.caller.reads = false;
+  // No body: its stream ends with its head.
+  std::string some;
+  uint32_t id = 1;
+  const std::string head =
+      Block({{":method", "HEAD"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}});
+  const Http2Counters& counted = sides.stage.engine->counters().http2_downstream;
+  for (int i = 0; i < 4'000 && counted.connections_open > 0; ++i) {
+    some.clear();
+    for (int k = 0; k < 200; ++k, id += 2)
+      some += MakeFrame(FrameType::kHeaders, http2::kFlagEndHeaders | http2::kFlagEndStream, id, head);
+    CHECK(sides.stage.Until([&] {
+      std::string_view rest = some;
+      rest.remove_prefix(sides.caller.SendSome(rest));
+      some = rest;
+      return some.empty() || counted.connections_open == 0;
+    }));
+  }
+  CHECK_EQ(counted.connections_open, 0u);
+  CHECK_EQ(counted.floods[static_cast<size_t>(Flood::kBacklog)], 1u);
+}
+
 TEST("an extended CONNECT does not become an upgrade to h2c, as none of HTTP/1.1 is passed on") {
   for (const char* protocol : {"h2c", "H2C"}) {
     Sides sides(Protocol::kHttp1);
@@ -108,6 +148,19 @@ TEST("a response that is cut off with its connection is no cancellation") {
   CHECK(LastOf(FramesOf(sides.caller.received), FrameType::kRstStream).code() == ErrorCode::kInternalError);
 }
 
+TEST("a header block in parts that nobody wants takes an idle connection none of its time") {
+  Sides sides(Protocol::kHttp1);
+  sides.caller.Send(Headers(1, true, {{"a", "b"}}));
+  CHECK(sides.Has(sides.caller, FrameType::kRstStream, 1));
+  const std::string head = Block({{"a", "b"}});
+  sides.caller.Send(MakeFrame(FrameType::kHeaders, 0, 1, head) +
+                    MakeFrame(FrameType::kContinuation, http2::kFlagEndHeaders, 1) +
+                    MakeFrame(FrameType::kPing, 0, 0, "12345678"));
+  CHECK(sides.Has(sides.caller, FrameType::kPing, 0));
+  sides.stage.Pass(7'500);
+  CHECK(sides.stage.Ends(sides.caller));
+}
+
 TEST("frames that only pad give their window back, and are no use") {
   Sides sides(Protocol::kHttp1);
   sides.caller.Send(Post(1));
@@ -123,6 +176,22 @@ TEST("frames that only pad give their window back, and are no use") {
   CHECK(sides.Has(sides.caller, FrameType::kGoaway, 0));
   const Http2Counters& counted = sides.stage.engine->counters().http2_downstream;
   CHECK_EQ(counted.floods[static_cast<size_t>(Flood::kEmptyData)], 1u);
+}
+
+TEST("requests that came together are served in more than one turn") {
+  Sides sides(Protocol::kHttp1);
+  sides.stage.host.decision.kind = DecisionKind::kLocal;
+  sides.stage.host.decision.reply = 0;
+  CHECK(sides.Has(sides.caller, FrameType::kSettings, 0, 2));
+  std::string all;
+  for (uint32_t id = 1; id < 400; id += 2) all += Get(id);
+  sides.caller.Send(all);
+  int most = 0;
+  CHECK(sides.stage.Until([&, before = 0]() mutable {
+    most = std::max(most, sides.stage.host.asked - std::exchange(before, sides.stage.host.asked));
+    return sides.stage.host.asked == 200;
+  }));
+  CHECK(most <= 100);
 }
 
 }  // namespace

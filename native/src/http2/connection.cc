@@ -99,7 +99,8 @@ void Connection::Read() {
 // What was read elsewhere.
 void Connection::Receive(std::span<char> bytes) {
   Window window{bytes.data(), bytes.size(), true};
-  if (Parse(window) && pump_) Pump();
+  Parse(window);
+  if (!over_ && pump_) Pump();
 }
 
 // Hot path.
@@ -115,7 +116,8 @@ bool Connection::Parse(Window& window) {
     }
     at = window.data + (preface_at - window.data);
   }
-  while (at != end && !over_) {
+  bool goes_on = true;
+  while (at != end && !over_ && goes_on) {
     if (header_have_ < kFrameHeaderBytes) {
       if (header_have_ == 0 && static_cast<size_t>(end - at) >= kFrameHeaderBytes) {
         frame_ = ReadFrameHeader(at);
@@ -153,13 +155,13 @@ bool Connection::Parse(Window& window) {
     }
     if (left_ == 0) header_have_ = 0;
     // The rest of the window waits for another turn.
-    if (left_ == 0 && at != end && !over_ && !MayGoOn()) break;
+    if (left_ == 0 && at != end && !over_) goes_on = MayGoOn();
   }
   if (over_) return false;
   TellCurrent();
   if (over_) return false;
   Use(window, static_cast<size_t>(at - window.data));
-  return true;
+  return goes_on;
 }
 
 bool Connection::TakePreface(const char*& at, const char* end) {
@@ -180,9 +182,13 @@ void Connection::TellCurrent() {
   Stream* const stream = current_;
   if (stream == nullptr) return;
   current_ = nullptr;
-  // Ended or not, it is there until the batch ends.
-  Tell(*stream);
-  stream->KeepSpan();
+  TellOf(*stream);
+}
+
+// Ended or not, it is there until the batch ends.
+void Connection::TellOf(Stream& stream) {
+  Tell(stream);
+  stream.KeepSpan();
 }
 
 // Streams are few, and the one asked for is most likely among the last.
@@ -285,10 +291,10 @@ void Connection::EndStreams(ErrorCode code, std::string_view fault) {
     Stream& stream = *slot.stream;
     // A response that is all here can still be read.
     const bool kept = side_ == Side::kClient && stream.remote_ended_ && !stream.reset_;
-    const bool told = kept || (stream.reset_ && &stream != untold);
+    const bool told = (kept || stream.reset_) && &stream != untold;
     if (!kept && !stream.reset_) stream.fault_ = fault;
     if (!kept) stream.MarkReset(code);
-    if (!told) Tell(stream);
+    if (!told) TellOf(stream);
     // Of an application: who has not begun has nobody to end it.
     if (side_ == Side::kServer) Remove(stream);
   }

@@ -149,7 +149,10 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   // As if the peer had reset it.
   void Lose(Stream& stream, ErrorCode code) { stream.MarkReset(code); }
   // Nothing leaves meanwhile.
-  void HoldBack(bool held_back) { held_back_ = held_back; }
+  void HoldBack(bool held_back) {
+    held_back_ = held_back;
+    pump_ = !held_back && !waiting_.empty();
+  }
   // Is told before anything else is read for another stream.
   void MakeCurrent(Stream& stream);
   void TellCurrent();
@@ -191,7 +194,7 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
 
   void Read();
   void PeerGone();
-  // False when the connection is over.
+  // False when nothing more is to be read now: the connection is over, or has had its share of the turn.
   bool Parse(Window& window);
   bool TakePreface(const char*& at, const char* end);
   bool BeginFrame();
@@ -216,6 +219,8 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   void Pump();
   size_t Room() const;
   void FailAs(ErrorCode code, std::string_view fault);
+  // Of what has come; what is not taken of it is kept.
+  void TellOf(Stream& stream);
 
   const Side side_;
   bool over_ = false;

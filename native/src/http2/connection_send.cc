@@ -83,6 +83,8 @@ size_t Connection::AddData(Stream& stream, std::string_view bytes, bool last) {
     if (taken == bytes.size()) return taken;
   }
   while (!over_) {
+    // Filled by heads, and the socket may take them: nothing else would tell of room.
+    if (Room() == 0 && !has_unsent()) FlushFrames();
     const size_t part = std::min({bytes.size() - taken, kMaxFrameBytes, Positive(stream.send_window_),
                                   Positive(send_window_), Room()});
     const bool ends = last && taken + part == bytes.size();

@@ -187,7 +187,7 @@ void Upstream::Tell(Stream& stream) {
     // Who resets one stream has seen its request; who is only gone has said nothing of it.
     Executed executed = over() ? request.executed() : Executed::kPossibly;
     if (request.code() == ErrorCode::kRefusedStream) executed = Executed::kNothing;
-    request.NoteReset(executed, over() ? StreamError::kInternal : ToStreamError(request.code()));
+    request.NoteReset(executed, ToStreamError(request.code()));
   }
   if (request.user() != nullptr) request.user()->OnStreamEvent();
   if (request.user() != nullptr) request.KeepHead();
