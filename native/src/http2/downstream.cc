@@ -153,9 +153,6 @@ Connection::Block Downstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
     RefuseStream(id);
     return {};
   }
-  // Answers that end with their heads wait for nobody.
-  Charge(noise_, 0, Flood::kBacklog);
-  if (over()) return {};
   // The head before it is still in the builder.
   TellCurrent();
   if (over()) return {};
