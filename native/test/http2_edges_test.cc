@@ -121,6 +121,57 @@ TEST("an extended CONNECT does not become an upgrade to h2c, as none of HTTP/1.1
   }
 }
 
+TEST("a success of HTTP/1.1 that switches nothing is no consent to an extended CONNECT") {
+  Sides sides(Protocol::kHttp1);
+  const std::string connect = Headers(1, false,
+                                      {{":method", "CONNECT"},
+                                       {":protocol", "websocket"},
+                                       {":scheme", "http"},
+                                       {":path", "/"},
+                                       {":authority", "a"}});
+  sides.caller.Send(connect);
+  End& backend = sides.stage.Accepted();
+  CHECK(sides.stage.Receives(backend, "upgrade: websocket"));
+  backend.Send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+  CHECK(sides.stage.Reports(1));
+  CHECK_EQ(sides.stage.Last().status, 502);
+  CHECK_EQ(sides.stage.LastReason(), "upstream_protocol");
+}
+
+TEST("what a sender wants in no table of HPACK is in none on the next connection") {
+  Sides sides(Protocol::kHttp2);
+  // A literal that is never indexed, with a new name, behind the fields of a GET.
+  const auto literal = [](std::string_view name, std::string_view value) {
+    return std::string("\x10") + static_cast<char>(name.size()) + std::string(name) +
+           static_cast<char>(value.size()) + std::string(value);
+  };
+  const auto sensitive = [](const std::string& payload) {
+    http2::HpackDecoder decoder;
+    decoder.Start(payload);
+    std::string names;
+    std::string_view name, value;
+    while (decoder.Next(&name, &value) == http2::HpackDecoder::Step::kField)
+      if (decoder.sensitive()) names += std::string(name) + "=" + std::string(value) + " ";
+    return names;
+  };
+  const std::string get = Get(1).substr(http2::kFrameHeaderBytes);
+  const uint8_t flags = http2::kFlagEndHeaders | http2::kFlagEndStream;
+  sides.caller.Send(
+      MakeFrame(FrameType::kHeaders, flags, 1, get + literal("x-key", "k") + literal("cookie", "c=1")));
+  End& backend = sides.Backend();
+  CHECK(sides.Has(backend, FrameType::kHeaders, 1));
+  CHECK_EQ(sensitive(LastOf(FramesOf(backend.received), FrameType::kHeaders).payload), "x-key=k cookie=c=1 ");
+  backend.Send(MakeFrame(FrameType::kHeaders, http2::kFlagEndHeaders, 1,
+                         Headers(1, false, {{":status", "200"}}).substr(http2::kFrameHeaderBytes) +
+                             literal("x-token", "t")) +
+               MakeFrame(FrameType::kHeaders, flags, 1, literal("x-last", "l")));
+  CHECK(sides.stage.Reports(1));
+  std::string told;
+  for (const Frame& frame : FramesOf(sides.caller.received))
+    if (frame.header.type == FrameType::kHeaders) told = frame.payload;
+  CHECK_EQ(sensitive(told), "x-last=l ");
+}
+
 TEST("what a backend resets on purpose is not sent again because its connection was idle") {
   Sides sides(Protocol::kHttp2);
   sides.caller.Send(Get(1));

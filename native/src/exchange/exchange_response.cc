@@ -56,6 +56,8 @@ Progress Exchange::TakeResponseHead(const http::ResponseHead& head, bool* stop) 
     return progress;
   }
   if (head.body == http::BodyKind::kSwitched) return SwitchToRelay(head);
+  if (head.status < 300 && downstream_->takes_success_for_switch())
+    return UpstreamBroken(Reason::kUpstreamProtocol);
   if (has_retries()) {
     if (policy_->Retries(head.status) && TakeRetry(true)) {
       ReleaseRetried();

@@ -237,6 +237,8 @@ class DownstreamStream {
                            bool may_keep) = 0;
   // In a relay: this side gets no more.
   virtual void SendEnd() = 0;
+  // The caller has asked for another protocol, and takes any success for the consent (RFC 8441 section 5).
+  virtual bool takes_success_for_switch() const { return false; }
   // As UpstreamStream.
   virtual bool Flush() = 0;
   virtual size_t unsent() const = 0;

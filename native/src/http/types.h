@@ -58,6 +58,10 @@ inline constexpr uint8_t kFieldDrop = 1;
 // `Name: value`, with what was understood.
 inline constexpr uint8_t kFieldAnew = 2;
 
+// Set on a field that its sender has asked to keep out of the tables of HPACK, on every hop (RFC 7541 section
+// 7.1.3).
+inline constexpr uint8_t kFieldSensitive = 4;
+
 // One field line; offsets count from the first byte of the section's buffer, the value is without outer
 // whitespace.
 struct Field {
@@ -75,6 +79,7 @@ struct Field {
     return {data + value_offset, value_length};
   }
   [[nodiscard]] constexpr bool drop() const noexcept { return (flags & kFieldDrop) != 0; }
+  [[nodiscard]] constexpr bool sensitive() const noexcept { return (flags & kFieldSensitive) != 0; }
   [[nodiscard]] constexpr bool anew() const noexcept { return (flags & kFieldAnew) != 0; }
 };
 

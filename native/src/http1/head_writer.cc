@@ -197,7 +197,7 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
         return;
       case FieldId::kContentLength:
         if (options.framed_elsewhere && head.body == http::BodyKind::kLength) return flush();
-        if (field.flags == 0) return;
+        if (!field.drop() && !field.anew()) return;
         flush();
         if (!field.drop()) PutAnew(head, field, output);
         return;

@@ -205,7 +205,7 @@ void Connection::Decode(uint32_t id, bool ended, std::string_view block) {
     if (step == HpackDecoder::Step::kEnd) break;
     decoded += name.size() + value.size() + 32;
     if (decoded > kMostDecoded) return FailFlood(Flood::kHeaderBomb);
-    if (use.builder != nullptr) use.builder->Add(name, value);
+    if (use.builder != nullptr) use.builder->Add(name, value, decoder_.sensitive());
   }
   if (use.builder == nullptr) return;
   useful_ = true;

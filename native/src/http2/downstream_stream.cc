@@ -15,6 +15,7 @@ void DownstreamRequest::LoadPeer() { downstream_.LoadPeer(); }
 void DownstreamRequest::Start(const http::RequestHead& head) {
   started_ = true;
   head_only_ = head.method_id == http::MethodId::kHead;
+  upgrades_ = head.upgrade;
   // What follows is none of the request, but of what is asked for.
   if (head.method_id == http::MethodId::kConnect || head.upgrade) {
     BecomeTunnel();

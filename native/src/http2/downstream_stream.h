@@ -49,6 +49,7 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
   size_t SendBody(const BodyPiece& piece) override { return SendPiece(piece); }
   size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields, bool may_keep) override;
   void SendEnd() override { SendLast(); }
+  bool takes_success_for_switch() const override { return upgrades_; }
   bool Flush() override { return !is_reset(); }
   size_t unsent() const override { return waiting(); }
   bool write_failed() const override { return is_reset(); }
@@ -67,6 +68,8 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
   RequestServer* exchange_ = nullptr;
   bool started_ = false;
   bool head_only_ = false;
+  // It is an extended CONNECT.
+  bool upgrades_ = false;
   bool tunnels_ = false;
   // Of a tunnel that has not begun.
   bool body_over_ = false;

@@ -71,12 +71,13 @@ void HeadBuilder::Start(Kind kind, const HeadLimits& limits) {
   in_fields_ = expect_continue_ = connect_ = upgrade_ = has_key_ = late_grpc_ = false;
   for (std::string& each : pseudo_) each.clear();
   cookie_.clear();
+  cookie_sensitive_ = false;
   bytes_.Restart();
   fields_.clear();
   facts_ = {};
 }
 
-void HeadBuilder::Add(std::string_view name, std::string_view value) {
+void HeadBuilder::Add(std::string_view name, std::string_view value, bool sensitive) {
   if (fault_ != HeadFault::kNone) {
     if (name == "content-type") late_grpc_ = http::IsGrpcContentType(value);
     return;
@@ -85,7 +86,7 @@ void HeadBuilder::Add(std::string_view name, std::string_view value) {
     return Fail(HeadFault::kHeadTooLarge);
   if (name.starts_with(':')) return AddPseudo(name, value);
   if (!in_fields_) BeginFields();
-  if (fault_ == HeadFault::kNone) AddField(name, value);
+  if (fault_ == HeadFault::kNone) AddField(name, value, sensitive);
 }
 
 void HeadBuilder::AddPseudo(std::string_view name, std::string_view value) {
@@ -104,7 +105,7 @@ void HeadBuilder::AddPseudo(std::string_view name, std::string_view value) {
   Fail(HeadFault::kPseudoHeader);
 }
 
-void HeadBuilder::AddField(std::string_view name, std::string_view value) {
+void HeadBuilder::AddField(std::string_view name, std::string_view value, bool sensitive) {
   if (!IsLowerToken(name)) return Fail(HeadFault::kFieldName);
   if (!IsValue(value)) return Fail(HeadFault::kFieldValue);
   const FieldId id = http1::LookUpField(name);
@@ -122,10 +123,12 @@ void HeadBuilder::AddField(std::string_view name, std::string_view value) {
     if (name == "cookie") {
       if (!cookie_.empty()) cookie_ += "; ";
       cookie_ += value;
+      cookie_sensitive_ = cookie_sensitive_ || sensitive;
       return;
     }
     if (upgrade_ && name == "sec-websocket-key") has_key_ = true;
   }
+  if (sensitive) flags |= http::kFieldSensitive;
   AddLine(name, value, id, flags);
 }
 
@@ -271,7 +274,8 @@ HeadFault HeadBuilder::FinishRequest(bool ended) {
   if (fault_ != HeadFault::kNone) return fault_;
   // Whom it is for must be said, as in HTTP/1.1.
   if (!facts_.Has(FieldId::kHost)) return HeadFault::kHost;
-  if (!cookie_.empty()) AddLine("cookie", cookie_, FieldId::kOther, 0);
+  if (!cookie_.empty())
+    AddLine("cookie", cookie_, FieldId::kOther, cookie_sensitive_ ? http::kFieldSensitive : uint8_t{0});
   const bool has_length = facts_.Has(FieldId::kContentLength);
   http::BodyKind body = http::BodyKind::kNone;
   if (has_length) {

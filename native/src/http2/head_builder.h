@@ -60,7 +60,7 @@ class HeadBuilder {
   void StartResponse(const HeadLimits& limits) { Start(Kind::kResponse, limits); }
   void StartTrailers(const HeadLimits& limits) { Start(Kind::kTrailers, limits); }
   // Hot path.
-  void Add(std::string_view name, std::string_view value);
+  void Add(std::string_view name, std::string_view value, bool sensitive);
   // All fields are there. `ended`: so is the message. Once one is over a limit, others need not be there.
   HeadFault FinishRequest(bool ended);
   HeadFault FinishResponse(bool ended, const Asked& asked);
@@ -81,7 +81,7 @@ class HeadBuilder {
 
   void Start(Kind kind, const HeadLimits& limits);
   void AddPseudo(std::string_view name, std::string_view value);
-  void AddField(std::string_view name, std::string_view value);
+  void AddField(std::string_view name, std::string_view value, bool sensitive);
   void AddLine(std::string_view name, std::string_view value, http::FieldId id, uint8_t flags);
   void BeginFields();
   void BeginRequest();
@@ -107,6 +107,7 @@ class HeadBuilder {
   std::array<std::string, kPseudoCount> pseudo_;
   // Crumbs, joined.
   std::string cookie_;
+  bool cookie_sensitive_ = false;
   ByteBuffer bytes_;
   std::vector<http::Field> fields_;
   http::FieldFacts facts_;

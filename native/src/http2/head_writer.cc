@@ -109,7 +109,7 @@ void HeadWriter::WriteRequest(const http::RequestHead& head, const HeaderPlan* p
       if (field.drop() || (plan != nullptr && plan->request.Removes(field.Name(data)))) continue;
       // No handshake (RFC 8441 section 5).
       if (head.upgrade && http::NamesEqual(field.Name(data), "sec-websocket-key")) continue;
-      Add(field.Name(data), field.Value(data));
+      Add(field.Name(data), field.Value(data), field.sensitive());
       continue;
     }
     if (IsLeftOut(field.id) || field.drop()) continue;
@@ -119,7 +119,7 @@ void HeadWriter::WriteRequest(const http::RequestHead& head, const HeaderPlan* p
     }
     if (field.id == FieldId::kExpect && (head.minor_version == 0 || copy == RequestCopy::kMirror)) continue;
     if (plan != nullptr && plan->request.Removes(field.Name(data))) continue;
-    Add(field.Name(data), field.Value(data));
+    Add(field.Name(data), field.Value(data), field.sensitive());
   }
   if (head.facts.te_trailers) Add("te", "trailers");
   if (plan != nullptr) AddLines(plan->request.appended());
@@ -143,7 +143,7 @@ void HeadWriter::WriteResponse(const http::ResponseHead& head, const HeaderPlan*
     }
     if (upgraded && http::NamesEqual(name, "sec-websocket-accept")) continue;
     if (plan != nullptr && plan->response.Removes(name)) continue;
-    Add(name, field.Value(data));
+    Add(name, field.Value(data), field.sensitive());
   }
   if (plan != nullptr) AddLines(plan->response.appended());
   AddLines(lines);
@@ -172,7 +172,7 @@ void HeadWriter::WriteTrailers(const Trailers& trailers, const To& to) {
   for (const Field& field : trailers.fields) bytes += field.name_length;
   Start(bytes);
   for (const Field& field : trailers.fields) {
-    if (!field.drop()) Add(field.Name(trailers.data), field.Value(trailers.data));
+    if (!field.drop()) Add(field.Name(trailers.data), field.Value(trailers.data), field.sensitive());
   }
   Write(to);
 }

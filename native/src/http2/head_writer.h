@@ -50,8 +50,8 @@ class HeadWriter {
 
  private:
   void Start(size_t name_bytes);
-  void Add(std::string_view name, std::string_view value) {
-    fields_.push_back(HeaderField::Of(Lower(name), value));
+  void Add(std::string_view name, std::string_view value, bool sensitive = false) {
+    fields_.push_back(HeaderField::Of(Lower(name), value, sensitive));
   }
   void AddLines(std::string_view lines);
   void AddLength(uint64_t length);

@@ -79,6 +79,7 @@ HpackDecoder::Step HpackDecoder::Next(std::string_view* name, std::string_view* 
     if ((flags & kInflateEmit) != 0) {
       *name = {field.name, field.name_length};
       *value = {field.value, field.value_length};
+      sensitive_ = (field.flags & HeaderField::kSensitive) != 0;
       return Step::kField;
     }
     if ((flags & kInflateFinal) != 0) {

@@ -25,8 +25,11 @@ struct HeaderField {
   size_t value_length;
   uint8_t flags;
 
-  static HeaderField Of(std::string_view name, std::string_view value) {
-    return {name.data(), value.data(), name.size(), value.size(), 0};
+  // NGHTTP2_NV_FLAG_NO_INDEX: in no table, here and on every hop behind.
+  static constexpr uint8_t kSensitive = 1;
+
+  static HeaderField Of(std::string_view name, std::string_view value, bool sensitive = false) {
+    return {name.data(), value.data(), name.size(), value.size(), sensitive ? kSensitive : uint8_t{0}};
   }
 };
 
@@ -64,10 +67,13 @@ class HpackDecoder {
   void Start(std::string_view block) { rest_ = block; }
   // Hot path. The next field; good until the next step. After kError the connection is of no use.
   Step Next(std::string_view* name, std::string_view* value);
+  // Of the field that was given last: its sender wants it in no table (RFC 7541 section 6.2.3).
+  bool sensitive() const { return sensitive_; }
 
  private:
   nghttp2_hd_inflater* inflater_ = nullptr;
   std::string_view rest_;
+  bool sensitive_ = false;
 };
 
 struct HpackBinding {
