@@ -45,6 +45,12 @@ std::string_view ForwardedPath(const http::RequestHead& head, const HeaderPlan* 
   return scratch;
 }
 
+void PutAuthority(const NetAddress& peer, std::string* out) {
+  const std::string host = peer.HostText();
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  *out = (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(peer.port());
+}
+
 bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
 
 }  // namespace
@@ -91,6 +97,11 @@ void HeadWriter::WriteRequest(const http::RequestHead& head, const HeaderPlan* p
                                    ? head.target.authority.In(data)
                                    : head.facts.host.In(data);
   if (plan != nullptr && !plan->host.empty() && !connect) authority = plan->host;
+  // HTTP/2 has no requests without one (RFC 9113 section 8.3.1), HTTP/1.0 has.
+  if (authority.empty() && to.peer != nullptr) {
+    PutAuthority(*to.peer, &authority_);
+    authority = authority_;
+  }
   std::string_view protocol;
   if (head.upgrade) {
     for (const Field& field : head.fields) {

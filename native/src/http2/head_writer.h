@@ -19,6 +19,7 @@
 #include "http/stream.h"
 #include "http2/hpack.h"
 #include "net/byte_buffer.h"
+#include "net/net_address.h"
 
 namespace sideroute::http2 {
 
@@ -36,6 +37,8 @@ class HeadWriter {
     uint32_t stream;
     // The message ends with them.
     bool last = false;
+    // Of a request: where it goes, for one that names no authority.
+    const NetAddress* peer = nullptr;
   };
 
   // Hot path. `plan` may be null.
@@ -63,6 +66,7 @@ class HeadWriter {
   // Of such copies.
   std::string names_;
   std::string path_;
+  std::string authority_;
   std::array<char, 20> digits_;
 };
 

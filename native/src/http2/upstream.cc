@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "upstream/upstream_pool.h"
+
 namespace sideroute::http2 {
 
 namespace {
@@ -55,7 +57,9 @@ void Upstream::SendHead(UpstreamRequest& request, const http::RequestHead& head,
                         RequestCopy copy, bool last) {
   Number(request, next_id_);
   next_id_ += 2;
-  commons_.writer.WriteRequest(head, plan, copy, HeadTo(request, last));
+  HeadWriter::To to = HeadTo(request, last);
+  to.peer = &endpoint().address;
+  commons_.writer.WriteRequest(head, plan, copy, to);
   Sent(request, last);
 }
 

@@ -290,3 +290,18 @@ async function length(stream: ClientHttp2Stream): Promise<number> {
   await once(stream, 'close');
   return bytes;
 }
+
+t.test('a request that names no host is sent to HTTP/2 with the address of its backend as authority', async (t) => {
+  const seen: (string | undefined)[] = [];
+  const stage = await startHttp2Stage(t, 'http1', 'http2', (request, response) => {
+    seen.push(request.headers[':authority'] as string | undefined);
+    response.writeHead(200).end('ok');
+  });
+  for (const head of ['GET / HTTP/1.0\r\n\r\n', 'GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n']) {
+    const client = await dial(t, '127.0.0.1', stage.front.port);
+    client.send(head);
+    await client.untilEnd();
+    t.match(client.text, /^HTTP\/1\.1 200 /);
+  }
+  t.same(seen, Array(2).fill(`127.0.0.1:${stage.backendPort}`));
+});
