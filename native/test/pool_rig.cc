@@ -77,7 +77,7 @@ PoolUser::PoolUser(PoolRig& pool_rig, Protocol protocol, Attempt::Options option
 }
 
 Attempt::Result PoolUser::Ask() {
-  if (!rig.in_one_batch) ++rig.context().batch;
+  if (!rig.in_one_burst) ++rig.context().burst;
   const Attempt::Result result = attempt.Begin(rig.backend(), options_);
   if (result == Attempt::Result::kLent) ++lent;
   return result;

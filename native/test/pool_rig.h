@@ -140,8 +140,8 @@ class PoolRig final : private TurnClient, private RequestServers, private Upstre
 
   // Of those made from here on.
   uint32_t streams_at_a_time = 100;
-  // Who asks from here on does so in one batch; otherwise each in one of its own.
-  bool in_one_batch = false;
+  // Who asks from here on does so in one burst; otherwise each in one of its own.
+  bool in_one_burst = false;
   NetAddress address;
   ScriptedLoop loop;
   std::vector<ScriptedConnection*> connections;

@@ -46,26 +46,28 @@ TEST("pool: one caller after the other goes round") {
   CHECK_EQ(order, "012012012");
 }
 
-TEST("pool: what comes in one batch stays together, some of it, and the next batch goes elsewhere") {
+TEST("pool: what comes in one burst stays together, some of it, and the next burst goes elsewhere") {
   PoolRig rig(Settings(3));
   for (int i = 0; i < 3; ++i) rig.Served();
-  rig.in_one_batch = true;
-  const auto batch = [&rig](int streams) {
-    ++rig.context().batch;
+  rig.in_one_burst = true;
+  const auto burst = [&rig](int streams) {
+    ++rig.context().burst;
     for (int i = 0; i < streams; ++i) rig.Served();
   };
-  batch(4);
+  burst(4);
   CHECK_EQ(rig.Spread(), "5 1 1");
-  batch(4);
+  burst(4);
   CHECK_EQ(rig.Spread(), "5 5 1");
+  burst(20);
+  CHECK_EQ(rig.Spread(), "5 5 21");
   // More than stay together.
-  batch(20);
-  CHECK_EQ(rig.Spread(), "13 9 9");
+  burst(40);
+  CHECK_EQ(rig.Spread(), "37 13 21");
   // Each of these ends before the next one comes.
   while (!rig.users.empty()) rig.users.pop_back();
   std::string order;
   for (int i = 0; i < 6; ++i) {
-    ++rig.context().batch;
+    ++rig.context().burst;
     for (int j = 0; j < 2; ++j) {
       PoolUser& user = rig.Served();
       for (size_t at = 0; at < 3; ++at) {
@@ -80,19 +82,19 @@ TEST("pool: what comes in one batch stays together, some of it, and the next bat
   CHECK(each[0] != each[2] && each[2] != each[4] && each[0] != each[4]);
 }
 
-TEST("pool: one that fills up, drains or is of no use lends no more in the same batch") {
+TEST("pool: one that fills up, drains or is of no use lends no more in the same burst") {
   PoolRig rig(Settings(2));
   rig.streams_at_a_time = 3;
   for (int i = 0; i < 2; ++i) rig.Served();
-  rig.in_one_batch = true;
-  ++rig.context().batch;
+  rig.in_one_burst = true;
+  ++rig.context().burst;
   for (int i = 0; i < 3; ++i) rig.Served();
   CHECK_EQ(rig.Spread(), "3 2");
   rig.users[4]->attempt.Release();
   rig.users[3]->attempt.Release();
   rig.users[2]->attempt.Release();
   CHECK_EQ(rig.Spread(), "1 1");
-  ++rig.context().batch;
+  ++rig.context().burst;
   UpstreamConnection& first = rig.Served().connection();
   first.Drain();
   CHECK(&rig.Served().connection() != &first);

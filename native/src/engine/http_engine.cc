@@ -179,7 +179,7 @@ void HttpEngine::OnBatchEnd() {
   }
   if (!context_.backends_to_serve.empty()) ServeBackends();
   http2_.Flush();
-  ++context_.batch;
+  context_.burst = context_.wheel.now_ms() + 1;
   context_.buried.clear();
   exchanges_.Trim();
 }

@@ -2,6 +2,8 @@
 #ifndef SIDEROUTE_HTTP_ENGINE_CONTEXT_H_
 #define SIDEROUTE_HTTP_ENGINE_CONTEXT_H_
 
+#include <uv.h>
+
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -47,6 +49,28 @@ struct MirrorTarget {
   int32_t series = 0;
 };
 using MirrorGroup = std::vector<MirrorTarget>;
+
+// What is read in one go has come at one time: the clock is asked once for all the requests of a window, not
+// several times for each of them.
+class Moment {
+ public:
+  void Begin() {
+    lasts_ = true;
+    ns_ = 0;
+  }
+  void End() { lasts_ = false; }
+  // Something has taken its time.
+  void Forget() { ns_ = 0; }
+  uint64_t NowNs() {
+    if (!lasts_) return uv_hrtime();
+    if (ns_ == 0) ns_ = uv_hrtime();
+    return ns_;
+  }
+
+ private:
+  bool lasts_ = false;
+  uint64_t ns_ = 0;
+};
 
 struct EngineContext {
   EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors,
@@ -117,9 +141,10 @@ struct EngineContext {
   std::vector<Backend*> backends_to_serve;
   // Of the connection made last, in either direction.
   uint64_t last_number = 0;
-  // The one that is under way, or comes next.
-  uint64_t batch = 1;
+  // What comes within a millisecond comes together, and has this number; never 0.
+  uint64_t burst = 1;
   uint64_t random = 0x5eed;
+  Moment moment;
 
  private:
   int64_t date_second_ = -1;

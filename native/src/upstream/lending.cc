@@ -10,17 +10,17 @@ namespace sideroute {
 
 namespace {
 
-// So many streams of a batch stay together: what leaves and comes back in one segment costs a fraction of
+// So many streams of a burst stay together: what leaves and comes back in one segment costs a fraction of
 // what it costs over several connections. No more, so that what is begun at once is spread, too.
-constexpr uint32_t kTogether = 8;
+constexpr uint32_t kTogether = 32;
 
-// The one that has lent in this batch. Otherwise, and when it has lent enough, the one with the fewest
+// The one that has lent in this burst. Otherwise, and when it has lent enough, the one with the fewest
 // streams; of several the one that has lent least recently. One that does not stand yet is for when all
 // others are full.
-UpstreamConnection* ChooseLender(const IntrusiveList<UpstreamConnection>& lenders, uint64_t batch) {
+UpstreamConnection* ChooseLender(const IntrusiveList<UpstreamConnection>& lenders, uint64_t burst) {
   constexpr int kMostLookedAt = 16;
   UpstreamConnection* const last = lenders.Back();
-  if (last != nullptr && last->stands() && last->LentIn(batch) > 0 && last->LentIn(batch) < kTogether)
+  if (last != nullptr && last->stands() && last->LentIn(burst) > 0 && last->LentIn(burst) < kTogether)
     return last;
   UpstreamConnection* best = nullptr;
   int looked_at = 0;
@@ -40,7 +40,7 @@ bool Backend::LendOne(const Wish& wish, Loan* loan, bool standing) {
   const bool one_stream = wish.protocol == Protocol::kHttp1;
   for (const std::unique_ptr<Endpoint>& endpoint : endpoints_) {
     const IntrusiveList<UpstreamConnection>& lenders = endpoint->lenders_of(wish.protocol);
-    while (UpstreamConnection* lender = one_stream ? lenders.Back() : ChooseLender(lenders, context_.batch)) {
+    while (UpstreamConnection* lender = one_stream ? lenders.Back() : ChooseLender(lenders, context_.burst)) {
       // The best there is: none of them stands.
       if (standing && !lender->stands()) break;
       // What must not be sent twice goes where a surprise is least likely.

@@ -46,8 +46,8 @@ UpstreamStream* UpstreamConnection::Lend(StreamUser& user, bool careful) {
   ++lent_;
   ++requests_;
   if (shared()) ++context_.counters.upstream_streams;
-  lent_in_batch_ = LentIn(context_.batch) + 1;
-  lent_batch_ = context_.batch;
+  lent_in_burst_ = LentIn(context_.burst) + 1;
+  lent_burst_ = context_.burst;
   if (stands_) ++endpoint_.requests;
   return stream;
 }

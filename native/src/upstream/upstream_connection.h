@@ -67,8 +67,8 @@ class UpstreamConnection : public Disposable,
   }
   // Streams that are lent.
   uint32_t lent() const { return lent_; }
-  // How many it has lent in that batch.
-  uint32_t LentIn(uint64_t batch) const { return lent_batch_ == batch ? lent_in_batch_ : 0; }
+  // How many it has lent in that burst.
+  uint32_t LentIn(uint64_t burst) const { return lent_burst_ == burst ? lent_in_burst_ : 0; }
   // Can lend one more now, as far as their number goes.
   bool has_room() const { return lent_ < limit_ && !used_up() && !draining_; }
   // Has lent as many as one connection ever may.
@@ -140,8 +140,8 @@ class UpstreamConnection : public Disposable,
   const uint64_t opened_ms_;
   const uint64_t retire_ms_;
   uint32_t lent_ = 0;
-  uint64_t lent_batch_ = 0;
-  uint32_t lent_in_batch_ = 0;
+  uint64_t lent_burst_ = 0;
+  uint32_t lent_in_burst_ = 0;
   uint32_t limit_;
   uint32_t requests_ = 0;
   const uint32_t most_requests_;

@@ -7,7 +7,7 @@
 // A connection of HTTP/1 has one stream. It is lent to one user at a time, the one that was used last first:
 // the others may grow old and close. One of HTTP/2 has many, and streams are spread: kube-proxy chooses an
 // endpoint for each connection, so that a single one would hold all requests of an application to one pod.
-// The first few requests dial, the others go where the fewest streams are, some of a batch together, and
+// The first few requests dial, the others go where the fewest streams are, some of a burst together, and
 // where no connection has room another one is dialled. Each of them is replaced before long (replacing.cc).
 // Defaults are those of EngineSettings.
 #ifndef SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
