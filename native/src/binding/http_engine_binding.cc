@@ -205,6 +205,7 @@ bool HttpEngineBinding::Answer(int32_t frontend_id, const http::RequestHead& hea
   engine_->decided_fields().clear();
   const bool decided = DecideInScope(frontend_id, head);
   current_ = nullptr;
+  engine_->ForgetMoment();
   if (!decided) return false;
   std::memcpy(static_cast<void*>(decision), decision_, sizeof *decision);
   if (memorable && decision->repeatable == 1) memos_.Keep(frontend, question_, *decision);

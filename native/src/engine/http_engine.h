@@ -90,6 +90,8 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   bool carries() const { return !outer_streams_.open.empty(); }
   const EngineCounters& counters() const { return context_.counters; }
   const EngineSettings& settings() const { return context_.settings; }
+  // Something has taken its time in the middle of a step.
+  void ForgetMoment() { context_.moment.Forget(); }
   // Both in the order of their numbers.
   const IntrusiveList<DownstreamConnection>& downstreams() const { return downstreams_; }
   const IntrusiveList<UpstreamConnection, EveryUpstream>& upstreams() const { return backends_.open(); }

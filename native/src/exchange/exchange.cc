@@ -1,8 +1,6 @@
 // The request half of an exchange: decision, upstream connection, request body.
 #include "exchange/exchange.h"
 
-#include <uv.h>
-
 #include <algorithm>
 
 #include "log/request_log.h"
@@ -62,7 +60,7 @@ void Exchange::Clear(DownstreamStream& downstream) {
 // Hot path.
 Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& head) {
   Clear(downstream);
-  started_ns_ = uv_hrtime();
+  started_ns_ = context_.moment.NowNs();
   ++context_.counters.requests;
   ++context_.counters.requests_open;
   // HTTP/2 is told apart from the versions of HTTP/1.
@@ -164,7 +162,7 @@ Progress Exchange::SendRequest(const BodyPiece* first) {
   stream.SendHead(request_.head(), plan_.get(), RequestCopy::kOwn,
                   first == nullptr ? request_.body() : *first);
   if (stands) {
-    if (facts_.kept) facts_.connected_ns = uv_hrtime();
+    if (facts_.kept) facts_.connected_ns = context_.moment.NowNs();
     if (first != nullptr) SendToAll(*first, true);
     ForgetSent();
     AwaitContinue();
@@ -202,7 +200,7 @@ void Exchange::SendToAll(const BodyPiece& piece, bool with_head) {
 
 void Exchange::RequestComplete() {
   request_state_ = RequestState::kDone;
-  if (facts_.kept) facts_.received_ns = uv_hrtime();
+  if (facts_.kept) facts_.received_ns = context_.moment.NowNs();
   if (!mirrors_.empty()) EndMirrors();
   if (downstream_->CallerEnded()) NoteCallerEnd();
 }

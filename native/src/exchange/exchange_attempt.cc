@@ -1,6 +1,4 @@
 // How an exchange comes by an upstream stream: one attempt, and after a failure perhaps another.
-#include <uv.h>
-
 #include "exchange/exchange.h"
 
 namespace sideroute {
@@ -52,7 +50,7 @@ void Exchange::OnStreamLent() { Continue(SendRequest(nullptr)); }
 void Exchange::OnNoStream(NoStream why) { Continue(NoConnection(why)); }
 
 void Exchange::OnConnected() {
-  if (facts_.kept) facts_.connected_ns = uv_hrtime();
+  if (facts_.kept) facts_.connected_ns = context_.moment.NowNs();
   ForgetSent();
   AwaitContinue();
 }

@@ -1,6 +1,4 @@
 // How an exchange ends: with the upstream's response, with one made here, or cut short.
-#include <uv.h>
-
 #include "exchange/exchange.h"
 #include "exchange/exchange_pool.h"
 #include "log/request_log.h"
@@ -142,7 +140,7 @@ Progress Exchange::End(StreamEnd how, StreamError why) {
 void Exchange::Report() {
   if (relay_) --context_.counters.relays_open;
   --context_.counters.requests_open;
-  const uint64_t ended_ns = uv_hrtime();
+  const uint64_t ended_ns = context_.moment.NowNs();
   const double duration_ms = static_cast<double>(ended_ns - started_ns_) / 1e6;
   if (facts_.kept && context_.log->Wants(reason_, status_, grpc_status_)) Log(ended_ns);
   wait_timer_.Cancel();

@@ -1,6 +1,4 @@
 // The response half of an exchange: heads, body, and what is done when the upstream fails.
-#include <uv.h>
-
 #include "exchange/exchange.h"
 
 namespace sideroute {
@@ -91,7 +89,7 @@ Progress Exchange::TakeResponseHead(const http::ResponseHead& head, bool* stop) 
 void Exchange::NoteResponse(uint16_t status) {
   status_ = status;
   attempt_.KeepInPlace();
-  if (facts_.kept) facts_.response_ns = uv_hrtime();
+  if (facts_.kept) facts_.response_ns = context_.moment.NowNs();
 }
 
 Progress Exchange::RelayInterim(const http::ResponseHead& head) {

@@ -92,7 +92,10 @@ void Connection::Read() {
       case FillResult::kBytes:
         break;
     }
-    if (!Parse(window)) return;
+    context_.moment.Begin();
+    const bool goes_on = Parse(window);
+    context_.moment.End();
+    if (!goes_on) return;
   }
 }
 

@@ -1,10 +1,74 @@
 #include "http2/stream.h"
 
+#include <array>
 #include <cstring>
+#include <new>
+#include <utility>
 
 #include "http2/connection.h"
 
 namespace sideroute::http2 {
+
+#if !defined(__SANITIZE_ADDRESS__)
+
+namespace {
+
+// Of both kinds of streams, by their size in units.
+class StreamMemory {
+ public:
+  StreamMemory() = default;
+  StreamMemory(const StreamMemory&) = delete;
+  StreamMemory& operator=(const StreamMemory&) = delete;
+  ~StreamMemory() {
+    for (Shelf& shelf : shelves_) {
+      while (shelf.first != nullptr) ::operator delete(std::exchange(shelf.first, shelf.first->next));
+    }
+  }
+
+  void* Take(size_t size) {
+    Shelf* const shelf = ShelfOf(size);
+    if (shelf == nullptr || shelf->first == nullptr) return ::operator new(Units(size) * kUnit);
+    --shelf->count;
+    return std::exchange(shelf->first, shelf->first->next);
+  }
+  void Give(void* memory, size_t size) {
+    Shelf* const shelf = ShelfOf(size);
+    if (shelf == nullptr || shelf->count >= kMost) return ::operator delete(memory);
+    ++shelf->count;
+    shelf->first = new (memory) Free{shelf->first};
+  }
+
+ private:
+  static constexpr size_t kUnit = 64;
+  static constexpr size_t kShelves = 32;
+  static constexpr size_t kMost = 256;
+  struct Free {
+    Free* next;
+  };
+  struct Shelf {
+    Free* first = nullptr;
+    size_t count = 0;
+  };
+  static size_t Units(size_t size) { return (size + kUnit - 1) / kUnit; }
+  // Null: too large for any.
+  Shelf* ShelfOf(size_t size) { return Units(size) < kShelves ? &shelves_[Units(size)] : nullptr; }
+
+  std::array<Shelf, kShelves> shelves_;
+};
+
+thread_local StreamMemory stream_memory;
+
+}  // namespace
+
+void* Stream::operator new(size_t size) { return stream_memory.Take(size); }
+void Stream::operator delete(void* memory, size_t size) { stream_memory.Give(memory, size); }
+
+#else
+
+void* Stream::operator new(size_t size) { return ::operator new(size); }
+void Stream::operator delete(void* memory, size_t) { ::operator delete(memory); }
+
+#endif
 
 Stream::Stream(Connection& connection, BlockPool& blocks, uint32_t id)
     : connection_(connection),

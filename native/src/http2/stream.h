@@ -31,6 +31,9 @@ class Stream : public Disposable, public ListNode<Stream> {
   Stream(Connection& connection, BlockPool& blocks, uint32_t id);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
+  // One begins and ends with each request: their memory is used again, a bounded number of each size.
+  static void* operator new(size_t size);
+  static void operator delete(void* memory, size_t size);
 
   uint32_t id() const { return id_; }
   bool remote_ended() const { return remote_ended_; }
