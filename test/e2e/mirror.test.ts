@@ -94,7 +94,7 @@ t.setTimeout(FULL ? 1_800_000 : 180_000);
 t.test(
   `SPEC F10: ${REQUESTS} requests beside a mirror that never answers all succeed, in constant memory`,
   async (t) => {
-    const mesh = await Mesh.start(t);
+    const mesh = await Mesh.start(t, ['mesh'], 'HTTP/1.1', MOST_WAITING);
     const pod = mesh.cluster.addPod('silent');
     mesh.cluster.addService(SILENT_IP, 80, [{ address: pod.v4, port: SILENT_PORT }]);
     await startFixture(pod, 'silent-server', String(SILENT_PORT));

@@ -43,7 +43,7 @@ function documents(): string {
     .flatMap((name) => [
       rule(name, PLAIN),
       rule(name, RETRIED, '      retry: { codes: [503], attempts: 1 }\n'),
-      rule(name, TIMED, '      retry: { attempts: 5 }\n      timeouts: { backendRequest: 200ms }\n'),
+      rule(name, TIMED, '      retry: { attempts: 5 }\n      timeouts: { backendRequest: 400ms }\n'),
     ]);
   return (
     services.join('') +

@@ -84,6 +84,8 @@ export class Mesh {
     t: Test,
     namespaces: readonly ('mesh' | 'consumer')[] = ['mesh'],
     version: Version = 'HTTP/1.1',
+    // Copies are counted: none is given up because its pod is slower than the one that answers.
+    maxMirrors = 1_000,
   ): Promise<Mesh> {
     const { cluster, directory } = clusterOf(t);
     const started = Object.entries(ECHOES).map(async ([name, namespace]) => {
@@ -110,8 +112,7 @@ export class Mesh {
     await Promise.all(
       clientPods.map(async ({ namespace, pod }) => {
         const flags = ['--namespace', namespace, '--resolv-conf', resolvConf];
-        // Copies are counted: none is given up because its pod is slower than the one that answers.
-        const sidecar = await Sidecar.start(pod, volume.path, ...flags, '--max-mirrors', '1000');
+        const sidecar = await Sidecar.start(pod, volume.path, ...flags, '--max-mirrors', String(maxMirrors));
         const exchange = new ExchangeClient(pod);
         t.teardown(() => exchange.end());
         mesh.#clients.set(namespace, { sidecar, exchange });
