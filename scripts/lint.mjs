@@ -1,6 +1,7 @@
 /**
- * `npm run lint`: ESLint on one processor, meanwhile prettier and clang-format on another. What each has to say is shown in one piece when it has
- * ended, on standard error as all of it; the exit status is 1 when one of them finds something.
+ * `npm run lint [-- FILE...]`, of all files or of these: ESLint on one processor, meanwhile prettier and clang-format on another. What
+ * each has to say is shown in one piece when it has ended, on standard error as all of it; the exit status is 1 when one of them finds
+ * something.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const files = process.argv.length > 2 ? process.argv.slice(2) : ['.'];
 const bin = (name) => join(root, 'node_modules', '.bin', name);
 const native = ['src', 'test', 'fuzz']
   .flatMap((room) =>
@@ -34,10 +36,10 @@ async function oneAfterTheOther(steps) {
 }
 
 const results = await Promise.all([
-  run('ESLint', bin('eslint'), ['.']),
+  run('ESLint', bin('eslint'), files),
   oneAfterTheOther([
     ['clang-format', 'clang-format-14', ['--dry-run', '-Werror', ...native]],
-    ['prettier', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
+    ['prettier', bin('prettier'), ['--check', '--log-level', 'warn', ...files]],
   ]),
 ]);
 process.exitCode = results.every(Boolean) ? 0 : 1;
