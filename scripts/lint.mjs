@@ -1,7 +1,7 @@
 /**
- * `npm run lint [-- FILE...]`, of all files or of these: ESLint on one processor, meanwhile prettier and clang-format on another. What
- * each has to say is shown in one piece when it has ended, on standard error as all of it; the exit status is 1 when one of them finds
- * something.
+ * `npm run lint [-- FILE...]`, of all files or of these: oxlint, then ESLint for what oxlint does not have, meanwhile clang-format and
+ * prettier on another processor. What each has to say is shown in one piece when it has ended, on standard error as all of it; the exit
+ * status is 1 when one of them finds something.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -36,7 +36,10 @@ async function oneAfterTheOther(steps) {
 }
 
 const results = await Promise.all([
-  run('ESLint', bin('eslint'), files),
+  oneAfterTheOther([
+    ['oxlint', bin('oxlint'), ['--type-aware', '--deny-warnings', ...files]],
+    ['ESLint', bin('eslint'), files],
+  ]),
   oneAfterTheOther([
     ['clang-format', 'clang-format-14', ['--dry-run', '-Werror', ...native]],
     ['prettier', bin('prettier'), ['--check', '--log-level', 'warn', ...files]],

@@ -160,7 +160,7 @@ export class BackendRegistry {
   /** `key`: `namespace/name:port`. Null when the current tables do not have it. */
   knowledge(key: string): Knowledge | null {
     const entry = this.#entries.get(key);
-    if (entry === undefined || entry.subscription === null) return null;
+    if (entry?.subscription == null) return null;
     const { state } = entry.backend;
     return state === 'resolved' ? presence(entry.subscription.current) : absence(state, entry.error);
   }

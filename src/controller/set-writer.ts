@@ -208,7 +208,7 @@ export class SetWriter {
     signal: AbortSignal,
   ): Promise<RootExtras> {
     const names = namesOf(others);
-    if (others.length === 0 || before === undefined || before.textHash === null) return { names, data: {} };
+    if (others.length === 0 || before?.textHash == null) return { names, data: {} };
     const bytes = rootThere(before, there) ?? (await this.#shards.bytes(before, shardKey(0), signal));
     if (bytes === null) return { names, data: {} };
     const opened = await openShard(0, bytes);

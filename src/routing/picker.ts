@@ -55,7 +55,7 @@ export class WeightedPicker<T> {
 
   /** Hot path: bench/micro/decide.ts. */
   next(): T {
-    // eslint-disable-next-line @typescript-eslint/no-this-alias -- a loop, not a recursion
+    // oxlint-disable-next-line typescript/no-this-alias -- a loop, not a recursion
     let level: WeightedPicker<T> = this;
     while (level.#rest !== null) {
       const phase = level.#phase + level.#weight;

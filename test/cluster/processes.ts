@@ -82,7 +82,7 @@ export class Daemon {
   }
 
   get isRunning(): boolean {
-    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+    return this.#child?.exitCode === null && this.#child.signalCode === null;
   }
 
   /** Of the program as the machine counts, or undefined when it does not run. */
