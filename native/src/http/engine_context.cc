@@ -3,8 +3,10 @@
 #include <cstdio>
 #include <ctime>
 
+#include "net/lingering_close.h"
 #include "net/memory_guard.h"
 #include "net/reactor.h"
+#include "net/stream_socket.h"
 
 namespace sideroute {
 
@@ -31,6 +33,18 @@ EngineContext::EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBu
 EngineContext::~EngineContext() = default;
 
 bool EngineContext::short_of_memory() const { return memory.refusing(); }
+
+LingeringClose* EngineContext::Linger(StreamSocket& socket) {
+  constexpr size_t kMost = 1024;
+  if (socket.write_failed() || socket.gone() || lingering.size() >= kMost) return nullptr;
+  std::vector<uint8_t> unsent = socket.TakeUnsent();
+  socket.DropKept();
+  auto taken = std::make_unique<LingeringClose>(reactor, linger_deadlines, lingering, socket.Detach(),
+                                                std::move(unsent));
+  LingeringClose* const last = taken.get();
+  lingering.Add(std::move(taken));
+  return last;
+}
 
 std::string_view EngineContext::DateLine() {
   const int64_t now = time(nullptr);

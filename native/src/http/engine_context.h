@@ -28,11 +28,13 @@ class Backend;
 class Backends;
 class ConnectionList;
 class DeadlineQueue;
+class LingeringClose;
 class MemoryGuard;
 class OwnDials;
 class Reactor;
 class RequestLog;
 class RequestServers;
+class StreamSocket;
 
 namespace http1 {
 struct Readers;
@@ -85,6 +87,9 @@ struct EngineContext {
   bool short_of_memory() const;
   // Destroys `object` when the turn ends: its methods may be on the stack, its events in the batch.
   void Bury(std::unique_ptr<Disposable> object) { buried.push_back(std::move(object)); }
+  // What is unsent of a connection still leaves, and FIN, by the one that is given back: to be started when
+  // the connection has closed. Null: there is nobody to take it, or there are too many of these.
+  LingeringClose* Linger(StreamSocket& socket);
   // Has ServeWaiting called at the end of the turn, once.
   void ServeLater(Backend* backend, bool* marked) {
     if (*marked) return;

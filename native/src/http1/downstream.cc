@@ -19,7 +19,6 @@ namespace {
 
 // What a request costs that is answered at once, in bytes moved.
 constexpr size_t kRequestCost = 16 * 1024;
-constexpr size_t kMaxLingering = 1024;
 // While draining an idle connection is left this long: a request may be on its way to it.
 constexpr uint64_t kDrainIdleMs = 1000;
 
@@ -188,16 +187,9 @@ void Downstream::LoadPeer() {
 void Downstream::CloseAfterResponse(bool orderly) {
   if (!open()) return;
   if (orderly && !has_unsent()) return CloseNow(false);
-  if (StreamSocket::write_failed() || StreamSocket::gone() || context_.lingering.size() >= kMaxLingering)
-    return CloseNow(false);
-  std::vector<uint8_t> unsent = TakeUnsent();
-  DropKept();
-  auto lingering = std::make_unique<LingeringClose>(context_.reactor, context_.linger_deadlines,
-                                                    context_.lingering, Detach(), std::move(unsent));
-  LingeringClose* started = lingering.get();
-  context_.lingering.Add(std::move(lingering));
+  LingeringClose* const lingering = context_.Linger(*this);
   CloseNow(false);
-  started->Start();
+  if (lingering != nullptr) lingering->Start();
 }
 
 void Downstream::CloseNow(bool reset) {

@@ -16,7 +16,6 @@ namespace {
 // come together share reads and sends.
 constexpr size_t kRequestCost = 4 * 1024;
 constexpr uint32_t kMostStreams = 250;
-constexpr size_t kMaxLingering = 1024;
 // While draining: requests may be on their way that were sent before the client heard of it.
 constexpr uint64_t kLeaveMs = 1000;
 
@@ -300,16 +299,9 @@ void Downstream::CloseLingering() {
   FlushFrames();
   EndStreams(ErrorCode::kNoError);
   if (!open()) return;
-  if (StreamSocket::write_failed() || gone() || context_.lingering.size() >= kMaxLingering)
-    return CloseNow(false);
-  std::vector<uint8_t> unsent = TakeUnsent();
-  DropKept();
-  auto lingering = std::make_unique<LingeringClose>(context_.reactor, context_.linger_deadlines,
-                                                    context_.lingering, Detach(), std::move(unsent));
-  LingeringClose* started = lingering.get();
-  context_.lingering.Add(std::move(lingering));
+  LingeringClose* const lingering = context_.Linger(*this);
   CloseNow(false);
-  started->Start();
+  if (lingering != nullptr) lingering->Start();
 }
 
 void Downstream::CloseNow(bool reset) {
