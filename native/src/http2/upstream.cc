@@ -102,7 +102,7 @@ bool Upstream::IsConnected() const {
   return getpeername(fd(), reinterpret_cast<sockaddr*>(&peer), &length) == 0;
 }
 
-std::vector<UpstreamRequest*> Upstream::Lenders() const {
+std::vector<UpstreamRequest*> Upstream::LentStreams() const {
   std::vector<UpstreamRequest*> all;
   for (UpstreamRequest* each = requests_.Front(); each != nullptr; each = requests_.After(each)) {
     all.push_back(each);
@@ -121,7 +121,7 @@ void Upstream::OnEvent() {
     FlushFrames();
     ping_timer_.ArmAfter(Connection::context_.settings.ping_after_ms);
     // Each may give its stream back, and others with it; they stay until the batch ends.
-    for (UpstreamRequest* request : Lenders()) {
+    for (UpstreamRequest* request : LentStreams()) {
       if (request->user() != nullptr) request->NoteStands();
     }
     if (over()) return;
@@ -132,7 +132,7 @@ void Upstream::OnEvent() {
 // Each gives its stream back, and dials anew.
 void Upstream::ConnectFailed() {
   leaving_ = true;
-  for (UpstreamRequest* request : Lenders()) {
+  for (UpstreamRequest* request : LentStreams()) {
     if (request->user() != nullptr) request->user()->OnConnectFailed();
   }
   NoteFailed();
@@ -201,7 +201,7 @@ void Upstream::Tell(Stream& stream) {
 void Upstream::OnGoaway(uint32_t last, ErrorCode) {
   leaving_ = true;
   TellCurrent();
-  for (UpstreamRequest* request : Lenders()) {
+  for (UpstreamRequest* request : LentStreams()) {
     // What has no number yet waits to be sent.
     if (request->user() == nullptr || (request->id() != 0 && request->id() <= last)) continue;
     Lose(*request, ErrorCode::kRefusedStream);
@@ -213,7 +213,7 @@ void Upstream::OnGoaway(uint32_t last, ErrorCode) {
 void Upstream::OnStreams() {}
 
 void Upstream::OnSettled() {
-  for (UpstreamRequest* request : Lenders()) {
+  for (UpstreamRequest* request : LentStreams()) {
     if (request->user() == nullptr || !request->awaits_connects()) continue;
     request->SendAwaited();
     if (request->is_reset()) Tell(*request);
@@ -227,7 +227,7 @@ void Upstream::AwaitConnects() {
 
 // Those that cannot be sent, or have waited for too long.
 void Upstream::OnConnectsTimer() {
-  for (UpstreamRequest* request : Lenders()) {
+  for (UpstreamRequest* request : LentStreams()) {
     if (request->user() == nullptr) continue;
     if (request->awaits_connects()) request->RefuseConnect();
     if (request->is_reset()) Tell(*request);
@@ -269,7 +269,7 @@ void Upstream::Vanish() {
 // Who has a stream has been told, or reads what has come; the last one closes the connection.
 void Upstream::OnOver(bool) {
   leaving_ = true;
-  for (UpstreamRequest* request : Lenders()) {
+  for (UpstreamRequest* request : LentStreams()) {
     if (request->user() != nullptr && request->id() == 0) {
       Lose(*request, ErrorCode::kRefusedStream);
       Tell(*request);

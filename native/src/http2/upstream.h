@@ -62,7 +62,7 @@ class Upstream final : public Connection, public UpstreamConnection {
   // Asks the kernel.
   bool IsConnected() const;
   void ConnectFailed();
-  std::vector<UpstreamRequest*> Lenders() const;
+  std::vector<UpstreamRequest*> LentStreams() const;
 
   IntrusiveList<UpstreamRequest, Lent> requests_;
   uint32_t next_id_ = 1;
