@@ -8,7 +8,7 @@
  * Of the others the last ones keep what was known of them, since what an edit takes away may come back with the next; so do
  * those that requests in progress still go to.
  */
-import { backendProtocol } from '../config/support.ts';
+import { backendProtocol, tcpPort } from '../config/support.ts';
 import type { Logger } from '../log.ts';
 import type { Backend, InternBackend } from '../routing/decision.ts';
 import { addressFault, faultText } from './addresses.ts';
@@ -186,7 +186,7 @@ export class BackendRegistry {
     const { backend, subscription } = entry;
     if (subscription === null) return;
     const { current, service } = subscription;
-    const declared = service?.ports.find((port) => port.port === backend.port && port.protocol === 'TCP');
+    const declared = service === null ? undefined : tcpPort(service, backend.port);
     const protocol = backendProtocol(declared?.appProtocol ?? null);
     if (protocol !== (backend.protocol ?? null)) {
       backend.protocol = protocol;

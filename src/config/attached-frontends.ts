@@ -8,7 +8,7 @@ import type { AttachedFrontend, AttachedRule } from './attachment.ts';
 import { winnersOf } from './conflicts.ts';
 import { covers, EVERY_PORT, type Claim } from './parents.ts';
 import { kindOf, type Progress } from './progress.ts';
-import { isCarriedRoute, isOpaqueProtocol } from './support.ts';
+import { isCarriedRoute, isOpaqueProtocol, tcpPort } from './support.ts';
 
 /** Ordered by key. */
 export function* buildFrontends(claims: readonly Claim[], progress: Progress): Steps<AttachedFrontend[]> {
@@ -42,7 +42,7 @@ function buildFrontend(claims: readonly Claim[], port: number, progress: Progres
   }
   const { service: label, parent } = claims[0]!;
   const service = progress.services.get(label) ?? null;
-  const declared = service?.ports.find((candidate) => candidate.port === port && candidate.protocol === 'TCP');
+  const declared = service === null ? undefined : tcpPort(service, port);
   // A kind that is not carried yet has the port to itself: its connections are not to be read as HTTP.
   const first = winners[0]!.route;
   const carried = isCarriedRoute(first);

@@ -3,7 +3,14 @@
  * and by `routing/table.ts`, which acts on it, so that the report and the behaviour cannot differ.
  */
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
-import type { BackendObjectReference, CarriedRoute, HttpRouteFilter, Resource, Service } from '../gateway-api/types.ts';
+import type {
+  BackendObjectReference,
+  CarriedRoute,
+  HttpRouteFilter,
+  Resource,
+  Service,
+  ServicePort,
+} from '../gateway-api/types.ts';
 
 export type CarriedKind = CarriedRoute['kind'];
 
@@ -17,7 +24,7 @@ export function answerOf(kind: CarriedKind, reason: RequestReason): string {
   return kind === 'GRPCRoute' ? (grpc ?? String(status)) : String(status);
 }
 
-/** Filters that are read but not carried out. A rule with one answers 500 `unsupported_filter`: it is never skipped. */
+/** Filters that are read but not carried out. A rule with one answers `unsupported_filter`: it is never skipped. */
 const NOT_CARRIED: ReadonlySet<HttpRouteFilter['type']> = new Set(['ExternalAuth', 'ExtensionRef']);
 
 export function isCarriedFilter(filter: HttpRouteFilter): boolean {
@@ -97,6 +104,11 @@ export interface BackendRefusal {
   readonly message: string;
 }
 
+/** The port of a number that connections can be for. A Service may have one of UDP with the same number. */
+export function tcpPort({ ports }: Service, number: number): ServicePort | undefined {
+  return ports.find(({ port, protocol }) => port === number && protocol === 'TCP');
+}
+
 export function serviceKey(namespace: string, name: string): string {
   return `${namespace}/${name}`;
 }
@@ -128,7 +140,7 @@ export function refuseBackend(
   if (service.headless) {
     return { reason: 'BackendNotFound', message: `Service ${key} is headless and has no ClusterIP to send to` };
   }
-  const port = service.ports.find((candidate) => candidate.port === ref.port && candidate.protocol === 'TCP');
+  const port = tcpPort(service, ref.port);
   if (port === undefined) {
     return { reason: 'BackendNotFound', message: `Service ${key} has no TCP port ${ref.port}` };
   }
