@@ -152,7 +152,7 @@ void Acceptor::OnAcceptable(Listener& listener) {
     UniqueFd fd = listener.Accept(&peer, &error);
     if (error == -EAGAIN) return SetCrowded(false);
     if (IsOutOfResources(error)) {
-      probe_descriptors_ = true;
+      OnShortage();
       return Pause(AcceptLimit::kDescriptors);
     }
     // Anything else concerns this one connection, which is gone (ECONNABORTED and network errors, accept(2)).
@@ -271,6 +271,7 @@ void Acceptor::OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upst
 void Acceptor::OnDetectionClosed(Detection* detection, int error) {
   detections_.Remove(detection);
   if (error == 0) return;
+  if (IsOutOfResources(error)) OnShortage();
   DropUnserved(ConnectionReason::kAcceptLimit, detection->peer(), detection->destination(), error, true);
 }
 
@@ -279,8 +280,10 @@ void Acceptor::OnTunnelDecided(ConnectionReason reason) { Count(reason); }
 void Acceptor::OnTunnelClosed(Passthrough* tunnel, int error) {
   tunnels_.Remove(tunnel);
   if (error == 0) return LogTunnel(*tunnel, tunnel->reason(), 0);
+  const bool short_of_resources = IsOutOfResources(error);
+  if (short_of_resources) OnShortage();
   const ConnectionReason reason =
-      IsOutOfResources(error) ? ConnectionReason::kAcceptLimit : ConnectionReason::kConnectFailure;
+      short_of_resources ? ConnectionReason::kAcceptLimit : ConnectionReason::kConnectFailure;
   LogTunnel(*tunnel, reason, error);
   Drop(reason, tunnel->destination(), error);
 }
@@ -384,6 +387,13 @@ size_t Acceptor::CloseLargest(MemoryHolders::Demand& demand) {
   // Calls back, and whoever is called may close everything.
   for (const NetAddress& destination : dropped) Drop(ConnectionReason::kOverload, destination, 0);
   return dropped.size();
+}
+
+// Others hold more descriptors than they did at the start, or the limit was lowered: whoever comes next waits
+// until the kernel has some, instead of being accepted and lacking the one for its dial as well.
+void Acceptor::OnShortage() {
+  probe_descriptors_ = true;
+  descriptor_limit_ = DescriptorLimit();
 }
 
 // From the first pause until nobody waits any more.

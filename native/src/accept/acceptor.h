@@ -155,6 +155,7 @@ class Acceptor final : public Disposable,
   bool MakeRoom();
   void Pause(AcceptLimit limit);
   void ResumeIfPossible();
+  void OnShortage();
   void SetCrowded(bool crowded);
 
   Reactor& reactor_;

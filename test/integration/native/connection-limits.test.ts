@@ -163,34 +163,36 @@ void inPod(t, import.meta.url, (pod) => {
       });
   });
 
-  t.test('accepting goes on after the limit of descriptors was lowered while connections were open', async (t) => {
-    const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=1000:1000'] });
-    await listen(t, pod.v4, TUNNELLED, (end) => void end.write('hello'));
-    const greeted = (clients: readonly WireEnd[]): boolean => clients.every((client) => client.text === 'hello');
-    const dialled = (count: number): Promise<WireEnd[]> =>
-      Promise.all(Array.from({ length: count }, () => dial(t, SERVICE.v4, TUNNELLED)));
-    const early = await dialled(20);
-    await eventually('their tunnels', () => greeted(early));
-    const { fds } = await acceptor.state();
-    // As its own user may.
-    const asItself = ['--reuid', String(PROXY_UID), '--regid', String(PROXY_UID), '--clear-groups'];
-    const limit = ['prlimit', '--pid', String(acceptor.child.pid), `--nofile=${fds}:1000`];
-    t.equal(spawnSync('setpriv', [...asItself, ...limit]).status, 0);
-    // One may be accepted and have no descriptor for its dial: reset, perhaps before its client has seen it connected. Whoever comes after it waits,
-    // also where each comes by itself.
-    const paused = async (): Promise<boolean> => (await acceptor.counters()).acceptPauses.descriptors > 0;
-    const told = (client: WireEnd): boolean => client.closed || client.text === 'hello';
-    for (let i = 0; i < 60 && !(await paused()); i++) {
-      const client = await dial(t, SERVICE.v4, TUNNELLED).catch(() => undefined);
-      if (client) await eventually('its end, or a pause', async () => told(client) || (await paused()));
-    }
-    t.ok(await paused());
-    const short = (await acceptor.events()).dropped.filter(({ reason }) => reason === 'accept_limit');
-    t.ok(short.length <= 1, `${short.length} were reset`);
-    const another = await dialled(1);
-    for (const client of early) client.reset();
-    await eventually('another one', () => greeted(another));
-  });
+  // The dial, or the connection and its dial, or neither of them has a descriptor at first.
+  for (const free of [0, 1, 2, 3])
+    t.test(`accepting goes on after the limit was lowered while connections were open, to ${free} more`, async (t) => {
+      const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=1000:1000'] });
+      await listen(t, pod.v4, TUNNELLED, (end) => void end.write('hello'));
+      const greeted = (clients: readonly WireEnd[]): boolean => clients.every((client) => client.text === 'hello');
+      const dialled = (count: number): Promise<WireEnd[]> =>
+        Promise.all(Array.from({ length: count }, () => dial(t, SERVICE.v4, TUNNELLED)));
+      const early = await dialled(20);
+      await eventually('their tunnels', () => greeted(early));
+      const { fds } = await acceptor.state();
+      // As its own user may.
+      const asItself = ['--reuid', String(PROXY_UID), '--regid', String(PROXY_UID), '--clear-groups'];
+      const limit = ['prlimit', '--pid', String(acceptor.child.pid), `--nofile=${fds + free}:1000`];
+      t.equal(spawnSync('setpriv', [...asItself, ...limit]).status, 0);
+      // One may be accepted and have no descriptor for its dial: reset, perhaps before its client has seen it connected. Whoever comes after it
+      // waits, also where each comes by itself. Pipes that tunnels have left idle give way to dials, so that some are served before that.
+      const paused = async (): Promise<boolean> => (await acceptor.counters()).acceptPauses.descriptors > 0;
+      const told = (client: WireEnd): boolean => client.closed || client.text === 'hello';
+      for (let i = 0; i < 60 && !(await paused()); i++) {
+        const client = await dial(t, SERVICE.v4, TUNNELLED).catch(() => undefined);
+        if (client) await eventually('its end, or a pause', async () => told(client) || (await paused()));
+      }
+      t.ok(await paused(), 'accepting has paused');
+      const short = (await acceptor.events()).dropped.filter(({ reason }) => reason === 'accept_limit');
+      t.ok(short.length <= 1, `${short.length} were reset`);
+      const another = await dialled(1);
+      for (const client of early) client.reset();
+      await eventually('another one', () => greeted(another));
+    });
 
   t.test('short of descriptors, tunnels move on', async (t) => {
     const acceptor = await AcceptorProcess.start(t, { wrapper: ['prlimit', '--nofile=100:100'] });
