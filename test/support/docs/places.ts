@@ -27,10 +27,13 @@ export function repositoryCopy(): Place {
   return { directory, close: remove, run: (script, env) => bash(script, directory, env) };
 }
 
-/** As somebody would run it who is in `directory`: without what npm and tap have set for the test itself. */
+/**
+ * As somebody would run it who is in `directory`: without what npm and tap have set for the test itself. tap gives each child the loader that the
+ * test has, whatever `env` says, by NODE_OPTIONS; env(1) takes it away again.
+ */
 function bash(script: string, cwd: string, env: Readonly<Record<string, string>> = {}): Promise<ShellResult> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|TAP|_TAPJS|NODE_OPTIONS)/.test(name));
-  const child = spawn('bash', ['-euo', 'pipefail', '-c', script], {
+  const child = spawn('env', ['--unset=NODE_OPTIONS', 'bash', '-euo', 'pipefail', '-c', script], {
     cwd,
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
