@@ -177,6 +177,8 @@ function describeBackend(
     ...{ group, kind, namespace, name, port },
     state: used === null ? unusable : used.state,
     addresses: used?.addresses ?? [],
+    // What is spoken there whatever the caller speaks.
+    protocol: used?.protocol ?? null,
     message: refused ?? (used === null ? null : (errors.get(used) ?? null)),
   };
 }

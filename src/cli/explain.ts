@@ -1,5 +1,6 @@
 /** `sideroute explain`: which rule a request would match and why, on the tables the sidecar would serve it from. */
 import { Option, type Command } from 'commander';
+import { backendProtocol, serviceKey, tcpPort } from '../config/support.ts';
 import { ProxyError } from '../errors.ts';
 import type { Backend, FieldLine } from '../routing/decision.ts';
 import {
@@ -39,7 +40,9 @@ function backendFrom({ attachment }: RouteInput): (namespace: string, name: stri
     const key = `${namespace}/${name}:${port}`;
     let backend = backends.get(key);
     if (backend === undefined) {
-      const addresses = attachment.services.get(`${namespace}/${name}`)?.clusterIPs ?? [];
+      const service = attachment.services.get(serviceKey(namespace, name));
+      const addresses = service?.clusterIPs ?? [];
+      const declared = service === undefined ? undefined : tcpPort(service, port);
       const state = 'resolved' as const;
       backend = {
         namespace,
@@ -49,6 +52,7 @@ function backendFrom({ attachment }: RouteInput): (namespace: string, name: stri
         id: backends.size,
         addresses: addresses.length > 0 ? addresses : ['(from DNS)'],
         state,
+        protocol: backendProtocol(declared?.appProtocol ?? null),
       };
       backends.set(key, backend);
     }

@@ -166,6 +166,8 @@ export type ConfigMatch = ConfigHttpMatch | ConfigGrpcMatch;
 /** `type` names the kind; what belongs to it stands in a field named like it. */
 export type ConfigFilter = Readonly<Record<string, unknown>> & { readonly type: string };
 
+export type Protocol = 'http1' | 'http2';
+
 export interface ConfigTarget {
   readonly group: string;
   readonly kind: string;
@@ -174,6 +176,8 @@ export interface ConfigTarget {
   readonly port: number | null;
   readonly state: string;
   readonly addresses: readonly string[];
+  /** What is spoken there; null: what the caller speaks. */
+  readonly protocol: Protocol | null;
   readonly message: string | null;
 }
 
@@ -265,6 +269,8 @@ export interface ExplainedLocal {
 export interface ExplainedForward {
   readonly kind: 'forward';
   readonly addresses: readonly string[];
+  /** As of a target. */
+  readonly protocol: Protocol | null;
   readonly request: ExplainedRequest;
   readonly response: { readonly remove: readonly string[]; readonly append: readonly string[] };
   readonly policy: {

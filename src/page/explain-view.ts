@@ -9,7 +9,7 @@ import type {
   Explanation,
 } from './answers.ts';
 import { byId, byIdOf, h, setText, type Child } from './dom.ts';
-import { formatCount, formatDuration, formatShare, serviceName } from './format.ts';
+import { formatCount, formatDuration, formatProtocol, formatShare, serviceName } from './format.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE'];
 const MAX_SERVICES = 500;
@@ -178,7 +178,8 @@ function shareCard({ backend, weight, percent, answer }: ExplainedShare, call: b
   return h('section', { class: 'card answer' }, title, bar, ...body);
 }
 
-function forward({ addresses, request, response, policy, mirrors }: ExplainedForward): HTMLElement[] {
+function forward({ addresses, protocol, request, response, policy, mirrors }: ExplainedForward): HTMLElement[] {
+  const spoken = protocol === null ? '' : `, in ${formatProtocol(protocol)}`;
   const limits: string[] = [];
   if (policy !== null && policy.requestTimeoutMs > 0)
     limits.push(`Request timeout ${formatDuration(policy.requestTimeoutMs)}`);
@@ -192,7 +193,7 @@ function forward({ addresses, request, response, policy, mirrors }: ExplainedFor
     );
   }
   return [
-    h('p', { class: 'hint' }, `At ${addresses.join(', ')}. The request as the backend receives it:`),
+    h('p', { class: 'hint' }, `At ${addresses.join(', ')}${spoken}. The request as the backend receives it:`),
     requestBlock(request),
     ...lines('Its response', [
       ...response.remove.map((name) => `without ${name}`),

@@ -1,5 +1,5 @@
 /** Numbers, times and parts of rules as people read them. Pure, without a browser. */
-import type { ConfigBackend, ConfigFilter, ConfigMatch, ConfigRule } from './answers.ts';
+import type { ConfigBackend, ConfigFilter, ConfigMatch, ConfigRule, Protocol } from './answers.ts';
 
 const NONE = '–';
 const THOUSANDS = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
@@ -22,6 +22,10 @@ export function formatShare(share: number | null): string {
   if (percent === 0 || percent === 100) return `${percent}%`;
   if (percent < 0.1) return '<0.1%';
   return `${Math.min(percent, 99.9).toFixed(percent < 10 || percent > 99 ? 1 : 0)}%`;
+}
+
+export function formatProtocol(protocol: Protocol): string {
+  return protocol === 'http2' ? 'HTTP/2' : 'HTTP/1.1';
 }
 
 export function formatMs(ms: number | null): string {

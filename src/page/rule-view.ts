@@ -1,7 +1,7 @@
 /** One rule of a frontend: what it matches, what it does, and its backends with their live numbers. */
 import type { ConfigBackend, ConfigFrontend, ConfigMatch, ConfigRule, ConfigTarget } from './answers.ts';
 import { h } from './dom.ts';
-import { filterText, formatShare, matchParts, policyTexts, targetKey, weightShares } from './format.ts';
+import { filterText, formatProtocol, formatShare, matchParts, policyTexts, targetKey, weightShares } from './format.ts';
 import type { History } from './history.ts';
 import { labelsOf } from './model.ts';
 import { mirrorCells, RATE_COLUMNS, rateCells, reachDot, type Live } from './rate-cells.ts';
@@ -155,9 +155,11 @@ function ownRow(cells: Live): HTMLElement {
   );
 }
 
-function addressCell({ state, addresses }: ConfigTarget): HTMLElement {
+function addressCell({ state, addresses, protocol }: ConfigTarget): HTMLElement {
   const text = state === 'resolved' ? addresses.join(', ') : state;
-  return h('td', { 'data-label': 'Address', class: 'address' }, h('span', { class: `dot ${state}` }, text));
+  const spoken = protocol === null ? [] : [h('span', { class: 'protocol' }, `in ${formatProtocol(protocol)}`)];
+  const attributes = { 'data-label': 'Address', class: 'address' };
+  return h('td', attributes, h('span', { class: `dot ${state}` }, text), ...spoken);
 }
 
 /** Why an address is not known, or only an old one. */

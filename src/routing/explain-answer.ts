@@ -8,7 +8,16 @@
 import { REQUEST_REASONS } from '../errors.ts';
 import type { GrpcCode } from '../grpc-status.ts';
 import type { BackendObjectReference } from '../gateway-api/types.ts';
-import type { FieldLine, ForwardDecision, ForwardPlan, ForwardPolicy, LocalDecision, RequestHead } from './decision.ts';
+import type {
+  Backend,
+  BackendProtocol,
+  FieldLine,
+  ForwardDecision,
+  ForwardPlan,
+  ForwardPolicy,
+  LocalDecision,
+  RequestHead,
+} from './decision.ts';
 import { grpcTimeoutMs, isCallHead } from './grpc-call.ts';
 import { editLines, NO_EDITS } from './filters/field-edits.ts';
 import type { CompiledMirror } from './filters/request-mirror.ts';
@@ -20,6 +29,9 @@ export interface ExplainableRequest {
   /** Latin-1 views of bytes, as engines have them. */
   readonly fields: readonly FieldLine[];
 }
+
+/** As they stand in a request line. */
+export const PROTOCOL_NAMES: Readonly<Record<BackendProtocol, string>> = { http1: 'HTTP/1.1', http2: 'HTTP/2' };
 
 /** A request as it is sent on. Fields that only concern one connection are not considered. */
 export interface ExplainedRequest {
@@ -42,6 +54,8 @@ export interface ExplainedMirror {
 export interface ExplainedForward {
   readonly kind: 'forward';
   readonly addresses: readonly string[];
+  /** What is spoken there, whatever the caller speaks; null: what the caller speaks. */
+  readonly protocol: BackendProtocol | null;
   readonly request: ExplainedRequest;
   /** Names of fields of the backend's response that are taken out, `Name: value` of those that are put in. */
   readonly response: { readonly remove: readonly string[]; readonly append: readonly string[] };
@@ -79,7 +93,8 @@ export function explainForward(
   return {
     kind: 'forward',
     addresses: backend.addresses,
-    request: explainRequest(plan ?? null, request),
+    protocol: backend.protocol ?? null,
+    request: explainRequest(plan ?? null, backend, request),
     response: { remove, append: texts([...append, ...(responseFields ?? [])]) },
     policy: policy ?? null,
     callTimeoutMs: isCallHead(request.head) ? grpcTimeoutMs(request.head.header('grpc-timeout')) : null,
@@ -93,14 +108,19 @@ export function backendName({ group, kind, namespace, name, port }: BackendObjec
   return kind === 'Service' && group === '' ? key : `${kind} ${key}`;
 }
 
-function explainRequest(plan: ForwardPlan | null, { head, fields }: ExplainableRequest): ExplainedRequest {
+function explainRequest(
+  plan: ForwardPlan | null,
+  { protocol }: Backend,
+  { head, fields }: ExplainableRequest,
+): ExplainedRequest {
   const path = rewritePath(plan?.path ?? null, head.path);
   const query = head.query === '' ? '' : `?${head.query}`;
   const host = plan?.host ?? head.header('host');
   const others = fields.filter(({ name }) => name.toLowerCase() !== 'host');
   const edited = editLines(others, plan?.request ?? NO_EDITS);
+  const spoken = protocol ?? (isCallHead(head) ? 'http2' : 'http1');
   return {
-    line: fromWire(`${head.method} ${path}${query} ${isCallHead(head) ? 'HTTP/2' : 'HTTP/1.1'}`),
+    line: fromWire(`${head.method} ${path}${query} ${PROTOCOL_NAMES[spoken]}`),
     fields: texts(host === null ? edited : [{ name: 'Host', value: host }, ...edited]),
   };
 }
@@ -112,7 +132,7 @@ function explainMirror(mirror: CompiledMirror, request: ExplainableRequest): Exp
   return {
     backend: backendName(ref),
     percent: (numerator / denominator) * 100,
-    request: target === null || dropped !== null ? null : explainRequest(target.plan, request),
+    request: target === null || dropped !== null ? null : explainRequest(target.plan, target.backend, request),
     dropped,
   };
 }

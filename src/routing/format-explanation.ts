@@ -6,7 +6,7 @@
 import { formatDuration } from '../gateway-api/durations.ts';
 import { GRPC_CODES } from '../grpc-status.ts';
 import type { ForwardPolicy } from './decision.ts';
-import type { ExplainedLocal, ExplainedMirror, ExplainedRequest } from './explain-answer.ts';
+import { PROTOCOL_NAMES, type ExplainedLocal, type ExplainedMirror, type ExplainedRequest } from './explain-answer.ts';
 import type {
   ExplainedAnswer,
   ExplainedCandidate,
@@ -124,8 +124,10 @@ function formatVerdict({ answer, weight }: ExplainedShare, call: boolean): strin
   switch (answer.kind) {
     case 'never':
       return 'weight 0, never picked';
-    case 'forward':
-      return `weight ${weight}, at ${answer.addresses.join(', ')}`;
+    case 'forward': {
+      const spoken = answer.protocol === null ? '' : `, in ${PROTOCOL_NAMES[answer.protocol]}`;
+      return `weight ${weight}, at ${answer.addresses.join(', ')}${spoken}`;
+    }
     case 'local':
       return `weight ${weight}, ${describeLocal(answer, call)}`;
   }

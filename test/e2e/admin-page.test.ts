@@ -148,7 +148,8 @@ t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
       /set X-Tier: search, remove cookie.*timeout 2s.*2 retries on 503, backoff 50ms/i,
     );
     t.match(await text(page, '[data-rule="shop/web#2"] [data-backend="shop/web-v1:80"]'), /90%weight 90/);
-    t.match(await text(page, '[data-rule="shop/web#0"] .address'), /10\.96\.0\.12/);
+    t.match(await text(page, '[data-rule="shop/web#0"] .address'), /10\.96\.0\.12.*in HTTP\/1\.1/);
+    t.notMatch(await text(page, '[data-rule="shop/cart#1"] [data-backend="shop/cart-v1:80"] .address'), 'HTTP/');
     await shows(page, '#upstreams [data-key^="shop/web-v1:80 "]', /10\.96\.0\.11:80/);
     await shows(page, '#passthrough [data-key="unrouted"]', /tunnelled unread/);
     await shows(page, '#faults', /HTTPRoute shop\/queue.*ResolvedRefs=False/);
@@ -243,6 +244,7 @@ t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
     await shows(page, '#verdict', /^Goes to shop\/web-v2:80$/);
     t.equal(await text(page, '#announcement'), 'Goes to shop/web-v2:80', 'is said to who does not see it');
     t.match(await text(page, '#explanation .request'), /^GET \/start HTTP\/1\.1\nversion: new$/);
+    t.match(await text(page, '#explanation .answer .hint'), /10\.96\.0\.12, in HTTP\/1\.1/);
     t.match(await text(page, '#explanation .wins'), /preview.*wins.*version = "new"/);
     await type('path', '/basket');
     await type('service', 'cart.shop:80');

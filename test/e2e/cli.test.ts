@@ -144,6 +144,29 @@ t.test('explain prints the frontend, the candidates in order, the winner and why
   t.end();
 });
 
+t.test('explain says what a backend is spoken to in, as the document of its Service has it', (t) => {
+  const routes = t.testdir({
+    'r.yaml': `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: web, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: web, port: 80 }]
+  rules: [{ backendRefs: [{ name: v1, port: 80 }, { name: v1, port: 81 }, { name: v2, port: 80 }] }]
+---
+apiVersion: v1
+kind: Service
+metadata: { name: v1, namespace: shop }
+spec: { clusterIP: 10.96.0.11, ports: [{ port: 80, appProtocol: kubernetes.io/h2c, name: a }, { port: 81, name: b }] }
+`,
+  });
+  const { stdout } = sideroute('explain', '--routes', routes, '--service', 'web.shop:80');
+  t.match(stdout, /shop\/v1:80 .*at 10\.96\.0\.11, in HTTP\/2$/m);
+  t.match(stdout, /shop\/v1:81 .*at 10\.96\.0\.11$/m);
+  t.match(stdout, /shop\/v2:80 .*at \(from DNS\)$/m);
+  t.match(stdout, /GET \/ HTTP\/2$/m);
+  t.end();
+});
+
 t.test('explain --grpc follows a call through a GRPCRoute, and check tells how it fares', (t) => {
   const routes = join(fixtures, 'good-routes', 'grpc.yaml');
   const explain = (...args: string[]) =>

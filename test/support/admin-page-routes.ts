@@ -43,6 +43,9 @@ export async function startShop(cluster: Cluster, server: Pod): Promise<Shop> {
   };
 }
 
+/** web-v2 is spoken to in HTTP/1.1, whatever its caller speaks. */
+const PROTOCOLS: Partial<Record<Name, string>> = { 'web-v2': 'kubernetes.io/ws' };
+
 function serviceDocuments(): string {
   const documents = (Object.keys(SERVICES) as Name[])
     .filter((name) => name !== 'static')
@@ -50,7 +53,7 @@ function serviceDocuments(): string {
       (name) => `apiVersion: v1
 kind: Service
 metadata: {name: ${name}, namespace: shop}
-spec: {clusterIP: ${clusterIP(name)}, ports: [{port: 80}]}
+spec: {clusterIP: ${clusterIP(name)}, ports: [{port: 80, appProtocol: ${PROTOCOLS[name] ?? 'http'}}]}
 `,
     );
   return documents.join('---\n');

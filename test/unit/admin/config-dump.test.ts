@@ -85,6 +85,7 @@ t.test('frontends have their rules in order of precedence, with everything a per
   const view = viewOf([service('shop/cart', [80]), gone, database, route, other], deps);
   deps.internBackend('shop', 'v1', 80).state = 'pending';
   deps.internBackend('shop', 'v1', 80).addresses = [];
+  deps.internBackend('shop', 'v1', 80).protocol = 'http2';
   const errors = [{ backend: deps.internBackend('shop', 'v1', 80), error: 'SERVFAIL' }];
   const text = await dump({ ...view, backends: errors });
   const parsed = JSON.parse(text) as Record<string, unknown> & { frontends: { rules: unknown[] }[] };
@@ -145,8 +146,14 @@ t.test('frontends have their rules in order of precedence, with everything a per
                 weight: 3,
                 state: 'pending',
                 addresses: [],
+                protocol: 'http2',
                 message: 'SERVFAIL',
-                mirrors: [{ name: 'copy', state: 'resolved', addresses: ['10.0.0.1'], numerator: 1, denominator: 4 }],
+                mirrors: [
+                  {
+                    ...{ name: 'copy', state: 'resolved', addresses: ['10.0.0.1'], protocol: null },
+                    ...{ numerator: 1, denominator: 4 },
+                  },
+                ],
               },
               { name: 'gone', state: 'refused', message: /no TCP port 81/ },
               { name: 'idle', weight: 0, state: 'unused', message: null },

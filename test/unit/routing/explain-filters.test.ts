@@ -97,6 +97,7 @@ t.test('without filters the request is shown as it came', async (t) => {
   t.same(only, {
     kind: 'forward',
     addresses: ['10.0.0.1'],
+    protocol: null,
     request: {
       line: 'GET /a HTTP/1.1',
       fields: ['Host: web.example', 'X-Env: prod', 'x-env: again', 'Origin: https://a.example'],

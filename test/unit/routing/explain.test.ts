@@ -117,6 +117,23 @@ t.test('SPEC P1, P5: rules are shown in the order in which they are tried, longe
   );
 });
 
+t.test('SPEC B7: a backend is shown with what is spoken there, where that is not up to the caller', async (t) => {
+  const deps = testDeps();
+  deps.internBackend('ns', 'v1', 80).protocol = 'http2';
+  deps.internBackend('ns', 'v2', 80).protocol = 'http1';
+  const { outcome } = explained([canary], {}, 80, deps);
+  matches(t, outcome, {
+    shares: [
+      { backend: 'ns/v1:80', answer: { protocol: 'http2', request: { line: 'GET / HTTP/2' } } },
+      { backend: 'ns/v2:80', answer: { protocol: 'http1', request: { line: 'GET / HTTP/1.1' } } },
+      { backend: 'ns/v3:80' },
+    ],
+  });
+  const text = formatExplanation(explained([canary], {}, 80, deps));
+  t.match(text, 'ns/v1:80  weight 90, at 10.0.0.1, in HTTP/2\n');
+  t.match(text, 'ns/v2:80  weight 10, at 10.0.0.1, in HTTP/1.1\n');
+});
+
 t.test('SPEC B2: backends are shown with their share and what it gets now', async (t) => {
   const deps = testDeps();
   deps.internBackend('ns', 'v2', 80).state = 'missing';
