@@ -226,6 +226,9 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
   });
   if (options.framing == OutFraming::kChunked && !head.facts.chunked)
     output.Put("Transfer-Encoding: chunked\r\n");
+  // In HTTP/2 the end of the stream says so (RFC 9112 section 6.3).
+  const bool says_length = head.facts.Has(FieldId::kContentLength) || options.framed_elsewhere;
+  if (head.body == http::BodyKind::kLength && !says_length) output.Put("Content-Length: 0\r\n");
   if (options.connection == ConnectionField::kClose) {
     output.Put("Connection: close\r\n");
   } else if (options.connection == ConnectionField::kKeepAlive) {

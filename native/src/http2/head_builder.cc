@@ -322,8 +322,9 @@ HeadFault HeadBuilder::FinishResponse(bool ended, const Asked& asked) {
     if (has_length) {
       if (ended && facts_.content_length > 0) return HeadFault::kContentLength;
       response_.body = http::BodyKind::kLength;
-    } else if (!ended) {
-      response_.body = http::BodyKind::kChunked;
+    } else {
+      // An end with the head is a body of no length, which a caller of HTTP/1.1 has to be told.
+      response_.body = ended ? http::BodyKind::kLength : http::BodyKind::kChunked;
     }
   }
   if (switched) {
