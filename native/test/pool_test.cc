@@ -453,6 +453,19 @@ TEST("pool: a stream that is wanted fresh dials, and joins the others then") {
   CHECK_EQ(rig.context().counters.upstream_connects, 2u);
 }
 
+TEST("pool: a load of many connections at a time finds all of them again") {
+  PoolRig rig;
+  constexpr size_t kMany = 300;
+  for (int round = 0; round < 3; ++round) {
+    for (size_t i = 0; i < kMany; ++i) rig.Served(Protocol::kHttp1);
+    for (auto& user : rig.users) user->attempt.Release();
+    rig.users.clear();
+    rig.EndTurn();
+    CHECK_EQ(rig.context().counters.upstream_idle, kMany);
+    CHECK_EQ(rig.context().counters.upstream_connects, kMany);
+  }
+}
+
 // Against a model: nothing but who has what.
 TEST("pool: whatever happens in whatever order, each stream has one user, and all that is counted is there") {
   Random random(20'261'128);

@@ -96,7 +96,9 @@ struct EngineSettings {
   uint32_t shared_max_age_ms = 6'000;
   uint32_t shared_max_requests = 40;
   uint32_t max_upstream_connections = 1'024;
-  uint32_t max_upstream_idle = 64;
+  // All that were in use at one time may be used again: with fewer, each request beyond them would dial, and
+  // each that ends would close what the next one needs.
+  uint32_t max_upstream_idle = 1'024;
   // Over so many connections the streams to a backend are spread, where one has many. More are dialled when
   // these have no room. They are there for even loads, and cost little: see lending.cc.
   uint32_t upstream_spread = 8;
