@@ -22,7 +22,10 @@ const SCRAPE_SECONDS = 1;
 const RANGE_SECONDS = 10;
 const DEADLINE_MS = 60_000;
 /** Panels where 0 is what is to be seen while all is well. */
-const ZERO_WHEN_WELL = ['Invalid configurations', 'Route faults', 'Unresolved Services'];
+const ZERO_WHEN_WELL = [
+  ...['Invalid configurations', 'Route faults', 'Unresolved Services'],
+  ...['HTTP/2, streams reset', 'HTTP/2, connections ended for their peer'],
+];
 
 const scenario = new URL('../../../test/fixtures/scenario/', import.meta.url);
 const ROUTES = `apiVersion: v1
