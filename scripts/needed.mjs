@@ -1,6 +1,6 @@
 /**
- * What has to be on a machine for the demo, the tests, the cluster, the fuzzers and the test of the images. A module of the tests that runs
- * a program of `NEEDED.test` or `BUILT`, or has one run with what is in `PYTHON`, says so in a line of its own, `// Needs: NAME, NAME.`; a test file by itself asks for those of the
+ * What has to be on a machine for the demo, the tests, the guard of figures, the cluster, the fuzzers and the test of the images. A module of
+ * the tests that runs a program of `NEEDED.test` or `BUILT`, or has one run with what is in `PYTHON`, says so in a line of its own, `// Needs: NAME, NAME.`; a test file by itself asks for those of the
  * modules that it imports.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -35,6 +35,14 @@ export const NEEDED = {
     prometheus: 'prometheus',
     promtool: 'prometheus',
     chromium: 'chromium',
+  },
+  guard: {
+    valgrind: 'valgrind',
+    strace: 'strace',
+    haproxy: 'haproxy',
+    nginx: 'nginx-light',
+    wrk: 'wrk',
+    taskset: 'util-linux',
   },
   // By itself, and of one version: the next one breaks lines elsewhere.
   lint: { 'clang-format-14': 'clang-format-14' },

@@ -268,7 +268,7 @@ function compiledTypeScript() {
 }
 
 /**
- * `purpose`: `demo`, `test`, `cluster`, `fuzz` or `images`; `lint` or `types` for what reads the sources alone. `files`: the tests that
+ * `purpose`: `demo`, `test`, `guard`, `cluster`, `fuzz` or `images`; `lint` or `types` for what reads the sources alone. `files`: the tests that
  * will be run, none named: all.
  */
 export function prepare(purpose, files = []) {

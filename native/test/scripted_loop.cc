@@ -118,6 +118,31 @@ void ScriptedLoop::Turn() {
   }
 }
 
+void ScriptedLoop::Serve() {
+  uv_update_time(&loop_);
+  // No callback of the addon's adds a handle or takes one away.
+  for (uv_handle_t* handle : loop_.handles) {
+    auto* timer = reinterpret_cast<uv_timer_t*>(handle);
+    if (handle->kind != kTimer || !handle->active || timer->due_ms > loop_.now_ms) continue;
+    timer->active = false;
+    timer->callback(timer);
+  }
+  for (uv_handle_t* handle : loop_.handles) {
+    auto* poll = reinterpret_cast<uv_poll_t*>(handle);
+    if (handle->kind == kPoll && handle->active) poll->callback(poll, 0, UV_READABLE);
+  }
+  for (uv_handle_t* handle : loop_.handles) {
+    auto* idle = reinterpret_cast<uv_idle_t*>(handle);
+    while (handle->kind == kIdle && handle->active) idle->callback(idle);
+  }
+}
+
+int ScriptedLoop::poll_fd() const {
+  const std::vector<uv_poll_t*> active = ActiveOf<uv_poll_t>(loop_, kPoll);
+  CHECK_EQ(active.size(), 1u);
+  return active.front()->fd;
+}
+
 void ScriptedLoop::Pass(uint64_t ms) {
   const uint64_t end = loop_.clock_ms + ms;
   for (;;) {

@@ -1,0 +1,71 @@
+/**
+ * What sideroute costs, in figures that do not flake, against those of bench/guard/figures.json; fails where one is worse. As a rule by
+ * `npm run guard`, which prepares what it needs.
+ *
+ *     node dist/bench/guard/guard.js [--only MEASURE,MEASURE...] [--update] [--show FIGURE]
+ *
+ * `--update` records what it measures instead; `--show` prints one figure in detail.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { advice, compare, isFailure, measureOf, table, update, type Figure, type Figures } from './figures.ts';
+import { allocations, build, instructions, showAllocations, showInstructions } from './instructions.ts';
+import { root } from './root.ts';
+
+interface Measure {
+  readonly figures: () => Figure[] | Promise<Figure[]>;
+  /** Of a figure: the rest of its name. */
+  readonly show: (what: string) => string | Promise<string>;
+}
+
+const MEASURES: Readonly<Record<string, Measure>> = {
+  instructions: { figures: instructions, show: showInstructions },
+  allocations: { figures: allocations, show: showAllocations },
+};
+
+const FILE = join(root, 'bench', 'guard', 'figures.json');
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: Object.keys(MEASURES).join(',') },
+    update: { type: 'boolean', default: false },
+    show: { type: 'string' },
+  },
+});
+
+function measureNamed(name: string): Measure {
+  const found = MEASURES[name];
+  if (found === undefined) throw new Error(`no measure ${name}: there are ${Object.keys(MEASURES).join(', ')}`);
+  return found;
+}
+
+async function run(names: readonly string[]): Promise<boolean> {
+  const figures: Figure[] = [];
+  for (const name of names) {
+    const started = performance.now();
+    figures.push(...(await measureNamed(name).figures()));
+    process.stderr.write(`guard: ${name} took ${((performance.now() - started) / 1000).toFixed(0)} s\n`);
+  }
+  const recorded = JSON.parse(readFileSync(FILE, 'utf8')) as Figures;
+  const machine = { processor: process.arch, node: process.versions.node };
+  const compared = compare(figures, recorded, machine, names);
+  process.stdout.write(`${table(compared, (name) => `npm run guard -- --show ${name}`)}\n`);
+  if (values.update) {
+    writeFileSync(FILE, `${JSON.stringify(update(figures, recorded, machine, names), null, 2)}\n`);
+    process.stdout.write('\nRecorded in bench/guard/figures.json.\n');
+    return true;
+  }
+  const failed = compared.filter(isFailure);
+  process.stdout.write(
+    ['', ...advice(compared), `${compared.length - failed.length} figures hold, ${failed.length} do not.\n`].join('\n'),
+  );
+  return failed.length === 0;
+}
+
+build();
+if (values.show === undefined) {
+  process.exitCode = (await run(values.only.split(','))) ? 0 : 1;
+} else {
+  const [, what = ''] = values.show.split('/');
+  process.stdout.write(`${await measureNamed(measureOf(values.show)).show(what)}\n`);
+}

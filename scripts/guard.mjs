@@ -1,0 +1,11 @@
+/** `npm run guard -- [--update] [--show FIGURE] ...`: prepare what is missing, then measure; its flags are in bench/guard/guard.ts. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { prepare, root } from './prepare.mjs';
+
+prepare('guard');
+const program = join(root, 'dist', 'bench', 'guard', 'guard.js');
+const result = spawnSync(process.execPath, ['--enable-source-maps', program, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
+process.exit(result.status ?? 1);
