@@ -37,6 +37,7 @@ class ScriptedFile {
 
 struct Holders final : MemoryHolders {
   size_t HeldBytes() const override { return held; }
+  size_t BytesElsewhere() const override { return elsewhere; }
   void SetWindow(size_t bytes) override { window = bytes; }
   void CloseIdleConnections() override { ++idle_closed; }
   size_t CloseLargest(const Demand& demand) override {
@@ -46,7 +47,7 @@ struct Holders final : MemoryHolders {
   void FreeSpares() override { ++freed; }
   void OnMemoryLevel() override { ++levels; }
 
-  size_t held = 0, window = 0, closes = 0;
+  size_t held = 0, elsewhere = 0, window = 0, closes = 0;
   int idle_closed = 0, freed = 0, levels = 0;
   std::vector<Demand> demands;
 };
@@ -283,6 +284,21 @@ TEST("pages go back when much was held and is not any more") {
   CHECK_EQ(stage.holders.freed, 1);
   stage.loop.Pass(5'000);
   CHECK_EQ(stage.holders.freed, 1);
+}
+
+TEST("a thread refuses for what others hold, too, and frees its part of what all have to") {
+  Stage stage;
+  stage.holders.held = 2 * kMiB;
+  stage.holders.elsewhere = 6 * kMiB;
+  stage.Start();
+  stage.Uses(80);
+  stage.Turn();
+  CHECK(stage.level() == Level::kRefusing);
+  stage.Uses(93);
+  stage.Turn();
+  CHECK_EQ(stage.holders.demands.size(), 1u);
+  // A quarter of what is beyond 85 MiB.
+  CHECK_EQ(stage.holders.demands[0].bytes, (93 * kMiB - 100 * kMiB / 100 * 85) / 4);
 }
 
 }  // namespace

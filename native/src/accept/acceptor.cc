@@ -77,10 +77,10 @@ Acceptor::~Acceptor() {
   reactor_.RemoveTurnClient(this);
 }
 
-int Acceptor::Bind(const NetAddress& address, const char** syscall) {
+int Acceptor::Bind(const NetAddress& address, const char** syscall, PortSharing sharing) {
   NetAddress bound;
   int error = 0;
-  UniqueFd fd = Listen(address, &bound, &error, syscall);
+  UniqueFd fd = Listen(address, &bound, &error, syscall, sharing);
   if (fd) listeners_.push_back(std::make_unique<Listener>(reactor_, *this, std::move(fd), bound));
   return error;
 }
@@ -142,7 +142,7 @@ void Acceptor::OnAcceptable(Listener& listener) {
     // Also after a callback that closed or stopped the acceptor.
     if (!accepting_ || paused_) return;
     AcceptLimit limit;
-    if (!HasRoom(&limit)) {
+    if (!TakeRoom(&limit)) {
       // At the limit it matters whether anybody waits: nobody is closed for a connection that does not come.
       if (!listener.HasWaiting()) return SetCrowded(false);
       if (!MakeRoom()) return Pause(limit);
@@ -325,14 +325,25 @@ bool Acceptor::HasRoom(AcceptLimit* limit) const {
          (!probe_descriptors_ || listeners_.front()->LowestFreeDescriptor() < descriptor_limit_);
 }
 
+bool Acceptor::TakeRoom(AcceptLimit* limit) {
+  if (!HasRoom(limit)) return false;
+  if (downstreams_.Reserve(limits_.max_connections)) return true;
+  *limit = AcceptLimit::kConnections;
+  return false;
+}
+
 // As nginx does: a connection that is kept only for a request to come gives way to one that has come. A few
 // at a time, so that those are not looked for with each.
 bool Acceptor::MakeRoom() {
   // The guard of the memory closes what waits by itself.
   if (memory_.refusing()) return false;
-  downstreams_.CloseIdle(std::clamp<size_t>(max_connections() / kIdleShare, 1, kMaxIdleClosed));
+  CloseSomeIdle();
   AcceptLimit limit;
-  return HasRoom(&limit);
+  return TakeRoom(&limit);
+}
+
+void Acceptor::CloseSomeIdle() {
+  downstreams_.CloseIdle(std::clamp<size_t>(max_connections() / kIdleShare, 1, kMaxIdleClosed));
 }
 
 void Acceptor::Pause(AcceptLimit limit) {

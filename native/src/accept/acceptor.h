@@ -27,6 +27,7 @@
 #include "net/net_address.h"
 #include "net/own_dials.h"
 #include "net/reactor.h"
+#include "net/socket.h"
 #include "net/state_records.h"
 
 namespace sideroute {
@@ -84,7 +85,7 @@ class Acceptor final : public Disposable,
   ~Acceptor() override;
 
   // Binds one more address, before Start. 0 or a negative errno with the name of the call that failed.
-  int Bind(const NetAddress& address, const char** syscall);
+  int Bind(const NetAddress& address, const char** syscall, PortSharing sharing = PortSharing::kNone);
   int Start();
   void SetFrontends(FrontendTable frontends) { frontends_ = std::move(frontends); }
   // From now on the host is called with OnRequest.
@@ -93,6 +94,8 @@ class Acceptor final : public Disposable,
   void SetWindow(size_t bytes) { detection_settings_.window = bytes; }
   void SetAccessLog(std::shared_ptr<AccessLog> log) { log_ = std::move(log); }
   void StopAccepting();
+  // Closes a few connections that only wait for a request: an acceptor of another thread has reached a limit.
+  void CloseSomeIdle();
   void Close();
 
   // Read from connections that it holds, and not passed on.
@@ -151,6 +154,8 @@ class Acceptor final : public Disposable,
   void Count(ConnectionReason reason) { ++counters_.connections[static_cast<size_t>(reason)]; }
   // For another connection; else what it has reached.
   bool HasRoom(AcceptLimit* limit) const;
+  // The same, and the room is for the one that is accepted next.
+  bool TakeRoom(AcceptLimit* limit);
   // Closes what only waits; true when there is room now.
   bool MakeRoom();
   void Pause(AcceptLimit limit);

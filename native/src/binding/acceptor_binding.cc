@@ -60,11 +60,26 @@ bool CheckCallback(napi_env env, napi_value options, const char* name) {
          ThrowInvalid(env, "options." + std::string(name) + " must be a function");
 }
 
+// options.portSharing; without it nobody else listens there.
+bool ReadPortSharing(napi_env env, napi_value options, PortSharing* sharing) {
+  napi_value value;
+  napi_valuetype type = napi_undefined;
+  std::string name;
+  if (!ReadProperty(env, options, "portSharing", "options", &value)) return false;
+  napi_typeof(env, value, &type);
+  if (type == napi_undefined) return true;
+  if (!ReadString(env, value, "options.portSharing", &name)) return false;
+  *sharing = name == "first" ? PortSharing::kFirst : PortSharing::kJoin;
+  return name == "first" || name == "join" ||
+         ThrowInvalid(env, "options.portSharing must be 'first' or 'join', not '" + name + "'");
+}
+
 bool BindAll(napi_env env, napi_value options, Acceptor& acceptor) {
   napi_value listen;
   uint32_t count = 0;
+  PortSharing sharing = PortSharing::kNone;
   if (!ReadProperty(env, options, "listen", "options", &listen) ||
-      !ReadArray(env, listen, "options.listen", &count)) {
+      !ReadArray(env, listen, "options.listen", &count) || !ReadPortSharing(env, options, &sharing)) {
     return false;
   }
   if (count == 0) return ThrowInvalid(env, "options.listen must name at least one address");
@@ -74,7 +89,7 @@ bool BindAll(napi_env env, napi_value options, Acceptor& acceptor) {
     napi_get_element(env, listen, i, &element);
     if (!ReadAddress(env, element, "options.listen[" + std::to_string(i) + "]", &address)) return false;
     const char* syscall = "bind";
-    if (const int error = acceptor.Bind(address, &syscall); error != 0) {
+    if (const int error = acceptor.Bind(address, &syscall, sharing); error != 0) {
       ThrowSystemError(env, error, syscall, address.HostText() + " port " + std::to_string(address.port()));
       return false;
     }
@@ -208,6 +223,7 @@ napi_value AcceptorBinding::Wrap() {
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"detections", nullptr, Detections, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"tunnels", nullptr, Tunnels, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"closeSomeIdle", nullptr, CloseSomeIdle, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"stopAccepting", nullptr, StopAccepting, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
@@ -411,6 +427,17 @@ napi_value AcceptorBinding::Tunnels(napi_env env, napi_callback_info info) {
   AcceptorBinding* self = From(env, info, 2, arguments);
   if (self == nullptr || !ReadStateRange(env, arguments, &range)) return nullptr;
   return MakeStateRecords(env, self->acceptor_->DescribeTunnels(range));
+}
+
+napi_value AcceptorBinding::CloseSomeIdle(napi_env env, napi_callback_info info) {
+  AcceptorBinding* self = From(env, info, 0, nullptr);
+  if (self == nullptr) return nullptr;
+  if (self->reactor_->dispatching()) {
+    self->acceptor_->CloseSomeIdle();
+  } else {
+    self->reactor_->Enter([self] { self->acceptor_->CloseSomeIdle(); });
+  }
+  return nullptr;
 }
 
 napi_value AcceptorBinding::StopAccepting(napi_env env, napi_callback_info info) {

@@ -56,6 +56,7 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   static napi_value Counters(napi_env env, napi_callback_info info);
   static napi_value Detections(napi_env env, napi_callback_info info);
   static napi_value Tunnels(napi_env env, napi_callback_info info);
+  static napi_value CloseSomeIdle(napi_env env, napi_callback_info info);
   static napi_value StopAccepting(napi_env env, napi_callback_info info);
   static napi_value Close(napi_env env, napi_callback_info info);
 

@@ -1,7 +1,8 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
-// Exports: abi, createAccessLog, createLogWriter, createAcceptor, createHttpEngine, guardMemory, memory,
-// nghttp2, replyAndClose. Their types and meaning are in the files of src/addon.
+// Exports: abi, connectionsElsewhere, createAccessLog, createLogWriter, createAcceptor, createHttpEngine,
+// guardMemory, memory, nghttp2, replyAndClose, shareLimits. Their types and meaning are in the files of
+// src/addon.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>
@@ -28,7 +29,7 @@ namespace sideroute {
 namespace {
 
 // Raised whenever an export changes; src/addon/load.ts refuses any other.
-constexpr int kAbi = 10;
+constexpr int kAbi = 11;
 constexpr uint64_t kLingerMs = 2000;
 // Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.
 constexpr size_t kMaxLingering = 1024;
@@ -58,6 +59,28 @@ napi_value GuardMemoryOf(napi_env env, napi_callback_info info) {
   size_t argc = 1;
   napi_get_cb_info(env, info, &argc, &options, nullptr, nullptr);
   return GuardMemory(env, *GetInstance(env), options);
+}
+
+// shareLimits(workers)
+napi_value ShareLimits(napi_env env, napi_callback_info info) {
+  constexpr int64_t kMostWorkers = 1024;
+  napi_value argument;
+  size_t argc = 1;
+  napi_get_cb_info(env, info, &argc, &argument, nullptr, nullptr);
+  int64_t workers = 0;
+  if (!ReadInteger(env, argument, "workers", 1, kMostWorkers, &workers)) return nullptr;
+  Instance& instance = *GetInstance(env);
+  if (instance.share || !instance.acceptors.empty() || !instance.engines.empty()) {
+    napi_throw_error(env, "ERR_SHARED", "limits are shared once, before there is an acceptor or an engine");
+    return nullptr;
+  }
+  instance.Share(static_cast<size_t>(workers));
+  return nullptr;
+}
+
+napi_value ConnectionsElsewhere(napi_env env, napi_callback_info) {
+  const Instance& instance = *GetInstance(env);
+  return MakeNumber(env, static_cast<double>(instance.share ? instance.share->connections_elsewhere() : 0));
 }
 
 napi_value MemoryOf(napi_env env, napi_callback_info) { return DescribeMemory(env, *GetInstance(env)); }
@@ -162,6 +185,8 @@ napi_value Init(napi_env env, napi_value exports) {
 
   const napi_property_descriptor members[] = {
       {"abi", nullptr, nullptr, nullptr, nullptr, MakeNumber(env, kAbi), napi_enumerable, nullptr},
+      {"connectionsElsewhere", nullptr, ConnectionsElsewhere, nullptr, nullptr, nullptr, napi_enumerable,
+       nullptr},
       {"createAccessLog", nullptr, CreateAccessLog, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createLogWriter", nullptr, CreateLogWriter, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createAcceptor", nullptr, CreateAcceptor, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
@@ -171,6 +196,7 @@ napi_value Init(napi_env env, napi_value exports) {
        napi_enumerable, nullptr},
       {"memory", nullptr, MemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"replyAndClose", nullptr, ReplyAndClose, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"shareLimits", nullptr, ShareLimits, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
   napi_define_properties(env, exports, std::size(members), members);
   return exports;

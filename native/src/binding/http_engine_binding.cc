@@ -70,7 +70,9 @@ napi_value HttpEngineBinding::Create(napi_env env, Instance& instance, napi_valu
   EngineSettings settings;
   std::shared_ptr<AccessLog> log;
   if (!ReadEngineSettings(env, options, &settings) || !ReadAccessLog(env, options, &log)) return nullptr;
+  if (instance.share) settings.shared_reserves = &Process::Get().reserves;
   std::unique_ptr<HttpEngineBinding> binding(new HttpEngineBinding(env, instance, settings));
+  if (instance.share) binding->memos_.SetMaxBytes(DecisionMemos::kMaxBytes / instance.share->workers());
   binding->engine_->SetCrowded(instance.crowded);
   binding->engine_->SetAccessLog(std::move(log));
   if (!binding->TakeCallbacks(options) || !binding->ReadReplies(options)) return nullptr;

@@ -2,7 +2,33 @@
 
 namespace sideroute {
 
+Process& Process::Get() {
+  // Never freed: threads may outlive what ends with the process.
+  static auto* const process = new Process;
+  return *process;
+}
+
+Instance::~Instance() {
+  if (share) reactor->RemoveTurnClient(this);
+}
+
+void Instance::Share(size_t workers) {
+  share.emplace(Process::Get().totals, workers);
+  descriptors.Share(*share);
+  reactor->AddTurnClient(this);
+}
+
+void Instance::OnTurnEnd() { share->Settle(own_connections(), HeldBytes()); }
+
 size_t Instance::connections() const {
+  return own_connections() + (share ? share->connections_elsewhere() : 0);
+}
+
+bool Instance::Reserve(size_t most) { return !share || share->Reserve(own_connections(), most); }
+
+size_t Instance::BytesElsewhere() const { return share ? share->bytes_elsewhere() : 0; }
+
+size_t Instance::own_connections() const {
   size_t total = lingering.size() + elsewhere;
   for (const AcceptorBinding* each = acceptors.Front(); each != nullptr; each = acceptors.After(each)) {
     total += each->connections();

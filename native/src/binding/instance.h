@@ -1,4 +1,5 @@
-// The state of one Node environment (the main thread, or a worker): there is no other state in the addon.
+// The state of one Node environment (the main thread, or a worker), and what there is of it once in a
+// process, for all of them. There is no other state in the addon.
 #ifndef SIDEROUTE_BINDING_INSTANCE_H_
 #define SIDEROUTE_BINDING_INSTANCE_H_
 
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,23 +22,42 @@
 #include "net/memory_guard.h"
 #include "net/own_dials.h"
 #include "net/reactor.h"
+#include "net/worker_totals.h"
+#include "upstream/retry_budget.h"
 
 namespace sideroute {
 
-struct Instance final : Downstreams, MemoryHolders {
+// Outlives every environment.
+struct Process {
+  static Process& Get();
+
+  OwnDials own_dials;
+  // Of the environments that share limits.
+  WorkerTotals totals;
+  SharedReserves reserves;
+};
+
+struct Instance final : Downstreams, MemoryHolders, private TurnClient {
   Instance(std::unique_ptr<Reactor> source, uint64_t linger_ms)
       : reactor(std::move(source)),
+        own_dials(Process::Get().own_dials),
         descriptors(*this),
         linger_deadlines(*reactor, linger_ms),
         lingering(*reactor),
         memory(*reactor, *this) {}
+  ~Instance();
+
+  // From now on limits are those of so many environments, this one included. Once, before anything is made.
+  void Share(size_t workers);
 
   size_t connections() const override;
+  bool Reserve(size_t most) override;
   void CloseIdle(size_t count) override;
   void SetCrowded(bool now_crowded) override;
   bool CloseIdleUpstream() override;
 
   size_t HeldBytes() const override;
+  size_t BytesElsewhere() const override;
   void SetWindow(size_t bytes) override;
   void CloseIdleConnections() override;
   size_t CloseLargest(const Demand& demand) override;
@@ -56,7 +77,9 @@ struct Instance final : Downstreams, MemoryHolders {
 
   // Declared in the order of dependence: each is gone before what it uses.
   std::unique_ptr<Reactor> reactor;
-  OwnDials own_dials;
+  OwnDials& own_dials;
+  // None: this environment is the only one.
+  std::optional<WorkerShare> share;
   DescriptorBudget descriptors;
   DeadlineQueue linger_deadlines;
   ConnectionList lingering;
@@ -72,6 +95,14 @@ struct Instance final : Downstreams, MemoryHolders {
   // Downstream connections that JavaScript holds.
   size_t elsewhere = 0;
   napi_handle_scope turn_scope = nullptr;
+
+ private:
+  size_t own_connections() const;
+  // Says what there is now to the other environments.
+  void OnBatchEnd() override {}
+  void OnTurnEnd() override;
+  uint64_t NextDueMs() const override { return UINT64_MAX; }
+  void OnTime(uint64_t) override {}
 };
 
 }  // namespace sideroute

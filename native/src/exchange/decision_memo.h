@@ -51,6 +51,8 @@ class DecisionMemos {
 
   size_t bytes() const { return bytes_; }
   size_t entries() const { return entries_; }
+  // Less than kMaxBytes, where several threads have memos.
+  void SetMaxBytes(size_t bytes) { max_bytes_ = bytes; }
 
   // Hot path.
   bool Worthwhile(size_t frontend) const { return frontend < memos_.size() && memos_[frontend].worthwhile(); }
@@ -73,7 +75,7 @@ class DecisionMemos {
     DecisionMemo& memo = memos_[frontend];
     const size_t bytes = question.size() + kEntryBytes;
     if (memo.entries() >= DecisionMemo::kMost) Empty(memo);
-    while (bytes_ + bytes > kMaxBytes) Empty(Largest());
+    while (bytes_ + bytes > max_bytes_) Empty(Largest());
     if (!memo.decisions_.emplace(question, decision).second) return;
     memo.bytes_ += bytes;
     bytes_ += bytes;
@@ -123,6 +125,7 @@ class DecisionMemos {
     memo.open_ = open;
   }
 
+  size_t max_bytes_ = kMaxBytes;
   // By frontend.
   std::vector<DecisionMemo> memos_;
   size_t bytes_ = 0;

@@ -18,6 +18,8 @@
 
 namespace sideroute {
 
+class SharedReserves;
+
 // Those of REQUEST_REASONS in src/errors.ts that this engine finds by itself. kInternal stays the last one.
 enum class Reason : uint8_t {
   kUnresolved,
@@ -118,6 +120,8 @@ struct EngineSettings {
   uint32_t retry_budget_percent = 10;
   // Retries that a backend may always be sent, however few requests it gets; see retry_budget.h.
   uint32_t retry_budget_reserve = 50;
+  // Null: this thread is the only one that has these backends.
+  SharedReserves* shared_reserves = nullptr;
   uint32_t max_mirrors = 64;
   uint32_t max_mirror_bytes = 64 * 1024;
   uint32_t mirror_timeout_ms = 15'000;

@@ -10,6 +10,9 @@ namespace sideroute {
 
 namespace {
 
+// Listeners, pipes and a log that the other threads open afterwards.
+constexpr size_t kPerWorker = 16;
+
 size_t Total() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
@@ -31,10 +34,19 @@ size_t OpenNow() {
 void DescriptorBudget::Measure() {
   const size_t total = Total();
   const size_t reserve = std::clamp<size_t>(total / 8, 8, 1024);
-  const size_t apart = OpenNow() + reserve;
+  spare_room_ = reserve / 2;
+  size_t apart = OpenNow() + reserve;
+  if (share_ != nullptr) {
+    const size_t measured = share_->totals().descriptor_capacity.load();
+    if (measured > 0) {
+      capacity_ = measured;
+      return;
+    }
+    apart += kPerWorker * (share_->workers() - 1);
+  }
   // One connection at least: without any the process would be of no use.
   capacity_ = std::max(total > apart ? total - apart : 0, kPerConnection);
-  spare_room_ = reserve / 2;
+  if (share_ != nullptr) share_->totals().descriptor_capacity.store(capacity_);
 }
 
 }  // namespace sideroute

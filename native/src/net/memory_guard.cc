@@ -135,7 +135,8 @@ void MemoryGuard::Check() {
 MemoryGuard::Level MemoryGuard::NextLevel() const {
   if (usage_ >= Share(kCloseAt)) return Level::kClosing;
   const bool much = usage_ >= Share(refusing() ? kResumeBelow : kRefuseAt);
-  const bool worth = held_ + sockets_ >= Share(refusing() ? kWorthGoingOn : kWorthRefusing);
+  const bool worth =
+      held_ + holders_.BytesElsewhere() + sockets_ >= Share(refusing() ? kWorthGoingOn : kWorthRefusing);
   if (much && worth) return Level::kRefusing;
   return usage_ >= Share(kTightAt) ? Level::kTight : Level::kCalm;
 }
@@ -215,16 +216,24 @@ void MemoryGuard::Shed() {
   size_t closed = 0;
   // Where the last walk has found nothing, the next one will not at once.
   if (level_ == Level::kClosing && (sweeps || fruitful_)) {
-    closed = holders_.CloseLargest({usage_ - Share(kCloseDownTo), limit_.counts_sockets, 0});
+    closed = holders_.CloseLargest({OwnPart(usage_ - Share(kCloseDownTo)), limit_.counts_sockets, 0});
     fruitful_ = closed > 0;
   } else if (sweeps && now_ms - refusing_since_ms_ >= kPatienceMs) {
-    closed = holders_.CloseLargest({usage_ - Share(kResumeBelow - 1), limit_.counts_sockets, kPatienceMs});
+    closed = holders_.CloseLargest(
+        {OwnPart(usage_ - Share(kResumeBelow - 1)), limit_.counts_sockets, kPatienceMs});
   }
   closed_ += closed;
   if (closed == 0 && !sweeps) return;
   next_sweep_ms_ = now_ms + kSweepMs;
   holders_.CloseIdleConnections();
   GiveBack();
+}
+
+size_t MemoryGuard::OwnPart(uint64_t bytes) const {
+  const size_t elsewhere = holders_.BytesElsewhere();
+  if (elsewhere == 0) return bytes;
+  const double part = static_cast<double>(held_) / static_cast<double>(held_ + elsewhere);
+  return static_cast<size_t>(static_cast<double>(bytes) * part);
 }
 
 // What was freed may stand between what is in use: only the allocator knows which pages are free.

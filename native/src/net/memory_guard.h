@@ -30,6 +30,8 @@ class MemoryHolders {
  public:
   // About what connections and their buffers take: cheap, and grows before the usage does.
   virtual size_t HeldBytes() const = 0;
+  // The same of other threads, each of which has a guard of its own and frees its part of what is asked for.
+  virtual size_t BytesElsewhere() const { return 0; }
   // Reads are to be this long at most.
   virtual void SetWindow(size_t bytes) = 0;
   // Closes what only waits for something to come.
@@ -100,6 +102,8 @@ class MemoryGuard final : private TurnClient {
   void Shed();
   void GiveBack();
   uint64_t Share(unsigned percent) const { return limit_.bytes / 100 * percent; }
+  // Of `bytes`, what this thread has to free.
+  size_t OwnPart(uint64_t bytes) const;
 
   Reactor& reactor_;
   MemoryHolders& holders_;

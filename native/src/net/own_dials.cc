@@ -6,29 +6,33 @@ namespace sideroute {
 
 namespace {
 
-constexpr size_t kPorts = 65536;
 // Hops that the SYN of a marked dial may take, one less for each time that it was captured. Every system
 // begins with 64 or more, and within the pod none is used up.
 constexpr int kMarkHops = 63;
 
 }  // namespace
 
-OwnDials::OwnDials() : by_port_(kPorts, -1) {}
+OwnDials::OwnDials() : by_port_(std::make_unique<Ports>()) {
+  for (std::atomic<int32_t>& fd : *by_port_) fd.store(-1, std::memory_order_relaxed);
+}
 
 UniqueFd OwnDials::Dial(const NetAddress& destination, int* error, int captures) {
-  UniqueFd fd = StartConnect(destination, marking_ ? kMarkHops - captures : kDefaultHops, error);
+  UniqueFd fd = StartConnect(
+      destination, marking_.load(std::memory_order_relaxed) ? kMarkHops - captures : kDefaultHops, error);
   if (!fd) return fd;
-  if (const auto local = LocalAddress(fd.get())) by_port_[local->port()] = fd.get();
+  if (const auto local = LocalAddress(fd.get()))
+    (*by_port_)[local->port()].store(fd.get(), std::memory_order_relaxed);
   return fd;
 }
 
 bool OwnDials::Suspect(const NetAddress& peer, const NetAddress& destination) {
-  int32_t& fd = by_port_[peer.port()];
+  std::atomic<int32_t>& known = (*by_port_)[peer.port()];
+  int32_t fd = known.load(std::memory_order_relaxed);
   if (fd < 0) return false;
   const auto local = LocalAddress(fd);
   if (!local || local->port() != peer.port()) {
     // Closed since, the number perhaps in use for something else.
-    fd = -1;
+    known.compare_exchange_strong(fd, -1, std::memory_order_relaxed);
     return false;
   }
   // Not connected yet: its SYN has not been answered, so it cannot be the one that was accepted.

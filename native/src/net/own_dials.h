@@ -14,12 +14,18 @@
 // more of it. So what is proven is passed on to where it goes, from another port, and only who is captured
 // again and again is in a loop. The mark counts how often.
 //
+// One is for all threads of a process: descriptors are numbers of the process, and what one thread dials
+// another may be given back. Each listener saves SYNs from the first suspicion of its own thread on.
+//
 // Stage before: whoever dials. Stage after: acceptor, which passes on, or closes, what is proven.
 #ifndef SIDEROUTE_NET_OWN_DIALS_H_
 #define SIDEROUTE_NET_OWN_DIALS_H_
 
+#include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 #include "net/net_address.h"
 #include "net/unique_fd.h"
@@ -42,7 +48,7 @@ class OwnDials {
   // share a local port the one dialled last is known: who misses a captured connection meets the next one.
   bool Suspect(const NetAddress& peer, const NetAddress& destination);
   // From here on dials are marked.
-  void Mark() { marking_ = true; }
+  void Mark() { marking_.store(true, std::memory_order_relaxed); }
   // Of an accepted connection whose listener saves SYNs (socket.h): the `captures` of its dial, -1 without a
   // mark.
   static int CapturesBefore(int fd);
@@ -50,8 +56,10 @@ class OwnDials {
  private:
   // By local port, the descriptor last dialled from it, -1 for none. Nobody takes an entry out when the
   // socket closes: the kernel says what a descriptor is now.
-  std::vector<int32_t> by_port_;
-  bool marking_ = false;
+  static constexpr size_t kPorts = 65536;
+  using Ports = std::array<std::atomic<int32_t>, kPorts>;
+  const std::unique_ptr<Ports> by_port_;
+  std::atomic<bool> marking_ = false;
 };
 
 }  // namespace sideroute

@@ -61,7 +61,8 @@ void ResetOnClose(int fd) {
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
-UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const char** syscall) {
+UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const char** syscall,
+                PortSharing sharing) {
   const auto fail = [&](const char* call) {
     *error = -errno;
     *syscall = call;
@@ -72,9 +73,11 @@ UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const 
   SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.family() == AF_INET6) SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   ConfigureTcp(fd.get());
+  if (sharing == PortSharing::kJoin) SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   sockaddr_storage storage;
   socklen_t length = address.ToSockaddr(&storage);
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), length) != 0) return fail("bind");
+  if (sharing == PortSharing::kFirst) SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   if (listen(fd.get(), kBacklog) != 0) return fail("listen");
   length = sizeof storage;
   if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &length) != 0) return fail("getsockname");

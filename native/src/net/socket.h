@@ -25,9 +25,14 @@ std::optional<NetAddress> PeerAddress(int fd);
 // close() will send RST and drop what is still unsent.
 void ResetOnClose(int fd);
 
+// Who else listens where a listener does: nobody; later ones of this user, before which it binds as one that
+// is alone, so that a port that somebody has is an error; or those that are there.
+enum class PortSharing : uint8_t { kNone, kFirst, kJoin };
+
 // A non-blocking, close-on-exec listener; `bound` is the address with the port the kernel chose. `syscall`
 // names the call that failed.
-UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const char** syscall);
+UniqueFd Listen(const NetAddress& address, NetAddress* bound, int* error, const char** syscall,
+                PortSharing sharing = PortSharing::kNone);
 
 // As many as the system gives every packet.
 inline constexpr int kDefaultHops = -1;

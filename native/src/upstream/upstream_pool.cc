@@ -20,7 +20,8 @@ constexpr uint64_t kForgottenMs = 1'000;
 Backend::Backend(EngineContext& context, int32_t id)
     : context_(context),
       id_(id),
-      budget_(context.settings.retry_budget_percent, context.settings.retry_budget_reserve) {}
+      budget_(context.settings.retry_budget_percent, context.settings.retry_budget_reserve,
+              context.settings.shared_reserves, id) {}
 
 Backend::~Backend() {
   CloseIdle();
