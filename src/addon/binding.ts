@@ -60,6 +60,11 @@ export interface EngineHandle {
 export interface AcceptorOptions {
   readonly listen: readonly ListenAddress[];
   /**
+   * Others of this process listen there, too, and the kernel spreads connections over them: `first`, before the others, which
+   * nobody may have come before; `join`. Absent: nobody else.
+   */
+  readonly portSharing?: 'first' | 'join' | undefined;
+  /**
    * How long a downstream of an `http` frontend may stay silent before its original destination is dialled, and, from its
    * first byte, may take for a complete first head. Default 10,000.
    */
@@ -136,6 +141,8 @@ export interface Acceptor {
   detections(after: number, max: number): StateRecords;
   /** The same, for `readTunnels`. */
   tunnels(after: number, max: number): StateRecords;
+  /** Closes a few connections that only wait for a request, because another acceptor has reached a limit. */
+  closeSomeIdle(): void;
   /** Stop accepting; tunnels and detections go on. */
   stopAccepting(): void;
   /** Close listeners and reset every connection still owned by the acceptor. Calling it again does nothing. */
@@ -160,6 +167,13 @@ export interface MemoryState {
 }
 
 export interface NativeBinding {
+  /**
+   * From now on limits of connections, descriptors and memory, and reserves of retries, are those of so many environments of this
+   * process together, each of which calls this once, before it makes anything.
+   */
+  shareLimits(workers: number): void;
+  /** Downstream connections of the other environments that share limits. */
+  connectionsElsewhere(): number;
   /** From now on sheds before the limit is reached. Throws an Error with `code` when a file cannot be opened. */
   guardMemory(options: MemoryOptions): void;
   memory(): MemoryState;

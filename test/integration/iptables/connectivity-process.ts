@@ -68,11 +68,14 @@ const binding: NativeBinding = {
       }),
       detections: () => ({ numbers: new Float64Array(), text: '' }),
       tunnels: () => ({ numbers: new Float64Array(), text: '' }),
+      closeSomeIdle: () => undefined,
       stopAccepting: () => undefined,
       close: () => listener.kill('SIGKILL'),
     };
   },
   replyAndClose: () => undefined,
+  shareLimits: () => undefined,
+  connectionsElsewhere: () => 0,
   guardMemory: () => undefined,
   memory: () => ({ limitBytes: 0, usageBytes: 0, overloads: 0, closed: 0, level: 'calm' }),
 };
