@@ -173,16 +173,30 @@ export const literalPath: Check = (value) => {
   return pathShape(value);
 };
 
+function grpcName(pattern: RegExp, rule: string): Check {
+  const check = patternCheck('bad-grpc-name', 1024, pattern, rule);
+  return (value) => {
+    const fault = check(value);
+    return fault === null ? null : { ...fault, message: fault.message + grpcAdvice(value) };
+  };
+}
+
+/** What was probably meant by what is no name. */
+function grpcAdvice(value: string): string {
+  const [, service, method] = /^\/?([\w.]+)\/(\w+)$/.exec(value) ?? [];
+  if (service !== undefined && method !== undefined)
+    return `; write service ${quote(service)} and method ${quote(method)}`;
+  const [, name] = /^\/?([\w.]+)\/?$/.exec(value) ?? [];
+  if (name !== undefined && name !== value) return `; write ${quote(name)}`;
+  return /[*+?|()[\]\\^$]/.test(value) ? '; an expression needs type: RegularExpression' : '';
+}
+
 /** With its package, as `my.pkg.Service`. The API takes a dot in front as well, with which it never travels. */
-export const grpcService = patternCheck(
-  'bad-grpc-name',
-  1024,
+export const grpcService = grpcName(
   /^\.?[a-z_][a-z_0-9]*(?:\.[a-z_][a-z_0-9]*)*$/i,
   'the name of a gRPC service: words of letters, digits and "_", joined by ".", none beginning with a digit',
 );
-export const grpcMethod = patternCheck(
-  'bad-grpc-name',
-  1024,
+export const grpcMethod = grpcName(
   /^[A-Za-z_][A-Za-z_0-9]*$/,
   'the name of a gRPC method: letters, digits and "_", not beginning with a digit',
 );

@@ -107,6 +107,21 @@ t.test('what is wrong with a match is told with its field', async (t) => {
   matches(t, withMatch('{ method: { type: Prefix, service: a } }').resources, [{ reason: 'UnsupportedValue' }]);
 });
 
+t.test('a name that is none says what was probably meant', async (t) => {
+  for (const [method, advice] of [
+    ['service: shop.Cart/Get', /got "shop\.Cart\/Get"; write service "shop\.Cart" and method "Get"$/],
+    ['method: /shop.Cart/Get', /; write service "shop\.Cart" and method "Get"$/],
+    ['service: /shop.Cart', /; write "shop\.Cart"$/],
+    ['service: shop.Cart/', /; write "shop\.Cart"$/],
+    ['service: shop.Cart, method: /Get', /; write "Get"$/],
+    ['service: shop.*', /; an expression needs type: RegularExpression$/],
+    ['method: "Get|List"', /; an expression needs type: RegularExpression$/],
+    ['service: shop-cart', /got "shop-cart"$/],
+  ] as const) {
+    matches(t, withMatch(`{ method: { ${method} } }`).problems, [{ code: 'bad-grpc-name', message: advice }], method);
+  }
+});
+
 t.test('a service with a dot in front is taken, as the API has it, and told that it never matches', async (t) => {
   const { resources, problems } = withMatch('{ method: { service: .shop.Cart } }');
   matches(t, resources, [{ kind: 'GRPCRoute' }]);
