@@ -15,7 +15,7 @@ import { parseRoutesBesides } from '../config/route-parser.ts';
 import type { ProxySettings } from '../config/settings.ts';
 import type { ConfigSnapshot } from '../config/snapshot.ts';
 import { Drain } from '../drain.ts';
-import type { EngineHost } from '../engine/engine.ts';
+import type { EngineHost, Outcome } from '../engine/engine.ts';
 import { frontendsInUse } from '../engine/frontends-in-use.ts';
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import type { Problem } from '../gateway-api/types.ts';
@@ -184,7 +184,7 @@ class SidecarProxy {
       decide: (frontend, request) => decide(this.#configuration.current.table, frontend, request),
       onOutcome: (outcome) => {
         this.#metrics.recordRequest(outcome);
-        if (outcome.reason !== null) this.#logRequest(outcome.reason, outcome.status, outcome.series);
+        if (outcome.reason !== null) this.#logRequest(outcome.reason, outcome);
       },
       onMirror: (outcome) => this.#metrics.recordMirror(outcome),
       onRefused: (frontend, reason) => this.#refused(frontend, reason),
@@ -221,11 +221,12 @@ class SidecarProxy {
     return [...this.#configuration.current.problems, ...frontends.problems, ...resolver.problems];
   }
 
-  #logRequest(reason: RequestReason, status: number, series: number): void {
+  #logRequest(reason: RequestReason, { status, grpcStatus, series }: Outcome): void {
     // What a route answers by itself, such as a redirect, is no incident; the metric counts it.
     if (REQUEST_REASONS[reason].source === 'route') return;
     this.#incidents.record('request not answered by a backend', reason, () => ({
       status,
+      ...(grpcStatus == null ? {} : { grpcStatus }),
       ...seriesFields(this.#metrics.totals(series).labels),
     }));
   }

@@ -10,6 +10,7 @@ import t, { type Test } from 'tap';
 
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import type { Pod } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
 import { CallsClient, metadataOf, type Result, type Words } from '../support/grpc/calls.ts';
 import { insideClient } from '../support/grpc/inside.ts';
 import { route, service } from '../support/grpc/stage.ts';
@@ -125,6 +126,8 @@ t.test('calls', { skip }, (t) =>
       t.same(told(await client.ask('Unknown', {})), [status.UNAVAILABLE, 'unresolved']);
       t.same(told(await client.ask('Refused', {})), [status.UNAVAILABLE, 'connect_failure']);
       t.match(await client.ask('Say', {}), { code: status.OK }, 'the connection serves on');
+      const line = '"reason":"connect_failure","status":200,"grpcStatus":"UNAVAILABLE"';
+      await eventually('a line of the log with the code', () => sidecar.log.join('').includes(line));
     });
 
     await t.test('metadata of 8 KiB, binary, repeated; messages of 4 MB, compressed or not', async (t) => {
@@ -253,19 +256,24 @@ t.test('calls', { skip }, (t) =>
     });
 
     await t.test('connections of a server that bounds their age cost no call', async (t) => {
-      const age = { 'grpc.max_connection_age_ms': 50, 'grpc.max_connection_age_grace_ms': 10_000 };
+      // A call may meet one that is at its end, but hardly five in a row, however late a busy machine comes to use them.
+      const age = { 'grpc.max_connection_age_ms': 400, 'grpc.max_connection_age_grace_ms': 10_000 };
       const server = await startServer(t, servers['b']!, MORE_PORTS[1]!, 'short', age);
       const many = open('10.96.0.10:82');
-      const codes = new Map<number, number>();
-      const until = performance.now() + 1500;
+      const results: Result[] = [];
+      const until = performance.now() + 3000;
       const callers = Array.from({ length: 8 }, async () => {
-        while (performance.now() < until) {
-          const { code } = await many.ask('Say', {});
-          codes.set(code, (codes.get(code) ?? 0) + 1);
-        }
+        while (performance.now() < until) results.push(await many.ask('Say', {}));
       });
       await Promise.all(callers);
-      t.same([...codes.keys()], [status.OK], `calls by code: ${JSON.stringify([...codes])}`);
+      t.ok(results.length > 0, 'there were calls');
+      t.same(
+        results
+          .filter(({ code }) => code !== (status.OK as number))
+          .map(({ code, details, trailing }) => [code, details, trailing.toJSON()]),
+        [],
+        `of ${results.length}`,
+      );
       await stopProcess(server.process);
     });
 
