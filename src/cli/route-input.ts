@@ -10,6 +10,7 @@ import { mountedNamespace } from '../config/pod-namespace.ts';
 import type { Problem, Service } from '../gateway-api/types.ts';
 import { deadMatches } from './dead-matches.ts';
 import { judgeServices } from './known-services.ts';
+import { outrankedMatches } from './outranked-matches.ts';
 import { readRouteSources, type RouteSource } from './route-sources.ts';
 
 export interface RouteInput extends RouteSource {
@@ -44,7 +45,8 @@ function inputOf(source: RouteSource, beside: ReadonlyMap<string, Service>): Rou
   const { resources, namespace } = source;
   const attachment = attach({ resources, namespace });
   const { problems: ofServices, unchecked } = judgeServices(resources, attachment, beside, namespace);
-  const problems = [...source.problems, ...attachment.problems, ...ofServices, ...deadMatches(resources)].sort(
+  const ofMatches = [...deadMatches(resources), ...outrankedMatches(resources)];
+  const problems = [...source.problems, ...attachment.problems, ...ofServices, ...ofMatches].sort(
     (a, b) =>
       (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) || a.document - b.document || (a.line ?? 0) - (b.line ?? 0),
   );

@@ -159,6 +159,10 @@ t.test('matches that no request can have, or that an earlier one has taken', asy
   matches(t, checked(list([...SERVICES, route(twice)])).problems, [
     { code: 'shadowed-match', path: 'spec.rules[1].matches[1]', message: /the same as spec\.rules\[0\]\.matches\[0\]/ },
   ]);
+  const byHeader = [match({ headers: [{ name: 'x', value: '1' }] }), match({ method: { service: 'shop.Cart' } })];
+  matches(t, checked(list([...SERVICES, { ...route(byHeader), kind: 'GRPCRoute' }])).problems, [
+    { severity: 'warning', code: 'outranked-match', path: 'spec.rules[0].matches[0]' },
+  ]);
 });
 
 const ROUTE_TEXT = readFileSync(join(FIXTURES, 'scenario', 'my-server-route.yaml'), 'utf8');
