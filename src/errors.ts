@@ -71,7 +71,7 @@ export const REQUEST_REASONS = {
     status: 502,
     source: 'upstream',
     grpc: 'INTERNAL',
-    text: 'The backend answered with something that is not valid HTTP.',
+    text: 'The backend answered with something that is not valid in the version of HTTP it is spoken to in.',
   },
   retries_exhausted: {
     // GEP-1731 has resets that were retried to the end answered so, and one that was not retried with 502.

@@ -89,7 +89,7 @@ const RESET = local(
 const PROTOCOL = local(
   'HTTP/1.1 502 Bad Gateway',
   'upstream_protocol',
-  'The backend answered with something that is not valid HTTP.\n',
+  'The backend answered with something that is not valid in the version of HTTP it is spoken to in.\n',
 );
 const REFUSED = local(
   'HTTP/1.1 503 Service Unavailable',

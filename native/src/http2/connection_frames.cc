@@ -14,6 +14,12 @@ constexpr uint32_t kMostBlockFrames = 64;
 // Of what is decoded of one, wanted or not: a table entry of 4 KiB can be named in a byte.
 constexpr size_t kMostDecoded = 1024 * 1024;
 
+// `HTTP/1.` in place of the header of a frame.
+bool IsStatusLine(const FrameHeader& frame) {
+  return frame.length == 0x485454 && static_cast<char>(frame.type) == 'P' && frame.flags == '/' &&
+         frame.stream >> 16 == 0x312e;
+}
+
 }  // namespace
 
 bool Connection::IsIdle(uint32_t id) const {
@@ -23,7 +29,11 @@ bool Connection::IsIdle(uint32_t id) const {
 
 // Of every frame, before its payload.
 bool Connection::BeginFrame() {
-  if (frame_.length > kMaxFrameBytes) return Fail(ErrorCode::kFrameSizeError), false;
+  if (frame_.length > kMaxFrameBytes) {
+    // A server that knows no HTTP/2.
+    if (!settled_ && IsStatusLine(frame_)) return FailAs(ErrorCode::kProtocolError, "speaks-http1"), false;
+    return Fail(ErrorCode::kFrameSizeError), false;
+  }
   if (!settled_ && (frame_.type != FrameType::kSettings || frame_.has(kFlagAck)))
     return Fail(ErrorCode::kProtocolError), false;
   const bool goes_on = frame_.type == FrameType::kContinuation;

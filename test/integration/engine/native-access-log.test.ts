@@ -192,6 +192,23 @@ t.test('what a parser refuses is named: heads and bodies, of requests and respon
   }
 });
 
+t.test('a backend that answers HTTP/2 with HTTP/1 is named as that, in whatever pieces it comes', async (t) => {
+  for (const [answer, fault] of [
+    [['HTTP/1.1 400 Bad Request\r\n\r\n'], 'speaks-http1'],
+    [['HT', 'TP/1.0 200 OK\r\n'], 'speaks-http1'],
+    [['HTTP is something else'], 'frame-size'],
+  ] as const) {
+    const h = await logged(t, 'errors');
+    h.host.answer = () => forwardTo(h.backend.port, undefined, 'http2');
+    const client = await h.connect();
+    client.send(GET);
+    const upstream = await h.backend.next();
+    await upstream.until('PRI * HTTP/2.0');
+    await upstream.sendApart(answer);
+    matches(t, await h.pipe.lines(1), [{ code: 502, reason: 'upstream_protocol', fault }], answer.join(''));
+  }
+});
+
 t.test('a refused head: what of its request line is valid, and no route', async (t) => {
   const h = await logged(t, 'errors', { engine: { maxHeadBytes: 1024 } });
   for (const head of [
