@@ -23,7 +23,9 @@ import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
 import type { Contender } from './contenders.ts';
-import { BACKEND, http2BackendCommand, makeHttp2Contenders, SERVICE } from './http2-contenders.ts';
+import { http2BackendCommand } from '../peers/backends.ts';
+import { SERVICE, V1 } from '../peers/peer.ts';
+import { makeHttp2Contenders } from './http2-contenders.ts';
 import { cpuMicroseconds, quantile } from './processor-time.ts';
 
 const SMALL = 6;
@@ -104,7 +106,7 @@ class Stage {
 
   constructor(pod: Pod) {
     this.pod = pod;
-    for (const address of [SERVICE, BACKEND]) pod.must(['ip', 'addr', 'add', `${address}/32`, 'dev', 'lo']);
+    for (const address of [SERVICE, V1]) pod.must(['ip', 'addr', 'add', `${address}/32`, 'dev', 'lo']);
     pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
     this.#redirect('-A', FIRST_PORT);
   }

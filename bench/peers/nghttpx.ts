@@ -1,0 +1,14 @@
+/** nghttpx, for HTTP/2: its own defaults beyond that: windows of 64 KiB for a stream, as large as it takes for a connection. */
+import { V1, type Peer, type Place } from './peer.ts';
+
+export function nghttpx({ port }: Place): Peer {
+  return {
+    name: 'nghttpx',
+    files: {},
+    command: [
+      ...['nghttpx', '--conf=/dev/null', '--workers=1', '--single-process', '--log-level=ERROR'],
+      ...[`--frontend=127.0.0.1,${port};no-tls`, `--backend=${V1},80;;proto=h2`],
+      ...['--frontend-http2-max-concurrent-streams=250', '--backend-http2-max-concurrent-streams=250'],
+    ],
+  };
+}
