@@ -11,10 +11,8 @@ import { fileURLToPath } from 'node:url';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const files = process.argv.length > 2 ? process.argv.slice(2) : ['.'];
 const bin = (name) => join(root, 'node_modules', '.bin', name);
-const native = ['src', 'test', 'fuzz']
-  .flatMap((room) =>
-    readdirSync(join(root, 'native', room), { recursive: true }).map((name) => join('native', room, name)),
-  )
+const native = ['native/src', 'native/test', 'native/fuzz', 'bench/native']
+  .flatMap((room) => readdirSync(join(root, room), { recursive: true }).map((name) => join(room, name)))
   .filter((name) => /\.(?:cc|h)$/.test(name));
 
 async function run(name, command, args) {

@@ -1,5 +1,5 @@
 /**
- * What has to be on a machine for the demo, the tests, the guard of figures, the cluster, the fuzzers and the test of the images. A module of
+ * What has to be on a machine for the demo, the tests, the benchmark, the guard of figures, the cluster, the fuzzers and the test of the images. A module of
  * the tests that runs a program of `NEEDED.test` or `BUILT`, or has one run with what is in `PYTHON`, says so in a line of its own, `// Needs: NAME, NAME.`; a test file by itself asks for those of the
  * modules that it imports.
  */
@@ -43,6 +43,16 @@ export const NEEDED = {
     nginx: 'nginx-light',
     wrk: 'wrk',
     taskset: 'util-linux',
+  },
+  // Those of its programs that the proxies and cells that were asked for take.
+  bench: {
+    taskset: 'util-linux',
+    nginx: 'nginx-light',
+    '/usr/lib/nginx/modules/ngx_stream_module.so': 'libnginx-mod-stream',
+    haproxy: 'haproxy',
+    h2load: 'nghttp2-client',
+    nghttpd: 'nghttp2-server',
+    nghttpx: 'nghttp2-proxy',
   },
   // By itself, and of one version: the next one breaks lines elsewhere.
   lint: { 'clang-format-14': 'clang-format-14' },

@@ -267,17 +267,27 @@ function compiledTypeScript() {
   utimesSync(stamp, startedAt, startedAt);
 }
 
+/** The generator of load and the floor of `npm run bench`. */
+function benchPrograms() {
+  const made = spawnSync('make', ['--silent', '-C', join(root, 'bench', 'native'), '--question', 'all'], {
+    stdio: 'ignore',
+  });
+  if (made.status === 0) return;
+  step("building the benchmark's programs");
+  run('make', ['--silent', '-C', join('bench', 'native'), 'all']);
+}
+
 /**
- * `purpose`: `demo`, `test`, `guard`, `cluster`, `fuzz` or `images`; `lint` or `types` for what reads the sources alone. `files`: the tests that
- * will be run, none named: all.
+ * `purpose`: `demo`, `test`, `bench`, `guard`, `cluster`, `fuzz` or `images`; `lint` or `types` for what reads the sources alone. `files`: the
+ * tests that will be run, none named: all. `programs`: those of the purpose that are needed beside the demo's, null: all.
  */
-export function prepare(purpose, files = []) {
+export function prepare(purpose, files = [], programs = null) {
   if (purpose === 'lint' || purpose === 'types') {
     if (purpose === 'lint') systemPackages(purpose, null);
     npmPackages();
     return;
   }
-  const only = files.length === 0 ? null : programsOf(files);
+  const only = files.length === 0 ? programs : programsOf(files);
   systemPackages(purpose, only);
   if (purpose === 'cluster') builtPrograms(['helm']);
   if (purpose === 'test') {
@@ -287,6 +297,7 @@ export function prepare(purpose, files = []) {
   }
   npmPackages();
   nativeAddon();
+  if (purpose === 'bench') benchPrograms();
   compiledTypeScript();
 }
 

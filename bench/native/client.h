@@ -1,0 +1,47 @@
+// A connection of the load: sends one message after the other and finds the ends of the responses. It never
+// waits.
+#ifndef SIDEROUTE_BENCH_CLIENT_H_
+#define SIDEROUTE_BENCH_CLIENT_H_
+
+#include <netinet/in.h>
+
+#include <cstdint>
+
+#include "messages.h"
+#include "net/unique_fd.h"
+#include "response_reader.h"
+
+namespace bench {
+
+uint64_t NowNs();
+
+class Client {
+ public:
+  enum class Progress { kWaiting, kAnswered, kEnded, kFailed };
+
+  // Begins to connect, and to watch the socket with `data`.
+  void Connect(const sockaddr_in& to, int epoll, uint64_t data);
+  // `message` lives until it has been answered.
+  void Send(const Message& message);
+  // After an event. Answered: every request of the message has been; ended: the other side has closed, after
+  // everything was answered.
+  Progress Proceed(bool until_the_end);
+
+  // When the message was to be sent.
+  uint64_t intended_ns = 0;
+  // All that have ended.
+  uint64_t responses = 0;
+
+ private:
+  bool Write();
+
+  sideroute::UniqueFd fd_;
+  ResponseReader reader_;
+  const Message* message_ = nullptr;
+  size_t written_ = 0;
+  uint32_t unanswered_ = 0;
+};
+
+}  // namespace bench
+
+#endif  // SIDEROUTE_BENCH_CLIENT_H_

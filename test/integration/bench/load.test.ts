@@ -1,0 +1,118 @@
+/** The generator of load of `npm run bench` against servers that answer late, wrongly, or not at all. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { runCommand } from '../../support/cluster.ts';
+import { isInstalled } from '../../support/docs/places.ts';
+import { ROOT } from '../../support/manifests.ts';
+import { temporaryDirectory } from '../../support/sidecar.ts';
+
+const NATIVE = join(ROOT, 'bench', 'native');
+const REQUEST = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+const RESPONSE = 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n';
+const missing = ['make', 'g++'].filter((name) => !isInstalled(name));
+const skip = missing.length > 0 && `not installed: ${missing.join(', ')}`;
+
+const build = temporaryDirectory();
+t.teardown(build.remove);
+t.before(() => {
+  if (skip === false) t.equal(runCommand('make', ['-C', NATIVE, `BUILD=${build.path}`, 'all']).status, 0);
+});
+
+async function serverOf(t: Test, answer: (socket: Socket, requests: number) => void): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    let rest = '';
+    socket.on('error', () => undefined).setEncoding('latin1');
+    socket.on('data', (text: string) => {
+      const parts = (rest + text).split('\r\n\r\n');
+      rest = parts.pop()!;
+      if (parts.length > 0) answer(socket, parts.length);
+    });
+  });
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return (server.address() as { port: number }).port;
+}
+
+async function load(mode: string, port: number, flags: readonly string[], message = REQUEST, atOnce = 1) {
+  const file = join(build.path, `messages-${port}`);
+  writeFileSync(file, `${atOnce} ${message.length}\n${message}`);
+  const to = ['--to', `127.0.0.1:${port}`, '--messages', file];
+  const child = spawn(join(build.path, 'load'), [mode, ...to, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [said, complaint] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
+  const [status] = (await once(child, 'close')) as [number | null];
+  const figures = JSON.parse(said === '' ? '{}' : said) as { requests?: number; p99Us?: number };
+  return { status, complaint, requests: figures.requests ?? NaN, p99Us: figures.p99Us ?? NaN };
+}
+
+t.test('what a late response keeps from being sent counts from when it was to be sent', { skip }, async (t) => {
+  const LATE_MS = 50;
+  const port = await serverOf(t, (socket) => setTimeout(() => socket.write(RESPONSE), LATE_MS));
+  // One connection bears 20 requests a second and is given 60 for half a second: the last of them leave after one second. From when each
+  // really left, none would take much longer than the response is late.
+  const { status, complaint, requests, p99Us } = await load('open', port, [
+    '--connections',
+    '1',
+    '--rate',
+    '60',
+    '--ms',
+    '500',
+  ]);
+  t.equal(status, 0, complaint);
+  t.ok(requests > 5, `${requests} requests`);
+  t.ok(p99Us > 5 * LATE_MS * 1000, `p99 ${p99Us} us`);
+});
+
+t.test('the times at which requests are to be sent do not depend on the answers', { skip }, async (t) => {
+  const port = await serverOf(t, (socket) => socket.write(RESPONSE));
+  const flags = ['--connections', '8', '--rate', '500', '--ms', '200'];
+  const [first, second] = [await load('open', port, flags), await load('open', port, flags)];
+  t.ok(first.requests > 0);
+  t.equal(first.requests, second.requests, 'the same in every run');
+});
+
+t.test('responses are counted one by one, in whatever pieces they come', { skip }, async (t) => {
+  let answered = 0;
+  const port = await serverOf(t, (socket, requests) => {
+    answered += requests;
+    const all = RESPONSE.repeat(requests);
+    socket.setNoDelay();
+    // Within a head, within a body, and the rest.
+    socket.write(all.slice(0, 9));
+    setImmediate(() => {
+      socket.write(all.slice(9, RESPONSE.length - 1));
+      setImmediate(() => socket.write(all.slice(RESPONSE.length - 1)));
+    });
+  });
+  const flags = ['--connections', '4', '--ms', '300'];
+  const { status, complaint, requests } = await load('closed', port, flags, REQUEST.repeat(8), 8);
+  t.equal(status, 0, complaint);
+  // A part of the last ones comes after the end.
+  t.ok(requests > answered - 8 * 2 * 4 && requests <= answered, `${requests} of ${answered}`);
+});
+
+t.test('a response that is none, an error or an end makes it fail', { skip }, async (t) => {
+  for (const [title, answer] of [
+    ['an error', (socket: Socket) => socket.write('HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n')],
+    ['no length', (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\n\r\n')],
+    ['more than was asked for', (socket: Socket) => socket.write(RESPONSE.repeat(2))],
+    ['the end', (socket: Socket) => socket.end()],
+  ] as const) {
+    const port = await serverOf(t, answer);
+    for (const mode of ['closed', 'open']) {
+      const { status, complaint } = await load(mode, port, ['--ms', '1000', '--rate', '100']);
+      t.equal(status, 1, `${title}, ${mode}`);
+      t.match(complaint, /a connection failed, or what came was no response/);
+    }
+  }
+});
