@@ -20,6 +20,11 @@ function benchmark(
 }
 
 const RUN: Readonly<Record<string, Runner>> = {
+  'docs/PERFORMANCE.md > Everything side by side': benchmark(
+    ['small GET, 1 connection', 'sideroute native', 'HAProxy', 'floor'],
+    '--trial --cells get-1 --proxies native,haproxy,floor',
+    ['nginx', 'haproxy', 'taskset'],
+  ),
   'docs/PERFORMANCE.md > CPU time per proxied request': benchmark(
     ['sideroute native', 'HAProxy', 'nginx', ...(withoutUws === false ? ['sideroute uws'] : [])],
     '--rounds 1 --seconds 1',

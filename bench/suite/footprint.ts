@@ -1,0 +1,134 @@
+/** What proxies hold and do while they have nothing to do, what connections cost, and how long a start takes. */
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { stopProcess, waitForLine } from '../../test/support/processes.ts';
+import { cpuMicroseconds, processes } from '../proxy/processor-time.ts';
+import type { Cell } from './cells.ts';
+import type { Entrant } from './entrants.ts';
+import type { Footprint, Memory, Starts } from './results.ts';
+import type { Schedule } from './schedule.ts';
+import type { Running, Stage } from './stage.ts';
+
+/** Pages that a start has left may be given back until then. */
+const SETTLE_MS = 2_000;
+const ACTIVE_MS = 2_000;
+
+/**
+ * Of a program and its children. Private is what they have written, pages that they have in common counted once: of what they only read one more
+ * of them holds nothing.
+ */
+function memoryOf(pid: number): Memory {
+  let [resident, own] = [0, 0];
+  for (const each of processes(pid)) {
+    const rollup = readFileSync(`/proc/${each}/smaps_rollup`, 'utf8');
+    const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0);
+    resident += kib('Rss');
+    // Before Linux 6.0 there is only what is of one process alone.
+    own += kib('Pss_Dirty') || kib('Private_Dirty');
+  }
+  return { residentMiB: resident / 1024, privateMiB: own / 1024 };
+}
+
+/** Of all threads, whether they went to sleep or were made to pause. */
+function contextSwitches(pid: number): number {
+  let sum = 0;
+  for (const each of processes(pid))
+    for (const thread of readdirSync(`/proc/${each}/task`)) {
+      const status = readFileSync(`/proc/${each}/task/${thread}/status`, 'utf8');
+      for (const [, count] of status.matchAll(/^(?:non)?voluntary_ctxt_switches:\s+(\d+)$/gm)) sum += Number(count);
+    }
+  return sum;
+}
+
+/** All of them at the same time: none does anything. */
+async function wakeUps(running: readonly Running[], seconds: number): Promise<number[]> {
+  const before = running.map(({ pid }) => contextSwitches(pid));
+  const started = performance.now();
+  await delay(seconds * 1000);
+  const passed = (performance.now() - started) / 1000;
+  return running.map(({ pid }, index) => (contextSwitches(pid) - before[index]!) / passed);
+}
+
+async function withIdle(stage: Stage, { pid }: Running, cell: Cell, connections: number): Promise<Memory> {
+  const held = stage.spawnLoad('hold', cell, ['--connections', String(connections)]);
+  const ended = once(held, 'exit');
+  await waitForLine(held, /"held"/);
+  const memory = memoryOf(pid);
+  held.stdin!.end();
+  await ended;
+  return memory;
+}
+
+/** In the middle of the time in which every connection has a request under way. */
+async function withActive(stage: Stage, { pid }: Running, cell: Cell, connections: number): Promise<Memory> {
+  const flags = ['--connections', String(connections), '--ms', String(ACTIVE_MS)];
+  const load = stage.spawnLoad('closed', cell, flags);
+  const ended = once(load, 'exit') as Promise<[number | null]>;
+  load.stdout!.resume();
+  const before = cpuMicroseconds(pid);
+  await delay(ACTIVE_MS / 2);
+  const memory = memoryOf(pid);
+  const isWorking = cpuMicroseconds(pid) > before;
+  const [status] = await ended;
+  if (status !== 0 || !isWorking) throw new Error('the load on many connections has failed');
+  return memory;
+}
+
+export async function measureFootprints(
+  stage: Stage,
+  entrants: readonly Entrant[],
+  cell: Cell,
+  { idleSeconds, connections }: Schedule,
+  onDone: (text: string) => void,
+): Promise<Footprint[]> {
+  const running: Running[] = [];
+  try {
+    for (const entrant of entrants) running.push(await stage.start(entrant, false));
+    await delay(Math.min(SETTLE_MS, idleSeconds * 1000));
+    const idle = running.map(({ pid }) => memoryOf(pid));
+    const woken = await wakeUps(running, idleSeconds);
+    const footprints: Footprint[] = [];
+    for (const [index, each] of running.entries()) {
+      stage.choose(each, cell);
+      const idleConnections = await withIdle(stage, each, cell, connections);
+      const activeConnections = await withActive(stage, each, cell, connections);
+      const { key, name } = each.entrant;
+      footprints.push({
+        ...{ entrant: key, idle: idle[index]!, idleConnections, activeConnections },
+        wakeUpsPerSecond: woken[index]!,
+      });
+      const own = [idle[index]!, idleConnections, activeConnections].map(({ privateMiB }) => privateMiB.toFixed(1));
+      onDone(`${name}: private MiB idle, with ${connections} idle connections, with as many active: ${own.join(', ')}`);
+    }
+    return footprints;
+  } finally {
+    for (const { child } of running) await stopProcess(child);
+  }
+}
+
+/** From exec to the first response, one proxy after the other, and that several times. */
+export async function measureStarts(
+  stage: Stage,
+  entrants: readonly Entrant[],
+  title: string,
+  { starts }: Schedule,
+  onDone: (text: string) => void,
+): Promise<Starts[]> {
+  const all = entrants.map(({ key }): Omit<Starts, 'memory'> & { memory: Memory } => ({
+    ...{ entrant: key, title, readyMs: [], cpuMs: [] },
+    memory: { residentMiB: 0, privateMiB: 0 },
+  }));
+  for (let number = 0; number < starts; number++) {
+    for (const [index, entrant] of entrants.entries()) {
+      const each = await stage.start(entrant, false);
+      const figures = all[index]!;
+      figures.readyMs.push(each.readyMs);
+      figures.cpuMs.push(each.readyCpuMs);
+      figures.memory = memoryOf(each.pid);
+      await stopProcess(each.child);
+      onDone(`start with ${title}: ${entrant.name} ${figures.readyMs.at(-1)!.toFixed(0)} ms`);
+    }
+  }
+  return all;
+}

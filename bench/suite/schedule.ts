@@ -1,0 +1,73 @@
+/** How long everything is measured, and so how long a run takes. */
+import { SETTINGS, type Cell, type Chosen } from './cells.ts';
+import type { Entrant } from './entrants.ts';
+
+export interface Schedule {
+  readonly rounds: number;
+  /** Of each proxy in each cell of a round. */
+  readonly turns: number;
+  readonly turnMs: number;
+  readonly warmUpMs: number;
+  readonly latencyMs: number;
+  readonly idleSeconds: number;
+  readonly connections: number;
+  readonly starts: number;
+}
+
+export const FULL: Schedule = {
+  ...{ rounds: 5, turns: 2, turnMs: 300, warmUpMs: 600 },
+  ...{ latencyMs: 1500, idleSeconds: 10, connections: 1000, starts: 5 },
+};
+
+/** Of less than three minutes. */
+export const QUICK: Schedule = {
+  ...{ rounds: 2, turns: 1, turnMs: 200, warmUpMs: 300 },
+  ...{ latencyMs: 750, idleSeconds: 5, connections: 1000, starts: 2 },
+};
+
+/** Whether it works, and nothing of the figures. */
+export const TRIAL: Schedule = {
+  ...{ rounds: 1, turns: 1, turnMs: 50, warmUpMs: 50 },
+  ...{ latencyMs: 100, idleSeconds: 0.1, connections: 10, starts: 1 },
+};
+
+/** What starts are timed with. */
+export const STARTED = [
+  { setting: 'http', title: '1 route' },
+  { setting: 'routes', title: `${SETTINGS.routes.setting.rules.toLocaleString('en-US')} routes` },
+] as const;
+
+/** What it takes to begin a turn, and to start a proxy and ask it something, in seconds. */
+const TURN = 0.06;
+const START = 0.5;
+
+export interface Durations {
+  readonly cell: number;
+  readonly start: number;
+  readonly latency: number;
+  readonly footprint: number;
+  readonly timedStart: number;
+}
+
+/** Of one step each, for one entrant, in seconds. */
+export function durations(schedule: Schedule): Durations {
+  return {
+    cell: schedule.turns * (schedule.turnMs / 1000 + TURN),
+    start: START + schedule.warmUpMs / 1000,
+    latency: schedule.latencyMs / 1000 + TURN,
+    footprint: 2,
+    timedStart: START,
+  };
+}
+
+export function totalSeconds(schedule: Schedule, { cells, beside }: Chosen, entrants: readonly Entrant[]): number {
+  const each = durations(schedule);
+  const takers = (cell: Cell): number => entrants.filter((entrant) => entrant.takes(cell)).length;
+  const settings = new Set(cells.map(({ setting }) => setting));
+  const ofRound =
+    cells.reduce((sum, cell) => sum + takers(cell) * (each.cell + (cell.isTimed ? each.latency : 0)), 0) +
+    settings.size * entrants.length * each.start;
+  const ofMemory = beside.includes('memory') ? entrants.length * each.footprint + schedule.idleSeconds : 0;
+  const ofStarts = beside.includes('start') ? entrants.length * schedule.starts * STARTED.length * each.timedStart : 0;
+  return schedule.rounds * ofRound + ofMemory + ofStarts;
+}
