@@ -111,13 +111,13 @@ TEST("who asks again is called in a later turn, without an event, and the loop d
   // In the turn itself too, once.
   const size_t at_once = seen.size();
   CHECK(at_once <= 2);
-  CHECK(loop.spinning());
   loop.Turn();
+  CHECK(!loop.waited());
   CHECK(seen.size() > at_once);
   loop.Turns(5);
   CHECK_EQ(seen.size(), 4u);
   for (size_t i = 1; i < seen.size(); ++i) CHECK_EQ(seen[i], 0u);
-  CHECK(!loop.spinning());
+  CHECK(loop.waited());
 }
 
 TEST("asking again for one that is not watched any more, and stopping one that waits, calls nobody") {
@@ -130,7 +130,73 @@ TEST("asking again for one that is not watched any more, and stopping one that w
   reactor->Again(&gone);
   loop.Turns(3);
   CHECK_EQ(waits.called + gone.called, 0);
-  CHECK(!loop.spinning());
+}
+
+TEST("sockets are served turn by turn without a round of the loop, until the loop wants one") {
+  ScriptedLoop loop;
+  auto reactor = loop.MakeReactor();
+  constexpr int kWaitMs = 60'000;
+  loop.LetWait(kWaitMs);
+  Peer ping(*reactor), pong(*reactor);
+  const auto answer = [](Peer& peer, Peer& other) { peer.then = [&other](uint32_t) { other.Speak(); }; };
+  answer(ping, pong);
+  answer(pong, ping);
+  ping.Speak();
+  // More and more: only after many turns the loop has a round, although it has not asked.
+  loop.Turn();
+  CHECK(ping.called + pong.called >= 16);
+  CHECK(loop.asked() >= 16);
+  CHECK(!loop.waits_by_itself());
+  // Something of it is ready.
+  loop.Want(true);
+  const int before = ping.called + pong.called;
+  loop.Turn();
+  CHECK_EQ(loop.asked(), 1);
+  CHECK(ping.called + pong.called <= before + 2);
+  CHECK(!loop.waits_by_itself());
+  loop.Want(false);
+  // Its timers are due, or something else of it.
+  loop.LetWait(0);
+  loop.Turn();
+  CHECK_EQ(loop.asked(), 1);
+  // JavaScript has run.
+  loop.LetWait(kWaitMs);
+  ping.then = [&](uint32_t) {
+    reactor->NoteJavaScript();
+    pong.Speak();
+  };
+  loop.Turn();
+  CHECK(loop.asked() <= 2);
+}
+
+TEST("the thread waits among the sockets for as long as the loop has time, and comes back for the loop") {
+  ScriptedLoop loop;
+  auto reactor = loop.MakeReactor();
+  loop.LetWait(60'000);
+  // Without a socket the loop waits by itself.
+  loop.Turn();
+  CHECK_EQ(loop.asked(), 0);
+  CHECK(loop.waits_by_itself());
+  {
+    Peer peer(*reactor);
+    loop.Want(true);
+    loop.Turn();
+    CHECK_EQ(loop.asked(), 1);
+    CHECK(!loop.waits_by_itself());
+    CHECK_EQ(peer.called, 0);
+    loop.Want(false);
+    // No longer than that.
+    loop.LetWait(1);
+    loop.Turn();
+    CHECK_EQ(loop.asked(), 1);
+    peer.then = [&peer](uint32_t) { peer.Stop(); };
+    peer.Speak();
+    loop.LetWait(60'000);
+    loop.Turn();
+    CHECK_EQ(peer.called, 1);
+  }
+  loop.Turn();
+  CHECK(loop.waits_by_itself());
 }
 
 TEST("an object that is disposed of lives until the batch ends, and goes at once outside of one") {
@@ -317,7 +383,7 @@ TEST("bulk leaves a turn to others, and comes on in the next one") {
   }
   CHECK(turn < 500);
   loop.Turns(3);
-  CHECK(!loop.spinning());
+  CHECK(loop.waited());
   movers.clear();
 }
 

@@ -1,6 +1,7 @@
 #include "scripted_loop.h"
 
-#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -8,7 +9,7 @@
 
 namespace {
 
-enum Kind { kPoll, kTimer, kIdle, kClosing };
+enum Kind { kPrepare, kTimer, kIdle, kClosing };
 
 template <typename Handle>
 uv_handle_t* Base(Handle* handle) {
@@ -41,16 +42,17 @@ bool Exists(const uv_loop_t& loop, uv_handle_t* handle) {
 
 }  // namespace
 
-int uv_poll_init(uv_loop_t* loop, uv_poll_t* handle, int fd) {
-  handle->fd = fd;
-  return Init(loop, handle, kPoll);
+int uv_backend_timeout(const uv_loop_t* loop) {
+  ++const_cast<uv_loop_t*>(loop)->asked;
+  return loop->idle_ms;
 }
-int uv_poll_start(uv_poll_t* handle, int, void (*callback)(uv_poll_t*, int, int)) {
+int uv_prepare_init(uv_loop_t* loop, uv_prepare_t* handle) { return Init(loop, handle, kPrepare); }
+int uv_prepare_start(uv_prepare_t* handle, void (*callback)(uv_prepare_t*)) {
   handle->callback = callback;
   handle->active = true;
   return 0;
 }
-int uv_poll_stop(uv_poll_t* handle) {
+int uv_prepare_stop(uv_prepare_t* handle) {
   handle->active = false;
   return 0;
 }
@@ -83,9 +85,12 @@ void uv_close(uv_handle_t* handle, void (*on_close)(uv_handle_t*)) {
 
 namespace sideroute::test {
 
+ScriptedLoop::ScriptedLoop() { loop_.backend_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
 ScriptedLoop::~ScriptedLoop() {
   Turn();
   CHECK(loop_.handles.empty());
+  close(loop_.backend_fd);
 }
 
 std::unique_ptr<Reactor> ScriptedLoop::MakeReactor() {
@@ -97,6 +102,7 @@ std::unique_ptr<Reactor> ScriptedLoop::MakeReactor() {
 
 void ScriptedLoop::Turn() {
   uv_update_time(&loop_);
+  loop_.asked = 0;
   for (uv_timer_t* timer : ActiveOf<uv_timer_t>(loop_, kTimer)) {
     if (!Exists(loop_, Base(timer)) || !timer->active || timer->due_ms > loop_.now_ms) continue;
     timer->active = false;
@@ -105,10 +111,8 @@ void ScriptedLoop::Turn() {
   for (uv_idle_t* idle : ActiveOf<uv_idle_t>(loop_, kIdle)) {
     if (idle->active) idle->callback(idle);
   }
-  for (uv_poll_t* handle : ActiveOf<uv_poll_t>(loop_, kPoll)) {
-    if (!handle->active) continue;
-    pollfd waiting{handle->fd, POLLIN, 0};
-    if (::poll(&waiting, 1, 0) == 1) handle->callback(handle, 0, UV_READABLE);
+  for (uv_prepare_t* prepare : ActiveOf<uv_prepare_t>(loop_, kPrepare)) {
+    if (prepare->active) prepare->callback(prepare);
   }
   const std::vector<uv_handle_t*> handles = loop_.handles;
   for (uv_handle_t* handle : handles) {
@@ -164,6 +168,15 @@ uint64_t ScriptedLoop::next_timer_ms() const {
   return next;
 }
 
-bool ScriptedLoop::spinning() const { return !ActiveOf<uv_idle_t>(loop_, kIdle).empty(); }
+void ScriptedLoop::Want(bool wanted) {
+  eventfd_t value = 1;
+  if (wanted) {
+    CHECK(eventfd_write(loop_.backend_fd, value) == 0);
+  } else {
+    CHECK(eventfd_read(loop_.backend_fd, &value) == 0);
+  }
+}
+
+bool ScriptedLoop::waits_by_itself() const { return ActiveOf<uv_idle_t>(loop_, kIdle).empty(); }
 
 }  // namespace sideroute::test

@@ -3,7 +3,7 @@
 //   ScriptedLoop loop;
 //   auto reactor = loop.MakeReactor();
 //   loop.Advance(20);   // the clock, not the loop
-//   loop.Turn();        // timers, idle handles, descriptors, closed handles, in libuv's order
+//   loop.Turn();        // timers, idle and prepare handles, closed handles, in libuv's order
 #ifndef SIDEROUTE_TEST_SCRIPTED_LOOP_H_
 #define SIDEROUTE_TEST_SCRIPTED_LOOP_H_
 
@@ -17,7 +17,7 @@ namespace sideroute::test {
 
 class ScriptedLoop {
  public:
-  ScriptedLoop() = default;
+  ScriptedLoop();
   ScriptedLoop(const ScriptedLoop&) = delete;
   ScriptedLoop& operator=(const ScriptedLoop&) = delete;
   // All handles are closed by now, or on their way.
@@ -43,8 +43,16 @@ class ScriptedLoop {
   bool alive() const;
   // When a timer fires next; UINT64_MAX: never.
   uint64_t next_timer_ms() const;
-  // The next round does not wait.
-  bool spinning() const;
+  // In the last round the reactor would have waited, had there been nothing to do: it asked for how long.
+  bool waited() const { return loop_.asked > 0; }
+  // How often it asked.
+  int asked() const { return loop_.asked; }
+  // From here on the reactor may wait so long, of the real time, until something is ready.
+  void LetWait(int ms) { loop_.idle_ms = ms; }
+  // Something of the loop itself is ready, until it is not any more.
+  void Want(bool wanted);
+  // Nobody keeps the loop from waiting in its own poll.
+  bool waits_by_itself() const;
 
  private:
   uv_loop_t loop_;

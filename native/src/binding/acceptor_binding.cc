@@ -276,6 +276,7 @@ void AcceptorBinding::OnHttp(UniqueFd fd, int64_t frontend, const NetAddress& de
   SetProperty(env, connection, "http2", http2);
   at_hand_ = std::move(fd);
   napi_value exception;
+  instance_.reactor->NoteJavaScript();
   const bool called = Call(env, options, "onHttp", 1, &connection, &exception);
   if (at_hand_) {
     ResetOnClose(at_hand_.get());
@@ -314,6 +315,7 @@ void AcceptorBinding::OnDropped(ConnectionReason reason, const NetAddress& desti
       MakeErrorName(env, error),
   };
   napi_value exception;
+  instance_.reactor->NoteJavaScript();
   if (!Call(env, options, "onDropped", std::size(arguments), arguments, &exception)) {
     Report(env, options, exception);
   }
@@ -329,6 +331,7 @@ void AcceptorBinding::OnPaused(AcceptLimit limit) {
   if (napi_get_named_property(env, options, "onPaused", &callback) == napi_ok && IsFunction(env, callback)) {
     const napi_value name = MakeString(env, kAcceptLimitNames[static_cast<size_t>(limit)]);
     napi_value exception;
+    instance_.reactor->NoteJavaScript();
     if (!Call(env, options, "onPaused", 1, &name, &exception)) Report(env, options, exception);
   }
   napi_close_handle_scope(env, scope);

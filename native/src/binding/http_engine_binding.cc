@@ -204,6 +204,7 @@ bool HttpEngineBinding::Answer(int32_t frontend_id, const http::RequestHead& hea
   if (decide_ == nullptr || !instance_.OpenTurnScope(env_)) return false;
   current_ = &head;
   called_ = true;
+  instance_.reactor->NoteJavaScript();
   engine_->decided_fields().clear();
   const bool decided = DecideInScope(frontend_id, head);
   current_ = nullptr;
@@ -358,6 +359,7 @@ void HttpEngineBinding::CallBack(size_t count) {
   napi_get_reference_value(env_, self_, &self);
   napi_get_reference_value(env_, on_outcomes_, &callback);
   napi_create_uint32(env_, static_cast<uint32_t>(count), &number);
+  instance_.reactor->NoteJavaScript();
   if (napi_make_callback(env_, nullptr, self, callback, 1, &number, nullptr) != napi_ok) {
     bool pending = false;
     napi_is_exception_pending(env_, &pending);

@@ -112,7 +112,9 @@ void Instance::FreeSpares() {
 void Instance::OnMemoryLevel() {
   // Whoever is told may take its place.
   const std::function<void(bool)> told = on_overload;
-  if (told) told(memory.refusing());
+  if (!told) return;
+  reactor->NoteJavaScript();
+  told(memory.refusing());
 }
 
 }  // namespace sideroute

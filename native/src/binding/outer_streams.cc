@@ -153,6 +153,7 @@ bool OuterStreamsBinding::Send(OuterStream& stream, const OuterPart& part) {
   napi_create_uint32(env_, static_cast<uint32_t>(part.body.size()), &arguments[3]);
   napi_create_int64(env_, part.length, &arguments[4]);
   bool taken = true;
+  reactor_.NoteJavaScript();
   if (napi_call_function(env_, receiver, callback, count, arguments.data(), &result) != napi_ok) {
     Fail(stream);
   } else {
@@ -169,6 +170,7 @@ void OuterStreamsBinding::Tell(napi_ref reference, OuterStream& stream) {
   napi_get_undefined(env_, &receiver);
   napi_get_reference_value(env_, reference, &callback);
   napi_create_uint32(env_, stream.number(), &number);
+  reactor_.NoteJavaScript();
   if (napi_call_function(env_, receiver, callback, 1, &number, nullptr) != napi_ok) Fail(stream);
   napi_close_handle_scope(env_, scope);
 }

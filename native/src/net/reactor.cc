@@ -16,17 +16,19 @@ constexpr uint64_t kNever = UINT64_MAX;
 constexpr uint64_t kHeldUpMs = 2;
 // So many turns, at most, what is due waits then for what has arrived.
 constexpr int kCatchUpTurns = 4;
+// Names the loop's own epoll instance among the events.
+constexpr uint64_t kLoopItself = UINT64_MAX;
+// After so many turns in a row the loop has a round, whether or not it is known to want one.
+constexpr int kTurnsPerRound = 32;
 }  // namespace
 
 // libuv wants its handles to outlive the Reactor by the time of a close callback.
 struct Reactor::Handles {
-  uv_poll_t poll;
+  uv_prepare_t prepare;
   uv_timer_t timer;
-  // Runs while somebody waits for another turn.
+  // Runs so that the loop does not wait by itself.
   uv_idle_t idle;
   Reactor* reactor = nullptr;
-  // The poll handle needs the descriptor until it is closed.
-  UniqueFd epoll_fd;
   int open = 0;
   void (*on_closed)(void*) = nullptr;
   void* data = nullptr;
@@ -59,15 +61,19 @@ std::unique_ptr<Reactor> Reactor::Create(uv_loop_t* loop, int* error) {
     *error = -errno;
     return nullptr;
   }
+  epoll_event loop_event{};
+  loop_event.events = EPOLLIN;
+  loop_event.data.u64 = kLoopItself;
+  if (epoll_ctl(epoll_fd.get(), EPOLL_CTL_ADD, uv_backend_fd(loop), &loop_event) != 0) {
+    *error = -errno;
+    return nullptr;
+  }
+  *error = 0;
   std::unique_ptr<Reactor> reactor(new Reactor(loop, std::move(epoll_fd)));
   auto* handles = new Handles;
   handles->reactor = reactor.get();
-  handles->poll.data = handles->timer.data = handles->idle.data = handles;
-  *error = uv_poll_init(loop, &handles->poll, reactor->epoll_fd_.get());
-  if (*error != 0) {
-    delete handles;
-    return nullptr;
-  }
+  handles->prepare.data = handles->timer.data = handles->idle.data = handles;
+  uv_prepare_init(loop, &handles->prepare);
   uv_timer_init(loop, &handles->timer);
   uv_idle_init(loop, &handles->idle);
   handles->open = 3;
@@ -75,13 +81,9 @@ std::unique_ptr<Reactor> Reactor::Create(uv_loop_t* loop, int* error) {
   // The loop stays alive for watched sockets only; every deadline belongs to one.
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->timer));
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->idle));
-  uv_unref(reinterpret_cast<uv_handle_t*>(&handles->poll));
-  *error = uv_poll_start(&handles->poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
-    Reactor& self = *static_cast<Handles*>(handle->data)->reactor;
-    // Otherwise there has been a turn in this round of the loop; what there is waits for the next one.
-    if (!self.idle_armed_) self.DispatchEvents();
-  });
-  if (*error != 0) return nullptr;
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles->prepare));
+  uv_prepare_start(&handles->prepare,
+                   [](uv_prepare_t* handle) { static_cast<Handles*>(handle->data)->reactor->Round(); });
   return reactor;
 }
 
@@ -90,11 +92,10 @@ Reactor::Reactor(uv_loop_t* loop, UniqueFd epoll_fd) : loop_(loop), epoll_fd_(st
 Reactor::~Reactor() {
   disposed_.clear();
   if (handles_ == nullptr) return;
-  handles_->epoll_fd = std::move(epoll_fd_);
-  uv_poll_stop(&handles_->poll);
+  uv_prepare_stop(&handles_->prepare);
   uv_timer_stop(&handles_->timer);
   uv_idle_stop(&handles_->idle);
-  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->poll), Handles::OnClose);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->prepare), Handles::OnClose);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->idle), Handles::OnClose);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->timer), Handles::OnClose);
 }
@@ -138,7 +139,7 @@ void Reactor::Register(Watcher* watcher) {
   Registration& registration = registrations_[free_registration_];
   free_registration_ = registration.next_free;
   registration.watcher = watcher;
-  if (watched_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
+  if (watched_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&handles_->prepare));
 }
 
 void Reactor::Forget(Watcher* watcher) {
@@ -150,7 +151,7 @@ void Reactor::Forget(Watcher* watcher) {
   free_registration_ = watcher->registration_;
   watcher->registration_ = Watcher::kUnwatched;
   watcher->place_.Unlink();
-  if (--watched_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
+  if (--watched_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->prepare));
 }
 
 void Reactor::PassOn(Watcher& from, Watcher& to) {
@@ -163,7 +164,6 @@ void Reactor::Again(Watcher* watcher) {
   if (!watcher->watched()) return;
   // Who waits keeps its place.
   if (!watcher->place_.linked()) again_.PushBack(&watcher->place_);
-  if (!dispatching_) ArmIdle();
 }
 
 void Reactor::Dispose(std::unique_ptr<Disposable> object) {
@@ -177,29 +177,48 @@ void Reactor::BeginTurn() {
   turn_cost_ = 0;
 }
 
-void Reactor::DispatchEvents() {
-  BeginTurn();
-  drained_ = false;
-  epoll_event events[kBatch];
-  // While a few events were served others have often arrived; taking them here saves the way through the
-  // loop's own epoll. After a batch's worth, what is left keeps the epoll descriptor readable, and JavaScript
-  // gets its share of the thread.
-  for (int served = 0; served < kBatch && turn_cost_ < kTurnCost;) {
-    const int count = PollEvents(epoll_fd_.get(), events, kBatch);
-    if (count <= 0) {
-      drained_ = true;
-      break;
-    }
-    served += count;
-    dispatching_ = true;
-    for (int i = 0; i < count; ++i) {
-      unserved_ = count - i - 1;
-      if (Watcher* watcher = Named(events[i].data.u64)) watcher->OnReady(events[i].events);
-    }
-    EndBatch();
+// What the loop would do with its own poll. One round may have many turns: while nothing but sockets is ready
+// the loop and its poll have nothing to add to them. The loop has its part of the round when its epoll
+// instance has something, when a timer or anything else of it is due (uv_backend_timeout), and when
+// JavaScript has run, since nobody can tell what that has asked of the loop.
+void Reactor::Round() {
+  uv_idle_stop(&handles_->idle);
+  // Nothing to wait for: the loop may do so by itself.
+  if (watched_ == 0) return;
+  loop_wanted_ = false;
+  for (int turns = 0; turns < kTurnsPerRound; ++turns) {
+    const int wait_ms = again_.empty() ? uv_backend_timeout(loop_) : 0;
+    const bool served = Turn(wait_ms);
+    if (!served || wait_ms == 0 || loop_wanted_ || watched_ == 0) break;
   }
+  uv_idle_start(&handles_->idle, [](uv_idle_t*) {});
+}
+
+// False when there was nothing to do for `wait_ms`; -1: waits until there is.
+bool Reactor::Turn(int wait_ms) {
+  epoll_event events[kBatch];
+  const int count = PollEvents(epoll_fd_.get(), events, kBatch, wait_ms);
+  // Or a signal has come in between, which the loop hears of.
+  drained_ = count <= 0;
+  if (drained_ && again_.empty()) return false;
+  BeginTurn();
+  if (count > 0) DispatchEvents(events, count);
   if (!again_.empty()) DispatchAgain();
   EndTurn();
+  return true;
+}
+
+void Reactor::DispatchEvents(const epoll_event* events, int count) {
+  dispatching_ = true;
+  for (int i = 0; i < count; ++i) {
+    unserved_ = count - i - 1;
+    if (events[i].data.u64 == kLoopItself) {
+      loop_wanted_ = true;
+    } else if (Watcher* watcher = Named(events[i].data.u64)) {
+      watcher->OnReady(events[i].events);
+    }
+  }
+  EndBatch();
 }
 
 // Those who have waited, in their order, as far as the turn goes; one at least, so that nobody waits for
@@ -222,7 +241,7 @@ void Reactor::DispatchDeadlines() {
   const bool caught_up = catch_up_turns_ > 0;
   if (CatchUpFirst(now)) return;
   // Timers of others, which take time, too, may have led here before the loop has looked at the sockets.
-  if (caught_up && turn_ == caught_up_turn_) DispatchEvents();
+  if (caught_up && turn_ == caught_up_turn_) Turn(0);
   BeginTurn();
   dispatching_ = true;
   // By index: a deadline may create or remove a queue.
@@ -286,17 +305,6 @@ void Reactor::StartTimer(uint64_t due) {
       due > now ? due - now : 0, 0);
 }
 
-void Reactor::ArmIdle() {
-  if (idle_armed_ || again_.empty()) return;
-  idle_armed_ = true;
-  uv_idle_start(&handles_->idle, [](uv_idle_t* handle) {
-    Reactor& reactor = *static_cast<Handles*>(handle->data)->reactor;
-    if (!reactor.again_.empty()) return reactor.DispatchEvents();
-    reactor.idle_armed_ = false;
-    uv_idle_stop(handle);
-  });
-}
-
 void Reactor::WakeAt(uint64_t due_ms) {
   if (due_ms < armed_ms_) ArmTimer();
 }
@@ -318,7 +326,6 @@ void Reactor::EndTurn() {
     for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTurnEnd();
     EndBatch();
   }
-  ArmIdle();
 }
 
 }  // namespace sideroute

@@ -1,12 +1,15 @@
 // The event source of every socket the addon owns, on Node's own loop and thread.
 //
-// One epoll instance, edge-triggered, is itself watched by one uv_poll_t; one uv_timer_t serves all
-// deadlines. Edge triggering is why nothing here can spin: a socket that is not read (back-pressure, a head
-// that is still incomplete) raises no further event until something changes, yet a reset is always seen, with
-// a single registration per socket.
+// One epoll instance, edge-triggered, watches all of them and the epoll instance of the loop, and the thread
+// waits there and not in the loop: a uv_prepare_t comes before the loop's own poll, which then finds what is
+// ready and does not wait. So events of sockets cost one system call, whatever the loop does, and the loop
+// has a round only when it wants one. One uv_timer_t serves all deadlines. Edge triggering is why nothing
+// here can spin: a socket that is not read (back-pressure, a head that is still incomplete) raises no further
+// event until something changes, yet a reset is always seen, with a single registration per socket.
 //
-// A turn is what happens between two visits to the loop, where JavaScript gets the thread. Each watcher has a
-// share of it, and all of them together have no more than kTurnCost. What does not fit waits in a list for
+// A turn is what happens between two looks at what is ready; where that is something of the loop, JavaScript
+// gets the thread next. Each watcher has a share of a turn, and all of them together have no more than
+// kTurnCost. What does not fit waits in a list for
 // the next turn, where it comes after those who have something new and moved little last time: a small
 // request never waits for bulk. Costs are counted in bytes moved, or in what else takes as long.
 //
@@ -101,12 +104,12 @@ class DeadlineQueue {
   IntrusiveList<Deadline> deadlines_;
 };
 
-// Takes part in every turn: a few batches of events, or one of deadlines.
+// Takes part in every turn: a batch of events, those who wait for another turn, or deadlines.
 class TurnClient {
  public:
   // After each batch. No watcher is on the stack.
   virtual void OnBatchEnd() = 0;
-  // After the last batch, before the thread goes back to the loop.
+  // After the last batch, before the thread waits.
   virtual void OnTurnEnd() = 0;
   // A clock of its own beside the deadline queues: when it is due (UINT64_MAX: never), and that time has
   // come.
@@ -117,6 +120,7 @@ class TurnClient {
   ~TurnClient() = default;
 };
 
+// One for a loop at most: while one waits no other does.
 class Reactor {
  public:
   // Null, with a negative errno in `error`, when the kernel has no descriptor for it.
@@ -184,6 +188,8 @@ class Reactor {
   void RemoveTurnClient(TurnClient* client) { std::erase(turn_clients_, client); }
   // NextDueMs of some client has become earlier.
   void WakeAt(uint64_t due_ms);
+  // JavaScript runs, or has run: the loop has a round before the thread waits.
+  void NoteJavaScript() { loop_wanted_ = true; }
 
   uint64_t NowMs() const { return uv_now(loop_); }
 
@@ -216,15 +222,16 @@ class Reactor {
     return uint64_t{registrations_[watcher.registration_].generation} << 32 | watcher.registration_;
   }
   void Register(Watcher* watcher);
+  void Round();
+  bool Turn(int wait_ms);
   void BeginTurn();
-  void DispatchEvents();
+  void DispatchEvents(const epoll_event* events, int count);
   void DispatchAgain();
   void DispatchDeadlines();
   // Whether what is due waits for another turn.
   bool CatchUpFirst(uint64_t now);
   void ArmTimer();
   void StartTimer(uint64_t due);
-  void ArmIdle();
   void EndBatch();
   void EndTurn();
 
@@ -242,8 +249,8 @@ class Reactor {
   IntrusiveList<Watcher::Place> again_;
   // For the one that is served however long the turn has been.
   bool granted_ = false;
-  // The loop comes back without waiting.
-  bool idle_armed_ = false;
+  // Something of it is ready, or may be.
+  bool loop_wanted_ = false;
   // What the timer is set for; UINT64_MAX: stopped.
   uint64_t armed_ms_ = UINT64_MAX;
   // The last turn left no events.

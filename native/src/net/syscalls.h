@@ -23,8 +23,8 @@ inline ssize_t SendBytes(int fd, const void* bytes, size_t size, int flags) {
   return send(fd, bytes, size, flags);
 }
 inline ssize_t SendMessage(int fd, const msghdr* message, int flags) { return sendmsg(fd, message, flags); }
-inline int PollEvents(int epoll_fd, epoll_event* events, int count) {
-  return epoll_wait(epoll_fd, events, count, 0);
+inline int PollEvents(int epoll_fd, epoll_event* events, int count, int wait_ms) {
+  return epoll_wait(epoll_fd, events, count, wait_ms);
 }
 
 #else
@@ -38,9 +38,9 @@ inline ssize_t SendBytes(int fd, const void* bytes, size_t size, int flags) {
 inline ssize_t SendMessage(int fd, const msghdr* message, int flags) {
   return syscall(SYS_sendmsg, fd, message, flags);
 }
-// Does not wait. epoll_pwait, because arm64 has no epoll_wait.
-inline int PollEvents(int epoll_fd, epoll_event* events, int count) {
-  return static_cast<int>(syscall(SYS_epoll_pwait, epoll_fd, events, count, 0, nullptr, 0));
+// epoll_pwait, because arm64 has no epoll_wait.
+inline int PollEvents(int epoll_fd, epoll_event* events, int count, int wait_ms) {
+  return static_cast<int>(syscall(SYS_epoll_pwait, epoll_fd, events, count, wait_ms, nullptr, 0));
 }
 
 #endif

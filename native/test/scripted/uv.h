@@ -13,6 +13,11 @@ struct uv_loop_t {
   // What the clock says, and what the loop believes.
   uint64_t clock_ms = 1'000'000;
   uint64_t now_ms = 1'000'000;
+  // Readable when something of the loop itself is ready.
+  int backend_fd = -1;
+  // For how long the loop has nothing to do but to wait, and how often it was asked.
+  int idle_ms = 0;
+  int asked = 0;
   std::vector<uv_handle_t*> handles;
 };
 
@@ -28,10 +33,9 @@ struct uv_loop_t {
 struct uv_handle_t {
   SIDEROUTE_HANDLE_FIELDS;
 };
-struct uv_poll_t {
+struct uv_prepare_t {
   SIDEROUTE_HANDLE_FIELDS;
-  int fd;
-  void (*callback)(uv_poll_t*, int status, int events);
+  void (*callback)(uv_prepare_t*);
 };
 struct uv_timer_t {
   SIDEROUTE_HANDLE_FIELDS;
@@ -43,8 +47,6 @@ struct uv_idle_t {
   void (*callback)(uv_idle_t*);
 };
 
-enum { UV_READABLE = 1 };
-
 inline uint64_t uv_now(const uv_loop_t* loop) { return loop->now_ms; }
 inline void uv_update_time(uv_loop_t* loop) { loop->now_ms = loop->clock_ms; }
 inline void uv_ref(uv_handle_t* handle) { handle->referenced = true; }
@@ -55,9 +57,11 @@ inline char* uv_err_name_r(int, char* name, size_t size) {
   return name;
 }
 
-int uv_poll_init(uv_loop_t* loop, uv_poll_t* handle, int fd);
-int uv_poll_start(uv_poll_t* handle, int events, void (*callback)(uv_poll_t*, int, int));
-int uv_poll_stop(uv_poll_t* handle);
+inline int uv_backend_fd(const uv_loop_t* loop) { return loop->backend_fd; }
+int uv_backend_timeout(const uv_loop_t* loop);
+int uv_prepare_init(uv_loop_t* loop, uv_prepare_t* handle);
+int uv_prepare_start(uv_prepare_t* handle, void (*callback)(uv_prepare_t*));
+int uv_prepare_stop(uv_prepare_t* handle);
 int uv_timer_init(uv_loop_t* loop, uv_timer_t* handle);
 int uv_timer_start(uv_timer_t* handle, void (*callback)(uv_timer_t*), uint64_t timeout_ms,
                    uint64_t repeat_ms);
