@@ -78,7 +78,6 @@ export class BackendRegistry {
       entry = { backend, subscription: null, compilation: 0, error: null };
       this.#entries.set(key, entry);
     }
-    const isSeen = entry.compilation === this.#compilation;
     entry.compilation = this.#compilation;
     if (entry.subscription === null) {
       const wanted = entry;
@@ -86,9 +85,6 @@ export class BackendRegistry {
       this.#opened.push(wanted);
       this.#retired.delete(wanted);
       this.#refresh(wanted);
-    } else if (!isSeen) {
-      // Its document may be another one, with other ports, where the addresses come from DNS.
-      this.#refresh(entry);
     }
     return entry.backend;
   };

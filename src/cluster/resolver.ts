@@ -80,7 +80,9 @@ interface Entry {
   /** Those that want to know whether the addresses are ClusterIPs. */
   readonly parents: Set<() => void>;
   readonly watch: NameWatch;
-  /** What its document gives, null when that leaves the addresses to DNS. */
+  /** Its document as it was looked at last. */
+  service: Service | undefined;
+  /** What that gives, null when it leaves the addresses to DNS. */
   documented: ServiceAddresses | null;
   /** Whether DNS is asked beside the document. */
   checked: boolean;
@@ -231,7 +233,7 @@ export class ServiceResolver {
 
   #newEntry(namespace: string, name: string, key: string): Entry {
     const watch = new NameWatch(this.#watchContext, namespace, name, () => this.#refresh(entry, false));
-    const state = { documented: null, checked: false, confirmed: [], current: PENDING };
+    const state = { service: undefined, documented: null, checked: false, confirmed: [], current: PENDING };
     const outdated = new Outdated(this.#outdatedMs);
     const entry: Entry = { namespace, name, key, listeners: new Set(), parents: new Set(), watch, outdated, ...state };
     return entry;
@@ -241,6 +243,9 @@ export class ServiceResolver {
   #consult(entry: Entry): void {
     const { watch, documented: before } = entry;
     const service = this.#services.get(entry.key);
+    // Its ports may be other ones, whoever gives the addresses.
+    const isOther = service !== entry.service;
+    entry.service = service;
     const documented = service === undefined ? null : addressesOf(service, this.#families);
     entry.documented = documented;
     entry.checked = documented !== null && isCheckable(documented, service!);
@@ -267,7 +272,7 @@ export class ServiceResolver {
     } else {
       watch.start();
     }
-    this.#refresh(entry, documented !== null || before !== null);
+    this.#refresh(entry, isOther || documented !== null || before !== null);
   }
 
   /** `news`: the document is another one, whatever its addresses are. */

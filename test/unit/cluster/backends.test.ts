@@ -159,6 +159,32 @@ t.test('SPEC B7: a backend speaks what the appProtocol of its port says, and fol
   }
 });
 
+t.test('after a configuration that never came into force a backend is what its document said before', async (t) => {
+  const { dns, resolver, backends } = await start(t);
+  dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.1'] });
+  const servicesOf = (appProtocol: string | null, port: number, clusterIPs: readonly string[]) =>
+    serviceMap(serviceDocument('a', { clusterIPs, ports: [{ name: 'a', port, protocol: 'TCP', appProtocol }] }));
+  for (const clusterIPs of [['10.96.0.1'], []]) {
+    const before = servicesOf('grpc', 80, clusterIPs);
+    resolver.setServices(before);
+    backends.beginCompile();
+    const backend = backends.intern('devopssong', 'a', 80);
+    backends.endCompile();
+    await eventually('resolved', () => backend.state === 'resolved');
+    for (const [appProtocol, port] of [
+      [null, 80],
+      ['grpc', 81],
+    ] as const) {
+      resolver.setServices(servicesOf(appProtocol, port, clusterIPs));
+      backends.beginCompile();
+      backends.intern('devopssong', 'a', 80);
+      backends.abandonCompile();
+      resolver.setServices(before);
+      matches(t, backend, { protocol: 'http2', state: 'resolved', addresses: ['10.96.0.1'] }, `${clusterIPs.join()}`);
+    }
+  }
+});
+
 t.test('a document with ports but without ClusterIPs: address from DNS, ports from the document', async (t) => {
   const { backends, resolver, dns } = await start(t);
   dns.zone.set('a.devopssong.svc.cluster.local', { a: ['10.96.0.1'] });
