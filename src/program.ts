@@ -4,6 +4,7 @@ import { loadNative } from './addon/binding.ts';
 import { registerCheck } from './cli/check.ts';
 import { registerConnections } from './cli/connections.ts';
 import { registerController } from './cli/controller.ts';
+import { registerConvert } from './cli/convert.ts';
 import { registerExplain } from './cli/explain.ts';
 import { registerInject } from './cli/inject.ts';
 import { registerIptables } from './cli/iptables.ts';
@@ -27,6 +28,7 @@ export function buildProgram(): Command {
   registerInject(program, version);
   registerPolicy(program, version);
   registerRoutes(program);
+  registerConvert(program);
   registerController(program, version);
   registerStatus(program);
   registerWait(program);

@@ -61,6 +61,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   iptables: ['errors.ts', 'addon'],
   inject: ['errors.ts', 'log.ts', 'gateway-api', 'addon', 'config', 'iptables', 'route-set'],
   export: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
+  /** Rules of other meshes to routes. */
+  convert: ['slices.ts', 'gateway-api', 'regex', 'config', 'routing'],
   webhook: ['log.ts', 'inject', 'kube'],
   'route-set': [],
   kube: ['errors.ts', 'log.ts', 'slices.ts', 'gateway-api'],
@@ -111,6 +113,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'iptables',
     'inject',
     'export',
+    'convert',
     'controller',
     'route-set',
     'proxy',

@@ -1,0 +1,88 @@
+/**
+ * `sideroute convert`: rules of Istio and Linkerd in, HTTPRoutes out, and on standard error everything that is not the same.
+ *
+ * Exit status 0: the routes do what the rules did; 1: something differs, is left out, or cannot be read.
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Option, type Command } from 'commander';
+import { convert, type Conversion } from '../convert/convert.ts';
+import { ProxyError } from '../errors.ts';
+import { yamlText } from '../export/config-maps.ts';
+import { problemText } from '../gateway-api/problem-text.ts';
+import { readInput, STANDARD_INPUT } from './manifest-input.ts';
+import { writeNote, writeOutput } from './standard-streams.ts';
+
+interface ConvertOptions {
+  readonly filename: readonly string[];
+  readonly namespace: string;
+  readonly output: 'yaml' | 'json';
+  readonly quiet?: boolean;
+}
+
+const MANIFEST = /\.(?:ya?ml|json)$/;
+
+export function registerConvert(program: Command): void {
+  program
+    .command('convert')
+    .description(
+      'make HTTPRoutes of VirtualServices of Istio and ServiceProfiles of Linkerd; exit status 1 when not all can be said',
+    )
+    .addOption(
+      new Option('-f, --filename <path>', 'file, directory of manifests, or - for standard input; may be repeated')
+        .argParser((path: string, all: readonly string[]) => [...all, path])
+        .default([], 'standard input'),
+    )
+    .option('--namespace <name>', 'namespace of documents that name none', 'default')
+    .addOption(new Option('-o, --output <format>', 'how to print the routes').choices(['yaml', 'json']).default('yaml'))
+    .option('--quiet', 'leave out notes: report only what differs')
+    .action(async (options: ConvertOptions) => {
+      const files = (await Promise.all(options.filename.map(filesOf))).flat();
+      if (options.filename.length > 0 && files.length === 0) {
+        throw new ProxyError(
+          'unreadable-input',
+          `${options.filename.join(', ')}: no file there ends in .yaml, .yml or .json`,
+        );
+      }
+      const conversion = convert(await readInput(files), options.namespace);
+      report(conversion, options.quiet === true);
+      writeOutput(options.output === 'json' ? jsonText(conversion) : manifestText(conversion));
+    });
+}
+
+/** Files of a directory in the order of their names; those of its directories are not looked at. */
+async function filesOf(path: string): Promise<string[]> {
+  if (path === STANDARD_INPUT) return [path];
+  try {
+    if (!(await stat(path)).isDirectory()) return [path];
+    return (await readdir(path))
+      .filter((name) => MANIFEST.test(name))
+      .sort()
+      .map((name) => join(path, name));
+  } catch (error) {
+    throw new ProxyError('unreadable-input', `${path}: cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function report({ problems, documents, read }: Conversion, quiet: boolean): void {
+  const told = quiet ? problems.filter(({ severity }) => severity !== 'note') : problems;
+  for (const problem of told) writeNote(`${problemText(problem)}\n`);
+  const count = (wanted: string): number => problems.filter(({ severity }) => severity === wanted).length;
+  const of = (kind: string): number => documents.filter((document) => document['kind'] === kind).length;
+  writeNote(
+    `${read} read; ${of('HTTPRoute')} HTTPRoutes, ${of('Service')} Services; ${count('error')} errors, ` +
+      `${count('warning')} differences, ${count('note')} notes\n`,
+  );
+  if (read === 0) {
+    writeNote(`sideroute: there is no VirtualService or ServiceProfile in this input\n`);
+  }
+  if (read === 0 || problems.some(({ severity }) => severity !== 'note')) process.exitCode = 1;
+}
+
+function manifestText({ documents }: Conversion): string {
+  return documents.map((document) => `---\n${yamlText(document)}`).join('');
+}
+
+function jsonText({ documents }: Conversion): string {
+  return `${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: documents }, null, 2)}\n`;
+}

@@ -1,0 +1,89 @@
+/**
+ * From "the first entry that fits" to the order of Gateway API, in which the match that asks for more wins wherever its rule
+ * stands.
+ *
+ * Stage before: `negations.ts`. Stage after: `routes.ts`.
+ *
+ * Where a later match would win over an earlier one, the earlier entry gets another match: a part of its own that has all the
+ * requests both would take, and asks for as much as the later one. Between matches that ask for as much as each other the
+ * earlier rule wins. This is repeated until no later match wins anywhere; then, of all matches that fit a request, the best
+ * belongs to the first entry that fits it.
+ */
+import { MAX_ITEMS } from '../gateway-api/limits.ts';
+import { compareMatches, type RankedMatch } from '../routing/precedence.ts';
+import type { Findings } from './findings.ts';
+import { covers, disjoint, strengthen, type Guard } from './guards.ts';
+import type { Entry } from './model.ts';
+import { isSayable } from './rewrites.ts';
+
+/** More than any VirtualService needs, and soon done. */
+const MAX_ENTRIES = 600;
+
+const SAME_ROUTE = { kind: 'HTTPRoute', creationTimestamp: null, namespace: '', name: '' };
+
+/** What Gateway API prefers: negative when `a` is, 0 when the place of the rule decides. */
+function compareGuards(a: Guard, b: Guard): number {
+  const ranked = (match: Guard) =>
+    ({ route: SAME_ROUTE, rule: { index: 0 }, match, matchIndex: 0 }) as unknown as RankedMatch;
+  return compareMatches(ranked(a), ranked(b));
+}
+
+/** The same entries in their order, with those added that keep it. Pairs of which that cannot be said are reported. */
+export function inGatewayOrder(entries: readonly Entry[], findings: Findings): Entry[] {
+  const ordered = [...entries];
+  const reported = new Set<string>();
+  for (let later = 1; later < ordered.length; later++) {
+    for (let earlier = later - 1; earlier >= 0; earlier--) {
+      const added = needed(ordered, earlier, later);
+      if (added === null) continue;
+      if (ordered.length >= MAX_ENTRIES || !isWritable(added)) {
+        report(ordered[earlier]!, ordered[later]!, reported, findings);
+        continue;
+      }
+      // Behind the one it is a part of: there it changes nothing for those who look for the first that fits.
+      ordered.splice(earlier + 1, 0, added);
+      // It may win over those before it; whatever stands from here on is looked at again.
+      later = earlier;
+      break;
+    }
+  }
+  return ordered;
+}
+
+/** The part of the earlier entry that keeps its place before the later one; null when the order holds as it is. */
+function needed(entries: readonly Entry[], earlier: number, later: number): Entry | null {
+  const [first, second] = [entries[earlier]!, entries[later]!];
+  if (isAlike(first, second)) return null;
+  if (compareGuards(second.guard, first.guard) >= 0 || disjoint(first.guard, second.guard)) return null;
+  const guard = strengthen(first.guard, second.guard);
+  const holds = entries
+    .slice(0, later)
+    .some(
+      (entry) => isAlike(entry, first) && covers(entry.guard, guard) && compareGuards(entry.guard, second.guard) <= 0,
+    );
+  return holds ? null : { ...first, guard };
+}
+
+/** A request comes out the same by either. */
+function isAlike(a: Entry, b: Entry): boolean {
+  return a.origin === b.origin && JSON.stringify(a.rewrite) === JSON.stringify(b.rewrite);
+}
+
+function isWritable({ guard, rewrite }: Entry): boolean {
+  if (guard.headers.length > MAX_ITEMS.headers || guard.queryParams.length > MAX_ITEMS.queryParams) return false;
+  return isSayable(rewrite, guard);
+}
+
+function report(first: Entry, second: Entry, reported: Set<string>, findings: Findings): void {
+  const key = `${first.place} ${second.place}`;
+  if (reported.has(key)) return;
+  reported.add(key);
+  const { fields } = first.origin;
+  findings.differs(
+    'order-differs',
+    fields,
+    '',
+    `requests that both ${first.place} and ${second.place} match are to go by the first of them, and Gateway API prefers the ` +
+      'second, which asks for more; split the rules by hand so that no request matches both',
+  );
+}

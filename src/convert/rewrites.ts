@@ -1,0 +1,27 @@
+/**
+ * Path rewrites as filters of Gateway API say them, which depends on the match they stand with.
+ *
+ * Used by `order.ts`, which may only add matches that go with the rewrite, and by `routes.ts`.
+ */
+import type { Guard } from './guards.ts';
+import type { Json, Rewrite } from './model.ts';
+import { elementsOf } from './paths.ts';
+
+/** The prefix of a path can be replaced only where the match tells how long it is. */
+export function isSayable(rewrite: Rewrite | null, { path }: Guard): boolean {
+  return rewrite?.kind !== 'prefix' || path.type !== 'RegularExpression';
+}
+
+/** The path modifier of a filter, null when there is nothing to do. */
+export function pathModifier(rewrite: Rewrite | null, { path }: Guard): Json | null {
+  if (rewrite === null) return null;
+  if (rewrite.kind === 'full') return { type: 'ReplaceFullPath', replaceFullPath: rewrite.to };
+  const { from, to } = rewrite;
+  if (from === to) return null;
+  const replaced = `${to}${elementsOf(path).slice(from.length)}`;
+  if (path.type === 'Exact') {
+    const rest = path.value.slice(from.length);
+    return { type: 'ReplaceFullPath', replaceFullPath: `${to}${rest}` || '/' };
+  }
+  return { type: 'ReplacePrefixMatch', replacePrefixMatch: replaced || '/' };
+}

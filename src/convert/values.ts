@@ -1,0 +1,99 @@
+/**
+ * Conditions on one value, which is a path, a header or a query parameter: what is known about the values that two of them
+ * fit. Answers are sure; where it is not known, they say so.
+ *
+ * Used by `guards.ts`. Expressions match whole values, as they do in Istio, in Linkerd and here.
+ */
+import { compileRegex } from '../regex/regex.ts';
+
+export interface ValueCondition {
+  readonly type: 'Exact' | 'RegularExpression';
+  readonly value: string;
+}
+
+/** What every expression is of which nothing but its presence counts. */
+export const ANY_VALUE = '.*';
+
+const SPECIAL = /[\\.+*?()|[\]{}^$]/g;
+
+/** An expression that matches the text as it stands. */
+export function quoteRegex(text: string): string {
+  return text.replace(SPECIAL, '\\$&');
+}
+
+/** The same in either case of each letter of ASCII. */
+export function quoteRegexIgnoringCase(text: string): string {
+  return [...text]
+    .map((character) =>
+      /[a-zA-Z]/.test(character) ? `[${character.toLowerCase()}${character.toUpperCase()}]` : quoteRegex(character),
+    )
+    .join('');
+}
+
+export interface Head {
+  /** Every value that matches begins with it. */
+  readonly text: string;
+  /** What may follow: anything, nothing, or what is not known. */
+  readonly rest: 'any' | 'nothing' | 'unknown';
+}
+
+/** The literal beginning of an expression. */
+export function headOf(regex: string): Head {
+  if (regex.includes('|')) return { text: '', rest: 'unknown' };
+  let text = '';
+  let at = 0;
+  while (at < regex.length) {
+    const rest = regex.slice(at);
+    if (rest === ANY_VALUE) return { text, rest: 'any' };
+    const piece = /^(?:[^\\.+*?()|[\]{}^$]|\\[^a-zA-Z0-9])/su.exec(rest)?.[0];
+    if (piece === undefined) break;
+    // What is repeated or optional is no part of the beginning.
+    if (/^[*+?{]/.test(regex.slice(at + piece.length))) break;
+    text += piece.startsWith('\\') ? piece.slice(1) : piece;
+    at += piece.length;
+  }
+  return { text, rest: at === regex.length ? 'nothing' : 'unknown' };
+}
+
+function headOfCondition({ type, value }: ValueCondition): Head {
+  return type === 'Exact' ? { text: value, rest: 'nothing' } : headOf(value);
+}
+
+/** Whether the expression matches the whole value; false for one that does not compile, which is reported elsewhere. */
+export function regexMatches(regex: string, value: string): boolean {
+  try {
+    return compileRegex(regex).matches(Buffer.from(value, 'utf8').toString('latin1'));
+  } catch {
+    return false;
+  }
+}
+
+/** Every value that fits `b` fits `a`. False: perhaps not. */
+export function coversValue(a: ValueCondition, b: ValueCondition): boolean {
+  if (a.type === b.type && a.value === b.value) return true;
+  if (b.type === 'Exact') return a.type === 'RegularExpression' && regexMatches(a.value, b.value);
+  if (a.type === 'Exact') return false;
+  const [outer, inner] = [headOf(a.value), headOf(b.value)];
+  return outer.rest === 'any' && inner.text.startsWith(outer.text);
+}
+
+/** No value fits both. False: perhaps one does. */
+export function disjointValues(a: ValueCondition, b: ValueCondition): boolean {
+  if (a.type === 'Exact' && b.type === 'Exact') return a.value !== b.value;
+  if (a.type === 'Exact') return !regexMatches(b.value, a.value);
+  if (b.type === 'Exact') return !regexMatches(a.value, b.value);
+  const [one, other] = [headOfCondition(a), headOfCondition(b)];
+  if (one.rest === 'nothing' && !one.text.startsWith(other.text)) return true;
+  if (other.rest === 'nothing' && !other.text.startsWith(one.text)) return true;
+  return !one.text.startsWith(other.text) && !other.text.startsWith(one.text);
+}
+
+/** The condition that exactly the values fit that fit both; null when none does, undefined when it cannot be said. */
+export function intersectValues<Condition extends ValueCondition>(
+  a: Condition,
+  b: Condition,
+): Condition | null | undefined {
+  if (coversValue(a, b)) return b;
+  if (coversValue(b, a)) return a;
+  return disjointValues(a, b) ? null : undefined;
+}
