@@ -7,6 +7,7 @@
 import type { Findings } from './findings.ts';
 import { covers, intersect, type Guard } from './guards.ts';
 import type { Entry } from './model.ts';
+import { isSayable } from './rewrites.ts';
 
 /** The same behaviour without `excludes`. What cannot be said is reported. */
 export function withoutNegations(entries: readonly Entry[], findings: Findings): Entry[] {
@@ -39,7 +40,7 @@ function repeatFor(entry: Entry, excluded: Guard, rest: readonly Entry[], findin
   const repeated: Entry[] = [];
   for (const later of rest) {
     const guard = intersect(region, later.guard);
-    if (guard === undefined) {
+    if (guard === undefined || (guard !== null && !isSayable(later.rewrite, guard))) {
       tell(`which of them ${later.place} takes cannot be said: ${entry.place} takes those; write the rules by hand`);
     } else if (guard !== null) {
       repeated.push({ ...later, guard });

@@ -73,7 +73,8 @@ function anchored(regex: string): string {
 }
 
 function topLevelBranches(regex: string): string[] {
-  const branches = [''];
+  const branches: string[] = [];
+  let branch = '';
   let depth = 0;
   let inClass = false;
   for (const piece of regex.match(/\\.|[^\\]|\\$/gsu) ?? []) {
@@ -82,12 +83,13 @@ function topLevelBranches(regex: string): string[] {
     else if (piece === '(') depth++;
     else if (piece === ')') depth--;
     else if (piece === '|' && depth === 0) {
-      branches.push('');
+      branches.push(branch);
+      branch = '';
       continue;
     }
-    branches[branches.length - 1] += piece;
+    branch += piece;
   }
-  return branches;
+  return [...branches, branch];
 }
 
 function readMethod(item: Fields, findings: Findings): readonly Term[] | null {

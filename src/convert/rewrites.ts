@@ -9,7 +9,7 @@ import { elementsOf } from './paths.ts';
 
 /** The prefix of a path can be replaced only where the match tells how long it is. */
 export function isSayable(rewrite: Rewrite | null, { path }: Guard): boolean {
-  return rewrite?.kind !== 'prefix' || path.type !== 'RegularExpression';
+  return rewrite?.kind !== 'prefix' || rewrite.from === rewrite.to || path.type !== 'RegularExpression';
 }
 
 /** The path modifier of a filter, null when there is nothing to do. */

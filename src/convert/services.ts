@@ -70,9 +70,9 @@ export class Services {
     return this.#known.get(`${namespace}/${name}`) ?? null;
   }
 
-  /** Those that were made, as documents. */
+  /** Those that were made, as documents, by their names. */
   get made(): readonly Json[] {
-    return [...this.#made.values()];
+    return [...this.#made].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, document]) => document);
   }
 
   /**

@@ -23,11 +23,7 @@ export function quoteRegex(text: string): string {
 
 /** The same in either case of each letter of ASCII. */
 export function quoteRegexIgnoringCase(text: string): string {
-  return [...text]
-    .map((character) =>
-      /[a-zA-Z]/.test(character) ? `[${character.toLowerCase()}${character.toUpperCase()}]` : quoteRegex(character),
-    )
-    .join('');
+  return quoteRegex(text).replace(/[a-zA-Z]/g, (letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}]`);
 }
 
 export interface Head {
