@@ -25,15 +25,16 @@ export function readHttpRule(item: Fields, around: Surroundings): Entry[] {
   const rewrite = readRewrite(item, around);
   const origin: Origin = { fields: item, name: item.string('name'), action: (port) => readAction(item, port, around) };
   const common = { origin, redirects: item.has('redirect') };
-  const everything: HttpMatch = {
+  const everything = (): HttpMatch => ({
     ...{ guards: [EVERY_REQUEST], excludes: [], port: null, namespace: null },
     rewrite: rewrite === null ? null : pathOfEverything(item, rewrite, around),
-  };
-  const matches = item.list('match', MAX_MATCHES).map((match) => ({
-    place: match.path,
-    read: readHttpMatch(match, rewrite, findings),
-  }));
-  const all = matches.length === 0 && !item.has('match') ? [{ place: item.path, read: everything }] : matches;
+  });
+  const all = item.has('match')
+    ? item
+        .list('match', MAX_MATCHES)
+        .map((match) => ({ place: match.path, read: readHttpMatch(match, rewrite, findings) }))
+    : [];
+  if (all.length === 0 && !isFilled(item)) all.push({ place: item.path, read: everything() });
   // A redirect to another path replaces all of it, whatever was matched.
   const full = fullPathOf(item);
   return all.flatMap(({ place, read }) => {
@@ -156,4 +157,10 @@ function readBackends(item: Fields, port: number | null, around: Surroundings): 
     const share = destinations.length > 1 ? { weight: weights[index] } : {};
     return [{ ...ref, ...share, ...(filters.length > 0 ? { filters } : {}) }];
   });
+}
+
+/** An empty list of matches is none. */
+function isFilled(item: Fields): boolean {
+  const match = item.tree('match');
+  return match !== null && !(match.type === 'list' && match.items.length === 0);
 }

@@ -28,7 +28,7 @@ const CODES: Readonly<Record<string, readonly number[]>> = {
 const ALWAYS = ['connect-failure', 'refused-stream', 'reset-before-request'];
 /** They stand for codes that are named beside them. */
 const CODE_WORDS = ['retriable-status-codes'];
-/** Of Istio, where attempts are named and nothing else: 503 is its one status code. */
+/** Of Istio, where attempts are named and nothing else. */
 const DEFAULT_RETRY_ON = 'connect-failure,refused-stream,unavailable,cancelled';
 
 export function readResilience(rule: Fields, findings: Findings): { timeouts: Json | null; retry: Json | null } {

@@ -96,7 +96,7 @@ function reportRetries(spec: Fields, { findings }: Surroundings): void {
   const forwards = spec.list('http', MAX_HTTP).filter((item) => item.has('route'));
   if (forwards.every((item) => item.has('retries'))) return;
   const why =
-    'where a rule says nothing of retries, Istio tries twice more what failed before it reached the backend, or with 503; ' +
-    'sideroute does not: write retry where you want that';
+    'where a rule says nothing of retries, Istio tries twice more what failed before it reached the backend, and calls of gRPC ' +
+    'that ended as unavailable or cancelled; here nothing is tried again: write retry where you want that';
   findings.note('retry-by-default', spec, 'http', why);
 }
