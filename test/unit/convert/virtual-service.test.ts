@@ -1,6 +1,7 @@
 /** Each field of a VirtualService: what it becomes, or what is told of it. */
 import t from 'tap';
 import type { Conversion } from '../../../src/convert/convert.ts';
+import { matches } from '../../support/match.ts';
 import { converted, service, virtualService } from '../../support/converted.ts';
 
 interface Rule {
@@ -110,8 +111,8 @@ t.test('rewrite', async (t) => {
     { type: 'URLRewrite', urlRewrite: { path: { type: 'ReplaceFullPath', replaceFullPath: '/b' } } },
   ]);
   const prefix = one({ match: [{ uri: { prefix: '/a/' } }], rewrite: { uri: '/b/' } });
-  t.match(prefix.rule?.matches, [{ path: { type: 'PathPrefix', value: '/a' } }]);
-  t.match(path(prefix.rule), [{ urlRewrite: { path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/b' } } }]);
+  matches(t, prefix.rule?.matches, [{ path: { type: 'PathPrefix', value: '/a' } }]);
+  matches(t, path(prefix.rule), [{ urlRewrite: { path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/b' } } }]);
   const within = one({ match: [{ uri: { prefix: '/a' } }], rewrite: { uri: '/b' } });
   t.same(within.told, ['path-differs spec.http[0].match[0].uri'], '/ax is another element');
   t.same(one({ rewrite: { uriRegexRewrite: { match: 'a', rewrite: 'b' } } }).told, [
@@ -139,10 +140,10 @@ t.test('redirect', async (t) => {
     ],
     told: [],
   });
-  t.match(redirected({ scheme: 'https', redirectCode: 308 }).filters, [
+  matches(t, redirected({ scheme: 'https', redirectCode: 308 }).filters, [
     { requestRedirect: { scheme: 'https', port: 8080, statusCode: 308 } },
   ]);
-  t.match(redirected({ authority: 'a:81', derivePort: 'FROM_REQUEST_PORT' }).filters, [
+  matches(t, redirected({ authority: 'a:81', derivePort: 'FROM_REQUEST_PORT' }).filters, [
     { requestRedirect: { hostname: 'a', port: 81 } },
   ]);
 });
@@ -175,7 +176,7 @@ t.test('headers of the rule and of a destination', async (t) => {
     { type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'x-a', value: '1' }], remove: ['x-b'] } },
     { type: 'ResponseHeaderModifier', responseHeaderModifier: { add: [{ name: 'x-c', value: '2' }] } },
   ]);
-  t.match(rule?.backendRefs, [{ filters: [{ requestHeaderModifier: { add: [{ name: 'x-d', value: '3' }] } }] }]);
+  matches(t, rule?.backendRefs, [{ filters: [{ requestHeaderModifier: { add: [{ name: 'x-d', value: '3' }] } }] }]);
   t.same(told, []);
   t.same(one({ headers: { request: { set: { a: '%REQ(b)%' } } } }).told, [
     'header-edit spec.http[0].headers.request.set',
@@ -186,12 +187,12 @@ t.test('mirrors', async (t) => {
   const mirror = { host: 'web' };
   const filter = (rule: object) => one(rule).rule?.filters;
   t.strictSame(filter({ mirror }), [{ type: 'RequestMirror', requestMirror: { backendRef: plain[0] } }]);
-  t.match(filter({ mirror, mirrorPercentage: { value: 12.5 } }), [
+  matches(t, filter({ mirror, mirrorPercentage: { value: 12.5 } }), [
     { requestMirror: { fraction: { numerator: 1, denominator: 8 } } },
   ]);
-  t.match(filter({ mirror, mirrorPercent: 10 }), [{ requestMirror: { percent: 10 } }]);
+  matches(t, filter({ mirror, mirrorPercent: 10 }), [{ requestMirror: { percent: 10 } }]);
   t.equal(filter({ mirror, mirrorPercentage: { value: 0 } }), undefined);
-  t.match(filter({ mirrors: [{ destination: mirror, percentage: { value: 1 } }] }), [
+  matches(t, filter({ mirrors: [{ destination: mirror, percentage: { value: 1 } }] }), [
     { requestMirror: { percent: 1 } },
   ]);
 });
@@ -305,7 +306,7 @@ t.test('sourceNamespace and exportTo are routes in the namespace of the clients'
       ['shop', 2, { group: '', kind: 'Service', name: 'web', namespace: 'default', port: 80 }],
     ],
   );
-  t.match(both[1]?.spec.rules[0]?.backendRefs, [{ name: 'web', namespace: 'default', port: 80 }]);
+  matches(t, both[1]?.spec.rules[0]?.backendRefs, [{ name: 'web', namespace: 'default', port: 80 }]);
   t.same(one({}, { exportTo: ['.'] }).told, ['export-to spec.exportTo']);
   t.same(one({}, { exportTo: ['shop'] }).told, []);
 });
@@ -320,7 +321,7 @@ t.test('subsets', async (t) => {
   const to = virtualService([{ route: [{ destination: { host: 'web', subset: 'v2', port: { number: 80 } } }] }]);
   const v2 = { name: 'v2', labels: { version: 'v2' } };
   const made = converted([service('web'), rule([v2]), to]);
-  t.match(made.documents[0], {
+  matches(t, made.documents[0], {
     kind: 'Service',
     metadata: { name: 'web-v2', namespace: 'default' },
     spec: { selector: { app: 'web', version: 'v2' }, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
