@@ -35,7 +35,8 @@ async function loaded(...flags: readonly string[]): Promise<string[]> {
   });
 }
 
-const OTHERS = /^src\/(?:inject|iptables|export|convert|controller|kube|webhook)\/|^src\/program\.ts|^src\/engine\/uws\/uws-/;
+const OTHERS =
+  /^src\/(?:inject|iptables|export|convert|controller|kube|webhook)\/|^src\/program\.ts|^src\/engine\/uws\/uws-/;
 
 t.test('the sidecar loads neither the other commands nor that of the engine that it does not run', async (t) => {
   const scripts = await loaded();
