@@ -10,10 +10,9 @@
  */
 import { parseArgs } from 'node:util';
 import { attach } from '../../src/config/attach.ts';
-import type { HttpRoute, HttpRouteRule, PathMatch } from '../../src/gateway-api/types.ts';
 import { decide } from '../../src/routing/decide.ts';
-import type { Backend, CompileDeps, RequestHead } from '../../src/routing/decision.ts';
 import { compileTable } from '../../src/routing/table.ts';
+import { deps, requests, routes, SHAPES, type Shape } from './decision-cases.ts';
 
 const { quick } = parseArgs({ options: { quick: { type: 'boolean', default: false } } }).values;
 const SIZES = quick ? [1, 10, 100] : [1, 100, 10_000];
@@ -22,114 +21,6 @@ const DECISIONS = 10_000;
 const REQUESTS = 1000;
 /** Rules that the requests of a case are spread over: those a busy proxy uses all the time, and far more than that. */
 const HOT_RULES = [16, 1000];
-
-/** How the rules of a case differ. */
-interface Shape {
-  readonly name: string;
-  readonly path: (index: number) => PathMatch;
-  readonly header: ((index: number) => string) | null;
-  /** `salt`: makes targets of the same rule differ where the shape allows. */
-  readonly target: (index: number, salt: number) => string;
-}
-
-const path = (index: number): string => `/service${index % 97}/team${(index * 7) % 1013}/item${index}`;
-
-const SHAPES: readonly Shape[] = [
-  {
-    name: 'prefix paths',
-    path: (index) => ({ type: 'PathPrefix', value: path(index) }),
-    header: null,
-    target: (index, salt) => `${path(index)}/a/${salt}`,
-  },
-  {
-    name: 'exact paths',
-    path: (index) => ({ type: 'Exact', value: path(index) }),
-    header: null,
-    target: path,
-  },
-  {
-    name: 'one header, one value per rule',
-    path: () => ({ type: 'PathPrefix', value: '/' }),
-    header: (index) => `tenant-${index}`,
-    target: (_, salt) => `/a/b/${salt}`,
-  },
-];
-
-class BenchHead implements RequestHead {
-  readonly method = 'GET';
-  readonly path: string;
-  readonly query = '';
-  readonly #tenant: string | null;
-
-  constructor(target: string, tenant: string | null) {
-    this.path = target;
-    this.#tenant = tenant;
-  }
-
-  header(name: string): string | null {
-    return name === 'tenant' ? this.#tenant : null;
-  }
-}
-
-function deps(): CompileDeps {
-  const backends = new Map<string, Backend>();
-  let series = 0;
-  return {
-    frontendId: () => 0,
-    internSeries: () => series++,
-    internBackend(namespace, name, port) {
-      const key = `${namespace}/${name}:${port}`;
-      const backend = backends.get(key) ?? {
-        namespace,
-        name,
-        port,
-        key,
-        id: backends.size,
-        addresses: ['10.0.0.1'],
-        state: 'resolved',
-      };
-      backends.set(key, backend);
-      return backend;
-    },
-  };
-}
-
-function routes(shape: Shape, size: number): HttpRoute[] {
-  const rules = Array.from({ length: size }, (_, index): HttpRouteRule => {
-    const backend = { group: '', kind: 'Service', namespace: 'ns', port: 80, filters: [], path: '' };
-    return {
-      index: index % 16,
-      name: null,
-      matches: [
-        {
-          path: shape.path(index),
-          headers: shape.header === null ? [] : [{ type: 'Exact', name: 'tenant', value: shape.header(index) }],
-          queryParams: [],
-          method: null,
-        },
-      ],
-      filters: [],
-      backendRefs: [
-        { ...backend, name: 'v1', weight: 90 },
-        { ...backend, name: 'v2', weight: 10 },
-      ],
-      timeouts: { requestMs: null, backendRequestMs: null },
-      retry: null,
-    };
-  });
-  const parent = { group: '', kind: 'Service', namespace: 'ns', name: 'web', sectionName: null, port: 80, path: '' };
-  return Array.from({ length: Math.ceil(size / 16) }, (_, index): HttpRoute => ({
-    kind: 'HTTPRoute',
-    namespace: 'ns',
-    name: `route-${index}`,
-    generation: null,
-    creationTimestamp: null,
-    parentRefs: [parent],
-    hostnames: [],
-    rules: rules.slice(index * 16, index * 16 + 16),
-    source: { file: 'bench.yaml', document: index + 1, line: null },
-  }));
-}
 
 interface Case {
   readonly label: string;
@@ -159,10 +50,7 @@ function prepare(shape: Shape, size: number, hotRules: number): Case {
   const compileMs = lowerQuartile([1, 2, 3, 4].map(() => milliseconds(() => compileTable(attachment, deps()))));
   const attachMs = lowerQuartile([1, 2, 3, 4].map(() => milliseconds(() => attach(input))));
   const table = compileTable(attachment, deps());
-  const heads = Array.from({ length: REQUESTS }, (_, request): RequestHead => {
-    const index = Math.floor(((request % hotRules) * size) / hotRules);
-    return new BenchHead(shape.target(index, request), shape.header === null ? null : shape.header(index));
-  });
+  const heads = requests(shape, size, hotRules, REQUESTS);
   return {
     label: `${shape.name}, ${size} rules, ${Math.min(size, hotRules)} in use`,
     compileMs,
