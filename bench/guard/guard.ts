@@ -9,7 +9,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { calls, showCalls } from './calls.ts';
+import { decisions, showDecisions } from './decisions.ts';
 import { advice, compare, isFailure, measureOf, table, update, type Figure, type Figures } from './figures.ts';
+import { haproxy, showHaproxy } from './haproxy.ts';
+import { idle, showIdle } from './idle.ts';
 import { allocations, build, instructions, showAllocations, showInstructions } from './instructions.ts';
 import { root } from './root.ts';
 
@@ -22,6 +26,10 @@ interface Measure {
 const MEASURES: Readonly<Record<string, Measure>> = {
   instructions: { figures: instructions, show: showInstructions },
   allocations: { figures: allocations, show: showAllocations },
+  decisions: { figures: decisions, show: showDecisions },
+  calls: { figures: calls, show: showCalls },
+  idle: { figures: idle, show: showIdle },
+  haproxy: { figures: haproxy, show: showHaproxy },
 };
 
 const FILE = join(root, 'bench', 'guard', 'figures.json');

@@ -1,0 +1,102 @@
+/**
+ * What a sidecar asks of the kernel for a request: the scenario's, under strace, one request after the other (load.ts). What it does while
+ * nobody asks is counted before, and taken off.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '../../test/support/eventually.ts';
+import type { Figure } from './figures.ts';
+import { LOADS, type Load } from './load.ts';
+import { withSidecar, type Place } from './place.ts';
+
+type Calls = ReadonlyMap<string, number>;
+
+const COUNT: Readonly<Record<Load, number>> = { get: 200, 'new-connection': 200, call: 200, '1-mib': 20 };
+/** Frames of a call, and parts of a body, come in more pieces or fewer. */
+const TOLERANCE: Readonly<Record<Load, number>> = { get: 0.1, 'new-connection': 0.1, call: 0.2, '1-mib': 0.5 };
+const IDLE_MS = 3_000;
+/** What follows the last response. */
+const SETTLE_MS = 300;
+
+/**
+ * How often the sidecar goes to sleep and is woken. One more where an event comes before it sleeps is one less, and a busy machine decides
+ * which; the rest of the calls are the same each time.
+ */
+const WAITING =
+  /^(?:epoll_p?wait2?|futex|read|write|madvise|mprotect|munmap|mmap|brk|sched_yield|restart_syscall|nanosleep|clock_nanosleep)$/;
+
+/** Calls of all threads while `body` runs. */
+async function countedCalls(pid: number, body: () => Promise<void>): Promise<Calls> {
+  const strace = spawn('strace', ['-f', '-c', '-U', 'calls,name', '-p', String(pid)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let report = '';
+  strace.stderr.setEncoding('utf8').on('data', (text: string) => (report += text));
+  await eventually('strace has attached', () => report.includes('attached'), 60_000);
+  await body();
+  const ended = once(strace, 'close');
+  strace.kill('SIGINT');
+  await ended;
+  const calls = new Map<string, number>();
+  for (const [, count, name] of report.matchAll(/^\s*(\d+) (\w+)$/gm))
+    if (name !== 'total') calls.set(name!, Number(count));
+  if (calls.size === 0) throw new Error(`strace has counted nothing:\n${report}`);
+  return calls;
+}
+
+/** Of one request, those that were made most often first. */
+async function callsOf(place: Place, pid: number, load: Load, idle: Calls): Promise<[string, number][]> {
+  // Connections to the backends are there, and decisions are known.
+  await place.load(load, 20);
+  let ms = 0;
+  const calls = await countedCalls(pid, async () => {
+    const started = performance.now();
+    await place.load(load, COUNT[load]);
+    await delay(SETTLE_MS);
+    ms = performance.now() - started;
+  });
+  return [...calls]
+    .map(([name, count]): [string, number] => {
+      const own = Math.max(0, count - ((idle.get(name) ?? 0) * ms) / IDLE_MS);
+      return [name, own / COUNT[load]];
+    })
+    .sort(([, a], [, b]) => b - a);
+}
+
+async function measured(loads: readonly Load[]): Promise<Map<Load, [string, number][]>> {
+  return await withSidecar(async (place, _, pid) => {
+    await place.ready();
+    // What is left of the start is over.
+    await delay(IDLE_MS);
+    const idle = await countedCalls(pid, () => delay(IDLE_MS));
+    const found = new Map<Load, [string, number][]>();
+    for (const load of loads) found.set(load, await callsOf(place, pid, load, idle));
+    return found;
+  });
+}
+
+const sumOf = (calls: readonly [string, number][], waits: boolean): number =>
+  calls.filter(([name]) => WAITING.test(name) === waits).reduce((sum, [, count]) => sum + count, 0);
+
+export async function calls(): Promise<Figure[]> {
+  return [...(await measured(LOADS))].flatMap(([load, each]): Figure[] => {
+    const figure = { unit: 'system calls per request', dependsOn: 'node' } as const;
+    return [
+      { ...figure, name: `calls/${load}`, value: sumOf(each, false), tolerance: TOLERANCE[load] },
+      { ...figure, name: `calls/${load}/waiting`, value: sumOf(each, true), tolerance: 0.5 },
+    ];
+  });
+}
+
+export async function showCalls(load: string): Promise<string> {
+  const named = LOADS.find((name) => name === load);
+  if (named === undefined) throw new Error(`no load ${load}: there are ${LOADS.join(', ')}`);
+  const each = (await measured([named])).get(named)!;
+  const line = (count: number, text: string): string => `${count.toFixed(2).padStart(10)}  ${text}`;
+  return [
+    line(sumOf(each, false), `system calls per request: ${load}`),
+    line(sumOf(each, true), 'to wait, and to be woken'),
+    ...each.filter(([, count]) => count >= 0.005).map(([name, count]) => line(count, name)),
+  ].join('\n');
+}
