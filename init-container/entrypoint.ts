@@ -13,6 +13,10 @@ import { outputSettled, writeNote, writeOutput } from '../src/cli/standard-strea
 
 const program = new Command('sideroute-init').configureOutput({ writeOut: writeOutput, writeErr: writeNote });
 registerIptables(program, { loadBinding: loadNative });
-await program.parseAsync(['iptables', 'apply', ...process.argv.slice(2)], { from: 'user' });
-// The rules decide how it ends, not who reads about them.
-await outputSettled();
+void main();
+
+async function main(): Promise<void> {
+  await program.parseAsync(['iptables', 'apply', ...process.argv.slice(2)], { from: 'user' });
+  // The rules decide how it ends, not who reads about them.
+  await outputSettled();
+}

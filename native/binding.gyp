@@ -23,6 +23,7 @@
         'src/binding/memory_guard_binding.cc',
         'src/binding/napi_util.cc',
         'src/binding/outer_streams.cc',
+        'src/binding/spare_memory.cc',
         'src/binding/state_value.cc',
         'src/engine/engine_shedding.cc',
         'src/engine/engine_state.cc',

@@ -7,11 +7,16 @@
  *
  * `--image`: for an image, which has no env(1) to find Node with, and no source maps.
  *
- * Beside the code: `LICENSES.txt`, the texts of the licences of what is in it; and, not in an image, `inputs.json`, by file the sources in it.
+ * The files are CommonJS. Node's loader of ECMAScript modules takes a megabyte of each sidecar, and makes every getter of a module of its own
+ * run, which for `node:http` of Node 22 loads a client of the Fetch API: six megabytes. V8 keeps the text of what has been loaded, so there is
+ * neither indentation in it nor a character outside ASCII, of which one alone would double the text; names and lines stay, for stack traces.
+ *
+ * Beside the code: `node_modules/`, one file for each library; `LICENSES.txt`, the texts of the licences of what is in it; and, not in an
+ * image, `inputs.json`, by file the sources in it.
  */
-import { buildSync } from 'esbuild';
+import { build, transformSync } from 'esbuild';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -24,12 +29,21 @@ const target = resolve(values.into);
 /** Programs get a first line that names Node; the thread is started by the code. */
 const PROGRAMS = { sideroute: 'src/main.ts', 'sideroute-init': 'init-container/entrypoint.ts' };
 const THREADS = { 'parse-worker': 'src/config/parse-worker.ts' };
-/** Those of a package that are bundled may ask for a module of Node by require, which ECMAScript modules do not have. */
-const REQUIRE = `import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);`;
+/** Loaded by name, each the first time that something of it is needed. */
+const LIBRARIES = ['commander', 'find-my-way', 'prom-client', 're2js', 'yaml'];
+const LINE_CHARS = 140;
+const COMPACT = {
+  charset: 'ascii',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: LINE_CHARS,
+  target: 'node20',
+};
 
 rmSync(target, { recursive: true, force: true });
-mkdirSync(target, { recursive: true });
-const { metafile } = buildSync({
+mkdirSync(join(target, 'node_modules'), { recursive: true });
+// Which files share what is worked out for ECMAScript modules alone.
+const { metafile, outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: Object.fromEntries(
     Object.entries({ ...PROGRAMS, ...THREADS }).map(([name, path]) => [name, join(root, path)]),
@@ -42,33 +56,67 @@ const { metafile } = buildSync({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  charset: 'utf8',
-  // Native code.
-  external: ['uWebSockets.js'],
-  sourcemap: values.image ? false : 'linked',
+  external: LIBRARIES,
+  sourcemap: values.image ? false : 'inline',
   sourcesContent: false,
   legalComments: 'none',
-  banner: { js: REQUIRE },
   metafile: true,
+  write: false,
   logLevel: 'warning',
 });
 
-for (const name of Object.keys(PROGRAMS)) {
-  const file = join(target, `${name}.js`);
-  const text = readFileSync(file, 'utf8');
-  writeFileSync(file, text.replace(/^#!.*\n/, `#!${values.image ? '/usr/local/bin/node' : '/usr/bin/env node'}\n`));
-  chmodSync(file, 0o755);
+for (const { path, text } of outputFiles) {
+  const name = basename(path, '.js');
+  const { code, map } = transformSync(text.replace(/^#!.*\n/, ''), {
+    ...COMPACT,
+    format: 'cjs',
+    platform: 'node',
+    sourcefile: `${name}.js`,
+    sourcemap: values.image ? false : 'external',
+    sourcesContent: false,
+    // Of which the last is the one that loads ECMAScript modules.
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': '__url' },
+    banner: `${shebang(name)}const __url=require('node:url').pathToFileURL(__filename).href;`,
+    logLevel: 'warning',
+  });
+  const link = values.image ? '' : `//# sourceMappingURL=${name}.js.map\n`;
+  writeFileSync(path, `${code}${link}`);
+  if (!values.image) writeFileSync(`${path}.map`, map);
+  if (Object.hasOwn(PROGRAMS, name)) chmodSync(path, 0o755);
 }
+writeFileSync(join(target, 'package.json'), '{ "type": "commonjs" }\n');
+
+function shebang(name) {
+  if (!Object.hasOwn(PROGRAMS, name)) return '';
+  return `#!${values.image ? '/usr/local/bin/node' : '/usr/bin/env node'}\n`;
+}
+
+const libraries = await build({
+  absWorkingDir: root,
+  entryPoints: LIBRARIES,
+  outdir: join(target, 'node_modules'),
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  mainFields: ['main'],
+  conditions: ['require'],
+  ...COMPACT,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+});
 
 /** Directory of the package that a file of node_modules is of. */
 function packageOf(path) {
   return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? null;
 }
 
+const outputs = Object.entries({ ...metafile.outputs, ...libraries.metafile.outputs });
 const inputs = Object.fromEntries(
-  Object.entries(metafile.outputs)
+  outputs
     .filter(([path]) => path.endsWith('.js'))
-    .map(([path, output]) => [basename(path), Object.keys(output.inputs).sort()]),
+    .map(([path, output]) => [relative(target, join(root, path)), Object.keys(output.inputs).sort()]),
 );
 if (!values.image) writeFileSync(join(target, 'inputs.json'), `${JSON.stringify(inputs, null, 1)}\n`);
 

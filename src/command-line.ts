@@ -7,9 +7,9 @@
  * Exit status 0: done; 1: the command found what it was asked to look for, or failed; 2: the command line is wrong.
  */
 import { isatty } from 'node:tty';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
+import { inWords } from './cli/in-words.ts';
 import { outputTaken, writeNote, writeOutput } from './cli/standard-streams.ts';
-import { ProxyError } from './errors.ts';
 import { packageVersion } from './package-root.ts';
 
 /** Without commands. */
@@ -36,20 +36,4 @@ export async function run(program: Command): Promise<void> {
   await inWords(() => program.parseAsync(process.argv));
   // Whatever became of the command, what it has printed may not have been taken.
   await inWords(outputTaken);
-}
-
-/** Says what has failed, in one line, and leaves its exit status, unless there is one of an earlier failure. */
-async function inWords(work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (error instanceof CommanderError) {
-      process.exitCode ||= error.exitCode === 0 ? 0 : 2;
-    } else if (error instanceof ProxyError) {
-      writeNote(`sideroute: ${error.message}\n`);
-      process.exitCode ||= error.code === 'invalid-setting' ? 2 : 1;
-    } else {
-      throw error;
-    }
-  }
 }

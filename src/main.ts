@@ -6,12 +6,18 @@ if (['proxy', 'controller'].includes(process.argv[2] ?? '')) takeSignals({ SIGTE
 // The kernel ends a command by itself, but not one that is process 1. Statuses as a shell reports them.
 else if (process.pid === 1) takeSignals({ SIGTERM: 143, SIGINT: 130 });
 
-const { newProgram, run } = await import('./command-line.ts');
-if (process.argv[2] === 'proxy') {
-  // A sidecar that has died is to be back soon: it waits for the code of no other command.
-  const { registerProxy } = await import('./cli/proxy.ts');
-  await run(registerProxy(newProgram()));
-} else {
+void main();
+
+async function main(): Promise<void> {
+  if (process.argv[2] === 'proxy') {
+    // A sidecar that has died is to be back soon, and holds what it has loaded: neither the other commands nor what reads their flags.
+    const { plainSettings } = await import('./cli/plain-settings.ts');
+    const settings = plainSettings(process.argv.slice(3), process.env);
+    const { inWords } = await import('./cli/in-words.ts');
+    const { startProxy } = await import('./cli/start-proxy.ts');
+    if (settings !== null) return inWords(() => startProxy(settings));
+  }
+  const { run } = await import('./command-line.ts');
   const { buildProgram } = await import('./program.ts');
   await run(buildProgram());
 }

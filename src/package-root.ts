@@ -2,17 +2,35 @@
 import { readFileSync, statSync } from 'node:fs';
 import { ProxyError } from './errors.ts';
 
-/** URL of the nearest directory above this file that has a package.json, with a trailing slash. */
-export function packageRoot(): URL {
+interface Manifest {
+  readonly name?: string;
+  readonly version: string;
+}
+
+const NAME = 'sideroute';
+
+let found: { readonly root: URL; readonly manifest: Manifest } | undefined;
+
+/** The nearest directory above this file that has a package.json with our name: dist/bin/ has one of its own, without a name. */
+function find(): { readonly root: URL; readonly manifest: Manifest } {
   for (let url = new URL('.', import.meta.url); ; url = new URL('..', url)) {
+    const file = new URL('package.json', url);
     // stat, not access(2): that one ignores capabilities, and a sidecar may owe them its view of these files.
-    if (statSync(new URL('package.json', url), { throwIfNoEntry: false }) !== undefined) return url;
+    if (statSync(file, { throwIfNoEntry: false }) !== undefined) {
+      const manifest = JSON.parse(readFileSync(file, 'utf8')) as Manifest;
+      if (manifest.name === NAME) return { root: url, manifest };
+    }
     if (url.pathname === '/')
       throw new ProxyError('no-package-root', 'package.json of sideroute not found above its code');
   }
 }
 
+/** URL of its directory, with a trailing slash. */
+export function packageRoot(): URL {
+  return (found ??= find()).root;
+}
+
 /** Of the manifest. */
 export function packageVersion(): string {
-  return (JSON.parse(readFileSync(new URL('package.json', packageRoot()), 'utf8')) as { version: string }).version;
+  return (found ??= find()).manifest.version;
 }

@@ -18,6 +18,7 @@ import { constants, gzipSync } from 'node:zlib';
 import type { Outcome } from '../../src/engine/engine.ts';
 import { startAdmin } from '../../src/admin/public-admin.ts';
 import { createExposition, type Exposition } from '../../src/observe/exposition.ts';
+import { LoopLag } from '../../src/observe/loop-lag.ts';
 import { MAX_SERIES, Metrics } from '../../src/observe/metrics.ts';
 import type { Backend } from '../../src/routing/decision.ts';
 import { nativeFront } from '../../test/support/native-front.ts';
@@ -138,6 +139,7 @@ async function main(): Promise<void> {
   const exposition = createExposition({
     version: '0.0.0',
     metrics,
+    loopLag: new LoopLag(),
     acceptor: () => null,
     engine: () => null,
     http2: () => null,

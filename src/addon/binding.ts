@@ -177,6 +177,8 @@ export interface NativeBinding {
   /** From now on sheds before the limit is reached. Throws an Error with `code` when a file cannot be opened. */
   guardMemory(options: MemoryOptions): void;
   memory(): MemoryState;
+  /** Gives back what is not needed while there is nothing to do. Takes 20 ms and more, by the size of the heap. */
+  returnMemory(): void;
   /**
    * Throws an Error with `code` (errno name) and `syscall` when a listener cannot be bound, a TypeError that names the
    * option when one is malformed.

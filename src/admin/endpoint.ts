@@ -7,7 +7,6 @@
 import { ProxyError } from '../errors.ts';
 import { loadUws } from '../uws-library/library.ts';
 import type { EndpointServer, Reply, ReplyHead, EndpointHead, ServerName, ServerOptions } from './endpoint-server.ts';
-import { HttpServer } from './http-server.ts';
 import { UwsServer } from './uws-server.ts';
 
 export interface EndpointRequest {
@@ -104,13 +103,19 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
 }
 
 async function createServer(options: ServerOptions, name?: ServerName): Promise<EndpointServer> {
-  if (name === 'http') return new HttpServer(options);
+  if (name === 'http') return httpServer(options);
   try {
     return new UwsServer(await loadUws(), options);
   } catch (error) {
     if (name === 'uws') throw error;
-    return new HttpServer(options);
+    return httpServer(options);
   }
+}
+
+/** Loaded here: it stands on `node:http`, which nothing else of a sidecar needs. */
+async function httpServer(options: ServerOptions): Promise<EndpointServer> {
+  const { HttpServer } = await import('./http-server.ts');
+  return new HttpServer(options);
 }
 
 /** The one that may be asked, or one that says why there is none. */

@@ -4,9 +4,10 @@
  *
  * Stage before: `endpoint-server.ts`.
  */
-import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIPv6, type AddressInfo, type Socket } from 'node:net';
 
+import { statusPhrase } from '../status-phrases.ts';
 import { DEFAULT_MAX_HEAD_BYTES } from '../uws-library/library.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import type { EndpointServer, Reply, ReplyHead, EndpointHead, ServerOptions } from './endpoint-server.ts';
@@ -50,7 +51,7 @@ export class HttpServer implements EndpointServer {
       else
         reply.send(
           { status: refused, fields: ['Content-Type', 'text/plain'] },
-          Buffer.from(`${STATUS_CODES[refused]}\n`),
+          Buffer.from(`${statusPhrase(refused)}\n`),
         );
     };
     this.#server.on('request', onRequest);
@@ -173,6 +174,6 @@ class HttpReply implements Reply {
   #begin({ status, fields }: ReplyHead, framing: readonly string[]): void {
     this.started = true;
     const connection = this.#close ? ['Connection', 'close'] : [];
-    this.#response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', [...fields, ...framing, ...connection]);
+    this.#response.writeHead(status, statusPhrase(status), [...fields, ...framing, ...connection]);
   }
 }

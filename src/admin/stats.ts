@@ -6,13 +6,13 @@
  * only when there are other series, and text that takes long is made in slices, like `/config`.
  */
 import { randomUUID } from 'node:crypto';
-import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 
 import type { AcceptorCounters } from '../addon/binding.ts';
 import type { UpstreamState } from '../addon/engine-state.ts';
 import type { HttpEngineCounters } from '../addon/http-engine.ts';
 import { REQUEST_REASONS } from '../errors.ts';
 import { GRPC_FAULTS } from '../grpc-status.ts';
+import type { LagRecorder, LoopLag } from '../observe/loop-lag.ts';
 import { DURATION_BUCKETS_MS, type Metrics } from '../observe/metrics.ts';
 import type { Catalog, SeriesCounters, SeriesLabels, Stats, UpstreamEntry } from '../page/answers.ts';
 import { inSlices, listText } from './json-stream.ts';
@@ -21,6 +21,7 @@ import { inSlices, listText } from './json-stream.ts';
 export interface StatsSources {
   readonly version: string;
   readonly metrics: Metrics;
+  readonly loopLag: LoopLag;
   /** Null while there is no acceptor. */
   acceptor(): AcceptorCounters | null;
   /** Of the native engine; null while there is none. */
@@ -35,21 +36,20 @@ export interface StatsSources {
   metricsAddresses(): readonly string[];
 }
 
-const LOOP_DELAY_RESOLUTION_MS = 20;
 const LOOP_DELAY_WINDOW_MS = 10_000;
-const NS_PER_MS = 1e6;
 
 export class StatsReporter {
   readonly #sources: StatsSources;
   readonly #instance = randomUUID();
   readonly #startedAtMs = performance.now();
-  readonly #loopDelay = new LoopDelay();
+  readonly #loopDelay: LoopDelay;
   /** Those of the last answer, and how often they were others. */
   #ids: readonly number[] = [];
   #changes = 0;
 
   constructor(sources: StatsSources) {
     this.#sources = sources;
+    this.#loopDelay = new LoopDelay(sources.loopLag);
   }
 
   /**
@@ -146,23 +146,27 @@ export class StatsReporter {
   }
 }
 
-/** How late the event loop is, beyond the interval at which it is measured. Measures from the first time it is asked. */
+/** How late the event loop was, in the window that goes on and the one before. Recorded from the first time it is asked. */
 class LoopDelay {
-  #histogram: IntervalHistogram | null = null;
+  readonly #lag: LoopLag;
+  #recorder: LagRecorder | null = null;
   #sinceMs = 0;
   /** Of the window before. */
   #last: Stats['process']['loopDelayMs'] = null;
 
+  constructor(lag: LoopLag) {
+    this.#lag = lag;
+  }
+
   read(nowMs: number): Stats['process']['loopDelayMs'] {
-    if (this.#histogram === null) {
-      this.#histogram = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
-      this.#histogram.enable();
+    if (this.#recorder === null) {
+      this.#recorder = this.#lag.recorder();
       this.#sinceMs = nowMs;
     }
-    const current = summary(this.#histogram);
+    const current = summary(this.#recorder);
     if (nowMs - this.#sinceMs >= LOOP_DELAY_WINDOW_MS) {
       this.#last = current;
-      this.#histogram.reset();
+      this.#recorder.reset();
       this.#sinceMs = nowMs;
       return current;
     }
@@ -175,12 +179,10 @@ class LoopDelay {
   }
 }
 
-function summary(histogram: IntervalHistogram): Stats['process']['loopDelayMs'] {
-  if (histogram.count === 0) return null;
-  // What is recorded is the time between two ticks of the measuring timer.
-  const delay = (ns: number): number =>
-    Math.round(Math.max(0, ns / NS_PER_MS - LOOP_DELAY_RESOLUTION_MS) * 1_000) / 1_000;
-  return { mean: delay(histogram.mean), p99: delay(histogram.percentile(99)), max: delay(histogram.max) };
+function summary(recorder: LagRecorder): Stats['process']['loopDelayMs'] {
+  if (recorder.count === 0) return null;
+  const rounded = (ms: number): number => Math.round(ms * 1_000) / 1_000;
+  return { mean: rounded(recorder.mean), p99: rounded(recorder.percentile(99)), max: rounded(recorder.max) };
 }
 
 function* labelsOf(metrics: Metrics, ids: readonly number[]): Generator<SeriesLabels> {

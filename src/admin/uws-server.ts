@@ -4,9 +4,7 @@
  * Stage before: `endpoint-server.ts`. Stage after: `uws-library/downstream.ts`, which writes the responses of the `uws` engine, too: uWS
  * may lose a part of a large answer that is written at once.
  */
-import { STATUS_CODES } from 'node:http';
-import { createServer } from 'node:net';
-
+import { statusPhrase } from '../status-phrases.ts';
 import { Downstream, type ResponseHead } from '../uws-library/downstream.ts';
 import type { UwsApp, UwsLibrary, UwsListenSocket, UwsRequest, UwsResponse } from '../uws-library/library.ts';
 import { ConnectionLimit } from './connection-limit.ts';
@@ -58,7 +56,8 @@ function limitConnections(app: UwsApp): void {
 }
 
 /** uWS does not say why; Node does. Null when it can bind. */
-function bindError(host: string, port: number): Promise<Error | null> {
+async function bindError(host: string, port: number): Promise<Error | null> {
+  const { createServer } = await import('node:net');
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', resolve);
@@ -139,5 +138,5 @@ class UwsReply implements Reply {
 }
 
 function withPhrase({ status, fields }: ReplyHead): ResponseHead {
-  return { status: `${status} ${STATUS_CODES[status] ?? 'Unknown'}`, fields };
+  return { status: `${status} ${statusPhrase(status)}`, fields };
 }

@@ -1,8 +1,8 @@
 /** `sideroute proxy`: the sidecar itself. Flags and environment in, a running proxy out. */
 import { Option, type Command } from 'commander';
-import { mountedNamespace } from '../config/pod-namespace.ts';
 import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
 import { argument } from './options.ts';
+import { startProxy } from './start-proxy.ts';
 
 /** Returns the program. */
 export function registerProxy(program: Command): Command {
@@ -17,10 +17,6 @@ export function registerProxy(program: Command): Command {
     if (option.optional) option.preset('true');
     command.addOption(option);
   }
-  command.action(async (settings: ProxySettings) => {
-    // Loaded here: the other commands do without the engines and start faster for it.
-    const { runProxy } = await import('../proxy/proxy.ts');
-    await runProxy({ ...settings, namespace: settings.namespace ?? mountedNamespace() });
-  });
+  command.action((settings: ProxySettings) => startProxy(settings));
   return program;
 }

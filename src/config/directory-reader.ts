@@ -10,7 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { constants } from 'node:fs';
+import { constants, lstatSync, readlinkSync, statSync } from 'node:fs';
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -40,6 +40,8 @@ export interface DirectoryRead {
   readonly layout: 'configmap' | 'plain';
   /** Equal for two reads only if it was the same directory, not another one created at the same path. */
   readonly identity: string;
+  /** Of a mounted ConfigMap: as `generationOf` names what was read; null of another directory. */
+  readonly generation?: string | null;
 }
 
 const READ_ATTEMPTS = 10;
@@ -115,7 +117,7 @@ async function readOnce(path: string, maxFileBytes: number, lastAttempt: boolean
     }
   }
   if ((await dataLink(path))?.id !== link?.id) throw new Changed();
-  return { files, ignored, layout: link === null ? 'plain' : 'configmap', identity };
+  return { files, ignored, layout: link === null ? 'plain' : 'configmap', identity, generation: named(identity, link) };
 }
 
 async function listDirectory(root: string, path: string, lastAttempt: boolean): Promise<string[]> {
@@ -129,13 +131,33 @@ async function listDirectory(root: string, path: string, lastAttempt: boolean): 
   }
 }
 
+/**
+ * What a mounted ConfigMap holds at the moment, for three system calls: equal for two moments only if kubelet has put nothing else there in
+ * between. Null of another directory, or where it cannot be said.
+ */
+export function generationOf(path: string): string | null {
+  try {
+    const identity = directoryIdentity(statSync(path, { bigint: true }));
+    const link = join(path, '..data');
+    return named(identity, linkOf(path, readlinkSync(link), lstatSync(link, { bigint: true })));
+  } catch {
+    return null;
+  }
+}
+
+function named(identity: string, link: { readonly id: string } | null): string | null {
+  return link === null ? null : `${identity} ${link.id}`;
+}
+
+function linkOf(path: string, target: string, stats: BigIntStats): { target: string; id: string } {
+  return { target: resolve(path, target), id: `${target}:${stats.ino}:${stats.ctimeNs}` };
+}
+
 /** The `..data` link as it is now, null when the directory has none. `id` differs for each link ever put there. */
 async function dataLink(path: string): Promise<{ target: string; id: string } | null> {
   const link = join(path, '..data');
   try {
-    const target = await readlink(link);
-    const stats = await lstat(link, { bigint: true });
-    return { target: resolve(path, target), id: `${target}:${stats.ino}:${stats.ctimeNs}` };
+    return linkOf(path, await readlink(link), await lstat(link, { bigint: true }));
   } catch (error) {
     const code = errorCode(error);
     if (code === 'ENOENT' || code === 'EINVAL') return null;

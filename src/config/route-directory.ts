@@ -15,7 +15,7 @@ import { statSync, watch } from 'node:fs';
 import { basename } from 'node:path';
 import { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { directoryIdentity, errorCode, isRouteFileName, readDirectory } from './directory-reader.ts';
+import { directoryIdentity, errorCode, generationOf, isRouteFileName, readDirectory } from './directory-reader.ts';
 import type { ParseFile } from './route-files.ts';
 import { RouteFiles } from './route-files.ts';
 import type { TornSet } from './route-set-files.ts';
@@ -48,6 +48,8 @@ export interface RouteDirectoryOptions {
 }
 
 const DEFAULT_MAX_FILE_BYTES = 4 * 1024 * 1024;
+/** Of so many polls of a mounted ConfigMap one reads its files although nothing says that they are others. */
+const POLLS_FOR_A_READ = 12;
 
 /**
  * Read `path` once, for commands that do not stay: `check`, `explain`. A directory that cannot be read gives an empty
@@ -92,6 +94,9 @@ export class RouteDirectory {
   #watcher: FSWatcher | null = null;
   #watchedIdentity = '';
   #watchFailure = '';
+  /** As `generationOf` names what was read last; null when nothing was, or it cannot be told from something else. */
+  #readGeneration: string | null = null;
+  #polls = 0;
   /** The directory in which a `..data` link was seen last. */
   #configMapIdentity = '';
 
@@ -153,6 +158,10 @@ export class RouteDirectory {
   }
 
   async #run(): Promise<void> {
+    if (this.#isAsRead()) {
+      this.#wakeIn(this.#pollMs);
+      return;
+    }
     this.#running = true;
     this.#changedAtMs = null;
     const eventsBefore = this.#events;
@@ -168,7 +177,15 @@ export class RouteDirectory {
     else this.#wakeIn(Math.min(this.#watcher === null ? this.#fallbackPollMs : this.#pollMs, this.#files.dueInMs));
   }
 
+  /** A poll that finds nothing to read. To read all the same would wake four threads each time. */
+  #isAsRead(): boolean {
+    if (this.#changedAtMs !== null || this.#watcher === null || this.#readGeneration === null) return false;
+    if (Number.isFinite(this.#files.dueInMs) || ++this.#polls % POLLS_FOR_A_READ === 0) return false;
+    return generationOf(this.#path) === this.#readGeneration;
+  }
+
   async #read(): Promise<ConfigSnapshot | null> {
+    this.#readGeneration = null;
     // Watch first: what changes after this line causes an event, what changed before is read.
     this.#watch();
     try {
@@ -178,7 +195,9 @@ export class RouteDirectory {
         // Half removed, or a broken update: the links left over are not a configuration.
         throw new ProxyError('directory-unreadable', `${this.#path} has lost its ..data link`);
       }
-      return await this.#files.update(read);
+      const snapshot = await this.#files.update(read);
+      this.#readGeneration = read.generation ?? null;
+      return snapshot;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
       if (error.code === 'directory-busy' && this.#snapshot !== null) {

@@ -8,7 +8,6 @@ import type { ParsedFile } from '../gateway-api/types.ts';
 import { LongStretch, type TextLayout } from '../gateway-api/yaml-tree.ts';
 import { validateRegex } from '../regex/regex.ts';
 import { finish, type Slicer } from '../slices.ts';
-import { parseInThread } from './parse-thread.ts';
 
 /** The full YAML parser takes up to half a millisecond for 1 KiB, in one go: this is 10 ms. */
 const MAX_STRETCH = 20 * 1024;
@@ -40,6 +39,8 @@ export async function parseRoutesBesides(
     return await slicer.run(parseRouteFileInSteps(file, text, options));
   } catch (error) {
     if (!(error instanceof LongStretch)) throw error;
+    // Loaded here: few files need a thread.
+    const { parseInThread } = await import('./parse-thread.ts');
     return await parseInThread({ file, text, namespace, layout }, signal);
   }
 }

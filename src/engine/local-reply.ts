@@ -5,10 +5,9 @@
  * Stage after: the downstream connection. A reply exists as parts, for an engine that writes heads itself, and as raw
  * bytes, for a connection that is answered without an engine.
  */
-import { STATUS_CODES } from 'node:http';
-
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import { GRPC_CODES, type GrpcCode } from '../grpc-status.ts';
+import { statusPhrase } from '../status-phrases.ts';
 
 export const REASON_HEADER = 'x-sideroute-reason';
 const CONTENT_TYPE = 'text/plain; charset=utf-8';
@@ -42,9 +41,6 @@ export function closesConnection(reason: RequestReason): boolean {
   return reason === 'not_implemented' || REQUEST_REASONS[reason].source === 'downstream';
 }
 
-/** Of statuses that are not registered. */
-const OTHER_PHRASES: Readonly<Record<number, string>> = { 499: 'Client Closed Request' };
-
 const replies = new Map<string, LocalReply>();
 
 /** The same object for the same arguments; `status` defaults to what the reason implies. */
@@ -53,7 +49,7 @@ export function localReply(reason: RequestReason, status: number = REQUEST_REASO
   const known = replies.get(key);
   if (known !== undefined) return known;
   const reply: LocalReply = {
-    status: `${status} ${STATUS_CODES[status] ?? OTHER_PHRASES[status] ?? 'Unknown'}`,
+    status: `${status} ${statusPhrase(status)}`,
     fields: ['Content-Type', CONTENT_TYPE, REASON_HEADER, reason],
     body: Buffer.from(`${REQUEST_REASONS[reason].text}\n`),
   };

@@ -3,13 +3,15 @@
  *
  * Used by `yaml-tree.ts` for what the quick reader of `plain-yaml.ts` leaves over, faulty documents among it.
  */
-import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser } from 'yaml';
 import type { Document, ParsedNode, Scalar, YAMLError, YAMLMap } from 'yaml';
+import { onDemand } from '../on-demand.ts';
 import type { Steps } from '../slices.ts';
 import { PARSE_LIMITS, quote } from './limits.ts';
 import { NestingMeter } from './nesting.ts';
 import type { ProblemCode } from './problem-codes.ts';
 import type { SyntaxFault, Tree, TreeDocument, TreeEntry, TreeFault, TreeScalar } from './tree.ts';
+
+const library = onDemand((load) => load('yaml') as typeof import('yaml'));
 
 const COMPOSER_OPTIONS = {
   // Checked here instead: the library's check is quadratic and knows no field path.
@@ -51,6 +53,7 @@ export class LibraryReader {
 
   /** The library composes and this file rebuilds a document at once: pauses are between documents and lexemes. */
   *read(stretch: string): Steps<void> {
+    const { Composer, Lexer, Parser } = library();
     const meter = new NestingMeter();
     const parser = new Parser();
     const composer = new Composer(COMPOSER_OPTIONS);
@@ -143,6 +146,7 @@ class TreeBuilder {
 
   /** `holder`: offset of the key or list that holds the node; an empty node has no place of its own. */
   #node(node: ParsedNode | null, holder: number): Tree {
+    const { isAlias, isScalar, isSeq } = library();
     this.#size++;
     if (node === null || (isScalar(node) && node.value === null && node.source === '')) return emptyScalar(holder);
     const offset = this.#start + node.range[0];
@@ -187,6 +191,7 @@ class TreeBuilder {
   }
 
   #entries(map: YAMLMap.Parsed, holder: number): ReadonlyMap<string, TreeEntry> {
+    const { isScalar } = library();
     const entries = new Map<string, TreeEntry>();
     const merges: Tree[] = [];
     for (const { key, value } of map.items as readonly { key: ParsedNode | null; value: ParsedNode | null }[]) {
@@ -204,6 +209,7 @@ class TreeBuilder {
   }
 
   #keyName(key: ParsedNode | null, offset: number): string {
+    const { isAlias, isMap, isScalar, isSeq } = library();
     // An alias to a scalar is a legal key, and as hard to read as it is rare.
     if (isScalar(key) && typeof key.value === 'string') return key.value;
     const written = isScalar(key) ? key.source : '';

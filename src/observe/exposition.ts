@@ -21,6 +21,8 @@ import { ConditionText } from './conditions.ts';
 import { registerConnections, registerMemory, type ConnectionSources } from './connection-families.ts';
 import { registerDns, type DnsFigures, type Families } from './dns-families.ts';
 import { registerHttp2 } from './http2-families.ts';
+import { LOOP_LAG_NAMES, registerLoopLag } from './loop-lag-families.ts';
+import type { LoopLag } from './loop-lag.ts';
 import type { Metrics } from './metrics.ts';
 import { SeriesText } from './series-text.ts';
 
@@ -28,6 +30,7 @@ import { SeriesText } from './series-text.ts';
 export interface ExpositionSources extends ConnectionSources {
   readonly version: string;
   readonly metrics: Metrics;
+  readonly loopLag: LoopLag;
   /** Of the native engine; null while there is none. */
   http2(): Http2Counters | null;
   accessLog(): LogCounters;
@@ -50,16 +53,19 @@ export interface Exposition {
   render(): AsyncIterable<string | Uint8Array>;
 }
 
-const LOOP_DELAY_RESOLUTION_MS = 20;
+/** Of a monitor whose figures are not used: an hour. */
+const UNUSED_MONITOR_MS = 3_600_000;
 const SLICE_MS = 0.5;
 const DESCRIPTORS = '/proc/self/fd';
 
 export function createExposition(sources: ExpositionSources): Exposition {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_DELAY_RESOLUTION_MS });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: UNUSED_MONITOR_MS });
+  for (const name of LOOP_LAG_NAMES) registry.removeSingleMetric(name);
   registerDescriptors(registry);
   registerProcess(registry, sources);
   const families = familiesOf(registry);
+  registerLoopLag(families, sources.loopLag.recorder());
   registerConnections(families, sources);
   registerMemory(families, () => sources.memory());
   registerEngine(registry, sources);

@@ -43,6 +43,11 @@ export class MemoryWatch {
     return this.#native.memory();
   }
 
+  /** For a moment at which nobody waits: it takes as long as collecting all garbage. */
+  giveBack(): void {
+    this.#native.returnMemory();
+  }
+
   #onOverload(overloaded: boolean, logger: Logger): void {
     const { limitBytes, usageBytes, closed } = this.state;
     if (overloaded) {

@@ -21,7 +21,8 @@ import type { ProxySettings } from '../config/settings.ts';
 import type { Drain } from '../drain.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import type { AccessLog } from '../observe/access-log.ts';
-import { createExposition } from '../observe/exposition.ts';
+import { expositionOnDemand } from '../observe/exposition-on-demand.ts';
+import { LoopLag } from '../observe/loop-lag.ts';
 import type { MemoryWatch } from '../observe/memory-watch.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { ProcessLog } from '../observe/process-log.ts';
@@ -68,6 +69,7 @@ export class Endpoints {
     const common = {
       version: packageVersion(),
       metrics: sources.metrics,
+      loopLag: new LoopLag({ onQuiet: () => sources.memory.giveBack() }),
       acceptor: () => acceptor.counters(),
       engine: () => engines.native.counters(),
       http2: () => engines.native.http2Counters(),
@@ -77,7 +79,7 @@ export class Endpoints {
       downstreamConnections: () => engines.connections,
       config: () => this.#state(),
     };
-    const exposition = createExposition({
+    const exposition = expositionOnDemand({
       ...common,
       heldRoutes: () => sources.configuration().snapshot?.heldRoutes.length ?? 0,
       tornSeconds: () => directory.tornSet?.seconds ?? 0,

@@ -7,10 +7,13 @@
  * Dialect: RE2 syntax, case-sensitive unless the pattern says `(?i)`; the whole value must match, as if written
  * `^(?:...)$`. Values are raw bytes; a value that is not ASCII is read as UTF-8.
  */
-import { RE2JS, RE2JSException } from 're2js';
+import type { RE2JS } from 're2js';
 import type { RegexVerdict } from '../gateway-api/regex-checks.ts';
+import { onDemand } from '../on-demand.ts';
 import { canMatch, type PossibleValues, type Program } from './reach.ts';
 import { scanRegex } from './syntax.ts';
+
+const library = onDemand((load) => load('re2js') as typeof import('re2js'));
 
 /**
  * Largest program, in instructions: a literal of the longest value that a header match can have, and then some. Linear time
@@ -127,7 +130,7 @@ export function validateRegex(source: string): RegexVerdict {
     compileRegex(source);
     return { fault: null, unportable, size };
   } catch (error) {
-    if (error instanceof RE2JSException) {
+    if (error instanceof library().RE2JSException) {
       return { fault: error.message.replace(/^error parsing regexp: /, ''), unportable, size };
     }
     if (error instanceof RangeError) return { fault: error.message, unportable, size };
@@ -144,7 +147,7 @@ export function compileRegex(source: string): Regex {
     const limit = `at most ${MAX_REGEX_PROGRAM} are allowed`;
     throw new RangeError(`expression too large: about ${size} instructions, ${limit}; lower its repeat counts`);
   }
-  const regex = new Regex(source, RE2JS.compile(source));
+  const regex = new Regex(source, library().RE2JS.compile(source));
   cache.add(regex);
   return regex;
 }

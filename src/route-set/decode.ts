@@ -8,7 +8,6 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import { FORMAT, MAX_TEXT_BYTES, shardKey } from './format.ts';
 
 /** A shard that can be read by itself. */
@@ -64,10 +63,11 @@ const HEAD_BYTES = 2_048;
 /** Hashed between two turns of the event loop: less than 3 ms. */
 const HASHED_BYTES = 512 * 1024;
 
-const unzip = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
-
 /** Decompresses in another thread. Never rejects for what is in the bytes. `index`: by the name of the file. */
 export async function openShard(index: number, bytes: Buffer): Promise<OpenShard | ShardDamage> {
+  // Loaded here: where routes are files nothing is compressed.
+  const { gunzip } = await import('node:zlib');
+  const unzip = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
   let text: Buffer;
   try {
     text = await unzip(bytes, { maxOutputLength: MAX_TEXT_BYTES });

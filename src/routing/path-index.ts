@@ -8,9 +8,11 @@
  * for each node of its tree, so that building costs about 0.1 ms a path and a large tree runs cold code: 10,000 paths
  * take 2 s to build and 2 us to find. Larger tables use hashing.
  */
-import findMyWay from 'find-my-way';
+import { onDemand } from '../on-demand.ts';
 import type { Steps } from '../slices.ts';
 import { StringIndex, type IndexEntry } from './string-index.ts';
+
+const findMyWay = onDemand((load) => load('find-my-way') as typeof import('find-my-way'));
 
 /** `null` when neither an exact path nor a prefix matches. Hot path: bench/micro/decide.ts. */
 export interface PathIndex<T> {
@@ -52,7 +54,7 @@ function escapePath(path: string): string {
 const unusedHandler = (): void => undefined;
 
 export class RadixPathIndex<T extends IndexEntry> implements PathIndex<T> {
-  readonly #router = findMyWay();
+  readonly #router = findMyWay()();
   readonly #everyPath: T | null;
 
   private constructor(everyPath: T | null) {

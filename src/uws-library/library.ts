@@ -3,9 +3,12 @@
  *
  * The limit on request heads is read by the binary when it is loaded, so it has to be in the environment before; that rules out a static import anywhere.
  */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js';
 
 import { ProxyError } from '../errors.ts';
+import { packageRoot } from '../package-root.ts';
 
 /** The typings lack what the binary has. */
 export interface UwsApp extends TemplatedApp {
@@ -43,15 +46,15 @@ let library: Promise<UwsLibrary> | undefined;
  * @throws ProxyError `uws-unavailable` when there is no binary for this Node or it lacks `adoptSocket`.
  */
 export function loadUws(maxHeadBytes: number = DEFAULT_MAX_HEAD_BYTES): Promise<UwsLibrary> {
-  library ??= load(maxHeadBytes);
+  library ??= Promise.resolve().then(() => load(maxHeadBytes));
   return library;
 }
 
-async function load(maxHeadBytes: number): Promise<UwsLibrary> {
+function load(maxHeadBytes: number): UwsLibrary {
   process.env['UWS_HTTP_MAX_HEADERS_SIZE'] = String(maxHeadBytes);
   let module: UwsLibrary & { readonly _cfg?: (option: string) => void };
   try {
-    module = (await import('uWebSockets.js')) as unknown as typeof module;
+    module = createRequire(import.meta.url)(binary()) as typeof module;
   } catch (error) {
     throw unavailable(error);
   }
@@ -63,14 +66,22 @@ async function load(maxHeadBytes: number): Promise<UwsLibrary> {
   return module;
 }
 
-/** Why there is no uWebSockets.js, from what its loader has thrown. */
+/**
+ * The package itself is an ECMAScript module that does no more than load one of these. Node's loader of such modules is not loaded for it:
+ * that takes a megabyte.
+ */
+function binary(): string {
+  const name = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`;
+  return fileURLToPath(new URL(`node_modules/uWebSockets.js/dist/bin/${name}`, packageRoot()));
+}
+
+/** Why there is no uWebSockets.js, from what loading it has thrown. */
 export function unavailable(cause: unknown, version = process.version): ProxyError {
   const said = cause instanceof Error ? cause.message : String(cause);
   const native = 'leave --engine away, or use native';
   const platform = `Node ${version} (${process.platform} ${process.arch})`;
-  const fault = said.includes("Cannot find module './bin/")
+  const fault = said.startsWith('Cannot find module')
     ? `has no binary for ${platform}, only for Node ${UWS_NODE_VERSIONS.join(' and ')}`
-    : // The loader puts its own guess before what the system says.
-      `cannot be loaded by ${platform}: ${said.split('\n\n').at(-1)!.split('\n')[0]!}`;
+    : `cannot be loaded by ${platform}: ${said.split('\n')[0]!}`;
   return new ProxyError('uws-unavailable', `--engine uws: uWebSockets.js ${fault}; ${native}`, { cause });
 }

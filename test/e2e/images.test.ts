@@ -135,9 +135,11 @@ t.test('the images run the scenario as Pods', { skip: reasonToSkip(), timeout: T
         `${image}: no shell, compiler or package manager`,
       );
       t.same(
-        files.filter((path) => /node_modules\/(?!uWebSockets\.js\/)./.test(path)),
+        files
+          .filter((path) => /node_modules\/(?!uWebSockets\.js\/)./.test(path))
+          .filter((path) => !/^\/opt\/sideroute\/dist\/bin\/node_modules\/[a-z0-9-]+\.js$/.test(path)),
         [],
-        `${image}: no packages beside the bundle but the one with native code`,
+        `${image}: no packages but the one with native code; those of the bundle are a file each`,
       );
       t.ok(files.includes('/opt/sideroute/dist/bin/LICENSES.txt'), `${image}: the licences of what is bundled`);
       t.same(

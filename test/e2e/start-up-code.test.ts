@@ -2,13 +2,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { waitForLine } from '../support/processes.ts';
 import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
 import { withoutUws } from '../support/uws-loads.ts';
 
 const DIRECTORY = dirname(SIDEROUTE.at(-1)!);
+const BUNDLE = '/dist/bin/';
 /** By file of the bundle, the sources in it. */
 const INPUTS = new Map(
   Object.entries(JSON.parse(readFileSync(join(DIRECTORY, 'inputs.json'), 'utf8')) as Record<string, string[]>),
@@ -31,12 +32,12 @@ async function loaded(...flags: readonly string[]): Promise<string[]> {
   await once(sidecar, 'exit');
   return readdirSync(coverage.path).flatMap((file) => {
     const { result } = JSON.parse(readFileSync(join(coverage.path, file), 'utf8')) as { result: { url: string }[] };
-    return result.flatMap(({ url }) => INPUTS.get(basename(url)) ?? []);
+    return result.flatMap(({ url }) => INPUTS.get(url.slice(url.indexOf(BUNDLE) + BUNDLE.length)) ?? []);
   });
 }
 
 const OTHERS =
-  /^src\/(?:inject|iptables|export|convert|controller|kube|webhook)\/|^src\/program\.ts|^src\/engine\/uws\/uws-/;
+  /^src\/(?:inject|iptables|export|convert|controller|kube|webhook)\/|^src\/(?:program|command-line)\.ts|^src\/engine\/uws\/uws-|^src\/observe\/exposition\.ts/;
 
 t.test('the sidecar loads neither the other commands nor that of the engine that it does not run', async (t) => {
   const scripts = await loaded();
@@ -46,6 +47,47 @@ t.test('the sidecar loads neither the other commands nor that of the engine that
   );
   t.same(
     scripts.filter((path) => OTHERS.test(path)),
+    [],
+  );
+  t.same(
+    scripts.filter((path) => path.startsWith('node_modules/')),
+    [],
+    'no library',
+  );
+});
+
+/** Each of them takes half a megabyte of a sidecar, or drags in what does. */
+const HEAVY = [
+  'http',
+  'https',
+  'http2',
+  'tls',
+  'zlib',
+  'child_process',
+  'worker_threads',
+  'internal/deps/undici/undici',
+];
+
+t.test('of Node it loads nothing that it does not use', async (t) => {
+  const routes = temporaryDirectory();
+  t.teardown(routes.remove);
+  const script = 'ip link set lo up && exec "$0" "$@"';
+  const preload = `data:text/javascript,import {writeSync} from 'node:fs';process.on('exit',()=>writeSync(1,process.moduleLoadList.join(';')))`;
+  const args = ['proxy', '--routes', routes.path, '--drain-timeout', '0s'];
+  const sidecar = spawn('unshare', ['--net', 'sh', '-c', script, ...SIDEROUTE, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_OPTIONS: `--import "${preload}"` },
+  });
+  t.teardown(() => sidecar.kill('SIGKILL'));
+  let output = '';
+  sidecar.stdout.on('data', (piece: Buffer | string) => (output += String(piece)));
+  await waitForLine(sidecar, /"message":"ready"/);
+  sidecar.kill('SIGTERM');
+  await once(sidecar, 'close');
+  const modules = output.split(';');
+  t.ok(modules.includes('NativeModule fs'), `${modules.length} modules`);
+  t.same(
+    HEAVY.filter((name) => modules.includes(`NativeModule ${name}`)),
     [],
   );
 });

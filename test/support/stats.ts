@@ -1,4 +1,5 @@
 /** A reporter of statistics with sources that a test does not care about. */
+import { LoopLag } from '../../src/observe/loop-lag.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { StatsReporter, type StatsSources } from '../../src/admin/stats.ts';
 
@@ -6,6 +7,7 @@ export function statsReporter(sources: Partial<StatsSources> = {}): StatsReporte
   return new StatsReporter({
     version: '0.0.0',
     metrics: new Metrics(),
+    loopLag: new LoopLag(),
     acceptor: () => null,
     engine: () => null,
     upstreams: () => [],

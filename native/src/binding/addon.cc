@@ -1,8 +1,8 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
 // Exports: abi, connectionsElsewhere, createAccessLog, createLogWriter, createAcceptor, createHttpEngine,
-// guardMemory, memory, nghttp2, replyAndClose, shareLimits. Their types and meaning are in the files of
-// src/addon.
+// guardMemory, memory, nghttp2, replyAndClose, returnMemory, shareLimits. Their types and meaning are in the
+// files of src/addon.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>
@@ -21,6 +21,7 @@
 #include "binding/log_writer_binding.h"
 #include "binding/memory_guard_binding.h"
 #include "binding/napi_util.h"
+#include "binding/spare_memory.h"
 #include "http2/hpack.h"
 #include "net/lingering_close.h"
 
@@ -29,7 +30,7 @@ namespace sideroute {
 namespace {
 
 // Raised whenever an export changes; src/addon/load.ts refuses any other.
-constexpr int kAbi = 11;
+constexpr int kAbi = 12;
 constexpr uint64_t kLingerMs = 2000;
 // Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.
 constexpr size_t kMaxLingering = 1024;
@@ -195,6 +196,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"nghttp2", nullptr, nullptr, nullptr, nullptr, MakeString(env, http2::CheckHpackBinding().file),
        napi_enumerable, nullptr},
       {"memory", nullptr, MemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"returnMemory", nullptr, ReturnMemory, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"replyAndClose", nullptr, ReplyAndClose, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"shareLimits", nullptr, ShareLimits, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };

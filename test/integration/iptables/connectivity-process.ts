@@ -78,6 +78,7 @@ const binding: NativeBinding = {
   connectionsElsewhere: () => 0,
   guardMemory: () => undefined,
   memory: () => ({ limitBytes: 0, usageBytes: 0, overloads: 0, closed: 0, level: 'calm' }),
+  returnMemory: () => undefined,
 };
 
 const program = new Command('sideroute');

@@ -9,6 +9,7 @@ import type { AcceptorCounters } from '../../../src/addon/binding.ts';
 import type { HttpEngineCounters } from '../../../src/addon/http-engine.ts';
 import { readHttp2Counters } from '../../../src/addon/http2-counters.ts';
 import { createExposition, type Exposition, type ExpositionSources } from '../../../src/observe/exposition.ts';
+import { LoopLag } from '../../../src/observe/loop-lag.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 
 async function render(sources: ExpositionSources | Exposition): Promise<string> {
@@ -72,6 +73,7 @@ function sources(metrics: Metrics): ExpositionSources {
   return {
     version: '1.2.3',
     metrics,
+    loopLag: new LoopLag(),
     acceptor: () => acceptor,
     engine: () => engine,
     // The addon's numbers, each of which is its place.

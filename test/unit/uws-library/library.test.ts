@@ -21,7 +21,7 @@ t.test('there are binaries for the versions that are named, and for no others', 
 
 t.test('a Node without a binary is told with which versions it works', (t) => {
   const thrown = new Error(
-    "This version of uWS.js supports only some.\n\nError: Cannot find module './bin/uws_linux_x64_147.node'\nRequire stack:\n- x",
+    "Cannot find module '/opt/sideroute/node_modules/uWebSockets.js/dist/bin/uws_linux_x64_147.node'\nRequire stack:\n- x",
   );
   t.equal(
     unavailable(thrown, 'v26.0.0').message,
@@ -31,9 +31,7 @@ t.test('a Node without a binary is told with which versions it works', (t) => {
 });
 
 t.test('a binary that does not load says what the system says', (t) => {
-  const thrown = new Error(
-    "This version of uWS.js supports only some.\n\nError: /lib/libc.so.6: version `GLIBC_2.38' not found (required by uws.node)\nRequire stack:\n- x",
-  );
-  t.match(unavailable(thrown).message, /cannot be loaded by Node v\S+ \(\S+ \S+\): Error: .*GLIBC_2\.38' not found/);
+  const thrown = new Error("/lib/libc.so.6: version `GLIBC_2.38' not found (required by uws.node)");
+  t.match(unavailable(thrown).message, /cannot be loaded by Node v\S+ \(\S+ \S+\): .*GLIBC_2\.38' not found/);
   t.end();
 });

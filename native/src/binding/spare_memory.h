@@ -1,0 +1,19 @@
+// Gives back what the process does not need while it has nothing to do: `returnMemory()` of
+// src/addon/binding.ts.
+//
+// Garbage of JavaScript, and the room that V8 keeps for more of it; what malloc keeps; and those pages of
+// program files that have been mapped for what ran once. The call takes as long as some collections of all
+// garbage, 20 ms for a small heap, so it is for a loop that has been quiet. Stage before:
+// src/observe/idle-memory.ts.
+#ifndef SIDEROUTE_BINDING_SPARE_MEMORY_H_
+#define SIDEROUTE_BINDING_SPARE_MEMORY_H_
+
+#include <node_api.h>
+
+namespace sideroute {
+
+napi_value ReturnMemory(napi_env env, napi_callback_info info);
+
+}  // namespace sideroute
+
+#endif  // SIDEROUTE_BINDING_SPARE_MEMORY_H_

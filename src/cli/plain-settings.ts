@@ -1,0 +1,36 @@
+/**
+ * The settings of a sidecar from a command line and an environment without fault, which is every one that a manifest has. Whatever is out of
+ * the ordinary is left to commander, which says what is wrong with it and is not loaded otherwise.
+ *
+ * Stage before: `main.ts`. Stage after: `proxy/proxy.ts`.
+ */
+import { PROXY_SETTINGS, type ProxySettings, type SettingDefinition } from '../config/settings.ts';
+import { ProxyError } from '../errors.ts';
+
+const BY_FLAG = new Map<string, SettingDefinition>(
+  PROXY_SETTINGS.map((setting) => [setting.flag.replace(/ .*/, ''), setting]),
+);
+
+/** `args`: what stands behind the name of the command. Null where commander has to look. */
+export function plainSettings(args: readonly string[], env: NodeJS.ProcessEnv): ProxySettings | null {
+  const given = new Map<SettingDefinition, string>();
+  for (let index = 0; index < args.length; index++) {
+    const [, flag, attached] = /^(--[a-z-]+)(?:=(.*))?$/s.exec(args[index]!) ?? [];
+    const setting = BY_FLAG.get(flag ?? '');
+    const value = attached ?? args[++index];
+    // An argument that may be left out, or that looks like a flag, is read by rules of its own.
+    if (setting === undefined || value === undefined || value.startsWith('-') || value === '') return null;
+    given.set(setting, value);
+  }
+  const settings: Record<string, unknown> = {};
+  try {
+    for (const setting of PROXY_SETTINGS) {
+      const text = given.get(setting) ?? env[setting.env] ?? setting.fallback;
+      settings[setting.key] = text === null ? null : setting.parse(text);
+    }
+  } catch (error) {
+    if (error instanceof ProxyError) return null;
+    throw error;
+  }
+  return settings as unknown as ProxySettings;
+}

@@ -1,0 +1,145 @@
+/**
+ * How late the event loop is. A timer is due every 20 ms, and what it comes later has held up every request; while nothing goes on it is
+ * due once a second, so that an idle sidecar sleeps.
+ *
+ * Stage before: the event loop. Stage after: `/metrics` and the admin page, each with a recorder of its own.
+ */
+
+/** Of a loop that is at work. */
+export const LAG_INTERVAL_MS = 20;
+const IDLE_INTERVAL_MS = 1_000;
+/** Parts of the time of one processor. Not of the loop's own: what others on the machine do would be in that. */
+const BUSY_UTILIZATION = 0.05;
+const QUIET_UTILIZATION = 0.01;
+const QUIET_MS = 2_000;
+/** Steps of a recorder for each doubling: what it says is exact to a tenth. */
+const STEPS = 8;
+/** The least that is told apart. */
+const LEAST_MS = 0.01;
+/** Up to 20 minutes. */
+const BUCKETS = STEPS * 27;
+
+/** What was recorded since it was emptied last. */
+export class LagRecorder {
+  #counts = new Uint32Array(BUCKETS);
+  #sum = 0;
+  #squares = 0;
+  #min = Number.POSITIVE_INFINITY;
+  #max = 0;
+  count = 0;
+
+  record(lagMs: number): void {
+    const bucket = lagMs <= LEAST_MS ? 0 : Math.ceil(Math.log2(lagMs / LEAST_MS) * STEPS);
+    this.#counts[Math.min(bucket, BUCKETS - 1)]!++;
+    this.count++;
+    this.#sum += lagMs;
+    this.#squares += lagMs * lagMs;
+    this.#min = Math.min(this.#min, lagMs);
+    this.#max = Math.max(this.#max, lagMs);
+  }
+
+  /** All of these are 0 while nothing was recorded. */
+  get min(): number {
+    return this.count === 0 ? 0 : this.#min;
+  }
+
+  get max(): number {
+    return this.#max;
+  }
+
+  get mean(): number {
+    return this.count === 0 ? 0 : this.#sum / this.count;
+  }
+
+  get deviation(): number {
+    return this.count === 0 ? 0 : Math.sqrt(Math.max(0, this.#squares / this.count - this.mean ** 2));
+  }
+
+  /** `percent` of what was recorded is no more than this. */
+  percentile(percent: number): number {
+    let left = Math.ceil((this.count * percent) / 100);
+    if (left === 0) return 0;
+    for (let bucket = 0; bucket < BUCKETS - 1; bucket++) {
+      left -= this.#counts[bucket]!;
+      if (left <= 0) return Math.min(Math.max(LEAST_MS * 2 ** (bucket / STEPS), this.#min), this.#max);
+    }
+    return this.#max;
+  }
+
+  reset(): void {
+    this.#counts.fill(0);
+    this.#sum = this.#squares = this.#max = this.count = 0;
+    this.#min = Number.POSITIVE_INFINITY;
+  }
+}
+
+export interface LoopLagOptions {
+  /** Milliseconds. */
+  readonly now?: () => number;
+  /** Processor time of the process, all threads, in milliseconds. */
+  readonly processorMs?: () => number;
+  readonly schedule?: (callback: () => void, delayMs: number) => void;
+  /** There was work, and now there has been next to none for a while. Told once, and again when there has been work again. */
+  readonly onQuiet?: () => void;
+}
+
+/** Holds no process up, and never ends: it is of the life of the process. */
+export class LoopLag {
+  readonly #now: () => number;
+  readonly #processorMs: () => number;
+  readonly #schedule: (callback: () => void, delayMs: number) => void;
+  readonly #onQuiet: () => void;
+  readonly #recorders: LagRecorder[] = [];
+  #busyUntilMs: number;
+  /** Since when the processor has been left alone, and what it had done by then. */
+  #quietSinceMs: number;
+  #seenMs: number;
+  /** Loading the program is work. */
+  #hasWorked = true;
+
+  constructor(options: LoopLagOptions = {}) {
+    this.#now = options.now ?? (() => performance.now());
+    this.#processorMs = options.processorMs ?? processorMs;
+    this.#schedule = options.schedule ?? ((callback, delayMs) => void setTimeout(callback, delayMs).unref());
+    this.#onQuiet = options.onQuiet ?? (() => undefined);
+    this.#busyUntilMs = this.#quietSinceMs = this.#now();
+    this.#seenMs = this.#processorMs();
+    this.#wait();
+  }
+
+  recorder(): LagRecorder {
+    const recorder = new LagRecorder();
+    this.#recorders.push(recorder);
+    return recorder;
+  }
+
+  #wait(): void {
+    const fromMs = this.#now();
+    const dueMs = fromMs + (fromMs < this.#busyUntilMs ? LAG_INTERVAL_MS : IDLE_INTERVAL_MS);
+    this.#schedule(() => {
+      const atMs = this.#now();
+      for (const recorder of this.#recorders) recorder.record(Math.max(0, atMs - dueMs));
+      this.#observe(atMs, (this.#processorMs() - this.#seenMs) / (atMs - fromMs));
+      // What was done in a quiet moment is no work.
+      this.#seenMs = this.#processorMs();
+      this.#wait();
+    }, dueMs - fromMs);
+  }
+
+  /** `utilization`: of one processor, since this was called last. */
+  #observe(atMs: number, utilization: number): void {
+    if (utilization > BUSY_UTILIZATION) {
+      this.#busyUntilMs = atMs + IDLE_INTERVAL_MS;
+      this.#hasWorked = true;
+    }
+    if (utilization > QUIET_UTILIZATION) this.#quietSinceMs = atMs;
+    if (!this.#hasWorked || atMs - this.#quietSinceMs < QUIET_MS) return;
+    this.#hasWorked = false;
+    this.#onQuiet();
+  }
+}
+
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}

@@ -1,0 +1,77 @@
+/** The quick way to the settings of a sidecar is commander's, or none. */
+import { Command } from 'commander';
+import t from 'tap';
+import { plainSettings } from '../../../src/cli/plain-settings.ts';
+import { registerProxy } from '../../../src/cli/proxy.ts';
+import { PROXY_SETTINGS } from '../../../src/config/settings.ts';
+
+/** What commander makes of it; null where it complains. */
+async function commanders(args: readonly string[], env: Readonly<Record<string, string>>): Promise<unknown> {
+  const program = registerProxy(new Command('sideroute').exitOverride());
+  let found: unknown = null;
+  program.commands[0]!.exitOverride()
+    .configureOutput({ writeErr: () => undefined, writeOut: () => undefined })
+    .action((settings: object) => {
+      found = { ...settings };
+    });
+  const before = { ...process.env };
+  const clear = (): void => {
+    for (const { env: name } of PROXY_SETTINGS) delete process.env[name];
+  };
+  clear();
+  Object.assign(process.env, env);
+  try {
+    await program.parseAsync(['proxy', ...args], { from: 'user' });
+  } catch {
+    return null;
+  } finally {
+    clear();
+    Object.assign(process.env, before);
+  }
+  return found;
+}
+
+/** One that is not the default of each. */
+const VALUES: Readonly<Record<string, string>> = {
+  routes: '/routes',
+  namespace: 'shop',
+  engine: 'uws',
+  capture: '127.0.0.1:1,[::1]:1',
+  metrics: '127.0.0.1:2',
+  admin: 'none',
+  clusterDomain: 'example.org.',
+  resolvConf: '/resolv.conf',
+  serviceNetworks: '10.96.0.0/12',
+  memoryLimit: '256Mi',
+  maxHeaderFields: '9',
+  retryBudgetPercent: '9',
+  strict: 'true',
+  accessLog: 'all',
+  logLevel: 'debug',
+};
+
+t.test('each flag and each variable means the same', async (t) => {
+  t.strictSame(plainSettings([], {}), await commanders([], {}), 'neither');
+  for (const { key, flag, env } of PROXY_SETTINGS) {
+    const name = flag.replace(/ .*/, '');
+    const value = VALUES[key] ?? (key.endsWith('Ms') ? '1m2s' : '9000');
+    const expected = await commanders([name, value], {});
+    t.not(expected, null, `${name} ${value}`);
+    t.strictSame(plainSettings([name, value], {}), expected, `${name} ${value}`);
+    t.strictSame(plainSettings([`${name}=${value}`], {}), expected, `${name}=${value}`);
+    t.strictSame(plainSettings([], { [env]: value }), expected, `${env}=${value}`);
+  }
+  const twice = ['--routes', '/a', '--routes=/b'];
+  t.strictSame(plainSettings(twice, { SIDEROUTE_ROUTES: '/c' }), await commanders(twice, { SIDEROUTE_ROUTES: '/c' }));
+});
+
+t.test('what is out of the ordinary is left to commander', (t) => {
+  const lines: readonly (readonly string[])[] = [
+    ...[['--help'], ['-h'], ['--rotes', 'x'], ['--routes'], ['--routes='], ['--routes', '--namespace']],
+    ...[['more'], ['--', '--routes', '/a'], ['--strict'], ['--strict', '--routes', '/a'], ['--engine', 'envoy']],
+  ];
+  for (const line of lines) t.equal(plainSettings(line, {}), null, line.join(' '));
+  t.equal(plainSettings([], { SIDEROUTE_ENGINE: 'envoy' }), null, 'a variable that is wrong');
+  t.equal(plainSettings([], { SIDEROUTE_ROUTES: '' }), null, 'a variable that is empty');
+  t.end();
+});
