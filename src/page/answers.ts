@@ -282,6 +282,8 @@ export interface ExplainedForward {
       readonly backoffMs: number;
     } | null;
   } | null;
+  /** What a call of gRPC asks for itself. */
+  readonly callTimeoutMs: number | null;
   readonly mirrors: readonly {
     readonly backend: string;
     readonly percent: number;

@@ -9,7 +9,7 @@ import type {
   Explanation,
 } from './answers.ts';
 import { byId, byIdOf, h, setText, type Child } from './dom.ts';
-import { formatCount, formatDuration, formatProtocol, formatShare, serviceName } from './format.ts';
+import { formatCount, formatProtocol, formatShare, limitTexts, serviceName } from './format.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE'];
 const MAX_SERVICES = 500;
@@ -178,20 +178,10 @@ function shareCard({ backend, weight, percent, answer }: ExplainedShare, call: b
   return h('section', { class: 'card answer' }, title, bar, ...body);
 }
 
-function forward({ addresses, protocol, request, response, policy, mirrors }: ExplainedForward): HTMLElement[] {
+function forward(answer: ExplainedForward): HTMLElement[] {
+  const { addresses, protocol, request, response, mirrors } = answer;
   const spoken = protocol === null ? '' : `, in ${formatProtocol(protocol)}`;
-  const limits: string[] = [];
-  if (policy !== null && policy.requestTimeoutMs > 0)
-    limits.push(`Request timeout ${formatDuration(policy.requestTimeoutMs)}`);
-  if (policy !== null && policy.attemptTimeoutMs > 0)
-    limits.push(`Attempt timeout ${formatDuration(policy.attemptTimeoutMs)}`);
-  const retry = policy?.retry ?? null;
-  if (retry !== null) {
-    const codes = retry.codes.length === 0 ? '' : ` and on ${retry.codes.join(', ')}`;
-    limits.push(
-      `Up to ${retry.attempts} more tries on failed connections and timeouts${codes}, after ${formatDuration(retry.backoffMs)} or more`,
-    );
-  }
+  const limits = limitTexts(answer);
   return [
     h('p', { class: 'hint' }, `At ${addresses.join(', ')}${spoken}. The request as the backend receives it:`),
     requestBlock(request),

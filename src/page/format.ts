@@ -1,5 +1,5 @@
 /** Numbers, times and parts of rules as people read them. Pure, without a browser. */
-import type { ConfigBackend, ConfigFilter, ConfigMatch, ConfigRule, Protocol } from './answers.ts';
+import type { ConfigBackend, ConfigFilter, ConfigMatch, ConfigRule, ExplainedForward, Protocol } from './answers.ts';
 
 const NONE = '–';
 const THOUSANDS = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
@@ -186,6 +186,8 @@ export function filterText(filter: ConfigFilter): string {
   }
 }
 
+const NO_POLICY = { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: null };
+
 /** One line for each limit; none when nothing limits the rule. */
 export function policyTexts({ timeouts, retry }: Pick<ConfigRule, 'timeouts' | 'retry'>): string[] {
   const { requestMs, backendRequestMs } = timeouts;
@@ -199,6 +201,22 @@ export function policyTexts({ timeouts, retry }: Pick<ConfigRule, 'timeouts' | '
     const codes = retry.codes.length === 0 ? '' : ` on ${retry.codes.join(', ')}`;
     const backoff = retry.backoffMs === null ? '' : `, backoff ${formatDuration(retry.backoffMs)}`;
     texts.push(`${attempts} ${attempts === 1 ? 'retry' : 'retries'}${codes}${backoff}`);
+  }
+  return texts;
+}
+
+/** The same of a request that goes to a backend. */
+export function limitTexts({ policy, callTimeoutMs }: Pick<ExplainedForward, 'policy' | 'callTimeoutMs'>): string[] {
+  const { requestTimeoutMs, attemptTimeoutMs, retry } = policy ?? NO_POLICY;
+  const texts: string[] = [];
+  if (requestTimeoutMs > 0) texts.push(`Request timeout ${formatDuration(requestTimeoutMs)}`);
+  if (attemptTimeoutMs > 0) texts.push(`Attempt timeout ${formatDuration(attemptTimeoutMs)}`);
+  if (callTimeoutMs !== null) texts.push(`Timeout of the call ${formatDuration(callTimeoutMs)}, by grpc-timeout`);
+  if (retry !== null) {
+    const codes = retry.codes.length === 0 ? '' : ` and on ${retry.codes.join(', ')}`;
+    texts.push(
+      `Up to ${retry.attempts} more tries on failed connections and timeouts${codes}, after ${formatDuration(retry.backoffMs)} or more`,
+    );
   }
   return texts;
 }

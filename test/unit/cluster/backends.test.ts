@@ -180,7 +180,7 @@ t.test('after a configuration that never came into force a backend is what its d
       backends.intern('devopssong', 'a', 80);
       backends.abandonCompile();
       resolver.setServices(before);
-      matches(t, backend, { protocol: 'http2', state: 'resolved', addresses: ['10.96.0.1'] }, `${clusterIPs.join()}`);
+      matches(t, backend, { protocol: 'http2', state: 'resolved', addresses: ['10.96.0.1'] }, clusterIPs.join());
     }
   }
 });

@@ -12,6 +12,7 @@ import {
   matchParts,
   matchText,
   PASSTHROUGH_TEXTS,
+  limitTexts,
   policyTexts,
   serviceName,
   weightShares,
@@ -120,6 +121,19 @@ t.test('filters, timeouts and retries', (t) => {
   );
   const timeouts = { requestMs: null, backendRequestMs: null };
   t.same(policyTexts({ timeouts, retry: { attempts: 0, codes: [503], backoffMs: null } }), ['no retries']);
+  t.end();
+});
+
+t.test('limits of a request', (t) => {
+  t.same(limitTexts({ policy: null, callTimeoutMs: null }), []);
+  t.same(limitTexts({ policy: null, callTimeoutMs: 1_500 }), ['Timeout of the call 1.5s, by grpc-timeout']);
+  t.same(limitTexts({ policy: null, callTimeoutMs: 0 }), ['Timeout of the call 0ms, by grpc-timeout']);
+  const retry = { attempts: 2, codes: [503], backoffMs: 25 };
+  t.same(limitTexts({ policy: { requestTimeoutMs: 2_000, attemptTimeoutMs: 500, retry }, callTimeoutMs: null }), [
+    'Request timeout 2s',
+    'Attempt timeout 500ms',
+    'Up to 2 more tries on failed connections and timeouts and on 503, after 25ms or more',
+  ]);
   t.end();
 });
 
