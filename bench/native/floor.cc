@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -78,6 +79,10 @@ class Floor {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) Fail("bind");
     if (listen(fd, 4096) < 0) Fail("listen");
+    socklen_t length = sizeof address;
+    getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
+    std::printf("listening %d\n", ntohs(address.sin_port));
+    std::fflush(stdout);
     listeners_.push_back(std::make_unique<End>(End{fd, mode, nullptr, false}));
     Watch(EPOLL_CTL_ADD, *listeners_.back());
   }
@@ -224,6 +229,8 @@ class Floor {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // splice(2) has no flag that says so.
+  signal(SIGPIPE, SIG_IGN);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   std::vector<std::pair<Mode, int>> ports;

@@ -48,7 +48,7 @@ export function nginx({ directory, port, tcpPort, setting }: Place): Peer {
 events { worker_connections 4096; }
 http {
 ${log}  keepalive_requests 100000000; keepalive_timeout 1h;
-  client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0;
+  client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0; proxy_buffers 16 32k; proxy_busy_buffers_size 64k;
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
 ${temporaryPaths(directory)}  upstream v1 { server ${V1}:80; keepalive 256; keepalive_requests 100000000; keepalive_timeout 1h; }
   upstream v2 { server ${V2}:80; keepalive 256; keepalive_requests 100000000; keepalive_timeout 1h; }

@@ -45,6 +45,7 @@ export class Stage {
   readonly #log: string;
   readonly #logHold: number;
   #starts = 0;
+  #chosen = 'nobody';
 
   constructor(setting: SettingKey, parent: string) {
     this.setting = setting;
@@ -96,6 +97,7 @@ export class Stage {
 
   /** From now on connections go there. */
   choose({ entrant, port }: Running, cell: Cell): void {
+    this.#chosen = entrant.name;
     this.#redirect('-R', port + entrant.portOffset(cell));
   }
 
@@ -115,7 +117,10 @@ export class Stage {
   /** What it has printed, which depends on the mode. */
   load(mode: string, cell: Cell, flags: readonly string[], isDirect = false): unknown {
     const command = this.loadCommand(mode, cell, flags, isDirect);
-    return JSON.parse(this.#pod.must(command, isDirect ? { uid: PROXY_UID } : {})) as unknown;
+    const { status, stdout, stderr } = this.#pod.run(command, isDirect ? { uid: PROXY_UID } : {});
+    const through = isDirect ? 'no proxy' : this.#chosen;
+    if (status !== 0) throw new Error(`${cell.title}, through ${through}: ${stderr}`);
+    return JSON.parse(stdout) as unknown;
   }
 
   /** The same while this process goes on. */

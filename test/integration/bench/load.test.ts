@@ -1,11 +1,12 @@
-/** The generator of load of `npm run bench` against servers that answer late, wrongly, or not at all. */
+/** The generator of load of `npm run bench` against servers that answer late, wrongly, or not at all; and the relay that is its floor. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { runCommand } from '../../support/cluster.ts';
+import { eventually } from '../../support/eventually.ts';
 import { isInstalled } from '../../support/docs/places.ts';
 import { ROOT } from '../../support/manifests.ts';
 import { temporaryDirectory } from '../../support/sidecar.ts';
@@ -114,5 +115,60 @@ t.test('a response that is none, an error or an end makes it fail', { skip }, as
       t.equal(status, 1, `${title}, ${mode}`);
       t.match(complaint, /a connection failed, or what came was no response/);
     }
+  }
+});
+
+/** Ports of the three ways of a floor in front of that server. */
+async function floorOf(t: Test, port: number): Promise<number[]> {
+  const flags = ['--to', `127.0.0.1:${port}`, '--copy', '0', '--close', '0', '--splice', '0'];
+  const child = spawn(join(build.path, 'floor'), flags, { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const ports = () => [...said.matchAll(/^listening (\d+)\n/gm)].map(([, text]) => Number(text));
+  await eventually('the floor listens', () => ports().length === 3);
+  return ports();
+}
+
+t.test('the floor carries requests and responses in each of its ways', { skip }, async (t) => {
+  const served = new Set<Socket>();
+  const port = await serverOf(t, (socket, requests) => {
+    served.add(socket);
+    socket.write(RESPONSE.replace('\r\n', '\r\nConnection: keep-alive\r\n').repeat(requests));
+  });
+  const [copy, close, splice] = await floorOf(t, port);
+  for (const each of [copy!, splice!]) {
+    const { status, complaint, requests } = await load('closed', each, ['--connections', '4', '--ms', '200']);
+    t.equal(status, 0, complaint);
+    t.ok(requests > 0);
+  }
+  served.clear();
+  const closing = REQUEST.replace('\r\n', '\r\nConnection: close\r\n');
+  const flags = ['--connections', '4', '--ms', '500', '--close'];
+  const { status, complaint, requests } = await load('closed', close!, flags, closing);
+  t.equal(status, 0, complaint);
+  t.ok(requests > 0 && served.size <= 4 + 4, `${requests} requests over ${served.size} connections to the server`);
+});
+
+t.test('the floor goes on when clients leave in the middle of a response', { skip }, async (t) => {
+  const BYTES = 8 * 1024 * 1024;
+  const body = 'x'.repeat(BYTES);
+  const port = await serverOf(t, (socket) =>
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${BYTES}\r\n\r\n${body}`),
+  );
+  const [copy, , splice] = await floorOf(t, port);
+  for (const each of [copy!, splice!]) {
+    for (let number = 0; number < 5; number++) {
+      const client = connect(each, '127.0.0.1').on('error', () => undefined);
+      const closed = new Promise((resolve) => client.once('close', resolve));
+      client.write(REQUEST);
+      await once(client, 'data');
+      // It says that it has ended, and then that it takes no more: the answer to that would be SIGPIPE.
+      await new Promise<void>((resolve) => client.pause().end(resolve));
+      client.resetAndDestroy();
+      await closed;
+    }
+    const { status, complaint } = await load('ready', each, []);
+    t.equal(status, 0, complaint);
   }
 });
