@@ -108,6 +108,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'regex',
     'errors.ts',
+    'grpc-status.ts',
     'log.ts',
     'gateway-api',
     'addon',

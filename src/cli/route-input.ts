@@ -12,6 +12,7 @@ import { deadMatches } from './dead-matches.ts';
 import { judgeServices } from './known-services.ts';
 import { outrankedMatches } from './outranked-matches.ts';
 import { readRouteSources, type RouteSource } from './route-sources.ts';
+import { rulesWithoutBackends } from './rules-without-backends.ts';
 
 export interface RouteInput extends RouteSource {
   readonly attachment: Attachment;
@@ -45,8 +46,8 @@ function inputOf(source: RouteSource, beside: ReadonlyMap<string, Service>): Rou
   const { resources, namespace } = source;
   const attachment = attach({ resources, namespace });
   const { problems: ofServices, unchecked } = judgeServices(resources, attachment, beside, namespace);
-  const ofMatches = [...deadMatches(resources), ...outrankedMatches(resources)];
-  const problems = [...source.problems, ...attachment.problems, ...ofServices, ...ofMatches].sort(
+  const ofRules = [...deadMatches(resources), ...outrankedMatches(resources), ...rulesWithoutBackends(resources)];
+  const problems = [...source.problems, ...attachment.problems, ...ofServices, ...ofRules].sort(
     (a, b) =>
       (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) || a.document - b.document || (a.line ?? 0) - (b.line ?? 0),
   );

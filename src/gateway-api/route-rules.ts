@@ -2,7 +2,7 @@
  * What the specifications of routes have in common, whatever their kind: parents, host names, and rules with names, filters
  * and backendRefs.
  *
- * Stage before: `documents.ts`. Used by `http-route.ts`, which has what its kind alone has.
+ * Stage before: `documents.ts`. Used by `http-route.ts` and `grpc-route.ts`, which have what each kind alone has.
  */
 import type { Steps } from '../slices.ts';
 import { parseDuration } from './durations.ts';
