@@ -5,9 +5,9 @@
  *     node load.js      prints `listening`, then takes a line `LOAD COUNT`, and prints `done` when that many requests were answered
  */
 import { once } from 'node:events';
-import { connect as connectHttp2, createServer as createHttp2Server, type ClientHttp2Session } from 'node:http2';
 import { connect, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { greeting, listen, message, PREFACE } from './http2-peer.ts';
 
 export const LOADS = ['get', 'new-connection', 'call', '1-mib'] as const;
 export type Load = (typeof LOADS)[number];
@@ -25,23 +25,34 @@ const SMALL = answer('Hello from Version 1\n');
 const LARGE = answer('x'.repeat(MIB));
 const request = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: my-server\r\n${more}\r\n`;
 
-const http2 = createHttp2Server().on('stream', (stream) => {
-  stream.resume().once('end', () =>
-    setTimeout(() => {
-      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-      stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-      stream.end(MESSAGE);
-    }, THINKING_MS),
-  );
-});
+const ANSWER = [
+  [':status', '200'],
+  ['content-type', 'application/grpc'],
+] as const;
+const CALL = [
+  [':method', 'POST'],
+  [':scheme', 'http'],
+  [':path', '/helloworld.Greeter/SayHello'],
+  [':authority', 'my-server'],
+  ['te', 'trailers'],
+  ['content-type', 'application/grpc'],
+] as const;
+
+function answerCalls(socket: Socket): void {
+  socket.write(greeting(), 'latin1');
+  listen(socket, (stream) => {
+    const response = message(stream, ANSWER, MESSAGE, [['grpc-status', '0']]);
+    setTimeout(() => socket.write(response, 'latin1'), THINKING_MS);
+  });
+}
 
 /** HTTP/1.1 or HTTP/2, by how it begins. */
 function serve(socket: Socket): void {
   socket.setNoDelay(true).on('error', () => socket.destroy());
   socket.once('data', (first: Buffer) => {
     if (first.toString('latin1').startsWith('PRI ')) {
-      socket.pause().unshift(first);
-      http2.emit('connection', socket);
+      answerCalls(socket);
+      socket.emit('data', first);
       return;
     }
     let text = '';
@@ -96,20 +107,21 @@ async function newConnection(): Promise<void> {
   if (!text.endsWith('Version 1\n')) throw new Error(text);
 }
 
-let session: ClientHttp2Session | undefined;
+/** The connection that calls are made on, the last call, and what is to be done when it has ended. */
+const calls = { socket: null as Socket | null, stream: -1, onEnd: (_: number): void => undefined };
 
 async function call(): Promise<void> {
-  session ??= connectHttp2(`http://${SERVICE}`).on('error', () => undefined);
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': '/helloworld.Greeter/SayHello',
-    'content-type': 'application/grpc',
-    te: 'trailers',
+  if (calls.socket === null) {
+    calls.socket = connect(80, SERVICE).setNoDelay(true);
+    calls.socket.on('error', () => undefined).write(PREFACE + greeting(), 'latin1');
+    listen(calls.socket, (stream) => calls.onEnd(stream));
+  }
+  const stream = (calls.stream += 2);
+  const ended = new Promise<void>((resolve, reject) => {
+    calls.onEnd = (which) => (which === stream ? resolve() : reject(new Error(`stream ${which} has ended`)));
   });
-  stream.end(MESSAGE);
-  const [trailers] = (await once(stream.resume(), 'trailers')) as [Record<string, unknown>];
-  if (trailers['grpc-status'] !== '0') throw new Error(JSON.stringify(trailers));
-  if (!stream.closed) await once(stream, 'close');
+  calls.socket.write(message(stream, CALL, MESSAGE, null), 'latin1');
+  await ended;
 }
 
 const RUN: Readonly<Record<Load, () => Promise<void>>> = {
