@@ -132,19 +132,9 @@ void ScriptedLoop::Serve() {
     timer->callback(timer);
   }
   for (uv_handle_t* handle : loop_.handles) {
-    auto* poll = reinterpret_cast<uv_poll_t*>(handle);
-    if (handle->kind == kPoll && handle->active) poll->callback(poll, 0, UV_READABLE);
+    auto* prepare = reinterpret_cast<uv_prepare_t*>(handle);
+    if (handle->kind == kPrepare && handle->active) prepare->callback(prepare);
   }
-  for (uv_handle_t* handle : loop_.handles) {
-    auto* idle = reinterpret_cast<uv_idle_t*>(handle);
-    while (handle->kind == kIdle && handle->active) idle->callback(idle);
-  }
-}
-
-int ScriptedLoop::poll_fd() const {
-  const std::vector<uv_poll_t*> active = ActiveOf<uv_poll_t>(loop_, kPoll);
-  CHECK_EQ(active.size(), 1u);
-  return active.front()->fd;
 }
 
 void ScriptedLoop::Pass(uint64_t ms) {

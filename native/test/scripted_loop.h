@@ -32,10 +32,8 @@ class ScriptedLoop {
   void Turns(int count) {
     for (int i = 0; i < count; ++i) Turn();
   }
-  // What a loop does for descriptors that are ready: the callbacks alone, without what a Turn is beside them.
+  // The callbacks of a round alone, without what a Turn is beside them.
   void Serve();
-  // Readable while a descriptor is ready.
-  int poll_fd() const;
   // Lets `ms` pass as they do while nothing else happens: the loop turns whenever a timer is due.
   void Pass(uint64_t ms);
   uint64_t now_ms() const { return loop_.clock_ms; }

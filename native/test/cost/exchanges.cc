@@ -9,6 +9,7 @@
 // default.
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -82,6 +83,18 @@ bool Waits(int fd, int ms) {
   return ::poll(&waiting, 1, ms) == 1;
 }
 
+// The epoll instance of the reactor, which is the only one here: readable while a descriptor is ready.
+int FindEpoll() {
+  for (int fd = 3; fd < 1'000; ++fd) {
+    char what[64];
+    const ssize_t length = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), what, sizeof what);
+    if (length > 0 && std::string_view(what, static_cast<size_t>(length)) == "anon_inode:[eventpoll]")
+      return fd;
+  }
+  CHECK(false);
+  return -1;
+}
+
 }  // namespace
 
 // What the engine is called for.
@@ -124,7 +137,7 @@ class Case {
 
   // Waits until there is something to do, so that a round of the loop never finds nothing.
   void Serve() {
-    CHECK(Waits(stage.loop.poll_fd(), kWaitMs));
+    CHECK(Waits(epoll_fd_, kWaitMs));
     struct Serving final : Step {
       explicit Serving(test::ScriptedLoop& of) : loop(of) {}
       void Take() override { loop.Serve(); }
@@ -146,6 +159,7 @@ class Case {
   }
 
   Stage stage;
+  const int epoll_fd_ = FindEpoll();
   bool measures_ = false;
 };
 
