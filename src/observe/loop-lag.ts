@@ -79,7 +79,7 @@ export interface LoopLagOptions {
   /** Processor time of the process, all threads, in milliseconds. */
   readonly processorMs?: () => number;
   readonly schedule?: (callback: () => void, delayMs: number) => void;
-  /** There was work, and now there has been next to none for a while. Told once, and again when there has been work again. */
+  /** There has been next to no work for a while. Told once a second for as long as that is so. */
   readonly onQuiet?: () => void;
 }
 
@@ -94,8 +94,6 @@ export class LoopLag {
   /** Since when the processor has been left alone, and what it had done by then. */
   #quietSinceMs: number;
   #seenMs: number;
-  /** Loading the program is work. */
-  #hasWorked = true;
 
   constructor(options: LoopLagOptions = {}) {
     this.#now = options.now ?? (() => performance.now());
@@ -128,14 +126,9 @@ export class LoopLag {
 
   /** `utilization`: of one processor, since this was called last. */
   #observe(atMs: number, utilization: number): void {
-    if (utilization > BUSY_UTILIZATION) {
-      this.#busyUntilMs = atMs + IDLE_INTERVAL_MS;
-      this.#hasWorked = true;
-    }
+    if (utilization > BUSY_UTILIZATION) this.#busyUntilMs = atMs + IDLE_INTERVAL_MS;
     if (utilization > QUIET_UTILIZATION) this.#quietSinceMs = atMs;
-    if (!this.#hasWorked || atMs - this.#quietSinceMs < QUIET_MS) return;
-    this.#hasWorked = false;
-    this.#onQuiet();
+    if (atMs >= this.#busyUntilMs && atMs - this.#quietSinceMs >= QUIET_MS) this.#onQuiet();
   }
 }
 

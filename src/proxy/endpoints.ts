@@ -22,6 +22,7 @@ import type { Drain } from '../drain.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import type { AccessLog } from '../observe/access-log.ts';
 import { expositionOnDemand } from '../observe/exposition-on-demand.ts';
+import { IdleMemory } from '../observe/idle-memory.ts';
 import { LoopLag } from '../observe/loop-lag.ts';
 import type { MemoryWatch } from '../observe/memory-watch.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -66,10 +67,11 @@ export class Endpoints {
     const sources = this.#sources;
     const { settings, cluster, directory, conditions, acceptor, engines, drain } = sources;
     const { resolver, backends, frontends } = cluster;
+    const idleMemory = new IdleMemory({ giveBack: () => sources.memory.giveBack() });
     const common = {
       version: packageVersion(),
       metrics: sources.metrics,
-      loopLag: new LoopLag({ onQuiet: () => sources.memory.giveBack() }),
+      loopLag: new LoopLag({ onQuiet: () => idleMemory.quiet() }),
       acceptor: () => acceptor.counters(),
       engine: () => engines.native.counters(),
       http2: () => engines.native.http2Counters(),

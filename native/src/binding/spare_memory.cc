@@ -10,6 +10,8 @@
 #include <cstring>
 #include <memory>
 
+#include "binding/instance.h"
+
 namespace sideroute {
 
 namespace {
@@ -57,8 +59,11 @@ void UnmapCode() {
 
 }  // namespace
 
-napi_value ReturnMemory(napi_env, napi_callback_info) {
+napi_value ReturnMemory(napi_env env, napi_callback_info) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
   CollectGarbage();
+  if (data != nullptr) static_cast<Instance*>(data)->FreeSpares();
   malloc_trim(0);
   UnmapCode();
   return nullptr;

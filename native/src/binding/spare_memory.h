@@ -1,10 +1,10 @@
 // Gives back what the process does not need while it has nothing to do: `returnMemory()` of
 // src/addon/binding.ts.
 //
-// Garbage of JavaScript, and the room that V8 keeps for more of it; what malloc keeps; and those pages of
-// program files that have been mapped for what ran once. The call takes as long as some collections of all
-// garbage, 20 ms for a small heap, so it is for a loop that has been quiet. Stage before:
-// src/observe/idle-memory.ts.
+// Garbage of JavaScript, and the room that V8 keeps for more of it; what the engine keeps for reuse, and what
+// malloc does; and those pages of program files that have been mapped for what ran once. The call takes as
+// long as some collections of all garbage, 20 ms for a small heap, so it is for a loop that has been quiet.
+// Stage before: src/observe/idle-memory.ts.
 #ifndef SIDEROUTE_BINDING_SPARE_MEMORY_H_
 #define SIDEROUTE_BINDING_SPARE_MEMORY_H_
 

@@ -1,0 +1,39 @@
+/** Memory is given back where there is some to be had; how much there is says the test. */
+import t from 'tap';
+import { IdleMemory } from '../../../src/observe/idle-memory.ts';
+
+const MIB = 1024 * 1024;
+
+t.test('memory is given back once for each growth that is worth it', (t) => {
+  let heldMib = 18;
+  let given = 0;
+  const memory = new IdleMemory({
+    anonymousBytes: () => heldMib * MIB,
+    giveBack: () => {
+      given++;
+      heldMib = Math.max(10, heldMib - 5);
+    },
+  });
+  const quiet = (): number => {
+    memory.quiet();
+    return given;
+  };
+  t.equal(quiet(), 1, 'after the start');
+  t.equal(heldMib, 13);
+  for (let second = 0; second < 10; second++) t.equal(quiet(), 1, 'nothing has grown');
+  heldMib = 14.5;
+  t.equal(quiet(), 1, 'not worth it');
+  heldMib = 30;
+  t.equal(quiet(), 2, 'after a load');
+  t.equal(quiet(), 2, 'what was not given back is in use');
+  t.end();
+});
+
+t.test('the kernel is asked by default', (t) => {
+  let given = 0;
+  const memory = new IdleMemory({ giveBack: () => given++ });
+  memory.quiet();
+  memory.quiet();
+  t.equal(given, 1);
+  t.end();
+});
