@@ -49,11 +49,12 @@ void RunHold(const Load& load) {
     // question.
     for (Client::Progress progress = Client::Progress::kWaiting; progress != Client::Progress::kAnswered;) {
       epoll_event event;
-      if (epoll_wait(epoll.get(), &event, 1, 10'000) != 1) Fail("a connection got no response");
-      if (event.data.u64 != index) Fail("a connection that was to be held has ended");
-      progress = clients[index].Proceed(false);
-      if (progress == Client::Progress::kFailed)
+      if (epoll_wait(epoll.get(), &event, 1, 60'000) != 1) Fail("a connection got no response");
+      // Also one that has been answered may be woken once more.
+      const Client::Progress proceeded = clients[event.data.u64].Proceed(false);
+      if (proceeded == Client::Progress::kFailed)
         Fail("a connection failed, or what came was no response", errno);
+      if (event.data.u64 == index) progress = proceeded;
     }
   }
   std::printf("{\"held\":%zu}\n", clients.size());

@@ -10,8 +10,6 @@ import type { Footprint, Memory, Starts } from './results.ts';
 import type { Schedule } from './schedule.ts';
 import type { Running, Stage } from './stage.ts';
 
-/** Pages that a start has left may be given back until then. */
-const SETTLE_MS = 2_000;
 const ACTIVE_MS = 2_000;
 
 /**
@@ -85,9 +83,9 @@ export async function measureFootprints(
   const running: Running[] = [];
   try {
     for (const entrant of entrants) running.push(await stage.start(entrant, false));
-    await delay(Math.min(SETTLE_MS, idleSeconds * 1000));
-    const idle = running.map(({ pid }) => memoryOf(pid));
     const woken = await wakeUps(running, idleSeconds);
+    // What a start has left over may have been given back by then.
+    const idle = running.map(({ pid }) => memoryOf(pid));
     const footprints: Footprint[] = [];
     for (const [index, each] of running.entries()) {
       stage.choose(each, cell);
@@ -107,28 +105,30 @@ export async function measureFootprints(
   }
 }
 
-/** From exec to the first response, one proxy after the other, and that several times. */
+/** From exec to the first response, one proxy after the other, and that several times; those of the last time are then left alone for a while. */
 export async function measureStarts(
   stage: Stage,
   entrants: readonly Entrant[],
   title: string,
-  { starts }: Schedule,
+  { starts, idleSeconds }: Schedule,
   onDone: (text: string) => void,
 ): Promise<Starts[]> {
-  const all = entrants.map(({ key }): Omit<Starts, 'memory'> & { memory: Memory } => ({
-    ...{ entrant: key, title, readyMs: [], cpuMs: [] },
-    memory: { residentMiB: 0, privateMiB: 0 },
-  }));
-  for (let number = 0; number < starts; number++) {
-    for (const [index, entrant] of entrants.entries()) {
-      const each = await stage.start(entrant, false);
-      const figures = all[index]!;
-      figures.readyMs.push(each.readyMs);
-      figures.cpuMs.push(each.readyCpuMs);
-      figures.memory = memoryOf(each.pid);
-      await stopProcess(each.child);
-      onDone(`start with ${title}: ${entrant.name} ${figures.readyMs.at(-1)!.toFixed(0)} ms`);
+  const times = entrants.map(({ key }) => ({ entrant: key, title, readyMs: [] as number[], cpuMs: [] as number[] }));
+  const running: Running[] = [];
+  try {
+    for (let number = 1; number <= starts; number++) {
+      for (const [index, entrant] of entrants.entries()) {
+        const each = await stage.start(entrant, false);
+        times[index]!.readyMs.push(each.readyMs);
+        times[index]!.cpuMs.push(each.readyCpuMs);
+        if (number < starts) await stopProcess(each.child);
+        else running.push(each);
+        onDone(`start with ${title}: ${entrant.name} ${each.readyMs.toFixed(0)} ms`);
+      }
     }
+    await delay(idleSeconds * 1000);
+    return times.map((each, index) => ({ ...each, idle: memoryOf(running[index]!.pid) }));
+  } finally {
+    for (const { child } of running) await stopProcess(child);
   }
-  return all;
 }

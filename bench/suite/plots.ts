@@ -60,15 +60,18 @@ export function plots(results: Results): Map<string, string> {
     ...memoryPanels(results, footprints, `${connections} active connections`, (each) => each.activeConnections),
   ];
   const titles = [...new Set(starts.map(({ title }) => title))];
-  const start = titles.map((title): Panel => {
+  const start = titles.flatMap((title): Panel[] => {
     const here = starts.filter((each) => each.title === title);
-    return { title: `With ${title}`, bars: bars(results, here, ({ readyMs }) => readyMs) };
+    return [
+      { title: `With ${title}: ms`, bars: bars(results, here, ({ readyMs }) => readyMs) },
+      { title: `With ${title}: private MiB, idle`, bars: bars(results, here, ({ idle }) => [idle.privateMiB]) },
+    ];
   });
   const drawn = [
     { name: 'processor.svg', title: 'Processor time of the proxy, microseconds', panels: cpu },
     { name: 'latency.svg', title: 'Added latency at a fixed rate, microseconds', panels: latency },
     { name: 'memory.svg', title: 'Memory, MiB', panels: footprints.length > 0 ? memory : [] },
-    { name: 'start.svg', title: 'From exec to the first response, milliseconds', panels: start },
+    { name: 'start.svg', title: 'From exec to the first response, and memory afterwards', panels: start },
   ];
   return new Map(
     drawn

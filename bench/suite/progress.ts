@@ -12,7 +12,8 @@ export class Progress {
   /** A step of so many of those seconds has ended. */
   done(expected: number, text: string): void {
     this.#done += expected;
-    const part = Math.min(this.#done / this.#total, 1);
+    // What was added up in another order differs in the last digits.
+    const part = Math.min(this.#done / this.#total + 1e-9, 1);
     const passed = (performance.now() - this.#started) / 1000;
     // At first by what was reckoned with, then more and more by what it took.
     const left = (this.#total - this.#done) * (1 - part) + (passed / Math.max(part, 0.001)) * (1 - part) * part;

@@ -57,8 +57,8 @@ export interface Starts {
   /** Of each start, from exec to the first response, by the clock and in processor time. */
   readonly readyMs: number[];
   readonly cpuMs: number[];
-  /** A moment after it. */
-  readonly memory: Memory;
+  /** Some seconds after the last of them. */
+  readonly idle: Memory;
 }
 
 export interface Results {

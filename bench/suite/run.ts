@@ -11,7 +11,7 @@ import type { Options } from './options.ts';
 import { measureCell, warmUp, type Rates } from './processor.ts';
 import { Progress } from './progress.ts';
 import type { CellFigures, Footprint, LatencyCell, Results, Starts } from './results.ts';
-import { durations, STARTED, totalSeconds } from './schedule.ts';
+import { durations, rememberers, STARTED, starters, startSeconds, totalSeconds } from './schedule.ts';
 import { Stage, type Running } from './stage.ts';
 
 class Run {
@@ -117,25 +117,22 @@ class Run {
 
   async #footprints(): Promise<Footprint[]> {
     const { schedule } = this.#options;
-    const [cell] = CELLS;
-    const entrants = this.#options.entrants.filter((entrant) => entrant.takes(cell!));
+    const entrants = rememberers(this.#options.entrants);
     if (entrants.length === 0) return [];
     const { footprint } = durations(schedule);
     const weight = footprint + schedule.idleSeconds / entrants.length;
-    return await measureFootprints(this.#stage('http'), entrants, cell!, schedule, (text) =>
+    return await measureFootprints(this.#stage('http'), entrants, CELLS[0]!, schedule, (text) =>
       this.#progress.done(weight, text),
     );
   }
 
   async #starts(setting: SettingKey, title: string): Promise<Starts[]> {
     const { schedule } = this.#options;
-    // The floor has no routes, and nothing to begin with.
-    const entrants = this.#options.entrants.filter(
-      (entrant) => !entrant.isFloor && CELLS.some((cell) => cell.setting === setting && entrant.takes(cell)),
-    );
-    const { timedStart } = durations(schedule);
+    const entrants = starters(this.#options.entrants, setting);
+    if (entrants.length === 0) return [];
+    const weight = startSeconds(schedule, entrants.length) / (entrants.length * schedule.starts);
     return await measureStarts(this.#stage(setting), entrants, title, schedule, (text) =>
-      this.#progress.done(timedStart, text),
+      this.#progress.done(weight, text),
     );
   }
 }

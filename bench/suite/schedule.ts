@@ -1,5 +1,5 @@
 /** How long everything is measured, and so how long a run takes. */
-import { SETTINGS, type Cell, type Chosen } from './cells.ts';
+import { CELLS, SETTINGS, type Cell, type Chosen, type SettingKey } from './cells.ts';
 import type { Entrant } from './entrants.ts';
 
 export interface Schedule {
@@ -60,6 +60,22 @@ export function durations(schedule: Schedule): Durations {
   };
 }
 
+/** Whose memory is measured: all but those for HTTP/2 alone. */
+export function rememberers(entrants: readonly Entrant[]): readonly Entrant[] {
+  return entrants.filter((entrant) => entrant.takes(CELLS[0]!));
+}
+
+/** Whose starts with that setting are timed: a floor has no routes, and nothing to begin with. */
+export function starters(entrants: readonly Entrant[], setting: SettingKey): readonly Entrant[] {
+  const cell = CELLS.find((each) => each.setting === setting)!;
+  return entrants.filter((entrant) => !entrant.isFloor && entrant.takes(cell));
+}
+
+/** Of that many starters with one setting. */
+export function startSeconds(schedule: Schedule, starters: number): number {
+  return starters === 0 ? 0 : starters * schedule.starts * durations(schedule).timedStart + schedule.idleSeconds;
+}
+
 export function totalSeconds(schedule: Schedule, { cells, beside }: Chosen, entrants: readonly Entrant[]): number {
   const each = durations(schedule);
   const takers = (cell: Cell): number => entrants.filter((entrant) => entrant.takes(cell)).length;
@@ -67,7 +83,9 @@ export function totalSeconds(schedule: Schedule, { cells, beside }: Chosen, entr
   const ofRound =
     cells.reduce((sum, cell) => sum + takers(cell) * (each.cell + (cell.isTimed ? each.latency : 0)), 0) +
     settings.size * entrants.length * each.start;
-  const ofMemory = beside.includes('memory') ? entrants.length * each.footprint + schedule.idleSeconds : 0;
-  const ofStarts = beside.includes('start') ? entrants.length * schedule.starts * STARTED.length * each.timedStart : 0;
+  const ofMemory = beside.includes('memory') ? rememberers(entrants).length * each.footprint + schedule.idleSeconds : 0;
+  const ofStarts = beside.includes('start')
+    ? STARTED.reduce((sum, { setting }) => sum + startSeconds(schedule, starters(entrants, setting).length), 0)
+    : 0;
   return schedule.rounds * ofRound + ofMemory + ofStarts;
 }

@@ -130,13 +130,13 @@ function startTable(results: Results): string {
     const { median, low, high } = spread(each.readyMs);
     return [
       ...[nameOf(results, each.entrant), each.title, `${median.toFixed(0)} (${low.toFixed(0)} - ${high.toFixed(0)})`],
-      ...[spread(each.cpuMs).median.toFixed(0), ...memory(each.memory)],
+      ...[spread(each.cpuMs).median.toFixed(0), ...memory(each.idle)],
     ];
   };
-  const head = ['', 'with', 'ready after ms', 'CPU ms until then', 'MiB resident then', 'private'];
+  const head = ['', 'with', 'ready after ms', 'CPU ms until then', 'MiB resident, idle', 'private'];
   return `## Start
 
-From exec to the first response, on all cores, with files that have been read before; median, least and greatest.
+From exec to the first response, on all cores, with files that have been read before; median, least and greatest. Memory some seconds later.
 
 ${table(head, results.starts.map(row))}
 `;
