@@ -68,17 +68,25 @@ function routeFiles(setting: Setting): Record<string, string> {
   };
 }
 
+/** What the manifests have in NODE_OPTIONS. */
+export const HEAP = ['--max-old-space-size=128', '--max-semi-space-size=2'] as const;
+
+/** Beginning of a command line: this program, or another one. */
+export function startOf(program: string = SIDEROUTE[2]): string[] {
+  return [process.execPath, ...HEAP, program];
+}
+
 export interface SiderouteOptions {
   readonly engine?: 'native' | 'uws';
   /** Instead of what the setting says. */
   readonly accessLog?: string | undefined;
-  /** Another Node, another program. */
+  /** Another program. */
   readonly start?: readonly string[] | undefined;
 }
 
 /** The files are those of the volume, which `ConfigMapMount` lays out as kubelet does. */
 export function sideroute({ directory, port, setting }: Place, options: SiderouteOptions = {}): Peer {
-  const { engine = 'native', accessLog = setting.accessLog ? 'all' : undefined, start = SIDEROUTE } = options;
+  const { engine = 'native', accessLog = setting.accessLog ? 'all' : undefined, start = startOf() } = options;
   return {
     name: `sideroute ${engine}`,
     files: routeFiles(setting),

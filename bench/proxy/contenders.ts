@@ -6,7 +6,7 @@ import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { haproxy } from '../peers/haproxy.ts';
 import { nginx } from '../peers/nginx.ts';
 import { writeFiles, type Peer, type Place, type Setting } from '../peers/peer.ts';
-import { sideroute, type SiderouteOptions } from '../peers/sideroute.ts';
+import { sideroute, startOf, type SiderouteOptions } from '../peers/sideroute.ts';
 import { programOf } from '../program.ts';
 
 export { backendCommand } from '../peers/backends.ts';
@@ -45,11 +45,6 @@ export function layOut(peer: Peer, directory: string): void {
   else writeFiles(peer, directory);
 }
 
-/** As `SIDEROUTE` starts it, with what is given in the place of Node or of the program. */
-export function startOf({ node = process.execPath, checkout = '.' }): string[] {
-  return [node, '--enable-source-maps', programOf(checkout)];
-}
-
 function own(options: SiderouteOptions, name?: string): Maker {
   return (place) => {
     const peer = sideroute(place, options);
@@ -70,7 +65,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   native: own({}),
   uws: own({ engine: 'uws' }),
   before: (place, { before = '.' }) => ({
-    ...sideroute(place, { start: startOf({ checkout: before }) }),
+    ...sideroute(place, { start: startOf(programOf(before)) }),
     name: 'sideroute native before',
   }),
   haproxy,

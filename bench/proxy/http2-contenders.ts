@@ -3,8 +3,9 @@ import { envoy } from '../peers/envoy.ts';
 import { haproxy } from '../peers/haproxy.ts';
 import { nghttpx } from '../peers/nghttpx.ts';
 import type { Peer, Place, Setting } from '../peers/peer.ts';
-import { sideroute } from '../peers/sideroute.ts';
-import { layOut, placeOf, startOf, type Contender } from './contenders.ts';
+import { sideroute, startOf } from '../peers/sideroute.ts';
+import { programOf } from '../program.ts';
+import { layOut, placeOf, type Contender } from './contenders.ts';
 
 export interface Http2ContenderOptions {
   /** Where configurations go. */
@@ -25,7 +26,7 @@ const SETTING: Setting = { protocol: 'h2c', rules: 1, accessLog: false };
 const MAKERS: Readonly<Record<string, Maker>> = {
   native: (place) => ({ ...sideroute(place), name: 'sideroute' }),
   before: (place, { before = '.' }) => ({
-    ...sideroute(place, { start: startOf({ checkout: before }) }),
+    ...sideroute(place, { start: startOf(programOf(before)) }),
     name: 'sideroute before',
   }),
   haproxy,

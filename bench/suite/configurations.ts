@@ -1,7 +1,7 @@
 /** How each proxy was set up, as a document: command lines and files of each setting. */
 import { extname } from 'node:path';
-import { SIDEROUTE } from '../../test/support/sidecar.ts';
 import type { Peer } from '../peers/peer.ts';
+import { HEAP, startOf } from '../peers/sideroute.ts';
 import { CELLS, SETTINGS, type SettingKey } from './cells.ts';
 import { tcpPortOf, type Entrant } from './entrants.ts';
 
@@ -23,7 +23,7 @@ function block(language: string, text: string): string {
 function commandText({ command }: Peer, envoyProgram: string): string {
   return command
     .join(' ')
-    .replace(SIDEROUTE.join(' '), 'sideroute')
+    .replace(startOf().join(' '), `NODE_OPTIONS='${HEAP.join(' ')}' sideroute`)
     .replace(envoyProgram, 'envoy')
     .replace(/\S*\/(?=bench\/native\/build\/)/, '');
 }
