@@ -81,7 +81,7 @@ int Acceptor::Bind(const NetAddress& address, const char** syscall, PortSharing 
   NetAddress bound;
   int error = 0;
   UniqueFd fd = Listen(address, &bound, &error, syscall, sharing);
-  if (fd) listeners_.push_back(std::make_unique<Listener>(reactor_, *this, std::move(fd), bound));
+  if (fd) listeners_.push_back(std::make_unique<Listener>(reactor_, own_dials_, *this, std::move(fd), bound));
   return error;
 }
 
@@ -225,12 +225,17 @@ bool Acceptor::IsOwnAddress(const Listener& listener, int fd, const NetAddress& 
 }
 
 int Acceptor::CapturesOfOwnDial(int fd, const NetAddress& peer, const NetAddress& destination) {
-  if (!own_dials_.Suspect(peer, destination)) return -1;
+  if (!own_dials_.Suspect(peer, destination)) {
+    if (!own_dials_.marks_elsewhere()) return -1;
+    const int marked = OwnDials::CapturesBefore(fd);
+    if (marked < 0) return -1;
+    own_dials_.AwaitNotes();
+    return own_dials_.Suspect(peer, destination) ? marked : -1;
+  }
   const int captures = OwnDials::CapturesBefore(fd);
   if (captures >= 0) return captures;
   // If it is one, the dial that it leads to comes back with the proof.
   own_dials_.Mark();
-  for (const auto& listener : listeners_) listener->SaveSyns();
   return -1;
 }
 

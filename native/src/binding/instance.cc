@@ -15,6 +15,7 @@ Instance::~Instance() {
 void Instance::Share(size_t workers) {
   share.emplace(Process::Get().totals, workers);
   descriptors.Share(*share);
+  own_dials.Share();
   reactor->AddTurnClient(this);
 }
 

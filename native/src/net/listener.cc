@@ -12,8 +12,11 @@
 
 namespace sideroute {
 
-Listener::Listener(Reactor& reactor, ListenerHost& host, UniqueFd fd, const NetAddress& address)
-    : reactor_(reactor), host_(host), fd_(std::move(fd)), address_(address) {}
+Listener::Listener(Reactor& reactor, OwnDials& own_dials, ListenerHost& host, UniqueFd fd,
+                   const NetAddress& address)
+    : reactor_(reactor), own_dials_(own_dials), host_(host), fd_(std::move(fd)), address_(address) {
+  own_dials_.AddListener(fd_.get());
+}
 
 int Listener::Start() { return reactor_.Watch(fd_.get(), EPOLLIN, this); }
 
@@ -24,6 +27,7 @@ void Listener::Again() {
 void Listener::Close() {
   if (!fd_) return;
   reactor_.Unwatch(fd_.get(), this);
+  own_dials_.RemoveListener(fd_.get());
   fd_.Reset();
 }
 
@@ -40,10 +44,6 @@ UniqueFd Listener::Accept(NetAddress* peer, int* error) {
 bool Listener::HasWaiting() const {
   pollfd waiting{fd_.get(), POLLIN, 0};
   return poll(&waiting, 1, 0) > 0;
-}
-
-void Listener::SaveSyns() {
-  if (fd_) sideroute::SaveSyns(fd_.get());
 }
 
 int Listener::LowestFreeDescriptor() const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "net/net_address.h"
+#include "net/own_dials.h"
 #include "net/reactor.h"
 #include "net/unique_fd.h"
 
@@ -24,7 +25,7 @@ class ListenerHost {
 
 class Listener final : private Watcher {
  public:
-  Listener(Reactor& reactor, ListenerHost& host, UniqueFd fd, const NetAddress& address);
+  Listener(Reactor& reactor, OwnDials& own_dials, ListenerHost& host, UniqueFd fd, const NetAddress& address);
   Listener(const Listener&) = delete;
   ~Listener() { Close(); }
 
@@ -37,7 +38,6 @@ class Listener final : private Watcher {
   UniqueFd Accept(NetAddress* peer, int* error);
   // A connection waits to be accepted. Asks the kernel.
   bool HasWaiting() const;
-  void SaveSyns();
   // The number that the next connection would get; INT_MAX when there is none left. Only while open.
   int LowestFreeDescriptor() const;
 
@@ -48,6 +48,7 @@ class Listener final : private Watcher {
   void OnReady(uint32_t events) override;
 
   Reactor& reactor_;
+  OwnDials& own_dials_;
   ListenerHost& host_;
   UniqueFd fd_;
   const NetAddress address_;

@@ -1,5 +1,7 @@
 #include "net/own_dials.h"
 
+#include <thread>
+
 #include "net/socket.h"
 
 namespace sideroute {
@@ -9,6 +11,7 @@ namespace {
 // Hops that the SYN of a marked dial may take, one less for each time that it was captured. Every system
 // begins with 64 or more, and within the pod none is used up.
 constexpr int kMarkHops = 63;
+constexpr int kMostYields = 1'000;
 
 }  // namespace
 
@@ -17,12 +20,38 @@ OwnDials::OwnDials() : by_port_(std::make_unique<Ports>()) {
 }
 
 UniqueFd OwnDials::Dial(const NetAddress& destination, int* error, int captures) {
-  UniqueFd fd = StartConnect(
-      destination, marking_.load(std::memory_order_relaxed) ? kMarkHops - captures : kDefaultHops, error);
-  if (!fd) return fd;
-  if (const auto local = LocalAddress(fd.get()))
-    (*by_port_)[local->port()].store(fd.get(), std::memory_order_relaxed);
+  const bool shared = shared_.load(std::memory_order_relaxed);
+  if (shared) dialling_.fetch_add(1);
+  const bool marking = marking_.load(std::memory_order_relaxed);
+  UniqueFd fd = StartConnect(destination, marking ? kMarkHops - captures : kDefaultHops, error);
+  if (fd) {
+    const auto local = LocalAddress(fd.get());
+    if (local) (*by_port_)[local->port()].store(fd.get(), std::memory_order_relaxed);
+  }
+  if (shared) dialling_.fetch_sub(1);
   return fd;
+}
+
+void OwnDials::AddListener(int fd) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  listeners_.push_back(fd);
+  if (marking_.load()) SaveSyns(fd);
+}
+
+void OwnDials::RemoveListener(int fd) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::erase(listeners_, fd);
+}
+
+void OwnDials::Mark() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  marking_.store(true);
+  for (const int fd : listeners_) SaveSyns(fd);
+}
+
+void OwnDials::AwaitNotes() const {
+  // What a thread does in between takes microseconds, unless it is not let run.
+  for (int i = 0; i < kMostYields && dialling_.load() > 0; ++i) std::this_thread::yield();
 }
 
 bool OwnDials::Suspect(const NetAddress& peer, const NetAddress& destination) {

@@ -15,7 +15,7 @@
 // again and again is in a loop. The mark counts how often.
 //
 // One is for all threads of a process: descriptors are numbers of the process, and what one thread dials
-// another may be given back. Each listener saves SYNs from the first suspicion of its own thread on.
+// another may be given back, even before the first one has taken note of it.
 //
 // Stage before: whoever dials. Stage after: acceptor, which passes on, or closes, what is proven.
 #ifndef SIDEROUTE_NET_OWN_DIALS_H_
@@ -26,6 +26,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "net/net_address.h"
 #include "net/unique_fd.h"
@@ -47,10 +49,22 @@ class OwnDials {
   // Whether a socket of ours, open now, has these addresses, the peer's being its local one. Of those that
   // share a local port the one dialled last is known: who misses a captured connection meets the next one.
   bool Suspect(const NetAddress& peer, const NetAddress& destination);
+  // Several threads dial and listen from now on.
+  void Share() { shared_.store(true); }
+  // The descriptor of a listener: from the first call of Mark on it saves SYNs.
+  void AddListener(int fd);
+  // Before it is closed.
+  void RemoveListener(int fd);
   // From here on dials are marked.
-  void Mark() { marking_.store(true, std::memory_order_relaxed); }
+  void Mark();
+  // Whether another thread may have a dial that is marked and that Suspect does not know of yet.
+  bool marks_elsewhere() const {
+    return shared_.load(std::memory_order_relaxed) && marking_.load(std::memory_order_relaxed);
+  }
+  // Waits until those threads have taken note of what they have dialled.
+  void AwaitNotes() const;
   // Of an accepted connection whose listener saves SYNs (socket.h): the `captures` of its dial, -1 without a
-  // mark.
+  // mark. The kernel says it once.
   static int CapturesBefore(int fd);
 
  private:
@@ -60,6 +74,12 @@ class OwnDials {
   using Ports = std::array<std::atomic<int32_t>, kPorts>;
   const std::unique_ptr<Ports> by_port_;
   std::atomic<bool> marking_ = false;
+  std::atomic<bool> shared_ = false;
+  // Threads that have dialled and not yet taken note of it.
+  std::atomic<int> dialling_ = 0;
+  std::mutex mutex_;
+  // All that are open.
+  std::vector<int> listeners_;
 };
 
 }  // namespace sideroute
