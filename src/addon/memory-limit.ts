@@ -5,8 +5,8 @@
  *
  * Stage before: the start of the proxy. Stage after: the addon, which reads those files while there is traffic.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
+import { cgroups, readCgroupFile } from './cgroups.ts';
 
 export interface MemoryLimit {
   readonly bytes: number;
@@ -51,7 +51,9 @@ const NO_LIMIT = 2 ** 53;
  */
 export function findMemoryLimit(override: number | null = null, root = '/'): MemoryLimit | null {
   if (override === 0) return null;
-  const all = [...cgroups(root)];
+  const all = [...cgroups('memory', root)].map(({ directory, version }): MemoryCgroup => {
+    return { directory, version: version === 1 ? V1 : V2 };
+  });
   const found = all.flatMap(({ directory, version }) => {
     return version.limits.flatMap((name) => {
       const bytes = readLimit(join(directory, name));
@@ -60,94 +62,32 @@ export function findMemoryLimit(override: number | null = null, root = '/'): Mem
   });
   const smallest = found.sort((a, b) => a.bytes - b.bytes)[0];
   const own = all.find(({ directory, version }) => {
-    return version === (smallest?.version ?? version) && read(join(directory, version.usage)) !== null;
+    return version === (smallest?.version ?? version) && readCgroupFile(join(directory, version.usage)) !== null;
   });
   if (override !== null) return { ...filesOf(own), bytes: override, source: '--memory-limit' };
   if (smallest === undefined) return null;
   return { ...filesOf(own), bytes: smallest.bytes, source: smallest.version.source };
 }
 
-interface Cgroup {
+interface MemoryCgroup {
   readonly directory: string;
   readonly version: Version;
 }
 
-function filesOf(own: Cgroup | undefined): Pick<MemoryLimit, 'usage' | 'statistics' | 'countsSockets'> {
+function filesOf(own: MemoryCgroup | undefined): Pick<MemoryLimit, 'usage' | 'statistics' | 'countsSockets'> {
   if (own === undefined) return { usage: null, statistics: null, countsSockets: false };
   const { directory, version } = own;
   const statistics = join(directory, 'memory.stat');
   return {
     usage: join(directory, version.usage),
-    statistics: read(statistics) === null ? null : statistics,
+    statistics: readCgroupFile(statistics) === null ? null : statistics,
     countsSockets: version.countsSockets,
   };
 }
 
 /** Bytes; null when the file is not there or says that there is none. */
 function readLimit(path: string): number | null {
-  const text = read(path);
+  const text = readCgroupFile(path);
   const bytes = text === null ? NaN : Number(text);
   return bytes > 0 && bytes < NO_LIMIT ? bytes : null;
-}
-
-function read(path: string): string | null {
-  try {
-    return readFileSync(path, 'latin1').trim();
-  } catch {
-    return null;
-  }
-}
-
-/** The cgroup of this process, then those above it, as far as they can be seen from here; of each hierarchy. */
-function* cgroups(root: string): Generator<Cgroup> {
-  const own = ownPaths(root);
-  for (const { mountPoint, mountRoot, version } of mounts(root)) {
-    const path = version === V1 ? own.memory : own.unified;
-    if (path === undefined) continue;
-    // In a container the mount shows a part of the tree, often nothing but the own cgroup, under names of the host.
-    const below = relative(mountRoot, path);
-    let directory =
-      below.startsWith('..') || !existsSync(join(mountPoint, below)) ? mountPoint : join(mountPoint, below);
-    for (;;) {
-      yield { directory, version };
-      if (directory.length <= mountPoint.length) break;
-      directory = join(directory, '..');
-    }
-  }
-}
-
-/** What /proc/self/cgroup says: `ID:CONTROLLERS:PATH`, without controllers for version 2. */
-function ownPaths(root: string): { memory?: string; unified?: string } {
-  const paths: { memory?: string; unified?: string } = {};
-  for (const line of (read(join(root, 'proc/self/cgroup')) ?? '').split('\n')) {
-    const match = /^\d+:([^:]*):(.*)$/.exec(line);
-    if (match === null) continue;
-    if (match[1] === '') paths.unified = match[2]!;
-    else if (match[1]!.split(',').includes('memory')) paths.memory = match[2]!;
-  }
-  return paths;
-}
-
-interface Mount {
-  readonly mountPoint: string;
-  /** What of the hierarchy is mounted there. */
-  readonly mountRoot: string;
-  readonly version: Version;
-}
-
-function mounts(root: string): Mount[] {
-  return (read(join(root, 'proc/self/mountinfo')) ?? '').split('\n').flatMap((line): Mount[] => {
-    // ID PARENT MAJOR:MINOR ROOT MOUNT_POINT OPTIONS [FIELDS...] - TYPE SOURCE SUPER_OPTIONS
-    const match = /^\d+ \d+ \S+ (\S+) (\S+) .*? - (cgroup2?) \S+ (\S+)$/.exec(line);
-    if (match === null) return [];
-    const [, mountRoot, mountPoint, type, options] = match;
-    if (type === 'cgroup' && !options!.split(',').includes('memory')) return [];
-    const version = type === 'cgroup2' ? V2 : V1;
-    return [{ mountRoot: unescaped(mountRoot!), mountPoint: join(root, unescaped(mountPoint!)), version }];
-  });
-}
-
-/** Blanks and the like are written as `\040`. */
-function unescaped(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_match, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }
