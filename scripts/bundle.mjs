@@ -29,6 +29,8 @@ const target = resolve(values.into);
 /** Programs get a first line that names Node; the thread is started by the code. */
 const PROGRAMS = { sideroute: 'src/main.ts', 'sideroute-init': 'init-container/entrypoint.ts' };
 const THREADS = { 'parse-worker': 'src/config/parse-worker.ts' };
+/** In a file of its own: all of it is there once more for each worker, and a sidecar of one thread is cut as if there were none. */
+const WORKERS = { 'proxy-worker': 'src/proxy/proxy-worker.ts' };
 /** Loaded by name, each the first time that something of it is needed. */
 const LIBRARIES = ['commander', 'find-my-way', 'prom-client', 're2js', 'yaml'];
 const LINE_CHARS = 140;
@@ -42,15 +44,10 @@ const COMPACT = {
 
 rmSync(target, { recursive: true, force: true });
 mkdirSync(join(target, 'node_modules'), { recursive: true });
-// Which files share what is worked out for ECMAScript modules alone.
-const { metafile, outputFiles } = await build({
+const PARTS = {
   absWorkingDir: root,
-  entryPoints: Object.fromEntries(
-    Object.entries({ ...PROGRAMS, ...THREADS }).map(([name, path]) => [name, join(root, path)]),
-  ),
   outdir: target,
   bundle: true,
-  splitting: true,
   // Threads are found beside the file that starts them, so all files are in one directory.
   chunkNames: '[name]-[hash]',
   format: 'esm',
@@ -63,7 +60,18 @@ const { metafile, outputFiles } = await build({
   metafile: true,
   write: false,
   logLevel: 'warning',
-});
+};
+
+function entryPoints(entries) {
+  return Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(root, path)]));
+}
+
+// Which files share what is worked out for ECMAScript modules alone.
+const parts = [
+  await build({ ...PARTS, entryPoints: entryPoints({ ...PROGRAMS, ...THREADS }), splitting: true }),
+  await build({ ...PARTS, entryPoints: entryPoints(WORKERS) }),
+];
+const outputFiles = parts.flatMap((part) => part.outputFiles);
 
 for (const { path, text } of outputFiles) {
   const name = basename(path, '.js');
@@ -112,7 +120,7 @@ function packageOf(path) {
   return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? null;
 }
 
-const outputs = Object.entries({ ...metafile.outputs, ...libraries.metafile.outputs });
+const outputs = [...parts, libraries].flatMap(({ metafile }) => Object.entries(metafile.outputs));
 const inputs = Object.fromEntries(
   outputs
     .filter(([path]) => path.endsWith('.js'))

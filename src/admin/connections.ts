@@ -32,6 +32,8 @@ export interface ConnectionView {
   readonly downstream: StatesAfter<DownstreamState>;
   readonly tunnels: StatesAfter<TunnelState>;
   readonly upstream: StatesAfter<UpstreamConnectionState>;
+  /** Those of other threads, by number, as they are when they are asked for. */
+  readonly workers?: () => Promise<readonly (readonly [worker: number, connections: WorkerConnections])[]>;
   /** Downstream connections of an engine that does not tell them apart. */
   readonly unlisted: number;
   /** Keys in use now or lately, by id. */
@@ -39,11 +41,19 @@ export interface ConnectionView {
   readonly backends: readonly (string | null)[];
 }
 
+/** All by id. */
+interface WorkerConnections {
+  readonly detections: readonly DetectionState[];
+  readonly downstream: readonly DownstreamState[];
+  readonly tunnels: readonly TunnelState[];
+  readonly upstream: readonly UpstreamConnectionState[];
+}
+
 /** Keys and counts of others; the connections themselves are asked for when they are shown. */
 export function connectionView(
   acceptor: Acceptor,
   engine: Pick<NativeEngine, 'downstreamConnections' | 'upstreamConnections'>,
-  others: Pick<ConnectionView, 'unlisted' | 'frontends' | 'backends'>,
+  others: Pick<ConnectionView, 'unlisted' | 'frontends' | 'backends' | 'workers'>,
 ): ConnectionView {
   return {
     detections: (after, max) => readDetections(acceptor.detections(after, max)),
@@ -99,31 +109,59 @@ export function connectionFilter(query: string, { frontends, backends }: Connect
 }
 
 /** Pieces of one JSON object, a connection a line. */
-export function connectionDump(view: ConnectionView, filter: ConnectionFilter): AsyncGenerator<string> {
-  return inSlices(dump(view, filter));
+export async function* connectionDump(view: ConnectionView, filter: ConnectionFilter): AsyncGenerator<string> {
+  const workers = (await view.workers?.()) ?? [];
+  yield* inSlices(dump(view, filter, workers));
 }
 
-function* dump(view: ConnectionView, filter: ConnectionFilter): Generator<string> {
+function* dump(
+  view: ConnectionView,
+  filter: ConnectionFilter,
+  workers: readonly (readonly [number, WorkerConnections])[],
+): Generator<string> {
   const startedMs = performance.now();
-  const keys = new Keys(view);
+  const all = [
+    { ...view, keys: new Keys(view, '') },
+    ...workers.map(([worker, states]) => ({
+      detections: statesAfter(states.detections),
+      downstream: statesAfter(states.downstream),
+      tunnels: statesAfter(states.tunnels),
+      upstream: statesAfter(states.upstream),
+      keys: new Keys(view, `${worker}.`),
+    })),
+  ];
   const rows = <T extends AnyState>(part: StatesAfter<T>, row: (state: T) => Row) => rowsSince(startedMs, part, row);
   const truncated: string[] = [];
-  const list = (name: string, ...all: readonly Iterable<Row | null>[]) =>
-    listText(select(all, filter, () => truncated.push(name)));
+  const list = (name: string, parts: readonly Iterable<Row | null>[]) =>
+    listText(select(parts, filter, () => truncated.push(name)));
   yield `{"unlisted":${view.unlisted},\n"downstream":`;
   yield* list(
     'downstream',
-    rows(view.detections, (state) => keys.detection(state)),
-    rows(view.downstream, (state) => keys.downstream(state)),
+    all.flatMap(({ detections, downstream, keys }) => [
+      rows(detections, (state) => keys.detection(state)),
+      rows(downstream, (state) => keys.downstream(state)),
+    ]),
   );
   yield ',\n"tunnels":';
-  yield* list('tunnels', rows(view.tunnels, describeTunnel));
+  yield* list(
+    'tunnels',
+    all.map(({ tunnels, keys }) => rows(tunnels, (state) => keys.tunnel(state))),
+  );
   yield ',\n"upstream":';
   yield* list(
     'upstream',
-    rows(view.upstream, (state) => keys.upstream(state)),
+    all.map(({ upstream, keys }) => rows(upstream, (state) => keys.upstream(state))),
   );
   yield `,\n"truncated":${JSON.stringify(truncated)}}\n`;
+}
+
+/** Of a list by id. */
+function statesAfter<T extends { readonly id: number }>(states: readonly T[]): StatesAfter<T> {
+  let at = 0;
+  return (after, max) => {
+    while (at < states.length && states[at]!.id <= after) at++;
+    return states.slice(at, at + max);
+  };
 }
 
 /** Null: a chance to pause. Ends with the connections that began after `startedMs`: they are listed in that order. */
@@ -175,16 +213,19 @@ function matches(row: Row, { frontend, backend, state }: ConnectionFilter): bool
 /** Words for the numbers of the addon. */
 class Keys {
   readonly #view: ConnectionView;
+  /** Tells apart connections of several threads, which number them by themselves. */
+  readonly #prefix: string;
 
-  constructor(view: ConnectionView) {
+  constructor(view: ConnectionView, prefix: string) {
     this.#view = view;
+    this.#prefix = prefix;
   }
 
   detection({ id, peer, original, frontend: frontendId, ageMs, bytesReceived, bytesSent }: DetectionState): Row {
     const frontend = this.#frontend(frontendId);
     const state = 'detecting';
     const shown = {
-      ...{ id: `detecting-${id}`, state, peer: text(peer), original: text(original), frontend, ageMs },
+      ...{ id: `detecting-${this.#prefix}${id}`, state, peer: text(peer), original: text(original), frontend, ageMs },
       ...{ idleMs: null, served: 0, bytesReceived, bytesSent, protocol: null, open: 0, request: null, requests: [] },
     };
     return { state, ageMs, frontend, backends: [], shown };
@@ -195,18 +236,28 @@ class Keys {
     const { idleMs, served, bytesReceived, bytesSent, open } = rest;
     const requests = rest.requests.map((request) => this.#request(request));
     const shown = {
-      ...{ id: `downstream-${id}`, state, peer: text(peer), original: text(original), frontend, ageMs },
+      ...{ id: `downstream-${this.#prefix}${id}`, state, peer: text(peer), original: text(original), frontend, ageMs },
       ...{ idleMs, served, bytesReceived, bytesSent, protocol: PROTOCOL_NAMES[protocol], open },
       ...{ request: requests[0] ?? null, requests },
     };
     return { state, ageMs, frontend, backends: requests.map(({ backend }) => backend), shown };
   }
 
+  tunnel({ id, peer, original, reason, dialling, ...rest }: TunnelState): Row {
+    const { ageMs, bytesReceived, bytesSent } = rest;
+    const state = dialling ? 'dialling' : 'tunnel';
+    const shown = {
+      ...{ id: `tunnel-${this.#prefix}${id}`, state, peer: text(peer), original: text(original), reason, ageMs },
+      ...{ bytesReceived, bytesSent },
+    };
+    return { state, ageMs, frontend: null, backends: [], shown };
+  }
+
   upstream({ id, state, backend: backendId, address, port, ageMs, ...rest }: UpstreamConnectionState): Row {
     const backend = this.#backend(backendId);
     const { idleMs, requests, bytesReceived, bytesSent, protocol, open } = rest;
     const shown = {
-      ...{ id: `upstream-${id}`, state, backend, address: text({ address, port }), ageMs },
+      ...{ id: `upstream-${this.#prefix}${id}`, state, backend, address: text({ address, port }), ageMs },
       ...{ idleMs, requests, bytesReceived, bytesSent, protocol: PROTOCOL_NAMES[protocol], open },
     };
     return { state, ageMs, frontend: null, backends: [backend], shown };
@@ -226,16 +277,6 @@ class Keys {
   #backend(id: number): string | null {
     return id === ORIGINAL ? ORIGINAL_KEY : (this.#view.backends[id] ?? null);
   }
-}
-
-function describeTunnel({ id, peer, original, reason, dialling, ...rest }: TunnelState): Row {
-  const { ageMs, bytesReceived, bytesSent } = rest;
-  const state = dialling ? 'dialling' : 'tunnel';
-  const shown = {
-    ...{ id: `tunnel-${id}`, state, peer: text(peer), original: text(original), reason, ageMs },
-    ...{ bytesReceived, bytesSent },
-  };
-  return { state, ageMs, frontend: null, backends: [], shown };
 }
 
 function text(address: SocketAddress | null): string | null {

@@ -22,6 +22,8 @@ export interface StatsSources {
   readonly version: string;
   readonly metrics: Metrics;
   readonly loopLag: LoopLag;
+  /** Called first: brings what follows up to date where others count, too. */
+  readonly refresh?: (() => Promise<void>) | undefined;
   /** Null while there is no acceptor. */
   acceptor(): AcceptorCounters | null;
   /** Of the native engine; null while there is none. */
@@ -56,8 +58,9 @@ export class StatsReporter {
    * Pieces of one JSON object of the type `Stats`. `known`: `seriesRevision` of the last answer; the labels and the catalog
    * are left out when they are still the same.
    */
-  dump(known: string): AsyncGenerator<string> {
-    return inSlices(this.#pieces(known));
+  async *dump(known: string): AsyncGenerator<string> {
+    await this.#sources.refresh?.();
+    yield* inSlices(this.#pieces(known));
   }
 
   *#pieces(known: string): Generator<string> {

@@ -35,8 +35,8 @@ interface Entry {
 export interface BackendRegistryOptions {
   readonly resolver: Pick<ServiceResolver, 'subscribe'>;
   readonly logger: Logger;
-  /** The addresses or the state of some backend are other ones now. */
-  readonly onChange?: () => void;
+  /** The addresses or the state of a backend are other ones now. */
+  readonly onChange?: (backend: Backend) => void;
   /** Let go of a backend by its id, which may be given to another one then; false when something in progress needs it. */
   readonly drop?: (id: number) => boolean;
 }
@@ -49,7 +49,7 @@ const FIRST_ANSWERS_MS = 1_000;
 export class BackendRegistry {
   readonly #resolver: Pick<ServiceResolver, 'subscribe'>;
   readonly #logger: Logger;
-  readonly #onChange: () => void;
+  readonly #onChange: (backend: Backend) => void;
   readonly #drop: (id: number) => boolean;
   readonly #entries = new Map<string, Entry>();
   /** Those that no table has, the one that was given up last at the end. */
@@ -125,6 +125,18 @@ export class BackendRegistry {
       .map(({ backend, error }) => ({ backend, error: error === null ? null : dnsWords(error) }));
   }
 
+  /** Those of the current tables and of those in the making. */
+  get current(): readonly Backend[] {
+    return [...this.#entries.values()]
+      .filter(({ subscription }) => subscription !== null)
+      .map(({ backend }) => backend);
+  }
+
+  /** Of backends that no table has: those that are more than are kept, the one that was given up first in front. */
+  get surplusIds(): readonly number[] {
+    return [...this.#retired].slice(0, Math.max(0, this.#retired.size - MAX_RETIRED)).map(({ backend }) => backend.id);
+  }
+
   /** Keys of those of the current tables of which nothing is known yet, good or bad. */
   get waiting(): string[] {
     return [...this.#entries.values()].filter(isAsked).map(({ backend }) => backend.key);
@@ -186,7 +198,7 @@ export class BackendRegistry {
     const protocol = backendProtocol(declared?.appProtocol ?? null);
     if (protocol !== (backend.protocol ?? null)) {
       backend.protocol = protocol;
-      this.#onChange();
+      this.#onChange(backend);
     }
     // Wanted again after a while: what was known holds until the new lookup is done.
     if (current.state === 'pending' && backend.state === 'resolved') return;
@@ -211,7 +223,7 @@ export class BackendRegistry {
     if (state !== backend.state || !isSame) {
       backend.addresses = known;
       backend.state = state;
-      this.#onChange();
+      this.#onChange(backend);
     }
     if (!isAsked(entry)) this.#answered(entry);
   }

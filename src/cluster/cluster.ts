@@ -6,6 +6,7 @@
 import type { FrontendAddress } from '../addon/binding.ts';
 import type { ProxySettings } from '../config/settings.ts';
 import type { Logger } from '../log.ts';
+import type { Backend } from '../routing/decision.ts';
 import { BackendRegistry } from './backends.ts';
 import { FrontendRegistry } from './frontends.ts';
 import type { KnowledgeSources } from './live-conditions.ts';
@@ -17,7 +18,7 @@ export interface ClusterOptions {
   /** Something that is said of some address is another thing now. */
   readonly onNews: () => void;
   /** See `BackendRegistryOptions`. */
-  readonly onBackends: () => void;
+  readonly onBackends: (backend: Backend) => void;
   readonly dropBackend: (id: number) => boolean;
   /** See `FrontendRegistryOptions`. */
   readonly onFrontends: (addresses: readonly FrontendAddress[]) => void;

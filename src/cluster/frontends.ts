@@ -68,6 +68,7 @@ export class FrontendRegistry {
   #owners: ReadonlySet<string> = new Set();
   #frontends: readonly AttachedFrontend[] = [];
   #addresses: readonly FrontendAddress[] = [];
+  #routedBefore: readonly FrontendAddress[] = [];
   #unresolved: readonly UnresolvedFrontend[] = [];
   #problems: readonly Problem[] = [];
 
@@ -92,6 +93,11 @@ export class FrontendRegistry {
   /** The list last given to `onChange`, sorted by address, port. */
   get addresses(): readonly FrontendAddress[] {
     return this.#addresses;
+  }
+
+  /** The list that there was when the last attachment came. */
+  get routedBefore(): readonly FrontendAddress[] {
+    return this.#routedBefore;
   }
 
   get unresolved(): readonly UnresolvedFrontend[] {
@@ -139,6 +145,7 @@ export class FrontendRegistry {
       throw error;
     }
     const commit = (): void => {
+      this.#routedBefore = this.#addresses;
       this.#take(parents, attachment.frontends);
       this.#forgetIds();
     };

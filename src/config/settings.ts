@@ -11,11 +11,14 @@ import { unexpected } from '../errors.ts';
 import { parseDuration } from '../gateway-api/durations.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
 import { ServiceNetworks } from './service-networks.ts';
+import { MAX_WORKERS } from './worker-count.ts';
 
 export interface ProxySettings {
   readonly routes: string;
   readonly namespace: string | null;
   readonly engine: 'native' | 'uws';
+  /** auto: as many as the processor time that the container may use. */
+  readonly workers: number | 'auto';
   readonly capture: readonly ListenAddress[];
   readonly metrics: readonly ListenAddress[];
   /** Empty: there is no private endpoint. */
@@ -63,6 +66,11 @@ export function integer(minimum: number, maximum: number): (text: string) => num
     if (!(value >= minimum && value <= maximum)) throw unexpected(text, `an integer from ${minimum} to ${maximum}`);
     return value;
   };
+}
+
+/** Never null, which commander takes for an empty text. */
+function workers(text: string): number | 'auto' {
+  return text === 'auto' ? text : integer(1, MAX_WORKERS)(text);
 }
 
 const MEMORY_UNITS: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
@@ -173,6 +181,15 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     fallback: 'native',
     description: 'engine that carries HTTP requests: native, or uws for those it can carry',
     parse: oneOf(['native', 'uws']),
+  },
+  {
+    key: 'workers',
+    flag: '--workers <n>',
+    env: 'SIDEROUTE_WORKERS',
+    fallback: '1',
+    description:
+      'threads that carry connections; auto: as many as the container may use processors, by its limit, and 1 without one',
+    parse: workers,
   },
   {
     key: 'capture',

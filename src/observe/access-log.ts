@@ -24,6 +24,8 @@ export interface AccessLogOptions {
 export class AccessLog {
   /** For `createAcceptor` and engines. */
   readonly native: NativeAccessLog;
+  /** Told of each mode; for logs of other threads. */
+  onMode: ((mode: AccessLogMode) => void) | null = null;
   #mode: AccessLogMode = 'off';
   /** By slot: the id it was described for. */
   readonly #series: (number | undefined)[] = [];
@@ -51,6 +53,7 @@ export class AccessLog {
   setMode(mode: AccessLogMode): void {
     this.native.setMode(mode);
     this.#mode = mode;
+    this.onMode?.(mode);
   }
 
   /** What lines of a series say of route, rule and backend. The labels of an id never change. Returns `id`. */

@@ -16,24 +16,36 @@ interface CallResult {
   readonly code: string;
   readonly reason: string;
   readonly status: string;
+  /** What the names stand for; of no meaning for the combination without. */
+  readonly of: readonly [status: number, reason: RequestReason | null, grpcStatus: GrpcStatus];
   /** By slot. */
   readonly counts: Float64Array;
 }
 
 export class CallCounts {
   private readonly slots: number;
+  private readonly onFull: (() => void) | null;
   private readonly index = new Map<number, CallResult>();
-  private readonly results: CallResult[] = [];
+  private results: CallResult[] = [];
 
-  constructor(slots: number) {
+  /** `onFull`: see `MetricsOptions`. */
+  constructor(slots: number, onFull?: () => void) {
     this.slots = slots;
+    this.onFull = onFull ?? null;
   }
 
   /** Hot path of calls. `key`: the same for the same code and reason. */
-  record(slot: number, key: number, code: number, reason: RequestReason | null, status: GrpcStatus): void {
+  record(slot: number, key: number, code: number, reason: RequestReason | null, status: GrpcStatus, count = 1): void {
     const callKey = key * GRPC_STATUSES.length + STATUS_INDEX.get(status)!;
     const result = this.index.get(callKey) ?? this.add(callKey, code, reason, status);
-    result.counts[slot]!++;
+    result.counts[slot]! += count;
+  }
+
+  /** Those that are not zero. */
+  of(slot: number): [status: number, reason: RequestReason | null, grpcStatus: GrpcStatus, count: number][] {
+    return this.results.flatMap(({ of, counts }) => {
+      return counts[slot] === 0 ? [] : [[...of, counts[slot]!] as [number, RequestReason | null, GrpcStatus, number]];
+    });
   }
 
   /** Every count that is not zero. */
@@ -48,6 +60,11 @@ export class CallCounts {
   }
 
   private add(key: number, code: number, reason: RequestReason | null, status: GrpcStatus): CallResult {
+    if (this.results.length === MAX_RESULTS - 1 && this.onFull !== null) {
+      this.onFull();
+      this.results = [];
+      this.index.clear();
+    }
     let result = this.results[MAX_RESULTS - 1];
     if (result === undefined) {
       const nameless = this.results.length === MAX_RESULTS - 1;
@@ -55,6 +72,7 @@ export class CallCounts {
         code: nameless ? 'other' : String(code),
         reason: nameless ? 'other' : (reason ?? ''),
         status: nameless ? 'other' : status,
+        of: [code, reason, status],
         counts: new Float64Array(this.slots),
       };
       this.results.push(result);

@@ -10,6 +10,8 @@ import { CONNECTION_REASONS } from '../errors.ts';
 import type { Families } from './dns-families.ts';
 
 export interface ConnectionSources {
+  /** Called first: brings all sources up to date where others count, too. */
+  readonly refresh?: (() => Promise<void>) | undefined;
   /** Null while there is no acceptor. */
   acceptor(): AcceptorCounters | null;
   /** Of the native engine; null while there is none. */

@@ -90,7 +90,7 @@ export function createExposition(sources: ExpositionSources): Exposition {
   return {
     contentType: registry.contentType,
     render: async function* () {
-      await turn();
+      await Promise.all([sources.refresh?.(), turn()]);
       let endMs = performance.now() + SLICE_MS;
       for (const piece of series()) {
         if (piece.length > 0) yield piece;

@@ -20,12 +20,12 @@ interface Budget {
 }
 
 export class IncidentLog {
-  readonly #logger: Logger;
+  readonly #logger: Pick<Logger, 'warn'>;
   readonly #now: () => number;
   readonly #budgets = new Map<string, Budget>();
 
   /** `now`: monotonic milliseconds. */
-  constructor(logger: Logger, now: () => number = () => performance.now()) {
+  constructor(logger: Pick<Logger, 'warn'>, now: () => number = () => performance.now()) {
     this.#logger = logger;
     this.#now = now;
   }

@@ -4,7 +4,7 @@
  * Stage before: the composition root. Stage after: the addon, which sheds; `connection-families.ts` shows the figures.
  */
 import type { MemoryState, NativeBinding } from '../addon/binding.ts';
-import { findMemoryLimit } from '../addon/memory-limit.ts';
+import { findMemoryLimit, type MemoryLimit } from '../addon/memory-limit.ts';
 import { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 
@@ -17,12 +17,19 @@ export interface MemoryWatchOptions {
 
 export class MemoryWatch {
   readonly #native: NativeBinding;
+  readonly #logger: Logger;
+  /** Workers that refuse requests, each by what it sees of the same figures. */
+  readonly #overloaded = new Set<number>();
   #sinceMs = 0;
+  /** Null: there is none. */
+  readonly limit: MemoryLimit | null;
 
   /** @throws ProxyError `memory-limit` when what the kernel says of memory cannot be read */
   constructor({ native, logger, limit: override }: MemoryWatchOptions) {
     this.#native = native;
+    this.#logger = logger;
     const limit = findMemoryLimit(override);
+    this.limit = limit;
     if (limit === null) {
       logger.info('no memory limit', { source: override === 0 ? '--memory-limit' : null });
       return;
@@ -31,7 +38,7 @@ export class MemoryWatch {
     try {
       native.guardMemory({
         ...{ bytes, usage, statistics, countsSockets },
-        onOverload: (overloaded) => this.#onOverload(overloaded, logger),
+        onOverload: (overloaded) => this.overloaded(0, overloaded),
       });
     } catch (cause) {
       throw new ProxyError('memory-limit', `cannot watch the memory limit: ${(cause as Error).message}`, { cause });
@@ -48,7 +55,13 @@ export class MemoryWatch {
     this.#native.returnMemory();
   }
 
-  #onOverload(overloaded: boolean, logger: Logger): void {
+  /** Said when the first one begins to refuse, and when the last one has ceased. */
+  overloaded(worker: number, overloaded: boolean): void {
+    const logger = this.#logger;
+    const before = this.#overloaded.size > 0;
+    if (overloaded) this.#overloaded.add(worker);
+    else this.#overloaded.delete(worker);
+    if (before === this.#overloaded.size > 0) return;
     const { limitBytes, usageBytes, closed } = this.state;
     if (overloaded) {
       this.#sinceMs = performance.now();

@@ -9,12 +9,16 @@
  * There is room for `MAX_SERIES` series. One that no table has any more stays for a while, so that its last requests are
  * scraped, and then gives its slot to another (`series-slots.ts`). A request may outlive that; so the number of a series is
  * its slot and how often the slot was given away, and an outcome with a number of the past is counted in `other`.
+ *
+ * A thread beside the main one counts for itself, and gives away what it has counted when it is asked (`takeCounts`); the main one adds that
+ * to its own (`addCounts`), so that sums are exact and each count is in one place at any time.
  */
 import type { MirrorOutcome, Outcome } from '../engine/engine.ts';
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason } from '../errors.ts';
 import type { InternSeries, SeriesLabels } from '../routing/decision.ts';
 import { CallCounts } from './call-counts.ts';
-import { SeriesSlots, SLOT_MASK } from './series-slots.ts';
+import type { Counts, SeriesCounts } from './counts.ts';
+import { SeriesSlots, SLOT_MASK, type SlotCounters, type Slots } from './series-slots.ts';
 
 /** Upper bounds in milliseconds, inclusive; one more bucket takes what is slower. */
 export const DURATION_BUCKETS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000] as const;
@@ -31,7 +35,8 @@ const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];
 const REASON_INDEX = new Map<RequestReason, number>(REASONS.map((reason, index) => [reason, index + 1]));
 const REASON_COUNT = REASONS.length + 1;
 
-const OTHER: SeriesLabels = {
+/** Of the series that takes what has no slot. */
+export const OTHER_LABELS: SeriesLabels = {
   parentNamespace: 'other',
   parentName: 'other',
   parentPort: 0,
@@ -45,10 +50,12 @@ const OTHER: SeriesLabels = {
 
 /** A pair of code and reason with a counter for each series. */
 interface Result {
-  /** Empty for the pair without names. */
   readonly code: string;
   /** Empty for a relayed response. */
   readonly reason: string;
+  /** What the two stand for; of no meaning for the pair without names. */
+  readonly status: number;
+  readonly requestReason: RequestReason | null;
   readonly counts: Float64Array;
 }
 
@@ -59,11 +66,19 @@ export interface SeriesTotals {
   readonly durationMs: number;
 }
 
+export interface MetricsOptions {
+  /** Default: those that `internSeries` gives away. */
+  readonly slots?: (counters: SlotCounters) => Slots;
+  /** Called when there is no room for another pair of code and reason; takes the counts, so that there is. Default: there is no room. */
+  readonly onFull?: () => void;
+}
+
 export class Metrics {
-  private readonly slots: SeriesSlots;
+  private readonly slots: Slots;
+  private readonly onFull: (() => void) | null;
   /** Index of the result of a status and a reason, plus one; 0 when it has none yet. */
   private readonly resultIndex = new Uint8Array((MAX_STATUS + 1) * REASON_COUNT);
-  private readonly results: Result[] = [];
+  private results: Result[] = [];
   private readonly calls: CallCounts;
   /** By slot, then by bucket. */
   private readonly buckets: Float64Array;
@@ -77,12 +92,18 @@ export class Metrics {
   private readonly mirrored: Float64Array;
 
   /** `now`: monotonic milliseconds. */
-  constructor(maxSeries: number = MAX_SERIES, now: () => number = () => performance.now()) {
-    this.slots = new SeriesSlots(maxSeries, now, {
-      activity: (slot) => this.activity(slot),
-      clear: (slot) => this.clear(slot),
-    });
-    this.calls = new CallCounts(maxSeries + 1);
+  constructor(
+    maxSeries: number = MAX_SERIES,
+    now: () => number = () => performance.now(),
+    { slots, onFull }: MetricsOptions = {},
+  ) {
+    const counters = {
+      activity: (slot: number) => this.activity(slot),
+      clear: (slot: number) => this.clear(slot),
+    };
+    this.slots = slots === undefined ? new SeriesSlots(maxSeries, now, counters) : slots(counters);
+    this.onFull = onFull ?? null;
+    this.calls = new CallCounts(maxSeries + 1, onFull);
     this.buckets = new Float64Array((maxSeries + 1) * BUCKETS);
     this.durationMs = new Float64Array(maxSeries + 1);
     this.retries = new Float64Array(maxSeries + 1);
@@ -139,6 +160,68 @@ export class Metrics {
   /** A request refused before routing. */
   recordRefused(reason: RequestReason): void {
     this.refused[REASON_INDEX.get(reason)!]!++;
+  }
+
+  /** What another thread has counted. What it counted in a series that is forgotten is counted in `other`. */
+  addCounts({ series, refused, retriesDenied }: Counts): void {
+    for (const counts of series) {
+      const slot = this.slots.slotOf(counts.series);
+      for (const [status, reason, count] of counts.results) {
+        this.results[this.resultOf(status, reason).index]!.counts[slot]! += count;
+      }
+      for (const [status, reason, grpcStatus, count] of counts.calls) {
+        this.calls.record(slot, this.resultOf(status, reason).key, status, reason, grpcStatus, count);
+      }
+      for (const [bucket, count] of counts.buckets.entries()) this.buckets[slot * BUCKETS + bucket]! += count;
+      this.durationMs[slot]! += counts.durationMs;
+      this.retries[slot]! += counts.retries;
+      const first = slot * MIRROR_RESULTS.length;
+      for (const [result, count] of counts.mirrored.entries()) this.mirrored[first + result]! += count;
+    }
+    for (const [reason, count] of refused) this.refused[REASON_INDEX.get(reason)!]! += count;
+    for (const [index, count] of retriesDenied.entries()) this.retriesDenied[index]! += count;
+  }
+
+  /** What has been counted, which is counted here no longer. */
+  takeCounts(): Counts {
+    const series: SeriesCounts[] = [];
+    for (const id of this.slots.ids) {
+      const slot = id & SLOT_MASK;
+      const counts = this.countsOf(id, slot);
+      if (counts === null) continue;
+      series.push(counts);
+      this.clear(slot);
+    }
+    const refused = REASONS.flatMap((reason, index): [RequestReason, number][] => {
+      return this.refused[index + 1] === 0 ? [] : [[reason, this.refused[index + 1]!]];
+    });
+    const retriesDenied = [...this.retriesDenied];
+    this.refused.fill(0);
+    this.retriesDenied.fill(0);
+    return { series, refused, retriesDenied };
+  }
+
+  private countsOf(series: number, slot: number): SeriesCounts | null {
+    const results = this.results.flatMap(({ status, requestReason, counts }): SeriesCounts['results'] => {
+      return counts[slot] === 0 ? [] : [[status, requestReason, counts[slot]!]];
+    });
+    const calls = this.calls.of(slot);
+    if (this.activity(slot) === 0 && results.length + calls.length === 0) return null;
+    const first = slot * MIRROR_RESULTS.length;
+    return {
+      series,
+      durationMs: this.durationMs[slot]!,
+      retries: this.retries[slot]!,
+      buckets: [...this.buckets.subarray(slot * BUCKETS, (slot + 1) * BUCKETS)],
+      mirrored: [...this.mirrored.subarray(first, first + MIRROR_RESULTS.length)],
+      ...{ results, calls },
+    };
+  }
+
+  private resultOf(status: number, reason: RequestReason | null): { index: number; key: number } {
+    const key = status * REASON_COUNT + (reason === null ? 0 : REASON_INDEX.get(reason)!);
+    if (this.resultIndex[key] === 0) this.addResult(status, reason, key);
+    return { index: this.resultIndex[key]! - 1, key };
   }
 
   /** False for one that was forgotten. */
@@ -201,7 +284,7 @@ export class Metrics {
   totals(series: number): SeriesTotals {
     const slot = this.slots.slotOf(series);
     return {
-      labels: this.slots.labels(slot) ?? OTHER,
+      labels: this.slots.labels(slot) ?? OTHER_LABELS,
       buckets: this.buckets.subarray(slot * BUCKETS, (slot + 1) * BUCKETS),
       durationMs: this.durationMs[slot]!,
     };
@@ -226,12 +309,18 @@ export class Metrics {
   }
 
   private addResult(status: number, reason: RequestReason | null, key: number): Result {
+    if (this.results.length === MAX_RESULTS - 1 && this.onFull !== null) {
+      this.onFull();
+      this.results = [];
+      this.resultIndex.fill(0);
+    }
     let index = this.results.length;
     if (index < MAX_RESULTS) {
       const nameless = index === MAX_RESULTS - 1;
       this.results.push({
         code: nameless ? 'other' : String(status),
         reason: nameless ? 'other' : (reason ?? ''),
+        ...{ status, requestReason: reason },
         counts: new Float64Array(this.durationMs.length),
       });
     } else {

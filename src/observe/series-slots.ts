@@ -24,6 +24,19 @@ export interface SlotCounters {
   clear(slot: number): void;
 }
 
+/** What counters need to know of slots. */
+export interface Slots {
+  readonly folded: number;
+  readonly other: number;
+  readonly ids: readonly number[];
+  slotOf(id: number): number;
+  labels(slot: number): SeriesLabels | null;
+  intern(labels: SeriesLabels): number;
+  beginCompile(): void;
+  endCompile(): void;
+  expire(): void;
+}
+
 interface Entry {
   readonly key: string;
   readonly labels: SeriesLabels;
@@ -36,7 +49,7 @@ interface Entry {
   activity: number;
 }
 
-export class SeriesSlots {
+export class SeriesSlots implements Slots {
   /** Label sets of the current table that found no room. */
   folded = 0;
   /** Id of the series that takes what has no slot. */
@@ -79,7 +92,7 @@ export class SeriesSlots {
   }
 
   intern(labels: SeriesLabels): number {
-    const key = keyOf(labels);
+    const key = seriesKey(labels);
     let entry = this.byKey.get(key);
     if (entry === undefined) {
       const slot = this.takeSlot();
@@ -148,7 +161,8 @@ export class SeriesSlots {
   }
 }
 
-function keyOf(labels: SeriesLabels): string {
+/** The same for equal labels. */
+export function seriesKey(labels: SeriesLabels): string {
   const { parentNamespace, parentName, parentPort, routeNamespace, routeName, rule } = labels;
   const { backendNamespace, backendName, backendPort } = labels;
   return JSON.stringify([

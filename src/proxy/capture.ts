@@ -9,7 +9,10 @@ import type { ProxySettings } from '../config/settings.ts';
 import { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 
-type Callbacks = Pick<AcceptorOptions, 'accessLog' | 'engine' | 'onHttp' | 'onDropped' | 'onPaused' | 'onError'>;
+type Callbacks = Pick<
+  AcceptorOptions,
+  'portSharing' | 'accessLog' | 'engine' | 'onHttp' | 'onDropped' | 'onPaused' | 'onError'
+>;
 
 /** @throws ProxyError `capture-listen` when an address cannot be bound */
 export function listenForCaptured(

@@ -18,6 +18,18 @@ import type { CompileDeps } from '../routing/decision.ts';
 import { compileTable, compileTableInSteps } from '../routing/table.ts';
 import type { Steps } from '../slices.ts';
 
+/** Others that decide by the same configuration: they go over to it before this one does, or none does. */
+export interface Followers {
+  /** Throws when one of them cannot. */
+  prepare(attachment: Attachment): Steps<void>;
+  /** Resolves when all of them decide by what was prepared; what was in force stays at hand. */
+  serve(): Promise<void>;
+  /** What was in force decides again. */
+  abandon(): void;
+  /** Resolves when all of them have heard what they were told until now. Never rejects. */
+  settled(): Promise<void>;
+}
+
 export interface ConfigurationOptions {
   /** See `AttachInput`. */
   readonly namespace: string | null;
@@ -26,6 +38,8 @@ export interface ConfigurationOptions {
   readonly backends: Pick<BackendRegistry, 'beginCompile' | 'endCompile' | 'abandonCompile' | 'firstAnswers'>;
   readonly frontends: Pick<FrontendRegistry, 'prepareInSteps' | 'problems'>;
   readonly series: { beginCompile(): void; endCompile(): void };
+  /** Null: there are none. */
+  readonly followers?: () => Followers | null;
   /** Called as soon as another configuration is in force; must not throw. */
   readonly onChange: () => void;
 }
@@ -41,6 +55,7 @@ function isError({ severity }: Problem): boolean {
 export class ConfigurationInForce {
   readonly #options: ConfigurationOptions;
   #current: Configuration;
+  #everywhere: Configuration;
 
   constructor(options: ConfigurationOptions) {
     this.#options = options;
@@ -49,10 +64,17 @@ export class ConfigurationInForce {
       ...{ generation: 0, hash: '', snapshot: null, attachment: NOTHING_ATTACHED },
       ...{ table, problems: [], valid: false },
     });
+    this.#everywhere = this.#current;
   }
 
+  /** Decides here. */
   get current(): Configuration {
     return this.#current;
+  }
+
+  /** The last one that decides here and that all followers have heard everything of: what is told to whoever asks. */
+  get everywhere(): Configuration {
+    return this.#everywhere;
   }
 
   /**
@@ -62,6 +84,7 @@ export class ConfigurationInForce {
   *apply(snapshot: ConfigSnapshot): Steps<void> {
     const { namespace, compile, resolver, backends, frontends, series, onChange } = this.#options;
     const { services } = this.#current.attachment;
+    const followers = this.#options.followers?.() ?? null;
     const undo: (() => void)[] = [];
     try {
       const attachment = yield* attachInSteps({ resources: snapshot.resources, namespace });
@@ -71,10 +94,15 @@ export class ConfigurationInForce {
       backends.beginCompile();
       series.beginCompile();
       const table = yield* compileTableInSteps(attachment, compile);
+      if (followers !== null) {
+        undo.push(() => followers.abandon());
+        yield* followers.prepare(attachment);
+      }
       // What has served until now serves until then. At the start nothing has, and the startup probe waits.
       if (this.#current.snapshot !== null) yield backends.firstAnswers();
       const prepared = yield* frontends.prepareInSteps(attachment);
       undo.push(prepared.abandon);
+      if (followers !== null) yield followers.serve();
       // Nothing pauses from here on: no connection is accepted for a frontend that the table does not know.
       prepared.commit();
       const problems = [...snapshot.problems, ...attachment.problems];
@@ -88,5 +116,7 @@ export class ConfigurationInForce {
     backends.endCompile();
     series.endCompile();
     onChange();
+    if (followers !== null) yield followers.settled();
+    this.#everywhere = this.#current;
   }
 }

@@ -30,6 +30,8 @@ import type { ProcessLog } from '../observe/process-log.ts';
 import { packageVersion } from '../package-root.ts';
 import type { Configuration } from '../routing/configuration.ts';
 import type { Engines } from './engines.ts';
+import type { OwnFigures } from './figures.ts';
+import type { WorkerPool } from './worker-pool.ts';
 
 export interface EndpointSources {
   readonly settings: ProxySettings;
@@ -38,6 +40,8 @@ export interface EndpointSources {
   readonly conditions: ConditionTracker;
   readonly acceptor: Acceptor;
   readonly engines: Engines;
+  /** Null: there is no other worker than this thread. */
+  readonly workers: WorkerPool | null;
   readonly metrics: Metrics;
   readonly memory: MemoryWatch;
   readonly accessLog: AccessLog;
@@ -45,7 +49,7 @@ export interface EndpointSources {
   readonly logSettings: LogSettings;
   readonly probes: Probes;
   readonly drain: Drain;
-  /** In force now. */
+  /** In force now, in every worker. */
   configuration(): Configuration;
   /** Of the configuration in force and of addresses. */
   problems(): readonly Problem[];
@@ -65,20 +69,15 @@ export class Endpoints {
   /** @throws ProxyError when an address cannot be bound; those that are open stay so until `close` */
   async start(): Promise<void> {
     const sources = this.#sources;
-    const { settings, cluster, directory, conditions, acceptor, engines, drain } = sources;
+    const { settings, cluster, directory, conditions, workers, drain } = sources;
     const { resolver, backends, frontends } = cluster;
     const idleMemory = new IdleMemory({ giveBack: () => sources.memory.giveBack() });
     const common = {
       version: packageVersion(),
       metrics: sources.metrics,
       loopLag: new LoopLag({ onQuiet: () => idleMemory.quiet() }),
-      acceptor: () => acceptor.counters(),
-      engine: () => engines.native.counters(),
-      http2: () => engines.native.http2Counters(),
-      accessLog: () => sources.accessLog.counters(),
+      ...(workers === null ? this.#ownFigures() : workers.figuresWith(this.#ownFigures())),
       log: () => sources.log.counters(),
-      memory: () => sources.memory.state,
-      downstreamConnections: () => engines.connections,
       config: () => this.#state(),
     };
     const exposition = expositionOnDemand({
@@ -96,7 +95,6 @@ export class Endpoints {
     }
     const stats = new StatsReporter({
       ...common,
-      upstreams: () => engines.native.upstreams(),
       backendKeys: () => backends.keys,
       draining: () => drain.begun,
       metricsAddresses: () => this.addresses.metrics,
@@ -123,10 +121,27 @@ export class Endpoints {
     for (const endpoint of [...this.#public, ...this.#private]) endpoint.close();
   }
 
+  /** Of this thread. */
+  #ownFigures(): OwnFigures {
+    const { acceptor, engines, accessLog, memory } = this.#sources;
+    return {
+      acceptor: () => acceptor.counters(),
+      engine: () => engines.native.counters(),
+      http2: () => engines.native.http2Counters(),
+      upstreams: () => engines.native.upstreams(),
+      accessLog: () => accessLog.counters(),
+      memory: () => memory.state,
+      downstreamConnections: () => engines.connections,
+    };
+  }
+
   #connections(): ConnectionView {
-    const { acceptor, engines, cluster } = this.#sources;
+    const { acceptor, engines, workers, cluster } = this.#sources;
     const keys = { frontends: cluster.frontends.keys, backends: cluster.backends.keys };
-    return connectionView(acceptor, engines.native, { ...keys, unlisted: engines.unlisted });
+    return connectionView(acceptor, engines.native, {
+      ...{ ...keys, unlisted: engines.unlisted },
+      ...(workers === null ? {} : { workers: () => workers.connections() }),
+    });
   }
 
   #state() {

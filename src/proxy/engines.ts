@@ -10,11 +10,13 @@ import type { ProxySettings } from '../config/settings.ts';
 import type { Engine, EngineHost } from '../engine/engine.ts';
 import { createNativeEngine, type NativeEngine } from '../engine/native/native-engine.ts';
 import { exceedsUws } from '../engine/uws/limits.ts';
-import type { FrontendTable, RouteTable } from '../routing/table.ts';
-import type { Steps } from '../slices.ts';
+import type { FrontendTable } from '../routing/table.ts';
+import { engineSettings } from './engine-settings.ts';
 
 export interface EnginesOptions {
   readonly settings: ProxySettings;
+  /** That divide limits between them, this thread included. */
+  readonly workers: number;
   readonly host: EngineHost;
   readonly accessLog: NativeAccessLog;
   /** Of an engine that the acceptor does not see. */
@@ -23,20 +25,13 @@ export interface EnginesOptions {
 
 /** @throws ProxyError when an engine cannot be loaded */
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
-  const { settings, host, accessLog, onConnections } = options;
-  const { maxHeadBytes, maxHeaderFields, connectTimeoutMs } = settings;
-  const { retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs } = settings;
-  const { maxUpstreamConnections, maxQueuedRequests, queueTimeoutMs } = settings;
-  const native = createNativeEngine(host, {
-    ...{ maxHeadBytes, maxHeaderFields, connectTimeoutMs, accessLog },
-    ...{ retryBudgetPercent, retryBudgetReserve, maxMirrors, mirrorTimeoutMs },
-    ...{ maxUpstreamConnections, maxQueuedRequests, queueTimeoutMs },
-  });
+  const { settings, workers, host, accessLog, onConnections } = options;
+  const native = createNativeEngine(host, { ...engineSettings(settings, 0, workers), accessLog });
   if (settings.engine === 'native') return new Engines(native, null);
   try {
     // Loaded here: nobody else needs it.
     const { createUwsEngine } = await import('../engine/uws/uws-engine.ts');
-    return new Engines(native, await createUwsEngine(native, { maxHeadBytes, onConnections }));
+    return new Engines(native, await createUwsEngine(native, { maxHeadBytes: settings.maxHeadBytes, onConnections }));
   } catch (error) {
     await native.close();
     throw error;
@@ -83,17 +78,6 @@ export class Engines {
         (admitted ? preferred : this.native).adopt({ ...connection, fd: take() });
       },
     };
-  }
-
-  /** Which fields the native engine gives with each request, so that matching does not ask for them one by one. */
-  *tellInterest(table: RouteTable): Steps<void> {
-    for (const frontend of table.frontends) {
-      if (frontend !== undefined) {
-        const { headerNames, queryNames } = frontend.reader;
-        this.native.setInterest(frontend.id, headerNames, queryNames.length > 0);
-      }
-      yield;
-    }
   }
 
   drain(timeoutMs: number): void {

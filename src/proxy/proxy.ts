@@ -13,6 +13,7 @@ import { ConditionTracker } from '../cluster/condition-tracker.ts';
 import { RouteDirectory } from '../config/route-directory.ts';
 import { parseRoutesBesides } from '../config/route-parser.ts';
 import type { ProxySettings } from '../config/settings.ts';
+import { workerCount } from '../config/worker-count.ts';
 import type { ConfigSnapshot } from '../config/snapshot.ts';
 import { Drain } from '../drain.ts';
 import type { EngineHost, Outcome } from '../engine/engine.ts';
@@ -35,7 +36,10 @@ import { Slicer, type Steps } from '../slices.ts';
 import { listenForCaptured } from './capture.ts';
 import { ConfigurationInForce } from './configuration.ts';
 import { Endpoints } from './endpoints.ts';
+import { checkWorkers } from './engine-settings.ts';
 import { createEngines, type Engines } from './engines.ts';
+import { tellInterest } from './interest.ts';
+import type { WorkerPool } from './worker-pool.ts';
 
 class SidecarProxy {
   readonly #settings: ProxySettings;
@@ -55,6 +59,10 @@ class SidecarProxy {
   /** For all work whose length depends on the size of the configuration. */
   readonly #slicer = new Slicer({ signal: this.#closing.signal });
   readonly #configuration: ConfigurationInForce;
+  /** This thread included. */
+  readonly #workerCount: number;
+  /** Null: there is no other worker than this thread. */
+  #workers: WorkerPool | null = null;
   #engines: Engines | null = null;
   #acceptor: Acceptor | null = null;
   #endpoints: Endpoints | null = null;
@@ -63,9 +71,12 @@ class SidecarProxy {
   /** Changes of what is known of addresses, and of what follows from it. */
   #addressChanges = 0;
 
+  /** @throws ProxyError when there cannot be so many workers, or the addon or the memory limit is of no use */
   constructor(settings: ProxySettings, log: ProcessLog) {
     const { logger } = log;
     this.#settings = settings;
+    this.#workerCount = workerCount(settings.workers);
+    checkWorkers(settings, this.#workerCount);
     this.#log = log;
     this.#logger = logger;
     this.#incidents = new IncidentLog(logger);
@@ -73,13 +84,20 @@ class SidecarProxy {
     this.drain = new Drain({
       ...{ timeoutMs: settings.drainTimeoutMs, quietMs: settings.drainQuietMs, logger },
       connections: () => this.#openConnections(),
-      begin: (timeoutMs) => this.#engines?.drain(timeoutMs),
+      begin: (timeoutMs) => {
+        this.#engines?.drain(timeoutMs);
+        this.#workers?.drain(timeoutMs);
+      },
       close: () => this.close(),
     });
     this.#problemLog = new ProblemLog(logger);
     this.#accessLog = new AccessLog(settings.accessLog);
     this.#logSettings = logSettings(logger, this.#accessLog);
     this.#native = loadNative();
+    if (this.#workerCount > 1) {
+      this.#native.shareLimits(this.#workerCount);
+      this.#accessLog.onMode = (mode) => this.#workers?.setAccessLog(mode);
+    }
     const limit = settings.memoryLimit === 'auto' ? null : settings.memoryLimit;
     this.#memory = new MemoryWatch({ native: this.#native, logger, limit });
     this.#cluster = createCluster({
@@ -88,10 +106,16 @@ class SidecarProxy {
         this.#addressChanges++;
         this.#conditions.touch();
       },
-      onBackends: () => this.#engines?.native.forget(true),
-      dropBackend: (id) => this.#engines?.native.dropBackend(id) ?? true,
-      onFrontends: (addresses) => this.#acceptor?.setFrontends(addresses),
-      frontendsInUse: () => frontendsInUse(this.#engines?.all ?? [], this.#acceptor),
+      onBackends: (backend) => {
+        this.#engines?.native.forget(true);
+        this.#workers?.setBackend(backend);
+      },
+      dropBackend: (id) => (this.#workers?.hasDropped(id) ?? true) && (this.#engines?.native.dropBackend(id) ?? true),
+      onFrontends: (addresses) => {
+        this.#acceptor?.setFrontends(addresses);
+        this.#workers?.setFrontends(addresses);
+      },
+      frontendsInUse: () => this.#frontendsInUse(),
     });
     const { resolver, backends, frontends, knowledge } = this.#cluster;
     this.#directory = new RouteDirectory({
@@ -106,6 +130,7 @@ class SidecarProxy {
       namespace: settings.namespace,
       compile: this.#compileDeps(),
       ...{ resolver, backends, frontends, series: this.#metrics },
+      followers: () => this.#workers,
       onChange: () => this.#engines?.native.forget(false),
     });
     this.#conditions = new ConditionTracker({
@@ -128,18 +153,21 @@ class SidecarProxy {
   /** @throws ProxyError when an address cannot be bound or the engine cannot be loaded */
   async start(): Promise<void> {
     const settings = this.#settings;
+    if (this.#workerCount > 1) this.#workers = await this.#startWorkers();
     this.#engines = await createEngines({
-      ...{ settings, host: this.#engineHost(), accessLog: this.#accessLog.native },
+      ...{ settings, workers: this.#workerCount, host: this.#engineHost(), accessLog: this.#accessLog.native },
       onConnections: (connections) => this.#acceptor?.setElsewhere(connections),
     });
     await this.#directory.start();
     this.#acceptor = this.#listen(this.#engines);
     this.#acceptor.setFrontends(this.#cluster.frontends.addresses);
+    await this.#workers?.listen(this.#acceptor.listening);
     this.#endpoints = this.#endpointsOf(this.#acceptor, this.#engines);
     await this.#endpoints.start();
     this.#logger.info('ready', {
       version: packageVersion(),
       engine: settings.engine,
+      ...(this.#workers === null ? {} : { workers: this.#workerCount }),
       capture: this.#acceptor.listening.map(formatAddress),
       ...this.#endpoints.addresses,
     });
@@ -163,8 +191,10 @@ class SidecarProxy {
     closeLogSettings(this.#logSettings);
     this.#cluster.resolver.close();
     this.#conditions.close();
+    const workersClosed = this.#workers?.close();
     this.#acceptor?.close();
     await this.#engines?.close();
+    await workersClosed;
     this.#endpoints?.close();
   }
 
@@ -176,7 +206,34 @@ class SidecarProxy {
 
   #openConnections(): number {
     const { tunnelsOpen = 0, detectingOpen = 0 } = this.#acceptor?.counters() ?? {};
-    return (this.#engines?.connections ?? 0) + tunnelsOpen + detectingOpen;
+    const elsewhere = this.#workers === null ? 0 : this.#native.connectionsElsewhere();
+    return (this.#engines?.connections ?? 0) + tunnelsOpen + detectingOpen + elsewhere;
+  }
+
+  /** Where others accept, too, what they know is as old as the last configuration: since then a connection may be for each that is routed. */
+  #frontendsInUse(): ReadonlySet<number> {
+    const used = frontendsInUse(this.#engines?.all ?? [], this.#acceptor);
+    if (this.#workers === null) return used;
+    for (const id of this.#workers.frontendsInUse) used.add(id);
+    for (const { id } of this.#cluster.frontends.routedBefore) used.add(id);
+    return used;
+  }
+
+  async #startWorkers(): Promise<WorkerPool> {
+    // Loaded here: a sidecar of one thread does without.
+    const { WorkerPool } = await import('./worker-pool.ts');
+    return await WorkerPool.start({
+      ...{ workers: this.#workerCount, settings: this.#settings, memoryLimit: this.#memory.limit },
+      ...{ logger: this.#logger, metrics: this.#metrics, memory: this.#memory },
+      accessLog: this.#accessLog.mode,
+      frontendId: (key) => this.#cluster.frontends.frontendId(key),
+      backends: this.#cluster.backends,
+      closeSomeIdle: () => this.#acceptor?.closeSomeIdle(),
+      onDeath: (worker, error) => {
+        this.#logger.error('the sidecar ends: a worker has ended', { worker, error: error.stack ?? String(error) });
+        process.exit(1);
+      },
+    });
   }
 
   #engineHost(): EngineHost {
@@ -206,7 +263,7 @@ class SidecarProxy {
   *#apply(snapshot: ConfigSnapshot): Steps<void> {
     yield* this.#configuration.apply(snapshot);
     const { generation, hash, attachment, table, valid } = this.#configuration.current;
-    if (this.#engines !== null) yield* this.#engines.tellInterest(table);
+    if (this.#engines !== null) yield* tellInterest(this.#engines.native, table);
     yield* this.#problemLog.update(this.#problems());
     yield* this.#conditions.update();
     this.#logger.info('configuration applied', {
@@ -239,26 +296,39 @@ class SidecarProxy {
   }
 
   #listen(engines: Engines): Acceptor {
+    const incidents = connectionIncidents(this.#incidents, () => ({
+      connections: this.#openConnections(),
+      maxConnections: this.#acceptor?.counters().maxConnections ?? null,
+    }));
     return listenForCaptured(this.#native, this.#settings, this.#logger, {
       accessLog: this.#accessLog.native,
+      ...(this.#workers === null ? {} : { portSharing: 'first' }),
       ...engines.receiver(
         (id) => this.#configuration.current.table.frontends[id],
         () => this.#acceptor!.take(),
       ),
-      ...connectionIncidents(this.#incidents, () => ({
-        connections: this.#openConnections(),
-        maxConnections: this.#acceptor?.counters().maxConnections ?? null,
-      })),
+      onDropped: incidents.onDropped,
+      onPaused: (limit) => {
+        incidents.onPaused(limit);
+        if (limit === 'connections') this.#workers?.makeRoom(0);
+      },
       onError: (error) => this.#logger.error('a connection could not be handed over', { error: String(error) }),
     });
   }
 
   #endpointsOf(acceptor: Acceptor, engines: Engines): Endpoints {
     return new Endpoints({
-      ...{ acceptor, engines, settings: this.#settings, cluster: this.#cluster, directory: this.#directory },
+      ...{
+        acceptor,
+        engines,
+        workers: this.#workers,
+        settings: this.#settings,
+        cluster: this.#cluster,
+        directory: this.#directory,
+      },
       ...{ conditions: this.#conditions, metrics: this.#metrics, memory: this.#memory, accessLog: this.#accessLog },
       ...{ log: this.#log, logSettings: this.#logSettings, probes: this.#probes, drain: this.drain },
-      configuration: () => this.#configuration.current,
+      configuration: () => this.#configuration.everywhere,
       problems: () => this.#problems(),
       addressChanges: () => this.#addressChanges,
     });

@@ -14,6 +14,12 @@ const dist = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 /** Command line of the program as it is shipped. */
 export const SIDEROUTE = [process.execPath, '--enable-source-maps', join(dist, 'bin', 'sideroute.js')] as const;
 
+/** So that any test of a sidecar can be run with several workers: `SIDEROUTE_TEST_WORKERS=2`. Those of the other engine stay as they are. */
+function workers(flags: readonly string[]): string[] {
+  const wanted = process.env['SIDEROUTE_TEST_WORKERS'];
+  return wanted === undefined || flags.includes('uws') || flags.includes('--workers') ? [] : ['--workers', wanted];
+}
+
 /** Command line of a compiled fixture program. */
 export function fixture(name: string, ...args: string[]): string[] {
   return [process.execPath, join(dist, 'test', 'support', 'fixtures', `${name}.js`), ...args];
@@ -58,7 +64,10 @@ export class Sidecar {
 
   /** The same as another user than the one that the rules exempt. */
   static async startProxyAs(asUid: number, pod: Pod, routes: string, ...flags: string[]): Promise<Sidecar> {
-    const child = pod.spawn([...SIDEROUTE, 'proxy', '--routes', routes, '--drain-timeout', '0s', ...flags], { asUid });
+    const child = pod.spawn(
+      [...SIDEROUTE, 'proxy', '--routes', routes, '--drain-timeout', '0s', ...workers(flags), ...flags],
+      { asUid },
+    );
     const log: string[] = [];
     child.stderr
       ?.setEncoding('utf8')

@@ -2,6 +2,7 @@ import t from 'tap';
 
 import { MIRROR_RESULTS } from '../../../src/errors.ts';
 import { GRPC_STATUSES } from '../../../src/grpc-status.ts';
+import { FollowedSlots } from '../../../src/observe/followed-slots.ts';
 import type { SeriesLabels } from '../../../src/routing/decision.ts';
 import { DURATION_BUCKETS_MS, Metrics } from '../../../src/observe/metrics.ts';
 
@@ -284,4 +285,94 @@ t.test('a table that could not be completed takes nothing away', async (t) => {
   pass(60);
   metrics.expire();
   t.same(names(), ['v1', 'other']);
+});
+
+/** Of a thread beside the one that has `sums`: what it is asked for is added there. */
+function beside(sums: Metrics): Metrics {
+  const give = (): void => sums.addCounts(structuredClone(metrics.takeCounts()));
+  const metrics: Metrics = new Metrics(4, undefined, { slots: () => new FollowedSlots(4, give), onFull: give });
+  return metrics;
+}
+
+/** Everything that is shown of a series. */
+function shown(metrics: Metrics, series: number): object {
+  const seen: unknown[] = [];
+  metrics.eachCountOf(series, (...count) => seen.push(count));
+  metrics.eachCallOf(series, (...count) => seen.push(count));
+  metrics.eachRetry((id, count) => (id === series ? seen.push(['retries', count]) : 0));
+  metrics.eachMirrored((id, result, count) => (id === series ? seen.push([result, count]) : 0));
+  const { buckets, durationMs } = metrics.totals(series);
+  return { seen: seen.map((entry) => JSON.stringify(entry)).sort(), buckets: [...buckets], durationMs };
+}
+
+t.test('what two threads count adds up to what one would have counted, whenever they are asked', async (t) => {
+  const [one, sums] = [new Metrics(4), new Metrics(4)];
+  const others = [beside(sums), beside(sums)];
+  const ids = ['v1', 'v2', 'v3'].map((name) => {
+    t.equal(one.internSeries(labels(name)), sums.internSeries(labels(name)));
+    return one.internSeries(labels(name));
+  });
+  for (let i = 0; i < 1_000; i++) {
+    const series = ids[i % 3]!;
+    const outcome = {
+      ...{ series, status: 200 + (i % 7), durationMs: i % 40, retries: i % 2 },
+      reason: i % 5 === 0 ? ('timeout' as const) : null,
+      retryDenied: i % 11 === 0 ? ('budget' as const) : null,
+      grpcStatus: i % 3 === 0 ? GRPC_STATUSES[i % GRPC_STATUSES.length]! : null,
+    };
+    const other = i % 4 === 0 ? sums : others[i % 2]!;
+    for (const metrics of [one, other]) {
+      metrics.recordRequest(outcome);
+      if (i % 9 === 0) metrics.recordMirror({ series, result: MIRROR_RESULTS[i % MIRROR_RESULTS.length]! });
+      if (i % 13 === 0) metrics.recordRefused('bad_request');
+    }
+    if (i % 50 === 0) sums.addCounts(others[(i / 50) % 2]!.takeCounts());
+  }
+  for (const other of others) sums.addCounts(other.takeCounts());
+  for (const series of ids) t.same(shown(sums, series), shown(one, series));
+  const rest = (metrics: Metrics): unknown[] => {
+    const seen: unknown[] = [];
+    metrics.eachRefused((...count) => seen.push(count));
+    metrics.eachRetryDenied((...count) => seen.push(count));
+    return seen;
+  };
+  t.same(rest(sums), rest(one));
+  for (const other of others) t.same(other.takeCounts(), { series: [], refused: [], retriesDenied: [0, 0] });
+});
+
+t.test('a thread that counts more kinds of outcomes than it has room for gives away what it has', async (t) => {
+  const sums = new Metrics(4);
+  const other = beside(sums);
+  const series = sums.internSeries(labels('v1'));
+  const statuses = Array.from({ length: 400 }, (_, i) => 100 + i);
+  for (const status of statuses) {
+    other.recordRequest({ series, status, reason: null, durationMs: 1, grpcStatus: GRPC_STATUSES[0]! });
+  }
+  sums.addCounts(other.takeCounts());
+  let count = 0;
+  sums.eachCountOf(series, (_code, _reason, each) => (count += each));
+  let calls = 0;
+  sums.eachCallOf(series, (_code, _reason, _status, each) => (calls += each));
+  t.same([count, calls, sums.totals(series).buckets[0]], [400, 400, 400]);
+});
+
+t.test('a slot that is given to another series in between is counted for the one that it was', async (t) => {
+  let nowMs = 0;
+  const sums = new Metrics(1, () => nowMs);
+  const other = beside(sums);
+  sums.beginCompile();
+  const before = sums.internSeries(labels('v1'));
+  sums.endCompile();
+  other.recordRequest({ series: before, status: 200, reason: null, durationMs: 1 });
+  sums.beginCompile();
+  sums.endCompile();
+  nowMs = 3_600_000;
+  sums.beginCompile();
+  sums.expire();
+  const after = sums.internSeries(labels('v2'));
+  sums.endCompile();
+  t.not(after, before);
+  other.recordRequest({ series: after, status: 201, reason: null, durationMs: 1 });
+  sums.addCounts(other.takeCounts());
+  t.same(counts(sums), [`${after} 201  1`, `${sums.otherSeries} 200  1`].sort());
 });

@@ -178,6 +178,10 @@ claims:
     - name: SIDEROUTE_DRAIN_TIMEOUT
       value: {{ .drainTimeout }}
     {{- end }}
+    {{- if ne (toString .workers) "1" }}
+    - name: SIDEROUTE_WORKERS
+      value: {{ .workers | quote }}
+    {{- end }}
     {{- range $name, $value := .env }}
     - name: {{ $name }}
       value: {{ include "sideroute.text" $value | quote }}

@@ -1,0 +1,46 @@
+/**
+ * What the native engine of one worker is told of the settings: of limits that hold for a backend, its part.
+ *
+ * Stage before: the settings. Stage after: `engines.ts` in the main thread, `proxy-worker.ts` in the others.
+ */
+import type { HttpEngineSettings } from '../addon/http-engine.ts';
+import type { ProxySettings } from '../config/settings.ts';
+import { ProxyError } from '../errors.ts';
+
+/** Limits of each backend that workers divide between them, and their flags. */
+const DIVIDED = {
+  maxUpstreamConnections: '--max-upstream-connections',
+  maxQueuedRequests: '--max-queued-requests',
+  maxMirrors: '--max-mirrors',
+} as const;
+
+/** `worker`: counted from 0. The parts of all workers come to the whole. */
+export function engineSettings(settings: ProxySettings, worker: number, workers: number): HttpEngineSettings {
+  const part = (limit: number): number => Math.floor(limit / workers) + (worker < limit % workers ? 1 : 0);
+  const { maxHeadBytes, maxHeaderFields, connectTimeoutMs, queueTimeoutMs, mirrorTimeoutMs } = settings;
+  const { retryBudgetPercent, retryBudgetReserve } = settings;
+  return {
+    ...{ maxHeadBytes, maxHeaderFields, connectTimeoutMs, queueTimeoutMs, mirrorTimeoutMs },
+    ...{ retryBudgetPercent, retryBudgetReserve },
+    maxUpstreamConnections: part(settings.maxUpstreamConnections),
+    maxQueuedRequests: part(settings.maxQueuedRequests),
+    maxMirrors: part(settings.maxMirrors),
+  };
+}
+
+/** @throws ProxyError `workers` when something does not work with so many */
+export function checkWorkers(settings: ProxySettings, workers: number): void {
+  if (workers === 1) return;
+  if (settings.engine === 'uws') {
+    throw new ProxyError('workers', '--engine uws has one thread: it works with --workers 1 alone');
+  }
+  for (const [key, flag] of Object.entries(DIVIDED)) {
+    const limit = settings[key as keyof typeof DIVIDED];
+    if (limit > 0 && limit < workers) {
+      throw new ProxyError(
+        'workers',
+        `${flag} ${limit} is less than --workers ${workers}, which divide it: one of them would have none`,
+      );
+    }
+  }
+}

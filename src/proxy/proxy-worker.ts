@@ -1,0 +1,230 @@
+/**
+ * A further worker of the sidecar (`--workers`): a thread with a loop, listeners, an engine and a table of its own, which serves its part of
+ * the connections. It is told what to serve and what is known of addresses; it counts for itself and is asked for what it has counted.
+ *
+ * Stage before: `worker-pool.ts`, in the main thread, by the messages of `worker-messages.ts`. Stage after: the backends. Kept lean: each
+ * module that is loaded here is there once more for each worker.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { loadNative, type Acceptor } from '../addon/binding.ts';
+import { everyState, readDetections, readTunnels } from '../addon/engine-state.ts';
+import type { Outcome } from '../engine/engine.ts';
+import { frontendsInUse } from '../engine/frontends-in-use.ts';
+import { createNativeEngine } from '../engine/native/native-engine.ts';
+import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
+import { AccessLog } from '../observe/access-log.ts';
+import { FollowedSlots } from '../observe/followed-slots.ts';
+import { connectionIncidents, IncidentLog } from '../observe/incidents.ts';
+import { MAX_SERIES, Metrics } from '../observe/metrics.ts';
+import type { LogFields } from '../log.ts';
+import { decide } from '../routing/decide.ts';
+import { Slicer } from '../slices.ts';
+import { FollowedTables } from './followed-tables.ts';
+import { tellInterest } from './interest.ts';
+import type { Answers, FromWorker, Question, Questions, ToWorker, WorkerOrder } from './worker-messages.ts';
+
+/** Of counts in one message: less than a millisecond of work. */
+const SERIES_PER_PIECE = 64;
+
+const order = workerData as WorkerOrder;
+const port = parentPort!;
+
+function say(message: FromWorker): void {
+  port.postMessage(message);
+}
+
+function warn(message: string, fields: LogFields = {}): void {
+  say({ kind: 'warn', message, fields });
+}
+
+const native = loadNative();
+native.shareLimits(order.workers);
+const slicer = new Slicer();
+const accessLog = new AccessLog(order.accessLog);
+const tables = new FollowedTables(accessLog);
+const metrics: Metrics = new Metrics(MAX_SERIES, undefined, {
+  slots: () => new FollowedSlots(MAX_SERIES, sayCounts),
+  onFull: sayCounts,
+});
+const incidents = new IncidentLog({ warn });
+const engine = createNativeEngine(
+  {
+    decide: (frontend, request) => decide(tables.current, frontend, request),
+    onOutcome: (outcome) => {
+      metrics.recordRequest(outcome);
+      if (outcome.reason !== null) onReason(outcome.reason, outcome);
+    },
+    onMirror: (outcome) => metrics.recordMirror(outcome),
+    onRefused,
+  },
+  { ...order.engine, accessLog: accessLog.native },
+);
+let acceptor: Acceptor | null = null;
+
+if (order.memory !== null) {
+  const { bytes, usage, statistics, countsSockets } = order.memory;
+  const onOverload = (overloaded: boolean): void => say({ kind: 'overload', overloaded });
+  native.guardMemory({ bytes, usage, statistics, countsSockets, onOverload });
+}
+
+function sayCounts(): void {
+  say({ kind: 'counts', counts: metrics.takeCounts() });
+}
+
+/** The main thread knows the labels of the series. */
+function onReason(reason: RequestReason, { status, grpcStatus, series }: Outcome): void {
+  if (REQUEST_REASONS[reason].source === 'route') return;
+  incidents.record('request not answered by a backend', reason, () => ({
+    status,
+    ...(grpcStatus == null ? {} : { grpcStatus }),
+    series,
+  }));
+}
+
+function onRefused(frontend: number, reason: RequestReason): void {
+  metrics.recordRefused(reason);
+  incidents.record('request refused', reason, () => ({
+    parent: tables.current.frontends[frontend]?.source.key ?? null,
+  }));
+}
+
+function listen(listen: Questions['listen']): null {
+  const { onDropped, onPaused } = connectionIncidents(incidents, () => ({
+    maxConnections: acceptor?.counters().maxConnections ?? null,
+  }));
+  acceptor = native.createAcceptor({
+    ...order.acceptor,
+    ...{ listen, portSharing: 'join', engine: engine.handle, accessLog: accessLog.native, onDropped },
+    onPaused: (limit) => {
+      onPaused(limit);
+      say({ kind: 'paused', limit });
+    },
+    onError: (error) => warn('a connection could not be handed over', { error: String(error) }),
+  });
+  acceptor.setFrontends(tables.addresses);
+  // What loading has left behind is as much as what is kept, and a worker that waits is to be small.
+  native.returnMemory();
+  return null;
+}
+
+async function compile({ drop, frontendsInUse: wanted }: Questions['compile']): Promise<Answers['compile']> {
+  await slicer.run(tables.compile());
+  const dropped = drop.filter((id) => engine.dropBackend(id));
+  return { dropped, frontendsInUse: wanted ? [...frontendsInUse([engine], acceptor)] : [] };
+}
+
+async function useTable(): Promise<null> {
+  engine.forget(false);
+  await slicer.run(tellInterest(engine, tables.current));
+  return null;
+}
+
+async function collect(): Promise<Answers['collect']> {
+  const { series, ...others } = metrics.takeCounts();
+  say({ kind: 'counts', counts: { series: [], ...others } });
+  for (let at = 0; at < series.length; at += SERIES_PER_PIECE) {
+    const counts = { series: series.slice(at, at + SERIES_PER_PIECE), refused: [], retriesDenied: [] };
+    say({ kind: 'counts', counts });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return {
+    acceptor: acceptor?.counters() ?? null,
+    engine: engine.counters(),
+    http2: engine.http2Counters(),
+    upstreams: engine.upstreams(),
+    memory: native.memory(),
+    accessLog: accessLog.counters(),
+  };
+}
+
+function connections(): Answers['connections'] {
+  const all = acceptor;
+  return {
+    detections: all === null ? [] : [...everyState((after, max) => readDetections(all.detections(after, max)))],
+    tunnels: all === null ? [] : [...everyState((after, max) => readTunnels(all.tunnels(after, max)))],
+    downstream: [...everyState((after, max) => engine.downstreamConnections(after, max))],
+    upstream: [...everyState((after, max) => engine.upstreamConnections(after, max))],
+  };
+}
+
+async function close(): Promise<null> {
+  acceptor?.close();
+  await engine.close();
+  accessLog.close();
+  return null;
+}
+
+/** What is told of configurations is done in its order, each when the one before is done; the rest at once. */
+let configuring: Promise<unknown> = Promise.resolve();
+function inTurn<T>(step: () => T | Promise<T>): Promise<T> {
+  const done = configuring.then(step);
+  configuring = done.catch(() => undefined);
+  return done;
+}
+
+/** Nobody is told of a failure: the thread ends, and the process with it. */
+function must(done: Promise<unknown>): void {
+  done.catch((error: unknown) => {
+    setImmediate(() => {
+      throw error;
+    });
+  });
+}
+
+const ANSWERS: { [Kind in Question]: (value: Questions[Kind]) => Answers[Kind] | Promise<Answers[Kind]> } = {
+  compile: (value) => inTurn(() => compile(value)),
+  serve: () =>
+    inTurn(() => {
+      tables.serve();
+      return useTable();
+    }),
+  settle: () =>
+    inTurn(() => {
+      tables.settle();
+      return null;
+    }),
+  ...{ listen, collect, connections, close },
+};
+
+async function answer(kind: Question, ask: number, value: unknown): Promise<void> {
+  try {
+    say({ kind: 'answer', ask, value: await (ANSWERS[kind] as (value: unknown) => unknown)(value) });
+  } catch (error) {
+    say({ kind: 'failed', ask, error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+function hear(message: ToWorker): void {
+  switch (message.kind) {
+    case 'begin':
+      must(inTurn(() => tables.begin()));
+      break;
+    case 'part':
+      must(inTurn(() => tables.add(message.part)));
+      break;
+    case 'abandon':
+      must(inTurn(() => (tables.abandon() ? useTable() : null)));
+      break;
+    case 'frontends':
+      tables.addresses = message.addresses;
+      acceptor?.setFrontends(message.addresses);
+      break;
+    case 'backend':
+      if (tables.setBackend(message.backend)) engine.forget(true);
+      break;
+    case 'accessLog':
+      accessLog.setMode(message.mode);
+      break;
+    case 'closeSomeIdle':
+      acceptor?.closeSomeIdle();
+      break;
+    case 'drain':
+      void engine.drain(message.timeoutMs);
+      break;
+    default:
+      void answer(message.kind, message.ask, message.value);
+  }
+}
+
+port.on('message', hear);
+say({ kind: 'ready' });

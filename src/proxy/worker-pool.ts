@@ -1,0 +1,239 @@
+/**
+ * The further workers of the sidecar (`--workers`), from the main thread, which is a worker, too, and the only one that reads routes, resolves
+ * names, logs and answers: the others are told what to serve and asked for what they have counted.
+ *
+ * Stage before: the composition root. Stage after: `worker-link.ts`, for each of them. Loaded when there is more than one worker.
+ */
+import type { AccessLogMode } from '../addon/access-log.ts';
+import type { FrontendAddress, ListenAddress } from '../addon/binding.ts';
+import type { MemoryLimit } from '../addon/memory-limit.ts';
+import type { Attachment } from '../config/attachment.ts';
+import type { ProxySettings } from '../config/settings.ts';
+import type { LogFields, Logger } from '../log.ts';
+import { seriesFields } from '../observe/incidents.ts';
+import type { MemoryWatch } from '../observe/memory-watch.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { seriesKey } from '../observe/series-slots.ts';
+import type { Backend } from '../routing/decision.ts';
+import type { Steps } from '../slices.ts';
+import { engineSettings } from './engine-settings.ts';
+import { allFigures, type OwnFigures } from './figures.ts';
+import { WorkerLink, type WorkerLinkOptions } from './worker-link.ts';
+import type { ConfigurationPart, ToWorker, WorkerConnections, WorkerFigures } from './worker-messages.ts';
+
+/** Of a configuration in one message: less than a millisecond of work for either side. */
+const RULES_PER_PART = 32;
+const ENTRIES_PER_PART = 128;
+/** Who asks for figures waits for so long; what comes later is counted the next time. */
+const FIGURES_WITHIN_MS = 2_000;
+/** What is to be logged at the end is waited for a second in each thread. */
+const CLOSE_WITHIN_MS = 1_500;
+/** A connection that waits for a request gives way after a second; by then those that were too young have grown old enough. */
+const CLOSE_IDLE_AGAIN_MS = 1_100;
+
+export interface WorkerPoolOptions {
+  /** The main thread included. */
+  readonly workers: number;
+  readonly settings: ProxySettings;
+  readonly memoryLimit: MemoryLimit | null;
+  readonly accessLog: AccessLogMode;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly memory: Pick<MemoryWatch, 'overloaded'>;
+  readonly frontendId: (key: string) => number;
+  readonly backends: { readonly current: readonly Backend[]; readonly surplusIds: readonly number[] };
+  /** Has reached a limit, and connections of this thread only wait. */
+  readonly closeSomeIdle: () => void;
+  /** The process cannot go on. */
+  readonly onDeath: (worker: number, error: Error) => void;
+}
+
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions;
+  readonly #links: readonly WorkerLink[];
+  /** By worker; null: not told yet. */
+  readonly #figures: (WorkerFigures | null)[];
+  /** Of the answers to the last configuration. */
+  #frontendsInUse: ReadonlySet<number> = new Set();
+  #dropped: ReadonlySet<number> = new Set();
+
+  private constructor(options: WorkerPoolOptions) {
+    const { workers, settings, memoryLimit, accessLog } = options;
+    const { detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs } = settings;
+    const acceptor = { detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs };
+    this.#options = options;
+    const numbers = Array.from({ length: workers - 1 }, (_, index) => index + 1);
+    this.#links = numbers.map(
+      (number) =>
+        new WorkerLink({
+          number,
+          order: {
+            workers,
+            engine: engineSettings(settings, number, workers),
+            acceptor,
+            memory: memoryLimit,
+            accessLog,
+          },
+          onMessage: (message) => this.#hear(number, message),
+          onDeath: (error) => options.onDeath(number, error),
+        }),
+    );
+    this.#figures = numbers.map(() => null);
+  }
+
+  /** Rejects when one of them ends before it is loaded. */
+  static async start(options: WorkerPoolOptions): Promise<WorkerPool> {
+    const pool = new WorkerPool(options);
+    await Promise.all(pool.#links.map(({ ready }) => ready));
+    return pool;
+  }
+
+  /** Rejects when an address cannot be bound. */
+  async listen(addresses: readonly ListenAddress[]): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.ask('listen', addresses)));
+  }
+
+  /** Every other worker has compiled `attachment` when this ends. Throws when one of them cannot. */
+  *prepare(attachment: Attachment): Steps<void> {
+    this.#say({ kind: 'begin' });
+    for (const part of this.#parts(attachment)) {
+      this.#say({ kind: 'part', part });
+      yield;
+    }
+    const drop = this.#options.backends.surplusIds;
+    const asked = this.#links.map((link) => link.ask('compile', { drop, frontendsInUse: true }));
+    yield Promise.all(asked).then((answers) => {
+      this.#frontendsInUse = new Set(answers.flatMap(({ frontendsInUse }) => frontendsInUse));
+      this.#dropped = new Set(drop.filter((id) => answers.every(({ dropped }) => dropped.includes(id))));
+    });
+  }
+
+  /** What was prepared decides in every other worker when this resolves. */
+  async serve(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.ask('serve', null)));
+  }
+
+  /** What was prepared is not wanted: what decided before decides again. */
+  abandon(): void {
+    this.#say({ kind: 'abandon' });
+  }
+
+  /** Everything said so far has been done. Never rejects: who cannot has ended, and the process with it. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.ask('settle', null).catch(() => undefined)));
+  }
+
+  setFrontends(addresses: readonly FrontendAddress[]): void {
+    this.#say({ kind: 'frontends', addresses });
+  }
+
+  setBackend(backend: Backend): void {
+    this.#say({ kind: 'backend', backend });
+  }
+
+  setAccessLog(mode: AccessLogMode): void {
+    this.#say({ kind: 'accessLog', mode });
+  }
+
+  /** Of connections that were open when the last configuration was prepared. */
+  get frontendsInUse(): ReadonlySet<number> {
+    return this.#frontendsInUse;
+  }
+
+  /** Every other worker has let go of the backend, when the last configuration was prepared. */
+  hasDropped(backend: number): boolean {
+    return this.#dropped.has(backend);
+  }
+
+  /** Asks for figures, and adds what has been counted to the metrics. Never rejects. */
+  async refresh(): Promise<void> {
+    const all = this.#links.map(async (link, index) => {
+      this.#figures[index] = await link.ask('collect', null);
+    });
+    const late = new Promise<void>((resolve) => setTimeout(resolve, FIGURES_WITHIN_MS).unref());
+    await Promise.race([Promise.allSettled(all), late]);
+  }
+
+  /** With those of this thread: of all workers, as of the last refresh. */
+  figuresWith(own: OwnFigures): OwnFigures & { readonly refresh: () => Promise<void> } {
+    const all = allFigures(own, () => this.#figures.filter((figures) => figures !== null));
+    return { ...all, refresh: () => this.refresh() };
+  }
+
+  /** By worker, from 1; of one that does not answer nothing. */
+  async connections(): Promise<(readonly [worker: number, connections: WorkerConnections])[]> {
+    const all = this.#links.map(async (link) => [link.number, await link.ask('connections', null)] as const);
+    const settled = await Promise.allSettled(all);
+    return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+
+  /** An acceptor has paused: what only waits in others makes room for it. `worker`: its own. */
+  makeRoom(worker: number): void {
+    const close = (): void => {
+      if (worker !== 0) this.#options.closeSomeIdle();
+      for (const link of this.#links) if (link.number !== worker) link.say({ kind: 'closeSomeIdle' });
+    };
+    close();
+    setTimeout(close, CLOSE_IDLE_AGAIN_MS).unref();
+  }
+
+  drain(timeoutMs: number): void {
+    this.#say({ kind: 'drain', timeoutMs });
+  }
+
+  /** Closes everything they have. Never rejects. */
+  async close(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.close(CLOSE_WITHIN_MS)));
+  }
+
+  #say(message: ToWorker): void {
+    for (const link of this.#links) link.say(message);
+  }
+
+  #hear(worker: number, message: Parameters<WorkerLinkOptions['onMessage']>[0]): void {
+    const { metrics, logger, memory } = this.#options;
+    switch (message.kind) {
+      case 'counts':
+        metrics.addCounts(message.counts);
+        break;
+      case 'warn':
+        logger.warn(message.message, { ...this.#described(message.fields), worker });
+        break;
+      case 'overload':
+        memory.overloaded(worker, message.overloaded);
+        break;
+      case 'paused':
+        if (message.limit === 'connections') this.makeRoom(worker);
+        break;
+    }
+  }
+
+  /** A worker knows a series by its id alone. */
+  #described({ series, ...fields }: LogFields): LogFields {
+    if (typeof series !== 'number') return fields;
+    return { ...fields, ...seriesFields(this.#options.metrics.totals(series).labels) };
+  }
+
+  /** What a worker needs of a configuration, in pieces. Of opaque frontends it needs nothing: they are not compiled. */
+  *#parts(attachment: Attachment): Generator<ConfigurationPart> {
+    const { metrics, backends, frontendId } = this.#options;
+    for (const services of chunks([...attachment.services.values()], ENTRIES_PER_PART)) yield { services };
+    for (const some of chunks(backends.current, ENTRIES_PER_PART)) yield { backends: some };
+    for (const ids of chunks(metrics.series, ENTRIES_PER_PART)) {
+      yield { series: ids.map((id) => [seriesKey(metrics.totals(id).labels), id] as const) };
+    }
+    const routed = attachment.frontends.filter(({ mode }) => mode === 'http');
+    for (const [frontend, { rules: all, ...rest }] of routed.entries()) {
+      yield { frontends: [{ ...rest, id: frontendId(rest.key) }] };
+      for (const some of chunks(all, RULES_PER_PART)) {
+        // Of a route nothing but what its rules are ranked and labelled by.
+        const rules = some.map(({ route, rule }) => ({ route: { ...route, rules: [], parentRefs: [] }, rule }));
+        yield { rules: { frontend, rules } };
+      }
+    }
+  }
+}
+
+function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
+}
