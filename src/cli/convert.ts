@@ -6,7 +6,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
-import { convert, type Conversion } from '../convert/convert.ts';
+import type { Conversion } from '../convert/convert.ts';
 import { ProxyError } from '../errors.ts';
 import { yamlText } from '../export/config-maps.ts';
 import { problemText } from '../gateway-api/problem-text.ts';
@@ -44,7 +44,10 @@ export function registerConvert(program: Command): void {
           `${options.filename.join(', ')}: no file there ends in .yaml, .yml or .json`,
         );
       }
-      const conversion = convert(await readInput(files), options.namespace);
+      const inputs = await readInput(files);
+      // No other command needs it.
+      const { convert } = await import('../convert/convert.ts');
+      const conversion = convert(inputs, options.namespace);
       report(conversion, options.quiet === true);
       writeOutput(options.output === 'json' ? jsonText(conversion) : manifestText(conversion));
     });

@@ -1,5 +1,5 @@
 /** A sidecar that has died is back as soon as its code is loaded, which is most of its start: it loads what it needs and no more. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -15,7 +15,15 @@ const INPUTS = new Map(
   Object.entries(JSON.parse(readFileSync(join(DIRECTORY, 'inputs.json'), 'utf8')) as Record<string, string[]>),
 );
 
-/** Sources of the scripts that a sidecar has run by the time it is ready; Node writes those down when it ends. */
+/** Sources of the scripts that a process has run, which Node has written down. */
+function sourcesIn(coverage: string): string[] {
+  return readdirSync(coverage).flatMap((file) => {
+    const { result } = JSON.parse(readFileSync(join(coverage, file), 'utf8')) as { result: { url: string }[] };
+    return result.flatMap(({ url }) => INPUTS.get(url.slice(url.indexOf(BUNDLE) + BUNDLE.length)) ?? []);
+  });
+}
+
+/** Of a sidecar by the time it is ready. */
 async function loaded(...flags: readonly string[]): Promise<string[]> {
   const [routes, coverage] = [temporaryDirectory(), temporaryDirectory()];
   t.teardown(routes.remove);
@@ -30,10 +38,7 @@ async function loaded(...flags: readonly string[]): Promise<string[]> {
   await waitForLine(sidecar, /"message":"ready"/);
   sidecar.kill('SIGTERM');
   await once(sidecar, 'exit');
-  return readdirSync(coverage.path).flatMap((file) => {
-    const { result } = JSON.parse(readFileSync(join(coverage.path, file), 'utf8')) as { result: { url: string }[] };
-    return result.flatMap(({ url }) => INPUTS.get(url.slice(url.indexOf(BUNDLE) + BUNDLE.length)) ?? []);
-  });
+  return sourcesIn(coverage.path);
 }
 
 const OTHERS =
@@ -98,4 +103,21 @@ t.test('with the engine uws it loads what that stands on', { skip: withoutUws },
     scripts.some((path) => path === 'src/engine/uws/uws-engine.ts'),
     `${scripts.length} scripts`,
   );
+});
+
+t.test('what convert is made of is loaded by convert alone', async (t) => {
+  const isConvert = (path: string): boolean => path.startsWith('src/convert/');
+  for (const [input, isLoaded] of [
+    [['check', '-'], false],
+    [['convert'], true],
+  ] as const) {
+    const coverage = temporaryDirectory();
+    t.teardown(coverage.remove);
+    const env = { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: coverage.path };
+    const [node, ...program] = SIDEROUTE;
+    spawnSync(node, [...program, ...input], { env, input: 'kind: Pod\nmetadata: { name: x }\n' });
+    const sources = sourcesIn(coverage.path);
+    t.ok(sources.includes('src/command-line.ts'), `${sources.length} sources of ${input[0]}`);
+    t.equal(sources.some(isConvert), isLoaded, input[0]);
+  }
 });

@@ -81,7 +81,10 @@ function rewritten(match: MatchDocument, to: string | undefined, path: string): 
 }
 
 /** Null: no rule matches, which is 404. */
-export function referenceOutcome(rules: readonly HttpDocument[], request: Request): Outcome | null {
+export function referenceOutcome(
+  rules: readonly Pick<HttpDocument, 'match' | 'rewrite'>[],
+  request: Request,
+): Outcome | null {
   for (const [rule, { match, rewrite }] of rules.entries()) {
     const found = (match ?? [{}]).find((each) => matchesRequest(each, request));
     if (found !== undefined) return { rule, path: rewritten(found, rewrite?.uri, request.path) };
