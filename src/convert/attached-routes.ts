@@ -42,7 +42,14 @@ export function attachedRoutes(
         (entry) =>
           (entry.port === null || entry.port === port) && (entry.namespace === null || entry.namespace === client),
       );
-      const ordered = inGatewayOrder(withoutNegations(concerned, findings), findings);
+      const plain = withoutNegations(concerned, findings);
+      const ordered = plain === null ? null : inGatewayOrder(plain, findings);
+      if (ordered === null) {
+        const why = `the rules for Service ${shown} have more matches than can be put in order: write them for fewer, or by hand`;
+        findings.error('too-large', source.spec, '', why);
+        for (const { origin } of concerned) reached.add(origin);
+        return [];
+      }
       for (const { origin } of ordered) reached.add(origin);
       const rules = rulesOf(ordered, port);
       if (rules.length === 0) continue;

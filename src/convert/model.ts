@@ -34,6 +34,9 @@ export interface Origin {
   readonly action: (port: number | null) => Action;
 }
 
+/** In one list: more than any VirtualService needs, and done in seconds, though each is compared with each. */
+export const MAX_ENTRIES = 4000;
+
 export interface Entry {
   readonly guard: Guard;
   /** Requests of `guard` that it does not take. */

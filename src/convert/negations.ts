@@ -6,17 +6,23 @@
  */
 import type { Findings } from './findings.ts';
 import { covers, intersect, type Guard } from './guards.ts';
-import type { Entry } from './model.ts';
+import { MAX_ENTRIES, type Entry } from './model.ts';
 import { isSayable } from './rewrites.ts';
 
-/** The same behaviour without `excludes`. What cannot be said is reported. */
-export function withoutNegations(entries: readonly Entry[], findings: Findings): Entry[] {
-  let rest: Entry[] = [];
+/**
+ * The same behaviour without `excludes`, and without entries that earlier ones leave nothing for. What cannot be said is reported.
+ * Null: there are too many; what is repeated doubles with each of them at worst.
+ */
+export function withoutNegations(entries: readonly Entry[], findings: Findings): Entry[] | null {
+  if (entries.length > MAX_ENTRIES) return null;
+  let rest: readonly Entry[] = [];
   for (const entry of entries.toReversed()) {
     const repeated = entry.excludes.flatMap((excluded) => repeatFor(entry, excluded, rest, findings));
-    rest = withoutCovered([...repeated, { ...entry, excludes: [] }, ...rest]);
+    if (repeated.length + rest.length > MAX_ENTRIES) return null;
+    const before = withoutCovered([...repeated, { ...entry, excludes: [] }], []);
+    rest = [...before, ...withoutCovered(rest, before)];
   }
-  return rest;
+  return [...rest];
 }
 
 function repeatFor(entry: Entry, excluded: Guard, rest: readonly Entry[], findings: Findings): Entry[] {
@@ -53,12 +59,12 @@ function repeatFor(entry: Entry, excluded: Guard, rest: readonly Entry[], findin
   return repeated;
 }
 
-/** Without entries that an earlier one leaves nothing for. */
-export function withoutCovered(entries: readonly Entry[]): Entry[] {
+/** Those for which `before` leaves something, and where that is empty, those that come before them. */
+function withoutCovered(entries: readonly Entry[], before: readonly Entry[]): Entry[] {
   const kept: Entry[] = [];
   for (const entry of entries) {
-    const isCovered = kept.some((earlier) => earlier.excludes.length === 0 && covers(earlier.guard, entry.guard));
-    if (!isCovered) kept.push(entry);
+    const earlier = before.length === 0 ? kept : before;
+    if (!earlier.some(({ guard }) => covers(guard, entry.guard))) kept.push(entry);
   }
   return kept;
 }

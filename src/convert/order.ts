@@ -16,8 +16,11 @@ import { covers, disjoint, strengthen, type Guard } from './guards.ts';
 import type { Entry } from './model.ts';
 import { isSayable } from './rewrites.ts';
 
-/** More than any VirtualService needs, and soon done. */
-const MAX_ENTRIES = 600;
+const MAX_ADDED = 256;
+/** Pairs that overlap are looked at again after each addition, and each time all entries before them: a second's work. */
+const MAX_VISITS = 2_000_000;
+/** Pairs that are told one by one. */
+const MAX_TOLD = 50;
 
 const SAME_ROUTE = { kind: 'HTTPRoute', creationTimestamp: null, namespace: '', name: '' };
 
@@ -28,18 +31,23 @@ function compareGuards(a: Guard, b: Guard): number {
   return compareMatches(ranked(a), ranked(b));
 }
 
-/** The same entries in their order, with those added that keep it. Pairs of which that cannot be said are reported. */
-export function inGatewayOrder(entries: readonly Entry[], findings: Findings): Entry[] {
+/**
+ * The same entries in their order, with those added that keep it. Pairs of which that cannot be said are reported. Null: there are too many.
+ */
+export function inGatewayOrder(entries: readonly Entry[], findings: Findings): Entry[] | null {
   const ordered = [...entries];
   const reported = new Set<string>();
+  const work = { visits: 0 };
   for (let later = 1; later < ordered.length; later++) {
     for (let earlier = later - 1; earlier >= 0; earlier--) {
-      const added = needed(ordered, earlier, later);
+      const added = needed(ordered, earlier, later, work);
+      if (work.visits > MAX_VISITS) return null;
       if (added === null) continue;
-      if (ordered.length >= MAX_ENTRIES || !isWritable(added)) {
+      if (!isWritable(added)) {
         report(ordered[earlier]!, ordered[later]!, reported, findings);
         continue;
       }
+      if (ordered.length - entries.length >= MAX_ADDED) return null;
       // Behind the one it is a part of: there it changes nothing for those who look for the first that fits.
       ordered.splice(earlier + 1, 0, added);
       // It may win over those before it; whatever stands from here on is looked at again.
@@ -51,11 +59,12 @@ export function inGatewayOrder(entries: readonly Entry[], findings: Findings): E
 }
 
 /** The part of the earlier entry that keeps its place before the later one; null when the order holds as it is. */
-function needed(entries: readonly Entry[], earlier: number, later: number): Entry | null {
+function needed(entries: readonly Entry[], earlier: number, later: number, work: { visits: number }): Entry | null {
   const [first, second] = [entries[earlier]!, entries[later]!];
   if (isAlike(first, second)) return null;
-  if (compareGuards(second.guard, first.guard) >= 0 || disjoint(first.guard, second.guard)) return null;
+  if (disjoint(first.guard, second.guard) || compareGuards(second.guard, first.guard) >= 0) return null;
   const guard = strengthen(first.guard, second.guard);
+  work.visits += later;
   const holds = entries
     .slice(0, later)
     .some(
@@ -79,6 +88,11 @@ function report(first: Entry, second: Entry, reported: Set<string>, findings: Fi
   if (reported.has(key)) return;
   reported.add(key);
   const { fields } = first.origin;
+  if (reported.size > MAX_TOLD) {
+    const why = `and more such pairs than ${MAX_TOLD}: split the rules by hand`;
+    findings.differs('order-differs', fields, '', why);
+    return;
+  }
   findings.differs(
     'order-differs',
     fields,

@@ -33,8 +33,21 @@ export interface Head {
   readonly rest: 'any' | 'nothing' | 'unknown';
 }
 
+const heads = new Map<string, Head>();
+/** Of the expressions of one input, which are compared with each other. */
+const HEADS_KEPT = 16_384;
+
 /** The literal beginning of an expression. */
 export function headOf(regex: string): Head {
+  const known = heads.get(regex);
+  if (known !== undefined) return known;
+  const head = readHead(regex);
+  if (heads.size >= HEADS_KEPT) heads.clear();
+  heads.set(regex, head);
+  return head;
+}
+
+function readHead(regex: string): Head {
   if (regex.includes('|')) return { text: '', rest: 'unknown' };
   let text = '';
   let at = 0;

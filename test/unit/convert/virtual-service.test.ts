@@ -362,3 +362,20 @@ t.test('kinds of a mesh without a counterpart, and unknown fields, are told', as
   const { told: unknown, conversion } = one({ websocketUpgrade: true });
   t.same([unknown, conversion.documents], [['unknown-field spec.http[0].websocketUpgrade'], []]);
 });
+
+t.test('more than can be put in order is refused, and soon', async (t) => {
+  const negated = Array.from({ length: 40 }, (_, index) => ({
+    match: [{ headers: { [`a${index}`]: {} }, withoutHeaders: { [`b${index}`]: {} } }],
+    route,
+  }));
+  const mixed = Array.from({ length: 400 }, (_, index) => ({
+    match: [{ headers: { [`h${index % 7}`]: { exact: String(index) }, ...(index % 2 ? { g: {} } : {}) } }],
+    route,
+  }));
+  for (const rules of [[...negated, { route }], mixed]) {
+    const conversion = converted([service('web'), virtualService(rules)]);
+    t.same([told(conversion), conversion.documents], [['too-large spec'], []]);
+  }
+  const many = Array.from({ length: 600 }, (_, index) => ({ match: [{ uri: { prefix: `/${index}/` } }], route }));
+  t.same(told(converted([service('web'), virtualService(many)])), []);
+});
