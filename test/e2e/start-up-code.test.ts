@@ -76,12 +76,13 @@ const HEAVY = [
 t.test('of Node it loads nothing that it does not use', async (t) => {
   const routes = temporaryDirectory();
   t.teardown(routes.remove);
-  const script = 'ip link set lo up && exec "$0" "$@"';
+  // A test gives its children the loader that it has itself, whatever `env` says; env(1) takes it away again.
+  const script = 'ip link set lo up && exec env NODE_OPTIONS="$PRELOAD" "$0" "$@"';
   const preload = `data:text/javascript,import {writeSync} from 'node:fs';process.on('exit',()=>writeSync(1,process.moduleLoadList.join(';')))`;
   const args = ['proxy', '--routes', routes.path, '--drain-timeout', '0s'];
   const sidecar = spawn('unshare', ['--net', 'sh', '-c', script, ...SIDEROUTE, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_OPTIONS: `--import "${preload}"` },
+    env: { ...process.env, PRELOAD: `--import "${preload}"` },
   });
   t.teardown(() => sidecar.kill('SIGKILL'));
   let output = '';
