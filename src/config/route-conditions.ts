@@ -117,6 +117,8 @@ function reportConflict(route: RouteResource, parent: ParentRef, { lost }: Confl
   warn(progress, route, parent.path, 'route-conflict', message);
 }
 
+const UNROUTED = { missing: 'connections to it pass unrouted', pending: 'connections to it pass unrouted' };
+
 /** Parts of a route that answer with an error, by their paths. */
 interface Drops {
   readonly rules: readonly string[];
@@ -144,8 +146,6 @@ function reportAcceptance(
   }
   const ignored = conflict === null ? '' : `; ignored on ${conflict.lost.map(describeLost).join(', ')}`;
   const message = `${describeScope(claim, progress.namespace)}${ignored}`;
-  const consequence = 'connections to it pass unrouted';
-  const consequences = { missing: consequence, pending: consequence };
   addCondition(
     progress,
     route,
@@ -154,7 +154,7 @@ function reportAcceptance(
     // The parent of a route for others is not looked up here.
     claim.scope === 'elsewhere'
       ? null
-      : { kind: 'parent', reference: { key: claim.service, path: parent.path, consequences } },
+      : { kind: 'parent', reference: { key: claim.service, path: parent.path, consequences: UNROUTED } },
   );
   if (conflict !== null) warn(progress, route, parent.path, 'route-conflict', `the route is${ignored.slice(1)}`);
   return [...drops.rules, ...drops.backends];

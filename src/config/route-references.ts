@@ -49,6 +49,19 @@ export function referencesOf(route: CarriedRoute): RouteReference[] {
   ]);
 }
 
+const consequences = new Map<string, ConditionReference['consequences']>();
+
+/** The same for the same words, of which there are few. */
+function consequencesOf({
+  consequence: missing,
+  meanwhile: pending,
+}: RouteReference): ConditionReference['consequences'] {
+  const words = `${missing} ${pending}`;
+  const known = consequences.get(words) ?? { missing, pending };
+  consequences.set(words, known);
+  return known;
+}
+
 interface Failure {
   readonly reference: RouteReference;
   readonly refusal: BackendRefusal;
@@ -75,8 +88,7 @@ export function judgeReferences(route: CarriedRoute, services: ReadonlyMap<strin
       continue;
     }
     if (!reference.used) continue;
-    const { path, consequence: missing, meanwhile: pending } = reference;
-    open.push({ key: `${key}:${ref.port}`, path, consequences: { missing, pending } });
+    open.push({ key: `${key}:${ref.port}`, path: reference.path, consequences: consequencesOf(reference) });
     if (!services.has(key)) unknown.add(key);
   }
   return { failures, open, unknown: [...unknown] };

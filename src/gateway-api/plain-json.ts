@@ -6,6 +6,7 @@
  * the two.
  */
 import type { Steps } from '../slices.ts';
+import { SharedTexts } from './shared-texts.ts';
 import type { Tree, TreeEntry, TreeScalar } from './tree.ts';
 
 const MAX_DEPTH = 32;
@@ -30,6 +31,9 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]/;
 
 /** Thrown to leave the attempt from any depth; never leaves this file. */
 const NOT_PLAIN = new Error('not plain JSON');
+
+/** Of all documents: they say the same again and again. */
+const texts = new SharedTexts();
 
 /** The tree of `text.slice(start, end)`, one document without its markers; null when it is not plain JSON. */
 export function* readPlainJson(text: string, start: number, end: number): Steps<Tree | null> {
@@ -140,7 +144,7 @@ class JsonReader {
     const inner = this.#text.slice(offset + 1, close);
     if (CONTROL.test(inner)) throw NOT_PLAIN;
     this.#at = close + 1;
-    const value = escaped ? unescaped(inner) : inner;
+    const value = escaped ? unescaped(inner) : texts.of(inner);
     return { type: 'scalar', offset, value, source: value, plain: false };
   }
 

@@ -8,6 +8,7 @@
  * equals the library's to the offset; a test compares the two.
  */
 import type { Steps } from '../slices.ts';
+import { SharedTexts } from './shared-texts.ts';
 import type { Tree, TreeEntry, TreeMap, TreeScalar } from './tree.ts';
 
 const SIMPLE_KEY = /^[A-Za-z][A-Za-z0-9_./-]*$/;
@@ -44,6 +45,9 @@ export function* readPlainYaml(text: string, start: number, end: number): Steps<
     throw error;
   }
 }
+
+/** Of all documents: they say the same again and again. */
+const texts = new SharedTexts();
 
 class PlainReader {
   readonly #text: string;
@@ -235,7 +239,8 @@ class PlainReader {
     const isDash = first === '-' && (source.length === 1 || source.charCodeAt(1) === SPACE);
     if (!PLAIN_START.test(first) || isDash || !PRINTABLE.test(source)) throw OUTSIDE_SUBSET;
     if (source.includes(': ') || source.endsWith(':')) throw OUTSIDE_SUBSET;
-    return { type: 'scalar', offset: at, value: plainValue(source), source, plain: true };
+    const shared = texts.of(source);
+    return { type: 'scalar', offset: at, value: plainValue(shared), source: shared, plain: true };
   }
 }
 
@@ -251,7 +256,7 @@ function quotedScalar(rest: string, quote: string, offset: number): TreeScalar {
   if (close < 0 || !COMMENT_OR_NOTHING.test(rest.slice(close + 1))) throw OUTSIDE_SUBSET;
   const inner = rest.slice(1, close);
   if ((quote === '"' && inner.includes('\\')) || !PRINTABLE.test(inner)) throw OUTSIDE_SUBSET;
-  const value = quote === "'" ? inner.replaceAll("''", "'") : inner;
+  const value = texts.of(quote === "'" ? inner.replaceAll("''", "'") : inner);
   return { type: 'scalar', offset, value, source: value, plain: false };
 }
 

@@ -6,6 +6,7 @@
 import { textOf, type Fields } from './fields.ts';
 import { dnsLabel, dnsSubdomain, groupName, kindName, MAX_ITEMS } from './limits.ts';
 import type { BackendObjectReference, ParentRef } from './types.ts';
+import { sharedPlace } from './shared-texts.ts';
 
 export const GATEWAY_GROUP = 'gateway.networking.k8s.io';
 
@@ -46,7 +47,7 @@ function readParentRef(item: Fields, routeNamespace: string): ParentRef {
     name: item.requiredString('name', dnsSubdomain) ?? '',
     sectionName: item.string('sectionName', dnsSubdomain),
     port: item.port('port'),
-    path: item.path,
+    path: sharedPlace(item.path),
   };
 }
 

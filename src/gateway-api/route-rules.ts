@@ -12,6 +12,7 @@ import { MAX_ITEMS, MAX_WEIGHT, quote, routeHostname, type Check } from './limit
 import { readBackendRef, readParentRefs } from './references.ts';
 import { readRuleName, reportRepeatedRuleNames } from './rule-names.ts';
 import type { BackendRefOf, ParentRef } from './types.ts';
+import { sharedPlace } from './shared-texts.ts';
 
 const SPEC_FIELDS = ['parentRefs', 'hostnames', 'rules', 'useDefaultGateways'];
 
@@ -103,7 +104,7 @@ export function* readRuleParts<Type extends FilterType>(
       ...readBackendRef(backend, routeNamespace, ['weight', 'filters']),
       weight: backend.integer('weight', 0, MAX_WEIGHT) ?? 1,
       filters: own.map(({ filter }) => filter),
-      path: backend.path,
+      path: sharedPlace(backend.path),
     });
   }
   readSessionPersistence(item);

@@ -1,13 +1,15 @@
 /**
  * How late the event loop is. A timer is due every 20 ms, and what it comes later has held up every request; while nothing goes on it is
- * due once a second, so that an idle sidecar sleeps.
+ * due every two seconds, so that an idle sidecar sleeps.
  *
  * Stage before: the event loop. Stage after: `/metrics` and the admin page, each with a recorder of its own.
  */
 
 /** Of a loop that is at work. */
 export const LAG_INTERVAL_MS = 20;
-const IDLE_INTERVAL_MS = 1_000;
+const IDLE_INTERVAL_MS = 2_000;
+/** What was at work may be so again. */
+const PAUSE_MS = 1_000;
 /** Parts of the time of one processor. Not of the loop's own: what others on the machine do would be in that. */
 const BUSY_UTILIZATION = 0.05;
 const QUIET_UTILIZATION = 0.01;
@@ -79,7 +81,7 @@ export interface LoopLagOptions {
   /** Processor time of the process, all threads, in milliseconds. */
   readonly processorMs?: () => number;
   readonly schedule?: (callback: () => void, delayMs: number) => void;
-  /** There has been next to no work for a while. Told once a second for as long as that is so. */
+  /** There has been next to no work for a while. Told again and again for as long as that is so. */
   readonly onQuiet?: () => void;
 }
 
@@ -126,7 +128,7 @@ export class LoopLag {
 
   /** `utilization`: of one processor, since this was called last. */
   #observe(atMs: number, utilization: number): void {
-    if (utilization > BUSY_UTILIZATION) this.#busyUntilMs = atMs + IDLE_INTERVAL_MS;
+    if (utilization > BUSY_UTILIZATION) this.#busyUntilMs = atMs + PAUSE_MS;
     if (utilization > QUIET_UTILIZATION) this.#quietSinceMs = atMs;
     if (atMs >= this.#busyUntilMs && atMs - this.#quietSinceMs >= QUIET_MS) this.#onQuiet();
   }

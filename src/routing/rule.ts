@@ -164,6 +164,21 @@ function refuseRule(rule: RouteRule, labels: SeriesLabels, deps: CompileDeps): R
   return { decision: isEmpty ? { ...decision, grpc: NO_BACKEND_REFS } : decision, message };
 }
 
+interface Failures {
+  readonly missing: LocalDecision;
+  readonly unresolved: LocalDecision;
+}
+
+let last: Failures | null = null;
+
+/** Where there are many backends most of them share one series, and so may these. */
+function failuresOf(series: number): Failures {
+  if (last?.missing.series !== series) {
+    last = { missing: localDecision('no_backend', series), unresolved: localDecision('unresolved', series) };
+  }
+  return last;
+}
+
 function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
   const { kind, rule, matches, labels, services, deps } = context;
   const series = deps.internSeries({
@@ -172,8 +187,7 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
     backendName: ref.name,
     backendPort: ref.port ?? 0,
   });
-  const missing = localDecision('no_backend', series);
-  const unresolved = localDecision('unresolved', series);
+  const { missing, unresolved } = failuresOf(series);
   const refused = refuseShare(ref, series, missing, services, kind);
   // What a decision looks at comes first, here too.
   const idle: Share = {
