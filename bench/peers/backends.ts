@@ -21,7 +21,7 @@ export function backendCommand(directory: string, sizes: readonly number[] = [])
   const prefix = join(directory, 'backend');
   const root = files(prefix, new Map(sizes.map((bytes) => [sizePath(bytes), bytes])));
   const server = (version: number, addresses: readonly string[]): string => `  server {
-    ${addresses.map((address) => `listen ${address};`).join(' ')}
+    ${addresses.map((address) => `listen ${address} backlog=4096;`).join(' ')}
     location / { return 200 "Hello from Version ${version}\\n"; }
     location /bytes- { root ${root}; }
   }

@@ -61,7 +61,10 @@ function virtualHost(setting: Setting): object {
 }
 
 function listener(name: string, port: number, filter: object): object {
-  return { name, address: socket('127.0.0.1', port), filter_chains: [{ filters: [{ name, typed_config: filter }] }] };
+  return {
+    ...{ name, address: socket('127.0.0.1', port), tcp_backlog_size: 4096 },
+    filter_chains: [{ filters: [{ name, typed_config: filter }] }],
+  };
 }
 
 function cluster(name: string, address: string, port: number, protocol: Setting['protocol'] | 'tcp'): object {

@@ -32,7 +32,7 @@ export function nginx({ directory, port, tcpPort, setting }: Place): Peer {
     stream === 'absent'
       ? ''
       : `stream {
-  server { listen 127.0.0.1:${tcpPort}; proxy_pass ${SERVICE}:${TCP_PORT}; proxy_timeout 1h; proxy_buffer_size 64k; }
+  server { listen 127.0.0.1:${tcpPort} backlog=4096; proxy_pass ${SERVICE}:${TCP_PORT}; proxy_timeout 1h; proxy_buffer_size 64k; }
 }
 `;
   const locations =
@@ -53,7 +53,7 @@ ${log}  keepalive_requests 100000000; keepalive_timeout 1h;
 ${temporaryPaths(directory)}  upstream v1 { server ${V1}:80; keepalive 256; keepalive_requests 100000000; keepalive_timeout 1h; }
   upstream v2 { server ${V2}:80; keepalive 256; keepalive_requests 100000000; keepalive_timeout 1h; }
 ${setting.rules === 1 ? '  map $http_version $choice { default v1; new v2; }\n' : ''}  server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port} backlog=4096;
 ${locations}  }
 }
 ${tcp}`;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what sideroute costs, and HAProxy, nginx and Envoy in the same place, over the matrix of cells.ts.
  *
- *     npm run bench -- [--quick] [--rounds 5] [--turns 2] [--turn-ms 300] [--latency-ms 1500] [--rate R] [--cells get-32,close,...]
+ *     npm run bench -- [--quick] [--rounds 5] [--turns 2] [--turn-ms 300] [--latency-ms 2000] [--rate R] [--cells get-32,close,...]
  *         [--proxies native,uws,haproxy,nginx,envoy,nghttpx,floor] [--envoy PATH] [--report DIR] [--from RESULTS.json] [--trial]
  *
  * How it is measured, and how to read it: docs/PERFORMANCE.md. `--from` makes the report of the results of another run. `--trial` measures next to

@@ -16,7 +16,7 @@ export interface Schedule {
 
 export const FULL: Schedule = {
   ...{ rounds: 5, turns: 2, turnMs: 300, warmUpMs: 600 },
-  ...{ latencyMs: 1500, idleSeconds: 10, connections: 1000, starts: 5 },
+  ...{ latencyMs: 2000, idleSeconds: 10, connections: 1000, starts: 5 },
 };
 
 /** Of less than three minutes. */
