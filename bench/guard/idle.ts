@@ -9,11 +9,11 @@ import type { Figure } from './figures.ts';
 import { Place } from './place.ts';
 
 const STARTS = 3;
-const WATCHED_MS = 4_000;
-/** Memory is what it is as soon as so many looks, so far apart, have found the same; at the latest after as many as this. */
-const LOOKS_ALIKE = 3;
-const LOOK_MS = 250;
-const MOST_LOOKS = 40;
+/** Until then it has given back what only its start took, and slept for a while. */
+const SETTLE_MS = 5_000;
+/** Twice as long as it takes to look at its routes again. */
+const WATCHED_MS = 10_000;
+const LOOK_MS = 1_000;
 /** _SC_CLK_TCK, which is this on every Linux. */
 const TICKS_PER_SECOND = 100;
 
@@ -45,17 +45,6 @@ function sleeps(pid: number): Map<string, number> {
   );
 }
 
-async function settled(pid: number): Promise<void> {
-  let alike = 0;
-  let before = 0;
-  for (let look = 0; look < MOST_LOOKS && alike < LOOKS_ALIKE; look++) {
-    const { kib } = privateMemory(pid);
-    alike = kib === before ? alike + 1 : 0;
-    before = kib;
-    await delay(LOOK_MS);
-  }
-}
-
 interface Idle {
   readonly processorSeconds: number;
   readonly privateKib: number;
@@ -69,10 +58,14 @@ async function observed(place: Place): Promise<Idle> {
   try {
     const pid = sidecar.pid!;
     const processorSeconds = processorTime(pid);
-    await settled(pid);
-    const { kib, rollup } = privateMemory(pid);
+    await delay(SETTLE_MS);
     const before = sleeps(pid);
-    await delay(WATCHED_MS);
+    const looks: { readonly kib: number; readonly rollup: string }[] = [];
+    for (let ms = 0; ms < WATCHED_MS; ms += LOOK_MS) {
+      await delay(LOOK_MS);
+      looks.push(privateMemory(pid));
+    }
+    const { kib, rollup } = looks.sort((a, b) => a.kib - b.kib)[looks.length >> 1]!;
     const wakeUpsByThread = [...sleeps(pid)].map(
       ([thread, count]) => [thread, ((count - (before.get(thread) ?? 0)) * 1_000) / WATCHED_MS] as const,
     );

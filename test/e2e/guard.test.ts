@@ -91,6 +91,7 @@ function plant(t: Test, directory: string, edits: Plant['edits']): () => void {
 }
 
 const FULL = process.env['SIDEROUTE_FULL'] === '1';
+t.setTimeout(FULL ? 1_800_000 : 30_000);
 
 t.test(
   'a planted regression',
