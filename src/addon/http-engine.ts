@@ -32,6 +32,11 @@ export interface HttpEngineSettings {
   readonly sharedMaxRequests?: number;
   readonly maxUpstreamConnections?: number;
   readonly maxUpstreamIdle?: number;
+  /**
+   * So long `onOutcomes` may wait for more outcomes, unless it was not called for as long; `counters` tells what has ended before.
+   * Default 0: at the end of each turn.
+   */
+  readonly outcomeDelayMs?: number;
   /** Over so many connections the streams to a backend are spread, where one has many. Default 8. */
   readonly upstreamSpread?: number;
   readonly maxQueuedRequests?: number;

@@ -13,6 +13,12 @@ import { exceedsUws } from '../engine/uws/limits.ts';
 import type { FrontendTable } from '../routing/table.ts';
 import { engineSettings } from './engine-settings.ts';
 
+/**
+ * Metrics and logs hear of requests so much later at most; who reads metrics hears of all. Of this thread alone: nobody who reads them
+ * waits for the other ones.
+ */
+const OUTCOME_DELAY_MS = 10;
+
 export interface EnginesOptions {
   readonly settings: ProxySettings;
   /** That divide limits between them, this thread included. */
@@ -26,7 +32,11 @@ export interface EnginesOptions {
 /** @throws ProxyError when an engine cannot be loaded */
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
   const { settings, workers, host, accessLog, onConnections } = options;
-  const native = createNativeEngine(host, { ...engineSettings(settings, 0, workers), accessLog });
+  const native = createNativeEngine(host, {
+    ...engineSettings(settings, 0, workers),
+    accessLog,
+    outcomeDelayMs: OUTCOME_DELAY_MS,
+  });
   if (settings.engine === 'native') return new Engines(native, null);
   try {
     // Loaded here: nobody else needs it.

@@ -42,7 +42,9 @@ HttpEngineBinding::HttpEngineBinding(napi_env env, Instance& instance, const Eng
       reactor_(instance.reactor.get()),
       engine_(std::make_unique<HttpEngine>(*instance.reactor, instance.own_dials, instance.descriptors,
                                            instance.memory, *this, instance.linger_deadlines,
-                                           instance.lingering, settings)) {}
+                                           instance.lingering, settings)) {
+  outcome_deadlines_.emplace(*reactor_, settings.outcome_delay_ms);
+}
 
 HttpEngineBinding::~HttpEngineBinding() {
   EndOuterStreams();
@@ -63,6 +65,8 @@ void HttpEngineBinding::Shutdown() {
   Release(&on_outcomes_);
   EndOuterStreams();
   engine_.reset();
+  outcomes_due_.Cancel();
+  outcome_deadlines_.reset();
   reactor_ = nullptr;
 }
 
@@ -323,7 +327,7 @@ void HttpEngineBinding::OnTurnEnd() {
   instance_.CloseTurnScope(env_);
   // Who has called from JavaScript is called back by that.
   if (outer_ != nullptr && outer_->entered()) called_ = false;
-  if (called_ || outcome_count_ > 0) HandOver();
+  if (called_ || (outcome_count_ > 0 && !OutcomesMayWait())) HandOver();
   if (!closed_ || self_ == nullptr || engine_->connections() > 0 || engine_->carries()) return;
   // From here on the JavaScript object decides how long this one lives; and what it called back knows that.
   for (napi_ref* reference : {&decide_, &on_outcomes_, &self_}) Release(reference);
@@ -335,8 +339,20 @@ void HttpEngineBinding::Release(napi_ref* reference) {
   *reference = nullptr;
 }
 
+// Hot path. Each time that JavaScript is told costs a good part of a request, however few outcomes there are.
+bool HttpEngineBinding::OutcomesMayWait() {
+  const uint32_t delay_ms = engine_->settings().outcome_delay_ms;
+  if (delay_ms == 0 || closed_ || outcome_count_ >= kOutcomes / 2) return false;
+  if (outcomes_due_.pending()) return true;
+  if (reactor_->NowMs() - handed_over_ms_ >= delay_ms) return false;
+  outcome_deadlines_->Add(&outcomes_due_);
+  return true;
+}
+
 void HttpEngineBinding::HandOver() {
   called_ = false;
+  outcomes_due_.Cancel();
+  handed_over_ms_ = reactor_->NowMs();
   size_t told = 0;
   do {
     handing_over_ = true;
@@ -544,6 +560,8 @@ napi_value HttpEngineBinding::Header(napi_env env, napi_callback_info info) {
 napi_value HttpEngineBinding::Counters(napi_env env, napi_callback_info info) {
   HttpEngineBinding* self = From(env, info, 0, nullptr);
   if (self == nullptr) return nullptr;
+  // Whoever reads them reads what was made of the outcomes, too.
+  if (self->outcome_count_ > 0 && !self->handing_over_ && !self->reactor_->dispatching()) self->HandOver();
   napi_value counters = MakeEngineCounters(env, *self->engine_);
   SetProperty(env, counters, "memoEntries", MakeNumber(env, static_cast<double>(self->memos_.entries())));
   SetProperty(env, counters, "memoBytes", MakeNumber(env, static_cast<double>(self->memos_.bytes())));

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "exchange/decision_memo.h"
 #include "http/engine_types.h"
 #include "net/intrusive_list.h"
+#include "net/reactor.h"
 
 namespace sideroute {
 
@@ -59,6 +61,8 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   void OnRefused(int32_t frontend, int32_t reason) override;
   void OnTurnEnd() override;
   void Put(double first, double second, double third, double fourth, double fifth);
+  // Others will come, and all are told together.
+  bool OutcomesMayWait();
   void HandOver();
   // The first `count` records are new.
   void CallBack(size_t count);
@@ -118,6 +122,13 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   int32_t* decision_ = nullptr;
   double* outcomes_ = nullptr;
   size_t outcome_count_ = 0;
+  uint64_t handed_over_ms_ = 0;
+  // Ends a turn, and so the wait, when no other event does.
+  struct OutcomesDue final : Deadline {
+    void OnDeadline() override {}
+  };
+  std::optional<DeadlineQueue> outcome_deadlines_;
+  OutcomesDue outcomes_due_;
   // JavaScript is reading the array.
   bool handing_over_ = false;
   // What has ended in this turn beyond that, for its end. There can be as many as there were requests, copies

@@ -45,6 +45,7 @@ constexpr Setting kSettings[] = {
     {"maxMirrors", &EngineSettings::max_mirrors, 0, 1'000'000},
     {"maxMirrorBytes", &EngineSettings::max_mirror_bytes, 0, 16 * 1024 * 1024},
     {"mirrorTimeoutMs", &EngineSettings::mirror_timeout_ms, 1, kDayMs},
+    {"outcomeDelayMs", &EngineSettings::outcome_delay_ms, 0, 1'000},
 };
 
 // Absent members leave `value` null.

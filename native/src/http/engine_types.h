@@ -125,6 +125,8 @@ struct EngineSettings {
   uint32_t max_mirrors = 64;
   uint32_t max_mirror_bytes = 64 * 1024;
   uint32_t mirror_timeout_ms = 15'000;
+  // So long outcomes may wait to be told together with others. Those after some quiet do not wait.
+  uint32_t outcome_delay_ms = 0;
 };
 
 // Why a connection to a backend that could go on lends no more.

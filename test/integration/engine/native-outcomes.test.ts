@@ -65,6 +65,48 @@ t.test(
   },
 );
 
+t.test('outcomes of a load are told together, and all of them before counters are read', async (t) => {
+  const told: number[] = [];
+  const engine = createHttpEngine({
+    replies: REPLIES,
+    // The most there is: no request takes as long.
+    outcomeDelayMs: 1_000,
+    decide: () => {
+      engine.decision.fill(0);
+      engine.decision[DECISION.kind] = DECISION_KIND.local;
+      engine.decision[DECISION.plan] = engine.decision[DECISION.policy] = engine.decision[DECISION.mirrors] = -1;
+      // Asked once: what JavaScript has done in a turn is followed by its outcomes.
+      engine.decision[DECISION.repeatable] = 1;
+    },
+    onOutcomes: (count) => {
+      told.push(count);
+      // Reading them meanwhile is no reason to tell them again.
+      engine.counters();
+    },
+  });
+  t.teardown(() => engine.close());
+  engine.setInterest(0, [], false);
+  const client = await adopted(t, (fd) => engine.adopt(fd, 0, '127.0.0.1', 80, true));
+  const all = (): number => told.reduce((sum, count) => sum + count, 0);
+  for (let request = 1; request <= REQUESTS; request++) {
+    client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await eventually('it is answered', () => client.text.split('HTTP/1.1 ').length === request + 1);
+  }
+  t.ok(told.length < REQUESTS, 'not each by itself');
+  t.equal(engine.counters().requests, REQUESTS);
+  t.equal(all(), REQUESTS);
+  const before = told.length;
+  engine.counters();
+  t.equal(told.length, before, 'nothing is told twice');
+  // Nobody asks, and nothing else happens.
+  client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await eventually('the last one is told of', () => all() === REQUESTS + 1);
+  client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await eventually('it is answered', () => client.text.split('HTTP/1.1 ').length === REQUESTS + 3);
+  engine.close();
+  await eventually('the end tells of those that wait', () => all() === REQUESTS + 2);
+});
+
 /** Answers without a backend, and tells `told` of it. */
 function localEngine(told: () => void): HttpEngine {
   const engine = createHttpEngine({
