@@ -8,8 +8,10 @@ import { createHash } from 'node:crypto';
 import {
   accessSync,
   constants,
+  copyFileSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -18,7 +20,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BUILT, NEEDED, PYTHON, programsOf, root } from './needed.mjs';
@@ -210,21 +212,26 @@ function npmPackages() {
   writeFileSync(stamp, lock);
 }
 
-function* filesBelow(directory) {
+/** `except`: a folder that is left out. */
+function* filesBelow(directory, except = null) {
   for (const entry of readdirSync(directory, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) yield* filesBelow(path);
+    if (path === except) continue;
+    if (entry.isDirectory()) yield* filesBelow(path, except);
     else yield path;
   }
 }
 
+/** Of the text of sources, for this kind of machine. */
+function digestOf(files) {
+  const hash = createHash('sha256').update(process.arch);
+  for (const file of files) hash.update(file.slice(root.length)).update('\0').update(readFileSync(file));
+  return hash.digest('hex');
+}
+
 function nativeAddon() {
   // Not by version of Node: Node-API and libuv keep their ABI, and the addon checks both when it is loaded.
-  const hash = createHash('sha256').update(process.arch);
-  for (const file of [join(root, 'native', 'binding.gyp'), ...filesBelow(join(root, 'native', 'src'))]) {
-    hash.update(file.slice(root.length)).update('\0').update(readFileSync(file));
-  }
-  const digest = hash.digest('hex');
+  const digest = digestOf([join(root, 'native', 'binding.gyp'), ...filesBelow(join(root, 'native', 'src'))]);
   const stamp = join(root, 'native', 'build', '.sources');
   const addon = join(root, 'native', 'build', 'Release', 'sideroute.node');
   if (existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
@@ -250,7 +257,8 @@ function compiledTypeScript() {
     ...[
       join(root, 'tsconfig.json'),
       join(root, 'package-lock.json'),
-      ...sources.flatMap((name) => [...filesBelow(join(root, name))]),
+      // But for what is of C++, which another run may be building.
+      ...sources.flatMap((name) => [...filesBelow(join(root, name), join(root, 'bench', 'native'))]),
     ].map((file) => statSync(file).mtimeMs),
   );
   if (newest <= built) return;
@@ -267,14 +275,27 @@ function compiledTypeScript() {
   utimesSync(stamp, startedAt, startedAt);
 }
 
-/** The generator of load and the floor of `npm run bench`. */
+/** The generator of load and the floor of `npm run bench`. Put in their place whole: other runs may look there meanwhile. */
 function benchPrograms() {
-  const made = spawnSync('make', ['--silent', '-C', join(root, 'bench', 'native'), '--question', 'all'], {
-    stdio: 'ignore',
-  });
-  if (made.status === 0) return;
+  const folder = join(root, 'bench', 'native');
+  const files = readdirSync(folder).filter((name) => /\.(?:cc|h)$|^Makefile$/.test(name));
+  const digest = digestOf([
+    ...files.map((name) => join(folder, name)),
+    join(root, 'native', 'src', 'net', 'unique_fd.h'),
+  ]);
+  const build = join(folder, 'build');
+  const stamp = join(build, '.sources');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   step("building the benchmark's programs");
-  run('make', ['--silent', '-C', join('bench', 'native'), 'all']);
+  mkdirSync(build, { recursive: true });
+  const made = mkdtempSync(join(tmpdir(), 'sideroute-bench-'));
+  run('make', ['--silent', '-C', folder, `BUILD=${made}`, 'all']);
+  for (const name of ['load', 'floor']) {
+    copyFileSync(join(made, name), join(build, `${name}.made`));
+    renameSync(join(build, `${name}.made`), join(build, name));
+  }
+  rmSync(made, { recursive: true });
+  writeFileSync(stamp, digest);
 }
 
 /**

@@ -20,7 +20,12 @@ export function repositoryCopy(): Place {
   for (const name of readdirSync(ROOT)) {
     if (name === 'node_modules') symlinkSync(join(ROOT, name), join(directory, name));
     else if (!['.git', '.tap'].includes(name))
-      cpSync(join(ROOT, name), join(directory, name), { recursive: true, preserveTimestamps: true });
+      cpSync(join(ROOT, name), join(directory, name), {
+        recursive: true,
+        preserveTimestamps: true,
+        // The test of the benchmark may be building there.
+        filter: (path) => path !== join(ROOT, 'bench', 'native', 'build'),
+      });
   }
   const plugins = join(ROOT, '.tap', 'plugins');
   if (existsSync(plugins)) cpSync(plugins, join(directory, '.tap', 'plugins'), { recursive: true });
