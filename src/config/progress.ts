@@ -52,7 +52,11 @@ export function addCondition(
     parent: parent === null ? '' : parentLabel(parent),
     parentRef: parent,
     observedGeneration: resource.generation,
-    ...condition,
+    // Each by its name: what is added to a copy is kept outside of it, with room for more.
+    type: condition.type,
+    status: condition.status,
+    reason: condition.reason,
+    message: condition.message,
     source: resource.source,
   };
   progress.conditions.push(added);

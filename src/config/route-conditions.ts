@@ -17,6 +17,7 @@ import type { Claim } from './parents.ts';
 import { addCondition, problemAt, serviceParents, warn, type Progress, type RouteResource } from './progress.ts';
 import { judgeReferences, resolvedRefs } from './route-references.ts';
 import { answerOf, isCarriedFilter } from './support.ts';
+import { SharedTexts } from '../gateway-api/shared-texts.ts';
 
 /** A parentRef with its claim, or the sentence why there is none. */
 export interface ResolvedParent {
@@ -117,6 +118,9 @@ function reportConflict(route: RouteResource, parent: ParentRef, { lost }: Confl
   warn(progress, route, parent.path, 'route-conflict', message);
 }
 
+/** Of routes of one parent they are the same. */
+const messages = new SharedTexts(512);
+
 const UNROUTED = { missing: 'connections to it pass unrouted', pending: 'connections to it pass unrouted' };
 
 /** Parts of a route that answer with an error, by their paths. */
@@ -145,7 +149,7 @@ function reportAcceptance(
     return [];
   }
   const ignored = conflict === null ? '' : `; ignored on ${conflict.lost.map(describeLost).join(', ')}`;
-  const message = `${describeScope(claim, progress.namespace)}${ignored}`;
+  const message = messages.of(`${describeScope(claim, progress.namespace)}${ignored}`);
   addCondition(
     progress,
     route,

@@ -8,6 +8,7 @@ import type { BackendObjectReference, CarriedRoute, HttpRouteFilter, Problem, Se
 import type { ConditionReference, RouteCondition } from './attachment.ts';
 import { problemAt } from './progress.ts';
 import { answerOf, refuseBackend, serviceKey, type BackendRefusal } from './support.ts';
+import { exact } from '../gateway-api/shared-texts.ts';
 
 /** One backendRef of a rule, or the one of a mirror. */
 export interface RouteReference {
@@ -91,7 +92,7 @@ export function judgeReferences(route: CarriedRoute, services: ReadonlyMap<strin
     open.push({ key: `${key}:${ref.port}`, path: reference.path, consequences: consequencesOf(reference) });
     if (!services.has(key)) unknown.add(key);
   }
-  return { failures, open, unknown: [...unknown] };
+  return { failures, open: exact(open), unknown: [...unknown] };
 }
 
 const CODES: Readonly<Record<BackendRefusal['reason'], Pick<Problem, 'code'>>> = {

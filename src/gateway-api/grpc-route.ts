@@ -12,6 +12,7 @@ import { readHeaders, readType, VALUE_TYPES } from './matches.ts';
 import type { RegexChecks } from './regex-checks.ts';
 import { readRouteSpec, readRuleParts, type RouteSpec } from './route-rules.ts';
 import type { GrpcMethodMatch, GrpcRouteMatch, GrpcRouteRule } from './types.ts';
+import { exact } from './shared-texts.ts';
 
 const RULE_FIELDS = ['name', 'matches', 'filters', 'backendRefs', 'sessionPersistence'];
 const MATCH_PLACES = ['matches[].method', 'matches[].headers'];
@@ -49,7 +50,7 @@ function* readRule(item: Fields, index: number, routeNamespace: string, regexes:
   return {
     index,
     name,
-    matches: matches.length === 0 ? [EVERY_CALL] : matches,
+    matches: matches.length === 0 ? [EVERY_CALL] : exact(matches),
     filters: filters.map(({ filter }) => filter),
     backendRefs,
     ...NO_LIMITS,

@@ -18,6 +18,7 @@ import {
 } from './limits.ts';
 import type { RegexChecks } from './regex-checks.ts';
 import type { HeaderMatch, HttpMethod, HttpRouteMatch, PathMatch, QueryParamMatch } from './types.ts';
+import { exact } from './shared-texts.ts';
 
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
 METHODS satisfies readonly HttpMethod[];
@@ -43,7 +44,7 @@ export function* readMatches(rule: Fields, regexes: RegexChecks): Steps<HttpRout
     });
     yield;
   }
-  return matches.length === 0 ? [DEFAULT_MATCH] : matches;
+  return matches.length === 0 ? [DEFAULT_MATCH] : exact(matches);
 }
 
 function readPath(match: Fields, regexes: RegexChecks): PathMatch {
@@ -60,11 +61,12 @@ function readPath(match: Fields, regexes: RegexChecks): PathMatch {
 
 export function readHeaders(match: Fields, regexes: RegexChecks): HeaderMatch[] {
   const names = new HeaderNames();
-  return match.list('headers', MAX_ITEMS.headers).flatMap((item) => {
+  const headers = match.list('headers', MAX_ITEMS.headers).flatMap((item) => {
     const read = readValueMatch(item, regexes, headerValue, headerRegex);
     if (read === null || !names.add(read.name, item.report, item.pathOf('name'), item.offset)) return [];
     return [{ ...read, name: read.name.toLowerCase() }];
   });
+  return exact(headers);
 }
 
 function readQueryParams(match: Fields, regexes: RegexChecks): QueryParamMatch[] {

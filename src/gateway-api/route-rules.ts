@@ -12,7 +12,7 @@ import { MAX_ITEMS, MAX_WEIGHT, quote, routeHostname, type Check } from './limit
 import { readBackendRef, readParentRefs } from './references.ts';
 import { readRuleName, reportRepeatedRuleNames } from './rule-names.ts';
 import type { BackendRefOf, ParentRef } from './types.ts';
-import { sharedPlace } from './shared-texts.ts';
+import { exact, sharedPlace } from './shared-texts.ts';
 
 const SPEC_FIELDS = ['parentRefs', 'hostnames', 'rules', 'useDefaultGateways'];
 
@@ -67,7 +67,7 @@ function* readRules<Rule>(spec: Fields, kind: RuleKind<Rule>): Steps<Rule[]> {
     const message = `must have at most ${MAX_ITEMS.matchesPerRoute} matches in all rules together, got ${matchCount}`;
     spec.error('rules', 'too-many-matches', message);
   }
-  return rules.length === 0 ? [kind.absent] : rules;
+  return rules.length === 0 ? [kind.absent] : exact(rules);
 }
 
 function countMatches(rule: Fields, { matchesByDefault }: Pick<RuleKind<unknown>, 'matchesByDefault'>): number {
@@ -100,15 +100,21 @@ export function* readRuleParts<Type extends FilterType>(
     yield;
     const own = readFilters(backend, routeNamespace, types);
     check(own);
+    const { group, kind, namespace, name, port } = readBackendRef(backend, routeNamespace, ['weight', 'filters']);
+    // Each by its name: what is added to a copy is kept outside of it, with room for more.
     backendRefs.push({
-      ...readBackendRef(backend, routeNamespace, ['weight', 'filters']),
+      group,
+      kind,
+      namespace,
+      name,
+      port,
       weight: backend.integer('weight', 0, MAX_WEIGHT) ?? 1,
       filters: own.map(({ filter }) => filter),
       path: sharedPlace(backend.path),
     });
   }
   readSessionPersistence(item);
-  return { name: readRuleName(item), filters, backendRefs };
+  return { name: readRuleName(item), filters, backendRefs: exact(backendRefs) };
 }
 
 const duration: Check = (value) => {

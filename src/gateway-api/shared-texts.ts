@@ -7,17 +7,23 @@
 
 /** What is shorter V8 copies by itself. */
 const LEAST_SHARED_CHARS = 13;
-/** What is longer hardly comes again. */
+/** Of names; what is longer hardly comes again. */
 const MOST_SHARED_CHARS = 64;
 /** Texts that are remembered at a time. */
 const MOST = 4_096;
 
 export class SharedTexts {
   readonly #texts = new Map<string, string>();
+  readonly #mostChars: number;
+
+  /** `mostChars`: longer ones are copied, but not remembered. */
+  constructor(mostChars = MOST_SHARED_CHARS) {
+    this.#mostChars = mostChars;
+  }
 
   /** The same text, which holds nothing else alive. */
   of(text: string): string {
-    if (text.length > MOST_SHARED_CHARS) return copyOf(text);
+    if (text.length > this.#mostChars) return copyOf(text);
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
     const own = text.length < LEAST_SHARED_CHARS ? text : copyOf(text);
@@ -33,6 +39,11 @@ const SURROGATE = /[\ud800-\udfff]/;
 /** By way of bytes: every operation on strings may give a text that points into the other. */
 function copyOf(text: string): string {
   return SURROGATE.test(text) ? text : Buffer.from(text).toString();
+}
+
+/** A list that stays, without the room that V8 has given it to grow: 17 places for the first entry. */
+export function exact<T>(list: T[]): T[] {
+  return list.slice();
 }
 
 const places = new SharedTexts();

@@ -109,7 +109,9 @@ export function compileRule(
     used: refused === null,
   };
   const shares = rule.backendRefs.map((ref) => compileShare(ref, context));
-  const active = shares.filter((share) => share.ref.weight > 0);
+  const active = shares.every((share) => share.ref.weight > 0)
+    ? shares
+    : shares.filter((share) => share.ref.weight > 0);
   const weights = active.map((share) => share.ref.weight);
   return {
     // What a decision looks at comes first, so that it is together in memory.
