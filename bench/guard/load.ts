@@ -108,13 +108,13 @@ async function newConnection(): Promise<void> {
 }
 
 /** The connection that calls are made on, the last call, and what is to be done when it has ended. */
-const calls = { socket: null as Socket | null, stream: -1, onEnd: (_: number): void => undefined };
+const calls = { socket: null as Socket | null, stream: -1, onEnd: null as ((stream: number) => void) | null };
 
 async function call(): Promise<void> {
   if (calls.socket === null) {
     calls.socket = connect(80, SERVICE).setNoDelay(true);
     calls.socket.on('error', () => undefined).write(PREFACE + greeting(), 'latin1');
-    listen(calls.socket, (stream) => calls.onEnd(stream));
+    listen(calls.socket, (stream) => calls.onEnd?.(stream));
   }
   const stream = (calls.stream += 2);
   const ended = new Promise<void>((resolve, reject) => {

@@ -41,7 +41,7 @@ const PLANTS: readonly Plant[] = [
   },
   {
     what: 'a loop in each exchange',
-    edits: [[EXCHANGE, CLEARED, '  for (volatile int i = 0; i < 300; i = i + 1) {\n  }\n']],
+    edits: [[EXCHANGE, CLEARED, '  for (int i = 0; i < 500; ++i) asm volatile("");\n']],
     measure: 'instructions',
     worse: ['instructions/get', 'instructions/post', 'instructions/new-connection'],
   },
@@ -69,7 +69,7 @@ const PLANTS: readonly Plant[] = [
   },
   {
     what: 'processor time in each exchange',
-    edits: [[EXCHANGE, CLEARED, "  for (volatile int i = 0; i < 30'000; i = i + 1) {\n  }\n"]],
+    edits: [[EXCHANGE, CLEARED, '  for (int i = 0; i < 60\'000; ++i) asm volatile("");\n']],
     measure: 'haproxy',
     worse: ['haproxy/get'],
   },
