@@ -225,12 +225,9 @@ bool Acceptor::IsOwnAddress(const Listener& listener, int fd, const NetAddress& 
 }
 
 int Acceptor::CapturesOfOwnDial(int fd, const NetAddress& peer, const NetAddress& destination) {
-  if (!own_dials_.Suspect(peer, destination)) {
-    if (!own_dials_.marks_elsewhere()) return -1;
-    const int marked = OwnDials::CapturesBefore(fd);
-    if (marked < 0) return -1;
-    own_dials_.AwaitNotes();
-    return own_dials_.Suspect(peer, destination) ? marked : -1;
+  if (!own_dials_.Suspect(peer, destination) &&
+      !(own_dials_.MayBeNews() && own_dials_.Suspect(peer, destination))) {
+    return -1;
   }
   const int captures = OwnDials::CapturesBefore(fd);
   if (captures >= 0) return captures;

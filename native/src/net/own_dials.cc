@@ -21,14 +21,14 @@ OwnDials::OwnDials() : by_port_(std::make_unique<Ports>()) {
 
 UniqueFd OwnDials::Dial(const NetAddress& destination, int* error, int captures) {
   const bool shared = shared_.load(std::memory_order_relaxed);
-  if (shared) dialling_.fetch_add(1);
+  if (shared) begun_.fetch_add(1);
   const bool marking = marking_.load(std::memory_order_relaxed);
   UniqueFd fd = StartConnect(destination, marking ? kMarkHops - captures : kDefaultHops, error);
   if (fd) {
     const auto local = LocalAddress(fd.get());
     if (local) (*by_port_)[local->port()].store(fd.get(), std::memory_order_relaxed);
   }
-  if (shared) dialling_.fetch_sub(1);
+  if (shared) noted_.fetch_add(1);
   return fd;
 }
 
@@ -49,9 +49,12 @@ void OwnDials::Mark() {
   for (const int fd : listeners_) SaveSyns(fd);
 }
 
-void OwnDials::AwaitNotes() const {
+bool OwnDials::MayBeNews() const {
+  if (!shared_.load(std::memory_order_relaxed)) return false;
+  const uint64_t begun = begun_.load();
   // What a thread does in between takes microseconds, unless it is not let run.
-  for (int i = 0; i < kMostYields && dialling_.load() > 0; ++i) std::this_thread::yield();
+  for (int i = 0; i < kMostYields && noted_.load() < begun; ++i) std::this_thread::yield();
+  return true;
 }
 
 bool OwnDials::Suspect(const NetAddress& peer, const NetAddress& destination) {

@@ -57,12 +57,9 @@ class OwnDials {
   void RemoveListener(int fd);
   // From here on dials are marked.
   void Mark();
-  // Whether another thread may have a dial that is marked and that Suspect does not know of yet.
-  bool marks_elsewhere() const {
-    return shared_.load(std::memory_order_relaxed) && marking_.load(std::memory_order_relaxed);
-  }
-  // Waits until those threads have taken note of what they have dialled.
-  void AwaitNotes() const;
+  // Of a connection that is not suspected: whether it may be a dial of another thread that had not been noted
+  // yet, and is by now. Ask again.
+  bool MayBeNews() const;
   // Of an accepted connection whose listener saves SYNs (socket.h): the `captures` of its dial, -1 without a
   // mark. The kernel says it once.
   static int CapturesBefore(int fd);
@@ -75,8 +72,9 @@ class OwnDials {
   const std::unique_ptr<Ports> by_port_;
   std::atomic<bool> marking_ = false;
   std::atomic<bool> shared_ = false;
-  // Threads that have dialled and not yet taken note of it.
-  std::atomic<int> dialling_ = 0;
+  // Dials of several threads that were begun, and those of them that have been noted.
+  std::atomic<uint64_t> begun_ = 0;
+  std::atomic<uint64_t> noted_ = 0;
   std::mutex mutex_;
   // All that are open.
   std::vector<int> listeners_;
