@@ -68,9 +68,14 @@ export function integer(minimum: number, maximum: number): (text: string) => num
   };
 }
 
+/** At most MAX_WORKERS. */
+export const WORKERS = /^(?:auto|[1-9]|1[0-6])$/;
+export const WORKERS_EXPECTED = `a number from 1 to ${MAX_WORKERS}, or auto`;
+
 /** Never null, which commander takes for an empty text. */
 function workers(text: string): number | 'auto' {
-  return text === 'auto' ? text : integer(1, MAX_WORKERS)(text);
+  if (!WORKERS.test(text)) throw unexpected(text, WORKERS_EXPECTED);
+  return text === 'auto' ? text : Number(text);
 }
 
 const MEMORY_UNITS: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };

@@ -117,6 +117,13 @@ export const INJECT_SETTINGS = {
     description: 'which requests the access log of the sidecar has: off, errors or all',
     check: proxySetting('accessLog'),
   },
+  workers: {
+    name: 'workers',
+    argument: 'n',
+    fallback: null,
+    description: 'threads of the sidecar that carry connections; auto: as many as its CPU limit allows',
+    check: proxySetting('workers'),
+  },
   drainTimeout: {
     name: 'drain-timeout',
     argument: 'duration',

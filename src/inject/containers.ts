@@ -51,6 +51,7 @@ export interface ContainerValues {
   readonly drainTimeout: string | null;
   readonly logLevel: string | null;
   readonly accessLog: string | null;
+  readonly workers: string | null;
   readonly strict: string | null;
   readonly cpuRequest: string | null;
   readonly cpuLimit: string | null;
@@ -161,6 +162,7 @@ function sidecar(values: ContainerValues): IContainer {
       ...givenEnv('SIDEROUTE_DRAIN_TIMEOUT', values.drainTimeout),
       ...givenEnv('SIDEROUTE_LOG_LEVEL', values.logLevel),
       ...givenEnv('SIDEROUTE_ACCESS_LOG', values.accessLog),
+      ...givenEnv('SIDEROUTE_WORKERS', values.workers),
       ...givenEnv('SIDEROUTE_STRICT', values.strict),
       ...givenEnv('NODE_OPTIONS', values.nodeOptions),
     ],

@@ -6,6 +6,7 @@
  */
 import { ACCESS_LOG_MODES } from '../../addon/access-log.ts';
 import { partName, VOLUME_PARTS } from '../../config/route-volume.ts';
+import { WORKERS, WORKERS_EXPECTED } from '../../config/settings.ts';
 import { DURATION } from '../../gateway-api/durations.ts';
 import { LOG_LEVELS } from '../../log.ts';
 import {
@@ -97,6 +98,7 @@ const CHECKS: Readonly<Record<SettingKey, Check>> = {
   logLevel: oneOf(LOG_LEVELS),
   accessLog: oneOf(ACCESS_LOG_MODES),
   drainTimeout: { valid: `v.matches(${celRegex(DURATION)})`, expected: 'a duration such as 10s, 500ms or 1m30s' },
+  workers: { valid: `v.matches(${celRegex(WORKERS)})`, expected: WORKERS_EXPECTED },
   strict: oneOf(SWITCHES),
   proxyUid: {
     valid: `v.matches(${celRegex(USER_ID)}) && int(v) <= 4294967294`,
@@ -214,6 +216,7 @@ export function containerExpressions(): ContainerValues {
     drainTimeout: optional('drainTimeout'),
     logLevel: optional('logLevel'),
     accessLog: optional('accessLog'),
+    workers: optional('workers'),
     strict: optional('strict'),
     cpuRequest: optional('cpuRequest'),
     cpuLimit: optional('cpuLimit'),
