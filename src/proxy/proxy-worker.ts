@@ -226,5 +226,7 @@ function hear(message: ToWorker): void {
   }
 }
 
+// Nothing but the log writes to a standard stream.
+process.removeAllListeners('warning').on('warning', ({ name, message }) => warn(message, { name }));
 port.on('message', hear);
 say({ kind: 'ready' });

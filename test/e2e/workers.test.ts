@@ -161,6 +161,20 @@ t.test('several workers', async (t) => {
     t.equal(curl(URL).stdout, 'Hello from Version 1\n', 'when they have gone there is room');
   });
 
+  await t.test('at the limit of one worker, connections of others that only wait make room', async (t) => {
+    const sidecar = await Sidecar.startProxy(client, routes, '--workers', '2', '--max-connections', '2');
+    t.teardown(() => sidecar.stop());
+    const request = 'GET / HTTP/1.1\\r\\nHost: web\\r\\n\\r\\n';
+    const script = `exec 3<>/dev/tcp/10.96.0.10/80; printf '${request}' >&3; cat <&3`;
+    // Each time both may be on the worker that the next one does not come to.
+    for (let i = 0; i < 6; i += 1) {
+      const waiting = [0, 1].map(() => client.spawn(['bash', '-c', script]));
+      await Promise.all(waiting.map((child) => waitForLine(child, /Version 1/)));
+      t.equal(curl(URL).stdout, 'Hello from Version 1\n');
+      await Promise.all(waiting.map((child) => stopProcess(child, 'SIGKILL')));
+    }
+  });
+
   await t.test('one signal drains all of them: what is under way is answered, what comes is served', async (t) => {
     const flags = ['--workers', '2', '--drain-timeout', '60s', '--drain-quiet', '500ms'];
     const sidecar = await Sidecar.startProxy(client, routes, ...flags);
