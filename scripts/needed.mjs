@@ -37,7 +37,8 @@ export const NEEDED = {
     chromium: 'chromium',
   },
   guard: {
-    valgrind: 'valgrind',
+    // The functions of libc have names with it.
+    valgrind: 'valgrind libc6-dbg',
     strace: 'strace',
     haproxy: 'haproxy',
     nginx: 'nginx-light',
