@@ -1,5 +1,4 @@
 /** What a run has measured: the form of results.json, from which the tables and the plots are made; and what is in the middle of some figures. */
-import { quantile } from '../proxy/processor-time.ts';
 import type { MachineFacts } from './machine.ts';
 
 export interface ProcessorFigures {
@@ -85,7 +84,10 @@ export interface Spread {
 }
 
 export function spread(figures: readonly number[]): Spread {
-  return { median: quantile(figures, 0.5), low: Math.min(...figures), high: Math.max(...figures) };
+  const sorted = [...figures].sort((a, b) => a - b);
+  // Of an even number, what is between the two in the middle.
+  const median = (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+  return { median, low: sorted[0]!, high: sorted.at(-1)! };
 }
 
 /** One relative to another, pair by pair within a round. */

@@ -43,6 +43,7 @@ t.test('a quick run is reckoned to take less than three minutes, a full one less
 t.test('ratios are taken pair by pair', (t) => {
   t.same(ratios([1, 4, 3], [2, 4, 1]), [0.5, 1, 3]);
   t.same(spread([3, 0.5, 1]), { median: 1, low: 0.5, high: 3 });
+  t.same(spread([2, 1]), { median: 1.5, low: 1, high: 2 });
   t.end();
 });
 
