@@ -71,7 +71,7 @@ export class Endpoints {
     const sources = this.#sources;
     const { settings, cluster, directory, conditions, workers, drain } = sources;
     const { resolver, backends, frontends } = cluster;
-    const idleMemory = new IdleMemory({ giveBack: () => sources.memory.giveBack() });
+    const idleMemory = new IdleMemory({ giveBack: () => sources.memory.giveBack(), activity: () => this.#activity() });
     const common = {
       version: packageVersion(),
       metrics: sources.metrics,
@@ -133,6 +133,14 @@ export class Endpoints {
       memory: () => memory.state,
       downstreamConnections: () => engines.connections,
     };
+  }
+
+  /** Of this thread, whose garbage it is. */
+  #activity(): number {
+    const tunnels = this.#sources.acceptor.counters();
+    const { requests, bytesUpstream, bytesDownstream } = this.#sources.engines.native.counters();
+    const bytes = tunnels.bytesUpstream + tunnels.bytesDownstream + bytesUpstream + bytesDownstream;
+    return tunnels.accepted + requests + bytes;
   }
 
   #connections(): ConnectionView {

@@ -8,6 +8,7 @@ t.test('memory is given back once for each growth that is worth it', (t) => {
   let heldMib = 18;
   let given = 0;
   const memory = new IdleMemory({
+    activity: () => 0,
     anonymousBytes: () => heldMib * MIB,
     giveBack: () => {
       given++;
@@ -29,9 +30,34 @@ t.test('memory is given back once for each growth that is worth it', (t) => {
   t.end();
 });
 
+t.test('a request that comes now and then waits for it only where there is much', (t) => {
+  let [heldMib, requests, given] = [10, 0, 0];
+  const memory = new IdleMemory({
+    activity: () => requests,
+    anonymousBytes: () => heldMib * MIB,
+    giveBack: () => given++,
+  });
+  const quiet = (): number => {
+    memory.quiet();
+    return given;
+  };
+  requests++;
+  t.equal(quiet(), 1, 'after the start');
+  heldMib = 15;
+  for (let second = 0; second < 10; second++) {
+    requests++;
+    t.equal(quiet(), 1, 'somebody might wait');
+  }
+  t.equal(quiet(), 2, 'nobody has come since');
+  heldMib = 32;
+  requests++;
+  t.equal(quiet(), 3, 'after a large load, although requests still come');
+  t.end();
+});
+
 t.test('the kernel is asked by default', (t) => {
   let given = 0;
-  const memory = new IdleMemory({ giveBack: () => given++ });
+  const memory = new IdleMemory({ activity: () => 0, giveBack: () => given++ });
   memory.quiet();
   memory.quiet();
   t.equal(given, 1);
