@@ -121,36 +121,37 @@ function* dump(
 ): Generator<string> {
   const startedMs = performance.now();
   const all = [
-    { ...view, keys: new Keys(view, '') },
+    { ...view, keys: new Keys(view, ''), sinceMs: startedMs },
     ...workers.map(([worker, states]) => ({
       detections: statesAfter(states.detections),
       downstream: statesAfter(states.downstream),
       tunnels: statesAfter(states.tunnels),
       upstream: statesAfter(states.upstream),
       keys: new Keys(view, `${worker}.`),
+      // They are of a moment before: their ages do not grow while the list is made.
+      sinceMs: Infinity,
     })),
   ];
-  const rows = <T extends AnyState>(part: StatesAfter<T>, row: (state: T) => Row) => rowsSince(startedMs, part, row);
   const truncated: string[] = [];
   const list = (name: string, parts: readonly Iterable<Row | null>[]) =>
     listText(select(parts, filter, () => truncated.push(name)));
   yield `{"unlisted":${view.unlisted},\n"downstream":`;
   yield* list(
     'downstream',
-    all.flatMap(({ detections, downstream, keys }) => [
-      rows(detections, (state) => keys.detection(state)),
-      rows(downstream, (state) => keys.downstream(state)),
+    all.flatMap(({ detections, downstream, keys, sinceMs }) => [
+      rowsSince(sinceMs, detections, (state) => keys.detection(state)),
+      rowsSince(sinceMs, downstream, (state) => keys.downstream(state)),
     ]),
   );
   yield ',\n"tunnels":';
   yield* list(
     'tunnels',
-    all.map(({ tunnels, keys }) => rows(tunnels, (state) => keys.tunnel(state))),
+    all.map(({ tunnels, keys, sinceMs }) => rowsSince(sinceMs, tunnels, (state) => keys.tunnel(state))),
   );
   yield ',\n"upstream":';
   yield* list(
     'upstream',
-    all.map(({ upstream, keys }) => rows(upstream, (state) => keys.upstream(state))),
+    all.map(({ upstream, keys, sinceMs }) => rowsSince(sinceMs, upstream, (state) => keys.upstream(state))),
   );
   yield `,\n"truncated":${JSON.stringify(truncated)}}\n`;
 }
@@ -164,16 +165,16 @@ function statesAfter<T extends { readonly id: number }>(states: readonly T[]): S
   };
 }
 
-/** Null: a chance to pause. Ends with the connections that began after `startedMs`: they are listed in that order. */
+/** Null: a chance to pause. Ends with the connections that began after `sinceMs`: they are listed in that order. */
 function* rowsSince<T extends AnyState>(
-  startedMs: number,
+  sinceMs: number,
   part: StatesAfter<T>,
   row: (state: T) => Row,
 ): Generator<Row | null> {
   for (let after = 0; ;) {
     const states = part(after, PART);
     // The addon counts whole milliseconds.
-    const oldest = performance.now() - startedMs - 1;
+    const oldest = performance.now() - sinceMs - 1;
     for (const state of states) {
       if (state.ageMs < oldest) return;
       yield row(state);
