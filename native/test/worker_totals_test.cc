@@ -105,6 +105,20 @@ TEST("threads earn retries by themselves and have the reserve of a backend once"
   CHECK(!a.Withdraw(1'000));
 }
 
+TEST("a thread whose clock is behind that of another gives no reserve back") {
+  SharedReserves reserves;
+  RetryBudget ahead(0, 3, &reserves, 7), behind(0, 3, &reserves, 7);
+  // Each loop looks at the clock when a turn begins, and turns are of different length.
+  for (int i = 0; i < 3; ++i) CHECK(ahead.Withdraw(10'000));
+  CHECK(!ahead.Withdraw(10'000));
+  CHECK(!behind.Withdraw(9'990));
+  CHECK(!behind.Withdraw(9'999));
+  CHECK(!ahead.Withdraw(10'000));
+  CHECK(!behind.Withdraw(10'990));
+  CHECK(ahead.Withdraw(11'000));
+  CHECK(!behind.Withdraw(10'999));
+}
+
 TEST("a listener that others may join is none where somebody listens already") {
   for (const char* host : {"127.0.0.1", "::1"}) {
     NetAddress address, joined;

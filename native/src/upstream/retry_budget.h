@@ -77,11 +77,14 @@ class SharedReserves {
  public:
   bool Withdraw(int32_t backend, uint32_t reserve, uint64_t now_ms) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return accounts_.try_emplace(backend, 0, reserve).first->second.Withdraw(now_ms);
+    // Each thread looks at the clock when its turn begins: the one that comes later may be behind.
+    now_ms_ = std::max(now_ms_, now_ms);
+    return accounts_.try_emplace(backend, 0, reserve).first->second.Withdraw(now_ms_);
   }
 
  private:
   std::mutex mutex_;
+  uint64_t now_ms_ = 0;
   // By the number of the backend. One that has its number from another backend begins with what that has
   // left.
   std::unordered_map<int32_t, RetryBudget> accounts_;
