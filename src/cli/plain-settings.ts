@@ -13,20 +13,22 @@ const BY_FLAG = new Map<string, SettingDefinition>(
 
 /** `args`: what stands behind the name of the command. Null where commander has to look. */
 export function plainSettings(args: readonly string[], env: NodeJS.ProcessEnv): ProxySettings | null {
-  const given = new Map<SettingDefinition, string>();
-  for (let index = 0; index < args.length; index++) {
-    const [, flag, attached] = /^(--[a-z-]+)(?:=(.*))?$/s.exec(args[index]!) ?? [];
-    const setting = BY_FLAG.get(flag ?? '');
-    const value = attached ?? args[++index];
-    // An argument that may be left out, or that looks like a flag, is read by rules of its own.
-    if (setting === undefined || value === undefined || value.startsWith('-') || value === '') return null;
-    given.set(setting, value);
-  }
+  const given = new Map<SettingDefinition, unknown>();
   const settings: Record<string, unknown> = {};
   try {
+    for (let index = 0; index < args.length; index++) {
+      const [, flag, attached] = /^(--[a-z-]+)(?:=(.*))?$/s.exec(args[index]!) ?? [];
+      const setting = BY_FLAG.get(flag ?? '');
+      const value = attached ?? args[++index];
+      // An argument that may be left out, or that looks like a flag, is read by rules of its own.
+      if (setting === undefined || value === undefined || value.startsWith('-') || value === '') return null;
+      // Also where another one follows, which counts then.
+      given.set(setting, setting.parse(value));
+    }
     for (const setting of PROXY_SETTINGS) {
-      const text = given.get(setting) ?? env[setting.env] ?? setting.fallback;
-      settings[setting.key] = text === null ? null : setting.parse(text);
+      const text = env[setting.env] ?? setting.fallback;
+      if (given.has(setting)) settings[setting.key] = given.get(setting);
+      else settings[setting.key] = text === null ? null : setting.parse(text);
     }
   } catch (error) {
     if (error instanceof ProxyError) return null;

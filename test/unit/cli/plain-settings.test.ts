@@ -36,6 +36,7 @@ const VALUES: Readonly<Record<string, string>> = {
   routes: '/routes',
   namespace: 'shop',
   engine: 'uws',
+  workers: '2',
   capture: '127.0.0.1:1,[::1]:1',
   metrics: '127.0.0.1:2',
   admin: 'none',
@@ -69,8 +70,13 @@ t.test('what is out of the ordinary is left to commander', (t) => {
   const lines: readonly (readonly string[])[] = [
     ...[['--help'], ['-h'], ['--rotes', 'x'], ['--routes'], ['--routes='], ['--routes', '--namespace']],
     ...[['more'], ['--', '--routes', '/a'], ['--strict'], ['--strict', '--routes', '/a'], ['--engine', 'envoy']],
+    // Each is read, although the last one counts.
+    ['--engine', 'envoy', '--engine', 'native'],
   ];
   for (const line of lines) t.equal(plainSettings(line, {}), null, line.join(' '));
+  const besides = ['--engine', 'native'];
+  const wrong = { SIDEROUTE_ENGINE: 'envoy' };
+  t.strictSame(plainSettings(besides, wrong), plainSettings(besides, {}), 'a variable beside a flag is not read');
   t.equal(plainSettings([], { SIDEROUTE_ENGINE: 'envoy' }), null, 'a variable that is wrong');
   t.equal(plainSettings([], { SIDEROUTE_ROUTES: '' }), null, 'a variable that is empty');
   t.end();
