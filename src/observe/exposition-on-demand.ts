@@ -18,7 +18,10 @@ export function expositionOnDemand(sources: ExpositionSources): Exposition {
   return {
     contentType: EXPOSITION_TYPE,
     render: async function* () {
-      yield* (await (made ??= make())).render();
+      made ??= make();
+      // What cannot be loaded now, for want of a descriptor, can be later.
+      made.catch(() => (made = undefined));
+      yield* (await made).render();
     },
   };
 }

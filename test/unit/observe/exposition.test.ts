@@ -9,6 +9,7 @@ import type { AcceptorCounters } from '../../../src/addon/binding.ts';
 import type { HttpEngineCounters } from '../../../src/addon/http-engine.ts';
 import { readHttp2Counters } from '../../../src/addon/http2-counters.ts';
 import { createExposition, type Exposition, type ExpositionSources } from '../../../src/observe/exposition.ts';
+import { expositionOnDemand } from '../../../src/observe/exposition-on-demand.ts';
 import { LoopLag } from '../../../src/observe/loop-lag.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 
@@ -386,3 +387,20 @@ t.test('docs/configuration.md lists every metric with its type and labels', asyn
 function byName(a: readonly unknown[], b: readonly unknown[]): number {
   return String(a[0]) < String(b[0]) ? -1 : 1;
 }
+
+t.test('a scrape for which the exposition cannot be made leaves the next one to try again', async (t) => {
+  const all = sources(new Metrics());
+  let attempts = 0;
+  const exposition = expositionOnDemand({
+    ...all,
+    get loopLag() {
+      if (++attempts === 1) throw new Error('too many open files');
+      return all.loopLag;
+    },
+  });
+  await t.rejects(render(exposition), { message: 'too many open files' });
+  t.match(await render(exposition), 'sideroute_build_info');
+  const made = attempts;
+  t.match(await render(exposition), 'sideroute_build_info');
+  t.equal(attempts, made, 'it is made once');
+});
