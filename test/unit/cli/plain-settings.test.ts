@@ -16,7 +16,7 @@ async function commanders(args: readonly string[], env: Readonly<Record<string, 
     });
   const before = { ...process.env };
   const clear = (): void => {
-    for (const { env: name } of PROXY_SETTINGS) delete process.env[name];
+    for (const { env: name } of PROXY_SETTINGS) Reflect.deleteProperty(process.env, name);
   };
   clear();
   Object.assign(process.env, env);
