@@ -24,7 +24,7 @@ export class IdleMemory {
   readonly #giveBack: () => void;
   readonly #activity: () => number;
   readonly #anonymousBytes: () => number;
-  /** After the last time. */
+  /** After the last time, or since, where there was less. */
   #keptBytes = 0;
   /** When this was looked at last. */
   #seenActivity: number;
@@ -43,7 +43,9 @@ export class IdleMemory {
     const nobodyWaits = activity === this.#seenActivity || this.#keptBytes === 0;
     const worthBytes = nobodyWaits ? WORTH_BYTES : WORTH_A_WAIT_BYTES;
     this.#seenActivity = activity;
-    if (this.#anonymousBytes() < this.#keptBytes + worthBytes) return;
+    const bytes = this.#anonymousBytes();
+    this.#keptBytes = Math.min(this.#keptBytes, bytes);
+    if (bytes < this.#keptBytes + worthBytes) return;
     this.#giveBack();
     this.#keptBytes = this.#anonymousBytes();
   }

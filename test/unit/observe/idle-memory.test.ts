@@ -55,6 +55,21 @@ t.test('a request that comes now and then waits for it only where there is much'
   t.end();
 });
 
+t.test('what has gone by itself, as with most routes, is worth it when it comes again', (t) => {
+  let [heldMib, given] = [60, 0];
+  const memory = new IdleMemory({ activity: () => 0, anonymousBytes: () => heldMib * MIB, giveBack: () => given++ });
+  const quietAt = (mib: number): number => {
+    heldMib = mib;
+    memory.quiet();
+    return given;
+  };
+  t.equal(quietAt(60), 1);
+  t.equal(quietAt(20), 1);
+  t.equal(quietAt(21.9), 1);
+  t.equal(quietAt(22), 2);
+  t.end();
+});
+
 t.test('the kernel is asked by default', (t) => {
   let given = 0;
   const memory = new IdleMemory({ activity: () => 0, giveBack: () => given++ });
