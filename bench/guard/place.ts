@@ -1,10 +1,12 @@
 /** A sidecar with the routes of the scenario in a pod of its own, and what talks through it. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Cluster, type Pod } from '../../test/support/cluster.ts';
-import { PROXY_UID, Sidecar } from '../../test/support/sidecar.ts';
+import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
+import { PROXY_UID, Sidecar, temporaryDirectory } from '../../test/support/sidecar.ts';
 import { stopProcess } from '../../test/support/processes.ts';
 import { root } from './root.ts';
 
@@ -12,10 +14,15 @@ const ROUTES = join(root, 'test', 'fixtures', 'scenario');
 
 export class Place {
   readonly #cluster = new Cluster();
+  readonly #directory = temporaryDirectory();
+  /** As kubelet mounts them. */
+  readonly #routes: ConfigMapMount;
   readonly pod: Pod;
   #load: { readonly process: ChildProcess; readonly lines: AsyncIterator<string> } | undefined;
 
   constructor() {
+    const files = readdirSync(ROUTES).map((name) => [name, readFileSync(join(ROUTES, name))] as const);
+    this.#routes = new ConfigMapMount(join(this.#directory.path, 'routes'), Object.fromEntries(files));
     this.pod = this.#cluster.addPod('guard');
     for (const last of ['10', '11', '12']) this.pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
     // Those of the init container leave alone what goes over the loopback, where the Services are here.
@@ -37,7 +44,7 @@ export class Place {
 
   /** Serves when it is there. */
   async sidecar(): Promise<Sidecar> {
-    return await Sidecar.startProxyAs(PROXY_UID, this.pod, ROUTES);
+    return await Sidecar.startProxyAs(PROXY_UID, this.pod, this.#routes.path);
   }
 
   /** So many requests of a load, answered. */
@@ -67,6 +74,7 @@ export class Place {
       if (this.#load.process.exitCode === null) await once(this.#load.process, 'exit');
     }
     this.#cluster.close();
+    this.#directory.remove();
   }
 }
 
