@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <string>
+#include <string_view>
+#include <thread>
 
 #include "check.h"
 #include "net/unique_fd.h"
@@ -100,6 +102,38 @@ TEST("a line that is longer than one write is not lost") {
   writer->Stop(5'000);
   writer.reset();
   CHECK(ReadAll(pipe.reader.get()) == line + "z\n");
+}
+
+TEST("lines of several threads that are longer than one write do not mix") {
+  LogPipe pipe = OpenPipe();
+  int error = 0;
+  const auto start = [&] {
+    return LogWriter::Start(UniqueFd(fcntl(pipe.writer.get(), F_DUPFD_CLOEXEC, 0)), 8 * 1024 * 1024,
+                            {"test", "\"kind\":\"dropped\""}, &error);
+  };
+  auto first = start(), second = start();
+  const std::string a = std::string(10'000, 'a') + '\n', b = std::string(10'000, 'b') + '\n';
+  constexpr int kLines = 400;
+  for (int i = 0; i < kLines; ++i) {
+    first->Append(a);
+    second->Append(b);
+  }
+  pipe.writer.Reset();
+  std::string text;
+  std::thread reader([&] { text = ReadAll(pipe.reader.get()); });
+  first->Stop(30'000);
+  second->Stop(30'000);
+  first.reset();
+  second.reset();
+  reader.join();
+  CHECK_EQ(text.size(), 2 * kLines * a.size());
+  size_t whole = 0;
+  for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
+    const std::string_view line = std::string_view(text).substr(at, a.size());
+    if (line == a || line == b) ++whole;
+    if (text.find('\n', at) == std::string::npos) break;
+  }
+  CHECK_EQ(whole, size_t{2 * kLines});
 }
 
 }  // namespace sideroute

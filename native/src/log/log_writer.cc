@@ -10,7 +10,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -36,6 +39,18 @@ uint64_t NowMs(clockid_t clock) {
 
 uint64_t CountLines(const char* bytes, size_t length) {
   return static_cast<uint64_t>(std::count(bytes, bytes + length, '\n'));
+}
+
+// How often a thread that waits for another one's line looks whether its own time is up.
+constexpr auto kLineWait = std::chrono::milliseconds(100);
+
+// Held while a line is written that takes several writes: other threads may write to the same pipe. One for
+// each file of the process, for ever; there are two or three.
+std::timed_mutex& LineLock(const struct stat& status) {
+  static std::mutex guard;
+  static auto* const locks = new std::map<std::pair<dev_t, ino_t>, std::timed_mutex>;
+  const std::lock_guard<std::mutex> lock(guard);
+  return (*locks)[{status.st_dev, status.st_ino}];
 }
 
 enum class Rest : uint8_t { kNone, kGathering, kAsleep };
@@ -79,6 +94,7 @@ class Writer {
   explicit Writer(LogWriterState& state) : state_(state) {
     struct stat status {};
     regular_ = fstat(state.fd.get(), &status) == 0 && S_ISREG(status.st_mode);
+    line_ = std::unique_lock<std::timed_mutex>(LineLock(status), std::defer_lock);
     chunk_bytes_ = regular_ ? kFileChunk : static_cast<size_t>(PIPE_BUF);
     chunk_ = std::make_unique_for_overwrite<char[]>(chunk_bytes_);
   }
@@ -126,10 +142,15 @@ class Writer {
     while (at != end) {
       const size_t length = TakeChunk(at, end);
       size_t done = 0;
+      if (!BeginLine()) {
+        DropUntil(at, state_.head.load());
+        return false;
+      }
       const Result result = EndTornLine() ? WriteAll(chunk_.get(), length, &done) : Result::kFailed;
       state_.written.fetch_add(CountLines(chunk_.get(), done), std::memory_order_relaxed);
       at += done;
       if (done > 0) within_line_ = chunk_[done - 1] != '\n';
+      if (!within_line_ || result != Result::kWritten) line_.unlock();
       if (result != Result::kWritten) {
         torn_ = within_line_;
         DropUntil(at, result == Result::kFailed ? end : state_.head.load());
@@ -138,6 +159,14 @@ class Writer {
       state_.tail.store(at, std::memory_order_release);
     }
     TellLoss();
+    return true;
+  }
+
+  // Nobody else writes to the same file until it ends. False when the time is up.
+  bool BeginLine() {
+    while (!line_.owns_lock() && !line_.try_lock_for(kLineWait)) {
+      if (state_.stopping.load() && NowMs(CLOCK_MONOTONIC) >= state_.stop_at_ms.load()) return false;
+    }
     return true;
   }
 
@@ -185,7 +214,9 @@ class Writer {
     line.Number("lines", dropped - told_);
     const std::string_view text = line.End();
     size_t done = 0;
+    if (!BeginLine()) return;
     const Result result = WriteAll(text.data(), text.size(), &done);
+    line_.unlock();
     torn_ = within_line_ = done > 0 && done < text.size();
     if (result == Result::kWritten) told_ = dropped;
   }
@@ -225,6 +256,7 @@ class Writer {
   // The last byte written is not the end of a line, and the rest of the line follows; or will not come.
   bool within_line_ = false;
   bool torn_ = false;
+  std::unique_lock<std::timed_mutex> line_;
   // Lost lines that a line has spoken of.
   uint64_t told_ = 0;
   size_t chunk_bytes_ = 0;
