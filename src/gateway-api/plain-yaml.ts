@@ -3,23 +3,14 @@
  *
  * Used by `yaml-tree.ts`, which gives every document outside this subset, right or wrong, to the `yaml` library: so a
  * reload of a large ConfigMap does not hold up the requests of the same thread. The subset: block mappings and lists of
- * simple keys, scalars on one line (plain, or quoted without escapes), literal block scalars, `{}`, `[]`, comments.
+ * simple keys, scalars on one line (plain, or quoted without escapes), literal block scalars, flow collections on one line, comments.
  * Whatever else turns up, even as little as a tab or a key that stands twice, ends the attempt. Within the subset the tree
  * equals the library's to the offset; a test compares the two.
  */
 import type { Steps } from '../slices.ts';
-import { SharedTexts } from './shared-texts.ts';
+import { readPlainFlow } from './plain-flow.ts';
+import { COMMENT_OR_NOTHING, isSimpleKey, OUTSIDE_SUBSET, plainScalar, quotedScalar } from './plain-scalars.ts';
 import type { Tree, TreeEntry, TreeMap, TreeScalar } from './tree.ts';
-
-const SIMPLE_KEY = /^[A-Za-z][A-Za-z0-9_./-]*$/;
-/** Keys, and scalars, that YAML takes for something else than text. */
-const WORD_WITH_TYPE = /^(?:null|Null|NULL|true|True|TRUE|false|False|FALSE)$/;
-const PRINTABLE = /^[ -~]*$/;
-const PLAIN_START = /[A-Za-z0-9/._^$(+-]/;
-const DECIMAL = /^-?[0-9]{1,15}$/;
-/** Other spellings of numbers; not worth a reader of their own. */
-const UNUSUAL_NUMBER =
-  /^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?\.(?:inf|nan))$/i;
 
 const MAX_DEPTH = 32;
 
@@ -28,13 +19,14 @@ const LINES_PER_STEP = 64;
 
 const TAB = 9;
 const SPACE = 32;
+const DOUBLE_QUOTE = 34;
 const HASH = 35;
+const QUOTE = 39;
 const DASH = 45;
 const COLON = 58;
+const BRACKET = 91;
+const BRACE = 123;
 const BAR = 124;
-
-/** Thrown to leave the attempt from any depth; never leaves this file. */
-const OUTSIDE_SUBSET = new Error('outside the subset');
 
 /** The tree of `text.slice(start, end)`, one document without its markers; null when it is outside the subset or empty. */
 export function* readPlainYaml(text: string, start: number, end: number): Steps<Tree | null> {
@@ -45,9 +37,6 @@ export function* readPlainYaml(text: string, start: number, end: number): Steps<
     throw error;
   }
 }
-
-/** Of all documents: they say the same again and again. */
-const texts = new SharedTexts();
 
 class PlainReader {
   readonly #text: string;
@@ -125,7 +114,7 @@ class PlainReader {
         if (depth === 1) throw OUTSIDE_SUBSET;
         items.push(yield* this.#map(at - this.#lineStart, at, depth - 1));
       } else {
-        items.push(this.#value(at, column));
+        items.push(this.#value(at, column, depth));
         this.#nextLine();
         if (this.#isPauseDue()) yield;
       }
@@ -144,7 +133,7 @@ class PlainReader {
       if (entries.has(key)) throw OUTSIDE_SUBSET;
       const valueAt = this.#skipSpaces(colon + 1);
       if (valueAt < this.#lineEnd && this.#text.charCodeAt(valueAt) !== HASH) {
-        entries.set(key, { offset, value: this.#value(valueAt, column) });
+        entries.set(key, { offset, value: this.#value(valueAt, column, depth) });
         this.#nextLine();
         if (this.#isPauseDue()) yield;
       } else {
@@ -175,7 +164,7 @@ class PlainReader {
     const next = colon + 1;
     if (next < this.#lineEnd && this.#text.charCodeAt(next) !== SPACE) return -1;
     const key = this.#text.slice(at, colon);
-    return SIMPLE_KEY.test(key) && !WORD_WITH_TYPE.test(key) ? colon : -1;
+    return isSimpleKey(key) ? colon : -1;
   }
 
   #skipSpaces(from: number): number {
@@ -185,8 +174,21 @@ class PlainReader {
   }
 
   /** What stands behind a dash or key whose mapping or list is at `column`. */
-  #value(at: number, column: number): Tree {
-    return this.#text.charCodeAt(at) === BAR ? this.#blockScalar(at, column) : this.#scalar(at);
+  #value(at: number, column: number, depth: number): Tree {
+    if (at >= this.#lineEnd) throw OUTSIDE_SUBSET;
+    const first = this.#text.charCodeAt(at);
+    if (first === BAR) return this.#blockScalar(at, column);
+    if (first === BRACE || first === BRACKET) {
+      const { tree, end } = readPlainFlow(this.#text, at, this.#lineEnd, depth - 1);
+      return this.#last(tree, end);
+    }
+    return this.#scalar(at);
+  }
+
+  /** Nothing but a comment may stand behind it. */
+  #last<T>(tree: T, end: number): T {
+    if (!COMMENT_OR_NOTHING.test(this.#text.slice(end, this.#lineEnd))) throw OUTSIDE_SUBSET;
+    return tree;
   }
 
   /** The lines below that are further in than `column`; ends at the last of them. */
@@ -227,44 +229,17 @@ class PlainReader {
   }
 
   /** The scalar that fills the rest of the line, apart from a comment. */
-  #scalar(at: number): Tree {
-    if (at >= this.#lineEnd) throw OUTSIDE_SUBSET;
+  #scalar(at: number): TreeScalar {
+    const first = this.#text.charCodeAt(at);
+    if (first === QUOTE || first === DOUBLE_QUOTE) {
+      const { scalar, end } = quotedScalar(this.#text, at, this.#lineEnd);
+      return this.#last(scalar, end);
+    }
     const rest = this.#text.slice(at, this.#lineEnd);
-    const first = rest.charAt(0);
-    if (first === "'" || first === '"') return quotedScalar(rest, first, at);
     const comment = rest.indexOf(' #');
-    const source = (comment < 0 ? rest : rest.slice(0, comment)).trimEnd();
-    if (source === '{}') return { type: 'map', offset: at, entries: new Map() };
-    if (source === '[]') return { type: 'list', offset: at, items: [] };
-    const isDash = first === '-' && (source.length === 1 || source.charCodeAt(1) === SPACE);
-    if (!PLAIN_START.test(first) || isDash || !PRINTABLE.test(source)) throw OUTSIDE_SUBSET;
-    if (source.includes(': ') || source.endsWith(':')) throw OUTSIDE_SUBSET;
-    const shared = texts.of(source);
-    return { type: 'scalar', offset: at, value: plainValue(shared), source: shared, plain: true };
+    return plainScalar((comment < 0 ? rest : rest.slice(0, comment)).trimEnd(), at);
   }
 }
 
 /** A block scalar whose trailing blank lines are dropped, and whose indentation is that of its first line. */
 const BLOCK_HEADER = /^\|-? *$/;
-
-const COMMENT_OR_NOTHING = /^ *(?: #.*)?$/;
-
-/** `rest`: from the opening quote to the end of the line. */
-function quotedScalar(rest: string, quote: string, offset: number): TreeScalar {
-  let close = rest.indexOf(quote, 1);
-  if (quote === "'") while (close >= 0 && rest[close + 1] === "'") close = rest.indexOf("'", close + 2);
-  if (close < 0 || !COMMENT_OR_NOTHING.test(rest.slice(close + 1))) throw OUTSIDE_SUBSET;
-  const inner = rest.slice(1, close);
-  if ((quote === '"' && inner.includes('\\')) || !PRINTABLE.test(inner)) throw OUTSIDE_SUBSET;
-  const value = texts.of(quote === "'" ? inner.replaceAll("''", "'") : inner);
-  return { type: 'scalar', offset, value, source: value, plain: false };
-}
-
-/** What the YAML 1.2 core schema makes of a plain scalar. */
-function plainValue(source: string): string | number | boolean | null {
-  if (DECIMAL.test(source)) return Number(source);
-  if (UNUSUAL_NUMBER.test(source)) throw OUTSIDE_SUBSET;
-  if (!WORD_WITH_TYPE.test(source)) return source;
-  const word = source.toLowerCase();
-  return word === 'null' ? null : word === 'true';
-}

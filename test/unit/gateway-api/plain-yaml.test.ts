@@ -246,6 +246,92 @@ t.test('nested mappings and lists with any indentation', async (t) => {
   t.ok(taken > 150, `${taken} taken`);
 });
 
+t.test('flow collections with whatever stands in and around them', async (t) => {
+  interface Flow {
+    readonly text: string;
+  }
+  const space = fc.constantFrom('', '', ' ', ' ', '  ');
+  const separator = fc.constantFrom(', ', ', ', ', ', ',', ' , ', ',,', ' ');
+  const colon = fc.constantFrom(': ', ': ', ': ', ': ', ':', ' : ', ':  ');
+  const { flow } = fc.letrec<{ flow: Flow; value: Flow; map: Flow; list: Flow }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 3 },
+      { weight: 4, arbitrary: scalar.map((text) => ({ text })) },
+      { weight: 1, arbitrary: tie('map') },
+      { weight: 1, arbitrary: tie('list') },
+    ),
+    flow: fc.oneof(tie('map'), tie('list')),
+    map: fc
+      .tuple(fc.array(fc.tuple(key, colon, tie('value')), { maxLength: 3 }), separator, space, space)
+      .map(([entries, separator, before, behind]) => {
+        const texts = entries.map(([key, colon, { text }]) => `${key}${colon}${text}`);
+        return { text: `{${before}${texts.join(separator)}${behind}}` };
+      }),
+    list: fc
+      .tuple(fc.array(tie('value'), { maxLength: 3 }), separator, space, space)
+      .map(([items, separator, before, behind]) => {
+        return { text: `[${before}${items.map(({ text }) => text).join(separator)}${behind}]` };
+      }),
+  }));
+  const holder = fc.constantFrom('k: ', 'k:   ', '- ', '- k: ', 'a:\n  k: ', 'a:\n- ', 'a:\n  - k: ', '');
+  const piece = fc.constantFrom(
+    '',
+    '',
+    '',
+    '',
+    ',',
+    ']',
+    '}',
+    '[',
+    '{',
+    ':',
+    ': ',
+    '#',
+    ' #',
+    "'",
+    '"',
+    '-',
+    '\n',
+    '\t',
+    '?',
+  );
+  const behind = fc.constantFrom('', '', '', ' ', ' # c', '# c', ' a', ', a', ': a', ']');
+  let taken = 0;
+  fc.assert(
+    fc.property(
+      fc.tuple(holder, flow, behind, piece, fc.nat(60), fc.constantFrom('', '\nz: 1', '\n- 1')),
+      ([holder, { text: collection }, behind, piece, at, next]) => {
+        const place = at % (collection.length + 1);
+        const text = `${holder}${collection.slice(0, place)}${piece}${collection.slice(place)}${behind}${next}`;
+        if (!MARKER.test(text) && agrees(text)) taken++;
+      },
+    ),
+    { numRuns: 12_000 },
+  );
+  t.ok(taken > 300, `${taken} taken`);
+});
+
+t.test('rules as people write them by hand are taken', (t) => {
+  for (const text of [
+    'spec:\n  rules:\n    - matches: [{ path: { type: PathPrefix, value: /p/1 } }]\n      backendRefs: [{ name: v1, port: 80 }]\n',
+    "parentRefs: [{group: '', kind: Service, name: web, port: 80}] # the parent\n",
+    'filters: [{ type: URLRewrite, urlRewrite: { path: { type: ReplaceFullPath, replaceFullPath: "/a b" }, hostname: a.example } }]\n',
+    'a: []\nb: {}\nc: [ ]\nd: { }\ne: [[], [{}]]\n',
+  ])
+    t.ok(agrees(text), text);
+  for (const text of [
+    'a: [b\n  , c]\n',
+    'a: [b, ]\n',
+    'a: {b}\n',
+    'a: {"b": 1}\n',
+    'a: [b: c]\n',
+    'a: [*b]\n',
+    'a: [b # c\n  ]\n',
+  ])
+    t.notOk(agrees(text), text);
+  t.end();
+});
+
 t.test('literal block scalars, with whatever stands in and around them', async (t) => {
   const content = fc.constantFrom(
     'a',
