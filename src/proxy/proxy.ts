@@ -229,6 +229,7 @@ class SidecarProxy {
       frontendId: (key) => this.#cluster.frontends.frontendId(key),
       backends: this.#cluster.backends,
       closeSomeIdle: () => this.#acceptor?.closeSomeIdle(),
+      hasRoom: () => this.#openConnections() < (this.#acceptor?.counters().maxConnections ?? Infinity),
       onDeath: (worker, error) => {
         this.#logger.error('the sidecar ends: a worker has ended', { worker, error: error.stack ?? String(error) });
         process.exit(1);
@@ -310,7 +311,7 @@ class SidecarProxy {
       onDropped: incidents.onDropped,
       onPaused: (limit) => {
         incidents.onPaused(limit);
-        if (limit === 'connections') this.#workers?.makeRoom(0);
+        if (limit !== 'memory') this.#workers?.makeRoom(0);
       },
       onError: (error) => this.#logger.error('a connection could not be handed over', { error: String(error) }),
     });

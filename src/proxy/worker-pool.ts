@@ -18,6 +18,7 @@ import type { Backend } from '../routing/decision.ts';
 import type { Steps } from '../slices.ts';
 import { engineSettings } from './engine-settings.ts';
 import { allFigures, type OwnFigures } from './figures.ts';
+import { RoomMaker } from './room-maker.ts';
 import { WorkerLink, type WorkerLinkOptions } from './worker-link.ts';
 import type { ConfigurationPart, ToWorker, WorkerConnections, WorkerFigures } from './worker-messages.ts';
 
@@ -28,8 +29,6 @@ const ENTRIES_PER_PART = 128;
 const FIGURES_WITHIN_MS = 2_000;
 /** What is to be logged at the end is waited for a second in each thread. */
 const CLOSE_WITHIN_MS = 1_500;
-/** A connection that waits for a request gives way after a second; by then those that were too young have grown old enough. */
-const CLOSE_IDLE_AGAIN_MS = 1_100;
 
 export interface WorkerPoolOptions {
   /** The main thread included. */
@@ -44,6 +43,8 @@ export interface WorkerPoolOptions {
   readonly backends: { readonly current: readonly Backend[]; readonly surplusIds: readonly number[] };
   /** Has reached a limit, and connections of this thread only wait. */
   readonly closeSomeIdle: () => void;
+  /** For another connection, of all workers. */
+  readonly hasRoom: () => boolean;
   /** The process cannot go on. */
   readonly onDeath: (worker: number, error: Error) => void;
 }
@@ -53,6 +54,7 @@ export class WorkerPool {
   readonly #links: readonly WorkerLink[];
   /** By worker; null: not told yet. */
   readonly #figures: (WorkerFigures | null)[];
+  readonly #room: RoomMaker;
   /** Of the answers to the last configuration. */
   #frontendsInUse: ReadonlySet<number> = new Set();
   #dropped: ReadonlySet<number> = new Set();
@@ -79,6 +81,13 @@ export class WorkerPool {
         }),
     );
     this.#figures = numbers.map(() => null);
+    this.#room = new RoomMaker({
+      hasRoom: options.hasRoom,
+      closeIdleBeside: (worker) => {
+        if (worker !== 0) options.closeSomeIdle();
+        for (const link of this.#links) if (link.number !== worker) link.say({ kind: 'closeSomeIdle' });
+      },
+    });
   }
 
   /** Rejects when one of them ends before it is loaded. */
@@ -169,12 +178,7 @@ export class WorkerPool {
 
   /** An acceptor has paused: what only waits in others makes room for it. `worker`: its own. */
   makeRoom(worker: number): void {
-    const close = (): void => {
-      if (worker !== 0) this.#options.closeSomeIdle();
-      for (const link of this.#links) if (link.number !== worker) link.say({ kind: 'closeSomeIdle' });
-    };
-    close();
-    setTimeout(close, CLOSE_IDLE_AGAIN_MS).unref();
+    this.#room.make(worker);
   }
 
   drain(timeoutMs: number): void {
@@ -203,7 +207,7 @@ export class WorkerPool {
         memory.overloaded(worker, message.overloaded);
         break;
       case 'paused':
-        if (message.limit === 'connections') this.makeRoom(worker);
+        if (message.limit !== 'memory') this.makeRoom(worker);
         break;
     }
   }
