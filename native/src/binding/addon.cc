@@ -160,8 +160,8 @@ bool CheckRuntime(napi_env env) {
   } else if ((uv_version() >> 16) != UV_VERSION_MAJOR) {
     problem =
         "built for libuv " + std::to_string(UV_VERSION_MAJOR) + ".x, running with " + uv_version_string();
-  } else if (uv_handle_size(UV_POLL) != sizeof(uv_poll_t) || uv_handle_size(UV_TIMER) != sizeof(uv_timer_t) ||
-             uv_handle_size(UV_IDLE) != sizeof(uv_idle_t)) {
+  } else if (uv_handle_size(UV_PREPARE) != sizeof(uv_prepare_t) ||
+             uv_handle_size(UV_TIMER) != sizeof(uv_timer_t) || uv_handle_size(UV_IDLE) != sizeof(uv_idle_t)) {
     problem =
         std::string("libuv ") + uv_version_string() + " has other handle sizes than the headers of the build";
   }
