@@ -19,7 +19,7 @@ t.test('a text is what it was, whatever is in it', (t) => {
     'x'.repeat(5_000),
   ]) {
     t.equal(texts.of(text), text);
-    t.equal(texts.of(`${text}`), text);
+    t.equal(texts.of(text.slice(0, 1) + text.slice(1)), text);
   }
   for (let index = 0; index < 10_000; index++) {
     if (texts.of(`a name of its own, ${index}`) !== `a name of its own, ${index}`) t.fail(String(index));
