@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
@@ -19,6 +20,9 @@ const WARM_UP = 40;
 const RELOADS = 100;
 const GROWTH_LIMIT_MIB = 5;
 const SLOW_RELOADS = 50;
+/** Longer than a sidecar is left alone before it gives memory back. */
+const QUIET_MS = 8_000;
+const QUIET_LOOKS = 5;
 /** What `sideroute inject`, the chart and the kustomize components give the sidecar. */
 const HEAP_OF_THE_MANIFESTS = '--max-old-space-size=128 --max-semi-space-size=2';
 /** Answers SIGUSR2 when what can be collected is, with the bytes of the heap. Standard error has lines of its own. */
@@ -106,6 +110,11 @@ t.test('100 reloads of changing filters: memory stays, a slow request ends by it
   for (; generation <= WARM_UP + RELOADS; generation++) {
     await reload(generation);
     if (generation % 10 === 0 && generation > WARM_UP + RELOADS - 30) least = Math.min(least, await besideTheHeap());
+  }
+  // Some of it is given back only when there is nothing to do, as it may have been before the first look.
+  for (let looks = 0; looks < QUIET_LOOKS && least - first >= GROWTH_LIMIT_MIB; looks++) {
+    await delay(QUIET_MS);
+    least = Math.min(least, await besideTheHeap());
   }
   const growth = least - first;
   t.comment(`${first.toFixed(1)} MiB beside the heap, ${growth.toFixed(1)} MiB more`);
