@@ -1,12 +1,22 @@
-/** Where the program of a checkout is, for benchmarks that compare two. */
+/** Programs that a benchmark starts. */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 
-/** @throws Error when it has not been built */
+/**
+ * Of a checkout, for benchmarks that compare two.
+ * @throws Error when it has not been built
+ */
 export function programOf(checkout: string): string {
   const dist = join(resolve(checkout), 'dist');
   // Versions that were not bundled have it where the compiler put it.
   const found = [join(dist, 'bin', 'sideroute.js'), join(dist, 'src', 'main.js')].find((file) => existsSync(file));
   if (found === undefined) throw new Error(`${dist} has no program: build it first (npm run build)`);
   return found;
+}
+
+const PLACES = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+
+/** By its name, or by its path. */
+export function isThere(program: string): boolean {
+  return program.includes('/') ? existsSync(program) : PLACES.some((place) => existsSync(join(place, program)));
 }

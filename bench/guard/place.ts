@@ -8,6 +8,7 @@ import { Cluster, type Pod } from '../../test/support/cluster.ts';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { PROXY_UID, Sidecar, temporaryDirectory } from '../../test/support/sidecar.ts';
 import { stopProcess } from '../../test/support/processes.ts';
+import { redirect } from '../proxy/redirect.ts';
 import { root } from './root.ts';
 
 const ROUTES = join(root, 'test', 'fixtures', 'scenario');
@@ -26,20 +27,7 @@ export class Place {
     this.pod = this.#cluster.addPod('guard');
     for (const last of ['10', '11', '12']) this.pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
     // Those of the init container leave alone what goes over the loopback, where the Services are here.
-    const captured = ['-p', 'tcp', '-d', '10.96.0.0/16', '-m', 'owner', '!', '--uid-owner', String(PROXY_UID)];
-    this.pod.must([
-      'iptables',
-      '-w',
-      '-t',
-      'nat',
-      '-A',
-      'OUTPUT',
-      ...captured,
-      '-j',
-      'REDIRECT',
-      '--to-ports',
-      '15001',
-    ]);
+    redirect(this.pod, '-A', 15001);
   }
 
   /** Serves when it is there. */

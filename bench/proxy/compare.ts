@@ -28,6 +28,7 @@ import { stopProcess } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
 import { backendCommand, makeContenders, type Contender } from './contenders.ts';
 import { cpuMicroseconds, processes, quantile } from './processor-time.ts';
+import { redirect } from './redirect.ts';
 
 const { values } = parseArgs({
   options: {
@@ -73,7 +74,7 @@ class Stage {
     this.pod = pod;
     for (const last of ['10', '11', '12']) pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
     pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
-    this.#redirect('-A', FIRST_PORT);
+    redirect(pod, '-A', FIRST_PORT);
     this.#script = join(directory, 'alternate.lua');
     const close = values['new-connections'] ? 'wrk.headers["Connection"] = "close"\n' : '';
     writeFileSync(
@@ -82,15 +83,9 @@ class Stage {
     );
   }
 
-  #redirect(action: '-A' | '-R', port: number): void {
-    const rule = ['-p', 'tcp', '-d', '10.96.0.0/16', '-m', 'owner', '!', '--uid-owner', String(PROXY_UID)];
-    const at = action === '-A' ? ['-A', 'OUTPUT'] : ['-R', 'OUTPUT', '1'];
-    this.pod.must(['iptables', '-w', '-t', 'nat', ...at, ...rule, '-j', 'REDIRECT', '--to-ports', String(port)]);
-  }
-
   /** From now on connections go there. */
   choose(contender: Contender): void {
-    this.#redirect('-R', contender.port);
+    redirect(this.pod, '-R', contender.port);
   }
 
   /** Requests that were answered. */

