@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stopProcess } from '../../test/support/processes.ts';
+import { median } from '../median.ts';
 import type { Figure } from './figures.ts';
 import { Place } from './place.ts';
 
@@ -86,8 +87,6 @@ async function observations(): Promise<Idle[]> {
     await place.close();
   }
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
 export async function idle(): Promise<Figure[]> {
   const all = await observations();

@@ -20,6 +20,7 @@ import type { Backend, CompileDeps } from '../../src/routing/decision.ts';
 import { compileTableInSteps } from '../../src/routing/table.ts';
 import { Slicer } from '../../src/slices.ts';
 import { largeRouteFiles, type LargeRoutes } from '../../test/support/large-routes.ts';
+import { median } from '../median.ts';
 import { Heartbeat } from './heartbeat.ts';
 
 const { quick } = parseArgs({ options: { quick: { type: 'boolean', default: false } } }).values;
@@ -94,10 +95,6 @@ function createDeps(): CompileDeps {
       return backend;
     },
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 function report(name: string, parts: readonly Part[]): string {

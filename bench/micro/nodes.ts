@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { stopProcess, waitForLine } from '../../test/support/processes.ts';
+import { median } from '../median.ts';
 
 const { values } = parseArgs({
   options: {
@@ -57,10 +58,6 @@ async function measure(node: string, routes: string): Promise<Figures> {
   const own = memoryMib(pid, 'Private_Dirty');
   await stopProcess(proxy);
   return { ...ready, 'resident MiB': resident, 'private MiB': own };
-}
-
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'sideroute-nodes-'));

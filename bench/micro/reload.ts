@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { largeRouteFiles } from '../../test/support/large-routes.ts';
 import { stopProcess, waitForLine } from '../../test/support/processes.ts';
+import { median } from '../median.ts';
 import { programOf } from '../program.ts';
 
 const { values } = parseArgs({
@@ -88,11 +89,6 @@ class Sidecar {
     const after = spent(this.process);
     return { allMs: after.allMs - before.allMs, servingMs: after.servingMs - before.servingMs };
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'sideroute-reload-'));

@@ -1,4 +1,5 @@
-/** What a run has measured: the form of results.json, from which the tables and the plots are made; and what is in the middle of some figures. */
+/** What a run has measured: the form of results.json, from which the tables and the plots are made; and how far figures are apart. */
+import { median } from '../median.ts';
 import type { MachineFacts } from './machine.ts';
 
 export interface ProcessorFigures {
@@ -84,10 +85,7 @@ export interface Spread {
 }
 
 export function spread(figures: readonly number[]): Spread {
-  const sorted = [...figures].sort((a, b) => a - b);
-  // Of an even number, what is between the two in the middle.
-  const median = (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
-  return { median, low: sorted[0]!, high: sorted.at(-1)! };
+  return { median: median(figures), low: Math.min(...figures), high: Math.max(...figures) };
 }
 
 /** One relative to another, pair by pair within a round. */
