@@ -1,14 +1,14 @@
 /**
  * Bytes that a decision takes from the heap of JavaScript: `decide` alone, for the shapes of bench/micro/decide.ts.
  *
- *     node --expose-gc dist/bench/guard/decisions.js      prints them as JSON, by shape
+ *     node --expose-gc dist/bench/guard/decisions.js run      prints them as JSON, by shape
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { attach } from '../../src/config/attach.ts';
 import { decide } from '../../src/routing/decide.ts';
 import { compileTable } from '../../src/routing/table.ts';
-import { deps, requests, routes, SHAPES, type Shape } from '../micro/decision-cases.ts';
+import { compileDeps, requests, routes, SHAPES, type Shape } from '../micro/decision-cases.ts';
 import type { Figure } from './figures.ts';
 
 const RULES = 100;
@@ -19,7 +19,7 @@ const WARM_UPS = 60;
 const ROUNDS = 30;
 
 function bytesOf(shape: Shape, collect: NonNullable<typeof globalThis.gc>): number {
-  const table = compileTable(attach({ resources: routes(shape, RULES), namespace: 'ns' }), deps());
+  const table = compileTable(attach({ resources: routes(shape, RULES), namespace: 'ns' }), compileDeps());
   const heads = requests(shape, RULES, RULES, REQUESTS);
   const run = (): void => {
     let forwarded = 0;

@@ -2,7 +2,7 @@
  * Client and backends of the guard's sidecar, in one program, so that the order of events is the same every time: one request at a time, and
  * a backend that lets some milliseconds pass before it answers, in which the sidecar goes to sleep.
  *
- *     node load.js      prints `listening`, then takes a line `LOAD COUNT`, and prints `done` when that many requests were answered
+ *     node load.js run      prints `listening`, then takes a line `LOAD COUNT`, and prints `done` when that many requests were answered
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';

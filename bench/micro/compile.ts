@@ -15,12 +15,11 @@ import { attachInSteps } from '../../src/config/attach.ts';
 import type { DirectoryRead } from '../../src/config/directory-reader.ts';
 import { RouteFiles } from '../../src/config/route-files.ts';
 import { parseRoutesBesides } from '../../src/config/route-parser.ts';
-import { Metrics } from '../../src/observe/metrics.ts';
-import type { Backend, CompileDeps } from '../../src/routing/decision.ts';
 import { compileTableInSteps } from '../../src/routing/table.ts';
 import { Slicer } from '../../src/slices.ts';
 import { largeRouteFiles, type LargeRoutes } from '../../test/support/large-routes.ts';
 import { median } from '../median.ts';
+import { compileDeps } from './decision-cases.ts';
 import { Heartbeat } from './heartbeat.ts';
 
 const { quick } = parseArgs({ options: { quick: { type: 'boolean', default: false } } }).values;
@@ -74,29 +73,6 @@ function directoryRead(files: ReadonlyMap<string, string>): DirectoryRead {
   };
 }
 
-function createDeps(): CompileDeps {
-  const metrics = new Metrics();
-  const frontends = new Map<string, number>();
-  const backends = new Map<string, Backend>();
-  return {
-    internSeries: metrics.internSeries,
-    frontendId(key) {
-      const id = frontends.get(key) ?? frontends.size;
-      frontends.set(key, id);
-      return id;
-    },
-    internBackend(namespace, name, port) {
-      const key = `${namespace}/${name}:${port}`;
-      let backend = backends.get(key);
-      if (backend === undefined) {
-        backend = { namespace, name, port, key, id: backends.size, addresses: ['10.0.0.1'], state: 'resolved' };
-        backends.set(key, backend);
-      }
-      return backend;
-    },
-  };
-}
-
 function report(name: string, parts: readonly Part[]): string {
   const figure = (values: readonly number[], digits: number): string => {
     const worst = Math.max(...values).toFixed(digits);
@@ -119,7 +95,7 @@ for (const [name, full] of Object.entries(SHAPES)) {
   const shape = quick ? { ...full, routes: Math.ceil(full.routes / 50) } : full;
   const parses: Part[] = [];
   const compiles: Part[] = [];
-  const deps = createDeps();
+  const deps = compileDeps();
   let bytes = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const files = largeRouteFiles({ ...shape, generation: round });

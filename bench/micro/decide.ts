@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { attach } from '../../src/config/attach.ts';
 import { decide } from '../../src/routing/decide.ts';
 import { compileTable } from '../../src/routing/table.ts';
-import { deps, requests, routes, SHAPES, type Shape } from './decision-cases.ts';
+import { compileDeps, requests, routes, SHAPES, type Shape } from './decision-cases.ts';
 
 const { quick } = parseArgs({ options: { quick: { type: 'boolean', default: false } } }).values;
 const SIZES = quick ? [1, 10, 100] : [1, 100, 10_000];
@@ -47,9 +47,9 @@ function prepare(shape: Shape, size: number, hotRules: number): Case {
   const resources = routes(shape, size);
   const input = { resources, namespace: 'ns' };
   const attachment = attach(input);
-  const compileMs = lowerQuartile([1, 2, 3, 4].map(() => milliseconds(() => compileTable(attachment, deps()))));
+  const compileMs = lowerQuartile([1, 2, 3, 4].map(() => milliseconds(() => compileTable(attachment, compileDeps()))));
   const attachMs = lowerQuartile([1, 2, 3, 4].map(() => milliseconds(() => attach(input))));
-  const table = compileTable(attachment, deps());
+  const table = compileTable(attachment, compileDeps());
   const heads = requests(shape, size, hotRules, REQUESTS);
   return {
     label: `${shape.name}, ${size} rules, ${Math.min(size, hotRules)} in use`,

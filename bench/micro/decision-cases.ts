@@ -1,5 +1,6 @@
-/** Route tables and requests to ask them about, for what measures `decide`. */
+/** Route tables and requests to ask them about, for what measures `decide`; and what tables are compiled with. */
 import type { HttpRoute, HttpRouteRule, PathMatch } from '../../src/gateway-api/types.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
 import type { Backend, CompileDeps, RequestHead } from '../../src/routing/decision.ts';
 
 /** How the rules of a case differ. */
@@ -50,24 +51,25 @@ class BenchHead implements RequestHead {
   }
 }
 
-export function deps(): CompileDeps {
+/** Ids of frontends, backends and series, as they are given out in a sidecar; every backend has an address. */
+export function compileDeps(): CompileDeps {
+  const metrics = new Metrics();
+  const frontends = new Map<string, number>();
   const backends = new Map<string, Backend>();
-  let series = 0;
   return {
-    frontendId: () => 0,
-    internSeries: () => series++,
+    internSeries: metrics.internSeries,
+    frontendId(key) {
+      const id = frontends.get(key) ?? frontends.size;
+      frontends.set(key, id);
+      return id;
+    },
     internBackend(namespace, name, port) {
       const key = `${namespace}/${name}:${port}`;
-      const backend = backends.get(key) ?? {
-        namespace,
-        name,
-        port,
-        key,
-        id: backends.size,
-        addresses: ['10.0.0.1'],
-        state: 'resolved',
-      };
-      backends.set(key, backend);
+      let backend = backends.get(key);
+      if (backend === undefined) {
+        backend = { namespace, name, port, key, id: backends.size, addresses: ['10.0.0.1'], state: 'resolved' };
+        backends.set(key, backend);
+      }
       return backend;
     },
   };
