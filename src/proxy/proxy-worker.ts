@@ -107,10 +107,10 @@ function listen(listen: Questions['listen']): null {
   return null;
 }
 
-async function compile({ drop, frontendsInUse: wanted }: Questions['compile']): Promise<Answers['compile']> {
+async function compile({ drop }: Questions['compile']): Promise<Answers['compile']> {
   await slicer.run(tables.compile());
   const dropped = drop.filter((id) => engine.dropBackend(id));
-  return { dropped, frontendsInUse: wanted ? [...frontendsInUse([engine], acceptor)] : [] };
+  return { dropped, frontendsInUse: [...frontendsInUse([engine], acceptor)] };
 }
 
 async function useTable(): Promise<null> {

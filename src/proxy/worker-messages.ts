@@ -58,11 +58,8 @@ export interface ConfigurationPart {
 
 /** What is answered, by the `ask` that it came with. */
 export interface Questions {
-  /**
-   * Compiles what has come since `begin`. `drop`: backends that no table has any more, to let go of. `frontendsInUse`: whether to tell
-   * whose connections are open.
-   */
-  readonly compile: { readonly drop: readonly number[]; readonly frontendsInUse: boolean };
+  /** Compiles what has come since `begin`. `drop`: backends that no table has any more, to let go of. */
+  readonly compile: { readonly drop: readonly number[] };
   /** What was compiled decides from now on. */
   readonly serve: null;
   /** Everything said before has been done. */
@@ -75,6 +72,7 @@ export interface Questions {
 }
 
 export interface Answers {
+  /** `frontendsInUse`: of connections that are open. */
   readonly compile: { readonly dropped: readonly number[]; readonly frontendsInUse: readonly number[] };
   readonly serve: null;
   readonly settle: null;

@@ -110,7 +110,7 @@ export class WorkerPool {
       yield;
     }
     const drop = this.#options.backends.surplusIds;
-    const asked = this.#links.map((link) => link.ask('compile', { drop, frontendsInUse: true }));
+    const asked = this.#links.map((link) => link.ask('compile', { drop }));
     yield Promise.all(asked).then((answers) => {
       this.#frontendsInUse = new Set(answers.flatMap(({ frontendsInUse }) => frontendsInUse));
       this.#dropped = new Set(drop.filter((id) => answers.every(({ dropped }) => dropped.includes(id))));
