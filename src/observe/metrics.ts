@@ -18,7 +18,7 @@ import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason } fr
 import type { InternSeries, SeriesLabels } from '../routing/decision.ts';
 import { CallCounts } from './call-counts.ts';
 import type { Counts, SeriesCounts } from './counts.ts';
-import { SeriesSlots, SLOT_MASK, type SlotCounters, type Slots } from './series-slots.ts';
+import { SeriesSlots, SLOT_MASK, type Slots } from './series-slots.ts';
 
 /** Upper bounds in milliseconds, inclusive; one more bucket takes what is slower. */
 export const DURATION_BUCKETS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000] as const;
@@ -68,7 +68,7 @@ export interface SeriesTotals {
 
 export interface MetricsOptions {
   /** Default: those that `internSeries` gives away. */
-  readonly slots?: (counters: SlotCounters) => Slots;
+  readonly slots?: Slots;
   /** Called when there is no room for another pair of code and reason; takes the counts, so that there is. Default: there is no room. */
   readonly onFull?: () => void;
 }
@@ -97,11 +97,12 @@ export class Metrics {
     now: () => number = () => performance.now(),
     { slots, onFull }: MetricsOptions = {},
   ) {
-    const counters = {
-      activity: (slot: number) => this.activity(slot),
-      clear: (slot: number) => this.clear(slot),
-    };
-    this.slots = slots === undefined ? new SeriesSlots(maxSeries, now, counters) : slots(counters);
+    this.slots =
+      slots ??
+      new SeriesSlots(maxSeries, now, {
+        activity: (slot) => this.activity(slot),
+        clear: (slot) => this.clear(slot),
+      });
     this.onFull = onFull ?? null;
     this.calls = new CallCounts(maxSeries + 1, onFull);
     this.buckets = new Float64Array((maxSeries + 1) * BUCKETS);

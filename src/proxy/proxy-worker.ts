@@ -43,7 +43,7 @@ const slicer = new Slicer();
 const accessLog = new AccessLog(order.accessLog);
 const tables = new FollowedTables(accessLog);
 const metrics: Metrics = new Metrics(MAX_SERIES, undefined, {
-  slots: () => new FollowedSlots(MAX_SERIES, sayCounts),
+  slots: new FollowedSlots(MAX_SERIES, sayCounts),
   onFull: sayCounts,
 });
 const incidents = new IncidentLog({ warn });

@@ -290,7 +290,7 @@ t.test('a table that could not be completed takes nothing away', async (t) => {
 /** Of a thread beside the one that has `sums`: what it is asked for is added there. */
 function beside(sums: Metrics): Metrics {
   const give = (): void => sums.addCounts(structuredClone(metrics.takeCounts()));
-  const metrics: Metrics = new Metrics(4, undefined, { slots: () => new FollowedSlots(4, give), onFull: give });
+  const metrics: Metrics = new Metrics(4, undefined, { slots: new FollowedSlots(4, give), onFull: give });
   return metrics;
 }
 
