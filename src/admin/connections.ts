@@ -41,8 +41,8 @@ export interface ConnectionView {
   readonly backends: readonly (string | null)[];
 }
 
-/** All by id. */
-interface WorkerConnections {
+/** Every connection of another thread, by id. */
+export interface WorkerConnections {
   readonly detections: readonly DetectionState[];
   readonly downstream: readonly DownstreamState[];
   readonly tunnels: readonly TunnelState[];

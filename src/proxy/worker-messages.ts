@@ -13,17 +13,12 @@ import type {
   ListenAddress,
   MemoryState,
 } from '../addon/binding.ts';
-import type {
-  DetectionState,
-  DownstreamState,
-  TunnelState,
-  UpstreamConnectionState,
-  UpstreamState,
-} from '../addon/engine-state.ts';
+import type { UpstreamState } from '../addon/engine-state.ts';
 import type { Http2Counters } from '../addon/http2-counters.ts';
 import type { HttpEngineCounters, HttpEngineSettings } from '../addon/http-engine.ts';
 import type { LogCounters } from '../addon/log-writer.ts';
 import type { MemoryLimit } from '../addon/memory-limit.ts';
+import type { WorkerConnections } from '../admin/connections.ts';
 import type { AttachedFrontend, AttachedRule } from '../config/attachment.ts';
 import type { Service } from '../gateway-api/types.ts';
 import type { LogFields } from '../log.ts';
@@ -116,12 +111,4 @@ export interface WorkerFigures {
   readonly upstreams: readonly UpstreamState[];
   readonly memory: MemoryState;
   readonly accessLog: LogCounters;
-}
-
-/** Every connection of a worker, by id. */
-export interface WorkerConnections {
-  readonly detections: readonly DetectionState[];
-  readonly downstream: readonly DownstreamState[];
-  readonly tunnels: readonly TunnelState[];
-  readonly upstream: readonly UpstreamConnectionState[];
 }

@@ -7,6 +7,7 @@
 import type { AccessLogMode } from '../addon/access-log.ts';
 import type { FrontendAddress, ListenAddress } from '../addon/binding.ts';
 import type { MemoryLimit } from '../addon/memory-limit.ts';
+import type { WorkerConnections } from '../admin/connections.ts';
 import type { Attachment } from '../config/attachment.ts';
 import type { ProxySettings } from '../config/settings.ts';
 import type { LogFields, Logger } from '../log.ts';
@@ -20,7 +21,7 @@ import { engineSettings } from './engine-settings.ts';
 import { allFigures, type OwnFigures } from './figures.ts';
 import { RoomMaker } from './room-maker.ts';
 import { WorkerLink, type WorkerLinkOptions } from './worker-link.ts';
-import type { ConfigurationPart, ToWorker, WorkerConnections, WorkerFigures } from './worker-messages.ts';
+import type { ConfigurationPart, ToWorker, WorkerFigures } from './worker-messages.ts';
 
 /** Of a configuration in one message: less than a millisecond of work for either side. */
 const RULES_PER_PART = 32;
