@@ -6,6 +6,8 @@
  */
 import type { AcceptorOptions } from '../addon/binding.ts';
 import { formatAddress } from '../addon/listen-address.ts';
+import type { Outcome } from '../engine/engine.ts';
+import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import type { LogFields, Logger } from '../log.ts';
 import type { SeriesLabels } from '../routing/decision.ts';
 
@@ -52,6 +54,31 @@ export class IncidentLog {
     budget.suppressed = 0;
     this.#logger.warn(message, { reason, ...fields(), ...suppressed });
   }
+}
+
+/** What engines have to say of requests. `parent`: the key of a frontend; `describe`: what a line says of a series. */
+export function requestIncidents(
+  incidents: IncidentLog,
+  parent: (frontend: number) => string | null,
+  describe: (series: number) => LogFields,
+): {
+  onReason(reason: RequestReason, outcome: Pick<Outcome, 'status' | 'grpcStatus' | 'series'>): void;
+  onRefused(frontend: number, reason: RequestReason): void;
+} {
+  return {
+    onReason: (reason, { status, grpcStatus, series }) => {
+      // What a route answers by itself, such as a redirect, is no incident; the metric counts it.
+      if (REQUEST_REASONS[reason].source === 'route') return;
+      incidents.record('request not answered by a backend', reason, () => ({
+        status,
+        ...(grpcStatus == null ? {} : { grpcStatus }),
+        ...describe(series),
+      }));
+    },
+    onRefused: (frontend, reason) => {
+      incidents.record('request refused', reason, () => ({ parent: parent(frontend) }));
+    },
+  };
 }
 
 /** What the acceptor has to say of connections. `counts`: how many there are, for a line about too many. */

@@ -8,13 +8,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadNative, type Acceptor } from '../addon/binding.ts';
 import { everyState, readDetections, readTunnels } from '../addon/engine-state.ts';
-import type { Outcome } from '../engine/engine.ts';
 import { frontendsInUse } from '../engine/frontends-in-use.ts';
 import { createNativeEngine } from '../engine/native/native-engine.ts';
-import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import { AccessLog } from '../observe/access-log.ts';
 import { FollowedSlots } from '../observe/followed-slots.ts';
-import { connectionIncidents, IncidentLog } from '../observe/incidents.ts';
+import { connectionIncidents, IncidentLog, requestIncidents } from '../observe/incidents.ts';
 import { MAX_SERIES, Metrics } from '../observe/metrics.ts';
 import type { LogFields } from '../log.ts';
 import { decide } from '../routing/decide.ts';
@@ -47,15 +45,24 @@ const metrics: Metrics = new Metrics(MAX_SERIES, undefined, {
   onFull: sayCounts,
 });
 const incidents = new IncidentLog({ warn });
+const requests = requestIncidents(
+  incidents,
+  (frontend) => tables.current.frontends[frontend]?.source.key ?? null,
+  // The main thread knows its labels.
+  (series) => ({ series }),
+);
 const engine = createNativeEngine(
   {
     decide: (frontend, request) => decide(tables.current, frontend, request),
     onOutcome: (outcome) => {
       metrics.recordRequest(outcome);
-      if (outcome.reason !== null) onReason(outcome.reason, outcome);
+      if (outcome.reason !== null) requests.onReason(outcome.reason, outcome);
     },
     onMirror: (outcome) => metrics.recordMirror(outcome),
-    onRefused,
+    onRefused: (frontend, reason) => {
+      metrics.recordRefused(reason);
+      requests.onRefused(frontend, reason);
+    },
   },
   { ...order.engine, accessLog: accessLog.native },
 );
@@ -69,23 +76,6 @@ if (order.memory !== null) {
 
 function sayCounts(): void {
   say({ kind: 'counts', counts: metrics.takeCounts() });
-}
-
-/** The main thread knows the labels of the series. */
-function onReason(reason: RequestReason, { status, grpcStatus, series }: Outcome): void {
-  if (REQUEST_REASONS[reason].source === 'route') return;
-  incidents.record('request not answered by a backend', reason, () => ({
-    status,
-    ...(grpcStatus == null ? {} : { grpcStatus }),
-    series,
-  }));
-}
-
-function onRefused(frontend: number, reason: RequestReason): void {
-  metrics.recordRefused(reason);
-  incidents.record('request refused', reason, () => ({
-    parent: tables.current.frontends[frontend]?.source.key ?? null,
-  }));
 }
 
 function listen(listen: Questions['listen']): null {

@@ -16,14 +16,13 @@ import type { ProxySettings } from '../config/settings.ts';
 import { workerCount } from '../config/worker-count.ts';
 import type { ConfigSnapshot } from '../config/snapshot.ts';
 import { Drain } from '../drain.ts';
-import type { EngineHost, Outcome } from '../engine/engine.ts';
+import type { EngineHost } from '../engine/engine.ts';
 import { frontendsInUse } from '../engine/frontends-in-use.ts';
-import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import type { Logger } from '../log.ts';
 import { AccessLog } from '../observe/access-log.ts';
 import { ConditionLog } from '../observe/conditions.ts';
-import { connectionIncidents, IncidentLog, seriesFields } from '../observe/incidents.ts';
+import { connectionIncidents, IncidentLog, requestIncidents, seriesFields } from '../observe/incidents.ts';
 import { MemoryWatch } from '../observe/memory-watch.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { ProblemLog } from '../observe/problem-log.ts';
@@ -238,14 +237,22 @@ class SidecarProxy {
   }
 
   #engineHost(): EngineHost {
+    const requests = requestIncidents(
+      this.#incidents,
+      (frontend) => this.#configuration.current.table.frontends[frontend]?.source.key ?? null,
+      (series) => seriesFields(this.#metrics.totals(series).labels),
+    );
     return {
       decide: (frontend, request) => decide(this.#configuration.current.table, frontend, request),
       onOutcome: (outcome) => {
         this.#metrics.recordRequest(outcome);
-        if (outcome.reason !== null) this.#logRequest(outcome.reason, outcome);
+        if (outcome.reason !== null) requests.onReason(outcome.reason, outcome);
       },
       onMirror: (outcome) => this.#metrics.recordMirror(outcome),
-      onRefused: (frontend, reason) => this.#refused(frontend, reason),
+      onRefused: (frontend, reason) => {
+        this.#metrics.recordRefused(reason);
+        requests.onRefused(frontend, reason);
+      },
     };
   }
 
@@ -277,23 +284,6 @@ class SidecarProxy {
   #problems(): Problem[] {
     const { frontends, resolver } = this.#cluster;
     return [...this.#configuration.current.problems, ...frontends.problems, ...resolver.problems];
-  }
-
-  #logRequest(reason: RequestReason, { status, grpcStatus, series }: Outcome): void {
-    // What a route answers by itself, such as a redirect, is no incident; the metric counts it.
-    if (REQUEST_REASONS[reason].source === 'route') return;
-    this.#incidents.record('request not answered by a backend', reason, () => ({
-      status,
-      ...(grpcStatus == null ? {} : { grpcStatus }),
-      ...seriesFields(this.#metrics.totals(series).labels),
-    }));
-  }
-
-  #refused(frontend: number, reason: RequestReason): void {
-    this.#metrics.recordRefused(reason);
-    this.#incidents.record('request refused', reason, () => ({
-      parent: this.#configuration.current.table.frontends[frontend]?.source.key ?? null,
-    }));
   }
 
   #listen(engines: Engines): Acceptor {
