@@ -8,6 +8,7 @@ import { formatAddress, hasIpv6 } from '../addon/listen-address.ts';
 import type { ProxySettings } from '../config/settings.ts';
 import { ProxyError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { acceptorSettings } from './engine-settings.ts';
 
 type Callbacks = Pick<
   AcceptorOptions,
@@ -21,16 +22,13 @@ export function listenForCaptured(
   logger: Logger,
   callbacks: Callbacks,
 ): Acceptor {
-  const { capture, detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs } = settings;
+  const { capture } = settings;
   // A pod without IPv6 has no ::1: an entry for it is skipped, not an error.
   const listen = capture.filter(({ address }) => !address.includes(':') || hasIpv6());
   const skipped = capture.filter((address) => !listen.includes(address)).map(formatAddress);
   if (skipped.length > 0) logger.info('no IPv6 here, addresses skipped', { addresses: skipped });
   try {
-    return native.createAcceptor({
-      ...{ listen, detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs },
-      ...callbacks,
-    });
+    return native.createAcceptor({ listen, ...acceptorSettings(settings), ...callbacks });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;

@@ -1,8 +1,9 @@
 /**
- * What the native engine of one worker is told of the settings: of limits that hold for a backend, its part.
+ * What the acceptor and the native engine of one worker are told of the settings: of limits that hold for a backend, its part.
  *
- * Stage before: the settings. Stage after: `engines.ts` in the main thread, `proxy-worker.ts` in the others.
+ * Stage before: the settings. Stage after: `capture.ts` and `engines.ts` in the main thread, `proxy-worker.ts` in the others.
  */
+import type { AcceptorOptions } from '../addon/binding.ts';
 import type { HttpEngineSettings } from '../addon/http-engine.ts';
 import type { ProxySettings } from '../config/settings.ts';
 import { ProxyError } from '../errors.ts';
@@ -13,6 +14,17 @@ const DIVIDED = {
   maxQueuedRequests: '--max-queued-requests',
   maxMirrors: '--max-mirrors',
 } as const;
+
+export type AcceptorSettings = Pick<
+  AcceptorOptions,
+  'detectTimeoutMs' | 'maxHeadBytes' | 'maxHeaderFields' | 'maxConnections' | 'connectTimeoutMs'
+>;
+
+/** The same for each worker. */
+export function acceptorSettings(settings: ProxySettings): AcceptorSettings {
+  const { detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs } = settings;
+  return { detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs };
+}
 
 /** `worker`: counted from 0. The parts of all workers come to the whole. */
 export function engineSettings(settings: ProxySettings, worker: number, workers: number): HttpEngineSettings {

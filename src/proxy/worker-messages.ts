@@ -5,14 +5,7 @@
  * Stage before and after: `worker-pool.ts` in the main thread, `proxy-worker.ts` in the others.
  */
 import type { AccessLogMode } from '../addon/access-log.ts';
-import type {
-  AcceptLimit,
-  AcceptorCounters,
-  AcceptorOptions,
-  FrontendAddress,
-  ListenAddress,
-  MemoryState,
-} from '../addon/binding.ts';
+import type { AcceptLimit, AcceptorCounters, FrontendAddress, ListenAddress, MemoryState } from '../addon/binding.ts';
 import type { UpstreamState } from '../addon/engine-state.ts';
 import type { Http2Counters } from '../addon/http2-counters.ts';
 import type { HttpEngineCounters, HttpEngineSettings } from '../addon/http-engine.ts';
@@ -24,16 +17,14 @@ import type { Service } from '../gateway-api/types.ts';
 import type { LogFields } from '../log.ts';
 import type { Counts } from '../observe/counts.ts';
 import type { Backend } from '../routing/decision.ts';
+import type { AcceptorSettings } from './engine-settings.ts';
 
 /** What a worker is started with. */
 export interface WorkerOrder {
   /** Of all workers, the main thread included, which is number 0. */
   readonly workers: number;
   readonly engine: HttpEngineSettings;
-  readonly acceptor: Pick<
-    AcceptorOptions,
-    'detectTimeoutMs' | 'maxHeadBytes' | 'maxHeaderFields' | 'maxConnections' | 'connectTimeoutMs'
-  >;
+  readonly acceptor: AcceptorSettings;
   /** Null: not watched. */
   readonly memory: MemoryLimit | null;
   readonly accessLog: AccessLogMode;

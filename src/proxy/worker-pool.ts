@@ -17,7 +17,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import { seriesKey } from '../observe/series-slots.ts';
 import type { Backend } from '../routing/decision.ts';
 import type { Steps } from '../slices.ts';
-import { engineSettings } from './engine-settings.ts';
+import { acceptorSettings, engineSettings } from './engine-settings.ts';
 import { allFigures, type OwnFigures } from './figures.ts';
 import { RoomMaker } from './room-maker.ts';
 import { WorkerLink, type WorkerLinkOptions } from './worker-link.ts';
@@ -62,8 +62,6 @@ export class WorkerPool {
 
   private constructor(options: WorkerPoolOptions) {
     const { workers, settings, memoryLimit, accessLog } = options;
-    const { detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs } = settings;
-    const acceptor = { detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs };
     this.#options = options;
     const numbers = Array.from({ length: workers - 1 }, (_, index) => index + 1);
     this.#links = numbers.map(
@@ -73,7 +71,7 @@ export class WorkerPool {
           order: {
             workers,
             engine: engineSettings(settings, number, workers),
-            acceptor,
+            acceptor: acceptorSettings(settings),
             memory: memoryLimit,
             accessLog,
           },
