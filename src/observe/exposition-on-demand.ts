@@ -6,8 +6,8 @@
  */
 import type { Exposition, ExpositionSources } from './exposition.ts';
 
-/** Of the text format of Prometheus. */
-export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+/** Of the text format of Prometheus, as prom-client names it. */
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 export function expositionOnDemand(sources: ExpositionSources): Exposition {
   let made: Promise<Exposition> | undefined;
@@ -16,7 +16,7 @@ export function expositionOnDemand(sources: ExpositionSources): Exposition {
     return createExposition(sources);
   };
   return {
-    contentType: EXPOSITION_TYPE,
+    contentType: CONTENT_TYPE,
     render: async function* () {
       made ??= make();
       // What cannot be loaded now, for want of a descriptor, can be later.

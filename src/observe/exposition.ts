@@ -2,9 +2,9 @@
  * What a scrape gets: the counters of the hot path, of the acceptor, of the native engine and of the configuration, and
  * the process's own. docs/configuration.md lists them for operators; a test compares the two.
  *
- * Stage before: `metrics.ts`, the acceptor, the engine and the configuration, read at the moment of the scrape. Stage after: the admin
- * endpoint. Sole importer of prom-client, which keeps and writes everything but the series that may be thousands: those of requests
- * (`series-text.ts`) and of route conditions (`conditions.ts`). These are written in turns of half a millisecond, with traffic between them.
+ * Stage before: all of these, read at the moment of the scrape. Stage after: `exposition-on-demand.ts`, which loads this. Sole importer of
+ * prom-client, which keeps and writes everything but the series that may be thousands: those of requests (`series-text.ts`) and of route
+ * conditions (`conditions.ts`). These are written in turns of half a millisecond, with traffic between them.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';

@@ -404,3 +404,9 @@ t.test('a scrape for which the exposition cannot be made leaves the next one to 
   t.match(await render(exposition), 'sideroute_build_info');
   t.equal(attempts, made, 'it is made once');
 });
+
+t.test('the type of an exposition that is not made yet is that of the one that will be', (t) => {
+  const all = sources(new Metrics());
+  t.equal(expositionOnDemand(all).contentType, createExposition(all).contentType);
+  t.end();
+});
