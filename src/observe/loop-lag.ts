@@ -4,6 +4,7 @@
  *
  * Stage before: the event loop. Stage after: `/metrics` and the admin page, each with a recorder of its own.
  */
+import { createHistogram } from 'node:perf_hooks';
 
 /** Of a loop that is at work. */
 export const LAG_INTERVAL_MS = 20;
@@ -14,64 +15,48 @@ const PAUSE_MS = 1_000;
 const BUSY_UTILIZATION = 0.05;
 const QUIET_UTILIZATION = 0.01;
 const QUIET_MS = 2_000;
-/** Steps of a recorder for each doubling: what it says is exact to a tenth. */
-const STEPS = 8;
-/** The least that is told apart. */
-const LEAST_MS = 0.01;
-/** Up to 20 minutes. */
-const BUCKETS = STEPS * 27;
+const NS_PER_MS = 1e6;
 
-/** What was recorded since it was emptied last. */
+/** What was recorded since it was emptied last, in milliseconds, exact to a hundredth: one more figure takes several times the memory. */
 export class LagRecorder {
-  #counts = new Uint32Array(BUCKETS);
-  #sum = 0;
-  #squares = 0;
-  #min = Number.POSITIVE_INFINITY;
-  #max = 0;
-  count = 0;
+  readonly #histogram = createHistogram({ lowest: 1_000, figures: 2 });
 
   record(lagMs: number): void {
-    const bucket = lagMs <= LEAST_MS ? 0 : Math.ceil(Math.log2(lagMs / LEAST_MS) * STEPS);
-    this.#counts[Math.min(bucket, BUCKETS - 1)]!++;
-    this.count++;
-    this.#sum += lagMs;
-    this.#squares += lagMs * lagMs;
-    this.#min = Math.min(this.#min, lagMs);
-    this.#max = Math.max(this.#max, lagMs);
+    this.#histogram.record(Math.max(1, Math.round(lagMs * NS_PER_MS)));
   }
 
-  /** All of these are 0 while nothing was recorded. */
+  get count(): number {
+    return this.#histogram.count;
+  }
+
   get min(): number {
-    return this.count === 0 ? 0 : this.#min;
+    return this.#milliseconds(this.#histogram.min);
   }
 
   get max(): number {
-    return this.#max;
+    return this.#milliseconds(this.#histogram.max);
   }
 
   get mean(): number {
-    return this.count === 0 ? 0 : this.#sum / this.count;
+    return this.#milliseconds(this.#histogram.mean);
   }
 
   get deviation(): number {
-    return this.count === 0 ? 0 : Math.sqrt(Math.max(0, this.#squares / this.count - this.mean ** 2));
+    return this.#milliseconds(this.#histogram.stddev);
   }
 
   /** `percent` of what was recorded is no more than this. */
   percentile(percent: number): number {
-    let left = Math.ceil((this.count * percent) / 100);
-    if (left === 0) return 0;
-    for (let bucket = 0; bucket < BUCKETS - 1; bucket++) {
-      left -= this.#counts[bucket]!;
-      if (left <= 0) return Math.min(Math.max(LEAST_MS * 2 ** (bucket / STEPS), this.#min), this.#max);
-    }
-    return this.#max;
+    return this.#milliseconds(this.#histogram.percentile(percent));
   }
 
   reset(): void {
-    this.#counts.fill(0);
-    this.#sum = this.#squares = this.#max = this.count = 0;
-    this.#min = Number.POSITIVE_INFINITY;
+    this.#histogram.reset();
+  }
+
+  /** 0 where nothing was recorded: for that the histogram has values of its own. */
+  #milliseconds(ns: number): number {
+    return this.count === 0 ? 0 : ns / NS_PER_MS;
   }
 }
 
