@@ -59,17 +59,22 @@ export function readVirtualService(document: ConvertDocument, around: Surroundin
   return { document, spec, parents, entries, clients: readExport(spec) };
 }
 
+/** A Service once, also where its short name and its full one stand beside each other. */
 function readHosts(spec: Fields, { namespace, findings }: Surroundings): ServiceName[] {
   spec.require('hosts');
-  return spec.textList('hosts', 1000).flatMap(({ value }) => {
+  const services = new Map<string, ServiceName>();
+  for (const { value } of spec.textList('hosts', 1000)) {
     const service = serviceOf(value, namespace);
-    if (service !== null) return [service];
+    if (service !== null) {
+      services.set(`${service.namespace}/${service.name}`, service);
+      continue;
+    }
     const why = value.includes('*')
       ? `"${value}" is no Service but a pattern: name each Service`
       : `"${value}" is no Service of the cluster, by its short name or as NAME.NAMESPACE.svc.cluster.local`;
     findings.differs('host', spec, 'hosts', `${why}; nothing is converted for it`);
-    return [];
-  });
+  }
+  return [...services.values()];
 }
 
 /** `.` is the namespace of the VirtualService. */

@@ -257,6 +257,8 @@ t.test('hosts, gateways, tcp and tls', async (t) => {
   t.same([both.told, routesOf(both.conversion).length], [['gateway-only spec.gateways'], 1]);
   t.same(only({ tcp: [{}], tls: [{}] }).told, ['not-http spec.tls', 'not-http spec.tcp']);
   t.equal(routesOf(only({ hosts: ['web', 'other'] }).conversion).length, 2);
+  const again = only({ hosts: ['web', 'web.default.svc.cluster.local'] });
+  t.same([again.told, routesOf(again.conversion).map(({ metadata }) => metadata.name)], [[], ['web']], 'one Service');
 });
 
 t.test('a second VirtualService for a host: the older one counts', async (t) => {
