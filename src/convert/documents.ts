@@ -29,23 +29,29 @@ const MAX_LIST_ITEMS = 100_000;
 export function readDocuments(file: string, text: string, namespace: string, findings: Findings): ConvertDocument[] {
   const lines = new LineIndex(text);
   const documents: ConvertDocument[] = [];
-  const fail = (document: number, code: ProblemCode, offset: number, message: string): void => {
+  const fail = (document: number, code: ProblemCode, path: string, offset: number, message: string): void => {
     const report = new Report(file, document, lines);
-    report.error(code, '', offset, message);
+    report.error(code, path, offset, message);
     findings.take(report.problems);
   };
   const bytes = Buffer.byteLength(text);
   if (bytes > PARSE_LIMITS.bytes) {
-    fail(1, 'too-large', 0, `must have at most ${PARSE_LIMITS.bytes} bytes, got ${bytes}`);
+    fail(1, 'too-large', '', 0, `must have at most ${PARSE_LIMITS.bytes} bytes, got ${bytes}`);
     return [];
   }
   const faults = finish(
     readTrees(text, function* ({ root, index, faults: own }: TreeDocument) {
       yield;
-      for (const { tree, path, kind, apiVersion } of itemsOf(root)) {
+      const items = itemsOf(root);
+      const ofList = items === null ? [] : own.filter(({ path }) => !path.startsWith('items['));
+      for (const { code, path, offset, message } of ofList) fail(index, code, path, offset, message);
+      if (ofList.length > 0) return;
+      for (const { tree, path, kind, apiVersion } of items ?? [
+        { tree: root, path: '', kind: null, apiVersion: null },
+      ]) {
         const report = new Report(file, index, lines);
         for (const fault of own) {
-          if (path === '' || fault.path.startsWith(`${path}.`)) {
+          if (path === '' || fault.path === path || fault.path.startsWith(`${path}.`)) {
             report.error(fault.code, fault.path, fault.offset, fault.message);
           }
         }
@@ -55,7 +61,7 @@ export function readDocuments(file: string, text: string, namespace: string, fin
       }
     }),
   );
-  for (const { document, code, offset, message } of faults) fail(document, code, offset, message);
+  for (const { document, code, path, offset, message } of faults) fail(document, code, path, offset, message);
   return faults.length > 0 ? [] : documents;
 }
 
@@ -66,12 +72,12 @@ interface Item {
   readonly apiVersion: string | null;
 }
 
-function itemsOf(root: Tree): Item[] {
-  const alone = [{ tree: root, path: '', kind: null, apiVersion: null }];
-  if (root.type !== 'map') return alone;
+/** Of a List; null for what is none. */
+function itemsOf(root: Tree): Item[] | null {
+  if (root.type !== 'map') return null;
   const field = (name: string): Tree | null => root.entries.get(name)?.value ?? null;
   const [kind, items] = [textOf(field('kind')), field('items')];
-  if (kind?.endsWith('List') !== true || items?.type !== 'list') return alone;
+  if (kind?.endsWith('List') !== true || items?.type !== 'list') return null;
   // The items of a typed list as the API server sends it do not repeat what they are.
   const typed = kind === 'List' ? null : kind.slice(0, -'List'.length);
   const apiVersion = typed === null ? null : textOf(field('apiVersion'));

@@ -1,6 +1,6 @@
 /** Each field of a VirtualService: what it becomes, or what is told of it. */
 import t from 'tap';
-import type { Conversion } from '../../../src/convert/convert.ts';
+import { convert, type Conversion } from '../../../src/convert/convert.ts';
 import { matches } from '../../support/match.ts';
 import { converted, service, virtualService } from '../../support/converted.ts';
 
@@ -380,4 +380,15 @@ t.test('more than can be put in order is refused, and soon', async (t) => {
   }
   const many = Array.from({ length: 600 }, (_, index) => ({ match: [{ uri: { prefix: `/${index}/` } }], route }));
   t.same(told(converted([service('web'), virtualService(many)])), []);
+});
+
+t.test('what is wrong with a List itself is told, and nothing of it is taken', async (t) => {
+  const item = (name: string): string => JSON.stringify({ ...virtualService([{ route }], {}, name) });
+  const text = `kind: List\nitems: [${item('lost')}]\nitems: [${item('web')}]\n`;
+  const { problems, documents } = convert([{ name: 'input.yaml', text }], 'default');
+  t.same(
+    problems.map(({ severity, code, path, line }) => [severity, code, path, line]),
+    [['error', 'duplicate-key', 'items', 3]],
+  );
+  t.same(documents, []);
 });
