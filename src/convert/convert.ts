@@ -31,8 +31,6 @@ export interface Conversion {
 
 const ISTIO = 'networking.istio.io';
 const LINKERD = 'linkerd.io';
-/** Groups whose other kinds say something about traffic. */
-const MESH_GROUP = /(?:^|\.)(?:istio|linkerd)\.io$/;
 
 /** `namespace`: of documents that name none. */
 export function convert(inputs: readonly ConvertInput[], namespace: string): Conversion {
@@ -40,7 +38,7 @@ export function convert(inputs: readonly ConvertInput[], namespace: string): Con
   const documents = inputs.flatMap(({ name, text }) => readDocuments(name, text, namespace, findings));
   const services = new Services();
   const subsets = new Subsets(findings);
-  for (const document of documents) if (document.kind === 'Service' && document.group === '') services.add(document);
+  for (const document of documents) if (isKind(document, 'Service', '')) services.add(document);
   for (const document of documents) if (isKind(document, 'DestinationRule', ISTIO)) subsets.add(document);
   const sources = documents.flatMap((document) => {
     const around = { services, subsets, findings, namespace: document.namespace };
@@ -104,7 +102,7 @@ function attachAll(sources: readonly Source[], findings: Findings): Json[] {
 function reportOthers(documents: readonly ConvertDocument[], findings: Findings): void {
   const known = ['VirtualService', 'DestinationRule', 'ServiceProfile'];
   for (const { kind, group, object } of documents) {
-    if (!MESH_GROUP.test(group) || (known.includes(kind) && [ISTIO, LINKERD].includes(group))) continue;
+    if (group === '' || (known.includes(kind) && [ISTIO, LINKERD].includes(group))) continue;
     findings.differs('kind-not-converted', object, 'kind', `${kind}.${group} is left out`);
   }
 }

@@ -23,9 +23,14 @@ export interface ConvertDocument {
   readonly object: Fields;
 }
 
+/** Groups whose kinds say something about traffic. */
+const MESH_GROUP = /(?:^|\.)(?:istio|linkerd)\.io$/;
 const MAX_LIST_ITEMS = 100_000;
 
-/** Documents that say what they are. Everything else is told in `findings`. `namespace`: of those that name none. */
+/**
+ * Services, and what is of a mesh; other kinds are not looked at. What cannot be read is told in `findings`. `namespace`: of those
+ * that name none.
+ */
 export function readDocuments(file: string, text: string, namespace: string, findings: Findings): ConvertDocument[] {
   const lines = new LineIndex(text);
   const documents: ConvertDocument[] = [];
@@ -101,6 +106,8 @@ function readDocument(
     object.require('kind');
     return null;
   }
+  const group = groupOf(object.string('apiVersion') ?? listVersion);
+  if (!MESH_GROUP.test(group) && !(kind === 'Service' && group === '')) return null;
   const metadata = object.requiredFields('metadata');
   if (metadata === null) return null;
   const name = metadata.requiredString('name');
@@ -112,6 +119,5 @@ function readDocument(
     if (fault !== null) metadata.error(field, fault.code, fault.message);
   }
   const created = metadata.string('creationTimestamp', timestamp);
-  const group = groupOf(object.string('apiVersion') ?? listVersion);
   return { kind, group, namespace, name, createdMs: created === null ? null : Date.parse(created), object };
 }

@@ -392,3 +392,12 @@ t.test('what is wrong with a List itself is told, and nothing of it is taken', a
   );
   t.same(documents, []);
 });
+
+t.test('other kinds in the input are not looked at: they need no name, nor one of this shape', async (t) => {
+  const others = [
+    { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources: ['web.yaml'] },
+    { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: 'system:web' } },
+  ];
+  const conversion = converted([...others, service('web'), virtualService([{ route }])]);
+  t.same([told(conversion), conversion.documents.length], [[], 1]);
+});
