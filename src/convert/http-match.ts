@@ -1,13 +1,13 @@
 /**
  * One entry of `http[].match` of a VirtualService, as guards of entries.
  *
- * Used by `virtual-service.ts`.
+ * Used by `http-rule.ts`.
  */
 import type { Fields } from '../gateway-api/fields.ts';
 import type { HeaderMatch, PathMatch } from '../gateway-api/types.ts';
 import { fieldCondition, pathCondition } from './conditions.ts';
 import type { Findings } from './findings.ts';
-import { EVERY_REQUEST, type Guard } from './guards.ts';
+import { EVERY_REQUEST, intersect, type Guard } from './guards.ts';
 import { methodsOf } from './methods.ts';
 import type { Rewrite } from './model.ts';
 import { textMatch, type TextMatch } from './scalars.ts';
@@ -68,6 +68,12 @@ export function readHttpMatch(item: Fields, rewrite: string | null, findings: Fi
   if (headers === null || without === null)
     return leave('headers', 'match-left-out', 'claims of a token cannot be matched');
   if (uri === null || headers.includes(null) || without.includes(null)) return null;
+  const fields = allOf(headers.filter((header) => header !== null));
+  if (fields === undefined) return leave('headers', 'match-left-out', 'two expressions for one header cannot be said');
+  if (fields === null) {
+    findings.note('unreachable', item, 'headers', 'no header has two values at once: the match is left out');
+    return null;
+  }
   if (scheme !== null && !fits(scheme, 'http')) {
     findings.note(
       'unreachable',
@@ -83,7 +89,7 @@ export function readHttpMatch(item: Fields, rewrite: string | null, findings: Fi
     findings.differs('match-left-out', item, 'method', why);
   }
   const { path, rewritten, excluded } = readPath(item, uri, ignoreCase, rewrite, findings);
-  const guard = { ...EVERY_REQUEST, path, headers: headers.filter((header) => header !== null), queryParams };
+  const guard = { ...fields, path, queryParams };
   const guards = chosen === null ? [guard] : chosen.methods.map((method) => ({ ...guard, method }));
   if (guards.length === 0) return null;
   const negated = without
@@ -101,6 +107,13 @@ function fits(match: TextMatch, text: string): boolean {
   if (match.kind === 'present') return true;
   if (match.kind === 'exact') return match.value === text;
   return match.kind === 'prefix' ? text.startsWith(match.value) : regexMatches(match.value, text);
+}
+
+/** Names are written in any case, and the host has two. Null when no request fits all, undefined when it cannot be said. */
+function allOf(headers: readonly HeaderMatch[]): Guard | null | undefined {
+  let all: Guard | null | undefined = EVERY_REQUEST;
+  for (const header of headers) all &&= intersect(all, { ...EVERY_REQUEST, headers: [header] });
+  return all;
 }
 
 function regexFitsNothing({ type, value }: HeaderMatch): boolean {

@@ -87,6 +87,22 @@ for (const [field, match, code] of [
   });
 }
 
+t.test('match: two conditions on one header, by two spellings or two names of it, are one', async (t) => {
+  const both = (match: object) => one({ match: [match] });
+  const { rule, told } = both({ headers: { 'X-A': { prefix: '1' }, 'x-a': { exact: '12' } }, uri: { exact: '/a' } });
+  t.strictSame(rule?.matches, [{ path: { type: 'Exact', value: '/a' }, headers: [{ name: 'x-a', value: '12' }] }]);
+  t.same(told, []);
+  t.same(both({ headers: { host: { regex: 'a.*' } }, authority: { regex: '.*b' } }).told, [
+    'match-left-out spec.http[0].match[0].headers',
+  ]);
+  const { conversion } = both({ headers: { 'X-A': { exact: '1' }, 'x-a': { exact: '2' } } });
+  t.same(
+    conversion.problems.map(({ code }) => code),
+    ['unreachable', 'retry-by-default'],
+    'no request has both',
+  );
+});
+
 t.test('a later match that asks for more does not win: the earlier rule asks for as much', async (t) => {
   const y = { type: 'RegularExpression', name: 'y', value: '.*' };
   const rules = [
