@@ -3,6 +3,7 @@
  *
  * Stage before: `documents.ts`. Used by the readers of rules, and by `convert.ts`, which writes those that were made.
  */
+import { isOpaqueProtocol } from '../config/support.ts';
 import { valueOf } from '../gateway-api/values.ts';
 import type { ConvertDocument } from './documents.ts';
 import type { Json, ServiceName } from './model.ts';
@@ -20,7 +21,6 @@ export interface KnownService extends ServiceName {
   readonly headless: boolean;
 }
 
-const HTTP = new Set(['http', 'http2', 'h2c', 'grpc', 'grpc-web', 'ws', 'kubernetes.io/h2c', 'kubernetes.io/ws']);
 /** The beginnings of port names that are some other protocol to Istio. */
 const NOT_HTTP = /^(?:https|mongo|mysql|redis|tcp|tls|udp)(?:-|$)/;
 
@@ -38,7 +38,7 @@ function readPort(value: unknown): KnownPort[] {
   const { name, port, targetPort, protocol, appProtocol } = value;
   if (protocol !== undefined && protocol !== null && protocol !== 'TCP') return [];
   const isHttp =
-    typeof appProtocol === 'string' ? HTTP.has(appProtocol) : typeof name !== 'string' || !NOT_HTTP.test(name);
+    typeof appProtocol === 'string' ? !isOpaqueProtocol(appProtocol) : typeof name !== 'string' || !NOT_HTTP.test(name);
   const written = Object.entries({ name, port, targetPort, appProtocol }).filter(
     ([, field]) => field !== undefined && field !== null,
   );

@@ -314,6 +314,25 @@ t.test('ports: a match for one of them, and the one that was dialled', async (t)
   t.same(told(converted([virtualService([{ route }])])), ['service-unknown spec.http[0].route[0].destination.host']);
 });
 
+t.test(
+  'appProtocol of a port says whether it has HTTP, in any case of letters; what is unknown may have it',
+  async (t) => {
+    for (const [appProtocol, rules] of [
+      ['HTTP', 1],
+      ['example.com/custom', 1],
+      ['kubernetes.io/wss', 0],
+      ['TCP', 0],
+    ] as const) {
+      const web = {
+        ...service('web'),
+        spec: { selector: { app: 'web' }, ports: [{ name: 'web', port: 80, appProtocol }] },
+      };
+      const conversion = converted([web, virtualService([{ route }])]);
+      t.same([routesOf(conversion).length, told(conversion).length], [rules, 1 - rules], appProtocol);
+    }
+  },
+);
+
 t.test('sourceNamespace and exportTo are routes in the namespace of the clients', async (t) => {
   const rules = [{ match: [{ sourceNamespace: 'shop', uri: { exact: '/a' } }], route }, { route }];
   const both = routesOf(converted([service('web'), virtualService(rules)]));
