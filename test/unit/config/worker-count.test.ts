@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
+import { WORKERS } from '../../../src/config/settings.ts';
 import { MAX_WORKERS, workerCount } from '../../../src/config/worker-count.ts';
 
 /** A root with such files. */
@@ -24,6 +25,12 @@ const V1 = {
 
 t.test('a number is that number', async (t) => {
   t.equal(workerCount(3, rootWith(t, {})), 3);
+});
+
+t.test('there may be as many as auto gives, and no more', async (t) => {
+  for (let workers = 0; workers <= 200; workers++) {
+    t.equal(WORKERS.test(String(workers)), workers >= 1 && workers <= MAX_WORKERS, String(workers));
+  }
 });
 
 for (const [limit, count] of [
