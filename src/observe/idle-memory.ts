@@ -2,8 +2,8 @@
  * Gives memory back when there is nothing to do: after the start, after another configuration, after a load.
  *
  * Stage before: `loop-lag.ts`, which says when there is next to no work. Stage after: the addon, which takes as long as collecting all garbage,
- * a fifth of a second with ten thousand rules: so it is asked only where there is something to be had, and where requests come one by one,
- * one of which would wait for it, only for much.
+ * a fifth of a second with ten thousand rules: so it is asked only where there is something to be had. A request that comes meanwhile has
+ * to wait, so where some still come, one by one, it is asked only where there is much.
  */
 import { readFileSync } from 'node:fs';
 
