@@ -7,39 +7,41 @@
 import type { Families } from './dns-families.ts';
 import { LAG_INTERVAL_MS, type LagRecorder } from './loop-lag.ts';
 
-type Figure = readonly [name: string, help: string, lagMs: (recorder: LagRecorder) => number];
-
 const NOW = 'nodejs_eventloop_lag_seconds';
-const DEVIATION: Figure = [
-  'nodejs_eventloop_lag_stddev_seconds',
-  'The standard deviation of the recorded event loop delays.',
-  (lag) => lag.deviation,
-];
-const FIGURES: readonly Figure[] = [
-  ['nodejs_eventloop_lag_min_seconds', 'The minimum recorded event loop delay.', (lag) => lag.min],
-  ['nodejs_eventloop_lag_max_seconds', 'The maximum recorded event loop delay.', (lag) => lag.max],
-  ['nodejs_eventloop_lag_mean_seconds', 'The mean of the recorded event loop delays.', (lag) => lag.mean],
-  DEVIATION,
+/** Of the others, in milliseconds. */
+const FIGURES: readonly (readonly [name: string, help: string, read: (lag: LagRecorder) => number])[] = [
+  ['nodejs_eventloop_lag_min_seconds', 'The minimum recorded event loop delay.', (lag) => lag.min + LAG_INTERVAL_MS],
+  ['nodejs_eventloop_lag_max_seconds', 'The maximum recorded event loop delay.', (lag) => lag.max + LAG_INTERVAL_MS],
+  [
+    'nodejs_eventloop_lag_mean_seconds',
+    'The mean of the recorded event loop delays.',
+    (lag) => lag.mean + LAG_INTERVAL_MS,
+  ],
+  [
+    'nodejs_eventloop_lag_stddev_seconds',
+    'The standard deviation of the recorded event loop delays.',
+    (lag) => lag.deviation,
+  ],
   [
     'nodejs_eventloop_lag_p50_seconds',
     'The 50th percentile of the recorded event loop delays.',
-    (lag) => lag.percentile(50),
+    (lag) => lag.percentile(50) + LAG_INTERVAL_MS,
   ],
   [
     'nodejs_eventloop_lag_p90_seconds',
     'The 90th percentile of the recorded event loop delays.',
-    (lag) => lag.percentile(90),
+    (lag) => lag.percentile(90) + LAG_INTERVAL_MS,
   ],
   [
     'nodejs_eventloop_lag_p99_seconds',
     'The 99th percentile of the recorded event loop delays.',
-    (lag) => lag.percentile(99),
+    (lag) => lag.percentile(99) + LAG_INTERVAL_MS,
   ],
 ];
 
 export const LOOP_LAG_NAMES: readonly string[] = [NOW, ...FIGURES.map(([name]) => name)];
 
-export function registerLoopLag(families: Families, recorder: LagRecorder): void {
+export function registerLoopLag(families: Pick<Families, 'gauge'>, recorder: LagRecorder): void {
   let nowMs = 0;
   families.gauge(NOW, 'Lag of event loop in seconds.', () => {
     const startedMs = performance.now();
@@ -51,9 +53,5 @@ export function registerLoopLag(families: Families, recorder: LagRecorder): void
     // Of the scrape before.
     return nowMs / 1_000;
   });
-  for (const figure of FIGURES) {
-    const [name, help, lagMs] = figure;
-    const intervalMs = figure === DEVIATION ? 0 : LAG_INTERVAL_MS;
-    families.gauge(name, help, () => (lagMs(recorder) + intervalMs) / 1_000);
-  }
+  for (const [name, help, read] of FIGURES) families.gauge(name, help, () => read(recorder) / 1_000);
 }
