@@ -2,10 +2,8 @@
  * What a sidecar asks of the kernel for a request: the scenario's, under strace, one request after the other (load.ts). What it does while
  * nobody asks is counted before, and taken off.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually } from '../../test/support/eventually.ts';
+import { countedCalls } from '../proxy/system-calls.ts';
 import type { Figure } from './figures.ts';
 import { LOADS, type Load } from './load.ts';
 import { withSidecar, type Place } from './place.ts';
@@ -26,31 +24,12 @@ const WAITING = /^epoll_p?wait2?$/;
 const OF_V8 =
   /^(?:futex|madvise|mprotect|munmap|mmap|brk|sched_yield|getpid|restart_syscall|(?:clock_)?nanosleep|rt_sig\w+)$/;
 
-/** Calls of all threads while `body` runs. */
-async function countedCalls(pid: number, body: () => Promise<void>): Promise<Calls> {
-  const strace = spawn('strace', ['-f', '-c', '-U', 'calls,name', '-p', String(pid)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let report = '';
-  strace.stderr.setEncoding('utf8').on('data', (text: string) => (report += text));
-  await eventually('strace has attached', () => report.includes('attached'), 60_000);
-  await body();
-  const ended = once(strace, 'close');
-  strace.kill('SIGINT');
-  await ended;
-  const calls = new Map<string, number>();
-  for (const [, count, name] of report.matchAll(/^\s*(\d+) (\w+)$/gm))
-    if (name !== 'total') calls.set(name!, Number(count));
-  if (calls.size === 0) throw new Error(`strace has counted nothing:\n${report}`);
-  return calls;
-}
-
 /** Of one request, those that were made most often first. */
 async function callsOf(place: Place, pid: number, load: Load, idle: Calls): Promise<[string, number][]> {
   // Connections to the backends are there, and decisions are known.
   await place.load(load, 20);
   let ms = 0;
-  const calls = await countedCalls(pid, async () => {
+  const calls = await countedCalls([pid], async () => {
     const started = performance.now();
     await place.load(load, COUNT[load]);
     await delay(SETTLE_MS);
@@ -69,7 +48,7 @@ async function measured(loads: readonly Load[]): Promise<Map<Load, [string, numb
     await place.ready();
     // What is left of the start is over.
     await delay(IDLE_MS);
-    const idle = await countedCalls(pid, () => delay(IDLE_MS));
+    const idle = await countedCalls([pid], () => delay(IDLE_MS));
     const found = new Map<Load, [string, number][]>();
     for (const load of loads) found.set(load, await callsOf(place, pid, load, idle));
     return found;

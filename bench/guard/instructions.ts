@@ -11,7 +11,7 @@ import type { Figure } from './figures.ts';
 import { root } from './root.ts';
 
 /** As exchanges.cc has them. */
-export const EXCHANGES = ['get', 'browser-get', 'post', 'new-connection', 'call'] as const;
+const EXCHANGES = ['get', 'browser-get', 'post', 'new-connection', 'call'] as const;
 type Exchange = (typeof EXCHANGES)[number];
 
 const COUNT = 1000;

@@ -15,8 +15,7 @@
  * 1 empties. With `--before` it runs against the one of another checkout that has been built: what a change costs. With
  * `--proxies native@PATH,native@PATH` it runs on those programs of Node. Needs root, wrk, haproxy, nginx, taskset, strace.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,9 +25,11 @@ import { Cluster, type Pod } from '../../test/support/cluster.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
-import { backendCommand, makeContenders, type Contender } from './contenders.ts';
+import { backendCommand } from '../peers/backends.ts';
+import { makeContenders, type Contender } from './contenders.ts';
 import { cpuMicroseconds, processes, quantile } from './processor-time.ts';
 import { redirect } from './redirect.ts';
+import { countedCalls } from './system-calls.ts';
 
 const { values } = parseArgs({
   options: {
@@ -172,19 +173,15 @@ async function compareTime(stage: Stage, contenders: readonly Contender[], outpu
 async function countSystemCalls(stage: Stage, contenders: readonly Contender[], output: number): Promise<void> {
   for (const contender of contenders) {
     const running = await stage.start(contender, output);
-    const pids = processes(running.child.pid!).flatMap((pid) => ['-p', String(pid)]);
-    const strace = spawn('strace', ['-f', '-c', '-U', 'calls,name', ...pids], { stdio: ['ignore', 'ignore', 'pipe'] });
-    let report = '';
-    strace.stderr.on('data', (text: Buffer) => (report += text.toString()));
     try {
-      await eventually('strace has attached', () => report.includes('attached'));
-      const requests = stage.load(contender.name, Number(values.seconds));
-      strace.kill('SIGINT');
-      await once(strace, 'close');
+      let requests = 0;
+      const calls = await countedCalls(processes(running.child.pid!), () => {
+        requests = stage.load(contender.name, Number(values.seconds));
+      });
       process.stdout.write(`${contender.name}: calls for each of ${requests} requests\n`);
-      for (const [, calls, name] of report.matchAll(/^\s*(\d+) (\w+)$/gm)) {
-        const each = Number(calls) / requests;
-        // The last line is their sum.
+      const sum = [...calls.values()].reduce((before, count) => before + count, 0);
+      for (const [name, count] of [...calls, ['total', sum] as const]) {
+        const each = count / requests;
         if (each >= 0.005) process.stdout.write(`  ${each.toFixed(2).padStart(6)} ${name}\n`);
       }
     } finally {

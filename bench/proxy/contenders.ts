@@ -9,8 +9,6 @@ import { writeFiles, type Peer, type Place, type Setting } from '../peers/peer.t
 import { sideroute, startOf, type SiderouteOptions } from '../peers/sideroute.ts';
 import { programOf } from '../program.ts';
 
-export { backendCommand } from '../peers/backends.ts';
-
 export interface Contender {
   readonly name: string;
   readonly port: number;

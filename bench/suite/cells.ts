@@ -76,7 +76,7 @@ export const CELLS: readonly Cell[] = [
 ];
 
 /** What is measured beside the cells. */
-export const BESIDE = ['memory', 'start'] as const;
+const BESIDE = ['memory', 'start'] as const;
 export type Beside = (typeof BESIDE)[number];
 
 export interface Chosen {

@@ -142,7 +142,7 @@ ${table(head, results.starts.map(row))}
 `;
 }
 
-export function machineText({ machine, date, command, rounds, turns, turnMs, absent }: Results): string {
+function machineText({ machine, date, command, rounds, turns, turnMs, absent }: Results): string {
   const versions = Object.entries(machine.versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(', ');
