@@ -139,6 +139,21 @@ t.test('several workers', async (t) => {
     t.same(Object.keys(answers).sort(), ['200 Hello from Version 1', '200 Hello from Version parent']);
   });
 
+  await t.test('what any of them logs of a request names its parent, route and backend', async (t) => {
+    volume.write(files('nowhere'));
+    const sidecar = await Sidecar.startProxy(client, routes, '--workers', '2');
+    t.teardown(() => sidecar.stop());
+    for (let i = 0; i < MANY; i += 1) t.notMatch(curl(URL).stdout, 'Hello');
+    const logged = () =>
+      sidecar.log
+        .filter((line) => line.includes('request not answered by a backend'))
+        .map((line) => JSON.parse(line) as { worker?: number });
+    await eventually('lines of both', () => new Set(logged().map(({ worker }) => worker)).size === 2);
+    const named = { parent: 'shop/web:80', route: 'shop/web', rule: '0', backend: 'shop/nowhere:80' };
+    for (const fields of logged()) t.match(fields, { ...named, reason: 'unresolved', status: 503 });
+    volume.write(files('v1'));
+  });
+
   await t.test('--max-connections is the limit of all of them together', async (t) => {
     const flags = ['--workers', '2', '--max-connections', '20', '--detect-timeout', '120s'];
     const sidecar = await Sidecar.startProxy(client, routes, ...flags);
