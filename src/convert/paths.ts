@@ -15,7 +15,7 @@ export function elementsOf({ value }: PathMatch): string {
 }
 
 /** The same paths by an expression. */
-export function prefixRegex(path: PathMatch): string {
+function prefixRegex(path: PathMatch): string {
   const elements = elementsOf(path);
   return elements === '' ? '/.*' : `${quoteRegex(elements)}(/.*)?`;
 }

@@ -3,10 +3,11 @@
  *
  * Used by `http-rule.ts`.
  */
+import { formatDuration } from '../gateway-api/durations.ts';
 import type { Fields } from '../gateway-api/fields.ts';
 import type { Findings } from './findings.ts';
 import type { Json } from './model.ts';
-import { duration, durationText } from './scalars.ts';
+import { duration } from './scalars.ts';
 
 const RETRY_FIELDS = [
   'attempts',
@@ -56,7 +57,7 @@ export function readResilience(rule: Fields, findings: Findings): { timeouts: Js
     retry: {
       attempts,
       ...(codes.length > 0 ? { codes } : {}),
-      ...(backoffMs === null ? {} : { backoff: durationText(backoffMs) }),
+      ...(backoffMs === null ? {} : { backoff: formatDuration(backoffMs) }),
     },
   };
 }
@@ -65,8 +66,8 @@ function timeouts(requestMs: number | null, perTryMs: number | null): Json | nul
   // A try cannot outlast the request.
   const limited = requestMs !== null && requestMs > 0 && perTryMs !== null && perTryMs > requestMs;
   const both = {
-    ...(requestMs === null ? {} : { request: durationText(requestMs) }),
-    ...(perTryMs === null || perTryMs === 0 || limited ? {} : { backendRequest: durationText(perTryMs) }),
+    ...(requestMs === null ? {} : { request: formatDuration(requestMs) }),
+    ...(perTryMs === null || perTryMs === 0 || limited ? {} : { backendRequest: formatDuration(perTryMs) }),
   };
   return Object.keys(both).length === 0 ? null : both;
 }

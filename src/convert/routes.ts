@@ -3,7 +3,7 @@
  *
  * Stage before: `order.ts`. Stage after: `convert.ts`.
  */
-import { MAX_ITEMS } from '../gateway-api/limits.ts';
+import { dnsSubdomain, MAX_ITEMS } from '../gateway-api/limits.ts';
 import type { HttpRouteMatch } from '../gateway-api/types.ts';
 import type { Entry, Json, ServiceName } from './model.ts';
 import { elementsOf } from './paths.ts';
@@ -80,7 +80,7 @@ function freeName(wanted: string | null, names: Set<string>): string | null {
 }
 
 export function isRuleName(name: string): boolean {
-  return name.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name);
+  return dnsSubdomain(name) === null;
 }
 
 function withPath(filters: readonly Json[], path: Json | null, redirects: boolean): readonly Json[] {

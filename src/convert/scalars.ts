@@ -3,8 +3,7 @@
  *
  * Used by the readers of rules.
  */
-import { formatDuration } from '../gateway-api/durations.ts';
-import { Fields } from '../gateway-api/fields.ts';
+import type { Fields } from '../gateway-api/fields.ts';
 import { validateRegex } from '../regex/regex.ts';
 import type { Findings } from './findings.ts';
 
@@ -39,8 +38,6 @@ export function duration(fields: Fields, name: string, findings: Findings): numb
   }
   return durationMs;
 }
-
-export const durationText = formatDuration;
 
 /** A number with or without a fraction, null when it is absent or none, which is reported. */
 export function decimal(fields: Fields, name: string): number | null {

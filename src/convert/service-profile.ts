@@ -3,6 +3,7 @@
  *
  * Stage before: `convert.ts`. Stage after: `attached-routes.ts`.
  */
+import { formatDuration } from '../gateway-api/durations.ts';
 import type { Fields } from '../gateway-api/fields.ts';
 import type { Surroundings } from './destinations.ts';
 import type { ConvertDocument } from './documents.ts';
@@ -11,7 +12,7 @@ import { serviceOf } from './hosts.ts';
 import type { Action, Entry, Json, Origin, ServiceName } from './model.ts';
 import { readCondition } from './request-condition.ts';
 import { failureCodes } from './response-classes.ts';
-import { decimal, duration, durationText } from './scalars.ts';
+import { decimal, duration } from './scalars.ts';
 import type { RouteSource } from './virtual-service.ts';
 
 const SPEC_FIELDS = ['routes', 'retryBudget', 'dstOverrides', 'opaquePorts'];
@@ -110,7 +111,7 @@ function originOf(item: Fields, backends: Backends, around: Surroundings): Origi
       'Linkerd tries again while its budget lasts; here it is once, within the budget of --retry-budget: raise attempts for more';
     findings.differs('retry-differs', item, 'isRetryable', why);
   }
-  const timeouts = timeoutMs === null ? null : { request: durationText(timeoutMs) };
+  const timeouts = timeoutMs === null ? null : { request: formatDuration(timeoutMs) };
   const name = written === null ? null : ruleName(written);
   if (written !== null && name !== written) {
     findings.note(
