@@ -26,7 +26,6 @@ export const CONVERT_CODES = {
   'kind-not-converted': 'A kind without a counterpart here.',
   'left-out': 'A setting without a counterpart; requests go on without.',
   'match-left-out': 'A match that cannot be said. Its requests go where later rules send them.',
-  mirror: 'A mirror that cannot be said exactly.',
   name: 'A name that rules of Gateway API cannot have, or have already.',
   'no-rule': 'Nothing of it could be converted.',
   'not-http': 'Rules for TCP or TLS; such connections are tunnelled to the Service they dialled.',

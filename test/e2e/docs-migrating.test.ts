@@ -42,9 +42,8 @@ t.test('each example comes out as it is printed', async (t) => {
   }
 });
 
-t.test('every code is explained, in the words of the program', async (t) => {
-  const text = readFileSync(join(ROOT, DOCUMENT), 'utf8');
-  const rows = [...text.matchAll(/^\| `([-\w]+)` \| (.*) \|$/gm)].filter(([, code]) => !code!.includes(' '));
-  const table = Object.fromEntries(rows.map(([, code, meaning]) => [code!, meaning!]));
-  for (const [code, meaning] of Object.entries(CONVERT_CODES)) t.equal(table[code], meaning, code);
+t.test('every code is explained, in the words of the program, and none that it does not have', async (t) => {
+  const [, codes = ''] = readFileSync(join(ROOT, DOCUMENT), 'utf8').split('## Codes of the report\n');
+  const rows = [...codes.matchAll(/^\| `([-\w]+)` \| (.*) \|$/gm)];
+  t.same(Object.fromEntries(rows.map(([, code, meaning]) => [code!, meaning!])), CONVERT_CODES);
 });
