@@ -92,6 +92,10 @@ t.test('what cannot be said is told', async (t) => {
     'match-left-out spec.routes[0].condition.method',
   ]);
   t.same(convertedProfile([], { opaquePorts: ['25'] }).told, ['left-out spec.opaquePorts']);
+  const fails = [{ condition: { status: { min: 200, max: 299 } }, isFailure: true }];
+  t.same(convertedProfile([{ name: 'x', condition: { method: 'GET' }, responseClasses: fails }]).told, [
+    'response-class spec.routes[0].responseClasses',
+  ]);
 });
 
 t.test('dstOverrides are weights; a profile of another namespace is for the clients there', async (t) => {

@@ -277,6 +277,67 @@ t.test('hosts, gateways, tcp and tls', async (t) => {
   t.same([again.told, routesOf(again.conversion).map(({ metadata }) => metadata.name)], [[], ['web']], 'one Service');
 });
 
+for (const [what, rule, expected] of [
+  [
+    'two kinds of a text',
+    { match: [{ uri: { exact: '/a', prefix: '/a' } }] },
+    'bad-value spec.http[0].match[0].uri.prefix',
+  ],
+  ['no expression', { match: [{ uri: { regex: '(' } }] }, 'bad-value spec.http[0].match[0].uri.regex'],
+  [
+    'clients beside the Service',
+    { match: [{ sourceNamespace: 'default', uri: { exact: '/a' } }] },
+    'source-namespace spec.http[0].match',
+  ],
+  [
+    'preflights that go on',
+    { corsPolicy: { allowOrigins: [{ exact: '*' }], unmatchedPreflights: 'FORWARD' } },
+    'cors-preflight spec.http[0].corsPolicy.unmatchedPreflights',
+  ],
+  [
+    'a negation that nothing comes after',
+    { match: [{ withoutHeaders: { a: { exact: '1' } } }] },
+    'without-headers spec.http[0]',
+  ],
+  [
+    'an expression of what is not there',
+    { match: [{ withoutHeaders: { a: { regex: '1?' } } }] },
+    'without-headers spec.http[0].match[0].withoutHeaders',
+  ],
+] as const) {
+  t.test(`told: ${what}`, async (t) => {
+    t.ok(one(rule).told.includes(expected), expected);
+  });
+}
+
+t.test('told: a match for https is left out, since no request is', async (t) => {
+  const { conversion, told } = one({ match: [{ scheme: { exact: 'https' } }] });
+  const notes = conversion.problems.map(({ code, path }) => `${code} ${path}`);
+  t.ok(notes.includes('unreachable spec.http[0].match[0].scheme'), notes.join());
+  t.same([told, conversion.documents], [[], []]);
+});
+
+t.test('told: a rule whose path is replaced cannot ask for as much as an expression after it', async (t) => {
+  const rules = [
+    { match: [{ uri: { prefix: '/a/' } }], rewrite: { uri: '/b/' }, route },
+    { match: [{ uri: { regex: '/[a-c]/x' } }], route: [{ destination: { host: 'b', port: { number: 80 } } }] },
+    { route },
+  ];
+  t.same(told(converted([service('web'), virtualService(rules)])), ['order-differs spec.http[0]']);
+});
+
+t.test('told: Services for which no route can be, and rules without http', async (t) => {
+  const ports = [{ name: 'tcp-x', port: 80 }];
+  for (const [web, expected] of [
+    [{ ...service('web'), spec: { clusterIP: 'None', ports: [{ port: 80 }] } }, 'headless spec.hosts'],
+    [{ ...service('web'), spec: { ports } }, 'no-rule spec.hosts'],
+  ] as const) {
+    const conversion = converted([web, virtualService([{ route }])]);
+    t.same([told(conversion), conversion.documents], [[expected], []]);
+  }
+  t.same(one({}, { http: undefined }).told, ['no-rule spec']);
+});
+
 t.test('a second VirtualService for a host: the older one counts', async (t) => {
   const dated = (name: string, creationTimestamp: string) => {
     const document = virtualService([{ name, route }]) as { metadata: object };
