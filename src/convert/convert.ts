@@ -23,7 +23,7 @@ export interface ConvertInput {
 export interface Conversion {
   /** Services that were made, and HTTPRoutes. */
   readonly documents: readonly Json[];
-  /** In the order of the input. */
+  /** Of the input by file and line, then those of what came out. */
   readonly problems: readonly Problem[];
   /** Documents of the kinds that are converted. */
   readonly read: number;
@@ -113,12 +113,12 @@ function byPlace(a: Problem, b: Problem): number {
 
 /** As `sideroute check` would see them. */
 function checked(documents: readonly Json[]): Problem[] {
-  return documents.flatMap((document) => {
+  return documents.flatMap((document, index) => {
     const { problems } = parseRoutes('output', JSON.stringify(document), null, { limits: NO_TEXT_LIMITS });
     return problems
       .filter(({ severity }) => severity !== 'note')
       .map(({ severity, resource, path, message, code }) => ({
-        ...{ severity, resource, path, file: 'output', document: 1, line: null },
+        ...{ severity, resource, path, file: 'output', document: index + 1, line: null },
         ...{ code: 'invalid-output', message: `${message} [${code}]; change it in the input, or by hand` },
       }));
   });

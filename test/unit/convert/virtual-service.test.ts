@@ -497,3 +497,14 @@ t.test('other kinds in the input are not looked at: they need no name, nor one o
   const conversion = converted([...others, service('web'), virtualService([{ route }])]);
   t.same([told(conversion), conversion.documents.length], [[], 1]);
 });
+
+t.test('what sideroute check refuses is told with the number of the document that came out', async (t) => {
+  const rules = [{ match: [{ headers: { ':path': { exact: '/a' } } }], route }, { route }];
+  const { problems } = converted([service('web'), service('b'), virtualService(rules, { hosts: ['web', 'b'] })]);
+  t.same(
+    problems
+      .filter(({ code }) => code === 'invalid-output')
+      .map(({ document, resource }) => `${document} ${resource ?? ''}`),
+    ['1 HTTPRoute default/web-web', '2 HTTPRoute default/web-b'],
+  );
+});
