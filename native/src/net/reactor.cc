@@ -91,7 +91,6 @@ Reactor::Reactor(uv_loop_t* loop, UniqueFd epoll_fd) : loop_(loop), epoll_fd_(st
 
 Reactor::~Reactor() {
   disposed_.clear();
-  if (handles_ == nullptr) return;
   uv_prepare_stop(&handles_->prepare);
   uv_timer_stop(&handles_->timer);
   uv_idle_stop(&handles_->idle);
@@ -240,7 +239,7 @@ void Reactor::DispatchDeadlines() {
   const uint64_t now = NowMs();
   const bool caught_up = catch_up_turns_ > 0;
   if (CatchUpFirst(now)) return;
-  // Timers of others, which take time, too, may have led here before the loop has looked at the sockets.
+  // Timers of others, which take time, too, may have led here before there was another look at the sockets.
   if (caught_up && turn_ == caught_up_turn_) Turn(0);
   BeginTurn();
   dispatching_ = true;
@@ -263,8 +262,8 @@ void Reactor::DispatchDeadlines() {
 }
 
 // What arrived in time is served first, although nobody has looked until now: by the clock alone a request
-// that waits in its connection, or a response, would be given up just because this thread did not run. The
-// loop looks at the sockets before it comes back here.
+// that waits in its connection, or a response, would be given up just because this thread did not run.
+// Round looks at the sockets before the timer leads here again.
 bool Reactor::CatchUpFirst(uint64_t now) {
   const bool late = now >= armed_ms_ + kHeldUpMs;
   if ((!late && drained_) || catch_up_turns_ == kCatchUpTurns) {

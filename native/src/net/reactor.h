@@ -9,9 +9,9 @@
 //
 // A turn is what happens between two looks at what is ready; where that is something of the loop, JavaScript
 // gets the thread next. Each watcher has a share of a turn, and all of them together have no more than
-// kTurnCost. What does not fit waits in a list for
-// the next turn, where it comes after those who have something new and moved little last time: a small
-// request never waits for bulk. Costs are counted in bytes moved, or in what else takes as long.
+// kTurnCost. What does not fit waits in a list for the next turn, where it comes after those who have
+// something new and moved little last time: a small request never waits for bulk. Costs are counted in bytes
+// moved, or in what else takes as long.
 //
 // Events name a registration, not an object: one that is over has none any more, whatever the kernel still
 // says of it. Objects whose methods may be on the stack are given to Dispose(), which keeps their memory
@@ -253,7 +253,7 @@ class Reactor {
   bool loop_wanted_ = false;
   // What the timer is set for; UINT64_MAX: stopped.
   uint64_t armed_ms_ = UINT64_MAX;
-  // The last turn left no events.
+  // The last look has found no events, so there are none that deadlines would have to wait for.
   bool drained_ = true;
   // Turns for which what is due has waited.
   int catch_up_turns_ = 0;
