@@ -86,6 +86,11 @@ napi_value ConnectionsElsewhere(napi_env env, napi_callback_info) {
 
 napi_value MemoryOf(napi_env env, napi_callback_info) { return DescribeMemory(env, *GetInstance(env)); }
 
+napi_value ReturnMemoryOf(napi_env env, napi_callback_info) {
+  ReturnMemory(*GetInstance(env));
+  return nullptr;
+}
+
 bool ReadBytes(napi_env env, napi_value value, std::vector<uint8_t>* bytes) {
   bool is_typed_array = false;
   napi_is_typedarray(env, value, &is_typed_array);
@@ -196,7 +201,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"nghttp2", nullptr, nullptr, nullptr, nullptr, MakeString(env, http2::CheckHpackBinding().file),
        napi_enumerable, nullptr},
       {"memory", nullptr, MemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"returnMemory", nullptr, ReturnMemory, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"returnMemory", nullptr, ReturnMemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"replyAndClose", nullptr, ReplyAndClose, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"shareLimits", nullptr, ShareLimits, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };

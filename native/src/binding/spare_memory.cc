@@ -51,22 +51,18 @@ void UnmapCode() {
       end = to;
       is_code = strcmp(rights, "r-xp") == 0 && strchr(line, '/') != nullptr;
     } else if (is_code && sscanf(line, "Private_Dirty: %lu", &dirty) == 1 && dirty == 0) {
-      madvise(reinterpret_cast<void*>(begin), end - begin,
-              MADV_DONTNEED);  // NOLINT(performance-no-int-to-ptr)
+      madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
     }
   }
 }
 
 }  // namespace
 
-napi_value ReturnMemory(napi_env env, napi_callback_info) {
-  void* data = nullptr;
-  napi_get_instance_data(env, &data);
+void ReturnMemory(Instance& instance) {
   CollectGarbage();
-  if (data != nullptr) static_cast<Instance*>(data)->FreeSpares();
+  instance.FreeSpares();
   malloc_trim(0);
   UnmapCode();
-  return nullptr;
 }
 
 }  // namespace sideroute

@@ -4,15 +4,15 @@
 // Garbage of JavaScript, and the room that V8 keeps for more of it; what the engine keeps for reuse, and what
 // malloc does; and those pages of program files that have been mapped for what ran once. The call takes as
 // long as some collections of all garbage, 20 ms for a small heap, so it is for a loop that has been quiet.
-// Stage before: src/observe/idle-memory.ts.
+// Stage before: src/observe/idle-memory.ts, and a further worker when it has started.
 #ifndef SIDEROUTE_BINDING_SPARE_MEMORY_H_
 #define SIDEROUTE_BINDING_SPARE_MEMORY_H_
 
-#include <node_api.h>
-
 namespace sideroute {
 
-napi_value ReturnMemory(napi_env env, napi_callback_info info);
+struct Instance;
+
+void ReturnMemory(Instance& instance);
 
 }  // namespace sideroute
 
