@@ -130,6 +130,7 @@ TEST("asking again for one that is not watched any more, and stopping one that w
   reactor->Again(&gone);
   loop.Turns(3);
   CHECK_EQ(waits.called + gone.called, 0);
+  CHECK(loop.waits_by_itself());
 }
 
 TEST("sockets are served turn by turn without a round of the loop, until the loop wants one") {
