@@ -47,8 +47,11 @@ class DescriptorBudget {
            (share_ == nullptr ? spare_ : share_->totals().spare_descriptors.load(std::memory_order_relaxed));
   }
   void AddSpare(size_t count) {
-    spare_ += count;
-    if (share_ != nullptr) share_->totals().spare_descriptors.fetch_add(count, std::memory_order_relaxed);
+    if (share_ == nullptr) {
+      spare_ += count;
+    } else {
+      share_->totals().spare_descriptors.fetch_add(count, std::memory_order_relaxed);
+    }
   }
 
   const Downstreams& downstreams_;
