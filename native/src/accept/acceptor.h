@@ -85,7 +85,7 @@ class Acceptor final : public Disposable,
   ~Acceptor() override;
 
   // Binds one more address, before Start. 0 or a negative errno with the name of the call that failed.
-  int Bind(const NetAddress& address, const char** syscall, PortSharing sharing = PortSharing::kNone);
+  int Bind(const NetAddress& address, const char** syscall, PortSharing sharing);
   int Start();
   void SetFrontends(FrontendTable frontends) { frontends_ = std::move(frontends); }
   // From now on the host is called with OnRequest.

@@ -15,7 +15,7 @@ class Downstreams {
   // Open now.
   virtual size_t connections() const = 0;
   // Asked before one is accepted, where there is room for it: false when another thread was faster.
-  virtual bool Reserve(size_t most) { return most > 0; }
+  virtual bool Reserve(size_t /*most*/) { return true; }
   // Closes up to `count` that wait for a request, those first that have waited longest.
   virtual void CloseIdle(size_t count) = 0;
   // While others wait to be accepted, a response is the last one of its connection.
