@@ -226,7 +226,8 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
   });
   if (options.framing == OutFraming::kChunked && !head.facts.chunked)
     output.Put("Transfer-Encoding: chunked\r\n");
-  // In HTTP/2 the end of the stream says so (RFC 9112 section 6.3).
+  // From HTTP/2 a head may come with the end of its stream and without a length. Without one the body would
+  // go on until the connection closes (RFC 9112 section 6.3).
   const bool says_length = head.facts.Has(FieldId::kContentLength) || options.framed_elsewhere;
   if (head.body == http::BodyKind::kLength && !says_length) output.Put("Content-Length: 0\r\n");
   if (options.connection == ConnectionField::kClose) {

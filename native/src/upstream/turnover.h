@@ -4,8 +4,8 @@
 // to be between 10 and 40 % it takes 200 connections of equally many requests: with 200 it is missed 1 in
 // 200,000 times, with 150 1 in 13,000, with 100 1 in 700. So after a start, or after some quiet, 10,000
 // requests take 250 connections of about 40 requests each. A connection costs what several requests do, and
-// leaves an entry in the node's conntrack for two minutes. So a backend that gets more than
-// 800 requests per second for long has its connections carry more of them: 20 are replaced each second.
+// leaves an entry in the node's conntrack for two minutes. So a backend that gets more than 800 requests per
+// second for long has its connections carry more of them: 20 are replaced each second.
 //
 // Stage before: replacing, which asks. Stage after: none.
 #ifndef SIDEROUTE_UPSTREAM_TURNOVER_H_
