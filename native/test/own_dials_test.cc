@@ -5,6 +5,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <array>
+#include <thread>
+#include <vector>
+
 #include "check.h"
 #include "descriptors.h"
 #include "net/socket.h"
@@ -61,6 +65,30 @@ TEST("a dial of ours that is accepted is suspected while its socket is open, ano
     CHECK(reader.get() == number || writer.get() == number);
     CHECK(!dials.Suspect(peer, server.address));
   }
+}
+
+TEST("what other threads have just dialled is suspected, however soon it is accepted") {
+  constexpr int kDials = 200;
+  const Loopback server("127.0.0.1");
+  OwnDials dials;
+  dials.Share();
+  std::array<std::vector<UniqueFd>, 3> ours;
+  std::vector<std::thread> threads;
+  for (auto& of_thread : ours) {
+    threads.emplace_back([&] {
+      int error = 0;
+      for (int i = 0; i < kDials; ++i) of_thread.push_back(dials.Dial(server.address, &error));
+    });
+  }
+  size_t suspected = 0;
+  for (size_t i = 0; i < ours.size() * kDials; ++i) {
+    NetAddress peer;
+    const UniqueFd accepted = server.Accept(&peer);
+    const bool at_once = dials.Suspect(peer, server.address);
+    if (at_once || (dials.MayBeNews() && dials.Suspect(peer, server.address))) ++suspected;
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK_EQ(suspected, ours.size() * kDials);
 }
 
 TEST("dials are marked from the first suspicion on, and the mark counts how often they were captured") {

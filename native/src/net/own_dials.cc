@@ -1,7 +1,5 @@
 #include "net/own_dials.h"
 
-#include <thread>
-
 #include "net/socket.h"
 
 namespace sideroute {
@@ -11,7 +9,6 @@ namespace {
 // Hops that the SYN of a marked dial may take, one less for each time that it was captured. Every system
 // begins with 64 or more, and within the pod none is used up.
 constexpr int kMarkHops = 63;
-constexpr int kMostYields = 1'000;
 
 }  // namespace
 
@@ -20,15 +17,14 @@ OwnDials::OwnDials() : by_port_(std::make_unique<Ports>()) {
 }
 
 UniqueFd OwnDials::Dial(const NetAddress& destination, int* error, int captures) {
-  const bool shared = shared_.load(std::memory_order_relaxed);
-  if (shared) begun_.fetch_add(1);
+  std::shared_lock<std::shared_mutex> noting(dialling_, std::defer_lock);
+  if (shared_.load(std::memory_order_relaxed)) noting.lock();
   const bool marking = marking_.load(std::memory_order_relaxed);
   UniqueFd fd = StartConnect(destination, marking ? kMarkHops - captures : kDefaultHops, error);
   if (fd) {
     const auto local = LocalAddress(fd.get());
     if (local) (*by_port_)[local->port()].store(fd.get(), std::memory_order_relaxed);
   }
-  if (shared) noted_.fetch_add(1);
   return fd;
 }
 
@@ -49,11 +45,10 @@ void OwnDials::Mark() {
   for (const int fd : listeners_) SaveSyns(fd);
 }
 
-bool OwnDials::MayBeNews() const {
+bool OwnDials::MayBeNews() {
   if (!shared_.load(std::memory_order_relaxed)) return false;
-  const uint64_t begun = begun_.load();
-  // What a thread does in between takes microseconds, unless it is not let run.
-  for (int i = 0; i < kMostYields && noted_.load() < begun; ++i) std::this_thread::yield();
+  // Those that are under way come to their end.
+  const std::lock_guard<std::shared_mutex> all_noted(dialling_);
   return true;
 }
 

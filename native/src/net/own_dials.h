@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <vector>
 
 #include "net/net_address.h"
@@ -59,7 +60,7 @@ class OwnDials {
   void Mark();
   // Of a connection that is not suspected: whether it may be a dial of another thread that had not been noted
   // yet, and is by now. Ask again.
-  bool MayBeNews() const;
+  bool MayBeNews();
   // Of an accepted connection whose listener saves SYNs (socket.h): the `captures` of its dial, -1 without a
   // mark. The kernel says it once.
   static int CapturesBefore(int fd);
@@ -72,9 +73,9 @@ class OwnDials {
   const std::unique_ptr<Ports> by_port_;
   std::atomic<bool> marking_ = false;
   std::atomic<bool> shared_ = false;
-  // Dials of several threads that were begun, and those of them that have been noted.
-  std::atomic<uint64_t> begun_ = 0;
-  std::atomic<uint64_t> noted_ = 0;
+  // Where there are several threads, each of them shares it from the beginning of a dial until that is noted:
+  // microseconds.
+  std::shared_mutex dialling_;
   std::mutex mutex_;
   // All that are open.
   std::vector<int> listeners_;
