@@ -5,6 +5,7 @@ import { FRONTEND, forwardTo } from '../../support/engine-cases.ts';
 import { startHarness } from '../../support/engine-harness.ts';
 import { eventually } from '../../support/eventually.ts';
 import { matches } from '../../support/match.ts';
+import { unansweredPort } from '../../support/unanswered.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const NO_ROUTE: Decision = { kind: 'local', status: 404, reason: 'no_route', series: 1 };
@@ -49,13 +50,13 @@ t.test('upstreams: an address that is none any more is listed while it has conne
 });
 
 t.test('upstreams: a connect that nobody answers, and original destinations', async (t) => {
-  // 192.0.2.0/24 is documentation space, and no host answers for it; where the network refuses it, that counts as failed.
-  const h = await startHarness(t, { decide: () => forwardTo(80, ['192.0.2.1']), engine: { connectTimeoutMs: 100 } });
+  const port = await unansweredPort(t);
+  const h = await startHarness(t, { decide: () => forwardTo(port, ['127.0.0.1']), engine: { connectTimeoutMs: 100 } });
   const client = await h.connect();
   client.send(GET);
-  await client.until('HTTP/1.1 503 ');
+  await client.until('x-sideroute-reason: connect_timeout');
   const [state] = h.front.engine.upstreams();
-  t.match(state, { backend: 0, address: '192.0.2.1', port: 80, active: 0, idle: 0, connecting: 0 });
+  t.match(state, { backend: 0, address: '127.0.0.1', port, active: 0, idle: 0, connecting: 0 });
   t.equal(state!.connectFailures, state!.connects);
   h.host.answer = () => ({ kind: 'original', series: 1 });
   const second = await h.exchange(GET);
