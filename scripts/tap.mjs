@@ -56,6 +56,17 @@ function failedTests(text) {
   return failed;
 }
 
+/**
+ * The files that took longest, as seconds and name, for whoever keeps a run short.
+ * @param {string} text a TAP report
+ */
+function slowest(text) {
+  return [...text.matchAll(/^(?:not )?ok \d+ - (\S+\.test\.js) # time=([\d.]+)ms/gm)]
+    .map(([, file, ms]) => ({ file, seconds: Math.round(Number(ms) / 1000) }))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, 10);
+}
+
 /** A signal that ends this process ends the tests before; `received` says which it was. */
 function passSignalsOn(child) {
   const signals = { received: null };
@@ -133,6 +144,8 @@ export async function runTests(files, options = []) {
   const failures = failedTests(text);
   for (const failure of failures.slice(0, 20)) process.stdout.write(`${failure}\n\n`);
   if (failures.length > 20) process.stdout.write(`and ${failures.length - 20} more in .tap/report.tap\n\n`);
+  if (files.length > 20)
+    for (const { file, seconds } of slowest(text)) process.stdout.write(`${String(seconds).padStart(5)} s ${file}\n`);
   if (isAlone && status !== 0 && failures.length === 0) process.stdout.write(`${files[0]} ended with ${status}\n\n`);
   process.stdout.write(`${counts.pass} passed, ${counts.fail} failed, ${counts.skip + counts.todo} skipped\n`);
   if (signals.received !== null) process.exitCode = 128 + constants.signals[signals.received];
