@@ -66,8 +66,8 @@ t.test('a request that no backend has answered, unless its route wants that, and
 t.test('a connection that was dropped, and a limit of all of them', (t) => {
   const { log, written } = start();
   const { onDropped, onPaused } = connectionIncidents(log, () => ({ connections: 9 }));
-  onDropped!('loop', '10.96.0.10', 80, 'EINVAL');
-  onDropped!('loop', 'fd00::1', 80, 'ELOOP');
+  onDropped('loop', '10.96.0.10', 80, 'EINVAL');
+  onDropped('loop', 'fd00::1', 80, 'ELOOP');
   onPaused('connections');
   const [dropped, own, paused] = written();
   t.strictSame(dropped, {
