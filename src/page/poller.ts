@@ -63,6 +63,8 @@ export class Poller {
     this.#asking = false;
     clearTimeout(this.#timer);
     if (isSeen()) this.#timer = setTimeout(() => void this.#poll(), waitMs);
+    // What was asked before it was hidden has shown that it goes on.
+    else this.#events.onPaused();
   }
 
   async #refreshConfig({ instance, config }: Stats): Promise<void> {

@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import type { Page } from 'puppeteer-core';
+import type { HTTPRequest, Page } from 'puppeteer-core';
 import { addRule, clusterIP, HOSTILE, hostileFiles, LOAD, shopFiles, startShop } from '../support/admin-page-routes.ts';
 import { openPage, startBrowser, type WatchedPage } from '../support/browser.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
@@ -317,10 +317,25 @@ t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
     await noSidewaysScrolling(page);
   });
 
-  await t.test('asks for nothing while it is not seen', async (t) => {
+  await t.test('asks for nothing while it is not seen, also when it had asked just before', async (t) => {
+    let asked: HTTPRequest | null = null;
+    const hold = (request: HTTPRequest): void => {
+      if (asked === null && request.url().includes('/stats')) asked = request;
+      else void request.continue();
+    };
+    page.on('request', hold);
+    await page.setRequestInterception(true);
+    const held = await eventually('a question under way', () => asked);
     const other = await browser.newPage();
     await other.bringToFront();
     await shows(page, '#state', /^Paused$/);
+    await held.continue();
+    await eventually('its answer', () => held.response());
+    // The page has read it when this has come after it.
+    await page.evaluate(`fetch('/stats').then((response) => response.json())`);
+    t.equal(await text(page, '#state'), 'Paused');
+    await page.setRequestInterception(false);
+    page.off('request', hold);
     await other.close();
     await page.bringToFront();
     await shows(page, '#state', /^Live$/);
