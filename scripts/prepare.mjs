@@ -241,7 +241,7 @@ function nativeAddon() {
   const nodedir = existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
   run(process.execPath, [
     join(root, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js'),
-    ...['rebuild', '--directory', 'native', '--loglevel', 'warn', ...nodedir],
+    ...['rebuild', '--directory', 'native', '--jobs', 'max', '--loglevel', 'warn', ...nodedir],
   ]);
   writeFileSync(stamp, digest);
 }

@@ -28,7 +28,7 @@ const built = spawnSync(
   process.execPath,
   [
     join(root, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js'),
-    ...['rebuild', '--directory', join(scratch, 'native'), '--loglevel', 'warn', ...nodedir],
+    ...['rebuild', '--directory', join(scratch, 'native'), '--jobs', 'max', '--loglevel', 'warn', ...nodedir],
     ...['--', '-Dsanitize=1'],
   ],
   { stdio: ['ignore', 2, 2] },
