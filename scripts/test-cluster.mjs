@@ -1,7 +1,7 @@
 /**
  * `npm run test:cluster [-- FILE...]`: prepares what is missing, builds a Kubernetes, and runs the tests that need one (or the named compiled
  * test files), one after the other. Closes with the pods that really ran. Where it cannot run it says why and fails; so does a test that is
- * skipped. `--hold api` or `--hold node` instead starts a cluster for people, until Ctrl-C.
+ * skipped. `--hold api` or `--hold node` instead starts a cluster for people, until Ctrl-C; `--build` ends when all is built.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,6 +34,7 @@ const { removeStale } = await import('../dist/test/cluster/workspace.js');
 const started = performance.now();
 await buildPrograms('all').catch((error) => refuse(error.message));
 process.stderr.write(`test cluster: programs are there after ${Math.round((performance.now() - started) / 1000)} s\n`);
+if (named[0] === '--build') process.exit(0);
 
 const directory = mkdtempSync(join(tmpdir(), 'sideroute-pods-'));
 const pods = join(directory, 'pods');
