@@ -14,6 +14,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --loglevel=error
 
 FROM dependencies AS javascript
+ARG REVISION=unknown
 COPY tsconfig.json ./
 COPY src src
 COPY init-container init-container
@@ -21,7 +22,7 @@ COPY scripts/admin-page.mjs scripts/bundle.mjs scripts/sbom.mjs scripts/
 RUN node node_modules/typescript/bin/tsc -p . --noEmit --incremental false \
  && node scripts/admin-page.mjs \
  # The final image has no env(1).
- && node scripts/bundle.mjs --image \
+ && node scripts/bundle.mjs --image --commit "$REVISION" \
  && node scripts/sbom.mjs sbom.spdx.json
 
 # On the platform of the image: the addon, and of the binaries of uWebSockets.js the one that this Node loads.

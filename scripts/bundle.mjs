@@ -3,9 +3,9 @@
  * part that is loaded on demand. A sidecar is ready after half the processor time that it takes from several hundred files, and keeps a third
  * less memory of its own. `prepare.mjs` and the Dockerfile run it after the compiler, which checks the types.
  *
- *     node scripts/bundle.mjs [--image] [--into DIRECTORY]
+ *     node scripts/bundle.mjs [--image] [--into DIRECTORY] [--commit HASH]
  *
- * `--image`: for an image, which has no env(1) to find Node with, and no source maps.
+ * `--image`: for an image, which has no env(1) to find Node with, and no source maps. `--commit`: what `sideroute version` shows.
  *
  * The files are CommonJS. Node's loader of ECMAScript modules takes a megabyte of each sidecar, and makes every getter of a module of its own
  * run, which for `node:http` of Node 22 loads a client of the Fetch API: six megabytes. V8 keeps the text of what has been loaded, so there is
@@ -22,7 +22,11 @@ import { parseArgs } from 'node:util';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const { values } = parseArgs({
-  options: { image: { type: 'boolean', default: false }, into: { type: 'string', default: join(root, 'dist', 'bin') } },
+  options: {
+    image: { type: 'boolean', default: false },
+    into: { type: 'string', default: join(root, 'dist', 'bin') },
+    commit: { type: 'string', default: '' },
+  },
 });
 const target = resolve(values.into);
 
@@ -93,7 +97,9 @@ for (const { path, text } of outputFiles) {
   if (!values.image) writeFileSync(`${path}.map`, map);
   if (Object.hasOwn(PROGRAMS, name)) chmodSync(path, 0o755);
 }
-writeFileSync(join(target, 'package.json'), '{ "type": "commonjs" }\n');
+const isKnown = /^[0-9a-f]{7,64}(?:-dirty)?$/.test(values.commit);
+const manifest = { type: 'commonjs', ...(isKnown ? { commit: values.commit } : {}) };
+writeFileSync(join(target, 'package.json'), `${JSON.stringify(manifest)}\n`);
 
 function shebang(name) {
   if (!Object.hasOwn(PROGRAMS, name)) return '';

@@ -5,20 +5,30 @@ import { ProxyError } from './errors.ts';
 interface Manifest {
   readonly name?: string;
   readonly version: string;
+  /** In dist/bin/, of what was packed. */
+  readonly commit?: string;
+}
+
+interface Found {
+  readonly root: URL;
+  readonly manifest: Manifest;
+  readonly commit: string | null;
 }
 
 const NAME = 'sideroute';
 
-let found: { readonly root: URL; readonly manifest: Manifest } | undefined;
+let found: Found | undefined;
 
 /** The nearest directory above this file that has a package.json with our name: dist/bin/ has one of its own, without a name. */
-function find(): { readonly root: URL; readonly manifest: Manifest } {
+function find(): Found {
+  let commit: string | null = null;
   for (let url = new URL('.', import.meta.url); ; url = new URL('..', url)) {
     const file = new URL('package.json', url);
     // stat, not access(2): that one ignores capabilities, and a sidecar may owe them its view of these files.
     if (statSync(file, { throwIfNoEntry: false }) !== undefined) {
       const manifest = JSON.parse(readFileSync(file, 'utf8')) as Manifest;
-      if (manifest.name === NAME) return { root: url, manifest };
+      if (manifest.name === NAME) return { root: url, manifest, commit };
+      commit ??= manifest.commit ?? null;
     }
     if (url.pathname === '/')
       throw new ProxyError('no-package-root', 'package.json of sideroute not found above its code');
@@ -33,4 +43,9 @@ export function packageRoot(): URL {
 /** Of the manifest. */
 export function packageVersion(): string {
   return (found ??= find()).manifest.version;
+}
+
+/** That it was made of; null where that was not written down, as in a clone. */
+export function packageCommit(): string | null {
+  return (found ??= find()).commit;
 }

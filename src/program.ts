@@ -14,9 +14,10 @@ import { registerProxy } from './cli/proxy.ts';
 import { registerQuit } from './cli/quit.ts';
 import { registerRoutes } from './cli/routes.ts';
 import { registerStatus } from './cli/status.ts';
+import { registerVersion } from './cli/version.ts';
 import { registerWait } from './cli/wait.ts';
 import { newProgram } from './command-line.ts';
-import { packageVersion } from './package-root.ts';
+import { packageCommit, packageVersion } from './package-root.ts';
 
 export function buildProgram(): Command {
   const version = packageVersion();
@@ -35,5 +36,6 @@ export function buildProgram(): Command {
   registerConnections(program);
   registerLogLevel(program);
   registerQuit(program);
+  registerVersion(program, { version, commit: packageCommit(), loadAddon: loadNative });
   return program;
 }

@@ -63,7 +63,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   page: [],
   iptables: ['errors.ts', 'addon'],
   inject: ['errors.ts', 'log.ts', 'gateway-api', 'addon', 'config', 'iptables', 'route-set'],
-  export: ['errors.ts', 'slices.ts', 'gateway-api', 'config'],
+  export: ['errors.ts', 'slices.ts', 'on-demand.ts', 'gateway-api', 'config'],
   /** Rules of other meshes to routes. */
   convert: ['slices.ts', 'gateway-api', 'regex', 'config', 'routing'],
   webhook: ['log.ts', 'inject', 'kube'],
@@ -134,7 +134,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   re2js: ['regex/regex.ts'],
   'prom-client': ['observe/exposition.ts', 'controller/metrics.ts'],
   'uWebSockets.js': ['uws-library/library.ts'],
-  yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/config-maps.ts'],
+  yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/yaml-text.ts'],
 };
 
 /** Room of native/src -> rooms whose headers it may include. In the order of the list: none includes one that comes after it. */

@@ -9,9 +9,9 @@ import { problemText } from '../gateway-api/problem-text.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import { refuseTwice } from './manifest-input.ts';
 import { namespaceOption, outputOption, type OutputFormat } from './options.ts';
+import { writeResult } from './output.ts';
 import { readRouteInputs, type RouteInput, type RouteInputs } from './route-input.ts';
 import type { Place } from './route-sources.ts';
-import { writeOutput } from './standard-streams.ts';
 
 interface CheckOptions {
   readonly namespace?: string;
@@ -87,7 +87,7 @@ function jsonOf({ namespace, hash, attachment, problems, unchecked, places }: Ro
 }
 
 /** Of several volumes all is told together, and each by itself as well. */
-function formatJson({ inputs, skipped }: RouteInputs): string {
+function dataOf({ inputs, skipped }: RouteInputs): object {
   const each = inputs.map(jsonOf);
   const [only] = each;
   const together = {
@@ -98,7 +98,7 @@ function formatJson({ inputs, skipped }: RouteInputs): string {
     unchecked: [...new Set(each.flatMap(({ unchecked }) => unchecked))],
     volumes: each,
   };
-  return `${JSON.stringify({ ...(each.length === 1 ? only : together), skipped }, null, 2)}\n`;
+  return { ...(each.length === 1 ? only : together), skipped };
 }
 
 export function registerCheck(program: Command): void {
@@ -112,7 +112,7 @@ export function registerCheck(program: Command): void {
     .action(async (paths: readonly string[], options: CheckOptions) => {
       refuseTwice(paths);
       const found = await readRouteInputs(paths, options.namespace ?? null);
-      writeOutput(options.output === 'json' ? formatJson(found) : formatHuman(found));
+      writeResult(options.output, dataOf(found), () => formatHuman(found));
       const failing: readonly string[] = options.strict === true ? ['error', 'warning'] : ['error'];
       if (found.inputs.some(({ problems }) => problems.some(({ severity }) => failing.includes(severity)))) {
         process.exitCode = 1;

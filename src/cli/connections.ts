@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { askAdmin, objects, textOf, type Json } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
-import { writeOutput } from './standard-streams.ts';
+import { table, writeResult } from './output.ts';
 
 interface ConnectionsOptions {
   readonly admin: AdminAddress;
@@ -26,7 +26,7 @@ export function registerConnections(program: Command): void {
     .action(async ({ admin, output, ...filters }: ConnectionsOptions) => {
       const query = new URLSearchParams(filters).toString();
       const answer = await askAdmin(admin, `/connections${query === '' ? '' : `?${query}`}`);
-      writeOutput(output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : humanText(answer));
+      writeResult(output, answer, () => humanText(answer));
     });
 }
 
@@ -99,20 +99,4 @@ function cells(row: Json, names: readonly string[]): string[] {
 
 function seconds(ms: unknown): string {
   return typeof ms === 'number' ? `${(ms / 1_000).toFixed(1)}s` : '';
-}
-
-/** Columns as wide as they must be, `-` for what is not there; empty without rows. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return '';
-  const lines = [head, ...rows.map((row) => row.map((cell) => (cell === '' ? '-' : cell)))];
-  const widths = head.map((_, column) => lines.reduce((width, line) => Math.max(width, line[column]!.length), 0));
-  return lines
-    .map(
-      (line) =>
-        `${line
-          .map((cell, column) => cell.padEnd(widths[column]!))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
 }

@@ -8,15 +8,16 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { Conversion } from '../convert/convert.ts';
 import { ProxyError } from '../errors.ts';
-import { yamlText } from '../export/config-maps.ts';
 import { problemText } from '../gateway-api/problem-text.ts';
 import { readInput, STANDARD_INPUT } from './manifest-input.ts';
-import { writeNote, writeOutput } from './standard-streams.ts';
+import { manifestOutputOption, type OutputFormat } from './options.ts';
+import { writeManifests } from './output.ts';
+import { writeNote } from './standard-streams.ts';
 
 interface ConvertOptions {
   readonly filename: readonly string[];
   readonly namespace: string;
-  readonly output: 'yaml' | 'json';
+  readonly output: OutputFormat;
   readonly quiet?: boolean;
 }
 
@@ -34,7 +35,7 @@ export function registerConvert(program: Command): void {
         .default([], 'standard input'),
     )
     .option('--namespace <name>', 'namespace of documents that name none', 'default')
-    .addOption(new Option('-o, --output <format>', 'how to print the routes').choices(['yaml', 'json']).default('yaml'))
+    .addOption(manifestOutputOption())
     .option('--quiet', 'leave out notes: report only what differs')
     .action(async (options: ConvertOptions) => {
       const files = (await Promise.all(options.filename.map(filesOf))).flat();
@@ -49,7 +50,7 @@ export function registerConvert(program: Command): void {
       const { convert } = await import('../convert/convert.ts');
       const conversion = convert(inputs, options.namespace);
       report(conversion, options.quiet === true);
-      writeOutput(options.output === 'json' ? jsonText(conversion) : manifestText(conversion));
+      writeManifests(options.output, conversion.documents);
     });
 }
 
@@ -80,12 +81,4 @@ function report({ problems, documents, read }: Conversion, quiet: boolean): void
     writeNote(`sideroute: there is no VirtualService or ServiceProfile in this input\n`);
   }
   if (read === 0 || problems.some(({ severity }) => severity !== 'note')) process.exitCode = 1;
-}
-
-function manifestText({ documents }: Conversion): string {
-  return documents.map((document) => `---\n${yamlText(document)}`).join('');
-}
-
-function jsonText({ documents }: Conversion): string {
-  return `${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: documents }, null, 2)}\n`;
 }

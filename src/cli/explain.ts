@@ -19,7 +19,8 @@ import { compileTable } from '../routing/table.ts';
 import { refuseTwice } from './manifest-input.ts';
 import { argument, namespaceOption, outputOption, type OutputFormat } from './options.ts';
 import { readRouteInputs, type RouteInput } from './route-input.ts';
-import { writeNote, writeOutput } from './standard-streams.ts';
+import { writeResult } from './output.ts';
+import { writeNote } from './standard-streams.ts';
 
 interface ExplainOptions {
   readonly routes: readonly string[];
@@ -114,11 +115,7 @@ export function registerExplain(program: Command): void {
       const { service, method, path, grpc, header } = options;
       const request = grpc === undefined ? { method, path, headers: header } : grpcCall(grpc, header);
       const explanation = explainService(table, service, requestHead(request), request.headers);
-      writeOutput(
-        options.output === 'json'
-          ? `${JSON.stringify(explanation, null, 2)}\n`
-          : `${formatExplanation(explanation).trimEnd()}\n`,
-      );
+      writeResult(options.output, explanation, () => `${formatExplanation(explanation).trimEnd()}\n`);
       const errors = input.problems.filter((problem) => problem.severity === 'error').length;
       if (errors > 0)
         writeNote(

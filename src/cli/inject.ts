@@ -23,7 +23,8 @@ import { injectManifest } from '../inject/inject.ts';
 import type { ManifestResult, WorkloadResult } from '../inject/result.ts';
 import { uninjectManifest } from '../inject/uninject.ts';
 import { joinManifests, readInput, type InputFile } from './manifest-input.ts';
-import { argument, outputOption, type OutputFormat } from './options.ts';
+import { argument, manifestOutputOption, type OutputFormat } from './options.ts';
+import { dataText, table } from './output.ts';
 import { writeNote, writeOutput } from './standard-streams.ts';
 
 interface ManifestOptions {
@@ -85,7 +86,7 @@ function addManifestOptions(command: Command): Command {
   return command
     .option('--skip-refused', 'leave what is refused as it is, and say so, instead of changing nothing at all')
     .option('--in-place', 'change the files instead of writing the manifests to standard output')
-    .addOption(outputOption());
+    .addOption(manifestOutputOption());
 }
 
 async function change(
@@ -104,15 +105,21 @@ async function change(
   if (inPlace) writeBack(inputs, texts);
   if (options.output === 'json') {
     const manifests = inPlace ? [] : texts.map((text, index) => ({ file: inputs[index]!.name, text }));
-    writeOutput(`${JSON.stringify({ workloads, problems, skipped, manifests }, null, 2)}\n`);
+    writeOutput(dataText('json', { workloads, problems, skipped, manifests }));
   } else {
     for (const problem of [...skipped, ...problems]) writeNote(`${problemText(problem)}\n`);
     if (refused) writeNote('sideroute: nothing was changed\n');
+    else if (options.output === 'table') writeOutput(workloadTable(workloads));
     else for (const workload of workloads) writeNote(`${workloadText(workload)}\n`);
     if (!refused && workloads.length === 0) writeNote('sideroute: there is no workload in this input\n');
-    if (!refused && !inPlace) writeOutput(joinManifests(texts));
+    if (!refused && !inPlace && options.output === 'yaml') writeOutput(joinManifests(texts));
   }
   if (refused) process.exitCode = 1;
+}
+
+function workloadTable(workloads: readonly WorkloadResult[]): string {
+  const rows = workloads.map(({ file, resource, action, detail }) => [file, resource, action, detail]);
+  return table(['FILE', 'WORKLOAD', 'ACTION', 'DETAIL'], rows);
 }
 
 function workloadText({ file, document, resource, action, detail }: WorkloadResult): string {

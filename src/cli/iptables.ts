@@ -25,6 +25,8 @@ import {
 import { localSystem } from '../iptables/system.ts';
 import { DEFAULT_TERMINATION_LOG, writeTerminationLog, type TerminationResult } from '../iptables/termination-log.ts';
 import { verifyRules } from '../iptables/verify.ts';
+import { outputOption, type OutputFormat } from './options.ts';
+import { dataText, writeResult } from './output.ts';
 import { writeNote, writeOutput } from './standard-streams.ts';
 
 export const EXIT_FAILED = 1;
@@ -46,7 +48,7 @@ interface SettingOptions {
 }
 
 interface OutputOptions {
-  readonly output: 'text' | 'json';
+  readonly output: OutputFormat;
 }
 
 interface HostOptions extends OutputOptions {
@@ -85,7 +87,7 @@ export function registerIptables(program: Command, dependencies: IptablesDepende
       .choices([...FAMILIES, 'both'])
       .default('both')
       .env('SIDEROUTE_IPTABLES_FAMILY'),
-    outputOption(),
+    outputOption().env('SIDEROUTE_OUTPUT'),
   ]).action((options: PrintOptions) => guard(options, () => print(options)));
 
   add(
@@ -103,7 +105,7 @@ export function registerIptables(program: Command, dependencies: IptablesDepende
         .default(DEFAULT_TERMINATION_LOG)
         .env('SIDEROUTE_TERMINATION_LOG'),
       dryRunOption('check and show what would be given to the restore program, and change nothing'),
-      outputOption(),
+      outputOption().env('SIDEROUTE_OUTPUT'),
     ],
   ).action((options: ApplyOptions, command: Command) => {
     const created = command.getOptionValueSource('terminationLog') !== 'default';
@@ -115,13 +117,17 @@ export function registerIptables(program: Command, dependencies: IptablesDepende
     ...settingOptions(),
     ...hostOptions(),
     ...podOptions(),
-    outputOption(),
+    outputOption().env('SIDEROUTE_OUTPUT'),
   ]).action((options: VerifyOptions) => guard(options, () => verify(options)));
 
   add(
     iptables.command('cleanup'),
     'take all rules of sideroute out, and no others; cuts connections that are captured',
-    [...hostOptions(), dryRunOption('show what would be taken out, and change nothing'), outputOption()],
+    [
+      ...hostOptions(),
+      dryRunOption('show what would be taken out, and change nothing'),
+      outputOption().env('SIDEROUTE_OUTPUT'),
+    ],
     '',
   ).action((options: CleanupOptions) => guard(options, () => cleanUp(options)));
 }
@@ -133,18 +139,15 @@ function print(options: PrintOptions): void {
     const document = buildDocument(settings, family);
     return { family, text: document === null ? null : documentText(document) };
   });
-  if (options.output === 'json') {
-    writeJson({ documents: Object.fromEntries(documents.map(({ family, text }) => [family, text])), warnings });
-    return;
-  }
-  warn(warnings);
-  for (const { family, text } of documents) {
-    writeOutput(
-      text === null
-        ? `# ${FAMILY_TITLE[family]}: no Service network, so no rules\n`
-        : `# ${FAMILY_TITLE[family]}, for ${family === 'v4' ? 'iptables' : 'ip6tables'}-restore --noflush\n${text}`,
-    );
-  }
+  if (options.output === 'table') warn(warnings);
+  const texts = Object.fromEntries(documents.map(({ family, text }) => [family, text]));
+  writeResult(options.output, { documents: texts, warnings }, () => documents.map(restoreText).join(''));
+}
+
+function restoreText({ family, text }: { readonly family: Family; readonly text: string | null }): string {
+  return text === null
+    ? `# ${FAMILY_TITLE[family]}: no Service network, so no rules\n`
+    : `# ${FAMILY_TITLE[family]}, for ${family === 'v4' ? 'iptables' : 'ip6tables'}-restore --noflush\n${text}`;
 }
 
 async function apply(
@@ -166,16 +169,14 @@ async function apply(
   const all = [...warnings, ...binding.warnings, ...result.warnings];
   const { documents, ...summary } = result;
   if (!options.dryRun) report({ result: 'ok', ...summary, warnings: all });
-  if (options.output === 'json') {
-    writeJson({ result: 'ok', dryRun: options.dryRun, ...result, warnings: all });
-    return;
-  }
-  warn(all);
-  writeOutput(applyText(result, options.dryRun));
-  if (options.dryRun) {
-    for (const family of FAMILIES)
-      if (documents[family] !== null) writeOutput(`# ${FAMILY_TITLE[family]}\n${documents[family]}`);
-  }
+  if (options.output === 'table') warn(all);
+  const shown = options.dryRun ? FAMILIES.filter((family) => documents[family] !== null) : [];
+  writeResult(options.output, { result: 'ok', dryRun: options.dryRun, ...result, warnings: all }, () =>
+    [
+      applyText(result, options.dryRun),
+      ...shown.map((family) => `# ${FAMILY_TITLE[family]}\n${documents[family]}`),
+    ].join(''),
+  );
 }
 
 function applyText(result: ApplyResult, dryRun: boolean): string {
@@ -206,15 +207,16 @@ async function verify(options: VerifyOptions): Promise<void> {
   });
   const same = result.drift.length === 0;
   if (!same) process.exitCode = EXIT_FAILED;
-  if (options.output === 'json') {
-    writeJson({ result: same ? 'ok' : 'different', ...result, warnings });
-    return;
-  }
-  warn(warnings);
-  const compared = result.families.map((family) => FAMILY_TITLE[family]).join(' and ');
-  writeOutput(`backend: ${result.backend}; compared: ${compared} (${result.ipv6Why})\n`);
-  for (const { family, kind, message } of result.drift) writeOutput(`${FAMILY_TITLE[family]}: ${kind}: ${message}\n`);
-  writeOutput(same ? 'The rules are as they should be.\n' : `${result.drift.length} differences.\n`);
+  if (options.output === 'table') warn(warnings);
+  writeResult(options.output, { result: same ? 'ok' : 'different', ...result, warnings }, () => {
+    const compared = result.families.map((family) => FAMILY_TITLE[family]).join(' and ');
+    return [
+      `backend: ${result.backend}; compared: ${compared} (${result.ipv6Why})`,
+      ...result.drift.map(({ family, kind, message }) => `${FAMILY_TITLE[family]}: ${kind}: ${message}`),
+      same ? 'The rules are as they should be.' : `${result.drift.length} differences.`,
+      '',
+    ].join('\n');
+  });
 }
 
 async function cleanUp(options: CleanupOptions): Promise<void> {
@@ -223,18 +225,15 @@ async function cleanUp(options: CleanupOptions): Promise<void> {
     waitSeconds: options.wait,
     dryRun: options.dryRun,
   });
-  if (options.output === 'json') {
-    writeJson({ result: 'ok', dryRun: options.dryRun, removed: steps });
-    return;
-  }
-  for (const { backend, family, document } of steps) {
-    writeOutput(
+  writeResult(options.output, { result: 'ok', dryRun: options.dryRun, removed: steps }, () => {
+    if (steps.length === 0) return 'There are no rules of sideroute.\n';
+    const lines = steps.map(({ backend, family, document }) =>
       options.dryRun
         ? `# ${FAMILY_TITLE[family]}, ${backend}: would be removed\n${document}`
         : `${FAMILY_TITLE[family]}: removed (${backend})\n`,
     );
-  }
-  if (steps.length === 0) writeOutput('There are no rules of sideroute.\n');
+    return lines.join('');
+  });
 }
 
 /** Turns a ProxyError into the exit status, a message and, where asked for, a termination message; others are bugs and pass. */
@@ -250,8 +249,8 @@ async function guard(
     const failure = { result: 'error', code: error.code, message: error.message } as const;
     process.exitCode = error.code === 'iptables-settings' ? EXIT_SETTINGS : EXIT_FAILED;
     report?.(failure);
-    if (options.output === 'json') writeJson(failure);
-    else writeNote(`error: ${error.message}\n`);
+    if (options.output === 'table') writeNote(`error: ${error.message}\n`);
+    else writeOutput(dataText(options.output, failure));
   }
 }
 
@@ -348,13 +347,6 @@ function dryRunOption(description: string): Option {
     .env('SIDEROUTE_DRY_RUN');
 }
 
-function outputOption(): Option {
-  return new Option('--output <format>', 'format of the result')
-    .choices(['text', 'json'])
-    .default('text')
-    .env('SIDEROUTE_OUTPUT');
-}
-
 function parseBoolean(text: string): boolean {
   if (text === 'true' || text === '1') return true;
   if (text === 'false' || text === '0' || text === '') return false;
@@ -370,8 +362,4 @@ function parseSeconds(text: string): number {
 
 function warn(warnings: readonly string[]): void {
   for (const warning of warnings) writeNote(`warning: ${warning}\n`);
-}
-
-function writeJson(value: object): void {
-  writeOutput(`${JSON.stringify(value, null, 2)}\n`);
 }

@@ -4,7 +4,7 @@ import { ACCESS_LOG_MODES } from '../addon/access-log.ts';
 import { LOG_LEVELS } from '../log.ts';
 import { askAdmin, isObject, textOf, type Json } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
-import { writeOutput } from './standard-streams.ts';
+import { writeResult } from './output.ts';
 
 interface LogLevelOptions {
   readonly admin: AdminAddress;
@@ -34,7 +34,7 @@ export function registerLogLevel(program: Command): void {
       const settings = asks
         ? await askAdmin(admin, '/log-level')
         : await askAdmin(admin, `/log-level?${query.toString()}`, 'PUT');
-      writeOutput(output === 'json' ? `${JSON.stringify(settings, null, 2)}\n` : humanText(settings));
+      writeResult(output, settings, () => humanText(settings));
     });
 }
 

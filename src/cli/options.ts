@@ -1,4 +1,4 @@
-/** What the commands share: turning parsers that throw ProxyError into commander's usage errors, and output formats. */
+/** What the commands share: turning parsers that throw ProxyError into commander's usage errors, and options that several have. */
 import { InvalidArgumentError, Option } from 'commander';
 import { listenAddresses } from '../config/settings.ts';
 import { ProxyError, unexpected } from '../errors.ts';
@@ -16,10 +16,33 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
-export type OutputFormat = 'human' | 'json';
+export const OUTPUT_FORMATS = ['table', 'json', 'yaml'] as const;
 
+/** `table`: for people, whatever suits the result. `output.ts` prints them. */
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+/** Other names of what a command prints by default, which commands have had for it. */
+const DEFAULT_NAMES: readonly string[] = ['human', 'text'];
+
+/** `-o` of commands that have a result to tell. */
 export function outputOption(): Option {
-  return new Option('-o, --output <format>', 'how to print the result').choices(['human', 'json']).default('human');
+  return formatOption('how to print the result', 'table');
+}
+
+/** `-o` of commands whose result is manifests. */
+export function manifestOutputOption(): Option {
+  return formatOption('manifests in YAML or JSON, or a table of what is in them', 'yaml');
+}
+
+function formatOption(description: string, fallback: OutputFormat): Option {
+  return new Option('-o, --output <format>', description)
+    .choices(OUTPUT_FORMATS)
+    .default(fallback)
+    .argParser((text) => {
+      const format = DEFAULT_NAMES.includes(text) ? fallback : OUTPUT_FORMATS.find((name) => name === text);
+      if (format !== undefined) return format;
+      throw new InvalidArgumentError(`Allowed choices are ${OUTPUT_FORMATS.join(', ')}.`);
+    });
 }
 
 /** `--namespace`, for the commands that look at routes as the sidecar of some pod would. */

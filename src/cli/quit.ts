@@ -5,7 +5,7 @@
 import type { Command } from 'commander';
 import { askAdmin, textOf } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
-import { writeOutput } from './standard-streams.ts';
+import { writeResult } from './output.ts';
 
 export function registerQuit(program: Command): void {
   program
@@ -15,8 +15,6 @@ export function registerQuit(program: Command): void {
     .addOption(outputOption())
     .action(async ({ admin, output }: { readonly admin: AdminAddress; readonly output: OutputFormat }) => {
       const notice = await askAdmin(admin, '/quit', 'POST');
-      writeOutput(
-        output === 'json' ? `${JSON.stringify(notice, null, 2)}\n` : `${textOf(notice['message']) || 'draining'}\n`,
-      );
+      writeResult(output, notice, () => `${textOf(notice['message']) || 'draining'}\n`);
     });
 }

@@ -7,18 +7,19 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { VOLUME_PARTS } from '../config/route-volume.ts';
 import { ProxyError, unexpected } from '../errors.ts';
 import { readClusterObjects, type ClusterObject } from '../export/cluster-objects.ts';
-import { configMapsFor, emptyParts, MAX_DATA_BYTES, yamlText, type ConfigMap } from '../export/config-maps.ts';
+import { configMapsFor, emptyParts, MAX_DATA_BYTES, type ConfigMap } from '../export/config-maps.ts';
 import { missingServices, namespacesOf, neededBy, routesElsewhere } from '../export/route-export.ts';
 import { readInput } from './manifest-input.ts';
-import { argument } from './options.ts';
-import { writeNote, writeOutput } from './standard-streams.ts';
+import { argument, manifestOutputOption, type OutputFormat } from './options.ts';
+import { writeManifests } from './output.ts';
+import { writeNote } from './standard-streams.ts';
 
 interface ExportOptions {
   readonly namespace: readonly string[];
   readonly allNamespaces?: boolean;
   readonly configMap: string;
   readonly maxBytes: number;
-  readonly output: 'yaml' | 'json';
+  readonly output: OutputFormat;
 }
 
 /** Less than this does not hold a route. */
@@ -45,7 +46,7 @@ export function registerRoutes(program: Command): void {
         .argParser(dataBytes)
         .default(MAX_DATA_BYTES),
     )
-    .addOption(new Option('-o, --output <format>', 'how to print them').choices(['yaml', 'json']).default('yaml'))
+    .addOption(manifestOutputOption())
     .action(async (files: readonly string[], options: ExportOptions) => {
       checkNamespaces(options);
       const others = new Map<string, number>();
@@ -58,7 +59,7 @@ export function registerRoutes(program: Command): void {
         if (parts.length > 1) writeNote(`sideroute: ${splitNote(namespace, parts, name)}\n`);
         return [...parts, ...emptyParts(namespace, name, parts.length)];
       });
-      writeOutput(options.output === 'json' ? jsonText(configMaps) : manifestText(configMaps));
+      writeManifests(options.output, configMaps);
     });
 }
 
@@ -104,14 +105,6 @@ function splitNote(namespace: string, parts: readonly ConfigMap[], name: string)
     return `${what}: more than pods mount by default. Give them all of these, or routes are missing: sideroute.dev/config-map: ${names.join(',')}`;
   }
   return `${what}: pods have to mount them all, as the manifests, the chart and sideroute inject do for ${name}`;
-}
-
-function manifestText(configMaps: readonly ConfigMap[]): string {
-  return configMaps.map((configMap) => `---\n${yamlText(configMap)}`).join('');
-}
-
-function jsonText(configMaps: readonly ConfigMap[]): string {
-  return `${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: configMaps }, null, 2)}\n`;
 }
 
 function namespaceName(text: string): string {

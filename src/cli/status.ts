@@ -9,7 +9,7 @@ import { Option, type Command } from 'commander';
 import { ProxyError, unexpected } from '../errors.ts';
 import { askAdmin, objects, textOf, type Json } from './admin-client.ts';
 import { adminOption, argument, outputOption, timeoutOption, type AdminAddress, type OutputFormat } from './options.ts';
-import { writeOutput } from './standard-streams.ts';
+import { writeResult } from './output.ts';
 
 interface StatusOptions {
   readonly admin: AdminAddress;
@@ -35,7 +35,7 @@ export function registerStatus(program: Command): void {
     .addOption(outputOption())
     .action(async (options: StatusOptions) => {
       const config = options.wait === undefined ? await readConfig(options.admin) : await waitFor(options);
-      writeOutput(options.output === 'json' ? `${JSON.stringify(config, null, 2)}\n` : humanText(config));
+      writeResult(options.output, config, () => humanText(config));
       const reached = options.wait === undefined || serves(config, options.wait);
       if (!reached) {
         const shown = textOf(config['hash']) || 'none';

@@ -3,10 +3,10 @@
  *
  * Stage before: `route-export.ts`. Stage after: text for `kubectl apply`, then a volume in the pods.
  */
-import { Document } from 'yaml';
 import { partName, VOLUME_PARTS } from '../config/route-volume.ts';
 import { ProxyError } from '../errors.ts';
 import type { ClusterObject } from './cluster-objects.ts';
+import { yamlText } from './yaml-text.ts';
 
 /** Kubernetes takes 1 MiB of data; the rest is for names and labels. */
 export const MAX_DATA_BYTES = 1_000_000;
@@ -88,11 +88,4 @@ function textOf(object: ClusterObject): string {
   const text = yamlText(object.manifest);
   texts.set(object, text);
   return text;
-}
-
-/** Texts in block style wherever they have several lines; quoted where YAML 1.1, which kubectl reads, would need it. */
-export function yamlText(value: unknown): string {
-  const document = new Document(value, { version: '1.1', aliasDuplicateObjects: false });
-  // Without a directive, which would stand before every document.
-  return document.toString({ lineWidth: 0, directives: false });
 }

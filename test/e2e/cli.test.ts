@@ -41,6 +41,7 @@ t.test('every command explains itself', (t) => {
     ['connections'],
     ['log-level'],
     ['quit'],
+    ['version'],
     ['iptables'],
     ...['print', 'apply', 'verify', 'cleanup'].map((name) => ['iptables', name]),
   ]) {

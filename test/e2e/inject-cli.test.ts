@@ -138,7 +138,7 @@ t.test('usage errors end with status 2 and name the flag', async (t) => {
     [['--memory-limit', '128m'], /--memory-limit.*128m/s],
     [['--memory-request', '512Mi'], /memory-limit of at least the memory-request/],
     [['--exclude-outbound-ports', '0'], /--exclude-outbound-ports.*"0"/s],
-    [['-o', 'yaml'], /--output/],
+    [['-o', 'xml'], /--output/],
   ] as const) {
     const { status, stderr } = sideroute(['inject', ...args, manifest('pod.yaml')]);
     t.equal(status, 2, args.join(' '));

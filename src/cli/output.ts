@@ -1,0 +1,55 @@
+/**
+ * How the result of a command is printed: a table or text for people, JSON and YAML for programs, which both have all of it.
+ *
+ * Stage before: the commands. Stage after: `standard-streams.ts`.
+ */
+import { yamlText } from '../export/yaml-text.ts';
+import type { OutputFormat } from './options.ts';
+import { writeOutput } from './standard-streams.ts';
+
+/** `human`: what it is for people, with the end of its last line. */
+export function writeResult(format: OutputFormat, value: unknown, human: () => string): void {
+  writeOutput(format === 'table' ? human() : dataText(format, value));
+}
+
+/** The same data in either format. */
+export function dataText(format: Exclude<OutputFormat, 'table'>, value: unknown): string {
+  const json = JSON.stringify(value, null, 2);
+  // What JSON leaves out, such as fields that are not set, is no part of the result.
+  return format === 'json' ? `${json}\n` : yamlText(JSON.parse(json));
+}
+
+export interface Manifest {
+  readonly kind?: unknown;
+  readonly metadata?: unknown;
+}
+
+/** For `kubectl apply`; as a table the names of what is in them. */
+export function writeManifests(format: OutputFormat, manifests: readonly Manifest[]): void {
+  if (format === 'yaml') writeOutput(manifests.map((manifest) => `---\n${yamlText(manifest)}`).join(''));
+  else
+    writeResult(format, { apiVersion: 'v1', kind: 'List', items: manifests }, () =>
+      table(['KIND', 'NAMESPACE', 'NAME'], manifests.map(nameCells)),
+    );
+}
+
+function nameCells({ kind, metadata }: Manifest): string[] {
+  const { namespace, name } = (metadata ?? {}) as Readonly<Record<string, unknown>>;
+  return [kind, namespace, name].map((part) => (typeof part === 'string' ? part : ''));
+}
+
+/** Columns as wide as they must be, `-` for what is not there; empty without rows. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return '';
+  const lines = [head, ...rows.map((row) => row.map((cell) => (cell === '' ? '-' : cell)))];
+  const widths = head.map((_, column) => lines.reduce((width, line) => Math.max(width, line[column]!.length), 0));
+  return lines
+    .map(
+      (line) =>
+        `${line
+          .map((cell, column) => cell.padEnd(widths[column]!))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
