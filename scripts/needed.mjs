@@ -30,6 +30,9 @@ export const NEEDED = {
     pip3: 'python3-pip',
     // What the documents and the scenario's servers use.
     jq: 'jq',
+    // What `sideroute completion` is for.
+    zsh: 'zsh',
+    fish: 'fish',
     busybox: 'busybox-static',
     // 95 MB, of which the tests use the two programs.
     prometheus: 'prometheus',

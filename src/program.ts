@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { loadNative } from './addon/binding.ts';
 import { registerCheck } from './cli/check.ts';
+import { registerCompletion } from './cli/completion.ts';
 import { registerConnections } from './cli/connections.ts';
 import { registerController } from './cli/controller.ts';
 import { registerConvert } from './cli/convert.ts';
@@ -36,6 +37,7 @@ export function buildProgram(): Command {
   registerConnections(program);
   registerLogLevel(program);
   registerQuit(program);
+  registerCompletion(program);
   registerVersion(program, { version, commit: packageCommit(), loadAddon: loadNative });
   return program;
 }

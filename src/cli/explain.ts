@@ -90,7 +90,7 @@ export function registerExplain(program: Command): void {
     .requiredOption('--service <name.namespace:port>', 'the Service the request is sent to', argument(servicePortName))
     .addOption(namespaceOption())
     .option('--method <method>', 'method of the request', argument(requestMethod), 'GET')
-    .option('--path <path>', 'path of the request, with its query', argument(requestTarget), '/')
+    .option('--path <target>', 'path of the request, with its query', argument(requestTarget), '/')
     .addOption(
       new Option('--grpc <service/method>', 'a call of gRPC instead of a request with --method and --path')
         .argParser(argument(callName))

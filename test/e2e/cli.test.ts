@@ -42,6 +42,7 @@ t.test('every command explains itself', (t) => {
     ['log-level'],
     ['quit'],
     ['version'],
+    ['completion'],
     ['iptables'],
     ...['print', 'apply', 'verify', 'cleanup'].map((name) => ['iptables', name]),
   ]) {
