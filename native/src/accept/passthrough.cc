@@ -1,6 +1,5 @@
 #include "accept/passthrough.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -15,12 +14,14 @@ namespace sideroute {
 
 namespace {
 
-constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
+constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI;
+// Read at most behind an urgent byte, which has to be read over.
+constexpr size_t kBehindUrgent = 4 * 1024;
 
 ssize_t Splice(int from, int to, size_t length) {
   ssize_t moved;
   do {
-    moved = splice(from, nullptr, to, nullptr, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    moved = SpliceBytes(from, to, length);
   } while (moved < 0 && errno == EINTR);
   return moved;
 }
@@ -74,6 +75,7 @@ void Passthrough::OnSideReady(Side& side, uint32_t events) {
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) side.readable = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) side.writable = true;
   if ((events & EPOLLERR) != 0) side.failed = true;
+  if ((events & EPOLLPRI) != 0) side.readable = side.urgent = true;
   if (!dialling_) {
     if (events != 0 && context_.reactor.MustWait(share_)) return context_.reactor.Again(&side);
     return PumpBoth();
@@ -136,16 +138,25 @@ Passthrough::Pumped Passthrough::Pump(Flow& flow) {
       if (!pending()) context_.retry_deadlines.Add(this);
       return Pumped::kWaiting;
     }
-    // The pipe is empty here, so EAGAIN can only mean that the socket is.
+    // The pipe is empty here, so EAGAIN can only mean that the socket is, or that an urgent byte comes next.
     const ssize_t moved = Splice(flow.from.fd.get(), flow.pipe.write_end.get(), PipePool::kPipeBytes);
     if (moved > 0) {
       flow.buffered = static_cast<size_t>(moved);
-    } else if (moved == 0) {
+      continue;
+    }
+    if (moved < 0 && errno != EAGAIN) return Pumped::kFailed;
+    // Before an urgent byte splice says the same as at the end, once FIN has come.
+    if ((moved == 0 || flow.from.urgent) && sockatmark(flow.from.fd.get()) == 1) {
+      context_.pipes.Release(std::move(flow.pipe));
+      if (const Pumped passed = PassUrgent(flow); passed != Pumped::kMore) return passed;
+      continue;
+    }
+    // One that comes later raises an event.
+    flow.from.urgent = false;
+    if (moved == 0) {
       flow.source_ended = true;
-    } else if (errno == EAGAIN) {
-      flow.from.readable = false;
     } else {
-      return Pumped::kFailed;
+      flow.from.readable = false;
     }
   }
   if (flow.pipe) context_.pipes.Release(std::move(flow.pipe));
@@ -154,6 +165,38 @@ Passthrough::Pumped Passthrough::Pump(Flow& flow) {
     flow.ended = true;
   }
   return Pumped::kWaiting;
+}
+
+// The source is at its mark, and everything before that has gone on. `kMore`: the mark is behind.
+Passthrough::Pumped Passthrough::PassUrgent(Flow& flow) {
+  const int from = flow.from.fd.get();
+  if (!flow.to.writable) return Pumped::kWaiting;
+  char urgent;
+  // Peeked at: if it cannot go on yet it stays where it is.
+  const ssize_t got = recv(from, &urgent, 1, MSG_OOB | MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0 && errno == EAGAIN) {
+    // Announced, and still to come.
+    flow.from.readable = false;
+    return Pumped::kWaiting;
+  }
+  if (got > 0) {
+    const ssize_t sent = SendBytes(flow.to.fd.get(), &urgent, 1, MSG_OOB | MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) return Pumped::kFailed;
+    if (sent < 0) {
+      flow.to.writable = false;
+      return Pumped::kWaiting;
+    }
+    Count(flow, 1);
+  }
+  // A read passes over it, and gives what is behind it.
+  flow.ahead.resize(kBehindUrgent);
+  const ssize_t behind = Receive(from, flow.ahead.data(), flow.ahead.size(), MSG_DONTWAIT);
+  const int error = errno;
+  flow.ahead.resize(behind > 0 ? static_cast<size_t>(behind) : 0);
+  context_.kept_bytes += flow.ahead.size();
+  if (behind == 0) flow.source_ended = true;
+  if (behind < 0 && error == EAGAIN) flow.from.readable = false;
+  return behind < 0 && error != EAGAIN ? Pumped::kFailed : Pumped::kMore;
 }
 
 Passthrough::Pumped Passthrough::FlushAhead(Flow& flow) {
@@ -227,8 +270,9 @@ void Passthrough::Abandon() {
 }
 
 size_t Passthrough::HeldBytes(bool sockets) const {
-  if (!sockets) return up_.ahead.size();
-  size_t bytes = up_.ahead.size() + up_.buffered + down_.buffered;
+  size_t bytes = up_.ahead.size() + down_.ahead.size();
+  if (!sockets) return bytes;
+  bytes += up_.buffered + down_.buffered;
   for (const Side* side : {&downstream_, &upstream_}) {
     if (side->fd) bytes += QueuedBytes(side->fd.get());
   }

@@ -6,7 +6,7 @@
 //
 // Bytes move by splice(2), socket to pipe to socket, and never enter the process. Each direction refills its
 // pipe only when it is empty: a stalled receiver bounds what is in flight to one pipe beside the two socket
-// buffers.
+// buffers. An urgent byte, at which splice stops, goes on as one by itself.
 #ifndef SIDEROUTE_ACCEPT_PASSTHROUGH_H_
 #define SIDEROUTE_ACCEPT_PASSTHROUGH_H_
 
@@ -83,6 +83,8 @@ class Passthrough final : public Connection, private Deadline {
     bool readable = false;
     bool writable = false;
     bool failed = false;
+    // An urgent byte has come, and may not have been passed on.
+    bool urgent = false;
   };
 
   struct Flow {
@@ -110,6 +112,7 @@ class Passthrough final : public Connection, private Deadline {
   Pumped Pump(Flow& flow);
   Pumped Flush(Flow& flow);
   Pumped FlushAhead(Flow& flow);
+  Pumped PassUrgent(Flow& flow);
   void Count(Flow& flow, size_t moved);
   void FailDial(int error);
   void CloseSides(bool reset);
