@@ -121,6 +121,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'controller',
     'route-set',
     'proxy',
+    // Commands on the pods of a cluster.
+    'kube',
+    'package-root.ts',
   ],
   'program.ts': ['addon', 'package-root.ts', 'cli', 'command-line.ts'],
   'command-line.ts': ['package-root.ts', 'cli'],

@@ -1,5 +1,6 @@
 /**
- * Requests to the API server: JSON in, JSON out, and the stream of a watch. Nothing is repeated here.
+ * Requests to the API server: JSON in, JSON out, and the stream of a watch. Nothing is repeated here, but what was refused because of
+ * credentials that a program can issue anew.
  *
  * Stage before: `access.ts`. Stage after: `reflector.ts`, `lease.ts`, and whoever writes objects. Node's own HTTP client does
  * it: the client library of the Kubernetes project takes 75 MB to load and a second and a half, which is a third of what a
@@ -7,7 +8,7 @@
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { KubeAccess } from './access.ts';
+import type { Issued, KubeAccess } from './access.ts';
 import { isObject, numberOf, objectOf, textOf, type Json } from './json.ts';
 
 /** What the API server answered instead of the result; `status` 0: there was no answer. */
@@ -98,7 +99,40 @@ export class KubeClient {
   }
 
   /** The body of the answer. @throws KubeError unless the status is 2xx, TooLargeError, or the reason of the signal */
-  async send(request: KubeRequest): Promise<Json> {
+  send(request: KubeRequest): Promise<Json> {
+    return this.asUser(async (issued) => {
+      const { status, text, response } = await this.#answer(request, issued);
+      const body = parseJson(text);
+      if (status < 200 || status > 299) throw errorOf(status, body, response, text);
+      if (body === null) throw new KubeError(status, '', `${describe(request)}: the answer is no JSON object`);
+      return body;
+    });
+  }
+
+  /** As `send`, for what is no JSON: logs and metrics. */
+  sendForText(request: KubeRequest): Promise<string> {
+    return this.asUser(async (issued) => {
+      const { status, text, response } = await this.#answer(request, issued);
+      if (status < 200 || status > 299) throw errorOf(status, parseJson(text), response, text);
+      return text;
+    });
+  }
+
+  /** With credentials at hand, and once more with new ones where a program issues them and the server has refused those. */
+  async asUser<T>(attempt: (issued: Issued | null) => Promise<T>): Promise<T> {
+    const { issuer } = this.#access;
+    if (issuer === null) return attempt(null);
+    const issued = await issuer.issue();
+    try {
+      return await attempt(issued);
+    } catch (error) {
+      if (!(error instanceof KubeError) || error.status !== 401) throw error;
+      issuer.refused(issued);
+    }
+    return attempt(await issuer.issue());
+  }
+
+  async #answer(request: KubeRequest, issued: Issued | null) {
     // Not AbortSignal.any: what it makes stays with a signal that lives as long as the process.
     const ending = new AbortController();
     const abort = (): void => ending.abort(request.signal?.reason);
@@ -107,13 +141,9 @@ export class KubeClient {
     const timeout = new KubeError(0, 'Timeout', `${describe(request)}: no answer in time`);
     const timer = setTimeout(() => ending.abort(timeout), request.timeoutMs ?? TIMEOUT_MS);
     try {
-      const response = await this.#open(request, this.#requests, ending.signal);
+      const response = await this.#open(request, this.#requests, ending.signal, issued);
       const text = await this.#read(response, request, request.maxBytes ?? MAX_BYTES);
-      const status = response.statusCode ?? 0;
-      const body = parseJson(text);
-      if (status < 200 || status > 299) throw errorOf(status, body, response, text);
-      if (body === null) throw new KubeError(status, '', `${describe(request)}: the answer is no JSON object`);
-      return body;
+      return { status: response.statusCode ?? 0, text, response };
     } catch (error) {
       throw ending.signal.aborted ? ending.signal.reason : error;
     } finally {
@@ -132,7 +162,7 @@ export class KubeClient {
     signal: AbortSignal,
     onOpen: () => void,
   ): AsyncGenerator<Json> {
-    const response = await this.#openWatch(request, signal);
+    const response = await this.asUser((issued) => this.#openWatch(request, signal, issued));
     const idle = (): void => {
       response.destroy(new KubeError(0, 'Idle', `the watch of ${request.path} was silent for too long`));
     };
@@ -168,7 +198,11 @@ export class KubeClient {
   }
 
   /** Once the server has taken it. The limit is on what the server says first alone: a watch itself has no end. */
-  async #openWatch({ headTimeoutMs, ...watch }: KubeWatch, signal: AbortSignal): Promise<IncomingMessage> {
+  async #openWatch(
+    { headTimeoutMs, ...watch }: KubeWatch,
+    signal: AbortSignal,
+    issued: Issued | null,
+  ): Promise<IncomingMessage> {
     const request = { ...watch, method: 'GET' as const };
     const ending = new AbortController();
     const abort = (): void => ending.abort(signal.reason);
@@ -177,7 +211,7 @@ export class KubeClient {
     const late = new KubeError(0, 'Timeout', `the watch of ${request.path} was neither taken nor refused in time`);
     const timer = setTimeout(() => ending.abort(late), headTimeoutMs ?? WATCH_HEAD_TIMEOUT_MS);
     try {
-      const response = await this.#open(request, this.#watches, ending.signal);
+      const response = await this.#open(request, this.#watches, ending.signal, issued);
       const status = response.statusCode ?? 0;
       if (status !== 200) {
         const text = await this.#read(response, request, MAX_BYTES);
@@ -203,20 +237,20 @@ export class KubeClient {
     this.#watches.destroy();
   }
 
-  #open(request: KubeRequest, agent: HttpAgent, signal: AbortSignal): Promise<IncomingMessage> {
+  #open(request: KubeRequest, agent: HttpAgent, signal: AbortSignal, issued: Issued | null): Promise<IncomingMessage> {
     const { method, query = {}, body } = request;
     const url = new URL(this.#access.server + request.path);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
     const content = body === undefined ? null : Buffer.from(JSON.stringify(body));
-    const authorization = this.#access.authorization();
     const options: RequestOptions = {
       ...{ method, agent, signal },
+      // Connections of another certificate are others, for the agent, too.
+      ...certificateOf(issued),
       headers: {
         accept: request.accept ?? 'application/json',
-        'user-agent': this.#userAgent,
-        ...(authorization === null ? {} : { authorization }),
+        ...this.#userFields(issued),
         ...(content === null
           ? {}
           : { 'content-type': request.contentType ?? 'application/json', 'content-length': content.length }),
@@ -253,6 +287,20 @@ export class KubeClient {
     });
   }
 
+  #userFields(issued: Issued | null): Record<string, string | string[]> {
+    const token = issued?.token ?? null;
+    const authorization = token === null ? this.#access.authorization() : `Bearer ${token}`;
+    const more = Object.entries(this.#access.headers).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : [...value],
+    ]);
+    return {
+      'user-agent': this.#userAgent,
+      ...(Object.fromEntries(more) as Record<string, string | string[]>),
+      ...(authorization === null ? {} : { authorization }),
+    };
+  }
+
   async #read(response: IncomingMessage, request: KubeRequest, maxBytes: number): Promise<string> {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -274,6 +322,11 @@ export class KubeClient {
   #count(key: string): void {
     this.traffic.requests.set(key, (this.traffic.requests.get(key) ?? 0) + 1);
   }
+}
+
+function certificateOf(issued: Issued | null): { cert?: string; key?: string } {
+  const { cert = null, key = null } = issued ?? {};
+  return cert === null || key === null ? {} : { cert, key };
 }
 
 function describe({ method, path }: Pick<KubeRequest, 'method' | 'path'>): string {

@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { kubeconfigAccess } from '../../src/kube/access.ts';
+import { kubeconfigAccess } from '../../src/kube/kubeconfig.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { INJECTED, namespace, pod, route, service } from '../support/controller/objects.ts';
 import { eventually } from '../support/eventually.ts';

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { defaultSettings } from '../../src/inject/annotations.ts';
-import { kubeconfigAccess } from '../../src/kube/access.ts';
+import { kubeconfigAccess } from '../../src/kube/kubeconfig.ts';
 import { KubeClient, type KubeRequest } from '../../src/kube/client.ts';
 import { createLogger } from '../../src/log.ts';
 import { Webhook } from '../../src/webhook/webhook.ts';

@@ -19,7 +19,7 @@ async function clientOf(t: Test, serve: RequestListener): Promise<KubeClient> {
     servername: null,
     verify: true,
   };
-  const client = new KubeClient({ ...access, authorization: () => null }, 'test');
+  const client = new KubeClient({ ...access, authorization: () => null, issuer: null, headers: {} }, 'test');
   t.teardown(async () => {
     client.close();
     server.closeAllConnections();

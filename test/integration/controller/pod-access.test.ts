@@ -45,7 +45,10 @@ t.test('the address of a pod that has ended is another pod by now: what that ser
     );
   });
   const access = { ca: null, cert: null, key: null, servername: null, verify: true };
-  const client = new KubeClient({ ...access, server: `http://127.0.0.1:${api}`, authorization: () => null }, 'test');
+  const client = new KubeClient(
+    { ...access, server: `http://127.0.0.1:${api}`, authorization: () => null, issuer: null, headers: {} },
+    'test',
+  );
   t.teardown(() => client.close());
   const pods = new PodAccess(client, port, () => true);
   const { signal } = new AbortController();

@@ -21,7 +21,7 @@ async function start(t: Test, services: number, options: Partial<ReflectorOption
   await api.start();
   t.teardown(() => api.stop());
   const access = { server: api.url, ca: null, cert: null, key: null, servername: null, verify: true };
-  const client = new KubeClient({ ...access, authorization: () => null }, 'test');
+  const client = new KubeClient({ ...access, authorization: () => null, issuer: null, headers: {} }, 'test');
   t.teardown(() => client.close());
   const ending = new AbortController();
   const objects = new Map<string, Json>();

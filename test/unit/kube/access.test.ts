@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { inClusterAccess, kubeconfigAccess } from '../../../src/kube/access.ts';
+import { inClusterAccess } from '../../../src/kube/access.ts';
+import { kubeconfigAccess } from '../../../src/kube/kubeconfig.ts';
 
 function directory(t: Test, files: Readonly<Record<string, string>>): string {
   const path = mkdtempSync(join(tmpdir(), 'access-'));

@@ -1,0 +1,72 @@
+/**
+ * How a command speaks to a cluster: the flags that kubectl has for it, a client, and what the API server refuses in words.
+ *
+ * Stage before: the command line. Stage after: `kube/kubeconfig.ts` and `kube/client.ts`. Whatever loads those is loaded here, by a command
+ * that needs a cluster and not by the others.
+ */
+import { Option, type Command } from 'commander';
+import { ProxyError } from '../errors.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { TargetFlags } from '../kube/kubeconfig.ts';
+import { packageVersion } from '../package-root.ts';
+
+export interface ClusterAccess {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  /** For people: `context "prod" (https://10.0.0.1:6443)`. */
+  readonly title: string;
+}
+
+/** `--kubeconfig` and `--context`; `--namespace` is the command's own. */
+export function accessOptions(): readonly Option[] {
+  return [
+    // Not by commander's own env(): several files in $KUBECONFIG are merged, a flag names one.
+    new Option('--kubeconfig <file>', 'how to reach the cluster; default: $KUBECONFIG, or ~/.kube/config'),
+    new Option('--context <name>', 'of the kubeconfig; default: its current-context'),
+  ];
+}
+
+/** Flags in front of the command count where the command has none of its own. */
+export function targetFlags(command: Command): TargetFlags {
+  const given = (name: string): string | undefined => {
+    for (let of: Command | null = command; of !== null; of = of.parent) {
+      if (of.getOptionValueSource(name) === 'cli') return of.getOptionValue(name) as string;
+    }
+    return undefined;
+  };
+  return { kubeconfig: given('kubeconfig'), context: given('context'), namespace: given('namespace') };
+}
+
+/** Nothing is asked yet. @throws ProxyError about the kubeconfig */
+export async function openCluster(flags: TargetFlags): Promise<ClusterAccess> {
+  const { kubeTarget } = await import('../kube/kubeconfig.ts');
+  const { KubeClient: Client } = await import('../kube/client.ts');
+  const { access, namespace, context } = kubeTarget(flags);
+  const title = `${context === null ? 'the cluster of this pod' : `context "${context}"`} (${access.server})`;
+  return { client: new Client(access, `sideroute/${packageVersion()}`), namespace, title };
+}
+
+const CERTIFICATE_CODES =
+  /^(?:CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)/;
+
+/** What to tell a person of a request that failed, with what to do next; anything else than a failed request is given back. */
+export function inClusterWords(error: unknown, { title }: Pick<ClusterAccess, 'title'>): unknown {
+  if (!(error instanceof Error) || error instanceof ProxyError) return error;
+  const { status = 0, reason = '', code = '' } = error as { status?: number; reason?: string; code?: string };
+  const tell = (text: string): ProxyError => new ProxyError('cluster', `${title}: ${text}`, { cause: error });
+  if (/^ERR_OSSL|^ERR_INVALID_CHAR/.test(code)) {
+    return tell(
+      `a certificate, key or token of the kubeconfig cannot be used: ${error.message}; kubectl config view shows it`,
+    );
+  }
+  if (error.name !== 'KubeError') return error;
+  if (status === 401)
+    return tell('the API server does not take these credentials (401); log in anew; kubectl auth whoami');
+  if (status === 403) return tell(`${error.message}; docs/cluster-commands.md has the role that is needed`);
+  if (status > 0) return tell(`${error.message || reason} (${status})`);
+  if (CERTIFICATE_CODES.test(reason)) {
+    const what = 'certificate-authority or tls-server-name of the kubeconfig does not fit the server';
+    return tell(`${error.message}; ${what}, or something in between answers in its place`);
+  }
+  return tell(`${error.message}; see whether kubectl get --raw /readyz answers`);
+}

@@ -1,0 +1,181 @@
+/**
+ * Credentials that a program issues: `exec` of a kubeconfig, by the protocol client.authentication.k8s.io, v1 and v1beta1.
+ *
+ * Stage before: `kubeconfig.ts`. Stage after: `client.ts`, which says when a server has refused them. What was issued is kept until it
+ * expires; requests that come while the program runs wait for that one run.
+ */
+import { spawn } from 'node:child_process';
+import { resolve, sep } from 'node:path';
+import { isatty } from 'node:tty';
+import { ProxyError } from '../errors.ts';
+import type { Issued, Issuer } from './access.ts';
+import { isObject, listOf, objectOf, textOf, type Json } from './json.ts';
+
+/** What the program is told of the cluster, where it wants to know. */
+export interface PluginCluster {
+  readonly server: string;
+  readonly ca: string | null;
+  readonly servername: string | null;
+  readonly verify: boolean;
+  readonly config: unknown;
+}
+
+const VERSIONS = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'];
+/** A program that asks a service of a cloud answers within seconds. */
+const RUN_TIMEOUT_MS = 60_000;
+/** A person has to log in, in a browser say. */
+const INTERACTIVE_TIMEOUT_MS = 300_000;
+const MAX_OUTPUT_BYTES = 1024 * 1024;
+
+export class ExecPlugin implements Issuer {
+  readonly #exec: Json;
+  readonly #directory: string;
+  readonly #cluster: PluginCluster;
+  /** File, context and field, for errors. */
+  readonly #where: string;
+  readonly #timeoutMs: number;
+  #running: Promise<Issued> | null = null;
+  #issued: Issued | null = null;
+  #expiresAtMs = Infinity;
+
+  /** @throws ProxyError `bad-kubeconfig` */
+  constructor(exec: Json, directory: string, cluster: PluginCluster, where: string, timeoutMs = RUN_TIMEOUT_MS) {
+    this.#exec = exec;
+    this.#directory = directory;
+    this.#cluster = cluster;
+    this.#where = where;
+    this.#timeoutMs = timeoutMs;
+    const version = textOf(exec, 'apiVersion') ?? '';
+    if (!VERSIONS.includes(version)) {
+      throw this.#bad(
+        `apiVersion: got "${version}", expected ${VERSIONS.join(' or ')}; update what wrote the kubeconfig`,
+      );
+    }
+    if ((textOf(exec, 'command') ?? '') === '')
+      throw this.#bad('command: is missing; it is the program that issues credentials');
+    if (this.#mode === 'Always' && !isatty(0)) {
+      throw this.#bad('interactiveMode: is Always, and standard input is no terminal; run this in one');
+    }
+  }
+
+  issue(): Promise<Issued> {
+    if (this.#issued !== null && Date.now() < this.#expiresAtMs) return Promise.resolve(this.#issued);
+    this.#running ??= this.#run().finally(() => (this.#running = null));
+    return this.#running;
+  }
+
+  refused(issued: Issued): void {
+    if (this.#issued === issued) this.#issued = null;
+  }
+
+  get #mode(): string {
+    return textOf(this.#exec, 'interactiveMode') ?? 'IfAvailable';
+  }
+
+  get #command(): string {
+    const command = textOf(this.#exec, 'command') ?? '';
+    // A name is looked for in PATH, a path is relative to the file.
+    return command.includes(sep) ? resolve(this.#directory, command) : command;
+  }
+
+  async #run(): Promise<Issued> {
+    const output = await this.#output();
+    let value: unknown = null;
+    try {
+      value = JSON.parse(output);
+    } catch {
+      // Told below. What was printed is not shown, for there may be a token in it.
+    }
+    const wanted = textOf(this.#exec, 'apiVersion')!;
+    if (!isObject(value) || textOf(value, 'kind') !== 'ExecCredential' || textOf(value, 'apiVersion') !== wanted) {
+      throw this.#bad(
+        `${this.#command} did not print an ExecCredential of ${wanted}; run it by hand to see what it says`,
+      );
+    }
+    const status = objectOf(value, 'status');
+    const text = (field: string): string | null => (textOf(status, field) ?? '').trim() || null;
+    const issued = { token: text('token'), cert: text('clientCertificateData'), key: text('clientKeyData') };
+    if (issued.token === null && (issued.cert === null || issued.key === null)) {
+      throw this.#bad(`${this.#command} issued neither a token nor a certificate with its key; log in anew`);
+    }
+    const expires = Date.parse(text('expirationTimestamp') ?? '');
+    this.#expiresAtMs = Number.isNaN(expires) ? Infinity : expires;
+    this.#issued = issued;
+    return issued;
+  }
+
+  /** Standard error is the caller's, so that a person sees where to log in. */
+  #output(): Promise<string> {
+    const interactive = this.#mode !== 'Never' && isatty(0);
+    const args = this.#exec['args'];
+    const child = spawn(this.#command, Array.isArray(args) ? args.map(String) : [], {
+      stdio: [interactive ? 'inherit' : 'ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...this.#environment(interactive) },
+    });
+    return new Promise((resolveOutput, reject) => {
+      const timeoutMs = interactive ? INTERACTIVE_TIMEOUT_MS : this.#timeoutMs;
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const fail = (what: string): void => {
+        clearTimeout(timer);
+        child.kill('SIGKILL');
+        // A process that it has started may hold the other end.
+        child.stdout.destroy();
+        reject(this.#bad(what));
+      };
+      const timer = setTimeout(
+        () =>
+          fail(
+            `${this.#command} did not answer within ${timeoutMs / 1_000} s; run it by hand to see what it waits for`,
+          ),
+        timeoutMs,
+      );
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        const hint = textOf(this.#exec, 'installHint');
+        fail(
+          error.code === 'ENOENT'
+            ? `there is no program ${this.#command}; ${hint === null ? 'install it or mend its path' : hint.trim()}`
+            : `${this.#command} cannot be run: ${error.message}`,
+        );
+      });
+      child.stdout.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > MAX_OUTPUT_BYTES) fail(`${this.#command} printed more than ${MAX_OUTPUT_BYTES} bytes`);
+      });
+      child.once('close', (status, signal) => {
+        if (status !== 0) {
+          fail(`${this.#command} failed (${signal ?? `exit status ${status}`}); log in anew, or run it by hand`);
+          return;
+        }
+        clearTimeout(timer);
+        resolveOutput(Buffer.concat(chunks).toString('utf8'));
+      });
+    });
+  }
+
+  #environment(interactive: boolean): Record<string, string> {
+    const { server, ca, servername, verify, config } = this.#cluster;
+    const cluster = {
+      server,
+      ...(servername === null ? {} : { 'tls-server-name': servername }),
+      ...(verify ? {} : { 'insecure-skip-tls-verify': true }),
+      ...(ca === null ? {} : { 'certificate-authority-data': Buffer.from(ca).toString('base64') }),
+      ...(config === undefined ? {} : { config }),
+    };
+    const told = this.#exec['provideClusterInfo'] === true ? { cluster } : {};
+    const own = listOf(this.#exec, 'env').map((entry) => [textOf(entry, 'name') ?? '', textOf(entry, 'value') ?? '']);
+    return {
+      ...(Object.fromEntries(own.filter(([name]) => name !== '')) as Record<string, string>),
+      KUBERNETES_EXEC_INFO: JSON.stringify({
+        apiVersion: textOf(this.#exec, 'apiVersion'),
+        kind: 'ExecCredential',
+        spec: { interactive, ...told },
+      }),
+    };
+  }
+
+  #bad(what: string): ProxyError {
+    return new ProxyError('bad-kubeconfig', `${this.#where}: ${what}`);
+  }
+}

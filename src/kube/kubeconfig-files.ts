@@ -1,0 +1,100 @@
+/**
+ * Which kubeconfig files there are and what they say together, as kubectl has it: a name belongs to the first file that has it.
+ *
+ * Stage before: flags and environment. Stage after: `kubeconfig.ts` reads the entries of one context.
+ */
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { ProxyError } from '../errors.ts';
+import { NO_TEXT_LIMITS } from '../gateway-api/limits.ts';
+import { valueOf } from '../gateway-api/values.ts';
+import { readTrees } from '../gateway-api/yaml-tree.ts';
+import { finish } from '../slices.ts';
+import { readCredential } from './access.ts';
+import { isObject, listOf, objectOf, textOf, type Json } from './json.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** An entry of a list of a kubeconfig, and where it stands. */
+export interface Entry {
+  readonly value: Json;
+  readonly file: string;
+  /** What paths in it are relative to. */
+  readonly directory: string;
+}
+
+export interface Kubeconfig {
+  /** Files that were read. */
+  readonly files: readonly string[];
+  /** Empty when none is set. */
+  readonly currentContext: string;
+  readonly contexts: ReadonlyMap<string, Entry>;
+  readonly clusters: ReadonlyMap<string, Entry>;
+  readonly users: ReadonlyMap<string, Entry>;
+}
+
+/**
+ * Those that exist: the file of the flag alone, or those of $KUBECONFIG, or ~/.kube/config. @throws ProxyError when the file of the
+ * flag is not there
+ */
+export function kubeconfigFiles(flag: string | null, environment: Environment): readonly string[] {
+  if (flag !== null) {
+    if (!existsSync(flag)) {
+      throw new ProxyError('bad-kubeconfig', `--kubeconfig ${flag}: there is no such file; name the one kubectl uses`);
+    }
+    return [flag];
+  }
+  return possibleFiles(environment).filter((file) => existsSync(file));
+}
+
+/** Whether they exist or not. */
+export function possibleFiles(environment: Environment): readonly string[] {
+  const listed = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '');
+  return listed.length > 0 ? [...new Set(listed)] : [join(environment['HOME'] ?? homedir(), '.kube', 'config')];
+}
+
+/** @throws ProxyError naming the file that is none */
+export function readKubeconfig(files: readonly string[]): Kubeconfig {
+  const [contexts, clusters, users] = [new Map<string, Entry>(), new Map<string, Entry>(), new Map<string, Entry>()];
+  let currentContext = '';
+  for (const file of files) {
+    const config = readConfig(file);
+    currentContext ||= textOf(config, 'current-context') ?? '';
+    for (const [list, field, entries] of [
+      ['contexts', 'context', contexts],
+      ['clusters', 'cluster', clusters],
+      ['users', 'user', users],
+    ] as const) {
+      for (const entry of listOf(config, list)) {
+        const name = textOf(entry, 'name');
+        if (name === null || entries.has(name)) continue;
+        entries.set(name, { value: objectOf(entry, field), file, directory: dirname(file) });
+      }
+    }
+  }
+  return { files, currentContext, contexts, clusters, users };
+}
+
+function readConfig(file: string): Json {
+  const values: unknown[] = [];
+  const text = readCredential(file);
+  const faults = finish(
+    readTrees(
+      text,
+      function* ({ root }) {
+        values.push(valueOf(root));
+        yield;
+      },
+      undefined,
+      NO_TEXT_LIMITS,
+    ),
+  );
+  const fail = (what: string): never => {
+    throw new ProxyError('bad-kubeconfig', `${file}: ${what}; kubectl config view shows what kubectl reads`);
+  };
+  if (faults.length > 0) return fail(faults[0]!.message);
+  // An empty file is one without entries.
+  const [value = null] = values;
+  return value === null ? {} : isObject(value) ? value : fail('is no kubeconfig');
+}
