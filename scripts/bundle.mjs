@@ -36,7 +36,7 @@ const THREADS = { 'parse-worker': 'src/config/parse-worker.ts' };
 /** In a file of its own: all of it is there once more for each worker, and a sidecar of one thread is cut as if there were none. */
 const WORKERS = { 'proxy-worker': 'src/proxy/proxy-worker.ts' };
 /** Loaded by name, each the first time that something of it is needed. */
-const LIBRARIES = ['commander', 'find-my-way', 'prom-client', 're2js', 'yaml'];
+const LIBRARIES = ['commander', 'find-my-way', 'prom-client', 're2js', 'ws', 'yaml'];
 const LINE_CHARS = 140;
 const COMPACT = {
   charset: 'ascii',

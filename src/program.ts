@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import { loadNative } from './addon/binding.ts';
 import { registerCheck } from './cli/check.ts';
 import { registerCompletion } from './cli/completion.ts';
+import { globalAccessOptions } from './cli/cluster-access.ts';
+import { registerConfig } from './cli/config.ts';
 import { registerConnections } from './cli/connections.ts';
 import { registerController } from './cli/controller.ts';
 import { registerConvert } from './cli/convert.ts';
@@ -23,6 +25,7 @@ import { packageCommit, packageVersion } from './package-root.ts';
 export function buildProgram(): Command {
   const version = packageVersion();
   const program = newProgram();
+  globalAccessOptions(program);
   registerProxy(program);
   registerCheck(program);
   registerExplain(program);
@@ -35,6 +38,7 @@ export function buildProgram(): Command {
   registerStatus(program);
   registerWait(program);
   registerConnections(program);
+  registerConfig(program);
   registerLogLevel(program);
   registerQuit(program);
   registerCompletion(program);

@@ -138,6 +138,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['observe/exposition.ts', 'controller/metrics.ts'],
   'uWebSockets.js': ['uws-library/library.ts'],
   yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/yaml-text.ts'],
+  ws: ['kube/port-forward.ts'],
 };
 
 /** Room of native/src -> rooms whose headers it may include. In the order of the list: none includes one that comes after it. */

@@ -1,15 +1,29 @@
 /**
- * Asks a sidecar in the same pod something. Its answer may come from another version, so that what reads it takes no field
+ * Asks a sidecar something, in the same pod or through the API server. Its answer may come from another version, so that what reads it takes no field
  * for granted.
  *
  * Stage before: `status`, `wait`, `connections`, `log-level`, `quit`. Stage after: the endpoints of a running sidecar.
  */
 import { request } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { ProxyError } from '../errors.ts';
 import type { AdminAddress } from './options.ts';
 
+/** The endpoint of a pod of the cluster. */
+export interface PodAdmin {
+  /** Namespace and name. */
+  readonly pod: string;
+  /** On loopback there. */
+  readonly port: number;
+  connect(): Promise<Duplex>;
+}
+
+export type AdminTarget = AdminAddress | PodAdmin;
+
 /** Longer than a busy event loop takes. */
 const REQUEST_TIMEOUT_MS = 5_000;
+/** What a connection to a pod goes through takes its time, too. */
+const POD_TIMEOUT_MS = 30_000;
 /** The configuration of the largest ConfigMaps takes a few MiB. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
@@ -18,25 +32,41 @@ type Method = 'GET' | 'PUT' | 'POST';
 export type Json = Readonly<Record<string, unknown>>;
 
 /** The object that the private endpoint answers. @throws ProxyError `admin-unreachable`, `invalid-setting` for a 400 */
-export async function askAdmin(admin: AdminAddress, path: string, method: Method = 'GET'): Promise<Json> {
-  const url = `http://${admin.address.includes(':') ? `[${admin.address}]` : admin.address}:${admin.port}${path}`;
-  const fail = (what: string, cause?: unknown) => new ProxyError('admin-unreachable', `${url}: ${what}`, { cause });
-  let answer: { readonly status: number; readonly body: string };
-  try {
-    answer = await getText(admin, path, method);
-  } catch (error) {
-    throw fail((error as Error).message, error);
-  }
-  if (answer.status === 400) throw new ProxyError('invalid-setting', answer.body.trim());
-  if (answer.status !== 200 && answer.status !== 202) throw fail(`answered ${answer.status}`);
+export async function askAdmin(admin: AdminTarget, path: string, method: Method = 'GET'): Promise<Json> {
+  const fail = failing(admin, path);
+  const body = await askText(admin, path, method);
   let value: unknown;
   try {
-    value = JSON.parse(answer.body);
+    value = JSON.parse(body);
   } catch (error) {
     throw fail('did not answer JSON', error);
   }
   if (!isObject(value)) throw fail('did not answer a JSON object');
   return value;
+}
+
+/** Whatever the endpoint answers. @throws as `askAdmin` */
+export async function askText(admin: AdminTarget, path: string, method: Method = 'GET'): Promise<string> {
+  const fail = failing(admin, path);
+  let answer: { readonly status: number; readonly body: string };
+  try {
+    answer = await getText(admin, path, method);
+  } catch (error) {
+    // What the API server says is told in words of the cluster.
+    if ((error as Error).name === 'KubeError') throw error;
+    throw fail((error as Error).message, error);
+  }
+  if (answer.status === 400) throw new ProxyError('invalid-setting', answer.body.trim());
+  if (answer.status !== 200 && answer.status !== 202) throw fail(`answered ${answer.status}`);
+  return answer.body;
+}
+
+function failing(admin: AdminTarget, path: string): (what: string, cause?: unknown) => ProxyError {
+  const where =
+    'pod' in admin
+      ? `pod ${admin.pod}, port ${admin.port}, ${path}`
+      : `http://${admin.address.includes(':') ? `[${admin.address}]` : admin.address}:${admin.port}${path}`;
+  return (what, cause) => new ProxyError('admin-unreachable', `${where}: ${what}`, { cause });
 }
 
 export function isObject(value: unknown): value is Json {
@@ -53,15 +83,21 @@ export function textOf(value: unknown): string {
 }
 
 /** Rejects with an error of the socket, or one that says what is wrong with the answer. */
-export function getText(
-  { address, port }: AdminAddress,
+export async function getText(
+  admin: AdminTarget,
   path: string,
   method: Method = 'GET',
 ): Promise<{ readonly status: number; readonly body: string }> {
+  const socket = 'pod' in admin ? await admin.connect() : null;
+  // The endpoint answers whoever asks for a loopback address.
+  const host = 'pod' in admin ? '127.0.0.1' : admin.address;
+  const through = socket === null ? { agent: false as const } : { createConnection: () => socket };
+  const timeoutMs = socket === null ? REQUEST_TIMEOUT_MS : POD_TIMEOUT_MS;
   return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-    const headers = { 'User-Agent': 'sideroute' };
-    const outgoing = request({ host: address, port, path, method, headers, agent: false, signal }, (response) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const headers = { 'User-Agent': 'sideroute', Connection: 'close' };
+    const options = { ...through, host, port: admin.port, path, method, headers, signal };
+    const outgoing = request(options, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {
@@ -72,10 +108,12 @@ export function getText(
       response.on('error', reject);
       response.on('end', () => {
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
+        socket?.destroy();
       });
     });
     outgoing.on('error', (error) => {
-      reject(signal.aborted ? new Error(`no answer within ${REQUEST_TIMEOUT_MS} ms`, { cause: error }) : error);
+      reject(signal.aborted ? new Error(`no answer within ${timeoutMs} ms`, { cause: error }) : error);
+      socket?.destroy();
     });
     outgoing.end();
   });

@@ -26,6 +26,19 @@ export function accessOptions(): readonly Option[] {
   ];
 }
 
+/** The same in front of a command, as kubectl takes them. @throws ProxyError for a command that speaks to no cluster */
+export function globalAccessOptions(program: Command): void {
+  // What stands behind a command is the command's own.
+  program.enablePositionalOptions();
+  program.option('-n, --namespace <name>', 'namespace of the pods, for the commands that ask those of a cluster');
+  for (const option of accessOptions()) program.addOption(option);
+  program.hook('preAction', (_, command) => {
+    const given = ['kubeconfig', 'context', 'namespace'].find((name) => program.getOptionValueSource(name) === 'cli');
+    if (given === undefined || command.options.some((option) => option.long === '--context')) return;
+    throw new ProxyError('invalid-setting', `--${given}: sideroute ${command.name()} asks no pods of a cluster`);
+  });
+}
+
 /** Flags in front of the command count where the command has none of its own. */
 export function targetFlags(command: Command): TargetFlags {
   const given = (name: string): string | undefined => {

@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import { askAdmin, objects, textOf, type Json } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
-import { table, writeResult } from './output.ts';
+import { table } from './output.ts';
+import { askPods, podArgument, podNamespaceOption, podOptions } from './pod-admin.ts';
 
 interface ConnectionsOptions {
   readonly admin: AdminAddress;
@@ -14,20 +15,25 @@ interface ConnectionsOptions {
 }
 
 export function registerConnections(program: Command): void {
-  program
+  const command = program
     .command('connections')
     .description('list the connections of a running sidecar: from the application, tunnelled, and to backends')
+    .addArgument(podArgument())
     .option('--frontend <key>', 'only those of a frontend, NAMESPACE/NAME:PORT')
     .option('--backend <key>', 'only those of a backend, NAMESPACE/NAME:PORT, or original')
     .option('--state <state>', 'only those in a state, such as request, idle or tunnel')
     .option('--limit <number>', 'at most so many of each kind')
     .addOption(adminOption())
     .addOption(outputOption())
-    .action(async ({ admin, output, ...filters }: ConnectionsOptions) => {
-      const query = new URLSearchParams(filters).toString();
-      const answer = await askAdmin(admin, `/connections${query === '' ? '' : `?${query}`}`);
-      writeResult(output, answer, () => humanText(answer));
-    });
+    .addOption(podNamespaceOption());
+  for (const option of podOptions()) command.addOption(option);
+  command.action(async (pod: string | undefined, options: ConnectionsOptions) => {
+    const { frontend, backend, state, limit } = options;
+    const given = Object.entries({ frontend, backend, state, limit }).filter(([, value]) => value !== undefined);
+    const query = new URLSearchParams(given as [string, string][]).toString();
+    const path = `/connections${query === '' ? '' : `?${query}`}`;
+    await askPods(command, pod, options, { ask: (admin) => askAdmin(admin, path), text: humanText });
+  });
 }
 
 /** A table for each kind of connection there is any of. */

@@ -17,13 +17,17 @@ import { explainService } from '../routing/explain.ts';
 import { formatExplanation } from '../routing/format-explanation.ts';
 import { compileTable } from '../routing/table.ts';
 import { refuseTwice } from './manifest-input.ts';
-import { argument, namespaceOption, outputOption, type OutputFormat } from './options.ts';
+import { askAdmin, askText } from './admin-client.ts';
+import { adminOption, argument, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
+import { askPods, podArgument, podOptions, refuseWithoutPod } from './pod-admin.ts';
 import { readRouteInputs, type RouteInput } from './route-input.ts';
 import { writeResult } from './output.ts';
 import { writeNote } from './standard-streams.ts';
 
 interface ExplainOptions {
-  readonly routes: readonly string[];
+  readonly routes?: readonly string[];
+  readonly admin: AdminAddress;
+  readonly all?: boolean;
   readonly service: ServicePortName;
   readonly namespace?: string;
   readonly method: string;
@@ -62,7 +66,7 @@ function backendFrom({ attachment }: RouteInput): (namespace: string, name: stri
 }
 
 /** Those of one pod: where several volumes are given, those of the namespace that is named. */
-async function readInput({ routes, namespace }: ExplainOptions): Promise<RouteInput> {
+async function readInput(routes: readonly string[], namespace: string | undefined): Promise<RouteInput> {
   const { inputs, skipped } = await readRouteInputs(routes, namespace ?? null);
   const volumes = inputs.filter(({ title }) => title !== '');
   const [only, ...others] = volumes.length > 0 ? volumes : inputs;
@@ -78,17 +82,22 @@ async function readInput({ routes, namespace }: ExplainOptions): Promise<RouteIn
 }
 
 export function registerExplain(program: Command): void {
-  program
+  const command = program
     .command('explain')
     .description('print which rule a request would match, why, and where it would go')
+    .addArgument(podArgument())
     .addOption(
       new Option('--routes <path>', 'directory or file of routes, as for check; - for standard input; may be repeated')
         .env('SIDEROUTE_ROUTES')
-        .argParser((path: string, all: readonly string[] | undefined) => [...(all ?? []), path])
-        .makeOptionMandatory(),
+        .argParser((path: string, all: readonly string[] | undefined) => [...(all ?? []), path]),
     )
     .requiredOption('--service <name.namespace:port>', 'the Service the request is sent to', argument(servicePortName))
-    .addOption(namespaceOption())
+    .addOption(
+      new Option(
+        '-n, --namespace <name>',
+        'namespace of the client pod: whose consumer routes apply, and of documents that name none',
+      ).env('POD_NAMESPACE'),
+    )
     .option('--method <method>', 'method of the request', argument(requestMethod), 'GET')
     .option('--path <target>', 'path of the request, with its query', argument(requestTarget), '/')
     .addOption(
@@ -102,24 +111,60 @@ export function registerExplain(program: Command): void {
       (text: string, all: readonly FieldLine[]) => [...all, argument(headerLine)(text)],
       [],
     )
-    .addOption(outputOption())
-    .action(async (options: ExplainOptions) => {
-      refuseTwice(options.routes);
-      const input = await readInput(options);
-      const ids = new Map<string, number>();
-      const table = compileTable(input.attachment, {
-        frontendId: (key) => ids.get(key) ?? ids.set(key, ids.size).size - 1,
-        internBackend: backendFrom(input),
-        internSeries: () => 0,
-      });
-      const { service, method, path, grpc, header } = options;
-      const request = grpc === undefined ? { method, path, headers: header } : grpcCall(grpc, header);
-      const explanation = explainService(table, service, requestHead(request), request.headers);
-      writeResult(options.output, explanation, () => `${formatExplanation(explanation).trimEnd()}\n`);
-      const errors = input.problems.filter((problem) => problem.severity === 'error').length;
-      if (errors > 0)
-        writeNote(
-          `sideroute: the route files have ${errors} errors; see sideroute check ${options.routes.join(' ')}\n`,
-        );
-    });
+    .addOption(adminOption())
+    .addOption(outputOption());
+  for (const option of podOptions()) command.addOption(option);
+  command.action(async (pod: string | undefined, options: ExplainOptions) => {
+    if (pod !== undefined) return askSidecar(command, pod, options);
+    refuseWithoutPod(command, options.all === true);
+    const { routes } = options;
+    if (routes === undefined) {
+      const what = 'say where the routes are: --routes PATH, or a pod of the cluster, sideroute explain deploy/NAME';
+      throw new ProxyError('invalid-setting', what);
+    }
+    return explainFiles(routes, options);
+  });
+}
+
+/** The sidecar explains it on the tables that it serves from. */
+async function askSidecar(command: Command, pod: string, options: ExplainOptions): Promise<void> {
+  if (command.getOptionValueSource('routes') === 'cli') {
+    throw new ProxyError('invalid-setting', '--routes and a pod exclude each other: the sidecar knows its routes');
+  }
+  const { service, grpc, header, output, method, path } = options;
+  const parameters: [string, string][] = [
+    ['service', `${service.name}.${service.namespace}:${service.port}`],
+    ...(grpc === undefined ? [['method', method] as [string, string], ['path', path] as [string, string]] : []),
+    ...(grpc === undefined ? [] : [['grpc', grpc] as [string, string]]),
+    // The endpoint makes bytes of what is UTF-8, as the flag has done.
+    ...header.map(({ name, value }): [string, string] => [
+      'header',
+      `${name}:${Buffer.from(value, 'latin1').toString('utf8')}`,
+    ]),
+    ['format', output === 'table' ? 'text' : 'json'],
+  ];
+  const url = `/explain?${parameters.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')}`;
+  await askPods<unknown>(command, pod, options, {
+    ask: (admin) => (output === 'table' ? askText(admin, url) : askAdmin(admin, url)),
+    text: (answer) => `${String(answer).trimEnd()}\n`,
+  });
+}
+
+async function explainFiles(routes: readonly string[], options: ExplainOptions): Promise<void> {
+  refuseTwice(routes);
+  const input = await readInput(routes, options.namespace);
+  const ids = new Map<string, number>();
+  const table = compileTable(input.attachment, {
+    frontendId: (key) => ids.get(key) ?? ids.set(key, ids.size).size - 1,
+    internBackend: backendFrom(input),
+    internSeries: () => 0,
+  });
+  const { service, method, path, grpc, header } = options;
+  const request = grpc === undefined ? { method, path, headers: header } : grpcCall(grpc, header);
+  const explanation = explainService(table, service, requestHead(request), request.headers);
+  writeResult(options.output, explanation, () => `${formatExplanation(explanation).trimEnd()}\n`);
+  const errors = input.problems.filter((problem) => problem.severity === 'error').length;
+  if (errors > 0) {
+    writeNote(`sideroute: the route files have ${errors} errors; see sideroute check ${routes.join(' ')}\n`);
+  }
 }

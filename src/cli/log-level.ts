@@ -4,7 +4,7 @@ import { ACCESS_LOG_MODES } from '../addon/access-log.ts';
 import { LOG_LEVELS } from '../log.ts';
 import { askAdmin, isObject, textOf, type Json } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
-import { writeResult } from './output.ts';
+import { askPods, namesCluster, podArgument, podNamespaceOption, podOptions } from './pod-admin.ts';
 
 interface LogLevelOptions {
   readonly admin: AdminAddress;
@@ -14,28 +14,41 @@ interface LogLevelOptions {
 }
 
 export function registerLogLevel(program: Command): void {
-  program
+  const command = program
     .command('log-level')
     .description('show what a running sidecar logs, or change it for a while')
+    .addArgument(podArgument())
     .addArgument(new Argument('[level]', 'the level from now on; the configured one ends a change').choices(LOG_LEVELS))
     .addOption(new Option('--access-log <mode>', 'which requests get a line').choices(ACCESS_LOG_MODES))
     .addOption(new Option('--ttl <duration>', 'how long it holds, from 1s to 24h; 10m when not said'))
     .addOption(adminOption())
     .addOption(outputOption())
-    .action(async (level: string | undefined, options: LogLevelOptions, command: Command) => {
-      const { admin, accessLog, ttl, output } = options;
-      const changes = {
-        ...(level === undefined ? {} : { level }),
-        ...(accessLog === undefined ? {} : { 'access-log': accessLog }),
-      };
-      const asks = Object.keys(changes).length === 0;
-      if (asks && ttl !== undefined) command.error('error: --ttl needs a level or --access-log', { exitCode: 2 });
-      const query = new URLSearchParams({ ...changes, ...(ttl === undefined ? {} : { ttl }) });
-      const settings = asks
-        ? await askAdmin(admin, '/log-level')
-        : await askAdmin(admin, `/log-level?${query.toString()}`, 'PUT');
-      writeResult(output, settings, () => humanText(settings));
+    .addOption(podNamespaceOption());
+  for (const option of podOptions()) command.addOption(option);
+  command.action(async (first: string | undefined, second: string | undefined, options: LogLevelOptions) => {
+    const isLevel = (LOG_LEVELS as readonly (string | undefined)[]).includes(first);
+    // Who names no cluster and nothing that only a pod can be has mistyped a level.
+    if (first !== undefined && second === undefined && !isLevel && !first.includes('/') && !namesCluster(command)) {
+      const known = LOG_LEVELS.join(', ');
+      const message = `error: command-argument value '${first}' is invalid for argument 'level'. Allowed choices are ${known}.`;
+      command.error(`${message} A pod is pod/${first}.`, { exitCode: 2 });
+    }
+    // One word that is a level is one: a pod of that name is pod/NAME.
+    const alone = second === undefined && isLevel;
+    const [pod, level] = alone ? [undefined, first] : [first, second];
+    const { accessLog, ttl } = options;
+    const changes = {
+      ...(level === undefined ? {} : { level }),
+      ...(accessLog === undefined ? {} : { 'access-log': accessLog }),
+    };
+    const asks = Object.keys(changes).length === 0;
+    if (asks && ttl !== undefined) command.error('error: --ttl needs a level or --access-log', { exitCode: 2 });
+    const query = new URLSearchParams({ ...changes, ...(ttl === undefined ? {} : { ttl }) });
+    await askPods(command, pod, options, {
+      ask: (admin) => (asks ? askAdmin(admin, '/log-level') : askAdmin(admin, `/log-level?${query.toString()}`, 'PUT')),
+      text: humanText,
     });
+  });
 }
 
 /** `level: debug for 10m, then info`, a line for each setting there is. */

@@ -7,9 +7,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { ProxyError, unexpected } from '../errors.ts';
-import { askAdmin, objects, textOf, type Json } from './admin-client.ts';
+import { askAdmin, objects, textOf, type AdminTarget, type Json } from './admin-client.ts';
 import { adminOption, argument, outputOption, timeoutOption, type AdminAddress, type OutputFormat } from './options.ts';
-import { writeResult } from './output.ts';
+import { askPods, podArgument, podNamespaceOption, podOptions } from './pod-admin.ts';
 
 interface StatusOptions {
   readonly admin: AdminAddress;
@@ -21,9 +21,10 @@ interface StatusOptions {
 const POLL_MS = 250;
 
 export function registerStatus(program: Command): void {
-  program
+  const command = program
     .command('status')
     .description('show what a running sidecar serves: generation, hash, validity and the conditions of each route')
+    .addArgument(podArgument())
     .addOption(adminOption())
     .addOption(
       new Option(
@@ -33,16 +34,22 @@ export function registerStatus(program: Command): void {
     )
     .addOption(timeoutOption('2m'))
     .addOption(outputOption())
-    .action(async (options: StatusOptions) => {
-      const config = options.wait === undefined ? await readConfig(options.admin) : await waitFor(options);
-      writeResult(options.output, config, () => humanText(config));
-      const reached = options.wait === undefined || serves(config, options.wait);
-      if (!reached) {
+    .addOption(podNamespaceOption());
+  for (const option of podOptions()) command.addOption(option);
+  command.action(async (pod: string | undefined, options: StatusOptions) => {
+    const { wait } = options;
+    const configs = await askPods(command, pod, options, {
+      ask: (admin) => (wait === undefined ? readConfig(admin) : waitFor(admin, options)),
+      text: humanText,
+    });
+    for (const config of configs) {
+      if (wait !== undefined && !serves(config, wait)) {
         const shown = textOf(config['hash']) || 'none';
-        throw new ProxyError('not-reached', `the hash is ${shown}, not ${options.wait ?? ''}, after waiting`);
+        throw new ProxyError('not-reached', `the hash is ${shown}, not ${wait}, after waiting`);
       }
       if (config['valid'] !== true) process.exitCode = 1;
-    });
+    }
+  });
 }
 
 function hashText(text: string): string {
@@ -61,7 +68,7 @@ function serves(config: Json, hash: string): boolean {
 }
 
 /** The configuration that was waited for, or the last one seen. @throws ProxyError when none was */
-async function waitFor({ admin, wait, timeout }: StatusOptions): Promise<Json> {
+async function waitFor(admin: AdminTarget, { wait, timeout }: StatusOptions): Promise<Json> {
   const endMs = performance.now() + timeout;
   for (;;) {
     let config: Json | null = null;
@@ -81,7 +88,7 @@ async function waitFor({ admin, wait, timeout }: StatusOptions): Promise<Json> {
   }
 }
 
-function readConfig(admin: AdminAddress): Promise<Json> {
+function readConfig(admin: AdminTarget): Promise<Json> {
   return askAdmin(admin, '/config');
 }
 

@@ -58,6 +58,13 @@ export interface KubeTraffic {
   bytesReceived: number;
 }
 
+export interface SocketOptions {
+  readonly url: string;
+  readonly headers: Record<string, string | string[]>;
+  /** Of `tls.connect`. */
+  readonly tls: object;
+}
+
 const TIMEOUT_MS = 15_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Until a watch is taken or refused: a server answers at once, one that is busy within a quarter of a minute. */
@@ -78,13 +85,14 @@ export class KubeClient {
   readonly #requests: HttpAgent;
   readonly #watches: HttpAgent;
   readonly #userAgent: string;
+  readonly #tls: object;
   readonly traffic: KubeTraffic = { requests: new Map(), bytesSent: 0, bytesReceived: 0 };
 
   constructor(access: KubeAccess, userAgent: string) {
     this.#access = access;
     this.#userAgent = userAgent;
     const options = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS, scheduling: 'lifo' as const };
-    const tls = {
+    this.#tls = {
       ...(access.ca === null ? {} : { ca: access.ca }),
       ...(access.cert === null ? {} : { cert: access.cert }),
       ...(access.key === null ? {} : { key: access.key }),
@@ -93,7 +101,7 @@ export class KubeClient {
     };
     const secure = access.server.startsWith('https:');
     const agent = (more: object): HttpAgent =>
-      secure ? new HttpsAgent({ ...options, ...tls, ...more }) : new HttpAgent({ ...options, ...more });
+      secure ? new HttpsAgent({ ...options, ...this.#tls, ...more }) : new HttpAgent({ ...options, ...more });
     this.#requests = agent({ maxSockets: MAX_CONNECTIONS });
     this.#watches = agent({ keepAlive: false });
   }
@@ -231,6 +239,12 @@ export class KubeClient {
     }
   }
 
+  /** What a connection of another protocol needs to come to the same server as the same user. */
+  socketOptions(path: string, issued: Issued | null): SocketOptions {
+    const url = this.#access.server.replace(/^http/, 'ws') + path;
+    return { url, headers: this.#userFields(issued), tls: { ...this.#tls, ...certificateOf(issued) } };
+  }
+
   /** No request can be sent afterwards that was not begun before. */
   close(): void {
     this.#requests.destroy();
@@ -337,6 +351,11 @@ function asKubeError(error: unknown, what: string): KubeError {
   if (error instanceof KubeError) return error;
   const { code = '', message } = error as NodeJS.ErrnoException;
   return new KubeError(0, code, `${what}: ${message || code}`);
+}
+
+/** Of an answer whose status is not the one that was asked for. */
+export function refusal(response: IncomingMessage, text: string): KubeError {
+  return errorOf(response.statusCode ?? 0, parseJson(text), response, text);
 }
 
 function errorOf(status: number, body: Json | null, response: IncomingMessage, text: string): KubeError {

@@ -1,0 +1,132 @@
+/**
+ * A connection to a port of a pod, through the API server: what `kubectl port-forward` makes, within the process.
+ *
+ * Stage before: `client.ts` says where the server is and who asks. Stage after: an HTTP client that takes the stream for a socket. The
+ * protocol is `v4.channel.k8s.io` over WebSocket, which kubelets and container runtimes of every supported version serve; a message is
+ * a byte for its channel and content: 0 is the connection, 1 what went wrong. Each begins with two bytes that name the port.
+ */
+import type { IncomingMessage } from 'node:http';
+import { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { KubeError, refusal, type KubeClient } from './client.ts';
+
+export interface PodPort {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly port: number;
+}
+
+const PROTOCOL = 'v4.channel.k8s.io';
+const DATA = 0;
+const ERROR = 1;
+const PORT_BYTES = 2;
+/** API server, kubelet and container runtime, one after the other. */
+const OPEN_TIMEOUT_MS = 15_000;
+/** Of a message: servers send 32 KiB. */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+const MAX_REFUSAL_BYTES = 64 * 1024;
+const MAX_ERROR_CHARS = 1_000;
+
+/** @throws KubeError when the API server or the kubelet refuses; what the pod refuses ends the stream with one */
+export async function forwardPort(client: KubeClient, target: PodPort): Promise<Duplex> {
+  return client.asUser((issued) => {
+    const { namespace, pod, port } = target;
+    const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/portforward`;
+    return open(client.socketOptions(`${path}?ports=${port}`, issued), target);
+  });
+}
+
+async function open(
+  { url, headers, tls }: ReturnType<KubeClient['socketOptions']>,
+  { namespace, pod, port }: PodPort,
+): Promise<Duplex> {
+  const { WebSocket: Socket } = await import('ws');
+  const title = `port ${port} of pod ${namespace}/${pod}`;
+  return new Promise((resolve, reject) => {
+    const socket = new Socket(url, [PROTOCOL], {
+      ...tls,
+      headers,
+      handshakeTimeout: OPEN_TIMEOUT_MS,
+      maxPayload: MAX_MESSAGE_BYTES,
+      perMessageDeflate: false,
+      followRedirects: false,
+    });
+    // The first of these counts; the stream listens for itself.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      reject(new KubeError(0, error.code ?? '', `${title}: ${error.message}`));
+    });
+    socket.once('unexpected-response', (request, response) => {
+      void shortText(response).then((text) => {
+        reject(refusal(response, text));
+        request.destroy();
+      });
+    });
+    socket.once('open', () => resolve(new PodStream(socket, title)));
+  });
+}
+
+/** What fits, of an answer that should be short. */
+async function shortText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > MAX_REFUSAL_BYTES) break;
+    }
+  } catch {
+    // The status says enough.
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Not more is held than a message and the marks of the stream: who does not read stops the socket, who writes waits for it. */
+class PodStream extends Duplex {
+  readonly #socket: WebSocket;
+  readonly #title: string;
+  /** By channel, bytes of the port that are still to come. */
+  readonly #ahead = [PORT_BYTES, PORT_BYTES];
+
+  constructor(socket: WebSocket, title: string) {
+    super();
+    this.#socket = socket;
+    this.#title = title;
+    socket.on('message', (message: Buffer) => this.#take(message));
+    socket.on('error', (error) => this.destroy(new KubeError(0, '', `${title}: ${error.message}`)));
+    socket.on('close', () => this.push(null));
+  }
+
+  #take(message: Buffer): void {
+    const channel = message[0] ?? DATA;
+    const ahead = Math.min(this.#ahead[channel] ?? 0, message.length - 1);
+    if (channel === DATA || channel === ERROR) this.#ahead[channel]! -= ahead;
+    const content = message.subarray(1 + ahead);
+    if (content.length === 0 || this.destroyed) return;
+    if (channel === ERROR) {
+      const text = content.toString('utf8').slice(0, MAX_ERROR_CHARS).trim();
+      const refused = text.includes('connection refused') ? 'nothing listens there' : text;
+      this.destroy(new KubeError(0, 'PortForward', `${this.#title}: ${refused}`));
+    } else if (channel === DATA && !this.push(content)) {
+      this.#socket.pause();
+    }
+  }
+
+  override _read(): void {
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#socket.send(Buffer.concat([Buffer.of(DATA), chunk]), done);
+  }
+
+  /** The protocol has no end of one direction. */
+  override _final(done: () => void): void {
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#socket.terminate();
+    done(error);
+  }
+}
