@@ -8,11 +8,11 @@ import { attach } from '../config/attach.ts';
 import type { Attachment } from '../config/attachment.ts';
 import { mountedNamespace } from '../config/pod-namespace.ts';
 import type { Problem, Service } from '../gateway-api/types.ts';
-import { deadMatches } from './dead-matches.ts';
+import { deadMatches } from '../lint/dead-matches.ts';
 import { judgeServices } from './known-services.ts';
-import { outrankedMatches } from './outranked-matches.ts';
+import { outrankedMatches } from '../lint/outranked-matches.ts';
 import { readRouteSources, type RouteSource } from './route-sources.ts';
-import { rulesWithoutBackends } from './rules-without-backends.ts';
+import { rulesWithoutBackends } from '../lint/rules-without-backends.ts';
 
 export interface RouteInput extends RouteSource {
   readonly attachment: Attachment;

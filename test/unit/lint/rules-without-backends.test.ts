@@ -1,7 +1,7 @@
 /** What `check` says of rules whose requests nobody gets. */
 import t from 'tap';
 
-import { rulesWithoutBackends } from '../../../src/cli/rules-without-backends.ts';
+import { rulesWithoutBackends } from '../../../src/lint/rules-without-backends.ts';
 import { backend, grpcRoute, grpcRule, grpcRuleTo, httpRoute, rule, ruleTo } from '../../support/routes.ts';
 
 const unused = { ...backend('ns/v1:80', { weight: 0 }), filters: [] };

@@ -1,7 +1,7 @@
 /** What `check` says of matches by headers alone, beside others by service or method. */
 import t from 'tap';
 
-import { outrankedMatches } from '../../../src/cli/outranked-matches.ts';
+import { outrankedMatches } from '../../../src/lint/outranked-matches.ts';
 import type { GrpcRouteRule } from '../../../src/gateway-api/types.ts';
 import {
   callRegex,

@@ -56,7 +56,7 @@ function deadMatchesOf(route: CarriedRoute): Problem[] {
         const message = `can never match: ${what}`;
         problems.push({ ...problemAt(route, place), severity: 'warning', code: 'never-matches', message });
       });
-      const key = keyOf(match);
+      const key = matchKey(match);
       const earlier = first.get(key);
       if (earlier === undefined) {
         first.set(key, path);
@@ -116,7 +116,7 @@ function regexPlaces(match: RouteMatch): RegexPlace[] {
 }
 
 /** Equal for matches of the same requests. */
-function keyOf(match: RouteMatch): string {
+export function matchKey(match: RouteMatch): string {
   const fields = (list: readonly HeaderMatch[]) =>
     list.map(({ type, name, value }) => JSON.stringify([name, type, value])).sort();
   if (!('path' in match)) {
