@@ -88,6 +88,19 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   /** What routes say that nobody can mean, for who writes them. */
   lint: ['grpc-status.ts', 'gateway-api', 'regex', 'config'],
+  /** What is wrong in a cluster, judged by the code that runs in it. */
+  'cluster-check': [
+    'gateway-api',
+    'config',
+    'routing',
+    'iptables',
+    'inject',
+    'webhook',
+    'route-set',
+    'kube',
+    'controller',
+    'lint',
+  ],
   /** The composition of the sidecar. */
   proxy: [
     'drain.ts',
@@ -121,6 +134,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'controller',
     'route-set',
     'lint',
+    'cluster-check',
     'proxy',
     // Commands on the pods of a cluster.
     'kube',

@@ -1,14 +1,16 @@
 /**
- * `sideroute check [PATH...]`: validate route files, manifests with route files in them, or what a cluster holds.
+ * `sideroute check [PATH...]`: validate route files, manifests with route files in them, or what a cluster holds; with --cluster look at a
+ * cluster itself (`check-cluster.ts`).
  *
  * Exit status 1 when there are errors; with --strict also when there are warnings.
  */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { isCarriedRoute } from '../config/support.ts';
 import { problemText } from '../gateway-api/problem-text.ts';
 import type { Problem } from '../gateway-api/types.ts';
+import { accessOptions, targetFlags } from './cluster-access.ts';
 import { refuseTwice } from './manifest-input.ts';
-import { namespaceOption, outputOption, type OutputFormat } from './options.ts';
+import { outputOption, type OutputFormat } from './options.ts';
 import { writeResult } from './output.ts';
 import { readRouteInputs, type RouteInput, type RouteInputs } from './route-input.ts';
 import type { Place } from './route-sources.ts';
@@ -17,6 +19,10 @@ interface CheckOptions {
   readonly namespace?: string;
   readonly strict?: boolean;
   readonly output: OutputFormat;
+  readonly cluster?: boolean;
+  readonly pre?: boolean;
+  readonly kubeconfig?: string;
+  readonly context?: string;
 }
 
 /** Names in a sentence. */
@@ -102,20 +108,43 @@ function dataOf({ inputs, skipped }: RouteInputs): object {
 }
 
 export function registerCheck(program: Command): void {
-  program
+  const command = program
     .command('check')
-    .description('validate route files; exit status 1 when there are errors')
-    .argument('<paths...>', 'directories and files of routes, manifests with ConfigMaps of them; - for standard input')
-    .addOption(namespaceOption())
+    .description('validate route files, or with --cluster look at a cluster; exit status 1 when there are errors')
+    .argument('[paths...]', 'directories and files of routes, manifests with ConfigMaps of them; - for standard input')
+    .addOption(
+      new Option(
+        '-n, --namespace <name>',
+        'namespace of the client pod: whose consumer routes apply, and of documents that name none; of a cluster: whose faults are told',
+      ).env('POD_NAMESPACE'),
+    )
     .option('--strict', 'exit status 1 also when there are warnings')
     .addOption(outputOption())
-    .action(async (paths: readonly string[], options: CheckOptions) => {
-      refuseTwice(paths);
-      const found = await readRouteInputs(paths, options.namespace ?? null);
-      writeResult(options.output, dataOf(found), () => formatHuman(found));
-      const failing: readonly string[] = options.strict === true ? ['error', 'warning'] : ['error'];
-      if (found.inputs.some(({ problems }) => problems.some(({ severity }) => failing.includes(severity)))) {
-        process.exitCode = 1;
-      }
-    });
+    .option(
+      '--cluster',
+      'look at the cluster of the kubeconfig: what keeps routes from being followed, and how it is mended',
+    )
+    .option('--pre', 'with --cluster: before sideroute is installed');
+  for (const option of accessOptions()) command.addOption(option);
+  command.action(async (paths: readonly string[], options: CheckOptions) => {
+    if (options.cluster === true) {
+      if (paths.length > 0) command.error(`error: --cluster takes no paths, and "${paths[0]!}" is one`);
+      // Loaded here: who validates files does without it.
+      const { checkCluster } = await import('./check-cluster.ts');
+      const { output, pre = false, strict = false } = options;
+      await checkCluster({ target: targetFlags(command), before: pre, strict, output });
+      return;
+    }
+    for (const name of ['pre', 'kubeconfig', 'context'] as const) {
+      if (options[name] !== undefined) command.error(`error: --${name} is about a cluster: add --cluster`);
+    }
+    if (paths.length === 0) command.error("error: missing required argument 'paths': route files, or --cluster");
+    refuseTwice(paths);
+    const found = await readRouteInputs(paths, options.namespace ?? null);
+    writeResult(options.output, dataOf(found), () => formatHuman(found));
+    const failing: readonly string[] = options.strict === true ? ['error', 'warning'] : ['error'];
+    if (found.inputs.some(({ problems }) => problems.some(({ severity }) => failing.includes(severity)))) {
+      process.exitCode = 1;
+    }
+  });
 }

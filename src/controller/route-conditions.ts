@@ -23,12 +23,17 @@ export interface ParentConditions {
   readonly conditions: readonly Pick<RouteCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
 
+export interface PlacedConditions extends ParentConditions {
+  /** Of the parentRef in the route: `spec.parentRefs[0]`. */
+  readonly path: string;
+}
+
 const KNOWN: Knowledge = { state: 'known', message: null };
 const MISSING: Knowledge = { state: 'missing', message: 'there is no such Service' };
 const HELD = 'sidecars that have had an earlier version go on with it';
 
 /** One for each parent that is a Service, in the order of the route. */
-export function conditionsOf(route: RouteEntry, index: RouteIndex): ParentConditions[] {
+export function conditionsOf(route: RouteEntry, index: RouteIndex): PlacedConditions[] {
   const resources: Resource[] = [];
   const read = ({ key, namespace, text }: Pick<RouteEntry, 'key' | 'namespace' | 'text'>): void => {
     resources.push(...parseRoutes(key, text, namespace, { limits: NO_TEXT_LIMITS }).resources);
@@ -53,7 +58,7 @@ export function conditionsOf(route: RouteEntry, index: RouteIndex): ParentCondit
   );
   const refused = resources.some((resource) => resource.kind === 'RefusedRoute' && resource.source.file === route.key);
   return serviceParentsOf(route).map(({ parentRef, path }) => ({
-    parentRef,
+    ...{ parentRef, path },
     conditions: own
       // Without one: a route so wrong that its parents could not be told apart.
       .filter((condition) => condition.parentRef === null || condition.parentRef.path === path)

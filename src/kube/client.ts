@@ -50,6 +50,12 @@ export interface KubeWatch extends Omit<KubeRequest, 'method' | 'timeoutMs' | 'm
   readonly headTimeoutMs?: number | undefined;
 }
 
+/** What a server said of the time, and when that was read by the clock of this machine; both in milliseconds. */
+export interface ServerDate {
+  readonly saidMs: number;
+  readonly readMs: number;
+}
+
 /** What has gone to the server and come from it. */
 export interface KubeTraffic {
   /** By method and status, `GET 200`; status 0: no answer. */
@@ -87,6 +93,7 @@ export class KubeClient {
   readonly #userAgent: string;
   readonly #tls: object;
   readonly traffic: KubeTraffic = { requests: new Map(), bytesSent: 0, bytesReceived: 0 };
+  #lastDate: ServerDate | null = null;
 
   constructor(access: KubeAccess, userAgent: string) {
     this.#access = access;
@@ -104,6 +111,11 @@ export class KubeClient {
       secure ? new HttpsAgent({ ...options, ...this.#tls, ...more }) : new HttpAgent({ ...options, ...more });
     this.#requests = agent({ maxSockets: MAX_CONNECTIONS });
     this.#watches = agent({ keepAlive: false });
+  }
+
+  /** Of the last answer with a time; null before there was one. */
+  get lastDate(): ServerDate | null {
+    return this.#lastDate;
   }
 
   /** The body of the answer. @throws KubeError unless the status is 2xx, TooLargeError, or the reason of the signal */
@@ -288,6 +300,8 @@ export class KubeClient {
         answered = true;
         clearTimeout(connecting);
         this.#count(`${method} ${response.statusCode ?? 0}`);
+        const saidMs = Date.parse(response.headers.date ?? '');
+        if (!Number.isNaN(saidMs)) this.#lastDate = { saidMs, readMs: Date.now() };
         resolve(response);
       });
       sent.on('error', (error) => {

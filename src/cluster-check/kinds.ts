@@ -1,0 +1,103 @@
+/**
+ * The kinds of objects that the checks look at, and where the API server has them.
+ *
+ * Used by `gather.ts`, which reads them, and by `checks/`, which name what they need. Secrets are not among them, and of a
+ * ConfigMap only those are read that are named or selected here.
+ */
+import { FIELD_MANAGER, MANAGED_BY_LABEL } from '../controller/objects.ts';
+
+export interface KindPlace {
+  /** Paths to the version of the API; the first that the server knows is taken. */
+  readonly groups: readonly string[];
+  readonly plural: string;
+  readonly namespaced: boolean;
+  /** In its place where that is enough: one namespace, or some labels. */
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  /** Where objects are large. */
+  readonly pageSize?: number;
+}
+
+const ADMISSION = '/apis/admissionregistration.k8s.io';
+const GATEWAY = ['/apis/gateway.networking.k8s.io/v1', '/apis/gateway.networking.k8s.io/v1beta1'];
+const GATEWAY_ALPHA = [
+  ...GATEWAY,
+  '/apis/gateway.networking.k8s.io/v1alpha3',
+  '/apis/gateway.networking.k8s.io/v1alpha2',
+];
+
+function systemConfigMap(name: string): KindPlace {
+  return {
+    ...{ groups: ['/api/v1'], plural: 'configmaps', namespaced: true, namespace: 'kube-system' },
+    fieldSelector: `metadata.name=${name}`,
+  };
+}
+
+export const KINDS = {
+  customResourceDefinitions: {
+    groups: ['/apis/apiextensions.k8s.io/v1'],
+    plural: 'customresourcedefinitions',
+    namespaced: false,
+  },
+  namespaces: { groups: ['/api/v1'], plural: 'namespaces', namespaced: false },
+  nodes: { groups: ['/api/v1'], plural: 'nodes', namespaced: false },
+  nodeLeases: {
+    groups: ['/apis/coordination.k8s.io/v1'],
+    plural: 'leases',
+    namespaced: true,
+    namespace: 'kube-node-lease',
+  },
+  serviceCidrs: {
+    groups: ['/apis/networking.k8s.io/v1', '/apis/networking.k8s.io/v1beta1'],
+    plural: 'servicecidrs',
+    namespaced: false,
+  },
+  ciliumConfig: systemConfigMap('cilium-config'),
+  kubeProxyConfig: systemConfigMap('kube-proxy'),
+  felixConfigurations: { groups: ['/apis/crd.projectcalico.org/v1'], plural: 'felixconfigurations', namespaced: false },
+  services: { groups: ['/api/v1'], plural: 'services', namespaced: true },
+  endpointSlices: { groups: ['/apis/discovery.k8s.io/v1'], plural: 'endpointslices', namespaced: true },
+  pods: { groups: ['/api/v1'], plural: 'pods', namespaced: true },
+  deployments: { groups: ['/apis/apps/v1'], plural: 'deployments', namespaced: true },
+  replicaSets: { groups: ['/apis/apps/v1'], plural: 'replicasets', namespaced: true },
+  leases: { groups: ['/apis/coordination.k8s.io/v1'], plural: 'leases', namespaced: true },
+  mutatingPolicies: {
+    groups: [`${ADMISSION}/v1`, `${ADMISSION}/v1beta1`],
+    plural: 'mutatingadmissionpolicies',
+    namespaced: false,
+  },
+  mutatingPolicyBindings: {
+    groups: [`${ADMISSION}/v1`, `${ADMISSION}/v1beta1`],
+    plural: 'mutatingadmissionpolicybindings',
+    namespaced: false,
+  },
+  mutatingWebhooks: { groups: [`${ADMISSION}/v1`], plural: 'mutatingwebhookconfigurations', namespaced: false },
+  validatingPolicies: { groups: [`${ADMISSION}/v1`], plural: 'validatingadmissionpolicies', namespaced: false },
+  validatingPolicyBindings: {
+    groups: [`${ADMISSION}/v1`],
+    plural: 'validatingadmissionpolicybindings',
+    namespaced: false,
+  },
+  routeSets: {
+    groups: ['/api/v1'],
+    plural: 'configmaps',
+    namespaced: true,
+    labelSelector: `${MANAGED_BY_LABEL}=${FIELD_MANAGER}`,
+    // Up to 1 MiB each, and an answer has to be less than 64.
+    pageSize: 40,
+  },
+  httpRoutes: { groups: GATEWAY, plural: 'httproutes', namespaced: true },
+  grpcRoutes: { groups: GATEWAY, plural: 'grpcroutes', namespaced: true },
+  tlsRoutes: { groups: GATEWAY_ALPHA, plural: 'tlsroutes', namespaced: true },
+  tcpRoutes: { groups: GATEWAY_ALPHA, plural: 'tcproutes', namespaced: true },
+} satisfies Readonly<Record<string, KindPlace>>;
+
+export type KindName = keyof typeof KINDS;
+
+/** As RBAC names it: `httproutes.gateway.networking.k8s.io`. */
+export function resourceName(kind: KindName): string {
+  const { groups, plural }: KindPlace = KINDS[kind];
+  const group = /^\/apis\/([^/]+)\//.exec(groups[0] ?? '')?.[1];
+  return group === undefined ? plural : `${plural}.${group}`;
+}
