@@ -79,12 +79,16 @@ export class ClusterView {
     });
   }
 
-  /** Deployments of controllers. */
+  /** Deployments of controllers, the oldest first: whatever is a second one came later. */
   get controllers(): readonly Json[] {
-    return this.once('controllers', () => this.items('deployments').filter((item) => hasLabels(item, CONTROLLER)));
+    return this.once('controllers', () => {
+      const age = (item: Json): string => textOf(objectOf(item, 'metadata'), 'creationTimestamp') ?? '';
+      const found = this.items('deployments').filter((item) => hasLabels(item, CONTROLLER));
+      return found.sort((a, b) => (age(a) < age(b) ? -1 : age(a) > age(b) ? 1 : 0));
+    });
   }
 
-  /** The first of them. */
+  /** The oldest of them. */
   get controller(): Json | null {
     return this.controllers[0] ?? null;
   }

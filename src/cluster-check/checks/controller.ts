@@ -38,8 +38,9 @@ const present: Check = {
     }
     const [first, ...others] = controllers;
     const findings = others.map((item) => {
-      const mend = inShell(`kubectl -n ${namespaceOf(item)} delete deployment ${nameOf(item)}`);
-      return findingAt('error', at('Deployment', item), `is a second controller, beside ${namespaceOf(first!)}`, mend);
+      const other = `kubectl -n ${namespaceOf(item)} delete deployment ${nameOf(item)}`;
+      const message = `is a second controller, beside the older one in ${namespaceOf(first!)}`;
+      return findingAt('error', at('Deployment', item), message, byHand(`remove one of the two, such as: ${other}`));
     });
     return { looked, findings };
   },
