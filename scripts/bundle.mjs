@@ -58,6 +58,8 @@ const PARTS = {
   platform: 'node',
   target: 'node20',
   external: LIBRARIES,
+  // Of a library that is not loaded by name only what is used, which needs its ECMAScript modules.
+  mainFields: ['module', 'main'],
   sourcemap: values.image ? false : 'inline',
   sourcesContent: false,
   legalComments: 'none',
@@ -75,7 +77,27 @@ const parts = [
   await build({ ...PARTS, entryPoints: entryPoints({ ...PROGRAMS, ...THREADS }), splitting: true }),
   await build({ ...PARTS, entryPoints: entryPoints(WORKERS) }),
 ];
-const outputFiles = parts.flatMap((part) => part.outputFiles);
+
+/** Parts that something loads. What was left out of a library may have loaded others on demand, which esbuild writes nevertheless. */
+const needed = new Set(parts.flatMap(({ metafile }) => reachable(metafile.outputs)));
+const outputFiles = parts
+  .flatMap((part) => part.outputFiles)
+  .filter(({ path }) => needed.has(relative(root, path.replace(/\.map$/, ''))));
+
+function reachable(outputs) {
+  const found = new Set();
+  const follow = (path) => {
+    if (found.has(path) || !Object.hasOwn(outputs, path)) return;
+    found.add(path);
+    for (const { path: imported } of outputs[path].imports) follow(imported);
+  };
+  for (const [path, { entryPoint }] of Object.entries(outputs)) {
+    const name = basename(path, '.js');
+    if (entryPoint !== undefined && [PROGRAMS, THREADS, WORKERS].some((entries) => Object.hasOwn(entries, name)))
+      follow(path);
+  }
+  return [...found];
+}
 
 for (const { path, text } of outputFiles) {
   const name = basename(path, '.js');
@@ -126,7 +148,9 @@ function packageOf(path) {
   return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? null;
 }
 
-const outputs = [...parts, libraries].flatMap(({ metafile }) => Object.entries(metafile.outputs));
+const outputs = [...parts, libraries]
+  .flatMap(({ metafile }) => Object.entries(metafile.outputs))
+  .filter(([path]) => needed.has(path) || Object.hasOwn(libraries.metafile.outputs, path));
 const inputs = Object.fromEntries(
   outputs
     .filter(([path]) => path.endsWith('.js'))

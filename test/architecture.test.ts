@@ -42,6 +42,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'routing',
     'engine',
   ],
+  /** Spans to a collector. */
+  traces: ['errors.ts', 'grpc-status.ts', 'log.ts'],
   /** What is served. */
   admin: [
     'drain.ts',
@@ -118,6 +120,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'engine/native',
     'engine/uws',
     'observe',
+    'traces',
     'admin',
   ],
   cli: [
@@ -154,6 +157,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['uws-library/library.ts'],
   yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/yaml-text.ts'],
   ws: ['kube/port-forward.ts'],
+  '@opentelemetry/otlp-transformer': ['traces/otlp.ts'],
 };
 
 /** Room of native/src -> rooms whose headers it may include. In the order of the list: none includes one that comes after it. */

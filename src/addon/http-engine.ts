@@ -8,6 +8,7 @@ import type { NativeAccessLog } from './access-log.ts';
 import type { StateRecords } from './engine-state.ts';
 import { loadAddon } from './load.ts';
 import type { OuterCarrier, OuterStreams } from './outer-streams.ts';
+import type { NativeTracer } from './tracer.ts';
 
 /** Limits and times; a missing one has the default of the addon (`EngineSettings` in native/src/http/engine_types.h). */
 export interface HttpEngineSettings {
@@ -149,6 +150,8 @@ export const METHODS = ['', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', '
 export interface HttpEngineOptions extends HttpEngineSettings {
   /** Where requests are logged. */
   readonly accessLog?: NativeAccessLog | undefined;
+  /** Absent: nothing is traced. */
+  readonly tracer?: NativeTracer | undefined;
   readonly replies: readonly NamedNativeReply[];
   /**
    * Called for each request, answers by writing to `decision`. `fields` are the values of the names given to

@@ -10,7 +10,7 @@ import { ProxyError } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
 
 /** What the addon's `abi` must be: raised on both sides with every change of its exports. */
-const NATIVE_ABI = 12;
+const NATIVE_ABI = 13;
 
 /**
  * Its exports; callers have the types of what they use. Throws ProxyError: `native-missing` when it is not built,

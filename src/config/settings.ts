@@ -11,6 +11,7 @@ import { unexpected } from '../errors.ts';
 import { parseDuration } from '../gateway-api/durations.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
 import { ServiceNetworks } from './service-networks.ts';
+import { collector, domainName, memoryLimit, namespaceName, rate } from './setting-values.ts';
 import { MAX_WORKERS } from './worker-count.ts';
 
 export interface ProxySettings {
@@ -45,6 +46,10 @@ export interface ProxySettings {
   readonly drainQuietMs: number;
   readonly strict: boolean;
   readonly accessLog: AccessLogMode;
+  /** Of a collector, the base of its paths. Null or empty: no traces. */
+  readonly tracesEndpoint: string | null;
+  /** From 0 to 1. */
+  readonly tracesSample: number;
   readonly logLevel: LogLevel;
 }
 
@@ -76,22 +81,6 @@ export const WORKERS_EXPECTED = `a number from 1 to ${MAX_WORKERS}, or auto`;
 function workers(text: string): number | 'auto' {
   if (!WORKERS.test(text)) throw unexpected(text, WORKERS_EXPECTED);
   return text === 'auto' ? text : Number(text);
-}
-
-const MEMORY_UNITS: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
-/** Less is used before there is a connection. */
-const MIN_MEMORY_BYTES = 32 * 2 ** 20;
-const MAX_MEMORY_BYTES = 2 ** 52;
-
-/** Bytes; 0 for `none`. Never null, which commander takes for an empty text. */
-function memoryLimit(text: string): number | 'auto' {
-  if (text === 'auto') return text;
-  if (text === 'none') return 0;
-  const match = /^(\d{1,15})(Ki|Mi|Gi)?$/.exec(text);
-  const bytes = match === null ? NaN : Number(match[1]) * MEMORY_UNITS[match[2] ?? '']!;
-  if (!(bytes >= MIN_MEMORY_BYTES && bytes <= MAX_MEMORY_BYTES))
-    throw unexpected(text, 'an amount of memory from 32Mi to 4194304Gi, such as 256Mi, or auto or none');
-  return bytes;
 }
 
 export function durationText(text: string): number {
@@ -133,21 +122,6 @@ export function oneOf<T extends string>(allowed: readonly T[]): (text: string) =
     if (found === undefined) throw unexpected(text, `one of ${allowed.join(', ')}`);
     return found;
   };
-}
-
-/** DNS-1123 label, the form of a namespace name. */
-function namespaceName(text: string): string {
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)) throw unexpected(text, 'a namespace name');
-  return text;
-}
-
-/** DNS name without the trailing dot. */
-function domainName(text: string): string {
-  const name = text.replace(/\.$/, '');
-  if (name.length > 253 || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name)) {
-    throw unexpected(text, 'a domain name such as cluster.local');
-  }
-  return name;
 }
 
 function path(text: string): string {
@@ -386,6 +360,24 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     description:
       'lines on standard output: off; errors, for requests that fail and connections that are dropped; or all',
     parse: oneOf(ACCESS_LOG_MODES),
+  },
+  {
+    key: 'tracesEndpoint',
+    flag: '--traces-endpoint <url>',
+    env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    fallback: null,
+    description:
+      'collector that gets spans by OTLP/HTTP, such as http://collector.observability:4318; /v1/traces is appended; default: no traces',
+    parse: collector,
+  },
+  {
+    key: 'tracesSample',
+    flag: '--traces-sample <rate>',
+    env: 'OTEL_TRACES_SAMPLER_ARG',
+    fallback: '0.01',
+    description:
+      'part of the requests without a valid traceparent that is traced, from 0 to 1; of the others those whose caller says so',
+    parse: rate,
   },
   {
     key: 'logLevel',

@@ -8,9 +8,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
-
 import type { HttpEngineCounters } from '../addon/http-engine.ts';
 import type { Http2Counters } from '../addon/http2-counters.ts';
 import type { LogCounters } from '../addon/log-writer.ts';
@@ -24,9 +22,10 @@ import { LOOP_LAG_NAMES, registerLoopLag } from './loop-lag-families.ts';
 import type { LoopLag } from './loop-lag.ts';
 import type { Metrics } from './metrics.ts';
 import { SeriesText } from './series-text.ts';
+import { registerTraces, type TraceSources } from './trace-families.ts';
 
 /** Read at every scrape. */
-export interface ExpositionSources extends ConnectionSources {
+export interface ExpositionSources extends ConnectionSources, TraceSources {
   readonly version: string;
   readonly metrics: Metrics;
   readonly loopLag: LoopLag;
@@ -70,6 +69,7 @@ export function createExposition(sources: ExpositionSources): Exposition {
   registerEngine(registry, sources);
   registerHttp2(families, () => sources.http2());
   registerDns(families, () => sources.dns());
+  registerTraces(families, sources);
   const requests = new SeriesText(sources.metrics);
   const conditions = new ConditionText();
   registerConfiguration(registry, sources, conditions);

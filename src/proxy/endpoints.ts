@@ -31,6 +31,7 @@ import { packageVersion } from '../package-root.ts';
 import type { Configuration } from '../routing/configuration.ts';
 import type { Engines } from './engines.ts';
 import type { OwnFigures } from './figures.ts';
+import type { Traces } from './traces.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 export interface EndpointSources {
@@ -45,6 +46,8 @@ export interface EndpointSources {
   readonly metrics: Metrics;
   readonly memory: MemoryWatch;
   readonly accessLog: AccessLog;
+  /** Null: they are off. */
+  readonly traces: Traces | null;
   readonly log: ProcessLog;
   readonly logSettings: LogSettings;
   readonly probes: Probes;
@@ -88,6 +91,7 @@ export class Endpoints {
       dns: () => resolver.statistics(),
       unresolvedBackends: () => backends.unresolved,
       conditions: () => conditions.current,
+      spans: () => sources.traces?.counts() ?? null,
     });
     const served = () => servedBy(sources.configuration().snapshot, directory.tornSet);
     for (const { address, port } of settings.metrics) {

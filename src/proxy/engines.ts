@@ -6,6 +6,7 @@
  */
 import type { NativeAccessLog } from '../addon/access-log.ts';
 import type { AcceptorOptions } from '../addon/binding.ts';
+import type { NativeTracer } from '../addon/tracer.ts';
 import type { ProxySettings } from '../config/settings.ts';
 import type { Engine, EngineHost } from '../engine/engine.ts';
 import { createNativeEngine, type NativeEngine } from '../engine/native/native-engine.ts';
@@ -25,16 +26,17 @@ export interface EnginesOptions {
   readonly workers: number;
   readonly host: EngineHost;
   readonly accessLog: NativeAccessLog;
+  readonly tracer: NativeTracer | undefined;
   /** Of an engine that the acceptor does not see. */
   readonly onConnections: (connections: number) => void;
 }
 
 /** @throws ProxyError when an engine cannot be loaded */
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
-  const { settings, workers, host, accessLog, onConnections } = options;
+  const { settings, workers, host, accessLog, tracer, onConnections } = options;
   const native = createNativeEngine(host, {
     ...engineSettings(settings, 0, workers),
-    accessLog,
+    ...{ accessLog, tracer },
     outcomeDelayMs: OUTCOME_DELAY_MS,
   });
   if (settings.engine === 'native') return new Engines(native, null);

@@ -19,6 +19,7 @@ import { decide } from '../routing/decide.ts';
 import { Slicer } from '../slices.ts';
 import { FollowedTables } from './followed-tables.ts';
 import { tellInterest } from './interest.ts';
+import { SpanCollector } from './span-collector.ts';
 import type { Answers, FromWorker, Question, Questions, ToWorker, WorkerOrder } from './worker-messages.ts';
 
 /** Of counts in one message: less than a millisecond of work. */
@@ -51,6 +52,10 @@ const requests = requestIncidents(
   // The main thread knows its labels.
   (series) => ({ series }),
 );
+const spans =
+  order.traces === null
+    ? null
+    : new SpanCollector(accessLog.native, order.traces, (lines, dropped) => say({ kind: 'spans', lines, dropped }));
 const engine = createNativeEngine(
   {
     decide: (frontend, request) => decide(tables.current, frontend, request),
@@ -64,7 +69,7 @@ const engine = createNativeEngine(
       requests.onRefused(frontend, reason);
     },
   },
-  { ...order.engine, accessLog: accessLog.native },
+  { ...order.engine, accessLog: accessLog.native, tracer: spans?.tracer },
 );
 let acceptor: Acceptor | null = null;
 
@@ -140,6 +145,7 @@ function connections(): Answers['connections'] {
 async function close(): Promise<null> {
   acceptor?.close();
   await engine.close();
+  spans?.close();
   accessLog.close();
   return null;
 }

@@ -38,6 +38,7 @@ import { Endpoints } from './endpoints.ts';
 import { checkWorkers } from './engine-settings.ts';
 import { createEngines, type Engines } from './engines.ts';
 import { tellInterest } from './interest.ts';
+import type { Traces } from './traces.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
 class SidecarProxy {
@@ -62,6 +63,8 @@ class SidecarProxy {
   readonly #workerCount: number;
   /** Null: there is no other worker than this thread. */
   #workers: WorkerPool | null = null;
+  /** Null: they are off. */
+  #traces: Traces | null = null;
   #engines: Engines | null = null;
   #acceptor: Acceptor | null = null;
   #endpoints: Endpoints | null = null;
@@ -152,9 +155,11 @@ class SidecarProxy {
   /** @throws ProxyError when an address cannot be bound or the engine cannot be loaded */
   async start(): Promise<void> {
     const settings = this.#settings;
+    this.#traces = await this.#startTraces();
     if (this.#workerCount > 1) this.#workers = await this.#startWorkers();
     this.#engines = await createEngines({
-      ...{ settings, workers: this.#workerCount, host: this.#engineHost(), accessLog: this.#accessLog.native },
+      ...{ settings, workers: this.#workerCount, host: this.#engineHost() },
+      ...{ accessLog: this.#accessLog.native, tracer: this.#traces?.tracer },
       onConnections: (connections) => this.#acceptor?.setElsewhere(connections),
     });
     await this.#directory.start();
@@ -194,6 +199,7 @@ class SidecarProxy {
     this.#acceptor?.close();
     await this.#engines?.close();
     await workersClosed;
+    await this.#traces?.close();
     this.#endpoints?.close();
   }
 
@@ -218,6 +224,14 @@ class SidecarProxy {
     return used;
   }
 
+  async #startTraces(): Promise<Traces | null> {
+    const { tracesEndpoint } = this.#settings;
+    if (tracesEndpoint === null || tracesEndpoint === '') return null;
+    // Loaded here: a sidecar without traces does without.
+    const { Traces } = await import('./traces.ts');
+    return new Traces(tracesEndpoint, this.#settings, this.#accessLog.native, this.#logger);
+  }
+
   async #startWorkers(): Promise<WorkerPool> {
     // Loaded here: a sidecar of one thread does without.
     const { WorkerPool } = await import('./worker-pool.ts');
@@ -225,6 +239,7 @@ class SidecarProxy {
       ...{ workers: this.#workerCount, settings: this.#settings, memoryLimit: this.#memory.limit },
       ...{ logger: this.#logger, metrics: this.#metrics, memory: this.#memory },
       accessLog: this.#accessLog.mode,
+      onSpans: this.#traces?.onSpans ?? null,
       frontendId: (key) => this.#cluster.frontends.frontendId(key),
       backends: this.#cluster.backends,
       closeSomeIdle: () => this.#acceptor?.closeSomeIdle(),
@@ -318,7 +333,13 @@ class SidecarProxy {
         directory: this.#directory,
       },
       ...{ conditions: this.#conditions, metrics: this.#metrics, memory: this.#memory, accessLog: this.#accessLog },
-      ...{ log: this.#log, logSettings: this.#logSettings, probes: this.#probes, drain: this.drain },
+      ...{
+        traces: this.#traces,
+        log: this.#log,
+        logSettings: this.#logSettings,
+        probes: this.#probes,
+        drain: this.drain,
+      },
       configuration: () => this.#configuration.everywhere,
       problems: () => this.#problems(),
       addressChanges: () => this.#addressChanges,

@@ -28,6 +28,8 @@ export interface WorkerOrder {
   /** Null: not watched. */
   readonly memory: MemoryLimit | null;
   readonly accessLog: AccessLogMode;
+  /** Part of requests that is traced; null: traces are off. */
+  readonly traces: number | null;
 }
 
 /** A part of a configuration in the making; what is absent has no part in it. */
@@ -89,6 +91,8 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly ask: number; readonly error: string }
   /** Comes before the answer to `collect`, in pieces; and when there is no room for more. */
   | { readonly kind: 'counts'; readonly counts: Counts }
+  /** Lines of spans, and how many were dropped. */
+  | { readonly kind: 'spans'; readonly lines: string; readonly dropped: number }
   | { readonly kind: 'warn'; readonly message: string; readonly fields: LogFields }
   | { readonly kind: 'overload'; readonly overloaded: boolean }
   | { readonly kind: 'paused'; readonly limit: AcceptLimit };

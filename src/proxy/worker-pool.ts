@@ -37,6 +37,8 @@ export interface WorkerPoolOptions {
   readonly settings: ProxySettings;
   readonly memoryLimit: MemoryLimit | null;
   readonly accessLog: AccessLogMode;
+  /** Takes lines of spans; null: traces are off. */
+  readonly onSpans: ((lines: string, dropped: number) => void) | null;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly memory: Pick<MemoryWatch, 'overloaded'>;
@@ -74,6 +76,7 @@ export class WorkerPool {
             acceptor: acceptorSettings(settings),
             memory: memoryLimit,
             accessLog,
+            traces: options.onSpans === null ? null : settings.tracesSample,
           },
           onMessage: (message) => this.#hear(number, message),
           onDeath: (error) => options.onDeath(number, error),
@@ -198,6 +201,9 @@ export class WorkerPool {
     switch (message.kind) {
       case 'counts':
         metrics.addCounts(message.counts);
+        break;
+      case 'spans':
+        this.#options.onSpans?.(message.lines, message.dropped);
         break;
       case 'warn':
         logger.warn(message.message, { ...this.#described(message.fields), worker });

@@ -1,8 +1,8 @@
 // Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
 //
 // Exports: abi, connectionsElsewhere, createAccessLog, createLogWriter, createAcceptor, createHttpEngine,
-// guardMemory, memory, nghttp2, replyAndClose, returnMemory, shareLimits. Their types and meaning are in the
-// files of src/addon.
+// createTracer, guardMemory, memory, nghttp2, replyAndClose, returnMemory, shareLimits. Their types and
+// meaning are in the files of src/addon.
 #include <fcntl.h>
 #include <node_api.h>
 #include <sys/socket.h>
@@ -22,6 +22,7 @@
 #include "binding/memory_guard_binding.h"
 #include "binding/napi_util.h"
 #include "binding/spare_memory.h"
+#include "binding/tracer_binding.h"
 #include "http2/hpack.h"
 #include "net/lingering_close.h"
 
@@ -30,7 +31,7 @@ namespace sideroute {
 namespace {
 
 // Raised whenever an export changes; src/addon/load.ts refuses any other.
-constexpr int kAbi = 12;
+constexpr int kAbi = 13;
 constexpr uint64_t kLingerMs = 2000;
 // Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.
 constexpr size_t kMaxLingering = 1024;
@@ -194,6 +195,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"connectionsElsewhere", nullptr, ConnectionsElsewhere, nullptr, nullptr, nullptr, napi_enumerable,
        nullptr},
       {"createAccessLog", nullptr, CreateAccessLog, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"createTracer", nullptr, CreateTracer, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createLogWriter", nullptr, CreateLogWriter, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createAcceptor", nullptr, CreateAcceptor, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createHttpEngine", nullptr, CreateHttpEngine, nullptr, nullptr, nullptr, napi_enumerable, nullptr},

@@ -15,6 +15,7 @@
 #include "binding/instance.h"
 #include "binding/napi_util.h"
 #include "binding/state_value.h"
+#include "binding/tracer_binding.h"
 #include "engine/engine_state.h"
 #include "http/scan.h"
 
@@ -73,12 +74,17 @@ void HttpEngineBinding::Shutdown() {
 napi_value HttpEngineBinding::Create(napi_env env, Instance& instance, napi_value options) {
   EngineSettings settings;
   std::shared_ptr<AccessLog> log;
-  if (!ReadEngineSettings(env, options, &settings) || !ReadAccessLog(env, options, &log)) return nullptr;
+  std::shared_ptr<SpanWriter> tracer;
+  if (!ReadEngineSettings(env, options, &settings) || !ReadAccessLog(env, options, &log) ||
+      !ReadTracer(env, options, &tracer)) {
+    return nullptr;
+  }
   if (instance.share) settings.shared_reserves = &Process::Get().reserves;
   std::unique_ptr<HttpEngineBinding> binding(new HttpEngineBinding(env, instance, settings));
   if (instance.share) binding->memos_.SetMaxBytes(DecisionMemos::kMaxBytes / instance.share->workers());
   binding->engine_->SetCrowded(instance.crowded);
   binding->engine_->SetAccessLog(std::move(log));
+  binding->engine_->SetTracer(std::move(tracer));
   if (!binding->TakeCallbacks(options) || !binding->ReadReplies(options)) return nullptr;
   instance.engines.PushBack(binding.get());
   return binding.release()->Wrap();

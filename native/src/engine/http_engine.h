@@ -66,6 +66,7 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   const SharedTable<MirrorGroup>& mirror_groups() const { return context_.mirror_groups; }
   // There is another route table: numbers given so far are void. Exchanges keep what they have.
   void ForgetTable();
+  void SetTracer(std::shared_ptr<Tracer> tracer) { context_.tracer = std::move(tracer); }
   void SetAccessLog(std::shared_ptr<RequestLog> log) { context_.log = std::move(log); }
   // Lines for the head of the reply or response to the request that is being decided.
   std::string& decided_fields() { return context_.decided_fields; }

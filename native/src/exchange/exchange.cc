@@ -80,6 +80,8 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   request_state_ = head.has_body() ? RequestState::kBody : RequestState::kDone;
   facts_.bytes_received = head.length;
   if (context_.log != nullptr && context_.log->on()) KeepFacts(head);
+  // What goes on, which is what came unless it is traced.
+  const http::RequestHead& onward = context_.tracer == nullptr ? head : BeginSpan(head);
 
   const Caller& caller = downstream_->caller();
   const bool decided = context_.host.Decide(caller.frontend, head, &decision_);
@@ -107,12 +109,12 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
                                                       : context_.backends.Original(caller.original);
   // Before the mirrors: one that ends at once may call back, and the backend must not be dropped then.
   if (backend_ != nullptr) backend_->AddExchange(1);
-  if (decision_.mirrors >= 0) StartMirrors(head);
+  if (decision_.mirrors >= 0) StartMirrors(onward);
   if (backend_ == nullptr) {
     downstream_->Took();
     return ReplyReason(Reason::kUnresolved);
   }
-  request_.Keep(head);
+  request_.Keep(onward);
   backend_->budget().OnRequest();
   if (const uint64_t limit_ms = TimeLimitMs(); limit_ms > 0) request_deadline_.ArmAfter(limit_ms);
 
@@ -158,6 +160,7 @@ Progress Exchange::SendRequest(const BodyPiece* first) {
     facts_.upstream = attempt_.address();
     facts_.connected_ns = 0;
   }
+  if (span_ != nullptr) NoteAttempt();
   const bool stands = !stream.connecting();
   stream.SendHead(request_.head(), plan_.get(), RequestCopy::kOwn,
                   first == nullptr ? request_.body() : *first);

@@ -17,8 +17,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "http/engine_context.h"
@@ -26,6 +28,8 @@
 #include "http/kept_request.h"
 #include "http/stream.h"
 #include "log/request_facts.h"
+#include "log/request_log.h"
+#include "log/span.h"
 #include "net/timer_wheel.h"
 #include "upstream/attempt.h"
 
@@ -76,6 +80,14 @@ class Exchange final : public RequestServer, private AttemptUser {
   // For the access log.
   void KeepFacts(const http::RequestHead& head);
 
+  // Traces, of a request that is sampled: exchange_trace.cc
+  const http::RequestHead& BeginSpan(const http::RequestHead& head);
+  void NoteAttempt();
+  // `status` of the response, or 0 and what was wrong instead.
+  void NoteRetry(uint16_t status, std::string_view reason);
+  void NoteMirror(int32_t series);
+  void EndSpan(uint64_t ended_ns);
+
   // Calls of gRPC: exchange_call.cc
   uint64_t TimeLimitMs() const;
   bool AwaitsPeer() const;
@@ -104,7 +116,8 @@ class Exchange final : public RequestServer, private AttemptUser {
   bool sends_once() const { return policy_ && policy_->once; }
   bool RetriesProcessed(uint16_t status) const;
   bool TakeRetry(bool sent);
-  Progress TryAgain();
+  // Instead of an answer with `reason`, or of the response with `status` where that is not 0.
+  Progress TryAgain(Reason reason, uint16_t status = 0);
   void StartMirrors(const http::RequestHead& head);
   void SendToMirrors(const BodyPiece& piece);
   void EndMirrors();
@@ -143,7 +156,7 @@ class Exchange final : public RequestServer, private AttemptUser {
   void SetReason(Reason reason);
   Progress End(StreamEnd how, StreamError why = StreamError::kNone);
   void Report();
-  void Log(uint64_t ended_ns);
+  RequestEntry Entry(uint64_t ended_ns) const;
   // Carries on with the downstream after a step that did not begin with it.
   void Continue(Progress progress);
   void ArmStall();
@@ -179,6 +192,8 @@ class Exchange final : public RequestServer, private AttemptUser {
   int8_t grpc_status_ = http::kNoCall;
 
   RequestFacts facts_;
+  // Null: not traced.
+  std::unique_ptr<TraceSpan> span_;
 
   // The caller has ended its side, and nothing stands before that but this request, all of which has come.
   bool caller_ended_ = false;

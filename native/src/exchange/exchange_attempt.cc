@@ -41,8 +41,8 @@ Progress Exchange::NoConnection(NoStream why) {
     case NoStream::kTimedOut:
       break;
   }
-  if (TakeRetry(false)) return TryAgain();
-  return ReplyReason(why == NoStream::kTimedOut ? Reason::kConnectTimeout : Reason::kConnectFailure);
+  const Reason reason = why == NoStream::kTimedOut ? Reason::kConnectTimeout : Reason::kConnectFailure;
+  return TakeRetry(false) ? TryAgain(reason) : ReplyReason(reason);
 }
 
 void Exchange::OnStreamLent() { Continue(SendRequest(nullptr)); }

@@ -37,7 +37,10 @@ bool Exchange::TakeRetry(bool sent) {
 }
 
 // Not before the backoff has passed.
-Progress Exchange::TryAgain() {
+Progress Exchange::TryAgain(Reason reason, uint16_t status) {
+  if (span_ != nullptr) {
+    NoteRetry(status, status == 0 ? kReasonNames[static_cast<size_t>(reason)] : std::string_view());
+  }
   const uint64_t least = static_cast<uint64_t>(policy_->backoff_ms)
                          << std::min<unsigned>(retries_, kMaxDoublings);
   if (retries_ < UINT16_MAX) ++retries_;
@@ -55,6 +58,7 @@ void Exchange::StartMirrors(const http::RequestHead& head) {
   const bool unfit = head.upgrade || head.method_id == http::MethodId::kConnect;
   const bool complete = request_state_ == RequestState::kDone;
   for (const MirrorTarget& target : *group.get()) {
+    if (span_ != nullptr && !unfit) NoteMirror(target.series);
     if (unfit) {
       context_.host.OnMirror(target.series, MirrorResult::kSkipped);
       continue;

@@ -142,7 +142,10 @@ void Exchange::Report() {
   --context_.counters.requests_open;
   const uint64_t ended_ns = context_.moment.NowNs();
   const double duration_ms = static_cast<double>(ended_ns - started_ns_) / 1e6;
-  if (facts_.kept && context_.log->Wants(reason_, status_, grpc_status_)) Log(ended_ns);
+  if (facts_.kept && context_.log != nullptr && context_.log->Wants(reason_, status_, grpc_status_)) {
+    context_.log->OnRequest(Entry(ended_ns), facts_);
+  }
+  if (span_ != nullptr) EndSpan(ended_ns);
   wait_timer_.Cancel();
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
@@ -157,7 +160,7 @@ void Exchange::Report() {
   pool_.Give(*this);
 }
 
-void Exchange::Log(uint64_t ended_ns) {
+RequestEntry Exchange::Entry(uint64_t ended_ns) const {
   RequestEntry entry;
   entry.frontend = downstream_->caller().frontend;
   entry.series = decision_.series;
@@ -172,7 +175,7 @@ void Exchange::Log(uint64_t ended_ns) {
   entry.counts_bytes = downstream_->caller().counts_bytes;
   entry.downstream = downstream_->caller().peer;
   entry.destination = downstream_->caller().original;
-  context_.log->OnRequest(entry, facts_);
+  return entry;
 }
 
 void Exchange::Continue(Progress progress) {
@@ -191,7 +194,7 @@ void Exchange::OnAttemptDeadline() {
     // kube-proxy shall choose anew.
     fresh_only_ = true;
     attempt_.Reset();
-    return Continue(TryAgain());
+    return Continue(TryAgain(Reason::kTimeout));
   }
   TimedOut();
 }

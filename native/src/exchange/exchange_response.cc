@@ -59,7 +59,7 @@ Progress Exchange::TakeResponseHead(const http::ResponseHead& head, bool* stop) 
   if (has_retries()) {
     if (policy_->Retries(head.status) && TakeRetry(true)) {
       ReleaseRetried();
-      return TryAgain();
+      return TryAgain(Reason::kRetriesExhausted, head.status);
     }
     kept_ = false;
     request_.Clear();
@@ -136,7 +136,7 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   if (!RetriesProcessed(kBadGateway))
     return call_.is_call && IsVerdict(why) ? PassReset(why) : ReplyReason(reason);
   // Whoever was tried again to the end is told so, and not that a connection broke.
-  return TakeRetry(true) ? TryAgain() : ReplyReason(Reason::kRetriesExhausted);
+  return TakeRetry(true) ? TryAgain(reason) : ReplyReason(Reason::kRetriesExhausted);
 }
 
 // Another stream is as good as the first, for every method, and the backend has borne nothing; so it is no
@@ -150,7 +150,7 @@ Progress Exchange::NothingExecuted() {
     ++context_.counters.retries_reset;
     return BeginAttempt();
   }
-  return TakeRetry(true) ? TryAgain() : ReplyReason(Reason::kUpstreamReset);
+  return TakeRetry(true) ? TryAgain(Reason::kUpstreamReset) : ReplyReason(Reason::kUpstreamReset);
 }
 
 // The response whose head was read is not wanted. Its connection is, when all of it is at hand.

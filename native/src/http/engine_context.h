@@ -35,6 +35,7 @@ class Reactor;
 class RequestLog;
 class RequestServers;
 class StreamSocket;
+class Tracer;
 
 namespace http1 {
 struct Readers;
@@ -136,6 +137,8 @@ struct EngineContext {
   std::string decided_fields;
   // Null: there is none.
   std::shared_ptr<RequestLog> log;
+  // Null: traces are off.
+  std::shared_ptr<Tracer> tracer;
   // A response is the last one of its connection.
   bool closes() const { return draining || crowded; }
   bool draining = false;

@@ -19,6 +19,11 @@ uint64_t UnixMs(uint64_t ago_ns) {
   return ns / 1'000'000;
 }
 
+void WritePhase(JsonLine& line, std::string_view name, uint64_t started_ns, uint64_t happened_ns) {
+  if (happened_ns < started_ns) return line.Null(name);
+  line.Milliseconds(name, happened_ns - started_ns);
+}
+
 std::string_view DenialName(RetryDenial denial) {
   switch (denial) {
     case RetryDenial::kNone:
@@ -73,8 +78,8 @@ void AccessLog::OnRequest(const RequestEntry& entry, const RequestFacts& facts) 
     constexpr std::string_view kProtocolNames[] = {"\"HTTP/1.0\"", "\"HTTP/1.1\"", "\"HTTP/2\""};
     line_.Literal("protocol", kProtocolNames[entry.minor_version]);
   }
-  WriteOutcome(entry, facts);
-  WriteRoute(entry);
+  WriteOutcome(line_, entry, facts);
+  WriteRoute(line_, entry.frontend, entry.series);
   line_.Address("downstream", entry.downstream);
   line_.Address("destination", entry.destination);
   line_.Address("upstream", facts.upstream);
@@ -94,45 +99,40 @@ void AccessLog::OnRequest(const RequestEntry& entry, const RequestFacts& facts) 
   writer_->Append(line_.End());
 }
 
-void AccessLog::WriteOutcome(const RequestEntry& entry, const RequestFacts& facts) {
+void AccessLog::WriteOutcome(JsonLine& line, const RequestEntry& entry, const RequestFacts& facts) const {
   if (entry.status == 0) {
-    line_.Null("code");
+    line.Null("code");
   } else {
-    line_.Number("code", entry.status);
+    line.Number("code", entry.status);
   }
-  line_.String("grpc_status", entry.grpc_status < 0
-                                  ? std::string_view()
-                                  : http::kGrpcStatusNames[static_cast<size_t>(entry.grpc_status)]);
+  line.String("grpc_status", entry.grpc_status < 0
+                                 ? std::string_view()
+                                 : http::kGrpcStatusNames[static_cast<size_t>(entry.grpc_status)]);
   const bool known = entry.reason >= 0 && static_cast<size_t>(entry.reason) < reasons_.size();
-  line_.String("reason", known ? std::string_view(reasons_[static_cast<size_t>(entry.reason)].name)
-                               : std::string_view());
-  line_.String("fault", facts.fault);
-  line_.Number("retries", entry.retries);
-  line_.String("retry_denied", DenialName(entry.denial));
+  line.String("reason", known ? std::string_view(reasons_[static_cast<size_t>(entry.reason)].name)
+                              : std::string_view());
+  line.String("fault", facts.fault);
+  line.Number("retries", entry.retries);
+  line.String("retry_denied", DenialName(entry.denial));
   if (entry.series < 0) {
-    line_.Null("duration_ms");
+    line.Null("duration_ms");
   } else {
-    line_.Milliseconds("duration_ms", entry.ended_ns - entry.started_ns);
+    line.Milliseconds("duration_ms", entry.ended_ns - entry.started_ns);
   }
-  WritePhase("request_ms", entry.started_ns, facts.received_ns);
-  WritePhase("connection_ms", entry.started_ns, facts.connected_ns);
-  WritePhase("response_ms", entry.started_ns, facts.response_ns);
+  WritePhase(line, "request_ms", entry.started_ns, facts.received_ns);
+  WritePhase(line, "connection_ms", entry.started_ns, facts.connected_ns);
+  WritePhase(line, "response_ms", entry.started_ns, facts.response_ns);
 }
 
-void AccessLog::WritePhase(std::string_view name, uint64_t started_ns, uint64_t happened_ns) {
-  if (happened_ns < started_ns) return line_.Null(name);
-  line_.Milliseconds(name, happened_ns - started_ns);
-}
-
-void AccessLog::WriteRoute(const RequestEntry& entry) {
-  const auto frontend = static_cast<size_t>(entry.frontend);
-  const bool known = entry.frontend >= 0 && frontend < frontends_.size() && !frontends_[frontend].empty();
-  line_.String("frontend", known ? std::string_view(frontends_[frontend]) : std::string_view());
-  const size_t slot = static_cast<uint32_t>(entry.series) & kSlotMask;
-  if (entry.series >= 0 && slot < series_.size() && series_[slot].id == entry.series) {
-    line_.Members(series_[slot].members);
+void AccessLog::WriteRoute(JsonLine& line, int32_t frontend, int32_t series) const {
+  const auto index = static_cast<size_t>(frontend);
+  const bool known = frontend >= 0 && index < frontends_.size() && !frontends_[index].empty();
+  line.String("frontend", known ? std::string_view(frontends_[index]) : std::string_view());
+  const size_t slot = static_cast<uint32_t>(series) & kSlotMask;
+  if (series >= 0 && slot < series_.size() && series_[slot].id == series) {
+    line.Members(series_[slot].members);
   } else {
-    line_.Members("\"route\":null,\"rule\":null,\"backend\":null");
+    line.Members("\"route\":null,\"rule\":null,\"backend\":null");
   }
 }
 

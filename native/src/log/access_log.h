@@ -57,6 +57,10 @@ class AccessLog final : public RequestLog {
   void OnRequest(const RequestEntry& entry, const RequestFacts& facts) override;
   void OnConnection(const ConnectionEntry& entry);
 
+  // Members of a line, for whoever else tells of requests.
+  void WriteOutcome(JsonLine& line, const RequestEntry& entry, const RequestFacts& facts) const;
+  void WriteRoute(JsonLine& line, int32_t frontend, int32_t series) const;
+
   // Writes what there is, for at most `timeout_ms`. Nothing is logged afterwards.
   void Close(uint32_t timeout_ms);
   uint64_t written() const { return writer_ == nullptr ? 0 : writer_->written(); }
@@ -69,10 +73,6 @@ class AccessLog final : public RequestLog {
     int32_t id = -1;
     std::string members;
   };
-
-  void WriteOutcome(const RequestEntry& entry, const RequestFacts& facts);
-  void WriteRoute(const RequestEntry& entry);
-  void WritePhase(std::string_view name, uint64_t started_ns, uint64_t happened_ns);
 
   // The writer gets a copy when it starts.
   UniqueFd fd_;

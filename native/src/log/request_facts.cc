@@ -80,13 +80,14 @@ TraceIds ParseTraceparent(std::string_view value) {
   const std::string_view version = value.substr(0, 2);
   const std::string_view trace = value.substr(3, 32);
   const std::string_view parent = value.substr(36, 16);
+  const std::string_view flags = value.substr(53, 2);
   const bool dashes = value[2] == '-' && value[35] == '-' && value[52] == '-';
   const bool fits = value.size() == kLength || (version != "00" && value[kLength] == '-');
   if (!dashes || !fits || version == "ff" || !IsLowerHex(version) || !IsLowerHex(trace) ||
-      !IsLowerHex(parent) || !IsLowerHex(value.substr(53, 2)) || IsZero(trace) || IsZero(parent)) {
+      !IsLowerHex(parent) || !IsLowerHex(flags) || IsZero(trace) || IsZero(parent)) {
     return {};
   }
-  return {trace, parent};
+  return {trace, parent, flags};
 }
 
 }  // namespace sideroute

@@ -64,10 +64,11 @@ struct RequestFacts {
   uint64_t bytes_sent = 0;
 };
 
-// The two ids of a `traceparent` field; both without data when it is not valid.
+// The ids of a `traceparent` field, and its two digits of flags; all without data when it is not valid.
 struct TraceIds {
   std::string_view trace;
   std::string_view parent;
+  std::string_view flags;
 };
 TraceIds ParseTraceparent(std::string_view value);
 

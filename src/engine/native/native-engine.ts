@@ -6,6 +6,7 @@
  * is filled anew each time, the decision is written to a shared array.
  */
 import type { NativeAccessLog } from '../../addon/access-log.ts';
+import type { NativeTracer } from '../../addon/tracer.ts';
 import type { EngineHandle } from '../../addon/binding.ts';
 import {
   everyState,
@@ -56,6 +57,7 @@ export interface NativeEngineOptions extends HttpEngineSettings {
   /** Adopt duplicates of descriptors, which stay with their owner. For descriptors that Node owns. Default false. */
   readonly duplicate?: boolean;
   readonly accessLog?: NativeAccessLog | undefined;
+  readonly tracer?: NativeTracer | undefined;
 }
 
 /** Headers that routing looks at, by frontend: given with each request instead of being asked for one by one. */

@@ -48,6 +48,8 @@ const VALUES: Readonly<Record<string, string>> = {
   retryBudgetPercent: '9',
   strict: 'true',
   accessLog: 'all',
+  tracesEndpoint: 'http://collector.observability:4318/base',
+  tracesSample: '0.5',
   logLevel: 'debug',
 };
 

@@ -1,0 +1,31 @@
+/** What became of spans. Part of `exposition.ts`; while traces are off both families are empty. */
+import type { Families } from './dns-families.ts';
+
+/** Since start. */
+export interface SpanFigures {
+  readonly exported: number;
+  /** By reason. */
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+export interface TraceSources {
+  /** Null: traces are off. */
+  spans(): SpanFigures | null;
+}
+
+export function registerTraces(families: Families, sources: TraceSources): void {
+  families.total(
+    'sideroute_spans_exported_total',
+    'Spans that the collector has taken.',
+    () => sources.spans()?.exported ?? 0,
+  );
+  families.counter(
+    'sideroute_spans_dropped_total',
+    'Spans lost: buffer, more ended between two collections than a thread keeps; queue, more waited for the collector than are kept; ' +
+      'refused, the collector did not want them; failed, it could not be reached, or was too busy, often enough.',
+    'reason',
+    (visit) => {
+      for (const [reason, total] of Object.entries(sources.spans()?.dropped ?? {})) visit(reason, total);
+    },
+  );
+}

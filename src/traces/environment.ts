@@ -1,0 +1,78 @@
+/**
+ * What the environment variables of OpenTelemetry say of exporting, beside the flags of `sideroute proxy`: who this is, and headers, which may
+ * hold a secret and are therefore no flag. An empty variable is one that is not set.
+ *
+ * Stage after: `exporter.ts` and `sender.ts`.
+ */
+import { ProxyError } from '../errors.ts';
+
+export interface ExportEnvironment {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly gzip: boolean;
+  readonly resource: Readonly<Record<string, string>>;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+const MAX_TIMEOUT_MS = 60_000;
+const MAX_PAIRS = 64;
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** Of messages themselves. */
+const OWN_HEADERS = ['content-type', 'content-length', 'content-encoding', 'host', 'connection', 'transfer-encoding'];
+
+/** @throws ProxyError that names the variable, without its value where that may be a secret */
+export function exportEnvironment(env: NodeJS.ProcessEnv): ExportEnvironment {
+  const value = (...names: readonly string[]): readonly [name: string, value: string] => {
+    const name = names.find((candidate) => (env[candidate] ?? '') !== '') ?? names[0]!;
+    return [name, env[name] ?? ''];
+  };
+  oneOf(value('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL'), ['http/protobuf']);
+  const [timeoutName, timeout] = value('OTEL_EXPORTER_OTLP_TRACES_TIMEOUT', 'OTEL_EXPORTER_OTLP_TIMEOUT');
+  const timeoutMs = timeout === '' ? DEFAULT_TIMEOUT_MS : Number(timeout);
+  if (!/^\d*$/.test(timeout) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) {
+    throw invalid(timeoutName, `got "${timeout}", expected milliseconds from 1 to ${MAX_TIMEOUT_MS}`);
+  }
+  const compression = value('OTEL_EXPORTER_OTLP_TRACES_COMPRESSION', 'OTEL_EXPORTER_OTLP_COMPRESSION');
+  oneOf(compression, ['gzip', 'none']);
+  const headers = pairs(...value('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'OTEL_EXPORTER_OTLP_HEADERS'));
+  for (const [name, text] of Object.entries(headers)) {
+    const at = value('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'OTEL_EXPORTER_OTLP_HEADERS')[0];
+    if (!TOKEN.test(name)) throw invalid(at, 'a name in it is none of a header');
+    if (OWN_HEADERS.includes(name.toLowerCase())) throw invalid(at, `the header ${name} is not to be set`);
+    if (!/^[\t\x20-\x7e]*$/.test(text))
+      throw invalid(at, `the value of the header ${name} has characters that none can`);
+  }
+  const resource = pairs(...value('OTEL_RESOURCE_ATTRIBUTES'));
+  const serviceName = value('OTEL_SERVICE_NAME')[1];
+  return {
+    ...{ headers, timeoutMs },
+    gzip: compression[1] === 'gzip',
+    resource: serviceName === '' ? resource : { ...resource, 'service.name': serviceName },
+  };
+}
+
+function oneOf([name, text]: readonly [string, string], allowed: readonly string[]): void {
+  if (text !== '' && !allowed.includes(text)) throw invalid(name, `got "${text}", expected ${allowed.join(' or ')}`);
+}
+
+/** `name=value,name=value`, percent-encoded. */
+function pairs(variable: string, text: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  const parts = text.split(',').filter((part) => part.trim() !== '');
+  if (parts.length > MAX_PAIRS) throw invalid(variable, `it has more than ${MAX_PAIRS} entries`);
+  for (const [index, part] of parts.entries()) {
+    const at = part.indexOf('=');
+    const fault = invalid(variable, `entry ${index + 1} is not name=value, percent-encoded`);
+    if (at < 1) throw fault;
+    try {
+      found[decodeURIComponent(part.slice(0, at).trim())] = decodeURIComponent(part.slice(at + 1).trim());
+    } catch {
+      throw fault;
+    }
+  }
+  return found;
+}
+
+function invalid(variable: string, what: string): ProxyError {
+  return new ProxyError('invalid-setting', `environment variable ${variable}: ${what}`);
+}

@@ -1,0 +1,101 @@
+/**
+ * One request to a collector, by OTLP/HTTP, and what is to be done after its answer.
+ *
+ * Stage before: `exporter.ts`. Stage after: the collector. Connections are made by this process, whose uid the rules of iptables exempt, so
+ * none of them is captured.
+ */
+import type { IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
+
+export interface SenderOptions {
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly gzip: boolean;
+  readonly userAgent: string;
+}
+
+export type Sent =
+  /** `body`: of the answer. */
+  | { readonly result: 'taken'; readonly body: Uint8Array }
+  /** Once more, not before `afterMs` where the collector has said so. */
+  | { readonly result: 'again'; readonly why: string; readonly afterMs: number | null }
+  /** It would be answered the same another time. */
+  | { readonly result: 'refused'; readonly why: string };
+
+/** Of OTLP/HTTP; anything else is not to be repeated. */
+const RETRYABLE: readonly number[] = [429, 502, 503, 504];
+const MAX_ANSWER_BYTES = 64 * 1024;
+
+export class Sender {
+  readonly #options: SenderOptions;
+  #agent: import('node:http').Agent | null = null;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+  }
+
+  /** Never rejects. `signal` ends it. */
+  async send(body: Uint8Array, signal: AbortSignal): Promise<Sent> {
+    const { timeoutMs, gzip } = this.#options;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    try {
+      // Loaded here: nothing else in a sidecar needs them.
+      const bytes = gzip ? await promisify((await import('node:zlib')).gzip)(body) : body;
+      const answer = await this.#post(bytes, limit);
+      return await read(answer);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      return { result: 'again', why: limit.aborted ? 'timeout' : (code ?? message), afterMs: null };
+    }
+  }
+
+  close(): void {
+    this.#agent?.destroy();
+  }
+
+  async #post(body: Uint8Array, signal: AbortSignal): Promise<IncomingMessage> {
+    const { url, headers, gzip, userAgent } = this.#options;
+    const { request, Agent } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
+    this.#agent ??= new Agent({ keepAlive: true, maxSockets: 1 });
+    return await new Promise<IncomingMessage>((resolve, reject) => {
+      const sent = request(url, {
+        ...{ method: 'POST', agent: this.#agent!, signal },
+        headers: {
+          ...headers,
+          'content-type': 'application/x-protobuf',
+          'content-length': body.length,
+          ...(gzip ? { 'content-encoding': 'gzip' } : {}),
+          'user-agent': userAgent,
+        },
+      });
+      sent.on('response', resolve).on('error', reject);
+      sent.end(body);
+    });
+  }
+}
+
+async function read(answer: IncomingMessage): Promise<Sent> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of answer as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > MAX_ANSWER_BYTES) {
+      answer.destroy();
+      break;
+    }
+    parts.push(part);
+  }
+  const status = answer.statusCode ?? 0;
+  if (status >= 200 && status < 300) return { result: 'taken', body: Buffer.concat(parts) };
+  const why = `status ${status}`;
+  if (!RETRYABLE.includes(status)) return { result: 'refused', why };
+  return { result: 'again', why, afterMs: retryAfterMs(answer.headers['retry-after']) };
+}
+
+/** Seconds, or a date. */
+function retryAfterMs(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
+  return Number.isNaN(ms) ? null : Math.max(0, ms);
+}
