@@ -117,6 +117,21 @@ export const INJECT_SETTINGS = {
     description: 'which requests the access log of the sidecar has: off, errors or all',
     check: proxySetting('accessLog'),
   },
+  tracesEndpoint: {
+    name: 'traces-endpoint',
+    argument: 'url',
+    fallback: null,
+    description:
+      'collector that gets spans of the sidecar by OTLP/HTTP, such as http://collector.observability:4318 (default: no traces)',
+    check: proxySetting('tracesEndpoint'),
+  },
+  tracesSample: {
+    name: 'traces-sample',
+    argument: 'rate',
+    fallback: null,
+    description: 'part of the requests without a valid traceparent that is traced, from 0 to 1',
+    check: proxySetting('tracesSample'),
+  },
   workers: {
     name: 'workers',
     argument: 'n',

@@ -51,6 +51,8 @@ export interface ContainerValues {
   readonly drainTimeout: string | null;
   readonly logLevel: string | null;
   readonly accessLog: string | null;
+  readonly tracesEndpoint: string | null;
+  readonly tracesSample: string | null;
   readonly workers: string | null;
   readonly strict: string | null;
   readonly cpuRequest: string | null;
@@ -162,6 +164,8 @@ function sidecar(values: ContainerValues): IContainer {
       ...givenEnv('SIDEROUTE_DRAIN_TIMEOUT', values.drainTimeout),
       ...givenEnv('SIDEROUTE_LOG_LEVEL', values.logLevel),
       ...givenEnv('SIDEROUTE_ACCESS_LOG', values.accessLog),
+      ...givenEnv('OTEL_EXPORTER_OTLP_ENDPOINT', values.tracesEndpoint),
+      ...givenEnv('OTEL_TRACES_SAMPLER_ARG', values.tracesSample),
       ...givenEnv('SIDEROUTE_WORKERS', values.workers),
       ...givenEnv('SIDEROUTE_STRICT', values.strict),
       ...givenEnv('NODE_OPTIONS', values.nodeOptions),

@@ -6,6 +6,7 @@
  */
 import { ACCESS_LOG_MODES } from '../../addon/access-log.ts';
 import { partName, VOLUME_PARTS } from '../../config/route-volume.ts';
+import { COLLECTOR, COLLECTOR_EXPECTED, RATE, RATE_EXPECTED } from '../../config/setting-values.ts';
 import { WORKERS, WORKERS_EXPECTED } from '../../config/settings.ts';
 import { DURATION } from '../../gateway-api/durations.ts';
 import { LOG_LEVELS } from '../../log.ts';
@@ -97,6 +98,8 @@ const CHECKS: Readonly<Record<SettingKey, Check>> = {
   metadataAddresses: networks('v'),
   logLevel: oneOf(LOG_LEVELS),
   accessLog: oneOf(ACCESS_LOG_MODES),
+  tracesEndpoint: { valid: `v.matches(${celRegex(COLLECTOR)})`, expected: COLLECTOR_EXPECTED },
+  tracesSample: { valid: `v.matches(${celRegex(RATE)})`, expected: RATE_EXPECTED },
   drainTimeout: { valid: `v.matches(${celRegex(DURATION)})`, expected: 'a duration such as 10s, 500ms or 1m30s' },
   workers: { valid: `v.matches(${celRegex(WORKERS)})`, expected: WORKERS_EXPECTED },
   strict: oneOf(SWITCHES),
@@ -216,6 +219,8 @@ export function containerExpressions(): ContainerValues {
     drainTimeout: optional('drainTimeout'),
     logLevel: optional('logLevel'),
     accessLog: optional('accessLog'),
+    tracesEndpoint: optional('tracesEndpoint'),
+    tracesSample: optional('tracesSample'),
     workers: optional('workers'),
     strict: optional('strict'),
     cpuRequest: optional('cpuRequest'),

@@ -155,6 +155,8 @@ t.test('every setting reaches its place', async (t) => {
     SIDEROUTE_SERVICE_CIDRS: '10.96.0.0/12,fd00:96::/108',
     SIDEROUTE_LOG_LEVEL: 'warn',
     SIDEROUTE_ACCESS_LOG: 'off',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector.observability:4318',
+    OTEL_TRACES_SAMPLER_ARG: '0.5',
     SIDEROUTE_DRAIN_TIMEOUT: '40s',
     SIDEROUTE_STRICT: 'true',
     NODE_OPTIONS: '--max-old-space-size=256 --max-semi-space-size=2',
