@@ -40,7 +40,7 @@ export function completedCommands(command: Command, above: readonly string[] = [
     description: firstClause(option.description),
     values: option.required ? valuesOf(option.argChoices, placeholder(option.flags)) : null,
   }));
-  const [operand] = command.registeredArguments;
+  const operands = command.registeredArguments.map((operand) => valuesOf(operand.argChoices, operand.name()));
   const own: CompletedCommand = {
     path: above.join(' '),
     commands: help
@@ -48,9 +48,16 @@ export function completedCommands(command: Command, above: readonly string[] = [
       .map((each) => ({ name: each.name(), description: firstClause(each.description()) })),
     // `helpCommand` and the like may bring a name twice.
     flags: flags.filter(({ names }, index) => flags.findIndex((other) => other.names[0] === names[0]) === index),
-    operands: operand === undefined ? [] : valuesOf(operand.argChoices, operand.name()),
+    operands: anyOf(operands),
   };
   return [own, ...command.commands.flatMap((child) => completedCommands(child, [...above, child.name()]))];
+}
+
+/** Which of several operands a word is may depend on what it is, as of `log-level [pod] [level]`. */
+function anyOf(operands: readonly Values[]): Values {
+  if (operands.includes('files')) return 'files';
+  const words = operands.flatMap((values) => (typeof values === 'string' ? [] : values));
+  return words.length === 0 && operands.length > 0 ? 'unknown' : words;
 }
 
 function valuesOf(choices: readonly string[] | undefined, name: string): Values {

@@ -79,7 +79,7 @@ t.test('every code of a problem in a route file has a row, in the words of the c
   const chapter = 'Problems in route files';
   const codes = [
     ...Object.keys(PROBLEM_CODES),
-    ...['src/config/', 'src/cluster/', 'src/cli/'].flatMap((folder) => [
+    ...['src/config/', 'src/cluster/', 'src/lint/', 'src/cli/'].flatMap((folder) => [
       ...codesIn(folder, /\bcode: '([a-z-]+)'/g),
       ...codesIn(folder, /\bwarn\(\s*progress,\s*\w+,\s*(?:`[^`]*`|'[^']*'|[\w.]+),\s*'([a-z-]+)'/g),
       ...codesIn(folder, /\bproblemOf\(\w+, \w+, '([a-z-]+)'/g),
