@@ -17,7 +17,6 @@ namespace sideroute {
 
 namespace {
 
-constexpr int kAcceptsPerTurn = 64;
 constexpr uint64_t kPipeRetryMs = 20;
 constexpr uint64_t kResumeRetryMs = 100;
 // A head that ends exactly at the limit must be seen to end, one that goes on must be seen to go on.
@@ -137,8 +136,10 @@ StateRecords Acceptor::DescribeTunnels(const StateRange& range) const {
   return records;
 }
 
-void Acceptor::OnAcceptable(Listener& listener) {
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+void Acceptor::OnAcceptable(Listener& listener, int most) {
+  // Whether anybody still waits then is seen at the end alone.
+  if (crowded_) most = Listener::kMostPerTurn;
+  for (int i = 0; i < most; ++i) {
     // Also after a callback that closed or stopped the acceptor.
     if (!accepting_ || paused_) return;
     AcceptLimit limit;
@@ -161,7 +162,7 @@ void Acceptor::OnAcceptable(Listener& listener) {
     if (fd.get() >= descriptor_limit_ / 2) probe_descriptors_ = true;
     Classify(listener, std::move(fd), peer);
   }
-  listener.Again();
+  if (crowded_) listener.Again();
 }
 
 void Acceptor::Classify(const Listener& listener, UniqueFd fd, const NetAddress& peer) {
@@ -409,10 +410,11 @@ void Acceptor::OnShortage() {
   descriptor_limit_ = DescriptorLimit();
 }
 
-// From the first pause until nobody waits any more.
+// From the first pause until nobody waits any more. Meanwhile who waits would be heard of in every turn.
 void Acceptor::SetCrowded(bool crowded) {
   if (crowded_ == crowded) return;
   crowded_ = crowded;
+  for (const auto& listener : listeners_) listener->SetWatched(!crowded);
   downstreams_.SetCrowded(crowded);
 }
 

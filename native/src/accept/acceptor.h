@@ -112,7 +112,7 @@ class Acceptor final : public Disposable,
   const std::vector<std::unique_ptr<Listener>>& listeners() const { return listeners_; }
 
  private:
-  void OnAcceptable(Listener& listener) override;
+  void OnAcceptable(Listener& listener, int most) override;
   void OnHttp(Detection* detection, UniqueFd downstream, HeadFinding finding) override;
   void OnRequest(Detection* detection, Arrival arrival) override;
   void OnTunnel(Detection* detection, UniqueFd downstream, UniqueFd upstream, ConnectionReason reason,

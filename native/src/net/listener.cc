@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <utility>
@@ -18,7 +19,12 @@ Listener::Listener(Reactor& reactor, OwnDials& own_dials, ListenerHost& host, Un
   own_dials_.AddListener(fd_.get());
 }
 
-int Listener::Start() { return reactor_.Watch(fd_.get(), EPOLLIN, this); }
+int Listener::Start() { return reactor_.Watch(fd_.get(), EPOLLIN, this, Trigger::kLevel); }
+
+void Listener::SetWatched(bool watched) {
+  const uint32_t events = watched ? uint32_t{EPOLLIN} : 0;
+  if (fd_ && Watcher::watched()) reactor_.Rewatch(fd_.get(), events, this, Trigger::kLevel);
+}
 
 void Listener::Again() {
   if (fd_) reactor_.Again(this);
@@ -37,6 +43,11 @@ UniqueFd Listener::Accept(NetAddress* peer, int* error) {
   UniqueFd fd(
       accept4(fd_.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   *error = fd ? 0 : -errno;
+  if (*error == -EAGAIN) {
+    // There was none behind the first.
+    if (most_ == 2) patience_ = std::min(2 * patience_, kMostPerTurn);
+    ready_turn_ = 0;
+  }
   if (fd) *peer = NetAddress::FromSockaddr(storage).value_or(NetAddress());
   return fd;
 }
@@ -51,6 +62,15 @@ int Listener::LowestFreeDescriptor() const {
   return probe ? probe.get() : INT_MAX;
 }
 
-void Listener::OnReady(uint32_t) { host_.OnAcceptable(*this); }
+// A connection that comes by itself costs no accept4 that fails, as it would where they are accepted until
+// none is left. That one waits in the next turn again may mean that they come faster: then more are accepted
+// each time, so that a backlog is soon gone. Where it does not mean that, it is tried ever more seldom.
+void Listener::OnReady(uint32_t) {
+  run_ = reactor_.turn() == ready_turn_ + 1 ? run_ + 1 : 0;
+  most_ = run_ < patience_ ? 1 : std::min(2 * most_, kMostPerTurn);
+  if (most_ > 4) patience_ = 1;
+  ready_turn_ = reactor_.turn();
+  host_.OnAcceptable(*this, most_);
+}
 
 }  // namespace sideroute

@@ -16,8 +16,9 @@ class Listener;
 
 class ListenerHost {
  public:
-  // Connections wait. Edge-triggered: after leaving some of them, call Again to hear of them again.
-  virtual void OnAcceptable(Listener& listener) = 0;
+  // A connection waits. `most`: that, and as many as are likely to wait behind it, should be accepted at a
+  // time. Of those that are left it hears again.
+  virtual void OnAcceptable(Listener& listener, int most) = 0;
 
  protected:
   ~ListenerHost() = default;
@@ -29,8 +30,14 @@ class Listener final : private Watcher {
   Listener(const Listener&) = delete;
   ~Listener() { Close(); }
 
+  // The most connections that are accepted in a turn, so that others have theirs.
+  static constexpr int kMostPerTurn = 64;
+
   // 0 or a negative errno.
   int Start();
+  // Whether the host hears of connections that wait, from Start on. Meanwhile it has to call Again.
+  void SetWatched(bool watched);
+  // OnAcceptable in a later turn, whether or not a connection waits.
   void Again();
   void Close();
   // A connected, non-blocking, close-on-exec socket and where it was dialled from; empty with the negative
@@ -52,6 +59,12 @@ class Listener final : private Watcher {
   ListenerHost& host_;
   UniqueFd fd_;
   const NetAddress address_;
+  // The last turn in which a connection waited, how many came before it without a break, how many of those it
+  // takes to look for a second one, and how many were accepted at most.
+  uint64_t ready_turn_ = 0;
+  int run_ = 0;
+  int patience_ = 1;
+  int most_ = 1;
 };
 
 }  // namespace sideroute

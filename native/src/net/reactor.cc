@@ -20,6 +20,8 @@ constexpr int kCatchUpTurns = 4;
 constexpr uint64_t kLoopItself = UINT64_MAX;
 // After so many turns in a row the loop has a round, whether or not it is known to want one.
 constexpr int kTurnsPerRound = 32;
+
+constexpr uint32_t BitOf(Trigger trigger) { return trigger == Trigger::kEdge ? uint32_t{EPOLLET} : 0; }
 }  // namespace
 
 // libuv wants its handles to outlive the Reactor by the time of a close callback.
@@ -104,10 +106,10 @@ void Reactor::SetClosedCallback(void (*on_closed)(void*), void* data) {
   handles_->data = data;
 }
 
-int Reactor::Watch(int fd, uint32_t events, Watcher* watcher) {
+int Reactor::Watch(int fd, uint32_t events, Watcher* watcher, Trigger trigger) {
   Register(watcher);
   epoll_event event{};
-  event.events = events | EPOLLET;
+  event.events = events | BitOf(trigger);
   event.data.u64 = NameOf(*watcher);
   if (epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return 0;
   const int error = -errno;
@@ -115,9 +117,9 @@ int Reactor::Watch(int fd, uint32_t events, Watcher* watcher) {
   return error;
 }
 
-void Reactor::Rewatch(int fd, uint32_t events, Watcher* watcher) {
+void Reactor::Rewatch(int fd, uint32_t events, Watcher* watcher, Trigger trigger) {
   epoll_event event{};
-  event.events = events | EPOLLET;
+  event.events = events | BitOf(trigger);
   event.data.u64 = NameOf(*watcher);
   // Of a descriptor that is registered nothing can fail.
   epoll_ctl(epoll_fd_.get(), EPOLL_CTL_MOD, fd, &event);

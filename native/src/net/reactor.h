@@ -5,7 +5,8 @@
 // ready and does not wait. So events of sockets cost one system call, whatever the loop does, and the loop
 // has a round only when it wants one. One uv_timer_t serves all deadlines. Edge triggering is why nothing
 // here can spin: a socket that is not read (back-pressure, a head that is still incomplete) raises no further
-// event until something changes, yet a reset is always seen, with a single registration per socket.
+// event until something changes, yet a reset is always seen, with a single registration per socket. Listeners
+// alone are level-triggered, so that who has taken a connection need not ask whether there is another.
 //
 // A turn is what happens between two looks at what is ready; where that is something of the loop, JavaScript
 // gets the thread next. Each watcher has a share of a turn, and all of them together have no more than
@@ -34,6 +35,9 @@
 namespace sideroute {
 
 class Reactor;
+
+// `kLevel`: reported in every batch, as long as it lasts.
+enum class Trigger : uint8_t { kEdge, kLevel };
 
 // Receives the events of one descriptor. Must be unwatched, or forgotten, before it is destroyed.
 class Watcher {
@@ -134,10 +138,10 @@ class Reactor {
   // `on_closed(data)` runs once the loop has let go of the handles, after the Reactor is destroyed.
   void SetClosedCallback(void (*on_closed)(void*), void* data);
 
-  // Edge-triggered. Returns 0 or a negative errno. An event already pending is reported in the next batch.
-  int Watch(int fd, uint32_t events, Watcher* watcher);
+  // Returns 0 or a negative errno. An event already pending is reported in the next batch.
+  int Watch(int fd, uint32_t events, Watcher* watcher, Trigger trigger = Trigger::kEdge);
   // Other events from now on. What is there already is reported once more.
-  void Rewatch(int fd, uint32_t events, Watcher* watcher);
+  void Rewatch(int fd, uint32_t events, Watcher* watcher, Trigger trigger = Trigger::kEdge);
   // Before the descriptor is handed to somebody else. Events of this batch still queued are dropped.
   void Unwatch(int fd, Watcher* watcher);
   // The same without a system call, before the descriptor is closed, which takes it out of the epoll
@@ -171,6 +175,8 @@ class Reactor {
   // Destroys `object` at the end of the batch, or at once outside of one.
   void Dispose(std::unique_ptr<Disposable> object);
 
+  // Rises by one from a turn to the next.
+  uint64_t turn() const { return turn_; }
   // A batch is under way: watchers may be on the stack.
   bool dispatching() const { return dispatching_; }
   // Does `work` as a turn of its own: for what is not begun by the loop, such as a call from JavaScript. Not
