@@ -105,11 +105,23 @@ async function listIn(
     } catch (error) {
       if (!(error instanceof KubeError)) return { state: 'failed', message: messageOf(error) };
       if (error.status === 404) continue;
+      // Who may not list a kind is told so as well where there is none.
+      if (error.status === 403 && !(await isServed(options, group, place.plural))) continue;
       const state = error.status === 403 || error.status === 401 ? 'forbidden' : 'failed';
       return { state, message: error.message };
     }
   }
   return { state: 'absent' };
+}
+
+/** As far as one may know: what cannot be asked is taken for there. */
+async function isServed(options: GatherOptions, group: string, plural: string): Promise<boolean> {
+  try {
+    const known = await send(options, 'GET', group);
+    return !('resources' in known) || listOf(known, 'resources').some((entry) => textOf(entry, 'name') === plural);
+  } catch (error) {
+    return !(error instanceof KubeError && error.status === 404);
+  }
 }
 
 async function pages(options: GatherOptions, place: KindPlace, path: string, take: Taker): Promise<Listing> {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { eventually } from '../support/eventually.ts';
+import { siderouteMeanwhile } from '../support/cli.ts';
 import { fencedBlocks } from '../support/docs/blocks.ts';
 import { applicationImages, siderouteImages } from './images.ts';
 import { startNode } from './node.ts';
@@ -79,4 +80,31 @@ t.test('a labelled namespace, plain manifests and a route: it works, and an edit
   say(`from kubectl edit to the changed answer of curl in kubectl exec: ${tookMs} ms`);
   for (let i = 0; i < 5; i += 1) t.equal(await curl(cluster), 'Hello from Version 2\n');
   await eventually('the edit has its status', acceptedAndResolved, LIVE_WITHIN_MS);
+
+  await t.test('a workstation asks the sidecars, through the API server and the kubelet', async (t) => {
+    const ask = async (...args: readonly string[]): Promise<string> => {
+      const told = await siderouteMeanwhile('-n', NAMESPACE, '--kubeconfig', cluster.kubeconfig, ...args);
+      t.equal(told.status, 0, `${args.join(' ')}: ${told.stderr}`);
+      return told.stdout;
+    };
+    t.match(await ask('status', 'deploy/curl-client'), /^generation \d+, hash \w+, valid$/m);
+    const served = JSON.parse(await ask('config', 'deploy/curl-client')) as { hash: string; valid: boolean };
+    t.equal(served.valid, true);
+    t.match(await ask('status', 'deploy/curl-client', '--wait', served.hash, '-o', 'json'), served.hash);
+    const request = ['--service', `my-server.${NAMESPACE}:80`, '-H', 'version: new'];
+    t.match(await ask('explain', 'deploy/curl-client', ...request), /my-server-v2/);
+    await curl(cluster);
+    const connections = JSON.parse(await ask('connections', 'deploy/curl-client', '-o', 'json')) as object;
+    t.type(connections, 'object');
+    t.match(await ask('log-level', 'deploy/curl-client', 'debug', '--ttl', '10s'), /debug/);
+    const each = JSON.parse(await ask('status', 'svc/my-server-v1', '--all', '-o', 'json')) as { pod: string }[];
+    t.equal(each.length, 1);
+    t.match(each[0]?.pod, /^devopssong\/my-server-v1-/);
+  });
+
+  await t.test('check --cluster finds nothing wrong here', async (t) => {
+    const told = await siderouteMeanwhile('check', '--cluster', '--kubeconfig', cluster.kubeconfig);
+    t.equal(told.status, 0);
+    t.match(told.stdout, /^\d+ checks: \d+ ok, 0 warning, 0 unknown, 0 error$/m);
+  });
 });

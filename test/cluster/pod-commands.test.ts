@@ -1,0 +1,89 @@
+/** Commands on pods against a real API server: who one is, what one may, and what is told of pods that do not run. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { parse } from 'yaml';
+import { KubeClient } from '../../src/kube/client.ts';
+import { kubeTarget } from '../../src/kube/kubeconfig.ts';
+import { forwardPort } from '../../src/kube/port-forward.ts';
+import { packageRoot } from '../../src/package-root.ts';
+import { siderouteMeanwhile } from '../support/cli.ts';
+import { temporaryDirectory } from '../support/sidecar.ts';
+import { startApi } from './api.ts';
+
+const POD_SPEC = {
+  initContainers: [{ name: 'sideroute', image: 'example.com/sideroute', restartPolicy: 'Always' }],
+  containers: [{ name: 'app', image: 'example.com/app' }],
+};
+const LABELS = { app: 'cart' };
+
+/** The role of the document. */
+function documentedRole(): Record<string, unknown> {
+  const document = readFileSync(new URL('docs/cluster-commands.md', packageRoot()), 'utf8');
+  return parse(/```yaml\n([^]*?)```/.exec(document)![1]!) as Record<string, unknown>;
+}
+
+t.test('with a real API server', async (t) => {
+  const cluster = await startApi();
+  t.teardown(() => cluster.stop());
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const apply = (object: unknown): Promise<string> => cluster.mustKubectl(['apply', '-f', '-'], JSON.stringify(object));
+  await cluster.mustKubectl(['create', 'namespace', 'shop']);
+  await apply({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'cart-1', namespace: 'shop', labels: LABELS },
+    spec: POD_SPEC,
+  });
+  await apply({
+    ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'cart', namespace: 'shop' } },
+    spec: { selector: { matchLabels: LABELS }, template: { metadata: { labels: LABELS }, spec: POD_SPEC } },
+  });
+
+  // The administrator acts as somebody without any right, who gets the role of the document afterwards.
+  const config = JSON.parse(await cluster.mustKubectl(['config', 'view', '--raw', '--flatten', '-o', 'json'])) as {
+    users: { user: Record<string, unknown> }[];
+  };
+  config.users[0]!.user['as'] = 'jane';
+  const jane = join(path, 'jane');
+  writeFileSync(jane, JSON.stringify(config));
+
+  const status = (kubeconfig: string, pod: string) =>
+    siderouteMeanwhile('-n', 'shop', '--kubeconfig', kubeconfig, 'status', pod);
+
+  await t.test('a pod that does not run is told as such, by name and by its Deployment', async (t) => {
+    const pending = /pod shop\/cart-1 is Pending; kubectl -n shop describe pod cart-1\n$/;
+    t.match(await status(cluster.kubeconfig, 'cart-1'), { status: 1, stderr: pending });
+    t.match(await status(cluster.kubeconfig, 'deploy/cart'), { status: 1, stderr: pending });
+    t.match(await status(cluster.kubeconfig, 'gone'), { status: 1, stderr: /pods "gone" not found \(404\)/ });
+  });
+
+  await t.test('a WebSocket of the same user reaches the API server, which says why it forwards nothing', async (t) => {
+    const client = new KubeClient(kubeTarget({ kubeconfig: cluster.kubeconfig }, {}).access, 'test');
+    t.teardown(() => client.close());
+    await t.rejects(forwardPort(client, { namespace: 'shop', pod: 'cart-1', port: 15000 }), {
+      name: 'KubeError',
+      message: /does not have a host assigned/,
+    });
+  });
+
+  await t.test('who may not is told which verb on which resource; the role of the document is enough', async (t) => {
+    t.match(await status(jane, 'deploy/cart'), { status: 1, stderr: /"jane" cannot get resource "deployments"/ });
+    const role = documentedRole();
+    await apply(role);
+    const name = (role['metadata'] as { name: string }).name;
+    await cluster.mustKubectl(['create', 'rolebinding', 'jane', `--role=${name}`, '--user=jane', '-n', 'shop']);
+    t.match(await status(jane, 'deploy/cart'), { status: 1, stderr: /is Pending/ });
+    const client = new KubeClient(kubeTarget({ kubeconfig: jane }, {}).access, 'test');
+    t.teardown(() => client.close());
+    const forward = () => forwardPort(client, { namespace: 'shop', pod: 'cart-1', port: 15000 });
+    await t.rejects(forward(), { message: /does not have a host assigned/ });
+    // Without the port-forward.
+    const rules = (role['rules'] as { resources: string[] }[]).filter(
+      ({ resources }) => resources[0] !== 'pods/portforward',
+    );
+    await apply({ ...role, rules });
+    await t.rejects(forward(), { message: /"jane" cannot (?:get|create) resource "pods\/portforward"/ });
+  });
+});
