@@ -82,7 +82,8 @@ t.test('no endpoint is pinned, forgotten or missed', { skip }, async (t) => {
   const client = cluster.addPod('client');
   const endpoints = ['a', 'b', 'c', 'd', 'e'].map((name) => new Endpoint(cluster.addPod(name)));
   const four = endpoints.slice(0, 4).map(({ address }) => address);
-  for (const { server } of endpoints) await waitForLine(server, /^listening/);
+  // All at once: what one says while another is waited for would be lost.
+  await Promise.all(endpoints.map(({ server }) => waitForLine(server, /^listening/)));
   cluster.addService('10.96.0.11', 80, four);
   const volume = new ConfigMapMount(join(directory.path, 'routes'), { 'r.yaml': ROUTES });
   const sidecar = await Sidecar.start(client, volume.path, '--namespace', 'shop');
