@@ -10,6 +10,7 @@ import { packageRoot } from '../../src/package-root.ts';
 import { apiStandIn, podObject, type Answer, type ApiStandIn } from '../support/api-stand-in.ts';
 import { siderouteMeanwhile } from '../support/cli.ts';
 import { within } from '../support/eventually.ts';
+import { matches } from '../support/match.ts';
 
 const CONFIG = { generation: 3, hash: '0123456789abcdef', valid: true, problems: [], routes: [], frontends: [] };
 
@@ -114,7 +115,7 @@ t.test('the commands of docs/cluster-commands.md do what they say', async (t) =>
     const { status, stdout, stderr } = await siderouteMeanwhile(...args, '--kubeconfig', api.kubeconfig);
     t.same([status, stdout !== ''], [0, true], `${args.join(' ')}: ${stderr}`);
   }
-  t.match(own.asked, [/^GET \/config/, /^GET \/explain/, /^GET \/connections/, /^GET \/config/, /^PUT \/log-level/]);
+  matches(t, own.asked, [/^GET \/config/, /^GET \/explain/, /^GET \/connections/, /^GET \/config/, /^PUT \/log-level/]);
 });
 
 t.test('--all asks every pod and names each', async (t) => {
