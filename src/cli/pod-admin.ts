@@ -31,8 +31,6 @@ export function podOptions(): readonly Option[] {
 export interface Asked<T> {
   readonly ask: (admin: AdminTarget) => Promise<T>;
   readonly text: (answer: T) => string;
-  /** Default: the answer. */
-  readonly json?: (answer: T) => unknown;
 }
 
 interface Given {
@@ -46,12 +44,12 @@ export async function askPods<T>(
   command: Command,
   pod: string | undefined,
   { admin, output, all = false }: Given,
-  { ask, text, json = (answer) => answer }: Asked<T>,
+  { ask, text }: Asked<T>,
 ): Promise<readonly T[]> {
   if (pod === undefined) {
     refuseWithoutPod(command, all);
     const answer = await ask(admin);
-    writeResult(output, json(answer), () => text(answer));
+    writeResult(output, answer, () => text(answer));
     return [answer];
   }
   const { podName } = await import('../kube/pods.ts');
@@ -62,7 +60,7 @@ export async function askPods<T>(
     if (!all) {
       const [only] = chosen;
       const answer = await ask(only!);
-      writeResult(output, json(answer), () => text(answer));
+      writeResult(output, answer, () => text(answer));
       return [answer];
     }
     const answers: { pod: string; answer: T }[] = [];
@@ -81,13 +79,7 @@ export async function askPods<T>(
       answers.push({ pod: each.pod, answer });
       if (output === 'table') writeOutput(`${answers.length > 1 ? '\n' : ''}pod ${each.pod}\n${text(answer)}`);
     }
-    if (output !== 'table')
-      writeOutput(
-        dataText(
-          output,
-          answers.map((each) => ({ pod: each.pod, answer: json(each.answer) })),
-        ),
-      );
+    if (output !== 'table') writeOutput(dataText(output, answers));
     return answers.map(({ answer }) => answer);
   } catch (error) {
     throw inClusterWords(error, cluster);
