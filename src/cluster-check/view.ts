@@ -20,7 +20,7 @@ export interface At {
 }
 
 /** Namespaces in which the install injects nothing, whatever their labels. */
-export const NEVER_INJECTED: readonly string[] = ['kube-system', 'kube-node-lease'];
+const NEVER_INJECTED: readonly string[] = ['kube-system', 'kube-node-lease'];
 
 const CONTROLLER = { 'app.kubernetes.io/name': 'sideroute', 'app.kubernetes.io/component': 'controller' };
 const DEFAULT_SYSTEM_NAMESPACE = 'sideroute-system';

@@ -4,15 +4,15 @@ import type { Permission } from '../snapshot.ts';
 import { byHand, counted, findingAt, findingOf, inShell, type Check, type Finding } from '../model.ts';
 import { at, isBefore, nameOf, namespaceOf, type ClusterView } from '../view.ts';
 
-export const INSTALL_POLICY = 'kubectl apply -k deploy/kustomize/controller/policy';
-export const INSTALL_WEBHOOK = 'kubectl apply -k deploy/kustomize/controller/webhook';
+const INSTALL_POLICY = 'kubectl apply -k deploy/kustomize/controller/policy';
+const INSTALL_WEBHOOK = 'kubectl apply -k deploy/kustomize/controller/webhook';
 const LEASE = 'sideroute-controller';
 const POD_WRITES = 'sideroute-controller-pods';
 const SECOND_MS = 1_000;
 /** ValidatingAdmissionPolicy is v1 since then. */
 const VALIDATING_SINCE = [1, 30] as const;
 /** MutatingAdmissionPolicy is v1 since then. */
-export const MUTATING_SINCE = [1, 36] as const;
+const MUTATING_SINCE = [1, 36] as const;
 
 /** Of a clone of the repository. */
 export function installCommand(view: ClusterView): string {
@@ -107,7 +107,7 @@ function controllerImage(deployment: Json): string {
 }
 
 /** Null for a digest, and for a tag that is no version. */
-export function tagOf(image: string): string | null {
+function tagOf(image: string): string | null {
   return /:v?(\d+\.\d+\.\d+[^:/@]*)$/.exec(image)?.[1] ?? null;
 }
 
