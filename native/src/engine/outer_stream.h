@@ -122,7 +122,9 @@ class OuterStream final : public ListNode<OuterStream>, private DownstreamStream
   void Took() override;
   std::string_view fault() const override { return {}; }
   bool CallerEnded() const override { return false; }
-  bool keeps_alive() const override { return keep_alive_ && !context_.closes(); }
+  uint32_t reply_waits_ms(bool) const override {
+    return keep_alive_ && !context_.closes() ? context_.settings.discard_timeout_ms : 0;
+  }
   size_t SendInterim(const http::ResponseHead&) override { return 0; }
   size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                   const BodyPiece& first) override;

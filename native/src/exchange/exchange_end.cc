@@ -26,22 +26,30 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
     index = context_.reason_replies[static_cast<size_t>(Reason::kInternal)];
     may_keep = false;
   }
+  // Where a backend was asked, or a time is over, the caller could have sent the rest by now.
+  const auto is_for = [&](Reason reason) {
+    return index == context_.reason_replies[static_cast<size_t>(reason)];
+  };
+  const bool early = attempt_.state() != Attempt::State::kConnected && !is_for(Reason::kTimeout) &&
+                     !is_for(Reason::kUpstreamReset) && !is_for(Reason::kRetriesExhausted);
   attempt_.Reset();
   // Only the downstream can still be waited for.
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
   pending_reply_ = index;
   decided_reply_ = decision_.kind == DecisionKind::kLocal && index == decision_.reply;
-  if (!may_keep || request_state_ == RequestState::kDone || body_held_ || !downstream_->keeps_alive()) {
-    return SendReply(may_keep);
-  }
+  const uint32_t waits_ms = !may_keep || request_state_ == RequestState::kDone || body_held_
+                                ? 0
+                                : downstream_->reply_waits_ms(early);
+  if (waits_ms == 0) return SendReply(may_keep);
   discarded_ = 0;
   wait_ = Wait::kDiscard;
-  wait_timer_.ArmAfter(context_.settings.discard_timeout_ms);
+  wait_timer_.ArmAfter(waits_ms);
   return DiscardRequestBody();
 }
 
-// Reads a body that nobody wants, within reason, so that the connection can serve another request.
+// Reads a body that nobody wants, within reason: so that the connection can serve another request, and the
+// caller has sent all of it before it is answered.
 Progress Exchange::DiscardRequestBody() {
   constexpr size_t kMaxDiscarded = 256 * 1024;
   while (request_state_ == RequestState::kBody) {
@@ -125,7 +133,12 @@ Progress Exchange::Abandon() {
 
 // A caller that has nothing of a response yet is told why there will be none.
 void Exchange::Cut(Reason reason) {
-  if (status_ == 0 && ReplyReason(reason) != Progress::kOpen) return;
+  // At once, whatever is still to come of the request.
+  if (status_ == 0) {
+    const int32_t reply = context_.reason_replies[static_cast<size_t>(reason)];
+    const Progress told = wait_ == Wait::kDiscard ? SendReply(false) : Reply(reply, false);
+    if (told != Progress::kOpen) return;
+  }
   BreakOff(reason);
 }
 

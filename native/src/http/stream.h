@@ -222,8 +222,9 @@ class DownstreamStream {
   // The caller has ended its side of the connection and nothing stands before that which was not read. May
   // ask the kernel. No end of a caller where a connection has many streams.
   virtual bool CallerEnded() const = 0;
-  // The connection is kept for other requests, if the rest of this one is read.
-  virtual bool keeps_alive() const = 0;
+  // How long a response made here waits for the end of its request, which is read away meanwhile; 0: not at
+  // all. `early`: no backend has had the request, so the caller may not have had the time to send all of it.
+  virtual uint32_t reply_waits_ms(bool early) const = 0;
 
   // The response: interim heads, then a head with as much of the body as is at hand, then the other pieces up
   // to the last; or a reply, which is complete. Each returns the bytes that this is on the connection.

@@ -74,7 +74,9 @@ class Downstream final : public StreamSocket, public DownstreamConnection, priva
   void Took() override;
   std::string_view fault() const override { return FaultOf(reader_->body.error()); }
   bool CallerEnded() const override { return peer_ended() && AtEnd(); }
-  bool keeps_alive() const override { return keep_alive_ && !context_.closes(); }
+  uint32_t reply_waits_ms(bool) const override {
+    return keep_alive_ && !context_.closes() ? context_.settings.discard_timeout_ms : 0;
+  }
   size_t SendInterim(const http::ResponseHead& head) override;
   size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                   const BodyPiece& first) override;

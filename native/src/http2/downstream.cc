@@ -1,5 +1,6 @@
 #include "http2/downstream.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -222,6 +223,12 @@ void Downstream::Refuse(DownstreamRequest& request, HeadFault fault) {
   Charge(noise_, 10, Flood::kStreamErrors);
   ResetStream(request, ErrorCode::kProtocolError);
   Remove(request);
+}
+
+// A call that streams may go on for hours, and has an error to learn.
+uint32_t Downstream::early_reply_waits_ms() const {
+  constexpr uint32_t kMostMs = 200;
+  return std::min(kMostMs, context_.settings.discard_timeout_ms);
 }
 
 void Downstream::LoadPeer() {

@@ -44,6 +44,7 @@ class Downstream final : public Connection, public DownstreamConnection {
   void VisitRequests(const Visit& visit) const;
 
   // For its streams.
+  uint32_t early_reply_waits_ms() const;
   const Caller& caller() const { return caller_; }
   void LoadPeer();
   RequestServers& servers() { return context_.servers; }

@@ -7,6 +7,10 @@ namespace sideroute::http2 {
 DownstreamRequest::DownstreamRequest(Downstream& connection, BlockPool& blocks, uint32_t id)
     : Stream(connection, blocks, id), downstream_(connection) {}
 
+uint32_t DownstreamRequest::reply_waits_ms(bool early) const {
+  return early ? downstream_.early_reply_waits_ms() : 0;
+}
+
 const Caller& DownstreamRequest::caller() const { return downstream_.caller(); }
 
 void DownstreamRequest::LoadPeer() { downstream_.LoadPeer(); }

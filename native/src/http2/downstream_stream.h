@@ -41,8 +41,7 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
   std::string_view fault() const override { return fault_; }
   // Streams of a connection end one by one.
   bool CallerEnded() const override { return false; }
-  // Nothing has to be read away for the sake of the next request.
-  bool keeps_alive() const override { return false; }
+  uint32_t reply_waits_ms(bool early) const override;
   size_t SendInterim(const http::ResponseHead& head) override;
   size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                   const BodyPiece& first) override;

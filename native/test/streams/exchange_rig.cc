@@ -20,6 +20,7 @@ Rig::Rig(const EngineSettings& settings)
                                                reinterpret_cast<http1::Readers&>(no_readers),
                                                *linger_deadlines_, *lingering_, settings)),
       pool_(std::make_unique<ExchangePool>(*context_)) {
+  downstream.SetReplyWaits(settings.discard_timeout_ms);
   reactor_->AddTurnClient(this);
   for (size_t i = 0; i < kReasonCount; ++i) {
     LocalReply reply;

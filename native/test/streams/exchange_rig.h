@@ -38,7 +38,8 @@ class ScriptedDownstream final : public DownstreamStream {
   void Took() override {}
   std::string_view fault() const override { return "scripted"; }
   bool CallerEnded() const override { return caller_ended; }
-  bool keeps_alive() const override { return true; }
+  uint32_t reply_waits_ms(bool) const override { return reply_waits_ms_; }
+  void SetReplyWaits(uint32_t ms) { reply_waits_ms_ = ms; }
   size_t SendInterim(const http::ResponseHead& head) override {
     return Note('[' + std::to_string(head.status) + ']');
   }
@@ -94,6 +95,7 @@ class ScriptedDownstream final : public DownstreamStream {
     sent += text;
     return text.size();
   }
+  uint32_t reply_waits_ms_ = 0;
   Caller caller_;
   Coming read_;
 };
