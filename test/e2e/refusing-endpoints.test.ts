@@ -137,7 +137,8 @@ t.test('where every endpoint refuses the answer comes soon, and dials stay in pr
   const connects = (): number => sidecar.metric(/^sideroute_upstream_connects_total /);
   const { answers } = await ask('none', PLAIN, 8, 8);
   t.equal(answers.filter(({ status }) => status === 503).length, 8);
-  for (const { durationMs } of answers) t.ok(durationMs < 900, `after ${Math.round(durationMs)} ms`);
+  // Not only when the time for connecting is over, which is three seconds.
+  for (const { durationMs } of answers) t.ok(durationMs < 2_500, `after ${Math.round(durationMs)} ms`);
   const before = connects();
   const { failed } = await ask('none', PLAIN, 2_000, 32);
   t.equal(failed, 2_000);
