@@ -3,16 +3,17 @@
  * part that is loaded on demand. A sidecar is ready after half the processor time that it takes from several hundred files, and keeps a third
  * less memory of its own. `prepare.mjs` and the Dockerfile run it after the compiler, which checks the types.
  *
- *     node scripts/bundle.mjs [--image] [--into DIRECTORY] [--commit HASH]
+ *     node scripts/bundle.mjs [--image|--package] [--into DIRECTORY] [--commit HASH]
  *
- * `--image`: for an image, which has no env(1) to find Node with, and no source maps. `--commit`: what `sideroute version` shows.
+ * `--package`: what is installed elsewhere, without source maps and without the init container's program. `--image`: without source maps, and
+ * for an image, which has no env(1) to find Node with. `--commit`: what `sideroute version` shows.
  *
  * The files are CommonJS. Node's loader of ECMAScript modules takes a megabyte of each sidecar, and makes every getter of a module of its own
  * run, which for `node:http` of Node 22 loads a client of the Fetch API: six megabytes. V8 keeps the text of what has been loaded, so there is
  * neither indentation in it nor a character outside ASCII, of which one alone would double the text; names and lines stay, for stack traces.
  *
- * Beside the code: `node_modules/`, one file for each library; `LICENSES.txt`, the texts of the licences of what is in it; and, not in an
- * image, `inputs.json`, by file the sources in it.
+ * Beside the code: `node_modules/`, one file for each library; `LICENSES.txt`, the texts of the licences of what is in it; and, in a clone,
+ * `inputs.json`, by file the sources in it.
  */
 import { build, transformSync } from 'esbuild';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,14 +25,19 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const { values } = parseArgs({
   options: {
     image: { type: 'boolean', default: false },
+    package: { type: 'boolean', default: false },
     into: { type: 'string', default: join(root, 'dist', 'bin') },
     commit: { type: 'string', default: '' },
   },
 });
 const target = resolve(values.into);
+const isShipped = values.image || values.package;
 
 /** Programs get a first line that names Node; the thread is started by the code. */
-const PROGRAMS = { sideroute: 'src/main.ts', 'sideroute-init': 'init-container/entrypoint.ts' };
+const PROGRAMS = {
+  sideroute: 'src/main.ts',
+  ...(values.package ? {} : { 'sideroute-init': 'init-container/entrypoint.ts' }),
+};
 const THREADS = { 'parse-worker': 'src/config/parse-worker.ts' };
 /** In a file of its own: all of it is there once more for each worker, and a sidecar of one thread is cut as if there were none. */
 const WORKERS = { 'proxy-worker': 'src/proxy/proxy-worker.ts' };
@@ -60,7 +66,7 @@ const PARTS = {
   external: LIBRARIES,
   // Of a library that is not loaded by name only what is used, which needs its ECMAScript modules.
   mainFields: ['module', 'main'],
-  sourcemap: values.image ? false : 'inline',
+  sourcemap: isShipped ? false : 'inline',
   sourcesContent: false,
   legalComments: 'none',
   metafile: true,
@@ -106,7 +112,7 @@ for (const { path, text } of outputFiles) {
     format: 'cjs',
     platform: 'node',
     sourcefile: `${name}.js`,
-    sourcemap: values.image ? false : 'external',
+    sourcemap: isShipped ? false : 'external',
     sourcesContent: false,
     // Of which the last is the one that loads ECMAScript modules.
     supported: { 'dynamic-import': false },
@@ -114,9 +120,9 @@ for (const { path, text } of outputFiles) {
     banner: `${shebang(name)}const __url=require('node:url').pathToFileURL(__filename).href;`,
     logLevel: 'warning',
   });
-  const link = values.image ? '' : `//# sourceMappingURL=${name}.js.map\n`;
+  const link = isShipped ? '' : `//# sourceMappingURL=${name}.js.map\n`;
   writeFileSync(path, `${code}${link}`);
-  if (!values.image) writeFileSync(`${path}.map`, map);
+  if (!isShipped) writeFileSync(`${path}.map`, map);
   if (Object.hasOwn(PROGRAMS, name)) chmodSync(path, 0o755);
 }
 const isKnown = /^[0-9a-f]{7,64}(?:-dirty)?$/.test(values.commit);
@@ -156,7 +162,7 @@ const inputs = Object.fromEntries(
     .filter(([path]) => path.endsWith('.js'))
     .map(([path, output]) => [relative(target, join(root, path)), Object.keys(output.inputs).sort()]),
 );
-if (!values.image) writeFileSync(join(target, 'inputs.json'), `${JSON.stringify(inputs, null, 1)}\n`);
+if (!isShipped) writeFileSync(join(target, 'inputs.json'), `${JSON.stringify(inputs, null, 1)}\n`);
 
 const packages = [...new Set(Object.values(inputs).flat().map(packageOf))].filter((path) => path !== null).sort();
 const licences = packages.map((path) => {

@@ -58,6 +58,8 @@ export const NEEDED = {
     nghttpd: 'nghttp2-server',
     nghttpx: 'nghttp2-proxy',
   },
+  // By itself: what builds the addon.
+  package: { 'g++': 'g++', make: 'make', python3: 'python3', strip: 'binutils' },
   // By itself, and of one version: the next one breaks lines elsewhere.
   lint: { 'clang-format-14': 'clang-format-14' },
   fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },

@@ -32,6 +32,8 @@ const BUILD_MINUTES = 30;
 
 /** Packages that are daemons as well, of which only the programs are wanted: nothing is to listen on ports 80 and 9090. */
 const SERVICES = { 'nginx-light': 'nginx', haproxy: 'haproxy', prometheus: 'prometheus', containerd: 'containerd' };
+/** What needs nothing of what the demo needs. */
+const BY_ITSELF = new Set(['lint', 'package']);
 /** Asked by packages before they start their service; exit status 101 forbids it. */
 const START_POLICY = '/usr/sbin/policy-rc.d';
 
@@ -76,7 +78,7 @@ function forbidStarting(services) {
 
 /** `only`: of what the purpose needs beside the demo's, these programs; null: all. */
 function systemPackages(purpose, only) {
-  const needed = purpose === 'lint' ? NEEDED.lint : { ...NEEDED.demo, ...NEEDED[purpose] };
+  const needed = BY_ITSELF.has(purpose) ? NEEDED[purpose] : { ...NEEDED.demo, ...NEEDED[purpose] };
   const isWanted = (program) => only === null || only.has(program) || Object.hasOwn(NEEDED.demo, program);
   const absent = Object.keys(needed).filter((program) => isWanted(program) && !has(program));
   const missing = [...new Set(absent.flatMap((program) => needed[program].split(' ')))];
@@ -299,7 +301,7 @@ function benchPrograms() {
 }
 
 /**
- * `purpose`: `demo`, `test`, `bench`, `guard`, `cluster`, `fuzz` or `images`; `lint` or `types` for what reads the sources alone. `files`: the
+ * `purpose`: `demo`, `test`, `bench`, `guard`, `cluster`, `fuzz`, `images` or `package`; `lint` or `types` for what reads the sources alone. `files`: the
  * tests that will be run, none named: all. `programs`: those of the purpose that are needed beside the demo's, null: all.
  */
 export function prepare(purpose, files = [], programs = null) {

@@ -6,16 +6,25 @@
  *
  * Exit status 0: done; 1: the command found what it was asked to look for, or failed; 2: the command line is wrong.
  */
+import { basename } from 'node:path';
 import { isatty } from 'node:tty';
 import { Command } from 'commander';
 import { inWords } from './cli/in-words.ts';
 import { outputTaken, writeNote, writeOutput } from './cli/standard-streams.ts';
 import { packageVersion } from './package-root.ts';
 
+/** How kubectl finds what is typed as `kubectl sideroute`. */
+const PLUGIN = 'kubectl-sideroute';
+
+/** As it was called. */
+function nameOf(program = ''): string {
+  return basename(program, '.js') === PLUGIN ? PLUGIN.replace('-', ' ') : 'sideroute';
+}
+
 /** Without commands. */
 export function newProgram(): Command {
   return (
-    new Command('sideroute')
+    new Command(nameOf(process.argv[1]))
       .description('Gateway API (GAMMA) routing between Services from a sidecar: HTTPRoute without a mesh.')
       .version(packageVersion())
       .showHelpAfterError('(add --help for the options)')

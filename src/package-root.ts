@@ -7,6 +7,8 @@ interface Manifest {
   readonly version: string;
   /** In dist/bin/, of what was packed. */
   readonly commit?: string;
+  /** Of a package that is installed without a compiler: which machines its addon is for. */
+  readonly addon?: unknown;
 }
 
 interface Found {
@@ -48,4 +50,9 @@ export function packageVersion(): string {
 /** That it was made of; null where that was not written down, as in a clone. */
 export function packageCommit(): string | null {
   return (found ??= find()).commit;
+}
+
+/** What the manifest says of the addon; null in a clone and in an image, where it was built for them. */
+export function packageAddon(): unknown {
+  return (found ??= find()).manifest.addon ?? null;
 }

@@ -7,7 +7,8 @@ import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { ProxyError } from '../errors.ts';
-import { packageRoot } from '../package-root.ts';
+import { packageAddon, packageRoot } from '../package-root.ts';
+import { misfit, type PackedAddon } from './packed.ts';
 
 /** What the addon's `abi` must be: raised on both sides with every change of its exports. */
 const NATIVE_ABI = 13;
@@ -18,15 +19,23 @@ const NATIVE_ABI = 13;
  */
 export function loadAddon(): unknown {
   const path = fileURLToPath(new URL('native/build/Release/sideroute.node', packageRoot()));
-  const remedy = 'run "npx node-gyp rebuild --directory native"';
+  const packed = packageAddon() as PackedAddon | null;
+  const remedy =
+    packed === null
+      ? 'run "npx node-gyp rebuild --directory native"'
+      : 'run this command in the image of sideroute, or in a clone after "npm run build"; all commands but proxy work without the addon';
   if (statSync(path, { throwIfNoEntry: false }) === undefined)
-    throw new ProxyError('native-missing', `the native addon is not built (${path}): ${remedy}`);
+    throw new ProxyError(
+      'native-missing',
+      `the native addon is not ${packed === null ? 'built' : 'there'} (${path}): ${remedy}`,
+    );
   let binding: { readonly abi: number };
   try {
     binding = createRequire(import.meta.url)(path) as { readonly abi: number };
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code === 'ERR_SIDEROUTE_ABI' ? 'native-abi' : 'native-load';
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const said = cause instanceof Error ? cause.message : String(cause);
+    const message = (packed === null ? null : misfit(packed)) ?? said;
     throw new ProxyError(code, `the native addon cannot be loaded (${path}): ${message}: ${remedy}`, { cause });
   }
   if (binding.abi !== NATIVE_ABI) {

@@ -8,6 +8,8 @@ import { kubeTarget } from '../../src/kube/kubeconfig.ts';
 import { forwardPort } from '../../src/kube/port-forward.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { siderouteMeanwhile } from '../support/cli.ts';
+import { runCommand } from '../support/cluster.ts';
+import { ROOT } from '../support/manifests.ts';
 import { temporaryDirectory } from '../support/sidecar.ts';
 import { startApi } from './api.ts';
 
@@ -85,5 +87,22 @@ t.test('with a real API server', async (t) => {
     );
     await apply({ ...role, rules });
     await t.rejects(forward(), { message: /"jane" cannot (?:get|create) resource "pods\/portforward"/ });
+  });
+
+  await t.test('kubectl finds what was installed as its plugin, which goes to the same cluster', async (t) => {
+    const packing = runCommand(process.execPath, [join(ROOT, 'scripts', 'package.mjs'), path]);
+    t.equal(packing.status, 0, packing.stderr);
+    const flags = ['--global', '--offline', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', path];
+    const installing = runCommand('npm', ['install', ...flags, packing.stdout.trim()]);
+    t.equal(installing.status, 0, installing.stderr);
+    // Without the flags that the cluster's own has in front of what is typed, where a plugin may not have any.
+    const own = readFileSync(join(cluster.bin, 'kubectl'), 'utf8');
+    writeFileSync(join(path, 'bin', 'kubectl'), own.replace(/(?<= kubectl) .*(?= "\$@")/, ''), { mode: 0o755 });
+    const typed = (...words: string[]) =>
+      runCommand('env', [`PATH=${join(path, 'bin')}:${process.env['PATH']}`, ...words]);
+    t.match(typed('kubectl', 'plugin', 'list').stdout, /\/kubectl-sideroute$/m);
+    t.match(typed('kubectl', 'sideroute', '--help').stdout, /^Usage: kubectl sideroute /);
+    const asked = typed('kubectl', 'sideroute', '--kubeconfig', cluster.kubeconfig, '-n', 'shop', 'status', 'cart-1');
+    t.match(asked, { status: 1, stderr: /pod shop\/cart-1 is Pending/ });
   });
 });

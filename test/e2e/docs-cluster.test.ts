@@ -5,6 +5,7 @@
 // Needs: jq.
 import t, { type Test } from 'tap';
 import { commandsOf, consoleSteps, inlineCommands, printed, type Block } from '../support/docs/blocks.ts';
+import { ELSEWHERE } from '../support/docs/elsewhere.ts';
 import { clusterPlace, scenarioPlace, type Place } from '../support/docs/places.ts';
 import { injectionPlace } from '../support/docs/injection.ts';
 import { blocks, isOfRepository, isScript, Places, skip, succeeded, type Runner } from '../support/docs/running.ts';
@@ -15,9 +16,6 @@ const places = new Places();
 
 /** What a real Kubernetes printed, which test/cluster/scenario.test.ts does again: nothing for the stand-in. */
 const RECORDED = 'docs/scenario-run.md';
-
-/** Admission, the controller and status need a real Kubernetes: test/cluster/scenario.test.ts runs this block as it is printed. */
-const REAL = 'README.md > Install in a cluster';
 
 /** A command that goes on until it is interrupted leaves its terminal to nobody: here the next one follows at once. */
 const inBackground = (script: string): string =>
@@ -174,7 +172,7 @@ t.test('a block of commands says which shell it is for, and the table has no oth
   for (const { document, title, text, language } of blocks)
     if (document !== RECORDED && /^(\$ |sudo |npm |npx |kubectl |docker |curl |sideroute |helm |node )/m.test(text))
       t.ok(['sh', 'console'].includes(language), title);
-  for (const title of Object.keys(RUN))
+  for (const title of [...Object.keys(RUN), ...ELSEWHERE])
     t.ok(
       blocks.some((block) => block.title === title),
       `${title} is there`,
@@ -183,7 +181,8 @@ t.test('a block of commands says which shell it is for, and the table has no oth
 
 t.test('every block for a cluster does what it says', { skip, timeout: 280_000 }, async (t) => {
   t.teardown(() => places.close());
-  for (const block of blocks.filter((block) => isScript(block) && !isOfRepository(block) && block.title !== REAL))
+  const here = blocks.filter((block) => isScript(block) && !isOfRepository(block) && !ELSEWHERE.has(block.title));
+  for (const block of here)
     await t.test(`${block.title}, line ${block.line}`, (t) => (RUN[block.title] ?? withScenario())(t, block));
   for (const block of blocks.filter(({ language }) => language === 'console'))
     await t.test(`${block.title}, line ${block.line}`, (t) => runConsole(t, block));

@@ -14,6 +14,7 @@ const development: Runner = (t, block) => {
 const RUN: Readonly<Record<string, Runner>> = {
   'README.md > See it in 60 seconds': inRepository(['Every answer was right.']),
   'README.md > Development': development,
+  'docs/cli.md > On your own machine': inRepository(['/sideroute-0.1.0.tgz\n']),
   'docs/soak.md > The soak': inRepository(['## Result'], (script) =>
     script.replace('--minutes 60 --report docs/soak.md', '--minutes 0.2 --rate 100'),
   ),

@@ -10,6 +10,8 @@ import { filesOf } from '../cluster/oci.ts';
 import { ensureBaseImages } from '../support/base-images.ts';
 import { Cluster, runCommand } from '../support/cluster.ts';
 import { commandsOf, fencedBlocks } from '../support/docs/blocks.ts';
+import { CONTAINER_BLOCK } from '../support/docs/elsewhere.ts';
+import { plainClient } from '../support/docs/places.ts';
 import { eventually } from '../support/eventually.ts';
 import { adapt, containerName, KubePlay, updateConfigMap, type Node } from '../support/kube-play.ts';
 import { container, find, program, readManifests, ROOT, type Manifest } from '../support/manifests.ts';
@@ -64,19 +66,23 @@ function buildCommands(): string[] {
     .filter((command) => command.startsWith('docker build '));
 }
 
-/** Runs a command of the documents in the repository, with podman for docker and the stand-ins for base images. */
-function runDocker(command: string, directory: string): void {
-  const build = 'shift; set -- build --pull=never --network host "$@"';
-  writeFileSync(join(directory, 'docker'), `#!/bin/sh\nif [ "$1" = build ]; then ${build}; fi\nexec podman "$@"\n`);
+/**
+ * Runs commands of the documents with podman for docker and the stand-ins for base images. `at`: the directory that they are typed in.
+ * What they print.
+ */
+function runDocker(commands: string, directory: string, at = ROOT): string {
+  const build = 'build) shift; set -- build --pull=never --network host "$@";;';
+  const run = 'run) shift; set -- run --pull=never --network none "$@";;';
+  writeFileSync(join(directory, 'docker'), `#!/bin/sh\ncase $1 in ${build} ${run} esac\nexec podman "$@"\n`);
   chmodSync(join(directory, 'docker'), 0o755);
-  mustRun('env', [
+  return mustRun('env', [
     '-C',
-    ROOT,
+    at,
     'REGISTRY=localhost/registry',
     `PATH=${directory}:${process.env['PATH']}`,
     'sh',
-    '-c',
-    command,
+    '-euc',
+    commands,
   ]);
 }
 
@@ -163,6 +169,19 @@ t.test('the images run the scenario as Pods', { skip: reasonToSkip(), timeout: T
     });
     const plain = ['run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'all', SIDECAR];
     t.equal(mustPodman([...plain, '--version']), '0.1.0\n');
+  });
+
+  await t.test('are the command, for files on standard input and mounted, as the document says', async (t) => {
+    const at = join(directory.path, 'typed');
+    mkdirSync(at);
+    const routes = readManifests('scenario/routes.yaml');
+    writeFileSync(join(at, 'route.yaml'), Object.values(find(routes, 'ConfigMap').data!)[0]!);
+    writeFileSync(join(at, 'deployment.yaml'), plainClient());
+    const block = fencedBlocks('docs/cli.md').find(({ title }) => title === CONTAINER_BLOCK)!;
+    const printed = runDocker(block.text, directory.path, at);
+    const accepted = printed.match(/^HTTPRoute .*: Accepted=True /gm);
+    t.equal(accepted?.length, 2, 'two checks');
+    t.match(printed, /sideroute-init:0\.1\.0/, 'and the containers of a sidecar');
   });
 
   await t.test(
