@@ -4,7 +4,7 @@ import t from 'tap';
 import { CONNECTION_REASONS, MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS } from '../../../src/errors.ts';
 import { PROBLEM_CODES } from '../../../src/gateway-api/problem-codes.ts';
 import { packageRoot } from '../../../src/package-root.ts';
-import { read, sections } from './markdown.ts';
+import { anchors, read, sections } from './markdown.ts';
 
 const chapters = new Map(sections(read('docs/runbook.md'), 2).map(({ heading, text }) => [heading, text]));
 
@@ -72,6 +72,8 @@ t.test('every alert has an entry, and its annotation leads there', async (t) => 
     links,
     alerts.map((name) => `https://sideroute.dev/docs/runbook.md#${name.toLowerCase()}`),
   );
+  const there = anchors(read('docs/runbook.md'));
+  for (const link of links) t.ok(there.has(new URL(link).hash.slice(1)), `${link} leads to a heading`);
   t.notMatch(rules, /^ +runbook:/m, 'a path is no link in a notification');
 });
 
