@@ -7,7 +7,12 @@ import type { Place } from './places.ts';
 /** Runs a block and asserts what it promises. */
 export type Runner = (t: Test, block: Block) => Promise<void>;
 
-export const blocks = documents().flatMap((document) => fencedBlocks(document));
+/** Documents whose sessions are run as a whole: test/e2e/docs-tasks.test.ts. */
+const WHOLE = /^docs\/tasks\//;
+
+export const blocks = documents()
+  .filter((document) => !WHOLE.test(document))
+  .flatMap((document) => fencedBlocks(document));
 export const skip = process.getuid!() === 0 ? false : 'needs root for network namespaces';
 
 export const isScript = ({ language }: Block): boolean => language === 'sh' || language === 'bash';
