@@ -6,13 +6,14 @@ import { cell } from './test-titles.ts';
 
 const INTRODUCTION = `# What a call of gRPC is told
 
-To a call of gRPC sideroute answers by itself as gRPC has it, with a trailers-only response: status 200, no body, \`grpc-status\`, the sentence of
-the reason as \`grpc-message\`, and the reason as \`x-sideroute-reason\`. That depends on the request, a POST over HTTP/2 with a content type
-of gRPC, and not on whether an HTTPRoute or a GRPCRoute serves it. Over HTTP/1.1, which gRPC does not speak, the reply is that of HTTP, as it is for gRPC-Web. What a
-backend answers passes as it is, and so does the code of HTTP/2 with which it resets a call, of which libraries make a code of gRPC; metrics and log have that one. A call whose response has begun can be
-told nothing more: its stream is reset, with INTERNAL_ERROR where the backend's connection is gone, and metrics and log have the code of the reason.
+When sideroute answers a gRPC call by itself, it does so as a gRPC server would, with a trailers-only response: status 200, no body, \`grpc-status\`, the sentence of
+the reason as \`grpc-message\`, and the reason as \`x-sideroute-reason\`. It does so for every POST over HTTP/2 with a content type
+of gRPC, whether an HTTPRoute or a GRPCRoute serves it. Over HTTP/1.1, which gRPC does not speak, and to gRPC-Web, the reply is a plain one of HTTP.
 
-The codes follow what gRPC libraries make of the HTTP status (404 is UNIMPLEMENTED, 502 to 504 are UNAVAILABLE) where nothing better is known. UNAVAILABLE
+What a backend answers passes through unchanged. So does the HTTP/2 error code with which it resets a call; gRPC libraries turn that into a gRPC code, and metrics and log have the same one.
+Once the response of a call has begun, sideroute can only reset its stream, with INTERNAL_ERROR if the connection to the backend is gone; metrics and log then have the code of the reason.
+
+Unless something better is known, the codes are those that gRPC libraries make of the HTTP status (404 is UNIMPLEMENTED, 502 to 504 are UNAVAILABLE). UNAVAILABLE
 says that the call may be made again. A rule without any backendRefs is \`no_backend\` as well, and ${NO_BACKEND_REFS}.
 
 This file is written by \`scripts/grpc-status-table.ts\`.
