@@ -77,6 +77,8 @@ size_t End::SendSome(std::string_view bytes) {
   return sent < 0 ? 0 : static_cast<size_t>(sent);
 }
 
+void End::SendUrgent(char byte) { CHECK(send(fd_.get(), &byte, 1, MSG_OOB | MSG_NOSIGNAL) == 1); }
+
 void End::Finish() { shutdown(fd_.get(), SHUT_WR); }
 
 void End::Reset() {

@@ -53,6 +53,8 @@ class End {
   void Send(std::string_view bytes);
   // As much as the kernel takes: how much.
   size_t SendSome(std::string_view bytes);
+  // With the urgent pointer of TCP at it.
+  void SendUrgent(char byte);
   // FIN; receiving goes on.
   void Finish();
   void Reset();

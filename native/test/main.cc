@@ -1,5 +1,6 @@
 // Runs every registered test, or those whose titles have the words of the first argument in them, and prints
 // TAP; `--write-seeds DIR` writes the fuzzing corpora instead.
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -62,6 +63,8 @@ void Fail(const char* file, int line, std::string_view message) {
 int main(int argc, char** argv) {
   using namespace sideroute::test;
   if (argc == 3 && std::strcmp(argv[1], "--write-seeds") == 0) return WriteSeeds(argv[2]) ? 0 : 1;
+  // As in Node.
+  std::signal(SIGPIPE, SIG_IGN);
   // What was said before a crash is not lost.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::printf("TAP version 14\n");

@@ -77,7 +77,10 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   // have waited longest.
   void CloseIdle(size_t count);
   // While others wait for a place, a response is the last one of its connection.
-  void SetCrowded(bool crowded) { context_.crowded = crowded; }
+  void SetCrowded(bool crowded) {
+    context_.crowded = crowded;
+    if (crowded) context_.pipes.Trim();
+  }
   // For the guard of the memory: see MemoryHolders.
   void SetWindow(size_t bytes) { context_.scratch.window = http2_.scratch.window = bytes; }
   // What has become free is taken off the demand.

@@ -78,6 +78,7 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   KeepExcerpt(head);
   body_held_ = head.expect_continue;
   request_state_ = head.has_body() ? RequestState::kBody : RequestState::kDone;
+  long_request_ = IsLong(head);
   facts_.bytes_received = head.length;
   if (context_.log != nullptr && context_.log->on()) KeepFacts(head);
   // What goes on, which is what came unless it is traced.
@@ -214,7 +215,8 @@ Progress Exchange::PumpRequest() {
     UpstreamStream* const stream = attempt_.stream();
     if (stream == nullptr || stream->connecting() || body_held_ || stream->unsent() > 0) break;
     BodyPiece piece;
-    switch (downstream_->ReadBody(&piece)) {
+    const std::optional<ReadResult> spliced = long_request_ ? SpliceRequest(&piece) : std::nullopt;
+    switch (spliced ? *spliced : downstream_->ReadBody(&piece)) {
       case ReadResult::kAgain:
         return Progress::kOpen;
       case ReadResult::kEnded:
@@ -226,8 +228,12 @@ Progress Exchange::PumpRequest() {
       case ReadResult::kGiven:
         break;
     }
-    SendToAll(piece, false);
-    downstream_->Took();
+    if (spliced) {
+      stream->NoteSpliced(piece);
+    } else {
+      SendToAll(piece, false);
+      downstream_->Took();
+    }
     facts_.bytes_received += piece.wire_bytes;
     if (piece.last) RequestComplete();
   }

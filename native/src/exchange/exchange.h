@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,6 +88,13 @@ class Exchange final : public RequestServer, private AttemptUser {
   void NoteRetry(uint16_t status, std::string_view reason);
   void NoteMirror(int32_t series);
   void EndSpan(uint64_t ended_ns);
+
+  // Long bodies of which nobody wants the bytes: exchange_splice.cc
+  static bool IsLong(const http::MessageHead& head) {
+    return head.body == http::BodyKind::kLength && head.content_length >= kLeastSpliced;
+  }
+  std::optional<ReadResult> SpliceRequest(BodyPiece* piece);
+  std::optional<ReadResult> SpliceResponse(BodyPiece* piece);
 
   // Calls of gRPC: exchange_call.cc
   uint64_t TimeLimitMs() const;
@@ -200,6 +208,9 @@ class Exchange final : public RequestServer, private AttemptUser {
   RequestState request_state_ = RequestState::kHead;
   ResponseState response_state_ = ResponseState::kHead;
   Wait wait_ = Wait::kNothing;
+  // Bodies that may be spliced.
+  bool long_request_ = false;
+  bool long_response_ = false;
   // The body waits for the 100 that the downstream asked for.
   bool body_held_ = false;
   // `request_` is all of the request that has left, so that it can be sent once more.

@@ -21,11 +21,16 @@ Progress Exchange::PumpResponse() {
       continue;
     }
     BodyPiece piece;
-    if (const ReadResult result = stream->ReadBody(&piece); result != ReadResult::kGiven)
+    const std::optional<ReadResult> spliced = long_response_ ? SpliceResponse(&piece) : std::nullopt;
+    if (const ReadResult result = spliced ? *spliced : stream->ReadBody(&piece); result != ReadResult::kGiven)
       return ReadFailed(result);
-    if (call_.is_call) NoteGrpcStatus(piece.trailers);
-    facts_.bytes_sent += downstream_->SendBody(piece);
-    stream->Took();
+    if (spliced) {
+      facts_.bytes_sent += downstream_->NoteSpliced(piece);
+    } else {
+      if (call_.is_call) NoteGrpcStatus(piece.trailers);
+      facts_.bytes_sent += downstream_->SendBody(piece);
+      stream->Took();
+    }
     if (piece.last) return ResponseProduced();
   }
   return Progress::kOpen;
@@ -65,6 +70,7 @@ Progress Exchange::TakeResponseHead(const http::ResponseHead& head, bool* stop) 
     request_.Clear();
   }
   NoteResponse(head.status);
+  long_response_ = IsLong(head);
   if (wait_ == Wait::kExpect) {
     wait_ = Wait::kNothing;
     wait_timer_.Cancel();

@@ -10,6 +10,11 @@
 
 namespace sideroute {
 
+namespace {
+// A pipe is empty again when the step that has filled it ends.
+constexpr size_t kMaxIdlePipes = 1;
+}  // namespace
+
 EngineContext::EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBudget& descriptors,
                              const MemoryGuard& memory, EngineHost& host, Backends& backends,
                              RequestServers& servers, http1::Readers& readers,
@@ -26,6 +31,7 @@ EngineContext::EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBu
       linger_deadlines(linger_deadlines),
       lingering(lingering),
       settings(settings),
+      pipes(descriptors, kMaxIdlePipes, 0),
       wheel([](void* context) { return static_cast<Reactor*>(context)->NowMs(); },
             [](void* context, uint64_t due_ms) { static_cast<Reactor*>(context)->WakeAt(due_ms); }, &reactor),
       head(blocks) {}

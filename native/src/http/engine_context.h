@@ -18,6 +18,7 @@
 #include "net/byte_buffer.h"
 #include "net/descriptor_budget.h"
 #include "net/disposable.h"
+#include "net/pipe_pool.h"
 #include "net/scratch.h"
 #include "net/shared.h"
 #include "net/timer_wheel.h"
@@ -122,6 +123,8 @@ struct EngineContext {
   EngineCounters counters;
   BlockPool blocks;
   Scratch scratch;
+  // For long bodies.
+  PipePool pipes;
   TimerWheel wheel;
   // Where a head is put together that leaves at once.
   ByteBuffer head;

@@ -170,6 +170,8 @@ struct EngineCounters {
   uint64_t relays_open = 0;
   uint64_t bytes_upstream = 0;
   uint64_t bytes_downstream = 0;
+  // Of both, what went past the memory of the process.
+  uint64_t bytes_spliced = 0;
   Http2Counters http2_downstream;
   Http2Counters http2_upstream;
 };

@@ -12,11 +12,15 @@
 // Sending never fails at once and never calls back, but for OnConnected. What the peer does not take now is
 // kept, and whoever sends looks at `unsent` before it reads the next piece: a source is read only while its
 // sink takes. That is all there is of back-pressure.
+//
+// A long body whose length is known need not be read at all: between connections that carry it as it is the
+// kernel passes it on (SpliceBody). Whoever wants its bytes, to keep or to copy them, reads it.
 #ifndef SIDEROUTE_HTTP_STREAM_H_
 #define SIDEROUTE_HTTP_STREAM_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -28,6 +32,7 @@
 namespace sideroute {
 
 class StateRecords;
+class StreamSocket;
 
 // What a connection speaks.
 enum class Protocol : uint8_t { kHttp1, kHttp2 };
@@ -49,6 +54,9 @@ struct BodyPiece {
   // What it took of its connection, framing included.
   size_t wire_bytes = 0;
 };
+
+// With less of a body to come than this a read is cheaper than a pipe.
+inline constexpr uint64_t kLeastSpliced = 32 * 1024;
 
 // What a read has led to.
 enum class ReadResult : uint8_t {
@@ -134,12 +142,21 @@ class UpstreamStream {
   virtual size_t unsent() const = 0;
   // Nothing more can be sent; what has come can still be read.
   virtual bool write_failed() const = 0;
+  // Where a body goes that is spliced, while nothing is unsent; null: it has to be sent. And what has gone
+  // there.
+  virtual StreamSocket* splice_sink() { return nullptr; }
+  virtual void NoteSpliced(const BodyPiece& /*piece*/) {}
 
   // The response: heads, the last of which is no interim one, then pieces. What ReadBody gives directly after
   // a head is what has come with it, which may be nothing; it makes no new read. After a head that switches
   // protocols pieces are bytes of the other protocol, and none is the last: kEnded is their orderly end.
   virtual ReadResult ReadHead(const http::ResponseHead** head) = 0;
   virtual ReadResult ReadBody(BodyPiece* piece) = 0;
+  // As ReadBody, but straight to `sink`: the piece says how much it was, and there is nothing to take. Null:
+  // what comes next has to be read.
+  virtual std::optional<ReadResult> SpliceBody(StreamSocket& /*sink*/, BodyPiece* /*piece*/) {
+    return std::nullopt;
+  }
   // Done with what was read last.
   virtual void Took() = 0;
   // Something of the response has come.
@@ -217,6 +234,9 @@ class DownstreamStream {
   // Took, and behind it, until Took too, is what ReadBody gives without a new read, if there is any.
   virtual bool body_at_hand() const = 0;
   virtual ReadResult ReadBody(BodyPiece* piece) = 0;
+  virtual std::optional<ReadResult> SpliceBody(StreamSocket& /*sink*/, BodyPiece* /*piece*/) {
+    return std::nullopt;
+  }
   virtual void Took() = 0;
   virtual std::string_view fault() const = 0;
   // The caller has ended its side of the connection and nothing stands before that which was not read. May
@@ -233,6 +253,9 @@ class DownstreamStream {
   virtual size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                           const BodyPiece& first) = 0;
   virtual size_t SendBody(const BodyPiece& piece) = 0;
+  // As UpstreamStream.
+  virtual StreamSocket* splice_sink() { return nullptr; }
+  virtual size_t NoteSpliced(const BodyPiece& /*piece*/) { return 0; }
   // `may_keep`: the connection may go on afterwards. `form`: other than of HTTP on a stream of HTTP/2 only.
   virtual size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields,
                            bool may_keep) = 0;

@@ -54,6 +54,14 @@ class BodyDecoder {
   [[nodiscard]] BodyStep Finish() noexcept;
 
   [[nodiscard]] bool done() const noexcept { return state_ == State::kDone; }
+  // Bytes that follow as they are, of a body whose length is known; 0 of any
+  // other.
+  [[nodiscard]] uint64_t left() const noexcept { return state_ == State::kLength ? remaining_ : 0; }
+  // So many of them went another way.
+  void Skip(uint64_t bytes) noexcept {
+    remaining_ -= bytes;
+    if (remaining_ == 0) state_ = State::kDone;
+  }
   [[nodiscard]] Error error() const noexcept { return error_; }
   // After kDone. Fields marked for dropping would frame, route or manage a connection.
   [[nodiscard]] std::span<const Field> trailers() const noexcept { return section_.fields(); }

@@ -22,6 +22,14 @@ class BodyReader {
 
   void Start(BodyKind kind, uint64_t length) { decoder_.Start(kind, length); }
   bool done() const { return decoder_.done(); }
+  uint64_t left() const { return decoder_.left(); }
+  // Part of the body has gone on unread.
+  void Pass(size_t bytes, BodyPiece* piece) {
+    decoder_.Skip(bytes);
+    *piece = {};
+    piece->wire_bytes = bytes;
+    piece->last = done();
+  }
   Error error() const { return decoder_.error(); }
 
   // Hot path. Takes what it can from `data`, whose bytes it may move about: all payload that is there becomes

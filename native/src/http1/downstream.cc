@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "http1/body_splice.h"
 #include "http1/head_writer.h"
 #include "http1/refusal.h"
 #include "log/request_log.h"
@@ -132,6 +133,12 @@ ReadResult Downstream::ReadBody(BodyPiece* piece) {
   const bool fine = reader_->body.Next(window_.data + taken_, window_.length - taken_, piece, switched_);
   taken_ += piece->wire_bytes;
   return fine ? ReadResult::kGiven : ReadResult::kMalformed;
+}
+
+std::optional<ReadResult> Downstream::SpliceBody(StreamSocket& sink, BodyPiece* piece) {
+  // What has come with the head is there to be read.
+  if (at_hand_) return std::nullopt;
+  return SplicePart(context_, *this, reader_->body, sink, piece);
 }
 
 void Downstream::Took() {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -71,6 +72,7 @@ class Downstream final : public StreamSocket, public DownstreamConnection, priva
   void LoadPeer() override;
   bool body_at_hand() const override { return at_hand_ && taken_ < window_.length; }
   ReadResult ReadBody(BodyPiece* piece) override;
+  std::optional<ReadResult> SpliceBody(StreamSocket& sink, BodyPiece* piece) override;
   void Took() override;
   std::string_view fault() const override { return FaultOf(reader_->body.error()); }
   bool CallerEnded() const override { return peer_ended() && AtEnd(); }
@@ -81,6 +83,8 @@ class Downstream final : public StreamSocket, public DownstreamConnection, priva
   size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                   const BodyPiece& first) override;
   size_t SendBody(const BodyPiece& piece) override;
+  StreamSocket* splice_sink() override { return framing_ == OutFraming::kRaw ? this : nullptr; }
+  size_t NoteSpliced(const BodyPiece& piece) override;
   size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields, bool may_keep) override;
   void SendEnd() override { ShutdownWrite(); }
   bool Flush() override { return StreamSocket::Flush(); }

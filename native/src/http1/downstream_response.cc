@@ -56,6 +56,11 @@ size_t Downstream::SendBody(const BodyPiece& piece) {
   return SendFramed(framed, close_ && piece.last);
 }
 
+size_t Downstream::NoteSpliced(const BodyPiece& piece) {
+  context_.counters.bytes_downstream += piece.wire_bytes;
+  return piece.wire_bytes;
+}
+
 size_t Downstream::SendReply(const LocalReply& reply, ReplyForm, std::string_view fields, bool may_keep) {
   close_ = !may_keep || !keep_alive_ || !request_done() || context_.closes();
   ConnectionField connection = ConnectionField::kNone;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "http/scan.h"
+#include "http1/body_splice.h"
 #include "http1/head_writer.h"
 
 namespace sideroute::http1 {
@@ -63,7 +64,11 @@ UpstreamStream* Upstream::BeginStream(StreamUser& user, bool careful) {
 bool Upstream::EndStream(UpstreamStream& /*stream*/, GivenBack how, StreamError /*why*/) {
   user_ = nullptr;
   if (reader_ != nullptr) context_.readers.responses.Give(std::move(reader_));
-  return how == GivenBack::kDone && clean();
+  if (how != GivenBack::kDone || !clean()) return false;
+  // A body whose end was spliced does not show that nothing stands behind it, as a read that takes all there
+  // is does.
+  Settle();
+  return true;
 }
 
 bool Upstream::clean() const {
@@ -104,6 +109,11 @@ void Upstream::SendFramed(FramedPiece& framed) {
     Stand();
     user_->OnConnected();
   }
+}
+
+void Upstream::NoteSpliced(const BodyPiece& piece) {
+  request_done_ = piece.last;
+  context_.counters.bytes_upstream += piece.wire_bytes;
 }
 
 // What was offered before has not left, as far as anybody knows, until now.
@@ -215,6 +225,14 @@ ReadResult Upstream::ReadBody(BodyPiece* piece) {
   taken_ += piece->wire_bytes;
   if (!switched_) response_done_ = piece->last;
   return fine ? ReadResult::kGiven : ReadResult::kMalformed;
+}
+
+std::optional<ReadResult> Upstream::SpliceBody(StreamSocket& sink, BodyPiece* piece) {
+  // What has come with the head is there to be read.
+  if (at_hand_) return std::nullopt;
+  const std::optional<ReadResult> result = SplicePart(context_, *this, reader_->body, sink, piece);
+  if (result == ReadResult::kGiven) response_done_ = piece->last;
+  return result;
 }
 
 void Upstream::Took() {

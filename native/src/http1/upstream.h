@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "http/engine_context.h"
@@ -32,9 +33,12 @@ class Upstream final : public UpstreamConnection, public StreamSocket, public Up
   bool Flush() override { return StreamSocket::Flush(); }
   size_t unsent() const override { return StreamSocket::unsent(); }
   bool write_failed() const override { return StreamSocket::write_failed(); }
+  StreamSocket* splice_sink() override { return framing_ == OutFraming::kRaw ? this : nullptr; }
+  void NoteSpliced(const BodyPiece& piece) override;
 
   ReadResult ReadHead(const http::ResponseHead** head) override;
   ReadResult ReadBody(BodyPiece* piece) override;
+  std::optional<ReadResult> SpliceBody(StreamSocket& sink, BodyPiece* piece) override;
   void Took() override;
   std::string_view fault() const override;
 

@@ -10,15 +10,14 @@ namespace sideroute {
 
 namespace {
 
-constexpr size_t kReserve = 2;
 constexpr size_t kDescriptors = 2;
 
 }  // namespace
 
-PipePool::PipePool(DescriptorBudget& descriptors, size_t max_idle)
-    : descriptors_(descriptors), max_idle_(std::max(max_idle, kReserve)) {
+PipePool::PipePool(DescriptorBudget& descriptors, size_t max_idle, size_t reserve)
+    : descriptors_(descriptors), reserve_(reserve), max_idle_(std::max(max_idle, reserve)) {
   idle_.reserve(max_idle_);
-  for (size_t i = 0; i < kReserve; ++i) {
+  for (size_t i = 0; i < reserve_; ++i) {
     if (Pipe pipe = Open()) idle_.push_back(std::move(pipe));
   }
 }
@@ -32,7 +31,7 @@ PipePool::~PipePool() {
 
 // The reserve is there whatever else there is: without any pipe no tunnel moves on.
 Pipe PipePool::Open() {
-  const bool spare = open_ >= kReserve;
+  const bool spare = open_ >= reserve_;
   if (spare && !descriptors_.TakeSpare(kDescriptors)) return {};
   int fds[2];
   if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) != 0) {
@@ -45,7 +44,7 @@ Pipe PipePool::Open() {
 
 void PipePool::Close(Pipe pipe) {
   pipe = Pipe();
-  if (--open_ >= kReserve) descriptors_.GiveSpare(kDescriptors);
+  if (--open_ >= reserve_) descriptors_.GiveSpare(kDescriptors);
 }
 
 Pipe PipePool::Acquire() {
@@ -65,12 +64,12 @@ void PipePool::Release(Pipe pipe) {
 
 void PipePool::Discard(Pipe pipe) {
   Close(std::move(pipe));
-  if (idle_.size() >= kReserve) return;
+  if (idle_.size() >= reserve_) return;
   if (Pipe fresh = Open()) idle_.push_back(std::move(fresh));
 }
 
 void PipePool::Trim() {
-  while (idle_.size() > kReserve) {
+  while (idle_.size() > reserve_) {
     Close(std::move(idle_.back()));
     idle_.pop_back();
   }

@@ -1,5 +1,5 @@
-// Kernel pipes through which tunnels splice. A tunnel holds one only while bytes are in transit, so idle
-// tunnels cost no pipe, and a few pipes serve many busy ones.
+// Kernel pipes through which tunnels and long bodies are spliced. Either holds one only while bytes are in
+// transit, so idle tunnels cost no pipe, and a few pipes serve many busy ones.
 #ifndef SIDEROUTE_NET_PIPE_POOL_H_
 #define SIDEROUTE_NET_PIPE_POOL_H_
 
@@ -22,9 +22,11 @@ class PipePool {
   // Bytes the kernel holds in one pipe: the bound on what a tunnel buffers per direction outside the sockets.
   static constexpr size_t kPipeBytes = 64 * 1024;
 
-  // Opens a few pipes ahead, so that tunnels move on when descriptors run out later; keeps up to `max_idle`
-  // of those that come back.
-  PipePool(DescriptorBudget& descriptors, size_t max_idle);
+  // Of pipes that are opened ahead, so that tunnels move on when descriptors run out later.
+  static constexpr size_t kTunnelReserve = 2;
+
+  // Opens `reserve` pipes ahead, whatever else there is; keeps up to `max_idle` of those that come back.
+  PipePool(DescriptorBudget& descriptors, size_t max_idle, size_t reserve = kTunnelReserve);
   PipePool(const PipePool&) = delete;
   PipePool& operator=(const PipePool&) = delete;
   // Every pipe has come back by now.
@@ -44,6 +46,7 @@ class PipePool {
   void Close(Pipe pipe);
 
   DescriptorBudget& descriptors_;
+  const size_t reserve_;
   const size_t max_idle_;
   size_t open_ = 0;
   std::vector<Pipe> idle_;

@@ -18,6 +18,8 @@ constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
 // A read behind kept bytes: heads and trailer sections that came in parts.
 constexpr size_t kMoreBytes = 8 * 1024;
 constexpr size_t kSmallBytes = 2 * 1024;
+// Who has so much to be read at once is worth splicing from.
+constexpr size_t kBulkBytes = 16 * 1024;
 }  // namespace
 
 StreamSocket::~StreamSocket() { Close(false); }
@@ -43,6 +45,7 @@ void StreamSocket::Begin(UniqueFd fd, bool readable, bool peer_ended) {
   readable_ = readable;
   peer_ended_ = peer_ended;
   gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = fin_due_ = false;
+  splice_stopped_ = trickles_ = false;
 }
 
 void StreamSocket::AwaitRoom() {
@@ -94,12 +97,14 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
   } while (received < 0 && errno == EINTR);
   if (received < 0) {
     if (errno != EAGAIN && errno != EWOULDBLOCK) return FillResult::kError;
-    readable_ = false;
+    readable_ = splice_stopped_ = false;
     return FillResult::kAgain;
   }
   if (received == 0) return FillResult::kEnd;
   const size_t length = static_cast<size_t>(received);
   Spend(length);
+  splice_stopped_ = false;
+  if (length >= kBulkBytes) trickles_ = false;
   // A short read has emptied the socket: the next bytes raise an event. An end that was announced raises no
   // other.
   if (length < room && !peer_ended_) readable_ = false;
@@ -160,7 +165,7 @@ bool StreamSocket::Send(std::span<iovec> parts, bool last) {
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) {
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
-      write_failed_ = true;
+      FailWrite();
       return false;
     }
     sent = 0;
@@ -190,8 +195,7 @@ bool StreamSocket::Flush() {
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        write_failed_ = true;
-        out_.Clear();
+        FailWrite();
         return false;
       }
       AwaitRoom();
@@ -203,6 +207,11 @@ bool StreamSocket::Flush() {
   }
   if (shutdown_wanted_ && out_.empty()) ShutdownWrite();
   return true;
+}
+
+void StreamSocket::FailWrite() {
+  write_failed_ = true;
+  out_.Clear();
 }
 
 std::vector<uint8_t> StreamSocket::TakeUnsent() {

@@ -1,5 +1,6 @@
 // One TCP connection of the HTTP engine: edge-triggered readiness, bytes read but not used, bytes written but
-// not taken.
+// not taken. Bytes that nobody has to look at may pass from one to another within the kernel: see
+// stream_splice.cc.
 //
 // Stage before: the reactor. Stage after: downstream and upstream connections, and the exchange that joins
 // two of them. Reads go into one scratch buffer that all connections share, and only what cannot be used at
@@ -16,6 +17,7 @@
 
 #include "net/arrival.h"
 #include "net/byte_buffer.h"
+#include "net/pipe_pool.h"
 #include "net/reactor.h"
 #include "net/scratch.h"
 #include "net/socket.h"
@@ -32,6 +34,9 @@ struct Window {
 };
 
 enum class FillResult : uint8_t { kBytes, kAgain, kEnd, kError };
+
+// `kUnfit`: what comes next has to be read.
+enum class SpliceResult : uint8_t { kMoved, kAgain, kUnfit, kError };
 
 class StreamSocket : public Watcher {
  public:
@@ -76,6 +81,11 @@ class StreamSocket : public Watcher {
     readable_ = true;
     return true;
   }
+  // Asks the kernel, where what was read last does not tell: from here on nothing can be read until more has
+  // arrived, unless something has.
+  void Settle() {
+    if (readable_ && Quiet()) readable_ = false;
+  }
   // Asks the kernel: the peer's FIN is what comes next.
   bool AtEnd() const;
   // Reset, or closed in both directions: nothing can be written any more.
@@ -91,6 +101,9 @@ class StreamSocket : public Watcher {
     iovec part{const_cast<char*>(bytes), length};
     return Send({&part, 1}, last);
   }
+  // Takes up to `most` bytes that `source` would read next, past the memory of the process, and sends them;
+  // what the kernel does not take now is kept. While nothing is unsent. `moved`: with kMoved.
+  SpliceResult SpliceFrom(StreamSocket& source, PipePool& pipes, uint64_t most, size_t* moved);
   // Sends what was kept, if the kernel takes it now.
   bool Flush();
   bool has_unsent() const { return !out_.empty(); }
@@ -130,6 +143,9 @@ class StreamSocket : public Watcher {
  private:
   void Begin(UniqueFd fd, bool readable, bool peer_ended);
   void KeepUnsent(std::span<iovec> parts, size_t sent);
+  // Empties `pipe` of its `length` bytes. False when the connection takes nothing any more.
+  bool FlushPipe(const Pipe& pipe, size_t length);
+  void FailWrite();
   // The kernel takes no more now.
   void AwaitRoom();
 
@@ -149,6 +165,10 @@ class StreamSocket : public Watcher {
   bool shutdown_wanted_ = false;
   // The kernel has bytes that wait for FIN.
   bool fin_due_ = false;
+  // Splice has stopped: there is no more, or something that only a read passes. A read finds out.
+  bool splice_stopped_ = false;
+  // It comes in small pieces, which are copied sooner than spliced.
+  bool trickles_ = false;
   uint64_t blocked_since_ms_ = 0;
   ByteBuffer in_;
   ByteBuffer out_;

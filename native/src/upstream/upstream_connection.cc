@@ -32,6 +32,10 @@ int UpstreamConnection::Dial() {
   int error = 0;
   UniqueFd fd = context_.own_dials.Dial(endpoint_.address, &error);
   // What only waits gives way to what is needed now.
+  if (error == -EMFILE || error == -ENFILE) {
+    context_.pipes.Trim();
+    fd = context_.own_dials.Dial(endpoint_.address, &error);
+  }
   while ((error == -EMFILE || error == -ENFILE) && context_.backends.CloseOneIdle()) {
     fd = context_.own_dials.Dial(endpoint_.address, &error);
   }
