@@ -80,6 +80,7 @@
         'src/log/request_facts.cc',
         'src/log/span.cc',
         'src/log/span_writer.cc',
+        'src/log/taps.cc',
         'src/net/descriptor_budget.cc',
         'src/net/lingering_close.cc',
         'src/net/listener.cc',

@@ -154,6 +154,7 @@ async function main(): Promise<void> {
     unresolvedBackends: () => 0,
     dns: () => ({ lookups: {}, unusable: {}, documents: {}, lookupMs: 0, services: {}, oldestAnswerMs: 0 }),
     conditions: () => [],
+    taps: () => ({ open: 0, records: 0, dropped: 0 }),
     spans: () => null,
   });
   await renderAlone(exposition);

@@ -49,12 +49,45 @@ export interface NativeRequestEntry {
   readonly responseMs: number | null;
 }
 
+/** Which requests a tap gets: what it says of them holds for all of it. */
+export interface NativeTapFilter {
+  /** Share of requests, from 0 to 1, before everything else. */
+  readonly sample: number;
+  /** What the JSON members of the series begin with; empty: whatever they are. */
+  readonly route: string;
+  /** What the path begins with; empty: whatever it is. */
+  readonly path: string;
+  /** Lower-case names of fields, and values or null for any. All of them; their values are told. At most `MAX_TAP_FIELDS`. */
+  readonly fields: readonly { readonly name: string; readonly value: string | null }[];
+  /** 0 for what was sent no status. */
+  readonly minStatus: number;
+  readonly maxStatus: number;
+  /** A code of gRPC by its number; -1: whatever it is. */
+  readonly grpcStatus: number;
+}
+
+export const MAX_TAPS = 8;
+export const MAX_TAP_FIELDS = 8;
+
+export interface TapLines {
+  /** Whole lines, in ASCII. */
+  readonly lines: Uint8Array<ArrayBuffer>;
+  readonly records: number;
+  /** Since the last time; they are not among the records. */
+  readonly dropped: number;
+}
+
 export interface NativeAccessLog {
   /** Works while requests are under way: those that began before may be missing. Begins as `off`. */
   setMode(mode: AccessLogMode): void;
   /** `members`: JSON members without braces. */
   setSeries(id: number, members: string): void;
   setFrontend(id: number, key: string): void;
+  /** Whatever the mode. Ids grow from tap to tap, from 1 on; there are at most `MAX_TAPS`. */
+  addTap(id: number, filter: NativeTapFilter): void;
+  removeTap(id: number): void;
+  /** What has come for a tap since the last call; null: nothing. */
+  takeTap(id: number): TapLines | null;
   request(entry: NativeRequestEntry): void;
   counters(): LogCounters;
   /** Writes what waits, for at most `timeoutMs`; blocks meanwhile. Nothing is logged afterwards. */

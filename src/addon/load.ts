@@ -11,7 +11,7 @@ import { packageAddon, packageRoot } from '../package-root.ts';
 import { misfit, type PackedAddon } from './packed.ts';
 
 /** What the addon's `abi` must be: raised on both sides with every change of its exports. */
-const NATIVE_ABI = 13;
+const NATIVE_ABI = 14;
 
 /**
  * Its exports; callers have the types of what they use. Throws ProxyError: `native-missing` when it is not built,

@@ -39,6 +39,8 @@ export interface Reply {
   write(head: ReplyHead, piece: Uint8Array): Promise<void>;
   /** There are no more pieces. */
   end(): void;
+  /** Called when the caller leaves before the end. Replaces who was called before. */
+  onGone(callback: () => void): void;
   /** Breaks the connection off, so that what has begun is seen as truncated. */
   abort(): void;
 }

@@ -28,6 +28,8 @@ export interface Answer {
   readonly fields?: readonly string[];
   /** Pieces are asked for one by one, the next when the caller has taken the one before; bytes may then be overwritten. */
   readonly body: string | AsyncIterable<string | Uint8Array>;
+  /** The caller has left before all of it was sent. Of a body that waits for something to tell. */
+  readonly onGone?: () => void;
 }
 
 /** What it throws is a 500. */
@@ -159,7 +161,11 @@ function isSameOrigin(request: EndpointHead): boolean {
 async function answer(reply: Reply, isHead: boolean, handler: Handler, request: EndpointRequest): Promise<void> {
   try {
     const given = await handler(request);
-    if (!reply.open) return;
+    if (!reply.open) {
+      given.onGone?.();
+      return;
+    }
+    if (given.onGone !== undefined) reply.onGone(given.onGone);
     const { body } = given;
     if (typeof body === 'string') sendWhole(reply, given, body, isHead);
     else if (isHead) reply.send(headOf(given), null);

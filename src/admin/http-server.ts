@@ -130,13 +130,16 @@ class HttpReply implements Reply {
   readonly #response: ServerResponse;
   readonly #close: boolean;
   #wake = (): void => undefined;
+  #gone = (): void => undefined;
 
   constructor(response: ServerResponse, close: boolean) {
     this.#response = response;
     this.#close = close;
     response.once('close', () => {
+      const left = this.open;
       this.open = false;
       this.#wake();
+      if (left) this.#gone();
     });
   }
 
@@ -158,6 +161,10 @@ class HttpReply implements Reply {
         resolve();
       });
     });
+  }
+
+  onGone(callback: () => void): void {
+    this.#gone = callback;
   }
 
   end(): void {

@@ -34,6 +34,8 @@ export interface PrivateAdminOptions extends Pick<EndpointOptions, 'address' | '
   table(): RouteTable;
   readonly stats: StatsReporter;
   readonly logSettings: LogSettings;
+  /** @throws ProxyError `invalid-setting` naming the parameter */
+  tap(query: string): Promise<Answer>;
   /** Begins to drain, if that has not begun. `by`: who asks, for the log. */
   quit(by: string): DrainNotice;
 }
@@ -43,6 +45,8 @@ GET  /config       the configuration in force, JSON: files, problems, conditions
 GET  /connections  every connection and what goes on on it, JSON; ?frontend=, ?backend=, ?state=, ?limit=
 GET  /explain      which rule a request matches, why, and where it goes: ?service=name.namespace:port
                    and, if need be, &method=GET &path=/ &header=name:value (repeated) &format=json|text
+GET  /tap          requests as they end, a line of JSON each: ?route=, ?rule=, ?code=, ?path=, ?header= (repeated), ?sample=,
+                   ?limit=, ?duration=
 GET  /stats        counters of every series, upstreams, connections and the process, JSON
 GET  /log-level    the level of the log
 PUT  /log-level    another one for a while: ?level=debug|info|warn|error&ttl=10m
@@ -63,6 +67,7 @@ export function startPrivateAdmin(options: PrivateAdminOptions): Promise<Endpoin
         return { contentType: JSON_TYPE, body: connectionDump(view, connectionFilter(query, view)) };
       }),
       '/explain': checked((request) => answerExplain(options.table(), request)),
+      '/tap': checked(({ query }) => options.tap(query)),
       '/stats': (request) => answerStats(stats, request),
       '/log-level': {
         GET: () => json(showLogSettings(logSettings)),
@@ -78,10 +83,10 @@ export function startPrivateAdmin(options: PrivateAdminOptions): Promise<Endpoin
 }
 
 /** What is wrong with the request, which a ProxyError says, is a 400. */
-function checked(handler: (request: EndpointRequest) => Answer): Handler {
-  return (request) => {
+function checked(handler: Handler): Handler {
+  return async (request) => {
     try {
-      return handler(request);
+      return await handler(request);
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
       return { status: 400, contentType: TEXT, body: `${error.message}\n` };

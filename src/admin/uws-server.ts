@@ -93,6 +93,7 @@ class ReplyDownstream extends Downstream {
 class UwsReply implements Reply {
   readonly #downstream: ReplyDownstream;
   readonly #close: boolean;
+  #gone = (): void => undefined;
 
   constructor(response: UwsResponse, close: boolean) {
     this.#close = close;
@@ -100,6 +101,7 @@ class UwsReply implements Reply {
     response.onAborted(() => {
       this.#downstream.open = false;
       this.#downstream.wake();
+      this.#gone();
     });
   }
 
@@ -126,6 +128,10 @@ class UwsReply implements Reply {
       downstream.wake = resolve;
       if (!downstream.open || !downstream.blocked) resolve();
     });
+  }
+
+  onGone(callback: () => void): void {
+    this.#gone = callback;
   }
 
   end(): void {

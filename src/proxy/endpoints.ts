@@ -31,8 +31,11 @@ import { packageVersion } from '../package-root.ts';
 import type { Configuration } from '../routing/configuration.ts';
 import type { Engines } from './engines.ts';
 import type { OwnFigures } from './figures.ts';
+import type { Taps } from './taps.ts';
 import type { Traces } from './traces.ts';
 import type { WorkerPool } from './worker-pool.ts';
+
+const NO_TAPS = { open: 0, records: 0, dropped: 0 };
 
 export interface EndpointSources {
   readonly settings: ProxySettings;
@@ -48,6 +51,9 @@ export interface EndpointSources {
   readonly accessLog: AccessLog;
   /** Null: they are off. */
   readonly traces: Traces | null;
+  /** Null: nobody has tapped anything yet. */
+  taps(): Taps | null;
+  loadTaps(): Promise<Taps>;
   readonly log: ProcessLog;
   readonly logSettings: LogSettings;
   readonly probes: Probes;
@@ -92,6 +98,7 @@ export class Endpoints {
       unresolvedBackends: () => backends.unresolved,
       conditions: () => conditions.current,
       spans: () => sources.traces?.counts() ?? null,
+      taps: () => sources.taps()?.figures() ?? NO_TAPS,
     });
     const served = () => servedBy(sources.configuration().snapshot, directory.tornSet);
     for (const { address, port } of settings.metrics) {
@@ -110,6 +117,7 @@ export class Endpoints {
           config: () => this.#view(),
           table: () => sources.configuration().table,
           connections: () => this.#connections(),
+          tap: async (query: string) => (await sources.loadTaps()).answer(query),
           quit: (by: string) => drain.quit(by),
         }),
       );

@@ -20,6 +20,7 @@ import { Slicer } from '../slices.ts';
 import { FollowedTables } from './followed-tables.ts';
 import { tellInterest } from './interest.ts';
 import { SpanCollector } from './span-collector.ts';
+import { TapCollector } from './tap-collector.ts';
 import type { Answers, FromWorker, Question, Questions, ToWorker, WorkerOrder } from './worker-messages.ts';
 
 /** Of counts in one message: less than a millisecond of work. */
@@ -56,6 +57,7 @@ const spans =
   order.traces === null
     ? null
     : new SpanCollector(accessLog.native, order.traces, (lines, dropped) => say({ kind: 'spans', lines, dropped }));
+const taps = new TapCollector(accessLog.native, (id, lines) => say({ kind: 'tapped', id, lines }));
 const engine = createNativeEngine(
   {
     decide: (frontend, request) => decide(tables.current, frontend, request),
@@ -210,6 +212,10 @@ function hear(message: ToWorker): void {
       break;
     case 'accessLog':
       accessLog.setMode(message.mode);
+      break;
+    case 'tap':
+      if (message.filter === null) taps.remove(message.id);
+      else taps.add(message.id, message.filter);
       break;
     case 'closeSomeIdle':
       acceptor?.closeSomeIdle();

@@ -38,6 +38,7 @@ import { Endpoints } from './endpoints.ts';
 import { checkWorkers } from './engine-settings.ts';
 import { createEngines, type Engines } from './engines.ts';
 import { tellInterest } from './interest.ts';
+import type { Taps } from './taps.ts';
 import type { Traces } from './traces.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -65,6 +66,8 @@ class SidecarProxy {
   #workers: WorkerPool | null = null;
   /** Null: they are off. */
   #traces: Traces | null = null;
+  /** Null: nobody has tapped anything yet. */
+  #taps: Taps | null = null;
   #engines: Engines | null = null;
   #acceptor: Acceptor | null = null;
   #endpoints: Endpoints | null = null;
@@ -190,6 +193,7 @@ class SidecarProxy {
   /** Closes everything now. */
   async close(): Promise<void> {
     this.#logger.info('stopped', { connections: this.#openConnections() });
+    const tapsClosed = this.#taps?.close();
     this.#directory.close();
     this.#closing.abort();
     closeLogSettings(this.#logSettings);
@@ -200,6 +204,7 @@ class SidecarProxy {
     await this.#engines?.close();
     await workersClosed;
     await this.#traces?.close();
+    await tapsClosed;
     this.#endpoints?.close();
   }
 
@@ -232,6 +237,12 @@ class SidecarProxy {
     return new Traces(tracesEndpoint, this.#settings, this.#accessLog.native, this.#logger);
   }
 
+  async #loadTaps(): Promise<Taps> {
+    // Loaded here: a sidecar that nobody looks into does without.
+    const { Taps } = await import('./taps.ts');
+    return (this.#taps ??= new Taps(this.#accessLog.native, this.#workers));
+  }
+
   async #startWorkers(): Promise<WorkerPool> {
     // Loaded here: a sidecar of one thread does without.
     const { WorkerPool } = await import('./worker-pool.ts');
@@ -240,6 +251,7 @@ class SidecarProxy {
       ...{ logger: this.#logger, metrics: this.#metrics, memory: this.#memory },
       accessLog: this.#accessLog.mode,
       onSpans: this.#traces?.onSpans ?? null,
+      onTapped: (id, lines) => this.#taps?.give(id, lines),
       frontendId: (key) => this.#cluster.frontends.frontendId(key),
       backends: this.#cluster.backends,
       closeSomeIdle: () => this.#acceptor?.closeSomeIdle(),
@@ -335,6 +347,8 @@ class SidecarProxy {
       ...{ conditions: this.#conditions, metrics: this.#metrics, memory: this.#memory, accessLog: this.#accessLog },
       ...{
         traces: this.#traces,
+        taps: () => this.#taps,
+        loadTaps: () => this.#loadTaps(),
         log: this.#log,
         logSettings: this.#logSettings,
         probes: this.#probes,

@@ -4,7 +4,7 @@
  *
  * Stage before and after: `worker-pool.ts` in the main thread, `proxy-worker.ts` in the others.
  */
-import type { AccessLogMode } from '../addon/access-log.ts';
+import type { AccessLogMode, NativeTapFilter, TapLines } from '../addon/access-log.ts';
 import type { AcceptLimit, AcceptorCounters, FrontendAddress, ListenAddress, MemoryState } from '../addon/binding.ts';
 import type { UpstreamState } from '../addon/engine-state.ts';
 import type { Http2Counters } from '../addon/http2-counters.ts';
@@ -80,6 +80,8 @@ export type ToWorker =
   | { readonly kind: 'frontends'; readonly addresses: readonly FrontendAddress[] }
   | { readonly kind: 'backend'; readonly backend: Backend }
   | { readonly kind: 'accessLog'; readonly mode: AccessLogMode }
+  /** Null: that tap has ended. */
+  | { readonly kind: 'tap'; readonly id: number; readonly filter: NativeTapFilter | null }
   /** Another worker has reached a limit. */
   | { readonly kind: 'closeSomeIdle' }
   | { readonly kind: 'drain'; readonly timeoutMs: number }
@@ -93,6 +95,7 @@ export type FromWorker =
   | { readonly kind: 'counts'; readonly counts: Counts }
   /** Lines of spans, and how many were dropped. */
   | { readonly kind: 'spans'; readonly lines: string; readonly dropped: number }
+  | { readonly kind: 'tapped'; readonly id: number; readonly lines: TapLines }
   | { readonly kind: 'warn'; readonly message: string; readonly fields: LogFields }
   | { readonly kind: 'overload'; readonly overloaded: boolean }
   | { readonly kind: 'paused'; readonly limit: AcceptLimit };

@@ -4,7 +4,7 @@
  *
  * Stage before: the composition root. Stage after: `worker-link.ts`, for each of them. Loaded when there is more than one worker.
  */
-import type { AccessLogMode } from '../addon/access-log.ts';
+import type { AccessLogMode, NativeTapFilter, TapLines } from '../addon/access-log.ts';
 import type { FrontendAddress, ListenAddress } from '../addon/binding.ts';
 import type { MemoryLimit } from '../addon/memory-limit.ts';
 import type { WorkerConnections } from '../admin/connections.ts';
@@ -39,6 +39,7 @@ export interface WorkerPoolOptions {
   readonly accessLog: AccessLogMode;
   /** Takes lines of spans; null: traces are off. */
   readonly onSpans: ((lines: string, dropped: number) => void) | null;
+  readonly onTapped: (id: number, lines: TapLines) => void;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly memory: Pick<MemoryWatch, 'overloaded'>;
@@ -146,6 +147,11 @@ export class WorkerPool {
     this.#say({ kind: 'accessLog', mode });
   }
 
+  /** `filter` null: that tap has ended. */
+  setTap(id: number, filter: NativeTapFilter | null): void {
+    this.#say({ kind: 'tap', id, filter });
+  }
+
   /** Of connections that were open when the last configuration was prepared. */
   get frontendsInUse(): ReadonlySet<number> {
     return this.#frontendsInUse;
@@ -204,6 +210,9 @@ export class WorkerPool {
         break;
       case 'spans':
         this.#options.onSpans?.(message.lines, message.dropped);
+        break;
+      case 'tapped':
+        this.#options.onTapped(message.id, message.lines);
         break;
       case 'warn':
         logger.warn(message.message, { ...this.#described(message.fields), worker });

@@ -42,7 +42,7 @@ async function loaded(...flags: readonly string[]): Promise<string[]> {
 }
 
 const OTHERS =
-  /^src\/(?:inject|iptables|export|convert|controller|kube|webhook|traces)\/|^src\/proxy\/(?:traces|span-collector)\.ts|^src\/(?:program|command-line)\.ts|^src\/engine\/uws\/uws-|^src\/observe\/exposition\.ts/;
+  /^src\/(?:inject|iptables|export|convert|controller|kube|webhook|traces)\/|^src\/proxy\/(?:traces|span-collector|taps)\.ts|^src\/admin\/tap-|^src\/(?:program|command-line)\.ts|^src\/engine\/uws\/uws-|^src\/observe\/exposition\.ts/;
 
 t.test('the sidecar loads neither the other commands nor that of the engine that it does not run', async (t) => {
   const scripts = await loaded();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -187,6 +188,109 @@ napi_value Request(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+bool ReadNumberFrom(napi_env env, napi_value object, const char* name, double min, double max,
+                    double* result) {
+  napi_value value;
+  if (!ReadProperty(env, object, name, "filter", &value)) return false;
+  if (napi_get_value_double(env, value, result) == napi_ok && *result >= min && *result <= max) return true;
+  return ThrowInvalid(env, "filter." + std::string(name) + " must be a number from " +
+                               std::to_string(static_cast<int>(min)) + " to " +
+                               std::to_string(static_cast<int>(max)));
+}
+
+// [{name, value}]; a value of null: any.
+bool ReadTapFields(napi_env env, napi_value filter, std::vector<TapField>* fields) {
+  napi_value list;
+  uint32_t count = 0;
+  if (!ReadProperty(env, filter, "fields", "filter", &list) ||
+      !ReadArray(env, list, "filter.fields", &count)) {
+    return false;
+  }
+  if (count > Taps::kMaxFields) return ThrowInvalid(env, "filter.fields has too many entries");
+  for (uint32_t i = 0; i < count; ++i) {
+    napi_value element, value;
+    TapField field;
+    const std::string path = "filter.fields[" + std::to_string(i) + "]";
+    napi_get_element(env, list, i, &element);
+    if (!ReadProperty(env, element, "name", path, &value) ||
+        !ReadString(env, value, path + ".name", &field.name) ||
+        !ReadProperty(env, element, "value", path, &value)) {
+      return false;
+    }
+    field.has_value = !IsMissing(env, value);
+    if (field.has_value && !ReadString(env, value, path + ".value", &field.value)) return false;
+    fields->push_back(std::move(field));
+  }
+  return true;
+}
+
+bool ReadTapFilter(napi_env env, napi_value object, TapFilter* filter) {
+  napi_value route, path;
+  int64_t min_status = 0, max_status = 0, grpc_status = 0;
+  if (!ReadNumberFrom(env, object, "sample", 0, 1, &filter->sample) ||
+      !ReadProperty(env, object, "route", "filter", &route) ||
+      !ReadString(env, route, "filter.route", &filter->route) ||
+      !ReadProperty(env, object, "path", "filter", &path) ||
+      !ReadString(env, path, "filter.path", &filter->path) || !ReadTapFields(env, object, &filter->fields) ||
+      !ReadIntegerProperty(env, object, "minStatus", "filter", 0, 999, &min_status) ||
+      !ReadIntegerProperty(env, object, "maxStatus", "filter", 0, 999, &max_status) ||
+      !ReadIntegerProperty(env, object, "grpcStatus", "filter", http::kNoCall, http::kMissingStatus,
+                           &grpc_status)) {
+    return false;
+  }
+  filter->min_status = static_cast<uint16_t>(min_status);
+  filter->max_status = static_cast<uint16_t>(max_status);
+  filter->grpc_status = static_cast<int8_t>(grpc_status);
+  return true;
+}
+
+// addTap(id, filter)
+napi_value AddTap(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  AccessLog* log = From(env, info, 2, arguments);
+  int64_t id = 0;
+  TapFilter filter;
+  if (log == nullptr || !ReadInteger(env, arguments[0], "id", 1, INT32_MAX, &id) ||
+      !ReadTapFilter(env, arguments[1], &filter)) {
+    return nullptr;
+  }
+  if (!log->AddTap(static_cast<uint32_t>(id), std::move(filter)))
+    ThrowInvalid(env, "there are too many taps");
+  return nullptr;
+}
+
+napi_value RemoveTap(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  AccessLog* log = From(env, info, 1, &argument);
+  int64_t id = 0;
+  if (log == nullptr || !ReadInteger(env, argument, "id", 1, INT32_MAX, &id)) return nullptr;
+  log->RemoveTap(static_cast<uint32_t>(id));
+  return nullptr;
+}
+
+// takeTap(id): null when nothing has come.
+napi_value TakeTap(napi_env env, napi_callback_info info) {
+  napi_value argument, result;
+  AccessLog* log = From(env, info, 1, &argument);
+  int64_t id = 0;
+  if (log == nullptr || !ReadInteger(env, argument, "id", 1, INT32_MAX, &id)) return nullptr;
+  const Taps::Taken taken = log->TakeTap(static_cast<uint32_t>(id));
+  if (taken.records == 0 && taken.dropped == 0) {
+    napi_get_null(env, &result);
+    return result;
+  }
+  napi_value buffer, lines;
+  void* memory = nullptr;
+  if (napi_create_arraybuffer(env, taken.lines.size(), &memory, &buffer) != napi_ok) return nullptr;
+  if (!taken.lines.empty()) std::memcpy(memory, taken.lines.data(), taken.lines.size());
+  napi_create_typedarray(env, napi_uint8_array, taken.lines.size(), buffer, 0, &lines);
+  napi_create_object(env, &result);
+  SetProperty(env, result, "lines", lines);
+  SetProperty(env, result, "records", MakeNumber(env, static_cast<double>(taken.records)));
+  SetProperty(env, result, "dropped", MakeNumber(env, static_cast<double>(taken.dropped)));
+  return result;
+}
+
 napi_value Counters(napi_env env, napi_callback_info info) {
   AccessLog* log = From(env, info, 0, nullptr);
   if (log == nullptr) return nullptr;
@@ -230,6 +334,9 @@ napi_value CreateAccessLog(napi_env env, napi_callback_info info) {
        napi_enumerable, nullptr},
       {"setFrontend", nullptr, SetText<&AccessLog::SetFrontend, kMaxId>, nullptr, nullptr, nullptr,
        napi_enumerable, nullptr},
+      {"addTap", nullptr, AddTap, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"removeTap", nullptr, RemoveTap, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"takeTap", nullptr, TakeTap, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"request", nullptr, Request, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},

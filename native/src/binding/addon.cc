@@ -31,7 +31,7 @@ namespace sideroute {
 namespace {
 
 // Raised whenever an export changes; src/addon/load.ts refuses any other.
-constexpr int kAbi = 13;
+constexpr int kAbi = 14;
 constexpr uint64_t kLingerMs = 2000;
 // Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.
 constexpr size_t kMaxLingering = 1024;

@@ -44,6 +44,7 @@ void Exchange::Clear(DownstreamStream& downstream) {
   reason_ = -1;
   caller_ended_ = false;
   facts_.kept = false;
+  facts_.taps = 0;
   facts_.fault = {};
   facts_.bytes_received = facts_.bytes_sent = 0;
   response_state_ = ResponseState::kHead;
@@ -80,12 +81,13 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   request_state_ = head.has_body() ? RequestState::kBody : RequestState::kDone;
   long_request_ = IsLong(head);
   facts_.bytes_received = head.length;
-  if (context_.log != nullptr && context_.log->on()) KeepFacts(head);
   // What goes on, which is what came unless it is traced.
   const http::RequestHead& onward = context_.tracer == nullptr ? head : BeginSpan(head);
 
   const Caller& caller = downstream_->caller();
   const bool decided = context_.host.Decide(caller.frontend, head, &decision_);
+  // What is tapped depends on the route.
+  if (context_.log != nullptr && context_.log->on()) NoteHead(head);
   // JavaScript may have closed the engine meanwhile; that takes effect at the end of the turn.
   if (!decided) {
     downstream_->Took();
@@ -136,6 +138,13 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   downstream_->Took();
   if (request_state_ == RequestState::kDone && downstream_->CallerEnded()) NoteCallerEnd();
   return BeginAttempt();
+}
+
+// Hot path. What no tap wants costs no more than to find that out.
+void Exchange::NoteHead(const http::RequestHead& head) {
+  RequestLog& log = *context_.log;
+  if (log.tapped()) log.Tap(head, decision_.series, &facts_);
+  if (log.logs() || facts_.taps != 0) KeepFacts(head);
 }
 
 // Hot path.

@@ -78,7 +78,8 @@ class Exchange final : public RequestServer, private AttemptUser {
   Progress RequestBroken();
   void ForgetSent();
   void AwaitContinue();
-  // For the access log.
+  // For the access log and for taps.
+  void NoteHead(const http::RequestHead& head);
   void KeepFacts(const http::RequestHead& head);
 
   // Traces, of a request that is sampled: exchange_trace.cc

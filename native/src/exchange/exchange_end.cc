@@ -155,8 +155,10 @@ void Exchange::Report() {
   --context_.counters.requests_open;
   const uint64_t ended_ns = context_.moment.NowNs();
   const double duration_ms = static_cast<double>(ended_ns - started_ns_) / 1e6;
-  if (facts_.kept && context_.log != nullptr && context_.log->Wants(reason_, status_, grpc_status_)) {
+  if (facts_.kept && context_.log != nullptr &&
+      (context_.log->Wants(reason_, status_, grpc_status_) || facts_.taps != 0)) {
     context_.log->OnRequest(Entry(ended_ns), facts_);
+    facts_.tapped_fields.reset();
   }
   if (span_ != nullptr) EndSpan(ended_ns);
   wait_timer_.Cancel();

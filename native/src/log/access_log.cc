@@ -62,8 +62,33 @@ void AccessLog::SetFrontend(uint32_t id, std::string key) {
   frontends_[id] = std::move(key);
 }
 
+bool AccessLog::AddTap(uint32_t id, TapFilter filter) {
+  const bool added = taps_.Add(id, std::move(filter));
+  tapped_ = taps_.any();
+  return added;
+}
+
+void AccessLog::RemoveTap(uint32_t id) {
+  taps_.Remove(id);
+  tapped_ = taps_.any();
+}
+
+void AccessLog::Tap(const http::RequestHead& head, int32_t series, RequestFacts* facts) {
+  taps_.Begin(head, MembersOf(series), facts);
+}
+
+// A line is the same for the log and for taps.
 void AccessLog::OnRequest(const RequestEntry& entry, const RequestFacts& facts) {
-  if (!Wants(entry.reason, entry.status, entry.grpc_status)) return;
+  const bool logged = Wants(entry.reason, entry.status, entry.grpc_status);
+  const TapSet taps = tapped_ ? taps_.Wanting(entry, facts) : TapSet{0};
+  if (!logged && taps == 0) return;
+  WriteRequest(entry, facts);
+  const std::string_view line = line_.End();
+  if (logged) writer_->Append(line);
+  if (taps != 0) taps_.Append(taps, line, facts);
+}
+
+void AccessLog::WriteRequest(const RequestEntry& entry, const RequestFacts& facts) {
   const uint64_t duration_ns = entry.ended_ns - entry.started_ns;
   const RequestTexts& texts = facts.texts;
   line_.Begin();
@@ -96,7 +121,6 @@ void AccessLog::OnRequest(const RequestEntry& entry, const RequestFacts& facts) 
   line_.String("parent_id", ids.parent);
   line_.String("user_agent", texts.Get(RequestText::kUserAgent));
   line_.Boolean("truncated", texts.truncated());
-  writer_->Append(line_.End());
 }
 
 void AccessLog::WriteOutcome(JsonLine& line, const RequestEntry& entry, const RequestFacts& facts) const {
@@ -128,17 +152,18 @@ void AccessLog::WriteRoute(JsonLine& line, int32_t frontend, int32_t series) con
   const auto index = static_cast<size_t>(frontend);
   const bool known = frontend >= 0 && index < frontends_.size() && !frontends_[index].empty();
   line.String("frontend", known ? std::string_view(frontends_[index]) : std::string_view());
+  line.Members(MembersOf(series));
+}
+
+std::string_view AccessLog::MembersOf(int32_t series) const {
   const size_t slot = static_cast<uint32_t>(series) & kSlotMask;
-  if (series >= 0 && slot < series_.size() && series_[slot].id == series) {
-    line.Members(series_[slot].members);
-  } else {
-    line.Members("\"route\":null,\"rule\":null,\"backend\":null");
-  }
+  if (series >= 0 && slot < series_.size() && series_[slot].id == series) return series_[slot].members;
+  return "\"route\":null,\"rule\":null,\"backend\":null";
 }
 
 void AccessLog::OnConnection(const ConnectionEntry& entry) {
   const bool dropped = entry.reason >= ConnectionReason::kLoop;
-  if (!on() || (!dropped && mode_ != AccessLogMode::kAll)) return;
+  if (!logs() || (!dropped && mode_ != AccessLogMode::kAll)) return;
   const uint64_t duration_ns = uv_hrtime() - entry.started_ns;
   line_.Begin();
   line_.Time("time", UnixMs(duration_ns));

@@ -1,5 +1,5 @@
 // The access log: which requests and connections get a line, and what it says. docs/access-log.md is its
-// reference.
+// reference. And of these the lines that somebody taps.
 //
 // Stage before: exchange and http1/downstream (requests of the native engine), the binding (those of the
 // uws engine), acceptor (connections). Stage after: log_writer. Used on the loop's thread only.
@@ -19,6 +19,7 @@
 #include "log/log_writer.h"
 #include "log/request_facts.h"
 #include "log/request_log.h"
+#include "log/taps.h"
 #include "net/connection.h"
 #include "net/net_address.h"
 #include "net/unique_fd.h"
@@ -53,8 +54,14 @@ class AccessLog final : public RequestLog {
   // `namespace/name:port`.
   void SetFrontend(uint32_t id, std::string key);
 
+  // What of them is tapped, besides the lines of the log and whatever its mode.
+  bool AddTap(uint32_t id, TapFilter filter);
+  void RemoveTap(uint32_t id);
+  Taps::Taken TakeTap(uint32_t id) { return taps_.Take(id); }
+
   // Each writes its line where the mode wants it.
   void OnRequest(const RequestEntry& entry, const RequestFacts& facts) override;
+  void Tap(const http::RequestHead& head, int32_t series, RequestFacts* facts) override;
   void OnConnection(const ConnectionEntry& entry);
 
   // Members of a line, for whoever else tells of requests.
@@ -73,6 +80,9 @@ class AccessLog final : public RequestLog {
     int32_t id = -1;
     std::string members;
   };
+  // `route`, `rule` and `backend`, of null where the series is none.
+  std::string_view MembersOf(int32_t series) const;
+  void WriteRequest(const RequestEntry& entry, const RequestFacts& facts);
 
   // The writer gets a copy when it starts.
   UniqueFd fd_;
@@ -82,6 +92,7 @@ class AccessLog final : public RequestLog {
   std::vector<std::string> frontends_;
   std::unique_ptr<LogWriter> writer_;
   bool closed_ = false;
+  Taps taps_;
   JsonLine line_;
 };
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -47,9 +48,18 @@ class RequestTexts {
   bool truncated_ = false;
 };
 
+// By tap, the JSON member `headers` of its record; empty for one that asks for none.
+inline constexpr size_t kMaxTaps = 8;
+using TappedFields = std::array<std::string, kMaxTaps>;
+
 struct RequestFacts {
-  // The access log was on when the request began: everything below holds.
+  // The access log or a tap was on when the request began: everything below holds.
   bool kept = false;
+  // A bit for each tap that wants the request as far as its head says, and the newest one there was by then.
+  uint8_t taps = 0;
+  uint32_t newest_tap = 0;
+  // Null: no tap asks for fields.
+  std::unique_ptr<TappedFields> tapped_fields;
   RequestTexts texts;
   // Monotonic nanoseconds; 0 for what has not happened.
   uint64_t received_ns = 0;

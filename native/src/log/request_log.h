@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "http/engine_types.h"
+#include "http/head.h"
 #include "log/request_facts.h"
 #include "net/net_address.h"
 
@@ -55,7 +56,12 @@ class RequestLog {
     bool error = false;
   };
 
-  bool on() const { return mode_ != AccessLogMode::kOff; }
+  // Somebody wants to hear of requests, or of some.
+  bool on() const { return logs() || tapped_; }
+  bool logs() const { return mode_ != AccessLogMode::kOff; }
+  bool tapped() const { return tapped_; }
+  // While it is tapped, of a request that was decided: notes in `facts` which taps want it.
+  virtual void Tap(const http::RequestHead& head, int32_t series, RequestFacts* facts) = 0;
   // Hot path.
   bool Wants(int32_t reason, uint16_t status, int8_t grpc_status) const {
     if (mode_ != AccessLogMode::kErrors) return mode_ == AccessLogMode::kAll;
@@ -63,7 +69,7 @@ class RequestLog {
     return reason >= 0 && static_cast<size_t>(reason) < reasons_.size() &&
            reasons_[static_cast<size_t>(reason)].error;
   }
-  // Where the mode wants it.
+  // Where the mode wants it, or a tap.
   virtual void OnRequest(const RequestEntry& entry, const RequestFacts& facts) = 0;
 
  protected:
@@ -71,6 +77,7 @@ class RequestLog {
   ~RequestLog() = default;
 
   AccessLogMode mode_ = AccessLogMode::kOff;
+  bool tapped_ = false;
   const std::vector<ReasonInfo> reasons_;
 };
 

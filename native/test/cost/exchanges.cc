@@ -65,6 +65,7 @@ constexpr size_t kBodyBytes = 16 * 1024;
 class Log final : public RequestLog {
  public:
   Log() : RequestLog({}) { mode_ = AccessLogMode::kErrors; }
+  void Tap(const http::RequestHead&, int32_t, RequestFacts*) override {}
   // Nothing fails here.
   void OnRequest(const RequestEntry&, const RequestFacts&) override { CHECK(false); }
 };

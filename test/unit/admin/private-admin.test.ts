@@ -10,6 +10,8 @@ import type { ServerName } from '../../../src/admin/endpoint-server.ts';
 import type { ConnectionView } from '../../../src/admin/connections.ts';
 import { logSettings } from '../../../src/admin/log-level.ts';
 import { startPrivateAdmin, type PrivateAdminOptions } from '../../../src/admin/private-admin.ts';
+import { tapQuery } from '../../../src/admin/tap-query.ts';
+import { TapStreams } from '../../../src/admin/tap-streams.ts';
 import type { Explanation } from '../../../src/routing/explain.ts';
 import { compileTable } from '../../../src/routing/table.ts';
 import { onEachServer } from '../../support/endpoint-servers.ts';
@@ -70,6 +72,8 @@ async function start(
       backends: [],
     }),
     connections: () => NO_CONNECTIONS,
+    tap: (query) =>
+      Promise.resolve(new TapStreams({ add: () => undefined, remove: () => undefined }).answer(tapQuery(query))),
     logSettings: logSettings(
       createLogger('info', () => undefined),
       { mode: 'errors', setMode: () => undefined },
@@ -95,7 +99,7 @@ onEachServer('the root lists what there is', async (t, server) => {
   const admin = await start(t, server);
   const { status, body } = await ask(admin, '/');
   t.equal(status, 200);
-  const paths = ['/', '/config', '/connections', '/explain', '/stats', '/log-level', '/quit'];
+  const paths = ['/', '/config', '/connections', '/explain', '/tap', '/stats', '/log-level', '/quit'];
   for (const path of paths) t.match(body, new RegExp(`^(GET|PUT|POST) +${path} `, 'm'));
   t.match(await ask(admin, '/none'), { status: 404, body: `There is:\n${paths.join('\n')}\n/page/` });
 });

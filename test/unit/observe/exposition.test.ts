@@ -89,6 +89,7 @@ function sources(metrics: Metrics): ExpositionSources {
     tornSeconds: () => 13,
     unresolvedFrontends: () => 1,
     unresolvedBackends: () => 28,
+    taps: () => ({ open: 34, records: 35, dropped: 36 }),
     spans: () => ({ exported: 29, dropped: { buffer: 30, queue: 31, refused: 32, failed: 33 } }),
     dns: () => ({
       unusable: { loopback: 22 },
@@ -233,6 +234,9 @@ t.test('a scrape has connections, configuration, build and process', async (t) =
     'sideroute_dns_lookups_total{result="failed"} 21',
     'sideroute_dns_unusable_addresses_total{fault="loopback"} 22',
     'sideroute_documented_services{dns="differs"} 27',
+    'sideroute_taps_open 34',
+    'sideroute_tap_records_total 35',
+    'sideroute_tap_dropped_records_total 36',
     'sideroute_spans_exported_total 29',
     'sideroute_spans_dropped_total{reason="buffer"} 30',
     'sideroute_spans_dropped_total{reason="queue"} 31',
