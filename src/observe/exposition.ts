@@ -22,11 +22,10 @@ import { LOOP_LAG_NAMES, registerLoopLag } from './loop-lag-families.ts';
 import type { LoopLag } from './loop-lag.ts';
 import type { Metrics } from './metrics.ts';
 import { SeriesText } from './series-text.ts';
-import { registerTaps, type TapSources } from './tap-families.ts';
 import { registerTraces, type TraceSources } from './trace-families.ts';
 
 /** Read at every scrape. */
-export interface ExpositionSources extends ConnectionSources, TapSources, TraceSources {
+export interface ExpositionSources extends ConnectionSources, TraceSources {
   readonly version: string;
   readonly metrics: Metrics;
   readonly loopLag: LoopLag;
@@ -70,7 +69,6 @@ export function createExposition(sources: ExpositionSources): Exposition {
   registerEngine(registry, sources);
   registerHttp2(families, () => sources.http2());
   registerDns(families, () => sources.dns());
-  registerTaps(families, sources);
   registerTraces(families, sources);
   const requests = new SeriesText(sources.metrics);
   const conditions = new ConditionText();

@@ -1,4 +1,4 @@
-/** What was tapped. Part of `exposition.ts`. */
+/** What was tapped. Part of `trace-families.ts`. */
 import type { Families } from './dns-families.ts';
 
 export interface TapSources {

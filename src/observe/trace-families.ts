@@ -1,5 +1,6 @@
-/** What became of spans. Part of `exposition.ts`; while traces are off both families are empty. */
+/** What is told of single requests: of taps, and of spans, whose families are empty while traces are off. Part of `exposition.ts`. */
 import type { Families } from './dns-families.ts';
+import { registerTaps, type TapSources } from './tap-families.ts';
 
 /** Since start. */
 export interface SpanFigures {
@@ -8,12 +9,13 @@ export interface SpanFigures {
   readonly dropped: Readonly<Record<string, number>>;
 }
 
-export interface TraceSources {
+export interface TraceSources extends TapSources {
   /** Null: traces are off. */
   spans(): SpanFigures | null;
 }
 
 export function registerTraces(families: Families, sources: TraceSources): void {
+  registerTaps(families, sources);
   families.total(
     'sideroute_spans_exported_total',
     'Spans that the collector has taken.',
