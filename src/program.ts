@@ -17,6 +17,7 @@ import { registerProxy } from './cli/proxy.ts';
 import { registerQuit } from './cli/quit.ts';
 import { registerRoutes } from './cli/routes.ts';
 import { registerStatus } from './cli/status.ts';
+import { registerTap } from './cli/tap.ts';
 import { registerVersion } from './cli/version.ts';
 import { registerWait } from './cli/wait.ts';
 import { newProgram } from './command-line.ts';
@@ -39,6 +40,7 @@ export function buildProgram(): Command {
   registerWait(program);
   registerConnections(program);
   registerConfig(program);
+  registerTap(program);
   registerLogLevel(program);
   registerQuit(program);
   registerCompletion(program);

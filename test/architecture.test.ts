@@ -139,6 +139,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'lint',
     'cluster-check',
     'proxy',
+    // A command that goes on until Ctrl-C.
+    'signals.ts',
     // Commands on the pods of a cluster.
     'kube',
     'package-root.ts',

@@ -2,7 +2,7 @@
  * Asks a sidecar something, in the same pod or through the API server. Its answer may come from another version, so that what reads it takes no field
  * for granted.
  *
- * Stage before: `status`, `wait`, `connections`, `log-level`, `quit`. Stage after: the endpoints of a running sidecar.
+ * Stage before: `status`, `wait`, `connections`, `log-level`, `quit`, `admin-stream.ts`. Stage after: the endpoints of a running sidecar.
  */
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -61,7 +61,8 @@ export async function askText(admin: AdminTarget, path: string, method: Method =
   return answer.body;
 }
 
-function failing(admin: AdminTarget, path: string): (what: string, cause?: unknown) => ProxyError {
+/** What to throw when the endpoint cannot be asked. */
+export function failing(admin: AdminTarget, path: string): (what: string, cause?: unknown) => ProxyError {
   const where =
     'pod' in admin
       ? `pod ${admin.pod}, port ${admin.port}, ${path}`

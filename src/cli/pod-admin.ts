@@ -1,7 +1,7 @@
 /**
  * Which sidecars a command asks: the one in the same pod, or those of the pods that are named, through the API server.
  *
- * Stage before: `status`, `explain`, `connections`, `config` and `log-level`. Stage after: `admin-client.ts`.
+ * Stage before: `status`, `explain`, `connections`, `config`, `log-level` and `tap`. Stage after: `admin-client.ts`.
  */
 import { Argument, Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
@@ -81,6 +81,29 @@ export async function askPods<T>(
     }
     if (output !== 'table') writeOutput(dataText(output, answers));
     return answers.map(({ answer }) => answer);
+  } catch (error) {
+    throw inClusterWords(error, cluster);
+  } finally {
+    cluster.client.close();
+  }
+}
+
+/** The same for a command that has its own way with several. @throws ProxyError in words of the cluster */
+export async function withTargets<T>(
+  command: Command,
+  pod: string | undefined,
+  { admin, all = false }: Pick<Given, 'admin' | 'all'>,
+  use: (targets: readonly AdminTarget[]) => Promise<T>,
+): Promise<T> {
+  if (pod === undefined) {
+    refuseWithoutPod(command, all);
+    return use([admin]);
+  }
+  const { podName } = await import('../kube/pods.ts');
+  const name = podName(pod);
+  const cluster = await openCluster(targetFlags(command));
+  try {
+    return await use(await choosePods(cluster, name, admin.port, all));
   } catch (error) {
     throw inClusterWords(error, cluster);
   } finally {

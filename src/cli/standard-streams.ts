@@ -121,6 +121,11 @@ export async function outputTaken(): Promise<void> {
   });
 }
 
+/** Nobody reads standard output any more. */
+export function readerHasLeft(): boolean {
+  return outputFailure !== null;
+}
+
 async function writeAll(descriptor: number, text: string): Promise<void> {
   const bytes = Buffer.from(text, 'utf8');
   let at = 0;

@@ -39,6 +39,7 @@ t.test('every command explains itself', (t) => {
     ['status'],
     ['wait'],
     ['connections'],
+    ['tap'],
     ['log-level'],
     ['quit'],
     ['version'],

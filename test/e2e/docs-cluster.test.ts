@@ -147,6 +147,8 @@ const RUN: Readonly<Record<string, Runner>> = {
   'docs/access-log.md > Access log': afterFailure('"kind":"request"', '"frontend":"devopssong/my-server:80"'),
   'docs/refusals.md > How to recognise a refusal': afterFailure('"reason":"bad_request","fault":"'),
   'docs/tracing.md > Turning it on (2)': withScenario('sideroute_spans_exported_total 0'),
+  'docs/tap.md > Tap: requests as they happen': withScenario(),
+  'docs/tap.md > The endpoint': withScenario('{"dropped":0}', '"end":"duration"'),
   'docs/access-log.md > Examples': afterFailure(' bad_request null\n'),
 };
 

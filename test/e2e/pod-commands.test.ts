@@ -12,6 +12,7 @@ import { siderouteMeanwhile } from '../support/cli.ts';
 import { within } from '../support/eventually.ts';
 import { matches } from '../support/match.ts';
 
+const TAPPED = '{"dropped":0}\n{"code":503}\n{"dropped":0,"end":"duration"}\n';
 const CONFIG = { generation: 3, hash: '0123456789abcdef', valid: true, problems: [], routes: [], frontends: [] };
 
 interface Sidecar {
@@ -31,6 +32,7 @@ async function sidecar(t: Test): Promise<Sidecar> {
       '/connections': { downstream: [], tunnels: [], upstream: [] },
       '/log-level': { level: { value: 'debug', configured: 'info', remaining: '10m' } },
     };
+    if (path === '/tap') return response.end(TAPPED);
     if (path === '/explain') return response.end('why: because\n');
     return response.end(JSON.stringify(answers[path!]));
   });
@@ -110,12 +112,19 @@ t.test('the commands of docs/cluster-commands.md do what they say', async (t) =>
   const api = await apiStandIn(t, objects, () => own.port);
   const document = readFileSync(new URL('docs/cluster-commands.md', packageRoot()), 'utf8');
   const commands = [...document.matchAll(/^\| `sideroute ([^`]+)` \|/gm)].map(([, text]) => text!.split(' '));
-  t.equal(commands.length, 5);
+  t.equal(commands.length, 6);
   for (const args of commands) {
     const { status, stdout, stderr } = await siderouteMeanwhile(...args, '--kubeconfig', api.kubeconfig);
     t.same([status, stdout !== ''], [0, true], `${args.join(' ')}: ${stderr}`);
   }
-  matches(t, own.asked, [/^GET \/config/, /^GET \/explain/, /^GET \/connections/, /^GET \/config/, /^PUT \/log-level/]);
+  matches(t, own.asked, [
+    /^GET \/config/,
+    /^GET \/explain/,
+    /^GET \/connections/,
+    /^GET \/tap/,
+    /^GET \/config/,
+    /^PUT \/log-level/,
+  ]);
 });
 
 t.test('--all asks every pod and names each', async (t) => {

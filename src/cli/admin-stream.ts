@@ -1,0 +1,80 @@
+/**
+ * An answer of a sidecar that goes on for as long as there is something to tell, line by line.
+ *
+ * Stage before: `tap`. Stage after: the private endpoint, in the same pod or through the API server, which sends at least a sign of life
+ * every few seconds.
+ */
+import { request, type IncomingMessage } from 'node:http';
+import { ProxyError } from '../errors.ts';
+import { failing, type AdminTarget } from './admin-client.ts';
+
+/** Nothing has come for so long: there is nobody any more. */
+const SILENCE_MS = 30_000;
+/** Of a line, and of an answer that says what is wrong. */
+const MAX_LINE_CHARS = 1024 * 1024;
+
+/**
+ * Gives the lines of each piece that has come, and goes on when they have been taken. Ends with the answer, or when `signal` says so.
+ *
+ * @throws ProxyError `invalid-setting` for a 400, `admin-unreachable` for anything else that is wrong
+ */
+export async function streamLines(
+  admin: AdminTarget,
+  path: string,
+  signal: AbortSignal,
+  take: (lines: readonly string[]) => void | Promise<void>,
+): Promise<void> {
+  const fail = failing(admin, path);
+  const socket = 'pod' in admin ? await admin.connect() : null;
+  const silence = new AbortController();
+  const timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  try {
+    const response = await begin(admin, path, socket, AbortSignal.any([signal, silence.signal]));
+    response.setEncoding('utf8');
+    const whole = response.statusCode === 200 ? null : ([] as string[]);
+    let rest = '';
+    for await (const piece of response as AsyncIterable<string>) {
+      timer.refresh();
+      const lines = (rest + piece).split('\n');
+      rest = lines.pop()!;
+      if (rest.length > MAX_LINE_CHARS) throw new Error(`a line of more than ${MAX_LINE_CHARS} characters`);
+      if (whole === null) await take(lines);
+      else if (whole.length < MAX_LINE_CHARS) whole.push(...lines);
+      // Who takes lines may take its time.
+      timer.refresh();
+    }
+    if (whole === null) return;
+    const text = [...whole, rest].join('\n').trim();
+    if (response.statusCode === 400) throw new ProxyError('invalid-setting', text);
+    if (response.statusCode === 404) throw fail('there is no such endpoint: an older version of sideroute');
+    throw fail(`answered ${response.statusCode}: ${text}`);
+  } catch (error) {
+    if (signal.aborted) return;
+    // What the API server says is told in words of the cluster.
+    if (error instanceof ProxyError || (error as Error).name === 'KubeError') throw error;
+    throw fail(
+      silence.signal.aborted ? `nothing has come for ${SILENCE_MS / 1_000} s` : (error as Error).message,
+      error,
+    );
+  } finally {
+    clearTimeout(timer);
+    socket?.destroy();
+  }
+}
+
+function begin(
+  admin: AdminTarget,
+  path: string,
+  socket: Awaited<ReturnType<Extract<AdminTarget, { pod: string }>['connect']>> | null,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  // The endpoint answers whoever asks for a loopback address.
+  const host = 'pod' in admin ? '127.0.0.1' : admin.address;
+  const through = socket === null ? { agent: false as const } : { createConnection: () => socket };
+  const headers = { 'User-Agent': 'sideroute', Connection: 'close' };
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ ...through, host, port: admin.port, path, headers, signal }, resolve);
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
