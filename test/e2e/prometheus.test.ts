@@ -1,6 +1,8 @@
 /**
  * A real Prometheus scrapes a real sidecar with traffic of every kind, as the PodMonitor of deploy/ says: every query of the
  * dashboard brings data, and every alert rule is evaluated.
+ *
+ * SIDEROUTE_RECORDING=1 goes on for five minutes, and writes what the panels show to docs/dashboard/recording.json.
  */
 import { readFileSync, writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +11,8 @@ import type { Pod } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually } from '../support/eventually.ts';
 import { chooseAll, chooseEach, panelQueries, substitute, type PanelQuery } from '../support/grafana.ts';
-import { container, DEPLOY, find, readManifests } from '../support/manifests.ts';
+import { pose, writeRecording } from '../support/dashboard-recording.ts';
+import { container, DEPLOY, find, readManifests, ROOT } from '../support/manifests.ts';
 import { Prometheus, type Series } from '../support/prometheus.ts';
 import { Sidecar, startFixture } from '../support/sidecar.ts';
 import { clusterOf } from '../support/cluster-of.ts';
@@ -21,6 +24,7 @@ const CONTROLLER = 'client-5d8f7c9b4';
 const SCRAPE_SECONDS = 1;
 const RANGE_SECONDS = 10;
 const DEADLINE_MS = 60_000;
+const RECORDED = process.env['SIDEROUTE_RECORDING'] === '1';
 /** Panels where 0 is what is to be seen while all is well. */
 const ZERO_WHEN_WELL = [
   ...['Invalid configurations', 'Route faults', 'Unresolved Services'],
@@ -159,7 +163,7 @@ async function everyPanelShows(t: Test, prometheus: Prometheus, choice: Readonly
   t.same(missing, [], `data in every panel, with ${JSON.stringify(Object.fromEntries(choice))}`);
 }
 
-t.setTimeout(180_000);
+t.setTimeout(RECORDED ? 900_000 : 180_000);
 t.test('every query of the dashboard brings data, and every alert is evaluated', async (t) => {
   const { cluster, directory } = clusterOf(t);
   const [client, v1, v2] = ['client', 'v1', 'v2'].map((name) => cluster.addPod(name)) as [Pod, Pod, Pod];
@@ -258,5 +262,20 @@ t.test('every query of the dashboard brings data, and every alert is evaluated',
       rules().some(({ name, state }) => name === 'SiderouteConfigInvalid' && state === 'pending'),
     );
     t.ok(pending);
+  });
+
+  if (!RECORDED) return;
+  await t.test('what the panels show is written down', async () => {
+    const route = 'my-server-route.yaml';
+    const to = (weight: number) => `backendRefs:
+        - { name: my-server-v1, port: 80, weight: ${100 - weight} }
+        - { name: my-server-v2, port: 80, weight: ${weight} }
+`;
+    // The rule without a match is the last one.
+    const canary = (weight: number) => ({
+      [route]: files[route]!.replace(/backendRefs:(?![^]*backendRefs:)[^]*/, to(weight)),
+    });
+    await pose(volume, { ...files, 'special.yaml': ROUTES }, canary, { 'special.yaml': UNKNOWN_FILTER });
+    await writeRecording(join(ROOT, 'docs', 'dashboard', 'recording.json'), prometheus);
   });
 });

@@ -1,9 +1,11 @@
-/** The dashboard of deploy/ is one that Grafana knows. */
-import { readFileSync } from 'node:fs';
+/** The dashboard of deploy/ is one that Grafana knows, and docs/dashboard.md shows what its panels show. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { GrafanaSchema } from '../../support/grafana-schema.ts';
-import { DEPLOY } from '../../support/manifests.ts';
+import { DEPLOY, ROOT } from '../../support/manifests.ts';
+import { temporaryDirectory } from '../../support/sidecar.ts';
 
 const text = readFileSync(join(DEPLOY, 'grafana', 'sideroute.json'), 'utf8');
 
@@ -88,5 +90,31 @@ t.test('every query asks the data source that is chosen, and uses variables that
         .filter((name) => !names.includes(name));
       t.same(unknown, [], title);
     }
+  }
+});
+
+t.test('every panel has a drawing, and the script that is named draws the same again', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  const script = spawnSync(process.execPath, [join(ROOT, 'dist', 'scripts', 'draw-dashboard.js'), path], {
+    encoding: 'utf8',
+  });
+  t.equal(script.status, 0, script.stderr);
+  const docs = join(ROOT, 'docs');
+  const page = readFileSync(join(docs, 'dashboard.md'), 'utf8');
+  t.equal(readFileSync(join(path, 'dashboard.md'), 'utf8'), page, 'node dist/scripts/draw-dashboard.js');
+  const drawings = readdirSync(join(path, 'dashboard')).sort();
+  t.equal(drawings.length, panels.filter(({ type }) => type !== 'row').length);
+  const there = readdirSync(join(docs, 'dashboard')).filter((name) => name.endsWith('.svg'));
+  t.same(there.sort(), drawings);
+  for (const name of drawings) {
+    const drawing = readFileSync(join(path, 'dashboard', name), 'utf8');
+    t.match(drawing, /^<svg [^]*<\/svg>\n$/, name);
+    t.equal(
+      readFileSync(join(docs, 'dashboard', name), 'utf8'),
+      drawing,
+      `${name}: node dist/scripts/draw-dashboard.js`,
+    );
+    t.ok(page.includes(`](dashboard/${name})`), `${name} is shown`);
   }
 });
