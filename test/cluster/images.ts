@@ -253,6 +253,11 @@ export async function applicationImages(): Promise<Image[]> {
   ];
 }
 
+/** A stand-in for the image that the servers of docs/tasks/shop.yaml are made of. */
+export async function nodeImage(): Promise<Image> {
+  return image('node:22-alpine', [await busybox(), await distroless(), await nodeProgram()], { Env: [PATH] });
+}
+
 /** The program of the official suite's pods, by the name that its manifests have for it. */
 export async function echoImage(): Promise<Image> {
   const programs = { server: await program('echo-server'), client: await program('echo-client') };

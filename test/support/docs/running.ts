@@ -7,8 +7,8 @@ import type { Place } from './places.ts';
 /** Runs a block and asserts what it promises. */
 export type Runner = (t: Test, block: Block) => Promise<void>;
 
-/** Documents whose sessions are run as a whole: test/e2e/docs-tasks.test.ts. */
-const WHOLE = /^docs\/tasks\//;
+/** Documents whose sessions are run as a whole: test/e2e/docs-tasks.test.ts, test/cluster/first-hour.test.ts. */
+const WHOLE = /^docs\/(tasks\/|first-hour\.md$)/;
 
 export const blocks = documents()
   .filter((document) => !WHOLE.test(document))

@@ -1,6 +1,6 @@
 /**
  * The shop that the task pages speak of (docs/tasks/shop.yaml) in pods of network namespaces: its servers run the program of the manifest, its
- * client has a sidecar. Pages are walked by test/e2e/docs-tasks.test.ts.
+ * client has a sidecar. Pages are walked by test/e2e/docs-tasks.test.ts; test/cluster/first-hour.test.ts applies the same manifest.
  */
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
