@@ -90,6 +90,7 @@ export async function getText(
   method: Method = 'GET',
 ): Promise<{ readonly status: number; readonly body: string }> {
   const socket = 'pod' in admin ? await admin.connect() : null;
+  if (socket !== null && socket.errored !== null) throw socket.errored;
   // The endpoint answers whoever asks for a loopback address.
   const host = 'pod' in admin ? '127.0.0.1' : admin.address;
   const through = socket === null ? { agent: false as const } : { createConnection: () => socket };

@@ -92,6 +92,8 @@ class PodStream extends Duplex {
     super();
     this.#socket = socket;
     this.#title = title;
+    // What the pod refuses may come along with the answer to the upgrade, before anybody listens: `errored` has it then.
+    this.on('error', () => undefined);
     socket.on('message', (message: Buffer) => this.#take(message));
     socket.on('error', (error) => this.destroy(new KubeError(0, '', `${title}: ${error.message}`)));
     socket.on('close', () => this.push(null));

@@ -53,7 +53,10 @@ export async function apiStandIn(
       socket.end(`HTTP/1.1 ${target.status} No\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
       return;
     }
+    // In one piece with what comes right behind it, as on a busy machine.
+    socket.cork();
     sockets.handleUpgrade(request, socket, head, (web) => {
+      process.nextTick(() => socket.uncork());
       const number = Buffer.alloc(2);
       number.writeUInt16LE(Number(port));
       for (const channel of [0, 1]) web.send(Buffer.concat([Buffer.of(channel), number]));
