@@ -1,6 +1,7 @@
 /** All commands. The options table of the documentation is generated from it. */
 import type { Command } from 'commander';
 import { loadNative } from './addon/binding.ts';
+import { registerBundle } from './cli/bundle.ts';
 import { registerCheck } from './cli/check.ts';
 import { registerCompletion } from './cli/completion.ts';
 import { globalAccessOptions } from './cli/cluster-access.ts';
@@ -42,6 +43,7 @@ export function buildProgram(): Command {
   registerConfig(program);
   registerTap(program);
   registerLogLevel(program);
+  registerBundle(program);
   registerQuit(program);
   registerCompletion(program);
   registerVersion(program, { version, commit: packageCommit(), loadAddon: loadNative });

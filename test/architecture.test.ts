@@ -103,6 +103,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'controller',
     'lint',
   ],
+  /** What a report of a bug needs, without secrets. */
+  'support-bundle': ['inject', 'export', 'kube', 'controller', 'cluster-check'],
   /** The composition of the sidecar. */
   proxy: [
     'drain.ts',
@@ -138,6 +140,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'route-set',
     'lint',
     'cluster-check',
+    'support-bundle',
     'proxy',
     // A command that goes on until Ctrl-C.
     'signals.ts',
@@ -159,6 +162,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['uws-library/library.ts'],
   yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/yaml-text.ts'],
   ws: ['kube/port-forward.ts'],
+  'tar-stream': ['support-bundle/archive.ts'],
   '@opentelemetry/otlp-transformer': ['traces/otlp.ts'],
 };
 

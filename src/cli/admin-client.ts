@@ -2,7 +2,7 @@
  * Asks a sidecar something, in the same pod or through the API server. Its answer may come from another version, so that what reads it takes no field
  * for granted.
  *
- * Stage before: `status`, `wait`, `connections`, `log-level`, `quit`, `admin-stream.ts`. Stage after: the endpoints of a running sidecar.
+ * Stage before: `status`, `wait`, `connections`, `log-level`, `quit`, `admin-stream.ts`, `bundle`, `diff`. Stage after: the endpoints of a running sidecar.
  */
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -83,11 +83,18 @@ export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
 }
 
+export interface AskLimits {
+  readonly maxBytes?: number;
+  /** Ends it before its own deadline. */
+  readonly signal?: AbortSignal;
+}
+
 /** Rejects with an error of the socket, or one that says what is wrong with the answer. */
 export async function getText(
   admin: AdminTarget,
   path: string,
   method: Method = 'GET',
+  { maxBytes = MAX_BODY_BYTES, signal: end }: AskLimits = {},
 ): Promise<{ readonly status: number; readonly body: string }> {
   const socket = 'pod' in admin ? await admin.connect() : null;
   if (socket !== null && socket.errored !== null) throw socket.errored;
@@ -96,7 +103,8 @@ export async function getText(
   const through = socket === null ? { agent: false as const } : { createConnection: () => socket };
   const timeoutMs = socket === null ? REQUEST_TIMEOUT_MS : POD_TIMEOUT_MS;
   return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(timeoutMs);
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const signal = end === undefined ? deadline : AbortSignal.any([deadline, end]);
     const headers = { 'User-Agent': 'sideroute', Connection: 'close' };
     const options = { ...through, host, port: admin.port, path, method, headers, signal };
     const outgoing = request(options, (response) => {
@@ -105,7 +113,7 @@ export async function getText(
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
         size += chunk.length;
-        if (size > MAX_BODY_BYTES) response.destroy(new Error(`more than ${MAX_BODY_BYTES} bytes`));
+        if (size > maxBytes) response.destroy(new Error(`more than ${maxBytes} bytes`));
       });
       response.on('error', reject);
       response.on('end', () => {
@@ -114,7 +122,7 @@ export async function getText(
       });
     });
     outgoing.on('error', (error) => {
-      reject(signal.aborted ? new Error(`no answer within ${timeoutMs} ms`, { cause: error }) : error);
+      reject(deadline.aborted ? new Error(`no answer within ${timeoutMs} ms`, { cause: error }) : error);
       socket?.destroy();
     });
     outgoing.end();

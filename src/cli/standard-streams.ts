@@ -40,7 +40,7 @@ export async function readStandardInput(): Promise<Buffer> {
 
 interface Piece {
   readonly descriptor: number;
-  readonly text: string;
+  readonly text: string | Buffer;
 }
 
 let waiting: Piece[] = [];
@@ -54,12 +54,17 @@ export function writeOutput(text: string): void {
   enqueue(STDOUT, text);
 }
 
+/** The same for what is no text. */
+export function writeOutputBytes(bytes: Buffer): void {
+  enqueue(STDOUT, bytes);
+}
+
 /** To standard error, behind everything that was written before. Where that fails there is nobody to tell. */
 export function writeNote(text: string): void {
   enqueue(STDERR, text);
 }
 
-function enqueue(descriptor: number, text: string): void {
+function enqueue(descriptor: number, text: string | Buffer): void {
   waiting.push({ descriptor, text });
   writing ??= writeWaiting();
 }
@@ -73,23 +78,22 @@ async function writeWaiting(): Promise<void> {
     for (let first = 0, next = 0; first < pieces.length; first = next) {
       const { descriptor } = pieces[first]!;
       while (next < pieces.length && pieces[next]!.descriptor === descriptor) next++;
+      const texts = pieces.slice(first, next).map(({ text }) => text);
+      const areText = texts.every((text) => typeof text === 'string');
       await writeTo(
         descriptor,
-        pieces
-          .slice(first, next)
-          .map(({ text }) => text)
-          .join(''),
+        areText ? Buffer.from(texts.join(''), 'utf8') : Buffer.concat(texts.map((text) => Buffer.from(text as string))),
       );
     }
   }
   writing = null;
 }
 
-async function writeTo(descriptor: number, text: string): Promise<void> {
+async function writeTo(descriptor: number, bytes: Buffer): Promise<void> {
   // Who reads the output no longer does not want to hear about the rest either.
   if (outputFailure !== null || (descriptor === STDERR && !notesTaken)) return;
   try {
-    await writeAll(descriptor, text);
+    await writeAll(descriptor, bytes);
   } catch (error) {
     if (descriptor === STDOUT) outputFailure = error as NodeJS.ErrnoException;
     else notesTaken = false;
@@ -126,8 +130,7 @@ export function readerHasLeft(): boolean {
   return outputFailure !== null;
 }
 
-async function writeAll(descriptor: number, text: string): Promise<void> {
-  const bytes = Buffer.from(text, 'utf8');
+async function writeAll(descriptor: number, bytes: Buffer): Promise<void> {
   let at = 0;
   while (at < bytes.length) {
     const from = at;

@@ -1,5 +1,5 @@
 /** Commands on pods against a real API server: who one is, what one may, and what is told of pods that do not run. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
@@ -19,10 +19,13 @@ const POD_SPEC = {
 };
 const LABELS = { app: 'cart' };
 
-/** The role of the document. */
-function documentedRole(): Record<string, unknown> {
+/** A role of the document. */
+function documentedRole(kind = 'Role'): Record<string, unknown> {
   const document = readFileSync(new URL('docs/cluster-commands.md', packageRoot()), 'utf8');
-  return parse(/```yaml\n([^]*?)```/.exec(document)![1]!) as Record<string, unknown>;
+  const blocks = [...document.matchAll(/```yaml\n([^]*?)```/g)].map(
+    ([, text]) => parse(text!) as Record<string, unknown>,
+  );
+  return blocks.find((block) => block['kind'] === kind)!;
 }
 
 t.test('with a real API server', async (t) => {
@@ -104,5 +107,51 @@ t.test('with a real API server', async (t) => {
     t.match(typed('kubectl', 'sideroute', '--help').stdout, /^Usage: kubectl sideroute /);
     const asked = typed('kubectl', 'sideroute', '--kubeconfig', cluster.kubeconfig, '-n', 'shop', 'status', 'cart-1');
     t.match(asked, { status: 1, stderr: /pod shop\/cart-1 is Pending/ });
+  });
+
+  await t.test('a bundle: the role of the document is enough, and what it grants is needed', async (t) => {
+    const role = documentedRole('ClusterRole');
+    const rules = role['rules'] as { resources: string[] }[];
+    const subjects = [{ kind: 'User', name: 'jane', apiGroup: 'rbac.authorization.k8s.io' }];
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'sideroute-bundle' };
+    const metadata = { name: 'sideroute-bundle' };
+    await cluster.mustKubectl(['delete', 'rolebinding', 'jane', '-n', 'shop']);
+    await apply({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRoleBinding',
+      metadata,
+      subjects,
+      roleRef,
+    });
+    const missing = async (granted: readonly object[]): Promise<string> => {
+      await apply({ ...role, rules: granted });
+      const file = join(path, `${granted.length}.tar.gz`);
+      const args = ['-n', 'shop', '--kubeconfig', jane, 'bundle', 'cart-1', '--output', file];
+      const { status, stderr } = await siderouteMeanwhile(...args);
+      // Nothing runs there: neither a log nor an answer is to be had.
+      t.equal(status, 1, stderr);
+      t.ok(existsSync(file), stderr);
+      return runCommand('tar', ['-xzOf', file, '--wildcards', '*/INDEX.txt']).stdout;
+    };
+    const enough = await missing(rules);
+    t.notMatch(enough, /forbidden|cannot/);
+    t.match(enough, /pods\/cart-1\/pod\.yaml/);
+    const [without, ...named] = [
+      'pods',
+      'nodes',
+      'events',
+      'pods/log',
+      'pods/portforward',
+      'endpointslices',
+      'grpcroutes',
+    ];
+    const less = rules
+      .map((rule) => ({
+        ...rule,
+        resources: rule.resources.filter((each) => each === without || !named.includes(each)),
+      }))
+      .filter(({ resources }) => resources.length > 0);
+    const refused = await missing(less);
+    for (const resource of named) t.match(refused, new RegExp(`cannot \\w+ resource "${resource}"`), resource);
   });
 });

@@ -1,0 +1,227 @@
+/** What is left out of a bundle: by where a value stands, by what it looks like, and wherever else it stands. */
+import t from 'tap';
+import { KnownSecrets, redactText } from '../../../src/support-bundle/redact-text.ts';
+import { redactObject } from '../../../src/support-bundle/redact-object.ts';
+import { redactLog, redactValue, type Redaction } from '../../../src/support-bundle/redact-value.ts';
+
+function redaction(): Redaction {
+  return { tally: new Map(), known: new KnownSecrets() };
+}
+
+t.test('texts: credentials of every known form go, the rest stays', (t) => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['dial http://me:hunter2@db:80/x failed', 'dial http://[left out]@db:80/x failed'],
+    ['GET /cart?token=abc&x=1 404', 'GET /cart?[left out] 404'],
+    ['Get "http://10.0.0.1/ready?key=abc": EOF', 'Get "http://10.0.0.1/ready?[left out]": EOF'],
+    ['is it there? no', 'is it there? no'],
+    ['authorization: Bearer abc.def', 'authorization: [left out]'],
+    ['sent Bearer abcdefgh to it', 'sent Bearer [left out] to it'],
+    ['Set-Cookie: id=1; Path=/', 'Set-Cookie: [left out]'],
+    ['DB_PASSWORD=abc next', 'DB_PASSWORD=[left out] next'],
+    ['{"apiKey": "abc", "n": 1', '{"apiKey": "[left out]", "n": 1'],
+    [String.raw`{\"client_secret\":\"abc\"}`, String.raw`{\"client_secret\":\"[left out]\"}`],
+    ['got eyJhbGciOi.eyJzdWIi.c2ln back', 'got [left out] back'],
+    ['-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nrest', '[left out]\nrest'],
+    ['AKIAABCDEFGHIJKLMNOP', '[left out]'],
+    [
+      'sideroute_passthrough_connections_total{reason="tls"} 3',
+      'sideroute_passthrough_connections_total{reason="tls"} 3',
+    ],
+    ['sessionAffinity: ClientIP', 'sessionAffinity: ClientIP'],
+  ];
+  for (const [text, expected] of cases) {
+    const tally = new Map<string, number>();
+    t.equal(redactText(text, tally), expected);
+    t.equal(tally.size > 0, text !== expected, text);
+    t.equal(redactText(expected, new Map()), expected, 'once more changes nothing');
+  }
+  t.end();
+});
+
+t.test('a megabyte of anything is gone through in no time', (t) => {
+  for (const piece of [
+    'a',
+    '?',
+    'a://',
+    'token',
+    'authorization:',
+    '-----BEGIN PRIVATE KEY-----',
+    'eyJa.',
+    'x=',
+    '"\\',
+  ]) {
+    const text = piece.repeat(Math.ceil(1_000_000 / piece.length));
+    t.ok(redactText(text, new Map()).length <= text.length * 2);
+  }
+  t.end();
+});
+
+t.test('routes and dumps: what filters set never, what matches compare by the name of the field', (t) => {
+  const told = redaction();
+  const route = {
+    rules: [
+      {
+        matches: [
+          {
+            path: { type: 'PathPrefix', value: '/cart' },
+            headers: [
+              { name: 'x-canary', value: 'yes' },
+              { name: 'x-api-key', value: 'k1' },
+            ],
+            queryParams: [{ name: 'token', value: 'k2' }],
+          },
+        ],
+        filters: [
+          {
+            type: 'RequestHeaderModifier',
+            requestHeaderModifier: {
+              set: [{ name: 'x-partner', value: 'k3' }],
+              add: [{ name: 'x-v', value: 'k4' }],
+              remove: ['x-r'],
+            },
+          },
+        ],
+        backendRefs: [{ name: 'cart', filters: [{ responseHeaderModifier: { add: [{ name: 'x-b', value: 'k5' }] } }] }],
+      },
+    ],
+  };
+  const text = JSON.stringify(redactValue(route, told));
+  for (const secret of ['k1', 'k2', 'k3', 'k4', 'k5']) t.notOk(text.includes(`"${secret}"`), secret);
+  for (const kept of ['/cart', '"x-canary","value":"yes"', 'x-api-key', 'x-partner', '"x-r"', '"cart"'])
+    t.ok(text.includes(kept), kept);
+  t.same(
+    [...told.tally.keys()],
+    [
+      'rules[0].matches[0].headers[1].value (x-api-key)',
+      'rules[0].matches[0].queryParams[0].value (token)',
+      'rules[0].filters[0].requestHeaderModifier.set[0].value (x-partner)',
+      'rules[0].filters[0].requestHeaderModifier.add[0].value (x-v)',
+      'rules[0].backendRefs[0].filters[0].responseHeaderModifier.add[0].value (x-b)',
+    ],
+  );
+  t.end();
+});
+
+t.test('strings that hold JSON are gone through, in values and in lines of a log, under their time', (t) => {
+  const inner = JSON.stringify({ password: 'k1', note: JSON.stringify({ token: ['k2'], fine: 1 }) });
+  t.notMatch(JSON.stringify(redactValue({ message: inner }, redaction())), /k1|k2/);
+  const log = `2026-03-02T09:14:07.1Z {"level":"info","message":"asked /a?b=k3","error":${JSON.stringify(inner)}}\nplain Bearer k4k4k4\n`;
+  const shown = redactLog(log, redaction());
+  t.notMatch(shown, /k[1-4]/);
+  t.match(shown, /^2026-03-02T09:14:07\.1Z \{"level":"info","message":"asked \/a\?\[left out\]"/);
+  t.equal(shown.split('\n').length, 3);
+  t.end();
+});
+
+t.test('nesting that nobody writes ends, and no field is lost to a prototype', (t) => {
+  let deep: unknown = 'end';
+  for (let level = 0; level < 5_000; level++) deep = { deep };
+  t.match(JSON.stringify(redactValue(deep, redaction())), /\[left out\]/);
+  const odd = JSON.parse('{"__proto__":{"password":"k1"},"constructor":1}') as unknown;
+  t.equal(JSON.stringify(redactValue(odd, redaction())), '{"__proto__":{"password":"[left out]"},"constructor":1}');
+  t.end();
+});
+
+t.test('what was left out is looked for everywhere, in the forms in which it may stand', (t) => {
+  const known = new KnownSecrets();
+  known.add('p@ss "word"/1', 'VALUE');
+  known.add('Bearer abc123xyz', 'authorization');
+  for (const common of [
+    'production',
+    '8080',
+    'cart.shop.svc:80',
+    'http://cart.shop:80',
+    '/var/lib/x',
+    'application/json',
+    '30s',
+    'short',
+  ])
+    known.add(common, 'VALUE');
+  const scrub = known.scrubber();
+  for (const form of [
+    'p@ss "word"/1',
+    String.raw`p@ss \"word\"/1`,
+    encodeURIComponent('p@ss "word"/1'),
+    Buffer.from('p@ss "word"/1').toString('base64'),
+    'abc123xyz',
+  ])
+    t.match(scrub(`<${form}>`, new Map()), /^<\[left out\]=*>$/, form);
+  const common = 'production 8080 cart.shop.svc:80 http://cart.shop:80 /var/lib/x application/json 30s short';
+  t.equal(scrub(common, new Map()), common);
+  t.end();
+});
+
+t.test('pods: variables, arguments and annotations by their names; those of the sidecar as they are', (t) => {
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: 'cart-1',
+      labels: { app: 'cart' },
+      managedFields: ['x'],
+      annotations: {
+        'kubectl.kubernetes.io/last-applied-configuration': '{"k1":1}',
+        'sideroute.dev/log-level': 'debug',
+        mine: 'k2',
+      },
+    },
+    spec: {
+      initContainers: [
+        {
+          name: 'sideroute',
+          image: 'x/sideroute:1',
+          command: ['sideroute', 'proxy'],
+          env: [
+            { name: 'SIDEROUTE_LOG_LEVEL', value: 'debug' },
+            { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: 'http://u:k3@collector:4318' },
+            { name: 'OTEL_EXPORTER_OTLP_HEADERS', value: 'x=k4' },
+          ],
+        },
+      ],
+      containers: [
+        {
+          name: 'app',
+          command: ['/app', '--password=k5', '--token', 'k6', '-pk7', '-v', 'k8'],
+          env: [
+            { name: 'PLAIN', value: 'k9' },
+            { name: 'REF', valueFrom: { secretKeyRef: { name: 'db', key: 'password' } } },
+          ],
+          livenessProbe: {
+            httpGet: { path: '/x?t=k10', port: 1, httpHeaders: [{ name: 'x-a', value: 'k11' }] },
+            periodSeconds: 5,
+          },
+          lifecycle: { preStop: { exec: { command: ['sh', '-c', 'curl k12'] } } },
+          somethingNew: 'k13',
+        },
+      ],
+      volumes: [
+        { name: 'a', secret: { secretName: 'db' } },
+        { name: 'b', csi: { volumeAttributes: { key: 'k14' } } },
+      ],
+      somethingNew: { x: 'k15' },
+    },
+    status: {
+      phase: 'Running',
+      containerStatuses: [{ name: 'app', lastState: { terminated: { exitCode: 1, message: 'k16' } } }],
+    },
+  };
+  const told = redaction();
+  const text = JSON.stringify(redactObject(pod, told));
+  for (let index = 1; index <= 16; index++) t.notMatch(text, new RegExp(`k${index}\\b`), `k${index}`);
+  for (const kept of [
+    '"app":"cart"',
+    '"sideroute.dev/log-level":"debug"',
+    '"command":["sideroute","proxy"]',
+    '"SIDEROUTE_LOG_LEVEL","value":"debug"',
+    'http://[left out]@collector:4318',
+    '"--password=[left out]","--token","[left out]"',
+    '"secretKeyRef":{"name":"db","key":"password"}',
+    '"secretName":"db"',
+    '"periodSeconds":5',
+    '"exitCode":1',
+    '"somethingNew":"[left out]"',
+  ])
+    t.ok(text.includes(kept), kept);
+  t.notMatch(text, /managedFields/);
+  t.end();
+});
