@@ -5,13 +5,15 @@
  *
  * The proxy as it is started in a pod, without traffic. Every reload changes every rule; it is applied before the next one
  * comes. Live: what is left of the JavaScript heap after full collections. Resident: of the process, after the first
- * configuration and after the last one, each before any collection is asked for, and the highest ever. Flat says whether
+ * configuration and after the last one, each before any collection is asked for, and the highest ever. Private: what the
+ * process has written, when it has been left alone for a while after the first one. Flat says whether
  * reloads retain anything: live after the second half of them, relative to live after the first half.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
@@ -31,6 +33,8 @@ const { values } = parseArgs({
 const RULES_PER_ROUTE = Number(values['rules-per-route']);
 const SERVICES = 50;
 const MIB = 1024 * 1024;
+/** By then a sidecar has given back what a configuration has left over. */
+const GIVEN_BACK_MS = 20_000;
 const main = fileURLToPath(new URL('../../bin/sideroute.js', import.meta.url));
 /** Answers SIGUSR2 with what is left after collecting everything. */
 const PRELOAD = `data:text/javascript,process.on('SIGUSR2',()=>{gc();gc();setTimeout(()=>{gc();console.log('live '+process.memoryUsage().heapUsed)},50)})`;
@@ -54,6 +58,11 @@ function jsonDocuments(objects: readonly object[]): Record<string, string> {
 function residentMib(process: ChildProcess, field: 'VmRSS' | 'VmHWM'): number {
   const status = readFileSync(`/proc/${process.pid}/status`, 'utf8');
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)![1]) / 1024;
+}
+
+function privateMib({ pid }: ChildProcess): number {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  return Number(/^(?:Pss|Private)_Dirty:\s+(\d+) kB$/m.exec(rollup)![1]) / 1024;
 }
 
 async function liveMib(process: ChildProcess): Promise<number> {
@@ -87,6 +96,8 @@ async function measure(rules: number, reloads: number, directory: string): Promi
   for (const emitter of [proxy, proxy.stdout, proxy.stderr]) emitter.setMaxListeners(0);
   await waitForLine(proxy, /"message":"ready"/);
   const first = residentMib(proxy, 'VmRSS');
+  await delay(GIVEN_BACK_MS);
+  const own = privateMib(proxy);
   const live: number[] = [];
   for (let generation = 1; generation <= reloads; generation++) {
     const applied = waitForLine(proxy, /"message":"configuration applied"/, 60_000);
@@ -98,6 +109,7 @@ async function measure(rules: number, reloads: number, directory: string): Promi
   live.push(await liveMib(proxy));
   const figures = [
     `${String(rules).padStart(6)} rules`,
+    `private ${own.toFixed(1)} MiB`,
     `live ${live[1]!.toFixed(1)} MiB (flat: ${(live[1]! / live[0]!).toFixed(3)})`,
     `resident ${first.toFixed(0)} MiB, after ${reloads} reloads ${last.toFixed(0)} MiB, highest ${residentMib(proxy, 'VmHWM').toFixed(0)} MiB`,
   ];

@@ -11,6 +11,7 @@
  */
 import type { Attachment, ConditionReference, ConditionSubject, RouteCondition } from '../config/attachment.ts';
 import { EVERY_REFERENCE_USABLE } from '../config/route-references.ts';
+import { SharedTexts } from '../gateway-api/shared-texts.ts';
 import type { Steps } from '../slices.ts';
 import type { Knowledge } from './knowledge.ts';
 
@@ -27,10 +28,10 @@ export function* liveConditions(
   sources: KnowledgeSources,
 ): Steps<RouteCondition[]> {
   const live: RouteCondition[] = [];
-  for (const condition of conditions) {
+  for (const [index, condition] of conditions.entries()) {
     yield;
-    const subject = subjects.get(condition);
-    live.push(subject === undefined ? condition : turned(condition, subject, sources));
+    const subject = subjects[index] ?? null;
+    live.push(subject === null ? condition : turned(condition, subject, sources));
   }
   return live;
 }
@@ -59,13 +60,20 @@ function turned(condition: RouteCondition, subject: ConditionSubject, sources: K
   if (states.has('missing') || states.has('forgotten')) {
     const reason = subject.kind === 'parent' ? 'NoMatchingParent' : 'BackendNotFound';
     return condition.status === 'False'
-      ? { ...condition, message: [condition.message, ...told].join(' | ') }
-      : { ...condition, status: 'False', reason, message: told.join(' | ') };
+      ? { ...condition, message: sentence([condition.message, ...told]) }
+      : { ...condition, status: 'False', reason, message: sentence(told) };
   }
   if ((states.has('unknown') || states.has('asked')) && condition.status !== 'False') {
-    return { ...condition, status: 'Unknown', reason: 'Pending', message: told.join(' | ') };
+    return { ...condition, status: 'Unknown', reason: 'Pending', message: sentence(told) };
   }
-  return { ...condition, message: [known.message, ...told].join(' | ') };
+  return { ...condition, message: sentence([known.message, ...told]) };
+}
+
+/** Of routes that refer to the same Services they are the same. */
+const messages = new SharedTexts(512);
+
+function sentence(parts: readonly string[]): string {
+  return messages.of(parts.join(' | '));
 }
 
 /** What the route files could not tell is not said any more. */

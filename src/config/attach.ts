@@ -35,7 +35,7 @@ export function* attachInSteps(input: AttachInput): Steps<Attachment> {
   for (const resource of resources) {
     if (resource.kind === 'Service') services.set(serviceKey(resource.namespace, resource.name), resource);
   }
-  const progress: Progress = { namespace: input.namespace, services, conditions: [], subjects: new Map(), problems };
+  const progress: Progress = { namespace: input.namespace, services, conditions: [], subjects: [], problems };
   const claims: Claim[] = [];
   const parents = new Map<Resource, readonly ResolvedParent[]>();
   for (const route of resources) {

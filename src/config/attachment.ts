@@ -74,8 +74,8 @@ export interface Attachment {
   readonly frontends: readonly AttachedFrontend[];
   /** By what the route files say. */
   readonly conditions: readonly RouteCondition[];
-  /** Of those conditions that the addresses of Services may turn. */
-  readonly subjects: ReadonlyMap<RouteCondition, ConditionSubject>;
+  /** Of each condition, what of the addresses of Services may turn it; null: nothing. */
+  readonly subjects: readonly (ConditionSubject | null)[];
   readonly problems: readonly Problem[];
   /** Every Service document by `namespace/name`. */
   readonly services: ReadonlyMap<string, Service>;

@@ -2,6 +2,7 @@
  * What the passes of `attach.ts` share: what they look up, and the conditions and problems they collect.
  */
 import type { ParentRef, Problem, RefusedRoute, Resource, Route, Service } from '../gateway-api/types.ts';
+import { SharedTexts } from '../gateway-api/shared-texts.ts';
 import type { ConditionSubject, ConditionType, RouteCondition } from './attachment.ts';
 import { serviceKey } from './support.ts';
 
@@ -12,7 +13,8 @@ export interface Progress {
   readonly namespace: string | null;
   readonly services: ReadonlyMap<string, Service>;
   readonly conditions: RouteCondition[];
-  readonly subjects: Map<RouteCondition, ConditionSubject>;
+  /** One for each condition. */
+  readonly subjects: (ConditionSubject | null)[];
   readonly problems: Problem[];
 }
 
@@ -60,13 +62,15 @@ export function addCondition(
     source: resource.source,
   };
   progress.conditions.push(added);
-  if (subject !== null) progress.subjects.set(added, subject);
+  progress.subjects.push(subject);
 }
+
+const labels = new SharedTexts();
 
 function parentLabel(parent: ParentRef): string {
   const key = serviceKey(parent.namespace, parent.name);
-  if (parent.port !== null) return `${key}:${parent.port}`;
-  return parent.sectionName === null ? key : `${key}:${parent.sectionName}`;
+  if (parent.port !== null) return labels.of(`${key}:${parent.port}`);
+  return labels.of(parent.sectionName === null ? key : `${key}:${parent.sectionName}`);
 }
 
 /** Parents of other kinds are somebody else's. */

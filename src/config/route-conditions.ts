@@ -17,7 +17,9 @@ import type { Claim } from './parents.ts';
 import { addCondition, problemAt, serviceParents, warn, type Progress, type RouteResource } from './progress.ts';
 import { judgeReferences, resolvedRefs } from './route-references.ts';
 import { answerOf, isCarriedFilter } from './support.ts';
+import { SharedObjects } from '../gateway-api/shared-objects.ts';
 import { SharedTexts } from '../gateway-api/shared-texts.ts';
+import type { ConditionSubject } from './attachment.ts';
 
 /** A parentRef with its claim, or the sentence why there is none. */
 export interface ResolvedParent {
@@ -89,7 +91,6 @@ export function reportCarried(
   }
   const drops = reportUncarried(route, progress);
   const references = judgeReferences(route, progress.services);
-  const { open } = references;
   for (const { parent, claim } of parents) {
     if (typeof claim === 'string') {
       reportNoParent(route, parent, claim, progress);
@@ -101,8 +102,7 @@ export function reportCarried(
     if (conflict?.everywhere === true) reportConflict(route, parent, conflict, progress);
     else dropped = reportAcceptance(route, claim, drops, conflict, progress);
     reportPartiallyInvalid(route, parent, dropped, progress);
-    const subject = open.length === 0 ? null : ({ kind: 'backends', references: open } as const);
-    addCondition(progress, route, parent, resolvedRefs(references), subject);
+    addCondition(progress, route, parent, resolvedRefs(references), references.subject);
   }
 }
 
@@ -122,6 +122,15 @@ function reportConflict(route: RouteResource, parent: ParentRef, { lost }: Confl
 const messages = new SharedTexts(512);
 
 const UNROUTED = { missing: 'connections to it pass unrouted', pending: 'connections to it pass unrouted' };
+
+const parentSubjects = new SharedObjects<ConditionSubject>();
+
+/** Routes of one parent have one. */
+function parentSubject(key: string, path: string): ConditionSubject {
+  return parentSubjects.of(`${path} ${key}`, () => {
+    return { kind: 'parent', reference: { key: messages.of(key), path, consequences: UNROUTED } };
+  });
+}
 
 /** Parts of a route that answer with an error, by their paths. */
 interface Drops {
@@ -156,9 +165,7 @@ function reportAcceptance(
     parent,
     { type: 'Accepted', status: 'True', reason: 'Accepted', message },
     // The parent of a route for others is not looked up here.
-    claim.scope === 'elsewhere'
-      ? null
-      : { kind: 'parent', reference: { key: claim.service, path: parent.path, consequences: UNROUTED } },
+    claim.scope === 'elsewhere' ? null : parentSubject(claim.service, parent.path),
   );
   if (conflict !== null) warn(progress, route, parent.path, 'route-conflict', `the route is${ignored.slice(1)}`);
   return [...drops.rules, ...drops.backends];

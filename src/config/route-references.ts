@@ -5,10 +5,11 @@
  * Used by `route-conditions.ts` and `cli/check.ts`. A rule without backendRefs has nothing unresolved.
  */
 import type { BackendObjectReference, CarriedRoute, HttpRouteFilter, Problem, Service } from '../gateway-api/types.ts';
-import type { ConditionReference, RouteCondition } from './attachment.ts';
+import type { ConditionReference, ConditionSubject, RouteCondition } from './attachment.ts';
 import { problemAt } from './progress.ts';
 import { answerOf, refuseBackend, serviceKey, type BackendRefusal } from './support.ts';
-import { exact } from '../gateway-api/shared-texts.ts';
+import { exact, SharedObjects } from '../gateway-api/shared-objects.ts';
+import { SharedTexts } from '../gateway-api/shared-texts.ts';
 
 /** One backendRef of a rule, or the one of a mirror. */
 export interface RouteReference {
@@ -70,10 +71,30 @@ interface Failure {
 
 export interface References {
   readonly failures: readonly Failure[];
-  /** Those that may fail yet, by what becomes known of their addresses. */
-  readonly open: readonly ConditionReference[];
+  /** Those that may fail yet, by what becomes known of their addresses; null: none. */
+  readonly subject: ConditionSubject | null;
   /** `namespace/name` of the Services of which there is no document. */
   readonly unknown: readonly string[];
+}
+
+/** Longer lists hardly come again. */
+const MOST_SHARED = 4;
+const texts = new SharedTexts(512);
+const references = new SharedObjects<ConditionReference>();
+
+function openReference(name: string, reference: RouteReference): ConditionReference {
+  const { path } = reference;
+  const consequences = consequencesOf(reference);
+  const key = JSON.stringify([name, path, consequences]);
+  return references.of(key, () => ({ key: texts.of(name), path, consequences }));
+}
+
+const subjects = new SharedObjects<ConditionSubject>();
+
+function subjectOf(open: readonly ConditionReference[]): ConditionSubject | null {
+  if (open.length === 0) return null;
+  const make = (): ConditionSubject => ({ kind: 'backends', references: exact(open) });
+  return open.length > MOST_SHARED ? make() : subjects.of(JSON.stringify(open), make);
 }
 
 export function judgeReferences(route: CarriedRoute, services: ReadonlyMap<string, Service>): References {
@@ -89,10 +110,10 @@ export function judgeReferences(route: CarriedRoute, services: ReadonlyMap<strin
       continue;
     }
     if (!reference.used) continue;
-    open.push({ key: `${key}:${ref.port}`, path: reference.path, consequences: consequencesOf(reference) });
+    open.push(openReference(`${key}:${ref.port}`, reference));
     if (!services.has(key)) unknown.add(key);
   }
-  return { failures, open: exact(open), unknown: [...unknown] };
+  return { failures, subject: subjectOf(open), unknown: [...unknown] };
 }
 
 const CODES: Readonly<Record<BackendRefusal['reason'], Pick<Problem, 'code'>>> = {
@@ -125,7 +146,7 @@ export function resolvedRefs({
   const type = 'ResolvedRefs';
   const [first] = failures;
   if (first === undefined) {
-    return { type, status: 'True', reason: 'ResolvedRefs', message: usable(unknown) };
+    return { type, status: 'True', reason: 'ResolvedRefs', message: texts.of(usable(unknown)) };
   }
   const messages = failures.map(({ reference, refusal }) => {
     return `${reference.path}: ${refusal.message}; ${reference.consequence}`;

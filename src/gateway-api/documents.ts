@@ -249,7 +249,10 @@ function* readRoute<Kind extends CarriedRoute['kind'], Rule>(
   yield* regexes.run();
   const source = report.location(object.offset);
   if (read === null || report.errors.length > 0) return refuse(report, kind, identity, object);
-  return { kind, ...metadata, ...read, source };
+  const { namespace, name, generation, creationTimestamp } = metadata;
+  const { parentRefs, hostnames, rules } = read;
+  // Each by its name: what is added to a copy is kept outside of it, with room for more.
+  return { kind, namespace, name, generation, creationTimestamp, parentRefs, hostnames, rules, source };
 }
 
 function readOtherRoute(

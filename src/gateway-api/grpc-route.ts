@@ -12,7 +12,7 @@ import { readHeaders, readType, VALUE_TYPES } from './matches.ts';
 import type { RegexChecks } from './regex-checks.ts';
 import { readRouteSpec, readRuleParts, type RouteSpec } from './route-rules.ts';
 import type { GrpcMethodMatch, GrpcRouteMatch, GrpcRouteRule } from './types.ts';
-import { exact } from './shared-texts.ts';
+import { exact } from './shared-objects.ts';
 
 const RULE_FIELDS = ['name', 'matches', 'filters', 'backendRefs', 'sessionPersistence'];
 const MATCH_PLACES = ['matches[].method', 'matches[].headers'];
@@ -51,7 +51,7 @@ function* readRule(item: Fields, index: number, routeNamespace: string, regexes:
     index,
     name,
     matches: matches.length === 0 ? [EVERY_CALL] : exact(matches),
-    filters: filters.map(({ filter }) => filter),
+    filters: exact(filters.map(({ filter }) => filter)),
     backendRefs,
     ...NO_LIMITS,
   };

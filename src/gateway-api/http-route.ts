@@ -9,19 +9,21 @@ import type { Fields } from './fields.ts';
 import { HTTP_FILTER_TYPES, type FilterItem } from './filters.ts';
 import { DEFAULT_MATCH, readMatches } from './matches.ts';
 import type { RegexChecks } from './regex-checks.ts';
+import { exact } from './shared-objects.ts';
 import { readDuration, readRouteSpec, readRuleParts, type RouteSpec } from './route-rules.ts';
 import type { HttpRouteMatch, HttpRouteRetry, HttpRouteRule, HttpRouteTimeouts } from './types.ts';
 
 const RULE_FIELDS = ['name', 'matches', 'filters', 'backendRefs', 'timeouts', 'retry', 'sessionPersistence'];
 const MATCH_PLACES = ['matches[].path', 'matches[].headers', 'matches[].queryParams', 'matches[].method'];
 
+const NO_TIMEOUTS: HttpRouteTimeouts = { requestMs: null, backendRequestMs: null };
 const DEFAULT_RULE: HttpRouteRule = {
   index: 0,
   name: null,
   matches: [DEFAULT_MATCH],
   filters: [],
   backendRefs: [],
-  timeouts: { requestMs: null, backendRequestMs: null },
+  timeouts: NO_TIMEOUTS,
   retry: null,
 };
 
@@ -56,7 +58,7 @@ function* readRule(item: Fields, index: number, routeNamespace: string, regexes:
     index,
     name,
     matches,
-    filters: filters.map(({ filter }) => filter),
+    filters: exact(filters.map(({ filter }) => filter)),
     backendRefs,
     timeouts: readTimeouts(item),
     retry: readRetry(item),
@@ -84,7 +86,7 @@ function checkPrefixReplacement(filters: readonly FilterItem[], matches: readonl
 /** Zero disables; one attempt cannot outlast the request, unless the request has no limit. */
 function readTimeouts(rule: Fields): HttpRouteTimeouts {
   const item = rule.fields('timeouts');
-  if (item === null) return { requestMs: null, backendRequestMs: null };
+  if (item === null) return NO_TIMEOUTS;
   item.only(['request', 'backendRequest']);
   const requestMs = readDuration(item, 'request');
   const backendRequestMs = readDuration(item, 'backendRequest');

@@ -18,7 +18,7 @@ import {
 } from './limits.ts';
 import type { RegexChecks } from './regex-checks.ts';
 import type { HeaderMatch, HttpMethod, HttpRouteMatch, PathMatch, QueryParamMatch } from './types.ts';
-import { exact } from './shared-texts.ts';
+import { exact } from './shared-objects.ts';
 
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
 METHODS satisfies readonly HttpMethod[];
@@ -32,7 +32,7 @@ export const DEFAULT_PATH: PathMatch = { type: 'PathPrefix', value: '/' };
 export const DEFAULT_MATCH: HttpRouteMatch = { path: DEFAULT_PATH, headers: [], queryParams: [], method: null };
 
 /** Pauses between matches, of which each has up to 32 conditions. */
-export function* readMatches(rule: Fields, regexes: RegexChecks): Steps<HttpRouteMatch[]> {
+export function* readMatches(rule: Fields, regexes: RegexChecks): Steps<readonly HttpRouteMatch[]> {
   const matches: HttpRouteMatch[] = [];
   for (const item of rule.list('matches', MAX_ITEMS.matches)) {
     item.only(MATCH_FIELDS);
@@ -59,7 +59,7 @@ function readPath(match: Fields, regexes: RegexChecks): PathMatch {
   return { type, value: value ?? '/' };
 }
 
-export function readHeaders(match: Fields, regexes: RegexChecks): HeaderMatch[] {
+export function readHeaders(match: Fields, regexes: RegexChecks): readonly HeaderMatch[] {
   const names = new HeaderNames();
   const headers = match.list('headers', MAX_ITEMS.headers).flatMap((item) => {
     const read = readValueMatch(item, regexes, headerValue, headerRegex);
@@ -69,7 +69,7 @@ export function readHeaders(match: Fields, regexes: RegexChecks): HeaderMatch[] 
   return exact(headers);
 }
 
-function readQueryParams(match: Fields, regexes: RegexChecks): QueryParamMatch[] {
+function readQueryParams(match: Fields, regexes: RegexChecks): readonly QueryParamMatch[] {
   const params = new Map<string, QueryParamMatch>();
   for (const item of match.list('queryParams', MAX_ITEMS.queryParams)) {
     const read = readValueMatch(item, regexes, queryValue, queryValue);
@@ -78,7 +78,7 @@ function readQueryParams(match: Fields, regexes: RegexChecks): QueryParamMatch[]
     params.set(read.name, read);
     warnOfUndecoded(item, read);
   }
-  return [...params.values()];
+  return exact([...params.values()]);
 }
 
 /** Ends the parameter, or the query, or cannot stand in a request line at all. */

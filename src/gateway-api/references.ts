@@ -6,6 +6,7 @@
 import { textOf, type Fields } from './fields.ts';
 import { dnsLabel, dnsSubdomain, groupName, kindName, MAX_ITEMS } from './limits.ts';
 import type { BackendObjectReference, ParentRef } from './types.ts';
+import { exact, SharedObjects } from './shared-objects.ts';
 import { sharedPlace } from './shared-texts.ts';
 
 export const GATEWAY_GROUP = 'gateway.networking.k8s.io';
@@ -21,14 +22,14 @@ function warnOfCore(item: Fields): void {
   item.warn('group', 'assumed-group', 'is "core", which an API server takes for a group of that name; write group: ""');
 }
 
-export function readParentRefs(spec: Fields, routeNamespace: string): ParentRef[] {
+export function readParentRefs(spec: Fields, routeNamespace: string): readonly ParentRef[] {
   const items = spec.list('parentRefs', MAX_ITEMS.parentRefs);
   if (items.length === 0 && !spec.has('parentRefs')) {
     spec.warn('parentRefs', 'no-parent', 'no parent is named, so the route serves nothing; name a Service');
   }
   const parents = items.map((item) => readParentRef(item, routeNamespace));
   reportRepeatedParents(items, parents);
-  return parents;
+  return parents.length === 1 ? parentLists.of(JSON.stringify(parents), () => exact(parents)) : exact(parents);
 }
 
 function readParentRef(item: Fields, routeNamespace: string): ParentRef {
@@ -40,7 +41,7 @@ function readParentRef(item: Fields, routeNamespace: string): ParentRef {
   } else if (kind === 'Service') warnOfCore(item);
   // The API defaults the group to Gateway's, but nobody means a Service of that group.
   const group = item.string('group', groupName) ?? (kind === 'Service' ? '' : GATEWAY_GROUP);
-  return {
+  const parent: ParentRef = {
     group: kind === 'Service' ? coreGroup(group) : group,
     kind,
     namespace: item.string('namespace', dnsLabel) ?? routeNamespace,
@@ -49,7 +50,11 @@ function readParentRef(item: Fields, routeNamespace: string): ParentRef {
     port: item.port('port'),
     path: sharedPlace(item.path),
   };
+  return parentRefs.of(JSON.stringify(Object.values(parent)), () => parent);
 }
+
+const parentRefs = new SharedObjects<ParentRef>();
+const parentLists = new SharedObjects<readonly ParentRef[]>();
 
 /** Entries for one parent must set the same of sectionName and port, with differing values. */
 function reportRepeatedParents(items: readonly Fields[], parents: readonly ParentRef[]): void {

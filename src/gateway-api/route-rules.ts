@@ -12,7 +12,8 @@ import { MAX_ITEMS, MAX_WEIGHT, quote, routeHostname, type Check } from './limit
 import { readBackendRef, readParentRefs } from './references.ts';
 import { readRuleName, reportRepeatedRuleNames } from './rule-names.ts';
 import type { BackendRefOf, ParentRef } from './types.ts';
-import { exact, sharedPlace } from './shared-texts.ts';
+import { exact, SharedObjects } from './shared-objects.ts';
+import { sharedPlace } from './shared-texts.ts';
 
 const SPEC_FIELDS = ['parentRefs', 'hostnames', 'rules', 'useDefaultGateways'];
 
@@ -51,12 +52,12 @@ export function* readRouteSpec<Rule>(
   }
   return {
     parentRefs: readParentRefs(spec, routeNamespace),
-    hostnames: spec.textList('hostnames', MAX_ITEMS.hostnames, routeHostname).map(({ value }) => value),
+    hostnames: exact(spec.textList('hostnames', MAX_ITEMS.hostnames, routeHostname).map(({ value }) => value)),
     rules: yield* readRules(spec, kind),
   };
 }
 
-function* readRules<Rule>(spec: Fields, kind: RuleKind<Rule>): Steps<Rule[]> {
+function* readRules<Rule>(spec: Fields, kind: RuleKind<Rule>): Steps<readonly Rule[]> {
   if (!spec.has('rules')) return [kind.absent];
   const items = spec.list('rules', MAX_ITEMS.rules, kind.minRules);
   const rules: Rule[] = [];
@@ -73,6 +74,21 @@ function* readRules<Rule>(spec: Fields, kind: RuleKind<Rule>): Steps<Rule[]> {
 function countMatches(rule: Fields, { matchesByDefault }: Pick<RuleKind<unknown>, 'matchesByDefault'>): number {
   const written = rule.tree('matches');
   return written?.type === 'list' ? written.items.length : matchesByDefault;
+}
+
+/** Those without filters, for any kind of route. */
+const plainRefs = new SharedObjects<BackendRefOf<never>>();
+const plainLists = new SharedObjects<readonly BackendRefOf<never>[]>();
+/** Longer lists hardly come again. */
+const MOST_SHARED = 4;
+
+function listOf<Filter>(refs: readonly BackendRefOf<Filter>[]): readonly BackendRefOf<Filter>[] {
+  if (refs.length > MOST_SHARED || !refs.every(isPlain)) return exact(refs);
+  return plainLists.of(JSON.stringify(refs), () => exact(refs));
+}
+
+function isPlain(ref: BackendRefOf<unknown>): ref is BackendRefOf<never> {
+  return ref.filters.length === 0;
 }
 
 /** What a rule of each kind has beside its matches. */
@@ -101,20 +117,18 @@ export function* readRuleParts<Type extends FilterType>(
     const own = readFilters(backend, routeNamespace, types);
     check(own);
     const { group, kind, namespace, name, port } = readBackendRef(backend, routeNamespace, ['weight', 'filters']);
+    const weight = backend.integer('weight', 0, MAX_WEIGHT) ?? 1;
     // Each by its name: what is added to a copy is kept outside of it, with room for more.
-    backendRefs.push({
-      group,
-      kind,
-      namespace,
-      name,
-      port,
-      weight: backend.integer('weight', 0, MAX_WEIGHT) ?? 1,
-      filters: own.map(({ filter }) => filter),
-      path: sharedPlace(backend.path),
-    });
+    const refer = <Filter>(filters: readonly Filter[]): BackendRefOf<Filter> => {
+      return { group, kind, namespace, name, port, weight, filters, path: sharedPlace(backend.path) };
+    };
+    const key = JSON.stringify([group, kind, namespace, name, port, weight, backend.path]);
+    backendRefs.push(
+      own.length > 0 ? refer(own.map(({ filter }) => filter)) : plainRefs.of(key, () => refer<never>(exact([]))),
+    );
   }
   readSessionPersistence(item);
-  return { name: readRuleName(item), filters, backendRefs: exact(backendRefs) };
+  return { name: readRuleName(item), filters, backendRefs: listOf(backendRefs) };
 }
 
 const duration: Check = (value) => {

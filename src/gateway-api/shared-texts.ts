@@ -41,11 +41,6 @@ function copyOf(text: string): string {
   return SURROGATE.test(text) ? text : Buffer.from(text).toString();
 }
 
-/** A list that stays, without the room that V8 has given it to grow: 17 places for the first entry. */
-export function exact<T>(list: T[]): T[] {
-  return list.slice();
-}
-
 const places = new SharedTexts();
 
 /** Of a field path, which is put together of parts that would all stay with it. */

@@ -45,7 +45,7 @@ export interface ConfigurationOptions {
 }
 
 const NOTHING_ATTACHED: Attachment = {
-  ...{ frontends: [], conditions: [], subjects: new Map(), problems: [], services: new Map() },
+  ...{ frontends: [], conditions: [], subjects: [], problems: [], services: new Map() },
 };
 
 function isError({ severity }: Problem): boolean {

@@ -126,5 +126,5 @@ export class FollowedTables {
 }
 
 function attachmentOf({ frontends, services }: Draft): Attachment {
-  return { frontends, services, conditions: [], subjects: new Map(), problems: [] };
+  return { frontends, services, conditions: [], subjects: [], problems: [] };
 }

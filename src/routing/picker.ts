@@ -38,8 +38,16 @@ export class WeightedPicker<T> {
     this.#rest = rest;
   }
 
-  /** `weights`: of each item, one or more positive integers up to 1,000,000 each, sum below 2^30. */
-  static of<T>(items: readonly T[], weights: readonly number[], random: Random): WeightedPicker<T> {
+  /**
+   * `weights`: of each item, one or more positive integers up to 1,000,000 each, sum below 2^30. `last`: last levels, which
+   * others may have, too, because they have no state.
+   */
+  static of<T>(
+    items: readonly T[],
+    weights: readonly number[],
+    random: Random,
+    last = new Map<T, WeightedPicker<T>>(),
+  ): WeightedPicker<T> {
     const divisor = weights.reduce(gcd, 0);
     // The last level is the lightest share: heaviest first spreads best.
     const order = [...weights.keys()].sort((a, b) => weights[a]! - weights[b]! || b - a);
@@ -48,7 +56,14 @@ export class WeightedPicker<T> {
     for (const index of order) {
       const weight = weights[index]! / divisor;
       sum += weight;
-      picker = new WeightedPicker(items[index]!, weight, sum, Math.floor(random() * sum), picker);
+      const item = items[index]!;
+      const phase = Math.floor(random() * sum);
+      if (picker !== null) {
+        picker = new WeightedPicker(item, weight, sum, phase, picker);
+        continue;
+      }
+      picker = last.get(item) ?? new WeightedPicker<T>(item, weight, sum, phase, null);
+      last.set(item, picker);
     }
     return picker!;
   }

@@ -13,8 +13,11 @@ import type { RequestHead } from './decision.ts';
  * `RequestHead` gives of a request.
  */
 export function toWire(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
+  // Most texts are the same in both forms, and need not be there twice.
+  return ASCII.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1');
 }
+
+const ASCII = /^[\0-\x7f]*$/;
 
 /** One header or query parameter that must have a value. */
 export class FieldPredicate {

@@ -64,6 +64,22 @@ export interface CompiledRule {
   readonly active: readonly Share[];
 }
 
+/** Of one table: where nothing but the backendRef makes a share, rules that have the same one have the same share. */
+export class PlainShares {
+  readonly byRef = new Map<HttpBackendRef, Share>();
+  readonly byRefs = new Map<readonly HttpBackendRef[], readonly Share[]>();
+  /** Of the pickers what has no state. */
+  readonly last = new Map<Share, WeightedPicker<Share>>();
+
+  /** The same list, once. */
+  listOf(refs: readonly HttpBackendRef[], shares: readonly Share[]): readonly Share[] {
+    const known = this.byRefs.get(refs);
+    if (known?.every((share, index) => share === shares[index])) return known;
+    this.byRefs.set(refs, shares);
+    return shares;
+  }
+}
+
 /** What the shares of a rule have in common. */
 interface RuleContext {
   readonly kind: CarriedKind;
@@ -77,6 +93,7 @@ interface RuleContext {
   readonly policy: ForwardPolicy | null;
   /** False when the rule never picks a share; its backends are then not looked up either. */
   readonly used: boolean;
+  readonly plain: PlainShares;
 }
 
 /** `parent`: the labels of the frontend. */
@@ -85,6 +102,7 @@ export function compileRule(
   parent: SeriesLabels,
   services: ReadonlyMap<string, Service>,
   deps: CompileDeps,
+  plain: PlainShares,
 ): CompiledRule {
   const labels: SeriesLabels = {
     ...parent,
@@ -106,9 +124,12 @@ export function compileRule(
   const policy = compilePolicy(rule);
   const context: RuleContext = {
     ...{ kind: route.kind, rule, matches, labels, services, deps, responder, policy },
-    used: refused === null,
+    ...{ used: refused === null, plain },
   };
-  const shares = rule.backendRefs.map((ref) => compileShare(ref, context));
+  const shares = plain.listOf(
+    rule.backendRefs,
+    rule.backendRefs.map((ref) => compileShare(ref, context)),
+  );
   const active = shares.every((share) => share.ref.weight > 0)
     ? shares
     : shares.filter((share) => share.ref.weight > 0);
@@ -116,7 +137,7 @@ export function compileRule(
   return {
     // What a decision looks at comes first, so that it is together in memory.
     refused,
-    picker: active.length === 0 ? null : WeightedPicker.of(active, weights, deps.random ?? Math.random),
+    picker: active.length === 0 ? null : WeightedPicker.of(active, weights, deps.random ?? Math.random, plain.last),
     route,
     rule,
     responder,
@@ -166,6 +187,8 @@ function refuseRule(rule: RouteRule, labels: SeriesLabels, deps: CompileDeps): R
   return { decision: isEmpty ? { ...decision, grpc: NO_BACKEND_REFS } : decision, message };
 }
 
+const NO_MIRRORS: readonly CompiledMirror[] = [];
+
 interface Failures {
   readonly missing: LocalDecision;
   readonly unresolved: LocalDecision;
@@ -201,10 +224,15 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
     missing,
     unresolved,
     ref,
-    mirrors: [],
+    mirrors: NO_MIRRORS,
   };
   // A backend of weight 0 need not exist, so it is not looked up.
   if (refused !== null || ref.port === null || ref.weight === 0 || !context.used) return idle;
+  // With a single backend and nothing that is chosen or answered request by request.
+  const single = rule.backendRefs.filter(({ weight }) => weight > 0).length === 1;
+  const isPlain = rule.filters.length === 0 && ref.filters.length === 0 && context.policy === null;
+  const same = isPlain ? context.plain.byRef.get(ref)?.forward : null;
+  if (same?.series === series && same.repeatable === single) return context.plain.byRef.get(ref)!;
   const outer = context.responder?.cors ?? null;
   const responder = compileResponder(ref.filters, {
     frontend: frontendOf(labels),
@@ -216,8 +244,6 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
   if (ref.filters.some((filter) => filter.type === 'RequestRedirect')) return { ...idle, responder };
   const { plan, mirrors, cors } = composeFilters([...rule.filters, ...ref.filters], matches, context);
   const backend = deps.internBackend(ref.namespace, ref.name, ref.port);
-  // With a single backend and nothing that is chosen or answered request by request.
-  const single = rule.backendRefs.filter(({ weight }) => weight > 0).length === 1;
   const answers = context.responder !== null || responder !== null || cors !== null;
   const chosen = mirrors.filter((mirror) => mirror.target !== null);
   const always = chosen.every((mirror) => mirror.numerator === mirror.denominator);
@@ -225,7 +251,9 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
   const plain: ForwardDecision = { kind: 'forward', backend, series, plan, policy: context.policy, repeatable };
   const forward = chosen.length === 0 ? plain : { ...plain, mirrors: chosen.map((mirror) => mirror.target!) };
   const rotation = always ? null : new MirrorRotation(plain, chosen, deps.random ?? Math.random);
-  return { ...idle, forward, responder, mirrors, rotation, cors };
+  const share: Share = { ...idle, forward, responder, mirrors, rotation, cors };
+  if (isPlain) context.plain.byRef.set(ref, share);
+  return share;
 }
 
 function refuseShare(

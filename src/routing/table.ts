@@ -18,7 +18,7 @@ import { placeOf, type IndexedPath } from './match-place.ts';
 import { createPathIndex, FIND_MY_WAY_MAX_PATHS, type PathIndex } from './path-index.ts';
 import { compareMatches, type RankedMatch } from './precedence.ts';
 import { RequestReader, SlotNames } from './predicates.ts';
-import { compileRule, localDecision, type CompiledRule } from './rule.ts';
+import { compileRule, localDecision, PlainShares, type CompiledRule } from './rule.ts';
 
 export interface FrontendTable {
   readonly id: number;
@@ -74,8 +74,9 @@ export function* compileTableInSteps(attachment: Attachment, deps: CompileDeps):
     if (paths > FIND_MY_WAY_MAX_PATHS) break;
   }
   const frontends: (FrontendTable | undefined)[] = [];
+  const plain = new PlainShares();
   for (const frontend of routed) {
-    const table = yield* compileFrontend(frontend, attachment.services, deps, paths > FIND_MY_WAY_MAX_PATHS);
+    const table = yield* compileFrontend(frontend, attachment.services, deps, plain, paths > FIND_MY_WAY_MAX_PATHS);
     while (frontends.length <= table.id) frontends.push(undefined);
     frontends[table.id] = table;
   }
@@ -104,6 +105,7 @@ function* compileFrontend(
   source: AttachedFrontend,
   services: ReadonlyMap<string, Service>,
   deps: CompileDeps,
+  plain: PlainShares,
   large: boolean,
 ): Steps<FrontendTable> {
   const labels: SeriesLabels = {
@@ -116,7 +118,7 @@ function* compileFrontend(
   const rules = new Map<RouteRule, CompiledRule>();
   for (const attached of source.rules) {
     const { route, rule } = attached;
-    rules.set(rule, compileRule(attached, labels, services, deps));
+    rules.set(rule, compileRule(attached, labels, services, deps, plain));
     for (const [matchIndex, match] of rule.matches.entries()) ranked.push({ route, rule, match, matchIndex });
     yield;
   }

@@ -42,7 +42,7 @@ export function attachment(
   frontends: readonly AttachedFrontend[],
   services: ReadonlyMap<string, Service> = new Map(),
 ): Attachment {
-  return { frontends, services, conditions: [], subjects: new Map(), problems: [] };
+  return { frontends, services, conditions: [], subjects: [], problems: [] };
 }
 
 /** YAML of Services in namespace `shop` with TCP port 80: the first has ClusterIP 10.96.0.10, the next 10.96.0.11. */

@@ -60,7 +60,7 @@ const ANSWERS = /\b(?:500|503|UNAVAILABLE|UNIMPLEMENTED)\b/g;
 
 function withoutKinds({ conditions, problems, frontends, subjects }: Attachment, kind: string): object {
   const text = JSON.stringify({
-    conditions: conditions.map((condition) => ({ condition, subject: subjects.get(condition) ?? null })),
+    conditions: conditions.map((condition, index) => ({ condition, subject: subjects[index]! })),
     problems,
     frontends: frontends.map(({ key, mode, routeKind, consumer, rules }) => ({
       ...{ key, mode, routeKind, consumer },
