@@ -7,15 +7,17 @@ import type { Config } from './answers.ts';
 import { byId, byIdOf, setText } from './dom.ts';
 import { ExplainView } from './explain-view.ts';
 import { FrontendsView } from './frontends-view.ts';
+import { GraphView } from './graph-view.ts';
 import { History } from './history.ts';
 import { OverviewView } from './overview-view.ts';
 import { Poller } from './poller.ts';
 
-const VIEWS = ['traffic', 'explain'] as const;
+const VIEWS = ['traffic', 'graph', 'explain'] as const;
 
 const history = new History();
 const overview = new OverviewView(history);
 const explain = new ExplainView();
+const graph = new GraphView(history);
 const frontends = new FrontendsView(history, (service) => {
   location.hash = '/explain';
   showView();
@@ -56,11 +58,13 @@ function onStats(): void {
   showMetricsLink(history);
   overview.update();
   frontends.update();
+  graph.update();
 }
 
 function onConfig(config: Config, again: boolean): void {
   overview.setConfig(config);
   frontends.setConfig(config);
+  graph.setConfig(config);
   explain.setConfig(config);
   const validity = config.valid ? 'valid' : 'with errors';
   if (again) setText(byId('announcement'), `Configuration generation ${config.generation} is in force, ${validity}.`);
@@ -68,6 +72,7 @@ function onConfig(config: Config, again: boolean): void {
 
 addEventListener('hashchange', () => {
   showView();
+  if (history.last !== null) graph.update();
   scrollTo(0, 0);
 });
 showView();
