@@ -77,7 +77,7 @@ size_t HttpEngine::CloseLargest(MemoryHolders::Demand& demand) {
 
 void HttpEngine::FreeSpares() {
   context_.blocks.Trim();
-  context_.pipes.Trim();
+  context_.pipes->Trim();
   exchanges_.FreeSpares();
   readers_.requests.Trim();
   readers_.responses.Trim();

@@ -23,6 +23,7 @@
 #include "net/intrusive_list.h"
 #include "net/memory_guard.h"
 #include "net/net_address.h"
+#include "net/pipe_pool.h"
 #include "net/unique_fd.h"
 #include "upstream/backends.h"
 
@@ -79,7 +80,7 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
   // While others wait for a place, a response is the last one of its connection.
   void SetCrowded(bool crowded) {
     context_.crowded = crowded;
-    if (crowded) context_.pipes.Trim();
+    if (crowded) context_.pipes->Trim();
   }
   // For the guard of the memory: see MemoryHolders.
   void SetWindow(size_t bytes) { context_.scratch.window = http2_.scratch.window = bytes; }

@@ -5,6 +5,7 @@
 
 #include "net/lingering_close.h"
 #include "net/memory_guard.h"
+#include "net/pipe_pool.h"
 #include "net/reactor.h"
 #include "net/stream_socket.h"
 
@@ -31,7 +32,7 @@ EngineContext::EngineContext(Reactor& reactor, OwnDials& own_dials, DescriptorBu
       linger_deadlines(linger_deadlines),
       lingering(lingering),
       settings(settings),
-      pipes(descriptors, kMaxIdlePipes, 0),
+      pipes(std::make_unique<PipePool>(descriptors, kMaxIdlePipes, 0)),
       wheel([](void* context) { return static_cast<Reactor*>(context)->NowMs(); },
             [](void* context, uint64_t due_ms) { static_cast<Reactor*>(context)->WakeAt(due_ms); }, &reactor),
       head(blocks) {}

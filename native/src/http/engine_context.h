@@ -18,7 +18,6 @@
 #include "net/byte_buffer.h"
 #include "net/descriptor_budget.h"
 #include "net/disposable.h"
-#include "net/pipe_pool.h"
 #include "net/scratch.h"
 #include "net/shared.h"
 #include "net/timer_wheel.h"
@@ -32,6 +31,7 @@ class DeadlineQueue;
 class LingeringClose;
 class MemoryGuard;
 class OwnDials;
+class PipePool;
 class Reactor;
 class RequestLog;
 class RequestServers;
@@ -124,7 +124,7 @@ struct EngineContext {
   BlockPool blocks;
   Scratch scratch;
   // For long bodies.
-  PipePool pipes;
+  const std::unique_ptr<PipePool> pipes;
   TimerWheel wheel;
   // Where a head is put together that leaves at once.
   ByteBuffer head;

@@ -9,6 +9,7 @@
 #include "http/engine_context.h"
 #include "http/stream.h"
 #include "http1/body_reader.h"
+#include "net/pipe_pool.h"
 #include "net/stream_socket.h"
 
 namespace sideroute::http1 {
@@ -18,7 +19,7 @@ inline std::optional<ReadResult> SplicePart(EngineContext& context, StreamSocket
                                             StreamSocket& sink, BodyPiece* piece) {
   if (body.left() < kLeastSpliced) return std::nullopt;
   size_t moved = 0;
-  switch (sink.SpliceFrom(source, context.pipes, body.left(), &moved)) {
+  switch (sink.SpliceFrom(source, *context.pipes, body.left(), &moved)) {
     case SpliceResult::kUnfit:
       return std::nullopt;
     case SpliceResult::kAgain:

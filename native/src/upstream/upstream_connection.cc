@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "net/own_dials.h"
+#include "net/pipe_pool.h"
 #include "net/state_records.h"
 #include "net/unique_fd.h"
 #include "upstream/backends.h"
@@ -33,7 +34,7 @@ int UpstreamConnection::Dial() {
   UniqueFd fd = context_.own_dials.Dial(endpoint_.address, &error);
   // What only waits gives way to what is needed now.
   if (error == -EMFILE || error == -ENFILE) {
-    context_.pipes.Trim();
+    context_.pipes->Trim();
     fd = context_.own_dials.Dial(endpoint_.address, &error);
   }
   while ((error == -EMFILE || error == -ENFILE) && context_.backends.CloseOneIdle()) {
