@@ -9,6 +9,7 @@ import { registerConfig } from './cli/config.ts';
 import { registerConnections } from './cli/connections.ts';
 import { registerController } from './cli/controller.ts';
 import { registerConvert } from './cli/convert.ts';
+import { registerDiff } from './cli/diff.ts';
 import { registerExplain } from './cli/explain.ts';
 import { registerInject } from './cli/inject.ts';
 import { registerIptables } from './cli/iptables.ts';
@@ -44,6 +45,7 @@ export function buildProgram(): Command {
   registerTap(program);
   registerLogLevel(program);
   registerBundle(program);
+  registerDiff(program);
   registerQuit(program);
   registerCompletion(program);
   registerVersion(program, { version, commit: packageCommit(), loadAddon: loadNative });

@@ -103,6 +103,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'controller',
     'lint',
   ],
+  /** What routes would change, by the code of the sidecar and in the words of its endpoint. */
+  'config-diff': ['gateway-api', 'config', 'routing', 'export', 'kube', 'admin'],
   /** What a report of a bug needs, without secrets. */
   'support-bundle': ['inject', 'export', 'kube', 'controller', 'cluster-check'],
   /** The composition of the sidecar. */
@@ -141,6 +143,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'lint',
     'cluster-check',
     'support-bundle',
+    'config-diff',
     'proxy',
     // A command that goes on until Ctrl-C.
     'signals.ts',
@@ -162,6 +165,7 @@ const SOLE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['uws-library/library.ts'],
   yaml: ['gateway-api/yaml-library.ts', 'inject/manifest.ts', 'export/yaml-text.ts'],
   ws: ['kube/port-forward.ts'],
+  diff: ['config-diff/diff-text.ts'],
   'tar-stream': ['support-bundle/archive.ts'],
   '@opentelemetry/otlp-transformer': ['traces/otlp.ts'],
 };

@@ -1,0 +1,66 @@
+/**
+ * `sideroute diff`: what routes would change on a pod, before they are applied.
+ *
+ * Stage before: the command line. Stage after: `make-diff.ts`, which is loaded by this command alone. Exit status as of `kubectl diff`: 0: nothing; 1: something;
+ * 2 and above: it could not be looked at.
+ */
+import { Option, type Command } from 'commander';
+import { ProxyError } from '../errors.ts';
+import { targetFlags } from './cluster-access.ts';
+import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
+import { podArgument, podNamespaceOption, podOptions, refuseWithoutPod } from './pod-admin.ts';
+
+interface DiffOptions {
+  readonly admin: AdminAddress;
+  readonly filename: readonly string[];
+  readonly output: OutputFormat;
+  readonly all?: boolean;
+}
+
+/** Beside 2 for a command line that is wrong. */
+const FAILED = 3;
+
+export function registerDiff(program: Command): void {
+  const command = program
+    .command('diff')
+    .description('show what routes would change on a pod: those of its cluster, and those of files in their place')
+    .addArgument(podArgument())
+    .addOption(
+      new Option(
+        '-f, --filename <path>',
+        'routes and Services that take the place of those of the same name, before they are applied; a directory, a file, - for standard input; may be repeated',
+      )
+        .argParser((path: string, all: readonly string[]) => [...all, path])
+        .default([]),
+    )
+    .addOption(adminOption())
+    .addOption(outputOption())
+    .addOption(podNamespaceOption());
+  for (const option of podOptions()) command.addOption(option);
+  command.action(async (pod: string | undefined, options: DiffOptions) => {
+    try {
+      if (pod === undefined) {
+        refuseWithoutPod(command, options.all === true);
+        if (options.filename.length === 0) {
+          const what =
+            'say what to compare with: -f FILE, which has all routes then, or a pod of the cluster, sideroute diff deploy/NAME';
+          throw new ProxyError('invalid-setting', what);
+        }
+      }
+      const { makeDiff } = await import('./make-diff.ts');
+      await makeDiff({
+        command,
+        pod,
+        files: options.filename,
+        admin: options.admin,
+        output: options.output,
+        all: options.all === true,
+        target: targetFlags(command),
+      });
+    } catch (error) {
+      // 1 is said of a difference alone.
+      if (error instanceof ProxyError && error.code !== 'invalid-setting') process.exitCode = FAILED;
+      throw error;
+    }
+  });
+}

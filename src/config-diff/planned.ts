@@ -1,0 +1,65 @@
+/**
+ * The configuration that a sidecar would have by some routes and Services, in the words of its own endpoint: made by the code that the sidecar has.
+ *
+ * Stage before: `cli/diff.ts`, with the resources. Stage after: `compare.ts`.
+ */
+import { configDump } from '../admin/config-dump.ts';
+import { attach } from '../config/attach.ts';
+import { labelOf, serviceParents } from '../config/progress.ts';
+import { backendProtocol, isCarriedRoute, serviceKey, tcpPort } from '../config/support.ts';
+import type { Problem, Resource } from '../gateway-api/types.ts';
+import type { Backend } from '../routing/decision.ts';
+import { compileTable } from '../routing/table.ts';
+
+export interface Planned {
+  /** As `/config` answers. */
+  readonly config: unknown;
+  readonly problems: readonly Problem[];
+}
+
+/** `changes` take the place of those of the same kind and name. */
+export function withChanges(present: readonly Resource[], changes: readonly Resource[]): Resource[] {
+  const changed = new Set(changes.map(labelOf));
+  return [...present.filter((resource) => !changed.has(labelOf(resource))), ...changes];
+}
+
+/** `namespace`: of the pod. */
+export async function plan(resources: readonly Resource[], namespace: string | null): Promise<Planned> {
+  const concerned = resources.filter((resource) => isFor(resource, namespace));
+  const attachment = attach({ resources: concerned, namespace });
+  const backends = new Map<string, Backend>();
+  const internBackend = (of: string, name: string, port: number): Backend => {
+    const key = `${of}/${name}:${port}`;
+    const service = attachment.services.get(serviceKey(of, name));
+    const protocol = backendProtocol((service === undefined ? undefined : tcpPort(service, port))?.appProtocol ?? null);
+    const made: Backend = {
+      namespace: of,
+      name,
+      port,
+      key,
+      id: backends.size,
+      addresses: [],
+      state: 'resolved',
+      protocol,
+    };
+    const backend = backends.get(key) ?? made;
+    backends.set(key, backend);
+    return backend;
+  };
+  const ids = new Map<string, number>();
+  const frontendId = (key: string): number => ids.get(key) ?? ids.set(key, ids.size).size - 1;
+  const table = compileTable(attachment, { frontendId, internBackend, internSeries: () => 0 });
+  const { conditions, problems } = attachment;
+  const nothing = { snapshot: null, tornSet: null, frontendKeys: [], addresses: [], unresolved: [], backends: [] };
+  let text = '';
+  for await (const piece of configDump({ ...nothing, attachment, table, valid: true, conditions, problems }))
+    text += piece;
+  return { config: JSON.parse(text) as unknown, problems };
+}
+
+/** Routes of which the sidecars of the namespace are told: those for every client, and those of their own namespace. */
+function isFor(resource: Resource, namespace: string | null): boolean {
+  if (!isCarriedRoute(resource) && resource.kind !== 'OtherRoute') return true;
+  const parents = serviceParents(resource);
+  return parents.some((parent) => parent.namespace === resource.namespace || resource.namespace === namespace);
+}
