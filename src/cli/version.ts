@@ -1,12 +1,16 @@
 /**
- * `sideroute version`: what this command is, and whether it could be a sidecar here.
+ * `sideroute version`: what this command is, and whether it could be a sidecar here; of a cluster which versions run in it.
  *
- * No command but `proxy` takes the native addon, so that one that does not load is told of and is no failure.
+ * A cluster is asked where a flag names one: who only asks what this command is waits for nobody. Exit status 1: the cluster could not be asked. No command but `proxy` takes the native addon, so that one that does not load is told of and is no failure.
  */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
+import { accessOptions, targetFlags } from './cluster-access.ts';
+import type { ClusterVersions } from './cluster-versions.ts';
 import { outputOption, type OutputFormat } from './options.ts';
+import { namesCluster } from './pod-admin.ts';
 import { table, writeResult } from './output.ts';
+import { writeNote } from './standard-streams.ts';
 
 export interface VersionDependencies {
   readonly version: string;
@@ -17,6 +21,8 @@ export interface VersionDependencies {
 
 interface Versions {
   readonly client: ClientVersion;
+  /** Where a cluster was asked and answered. */
+  readonly cluster?: ClusterVersions;
 }
 
 interface ClientVersion {
@@ -35,14 +41,46 @@ interface Addon {
 }
 
 export function registerVersion(program: Command, dependencies: VersionDependencies): void {
-  program
+  const command = program
     .command('version')
-    .description('print the version of this command, its commit, Node, and whether the native addon of the proxy loads')
+    .description(
+      'print the version of this command, its commit, Node, and whether the native addon of the proxy loads; of a cluster those of its sidecars',
+    )
+    .option('--client', 'of this command alone, whatever else is given')
     .addOption(outputOption())
-    .action(({ output }: { readonly output: OutputFormat }) => {
-      const versions: Versions = { client: clientVersion(dependencies) };
-      writeResult(output, versions, () => humanText(versions));
-    });
+    .addOption(
+      new Option(
+        '-n, --namespace <name>',
+        'also of the sidecars and controllers of a namespace; with another flag of a cluster: of all',
+      ),
+    );
+  for (const option of accessOptions()) command.addOption(option);
+  command.action(async ({ output, client = false }: { readonly output: OutputFormat; readonly client?: boolean }) => {
+    const own = clientVersion(dependencies);
+    let cluster: ClusterVersions | null = null;
+    let failure: ProxyError | null = null;
+    if (!client && namesCluster(command)) {
+      // Loaded here: who only asks what this command is does without it.
+      const { clusterVersions } = await import('./cluster-versions.ts');
+      try {
+        cluster = await clusterVersions(targetFlags(command), own.version);
+      } catch (error) {
+        if (!(error instanceof ProxyError)) throw error;
+        failure = error;
+      }
+    }
+    const versions: Versions = { client: own, ...(cluster === null ? {} : { cluster }) };
+    writeResult(output, versions, () => humanText(versions));
+    if (cluster !== null) tellDifferent(cluster, own.version);
+    if (failure !== null) throw failure;
+  });
+}
+
+function tellDifferent({ pods, cut }: ClusterVersions, own: string): void {
+  const others = pods.filter(({ differs }) => differs).length;
+  if (others > 0)
+    writeNote(`sideroute: ${others} of ${pods.length} pods are of another version than this command, ${own}\n`);
+  if (cut !== null) writeNote(`sideroute: of the pods there are ${cut}; -n NAMESPACE asks for those of one\n`);
 }
 
 function clientVersion({ version, commit, loadAddon }: VersionDependencies): ClientVersion {
@@ -60,9 +98,20 @@ function addonOf(loadAddon: () => unknown): Addon {
   }
 }
 
-function humanText({ client }: Versions): string {
+function humanText({ client, cluster }: Versions): string {
   const { version, commit, node, platform, addon } = client;
   const row = ['client', version, commit ?? '', node, platform, addon.loads ? 'yes' : 'no'];
   const why = addon.message === undefined ? '' : `\nOnly sideroute proxy needs the addon: ${addon.message}\n`;
-  return table(['NAME', 'VERSION', 'COMMIT', 'NODE', 'PLATFORM', 'ADDON'], [row]) + why;
+  return table(['NAME', 'VERSION', 'COMMIT', 'NODE', 'PLATFORM', 'ADDON'], [row]) + why + clusterText(cluster);
+}
+
+/** The version that a pod says, or in brackets that of its image. */
+function clusterText(cluster: ClusterVersions | undefined): string {
+  if (cluster === undefined) return '';
+  if (cluster.pods.length === 0) return '\nno sidecar and no controller runs there\n';
+  const rows = cluster.pods.map(({ component, pod, version, imageVersion, image, differs }) => {
+    const shown = version ?? (imageVersion === null ? '' : `(${imageVersion})`);
+    return [component, pod, shown, image, differs ? 'another version' : ''];
+  });
+  return `\n${table(['COMPONENT', 'POD', 'VERSION', 'IMAGE', 'NOTE'], rows)}`;
 }
