@@ -1,6 +1,6 @@
 /**
  * `sideroute diff`: against a sidecar that runs, with the files that it has and with others; and through a stand-in of the API server, with the routes of a
- * cluster. `test/cluster/pod-commands.test.ts` has a real API server.
+ * cluster.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
