@@ -19,7 +19,7 @@ function fallback(option: Option): string {
 
 function table(command: Command): string {
   const rows = command.options
-    .filter((option) => option.long !== '--version')
+    .filter(({ long, hidden }) => long !== '--version' && !hidden)
     .map(
       (option) =>
         `| \`${cell(option.flags)}\` | ${option.envVar === undefined ? '' : `\`${option.envVar}\``} | ${cell(fallback(option))} | ${cell(option.description)} |`,

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { loadNative } from './addon/binding.ts';
 import { registerBundle } from './cli/bundle.ts';
 import { registerCheck } from './cli/check.ts';
+import { addColorsBehind, registerColors } from './cli/colors.ts';
 import { registerCompletion } from './cli/completion.ts';
 import { globalAccessOptions } from './cli/cluster-access.ts';
 import { registerConfig } from './cli/config.ts';
@@ -29,6 +30,7 @@ export function buildProgram(): Command {
   const version = packageVersion();
   const program = newProgram();
   globalAccessOptions(program);
+  registerColors(program);
   registerProxy(program);
   registerCheck(program);
   registerExplain(program);
@@ -49,5 +51,6 @@ export function buildProgram(): Command {
   registerQuit(program);
   registerCompletion(program);
   registerVersion(program, { version, commit: packageCommit(), loadAddon: loadNative });
+  addColorsBehind(program);
   return program;
 }

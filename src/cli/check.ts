@@ -9,13 +9,15 @@ import { isCarriedRoute } from '../config/support.ts';
 import { problemText } from '../gateway-api/problem-text.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import { accessOptions, targetFlags } from './cluster-access.ts';
-import { refuseTwice } from './manifest-input.ts';
-import { outputOption, type OutputFormat } from './options.ts';
+import { condition, paintSeverity } from './colors.ts';
+import { filesGiven, refuseTwice } from './manifest-input.ts';
+import { filenameOption, outputOption, type OutputFormat } from './options.ts';
 import { writeResult } from './output.ts';
 import { readRouteInputs, type RouteInput, type RouteInputs } from './route-input.ts';
 import type { Place } from './route-sources.ts';
 
 interface CheckOptions {
+  readonly filename: readonly string[];
   readonly namespace?: string;
   readonly strict?: boolean;
   readonly output: OutputFormat;
@@ -40,12 +42,12 @@ function formatHuman({ inputs, skipped }: RouteInputs): string {
 function humanLines({ resources, attachment, problems, unchecked, places }: RouteInput): string[] {
   const lines = problems.map((problem) => {
     const place = placeOf(problem, places);
-    return problemText(problem) + (place === null ? '' : ` (at ${place.file}:${place.line})`);
+    return paintSeverity(problemText(problem)) + (place === null ? '' : ` (at ${place.file}:${place.line})`);
   });
   if (lines.length > 0) lines.push('');
   for (const { routeKind, namespace, name, parent, type, status, reason, message } of attachment.conditions) {
     const route = `${routeKind} ${namespace}/${name}${parent === '' ? '' : ` -> ${parent}`}`;
-    lines.push(`${route}: ${type}=${status} ${reason}${message === '' ? '' : `: ${message}`}`);
+    lines.push(`${route}: ${condition(type, status)} ${reason}${message === '' ? '' : `: ${message}`}`);
   }
   if (unchecked.length > 0) {
     const what =
@@ -112,6 +114,7 @@ export function registerCheck(program: Command): void {
     .command('check')
     .description('validate route files, or with --cluster look at a cluster; exit status 1 when there are errors')
     .argument('[paths...]', 'directories and files of routes, manifests with ConfigMaps of them; - for standard input')
+    .addOption(filenameOption())
     .addOption(
       new Option(
         '-n, --namespace <name>',
@@ -126,7 +129,8 @@ export function registerCheck(program: Command): void {
     )
     .option('--pre', 'with --cluster: before sideroute is installed');
   for (const option of accessOptions()) command.addOption(option);
-  command.action(async (paths: readonly string[], options: CheckOptions) => {
+  command.action(async (named: readonly string[], options: CheckOptions) => {
+    const paths = filesGiven(named, options.filename);
     if (options.cluster === true) {
       if (paths.length > 0) command.error(`error: --cluster takes no paths, and "${paths[0]!}" is one`);
       // Loaded here: who validates files does without it.
@@ -138,7 +142,8 @@ export function registerCheck(program: Command): void {
     for (const name of ['pre', 'kubeconfig', 'context'] as const) {
       if (options[name] !== undefined) command.error(`error: --${name} is about a cluster: add --cluster`);
     }
-    if (paths.length === 0) command.error("error: missing required argument 'paths': route files, or --cluster");
+    if (paths.length === 0)
+      command.error('error: name files or directories of routes, - for standard input, or --cluster');
     refuseTwice(paths);
     const found = await readRouteInputs(paths, options.namespace ?? null);
     writeResult(options.output, dataOf(found), () => formatHuman(found));

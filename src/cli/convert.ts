@@ -5,12 +5,12 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { Conversion } from '../convert/convert.ts';
 import { ProxyError } from '../errors.ts';
 import { problemText } from '../gateway-api/problem-text.ts';
-import { readInput, STANDARD_INPUT } from './manifest-input.ts';
-import { manifestOutputOption, type OutputFormat } from './options.ts';
+import { filesGiven, readInput, STANDARD_INPUT } from './manifest-input.ts';
+import { filenameOption, manifestOutputOption, type OutputFormat } from './options.ts';
 import { writeManifests } from './output.ts';
 import { writeNote } from './standard-streams.ts';
 
@@ -29,21 +29,16 @@ export function registerConvert(program: Command): void {
     .description(
       'make HTTPRoutes of VirtualServices of Istio and ServiceProfiles of Linkerd; exit status 1 when not all can be said',
     )
-    .addOption(
-      new Option('-f, --filename <path>', 'file, directory of manifests, or - for standard input; may be repeated')
-        .argParser((path: string, all: readonly string[]) => [...all, path])
-        .default([], 'standard input'),
-    )
+    .argument('[files...]', 'files, directories of manifests; - or none: standard input')
+    .addOption(filenameOption('as naming it without; may be repeated'))
     .option('--namespace <name>', 'namespace of documents that name none', 'default')
     .addOption(manifestOutputOption())
     .option('--quiet', 'leave out notes: report only what differs')
-    .action(async (options: ConvertOptions) => {
-      const files = (await Promise.all(options.filename.map(filesOf))).flat();
-      if (options.filename.length > 0 && files.length === 0) {
-        throw new ProxyError(
-          'unreadable-input',
-          `${options.filename.join(', ')}: no file there ends in .yaml, .yml or .json`,
-        );
+    .action(async (named: readonly string[], options: ConvertOptions) => {
+      const paths = filesGiven(named, options.filename);
+      const files = (await Promise.all(paths.map(filesOf))).flat();
+      if (paths.length > 0 && files.length === 0) {
+        throw new ProxyError('unreadable-input', `${paths.join(', ')}: no file there ends in .yaml, .yml or .json`);
       }
       const inputs = await readInput(files);
       // No other command needs it.

@@ -1,5 +1,7 @@
 /** `sideroute explain`: which rule a request would match and why, on the tables the sidecar would serve it from. */
+import { existsSync } from 'node:fs';
 import { Option, type Command } from 'commander';
+import { PROXY_SETTINGS } from '../config/settings.ts';
 import { backendProtocol, serviceKey, tcpPort } from '../config/support.ts';
 import { ProxyError } from '../errors.ts';
 import type { Backend, FieldLine } from '../routing/decision.ts';
@@ -16,16 +18,29 @@ import {
 import { explainService } from '../routing/explain.ts';
 import { formatExplanation } from '../routing/format-explanation.ts';
 import { compileTable } from '../routing/table.ts';
-import { refuseTwice } from './manifest-input.ts';
 import { askAdmin, askText } from './admin-client.ts';
-import { adminOption, argument, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
+import { paint } from './colors.ts';
+import { filesGiven, refuseTwice } from './manifest-input.ts';
+import {
+  adminOption,
+  argument,
+  filenameOption,
+  outputOption,
+  type AdminAddress,
+  type OutputFormat,
+} from './options.ts';
 import { askPods, podArgument, podOptions, refuseWithoutPod } from './pod-admin.ts';
 import { readRouteInputs, type RouteInput } from './route-input.ts';
 import { writeResult } from './output.ts';
 import { writeNote } from './standard-streams.ts';
 
+/** Where a sidecar reads them unless it is told otherwise. */
+const MOUNTED_ROUTES = PROXY_SETTINGS.find(({ key }) => key === 'routes')!.fallback!;
+
 interface ExplainOptions {
+  /** Both: where the routes are. */
   readonly routes?: readonly string[];
+  readonly filename: readonly string[];
   readonly admin: AdminAddress;
   readonly all?: boolean;
   readonly service: ServicePortName;
@@ -81,16 +96,31 @@ async function readInput(routes: readonly string[], namespace: string | undefine
       );
 }
 
+/** In the container of a sidecar they are where the sidecar reads them. @throws ProxyError `invalid-setting` */
+function routesOf(command: Command, { routes = [], filename }: ExplainOptions): readonly string[] {
+  // A flag counts before a variable, which the container of a sidecar has.
+  const isVariable = command.getOptionValueSource('routes') === 'env';
+  const given = isVariable && filename.length > 0 ? filename : filesGiven(routes, filename);
+  if (given.length > 0) return given;
+  if (existsSync(MOUNTED_ROUTES)) return [MOUNTED_ROUTES];
+  const what = `there are no routes in ${MOUNTED_ROUTES}, as there are in a pod: say where they are, -f PATH`;
+  throw new ProxyError('invalid-setting', `${what}, or name a pod of the cluster, sideroute explain deploy/NAME`);
+}
+
 export function registerExplain(program: Command): void {
   const command = program
     .command('explain')
     .description('print which rule a request would match, why, and where it would go')
     .addArgument(podArgument())
     .addOption(
-      new Option('--routes <path>', 'directory or file of routes, as for check; - for standard input; may be repeated')
+      new Option(
+        '--routes <path>',
+        'directory or file of routes, as for check; - for standard input; may be repeated; default: those of the pod this runs in',
+      )
         .env('SIDEROUTE_ROUTES')
         .argParser((path: string, all: readonly string[] | undefined) => [...(all ?? []), path]),
     )
+    .addOption(filenameOption('the same as --routes; may be repeated'))
     .requiredOption('--service <name.namespace:port>', 'the Service the request is sent to', argument(servicePortName))
     .addOption(
       new Option(
@@ -117,19 +147,14 @@ export function registerExplain(program: Command): void {
   command.action(async (pod: string | undefined, options: ExplainOptions) => {
     if (pod !== undefined) return askSidecar(command, pod, options);
     refuseWithoutPod(command, options.all === true);
-    const { routes } = options;
-    if (routes === undefined) {
-      const what = 'say where the routes are: --routes PATH, or a pod of the cluster, sideroute explain deploy/NAME';
-      throw new ProxyError('invalid-setting', what);
-    }
-    return explainFiles(routes, options);
+    return explainFiles(routesOf(command, options), options);
   });
 }
 
 /** The sidecar explains it on the tables that it serves from. */
 async function askSidecar(command: Command, pod: string, options: ExplainOptions): Promise<void> {
-  if (command.getOptionValueSource('routes') === 'cli') {
-    throw new ProxyError('invalid-setting', '--routes and a pod exclude each other: the sidecar knows its routes');
+  if (command.getOptionValueSource('routes') === 'cli' || options.filename.length > 0) {
+    throw new ProxyError('invalid-setting', '--routes (-f) and a pod exclude each other: the sidecar knows its routes');
   }
   const { service, grpc, header, output, method, path } = options;
   const parameters: [string, string][] = [
@@ -146,7 +171,7 @@ async function askSidecar(command: Command, pod: string, options: ExplainOptions
   const url = `/explain?${parameters.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')}`;
   await askPods<unknown>(command, pod, options, {
     ask: (admin) => (output === 'table' ? askText(admin, url) : askAdmin(admin, url)),
-    text: (answer) => `${String(answer).trimEnd()}\n`,
+    text: (answer) => inColours(String(answer)),
   });
 }
 
@@ -162,9 +187,13 @@ async function explainFiles(routes: readonly string[], options: ExplainOptions):
   const { service, method, path, grpc, header } = options;
   const request = grpc === undefined ? { method, path, headers: header } : grpcCall(grpc, header);
   const explanation = explainService(table, service, requestHead(request), request.headers);
-  writeResult(options.output, explanation, () => `${formatExplanation(explanation).trimEnd()}\n`);
+  writeResult(options.output, explanation, () => inColours(formatExplanation(explanation)));
   const errors = input.problems.filter((problem) => problem.severity === 'error').length;
   if (errors > 0) {
     writeNote(`sideroute: the route files have ${errors} errors; see sideroute check ${routes.join(' ')}\n`);
   }
+}
+
+function inColours(explanation: string): string {
+  return `${explanation.trimEnd().replace(/^Winner.*/m, (line) => paint('green', line))}\n`;
 }

@@ -22,12 +22,13 @@ import {
 import { injectManifest } from '../inject/inject.ts';
 import type { ManifestResult, WorkloadResult } from '../inject/result.ts';
 import { uninjectManifest } from '../inject/uninject.ts';
-import { joinManifests, readInput, type InputFile } from './manifest-input.ts';
-import { argument, manifestOutputOption, type OutputFormat } from './options.ts';
+import { filesGiven, joinManifests, readInput, type InputFile } from './manifest-input.ts';
+import { argument, filenameOption, manifestOutputOption, type OutputFormat } from './options.ts';
 import { dataText, table } from './output.ts';
 import { writeNote, writeOutput } from './standard-streams.ts';
 
 interface ManifestOptions {
+  readonly filename: readonly string[];
   readonly inPlace?: boolean;
   readonly skipRefused?: boolean;
   readonly output: OutputFormat;
@@ -84,6 +85,7 @@ export function settingOption(key: SettingKey, prefix = ''): Option {
 
 function addManifestOptions(command: Command): Command {
   return command
+    .addOption(filenameOption('as naming it without; - for standard input; may be repeated'))
     .option('--skip-refused', 'leave what is refused as it is, and say so, instead of changing nothing at all')
     .option('--in-place', 'change the files instead of writing the manifests to standard output')
     .addOption(manifestOutputOption());
@@ -94,7 +96,7 @@ async function change(
   options: ManifestOptions,
   changeFile: (input: InputFile) => ManifestResult,
 ): Promise<void> {
-  const inputs = await readInput(files);
+  const inputs = await readInput(filesGiven(files, options.filename));
   const results = inputs.map(changeFile);
   const problems = results.flatMap((result) => result.problems);
   const skipped = results.flatMap((result) => result.skipped);

@@ -13,6 +13,11 @@ export interface InputFile {
 /** On the command line. */
 export const STANDARD_INPUT = '-';
 
+/** Files that are named with `-f` and without. */
+export function filesGiven(named: readonly string[], withFlag: readonly string[]): readonly string[] {
+  return [...withFlag, ...named];
+}
+
 /** A byte order mark is kept: it is part of what must not change. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

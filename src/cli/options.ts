@@ -45,6 +45,13 @@ function formatOption(description: string, fallback: OutputFormat): Option {
     });
 }
 
+/** `-f`, for the commands that read files: the same as naming them without it. */
+export function filenameOption(description = 'file, directory, or - for standard input; may be repeated'): Option {
+  return new Option('-f, --filename <path>', description)
+    .argParser((path: string, all: readonly string[]) => [...all, path])
+    .default([]);
+}
+
 /** `--namespace`, for the commands that look at routes as the sidecar of some pod would. */
 export function namespaceOption(): Option {
   return new Option(

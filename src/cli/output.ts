@@ -4,6 +4,7 @@
  * Stage before: the commands. Stage after: `standard-streams.ts`.
  */
 import { yamlText } from '../export/yaml-text.ts';
+import { paint } from './colors.ts';
 import type { OutputFormat } from './options.ts';
 import { writeOutput } from './standard-streams.ts';
 
@@ -43,13 +44,11 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   if (rows.length === 0) return '';
   const lines = [head, ...rows.map((row) => row.map((cell) => (cell === '' ? '-' : cell)))];
   const widths = head.map((_, column) => lines.reduce((width, line) => Math.max(width, line[column]!.length), 0));
-  return lines
-    .map(
-      (line) =>
-        `${line
-          .map((cell, column) => cell.padEnd(widths[column]!))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  const padded = lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+  return padded.map((line, index) => `${index === 0 ? paint('bold', line) : line}\n`).join('');
 }

@@ -127,7 +127,9 @@ export function refuseWithoutPod(command: Command, all: boolean): void {
   ];
   if (given.length === 0) return;
   // Of `explain` with routes from files, the namespace of the client pod.
-  if (given.length === 1 && given[0] === '--namespace' && command.getOptionValue('routes') !== undefined) return;
+  const { routes, filename = [] } = command.opts<{ routes?: readonly string[]; filename?: readonly string[] }>();
+  const hasFiles = routes !== undefined || filename.length > 0;
+  if (given.length === 1 && given[0] === '--namespace' && hasFiles) return;
   const example = `sideroute -n ${flags.namespace ?? 'NAMESPACE'} ${command.name()} deploy/NAME`;
   throw new ProxyError('invalid-setting', `${given.join(', ')}: name a pod, too: ${example}`);
 }

@@ -9,12 +9,13 @@ import { ProxyError, unexpected } from '../errors.ts';
 import { readClusterObjects, type ClusterObject } from '../export/cluster-objects.ts';
 import { configMapsFor, emptyParts, MAX_DATA_BYTES, type ConfigMap } from '../export/config-maps.ts';
 import { missingServices, namespacesOf, neededBy, routesElsewhere } from '../export/route-export.ts';
-import { readInput } from './manifest-input.ts';
-import { argument, manifestOutputOption, type OutputFormat } from './options.ts';
+import { filesGiven, readInput } from './manifest-input.ts';
+import { argument, filenameOption, manifestOutputOption, type OutputFormat } from './options.ts';
 import { writeManifests } from './output.ts';
 import { writeNote } from './standard-streams.ts';
 
 interface ExportOptions {
+  readonly filename: readonly string[];
   readonly namespace: readonly string[];
   readonly allNamespaces?: boolean;
   readonly configMap: string;
@@ -33,6 +34,7 @@ export function registerRoutes(program: Command): void {
       'make ConfigMaps of what kubectl get httproutes,grpcroutes,services -A -o yaml prints, for the namespaces named',
     )
     .argument('[files...]', 'output of kubectl in YAML or JSON; - or none: standard input')
+    .addOption(filenameOption('as naming it without; - for standard input; may be repeated'))
     .option(
       '--namespace <name>',
       'namespace with client pods; may be repeated',
@@ -50,7 +52,9 @@ export function registerRoutes(program: Command): void {
     .action(async (files: readonly string[], options: ExportOptions) => {
       checkNamespaces(options);
       const others = new Map<string, number>();
-      const objects = (await readInput(files)).flatMap(({ name, text }) => readClusterObjects(name, text, others));
+      const objects = (await readInput(filesGiven(files, options.filename))).flatMap(({ name, text }) =>
+        readClusterObjects(name, text, others),
+      );
       const chosen = options.allNamespaces === true ? namespacesOf(objects) : [...new Set(options.namespace)];
       for (const line of leftOut(objects, others)) writeNote(`sideroute: ${line}\n`);
       const configMaps = chosen.flatMap((namespace) => {

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { ProxyError, unexpected } from '../errors.ts';
 import { askAdmin, objects, textOf, type AdminTarget, type Json } from './admin-client.ts';
+import { condition, paintSeverity } from './colors.ts';
 import { adminOption, argument, outputOption, timeoutOption, type AdminAddress, type OutputFormat } from './options.ts';
 import { askPods, podArgument, podNamespaceOption, podOptions } from './pod-admin.ts';
 
@@ -119,14 +120,15 @@ function humanText(config: Json): string {
       for (const { type, status, reason, message } of objects(conditions)) {
         const why = textOf(message) === '' ? '' : `: ${textOf(message)}`;
         const route = `${textOf(kind)} ${textOf(namespace)}/${textOf(name)}${target}`;
-        lines.push(`${route}: ${textOf(type)}=${textOf(status)} ${textOf(reason)}${why}`);
+        lines.push(`${route}: ${condition(textOf(type), textOf(status))} ${textOf(reason)}${why}`);
       }
     }
   }
   for (const { severity, file, line, resource, path, message, code } of objects(config['problems'])) {
     const place = [textOf(file), textOf(line)].filter((part) => part !== '').join(':');
     const parts = [place, textOf(severity), textOf(resource), textOf(path), textOf(message)];
-    lines.push(`${parts.filter((part) => part !== '').join(': ')}${textOf(code) === '' ? '' : ` [${textOf(code)}]`}`);
+    const text = parts.filter((part) => part !== '').join(': ');
+    lines.push(`${paintSeverity(text)}${textOf(code) === '' ? '' : ` [${textOf(code)}]`}`);
   }
   if (Array.isArray(config['frontends'])) lines.push(`${config['frontends'].length} frontends`);
   return `${lines.join('\n')}\n`;

@@ -85,7 +85,7 @@ t.test('the context says which cluster; one that does not answer is an error of 
 
 t.test('what does not go together is told', async (t) => {
   for (const [args, says] of [
-    [['check'], /missing required argument 'paths': route files, or --cluster/],
+    [['check'], /name files or directories of routes, - for standard input, or --cluster/],
     [['check', '--pre', 'x.yaml'], /--pre is about a cluster: add --cluster/],
     [['check', '--context', 'a', 'x.yaml'], /--context is about a cluster/],
     [['check', '--cluster', 'x.yaml'], /--cluster takes no paths, and "x\.yaml" is one/],

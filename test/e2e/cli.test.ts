@@ -71,7 +71,7 @@ t.test('usage errors end with status 2 and name what is wrong', (t) => {
     [['proxy', '--metrics', 'localhost'], /--metrics.*localhost/s],
     [['proxy', '--admin', '0.0.0.0:15000'], /--admin.*"0\.0\.0\.0".*loopback/s],
     [['proxy', '--engine', 'envoy'], /--engine.*envoy/s],
-    [['check'], /missing required argument 'paths'/],
+    [['check'], /name files or directories of routes/],
     [['check', '-', scenario, '-'], /- stands twice/],
     [['check', scenario, '--output', 'xml'], /--output.*xml/s],
     [['explain', '--routes', scenario], /--service/],

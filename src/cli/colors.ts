@@ -1,0 +1,71 @@
+/**
+ * Colours on standard output: on a terminal, unless somebody says otherwise.
+ *
+ * `--color` counts before FORCE_COLOR, that before NO_COLOR, as it is with Node. What is printed as JSON or YAML never has any.
+ */
+import { isatty } from 'node:tty';
+import { Option, type Command } from 'commander';
+
+const WHEN = ['auto', 'always', 'never'] as const;
+
+type When = (typeof WHEN)[number];
+
+const CODES = { bold: [1, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const;
+
+export type Style = keyof typeof CODES;
+
+let when: When = 'auto';
+
+function colorOption(): Option {
+  return new Option('--color <when>', 'colours of what is printed for people').choices(WHEN).default('auto');
+}
+
+function addColorOption(command: Command, option: Option): void {
+  command.addOption(option).on('option:color', (value: When) => {
+    when = value;
+  });
+}
+
+/** `--color` in front of a command. Before the commands are made, which take the rest over. */
+export function registerColors(program: Command): void {
+  program
+    .configureOutput({ getOutHasColors: () => hasColors() })
+    .configureHelp({ styleTitle: (title) => paint('bold', title) });
+  addColorOption(program, colorOption());
+}
+
+/** And behind it, of which the help of the program tells. */
+export function addColorsBehind(program: Command): void {
+  for (const command of program.commands) {
+    addColorOption(command, colorOption().hideHelp());
+    addColorsBehind(command);
+  }
+}
+
+/** Whether standard output gets any. */
+export function hasColors(env: NodeJS.ProcessEnv = process.env): boolean {
+  if (when !== 'auto') return when === 'always';
+  const { FORCE_COLOR: force, NO_COLOR: no } = env;
+  if (force !== undefined && force !== '') return force !== '0' && force !== 'false';
+  if (no !== undefined && no !== '') return false;
+  return isatty(1) && env['TERM'] !== 'dumb';
+}
+
+export function paint(style: Style, text: string): string {
+  if (!hasColors()) return text;
+  const [on, off] = CODES[style];
+  return `\u001b[${on}m${text}\u001b[${off}m`;
+}
+
+const SEVERITIES: Readonly<Record<string, Style>> = { error: 'red', warning: 'yellow', note: 'cyan' };
+
+/** A line about a problem, with its severity, which stands between colons, in its colour. */
+export function paintSeverity(line: string): string {
+  return line.replace(/(?<=: )(?:error|warning|note)(?=: )/, (severity) => paint(SEVERITIES[severity]!, severity));
+}
+
+/** `Accepted=True` in the colour of what that is. */
+export function condition(type: string, status: string): string {
+  const style = status === 'True' ? 'green' : status === 'False' ? 'red' : 'yellow';
+  return `${type}=${paint(style, status)}`;
+}
