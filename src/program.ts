@@ -15,6 +15,7 @@ import { registerExplain } from './cli/explain.ts';
 import { registerInject } from './cli/inject.ts';
 import { registerIptables } from './cli/iptables.ts';
 import { registerLogLevel } from './cli/log-level.ts';
+import { addManuals } from './cli/manual.ts';
 import { registerPolicy } from './cli/policy.ts';
 import { registerProxy } from './cli/proxy.ts';
 import { registerQuit } from './cli/quit.ts';
@@ -52,5 +53,6 @@ export function buildProgram(): Command {
   registerCompletion(program);
   registerVersion(program, { version, commit: packageCommit(), loadAddon: loadNative });
   addColorsBehind(program);
+  addManuals(program);
   return program;
 }

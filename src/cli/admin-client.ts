@@ -27,6 +27,9 @@ const POD_TIMEOUT_MS = 30_000;
 /** The configuration of the largest ConfigMaps takes a few MiB. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
+/** What to do where nothing answers. */
+export const WHAT_NEXT = 'run this in the container of a sidecar, or say where its endpoint is, --admin ADDRESS:PORT';
+
 type Method = 'GET' | 'PUT' | 'POST';
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -54,7 +57,8 @@ export async function askText(admin: AdminTarget, path: string, method: Method =
   } catch (error) {
     // What the API server says is told in words of the cluster.
     if ((error as Error).name === 'KubeError') throw error;
-    throw fail((error as Error).message, error);
+    const { message } = error as Error;
+    throw fail('pod' in admin ? message : `${message}; ${WHAT_NEXT}`, error);
   }
   if (answer.status === 400) throw new ProxyError('invalid-setting', answer.body.trim());
   if (answer.status !== 200 && answer.status !== 202) throw fail(`answered ${answer.status}`);

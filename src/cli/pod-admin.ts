@@ -7,7 +7,7 @@ import { Argument, Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
 import { SIDECAR_NAME } from '../inject/containers.ts';
 import type { PodName } from '../kube/pods.ts';
-import type { AdminTarget } from './admin-client.ts';
+import { WHAT_NEXT, type AdminTarget } from './admin-client.ts';
 import { accessOptions, inClusterWords, openCluster, targetFlags, type ClusterAccess } from './cluster-access.ts';
 import type { AdminAddress, OutputFormat } from './options.ts';
 import { dataText, writeResult } from './output.ts';
@@ -48,7 +48,9 @@ export async function askPods<T>(
 ): Promise<readonly T[]> {
   if (pod === undefined) {
     refuseWithoutPod(command, all);
-    const answer = await ask(admin);
+    const answer = await ask(admin).catch((error: unknown) => {
+      throw withExample(error, command);
+    });
     writeResult(output, answer, () => text(answer));
     return [answer];
   }
@@ -97,7 +99,11 @@ export async function withTargets<T>(
 ): Promise<T> {
   if (pod === undefined) {
     refuseWithoutPod(command, all);
-    return use([admin]);
+    try {
+      return await use([admin]);
+    } catch (error) {
+      throw withExample(error, command);
+    }
   }
   const { podName } = await import('../kube/pods.ts');
   const name = podName(pod);
@@ -109,6 +115,13 @@ export async function withTargets<T>(
   } finally {
     cluster.client.close();
   }
+}
+
+/** Where nothing answers here, something may in a cluster. */
+function withExample(error: unknown, command: Command): unknown {
+  if (!(error instanceof ProxyError) || !error.message.endsWith(WHAT_NEXT)) return error;
+  const example = `or name a pod of a cluster: sideroute ${command.name()} deploy/NAME`;
+  return new ProxyError(error.code, `${error.message}, ${example}`, { cause: error });
 }
 
 /** Whether any flag is about a cluster. */

@@ -1,0 +1,211 @@
+/**
+ * What `--help` says beside the flags: examples, and how each command ends. docs/cli.md is made of the same table. A test runs the examples, and
+ * of those that speak to a cluster looks whether the command takes what they say.
+ *
+ * Stage before: the commands. Stage after: `program.ts`, which has it added to them.
+ */
+import type { Command } from 'commander';
+
+interface Example {
+  readonly command: string;
+  /** What it is for. */
+  readonly comment: string;
+  /** It asks the API server of a cluster. */
+  readonly inCluster?: true;
+}
+
+interface Manual {
+  readonly examples: readonly Example[];
+  /** What is special of it; `COMMON_STATUSES` hold of every command. */
+  readonly statuses: Readonly<Partial<Record<number, string>>>;
+}
+
+export const COMMON_STATUSES: Readonly<Record<number, string>> = {
+  0: 'Done',
+  1: 'Failed: an input that cannot be read, an output that cannot be written, a sidecar or a cluster that does not answer',
+  2: 'The command line or a setting is wrong. Nothing was done',
+  141: 'Whoever reads standard output has left, as `head -1` does: what a shell shows of a program that SIGPIPE ends',
+};
+
+const SERVICE = '--service my-server.devopssong:80';
+
+export const MANUALS: Readonly<Record<string, Manual>> = {
+  proxy: {
+    examples: [
+      { command: 'sideroute proxy --routes routes --access-log errors', comment: 'with the routes in a directory' },
+    ],
+    statuses: { 0: 'Ended by a signal or /quit, and drained', 130: 'Ended at once by a second signal' },
+  },
+  check: {
+    examples: [
+      { command: 'sideroute check routes', comment: 'the files of a directory' },
+      { command: 'kubectl get httproutes,services -A -o yaml | sideroute check -', comment: 'what a cluster holds' },
+      { command: 'sideroute check --strict -f routes -o json', comment: 'for a pipeline' },
+      { command: 'sideroute check --cluster --pre', comment: 'a cluster before the install', inCluster: true },
+      { command: 'sideroute check --cluster -n shop', comment: 'what is wrong in a namespace', inCluster: true },
+    ],
+    statuses: {
+      0: 'No errors; with --strict no warnings either',
+      1: 'Errors, a path that does not exist, or with --cluster something that could not be looked at',
+    },
+  },
+  explain: {
+    examples: [
+      { command: `sideroute explain -f routes ${SERVICE} -H 'version: new'`, comment: 'a request with a header' },
+      { command: `sideroute explain -f routes ${SERVICE} --path /cart?id=1 -o json`, comment: 'as data' },
+      {
+        command: 'sideroute explain deploy/cart -n shop --service cart.shop:80 --path /checkout',
+        comment: 'by the routes that a sidecar of the cluster has now',
+        inCluster: true,
+      },
+    ],
+    statuses: { 0: 'Explained, whatever becomes of the request', 1: 'There are no routes, or a path does not exist' },
+  },
+  'iptables print': {
+    examples: [{ command: 'sideroute iptables print --service-cidrs 10.96.0.0/12', comment: 'change nothing' }],
+    statuses: {},
+  },
+  'iptables apply': {
+    examples: [
+      {
+        command: 'sideroute iptables apply --service-cidrs 10.96.0.0/12',
+        comment: 'in the network namespace of a pod',
+      },
+    ],
+    statuses: { 1: 'The rules cannot be put in place: none of them is' },
+  },
+  'iptables verify': {
+    examples: [
+      { command: 'sideroute iptables verify --service-cidrs 10.96.0.0/12', comment: 'with the settings of apply' },
+    ],
+    statuses: { 0: 'The rules are as they should be', 1: 'They differ, or cannot be read' },
+  },
+  'iptables cleanup': {
+    examples: [{ command: 'sideroute iptables cleanup', comment: 'whatever put them there' }],
+    statuses: {},
+  },
+  inject: {
+    examples: [
+      { command: 'sideroute inject deployment.yaml | kubectl apply -f -', comment: 'on the way to the cluster' },
+      { command: 'sideroute inject --in-place -f deployment.yaml', comment: 'in the file' },
+    ],
+    statuses: {
+      0: 'Done; with --skip-refused also where workloads were left as they are, which standard error names',
+      1: 'A workload is refused, and nothing is changed',
+    },
+  },
+  uninject: {
+    examples: [{ command: 'sideroute uninject deployment.yaml | kubectl apply -f -', comment: 'as it was before' }],
+    statuses: { 1: 'A workload is refused, and nothing is changed' },
+  },
+  policy: {
+    examples: [
+      { command: 'sideroute policy --service-cidrs 10.96.0.0/12 | kubectl apply -f -', comment: 'injection by label' },
+    ],
+    statuses: {},
+  },
+  'routes export': {
+    examples: [
+      {
+        command:
+          'kubectl get httproutes,grpcroutes,services -A -o yaml | sideroute routes export --namespace web | kubectl apply -f -',
+        comment: 'for the pods of a namespace',
+      },
+    ],
+    statuses: {},
+  },
+  convert: {
+    examples: [
+      {
+        command: 'kubectl get virtualservices,destinationrules,services -A -o yaml | sideroute convert > routes.yaml',
+        comment: 'of a cluster with Istio; the report is on standard error',
+      },
+      { command: 'sideroute convert -f istio.yaml -o table', comment: 'only what it would make' },
+    ],
+    statuses: {
+      0: 'The routes do what the rules did',
+      1: 'Something differs or is left out, which standard error says',
+    },
+  },
+  controller: {
+    examples: [
+      {
+        command: 'sideroute controller --kubeconfig ~/.kube/config --leader-election off --metrics 127.0.0.1:15020',
+        comment: 'from outside the cluster',
+        inCluster: true,
+      },
+    ],
+    statuses: { 0: 'Ended by a signal' },
+  },
+  status: {
+    examples: [
+      { command: 'sideroute status', comment: 'in the container of a sidecar' },
+      {
+        command: 'sideroute status --timeout 1m --wait "$(sideroute check routes -o json | jq -r .hash)"',
+        comment: 'until it serves these files',
+      },
+      { command: 'sideroute status deploy/cart -n shop --all', comment: 'of every pod of a workload', inCluster: true },
+    ],
+    statuses: {
+      0: 'What it serves is valid',
+      1: 'It is not, or not what was waited for, or a sidecar does not answer',
+    },
+  },
+  wait: {
+    examples: [{ command: 'sideroute wait --timeout 30s', comment: 'before what needs it' }],
+    statuses: { 0: 'Started and ready', 1: 'Not in time' },
+  },
+  connections: {
+    examples: [
+      { command: 'sideroute connections --backend original', comment: 'those that no route concerns' },
+      { command: 'sideroute connections cart-1 -n shop --state idle', comment: 'of a pod', inCluster: true },
+    ],
+    statuses: {},
+  },
+  config: {
+    examples: [
+      { command: 'sideroute config | jq .frontends', comment: 'in the container of a sidecar' },
+      { command: 'sideroute config cart-1 -n shop', comment: 'of a pod', inCluster: true },
+    ],
+    statuses: {},
+  },
+  'log-level': {
+    examples: [
+      { command: 'sideroute log-level debug --access-log all --ttl 5m', comment: 'for five minutes' },
+      { command: 'sideroute log-level cart-1 debug -n shop', comment: 'of a pod', inCluster: true },
+    ],
+    statuses: {},
+  },
+  quit: {
+    examples: [{ command: 'sideroute quit', comment: 'of a Job, when its work is done' }],
+    statuses: { 0: 'It drains, and will end' },
+  },
+  version: {
+    examples: [{ command: 'sideroute version -o json', comment: 'for a bug report' }],
+    statuses: { 0: 'Also where there is no addon' },
+  },
+  completion: {
+    examples: [{ command: 'source <(sideroute completion bash)', comment: 'in ~/.bashrc' }],
+    statuses: {},
+  },
+};
+
+/** Below the flags of `--help`; and who has typed what is no command or flag is told where to look: `Type: sideroute check --help`. */
+export function addManuals(command: Command, above: readonly string[] = []): void {
+  const typed = [...above, command.name()];
+  command.showHelpAfterError(`Type: ${typed.join(' ')} --help`);
+  const manual = MANUALS[typed.slice(1).join(' ')];
+  if (manual !== undefined) command.addHelpText('after', () => manualText(manual, typed[0]!));
+  for (const child of command.commands) addManuals(child, typed);
+}
+
+/** `name`: of the program, as it was called. */
+function manualText({ examples, statuses }: Manual, name: string): string {
+  const shown = examples.map(({ command, comment }) => {
+    const typed = command.replaceAll(/(?<=^|[|(] ?)sideroute(?= )/g, name);
+    return `  # ${comment}\n  ${typed}\n`;
+  });
+  const special = Object.entries(statuses).map(([status, meaning]) => `  ${status.padEnd(4)} ${meaning}\n`);
+  const ends = special.length === 0 ? '' : `\nExit status:\n${special.join('')}`;
+  return `\nExamples:\n${shown.join('')}${ends}`;
+}
