@@ -169,6 +169,42 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
     ],
     statuses: {},
   },
+  tap: {
+    examples: [
+      { command: 'sideroute tap --path /cart --limit 10 --duration 1s', comment: 'in the container of a sidecar' },
+      {
+        command: 'sideroute tap deploy/cart -n shop --all --code 5xx',
+        comment: 'what fails, in all pods',
+        inCluster: true,
+      },
+      {
+        command: 'sideroute tap cart-1 -n shop --route shop/cart --sample 0.1 -o json',
+        comment: 'as data',
+        inCluster: true,
+      },
+    ],
+    statuses: { 0: 'It was ended, or is over' },
+  },
+  diff: {
+    examples: [
+      {
+        command: 'sideroute diff deploy/cart -n shop -f routes.yaml',
+        comment: 'before it is applied',
+        inCluster: true,
+      },
+    ],
+    statuses: {
+      0: 'Nothing would change',
+      1: 'Something would change',
+      2: 'It could not be looked at, or the command line is wrong',
+    },
+  },
+  bundle: {
+    examples: [
+      { command: 'sideroute bundle deploy/cart -n shop --all', comment: 'for a report of a bug', inCluster: true },
+    ],
+    statuses: { 0: 'All of it is there', 1: 'Some of it could not be had, which the index says' },
+  },
   'log-level': {
     examples: [
       { command: 'sideroute log-level debug --access-log all --ttl 5m', comment: 'for five minutes' },
@@ -181,7 +217,10 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
     statuses: { 0: 'It drains, and will end' },
   },
   version: {
-    examples: [{ command: 'sideroute version -o json', comment: 'for a bug report' }],
+    examples: [
+      { command: 'sideroute version -o json', comment: 'for a bug report' },
+      { command: 'sideroute version -n shop', comment: 'with the sidecars of a namespace', inCluster: true },
+    ],
     statuses: { 0: 'Also where there is no addon' },
   },
   completion: {

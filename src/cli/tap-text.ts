@@ -69,7 +69,6 @@ function cells(record: Json): string[] {
 
 /** A terminal obeys what a client has sent. */
 function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- these are the ones
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 

@@ -37,7 +37,7 @@ export function registerTap(program: Command): void {
       new Option(
         '--header <name[:value]>',
         'only those with a header, whose value is shown; repeated: with all of them',
-      ).argParser((text: string, before: readonly string[] = []) => [...before, text]),
+      ).argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), text]),
     )
     .option('--sample <share>', 'a share of the requests, such as 0.1')
     .addOption(new Option('--limit <number>', 'end after so many').argParser(argument(limit)))

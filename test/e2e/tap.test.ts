@@ -8,6 +8,7 @@ import type { Pod } from '../support/cluster.ts';
 import { ConfigMapMount } from '../support/config-map-mount.ts';
 import { eventually, within } from '../support/eventually.ts';
 import { route, service } from '../support/grpc/stage.ts';
+import { matches } from '../support/match.ts';
 import { stopProcess } from '../support/processes.ts';
 import { Sidecar, SIDEROUTE, startFixture } from '../support/sidecar.ts';
 import { withoutUws } from '../support/uws-loads.ts';
@@ -102,7 +103,8 @@ t.test('taps', { timeout: 280_000 }, async (t) => {
         curl('-H', 'x-user: you', '-H', 'Authorization: Bearer abc', 'http://10.96.0.10/blue/2');
         curl('http://10.96.0.10/refused', 'http://10.96.0.10/other');
         await eventually('all of it', () => all.records.length >= 4 && failing.records.length > 0);
-        t.match(
+        matches(
+          t,
           all.records.map(({ kind, path, code, rule, backend }) => ({ kind, path, code, rule, backend })),
           [
             { kind: 'request', path: '/blue/1', code: 200, rule: 'blue', backend: 'shop/v1:80' },
@@ -123,9 +125,9 @@ t.test('taps', { timeout: 280_000 }, async (t) => {
           blue.records.map(({ path, headers }) => ({ path, headers })),
           [{ path: '/blue/1', headers: { 'x-user': 'me', authorization: '(hidden)' } }],
         );
-        t.match(failing.records, [{ path: '/refused', reason: 'connect_failure' }]);
+        matches(t, failing.records, [{ path: '/refused', reason: 'connect_failure' }]);
         t.equal(await within(one.ended, 'its limit'), 0);
-        t.match(one.records, [{ path: '/blue/1' }]);
+        matches(t, one.records, [{ path: '/blue/1' }]);
         t.match(one.notes.at(-1), { end: 'limit', records: 1, total_dropped: 0 });
         await blue.leave();
         await eventually('two are left', () => sidecar.metric(/^sideroute_taps_open /) === 2);
@@ -158,12 +160,12 @@ t.test('taps', { timeout: 280_000 }, async (t) => {
     }
     curl('-H', 'Transfer-Encoding: nonsense', '-d', 'x', 'http://10.96.0.10/bad');
     await eventually('three', () => all.records.length === 3 && unimplemented.records.length === 1);
-    t.match(all.records, [
+    matches(t, all.records, [
       { protocol: 'HTTP/2', code: 200, grpc_status: 'OK', backend: 'shop/calls-v1:80' },
       { protocol: 'HTTP/2', code: 200, grpc_status: 'UNIMPLEMENTED', reason: 'no_route' },
       { path: '/bad', grpc_status: null, route: null },
     ]);
-    t.match(unimplemented.records, [{ path: '/sideroute.test.Calls/Nobody' }]);
+    matches(t, unimplemented.records, [{ path: '/sideroute.test.Calls/Nobody' }]);
   });
 
   await t.test('several workers: what all of them carry comes together, and a share of it is sampled', async (t) => {
