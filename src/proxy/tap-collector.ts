@@ -6,7 +6,7 @@
  */
 import type { NativeAccessLog, NativeTapFilter, TapLines } from '../addon/access-log.ts';
 
-const EVERY_MS = 50;
+const EVERY_MS = 100;
 
 export class TapCollector {
   readonly #log: NativeAccessLog;

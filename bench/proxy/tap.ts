@@ -1,0 +1,152 @@
+/**
+ * What a tap costs: CPU time per proxied request of one sidecar with a tap and without.
+ *
+ *     node dist/bench/proxy/tap.js [--pairs 20] [--sample 0.1] [--connections 32] [--access-log errors]
+ *
+ * Place and measure are those of `compare.ts`: one network namespace, the sidecar on core 0, wrk, backends and who reads the tap on core 1, processor
+ * time from /proc/PID/task/TID/schedstat divided by the requests wrk counted. It is one and the same process in turns of a second, a tap open or
+ * none, and the other way round in the next pair; figures are medians, the ratio is pair by pair. A machine with other work moves both
+ * alike, but what a tap costs for each second weighs the more the fewer requests there are: the turns say how many. Needs root, wrk, nginx, curl, taskset.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Cluster, type Pod } from '../../test/support/cluster.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import { stopProcess } from '../../test/support/processes.ts';
+import { PROXY_UID } from '../../test/support/sidecar.ts';
+import { backendCommand } from '../peers/backends.ts';
+import { sideroute } from '../peers/sideroute.ts';
+import { layOut, placeOf } from './contenders.ts';
+import { cpuMicroseconds, quantile } from './processor-time.ts';
+import { redirect } from './redirect.ts';
+
+const { values } = parseArgs({
+  options: {
+    pairs: { type: 'string', default: '20' },
+    sample: { type: 'string', default: '0.1' },
+    connections: { type: 'string', default: '32' },
+    'access-log': { type: 'string', default: 'errors' },
+  },
+});
+const PORT = 15001;
+const ADMIN = `http://127.0.0.1:${PORT + 200}`;
+const METRICS = `http://127.0.0.1:${PORT + 100}/metrics`;
+const START_DEADLINE_MS = 60_000;
+const WARM_UP_TURNS = 5;
+
+interface Turn {
+  /** Of processor time, for each request. */
+  readonly us: number;
+  readonly requests: number;
+}
+
+class Stage {
+  readonly #pod: Pod;
+  readonly #proxy: ChildProcess;
+  readonly #script: string;
+
+  constructor(pod: Pod, proxy: ChildProcess, script: string) {
+    this.#pod = pod;
+    this.#proxy = proxy;
+    this.#script = script;
+  }
+
+  turn(): Turn {
+    const before = cpuMicroseconds(this.#proxy.pid!);
+    const report = this.#pod.must([
+      ...['taskset', '-c', '1', 'wrk', '-t', '1', '-c', values.connections, '-d', '1s'],
+      ...['-s', this.#script, 'http://10.96.0.10/'],
+    ]);
+    if (/Non-2xx|Socket errors/.test(report)) throw new Error(report);
+    const requests = Number(/(\d+) requests in/.exec(report)?.[1]);
+    return { us: (cpuMicroseconds(this.#proxy.pid!) - before) / requests, requests };
+  }
+
+  async tapped(): Promise<Turn> {
+    const url = `${ADMIN}/tap?sample=${values.sample}&duration=1h`;
+    const reader = this.#pod.spawn(['taskset', '-c', '1', 'curl', '-sN', '-o', '/dev/null', url]);
+    await eventually('the tap is open', () => this.metric('sideroute_taps_open') === 1);
+    const cost = this.turn();
+    reader.kill('SIGKILL');
+    await once(reader, 'exit');
+    await eventually('the tap is closed', () => this.metric('sideroute_taps_open') === 0);
+    return cost;
+  }
+
+  metric(name: string): number {
+    const { stdout } = this.#pod.run(['curl', '-s', '-m', '5', METRICS]);
+    return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stdout)?.[1]);
+  }
+}
+
+function summary(name: string, figures: readonly number[], digits: number): string {
+  const [low, middle, high] = [0.25, 0.5, 0.75].map((part) => quantile(figures, part).toFixed(digits));
+  return `${name}: ${middle} (${low} - ${high})\n`;
+}
+
+const us = (turns: readonly Turn[]): number[] => turns.map((turn) => turn.us);
+
+async function measure(stage: Stage): Promise<void> {
+  for (let turn = 0; turn < WARM_UP_TURNS; turn++) stage.turn();
+  const [off, on]: [Turn[], Turn[]] = [[], []];
+  for (let pair = 0; pair < Number(values.pairs); pair++) {
+    // What changes with time is for neither.
+    if (pair % 2 === 0) off.push(stage.turn());
+    on.push(await stage.tapped());
+    if (pair % 2 === 1) off.push(stage.turn());
+    const told = [off, on].map((turns) => `${turns.at(-1)!.us.toFixed(2)} us (${turns.at(-1)!.requests} requests)`);
+    process.stderr.write(`pair ${pair + 1}: ${told.join(' off, ')} on\n`);
+  }
+  const ratios = on.map(({ us }, at) => us / off[at]!.us);
+  const [records, dropped] = [
+    stage.metric('sideroute_tap_records_total'),
+    stage.metric('sideroute_tap_dropped_records_total'),
+  ];
+  process.stdout.write(
+    `${cpus()[0]?.model ?? ''}, Node ${process.version}, load ${loadavg()[0]!.toFixed(1)}, ${values.connections} connections, ` +
+      `${values.pairs} pairs of turns of a second, access log ${values['access-log']}, sample ${values.sample}: median (quartiles)\n` +
+      summary('CPU us / request, no tap', us(off), 2) +
+      summary('CPU us / request, a tap', us(on), 2) +
+      summary('ratio, pair by pair', ratios, 3) +
+      `${records} records, ${dropped} dropped\n`,
+  );
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'sideroute-bench-'));
+chmodSync(directory, 0o777);
+const cluster = new Cluster();
+const helpers: ChildProcess[] = [];
+try {
+  const pod = cluster.addPod('bench');
+  for (const last of ['10', '11', '12']) pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
+  pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
+  redirect(pod, '-A', PORT);
+  helpers.push(pod.spawn(['taskset', '-c', '1', ...backendCommand(directory)], { stdio: 'ignore' }));
+  const place = placeOf(directory, PORT, { protocol: 'http1', rules: 1, accessLog: false });
+  const peer = sideroute(place, { accessLog: values['access-log'] });
+  layOut(peer, place.directory);
+  const script = join(directory, 'alternate.lua');
+  writeFileSync(
+    script,
+    'local n = 0\nrequest = function() n = n + 1; wrk.headers["Version"] = n % 2 == 0 and "new" or "old"; return wrk.format("GET", "/") end\n',
+  );
+  const proxy = pod.spawn(['taskset', '-c', '0', ...peer.command], { asUid: PROXY_UID, stdio: 'ignore' });
+  try {
+    await eventually(
+      'the sidecar serves',
+      () => pod.run(['curl', '-s', '-m', '2', 'http://10.96.0.10/']).stdout.startsWith('Hello'),
+      START_DEADLINE_MS,
+    );
+    await measure(new Stage(pod, proxy, script));
+  } finally {
+    await stopProcess(proxy);
+  }
+} finally {
+  for (const helper of helpers) helper.kill('SIGKILL');
+  cluster.close();
+  rmSync(directory, { recursive: true, force: true });
+}
