@@ -41,7 +41,7 @@ export class TapTable {
       if (column === last) return short(printable(cell), MAX_REQUEST_CHARS);
       const text = short(printable(cell === '' ? '-' : cell), MAX_CELL_CHARS);
       this.#widths[column] = Math.max(this.#widths[column]!, text.length);
-      return text.padEnd(this.#widths[column]!);
+      return text.padEnd(this.#widths[column]);
     });
     return `${padded.join('  ').trimEnd()}\n`;
   }
