@@ -212,7 +212,7 @@ t.test('commands within sentences name scripts, targets and files that are there
       const script = words[0] === 'npm' ? (words[1] === 'run' ? words[2]! : words[1]!) : null;
       if (script !== null)
         t.ok(
-          script in scripts || ['ci', 'install'].includes(script),
+          script in scripts || ['ci', 'install', 'uninstall'].includes(script),
           `${document}: ${command}: package.json has ${script}`,
         );
       // An ellipsis or a pattern stands for several files.
