@@ -56,7 +56,7 @@ t.test('the first hour', { timeout: TIMEOUT_MS }, async (t) => {
     let said = '';
     const once = async (): Promise<boolean> => {
       const { stdout, stderr } = await type(command);
-      said = `${stdout}${stderr}`.replaceAll('\r\n', '\n');
+      said = `${stderr}${stdout}`.replaceAll('\r\n', '\n');
       return output.trim() === '' ? said.trim() === '' : printed(output, said);
     };
     if (!ASKS.test(command)) return { held: await once(), said };
