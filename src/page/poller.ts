@@ -5,13 +5,12 @@
  */
 import type { Config, Stats } from './answers.ts';
 import type { History } from './history.ts';
+import { configPauseMs } from './pauses.ts';
 
 const INTERVAL_MS = 1_000;
 const TIMEOUT_MS = 5_000;
 const CONFIG_TIMEOUT_MS = 60_000;
 const MAX_BACKOFF_MS = 15_000;
-/** A large configuration that changes all the time takes at most this part of the time. */
-const CONFIG_SHARE = 0.1;
 
 export interface PollerEvents {
   onStats(): void;
@@ -74,7 +73,7 @@ export class Poller {
     const startedMs = performance.now();
     const answer = await ask('/config', CONFIG_TIMEOUT_MS).catch(() => null);
     const tookMs = performance.now() - startedMs;
-    this.#configNotBeforeMs = performance.now() + tookMs / CONFIG_SHARE - tookMs;
+    this.#configNotBeforeMs = performance.now() + configPauseMs(tookMs);
     this.#loading = false;
     // The next answer of /stats asks again, or says that the sidecar is gone.
     if (answer === null) return;
