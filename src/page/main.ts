@@ -11,13 +11,15 @@ import { GraphView } from './graph-view.ts';
 import { History } from './history.ts';
 import { OverviewView } from './overview-view.ts';
 import { Poller } from './poller.ts';
+import { TapView } from './tap-view.ts';
 
-const VIEWS = ['traffic', 'graph', 'explain'] as const;
+const VIEWS = ['traffic', 'graph', 'tap', 'explain'] as const;
 
 const history = new History();
 const overview = new OverviewView(history);
 const explain = new ExplainView();
 const graph = new GraphView(history);
+const tap = new TapView();
 const frontends = new FrontendsView(history, (service) => {
   location.hash = '/explain';
   showView();
@@ -40,6 +42,7 @@ function showView(): void {
     if (link.dataset['view'] === wanted) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
+  if (wanted !== 'tap') tap.leave();
 }
 
 function showMetricsLink({ catalog }: History): void {
@@ -65,6 +68,7 @@ function onConfig(config: Config, again: boolean): void {
   overview.setConfig(config);
   frontends.setConfig(config);
   graph.setConfig(config);
+  tap.setConfig(config);
   explain.setConfig(config);
   const validity = config.valid ? 'valid' : 'with errors';
   if (again) setText(byId('announcement'), `Configuration generation ${config.generation} is in force, ${validity}.`);
