@@ -19,7 +19,7 @@ import { fixture, Sidecar } from '../support/sidecar.ts';
 const ADMIN = 'http://127.0.0.1:15000/';
 /** The browser shares the machine with other tests. */
 const PATIENCE_MS = 120_000;
-const VIEWS = ['traffic', 'graph', 'explain'] as const;
+const VIEWS = ['traffic', 'graph', 'tap', 'explain'] as const;
 const WIDTHS = [1440, 1280, 360];
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
