@@ -27,28 +27,44 @@ interface Pattern {
   readonly replace: string;
 }
 
-const WORD = String.raw`[\w.-]{0,40}(?:pass(?:word|wd|phrase|code)|pwd|secret|token|authori[sz]ation|credential|cookie|api[-_.]?key|access[-_.]?key|private[-_.]?key)[\w.-]{0,40}`;
+const WORD = String.raw`[\w.-]{0,40}(?:pass(?:word|wd|phrase|code)|pwd|secret|token|authori[sz]ation|credential|cookie|session[-_]?id|jwt|signature|api[-_.]?key|access[-_.]?key|private[-_.]?key)[\w.-]{0,40}`;
+const HEADER = String.raw`(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:token|key|secret|auth)[\w-]{0,40}`;
+/** Between a name and its value, in JSON that stands in strings of JSON as well. */
+const SEPARATOR = String.raw`\\*["']?\s*[:=]\s*`;
+/** In quotes, which are the third group, up to the same ones or the end of the line; and lists and objects, which are not told apart here. */
+const QUOTED = String.raw`(\\*["'])(?!\3|\[left out\])(?:.*?(?=(?<!\\)\3)|.+)|\[(?!left out\])[^\]\r\n]*\]?|\{[^}\r\n]*\}?`;
+/** Parameters may be in quotes. */
+const BARE_HEADER = String.raw`(?![\s"'\\]|\[left out\])[^\r\n"\\]+(?:(?<==)"[^"\r\n]*"[^\r\n"\\]*)*`;
+/** What separates one value from the next is part of this one where no next one follows. */
+const BARE = String.raw`(?![\s"'\\]|\[left out\])(?:[^\s"\\,;&})\]]|[,;&](?![\w.-]{1,60}\\?["']?[=:]|[\s"'\\]|$))+`;
 
 /** In turn: what an earlier one has taken is not there for the later ones. Each is linear: what may stand before a word that decides is bounded. */
 const PATTERNS: readonly Pattern[] = [
   {
     what: 'private key',
-    find: /-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+    find: /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/g,
     replace: LEFT_OUT,
   },
   {
     what: 'user and password in a URL',
-    find: /\b([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/?#@"'<>]*@/gi,
+    // A password that should have been encoded, as well: what follows a colon and is no port.
+    find: /\b([a-z][a-z0-9+.-]{0,20}:\/\/)(?:[^\s/?#"'<>]*|[^\s/?#@:"'<>]{0,256}:(?!\d*[/?#])[^\s@"'<>]{0,256})@/gi,
     replace: `$1${LEFT_OUT}@`,
   },
   {
     what: 'header with credentials',
-    find: /\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:token|key|secret|auth)[\w-]{0,40})("?\s*[:=]\s*"?)(?!\s|\[left out\])[^\r\n"\\]+/gi,
-    replace: `$1$2${LEFT_OUT}`,
+    find: new RegExp(String.raw`\b(${HEADER})(${SEPARATOR})(?:${QUOTED}|${BARE_HEADER})`, 'gi'),
+    replace: `$1$2$3${LEFT_OUT}`,
   },
+  { what: 'credentials of HTTP', find: /\b(Digest)\s+(?=\w+=")[^\r\n]+/g, replace: `$1 ${LEFT_OUT}` },
   {
     what: 'credentials of HTTP',
     find: /\b(Bearer|Basic|Digest|Negotiate)\s+[\w+/=~.,:"-]{6,}/g,
+    replace: `$1 ${LEFT_OUT}`,
+  },
+  {
+    what: 'credentials of HTTP',
+    find: /\b(bearer|basic)\s+(?=[\w+/=~.-]{0,200}\d)[\w+/=~.-]{16,}/gi,
     replace: `$1 ${LEFT_OUT}`,
   },
   { what: 'JSON Web Token', find: /\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?/g, replace: LEFT_OUT },
@@ -57,11 +73,16 @@ const PATTERNS: readonly Pattern[] = [
     find: /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[opsur]_\w{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bxox[abeoprs]-[\w-]{8,}|\bAIza[\w-]{30,}|\bsk[-_][\w-]{16,}|\bnpm_\w{30,}/g,
     replace: LEFT_OUT,
   },
-  { what: 'query of a URL', find: /([\w/.:~%@\]-])\?(?!\[left out\])[^\s"'<>\\)]+/g, replace: `$1?${LEFT_OUT}` },
+  {
+    what: 'query of a URL',
+    // A quote ends it where it ends what it stands in.
+    find: /([\w/.:~%@\]-])\?(?!\[left out\])(?:[^\s"'<>\\]|["'](?![\s,;:)}\]]|$)|\\u00[0-9a-f]{2})+/gi,
+    replace: `$1?${LEFT_OUT}`,
+  },
   {
     what: 'value of a sensitive name',
-    find: new RegExp(String.raw`\b(${WORD})(\\?["']?\s*[:=]\s*\\?["']?)(?!\s|\[left out\])[^\s"'\\,;&})\]]+`, 'gi'),
-    replace: `$1$2${LEFT_OUT}`,
+    find: new RegExp(String.raw`\b(${WORD})(${SEPARATOR})(?:${QUOTED}|${BARE})`, 'gi'),
+    replace: `$1$2$3${LEFT_OUT}`,
   },
 ];
 

@@ -123,7 +123,7 @@ function parsed(text: string): unknown {
 /** A log, line by line: what is JSON by where it stands, everything else as text. Time stamps of the API server stand before it. */
 export function redactLog(text: string, redaction: Redaction): string {
   // A key in several lines is one.
-  const whole = text.includes('PRIVATE KEY-----') ? redactText(text, redaction.tally) : text;
+  const whole = text.includes('PRIVATE KEY') ? redactText(text, redaction.tally) : text;
   return whole
     .split('\n')
     .map((line) => {

@@ -38,12 +38,55 @@ t.test('texts: credentials of every known form go, the rest stays', (t) => {
   t.end();
 });
 
+t.test('texts: nothing of a credential stays behind, however it is quoted and nested', (t) => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['dial http://me:p@k1@db:80/x', 'dial http://[left out]@db:80/x'],
+    ['dial redis://me:ab/k1@db', 'dial redis://[left out]@db'],
+    ['dial http://cart:80/mail/me@x', 'dial http://cart:80/mail/me@x'],
+    ['authorization: Digest username="me", response="k1"', 'authorization: [left out]'],
+    ['sent Digest username="me", response="k1"', 'sent Digest [left out]'],
+    ['cookie: a="x k1"; b=k2', 'cookie: [left out]'],
+    ["{ 'cookie': 'a=1; b=k1' }", "{ 'cookie': '[left out]' }"],
+    ["'set-cookie': [ 'a=k1; Path=/', 'b=k2' ],", "'set-cookie': [left out],"],
+    ['{"set-cookie":["a=k1"]} x', '{"set-cookie":[left out]} x'],
+    ['x {"tokens":["k1","k2"],"n":1', 'x {"tokens":[left out],"n":1'],
+    [String.raw`{\"cookie\":\"a=1; b=k1\",\"n\":1}`, String.raw`{\"cookie\":\"[left out]\",\"n\":1}`],
+    [String.raw`{\\\"token\\\":\\\"k1\\\"}`, String.raw`{\\\"token\\\":\\\"[left out]\\\"}`],
+    ['password="two words k1" next', 'password="[left out]" next'],
+    ["password: 'two k1', n: 1", "password: '[left out]', n: 1"],
+    [String.raw`{"password": "a\"k1", "n": 1`, '{"password": "[left out]", "n": 1'],
+    ['password="" next', 'password="" next'],
+    ['passwd=a,k1 next', 'passwd=[left out] next'],
+    ['passwd=a&k1&user=me', 'passwd=[left out]&user=me'],
+    ['JSESSIONID=k1, session_id: k2', 'JSESSIONID=[left out], session_id: [left out]'],
+    [String.raw`GET /a?b=c\u0026d=k1 404`, 'GET /a?[left out] 404'],
+    ['GET /a?b=(c)k1 404', 'GET /a?[left out] 404'],
+    [`GET /a?b="c"k1 404`, 'GET /a?[left out] 404'],
+    ['sent bearer abcdefgh-12345678 to it', 'sent bearer [left out] to it'],
+    ['a bearer of news', 'a bearer of news'],
+    ['-----BEGIN PGP PRIVATE KEY BLOCK-----\nk1\n-----END PGP PRIVATE KEY BLOCK-----\nrest', '[left out]\nrest'],
+  ];
+  for (const [text, expected] of cases) {
+    t.equal(redactText(text, new Map()), expected);
+    t.equal(redactText(expected, new Map()), expected, 'once more changes nothing');
+  }
+  t.end();
+});
+
 t.test('a megabyte of anything is gone through in no time', (t) => {
   for (const piece of [
     'a',
     '?',
     'a://',
+    'a://b:c',
     'token',
+    'token="',
+    'token="\\\\',
+    'token=abcd,',
+    'cookie: [',
+    'cookie: a="',
+    'bearer 1',
+    '/?a\\\\u0026',
     'authorization:',
     '-----BEGIN PRIVATE KEY-----',
     'eyJa.',
