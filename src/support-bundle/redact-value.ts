@@ -16,6 +16,11 @@ const HARMLESS_NAMES: ReadonlySet<string> = new Set([
   ...['secretName', 'sessionAffinity', 'sessionName', 'allowCredentials', 'tokenExpirationSeconds', 'key'],
   ...['automountServiceAccountToken', 'imagePullSecrets', 'secretRef', 'secretKeyRef', 'configMapKeyRef'],
 ]);
+/** Objects of Kubernetes that say where a secret is. */
+const REFERENCES: ReadonlySet<string> = new Set([
+  ...['secret', 'secretRef', 'secretKeyRef', 'imagePullSecrets', 'secrets', 'serviceAccountToken'],
+  ...['sessionAffinityConfig', 'tokenRequests', 'cookieConfig'],
+]);
 /** Nobody nests deeper. */
 const MAX_DEPTH = 60;
 
@@ -25,54 +30,77 @@ export function redactValue(value: unknown, redaction: Redaction, place = '', de
   if (typeof value !== 'object' || value === null) return value;
   if (depth > MAX_DEPTH) return leaveOut(redaction, `${place} (too deep)`);
   if (Array.isArray(value)) {
-    const list = /(?:^|\.)(?:set|add|env)$/.test(place)
-      ? 'headers'
-      : /\.(?:headers|queryParams|httpHeaders)$/.test(place)
-        ? 'matches'
-        : '';
+    const always = /(?:^|\.)(?:set|add|env)$/.test(place);
     return value.map((item: unknown, index) => {
       const at = `${place}[${index}]`;
-      return list !== '' && isPair(item)
-        ? redactPair(item, list === 'headers', redaction, at, depth)
-        : redactValue(item, redaction, at, depth + 1);
+      if (isPair(item)) return redactPair(item, always, redaction, at, depth);
+      if (isRow(item) && isSensitiveName(item[0])) return [item[0], hide(item[1], item[0], redaction, at)];
+      return redactValue(item, redaction, at, depth + 1);
     });
   }
+  if (isPair(value)) return redactPair(value, false, redaction, place, depth);
+  const setsHeaders = /HeaderModifier\.(?:set|add)$/.test(place);
   const entries = Object.entries(value).map(([name, inner]) => {
-    const at = place === '' ? name : `${place}.${name}`;
     // A header by its name: what another version may answer.
     const kept = redactName(name, redaction);
-    if (!isLeaf(inner) || HARMLESS_NAMES.has(name) || !isSensitiveName(name)) {
-      return [kept, redactValue(inner, redaction, at, depth + 1)];
-    }
-    return [kept, hide(inner, name, redaction, at)];
+    const at = place === '' ? kept : `${place}.${kept}`;
+    if (setsHeaders && isLeaf(inner)) return [kept, hide(inner, name, redaction, at)];
+    if (REFERENCES.has(name) || !isSensitiveName(name)) return [kept, redactValue(inner, redaction, at, depth + 1)];
+    if (isLeaf(inner))
+      return [
+        kept,
+        HARMLESS_NAMES.has(name) ? redactValue(inner, redaction, at, depth + 1) : hide(inner, name, redaction, at),
+      ];
+    return [kept, hideLeaves(inner, name, redaction, at, depth + 1)];
   });
   return Object.fromEntries(entries);
 }
 
+/** Of what is below a sensitive name the structure alone. */
+function hideLeaves(value: unknown, name: string, redaction: Redaction, place: string, depth: number): unknown {
+  if (typeof value === 'boolean' || value === null || value === undefined) return value;
+  if (typeof value !== 'object') return hide(value, name, redaction, place);
+  if (depth > MAX_DEPTH) return leaveOut(redaction, `${place} (too deep)`);
+  if (Array.isArray(value))
+    return value.map((item, index) => hideLeaves(item, name, redaction, `${place}[${index}]`, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([field, inner]) => {
+      const kept = redactName(field, redaction);
+      return [kept, hideLeaves(inner, name, redaction, `${place}.${kept}`, depth + 1)];
+    }),
+  );
+}
+
 interface Pair {
-  readonly name: string;
+  readonly name?: string;
+  readonly key?: string;
   readonly value: string;
 }
 
+/** `{name, value}` or `{key, value}`. */
 function isPair(item: unknown): item is Pair {
-  const { name, value } = (item ?? {}) as Partial<Record<'name' | 'value', unknown>>;
-  return typeof name === 'string' && typeof value === 'string';
+  const { name, key, value } = (item ?? {}) as Partial<Record<'name' | 'key' | 'value', unknown>>;
+  return typeof (name ?? key) === 'string' && typeof value === 'string';
 }
 
+/** As `Object.entries` has it. */
+function isRow(item: unknown): item is readonly [string, unknown] {
+  return Array.isArray(item) && item.length === 2 && typeof item[0] === 'string' && isLeaf(item[1]);
+}
+
+/** `always`: whatever its name. */
 function redactPair(item: Pair, always: boolean, redaction: Redaction, place: string, depth: number): unknown {
-  const { name, value, ...rest } = item;
-  const others = redactValue(rest, redaction, place, depth + 1) as object;
-  if (always || isSensitiveName(name)) {
-    return {
-      name: redactText(name, redaction.tally),
-      value: hide(value, name, redaction, `${place}.value (${name})`),
-      ...others,
-    };
-  }
+  const { value, ...rest } = item;
+  const name = item.name ?? item.key ?? '';
+  const { name: first, key, ...others } = redactValue(rest, redaction, place, depth + 1) as Record<string, unknown>;
+  const shown =
+    always || isSensitiveName(name)
+      ? hide(value, name, redaction, `${place}.value (${redactName(name, redaction)})`)
+      : redactString(value, redaction, `${place}.value`, depth);
   return {
-    name: redactText(name, redaction.tally),
-    value: redactString(value, redaction, `${place}.value`, depth),
-    ...others,
+    ...(first === undefined ? {} : { name: first }),
+    ...(key === undefined ? {} : { key }),
+    ...{ value: shown, ...others },
   };
 }
 

@@ -145,6 +145,44 @@ t.test('routes and dumps: what filters set never, what matches compare by the na
   t.end();
 });
 
+t.test(
+  'by the name of a field everything below it, and what stands beside a name that says so, in whatever list',
+  (t) => {
+    const told = redaction();
+    const value = {
+      cookies: { sid: 'secret-k1', more: [['secret-k2'], { x: 3141592653 }] },
+      entries: [
+        { name: 'authorization', value: 'secret-k4' },
+        { key: 'password', value: 'secret-k5', note: 'kept' },
+        { name: 'x-canary', value: 'yes' },
+      ],
+      one: { name: 'token', value: 'secret-k6' },
+      rows: [
+        ['cookie', 'secret-k7'],
+        ['accept', 'text/html'],
+      ],
+      requestHeaderModifier: { set: { 'x-partner': 'secret-k8' } },
+      'http://me:secret-k9@db/': { token: 'secret-k10' },
+      projected: { serviceAccountToken: { path: 'token', audience: 'api' } },
+      secret: { secretName: 'db', items: [{ key: 'password', path: 'db/password' }] },
+      imagePullSecrets: [{ name: 'registry' }],
+    };
+    const text = JSON.stringify(redactValue(value, told));
+    t.notMatch(text, /secret-k\d|3141592653/);
+    t.notMatch([...told.tally.keys()].join(' '), /secret-k\d/, 'nor do the places say it');
+    for (const kept of [
+      '"note":"kept"',
+      '{"name":"x-canary","value":"yes"}',
+      '["accept","text/html"]',
+      '{"path":"token","audience":"api"}',
+      '{"secretName":"db","items":[{"key":"password","path":"db/password"}]}',
+      '[{"name":"registry"}]',
+    ])
+      t.ok(text.includes(kept), kept);
+    t.end();
+  },
+);
+
 t.test('strings that hold JSON are gone through, in values and in lines of a log, under their time', (t) => {
   const inner = JSON.stringify({ password: 'k1', note: JSON.stringify({ token: ['k2'], fine: 1 }) });
   t.notMatch(JSON.stringify(redactValue({ message: inner }, redaction())), /k1|k2/);
