@@ -10,7 +10,7 @@
 import type { FrontendAddress } from '../addon/binding.ts';
 import type { RouteCondition } from '../config/attachment.ts';
 import type { TornSet } from '../config/route-set-files.ts';
-import type { BackendObjectReference, Problem, SourceLocation } from '../gateway-api/types.ts';
+import type { BackendObjectReference, Problem } from '../gateway-api/types.ts';
 import type { Configuration } from '../routing/configuration.ts';
 import type { Backend } from '../routing/decision.ts';
 import type { CompiledMatch } from '../routing/match-list.ts';
@@ -87,8 +87,9 @@ function* dumpItems(view: ConfigView): Generator<string> {
   yield ']}\n';
 }
 
-function sourceKey({ file, document }: SourceLocation): string {
-  return `${file}\n${document}`;
+/** Items of a list are of one document. */
+function routeKey({ source: { file, document }, routeKind, namespace, name }: RouteCondition): string {
+  return [file, document, routeKind, namespace, name].join('\n');
 }
 
 interface DescribedParent {
@@ -103,7 +104,7 @@ function* describeRoutes(conditions: readonly RouteCondition[]): Generator<objec
   const routes = new Map<string, { first: RouteCondition; parents: Map<string, DescribedParent> }>();
   for (const condition of conditions) {
     if (++seen % STRIDE === 0) yield null;
-    const key = sourceKey(condition.source);
+    const key = routeKey(condition);
     let route = routes.get(key);
     if (route === undefined) routes.set(key, (route = { first: condition, parents: new Map() }));
     let parent = route.parents.get(condition.parent);

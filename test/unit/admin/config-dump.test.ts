@@ -1,6 +1,7 @@
 import t from 'tap';
 
 import { attach } from '../../../src/config/attach.ts';
+import { parseRoutes } from '../../../src/config/route-parser.ts';
 import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
 import type { Problem, Resource } from '../../../src/gateway-api/types.ts';
 import { configDump, type ConfigView } from '../../../src/admin/config-dump.ts';
@@ -189,6 +190,32 @@ t.test('rules of a GRPCRoute say their kind, the service and the method, and wha
         },
       ],
     },
+  ]);
+});
+
+t.test('routes of one list, which is one document, are told apart, each with its own conditions', async (t) => {
+  const item = (name: string, parent: string, type: string): object => ({
+    ...{ apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute', metadata: { name, namespace: 'shop' } },
+    spec: {
+      parentRefs: [{ group: '', kind: 'Service', name: parent }],
+      rules: [{ matches: [{ path: { type, value: '/' } }], backendRefs: [{ name: 'cart', port: 80 }] }],
+    },
+  });
+  const items = [item('good', 'cart', 'PathPrefix'), item('bad', 'db', 'Nonsense'), item('other', 'db', 'Exact')];
+  const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  const { routes } = JSON.parse(await dump(viewOf(parseRoutes('list.yaml', list, 'shop').resources))) as {
+    routes: { name: string; parents: { parent: string; conditions: { type: string; status: string }[] }[] }[];
+  };
+  const accepted = routes.map(({ name, parents }) => [
+    name,
+    parents.flatMap(({ parent, conditions }) =>
+      conditions.filter(({ type }) => type === 'Accepted').map(({ status }) => `${parent} ${status}`),
+    ),
+  ]);
+  t.same(accepted, [
+    ['good', ['shop/cart True']],
+    ['bad', ['shop/db False']],
+    ['other', ['shop/db True']],
   ]);
 });
 
