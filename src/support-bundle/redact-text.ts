@@ -112,18 +112,28 @@ const KNOWN_MAX_CHARS = 4_096;
  * numbers, paths and host names are not looked for, unless their name is a sensitive one: they stand everywhere.
  */
 export class KnownSecrets {
+  readonly #values = new Set<string>();
   readonly #forms = new Set<string>();
-  #values = 0;
 
   add(value: string, name: string): void {
     const text = value.trim();
-    if (text.length < KNOWN_MIN_CHARS || text.length > KNOWN_MAX_CHARS || this.#values >= KNOWN_MAX) return;
+    if (text.length < KNOWN_MIN_CHARS || text.length > KNOWN_MAX_CHARS) return;
+    if (this.#values.has(text) || this.#values.size >= KNOWN_MAX) return;
     if (!isSensitiveName(name) && isCommon(text)) return;
     if (isSensitiveName(name) && /^(?:true|false|enabled|disabled|default|\[left out\])$/i.test(text)) return;
-    this.#values++;
+    this.#values.add(text);
+    const escaped = JSON.stringify(text).slice(1, -1);
     const base64 = Buffer.from(text).toString('base64').replace(/=+$/, '');
-    for (const form of [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text), base64])
-      this.#forms.add(form);
+    const [, inForm = ''] = /^x=([^]*)$/.exec(new URLSearchParams({ x: text }).toString()) ?? [];
+    // In a string of JSON that is in another one.
+    const nested = JSON.stringify(escaped).slice(1, -1);
+    for (const form of [text, escaped, nested, encodeURIComponent(text), inForm, base64]) this.#forms.add(form);
+    // YAML indents its lines, and a log has a time before each.
+    for (const line of text.includes('\n') ? text.split('\n') : []) {
+      // Of a manifest the values: `kind: HTTPRoute` stands everywhere, too.
+      const part = line.replace(/^[-\s]*[\w./-]{1,100}:\s+/, '');
+      if (!/^[A-Za-z]*$/.test(part)) this.add(part, name);
+    }
     // `Bearer x` is known by its last word as well.
     const [, credentials = ''] = /^[A-Za-z]+\s+(\S+)$/.exec(text) ?? [];
     if (credentials.length >= KNOWN_MIN_CHARS) this.#forms.add(credentials);
@@ -147,6 +157,9 @@ export class KnownSecrets {
 
 /** A word, a number, a duration, a path, a host name with or without a port, a URL of one: as they stand in every manifest. */
 function isCommon(text: string): boolean {
+  if (/^[a-z0-9.-]+\/v\d\w*$/.test(text)) return true;
+  // What a generator of secrets makes looks like a host name.
+  if (/^(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{16,}$|^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(text)) return false;
   return /^(?:[a-z][a-z-]*|[\d.,:]+[a-zA-Z%]{0,3}|[A-Z][a-z]+|[A-Z_]+|(?:https?:\/\/)?[a-z0-9.-]+(?::\d+)?(?:\/[a-z.-]*)*|\/[\w./-]*|[a-z]+\/[a-z0-9.+-]+(?:; ?charset=[\w-]+)?)$/.test(
     text,
   );

@@ -232,6 +232,38 @@ t.test('what was left out is looked for everywhere, in the forms in which it may
   t.end();
 });
 
+t.test('a known value is found however it was written down, and as often as it was left out', (t) => {
+  const known = new KnownSecrets();
+  // What every pod of a namespace has counts once.
+  for (let time = 0; time < 2_000; time++) known.add('value-of-every-pod-1A', 'VALUE');
+  for (const value of [
+    'first line 1A\nsecond line 2B',
+    'two "words" 3C',
+    'deadbeef0123456789abcdef',
+    '3f0c2b1e-1111-4222-8333-abcdefabcdef',
+  ])
+    known.add(value, 'VALUE');
+  known.add('apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nspec:\n  x: words 4D', 'VALUE');
+  const scrub = known.scrubber();
+  const twice = (text: string): string => JSON.stringify(JSON.stringify(text));
+  for (const text of [
+    '    first line 1A\n    second line 2B\n',
+    '2026-03-02T09:14:07.1Z first line 1A\n2026-03-02T09:14:07.1Z second line 2B\n',
+    twice('first line 1A\nsecond line 2B'),
+    twice('two "words" 3C'),
+    new URLSearchParams({ a: 'two "words" 3C' }).toString(),
+    'deadbeef0123456789abcdef',
+    '3f0c2b1e-1111-4222-8333-abcdefabcdef',
+    Buffer.from('deadbeef0123456789abcdef').toString('base64'),
+  ])
+    t.notMatch(scrub(text, new Map()), /line|words|deadbeef|3f0c2b1e|ZGVhZGJl/, text);
+  t.equal(scrub('y: words 4D', new Map()), 'y: [left out]');
+  const everywhere =
+    'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: { name: cart-7d9c5b6f4-x2x9z }';
+  t.equal(scrub(everywhere, new Map()), everywhere);
+  t.end();
+});
+
 t.test('pods: variables, arguments and annotations by their names; those of the sidecar as they are', (t) => {
   const pod = {
     apiVersion: 'v1',
