@@ -15,14 +15,17 @@ const INTERRUPTED = 130;
 /** Of the mask of signals in /proc. */
 const BIT = { SIGTERM: 14n, SIGINT: 1n } as const;
 
+let taken = false;
 let signals = 0;
 let onFirst: ((signal: EndSignal) => void) | null = null;
 
 /**
  * From here on the first signal does what `onFirstSignal` says, until then it ends the process with the status given for it;
- * the second one ends the process at once.
+ * the second one ends the process at once. Once they are taken, another call changes nothing.
  */
 export function takeSignals(status: Readonly<Record<EndSignal, number>>): void {
+  if (taken) return;
+  taken = true;
   const take = (signal: NodeJS.Signals): void => {
     signals++;
     if (signals > 1) process.exit(INTERRUPTED);

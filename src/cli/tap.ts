@@ -61,7 +61,7 @@ function limit(text: string): number {
 function endOnSignal(): AbortController {
   const end = new AbortController();
   onFirstSignal(() => end.abort());
-  if (process.listenerCount('SIGINT') === 0) takeSignals({ SIGTERM: 143, SIGINT: 130 });
+  takeSignals({ SIGTERM: 143, SIGINT: 130 });
   return end;
 }
 

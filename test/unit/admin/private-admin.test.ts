@@ -126,7 +126,7 @@ onEachServer('the root is a page for browsers, whose policy lets nothing in but 
     bytes += file.body.length;
   }
   for (const [, path] of body.matchAll(/<a href="(\/[a-z]+)"/g)) t.equal((await ask(admin, path!)).status, 200, path!);
-  t.ok(bytes < 60_000, `${bytes} bytes`);
+  t.ok(bytes < 80_000, `${bytes} bytes`);
   t.match(await ask(admin, '/', { headers: { accept: '*/*' } }), { headers: { 'content-type': /^text\/plain/ } });
 });
 
