@@ -62,7 +62,8 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): 
 const directory = join(findRoot(import.meta.dirname), 'native', 'test');
 
 // Compiling takes a while on a busy machine; the tests themselves take a second.
-t.setTimeout(300_000);
+// All of the C++ is compiled with sanitizers first, beside another test.
+t.setTimeout(900_000);
 
 t.test('parts of the addon under AddressSanitizer and UndefinedBehaviorSanitizer', async (t) => {
   const build = await run('make', ['-j2', 'all'], process.env);
