@@ -51,7 +51,6 @@ export async function makeBundle(request: BundleRequest): Promise<void> {
   const ending = new AbortController();
   // Everything that is under way listens for it.
   setMaxListeners(0, ending.signal);
-  const timer = setTimeout(() => ending.abort(new Error('the time was over: --timeout gives more')), request.timeout);
   const made = new Date();
   const stamp = made.toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const where =
@@ -61,6 +60,7 @@ export async function makeBundle(request: BundleRequest): Promise<void> {
   const directory = segment(`sideroute-${where.replaceAll('/', '-')}-${stamp}`);
   // Opened first: who cannot write waits for nothing.
   const file = output === '-' ? null : NewFile.open(output ?? `${directory}.tar.gz`);
+  const timer = setTimeout(() => ending.abort(new Error('the time was over: --timeout gives more')), request.timeout);
   const onSignal = (signal: NodeJS.Signals): void => {
     file?.discard();
     process.exit(signal === 'SIGINT' ? 130 : 143);

@@ -418,7 +418,8 @@ t.test('nothing is written where there is nothing to say, and the place is looke
   });
   t.same(readdirSync(join(file, '..')), [], 'not even in part');
   const before = api.asked.length;
-  t.match(await run('cart-1', '--output', '/nonexistent/x.tgz'), {
+  // Not when the time for asking is over.
+  t.match(await run('cart-1', '--timeout', '1h', '--output', '/nonexistent/x.tgz'), {
     status: 1,
     stderr: /--output \/nonexistent\/x\.tgz: cannot be written: ENOENT/,
   });
