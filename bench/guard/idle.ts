@@ -1,6 +1,6 @@
 /**
  * What a sidecar with the routes of the scenario costs that has nothing to do: memory of its own, the processor time of its start, and how often
- * it is woken. Medians of several starts.
+ * it is woken. Medians of several starts, and the quickest of these.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -102,9 +102,9 @@ export async function idle(): Promise<Figure[]> {
     {
       ...figure,
       name: 'idle/start',
-      value: median(all.map(({ processorSeconds }) => processorSeconds)),
+      // The least: whoever else uses the caches makes the others longer. A slower processor is in it all the same.
+      value: Math.min(...all.map(({ processorSeconds }) => processorSeconds)),
       unit: 's of processor time until ready',
-      // Caches that others use and slower processors are in it.
       tolerance: 1,
     },
     {
