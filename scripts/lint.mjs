@@ -1,6 +1,6 @@
 /**
- * `npm run lint [-- FILE...]`, of all files or of these: oxlint, then ESLint for what oxlint does not have, meanwhile clang-format and
- * prettier on another processor. What each has to say is shown in one piece when it has ended, on standard error as all of it; the exit
+ * `npm run lint [-- FILE...]`, of all files or of these: oxlint, with a rule of our own (lint-rules.js), meanwhile clang-format and prettier
+ * on another processor. What each has to say is shown in one piece when it has ended, on standard error as all of it; the exit
  * status is 1 when one of them finds something.
  */
 import { spawn } from 'node:child_process';
@@ -34,10 +34,7 @@ async function oneAfterTheOther(steps) {
 }
 
 const results = await Promise.all([
-  oneAfterTheOther([
-    ['oxlint', bin('oxlint'), ['--type-aware', '--deny-warnings', ...files]],
-    ['ESLint', bin('eslint'), files],
-  ]),
+  run('oxlint', bin('oxlint'), ['--type-aware', '--deny-warnings', ...files]),
   oneAfterTheOther([
     ['clang-format', 'clang-format-14', ['--dry-run', '-Werror', ...native]],
     ['prettier', bin('prettier'), ['--check', '--log-level', 'warn', ...files]],
