@@ -5,12 +5,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import type { CommandResult } from '../support/cluster.ts';
+import { outcomeOf } from '../support/processes.ts';
 
-export interface CommandResult {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export type { CommandResult };
 
 /** Kills COMMAND when the caller dies. */
 export const WITH_CALLER = ['setpriv', '--pdeathsig', 'KILL', '--'] as const;
@@ -32,14 +30,9 @@ export async function runToEnd(
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs, killSignal: 'SIGKILL' }),
   });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   // It may end without having read its input.
   child.stdin.on('error', () => undefined).end(options.input ?? '');
-  const [status] = (await once(child, 'close')) as [number | null];
-  return { status: status ?? 128, stdout, stderr };
+  return await outcomeOf(child);
 }
 
 /** Like `runToEnd`, but a non-zero status throws with what the command said. */

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { runCommand, type CommandResult } from './cluster.ts';
+import { outcomeOf } from './processes.ts';
 import { SIDEROUTE } from './sidecar.ts';
 
 const [node, ...prefix] = SIDEROUTE;
@@ -16,12 +17,5 @@ export function sideroute(args: readonly string[], input?: string): CommandResul
 /** As `sideroute`, for commands that talk to a server of the test itself. */
 export function siderouteMeanwhile(...args: readonly string[]): Promise<CommandResult> {
   const child = spawn(node, [...prefix, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => resolve({ status: status ?? 128, stdout, stderr }));
-  });
+  return outcomeOf(child);
 }

@@ -1,6 +1,8 @@
 /** Child processes of tests and of the demo: start, wait for a line that says they are ready, stop. */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import type { CommandResult } from './cluster.ts';
 
 /** Half a second of processor time, of which a machine with fifty other processes gives a little at a time. */
 export const A_START_MS = 60_000;
@@ -62,4 +64,16 @@ export async function stopProcess(
     await ended;
   }
   return child.exitCode ?? child.signalCode;
+}
+
+/** What a child says to its end, without holding up this process; rejects when it cannot be started. */
+export function outcomeOf(child: ChildProcessByStdio<Writable | null, Readable, Readable>): Promise<CommandResult> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ status: status ?? 128, stdout, stderr }));
+  });
 }

@@ -18,14 +18,6 @@ constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI;
 // Read at most behind an urgent byte, which has to be read over.
 constexpr size_t kBehindUrgent = 4 * 1024;
 
-ssize_t Splice(int from, int to, size_t length) {
-  ssize_t moved;
-  do {
-    moved = SpliceBytes(from, to, length);
-  } while (moved < 0 && errno == EINTR);
-  return moved;
-}
-
 }  // namespace
 
 Passthrough::Passthrough(ConnectionContext& context, PassthroughHost& host, PassthroughBytes& bytes,

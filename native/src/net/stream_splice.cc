@@ -21,14 +21,6 @@ namespace {
 // Less than this at a time is copied for less than a call more costs.
 constexpr size_t kTrickleBytes = 8 * 1024;
 
-ssize_t Splice(int from, int to, size_t size) {
-  ssize_t moved;
-  do {
-    moved = SpliceBytes(from, to, size);
-  } while (moved < 0 && errno == EINTR);
-  return moved;
-}
-
 // Nothing is wrong with the connection: it can be read.
 bool CanBeRead(int error) {
   return error == EAGAIN || error == EINVAL || error == ENOSYS || error == EPERM || error == ENOMEM;

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 
 namespace sideroute {
@@ -51,6 +52,15 @@ inline ssize_t SpliceBytes(int from, int to, size_t size) {
 }
 
 #endif
+
+// Begun anew where a signal interrupts it.
+inline ssize_t Splice(int from, int to, size_t size) {
+  ssize_t moved;
+  do {
+    moved = SpliceBytes(from, to, size);
+  } while (moved < 0 && errno == EINTR);
+  return moved;
+}
 
 }  // namespace sideroute
 

@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, 
 import { dirname, join } from 'node:path';
 import { runCommand } from '../cluster.ts';
 import { find, parseManifests, ROOT } from '../manifests.ts';
+import { outcomeOf } from '../processes.ts';
 import { temporaryDirectory } from '../sidecar.ts';
 import { StandInCluster, type ShellResult } from '../stand-in/cluster.ts';
 
@@ -43,14 +44,7 @@ function bash(script: string, cwd: string, env: Readonly<Record<string, string>>
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => resolve({ status: status ?? 128, stdout, stderr }));
-  });
+  return outcomeOf(child);
 }
 
 /** A stand-in cluster and a directory with what the documents take for granted. */

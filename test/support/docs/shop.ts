@@ -12,7 +12,7 @@ import type { CommandResult, Pod } from '../cluster.ts';
 import { clusterOf } from '../cluster-of.ts';
 import { ConfigMapMount } from '../config-map-mount.ts';
 import { find, parseManifests, ROOT } from '../manifests.ts';
-import { waitForLine } from '../processes.ts';
+import { outcomeOf, waitForLine } from '../processes.ts';
 import { Sidecar, SIDEROUTE } from '../sidecar.ts';
 
 export const SHOP = 'docs/tasks/shop.yaml';
@@ -31,14 +31,7 @@ const PIPE = `const s = require('node:net').connect(15000, '127.0.0.1'); process
 /** What runs somewhere, to its end, without holding up this process. */
 function toEnd(command: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const child = spawn(command[0]!, command.slice(1), { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => resolve({ status: status ?? 128, stdout, stderr }));
-  });
+  return outcomeOf(child);
 }
 
 export class Shop {
