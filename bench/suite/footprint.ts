@@ -83,8 +83,9 @@ export async function measureFootprints(
   const running: Running[] = [];
   try {
     for (const entrant of entrants) running.push(await stage.start(entrant, false));
+    // What a start has left over may have been given back by then, and is not work of an idle proxy.
+    await delay(idleSeconds * 1000);
     const woken = await wakeUps(running, idleSeconds);
-    // What a start has left over may have been given back by then.
     const idle = running.map(({ pid }) => memoryOf(pid));
     const footprints: Footprint[] = [];
     for (const [index, each] of running.entries()) {

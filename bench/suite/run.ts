@@ -120,7 +120,7 @@ class Run {
     const entrants = rememberers(this.#options.entrants);
     if (entrants.length === 0) return [];
     const { footprint } = durations(schedule);
-    const weight = footprint + schedule.idleSeconds / entrants.length;
+    const weight = footprint + (2 * schedule.idleSeconds) / entrants.length;
     return await measureFootprints(this.#stage('http'), entrants, CELLS[0]!, schedule, (text) =>
       this.#progress.done(weight, text),
     );

@@ -9,6 +9,7 @@ export interface Schedule {
   readonly turnMs: number;
   readonly warmUpMs: number;
   readonly latencyMs: number;
+  /** After a start, and then of what is measured of an idle proxy. */
   readonly idleSeconds: number;
   readonly connections: number;
   readonly starts: number;
@@ -16,7 +17,7 @@ export interface Schedule {
 
 export const FULL: Schedule = {
   ...{ rounds: 5, turns: 2, turnMs: 300, warmUpMs: 600 },
-  ...{ latencyMs: 2000, idleSeconds: 10, connections: 1000, starts: 5 },
+  ...{ latencyMs: 4000, idleSeconds: 10, connections: 1000, starts: 5 },
 };
 
 /** Of less than three minutes. */
@@ -83,7 +84,9 @@ export function totalSeconds(schedule: Schedule, { cells, beside }: Chosen, entr
   const ofRound =
     cells.reduce((sum, cell) => sum + takers(cell) * (each.cell + (cell.isTimed ? each.latency : 0)), 0) +
     settings.size * entrants.length * each.start;
-  const ofMemory = beside.includes('memory') ? rememberers(entrants).length * each.footprint + schedule.idleSeconds : 0;
+  const ofMemory = beside.includes('memory')
+    ? rememberers(entrants).length * each.footprint + 2 * schedule.idleSeconds
+    : 0;
   const ofStarts = beside.includes('start')
     ? STARTED.reduce((sum, { setting }) => sum + startSeconds(schedule, starters(entrants, setting).length), 0)
     : 0;
