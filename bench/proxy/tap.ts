@@ -10,19 +10,12 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { Cluster, type Pod } from '../../test/support/cluster.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
-import { PROXY_UID } from '../../test/support/sidecar.ts';
-import { backendCommand } from '../peers/backends.ts';
-import { sideroute } from '../peers/sideroute.ts';
-import { layOut, placeOf } from './contenders.ts';
+import { BenchPlace } from './place.ts';
 import { cpuMicroseconds, quantile } from './processor-time.ts';
-import { redirect } from './redirect.ts';
 
 const { values } = parseArgs({
   options: {
@@ -35,7 +28,7 @@ const { values } = parseArgs({
 const PORT = 15001;
 const ADMIN = `http://127.0.0.1:${PORT + 200}`;
 const METRICS = `http://127.0.0.1:${PORT + 100}/metrics`;
-const START_DEADLINE_MS = 60_000;
+const SECOND_CORE = ['taskset', '-c', '1'];
 const WARM_UP_TURNS = 5;
 
 interface Turn {
@@ -45,30 +38,23 @@ interface Turn {
 }
 
 class Stage {
-  readonly #pod: Pod;
+  readonly #place: BenchPlace;
   readonly #proxy: ChildProcess;
-  readonly #script: string;
 
-  constructor(pod: Pod, proxy: ChildProcess, script: string) {
-    this.#pod = pod;
+  constructor(place: BenchPlace, proxy: ChildProcess) {
+    this.#place = place;
     this.#proxy = proxy;
-    this.#script = script;
   }
 
   turn(): Turn {
     const before = cpuMicroseconds(this.#proxy.pid!);
-    const report = this.#pod.must([
-      ...['taskset', '-c', '1', 'wrk', '-t', '1', '-c', values.connections, '-d', '1s'],
-      ...['-s', this.#script, 'http://10.96.0.10/'],
-    ]);
-    if (/Non-2xx|Socket errors/.test(report)) throw new Error(report);
-    const requests = Number(/(\d+) requests in/.exec(report)?.[1]);
+    const requests = this.#place.load(values.connections, SECOND_CORE);
     return { us: (cpuMicroseconds(this.#proxy.pid!) - before) / requests, requests };
   }
 
   async tapped(): Promise<Turn> {
     const url = `${ADMIN}/tap?sample=${values.sample}&duration=1h`;
-    const reader = this.#pod.spawn(['taskset', '-c', '1', 'curl', '-sN', '-o', '/dev/null', url]);
+    const reader = this.#place.pod.spawn([...SECOND_CORE, 'curl', '-sN', '-o', '/dev/null', url]);
     await eventually('the tap is open', () => this.metric('sideroute_taps_open') === 1);
     const cost = this.turn();
     reader.kill('SIGKILL');
@@ -78,7 +64,7 @@ class Stage {
   }
 
   metric(name: string): number {
-    const { stdout } = this.#pod.run(['curl', '-s', '-m', '5', METRICS]);
+    const { stdout } = this.#place.pod.run(['curl', '-s', '-m', '5', METRICS]);
     return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stdout)?.[1]);
   }
 }
@@ -116,37 +102,14 @@ async function measure(stage: Stage): Promise<void> {
   );
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'sideroute-bench-'));
-chmodSync(directory, 0o777);
-const cluster = new Cluster();
-const helpers: ChildProcess[] = [];
+const place = new BenchPlace(PORT, SECOND_CORE);
 try {
-  const pod = cluster.addPod('bench');
-  for (const last of ['10', '11', '12']) pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
-  pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
-  redirect(pod, '-A', PORT);
-  helpers.push(pod.spawn(['taskset', '-c', '1', ...backendCommand(directory)], { stdio: 'ignore' }));
-  const place = placeOf(directory, PORT, { protocol: 'http1', rules: 1, accessLog: false });
-  const peer = sideroute(place, { accessLog: values['access-log'] });
-  layOut(peer, place.directory);
-  const script = join(directory, 'alternate.lua');
-  writeFileSync(
-    script,
-    'local n = 0\nrequest = function() n = n + 1; wrk.headers["Version"] = n % 2 == 0 and "new" or "old"; return wrk.format("GET", "/") end\n',
-  );
-  const proxy = pod.spawn(['taskset', '-c', '0', ...peer.command], { asUid: PROXY_UID, stdio: 'ignore' });
+  const proxy = await place.start(PORT, { accessLog: values['access-log'], under: ['taskset', '-c', '0'] });
   try {
-    await eventually(
-      'the sidecar serves',
-      () => pod.run(['curl', '-s', '-m', '2', 'http://10.96.0.10/']).stdout.startsWith('Hello'),
-      START_DEADLINE_MS,
-    );
-    await measure(new Stage(pod, proxy, script));
+    await measure(new Stage(place, proxy));
   } finally {
     await stopProcess(proxy);
   }
 } finally {
-  for (const helper of helpers) helper.kill('SIGKILL');
-  cluster.close();
-  rmSync(directory, { recursive: true, force: true });
+  place.close();
 }

@@ -1,4 +1,5 @@
 /** What docs/PERFORMANCE.md measures can be measured as it says; in short, which says nothing of the figures. */
+import { existsSync } from 'node:fs';
 import { isInstalled } from '../support/docs/places.ts';
 import { inRepository, isBenchmark, runBlocks } from '../support/docs/in-repository.ts';
 import type { Runner } from '../support/docs/running.ts';
@@ -16,6 +17,14 @@ function benchmark(
     const missing = programs.filter((program) => !isInstalled(program));
     if (missing.length > 0) t.plan(0, `not installed: ${missing.join(', ')}`);
     else await run(t, block);
+  };
+}
+
+/** Only cgroup v1 gives a thread a part of a processor. */
+function withThreadShares(run: Runner): Runner {
+  return async (t, block) => {
+    if (existsSync('/sys/fs/cgroup/cpu/tasks')) await run(t, block);
+    else t.plan(0, 'no cpu controller of cgroup v1');
   };
 }
 
@@ -59,6 +68,9 @@ const RUN: Readonly<Record<string, Runner>> = {
   ),
   'docs/PERFORMANCE.md > Metrics': benchmark(['2 scrapes: longest block', 'beside'], '--quick', ['curl']),
   'docs/PERFORMANCE.md > Memory': benchmark(['100 '], '--rules 100 --reloads 4'),
+  'docs/PERFORMANCE.md > Two workers': withThreadShares(
+    benchmark(['two to one, requests / s', 'two workers, used of its share'], '--pairs 1', ['wrk', 'nginx']),
+  ),
   'docs/PERFORMANCE.md > The decision': benchmark(['prefix paths', 'exact paths', 'one header'], '--quick'),
   'docs/PERFORMANCE.md > Applying a configuration': benchmark(['625 routes x 16 rules, 50 Services'], '--quick'),
   'docs/PERFORMANCE.md > Applying a configuration (2)': benchmark(
