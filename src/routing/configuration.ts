@@ -1,28 +1,30 @@
 /**
- * The configuration of one generation, as one object: whoever has it has a snapshot, an attachment and a table that belong together.
+ * All parts of the configuration of one generation in one object: the snapshot, the attachment and the table in it
+ * belong together.
  *
- * Stage before: `proxy/configuration.ts`, which makes it and puts it in the place of the one before by one assignment. Stage
- * after: `decide`, conditions, metrics and the endpoints, which ask for the one in force when they need it and keep no part of it.
+ * Stage before: `proxy/configuration.ts`, which builds it and replaces the previous one by one assignment. Stage after:
+ * `decide`, conditions, metrics and the admin endpoints. They read the current configuration each time they need it and
+ * keep no part of it.
  */
 import type { Attachment } from '../config/attachment.ts';
 import type { ConfigSnapshot } from '../config/snapshot.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import type { RouteTable } from './table.ts';
 
-/** Everything of one generation. Never changes. Addresses are not among it: they follow DNS. */
+/** Immutable. Addresses are not part of it, because they follow DNS. */
 export interface Configuration {
-  /** Of the snapshot; 0 before the first one. */
+  /** Generation of the snapshot; 0 before the first one. */
   readonly generation: number;
-  /** Of the snapshot; empty before the first one. */
+  /** Hash of the snapshot; empty before the first one. */
   readonly hash: string;
   /** Null before the first one. */
   readonly snapshot: ConfigSnapshot | null;
-  /** Of the snapshot. */
+  /** The attachment made from the snapshot. */
   readonly attachment: Attachment;
-  /** Of the attachment: frontends by their ids, with rules, plans and policies. */
+  /** Compiled from the attachment: frontends by id, with their rules, plans and policies. */
   readonly table: RouteTable;
-  /** Of the files and of attaching. */
+  /** Problems of the files and of the attachment. */
   readonly problems: readonly Problem[];
-  /** Neither files nor attaching nor addresses had an error when it was applied. */
+  /** True when files, attachment and addresses were without errors at the time of the apply. */
   readonly valid: boolean;
 }

@@ -1,9 +1,9 @@
 /**
- * Answers the question of one request: which rule serves it, and where it goes.
+ * Decides for one request which rule serves it and where it goes.
  *
- * Stage before: an engine with a complete request head. Stage after: the same engine. Pure but for the rotation of
- * backends and mirrors; never throws as long as the head does not; hands out objects compiled with the table, save what
- * is of one request alone: redirects, CORS.
+ * Stage before: an engine with a complete request head. Stage after: the same engine. The only state that changes is
+ * the rotation of backends and mirrors. Throws only if the head throws. The returned objects are compiled with the
+ * table, except what depends on the single request: redirects and CORS.
  */
 import type { Decision, RequestHead } from './decision.ts';
 import { isCall } from './grpc-call.ts';
@@ -20,7 +20,7 @@ export function decide(table: RouteTable, frontendId: number, head: RequestHead)
   return match.picker === null ? decideByRule(match.rule, head) : resolveShare(match.picker.next(), head);
 }
 
-/** A rule that answers by itself, or refuses. */
+/** For a rule that can answer by itself or refuse a request. */
 function decideByRule(rule: CompiledRule, head: RequestHead): Decision {
   if (rule.responder !== null) {
     const reply = rule.responder.respond(head);
@@ -30,7 +30,7 @@ function decideByRule(rule: CompiledRule, head: RequestHead): Decision {
   return resolveShare(rule.picker!.next(), head);
 }
 
-/** The match that wins, null when none holds. */
+/** The winning match; null when no match holds. */
 export function findMatch(frontend: FrontendTable, head: RequestHead): CompiledMatch | null {
   const reader = frontend.reader;
   reader.begin(head);
@@ -47,7 +47,7 @@ export function findMatch(frontend: FrontendTable, head: RequestHead): CompiledM
   return match;
 }
 
-/** What the paths of the frontend hold for a raw path; patterns aside. */
+/** The candidates for a raw path, without the patterns. */
 export function findPath(frontend: FrontendTable, path: string): Candidates | null {
   return frontend.paths === null ? frontend.everyPath : frontend.paths.find(path);
 }

@@ -21,7 +21,7 @@ export interface RequestHead {
   readonly method: string;
   /** Raw path without the query; `/` for an empty one; `*` for `OPTIONS *`. */
   readonly path: string;
-  /** Raw query after the first `?`, without it; empty when there is none. */
+  /** Raw query after the first `?`, which is left out; empty when there is no query. */
   readonly query: string;
   /** Value of a field by lower-case name; repeated fields joined with `,`; null when absent. */
   header(name: string): string | null;
@@ -45,33 +45,42 @@ export interface Backend {
   /** Written by `cluster/` only. ClusterIPs in order of preference; empty unless `state` is `resolved`. */
   addresses: readonly string[];
   state: ResolutionState;
-  /** Written by `cluster/` only. What its servers speak, as the `appProtocol` of the port says; none: what the caller speaks. */
+  /**
+   * Written by `cluster/` only. The protocol of its servers according to the `appProtocol` of the port; absent or null:
+   * the protocol of the caller.
+   */
   protocol?: BackendProtocol | null;
 }
 
-/** A field line: the name as it is to be written, and its value. Latin-1 views of bytes. */
+/** A field line as it is written to the connection. Name and value are Latin-1 views of bytes. */
 export interface FieldLine {
   readonly name: string;
   readonly value: string;
 }
 
-/** Fields of one head that are not copied, then lines to append: what any sequence of set, add and remove comes to. */
+/**
+ * Fields of one head that are not copied, and lines to append. Any sequence of set, add and remove can be reduced to
+ * this.
+ */
 export interface FieldEdits {
   /** Lower case. */
   readonly remove: readonly string[];
   readonly append: readonly FieldLine[];
 }
 
-/** `prefix`: the first `length` bytes of the path, a whole number of segments, give way to `replacement`. */
+/** `prefix`: the first `length` bytes of the path, a whole number of segments, are replaced by `replacement`. */
 export type PathRewrite =
   | { readonly kind: 'full'; readonly path: string }
   /** `replacement` has no trailing `/`; when nothing is left of the path it becomes `/`. */
   | { readonly kind: 'prefix'; readonly length: number; readonly replacement: string };
 
-/** What filters change about a forwarded request and about its response. Compiled once, so that engines know it again. */
+/**
+ * What filters change about a forwarded request and its response. Compiled once, so that engines can recognise it by
+ * identity.
+ */
 export interface ForwardPlan {
   readonly request: FieldEdits;
-  /** Of responses of the backend; never of replies made here. */
+  /** Applies to responses of the backend, never to local replies. */
   readonly response: FieldEdits;
   /** Replaces Host; null: kept. */
   readonly host: string | null;
@@ -83,26 +92,30 @@ export interface RetryPolicy {
   /** Tries after the first one, at least 1. */
   readonly attempts: number;
   /**
-   * Statuses from 400 to 599 that are retried. Beside them a failure to connect always is, since nothing was sent; and, of
-   * idempotent requests, a reset with 502 among the codes, the timeout of an attempt with 504.
+   * Statuses from 400 to 599 that are retried. A failure to connect is always retried, since nothing was sent. Of
+   * idempotent requests, a reset is retried when 502 is among the codes, and the timeout of an attempt when 504 is.
    */
   readonly codes: readonly number[];
   /** Least wait before a retry, milliseconds, at least 1. */
   readonly backoffMs: number;
 }
 
-/** How long a request may take and how often it is tried. Compiled once, so that engines know it again. */
+/**
+ * How long a request may take and how often it is tried. Compiled once, so that engines can recognise it by identity.
+ */
 export interface ForwardPolicy {
   /** From the complete request head to the last byte of the response, retries included; 0: no limit. */
   readonly requestTimeoutMs: number;
   /** For one attempt, connecting included; 0: no limit. */
   readonly attemptTimeoutMs: number;
   readonly retry: RetryPolicy | null;
-  /** The route has turned retries off: nothing is sent twice, not even where a reused connection turns out to be closed. */
+  /**
+   * The route has turned retries off: nothing is sent twice, not even when a reused connection turns out to be closed.
+   */
   readonly once?: boolean;
 }
 
-/** Where a copy of a request goes; what becomes of it never touches the request. */
+/** Where a copy of a request goes. The outcome of the copy never affects the request. */
 export interface MirrorTarget {
   readonly backend: Backend;
   readonly plan: ForwardPlan | null;
@@ -110,10 +123,10 @@ export interface MirrorTarget {
   readonly series: number;
 }
 
-/** At most this many mirrors of one request: 16 filters of the rule and 16 of the backendRef. */
+/** Maximum number of mirrors of one request: 16 filters of the rule and 16 of the backendRef. */
 export const MAX_MIRRORS = 32;
 
-/** Send the request to `backend`. What is absent or null does not apply. */
+/** The request is sent to `backend`. Fields that are absent or null do not apply. */
 export interface ForwardDecision {
   readonly kind: 'forward';
   readonly backend: Backend;
@@ -121,31 +134,34 @@ export interface ForwardDecision {
   readonly series: number;
   readonly plan?: ForwardPlan | null;
   readonly policy?: ForwardPolicy | null;
-  /** The mirrors chosen for this request; the same array for the same choice, so that engines can know it again. */
+  /**
+   * The mirrors chosen for this request. Equal choices give the same array, so that engines can recognise it by
+   * identity.
+   */
   readonly mirrors?: readonly MirrorTarget[] | null;
-  /** Appended to the response of this request alone, behind what `plan` appends. */
+  /** Appended to the response of this request only, after the fields that `plan` appends. */
   readonly responseFields?: readonly FieldLine[] | null;
   /**
-   * True: every request of the same method, path, query and matched headers gets this decision, as long as the table and
-   * the addresses of the backend stay. Engines may then not ask.
+   * True: every request with the same method, path, query and matched headers gets this decision, as long as the table
+   * and the addresses of the backend do not change. Engines may then reuse it without asking again.
    */
   readonly repeatable?: boolean;
 }
 
-/** Answer here. */
+/** The proxy answers the request itself. */
 export interface LocalDecision {
   readonly kind: 'local';
   /** 204 has no body. */
   readonly status: number;
   readonly reason: RequestReason;
-  /** What a call of gRPC is told instead, in a trailers-only response; absent or null: nothing else. */
+  /** The status for a gRPC call, sent in a trailers-only response instead; absent or null: no such status. */
   readonly grpc?: GrpcCode | null;
   readonly series: number;
-  /** Fields of this reply alone, such as Location. */
+  /** Fields of this single reply, such as Location. */
   readonly fields?: readonly FieldLine[] | null;
 }
 
-/** No route is attached (any more): send the request to the connection's original destination. */
+/** No route is attached, or none any more: the request goes to the original destination of the connection. */
 export interface OriginalDecision {
   readonly kind: 'original';
   readonly series: number;
@@ -168,7 +184,7 @@ export interface SeriesLabels {
   readonly backendPort: number;
 }
 
-/** Returns the same integer for equal labels, as long as some table has them. */
+/** Returns the same integer for equal labels, as long as some table uses them. */
 export type InternSeries = (labels: SeriesLabels) => number;
 /** Returns the same object for equal arguments, for the life of the process. */
 export type InternBackend = (namespace: string, name: string, port: number) => Backend;
@@ -179,6 +195,6 @@ export interface CompileDeps {
   readonly frontendId: (key: string) => number;
   readonly internBackend: InternBackend;
   readonly internSeries: InternSeries;
-  /** Uniform in [0, 1): where each weighted rotation starts; `Math.random` when not given. */
+  /** Uniform in [0, 1). Gives the start of each weighted rotation; default: `Math.random`. */
   readonly random?: () => number;
 }

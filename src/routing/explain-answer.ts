@@ -1,9 +1,9 @@
 /**
- * Puts a decision into plain values: the request as the backend receives it, what becomes of the response, mirrors,
- * timeouts, retries, or the reply that is made here.
+ * Turns a decision into plain values: the request as the backend receives it, the changes to the response, mirrors,
+ * timeouts and retries, or the local reply.
  *
- * Stage before: `explain.ts`, with the decision that `resolveShare` or a responder has made. Stage after:
- * `format-explanation.ts`, JSON. Not for the hot path.
+ * Stage before: `explain.ts`, with the decision made by `resolveShare` or a responder. Stage after:
+ * `format-explanation.ts`, or JSON. Not for the hot path.
  */
 import { REQUEST_REASONS } from '../errors.ts';
 import type { GrpcCode } from '../grpc-status.ts';
@@ -23,17 +23,17 @@ import { editLines, NO_EDITS } from './filters/field-edits.ts';
 import type { CompiledMirror } from './filters/request-mirror.ts';
 import { rewritePath } from './filters/url-rewrite.ts';
 
-/** The request to explain, with the fields that a head can only be asked for by name. */
+/** The request to explain. It lists all fields, because a head can only be asked for a field by name. */
 export interface ExplainableRequest {
   readonly head: RequestHead;
   /** Latin-1 views of bytes, as engines have them. */
   readonly fields: readonly FieldLine[];
 }
 
-/** As they stand in a request line. */
+/** The names used in a request line. */
 export const PROTOCOL_NAMES: Readonly<Record<BackendProtocol, string>> = { http1: 'HTTP/1.1', http2: 'HTTP/2' };
 
-/** A request as it is sent on. Fields that only concern one connection are not considered. */
+/** A request as it is forwarded. Hop-by-hop fields are not considered. */
 export interface ExplainedRequest {
   readonly line: string;
   /** `Name: value`; Host first. */
@@ -43,24 +43,24 @@ export interface ExplainedRequest {
 export interface ExplainedMirror {
   /** `namespace/name:port`. */
   readonly backend: string;
-  /** Of the requests of this share; 0 to 100. */
+  /** Percentage of the requests of this share, 0 to 100. */
   readonly percent: number;
-  /** What the mirror gets; null when it gets nothing. */
+  /** The request the mirror receives; null when it receives none. */
   readonly request: ExplainedRequest | null;
-  /** Why the mirror gets nothing although its share is not 0; else null. */
+  /** Why the mirror receives nothing although its share is not 0; otherwise null. */
   readonly dropped: string | null;
 }
 
 export interface ExplainedForward {
   readonly kind: 'forward';
   readonly addresses: readonly string[];
-  /** What is spoken there, whatever the caller speaks; null: what the caller speaks. */
+  /** The protocol used towards the backend; null: the protocol of the caller. */
   readonly protocol: BackendProtocol | null;
   readonly request: ExplainedRequest;
-  /** Names of fields of the backend's response that are taken out, `Name: value` of those that are put in. */
+  /** Names of response fields that are removed, and `Name: value` of those that are added. */
   readonly response: { readonly remove: readonly string[]; readonly append: readonly string[] };
   readonly policy: ForwardPolicy | null;
-  /** What a call of gRPC asks for itself; null: nothing, or no call. */
+  /** The timeout that the gRPC call itself asks for (`grpc-timeout`); null: none, or the request is no gRPC call. */
   readonly callTimeoutMs: number | null;
   readonly mirrors: readonly ExplainedMirror[];
 }
@@ -69,14 +69,14 @@ export interface ExplainedLocal {
   readonly kind: 'local';
   readonly status: number;
   readonly reason: string;
-  /** What a call of gRPC is told instead; null: nothing else. */
+  /** The status for a gRPC call instead; null: none. */
   readonly grpc: GrpcCode | null;
   readonly message: string;
-  /** `Name: value` of what this reply alone has, such as Location. */
+  /** `Name: value` of the fields of this single reply, such as Location. */
   readonly fields: readonly string[];
 }
 
-/** `message`: default, what the reason means. */
+/** `message` defaults to the text of the reason. */
 export function explainLocal(
   { status, reason, grpc, fields }: LocalDecision,
   message: string = REQUEST_REASONS[reason].text,
@@ -102,7 +102,7 @@ export function explainForward(
   };
 }
 
-/** `namespace/name:port`, with the kind in front when it is no Service. */
+/** `namespace/name:port`, preceded by the kind when the backend is not a Service. */
 export function backendName({ group, kind, namespace, name, port }: BackendObjectReference): string {
   const key = `${namespace}/${name}${port === null ? '' : `:${port}`}`;
   return kind === 'Service' && group === '' ? key : `${kind} ${key}`;
@@ -141,7 +141,7 @@ function texts(fields: readonly FieldLine[]): string[] {
   return fields.map(({ name, value }) => fromWire(`${name}: ${value}`));
 }
 
-/** Bytes as the text they most likely are. */
+/** Decodes bytes as UTF-8, the most likely encoding. */
 function fromWire(text: string): string {
   return Buffer.from(text, 'latin1').toString('utf8');
 }

@@ -1,5 +1,5 @@
 /**
- * What `explain` is asked: a Service and a request, as a person types them.
+ * Input of `explain`: a Service and a request, as a person types them.
  *
  * Stage before: `cli/explain.ts` with its flags and `admin/explain-query.ts` with a query. Stage after: `explain.ts`.
  */
@@ -15,12 +15,12 @@ export interface ServicePortName {
 
 export interface ExplainRequest {
   readonly method: string;
-  /** With its query. */
+  /** Includes the query. */
   readonly path: string;
   readonly headers: readonly FieldLine[];
 }
 
-/** `my-server.devopssong:80`, also with `.svc` and a cluster domain behind it; the port defaults to 80. */
+/** `my-server.devopssong:80`. The name may end in `.svc` or in `.svc` and a cluster domain. The port defaults to 80. */
 export function servicePortName(text: string): ServicePortName {
   const match = /^([a-z0-9-]+)\.([a-z0-9-]+)(?:\.svc(?:\.[a-z0-9.-]+)?)?(?::(\d{1,5}))?$/.exec(text);
   const port = Number(match?.[3] ?? 80);
@@ -30,7 +30,7 @@ export function servicePortName(text: string): ServicePortName {
   return { name: match[1]!, namespace: match[2]!, port };
 }
 
-/** UTF-8 becomes its bytes, as curl would send it. */
+/** Each byte of the UTF-8 form becomes one character: curl sends these bytes. */
 function toLatin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
@@ -51,14 +51,14 @@ export function requestMethod(text: string): string {
   return text;
 }
 
-/** `my.pkg.Service/Method`, which may have a `/` in front, as it has in a path. */
+/** `my.pkg.Service/Method`; a leading `/`, as in a path, is accepted. */
 export function callName(text: string): string {
   const name = /^\/?([^\s/?#]+\/[^\s/?#]+)$/.exec(text)?.[1];
   if (name === undefined) throw unexpected(text, 'SERVICE/METHOD, for instance my.pkg.Service/Method');
   return name;
 }
 
-/** As a client of gRPC sends it: with the fields of every call, unless they are given. */
+/** The request a gRPC client sends. The fields that every call has are added unless they are given. */
 export function grpcCall(name: string, headers: readonly FieldLine[]): ExplainRequest {
   const { method, path, contentType } = callOf(name);
   const given = new Set(headers.map((header) => header.name.toLowerCase()));
@@ -69,7 +69,7 @@ export function grpcCall(name: string, headers: readonly FieldLine[]): ExplainRe
   return { method, path, headers: [...own, ...headers] };
 }
 
-/** A request head from what a person typed. */
+/** Builds a request head from what a person typed. */
 export function requestHead({ method, path: target, headers }: ExplainRequest): RequestHead {
   const question = target.indexOf('?');
   const values = new Map<string, string>();

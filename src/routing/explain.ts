@@ -1,6 +1,6 @@
 /**
- * Tells how one request would be routed and why, on the compiled structures that `decide` uses: the winner comes from
- * the same search, the predicates are the same objects, so the explanation cannot disagree with the traffic.
+ * Explains how one request is routed and why. It uses the compiled structures that `decide` uses: the same search and
+ * the same predicate objects. So the explanation cannot disagree with the traffic.
  *
  * Stage before: `routing/table.ts`. Stage after: `sideroute explain` and the admin endpoint. Not for the hot path.
  */
@@ -23,12 +23,12 @@ import {
 import { resolveShare, type CompiledRule, type Share } from './rule.ts';
 import type { FrontendTable, RouteTable } from './table.ts';
 
-/** One condition of a match, and how the request fared with it. */
+/** One condition of a match, and whether the request fulfils it. */
 export interface ExplainedPredicate {
   readonly part: 'path' | 'method' | 'header' | 'query' | 'protocol';
-  /** What is asked, `header version = "new"`. */
+  /** The condition, for instance `header version = "new"`. */
   readonly expected: string;
-  /** What the request has, null for an absent field. */
+  /** The value in the request; null for an absent field. */
   readonly actual: string | null;
   readonly matched: boolean;
 }
@@ -40,23 +40,23 @@ export interface ExplainedMatch {
   readonly ruleName: string | null;
   readonly matchIndex: number;
   readonly matched: boolean;
-  /** The path first; all of them, also after one that does not hold. */
+  /** All predicates, the path first. Those after a failed one are listed too. */
   readonly predicates: readonly ExplainedPredicate[];
 }
 
 export interface ExplainedCandidate extends ExplainedMatch {
-  /** In evaluation order, from 1. */
+  /** Position in evaluation order, starting at 1. */
   readonly position: number;
 }
 
-/** What a part of the winner's requests gets. */
+/** What a share of the winner's requests gets. */
 export interface ExplainedShare {
-  /** `namespace/name:port` of the backend, `Kind namespace/name` when it is no Service. */
+  /** `namespace/name:port` of the backend; `Kind namespace/name` when it is not a Service. */
   readonly backend: string;
   readonly weight: number;
   /** 0 to 100. */
   readonly percent: number;
-  /** What such a request gets at this moment. */
+  /** What a request of this share gets now. */
   readonly answer: ExplainedAnswer;
 }
 
@@ -68,8 +68,8 @@ export type ExplainedAnswer =
 
 export type ExplainedOutcome =
   /**
-   * The request goes on to its original destination: no route is attached, or the connection is tunnelled
-   * unread; `opaque` is then the key of the frontend.
+   * The request goes to its original destination, because no route is attached or because the connection is tunnelled
+   * unread. In the second case `opaque` is the key of the frontend.
    */
   | { readonly kind: 'original'; readonly opaque: string | null }
   | ExplainedLocal
@@ -80,36 +80,39 @@ export interface Explanation {
     readonly method: string;
     readonly path: string;
     readonly query: string;
-    /** It is a call of gRPC. */
+    /** True for a gRPC call. */
     readonly call: boolean;
   };
   /** Key of the frontend, null when there is none. */
   readonly frontend: string | null;
-  /** Of the routes of the frontend. */
+  /** Kind of the routes of the frontend. */
   readonly routeKind: string | null;
   readonly consumer: boolean;
   /**
-   * Matches whose path the index yields for this request, and all with a pattern, in evaluation order: the
-   * first `MAX_CANDIDATES`, the winner and the runner-up.
+   * Matches that the path index yields for this request, and all matches with a pattern, in evaluation order: the first
+   * `MAX_CANDIDATES`, the winner and the runner-up.
    */
   readonly candidates: readonly ExplainedCandidate[];
-  /** Of all. */
+  /** Number of all candidates, including those not listed. */
   readonly candidateCount: number;
-  /** Matches whose path rules the request out, in precedence order, at most `MAX_ELSEWHERE`. */
+  /** Matches whose path excludes the request, in precedence order, at most `MAX_ELSEWHERE`. */
   readonly elsewhere: readonly ExplainedMatch[];
   readonly elsewhereCount: number;
   /** Index in `candidates`, null when nothing matches. */
   readonly winner: number | null;
-  /** The next match that holds as well and serves another rule, and by what the winner comes before it. */
+  /** The next match that also holds but belongs to another rule, and the criterion by which the winner precedes it. */
   readonly runnerUp: { readonly candidate: number; readonly criterion: PrecedenceCriterion } | null;
   readonly outcome: ExplainedOutcome;
 }
 
-/** Thousands of rules may share a path, and the loop that explains them carries the traffic. */
+/** Thousands of rules may share a path, and the event loop that explains them also carries the traffic. */
 export const MAX_CANDIDATES = 50;
 export const MAX_ELSEWHERE = 50;
 
-/** The frontend of a Service port: its own, else that of every port of the Service; null when that one is opaque. */
+/**
+ * The frontend of a Service port: the one of this port, otherwise the one for all ports of the Service; null when that
+ * one is opaque.
+ */
 export function findFrontend(table: RouteTable, namespace: string, name: string, port: number): FrontendTable | null {
   const source = findSource(table, namespace, name, port);
   return table.frontends.find((frontend) => frontend?.source === source) ?? null;
@@ -121,7 +124,7 @@ function findSource(table: RouteTable, namespace: string, name: string, port: nu
   return own.find((source) => source.port === port) ?? own.find((source) => source.port === 0) ?? null;
 }
 
-/** As `explain`, for a request to a Service port. */
+/** Like `explain`, for a request to a Service port. */
 export function explainService(
   table: RouteTable,
   service: { readonly namespace: string; readonly name: string; readonly port: number },
@@ -136,8 +139,8 @@ export function explainService(
 }
 
 /**
- * Does not advance the rotations of backends and mirrors. `frontend`: null when no route is attached. `fields`: of the
- * request in their order, as far as they are to be shown in what a backend receives.
+ * Does not advance the rotations of backends and mirrors. `frontend`: null when no route is attached. `fields`: the
+ * fields of the request in their order, as far as they are to be shown in the request to the backend.
  */
 export function explain(
   frontend: FrontendTable | null,
@@ -193,7 +196,7 @@ function candidatesFor(frontend: FrontendTable, path: string): CompiledMatch[] {
   return tried;
 }
 
-/** `indexed`: the path index yields the match for this path; a pattern is tested here. */
+/** `indexed`: the path index yields the match for this path. A pattern is tested here. */
 function explainMatch(compiled: CompiledMatch, head: RequestHead, indexed: boolean): ExplainedMatch {
   const { match, rule, pattern } = compiled;
   const results: ExplainedPredicate[] = [
@@ -262,7 +265,7 @@ function findRunnerUp(
 ): { readonly at: number; readonly criterion: PrecedenceCriterion } | null {
   const first = tried[winnerAt]!;
   reader.begin(head);
-  // Nothing before the winner holds.
+  // No match before the winner holds.
   const at = tried.findIndex((match, index) => index > winnerAt && match.rule !== first.rule && holds(match, reader));
   reader.end();
   if (at < 0) return null;
@@ -270,7 +273,7 @@ function findRunnerUp(
   return criterion === null ? null : { at, criterion };
 }
 
-/** As `explainMatch` finds, for a match that the path index yields. */
+/** The same result as `explainMatch`, for a match that the path index yields. */
 function holds({ pattern, method, headers, queryParams }: CompiledMatch, reader: RequestReader): boolean {
   return (
     (method === null || method === reader.head.method) &&
@@ -285,7 +288,7 @@ function rank(compiled: CompiledMatch): RankedMatch {
   return { route: rule.route, rule: rule.rule, match, matchIndex };
 }
 
-/** As `decide` goes through the rule. */
+/** Follows the same steps as `decide`. */
 function explainRule(rule: CompiledRule, request: ExplainableRequest): ExplainedOutcome {
   const reply = rule.responder?.respond(request.head) ?? null;
   if (reply !== null) return explainLocal(reply);

@@ -1,5 +1,5 @@
 /**
- * Words an explanation for people: plain aligned text, no colour.
+ * Formats an explanation for people: plain aligned text without colour.
  *
  * Stage before: `routing/explain.ts`. Stage after: standard output.
  */
@@ -16,7 +16,7 @@ import type {
   Explanation,
 } from './explain.ts';
 
-/** Several lines, the last one ended by a newline. */
+/** Several lines; the last one ends with a newline. */
 export function formatExplanation(explanation: Explanation): string {
   const { request, frontend, candidates, elsewhere, elsewhereCount, winner } = explanation;
   const target = request.query === '' ? request.path : `${request.path}?${request.query}`;
@@ -44,7 +44,7 @@ export function formatExplanation(explanation: Explanation): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Nothing of what most have: producer routes of HTTP. */
+/** Empty for the most frequent case, producer HTTPRoutes. */
 function describeRoutes({ consumer, routeKind }: Explanation): string {
   const words = [...(consumer ? ['consumer routes'] : []), ...(routeKind === 'GRPCRoute' ? [routeKind] : [])];
   return words.length === 0 ? '' : ` (${words.join(', ')})`;
@@ -89,7 +89,7 @@ function describeUnrouted(outcome: ExplainedOutcome): string {
   return `${outcome.opaque} (opaque: its connections are tunnelled unread)`;
 }
 
-/** `call`: the request is a call of gRPC. */
+/** `call`: the request is a gRPC call. */
 function formatOutcome(outcome: ExplainedOutcome, call: boolean): string[] {
   switch (outcome.kind) {
     case 'original':
@@ -133,7 +133,7 @@ function formatVerdict({ answer, weight }: ExplainedShare, call: boolean): strin
   }
 }
 
-/** What each share gets; shares that get the same are told once. */
+/** What each share gets. Shares with the same answer are listed once. */
 function formatAnswers(shares: readonly ExplainedShare[]): string[] {
   const backendsOf = new Map<string, string[]>();
   for (const { answer, backend } of shares) {
@@ -197,7 +197,7 @@ function formatMirror({ backend, percent, request, dropped }: ExplainedMirror, o
   return [`${line}another request:`, ...lines.map(indent)];
 }
 
-/** A title of eight characters and the lines beside it; nothing without lines. */
+/** A title padded to eight characters and the lines beside it; empty without lines. */
 function titled(title: string, lines: readonly string[]): string[] {
   return lines.map((line, index) => (index === 0 ? `${title.padEnd(8)}  ${line}` : indent(line)));
 }

@@ -1,7 +1,8 @@
 /**
- * Calls of gRPC among requests, and what their paths say: `POST /my.pkg.Service/Method` with a content type of gRPC.
+ * Recognises gRPC calls: `POST /my.pkg.Service/Method` with a gRPC content type.
  *
- * Used by `decide.ts`, `match-place.ts` and `explain.ts`. The addon answers the same in `native/src/http/grpc.h`, by one table of cases.
+ * Used by `decide.ts`, `match-place.ts` and `explain.ts`. The addon does the same in `native/src/http/grpc.h`; both are
+ * tested with one table of cases.
  */
 import type { GrpcMethodMatch } from '../gateway-api/types.ts';
 import { compileRegex, type Regex } from '../regex/regex.ts';
@@ -13,8 +14,8 @@ const GRPC = 'application/grpc';
 const METHOD = 'POST';
 
 /**
- * `application/grpc`, alone or with a format (`+proto`) or parameters behind it. That of gRPC-Web, which is another protocol, is
- * none.
+ * `application/grpc`, optionally followed by a format (`+proto`) or parameters. The content type of gRPC-Web does not
+ * count: that is another protocol.
  */
 export function isGrpcContentType(value: string | null): boolean {
   if (value === GRPC) return true;
@@ -31,10 +32,10 @@ export function isCallHead(head: RequestHead): boolean {
   return isCall(head.method, head.header(CONTENT_TYPE));
 }
 
-/** Milliseconds of the units of `grpc-timeout` that are not less than one. */
+/** Milliseconds for each unit of `grpc-timeout`; the units below one millisecond are missing. */
 const TIMEOUT_UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1 };
 
-/** The value of `grpc-timeout` in milliseconds, rounded up; null for what is none, and bounds nothing. */
+/** The value of `grpc-timeout` in milliseconds, rounded up; null when it is invalid and so limits nothing. */
 export function grpcTimeoutMs(value: string | null): number | null {
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(value ?? '') ?? [];
   if (digits === undefined || unit === undefined) return null;
@@ -43,12 +44,12 @@ export function grpcTimeoutMs(value: string | null): number | null {
   return unit === 'n' ? Math.ceil(number / 1_000_000) : number * TIMEOUT_UNITS[unit]!;
 }
 
-/** A request as a client of gRPC sends it. `name`: `my.pkg.Service/Method`. */
+/** The request line and content type that a gRPC client sends. `name`: `my.pkg.Service/Method`. */
 export function callOf(name: string): { readonly method: string; readonly path: string; readonly contentType: string } {
   return { method: METHOD, path: `/${name}`, contentType: GRPC };
 }
 
-/** A match of gRPC that no index of paths can find: it names no service, or has regular expressions. */
+/** A gRPC match that no path index can find: it names no service, or it uses regular expressions. */
 export class CallPattern {
   readonly #service: NamePattern;
   readonly #method: NamePattern;
@@ -58,7 +59,7 @@ export class CallPattern {
     this.#method = namePattern(type, method);
   }
 
-  /** The service ends at the first `/` behind its beginning, as for a prefix. Hot path: bench/micro/decide.ts. */
+  /** The service name ends at the first `/` after the leading one, as for a prefix. Hot path: bench/micro/decide.ts. */
   matches(path: string): boolean {
     const slash = path.indexOf('/', 1);
     if (slash < 2 || path.charCodeAt(0) !== 0x2f) return false;
@@ -66,7 +67,7 @@ export class CallPattern {
   }
 }
 
-/** Null: any name. */
+/** Null matches any name. */
 type NamePattern = string | Regex | null;
 
 function namePattern(type: GrpcMethodMatch['type'], name: string | null): NamePattern {

@@ -3,8 +3,8 @@
  *
  * Stage before: `routing/path-index.ts`. Stage after: `routing/decide.ts`.
  *
- * A list with many matches on the same header (one rule per tenant, say) is not scanned: those matches are filed under
- * the value they require, and only the file of the request's own value is tried.
+ * A list with many matches on the same header (for instance one rule per tenant) is not scanned. Its matches are
+ * indexed by the value they require, and only those for the request's own value are tried.
  */
 import type { HttpMethod, HttpRouteMatch, RouteMatch } from '../gateway-api/types.ts';
 import type { Steps } from '../slices.ts';
@@ -15,28 +15,28 @@ import { FieldPredicate, type RequestReader, type SlotNames } from './predicates
 import type { CompiledRule, Share } from './rule.ts';
 import { StringIndex, type IndexEntry } from './string-index.ts';
 
-/** Shared, so that the many matches without such predicates do not each touch an array of their own. */
+/** Shared, so that matches without such predicates do not each read an array of their own from memory. */
 const NO_PREDICATES: readonly FieldPredicate[] = [];
 const NONE: HttpRouteMatch['queryParams'] = [];
 
-/** What is tried for a path: the matches of an exact path, of a prefix, or those with a pattern. */
+/** What is tried for a path: the matches of an exact path, the matches of a prefix, or the matches with a pattern. */
 export interface Candidates extends IndexEntry {
-  /** They are tried before the patterns of their frontend. */
+  /** True: tried before the patterns of the frontend. */
   readonly beforePatterns: boolean;
-  /** Those of the longest shorter prefix. */
+  /** The candidates of the longest shorter prefix. */
   readonly shorter: Candidates | null;
   /** In precedence order. */
   readonly matches: readonly CompiledMatch[];
-  /** The first match in precedence order that holds, null when none does. Hot path: bench/micro/decide.ts. */
+  /** The first match in precedence order that holds; null when none does. Hot path: bench/micro/decide.ts. */
   find(request: RequestReader): CompiledMatch | null;
 }
 
-/** Where candidates stand among the paths of their frontend. */
+/** The position of candidates among the paths of their frontend. */
 export interface Place extends Pick<IndexedPath, 'path' | 'beforePatterns'> {
   readonly shorter: Candidates | null;
 }
 
-/** `matches`: all those of one place, in precedence order. */
+/** `matches`: all matches of one place, in precedence order. */
 export function* createCandidates(place: Place, matches: readonly CompiledMatch[]): Steps<Candidates> {
   const [first, ...more] = matches;
   if (first !== undefined && more.length === 0) {
@@ -49,31 +49,34 @@ export function* createCandidates(place: Place, matches: readonly CompiledMatch[
 }
 
 /**
- * One entry of `rules[].matches`; all it asks for must hold.
+ * One entry of `rules[].matches`; all its conditions must hold.
  *
- * Most are the only one of their path, or of the value of a header, and are then found in an index without anything in
- * between. What a decision looks at comes first, so that it is together in memory.
+ * Most matches are the only one for their path or header value, so the index points directly to them. The fields that a
+ * decision reads come first, so that they are close together in memory.
  */
 export class CompiledMatch implements Candidates {
   hash = 0;
-  /** The path, when the match stands alone; the value under which it is filed, when it is; else empty. */
+  /**
+   * The key in the index: the path when this is the only match of its place, the header value when it is indexed by
+   * one, otherwise empty.
+   */
   key = '';
-  /** Nothing is left to test when the match is tried. */
+  /** True: no condition is left to test when the match is tried. */
   private unconditional = false;
   beforePatterns = false;
-  /** Of `rule`; null when that has more to say than which share. */
+  /** Picker of `rule`; null when the rule does more than pick a share. */
   readonly picker: WeightedPicker<Share> | null;
   shorter: Candidates | null = null;
-  /** The next one in precedence order that is filed under the same value. */
+  /** The next match in precedence order that is indexed by the same value. */
   nextFiled: CompiledMatch | null = null;
   /** Position in the precedence order of the frontend. */
   readonly order: number;
   /** Case-sensitive; GET does not cover HEAD. */
   readonly method: HttpMethod | null;
-  /** Of `headers`, those that are not known to hold when the match is tried. */
+  /** Those of `headers` that are still to be tested when the match is tried. */
   private tested: readonly FieldPredicate[];
   readonly queryParams: readonly FieldPredicate[];
-  /** Tested here; exact paths and prefixes are the path index's business. */
+  /** Tested here. The path index handles exact paths and prefixes. */
   readonly pattern: PathPattern | null;
   readonly headers: readonly FieldPredicate[];
   readonly rule: CompiledRule;
@@ -106,7 +109,7 @@ export class CompiledMatch implements Candidates {
     return [this];
   }
 
-  /** It is the only one of its place. */
+  /** For the only match of a place. */
   standAlone({ path, beforePatterns, shorter }: Place): void {
     this.key = path;
     this.beforePatterns = beforePatterns;
@@ -117,7 +120,7 @@ export class CompiledMatch implements Candidates {
     return this.test(request) ? this : null;
   }
 
-  /** From now on the match is tried only when `header` holds. */
+  /** Indexes the match by a header value: from now on it is tried only when `header` holds. */
   file(header: FieldPredicate, value: string): void {
     this.key = value;
     this.tested = this.headers.length === 1 ? NO_PREDICATES : this.headers.filter((other) => other !== header);
@@ -142,19 +145,19 @@ export class CompiledMatch implements Candidates {
   }
 }
 
-/** The names that the matches of a frontend look at. */
+/** The names of the fields that the matches of a frontend read. */
 export interface Slots {
   readonly headers: SlotNames;
   readonly queryParams: SlotNames;
 }
 
-/** Lists up to this length are scanned: a few comparisons cost less than a hash. */
+/** Lists up to this length are scanned: a few comparisons are cheaper than a hash. */
 const SCAN_MAX = 8;
 
-/** The matches of a list that require some value of one header, by that value. */
+/** The matches of a list that require a value of one header, indexed by that value. */
 interface HeaderFile {
   readonly slot: number;
-  /** The first in precedence order; the others follow by `nextFiled`. */
+  /** The first match in precedence order; `nextFiled` links the others. */
   readonly byValue: StringIndex<CompiledMatch>;
 }
 
@@ -171,7 +174,7 @@ class MatchList implements Candidates {
   readonly #scanned: readonly CompiledMatch[];
   readonly #files: readonly HeaderFile[];
 
-  /** Each of `matches` is scanned or in a file. */
+  /** Each of `matches` is either scanned or in one of the files. */
   constructor(
     { path, beforePatterns, shorter }: Place,
     matches: readonly CompiledMatch[],
@@ -201,7 +204,7 @@ function firstScanned(matches: readonly CompiledMatch[], request: RequestReader)
   return null;
 }
 
-/** The first from `candidate` on that holds, unless `best` comes before it. */
+/** The first match that holds, starting at `candidate`; `best` when that one comes earlier. */
 function firstFiled(
   candidate: CompiledMatch | null,
   request: RequestReader,
@@ -214,7 +217,7 @@ function firstFiled(
   return best;
 }
 
-/** Files each match under the exact header whose name the most matches of the list share. */
+/** Indexes each match by one of its exact headers: the one whose name most matches of the list share. */
 function* fileByHeader(
   matches: readonly CompiledMatch[],
 ): Steps<{ scanned: readonly CompiledMatch[]; files: readonly HeaderFile[] }> {
@@ -226,7 +229,7 @@ function* fileByHeader(
     }
   }
   const scanned: CompiledMatch[] = [];
-  /** By slot and value, the last match filed there. */
+  /** By slot and value: the last match indexed there. */
   const last = new Map<number, Map<string, CompiledMatch>>();
   const first = new Map<number, CompiledMatch[]>();
   for (const [index, match] of matches.entries()) {
@@ -236,7 +239,7 @@ function* fileByHeader(
       if (header.exact === null) continue;
       if (chosen === null || users.get(header.slot)! > users.get(chosen.slot)!) chosen = header;
     }
-    // A name that few matches share is cheaper to compare than to hash.
+    // For a name that few matches share, comparing is cheaper than hashing.
     if (chosen === null || users.get(chosen.slot)! <= SCAN_MAX) {
       scanned.push(match);
       continue;

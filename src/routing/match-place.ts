@@ -1,12 +1,13 @@
 /**
- * Where a match stands among those of its frontend by the path it asks for: under an exact path or a prefix, where an index finds
- * it, or among the patterns, which are tried one after the other.
+ * Finds the place of a match in its frontend by the path it asks for: an exact path or a prefix, found through an
+ * index, or the patterns, which are tried one by one.
  *
- * Stage before: `gateway-api`, with a match as it is written. Stage after: `table.ts`, which fills the index, and `match-list.ts`,
- * which tests patterns.
+ * Stage before: `gateway-api`, with a match as it is written. Stage after: `table.ts`, which fills the index, and
+ * `match-list.ts`, which tests patterns.
  *
- * A call of gRPC is a request for the path `/service/method`. The characters of the service come first in the precedence of a
- * GRPCRoute, so that a service by its name, which is a prefix, outranks the patterns; a prefix of an HTTPRoute comes behind them.
+ * A call of gRPC is a request for the path `/service/method`. The characters of the service come first in the
+ * precedence of a GRPCRoute, so that a service by its name, which is a prefix, outranks the patterns; a prefix of an
+ * HTTPRoute comes behind them.
  */
 import type { GrpcMethodMatch, PathMatch, RouteMatch } from '../gateway-api/types.ts';
 import { compileRegex } from '../regex/regex.ts';
@@ -15,7 +16,7 @@ import { normalizePrefix } from './precedence.ts';
 import { toWire } from './predicates.ts';
 
 export interface IndexedPath {
-  /** As bytes; a prefix without its trailing `/`. */
+  /** A string with one character for each byte; a prefix without its trailing `/`. */
   readonly path: string;
   /** False: a prefix. */
   readonly exact: boolean;
@@ -23,7 +24,7 @@ export interface IndexedPath {
   readonly beforePatterns: boolean;
 }
 
-/** What a match asks of a path that no index can tell. */
+/** A condition on the path that no index can check. */
 export interface PathPattern {
   /** `path`: raw, without the query. Hot path: bench/micro/decide.ts. */
   matches(path: string): boolean;

@@ -1,8 +1,9 @@
 /**
- * Finds what a route table holds for a request path: an exact path, else the longest prefix of whole segments. The raw path is compared byte for byte; nothing is decoded or normalised.
+ * Finds the entry of a route table for a request path: an exact path, otherwise the longest prefix of whole segments.
+ * The raw path is compared byte by byte; nothing is decoded or normalised.
  *
- * Stage before: `routing/table.ts`, which fills it once. Stage after: `routing/match-list.ts`, which tries what it finds.
- * The only importer of find-my-way.
+ * Stage before: `routing/table.ts`, which fills it once. Stage after: `routing/match-list.ts`, which tries what it
+ * finds. The only importer of find-my-way.
  *
  * Two implementations with one contract. find-my-way serves the tables people write by hand. It generates a function
  * for each node of its tree, so that building costs about 0.1 ms a path and a large tree runs cold code: 10,000 paths
@@ -31,13 +32,13 @@ function emptyPrefix<T extends IndexEntry>(paths: IndexedPaths<T>): T | null {
   return paths.prefixes.find(({ key }) => key === '') ?? null;
 }
 
-/** Paths in one route table up to which find-my-way indexes them. */
+/** Up to this number of paths in one route table, find-my-way indexes them. */
 export const FIND_MY_WAY_MAX_PATHS = 64;
 
 /**
- * The characters that find-my-way gives a meaning, in patterns (`:` and `*`) or in paths to be found (`%` is decoded,
- * `?` and `#` end the path). They stand 0x100 higher in both; as paths are bytes, nothing else is up there, so escaped
- * paths are equal exactly when the paths are.
+ * Characters with a meaning for find-my-way: `:` and `*` in patterns; `%`, which it decodes, and `?` and `#`, which end
+ * the path, in paths to be found. They are moved up by 0x100 in both. Paths consist of bytes, so no other character is
+ * in that range, and escaped paths are equal exactly when the paths are.
  */
 const SPECIAL = /[%*:?#]/;
 
@@ -61,7 +62,7 @@ export class RadixPathIndex<T extends IndexEntry> implements PathIndex<T> {
     this.#everyPath = everyPath;
   }
 
-  /** Pauses after each path: the router writes and compiles code for it. */
+  /** Pauses after each path, because the router generates and compiles code for it. */
   static *inSteps<T extends IndexEntry>(paths: IndexedPaths<T>): Steps<RadixPathIndex<T>> {
     const index = new RadixPathIndex(emptyPrefix(paths));
     const exact = new Set<string>();
@@ -91,17 +92,17 @@ export class RadixPathIndex<T extends IndexEntry> implements PathIndex<T> {
 }
 
 /**
- * Two hash tables. A prefix is looked for at each depth (number of segments) that some prefix has, deepest first; the
- * depths of a table are few, and no lookup depends on how many paths there are.
+ * Two hash tables. A prefix is looked up at each depth (number of segments) at which there is one, deepest first. A
+ * table has few depths, and the cost of a lookup does not depend on the number of paths.
  */
 export class HashedPathIndex<T extends IndexEntry> implements PathIndex<T> {
   readonly #exact: StringIndex<T>;
   readonly #prefixes: StringIndex<T>;
   readonly #everyPath: T | null;
-  /** Depths of the prefixes but the empty one, descending. */
+  /** Depths of all prefixes except the empty one, descending. */
   readonly #depths: Int32Array;
   readonly #deepest: number;
-  /** Where the segment of each depth ends in the path being looked for. */
+  /** End of the segment at each depth in the path being looked up. */
   readonly #ends: Int32Array;
 
   private constructor(exact: StringIndex<T>, prefixes: StringIndex<T>, everyPath: T | null, depths: readonly number[]) {
@@ -152,7 +153,7 @@ function countSlashes(path: string): number {
   return count;
 }
 
-/** `large`: the table has more than `FIND_MY_WAY_MAX_PATHS` paths, in all its indexes together. */
+/** `large`: the table has more than `FIND_MY_WAY_MAX_PATHS` paths in all its indexes together. */
 export function* createPathIndex<T extends IndexEntry>(paths: IndexedPaths<T>, large: boolean): Steps<PathIndex<T>> {
   return large ? yield* HashedPathIndex.inSteps(paths) : yield* RadixPathIndex.inSteps(paths);
 }

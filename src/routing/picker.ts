@@ -3,11 +3,11 @@
  *
  * Stage before: `routing/rule.ts`. Stage after: `routing/decide.ts`.
  *
- * A cascade of Bresenham accumulators: the first share takes `weight / sum` of all requests, evenly spread; what it
- * leaves goes to the second, which takes `weight / sum of the weights left`, and so on. Over any `sum / gcd`
- * consecutive requests each share gets exactly its part, and in between none runs ahead or falls behind by more than a
- * few requests. Unlike with the usual smooth weighted round robin, any state can be drawn directly: starting at a random
- * one makes even the first request of a short-lived proxy follow the weights, and keeps a fleet of proxies out of step.
+ * A cascade of Bresenham accumulators: the first share takes `weight / sum` of all requests, evenly spread; the second
+ * takes `weight / sum of the remaining weights` of the rest, and so on. Over any `sum / gcd` consecutive requests each
+ * share gets exactly its part, and in between no share deviates by more than a few requests. Unlike with the usual
+ * smooth weighted round robin, any state can be chosen directly. A random initial state makes even the first request of
+ * a short-lived proxy follow the weights, and prevents many proxies from choosing in step.
  */
 
 /** Uniform in [0, 1). */
@@ -19,15 +19,17 @@ export function gcd(a: number, b: number): number {
   return a;
 }
 
-/** One level of the cascade. Everything a level needs stands in one object: a busy rule costs one place in memory. */
+/**
+ * One level of the cascade. All data of a level is in one object, so that a busy rule needs only one access to memory.
+ */
 export class WeightedPicker<T> {
   readonly #item: T;
   readonly #weight: number;
-  /** Of the weights from this level on. */
+  /** Sum of the weights from this level on. */
   readonly #sum: number;
   /** In [0, sum): the level takes the request when adding its weight overflows the sum. */
   #phase: number;
-  /** The levels below; null on the last one, which takes whatever gets there. */
+  /** The next level; null on the last one, which takes every request that reaches it. */
   readonly #rest: WeightedPicker<T> | null;
 
   private constructor(item: T, weight: number, sum: number, phase: number, rest: WeightedPicker<T> | null) {
@@ -39,8 +41,8 @@ export class WeightedPicker<T> {
   }
 
   /**
-   * `weights`: of each item, one or more positive integers up to 1,000,000 each, sum below 2^30. `last`: last levels, which
-   * others may have, too, because they have no state.
+   * `weights`: one or more positive integers, one for each item, up to 1,000,000 each, sum below 2^30. `last`: last
+   * levels by item; they have no state, so pickers can share them.
    */
   static of<T>(
     items: readonly T[],
@@ -49,7 +51,7 @@ export class WeightedPicker<T> {
     last = new Map<T, WeightedPicker<T>>(),
   ): WeightedPicker<T> {
     const divisor = weights.reduce(gcd, 0);
-    // The last level is the lightest share: heaviest first spreads best.
+    // The heaviest share comes first and the lightest last: this spreads the requests best.
     const order = [...weights.keys()].sort((a, b) => weights[a]! - weights[b]! || b - a);
     let picker: WeightedPicker<T> | null = null;
     let sum = 0;

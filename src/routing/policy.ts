@@ -1,24 +1,24 @@
 /**
- * Timeouts and retries of a rule as engines carry them out.
+ * Timeouts and retries of a rule in the form engines use.
  *
  * Stage before: `rule.ts`. Stage after: `ForwardDecision.policy`.
  */
 import type { HttpRouteRetry, RouteRule } from '../gateway-api/types.ts';
 import type { ForwardPolicy, RetryPolicy } from './decision.ts';
 
-/** What timers take, about 25 days. The API allows 45 years. */
+/** The maximum of a Node timer, about 25 days. The API allows 45 years. */
 const MAX_MS = 2_147_483_647;
-/** Outcomes count retries in 16 bits. The API has no limit. */
+/** Outcomes store the number of retries in 16 bits. The API has no limit. */
 const MAX_ATTEMPTS = 65_535;
 const DEFAULT_BACKOFF_MS = 25;
-/** A retry without any wait would make a burst of failures one of requests. */
+/** Without any wait, retries would turn a burst of failures into a burst of requests. */
 const MIN_BACKOFF_MS = 1;
 
-/** Null when the rule limits nothing and tries once. */
+/** Null when the rule has no limit and no retries. */
 export function compilePolicy({ timeouts, retry }: Pick<RouteRule, 'timeouts' | 'retry'>): ForwardPolicy | null {
   const requestTimeoutMs = limit(timeouts.requestMs);
   const attemptTimeoutMs = limit(timeouts.backendRequestMs);
-  // Zero attempts turn off everything that a retry stanza stands for, and what an engine would do of its own accord.
+  // Zero attempts turn off the retries of the rule and also those an engine makes by itself.
   if (retry?.attempts === 0) return { requestTimeoutMs, attemptTimeoutMs, retry: null, once: true };
   if (requestTimeoutMs === 0 && attemptTimeoutMs === 0 && retry === null) return null;
   return { requestTimeoutMs, attemptTimeoutMs, retry: retry === null ? null : compileRetry(retry) };

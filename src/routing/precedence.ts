@@ -14,7 +14,7 @@ import type {
   RouteRule,
 } from '../gateway-api/types.ts';
 
-/** One entry of `rules[].matches` with what ties are broken by. */
+/** One entry of `rules[].matches`, with the data that breaks ties. */
 export interface RankedMatch extends Ranked<RouteMatch> {
   readonly route: CarriedRoute;
   readonly rule: RouteRule;
@@ -28,7 +28,7 @@ interface Ranked<Match> {
   readonly matchIndex: number;
 }
 
-/** What decided between two matches, as words that complete "wins by". */
+/** The criterion that decided between two matches, worded to complete "wins by". */
 export type PrecedenceCriterion =
   | 'type of path match'
   | 'longer path prefix'
@@ -47,7 +47,7 @@ export type PrecedenceCriterion =
 /** Exact before RegularExpression before PathPrefix: a prefix `/` must not hide a regular expression. */
 const PATH_RANK: Readonly<Record<PathMatchType, number>> = { Exact: 0, RegularExpression: 1, PathPrefix: 2 };
 
-/** A prefix as it is compared: without the trailing `/`, so that `/` is empty. */
+/** The form in which prefixes are compared: without the trailing `/`, so that `/` is empty. */
 export function normalizePrefix(value: string): string {
   return value.endsWith('/') ? value.slice(0, -1) : value;
 }
@@ -56,7 +56,7 @@ function prefixLength(match: HttpRouteMatch): number {
   return match.path.type === 'PathPrefix' ? normalizePrefix(match.path.value).length : 0;
 }
 
-/** A route without a timestamp is younger than any with one. */
+/** A route without a timestamp counts as younger than any route with one. */
 function age(route: Ranked<unknown>['route']): number {
   return route.creationTimestamp ?? Number.POSITIVE_INFINITY;
 }
@@ -74,7 +74,7 @@ function compareNames(a: Ranked<unknown>['route'], b: Ranked<unknown>['route']):
 type Comparison<Match> = (a: Ranked<Match>, b: Ranked<Match>) => number;
 type Criteria<Match> = readonly (readonly [PrecedenceCriterion, Comparison<Match>])[];
 
-/** Between matches that ask for as much as each other. */
+/** Tie-breakers between matches that are equally specific. */
 const BETWEEN_EQUALS: Criteria<unknown> = [
   ['age of the route', (a, b) => compareNumbers(age(a.route), age(b.route))],
   ['namespace and name of the route', (a, b) => compareNames(a.route, b.route)],
@@ -82,7 +82,7 @@ const BETWEEN_EQUALS: Criteria<unknown> = [
   ['position of the match', (a, b) => a.matchIndex - b.matchIndex],
 ];
 
-/** Of HTTPRoutes, in their order. */
+/** Criteria for HTTPRoutes, in the order of their priority. */
 const HTTP_CRITERIA: Criteria<HttpRouteMatch> = [
   ['type of path match', (a, b) => PATH_RANK[a.match.path.type] - PATH_RANK[b.match.path.type]],
   ['longer path prefix', (a, b) => prefixLength(b.match) - prefixLength(a.match)],
@@ -92,7 +92,9 @@ const HTTP_CRITERIA: Criteria<HttpRouteMatch> = [
   ...BETWEEN_EQUALS,
 ];
 
-/** Exact before RegularExpression before none at all: the characters of an expression are not those of a name. */
+/**
+ * Exact before RegularExpression before no name: the length of an expression says nothing about the length of a name.
+ */
 function nameRank(call: GrpcMethodMatch | null, part: 'service' | 'method'): number {
   if ((call?.[part] ?? null) === null) return 2;
   return call?.type === 'Exact' ? 0 : 1;
@@ -102,7 +104,7 @@ function nameLength(call: GrpcMethodMatch | null, part: 'service' | 'method'): n
   return call?.[part]?.length ?? 0;
 }
 
-/** Of GRPCRoutes, in their order. */
+/** Criteria for GRPCRoutes, in the order of their priority. */
 const GRPC_CRITERIA: Criteria<GrpcRouteMatch> = [
   ['type of service match', (a, b) => nameRank(a.match.method, 'service') - nameRank(b.match.method, 'service')],
   ['longer service', (a, b) => nameLength(b.match.method, 'service') - nameLength(a.match.method, 'service')],
@@ -112,7 +114,7 @@ const GRPC_CRITERIA: Criteria<GrpcRouteMatch> = [
   ...BETWEEN_EQUALS,
 ];
 
-/** Matches of one frontend are of one kind of route. */
+/** All matches of one frontend belong to one kind of route. */
 function criteriaOf({ kind }: CarriedRoute): Criteria<RouteMatch> {
   return (kind === 'GRPCRoute' ? GRPC_CRITERIA : HTTP_CRITERIA) as Criteria<unknown>;
 }
@@ -126,7 +128,7 @@ export function compareMatches(a: RankedMatch, b: RankedMatch): number {
   return 0;
 }
 
-/** The first criterion by which two matches differ, null for a match and itself. */
+/** The first criterion by which two matches differ; null when both are the same match. */
 export function decidingCriterion(a: RankedMatch, b: RankedMatch): PrecedenceCriterion | null {
   for (const [criterion, compare] of criteriaOf(a.route)) if (compare(a, b) !== 0) return criterion;
   return null;

@@ -1,6 +1,6 @@
 /**
- * Header and query parameter predicates, compiled, and the reader that fetches each field of a request at
- * most once.
+ * Compiled predicates for headers and query parameters, and the reader that fetches each field of a request at most
+ * once.
  *
  * Stage before: `routing/table.ts`. Stage after: `routing/match-list.ts`.
  */
@@ -9,11 +9,11 @@ import { compileRegex, type Regex } from '../regex/regex.ts';
 import type { RequestHead } from './decision.ts';
 
 /**
- * Route files are text, requests are bytes: a value is compared as the bytes of its UTF-8 form, in the Latin-1 view that
- * `RequestHead` gives of a request.
+ * Route files are text, requests are bytes. So a value is converted to the bytes of its UTF-8 form, in the Latin-1 view
+ * that `RequestHead` gives of a request.
  */
 export function toWire(text: string): string {
-  // Most texts are the same in both forms, and need not be there twice.
+  // ASCII is the same in both forms; returning it as it is saves a copy.
   return ASCII.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1');
 }
 
@@ -34,7 +34,7 @@ export class FieldPredicate {
     this.#regex = source.type === 'RegularExpression' ? compileRegex(source.value) : null;
   }
 
-  /** The value to look up in a map, null when the predicate is no equality. */
+  /** The value to look up in a map; null when the predicate is a regular expression. */
   get exact(): string | null {
     return this.#regex === null ? this.#exact : null;
   }
@@ -72,9 +72,9 @@ export function firstQueryValue(query: string, name: string): string | null {
 const NO_REQUEST: RequestHead = { method: '', path: '', query: '', header: () => null };
 
 /**
- * Reads the fields of one request after another, each at most once and only when a predicate asks. A value belongs to
- * the request being read when its stamp is the number of that request, so that nothing has to be cleared, not even
- * after an engine's `header` has thrown.
+ * Reads the fields of consecutive requests, each at most once and only when a predicate asks. A value belongs to the
+ * current request when its stamp is the number of that request. So nothing has to be cleared, not even after an
+ * engine's `header` has thrown.
  */
 export class RequestReader {
   head: RequestHead = NO_REQUEST;
@@ -101,7 +101,7 @@ export class RequestReader {
     this.#request++;
   }
 
-  /** Let go of the request; engines reuse the memory behind it. */
+  /** Drops the reference to the request, because engines reuse the memory behind it. */
   end(): void {
     this.head = NO_REQUEST;
   }

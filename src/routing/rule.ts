@@ -1,6 +1,6 @@
 /**
- * One rule as a frontend serves it: the filters that answer by themselves, its backends with their weighted rotation, and
- * a decision object for every way one of its requests can end.
+ * One rule as a frontend serves it: the filters that answer by themselves, the backends with their weighted rotation,
+ * and a decision object for every possible outcome of a request.
  *
  * Stage before: `config/attach.ts`, called by `routing/table.ts`. Stage after: `routing/decide.ts`.
  */
@@ -26,21 +26,24 @@ import { compilePolicy } from './policy.ts';
 
 /** One backendRef with its part of the requests. */
 export interface Share {
-  /** Where the share goes, with every mirror it ever has; null when `refused` or `responder` tells why it goes nowhere. */
+  /**
+   * Where the share goes, with all its possible mirrors; null when `refused` or `responder` explains why it goes
+   * nowhere.
+   */
   readonly forward: ForwardDecision | null;
-  /** Filters of the backendRef that answer by themselves; null for most. */
+  /** Filters of the backendRef that answer by themselves; usually null. */
   readonly responder: Responder | null;
-  /** Null when every request has the same mirrors. */
+  /** Null when the mirrors are the same for every request. */
   readonly rotation: MirrorRotation | null;
-  /** Null when no filter is about CORS. */
+  /** Null without a CORS filter. */
   readonly cors: CorsPolicy | null;
   readonly refused: RuleRefusal | null;
-  /** For a backend that turns out not to exist. */
+  /** Decision when the backend does not exist. */
   readonly missing: LocalDecision;
-  /** For a backend whose address is not known yet. */
+  /** Decision while the address of the backend is not known yet. */
   readonly unresolved: LocalDecision;
   readonly ref: HttpBackendRef;
-  /** In the order of their filters, dropped ones included. */
+  /** In filter order, dropped ones included. */
   readonly mirrors: readonly CompiledMirror[];
 }
 
@@ -50,28 +53,31 @@ export interface RuleRefusal {
 }
 
 export interface CompiledRule {
-  /** The answer to every request that no filter answers, when no share can be picked. */
+  /** The answer to every request that no filter answers, if no share can be picked. */
   readonly refused: RuleRefusal | null;
-  /** Over the active shares; null when there are none. */
+  /** Picks among the active shares; null when there are none. */
   readonly picker: WeightedPicker<Share> | null;
   readonly route: CarriedRoute;
   readonly rule: RouteRule;
-  /** Filters of the rule that answer by themselves, asked first; null for most rules. */
+  /** Filters of the rule that answer by themselves, asked first; usually null. */
   readonly responder: Responder | null;
-  /** Every backendRef in its order, those of weight 0 included. */
+  /** All backendRefs in their order, those of weight 0 included. */
   readonly shares: readonly Share[];
   /** Shares of positive weight. */
   readonly active: readonly Share[];
 }
 
-/** Of one table: where nothing but the backendRef makes a share, rules that have the same one have the same share. */
+/**
+ * Cache for one table. When a share depends on nothing but its backendRef, rules with the same backendRef use the same
+ * share.
+ */
 export class PlainShares {
   readonly byRef = new Map<HttpBackendRef, Share>();
   readonly byRefs = new Map<readonly HttpBackendRef[], readonly Share[]>();
-  /** Of the pickers what has no state. */
+  /** The levels of pickers that have no state. */
   readonly last = new Map<Share, WeightedPicker<Share>>();
 
-  /** The same list, once. */
+  /** Returns the same array for equal lists. */
   listOf(refs: readonly HttpBackendRef[], shares: readonly Share[]): readonly Share[] {
     const known = this.byRefs.get(refs);
     if (known?.every((share, index) => share === shares[index])) return known;
@@ -84,19 +90,19 @@ export class PlainShares {
 interface RuleContext {
   readonly kind: CarriedKind;
   readonly rule: RouteRule;
-  /** Of the rule, for path modifiers, which a GRPCRoute has not. */
+  /** Matches of the rule, needed for path modifiers. Empty for a GRPCRoute, which has no path modifiers. */
   readonly matches: readonly HttpRouteMatch[];
   readonly labels: SeriesLabels;
   readonly services: ReadonlyMap<string, Service>;
   readonly deps: CompileDeps;
   readonly responder: Responder | null;
   readonly policy: ForwardPolicy | null;
-  /** False when the rule never picks a share; its backends are then not looked up either. */
+  /** False when the rule never picks a share; its backends are then not looked up. */
   readonly used: boolean;
   readonly plain: PlainShares;
 }
 
-/** `parent`: the labels of the frontend. */
+/** `parent`: labels of the frontend. */
 export function compileRule(
   { route, rule }: AttachedRule,
   parent: SeriesLabels,
@@ -135,7 +141,7 @@ export function compileRule(
     : shares.filter((share) => share.ref.weight > 0);
   const weights = active.map((share) => share.ref.weight);
   return {
-    // What a decision looks at comes first, so that it is together in memory.
+    // The fields that a decision reads come first, so that they are close together in memory.
     refused,
     picker: active.length === 0 ? null : WeightedPicker.of(active, weights, deps.random ?? Math.random, plain.last),
     route,
@@ -152,8 +158,8 @@ export function localDecision(reason: RequestReason, series: number): LocalDecis
 }
 
 /**
- * What a request gets that falls to this share now. `rotate`: false leaves the rotation of mirrors alone and decides as
- * if every mirror were chosen. Hot path: bench/micro/decide.ts.
+ * The decision for a request of this share at this moment. `rotate`: false does not advance the rotation of mirrors and
+ * decides as if every mirror were chosen. Hot path: bench/micro/decide.ts.
  */
 export function resolveShare(share: Share, head: RequestHead, rotate = true): ForwardDecision | LocalDecision {
   if (share.responder !== null) {
@@ -196,7 +202,10 @@ interface Failures {
 
 let last: Failures | null = null;
 
-/** Where there are many backends most of them share one series, and so may these. */
+/**
+ * In a table with many backends most of them use the same series, so the decisions of the last call can often be
+ * reused.
+ */
 function failuresOf(series: number): Failures {
   if (last?.missing.series !== series) {
     last = { missing: localDecision('no_backend', series), unresolved: localDecision('unresolved', series) };
@@ -214,7 +223,7 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
   });
   const { missing, unresolved } = failuresOf(series);
   const refused = refuseShare(ref, series, missing, services, kind);
-  // What a decision looks at comes first, here too.
+  // The fields that a decision reads come first here too.
   const idle: Share = {
     forward: null,
     responder: null,
@@ -228,7 +237,7 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
   };
   // A backend of weight 0 need not exist, so it is not looked up.
   if (refused !== null || ref.port === null || ref.weight === 0 || !context.used) return idle;
-  // With a single backend and nothing that is chosen or answered request by request.
+  // Only with a single backend, and when nothing is chosen or answered for the single request.
   const single = rule.backendRefs.filter(({ weight }) => weight > 0).length === 1;
   const isPlain = rule.filters.length === 0 && ref.filters.length === 0 && context.policy === null;
   const same = isPlain ? context.plain.byRef.get(ref)?.forward : null;
@@ -240,7 +249,7 @@ function compileShare(ref: HttpBackendRef, context: RuleContext): Share {
     series: () => series,
     outer,
   });
-  // A share that is redirected needs no backend either.
+  // A redirected share needs no backend either.
   if (ref.filters.some((filter) => filter.type === 'RequestRedirect')) return { ...idle, responder };
   const { plan, mirrors, cors } = composeFilters([...rule.filters, ...ref.filters], matches, context);
   const backend = deps.internBackend(ref.namespace, ref.name, ref.port);

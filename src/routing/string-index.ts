@@ -1,29 +1,32 @@
 /**
- * Entries by a string, found without making one: what is looked for may be the beginning of a longer text.
+ * Finds an entry by a string without creating one: the string looked up may be the beginning of a longer text.
  *
  * Stage before: `routing/table.ts`, which fills it once. Used by `routing/path-index.ts` for paths and by
  * `routing/match-list.ts` for header values.
  *
- * A `Map` would need a new string for each prefix that is tried, and hash it from end to end. Here an entry that is found
- * costs two places in memory, its slot and itself (in a large table most of the time goes into waiting for memory), and
- * the hash looks at no more characters than it takes to tell the keys apart: usually the last few.
+ * A `Map` would need a new string for each prefix that is tried, and hash it from end to end. Here an entry that is
+ * found costs two places in memory, its slot and itself (in a large table most of the time goes into waiting for
+ * memory), and the hash looks at no more characters than it takes to tell the keys apart: usually the last few.
  */
 import type { Steps } from '../slices.ts';
 
 export interface IndexEntry {
-  /** Latin-1, as requests are. */
+  /** Latin-1, like requests. */
   readonly key: string;
-  /** For the index alone, which sets it; an entry is in one index at most. */
+  /** Set by the index only. An entry may be in one index at most. */
   hash: number;
 }
 
-/** Lengths of the end of a key that is hashed, tried in this order; the last one stands for the whole key. */
+/** How many characters at the end of a key are hashed, tried in this order; the last value means the whole key. */
 const WINDOWS = [4, 8, 16, 32, 1 << 30];
-/** At most so many keys share a hash, and on average a key has fewer than one in four others before it. */
+/**
+ * At most MAX_SAME_HASH keys share a hash, and on average fewer than one in SAME_HASH_SHARE keys comes after another
+ * one with the same hash.
+ */
 const MAX_SAME_HASH = 8;
 const SAME_HASH_SHARE = 4;
 
-/** Emptier than half, so that few slots of other entries are looked at. */
+/** At least half of the slots are empty, so that a search reads few slots of other entries. */
 const SLOTS_PER_ENTRY = 2;
 const ENTRIES_PER_STEP = 512;
 
@@ -70,7 +73,7 @@ export class StringIndex<T extends IndexEntry> {
     const slots = this.#slots;
     const mask = this.#mask;
     for (let slot = firstSlot(hash) & mask; ; slot = (slot + 1) & mask) {
-      // Half of the slots are empty, so the search ends.
+      // At least half of the slots are empty, so the search ends.
       const entry = slots[slot] as T | null;
       if (entry === null || (entry.hash === hash && entry.key === key)) return entry;
     }
@@ -86,13 +89,16 @@ export class StringIndex<T extends IndexEntry> {
     for (let slot = firstSlot(hash) & mask; ; slot = (slot + 1) & mask) {
       const entry = slots[slot] as T | null;
       if (entry === null) return null;
-      // Of the ways to ask whether a string begins with another one, the second is the quickest that looks nowhere else.
+      // `lastIndexOf(key, 0)` is a fast prefix test: it compares at the beginning only.
       if (entry.hash === hash && entry.key.length === end && text.lastIndexOf(entry.key, 0) === 0) return entry;
     }
   }
 }
 
-/** Gives every entry its hash; false as soon as that tells the keys apart too badly, unless it covers the whole keys. */
+/**
+ * Sets the hash of every entry. Returns false as soon as too many keys share a hash, unless the hash covers the whole
+ * key.
+ */
 function* hashEntries(entries: readonly IndexEntry[], window: number): Steps<boolean> {
   const total = window === WINDOWS.at(-1) ? Number.POSITIVE_INFINITY : entries.length / SAME_HASH_SHARE;
   const users = new Map<number, number>();
@@ -117,7 +123,7 @@ function hashEnd(text: string, end: number, window: number): number {
   return hash | 0;
 }
 
-/** The low bits of the hash depend on low bits only; those above are better. */
+/** The low bits of the hash depend on low bits only, so the higher bits are mixed in. */
 function firstSlot(hash: number): number {
   return hash ^ (hash >>> 15);
 }

@@ -1,10 +1,10 @@
 /**
- * Compiles an attachment into a route table: per frontend the paths, the matches in precedence order, and through
- * `rule.ts` a decision object for every way a request can end.
+ * Compiles an attachment into a route table: the paths of each frontend, its matches in precedence order, and (through
+ * `rule.ts`) a decision object for every possible outcome of a request.
  *
  * Stage before: `config/attach.ts`. Stage after: `routing/decide.ts` and `routing/explain.ts`. A table never changes
- * after compilation; a reload compiles another and replaces it by one assignment. Only the readers and pickers inside
- * it hold state, of one synchronous decision and of the weighted rotation.
+ * after compilation; a reload compiles a new one and replaces the old one by one assignment. Only the readers and
+ * pickers in it have state: that of one synchronous decision, and that of the weighted rotation.
  */
 import type { Attachment, AttachedFrontend } from '../config/attachment.ts';
 import { regexesOf } from '../gateway-api/match-regexes.ts';
@@ -27,12 +27,12 @@ export interface FrontendTable {
   readonly paths: PathIndex<Candidates> | null;
   /** The matches of the prefix `/`. */
   readonly everyPath: Candidates | null;
-  /** Those that no path leads to. */
+  /** Matches with a pattern, which no path leads to. */
   readonly patterns: Candidates | null;
   /** All matches in precedence order. */
   readonly matches: readonly CompiledMatch[];
   readonly reader: RequestReader;
-  /** Of the content type, which tells calls of gRPC, where nothing else is served; -1 elsewhere. */
+  /** Slot of the content type, which identifies gRPC calls, in a frontend that serves only these; otherwise -1. */
   readonly callSlot: number;
   readonly noRoute: LocalDecision;
 }
@@ -40,9 +40,9 @@ export interface FrontendTable {
 export interface RouteTable {
   /** By frontend id. */
   readonly frontends: readonly (FrontendTable | undefined)[];
-  /** Tunnelled unread: no request of theirs ever gets here. */
+  /** Frontends whose connections are tunnelled unread. */
   readonly opaque: readonly AttachedFrontend[];
-  /** For a frontend that is in no table any more. */
+  /** For a frontend that is no longer in the table. */
   readonly original: OriginalDecision;
 }
 
@@ -60,12 +60,12 @@ const NO_LABELS: SeriesLabels = {
   backendPort: 0,
 };
 
-/** Opaque frontends are not compiled: no request of theirs is ever read. Not for the hot path. */
+/** Opaque frontends are not compiled, because their requests are never read. Not for the hot path. */
 export function compileTable(attachment: Attachment, deps: CompileDeps): RouteTable {
   return finish(compileTableInSteps(attachment, deps));
 }
 
-/** The same, pausing on the way. */
+/** Like `compileTable`, with pauses. */
 export function* compileTableInSteps(attachment: Attachment, deps: CompileDeps): Steps<RouteTable> {
   const routed = attachment.frontends.filter((frontend) => frontend.mode === 'http');
   let paths = 0;
@@ -87,7 +87,7 @@ export function* compileTableInSteps(attachment: Attachment, deps: CompileDeps):
   };
 }
 
-/** Stops counting where it no longer matters. */
+/** Stops counting above the limit: the exact number does not matter there. */
 function* countPaths(frontend: AttachedFrontend): Steps<number> {
   const paths = new Set<string>();
   for (const { rule } of frontend.rules) {
@@ -141,7 +141,10 @@ function* compileFrontend(
   };
 }
 
-/** One by one, for the largest take a slice each; the match finds them compiled. */
+/**
+ * One regular expression for each step, because the largest ones take a whole slice. The match then finds them
+ * compiled.
+ */
 function* compileRegexes(match: RouteMatch): Steps<void> {
   for (const source of regexesOf(match)) {
     compileRegex(source);
@@ -149,9 +152,9 @@ function* compileRegexes(match: RouteMatch): Steps<void> {
   }
 }
 
-/** Matches of one path, in precedence order, while the lists are being made. */
+/** Matches of one path, in precedence order, while the lists are being built. */
 interface PathMatches extends IndexedPath {
-  /** Sorted by it, every path follows the prefixes that cover it, and these nest like brackets. */
+  /** The order of these keys puts every path after the prefixes that cover it, nested like brackets. */
   readonly sortKey: string;
   readonly matches: CompiledMatch[];
 }
@@ -161,8 +164,9 @@ function comparePaths(a: PathMatches, b: PathMatches): number {
 }
 
 /**
- * Longer prefixes outrank shorter ones whatever else they ask, so a path's matches are its own list and then
- * the lists of its prefixes, longest first: a chain of pointers, shared by all longer paths, never a merged copy.
+ * Longer prefixes come before shorter ones, whatever their other conditions. So the matches of a path are its own list
+ * followed by the lists of its prefixes, longest first. The lists are linked by pointers and shared by all longer
+ * paths, never copied.
  */
 function* indexPaths(
   matches: readonly CompiledMatch[],

@@ -1,9 +1,9 @@
 /**
- * Runs the filters of a rule and of one of its backendRefs in their order and keeps what they come to for a forwarded
- * request: one plan, the mirrors, and what CORS says of the response.
+ * Runs the filters of a rule and of one of its backendRefs in their order. The result for a forwarded request is one
+ * plan, the mirrors, and the CORS policy of the response.
  *
- * Stage before: `rule.ts`, for each backendRef. Stage after: the decision of that share. Filters that answer a request
- * themselves are the business of `responder.ts`, filters that are not carried make `rule.ts` refuse.
+ * Stage before: `rule.ts`, for each backendRef. Stage after: the decision of that share. `responder.ts` handles the
+ * filters that answer a request themselves; `rule.ts` refuses filters that are not carried.
  */
 import type { HttpRouteFilter, HttpRouteMatch } from '../../gateway-api/types.ts';
 import type { ForwardPlan } from '../decision.ts';
@@ -17,15 +17,15 @@ import { applyUrlRewrite } from './url-rewrite.ts';
 export interface ComposedFilters {
   /** Null when nothing is changed. */
   readonly plan: ForwardPlan | null;
-  /** In their order, those that are dropped included. */
+  /** In filter order, dropped ones included. */
   readonly mirrors: readonly CompiledMirror[];
-  /** Null when responses get no fields of their own. */
+  /** Null when no CORS filter adds fields to responses. */
   readonly cors: CorsPolicy | null;
 }
 
 const NOTHING: ComposedFilters = { plan: null, mirrors: [], cors: null };
 
-/** `filters`: the rule's, then the backendRef's. `matches`: the rule's. */
+/** `filters`: those of the rule, then those of the backendRef. `matches`: those of the rule. */
 export function composeFilters(
   filters: readonly HttpRouteFilter[],
   matches: readonly HttpRouteMatch[],
@@ -52,7 +52,8 @@ export function composeFilters(
         mirrors.push(compileMirror(filter.requestMirror, plan.buildForMirror(), context));
         break;
       case 'CORS':
-        // The rule's answers the preflights, so the rule's also speaks for the requests that follow them.
+        // The first CORS filter, the rule's if it has one, answers the preflights. So the same filter must also decide
+        // for the requests that follow them.
         if (cors !== null) break;
         cors = filter;
         applyCors(plan.response);

@@ -1,13 +1,14 @@
 /**
  * The origins that a CORS filter allows.
  *
- * Stage before: `cors.ts`. An origin is scheme, host and port; a port that is not written is that of the scheme.
+ * Stage before: `cors.ts`. An origin consists of scheme, host and port. A missing port means the default port of the
+ * scheme.
  */
 
-/** `*`: every origin, also `null` and those of other schemes. */
+/** `*`: every origin, also `null` and origins of other schemes. */
 const ANY = '*';
 const ORIGIN = /^(https?):\/\/([^/:@?#\s,]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?$/;
-/** What may be repeated in a response: one value of visible ASCII characters. */
+/** A value that is safe to repeat in a response: visible ASCII characters without a comma. */
 const REPEATABLE = /^[!-+\--~]+$/;
 
 interface Origin {
@@ -16,7 +17,7 @@ interface Origin {
   readonly port: number;
 }
 
-/** `text` in lower case; null when it is no origin of http or https. */
+/** Expects `text` in lower case; null when it is not an origin of http or https. */
 function parseOrigin(text: string): Origin | null {
   const match = ORIGIN.exec(text);
   if (match === null) return null;
@@ -34,7 +35,7 @@ export class OriginSet {
   /** Hosts that begin with `*`. */
   readonly #wildcards: Origin[] = [];
 
-  /** `origins`: in lower case, as the reader leaves them. Empty: none is allowed. */
+  /** `origins`: in lower case, as the reader of the route leaves them. Empty: no origin is allowed. */
   constructor(origins: readonly string[]) {
     this.#any = origins.includes(ANY);
     for (const text of origins) {
@@ -45,7 +46,7 @@ export class OriginSet {
     }
   }
 
-  /** `value`: of an Origin field. A value that could not be repeated in a response is never allowed. */
+  /** `value`: of an Origin field. A value that is unsafe to repeat in a response is never allowed. */
   allows(value: string): boolean {
     if (!REPEATABLE.test(value)) return false;
     if (this.#any) return true;

@@ -1,6 +1,6 @@
 /**
- * CORS: preflight requests are answered here, other requests are forwarded and their responses say what the filter
- * allows. The filter alone decides: what the backend says about CORS is taken out.
+ * CORS. Preflight requests get a local reply. Other requests are forwarded, and their responses get the CORS fields
+ * that the filter allows. Only the filter decides: CORS fields of the backend are removed.
  *
  * Stage before: `responder.ts` for preflights, `compose.ts` for forwarded requests. Stage after: the fields of a local
  * reply, or `responseFields` of a decision.
@@ -23,17 +23,20 @@ const BACKEND_FIELDS = [
 ];
 const ANY = '*';
 const TOKEN = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/;
-/** Tokens with commas and white space between them: free of control bytes. */
+/**
+ * Tokens separated by commas and white space. Excludes control bytes, so that the value is safe to repeat in a
+ * response.
+ */
 const TOKENS = /^[A-Za-z0-9!#$%&'*+\-.^_`|~, \t]+$/;
 
-/** The answer to a preflight depends on these, and so does what a cache may reuse. */
+/** The answer to a preflight depends on these fields, so a cache may only reuse it for equal ones. */
 const VARY_PREFLIGHT: FieldLine = {
   name: 'Vary',
   value: 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers',
 };
 export const VARY_ORIGIN: FieldLine = { name: 'Vary', value: 'Origin' };
 
-/** An OPTIONS request that says which method is to follow. */
+/** An OPTIONS request with Origin and the method of the request that is to follow. */
 export function isPreflight(head: RequestHead): boolean {
   return (
     head.method === 'OPTIONS' && head.header('origin') !== null && head.header('access-control-request-method') !== null
@@ -41,8 +44,8 @@ export function isPreflight(head: RequestHead): boolean {
 }
 
 /**
- * Edits of every response of the backend. Vary stands there also when the request has no Origin or a disallowed one: a
- * cache must not give that response to an origin that is allowed.
+ * Edits of every response of the backend. Vary is added even when the request has no Origin or one that is not allowed:
+ * a cache must not give that response to an origin that is allowed.
  */
 export function applyCors(response: FieldEditor): void {
   for (const name of BACKEND_FIELDS) response.remove(name);
@@ -53,22 +56,22 @@ export class CorsPolicy {
   readonly #origins: OriginSet;
   readonly #cors: Cors;
   readonly #replaced: ReadonlySet<string>;
-  /** What an allowed origin gets behind Allow-Origin. */
+  /** Fields an allowed origin gets after Access-Control-Allow-Origin. */
   readonly #credentials: readonly FieldLine[];
   readonly #expose: readonly FieldLine[];
 
-  /** `replaced`: lower-case names of response fields that filters after this one have taken over. */
+  /** `replaced`: lower-case names of response fields that later filters set or remove. */
   constructor(cors: Cors, replaced: ReadonlySet<string> = new Set()) {
     this.#origins = new OriginSet(cors.allowOrigins);
     this.#cors = cors;
     this.#replaced = replaced;
     this.#credentials = cors.allowCredentials ? [{ name: 'Access-Control-Allow-Credentials', value: 'true' }] : [];
-    // To a request with credentials `*` is the name of a header.
+    // For a request with credentials, `*` is not a wildcard but the name of a header (Fetch standard).
     const exposed = cors.exposeHeaders.filter((name) => name !== ANY || !cors.allowCredentials);
     this.#expose = exposed.length === 0 ? [] : [{ name: 'Access-Control-Expose-Headers', value: exposed.join(', ') }];
   }
 
-  /** Of the reply to a preflight; nothing but Vary for an origin that is not allowed. */
+  /** Fields of the reply to a preflight; only Vary for an origin that is not allowed. */
   preflightFields(head: RequestHead): FieldLine[] {
     const origin = head.header('origin');
     if (origin === null || !this.#origins.allows(origin)) return [VARY_PREFLIGHT];
@@ -82,7 +85,7 @@ export class CorsPolicy {
     return fields;
   }
 
-  /** Of the response to any other request; null when its origin is absent or not allowed. */
+  /** Fields for the response to any other request; null when its origin is absent or not allowed. */
   responseFields(head: RequestHead): readonly FieldLine[] | null {
     const origin = head.header('origin');
     if (origin === null || !this.#origins.allows(origin)) return null;
@@ -92,8 +95,8 @@ export class CorsPolicy {
 }
 
 /**
- * The configured list, in place of `*` what was requested, null when there is nothing to say. GET, HEAD and POST need not
- * be listed: browsers take them as allowed.
+ * The configured list; if it contains `*`, the requested list instead; null when there is nothing to send. GET, HEAD
+ * and POST need not be listed, because browsers always allow them.
  */
 function listed(configured: readonly string[], requested: string | null, shape: RegExp): string | null {
   if (!configured.includes(ANY)) return configured.length === 0 ? null : configured.join(', ');

@@ -1,5 +1,5 @@
 /**
- * Folds any sequence of set, add and remove into the edits of one head.
+ * Reduces any sequence of set, add and remove to the edits of one head.
  *
  * Stage before: the header modifiers of a rule and of a backendRef, in their order. Stage after: the `ForwardPlan` of a
  * decision. Not for the hot path.
@@ -14,25 +14,25 @@ export class FieldEditor {
   readonly #remove = new Set<string>();
   #append: FieldLine[] = [];
 
-  /** The line is the only one of that name. */
+  /** Afterwards this is the only line of that name. */
   set(name: string, value: string): void {
     this.remove(name);
     this.add(name, value);
   }
 
-  /** A line of its own behind those there are: two lines mean the same as `old,new` in one. */
+  /** Appends a separate line after existing ones: two lines mean the same as one line `old,new`. */
   add(name: string, value: string): void {
     this.#append.push({ name, value });
   }
 
-  /** Also takes back what an earlier edit has appended. */
+  /** Also removes what an earlier edit has appended. */
   remove(name: string): void {
     const key = name.toLowerCase();
     this.#remove.add(key);
     this.#append = this.#append.filter((line) => line.name.toLowerCase() !== key);
   }
 
-  /** `NO_EDITS` itself when there is nothing to do. */
+  /** Returns `NO_EDITS` itself when there is nothing to do. */
   build(): FieldEdits {
     if (this.#remove.size === 0 && this.#append.length === 0) return NO_EDITS;
     return { remove: [...this.#remove], append: [...this.#append] };

@@ -1,5 +1,5 @@
 /**
- * Collects what filters, one after another, change about a request and its response.
+ * Collects the changes that a sequence of filters makes to a request and its response.
  *
  * Stage before: the files of the single filters. Stage after: decisions and mirrors, which carry the built plans.
  */
@@ -17,7 +17,7 @@ export class PlanBuilder {
     return makePlan({ ...this.requestPart(), response: this.response.build() });
   }
 
-  /** As it stands now and without what concerns the response: the plan of a mirror. Null when nothing is changed. */
+  /** The plan of a mirror: the changes so far, without those to the response. Null when nothing is changed. */
   buildForMirror(): ForwardPlan | null {
     return makePlan({ ...this.requestPart(), response: NO_EDITS });
   }

@@ -1,5 +1,5 @@
 /**
- * RequestHeaderModifier: edits of the forwarded head, and of Host, which is no ordinary field.
+ * RequestHeaderModifier: edits of the forwarded head. Host is a special case.
  *
  * Stage before: `compose.ts`, filter by filter. Stage after: the `ForwardPlan` it builds.
  */
@@ -9,8 +9,8 @@ import { applyModifier } from './field-edits.ts';
 import type { PlanBuilder } from './plan-builder.ts';
 
 /**
- * A request has exactly one Host: to set it is to rewrite the host name, and the later of the two wins. The reader has
- * refused to add or remove it.
+ * A request has exactly one Host, so setting it is the same as rewriting the hostname; the later filter wins. The
+ * reader of the route refuses to add or remove Host.
  */
 export function applyRequestModifier(plan: PlanBuilder, modifier: HeaderModifier): void {
   const host = modifier.set.find(({ name }) => isHost(name));

@@ -12,17 +12,17 @@ type RequestMirror = Extract<HttpRouteFilter, { type: 'RequestMirror' }>['reques
 
 export interface CompiledMirror {
   readonly ref: BackendObjectReference;
-  /** Of `denominator` requests so many are mirrored; 0: none ever. */
+  /** `numerator` of `denominator` requests are mirrored; 0: none. */
   readonly numerator: number;
   readonly denominator: number;
-  /** Null when no request is mirrored: `refused` tells why, or the share is 0. */
+  /** Null when no request is mirrored: the share is 0, or `refused` gives the reason. */
   readonly target: MirrorTarget | null;
   readonly refused: string | null;
 }
 
 /** What compiling the mirrors of a rule needs to know. */
 export interface MirrorContext {
-  /** Of the route. */
+  /** Kind of the route. */
   readonly kind: CarriedKind;
   /** Labels of the rule. */
   readonly labels: SeriesLabels;
@@ -48,7 +48,7 @@ export function compileMirror(mirror: RequestMirror, plan: ForwardPlan | null, c
   return { ref, numerator, denominator, target: { backend, plan, series }, refused: null };
 }
 
-/** A mirror that has some of the requests. */
+/** State of a mirror that gets only some of the requests. */
 class Accumulator {
   readonly step: number;
   readonly sum: number;
@@ -64,19 +64,19 @@ class Accumulator {
 }
 
 /**
- * Chooses the mirrors of one request after another: of any `denominator` consecutive requests each mirror gets exactly
- * `numerator`, evenly spread, from a random start on. As in `picker.ts`, so that many short-lived proxies together mirror
+ * Chooses the mirrors of consecutive requests: of any `denominator` consecutive requests each mirror gets exactly
+ * `numerator`, evenly spread. The start is random, as in `picker.ts`, so that many short-lived proxies together mirror
  * the right share.
  *
- * Decisions are made once for each choice and handed out again, so that engines know the list of mirrors by its identity.
- * There are as many as choices that occur: with percentages, at most 100.
+ * There is one decision for each choice, made once and reused, so that engines recognise the list of mirrors by
+ * identity. Only choices that occur are stored: with percentages, at most 100.
  */
 export class MirrorRotation {
   readonly #forward: ForwardDecision;
-  /** In the order of the filters; null where every request is mirrored. */
+  /** In filter order; null where every request is mirrored. */
   readonly #accumulators: readonly (Accumulator | null)[];
   readonly #targets: readonly MirrorTarget[];
-  /** By the set of chosen mirrors, a bit for each. */
+  /** Key: the set of chosen mirrors, one bit for each. */
   readonly #variants = new Map<number, ForwardDecision>();
 
   /** `mirrors`: at most `MAX_MIRRORS`, each with a target. `forward`: the decision without mirrors. */
@@ -88,7 +88,7 @@ export class MirrorRotation {
     );
   }
 
-  /** Hot path: bench/micro/decide.ts. Allocates only for the first request with a choice. */
+  /** Hot path: bench/micro/decide.ts. Allocates only when a choice occurs for the first time. */
   next(): ForwardDecision {
     const accumulators = this.#accumulators;
     let chosen = 0;

@@ -1,8 +1,8 @@
 /**
- * RequestRedirect: the Location of one request.
+ * RequestRedirect: the Location for one request.
  *
- * Stage before: `responder.ts`. Stage after: the fields of a local reply. Speaks of the request as the downstream sent it,
- * whatever other filters do to a forwarded one.
+ * Stage before: `responder.ts`. Stage after: the fields of a local reply. Uses the request as the downstream sent it,
+ * without the changes of other filters.
  */
 import type { HttpRouteFilter, HttpRouteMatch } from '../../gateway-api/types.ts';
 import type { PathRewrite, RequestHead } from '../decision.ts';
@@ -25,9 +25,9 @@ const HOST = /^([A-Za-z0-9\-._~!$&'()*+;=%]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5})
 export class Redirect {
   readonly status: number;
   readonly #scheme: 'http' | 'https';
-  /** Null: that of the request. */
+  /** Null: the hostname of the request. */
   readonly #hostname: string | null;
-  /** 0: that of the request's Host. */
+  /** 0: the port in the Host field of the request. */
   readonly #port: number;
   readonly #path: PathRewrite | null;
   readonly #fallbackHost: string;
@@ -41,13 +41,13 @@ export class Redirect {
     this.#fallbackHost = `${frontend.name}.${frontend.namespace}`;
   }
 
-  /** The path is repeated raw, the query is kept. */
+  /** The path is repeated raw, and the query is kept. */
   location(head: RequestHead): string {
     const host = HOST.exec(head.header('host') ?? '');
     const name = this.#hostname ?? host?.[1] ?? this.#fallbackHost;
     const port = this.#port === 0 ? Number(host?.[2] ?? '') || WELL_KNOWN_PORT.http : this.#port;
     const authority = port === WELL_KNOWN_PORT[this.#scheme] ? name : `${name}:${port}`;
-    // The forms `*` and host:port have no path that could be repeated.
+    // The request targets `*` and host:port have no path to repeat.
     const path = rewritePath(this.#path, head.path.startsWith('/') ? head.path : '/');
     const query = head.query === '' ? '' : `?${head.query}`;
     return `${this.#scheme}://${authority}${path}${query}`;

@@ -1,8 +1,8 @@
 /**
- * The filters that answer a request themselves, so that no backend sees it: CORS for preflights, RequestRedirect.
+ * The filters that answer a request themselves, so that it reaches no backend: CORS for preflights, RequestRedirect.
  *
  * Stage before: `rule.ts`, once for the filters of a rule and once for those of each backendRef. Stage after: a local
- * decision, or none, and the request goes on.
+ * decision; without one the request goes on.
  */
 import type { HttpRouteFilter, HttpRouteMatch } from '../../gateway-api/types.ts';
 import type { FieldLine, LocalDecision, RequestHead } from '../decision.ts';
@@ -11,15 +11,15 @@ import { Redirect, type RedirectFrontend } from './request-redirect.ts';
 
 export interface ResponderContext {
   readonly frontend: RedirectFrontend;
-  /** Of the rule. */
+  /** Matches of the rule. */
   readonly matches: readonly HttpRouteMatch[];
-  /** Series of the replies; asked for only when there can be one. */
+  /** Returns the series of the replies; only called when a reply is possible. */
   readonly series: () => number;
-  /** Of the rule, for the filters of its backendRefs: it comes first and alone decides about CORS. */
+  /** For the filters of backendRefs: the CORS policy of the rule. It takes precedence, and no other one applies. */
   readonly outer: CorsPolicy | null;
 }
 
-/** Null when no filter of the list answers anything. */
+/** Null when no filter of the list answers requests. */
 export function compileResponder(filters: readonly HttpRouteFilter[], context: ResponderContext): Responder | null {
   let cors = context.outer;
   let redirect: Redirect | null = null;
@@ -31,7 +31,7 @@ export function compileResponder(filters: readonly HttpRouteFilter[], context: R
     } else if (filter.type === 'RequestRedirect') {
       redirect = new Redirect(filter.requestRedirect, context.frontend, context.matches);
       answers = true;
-      // Every request ends here: what is listed behind it never runs.
+      // The redirect answers every request, so later filters never run.
       break;
     }
   }
@@ -49,7 +49,7 @@ export class Responder {
     this.#series = series;
   }
 
-  /** Null when the request goes on to a backend. Builds its answers: they differ from request to request. */
+  /** Null when the request goes on to a backend. The reply is built each time, because it differs between requests. */
   respond(head: RequestHead): LocalDecision | null {
     const { cors } = this;
     if (cors !== null && isPreflight(head)) {
@@ -58,7 +58,7 @@ export class Responder {
     const redirect = this.#redirect;
     if (redirect === null) return null;
     const location = { name: 'Location', value: redirect.location(head) };
-    // A browser follows a redirect across origins only when the reply itself passes CORS.
+    // A browser follows a cross-origin redirect only when the reply itself passes CORS.
     const fields = cors === null ? [location] : [location, ...(cors.responseFields(head) ?? []), VARY_ORIGIN];
     return this.#reply('redirect', redirect.status, fields);
   }

@@ -1,5 +1,5 @@
 /**
- * ResponseHeaderModifier: edits of what the backend answers, never of a reply made here.
+ * ResponseHeaderModifier: edits of responses of the backend, never of local replies.
  *
  * Stage before: `compose.ts`, filter by filter. Stage after: the `ForwardPlan` it builds.
  */
@@ -11,7 +11,7 @@ export function applyResponseModifier(plan: PlanBuilder, modifier: HeaderModifie
   applyModifier(plan.response, modifier);
 }
 
-/** Lower-case names that the filter decides about alone: what an earlier filter has put there is gone. */
+/** Lower-case names of the fields that only this filter decides: values of earlier filters are removed. */
 export function replacedNames(modifier: HeaderModifier): string[] {
   return [...modifier.set.map(({ name }) => name), ...modifier.remove].map((name) => name.toLowerCase());
 }

@@ -12,15 +12,18 @@ import type { PlanBuilder } from './plan-builder.ts';
 type UrlRewrite = Extract<HttpRouteFilter, { type: 'URLRewrite' }>['urlRewrite'];
 
 /**
- * What the filter names replaces what an earlier one has said. A path modifier of a backendRef takes the place of the
- * rule's: both speak of the prefix that the rule has matched.
+ * Each part that the filter sets replaces that of an earlier filter. A path modifier of a backendRef replaces that of
+ * the rule: both refer to the prefix that the rule has matched.
  */
 export function applyUrlRewrite(plan: PlanBuilder, rewrite: UrlRewrite, matches: readonly HttpRouteMatch[]): void {
   if (rewrite.hostname !== null) plan.host = toWire(rewrite.hostname);
   if (rewrite.path !== null) plan.path = compilePathModifier(rewrite.path, matches);
 }
 
-/** `matches`: of the rule; the reader has seen to it that there is one PathPrefix when a prefix is to be replaced. */
+/**
+ * `matches`: of the rule. The reader of the route ensures that there is exactly one PathPrefix when a prefix is to be
+ * replaced.
+ */
 export function compilePathModifier(modifier: PathModifier, matches: readonly HttpRouteMatch[]): PathRewrite {
   if (modifier.type === 'ReplaceFullPath') return { kind: 'full', path: toWire(modifier.replaceFullPath) };
   const prefix = matches[0]?.path.type === 'PathPrefix' ? matches[0].path.value : '/';
@@ -31,7 +34,7 @@ export function compilePathModifier(modifier: PathModifier, matches: readonly Ht
   };
 }
 
-/** The rewritten path. `OPTIONS *` and `CONNECT host:port` have no path and stay what they are. */
+/** The rewritten path. The targets of `OPTIONS *` and `CONNECT host:port` are no paths and stay unchanged. */
 export function rewritePath(rewrite: PathRewrite | null, path: string): string {
   if (rewrite === null || !path.startsWith('/')) return path;
   if (rewrite.kind === 'full') return rewrite.path;
