@@ -8,68 +8,73 @@ import type { GrpcStatus } from '../grpc-status.ts';
 import type { MirrorResult, RequestReason, RetryDenial } from '../errors.ts';
 import type { Decision, RequestHead } from '../routing/decision.ts';
 
-/** The connection an engine takes over. */
 export interface RoutedConnection {
-  /** A connected socket, owned by the engine from the call on, also when that throws. */
+  /** A connected socket. The engine owns it from the call on, even when `adopt` throws. */
   readonly fd: number;
   /** Stable id of the frontend, see `cluster/frontends.ts`. */
   readonly frontend: number;
-  /** Original destination, canonical text. */
+  /** Original destination, as canonical text. */
   readonly address: string;
   readonly port: number;
-  /** Its first bytes are the preface of HTTP/2; only for the native engine. */
+  /** True when the first bytes are the HTTP/2 preface. Only for the native engine. */
   readonly http2?: boolean;
 }
 
-/** What became of one request. */
+/** The result of one request. */
 export interface Outcome {
-  /** Series of the decision. */
+  /** Series of the decision for this request. */
   readonly series: number;
   /** Status sent downstream; 0 when the downstream went away before a status was sent. */
   readonly status: number;
   /** Null for a response relayed from the backend. */
   readonly reason: RequestReason | null;
-  /** From the complete request head to the last byte of the response, monotonic clock. */
+  /** Milliseconds from the complete request head to the last byte of the response, by the monotonic clock. */
   readonly durationMs: number;
-  /** Tries after the first one that the route's retries allowed. Absent: none. */
+  /** Tries after the first one, made by the retries of the route. Absent: none. */
   readonly retries?: number;
-  /** Why there was not another. */
+  /** Why no further retry was made. */
   readonly retryDenied?: RetryDenial | null;
   /**
-   * Of a call of gRPC: what its response said, or for one that sideroute answered or broke off the code of the reason. Null for
-   * other requests; an engine without HTTP/2 may leave it out.
+   * For gRPC calls: the status in the response, or the code of the reason when sideroute answered or aborted the call.
+   * Null for other requests. An engine without HTTP/2 may leave it out.
    */
   readonly grpcStatus?: GrpcStatus | null;
 }
 
-/** What became of one mirrored request. */
+/** The result of one mirrored request. */
 export interface MirrorOutcome {
   /** Series of the mirror target. */
   readonly series: number;
   readonly result: MirrorResult;
 }
 
-/** What the composition root hands to an engine. */
+/** What the process provides to an engine. */
 export interface EngineHost {
   /** Never throws. Hot path. */
   decide(frontend: number, request: RequestHead): Decision;
-  /** Called exactly once per request. Must copy what it keeps: engines may reuse the object. Hot path. */
+  /**
+   * Called exactly once for each request. The callee must copy what it keeps, because engines may reuse the object. Hot
+   * path.
+   */
   onOutcome(outcome: Outcome): void;
-  /** Once per mirror of a request. May come after the request's own outcome. Absent: not counted. */
+  /**
+   * Called once for each mirror of a request, possibly after the outcome of the request itself. Absent: mirrors are not
+   * counted.
+   */
   onMirror?(outcome: MirrorOutcome): void;
-  /** A request refused before routing (malformed head); no series exists for it. */
+  /** For a request refused before routing (malformed head), which has no series. */
   onRefused(frontend: number, reason: RequestReason): void;
 }
 
 export interface Engine {
   readonly name: 'uws' | 'native';
   adopt(connection: RoutedConnection): void;
-  /** Downstream connections now open. */
+  /** Number of open downstream connections. */
   readonly connections: number;
-  /** Frontends of these, each at least once. */
+  /** Frontends of these connections, each at least once. */
   frontendsInUse(): Iterable<number>;
-  /** Finish requests in flight, close idle connections, answer later requests with `Connection: close`. */
+  /** Finishes requests in flight, closes idle connections, and answers later requests with `Connection: close`. */
   drain(deadlineMs: number): Promise<void>;
-  /** Close everything now. */
+  /** Closes everything at once. */
   close(): Promise<void>;
 }

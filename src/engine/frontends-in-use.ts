@@ -1,5 +1,6 @@
 /**
- * Frontends that an open connection was accepted for: its requests are decided by their ids, which must not be given to others.
+ * Frontends of open connections. Their ids must not be reused, because the requests of these connections are decided by
+ * them.
  *
  * Stage before: acceptor and engines. Stage after: `cluster/frontends.ts`.
  */

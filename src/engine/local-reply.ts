@@ -1,9 +1,9 @@
 /**
- * Words the replies that sideroute makes itself; no other file does.
+ * Builds all replies that sideroute makes itself; no other file does.
  *
- * Stage before: an engine with a local decision or a failure, or the acceptor with a connection nobody can carry.
- * Stage after: the downstream connection. A reply exists as parts, for an engine that writes heads itself, and as raw
- * bytes, for a connection that is answered without an engine.
+ * Stage before: an engine with a local decision or a failure, or the acceptor with a connection that no engine can
+ * carry. Stage after: the downstream connection. A reply is available in parts, for an engine that writes heads itself,
+ * and as raw bytes, for a connection that is answered without an engine.
  */
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import { GRPC_CODES, type GrpcCode } from '../grpc-status.ts';
@@ -12,30 +12,30 @@ import { statusPhrase } from '../status-phrases.ts';
 export const REASON_HEADER = 'x-sideroute-reason';
 const CONTENT_TYPE = 'text/plain; charset=utf-8';
 
-/** One reply without framing fields: whoever writes it adds Content-Length, Date and Connection. */
+/** One reply without framing fields: the writer adds Content-Length, Date and Connection. */
 export interface LocalReply {
   /** Status code and phrase, as in a status line. */
   readonly status: string;
-  /** Field names and values in turn. */
+  /** Field names and values, alternating. */
   readonly fields: readonly string[];
-  /** Never empty; not to be sent in answer to HEAD, but its length is. */
+  /** Never empty. A reply to HEAD has its length but not the body. */
   readonly body: Uint8Array;
 }
 
 export interface LocalReplyOptions {
   /** Overrides the status that the reason implies. */
   readonly status?: number;
-  /** The request was a HEAD: Content-Length, but no body. Default false. */
+  /** True for a reply to HEAD: Content-Length, but no body. Default: false. */
   readonly head?: boolean;
-  /** Default: what `closesConnection` says of the reason. */
+  /** Default: the value of `closesConnection` for the reason. */
   readonly close?: boolean;
-  /** Origination date; default now. */
+  /** Value of the Date field; default: now. */
   readonly date?: Date;
 }
 
 /**
- * Whether the connection is unusable after this reply: the request was not understood, so where the next one begins is
- * not known (RFC 9112 section 9.3), or its body will not be read.
+ * True when the connection cannot be used after this reply: the request was not understood, so it is unknown where the
+ * next one begins (RFC 9112 section 9.3), or its body will not be read.
  */
 export function closesConnection(reason: RequestReason): boolean {
   return reason === 'not_implemented' || REQUEST_REASONS[reason].source === 'downstream';
@@ -43,7 +43,7 @@ export function closesConnection(reason: RequestReason): boolean {
 
 const replies = new Map<string, LocalReply>();
 
-/** The same object for the same arguments; `status` defaults to what the reason implies. */
+/** Returns the same object for the same arguments. `status` defaults to that of the reason. */
 export function localReply(reason: RequestReason, status: number = REQUEST_REASONS[reason].status): LocalReply {
   const key = `${status} ${reason}`;
   const known = replies.get(key);
@@ -58,8 +58,8 @@ export function localReply(reason: RequestReason, status: number = REQUEST_REASO
 }
 
 /**
- * What a call of gRPC gets for the same reason: names and values, in turn, of a trailers-only response, whose status is 200. It has no
- * body and ends with its head.
+ * The reply to a gRPC call for the same reason: alternating names and values of a trailers-only response. Its status is
+ * 200; it has no body and ends with its head.
  */
 export function grpcReplyFields(reason: RequestReason, code: GrpcCode): readonly string[] {
   return [
@@ -68,7 +68,7 @@ export function grpcReplyFields(reason: RequestReason, code: GrpcCode): readonly
   ];
 }
 
-/** Percent-encoded as gRPC has it: what is not visible ASCII or a space, and `%`. */
+/** Percent-encoding as gRPC defines it: for `%` and for everything except visible ASCII and space. */
 export function grpcMessage(text: string): string {
   return Buffer.from(text, 'utf8')
     .toString('latin1')

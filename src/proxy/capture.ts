@@ -1,7 +1,7 @@
 /**
- * Where captured connections arrive: the acceptor on the addresses of `--capture`.
+ * Listens for captured connections: the acceptor on the addresses of `--capture`.
  *
- * Stage before: the iptables rules. Stage after: whoever the callbacks belong to.
+ * Stage before: the iptables rules. Stage after: the owners of the callbacks.
  */
 import type { Acceptor, AcceptorOptions, NativeBinding } from '../addon/binding.ts';
 import { formatAddress, hasIpv6 } from '../addon/listen-address.ts';
@@ -23,7 +23,7 @@ export function listenForCaptured(
   callbacks: Callbacks,
 ): Acceptor {
   const { capture } = settings;
-  // A pod without IPv6 has no ::1: an entry for it is skipped, not an error.
+  // A pod without IPv6 has no ::1. An entry for it is then skipped, which is not an error.
   const listen = capture.filter(({ address }) => !address.includes(':') || hasIpv6());
   const skipped = capture.filter((address) => !listen.includes(address)).map(formatAddress);
   if (skipped.length > 0) logger.info('no IPv6 here, addresses skipped', { addresses: skipped });

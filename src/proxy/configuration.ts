@@ -1,10 +1,11 @@
 /**
- * The configuration in force, and how another one takes its place: as a whole, by one assignment, or not at all.
+ * The current configuration and its replacement: a new one takes effect as a whole, by one assignment, or not at all.
  *
  *     snapshot --> attach --> Service documents --> compile --> first answers --> frontends --> in force
  *                  \______________ a step that fails: what the others did is undone _______________/
  *
- * Stage before: `config/route-directory.ts`. Stage after: `proxy/proxy.ts`, and whatever decides or shows by `current`.
+ * Stage before: `config/route-directory.ts`. Stage after: `proxy/proxy.ts`, and everything that reads `current` to
+ * decide or to show.
  */
 import type { BackendRegistry } from '../cluster/backends.ts';
 import type { FrontendRegistry } from '../cluster/frontends.ts';
@@ -18,15 +19,18 @@ import type { CompileDeps } from '../routing/decision.ts';
 import { compileTable, compileTableInSteps } from '../routing/table.ts';
 import type { Steps } from '../slices.ts';
 
-/** Others that decide by the same configuration: they go over to it before this one does, or none does. */
+/**
+ * Other threads that decide by the same configuration. All of them switch to a new one before this thread does, or none
+ * does.
+ */
 export interface Followers {
-  /** Throws when one of them cannot. */
+  /** Throws when one of them cannot prepare. */
   prepare(attachment: Attachment): Steps<void>;
-  /** Resolves when all of them decide by what was prepared; what was in force stays at hand. */
+  /** Resolves when all of them decide by what was prepared. They keep the previous configuration for `abandon`. */
   serve(): Promise<void>;
-  /** What was in force decides again. */
+  /** The previous configuration decides again. */
   abandon(): void;
-  /** Resolves when all of them have heard what they were told until now. Never rejects. */
+  /** Resolves when all of them have processed every message sent so far. Never rejects. */
   settled(): Promise<void>;
 }
 
@@ -38,9 +42,9 @@ export interface ConfigurationOptions {
   readonly backends: Pick<BackendRegistry, 'beginCompile' | 'endCompile' | 'abandonCompile' | 'firstAnswers'>;
   readonly frontends: Pick<FrontendRegistry, 'prepareInSteps' | 'problems'>;
   readonly series: { beginCompile(): void; endCompile(): void };
-  /** Null: there are none. */
+  /** Returns null without followers. */
   readonly followers?: () => Followers | null;
-  /** Called as soon as another configuration is in force; must not throw. */
+  /** Called as soon as a new configuration is in force; must not throw. */
   readonly onChange: () => void;
 }
 
@@ -67,19 +71,21 @@ export class ConfigurationInForce {
     this.#everywhere = this.#current;
   }
 
-  /** Decides here. */
+  /** The configuration by which this thread decides. */
   get current(): Configuration {
     return this.#current;
   }
 
-  /** The last one that decides here and that all followers have heard everything of: what is told to whoever asks. */
+  /**
+   * The last configuration that decides in this thread and in all followers. This is the one that is reported to users.
+   */
   get everywhere(): Configuration {
     return this.#everywhere;
   }
 
   /**
-   * Pauses on the way; what was in force decides until the end. One apply ends before the next one begins. When it throws,
-   * all of what was in force is still.
+   * Pauses on the way; the previous configuration decides until the end. Applies must not overlap. When it throws, the
+   * previous configuration stays in force as a whole.
    */
   *apply(snapshot: ConfigSnapshot): Steps<void> {
     const { namespace, compile, resolver, backends, frontends, series, onChange } = this.#options;
@@ -98,12 +104,13 @@ export class ConfigurationInForce {
         undo.push(() => followers.abandon());
         yield* followers.prepare(attachment);
       }
-      // What has served until now serves until then. At the start nothing has, and the startup probe waits.
+      // Until the first answers the previous configuration serves. At the start there is none, and the startup probe
+      // waits anyway.
       if (this.#current.snapshot !== null) yield backends.firstAnswers();
       const prepared = yield* frontends.prepareInSteps(attachment);
       undo.push(prepared.abandon);
       if (followers !== null) yield followers.serve();
-      // Nothing pauses from here on: no connection is accepted for a frontend that the table does not know.
+      // No pause from here on, so that no connection is accepted for a frontend that the table does not know.
       prepared.commit();
       const problems = [...snapshot.problems, ...attachment.problems];
       const valid = snapshot.valid && ![...problems, ...frontends.problems].some(isError);

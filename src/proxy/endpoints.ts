@@ -1,7 +1,7 @@
 /**
- * The endpoints of the sidecar, and where each figure and each answer that they give comes from.
+ * The endpoints of the sidecar, and the source of each figure and answer they give.
  *
- * Stage before: the composition root, when all of its parts are there. Stage after: `admin/`, which serves, and
+ * Stage before: the composition root, when all of its parts exist. Stage after: `admin/`, which serves them, and
  * `observe/exposition.ts`, which reads at the moment of a scrape.
  */
 import type { Acceptor } from '../addon/binding.ts';
@@ -44,25 +44,25 @@ export interface EndpointSources {
   readonly conditions: ConditionTracker;
   readonly acceptor: Acceptor;
   readonly engines: Engines;
-  /** Null: there is no other worker than this thread. */
+  /** Null: this thread is the only worker. */
   readonly workers: WorkerPool | null;
   readonly metrics: Metrics;
   readonly memory: MemoryWatch;
   readonly accessLog: AccessLog;
-  /** Null: they are off. */
+  /** Null: traces are off. */
   readonly traces: Traces | null;
-  /** Null: nobody has tapped anything yet. */
+  /** Null until the first tap. */
   taps(): Taps | null;
   loadTaps(): Promise<Taps>;
   readonly log: ProcessLog;
   readonly logSettings: LogSettings;
   readonly probes: Probes;
   readonly drain: Drain;
-  /** In force now, in every worker. */
+  /** The configuration in force in all workers. */
   configuration(): Configuration;
-  /** Of the configuration in force and of addresses. */
+  /** Problems of the configuration in force and of addresses. */
   problems(): readonly Problem[];
-  /** Changes of what is known of addresses, and of what follows from it. */
+  /** Number of changes of addresses and of what depends on them. */
   addressChanges(): number;
 }
 
@@ -75,7 +75,7 @@ export class Endpoints {
     this.#sources = sources;
   }
 
-  /** @throws ProxyError when an address cannot be bound; those that are open stay so until `close` */
+  /** @throws ProxyError when an address cannot be bound; addresses already bound stay open until `close` */
   async start(): Promise<void> {
     const sources = this.#sources;
     const { settings, cluster, directory, conditions, workers, drain } = sources;
@@ -124,7 +124,7 @@ export class Endpoints {
     }
   }
 
-  /** Actually bound. */
+  /** The addresses actually bound. */
   get addresses(): { readonly metrics: readonly string[]; readonly admin: readonly string[] } {
     return { metrics: this.#public.map(formatAddress), admin: this.#private.map(formatAddress) };
   }
@@ -133,7 +133,7 @@ export class Endpoints {
     for (const endpoint of [...this.#public, ...this.#private]) endpoint.close();
   }
 
-  /** Of this thread. */
+  /** Figures of this thread. */
   #ownFigures(): OwnFigures {
     const { acceptor, engines, accessLog, memory } = this.#sources;
     return {
@@ -147,7 +147,7 @@ export class Endpoints {
     };
   }
 
-  /** Of this thread, whose garbage it is. */
+  /** Measured on this thread only, because it is compared with the garbage of this thread. */
   #activity(): number {
     const tunnels = this.#sources.acceptor.counters();
     const { requests, bytesUpstream, bytesDownstream } = this.#sources.engines.native.counters();

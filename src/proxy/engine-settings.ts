@@ -1,14 +1,16 @@
 /**
- * What the acceptor and the native engine of one worker are told of the settings: of limits that hold for a backend, its part.
+ * The settings of the acceptor and the native engine of one worker. A limit for each backend is divided between the
+ * workers.
  *
- * Stage before: the settings. Stage after: `capture.ts` and `engines.ts` in the main thread, `proxy-worker.ts` in the others.
+ * Stage before: the settings. Stage after: `capture.ts` and `engines.ts` in the main thread, `proxy-worker.ts` in the
+ * others.
  */
 import type { AcceptorOptions } from '../addon/binding.ts';
 import type { HttpEngineSettings } from '../addon/http-engine.ts';
 import type { ProxySettings } from '../config/settings.ts';
 import { ProxyError } from '../errors.ts';
 
-/** Limits of each backend that workers divide between them, and their flags. */
+/** Limits for each backend that are divided between workers, and their flags. */
 const DIVIDED = {
   maxUpstreamConnections: '--max-upstream-connections',
   maxQueuedRequests: '--max-queued-requests',
@@ -20,13 +22,13 @@ export type AcceptorSettings = Pick<
   'detectTimeoutMs' | 'maxHeadBytes' | 'maxHeaderFields' | 'maxConnections' | 'connectTimeoutMs'
 >;
 
-/** The same for each worker. */
+/** Equal for all workers. */
 export function acceptorSettings(settings: ProxySettings): AcceptorSettings {
   const { detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs } = settings;
   return { detectTimeoutMs, maxHeadBytes, maxHeaderFields, maxConnections, connectTimeoutMs };
 }
 
-/** `worker`: counted from 0. The parts of all workers come to the whole. */
+/** `worker` is counted from 0. The parts of all workers add up to the limit. */
 export function engineSettings(settings: ProxySettings, worker: number, workers: number): HttpEngineSettings {
   const part = (limit: number): number => Math.floor(limit / workers) + (worker < limit % workers ? 1 : 0);
   const { maxHeadBytes, maxHeaderFields, connectTimeoutMs, queueTimeoutMs, mirrorTimeoutMs } = settings;
@@ -40,7 +42,7 @@ export function engineSettings(settings: ProxySettings, worker: number, workers:
   };
 }
 
-/** @throws ProxyError `workers` when something does not work with so many */
+/** @throws ProxyError `workers` when a setting does not work with this number of workers */
 export function checkWorkers(settings: ProxySettings, workers: number): void {
   if (workers === 1) return;
   if (settings.engine === 'uws') {

@@ -1,8 +1,8 @@
 /**
- * The engines of the sidecar: the native one, which carries every request out, and one that is asked first for connections if it
- * is preferred.
+ * The engines of the sidecar: the native one, which carries out every request, and optionally a preferred one, which is
+ * offered connections first.
  *
- * Stage before: the acceptor, with a connection that speaks HTTP. Stage after: `engine/`, each engine by its contract.
+ * Stage before: the acceptor, with a connection that speaks HTTP. Stage after: the engines in `engine/`.
  */
 import type { NativeAccessLog } from '../addon/access-log.ts';
 import type { AcceptorOptions } from '../addon/binding.ts';
@@ -15,19 +15,19 @@ import type { FrontendTable } from '../routing/table.ts';
 import { engineSettings } from './engine-settings.ts';
 
 /**
- * Metrics and logs hear of requests so much later at most; who reads metrics hears of all. Of this thread alone: nobody who reads them
- * waits for the other ones.
+ * Maximum delay before metrics and logs receive an outcome. A reader of metrics still gets all outcomes of this thread;
+ * outcomes of other workers may come later.
  */
 const OUTCOME_DELAY_MS = 10;
 
 export interface EnginesOptions {
   readonly settings: ProxySettings;
-  /** That divide limits between them, this thread included. */
+  /** Number of workers that divide the limits, including this thread. */
   readonly workers: number;
   readonly host: EngineHost;
   readonly accessLog: NativeAccessLog;
   readonly tracer: NativeTracer | undefined;
-  /** Of an engine that the acceptor does not see. */
+  /** For an engine whose connections the acceptor does not see. */
   readonly onConnections: (connections: number) => void;
 }
 
@@ -41,7 +41,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
   });
   if (settings.engine === 'native') return new Engines(native, null);
   try {
-    // Loaded here: nobody else needs it.
+    // Loaded here because no other code needs it.
     const { createUwsEngine } = await import('../engine/uws/uws-engine.ts');
     return new Engines(native, await createUwsEngine(native, { maxHeadBytes: settings.maxHeadBytes, onConnections }));
   } catch (error) {
@@ -52,7 +52,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
 
 export class Engines {
   readonly native: NativeEngine;
-  /** Asked first, when it is not the native one. */
+  /** The engine that is offered connections first; null when that is the native one. */
   readonly #preferred: Engine | null;
   readonly all: readonly Engine[];
 
@@ -66,14 +66,14 @@ export class Engines {
     return this.all.reduce((sum, engine) => sum + engine.connections, 0);
   }
 
-  /** Connections of an engine that does not tell them apart. */
+  /** Number of connections of an engine that does not list them one by one. */
   get unlisted(): number {
     return this.#preferred?.connections ?? 0;
   }
 
   /**
-   * How the acceptor hands HTTP over: straight to the native engine, within the addon, or by a callback where another engine is
-   * asked first. `frontend` gives one of the table in force, `take` the descriptor of the connection.
+   * How the acceptor passes on HTTP connections: inside the addon to the native engine, or by a callback when another
+   * engine is preferred. `frontend` looks up the current table; `take` returns the descriptor of the connection.
    */
   receiver(
     frontend: (id: number) => FrontendTable | undefined,
@@ -86,7 +86,7 @@ export class Engines {
         const { verdict } = connection;
         const table = frontend(connection.frontend);
         const admitted = verdict === 'admit' && (table === undefined || !exceedsUws(table));
-        // The native engine reads a head that the gate did not admit once more, and answers it or carries it.
+        // The native engine reads a head that the gate did not admit again, and answers or carries the request.
         (admitted ? preferred : this.native).adopt({ ...connection, fd: take() });
       },
     };

@@ -1,7 +1,8 @@
 /**
- * Figures of several workers as those of one sidecar: totals and gauges are added up.
+ * Combines the figures of several workers into those of one sidecar: totals and gauges are added up.
  *
- * Stage before: the parts of the main thread, and what the other workers have told. Stage after: `endpoints.ts`. Loaded with `worker-pool.ts`.
+ * Stage before: the figures of the main thread and those the other workers have sent. Stage after: `endpoints.ts`.
+ * Loaded with `worker-pool.ts`.
  */
 import type { AcceptorCounters, MemoryState } from '../addon/binding.ts';
 import type { UpstreamState } from '../addon/engine-state.ts';
@@ -10,7 +11,7 @@ import type { Http2Counters } from '../addon/http2-counters.ts';
 import type { LogCounters } from '../addon/log-writer.ts';
 import type { WorkerFigures } from './worker-messages.ts';
 
-/** Of one thread, read when they are asked for. */
+/** Figures of one thread, read on demand. */
 export interface OwnFigures {
   acceptor(): AcceptorCounters;
   engine(): HttpEngineCounters;
@@ -21,12 +22,12 @@ export interface OwnFigures {
   downstreamConnections(): number;
 }
 
-/** Numbers, and objects of such. */
+/** Numbers, and objects that contain numbers. */
 interface Figures {
   readonly [name: string]: number | string | Figures;
 }
 
-/** Adds each number of `others` to that of the same name; text is that of the first. */
+/** Adds each number of `others` to the number of the same name; text is taken from the first. */
 function sum<T extends object>(first: T, others: readonly T[]): T {
   return others.reduce((all, one) => add(all as Figures, one as Figures) as T, first);
 }
@@ -41,21 +42,21 @@ function add(a: Figures, b: Figures): Figures {
   return all;
 }
 
-/** The most connections there can be is a limit of all of them together. */
+/** The maximum number of connections is a limit for all workers together, so it is not added up. */
 function sumAcceptors(first: AcceptorCounters, others: readonly AcceptorCounters[]): AcceptorCounters {
   return { ...sum(first, others), maxConnections: first.maxConnections };
 }
 
 const LEVELS = ['calm', 'tight', 'refusing', 'closing'] as const;
 
-/** Limit and usage are of the process; the level is the highest, since each looks when it has something to do. */
+/** Limit and usage belong to the process. The highest level counts, because each worker measures at its own times. */
 function sumMemory(first: MemoryState, others: readonly MemoryState[]): MemoryState {
   const all = [first, ...others];
   const level = LEVELS[Math.max(...all.map((state) => LEVELS.indexOf(state.level)))]!;
   return { ...sum(first, others), limitBytes: first.limitBytes, usageBytes: first.usageBytes, level };
 }
 
-/** By backend and address. */
+/** Sums by backend and address. */
 function sumUpstreams(all: readonly (readonly UpstreamState[])[]): UpstreamState[] {
   const sums = new Map<string, UpstreamState>();
   for (const state of all.flat()) {
@@ -67,7 +68,7 @@ function sumUpstreams(all: readonly (readonly UpstreamState[])[]): UpstreamState
   return [...sums.values()];
 }
 
-/** Of all workers, as of the last refresh. */
+/** Figures of all workers as of the last refresh. */
 export function allFigures(own: OwnFigures, others: () => readonly WorkerFigures[]): OwnFigures {
   const of = <Name extends keyof WorkerFigures>(name: Name) => others().map((figures) => figures[name]);
   return {

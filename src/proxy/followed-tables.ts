@@ -1,9 +1,9 @@
 /**
- * The tables of a worker that is told what to serve: one that decides, one that is being made or waits to take its place, and what is known
- * of the addresses of backends.
+ * The tables of a worker that receives its configuration: the current one, one that is being compiled or waits to
+ * replace it, and the known addresses of backends.
  *
- * Stage before: the messages of the main thread, which has read and attached the routes and gives every id. Stage after: `decide` in this
- * thread. A worker compiles by itself, since objects of one thread are none of another.
+ * Stage before: the messages of the main thread, which has read and attached the routes and assigns every id. Stage
+ * after: `decide` in this thread. Each worker compiles for itself, because threads cannot share objects.
  */
 import type { FrontendAddress } from '../addon/binding.ts';
 import type { AttachedRule, Attachment } from '../config/attachment.ts';
@@ -19,7 +19,7 @@ import type { ConfigurationPart } from './worker-messages.ts';
 
 type Frontend = NonNullable<ConfigurationPart['frontends']>[number] & { readonly rules: AttachedRule[] };
 
-/** A configuration in the making. */
+/** A configuration that is being received. */
 class Draft {
   readonly frontends: Frontend[] = [];
   readonly services = new Map<string, Service>();
@@ -28,15 +28,15 @@ class Draft {
 }
 
 export class FollowedTables {
-  /** Looked up for each connection, as last told. */
+  /** The last list received, looked up for each connection. */
   addresses: readonly FrontendAddress[] = [];
   readonly #accessLog: Pick<AccessLog, 'describeFrontend' | 'describeSeries'>;
   readonly #backends = new Map<number, Backend>();
   #draft = new Draft();
   #current: RouteTable;
-  /** Compiled, to be the current one. */
+  /** Compiled, and waiting to become the current table. */
   #next: RouteTable | null = null;
-  /** Was the current one, and is again if the others do not follow. */
+  /** The previous table, which becomes current again if other workers fail to switch. */
   #previous: RouteTable | null = null;
 
   constructor(accessLog: Pick<AccessLog, 'describeFrontend' | 'describeSeries'>) {
@@ -65,12 +65,12 @@ export class FollowedTables {
     for (const [key, id] of series) draft.series.set(key, id);
   }
 
-  /** What has come since `begin`. */
+  /** Compiles the parts received since `begin`. */
   *compile(): Steps<void> {
     this.#next = yield* compileTableInSteps(attachmentOf(this.#draft), this.#deps());
   }
 
-  /** What was compiled decides from now on. */
+  /** Makes the compiled table the current one. */
   serve(): void {
     if (this.#next === null) throw new Error('nothing is compiled that could be served');
     this.#previous = this.#current;
@@ -78,7 +78,7 @@ export class FollowedTables {
     this.#next = null;
   }
 
-  /** True: another table decides. */
+  /** Returns true when the current table has changed. */
   abandon(): boolean {
     const previous = this.#previous;
     this.#draft = new Draft();
@@ -87,7 +87,7 @@ export class FollowedTables {
     return previous !== null;
   }
 
-  /** All others serve it, too. */
+  /** Called when all other workers serve the table, too. */
   settle(): void {
     const { backends } = this.#draft;
     for (const id of this.#backends.keys()) if (!backends.has(id)) this.#backends.delete(id);
@@ -96,13 +96,13 @@ export class FollowedTables {
     this.#previous = null;
   }
 
-  /** True when something of it is another thing now. */
+  /** Returns true when a value has changed. */
   setBackend({ id, key, addresses, state, protocol }: Backend): boolean {
     const known = this.#backends.get(id);
     if (known?.key !== key) return false;
     const isSame = known.addresses.join() === addresses.join();
     if (isSame && known.state === state && (known.protocol ?? null) === (protocol ?? null)) return false;
-    // The engine knows a list by its identity.
+    // The engine compares lists by identity.
     if (!isSame) known.addresses = addresses;
     known.state = state;
     known.protocol = protocol ?? null;

@@ -1,7 +1,9 @@
 /**
- * Which fields the native engine gives with each request, so that matching does not ask for them one by one.
+ * Determines the fields that the native engine passes with each request, so that matching does not ask for each of
+ * them.
  *
- * Stage before: a table that has come into force. Stage after: the native engine, which asks for each until it is told.
+ * Stage before: a new table in force. Stage after: the native engine, which asks for every field until it has been
+ * told.
  */
 import type { NativeEngine } from '../engine/native/native-engine.ts';
 import type { RouteTable } from '../routing/table.ts';

@@ -1,9 +1,10 @@
 /**
- * A further worker of the sidecar (`--workers`): a thread with a loop, listeners, an engine and a table of its own, which serves its part of
- * the connections. It is told what to serve and what is known of addresses; it counts for itself and is asked for what it has counted.
+ * An additional worker of the sidecar (`--workers`): a thread with its own event loop, listeners, engine and table,
+ * which serves a part of the connections. It receives configuration and addresses; it counts for itself and reports its
+ * counts on request.
  *
- * Stage before: `worker-pool.ts`, in the main thread, by the messages of `worker-messages.ts`. Stage after: the backends. Kept lean: each
- * module that is loaded here is there once more for each worker.
+ * Stage before: `worker-pool.ts` in the main thread, by the messages of `worker-messages.ts`. Stage after: the
+ * backends. Each module loaded here takes memory once more for each worker, so imports are kept few.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadNative, type Acceptor } from '../addon/binding.ts';
@@ -23,7 +24,7 @@ import { SpanCollector } from './span-collector.ts';
 import { TapCollector } from './tap-collector.ts';
 import type { Answers, FromWorker, Question, Questions, ToWorker, WorkerOrder } from './worker-messages.ts';
 
-/** Of counts in one message: less than a millisecond of work. */
+/** Number of series in one message of counts: less than a millisecond of work. */
 const SERIES_PER_PIECE = 64;
 
 const order = workerData as WorkerOrder;
@@ -50,7 +51,7 @@ const incidents = new IncidentLog({ warn });
 const requests = requestIncidents(
   incidents,
   (frontend) => tables.current.frontends[frontend]?.source.key ?? null,
-  // The main thread knows its labels.
+  // The labels are known in the main thread only.
   (series) => ({ series }),
 );
 const spans =
@@ -99,7 +100,7 @@ function listen(listen: Questions['listen']): null {
     onError: (error) => warn('a connection could not be handed over', { error: String(error) }),
   });
   acceptor.setFrontends(tables.addresses);
-  // What loading has left behind is as much as what is kept, and a worker that waits is to be small.
+  // Loading leaves as much garbage as live data; an idle worker should be small.
   native.returnMemory();
   return null;
 }
@@ -152,7 +153,7 @@ async function close(): Promise<null> {
   return null;
 }
 
-/** What is told of configurations is done in its order, each when the one before is done; the rest at once. */
+/** Messages about configurations are processed in order, each after the previous one is done; all others at once. */
 let configuring: Promise<unknown> = Promise.resolve();
 function inTurn<T>(step: () => T | Promise<T>): Promise<T> {
   const done = configuring.then(step);
@@ -160,7 +161,7 @@ function inTurn<T>(step: () => T | Promise<T>): Promise<T> {
   return done;
 }
 
-/** Nobody is told of a failure: the thread ends, and the process with it. */
+/** A failure ends the thread, and with it the process. Nobody else handles it. */
 function must(done: Promise<unknown>): void {
   done.catch((error: unknown) => {
     setImmediate(() => {
@@ -228,7 +229,7 @@ function hear(message: ToWorker): void {
   }
 }
 
-// Nothing but the log writes to a standard stream.
+// Only the log may write to a standard stream.
 process.removeAllListeners('warning').on('warning', ({ name, message }) => warn(message, { name }));
 port.on('message', hear);
 say({ kind: 'ready' });

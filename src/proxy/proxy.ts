@@ -1,5 +1,6 @@
 /**
- * The composition root of the sidecar: every stage is made here and wired in the order a request passes them.
+ * The composition root of the sidecar: creates all stages and connects them in the order in which a request passes
+ * them.
  *
  *     route directory -> attach -> table ----------------------------+
  *     resolver -> frontends -> acceptor -> engine -> decide(table) --+-> outcome -> metrics -> admin
@@ -57,26 +58,26 @@ class SidecarProxy {
   readonly #conditions: ConditionTracker;
   readonly #probes: Probes;
   readonly #closing = new AbortController();
-  /** For all work whose length depends on the size of the configuration. */
+  /** For all work whose duration depends on the size of the configuration. */
   readonly #slicer = new Slicer({ signal: this.#closing.signal });
   readonly #configuration: ConfigurationInForce;
-  /** This thread included. */
+  /** Includes this thread. */
   readonly #workerCount: number;
-  /** Null: there is no other worker than this thread. */
+  /** Null: this thread is the only worker. */
   #workers: WorkerPool | null = null;
-  /** Null: they are off. */
+  /** Null: traces are off. */
   #traces: Traces | null = null;
-  /** Null: nobody has tapped anything yet. */
+  /** Null until the first tap. */
   #taps: Taps | null = null;
   #engines: Engines | null = null;
   #acceptor: Acceptor | null = null;
   #endpoints: Endpoints | null = null;
   readonly #logSettings: LogSettings;
   readonly drain: Drain;
-  /** Changes of what is known of addresses, and of what follows from it. */
+  /** Number of changes of addresses and of what depends on them. */
   #addressChanges = 0;
 
-  /** @throws ProxyError when there cannot be so many workers, or the addon or the memory limit is of no use */
+  /** @throws ProxyError when this number of workers is not possible, or the addon or the memory limit is unusable */
   constructor(settings: ProxySettings, log: ProcessLog) {
     const { logger } = log;
     this.#settings = settings;
@@ -180,7 +181,7 @@ class SidecarProxy {
     });
   }
 
-  /** Drains, or ends the process where there is nothing to drain yet. */
+  /** Drains; if nothing is served yet, ends the process. */
   end(): void {
     if (this.#acceptor !== null) {
       this.drain.begin();
@@ -190,7 +191,7 @@ class SidecarProxy {
     process.exit(0);
   }
 
-  /** Closes everything now. */
+  /** Closes everything at once. */
   async close(): Promise<void> {
     this.#logger.info('stopped', { connections: this.#openConnections() });
     const tapsClosed = this.#taps?.close();
@@ -208,7 +209,7 @@ class SidecarProxy {
     this.#endpoints?.close();
   }
 
-  /** Nothing is logged afterwards. Waits for a reader that has stalled, but not for long. */
+  /** Nothing can be logged afterwards. Waits a limited time for a reader that has stalled. */
   closeLogs(): void {
     this.#accessLog.close();
     this.#log.close();
@@ -220,7 +221,10 @@ class SidecarProxy {
     return (this.#engines?.connections ?? 0) + tunnelsOpen + detectingOpen + elsewhere;
   }
 
-  /** Where others accept, too, what they know is as old as the last configuration: since then a connection may be for each that is routed. */
+  /**
+   * With several workers, the knowledge about the others dates from the last configuration. Since then each of them may
+   * have accepted a connection for any routed frontend.
+   */
   #frontendsInUse(): ReadonlySet<number> {
     const used = frontendsInUse(this.#engines?.all ?? [], this.#acceptor);
     if (this.#workers === null) return used;
@@ -232,19 +236,19 @@ class SidecarProxy {
   async #startTraces(): Promise<Traces | null> {
     const { tracesEndpoint } = this.#settings;
     if (tracesEndpoint === null || tracesEndpoint === '') return null;
-    // Loaded here: a sidecar without traces does without.
+    // Loaded on demand: a sidecar without traces does not need it.
     const { Traces } = await import('./traces.ts');
     return new Traces(tracesEndpoint, this.#settings, this.#accessLog.native, this.#logger);
   }
 
   async #loadTaps(): Promise<Taps> {
-    // Loaded here: a sidecar that nobody looks into does without.
+    // Loaded on demand: a sidecar without taps does not need it.
     const { Taps } = await import('./taps.ts');
     return (this.#taps ??= new Taps(this.#accessLog.native, this.#workers));
   }
 
   async #startWorkers(): Promise<WorkerPool> {
-    // Loaded here: a sidecar of one thread does without.
+    // Loaded on demand: a sidecar with one thread does not need it.
     const { WorkerPool } = await import('./worker-pool.ts');
     return await WorkerPool.start({
       ...{ workers: this.#workerCount, settings: this.#settings, memoryLimit: this.#memory.limit },
@@ -294,7 +298,7 @@ class SidecarProxy {
     };
   }
 
-  /** Pauses on the way; one apply ends before the next one begins. */
+  /** Pauses on the way. Applies must not overlap. */
   *#apply(snapshot: ConfigSnapshot): Steps<void> {
     yield* this.#configuration.apply(snapshot);
     const { generation, hash, attachment, table, valid } = this.#configuration.current;
@@ -372,7 +376,7 @@ export async function runProxy(settings: ProxySettings): Promise<void> {
     await proxy.start();
   } catch (error) {
     await proxy.close();
-    // What is said of the error comes behind them.
+    // The message about the error is printed after the logs.
     proxy.closeLogs();
     throw error;
   }

@@ -1,17 +1,21 @@
 /**
- * Room for the connections that wait at one worker while others have what there may be: what only waits there is closed, a few at a time.
+ * Makes room for connections that wait at one worker while other workers use up the limit: it closes idle connections
+ * of the others, a few at a time.
  *
- * Stage before: an acceptor that has paused, which says so once, for as long as it is paused. Stage after: the other workers. Loaded with
- * `worker-pool.ts`.
+ * Stage before: an acceptor that has paused. It reports this once, however long the pause lasts. Stage after: the other
+ * workers. Loaded with `worker-pool.ts`.
  */
 
-/** A connection that waits for a request gives way after a second; by then those that were too young have grown old enough. */
+/**
+ * A connection may be closed after one second without a request. After this interval, connections that were too young
+ * before are old enough.
+ */
 const AGAIN_MS = 1_100;
 
 export interface RoomMakerOptions {
-  /** Closes a few connections that only wait, of every worker but this one. */
+  /** Closes a few idle connections of every worker except this one. */
   readonly closeIdleBeside: (worker: number) => void;
-  /** For another connection, of all workers. */
+  /** True when all workers together may have another connection. */
   readonly hasRoom: () => boolean;
   readonly schedule?: (callback: () => void, delayMs: number) => void;
 }
@@ -27,7 +31,7 @@ export class RoomMaker {
     this.#schedule = options.schedule ?? ((callback, delayMs) => void setTimeout(callback, delayMs).unref());
   }
 
-  /** Its acceptor has paused. */
+  /** Called when the acceptor of the worker has paused. */
   make(worker: number): void {
     this.#options.closeIdleBeside(worker);
     if (this.#waiting.has(worker)) return;
@@ -35,7 +39,7 @@ export class RoomMaker {
     this.#goOn(worker);
   }
 
-  /** Until there is room: requests of others may end long after the pause began. */
+  /** Repeats until there is room: requests on other connections may end long after the pause began. */
   #goOn(worker: number): void {
     this.#schedule(() => {
       if (this.#options.hasRoom()) {

@@ -1,14 +1,15 @@
 /**
- * Takes the spans of one thread from the addon, four times a second, and gives them to who exports them: in the main thread to the exporter,
- * in another worker to the main thread, so that each is exported once.
+ * Takes the spans of one thread from the addon, four times a second. In the main thread they go to the exporter;
+ * another worker sends them to the main thread, so that each is exported once.
  *
- * Stage before: the tracer of the addon. Stage after: `traces/exporter.ts`, or `worker-messages.ts` on the way to it. Loaded where traces are on.
+ * Stage before: the tracer of the addon. Stage after: `traces/exporter.ts`, or `worker-messages.ts` on the way to it.
+ * Loaded when traces are on.
  */
 import type { NativeAccessLog } from '../addon/access-log.ts';
 import { createTracer, type NativeTracer } from '../addon/tracer.ts';
 
 const EVERY_MS = 250;
-/** Of one thread: what may end between two turns. */
+/** Buffer of one thread for the spans that end between two collections. */
 const BUFFER_BYTES = 4 * 1024 * 1024;
 
 export class SpanCollector {
@@ -17,7 +18,7 @@ export class SpanCollector {
   readonly #timer: NodeJS.Timeout;
   #dropped = 0;
 
-  /** `give`: lines, and how many spans were dropped since the last time. */
+  /** `give` receives lines and the number of spans dropped since the last call. */
   constructor(accessLog: NativeAccessLog, rate: number, give: (lines: string, dropped: number) => void) {
     this.tracer = createTracer({ accessLog, rate, bufferBytes: BUFFER_BYTES });
     this.#give = give;
@@ -32,7 +33,7 @@ export class SpanCollector {
     this.#dropped = dropped;
   }
 
-  /** Gives what there is; the tracer goes on, and nobody takes from it. */
+  /** Passes on the remaining spans. The tracer continues, but nothing is taken from it any more. */
   close(): void {
     clearInterval(this.#timer);
     this.collect();

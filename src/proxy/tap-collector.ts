@@ -1,8 +1,9 @@
 /**
- * The taps of one thread: takes from the addon what has come for them, while there are any, and gives it to who has the callers: in another
- * worker than the main thread by a message.
+ * The taps of one thread: while there are taps, takes their lines from the addon and passes them on. A worker other
+ * than the main thread sends them as a message.
  *
- * Stage before: the access log of the addon, which filters and samples. Stage after: `admin/tap-streams.ts`, or `worker-messages.ts` on the way.
+ * Stage before: the access log of the addon, which filters and samples. Stage after: `admin/tap-streams.ts`, or
+ * `worker-messages.ts` on the way.
  */
 import type { NativeAccessLog, NativeTapFilter, TapLines } from '../addon/access-log.ts';
 

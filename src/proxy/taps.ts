@@ -1,8 +1,8 @@
 /**
- * Taps of the sidecar, in all of its workers. Loaded with the first one.
+ * Taps of the sidecar in all workers. Loaded with the first tap.
  *
- * Stage before: the private endpoint, with the query of a caller. Stage after: `tap-collector.ts`, here and in the other workers, and
- * `admin/tap-streams.ts` for what they give.
+ * Stage before: the private endpoint, with the query of a caller. Stage after: `tap-collector.ts`, here and in the
+ * other workers, and `admin/tap-streams.ts` for the lines.
  */
 import type { NativeAccessLog, NativeTapFilter, TapLines } from '../addon/access-log.ts';
 import type { Answer } from '../admin/endpoint.ts';
@@ -10,7 +10,7 @@ import { tapQuery } from '../admin/tap-query.ts';
 import { TapStreams, type TapFigures } from '../admin/tap-streams.ts';
 import { TapCollector } from './tap-collector.ts';
 
-/** The other workers; a filter of null ends a tap. */
+/** The other workers. A null filter ends a tap. */
 interface Others {
   setTap(id: number, filter: NativeTapFilter | null): void;
 }
@@ -37,7 +37,7 @@ export class Taps {
     return this.#streams.answer(tapQuery(query));
   }
 
-  /** What has come in one of the workers. */
+  /** Lines from one of the workers. */
   give(id: number, lines: TapLines): void {
     this.#streams.give(id, lines);
   }
@@ -46,7 +46,7 @@ export class Taps {
     return this.#streams.figures();
   }
 
-  /** Resolves when callers know. */
+  /** Resolves when the callers have been told that the tap ends. */
   close(): Promise<void> {
     return this.#streams.close();
   }

@@ -1,29 +1,30 @@
 /**
- * One further worker as the main thread has it: a thread that is told things, asked questions, and has ended for good when it ends.
+ * One additional worker as the main thread sees it: a thread that receives messages and questions. It is never
+ * restarted.
  *
  * Stage before: `worker-pool.ts`. Stage after: `proxy-worker.ts`, in the thread.
  */
 import { Worker } from 'node:worker_threads';
 import type { Answers, FromWorker, Question, Questions, ToWorker, WorkerOrder } from './worker-messages.ts';
 
-/** Of new objects: they are few, and a larger part would be so for each worker. */
+/** Space for new objects. Few are created, and a larger space would cost memory in each worker. */
 const YOUNG_GENERATION_MB = 3;
 
 type Asked = Exclude<FromWorker, { kind: 'ready' | 'answer' | 'failed' }>;
 
 export interface WorkerLinkOptions {
-  /** Counted from 1; the main thread is number 0. */
+  /** Counted from 1, because the main thread is number 0. */
   readonly number: number;
   readonly order: WorkerOrder;
-  /** What it says without being asked. */
+  /** Called for messages that are not answers. */
   readonly onMessage: (message: Asked) => void;
-  /** It has ended without being told to. */
+  /** Called when the thread has ended without being told to. */
   readonly onDeath: (error: Error) => void;
 }
 
 export class WorkerLink {
   readonly number: number;
-  /** Loaded; rejects when it ends before that. */
+  /** Resolves when the worker is loaded; rejects when it ends earlier. */
   readonly ready: Promise<void>;
   readonly #worker: Worker;
   readonly #onMessage: (message: Asked) => void;
@@ -48,7 +49,7 @@ export class WorkerLink {
       if (!this.#closing) onDeath(error);
     };
     this.ready = new Promise((resolve, reject) => this.#asked.set(0, { resolve: () => resolve(), reject }));
-    // Whoever starts it waits for it; nobody else does.
+    // The creator awaits `ready`. This handler prevents an unhandled rejection when it does not.
     this.ready.catch(() => undefined);
     this.#worker.on('message', (message: FromWorker) => this.#hear(message));
     this.#worker.on('error', (error: Error) => end(error));
@@ -59,7 +60,7 @@ export class WorkerLink {
     this.#worker.postMessage(message);
   }
 
-  /** Rejects when it cannot do that, or ends before it has answered. */
+  /** Rejects when the worker fails to do it, or ends before it has answered. */
   ask<Kind extends Question>(kind: Kind, value: Questions[Kind]): Promise<Answers[Kind]> {
     if (this.#dead) return Promise.reject(new Error('the thread has ended'));
     const ask = ++this.#asks;
@@ -69,7 +70,7 @@ export class WorkerLink {
     });
   }
 
-  /** Closes all it has, and ends it. Never rejects. */
+  /** Closes everything in the worker and ends it. Never rejects. */
   async close(withinMs: number): Promise<void> {
     this.#closing = true;
     const late = new Promise<void>((resolve) => setTimeout(resolve, withinMs).unref());

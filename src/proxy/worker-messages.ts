@@ -1,6 +1,6 @@
 /**
- * What the main thread and a further worker of the sidecar say to each other. All of it is plain data, and messages of one side arrive in
- * their order.
+ * The messages between the main thread and an additional worker of the sidecar. All are plain data, and messages of one
+ * side arrive in order.
  *
  * Stage before and after: `worker-pool.ts` in the main thread, `proxy-worker.ts` in the others.
  */
@@ -21,46 +21,49 @@ import type { AcceptorSettings } from './engine-settings.ts';
 
 /** What a worker is started with. */
 export interface WorkerOrder {
-  /** Of all workers, the main thread included, which is number 0. */
+  /** Number of all workers, including the main thread, which is number 0. */
   readonly workers: number;
   readonly engine: HttpEngineSettings;
   readonly acceptor: AcceptorSettings;
-  /** Null: not watched. */
+  /** Null: memory is not watched. */
   readonly memory: MemoryLimit | null;
   readonly accessLog: AccessLogMode;
-  /** Part of requests that is traced; null: traces are off. */
+  /** Fraction of requests that is traced; null: traces are off. */
   readonly traces: number | null;
 }
 
-/** A part of a configuration in the making; what is absent has no part in it. */
+/** A part of a configuration that is being sent. Absent fields contribute nothing. */
 export interface ConfigurationPart {
-  /** Without their rules, and with the id that the main thread gives each. */
+  /** Frontends without their rules, with the id assigned by the main thread. */
   readonly frontends?: readonly (Omit<AttachedFrontend, 'rules'> & { readonly id: number })[];
-  /** Further rules of a frontend, by the position of that in the configuration. */
+  /** More rules of a frontend, which is identified by its position in the configuration. */
   readonly rules?: { readonly frontend: number; readonly rules: readonly AttachedRule[] };
   readonly services?: readonly Service[];
   readonly backends?: readonly Backend[];
-  /** `seriesKey` of labels, and the id that the main thread gives them. */
+  /** `seriesKey` of labels, and the id assigned by the main thread. */
   readonly series?: readonly (readonly [key: string, id: number])[];
 }
 
-/** What is answered, by the `ask` that it came with. */
+/** Questions, which are answered by kind. */
 export interface Questions {
-  /** Compiles what has come since `begin`. `drop`: backends that no table has any more, to let go of. */
+  /**
+   * Compiles the parts sent since `begin`. `drop`: backends that no table uses any more and that the worker should
+   * free.
+   */
   readonly compile: { readonly drop: readonly number[] };
-  /** What was compiled decides from now on. */
+  /** Makes the compiled table the current one. */
   readonly serve: null;
-  /** Everything said before has been done. */
+  /** Answered when everything sent before has been done. */
   readonly settle: null;
   readonly listen: readonly ListenAddress[];
   readonly collect: null;
   readonly connections: null;
-  /** Everything is closed, and what was to be logged is written. */
+  /** Answered when everything is closed and the logs are written. */
   readonly close: null;
 }
 
 export interface Answers {
-  /** `frontendsInUse`: of connections that are open. */
+  /** `frontendsInUse`: frontends of open connections. */
   readonly compile: { readonly dropped: readonly number[]; readonly frontendsInUse: readonly number[] };
   readonly serve: null;
   readonly settle: null;
@@ -75,14 +78,14 @@ export type Question = keyof Questions;
 export type ToWorker =
   | { readonly kind: 'begin' }
   | { readonly kind: 'part'; readonly part: ConfigurationPart }
-  /** What has come since `begin` is not wanted, nor what was compiled of it; what decided before decides again. */
+  /** Discards the parts sent since `begin` and the table compiled from them; the previous table decides again. */
   | { readonly kind: 'abandon' }
   | { readonly kind: 'frontends'; readonly addresses: readonly FrontendAddress[] }
   | { readonly kind: 'backend'; readonly backend: Backend }
   | { readonly kind: 'accessLog'; readonly mode: AccessLogMode }
-  /** Null: that tap has ended. */
+  /** A null filter ends the tap. */
   | { readonly kind: 'tap'; readonly id: number; readonly filter: NativeTapFilter | null }
-  /** Another worker has reached a limit. */
+  /** Sent because another worker has reached a limit. */
   | { readonly kind: 'closeSomeIdle' }
   | { readonly kind: 'drain'; readonly timeoutMs: number }
   | { [Kind in Question]: { readonly kind: Kind; readonly ask: number; readonly value: Questions[Kind] } }[Question];
@@ -91,18 +94,18 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'answer'; readonly ask: number; readonly value: unknown }
   | { readonly kind: 'failed'; readonly ask: number; readonly error: string }
-  /** Comes before the answer to `collect`, in pieces; and when there is no room for more. */
+  /** Sent in pieces before the answer to `collect`, and also when the space for counts is full. */
   | { readonly kind: 'counts'; readonly counts: Counts }
-  /** Lines of spans, and how many were dropped. */
+  /** Lines of spans, and the number of dropped spans. */
   | { readonly kind: 'spans'; readonly lines: string; readonly dropped: number }
   | { readonly kind: 'tapped'; readonly id: number; readonly lines: TapLines }
   | { readonly kind: 'warn'; readonly message: string; readonly fields: LogFields }
   | { readonly kind: 'overload'; readonly overloaded: boolean }
   | { readonly kind: 'paused'; readonly limit: AcceptLimit };
 
-/** Totals and gauges of a worker, but what has been counted of requests. */
+/** Totals and gauges of a worker, except the counts of requests. */
 export interface WorkerFigures {
-  /** Null while it does not listen. */
+  /** Null while the worker does not listen. */
   readonly acceptor: AcceptorCounters | null;
   readonly engine: HttpEngineCounters;
   readonly http2: Http2Counters;

@@ -1,8 +1,10 @@
 /**
- * The further workers of the sidecar (`--workers`), from the main thread, which is a worker, too, and the only one that reads routes, resolves
- * names, logs and answers: the others are told what to serve and asked for what they have counted.
+ * The additional workers of the sidecar (`--workers`), seen from the main thread. The main thread is a worker, too, and
+ * the only one that reads routes, resolves names, logs and serves the endpoints. The others receive configuration and
+ * addresses, and report their counts on request.
  *
- * Stage before: the composition root. Stage after: `worker-link.ts`, for each of them. Loaded when there is more than one worker.
+ * Stage before: the composition root. Stage after: `worker-link.ts`, for each of them. Loaded when there is more than
+ * one worker.
  */
 import type { AccessLogMode, NativeTapFilter, TapLines } from '../addon/access-log.ts';
 import type { FrontendAddress, ListenAddress } from '../addon/binding.ts';
@@ -23,21 +25,21 @@ import { RoomMaker } from './room-maker.ts';
 import { WorkerLink, type WorkerLinkOptions } from './worker-link.ts';
 import type { ConfigurationPart, ToWorker, WorkerFigures } from './worker-messages.ts';
 
-/** Of a configuration in one message: less than a millisecond of work for either side. */
+/** Parts of a configuration in one message: less than a millisecond of work for either side. */
 const RULES_PER_PART = 32;
 const ENTRIES_PER_PART = 128;
-/** Who asks for figures waits for so long; what comes later is counted the next time. */
+/** Maximum wait of a caller that asks for figures. Later answers count the next time. */
 const FIGURES_WITHIN_MS = 2_000;
-/** What is to be logged at the end is waited for a second in each thread. */
+/** At the end, each thread waits up to a second for its log to be written. */
 const CLOSE_WITHIN_MS = 1_500;
 
 export interface WorkerPoolOptions {
-  /** The main thread included. */
+  /** Includes the main thread. */
   readonly workers: number;
   readonly settings: ProxySettings;
   readonly memoryLimit: MemoryLimit | null;
   readonly accessLog: AccessLogMode;
-  /** Takes lines of spans; null: traces are off. */
+  /** Receives lines of spans; null: traces are off. */
   readonly onSpans: ((lines: string, dropped: number) => void) | null;
   readonly onTapped: (id: number, lines: TapLines) => void;
   readonly logger: Logger;
@@ -45,21 +47,21 @@ export interface WorkerPoolOptions {
   readonly memory: Pick<MemoryWatch, 'overloaded'>;
   readonly frontendId: (key: string) => number;
   readonly backends: { readonly current: readonly Backend[]; readonly surplusIds: readonly number[] };
-  /** Has reached a limit, and connections of this thread only wait. */
+  /** Called when a worker has reached a limit: this thread should close idle connections. */
   readonly closeSomeIdle: () => void;
-  /** For another connection, of all workers. */
+  /** True when all workers together may have another connection. */
   readonly hasRoom: () => boolean;
-  /** The process cannot go on. */
+  /** Called when a worker has died: the process cannot continue. */
   readonly onDeath: (worker: number, error: Error) => void;
 }
 
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #links: readonly WorkerLink[];
-  /** By worker; null: not told yet. */
+  /** By worker; null before its first answer. */
   readonly #figures: (WorkerFigures | null)[];
   readonly #room: RoomMaker;
-  /** Of the answers to the last configuration. */
+  /** From the answers to the last configuration. */
   #frontendsInUse: ReadonlySet<number> = new Set();
   #dropped: ReadonlySet<number> = new Set();
 
@@ -93,7 +95,7 @@ export class WorkerPool {
     });
   }
 
-  /** Rejects when one of them ends before it is loaded. */
+  /** Rejects when a worker ends before it is loaded. */
   static async start(options: WorkerPoolOptions): Promise<WorkerPool> {
     const pool = new WorkerPool(options);
     await Promise.all(pool.#links.map(({ ready }) => ready));
@@ -105,7 +107,7 @@ export class WorkerPool {
     await Promise.all(this.#links.map((link) => link.ask('listen', addresses)));
   }
 
-  /** Every other worker has compiled `attachment` when this ends. Throws when one of them cannot. */
+  /** At the end every other worker has compiled `attachment`. Throws when one of them fails. */
   *prepare(attachment: Attachment): Steps<void> {
     this.#say({ kind: 'begin' });
     for (const part of this.#parts(attachment)) {
@@ -120,17 +122,20 @@ export class WorkerPool {
     });
   }
 
-  /** What was prepared decides in every other worker when this resolves. */
+  /** Resolves when every other worker decides by what was prepared. */
   async serve(): Promise<void> {
     await Promise.all(this.#links.map((link) => link.ask('serve', null)));
   }
 
-  /** What was prepared is not wanted: what decided before decides again. */
+  /** Discards what was prepared: the previous configuration decides again. */
   abandon(): void {
     this.#say({ kind: 'abandon' });
   }
 
-  /** Everything said so far has been done. Never rejects: who cannot has ended, and the process with it. */
+  /**
+   * Resolves when everything sent so far has been done. Never rejects: a worker that fails has ended, and the process
+   * with it.
+   */
   async settled(): Promise<void> {
     await Promise.all(this.#links.map((link) => link.ask('settle', null).catch(() => undefined)));
   }
@@ -147,22 +152,22 @@ export class WorkerPool {
     this.#say({ kind: 'accessLog', mode });
   }
 
-  /** `filter` null: that tap has ended. */
+  /** A null `filter` ends the tap. */
   setTap(id: number, filter: NativeTapFilter | null): void {
     this.#say({ kind: 'tap', id, filter });
   }
 
-  /** Of connections that were open when the last configuration was prepared. */
+  /** Frontends of connections that were open when the last configuration was prepared. */
   get frontendsInUse(): ReadonlySet<number> {
     return this.#frontendsInUse;
   }
 
-  /** Every other worker has let go of the backend, when the last configuration was prepared. */
+  /** True when every other worker had freed the backend by the time the last configuration was prepared. */
   hasDropped(backend: number): boolean {
     return this.#dropped.has(backend);
   }
 
-  /** Asks for figures, and adds what has been counted to the metrics. Never rejects. */
+  /** Collects figures and adds the counts to the metrics. Never rejects. */
   async refresh(): Promise<void> {
     const all = this.#links.map(async (link, index) => {
       this.#figures[index] = await link.ask('collect', null);
@@ -171,20 +176,23 @@ export class WorkerPool {
     await Promise.race([Promise.allSettled(all), late]);
   }
 
-  /** With those of this thread: of all workers, as of the last refresh. */
+  /** The figures of all workers as of the last refresh; `own` are those of this thread. */
   figuresWith(own: OwnFigures): OwnFigures & { readonly refresh: () => Promise<void> } {
     const all = allFigures(own, () => this.#figures.filter((figures) => figures !== null));
     return { ...all, refresh: () => this.refresh() };
   }
 
-  /** By worker, from 1; of one that does not answer nothing. */
+  /** By worker, from 1. Workers that do not answer are left out. */
   async connections(): Promise<(readonly [worker: number, connections: WorkerConnections])[]> {
     const all = this.#links.map(async (link) => [link.number, await link.ask('connections', null)] as const);
     const settled = await Promise.allSettled(all);
     return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
 
-  /** An acceptor has paused: what only waits in others makes room for it. `worker`: its own. */
+  /**
+   * An acceptor has paused: idle connections of the other workers are closed to make room. `worker`: the one of the
+   * acceptor.
+   */
   makeRoom(worker: number): void {
     this.#room.make(worker);
   }
@@ -193,7 +201,7 @@ export class WorkerPool {
     this.#say({ kind: 'drain', timeoutMs });
   }
 
-  /** Closes everything they have. Never rejects. */
+  /** Closes everything in the other workers. Never rejects. */
   async close(): Promise<void> {
     await Promise.all(this.#links.map((link) => link.close(CLOSE_WITHIN_MS)));
   }
@@ -226,13 +234,15 @@ export class WorkerPool {
     }
   }
 
-  /** A worker knows a series by its id alone. */
+  /** Adds the labels, because a worker knows a series only by its id. */
   #described({ series, ...fields }: LogFields): LogFields {
     if (typeof series !== 'number') return fields;
     return { ...fields, ...seriesFields(this.#options.metrics.totals(series).labels) };
   }
 
-  /** What a worker needs of a configuration, in pieces. Of opaque frontends it needs nothing: they are not compiled. */
+  /**
+   * The parts of a configuration that a worker needs. Opaque frontends are not compiled, so nothing of them is sent.
+   */
   *#parts(attachment: Attachment): Generator<ConfigurationPart> {
     const { metrics, backends, frontendId } = this.#options;
     for (const services of chunks([...attachment.services.values()], ENTRIES_PER_PART)) yield { services };
@@ -244,7 +254,7 @@ export class WorkerPool {
     for (const [frontend, { rules: all, ...rest }] of routed.entries()) {
       yield { frontends: [{ ...rest, id: frontendId(rest.key) }] };
       for (const some of chunks(all, RULES_PER_PART)) {
-        // Of a route nothing but what its rules are ranked and labelled by.
+        // Of a route, only the data for ranking and labels is sent.
         const rules = some.map(({ route, rule }) => ({ route: { ...route, rules: [], parentRefs: [] }, rule }));
         yield { rules: { frontend, rules } };
       }

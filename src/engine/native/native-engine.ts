@@ -1,9 +1,9 @@
 /**
- * The `native` engine: HTTP/1.x and HTTP/2 in both directions in the addon, decisions here. The default.
+ * The `native` engine, which is the default: HTTP/1.x and HTTP/2 in both directions in the addon, decisions here.
  *
- * Stage before: the acceptor. Stage after: the backend. The addon asks once per request and reports outcomes in batches;
- * in between no byte of a request or response enters JavaScript. Per request this file allocates nothing: one head object
- * is filled anew each time, the decision is written to a shared array.
+ * Stage before: the acceptor. Stage after: the backend. The addon asks once for each request and reports outcomes in
+ * batches. In between, no byte of a request or response enters JavaScript. This file allocates nothing for a request:
+ * one head object is filled anew each time, and the decision is written to a shared array.
  */
 import type { NativeAccessLog } from '../../addon/access-log.ts';
 import type { NativeTracer } from '../../addon/tracer.ts';
@@ -54,36 +54,45 @@ import { nativeReply, REASONS, replyKey } from './native-reply.ts';
 const DRAIN_POLL_MS = 20;
 
 export interface NativeEngineOptions extends HttpEngineSettings {
-  /** Adopt duplicates of descriptors, which stay with their owner. For descriptors that Node owns. Default false. */
+  /**
+   * Adopts duplicates of descriptors; the originals stay with their owner. Needed for descriptors that Node owns.
+   * Default: false.
+   */
   readonly duplicate?: boolean;
   readonly accessLog?: NativeAccessLog | undefined;
   readonly tracer?: NativeTracer | undefined;
 }
 
-/** Headers that routing looks at, by frontend: given with each request instead of being asked for one by one. */
+/**
+ * The names of the headers that routing reads in a frontend. The addon passes them with each request, so that matching
+ * does not have to ask for each of them.
+ */
 export type NativeEngine = Engine & {
-  /** For the acceptor, which gives it connections without a word here. */
+  /** For the acceptor, which then passes connections to the engine without a call into JavaScript. */
   readonly handle: EngineHandle;
-  /** Lower-case names; beyond 8 the others are asked for. `query`: false when no rule looks at the query. */
+  /**
+   * `names`: in lower case. The first 8 are passed with each request; matching asks for the others. `query`: false when
+   * no rule reads the query.
+   */
   setInterest(frontend: number, names: readonly string[], query: boolean): void;
   /**
-   * Repeatable decisions made so far need not hold any more. `interestStays`: true when only addresses have changed; false for
-   * a new table, which is in force already and for each of whose frontends `setInterest` is called next. What the addon has
-   * of the table before is freed with the last request that was decided by it.
+   * Repeatable decisions made so far are no longer valid. `interestStays`: true when only addresses have changed. False
+   * for a new table, which must already be in force; the caller then calls `setInterest` for each of its frontends. The
+   * addon frees its data of the previous table with the last request decided by it.
    */
   forget(interestStays: boolean): void;
   /**
-   * Frees what is kept for a backend, whose id may be given to another one then. False, and nothing is done, when a request
-   * in progress goes there.
+   * Frees the data of a backend, so that its id may be reused. Returns false and does nothing while a request to it is
+   * in progress.
    */
   dropBackend(id: number): boolean;
-  /** Once: it carries requests of connections that somebody else has, too. */
+  /** Callable once: makes the engine also carry requests of connections that belong to another engine. */
   carry(carrier: OuterCarrier): OuterStreams;
   counters(): HttpEngineCounters;
   http2Counters(): Http2Counters;
-  /** One entry for each address of each backend that some request was for. */
+  /** One entry for each address of each backend that has had a request. */
   upstreams(): UpstreamState[];
-  /** At most `max` open connections whose id is above `after`, by id. */
+  /** At most `max` open connections with an id above `after`, sorted by id. */
   downstreamConnections(after: number, max: number): DownstreamState[];
   upstreamConnections(after: number, max: number): UpstreamConnectionState[];
 };
@@ -95,13 +104,13 @@ export function createNativeEngine(host: EngineHost, options: NativeEngineOption
 const MAX_INTEREST = 8;
 const NO_NAMES: readonly string[] = [];
 
-/** The request that `decide` is asked about; valid only until it answers. */
+/** The request passed to `decide`; valid only until `decide` returns. */
 class NativeHead implements RequestHead {
   method = '';
   path = '';
   query = '';
   names: readonly string[] = NO_NAMES;
-  /** Of `names`; what is beyond them is stale. */
+  /** Values of `names`; entries beyond them are stale. */
   values: (string | null | undefined)[] = [null, null, null, null, null, null, null, null];
   engine: HttpEngine | null = null;
 
@@ -121,9 +130,11 @@ class NativeHttpEngine implements NativeEngine {
   private readonly duplicate: boolean;
   private readonly head = new NativeHead();
   private readonly interest: (readonly string[])[] = [];
-  /** By frontend: there are more names than the addon is told of, so that it cannot know a request again. */
+  /**
+   * By frontend: true when it has more names than the addon is told. The addon then cannot recognise equal requests.
+   */
   private readonly partial: boolean[] = [];
-  /** Addresses and protocol last given to the addon, by backend id. */
+  /** Addresses and protocol last passed to the addon, by backend id. */
   private readonly known: (readonly string[] | undefined)[] = [];
   private readonly knownProtocols: (BackendProtocol | null | undefined)[] = [];
   private readonly replies = new Map<string, number>();
@@ -346,7 +357,10 @@ class NativeHttpEngine implements NativeEngine {
   }
 }
 
-/** The indices under which the addon knows objects of the route table in force. Each is added when a request first needs it. */
+/**
+ * The indices by which the addon knows objects of the current route table. An object is added when a request first
+ * needs it.
+ */
 class Indices<T extends object> {
   private indices = new WeakMap<T, number>();
   private readonly add: (object: T) => number;

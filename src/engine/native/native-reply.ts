@@ -1,22 +1,23 @@
 /**
- * Replies made here as the addon takes them: as HTTP/1.1 has them, and as a call of gRPC gets them.
+ * Local replies in the form the addon takes: one for HTTP/1.1, and one for gRPC calls.
  *
- * Stage before: `local-reply.ts`, which words them. Stage after: `native-engine.ts`, which gives each to the addon once.
+ * Stage before: `local-reply.ts`, which builds them. Stage after: `native-engine.ts`, which passes each to the addon
+ * once.
  */
 import type { NativeReply } from '../../addon/http-engine.ts';
 import { REQUEST_REASONS, type RequestReason } from '../../errors.ts';
 import { GRPC_CODES, type GrpcCode } from '../../grpc-status.ts';
 import { grpcReplyFields, localReply } from '../local-reply.ts';
 
-/** By the number that the addon has for each. */
+/** Their order is the numbering in the addon. */
 export const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];
 
-/** The same for the same reply. */
+/** Equal for equal replies. */
 export function replyKey(reason: RequestReason, status: number, code: GrpcCode | null): string {
   return `${status} ${reason} ${code ?? ''}`;
 }
 
-/** `code`: what a call is told instead; null: the same. */
+/** `code`: the gRPC code for a call; null: a call gets the same reply as other requests. */
 export function nativeReply(reason: RequestReason, status: number, code: GrpcCode | null): NativeReply {
   const reply = localReply(reason, status);
   return {
@@ -28,7 +29,7 @@ export function nativeReply(reason: RequestReason, status: number, code: GrpcCod
   };
 }
 
-/** `fields`: names and values in turn. */
+/** `fields`: names and values, alternating. */
 function replyLines(fields: readonly string[]): string {
   let lines = '';
   for (let i = 0; i < fields.length; i += 2) lines += `${fields[i]!}: ${fields[i + 1]!}\r\n`;

@@ -1,18 +1,19 @@
 /**
- * A request head as uWebSockets.js hands it over, put together again as one text, which the addon parses as strictly as any.
+ * Rebuilds the text of a request head from what uWebSockets.js provides. The addon parses this text as strictly as any
+ * other.
  *
- * Stage before: the handler of a uWS app, where the request object is valid only until the handler returns. Stage after:
- * `addon/outer-streams.ts`. What uWS hides cannot be put back: fields after an empty name, bytes >= 0x80 at the edges of a
- * value, the case of names.
+ * Stage before: the handler of a uWS app, where the request object is valid only until the handler returns. Stage
+ * after: `addon/outer-streams.ts`. Three things are lost in uWS: fields after an empty name, bytes >= 0x80 at the start
+ * or end of a value, and the case of names.
  */
 
-/** What is used of a uWS request; strings are UTF-8 decoded unless said otherwise. */
+/** The part of a uWS request that is used. Strings are decoded as UTF-8 unless stated otherwise. */
 export interface RequestSource {
   getCaseSensitiveMethod(): string;
   getUrl(): string;
-  /** Undefined without a `?` (which the typings of uWS do not say). */
+  /** Undefined without a `?`; the typings of uWS omit this. */
   getQuery(): string | undefined;
-  /** Latin-1; the first field of that name, empty when there is none. */
+  /** Latin-1; the first field of that name, or empty when there is none. */
   getHeader(lowerCaseName: string): string;
   forEach(visit: (lowerCaseName: string, value: string) => void): void;
 }
@@ -24,9 +25,9 @@ export function isAscii(text: string): boolean {
   return !NOT_ASCII.test(text);
 }
 
-/** One object for all requests. */
+/** One object serves all requests. */
 export class HeadText {
-  /** Of the head read last: a body follows, as uWS sees it. */
+  /** True when the head read last is followed by a body, as uWS sees it. */
   hasBody = false;
   private text = '';
   private readonly append = (name: string, value: string): void => {
@@ -34,7 +35,7 @@ export class HeadText {
     if (name === 'content-length' && value !== '0') this.hasBody = true;
   };
 
-  /** Hot path. As decoded. */
+  /** The text as uWS decoded it. Hot path. */
   read(request: RequestSource): string {
     const query = request.getQuery();
     const path = request.getUrl();
@@ -46,7 +47,7 @@ export class HeadText {
   }
 }
 
-/** The same, each character a byte; null where uWS does not tell which bytes there were. */
+/** The same text with one character for each byte; null where uWS does not reveal the bytes. */
 export function readBytes(request: RequestSource): string | null {
   const query = request.getQuery();
   let lost = false as boolean;
@@ -60,7 +61,7 @@ export function readBytes(request: RequestSource): string | null {
   text += ' HTTP/1.1\r\n';
   const seen = new Set<string>();
   request.forEach((name, value) => {
-    // getHeader is exact, but knows only the first field of a name.
+    // getHeader returns the exact bytes, but only for the first field of a name.
     const bytes = isAscii(value) ? value : seen.has(name) ? latin1(value) : request.getHeader(name);
     text += `${name}: ${bytes}\r\n`;
     seen.add(name);

@@ -1,7 +1,8 @@
 /**
- * What of a decision the `uws` engine cannot carry out: edits of `Date` in a response, which uWS writes itself. Connections to
- * a Service with such a rule go to the native engine instead. Where a reload brings one for a connection that is there, the
- * addon refuses its next request, and closes it (native/src/binding/outer_streams.cc).
+ * The part of a decision that the `uws` engine cannot carry out: edits of `Date` in a response, because uWS writes that
+ * field itself. Connections to a Service with such a rule go to the native engine. When a reload adds such a rule for
+ * an open connection, the addon refuses the next request and closes the connection
+ * (native/src/binding/outer_streams.cc).
  *
  * Stage before: a route table, when connections are handed out. Stage after: `proxy/engines.ts`.
  */
@@ -11,7 +12,7 @@ import type { FrontendTable } from '../../routing/table.ts';
 const DATE = 'date';
 const known = new WeakMap<FrontendTable, boolean>();
 
-/** Whether a rule of the frontend may ask for what `uws` cannot do. Looked up in the rules once for each table. */
+/** True when a rule of the frontend may need what `uws` cannot do. The rules are searched once for each table. */
 export function exceedsUws(frontend: FrontendTable): boolean {
   let exceeds = known.get(frontend);
   if (exceeds === undefined) {

@@ -1,16 +1,17 @@
 /**
- * The `uws` engine: uWebSockets.js in front, the exchange and the connections to backends of the native engine behind. A second
- * opinion on what the native engine does with connections of applications.
+ * The `uws` engine: uWebSockets.js serves the downstream connections, and the native engine carries out the exchange
+ * and the connections to backends. It serves to compare the native engine's handling of downstream connections with an
+ * independent implementation.
  *
- * Stage before: the acceptor, whose gate admits a connection only when its first head is complete, strictly valid and of
- * a kind this engine carries. Stage after: the native engine, which decides, forwards, counts and logs. One uWS app stands for
- * one original destination, because uWS gives a handler no other clue which connection it serves. Apps are never freed, so one
- * that has no connection is given to the next destination.
+ * Stage before: the acceptor, whose gate admits a connection only when its first head is complete, strictly valid and
+ * of a kind this engine carries. Stage after: the native engine, which decides, forwards, counts and logs. One uWS app
+ * serves one original destination, because uWS does not tell a handler by other means which connection a request
+ * belongs to. uWS never frees an app, so an app without connections is reused for the next destination.
  *
- * Limits that uWS sets: no chunked request bodies, Upgrade, Expect, HTTP/1.0, trailers or 1xx; pipelining
- * closes the connection; half-close aborts; idle connections are closed after 10 s; a response head leaves with its
- * first body byte; field names of requests are lower-cased; Date is the proxy's, which is all of a decision that it cannot
- * carry out (`limits.ts`).
+ * Limits of uWS: no chunked request bodies, Upgrade, Expect, HTTP/1.0, trailers or 1xx; pipelining closes the
+ * connection; half-close aborts; idle connections are closed after 10 s; a response head is sent with its first body
+ * byte; field names of requests are in lower case; Date is written by the proxy, which is the only part of a decision
+ * that this engine cannot carry out (`limits.ts`).
  */
 import { closeSync, fstatSync } from 'node:fs';
 
@@ -24,10 +25,10 @@ import { UwsStream, type StreamOwner } from './uws-stream.ts';
 
 /** Below the 8 s after which uWS may close a slow upload or a stalled reader. */
 const REFRESH_INTERVAL_MS = 3_000;
-/** Beyond this many apps one without connections is reused before another is made (27 KiB each). */
+/** Beyond this number of apps, one without connections is reused before another is created. An app takes 27 KiB. */
 const MAX_IDLE_APPS = 256;
 const DRAIN_POLL_MS = 20;
-/** A connection on which nothing has happened for so long is idle: its first head was complete when it came. */
+/** A connection without activity for this long is idle, since its first head was complete when it was adopted. */
 const DRAIN_QUIET_MS = 100;
 
 export interface UwsEngineOptions {
@@ -36,21 +37,21 @@ export interface UwsEngineOptions {
   readonly onConnections?: ((connections: number) => void) | undefined;
 }
 
-/** An app and the destination it stands for now. */
+/** An app and the destination it serves now. */
 interface Slot {
   readonly app: UwsApp;
-  /** What the addon calls that destination. */
+  /** The number of this destination in the addon. */
   readonly caller: number;
   key: string;
   frontend: number;
   connections: number;
   inFlight: number;
-  /** When a connection was adopted last; while draining, or a request has ended, or draining has begun. */
+  /** Time of the last adopted connection; while draining, also the time when a request ended or the drain began. */
   lastUsedMs: number;
 }
 
 /**
- * `native` carries the requests out; it is closed after this one.
+ * `native` carries the requests out. It must be closed after this engine.
  *
  * @throws ProxyError `uws-unavailable` when the binary cannot be loaded
  */
@@ -67,7 +68,7 @@ class UwsEngine implements Engine, StreamOwner {
   private readonly native: NativeEngine;
   private readonly onConnections: (connections: number) => void;
   private readonly slots = new Map<string, Slot>();
-  /** By what the addon calls them, as are `running`. */
+  /** Both arrays are indexed by the numbers the addon uses. */
   private readonly callers: Slot[] = [];
   private readonly running: (UwsStream | null)[] = [];
   private readonly freeNumbers: number[] = [];
@@ -102,7 +103,10 @@ class UwsEngine implements Engine, StreamOwner {
       if (connections + inFlight > 0) yield frontend;
   }
 
-  /** @throws ProxyError `bad-descriptor`, and leaves it alone, where uWS would end the process */
+  /**
+   * @throws ProxyError `bad-descriptor` for a descriptor with which uWS would end the process; the descriptor is left
+   * alone
+   */
   adopt(connection: RoutedConnection): void {
     if (!isSocket(connection.fd)) {
       throw new ProxyError('bad-descriptor', `file descriptor ${connection.fd} is not an open socket`);
@@ -118,7 +122,7 @@ class UwsEngine implements Engine, StreamOwner {
     slot.app.adoptSocket(connection.fd);
   }
 
-  /** The native engine drains as well: it is told by whoever has both, or here. */
+  /** The native engine drains as well: it may have been told by its other owner, so it is told again here. */
   async drain(deadlineMs: number): Promise<void> {
     void this.native.drain(deadlineMs);
     const beginMs = performance.now();
@@ -139,7 +143,7 @@ class UwsEngine implements Engine, StreamOwner {
 
   close(): Promise<void> {
     clearInterval(this.refresher);
-    // A caller that has nothing of a response yet is told why.
+    // A downstream that has received nothing of its response yet gets a reply with the reason.
     this.streams.cut();
     for (const slot of this.slots.values()) slot.app.close();
     return Promise.resolve();
@@ -198,7 +202,10 @@ class UwsEngine implements Engine, StreamOwner {
     return slot;
   }
 
-  /** The slot without connections that was unused for longest, taken out of the table; null when there is room. */
+  /**
+   * The slot that has been without connections for longest, removed from the table; null when there is room for
+   * another.
+   */
   private idleSlot(): Slot | null {
     if (this.slots.size < MAX_IDLE_APPS) return null;
     let oldest: Slot | null = null;
@@ -223,7 +230,7 @@ class UwsEngine implements Engine, StreamOwner {
     return slot;
   }
 
-  /** Hot path. The request is valid only until this returns. */
+  /** The request object is valid only until this returns. Hot path. */
   private onRequest(slot: Slot, response: UwsResponse, request: UwsRequest): void {
     const number = this.freeNumbers.pop() ?? this.running.length;
     const stream = new UwsStream(this, number, slot.caller, response);
@@ -248,7 +255,7 @@ class UwsEngine implements Engine, StreamOwner {
   }
 }
 
-/** Views of what lies at one place of the outbox, by their length: most lengths come again and again. */
+/** Views of one place of the outbox, cached by length, because most lengths recur. */
 class Windows {
   private static readonly MOST_KEPT_BYTES = 2_048;
   private readonly bytes: Uint8Array;

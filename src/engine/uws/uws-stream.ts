@@ -1,12 +1,13 @@
 /**
- * One request and its response between uWebSockets.js and the addon, which does all that comes in between.
+ * One request and its response between uWebSockets.js and the addon, which carries out the exchange.
  *
- * Stage before: the handler of a uWS app. Stage after: the native engine, by `addon/outer-streams.ts`; and back, by
- * `Downstream`. Nothing may throw into uWS, which would end the process.
+ * Stage before: the handler of a uWS app. Stage after: the native engine, through `addon/outer-streams.ts`; and in the
+ * other direction, through `Downstream`. Nothing may throw into uWS, because that would end the process.
  *
- * uWS stops both directions of a socket when it is paused, so an upload is not paused while the response is blocked; the
- * addon bounds what it keeps then. A pause takes effect after what the kernel had already received: uWS goes on reading as
- * long as each read fills its 512 KiB, so that a stalled upload costs about one kernel receive buffer.
+ * uWS stops both directions of a socket when it is paused. So an upload is not paused while the response is blocked;
+ * the addon limits what it buffers then. A pause takes effect only after the data that the kernel has already received:
+ * uWS continues to read as long as each read fills its 512 KiB. So a stalled upload costs about one kernel receive
+ * buffer.
  */
 import { LENGTH, START, type OuterStreams } from '../../addon/outer-streams.ts';
 import { REQUEST_REASONS, type RequestReason } from '../../errors.ts';
@@ -16,29 +17,29 @@ import { localReply } from '../local-reply.ts';
 
 const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];
 const NO_FIELDS: ResponseHead['fields'] = [];
-/** A longer head is given to uWS line by line, see `Downstream`. */
+/** A longer head is passed to uWS line by line, see `Downstream`. */
 const LARGE_HEAD_BYTES = 8 * 1024;
 
-/** What streams share; implemented by the engine. */
+/** The part that all streams share; implemented by the engine. */
 export interface StreamOwner {
   readonly streams: OuterStreams;
-  /** Exactly once. The number of the stream is free again. */
+  /** Called exactly once. The number of the stream may then be reused. */
   onEnded(stream: UwsStream): void;
 }
 
 export class UwsStream extends Downstream {
   readonly number: number;
-  /** Of the caller whose request this is. */
+  /** Number of the caller of this request. */
   readonly caller: number;
   private readonly owner: StreamOwner;
-  /** False once there is nothing more to say, to either side. */
+  /** False once nothing more may be passed to either side. */
   private live = true;
-  /** The addon knows of it. */
+  /** True once the addon knows of the stream. */
   private begun = false;
-  /** The downstream has sent its last byte. */
+  /** True once the downstream has sent its last byte. */
   private received = true;
   private paused = false;
-  /** What was given to be written, or is about to be, ends the response. */
+  /** True when the data written, or about to be written, ends the response. */
   private complete = false;
 
   constructor(owner: StreamOwner, number: number, caller: number, response: UwsResponse) {
@@ -48,14 +49,20 @@ export class UwsStream extends Downstream {
     this.caller = caller;
   }
 
-  /** A request without a body. Answers `START.inexact` when the head is to be read in another way; nothing has happened then. */
+  /**
+   * A request without a body. Returns `START.inexact` when the head has to be read in another way; nothing has happened
+   * in that case.
+   */
   startRequest(head: string, text: number): number {
     const answer = this.begin(head, text, undefined, true);
     if (answer !== START.inexact) this.watch();
     return answer;
   }
 
-  /** A request with a body, of which uWS gives something, if only nothing, as soon as the handler has returned. */
+  /**
+   * A request with a body. uWS calls the data handler at least once after this handler has returned, possibly with no
+   * bytes.
+   */
   startWithBody(head: string, text: number): void {
     this.received = false;
     this.watch();
@@ -72,11 +79,12 @@ export class UwsStream extends Downstream {
   }
 
   /**
-   * Hot path. From the addon: a part of the response, see `OuterCarrier`. Both arrays are the addon's when this has returned.
+   * Called by the addon with a part of the response, see `OuterCarrier`. Both arrays belong to the addon again when
+   * this returns. Hot path.
    */
   send(head: Uint8Array | null, body: Uint8Array, length: number, last: boolean, close: boolean): boolean {
     if (!this.live) return true;
-    // Before the last bytes, after which uWS must not be called: nothing may leave the connection paused.
+    // uWS must not be called after the last bytes, so the connection must not stay paused.
     if (last) this.resume();
     if (head !== null && last && length >= 0 && this.whole(head, body, close)) {
       this.finish();
@@ -85,7 +93,7 @@ export class UwsStream extends Downstream {
     const taken = head === null ? this.writeOn(body) : this.startResponse(headOf(head), body, length, last, close);
     if (!taken) {
       this.keepPending();
-      // A write that falls short makes uWS poll again.
+      // After a partial write uWS polls for reading again.
       this.paused = false;
       this.complete = last;
     } else if (last) {
@@ -95,12 +103,12 @@ export class UwsStream extends Downstream {
     return taken;
   }
 
-  /** From the addon, as is the next one: the body is wanted again. */
+  /** Called by the addon: it wants more of the body. */
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    // uWS keeps what it polled for at the last pause of any socket, one value for sockets with unwritten bytes and one
-    // for those without. When it woke this socket itself to write, the pause makes that value right.
+    // uWS stores what it polled for at the last pause of any socket: one value for sockets with unwritten bytes and one
+    // for those without. When uWS itself wakes this socket to write, the pause corrects that value.
     this.response.pause();
     this.response.resume();
   }
@@ -111,14 +119,17 @@ export class UwsStream extends Downstream {
     this.abort();
   }
 
-  /** Called now and then: neither a slow upload nor a stalled reader is a reason to close, as uWS would after 10 s. */
+  /**
+   * Called periodically. uWS closes a connection after 10 s without activity, but a slow upload or a stalled reader is
+   * no reason to close.
+   */
   refresh(): void {
     if (!this.live || !this.open) return;
     if (this.blocked || (!this.received && !this.paused)) {
       this.response.pause();
       this.response.resume();
     } else if (this.paused && this.started) {
-      // A pause also holds what uWS may have left of the response.
+      // A pause also holds back what uWS may have left of the response.
       this.response.cork(() => undefined);
     }
   }
@@ -142,8 +153,8 @@ export class UwsStream extends Downstream {
   }
 
   /**
-   * Not at once: uWS would go on and read what follows as the next request. While this one is unanswered it closes the
-   * connection instead, and with the answer the connection is closed too.
+   * The connection is not closed at once, because uWS would then read the following bytes as the next request. While
+   * this request is unanswered, uWS closes the connection on further data; the answer closes it as well.
    */
   private refuse(reason: RequestReason): void {
     this.begun = false;
@@ -161,7 +172,7 @@ export class UwsStream extends Downstream {
       this.reply(head, null, close);
       return true;
     }
-    // The end of an empty body is known at once.
+    // The length of an empty body is known at once.
     const known = length === LENGTH.unknown && last && body.length === 0 ? 0 : length;
     return this.start(head, known === LENGTH.unknown ? null : known, body, close, last);
   }
@@ -185,7 +196,7 @@ export class UwsStream extends Downstream {
     this.response.pause();
   }
 
-  /** After an exception, which is a bug. */
+  /** Called after an exception, which is a bug. */
   breakOff(): void {
     this.leave();
     this.abort();
@@ -204,7 +215,7 @@ export class UwsStream extends Downstream {
   }
 }
 
-/** As one block if it is small, which most are; else in lines, which uWS can be given one by one. */
+/** One block for a small head, which most are; otherwise single lines, which uWS takes one by one. */
 function headOf(bytes: Uint8Array): ResponseHead {
   if (bytes.length <= LARGE_HEAD_BYTES) return { status: bytes, fields: NO_FIELDS };
   const [status, ...lines] = Buffer.from(bytes).toString('latin1').split('\r\n');
