@@ -5,9 +5,9 @@
  * Stage before: `gateway-api`, with a match as it is written. Stage after: `table.ts`, which fills the index, and
  * `match-list.ts`, which tests patterns.
  *
- * A call of gRPC is a request for the path `/service/method`. The characters of the service come first in the
- * precedence of a GRPCRoute, so that a service by its name, which is a prefix, outranks the patterns; a prefix of an
- * HTTPRoute comes behind them.
+ * A gRPC call is a request for the path `/service/method`. The precedence of a GRPCRoute first compares the characters
+ * of the service. So an exact service name, which is a prefix of the path, comes before the patterns; a prefix of an
+ * HTTPRoute comes after them.
  */
 import type { GrpcMethodMatch, PathMatch, RouteMatch } from '../gateway-api/types.ts';
 import { compileRegex } from '../regex/regex.ts';

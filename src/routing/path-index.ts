@@ -2,12 +2,12 @@
  * Finds the entry of a route table for a request path: an exact path, otherwise the longest prefix of whole segments.
  * The raw path is compared byte by byte; nothing is decoded or normalised.
  *
- * Stage before: `routing/table.ts`, which fills it once. Stage after: `routing/match-list.ts`, which tries what it
- * finds. The only importer of find-my-way.
+ * Stage before: `routing/table.ts`, which fills it once. Stage after: `routing/match-list.ts`, which tries the entry
+ * found. The only importer of find-my-way.
  *
- * Two implementations with one contract. find-my-way serves the tables people write by hand. It generates a function
- * for each node of its tree, so that building costs about 0.1 ms a path and a large tree runs cold code: 10,000 paths
- * take 2 s to build and 2 us to find. Larger tables use hashing.
+ * There are two implementations with one contract. find-my-way serves tables of the size people write by hand. It
+ * generates a function for each node of its tree, so building costs about 0.1 ms a path, and a large tree runs cold
+ * code: 10,000 paths take 2 s to build and 2 us to find. Larger tables use hashing.
  */
 import { onDemand } from '../on-demand.ts';
 import type { Steps } from '../slices.ts';

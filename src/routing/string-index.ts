@@ -4,9 +4,9 @@
  * Stage before: `routing/table.ts`, which fills it once. Used by `routing/path-index.ts` for paths and by
  * `routing/match-list.ts` for header values.
  *
- * A `Map` would need a new string for each prefix that is tried, and hash it from end to end. Here an entry that is
- * found costs two places in memory, its slot and itself (in a large table most of the time goes into waiting for
- * memory), and the hash looks at no more characters than it takes to tell the keys apart: usually the last few.
+ * A `Map` would need a new string for each prefix that is tried, and would hash all of it. Here finding an entry needs
+ * two memory accesses, the slot and the entry; in a large table most of the time is spent waiting for memory. The hash
+ * covers only as many characters as are needed to tell the keys apart, usually the last few.
  */
 import type { Steps } from '../slices.ts';
 
