@@ -1,12 +1,12 @@
 /**
- * ClusterIPs in the one spelling that original destinations are compared with. Used by `service.ts`.
+ * Normalises ClusterIPs, so that they can be compared with original destinations. Used by `service.ts`.
  */
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
 /**
- * The address as inet_ntop(3) prints it (IPv4 dotted, IPv6 compressed and lower-case), null when `text` is no address a
- * Service can have: not an address at all, with a zone or prefix length, unspecified, multicast, or an IPv4 address
- * dressed as IPv6, which no connection has as its original destination.
+ * The address as inet_ntop(3) prints it (IPv4 dotted; IPv6 compressed, in lower case). Null when a Service cannot have
+ * this address: `text` is not an address, has a zone or prefix length, or is unspecified, multicast or an IPv4-mapped
+ * IPv6 address (which is never the original destination of a connection).
  */
 export function canonicalAddress(text: string): string | null {
   if (isIPv4(text)) {

@@ -1,7 +1,8 @@
 /**
- * Counts the documents of a file that name no namespace, and says once for the file where they belong.
+ * Counts the documents of a file without a namespace, and reports once which namespace they are given.
  *
- * Told by `documents.ts`, asked by `parse.ts`. One note for a file: whoever leaves the namespace out does so throughout.
+ * Filled by `documents.ts`, read by `parse.ts`. There is one note for each file, because usually all documents of a
+ * file lack the namespace.
  */
 import type { Report } from './report.ts';
 import type { Problem } from './types.ts';
@@ -17,7 +18,7 @@ export class AssumedNamespace {
     this.#count++;
   }
 
-  /** `namespace`: null when it is not known, and `default` stands in for it. */
+  /** `namespace`: null when it is unknown; `default` is used then. */
   note(namespace: string | null): readonly Problem[] {
     if (this.#first === null) return [];
     const { report, offset } = this.#first;

@@ -1,7 +1,7 @@
 /**
- * ConfigMap documents with route files in them, for commands that are given manifests rather than what is mounted.
+ * ConfigMap documents that contain route files, for commands that read manifests instead of mounted files.
  *
- * Told by `foreign-kinds.ts` while a file is read, asked by whoever reads their files as the sidecar would find them.
+ * Filled by `foreign-kinds.ts` while a file is read. Read by callers that process the files as a sidecar would.
  */
 import { shardFile } from '../route-set/format.ts';
 import { textOf, type Fields } from './fields.ts';
@@ -10,7 +10,7 @@ import type { ConfigMapDocument, ConfigMapFile } from './types.ts';
 
 const ROUTE_DOCUMENT = /(?:^|[{,])[ \t]*"?kind"?[ \t]*:[ \t]*["']?(?:(?:HTTP|GRPC|TLS|TCP|UDP)Route|Service|List)\b/m;
 
-/** A document that is read, somewhere in a text. */
+/** Matches a text that contains a document of a kind that is read. */
 export function looksLikeRoutes(text: string): boolean {
   return ROUTE_DOCUMENT.test(text);
 }
@@ -22,7 +22,7 @@ export function routeKeyOf(object: Fields): string | null {
   return null;
 }
 
-/** Of a ConfigMap. */
+/** True for a ConfigMap without files. */
 export function hasNoFiles(object: Fields): boolean {
   return [object.tree('data'), object.tree('binaryData')].every((data) => entriesOf(data).length === 0);
 }
@@ -32,7 +32,7 @@ export class ConfigMapDocuments {
   readonly documents: ConfigMapDocument[] = [];
   readonly #text: string;
 
-  /** `text`: of the file. */
+  /** `text`: the text of the file. */
   constructor(text: string) {
     this.#text = text;
   }
@@ -42,7 +42,7 @@ export class ConfigMapDocuments {
     const field = (name: string): string | null =>
       metadata?.type === 'map' ? textOf(metadata.entries.get(name)?.value ?? null) : null;
     const files = entriesOf(object.tree('data')).map(([name, { text, offset }]): ConfigMapFile => {
-      // Only in literal style is each line of the value a line of the file.
+      // Only in a literal block scalar does each line of the value correspond to a line of the file.
       const literal = this.#text[offset] === '|';
       const line = literal ? object.report.location(offset).line! + 1 : null;
       return { name, content: Buffer.from(text, 'utf8'), line };
@@ -54,7 +54,7 @@ export class ConfigMapDocuments {
   }
 }
 
-/** Keys whose values are texts. */
+/** The entries whose values are text. */
 function entriesOf(data: Tree | null): [string, { readonly text: string; readonly offset: number }][] {
   if (data?.type !== 'map') return [];
   return [...data.entries].flatMap(([key, { value }]) => {

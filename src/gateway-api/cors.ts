@@ -21,7 +21,7 @@ function corsMethod(value: string): Fault | null {
   return { code: 'unsupported-value', message };
 }
 
-/** Origins come out in lower case, as browsers send them; methods and header names as written. */
+/** Origins are returned in lower case, as browsers send them; methods and header names as written. */
 export function readCors(payload: Fields): Cors {
   payload.only(CORS_FIELDS);
   const allowOrigins = payload.textSet('allowOrigins', MAX_ITEMS.corsList, corsOrigin);

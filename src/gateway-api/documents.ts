@@ -1,8 +1,8 @@
 /**
- * One document of a route file to the resources in it: what it is, who it is, whether it can be used.
+ * Reads the resources of one document of a route file: kind, identity and validity.
  *
- * Stage before: `yaml-tree.ts`. Stage after: `parse.ts` puts the documents of a file together. Lists are expanded here; each
- * of their items stands or falls alone.
+ * Stage before: `yaml-tree.ts`. Stage after: `parse.ts` combines the documents of a file. Lists are expanded here; each
+ * item is accepted or refused separately.
  */
 import type { Steps } from '../slices.ts';
 import type { AssumedNamespace } from './assumed-namespace.ts';
@@ -25,15 +25,15 @@ export interface DocumentOptions {
   readonly validateRegex: ValidateRegex;
 }
 
-/** Collects what the documents of a file hold. */
+/** Collects the contents of the documents of a file. */
 export interface DocumentResult {
   readonly resources: Resource[];
   readonly problems: Problem[];
-  /** Told of each resource that names no namespace. */
+  /** Receives each resource without a namespace. */
   readonly assumed: AssumedNamespace;
-  /** Told of each document of another kind. */
+  /** Receives each document of a kind that is not read. */
   readonly ignored: IgnoredKinds;
-  /** What is refused and leaves no resource behind. */
+  /** Refused documents that leave no resource behind. */
   readonly lost: { readonly services: string[]; unidentified: boolean };
 }
 
@@ -42,7 +42,7 @@ export const KINDS = ['HTTPRoute', 'Service', 'GRPCRoute', ...OTHER_ROUTES];
 const ROUTE_KINDS: readonly string[] = ['HTTPRoute', 'GRPCRoute', ...OTHER_ROUTES];
 export const LIST_KINDS: readonly string[] = ['List', ...KINDS.map((kind) => `${kind}List`)];
 const CORE_VERSION = 'v1';
-/** Those in which a cluster may have them. */
+/** The versions in which a cluster may serve them. */
 const VERSIONS: Readonly<Record<CarriedRoute['kind'], readonly string[]>> = {
   HTTPRoute: [`${GATEWAY_GROUP}/v1`, `${GATEWAY_GROUP}/v1beta1`],
   GRPCRoute: [`${GATEWAY_GROUP}/v1`, `${GATEWAY_GROUP}/v1alpha2`],
@@ -55,20 +55,20 @@ const METADATA_PLACES = ['metadata.name', 'metadata.namespace', 'metadata.labels
 const SPEC_OF_SERVICE = ['spec.selector', 'spec.type'];
 const ELSEWHERE = [...SPEC_PLACES, ...METADATA_PLACES, ...SPEC_OF_SERVICE];
 
-/** With these, what a field holds is not known, and to check it would only add misleading problems. */
+/** After these problems the content of a field is unknown, so checking it would only add misleading problems. */
 const CONTENT_UNKNOWN: readonly ProblemCode[] = ['alias-expansion', 'unknown-anchor'];
 
-/** More than any cluster's worth of routes and Services. */
+/** More than the routes and Services of any cluster. */
 const MAX_LIST_ITEMS = 100_000;
 
-/** What the list an object stands in says about it. */
+/** What an object inherits from the list that contains it. */
 interface Surroundings {
   readonly path: string;
   readonly apiVersion: string | null;
   readonly kind: string | null;
 }
 
-/** Adds to `found` what is in the document. Pauses between the items of a list, and between regular expressions. */
+/** Adds the contents of the document to `found`. Pauses between the items of a list and between regular expressions. */
 export function* readDocument(
   file: string,
   document: TreeDocument,
@@ -108,7 +108,7 @@ function* readList(
   if (report.errors.length > 0) found.lost.unidentified = true;
   if (items?.type !== 'list' || report.errors.length > 0) return;
 
-  // The items of a typed list as the API server sends it do not repeat what they are.
+  // In a typed list from the API server, the items have neither `kind` nor `apiVersion`.
   const itemKind = kind === 'List' ? null : kind.slice(0, -'List'.length);
   const apiVersion = itemKind === null ? null : list.string('apiVersion');
   for (const [index, item] of items.items.slice(0, MAX_LIST_ITEMS).entries()) {
@@ -146,7 +146,7 @@ function* readObject(
   found.problems.push(...report.problems);
 }
 
-/** What is somebody else's is no loss. */
+/** A document that is not meant for sideroute is not a loss. */
 function noteLoss(
   { kind, label, namespace, name }: Identity,
   resource: Resource | null,
@@ -162,11 +162,11 @@ function noteLoss(
   }
 }
 
-/** What a document says about itself, before anything is checked; for messages and refused routes. */
+/** What a document states about itself, read before any check; for messages and refused routes. */
 interface Identity {
   readonly kind: string | null;
   readonly namespace: string;
-  /** False when `namespace` is not written there. */
+  /** False when the document has no `namespace`. */
   readonly namespaced: boolean;
   readonly name: string;
   readonly label: string | null;
@@ -181,7 +181,7 @@ function identify(tree: Tree, around: Surroundings, options: DocumentOptions): I
   const written = textOf(field(metadata, 'namespace'));
   const namespace = written ?? options.defaultNamespace;
   const apiVersion = textOf(field(tree, 'apiVersion')) ?? around.apiVersion;
-  // Whether another kind has a namespace is not known.
+  // For other kinds it is unknown whether they are namespaced.
   const assumed = kind !== null && KINDS.includes(kind) && !isForeign(kind, groupOf(apiVersion)) ? namespace : null;
   const shown = written ?? assumed;
   const full = shown === null ? name : `${shown}/${name}`;
@@ -251,7 +251,7 @@ function* readRoute<Kind extends CarriedRoute['kind'], Rule>(
   if (read === null || report.errors.length > 0) return refuse(report, kind, identity, object);
   const { namespace, name, generation, creationTimestamp } = metadata;
   const { parentRefs, hostnames, rules } = read;
-  // Each by its name: what is added to a copy is kept outside of it, with room for more.
+  // No spread here: V8 stores properties added to a copy outside of the object, with spare space.
   return { kind, namespace, name, generation, creationTimestamp, parentRefs, hostnames, rules, source };
 }
 
@@ -267,7 +267,7 @@ function readOtherRoute(
     object.error('apiVersion', 'unsupported-version', `must be of the group ${GATEWAY_GROUP} for a ${routeKind}`);
   }
   const { namespace, name, generation } = readMetadata(object, dnsSubdomain, options);
-  // Nothing else of the specification is looked at.
+  // Nothing else of the specification is read.
   const spec = object.fields('spec');
   const parentRefs = spec === null ? [] : readParentRefs(spec, namespace);
   if (report.errors.length > 0) return refuse(report, routeKind, identity, object);
@@ -293,7 +293,7 @@ function readService(object: Fields, apiVersion: string | null, options: Documen
   return { kind: 'Service', namespace, name, managed, ...read, source: report.location(object.offset) };
 }
 
-/** Other annotations are not looked at. */
+/** Other annotations are ignored. */
 function isManaged(metadata: Tree | null): boolean {
   const annotations = metadata?.type === 'map' ? (metadata.entries.get('annotations')?.value ?? null) : null;
   const value = annotations?.type === 'map' ? annotations.entries.get(MANAGED_ANNOTATION)?.value : undefined;
@@ -307,7 +307,7 @@ interface Metadata {
   readonly creationTimestamp: number | null;
 }
 
-/** Fields without a meaning here are not looked at: a copy from a cluster has many. */
+/** Fields without a meaning here are ignored: an object copied from a cluster has many. */
 function readMetadata(object: Fields, nameCheck: typeof dnsLabel, options: DocumentOptions): Metadata {
   const metadata = object.requiredFields('metadata');
   const created = metadata?.string('creationTimestamp', timestamp) ?? null;
@@ -321,7 +321,7 @@ function readMetadata(object: Fields, nameCheck: typeof dnsLabel, options: Docum
 
 const FILTER_CODES: readonly string[] = ['incompatible-filters', 'duplicate-filter'];
 
-/** The reason its conditions will show; one that fits all errors, else `Invalid`. */
+/** The reason for the conditions: the one that fits all errors, otherwise `Invalid`. */
 function refuse(report: Report, routeKind: string, identity: Identity, object: Fields): RefusedRoute {
   const { errors } = report;
   const first = errors[0]!;
@@ -343,7 +343,7 @@ function refuse(report: Report, routeKind: string, identity: Identity, object: F
   };
 }
 
-/** What conditions need of a route that is refused; its own problems are reported already. */
+/** Reads the fields that the conditions of a refused route need. Its problems are already reported. */
 function readForConditions(identity: Identity, object: Fields): Pick<RefusedRoute, 'generation' | 'parentRefs'> {
   const report = object.report.detached();
   const part = (name: string): Fields | null => {

@@ -1,7 +1,7 @@
 /**
  * Gateway API durations (GEP-2257): a subset of Go's, without fractions, signs and units below a millisecond.
  *
- * Used by `http-route.ts` to read timeouts and by whoever shows one.
+ * Used by `http-route.ts` to read timeouts, and wherever a duration is shown.
  */
 
 export const DURATION = /^(?:[0-9]{1,5}(?:h|ms|m|s)){1,4}$/;
@@ -10,8 +10,9 @@ const COMPONENT = /([0-9]{1,5})(h|ms|m|s)/g;
 const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
 /**
- * Milliseconds of a duration such as `1h30m` or `500ms`, null when it is none. Components add up, in any order, also
- * repeated. At most 4 × 99999h, about 1.4e12 ms: more than a timer of Node takes, so clamp before arming one.
+ * Milliseconds of a duration such as `1h30m` or `500ms`; null when it is invalid. Components may come in any order and
+ * repeat; they are added up. The maximum is 4 × 99999h, about 1.4e12 ms. A Node timer cannot take that much, so clamp
+ * the value first.
  */
 export function parseDuration(text: string): number | null {
   if (!DURATION.test(text)) return null;

@@ -1,8 +1,9 @@
 /**
- * A typed reader over the tree of one mapping: it knows the path and line of each field and reports what does not fit.
+ * A typed reader for the tree of one mapping. It knows the path and line of each field and reports invalid values.
  *
- * Stage before: `yaml-tree.ts`. Used by every reader of a kind. A method that returns null has found the field absent, or
- * has reported what is wrong with it: the caller goes on, so that all problems of a document are found at once.
+ * Stage before: `yaml-tree.ts`. Used by the readers of all kinds. A method returns null when the field is absent or
+ * when it has reported a problem. The caller continues in both cases, so that all problems of a document are found at
+ * once.
  */
 import { MAX_PORT, quote } from './limits.ts';
 import type { Check } from './limits.ts';
@@ -11,7 +12,7 @@ import type { Report } from './report.ts';
 import { suggest } from './suggest.ts';
 import type { Tree, TreeEntry, TreeMap } from './tree.ts';
 
-/** What to call a value in a message. */
+/** The name of a type of value in messages. */
 function describe(tree: Tree): string {
   if (tree.type === 'map') return 'a mapping';
   if (tree.type === 'list') return 'a list';
@@ -21,7 +22,7 @@ function describe(tree: Tree): string {
 
 const AMBIGUOUS_WORDS = /^(?:y|yes|n|no|on|off)$/i;
 
-/** The text of a scalar that passes `check`, null after reporting why there is none. */
+/** The text of a scalar that passes `check`; null after a problem was reported. */
 function readString(report: Report, tree: Tree, path: string, offset: number, check?: Check): string | null {
   if (tree.type !== 'scalar' || tree.value === null) {
     report.error('wrong-type', path, offset, `must be text, got ${describe(tree)}`);
@@ -44,7 +45,7 @@ function readString(report: Report, tree: Tree, path: string, offset: number, ch
   return value;
 }
 
-/** YAML 1.1, which kubectl reads, takes a leading zero for octal; YAML 1.2 does not. */
+/** With a leading zero, YAML 1.1 (which kubectl reads) takes a number as octal; YAML 1.2 does not. */
 const LEADING_ZERO = /^[-+]?0[0-9]/;
 
 function readInteger(report: Report, tree: Tree, path: string, offset: number): number | null {
@@ -84,7 +85,7 @@ export class Fields {
     this.#entries = map.entries;
   }
 
-  /** Whether the field stands here with a value. */
+  /** True when the field is present and has a value. */
   has(name: string): boolean {
     const entry = this.#entries.get(name);
     return entry !== undefined && !isAbsent(entry.value);
@@ -106,7 +107,7 @@ export class Fields {
     this.report.note(code, this.pathOf(name), this.#entries.get(name)?.offset ?? this.offset, message);
   }
 
-  /** The same fields with a report of their own, empty, about the same resource. */
+  /** The same fields with a new, empty report about the same resource. */
   detached(): Fields {
     const report = this.report.detached();
     report.resource = this.report.resource;
@@ -114,8 +115,8 @@ export class Fields {
   }
 
   /**
-   * Reports every field outside `known`. `elsewhere` names fields that belong to a place nearby, as `spec.rules`: the
-   * usual result of wrong indentation.
+   * Reports every field outside `known`. `elsewhere` names fields that belong to a place nearby, such as `spec.rules`;
+   * wrong indentation usually puts them here.
    */
   only(known: readonly string[], elsewhere: readonly string[] = []): void {
     for (const [name, entry] of this.#entries) {
@@ -176,7 +177,7 @@ export class Fields {
     return null;
   }
 
-  /** One of the values of an enumeration; another one is `unsupported-value`. */
+  /** One value of an enumeration. Any other value is reported as `unsupported-value`. */
   oneOf<const Value extends string>(name: string, values: readonly Value[]): Value | null {
     const found = this.string(name);
     if (found === null) return null;
@@ -214,7 +215,7 @@ export class Fields {
     });
   }
 
-  /** The entries of a list that is a set: a value that stands again is an error. */
+  /** The entries of a list that is a set: repeated values are errors. */
   textSet(name: string, maxItems: number, check?: Check): string[] {
     const seen = new Set<string>();
     for (const { value, path, offset } of this.textList(name, maxItems, check)) {
@@ -224,7 +225,7 @@ export class Fields {
     return [...seen];
   }
 
-  /** As `textSet`, of whole numbers. */
+  /** Like `textSet`, for whole numbers. */
   integerSet(name: string, min: number, max: number, maxItems: number): number[] {
     const seen = new Set<number>();
     for (const { tree, path } of this.#items(name, maxItems, 0)) {
@@ -245,7 +246,7 @@ export class Fields {
     this.report.error('duplicate-value', path, offset, `${value} stands twice in a list that is a set; keep one`);
   }
 
-  /** The value of a field as it stands, null when absent. */
+  /** The value of a field, unchecked; null when absent. */
   tree(name: string): Tree | null {
     return this.#present(name)?.value ?? null;
   }
@@ -254,7 +255,7 @@ export class Fields {
     return [...this.#entries.keys()];
   }
 
-  /** A reader of `tree` when it is a mapping, else null after reporting that it is none. */
+  /** A reader for `tree` when it is a mapping; otherwise null after a problem was reported. */
   static of(report: Report, tree: Tree, path: string, offset: number): Fields | null {
     if (tree.type === 'map') return new Fields(report, tree, path, offset);
     report.error('wrong-type', path, offset, `must be a mapping, got ${describe(tree)}`);
@@ -279,12 +280,12 @@ export class Fields {
     } else if (items.length < minItems) {
       this.error(name, 'too-few-items', `must have ${minItems} or more entries, got ${items.length}`);
     }
-    // The entries beyond the limit are not looked at: one problem is enough, and the work stays bounded.
+    // Entries beyond the limit are not read: one problem is enough, and the work stays bounded.
     return items.slice(0, maxItems).map((tree, index) => ({ tree, path: `${this.pathOf(name)}[${index}]` }));
   }
 }
 
-/** The text of a scalar, null when it is something else; for places that look before they read. */
+/** The text of a scalar; null for anything else. For code that needs a value before it is validated. */
 export function textOf(tree: Tree | null): string | null {
   return tree?.type === 'scalar' && typeof tree.value === 'string' ? tree.value : null;
 }

@@ -23,9 +23,9 @@ const PAYLOAD_FIELD = {
   ExtensionRef: 'extensionRef',
 } as const satisfies Readonly<Record<FilterType, string>>;
 
-/** Those of an HTTPRoute. */
+/** The filters of an HTTPRoute. */
 export const HTTP_FILTER_TYPES = Object.keys(PAYLOAD_FIELD) as FilterType[];
-/** Those of a GRPCRoute. */
+/** The filters of a GRPCRoute. */
 export const GRPC_FILTER_TYPES = [
   'RequestHeaderModifier',
   'ResponseHeaderModifier',
@@ -34,13 +34,13 @@ export const GRPC_FILTER_TYPES = [
 ] as const satisfies readonly GrpcRouteFilter['type'][];
 const REPEATABLE: readonly FilterType[] = ['RequestMirror', 'ExtensionRef'];
 
-/** A filter that was read, with where it stands for problems found later. */
+/** A filter with its position, for problems found later. */
 export interface FilterItem<Type extends FilterType = FilterType> {
   readonly filter: FilterOf<Type>;
   readonly fields: Fields;
 }
 
-/** `holder` is the rule or the backendRef. `types`: those that the kind of route has. */
+/** `holder`: the rule or the backendRef. `types`: the filters that the kind of route allows. */
 export function readFilters<Type extends FilterType>(
   holder: Fields,
   routeNamespace: string,
@@ -62,7 +62,7 @@ export function readFilters<Type extends FilterType>(
   return items;
 }
 
-/** At most one of most types; a redirect and a rewrite exclude each other. */
+/** Most types may occur only once; a redirect and a rewrite exclude each other. */
 function reportRepeated(item: Fields, type: FilterType, firstOfType: Map<FilterType, string>): void {
   const first = firstOfType.get(type);
   if (first === undefined) {
@@ -76,7 +76,7 @@ function reportRepeated(item: Fields, type: FilterType, firstOfType: Map<FilterT
   }
 }
 
-/** The settings must be those of the type, and no others. */
+/** Only the settings of the filter's own type are allowed. */
 function readPayload(item: Fields, type: FilterType, payloads: readonly string[]): Fields | null {
   const field = PAYLOAD_FIELD[type];
   for (const other of payloads) {
@@ -133,7 +133,7 @@ function readPathModifier(payload: Fields): PathModifier | null {
   }
   const value = item.string(field, replacementPath);
   if (value === null) return null;
-  // No request has an empty path: a full path replaced by nothing is the root.
+  // No request has an empty path: replacing the full path by an empty one gives `/`.
   const absolute = value.startsWith('/') ? value : `/${value}`;
   if (type === 'ReplaceFullPath') return { type, replaceFullPath: absolute };
   return { type, replacePrefixMatch: value === '' ? value : absolute };
@@ -160,7 +160,7 @@ function readRedirect(payload: Fields): HttpRouteFilter {
   };
 }
 
-/** The share is a percentage or a fraction, all requests when neither is given. */
+/** The share is a percentage or a fraction. Without either, all requests are mirrored. */
 function readMirror(payload: Fields, routeNamespace: string): HttpRouteFilter {
   payload.only(['backendRef', 'percent', 'fraction']);
   const backend = payload.requiredFields('backendRef');
@@ -187,7 +187,7 @@ function readMirror(payload: Fields, routeNamespace: string): HttpRouteFilter {
   return { type: 'RequestMirror', requestMirror: { backendRef, numerator, denominator } };
 }
 
-/** Its shape only: it is not carried yet. */
+/** Only its shape is checked: it is not carried yet. */
 function readExternalAuth(payload: Fields, routeNamespace: string): ExternalAuth {
   payload.only(['protocol', 'backendRef', 'http', 'grpc', 'forwardBody']);
   const backend = payload.requiredFields('backendRef');

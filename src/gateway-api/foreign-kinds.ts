@@ -1,8 +1,8 @@
 /**
- * Documents that are not for sideroute: kinds that it does not read, and kinds of other API groups that only bear the name of
- * one that it reads. All of a file's are told in one note; what looks like a mistake is reported by itself.
+ * Documents that are not meant for sideroute: kinds that it does not read, and kinds of other API groups with the same
+ * name as one that it reads. One note lists all of them for a file; a likely mistake gets its own problem.
  *
- * Told by `documents.ts`, asked by `parse.ts`.
+ * Filled by `documents.ts`, read by `parse.ts`.
  */
 import { hasNoFiles, routeKeyOf, type ConfigMapDocuments } from './config-maps.ts';
 import type { Fields } from './fields.ts';
@@ -11,7 +11,7 @@ import { GATEWAY_GROUP } from './references.ts';
 import { distance, suggest } from './suggest.ts';
 import type { Problem } from './types.ts';
 
-/** Kinds of the Gateway API's group that happen to be spelled a little like one of those that are read. */
+/** Kinds of the Gateway API's group whose names resemble those of kinds that are read. */
 const GATEWAY_KINDS: readonly string[] = [
   'ListenerSet',
   'Gateway',
@@ -20,10 +20,13 @@ const GATEWAY_KINDS: readonly string[] = [
   'BackendTLSPolicy',
 ];
 
-/** Kubernetes' own groups: none but the Gateway API's has routes, so that a route of another one is a slip. */
+/**
+ * API groups of Kubernetes. Only the Gateway API's group has routes, so a route of another one of these groups is a
+ * mistake.
+ */
 const KUBERNETES_GROUP = /(?:^|\.)(?:x-)?k8s\.io$/;
 
-/** Letters in which a misspelt group may differ. */
+/** Maximum edit distance of a misspelt group. */
 const MAX_SLIPS = 2;
 
 /** The group of an apiVersion; empty for core. */
@@ -31,7 +34,10 @@ export function groupOf(apiVersion: string | null): string {
   return apiVersion?.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
 }
 
-/** Whether a kind that bears the name of one that is read is somebody else's, as the HTTPRoute of policy.linkerd.io. */
+/**
+ * True when a kind with the name of one that is read belongs to another project, such as the HTTPRoute of
+ * policy.linkerd.io.
+ */
 export function isForeign(kind: string, group: string): boolean {
   if (!group.includes('.')) return false;
   if (kind === 'Service') return true;
@@ -42,15 +48,15 @@ export function isForeign(kind: string, group: string): boolean {
 export class IgnoredKinds {
   readonly #counts = new Map<string, number>();
   #first: Fields | null = null;
-  /** Kinds that are read, for people. */
+  /** Names of the kinds that are read, for messages. */
   readonly #read: readonly string[];
-  /** These and the lists of them. */
+  /** Kinds that are read, and the lists of them. */
   readonly #known: readonly string[];
   readonly #configMaps: ConfigMapDocuments | null;
   readonly #mounted: boolean;
 
   /**
-   * `configMaps`: told of those with routes in them. `mounted`: the file is one that a sidecar reads, for which such a
+   * `configMaps` receives the ConfigMaps with routes. `mounted`: the file is one that a sidecar reads, where such a
    * ConfigMap is a mistake.
    */
   constructor(
@@ -65,7 +71,7 @@ export class IgnoredKinds {
     this.#mounted = mounted;
   }
 
-  /** `object` is not looked at further. */
+  /** Only the kind and, for ConfigMaps and Secrets, the data of `object` are read. */
   add(object: Fields, kind: string, group: string): void {
     const near = suggest(kind, this.#known);
     const ourGroup = group === '' || group === GATEWAY_GROUP;
@@ -79,7 +85,7 @@ export class IgnoredKinds {
       const advice = `its key ${quote(holder)} looks like a route file: mount the ${kind} and point sideroute at the mounted directory`;
       object.warn('kind', 'unsupported-kind', `${kind} is ignored; ${advice}`);
     }
-    // Nor is one without data worth a word, which a part that is not needed is.
+    // A ConfigMap without data is not counted either: it is a shard that is not needed.
     if (holder !== null || (kind === 'ConfigMap' && this.#configMaps !== null && hasNoFiles(object))) return;
     this.#first ??= object;
     const name = group === '' ? kind : `${kind}.${group}`;

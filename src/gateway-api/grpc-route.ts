@@ -1,8 +1,9 @@
 /**
- * `spec` of a GRPCRoute, defaulted and checked as the API server would with the v1.7.0 CRD.
+ * Reads `spec` of a GRPCRoute, with the defaults and checks of an API server with the v1.7.0 CRD.
  *
- * Stage before: `documents.ts` has read apiVersion, kind and metadata. Every problem is reported; the route is usable only
- * when none is an error. What it shares with an HTTPRoute is read in `route-rules.ts`, `matches.ts` and `filters.ts`.
+ * Stage before: `documents.ts` has read apiVersion, kind and metadata. Every problem is reported; the route is usable
+ * only when none of them is an error. `route-rules.ts`, `matches.ts` and `filters.ts` read what it shares with an
+ * HTTPRoute.
  */
 import type { Steps } from '../slices.ts';
 import type { Fields } from './fields.ts';
@@ -25,7 +26,7 @@ const DEFAULT_RULE: GrpcRouteRule = {
   ...NO_LIMITS,
 };
 
-/** Pauses on the way. Regular expressions are added to `regexes`; what is wrong with them is found later. */
+/** Pauses on the way. Regular expressions are added to `regexes` and checked later. */
 export function readGrpcRouteSpec(
   spec: Fields,
   routeNamespace: string,
@@ -57,7 +58,7 @@ function* readRule(item: Fields, index: number, routeNamespace: string, regexes:
   };
 }
 
-/** An expression may be empty, which is any name, too; an exact name may not. */
+/** An empty expression is allowed and matches any name; an empty exact name is not allowed. */
 function readMethod(match: Fields, regexes: RegexChecks): GrpcMethodMatch | null {
   const item = match.fields('method');
   if (item === null) return null;

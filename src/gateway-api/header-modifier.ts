@@ -9,8 +9,8 @@ import type { HeaderModifier, HttpHeader } from './types.ts';
 type Action = keyof HeaderModifier;
 
 /**
- * Headers that frame a message or belong to one connection. The API does not exclude them; a proxy that let a route change
- * them would send requests that the next server reads differently.
+ * Headers for message framing or for a single connection. The API does not exclude them. But if a route could change
+ * them, the next server might read the request differently (request smuggling).
  */
 const RESERVED_HEADERS = new Set([
   'connection',
@@ -26,8 +26,8 @@ const RESERVED_HEADERS = new Set([
 ]);
 
 /**
- * One action per name. Host may be set in a request, which is a rewrite of the host name: a second Host, or none,
- * no server accepts.
+ * Each name may have only one action. Host may only be set in a request, which rewrites the hostname: servers reject a
+ * request with two Host fields or none.
  */
 export function readHeaderModifier(payload: Fields, of: 'request' | 'response'): HeaderModifier {
   payload.only(['set', 'add', 'remove']);
@@ -35,7 +35,7 @@ export function readHeaderModifier(payload: Fields, of: 'request' | 'response'):
   const isHost = (name: string): boolean => of === 'request' && name.toLowerCase() === 'host';
   const actionOf = new Map<string, Action>();
 
-  /** Whether `action` is to be done for the name. `names`: those of the list it stands in. */
+  /** True when `action` applies to the name. `names`: the names of its list. */
   const claim = (name: string, action: Action, names: HeaderNames, path: string, offset: number): boolean => {
     const key = name.toLowerCase();
     if (RESERVED_HEADERS.has(key)) {

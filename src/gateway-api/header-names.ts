@@ -1,5 +1,5 @@
 /**
- * Header names of one list: a name may stand once. Two spellings of one name are taken, and the first counts.
+ * The header names of one list; each may occur only once. When two names differ only by case, the first one counts.
  *
  * Used by `matches.ts` and `filters.ts`.
  */
@@ -10,7 +10,7 @@ export class HeaderNames {
   readonly #spellings = new Set<string>();
   readonly #names = new Set<string>();
 
-  /** Whether the name is new to the list; reported when it is not. */
+  /** True when the name is new in the list; otherwise it is reported. */
   add(name: string, report: Report, path: string, offset: number): boolean {
     const key = name.toLowerCase();
     if (this.#spellings.has(name)) {

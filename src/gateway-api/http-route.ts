@@ -1,8 +1,8 @@
 /**
- * `spec` of an HTTPRoute, defaulted and checked as the API server would with the v1.7.0 CRD.
+ * Reads `spec` of an HTTPRoute, with the defaults and checks of an API server with the v1.7.0 CRD.
  *
- * Stage before: `documents.ts` has read apiVersion, kind and metadata. Every problem is reported; the route is usable only
- * when none is an error.
+ * Stage before: `documents.ts` has read apiVersion, kind and metadata. Every problem is reported; the route is usable
+ * only when none of them is an error.
  */
 import type { Steps } from '../slices.ts';
 import type { Fields } from './fields.ts';
@@ -27,7 +27,7 @@ const DEFAULT_RULE: HttpRouteRule = {
   retry: null,
 };
 
-/** Pauses on the way. Regular expressions are added to `regexes`; what is wrong with them is found later. */
+/** Pauses on the way. Regular expressions are added to `regexes` and checked later. */
 export function readHttpRouteSpec(
   spec: Fields,
   routeNamespace: string,
@@ -43,7 +43,8 @@ export function readHttpRouteSpec(
 function* readRule(item: Fields, index: number, routeNamespace: string, regexes: RegexChecks): Steps<HttpRouteRule> {
   item.only(RULE_FIELDS, MATCH_PLACES);
   const matches = yield* readMatches(item, regexes);
-  // An empty list of matches means the same as none, but to an API server it is not one match.
+  // An empty list of matches means the same as an absent one. But an API server counts an absent list as one match and
+  // an empty list as none.
   const written = item.tree('matches');
   const counted = written?.type === 'list' && written.items.length === 0 ? [] : matches;
   const { name, filters, backendRefs } = yield* readRuleParts(item, routeNamespace, HTTP_FILTER_TYPES, (list) =>
@@ -65,7 +66,7 @@ function* readRule(item: Fields, index: number, routeNamespace: string, regexes:
   };
 }
 
-/** The prefix that is replaced must be the only one the rule can match. */
+/** The prefix to be replaced must be the only path the rule can match. */
 function checkPrefixReplacement(filters: readonly FilterItem[], matches: readonly HttpRouteMatch[]): void {
   if (matches.length === 1 && matches[0]!.path.type === 'PathPrefix') return;
   for (const { filter, fields } of filters) {
@@ -83,7 +84,9 @@ function checkPrefixReplacement(filters: readonly FilterItem[], matches: readonl
   }
 }
 
-/** Zero disables; one attempt cannot outlast the request, unless the request has no limit. */
+/**
+ * Zero disables a timeout. The timeout of one attempt must not exceed that of the request, unless the request has none.
+ */
 function readTimeouts(rule: Fields): HttpRouteTimeouts {
   const item = rule.fields('timeouts');
   if (item === null) return NO_TIMEOUTS;
@@ -97,7 +100,7 @@ function readTimeouts(rule: Fields): HttpRouteTimeouts {
   return { requestMs, backendRequestMs };
 }
 
-/** Attempts default to one; only statuses of errors can be retried. */
+/** Attempts default to one. Only error statuses can be retried. */
 function readRetry(rule: Fields): HttpRouteRetry | null {
   const item = rule.fields('retry');
   if (item === null) return null;

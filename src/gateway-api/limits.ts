@@ -1,37 +1,37 @@
 /**
- * What values may be: limits, patterns and the checks built from them. Pure functions from a value to a fault.
+ * Limits, patterns, and the checks built from them. A check is a pure function from a value to a fault.
  *
- * Used by the readers of this folder through `fields.ts`. Sources: the v1.7.0 CRDs, Kubernetes object names,
- * RFC 9110 field values. Patterns are written so that matching takes linear time.
+ * Used by the readers of this folder through `fields.ts`. Sources: the v1.7.0 CRDs, Kubernetes object names, RFC 9110
+ * field values. Patterns are written so that matching takes linear time.
  */
 import type { ProblemCode } from './problem-codes.ts';
 
-/** What a file may have in all. */
+/** Limits of a whole file. */
 export interface TextLimits {
   readonly bytes: number;
-  /** Of what the full YAML parser reads. */
+  /** Tokens that the full YAML parser reads. */
   readonly tokens: number;
   readonly documents: number;
 }
 
-/** For what comes from a cluster as a whole, not file by file. */
+/** For text from a whole cluster instead of a single file. */
 export const NO_TEXT_LIMITS: TextLimits = {
   bytes: Number.POSITIVE_INFINITY,
   tokens: Number.POSITIVE_INFINITY,
   documents: Number.POSITIVE_INFINITY,
 };
 
-/** What a text may cost before it is refused. The largest possible ConfigMap holds 1 MiB. */
+/** Limits on the cost of reading a text. The largest possible ConfigMap holds 1 MiB. */
 export const PARSE_LIMITS = {
   bytes: 4 * 1024 * 1024,
   tokens: 2_500_000,
   documents: 10_000,
-  /** An HTTPRoute in a List, with managedFields, is less than 30 deep. */
+  /** An HTTPRoute in a List, with managedFields, has a depth below 30. */
   depth: 64,
   aliasedNodes: 100_000,
 } as const;
 
-/** Of a shard of a route set, which is compressed where it is stored. */
+/** For a shard of a route set, which is stored compressed. */
 export const SHARD_LIMITS: TextLimits = { bytes: 8 * 1024 * 1024, tokens: PARSE_LIMITS.tokens, documents: 100_000 };
 
 /** Maximum number of entries of each list. */
@@ -51,7 +51,7 @@ export const MAX_ITEMS = {
   allowedHeaders: 64,
 } as const;
 
-/** In instructions; a hundred bytes of memory each. The CRDs have no such limit. */
+/** Counted in instructions of about a hundred bytes each. The CRDs have no such limit. */
 export const MAX_REGEX_SIZE_PER_ROUTE = 131_072;
 
 export const MAX_PORT = 65_535;
@@ -79,7 +79,7 @@ function lengthFault(value: string, max: number): Fault | null {
   return { code: 'too-long', message: `must have at most ${max} characters, got ${value.length}: ${quote(value)}` };
 }
 
-/** A check of length 1 to `max` and of a pattern; `rule` completes "must be ...". */
+/** Checks for a length from 1 to `max` and a pattern; `rule` completes "must be ...". */
 function patternCheck(code: ProblemCode, max: number, pattern: RegExp, rule: string): Check {
   return (value) =>
     lengthFault(value, max) ?? (pattern.test(value) ? null : { code, message: `must be ${rule}, got ${quote(value)}` });
@@ -98,7 +98,7 @@ const HOST = 'a host name in lower case, without port';
 
 const isAddressLike = (value: string): boolean => /^[0-9]{1,3}(?:\.[0-9]{1,3}){3}$/.test(value);
 
-/** A host name without wildcard, as filters have it. */
+/** A hostname without wildcard, as used in filters. */
 export const preciseHostname = patternCheck('bad-hostname', 253, SUBDOMAIN, HOST);
 
 /** An entry of `spec.hostnames`: the first label may be `*`, addresses are not allowed. */
@@ -112,7 +112,7 @@ export const routeHostname: Check = (value) => {
 
 const HOST_VALUE = /^(?:[A-Za-z0-9](?:[-.A-Za-z0-9]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?$/;
 
-/** A value of the Host header: a host name or address, with or without a port. */
+/** A value of the Host header: a hostname or address, with or without a port. */
 export const hostValue: Check = (value) => {
   const length = lengthFault(value, 260);
   if (length) return length;
@@ -126,9 +126,9 @@ const TOKEN_RULE = 'letters, digits and any of !#$%&\'*+-.^_`|~ (no space, no ":
 export const headerName = patternCheck('bad-header-name', 256, TOKEN, TOKEN_RULE);
 
 /**
- * A field value as it travels: visible ASCII with spaces and tabs inside. The standard CRD allows any text, the
- * experimental one no two white-space characters in a row; a value outside this set either cannot reach the wire unchanged
- * (white space at the ends), breaks the message (line ends) or has no agreed encoding (beyond ASCII).
+ * A field value: visible ASCII, with spaces and tabs inside. The standard CRD allows any text; the experimental one
+ * forbids two white-space characters in a row. Values outside this set do not work: white space at the ends is lost on
+ * the way, line ends break the message, and beyond ASCII there is no agreed encoding.
  */
 export const headerValue = patternCheck(
   'bad-header-value',
@@ -161,7 +161,7 @@ function pathCharacters(value: string): Fault | null {
 const FORBIDDEN_IN_PATH = ['//', '/./', '/../', '%2f', '%2F', '#'];
 const FORBIDDEN_AT_PATH_END = ['/..', '/.'];
 
-/** A path to match exactly or as a prefix. */
+/** A path for an exact or prefix match. */
 export const literalPath: Check = (value) => {
   if (!value.startsWith('/')) return pathShape(value);
   for (const part of FORBIDDEN_IN_PATH) {
@@ -181,7 +181,7 @@ function grpcName(pattern: RegExp, rule: string): Check {
   };
 }
 
-/** What was probably meant by what is no name. */
+/** Suggests what was probably meant by an invalid name. */
 function grpcAdvice(value: string): string {
   const [, service, method] = /^\/?([\w.]+)\/(\w+)$/.exec(value) ?? [];
   if (service !== undefined && method !== undefined)
@@ -191,7 +191,7 @@ function grpcAdvice(value: string): string {
   return /[*+?|()[\]\\^$]/.test(value) ? '; an expression needs type: RegularExpression' : '';
 }
 
-/** With its package, as `my.pkg.Service`. The API takes a dot in front as well, with which it never travels. */
+/** Includes the package: `my.pkg.Service`. The API also accepts a leading dot, but no request contains one. */
 export const grpcService = grpcName(
   /^\.?[a-z_][a-z_0-9]*(?:\.[a-z_][a-z_0-9]*)*$/i,
   'the name of a gRPC service: words of letters, digits and "_", joined by ".", none beginning with a digit',
@@ -200,14 +200,15 @@ export const grpcMethod = grpcName(
   /^[A-Za-z_][A-Za-z_0-9]*$/,
   'the name of a gRPC method: letters, digits and "_", not beginning with a digit',
 );
-/** Empty: any. */
+/** Empty means any name. */
 export const grpcRegex: Check = (value) => (value === '' ? null : lengthFault(value, 1024));
 
 export const regexPath: Check = (value) => lengthFault(value, PATH_MAX);
 
 /**
- * A path that replaces another one, or the beginning of it. The CRD only limits its length; a character outside a URL path
- * would make a request that no server can read, and `//` a redirect elsewhere. A missing `/` is put in front by the reader.
+ * A path that replaces another one or its beginning. The CRD limits only the length. But a character that is not
+ * allowed in a URL path would make the request unreadable for servers, and `//` would redirect to another host. The
+ * reader adds a missing leading `/`.
  */
 export const replacementPath: Check = (value) => {
   if (value === '') return null;
@@ -215,12 +216,12 @@ export const replacementPath: Check = (value) => {
   return lengthFault(value, PATH_MAX) ?? pathCharacters(value);
 };
 
-/** A path put before another one, which is how ExternalAuth has it; a `/` in front is not asked for. */
+/** A path prepended to another one, as in ExternalAuth; it need not start with `/`. */
 export const pathPrefix: Check = (value) => lengthFault(value, PATH_MAX) ?? pathCharacters(value);
 
 const ORIGIN = /^https?:\/\/(?:(?:\*\.)?(?:[a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(?::([0-9]{1,5}))?$/;
 
-/** A CORS origin: `*`, or scheme, host (optionally with `*.` in front, or `*`) and port. */
+/** A CORS origin: `*`, or scheme, host (`*`, or a name with optional leading `*.`) and port. */
 export const corsOrigin: Check = (value) => {
   if (value === '*') return null;
   const length = lengthFault(value, 253);
@@ -231,7 +232,7 @@ export const corsOrigin: Check = (value) => {
   return { code: 'bad-origin', message: `${rule}, got ${quote(value)}` };
 };
 
-/** RFC 3339, as the API server writes `creationTimestamp`. */
+/** RFC 3339, the format of `creationTimestamp` in the API. */
 export const timestamp: Check = (value) => {
   const shape = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
   if (shape.test(value) && !Number.isNaN(Date.parse(value))) return null;

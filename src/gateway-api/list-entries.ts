@@ -1,8 +1,9 @@
 /**
- * Where the entries of a List stand in its text, as kubectl prints one, in YAML or in JSON: so that a long List can be read
- * entry by entry.
+ * Locates the entries of a List in its text, in the YAML or JSON layout that kubectl prints, so that a long List can be
+ * read entry by entry.
  *
- * Used by `yaml-tree.ts` and by `inject/parts.ts`. Goes by the layout alone: who reads an entry finds out whether it is one.
+ * Used by `yaml-tree.ts` and by `inject/parts.ts`. It looks only at the layout; the reader of an entry must check that
+ * it is one.
  */
 
 export interface TextRange {
@@ -10,7 +11,7 @@ export interface TextRange {
   readonly end: number;
 }
 
-/** Entries of a block sequence below `items:` in the first column; null when there is none, or more than one. */
+/** Entries of a block sequence below `items:` in the first column; null unless there is exactly one such sequence. */
 export function yamlListEntries(text: string): TextRange[] | null {
   const [items, second] = text.matchAll(/(?:^|\n)items:[ \t]*\r?\n(?=( *)- )/g);
   if (items === undefined || second !== undefined) return null;
@@ -35,7 +36,7 @@ export function yamlListEntries(text: string): TextRange[] | null {
   return starts.map((start, index) => ({ start, end: starts[index + 1] ?? end }));
 }
 
-/** Entries of `"items"` in JSON with one line for each brace, whatever its indentation; null for other JSON. */
+/** Entries of `"items"` in JSON with each brace on its own line, with any indentation; null for other JSON. */
 export function jsonListEntries(text: string): TextRange[] | null {
   const unit = /^\s*\{\r?\n([ \t]+)"/.exec(text)?.[1];
   if (unit === undefined) return null;

@@ -1,5 +1,5 @@
 /**
- * The regular expressions of one match, of whatever kind its route is: for those who count or compile them beforehand.
+ * The regular expressions of one match of any kind of route, for callers that count or compile them in advance.
  *
  * Used by `config/regex-budget.ts` and `routing/table.ts`.
  */

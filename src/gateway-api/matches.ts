@@ -1,6 +1,6 @@
 /**
- * `rules[].matches`. Used by `http-route.ts`, and by `grpc-route.ts` for those parts that both kinds have; what they mean is the
- * routing's business.
+ * Reads `rules[].matches`. Used by `http-route.ts`, and by `grpc-route.ts` for the parts that both kinds have.
+ * `routing/` gives them their meaning.
  */
 import type { Steps } from '../slices.ts';
 import type { Fields } from './fields.ts';
@@ -31,7 +31,7 @@ const VALUE_FIELDS = ['type', 'name', 'value'];
 export const DEFAULT_PATH: PathMatch = { type: 'PathPrefix', value: '/' };
 export const DEFAULT_MATCH: HttpRouteMatch = { path: DEFAULT_PATH, headers: [], queryParams: [], method: null };
 
-/** Pauses between matches, of which each has up to 32 conditions. */
+/** Pauses between matches, because each has up to 32 conditions. */
 export function* readMatches(rule: Fields, regexes: RegexChecks): Steps<readonly HttpRouteMatch[]> {
   const matches: HttpRouteMatch[] = [];
   for (const item of rule.list('matches', MAX_ITEMS.matches)) {
@@ -81,12 +81,12 @@ function readQueryParams(match: Fields, regexes: RegexChecks): readonly QueryPar
   return exact([...params.values()]);
 }
 
-/** Ends the parameter, or the query, or cannot stand in a request line at all. */
+/** Characters that end the parameter or the query, or that are not allowed in a request line. */
 const NOT_IN_QUERY = /[&#\s\u0000-\u001f\u007f]/;
-/** What browsers and libraries encode, and a request by hand may have as it is. */
+/** Characters that browsers and libraries encode, but that a handwritten request may contain unencoded. */
 const ENCODED_BY_MOST = /["<>\u0080-\uffff]/;
 
-/** Names and values are compared as they travel, and clients encode some characters on the way. */
+/** Names and values are compared as they are sent, and clients encode some characters. */
 function warnOfUndecoded(item: Fields, { type, name, value }: QueryParamMatch): void {
   for (const [field, text] of [['name', name], ...(type === 'Exact' ? [['value', value]] : [])] as [string, string][]) {
     const never = NOT_IN_QUERY.exec(text)?.[0];
@@ -109,7 +109,7 @@ function readValueMatch(item: Fields, regexes: RegexChecks, exact: Check, regex:
   return type === null || name === null || value === null ? null : { type, name, value };
 }
 
-/** The type, defaulted when absent, null when it is unknown: then nothing can be said about the value. */
+/** The type, defaulted when absent; null when it is unknown, because then the value cannot be checked. */
 export function readType<Type extends string>(item: Fields, types: readonly Type[], absent: Type): Type | null {
   return item.has('type') ? item.oneOf('type', types) : absent;
 }

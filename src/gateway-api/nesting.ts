@@ -1,11 +1,11 @@
 /**
- * How deep a YAML text nests, found from its lexemes before any recursive code sees it.
+ * Finds how deep a YAML text nests, from its lexemes, before any recursive code reads it.
  *
- * Used by `yaml-tree.ts`. An estimate, right within a factor of two: flow brackets are counted exactly, block structure by
- * the indentation of lines and the indicators on them.
+ * Used by `yaml-tree.ts`. An estimate that is correct within a factor of two: flow brackets are counted exactly, block
+ * structure is derived from the indentation and indicators of each line.
  */
 
-/** The lexer's control lexemes; they take no room in the text. */
+/** Control lexemes of the lexer, which have no length in the text. */
 const DOCUMENT_MODE = '\u0002';
 const FLOW_ERROR_END = '\u0018';
 const SCALAR = '\u001f';
@@ -17,7 +17,7 @@ export class NestingMeter {
   #lineIsFresh = true;
   #scalarFollows = false;
   #flowDepth = 0;
-  /** Columns at which the block collections that are still open began. */
+  /** Start columns of the block collections that are still open. */
   readonly #columns: number[] = [];
 
   get depth(): number {
@@ -63,7 +63,7 @@ export class NestingMeter {
     this.#advance(lexeme);
   }
 
-  /** Something other than white space stands at this column. */
+  /** Called when something other than white space begins at the current column. */
   #structure(isIndicator: boolean): void {
     if (this.#flowDepth > 0) return;
     const column = this.offset - this.#lineStart;

@@ -1,8 +1,8 @@
 /**
- * Route file text to validated, defaulted resources.
+ * Turns the text of a route file into validated resources with defaults.
  *
- * Stage before: `config/route-directory.ts` has read the file. Stage after: `config/attach.ts`. A pure function: the same
- * text gives the same result, which makes it safe to skip files that have not changed.
+ * Stage before: `config/route-directory.ts` has read the file. Stage after: `config/attach.ts`. A pure function: the
+ * same text gives the same result, so unchanged files can be skipped.
  */
 import { finish, type Steps } from '../slices.ts';
 import { AssumedNamespace } from './assumed-namespace.ts';
@@ -19,40 +19,42 @@ import { readTrees, type TextLayout } from './yaml-tree.ts';
 
 export interface ParseOptions {
   /**
-   * Namespace of documents that name none, as with `kubectl -n`: null is one that is not known, for which `default` stands
-   * in. Both are said in a note. Absent: `default`, and nothing is said.
+   * Namespace of documents without one, as with `kubectl -n`. Null: unknown, so `default` is used. In both cases a note
+   * reports it. Absent: `default` without a note.
    */
   readonly defaultNamespace?: string | null;
-  /** Judges a regular expression. Absent: every one is taken. */
+  /** Checks a regular expression. Absent: all are accepted. */
   readonly validateRegex?: ValidateRegex;
   /**
-   * Throw `LongStretch` instead of reading a longer document that takes the full YAML parser, which cannot pause in it.
-   * Absent: read all.
+   * When a longer document needs the full YAML parser, `LongStretch` is thrown instead of reading it, because that
+   * parser cannot pause. Absent: no limit.
    */
   readonly maxStretch?: number | undefined;
   /**
-   * The text is, or may be, what is given to a cluster rather than what a sidecar reads: ConfigMaps with routes in them are
-   * part of the answer, and `files` of a directory that a sidecar would read all the same warn of them.
+   * The text is, or may be, a manifest for a cluster instead of a file for a sidecar. ConfigMaps with routes are then
+   * part of the result. `files`: the text comes from a directory that a sidecar could read as well, so there is also a
+   * warning about them.
    */
   readonly manifests?: 'files' | 'any' | undefined;
-  /** Absent: those of a route file, or of a shard of a route set. */
+  /** Default: the limits of a route file, or of a shard of a route set. */
   readonly limits?: TextLimits | undefined;
-  /** Absent: that of a route file. */
+  /** Default: the layout of a route file. */
   readonly layout?: TextLayout | undefined;
 }
 
 /**
- * Everything in `text`, YAML or JSON, any number of documents. `file` is only repeated in problems and locations.
+ * Reads all documents in `text`, YAML or JSON. `file` is only used in problems and locations.
  *
- * Never throws, `maxStretch` aside. All problems of a document are reported, not just the first; a document with an error yields no resource
- * but, when it is a route, a `RefusedRoute`, and leaves the others alone. Text that is not YAML, or not a set of mappings,
- * is `unparsable`: then there are no resources, because what stands before or after the fault may be half of something.
+ * Never throws, except for `maxStretch`. All problems of a document are reported, not only the first. A document with
+ * an error yields no resource (a route yields a `RefusedRoute`) and does not affect other documents. Text that is not
+ * YAML, or does not consist of mappings, is `unparsable` and yields no resources, because the parts before and after
+ * the fault may be incomplete.
  */
 export function parseRouteFile(file: string, text: string, options: ParseOptions = {}): ParsedFile {
   return finish(parseRouteFileInSteps(file, text, options));
 }
 
-/** The same, pausing on the way. */
+/** Like `parseRouteFile`, with pauses. */
 export function* parseRouteFileInSteps(file: string, text: string, options: ParseOptions = {}): Steps<ParsedFile> {
   const lines = new LineIndex(text);
   const faults: Problem[] = [];
@@ -111,7 +113,7 @@ const CONTROL_CHARACTER = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
 
 const WINDOW_LENGTH = 256 * 1024;
 
-/** Text that is none: too large to look at, binary, or decoded from bytes that are not UTF-8. */
+/** Finds content that is not readable text: too large, binary, or decoded from bytes that are not UTF-8. */
 function* findUnreadable(
   text: string,
   maxBytes: number,
@@ -130,7 +132,7 @@ function* findUnreadable(
     }
     yield;
   }
-  // The decoder puts U+FFFD where bytes were not UTF-8; nobody writes it on purpose.
+  // The decoder writes U+FFFD for bytes that are not UTF-8; it does not occur in normal text.
   const replaced = text.indexOf('\ufffd');
   if (replaced < 0) return null;
   return { code: 'invalid-utf8', offset: replaced, message: 'must be UTF-8, but has bytes that are not' };

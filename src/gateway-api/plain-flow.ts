@@ -1,5 +1,6 @@
 /**
- * Flow collections of the subset of YAML that `plain-yaml.ts` reads: on one line, with simple keys, and no comma behind the last of them.
+ * Flow collections of the YAML subset that `plain-yaml.ts` reads: on one line, with simple keys and without a trailing
+ * comma.
  */
 import { isSimpleKey, OUTSIDE_SUBSET, plainScalar, quotedScalar } from './plain-scalars.ts';
 import type { Tree, TreeEntry } from './tree.ts';
@@ -16,11 +17,11 @@ const CLOSING_BRACE = 125;
 
 interface Read {
   readonly tree: Tree;
-  /** Behind it. */
+  /** Offset after the collection. */
   readonly end: number;
 }
 
-/** The collection whose bracket or brace stands at `at`. `depth`: how many collections may stand within each other. */
+/** The collection whose bracket or brace is at `at`. `depth`: how many levels of collections are allowed. */
 export function readPlainFlow(text: string, at: number, lineEnd: number, depth: number): Read {
   return new FlowReader(text, lineEnd).collection(at, depth);
 }
@@ -63,7 +64,7 @@ class FlowReader {
     return { tree: { type: 'list', offset, items }, end };
   }
 
-  /** `member`: reads one and returns where it ends. Returns where the collection does. */
+  /** `member` reads one member and returns its end. Returns the end of the collection. */
   #each(offset: number, closing: number, member: (at: number) => number): number {
     let at = this.#skipSpaces(offset + 1);
     if (this.#code(at) === closing) return at + 1;
@@ -86,12 +87,12 @@ class FlowReader {
     let end = at;
     while (end < this.#lineEnd && !isIndicator(this.#code(end))) end++;
     const source = this.#text.slice(at, end).trimEnd();
-    // A comment, which nothing on this line may follow.
+    // A comment: nothing may follow it on this line.
     if (source.includes(' #')) throw OUTSIDE_SUBSET;
     return { tree: plainScalar(source, at), end };
   }
 
-  /** NaN, which is equal to nothing, behind the line. */
+  /** NaN, which equals nothing, after the end of the line. */
   #code(at: number): number {
     return at < this.#lineEnd ? this.#text.charCodeAt(at) : Number.NaN;
   }

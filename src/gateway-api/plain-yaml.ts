@@ -1,11 +1,8 @@
 /**
- * The YAML that nearly every route file is made of, read in a tenth of the time that a full parser takes.
+ * Reads the YAML of nearly all route files in a tenth of the time that a full parser takes.
  *
- * Used by `yaml-tree.ts`, which gives every document outside this subset, right or wrong, to the `yaml` library: so a
- * reload of a large ConfigMap does not hold up the requests of the same thread. The subset: block mappings and lists of
- * simple keys, scalars on one line (plain, or quoted without escapes), literal block scalars, flow collections on one line, comments.
- * Whatever else turns up, even as little as a tab or a key that stands twice, ends the attempt. Within the subset the tree
- * equals the library's to the offset; a test compares the two.
+ * Used by `yaml-tree.ts`, which passes every document outside this subset, valid or not, to the `yaml` library. The
+ * speed matters because a reload of a large ConfigMap must not delay requests on the same thread.
  */
 import type { Steps } from '../slices.ts';
 import { readPlainFlow } from './plain-flow.ts';
@@ -41,7 +38,10 @@ export function* readPlainYaml(text: string, start: number, end: number): Steps<
 class PlainReader {
   readonly #text: string;
   readonly #end: number;
-  /** The line at hand: where it begins, its first character that is no space, its end; `#indent` is -1 behind the last. */
+  /**
+   * The current line: its start, its first character that is not a space, and its end. `#indent` is -1 after the last
+   * line.
+   */
   #lineStart = 0;
   #contentStart = 0;
   #lineEnd: number;
@@ -62,7 +62,7 @@ class PlainReader {
     return tree;
   }
 
-  /** Goes to the next line that holds more than spaces and a comment. */
+  /** Goes to the next line that contains more than spaces and a comment. */
   #nextLine(): void {
     const text = this.#text;
     for (let lineStart = this.#lineEnd + 1; lineStart < this.#end;) {
@@ -123,7 +123,7 @@ class PlainReader {
     return { type: 'list', offset, items };
   }
 
-  /** Reads entries at `column`; the first one stands at `at`, which may be behind a dash. */
+  /** Reads entries at `column`. The first entry is at `at`, possibly after a dash. */
   *#map(column: number, at: number, depth: number): Steps<TreeMap> {
     const entries = new Map<string, TreeEntry>();
     for (let offset = at; ; offset = this.#contentStart) {
@@ -142,21 +142,21 @@ class PlainReader {
       }
       if (this.#indent < column) break;
       if (this.#indent > column || this.#atDash()) {
-        // A dash at the column of the keys belongs to a list around this mapping only when that is further left.
+        // A dash at the column of the keys belongs to an outer list only if that list is further left.
         throw OUTSIDE_SUBSET;
       }
     }
     return { type: 'map', offset: at, entries };
   }
 
-  /** The value of a key that has nothing behind its colon; `keyOffset` is where the key stands. */
+  /** The value of a key with nothing after its colon. `keyOffset`: offset of the key. */
   *#valueBelow(keyOffset: number, column: number, depth: number): Steps<Tree> {
     if (this.#indent > column) return yield* this.#block(this.#indent, depth - 1);
     if (this.#indent === column && this.#atDash()) return yield* this.#list(column, depth - 1);
     return { type: 'scalar', offset: keyOffset, value: null, source: '', plain: true };
   }
 
-  /** Where the simple key at `at` ends, -1 when there is none. */
+  /** The end of the simple key at `at`; -1 when there is none. */
   #keyEnd(at: number): number {
     let colon = at;
     while (colon < this.#lineEnd && this.#text.charCodeAt(colon) !== COLON) colon++;
@@ -173,7 +173,7 @@ class PlainReader {
     return at;
   }
 
-  /** What stands behind a dash or key whose mapping or list is at `column`. */
+  /** The value after a dash or key. `column`: that of its list or mapping. */
   #value(at: number, column: number, depth: number): Tree {
     if (at >= this.#lineEnd) throw OUTSIDE_SUBSET;
     const first = this.#text.charCodeAt(at);
@@ -185,20 +185,20 @@ class PlainReader {
     return this.#scalar(at);
   }
 
-  /** Nothing but a comment may stand behind it. */
+  /** Checks that only a comment follows. */
   #last<T>(tree: T, end: number): T {
     if (!COMMENT_OR_NOTHING.test(this.#text.slice(end, this.#lineEnd))) throw OUTSIDE_SUBSET;
     return tree;
   }
 
-  /** The lines below that are further in than `column`; ends at the last of them. */
+  /** Reads the following lines with more indentation than `column`, and stops at the last of them. */
   #blockScalar(at: number, column: number): TreeScalar {
     const text = this.#text;
     const header = text.slice(at, this.#lineEnd);
     if (!BLOCK_HEADER.test(header)) throw OUTSIDE_SUBSET;
     const lines: string[] = [];
     let indent = -1;
-    /** Up to the last line with content. */
+    /** Number of lines up to the last one with content. */
     let length = 0;
     for (let lineStart = this.#lineEnd + 1; lineStart < this.#end;) {
       let lineEnd = text.indexOf('\n', lineStart);
@@ -207,7 +207,7 @@ class PlainReader {
       while (content < lineEnd && text.charCodeAt(content) === SPACE) content++;
       const width = content - lineStart;
       if (content === lineEnd) {
-        // Where spaces alone are content depends on what follows.
+        // Whether a line of spaces is content depends on the lines after it.
         if (width > column) throw OUTSIDE_SUBSET;
         lines.push('');
       } else {
@@ -223,12 +223,12 @@ class PlainReader {
     }
     if (length === 0) throw OUTSIDE_SUBSET;
     const value = lines.slice(0, length).join('\n') + (header.charCodeAt(1) === DASH ? '' : '\n');
-    // Line ends of another kind.
+    // Other kinds of line ends.
     if (value.includes('\r')) throw OUTSIDE_SUBSET;
     return { type: 'scalar', offset: at, value, source: value, plain: false };
   }
 
-  /** The scalar that fills the rest of the line, apart from a comment. */
+  /** The scalar that fills the rest of the line, without a comment. */
   #scalar(at: number): TreeScalar {
     const first = this.#text.charCodeAt(at);
     if (first === QUOTE || first === DOUBLE_QUOTE) {
@@ -241,5 +241,5 @@ class PlainReader {
   }
 }
 
-/** A block scalar whose trailing blank lines are dropped, and whose indentation is that of its first line. */
+/** Literal style, with trailing blank lines removed (clip or strip) and the indentation of its first line. */
 const BLOCK_HEADER = /^\|-? *$/;

@@ -1,12 +1,12 @@
 /**
  * Every code a problem in a route file can have, with one line for the runbook.
  *
- * Used by every file of this folder; shown by `check`, logs and the admin endpoint. Codes are stable: machines match on
- * them, so one is never renamed, only retired.
+ * Used by every file of this folder; shown by `check`, logs and the admin endpoint. Codes are stable: programs compare
+ * them, so a code is never renamed, only retired.
  */
 
 export const PROBLEM_CODES = {
-  // The file as a whole: its last good content stays in use.
+  // About the whole file: its last good content stays in use.
   'too-large': 'The file has more bytes, tokens or documents than the limit.',
   'binary-content': 'The file has NUL or other control characters: it is not text, or not UTF-8.',
   'invalid-utf8': 'The file has bytes that are not UTF-8.',
@@ -15,7 +15,7 @@ export const PROBLEM_CODES = {
   'too-deep': 'Lists and mappings are nested deeper than any route is.',
   'not-a-resource': 'A document is not a mapping with apiVersion, kind, metadata and spec.',
 
-  // YAML features that would change the meaning silently.
+  // YAML features that would silently change the meaning.
   'duplicate-key': 'A key stands twice in one mapping; the first value would be lost.',
   'non-string-key': 'A key is not text.',
   'bad-merge': 'A merge key `<<` does not name a mapping or a list of mappings.',
@@ -23,7 +23,7 @@ export const PROBLEM_CODES = {
   'alias-expansion': 'Aliases expand to more content than the limit.',
   'unknown-tag': 'A value has a YAML tag that a Kubernetes object cannot have.',
 
-  // What the document is.
+  // About the kind and identity of the document.
   'unsupported-kind': 'A kind that sideroute does not read; the document is ignored.',
   'unknown-kind': 'A kind that looks like a misspelling of one that sideroute reads.',
   'unsupported-version': 'An apiVersion of the kind that sideroute does not read.',
@@ -32,7 +32,7 @@ export const PROBLEM_CODES = {
   'assumed-group': 'A reference to a Service whose group an API server would take for another one.',
   'assumed-namespace': 'Documents that name no namespace: they belong to that of the pod.',
 
-  // Shapes.
+  // About the shape.
   'missing-field': 'A required field is absent.',
   'unknown-field': 'A field that the API does not have here; usually a misspelling or wrong indentation.',
   'empty-field': 'A field without a value; it counts as absent.',
@@ -47,7 +47,7 @@ export const PROBLEM_CODES = {
   'too-many-items': 'A list with more entries than the field allows.',
   'unsupported-value': 'A value that the enumeration of the field does not have.',
 
-  // Values.
+  // About single values.
   'bad-name': 'Not a valid name of a Kubernetes object, namespace, port, group or kind.',
   'bad-timestamp': 'Not an RFC 3339 timestamp.',
   'bad-path': 'Not a path that a request can have, or one that the API forbids.',
@@ -64,7 +64,7 @@ export const PROBLEM_CODES = {
   'never-matches': 'A value that no request can have; what it is part of never applies.',
   'undecoded-value': 'A query value with characters that most clients encode; it is compared as it travels.',
 
-  // Rules between fields.
+  // About relations between fields.
   'duplicate-name': 'A name stands twice in one list; if its two spellings differ by case, the first counts.',
   'duplicate-value': 'A value stands twice in a list that is a set.',
   'duplicate-parent': 'Two parentRefs name the same parent without telling themselves apart.',

@@ -1,5 +1,6 @@
 /**
- * One line of text for a problem, as compilers write them, so that editors can jump to the place. Used by `check` and logs.
+ * Formats a problem as one line of text in the style of compilers, so that editors can jump to the place. Used by
+ * `check` and logs.
  */
 import type { Problem } from './types.ts';
 

@@ -14,7 +14,7 @@ export const GATEWAY_GROUP = 'gateway.networking.k8s.io';
 const BACKEND_FIELDS = ['group', 'kind', 'namespace', 'name', 'port'];
 const PARENT_FIELDS = ['group', 'kind', 'namespace', 'name', 'sectionName', 'port'];
 
-/** `core` is how the documentation calls the group that is spelled `''`. */
+/** The documentation calls the group with the empty name `core`. */
 const coreGroup = (group: string): string => (group === 'core' ? '' : group);
 
 function warnOfCore(item: Fields): void {
@@ -39,7 +39,7 @@ function readParentRef(item: Fields, routeNamespace: string): ParentRef {
     const meaning = `to an API server it means ${GATEWAY_GROUP}, and the parentRef names nothing`;
     item.warn('group', 'assumed-group', `is not given: taken for the core group, but ${meaning}; write group: ""`);
   } else if (kind === 'Service') warnOfCore(item);
-  // The API defaults the group to Gateway's, but nobody means a Service of that group.
+  // The API defaults the group to that of the Gateway API, but there is no Service in that group.
   const group = item.string('group', groupName) ?? (kind === 'Service' ? '' : GATEWAY_GROUP);
   const parent: ParentRef = {
     group: kind === 'Service' ? coreGroup(group) : group,
@@ -56,7 +56,7 @@ function readParentRef(item: Fields, routeNamespace: string): ParentRef {
 const parentRefs = new SharedObjects<ParentRef>();
 const parentLists = new SharedObjects<readonly ParentRef[]>();
 
-/** Entries for one parent must set the same of sectionName and port, with differing values. */
+/** Entries for the same parent must all set the same fields among sectionName and port, with different values. */
 function reportRepeatedParents(items: readonly Fields[], parents: readonly ParentRef[]): void {
   const firstOf = new Map<string, ParentRef>();
   const seen = new Map<string, ParentRef>();
@@ -82,7 +82,7 @@ function reportRepeatedParents(items: readonly Fields[], parents: readonly Paren
   }
 }
 
-/** Reads the reference; `extra` are the fields of the object that holds it beside the reference's own. */
+/** Reads the reference. `extra`: further fields allowed in the object that holds it. */
 export function readBackendRef(
   item: Fields,
   routeNamespace: string,

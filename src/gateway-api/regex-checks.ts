@@ -1,6 +1,6 @@
 /**
- * The regular expressions of one route, collected while it is read and looked at afterwards, one by one: to compile one takes
- * milliseconds, and the caller can pause between them.
+ * Collects the regular expressions of one route while it is read. They are checked afterwards, one by one: compiling
+ * one takes milliseconds, and the caller can pause in between.
  *
  * Filled by `matches.ts` and `grpc-route.ts`, run by `documents.ts`.
  */
@@ -8,13 +8,15 @@ import type { Steps } from '../slices.ts';
 import type { Fields } from './fields.ts';
 import { MAX_REGEX_SIZE_PER_ROUTE, quote } from './limits.ts';
 
-/** What the part that owns the dialect says of an expression. */
+/** The result of checking an expression, from the code that defines the dialect. */
 export interface RegexVerdict {
-  /** Why it cannot be used, null when it can. */
+  /** Why it cannot be used; null when it can. */
   readonly fault: string | null;
-  /** What other implementations may read differently, to complete "has ..."; null when there is nothing. */
+  /**
+   * Constructs that other implementations may read differently, worded to complete "has ..."; null when there are none.
+   */
   readonly unportable: string | null;
-  /** Of its program. */
+  /** Size of the compiled program, in instructions. */
   readonly size: number;
 }
 
@@ -34,12 +36,12 @@ export class RegexChecks {
     this.#validate = validate;
   }
 
-  /** `item`: the mapping in whose `field` the expression stands. */
+  /** `item`: the mapping whose `field` contains the expression. */
   add(item: Fields, field: string, source: string): void {
     this.#places.push({ item, field, source });
   }
 
-  /** Reports what is wrong with them. Each expression is looked at once, however often it stands in the route. */
+  /** Reports invalid expressions. Each expression is checked once, even when it occurs several times in the route. */
   *run(): Steps<void> {
     const verdicts = new Map<string, RegexVerdict>();
     let size = 0;

@@ -6,7 +6,7 @@
 import type { ProblemCode } from './problem-codes.ts';
 import type { Problem, SourceLocation } from './types.ts';
 
-/** Turns offsets of a text into line numbers; indexes the text as far as it is asked about. */
+/** Converts offsets of a text into line numbers. The text is indexed only as far as needed. */
 export class LineIndex {
   readonly #text: string;
   readonly #lineStarts = [0];
@@ -67,7 +67,7 @@ export class Report {
     this.#add('warning', code, path, offset, message);
   }
 
-  /** Nothing is wrong; how it is understood is not written there. */
+  /** Nothing is wrong; the note explains an interpretation that the document does not state. */
   note(code: ProblemCode, path: string, offset: number, message: string): void {
     this.#add('note', code, path, offset, message);
   }
@@ -76,7 +76,7 @@ export class Report {
     return this.problems.filter((problem) => problem.severity === 'error');
   }
 
-  /** For the same document, empty: to read a part of it again without reporting twice. */
+  /** A new, empty report for the same document: to read a part again without reporting problems twice. */
   detached(): Report {
     return new Report(this.#file, this.#document, this.#lines);
   }

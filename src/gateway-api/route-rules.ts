@@ -1,8 +1,7 @@
 /**
- * What the specifications of routes have in common, whatever their kind: parents, host names, and rules with names, filters
- * and backendRefs.
+ * Reads the parts that all kinds of routes share: parents, hostnames, and rules with names, filters and backendRefs.
  *
- * Stage before: `documents.ts`. Used by `http-route.ts` and `grpc-route.ts`, which have what each kind alone has.
+ * Stage before: `documents.ts`. Used by `http-route.ts` and `grpc-route.ts`, which read the parts of one kind.
  */
 import type { Steps } from '../slices.ts';
 import { parseDuration } from './durations.ts';
@@ -17,17 +16,17 @@ import { sharedPlace } from './shared-texts.ts';
 
 const SPEC_FIELDS = ['parentRefs', 'hostnames', 'rules', 'useDefaultGateways'];
 
-/** What a kind of route says of its rules. */
+/** How a kind of route defines its rules. */
 export interface RuleKind<Rule> {
-  /** Names of their fields. */
+  /** Field names of a rule. */
   readonly fields: readonly string[];
   /** Pauses on the way. */
   readonly read: (item: Fields, index: number) => Steps<Rule>;
-  /** In place of rules that are not written: one that matches everything. */
+  /** The default when no rules are given: one rule that matches everything. */
   readonly absent: Rule;
-  /** In a list of them that is written. */
+  /** Minimum number of rules in a list that is given. */
   readonly minRules: 0 | 1;
-  /** As how many matches an API server counts those that a rule does not write. */
+  /** The number of matches that an API server counts for a rule without matches. */
   readonly matchesByDefault: 0 | 1;
 }
 
@@ -76,10 +75,10 @@ function countMatches(rule: Fields, { matchesByDefault }: Pick<RuleKind<unknown>
   return written?.type === 'list' ? written.items.length : matchesByDefault;
 }
 
-/** Those without filters, for any kind of route. */
+/** Cache of backendRefs without filters, for any kind of route. */
 const plainRefs = new SharedObjects<BackendRefOf<never>>();
 const plainLists = new SharedObjects<readonly BackendRefOf<never>[]>();
-/** Longer lists hardly come again. */
+/** Longer lists rarely recur. */
 const MOST_SHARED = 4;
 
 function listOf<Filter>(refs: readonly BackendRefOf<Filter>[]): readonly BackendRefOf<Filter>[] {
@@ -91,17 +90,17 @@ function isPlain(ref: BackendRefOf<unknown>): ref is BackendRefOf<never> {
   return ref.filters.length === 0;
 }
 
-/** What a rule of each kind has beside its matches. */
+/** The parts of a rule, of any kind, besides its matches. */
 export interface RuleParts<Type extends FilterType> {
   readonly name: string | null;
-  /** Of the rule. */
+  /** Filters of the rule. */
   readonly filters: readonly FilterItem<Type>[];
   readonly backendRefs: readonly BackendRefOf<FilterOf<Type>>[];
 }
 
 /**
- * Pauses between the backendRefs. `types`: the filters that the kind has. `check`: told of each list of filters, the one of the
- * rule first.
+ * Pauses between the backendRefs. `types`: the filters the kind allows. `check` receives each list of filters, that of
+ * the rule first.
  */
 export function* readRuleParts<Type extends FilterType>(
   item: Fields,
@@ -118,7 +117,7 @@ export function* readRuleParts<Type extends FilterType>(
     check(own);
     const { group, kind, namespace, name, port } = readBackendRef(backend, routeNamespace, ['weight', 'filters']);
     const weight = backend.integer('weight', 0, MAX_WEIGHT) ?? 1;
-    // Each by its name: what is added to a copy is kept outside of it, with room for more.
+    // No spread here: V8 stores properties added to a copy outside of the object, with spare space.
     const refer = <Filter>(filters: readonly Filter[]): BackendRefOf<Filter> => {
       return { group, kind, namespace, name, port, weight, filters, path: sharedPlace(backend.path) };
     };
@@ -146,8 +145,8 @@ export function readDuration(item: Fields, name: string): number | null {
 const SESSION_FIELDS = ['sessionName', 'absoluteTimeout', 'idleTimeout', 'type', 'cookieConfig', 'cookie', 'header'];
 
 /**
- * Fields of v1.6 and of v1.7; only their names are checked, for nothing of it is carried. v1.7 has session
- * persistence in XBackend and deprecates it here.
+ * Fields of v1.6 and v1.7. Only their names are checked, because session persistence is not carried. v1.7 moves it to
+ * XBackend and deprecates it here.
  */
 function readSessionPersistence(rule: Fields): void {
   const item = rule.fields('sessionPersistence');

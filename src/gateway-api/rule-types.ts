@@ -1,5 +1,5 @@
 /**
- * The shapes of which rules of routes are made, after defaulting and validation, as in `types.ts`, which has them all.
+ * The parts of route rules after defaulting and validation. `types.ts` exports them all.
  *
  * Sources: Gateway API v1.7.0 `apis/v1/{httproute,grpcroute,shared,object_reference}_types.go`.
  */
@@ -8,7 +8,7 @@ export type PathMatchType = 'Exact' | 'PathPrefix' | 'RegularExpression';
 
 export interface PathMatch {
   readonly type: PathMatchType;
-  /** For PathPrefix as written; the trailing `/` is ignored by the matcher. */
+  /** A PathPrefix is kept as written; the matcher ignores a trailing `/`. */
   readonly value: string;
 }
 
@@ -28,7 +28,7 @@ export interface QueryParamMatch {
 
 export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'CONNECT' | 'OPTIONS' | 'TRACE' | 'PATCH';
 
-/** One entry of `rules[].matches`; absent fields are defaulted, equivalent names keep only the first. */
+/** One entry of `rules[].matches`. Absent fields are defaulted; of equivalent names only the first is kept. */
 export interface HttpRouteMatch {
   readonly path: PathMatch;
   readonly headers: readonly HeaderMatch[];
@@ -37,7 +37,7 @@ export interface HttpRouteMatch {
 }
 
 export interface HttpHeader {
-  /** As written: the case of a name that is set or added is kept on the wire. */
+  /** As written: the request carries a set or added name in this case. */
   readonly name: string;
   readonly value: string;
 }
@@ -62,15 +62,15 @@ export interface BackendObjectReference {
   readonly port: number | null;
 }
 
-/** ExternalAuth (experimental): shape checked and defaulted, not carried yet. */
+/** ExternalAuth (experimental): its shape is checked and defaulted, but it is not carried yet. */
 export interface ExternalAuth {
   readonly protocol: 'HTTP' | 'GRPC';
   readonly backendRef: BackendObjectReference;
-  /** HTTP only: prefix put before the path of the check request; `''` when not given. */
+  /** HTTP only: prefix of the path of the check request; `''` when not given. */
   readonly path: string;
   readonly allowedHeaders: readonly string[];
   readonly allowedResponseHeaders: readonly string[];
-  /** Bytes of the request body sent along; null: the body is not forwarded. */
+  /** How many bytes of the request body the check request contains; null: no body. */
   readonly forwardBodyMaxSize: number | null;
 }
 
@@ -95,7 +95,7 @@ export type HttpRouteFilter =
       readonly type: 'RequestMirror';
       readonly requestMirror: {
         readonly backendRef: BackendObjectReference;
-        /** Share of requests mirrored, numerator / denominator; `percent` and `fraction` both end here. */
+        /** Share of mirrored requests: numerator / denominator. Both `percent` and `fraction` are converted to this. */
         readonly numerator: number;
         readonly denominator: number;
       };
@@ -134,7 +134,7 @@ export interface HttpRouteTimeouts {
 
 export interface HttpRouteRetry {
   readonly codes: readonly number[];
-  /** After the first try; 0: none, whatever else is given. */
+  /** Tries after the first one; 0: no retries, whatever else is given. */
   readonly attempts: number;
   readonly backoffMs: number | null;
 }
@@ -144,7 +144,7 @@ export interface RuleOf<Match, Filter> {
   /** Index in `spec.rules`. */
   readonly index: number;
   readonly name: string | null;
-  /** Never empty: a rule without matches has one that every request matches. */
+  /** Never empty: a rule without matches gets one that matches every request. */
   readonly matches: readonly Match[];
   readonly filters: readonly Filter[];
   readonly backendRefs: readonly BackendRefOf<Filter>[];
@@ -154,29 +154,29 @@ export interface RuleOf<Match, Filter> {
 
 export type HttpRouteRule = RuleOf<HttpRouteMatch, HttpRouteFilter>;
 
-/** At least one of the two is given; null: any. */
+/** At least one of service and method is given; null matches any. */
 export interface GrpcMethodMatch {
-  /** Of both. */
+  /** Applies to both names. */
   readonly type: 'Exact' | 'RegularExpression';
-  /** With its package, `my.pkg.Service`. */
+  /** Includes the package: `my.pkg.Service`. */
   readonly service: string | null;
   readonly method: string | null;
 }
 
-/** One entry of `rules[].matches` of a GRPCRoute; of equivalent names of headers only the first is there. */
+/** One entry of `rules[].matches` of a GRPCRoute. Of equivalent header names only the first is kept. */
 export interface GrpcRouteMatch {
-  /** Null: every call. */
+  /** Null matches every call. */
   readonly method: GrpcMethodMatch | null;
   readonly headers: readonly HeaderMatch[];
 }
 
-/** A GRPCRoute has fewer filters than an HTTPRoute, and what it has is the same. */
+/** A GRPCRoute has a subset of the filters of an HTTPRoute. */
 export type GrpcRouteFilter = Extract<
   HttpRouteFilter,
   { readonly type: 'RequestHeaderModifier' | 'ResponseHeaderModifier' | 'RequestMirror' | 'ExtensionRef' }
 >;
 
-/** Its kind has no timeouts and no retries: there are none. */
+/** A GRPCRoute has no timeouts and no retries. */
 export type GrpcRouteRule = RuleOf<GrpcRouteMatch, GrpcRouteFilter>;
 
 /** Of the kinds of routes that are carried. */

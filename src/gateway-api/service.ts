@@ -1,8 +1,8 @@
 /**
- * `spec` of a core/v1 Service, as far as routing needs it: addresses and ports.
+ * Reads the parts of `spec` of a core/v1 Service that routing needs: addresses and ports.
  *
- * Stage before: `documents.ts` has read apiVersion, kind and metadata. Such documents are often copied from a cluster, so
- * every field of the API is allowed; those without a meaning here are not looked at.
+ * Stage before: `documents.ts` has read apiVersion, kind and metadata. Such documents are often copied from a cluster,
+ * so all fields of the API are allowed, and those without a meaning here are ignored.
  */
 import { isIPv4 } from 'node:net';
 import { canonicalAddress } from './addresses.ts';
@@ -36,10 +36,10 @@ const SPEC_FIELDS = [
 const PORT_FIELDS = ['name', 'protocol', 'appProtocol', 'port', 'targetPort', 'nodePort'];
 const TYPES = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const;
 
-/** On a document that is written anew whenever the Service changes, as a controller does. */
+/** Marks a document that is rewritten whenever the Service changes, for instance by the controller. */
 export const MANAGED_ANNOTATION = 'sideroute.dev/managed';
 
-/** Not a limit of Kubernetes; keeps the work on one document bounded. */
+/** Not a limit of Kubernetes. It bounds the work for one document. */
 const MAX_SERVICE_PORTS = 4096;
 
 type ServiceSpec = Pick<Service, 'type' | 'headless' | 'clusterIPs' | 'ports'>;
@@ -51,7 +51,7 @@ export function readServiceSpec(spec: Fields): ServiceSpec {
   );
   const type = spec.oneOf('type', TYPES) ?? 'ClusterIP';
   const { headless, clusterIPs } = readAddresses(spec);
-  // A Service without ports exists only where nothing is balanced.
+  // Only an ExternalName or headless Service may have no ports.
   const needsPorts = type !== 'ExternalName' && !headless;
   if (needsPorts) spec.require('ports');
   if (type === 'ExternalName') {
@@ -64,7 +64,10 @@ export function readServiceSpec(spec: Fields): ServiceSpec {
   return { type, headless, clusterIPs, ports: readPorts(spec, needsPorts ? 1 : 0) };
 }
 
-/** `clusterIP` is the first of `clusterIPs`; either may be given alone, and `''` is what the API server fills in. */
+/**
+ * `clusterIP` equals the first of `clusterIPs`. Either may be given alone. `''` asks the API server to assign an
+ * address.
+ */
 function readAddresses(spec: Fields): { headless: boolean; clusterIPs: readonly string[] } {
   const single = spec.string('clusterIP');
   const given = spec.textList('clusterIPs', 2);
@@ -123,7 +126,7 @@ function reportRepeated(item: Fields, field: string, value: string | null, seen:
   else item.error(field, 'duplicate-name', `must be unique in the Service, but ${first} has ${value} too`);
 }
 
-/** A number or the name of a container port; without effect here, but a slip in it is likely to be one in `port` too. */
+/** A number or the name of a container port. It has no effect here, but a mistake in it suggests one in `port` too. */
 function checkTargetPort(item: Fields): void {
   const tree = item.tree('targetPort');
   if (tree?.type === 'scalar' && typeof tree.value === 'string') return;

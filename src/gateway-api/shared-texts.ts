@@ -1,27 +1,27 @@
 /**
- * Texts that stay, each once. V8 makes of a part of a text one that points into the whole, so that a name would keep its file alive; and the
- * texts of ten thousand routes are the same few again and again.
+ * Shares equal texts. V8 represents a substring as a pointer into the whole text, so a name would keep its file in
+ * memory. Besides, the texts of ten thousand routes are mostly the same few.
  *
- * Used where texts of route files and places in them become part of resources.
+ * Used where texts of route files, and field paths, become part of resources.
  */
 
-/** What is shorter V8 copies by itself. */
+/** V8 always copies shorter substrings. */
 const LEAST_SHARED_CHARS = 13;
-/** Of names; what is longer hardly comes again. */
+/** Longer texts rarely recur. */
 const MOST_SHARED_CHARS = 64;
-/** Texts that are remembered at a time. */
+/** Maximum number of cached texts. */
 const MOST = 4_096;
 
 export class SharedTexts {
   readonly #texts = new Map<string, string>();
   readonly #mostChars: number;
 
-  /** `mostChars`: longer ones are copied, but not remembered. */
+  /** `mostChars`: longer texts are copied, but not cached. */
   constructor(mostChars = MOST_SHARED_CHARS) {
     this.#mostChars = mostChars;
   }
 
-  /** The same text, which holds nothing else alive. */
+  /** An equal text that keeps no other text in memory. */
   of(text: string): string {
     if (text.length > this.#mostChars) return copyOf(text);
     const known = this.#texts.get(text);
@@ -33,17 +33,17 @@ export class SharedTexts {
   }
 }
 
-/** Halves of pairs get lost where each character becomes bytes. */
+/** A single surrogate is lost when the text is converted to UTF-8. */
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** By way of bytes: every operation on strings may give a text that points into the other. */
+/** The conversion to bytes forces a copy; string operations may return a text that points into the other one. */
 function copyOf(text: string): string {
   return SURROGATE.test(text) ? text : Buffer.from(text).toString();
 }
 
 const places = new SharedTexts();
 
-/** Of a field path, which is put together of parts that would all stay with it. */
+/** For field paths: a path is a concatenation, which would keep all its parts in memory. */
 export function sharedPlace(path: string): string {
   return places.of(path);
 }

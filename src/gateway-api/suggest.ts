@@ -1,5 +1,5 @@
 /**
- * Did-you-mean for names that an operator mistyped. Used by `fields.ts` and `documents.ts` while a message is worded.
+ * Suggestions for mistyped names. Used by `fields.ts` and `documents.ts` for messages.
  */
 
 /** Optimal string alignment distance (insert, delete, replace, swap of neighbours), for short words. */
@@ -23,14 +23,15 @@ export function distance(a: string, b: string): number {
 
 const MAX_WORD = 64;
 
-/** The candidate that `word` is probably meant to be, null when none is near. */
+/** The candidate that `word` probably means; null when none is similar. */
 export function suggest(word: string, candidates: readonly string[]): string | null {
   if (word.length > MAX_WORD) return null;
   const lower = word.toLowerCase();
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
-    // `match` for `matches`, `backend` for `backendRefs`: the beginning of a name is near it whatever its length.
+    // `match` for `matches`, `backend` for `backendRefs`: a beginning counts as similar whatever the length of the
+    // name.
     const begins = lower.length >= 3 && candidate.toLowerCase().startsWith(lower);
     const edits = distance(lower, candidate.toLowerCase());
     const candidateDistance = begins ? Math.min(1, edits) : edits;

@@ -1,20 +1,20 @@
 /**
- * What a YAML or JSON document is made of: plain trees that remember where each value stands.
+ * The structure of a YAML or JSON document: plain trees with the position of each value.
  *
- * Built by `yaml-tree.ts`, read by `fields.ts`. What YAML allows and a Kubernetes object does not (duplicate or non-string
- * keys, foreign tags, endless aliases) is a fault of the document, so that later stages see only mappings, lists and
- * scalars. Aliases share the tree they name: nothing is copied, a bomb costs nothing.
+ * Built by `yaml-tree.ts`, read by `fields.ts`. What YAML allows and a Kubernetes object does not (duplicate or
+ * non-string keys, foreign tags, endless aliases) is a fault of the document, so later stages see only mappings, lists
+ * and scalars. An alias refers to the tree it names without a copy, so an alias bomb takes no memory.
  */
 import type { ProblemCode } from './problem-codes.ts';
 
 export interface TreeScalar {
   readonly type: 'scalar';
-  /** Offset into the text, as everywhere here. */
+  /** Offset in the text, like all offsets here. */
   readonly offset: number;
   readonly value: string | number | boolean | null;
   /** As written, without quotes; empty for an absent value. */
   readonly source: string;
-  /** Neither quoted nor a block scalar nor tagged: its type was guessed from its spelling. */
+  /** True when the value is neither quoted nor a block scalar nor tagged: its type was derived from its spelling. */
   readonly plain: boolean;
 }
 
@@ -41,20 +41,20 @@ export type Tree = TreeScalar | TreeMap | TreeList;
 export interface TreeFault {
   readonly code: ProblemCode;
   readonly offset: number;
-  /** Field path within the document, empty when the fault has none. */
+  /** Field path in the document; empty when the fault has none. */
   readonly path: string;
   readonly message: string;
 }
 
-/** `document` as in `TreeDocument.index`. */
+/** `document`: see `TreeDocument.index`. */
 export interface SyntaxFault extends TreeFault {
   readonly document: number;
 }
 
 export interface TreeDocument {
-  /** Counts from 1; empty documents count but are not delivered. */
+  /** Counted from 1. Empty documents are counted but not delivered. */
   readonly index: number;
   readonly root: Tree;
-  /** Faults that make this document unusable and leave the others alone. */
+  /** Faults that make only this document unusable. */
   readonly faults: readonly TreeFault[];
 }

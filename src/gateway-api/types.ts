@@ -1,10 +1,12 @@
 /**
- * The Gateway API shapes sideroute works with, after defaulting and validation: every optional field that has a
- * default is filled in, every reference is complete, every name that compares case-insensitively is lower-cased.
+ * The Gateway API shapes sideroute works with, after defaulting and validation: every optional field that has a default
+ * is filled in, every reference is complete, every name that compares case-insensitively is lower-cased.
  *
- * Stage before: `parse.ts` (YAML or JSON text). Stage after: `config/attach.ts`. This folder imports nothing of ours.
+ * Stage before: `parse.ts` (YAML or JSON text). Stage after: `config/attach.ts`. This folder imports nothing from the
+ * rest of the project.
  *
- * Sources: Gateway API v1.7.0 `apis/v1/{httproute,grpcroute,shared,object_reference}_types.go`, Kubernetes `core/v1` Service.
+ * Sources: Gateway API v1.7.0 `apis/v1/{httproute,grpcroute,shared,object_reference}_types.go`, Kubernetes `core/v1`
+ * Service.
  */
 
 import type { ProblemCode } from './problem-codes.ts';
@@ -12,7 +14,7 @@ import type { GrpcRouteRule, HttpRouteRule } from './rule-types.ts';
 
 export type * from './rule-types.ts';
 
-/** Where a document stands: `document` counts from 1 within `file`; `line` counts from 1, null when unknown. */
+/** The position of a document: `document` counts from 1 in `file`; `line` counts from 1, null when unknown. */
 export interface SourceLocation {
   readonly file: string;
   readonly document: number;
@@ -20,43 +22,45 @@ export interface SourceLocation {
 }
 
 /**
- * One thing to say about the input. `error`: the document is refused (a file that cannot be parsed keeps its last good
- * content). `warning`: the document is used, something in it has no effect or is not carried yet. `note`: nothing is wrong,
- * but how it was understood is not written there.
+ * One message about the input. `error`: the document is refused; a file that cannot be parsed keeps its last good
+ * content. `warning`: the document is used, but something in it has no effect or is not carried yet. `note`: nothing is
+ * wrong; it explains an interpretation that the document does not state.
  */
 export interface Problem {
   readonly severity: 'error' | 'warning' | 'note';
-  /** Stable kebab-case identifier, for machines. Of a file: one of `problem-codes.ts`; later stages add their own. */
+  /**
+   * Stable kebab-case identifier for programs. Codes for files are in `problem-codes.ts`; later stages add their own.
+   */
   readonly code: ProblemCode | (string & Record<never, never>);
   readonly file: string;
   readonly document: number;
   readonly line: number | null;
-  /** `HTTPRoute devopssong/my-server-route`, or null when the document does not say what it is. */
+  /** `HTTPRoute devopssong/my-server-route`; null when the document does not identify itself. */
   readonly resource: string | null;
-  /** Field path, `spec.rules[0].matches[1].path.value`; empty when the problem is with the whole document. */
+  /** Field path, `spec.rules[0].matches[1].path.value`; empty when the problem concerns the whole document. */
   readonly path: string;
-  /** What is wrong, with the offending value, and what is allowed. */
+  /** The fault, with the offending value, and what is allowed. */
   readonly message: string;
 }
 
 /** One file of a ConfigMap. */
 export interface ConfigMapFile {
-  /** Its key, which is its name where it is mounted. */
+  /** Its key, which is its file name when the ConfigMap is mounted. */
   readonly name: string;
   readonly content: Buffer;
-  /** Where its first line stands in the file that the document is in; null where lines do not correspond. */
+  /** Line of its first line in the file that contains the document; null where lines do not correspond. */
   readonly line: number | null;
 }
 
 export interface ConfigMapDocument {
   readonly name: string;
-  /** Null when it is not written there. */
+  /** Null when the document has none. */
   readonly namespace: string | null;
   readonly files: readonly ConfigMapFile[];
 }
 
 export interface ParentRef {
-  /** `''` for core; the spellings absent and `core` are folded into `''` for kind Service. */
+  /** `''` for core. For kind Service, `core` and an absent group are converted to `''`. */
   readonly group: string;
   readonly kind: string;
   readonly namespace: string;
@@ -79,14 +83,14 @@ export interface RouteOf<Kind, Rule> {
   /** Never empty. */
   readonly rules: readonly Rule[];
   readonly source: SourceLocation;
-  /** Why the version that is in the files now is refused, where this is the one before it. */
+  /** Why the current version in the files is refused, when this is the previous version. */
   readonly held?: string;
 }
 
 export type HttpRoute = RouteOf<'HTTPRoute', HttpRouteRule>;
 export type GrpcRoute = RouteOf<'GRPCRoute', GrpcRouteRule>;
 
-/** A route that can be used, of a kind that is carried. */
+/** A valid route of a kind that is carried. */
 export type CarriedRoute = HttpRoute | GrpcRoute;
 
 /** A route document that cannot be used, kept so that its conditions can be shown. */
@@ -96,15 +100,18 @@ export interface RefusedRoute {
   readonly namespace: string;
   readonly name: string;
   readonly generation: number | null;
-  /** Empty when they cannot be read either. */
+  /** Empty when they cannot be read. */
   readonly parentRefs: readonly ParentRef[];
-  /** `UnsupportedValue` for a value of an enum that this version does not know, else `Invalid`. */
+  /**
+   * `UnsupportedValue` when all errors are unknown enum values, `IncompatibleFilters` when all are about filters,
+   * otherwise `Invalid`.
+   */
   readonly reason: 'UnsupportedValue' | 'IncompatibleFilters' | 'Invalid';
   readonly message: string;
   readonly source: SourceLocation;
 }
 
-/** TLSRoute, TCPRoute: not carried yet, but what they are attached to is theirs. */
+/** TLSRoute, TCPRoute: not carried yet, but they still claim the ports they are attached to. */
 export interface OtherRoute {
   readonly kind: 'OtherRoute';
   readonly routeKind: 'TLSRoute' | 'TCPRoute' | 'UDPRoute';
@@ -113,7 +120,7 @@ export interface OtherRoute {
   readonly generation: number | null;
   readonly parentRefs: readonly ParentRef[];
   readonly source: SourceLocation;
-  /** As of one that is carried. */
+  /** As in a route that is carried. */
   readonly held?: string;
 }
 
@@ -131,29 +138,31 @@ export interface Service {
   readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
   /** `clusterIP: None`. */
   readonly headless: boolean;
-  /** Canonical textual addresses, IPv4 and IPv6; empty when headless, ExternalName or not given (then DNS is asked). */
+  /** Canonical addresses, IPv4 and IPv6. Empty when headless, ExternalName or not given; DNS is asked then. */
   readonly clusterIPs: readonly string[];
-  /** Annotated `sideroute.dev/managed: "true"`: whoever wrote the document keeps it current, so DNS is not asked beside it. */
+  /**
+   * Annotated `sideroute.dev/managed: "true"`: the author keeps the document current, so DNS is not asked in addition.
+   */
   readonly managed: boolean;
   readonly ports: readonly ServicePort[];
   readonly source: SourceLocation;
 }
 
-/** What claims ports of its parents. */
+/** Routes that claim ports of their parents. */
 export type Route = CarriedRoute | OtherRoute;
 
 export type Resource = Route | RefusedRoute | Service;
 
-/** What one route file holds. `unparsable`: the text is not YAML or JSON at all, nothing in it can be trusted. */
+/** The contents of one route file. `unparsable`: the text is not YAML or JSON, so nothing in it is used. */
 export interface ParsedFile {
   readonly file: string;
   readonly unparsable: boolean;
   readonly resources: readonly Resource[];
   readonly problems: readonly Problem[];
-  /** Services, as `Service namespace/name`, that are refused. */
+  /** Refused Services, as `Service namespace/name`. */
   readonly refusedServices?: readonly string[];
-  /** A document, or a whole List, is refused that does not say what it is. */
+  /** True when a document or a whole List without kind or name was refused. */
   readonly unidentified?: boolean;
-  /** With routes in them; empty unless `ParseOptions.manifests` asks for them. */
+  /** ConfigMaps with routes; empty unless `ParseOptions.manifests` asks for them. */
   readonly configMaps?: readonly ConfigMapDocument[];
 }

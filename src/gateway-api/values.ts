@@ -1,11 +1,11 @@
 /**
- * Trees of YAML or JSON text to plain values, for readers that do not need to know where something stands.
+ * Converts trees of YAML or JSON text to plain values, for readers that do not need positions.
  *
  * Stage before: `yaml-tree.ts`.
  */
 import type { Tree } from './tree.ts';
 
-/** What JSON.parse would make of it. */
+/** The value that JSON.parse would return. */
 export function valueOf(tree: Tree): unknown {
   if (tree.type === 'scalar') return tree.value;
   if (tree.type === 'list') return tree.items.map(valueOf);

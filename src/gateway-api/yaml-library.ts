@@ -1,7 +1,8 @@
 /**
- * All of YAML, through the `yaml` library; bounded, because the library is not. Route files reach the library only here.
+ * Reads all of YAML with the `yaml` library, within limits, because the library has none. Route files reach the library
+ * only here.
  *
- * Used by `yaml-tree.ts` for what the quick reader of `plain-yaml.ts` leaves over, faulty documents among it.
+ * Used by `yaml-tree.ts` for all that the fast reader of `plain-yaml.ts` does not handle, including faulty documents.
  */
 import type { Document, ParsedNode, Scalar, YAMLError, YAMLMap } from 'yaml';
 import { onDemand } from '../on-demand.ts';
@@ -14,7 +15,7 @@ import type { SyntaxFault, Tree, TreeDocument, TreeEntry, TreeFault, TreeScalar 
 const library = onDemand((load) => load('yaml') as typeof import('yaml'));
 
 const COMPOSER_OPTIONS = {
-  // Checked here instead: the library's check is quadratic and knows no field path.
+  // Checked in this file instead: the library's check is quadratic and does not know field paths.
   uniqueKeys: false,
   merge: false,
   schema: 'core',
@@ -28,7 +29,7 @@ const TOKENS_PER_STEP = 256;
 /** Reads one stretch of the text with the library. */
 export class LibraryReader {
   readonly documents: TreeDocument[] = [];
-  /** The parser goes on after an error and finds others that only follow from it: the first one is enough. */
+  /** After an error the parser continues and reports errors that only follow from it, so only the first one is kept. */
   fault: SyntaxFault | null = null;
   tokens = 0;
   index: number;
@@ -51,7 +52,10 @@ export class LibraryReader {
     this.#maxDocuments = maxDocuments;
   }
 
-  /** The library composes and this file rebuilds a document at once: pauses are between documents and lexemes. */
+  /**
+   * Both the library's composing and the rebuilding here handle a document without pauses. Pauses are between documents
+   * and lexemes.
+   */
   *read(stretch: string): Steps<void> {
     const { Composer, Lexer, Parser } = library();
     const meter = new NestingMeter();
@@ -60,7 +64,8 @@ export class LibraryReader {
     try {
       for (const lexeme of new Lexer().lex(stretch)) {
         meter.observe(lexeme);
-        // The composer recurses, and deep enough the regular expressions in it abort the whole process: stop before.
+        // The composer is recursive. At great depth the regular expressions in it abort the whole process, so stop
+        // earlier.
         if (meter.depth > PARSE_LIMITS.depth) {
           this.#fail('too-deep', meter.offset, `nested deeper than ${PARSE_LIMITS.depth} levels`);
           return;
@@ -93,7 +98,7 @@ export class LibraryReader {
     if (tree.root.type !== 'scalar' || tree.root.value !== null) this.documents.push({ index: this.index, ...tree });
   }
 
-  /** A tab is more often the cause of other errors than the consequence. */
+  /** A tab is more often the cause of the other errors than their consequence. */
   #failWith(errors: readonly YAMLError[]): void {
     const error = errors.find(({ code }) => code === 'TAB_AS_INDENT') ?? errors[0];
     if (error === undefined) return;
@@ -111,17 +116,17 @@ export class LibraryReader {
   }
 }
 
-/** Builds the tree of one document. `path` mirrors the place in it and is worded only for a fault. */
+/** Builds the tree of one document. `path` follows the current place and is formatted only for a fault. */
 class TreeBuilder {
   readonly #faults: TreeFault[] = [];
   readonly #anchors = new Map<string, { readonly tree: Tree; readonly size: number }>();
   readonly #path: (string | number)[] = [];
-  /** Nodes built so far, those behind aliases counted each time; what a full expansion would take. */
+  /** Nodes built so far. Nodes behind aliases count each time: this is the size of a full expansion. */
   #size = 0;
   #aliasedSize = 0;
   readonly #start: number;
 
-  /** `start`: where the text that the library saw begins. */
+  /** `start`: offset at which the text given to the library begins. */
   constructor(start: number) {
     this.#start = start;
   }
@@ -144,7 +149,7 @@ class TreeBuilder {
     this.#faults.push({ code, offset, path, message });
   }
 
-  /** `holder`: offset of the key or list that holds the node; an empty node has no place of its own. */
+  /** `holder`: offset of the key or list that contains the node, because an empty node has no offset of its own. */
   #node(node: ParsedNode | null, holder: number): Tree {
     const { isAlias, isScalar, isSeq } = library();
     this.#size++;
@@ -160,7 +165,7 @@ class TreeBuilder {
     } else {
       tree = { type: 'map', offset, entries: this.#entries(node, offset) };
     }
-    // Registered only now: an anchor within its own value is not defined yet, so no tree contains itself.
+    // Registered only now, because an anchor is not defined inside its own value. So no tree contains itself.
     if (node.anchor) this.#anchors.set(node.anchor, { tree, size: this.#size - sizeBefore + 1 });
     return tree;
   }
@@ -210,7 +215,7 @@ class TreeBuilder {
 
   #keyName(key: ParsedNode | null, offset: number): string {
     const { isAlias, isMap, isScalar, isSeq } = library();
-    // An alias to a scalar is a legal key, and as hard to read as it is rare.
+    // YAML allows an alias to a scalar as a key. It is rare and hard to read, so it is refused here.
     if (isScalar(key) && typeof key.value === 'string') return key.value;
     const written = isScalar(key) ? key.source : '';
     const found = isMap(key) ? 'a mapping' : isSeq(key) ? 'a list' : isAlias(key) ? 'an alias' : written || 'nothing';
@@ -218,7 +223,7 @@ class TreeBuilder {
     return written;
   }
 
-  /** YAML merge key: entries of the mapping itself win, then those of earlier sources. */
+  /** YAML merge key: entries of the mapping itself take precedence, then those of earlier sources. */
   #merge(entries: Map<string, TreeEntry>, source: Tree): void {
     for (const tree of source.type === 'list' ? source.items : [source]) {
       if (tree.type !== 'map') {
@@ -244,7 +249,7 @@ function emptyScalar(offset: number): TreeScalar {
   return { type: 'scalar', offset, value: null, source: '', plain: true };
 }
 
-/** What the usual causes are, where the library only names the rule that was broken. */
+/** Usual causes of errors for which the library only names the violated rule. */
 const SYNTAX_HINTS: Partial<Record<YAMLError['code'], string>> = {
   MULTILINE_IMPLICIT_KEY: 'is this "key: value", with a space behind the colon?',
   BAD_INDENT: 'check the indentation and the closing bracket',

@@ -1,6 +1,6 @@
 /**
- * YAML or JSON text to trees, document by document: the quick readers where they can, the library everywhere else. Of a
- * long List it reads only the entries that take it.
+ * Reads YAML or JSON text into trees, document by document: with the fast readers where possible, otherwise with the
+ * library. In a long List, the library reads only the entries that need it.
  *
  * Stage before: the text of a file. Stage after: `documents.ts`.
  */
@@ -12,21 +12,21 @@ import { readPlainYaml } from './plain-yaml.ts';
 import type { SyntaxFault, Tree, TreeDocument, TreeMap } from './tree.ts';
 import { LibraryReader } from './yaml-library.ts';
 
-/** How documents stand in a text: between markers, or each on a line between the first line and the last. */
+/** How a text is divided into documents: by markers, or one on each line between the first and the last line. */
 export type TextLayout = 'documents' | 'route-set';
 
-/** Enough to act on; a file of another format has one in nearly every document. */
+/** Enough to act on. A file of another format has a fault in nearly every document. */
 const SYNTAX_FAULTS_PER_FILE = 20;
 
-/** Thrown for a stretch of text that the library would have to read and that is longer than the caller bears. */
+/** Thrown for a stretch of text that only the library can read and that is longer than the caller allows. */
 export class LongStretch extends Error {}
 
 /**
- * `visit` gets each document as soon as it is read, and may keep it or not: a file is never held as trees as a whole. What
- * it made of them counts only when no syntax faults are returned.
+ * Calls `visit` with each document as soon as it is read, so the trees of a whole file are never in memory together.
+ * Discard the results of `visit` when syntax faults are returned.
  *
- * Never throws but for stretches longer than `maxStretch`, within which the library cannot pause; the time is linear in the
- * text, which the caller bounds.
+ * Throws only for stretches longer than `maxStretch`, because the library cannot pause within them. The time is linear
+ * in the length of the text, which the caller limits.
  */
 export function* readTrees(
   text: string,
@@ -59,24 +59,27 @@ export function* readTrees(
     for (const document of reader.documents) yield* visit(document);
     if (reader.fault !== null && syntaxFaults.length < SYNTAX_FAULTS_PER_FILE) syntaxFaults.push(reader.fault);
     tokensLeft -= reader.tokens;
-    // What stands before the first marker is a document only when it has content; behind a marker there always is one.
+    // Text before the first marker is a document only when it has content. After a marker there always is a document.
     index = reader.index === index && start > 0 ? index + 1 : reader.index;
     yield;
   }
   return syntaxFaults;
 }
 
-/** Lists from this length on are worth it. */
+/** From this length on, reading a List entry by entry is worth the effort. */
 const LONG_LIST = 8 * 1024;
 
-/** Null when the library has to read the document as a whole. */
+/** Null when the library has to read the whole document. */
 function* readQuickly(text: string, start: number, end: number, maxStretch: number): Steps<Tree | null> {
   const plain = (yield* readPlainYaml(text, start, end)) ?? (yield* readPlainJson(text, start, end));
   if (plain !== null || end - start < LONG_LIST) return plain;
   return yield* readList(text, start, end, maxStretch);
 }
 
-/** A List in block style; null for anything else, and when an entry cannot be read by itself, because of aliases say. */
+/**
+ * A List in block style; null for anything else, and when an entry cannot be read by itself, for instance because of
+ * aliases.
+ */
 function* readList(text: string, start: number, end: number, maxStretch: number): Steps<TreeMap | null> {
   const entries = yamlListEntries(text.slice(start, end));
   if (entries === null || entries.length < 2) return null;
@@ -87,7 +90,7 @@ function* readList(text: string, start: number, end: number, maxStretch: number)
   const hasFoot = /[^\s]/.test(text.slice(footStart, end));
   const foot = hasFoot ? yield* readAlone(text, footStart, end, maxStretch) : null;
   if (head?.type !== 'map' || !head.entries.has('items') || (hasFoot && foot?.type !== 'map')) return null;
-  // A mapping in braces is one by itself, but not part of another one.
+  // A mapping in braces is valid by itself, but not as part of another mapping.
   if (foot !== null && text[foot.offset] === '{') return null;
   const items: Tree[] = [];
   for (const entry of entries) {
@@ -108,7 +111,7 @@ function* readList(text: string, start: number, end: number, maxStretch: number)
   return { type: 'map', offset: head.offset, entries: fields };
 }
 
-/** A stretch of a document that is YAML by itself, null when it is not. */
+/** A stretch of a document that is valid YAML by itself; null when it is not. */
 function* readAlone(text: string, start: number, end: number, maxStretch: number): Steps<Tree | null> {
   const plain = yield* readPlainYaml(text, start, end);
   if (plain !== null) return plain;
@@ -120,12 +123,12 @@ function* readAlone(text: string, start: number, end: number, maxStretch: number
   return document.root;
 }
 
-/** A line that YAML gives a meaning of its own, other than a bare `---`. */
+/** A line with a special meaning in YAML, other than a bare `---`. */
 const OTHER_MARKER = /^(?:---[^\n]|\.\.\.|%)/m;
 
 /**
- * The stretches of text between lines that are just `---`: YAML takes such a line for the end of a document wherever it
- * stands. With other markers about, this does not hold, and the library divides the text.
+ * The stretches of text between lines that are exactly `---`: YAML ends a document at such a line wherever it occurs.
+ * With other markers this is not true, and the library divides the text.
  */
 function splitDocuments(text: string): { start: number; end: number }[] {
   const stretches: { start: number; end: number }[] = [];
