@@ -1,11 +1,11 @@
-// Decisions that the host has said it would make again for the same question, so that it need not be asked
-// (bench/proxy/compare.ts: 3 % of the CPU time of a request).
+// A cache of decisions: if the host has said that it would decide the same question in the same way again,
+// the engine does not ask it again. This saves 3 % of the CPU time of a request (bench/proxy/compare.ts).
 //
-// Stage before: http_engine_binding, which puts the question together from exactly what the host is shown of
-// a request. The host forgets everything here whenever what it would answer may have changed.
+// Stage before: http_engine_binding, which builds the question from exactly what the host sees of a request.
+// The host clears this cache whenever its answers may have changed.
 //
-// What clients send is kept here, so all of it together is bounded in bytes, whatever the number of
-// frontends.
+// The questions contain what clients send, so the cache as a whole is bounded in bytes, whatever the number
+// of frontends.
 #ifndef SIDEROUTE_EXCHANGE_DECISION_MEMO_H_
 #define SIDEROUTE_EXCHANGE_DECISION_MEMO_H_
 
@@ -20,19 +20,19 @@
 
 namespace sideroute {
 
-// Of one frontend.
+// The cached decisions of one frontend.
 class DecisionMemo {
  public:
   static constexpr size_t kMost = 1024;
 
-  // False: closed, or not worth putting the question together.
+  // False if the memo is closed, or if it has had too few hits to be worth building the question.
   bool worthwhile() const { return open_ && (misses_ < kTrial || hits_ >= misses_); }
   size_t bytes() const { return bytes_; }
   size_t entries() const { return decisions_.size(); }
 
  private:
   friend class DecisionMemos;
-  // Questions after which it must have paid.
+  // After this many misses, a memo stays in use only if it has had as many hits.
   static constexpr uint64_t kTrial = 2 * kMost;
 
   std::unordered_map<std::string, Decision> decisions_;
@@ -42,22 +42,22 @@ class DecisionMemo {
   bool open_ = false;
 };
 
-// Of all frontends of an engine.
+// The memos of all frontends of an engine.
 class DecisionMemos {
  public:
-  // Longer ones are not kept: they are hardly ever asked twice, and one takes the room of twenty.
+  // Longer questions are not cached: they rarely repeat, and one takes the space of twenty.
   static constexpr size_t kMaxQuestion = 4 * 1024;
   static constexpr size_t kMaxBytes = 4 * 1024 * 1024;
 
   size_t bytes() const { return bytes_; }
   size_t entries() const { return entries_; }
-  // Less than kMaxBytes, where several threads have memos.
+  // Lowers the limit from kMaxBytes when several threads have memos.
   void SetMaxBytes(size_t bytes) { max_bytes_ = bytes; }
 
   // Hot path.
   bool Worthwhile(size_t frontend) const { return frontend < memos_.size() && memos_[frontend].worthwhile(); }
 
-  // Hot path. Null when the question is new. Of a frontend for which it is worthwhile.
+  // Hot path. Returns null if the question is new. Call it only if Worthwhile(frontend).
   const Decision* Find(size_t frontend, const std::string& question) {
     DecisionMemo& memo = memos_[frontend];
     const auto known = memo.decisions_.find(question);
@@ -66,10 +66,10 @@ class DecisionMemos {
     return &known->second;
   }
 
-  // A question that is too long to be kept.
+  // Counts a question that is too long to be cached as a miss.
   void Skip(size_t frontend) { Miss(memos_[frontend]); }
 
-  // A question that Find did not know. The memo may have been closed since.
+  // Caches the answer to a question that Find did not know. The memo may have been closed since then.
   void Keep(size_t frontend, const std::string& question, const Decision& decision) {
     if (frontend >= memos_.size() || !Miss(memos_[frontend])) return;
     DecisionMemo& memo = memos_[frontend];
@@ -82,8 +82,8 @@ class DecisionMemos {
     ++entries_;
   }
 
-  // What is known does not hold any more. `interest_stays`: false closes all memos until Open, because what
-  // the host looks at is about to change.
+  // Drops all cached decisions. If `interest_stays` is false, all memos stay closed until Open, because the
+  // host is about to look at other parts of a request.
   void Forget(bool interest_stays) {
     for (DecisionMemo& memo : memos_) Restart(memo, memo.open_ && interest_stays);
   }
@@ -94,10 +94,10 @@ class DecisionMemos {
   }
 
  private:
-  // Beside the question itself: the decision, the node, its place in the table, what the allocator adds.
+  // Per entry, beside the question: the decision, the node, its bucket and the allocator's overhead.
   static constexpr size_t kEntryBytes = 160;
 
-  // False when that is the one that shows that it does not pay.
+  // Returns false if this miss shows that the memo is not worth keeping.
   bool Miss(DecisionMemo& memo) {
     ++memo.misses_;
     if (memo.worthwhile()) return true;
@@ -111,7 +111,7 @@ class DecisionMemos {
     });
   }
 
-  // With its memory, which `clear` would keep a part of.
+  // Also frees the memory: `clear` would keep the bucket array.
   void Empty(DecisionMemo& memo) {
     bytes_ -= memo.bytes_;
     entries_ -= memo.entries();
@@ -126,7 +126,7 @@ class DecisionMemos {
   }
 
   size_t max_bytes_ = kMaxBytes;
-  // By frontend.
+  // Indexed by frontend.
   std::vector<DecisionMemo> memos_;
   size_t bytes_ = 0;
   size_t entries_ = 0;

@@ -64,7 +64,7 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   started_ns_ = context_.moment.NowNs();
   ++context_.counters.requests;
   ++context_.counters.requests_open;
-  // HTTP/2 is told apart from the versions of HTTP/1.
+  // HTTP/2 counts as a minor version of its own here, beside 1.0 and 1.1.
   protocol_ = downstream.caller().protocol;
   if (protocol_ == Protocol::kHttp2) {
     minor_version_ = 2;
@@ -81,14 +81,14 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   request_state_ = head.has_body() ? RequestState::kBody : RequestState::kDone;
   long_request_ = IsLong(head);
   facts_.bytes_received = head.length;
-  // What goes on, which is what came unless it is traced.
+  // The head to forward: the one received, unless the request is traced.
   const http::RequestHead& onward = context_.tracer == nullptr ? head : BeginSpan(head);
 
   const Caller& caller = downstream_->caller();
   const bool decided = context_.host.Decide(caller.frontend, head, &decision_);
-  // What is tapped depends on the route.
+  // After the decision, because taps can filter by route.
   if (context_.log != nullptr && context_.log->on()) NoteHead(head);
-  // JavaScript may have closed the engine meanwhile; that takes effect at the end of the turn.
+  // JavaScript may have closed the engine during the call; that takes effect at the end of the turn.
   if (!decided) {
     downstream_->Took();
     return ReplyReason(Reason::kInternal);
@@ -103,14 +103,14 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
     downstream_->Took();
     return Reply(decision_.reply, true);
   }
-  // Nobody waits for it any more.
+  // The caller's grpc-timeout is 0, so nobody waits for the answer.
   if (call_.timeout_ms == 0) {
     downstream_->Took();
     return ReplyReason(Reason::kTimeout);
   }
   backend_ = decision_.kind == DecisionKind::kForward ? context_.backends.Find(decision_.backend)
                                                       : context_.backends.Original(caller.original);
-  // Before the mirrors: one that ends at once may call back, and the backend must not be dropped then.
+  // Before the mirrors start: a mirror that ends at once may call back, and the backend must exist then.
   if (backend_ != nullptr) backend_->AddExchange(1);
   if (decision_.mirrors >= 0) StartMirrors(onward);
   if (backend_ == nullptr) {
@@ -121,7 +121,7 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   backend_->budget().OnRequest();
   if (const uint64_t limit_ms = TimeLimitMs(); limit_ms > 0) request_deadline_.ArmAfter(limit_ms);
 
-  // The shortest way: an idle connection takes head and body from where they were received.
+  // Fast path: an idle connection takes head and body directly from the buffer they were received in.
   if (request_state_ == RequestState::kBody && !body_held_ && downstream_->body_at_hand() &&
       attempt_.BeginIdle(*backend_, options()) == Attempt::Result::kLent) {
     ArmAttempt();
@@ -140,7 +140,7 @@ Progress Exchange::Start(DownstreamStream& downstream, const http::RequestHead& 
   return BeginAttempt();
 }
 
-// Hot path. What no tap wants costs no more than to find that out.
+// Hot path. A request that no tap wants costs only the filter.
 void Exchange::NoteHead(const http::RequestHead& head) {
   RequestLog& log = *context_.log;
   if (log.tapped()) log.Tap(head, decision_.series, &facts_);
@@ -157,11 +157,12 @@ void Exchange::KeepFacts(const http::RequestHead& head) {
   downstream_->LoadPeer();
 }
 
-// Hot path. `first`: what is at hand of a body of which nothing was kept; null: what was kept.
+// Hot path. `first`: the start of the body, straight from the receive buffer, if none of the body was kept;
+// null: send the kept body.
 Progress Exchange::SendRequest(const BodyPiece* first) {
   UpstreamStream& stream = *attempt_.stream();
   may_resend_ = repeatable_ && stream.executed() == Executed::kUnlikely;
-  // Once it has been sent only an answer, or what stands for one, brings a retry.
+  // Once the request is sent, only a response, or a failure that stands for a status, causes a retry.
   kept_ = may_resend_ || (stream.refusable() && !sends_once()) ||
           (has_retries() && retries_ < policy_->attempts && policy_->codes.any());
   response_begun_ = false;
@@ -186,7 +187,8 @@ Progress Exchange::SendRequest(const BodyPiece* first) {
   return Progress::kOpen;
 }
 
-// A fresh connection that stands gets its request once; until it stands nothing has left.
+// A fresh connection gets its request only once, so a copy is needed only until the connection is
+// established.
 void Exchange::ForgetSent() {
   if (!kept_) request_.Clear();
 }
@@ -197,7 +199,7 @@ void Exchange::AwaitContinue() {
   wait_timer_.ArmAfter(context_.settings.expect_timeout_ms);
 }
 
-// To the backend, unless it went `with_head`; to mirrors; and to what is kept.
+// Sends the piece to the backend (unless it went `with_head`), to the mirrors and to the kept copy.
 void Exchange::SendToAll(const BodyPiece& piece, bool with_head) {
   if (piece.bytes.empty() && !piece.last) return;
   if (!with_head) attempt_.stream()->SendBody(piece);
@@ -230,7 +232,7 @@ Progress Exchange::PumpRequest() {
         return Progress::kOpen;
       case ReadResult::kEnded:
       case ReadResult::kReset:
-        // What has gone on so far ends visibly too short.
+        // The upstream must see that the body it has so far is incomplete.
         return Abandon();
       case ReadResult::kMalformed:
         return RequestBroken();
@@ -249,8 +251,8 @@ Progress Exchange::PumpRequest() {
   return Progress::kOpen;
 }
 
-// The request body is malformed or ends too early: the upstream must not take it for complete, nothing behind
-// it is a request.
+// The request body is malformed or ends too early. The upstream must not take it for complete, and the bytes
+// after it must not be parsed as a request.
 Progress Exchange::RequestBroken() {
   facts_.fault = downstream_->fault();
   attempt_.Reset();
@@ -300,7 +302,7 @@ void Exchange::OnWaitTimer() {
     case Wait::kDiscard:
       return Continue(SendReply(false));
     case Wait::kExpect:
-      // The upstream ignores the expectation (RFC 9110 section 10.1.1): waiting on would deadlock.
+      // The upstream ignores Expect (RFC 9110 section 10.1.1): to wait any longer would be a deadlock.
       body_held_ = false;
       return Continue(AdvanceAll());
   }

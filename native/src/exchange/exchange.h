@@ -1,5 +1,5 @@
-// One request and its response: the state machine between a downstream stream and one attempt after the other
-// at a stream to a backend.
+// One request and its response: the state machine between a downstream stream and the upstream streams of its
+// attempts, one attempt after the other.
 //
 // Stage before: a connection from an application, which gives the downstream stream. Stage after:
 // upstream/attempt for the upstream streams, the host for the decision and the outcome.
@@ -10,7 +10,8 @@
 //   response:                                             head (1xx*) --> body --> flush --> outcome
 //                                                          `--> relay (101, 2xx to CONNECT)
 //
-// Both directions run at the same time. Each moves on when its source has bytes and its sink holds none back.
+// Both directions run at the same time. Each one moves on when its source has bytes and its sink has none
+// left to send.
 #ifndef SIDEROUTE_EXCHANGE_EXCHANGE_H_
 #define SIDEROUTE_EXCHANGE_EXCHANGE_H_
 
@@ -54,15 +55,15 @@ class Exchange final : public RequestServer, private AttemptUser {
   uint64_t BlockedSinceMs() const override;
   size_t DropReplay() override;
   void Describe(StateRecords& records) const override;
-  // What the caller speaks.
+  // The protocol of the downstream.
   Protocol protocol() const { return protocol_; }
-  // It gets no more of the body.
+  // The mirror is removed from those that get the rest of the body.
   void OnMirrorEnded(Mirror& mirror);
 
  private:
   enum class RequestState : uint8_t { kHead, kBody, kDone };
   enum class ResponseState : uint8_t { kHead, kBody, kFlush };
-  // What the timer is for. The attempt has waits of its own, before it has a stream.
+  // What wait_timer_ is for. While the exchange has no stream, the attempt has timers of its own.
   enum class Wait : uint8_t { kNothing, kRetry, kExpect, kDiscard };
 
   void KeepExcerpt(const http::RequestHead& head);
@@ -85,25 +86,25 @@ class Exchange final : public RequestServer, private AttemptUser {
   // Traces, of a request that is sampled: exchange_trace.cc
   const http::RequestHead& BeginSpan(const http::RequestHead& head);
   void NoteAttempt();
-  // `status` of the response, or 0 and what was wrong instead.
+  // `status` is that of the response that is retried, or 0 if there was none; then `reason` says why.
   void NoteRetry(uint16_t status, std::string_view reason);
   void NoteMirror(int32_t series);
   void EndSpan(uint64_t ended_ns);
 
-  // Long bodies of which nobody wants the bytes: exchange_splice.cc
+  // Long bodies that are spliced because nothing here reads their bytes: exchange_splice.cc
   static bool IsLong(const http::MessageHead& head) {
     return head.body == http::BodyKind::kLength && head.content_length >= kLeastSpliced;
   }
   std::optional<ReadResult> SpliceRequest(BodyPiece* piece);
   std::optional<ReadResult> SpliceResponse(BodyPiece* piece);
 
-  // Calls of gRPC: exchange_call.cc
+  // gRPC calls: exchange_call.cc
   uint64_t TimeLimitMs() const;
   bool AwaitsPeer() const;
   void NoteGrpcStatus(const http::ResponseHead& head);
   void NoteGrpcStatus(const Trailers& trailers);
 
-  // How it comes by a stream: exchange_attempt.cc
+  // Getting an upstream stream: exchange_attempt.cc
   Attempt::Options options() const;
   void ArmAttempt();
   Progress BeginAttempt();
@@ -125,7 +126,8 @@ class Exchange final : public RequestServer, private AttemptUser {
   bool sends_once() const { return policy_ && policy_->once; }
   bool RetriesProcessed(uint16_t status) const;
   bool TakeRetry(bool sent);
-  // Instead of an answer with `reason`, or of the response with `status` where that is not 0.
+  // Retries instead of replying with `reason`, or instead of relaying the response with `status` if that is
+  // not 0.
   Progress TryAgain(Reason reason, uint16_t status = 0);
   void StartMirrors(const http::RequestHead& head);
   void SendToMirrors(const BodyPiece& piece);
@@ -144,7 +146,7 @@ class Exchange final : public RequestServer, private AttemptUser {
   Progress PassReset(StreamError why);
   void ReleaseRetried();
 
-  // Both sides speak something else by now: exchange_relay.cc
+  // After the protocol switch: exchange_relay.cc
   Progress SwitchToRelay(const http::ResponseHead& head);
   Progress PumpRelay();
   bool PumpUp();
@@ -152,12 +154,13 @@ class Exchange final : public RequestServer, private AttemptUser {
 
   // End: exchange_end.cc
   Progress ReplyReason(Reason reason);
-  // `may_keep`: another request may follow, if what is left of this one can be read away.
+  // `may_keep`: the connection may serve another request, if the rest of this request can be read and
+  // dropped.
   Progress Reply(int32_t index, bool may_keep);
   Progress SendReply(bool may_keep);
   Progress DiscardRequestBody();
   Progress ResponseProduced();
-  // `why`: what the caller is told, where that can be.
+  // `why`: the error code the caller gets, if its protocol has one.
   Progress Truncate(Reason reason, StreamError why);
   // The downstream is reset.
   Progress Abandon();
@@ -166,7 +169,7 @@ class Exchange final : public RequestServer, private AttemptUser {
   Progress End(StreamEnd how, StreamError why = StreamError::kNone);
   void Report();
   RequestEntry Entry(uint64_t ended_ns) const;
-  // Carries on with the downstream after a step that did not begin with it.
+  // Lets the downstream go on after a step that was started by something else.
   void Continue(Progress progress);
   void ArmStall();
 
@@ -181,10 +184,10 @@ class Exchange final : public RequestServer, private AttemptUser {
   DownstreamStream* downstream_ = nullptr;
   Backend* backend_ = nullptr;
   Attempt attempt_;
-  // Of the table that decided, whatever table there is by now. Empty: no edits, no limits.
+  // From the table that made the decision, even if it has been replaced since. Empty: no edits, no limits.
   Shared<HeaderPlan> plan_;
   Shared<Policy> policy_;
-  // Lines for the head of the reply or response, of this request alone.
+  // Header lines that the decision adds to the response of this request.
   std::string fields_;
 
   Decision decision_;
@@ -196,58 +199,59 @@ class Exchange final : public RequestServer, private AttemptUser {
   Protocol protocol_ = Protocol::kHttp1;
   uint8_t minor_version_ = 1;
   bool repeatable_ = false;
-  // Of gRPC.
+  // gRPC only.
   http::Call call_;
   int8_t grpc_status_ = http::kNoCall;
 
   RequestFacts facts_;
-  // Null: not traced.
+  // Null if the request is not traced.
   std::unique_ptr<TraceSpan> span_;
 
-  // The caller has ended its side, and nothing stands before that but this request, all of which has come.
+  // The caller has ended its side, and this is its last request, received completely.
   bool caller_ended_ = false;
   RequestState request_state_ = RequestState::kHead;
   ResponseState response_state_ = ResponseState::kHead;
   Wait wait_ = Wait::kNothing;
-  // Bodies that may be spliced.
+  // Whether the body is long enough to be spliced.
   bool long_request_ = false;
   bool long_response_ = false;
-  // The body waits for the 100 that the downstream asked for.
+  // The body waits for the 100 (Continue) that the caller asked for.
   bool body_held_ = false;
-  // `request_` is all of the request that has left, so that it can be sent once more.
+  // `request_` holds everything of the request that was sent, so it can be sent again.
   bool kept_ = false;
-  // Once more of the engine's own accord: the reused connection may have been closed while idle.
+  // The engine may send the request again without a retry policy: a reused connection may have been closed
+  // while it was idle.
   bool may_resend_ = false;
   bool resent_ = false;
-  // A connection that was idle before has failed it: no other is taken.
+  // A reused connection has failed this request, so every further attempt uses a new one.
   bool fresh_only_ = false;
   bool response_begun_ = false;
   bool relay_ = false;
   bool relay_up_ended_ = false;
   bool relay_down_ended_ = false;
   uint8_t interim_count_ = 0;
-  // Streams of which the peer has said that nothing was executed.
+  // Number of streams for which the peer said that it executed nothing.
   uint8_t refused_ = 0;
-  // Retries of the policy so far, and why there was not another.
+  // Retries by the policy so far, and why there was no further one.
   uint16_t retries_ = 0;
   RetryDenial denial_ = RetryDenial::kNone;
-  // Those that still get the body.
+  // The mirrors that still get the body.
   std::vector<Mirror*> mirrors_;
-  // The reply that waits for the end of the request body, and how much of that was dropped.
+  // The reply that waits for the end of the request body, and how many body bytes were dropped meanwhile.
   int32_t pending_reply_ = -1;
-  // That reply is the decision's, not one for a failure.
+  // True if that reply is the decision itself, false if it reports a failure.
   bool decided_reply_ = false;
   size_t discarded_ = 0;
 
-  // For as long as it may have to be sent, or sent again.
+  // Kept as long as the request may have to be sent, or sent again.
   KeptRequest request_;
   MemberTimer<Exchange, &Exchange::OnWaitTimer> wait_timer_;
   MemberTimer<Exchange, &Exchange::OnRequestDeadline> request_deadline_;
   MemberTimer<Exchange, &Exchange::OnAttemptDeadline> attempt_deadline_;
   MemberTimer<Exchange, &Exchange::OnStall> stall_timer_;
 
-  // `METHOD path` for whoever asks what goes on: the head itself is gone by then. Apart from what is looked
-  // at.
+  // `METHOD path` for state dumps, because the head itself is gone by then. Last, apart from the members that
+  // every event uses.
   static constexpr size_t kExcerptMethod = 24;
   static constexpr size_t kExcerptPath = 128;
   uint8_t excerpt_length_ = 0;

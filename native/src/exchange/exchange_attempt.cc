@@ -1,4 +1,4 @@
-// How an exchange comes by an upstream stream: one attempt, and after a failure perhaps another.
+// How an exchange gets an upstream stream: one attempt, and perhaps another after a failure.
 #include "exchange/exchange.h"
 
 namespace sideroute {
@@ -16,7 +16,7 @@ void Exchange::ArmAttempt() {
   }
 }
 
-// An attempt includes connecting, however many dials that takes.
+// The attempt timeout includes connecting, however many dials that takes.
 Progress Exchange::BeginAttempt() {
   ArmAttempt();
   switch (attempt_.Begin(*backend_, options())) {
@@ -30,7 +30,7 @@ Progress Exchange::BeginAttempt() {
   return NoConnection(attempt_.why());
 }
 
-// Where no address has accepted, often enough, a retry of the route begins all over.
+// If every dial of an attempt failed, a retry of the route starts a new attempt.
 Progress Exchange::NoConnection(NoStream why) {
   switch (why) {
     case NoStream::kOverflow:

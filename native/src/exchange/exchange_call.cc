@@ -1,5 +1,5 @@
-// What an exchange does otherwise for a call of gRPC: it keeps to the time that the caller gives it, lets a
-// stream be quiet for as long as both sides like, and notes with which code it ended.
+// What an exchange does differently for a gRPC call: it obeys the caller's grpc-timeout, lets a stream be
+// silent as long as both sides like, and records the status code the call ended with.
 #include <algorithm>
 
 #include "exchange/exchange.h"
@@ -8,7 +8,7 @@ namespace sideroute {
 
 namespace {
 
-// What libraries of gRPC make of a reset.
+// The code that gRPC libraries derive from a reset.
 int8_t GrpcStatusOf(StreamError why) {
   constexpr int8_t kCancelled = 1, kPermissionDenied = 7, kResourceExhausted = 8, kInternal = 13;
   switch (why) {
@@ -25,8 +25,8 @@ int8_t GrpcStatusOf(StreamError why) {
 
 }  // namespace
 
-// Hot path. From the request head to the last byte of the response; 0: as long as it takes. The caller keeps
-// to its own time, too, and mostly is first; what it has given up must not go on behind it.
+// Hot path. Limit from the request head to the last byte of the response, in ms; 0: none. The caller has a
+// timer of its own, which usually fires first; this limit makes sure that the work does not go on after that.
 uint64_t Exchange::TimeLimitMs() const {
   const uint64_t route_ms = policy_ ? policy_->request_timeout_ms : 0;
   if (call_.timeout_ms < 0) return route_ms;
@@ -34,31 +34,32 @@ uint64_t Exchange::TimeLimitMs() const {
   return route_ms == 0 ? caller_ms : std::min(route_ms, caller_ms);
 }
 
-// Hot path. Something is under way that the other side does not take, or does not go on with. Of a call only
-// what waits to be sent counts: that nobody has a message for now is in the nature of a stream.
+// Hot path. Whether one side has to read, or to send more, before the exchange can go on. For a gRPC call
+// only unsent bytes count: a stream without messages for a while is normal.
 bool Exchange::AwaitsPeer() const {
   if (downstream_->unsent() > 0) return true;
   if (request_state_ != RequestState::kBody) return false;
   return !call_.is_call || (attempt_.stream() != nullptr && attempt_.stream()->unsent() > 0);
 }
 
-// Hot path. A head that is all of its response says what trailers would.
+// Hot path. A response without a body (trailers-only) has its grpc-status in the head.
 void Exchange::NoteGrpcStatus(const http::ResponseHead& head) {
   grpc_status_ = head.has_body() ? http::kMissingStatus : http::FindGrpcStatus(head.data, head.fields);
 }
 
-// Hot path. What is broken off here has the code of its reason in the end.
+// Hot path. If the exchange is broken off later, the code of its reason replaces this one.
 void Exchange::NoteGrpcStatus(const Trailers& trailers) {
   if (!trailers.fields.empty()) grpc_status_ = http::FindGrpcStatus(trailers.data, trailers.fields);
 }
 
-// Not that there was no connection any more, which is UNAVAILABLE, but what the backend has said of this
-// call: that its time is over, above all, where the backend's clock was the first.
+// Whether a reset is the backend's verdict on this call (for example: its deadline is over, and the backend's
+// clock was first), and not a lost connection, which would be UNAVAILABLE.
 bool Exchange::IsVerdict(StreamError why) {
   return why != StreamError::kNone && why != StreamError::kInternal && why != StreamError::kRefused;
 }
 
-// Libraries make a code of gRPC of a reset, CANCELLED of CANCEL; a reply would hide that from them.
+// The caller's library derives a gRPC code from the reset (CANCELLED from CANCEL); a local reply would hide
+// it.
 Progress Exchange::PassReset(StreamError why) {
   attempt_.Reset();
   SetReason(Reason::kUpstreamReset);

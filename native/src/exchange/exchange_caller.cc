@@ -1,21 +1,22 @@
-// What an exchange does when its caller has sent FIN: the caller has left, or has closed only its sending
-// side and reads on.
+// What an exchange does when its caller has sent FIN: the caller has left, or it has closed only its sending
+// side and still reads.
 //
-// TCP does not tell the two apart, so the backend is told what the caller said, and decides as it would
-// without us in between: the request is followed by FIN. No retry and no wait for a connection begins any
-// more; a dial that is under way, repeated or not, goes on. A reset is another matter: Exchange::Abandon.
+// TCP does not tell the two apart. So the FIN is passed on after the request, and the backend decides as it
+// would without a proxy. From then on no retry starts and nothing waits in a queue for a connection; a dial
+// in progress goes on, with its repetitions. A reset is handled by Exchange::Abandon.
 #include "exchange/exchange.h"
 
 namespace sideroute {
 
-// Bytes of this body, or of another request, may still stand before the FIN: it is looked for again when all
-// of the request has come, and when the next one begins.
+// Bytes of this body or of another request may still precede the FIN. So this checks again when the whole
+// request has arrived, and when the next one begins.
 Progress Exchange::OnCallerEnd() {
-  // A body that is being read shows its end in PumpRequest, one that is thrown away in DiscardRequestBody.
+  // The end of a body that is forwarded shows in PumpRequest, that of one that is dropped in
+  // DiscardRequestBody.
   const bool whole = request_state_ == RequestState::kDone;
   if (!whole && (response_state_ == ResponseState::kFlush || wait_ == Wait::kDiscard)) return Progress::kOpen;
   if (!downstream_->CallerEnded()) return Progress::kOpen;
-  // It can never be complete, whether or not anybody would take more of it now.
+  // The body can never become complete, even if nobody reads more of it now.
   if (!whole) return Abandon();
   NoteCallerEnd();
   if (wait_ != Wait::kRetry) return Progress::kOpen;
@@ -23,7 +24,7 @@ Progress Exchange::OnCallerEnd() {
   return ReplyReason(Reason::kDownstreamReset);
 }
 
-// All of the request has come, and the end of the caller is what comes next.
+// The whole request has arrived, and the caller's FIN is next.
 void Exchange::NoteCallerEnd() {
   caller_ended_ = true;
   attempt_.OnCallerEnd();

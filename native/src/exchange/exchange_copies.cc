@@ -1,4 +1,4 @@
-// Sending a request more than once: again after a failure, as its route allows, and to mirrors.
+// Sending a request more than once: again after a failure, if its route allows that, and to mirrors.
 #include <algorithm>
 
 #include "exchange/exchange.h"
@@ -8,23 +8,22 @@
 namespace sideroute {
 
 namespace {
-// The wait doubles with each retry, up to this many times the first.
+// The backoff doubles with each retry, up to 2^4 times the first.
 constexpr unsigned kMaxDoublings = 4;
 }  // namespace
 
-// Whether what may have been processed, a request whose connection or time has ended, is tried
-// again. The route has to list the status that it would be answered with, and the method has to be
-// idempotent.
+// Whether to retry a request that may have been processed, because its connection broke or its time ended.
+// The route must list the status that the caller would get, and the method must be idempotent.
 bool Exchange::RetriesProcessed(uint16_t status) const {
   return has_retries() && repeatable_ && policy_->Retries(status);
 }
 
-// Whether there is another attempt to make. One that follows an attempt that was sent is taken out of the
-// budget; a backend that was sent nothing has borne nothing, but where none of it accepts that is no reason
-// to go on without end.
+// Whether there may be another attempt. If this attempt was sent, the next one is charged to the retry
+// budget. If it was not sent, it has cost the backend nothing; but while no address of the backend accepts
+// connections, it is charged too, because retries would otherwise go on without end.
 bool Exchange::TakeRetry(bool sent) {
   if (!has_retries() || retries_ >= policy_->attempts || status_ != 0 || caller_ended_) return false;
-  // Cleared when it grew too large; until a connection stands it holds everything.
+  // It was cleared because it grew too large; before a connection is established it holds the whole request.
   if (request_.empty()) {
     denial_ = RetryDenial::kBody;
     return false;
@@ -69,13 +68,13 @@ void Exchange::StartMirrors(const http::RequestHead& head) {
 }
 
 void Exchange::SendToMirrors(const BodyPiece& piece) {
-  // From the back: a mirror that gives up takes itself out.
+  // From back to front, because a mirror that gives up erases itself from the list.
   for (size_t i = mirrors_.size(); i-- > 0;) mirrors_[i]->SendBody(piece);
 }
 
 void Exchange::OnMirrorEnded(Mirror& mirror) { std::erase(mirrors_, &mirror); }
 
-// They have the whole request, or never will.
+// Either the mirrors have the whole request, or they will never get it.
 void Exchange::EndMirrors() {
   std::vector<Mirror*> mirrors;
   mirrors.swap(mirrors_);

@@ -1,4 +1,4 @@
-// How an exchange ends: with the upstream's response, with one made here, or cut short.
+// How an exchange ends: with the upstream's response, with a local reply, or cut short.
 #include "exchange/exchange.h"
 #include "exchange/exchange_pool.h"
 #include "log/request_log.h"
@@ -7,10 +7,10 @@ namespace sideroute {
 
 namespace {
 
-// Faults of the proxy or the upstream; the request was understood, so the connection can go on.
+// True for faults of the proxy or the upstream: the request was well-formed, so the connection can be reused.
 bool LeavesDownstreamIntact(Reason reason) { return reason < Reason::kBadRequest; }
 
-// What a caller is told whose response is broken off for that.
+// The error code for a caller whose response is broken off for this reason.
 StreamError ErrorOf(Reason reason) {
   return reason == Reason::kOverload ? StreamError::kEnhanceYourCalm : StreamError::kCancelled;
 }
@@ -26,14 +26,14 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
     index = context_.reason_replies[static_cast<size_t>(Reason::kInternal)];
     may_keep = false;
   }
-  // Where a backend was asked, or a time is over, the caller could have sent the rest by now.
+  // If a backend was asked or a timeout has passed, the caller has had the time to send its body.
   const auto is_for = [&](Reason reason) {
     return index == context_.reason_replies[static_cast<size_t>(reason)];
   };
   const bool early = attempt_.state() != Attempt::State::kConnected && !is_for(Reason::kTimeout) &&
                      !is_for(Reason::kUpstreamReset) && !is_for(Reason::kRetriesExhausted);
   attempt_.Reset();
-  // Only the downstream can still be waited for.
+  // From here on only the downstream is waited for.
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
   pending_reply_ = index;
@@ -48,8 +48,8 @@ Progress Exchange::Reply(int32_t index, bool may_keep) {
   return DiscardRequestBody();
 }
 
-// Reads a body that nobody wants, within reason: so that the connection can serve another request, and the
-// caller has sent all of it before it is answered.
+// Reads and drops the rest of the body, up to a limit, so that the connection can serve another request and
+// the caller has sent everything before it gets the reply.
 Progress Exchange::DiscardRequestBody() {
   constexpr size_t kMaxDiscarded = 256 * 1024;
   while (request_state_ == RequestState::kBody) {
@@ -83,12 +83,12 @@ Progress Exchange::SendReply(bool may_keep) {
   response_state_ = ResponseState::kFlush;
   if (downstream_->write_failed()) return Abandon();
   if (downstream_->unsent() == 0) return End(StreamEnd::kComplete);
-  // Nothing but the caller can go on, and it need not come from an event of it.
+  // Only the caller can go on now, and the code that got here may not run in an event of the caller.
   ArmStall();
   return Progress::kOpen;
 }
 
-// Hot path. Everything of the response is sent or waits for the downstream; the upstream is free.
+// Hot path. The whole response is sent or waits for the downstream; the upstream is free.
 Progress Exchange::ResponseProduced() {
   response_state_ = ResponseState::kFlush;
   attempt_.Release();
@@ -103,7 +103,7 @@ void Exchange::SetReason(Reason reason) {
   if (call_.is_call) grpc_status_ = reply.grpc_status;
 }
 
-// The response has begun and cannot be completed: the downstream must be able to see that.
+// The response has begun and cannot be completed; the downstream must be able to see that.
 Progress Exchange::Truncate(Reason reason, StreamError why) {
   attempt_.Reset();
   SetReason(reason);
@@ -121,7 +121,7 @@ Progress Exchange::BreakOff(Reason reason) {
 
 Progress Exchange::Abandon() {
   const Reason reason = downstream_->why_gone();
-  // Who has all that was announced need not wait for the end of the stream behind it.
+  // A caller that has received the whole announced body need not wait for the end of the stream.
   if (reason == Reason::kDownstreamReset && status_ != 0 && attempt_.stream() != nullptr &&
       attempt_.stream()->gave_all() && downstream_->unsent() == 0) {
     attempt_.Reset();
@@ -131,9 +131,9 @@ Progress Exchange::Abandon() {
   return BreakOff(reason);
 }
 
-// A caller that has nothing of a response yet is told why there will be none.
+// A caller that has received nothing of a response yet gets a reply with the reason.
 void Exchange::Cut(Reason reason) {
-  // At once, whatever is still to come of the request.
+  // Without waiting for the rest of the request.
   if (status_ == 0) {
     const int32_t reply = context_.reason_replies[static_cast<size_t>(reason)];
     const Progress told = wait_ == Wait::kDiscard ? SendReply(false) : Reply(reply, false);
@@ -149,7 +149,7 @@ Progress Exchange::End(StreamEnd how, StreamError why) {
   return downstream->End(how, why);
 }
 
-// The one outcome. The exchange is free from here on.
+// Reports the outcome, once. The exchange is back in the pool afterwards.
 void Exchange::Report() {
   if (relay_) --context_.counters.relays_open;
   --context_.counters.requests_open;
@@ -197,16 +197,16 @@ void Exchange::Continue(Progress progress) {
   if (progress == Progress::kNextRequest) downstream_->NextRequest();
 }
 
-// No retry goes on beyond it.
+// The request deadline covers all retries.
 void Exchange::OnRequestDeadline() { TimedOut(); }
 
-// Of what was not sent another attempt is free. What was sent may have been executed: it is tried again only
-// where the route lists 504, and the method allows it.
+// An attempt that was not sent is retried without cost. An attempt that was sent may have been executed, so
+// it is retried only if the route lists 504 and the method allows it.
 void Exchange::OnAttemptDeadline() {
   constexpr uint16_t kGatewayTimeout = 504;
   const bool unsent = attempt_.state() != Attempt::State::kConnected;
   if (status_ == 0 && (unsent || RetriesProcessed(kGatewayTimeout)) && TakeRetry(!unsent)) {
-    // kube-proxy shall choose anew.
+    // A new connection, so that kube-proxy chooses an endpoint anew.
     fresh_only_ = true;
     attempt_.Reset();
     return Continue(TryAgain(Reason::kTimeout));
@@ -217,11 +217,11 @@ void Exchange::OnAttemptDeadline() {
 void Exchange::TimedOut() {
   request_deadline_.Cancel();
   attempt_deadline_.Cancel();
-  // Nothing left to wait for but the downstream itself.
+  // There is nothing left to wait for except the downstream itself.
   if (response_state_ == ResponseState::kFlush && attempt_.stream() == nullptr) return;
   if (status_ == 0) return Continue(ReplyReason(Reason::kTimeout));
-  // Some clients of HTTP take CANCEL for an end in order. Those of gRPC take it for what it is, and for their
-  // own deadline where that is over, too.
+  // Some HTTP clients take CANCEL for a regular end. gRPC clients read it as CANCELLED, or as their own
+  // deadline if that has passed too.
   Continue(Truncate(Reason::kTimeout, call_.is_call ? StreamError::kCancelled : StreamError::kInternal));
 }
 
@@ -230,8 +230,8 @@ void Exchange::OnStall() {
   Abandon();
 }
 
-// Every event is progress, so the timer runs only while a side that could go on does not. An upstream that
-// thinks about its answer may take as long as it wants: that is what the timeouts of a route are for.
+// Every event counts as progress, so the timer runs only while a side that could go on does not. The time an
+// upstream takes for its answer is not limited here; the timeouts of a route do that.
 void Exchange::ArmStall() {
   if (relay_) return;
   if (AwaitsPeer()) {

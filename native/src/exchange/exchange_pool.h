@@ -1,7 +1,7 @@
-// The exchanges and mirrors of an engine: kept for reuse, and those mirrors that are under way.
+// The exchanges and mirrors of an engine: objects kept for reuse, and the mirrors in use.
 //
 // Stage before: a connection from an application, which takes an exchange for each request. Stage after:
-// exchange and mirror, which come back by themselves.
+// exchange and mirror, which return themselves to the pool.
 #ifndef SIDEROUTE_EXCHANGE_EXCHANGE_POOL_H_
 #define SIDEROUTE_EXCHANGE_EXCHANGE_POOL_H_
 
@@ -26,16 +26,16 @@ class ExchangePool final : public RequestServers {
   // Hot path.
   RequestServer* Take() override;
   void Give(Exchange& exchange) { free_exchanges_.emplace_back(&exchange); }
-  // Under way from here on.
+  // The mirror is in `mirrors_` from here on.
   Mirror* TakeMirror();
   void GiveMirror(Mirror& mirror);
 
   bool has_mirrors() const { return !mirrors_.empty(); }
-  // For the end of the engine.
+  // When the engine closes.
   void AbandonMirrors();
-  // Gives up those that hold at least so much; returns how much that was.
+  // Gives up the mirrors that hold at least `least_bytes` each; returns the bytes they held together.
   size_t ShedMirrors(size_t least_bytes);
-  // At the end of a turn: none of them is on the stack.
+  // Only at the end of a turn, when none of the objects is on the call stack.
   void Trim() {
     if (free_exchanges_.size() > kMaxSpare) free_exchanges_.resize(kMaxSpare);
     if (free_mirrors_.size() > kMaxSpare) free_mirrors_.resize(kMaxSpare);
@@ -43,11 +43,11 @@ class ExchangePool final : public RequestServers {
   void FreeSpares();
 
  private:
-  // Objects kept for reuse, of each kind.
+  // Maximum number of objects kept for reuse, of each kind.
   static constexpr size_t kMaxSpare = 256;
 
   EngineContext& context_;
-  // The others belong to their downstream streams, or are in the list of mirrors, and come back.
+  // Exchanges in use belong to their downstream streams, mirrors in use to `mirrors_`; both come back here.
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   std::vector<std::unique_ptr<Mirror>> free_mirrors_;
   IntrusiveList<Mirror> mirrors_;

@@ -1,5 +1,4 @@
-// A pair of streams that speak something else by now, after an Upgrade or CONNECT: bytes, both ways, until
-// both have ended.
+// Two streams after an Upgrade or CONNECT: bytes are relayed both ways until both sides have ended.
 #include "exchange/exchange.h"
 
 namespace sideroute {
@@ -13,7 +12,7 @@ constexpr uint16_t kSwitchingProtocols = 101;
 
 Progress Exchange::SwitchToRelay(const http::ResponseHead& head) {
   if (request_state_ != RequestState::kDone) return UpstreamBroken(Reason::kUpstreamProtocol);
-  // Callers of HTTP/2 know no 101: to an extended CONNECT the answer is 200 (RFC 8441 section 5).
+  // HTTP/2 has no 101: an extended CONNECT is answered with 200 (RFC 8441 section 5).
   const bool switches = head.status == kSwitchingProtocols && protocol_ == Protocol::kHttp2;
   NoteResponse(switches ? kOk : head.status);
   UpstreamStream& stream = *attempt_.stream();
@@ -33,7 +32,7 @@ Progress Exchange::PumpRelay() {
   UpstreamStream& upstream = *attempt_.stream();
   bool broken = !downstream_->Flush() || !upstream.Flush() || !PumpUp() || !PumpDown();
   const bool down_blocked = downstream_->unsent() > 0, up_blocked = upstream.unsent() > 0;
-  // A side that is not read, because it has ended or the other takes nothing, does not show its reset.
+  // A reset is not seen on a side that is not read, because it has ended or the other side takes nothing.
   broken = broken || (downstream_->failed() && (relay_up_ended_ || up_blocked)) ||
            (upstream.failed() && (relay_down_ended_ || down_blocked));
   if (!broken && !(relay_up_ended_ && relay_down_ended_ && !down_blocked && !up_blocked)) {
@@ -43,13 +42,13 @@ Progress Exchange::PumpRelay() {
     attempt_.Close();
     return End(StreamEnd::kRelayed);
   }
-  // A reset on one side is a reset on the other, for the same reason.
+  // A reset on one side becomes a reset on the other, with the same error code.
   const StreamError why = upstream.error();
   attempt_.Reset(downstream_->error());
   return End(StreamEnd::kReset, why);
 }
 
-// What the caller sends. False when one of the two sides is broken.
+// Caller to backend. Returns false if one of the two sides is broken.
 bool Exchange::PumpUp() {
   UpstreamStream& upstream = *attempt_.stream();
   while (!relay_up_ended_ && upstream.unsent() == 0) {
@@ -70,7 +69,7 @@ bool Exchange::PumpUp() {
   return true;
 }
 
-// What the backend sends.
+// Backend to caller. Returns false if one of the two sides is broken.
 bool Exchange::PumpDown() {
   UpstreamStream& upstream = *attempt_.stream();
   while (!relay_down_ended_ && downstream_->unsent() == 0) {

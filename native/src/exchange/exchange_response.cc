@@ -1,4 +1,4 @@
-// The response half of an exchange: heads, body, and what is done when the upstream fails.
+// The response half of an exchange: heads, body, and what happens when the upstream fails.
 #include "exchange/exchange.h"
 
 namespace sideroute {
@@ -36,7 +36,7 @@ Progress Exchange::PumpResponse() {
   return Progress::kOpen;
 }
 
-// The engine's own second try is for requests that nobody has begun to answer.
+// The engine itself resends only requests to which no response has begun.
 void Exchange::NoteBegun() {
   response_begun_ = true;
   may_resend_ = false;
@@ -51,7 +51,7 @@ Progress Exchange::ReadFailed(ReadResult result) {
                                                          : Reason::kUpstreamReset);
 }
 
-// `stop` is cleared when the pump should go on.
+// `stop` is set to false if the pump should go on.
 Progress Exchange::TakeResponseHead(const http::ResponseHead& head, bool* stop) {
   if (head.interim()) {
     const Progress progress = RelayInterim(head);
@@ -91,7 +91,7 @@ Progress Exchange::TakeResponseHead(const http::ResponseHead& head, bool* stop) 
   return Progress::kOpen;
 }
 
-// The caller gets this response and no other.
+// From here on the caller gets this response and no other.
 void Exchange::NoteResponse(uint16_t status) {
   status_ = status;
   attempt_.KeepInPlace();
@@ -99,11 +99,11 @@ void Exchange::NoteResponse(uint16_t status) {
 }
 
 Progress Exchange::RelayInterim(const http::ResponseHead& head) {
-  // Without a bound a backend could keep a request for ever, a few bytes at a time.
+  // Without this limit a backend could keep a request open for ever, a few bytes at a time.
   if (++interim_count_ > context_.settings.max_interim_responses)
     return UpstreamBroken(Reason::kUpstreamProtocol);
   const bool go_on = head.status == 100 && body_held_;
-  // The 100 of a further attempt answers nothing that the downstream still waits for.
+  // A 100 from a retry answers nothing: the caller has had its 100 already.
   if (retries_ == 0 || head.status != 100 || go_on) facts_.bytes_sent += downstream_->SendInterim(head);
   attempt_.stream()->Took();
   if (!go_on) return Progress::kOpen;
@@ -116,8 +116,8 @@ Progress Exchange::RelayInterim(const http::ResponseHead& head) {
 Progress Exchange::UpstreamBroken(Reason reason) {
   UpstreamStream& stream = *attempt_.stream();
   if (reason == Reason::kUpstreamProtocol) facts_.fault = stream.fault();
-  // A connection that may have been closed while idle, and a request that may be sent twice.
-  // It counts as one of the attempts of the route, which says how often the backend may see a request.
+  // Resend if a reused connection was perhaps closed while idle and the request may be sent twice. The resend
+  // counts as one of the route's attempts, because those limit how often the backend may see a request.
   const bool again = !response_begun_ && may_resend_ && stream.executed() == Executed::kUnlikely && kept_ &&
                      !resent_ && status_ == 0 && !caller_ended_ &&
                      (!has_retries() || retries_ < policy_->attempts);
@@ -126,7 +126,7 @@ Progress Exchange::UpstreamBroken(Reason reason) {
   const bool nothing = reset && !response_begun_ && stream.executed() == Executed::kNothing;
   attempt_.Reset(reset ? StreamError::kCancelled : StreamError::kProtocol);
   if (nothing && !caller_ended_) return NothingExecuted();
-  // Where one pooled connection has failed others of its age may: whatever follows dials.
+  // Other pooled connections of the same age may have failed too, so the next attempt dials.
   fresh_only_ = true;
   if (again) {
     resent_ = true;
@@ -134,20 +134,21 @@ Progress Exchange::UpstreamBroken(Reason reason) {
     ++context_.counters.retries_reset;
     return BeginAttempt();
   }
-  // A backend that was told of the end gives up, as it would without us in between.
+  // The backend was told that the caller ended its side, so it gives up, as it would without a proxy.
   if (caller_ended_ && reason == Reason::kUpstreamReset) reason = Reason::kDownstreamReset;
   if (status_ != 0) return Truncate(reason, why);
   constexpr uint16_t kBadGateway = 502;
   if (reason != Reason::kUpstreamReset) return ReplyReason(reason);
   if (!RetriesProcessed(kBadGateway))
     return call_.is_call && IsVerdict(why) ? PassReset(why) : ReplyReason(reason);
-  // Whoever was tried again to the end is told so, and not that a connection broke.
+  // If the last of several attempts failed, the caller learns that retries are exhausted, not that a
+  // connection broke.
   return TakeRetry(true) ? TryAgain(reason) : ReplyReason(Reason::kRetriesExhausted);
 }
 
-// Another stream is as good as the first, for every method, and the backend has borne nothing; so it is no
-// retry of the route. Who refuses one request after the other is short of something, though: all but the
-// first draw on the budget.
+// The peer executed nothing, so another stream may be tried for every method, and it does not count as a
+// retry of the route. A peer that refuses several requests in a row is overloaded, though: all resends after
+// the first are charged to the retry budget.
 Progress Exchange::NothingExecuted() {
   constexpr uint8_t kMostRefused = 4;
   if (kept_ && refused_ < kMostRefused &&
@@ -159,7 +160,7 @@ Progress Exchange::NothingExecuted() {
   return TakeRetry(true) ? TryAgain(Reason::kUpstreamReset) : ReplyReason(Reason::kUpstreamReset);
 }
 
-// The response whose head was read is not wanted. Its connection is, when all of it is at hand.
+// This response is dropped for a retry. Its connection can be reused if the rest of the response has arrived.
 void Exchange::ReleaseRetried() {
   UpstreamStream& stream = *attempt_.stream();
   BodyPiece rest;

@@ -1,4 +1,4 @@
-// What an exchange is doing and holds, for whoever looks from outside.
+// What an exchange is doing and how much memory it holds, for state dumps and load shedding.
 #include <uv.h>
 
 #include <algorithm>
@@ -13,12 +13,12 @@ namespace sideroute {
 void Exchange::KeepExcerpt(const http::RequestHead& head) {
   const http::Target& target = head.target;
   const http::Span method{head.method.offset, std::min<uint32_t>(head.method.length, kExcerptMethod)};
-  // Nothing but an authority or `*` has no path.
+  // The target has no path if it is only an authority or `*`.
   http::Span path = target.path.length > 0 ? target.path : target.whole;
   path.length = std::min<uint32_t>(path.length, kExcerptPath);
   excerpt_length_ = static_cast<uint8_t>(method.length + 1 + path.length);
   if (method.offset + method.length + 1 == path.offset) {
-    // With the blank in between, as they stand in most requests.
+    // One copy, including the space between them, as most requests have it.
     std::memcpy(excerpt_.data(), head.data + method.offset, excerpt_length_);
     return;
   }

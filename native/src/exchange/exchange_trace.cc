@@ -1,10 +1,10 @@
-// What an exchange tells of itself where traces are on and its request is sampled.
+// Spans of an exchange whose request is sampled by tracing.
 #include "exchange/exchange.h"
 #include "log/tracer.h"
 
 namespace sideroute {
 
-// The head to go on with in place of `head`; that one where it is not sampled.
+// Returns the head to forward: with new trace context if the request is sampled, else `head` itself.
 const http::RequestHead& Exchange::BeginSpan(const http::RequestHead& head) {
   KeepFacts(head);
   span_ = context_.tracer->Begin(facts_.texts.Get(RequestText::kTraceparent));

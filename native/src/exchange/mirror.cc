@@ -28,13 +28,13 @@ bool Mirror::Start(Exchange& exchange, const MirrorTarget& target, const http::R
   }
   if (backend_->mirrors() >= backend_->max_mirrors() || context_.short_of_memory() ||
       !context_.descriptors.TakeSpare(1)) {
-    // Not one of those it counts.
+    // A mirror that is rejected here must not be counted by the backend.
     backend_ = nullptr;
     End(MirrorResult::kOverflow);
     return false;
   }
   backend_->AddMirror(1);
-  // A connection that may have gone stale is looked at first, because there is no second try.
+  // A reused connection is checked for a close first, because a mirror has no second try.
   const Attempt::Options options{.may_queue = false, .may_displace = false, .protocol = exchange.protocol()};
   if (attempt_.Begin(*backend_, options) == Attempt::Result::kNone) {
     OnNoStream(attempt_.why());
@@ -67,7 +67,7 @@ void Mirror::SendKept() {
   AwaitResponse();
 }
 
-// A write that failed shows as an event of the stream.
+// A failed write shows up later as an event of the stream.
 void Mirror::SendBody(const BodyPiece& piece) {
   if (piece.bytes.empty() && !piece.last) return;
   if (connected()) {
@@ -120,10 +120,10 @@ void Mirror::ReadResponse() {
         break;
     }
     if (head != nullptr && !head->interim()) {
-      // 101 unasked, or 2xx to CONNECT: neither is ever mirrored.
+      // An unrequested 101, or a 2xx to CONNECT; requests with Upgrade and CONNECT are never mirrored.
       if (head->body == http::BodyKind::kSwitched) return End(MirrorResult::kReset);
       in_body_ = true;
-      // What has come with it.
+      // Go on with the part of the body that came with the head.
       continue;
     }
     if (head != nullptr && ++interim_count_ > context_.settings.max_interim_responses)
@@ -142,7 +142,7 @@ void Mirror::End(MirrorResult result) {
   if (result == MirrorResult::kAnswered && request_complete_) {
     attempt_.Release();
   } else {
-    // With a reset: what the mirror has is not to be taken for a whole request.
+    // Reset, so that the backend does not take what it has for a whole request.
     attempt_.Reset();
   }
   if (backend_ != nullptr) {

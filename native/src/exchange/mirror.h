@@ -1,8 +1,8 @@
 // One copy of a request on its way to a mirror, whose response is thrown away.
 //
-// Stage before: the exchange, which passes the body on as it goes to its own upstream. Stage after:
-// upstream/attempt. Nothing a mirror does can reach back: it never waits in a queue, what its stream does not
-// take is bounded, and past any bound the copy is given up and counted.
+// Stage before: the exchange, which passes on the body as it goes to its own upstream. Stage after:
+// upstream/attempt. A mirror cannot affect its exchange: it never waits in a queue, its unsent bytes are
+// bounded, and beyond any limit the copy is given up and counted.
 #ifndef SIDEROUTE_EXCHANGE_MIRROR_H_
 #define SIDEROUTE_EXCHANGE_MIRROR_H_
 
@@ -26,20 +26,20 @@ class Mirror final : public ListNode<Mirror>, private AttemptUser {
   Mirror(const Mirror&) = delete;
   Mirror& operator=(const Mirror&) = delete;
 
-  // Sends the head. False when the mirror is over already: reported, free, not to be touched.
-  // `exchange` is told through OnMirrorEnded when the copy ends before its body does; `complete`: there is no
-  // body.
+  // Sends the head. Returns false if the mirror has ended already: it has been reported and is back in the
+  // pool. If the mirror ends before the body does, `exchange` is told by OnMirrorEnded. `complete`: there is
+  // no body.
   bool Start(Exchange& exchange, const MirrorTarget& target, const http::RequestHead& head, bool complete);
   void SendBody(const BodyPiece& piece);
-  // All of the request has been passed on.
+  // The whole request has been passed on.
   void OnRequestComplete();
   // The request has ended before its body was complete.
   void OnRequestAborted();
-  // For the end of the engine.
+  // When the engine closes.
   void Abandon() { End(MirrorResult::kAborted); }
-  // Memory of its buffers.
+  // Size of its buffers.
   size_t held_bytes() const;
-  // Gives it up to free that memory.
+  // Ends the mirror to free its buffers.
   void Shed() { End(MirrorResult::kOverflow); }
 
  private:
@@ -52,12 +52,12 @@ class Mirror final : public ListNode<Mirror>, private AttemptUser {
   void OnDeadline() { End(MirrorResult::kTimeout); }
 
   bool connected() const { return attempt_.state() == Attempt::State::kConnected; }
-  // Until a connection stands everything is kept, for whichever it will be.
+  // Until a connection is established, the request is kept.
   void SendKept();
   bool Overfull() const;
   void AwaitResponse() { deadline_.ArmAfter(context_.settings.mirror_timeout_ms); }
   void ReadResponse();
-  // Over: everything is given back, and reported.
+  // Reports the result, gives back all resources and returns the mirror to the pool.
   void End(MirrorResult result);
 
   EngineContext& context_;
@@ -70,9 +70,9 @@ class Mirror final : public ListNode<Mirror>, private AttemptUser {
   bool request_complete_ = false;
   bool in_body_ = false;
   uint8_t interim_count_ = 0;
-  // What has come of the request while there is no connection.
+  // The part of the request that arrived before there was a connection.
   KeptRequest request_;
-  // Of the rest of the request and of the response.
+  // Covers the rest of the request and the response.
   MemberTimer<Mirror, &Mirror::OnDeadline> deadline_;
 };
 
