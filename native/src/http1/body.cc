@@ -15,7 +15,7 @@ constexpr unsigned HexValue(char c) noexcept {
 
 void BodyDecoder::Start(BodyKind kind, uint64_t content_length) noexcept {
   error_ = Error::kNone;
-  // Trailers of the body before.
+  // Removes the trailers of the previous body.
   if (kind == BodyKind::kChunked || !section_.fields().empty()) section_.Start(0);
   switch (kind) {
     case BodyKind::kNone:
@@ -49,13 +49,13 @@ BodyStep BodyDecoder::Finish() noexcept {
   return Fail(Error::kTruncated, 0);
 }
 
-// Hot path: native/test/bench.cc. At most one run of payload per call, so a million one-byte chunks need no
-// memory.
+// Hot path: native/test/bench.cc. Each call gives at most one run of payload, so a million one-byte chunks
+// need no memory.
 BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
   if (error_ != Error::kNone) return {BodyEvent::kError, 0, {}};
   size_t i = 0;
   for (;;) {
-    // States that need no byte.
+    // These states can be handled without another byte.
     if (state_ == State::kDone) return {BodyEvent::kDone, i, {}};
     if (state_ == State::kTrailers) return NextTrailers(data, i, length);
     if (i == length) return {BodyEvent::kNeedMore, i, {}};
@@ -75,13 +75,13 @@ BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
 
       case State::kChunkSize:
         if (Is(c, kHexByte)) {
-          // Sixteen digits, below 2^63; leading zeros are digits like any other.
+          // At most sixteen digits, below 2^63; leading zeros count as digits.
           if (++size_digits_ > 16 || remaining_ >> 59 != 0) return Fail(Error::kChunkSize, i);
           remaining_ = remaining_ << 4 | HexValue(c);
           ++i;
           break;
         }
-        // A size has digits, and nothing but extensions or CR follows them.
+        // A size needs digits, and only extensions or CR may follow them.
         if (size_digits_ == 0) return Fail(Error::kChunkSize, i);
         if (c == '\r') {
           ++i;
@@ -109,7 +109,7 @@ BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
         break;
 
       case State::kChunkDataCr:
-        if (c != '\r') return Fail(Error::kChunkEnd, i);  // nothing between the payload and its line end
+        if (c != '\r') return Fail(Error::kChunkEnd, i);  // nothing between the payload and its CRLF
         ++i;
         state_ = State::kChunkDataLf;
         break;
@@ -127,8 +127,8 @@ BodyStep BodyDecoder::Next(const char* data, size_t length) noexcept {
   }
 }
 
-// Extensions are dropped, but a line that is none is not passed over. How a server reads it
-// decides where the chunk begins.
+// Extensions are dropped, but invalid ones are refused and not skipped: servers that skip them differently
+// disagree about where the chunk begins.
 Error BodyDecoder::TakeExtensions(const char* data, size_t length, size_t* at) noexcept {
   const uint64_t in_all = std::max<uint64_t>(limits_.max_extension_bytes, payload_bytes_);
   for (; *at < length; ++*at) {
@@ -143,7 +143,7 @@ Error BodyDecoder::TakeExtensions(const char* data, size_t length, size_t* at) n
     }
     if (line_extension_bytes_ == limits_.max_line_extension_bytes || extension_bytes_ >= in_all)
       return Is(c, kValueByte) ? Error::kChunkExtensionsTooLong : Error::kChunkExtension;
-    // Blanks that no extension follows are part of a size that is none.
+    // Whitespace without a `;` after it is an error of the size, not of an extension.
     const bool first = size_digits_ != 0;
     if (!TakeExtensionByte(c)) return first ? Error::kChunkSize : Error::kChunkExtension;
     ++line_extension_bytes_;
@@ -152,7 +152,7 @@ Error BodyDecoder::TakeExtensions(const char* data, size_t length, size_t* at) n
   return Error::kNone;
 }
 
-// False when `c` cannot stand here.
+// Returns false if `c` is not allowed here.
 bool BodyDecoder::TakeExtensionByte(char c) noexcept {
   switch (extension_) {
     case Extension::kBlanks:
@@ -196,7 +196,7 @@ bool BodyDecoder::TakeExtensionByte(char c) noexcept {
   return false;
 }
 
-// Field lines like those of a head, so a request smuggled there is a malformed field.
+// Parsed as strictly as the fields of a head, so a request smuggled in here is a malformed field.
 BodyStep BodyDecoder::NextTrailers(const char* data, size_t from, size_t length) noexcept {
   const size_t available = length - from;
   const size_t stop = std::min(available, limits_.max_trailer_bytes);

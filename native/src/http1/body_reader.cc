@@ -11,8 +11,8 @@ bool BodyReader::Next(char* data, size_t length, BodyPiece* piece, bool switched
     piece->wire_bytes = length;
     return true;
   }
-  // Payload is moved together over the framing between its pieces, so that what was received at once goes out
-  // at once, however many chunks it came in.
+  // Moves payload over the framing between its parts, so that everything received in one read is sent in one
+  // write, whatever the number of chunks.
   char* payload = data;
   size_t payload_length = 0;
   size_t at = 0;

@@ -1,6 +1,6 @@
-// Takes the pieces of one body out of what a connection has received, and the framing off them.
+// Extracts the pieces of one body from the received bytes of a connection and removes their framing.
 //
-// Stage before: StreamSocket::Fill. Stage after: whoever asks a stream for a piece.
+// Stage before: StreamSocket::Fill. Stage after: the user of a stream, who asks for a piece.
 #ifndef SIDEROUTE_HTTP1_BODY_READER_H_
 #define SIDEROUTE_HTTP1_BODY_READER_H_
 
@@ -23,7 +23,7 @@ class BodyReader {
   void Start(BodyKind kind, uint64_t length) { decoder_.Start(kind, length); }
   bool done() const { return decoder_.done(); }
   uint64_t left() const { return decoder_.left(); }
-  // Part of the body has gone on unread.
+  // Part of the body was spliced: makes a piece that only counts its bytes.
   void Pass(size_t bytes, BodyPiece* piece) {
     decoder_.Skip(bytes);
     *piece = {};
@@ -32,12 +32,12 @@ class BodyReader {
   }
   Error error() const { return decoder_.error(); }
 
-  // Hot path. Takes what it can from `data`, whose bytes it may move about: all payload that is there becomes
-  // one piece. `wire_bytes` of the piece counts the bytes taken; the others, part of a trailer section, must
-  // be given again. False when the body is malformed right there; what comes before a fault is given first.
-  // `switched`: another protocol follows the head, of which all that is there is a piece as it is.
+  // Hot path. Takes as much as possible from `data`. All payload in it is moved together, in place, and
+  // becomes one piece. `wire_bytes` of the piece is the number of bytes consumed; the rest, part of a trailer
+  // section, must be passed again. Returns false if the body is malformed at that point; payload before the
+  // fault is given first. `switched`: the bytes belong to another protocol and are given unchanged.
   bool Next(char* data, size_t length, BodyPiece* piece, bool switched);
-  // The connection has ended: an end for a body that lasts until then, a fault in any other.
+  // The connection has ended. Returns true if that completes the body, false if the body is truncated.
   bool End() { return decoder_.Finish().event == BodyEvent::kDone; }
 
  private:

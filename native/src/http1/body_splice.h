@@ -1,6 +1,6 @@
-// A part of a body from the connection that it comes on to another, unread.
+// Splices part of a body from its connection to another one, without reading it.
 //
-// Stage before: an exchange that wants none of its bytes. Stage after: StreamSocket::SpliceFrom.
+// Stage before: an exchange that needs none of these bytes. Stage after: StreamSocket::SpliceFrom.
 #ifndef SIDEROUTE_HTTP1_BODY_SPLICE_H_
 #define SIDEROUTE_HTTP1_BODY_SPLICE_H_
 
@@ -14,7 +14,7 @@
 
 namespace sideroute::http1 {
 
-// Of `body`, which goes on at `source`. Null: what comes next has to be read.
+// `body` is the one that `source` is reading. Returns null if the next bytes have to be read instead.
 inline std::optional<ReadResult> SplicePart(EngineContext& context, StreamSocket& source, BodyReader& body,
                                             StreamSocket& sink, BodyPiece* piece) {
   if (body.left() < kLeastSpliced) return std::nullopt;

@@ -7,7 +7,7 @@ namespace {
 constexpr std::string_view kCrlf = "\r\n";
 constexpr std::string_view kLastChunk = "0\r\n";
 
-// Size in hexadecimal and CRLF, at the end of `buffer`.
+// The size in hexadecimal and CRLF, right-aligned in `buffer`.
 std::string_view ChunkLine(size_t size, std::array<char, 20>& buffer) {
   char* at = buffer.data() + buffer.size();
   *--at = '\n';

@@ -1,6 +1,6 @@
-// Frames pieces of a body for an HTTP/1.x connection, in parts for one system call.
+// Frames pieces of a body for an HTTP/1.x connection, as an iovec for one system call.
 //
-// Stage before: a piece, and the head that goes in front of the first one. Stage after: StreamSocket::Send.
+// Stage before: a piece, and the head that precedes the first one. Stage after: StreamSocket::Send.
 #ifndef SIDEROUTE_HTTP1_BODY_WRITER_H_
 #define SIDEROUTE_HTTP1_BODY_WRITER_H_
 
@@ -17,17 +17,18 @@
 
 namespace sideroute {
 
-// How a body goes on: as its bytes (with Content-Length, until close, or none), or in chunks.
+// Framing of the body that is sent: its bytes alone (with Content-Length, until close, or no body), or
+// chunks.
 enum class OutFraming : uint8_t { kRaw, kChunked };
 
 }  // namespace sideroute
 
 namespace sideroute::http1 {
 
-// Refers to what it was made of, which must outlive it.
+// Refers to the memory of its arguments, which must outlive it.
 class FramedPiece {
  public:
-  // Hot path. Behind `head`, which may be empty.
+  // Hot path. The piece follows `head`, which may be empty.
   FramedPiece(std::string_view head, const BodyPiece& piece, OutFraming framing) {
     Add(head);
     if (framing == OutFraming::kRaw) {
@@ -40,7 +41,7 @@ class FramedPiece {
   FramedPiece& operator=(const FramedPiece&) = delete;
 
   std::span<iovec> parts() { return {parts_.data(), count_}; }
-  // Of all parts.
+  // Bytes of all parts together.
   size_t size() const { return size_; }
 
  private:

@@ -1,4 +1,4 @@
-// A connection from an application: reading requests, and how it ends. Responses: downstream_response.cc.
+// A connection from an application: reading requests, and closing it. Responses: downstream_response.cc.
 #include "http1/downstream.h"
 
 #include <memory>
@@ -18,9 +18,9 @@ namespace sideroute::http1 {
 
 namespace {
 
-// What a request costs that is answered at once, in bytes moved.
+// What a request that is answered at once costs of the connection's share of a turn, as a number of bytes.
 constexpr size_t kRequestCost = 16 * 1024;
-// While draining an idle connection is left this long: a request may be on its way to it.
+// While draining, an idle connection stays open this long, because a request may be on its way.
 constexpr uint64_t kDrainIdleMs = 1000;
 
 }  // namespace
@@ -42,7 +42,8 @@ void Downstream::OnEvent() {
     if (exchange_->OnDownstreamEvent() == Progress::kNextRequest) ReadRequests({});
     return;
   }
-  // Whatever stands before a reset, nobody waits for an answer to it, and no other event would tell.
+  // After a reset nobody waits for a response, whatever bytes precede it. No further event would report the
+  // reset.
   if (StreamSocket::gone()) return OnReadEnd(true);
   ReadRequests({});
 }
@@ -56,7 +57,7 @@ void Downstream::Begin(std::span<char> first) {
 void Downstream::ReadRequests(std::span<char> first_bytes) {
   bool more = reader_ != nullptr;
   for (;;) {
-    // What was read elsewhere is in a scratch buffer, too.
+    // Bytes that were read elsewhere are in a scratch buffer too.
     window_ = {first_bytes.data(), first_bytes.size(), true};
     switch (first_bytes.empty() ? Fill(more, &window_) : FillResult::kBytes) {
       case FillResult::kAgain:
@@ -136,14 +137,14 @@ ReadResult Downstream::ReadBody(BodyPiece* piece) {
 }
 
 std::optional<ReadResult> Downstream::SpliceBody(StreamSocket& sink, BodyPiece* piece) {
-  // What has come with the head is there to be read.
+  // Bytes that came with the head are in the window already and have to be read.
   if (at_hand_) return std::nullopt;
   return SplicePart(context_, *this, reader_->body, sink, piece);
 }
 
 void Downstream::Took() {
   Use(window_, taken_);
-  // Behind a head there may be a body that has not been looked at: what of it was kept is read first.
+  // After a head the window may hold body bytes that were not looked at; they are kept and read first.
   more_ = !at_hand_ && !switched_ && !request_done() && taken_ < window_.length;
   at_hand_ = false;
 }
@@ -154,7 +155,7 @@ void Downstream::EndRead() {
 
 void Downstream::OnReadEnd(bool broken) {
   if (reader_ == nullptr) return CloseNow(broken);
-  // The end of a connection within a head is worth a word to a peer that still listens.
+  // If the peer ends its side within a head, it may still read, so it gets a reply.
   if (broken) {
     EndRead();
     return CloseNow(true);
@@ -164,7 +165,7 @@ void Downstream::OnReadEnd(bool broken) {
 
 void Downstream::OnTimer() {
   if (reader_ == nullptr) {
-    // A request that has arrived since the last event still gets its answer.
+    // A request may have arrived since the last event; it is still served.
     if (Arrived()) return ReadRequests({});
     return CloseAfterResponse(false);
   }
@@ -231,7 +232,7 @@ uint64_t Downstream::StandsSinceMs() const {
   if (exchange_ != nullptr) {
     if (const uint64_t since_ms = exchange_->BlockedSinceMs(); since_ms > 0) return since_ms;
   } else if (reader_ != nullptr) {
-    // An unfinished head: its time began with it.
+    // For an unfinished head: the time at which it began.
     return timer_.due_ms() - context_.settings.header_timeout_ms;
   }
   return context_.wheel.now_ms();

@@ -1,7 +1,7 @@
-// An HTTP/1.x connection from an application: one request after another, a stream each.
+// An HTTP/1.x connection from an application: one request after another, each with its own stream.
 //
-// Stage before: whoever hands the descriptor over (HttpEngine::Adopt, Take). Stage after: an exchange, one at
-// a time, as http/stream.h says; what has arrived behind its request waits here, so pipelined requests are
+// Stage before: whoever hands over the descriptor (HttpEngine::Adopt, Take). Stage after: one exchange at a
+// time, see http/stream.h. Bytes that arrive after the current request wait here, so pipelined requests are
 // answered in order.
 #ifndef SIDEROUTE_HTTP1_DOWNSTREAM_H_
 #define SIDEROUTE_HTTP1_DOWNSTREAM_H_
@@ -29,7 +29,7 @@ namespace sideroute::http1 {
 
 class Downstream final : public StreamSocket, public DownstreamConnection, private DownstreamStream {
  public:
-  // `peer`: of no family when it is not known.
+  // `peer`: has no address family while it is not known.
   Downstream(EngineContext& context, int32_t frontend, const NetAddress& original, const NetAddress& peer);
   ~Downstream() override;
 
@@ -53,19 +53,20 @@ class Downstream final : public StreamSocket, public DownstreamConnection, priva
   void CloseNow(bool reset);
   void OnEvent() override;
   void OnTimer();
-  // Goes on with the next request, kept bytes first. `first_bytes`: read elsewhere, before any others.
+  // Goes on with the next request, kept bytes first. `first_bytes` were read elsewhere and come before all
+  // others.
   void ReadRequests(std::span<char> first_bytes);
   // The head in `window_` is complete.
   Progress Serve();
   void EndRead();
   void OnReadEnd(bool broken);
-  // `window`: the head as far as it has come, when it is at hand.
+  // `window`: the received part of the head, if it is at hand.
   void Refuse(Reason reason, const Window* window = nullptr);
-  // After the last response. `orderly`: the peer has nothing more to say, so nothing can overtake the
-  // response.
+  // After the last response. `orderly`: nothing unread is left of the peer's bytes, so close() sends no reset
+  // that could overtake the response.
   void CloseAfterResponse(bool orderly);
   bool request_done() const { return reader_->body.done(); }
-  // `last`: the connection is closed as soon as all of it is sent.
+  // `last`: the connection is closed as soon as everything is sent.
   size_t SendFramed(FramedPiece& framed, bool last);
 
   const Caller& caller() const override { return caller_; }
@@ -103,26 +104,26 @@ class Downstream final : public StreamSocket, public DownstreamConnection, priva
   uint64_t idle_since_ms_;
   uint64_t served_ = 0;
   Caller caller_;
-  // From the first byte of a request to the end of its exchange.
+  // Held from the first byte of a request to the end of its exchange.
   std::unique_ptr<RequestReader> reader_;
-  // From the end of the request's head on.
+  // Set once the head of the request is complete.
   RequestServer* exchange_ = nullptr;
-  // Header or idle timeout, by whether a request has begun.
+  // Header timeout while a request head is incomplete, idle timeout before it.
   MemberTimer<Downstream, &Downstream::OnTimer> timer_;
 
-  // Of the request in progress.
+  // State of the request in progress.
   bool http10_ = false;
   bool keep_alive_ = false;
-  // It is the last one of the connection.
+  // The connection is closed after this request.
   bool close_ = false;
-  // The body of the response lasts until the connection ends, so its end proves nothing unless it is a reset.
+  // The response body ends with the connection, so only a reset can show that it is incomplete.
   bool until_close_ = false;
   bool switched_ = false;
   OutFraming framing_ = OutFraming::kRaw;
-  // What was received behind the head is still in `window_`.
+  // The bytes received after the head are still in `window_`.
   bool at_hand_ = false;
   bool more_ = false;
-  // Read last, and how much of it was given.
+  // The window that was read last, and how many of its bytes were given.
   Window window_;
   size_t taken_ = 0;
 };

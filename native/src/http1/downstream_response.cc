@@ -1,5 +1,5 @@
-// The response half of a connection from an application: heads, replies, framing, and what becomes of the
-// connection afterwards.
+// The response half of a connection from an application: heads, replies, framing, and whether the connection
+// stays open afterwards.
 #include "http1/downstream.h"
 #include "http1/head_writer.h"
 
@@ -11,7 +11,7 @@ size_t Downstream::SendFramed(FramedPiece& framed, bool last) {
   return framed.size();
 }
 
-// HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
+// HTTP/1.0 does not know interim responses (RFC 9110 section 15.2).
 size_t Downstream::SendInterim(const http::ResponseHead& head) {
   if (http10_) return 0;
   ByteBuffer& out = context_.head;
@@ -35,8 +35,8 @@ size_t Downstream::SendHead(const http::ResponseHead& head, const HeaderPlan* pl
     options.downstream_http10 = http10_;
     options.framing = framing_ = unframed && !http10_ ? OutFraming::kChunked : OutFraming::kRaw;
     until_close_ = unframed && http10_;
-    // A response that does not wait for the body ends the connection with it: what is left of the body would
-    // be read as the next request.
+    // If the response ends before the request body does, the connection has to close: the rest of the body
+    // would be read as the next request.
     close_ = !keep_alive_ || until_close_ || context_.closes() || !request_done();
     if (close_) {
       options.connection = ConnectionField::kClose;
@@ -77,7 +77,7 @@ size_t Downstream::SendReply(const LocalReply& reply, ReplyForm, std::string_vie
   return SendFramed(framed, close_);
 }
 
-// What has arrived is still worth delivering where its framing shows that it is not all.
+// If the framing shows that the body is incomplete, the bytes still unsent are worth delivering.
 bool Downstream::Truncate(StreamError /*why*/) {
   close_ = true;
   return !until_close_ && has_unsent();
@@ -93,7 +93,8 @@ Progress Downstream::End(StreamEnd how, StreamError /*why*/) {
   switch (how) {
     case StreamEnd::kComplete:
       if (!close_ && done) return Progress::kNextRequest;
-      // Unread bytes at close() would turn the FIN into a reset, which may overtake the response.
+      // Closing with unread bytes would send a reset instead of a FIN, and the reset may overtake the
+      // response.
       CloseAfterResponse(done && !readable());
       break;
     case StreamEnd::kRelayed:

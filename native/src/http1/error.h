@@ -1,5 +1,5 @@
-// Why a message is refused: one enumeration for both directions, each with a stable name for logs and the
-// reply it earns.
+// Why a message is refused: one enumeration for both directions. Each error has a stable name for logs and a
+// reason that selects the reply.
 //
 // Stage before: http1/head, http1/body. Stage after: the reply or the reset of whoever drives the parsers.
 #ifndef SIDEROUTE_HTTP1_ERROR_H_
@@ -10,7 +10,7 @@
 
 namespace sideroute {
 
-// Reason of the reply to a request head; the names are those of REQUEST_REASONS in src/errors.ts.
+// Reason of the reply to a request head; the names match REQUEST_REASONS in src/errors.ts.
 enum class HeadReason : uint8_t { kNone, kBadRequest, kUriLimit, kHeaderLimit, kBadVersion, kNotImplemented };
 
 }  // namespace sideroute
@@ -59,7 +59,7 @@ enum class Error : uint8_t {
 // Stable kebab-case name, for logs and tests.
 [[nodiscard]] std::string_view NameOf(Error error) noexcept;
 
-// The same for whoever tells of a message that may be without a fault: empty for `kNone`.
+// Like NameOf, but empty for `kNone`: for code that may report a message without a fault.
 [[nodiscard]] inline std::string_view FaultOf(Error error) noexcept {
   return error == Error::kNone ? std::string_view() : NameOf(error);
 }

@@ -40,8 +40,8 @@ Error FieldSection::AddField(const char* data, const char* value_end) noexcept {
   return field.id == FieldId::kOther ? Error::kNone : NoteField(kind_, data, field, facts_);
 }
 
-// Hot path: native/test/bench.cc. The cases of the switch are the points where bytes may run out; with a
-// whole head at hand it is entered once and the loop below it runs straight through.
+// Hot path: native/test/bench.cc. The cases of the switch are the points where bytes can run out. If the
+// whole head is available, the switch is entered once and parsing runs straight through the cases below.
 ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
   if (error_ != Error::kNone) return ParseStatus::kError;
   const char* p = data + position_;
@@ -58,7 +58,7 @@ ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
           state = State::kEndLf;
           continue;
         }
-        // Neither a folded line nor blanks before the first field.
+        // Refuses a folded line, and whitespace before the first field.
         if (IsBlank(*p)) return Fail(Error::kFieldFolded, at(p));
         name_offset_ = at(p);
         [[fallthrough]];
@@ -67,7 +67,7 @@ ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
         p = SkipToken(SkipPlain(p, end), end);
         if (p == end) return Suspend(State::kName, at(p));
         name_length_ = at(p) - name_offset_;
-        // The colon comes right after a name that is not empty.
+        // The colon must follow a non-empty name directly.
         if (*p != ':' || name_length_ == 0) {
           if (!IsBlank(*p) || name_length_ == 0 || !TakesBlanks()) return Fail(Error::kFieldName, at(p));
           state = State::kBeforeColon;
@@ -87,14 +87,14 @@ ParseStatus FieldSection::Parse(const char* data, size_t stop) noexcept {
       case State::kValue:
         p = SkipValue(p, end);
         if (p == end) return Suspend(State::kValue, at(p));
-        // No NUL, control or bare LF.
+        // Refuses NUL, control characters and a bare LF.
         if (*p != '\r') return Fail(*p == '\n' ? Error::kLineEnd : Error::kFieldValue, at(p));
         ++p;
         [[fallthrough]];
 
       case State::kValueLf:
         if (p == end) return Suspend(State::kValueLf, at(p));
-        // No bare CR.
+        // Refuses a bare CR.
         if (*p != '\n') return Fail(Error::kLineEnd, at(p));
         if (const Error error = AddField(data, p - 1); error != Error::kNone) return Fail(error, at(p));
         ++p;

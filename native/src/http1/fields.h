@@ -1,8 +1,8 @@
 // The field section of a head or a trailer section: lines `name: value` up to and including the empty line.
 //
 // Stage before: http1/head after the start line, http1/body after the last chunk. Stage after: http1/framing,
-// field by field as each line ends. Resumes at the byte where the previous call ran out; every byte is looked
-// at once.
+// field by field as each line ends. Parsing resumes at the byte where the previous call ran out, so every
+// byte is looked at once.
 #ifndef SIDEROUTE_HTTP1_FIELDS_H_
 #define SIDEROUTE_HTTP1_FIELDS_H_
 
@@ -18,14 +18,14 @@ namespace sideroute::http1 {
 
 class FieldSection {
  public:
-  // Fields go to `storage`, which must outlive the section; its size is the limit of their number.
+  // Fields are stored in `storage`, which must outlive the section; its size limits their number.
   FieldSection(SectionKind kind, std::span<Field> storage) noexcept : storage_(storage), kind_(kind) {}
 
   // The section begins at `offset` of the buffer that Parse gets.
   void Start(size_t offset) noexcept;
 
-  // Goes on with `data`, the same bytes as before and possibly more. Looks at no byte from `stop` on; whether
-  // running out of bytes there is an error is for the caller to say.
+  // Continues with `data`: the same bytes as before, and possibly more. Does not look at bytes from `stop`
+  // on; the caller decides whether it is an error to run out of bytes there.
   [[nodiscard]] ParseStatus Parse(const char* data, size_t stop) noexcept;
 
   // First byte not yet taken; after kComplete, the byte after the empty line.
@@ -41,8 +41,8 @@ class FieldSection {
   [[nodiscard]] ParseStatus Fail(Error error, size_t position) noexcept;
   [[nodiscard]] ParseStatus Suspend(State state, size_t position) noexcept;
   [[nodiscard]] Error AddField(const char* data, const char* value_end) noexcept;
-  // Blanks between a name and its colon are taken out of responses, and refused in requests (RFC 9112 section
-  // 5.1).
+  // Whitespace between a name and its colon is removed from responses and refused in requests (RFC 9112
+  // section 5.1).
   [[nodiscard]] bool TakesBlanks() const noexcept {
     return kind_ == SectionKind::kResponse || kind_ == SectionKind::kResponseTrailer;
   }

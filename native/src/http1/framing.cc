@@ -8,7 +8,8 @@
 namespace sideroute::http1 {
 namespace {
 
-// Connection options that name fields, beyond which a head is refused: marking costs options times fields.
+// A head with more connection options that name fields is refused, because marking costs options times
+// fields.
 constexpr uint16_t kMaxNamedFields = 32;
 
 std::string_view Trim(std::string_view text) noexcept {
@@ -21,7 +22,7 @@ bool IsToken(std::string_view text) noexcept {
   return !text.empty() && SkipToken(text.data(), text.data() + text.size()) == text.data() + text.size();
 }
 
-// Fields without which a message is another one.
+// Removing one of these fields would change the meaning of the message.
 bool IsEssential(FieldId id) noexcept {
   return id == FieldId::kContentLength || id == FieldId::kHost || id == FieldId::kTransferEncoding;
 }
@@ -38,8 +39,8 @@ Error ForEachElement(std::string_view list, Visit visit) noexcept {
   }
 }
 
-// Whether the line is `Name: value` and nothing else: servers differ in what they take for blanks around a
-// value. The byte behind a value is the CR of its line, unless blanks were trimmed.
+// Whether the line is exactly `Name: value`: servers differ in what they accept as whitespace around a value.
+// The byte after a value is the CR of its line, unless whitespace was trimmed.
 bool IsPlainLine(const char* data, const Field& field) noexcept {
   return field.value_offset == field.name_offset + field.name_length + 2 &&
          data[field.value_offset - 1] == ' ' && data[field.value_offset + field.value_length] == '\r';
@@ -59,8 +60,8 @@ bool ParseLength(std::string_view text, uint64_t* length) noexcept {
   return true;
 }
 
-// One length. A response may repeat it, in lines or in a list, which are the same (RFC
-// 9110 section 8.6); the first line goes on.
+// Accepts one length. A response may repeat the same length, in several lines or in a list (RFC 9110 section
+// 8.6); the first line is forwarded.
 Error NoteContentLength(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept {
   std::string_view value = field.Value(data);
   const bool shortest = value.size() == 1 || !value.starts_with('0');
@@ -81,8 +82,8 @@ Error NoteContentLength(SectionKind kind, const char* data, Field& field, Framin
   }
 }
 
-// Plain tokens, `chunked` last and once. Empty elements and parameters are refused: what
-// another parser makes of them is what smuggling lives on.
+// Accepts plain tokens, with `chunked` last and once. Empty elements and parameters are refused, because
+// parsers read them differently and request smuggling uses that.
 Error NoteTransferEncoding(std::string_view value, FramingFacts& facts) noexcept {
   return ForEachElement(value, [&facts](std::string_view coding) {
     if (!IsToken(coding) || facts.chunked) return Error::kTransferEncodingInvalid;
@@ -95,18 +96,19 @@ Error NoteTransferEncoding(std::string_view value, FramingFacts& facts) noexcept
   });
 }
 
-// The error of a request; that of a response is kept in `place` until its status is known to matter.
+// Returns the error for a request; for a response keeps it in `place` until the status shows whether it
+// counts.
 Error Postponed(SectionKind kind, Error error, Error& place) noexcept {
   if (kind == SectionKind::kRequest || error == Error::kNone) return error;
   place = error;
   return Error::kNone;
 }
 
-// Empty elements are legal here (RFC 9110 section 5.6.1.2). A request that wants its framing
-// or its Host taken away would be another request for the next server; of a response such an option is
-// ignored, because no recipient may act on it (RFC 9110 section 7.6.1).
+// Empty elements are legal here (RFC 9110 section 5.6.1.2). A request that names its framing fields or its
+// Host is refused: without them it would be a different request for the next server. In a response such an
+// option is ignored, because no recipient may act on it (RFC 9110 section 7.6.1).
 Error NoteConnection(SectionKind kind, std::string_view value, FramingFacts& facts) noexcept {
-  if (TokenEquals(value, "keep-alive")) {  // Nearly always.
+  if (TokenEquals(value, "keep-alive")) {  // The usual case.
     facts.connection_keep_alive = true;
     return Error::kNone;
   }
@@ -123,7 +125,7 @@ Error NoteConnection(SectionKind kind, std::string_view value, FramingFacts& fac
       const FieldId named = LookUpField(option);
       if (IsEssential(named))
         return kind == SectionKind::kRequest ? Error::kConnectionNamesFraming : Error::kNone;
-      // The others are dropped whether named or not.
+      // The other known fields are dropped whether or not they are named.
       const bool droppable =
           named == FieldId::kOther || named == FieldId::kTrailer || named == FieldId::kExpect;
       if (droppable && ++facts.named_fields > kMaxNamedFields) return Error::kTooManyFields;
@@ -189,8 +191,8 @@ FieldId LookUpField(std::string_view name) noexcept {
 
 Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept {
   if (IsTrailer(kind)) {
-    // Nothing that frames, routes or manages a connection may arrive after the body (RFC 9110
-    // section 6.5.1).
+    // Fields that frame, route or manage a connection must not arrive after the body (RFC 9110 section
+    // 6.5.1).
     field.flags |= kFieldDrop;
     return Error::kNone;
   }
@@ -248,7 +250,7 @@ void DropNamedFields(const char* data, std::span<Field> fields, FramingFacts& fa
       for (Field& field : fields) {
         if (IsEssential(field.id) || !NamesEqual(field.Name(data), option)) continue;
         field.flags |= kFieldDrop;
-        // The upstream will not see the expectation, so nobody may wait for its 100.
+        // The upstream will not see the Expect, so the exchange must not wait for a 100.
         if (field.id == FieldId::kExpect) facts.expect_continue = false;
       }
       return Error::kNone;

@@ -1,4 +1,4 @@
-// What the fields of one head say together about framing, persistence and hop-by-hop fields.
+// What the fields of one head together determine: framing, persistence and hop-by-hop fields.
 //
 // Stage before: http1/fields hands over each field as its line ends. Stage after: http1/head turns the facts
 // into a body kind, keep-alive and upgrade intent.
@@ -14,7 +14,7 @@
 
 namespace sideroute::http1 {
 
-// Which section the fields belong to; the rules differ a little.
+// The section that the fields belong to; the rules differ in details.
 enum class SectionKind : uint8_t { kRequest, kResponse, kRequestTrailer, kResponseTrailer };
 
 [[nodiscard]] constexpr bool IsTrailer(SectionKind kind) noexcept {
@@ -22,9 +22,9 @@ enum class SectionKind : uint8_t { kRequest, kResponse, kRequestTrailer, kRespon
 }
 
 struct FramingFacts : http::FieldFacts {
-  // Connection options that name fields other than the well-known ones.
+  // Number of connection options that name fields without special handling here.
   uint16_t named_fields = 0;
-  // Some coding other than `chunked` was named.
+  // A coding other than `chunked` was named.
   bool other_coding = false;
   bool connection_close = false;
   bool connection_keep_alive = false;
@@ -33,15 +33,15 @@ struct FramingFacts : http::FieldFacts {
   // An Upgrade that names h2c.
   bool upgrade_h2c = false;
   bool expect_continue = false;
-  // What is wrong with the lengths and codings of a response, which matters only where they frame it.
+  // Errors in the lengths and codings of a response, which count only if those fields frame it.
   Error length_error = Error::kNone;
   Error coding_error = Error::kNone;
 };
 
-// Length and case-insensitive content decide; `name` consists of token bytes.
+// The lookup is case-insensitive; `name` must consist of token bytes.
 [[nodiscard]] FieldId LookUpField(std::string_view name) noexcept;
 
-// Takes note of a field whose id is not kOther, and marks it for dropping if it is hop-by-hop.
+// Records a field whose id is not kOther, and marks it for dropping if it is hop-by-hop.
 [[nodiscard]] Error NoteField(SectionKind kind, const char* data, Field& field, FramingFacts& facts) noexcept;
 
 // Marks the fields that Connection names. Call once, after the last field, when `named_fields` is

@@ -8,22 +8,22 @@
 namespace sideroute::http1 {
 namespace {
 
-// Offsets are 32 bits wide; nobody configures heads beyond this.
+// Offsets are 32 bits wide; no sensible limit is beyond this.
 constexpr size_t kHeadCeiling = size_t{16} * 1024 * 1024;
 
 // `d` stands for a digit.
 constexpr std::string_view kVersionPattern = "HTTP/d.d\r\n";
 constexpr std::string_view kStatusPattern = "HTTP/d.d ddd";
 
-// How many of the first `length` bytes fit the pattern. Also used on a part of what is to come, so that a
-// malformed start fails at the same byte however it was split.
+// The number of the first `length` bytes that match the pattern. It is also called with an incomplete line,
+// so that a malformed one fails at the same byte however the bytes were split.
 size_t CountMatches(std::string_view pattern, const char* p, size_t length) noexcept {
   size_t i = 0;
   while (i < length && (pattern[i] == 'd' ? Is(p[i], kDigitByte) : p[i] == pattern[i])) ++i;
   return i;
 }
 
-// The versions here are 1.0 and 1.1; a later 1.x has no meaning that could be relied on.
+// Accepts 1.0 and 1.1 only: the meaning of a later 1.x is not defined.
 bool TakeVersion(const char* p, MessageHead& head) noexcept {
   if (p[5] != '1' || (p[7] != '0' && p[7] != '1')) return false;
   head.minor_version = static_cast<uint8_t>(p[7] - '0');
@@ -41,7 +41,7 @@ bool KeepsAlive(const MessageHead& head, const FramingFacts& facts) noexcept {
   return head.minor_version == 1 || facts.connection_keep_alive;
 }
 
-// What Transfer-Encoding may be once the head is complete.
+// Checks Transfer-Encoding once the head is complete.
 Error CheckTransferEncoding(const MessageHead& head, const FramingFacts& facts) noexcept {
   if (facts.coding_error != Error::kNone) return facts.coding_error;
   if (head.minor_version == 0) return Error::kTransferEncodingInHttp10;
@@ -50,13 +50,13 @@ Error CheckTransferEncoding(const MessageHead& head, const FramingFacts& facts) 
   return facts.other_coding ? Error::kTransferEncodingUnsupported : Error::kNone;
 }
 
-// A CONNECT has no body (RFC 9110 section 9.3.6), and servers that know take what follows its head for the
-// next request, whatever its fields say.
+// A CONNECT has no body (RFC 9110 section 9.3.6). Whatever its fields say, servers may read the bytes after
+// its head as the next request.
 Error CheckConnect(const RequestHead& head, const char* data) noexcept {
   const bool empty =
       head.body == BodyKind::kNone || (head.body == BodyKind::kLength && head.content_length == 0);
   if (!empty) return Error::kConnectWithBody;
-  // Who is asked for must not depend on which of the two a server reads (RFC 9112 section 3.2).
+  // Servers may read either of the two, so both must name the same authority (RFC 9112 section 3.2).
   const bool same = !head.facts.Has(FieldId::kHost) ||
                     SameAuthority(head.target.authority.In(data), head.facts.host.In(data));
   return same ? Error::kNone : Error::kHostDiffers;
@@ -76,7 +76,7 @@ void DropContentLength(std::span<Field> fields) noexcept {
   }
 }
 
-// Fields that say that a body follows.
+// Whether the fields announce a body.
 bool AnnouncesBody(const FramingFacts& facts) noexcept {
   return facts.Has(FieldId::kTransferEncoding) || facts.content_length != 0 ||
          facts.length_error != Error::kNone;
@@ -88,7 +88,7 @@ RequestHeadParser::RequestHeadParser(std::span<Field> storage, const HeadLimits&
     : section_(SectionKind::kRequest, storage.first(std::min(storage.size(), limits.max_fields))),
       limits_(Clamp(limits)) {}
 
-// A complete parse writes every other member of the head.
+// All other members of the head are written by a complete parse.
 void RequestHeadParser::Reset() noexcept {
   head_.start = 0;
   position_ = 0;
@@ -122,7 +122,7 @@ ParseStatus RequestHeadParser::Parse(const char* data, size_t length) noexcept {
 }
 
 ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length) noexcept {
-  // The limit is a place, not a comparison of lengths, so that the outcome is the same however the bytes
+  // The limit is a position and not a length to compare, so that the outcome does not depend on how the bytes
   // arrive.
   size_t stop;
   const char* p;
@@ -155,7 +155,7 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
     case State::kStartLf:
       if (p == end) return suspend();
       if (*p != '\n') return Fail(Error::kMethod);
-      // One empty line is skipped; a second one is no method.
+      // One empty line is skipped (RFC 9112 section 2.2); a second one fails as a method.
       ++p;
       head_.start = at(p);
       limit = set_stop();
@@ -178,7 +178,7 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
       p = SkipTarget(p, end);
       if (p == end) return suspend();
       head_.target.whole.length = at(p) - head_.target.whole.offset;
-      // A blank too many, no version, or a byte that no target holds.
+      // A second space, no version, or a byte that is not allowed in a target.
       if (*p != ' ' || head_.target.whole.length == 0) return Fail(Error::kTarget);
       ++p;
       state_ = State::kVersion;
@@ -191,7 +191,7 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
       } else {
         const size_t matches = CountMatches(kVersionPattern, p, available);
         if (matches < available) return Fail(matches < 8 ? Error::kVersionSyntax : Error::kLineEnd);
-        // Nine bytes at most are looked at again when more arrive.
+        // At most nine bytes are looked at again when more arrive.
         if (available < kVersionPattern.size()) return suspend();
         if (!TakeVersion(p, head_)) return Fail(Error::kVersionUnsupported);
       }
@@ -203,7 +203,7 @@ ParseStatus RequestHeadParser::ParseRequestLine(const char* data, size_t length)
     case State::kDone:
       break;
   }
-  // Only now, so that `PRI * HTTP/2.0` is a version not supported rather than a bad target.
+  // After the version, so that `PRI * HTTP/2.0` fails as an unsupported version and not as a bad target.
   if (!ParseTarget(data, head_.target.whole, head_.method_id, head_.target)) return Fail(Error::kTarget);
   return ParseStatus::kComplete;
 }
@@ -225,7 +225,7 @@ Error RequestHeadParser::Conclude(const char* data) noexcept {
     if (const Error error = CheckConnect(head_, data); error != Error::kNone) return error;
   }
   head_.keep_alive = KeepsAlive(head_, section_.facts());
-  // HTTP/1.0 knows neither (RFC 9110 sections 7.8 and 10.1.1).
+  // HTTP/1.0 has neither Upgrade nor Expect (RFC 9110 sections 7.8 and 10.1.1).
   head_.upgrade =
       head_.minor_version == 1 && facts.connection_upgrade && facts.upgrade_protocol && !facts.upgrade_h2c;
   head_.expect_continue = head_.minor_version == 1 && facts.expect_continue;
@@ -284,7 +284,8 @@ ParseStatus ResponseHeadParser::ParseStatusLine(const char* data, size_t stop) n
 
   switch (state_) {
     case State::kStatus: {
-      // The first byte that fits no status line is the error, so a banner is not waited for.
+      // Fails at the first byte that cannot be part of a status line, without waiting for the rest of a
+      // banner.
       const size_t available = std::min(static_cast<size_t>(end - p), kStatusPattern.size());
       if (CountMatches(kStatusPattern, p, available) < available) return Fail(Error::kStatusLine);
       if (available < kStatusPattern.size()) return suspend();
@@ -298,8 +299,8 @@ ParseStatus ResponseHeadParser::ParseStatusLine(const char* data, size_t stop) n
 
     case State::kAfterStatus:
       if (p == end) return suspend();
-      // The space is required even before an empty reason, but so many origins leave it out that it is not
-      // insisted on.
+      // The space is required even before an empty reason, but many origins leave it out, so it is optional
+      // here.
       if (*p != ' ' && *p != '\r') return Fail(Error::kStatusLine);
       if (*p == ' ') ++p;
       head_.reason.offset = at(p);
@@ -333,34 +334,34 @@ Error ResponseHeadParser::Conclude(const char* data) noexcept {
   TakeFields(data, section_, head_);
   head_.keep_alive = KeepsAlive(head_, section_.facts());
   const bool connected = context_.method == MethodId::kConnect && head_.status >= 200 && head_.status < 300;
-  // A protocol that nobody asked for: what follows would reach a client that still reads HTTP.
+  // A switch that was not requested: the bytes after it would reach a client that still expects HTTP.
   if (head_.status == 101 && (!context_.upgrade_requested || head_.minor_version == 0))
     return Error::kUnexpectedSwitch;
   if (connected || head_.status < 200 || head_.status == 204) {
-    // No body, whatever the fields say, and they must not stand there (RFC 9112 section 6.1, RFC 9110
-    // sections 8.6 and 9.3.6).
+    // These responses have no body whatever their fields say, and must not have those fields (RFC 9112
+    // section 6.1, RFC 9110 sections 8.6 and 9.3.6).
     DropContentLength(section_.fields());
     head_.body = connected || head_.status == 101 ? BodyKind::kSwitched : BodyKind::kNone;
     if (head_.body == BodyKind::kSwitched) head_.keep_alive = false;
-    // A body that comes nevertheless would be taken for the next response.
+    // If a body follows nevertheless, it would be taken for the next response.
     if (head_.status == 204 && AnnouncesBody(section_.facts())) head_.keep_alive = false;
     head_.content_length = 0;
     return Error::kNone;
   }
   const Error error = ConcludeBody();
-  // Where the backend thinks that the next request begins is not certain enough after a CONNECT.
+  // After a refused CONNECT it is not certain where the backend expects the next request.
   if (context_.method == MethodId::kConnect) head_.keep_alive = false;
   return error;
 }
 
-// Of a response whose fields say what body a GET has got, or would have got.
+// For a response whose fields describe the body that GET got or would get.
 Error ResponseHeadParser::ConcludeBody() noexcept {
   const FramingFacts& facts = section_.facts();
   if (facts.length_error != Error::kNone) return facts.length_error;
   const bool coded = facts.Has(FieldId::kTransferEncoding);
   if (head_.status == 304) {
-    // Content-Length stays, it is that of the body a GET would have got; Transfer-Encoding says nothing a
-    // client could use.
+    // Content-Length stays: it is the length of the body that GET would get. Transfer-Encoding tells a client
+    // nothing.
     head_.body = BodyKind::kNone;
     if (coded) head_.keep_alive = false;
   } else if (const Error error = coded ? CheckTransferEncoding(head_, facts) : Error::kNone;

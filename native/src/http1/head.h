@@ -1,9 +1,9 @@
-// Request and response heads of HTTP/1.x, strict, incremental at every byte and without copies (RFC 9112).
+// Parsers for request and response heads of HTTP/1.x (RFC 9112): strict, resumable at every byte and without
+// copies.
 //
-// Stage before: the receive buffer of a connection, in which the head lies contiguously. Stage after: routing
-// and the exchange, which read spans into the same buffer, and http1/body, which takes the body kind.
-// docs/safety-cases.md lists the outcomes; they depend on the bytes alone, never on how they were split into
-// reads.
+// Stage before: the receive buffer of a connection, in which the head is contiguous. Stage after: routing and
+// the exchange, which read spans into the same buffer, and http1/body, which takes the body kind.
+// docs/safety-cases.md lists the outcomes; they depend only on the bytes, never on how reads split them.
 #ifndef SIDEROUTE_HTTP1_HEAD_H_
 #define SIDEROUTE_HTTP1_HEAD_H_
 
@@ -20,7 +20,7 @@
 
 namespace sideroute::http1 {
 
-// Of each direction, whether the message allows another one after it on its connection.
+// `keep_alive`: the message allows another one after it on the same connection.
 struct RequestHead : http::RequestHead {
   bool keep_alive = false;
 };
@@ -29,19 +29,19 @@ struct ResponseHead : http::ResponseHead {
   bool keep_alive = false;
 };
 
-// What a response head is read against.
+// Facts of the request that decide how its response head is read.
 struct ResponseContext {
   MethodId method = MethodId::kGet;
   // The request forwarded an Upgrade; otherwise a 101 is an error.
   bool upgrade_requested = false;
 };
 
-// Parses one request head after another. Call Parse with everything received since the head began, again with
-// more bytes after kNeedMore; the buffer may move in between. After kComplete use head(), then Reset() for
-// the next request.
+// Parses one request head after another. Call Parse with everything received since the head began, and after
+// kNeedMore again with more bytes; the buffer may move in between. After kComplete use head(), then Reset()
+// for the next request.
 class RequestHeadParser {
  public:
-  // At most min(limits.max_fields, storage.size()) fields are taken; `storage` must outlive parser and
+  // Accepts at most min(limits.max_fields, storage.size()) fields; `storage` must outlive the parser and its
   // heads.
   RequestHeadParser(std::span<Field> storage, const HeadLimits& limits) noexcept;
 
@@ -71,7 +71,7 @@ class RequestHeadParser {
   Error error_ = Error::kNone;
 };
 
-// The same for responses; Reset before each head, interim ones included.
+// The same for responses. Call Reset before each head, including interim ones.
 class ResponseHeadParser {
  public:
   ResponseHeadParser(std::span<Field> storage, const HeadLimits& limits) noexcept;

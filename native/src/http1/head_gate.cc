@@ -20,16 +20,17 @@ using http1::RequestHead;
 using http1::RequestHeadParser;
 using http1::TargetForm;
 
-// Fields the gate can tell apart; a head with more is refused or, beyond the limit, invalid.
+// Fields the gate can hold. A head with more is invalid if it exceeds the configured limit, otherwise
+// refused.
 constexpr size_t kGateFields = 256;
-// uWebSockets.js holds 98, compiled in; some room is left for what it adds.
+// uWebSockets.js is compiled for 98 fields; a few are left for the ones it adds.
 constexpr size_t kMaxAdmittedFields = 90;
 
 constexpr GateResult kNeedMoreResult{GateVerdict::kNeedMore, HeadReason::kNone};
 constexpr GateResult kNotHttpResult{GateVerdict::kNotHttp, HeadReason::kNone};
 constexpr GateResult kRefuseResult{GateVerdict::kRefuse, HeadReason::kNotImplemented};
 
-// uWebSockets.js cuts such bytes off both ends of a value.
+// uWebSockets.js strips bytes from 0x80 on from both ends of a value.
 bool HasHighEdge(std::string_view value) {
   const auto high = [](char c) { return static_cast<uint8_t>(c) >= 0x80; };
   return !value.empty() && (high(value.front()) || high(value.back()));
@@ -40,17 +41,17 @@ bool Admissible(const char* data, size_t length, const RequestHead& head) {
   if (head.start != 0 || head.minor_version == 0 || head.target.form != TargetForm::kOrigin) return false;
   if (head.fields.size() > kMaxAdmittedFields || head.body == BodyKind::kChunked) return false;
   if (facts.Has(FieldId::kUpgrade) || facts.connection_upgrade || facts.Has(FieldId::kExpect)) return false;
-  // A second request while the first is pending loses both: it closes the connection.
+  // A second request while the first is pending makes uWebSockets.js close the connection, which loses both.
   if (length - head.length > head.content_length) return false;
-  // Framing in another form than the plainest is read here, not there.
+  // Framing fields that are not in the plainest form are parsed here, never by uWebSockets.js.
   return std::none_of(head.fields.begin(), head.fields.end(),
                       [data](const Field& field) { return field.anew() || HasHighEdge(field.Value(data)); });
 }
 
 enum class Guess : uint8_t { kNeedMore, kHttp, kOther };
 
-// Whether a first line that is no request line was meant to be one. A token, one space and `/`, or a standard
-// method and a space, are enough. Anything else must be a line of text that ends in an HTTP version: SSH
+// Whether a first line that is not a valid request line was intended as one. A token, a space and `/` are
+// enough, as are a standard method and a space. Any other line must be text that ends in an HTTP version. SSH
 // banners, memcached commands, PROXY headers and the like do not.
 Guess GuessFirstLine(const char* line, size_t length, size_t limit) {
   const char* const end = line + std::min(length, limit);
@@ -60,7 +61,7 @@ Guess GuessFirstLine(const char* line, size_t length, size_t limit) {
     if (http1::LookUpMethod(token) != MethodId::kOther) return Guess::kHttp;
     if (*token_end == ' ' && token_end + 1 != end && token_end[1] == '/') return Guess::kHttp;
   }
-  // A line that begins with neither a token nor the space of an empty method needs no second look.
+  // The second check is only for lines that begin with a token, or with a space (an empty method).
   if (token.empty() && line != end && *line != ' ') return Guess::kOther;
   for (const char* p = line; p != end; ++p) {
     if (*p == '\n') {
@@ -82,7 +83,7 @@ GateResult JudgeError(const char* data, size_t length, const HeadLimits& limits,
                       const RequestHeadParser& parser) {
   if (!parser.request_line_done()) {
     const size_t start = parser.request_line_start();
-    // A CR alone, or an empty line too many.
+    // A lone CR, or a second empty line.
     if (start == 0 && data[0] == '\r') return kNotHttpResult;
     if (start != 0 && data[start] == '\r') return {GateVerdict::kInvalid, HeadReason::kBadRequest};
     const size_t limit = std::min(limits.max_request_line + 2, limits.max_head_bytes - start);
@@ -96,7 +97,7 @@ GateResult JudgeError(const char* data, size_t length, const HeadLimits& limits,
     }
   }
   if (parser.error() == Error::kTransferEncodingUnsupported) return kRefuseResult;
-  // The limit is above what fits here, so it has not been reached.
+  // The parser ran out of storage below the configured limit, so the head is valid as far as it was parsed.
   if (parser.error() == Error::kTooManyFields && limits.max_fields > kGateFields) return kRefuseResult;
   return {GateVerdict::kInvalid, http1::ReasonOf(parser.error())};
 }

@@ -14,7 +14,7 @@ namespace {
 using http::Field;
 using http::FieldId;
 
-// Appends without checks to room reserved beforehand.
+// Appends to memory that was reserved beforehand, without further checks.
 class Output {
  public:
   Output(ByteBuffer& buffer, size_t room) : buffer_(buffer), begin_(buffer.Reserve(room)), at_(begin_) {}
@@ -34,12 +34,13 @@ class Output {
   char* at_;
 };
 
-// Longest of what the writers add on their own account.
+// Upper bound for the bytes that the writers add themselves.
 constexpr size_t kExtraBytes = 256;
 
 enum class Treatment : uint8_t { kCopy, kDrop, kReplace };
 
-// Copies the fields for which `treat` says so, in runs; `treat` writes the replacement of the others itself.
+// Copies fields in runs. `treat` calls `flush` for a field that is not copied, and writes its replacement, if
+// any.
 template <typename Treat>
 void CopyFields(const http::MessageHead& head, Output& output, Treat treat) {
   const char* const data = head.data;
@@ -66,7 +67,7 @@ void PutLine(std::string_view name, std::string_view value, Output& output) {
   output.Put("\r\n");
 }
 
-// A line that cannot be copied as it came (kFieldAnew).
+// Writes a line that must not be copied as received (kFieldAnew).
 void PutAnew(const http::MessageHead& head, const Field& field, Output& output) {
   const char* const data = head.data;
   std::array<char, 20> digits;
@@ -98,7 +99,7 @@ void WriteRequestHead(const http::RequestHead& head, const HeaderPlan* plan, Byt
   const bool absolute = head.target.form == http::TargetForm::kAbsolute;
   std::string_view host;
   if (absolute) host = head.target.authority.In(data);
-  // Not of CONNECT: its Host is its target, which says where the tunnel is to go.
+  // Not for CONNECT: its Host is its target, which names the end of the tunnel.
   if (plan != nullptr && !plan->host.empty() && head.target.form != http::TargetForm::kAuthority)
     host = plan->host;
   const bool has_host = head.facts.Has(FieldId::kHost);
@@ -135,8 +136,8 @@ void WriteRequestHead(const http::RequestHead& head, const HeaderPlan* plan, Byt
         return;
       case FieldId::kContentLength:
       case FieldId::kTransferEncoding:
-        // One line, of one of the two, and with Transfer-Encoding the body goes on in chunks. Routes cannot
-        // edit either.
+        // The parser leaves one line of one of the two fields; with Transfer-Encoding the body is sent in
+        // chunks. Routes cannot edit them.
         if (!field.anew()) return;
         flush();
         PutAnew(head, field, output);
@@ -151,7 +152,7 @@ void WriteRequestHead(const http::RequestHead& head, const HeaderPlan* plan, Byt
         PutLine(field.Name(data), "Upgrade", output);
         return;
       case FieldId::kExpect:
-        // HTTP/1.0 knows no interim response to wait for.
+        // HTTP/1.0 has no interim response to wait for.
         if (field.drop() || head.minor_version == 0 || copy == RequestCopy::kMirror) flush();
         return;
       default:
@@ -171,7 +172,7 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
   if (plan != nullptr) room += plan->response.appended().size();
   Output output(out, room);
 
-  // The space behind the status stands there whether the backend wrote it or not (RFC 9112 section 4).
+  // The space after the status code is required, even if the backend left it out (RFC 9112 section 4).
   constexpr size_t kVersionBytes = sizeof("HTTP/1.1") - 1;
   constexpr size_t kStatusBytes = sizeof("HTTP/1.1 200") - 1;
   output.Put("HTTP/1.1");
@@ -182,7 +183,8 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
     output.Put({data + kVersionBytes, FieldsBegin(head) - kVersionBytes});
   }
 
-  // Without a body here, the coding tells what GET would have got, and nothing where no response has a body.
+  // In a response without a body, Transfer-Encoding tells what GET would get; it is dropped for a status that
+  // never has a body.
   const bool bodiless = head.status < 200 || head.status == 204 || head.status == 304;
   const bool keep_coding = options.framing == OutFraming::kChunked ||
                            (head.body == http::BodyKind::kNone && !bodiless && !options.downstream_http10);
@@ -226,8 +228,8 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
   });
   if (options.framing == OutFraming::kChunked && !head.facts.chunked)
     output.Put("Transfer-Encoding: chunked\r\n");
-  // From HTTP/2 a head may come with the end of its stream and without a length. Without one the body would
-  // go on until the connection closes (RFC 9112 section 6.3).
+  // An HTTP/2 response may end with its head and have no Content-Length. Without that field the HTTP/1.1 body
+  // would last until the connection closes (RFC 9112 section 6.3).
   const bool says_length = head.facts.Has(FieldId::kContentLength) || options.framed_elsewhere;
   if (head.body == http::BodyKind::kLength && !says_length) output.Put("Content-Length: 0\r\n");
   if (options.connection == ConnectionField::kClose) {
@@ -242,7 +244,7 @@ void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions
 
 void WriteReply(const LocalReply& reply, std::string_view fields, std::string_view date,
                 ConnectionField connection, bool with_body, ByteBuffer& out) {
-  // RFC 9110 section 8.6: a 204 has neither.
+  // A 204 has neither a length nor a body (RFC 9110 section 8.6).
   const bool bodyless = reply.status == 204;
   out.Append(reply.head);
   out.Append(fields);

@@ -1,10 +1,11 @@
-// Writes the head that goes on from the head that came in: the same bytes, without what concerns one
-// connection only.
+// Writes the head that is forwarded: the bytes of the head that came in, without what concerns only one
+// connection.
 //
 // Stage before: http1/head. Stage after: the socket of the other side. Fields are copied in runs, so their
-// order, case, repetition, blanks and bytes stay; nothing is added but what framing and persistence of the
-// next connection need. What frames the message leaves in one form only: `Transfer-Encoding: chunked` or
-// `Content-Length: 5`, once, where it stood first and with its name as it was spelt.
+// order, case, repetition, whitespace and bytes stay. Only what the framing and persistence of the next
+// connection need is added. A field that frames the message is always written in one form,
+// `Transfer-Encoding: chunked` or `Content-Length: 5`, once, at its first position and with its name as
+// received.
 #ifndef SIDEROUTE_HTTP1_HEAD_WRITER_H_
 #define SIDEROUTE_HTTP1_HEAD_WRITER_H_
 
@@ -22,9 +23,9 @@ namespace sideroute {
 
 // Appends the request head to `out`. `plan` may be null.
 //
-// An absolute-form target becomes origin-form and its authority the Host (RFC 9112 section 3.2.2).
-// The version becomes 1.1, which is ours (RFC 9110 section 2.5), unless there is no Host to make such a
-// request valid.
+// An absolute-form target becomes origin-form and its authority becomes the Host (RFC 9112 section 3.2.2).
+// The version becomes 1.1, the proxy's own (RFC 9110 section 2.5), unless the request has no Host, which
+// HTTP/1.1 requires.
 void WriteRequestHead(const http::RequestHead& head, const HeaderPlan* plan, ByteBuffer& out,
                       RequestCopy copy = RequestCopy::kOwn);
 
@@ -33,20 +34,21 @@ enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
 struct ResponseHeadOptions {
   OutFraming framing = OutFraming::kRaw;
   ConnectionField connection = ConnectionField::kNone;
-  // Transfer-Encoding means nothing to an HTTP/1.0 downstream.
+  // HTTP/1.0 does not know Transfer-Encoding.
   bool downstream_http10 = false;
-  // Somebody else writes it, and with it the fields that frame a body, and Date. No trailers follow.
+  // The caller's HTTP library writes the head, with its own Date and the fields that frame the body. No
+  // trailers follow.
   bool framed_elsewhere = false;
   const HeaderPlan* plan = nullptr;
-  // Lines of this response alone, appended last.
+  // Header lines of this response only, appended last.
   std::string_view fields;
 };
 
 // Appends the response head, interim ones included, to `out`.
 void WriteResponseHead(const http::ResponseHead& head, const ResponseHeadOptions& options, ByteBuffer& out);
 
-// Appends a reply made here, body included if `with_body`. `fields`: lines of this reply alone; `date`: a
-// line, too.
+// Appends a local reply, with its body if `with_body`. `fields`: header lines of this reply only; `date`: the
+// Date line.
 void WriteReply(const LocalReply& reply, std::string_view fields, std::string_view date,
                 ConnectionField connection, bool with_body, ByteBuffer& out);
 

@@ -1,5 +1,6 @@
-// What reads one message of HTTP/1.x, apart from the connections, most of which read none: taken for a
-// request or a response, and given back.
+// The parsers and buffers for one HTTP/1.x message. They are pooled and not part of a connection, because
+// most connections are not reading a message: a connection takes a reader for a request or response and gives
+// it back.
 #ifndef SIDEROUTE_HTTP1_READERS_H_
 #define SIDEROUTE_HTTP1_READERS_H_
 
@@ -44,7 +45,7 @@ class ReaderPool {
   ReaderPool& operator=(const ReaderPool&) = delete;
   ~ReaderPool() { Trim(); }
 
-  // Hot path, and so is Give.
+  // Hot path, as is Give.
   std::unique_ptr<Reader> Take(const EngineSettings& settings) {
     if (free_ == nullptr) return std::make_unique<Reader>(settings);
     Reader* reader = free_;

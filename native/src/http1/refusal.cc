@@ -32,7 +32,7 @@ void NoteRefused(EngineContext& context, const Caller& caller, const LocalReply&
   context.host.OnRefused(caller.frontend, reply.reason);
 }
 
-// What is known of a request whose head is not valid: its request line, if that is.
+// If the head is invalid, only its request line can be logged, and only if that is valid.
 void LogRefused(EngineContext& context, const Caller& caller, const LocalReply& reply,
                 const RequestHeadParser& parser, std::string_view head, size_t reply_bytes) {
   if (context.log == nullptr || !context.log->on()) return;

@@ -1,5 +1,5 @@
-// A request that is refused because of its head: why, and what the host and the access log hear of it. What
-// is answered is the business of the connection.
+// A request that is refused because of its head: the reason, and what the host and the access log get. The
+// connection sends the reply.
 //
 // Stage before: the parser of request heads. Stage after: the host, and log/request_log.h.
 #ifndef SIDEROUTE_HTTP1_REFUSAL_H_
@@ -15,13 +15,14 @@
 
 namespace sideroute::http1 {
 
-// Of an error of the parser.
+// The reason for a parser error.
 Reason RefusalReason(Error error);
 // The reply for a reason.
 const LocalReply& ReplyFor(const EngineContext& context, Reason reason);
 // Counts it and tells the host.
 void NoteRefused(EngineContext& context, const Caller& caller, const LocalReply& reply);
-// Writes its line, where the log is on. `head`: as much of it as is at hand, without data for nothing.
+// Writes an access log line, if the log is on. `head`: the received part of the head; null data if there is
+// none.
 void LogRefused(EngineContext& context, const Caller& caller, const LocalReply& reply,
                 const RequestHeadParser& parser, std::string_view head, size_t reply_bytes);
 

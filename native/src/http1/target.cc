@@ -12,7 +12,7 @@ namespace {
 
 enum class Port : uint8_t { kInvalid, kAbsent, kEmpty, kZero, kPresent };
 
-// What follows the host: nothing, or `:` and digits.
+// Classifies the text after the host: nothing, or `:` and digits.
 Port ClassifyPort(std::string_view text) noexcept {
   if (text.empty()) return Port::kAbsent;
   if (text.front() != ':') return Port::kInvalid;
@@ -27,21 +27,21 @@ Port ClassifyPort(std::string_view text) noexcept {
   return port == 0 ? Port::kZero : Port::kPresent;
 }
 
-// Length of `[` IPv6address `]`, or 0. Neither IPvFuture nor zone identifiers: nothing sends them, nothing
-// resolves them.
+// Length of `[` IPv6address `]`, or 0. IPvFuture and zone identifiers are not accepted: no client sends them
+// and no resolver resolves them.
 size_t BracketedLength(std::string_view text) noexcept {
   const size_t close = text.find(']');
   char address[INET6_ADDRSTRLEN];
   if (close == std::string_view::npos || close - 1 >= sizeof address) return 0;
   std::memcpy(address, text.data() + 1, close - 1);
   address[close - 1] = '\0';
-  // A NUL inside the brackets would shorten what inet_pton sees.
+  // A NUL inside the brackets would end the string for inet_pton.
   if (std::memchr(address, '\0', close - 1) != nullptr) return 0;
   in6_addr parsed;
   return inet_pton(AF_INET6, address, &parsed) == 1 ? close + 1 : 0;
 }
 
-// Length of a non-empty reg-name (which an IPv4address also is), or 0.
+// Length of a non-empty reg-name (an IPv4address is one too), or 0.
 size_t RegNameLength(std::string_view text) noexcept {
   const char* const plain = SkipPlain(text.data(), text.data() + text.size());
   size_t i = static_cast<size_t>(plain - text.data());
@@ -64,7 +64,7 @@ Port ClassifyAuthority(std::string_view authority) noexcept {
   return host == 0 ? Port::kInvalid : ClassifyPort(authority.substr(host));
 }
 
-// Splits path and query, both in `rest`, which begins at offset `at` of the head.
+// Splits `rest`, which begins at offset `at` of the head, into path and query.
 void SplitQuery(std::string_view rest, size_t at, Target& target) noexcept {
   const size_t mark = rest.find('?');
   const size_t path = mark == std::string_view::npos ? rest.size() : mark;
@@ -79,7 +79,7 @@ bool ParseAbsolute(std::string_view text, size_t at, Target& target) noexcept {
   const size_t colon = text.find(':');
   if (colon == std::string_view::npos) return false;
   const std::string_view scheme = text.substr(0, colon);
-  // Schemes without an authority and those of other protocols have no Service behind them.
+  // Targets with other schemes have no Service behind them.
   if (!TokenEquals(scheme, "http") && !TokenEquals(scheme, "https")) return false;
   if (text.substr(colon, 3) != "://") return false;
   const size_t begin = colon + 3;
@@ -149,7 +149,7 @@ bool IsValidAuthority(std::string_view authority) noexcept {
 }
 
 bool SameAuthority(std::string_view target, std::string_view host) noexcept {
-  // The last colon: those of an IPv6 address are in front of its bracket.
+  // Split at the last colon: those of an IPv6 address come before its closing bracket.
   const auto split = [](std::string_view text) {
     const size_t colon = text.rfind(':');
     return colon == std::string_view::npos || text.ends_with(']') ? text.size() : colon;

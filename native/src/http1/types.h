@@ -1,7 +1,7 @@
-// What the HTTP/1.x parsers add to the vocabulary of http/types.h, which is theirs, too.
+// What the HTTP/1.x parsers add to http/types.h, whose names they use as their own.
 //
-// Stage before: bytes received from a connection. Stage after: http1/head, http1/body and whoever reads their
-// results. Results refer to the caller's buffer by offset, so a buffer may move between calls.
+// Stage before: bytes received from a connection. Stage after: http1/head, http1/body and the users of their
+// results. Results refer to the caller's buffer by offset, so the buffer may move between calls.
 #ifndef SIDEROUTE_HTTP1_TYPES_H_
 #define SIDEROUTE_HTTP1_TYPES_H_
 

@@ -12,10 +12,10 @@ namespace sideroute::http1 {
 
 namespace {
 
-// Taken off the time a peer says it keeps an idle connection: our request must reach it before that.
+// Subtracted from the idle time a peer announces, because a request must reach it before that time is over.
 constexpr uint32_t kIdleMarginMs = 500;
 
-// Seconds of `Keep-Alive: timeout=N`; 0 when there is none.
+// Seconds of `Keep-Alive: timeout=N`; 0 if the value has none.
 uint32_t KeepAliveSeconds(std::string_view value) {
   constexpr std::string_view kName = "timeout=";
   for (size_t at = 0; at + kName.size() < value.size(); ++at) {
@@ -53,7 +53,7 @@ UpstreamStream* Upstream::BeginStream(StreamUser& user, bool careful) {
     if (readable()) return nullptr;
   }
   user_ = &user;
-  // Its peer may just have closed it.
+  // The peer may have closed a reused connection just now.
   executed_ = reused ? Executed::kUnlikely : Executed::kPossibly;
   begun_ = in_body_ = switched_ = request_done_ = response_done_ = keep_alive_ = at_hand_ = more_ = false;
   offered_ = 0;
@@ -65,8 +65,7 @@ bool Upstream::EndStream(UpstreamStream& /*stream*/, GivenBack how, StreamError 
   user_ = nullptr;
   if (reader_ != nullptr) context_.readers.responses.Give(std::move(reader_));
   if (how != GivenBack::kDone || !clean()) return false;
-  // A body whose end was spliced does not show that nothing stands behind it, as a read that takes all there
-  // is does.
+  // A read that takes everything available shows that nothing follows the body; a splice of its end does not.
   Settle();
   return true;
 }
@@ -104,7 +103,7 @@ void Upstream::SendFramed(FramedPiece& framed) {
     return;
   }
   offered_ += framed.size();
-  // Something was taken: this is no dial any more that could be repeated.
+  // If the socket took bytes, the connection is established and the dial can no longer be repeated.
   if (StreamSocket::unsent() < offered_ && !StreamSocket::write_failed()) {
     Stand();
     user_->OnConnected();
@@ -116,7 +115,7 @@ void Upstream::NoteSpliced(const BodyPiece& piece) {
   context_.counters.bytes_upstream += piece.wire_bytes;
 }
 
-// What was offered before has not left, as far as anybody knows, until now.
+// The bytes offered before count as sent from now on.
 void Upstream::Stand() {
   connecting_ = false;
   context_.counters.bytes_upstream += offered_;
@@ -131,14 +130,14 @@ bool Upstream::IsConnected() const {
 
 void Upstream::OnEvent() {
   if (user_ == nullptr) {
-    // Whatever an idle connection says, it is not the answer to the next request.
+    // Bytes on an idle connection cannot be the response to the next request, so the connection is closed.
     if (!readable()) return;
     ++context_.counters.upstream_stale;
     return Drain();
   }
   if (connecting_) {
     if (gone() || !StreamSocket::Flush()) return user_->OnConnectFailed();
-    // Still nothing taken: the event need not have been about the connect.
+    // Nothing was taken yet; the event may not have been about the connect.
     if (StreamSocket::unsent() == offered_ && !IsConnected()) return;
     Stand();
     user_->OnConnected();
@@ -228,7 +227,7 @@ ReadResult Upstream::ReadBody(BodyPiece* piece) {
 }
 
 std::optional<ReadResult> Upstream::SpliceBody(StreamSocket& sink, BodyPiece* piece) {
-  // What has come with the head is there to be read.
+  // Bytes that came with the head are in the window already and have to be read.
   if (at_hand_) return std::nullopt;
   const std::optional<ReadResult> result = SplicePart(context_, *this, reader_->body, sink, piece);
   if (result == ReadResult::kGiven) response_done_ = piece->last;

@@ -1,7 +1,8 @@
-// An HTTP/1.x connection to a backend: one stream at a time, the next after the last byte of the one before.
+// An HTTP/1.x connection to a backend: one stream at a time; the next one begins after the last byte of the
+// previous.
 //
 // Stage before: upstream/upstream_pool, which owns it, dials it and lends its stream. Stage after: exchange
-// and mirror, as http/stream.h says. The stream is a part of the connection: none is made for a request.
+// and mirror, see http/stream.h. The stream is part of the connection, so no request allocates one.
 #ifndef SIDEROUTE_HTTP1_UPSTREAM_H_
 #define SIDEROUTE_HTTP1_UPSTREAM_H_
 
@@ -59,14 +60,14 @@ class Upstream final : public UpstreamConnection, public StreamSocket, public Up
   void OnEvent() override;
   void SendFramed(FramedPiece& framed);
   void Stand();
-  // Asks the kernel.
+  // Asks the kernel (getpeername).
   bool IsConnected() const;
   void NoteHead(const ResponseHead& head);
   void NoteKeepAlive(const ResponseHead& head);
 
   EngineContext& context_;
   StreamUser* user_ = nullptr;
-  // From SendHead on.
+  // Held from SendHead on.
   std::unique_ptr<ResponseReader> reader_;
   ResponseContext response_context_;
   OutFraming framing_ = OutFraming::kRaw;
@@ -75,13 +76,13 @@ class Upstream final : public UpstreamConnection, public StreamSocket, public Up
   bool request_done_ = false;
   bool response_done_ = false;
   bool keep_alive_ = false;
-  // What was received behind a head is still in `window_`.
+  // The bytes received after the head are still in `window_`.
   bool at_hand_ = false;
   bool more_ = false;
-  // Read last, and how much of it was given.
+  // The window that was read last, and how many of its bytes were given.
   Window window_;
   size_t taken_ = 0;
-  // Handed over before the connection stood.
+  // Bytes given to Send before the connection was established.
   size_t offered_ = 0;
 };
 
