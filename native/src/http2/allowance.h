@@ -1,5 +1,5 @@
-// How much of what costs a peer next to nothing it may do: so much at once, and so much more with time, or
-// with what is of use.
+// A token bucket for what a peer may send that costs it next to nothing: a burst, refilled with time and with
+// useful traffic.
 #ifndef SIDEROUTE_HTTP2_ALLOWANCE_H_
 #define SIDEROUTE_HTTP2_ALLOWANCE_H_
 
@@ -12,7 +12,7 @@ class Allowance {
  public:
   Allowance(uint32_t most, uint32_t per_second) : most_(most), per_second_(per_second), left_(most) {}
 
-  // False when it is used up.
+  // Returns false if the allowance is used up.
   bool Take(uint32_t cost, uint64_t now_ms) {
     if (left_ < cost) {
       const uint64_t gained = (now_ms - since_ms_) * per_second_ / 1'000;
@@ -30,7 +30,7 @@ class Allowance {
   const uint32_t most_;
   const uint32_t per_second_;
   uint32_t left_;
-  // Up to when time has been counted.
+  // The time up to which refills have been counted.
   uint64_t since_ms_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// Reading, and how streams and connections end. What frames mean: connection_frames.cc; sending:
+// Reading, and the ends of streams and connections. Meaning of frames: connection_frames.cc; sending:
 // connection_send.cc.
 #include "http2/connection.h"
 
@@ -11,7 +11,7 @@ namespace sideroute::http2 {
 
 namespace {
 
-// What the log calls the codes that we find reason for, by their numbers.
+// Names for the log of the codes that we detect ourselves, indexed by code.
 constexpr std::string_view kFaults[] = {"no-error", "protocol-error", "internal-error", "flow-control",
                                         "",         "stream-closed",  "frame-size",     "",
                                         "",         "compression"};
@@ -74,7 +74,7 @@ void Connection::OnEvent() {
   if (pump_) Pump();
 }
 
-// Nobody may be there to read what is still to come. A backend has cancelled nothing by that.
+// The peer may not read any more. For a backend this does not count as a cancellation.
 void Connection::PeerGone() {
   EndStreams(side_ == Side::kClient ? ErrorCode::kInternalError : ErrorCode::kCancel);
   OnOver(false);
@@ -99,7 +99,7 @@ void Connection::Read() {
   }
 }
 
-// What was read elsewhere.
+// Parses bytes that were read elsewhere.
 void Connection::Receive(std::span<char> bytes) {
   Window window{bytes.data(), bytes.size(), true};
   Parse(window);
@@ -157,7 +157,7 @@ bool Connection::Parse(Window& window) {
       }
     }
     if (left_ == 0) header_have_ = 0;
-    // The rest of the window waits for another turn.
+    // The rest of the window may have to wait for the next turn.
     if (left_ == 0 && at != end && !over_) goes_on = MayGoOn();
   }
   if (over_) return false;
@@ -188,13 +188,13 @@ void Connection::TellCurrent() {
   TellOf(*stream);
 }
 
-// Ended or not, it is there until the batch ends.
+// The stream may end here, but it stays in memory until the batch ends.
 void Connection::TellOf(Stream& stream) {
   Tell(stream);
   stream.KeepSpan();
 }
 
-// Streams are few, and the one asked for is most likely among the last.
+// Streams are few, and the one in question is most likely one of the last.
 Stream* Connection::Find(uint32_t id) const {
   for (size_t i = streams_.size(); i-- > 0;) {
     if (streams_[i].id == id) return streams_[i].stream;
@@ -217,7 +217,7 @@ void Connection::Remove(Stream& stream) {
   --counted().streams_open;
   if (current_ == &stream) current_ = nullptr;
   if (data_stream_ == &stream) data_stream_ = nullptr;
-  // What it kept is kept no more.
+  // Frees what the stream has kept.
   stream.MarkReset(stream.code_);
   context_.Bury(std::unique_ptr<Disposable>(&stream));
   if (!over_) OnStreams();
@@ -256,7 +256,7 @@ void Connection::FailStream(uint32_t id, Stream* stream, ErrorCode code, std::st
   MakeCurrent(*stream);
 }
 
-// Never more than was said before (RFC 9113 section 6.8).
+// The id in a GOAWAY must never increase (RFC 9113 section 6.8).
 void Connection::Goaway(uint32_t last, ErrorCode code) {
   last_promised_ = std::min(last_promised_, last);
   AddGoaway(frames_, last_promised_, code);
@@ -288,17 +288,17 @@ void Connection::FailAs(ErrorCode code, std::string_view fault) {
 void Connection::EndStreams(ErrorCode code, std::string_view fault) {
   over_ = true;
   Stream* const untold = std::exchange(current_, nullptr);
-  // Ended or not, they are there until the batch ends.
+  // Streams may end in this loop, but they stay in memory until the batch ends.
   const std::vector<Slot> all = streams_;
   for (const Slot& slot : all) {
     Stream& stream = *slot.stream;
-    // A response that is all here can still be read.
+    // A response that has arrived completely can still be read.
     const bool kept = side_ == Side::kClient && stream.remote_ended_ && !stream.reset_;
     const bool told = (kept || stream.reset_) && &stream != untold;
     if (!kept && !stream.reset_) stream.fault_ = fault;
     if (!kept) stream.MarkReset(code);
     if (!told) TellOf(stream);
-    // Of an application: who has not begun has nobody to end it.
+    // A downstream stream without an exchange has nobody else to remove it.
     if (side_ == Side::kServer) Remove(stream);
   }
 }

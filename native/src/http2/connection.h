@@ -1,11 +1,11 @@
-// A connection that speaks HTTP/2, on either side: frames, header blocks, windows, what a peer may cost, and
-// one send for all that a turn has to say (RFC 9113).
+// One side of an HTTP/2 connection (RFC 9113): frames, header blocks, windows, limits on what a peer may
+// cost, and one send for everything that a turn produced.
 //
 // Stage before: its socket. Stage after: downstream and upstream, which know what a stream is for.
 //
-// Back-pressure: the window of the connection is given back when bytes come, that of a stream when they are
-// passed on. So a stream that stands still keeps what its own window allows, and never holds up another one;
-// only where all of them together hold more than kMostHeld is the connection's withheld, too.
+// Back-pressure: the window of the connection is given back when bytes arrive, that of a stream when its
+// bytes are passed on. So a stalled stream holds at most its own window and never blocks another stream. Only
+// while all streams together hold more than kMostHeld, the connection's window is withheld too.
 #ifndef SIDEROUTE_HTTP2_CONNECTION_H_
 #define SIDEROUTE_HTTP2_CONNECTION_H_
 
@@ -29,23 +29,25 @@
 
 namespace sideroute::http2 {
 
-// What a peer may send on all streams together before we look at it.
+// What a peer may send on all streams together before we process it.
 inline constexpr int64_t kConnectionWindow = 1024 * 1024;
 
-// Framed and not taken by the socket: a peer that asks so much and does not read is no peer.
+// Limit for bytes that are framed and not taken by the socket: a peer that causes so many without reading is
+// cut off.
 inline constexpr size_t kMostBacklog = 2 * 1024 * 1024;
 
-// In the list of connections that have something to send at the end of the batch.
+// Tag for the list of connections that have something to send at the end of the batch.
 struct Dirty;
 
-// What all connections of an engine share.
+// What all HTTP/2 connections of an engine share.
 struct Commons {
   explicit Commons(BlockPool& blocks) : head(blocks), trailers(blocks) {}
 
-  // At the end of a batch.
+  // Called at the end of a batch.
   void Flush();
 
-  // Apart from that of the other sockets: what is read here stays while others are read.
+  // Not the scratch buffer of the other sockets: bytes read into this one must stay while those sockets are
+  // read.
   Scratch scratch;
   HeadBuilder head;
   HeadBuilder trailers;
@@ -55,19 +57,19 @@ struct Commons {
 
 class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
  public:
-  // Sends what was framed.
+  // Sends the frames gathered so far.
   void FlushFrames();
   uint64_t now_ms() const { return context_.wheel.now_ms(); }
 
-  // For the streams.
+  // For the streams of this connection.
   int64_t initial_send_window() const { return initial_send_window_; }
-  // Hot path. Frames of `bytes` what the windows and the socket allow: how many. `last`: the stream ends with
-  // them.
+  // Hot path. Frames as much of `bytes` as the windows and the socket allow; returns the number of bytes.
+  // `last`: the stream ends after them.
   size_t AddData(Stream& stream, std::string_view bytes, bool last);
   void AddTrailers(Stream& stream, const Trailers& trailers);
   void Await(Stream& stream) { waiting_.PushBack(&stream); }
   void Credit(Stream& stream);
-  // Bytes more, or less, that streams keep.
+  // Counts bytes that streams keep: `change` more, or less if negative.
   void Hold(int64_t change);
 
  protected:
@@ -75,107 +77,107 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   Connection(EngineContext& context, Side side);
   ~Connection();
 
-  // What a header block is for.
+  // What a header block is decoded for.
   struct Block {
-    // Null: nobody wants it, but it has to be decoded.
+    // Null: the result is dropped, but the block must be decoded all the same.
     HeadBuilder* builder = nullptr;
     Stream* stream = nullptr;
-    // It is for a stream that is over, and has cost nothing yet.
+    // For a stream that has ended, and not charged to the peer yet.
     bool stray = false;
   };
-  // A header block begins to be decoded. `stream`: the one of that id, if there is one. Answered with
-  // FailStream or Fail, too.
+  // Decoding of a header block begins. `stream`: the stream with that id, or null. May call FailStream or
+  // Fail.
   virtual Block OnBlock(uint32_t id, Stream* stream, bool ended) = 0;
   virtual void OnBlockEnd(uint32_t id, const Block& block, bool ended) = 0;
-  // Something has become of a stream. May end it.
+  // Something has happened to a stream. May end it.
   virtual void Tell(Stream& stream) = 0;
   virtual void OnGoaway(uint32_t last, ErrorCode code) = 0;
-  // No stream is left, or that changes.
+  // A stream was removed.
   virtual void OnStreams() = 0;
-  // The peer has said what it allows.
+  // The peer's first SETTINGS have arrived.
   virtual void OnSettled() {}
-  // The peer is gone, or was told why it has to go: all streams have been told. Closes.
+  // The peer is gone, or was told why the connection ends; all streams have been told. Closes the connection.
   virtual void OnOver(bool orderly) = 0;
-  // The connection is about to fail for what its peer has done. `fault`: what the log calls it.
+  // The connection is about to fail because of something the peer did. `fault`: its name for the log.
   virtual void OnFailing(std::string_view) {}
-  // A header block has begun that is not complete, or is by now.
+  // Called with true while a header block is incomplete, with false when it is complete.
   virtual void OnPartialBlock(bool partial) = 0;
 
-  // Our preface.
+  // Sends our preface and SETTINGS.
   void Greet(std::span<const std::pair<Setting, uint32_t>> settings);
   void Receive(std::span<char> bytes);
   void OnEvent() override;
 
   Stream* Find(uint32_t id) const;
   void Add(Stream& stream);
-  // It goes when the batch ends.
+  // The stream is freed when the batch ends.
   void Remove(Stream& stream);
   size_t streams() const { return streams_.size(); }
   template <typename Visit>
   void VisitStreams(const Visit& visit) const {
     for (const Slot& slot : streams_) visit(*slot.stream);
   }
-  // Tells the peer, and marks it.
+  // Sends RST_STREAM and marks the stream as reset.
   void ResetStream(Stream& stream, ErrorCode code);
-  // The peer has broken a rule of one stream. Tells both ends of it.
+  // The peer has broken a rule of one stream. Tells the peer and the user of the stream.
   void FailStream(uint32_t id, Stream* stream, ErrorCode code, std::string_view fault);
-  // The peer has broken a rule of the connection.
+  // The peer has broken a rule of the connection: ends it.
   void Fail(ErrorCode code);
-  // It does too much of what costs it nothing.
+  // The peer sends too much that costs it nothing: ends the connection.
   void FailFlood(Flood flood);
   void Goaway(uint32_t last, ErrorCode code);
-  // Ends all streams; the connection carries none any more. `fault`: what was wrong with it; empty for
-  // nothing.
+  // Ends all streams; the connection carries no others. `fault`: what was wrong with the connection; empty if
+  // nothing was.
   void EndStreams(ErrorCode code, std::string_view fault = {});
   void MarkDirty();
-  // The body of a message that was announced with this length.
+  // The body of the message was announced with this length.
   void ExpectLength(Stream& stream, uint64_t length) {
     stream.counts_ = true;
     stream.length_left_ = length;
   }
   void EndRemote(Stream& stream) { stream.remote_ended_ = true; }
   void TakeTrailers(Stream& stream, const Trailers& trailers);
-  // What still comes for a stream of that number means nothing.
+  // Frames that still arrive for this stream id are ignored.
   void Ignore(uint32_t id) { recently_reset_[next_reset_++ % recently_reset_.size()] = id; }
-  // RST_STREAM for one that there is not, or not yet.
+  // Sends RST_STREAM for an id without a stream.
   void ResetUnknown(uint32_t id, ErrorCode code);
   bool WasReset(uint32_t id) const;
-  // It has no number before its head is sent.
+  // A stream gets its id when its head is sent.
   void Number(Stream& stream, uint32_t id) {
     stream.id_ = id;
     stream.send_window_ = initial_send_window_;
     Add(stream);
   }
-  // As if the peer had reset it.
+  // Treats the stream as if the peer had reset it.
   void Lose(Stream& stream, ErrorCode code) { stream.MarkReset(code); }
-  // Nothing leaves meanwhile.
+  // While held back, nothing is sent.
   void HoldBack(bool held_back) {
     held_back_ = held_back;
     pump_ = !held_back && !waiting_.empty();
   }
-  // Is told before anything else is read for another stream.
+  // The stream is told before bytes for another stream are read.
   void MakeCurrent(Stream& stream);
   void TellCurrent();
   HeadWriter::To HeadTo(const Stream& stream, bool last) { return {encoder_, frames_, stream.id(), last}; }
   void Sent(Stream& stream, bool last);
   size_t framed() const { return frames_.size(); }
-  // The peer asks, and takes nothing of what it is told: heads have no window.
+  // Heads have no flow-control window, so a peer that asks and does not read needs this limit.
   bool too_much_waits() const { return frames_.size() + unsent() > kMostBacklog; }
   size_t held() const;
   bool over() const { return over_; }
   bool peer_connects() const { return peer_connects_; }
   uint32_t peer_max_streams() const { return peer_max_streams_; }
   bool greeted() const { return settled_; }
-  // When anything came last; kUnheard: not since this was forgotten.
+  // When the last bytes arrived; kUnheard: none since ForgetHeard.
   static constexpr uint64_t kUnheard = UINT64_MAX;
   uint64_t heard_ms() const { return heard_ms_; }
   void ForgetHeard() { heard_ms_ = kUnheard; }
-  // Some of a message has come since this was asked last.
+  // Whether any part of a message has arrived since the last call.
   bool TakeUseful() { return std::exchange(useful_, false); }
   void AddPing();
   uint32_t last_peer_stream() const { return last_peer_stream_; }
   void set_last_peer_stream(uint32_t id) { last_peer_stream_ = id; }
-  // Of what a peer may do that costs it nothing.
+  // Charges what the peer did to the allowance; fails the connection if that is used up.
   void Charge(Allowance& allowance, uint32_t cost, Flood flood);
   Http2Counters& counted() {
     return side_ == Side::kServer ? context_.counters.http2_downstream : context_.counters.http2_upstream;
@@ -194,7 +196,8 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
 
   void Read();
   void PeerGone();
-  // False when nothing more is to be read now: the connection is over, or has had its share of the turn.
+  // Returns false if nothing more is to be read now: the connection is over, or has used its share of the
+  // turn.
   bool Parse(Window& window);
   bool TakePreface(const char*& at, const char* end);
   bool BeginFrame();
@@ -219,7 +222,7 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   void Pump();
   size_t Room() const;
   void FailAs(ErrorCode code, std::string_view fault);
-  // Of what has come; what is not taken of it is kept.
+  // Tells the stream what has arrived, and keeps what it does not take.
   void TellOf(Stream& stream);
 
   const Side side_;
@@ -233,7 +236,7 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   uint32_t peer_max_streams_ = UINT32_MAX;
   uint32_t last_peer_stream_ = 0;
   uint32_t last_own_stream_ = 0;
-  // In GOAWAY.
+  // The lowest last-stream id sent in a GOAWAY.
   uint32_t last_promised_ = kMaxStreamId;
   int64_t initial_send_window_ = kDefaultWindow;
   int64_t send_window_ = kDefaultWindow;
@@ -241,18 +244,18 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   uint32_t uncredited_ = 0;
   int64_t kept_ = 0;
 
-  // The frame at hand: its header as far as it has come, and what has not come of it.
+  // The current frame: the received part of its header, and how much of it has not arrived.
   size_t preface_left_;
   size_t header_have_ = 0;
   std::array<char, kFrameHeaderBytes> header_;
   FrameHeader frame_;
   size_t left_ = 0;
-  // Of DATA.
+  // State within a DATA frame.
   bool pad_known_ = false;
   size_t pad_ = 0;
   Stream* data_stream_ = nullptr;
   ByteBuffer payload_;
-  // A header block that goes on in CONTINUATION.
+  // A header block that continues in CONTINUATION frames.
   uint32_t block_stream_ = 0;
   bool block_ended_ = false;
   uint32_t block_frames_ = 0;
@@ -263,9 +266,9 @@ class Connection : public StreamSocket, public ListNode<Connection, Dirty> {
   ByteBuffer frames_;
   std::vector<Slot> streams_;
   IntrusiveList<Stream> waiting_;
-  // Not yet told of what has come.
+  // The stream that was not yet told what has arrived.
   Stream* current_ = nullptr;
-  // Whose last frames may still be on their way.
+  // Ids of streams whose last frames may still be on their way.
   std::array<uint32_t, 256> recently_reset_{};
   size_t next_reset_ = 0;
 };

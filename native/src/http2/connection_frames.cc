@@ -1,4 +1,4 @@
-// What frames mean, and what is wrong with them (RFC 9113 sections 5 and 6).
+// The meaning of frames, and the errors in them (RFC 9113 sections 5 and 6).
 #include <algorithm>
 #include <cstring>
 
@@ -8,13 +8,13 @@ namespace sideroute::http2 {
 
 namespace {
 
-// Of a header block, before it is decoded, and of the frames it comes in.
+// Limits for a header block before it is decoded, in bytes and in frames.
 constexpr size_t kMostBlock = 128 * 1024;
 constexpr uint32_t kMostBlockFrames = 64;
-// Of what is decoded of one, wanted or not: a table entry of 4 KiB can be named in a byte.
+// Limit for the decoded fields of a block, needed or not: one byte can name a table entry of 4 KiB.
 constexpr size_t kMostDecoded = 1024 * 1024;
 
-// `HTTP/1.` in place of the header of a frame.
+// Whether the peer sent `HTTP/1.` where a frame header belongs.
 bool IsStatusLine(const FrameHeader& frame) {
   return frame.length == 0x485454 && static_cast<char>(frame.type) == 'P' && frame.flags == '/' &&
          frame.stream >> 16 == 0x312e;
@@ -27,10 +27,10 @@ bool Connection::IsIdle(uint32_t id) const {
   return id > (side_ == Side::kServer ? last_peer_stream_ : last_own_stream_);
 }
 
-// Of every frame, before its payload.
+// Checks every frame before its payload.
 bool Connection::BeginFrame() {
   if (frame_.length > kMaxFrameBytes) {
-    // A server that knows no HTTP/2.
+    // The server does not speak HTTP/2.
     if (!settled_ && IsStatusLine(frame_)) return FailAs(ErrorCode::kProtocolError, "speaks-http1"), false;
     return Fail(ErrorCode::kFrameSizeError), false;
   }
@@ -57,7 +57,7 @@ void Connection::BeginData() {
   Stream* const stream = Find(frame_.stream);
   if (stream == nullptr) {
     if (WasReset(frame_.stream)) return;
-    // What a backend still had to say to a request that nobody waits for any more.
+    // The backend was still sending to a request that nobody waits for any more.
     if (side_ == Side::kClient) return Charge(noise_, 1, Flood::kStreamErrors);
     return FailStream(frame_.stream, nullptr, ErrorCode::kStreamClosed, {});
   }
@@ -75,7 +75,7 @@ void Connection::BeginData() {
   MakeCurrent(*stream);
 }
 
-// Hot path. Up to the end of the frame, or of what there is.
+// Hot path. Reads up to the end of the frame, or of the received bytes.
 char* Connection::TakeData(char* at, const char* end) {
   if (!pad_known_ && at != end) {
     pad_known_ = true;
@@ -85,7 +85,7 @@ char* Connection::TakeData(char* at, const char* end) {
       Fail(ErrorCode::kProtocolError);
       return at;
     }
-    // What only pads is passed on as soon as it is here, and of no use.
+    // Padding is credited as soon as it arrives; a frame of padding only is charged as useless.
     if (data_stream_ != nullptr) {
       data_stream_->uncredited_ += static_cast<uint32_t>(pad_) + 1;
       Credit(*data_stream_);
@@ -153,12 +153,12 @@ void Connection::OnFrame(std::string_view payload) {
       return OnGoaway(Read32(payload.data()) & kMaxStreamId,
                       static_cast<ErrorCode>(Read32(payload.data() + 4)));
     case FrameType::kPushPromise:
-      // We never allow it.
+      // Push is disabled towards backends, and a client cannot push.
       return Fail(ErrorCode::kProtocolError);
     case FrameType::kData:
       return;
   }
-  // Of a kind that nobody knows: ignored.
+  // An unknown frame type is ignored, as RFC 9113 section 4.1 requires, but charged.
   Charge(noise_, 1, Flood::kUnknownFrames);
 }
 
@@ -199,7 +199,7 @@ void Connection::OnContinuation(std::string_view payload) {
   block_.Clear();
 }
 
-// Also where nobody wants it: the table goes on with it.
+// Decodes the block even if nobody needs it, because the decoder's table depends on it.
 void Connection::Decode(uint32_t id, bool ended, std::string_view block) {
   Stream* stream = Find(id);
   const Block use = OnBlock(id, stream, ended);
@@ -226,7 +226,7 @@ void Connection::OnPriority(std::string_view payload) {
   if (frame_.stream == 0) return Fail(ErrorCode::kProtocolError);
   if (payload.size() != 5) return Fail(ErrorCode::kFrameSizeError);
   if ((Read32(payload.data()) & kMaxStreamId) == frame_.stream) return Fail(ErrorCode::kProtocolError);
-  // Means nothing any more (RFC 9113 section 5.3).
+  // Priority has no meaning any more (RFC 9113 section 5.3).
   Charge(noise_, 1, Flood::kPriority);
 }
 
@@ -235,17 +235,17 @@ void Connection::OnRstStream(std::string_view payload) {
   if (payload.size() != 4) return Fail(ErrorCode::kFrameSizeError);
   Http2Counters::Count(counted().resets_received, Read32(payload.data()));
   Stream* const stream = Find(frame_.stream);
-  // A backend that resets a request has been paid for it with one.
+  // Not charged to a backend for a request of ours: each of its resets has cost it a request.
   if (stream == nullptr || side_ == Side::kServer) Charge(resets_, 1, Flood::kResets);
   if (over_ || stream == nullptr || stream->reset_) return;
   if (side_ == Side::kClient && stream->remote_ended_) {
-    // All of the response is here; the rest of the request is not wanted (RFC 9113 section 8.1).
+    // The response is complete; the backend does not need the rest of the request (RFC 9113 section 8.1).
     stream->local_ended_ = true;
     return stream->out_.Clear();
   }
   stream->MarkReset(static_cast<ErrorCode>(Read32(payload.data())));
   MakeCurrent(*stream);
-  // From here on it is closed, for the next frame, too.
+  // Told now, because the stream counts as closed for the next frame already.
   TellCurrent();
 }
 
@@ -318,7 +318,7 @@ void Connection::OnPing(std::string_view payload) {
 void Connection::OnWindowUpdate(std::string_view payload) {
   if (payload.size() != 4) return Fail(ErrorCode::kFrameSizeError);
   const uint32_t gain = Read32(payload.data()) & kMaxStreamId;
-  // Windows that open by little cost a frame for each little.
+  // Small window updates make us send small frames.
   if (gain < 1024) Charge(noise_, 1, Flood::kWindowUpdate);
   if (over_) return;
   if (frame_.stream == 0) {

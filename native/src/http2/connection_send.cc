@@ -1,5 +1,5 @@
-// What leaves: frames gathered for one send at the end of the batch, DATA as windows and the socket allow,
-// and windows given back.
+// Sending: frames gathered for one send at the end of the batch, DATA as far as windows and the socket allow,
+// and window updates.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -10,13 +10,13 @@ namespace sideroute::http2 {
 
 namespace {
 
-// What streams may keep, of all those of a connection.
+// What all streams of a connection together may keep, in bytes.
 constexpr int64_t kMostHeld = 4 * 1024 * 1024;
-// Framed and not taken by the socket: from here on DATA waits.
+// Bytes framed and not taken by the socket beyond which DATA waits.
 constexpr size_t kMostFramed = 256 * 1024;
-// So much is not left for the end of the turn.
+// So many framed bytes are sent at once and not at the end of the batch.
 constexpr size_t kSendAt = 64 * 1024;
-// So much is not copied on its way to the socket.
+// A piece of at least this size goes to the socket without being copied.
 constexpr size_t kSendDirectly = 8 * 1024;
 
 size_t Positive(int64_t value) { return value > 0 ? static_cast<size_t>(value) : 0; }
@@ -45,7 +45,8 @@ size_t Connection::Room() const {
   return waiting < kMostFramed ? kMostFramed - waiting : 0;
 }
 
-// With what was framed before. Up to where the windows and the socket allow, and some frames at a time.
+// Sends the piece, after the frames gathered before, as far as windows and socket allow; at most kFrames
+// frames.
 size_t Connection::SendData(Stream& stream, std::string_view bytes, bool last) {
   constexpr size_t kFrames = 16;
   std::array<char, kFrames * kFrameHeaderBytes> headers;
@@ -83,7 +84,7 @@ size_t Connection::AddData(Stream& stream, std::string_view bytes, bool last) {
     if (taken == bytes.size()) return taken;
   }
   while (!over_) {
-    // Filled by heads, and the socket may take them: nothing else would tell of room.
+    // Heads have filled the room, but the socket may take them; no event would report that later.
     if (Room() == 0 && !has_unsent()) FlushFrames();
     const size_t part = std::min({bytes.size() - taken, kMaxFrameBytes, Positive(stream.send_window_),
                                   Positive(send_window_), Room()});
@@ -140,7 +141,7 @@ void Connection::CreditConnection() {
   MarkDirty();
 }
 
-// Each of those that wait once: who still waits then, waits for something else to change.
+// Gives each waiting stream one turn: a stream that still waits then needs something else to change.
 void Connection::Pump() {
   pump_ = false;
   for (size_t left = waiting_.size(); left > 0 && !over_; --left) {

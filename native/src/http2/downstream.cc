@@ -13,11 +13,11 @@ namespace sideroute::http2 {
 
 namespace {
 
-// What a request costs that is answered at once, in bytes moved: less than in HTTP/1.1, because those that
-// come together share reads and sends.
+// What a request that is answered at once costs of the connection's share of a turn, as a number of bytes. It
+// is less than in HTTP/1.1, because requests that arrive together share reads and sends.
 constexpr size_t kRequestCost = 4 * 1024;
 constexpr uint32_t kMostStreams = 250;
-// While draining: requests may be on their way that were sent before the client heard of it.
+// The time between the two GOAWAYs: requests may be on their way that were sent before the first one arrived.
 constexpr uint64_t kLeaveMs = 1000;
 
 Reason ToReason(HeadFault fault) {
@@ -52,13 +52,13 @@ void Downstream::Begin(std::span<char> first) {
        {Setting::kMaxHeaderListSize,
         static_cast<uint32_t>(context_.settings.request_limits.max_head_bytes)}}};
   Greet(settings);
-  // Until its preface is complete.
+  // Runs until the client's preface is complete.
   timer_.ArmAfter(context_.settings.header_timeout_ms);
   if (!first.empty()) {
     Spend(first.size());
     Receive(first);
   }
-  // What came with the first bytes, their end among it, raises no other event.
+  // A FIN that arrived together with the first bytes raises no further event.
   if (!over()) OnEvent();
 }
 
@@ -72,13 +72,13 @@ void Downstream::AwaitRequest() {
   if (leaving_ != Leaving::kAnnounced) timer_.ArmAfter(context_.settings.downstream_idle_ms);
 }
 
-// RFC 9113 section 6.8: the client learns that it has to go before anything of it is turned away.
+// The client learns that it has to leave before a stream of it is refused (RFC 9113 section 6.8).
 void Downstream::Drain() {
   if (over() || leaving_ != Leaving::kNo) return;
   leaving_ = Leaving::kAnnounced;
   Goaway(kMaxStreamId, ErrorCode::kNoError);
   timer_.ArmAfter(kLeaveMs);
-  // It may be told from outside of a batch.
+  // Drain may be called outside a batch, where nothing else would flush.
   FlushFrames();
 }
 
@@ -96,7 +96,7 @@ void Downstream::OnTimer() {
   }
   if (leaving_ == Leaving::kAnnounced) return NameLast();
   if (streams() > 0) return;
-  // A request that has arrived since the last event still gets its answer.
+  // A request may have arrived since the last event; it is still served.
   if (Arrived()) {
     OnEvent();
     if (!over() && streams() == 0 && !timer_.armed()) AwaitRequest();
@@ -132,7 +132,7 @@ Connection::Block Downstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
       FailStream(id, stream, ErrorCode::kStreamClosed, "headers-after-end");
       return {};
     }
-    // Trailers, and nothing after them.
+    // Trailers, which must end the stream.
     if (!ended) {
       FailStream(id, stream, ErrorCode::kProtocolError, "trailers");
       return {};
@@ -145,7 +145,7 @@ Connection::Block Downstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
     if (!WasReset(id)) Fail(ErrorCode::kStreamClosed);
     return {.stray = true};
   }
-  // After the second GOAWAY whatever comes is not even looked at, and the client knows.
+  // After the second GOAWAY, new streams are ignored; the client knows from it that they were not processed.
   set_last_peer_stream(id);
   if (leaving_ == Leaving::kNamed) return Ignore(id), Block{.stray = true};
   if (too_much_waits()) return FailFlood(Flood::kBacklog), Block{};
@@ -153,7 +153,7 @@ Connection::Block Downstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
     RefuseStream(id);
     return {};
   }
-  // The head before it is still in the builder.
+  // Told first, because the previous head is still in the builder.
   TellCurrent();
   if (over()) return {};
   if (leaving_ != Leaving::kAnnounced) timer_.Cancel();
@@ -193,9 +193,9 @@ void Downstream::Tell(Stream& stream) {
   auto& request = static_cast<DownstreamRequest&>(stream);
   if (!request.waits()) return request.Tell();
   if (!request.is_reset() && head_ != nullptr) return Serve(request);
-  // Given up before anybody has heard of it, or broken.
+  // The request was reset before an exchange began, or is malformed.
   head_ = nullptr;
-  // What its connection is ended for has been told.
+  // A fault that ends the whole connection has been reported already.
   if (!over() && !request.broken().empty()) {
     ++context_.counters.refused;
     NoteRefused(Reason::kBadRequest, request.broken(), 0);
@@ -210,7 +210,7 @@ void Downstream::Serve(DownstreamRequest& request) {
   request.Start(head);
 }
 
-// Malformed: a reset, as RFC 9113 section 8.1.1 has it. Too large: an answer that says so.
+// A malformed request gets a reset (RFC 9113 section 8.1.1), one that is too large a reply that says so.
 void Downstream::Refuse(DownstreamRequest& request, HeadFault fault) {
   ++context_.counters.refused;
   const Reason reason = ToReason(fault);
@@ -225,7 +225,7 @@ void Downstream::Refuse(DownstreamRequest& request, HeadFault fault) {
   Remove(request);
 }
 
-// A call that streams may go on for hours, and has an error to learn.
+// Short, because a streaming call may go on for hours and has to learn of the error.
 uint32_t Downstream::early_reply_waits_ms() const {
   constexpr uint32_t kMostMs = 200;
   return std::min(kMostMs, context_.settings.discard_timeout_ms);
@@ -287,11 +287,11 @@ void Downstream::Shed() {
   if (!over()) Fail(ErrorCode::kEnhanceYourCalm);
 }
 
-// Each is told why where it has no response yet.
+// Requests without a response yet get a reply with the reason.
 void Downstream::CutAll(Reason reason) {
   std::vector<DownstreamRequest*> requests;
   VisitStreams([&](Stream& stream) { requests.push_back(static_cast<DownstreamRequest*>(&stream)); });
-  // They stay until the batch ends.
+  // The streams stay in memory until the batch ends.
   for (DownstreamRequest* request : requests) {
     if (request->exchange() != nullptr) request->exchange()->Cut(reason);
   }

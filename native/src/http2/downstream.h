@@ -1,10 +1,10 @@
-// An HTTP/2 connection from an application: many requests at a time, a stream each.
+// An HTTP/2 connection from an application: many requests at a time, each with its own stream.
 //
-// Stage before: whoever hands the descriptor over (HttpEngine::Take). Stage after: downstream_stream, one for
+// Stage before: whoever hands over the descriptor (HttpEngine::Take). Stage after: one downstream_stream for
 // each request, and an exchange behind it.
 //
-//   serving --drain--> last stream not named yet (GOAWAY 2^31-1) --a moment later--> named --> closed with
-//   the last of the streams
+// serving --drain--> GOAWAY 2^31-1 --a moment later--> GOAWAY with the last stream --> closed with the
+// last of the streams
 #ifndef SIDEROUTE_HTTP2_DOWNSTREAM_H_
 #define SIDEROUTE_HTTP2_DOWNSTREAM_H_
 
@@ -43,7 +43,7 @@ class Downstream final : public Connection, public DownstreamConnection {
   template <typename Visit>
   void VisitRequests(const Visit& visit) const;
 
-  // For its streams.
+  // For the streams of this connection.
   uint32_t early_reply_waits_ms() const;
   const Caller& caller() const { return caller_; }
   void LoadPeer();
@@ -61,7 +61,7 @@ class Downstream final : public Connection, public DownstreamConnection {
   Block OnBlock(uint32_t id, Stream* stream, bool ended) override;
   void OnBlockEnd(uint32_t id, const Block& block, bool ended) override;
   void Tell(Stream& stream) override;
-  // The client serves nothing that it could take back.
+  // A client serves no streams of ours, so its GOAWAY changes nothing.
   void OnGoaway(uint32_t, ErrorCode) override {}
   void OnStreams() override;
   void OnSettled() override {
@@ -74,7 +74,7 @@ class Downstream final : public Connection, public DownstreamConnection {
   void Serve(DownstreamRequest& request);
   void Refuse(DownstreamRequest& request, HeadFault fault);
   void RefuseStream(uint32_t id);
-  // `fault`: what the log calls it. `head`: that of a request, as far as it is known.
+  // `fault`: its name for the log. `head`: the request head as far as it is known.
   void NoteRefused(Reason reason, std::string_view fault, uint16_t status, const HeadBuilder* head = nullptr);
   void CutAll(Reason reason);
   void NameLast();
@@ -88,12 +88,12 @@ class Downstream final : public Connection, public DownstreamConnection {
   Caller caller_;
   Leaving leaving_ = Leaving::kNo;
   bool partial_block_ = false;
-  // Why it fails, where that is no fault of a frame.
+  // Why the connection fails, if no frame is at fault.
   bool timed_out_ = false;
   bool shed_ = false;
-  // Whose head is complete, and not yet told of.
+  // A complete head that has not been served yet.
   const http::RequestHead* head_ = nullptr;
-  // Of a header block that is not complete; idle; or between the steps of leaving.
+  // For an incomplete header block, for idleness, or between the two GOAWAYs.
   MemberTimer<Downstream, &Downstream::OnTimer> timer_;
 };
 

@@ -1,5 +1,5 @@
-// What a connection from an application holds and does, for whoever looks from outside or needs the memory;
-// and what is told of requests that nobody serves.
+// What a connection from an application holds and does, for state dumps and load shedding; and reports of
+// requests that no exchange serves.
 #include <uv.h>
 
 #include <algorithm>
@@ -43,7 +43,7 @@ void Downstream::OnFailing(std::string_view fault) {
   NoteRefused(reason, fault, 0);
 }
 
-// Those that somebody serves.
+// Visits the requests that have an exchange.
 template <typename Visit>
 void Downstream::VisitRequests(const Visit& visit) const {
   VisitStreams([&](const Stream& stream) {

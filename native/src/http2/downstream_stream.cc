@@ -20,7 +20,7 @@ void DownstreamRequest::Start(const http::RequestHead& head) {
   started_ = true;
   head_only_ = head.method_id == http::MethodId::kHead;
   upgrades_ = head.upgrade;
-  // What follows is none of the request, but of what is asked for.
+  // The bytes that follow belong to the tunnel and are not a request body.
   if (head.method_id == http::MethodId::kConnect || head.upgrade) {
     BecomeTunnel();
     body_over_ = true;
@@ -68,7 +68,7 @@ size_t DownstreamRequest::SendReply(const LocalReply& reply, ReplyForm form, std
 void DownstreamRequest::Refuse(const LocalReply& reply, ReplyForm form) {
   started_ = true;
   SendReply(reply, form, {}, false);
-  // A reply that its window does not take now is not worth waiting for.
+  // If the window does not take the reply now, waiting is not worth it.
   End(StreamEnd::kComplete, StreamError::kNone);
 }
 
@@ -77,7 +77,7 @@ Progress DownstreamRequest::End(StreamEnd how, StreamError why) {
   exchange_ = nullptr;
   const bool broken = how == StreamEnd::kTruncated || how == StreamEnd::kReset;
   if (broken && why == StreamError::kNone) why = StreamError::kInternal;
-  // Where all is well, what is left of the request is not wanted (RFC 9113 section 8.1).
+  // After a complete response the rest of the request is not needed (RFC 9113 section 8.1).
   downstream_.EndRequest(*this, broken ? static_cast<ErrorCode>(why) : ErrorCode::kNoError);
   return Progress::kClosed;
 }

@@ -1,6 +1,6 @@
-// A request of an application, and its response.
+// A request from an application, and its response.
 //
-// Stage before: downstream, the connection that it came on. Stage after: an exchange, as http/stream.h says.
+// Stage before: downstream, the connection of the request. Stage after: an exchange, see http/stream.h.
 #ifndef SIDEROUTE_HTTP2_DOWNSTREAM_STREAM_H_
 #define SIDEROUTE_HTTP2_DOWNSTREAM_STREAM_H_
 
@@ -19,15 +19,15 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
  public:
   DownstreamRequest(Downstream& connection, BlockPool& blocks, uint32_t id);
 
-  // Its head is complete; it is good until Took.
+  // The head is complete; it is valid until Took.
   void Start(const http::RequestHead& head);
-  // Something has come, may be sent, or has ended.
+  // Something has arrived, can be sent, or has ended.
   void Tell();
-  // A head that is no request, or one that is beyond a limit: answered here.
+  // Answers a malformed head, or one beyond a limit, without an exchange.
   void Refuse(const LocalReply& reply, ReplyForm form);
 
   RequestServer* exchange() const { return exchange_; }
-  // Nobody serves it yet.
+  // No exchange serves it yet.
   bool waits() const { return !started_; }
   bool tunnels() const { return tunnels_; }
   std::string_view broken() const { return fault_; }
@@ -39,7 +39,7 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
   ReadResult ReadBody(BodyPiece* piece) override { return ReadPiece(piece); }
   void Took() override { TookPiece(); }
   std::string_view fault() const override { return fault_; }
-  // Streams of a connection end one by one.
+  // HTTP/2 streams end one by one; a FIN of the connection is not an end of a caller.
   bool CallerEnded() const override { return false; }
   uint32_t reply_waits_ms(bool early) const override;
   size_t SendInterim(const http::ResponseHead& head) override;
@@ -54,7 +54,7 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
   bool write_failed() const override { return is_reset(); }
   bool failed() const override { return is_reset(); }
   bool gone() const override { return is_reset(); }
-  // What we have reset it for is no affair of the backend.
+  // If we reset the stream because of its fault, the backend does not get that error code.
   StreamError error() const override {
     return is_reset() && fault_.empty() ? ToStreamError(code()) : StreamError::kCancelled;
   }
@@ -67,10 +67,10 @@ class DownstreamRequest final : public Stream, public DownstreamStream {
   RequestServer* exchange_ = nullptr;
   bool started_ = false;
   bool head_only_ = false;
-  // It is an extended CONNECT.
+  // The request is an extended CONNECT.
   bool upgrades_ = false;
   bool tunnels_ = false;
-  // Of a tunnel that has not begun.
+  // For a tunnel that has not been established: there is no body to read.
   bool body_over_ = false;
 };
 

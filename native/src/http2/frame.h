@@ -1,4 +1,4 @@
-// Frames of HTTP/2 and how their bytes are written (RFC 9113 sections 4, 6 and 7).
+// Frames of HTTP/2 and their encoding (RFC 9113 sections 4, 6 and 7).
 //
 // Stage before: a connection. Stage after: its socket.
 #ifndef SIDEROUTE_HTTP2_FRAME_H_
@@ -34,7 +34,7 @@ inline constexpr uint8_t kFlagEndHeaders = 4;
 inline constexpr uint8_t kFlagPadded = 8;
 inline constexpr uint8_t kFlagPriority = 0x20;
 
-// In the order of their numbers.
+// In the order of their code points (RFC 9113 section 7).
 enum class ErrorCode : uint32_t {
   kNoError,
   kProtocolError,
@@ -52,7 +52,7 @@ enum class ErrorCode : uint32_t {
   kHttp11Required,
 };
 
-// A code that nobody knows says no more than that something is wrong.
+// An unknown code means only that something is wrong.
 inline StreamError ToStreamError(ErrorCode code) {
   return code <= ErrorCode::kHttp11Required ? static_cast<StreamError>(code) : StreamError::kInternal;
 }
@@ -68,7 +68,7 @@ enum class Setting : uint16_t {
 };
 
 inline constexpr size_t kFrameHeaderBytes = 9;
-// What a peer may send us, and the most that we send: the least there is.
+// The largest payload, in both directions: the minimum of SETTINGS_MAX_FRAME_SIZE.
 inline constexpr size_t kMaxFrameBytes = 16'384;
 inline constexpr int64_t kDefaultWindow = 65'535;
 inline constexpr int64_t kMaxWindow = 0x7fffffff;
@@ -110,7 +110,7 @@ inline FrameHeader ReadFrameHeader(const char* at) {
   return header;
 }
 
-// kFrameHeaderBytes of them.
+// Writes kFrameHeaderBytes bytes.
 inline void WriteFrameHeader(char* at, size_t length, FrameType type, uint8_t flags, uint32_t stream) {
   Write32(at, static_cast<uint32_t>(length << 8));
   at[3] = static_cast<char>(type);
@@ -118,7 +118,7 @@ inline void WriteFrameHeader(char* at, size_t length, FrameType type, uint8_t fl
   Write32(at + 5, stream);
 }
 
-// Room for the payload, behind its header; all of it is written by the caller.
+// Appends a frame header and returns the room for the payload, which the caller must fill completely.
 inline char* AddFrame(ByteBuffer& out, size_t length, FrameType type, uint8_t flags, uint32_t stream) {
   char* const at = out.Reserve(kFrameHeaderBytes + length);
   WriteFrameHeader(at, length, type, flags, stream);

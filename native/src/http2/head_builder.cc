@@ -27,8 +27,8 @@ constexpr std::string_view kNames[] = {"",
                                        "too-many-fields",
                                        "head-too-large"};
 
-// In place of the nonce of a WebSocket handshake, which means nothing where there is no handshake
-// (RFC 8441 section 5.1).
+// Stands for the nonce of a WebSocket handshake, which an extended CONNECT does not have (RFC 8441 section
+// 5.1).
 constexpr std::string_view kWebSocketKey = "c2lkZXJvdXRlLWgyLXdzIQ==";
 
 bool IsLowerToken(std::string_view name) {
@@ -112,7 +112,7 @@ void HeadBuilder::AddField(std::string_view name, std::string_view value, bool s
   uint8_t flags = 0;
   if (id != FieldId::kOther) {
     if (kind_ == Kind::kTrailers) {
-      // Nothing that frames, routes or manages a connection may arrive after the body.
+      // Fields that frame, route or manage a connection must not arrive after the body.
       flags = http::kFieldDrop;
     } else if (const HeadFault fault = CheckId(id, value, &flags); fault != HeadFault::kNone) {
       return Fail(fault);
@@ -153,7 +153,7 @@ HeadFault HeadBuilder::CheckId(FieldId id, std::string_view value, uint8_t* flag
         facts_.host = {size() + 6, static_cast<uint32_t>(value.size())};
         return HeadFault::kNone;
       }
-      // The same, or nobody knows which of the two the next one believes.
+      // Host must equal :authority, because the next server may read either.
       return http::NamesEqual(value, pseudo_[kAuthority]) ? HeadFault::kNone : HeadFault::kHost;
     case FieldId::kContentLength: {
       uint64_t length;
@@ -195,7 +195,7 @@ void HeadBuilder::AddLine(std::string_view name, std::string_view value, FieldId
                      static_cast<uint16_t>(name.size()), id, flags});
 }
 
-// Before the first field: all pseudo-headers have come.
+// Called before the first field: all pseudo-headers have arrived.
 void HeadBuilder::BeginFields() {
   in_fields_ = true;
   if (kind_ == Kind::kRequest) return BeginRequest();
@@ -220,7 +220,7 @@ void HeadBuilder::BeginRequest() {
   connect_ = method == "CONNECT";
   upgrade_ = connect_ && Has(kProtocol);
   if (Has(kProtocol) && (!connect_ || !IsToken(pseudo_[kProtocol]))) return Fail(HeadFault::kPseudoHeader);
-  // Of it no request behind the first would be seen, as with Upgrade in HTTP/1.1.
+  // After a switch to h2c no request behind the first would be seen, as with Upgrade in HTTP/1.1.
   if (upgrade_ && http::NamesEqual(pseudo_[kProtocol], "h2c")) return Fail(HeadFault::kPseudoHeader);
   const bool tunnel = connect_ && !upgrade_;
   // RFC 9113 sections 8.3.1 and 8.5, RFC 8441 section 4.
@@ -272,7 +272,7 @@ bool HeadBuilder::is_call() const {
 HeadFault HeadBuilder::FinishRequest(bool ended) {
   if (fault_ == HeadFault::kNone && !in_fields_) BeginFields();
   if (fault_ != HeadFault::kNone) return fault_;
-  // Whom it is for must be said, as in HTTP/1.1.
+  // The request must name its authority, as in HTTP/1.1.
   if (!facts_.Has(FieldId::kHost)) return HeadFault::kHost;
   if (!cookie_.empty())
     AddLine("cookie", cookie_, FieldId::kOther, cookie_sensitive_ ? http::kFieldSensitive : uint8_t{0});
@@ -309,7 +309,7 @@ HeadFault HeadBuilder::FinishResponse(bool ended, const Asked& asked) {
   if (fault_ != HeadFault::kNone) return fault_;
   const uint16_t status = response_.status;
   const bool has_length = facts_.Has(FieldId::kContentLength);
-  // RFC 9113 section 8.6.
+  // HTTP/2 has no 101, and an interim response does not end the stream (RFC 9113 sections 8.1 and 8.6).
   if (status == 101 || (status < 200 && ended)) return HeadFault::kStatus;
   response_.body = http::BodyKind::kNone;
   const bool success = status >= 200 && status < 300;
@@ -323,7 +323,7 @@ HeadFault HeadBuilder::FinishResponse(bool ended, const Asked& asked) {
       if (ended && facts_.content_length > 0) return HeadFault::kContentLength;
       response_.body = http::BodyKind::kLength;
     } else {
-      // An end with the head is a body of no length, which a caller of HTTP/1.1 has to be told.
+      // If the stream ends with the head, the body is empty, which an HTTP/1.1 caller has to be told.
       response_.body = ended ? http::BodyKind::kLength : http::BodyKind::kChunked;
     }
   }

@@ -1,8 +1,8 @@
-// Makes a head, as everybody else sees it (http/head.h), of the fields of a header block: pseudo-headers
-// become a start line and Host, and what must not stand there is found (RFC 9113 section 8, RFC 8441).
+// Builds a head in the form of http/head.h from the fields of a header block: pseudo-headers become a start
+// line and Host, and what is not allowed is detected (RFC 9113 section 8, RFC 8441).
 //
-// Stage before: hpack, field by field. Stage after: the streams of a connection. What comes out is the text
-// of an HTTP/1.1 head, so that whatever edits, keeps, forwards or tells of heads takes these, too.
+// Stage before: hpack, field by field. Stage after: the streams of a connection. The result is the text of an
+// HTTP/1.1 head, so that all code that edits, keeps, forwards or logs heads works for HTTP/2 too.
 #ifndef SIDEROUTE_HTTP2_HEAD_BUILDER_H_
 #define SIDEROUTE_HTTP2_HEAD_BUILDER_H_
 
@@ -31,21 +31,21 @@ enum class HeadFault : uint8_t {
   kContentLength,
   kStatus,
   kTrailers,
-  // Well-formed, and beyond a limit.
+  // Well-formed, but beyond a limit.
   kTargetTooLong,
   kTooManyFields,
   kHeadTooLarge,
 };
 inline bool IsMalformed(HeadFault fault) { return fault < HeadFault::kTargetTooLong; }
-// For the access log; empty for kNone.
+// Name for the access log; empty for kNone.
 std::string_view NameOf(HeadFault fault);
 
-// What a response head is read against.
+// Facts of the request that decide how its response head is read.
 struct Asked {
   http::MethodId method = http::MethodId::kGet;
-  // An extended CONNECT, for what was an upgrade to this protocol; empty: none.
+  // The protocol of an extended CONNECT that stands for an Upgrade; empty: none.
   std::string_view protocol;
-  // What a caller of HTTP/1.1 waits for (websocket.h); empty: nothing.
+  // The Sec-WebSocket-Accept that an HTTP/1.1 caller expects (websocket.h); empty: none.
   std::string_view accept;
 };
 
@@ -55,13 +55,14 @@ class HeadBuilder {
   HeadBuilder(const HeadBuilder&) = delete;
   HeadBuilder& operator=(const HeadBuilder&) = delete;
 
-  // One head after the other; what they give is good until the next one starts.
+  // One head after another; each result is valid until the next Start.
   void StartRequest(const HeadLimits& limits) { Start(Kind::kRequest, limits); }
   void StartResponse(const HeadLimits& limits) { Start(Kind::kResponse, limits); }
   void StartTrailers(const HeadLimits& limits) { Start(Kind::kTrailers, limits); }
   // Hot path.
   void Add(std::string_view name, std::string_view value, bool sensitive);
-  // All fields are there. `ended`: so is the message. Once one is over a limit, others need not be there.
+  // Called after the last field. `ended`: the message ends with the head. Once a head is over a limit, the
+  // remaining fields need not be added.
   HeadFault FinishRequest(bool ended);
   HeadFault FinishResponse(bool ended, const Asked& asked);
   HeadFault FinishTrailers();
@@ -69,10 +70,10 @@ class HeadBuilder {
   const http::RequestHead& request() const { return request_; }
   const http::ResponseHead& response() const { return response_; }
   Trailers trailers() const { return {bytes_.data(), fields_}; }
-  // Of a request that is refused: as far as they are known.
+  // For a request that is refused: as far as they are known.
   std::string_view method() const { return pseudo_[kMethod]; }
   std::string_view path() const { return pseudo_[kPath]; }
-  // Of the same: a call of gRPC, whatever is wrong with it.
+  // For a refused request: whether it is a gRPC call, whatever is wrong with it.
   bool is_call() const;
 
  private:
@@ -102,10 +103,10 @@ class HeadBuilder {
   bool connect_ = false;
   bool upgrade_ = false;
   bool has_key_ = false;
-  // Content-Type is one of gRPC; it came when the head was beyond a limit already.
+  // Content-Type says gRPC, and arrived when the head was beyond a limit already.
   bool late_grpc_ = false;
   std::array<std::string, kPseudoCount> pseudo_;
-  // Crumbs, joined.
+  // Cookie fields, joined (RFC 9113 section 8.2.3).
   std::string cookie_;
   bool cookie_sensitive_ = false;
   ByteBuffer bytes_;

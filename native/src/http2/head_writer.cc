@@ -17,7 +17,7 @@ using http::FieldId;
 
 constexpr std::string_view kStatus = ":status";
 
-// Concern one connection of HTTP/1.1, or stand elsewhere here (RFC 9113 sections 8.2.2 and 8.3).
+// Fields that concern one HTTP/1.1 connection, or become pseudo-headers (RFC 9113 sections 8.2.2 and 8.3).
 bool IsLeftOut(FieldId id) {
   switch (id) {
     case FieldId::kHost:
@@ -34,7 +34,7 @@ bool IsLeftOut(FieldId id) {
   }
 }
 
-// Of most requests it stands in the head as it goes on.
+// For most requests the path is forwarded from the head as it is.
 std::string_view ForwardedPath(const http::RequestHead& head, const HeaderPlan* plan, std::string& scratch) {
   const bool kept = plan == nullptr || plan->path_kind == HeaderPlan::PathKind::kKeep;
   const http::TargetForm form = head.target.form;
@@ -58,7 +58,7 @@ bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
 void HeadWriter::Start(size_t name_bytes) {
   fields_.clear();
   names_.clear();
-  // None of the copies may move.
+  // Reserved at once, because the fields point into names_ and it must not move.
   if (names_.capacity() < name_bytes) names_.reserve(2 * name_bytes);
 }
 
@@ -97,7 +97,7 @@ void HeadWriter::WriteRequest(const http::RequestHead& head, const HeaderPlan* p
                                    ? head.target.authority.In(data)
                                    : head.facts.host.In(data);
   if (plan != nullptr && !plan->host.empty() && !connect) authority = plan->host;
-  // HTTP/2 has no requests without one (RFC 9113 section 8.3.1), HTTP/1.0 has.
+  // An HTTP/2 request must have an authority (RFC 9113 section 8.3.1), an HTTP/1.0 request need not.
   if (authority.empty() && to.peer != nullptr) {
     PutAuthority(*to.peer, &authority_);
     authority = authority_;
@@ -118,7 +118,7 @@ void HeadWriter::WriteRequest(const http::RequestHead& head, const HeaderPlan* p
   for (const Field& field : head.fields) {
     if (field.id == FieldId::kOther) {
       if (field.drop() || (plan != nullptr && plan->request.Removes(field.Name(data)))) continue;
-      // No handshake (RFC 8441 section 5).
+      // Extended CONNECT has no handshake key (RFC 8441 section 5).
       if (head.upgrade && http::NamesEqual(field.Name(data), "sec-websocket-key")) continue;
       Add(field.Name(data), field.Value(data), field.sensitive());
       continue;
@@ -142,7 +142,7 @@ void HeadWriter::WriteResponse(const http::ResponseHead& head, const HeaderPlan*
                                const To& to) {
   const char* const data = head.data;
   Start(head.length + lines.size() + (plan == nullptr ? 0 : plan->response.appended().size()));
-  // A switch of protocols is a success here (RFC 8441 section 4).
+  // In HTTP/2 the answer that switches protocols is a 200 (RFC 8441 section 4).
   const bool upgraded = head.status == 101;
   Add(kStatus, upgraded ? "200" : std::string_view(data + sizeof("HTTP/1.1 ") - 1, 3));
   for (const Field& field : head.fields) {

@@ -1,8 +1,8 @@
-// Writes heads and trailers as frames: HEADERS, and CONTINUATION where one is not enough.
+// Writes heads and trailers as a HEADERS frame and, if one frame is not enough, CONTINUATION frames.
 //
-// Stage before: http/head, whatever the version of HTTP it came in, with what a rule changes about it. Stage
-// after: the frames of a connection, whose encoder it uses. As http1/head_writer: order, repetition and bytes
-// of the fields stay, but for names, which are in lower case here, and for what concerns one connection only.
+// Stage before: http/head, whatever its version of HTTP, with the edits of a rule. Stage after: the frames of
+// a connection, whose encoder it uses. As in http1/head_writer, order, repetition and bytes of the fields
+// stay, except that names become lower case and what concerns only one connection is left out.
 #ifndef SIDEROUTE_HTTP2_HEAD_WRITER_H_
 #define SIDEROUTE_HTTP2_HEAD_WRITER_H_
 
@@ -23,7 +23,7 @@
 
 namespace sideroute::http2 {
 
-// Of one engine: what is put together here leaves at once.
+// One for all connections of an engine, because what is built here is framed at once.
 class HeadWriter {
  public:
   HeadWriter() { fields_.reserve(64); }
@@ -35,18 +35,18 @@ class HeadWriter {
     HpackEncoder& encoder;
     ByteBuffer& out;
     uint32_t stream;
-    // The message ends with them.
+    // The message ends after these frames.
     bool last = false;
-    // Of a request: where it goes, for one that names no authority.
+    // Requests only: the address that becomes the authority if the request names none.
     const NetAddress* peer = nullptr;
   };
 
   // Hot path. `plan` may be null.
   void WriteRequest(const http::RequestHead& head, const HeaderPlan* plan, RequestCopy copy, const To& to);
-  // Hot path. `lines`: of this response alone.
+  // Hot path. `lines`: header lines of this response only.
   void WriteResponse(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view lines,
                      const To& to);
-  // Without its body. `lines`, `date`: as http1::WriteReply.
+  // Writes the head only. `lines`, `date`: as for WriteReply in http1/head_writer.h.
   void WriteReply(const LocalReply& reply, ReplyForm form, std::string_view lines, std::string_view date,
                   const To& to);
   void WriteTrailers(const Trailers& trailers, const To& to);
@@ -58,12 +58,12 @@ class HeadWriter {
   }
   void AddLines(std::string_view lines);
   void AddLength(uint64_t length);
-  // The same, or a copy in lower case.
+  // Returns `name` itself, or a copy in lower case in names_.
   std::string_view Lower(std::string_view name);
   void Write(const To& to);
 
   std::vector<HeaderField> fields_;
-  // Of such copies.
+  // Holds the lower-case copies.
   std::string names_;
   std::string path_;
   std::string authority_;

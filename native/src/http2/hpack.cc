@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
-// What is used of nghttp2: functions of its ABI since 1.0, so that any copy will do.
+// The nghttp2 functions in use have been part of its ABI since 1.0, so any copy works.
 extern "C" {
 int nghttp2_hd_deflate_new(nghttp2_hd_deflater** deflater, size_t max_table_size);
 void nghttp2_hd_deflate_del(nghttp2_hd_deflater* deflater);
@@ -39,7 +39,7 @@ constexpr const char* kFunctions[] = {
 
 }  // namespace
 
-// Ends the process when memory is out, as new does.
+// Ends the process if there is no memory, as operator new does.
 HpackEncoder::HpackEncoder() {
   if (nghttp2_hd_deflate_new(&deflater_, kHeaderTableBytes) != 0) std::abort();
 }
@@ -54,7 +54,7 @@ size_t HpackEncoder::Bound(std::span<const HeaderField> fields) const {
   return nghttp2_hd_deflate_bound(deflater_, fields.data(), fields.size());
 }
 
-// It fails where memory is out, or room, of which there is enough.
+// Fails only if there is no memory, or too little room, which the caller rules out with Bound.
 size_t HpackEncoder::Encode(std::span<const HeaderField> fields, char* to, size_t room) {
   const ssize_t written =
       nghttp2_hd_deflate_hd(deflater_, reinterpret_cast<uint8_t*>(to), room, fields.data(), fields.size());
@@ -86,7 +86,7 @@ HpackDecoder::Step HpackDecoder::Next(std::string_view* name, std::string_view* 
       nghttp2_hd_inflate_end_headers(inflater_);
       return Step::kEnd;
     }
-    // Nothing was used and nothing given: a block that ends within a field.
+    // Nothing was consumed and nothing was given: the block ends within a field.
     if (used == 0) return Step::kError;
   }
 }

@@ -1,9 +1,9 @@
-// Header compression of one connection (RFC 7541), by nghttp2: of all of HTTP/2 the part that only one other
-// implementation can check.
+// Header compression of one connection (RFC 7541), by nghttp2: an error in our own implementation would show
+// only against another one.
 //
-// Stage before: head_writer and the frames of a connection. Stage after: nghttp2 as it is within Node, whose
-// fixes come with those of Node. Its functions are bound to those that the process has, as those of libuv
-// are; nothing is linked, and HpackBinding says whether they are there, all of one copy.
+// Stage before: head_writer and the frames of a connection. Stage after: the nghttp2 that is part of Node, so
+// its fixes come with those of Node. Its functions are resolved in the running process, as those of libuv
+// are. Nothing is linked; HpackBinding says whether all functions exist and come from one copy.
 #ifndef SIDEROUTE_HTTP2_HPACK_H_
 #define SIDEROUTE_HTTP2_HPACK_H_
 
@@ -17,7 +17,7 @@ struct nghttp2_hd_inflater;
 
 namespace sideroute::http2 {
 
-// As nghttp2_nv, whose layout is part of its ABI.
+// Same layout as nghttp2_nv, which is part of nghttp2's ABI.
 struct HeaderField {
   const char* name;
   const char* value;
@@ -25,7 +25,7 @@ struct HeaderField {
   size_t value_length;
   uint8_t flags;
 
-  // NGHTTP2_NV_FLAG_NO_INDEX: in no table, here and on every hop behind.
+  // NGHTTP2_NV_FLAG_NO_INDEX: the field is put into no table, here and on every later hop.
   static constexpr uint8_t kSensitive = 1;
 
   static HeaderField Of(std::string_view name, std::string_view value, bool sensitive = false) {
@@ -33,7 +33,7 @@ struct HeaderField {
   }
 };
 
-// What SETTINGS_HEADER_TABLE_SIZE is until a peer says otherwise, and the most that is used of it.
+// The default of SETTINGS_HEADER_TABLE_SIZE, and the most that is used of a peer's setting.
 inline constexpr uint32_t kHeaderTableBytes = 4096;
 
 class HpackEncoder {
@@ -45,9 +45,9 @@ class HpackEncoder {
 
   // The peer's SETTINGS_HEADER_TABLE_SIZE.
   void SetTableSize(uint32_t bytes);
-  // The most that the header block of these fields can take.
+  // The maximum size of the header block of these fields, in bytes.
   size_t Bound(std::span<const HeaderField> fields) const;
-  // Hot path. Writes the header block: how many bytes. Names are in lower case.
+  // Hot path. Writes the header block and returns its size in bytes. Names must be in lower case.
   size_t Encode(std::span<const HeaderField> fields, char* to, size_t room);
 
  private:
@@ -63,11 +63,12 @@ class HpackDecoder {
 
   enum class Step : uint8_t { kField, kEnd, kError };
 
-  // A whole header block, which must outlive the steps.
+  // Takes a whole header block, which must outlive the calls of Next.
   void Start(std::string_view block) { rest_ = block; }
-  // Hot path. The next field; good until the next step. After kError the connection is of no use.
+  // Hot path. Gives the next field, valid until the next call. After kError the connection cannot be used any
+  // more.
   Step Next(std::string_view* name, std::string_view* value);
-  // Of the field that was given last: its sender wants it in no table (RFC 7541 section 6.2.3).
+  // Whether the sender of the last field wants it in no table (RFC 7541 section 6.2.3).
   bool sensitive() const { return sensitive_; }
 
  private:
@@ -77,9 +78,9 @@ class HpackDecoder {
 };
 
 struct HpackBinding {
-  // Null: all functions are there. The name of one that is not.
+  // Name of a function that does not exist; null if all exist.
   const char* missing = nullptr;
-  // They are all of the same file, which is this one.
+  // All functions are from the same file, `file`.
   bool one_copy = false;
   const char* file = "";
 };

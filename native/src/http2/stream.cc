@@ -13,7 +13,7 @@ namespace sideroute::http2 {
 
 namespace {
 
-// Of both kinds of streams, by their size in units.
+// Free memory blocks for both kinds of streams, sorted by size in units.
 class StreamMemory {
  public:
   StreamMemory() = default;
@@ -50,7 +50,7 @@ class StreamMemory {
     size_t count = 0;
   };
   static size_t Units(size_t size) { return (size + kUnit - 1) / kUnit; }
-  // Null: too large for any.
+  // Null: the size is too large for any shelf.
   Shelf* ShelfOf(size_t size) { return Units(size) < kShelves ? &shelves_[Units(size)] : nullptr; }
 
   std::array<Shelf, kShelves> shelves_;
@@ -86,7 +86,7 @@ void Stream::Receive(char* bytes, size_t length) {
   } else if (span_.empty()) {
     span_ = {bytes, length};
   } else {
-    // Over the frame headers in between, so that what was received at once goes on at once.
+    // Moved over the frame headers in between, so that everything received in one read is passed on together.
     std::memmove(const_cast<char*>(span_.data()) + span_.size(), bytes, length);
     span_ = {span_.data(), span_.size() + length};
   }

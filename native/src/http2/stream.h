@@ -1,8 +1,8 @@
-// One stream of a connection: what both directions have in common, whichever side began it. Windows, what has
-// come and was not taken, what waits to be sent.
+// One HTTP/2 stream: what both sides have in common. Windows, received bytes that were not taken, and bytes
+// that wait to be sent.
 //
-// Stage before: connection, which takes frames apart. Stage after: downstream_stream and upstream_stream,
-// which are what an exchange knows.
+// Stage before: connection, which parses frames. Stage after: downstream_stream and upstream_stream, which an
+// exchange uses.
 #ifndef SIDEROUTE_HTTP2_STREAM_H_
 #define SIDEROUTE_HTTP2_STREAM_H_
 
@@ -22,23 +22,23 @@ namespace sideroute::http2 {
 
 class Connection;
 
-// What a peer may send on a stream before we have passed some of it on.
+// What a peer may send on a stream before some of it has been passed on.
 inline constexpr int64_t kStreamWindow = 256 * 1024;
 
-// In the list of those that wait for a window, or for room.
+// ListNode: the list of streams that wait for a window or for room.
 class Stream : public Disposable, public ListNode<Stream> {
  public:
   Stream(Connection& connection, BlockPool& blocks, uint32_t id);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  // One begins and ends with each request: their memory is used again, a bounded number of each size.
+  // A stream lives for one request, so a bounded number of memory blocks of each size is reused.
   static void* operator new(size_t size);
   static void operator delete(void* memory, size_t size);
 
   uint32_t id() const { return id_; }
   bool remote_ended() const { return remote_ended_; }
   bool local_ended() const { return local_ended_; }
-  // Either side has given it up, or its connection is over.
+  // Either side has reset the stream, or its connection is over.
   bool is_reset() const { return reset_; }
   ErrorCode code() const { return code_; }
   size_t held() const { return in_.capacity() + out_.capacity(); }
@@ -47,37 +47,37 @@ class Stream : public Disposable, public ListNode<Stream> {
  protected:
   ~Stream() override = default;
 
-  // The pieces of what comes; as UpstreamStream and DownstreamStream.
-  // Nothing is left of what was announced, and nothing of it waits to be read.
+  // Received pieces, as in UpstreamStream and DownstreamStream. GaveAll: the announced length has arrived and
+  // all of it was read.
   bool GaveAll() const { return counts_ && length_left_ == 0 && in_.empty() && span_.empty(); }
   bool HasPiece() const { return !in_.empty() || !span_.empty() || (remote_ended_ && !end_given_); }
   ReadResult ReadPiece(BodyPiece* piece);
   void TookPiece();
-  // Body behind the head that was sent. How many bytes, framed or kept.
+  // Sends body bytes after the head. Returns the number of bytes framed or kept.
   size_t SendPiece(const BodyPiece& piece);
-  // The end of what is sent, without a body's end: of a relay.
+  // Ends the sending side of a relay, where no body ends.
   void SendLast();
-  // From here on what comes has no end but that of the stream.
+  // From here on received bytes end only with the stream.
   void BecomeTunnel() { tunnel_ = true; }
 
   Connection& connection_;
-  // What was malformed; empty for nothing.
+  // What was malformed; empty if nothing was.
   std::string_view fault_;
   uint64_t blocked_since_ms_ = 0;
-  // A head stands before whatever comes of a body.
+  // False while body bytes would come before the head.
   bool takes_data_ = true;
 
  private:
   friend class Connection;
 
-  // Bytes of the frame at hand, in the window that is being read.
+  // Bytes of the current frame, in the window that is being read.
   void Receive(char* bytes, size_t length);
-  // What was not taken of the window is kept.
+  // Keeps what was not taken of the window.
   void KeepSpan();
-  // The end of the message. False when it has less than was announced.
+  // The message has ended. Returns false if it is shorter than announced.
   bool EndRemote();
   void KeepTrailers(const Trailers& trailers);
-  // Sends of what waits what may go. True when nothing waits any more, but did.
+  // Sends as much as possible of what waits. Returns true if something waited and nothing waits any more.
   bool Pump();
   void Conclude(const Trailers& trailers);
   void MarkReset(ErrorCode code);
@@ -88,17 +88,17 @@ class Stream : public Disposable, public ListNode<Stream> {
   bool reset_ = false;
   bool tunnel_ = false;
   bool end_given_ = false;
-  // The end is to be sent behind what waits.
+  // The end is sent after the bytes that wait.
   bool end_waits_ = false;
-  // Content-Length was announced; what of it has not come.
+  // Content-Length was announced; `length_left_` of it has not arrived.
   bool counts_ = false;
   uint64_t length_left_ = 0;
   ErrorCode code_ = ErrorCode::kNoError;
   int64_t send_window_;
   int64_t receive_window_ = kStreamWindow;
-  // Taken, and not yet given back to the peer's window.
+  // Bytes that were taken, and not yet given back to the peer's window.
   uint32_t uncredited_ = 0;
-  // Bytes of the window that is being read; never while `in_` has any.
+  // Unread bytes in the window that is being read; empty while `in_` has any.
   std::string_view span_;
   size_t given_ = 0;
   ByteBuffer in_;

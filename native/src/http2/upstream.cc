@@ -12,7 +12,8 @@ namespace sideroute::http2 {
 
 namespace {
 
-// Of one connection at a time, whatever its peer allows; and until it has said what that is.
+// Maximum number of streams on one connection, whatever its peer allows; and the number until the peer has
+// said what it allows.
 constexpr uint32_t kMostStreams = 250;
 constexpr uint32_t kFirstStreams = 100;
 
@@ -114,13 +115,13 @@ void Upstream::OnEvent() {
   if (over()) return;
   if (!stands()) {
     if (gone()) return ConnectFailed();
-    // The event need not have been about the connect.
+    // The event may not have been about the connect.
     if (!IsConnected()) return;
     UpstreamConnection::NoteStands();
     HoldBack(false);
     FlushFrames();
     ping_timer_.ArmAfter(Connection::context_.settings.ping_after_ms);
-    // Each may give its stream back, and others with it; they stay until the batch ends.
+    // A request may give back its stream, and others with it; they stay in memory until the batch ends.
     for (UpstreamRequest* request : LentStreams()) {
       if (request->user() != nullptr) request->NoteStands();
     }
@@ -129,7 +130,7 @@ void Upstream::OnEvent() {
   Connection::OnEvent();
 }
 
-// Each gives its stream back, and dials anew.
+// Each request gives back its stream and dials again.
 void Upstream::ConnectFailed() {
   leaving_ = true;
   for (UpstreamRequest* request : LentStreams()) {
@@ -140,7 +141,7 @@ void Upstream::ConnectFailed() {
 
 Connection::Block Upstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
   if (stream == nullptr) {
-    // What was given up may still be answered.
+    // A stream that was given up may still be answered.
     if ((id & 1) == 0 || id >= next_id_) Fail(ErrorCode::kProtocolError);
     return {.stray = true};
   }
@@ -158,7 +159,7 @@ Connection::Block Upstream::OnBlock(uint32_t id, Stream* stream, bool ended) {
     commons_.trailers.StartTrailers(settings.response_limits);
     return {&commons_.trailers, stream};
   }
-  // The head before it is still in the builder.
+  // Told first, because the previous head is still in the builder.
   TellCurrent();
   if (over() || stream->is_reset()) return {};
   commons_.head.StartResponse(settings.response_limits);
@@ -176,7 +177,8 @@ void Upstream::OnBlockEnd(uint32_t id, const Block& block, bool ended) {
   const HeadFault fault = commons_.head.FinishResponse(ended, request.asked());
   if (fault != HeadFault::kNone) return FailStream(id, &request, ErrorCode::kProtocolError, NameOf(fault));
   const http::ResponseHead& head = commons_.head.response();
-  // What has no body has none, whatever comes: to a caller of HTTP/1.1 it would be the next response.
+  // A response without a body has none, whatever arrives: an HTTP/1.1 caller would read it as the next
+  // response.
   if (head.body == http::BodyKind::kLength || (head.body == http::BodyKind::kNone && !head.interim()))
     ExpectLength(request, head.content_length);
   if (ended) EndRemote(request);
@@ -188,7 +190,7 @@ void Upstream::OnBlockEnd(uint32_t id, const Block& block, bool ended) {
 void Upstream::Tell(Stream& stream) {
   auto& request = static_cast<UpstreamRequest&>(stream);
   if (request.is_reset()) {
-    // Who resets one stream has seen its request; who is only gone has said nothing of it.
+    // A peer that resets one stream has seen its request; a peer that is gone has said nothing about it.
     Executed executed = over() ? request.executed() : Executed::kPossibly;
     if (request.code() == ErrorCode::kRefusedStream) executed = Executed::kNothing;
     request.NoteReset(executed, ToStreamError(request.code()));
@@ -197,12 +199,12 @@ void Upstream::Tell(Stream& stream) {
   if (request.user() != nullptr) request.KeepHead();
 }
 
-// RFC 9113 section 6.8: nothing was done, nor will be, with streams beyond the last one.
+// Streams beyond the last one were not processed and will not be (RFC 9113 section 6.8).
 void Upstream::OnGoaway(uint32_t last, ErrorCode) {
   leaving_ = true;
   TellCurrent();
   for (UpstreamRequest* request : LentStreams()) {
-    // What has no number yet waits to be sent.
+    // A stream without an id has not been sent yet.
     if (request->user() == nullptr || (request->id() != 0 && request->id() <= last)) continue;
     Lose(*request, ErrorCode::kRefusedStream);
     Tell(*request);
@@ -225,7 +227,7 @@ void Upstream::AwaitConnects() {
   if (!connects_timer_.armed()) connects_timer_.ArmAfter(Connection::context_.settings.connect_timeout_ms);
 }
 
-// Those that cannot be sent, or have waited for too long.
+// Gives up the requests that cannot be sent, or have waited too long.
 void Upstream::OnConnectsTimer() {
   for (UpstreamRequest* request : LentStreams()) {
     if (request->user() == nullptr) continue;
@@ -234,19 +236,19 @@ void Upstream::OnConnectsTimer() {
   }
 }
 
-// One timer of the connection, and none of a request. Whoever streams in both directions without a pause is
-// never asked; whoever waits for a long time is asked once, and then so seldom that no server minds.
+// One ping timer for the connection, not one per request. A peer that sends all the time is never pinged. One
+// that is silent for long is pinged once, and then so rarely that no server counts it as abuse.
 void Upstream::OnPingTimer() {
   if (over()) return;
   const EngineSettings& settings = Connection::context_.settings;
   const uint64_t now = now_ms();
   if (ping_waits_) {
-    // Anything is an answer, and it may be here already.
+    // Any bytes count as an answer, and they may have arrived already.
     if (heard_ms() == kUnheard && !Arrived()) return Vanish();
     ping_waits_ = false;
   }
   heard_of_request_ = TakeUseful() || heard_of_request_;
-  // Who has never said anything has been silent since it accepted, which is as long as this timer has run.
+  // A peer that never sent anything has been silent since it accepted, which is when this timer started.
   uint64_t due = heard_ms() == kUnheard ? now : heard_ms() + settings.ping_after_ms;
   if (!heard_of_request_) due = std::max(due, pinged_ms_ + settings.ping_again_ms);
   if (now < due || requests_.empty())
@@ -266,7 +268,7 @@ void Upstream::Vanish() {
   OnOver(false);
 }
 
-// Who has a stream has been told, or reads what has come; the last one closes the connection.
+// Users of streams have been told or still read what arrived; the last one closes the connection.
 void Upstream::OnOver(bool) {
   leaving_ = true;
   for (UpstreamRequest* request : LentStreams()) {

@@ -21,18 +21,18 @@ class Upstream final : public Connection, public UpstreamConnection {
   Upstream(EngineContext& context, Endpoint& endpoint);
   ~Upstream() override;
 
-  // For its streams.
+  // For the streams of this connection.
   void SendHead(UpstreamRequest& request, const http::RequestHead& head, const HeaderPlan* plan,
                 RequestCopy copy, bool last);
-  // An extended CONNECT has to wait for what the peer says of it (RFC 8441 section 3): kUnknown until then,
-  // but not for ever.
+  // Whether the peer takes extended CONNECT, which it says in its SETTINGS (RFC 8441 section 3). kUnknown
+  // until they arrive; AwaitConnects limits the wait.
   enum class Connects : uint8_t { kUnknown, kYes, kNo };
   Connects connects() const {
     if (!greeted()) return Connects::kUnknown;
     return peer_connects() ? Connects::kYes : Connects::kNo;
   }
   void AwaitConnects();
-  // Of a request that was not sent. Its user is told, but not from within its call.
+  // Gives up a request that was not sent. Its user is told from a timer, so not within its own call.
   void GiveUp(UpstreamRequest& request) {
     Lose(request, ErrorCode::kProtocolError);
     connects_timer_.ArmAfter(0);
@@ -57,18 +57,18 @@ class Upstream final : public Connection, public UpstreamConnection {
   void OnPartialBlock(bool) override {}
   void OnPingTimer();
   void OnConnectsTimer();
-  // Nobody is there any more.
+  // The peer does not answer any more.
   void Vanish();
-  // Asks the kernel.
+  // Asks the kernel (getpeername).
   bool IsConnected() const;
   void ConnectFailed();
   std::vector<UpstreamRequest*> LentStreams() const;
 
   IntrusiveList<UpstreamRequest, Lent> requests_;
   uint32_t next_id_ = 1;
-  // The peer takes no more streams, or we do not want more of it.
+  // The peer accepts no more streams, or no new ones are wanted on this connection.
   bool leaving_ = false;
-  // 0: not yet.
+  // 0: no ping was sent yet.
   uint64_t pinged_ms_ = 0;
   bool ping_waits_ = false;
   bool heard_of_request_ = true;

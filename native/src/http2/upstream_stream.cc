@@ -33,7 +33,7 @@ void UpstreamRequest::SendHead(const http::RequestHead& head, const HeaderPlan* 
       case Upstream::Connects::kNo:
         return RefuseConnect();
       case Upstream::Connects::kUnknown:
-        // It has no body; what is behind it waits for the answer.
+        // An extended CONNECT has no body; bytes after it wait for the response.
         awaited_ = std::make_unique<KeptRequest>(upstream_.blocks());
         awaited_->Keep(head);
         awaited_plan_ = plan;
@@ -52,14 +52,14 @@ void UpstreamRequest::SendAwaited() {
   if (send_ended_) SendLast();
 }
 
-// Its backend does not say that it takes such a request: RFC 8441 section 3 wants none to be sent then.
+// The peer does not announce extended CONNECT, so none may be sent (RFC 8441 section 3).
 void UpstreamRequest::RefuseConnect() {
   awaited_ = nullptr;
   fault_ = "no-extended-connect";
   upstream_.GiveUp(*this);
 }
 
-// Who has ended a connection of one request has not ended the request.
+// A FIN from an HTTP/1.1 caller ends only its connection; the request is complete already.
 void UpstreamRequest::SendEnd() {
   send_ended_ = true;
   if (tunnels_ && !awaits_connects()) SendLast();
@@ -67,7 +67,7 @@ void UpstreamRequest::SendEnd() {
 
 // Hot path.
 ReadResult UpstreamRequest::ReadHead(const http::ResponseHead** head) {
-  // Of a response that is broken already nothing is passed on.
+  // Nothing of a malformed response is passed on.
   if (head_ != nullptr && fault_.empty()) {
     *head = head_;
     head_given_ = true;
@@ -86,7 +86,7 @@ void UpstreamRequest::Took() {
   TookPiece();
 }
 
-// One that nobody has taken yet can only be an interim one: it has had its time.
+// A head that nobody has taken yet can only be an interim one, which the next head replaces.
 void UpstreamRequest::TakeHead(const http::ResponseHead& head) {
   begun_ = true;
   executed_ = Executed::kPossibly;

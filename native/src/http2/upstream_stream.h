@@ -1,7 +1,6 @@
 // A request to a backend, and its response.
 //
-// Stage before: upstream, the connection that lends it. Stage after: exchange and mirror, as http/stream.h
-// says.
+// Stage before: upstream, the connection that lends it. Stage after: exchange and mirror, see http/stream.h.
 #ifndef SIDEROUTE_HTTP2_UPSTREAM_STREAM_H_
 #define SIDEROUTE_HTTP2_UPSTREAM_STREAM_H_
 
@@ -20,7 +19,7 @@
 namespace sideroute::http2 {
 
 class Upstream;
-// In the list of streams that are lent.
+// Tag for the list of streams that are lent.
 struct Lent;
 
 class UpstreamRequest final : public Stream, public UpstreamStream, public ListNode<UpstreamRequest, Lent> {
@@ -46,19 +45,19 @@ class UpstreamRequest final : public Stream, public UpstreamStream, public ListN
   size_t QueuedBytes() const override { return 0; }
   uint64_t blocked_since_ms() const override { return blocked_since_ms_; }
 
-  // For its connection.
+  // For the connection of this stream.
   StreamUser* user() const { return user_; }
   void Forget() { user_ = nullptr; }
-  // Of which the response is read; null protocol: it asked for none.
+  // Facts of the request for reading the response; `protocol` is empty if none was requested.
   Asked asked() const { return {method_, protocol_, accept_}; }
   bool in_body() const { return in_body_; }
-  // A head is complete; it is in the builder until the user is told.
+  // A head is complete; it stays in the builder until the user is told.
   void TakeHead(const http::ResponseHead& head);
-  // It was not taken at once.
+  // The user did not take the head at once.
   void KeepHead();
   void NoteReset(Executed executed, StreamError error);
   void NoteStands();
-  // An extended CONNECT that has not been sent, because the peer has not said whether it takes any.
+  // Holds an extended CONNECT that was not sent, because the peer has not said whether it takes one.
   bool awaits_connects() const { return awaited_ != nullptr; }
   void SendAwaited();
   void RefuseConnect();
@@ -71,9 +70,9 @@ class UpstreamRequest final : public Stream, public UpstreamStream, public ListN
   std::string accept_;
   bool send_ended_ = false;
   bool tunnels_ = false;
-  // The last head has come.
+  // The final (not interim) head has arrived.
   bool in_body_ = false;
-  // One that was not taken; good while it is not null.
+  // A head that was not taken; valid while it is not null.
   const http::ResponseHead* head_ = nullptr;
   bool head_given_ = false;
   http::ResponseHead kept_;

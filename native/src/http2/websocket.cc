@@ -11,7 +11,7 @@ namespace {
 
 using Digest = std::array<uint32_t, 5>;
 
-// One block of SHA-1 (FIPS 180-4 section 6.1), which is no secret here: the handshake asks for it by name.
+// One block of SHA-1 (FIPS 180-4 section 6.1), which RFC 6455 prescribes; it protects no secret here.
 void AddBlock(const unsigned char* block, Digest& digest) {
   std::array<uint32_t, 80> w;
   for (size_t i = 0; i < 16; ++i) {
@@ -74,7 +74,7 @@ std::string WebSocketAccept(std::string_view key) {
     for (size_t i = 0; i < 3; ++i) group = group << 8 | (at + i < digest.size() ? digest[at + i] : 0u);
     for (int shift = 18; shift >= 0; shift -= 6) text.push_back(kDigits[group >> shift & 63]);
   }
-  // Twenty bytes leave one place empty.
+  // Twenty bytes leave one character of padding.
   text.back() = '=';
   return text;
 }

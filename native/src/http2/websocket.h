@@ -1,4 +1,4 @@
-// What a WebSocket handshake of HTTP/1.1 has and one of HTTP/2 has not: the proof that the server has read
+// The part of a WebSocket handshake that HTTP/1.1 has and HTTP/2 has not: the proof that the server has read
 // the key (RFC 6455 section 4.2.2, RFC 8441 section 5).
 #ifndef SIDEROUTE_HTTP2_WEBSOCKET_H_
 #define SIDEROUTE_HTTP2_WEBSOCKET_H_
