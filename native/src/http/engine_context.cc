@@ -12,7 +12,7 @@
 namespace sideroute {
 
 namespace {
-// A pipe is empty again when the step that has filled it ends.
+// One is enough: the step that fills a pipe also empties it.
 constexpr size_t kMaxIdlePipes = 1;
 }  // namespace
 
@@ -62,7 +62,7 @@ std::string_view EngineContext::DateLine() {
     tm parts;
     const time_t seconds = now;
     gmtime_r(&seconds, &parts);
-    // RFC 9110 section 5.6.7; no strftime, whose names depend on the locale.
+    // RFC 9110 section 5.6.7. Not strftime, whose names depend on the locale.
     const int length =
         snprintf(date_line_, sizeof date_line_, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
                  kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon], parts.tm_year + 1900,

@@ -1,4 +1,4 @@
-// What all parts of one HTTP engine share. One per engine, owned by HttpEngine.
+// What all parts of one HTTP engine share. Owned by HttpEngine.
 #ifndef SIDEROUTE_HTTP_ENGINE_CONTEXT_H_
 #define SIDEROUTE_HTTP_ENGINE_CONTEXT_H_
 
@@ -45,7 +45,7 @@ namespace http2 {
 struct Commons;
 }
 
-// Where a copy of a request goes.
+// The destination of a mirrored request.
 struct MirrorTarget {
   int32_t backend = -1;
   // Empty: no edits.
@@ -54,8 +54,8 @@ struct MirrorTarget {
 };
 using MirrorGroup = std::vector<MirrorTarget>;
 
-// What is read in one go has come at one time: the clock is asked once for all the requests of a window, not
-// several times for each of them.
+// All bytes of one read count as arrived at one time, so the clock is read once per window and not several
+// times per request.
 class Moment {
  public:
   void Begin() {
@@ -63,7 +63,7 @@ class Moment {
     ns_ = 0;
   }
   void End() { lasts_ = false; }
-  // Something has taken its time.
+  // Called after something that takes time, so that the clock is read again.
   void Forget() { ns_ = 0; }
   uint64_t NowNs() {
     if (!lasts_) return uv_hrtime();
@@ -85,27 +85,27 @@ struct EngineContext {
   EngineContext(const EngineContext&) = delete;
   EngineContext& operator=(const EngineContext&) = delete;
 
-  // Memory is so short that nothing new is begun.
+  // Memory is so short that no new work is started.
   bool short_of_memory() const;
-  // Destroys `object` when the turn ends: its methods may be on the stack, its events in the batch.
+  // Destroys `object` when the turn ends: its methods may be on the stack and its events in the batch.
   void Bury(std::unique_ptr<Disposable> object) { buried.push_back(std::move(object)); }
-  // What is unsent of a connection still leaves, and FIN, by the one that is given back: to be started when
-  // the connection has closed. Null: there is nobody to take it, or there are too many of these.
+  // Returns an object that will send the unsent bytes of a connection, then FIN. The caller starts it after
+  // it has closed the connection. Null: the peer is gone, or there are too many such objects.
   LingeringClose* Linger(StreamSocket& socket);
-  // Has ServeWaiting called at the end of the turn, once.
+  // Makes ServeWaiting be called once at the end of the turn.
   void ServeLater(Backend* backend, bool* marked) {
     if (*marked) return;
     *marked = true;
     backends_to_serve.push_back(backend);
   }
-  // `mean` give or take a quarter.
+  // A random value within a quarter of `mean`.
   uint32_t Jitter(uint32_t mean) { return mean - mean / 4 + static_cast<uint32_t>(Random(mean / 2 + 1)); }
-  // From 0 to below `bound`.
+  // A random number from 0 to `bound` - 1.
   uint64_t Random(uint64_t bound) {
     random = random * 6364136223846793005ull + 1442695040888963407ull;
     return (random >> 33) % bound;
   }
-  // `Date: ... CRLF`, of this second.
+  // The line `Date: ... CRLF` for the current second.
   std::string_view DateLine();
 
   Reactor& reactor;
@@ -123,36 +123,36 @@ struct EngineContext {
   EngineCounters counters;
   BlockPool blocks;
   Scratch scratch;
-  // For long bodies.
+  // For splicing long bodies.
   const std::unique_ptr<PipePool> pipes;
   TimerWheel wheel;
-  // Where a head is put together that leaves at once.
+  // Scratch buffer for a head that is sent at once.
   ByteBuffer head;
-  // Of the route table in force, by the numbers in decisions.
+  // Tables of the route table in force, indexed by the numbers in decisions.
   SharedTable<HeaderPlan> plans;
   SharedTable<Policy> policies;
   SharedTable<MirrorGroup> mirror_groups;
-  // One that is being written stays where it is while others are added.
+  // A deque, because a reply that is being sent must not move while others are added.
   std::deque<LocalReply> replies;
   // Index into `replies` by Reason.
   std::array<int32_t, kReasonCount> reason_replies{};
-  // Written while the host decides; the exchange takes it.
+  // Filled while the host decides; the exchange takes it over.
   std::string decided_fields;
-  // Null: there is none.
+  // Null: there is no access log.
   std::shared_ptr<RequestLog> log;
   // Null: traces are off.
   std::shared_ptr<Tracer> tracer;
-  // A response is the last one of its connection.
+  // Every response is the last one of its connection.
   bool closes() const { return draining || crowded; }
   bool draining = false;
-  // At the limit of connections, while others wait.
+  // The limit of connections is reached and others wait for a place.
   bool crowded = false;
   bool closing = false;
   std::vector<std::unique_ptr<Disposable>> buried;
   std::vector<Backend*> backends_to_serve;
-  // Of the connection made last, in either direction.
+  // Number of the newest connection, in either direction.
   uint64_t last_number = 0;
-  // What comes within a millisecond comes together, and has this number; never 0.
+  // Connections made within the same millisecond have the same burst number; never 0.
   uint64_t burst = 1;
   uint64_t random = 0x5eed;
   Moment moment;

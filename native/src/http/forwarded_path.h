@@ -1,4 +1,4 @@
-// The path and query that go on, of a target that came in: as they were, or as a rule rewrites them.
+// The path and query to forward: as received, or rewritten by a rule.
 //
 // Stage before: http/head and a header plan. Stage after: the writers of heads.
 #ifndef SIDEROUTE_HTTP_FORWARDED_PATH_H_
@@ -13,7 +13,7 @@
 
 namespace sideroute::http {
 
-// Hot path. Calls `put` with one part after the other. `plan` may be null.
+// Hot path. Calls `put` with one part after another. `plan` may be null.
 template <typename Put>
 void PutForwardedPath(const RequestHead& head, const HeaderPlan* plan, Put put) {
   const char* const data = head.data;
@@ -21,7 +21,7 @@ void PutForwardedPath(const RequestHead& head, const HeaderPlan* plan, Put put) 
   std::string_view path = target.path.In(data);
   if (plan == nullptr || plan->path_kind == HeaderPlan::PathKind::kKeep) {
     if (path.empty()) {
-      // RFC 9112 section 3.2.4: an OPTIONS of an authority without path is about the server as a whole.
+      // RFC 9112 section 3.2.4: OPTIONS with an absolute-form target without path concerns the whole server.
       path = head.method_id == MethodId::kOptions && !target.has_query ? "*" : "/";
     } else if (path.front() != '/') {
       put("/");

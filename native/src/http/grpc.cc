@@ -9,7 +9,7 @@ namespace sideroute::http {
 namespace {
 
 constexpr std::string_view kGrpc = "application/grpc";
-// Of the number in a timeout.
+// Limit for the digits of a timeout value (gRPC over HTTP/2 specification).
 constexpr size_t kMaxDigits = 8;
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -69,7 +69,7 @@ int8_t FindGrpcStatus(const char* data, std::span<const Field> fields) {
 }
 
 bool IsGrpcFault(int8_t code) {
-  // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS, and none.
+  // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS, and a missing status.
   constexpr uint32_t kFaults = 1u << 2 | 1u << 4 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 17;
   return code >= 0 && (kFaults >> code & 1u) != 0;
 }

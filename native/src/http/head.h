@@ -1,11 +1,12 @@
-// One head, as everybody sees it who decides about a message, edits it, writes it or tells of it, whatever
-// the version of HTTP that it came in.
+// A message head, in one form for all versions of HTTP: for the code that decides about a message, edits,
+// writes or logs it.
 //
 // Stage before: a parser. Stage after: the host's decision and its memo, header plans, the access log, and
-// the writers of heads. Plain data over the bytes at `data`: a head is good for as long as these are, and
-// whoever needs it for longer copies both.
+// the writers of heads. Plain data that refers to the bytes at `data`: a head is valid as long as these bytes
+// are, and code that needs it longer copies both.
 //
-// The bytes of its fields are lines as HTTP/1.1 writes them, `name: value CRLF`, one behind the other: what
+// The bytes of the fields are lines as in HTTP/1.1, `name: value CRLF`, one after another, so that what is
+// forwarded unchanged is copied in runs.
 // is forwarded unchanged is copied in runs.
 #ifndef SIDEROUTE_HTTP_HEAD_H_
 #define SIDEROUTE_HTTP_HEAD_H_
@@ -17,12 +18,12 @@
 
 namespace sideroute::http {
 
-// What the fields of a head say together that others than its parser need to know.
+// What the fields of a head together mean, as far as code other than the parser needs it.
 struct FieldFacts {
-  // As declared, if kContentLength occurred; what the body has is MessageHead::content_length.
+  // As declared, if kContentLength occurred; the length of the body is MessageHead::content_length.
   uint64_t content_length = 0;
   Span host;
-  // Bit per FieldId that occurred.
+  // One bit per FieldId that occurred.
   uint16_t seen = 0;
   // `chunked` was the last coding.
   bool chunked = false;
@@ -37,9 +38,9 @@ struct FieldFacts {
 
 // What both directions have in common.
 struct MessageHead {
-  // Set once the head is complete; what all offsets count from.
+  // Set once the head is complete; all offsets count from here.
   const char* data = nullptr;
-  // Length of the head: start line to empty line, with a leading CRLF if there was one. The body begins
+  // Length of the head from start line to empty line, with a leading CRLF if there was one. The body begins
   // here.
   uint32_t length = 0;
   // 0 or 1: HTTP/1.0 or HTTP/1.1.
@@ -62,14 +63,15 @@ struct RequestHead : MessageHead {
   Span method;
   MethodId method_id = MethodId::kOther;
   Target target;
-  // Asks for another protocol with Connection and Upgrade, and not for h2c, which is never forwarded.
+  // The request asks for another protocol with Connection and Upgrade. False for h2c, which is never
+  // forwarded.
   bool upgrade = false;
-  // Holds its body back until a 100 (RFC 9110 section 10.1.1).
+  // The client holds back the body until it gets a 100 (RFC 9110 section 10.1.1).
   bool expect_continue = false;
 };
 
 struct ResponseHead : MessageHead {
-  // 100 to 999; from 600 on they are forwarded as they are.
+  // 100 to 999; values from 600 on are forwarded unchanged.
   uint16_t status = 0;
   Span reason;
 

@@ -1,4 +1,5 @@
-// What a rule changes about a head: compiled once, named by an integer, applied while the head is copied.
+// The edits a rule makes to a head: compiled once, referred to by an integer, applied while the head is
+// copied.
 //
 // Stage before: TypeScript, which compiles plans with its route tables. Stage after: http1/head_writer.
 #ifndef SIDEROUTE_HTTP_HEADER_PLAN_H_
@@ -12,10 +13,10 @@
 namespace sideroute {
 
 struct HeaderEdit {
-  // Gateway API semantics: set replaces every field of that name, add appends one, remove takes all away.
+  // Gateway API semantics: set replaces all fields of that name, add appends one, remove deletes them all.
   enum class Kind : uint8_t { kSet, kAdd, kRemove };
   Kind kind;
-  // Lower case.
+  // In lower case.
   std::string name;
   // `Name: value CRLF`, empty for kRemove.
   std::string line;
@@ -27,16 +28,16 @@ class HeaderEdits {
   void Add(HeaderEdit edit);
   bool empty() const { return edits_.empty(); }
 
-  // The field of that name is not copied.
+  // Whether a field of that name is left out when the head is copied.
   bool Removes(std::string_view name) const;
-  // The field of that name is another one afterwards, or may be.
+  // Whether a field of that name may be different afterwards.
   bool Touches(std::string_view name) const;
-  // The lines to append, all in one.
+  // All lines to append, as one string.
   const std::string& appended() const { return appended_; }
 
  private:
   std::vector<HeaderEdit> edits_;
-  // Bit per length of a name that some edit removes; lengths from 63 share the last bit.
+  // One bit per length of a removed name; lengths from 63 share the last bit.
   uint64_t lengths_ = 0;
   std::string appended_;
 };
@@ -46,10 +47,10 @@ struct HeaderPlan {
 
   HeaderEdits request;
   HeaderEdits response;
-  // Empty: kept.
+  // Empty: the Host stays.
   std::string host;
   PathKind path_kind = PathKind::kKeep;
-  // kReplacePrefix: bytes of the path that the prefix match took.
+  // For kReplacePrefix: bytes of the path that the prefix match covers.
   uint32_t prefix_length = 0;
   std::string path;
 };

@@ -1,7 +1,7 @@
-// What is counted of HTTP/2, on each side of the proxy.
+// Counters for HTTP/2, on each side of the proxy.
 //
 // Stage before: the connections of http2. Stage after: http_engine_binding, which gives the numbers to
-// TypeScript in the order in which they stand here (src/addon/http2-counters.ts).
+// TypeScript in the order of the members here (src/addon/http2-counters.ts).
 #ifndef SIDEROUTE_HTTP_HTTP2_COUNTERS_H_
 #define SIDEROUTE_HTTP_HTTP2_COUNTERS_H_
 
@@ -12,33 +12,33 @@
 
 namespace sideroute {
 
-// What a peer may do only so often, because it costs more here than there. In the order of HTTP2_FLOODS in
+// What a peer may do only to a limit, because it costs us more than the peer. In the order of HTTP2_FLOODS in
 // src/addon/http2-counters.ts.
 enum class Flood : uint8_t {
-  // RST_STREAM for streams whose response had not come.
+  // RST_STREAM for streams whose response had not begun.
   kResets,
   // Frames for which we had to reset a stream.
   kStreamErrors,
-  // Streams beyond the number that was allowed.
+  // Streams beyond the allowed number.
   kStreams,
-  // A header block that does not end.
+  // A header block in too many frames, or too large.
   kHeaderBlock,
-  // One that unpacks to far more than it is.
+  // A header block that decodes to far more bytes than it has.
   kHeaderBomb,
-  // Header blocks of streams that are over.
+  // Header blocks for streams that have ended.
   kStrayHeaders,
   kSettings,
   kPing,
   kPriority,
   kGoaway,
   kEmptyData,
-  // Windows that open by little.
+  // Small window updates.
   kWindowUpdate,
   kUnknownFrames,
-  // It asks, and does not read the answers.
+  // The peer sends requests and does not read the responses.
   kBacklog,
 };
-// What the access log calls them.
+// Their names in the access log.
 inline constexpr auto kFloodFaults = std::to_array<std::string_view>(
     {"flood-resets", "flood-stream-errors", "flood-streams", "flood-header-block", "flood-header-bomb",
      "flood-stray-headers", "flood-settings", "flood-ping", "flood-priority", "flood-goaway",
@@ -46,12 +46,12 @@ inline constexpr auto kFloodFaults = std::to_array<std::string_view>(
 inline constexpr size_t kFloods = kFloodFaults.size();
 static_assert(kFloods == static_cast<size_t>(Flood::kBacklog) + 1, "each flood has its name");
 
-// The codes of RFC 9113 section 7, and one for all that nobody knows.
+// The codes of RFC 9113 section 7, and one entry for all unknown codes.
 inline constexpr size_t kHttp2Codes = 15;
 using Http2Codes = std::array<uint64_t, kHttp2Codes>;
 
 struct Http2Counters {
-  // Totals, but the gauges named open.
+  // Totals, except the gauges named open.
   uint64_t connections = 0;
   uint64_t connections_open = 0;
   uint64_t streams = 0;

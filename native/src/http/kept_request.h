@@ -1,8 +1,8 @@
-// A request, or as much of it as has come, for as long as it may have to be sent again, or for the first
-// time.
+// A request, or the part of it that has arrived, kept because it may have to be sent again or has not been
+// sent yet.
 //
-// Stage before: exchange and mirror. Stage after: an upstream stream, which writes it like one that comes
-// directly: what is kept is what came, not what some connection was sent.
+// Stage before: exchange and mirror. Stage after: an upstream stream, which writes it like a request that
+// arrives. The copy holds what was received, not what was sent on some connection.
 #ifndef SIDEROUTE_HTTP_KEPT_REQUEST_H_
 #define SIDEROUTE_HTTP_KEPT_REQUEST_H_
 
@@ -20,20 +20,20 @@ class KeptRequest {
  public:
   explicit KeptRequest(BlockPool& blocks) : bytes_(blocks) {}
 
-  // Hot path. In place of what was kept before.
+  // Hot path. Replaces what was kept before.
   void Keep(const http::RequestHead& head);
   void Append(const BodyPiece& piece);
   void Clear() {
     if (!bytes_.empty()) Drop();
   }
   bool empty() const { return bytes_.empty(); }
-  // Head and body.
+  // Bytes of head and body.
   size_t bytes() const { return bytes_.size(); }
-  // Not while empty.
+  // Must not be called while empty.
   size_t body_bytes() const { return bytes_.size() - head_.length; }
   size_t capacity() const { return bytes_.capacity(); }
 
-  // Good until the next call that is not const. Not while empty.
+  // Valid until the next non-const call. Must not be called while empty.
   const http::RequestHead& head();
   BodyPiece body() const;
 
@@ -42,7 +42,7 @@ class KeptRequest {
 
   http::RequestHead head_;
   std::vector<http::Field> fields_;
-  // Head first.
+  // The head, then the body.
   ByteBuffer bytes_;
   bool complete_ = false;
   std::string trailer_bytes_;

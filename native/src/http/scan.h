@@ -1,8 +1,8 @@
-// Byte classes of RFC 9110/9112 and the scans built on them: the inner loops of every parser here.
+// Byte classes of RFC 9110 and 9112 and the scans built on them: the inner loops of all parsers here.
 //
-// Each scan returns the first byte outside its class, or `end`. None reads at or past `end`. Sixteen bytes at
-// a time with SSE2 (always there on x86-64), eight with plain 64-bit arithmetic elsewhere; names are short,
-// so a table serves them.
+// Each scan returns the first byte outside its class, or `end`, and never reads at or past `end`. Scans
+// handle sixteen bytes at a time with SSE2 (always present on x86-64), eight with 64-bit arithmetic
+// elsewhere. Names are short, so they use a table.
 #ifndef SIDEROUTE_HTTP_SCAN_H_
 #define SIDEROUTE_HTTP_SCAN_H_
 
@@ -20,7 +20,7 @@ namespace sideroute::http {
 
 enum ByteClass : uint8_t {
   kTchar = 1,        // RFC 9110 section 5.6.2
-  kTargetByte = 2,   // visible but `#`, and every byte from 0x80
+  kTargetByte = 2,   // visible except `#`, and every byte from 0x80
   kValueByte = 4,    // RFC 9110 section 5.5: HTAB, SP, VCHAR, obs-text
   kRegNameByte = 8,  // RFC 3986 section 3.2.2 without pct-encoded and comma
   kHexByte = 16,
@@ -51,8 +51,8 @@ consteval std::array<uint8_t, 256> MakeByteClasses() {
 
 inline constexpr std::array<uint8_t, 256> kByteClasses = MakeByteClasses();
 
-// Non-zero when some byte of the word is below `bound` (at most 0x80) or equals `byte`. Bytes above a hit may
-// be reported too, which only sends the scan to its exact tail loop.
+// Non-zero if some byte of the word is below `bound` (at most 0x80) or equals `byte`. Bytes above a hit may
+// be reported too, which only makes the scan go on with its exact tail loop.
 constexpr uint64_t Repeat(uint8_t byte) { return 0x0101010101010101ULL * byte; }
 constexpr uint64_t AnyBelow(uint64_t word, uint8_t bound) {
   return (word - Repeat(bound)) & ~word & Repeat(0x80);
@@ -73,8 +73,8 @@ inline uint64_t Load64(const char* p) noexcept {
 
 [[nodiscard]] constexpr bool IsBlank(char c) noexcept { return c == ' ' || c == '\t'; }
 
-// Skips letters, digits, `-` and `.`, sixteen at a time: what most names and hosts consist of, and part of
-// both classes. May stop early; the scans below go on byte by byte.
+// Skips letters, digits, `-` and `.`, sixteen at a time: most names and hosts consist of these, and both
+// classes contain them. May stop early; the scans below continue byte by byte.
 [[nodiscard]] inline const char* SkipPlain(const char* p, const char* end) noexcept {
 #if defined(__SSE2__)
   const auto within = [](__m128i bytes, char first, char span) {
@@ -153,8 +153,8 @@ inline uint64_t Load64(const char* p) noexcept {
 }
 
 // Case-insensitive comparison of token bytes with a lower-case name of letters, digits and `-`. Setting bit
-// 0x20 folds exactly the letters: the other bytes it would fold onto such a name are controls, which no token
-// holds.
+// 0x20 maps upper-case letters to lower case. It would also map some control characters to bytes of such a
+// name, but a token holds no control characters.
 [[nodiscard]] inline bool TokenEquals(std::string_view token, std::string_view lower) noexcept {
   if (token.size() != lower.size()) return false;
   const char* a = token.data();
@@ -174,7 +174,7 @@ inline uint64_t Load64(const char* p) noexcept {
   return true;
 }
 
-// Case-insensitive comparison of two field names, byte for byte: `_` and `-` stay apart.
+// Case-insensitive comparison of two field names; `_` and `-` are different.
 [[nodiscard]] inline bool NamesEqual(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };

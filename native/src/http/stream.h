@@ -1,20 +1,20 @@
-// Streams: one request and its response on one connection, whatever the version of HTTP. What an exchange and
-// a mirror know of the wire.
+// Streams: one request and its response on one connection, whatever the version of HTTP. This is all that an
+// exchange and a mirror know about connections.
 //
-// Stage before: connections of http1, which implement them. Stage after: exchange and mirror, which join a
-// downstream stream with one upstream stream after the other.
+// Stage before: the connections of http1 and http2, which implement them. Stage after: exchange and mirror,
+// which join a downstream stream with one upstream stream after another.
 //
-// Reading is by asking. An event says that something may have changed, no more: whoever gets it asks for what
-// it can use until the answer is kAgain. What a read gives lies in a buffer that all connections share, or in
-// that of the connection: it is good until Took, and until any other stream is read. So a piece is sent on,
-// and then taken.
+// Reading is done by polling. An event only says that something may have changed; its receiver reads what it
+// can use until it gets kAgain. What a read gives lies in a buffer that all connections share, or in one of
+// the connection. It is valid until Took, and until any other stream is read. So a piece is first sent on,
+// then marked as taken.
 //
-// Sending never fails at once and never calls back, but for OnConnected. What the peer does not take now is
-// kept, and whoever sends looks at `unsent` before it reads the next piece: a source is read only while its
-// sink takes. That is all there is of back-pressure.
+// Sending never fails at once, and the only callback during a send is OnConnected. What the peer does not
+// take now is kept. The sender checks `unsent` before it reads the next piece, so a source is read only while
+// its sink takes bytes. That is the whole back-pressure.
 //
-// A long body whose length is known need not be read at all: between connections that carry it as it is the
-// kernel passes it on (SpliceBody). Whoever wants its bytes, to keep or to copy them, reads it.
+// A long body of known length need not be read: if both connections carry it unchanged, the kernel splices it
+// from one to the other (SpliceBody). Code that needs the bytes, to keep or copy them, reads them.
 #ifndef SIDEROUTE_HTTP_STREAM_H_
 #define SIDEROUTE_HTTP_STREAM_H_
 
@@ -34,11 +34,11 @@ namespace sideroute {
 class StateRecords;
 class StreamSocket;
 
-// What a connection speaks.
+// The version of HTTP on a connection.
 enum class Protocol : uint8_t { kHttp1, kHttp2 };
 inline constexpr size_t kProtocols = 2;
 
-// Fields behind a body, at `data` as those of a head. Those marked for dropping are not passed on.
+// Fields after a body, with offsets from `data` as in a head. Those marked for dropping are not forwarded.
 struct Trailers {
   const char* data = nullptr;
   std::span<const http::Field> fields;
@@ -49,31 +49,31 @@ struct BodyPiece {
   std::string_view bytes;
   // The body ends with this piece, which may be empty.
   bool last = false;
-  // With the last one.
+  // Only with the last piece.
   Trailers trailers;
-  // What it took of its connection, framing included.
+  // The number of bytes it had on its connection, framing included.
   size_t wire_bytes = 0;
 };
 
-// With less of a body to come than this a read is cheaper than a pipe.
+// If less of a body than this is left, a read is cheaper than a splice.
 inline constexpr uint64_t kLeastSpliced = 32 * 1024;
 
-// What a read has led to.
+// The result of a read.
 enum class ReadResult : uint8_t {
-  // What was asked for.
+  // The requested data was given.
   kGiven,
   // Nothing for now; an event follows.
   kAgain,
-  // The peer has ended where no message may end.
+  // The peer has ended its side where no message may end.
   kEnded,
-  // The connection is gone, or the peer has given the stream up.
+  // The connection is gone, or the peer has reset the stream.
   kReset,
-  // Not HTTP; `fault` says what is wrong.
+  // The data is not valid HTTP; `fault` says what is wrong.
   kMalformed,
 };
 
-// Why a stream was reset, whoever did that. The values are those of HTTP/2 (RFC 9113 section 7), so that a
-// code passes as it is; one that is not known there is kInternal. HTTP/1 has none: its connection is reset.
+// Why a stream was reset, by either side. The values are those of HTTP/2 (RFC 9113 section 7), so a code is
+// passed on unchanged; an unknown code becomes kInternal. HTTP/1 has no codes: its connection is reset.
 enum class StreamError : uint8_t {
   kNone = 0x0,
   kProtocol = 0x1,
@@ -82,103 +82,106 @@ enum class StreamError : uint8_t {
   kSettingsTimeout = 0x4,
   kStreamClosed = 0x5,
   kFrameSize = 0x6,
-  // Before anything was executed: see Executed.
+  // Refused before anything was executed: see Executed.
   kRefused = 0x7,
-  // Nobody waits for it any more.
+  // The result is not needed any more.
   kCancelled = 0x8,
   kCompression = 0x9,
-  // The connection that a CONNECT has made.
+  // The connection behind a CONNECT failed.
   kConnect = 0xa,
   kEnhanceYourCalm = 0xb,
   kInadequateSecurity = 0xc,
   kHttp11Required = 0xd,
 };
 
-// Whether a request whose stream has failed may have had an effect.
+// Whether a failed request may have had an effect.
 enum class Executed : uint8_t {
-  // The peer promises that nothing has been done with it, nor will be: REFUSED_STREAM, or GOAWAY before its
-  // number. It may be sent again, whatever its method.
+  // The peer promises that it did not and will not process it: REFUSED_STREAM, or a GOAWAY with a lower id.
+  // It may be sent again, whatever its method.
   kNothing,
-  // Nothing of an answer has come on a connection that was idle before: most likely its peer had closed it by
-  // then. What is safe to send twice may be sent again.
+  // No part of a response came on a connection that had been idle: most likely the peer had closed it before.
+  // A request that is safe to send twice may be sent again.
   kUnlikely,
   kPossibly,
 };
 
-// Whose request is written. A mirror's body comes when it comes, so its head asks for no 100 before it.
+// Which copy of a request is written. The body of a mirror is not held back, so its head must not ask for a
+// 100.
 enum class RequestCopy : uint8_t { kOwn, kMirror };
 
-// Who uses an upstream stream. Calls come from the loop, or from a timer; never from within a call to the
-// stream, but for OnConnected from SendHead.
+// The user of an upstream stream. Calls come from the loop or from a timer, never from within a call to the
+// stream, except for OnConnected from SendHead.
 class StreamUser {
  public:
-  // Something may have come, or may be sent, or the stream has ended.
+  // Something may have arrived, bytes may be sent, or the stream has ended.
   virtual void OnStreamEvent() = 0;
-  // The connection stands. A stream event follows, unless this comes from within SendHead: then it is the
-  // last thing that SendHead does, and nothing it was given is needed any more.
+  // The connection is established. A stream event follows, unless this comes from within SendHead. Then it is
+  // the last thing that SendHead does, and the arguments of SendHead are not needed any more.
   virtual void OnConnected() = 0;
-  // It will never stand: nothing has been executed. The user gives the stream back from within this call.
+  // The connection cannot be established, so nothing was executed. The user gives the stream back within this
+  // call.
   virtual void OnConnectFailed() = 0;
 
  protected:
   ~StreamUser() = default;
 };
 
-// To a backend. Lent by a pool, and given back to it, after which it must not be touched.
+// A stream to a backend. A pool lends it; after it was given back it must not be touched.
 class UpstreamStream {
  public:
-  // The request: its head once, with as much of the body as is at hand, then the other pieces up to the last.
-  // `plan` may be null. May be called before the connection stands.
+  // The request: its head once, with the part of the body that is at hand, then the other pieces up to the
+  // last. `plan` may be null. May be called before the connection is established.
   virtual void SendHead(const http::RequestHead& head, const HeaderPlan* plan, RequestCopy copy,
                         const BodyPiece& first) = 0;
   virtual void SendBody(const BodyPiece& piece) = 0;
-  // The caller has ended its side of the connection, behind its request. Passed on where that can be told.
+  // The caller has ended its side of the connection after this request. Passed on if the protocol can express
+  // it.
   virtual void SendEnd() = 0;
-  // After SendEnd.
+  // SendEnd was called.
   virtual bool send_ended() const = 0;
-  // Sends what was kept, as far as the peer takes it. False when it never will.
+  // Sends kept bytes, as far as the peer takes them. Returns false if it never will.
   virtual bool Flush() = 0;
   // Bytes kept.
   virtual size_t unsent() const = 0;
-  // Nothing more can be sent; what has come can still be read.
+  // Nothing more can be sent; what has arrived can still be read.
   virtual bool write_failed() const = 0;
-  // Where a body goes that is spliced, while nothing is unsent; null: it has to be sent. And what has gone
-  // there.
+  // The socket to splice the body to, while nothing is unsent; null: pieces have to be sent. NoteSpliced
+  // reports what was spliced.
   virtual StreamSocket* splice_sink() { return nullptr; }
   virtual void NoteSpliced(const BodyPiece& /*piece*/) {}
 
-  // The response: heads, the last of which is no interim one, then pieces. What ReadBody gives directly after
-  // a head is what has come with it, which may be nothing; it makes no new read. After a head that switches
-  // protocols pieces are bytes of the other protocol, and none is the last: kEnded is their orderly end.
+  // The response: heads, of which the last is not interim, then pieces. Directly after a head, ReadBody gives
+  // the bytes that came with it, perhaps none, without a new read. After a head that switches protocols,
+  // pieces are bytes of the other protocol and none is marked last: kEnded is their regular end.
   virtual ReadResult ReadHead(const http::ResponseHead** head) = 0;
   virtual ReadResult ReadBody(BodyPiece* piece) = 0;
-  // As ReadBody, but straight to `sink`: the piece says how much it was, and there is nothing to take. Null:
-  // what comes next has to be read.
+  // Like ReadBody, but moves the bytes directly to `sink`: the piece only has their number, and Took is not
+  // called. Null: the next bytes have to be read.
   virtual std::optional<ReadResult> SpliceBody(StreamSocket& /*sink*/, BodyPiece* /*piece*/) {
     return std::nullopt;
   }
-  // Done with what was read last.
+  // The caller is done with what was read last.
   virtual void Took() = 0;
-  // Something of the response has come.
+  // Some part of the response has arrived.
   bool begun() const { return begun_; }
   Executed executed() const { return executed_; }
-  // Before the response has begun `executed` may turn out to be kNothing, for a request that was sent: who
-  // wants to send that again keeps it.
+  // Until the response has begun, `executed` may still become kNothing for a request that was sent. A user
+  // that wants to send the request again then has to keep it.
   bool refusable() const { return refusable_; }
-  // After kReset: what the peer has said; kInternal where it has only gone.
+  // After kReset: the peer's error code; kInternal if the connection was lost.
   StreamError error() const { return error_; }
-  // Name of what was malformed; empty for nothing.
+  // The name of what was malformed; empty if nothing was.
   virtual std::string_view fault() const = 0;
-  // All bytes that the head of the response has announced were read, though the end has not come.
+  // All bytes announced in the response head were read, although the stream has not ended.
   virtual bool gave_all() const { return false; }
 
   bool connecting() const { return connecting_; }
-  // The peer has reset it, though it need not have been read to there.
+  // The peer has reset the stream, even if not everything before that was read.
   virtual bool failed() const = 0;
-  // Memory of its buffers, and what the kernel holds beyond that.
+  // Bytes in its buffers, and bytes held by the kernel beyond that.
   virtual size_t held_bytes() const = 0;
   virtual size_t QueuedBytes() const = 0;
-  // Since when the peer has taken nothing of what is unsent.
+  // Since when the peer has taken none of the unsent bytes.
   virtual uint64_t blocked_since_ms() const = 0;
 
  protected:
@@ -191,7 +194,7 @@ class UpstreamStream {
   StreamError error_ = StreamError::kInternal;
 };
 
-// What a step has led to. After anything but kOpen the exchange is over and must not be touched.
+// The result of a step. After anything but kOpen the exchange is over and must not be touched.
 enum class Progress : uint8_t {
   kOpen,
   // The connection can carry another request.
@@ -201,37 +204,37 @@ enum class Progress : uint8_t {
 
 // How a downstream stream ends.
 enum class StreamEnd : uint8_t {
-  // The response has been taken, all of it.
+  // The response was sent completely.
   kComplete,
   // Both sides of a relay have ended.
   kRelayed,
-  // Less has been sent than the response has, and the caller must be able to see that.
+  // The response is incomplete, and the caller must be able to see that.
   kTruncated,
   kReset,
 };
 
-// Where a request comes from: the same for all streams of a connection.
+// The origin of a request: the same for all streams of a connection.
 struct Caller {
   int32_t frontend = 0;
   NetAddress original;
-  // For the access log; of no family until LoadPeer.
+  // For the access log; without an address family until LoadPeer.
   NetAddress peer;
   Protocol protocol = Protocol::kHttp1;
-  // What streams say that they have sent and received is what the connection has carried.
+  // The byte counts of its streams are those of the connection.
   bool counts_bytes = true;
 };
 
-// As HTTP has it, or as a call of gRPC is told (LocalReply::grpc).
+// An HTTP response, or the form for a gRPC call (LocalReply::grpc).
 enum class ReplyForm : uint8_t { kHttp, kGrpc };
 
-// From an application. Belongs to its connection, which gives it to one exchange.
+// A stream from an application. Its connection owns it and gives it to one exchange.
 class DownstreamStream {
  public:
   virtual const Caller& caller() const = 0;
   virtual void LoadPeer() = 0;
 
-  // The body of the request, after its head, which Start has given; as UpstreamStream. The head is good until
-  // Took, and behind it, until Took too, is what ReadBody gives without a new read, if there is any.
+  // The body of the request, as in UpstreamStream; its head was passed to Start. The head is valid until
+  // Took, and so are the bytes after it that ReadBody gives without a new read.
   virtual bool body_at_hand() const = 0;
   virtual ReadResult ReadBody(BodyPiece* piece) = 0;
   virtual std::optional<ReadResult> SpliceBody(StreamSocket& /*sink*/, BodyPiece* /*piece*/) {
@@ -239,16 +242,16 @@ class DownstreamStream {
   }
   virtual void Took() = 0;
   virtual std::string_view fault() const = 0;
-  // The caller has ended its side of the connection and nothing stands before that which was not read. May
-  // ask the kernel. No end of a caller where a connection has many streams.
+  // The caller has ended its side of the connection, and everything before that was read. May ask the kernel.
+  // Always false if the connection has many streams.
   virtual bool CallerEnded() const = 0;
-  // How long a response made here waits for the end of its request, which is read away meanwhile; 0: not at
-  // all. `early`: no backend has had the request, so the caller may not have had the time to send all of it.
+  // How long a local reply waits for the end of the request, which is read and dropped meanwhile; 0: it does
+  // not wait. `early`: no backend had the request, so the caller may not have had the time to send all of it.
   virtual uint32_t reply_waits_ms(bool early) const = 0;
 
-  // The response: interim heads, then a head with as much of the body as is at hand, then the other pieces up
-  // to the last; or a reply, which is complete. Each returns the bytes that this is on the connection.
-  // `plan` may be null; `fields`: lines of this response alone.
+  // The response: interim heads, then a head with the part of the body that is at hand, then the other pieces
+  // up to the last; or a complete reply. Each returns the number of bytes it has on the connection. `plan`
+  // may be null; `fields`: header lines of this response only.
   virtual size_t SendInterim(const http::ResponseHead& head) = 0;
   virtual size_t SendHead(const http::ResponseHead& head, const HeaderPlan* plan, std::string_view fields,
                           const BodyPiece& first) = 0;
@@ -256,53 +259,54 @@ class DownstreamStream {
   // As UpstreamStream.
   virtual StreamSocket* splice_sink() { return nullptr; }
   virtual size_t NoteSpliced(const BodyPiece& /*piece*/) { return 0; }
-  // `may_keep`: the connection may go on afterwards. `form`: other than of HTTP on a stream of HTTP/2 only.
+  // `may_keep`: the connection may go on afterwards. `form` is kGrpc only on an HTTP/2 stream.
   virtual size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields,
                            bool may_keep) = 0;
-  // In a relay: this side gets no more.
+  // In a relay: nothing more is sent to this side.
   virtual void SendEnd() = 0;
-  // The caller has asked for another protocol, and takes any success for the consent (RFC 8441 section 5).
+  // The caller has asked for another protocol and takes any 2xx as consent (RFC 8441 section 5).
   virtual bool takes_success_for_switch() const { return false; }
   // As UpstreamStream.
   virtual bool Flush() = 0;
   virtual size_t unsent() const = 0;
   virtual bool write_failed() const = 0;
   virtual bool failed() const = 0;
-  // Nothing can be sent any more, nor will anything come.
+  // Nothing can be sent any more, and nothing will arrive.
   virtual bool gone() const = 0;
-  // What the caller has reset it with; kCancelled where it has not, or has not said why.
+  // The error code of the caller's reset; kCancelled if there was none or it had no code.
   virtual StreamError error() const = 0;
-  // Why it is gone: the caller has left, or was told to for what it sent.
+  // Why it is gone: the caller has left, or was cut off for what it sent.
   virtual Reason why_gone() const { return Reason::kDownstreamReset; }
 
-  // There will be no more of a response that has begun. True: what is unsent is still worth delivering; then
-  // the stream ends like a complete one, and the caller is told `why` after that. False: it ends at once,
-  // kTruncated.
+  // A response that has begun gets no more bytes. True: the unsent bytes are still worth delivering; the
+  // stream then ends like a complete one, and the caller is told `why` afterwards. False: the stream has to
+  // end at once, with kTruncated.
   virtual bool Truncate(StreamError why) = 0;
-  // The exchange is over and lets go. Never calls it again. `why`: with kTruncated and kReset.
+  // The exchange is over, lets the stream go and never calls it again. `why` counts with kTruncated and
+  // kReset.
   virtual Progress End(StreamEnd how, StreamError why) = 0;
-  // After a step that did not begin with an event of this stream has led to kNextRequest.
+  // Called if a step that did not begin with an event of this stream led to kNextRequest.
   virtual void NextRequest() = 0;
 
  protected:
   ~DownstreamStream() = default;
 };
 
-// What serves the requests of downstream streams, one object each: an exchange.
+// Serves one request of a downstream stream: an exchange.
 class RequestServer {
  public:
-  // The head, good until `stream` is told that it was taken. Nothing else is called before.
+  // The head is valid until `stream` is told that it was taken. This is the first call.
   virtual Progress Start(DownstreamStream& stream, const http::RequestHead& head) = 0;
-  // Something may have come, or may be sent, or the stream has ended.
+  // Something may have arrived, bytes may be sent, or the stream has ended.
   virtual Progress OnDownstreamEvent() = 0;
-  // Ends it, and says why where there is somebody to hear it.
+  // Ends the exchange, with a reply or error code that says why if the caller can still be told.
   virtual void Cut(Reason reason) = 0;
 
-  // Memory of its buffers, beside those of the stream; `sockets`: and what the kernel holds for them.
+  // Bytes in its buffers, beside those of the stream; with `sockets`, those the kernel holds for them too.
   virtual size_t HeldBytes(bool sockets) const = 0;
-  // The backend does not take what is to be sent to it; since when, 0 if it does.
+  // Since when the backend has not taken what is to be sent to it; 0 if it does take it.
   virtual uint64_t BlockedSinceMs() const = 0;
-  // Gives up what is kept only to be sent again; returns how much that was.
+  // Frees what is kept only to be sent again; returns the number of bytes.
   virtual size_t DropReplay() = 0;
   virtual void Describe(StateRecords& records) const = 0;
 
@@ -310,15 +314,15 @@ class RequestServer {
   ~RequestServer() = default;
 };
 
-// In place of the number of a backend: the request is answered here, or there is none.
+// Stands for the number of a backend if the request is answered here or has none.
 inline constexpr double kNoBackend = -2;
 
-// Of a connection no more than so many requests are described, the oldest ones.
+// Of each connection, at most this many requests are described, the oldest ones.
 inline constexpr size_t kDescribedRequests = 16;
 
 class RequestServers {
  public:
-  // One that is free. It goes back by itself when its stream has ended.
+  // Returns a free one. It goes back to the pool by itself when its stream has ended.
   virtual RequestServer* Take() = 0;
 
  protected:

@@ -1,7 +1,8 @@
-// Vocabulary of heads, whatever the version of HTTP: spans, fields, methods, targets.
+// Basic types of heads, whatever the version of HTTP: spans, fields, methods, targets.
 //
-// Stage before: the parsers of http1. Stage after: whoever reads a head (http/head.h). Everything is plain
-// data that refers to the bytes of one head by offset, so that these may move.
+// Stage before: the parsers of http1 and the head builder of http2. Stage after: all users of a head
+// (http/head.h). Everything is plain data that refers to the bytes of one head by offset, so the bytes may
+// move.
 #ifndef SIDEROUTE_HTTP_TYPES_H_
 #define SIDEROUTE_HTTP_TYPES_H_
 
@@ -11,9 +12,9 @@
 
 namespace sideroute {
 
-// Limits of a message head, in bytes and fields. Larger heads than 16 MiB are never accepted.
+// Limits of a message head, in bytes and fields. Heads larger than 16 MiB are never accepted.
 struct HeadLimits {
-  // Start line, fields and the empty line that ends them.
+  // Start line, fields and the final empty line.
   size_t max_head_bytes = 64 * 1024;
   size_t max_fields = 200;
   // Request line without its CRLF.
@@ -24,7 +25,7 @@ struct HeadLimits {
 
 namespace sideroute::http {
 
-// A run of the bytes of a head.
+// A range of the bytes of a head.
 struct Span {
   uint32_t offset = 0;
   uint32_t length = 0;
@@ -50,19 +51,18 @@ enum class FieldId : uint8_t {
   kHttp2Settings,
 };
 
-// Set on a field that must not be forwarded: hop-by-hop (RFC 9110 section 7.6.1), named by Connection, or a
-// repeat.
+// Marks a field that must not be forwarded: it is hop-by-hop (RFC 9110 section 7.6.1), named by Connection,
+// or a repeat.
 inline constexpr uint8_t kFieldDrop = 1;
-// Set on a field whose line must not be forwarded as it came: framing that is not in the one form in which
-// every server reads it the same, and in a response a name with blanks behind it. Whoever forwards it writes
-// `Name: value`, with what was understood.
+// Marks a field whose line must not be forwarded as received: a framing field not in the one form that all
+// servers read alike, or a response field with whitespace after its name. Writers write `Name: value` with
+// the parsed value.
 inline constexpr uint8_t kFieldAnew = 2;
 
-// Set on a field that its sender has asked to keep out of the tables of HPACK, on every hop (RFC 7541 section
-// 7.1.3).
+// Marks a field that its sender wants kept out of HPACK tables, on every hop (RFC 7541 section 7.1.3).
 inline constexpr uint8_t kFieldSensitive = 4;
 
-// One field line; offsets count from the first byte of the section's buffer, the value is without outer
+// One field line. Offsets count from the first byte of the section's buffer; the value has no outer
 // whitespace.
 struct Field {
   uint32_t name_offset;
@@ -101,19 +101,19 @@ enum class MethodId : uint8_t {
 // RFC 9112 section 3.2.
 enum class TargetForm : uint8_t { kOrigin, kAbsolute, kAuthority, kAsterisk };
 
-// How the end of a message is found (RFC 9112 section 6.3). `kSwitched`: 101, or 2xx to CONNECT; no more HTTP
-// follows.
+// How the end of a message is found (RFC 9112 section 6.3). `kSwitched`: after a 101, or a 2xx to CONNECT, no
+// more HTTP follows.
 enum class BodyKind : uint8_t { kNone, kLength, kChunked, kUntilClose, kSwitched };
 
 // Parts of a request target; spans count from the first byte of the head.
 struct Target {
   TargetForm form = TargetForm::kOrigin;
-  // False: no `?` at all, unlike an empty query.
+  // False if there is no `?` at all; an empty query counts as a query.
   bool has_query = false;
   // The whole target, byte-exact.
   Span whole;
-  // Raw, not normalised: what is decoded here would have to be what backends decode. Empty for an
-  // absolute-form without path, for authority-form and asterisk-form.
+  // Raw, not normalised, because decoding here could differ from what backends do. Empty for an absolute-form
+  // without path, for authority-form and asterisk-form.
   Span path;
   // Without the `?`.
   Span query;
