@@ -1,8 +1,8 @@
-// What the HTTP engine gives up when memory is short, in the order of what that costs: spare objects and
-// blocks, what is kept for another try, copies for mirrors, then those that hold the most.
+// What the HTTP engine gives up when memory is short, the cheapest first: spare objects and blocks, requests
+// kept for a retry, mirrors, then the exchanges and connections that hold most.
 //
-// Stage before: the guard of the memory. Stage after: downstream connections and exchanges, which end with
-// the reason `overload`.
+// Stage before: the memory guard. Stage after: downstream connections and exchanges, which end with the
+// reason `overload`.
 #include <algorithm>
 #include <bit>
 #include <vector>
@@ -13,17 +13,17 @@ namespace sideroute {
 
 namespace {
 
-// Who holds less is no reason for the shortage.
+// A connection that holds less is not the cause of the shortage.
 constexpr size_t kLeastHeld = 8 * 1024;
 
 struct Holder {
   size_t bytes;
   uint64_t since_ms;
-  // One of the two.
+  // Exactly one of the two is set.
   DownstreamConnection* downstream;
   OuterStream* stream;
 
-  // The largest first; among those about as large, the one that has stood still for longest.
+  // The largest first; of those of about the same size, the one without progress for the longest time.
   bool operator<(const Holder& other) const {
     const auto size = std::bit_width(bytes), other_size = std::bit_width(other.bytes);
     return size != other_size ? size > other_size : since_ms < other.since_ms;

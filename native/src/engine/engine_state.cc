@@ -15,7 +15,7 @@ StateRecords DescribeUpstreams(const HttpEngine& engine) {
       records.Count(endpoint.open - idle - endpoint.connecting);
       records.Count(idle);
       records.Count(endpoint.connecting);
-      // Told once, with the first address.
+      // Reported once per backend, with its first address.
       records.Count(waiting);
       records.Count(endpoint.connects);
       records.Count(endpoint.connect_failures);

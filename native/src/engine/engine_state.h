@@ -1,6 +1,6 @@
-// What an engine is doing right now: its connections and its upstreams, for whoever looks from outside.
+// What an engine is doing right now, for state dumps: its connections and its upstreams.
 //
-// Stage before: http_engine_binding. Stage after: nobody; nothing is changed.
+// Stage before: http_engine_binding. Stage after: none; nothing is changed.
 #ifndef SIDEROUTE_ENGINE_ENGINE_STATE_H_
 #define SIDEROUTE_ENGINE_ENGINE_STATE_H_
 
@@ -10,7 +10,7 @@ namespace sideroute {
 
 class HttpEngine;
 
-// One record for each address of each backend that some request was for.
+// One record for each address of each backend that requests were sent to.
 StateRecords DescribeUpstreams(const HttpEngine& engine);
 StateRecords DescribeDownstreamConnections(const HttpEngine& engine, const StateRange& range);
 StateRecords DescribeUpstreamConnections(const HttpEngine& engine, const StateRange& range);

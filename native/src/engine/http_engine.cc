@@ -17,7 +17,7 @@
 namespace sideroute {
 
 namespace {
-// A connection that was used so lately is likely to be used again, perhaps by a request on its way.
+// A connection used more recently than this may well be used again; a request may be on its way.
 constexpr uint64_t kLeastIdleMs = 1000;
 }  // namespace
 
@@ -64,7 +64,7 @@ void HttpEngine::Take(Arrival arrival) {
   const auto open = [&](auto downstream) {
     downstream->Open(arrival);
     DownstreamConnection& added = Add(std::move(downstream));
-    // While the engine closes, what is added is reset at the end of the batch.
+    // While the engine closes, a new connection is reset at the end of the batch.
     if (!context_.closing) added.Begin(arrival.first);
   };
   if (arrival.http2)
@@ -99,9 +99,9 @@ void HttpEngine::EndOuterStreams() {
   while (OuterStream* stream = outer_streams_.open.Front()) stream->Cut(Reason::kShutdown);
 }
 
-// What has happened to them while others were on the stack.
+// Handles what happened to them during the batch.
 void HttpEngine::WakeOuterStreams() {
-  // Waking one may wake others.
+  // Waking a stream may add others.
   for (size_t i = 0; i < outer_streams_.awake.size(); ++i) outer_streams_.awake[i]->Wake();
   outer_streams_.awake.clear();
 }
@@ -135,7 +135,7 @@ void HttpEngine::CloseIdle(size_t count) {
   for (DownstreamConnection* each = downstreams_.Front(); each != nullptr; each = downstreams_.After(each)) {
     if (each->idle() && now_ms - each->idle_since_ms() >= kLeastIdleMs) idle.push_back(each);
   }
-  // More than asked for: in some a request may have arrived.
+  // Looks at more than `count`, because a request may have arrived on some of them.
   const size_t looked_at = std::min(idle.size(), 2 * count);
   std::partial_sort(idle.begin(), idle.begin() + static_cast<ptrdiff_t>(looked_at), idle.end(),
                     [](DownstreamConnection* a, DownstreamConnection* b) {
@@ -164,7 +164,7 @@ void HttpEngine::CloseAll() {
 }
 
 void HttpEngine::ServeBackends() {
-  // Serving one may mark another, or the same again.
+  // Serving a backend may add others, or the same one again.
   for (size_t i = 0; i < context_.backends_to_serve.size(); ++i)
     context_.backends_to_serve[i]->ServeWaiting();
   context_.backends_to_serve.clear();

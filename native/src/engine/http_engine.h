@@ -1,4 +1,4 @@
-// The HTTP engine: takes connections over, owns everything that carries their requests, and says how much
+// The HTTP engine: takes over connections, owns everything that carries their requests, and reports how much
 // of it there is. Free of Node-API.
 //
 // Stage before: http_engine_binding. Stage after: http1/downstream, http2/downstream, outer_stream.
@@ -36,68 +36,68 @@ class HttpEngine final : private TurnClient, private UpstreamConnector {
              const EngineSettings& settings);
   HttpEngine(const HttpEngine&) = delete;
   HttpEngine& operator=(const HttpEngine&) = delete;
-  // Resets what is left.
+  // Resets all connections that are left.
   ~HttpEngine();
 
-  // A connected socket whose next byte begins a request, or is the first of the preface. 0 or a negative
+  // Takes a connected socket whose next byte begins a request, or the HTTP/2 preface. Returns 0 or a negative
   // errno.
   int Adopt(UniqueFd fd, int32_t frontend, const NetAddress& original, bool http2 = false);
-  // One that has begun with `first`. Within a batch.
+  // Takes a connection of which `first` was already read. Only within a batch.
   void Take(Arrival arrival);
-  // For a carrier of connections that are not the engine's, which keeps it; it ends before the engine.
+  // Makes a stream for a carrier whose connections are not the engine's. The carrier owns it and must destroy
+  // it before the engine.
   std::unique_ptr<OuterStream> MakeOuterStream(OuterCarrier& carrier, uint32_t number);
-  // Ends what is under way for carriers, at once or when the batch ends.
+  // Ends the exchanges of all carriers, at once or when the batch ends.
   void CutOuterStreams();
   Backends& backends() { return backends_; }
   const Backends& backends() const { return backends_; }
-  // Index of the reply, for decisions; replies are never taken back.
+  // Returns the index of the reply for decisions; replies are never removed.
   int32_t AddReply(LocalReply reply);
   void SetReasonReply(Reason reason, int32_t index);
-  // The index of a reason's reply, and what outcomes call it.
+  // Index of the reply for a reason, and the reason's index in outcomes.
   int32_t reason_reply(Reason reason) const { return context_.reason_replies[static_cast<size_t>(reason)]; }
   int32_t reply_reason(Reason reason) const {
     return context_.replies[static_cast<size_t>(reason_reply(reason))].reason;
   }
-  // What the route table in force has, by the numbers in decisions.
+  // Tables of the route table in force, indexed by the numbers in decisions.
   SharedTable<HeaderPlan>& plans() { return context_.plans; }
   SharedTable<Policy>& policies() { return context_.policies; }
   SharedTable<MirrorGroup>& mirror_groups() { return context_.mirror_groups; }
   const SharedTable<HeaderPlan>& plans() const { return context_.plans; }
   const SharedTable<Policy>& policies() const { return context_.policies; }
   const SharedTable<MirrorGroup>& mirror_groups() const { return context_.mirror_groups; }
-  // There is another route table: numbers given so far are void. Exchanges keep what they have.
+  // A new route table comes: all numbers given so far are void. Exchanges keep what they hold.
   void ForgetTable();
   void SetTracer(std::shared_ptr<Tracer> tracer) { context_.tracer = std::move(tracer); }
   void SetAccessLog(std::shared_ptr<RequestLog> log) { context_.log = std::move(log); }
-  // Lines for the head of the reply or response to the request that is being decided.
+  // Header lines to add to the response of the request that is being decided.
   std::string& decided_fields() { return context_.decided_fields; }
 
-  // Idle connections close now, the others with their response.
+  // Idle connections close now, the others after their response.
   void Drain();
-  // Closes up to `count` downstream connections that have waited for a request for a while, those first that
-  // have waited longest.
+  // Closes up to `count` idle downstream connections, those that have been idle longest first.
   void CloseIdle(size_t count);
-  // While others wait for a place, a response is the last one of its connection.
+  // While others wait for a place, every response is the last one of its connection.
   void SetCrowded(bool crowded) {
     context_.crowded = crowded;
     if (crowded) context_.pipes->Trim();
   }
-  // For the guard of the memory: see MemoryHolders.
+  // For the memory guard: see MemoryHolders.
   void SetWindow(size_t bytes) { context_.scratch.window = http2_.scratch.window = bytes; }
-  // What has become free is taken off the demand.
+  // Subtracts the freed bytes from the demand.
   size_t CloseLargest(MemoryHolders::Demand& demand);
   void FreeSpares();
   // Resets every connection, at once or, from within a callback, when the turn ends.
   void Close();
 
   size_t connections() const { return downstreams_.size(); }
-  // Requests of connections that are somebody else's.
+  // Whether there are exchanges on connections of a carrier.
   bool carries() const { return !outer_streams_.open.empty(); }
   const EngineCounters& counters() const { return context_.counters; }
   const EngineSettings& settings() const { return context_.settings; }
-  // Something has taken its time in the middle of a step.
+  // Call after something that takes time in the middle of a step.
   void ForgetMoment() { context_.moment.Forget(); }
-  // Both in the order of their numbers.
+  // Both are ordered by connection number.
   const IntrusiveList<DownstreamConnection>& downstreams() const { return downstreams_; }
   const IntrusiveList<UpstreamConnection, EveryUpstream>& upstreams() const { return backends_.open(); }
   size_t buffered_bytes() const { return context_.blocks.in_use(); }

@@ -16,21 +16,22 @@ namespace {
 using http::BodyKind;
 using http::FieldId;
 
-// Beyond this a body that nobody takes is not read on.
+// Beyond this many bytes reading pauses while the exchange does not take the body.
 constexpr size_t kEnoughKept = 64 * 1024;
-// While the response waits for its peer reading goes on, as a carrier that stops reading stops writing, too.
+// While the response waits for its peer, reading goes on up to this limit, because a carrier that stops
+// reading stops writing too.
 constexpr size_t kMostKept = 8 * 1024 * 1024;
 constexpr std::string_view kVersion = "HTTP/1.1 ";
 constexpr std::string_view kLineEnd = "\r\n";
 
-// What a carrier can frame, and the response to which it can write.
+// Whether the carrier can frame the request body and write the response.
 bool IsCarried(const http::RequestHead& head) {
   return head.body != BodyKind::kChunked && head.target.form == http::TargetForm::kOrigin &&
          head.minor_version == 1 && head.method_id != http::MethodId::kConnect &&
          !head.facts.Has(FieldId::kUpgrade) && !head.facts.Has(FieldId::kExpect);
 }
 
-// Of a whole head.
+// Takes a complete head.
 std::string_view BehindVersion(std::string_view head) {
   head.remove_prefix(kVersion.size());
   head.remove_suffix(2 * kLineEnd.size());
@@ -60,7 +61,7 @@ std::optional<Reason> OuterStream::Start(const Caller& caller, const Arrived& ar
   if (status == http1::ParseStatus::kError) {
     refused = http1::RefusalReason(reader->head.error());
   } else if (status == http1::ParseStatus::kNeedMore || head.length != text.size()) {
-    // Something that ends it elsewhere stands within.
+    // The head ended earlier than the carrier thought.
     refused = Reason::kBadRequest;
   } else if (arrived.lossy || !IsCarried(head)) {
     refused = Reason::kNotImplemented;
@@ -103,7 +104,7 @@ bool OuterStream::OnBody(std::string_view bytes, bool last) {
   if (!open() || ended_) return true;
   ended_ = last;
   if (context_.reactor.dispatching()) {
-    // Behind what the call that is under way has brought.
+    // Must come after the bytes that the current call has brought.
     KeepRest();
     in_.Append(bytes);
     StepLater();
@@ -153,7 +154,7 @@ void OuterStream::Step() {
   if (open()) exchange_->OnDownstreamEvent();
 }
 
-// What is at hand is the carrier's after this.
+// Copies the bytes at hand, because they are the carrier's again after this.
 void OuterStream::KeepRest() {
   if (open()) in_.Append(at_hand_);
   at_hand_ = {};
@@ -199,7 +200,7 @@ size_t OuterStream::SendHead(const http::ResponseHead& head, const HeaderPlan* p
   length_ = kUnknownLength;
   if (head.body == BodyKind::kNone) length_ = kBodiless;
   if (head.body == BodyKind::kLength) length_ = static_cast<int64_t>(head.content_length);
-  // A response that does not wait for the body ends the connection with it.
+  // If the response ends before the request body does, the connection closes after it.
   close_ = !keep_alive_ || context_.closes() || !request_done();
   ResponseHeadOptions options;
   options.plan = plan;
@@ -225,7 +226,7 @@ size_t OuterStream::SendBody(const BodyPiece& piece) {
 }
 
 size_t OuterStream::SendReply(const LocalReply& reply, ReplyForm, std::string_view fields, bool may_keep) {
-  // RFC 9110 section 8.6: a 204 has neither body nor length.
+  // A 204 has neither body nor length (RFC 9110 section 8.6).
   const bool bodiless = reply.status == 204 || method_ == http::MethodId::kHead;
   ByteBuffer& out = context_.head;
   out.Restart();

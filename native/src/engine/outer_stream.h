@@ -1,10 +1,11 @@
-// A downstream stream whose connection is somebody else's, who reads requests from it and writes responses to
-// it: JavaScript, for the uws engine. Everything in between is the engine's.
+// A downstream stream on a connection of a carrier, which reads the requests and writes the responses:
+// JavaScript, for the uws engine. Everything in between is the engine's. Free of Node-API.
 //
-// Stage before: a carrier, which hands over heads and pieces of bodies and is told what to write. Stage
-// after: an exchange, as http/stream.h says. Free of Node-API.
+// Stage before: a carrier, which passes heads and pieces of bodies and is told what to write. Stage after: an
+// exchange, see http/stream.h.
 //
-// The carrier may say anything at any time, from within a call to it as well: what comes while a batch is
+// The carrier may call at any time, even from within a call to it. Calls that come during a batch are
+// recorded, and handled when the batch ends.
 // under way is noted, and acted on when the batch ends.
 #ifndef SIDEROUTE_ENGINE_OUTER_STREAM_H_
 #define SIDEROUTE_ENGINE_OUTER_STREAM_H_
@@ -25,79 +26,80 @@ namespace sideroute {
 
 class OuterStream;
 
-// Lengths of a response body that are none.
+// Values of a body length that stand for no length.
 inline constexpr int64_t kUnknownLength = -1;
 inline constexpr int64_t kBodiless = -2;
 
-// A part of a response, in the order of its bytes.
+// Part of a response; parts come in order.
 struct OuterPart {
-  // What stands behind `HTTP/1.1 ` in the first part: status and reason, then the lines of fields, each but
-  // the last with CRLF. Without Date and what frames the body, which the carrier writes. Empty: it has gone.
+  // In the first part: the text after `HTTP/1.1 `, that is status, reason and field lines, each but the last
+  // with CRLF. Without Date and the fields that frame the body, which the carrier writes. Empty in later
+  // parts.
   std::string_view head;
   std::string_view body;
-  // Of the whole body.
+  // Length of the whole body.
   int64_t length = kUnknownLength;
   // The response ends with this part.
   bool last = false;
-  // The connection ends with the response.
+  // The connection closes after the response.
   bool close = false;
 };
 
 class OuterCarrier {
  public:
-  // Takes all of it, and does not keep what it refers to. False: some waits for the peer, and OnRoom follows
-  // when that has left.
+  // Takes the whole part, and copies what it keeps. Returns false if some of it waits for the peer; OnRoom
+  // follows when that has been sent.
   virtual bool Send(OuterStream& stream, const OuterPart& part) = 0;
-  // The body of the request is wanted again, after OnBody has answered false.
+  // More of the request body is wanted, after OnBody has returned false.
   virtual void Resume(OuterStream& stream) = 0;
-  // Breaks the connection off. The stream is over.
+  // Resets the connection. The stream is over.
   virtual void Reset(OuterStream& stream) = 0;
 
  protected:
   ~OuterCarrier() = default;
 };
 
-// Those of one engine.
+// The outer streams of one engine.
 struct OuterStreams {
   IntrusiveList<OuterStream> open;
-  // To be told of what has happened when the batch ends.
+  // Streams that have to be woken when the batch ends.
   std::vector<OuterStream*> awake;
 };
 
 class OuterStream final : public ListNode<OuterStream>, private DownstreamStream {
  public:
-  // `number`: what the carrier calls it. One request after the other, with one carrier.
+  // `number`: the carrier's number for this stream. The stream serves one request after another.
   OuterStream(EngineContext& context, OuterStreams& streams, OuterCarrier& carrier, uint32_t number);
   ~OuterStream();
 
   uint32_t number() const { return number_; }
-  // From a Start that was not refused to the end of the exchange.
+  // True from an accepted Start to the end of the exchange.
   bool open() const { return exchange_ != nullptr; }
-  // What OnBody has answered last.
+  // The last result of OnBody.
   bool wants_body() const { return !open() || !paused_; }
 
   struct Arrived {
     std::string_view head;
-    // The carrier knows no longer which bytes these were.
+    // The carrier does not know the original bytes of the head any more.
     bool lossy = false;
-    // What is at hand of the body, and whether that is all.
+    // The part of the body that is at hand, and whether it is all of it.
     std::string_view body;
     bool last = true;
   };
-  // A request begins. Not while open, nor within a batch. The reason for which it is refused, which the host
-  // has been told: the carrier answers, and closes.
+  // Begins a request. Not while open, and not within a batch. Returns the reason if the request is refused;
+  // the host has been told then, and the carrier replies and closes.
   std::optional<Reason> Start(const Caller& caller, const Arrived& arrived);
-  // More of the body. False: no more for now, Resume follows.
+  // More of the body. Returns false if no more is wanted for now; Resume follows.
   bool OnBody(std::string_view bytes, bool last);
-  // All that was sent has left.
+  // Everything that Send took has been sent.
   void OnRoom();
   // The connection is gone.
   void OnGone();
-  // After OnGone, OnBody and OnRoom within a batch.
+  // Handles OnGone, OnBody and OnRoom calls that came within a batch.
   void Wake();
-  // What is decided now is its request.
+  // The host is deciding the request of this stream.
   bool starting() const { return starting_; }
-  // While its request is being decided: the connection is not kept.
+  // Called while the request is decided: the connection closes after it.
   void CloseAfterwards() { keep_alive_ = false; }
 
   // As http1::Downstream.
@@ -130,7 +132,7 @@ class OuterStream final : public ListNode<OuterStream>, private DownstreamStream
                   const BodyPiece& first) override;
   size_t SendBody(const BodyPiece& piece) override;
   size_t SendReply(const LocalReply& reply, ReplyForm form, std::string_view fields, bool may_keep) override;
-  // There are no relays: what asks for one is refused.
+  // There are no relays: requests for one are refused.
   void SendEnd() override {}
   bool Flush() override { return !gone_; }
   size_t unsent() const override { return unsent_; }
@@ -151,25 +153,25 @@ class OuterStream final : public ListNode<OuterStream>, private DownstreamStream
   Caller caller_;
   bool awake_ = false;
 
-  // Of the request in progress.
+  // State of the request in progress.
   http::MethodId method_ = http::MethodId::kOther;
   bool keep_alive_ = false;
   bool gone_ = false;
-  // All of the body has come; all of it has been given to the exchange.
+  // `ended_`: the whole body has arrived; `done_`: the exchange has read all of it.
   bool ended_ = false;
   bool done_ = false;
   // The carrier waits for Resume.
   bool paused_ = false;
-  // The connection ends with the response.
+  // The connection closes after the response.
   bool close_ = false;
   int64_t length_ = kUnknownLength;
-  // What has come and nobody has taken yet: kept first, then what is at hand.
+  // Received bytes that were not taken: those kept come first, then those at hand.
   ByteBuffer in_;
   std::string_view at_hand_;
-  // Of what was read last.
+  // How much the last read gave, and whether from `in_`.
   size_t given_ = 0;
   bool given_kept_ = false;
-  // A head that waits for the first byte behind it.
+  // A head that waits for the first body bytes.
   std::string head_;
   // Bytes that the carrier keeps, and since when.
   size_t unsent_ = 0;
