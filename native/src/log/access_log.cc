@@ -77,7 +77,7 @@ void AccessLog::Tap(const http::RequestHead& head, int32_t series, RequestFacts*
   taps_.Begin(head, MembersOf(series), facts);
 }
 
-// A line is the same for the log and for taps.
+// The log and the taps get the same line.
 void AccessLog::OnRequest(const RequestEntry& entry, const RequestFacts& facts) {
   const bool logged = Wants(entry.reason, entry.status, entry.grpc_status);
   const TapSet taps = tapped_ ? taps_.Wanting(entry, facts) : TapSet{0};

@@ -1,8 +1,8 @@
-// The access log: which requests and connections get a line, and what it says. docs/access-log.md is its
-// reference. And of these the lines that somebody taps.
+// The access log: which requests and connections get a line, and what it says (reference:
+// docs/access-log.md). It also passes lines to the taps. Used only on the loop's thread.
 //
-// Stage before: exchange and http1/downstream (requests of the native engine), the binding (those of the
-// uws engine), acceptor (connections). Stage after: log_writer. Used on the loop's thread only.
+// Stage before: exchange and http1/downstream (requests of the native engine), the binding (those of the uws
+// engine), acceptor (connections). Stage after: log_writer.
 #ifndef SIDEROUTE_LOG_ACCESS_LOG_H_
 #define SIDEROUTE_LOG_ACCESS_LOG_H_
 
@@ -45,49 +45,49 @@ class AccessLog final : public RequestLog {
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
 
-  // The first mode but kOff starts the writer. 0 or a negative errno.
+  // The first mode other than kOff starts the writer. Returns 0 or a negative errno.
   int SetMode(AccessLogMode mode);
 
-  // `members`: the JSON members `route`, `rule` and `backend` of a series, which takes the place of the one
-  // whose slot it was given (src/observe/series-slots.ts).
+  // `members`: the JSON members `route`, `rule` and `backend` of a series. It replaces the series that had
+  // the same slot before (src/observe/series-slots.ts).
   void SetSeries(uint32_t id, std::string members);
   // `namespace/name:port`.
   void SetFrontend(uint32_t id, std::string key);
 
-  // What of them is tapped, besides the lines of the log and whatever its mode.
+  // Adds a tap, which gets lines whatever the mode of the log.
   bool AddTap(uint32_t id, TapFilter filter);
   void RemoveTap(uint32_t id);
   Taps::Taken TakeTap(uint32_t id) { return taps_.Take(id); }
 
-  // Each writes its line where the mode wants it.
+  // Each of these writes a line if the mode wants it.
   void OnRequest(const RequestEntry& entry, const RequestFacts& facts) override;
   void Tap(const http::RequestHead& head, int32_t series, RequestFacts* facts) override;
   void OnConnection(const ConnectionEntry& entry);
 
-  // Members of a line, for whoever else tells of requests.
+  // Write members of a line for other users, such as the tracer.
   void WriteOutcome(JsonLine& line, const RequestEntry& entry, const RequestFacts& facts) const;
   void WriteRoute(JsonLine& line, int32_t frontend, int32_t series) const;
 
-  // Writes what there is, for at most `timeout_ms`. Nothing is logged afterwards.
+  // Writes the queued lines, for at most `timeout_ms`. Nothing is logged afterwards.
   void Close(uint32_t timeout_ms);
   uint64_t written() const { return writer_ == nullptr ? 0 : writer_->written(); }
   uint64_t dropped() const { return writer_ == nullptr ? 0 : writer_->dropped(); }
 
  private:
-  // The lower bits of an id; the others count the series that the slot had before.
+  // The lower bits of an id are its slot; the others count the earlier series of that slot.
   static constexpr uint32_t kSlotMask = 0xfff;
   struct Series {
     int32_t id = -1;
     std::string members;
   };
-  // `route`, `rule` and `backend`, of null where the series is none.
+  // The members `route`, `rule` and `backend`; with null values if there is no series.
   std::string_view MembersOf(int32_t series) const;
   void WriteRequest(const RequestEntry& entry, const RequestFacts& facts);
 
-  // The writer gets a copy when it starts.
+  // The writer gets a duplicate of it when it starts.
   UniqueFd fd_;
   const size_t buffer_bytes_;
-  // By slot.
+  // Indexed by slot.
   std::vector<Series> series_;
   std::vector<std::string> frontends_;
   std::unique_ptr<LogWriter> writer_;

@@ -8,7 +8,8 @@ namespace sideroute {
 
 namespace {
 
-// Printable ASCII but the two that JSON escapes; DEL and everything from 0x80 on is left to no terminal.
+// Printable ASCII except the two characters that JSON escapes. DEL and all bytes from 0x80 on are escaped
+// too, because of terminals.
 consteval std::array<bool, 256> MakePlain() {
   std::array<bool, 256> plain{};
   for (size_t c = 0x20; c < 0x7f; ++c) plain[c] = c != '"' && c != '\\';
@@ -23,7 +24,7 @@ void AppendNumber(std::string& text, uint64_t value) {
   text.append(digits, static_cast<size_t>(end - digits));
 }
 
-// A dot and three digits.
+// Appends a dot and three digits.
 void AppendThousandths(std::string& text, unsigned value) {
   const char decimals[] = {'.', static_cast<char>('0' + value / 100),
                            static_cast<char>('0' + value / 10 % 10), static_cast<char>('0' + value % 10)};

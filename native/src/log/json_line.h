@@ -13,22 +13,23 @@
 
 namespace sideroute {
 
-// Keeps its memory from line to line.
+// Reuses its memory from line to line.
 class JsonLine {
  public:
   void Begin() { text_.clear(); }
-  // Bytes as a string: each byte is the character of that number (Latin-1). A view without data is null.
+  // Writes bytes as a string: each byte is the character with that code (Latin-1). A view with null data
+  // becomes null.
   void String(std::string_view name, std::string_view bytes);
   void Number(std::string_view name, uint64_t value);
   // Nanoseconds, written as milliseconds with three decimals.
   void Milliseconds(std::string_view name, uint64_t nanoseconds);
   void Boolean(std::string_view name, bool value) { Literal(name, value ? "true" : "false"); }
   void Null(std::string_view name) { Literal(name, "null"); }
-  // `address:port`, an IPv6 address in brackets; null when it is none.
+  // Writes `address:port`, with an IPv6 address in brackets; null if there is no address.
   void Address(std::string_view name, const NetAddress& address);
-  // Milliseconds since 1970 as RFC 3339 text in UTC.
+  // Writes milliseconds since 1970 as RFC 3339 text in UTC.
   void Time(std::string_view name, uint64_t unix_ms);
-  // `json` is written as it is.
+  // Writes `json` unchanged.
   void Literal(std::string_view name, std::string_view json) {
     Name(name);
     text_.append(json);
@@ -54,7 +55,7 @@ class JsonLine {
   }
 
   std::string text_;
-  // The second that `date_` is the text of.
+  // The second whose text is in `date_`.
   int64_t second_ = -1;
   char date_[24] = {};
 };

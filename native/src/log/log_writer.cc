@@ -23,11 +23,11 @@ namespace sideroute {
 
 namespace {
 
-// Lines are left to gather this long, so that a busy proxy neither wakes the thread nor enters the kernel for
-// each of them.
+// How long lines gather before they are written, so that a busy proxy neither wakes the thread nor enters the
+// kernel for each line.
 constexpr int kGatherMs = 10;
 constexpr size_t kStackBytes = 256 * 1024;
-// For the thread to notice that its time is up.
+// Time for the thread to notice that its time is over.
 constexpr uint64_t kStopMarginMs = 500;
 constexpr size_t kFileChunk = 64 * 1024;
 
@@ -41,11 +41,11 @@ uint64_t CountLines(const char* bytes, size_t length) {
   return static_cast<uint64_t>(std::count(bytes, bytes + length, '\n'));
 }
 
-// How often a thread that waits for another one's line looks whether its own time is up.
+// How often a thread that waits for the line of another one checks whether its own time is over.
 constexpr auto kLineWait = std::chrono::milliseconds(100);
 
-// Held while a line is written that takes several writes: other threads may write to the same pipe. One for
-// each file of the process, for ever; there are two or three.
+// A lock per file, held while a line is written in several writes, because other threads may write to the
+// same pipe. Locks are never freed; there are two or three files.
 std::timed_mutex& LineLock(const struct stat& status) {
   static std::mutex guard;
   static auto* const locks = new std::map<std::pair<dev_t, ino_t>, std::timed_mutex>;
@@ -70,14 +70,14 @@ struct LogWriterState {
   const LogKind kind;
   const size_t size;
   const std::unique_ptr<char[]> ring;
-  // Bytes ever appended, and ever taken out: the loop's thread moves the one, the writer the other.
+  // Bytes ever appended (written by the loop's thread), and ever taken out (written by the writer's thread).
   alignas(64) std::atomic<uint64_t> head{0};
   std::atomic<uint64_t> dropped{0};
   alignas(64) std::atomic<uint64_t> tail{0};
   std::atomic<uint64_t> written{0};
   std::atomic<Rest> rest{Rest::kNone};
   std::atomic<bool> stopping{false};
-  // On the monotonic clock; valid once `stopping`.
+  // On the monotonic clock; valid after `stopping`.
   std::atomic<uint64_t> stop_at_ms{0};
 
   void Wake() const {
@@ -88,7 +88,7 @@ struct LogWriterState {
 
 namespace {
 
-// The thread's side.
+// The writer's thread.
 class Writer {
  public:
   explicit Writer(LogWriterState& state) : state_(state) {
@@ -118,8 +118,8 @@ class Writer {
   bool empty() const { return state_.head.load() == state_.tail.load(std::memory_order_relaxed); }
 
   void Sleep(Rest rest, int timeout_ms) {
-    // The appending side looks at `rest` after it has moved `head`, this one at `head` after `rest`: one of
-    // them sees the other.
+    // The appending side reads `rest` after it has moved `head`; this side reads `head` after it has stored
+    // `rest`. So at least one of them sees the change of the other.
     state_.rest.store(rest);
     const uint64_t used = state_.head.load() - state_.tail.load(std::memory_order_relaxed);
     const bool enough = rest == Rest::kAsleep ? used > 0 : used > state_.size / 2;
@@ -135,7 +135,7 @@ class Writer {
     [[maybe_unused]] const ssize_t result = ::read(state_.wake.get(), &count, sizeof count);
   }
 
-  // Everything that is there now. False when the time is up.
+  // Writes everything that is in the ring now. Returns false if the time is over.
   bool Drain() {
     const uint64_t end = state_.head.load();
     uint64_t at = state_.tail.load(std::memory_order_relaxed);
@@ -162,7 +162,8 @@ class Writer {
     return true;
   }
 
-  // Nobody else writes to the same file until it ends. False when the time is up.
+  // Makes sure that no other thread writes to the same file until the line ends. Returns false if the time is
+  // over.
   bool BeginLine() {
     while (!line_.owns_lock() && !line_.try_lock_for(kLineWait)) {
       if (state_.stopping.load() && NowMs(CLOCK_MONOTONIC) >= state_.stop_at_ms.load()) return false;
@@ -170,8 +171,8 @@ class Writer {
     return true;
   }
 
-  // Copies what is to be written next: whole lines, as long as one fits, so that nobody who writes to the
-  // same pipe can come between.
+  // Copies the next bytes to write: whole lines if at least one fits, so that other writers to the same pipe
+  // cannot write in between.
   size_t TakeChunk(uint64_t at, uint64_t end) {
     const size_t length = static_cast<size_t>(std::min<uint64_t>(end - at, chunk_bytes_));
     Copy(at, chunk_.get(), length);
@@ -198,7 +199,7 @@ class Writer {
     state_.tail.store(end, std::memory_order_release);
   }
 
-  // A failed write may have left a line without its end.
+  // A failed write may have left an incomplete line.
   bool EndTornLine() {
     size_t done = 0;
     if (torn_ && WriteAll("\n", 1, &done) == Result::kWritten) torn_ = within_line_ = false;
@@ -234,7 +235,8 @@ class Writer {
     return Result::kWritten;
   }
 
-  // Also for a descriptor that has failed: the write then says how. False when the time is up.
+  // Also returns for a failed descriptor: the following write then reports the error. Returns false if the
+  // time is over.
   bool WaitWritable() {
     for (;;) {
       int timeout_ms = -1;
@@ -253,11 +255,12 @@ class Writer {
 
   LogWriterState& state_;
   bool regular_ = false;
-  // The last byte written is not the end of a line, and the rest of the line follows; or will not come.
+  // `within_line_`: the last byte written is inside a line, and the rest follows; `torn_`: the rest will not
+  // follow.
   bool within_line_ = false;
   bool torn_ = false;
   std::unique_lock<std::timed_mutex> line_;
-  // Lost lines that a line has spoken of.
+  // Number of lost lines reported so far.
   uint64_t told_ = 0;
   size_t chunk_bytes_ = 0;
   std::unique_ptr<char[]> chunk_;
@@ -270,7 +273,7 @@ void* RunWriter(void* argument) {
   return nullptr;
 }
 
-// Signals are for the threads of Node; of SIGPIPE the thread only wants the EPIPE.
+// All signals are blocked, because Node's threads handle them; for SIGPIPE this thread needs only the EPIPE.
 int StartThread(std::shared_ptr<LogWriterState> state, pthread_t* thread) {
   const char* const name = state->kind.name;
   auto argument = std::make_unique<std::shared_ptr<LogWriterState>>(std::move(state));
@@ -333,7 +336,7 @@ void LogWriter::Stop(uint32_t timeout_ms) {
   const uint64_t until_ms = NowMs(CLOCK_REALTIME) + timeout_ms + kStopMarginMs;
   const timespec until{static_cast<time_t>(until_ms / 1'000),
                        static_cast<long>(until_ms % 1'000) * 1'000'000};
-  // A write that does not come back keeps the thread and the state, until the process ends.
+  // If the thread is stuck in a write, it is detached and keeps the state until the process ends.
   if (pthread_timedjoin_np(thread_, nullptr, &until) != 0) pthread_detach(thread_);
 }
 

@@ -36,7 +36,7 @@ std::string_view RequestTexts::Get(RequestText which) const {
   return piece.set ? std::string_view(bytes_.data() + piece.offset, piece.length) : std::string_view();
 }
 
-// Hot path. Names are told apart by their length first; most fields are none of these.
+// Hot path. Compares the length of a name first, because most fields are none of these.
 void RequestTexts::Take(const http::RequestHead& head) {
   const char* const data = head.data;
   Clear();
@@ -72,8 +72,8 @@ void RequestTexts::Take(const http::RequestHead& head) {
   if (traceparents > 1) pieces_[static_cast<size_t>(RequestText::kTraceparent)].set = false;
 }
 
-// W3C Trace Context, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, lower-case hexadecimal.
-// Later versions may append more behind another dash.
+// W3C Trace Context, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, in lower-case
+// hexadecimal. Later versions may append more after another dash.
 TraceIds ParseTraceparent(std::string_view value) {
   constexpr size_t kLength = 55;
   if (value.size() < kLength) return {};

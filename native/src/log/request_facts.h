@@ -1,5 +1,5 @@
-// What the access log says about a request and the exchange would otherwise forget: taken from the head while
-// its bytes are there, and noted on the way.
+// What the access log needs from a request and the exchange would not keep: taken from the head while its
+// bytes are there, and recorded on the way.
 //
 // Stage before: exchange and http1/downstream. Stage after: access_log.
 #ifndef SIDEROUTE_LOG_REQUEST_FACTS_H_
@@ -19,21 +19,21 @@ namespace sideroute {
 
 enum class RequestText : uint8_t { kMethod, kPath, kHost, kRequestId, kTraceparent, kUserAgent };
 inline constexpr size_t kRequestTexts = 6;
-// Bytes kept of each.
+// Maximum number of bytes kept of each.
 inline constexpr std::array<size_t, kRequestTexts> kRequestTextLimits = {64, 2048, 512, 256, 256, 512};
 
-// The texts of one request, one after the other in memory that is kept for the next one.
+// The texts of one request, one after another, in memory that is reused for the next request.
 class RequestTexts {
  public:
   void Clear();
-  // Once per request at most; cut at the limit.
+  // At most once per request and text; cut at the limit.
   void Set(RequestText which, std::string_view bytes);
-  // Without data when it was not set.
+  // Null data if it was not set.
   std::string_view Get(RequestText which) const;
-  // Some text was cut.
+  // Whether a text was cut.
   bool truncated() const { return truncated_; }
-  // Of a complete head. A repeated request id or user agent counts with its first value, a repeated
-  // traceparent is none (W3C Trace Context: at most one).
+  // Takes the texts from a complete head. Of a repeated request id or user agent the first value counts; a
+  // repeated traceparent counts as none (W3C Trace Context allows one at most).
   void Take(const http::RequestHead& head);
 
  private:
@@ -48,33 +48,32 @@ class RequestTexts {
   bool truncated_ = false;
 };
 
-// By tap, the JSON member `headers` of its record; empty for one that asks for none.
+// By tap: the JSON member `headers` of its record; empty for a tap that asks for no fields.
 inline constexpr size_t kMaxTaps = 8;
 using TappedFields = std::array<std::string, kMaxTaps>;
 
 struct RequestFacts {
-  // The access log or a tap was on when the request began: everything below holds.
+  // The access log or a tap was on when the request began, so all members are valid.
   bool kept = false;
-  // A bit for each tap that wants the request as far as its head says, and the newest one there was by then.
+  // A bit for each tap whose filter the head has passed, and the newest tap at that time.
   uint8_t taps = 0;
   uint32_t newest_tap = 0;
   // Null: no tap asks for fields.
   std::unique_ptr<TappedFields> tapped_fields;
   RequestTexts texts;
-  // Monotonic nanoseconds; 0 for what has not happened.
+  // Monotonic nanoseconds; 0 if it has not happened.
   uint64_t received_ns = 0;
   uint64_t connected_ns = 0;
   uint64_t response_ns = 0;
   NetAddress upstream;
-  // The name of what was wrong with the request or the response, kept in any case; empty when no parser has
-  // refused it.
+  // The name of what was wrong with the request or the response; empty if no parser refused it. Always set.
   std::string_view fault;
-  // Counted in any case. Heads and framing included; those of a tunnel after an upgrade, too.
+  // Always counted, heads and framing included, and the bytes of a relay after an Upgrade too.
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
 };
 
-// The ids of a `traceparent` field, and its two digits of flags; all without data when it is not valid.
+// The ids in a `traceparent` field, and its two digits of flags; all with null data if it is not valid.
 struct TraceIds {
   std::string_view trace;
   std::string_view parent;

@@ -1,7 +1,7 @@
-// What an access log is told of a request, by whoever knows how it ended.
+// What an access log is told about a request by the code that knows how it ended.
 //
-// Stage before: an exchange, or a connection whose request was refused before there was one. Stage after:
-// access_log, which makes a line of it.
+// Stage before: an exchange, or a connection that refused a request before there was an exchange. Stage
+// after: access_log, which makes a line of it.
 #ifndef SIDEROUTE_LOG_REQUEST_LOG_H_
 #define SIDEROUTE_LOG_REQUEST_LOG_H_
 
@@ -20,8 +20,8 @@
 
 namespace sideroute {
 
-// `kErrors`: what sideroute answered or dropped itself, other than a route asks for, statuses from 500, and
-// codes of gRPC that are the like.
+// `kErrors`: local replies and dropped requests other than those a route asks for, statuses from 500 on, and
+// gRPC codes that mean the same.
 enum class AccessLogMode : uint8_t { kOff, kErrors, kAll };
 inline constexpr std::array<std::string_view, 3> kAccessLogModeNames = {"off", "errors", "all"};
 
@@ -29,20 +29,20 @@ struct RequestEntry {
   int32_t frontend = -1;
   // -1: refused before it was routed.
   int32_t series = -1;
-  // 0: none was sent.
+  // 0: no response was sent.
   uint16_t status = 0;
   // Index into the reasons; -1 for none.
   int32_t reason = -1;
-  // Monotonic; of the complete request head, and of now.
+  // Monotonic nanoseconds: when the request head was complete, and now.
   uint64_t started_ns = 0;
   uint64_t ended_ns = 0;
   uint16_t retries = 0;
   RetryDenial denial = RetryDenial::kNone;
-  // 0 or 1 of HTTP/1.x; -1 when it is not known.
+  // 0 or 1 for HTTP/1.x, 2 for HTTP/2; -1 if it is not known.
   int minor_version = -1;
-  // http::kNoCall where it is none.
+  // http::kNoCall if the request is not a gRPC call.
   int8_t grpc_status = http::kNoCall;
-  // What an engine does not count is null.
+  // False if the engine does not count bytes; the log then says null.
   bool counts_bytes = true;
   NetAddress downstream;
   NetAddress destination;
@@ -52,15 +52,15 @@ class RequestLog {
  public:
   struct ReasonInfo {
     std::string name;
-    // No answer that a route asks for.
+    // Not an answer that a route asks for.
     bool error = false;
   };
 
-  // Somebody wants to hear of requests, or of some.
+  // The log or a tap wants some requests.
   bool on() const { return logs() || tapped_; }
   bool logs() const { return mode_ != AccessLogMode::kOff; }
   bool tapped() const { return tapped_; }
-  // While it is tapped, of a request that was decided: notes in `facts` which taps want it.
+  // Called for a decided request while a tap is on: records in `facts` which taps want it.
   virtual void Tap(const http::RequestHead& head, int32_t series, RequestFacts* facts) = 0;
   // Hot path.
   bool Wants(int32_t reason, uint16_t status, int8_t grpc_status) const {
@@ -69,7 +69,7 @@ class RequestLog {
     return reason >= 0 && static_cast<size_t>(reason) < reasons_.size() &&
            reasons_[static_cast<size_t>(reason)].error;
   }
-  // Where the mode wants it, or a tap.
+  // Writes the line if the mode or a tap wants it.
   virtual void OnRequest(const RequestEntry& entry, const RequestFacts& facts) = 0;
 
  protected:

@@ -8,7 +8,7 @@ const http::RequestHead& TraceSpan::Continue(const http::RequestHead& head) {
   constexpr std::string_view kName = "traceparent", kStateName = "tracestate";
   constexpr std::string_view kHex = "0123456789abcdef";
   head_ = head;
-  // Without the empty line behind the fields.
+  // Without the empty line after the fields.
   bytes_.assign(head.data, head.length - 2);
   fields_.assign(head.fields.begin(), head.fields.end());
   for (http::Field& field : fields_) {
@@ -41,7 +41,7 @@ const http::RequestHead& TraceSpan::Continue(const http::RequestHead& head) {
   return head_;
 }
 
-// Several fields are one list (W3C Trace Context, section 3.3).
+// Several fields form one list (W3C Trace Context, section 3.3).
 void TraceSpan::KeepState(std::string_view value) {
   const size_t separator = state_.empty() ? 0 : 1;
   if (!state_kept_ || state_.size() + separator + value.size() > kMaxStateBytes) {

@@ -1,8 +1,8 @@
-// What is kept of a request that is traced, from its head to its end: the ids of its span, the head as it
-// goes on with them, and what happens on the way.
+// The record of a traced request, from its head to its end: the ids of its span, the head to forward with
+// these ids, and events on the way.
 //
-// Stage before: the tracer, which begins it. Stage after: the tracer again, which writes it down when the
-// exchange has ended. An exchange that is not traced has none.
+// Stage before: the tracer, which begins it. Stage after: the tracer again, which writes it when the exchange
+// has ended. An exchange that is not traced has none.
 #ifndef SIDEROUTE_LOG_SPAN_H_
 #define SIDEROUTE_LOG_SPAN_H_
 
@@ -18,21 +18,21 @@
 namespace sideroute {
 
 struct SpanEvent {
-  // An attempt that is sent to an address; what brought another one; a copy.
+  // An attempt sent to an address; the cause of a retry; a mirror.
   enum class Kind : uint8_t { kAttempt, kRetry, kMirror };
   Kind kind = Kind::kAttempt;
-  // Monotonic.
+  // Monotonic nanoseconds.
   uint64_t at_ns = 0;
-  // kRetry: the status of the response, or 0 and what was wrong instead.
+  // kRetry: the status of the response; 0 if there was none, then `reason` says what was wrong.
   uint16_t status = 0;
   std::string_view reason = {};
-  // kMirror.
+  // kMirror only.
   int32_t series = -1;
-  // kAttempt.
+  // kAttempt only.
   NetAddress upstream = {};
 };
 
-// Lower-case hexadecimal. `parent` is empty where the trace begins here.
+// Ids in lower-case hexadecimal. `parent` is empty if the trace begins here.
 struct SpanIds {
   std::string trace;
   std::string span;
@@ -41,22 +41,22 @@ struct SpanIds {
 
 class TraceSpan {
  public:
-  // What happens beyond is counted alone.
+  // Further events are only counted.
   static constexpr size_t kMaxEvents = 32;
   static constexpr size_t kMaxStateBytes = 512;
 
-  // `flags`: of the field `traceparent`, as it is to be sent.
+  // `flags`: the flags of the `traceparent` field to send.
   TraceSpan(SpanIds ids, uint8_t flags) : ids_(std::move(ids)), flags_(flags) {}
   TraceSpan(const TraceSpan&) = delete;
   TraceSpan& operator=(const TraceSpan&) = delete;
 
-  // The head that goes on in place of `head`, good for as long as the span: with this span as the parent.
-  // Where the trace begins here, what came as `traceparent` was not valid, and no `tracestate` belongs to it.
+  // Returns the head to forward in place of `head`, with this span as the parent; valid as long as the span.
+  // If the trace begins here, the received `traceparent` was not valid, so its `tracestate` is dropped.
   const http::RequestHead& Continue(const http::RequestHead& head);
   void Note(SpanEvent event);
 
   const SpanIds& ids() const { return ids_; }
-  // Of the caller; empty where there was none, or more than is kept.
+  // The caller's `tracestate`; empty if there was none or it is too long to be kept.
   const std::string& state() const { return state_; }
   const std::vector<SpanEvent>& events() const { return events_; }
   uint32_t dropped_events() const { return dropped_events_; }

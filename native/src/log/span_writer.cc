@@ -11,7 +11,8 @@ namespace sideroute {
 namespace {
 
 constexpr size_t kTraceBytes = 16, kSpanBytes = 8;
-// Of the random bits of a trace id (W3C Trace Context Level 2, section 3.2.2.3.2).
+// Number of hexadecimal digits with the 56 random bits of a trace id (W3C Trace Context Level 2, section
+// 3.2.2.3.2).
 constexpr size_t kRandomDigits = 14;
 constexpr uint64_t kRandomEnd = 1ull << 56;
 constexpr uint8_t kSampled = 1, kRandomId = 2;
@@ -24,7 +25,7 @@ uint64_t NumberOf(std::string_view hex) {
   return number;
 }
 
-// What to add to a monotonic time.
+// The offset from monotonic time to Unix time.
 uint64_t UnixOffsetNs() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -38,14 +39,14 @@ SpanWriter::SpanWriter(std::shared_ptr<const AccessLog> log, double rate, size_t
       threshold_(kRandomEnd - static_cast<uint64_t>(std::clamp(rate, 0.0, 1.0) * double{kRandomEnd})),
       buffer_bytes_(buffer_bytes) {}
 
-// From the kernel, so that no two workers or pods have the same.
+// Random bytes come from the kernel, so that no two workers or pods have the same ids.
 std::string SpanWriter::RandomHex(size_t bytes) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string hex;
   bool zero = true;
   while (hex.size() < 2 * bytes) {
     if (random_left_ == 0) {
-      // Whole up to 256 bytes, once the kernel has any.
+      // getrandom(2) gives up to 256 bytes at once, as soon as the kernel's pool is initialised.
       while (getrandom(random_.data(), random_.size(), 0) != static_cast<ssize_t>(random_.size())) {
       }
       random_left_ = random_.size();
@@ -55,12 +56,12 @@ std::string SpanWriter::RandomHex(size_t bytes) {
     hex += kHex[byte >> 4];
     hex += kHex[byte & 15];
   }
-  // None is valid that is all zeros.
+  // An id of only zeros is not valid.
   if (zero) hex.back() = '1';
   return hex;
 }
 
-// Whoever began a trace has decided (W3C Trace Context, section 3.2.2.5.1).
+// The party that began a trace has decided whether it is sampled (W3C Trace Context, section 3.2.2.5.1).
 std::unique_ptr<TraceSpan> SpanWriter::Begin(std::string_view traceparent) {
   const TraceIds came = ParseTraceparent(traceparent);
   if (came.trace.data() == nullptr) {
@@ -78,7 +79,7 @@ std::unique_ptr<TraceSpan> SpanWriter::Begin(std::string_view traceparent) {
 }
 
 void SpanWriter::WriteNs(JsonLine& line, std::string_view name, uint64_t ns) {
-  // As text: JavaScript has no such numbers.
+  // As text, because JavaScript numbers are not exact for such values.
   line.String(name, std::to_string(ns));
 }
 

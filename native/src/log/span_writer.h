@@ -1,8 +1,8 @@
-// The tracer: it samples by `traceparent` or by a rate, and has a line of JSON for each request, kept until
+// The tracer: samples requests by their `traceparent` or at a rate, and keeps a JSON line for each until
 // JavaScript takes them. docs/tracing.md is its reference.
 //
-// Stage before: an exchange. Stage after: src/traces, which exports them. Used on the loop's thread only.
-// There is one where traces are on, and none otherwise.
+// Stage before: an exchange. Stage after: src/traces, which exports them. Used only on the loop's thread. It
+// exists only while tracing is on.
 #ifndef SIDEROUTE_LOG_SPAN_WRITER_H_
 #define SIDEROUTE_LOG_SPAN_WRITER_H_
 
@@ -25,8 +25,8 @@ namespace sideroute {
 
 class SpanWriter final : public Tracer {
  public:
-  // `log` knows the names of series and frontends. `rate`: the part that is traced of what comes without a
-  // valid `traceparent`, from 0 to 1. What does not fit in `buffer_bytes` is dropped and counted.
+  // `log` knows the names of series and frontends. `rate`: the share, from 0 to 1, that is sampled of the
+  // requests without a valid `traceparent`. Lines that do not fit in `buffer_bytes` are dropped and counted.
   SpanWriter(std::shared_ptr<const AccessLog> log, double rate, size_t buffer_bytes);
   SpanWriter(const SpanWriter&) = delete;
   SpanWriter& operator=(const SpanWriter&) = delete;
@@ -44,7 +44,7 @@ class SpanWriter final : public Tracer {
   void WriteNs(JsonLine& line, std::string_view name, uint64_t ns);
 
   const std::shared_ptr<const AccessLog> log_;
-  // Of 56 bits at random, those from here on are sampled.
+  // A trace is sampled if its 56 random bits are at least this value.
   const uint64_t threshold_;
   const size_t buffer_bytes_;
   std::string lines_;

@@ -9,11 +9,11 @@ namespace sideroute {
 
 namespace {
 
-// Of the value of a field.
+// Limit for the value of a field, in bytes.
 constexpr size_t kMaxShownBytes = 256;
 constexpr std::string_view kHidden = "(hidden)";
 
-// What is told of no one, whoever asks.
+// Fields whose values are hidden from every tap.
 bool IsSecret(const http::Field& field, std::string_view name) {
   constexpr std::string_view kSecrets[] = {"authorization", "cookie", "proxy-authorization"};
   return field.sensitive() || std::find(std::begin(kSecrets), std::end(kSecrets), name) != std::end(kSecrets);
@@ -55,7 +55,7 @@ bool Taps::Samples(const Tap& tap) {
   return random_ >> 11 < tap.threshold;
 }
 
-// Hot path, while there is a tap.
+// Hot path while there is a tap.
 void Taps::Begin(const http::RequestHead& head, std::string_view route, RequestFacts* facts) {
   const std::string_view path = head.target.path.In(head.data);
   TapSet taps = 0;
@@ -71,7 +71,7 @@ void Taps::Begin(const http::RequestHead& head, std::string_view route, RequestF
   facts->newest_tap = newest_;
 }
 
-// Several values of a name are told as one list.
+// Several values with the same name are given as one list.
 bool Taps::TakeFields(size_t at, const http::RequestHead& head, RequestFacts* facts) {
   std::string values;
   fields_line_.Begin();
@@ -102,7 +102,7 @@ TapSet Taps::Wanting(const RequestEntry& entry, const RequestFacts& facts) {
   TapSet taps = 0;
   for (size_t at = 0; by_head >> at != 0; ++at) {
     const Tap& tap = taps_[at];
-    // One that has taken the place of another knows nothing of requests that began before it.
+    // A tap that has taken a freed place does not get requests that began before it was added.
     if ((by_head >> at & 1) == 0 || tap.id == 0 || (!refused && tap.id > facts.newest_tap)) continue;
     const TapFilter& filter = tap.filter;
     if (entry.status < filter.min_status || entry.status > filter.max_status) continue;
@@ -112,7 +112,7 @@ TapSet Taps::Wanting(const RequestEntry& entry, const RequestFacts& facts) {
   return taps;
 }
 
-// Nothing is known of its fields, and it has no route.
+// Such a request has no route, and its fields are not known.
 TapSet Taps::WantingRefused(const RequestTexts& texts) {
   TapSet taps = 0;
   for (size_t at = 0; at < kMaxTaps; ++at) {

@@ -1,9 +1,8 @@
-// Taps: who looks at requests as they end, each at those that its filter lets through. docs/tap.md is its
-// reference.
+// Taps: each one gets the requests that pass its filter, as they end. docs/tap.md is their reference.
 //
-// Stage before: access_log, which asks for each request whether anybody wants it, and has the line that is
-// told. Stage after: JavaScript, which takes the lines of each tap from its buffer. Used on the loop's thread
-// only. Cheap tests come first: what a tap does not want is neither kept nor written.
+// Stage before: access_log, which asks for each request whether a tap wants it, and makes the line. Stage
+// after: JavaScript, which takes the lines of each tap from its buffer. Used only on the loop's thread. Cheap
+// tests come first: for a request that no tap wants, nothing is kept or written.
 #ifndef SIDEROUTE_LOG_TAPS_H_
 #define SIDEROUTE_LOG_TAPS_H_
 
@@ -22,65 +21,65 @@
 
 namespace sideroute {
 
-// A bit for each.
+// One bit per tap.
 using TapSet = uint8_t;
 static_assert(kMaxTaps == 8 * sizeof(TapSet));
 
 struct TapField {
-  // Lower case.
+  // In lower case.
   std::string name;
-  // Where it is given, one field of this name has it.
+  // If `has_value`, one field with this name must have this value.
   std::string value;
   bool has_value = false;
 };
 
 struct TapFilter {
-  // Share of requests, from 0 to 1, before everything else.
+  // Share of requests from 0 to 1, drawn before the other tests.
   double sample = 1;
-  // What the members of its series begin with (AccessLog::SetSeries).
+  // Prefix of the members of its series (AccessLog::SetSeries).
   std::string route;
-  // What the path begins with.
+  // Prefix of the path.
   std::string path;
-  // All of them; their values are told.
+  // All of these fields must be present; the record has their values.
   std::vector<TapField> fields;
   uint16_t min_status = 0;
   uint16_t max_status = 999;
-  // http::kNoCall: whatever it is, and whether or not it is a call.
+  // http::kNoCall: any request, whether or not it is a gRPC call.
   int8_t grpc_status = http::kNoCall;
 };
 
 class Taps {
  public:
   static constexpr size_t kMaxFields = 8;
-  // Of what waits to be taken, per tap.
+  // Limit for the lines waiting to be taken, per tap.
   static constexpr size_t kBufferBytes = 512 * 1024;
 
   struct Taken {
     std::string lines;
-    // Lines in it, and what did not fit since the last time.
+    // Number of lines, and number of lines that did not fit, since the last Take.
     uint64_t records = 0;
     uint64_t dropped = 0;
   };
 
   bool any() const { return count_ > 0; }
-  // Ids grow from tap to tap, from 1 on. False: there are as many as there can be.
+  // Ids start from 1 and increase from tap to tap. Returns false if the maximum number of taps is reached.
   bool Add(uint32_t id, TapFilter filter);
   void Remove(uint32_t id);
-  // Nothing for a tap that there is not.
+  // Returns nothing for an unknown tap.
   Taken Take(uint32_t id);
 
-  // `route`: the members of its series.
+  // `route`: the JSON members of its series.
   void Begin(const http::RequestHead& head, std::string_view route, RequestFacts* facts);
-  // Of those that want it by its head, those that want it as it has ended. One that was refused before it was
-  // decided is judged here.
+  // Of the taps whose filter the head has passed, returns those that want the request as it ended. A request
+  // that was refused before it was decided is tested here as a whole.
   TapSet Wanting(const RequestEntry& entry, const RequestFacts& facts);
   void Append(TapSet taps, std::string_view line, const RequestFacts& facts);
 
  private:
   struct Tap {
-    // 0: free.
+    // 0: the place is free.
     uint32_t id = 0;
-    // Of 53 bits at random, those below are sampled.
+    // A request is sampled if 53 random bits are below this value.
     uint64_t threshold = 0;
     TapFilter filter;
     Taken waiting;

@@ -1,5 +1,4 @@
-// Who decides which requests are traced, and is told of them when they have ended. There is one where traces
-// are on, and none otherwise.
+// Decides which requests are traced, and gets them when they have ended. It exists only while tracing is on.
 //
 // Stage before: an exchange. Stage after: span_writer.
 #ifndef SIDEROUTE_LOG_TRACER_H_
@@ -16,7 +15,8 @@ namespace sideroute {
 
 class Tracer {
  public:
-  // Null: not sampled. `traceparent` as it came; without data when it did not, or more than once.
+  // Returns null if the request is not sampled. `traceparent`: as received; null data if it was missing or
+  // repeated.
   virtual std::unique_ptr<TraceSpan> Begin(std::string_view traceparent) = 0;
   virtual void End(const RequestEntry& entry, const RequestFacts& facts, const TraceSpan& span) = 0;
 
