@@ -10,6 +10,7 @@ import { runChecks } from '../cluster-check/run.ts';
 import type { TargetFlags } from '../kube/kubeconfig.ts';
 import { packageVersion } from '../package-root.ts';
 import { openCluster } from './cluster-access.ts';
+import { paintCheck } from './colors.ts';
 import type { OutputFormat } from './options.ts';
 import { writeResult } from './output.ts';
 
@@ -28,7 +29,7 @@ export async function checkCluster({ target, before, strict, output }: CheckClus
     const namespace = target.namespace ?? null;
     const snapshot = await gather({ client, namespace, clientVersion: packageVersion() });
     const reports = runChecks(snapshot, before);
-    writeResult(output, reportData(reports, snapshot), () => reportText(reports));
+    writeResult(output, reportData(reports, snapshot), () => reportText(reports, paintCheck));
     const failing = strict ? ['error', 'unknown', 'warning'] : ['error', 'unknown'];
     if (reports.some(({ result }) => failing.includes(result))) process.exitCode = 1;
   } finally {

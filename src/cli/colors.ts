@@ -64,6 +64,13 @@ export function paintSeverity(line: string): string {
   return line.replace(/(?<=: )(?:error|warning|note)(?=: )/, (severity) => paint(SEVERITIES[severity]!, severity));
 }
 
+const CHECK_STYLES = { heading: 'bold', ok: 'green', warning: 'yellow', unknown: 'yellow', error: 'red' } as const;
+
+/** A part of what `check --cluster` prints. */
+export function paintCheck(part: keyof typeof CHECK_STYLES, text: string): string {
+  return paint(CHECK_STYLES[part], text);
+}
+
 /** `Accepted=True` in the colour of what that is. */
 export function condition(type: string, status: string): string {
   const style = status === 'True' ? 'green' : status === 'False' ? 'red' : 'yellow';

@@ -12,32 +12,41 @@ const FINDINGS_SHOWN = 10;
 const SIGNS: Readonly<Record<Result, string>> = { ok: 'ok', warning: 'warning', unknown: 'unknown', error: 'error' };
 const WIDTH = Math.max(...RESULTS.map((result) => SIGNS[result].length));
 
-export function reportText(reports: readonly CheckReport[]): string {
+/** How a part of the text is made to stand out; what it prints has the same characters. */
+export type Paint = (part: Result | 'heading', text: string) => string;
+const NO_PAINT: Paint = (_, text) => text;
+
+export function reportText(reports: readonly CheckReport[], paint = NO_PAINT): string {
   const lines: string[] = [];
   let group: string | null = null;
   for (const { check, result, looked, findings } of reports) {
     const heading = GROUPS[check.group];
-    if (heading !== group) lines.push(...(group === null ? [] : ['']), heading);
+    if (heading !== group) lines.push(...(group === null ? [] : ['']), paint('heading', heading));
     group = heading;
-    lines.push(`  ${SIGNS[result].padEnd(WIDTH)}  ${check.id}: ${check.title} (${plain(looked)})`);
-    for (const finding of findings.slice(0, FINDINGS_SHOWN)) lines.push(...findingLines(finding));
+    const sign = paint(result, SIGNS[result]) + ' '.repeat(WIDTH - SIGNS[result].length);
+    lines.push(`  ${sign}  ${check.id}: ${check.title} (${plain(looked)})`);
+    for (const finding of findings.slice(0, FINDINGS_SHOWN)) lines.push(...findingLines(finding, paint));
     const more = findings.length - FINDINGS_SHOWN;
     if (more > 0) lines.push(`${' '.repeat(WIDTH + 4)}and ${more} more; -o json has them all`);
   }
-  lines.push('', summaryOf(reports));
+  lines.push('', summaryOf(reports, paint));
   return `${lines.join('\n')}\n`;
 }
 
-function findingLines({ result, object, message, mend }: Finding): string[] {
+function findingLines({ result, object, message, mend }: Finding, paint: Paint): string[] {
   const indent = ' '.repeat(WIDTH + 4);
-  const what = `${SIGNS[result]}: ${object === null ? '' : `${object} `}${message}`;
+  const what = `${object === null ? '' : `${object} `}${message}`;
   const how = 'command' in mend ? `$ ${mend.command}` : `to mend it: ${mend.sentence}`;
-  return [`${indent}${plain(what)}`, `${indent}  ${plain(how)}`];
+  return [`${indent}${paint(result, SIGNS[result])}: ${plain(what)}`, `${indent}  ${plain(how)}`];
 }
 
-function summaryOf(reports: readonly CheckReport[]): string {
+/** A number of none stands out in nothing. */
+function summaryOf(reports: readonly CheckReport[], paint: Paint): string {
   const count = (result: Result): number => reports.filter((each) => each.result === result).length;
-  const parts = RESULTS.map((result) => `${count(result)} ${result}`);
+  const parts = RESULTS.map((result) => {
+    const part = `${count(result)} ${result}`;
+    return count(result) === 0 ? part : paint(result, part);
+  });
   return `${reports.length} checks: ${parts.join(', ')}`;
 }
 

@@ -1,8 +1,10 @@
 /** `sideroute check --cluster` as it is typed: which cluster it asks, what it prints, its exit status. test/cluster has a real API server. */
+import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { siderouteMeanwhile } from '../support/cli.ts';
-import { temporaryDirectory } from '../support/sidecar.ts';
+import { outcomeOf } from '../support/processes.ts';
+import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
 import { definition, namespaceOf, LABEL } from '../support/snapshots.ts';
 import { stubCluster, type Answer, type Asked } from '../support/stub-cluster.ts';
 
@@ -94,4 +96,28 @@ t.test('what does not go together is told', async (t) => {
     t.equal(status, 2);
     t.match(stderr, says);
   }
+});
+
+t.test('results are coloured on a terminal, and the words stay the same', async (t) => {
+  const { url } = await stubCluster(t, () => null);
+  const args = ['check', '--cluster', '--pre', '--kubeconfig', kubeconfigOf(t, url), '--context', 'here'];
+  const terminal = async (...env: string[]): Promise<string> => {
+    const command = ['env', '--unset=NO_COLOR', '--unset=FORCE_COLOR', ...env, ...SIDEROUTE, ...args].join(' ');
+    const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const { status, stdout, stderr } = await outcomeOf(child);
+    t.equal(status, 1, stderr);
+    return stdout.replaceAll('\r\n', '\n');
+  };
+  const colored = await terminal('TERM=xterm');
+  t.match(colored, /^\u001b\[1mGateway API\u001b\[22m$/m);
+  t.match(colored, /^ {2}\u001b\[32mok\u001b\[39m {7}api-reachable: /m);
+  t.match(colored, /^ {2}\u001b\[31merror\u001b\[39m {4}gateway-api-httproutes: .*\n +\u001b\[31merror\u001b\[39m: /m);
+  t.match(colored, /, \u001b\[31m\d+ error\u001b\[39m$/m);
+  t.match(colored, /, 0 unknown, /, 'what was not found is in no colour');
+  const { stdout: piped } = await siderouteMeanwhile(...args);
+  t.equal(colored.replaceAll(/\u001b\[\d+m/g, ''), piped, 'in a pipe there are none');
+  t.equal(await terminal('TERM=xterm', 'NO_COLOR=1'), piped);
+  t.notMatch((await siderouteMeanwhile('--color', 'always', ...args, '-o', 'json')).stdout, '\u001b', 'data has none');
 });
