@@ -8,8 +8,8 @@ import t from 'tap';
 import { eventually } from '../support/eventually.ts';
 import { consoleSteps, fencedBlocks, printed, type Step } from '../support/docs/blocks.ts';
 import { skip } from '../support/docs/running.ts';
-import { Shop } from '../support/docs/shop.ts';
-import { ROOT } from '../support/manifests.ts';
+import { CHECKOUT, SHOP, Shop } from '../support/docs/shop.ts';
+import { find, parseManifests, ROOT, type Manifest } from '../support/manifests.ts';
 
 const FOLDER = 'docs/tasks';
 const INDEX = 'README.md';
@@ -32,6 +32,17 @@ async function step(shop: Shop, { host, command, output }: Step): Promise<{ held
 t.test('every page is in the index, and the index has no others', async (t) => {
   const index = readFileSync(join(ROOT, FOLDER, INDEX), 'utf8');
   t.same([...new Set([...index.matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, name]) => name!))].sort(), pages.sort());
+});
+
+t.test('the second client is that of the shop, in a namespace of its own that is injected', (t) => {
+  const [shop, checkout] = [SHOP, CHECKOUT].map((path) => parseManifests(readFileSync(join(ROOT, path), 'utf8')));
+  const client = (manifests: readonly Manifest[]) => find(manifests, 'Deployment', 'client');
+  t.same(client(checkout!).spec, client(shop!).spec);
+  const { name, labels } = find(checkout!, 'Namespace').metadata;
+  t.equal(client(checkout!).metadata.namespace, name);
+  t.not(name, find(shop!, 'Namespace').metadata.name);
+  t.same(labels, find(shop!, 'Namespace').metadata.labels);
+  t.end();
 });
 
 t.test('what a page shows is what happens', { skip, timeout: 280_000 }, async (t) => {
