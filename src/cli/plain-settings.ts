@@ -27,7 +27,9 @@ export function plainSettings(args: readonly string[], env: NodeJS.ProcessEnv): 
     }
     for (const setting of PROXY_SETTINGS) {
       const text = env[setting.env] ?? setting.fallback;
+      const particular = env[setting.particular?.env ?? ''] ?? '';
       if (given.has(setting)) settings[setting.key] = given.get(setting);
+      else if (particular !== '') settings[setting.key] = setting.particular!.parse(particular);
       else settings[setting.key] = text === null ? null : setting.parse(text);
     }
   } catch (error) {

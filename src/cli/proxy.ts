@@ -1,6 +1,7 @@
 /** `sideroute proxy`: the sidecar itself. Flags and environment in, a running proxy out. */
 import { Option, type Command } from 'commander';
-import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
+import { PROXY_SETTINGS, type ProxySettings, type SettingDefinition } from '../config/settings.ts';
+import { ProxyError } from '../errors.ts';
 import { argument } from './options.ts';
 import { startProxy } from './start-proxy.ts';
 
@@ -17,6 +18,21 @@ export function registerProxy(program: Command): Command {
     if (option.optional) option.preset('true');
     command.addOption(option);
   }
+  command.hook('preAction', () => {
+    for (const setting of PROXY_SETTINGS) readParticular(command, setting, process.env);
+  });
   command.action((settings: ProxySettings) => startProxy(settings));
   return program;
+}
+
+/** The variable that goes before that of the option: of two, commander knows one. */
+function readParticular(command: Command, { key, particular }: SettingDefinition, env: NodeJS.ProcessEnv): void {
+  const text = env[particular?.env ?? ''] ?? '';
+  if (particular === undefined || text === '' || command.getOptionValueSource(key) === 'cli') return;
+  try {
+    command.setOptionValueWithSource(key, particular.parse(text), 'env');
+  } catch (error) {
+    if (!(error instanceof ProxyError)) throw error;
+    command.error(`error: environment variable ${particular.env} is invalid. ${error.message}`);
+  }
 }

@@ -40,12 +40,21 @@ export function domainName(text: string): string {
 export const COLLECTOR = /^https?:\/\/(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~\/-]*)?$/;
 export const COLLECTOR_EXPECTED = 'a URL such as http://collector.observability:4318, without user and query';
 
-/** A variable of OpenTelemetry that is empty is one that is not set. */
+/** From the base of a collector's paths to where it takes spans. */
+const TRACES_PATH = 'v1/traces';
+
+/** Where a collector with this base takes spans. A variable of OpenTelemetry that is empty is one that is not set. */
 export function collector(text: string): string {
   if (text === '') return text;
-  if (text.includes('@')) throw new ProxyError('invalid-setting', `expected ${COLLECTOR_EXPECTED}`);
+  const base = collectorUrl(text);
+  return new URL(TRACES_PATH, base.endsWith('/') ? base : `${base}/`).href;
+}
+
+/** As it stands. */
+export function collectorUrl(text: string): string {
+  if (/[@?#]/.test(text)) throw new ProxyError('invalid-setting', `expected ${COLLECTOR_EXPECTED}`);
   if (!COLLECTOR.test(text) || !URL.canParse(text)) throw unexpected(text, COLLECTOR_EXPECTED);
-  return text;
+  return new URL(text).href;
 }
 
 export const RATE = /^(?:0|1|0?\.[0-9]{1,9}|1\.0+|0\.0+)$/;

@@ -11,7 +11,7 @@ import { unexpected } from '../errors.ts';
 import { parseDuration } from '../gateway-api/durations.ts';
 import { LOG_LEVELS, type LogLevel } from '../log.ts';
 import { ServiceNetworks } from './service-networks.ts';
-import { collector, domainName, memoryLimit, namespaceName, rate } from './setting-values.ts';
+import { collector, collectorUrl, domainName, memoryLimit, namespaceName, rate } from './setting-values.ts';
 import { MAX_WORKERS } from './worker-count.ts';
 
 export interface ProxySettings {
@@ -46,7 +46,7 @@ export interface ProxySettings {
   readonly drainQuietMs: number;
   readonly strict: boolean;
   readonly accessLog: AccessLogMode;
-  /** Of a collector, the base of its paths. Null or empty: no traces. */
+  /** Where a collector takes spans. Null or empty: no traces. */
   readonly tracesEndpoint: string | null;
   /** From 0 to 1. */
   readonly tracesSample: number;
@@ -58,6 +58,8 @@ export interface SettingDefinition {
   /** Long flag with its argument, as commander reads it. */
   readonly flag: string;
   readonly env: string;
+  /** A variable that goes before `env`, with a meaning of its own; an empty one is not there. */
+  readonly particular?: { readonly env: string; readonly parse: (text: string) => unknown };
   /** As a user would write it; null = none. */
   readonly fallback: string | null;
   readonly description: string;
@@ -365,9 +367,11 @@ export const PROXY_SETTINGS: readonly SettingDefinition[] = [
     key: 'tracesEndpoint',
     flag: '--traces-endpoint <url>',
     env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    particular: { env: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', parse: collectorUrl },
     fallback: null,
     description:
-      'collector that gets spans by OTLP/HTTP, such as http://collector.observability:4318; /v1/traces is appended; default: no traces',
+      'collector that gets spans by OTLP/HTTP, such as http://collector.observability:4318; /v1/traces is appended, but not to ' +
+      'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, which goes before the other variable; default: no traces',
     parse: collector,
   },
   {

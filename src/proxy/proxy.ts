@@ -238,7 +238,7 @@ class SidecarProxy {
     if (tracesEndpoint === null || tracesEndpoint === '') return null;
     // Loaded on demand: a sidecar without traces does not need it.
     const { Traces } = await import('./traces.ts');
-    return new Traces(tracesEndpoint, this.#settings, this.#accessLog.native, this.#logger);
+    return await Traces.start(tracesEndpoint, this.#settings, this.#accessLog.native, this.#logger);
   }
 
   async #loadTaps(): Promise<Taps> {

@@ -21,8 +21,19 @@ export class Traces {
   /** In the addon, of all threads. */
   #dropped = 0;
 
-  /** @throws ProxyError when a variable of the environment is of no use */
-  constructor(endpoint: string, settings: ProxySettings, accessLog: NativeAccessLog, logger: Logger) {
+  /** @throws ProxyError when a variable of the environment, or a file that it names, is of no use */
+  static async start(
+    endpoint: string,
+    settings: ProxySettings,
+    accessLog: NativeAccessLog,
+    logger: Logger,
+  ): Promise<Traces> {
+    const traces = new Traces(endpoint, settings, accessLog, logger);
+    await traces.#exporter.check();
+    return traces;
+  }
+
+  private constructor(endpoint: string, settings: ProxySettings, accessLog: NativeAccessLog, logger: Logger) {
     this.#exporter = new TraceExporter({
       ...{ endpoint, logger, env: process.env },
       ...{ namespace: settings.namespace, version: packageVersion() },

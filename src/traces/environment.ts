@@ -6,10 +6,25 @@
  */
 import { ProxyError } from '../errors.ts';
 
+/** A file, and the variable that names it. */
+export interface NamedFile {
+  readonly variable: string;
+  readonly path: string;
+}
+
+/** For collectors behind https; null: not given. */
+export interface TlsFileNames {
+  /** Authorities that may have signed the collector's certificate. */
+  readonly authorities: NamedFile | null;
+  /** What a collector gets that wants to know who sends. */
+  readonly client: { readonly certificate: NamedFile; readonly key: NamedFile } | null;
+}
+
 export interface ExportEnvironment {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly gzip: boolean;
+  readonly files: TlsFileNames;
   readonly resource: Readonly<Record<string, string>>;
 }
 
@@ -22,7 +37,7 @@ const OWN_HEADERS = ['content-type', 'content-length', 'content-encoding', 'host
 
 /** @throws ProxyError that names the variable, without its value where that may be a secret */
 export function exportEnvironment(env: NodeJS.ProcessEnv): ExportEnvironment {
-  const value = (...names: readonly string[]): readonly [name: string, value: string] => {
+  const value: Value = (...names) => {
     const name = names.find((candidate) => (env[candidate] ?? '') !== '') ?? names[0]!;
     return [name, env[name] ?? ''];
   };
@@ -47,8 +62,24 @@ export function exportEnvironment(env: NodeJS.ProcessEnv): ExportEnvironment {
   return {
     ...{ headers, timeoutMs },
     gzip: compression[1] === 'gzip',
+    files: filesOf(value),
     resource: serviceName === '' ? resource : { ...resource, 'service.name': serviceName },
   };
+}
+
+type Value = (...names: readonly string[]) => readonly [name: string, value: string];
+
+function filesOf(value: Value): TlsFileNames {
+  const file = (kind: string): NamedFile | null => {
+    const [variable, path] = value(`OTEL_EXPORTER_OTLP_TRACES_${kind}`, `OTEL_EXPORTER_OTLP_${kind}`);
+    return path === '' ? null : { variable, path };
+  };
+  const [certificate, key] = [file('CLIENT_CERTIFICATE'), file('CLIENT_KEY')];
+  if (certificate !== null && key === null)
+    throw invalid(certificate.variable, 'it needs OTEL_EXPORTER_OTLP_CLIENT_KEY as well');
+  if (key !== null && certificate === null)
+    throw invalid(key.variable, 'it needs OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE as well');
+  return { authorities: file('CERTIFICATE'), client: certificate === null ? null : { certificate, key: key! } };
 }
 
 function oneOf([name, text]: readonly [string, string], allowed: readonly string[]): void {
@@ -73,6 +104,6 @@ function pairs(variable: string, text: string): Record<string, string> {
   return found;
 }
 
-function invalid(variable: string, what: string): ProxyError {
+export function invalid(variable: string, what: string): ProxyError {
   return new ProxyError('invalid-setting', `environment variable ${variable}: ${what}`);
 }

@@ -25,6 +25,7 @@ export interface SpanCounts {
 }
 
 export interface ExporterOptions {
+  /** Where the collector takes spans. */
   readonly endpoint: string;
   readonly env: NodeJS.ProcessEnv;
   readonly namespace: string | null;
@@ -61,8 +62,6 @@ const LIMITS: ExporterLimits = {
 };
 /** Parsed in one turn: less than a millisecond. */
 const SPANS_PER_TURN = 32;
-/** From the base to the path of traces. */
-const TRACES_PATH = 'v1/traces';
 
 export class TraceExporter {
   readonly #limits: ExporterLimits;
@@ -86,8 +85,7 @@ export class TraceExporter {
     this.#logger = logger;
     this.#queue = new SpanQueue({ spans: this.#limits.queuedSpans, bytes: this.#limits.queuedBytes });
     const { resource, ...sending } = exportEnvironment(env);
-    const url = new URL(TRACES_PATH, endpoint.endsWith('/') ? endpoint : `${endpoint}/`);
-    this.#sender = new Sender({ ...sending, url, userAgent: `sideroute/${version}` });
+    this.#sender = new Sender({ ...sending, url: new URL(endpoint), userAgent: `sideroute/${version}` });
     const attributes = {
       'service.name': 'sideroute',
       'host.name': hostname(),
@@ -99,6 +97,11 @@ export class TraceExporter {
       resource: { attributes } as unknown as OtlpSpan['resource'],
       scope: { name: 'sideroute', version },
     };
+  }
+
+  /** Whether the files that are named can be used. @throws ProxyError that names variable and file */
+  async check(): Promise<void> {
+    await this.#sender.check();
   }
 
   get counts(): SpanCounts {

@@ -4,15 +4,24 @@
  * Stage before: `exporter.ts`. Stage after: the collector. Connections are made by this process, whose uid the rules of iptables exempt, so
  * none of them is captured.
  */
-import type { IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage, request } from 'node:http';
 import { promisify } from 'node:util';
+import { ProxyError } from '../errors.ts';
+import type { TlsFileNames } from './environment.ts';
 
 export interface SenderOptions {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly gzip: boolean;
+  /** Read where the collector is behind https. */
+  readonly files: TlsFileNames;
   readonly userAgent: string;
+}
+
+interface Client {
+  readonly request: typeof request;
+  readonly agent: Agent;
 }
 
 export type Sent =
@@ -29,10 +38,15 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 
 export class Sender {
   readonly #options: SenderOptions;
-  #agent: import('node:http').Agent | null = null;
+  #client: Client | null = null;
 
   constructor(options: SenderOptions) {
     this.#options = options;
+  }
+
+  /** Before the first request. @throws ProxyError that names the variable of a file that cannot be used, and the file */
+  async check(): Promise<void> {
+    if (this.#options.url.protocol === 'https:') this.#client ??= await this.#connect();
   }
 
   /** Never rejects. `signal` ends it. */
@@ -45,22 +59,42 @@ export class Sender {
       const answer = await this.#post(bytes, limit);
       return await read(answer);
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      return { result: 'again', why: limit.aborted ? 'timeout' : (code ?? message), afterMs: null };
+      // What comes next reads the files again, which may have become better.
+      this.close();
+      return { result: 'again', why: limit.aborted ? 'timeout' : await this.#reasonOf(error as Error), afterMs: null };
     }
   }
 
   close(): void {
-    this.#agent?.destroy();
+    this.#client?.agent.destroy();
+    this.#client = null;
+  }
+
+  async #reasonOf(error: NodeJS.ErrnoException): Promise<string> {
+    const { url, files } = this.#options;
+    if (error instanceof ProxyError) return error.message;
+    const fault = url.protocol === 'https:' ? (await import('./tls-files.ts')).tlsFault(error, files) : null;
+    return fault ?? error.code ?? error.message;
+  }
+
+  async #connect(): Promise<Client> {
+    const { url, files } = this.#options;
+    const kept = { keepAlive: true, maxSockets: 1 };
+    if (url.protocol !== 'https:') {
+      const { request, Agent } = await import('node:http');
+      return { request, agent: new Agent(kept) };
+    }
+    const { readTlsFiles } = await import('./tls-files.ts');
+    const { request, Agent } = await import('node:https');
+    return { request, agent: new Agent({ ...kept, ...(await readTlsFiles(files)) }) };
   }
 
   async #post(body: Uint8Array, signal: AbortSignal): Promise<IncomingMessage> {
     const { url, headers, gzip, userAgent } = this.#options;
-    const { request, Agent } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
-    this.#agent ??= new Agent({ keepAlive: true, maxSockets: 1 });
+    const { request, agent } = (this.#client ??= await this.#connect());
     return await new Promise<IncomingMessage>((resolve, reject) => {
       const sent = request(url, {
-        ...{ method: 'POST', agent: this.#agent!, signal },
+        ...{ method: 'POST', agent, signal },
         headers: {
           ...headers,
           'content-type': 'application/x-protobuf',

@@ -424,11 +424,27 @@ t.test('traces', { timeout: 280_000 }, async (t) => {
       t.not(status, 0);
       t.match(stderr, complaint);
     }
-    process.env['OTEL_EXPORTER_OTLP_HEADERS'] = 's3cret';
-    t.teardown(() => delete process.env['OTEL_EXPORTER_OTLP_HEADERS']);
-    const { status, stderr } = refused(...ENDPOINT);
-    t.not(status, 0);
-    t.match(stderr, /OTEL_EXPORTER_OTLP_HEADERS.*name=value/);
-    t.notMatch(stderr, /s3cret/);
+    for (const [name, value, args, complaint] of [
+      ['OTEL_EXPORTER_OTLP_HEADERS', 's3cret', ENDPOINT, /OTEL_EXPORTER_OTLP_HEADERS.*name=value/],
+      [
+        'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+        'http://a:s3cret@b/',
+        [],
+        /OTEL_EXPORTER_OTLP_TRACES_ENDPOINT.*without user/,
+      ],
+      [
+        'OTEL_EXPORTER_OTLP_CERTIFICATE',
+        '/nowhere/ca.crt',
+        ['--traces-endpoint', 'https://collector'],
+        /OTEL_EXPORTER_OTLP_CERTIFICATE: \/nowhere\/ca\.crt cannot be read: ENOENT/,
+      ],
+    ] as const) {
+      process.env[name] = value;
+      const { status, stderr } = refused(...args);
+      Reflect.deleteProperty(process.env, name);
+      t.not(status, 0);
+      t.match(stderr, complaint);
+      t.notMatch(stderr, /s3cret/);
+    }
   });
 });

@@ -16,7 +16,8 @@ async function commanders(args: readonly string[], env: Readonly<Record<string, 
     });
   const before = { ...process.env };
   const clear = (): void => {
-    for (const { env: name } of PROXY_SETTINGS) Reflect.deleteProperty(process.env, name);
+    for (const { env: name, particular } of PROXY_SETTINGS)
+      for (const each of [name, particular?.env ?? '']) Reflect.deleteProperty(process.env, each);
   };
   clear();
   Object.assign(process.env, env);
@@ -66,6 +67,26 @@ t.test('each flag and each variable means the same', async (t) => {
   }
   const twice = ['--routes', '/a', '--routes=/b'];
   t.strictSame(plainSettings(twice, { SIDEROUTE_ROUTES: '/c' }), await commanders(twice, { SIDEROUTE_ROUTES: '/c' }));
+});
+
+t.test('the endpoint of traces: the flag, then the variable that is as it stands, then that of the base', async (t) => {
+  const [particular, base] = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
+  for (const [args, env, url] of [
+    [[], { [base]: 'http://a:4318' }, 'http://a:4318/v1/traces'],
+    [[], { [base]: 'http://a:4318/x/' }, 'http://a:4318/x/v1/traces'],
+    [[], { [base]: 'http://a:4318', [particular]: 'https://b/spans' }, 'https://b/spans'],
+    [[], { [particular]: 'http://b:4318' }, 'http://b:4318/'],
+    [[], { [base]: 'http://a:4318', [particular]: '' }, 'http://a:4318/v1/traces'],
+    [['--traces-endpoint', 'http://c:1'], { [base]: 'x', [particular]: 'y' }, 'http://c:1/v1/traces'],
+  ] as const) {
+    const settings = plainSettings(args, env);
+    t.equal(settings?.tracesEndpoint, url);
+    t.strictSame(await commanders(args, env), settings, url);
+  }
+  for (const wrong of ['b:4318', 'http://me:secret@b/spans', 'http://b/spans?key=secret']) {
+    t.equal(plainSettings([], { [particular]: wrong }), null, wrong);
+    t.equal(await commanders([], { [particular]: wrong }), null, wrong);
+  }
 });
 
 t.test('what is out of the ordinary is left to commander', (t) => {

@@ -4,25 +4,12 @@ import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { createLogger } from '../../../src/log.ts';
 import { TraceExporter, type ExporterLimits } from '../../../src/traces/exporter.ts';
-import type { SpanLine } from '../../../src/traces/span-line.ts';
 import { eventually } from '../../support/eventually.ts';
+import { spanLine as line } from '../../support/span-line.ts';
 
 type Answer = (response: ServerResponse, attempt: number) => void;
 
 const ok: Answer = (response) => response.end();
-
-function line(fields: Partial<SpanLine> = {}): string {
-  const span: SpanLine = {
-    ...{ trace: '0af7651916cd43dd8448eb211c80319c', span: 'b7ad6b7169203331', parent: '', state: '' },
-    ...{ start: '1700000000000000001', end: '1700000000000000002' },
-    ...{ method: 'GET', path: '/', host: 'web', user_agent: null, request_id: null, version: 1 },
-    ...{ code: 200, grpc_status: null, reason: null, fault: null, retries: 0, retry_denied: null },
-    ...{ frontend: 'shop/web:80', route: 'shop/web', rule: '0', backend: 'shop/v1:80' },
-    ...{ downstream: null, destination: null, upstream: null, events: [], events_dropped: 0 },
-    ...fields,
-  };
-  return `${JSON.stringify(span)}\n`;
-}
 
 /** Sizes of the bodies that have come are in `bodies`. */
 async function startCollector(
@@ -42,7 +29,7 @@ async function startCollector(
     server.closeAllConnections();
     server.close();
   });
-  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, bodies };
+  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`, bodies };
 }
 
 function exporter(t: Test, endpoint: string, limits: Partial<ExporterLimits> = {}, env: NodeJS.ProcessEnv = {}) {
