@@ -6,8 +6,11 @@
 import { yamlText } from '../export/yaml-text.ts';
 import type { ArchivedFile } from './archive.ts';
 import { indexText, type BundleIndex, type IndexedFile } from './index-text.ts';
-import { KnownSecrets, type Tally, redactText } from './redact-text.ts';
+import { KnownSecrets } from './known-secrets.ts';
+import { redactLines } from './redact-lines.ts';
+import { redactText } from './redact-text.ts';
 import { redactLog, redactValue, type Redaction } from './redact-value.ts';
+import type { Tally } from './sensitive.ts';
 
 interface Kept {
   readonly name: string;
@@ -63,7 +66,12 @@ export class Collection {
   }
 
   addText(name: string, what: string, text: string, cut: string | null = null): void {
-    this.#add(name, what, ({ tally }) => redactText(text, tally), cut);
+    this.#add(
+      name,
+      what,
+      ({ tally, known }) => redactLines(text, tally, (line) => redactText(line, tally, known)),
+      cut,
+    );
   }
 
   /** Lines of which some are JSON. */

@@ -6,7 +6,7 @@
  */
 import { INIT_NAME, SIDECAR_NAME } from '../inject/containers.ts';
 import { isObject, listOf, objectOf, textOf, type Json } from '../kube/json.ts';
-import { count, isSensitiveName, LEFT_OUT } from './redact-text.ts';
+import { count, isSensitiveName, LEFT_OUT } from './sensitive.ts';
 import { hide, redactValue, type Redaction } from './redact-value.ts';
 
 const METADATA: readonly string[] = [

@@ -4,7 +4,10 @@
  * Stage before: `collection.ts`. Stage after: `redact-text.ts`, for the strings that are kept. By where a value stands: what a filter sets in a header is
  * left out always, what a match compares is kept unless the name of the field says otherwise. Strings that hold JSON are gone through like the rest.
  */
-import { isSensitiveName, KnownSecrets, LEFT_OUT, count, redactText, type Tally } from './redact-text.ts';
+import type { KnownSecrets } from './known-secrets.ts';
+import { redactLines } from './redact-lines.ts';
+import { redactText } from './redact-text.ts';
+import { count, isSensitiveName, LEFT_OUT, type Tally } from './sensitive.ts';
 
 export interface Redaction {
   readonly tally: Tally;
@@ -39,11 +42,14 @@ export function redactValue(value: unknown, redaction: Redaction, place = '', de
     });
   }
   if (isPair(value)) return redactPair(value, false, redaction, place, depth);
+  const isSecret = 'kind' in value && value.kind === 'Secret';
   const setsHeaders = /HeaderModifier\.(?:set|add)$/.test(place);
   const entries = Object.entries(value).map(([name, inner]) => {
     // A header by its name: what another version may answer.
     const kept = redactName(name, redaction);
     const at = place === '' ? kept : `${place}.${kept}`;
+    if (isSecret && (name === 'data' || name === 'stringData'))
+      return [kept, hideLeaves(inner, name, redaction, at, depth + 1)];
     if (setsHeaders && isLeaf(inner)) return [kept, hide(inner, name, redaction, at)];
     if (REFERENCES.has(name) || !isSensitiveName(name)) return [kept, redactValue(inner, redaction, at, depth + 1)];
     if (isLeaf(inner))
@@ -131,13 +137,14 @@ function leaveOut({ tally }: Redaction, place: string): string {
   return LEFT_OUT;
 }
 
+/** A text, and JSON that stands in it: as a whole, or behind and before words. */
 function redactString(text: string, redaction: Redaction, place: string, depth: number): string {
-  if (/^\s*[[{]/.test(text) && depth < MAX_DEPTH) {
-    const inner = parsed(text);
-    if (typeof inner === 'object' && inner !== null)
-      return JSON.stringify(redactValue(inner, redaction, place, depth + 1));
-  }
-  return redactText(text, redaction.tally);
+  const { tally, known } = redaction;
+  const [start, end] = [text.search(/[[{]/), Math.max(text.lastIndexOf('}'), text.lastIndexOf(']')) + 1];
+  const inner = start !== -1 && end > start && depth < MAX_DEPTH ? parsed(text.slice(start, end)) : null;
+  if (typeof inner !== 'object' || inner === null) return redactText(text, tally, known);
+  const json = JSON.stringify(redactValue(inner, redaction, place, depth + 1));
+  return redactText(text.slice(0, start), tally, known) + json + redactText(text.slice(end), tally, known);
 }
 
 function parsed(text: string): unknown {
@@ -148,20 +155,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** A log, line by line: what is JSON by where it stands, everything else as text. Time stamps of the API server stand before it. */
-export function redactLog(text: string, redaction: Redaction): string {
-  // A key in several lines is one.
-  const whole = text.includes('PRIVATE KEY') ? redactText(text, redaction.tally) : text;
-  return whole
-    .split('\n')
-    .map((line) => {
-      const [, stamp = '', rest = ''] = /^(\d{4}-\d\d-\d\dT[\d:.]+Z )?([^]*)$/.exec(line) ?? [];
-      const value = rest.startsWith('{') ? parsed(rest) : null;
-      if (value === null) return stamp + redactText(rest, redaction.tally);
-      const lineRedaction = { tally: new Map<string, number>(), known: redaction.known };
-      const redacted = JSON.stringify(redactValue(value, lineRedaction));
-      for (const [what, times] of lineRedaction.tally) count(redaction.tally, what, times);
-      return stamp + redacted;
-    })
-    .join('\n');
+/** A log, line by line: what is JSON by where it stands, everything else as text. */
+export function redactLog(text: string, { tally, known }: Redaction): string {
+  return redactLines(text, tally, (line) => redactString(line, { tally, known }, '', 0));
 }

@@ -1,6 +1,7 @@
 /** What is left out of a bundle: by where a value stands, by what it looks like, and wherever else it stands. */
 import t from 'tap';
-import { KnownSecrets, redactText } from '../../../src/support-bundle/redact-text.ts';
+import { KnownSecrets } from '../../../src/support-bundle/known-secrets.ts';
+import { redactText } from '../../../src/support-bundle/redact-text.ts';
 import { redactObject } from '../../../src/support-bundle/redact-object.ts';
 import { redactLog, redactValue, type Redaction } from '../../../src/support-bundle/redact-value.ts';
 
@@ -92,6 +93,18 @@ t.test('a megabyte of anything is gone through in no time', (t) => {
     'eyJa.',
     'x=',
     '"\\',
+    '-----END PRIVATE KEY-----',
+    'password is ',
+    'password        ',
+    '--token ',
+    ' -u a:',
+    'a:b@',
+    'Aa1+',
+    'token %3d',
+    '<token>',
+    'Basic A',
+    '{"a":',
+    'a_key: ',
   ]) {
     const text = piece.repeat(Math.ceil(1_000_000 / piece.length));
     t.ok(redactText(text, new Map()).length <= text.length * 2);
@@ -191,6 +204,18 @@ t.test('strings that hold JSON are gone through, in values and in lines of a log
   t.notMatch(shown, /k[1-4]/);
   t.match(shown, /^2026-03-02T09:14:07\.1Z \{"level":"info","message":"asked \/a\?\[left out\]"/);
   t.equal(shown.split('\n').length, 3);
+  t.end();
+});
+
+t.test('a Secret in whatever it stands in has its keys alone', (t) => {
+  const value = {
+    items: [{ data: { db: 'c2VjcmV0' }, kind: 'Secret', metadata: { name: 'x' }, stringData: { a: 'k1' } }],
+  };
+  t.same(redactValue(value, redaction()), {
+    items: [{ data: { db: '[left out]' }, kind: 'Secret', metadata: { name: 'x' }, stringData: { a: '[left out]' } }],
+  });
+  const list = { kind: 'List', data: { kept: 'yes' } };
+  t.same(redactValue(list, redaction()), list);
   t.end();
 });
 

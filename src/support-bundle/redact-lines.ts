@@ -1,0 +1,68 @@
+/**
+ * Texts of many lines, where a secret may go on in the next one: a private key, of which the end of a log may have the end alone; a block of YAML or a
+ * list of JSON below a sensitive name; a line that is continued.
+ *
+ * Stage before: `collection.ts`. Stage after: who goes through a line, `redact-text.ts` or `redact-value.ts`.
+ */
+import { count, LEFT_OUT, NAME_IN_TEXT, type Tally } from './sensitive.ts';
+
+/** What the API server puts before each line of a log. */
+const STAMP = /^\d{4}-\d\d-\d\dT[\d:.]+Z /;
+/** A name, and nothing behind it but what begins a block. */
+const HEAD = new RegExp(String.raw`^[\s-]*["']?(?:${NAME_IN_TEXT})["']?\s*:\s*(?:[|>][-+\d]{0,2}|[[{])?\s*$`, 'i');
+const DATA_OF_SECRET = /^\s*["']?(?:data|stringData)["']?\s*:\s*\{?\s*$/;
+const KIND_SECRET = /\bkind["']?\s*:\s*["']?Secret\b/;
+const BEGIN = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----\s*$/;
+const END = /^\s*-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/;
+/** Of a key: its lines, the fields before them, nothing. */
+const IN_KEY = /^\s*(?:[A-Za-z0-9+/=]{0,100}|(?:Proc-Type|DEK-Info|Version|Comment): .*)\s*$/;
+/** Of the largest key anybody has. */
+const MAX_KEY_LINES = 400;
+
+/** `redactLine`: without the time before it. */
+export function redactLines(text: string, tally: Tally, redactLine: (line: string) => string): string {
+  const lines = text.split('\n').map((line) => {
+    const [stamp = ''] = STAMP.exec(line) ?? [];
+    return { stamp, rest: line.slice(stamp.length) };
+  });
+  const inKey = linesOfKeys(lines.map(({ rest }) => rest));
+  const hasSecret = KIND_SECRET.test(text);
+  /** Of the name whose block this is; null: none is. */
+  let indent: number | null = null;
+  let isContinued = false;
+  return lines
+    .map(({ stamp, rest }, index) => {
+      const own = /^\s*/.exec(rest)![0];
+      if (rest.trim() === '') return stamp + rest;
+      const leaveOut = (what: string): string => {
+        count(tally, what);
+        return `${stamp}${own}${LEFT_OUT}`;
+      };
+      if (inKey.has(index)) return leaveOut('line of a private key');
+      if (indent !== null && own.length > indent) return leaveOut('block of a sensitive name');
+      indent = HEAD.test(rest) || (hasSecret && DATA_OF_SECRET.test(rest)) ? own.length : null;
+      if (indent !== null) return stamp + rest;
+      // The rest of a word that was left out.
+      const continued = isContinued ? /^\s*[^\s"']+/.exec(rest)?.[0] : undefined;
+      if (continued !== undefined) count(tally, 'continuation of a line');
+      const redacted = redactLine(continued === undefined ? rest : rest.slice(continued.length));
+      isContinued = rest.endsWith('\\') && /\[left out\]\\+$/.test(redacted);
+      return stamp + (continued === undefined ? '' : LEFT_OUT) + redacted;
+    })
+    .join('\n');
+}
+
+function linesOfKeys(lines: readonly string[]): ReadonlySet<number> {
+  const found = new Set<number>();
+  lines.forEach((line, index) => {
+    const step = BEGIN.test(line) ? 1 : END.test(line) ? -1 : 0;
+    if (step === 0) return;
+    if (step === -1) found.add(index);
+    for (let at = index + step; Math.abs(at - index) <= MAX_KEY_LINES; at += step) {
+      const other = lines[at];
+      if (other === undefined || found.has(at) || !IN_KEY.test(other)) break;
+      found.add(at);
+    }
+  });
+  return found;
+}

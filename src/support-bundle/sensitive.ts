@@ -1,0 +1,66 @@
+/**
+ * What tells a secret from everything else, by its name and by what it looks like; and how it is marked and counted where it was left out.
+ *
+ * Used by `redact-text.ts`, `redact-value.ts`, `redact-object.ts` and `known-secrets.ts`. A new name of a secret is added here, for fields and for texts.
+ */
+export const LEFT_OUT = '[left out]';
+
+/** Counts what was left out of one file, by what it was or where it stood. */
+export type Tally = Map<string, number>;
+
+export function count(tally: Tally, what: string, times = 1): void {
+  tally.set(what, (tally.get(what) ?? 0) + times);
+}
+
+const KINDS_OF_KEY = 'api|access|private|account|encryption|signing|master|shared|subscription';
+/** Sensitive wherever they stand in a name. */
+const WORDS = String.raw`pass(?:word|wd|phrase|code)|pwd|secret|token|authori[sz]ation|credential|cookie|signature|jwt|(?:${KINDS_OF_KEY})[-_. ]?key|connection[-_. ]?string`;
+/** Sensitive as the last part of a name. */
+const LAST_PARTS = 'auth|pass|key|dsn|pin|salt|sig|sas|otp';
+
+const SENSITIVE = new RegExp(
+  String.raw`${WORDS}|session(?!affinity|persistence)|bearer|(?:^|[-_.])(?:${LAST_PARTS})(?:$|[-_.])`,
+  'i',
+);
+
+/** Of a field, a variable or a header whose value nobody should see. */
+export function isSensitiveName(name: string): boolean {
+  return SENSITIVE.test(name);
+}
+
+/** Fields of Kubernetes that say where a secret is. */
+const REFERENCE = String.raw`(?!(?:secretName|secretRef|secretKeyRef|imagePullSecrets?|serviceAccountToken)\b)`;
+/** A sensitive name in a text, where less tells that it is one: `key: cart` is none. As part of a regular expression; linear. */
+export const NAME_IN_TEXT = String.raw`\b${REFERENCE}(?:[\w.-]{0,40}(?:${WORDS}|session[-_]?id)[\w.-]{0,40}|(?:[\w.-]{1,40}[-_.])?(?:pass|dsn)|[\w.-]{1,40}[-_.](?:${LAST_PARTS}))`;
+/** One that is the flag of a command line: what follows is its value, and no part of a sentence. */
+export const FLAG_IN_TEXT = String.raw`(?<![\w-])--[\w-]{0,40}(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credentials?)`;
+
+/** A word, a number, a duration, a path, a host name with or without a port, a URL of one: as they stand in every manifest. */
+export function isCommon(text: string): boolean {
+  if (/^[a-z0-9.-]+\/v\d\w*$/.test(text)) return true;
+  // What a generator of secrets makes looks like a host name.
+  if (/^(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{16,}$|^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(text)) return false;
+  return /^(?:[a-z][a-z-]*|[\d.,:]+[a-zA-Z%]{0,3}|[A-Z][a-z]+|[A-Z_]+|(?:https?:\/\/)?[a-z0-9.-]+(?::\d+)?(?:\/[a-z.-]*)*|\/[\w./-]*|[a-z]+\/[a-z0-9.+-]+(?:; ?charset=[\w-]+)?)$/.test(
+    text,
+  );
+}
+
+const MIN_BITS_PER_CHAR = 4.2;
+const SAMPLE_CHARS = 256;
+
+/**
+ * Of a long run of the characters of base64: whether a generator or an encoder made it. People write words, paths and names with other frequencies,
+ * and hashes in hexadecimal have no capital letters.
+ */
+export function isEncoded(run: string): boolean {
+  const sample = run.slice(0, SAMPLE_CHARS);
+  if (!/[A-Z].*[A-Z]/.test(sample) || !/[a-z].*[a-z]/.test(sample) || !/\d/.test(sample)) return false;
+  // A commit or a digest in an address.
+  if (/[0-9a-f]{32}/.test(sample)) return false;
+  if (sample.replaceAll(/[^/_-]/g, '').length > sample.length / 10) return false;
+  const times = new Map<string, number>();
+  for (const char of sample) times.set(char, (times.get(char) ?? 0) + 1);
+  let bits = 0;
+  for (const each of times.values()) bits -= (each / sample.length) * Math.log2(each / sample.length);
+  return bits >= MIN_BITS_PER_CHAR;
+}
