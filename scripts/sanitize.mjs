@@ -10,7 +10,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { prepare, root } from './prepare.mjs';
 
 /** Memory and times under a sanitizer say nothing, and these files measure them. */
-const MEASURING = new Set(['native-bulk.test.js', 'passthrough-volume.test.js']);
+const MEASURING = new Set(['native-bulk.test.js', 'passthrough-volume.test.js', 'thread-heaps.test.js']);
 
 prepare('test');
 const scratch = mkdtempSync(join(tmpdir(), 'sideroute-sanitize-'));

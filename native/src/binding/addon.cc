@@ -183,6 +183,7 @@ napi_value Init(napi_env env, napi_value exports) {
     napi_throw_error(env, "ERR_SIDEROUTE_ABI", "no event loop in this environment");
     return nullptr;
   }
+  KeepHeapsTrimmed();
   int error = 0;
   std::unique_ptr<Reactor> reactor = Reactor::Create(loop, &error);
   if (!reactor) return ThrowSystemError(env, error, "epoll_create1", "while loading");

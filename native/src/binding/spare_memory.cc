@@ -58,6 +58,14 @@ void UnmapCode() {
 
 }  // namespace
 
+void KeepHeapsTrimmed() {
+  // What glibc begins with. Left to itself it makes this twice the largest block it has ever unmapped, up to
+  // 64 MiB, and malloc_trim does not touch the end of any heap but that of the main thread: V8's threads
+  // would each keep what collecting a large configuration has taken.
+  constexpr int kTrimThreshold = 128 * 1024;
+  mallopt(M_TRIM_THRESHOLD, kTrimThreshold);
+}
+
 void ReturnMemory(Instance& instance) {
   CollectGarbage();
   instance.FreeSpares();

@@ -12,6 +12,10 @@ namespace sideroute {
 
 struct Instance;
 
+// Of every thread, from now on: the end of a heap of malloc goes back when it is free. Once, before there is
+// a large configuration.
+void KeepHeapsTrimmed();
+
 void ReturnMemory(Instance& instance);
 
 }  // namespace sideroute
