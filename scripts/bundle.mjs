@@ -5,8 +5,8 @@
  *
  *     node scripts/bundle.mjs [--image|--package] [--into DIRECTORY] [--commit HASH]
  *
- * `--package`: what is installed elsewhere, without source maps and without the init container's program. `--image`: without source maps, and
- * for an image, which has no env(1) to find Node with. `--commit`: what `sideroute version` shows.
+ * `--package`: what is installed elsewhere, without source maps and without the init container's program, but with the one that kubectl asks
+ * what may be typed. `--image`: without source maps, and for an image, which has no env(1) to find Node with. `--commit`: what `sideroute version` shows.
  *
  * The files are CommonJS. Node's loader of ECMAScript modules takes a megabyte of each sidecar, and makes every getter of a module of its own
  * run, which for `node:http` of Node 22 loads a client of the Fetch API: six megabytes. V8 keeps the text of what has been loaded, so there is
@@ -36,7 +36,9 @@ const isShipped = values.image || values.package;
 /** Programs get a first line that names Node; the thread is started by the code. */
 const PROGRAMS = {
   sideroute: 'src/main.ts',
-  ...(values.package ? {} : { 'sideroute-init': 'init-container/entrypoint.ts' }),
+  ...(values.package
+    ? { 'kubectl-complete': 'src/kubectl-complete.ts' }
+    : { 'sideroute-init': 'init-container/entrypoint.ts' }),
 };
 const THREADS = { 'parse-worker': 'src/config/parse-worker.ts' };
 /** In a file of its own: all of it is there once more for each worker, and a sidecar of one thread is cut as if there were none. */

@@ -33,8 +33,11 @@ const { name, version, description, license, engines } = JSON.parse(readFileSync
 const program = 'dist/bin/sideroute.js';
 const manifest = {
   ...{ name, version, description, license, engines },
-  // The second is how kubectl finds `kubectl sideroute`.
-  bin: { sideroute: program, 'kubectl-sideroute': program },
+  // The others are how kubectl finds `kubectl sideroute`, and what may be typed behind it.
+  bin: {
+    ...{ sideroute: program, 'kubectl-sideroute': program },
+    'kubectl_complete-sideroute': 'dist/bin/kubectl-complete.js',
+  },
   files: ['dist', 'native', ...DOCUMENTS],
   addon: machinesOf(readFileSync(packed(addon), 'latin1')),
 };

@@ -154,6 +154,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'program.ts': ['addon', 'package-root.ts', 'cli', 'command-line.ts'],
   'command-line.ts': ['package-root.ts', 'cli'],
   'signals.ts': [],
+  /** A program of its own, for kubectl. */
+  'kubectl-complete.ts': ['program.ts', 'cli'],
   'main.ts': ['signals.ts', 'program.ts', 'command-line.ts', 'cli'],
 };
 

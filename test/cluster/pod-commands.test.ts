@@ -105,6 +105,11 @@ t.test('with a real API server', async (t) => {
       runCommand('env', [`PATH=${join(path, 'bin')}:${process.env['PATH']}`, ...words]);
     t.match(typed('kubectl', 'plugin', 'list').stdout, /\/kubectl-sideroute$/m);
     t.match(typed('kubectl', 'sideroute', '--help').stdout, /^Usage: kubectl sideroute /);
+    const completed = (...words: string[]) => typed('kubectl', '__complete', 'sideroute', ...words);
+    t.match(completed(''), { status: 0, stdout: /^explain\tprint which rule .*\n(?:.*\n)*:4\n$/m });
+    t.match(completed('status', '--context', 'here', '-o', 'j'), { status: 0, stdout: /^json\n:4\n$/ });
+    t.match(completed('status', '--output=y'), { status: 0, stdout: /^yaml\n:4\n$/ });
+    t.match(completed('check', 'ro'), { status: 0, stdout: /^:0\n$/ });
     const asked = typed('kubectl', 'sideroute', '--kubeconfig', cluster.kubeconfig, '-n', 'shop', 'status', 'cart-1');
     t.match(asked, { status: 1, stderr: /pod shop\/cart-1 is Pending/ });
   });

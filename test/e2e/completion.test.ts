@@ -1,5 +1,5 @@
 /**
- * What bash, zsh and fish complete, asked of the shells themselves.
+ * What bash, zsh and fish complete, asked of the shells themselves; and what kubectl is answered of the same, which test/cluster asks by kubectl.
  */
 // Needs: zsh, fish.
 import { spawnSync } from 'node:child_process';
@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Command } from 'commander';
+import { kubectlLines } from '../../src/cli/completion/kubectl.ts';
 import { buildProgram } from '../../src/program.ts';
 import { sideroute } from '../support/cli.ts';
 
@@ -165,5 +166,40 @@ t.test('zsh', (t) => {
   t.equal(offered.length, CASES.length, printed);
   for (const [index, [typed, expected]] of CASES.entries())
     t.same(sorted(offered[index] ?? ''), expected, typed.join(' '));
+  t.end();
+});
+
+t.test('kubectl', (t) => {
+  const program = buildProgram();
+  const offered = (typed: readonly string[]): { names: string[]; directive: string } => {
+    const all = lines(kubectlLines(program, typed));
+    const names = all.slice(0, -1).map((line) => line.split('\t')[0]!);
+    return { names: names.sort(), directive: all.at(-1)! };
+  };
+  for (const [typed, expected] of CASES) {
+    // Names of files are the shell's to offer.
+    const files = expected.some((name) => name.startsWith('routes'));
+    t.same(
+      offered(typed),
+      files ? { names: [], directive: ':0' } : { names: expected, directive: ':4' },
+      typed.join(' '),
+    );
+  }
+  t.same(offered(['check', '--output=j']), { names: ['json'], directive: ':4' });
+  t.same(offered(['check', '--filename=']), { names: [], directive: ':0' });
+  t.same(offered(['check', '--nothing=']), { names: [], directive: ':4' });
+  // What stands behind such a flag is a word of its own.
+  t.same(offered(['check', '--output=json', '--str']), { names: ['--strict'], directive: ':4' });
+  for (const [path, names] of flagsOf(program)) {
+    const words = offered([...path, '-']).names;
+    t.same(
+      names.filter((name) => !words.includes(name)),
+      [],
+      `sideroute ${path.join(' ')}`,
+    );
+  }
+  t.same(offered(['']).names, ['help', ...program.commands.map((each) => each.name())].sort());
+  t.same(offered([]).names, offered(['']).names);
+  t.match(kubectlLines(program, ['expl']), /^explain\tprint which rule a request would match/);
   t.end();
 });

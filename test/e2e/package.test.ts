@@ -105,6 +105,15 @@ t.test('the package of this repository', { skip }, async (t) => {
       t.match(machine.run('sideroute check --help').stdout, /^Usage: sideroute check /);
     });
 
+    await t.test('kubectl is told what may be typed behind kubectl sideroute', async (t) => {
+      t.match(machine.run("kubectl_complete-sideroute ''"), {
+        status: 0,
+        stdout: /^explain\t.*\n(?:.*\n)*:4\n$/m,
+        stderr: '',
+      });
+      t.match(machine.run('kubectl_complete-sideroute proxy --routes r'), { status: 0, stdout: /^:0\n$/, stderr: '' });
+    });
+
     await t.test('the proxy starts, serves and ends', async (t) => {
       const asked = machine.run(`
         sideroute proxy --routes routes 2> log &
