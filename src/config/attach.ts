@@ -1,6 +1,6 @@
 /**
- * Attaches routes to the Services they name as parents: which rules serve which Service port for this proxy, and how
- * each route fared.
+ * Attaches routes to the Services they name as parents: determines which rules serve which Service port for this proxy,
+ * and the conditions of each route.
  *
  * Stage before: `gateway-api/parse.ts` through `route-directory.ts`. Stage after: `routing/table.ts` and
  * `cluster/frontends.ts`. Pure: the same input gives the same attachment.
@@ -18,16 +18,16 @@ import { isCarriedRoute, serviceKey } from './support.ts';
 
 export interface AttachInput {
   readonly resources: readonly Resource[];
-  /** Namespace of the pod this proxy serves, which selects consumer routes; null when not known. */
+  /** Namespace of the pod of this proxy, which selects consumer routes; null when unknown. */
   readonly namespace: string | null;
 }
 
-/** Resolve every parentRef. Never throws: what is wrong becomes a condition and a problem. */
+/** Resolves every parentRef. Never throws: a fault becomes a condition and a problem. */
 export function attach(input: AttachInput): Attachment {
   return finish(attachInSteps(input));
 }
 
-/** The same, pausing on the way. */
+/** Like `attach`, with pauses. */
 export function* attachInSteps(input: AttachInput): Steps<Attachment> {
   const problems: Problem[] = [];
   const resources = yield* withinRegexBudget(yield* withoutDuplicates(input.resources, problems), problems);
@@ -71,9 +71,9 @@ function resolveParents(route: Route, progress: Progress): ResolvedParent[] {
 }
 
 /**
- * In a cluster a name exists once; in files it can be written twice. The first by file name, then by position in the
- * file, is used: neither age nor content decides, so that an edit to the loser changes nothing. A refused route does
- * not take the name of one that can be used.
+ * In a cluster a name is unique; in files it can occur twice. Then the first one by file name and position in the file
+ * is used. Neither age nor content decides, so an edit of the unused one changes nothing. A refused route does not
+ * block the name for a valid one.
  */
 function* withoutDuplicates(resources: readonly Resource[], problems: Problem[]): Steps<Resource[]> {
   const ordered = yield* sortInSteps(resources, (a, b) => compareSources(a.source, b.source));

@@ -1,5 +1,5 @@
 /**
- * The frontends of this proxy: per Service port, the rules of the routes that apply to its clients.
+ * The frontends of this proxy: for each Service port, the rules of the routes that apply to its clients.
  *
  * Stage before: `parents.ts`. Stage after: `routing/table.ts` and `cluster/frontends.ts`.
  */
@@ -10,7 +10,7 @@ import { covers, EVERY_PORT, type Claim } from './parents.ts';
 import { kindOf, type Progress } from './progress.ts';
 import { isCarriedRoute, isOpaqueProtocol, tcpPort } from './support.ts';
 
-/** Ordered by key. */
+/** Sorted by key. */
 export function* buildFrontends(claims: readonly Claim[], progress: Progress): Steps<AttachedFrontend[]> {
   const byService = new Map<string, Claim[]>();
   for (const claim of claims) {
@@ -30,7 +30,7 @@ export function* buildFrontends(claims: readonly Claim[], progress: Progress): S
   return yield* sortInSteps(frontends, (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 }
 
-/** `claims`: of one Service. */
+/** `claims`: all of the same Service. */
 function buildFrontend(claims: readonly Claim[], port: number, progress: Progress): AttachedFrontend {
   const applicable = claims.filter((claim) => covers(claim, port));
   const consumers = applicable.filter((claim) => claim.scope === 'consumer');
@@ -43,7 +43,7 @@ function buildFrontend(claims: readonly Claim[], port: number, progress: Progres
   const { service: label, parent } = claims[0]!;
   const service = progress.services.get(label) ?? null;
   const declared = service === null ? undefined : tcpPort(service, port);
-  // A kind that is not carried yet has the port to itself: its connections are not to be read as HTTP.
+  // When the winning kind is not carried yet, the port is opaque: its connections must not be read as HTTP.
   const first = winners[0]!.route;
   const carried = isCarriedRoute(first);
   return {

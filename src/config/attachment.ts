@@ -1,5 +1,5 @@
 /**
- * What attaching routes to Services yields: the frontends, and how each route fared.
+ * The result of attaching routes to Services: the frontends, and the conditions of each route.
  *
  * Produced by `attach.ts`, compiled by `routing/table.ts`, addressed by `cluster/frontends.ts`, shown by `check`,
  * `explain` and the admin endpoint.
@@ -14,24 +14,24 @@ export interface AttachedRule {
 
 /** A parent Service and port that at least one route is attached to. */
 export interface AttachedFrontend {
-  /** `namespace/name:port`, `namespace/name:*` when the ports are not known (no Service document). */
+  /** `namespace/name:port`; `namespace/name:*` when the ports are unknown because there is no Service document. */
   readonly key: string;
   readonly namespace: string;
   readonly name: string;
-  /** Service port; 0 = every port of the Service without a frontend of its own. */
+  /** Service port. 0: all ports of the Service without their own frontend. */
   readonly port: number;
   /**
-   * `opaque`: tunnelled unread, because the Service port's appProtocol says that it is not HTTP, or because
-   * a kind of route that is not carried yet takes precedence there.
+   * `opaque`: tunnelled unread. Either the appProtocol of the Service port says that it is not HTTP, or a kind of route
+   * that is not carried yet takes precedence there.
    */
   readonly mode: 'http' | 'opaque';
-  /** Of every route whose rules serve it, or that keeps others from it. */
+  /** The kind of the routes that serve it, or of those that block it for other kinds. */
   readonly routeKind: string;
   /** True when the rules come from consumer routes of the proxy's namespace. */
   readonly consumer: boolean;
-  /** Unordered; precedence is the compiler's business. Empty where another kind of route takes precedence. */
+  /** Unordered; compiling sorts them. Empty where a kind that is not carried takes precedence. */
   readonly rules: readonly AttachedRule[];
-  /** The parent's document, null when it has none and DNS is asked. */
+  /** The document of the parent; null when there is none and DNS is asked. */
   readonly service: Service | null;
 }
 
@@ -42,7 +42,9 @@ export interface RouteCondition {
   readonly routeKind: string;
   readonly namespace: string;
   readonly name: string;
-  /** `namespace/name` of the parent Service, with `:port` when given; empty for a document whose parents are unknown. */
+  /**
+   * `namespace/name` of the parent Service, with `:port` when given. Empty for a document whose parents are unknown.
+   */
   readonly parent: string;
   /** As in the route; null when `parent` is empty. */
   readonly parentRef: ParentRef | null;
@@ -55,13 +57,13 @@ export interface RouteCondition {
   readonly source: SourceLocation;
 }
 
-/** A reference to a Service whose address decides whether a condition holds, beside what the route files say. */
+/** A reference to a Service whose address determines a condition, in addition to the route files. */
 export interface ConditionReference {
   /** `namespace/name` of a parent, `namespace/name:port` of a backend. */
   readonly key: string;
   /** Field path in the route. */
   readonly path: string;
-  /** What becomes of requests while the Service is missing, and while its address is not known. */
+  /** What happens to requests while the Service is missing, and while its address is unknown. */
   readonly consequences: { readonly missing: string; readonly pending: string };
 }
 
@@ -72,9 +74,9 @@ export type ConditionSubject =
 
 export interface Attachment {
   readonly frontends: readonly AttachedFrontend[];
-  /** By what the route files say. */
+  /** The conditions according to the route files. */
   readonly conditions: readonly RouteCondition[];
-  /** Of each condition, what of the addresses of Services may turn it; null: nothing. */
+  /** For each condition, the addresses of Services that may change it; null: none. */
   readonly subjects: readonly (ConditionSubject | null)[];
   readonly problems: readonly Problem[];
   /** Every Service document by `namespace/name`. */

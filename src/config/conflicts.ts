@@ -1,21 +1,22 @@
 /**
- * Routes of different kinds on one Service port: they never merge, and the kind decides, not the age.
+ * Routes of different kinds on one Service port. They are never merged: the kind takes precedence, not the age.
  *
- * Stage before: `parents.ts`. Stage after: `route-conditions.ts`, which tells the losers, and `attached-frontends.ts`,
- * which leaves them out.
+ * Stage before: `parents.ts`. Stage after: `route-conditions.ts`, which reports the losing routes, and
+ * `attached-frontends.ts`, which leaves them out.
  *
- * Producer routes and the consumer routes of one namespace are judged apart: they serve different clients.
+ * Producer routes and the consumer routes of one namespace are compared separately, because they serve different
+ * clients.
  */
 import type { Steps } from '../slices.ts';
 import { covers, EVERY_PORT, type Claim } from './parents.ts';
 import { kindOf, labelOf } from './progress.ts';
 
-/** In order of precedence. */
+/** Highest precedence first. */
 const KINDS = ['GRPCRoute', 'HTTPRoute', 'TLSRoute', 'TCPRoute'];
 
 /** A port on which a claim is ignored. */
 export interface LostPort {
-  /** `EVERY_PORT` stands for the ports nobody names. */
+  /** `EVERY_PORT` stands for all ports that no route names. */
   readonly port: number;
   /** One route of the kind that serves the port. */
   readonly winner: Claim;
@@ -23,7 +24,7 @@ export interface LostPort {
 
 export interface Conflict {
   readonly lost: readonly LostPort[];
-  /** True when the claim is left with no port at all. */
+  /** True when no port is left for the claim. */
   readonly everywhere: boolean;
 }
 
@@ -31,13 +32,13 @@ function rank(claim: Claim): number {
   return KINDS.indexOf(kindOf(claim.route));
 }
 
-/** The claims of the kind that serves the port; all of `claims` cover it. */
+/** The claims of the kind that serves the port. All of `claims` must cover it. */
 export function winnersOf(claims: readonly Claim[]): Claim[] {
   const best = claims.reduce((least, claim) => Math.min(least, rank(claim)), KINDS.length);
   return claims.filter((claim) => rank(claim) === best);
 }
 
-/** By claim; those that lose nothing are left out. */
+/** By claim. Claims without a lost port are left out. */
 export function* findConflicts(claims: readonly Claim[]): Steps<ReadonlyMap<Claim, Conflict>> {
   const groups = new Map<string, Claim[]>();
   for (const claim of claims) {

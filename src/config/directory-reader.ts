@@ -1,12 +1,13 @@
 /**
- * One consistent read of the route directory: names and bytes, no meaning.
+ * Reads the route directory consistently: names and bytes, without interpreting them.
  *
  * Stage before: kubelet, or a person with an editor. Stage after: `route-files.ts`, which parses what changed.
  *
- * kubelet mounts a ConfigMap as `name.yaml -> ..data/name.yaml` and `..data -> ..2026_01_02_...`. An update writes a new
- * directory, renames a fresh `..data` link over the old one and then removes the old directory. So a generation is
- * read through the target of `..data`, resolved once, and counts only if `..data` is still the same link afterwards:
- * until then nothing in that directory is removed, after that files vanish one by one without any error to notice.
+ * kubelet mounts a ConfigMap as `name.yaml -> ..data/name.yaml` and `..data -> ..2026_01_02_...`. An update writes a
+ * new directory, replaces the `..data` link by renaming a new one over it, and then removes the old directory. So a
+ * generation is read through the target of `..data`, which is resolved once. The read counts only if `..data` is still
+ * the same link afterwards. Until the link changes, nothing in that directory is removed. After that, files vanish one
+ * by one without a visible error.
  */
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
@@ -18,7 +19,7 @@ import { ProxyError } from '../errors.ts';
 import { looksLikeRoutes } from '../gateway-api/config-maps.ts';
 import { shardFile } from '../route-set/format.ts';
 
-/** Why the bytes of a file that is in the directory could not be had. */
+/** Why the bytes of a file in the directory could not be read. */
 export interface FileFailure {
   /** Problem code: `not-a-file`, `too-large`, `unreadable-file`. */
   readonly code: string;
@@ -27,7 +28,7 @@ export interface FileFailure {
 
 export interface FileRead {
   readonly name: string;
-  /** Hex SHA-256 of the bytes; of the failure when there are none. Equal digests mean equal content. */
+  /** Hex SHA-256 of the bytes, or of the failure when there are none. Equal digests mean equal content. */
   readonly digest: string;
   readonly content: Buffer | FileFailure;
 }
@@ -35,22 +36,22 @@ export interface FileRead {
 export interface DirectoryRead {
   /** Sorted by name. */
   readonly files: readonly FileRead[];
-  /** Names that are not read although there are routes behind them, for want of an ending. Sorted. */
+  /** Names that look like route files but are not read, because they lack a known ending. Sorted. */
   readonly ignored: readonly string[];
   readonly layout: 'configmap' | 'plain';
-  /** Equal for two reads only if it was the same directory, not another one created at the same path. */
+  /** Equal for two reads only if both read the same directory, not a new one created at the same path. */
   readonly identity: string;
-  /** Of a mounted ConfigMap: as `generationOf` names what was read; null of another directory. */
+  /** `generationOf` of a mounted ConfigMap at the time of the read; null for any other directory. */
   readonly generation?: string | null;
 }
 
 const READ_ATTEMPTS = 10;
-/** More after each attempt, none after the first: 180 ms in all. */
+/** The delay grows by this after each attempt; there is none after the first. 180 ms in total. */
 const RETRY_DELAY_STEP_MS = 5;
-/** The threads of libuv's pool: more would only queue. */
+/** The number of threads in libuv's pool: more reads would only queue. */
 const FILES_AT_ONCE = 4;
 
-/** Thrown inside when the directory changed under the read; never leaves this file. */
+/** Thrown when the directory changed during the read; caught in this file. */
 class Changed extends Error {}
 
 /**
@@ -61,23 +62,26 @@ export function isRouteFileName(name: string): boolean {
   return (!name.startsWith('.') && /\.(?:yaml|yml|json)$/.test(name)) || shardFile(name) !== null;
 }
 
-/** Errno name of a failed system call, else the message. */
+/** Errno name of a failed system call, otherwise the message. */
 export function errorCode(error: unknown): string {
   if (error instanceof Error) return (error as NodeJS.ErrnoException).code ?? error.message;
   return String(error);
 }
 
-/** Tells a directory from another one created at the same path; inode numbers alone are reused at once. */
+/**
+ * Distinguishes a directory from another one created at the same path. Inode numbers alone are not enough, because they
+ * are reused at once.
+ */
 export function directoryIdentity(stats: BigIntStats): string {
   return `${stats.dev}:${stats.ino}:${stats.birthtimeNs}`;
 }
 
 /**
- * Read every route file of `path` from one generation.
+ * Reads every route file of `path` from one generation.
  *
- * A file that cannot be read is part of the answer (as a `FileFailure`); never blocks on a FIFO or device.
- * Throws ProxyError when there is no answer at all: `directory-missing`, `directory-unreadable`, and `directory-busy`
- * when it changed under every attempt.
+ * A file that cannot be read is part of the result (as a `FileFailure`). Never blocks on a FIFO or device. Throws
+ * ProxyError when there is no result: `directory-missing`, `directory-unreadable`, or `directory-busy` when the
+ * directory changed during every attempt.
  */
 export async function readDirectory(path: string, maxFileBytes: number): Promise<DirectoryRead> {
   for (let attempt = 1; ; attempt++) {
@@ -109,7 +113,7 @@ async function readOnce(path: string, maxFileBytes: number, lastAttempt: boolean
   const ignored: string[] = [];
   for (let i = 0; i < names.length; i += FILES_AT_ONCE) {
     const batch = names.slice(i, i + FILES_AT_ONCE);
-    // Nothing waits for a file that is not read anyway.
+    // A file that is not read as routes is no reason for another attempt.
     const read = (name: string) => readFile(root, name, maxFileBytes, lastAttempt || !isRouteFileName(name));
     for (const file of await Promise.all(batch.map(read))) {
       if (isRouteFileName(file.name)) files.push(file);
@@ -125,15 +129,15 @@ async function listDirectory(root: string, path: string, lastAttempt: boolean): 
     return await readdir(root);
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
-    // Removed since its link was read; if it stays so, the link is broken.
+    // Removed since the link was read. If this happens again, the link is broken.
     if (lastAttempt) throw new ProxyError('directory-unreadable', `${path}: ..data leads to ${root}, which is missing`);
     throw new Changed();
   }
 }
 
 /**
- * What a mounted ConfigMap holds at the moment, for three system calls: equal for two moments only if kubelet has put nothing else there in
- * between. Null of another directory, or where it cannot be said.
+ * Identifies the content of a mounted ConfigMap with three system calls. Two results are equal only if kubelet has not
+ * replaced the content in between. Null for any other directory, or on failure.
  */
 export function generationOf(path: string): string | null {
   try {
@@ -153,7 +157,7 @@ function linkOf(path: string, target: string, stats: BigIntStats): { target: str
   return { target: resolve(path, target), id: `${target}:${stats.ino}:${stats.ctimeNs}` };
 }
 
-/** The `..data` link as it is now, null when the directory has none. `id` differs for each link ever put there. */
+/** The current `..data` link; null when the directory has none. `id` differs for each link ever created there. */
 async function dataLink(path: string): Promise<{ target: string; id: string } | null> {
   const link = join(path, '..data');
   try {
@@ -170,7 +174,7 @@ async function readFile(root: string, name: string, maxFileBytes: number, lastAt
   try {
     content = await readBytes(join(root, name), maxFileBytes);
   } catch (error) {
-    // Vanished or written to since it was listed: read again. What stays so is a dangling link or a busy writer.
+    // Removed, or written to, since it was listed: read again. If this repeats, it is a dangling link or a busy writer.
     if (!lastAttempt && (error instanceof Changed || errorCode(error) === 'ENOENT')) throw new Changed();
     const reason = error instanceof Changed ? 'it is being written to all the time' : errorCode(error);
     content = { code: 'unreadable-file', message: `cannot be read: ${reason}` };
@@ -181,15 +185,15 @@ async function readFile(root: string, name: string, maxFileBytes: number, lastAt
 
 async function readBytes(path: string, maxFileBytes: number): Promise<Buffer | FileFailure> {
   const kind = await stat(path);
-  // Before open: opening a device can have side effects.
+  // Checked before opening, because opening a device can have side effects.
   if (!kind.isFile()) return notAFile(kind);
-  // Non-blocking all the same: it may have become a FIFO since.
+  // Still non-blocking, because it may have become a FIFO since the check.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const before = await file.stat({ bigint: true });
     if (!before.isFile()) return notAFile(before);
     if (before.size > BigInt(maxFileBytes)) return tooLarge(maxFileBytes);
-    // The size is right for every real file system; procfs reports 0 and has to be read to its end.
+    // The size is correct on all real file systems. procfs reports 0, so its files are read to the end.
     const expected = Number(before.size);
     const chunks: Buffer[] = [];
     let length = 0;

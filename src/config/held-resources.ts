@@ -1,29 +1,33 @@
 /**
- * The last good version of what is refused now: a live edit with an error in a field must not turn a route off, no more than an
- * API server would take it.
+ * Keeps the last good version of refused resources: a live edit with an error in a field must not turn a route off. An
+ * API server would not accept such an edit either.
  *
- * Used by `route-files.ts` after each read. An object is known by its kind, namespace and name, so that it may have moved to
- * another file. One that is no longer there is gone; one that was never good stays out. Nothing of it outlives the process.
+ * Used by `route-files.ts` after each read. An object is identified by kind, namespace and name, so it may move to
+ * another file. An object that is no longer in the files is dropped. An object that was never good is not kept. Nothing
+ * survives the process.
  */
 import type { RefusedRoute, Resource } from '../gateway-api/types.ts';
 import { labelOf } from './progress.ts';
 
-/** What was found in a file and could not be used. */
+/** What was found in a file but could not be used. */
 export interface FileLosses {
   readonly file: string;
-  /** Labels of Services that are refused. */
+  /** Labels of refused Services. */
   readonly services: readonly string[];
-  /** Something that does not even say what it is: it may have been any object of the file that is not there now. */
+  /**
+   * True when the file contains an object that cannot be identified. It may be any object of the file that is missing
+   * now.
+   */
   readonly unidentified: boolean;
 }
 
 export interface KeptResources {
   readonly resources: readonly Resource[];
-  /** Labels of those that are not what the files now say. */
+  /** Labels of the resources that differ from the files. */
   readonly held: readonly string[];
 }
 
-/** `previous`: what came of it the last time. */
+/** `previous`: the result of the last call. */
 export function keepLastGood(
   resources: readonly Resource[],
   losses: readonly FileLosses[],
@@ -33,7 +37,7 @@ export function keepLastGood(
   if (!lost && !resources.some(({ kind }) => kind === 'RefusedRoute')) return { resources, held: [] };
   const good = new Map<string, Resource>();
   for (const resource of previous) if (resource.kind !== 'RefusedRoute') good.set(labelOf(resource), resource);
-  /** There now, or taken care of. */
+  /** Objects that are present or already handled. */
   const present = new Set(resources.filter(({ kind }) => kind !== 'RefusedRoute').map(labelOf));
   const held: string[] = [];
   const hold = (label: string): Resource | null => {
@@ -61,7 +65,10 @@ export function keepLastGood(
   return { resources: kept, held };
 }
 
-/** At the place of the refused version, whose generation its conditions are about. */
+/**
+ * The last good version, located at the refused version and with its generation, because the conditions are about that
+ * one.
+ */
 function lastGood(last: Resource, refused: RefusedRoute): Resource {
   if (last.kind === 'Service' || last.kind === 'RefusedRoute') return last;
   const { source, message, generation } = refused;

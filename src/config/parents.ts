@@ -1,13 +1,13 @@
 /**
  * Resolves the parentRefs of a route: which ports of which Service it claims, and for which clients.
  *
- * Stage before: `attach.ts`, route by route. Stage after: `conflicts.ts` and `attached-frontends.ts`.
+ * Stage before: `attach.ts`, for each route. Stage after: `conflicts.ts` and `attached-frontends.ts`.
  */
 import type { ParentRef, Route, Service } from '../gateway-api/types.ts';
 import { warn, type Progress } from './progress.ts';
 import { serviceKey } from './support.ts';
 
-/** Every port of the Service: the frontend that serves the ports no other frontend names. */
+/** All ports of the Service: the frontend for ports without their own frontend. */
 export const EVERY_PORT = 0;
 
 /** A parentRef that names a usable Service. */
@@ -16,17 +16,17 @@ export interface Claim {
   readonly parent: ParentRef;
   /** `namespace/name`. */
   readonly service: string;
-  /** Service ports; `EVERY_PORT` alone when no port is named and no document tells them. */
+  /** Service ports. Only `EVERY_PORT` when the route names no port and there is no Service document. */
   readonly ports: readonly number[];
   readonly scope: 'producer' | 'consumer' | 'elsewhere';
 }
 
-/** Whether the claim is about this port, also as one of every port. */
+/** True when the claim includes this port, by its number or as one of all ports. */
 export function covers(claim: Claim, port: number): boolean {
   return claim.ports.includes(port) || claim.ports.includes(EVERY_PORT);
 }
 
-/** A claim, or the sentence why there is none. `earlier`: the Service parents that stand before it in the route. */
+/** A claim, or a sentence that explains why there is none. `earlier`: the preceding Service parents of the route. */
 export function resolveParent(
   route: Route,
   parent: ParentRef,
@@ -42,7 +42,7 @@ export function resolveParent(
   return { route, parent, service, ports, scope: scopeOf(route, parent, progress) };
 }
 
-/** Which clients the route is for, seen from this proxy. */
+/** Which clients the route applies to, as seen from this proxy. */
 function scopeOf(route: Route, parent: ParentRef, progress: Progress): Claim['scope'] {
   if (route.namespace === parent.namespace) return 'producer';
   if (progress.namespace === null) {
@@ -59,7 +59,7 @@ function scopeOf(route: Route, parent: ParentRef, progress: Progress): Claim['sc
   return route.namespace === progress.namespace ? 'consumer' : 'elsewhere';
 }
 
-/** The first entry for a Service stands; a later one that does not differ from it properly is refused. */
+/** The first entry for a Service is accepted. A later one is refused unless it differs in the way the API requires. */
 function refuseRepetition(parent: ParentRef, earlier: readonly ParentRef[]): string | null {
   for (const other of earlier) {
     if (other.name !== parent.name || other.namespace !== parent.namespace) continue;
@@ -77,7 +77,7 @@ function refuseRepetition(parent: ParentRef, earlier: readonly ParentRef[]): str
   return null;
 }
 
-/** TCP ports of the Service that the parentRef covers, or the sentence why there are none. */
+/** TCP ports of the Service that the parentRef covers, or a sentence that explains why there are none. */
 function resolvePorts(parent: ParentRef, label: string, service: Service | null): readonly number[] | string {
   if (service === null) {
     if (parent.sectionName !== null) {

@@ -1,8 +1,9 @@
 /**
- * Parses a route file in a thread of its own, which ends with it: a permanent one would cost as much memory as the rest.
+ * Parses a route file in a thread that exists only for this file: a permanent thread would use as much memory as the
+ * rest of the process.
  *
- * Used by `route-parser.ts` for files that would hold up its own thread. What is found comes back in small pieces, each of
- * them asked for: to receive it all at once would take as long as parsing it.
+ * Used by `route-parser.ts` for files that would block its own thread. The result comes back in small pieces, each on
+ * request: receiving it all at once would take as long as parsing it.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -13,7 +14,7 @@ import type { TextLayout } from '../gateway-api/yaml-tree.ts';
 export interface ParseOrder {
   readonly file: string;
   readonly text: string;
-  /** Of the pod. */
+  /** Namespace of the pod. */
   readonly namespace: string | null;
   readonly layout: TextLayout;
 }
@@ -26,7 +27,10 @@ export interface ParsePiece {
   readonly end: Omit<ParsedFile, 'resources' | 'problems'> | null;
 }
 
-/** Rejects when the thread ends early, for lack of memory say, and with the reason of the signal. */
+/**
+ * Rejects when the thread ends early, for instance for lack of memory. When the signal aborts it, rejects with the
+ * reason of the signal.
+ */
 export async function parseInThread(order: ParseOrder, signal: AbortSignal): Promise<ParsedFile> {
   const worker = new Worker(new URL('./parse-worker.js', import.meta.url), { workerData: order });
   const ended = new AbortController();

@@ -1,11 +1,11 @@
 /**
- * The thread behind `parse-thread.ts`: parses one file, then gives it out piece by piece.
+ * The thread behind `parse-thread.ts`: parses one file and returns the result piece by piece.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ParseOrder, ParsePiece } from './parse-thread.ts';
 import { parseRoutes } from './route-parser.ts';
 
-/** A piece of either is received within about a millisecond. */
+/** Receiving a piece of either kind takes about a millisecond. */
 const RESOURCES_PER_PIECE = 8;
 const PROBLEMS_PER_PIECE = 64;
 

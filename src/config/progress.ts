@@ -1,5 +1,5 @@
 /**
- * What the passes of `attach.ts` share: what they look up, and the conditions and problems they collect.
+ * The state that the passes of `attach.ts` share: the data they look up, and the conditions and problems they collect.
  */
 import type { ParentRef, Problem, RefusedRoute, Resource, Route, Service } from '../gateway-api/types.ts';
 import { SharedTexts } from '../gateway-api/shared-texts.ts';
@@ -9,7 +9,7 @@ import { serviceKey } from './support.ts';
 export type RouteResource = Route | RefusedRoute;
 
 export interface Progress {
-  /** Namespace of the pod this proxy serves; null when not known. */
+  /** Namespace of the pod of this proxy; null when unknown. */
   readonly namespace: string | null;
   readonly services: ReadonlyMap<string, Service>;
   readonly conditions: RouteCondition[];
@@ -39,7 +39,9 @@ export function warn(progress: Progress, resource: Resource, path: string, code:
   progress.problems.push({ ...problemAt(resource, path), severity: 'warning', code, message });
 }
 
-/** `parent`: null for a document whose parents are not known. `subject`: null when no address can turn the condition. */
+/**
+ * `parent`: null for a document whose parents are unknown. `subject`: null when no address can change the condition.
+ */
 export function addCondition(
   progress: Progress,
   resource: RouteResource,
@@ -54,7 +56,7 @@ export function addCondition(
     parent: parent === null ? '' : parentLabel(parent),
     parentRef: parent,
     observedGeneration: resource.generation,
-    // Each by its name: what is added to a copy is kept outside of it, with room for more.
+    // No spread here: V8 stores properties added to a copy outside of the object, with spare space.
     type: condition.type,
     status: condition.status,
     reason: condition.reason,
@@ -73,7 +75,7 @@ function parentLabel(parent: ParentRef): string {
   return labels.of(parent.sectionName === null ? key : `${key}:${parent.sectionName}`);
 }
 
-/** Parents of other kinds are somebody else's. */
+/** Parents of other kinds belong to other implementations. */
 export function serviceParents(route: RouteResource): ParentRef[] {
   return route.parentRefs.filter((parent) => parent.group === '' && parent.kind === 'Service');
 }

@@ -1,8 +1,9 @@
 /**
- * Bounds what the regular expressions of all routes take together: each route has a bound of its own (`gateway-api/limits.ts`),
- * but there may be any number of routes.
+ * Limits the total size of the regular expressions of all routes. Each route has its own limit
+ * (`gateway-api/limits.ts`), but the number of routes is not limited.
  *
- * Stage before: `attach.ts`, with each route once. Stage after: the same, with a `RefusedRoute` for each that goes beyond.
+ * Stage before: `attach.ts`, with each route once. Stage after: the same, with a `RefusedRoute` for each route beyond
+ * the limit.
  */
 import { regexesOf } from '../gateway-api/match-regexes.ts';
 import type { CarriedRoute, Problem, Resource } from '../gateway-api/types.ts';
@@ -11,10 +12,10 @@ import type { Steps } from '../slices.ts';
 import { problemAt } from './progress.ts';
 import { isCarriedRoute } from './support.ts';
 
-/** In instructions; a hundred bytes of memory each. */
+/** Counted in instructions of about a hundred bytes each. */
 export const MAX_REGEX_SIZE = 524_288;
 
-/** Instructions by expression, once for each route, which stays the same object while its file does. */
+/** Instructions by expression, computed once for each route. A route stays the same object as long as its file does. */
 const sizes = new WeakMap<CarriedRoute, ReadonlyMap<string, number>>();
 
 function sizesOf(route: CarriedRoute): ReadonlyMap<string, number> {
@@ -30,7 +31,7 @@ function sizesOf(route: CarriedRoute): ReadonlyMap<string, number> {
   return found;
 }
 
-/** `resources`: in the order of their files, which decides which of them fit. An expression counts once. */
+/** `resources`: in file order, which decides which of them fit. Equal expressions count once. */
 export function* withinRegexBudget(resources: readonly Resource[], problems: Problem[]): Steps<Resource[]> {
   const counted = new Set<string>();
   let total = 0;

@@ -1,6 +1,6 @@
 /**
- * Says of each route and parentRef how it fared: Accepted, ResolvedRefs, PartiallyInvalid, and warns of
- * what has no effect.
+ * Reports the conditions of each route and parentRef (Accepted, ResolvedRefs, PartiallyInvalid), and warns of fields
+ * without effect.
  *
  * Stage before: `parents.ts` and `conflicts.ts`. Stage after: `check`, the log, the admin endpoint.
  */
@@ -21,13 +21,16 @@ import { SharedObjects } from '../gateway-api/shared-objects.ts';
 import { SharedTexts } from '../gateway-api/shared-texts.ts';
 import type { ConditionSubject } from './attachment.ts';
 
-/** A parentRef with its claim, or the sentence why there is none. */
+/** A parentRef with its claim, or a sentence that explains why there is none. */
 export interface ResolvedParent {
   readonly parent: ParentRef;
   readonly claim: Claim | string;
 }
 
-/** The reader has reported the fault itself. The Gateway API has no reason for a document that no API server would store. */
+/**
+ * The reader has reported the fault already. The Gateway API has no reason for a document that an API server would not
+ * store.
+ */
 export function reportRefused(route: RefusedRoute, progress: Progress): void {
   const reason = route.reason === 'Invalid' ? 'UnsupportedValue' : route.reason;
   const parents = route.parentRefs.length === 0 ? [null] : serviceParents(route);
@@ -36,7 +39,7 @@ export function reportRefused(route: RefusedRoute, progress: Progress): void {
   }
 }
 
-/** Kinds that are not carried yet: never accepted, but told apart from routes that another kind displaces. */
+/** Kinds that are not carried yet are never accepted. Those that another kind displaces get their own message. */
 export function reportOther(
   route: OtherRoute,
   parents: readonly ResolvedParent[],
@@ -118,30 +121,30 @@ function reportConflict(route: RouteResource, parent: ParentRef, { lost }: Confl
   warn(progress, route, parent.path, 'route-conflict', message);
 }
 
-/** Of routes of one parent they are the same. */
+/** Shared, because the messages of all routes of one parent are equal. */
 const messages = new SharedTexts(512);
 
 const UNROUTED = { missing: 'connections to it pass unrouted', pending: 'connections to it pass unrouted' };
 
 const parentSubjects = new SharedObjects<ConditionSubject>();
 
-/** Routes of one parent have one. */
+/** Routes of one parent share one object. */
 function parentSubject(key: string, path: string): ConditionSubject {
   return parentSubjects.of(`${path} ${key}`, () => {
     return { kind: 'parent', reference: { key: messages.of(key), path, consequences: UNROUTED } };
   });
 }
 
-/** Parts of a route that answer with an error, by their paths. */
+/** Parts of a route that answer with an error, as field paths. */
 interface Drops {
   readonly rules: readonly string[];
-  /** backendRefs of rules that can be used otherwise. */
+  /** backendRefs of rules that are otherwise usable. */
   readonly backends: readonly string[];
 }
 
 /**
- * A conflict on some ports only leaves the route accepted: its rules work where it is not displaced. Returns what of an
- * accepted route answers with an error.
+ * A conflict on only some ports leaves the route accepted, because its rules apply on the other ports. Returns the
+ * parts of an accepted route that answer with an error.
  */
 function reportAcceptance(
   route: CarriedRoute,
@@ -164,14 +167,17 @@ function reportAcceptance(
     route,
     parent,
     { type: 'Accepted', status: 'True', reason: 'Accepted', message },
-    // The parent of a route for others is not looked up here.
+    // The parent of a route for other clients is not resolved here.
     claim.scope === 'elsewhere' ? null : parentSubject(claim.service, parent.path),
   );
   if (conflict !== null) warn(progress, route, parent.path, 'route-conflict', `the route is${ignored.slice(1)}`);
   return [...drops.rules, ...drops.backends];
 }
 
-/** An earlier version, or rules that are left out; the condition is only ever True. */
+/**
+ * Reports that an earlier version is served or that rules are left out. Only True is reported; otherwise the condition
+ * is absent.
+ */
 function reportPartiallyInvalid(route: Route, parent: ParentRef, dropped: readonly string[], progress: Progress): void {
   const told: string[] = [];
   if (route.held !== undefined) {
@@ -193,7 +199,10 @@ function describeScope(claim: Claim, namespace: string | null): string {
   return `consumer route: serves clients of ${claim.service} in ${claim.route.namespace} only; ${here}`;
 }
 
-/** Warn of what is accepted but has no effect. Returns what answers with an error because of a filter. */
+/**
+ * Warns of fields that are accepted but have no effect. Returns the parts that answer with an error because of a
+ * filter.
+ */
 function reportUncarried(route: CarriedRoute, progress: Progress): Drops {
   if (route.hostnames.length > 0) {
     const message = 'hostnames have no meaning for a Service parent and are ignored; match the Host header instead';
@@ -228,7 +237,7 @@ function reportUncarried(route: CarriedRoute, progress: Progress): Drops {
   return { rules, backends };
 }
 
-/** True when one of the filters is not carried. `path`: of what holds the list. */
+/** True when one of the filters is not carried. `path`: of the object that contains the list. */
 function reportFilters(
   route: CarriedRoute,
   filters: readonly HttpRouteFilter[],

@@ -1,14 +1,15 @@
 /**
- * The ConfigMap mount: reads the route directory, watches it, and publishes a snapshot whenever its content changes.
+ * The mounted ConfigMap: reads the route directory, watches it, and publishes a snapshot whenever its content changes.
  *
- * Stage before: kubelet, which swaps `..data`, or an editor on a plain directory. Stage after: `onChange`, that is
- * attaching, compiling and swapping the route tables.
+ * Stage before: kubelet, which swaps `..data`, or an editor on a plain directory. Stage after: `onChange`, which
+ * attaches, compiles and swaps the route tables.
  *
  *   inotify event --settle--> read one generation --> parse what changed --> onChange
  *   poll timer ----------------^        ^------------- changed meanwhile ---------'
  *
- * The directory itself is watched: a watch on a file would follow its inode into the removed generation and go silent.
- * Events are hints; a slow poll finds what they miss, and becomes a fast one while there is no working watch.
+ * The watch is on the directory, because a watch on a file would follow its inode into the removed generation and
+ * report nothing more. Events are only hints: a slow poll finds changes they miss, and a fast poll replaces the watch
+ * while there is none.
  */
 import type { FSWatcher } from 'node:fs';
 import { statSync, watch } from 'node:fs';
@@ -25,34 +26,37 @@ export interface RouteDirectoryOptions {
   readonly path: string;
   readonly parse: ParseFile;
   /**
-   * Called with the first snapshot and whenever content or validity changes. The next call comes after what it returns has
-   * settled: snapshots are applied one after the other, and what changes meanwhile is read afterwards. An exception or
-   * rejection is logged, not passed on.
+   * Called with the first snapshot and whenever content or validity changes. The next call waits until the returned
+   * promise has settled, so snapshots are applied one after the other, and changes in the meantime are read afterwards.
+   * An exception or rejection is logged, not passed on.
    */
   readonly onChange: (snapshot: ConfigSnapshot) => void | Promise<void>;
   readonly logger: Logger;
-  /** A change is read this long after the last event, so that partial writes coalesce. Default 50. */
+  /** Milliseconds from the last event to the read, so that partial writes coalesce. Default: 50. */
   readonly settleMs?: number;
-  /** ... but at most this long after the first event. Default 500. */
+  /** Maximum milliseconds from the first event to the read. Default: 500. */
   readonly maxSettleMs?: number;
-  /** Poll interval while the directory is watched. Default 5,000. */
+  /** Poll interval in milliseconds while the directory is watched. Default: 5,000. */
   readonly pollMs?: number;
-  /** Poll interval while it cannot be watched, or does not exist. Default 500, to apply changes within 1 s. */
+  /**
+   * Poll interval in milliseconds while the directory cannot be watched or does not exist. Default: 500, to apply
+   * changes within 1 s.
+   */
   readonly fallbackPollMs?: number;
-  /** A larger file is refused. Default 4 MiB (a ConfigMap holds 1 MiB). */
+  /** Larger files are refused. Default: 4 MiB (a ConfigMap holds 1 MiB). */
   readonly maxFileBytes?: number;
-  /** How long a route set may be torn before that is a problem. Default 10,000. */
+  /** Milliseconds for which a route set may be torn before this is a problem. Default: 10,000. */
   readonly tornAfterMs?: number;
-  /** Serve a route whose present version is refused as it was before. Default true. */
+  /** Serve the previous version of a route while its current version is refused. Default: true. */
   readonly holdRoutes?: boolean;
 }
 
 const DEFAULT_MAX_FILE_BYTES = 4 * 1024 * 1024;
-/** Of so many polls of a mounted ConfigMap one reads its files although nothing says that they are others. */
+/** One in this many polls of a mounted ConfigMap reads its files even when nothing indicates a change. */
 const POLLS_FOR_A_READ = 12;
 
 /**
- * Read `path` once, for commands that do not stay: `check`, `explain`. A directory that cannot be read gives an empty
+ * Reads `path` once, for commands that do not watch: `check`, `explain`. A directory that cannot be read gives an empty
  * snapshot with that problem.
  */
 export async function loadRouteDirectory(
@@ -85,19 +89,19 @@ export class RouteDirectory {
 
   #snapshot: ConfigSnapshot | null = null;
   #closed = false;
-  /** An apply is under way: events are only counted, and another one follows if there were any. */
+  /** During an apply, events are only counted. If there were any, another apply follows. */
   #running = false;
   #events = 0;
   #timer: NodeJS.Timeout | null = null;
-  /** Monotonic time of the first event not yet read, null when there is none. */
+  /** Monotonic time of the first event that has not been read yet; null when there is none. */
   #changedAtMs: number | null = null;
   #watcher: FSWatcher | null = null;
   #watchedIdentity = '';
   #watchFailure = '';
-  /** As `generationOf` names what was read last; null when nothing was, or it cannot be told from something else. */
+  /** `generationOf` the content read last. Null when nothing was read, or when it is unknown. */
   #readGeneration: string | null = null;
   #polls = 0;
-  /** The directory in which a `..data` link was seen last. */
+  /** Identity of the directory in which a `..data` link was last seen. */
   #configMapIdentity = '';
 
   constructor(options: RouteDirectoryOptions) {
@@ -117,20 +121,20 @@ export class RouteDirectory {
     return this.#snapshot;
   }
 
-  /** The route set in the directory that is not whole yet; null when there is none. */
+  /** The route set in the directory that is incomplete; null when there is none. */
   get tornSet(): TornSet | null {
     return this.#files.tornSet;
   }
 
   /**
-   * Read the directory for the first time, publish, and watch from then on; resolves when the snapshot has been applied.
-   * Never rejects: a directory that cannot be read is a snapshot that says so. Call once.
+   * Reads the directory for the first time, publishes, and watches from then on. Resolves when the snapshot has been
+   * applied. Never rejects: a directory that cannot be read is reported in the snapshot. Call once.
    */
   async start(): Promise<void> {
     await this.#run();
   }
 
-  /** Stop watching. Nothing is published afterwards. Neither timers nor watch keep the process alive before that. */
+  /** Stops watching. Nothing is published afterwards. Timers and watch never keep the process alive. */
   close(): void {
     this.#closed = true;
     this.#unwatch();
@@ -172,12 +176,13 @@ export class RouteDirectory {
       this.#logger.error('route directory: reading failed', { path: this.#path, error: String(error) });
     }
     this.#running = false;
-    // A change during the apply may or may not be in what was just read, so it is read again; unchanged content is free.
+    // It is unknown whether the last read includes a change during the apply, so the directory is read again. Unchanged
+    // content costs nothing.
     if (this.#events !== eventsBefore) this.#changed();
     else this.#wakeIn(Math.min(this.#watcher === null ? this.#fallbackPollMs : this.#pollMs, this.#files.dueInMs));
   }
 
-  /** A poll that finds nothing to read. To read all the same would wake four threads each time. */
+  /** True for a poll with nothing to read. A needless read would wake four threads each time. */
   #isAsRead(): boolean {
     if (this.#changedAtMs !== null || this.#watcher === null || this.#readGeneration === null) return false;
     if (Number.isFinite(this.#files.dueInMs) || ++this.#polls % POLLS_FOR_A_READ === 0) return false;
@@ -186,13 +191,13 @@ export class RouteDirectory {
 
   async #read(): Promise<ConfigSnapshot | null> {
     this.#readGeneration = null;
-    // Watch first: what changes after this line causes an event, what changed before is read.
+    // The watch comes first: later changes cause an event, and earlier ones are read.
     this.#watch();
     try {
       const read = await readDirectory(this.#path, this.#maxFileBytes);
       if (read.layout === 'configmap') this.#configMapIdentity = read.identity;
       else if (read.identity === this.#configMapIdentity) {
-        // Half removed, or a broken update: the links left over are not a configuration.
+        // The directory is being removed, or an update failed: the remaining links are not a configuration.
         throw new ProxyError('directory-unreadable', `${this.#path} has lost its ..data link`);
       }
       const snapshot = await this.#files.update(read);
@@ -201,7 +206,7 @@ export class RouteDirectory {
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
       if (error.code === 'directory-busy' && this.#snapshot !== null) {
-        // Nothing is wrong with it; the next attempt may find it at rest.
+        // The directory changed during every attempt, which is not an error; the next attempt may succeed.
         this.#events++;
         return null;
       }
@@ -215,7 +220,7 @@ export class RouteDirectory {
     try {
       await this.#onChange(snapshot);
     } catch (error) {
-      // Whoever closes the directory also stops the work.
+      // After `close` the work is expected to stop.
       if (this.#isClosed()) return;
       this.#logger.error('route directory: a new configuration could not be applied', {
         path: this.#path,
@@ -225,7 +230,7 @@ export class RouteDirectory {
     }
   }
 
-  /** Watch the directory that is at the path now, unless that is being done. */
+  /** Watches the directory at the path, unless that one is being watched already. */
   #watch(): void {
     let identity = '';
     try {

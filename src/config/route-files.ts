@@ -1,8 +1,8 @@
 /**
- * From the bytes of the route files to a snapshot: parses what changed, holds what broke: files here, routes in
- * `held-resources.ts`.
+ * Turns the bytes of the route files into a snapshot. Parses changed files, and keeps the last good content of files
+ * that are broken now (`held-resources.ts` does the same for routes).
  *
- * Stage before: `directory-reader.ts`. Stage after: `attach.ts`, which gets the snapshot.
+ * Stage before: `directory-reader.ts`. Stage after: `attach.ts`, which receives the snapshot.
  */
 import { createHash } from 'node:crypto';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
@@ -15,17 +15,17 @@ import { RouteSetFiles, type TornSet } from './route-set-files.ts';
 import type { ConfigSnapshot, RouteSetVersion } from './snapshot.ts';
 
 /**
- * `parseRouteFile` of `gateway-api/parse.ts`, at once, in slices or in another thread. An exception or rejection is a bug; the file is
- * then treated like one that cannot be parsed.
+ * `parseRouteFile` of `gateway-api/parse.ts`: at once, in slices or in another thread. An exception or rejection is a
+ * bug; the file is then treated as unparsable.
  */
 export type ParseFile = (file: string, text: string, layout?: TextLayout) => ParsedFile | Promise<ParsedFile>;
 
 interface FileState {
   readonly digest: string;
   readonly problems: readonly Problem[];
-  /** The last content that could be parsed; null when there was none yet. */
+  /** The last content that could be parsed; null when there is none. */
   readonly good: GoodContent | null;
-  /** The content now in the directory is not the one `good` comes from. */
+  /** True when the current file cannot be read or parsed, so that `good` is older. */
   readonly broken: boolean;
 }
 
@@ -33,7 +33,7 @@ interface GoodContent extends FileLosses {
   readonly resources: readonly Resource[];
 }
 
-/** A problem with a whole file or directory, put at its first document. */
+/** A problem with a whole file or directory, located at its first document. */
 function wholeFileProblem(file: string, code: string, message: string): Problem {
   return { severity: 'error', code, file, document: 1, line: null, resource: null, path: '', message };
 }
@@ -49,16 +49,19 @@ export class RouteFiles {
   #files = new Map<string, FileState>();
   #snapshot: ConfigSnapshot | null = null;
   #ignored: readonly string[] = [];
-  /** The directory as such could not be read last time. */
+  /** True when the last read of the directory failed. */
   #unreadable = false;
-  /** By what stands before the names of their shards: nothing in a directory; several where a command reads several. */
+  /**
+   * Route sets, by the part of the path before the names of their shards. For a directory this is empty; commands that
+   * read several directories have several.
+   */
   #sets = new Map<string, RouteSetFiles>();
   #setProblems: readonly Problem[] = [];
   readonly #tornAfterMs: number | undefined;
 
   /**
-   * `holdRoutes`: a route whose version in the files is refused is served as it was before. `tornAfterMs`: how long a route set may
-   * be torn before that is a problem.
+   * `holdRoutes`: serve the previous version of a route while its version in the files is refused. `tornAfterMs`: how
+   * long a route set may be torn before this is a problem.
    */
   constructor(parse: ParseFile, holdRoutes = true, tornAfterMs?: number) {
     this.#parse = parse;
@@ -66,20 +69,20 @@ export class RouteFiles {
     this.#tornAfterMs = tornAfterMs;
   }
 
-  /** The route set that is not whole at the moment; null when there is none. */
+  /** The route set that is incomplete now; null when there is none. */
   get tornSet(): TornSet | null {
     for (const set of this.#sets.values()) if (set.torn !== null) return set.torn;
     return null;
   }
 
-  /** When an update may give another snapshot though nothing changes in the directory: in so many milliseconds. */
+  /** Milliseconds until an update may give another snapshot although nothing changes in the directory. */
   get dueInMs(): number {
     return Math.min(...[...this.#sets.values()].map((set) => set.dueInMs ?? Number.POSITIVE_INFINITY));
   }
 
   /**
-   * Take over a consistent read. Parses the files whose bytes changed, one per turn of the event loop, so that a long
-   * file list does not hold up traffic. Returns the new snapshot, null when nothing changed.
+   * Processes a consistent read. Parses the changed files, one for each turn of the event loop, so that many files do
+   * not delay traffic. Returns the new snapshot; null when nothing changed.
    */
   async update(read: DirectoryRead): Promise<ConfigSnapshot | null> {
     const files = new Map<string, FileState>();
@@ -147,7 +150,9 @@ export class RouteFiles {
     }
   }
 
-  /** The directory cannot be read: the last good content stays, marked invalid. Null when that was known already. */
+  /**
+   * For a directory that cannot be read: the last good content stays, marked invalid. Null when that is known already.
+   */
   unreadable(directory: string, code: string, message: string): ConfigSnapshot | null {
     const previous = this.#snapshot;
     const problem = wholeFileProblem(directory, code, message);
@@ -197,7 +202,7 @@ export class RouteFiles {
   }
 }
 
-/** Of a ConfigMap key, or a file, whose name does not say what is in it. */
+/** For a ConfigMap key or file that contains routes but lacks a known ending. */
 export function ignoredFile(file: string): Problem {
   const message = 'looks like a route file, but is not read: its name must end in .yaml, .yml or .json';
   return {
@@ -217,7 +222,7 @@ function nextGeneration(previous: ConfigSnapshot | null, hash: string): number {
   return previous.hash === hash ? previous.generation : previous.generation + 1;
 }
 
-/** Of files and of the route set that is served, not of its shards in the directory, which may be those of half a set. */
+/** Covers the files and the served route set, but not the shards in the directory: these may be half of a set. */
 export function hashContent(
   files: readonly Pick<FileRead, 'name' | 'digest'>[],
   routeSet: RouteSetVersion | null,
@@ -225,7 +230,10 @@ export function hashContent(
   return hashFiles(routeSet === null ? files : [...files, { name: 'sideroute-set', digest: routeSet.hash }]);
 }
 
-/** Same bytes under the same names give the same hash in every pod, whatever order the file system lists them in. */
+/**
+ * Equal bytes under equal names give the same hash in every pod, independent of the order in which the file system
+ * lists them.
+ */
 function hashFiles(files: readonly Pick<FileRead, 'name' | 'digest'>[]): string {
   const hash = createHash('sha256');
   for (const file of files) hash.update(`${file.name}\0${file.digest}\n`);

@@ -1,7 +1,8 @@
 /**
- * The parser of route files with the regular expression dialect of the matcher: what one accepts the other compiles.
+ * The parser of route files. It validates regular expressions with the dialect of the matcher, so that everything it
+ * accepts can be compiled.
  *
- * Stage before: `route-files.ts`, which has the text. Stage after: the same, which keeps what is found.
+ * Stage before: `route-files.ts`, which has the text. Stage after: the same, which keeps the result.
  */
 import { parseRouteFileInSteps, type ParseOptions } from '../gateway-api/parse.ts';
 import type { ParsedFile } from '../gateway-api/types.ts';
@@ -9,10 +10,12 @@ import { LongStretch, type TextLayout } from '../gateway-api/yaml-tree.ts';
 import { validateRegex } from '../regex/regex.ts';
 import { finish, type Slicer } from '../slices.ts';
 
-/** The full YAML parser takes up to half a millisecond for 1 KiB, in one go: this is 10 ms. */
+/** The full YAML parser takes up to half a millisecond for 1 KiB without a pause, so this is 10 ms. */
 const MAX_STRETCH = 20 * 1024;
 
-/** At once, for commands. `namespace`: of the pod, to which documents belong that name none; null when it is not known. */
+/**
+ * Parses without pauses, for commands. `namespace`: that of the pod, used for documents without one; null when unknown.
+ */
 export function parseRoutes(
   file: string,
   text: string,
@@ -23,8 +26,8 @@ export function parseRoutes(
 }
 
 /**
- * Beside other work of the same thread. Nearly every file is read in slices; a large one that takes the full YAML parser, be
- * it for its own sake or for a fault in it, in a thread that ends with the file.
+ * Parses without blocking other work of this thread. Nearly every file is read in slices. A large file that needs the
+ * full YAML parser, for its content or because of a fault, is read in a thread that ends with the file.
  */
 export async function parseRoutesBesides(
   file: string,
@@ -39,7 +42,7 @@ export async function parseRoutesBesides(
     return await slicer.run(parseRouteFileInSteps(file, text, options));
   } catch (error) {
     if (!(error instanceof LongStretch)) throw error;
-    // Loaded here: few files need a thread.
+    // Loaded on demand, because few files need a thread.
     const { parseInThread } = await import('./parse-thread.ts');
     return await parseInThread({ file, text, namespace, layout }, signal);
   }

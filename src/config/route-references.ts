@@ -1,6 +1,6 @@
 /**
- * Judges what a route refers to, backends and mirrors, by the Service documents: the condition ResolvedRefs, and for `check` a
- * problem for each reference that they contradict.
+ * Checks the references of a route (backends and mirrors) against the Service documents. The result is the condition
+ * ResolvedRefs and, for `check`, a problem for each reference that contradicts the documents.
  *
  * Used by `route-conditions.ts` and `cli/check.ts`. A rule without backendRefs has nothing unresolved.
  */
@@ -16,17 +16,17 @@ export interface RouteReference {
   readonly ref: BackendObjectReference;
   /** Field path. */
   readonly path: string;
-  /** Whether it gets any request: a backend of weight 0 need not exist. */
+  /** True when it can receive requests: a backend of weight 0 need not exist. */
   readonly used: boolean;
-  /** What happens where it cannot be used. */
+  /** What happens when it cannot be used. */
   readonly consequence: string;
-  /** What happens while its address is not known. */
+  /** What happens while its address is unknown. */
   readonly meanwhile: string;
 }
 
 const NOT_MIRRORED = 'no request is mirrored there';
 const FOR_MIRRORS = { consequence: NOT_MIRRORED, meanwhile: NOT_MIRRORED };
-/** Said when nothing is left to be known. */
+/** The message when all references are known to be usable. */
 export const EVERY_REFERENCE_USABLE = 'every backendRef is usable';
 
 /** In the order of the route. */
@@ -53,7 +53,7 @@ export function referencesOf(route: CarriedRoute): RouteReference[] {
 
 const consequences = new Map<string, ConditionReference['consequences']>();
 
-/** The same for the same words, of which there are few. */
+/** Equal texts give the same object, because there are only a few. */
 function consequencesOf({
   consequence: missing,
   meanwhile: pending,
@@ -71,13 +71,13 @@ interface Failure {
 
 export interface References {
   readonly failures: readonly Failure[];
-  /** Those that may fail yet, by what becomes known of their addresses; null: none. */
+  /** References that may still fail, depending on their addresses; null: none. */
   readonly subject: ConditionSubject | null;
-  /** `namespace/name` of the Services of which there is no document. */
+  /** `namespace/name` of the Services without a document. */
   readonly unknown: readonly string[];
 }
 
-/** Longer lists hardly come again. */
+/** Longer lists rarely recur. */
 const MOST_SHARED = 4;
 const texts = new SharedTexts(512);
 const references = new SharedObjects<ConditionReference>();
@@ -123,8 +123,8 @@ const CODES: Readonly<Record<BackendRefusal['reason'], Pick<Problem, 'code'>>> =
 };
 
 /**
- * For `check`: an error where requests are concerned, because what the documents contradict does not come right by itself. A
- * running sidecar has the condition instead, for a Service may change at any time.
+ * For `check`: an error when requests are affected, because a contradiction in the documents does not resolve by
+ * itself. A running sidecar reports only the condition, because a Service may change at any time.
  */
 export function referenceProblems(route: CarriedRoute, services: ReadonlyMap<string, Service>): Problem[] {
   return judgeReferences(route, services).failures.map(({ reference, refusal }) => {
@@ -138,7 +138,7 @@ export function referenceProblems(route: CarriedRoute, services: ReadonlyMap<str
   });
 }
 
-/** The reason is that of the first failure. */
+/** The reason is taken from the first failure. */
 export function resolvedRefs({
   failures,
   unknown,

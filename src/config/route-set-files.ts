@@ -1,13 +1,13 @@
 /**
- * The route set in a directory over time: parses complete sets, keeps the last one while another arrives.
+ * The route set in a directory: parses complete sets, and keeps the last one while another arrives.
  *
- * Stage before: `directory-reader.ts`, through `route-files.ts`. Stage after: the same, which puts the routes of the set beside
- * those of files.
+ * Stage before: `directory-reader.ts`, through `route-files.ts`. Stage after: the same, which adds the routes of the
+ * set to those of the files.
  *
  *     files --changed ones opened--> complete? --yes--> shards whose text is new are parsed --> all of it, at once
  *                                       `-----no------> the last complete one stays; a problem, once this has lasted
  *
- * Kept of a shard are hash and resources, never the text.
+ * Only the hash and the resources of a shard are kept, not the text.
  */
 import type { ParsedFile, Problem, Resource } from '../gateway-api/types.ts';
 import {
@@ -26,23 +26,23 @@ import type { RouteSetVersion } from './snapshot.ts';
 /** Parses the text of a shard. */
 export type ParseShard = (file: string, text: string) => Promise<ParsedFile>;
 
-/** Of the items of one shard. */
+/** What the items of one shard contain. */
 export interface ShardContent extends FileLosses {
   readonly textHash: string;
   readonly resources: readonly Resource[];
   readonly problems: readonly Problem[];
 }
 
-/** A set that is not whole yet. */
+/** A set that is still incomplete. */
 export interface TornSet {
   /** The shard that is missing, or of another version. */
   readonly shard: number;
   readonly message: string;
-  /** Since when, in seconds. */
+  /** How long it has been torn, in seconds. */
   readonly seconds: number;
 }
 
-/** Files by the shards that they are. */
+/** Files by the number of their shard. */
 type Files = ReadonlyMap<number, FileRead>;
 type NotComplete = Exclude<SetState, { state: 'complete' | 'absent' }>;
 
@@ -51,10 +51,10 @@ interface KnownFile {
   readonly shard: ShardHeader | ShardDamage;
 }
 
-/** A bug. */
+/** Problem code of a bug. */
 const INTERNAL = 'internal';
 
-/** A set is a second or two under way when a volume is updated while it is written. */
+/** A set takes a second or two to arrive when a volume is updated while the set is being written. */
 export const TORN_AFTER_MS = 10_000;
 
 export class RouteSetFiles {
@@ -65,7 +65,7 @@ export class RouteSetFiles {
   #version: RouteSetVersion | null = null;
   #contents: readonly ShardContent[] = [];
   #torn: { readonly shard: number; readonly message: string; readonly sinceMs: number } | null = null;
-  /** Set hash and reason, of a complete set whose text cannot be parsed. */
+  /** A complete set whose text cannot be parsed: its hash, and why. */
   #refused: { readonly hash: string; readonly problems: readonly Problem[] } | null = null;
   #problems: readonly Problem[] = [];
 
@@ -75,7 +75,7 @@ export class RouteSetFiles {
     this.#now = now;
   }
 
-  /** What is served; null when there is none. */
+  /** The set that is served; null when there is none. */
   get version(): RouteSetVersion | null {
     return this.#version;
   }
@@ -84,7 +84,7 @@ export class RouteSetFiles {
     return this.#contents;
   }
 
-  /** Of the set as a whole. */
+  /** Problems of the set as a whole. */
   get problems(): readonly Problem[] {
     return this.#problems;
   }
@@ -95,13 +95,13 @@ export class RouteSetFiles {
     return { shard, message, seconds: Math.floor((this.#now() - sinceMs) / 1_000) };
   }
 
-  /** In how many milliseconds a torn set becomes a problem; null when nothing is going to. */
+  /** Milliseconds until a torn set becomes a problem; null when none will. */
   get dueInMs(): number | null {
     if (this.#torn === null || this.#problems.length > 0) return null;
     return Math.max(0, this.#torn.sinceMs + this.#tornAfterMs - this.#now());
   }
 
-  /** The shards that are there now, of one consistent read. Calls must not overlap. */
+  /** Takes the current shards, from one consistent read. Calls must not overlap. */
   async update(files: readonly FileRead[]): Promise<void> {
     const current = new Map<number, FileRead>();
     let before: FileRead | null = null;
@@ -128,13 +128,16 @@ export class RouteSetFiles {
     this.#notComplete(state, current.get(0) ?? files[0]!);
   }
 
-  /** Not when a newer one is served, or the very one whose shards are wrong now. */
+  /** False when a newer set is served, or the very set whose shards are wrong now. */
   #lacks(previous: CompleteSet, hash: string | null): boolean {
     if (this.#version === null) return true;
     return this.#version.hash !== hash && this.#version.generation < previous.generation;
   }
 
-  /** Serves a complete set; the problems with it. Null when its files have been replaced: the next read finds out. */
+  /**
+   * Serves a complete set and returns its problems. Null when its files have been replaced: the next read will find the
+   * new ones.
+   */
   async #take({ hash, generation, shards }: CompleteSet, files: Files): Promise<readonly Problem[] | null> {
     if (this.#version?.hash !== hash && this.#refused?.hash !== hash) {
       const contents: ShardContent[] = [];
@@ -170,7 +173,7 @@ export class RouteSetFiles {
     return assessSet(shards, previous);
   }
 
-  /** `one`: some file of the set. */
+  /** `one`: any file of the set. */
   #notComplete({ state, shard, message }: NotComplete, one: FileRead): void {
     const file = one.name.replaceAll(/sideroute-set-(?:[0-7]|previous)/g, `sideroute-set-${shard}`);
     const kept =
@@ -182,15 +185,18 @@ export class RouteSetFiles {
       this.#problems = [setProblem({ code: 'damaged-set', file, message: `${message}; ${kept}` })];
       return;
     }
-    // One that is still torn, if in another place, has been so all the time.
+    // If it is still torn, even at another shard, it has been torn since the first time.
     const sinceMs = this.#torn?.sinceMs ?? this.#now();
     this.#torn = { shard, message, sinceMs };
-    // Without an earlier set there are no routes, which nobody should have to wait to hear.
+    // Without an earlier set there are no routes at all, so this is reported at once.
     const lasts = this.#version === null || this.#now() - sinceMs >= this.#tornAfterMs;
     this.#problems = lasts ? [setProblem({ code: 'torn-set', file, message: `${message}; ${kept}` })] : [];
   }
 
-  /** One that is served already is not parsed again. `problems` alone: the text cannot be parsed. */
+  /**
+   * A shard that is served already is not parsed again. A result with only `problems` means that the text cannot be
+   * parsed.
+   */
   async #contentOf(
     { name, content }: FileRead,
     textHash: string,

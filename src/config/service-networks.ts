@@ -1,14 +1,15 @@
 /**
- * The networks that Services have their ClusterIPs in, as the init container is told them: what is outside is none.
+ * The networks that contain the ClusterIPs of Services, as given to the init container. An address outside of them is
+ * not a ClusterIP.
  *
- * Stage before: `settings.ts`. Stage after: `cluster/frontends.ts`, which captures nothing else.
+ * Stage before: `settings.ts`. Stage after: `cluster/frontends.ts`, which captures only these addresses.
  */
 import { BlockList, isIP } from 'node:net';
 import { unexpected } from '../errors.ts';
 
 type Family = 'ipv4' | 'ipv6';
 
-/** `10.96.0.0/12,fd00::/108`; a network of everything says nothing. */
+/** `10.96.0.0/12,fd00::/108`. A network that contains every address gives no information. */
 export class ServiceNetworks {
   readonly #networks: Readonly<Record<Family, BlockList | null>>;
 
@@ -32,7 +33,7 @@ export class ServiceNetworks {
     this.#networks = networks;
   }
 
-  /** Null: nothing is known of addresses of this family. */
+  /** Null: no network of this address family is known. */
   contains(address: string): boolean | null {
     const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
     return this.#networks[family]?.check(address, family) ?? null;

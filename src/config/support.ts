@@ -1,6 +1,6 @@
 /**
- * What this version carries, and what a Service port or backend can be used for. Asked by `attach.ts`, which reports it,
- * and by `routing/table.ts`, which acts on it, so that the report and the behaviour cannot differ.
+ * What this version carries, and whether a Service port or backend can be used. `attach.ts` reports it and
+ * `routing/table.ts` acts on it; both ask here, so that report and behaviour cannot differ.
  */
 import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import type {
@@ -18,13 +18,16 @@ export function isCarriedRoute(resource: Resource): resource is CarriedRoute {
   return resource.kind === 'HTTPRoute' || resource.kind === 'GRPCRoute';
 }
 
-/** What a request of a route of the kind is answered with for a reason: a status, or the code of gRPC. */
+/** The answer to a request of a route of this kind for a reason: an HTTP status, or a gRPC code. */
 export function answerOf(kind: CarriedKind, reason: RequestReason): string {
   const { status, grpc } = REQUEST_REASONS[reason];
   return kind === 'GRPCRoute' ? (grpc ?? String(status)) : String(status);
 }
 
-/** Filters that are read but not carried out. A rule with one answers `unsupported_filter`: it is never skipped. */
+/**
+ * Filters that are read but not carried out. A rule with such a filter answers `unsupported_filter`: the filter is
+ * never skipped.
+ */
 const NOT_CARRIED: ReadonlySet<HttpRouteFilter['type']> = new Set(['ExternalAuth', 'ExtensionRef']);
 
 export function isCarriedFilter(filter: HttpRouteFilter): boolean {
@@ -32,8 +35,8 @@ export function isCarriedFilter(filter: HttpRouteFilter): boolean {
 }
 
 /**
- * `appProtocol` values that say "not plain HTTP": such a port is tunnelled unread. Everything else, known
- * or not, is left to the first bytes of each connection.
+ * `appProtocol` values that mean "not plain HTTP": such a port is tunnelled unread. For all other values, known or not,
+ * the first bytes of each connection decide.
  */
 const OPAQUE_APP_PROTOCOLS: ReadonlySet<string> = new Set([
   'https',
@@ -80,10 +83,10 @@ export function isOpaqueProtocol(appProtocol: string | null): boolean {
   return appProtocol !== null && OPAQUE_APP_PROTOCOLS.has(appProtocol.toLowerCase());
 }
 
-/** What the servers of a backend are spoken to in, whatever the caller speaks. */
+/** The protocol towards the servers of a backend, independent of the protocol of the caller. */
 export type BackendProtocol = 'http1' | 'http2';
 
-/** `appProtocol` values that name a version of HTTP. Every other one leaves it to the caller. */
+/** `appProtocol` values that name a version of HTTP. With all others the protocol of the caller is used. */
 const BACKEND_PROTOCOLS: ReadonlyMap<string, BackendProtocol> = new Map([
   ['kubernetes.io/h2c', 'http2'],
   ['h2c', 'http2'],
@@ -93,18 +96,18 @@ const BACKEND_PROTOCOLS: ReadonlyMap<string, BackendProtocol> = new Map([
   ['ws', 'http1'],
 ]);
 
-/** Null: what the caller speaks. */
+/** Null: the protocol of the caller. */
 export function backendProtocol(appProtocol: string | null): BackendProtocol | null {
   return appProtocol === null ? null : (BACKEND_PROTOCOLS.get(appProtocol.toLowerCase()) ?? null);
 }
 
-/** Why a backendRef can never be used, in the words of the condition ResolvedRefs. */
+/** Why a backendRef can never be used, in the terms of the condition ResolvedRefs. */
 export interface BackendRefusal {
   readonly reason: 'InvalidKind' | 'BackendNotFound' | 'UnsupportedProtocol';
   readonly message: string;
 }
 
-/** The port of a number that connections can be for. A Service may have one of UDP with the same number. */
+/** The TCP port with this number. A Service may also have a UDP port with the same number. */
 export function tcpPort({ ports }: Service, number: number): ServicePort | undefined {
   return ports.find(({ port, protocol }) => port === number && protocol === 'TCP');
 }
@@ -114,8 +117,8 @@ export function serviceKey(namespace: string, name: string): string {
 }
 
 /**
- * Judge a backendRef of a route of the kind by what the route files say. Null when nothing speaks against it: a Service
- * without a document is left to DNS.
+ * Checks a backendRef of a route of this kind against the route files. Null when nothing rules it out: for a Service
+ * without a document, DNS decides.
  */
 export function refuseBackend(
   ref: BackendObjectReference,

@@ -1,6 +1,7 @@
 /**
- * How many workers `--workers auto` means: as many as the processors whose time the container may use, by the smallest limit of its cgroups,
- * of version 1 or 2. Without a limit one: a machine has more processors than any sidecar needs, and each worker takes memory.
+ * The meaning of `--workers auto`: the number of processors the container may use, from the smallest limit of its
+ * cgroups (version 1 or 2). Without a limit it is one: a machine has more processors than a sidecar needs, and each
+ * worker takes memory.
  *
  * Stage before: the settings. Stage after: the composition root.
  */
@@ -9,7 +10,7 @@ import { cgroups, readCgroupFile, type Cgroup } from '../addon/cgroups.ts';
 
 export const MAX_WORKERS = 16;
 
-/** `root` is where `/proc` and `/sys` are, for tests. */
+/** `root`: the directory that contains `proc` and `sys`, for tests. */
 export function workerCount(workers: number | 'auto', root = '/'): number {
   if (workers !== 'auto') return workers;
   const limits = [...cgroups('cpu', root)].map(processors).filter((limit) => limit !== null);
@@ -19,7 +20,7 @@ export function workerCount(workers: number | 'auto', root = '/'): number {
 /** Null without a limit. */
 function processors({ directory, version }: Cgroup): number | null {
   const read = (name: string): string => readCgroupFile(join(directory, name)) ?? '';
-  // `max 100000` is none, and so is a quota of -1.
+  // `max 100000` means no limit, and so does a quota of -1.
   const [quota, period] =
     version === 2 ? read('cpu.max').split(' ') : [read('cpu.cfs_quota_us'), read('cpu.cfs_period_us')];
   const limit = Number(quota) / Number(period);
