@@ -1,11 +1,11 @@
 /**
- * The configuration in force as JSON: files, problems, conditions of routes, frontends with their rules and backends.
+ * The configuration in force as JSON: files, problems, conditions of routes, frontends with their rules, and backends.
  *
- * Stage before: the composition root, with everything of one moment. Stage after: `private-admin.ts`.
+ * Stage before: the composition root, with data of one moment. Stage after: `private-admin.ts`.
  *
- * Ten thousand rules are tens of megabytes and half a second of work on the loop that carries the traffic, so the text is
- * made and sent in slices (`json-stream.ts`). Tables and attachments never change, so that a dump that takes a while still is of one moment; addresses of backends are
- * those of the moment when their rule is written.
+ * Ten thousand rules are tens of megabytes and half a second of work on the event loop that carries the traffic, so the
+ * text is built and sent in slices (`json-stream.ts`). Tables and attachments never change, so even a slow dump shows
+ * one moment. Only the addresses of backends are those of the moment when their rule is written.
  */
 import type { FrontendAddress } from '../addon/binding.ts';
 import type { RouteCondition } from '../config/attachment.ts';
@@ -19,31 +19,31 @@ import type { FrontendTable } from '../routing/table.ts';
 import { inSlices, listText } from './json-stream.ts';
 
 export interface ConfigView extends Pick<Configuration, 'snapshot' | 'attachment' | 'table' | 'valid'> {
-  /** The route set in the directory that is not whole. */
+  /** The route set in the directory that is incomplete. */
   readonly tornSet: TornSet | null;
-  /** Of the attachment, with what is known of addresses now. */
+  /** The conditions of the attachment, updated with the addresses known now. */
   readonly conditions: readonly RouteCondition[];
-  /** Of the files, of attaching and of addresses. */
+  /** Problems of the files, the attachment and addresses. */
   readonly problems: readonly Problem[];
-  /** Of frontends by their ids. */
+  /** By frontend id. */
   readonly frontendKeys: readonly (string | null)[];
-  /** Of all frontends. */
+  /** Addresses of all frontends. */
   readonly addresses: readonly FrontendAddress[];
-  /** Frontends without an address, and why. */
+  /** Frontends without an address, and the reasons. */
   readonly unresolved: readonly { readonly key: string; readonly reason: string }[];
-  /** Those of the table. `error`: why one is not resolved, or only with its last good addresses. */
+  /** Backends of the table. `error`: why one is not resolved, or only with its last good addresses. */
   readonly backends: readonly { readonly backend: Backend; readonly error: string | null }[];
 }
 
-/** Entries looked at between two looks at the clock, where nothing is written. */
+/** Number of entries between two checks of the clock when nothing is written. */
 const STRIDE = 500;
 
-/** Pieces of one JSON object, one item of each list on a line of its own. */
+/** Pieces of one JSON object. Each item of a list is on its own line. */
 export function configDump(view: ConfigView): AsyncGenerator<string> {
   return inSlices(dumpItems(view));
 }
 
-/** An empty piece is a chance to pause. */
+/** An empty piece is an opportunity to pause. */
 function* dumpItems(view: ConfigView): Generator<string> {
   const { snapshot, attachment, table, valid, problems } = view;
   const head = {
@@ -87,18 +87,18 @@ function* dumpItems(view: ConfigView): Generator<string> {
   yield ']}\n';
 }
 
-/** Items of a list are of one document. */
+/** All items of a list belong to one document. */
 function routeKey({ source: { file, document }, routeKind, namespace, name }: RouteCondition): string {
   return [file, document, routeKind, namespace, name].join('\n');
 }
 
 interface DescribedParent {
-  /** `namespace/name` of the Service, with `:port` when given; empty for a route that was refused as a whole. */
+  /** `namespace/name` of the Service, with `:port` when given. Empty for a route that was refused as a whole. */
   readonly parent: string;
   readonly conditions: object[];
 }
 
-/** Each route document with its conditions by parent. */
+/** Each route document, with its conditions by parent. */
 function* describeRoutes(conditions: readonly RouteCondition[]): Generator<object | null> {
   let seen = 0;
   const routes = new Map<string, { first: RouteCondition; parents: Map<string, DescribedParent> }>();
@@ -121,7 +121,7 @@ function* describeRoutes(conditions: readonly RouteCondition[]): Generator<objec
   }
 }
 
-/** In the order of their best matches. None of an opaque frontend: no request of it is ever read. */
+/** Rules in the order of their best matches. Empty for an opaque frontend, because its requests are never read. */
 function* describeRules(
   frontend: FrontendTable | undefined,
   errors: ReadonlyMap<Backend, string | null>,
@@ -141,7 +141,7 @@ function* describeRules(
       route: `${route.namespace}/${route.name}`,
       rule: rule.index,
       name: rule.name,
-      // `order`: position among all matches of the frontend; the lowest that holds wins.
+      // `order`: position among all matches of the frontend. The lowest one that holds wins.
       matches: matches.map(({ order, match }) => ({ order, ...match })),
       filters: rule.filters,
       backends: shares.map((share) => describeShare(share, errors)),
@@ -152,7 +152,9 @@ function* describeRules(
   }
 }
 
-/** `state`: of the address, or `refused` for a backend that can never be used, or `unused` for one that is never picked. */
+/**
+ * `state`: that of the address; `refused` for a backend that can never be used; `unused` for one that is never picked.
+ */
 function describeShare(share: Share, errors: ReadonlyMap<Backend, string | null>): object {
   const { ref, forward, refused, mirrors } = share;
   const { weight, filters } = ref;
@@ -166,7 +168,7 @@ function describeShare(share: Share, errors: ReadonlyMap<Backend, string | null>
   };
 }
 
-/** `used`: null when no request goes there. */
+/** `used`: null when it receives no requests. */
 function describeBackend(
   { group, kind, namespace, name, port }: BackendObjectReference,
   used: Backend | null,
@@ -178,7 +180,7 @@ function describeBackend(
     ...{ group, kind, namespace, name, port },
     state: used === null ? unusable : used.state,
     addresses: used?.addresses ?? [],
-    // What is spoken there whatever the caller speaks.
+    // The protocol towards the backend, independent of the caller.
     protocol: used?.protocol ?? null,
     message: refused ?? (used === null ? null : (errors.get(used) ?? null)),
   };

@@ -1,20 +1,21 @@
 /**
- * How many connections an endpoint takes that everybody on the network may reach, so that nobody uses up the descriptors and the memory
- * of the data path, and one caller does not keep others out.
+ * Limits the connections to an endpoint that everybody on the network can reach. Otherwise callers could use up the
+ * descriptors and memory of the data path, or one caller could exclude others.
  *
- * Stage before: `uws-server.ts` and `http-server.ts`, which ask for each connection. uWebSockets.js does not say which connection has
- * ended, so callers are limited by how often they come; what has been idle for 10 s is closed.
+ * Stage before: `uws-server.ts` and `http-server.ts`, which ask for each connection. uWebSockets.js does not report
+ * which connection has ended, so the limit for a caller is on new connections in a time window. Connections idle for 10
+ * s are closed.
  */
 
-/** Of one caller: kubelet and Prometheus come a few times in such a time. */
+/** Time window for one caller. kubelet and Prometheus connect a few times in this time. */
 const WINDOW_MS = 10_000;
 const PER_CALLER = 64;
-/** Open at the same time, of all callers. */
+/** Maximum number of open connections of all callers. */
 const TOTAL = 1_024;
-/** Callers that are remembered in a window. */
+/** Maximum number of callers remembered in a window. */
 const MAX_CALLERS = 4_096;
 
-/** Who is in the pod has other ways. */
+/** Loopback callers are not limited: they are in the pod and could exhaust it by other means. */
 function isLoopback(address: Uint8Array): boolean {
   if (address.length === 4) return address[0] === 127;
   const mapped = address.subarray(0, 10).every((byte) => byte === 0) && address[10] === 0xff && address[11] === 0xff;
@@ -32,12 +33,12 @@ export class ConnectionLimit {
     this.#now = now;
   }
 
-  /** A connection has ended; also one that was not taken. */
+  /** Must be called for each connection that has ended, also when it was refused. */
   closed(): void {
     this.#open -= 1;
   }
 
-  /** A connection has begun; `caller` is the address as it is in memory. False: it is to be closed. */
+  /** Must be called for each new connection. `caller`: address in binary form. False: the connection must be closed. */
   takes(caller: Uint8Array): boolean {
     this.#open += 1;
     if (isLoopback(caller)) return true;

@@ -1,9 +1,10 @@
 /**
- * `/connections`: every connection of the sidecar and what goes on on it.
+ * `/connections`: all connections of the sidecar and their state.
  *
- * Stage before: the composition root, which asks the addon a bounded number at a time. Stage after: `private-admin.ts`.
- * Nothing is kept for it while traffic flows: ages and bytes are worked out, the latter by the kernel, when they are asked
- * for. The answer takes turns with the traffic, so that it is of no single moment; what opens meanwhile is left out.
+ * Stage before: the composition root, which asks the addon for a limited number at a time. Stage after:
+ * `private-admin.ts`. Traffic leaves no records for this: ages and byte counts are computed on request, the latter by
+ * the kernel. The answer is built in turns with the traffic, so it does not show a single moment. Connections opened in
+ * the meantime are left out.
  */
 import type { Acceptor } from '../addon/binding.ts';
 import {
@@ -24,7 +25,7 @@ import { unexpected } from '../errors.ts';
 import { inSlices, listText } from './json-stream.ts';
 import { named, oneOf, QueryParameters } from './query.ts';
 
-/** At most `max` whose id is above `after`, by id. */
+/** At most `max` with an id above `after`, sorted by id. */
 export type StatesAfter<T> = (after: number, max: number) => readonly T[];
 
 export interface ConnectionView {
@@ -32,16 +33,16 @@ export interface ConnectionView {
   readonly downstream: StatesAfter<DownstreamState>;
   readonly tunnels: StatesAfter<TunnelState>;
   readonly upstream: StatesAfter<UpstreamConnectionState>;
-  /** Those of other threads, by number, as they are when they are asked for. */
+  /** Connections of other threads, by worker number, at the time of the call. */
   readonly workers?: () => Promise<readonly (readonly [worker: number, connections: WorkerConnections])[]>;
-  /** Downstream connections of an engine that does not tell them apart. */
+  /** Number of downstream connections of an engine that does not list them one by one. */
   readonly unlisted: number;
-  /** Keys in use now or lately, by id. */
+  /** Keys in use now or recently, by id. */
   readonly frontends: readonly (string | null)[];
   readonly backends: readonly (string | null)[];
 }
 
-/** Every connection of another thread, by id. */
+/** All connections of another thread, sorted by id. */
 export interface WorkerConnections {
   readonly detections: readonly DetectionState[];
   readonly downstream: readonly DownstreamState[];
@@ -49,7 +50,7 @@ export interface WorkerConnections {
   readonly upstream: readonly UpstreamConnectionState[];
 }
 
-/** Keys and counts of others; the connections themselves are asked for when they are shown. */
+/** Copies keys and counts. The connections themselves are read when they are shown. */
 export function connectionView(
   acceptor: Acceptor,
   engine: Pick<NativeEngine, 'downstreamConnections' | 'upstreamConnections'>,
@@ -64,19 +65,19 @@ export function connectionView(
   };
 }
 
-/** A connection without frontend or backend is none of any. */
+/** With a filter, connections without frontend or backend are left out. */
 export interface ConnectionFilter {
   readonly frontend: string | null;
   readonly backend: string | null;
   readonly state: State | null;
-  /** Of each list. */
+  /** Maximum number of entries in each list. */
   readonly limit: number;
 }
 
 const STATES = [...new Set([...DOWNSTREAM_STATES, 'detecting', 'dialling', ...UPSTREAM_STATES] as const)];
 type State = (typeof STATES)[number];
 
-/** Asked for at a time: less than a millisecond of the addon's work. */
+/** Number of connections in one request to the addon: less than a millisecond of work. */
 const PART = 100;
 const ORIGINAL_KEY = 'original';
 const PROTOCOL_NAMES = { http1: 'HTTP/1', http2: 'HTTP/2' } as const;
@@ -108,7 +109,7 @@ export function connectionFilter(query: string, { frontends, backends }: Connect
   };
 }
 
-/** Pieces of one JSON object, a connection a line. */
+/** Pieces of one JSON object, one connection on each line. */
 export async function* connectionDump(view: ConnectionView, filter: ConnectionFilter): AsyncGenerator<string> {
   const workers = (await view.workers?.()) ?? [];
   yield* inSlices(dump(view, filter, workers));
@@ -128,7 +129,7 @@ function* dump(
       tunnels: statesAfter(states.tunnels),
       upstream: statesAfter(states.upstream),
       keys: new Keys(view, `${worker}.`),
-      // They are of a moment before: their ages do not grow while the list is made.
+      // Their states were read earlier, so their ages do not grow while the list is built.
       sinceMs: Infinity,
     })),
   ];
@@ -156,7 +157,7 @@ function* dump(
   yield `,\n"truncated":${JSON.stringify(truncated)}}\n`;
 }
 
-/** Of a list by id. */
+/** For a list sorted by id. */
 function statesAfter<T extends { readonly id: number }>(states: readonly T[]): StatesAfter<T> {
   let at = 0;
   return (after, max) => {
@@ -165,7 +166,10 @@ function statesAfter<T extends { readonly id: number }>(states: readonly T[]): S
   };
 }
 
-/** Null: a chance to pause. Ends with the connections that began after `sinceMs`: they are listed in that order. */
+/**
+ * Yields null as an opportunity to pause. Ends at the first connection that began after `sinceMs`, because they are
+ * listed in that order.
+ */
 function* rowsSince<T extends AnyState>(
   sinceMs: number,
   part: StatesAfter<T>,
@@ -173,7 +177,7 @@ function* rowsSince<T extends AnyState>(
 ): Generator<Row | null> {
   for (let after = 0; ;) {
     const states = part(after, PART);
-    // The addon counts whole milliseconds.
+    // The addon reports whole milliseconds.
     const oldest = performance.now() - sinceMs - 1;
     for (const state of states) {
       if (state.ageMs < oldest) return;
@@ -211,10 +215,10 @@ function matches(row: Row, { frontend, backend, state }: ConnectionFilter): bool
   );
 }
 
-/** Words for the numbers of the addon. */
+/** Translates the numbers of the addon into words. */
 class Keys {
   readonly #view: ConnectionView;
-  /** Tells apart connections of several threads, which number them by themselves. */
+  /** Distinguishes connections of different threads, because each thread has its own numbering. */
   readonly #prefix: string;
 
   constructor(view: ConnectionView, prefix: string) {

@@ -1,8 +1,8 @@
 /**
- * An HTTP endpoint of the proxy's own: a table of paths on one address, answered on the event loop of the data path.
+ * An HTTP endpoint of the proxy: a table of paths on one address, served on the event loop of the data path.
  *
- * Stage before: the kubelet, Prometheus, a person with curl. Stage after: the handlers of `public-admin.ts` and `private-admin.ts`.
- * What listens and writes is uWebSockets.js where this Node can load it, otherwise `node:http`.
+ * Stage before: the kubelet, Prometheus, a person with curl. Stage after: the handlers of `public-admin.ts` and
+ * `private-admin.ts`. The server is uWebSockets.js if this Node can load it, otherwise `node:http`.
  */
 import { ProxyError } from '../errors.ts';
 import { loadUws } from '../uws-library/library.ts';
@@ -14,7 +14,7 @@ export interface EndpointRequest {
   readonly query: string;
   /** Value of Accept; empty when there is none. */
   readonly accept: string;
-  /** Value of User-Agent, cut; empty when there is none. */
+  /** Value of User-Agent, truncated; empty when there is none. */
   readonly agent: string;
 }
 
@@ -22,45 +22,51 @@ export interface Answer {
   /** Default 200. */
   readonly status?: number;
   readonly contentType: string;
-  /** Value of Allow, with 405. */
+  /** Value of Allow, for status 405. */
   readonly allow?: string;
-  /** Further fields: names and values in turn. */
+  /** Further fields: names and values, alternating. */
   readonly fields?: readonly string[];
-  /** Pieces are asked for one by one, the next when the caller has taken the one before; bytes may then be overwritten. */
+  /**
+   * Pieces are requested one by one: the next when the caller has taken the previous one, whose bytes may then be
+   * overwritten.
+   */
   readonly body: string | AsyncIterable<string | Uint8Array>;
-  /** The caller has left before all of it was sent. Of a body that waits for something to tell. */
+  /** Called when the caller has left before everything was sent. For bodies that wait for events. */
   readonly onGone?: () => void;
 }
 
-/** What it throws is a 500. */
+/** An exception results in status 500. */
 export type Handler = (request: EndpointRequest) => Answer | Promise<Answer>;
 
-/** `GET` must not change anything. Bodies of requests are dropped unread. */
+/** A `GET` handler must not change anything. Request bodies are discarded unread. */
 type Method = 'GET' | 'PUT' | 'POST';
 
-/** A bare handler is for GET. */
+/** A function alone handles GET. */
 export type Route = Handler | Readonly<Partial<Record<Method, Handler>>>;
 
 export interface EndpointOptions {
-  /** `0.0.0.0` listens on IPv6, too, where there is any. */
+  /** `0.0.0.0` also listens on IPv6 where available. */
   readonly address: string;
-  /** 0 picks a free one. */
+  /** 0 picks a free port. */
   readonly port: number;
-  /** What the user set the address with, for the message when it cannot be bound. */
+  /** The flag that set the address, for the error message when it cannot be bound. */
   readonly flag: string;
-  /** By path, which is compared as sent. */
+  /** Handlers by path. Paths are compared as sent. */
   readonly routes: Readonly<Record<string, Route>>;
-  /** Answer HEAD where GET is. Default false. */
+  /** Answer HEAD requests where there is a GET handler. Default: false. */
   readonly head?: boolean;
   /**
-   * Refuse requests whose Host is not a loopback name or address, and those that change something and come from a page of
-   * another origin. In the browser of somebody who forwards this port, a web page that makes its own name point to
-   * 127.0.0.1 could otherwise read the answers, and any page could send a POST.
+   * Refuse requests whose Host is not a loopback name or address, and requests that change something and come from a
+   * page of another origin. Otherwise, in the browser of a person who forwards this port, a web page could point its
+   * own name at 127.0.0.1 and read the answers (DNS rebinding), and any page could send a POST.
    */
   readonly loopbackHost?: boolean;
-  /** Everybody on the network may connect: not too often, and each connection ends with its response. */
+  /**
+   * Everybody on the network can connect, so the rate of connections is limited and each connection ends with its
+   * response.
+   */
   readonly public?: boolean;
-  /** Default: what this Node can load. */
+  /** Default: the one this Node can load. */
   readonly server?: ServerName | undefined;
 }
 
@@ -73,7 +79,7 @@ export interface Endpoint {
 
 export const TEXT = 'text/plain; charset=utf-8';
 export const JSON_TYPE = 'application/json; charset=utf-8';
-/** Of a User-Agent, for a log line. */
+/** Maximum length of a User-Agent in a log line. */
 const MAX_AGENT_CHARS = 80;
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
@@ -86,7 +92,7 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
   };
   const server = await createServer({ public: options.public === true, onRequest }, options.server);
   const { address, port } = options;
-  // A socket on :: takes IPv4, too.
+  // A socket on :: also accepts IPv4.
   const candidates = address === '0.0.0.0' ? ['::', '0.0.0.0'] : [address];
   let cause: unknown;
   for (const candidate of candidates) {
@@ -114,13 +120,13 @@ async function createServer(options: ServerOptions, name?: ServerName): Promise<
   }
 }
 
-/** Loaded here: it stands on `node:http`, which nothing else of a sidecar needs. */
+/** Loaded on demand: it needs `node:http`, which no other part of a sidecar loads. */
 async function httpServer(options: ServerOptions): Promise<EndpointServer> {
   const { HttpServer } = await import('./http-server.ts');
   return new HttpServer(options);
 }
 
-/** The one that may be asked, or one that says why there is none. */
+/** The handler for the request, or one that answers why there is none. */
 function handlerFor(options: EndpointOptions, request: EndpointHead): Handler {
   const { routes, head = false, loopbackHost = false } = options;
   const { method, path } = request;
@@ -148,7 +154,7 @@ function isLoopback(request: EndpointHead): boolean {
   return hosts.length === 1 && LOOPBACK_HOST.test(hosts[0]!);
 }
 
-/** Browsers send Origin with every POST and PUT of a page; others send neither field. */
+/** Browsers send Origin with every POST and PUT of a page. Other clients send neither Origin nor Sec-Fetch-Site. */
 function isSameOrigin(request: EndpointHead): boolean {
   const own = `http://${request.values('host').join()}`.toLowerCase();
   return (
@@ -171,7 +177,7 @@ async function answer(reply: Reply, isHead: boolean, handler: Handler, request: 
     else if (isHead) reply.send(headOf(given), null);
     else await sendPieces(reply, given, body);
   } catch (error) {
-    // What has begun is seen as truncated.
+    // The caller sees that the response is truncated.
     if (reply.started) reply.abort();
     else if (reply.open) sendWhole(reply, { status: 500, contentType: TEXT }, `${messageOf(error)}\n`, isHead);
   }
@@ -197,10 +203,10 @@ function sendWhole(reply: Reply, given: Omit<Answer, 'body'>, text: string, isHe
 async function sendPieces(reply: Reply, given: Answer, body: AsyncIterable<string | Uint8Array>): Promise<void> {
   const head = headOf(given);
   for await (const piece of body) {
-    // Leaving the loop ends the iteration, too.
+    // Returning also ends the iteration of the body.
     if (!reply.open) return;
     const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
-    // An empty chunk would be the end.
+    // An empty chunk would end the body.
     if (bytes.length > 0) await reply.write(head, bytes);
   }
   if (!reply.open) return;

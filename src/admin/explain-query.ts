@@ -19,16 +19,16 @@ import { named, oneOf, QueryParameters } from './query.ts';
 export interface ExplainQuery {
   readonly service: ServicePortName;
   readonly head: RequestHead;
-  /** As written, in their order, behind those of every call. */
+  /** As written and in their order, after the fields of every call. */
   readonly headers: readonly FieldLine[];
-  /** Null: not said. */
+  /** Null: not given. */
   readonly format: 'json' | 'text' | null;
 }
 
 const PARAMETERS = ['service', 'method', 'path', 'grpc', 'header', 'format'];
 
 /**
- * The query of `/explain`. A `?` in `path` need not be encoded, an `&` must.
+ * Parses the query of `/explain`. A `?` in `path` need not be encoded; an `&` must be.
  *
  * @throws ProxyError `invalid-setting` naming the parameter
  */

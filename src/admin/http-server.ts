@@ -1,6 +1,6 @@
 /**
- * An endpoint on `node:http`, where uWebSockets.js has no binary for this Node. It keeps to what uWebSockets.js does by itself: the
- * same sizes, the same times, HTTP/1.1 alone.
+ * An endpoint on `node:http`, for Node versions without a binary of uWebSockets.js. It behaves like uWebSockets.js: the
+ * same sizes, the same timeouts, only HTTP/1.1.
  *
  * Stage before: `endpoint-server.ts`.
  */
@@ -12,13 +12,13 @@ import { DEFAULT_MAX_HEAD_BYTES } from '../uws-library/library.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import type { EndpointServer, Reply, ReplyHead, EndpointHead, ServerOptions } from './endpoint-server.ts';
 
-/** Nothing is sent and nothing is taken for so long: the connection is closed. */
+/** A connection without traffic in either direction for this long is closed. */
 const IDLE_MS = 10_000;
 /** From the first byte of a head to its last. */
 const HEAD_MS = 10_000;
-/** Bodies are dropped, but somebody has to send them. */
+/** Bodies are discarded, but sending them takes time. */
 const REQUEST_MS = 30_000;
-/** How often Node looks for connections that have taken longer. */
+/** Interval at which Node checks for connections beyond these limits. */
 const CHECK_MS = 5_000;
 const MAX_FIELDS = 100;
 
@@ -34,7 +34,7 @@ export class HttpServer implements EndpointServer {
       connectionsCheckingInterval: CHECK_MS,
     });
     this.#server.timeout = IDLE_MS;
-    // Node would drop those beyond a limit; all are wanted, to count them.
+    // With a limit Node would drop further fields, but all are needed to count them.
     this.#server.maxHeadersCount = 0;
     if (options.public) limitConnections(this.#server);
     const served = new WeakSet<Socket>();
@@ -42,7 +42,7 @@ export class HttpServer implements EndpointServer {
       const { socket } = request;
       request.on('error', () => undefined).resume();
       response.on('error', () => undefined);
-      // The connection ends with the response to the first request; nothing is to be done for those behind it.
+      // The connection ends with the response to the first request, so further requests on it are ignored.
       if (options.public && served.has(socket)) return;
       served.add(socket);
       const refused = refusal(request);
@@ -55,7 +55,7 @@ export class HttpServer implements EndpointServer {
         );
     };
     this.#server.on('request', onRequest);
-    // Whatever is expected: the body is dropped.
+    // The value of Expect does not matter, because the body is discarded.
     this.#server.on('checkExpectation', onRequest);
   }
 
@@ -73,7 +73,7 @@ export class HttpServer implements EndpointServer {
       server.once('error', failed).once('listening', listening);
       server.listen({ host: address, port, exclusive: true });
     });
-    // Where descriptors have run out a connection cannot be accepted; the next one may.
+    // A connection cannot be accepted when no descriptors are left; a later one may be.
     server.on('error', () => undefined);
     return (server.address() as AddressInfo).port;
   }
@@ -88,12 +88,12 @@ function limitConnections(server: Server): void {
   const limit = new ConnectionLimit();
   server.on('connection', (socket: Socket) => {
     socket.once('close', () => limit.closed());
-    // Without an address it has ended already.
+    // A socket without an address has ended already.
     if (socket.remoteAddress === undefined || !limit.takes(bytesOf(socket.remoteAddress))) socket.destroy();
   });
 }
 
-/** An address as it is in memory. */
+/** An address in binary form. */
 function bytesOf(address: string): Uint8Array {
   const [, , embedded = null] = /^(.*:)?(\d+\.\d+\.\d+\.\d+)$/.exec(address) ?? [];
   const tail = embedded === null ? [] : embedded.split('.').map(Number);
@@ -107,7 +107,7 @@ function bytesOf(address: string): Uint8Array {
   return Uint8Array.from([...before, ...Array<number>(16 - before.length - after.length).fill(0), ...after]);
 }
 
-/** The status with which a request is turned away, whatever it asks for. */
+/** The status that refuses a request, independent of its path. */
 function refusal({ httpVersion, rawHeaders }: IncomingMessage): number | null {
   if (httpVersion !== '1.1') return 505;
   return rawHeaders.length > 2 * MAX_FIELDS ? 431 : null;
@@ -119,7 +119,7 @@ function headOf({ method = '', url = '', rawHeaders }: IncomingMessage): Endpoin
     method,
     path: queryAt === -1 ? url : url.slice(0, queryAt),
     query: queryAt === -1 ? '' : url.slice(queryAt + 1),
-    // As they came: Node leaves out what is there twice.
+    // The raw fields, because Node drops some repeated ones.
     values: (name) => rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name),
   };
 }
@@ -154,8 +154,8 @@ class HttpReply implements Reply {
     if (!this.started) this.#begin(head, []);
     return new Promise((resolve) => {
       this.#wake = resolve;
-      // Called when the kernel has it all: Node keeps no copy of the bytes. With an error long before the end is told: who made
-      // piece after piece until then would never let the loop turn.
+      // The callback is called when the kernel has all bytes; Node keeps no copy. An error arrives there long before
+      // `close`. A handler that produced pieces until then would block the event loop.
       this.#response.write(piece, (error) => {
         if (error != null) this.open = false;
         resolve();

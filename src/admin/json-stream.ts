@@ -1,15 +1,15 @@
 /**
- * Long JSON, made piece by piece on the loop that carries the traffic.
+ * Produces long JSON piece by piece on the event loop that carries the traffic.
  *
- * Stage before: `config-dump.ts` and `connections.ts`, with pieces that each take microseconds. Stage after: `endpoint.ts`,
- * which asks for the next text when the caller has taken the one before.
+ * Stage before: `config-dump.ts` and `connections.ts`, with pieces that take microseconds each. Stage after:
+ * `endpoint.ts`, which asks for the next text when the caller has taken the previous one.
  */
 
-/** A turn of the loop may be this much longer for one answer. */
+/** One answer may delay a turn of the event loop by this much. */
 const SLICE_MS = 4;
 const MAX_SLICE_CHARS = 256 * 1024;
 
-/** Joins pieces; after `SLICE_MS` the loop gets its turn, and what has been made by then is sent before more is made. */
+/** Joins pieces. After `SLICE_MS` the event loop continues, and the text so far is sent before more is produced. */
 export async function* inSlices(pieces: Iterable<string>): AsyncGenerator<string> {
   let text = '';
   let startedMs = performance.now();
@@ -24,7 +24,7 @@ export async function* inSlices(pieces: Iterable<string>): AsyncGenerator<string
   yield text;
 }
 
-/** A JSON array, an item a line. Null stands for no item, but a chance to pause: an empty piece. */
+/** A JSON array, one item on each line. A null item yields an empty piece: an opportunity to pause. */
 export function* listText(items: Iterable<object | null>): Generator<string> {
   let separator = '[\n';
   for (const item of items) {

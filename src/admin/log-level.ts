@@ -1,8 +1,8 @@
 /**
- * `/log-level`: what is logged, in the log and in the access log, and a change of it for a while.
+ * `/log-level`: shows the levels of the log and of the access log, and changes them temporarily.
  *
- * Stage before: `private-admin.ts`. Stage after: the settings, by the name of their parameter; another one needs an entry
- * in `LogSettings` and nothing here.
+ * Stage before: `private-admin.ts`. Stage after: the settings, by the name of their parameter. A further setting needs
+ * only an entry in `LogSettings`.
  */
 import { ACCESS_LOG_MODES, type AccessLogMode } from '../addon/access-log.ts';
 import { unexpected } from '../errors.ts';
@@ -11,13 +11,13 @@ import { LOG_LEVELS, type Logger, type LogLevel } from '../log.ts';
 import { named, oneOf, QueryParameters } from './query.ts';
 import { TemporarySetting } from './temporary-setting.ts';
 
-/** By parameter of `PUT /log-level`. */
+/** By the parameter of `PUT /log-level`. */
 export interface LogSettings {
   readonly level: TemporarySetting<LogLevel>;
   readonly 'access-log': TemporarySetting<AccessLogMode>;
 }
 
-/** What `logger` and `accessLog` have now is what is configured. Changes are logged by `logger`. */
+/** The current values of `logger` and `accessLog` are taken as the configured ones. Changes are logged by `logger`. */
 export function logSettings(
   logger: Logger,
   accessLog: { readonly mode: AccessLogMode; setMode(mode: AccessLogMode): void },
@@ -44,7 +44,7 @@ const MAX_TTL_MS = 24 * 3_600_000;
 interface ShownSetting {
   readonly value: string;
   readonly configured: string;
-  /** Until it goes back to what is configured, as a duration in whole seconds; null when it is what is configured. */
+  /** Time until it returns to the configured value, as a duration in whole seconds; null when it has that value. */
   readonly remaining: string | null;
 }
 
@@ -58,7 +58,7 @@ export function showLogSettings(settings: LogSettings): Readonly<Record<string, 
 }
 
 /**
- * Changes what the query names, all of it or nothing. `by`: who asks, for the log.
+ * Changes the settings named in the query, all of them or none. `by`: the caller, for the log.
  *
  * @throws ProxyError `invalid-setting` naming the parameter
  */
@@ -77,7 +77,7 @@ export function changeLogSettings(settings: LogSettings, query: string, by: stri
   for (const { setting, value } of changes) setting.change(value, ttlMs, by);
 }
 
-/** Nothing reverts any more. */
+/** Cancels all reverts. */
 export function closeLogSettings(settings: LogSettings): void {
   for (const [, setting] of byName(settings)) setting.close();
 }

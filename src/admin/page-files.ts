@@ -1,8 +1,9 @@
 /**
- * The admin page: its files, read once, and the headers under which a browser gets them.
+ * The files of the admin page, read once, and the headers with which a browser receives them.
  *
- * Stage before: src/page/, bundled to dist/page/ by scripts/admin-page.mjs. Stage after: `private-admin.ts`. Names in routes, headers and paths come from
- * whoever writes routes: should one ever get into the page as markup, the policy keeps it from running.
+ * Stage before: src/page/, bundled to dist/page/ by scripts/admin-page.mjs. Stage after: `private-admin.ts`. Names in
+ * routes, headers and paths come from the authors of routes. Should one of them ever become markup in the page, the
+ * content security policy prevents it from running.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
@@ -36,7 +37,7 @@ const PAGE_FIELDS: readonly string[] = [
   ...['Referrer-Policy', 'no-referrer'],
   ...['Cross-Origin-Opener-Policy', 'same-origin'],
   ...['Cross-Origin-Resource-Policy', 'same-origin'],
-  // Another version of sideroute may answer on the same forwarded port.
+  // Another version of sideroute may later answer on the same forwarded port.
   ...['Cache-Control', 'no-store'],
 ];
 

@@ -1,9 +1,10 @@
 /**
- * The private admin endpoint: what the proxy serves now, what goes on on its connections, how it would route a request, and
- * the few things that can be changed in a running one. Loopback only.
+ * The private admin endpoint, on loopback only: shows what the proxy serves now, the state of its connections, and how
+ * it would route a request; also the few changes possible in a running proxy.
  *
- * Stage before: a person in the pod or behind `kubectl port-forward`. Stage after: the composition root, which gives the
- * configuration in force, `config-dump.ts`, `connections.ts`, `log-level.ts`, `routing/explain.ts`, `stats.ts` and the files of the page.
+ * Stage before: a person in the pod or behind `kubectl port-forward`. Stage after: the composition root, which provides
+ * the configuration in force; `config-dump.ts`, `connections.ts`, `log-level.ts`, `routing/explain.ts`, `stats.ts` and
+ * the files of the page.
  */
 import type { DrainNotice } from '../drain.ts';
 import { ProxyError } from '../errors.ts';
@@ -28,7 +29,7 @@ import { readPageFiles } from './page-files.ts';
 import type { StatsReporter } from './stats.ts';
 
 export interface PrivateAdminOptions extends Pick<EndpointOptions, 'address' | 'port' | 'flag' | 'server'> {
-  /** The configuration in force; one view is of one moment. */
+  /** The configuration in force. A view shows one moment. */
   config(): ConfigView;
   connections(): ConnectionView;
   table(): RouteTable;
@@ -36,7 +37,7 @@ export interface PrivateAdminOptions extends Pick<EndpointOptions, 'address' | '
   readonly logSettings: LogSettings;
   /** @throws ProxyError `invalid-setting` naming the parameter */
   tap(query: string): Promise<Answer>;
-  /** Begins to drain, if that has not begun. `by`: who asks, for the log. */
+  /** Begins to drain unless that has begun. `by`: the caller, for the log. */
   quit(by: string): DrainNotice;
 }
 
@@ -82,7 +83,7 @@ export function startPrivateAdmin(options: PrivateAdminOptions): Promise<Endpoin
   });
 }
 
-/** What is wrong with the request, which a ProxyError says, is a 400. */
+/** A ProxyError means an invalid request, which gives status 400. */
 function checked(handler: Handler): Handler {
   return async (request) => {
     try {
@@ -106,13 +107,13 @@ function answerExplain(table: RouteTable, { query, accept }: EndpointRequest): A
     : json(explanation);
 }
 
-/** `known`: what the page has seen of the series. */
+/** `known`: the revision of the series that the page already has. */
 function answerStats(stats: StatsReporter, { query }: EndpointRequest): Answer {
   const known = new URLSearchParams(query).get('known') ?? '';
   return { contentType: JSON_TYPE, fields: ['Cache-Control', 'no-store'], body: stats.dump(known) };
 }
 
-/** Text only for who asks for it and not for JSON; quality values are more than this needs. */
+/** Text only when the caller accepts it and does not accept JSON. Quality values are not needed for this. */
 function preferred(accept: string): 'json' | 'text' {
   return /\btext\/(?:plain|\*)/.test(accept) && !/\bapplication\/(?:json|\*)/.test(accept) ? 'text' : 'json';
 }

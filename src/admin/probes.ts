@@ -1,19 +1,22 @@
 /**
- * What the probes say: alive, ready for traffic, started.
+ * The answers of the probes: alive, ready for traffic, started.
  *
- * Stage before: the composition root, asked at the moment of the probe. Stage after: `public-admin.ts`.
+ * Stage before: the composition root, asked when the probe arrives. Stage after: `public-admin.ts`.
  */
 import type { ProbeState } from './public-admin.ts';
 
-/** Startup waits this long for the first answers of DNS, so that no early request slips past its route, or is answered 503. */
+/**
+ * Startup waits this long for the first answers of DNS. Otherwise an early request could bypass its route or be
+ * answered 503.
+ */
 const RESOLUTION_GRACE_MS = 5_000;
 
 export interface ProbeSources {
-  /** Not ready while the configuration has errors. */
+  /** Report not ready while the configuration has errors. */
   readonly strict: boolean;
   valid(): boolean;
   unresolved(): readonly { readonly key: string; readonly reason: string; readonly waiting: boolean }[];
-  /** Keys of backends of which nothing is known yet. */
+  /** Keys of backends whose state is still unknown. */
   waitingBackends(): readonly string[];
   draining(): boolean;
 }
@@ -24,7 +27,7 @@ export interface Probes {
   started(): ProbeState;
 }
 
-/** Startup is taken to begin with the call. `now`: in milliseconds. */
+/** The call counts as the begin of startup. `now`: monotonic, in milliseconds. */
 export function createProbes(sources: ProbeSources, now: () => number = () => performance.now()): Probes {
   const startedAtMs = now();
   return {

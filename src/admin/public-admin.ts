@@ -1,8 +1,8 @@
 /**
- * The public admin endpoint: metrics, probes and the version of the routes in force, read-only.
+ * The public admin endpoint, read-only: metrics, probes and the version of the routes in force.
  *
- * Stage before: the kubelet and Prometheus. Stage after: `observe/exposition.ts` and what the composition root says of its
- * state. A probe that is answered shows that the event loop of the data path turns.
+ * Stage before: the kubelet and Prometheus. Stage after: `observe/exposition.ts` and the state from the composition
+ * root. An answered probe shows that the event loop of the data path is running.
  */
 import type { TornSet } from '../config/route-set-files.ts';
 import type { ConfigSnapshot, RouteSetVersion } from '../config/snapshot.ts';
@@ -11,17 +11,17 @@ import { JSON_TYPE, startEndpoint, TEXT, type Answer, type Endpoint, type Endpoi
 
 export interface ProbeState {
   readonly ready: boolean;
-  /** What a person should know, one sentence each; shown whether ready or not. */
+  /** Sentences for a person, shown whether ready or not. */
   readonly lines: readonly string[];
 }
 
-/** What a controller wants to know of the configuration in force. */
+/** What a controller needs to know about the configuration in force. */
 export interface Served {
-  /** Of the files and the set together; empty before the first. */
+  /** Hash of files and route set together; empty before the first configuration. */
   readonly hash: string;
   /** Null when no route set is served. */
   readonly set: RouteSetVersion | null;
-  /** The set in the directory that is not whole. */
+  /** The route set in the directory that is incomplete. */
   readonly torn: TornSet | null;
 }
 
@@ -31,7 +31,7 @@ export function servedBy(snapshot: ConfigSnapshot | null, torn: TornSet | null):
 
 export interface AdminOptions extends Pick<EndpointOptions, 'address' | 'port' | 'flag' | 'server'> {
   readonly exposition: Exposition;
-  /** Absent: nothing is served by routes. */
+  /** Absent: no routes are served. */
   served?(): Served;
   live(): ProbeState;
   ready(): ProbeState;

@@ -1,6 +1,6 @@
 /**
- * The query of a request to the private endpoint, form-encoded as browsers and `curl --data-urlencode` do it: what is
- * unknown, given twice or malformed is an error that names the parameter.
+ * The query of a request to the private endpoint, form-encoded as by browsers and `curl --data-urlencode`. A parameter
+ * that is unknown, repeated or malformed is an error that names it.
  *
  * Stage before: `private-admin.ts` and its handlers. Stage after: the parsers of the values.
  */
@@ -19,7 +19,7 @@ export class QueryParameters {
     }
   }
 
-  /** Null when it is not given. @throws ProxyError when it is given twice, or as `parser` does */
+  /** Null when it is not given. @throws ProxyError when it is given twice, and the errors of `parser` */
   one<T>(name: string, parser: (text: string) => T): T | null {
     const [value = null, ...more] = this.all(name, parser);
     if (more.length > 0) throw named(name, 'is given more than once');
@@ -31,7 +31,7 @@ export class QueryParameters {
   }
 }
 
-/** A parser of one of a few words. */
+/** A parser for a fixed set of words. */
 export function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
   return (text) => {
     const found = allowed.find((value) => value === text);

@@ -1,9 +1,9 @@
 /**
- * What the proxy does, as JSON for the admin page: counters of every series, upstreams, connections, the process.
+ * The activity of the proxy as JSON for the admin page: counters of every series, upstreams, connections, the process.
  *
- * Stage before: `observe/metrics.ts`, the acceptor, the engine and the composition root, read at the moment of the request. Stage
- * after: `private-admin.ts`. Made to be asked once a second: the labels of a series never change, so they are given
- * only when there are other series, and text that takes long is made in slices, like `/config`.
+ * Stage before: `observe/metrics.ts`, the acceptor, the engine and the composition root, read at each request. Stage
+ * after: `private-admin.ts`. Designed for one request a second: the labels of a series never change, so they are sent
+ * only when the set of series has changed. Text that takes long is built in slices, like `/config`.
  */
 import { randomUUID } from 'node:crypto';
 
@@ -17,24 +17,24 @@ import { DURATION_BUCKETS_MS, type Metrics } from '../observe/metrics.ts';
 import type { Catalog, SeriesCounters, SeriesLabels, Stats, UpstreamEntry } from '../page/answers.ts';
 import { inSlices, listText } from './json-stream.ts';
 
-/** Read at every request. */
+/** Read for every request. */
 export interface StatsSources {
   readonly version: string;
   readonly metrics: Metrics;
   readonly loopLag: LoopLag;
-  /** Called first: brings what follows up to date where others count, too. */
+  /** Called first: updates the figures of other threads. */
   readonly refresh?: (() => Promise<void>) | undefined;
   /** Null while there is no acceptor. */
   acceptor(): AcceptorCounters | null;
-  /** Of the native engine; null while there is none. */
+  /** Counters of the native engine; null while there is none. */
   engine(): HttpEngineCounters | null;
   upstreams(): readonly UpstreamState[];
-  /** `namespace/name:port` of each backend by its id. */
+  /** `namespace/name:port` of each backend, by id. */
   backendKeys(): readonly (string | null)[];
   downstreamConnections(): number;
   config(): Stats['config'];
   draining(): boolean;
-  /** `address:port` of the endpoints of metrics. */
+  /** `address:port` of the metrics endpoints. */
   metricsAddresses(): readonly string[];
 }
 
@@ -45,7 +45,7 @@ export class StatsReporter {
   readonly #instance = randomUUID();
   readonly #startedAtMs = performance.now();
   readonly #loopDelay: LoopDelay;
-  /** Those of the last answer, and how often they were others. */
+  /** The series of the last answer, and how often the set has changed. */
   #ids: readonly number[] = [];
   #changes = 0;
 
@@ -55,8 +55,8 @@ export class StatsReporter {
   }
 
   /**
-   * Pieces of one JSON object of the type `Stats`. `known`: `seriesRevision` of the last answer; the labels and the catalog
-   * are left out when they are still the same.
+   * Pieces of one JSON object of the type `Stats`. `known`: `seriesRevision` of the last answer; labels and catalog are
+   * left out while they are the same.
    */
   async *dump(known: string): AsyncGenerator<string> {
     await this.#sources.refresh?.();
@@ -87,7 +87,7 @@ export class StatsReporter {
     yield '}\n';
   }
 
-  /** Series come with new tables and go later; their ids are never given to others. */
+  /** Series appear with new tables and disappear later; their ids are never reused. */
   #revisionOf(ids: readonly number[]): string {
     if (ids !== this.#ids) {
       this.#ids = ids;
@@ -149,12 +149,12 @@ export class StatsReporter {
   }
 }
 
-/** How late the event loop was, in the window that goes on and the one before. Recorded from the first time it is asked. */
+/** Delay of the event loop, in the current window and the previous one. Recorded from the first request on. */
 class LoopDelay {
   readonly #lag: LoopLag;
   #recorder: LagRecorder | null = null;
   #sinceMs = 0;
-  /** Of the window before. */
+  /** That of the previous window. */
   #last: Stats['process']['loopDelayMs'] = null;
 
   constructor(lag: LoopLag) {
@@ -199,7 +199,7 @@ function* countersOf(
   mirrored: ReadonlyMap<number, Readonly<Record<string, number>>>,
 ): Generator<SeriesCounters> {
   for (const id of ids) {
-    // A table may have come in the meantime.
+    // The table may have changed in the meantime.
     if (!metrics.hasSeries(id)) continue;
     const results: [string, string, number][] = [];
     metrics.eachCountOf(id, (code, reason, count) => results.push([code, reason, count]));

@@ -1,7 +1,7 @@
 /**
- * The query of `/tap`: which requests, how many of them, and for how long. docs/tap.md says what each parameter means.
+ * The query of `/tap`: which requests, how many, and for how long. docs/tap.md describes each parameter.
  *
- * Stage before: `private-admin.ts`. Stage after: `tap-streams.ts`, and the addon, which has the filter.
+ * Stage before: `private-admin.ts`. Stage after: `tap-streams.ts`, and the addon, which applies the filter.
  */
 import { MAX_TAP_FIELDS, type NativeTapFilter } from '../addon/access-log.ts';
 import { ProxyError, unexpected } from '../errors.ts';
@@ -11,7 +11,7 @@ import { named, QueryParameters } from './query.ts';
 
 export interface TapQuery {
   readonly filter: NativeTapFilter;
-  /** Null: as many as there are. */
+  /** Null: no limit. */
   readonly limit: number | null;
   readonly durationMs: number;
 }
@@ -21,7 +21,7 @@ const DEFAULT_DURATION_MS = 10 * 60_000;
 const MIN_DURATION_MS = 1_000;
 const MAX_DURATION_MS = 3_600_000;
 const MAX_LIMIT = 1_000_000;
-/** Of a path, and of the value of a field. */
+/** Maximum length of a path and of the value of a field. */
 const MAX_TEXT_CHARS = 2_048;
 const DNS_NAME = '[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?';
 const ROUTE = new RegExp(`^${DNS_NAME}/${DNS_NAME}$`);
@@ -36,7 +36,7 @@ export function tapQuery(query: string): TapQuery {
   if (rule !== null && route === null) throw named('rule', 'is of a route: route=NAMESPACE/NAME is missing');
   const fields = parameters.all('header', field);
   if (fields.length > MAX_TAP_FIELDS) throw named('header', `is given more than ${MAX_TAP_FIELDS} times`);
-  // As `observe/access-log.ts` says it of a series.
+  // In the format in which `observe/access-log.ts` describes a series.
   const members = [['route', route] as const, ['rule', rule] as const]
     .flatMap(([name, value]) => (value === null ? [] : [`"${name}":${JSON.stringify(value)},`]))
     .join('');

@@ -1,32 +1,32 @@
 /**
- * The taps that are open, each of which is the response to a request of `/tap`: lines of JSON as they come, and what was left out.
+ * The open taps. Each is the response to a request of `/tap`: lines of JSON as they arrive, and notes about lost ones.
  *
- * Stage before: `private-admin.ts`, with a query; the addon, with lines of every worker. Stage after: `endpoint.ts`, which asks for the next
- * piece when the caller has taken the one before. Whoever reads too slowly for what there is loses requests and is told how many: nothing waits
- * for a caller. Loaded with the first tap.
+ * Stage before: `private-admin.ts`, with a query; the addon, with lines of every worker. Stage after: `endpoint.ts`,
+ * which asks for the next piece when the caller has taken the previous one. A caller that reads too slowly loses
+ * records and is told how many: nothing waits for a caller. Loaded with the first tap.
  */
 import { MAX_TAPS, type NativeTapFilter, type TapLines } from '../addon/access-log.ts';
 import type { Answer } from './endpoint.ts';
 import type { TapQuery } from './tap-query.ts';
 
-/** Of what a caller has not taken yet. */
+/** Maximum size of the lines that a caller has not taken yet. */
 const MAX_WAITING_BYTES = 1024 * 1024;
-/** Shorter than the time after which a connection is closed on which nothing is sent. */
+/** Shorter than the time after which a connection without traffic is closed. */
 const SIGN_OF_LIFE_MS = 4_000;
 const CLOSE_WITHIN_MS = 500;
 const NEWLINE = 0x0a;
 
-/** Why a tap has ended; a caller who has left is told nothing. */
+/** Why a tap has ended. A caller that has left is not told. */
 type TapEnd = 'limit' | 'duration' | 'shutdown';
 
 export interface TapFigures {
   readonly open: number;
-  /** Since start. */
+  /** Totals since the start of the process. */
   readonly records: number;
   readonly dropped: number;
 }
 
-/** Who has requests told, in all workers. Ids grow from tap to tap. */
+/** Starts and ends the collection for a tap in all workers. Ids grow from tap to tap. */
 export interface TapSource {
   add(id: number, filter: NativeTapFilter): void;
   remove(id: number): void;
@@ -66,7 +66,7 @@ export class TapStreams {
     };
   }
 
-  /** What has come in one of the workers. */
+  /** Lines from one of the workers. */
   give(id: number, lines: TapLines): void {
     const stream = this.#open.get(id);
     if (stream === undefined) return;
@@ -79,7 +79,7 @@ export class TapStreams {
     return { open: this.#open.size, records: this.#records, dropped: this.#dropped };
   }
 
-  /** Resolves when every caller has been told of the end, and has taken it, or does not for a moment. */
+  /** Resolves when every caller has been told of the end and has taken the message, or after a short time. */
   async close(): Promise<void> {
     this.#closed = true;
     const streams = [...this.#open.values()];
@@ -87,13 +87,13 @@ export class TapStreams {
     for (const stream of streams) stream.end('shutdown');
     const late = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_WITHIN_MS));
     await Promise.race([Promise.all(streams.map(({ finished }) => finished)), late]);
-    // What ends the response comes behind the last piece.
+    // The end of the response is written after the last piece.
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
 class TapStream {
-  /** There is nothing more to tell, or nobody to tell it. */
+  /** Resolves when the tap is complete or its caller is gone. */
   readonly finished: Promise<void>;
   readonly #signOfLifeMs: number;
   readonly #stop: () => void;
@@ -103,14 +103,14 @@ class TapStream {
   #waitingBytes = 0;
   #records = 0;
   #dropped = 0;
-  /** Of these the caller has been told. */
+  /** Number of lost records the caller has been told about. */
   #toldDropped = 0;
   #end: TapEnd | null = null;
   #gone = false;
   #wake = (): void => undefined;
   #resolveFinished = (): void => undefined;
 
-  /** `stop`: no more lines are wanted; may be called more than once. */
+  /** `stop`: no more lines are needed; may be called more than once. */
   constructor({ limit, durationMs }: TapQuery, signOfLifeMs: number, stop: () => void) {
     this.finished = new Promise((resolve) => (this.#resolveFinished = resolve));
     this.#signOfLifeMs = signOfLifeMs;
@@ -119,7 +119,7 @@ class TapStream {
     this.#timer = setTimeout(() => this.end('duration'), durationMs).unref();
   }
 
-  /** Of these, those that the caller gets, and those that are lost. */
+  /** Returns how many records go to the caller and how many are lost. */
   give({ lines, records, dropped }: TapLines): { readonly records: number; readonly dropped: number } {
     const wanted = Math.min(records, this.#limit - this.#records);
     const bytes = wanted < records ? firstLines(lines, wanted) : lines;
@@ -137,13 +137,13 @@ class TapStream {
     return { records: taken, dropped: lost };
   }
 
-  /** The caller gets what waits, and is told why. */
+  /** The caller still receives the waiting lines, and then the reason. */
   end(why: TapEnd): void {
     this.#end ??= why;
     this.#finish();
   }
 
-  /** There is nobody any more who would take anything. */
+  /** The caller is gone. */
   leave(): void {
     this.#gone = true;
     this.#waiting = [];
@@ -153,7 +153,7 @@ class TapStream {
 
   async *pieces(): AsyncGenerator<string | Uint8Array> {
     try {
-      // The head leaves with it.
+      // The first piece makes the endpoint send the head.
       yield this.#note();
       while (!this.#gone) {
         if (this.#waitingBytes > 0) yield this.#takeWaiting();
@@ -181,7 +181,7 @@ class TapStream {
     return bytes;
   }
 
-  /** Requests lost since the last note, none for a sign of life. */
+  /** A note about the records lost since the last note. Without losses it only keeps the connection alive. */
   #note(): string {
     const dropped = this.#dropped - this.#toldDropped;
     this.#toldDropped = this.#dropped;
@@ -192,7 +192,7 @@ class TapStream {
     return `${JSON.stringify({ dropped: 0, end, records: this.#records, total_dropped: this.#dropped })}\n`;
   }
 
-  /** False when nothing has come for a while. */
+  /** Resolves to false when nothing arrives in time. */
   #something(): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), this.#signOfLifeMs).unref();

@@ -1,8 +1,8 @@
 /**
- * A setting that a person can change for a while: it goes back to what was configured by itself, because nobody does so by
- * hand when the incident is over.
+ * A setting that can be changed temporarily. It returns to the configured value by itself, because people forget to do
+ * so after an incident.
  *
- * Stage before: the handler of the private endpoint. Stage after: whatever the setting is of, through `apply`.
+ * Stage before: the handler of the private endpoint. Stage after: the owner of the setting, through `apply`.
  */
 import { formatDuration } from '../gateway-api/durations.ts';
 import type { LogFields } from '../log.ts';
@@ -10,17 +10,17 @@ import type { LogFields } from '../log.ts';
 export interface SettingState<T> {
   readonly value: T;
   readonly configured: T;
-  /** Until it goes back; null when it has its configured value. */
+  /** Milliseconds until it returns to the configured value; null when it has that value. */
   readonly remainingMs: number | null;
 }
 
 export interface TemporarySettingOptions<T> {
-  /** What log lines call it: `log level`. */
+  /** The name in log lines, for instance `log level`. */
   readonly name: string;
   readonly configured: T;
   readonly allowed: readonly T[];
   apply(value: T): void;
-  /** Must write whatever the level of the log is. */
+  /** Must write at every log level. */
   log(message: string, fields: LogFields): void;
   readonly clock?: Clock;
 }
@@ -28,7 +28,7 @@ export interface TemporarySettingOptions<T> {
 export interface Clock {
   /** Monotonic. */
   nowMs(): number;
-  /** Returns what stops it. Must not keep the process alive. */
+  /** Returns a function that cancels the timer. Must not keep the process alive. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
@@ -50,7 +50,7 @@ export class TemporarySetting<T extends string> {
   /** Null: it has its configured value. */
   #change: { readonly endMs: number; cancel(): void } | null = null;
 
-  /** It has its configured value already. */
+  /** The setting must already have its configured value. */
   constructor(options: TemporarySettingOptions<T>) {
     this.allowed = options.allowed;
     this.#name = options.name;
@@ -65,7 +65,7 @@ export class TemporarySetting<T extends string> {
     return { value: this.#value, configured: this.#configured, remainingMs };
   }
 
-  /** Replaces a change that holds. The configured value ends it. `by`: who wants it, for the log. */
+  /** Replaces a change in force. The configured value ends it. `by`: the caller, for the log. */
   change(value: T, ttlMs: number, by: string): void {
     if (value === this.#configured) {
       if (this.#change !== null) this.#revert(`${this.#name} set back`, { by });
@@ -79,7 +79,7 @@ export class TemporarySetting<T extends string> {
     this.#options.log(`${this.#name} changed`, { from, to: value, for: formatDuration(ttlMs), by });
   }
 
-  /** Nothing reverts any more. */
+  /** Cancels the revert. */
   close(): void {
     this.#change?.cancel();
     this.#change = null;

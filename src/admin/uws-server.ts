@@ -1,8 +1,8 @@
 /**
  * An endpoint on uWebSockets.js.
  *
- * Stage before: `endpoint-server.ts`. Stage after: `uws-library/downstream.ts`, which writes the responses of the `uws` engine, too: uWS
- * may lose a part of a large answer that is written at once.
+ * Stage before: `endpoint-server.ts`. Stage after: `uws-library/downstream.ts`, which also writes the responses of the
+ * `uws` engine. It is needed because uWS may lose a part of a large answer that is written at once.
  */
 import { statusPhrase } from '../status-phrases.ts';
 import { Downstream, type ResponseHead } from '../uws-library/downstream.ts';
@@ -10,7 +10,7 @@ import type { UwsApp, UwsLibrary, UwsListenSocket, UwsRequest, UwsResponse } fro
 import { ConnectionLimit } from './connection-limit.ts';
 import type { EndpointServer, Reply, ReplyHead, EndpointHead, ServerOptions } from './endpoint-server.ts';
 
-/** Fails where SO_REUSEPORT would share the port with another process. */
+/** Makes `listen` fail where SO_REUSEPORT would share the port with another process. */
 const EXCLUSIVE_PORT = 1;
 
 export class UwsServer implements EndpointServer {
@@ -28,7 +28,7 @@ export class UwsServer implements EndpointServer {
 
   async listen(address: string, port: number): Promise<number> {
     let listening = null as UwsListenSocket | null;
-    // The typings know the option only without a host; the binary takes both.
+    // The typings allow the option only without a host; the binary accepts both.
     const listenOn = this.#app.listen.bind(this.#app) as unknown as (
       host: string,
       port: number,
@@ -55,7 +55,7 @@ function limitConnections(app: UwsApp): void {
   });
 }
 
-/** uWS does not say why; Node does. Null when it can bind. */
+/** uWS does not report the reason, but Node does. Null when the address can be bound. */
 async function bindError(host: string, port: number): Promise<Error | null> {
   const { createServer } = await import('node:net');
   return new Promise((resolve) => {
@@ -66,7 +66,7 @@ async function bindError(host: string, port: number): Promise<Error | null> {
 }
 
 function headOf(request: UwsRequest): EndpointHead {
-  // Undefined without a `?`, which the typings do not say.
+  // Undefined without a `?`; the typings omit this.
   const query = request.getQuery() as string | undefined;
   return {
     method: request.getCaseSensitiveMethod(),
