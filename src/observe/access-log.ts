@@ -1,8 +1,9 @@
 /**
- * The access log of the sidecar: one JSON object a line on standard output. docs/access-log.md is its reference.
+ * The access log of the sidecar: one JSON object for each line, on standard output. docs/access-log.md is its
+ * reference.
  *
- * Stage before: engines and acceptor, which hold the native log and are told of its lines' static parts through this
- * object; `/metrics` reads its counters. Stage after: the addon's writer.
+ * Stage before: engines and acceptor, which write through the native log. This object tells it the static parts of its
+ * lines; `/metrics` reads its counters. Stage after: the writer of the addon.
  */
 import { createAccessLog, type AccessLogMode, type NativeAccessLog } from '../addon/access-log.ts';
 import type { LogCounters } from '../addon/log-writer.ts';
@@ -10,7 +11,7 @@ import { REQUEST_REASONS, type RequestReason } from '../errors.ts';
 import type { SeriesLabels } from '../routing/decision.ts';
 import { SLOT_MASK } from './series-slots.ts';
 
-/** About 2,000 lines: what a reader of the log may fall behind before lines are lost. */
+/** About 2,000 lines: how far the reader of the log may be behind before lines are lost. */
 const BUFFER_BYTES = 1024 * 1024;
 const FLUSH_TIMEOUT_MS = 1_000;
 const STDOUT = 1;
@@ -24,12 +25,12 @@ export interface AccessLogOptions {
 export class AccessLog {
   /** For `createAcceptor` and engines. */
   readonly native: NativeAccessLog;
-  /** Told of each mode; for logs of other threads. */
+  /** Called with each new mode, for logs of other threads. */
   onMode: ((mode: AccessLogMode) => void) | null = null;
   #mode: AccessLogMode = 'off';
-  /** By slot: the id it was described for. */
+  /** By slot: the id whose description the addon has. */
   readonly #series: (number | undefined)[] = [];
-  /** By id. */
+  /** Keys by id. */
   readonly #frontends: (string | undefined)[] = [];
 
   /** @throws Error with `code` when the descriptor is not open, or the writer cannot be started */
@@ -49,14 +50,17 @@ export class AccessLog {
     return this.#mode;
   }
 
-  /** At any time; holds for what ends from now on, as far as it began while the log was on. */
+  /**
+   * May be called at any time. Applies to events that end from now on; those that began while the log was off may be
+   * missing.
+   */
   setMode(mode: AccessLogMode): void {
     this.native.setMode(mode);
     this.#mode = mode;
     this.onMode?.(mode);
   }
 
-  /** What lines of a series say of route, rule and backend. The labels of an id never change. Returns `id`. */
+  /** Sets the text for route, rule and backend in lines of a series. The labels of an id never change. Returns `id`. */
   describeSeries(id: number, labels: SeriesLabels): number {
     const slot = id & SLOT_MASK;
     if (this.#series[slot] === id) return id;
@@ -82,7 +86,7 @@ export class AccessLog {
     return this.native.counters();
   }
 
-  /** Writes what waits, for a second at most; blocks meanwhile. */
+  /** Writes the waiting lines; blocks for up to a second. */
   close(): void {
     this.native.close(FLUSH_TIMEOUT_MS);
   }

@@ -1,13 +1,13 @@
 /**
- * Counters of calls of gRPC: the same as those of requests, by the status of gRPC beside.
+ * Counters of gRPC calls: like those of requests, with the gRPC status in addition.
  *
- * Stage before: `metrics.ts`, of which it is a part; slots are those of its series. There are counters for what has occurred, so that
- * a sidecar without calls has none.
+ * Stage before: `metrics.ts`, which contains it; it uses the slots of the series there. A counter is created when its
+ * combination first occurs, so a sidecar without calls has none.
  */
 import type { RequestReason } from '../errors.ts';
 import { GRPC_STATUSES, type GrpcStatus } from '../grpc-status.ts';
 
-/** Combinations of code, reason and status; what comes later is counted in one without names. */
+/** Combinations of code, reason and status. Further ones are counted in one combination without names. */
 const MAX_RESULTS = 128;
 
 const STATUS_INDEX = new Map<GrpcStatus, number>(GRPC_STATUSES.map((status, index) => [status, index]));
@@ -16,7 +16,7 @@ interface CallResult {
   readonly code: string;
   readonly reason: string;
   readonly status: string;
-  /** What the names stand for; of no meaning for the combination without. */
+  /** The values behind the names; meaningless for the combination without names. */
   readonly of: readonly [status: number, reason: RequestReason | null, grpcStatus: GrpcStatus];
   /** By slot. */
   readonly counts: Float64Array;
@@ -34,21 +34,21 @@ export class CallCounts {
     this.onFull = onFull ?? null;
   }
 
-  /** Hot path of calls. `key`: the same for the same code and reason. */
+  /** `key`: equal for equal code and reason. Hot path of calls. */
   record(slot: number, key: number, code: number, reason: RequestReason | null, status: GrpcStatus, count = 1): void {
     const callKey = key * GRPC_STATUSES.length + STATUS_INDEX.get(status)!;
     const result = this.index.get(callKey) ?? this.add(callKey, code, reason, status);
     result.counts[slot]! += count;
   }
 
-  /** Those that are not zero. */
+  /** The counts that are not zero. */
   of(slot: number): [status: number, reason: RequestReason | null, grpcStatus: GrpcStatus, count: number][] {
     return this.results.flatMap(({ of, counts }) => {
       return counts[slot] === 0 ? [] : [[...of, counts[slot]!] as [number, RequestReason | null, GrpcStatus, number]];
     });
   }
 
-  /** Every count that is not zero. */
+  /** Visits every count that is not zero. */
   each(slot: number, visit: (code: string, reason: string, status: string, count: number) => void): void {
     for (const { code, reason, status, counts } of this.results) {
       if (counts[slot] !== 0) visit(code, reason, status, counts[slot]!);

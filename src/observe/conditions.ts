@@ -1,12 +1,13 @@
 /**
- * How routes fare, for Prometheus and for the log.
+ * The conditions of routes, for Prometheus and for the log.
  *
  * Stage before: `cluster/condition-tracker.ts`. Stage after: `exposition.ts` and the log.
  *
- * The gauge is one series per condition whose value is the status: 1 True, 0 False, -1 Unknown. kube-state-metrics has
- * three series per condition, one for each status, of which one is 1; that triples the series and makes "not True" a sum.
- * Here `< 1` is every condition that is not True. The reason is a label although it changes, because it is what a person
- * asks next: a condition never has two reasons in one scrape, so alerts aggregate it away.
+ * The gauge has one series for each condition, and its value is the status: 1 True, 0 False, -1 Unknown.
+ * kube-state-metrics has three series for each condition, one for each status, of which one is 1. That triples the
+ * number of series and turns "not True" into a sum. Here `< 1` selects every condition that is not True. The reason is
+ * a label although it changes, because people ask for it next. A condition never has two reasons in one scrape, so
+ * alerts can aggregate over it.
  */
 import type { RouteCondition } from '../config/attachment.ts';
 import type { LogFields, Logger } from '../log.ts';
@@ -17,14 +18,14 @@ import { familyHead, labelText } from './series-text.ts';
 const CONDITION = 'sideroute_route_condition';
 const VALUE = { True: 1, False: 0, Unknown: -1 } as const;
 
-/** PartiallyInvalid speaks of a fault when it is True, the other types when they are not. */
+/** PartiallyInvalid is a fault when it is True, the other types when they are not True. */
 export function isFault({ type, status }: RouteCondition): boolean {
   return type === 'PartiallyInvalid' ? status === 'True' : status !== 'True';
 }
 
-/** The text of the gauge, kept as long as the conditions are the same array. */
+/** The text of the gauge, cached while the conditions are the same array. */
 export class ConditionText {
-  /** Conditions that found no room in the last text. */
+  /** Number of conditions beyond the limit in the last text. */
   folded = 0;
   private readonly maxSeries: number;
   private last: readonly RouteCondition[] | null = null;
@@ -46,7 +47,7 @@ export class ConditionText {
   private *write(conditions: readonly RouteCondition[]): Steps<string> {
     const values = new Map<string, number>();
     let folded = 0;
-    // Faults first: where there is no room for all, what is in order can be left out.
+    // Faults first: when there is no room for all, conditions without fault can be left out.
     for (const faults of [true, false]) {
       for (const condition of conditions) {
         if (isFault(condition) !== faults) continue;
@@ -63,7 +64,8 @@ export class ConditionText {
           type: condition.type,
           reason: condition.reason,
         });
-        // A refused route may stand in the files twice, and a series in a scrape only once: the first, a fault, counts.
+        // A refused route may occur twice in the files, but a series only once in a scrape. The first one, a fault, is
+        // used.
         if (!values.has(labels)) values.set(labels, VALUE[condition.status]);
       }
     }
@@ -78,10 +80,10 @@ export class ConditionText {
   }
 }
 
-/** Logs a condition once when it becomes a fault or its fault another one, and once when it is in order again. */
+/** Logs a condition once when it becomes a fault or its fault changes, and once when it is in order again. */
 export class ConditionLog {
   readonly #logger: Logger;
-  /** Faults of the last update by what they concern. */
+  /** Faults of the last update, by their subject. */
   #faults: ReadonlyMap<string, RouteCondition> = new Map();
 
   constructor(logger: Logger) {
@@ -100,8 +102,8 @@ export class ConditionLog {
       const key = JSON.stringify([routeKey(condition), parent, type]);
       const known = this.#faults.get(key);
       if (status === 'Unknown') {
-        // The resolver says once for each Service that it is not known, which may be all of thousands; a fault that was
-        // said before holds until something else is known.
+        // The resolver already logs once for each Service that it is unknown; there may be thousands. A fault logged
+        // before stays until something else is known.
         if (known !== undefined) faults.set(key, known);
         continue;
       }
@@ -112,7 +114,7 @@ export class ConditionLog {
     }
     for (const [key, fault] of this.#faults) {
       yield;
-      // A route that is gone has no conditions to be in order.
+      // A route that is gone has no conditions that could be in order.
       if (faults.has(key) || !routes.has(routeKey(fault))) continue;
       this.#logger.info(`route condition ${fault.type} is in order again`, fieldsOf(fault));
     }

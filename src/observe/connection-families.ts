@@ -1,8 +1,8 @@
 /**
- * The families of metrics about connections of the application.
+ * The metric families about connections of the application.
  *
- * Registered by `exposition.ts`, which alone knows the library that writes them. Stage before: the acceptor and the engines,
- * read at the moment of the scrape.
+ * Registered by `exposition.ts`, the only file that knows the metrics library. Stage before: the acceptor and the
+ * engines, read at the moment of the scrape.
  */
 import { ACCEPT_LIMITS, type AcceptorCounters, type MemoryState } from '../addon/binding.ts';
 import type { HttpEngineCounters } from '../addon/http-engine.ts';
@@ -10,13 +10,13 @@ import { CONNECTION_REASONS } from '../errors.ts';
 import type { Families } from './dns-families.ts';
 
 export interface ConnectionSources {
-  /** Called first: brings all sources up to date where others count, too. */
+  /** Called first: updates the figures of other threads. */
   readonly refresh?: (() => Promise<void>) | undefined;
   /** Null while there is no acceptor. */
   acceptor(): AcceptorCounters | null;
-  /** Of the native engine; null while there is none. */
+  /** Counters of the native engine; null while there is none. */
   engine(): HttpEngineCounters | null;
-  /** Downstream connections now held by the engines. */
+  /** Downstream connections held by the engines now. */
   downstreamConnections(): number;
   memory(): MemoryState;
 }

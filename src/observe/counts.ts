@@ -1,7 +1,7 @@
 /**
- * What a thread has counted of requests since it was asked last: as plain data, to be sent to the thread that has the sums.
+ * The requests that a thread has counted since the last query: plain data, sent to the thread that keeps the sums.
  *
- * Made and added up by `metrics.ts`.
+ * Created and added up by `metrics.ts`.
  */
 import type { RequestReason } from '../errors.ts';
 import type { GrpcStatus } from '../grpc-status.ts';
@@ -10,11 +10,11 @@ export interface SeriesCounts {
   readonly series: number;
   readonly durationMs: number;
   readonly retries: number;
-  /** By bucket of durations, and by result of mirrors. */
+  /** By bucket of durations. */
   readonly buckets: readonly number[];
   readonly mirrored: readonly number[];
   readonly results: readonly (readonly [status: number, reason: RequestReason | null, count: number])[];
-  /** Calls of gRPC among them. */
+  /** The gRPC calls among the requests. */
   readonly calls: readonly (readonly [
     status: number,
     reason: RequestReason | null,
@@ -24,7 +24,7 @@ export interface SeriesCounts {
 }
 
 export interface Counts {
-  /** Those in which something was counted. */
+  /** The series with counts. */
   readonly series: readonly SeriesCounts[];
   readonly refused: readonly (readonly [reason: RequestReason, count: number])[];
   /** By reason, in the order of `RETRY_DENIALS`. */

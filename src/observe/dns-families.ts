@@ -1,26 +1,29 @@
 /**
- * The families of metrics about cluster DNS.
+ * The metric families about cluster DNS.
  *
- * Registered by `exposition.ts`, which alone knows the library that writes them. Stage before: the resolver, read at the
+ * Registered by `exposition.ts`, the only file that knows the metrics library. Stage before: the resolver, read at the
  * moment of the scrape.
  */
 
 export interface DnsFigures {
-  /** Totals by what lookups came to. */
+  /** Totals by the result of the lookup. */
   readonly lookups: Readonly<Record<string, number>>;
-  /** Totals of addresses in answers that no Service can have, by what is wrong with them. */
+  /** Totals of addresses in answers that no Service can have, by the kind of fault. */
   readonly unusable: Readonly<Record<string, number>>;
   readonly lookupMs: number;
-  /** Services by how well their address is known. */
+  /** Services by the state of their address. */
   readonly services: Readonly<Record<string, number>>;
-  /** Services whose document gives addresses, by what cluster DNS says of them. */
+  /** Services whose document gives addresses, by what cluster DNS says about them. */
   readonly documents: Readonly<Record<string, number>>;
   readonly oldestAnswerMs: number;
 }
 
 type Each = (visit: (key: string, value: number) => void) => void;
 
-/** Adds families whose values are kept elsewhere and read at every scrape. `label` names the label of `each`'s keys. */
+/**
+ * Adds families whose values are kept elsewhere and read at every scrape. `label` is the name of the label whose values
+ * `each` gives.
+ */
 export interface Families {
   gauge(name: string, help: string, value: () => number): void;
   gauges(name: string, help: string, label: string, each: Each): void;
@@ -33,7 +36,7 @@ export interface Families {
     labels: readonly string[],
     each: (visit: (labels: Readonly<Record<string, string>>, value: number) => void) => void,
   ): void;
-  /** One without labels. */
+  /** A total without labels. */
   total(name: string, help: string, value: () => number): void;
 }
 

@@ -1,12 +1,12 @@
 /**
- * The exposition, made at the first scrape: what writes it takes as much memory as the rest of the sidecar, and where nobody scrapes nobody
- * needs it. Everything that is counted is counted elsewhere, from the start.
+ * The exposition, created at the first scrape: its code takes as much memory as the rest of the sidecar, and without
+ * scrapes it is not needed. All counting happens elsewhere, from the start.
  *
  * Stage before: the composition root. Stage after: the public endpoint.
  */
 import type { Exposition, ExpositionSources } from './exposition.ts';
 
-/** Of the text format of Prometheus, as prom-client names it. */
+/** Content type of the Prometheus text format, as in prom-client. */
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 export function expositionOnDemand(sources: ExpositionSources): Exposition {
@@ -19,7 +19,7 @@ export function expositionOnDemand(sources: ExpositionSources): Exposition {
     contentType: CONTENT_TYPE,
     render: async function* () {
       made ??= make();
-      // What cannot be loaded now, for want of a descriptor, can be later.
+      // Loading can fail for lack of a descriptor and succeed later.
       made.catch(() => (made = undefined));
       yield* (await made).render();
     },

@@ -1,10 +1,11 @@
 /**
- * What a scrape gets: the counters of the hot path, of the acceptor, of the native engine and of the configuration, and
- * the process's own. docs/configuration.md lists them for operators; a test compares the two.
+ * The content of a scrape: the counters of the hot path, of the acceptor, of the native engine and of the
+ * configuration, and those of the process. docs/configuration.md lists them for operators; a test compares the two.
  *
- * Stage before: all of these, read at the moment of the scrape. Stage after: `exposition-on-demand.ts`, which loads this. Sole importer of
- * prom-client, which keeps and writes everything but the series that may be thousands: those of requests (`series-text.ts`) and of route
- * conditions (`conditions.ts`). These are written in turns of half a millisecond, with traffic between them.
+ * Stage before: all of these, read at the moment of the scrape. Stage after: `exposition-on-demand.ts`, which loads
+ * this. The only importer of prom-client. prom-client keeps and writes all series except those that may number
+ * thousands: request series (`series-text.ts`) and route conditions (`conditions.ts`). These are written in slices of
+ * half a millisecond, with traffic in between.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -29,29 +30,29 @@ export interface ExpositionSources extends ConnectionSources, TraceSources {
   readonly version: string;
   readonly metrics: Metrics;
   readonly loopLag: LoopLag;
-  /** Of the native engine; null while there is none. */
+  /** Counters of the native engine; null while there is none. */
   http2(): Http2Counters | null;
   accessLog(): LogCounters;
   log(): LogCounters;
   config(): Pick<Configuration, 'generation' | 'hash' | 'valid'>;
-  /** Served in an earlier version, because the present one is refused. */
+  /** Number of routes served in an earlier version, because the current one is refused. */
   heldRoutes(): number;
-  /** How long the route set in the directory has not been whole; 0 when it is. */
+  /** How long the route set in the directory has been incomplete, in seconds; 0 when it is complete. */
   tornSeconds(): number;
   unresolvedFrontends(): number;
   unresolvedBackends(): number;
   dns(): DnsFigures;
-  /** As they are now: the same array until there is another one. */
+  /** The current conditions: the same array until they change. */
   conditions(): readonly RouteCondition[];
 }
 
 export interface Exposition {
   readonly contentType: string;
-  /** In pieces, each valid until the next one is asked for. */
+  /** Yields pieces. Each is valid until the next one is requested. */
   render(): AsyncIterable<string | Uint8Array>;
 }
 
-/** Of a monitor whose figures are not used: an hour. */
+/** Interval of a monitor whose figures are not used: an hour. */
 const UNUSED_MONITOR_MS = 3_600_000;
 const SLICE_MS = 0.5;
 const DESCRIPTORS = '/proc/self/fd';
@@ -74,7 +75,7 @@ export function createExposition(sources: ExpositionSources): Exposition {
   const conditions = new ConditionText();
   registerConfiguration(registry, sources, conditions);
   function* series(): Generator<string | Uint8Array, void> {
-    sources.engine(); // Counts all that has ended.
+    sources.engine(); // Counts all requests that have ended.
     sources.metrics.expire();
     yield* requests.pieces();
     const steps = conditions.render(sources.conditions());
@@ -84,7 +85,7 @@ export function createExposition(sources: ExpositionSources): Exposition {
       if (step.done === true) return;
     }
   }
-  // Scrapes share the turns of the loop: however many callers there are, the requests between are those of one.
+  // All scrapes share the turns of the event loop: with many callers, requests wait no longer than with one.
   let turns = Promise.resolve();
   const turn = (): Promise<void> => (turns = turns.then(() => nextTurn()));
   return {
@@ -94,7 +95,7 @@ export function createExposition(sources: ExpositionSources): Exposition {
       let endMs = performance.now() + SLICE_MS;
       for (const piece of series()) {
         if (piece.length > 0) yield piece;
-        // What the caller did with the piece counts as well.
+        // The time in which the caller handled the piece counts as well.
         if (performance.now() < endMs) continue;
         await turn();
         endMs = performance.now() + SLICE_MS;
@@ -105,7 +106,7 @@ export function createExposition(sources: ExpositionSources): Exposition {
   };
 }
 
-/** prom-client lists the descriptors while the loop waits, which takes 20 ms for as many thousand. */
+/** Replaces the gauge of prom-client, which lists the descriptors synchronously: 20 ms for 20,000 descriptors. */
 function registerDescriptors(registry: Registry): void {
   registry.removeSingleMetric('process_open_fds');
   new Gauge({
@@ -113,9 +114,9 @@ function registerDescriptors(registry: Registry): void {
     help: 'Number of open file descriptors.',
     registers: [registry],
     async collect() {
-      // Linux 6.2 and later know the number.
+      // Linux 6.2 and later report the number as the size.
       const { size } = await stat(DESCRIPTORS);
-      // Less the one that reads the directory.
+      // Without the descriptor that reads the directory.
       this.set(size > 0 ? size : (await readdir(DESCRIPTORS)).length - 1);
     },
   });
@@ -130,7 +131,10 @@ function gauge(registry: Registry, name: string, help: string, value: () => numb
   new Gauge({ name, help, registers: [registry], collect });
 }
 
-/** A counter whose totals are kept elsewhere: written anew at every scrape. `label` names the label of `each`'s keys. */
+/**
+ * A counter whose totals are kept elsewhere and copied at every scrape. `label` is the name of the label whose values
+ * `each` gives.
+ */
 function counter(
   registry: Registry,
   name: string,
@@ -152,7 +156,7 @@ function counter(
   });
 }
 
-/** One without labels. */
+/** A total without labels. */
 function total(registry: Registry, name: string, help: string, value: () => number): void {
   new Counter({
     name,
@@ -265,7 +269,7 @@ function registerConfiguration(registry: Registry, sources: ExpositionSources, c
   );
 }
 
-/** The native engine carries every connection, or those that the preferred engine must not. */
+/** The native engine carries all connections, or those that the preferred engine cannot carry. */
 function registerEngine(registry: Registry, sources: ExpositionSources): void {
   const read = (value: (counters: HttpEngineCounters) => number) => (): number => {
     const counters = sources.engine();

@@ -1,7 +1,9 @@
 /**
- * The slots for series of a thread that gives none away: it takes the ids that decisions have, which the main thread gave.
+ * The slots for series in a thread that does not assign ids: it uses the ids in decisions, which the main thread has
+ * assigned.
  *
- * Stage before: `metrics.ts` of such a thread. When a slot is another series' than before, what was counted in it is given away first.
+ * Stage before: `metrics.ts` of such a thread. When another series takes over a slot, the counts in the slot are sent
+ * away first.
  */
 import type { SeriesLabels } from '../routing/decision.ts';
 import { SLOT_MASK, type Slots } from './series-slots.ts';
@@ -12,11 +14,11 @@ export class FollowedSlots implements Slots {
   readonly folded = 0;
   readonly other: number;
   readonly #onReplaced: () => void;
-  /** By slot. */
+  /** By slot: the id that uses it. */
   readonly #current = new Int32Array(SLOT_MASK + 1).fill(NONE);
   #ids: number[] = [];
 
-  /** `onReplaced`: takes the counts of all slots. */
+  /** `onReplaced` must take the counts of all slots. */
   constructor(maxSeries: number, onReplaced: () => void) {
     this.other = maxSeries;
     this.#onReplaced = onReplaced;
@@ -42,15 +44,15 @@ export class FollowedSlots implements Slots {
   }
 
   beginCompile(): void {
-    // Nothing is given away here.
+    // Only the main thread assigns slots.
   }
 
   endCompile(): void {
-    // Nothing is given away here.
+    // Only the main thread assigns slots.
   }
 
   expire(): void {
-    // Nothing is given away here.
+    // Only the main thread assigns slots.
   }
 
   #follow(slot: number, id: number): void {

@@ -1,8 +1,8 @@
 /**
- * The families of metrics about HTTP/2, on either side.
+ * The metric families about HTTP/2, for both sides.
  *
- * Registered by `exposition.ts`, which alone knows the library that writes them. Stage before: the native engine, read at the
- * moment of the scrape.
+ * Registered by `exposition.ts`, the only file that knows the metrics library. Stage before: the native engine, read at
+ * the moment of the scrape.
  */
 import { HTTP2_SIDES, type Http2Counters, type Http2SideCounters } from '../addon/http2-counters.ts';
 import type { Families } from './dns-families.ts';
@@ -71,7 +71,7 @@ export function registerHttp2(families: Families, counters: () => Http2Counters 
           ['sideroute', sent(sides[side])] as const,
           ['peer', received(sides[side])] as const,
         ]) {
-          // Most codes never occur.
+          // Zeros are left out, because most codes never occur.
           for (const [code, value] of Object.entries(totals)) if (value > 0) visit({ side, from, code }, value);
         }
       }

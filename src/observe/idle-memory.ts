@@ -1,22 +1,23 @@
 /**
  * Gives memory back when there is nothing to do: after the start, after another configuration, after a load.
  *
- * Stage before: `loop-lag.ts`, which says when there is next to no work. Stage after: the addon, which takes as long as collecting all garbage,
- * a fifth of a second with ten thousand rules: so it is asked only where there is something to be had. A request that comes meanwhile has
- * to wait, so where some still come, one by one, it is asked only where there is much.
+ * Stage before: `loop-lag.ts`, which reports when there is almost no work. Stage after: the addon. Returning memory
+ * takes as long as a full garbage collection, a fifth of a second with ten thousand rules. So it is done only when it
+ * is worth it. A request that arrives meanwhile has to wait, so while single requests still arrive it is done only for
+ * a large gain.
  */
 import { readFileSync } from 'node:fs';
 
-/** More than it was when memory was given back last, in bytes of what no file stands behind. */
+/** Minimum growth since memory was last returned, in bytes of anonymous memory. */
 const WORTH_BYTES = 2 * 1024 * 1024;
 const WORTH_A_WAIT_BYTES = 16 * 1024 * 1024;
 const PAGE_BYTES = 4096;
 
 export interface IdleMemoryOptions {
   readonly giveBack: () => void;
-  /** Another number after each request, and after whatever else might have had to wait. */
+  /** Changes with each request and everything else that could have had to wait. */
   readonly activity: () => number;
-  /** Default: what the kernel says. */
+  /** Default: as reported by the kernel. */
   readonly anonymousBytes?: () => number;
 }
 
@@ -24,9 +25,9 @@ export class IdleMemory {
   readonly #giveBack: () => void;
   readonly #activity: () => number;
   readonly #anonymousBytes: () => number;
-  /** After the last time, or since, where there was less. */
+  /** The lowest value since memory was last returned. */
   #keptBytes = 0;
-  /** When this was looked at last. */
+  /** Activity at the last call. */
   #seenActivity: number;
 
   constructor(options: IdleMemoryOptions) {
@@ -36,10 +37,10 @@ export class IdleMemory {
     this.#anonymousBytes = options.anonymousBytes ?? anonymousBytes;
   }
 
-  /** There is next to no work. Called every other second for as long as that is so. */
+  /** There is almost no work. Called every two seconds while this lasts. */
   quiet(): void {
     const activity = this.#activity();
-    // What a start has left behind goes at once.
+    // Memory left over from the start is returned at once.
     const nobodyWaits = activity === this.#seenActivity || this.#keptBytes === 0;
     const worthBytes = nobodyWaits ? WORTH_BYTES : WORTH_A_WAIT_BYTES;
     this.#seenActivity = activity;
@@ -51,7 +52,10 @@ export class IdleMemory {
   }
 }
 
-/** Resident without the pages of files; in pages of 4 KiB, which are as good a unit where they are larger. */
+/**
+ * Resident memory without file pages. Counted in pages of 4 KiB; with larger pages the result is too small by a
+ * constant factor, which does not matter.
+ */
 function anonymousBytes(): number {
   const [, resident = 0, shared = 0] = readFileSync('/proc/self/statm', 'latin1').split(' ').map(Number);
   return (resident - shared) * PAGE_BYTES;

@@ -1,8 +1,9 @@
 /**
- * Log lines for what sideroute answers or drops itself: the first few of each reason in a window, then a count.
+ * Logs requests and connections that sideroute answers or drops itself: the first few for each reason in a window, then
+ * a count.
  *
- * Stage before: engines and the acceptor. Every such event has its metric; the log says which frontend and address, without
- * letting a failing backend fill the disk.
+ * Stage before: engines and the acceptor. Each such event has its metric; the log adds the frontend and address, but a
+ * failing backend must not fill the disk.
  */
 import type { AcceptorOptions } from '../addon/binding.ts';
 import { formatAddress } from '../addon/listen-address.ts';
@@ -32,7 +33,7 @@ export class IncidentLog {
     this.#now = now;
   }
 
-  /** `message` and `reason` together name the kind; `fields` is asked for only when a line is written. */
+  /** `message` and `reason` together identify the kind. `fields` is only called when a line is written. */
   record(message: string, reason: string, fields: () => LogFields): void {
     const key = `${message} ${reason}`;
     const now = this.#now();
@@ -56,7 +57,7 @@ export class IncidentLog {
   }
 }
 
-/** What engines have to say of requests. `parent`: the key of a frontend; `describe`: what a line says of a series. */
+/** Incidents of requests, reported by engines. `parent`: the key of a frontend; `describe`: the fields for a series. */
 export function requestIncidents(
   incidents: IncidentLog,
   parent: (frontend: number) => string | null,
@@ -67,7 +68,7 @@ export function requestIncidents(
 } {
   return {
     onReason: (reason, { status, grpcStatus, series }) => {
-      // What a route answers by itself, such as a redirect, is no incident; the metric counts it.
+      // A reply by the route itself, such as a redirect, is not an incident; the metric counts it.
       if (REQUEST_REASONS[reason].source === 'route') return;
       incidents.record('request not answered by a backend', reason, () => ({
         status,
@@ -81,7 +82,9 @@ export function requestIncidents(
   };
 }
 
-/** What the acceptor has to say of connections. `counts`: how many there are, for a line about too many. */
+/**
+ * Incidents of connections, reported by the acceptor. `counts`: numbers of connections, for the line about too many.
+ */
 export function connectionIncidents(
   incidents: IncidentLog,
   counts: () => LogFields,
@@ -91,7 +94,7 @@ export function connectionIncidents(
       incidents.record('connection dropped', reason, () => ({
         destination: formatAddress({ address, port }),
         errorCode,
-        // Dialled by this very process; other loops have another code or none.
+        // Only for connections this process dialled itself; other loops have another error code or none.
         ...(errorCode === 'ELOOP' ? { hint: CAPTURED_HINT } : {}),
       }));
     },
@@ -101,7 +104,7 @@ export function connectionIncidents(
   };
 }
 
-/** The labels of a series as a log line has them; null where they do not apply. */
+/** The labels of a series as fields of a log line; null where they do not apply. */
 export function seriesFields(labels: SeriesLabels): LogFields {
   const { parentNamespace, parentName, parentPort, routeNamespace, routeName, rule } = labels;
   const { backendNamespace, backendName, backendPort } = labels;

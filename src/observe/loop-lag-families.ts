@@ -1,14 +1,15 @@
 /**
- * The families of metrics about the event loop. The library's own monitor wakes an idle process 50 times a second; names and values of
- * these are those that it would give: the interval of the timer is part of them. Each scrape begins anew.
+ * The metric families about the event loop. The monitor of the library would wake an idle process 50 times a second.
+ * Names and values are the same as the library's, which include the timer interval. Each scrape starts a new recording.
  *
- * Registered by `exposition.ts`, in the place of the library's. Stage before: `loop-lag.ts`, read at the moment of the scrape.
+ * Registered by `exposition.ts` instead of the library's. Stage before: `loop-lag.ts`, read at the moment of the
+ * scrape.
  */
 import type { Families } from './dns-families.ts';
 import { LAG_INTERVAL_MS, type LagRecorder } from './loop-lag.ts';
 
 const NOW = 'nodejs_eventloop_lag_seconds';
-/** Of the others, in milliseconds. */
+/** The other figures, in milliseconds. */
 const FIGURES: readonly (readonly [name: string, help: string, read: (lag: LagRecorder) => number])[] = [
   ['nodejs_eventloop_lag_min_seconds', 'The minimum recorded event loop delay.', (lag) => lag.min + LAG_INTERVAL_MS],
   ['nodejs_eventloop_lag_max_seconds', 'The maximum recorded event loop delay.', (lag) => lag.max + LAG_INTERVAL_MS],
@@ -47,10 +48,10 @@ export function registerLoopLag(families: Pick<Families, 'gauge'>, recorder: Lag
     const startedMs = performance.now();
     setImmediate(() => {
       nowMs = performance.now() - startedMs;
-      // By now the others have been read.
+      // The other gauges have been read by now.
       recorder.reset();
     });
-    // Of the scrape before.
+    // The value of the previous scrape.
     return nowMs / 1_000;
   });
   for (const [name, help, read] of FIGURES) families.gauge(name, help, () => read(recorder) / 1_000);

@@ -1,23 +1,29 @@
 /**
- * How late the event loop is. A timer is due every 20 ms, and what it comes later has held up every request; while nothing goes on it is
- * due every two seconds, so that an idle sidecar sleeps.
+ * Measures the delay of the event loop. A timer is due every 20 ms, and its delay is the delay of every request.
+ * Without activity it is due every two seconds, so that an idle sidecar sleeps.
  *
- * Stage before: the event loop. Stage after: `/metrics` and the admin page, each with a recorder of its own.
+ * Stage before: the event loop. Stage after: `/metrics` and the admin page, each with its own recorder.
  */
 import { createHistogram } from 'node:perf_hooks';
 
-/** Of a loop that is at work. */
+/** Timer interval of a busy event loop. */
 export const LAG_INTERVAL_MS = 20;
 const IDLE_INTERVAL_MS = 2_000;
-/** What was at work may be so again. */
+/** The loop counts as busy for this long after its last work. */
 const PAUSE_MS = 1_000;
-/** Parts of the time of one processor. Not of the loop's own: what others on the machine do would be in that. */
+/**
+ * Fractions of the time of one processor, used by the whole process. The utilisation of the event loop is not used,
+ * because it includes delays by other processes.
+ */
 const BUSY_UTILIZATION = 0.05;
 const QUIET_UTILIZATION = 0.01;
 const QUIET_MS = 2_000;
 const NS_PER_MS = 1e6;
 
-/** What was recorded since it was emptied last, in milliseconds, exact to a hundredth: one more figure takes several times the memory. */
+/**
+ * The delays since the last reset, in milliseconds, precise to one percent: one more significant figure takes several
+ * times the memory.
+ */
 export class LagRecorder {
   readonly #histogram = createHistogram({ lowest: 1_000, figures: 2 });
 
@@ -45,7 +51,7 @@ export class LagRecorder {
     return this.#milliseconds(this.#histogram.stddev);
   }
 
-  /** `percent` of what was recorded is no more than this. */
+  /** `percent` of the recorded values are at most this. */
   percentile(percent: number): number {
     return this.#milliseconds(this.#histogram.percentile(percent));
   }
@@ -54,7 +60,7 @@ export class LagRecorder {
     this.#histogram.reset();
   }
 
-  /** 0 where nothing was recorded: for that the histogram has values of its own. */
+  /** 0 without values; the histogram itself would return values of its own. */
   #milliseconds(ns: number): number {
     return this.count === 0 ? 0 : ns / NS_PER_MS;
   }
@@ -66,11 +72,11 @@ export interface LoopLagOptions {
   /** Processor time of the process, all threads, in milliseconds. */
   readonly processorMs?: () => number;
   readonly schedule?: (callback: () => void, delayMs: number) => void;
-  /** There has been next to no work for a while. Told again and again for as long as that is so. */
+  /** There has been almost no work for a while. Called again and again while this lasts. */
   readonly onQuiet?: () => void;
 }
 
-/** Holds no process up, and never ends: it is of the life of the process. */
+/** Does not keep the process alive. It is never stopped. */
 export class LoopLag {
   readonly #now: () => number;
   readonly #processorMs: () => number;
@@ -78,7 +84,7 @@ export class LoopLag {
   readonly #onQuiet: () => void;
   readonly #recorders: LagRecorder[] = [];
   #busyUntilMs: number;
-  /** Since when the processor has been left alone, and what it had done by then. */
+  /** Since when the processor has been quiet, and its total time at that moment. */
   #quietSinceMs: number;
   #seenMs: number;
 
@@ -105,13 +111,13 @@ export class LoopLag {
       const atMs = this.#now();
       for (const recorder of this.#recorders) recorder.record(Math.max(0, atMs - dueMs));
       this.#observe(atMs, (this.#processorMs() - this.#seenMs) / (atMs - fromMs));
-      // What was done in a quiet moment is no work.
+      // Work done by `onQuiet` does not count.
       this.#seenMs = this.#processorMs();
       this.#wait();
     }, dueMs - fromMs);
   }
 
-  /** `utilization`: of one processor, since this was called last. */
+  /** `utilization`: fraction of one processor since the last call. */
   #observe(atMs: number, utilization: number): void {
     if (utilization > BUSY_UTILIZATION) this.#busyUntilMs = atMs + PAUSE_MS;
     if (utilization > QUIET_UTILIZATION) this.#quietSinceMs = atMs;

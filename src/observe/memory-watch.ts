@@ -1,7 +1,8 @@
 /**
- * The memory limit of the sidecar: found at the start, kept by the addon, told to the log.
+ * The memory limit of the sidecar: found at the start, enforced by the addon, reported to the log.
  *
- * Stage before: the composition root. Stage after: the addon, which sheds; `connection-families.ts` shows the figures.
+ * Stage before: the composition root. Stage after: the addon, which sheds load; `connection-families.ts` shows the
+ * figures.
  */
 import type { MemoryState, NativeBinding } from '../addon/binding.ts';
 import { findMemoryLimit, type MemoryLimit } from '../addon/memory-limit.ts';
@@ -11,20 +12,20 @@ import type { Logger } from '../log.ts';
 export interface MemoryWatchOptions {
   readonly native: NativeBinding;
   readonly logger: Logger;
-  /** Bytes; 0 for none; null for what the cgroup says. */
+  /** Bytes; 0: no limit; null: the limit of the cgroup. */
   readonly limit: number | null;
 }
 
 export class MemoryWatch {
   readonly #native: NativeBinding;
   readonly #logger: Logger;
-  /** Workers that refuse requests, each by what it sees of the same figures. */
+  /** Workers that refuse requests. Each decides by its own reading of the same figures. */
   readonly #overloaded = new Set<number>();
   #sinceMs = 0;
-  /** Null: there is none. */
+  /** Null: no limit. */
   readonly limit: MemoryLimit | null;
 
-  /** @throws ProxyError `memory-limit` when what the kernel says of memory cannot be read */
+  /** @throws ProxyError `memory-limit` when the memory files of the kernel cannot be read */
   constructor({ native, logger, limit: override }: MemoryWatchOptions) {
     this.#native = native;
     this.#logger = logger;
@@ -50,12 +51,12 @@ export class MemoryWatch {
     return this.#native.memory();
   }
 
-  /** For a moment at which nobody waits: it takes as long as collecting all garbage. */
+  /** Call this only when nothing waits: it takes as long as a full garbage collection. */
   giveBack(): void {
     this.#native.returnMemory();
   }
 
-  /** Said when the first one begins to refuse, and when the last one has ceased. */
+  /** Logged when the first worker begins to refuse, and when the last one stops. */
   overloaded(worker: number, overloaded: boolean): void {
     const logger = this.#logger;
     const before = this.#overloaded.size > 0;

@@ -1,17 +1,18 @@
 /**
  * Counters of the hot path: integers in typed arrays, found without building a string or an object.
  *
- * Stage before: engines, which report each outcome once. Stage after: `exposition.ts`, which reads them when scraped.
- * A series is one set of labels (frontend, route, rule, backend), interned when a route table is compiled; codes and
- * reasons are rows beneath it, and so are retries and results of mirrors. A mirror has a series of its own, whose backend
- * is the mirror.
+ * Stage before: engines, which report each outcome once. Stage after: `exposition.ts`, which reads them at a scrape. A
+ * series is one set of labels (frontend, route, rule, backend), interned when a route table is compiled. Codes and
+ * reasons are rows of a series, as are retries and mirror results. A mirror has its own series, whose backend is the
+ * mirror.
  *
- * There is room for `MAX_SERIES` series. One that no table has any more stays for a while, so that its last requests are
- * scraped, and then gives its slot to another (`series-slots.ts`). A request may outlive that; so the number of a series is
- * its slot and how often the slot was given away, and an outcome with a number of the past is counted in `other`.
+ * There is room for `MAX_SERIES` series. A series that is in no table any more stays for a while, so that its last
+ * requests are scraped. Then its slot goes to another series (`series-slots.ts`). A request may outlive that. So the id
+ * of a series consists of its slot and a count of the slot's users, and outcomes with an outdated id are counted in
+ * `other`.
  *
- * A thread beside the main one counts for itself, and gives away what it has counted when it is asked (`takeCounts`); the main one adds that
- * to its own (`addCounts`), so that sums are exact and each count is in one place at any time.
+ * Other threads count separately and hand over their counts on request (`takeCounts`); the main thread adds them to its
+ * own (`addCounts`). So sums are exact, and each count is in one place at any time.
  */
 import type { MirrorOutcome, Outcome } from '../engine/engine.ts';
 import { MIRROR_RESULTS, REQUEST_REASONS, RETRY_DENIALS, type RequestReason } from '../errors.ts';
@@ -20,22 +21,22 @@ import { CallCounts } from './call-counts.ts';
 import type { Counts, SeriesCounts } from './counts.ts';
 import { SeriesSlots, SLOT_MASK, type Slots } from './series-slots.ts';
 
-/** Upper bounds in milliseconds, inclusive; one more bucket takes what is slower. */
+/** Upper bounds in milliseconds, inclusive. One more bucket takes slower requests. */
 export const DURATION_BUCKETS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000] as const;
 const BUCKETS = DURATION_BUCKETS_MS.length + 1;
 const BOUNDS_MS = Float64Array.from(DURATION_BUCKETS_MS);
 
 export const MAX_SERIES = 2_000;
-/** Pairs of code and reason; what comes later is counted in one pair without names. */
+/** Pairs of code and reason. Further pairs are counted in one pair without names. */
 const MAX_RESULTS = 128;
 const MAX_STATUS = 999;
 
 const REASONS = Object.keys(REQUEST_REASONS) as RequestReason[];
-/** 0 is «no reason», for a relayed response. */
+/** 0 means no reason: a relayed response. */
 const REASON_INDEX = new Map<RequestReason, number>(REASONS.map((reason, index) => [reason, index + 1]));
 const REASON_COUNT = REASONS.length + 1;
 
-/** Of the series that takes what has no slot. */
+/** Labels of the series for everything without a slot. */
 export const OTHER_LABELS: SeriesLabels = {
   parentNamespace: 'other',
   parentName: 'other',
@@ -48,12 +49,12 @@ export const OTHER_LABELS: SeriesLabels = {
   backendPort: 0,
 };
 
-/** A pair of code and reason with a counter for each series. */
+/** A pair of code and reason, with a counter for each series. */
 interface Result {
   readonly code: string;
   /** Empty for a relayed response. */
   readonly reason: string;
-  /** What the two stand for; of no meaning for the pair without names. */
+  /** The values behind the names; meaningless for the pair without names. */
   readonly status: number;
   readonly requestReason: RequestReason | null;
   readonly counts: Float64Array;
@@ -67,16 +68,19 @@ export interface SeriesTotals {
 }
 
 export interface MetricsOptions {
-  /** Default: those that `internSeries` gives away. */
+  /** Default: the slots assigned by `internSeries`. */
   readonly slots?: Slots;
-  /** Called when there is no room for another pair of code and reason; takes the counts, so that there is. Default: there is no room. */
+  /**
+   * Called when there is no room for another pair of code and reason. It must take the counts to make room. Default: no
+   * room is made.
+   */
   readonly onFull?: () => void;
 }
 
 export class Metrics {
   private readonly slots: Slots;
   private readonly onFull: (() => void) | null;
-  /** Index of the result of a status and a reason, plus one; 0 when it has none yet. */
+  /** Index of the result for a status and a reason, plus one; 0 when there is none yet. */
   private readonly resultIndex = new Uint8Array((MAX_STATUS + 1) * REASON_COUNT);
   private results: Result[] = [];
   private readonly calls: CallCounts;
@@ -114,22 +118,25 @@ export class Metrics {
   /** Returns the id of `other` when there is no room. Not for the hot path. */
   readonly internSeries: InternSeries = (labels) => this.slots.intern(labels);
 
-  /** Series interned from here on belong to the next route table. */
+  /** Series interned after this call belong to the next route table. */
   beginCompile(): void {
     this.slots.beginCompile();
   }
 
-  /** The new table is in use; what it does not have will be forgotten. Skip it when compiling failed. */
+  /** The new table is in use: series that it does not have will be forgotten. Do not call it when compiling failed. */
   endCompile(): void {
     this.slots.endCompile();
   }
 
-  /** Frees series that no table has and no request has touched for a while. To be called now and then, such as by scrapes. */
+  /**
+   * Frees series that are in no table and have had no request for a while. To be called regularly, for instance by
+   * scrapes.
+   */
   expire(): void {
     this.slots.expire();
   }
 
-  /** Label sets of the current table that found no room and are folded into the series `other`. */
+  /** Label sets of the current table that found no room; they are counted in the series `other`. */
   get foldedSeries(): number {
     return this.slots.folded;
   }
@@ -163,7 +170,7 @@ export class Metrics {
     this.refused[REASON_INDEX.get(reason)!]!++;
   }
 
-  /** What another thread has counted. What it counted in a series that is forgotten is counted in `other`. */
+  /** Adds the counts of another thread. Counts of a forgotten series go to `other`. */
   addCounts({ series, refused, retriesDenied }: Counts): void {
     for (const counts of series) {
       const slot = this.slots.slotOf(counts.series);
@@ -183,7 +190,7 @@ export class Metrics {
     for (const [index, count] of retriesDenied.entries()) this.retriesDenied[index]! += count;
   }
 
-  /** What has been counted, which is counted here no longer. */
+  /** Returns the counts and resets them here. */
   takeCounts(): Counts {
     const series: SeriesCounts[] = [];
     for (const id of this.slots.ids) {
@@ -225,30 +232,30 @@ export class Metrics {
     return { index: this.resultIndex[key]! - 1, key };
   }
 
-  /** False for one that was forgotten. */
+  /** False for a forgotten series. */
   hasSeries(series: number): boolean {
     return series === this.slots.other || this.slots.slotOf(series) !== this.slots.other;
   }
 
-  /** Every count, of a series that there is, that is not zero. `code` is `0` when no status was sent. */
+  /** Visits every count that is not zero; the series must exist. `code` is `0` when no status was sent. */
   eachCountOf(series: number, visit: (code: string, reason: string, count: number) => void): void {
     const slot = series & SLOT_MASK;
     for (const { code, reason, counts } of this.results) if (counts[slot] !== 0) visit(code, reason, counts[slot]!);
   }
 
-  /** The same of calls of gRPC, by their status, too. */
+  /** The same for gRPC calls, with their status. */
   eachCallOf(series: number, visit: (code: string, reason: string, status: string, count: number) => void): void {
     this.calls.each(series & SLOT_MASK, visit);
   }
 
-  /** Reasons with requests refused before routing. */
+  /** Visits the reasons with requests refused before routing. */
   eachRefused(visit: (reason: string, count: number) => void): void {
     for (let i = 1; i < REASON_COUNT; i++) {
       if (this.refused[i] !== 0) visit(REASONS[i - 1]!, this.refused[i]!);
     }
   }
 
-  /** Series with retries. */
+  /** Visits the series with retries. */
   eachRetry(visit: (series: number, count: number) => void): void {
     for (const series of this.series) {
       const count = this.retries[series & SLOT_MASK]!;
@@ -256,12 +263,12 @@ export class Metrics {
     }
   }
 
-  /** Every reason, those without a count included. */
+  /** Visits every reason, including those without a count. */
   eachRetryDenied(visit: (reason: string, count: number) => void): void {
     for (const [index, reason] of RETRY_DENIALS.entries()) visit(reason, this.retriesDenied[index]!);
   }
 
-  /** Every count that is not zero. */
+  /** Visits every count that is not zero. */
   eachMirrored(visit: (series: number, result: string, count: number) => void): void {
     for (const series of this.series) {
       const first = (series & SLOT_MASK) * MIRROR_RESULTS.length;
@@ -272,7 +279,7 @@ export class Metrics {
     }
   }
 
-  /** Ids of all series there are now, the last one being `other`; another array after each change. */
+  /** Ids of all current series; the last one is `other`. A new array after each change. */
   get series(): readonly number[] {
     return this.slots.ids;
   }
@@ -281,7 +288,7 @@ export class Metrics {
     return this.slots.other;
   }
 
-  /** Those of `other` for a series that is forgotten. */
+  /** The totals of `other` for a forgotten series. */
   totals(series: number): SeriesTotals {
     const slot = this.slots.slotOf(series);
     return {

@@ -1,5 +1,5 @@
 /**
- * Logs the problems of a configuration, each once for as long as it stays.
+ * Logs the problems of a configuration, each only once while it lasts.
  *
  * Stage before: the composition root, after each apply.
  */

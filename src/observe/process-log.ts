@@ -1,16 +1,16 @@
 /**
- * The log of the sidecar on standard error, which may stall, be full or have lost its reader: nothing of that holds up
- * traffic, takes memory or ends the process. Lost lines are counted, and told of when writing works again.
+ * The log of the sidecar on standard error. When standard error stalls, is full or has lost its reader, this does not
+ * delay traffic, use up memory or end the process. Lost lines are counted, and reported when writing works again.
  *
- * Stage before: whoever has a `Logger`, and Node itself with its warnings and with an exception that nobody has caught.
- * Stage after: the addon's writer; `/metrics` reads its counters.
+ * Stage before: every user of a `Logger`; Node itself, with its warnings and uncaught exceptions. Stage after: the
+ * writer of the addon; `/metrics` reads its counters.
  */
 import { createLogWriter, type LogCounters, type LogWriter } from '../addon/log-writer.ts';
 import { createLogger, type Logger, type LogLevel } from '../log.ts';
 
-/** Some thousand lines: what a reader of the log may fall behind before lines are lost. */
+/** Several thousand lines: how far the reader of the log may be behind before lines are lost. */
 const BUFFER_BYTES = 1024 * 1024;
-/** What the end of the process waits for a reader that has stalled. */
+/** How long the end of the process waits for a stalled reader. */
 const FLUSH_TIMEOUT_MS = 500;
 const STDERR = 2;
 const LOSS = JSON.stringify({ level: 'warn', message: 'lines of the log were lost' }).slice(1, -1);
@@ -40,19 +40,22 @@ export class ProcessLog {
     return this.#writer.counters();
   }
 
-  /** Writes what waits, for half a second at most; blocks meanwhile. */
+  /** Writes the waiting lines; blocks for up to half a second. */
   close(): void {
     this.#writer.close(FLUSH_TIMEOUT_MS);
   }
 
-  /** From here on what Node would write to standard error by itself, waiting for its reader, are lines of the log. */
+  /**
+   * Node writes warnings and uncaught exceptions to standard error itself and blocks on its reader. After this call
+   * they are lines of the log.
+   */
   takeOver(): void {
     process.removeAllListeners('warning').on('warning', ({ name, message }) => this.logger.warn(message, { name }));
     process.on('uncaughtException', (error) => {
       this.logger.error('the sidecar ends: an exception that nobody has caught', {
         error: error.stack ?? String(error),
       });
-      // While it ends already, by a listener of `exit`: its status has been decided.
+      // While the process already ends (in a listener of `exit`), its status has been decided.
       process.exit(process.exitCode ?? 1);
     });
   }

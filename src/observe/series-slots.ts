@@ -1,30 +1,30 @@
 /**
- * Who has which of the slots for series, and when one is given to somebody else.
+ * Assigns slots to series and decides when a slot is reused.
  *
- * Stage before: `metrics.ts`, which keeps the counters by slot. An id is a slot and the number of times that the slot was
- * given away, in one integer: `slotOf` sends what still refers to a forgotten series to the slot of `other`.
+ * Stage before: `metrics.ts`, which keeps the counters by slot. An id combines a slot and the number of times it was
+ * assigned in one integer. So `slotOf` can map the id of a forgotten series to the slot of `other`.
  */
 import type { SeriesLabels } from '../routing/decision.ts';
 
 const SLOT_BITS = 12;
 /** `id & SLOT_MASK` is the slot. */
 export const SLOT_MASK = (1 << SLOT_BITS) - 1;
-/** Ids stay within 31 bits, for the addon. */
+/** Ids stay within 31 bits, as the addon needs. */
 const GENERATIONS = 1 << (31 - SLOT_BITS);
 
-/** A series that no table has is forgotten when nothing has been counted in it for this long. */
+/** A series that is in no table is forgotten when nothing has been counted in it for this long. */
 const IDLE_MS = 15 * 60_000;
-/** ... or for this long where others find no room: two scrapes at the usual interval have seen it. */
+/** The same when others find no room. Two scrapes at the usual interval have seen it by then. */
 const IDLE_IN_NEED_MS = 2 * 60_000;
 
 export interface SlotCounters {
-  /** A number that grows with everything that is counted in the slot. */
+  /** A number that grows with everything counted in the slot. */
   activity(slot: number): number;
-  /** Make all of them 0. */
+  /** Sets all counters of the slot to 0. */
   clear(slot: number): void;
 }
 
-/** What counters need to know of slots. */
+/** The part of the slots that counters use. */
 export interface Slots {
   readonly folded: number;
   readonly other: number;
@@ -41,18 +41,18 @@ interface Entry {
   readonly key: string;
   readonly labels: SeriesLabels;
   readonly id: number;
-  /** Compilation in which it was interned last. */
+  /** The last compilation that interned it. */
   compilation: number;
-  /** Since when nothing was counted, as far as is known; null: the current table has it. */
+  /** Since when nothing has been counted, as far as known; null while the current table has it. */
   idleSinceMs: number | null;
-  /** Of `SlotCounters`, at that time. */
+  /** `SlotCounters.activity` at that time. */
   activity: number;
 }
 
 export class SeriesSlots implements Slots {
   /** Label sets of the current table that found no room. */
   folded = 0;
-  /** Id of the series that takes what has no slot. */
+  /** Id of the series for everything without a slot. */
   readonly other: number;
   private readonly maxSeries: number;
   private readonly now: () => number;
@@ -63,7 +63,7 @@ export class SeriesSlots implements Slots {
   /** By slot: the one id that is valid. */
   private readonly current: Int32Array;
   private compilation = 0;
-  /** Of this compilation, so far. */
+  /** Label sets without room in this compilation so far. */
   private homeless = 0;
   private list: readonly number[] | null = null;
 
@@ -132,13 +132,13 @@ export class SeriesSlots implements Slots {
   private takeSlot(): number | null {
     if (this.free.length > 0) return this.free.pop()!;
     if (this.entries.length < this.maxSeries) return this.entries.length;
-    // The first one without room has looked for the whole compilation.
+    // The first label set without room has already searched on behalf of the whole compilation.
     if (this.homeless > 0) return null;
     for (const entry of this.byKey.values()) if (this.idleMs(entry) >= IDLE_IN_NEED_MS) this.forget(entry);
     return this.free.pop() ?? null;
   }
 
-  /** 0 for a series that a table has, or that a request has ended in since the last look. */
+  /** 0 for a series that is in the table, or that had a request since the last check. */
   private idleMs(entry: Entry): number {
     if (entry.idleSinceMs === null) return 0;
     const activity = this.counters.activity(entry.id & SLOT_MASK);
@@ -161,7 +161,7 @@ export class SeriesSlots implements Slots {
   }
 }
 
-/** The same for equal labels. */
+/** Equal for equal labels. */
 export function seriesKey(labels: SeriesLabels): string {
   const { parentNamespace, parentName, parentPort, routeNamespace, routeName, rule } = labels;
   const { backendNamespace, backendName, backendPort } = labels;

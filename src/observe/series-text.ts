@@ -1,9 +1,9 @@
 /**
- * The families of request series in the Prometheus text format: requests, calls of gRPC, durations, retries and mirrors.
+ * The families of request series in the Prometheus text format: requests, gRPC calls, durations, retries and mirrors.
  *
- * Stage before: `metrics.ts`, read at the moment of the scrape. Stage after: `exposition.ts`. These are tens of thousands of
- * lines, nearly all of it label text that never changes. So lines are put together as bytes: a copy of the labels, and the
- * digits of the number (bench/micro/metrics.ts).
+ * Stage before: `metrics.ts`, read at the moment of the scrape. Stage after: `exposition.ts`. These are tens of
+ * thousands of lines, mostly label text that never changes. So lines are assembled from bytes: a copy of the labels,
+ * and the digits of the number (bench/micro/metrics.ts).
  */
 import type { SeriesLabels } from '../routing/decision.ts';
 import { DURATION_BUCKETS_MS, type Metrics } from './metrics.ts';
@@ -29,17 +29,17 @@ const BUCKET_ENDS = [...DURATION_BUCKETS_MS.map((bound) => String(bound / 1_000)
 
 export class SeriesText {
   private readonly metrics: Metrics;
-  /** By id of the series; made anew when other series come into being, to forget what is gone. */
+  /** By id of the series. Rebuilt when the set of series changes, to forget old ones. */
   private labels = new Map<number, Uint8Array>();
   private labelled: readonly number[] = [];
-  /** What follows the labels of a series, by code and reason or by result. */
+  /** The text after the labels of a series, by code and reason or by result. */
   private readonly ends = new Map<string, Uint8Array>();
 
   constructor(metrics: Metrics) {
     this.metrics = metrics;
   }
 
-  /** In pieces, each valid until the next one is asked for; the last one ends with a newline. */
+  /** Yields pieces, each valid until the next one is requested. The last one ends with a newline. */
   *pieces(): Generator<Uint8Array, void> {
     const { metrics } = this;
     const { series } = metrics;
@@ -48,7 +48,7 @@ export class SeriesText {
       this.labelled = series;
     }
     const writer = new TextWriter();
-    // A series may be forgotten while the caller takes its time.
+    // A series may be forgotten while the caller handles a piece.
     writer.text(familyHead(REQUESTS, 'counter', 'Requests, by what became of them.'));
     for (const id of series) {
       if (writer.full) yield writer.take();
@@ -124,12 +124,12 @@ function line(writer: TextWriter, start: Uint8Array, labels: Uint8Array, end: Ui
   writer.newline();
 }
 
-/** The lines in front of the samples of a family, behind `blank` empty ones. */
+/** The lines before the samples of a family, after `blank` empty lines. */
 export function familyHead(name: string, type: 'counter' | 'gauge' | 'histogram', help: string, blank = 0): string {
   return `${'\n'.repeat(blank)}# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
 }
 
-/** Without braces. */
+/** Labels without braces. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   return Object.entries(labels)
     .map(([name, value]) => `${name}="${escapeLabel(value)}"`)

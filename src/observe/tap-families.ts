@@ -1,10 +1,10 @@
-/** What was tapped. Part of `trace-families.ts`. */
+/** The metric families about taps. Part of `trace-families.ts`. */
 import type { Families } from './dns-families.ts';
 
 export interface TapSources {
   taps(): {
     readonly open: number;
-    /** Since start. */
+    /** Totals since the start of the process. */
     readonly records: number;
     readonly dropped: number;
   };

@@ -1,17 +1,17 @@
 /**
- * Text put together as bytes in one buffer that is used again and again.
+ * Assembles text as bytes in one reused buffer.
  *
  * Stage before: `series-text.ts`. Stage after: a socket, which takes each piece before the next one is made.
  */
 
-/** Where a piece is worth sending; what is written before the next look at `full` has to fit behind it. */
+/** Size at which a piece is worth sending. Everything written until the next check of `full` has to fit after it. */
 const FULL_BYTES = 64 * 1024;
 const FIRST_ROOM_BYTES = 2 * FULL_BYTES;
-/** Integers up to here are written digit by digit. */
+/** Integers up to this are written digit by digit. */
 const MAX_FAST = 2 ** 31 - 1;
 const ZERO = 48;
 const NEWLINE = 10;
-/** More than any number takes as text. */
+/** More than the text of any number takes. */
 const NUMBER_BYTES = 32;
 
 export class TextWriter {
@@ -22,14 +22,14 @@ export class TextWriter {
     return this.length >= FULL_BYTES;
   }
 
-  /** What has been written since the last call; overwritten by what is written next. */
+  /** The bytes written since the last call. Later writes overwrite them. */
   take(): Uint8Array {
     const taken = this.buffer.subarray(0, this.length);
     this.length = 0;
     return taken;
   }
 
-  /** Hot path of a scrape, as the ones below. */
+  /** Hot path of a scrape, like the methods below. */
   bytes(bytes: Uint8Array): void {
     this.reserve(bytes.length);
     this.buffer.set(bytes, this.length);

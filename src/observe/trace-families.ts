@@ -1,8 +1,11 @@
-/** What is told of single requests: of taps, and of spans, whose families are empty while traces are off. Part of `exposition.ts`. */
+/**
+ * The metric families about single requests: taps, and spans. Those of spans are empty while traces are off. Part of
+ * `exposition.ts`.
+ */
 import type { Families } from './dns-families.ts';
 import { registerTaps, type TapSources } from './tap-families.ts';
 
-/** Since start. */
+/** Totals since the start of the process. */
 export interface SpanFigures {
   readonly exported: number;
   /** By reason. */
