@@ -1,8 +1,8 @@
 /**
  * The typed interface of the native access log: what `createAccessLog` of the addon takes and returns.
  *
- * Acceptor and native engine are given the object and write their lines by themselves; the tests of the writer call `request`.
- * Lines are formatted in native/src/log/access_log.cc and written by a thread of the addon's own.
+ * Acceptor and native engine receive the object and write their lines themselves; the tests of the writer call
+ * `request`. native/src/log/access_log.cc formats the lines, and a thread of the addon writes them.
  */
 import { loadAddon } from './load.ts';
 import type { LogCounters } from './log-writer.ts';
@@ -11,11 +11,11 @@ export const ACCESS_LOG_MODES = ['off', 'errors', 'all'] as const;
 export type AccessLogMode = (typeof ACCESS_LOG_MODES)[number];
 
 export interface NativeAccessLogOptions {
-  /** Lines go to a duplicate of it. */
+  /** Lines are written to a duplicate of this descriptor. */
   readonly fd: number;
-  /** What waits for the writer; beyond it lines are dropped. Rounded up to a power of two. */
+  /** Size of the buffer for waiting lines. When it is full, lines are dropped. Rounded up to a power of two. */
   readonly bufferBytes: number;
-  /** By the index that outcomes have. `error`: no answer that a route asks for. */
+  /** By the index in outcomes. `error`: true unless a route asks for this reply. */
   readonly reasons: readonly { readonly name: string; readonly error: boolean }[];
 }
 
@@ -25,14 +25,14 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-/** A request as a test has it. Strings are Latin-1, times milliseconds from its start; null: not known. */
+/** A request in the form tests give it. Strings are Latin-1, times are milliseconds from its start; null: unknown. */
 export interface NativeRequestEntry {
   readonly frontend: number;
   /** -1: refused before it was routed. */
   readonly series: number;
-  /** 0: none was sent. */
+  /** 0: no status was sent. */
   readonly status: number;
-  /** -1: none. */
+  /** -1: no reason. */
   readonly reason: number;
   readonly method: string | null;
   readonly path: string | null;
@@ -49,20 +49,23 @@ export interface NativeRequestEntry {
   readonly responseMs: number | null;
 }
 
-/** Which requests a tap gets: what it says of them holds for all of it. */
+/** The requests that a tap receives: all conditions must hold. */
 export interface NativeTapFilter {
-  /** Share of requests, from 0 to 1, before everything else. */
+  /** Fraction of requests, from 0 to 1, applied before the other conditions. */
   readonly sample: number;
-  /** What the JSON members of the series begin with; empty: whatever they are. */
+  /** Prefix of the JSON members of the series; empty: any. */
   readonly route: string;
-  /** What the path begins with; empty: whatever it is. */
+  /** Prefix of the path; empty: any. */
   readonly path: string;
-  /** Lower-case names of fields, and values or null for any. All of them; their values are told. At most `MAX_TAP_FIELDS`. */
+  /**
+   * Lower-case names of fields, with a value, or null for any value. All must match; their values are reported. At most
+   * `MAX_TAP_FIELDS`.
+   */
   readonly fields: readonly { readonly name: string; readonly value: string | null }[];
-  /** 0 for what was sent no status. */
+  /** 0 includes requests that were sent no status. */
   readonly minStatus: number;
   readonly maxStatus: number;
-  /** A code of gRPC by its number; -1: whatever it is. */
+  /** Number of a gRPC code; -1: any. */
   readonly grpcStatus: number;
 }
 
@@ -70,31 +73,35 @@ export const MAX_TAPS = 8;
 export const MAX_TAP_FIELDS = 8;
 
 export interface TapLines {
-  /** Whole lines, in ASCII. */
+  /** Complete lines in ASCII. */
   readonly lines: Uint8Array<ArrayBuffer>;
   readonly records: number;
-  /** Since the last time; they are not among the records. */
+  /** Records lost since the last call; not included in `records`. */
   readonly dropped: number;
 }
 
 export interface NativeAccessLog {
-  /** Works while requests are under way: those that began before may be missing. Begins as `off`. */
+  /**
+   * May be called while requests are in progress: those that began earlier may be missing. The initial mode is `off`.
+   */
   setMode(mode: AccessLogMode): void;
   /** `members`: JSON members without braces. */
   setSeries(id: number, members: string): void;
   setFrontend(id: number, key: string): void;
-  /** Whatever the mode. Ids grow from tap to tap, from 1 on; there are at most `MAX_TAPS`. */
+  /** Independent of the mode. Ids start at 1 and grow from tap to tap; at most `MAX_TAPS` are open. */
   addTap(id: number, filter: NativeTapFilter): void;
   removeTap(id: number): void;
-  /** What has come for a tap since the last call; null: nothing. */
+  /** The lines for a tap since the last call; null: none. */
   takeTap(id: number): TapLines | null;
   request(entry: NativeRequestEntry): void;
   counters(): LogCounters;
-  /** Writes what waits, for at most `timeoutMs`; blocks meanwhile. Nothing is logged afterwards. */
+  /** Writes the waiting lines; blocks for at most `timeoutMs`. Nothing is logged afterwards. */
   close(timeoutMs: number): void;
 }
 
-/** Throws ProxyError as `loadAddon` does, an Error with `code` (errno name) when the descriptor cannot be duplicated. */
+/**
+ * Throws ProxyError like `loadAddon`, and an Error with `code` (errno name) when the descriptor cannot be duplicated.
+ */
 export function createAccessLog(options: NativeAccessLogOptions): NativeAccessLog {
   const addon = loadAddon() as { createAccessLog(options: NativeAccessLogOptions): NativeAccessLog };
   return addon.createAccessLog(options);

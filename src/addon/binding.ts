@@ -1,8 +1,9 @@
 /**
  * The typed interface of the native addon: acceptor and memory guard.
  *
- * The addon moves bytes (accept, original destination, protocol detection, tunnels); everything it is told here it was
- * told by `proxy/proxy.ts`. Addresses are canonical text as `inet_ntop` writes it, ports are integers, times milliseconds.
+ * The addon moves bytes: it accepts, recovers the original destination, detects the protocol and tunnels. All settings
+ * and frontends come from `proxy/`. Addresses are canonical text as written by `inet_ntop`, ports are integers, times
+ * are milliseconds.
  */
 import type { ConnectionReason, RequestReason } from '../errors.ts';
 import type { NativeAccessLog } from './access-log.ts';
@@ -15,26 +16,26 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** An original destination that is routed. `port` 0: every port of the address without an entry of its own. */
+/** A routed original destination. `port` 0: all ports of the address without their own entry. */
 export interface FrontendAddress {
   readonly address: string;
   readonly port: number;
-  /** Stable frontend id, handed back with each connection. */
+  /** Stable frontend id, returned with each connection. */
   readonly id: number;
-  /** `http`: detect the protocol, hand HTTP over. `opaque`: tunnel at once, count `opaque`. */
+  /** `http`: detect the protocol and hand HTTP over. `opaque`: tunnel at once, and count the reason `opaque`. */
   readonly mode: 'http' | 'opaque';
 }
 
 /**
- * What the first request head says about who can carry the connection, with gate `complete-head`.
+ * Whether the `uws` engine can carry the connection, according to the first request head (gate `complete-head`).
  *
- * `admit`: complete, strictly valid, HTTP/1.1 origin-form, no Transfer-Encoding, Upgrade or Expect. `refuse`: valid HTTP
- * that the `uws` engine must not carry, HTTP/2 included. `invalid`: no valid HTTP/1.x; `reason` says which local reply it
- * deserves.
+ * `admit`: complete, strictly valid, HTTP/1.1 origin-form, no Transfer-Encoding, Upgrade or Expect. `refuse`: valid
+ * HTTP that the `uws` engine must not carry, including HTTP/2. `invalid`: not valid HTTP/1.x; `reason` determines the
+ * local reply.
  */
 export type HeadVerdict = 'admit' | 'refuse' | 'invalid';
 
-/** Its descriptor is the acceptor's until `Acceptor.take`. */
+/** The acceptor owns its descriptor until `Acceptor.take`. */
 export interface HttpConnection {
   readonly frontend: number;
   readonly address: string;
@@ -42,11 +43,11 @@ export interface HttpConnection {
   readonly verdict: HeadVerdict;
   /** `not_implemented` for `refuse`; the reason of the reply for `invalid`; null for `admit`. */
   readonly reason: RequestReason | null;
-  /** Its first bytes are the preface of HTTP/2. */
+  /** True when its first bytes are the HTTP/2 preface. */
   readonly http2: boolean;
 }
 
-/** What accepting waits for: an end of other connections, or of something else that holds descriptors, or memory. */
+/** What a paused acceptor waits for: other connections to end, free descriptors, or free memory. */
 export const ACCEPT_LIMITS = ['connections', 'descriptors', 'memory'] as const;
 
 export type AcceptLimit = (typeof ACCEPT_LIMITS)[number];
@@ -60,43 +61,46 @@ export interface EngineHandle {
 export interface AcceptorOptions {
   readonly listen: readonly ListenAddress[];
   /**
-   * Others of this process listen there, too, and the kernel spreads connections over them: `first`, before the others, which
-   * nobody may have come before; `join`. Absent: nobody else.
+   * Several acceptors of this process listen on the address, and the kernel distributes connections between them.
+   * `first`: created before the others; no other process may listen there. `join`: created later. Absent: no sharing.
    */
   readonly portSharing?: 'first' | 'join' | undefined;
   /**
-   * How long a downstream of an `http` frontend may stay silent before its original destination is dialled, and, from its
-   * first byte, may take for a complete first head. Default 10,000.
+   * How long a downstream of an `http` frontend may stay silent before its original destination is dialled. From its
+   * first byte, this is the time for a complete first head. Default: 10,000.
    */
   readonly detectTimeoutMs: number;
   readonly maxHeadBytes: number;
   readonly maxHeaderFields: number;
   /**
-   * Downstream connections of the whole process, those of engines included; beyond it accepting pauses, and so it does
-   * when there are no two descriptors for another one.
+   * Limit of downstream connections of the whole process, including those of engines. Beyond it accepting pauses. It
+   * also pauses when fewer than two descriptors are left for another connection.
    */
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
-  /** Where tunnelled and dropped connections are logged. */
+  /** Log for tunnelled and dropped connections. */
   readonly accessLog?: NativeAccessLog | undefined;
   /**
-   * Carries every connection whose first bytes are meant as HTTP/1.x or are the preface of HTTP/2, as soon as that is clear: it
-   * gets them within the addon, what was read included, and JavaScript hears nothing of them.
+   * Carries every connection that begins like HTTP/1.x or with the HTTP/2 preface, as soon as that is clear. The
+   * connection, with the bytes read so far, passes to the engine within the addon, without a call to JavaScript.
    */
   readonly engine?: EngineHandle;
   /**
-   * Without an `engine`: a connection whose first bytes are HTTP. Whoever carries it calls `take` before this returns; one
-   * that nobody has taken is reset. Must not throw: an exception goes to `onError`.
+   * Without an `engine`: called for a connection whose first bytes are HTTP. The callee must call `take` before it
+   * returns, otherwise the connection is reset. Must not throw: an exception goes to `onError`.
    */
   readonly onHttp?: (connection: HttpConnection) => void;
   /**
-   * A connection closed or reset by the acceptor itself (never for an orderly tunnel). For the log. `loop` with ELOOP: the
-   * addon dialled it, and the rules captured it again.
+   * Called for a connection closed or reset by the acceptor itself, except for the regular end of a tunnel; for the
+   * log. `loop` with ELOOP: the addon dialled it, and the rules captured it again.
    */
   readonly onDropped: (reason: ConnectionReason, address: string, port: number, errorCode: string | null) => void;
-  /** Accepting waits for room. */
+  /** Called when accepting pauses. */
   readonly onPaused?: (limit: AcceptLimit) => void;
-  /** What one of these threw. Without it, or when it throws itself: the process's 'uncaughtException'. */
+  /**
+   * Receives exceptions of the other callbacks. Without it, or when it throws, 'uncaughtException' is emitted on the
+   * process.
+   */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -104,18 +108,18 @@ export interface AcceptorOptions {
 export interface AcceptorCounters {
   readonly accepted: number;
   /**
-   * By reason, each connection once: when its tunnel stands or its dial has failed, or when it is dropped. A connection to
-   * an `http` frontend that leaves without a byte has none.
+   * By reason. Each connection counts once: when its tunnel is established, when its dial has failed, or when it is
+   * dropped. A connection to an `http` frontend that ends without a byte has no reason.
    */
   readonly connections: Readonly<Record<ConnectionReason, number>>;
   readonly handedOver: number;
-  /** Being dialled included. */
+  /** Includes those being dialled. */
   readonly tunnelsOpen: number;
   readonly detectingOpen: number;
-  /** Bytes tunnelled from downstream to upstream, and back. */
+  /** Tunnelled bytes, from downstream to upstream and back. */
   readonly bytesUpstream: number;
   readonly bytesDownstream: number;
-  /** The most downstream connections there can be, as `maxConnections` and the descriptors allow. */
+  /** Effective maximum of downstream connections, from `maxConnections` and the number of descriptors. */
   readonly maxConnections: number;
   /** How often accepting paused, by what it waited for. */
   readonly acceptPauses: Readonly<Record<AcceptLimit, number>>;
@@ -125,73 +129,75 @@ export interface Acceptor {
   /** Addresses actually bound (port 0 resolved). */
   readonly listening: readonly ListenAddress[];
   /**
-   * Only within `onHttp`, once: the descriptor of that connection, which is the caller's from here on. Blocking mode off,
-   * close-on-exec, TCP_NODELAY and keepalive on, nothing consumed.
+   * May be called once, within `onHttp`: returns the descriptor of that connection, which then belongs to the caller.
+   * It is non-blocking and close-on-exec, with TCP_NODELAY and keepalive on, and nothing has been consumed.
    */
   take(): number;
-  /** Downstream connections that JavaScript holds, which count as well. */
+  /** Sets the number of downstream connections that JavaScript holds, which count towards the limit. */
   setElsewhere(count: number): void;
   /**
-   * Replaces all frontends at once; connections already classified are not touched. Throws a TypeError that names the
-   * entry, and keeps the old table, when one is malformed or given twice.
+   * Replaces all frontends at once. Connections that are already classified are not affected. Throws a TypeError that
+   * names the entry, and keeps the old table, when an entry is malformed or repeated.
    */
   setFrontends(frontends: readonly FrontendAddress[]): void;
   counters(): AcceptorCounters;
-  /** At most `max` (up to 10,000) connections whose id is above `after`, for `readDetections`. */
+  /** At most `max` (up to 10,000) connections with an id above `after`, for `readDetections`. */
   detections(after: number, max: number): StateRecords;
   /** The same, for `readTunnels`. */
   tunnels(after: number, max: number): StateRecords;
-  /** Closes a few connections that only wait for a request, because another acceptor has reached a limit. */
+  /** Closes a few idle connections, because another acceptor has reached a limit. */
   closeSomeIdle(): void;
-  /** Stop accepting; tunnels and detections go on. */
+  /** Stops accepting; tunnels and detections continue. */
   stopAccepting(): void;
-  /** Close listeners and reset every connection still owned by the acceptor. Calling it again does nothing. */
+  /** Closes listeners and resets every connection the acceptor still owns. A second call does nothing. */
   close(): void;
 }
 
 export interface MemoryOptions extends Pick<MemoryLimit, 'bytes' | 'usage' | 'statistics' | 'countsSockets'> {
-  /** Requests are refused from now on, or no longer. */
+  /** Called when requests begin to be refused, and when that ends. */
   readonly onOverload: (overloaded: boolean) => void;
 }
 
 export interface MemoryState {
-  /** 0: not watched. */
+  /** 0: memory is not watched. */
   readonly limitBytes: number;
-  /** What the kernel cannot take back, now. */
+  /** Memory in use now that the kernel cannot reclaim. */
   readonly usageBytes: number;
-  /** How often requests began to be refused. */
+  /** How often refusing has begun. */
   readonly overloads: number;
-  /** Connections closed because they held most. */
+  /** Connections closed because they used the most memory. */
   readonly closed: number;
   readonly level: 'calm' | 'tight' | 'refusing' | 'closing';
 }
 
 export interface NativeBinding {
   /**
-   * From now on limits of connections, descriptors and memory, and reserves of retries, are those of so many environments of this
-   * process together, each of which calls this once, before it makes anything.
+   * From now on the limits of connections, descriptors and memory, and the reserves of retries, are shared by this
+   * number of environments in the process. Each of them must call this once, before it creates anything.
    */
   shareLimits(workers: number): void;
   /** Downstream connections of the other environments that share limits. */
   connectionsElsewhere(): number;
-  /** From now on sheds before the limit is reached. Throws an Error with `code` when a file cannot be opened. */
+  /** Starts shedding load before the limit is reached. Throws an Error with `code` when a file cannot be opened. */
   guardMemory(options: MemoryOptions): void;
   memory(): MemoryState;
-  /** Gives back what is not needed while there is nothing to do. Takes 20 ms and more, by the size of the heap. */
+  /**
+   * Returns unused memory to the system. Takes 20 ms or more, depending on the size of the heap, so call it when idle.
+   */
   returnMemory(): void;
   /**
-   * Throws an Error with `code` (errno name) and `syscall` when a listener cannot be bound, a TypeError that names the
-   * option when one is malformed.
+   * Throws an Error with `code` (errno name) and `syscall` when a listener cannot be bound, and a TypeError that names
+   * the option when one is malformed.
    */
   createAcceptor(options: AcceptorOptions): Acceptor;
   /**
-   * Write `response` to `fd`, then close it without losing the response: shut down writing, discard what still arrives,
-   * close after the peer's FIN or 2 s. Takes ownership of `fd`. Throws when `fd` is no open socket.
+   * Writes `response` to `fd` and closes it without losing the response: shuts down writing, discards incoming bytes,
+   * and closes after the peer's FIN or 2 s. Takes ownership of `fd`. Throws when `fd` is not an open socket.
    */
   replyAndClose(fd: number, response: Uint8Array): void;
 }
 
-/** Throws ProxyError as `loadAddon` does. */
+/** Throws ProxyError like `loadAddon`. */
 export function loadNative(): NativeBinding {
   return loadAddon() as NativeBinding;
 }

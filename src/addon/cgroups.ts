@@ -1,5 +1,5 @@
 /**
- * The cgroups of this process, of version 1 and 2, as far as they can be seen from here, and what their files say.
+ * The cgroups of this process, version 1 and 2, as far as they are visible here, and the contents of their files.
  *
  * Stage after: `memory-limit.ts`, and the limit of processor time (`config/worker-count.ts`).
  */
@@ -11,7 +11,7 @@ export interface Cgroup {
   readonly version: 1 | 2;
 }
 
-/** Null when it cannot be read. */
+/** Null when the file cannot be read. */
 export function readCgroupFile(path: string): string | null {
   try {
     return readFileSync(path, 'latin1').trim();
@@ -21,15 +21,16 @@ export function readCgroupFile(path: string): string | null {
 }
 
 /**
- * The cgroup of this process, then those above it, of each hierarchy that has the controller of that name. `root` is where `/proc` and `/sys`
- * are, for tests.
+ * For each hierarchy with this controller: the cgroup of this process, then its ancestors. `root`: the directory that
+ * contains `proc` and `sys`, for tests.
  */
 export function* cgroups(controller: string, root: string): Generator<Cgroup> {
   const own = ownPaths(controller, root);
   for (const { mountPoint, mountRoot, version } of mounts(controller, root)) {
     const path = version === 1 ? own.controlled : own.unified;
     if (path === undefined) continue;
-    // In a container the mount shows a part of the tree, often nothing but the own cgroup, under names of the host.
+    // In a container the mount shows only a part of the tree, often only the process's own cgroup, while paths are
+    // those of the host.
     const below = relative(mountRoot, path);
     let directory =
       below.startsWith('..') || !existsSync(join(mountPoint, below)) ? mountPoint : join(mountPoint, below);
@@ -41,7 +42,7 @@ export function* cgroups(controller: string, root: string): Generator<Cgroup> {
   }
 }
 
-/** What /proc/self/cgroup says: `ID:CONTROLLERS:PATH`, without controllers for version 2. */
+/** Parses /proc/self/cgroup: `ID:CONTROLLERS:PATH`, without controllers for version 2. */
 function ownPaths(controller: string, root: string): { controlled?: string; unified?: string } {
   const paths: { controlled?: string; unified?: string } = {};
   for (const line of (readCgroupFile(join(root, 'proc/self/cgroup')) ?? '').split('\n')) {
@@ -55,7 +56,7 @@ function ownPaths(controller: string, root: string): { controlled?: string; unif
 
 interface Mount {
   readonly mountPoint: string;
-  /** What of the hierarchy is mounted there. */
+  /** The part of the hierarchy that is mounted there. */
   readonly mountRoot: string;
   readonly version: 1 | 2;
 }
@@ -72,7 +73,7 @@ function mounts(controller: string, root: string): Mount[] {
   });
 }
 
-/** Blanks and the like are written as `\040`. */
+/** Spaces and similar characters are written as octal escapes: `\040`. */
 function unescaped(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_match, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }

@@ -1,20 +1,24 @@
 /**
- * What the addon is doing right now, read out of the flat records in which it tells of connections and upstreams.
+ * The current state of the addon, decoded from the flat records in which it describes connections and upstreams.
  *
- * Stage before: `binding.ts` and `engine/native/native-engine.ts`. Stage after: the private endpoint. A record is some numbers and some
- * text fields; native/src/engine/engine_state.cc and the `Describe` methods write them, in the order in which they are read here.
+ * Stage before: `binding.ts` and `engine/native/native-engine.ts`. Stage after: the private endpoint. A record consists
+ * of numbers and text fields. native/src/engine/engine_state.cc and the `Describe` methods write them in the order in
+ * which they are read here.
  */
 import { CONNECTION_REASONS, type ConnectionReason } from '../errors.ts';
 
-/** Text fields are each ended by a line feed. */
+/** Each text field ends with a line feed. */
 export interface StateRecords {
   readonly numbers: Float64Array;
   readonly text: string;
 }
 
-/** One address of a backend. Totals are since start, of the address, even when it was none of the backend for a while. */
+/**
+ * One address of a backend. Totals count since the start, for the address, even if it was removed from the backend for
+ * a while.
+ */
 export interface UpstreamState {
-  /** `Backend.id`; `ORIGINAL`: an original destination, for requests that no route decides. */
+  /** `Backend.id`, or `ORIGINAL`: an original destination, for requests without a route. */
   readonly backend: number;
   readonly address: string;
   readonly port: number;
@@ -22,12 +26,15 @@ export interface UpstreamState {
   readonly active: number;
   readonly idle: number;
   readonly connecting: number;
-  /** Requests that wait for a connection to the backend, whichever its address: given with its first one, 0 with others. */
+  /**
+   * Requests that wait for a connection to any address of the backend. Reported with its first address; 0 for the
+   * others.
+   */
   readonly queued: number;
   readonly connects: number;
   /** Refused or timed out. */
   readonly connectFailures: number;
-  /** Further attempts and mirrored copies included. */
+  /** Includes retries and mirrored copies. */
   readonly requests: number;
 }
 
@@ -36,51 +43,54 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-/** What is known of every connection. Counts of bytes are the kernel's; null where it has none. */
+/** Common data of all connections. Byte counts come from the kernel; null where it has none. */
 interface ConnectionState {
-  /** Rises with time, never used again, of its kind. */
+  /** Grows with time; never reused for the same kind of connection. */
   readonly id: number;
   readonly ageMs: number;
-  /** Payload that its peer has sent, and has been sent. */
+  /** Payload received from the peer and sent to it. */
   readonly bytesReceived: number | null;
   readonly bytesSent: number | null;
 }
 
 /** From an application. */
 interface AcceptedState extends ConnectionState {
-  /** Null when it has just left. */
+  /** Null when the peer has just left. */
   readonly peer: SocketAddress | null;
   readonly original: SocketAddress;
 }
 
-/** A connection to an HTTP frontend of which it is not known yet what it carries. */
+/** A connection to an HTTP frontend whose protocol is still unknown. */
 export interface DetectionState extends AcceptedState {
   readonly frontend: number;
 }
 
 export interface TunnelState extends AcceptedState {
   readonly reason: ConnectionReason;
-  /** The original destination has not accepted yet. */
+  /** True while the original destination has not accepted yet. */
   readonly dialling: boolean;
 }
 
-/** Of HTTP, as `BackendProtocol` of routing/decision.ts has it, too. */
+/** HTTP versions; `BackendProtocol` in routing/decision.ts has the same. */
 export const CONNECTION_PROTOCOLS = ['http1', 'http2'] as const;
 export const DOWNSTREAM_STATES = ['idle', 'reading_head', 'request', 'tunnel', 'draining'] as const;
 export const UPSTREAM_STATES = ['active', 'idle', 'connecting'] as const;
-/** What a request waits for beside its peers: a connect, room in the pool, the next try, `100 Continue`, or its own body. */
+/**
+ * What a request waits for, besides its peers: a connect, room in the pool, the next try, `100 Continue`, or the rest
+ * of its own body.
+ */
 export const REQUEST_WAITS = [null, 'connect', 'queue', 'retry', 'continue', 'discard'] as const;
 
 export const ORIGINAL = -1;
 const NO_BACKEND = -2;
 
 export interface RequestState {
-  /** Latin-1 views of the first 24 and 128 bytes. */
+  /** Latin-1 views of the first 24 bytes of the method and 128 bytes of the path. */
   readonly method: string;
   readonly path: string;
-  /** Null: answered here. */
+  /** Null for a local reply. */
   readonly backend: number | null;
-  /** The connection that carries it, if there is one. */
+  /** The connection that carries it; null when there is none. */
   readonly upstream: SocketAddress | null;
   readonly durationMs: number;
   readonly retries: number;
@@ -91,14 +101,14 @@ export interface RequestState {
 export interface DownstreamState extends AcceptedState {
   readonly frontend: number;
   readonly state: (typeof DOWNSTREAM_STATES)[number];
-  /** Since the last request, or the beginning; null in the middle of one. */
+  /** Time since the last request or since the connection began; null during a request. */
   readonly idleMs: number | null;
-  /** Requests that are over. */
+  /** Completed requests. */
   readonly served: number;
   readonly protocol: (typeof CONNECTION_PROTOCOLS)[number];
-  /** Now in progress: one at most of HTTP/1. */
+  /** Requests in progress; at most one with HTTP/1. */
   readonly open: number;
-  /** The oldest 16 of these. */
+  /** The oldest 16 requests in progress. */
   readonly requests: readonly RequestState[];
 }
 
@@ -108,10 +118,10 @@ export interface UpstreamConnectionState extends ConnectionState {
   readonly port: number;
   readonly state: (typeof UPSTREAM_STATES)[number];
   readonly idleMs: number | null;
-  /** Begun ones. */
+  /** Requests begun. */
   readonly requests: number;
   readonly protocol: (typeof CONNECTION_PROTOCOLS)[number];
-  /** Now in progress: one at most of HTTP/1. */
+  /** Requests in progress; at most one with HTTP/1. */
   readonly open: number;
 }
 
@@ -160,7 +170,7 @@ function readAll<T>(records: StateRecords, readOne: (reader: RecordReader) => T)
   return all;
 }
 
-/** Members are read in the order in which they are written here. */
+/** The order of the members is the order in which the fields are read. */
 export function readUpstreams(records: StateRecords): UpstreamState[] {
   return readAll(records, (reader) => ({
     backend: reader.number(),
@@ -175,10 +185,10 @@ export function readUpstreams(records: StateRecords): UpstreamState[] {
   }));
 }
 
-/** The addon describes at most so many connections in one call. */
+/** The addon describes at most this many connections in one call. */
 const STATES_AT_ONCE = 10_000;
 
-/** All there are. `part`: at most `max` whose id is above `after`, by id. */
+/** Yields all connections. `part`: at most `max` with an id above `after`, sorted by id. */
 export function* everyState<T extends { readonly id: number }>(
   part: (after: number, max: number) => readonly T[],
 ): Generator<T> {
@@ -239,7 +249,7 @@ export function readUpstreamConnections(records: StateRecords): UpstreamConnecti
       requests: reader.number(),
       ...reader.address(),
     };
-    // Its peer is the address, as long as it stands.
+    // Its peer equals the address.
     const { bytesReceived, bytesSent } = readSocket(reader);
     const protocol = CONNECTION_PROTOCOLS[reader.number()]!;
     return { ...state, bytesReceived, bytesSent, protocol, open: reader.number() };

@@ -1,7 +1,7 @@
 /**
- * What the native engine counts of HTTP/2, on each side.
+ * The HTTP/2 counters of the native engine, for each side.
  *
- * Stage before: native/src/http/http2_counters.h, whose order of numbers this file knows. Stage after: the metrics.
+ * Stage before: native/src/http/http2_counters.h, which defines the order of the numbers. Stage after: the metrics.
  */
 
 /** The names of RFC 9113 section 7 in the order of their numbers; `unknown` for any other number. */
@@ -24,7 +24,7 @@ export const HTTP2_CODES = [
 ] as const;
 export type Http2Code = (typeof HTTP2_CODES)[number];
 
-/** What a peer did too often; docs/runbook.md says what each is. In the order of `Flood`. */
+/** What a peer did too often; docs/runbook.md describes each. In the order of `Flood`. */
 export const HTTP2_FLOODS = [
   'resets',
   'stream_errors',
@@ -46,13 +46,13 @@ export type Http2Flood = (typeof HTTP2_FLOODS)[number];
 export const HTTP2_SIDES = ['downstream', 'upstream'] as const;
 export type Http2Side = (typeof HTTP2_SIDES)[number];
 
-/** Totals since start, but those named `...Open`. */
+/** Totals since start, except those named `...Open`. */
 export interface Http2SideCounters {
   readonly connections: number;
   readonly connectionsOpen: number;
   readonly streams: number;
   readonly streamsOpen: number;
-  /** Connections given up because their peer did not answer a PING. */
+  /** Connections closed because their peer did not answer a PING. */
   readonly unansweredPings: number;
   readonly resetsSent: Readonly<Record<Http2Code, number>>;
   readonly resetsReceived: Readonly<Record<Http2Code, number>>;

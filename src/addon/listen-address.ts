@@ -1,4 +1,4 @@
-/** Addresses that the proxy listens on: as text, and whether the pod has their family. */
+/** Addresses the proxy listens on: their text form, and a check whether the pod has IPv6. */
 import { readFileSync } from 'node:fs';
 
 import type { ListenAddress } from './binding.ts';
@@ -11,7 +11,7 @@ export function hasIpv6(): boolean {
   try {
     return readFileSync('/proc/net/if_inet6', 'utf8') !== '';
   } catch {
-    // No IPv6 in this kernel.
+    // This kernel has no IPv6.
     return false;
   }
 }

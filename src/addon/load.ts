@@ -1,7 +1,7 @@
 /**
- * The only place that loads the native addon, and refuses one that was built from other sources.
+ * The only place that loads the native addon. It refuses an addon built from other sources.
  *
- * Stage after: the files beside this one, each with the types of what it takes from the addon.
+ * Stage after: the files beside this one. Each has the types of the exports it uses.
  */
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,12 +10,12 @@ import { ProxyError } from '../errors.ts';
 import { packageAddon, packageRoot } from '../package-root.ts';
 import { misfit, type PackedAddon } from './packed.ts';
 
-/** What the addon's `abi` must be: raised on both sides with every change of its exports. */
+/** The required `abi` of the addon: raised on both sides with every change of its exports. */
 const NATIVE_ABI = 14;
 
 /**
- * Its exports; callers have the types of what they use. Throws ProxyError: `native-missing` when it is not built,
- * `native-abi` when it was built from other sources or for another Node, `native-load` when the system cannot load it.
+ * Returns the exports; callers add the types. Throws ProxyError: `native-missing` when it is not built, `native-abi`
+ * when it was built from other sources or for another Node, `native-load` when the system cannot load it.
  */
 export function loadAddon(): unknown {
   const path = fileURLToPath(new URL('native/build/Release/sideroute.node', packageRoot()));

@@ -1,24 +1,27 @@
 /**
- * The typed interface of the addon's writer of lines: what `createLogWriter` takes and returns. Nothing of it ever waits for
- * whoever reads the lines, but `close`. The access log has one of its own.
+ * The typed interface of the line writer of the addon: what `createLogWriter` takes and returns. Except for `close`, it
+ * never waits for the reader of the lines. The access log has its own writer.
  */
 import { loadAddon } from './load.ts';
 
 export interface LogWriterOptions {
-  /** Lines go to a duplicate of it. */
+  /** Lines are written to a duplicate of this descriptor. */
   readonly fd: number;
-  /** What waits for the writer; beyond it lines are dropped. Rounded up to a power of two. */
+  /** Size of the buffer for waiting lines. When it is full, lines are dropped. Rounded up to a power of two. */
   readonly bufferBytes: number;
-  /** JSON members of a line that tells of lost ones; its time comes before them, `lines` with their number behind. */
+  /**
+   * JSON members of the line that reports lost lines; its time comes before them, and `lines` with their number after
+   * them.
+   */
   readonly loss: string;
 }
 
 export interface LogWriter {
-  /** `line` ends with a newline and holds no other. */
+  /** `line` ends with a newline and contains no other. */
   write(line: string): void;
-  /** Totals since start: lines written, and lines lost because nobody read them or the descriptor failed. */
+  /** Totals since start: lines written, and lines lost because they were not read in time or the descriptor failed. */
   counters(): LogCounters;
-  /** Writes what waits, for at most `timeoutMs`; blocks meanwhile. Nothing is written afterwards. */
+  /** Writes the waiting lines; blocks for at most `timeoutMs`. Nothing is written afterwards. */
   close(timeoutMs: number): void;
 }
 
@@ -27,7 +30,9 @@ export interface LogCounters {
   readonly dropped: number;
 }
 
-/** Throws ProxyError as `loadAddon` does, an Error with `code` (errno name) when the descriptor cannot be duplicated. */
+/**
+ * Throws ProxyError like `loadAddon`, and an Error with `code` (errno name) when the descriptor cannot be duplicated.
+ */
 export function createLogWriter(options: LogWriterOptions): LogWriter {
   const addon = loadAddon() as { createLogWriter(options: LogWriterOptions): LogWriter };
   return addon.createLogWriter(options);

@@ -1,7 +1,7 @@
 /**
- * How much memory the kernel grants this process before it kills it: the smallest limit of its cgroups, of version 1 or 2,
- * and the files that say how much of it the own cgroup uses. What others use below a limit that is shared with them, in a pod
- * say, is not counted: to refuse requests would not give it back.
+ * How much memory this process may use before the kernel kills it: the smallest limit of its cgroups (version 1 or 2),
+ * and the files with the usage of its own cgroup. Usage by others below a shared limit, for instance in a pod, is not
+ * counted, because refusing requests would not free it.
  *
  * Stage before: the start of the proxy. Stage after: the addon, which reads those files while there is traffic.
  */
@@ -10,12 +10,12 @@ import { cgroups, readCgroupFile } from './cgroups.ts';
 
 export interface MemoryLimit {
   readonly bytes: number;
-  /** Where it was found. */
+  /** Where the limit was found. */
   readonly source: 'cgroup v1' | 'cgroup v2' | '--memory-limit';
-  /** Files of the own cgroup; null without one: then what counts is the memory of the process alone. */
+  /** Files of the process's own cgroup; null without one, then only the memory of the process counts. */
   readonly usage: string | null;
   readonly statistics: string | null;
-  /** The buffers of sockets count. */
+  /** True when socket buffers count. */
   readonly countsSockets: boolean;
 }
 
@@ -34,18 +34,18 @@ const V1: Version = {
 };
 const V2: Version = {
   source: 'cgroup v2',
-  // Above `high` nobody is killed, but held up until there is less.
+  // Above `high` the kernel does not kill, but throttles until usage drops.
   limits: ['memory.max', 'memory.high'],
   usage: 'memory.current',
   countsSockets: true,
 };
 
-/** Version 1 writes a number close to 2^63 where there is no limit; no machine has what is left below. */
+/** Without a limit, version 1 shows a number close to 2^63. No machine has this much memory. */
 const NO_LIMIT = 2 ** 53;
 
 /**
- * `override`: bytes of `--memory-limit`, which wins over what the cgroups say; 0 turns it off; null asks them. `root` is
- * where `/proc` and `/sys` are, for tests.
+ * `override`: bytes of `--memory-limit`, which takes precedence over the cgroups; 0: no limit; null: the limit of the
+ * cgroups. `root`: the directory that contains `proc` and `sys`, for tests.
  *
  * @returns null when there is no limit
  */
@@ -85,7 +85,7 @@ function filesOf(own: MemoryCgroup | undefined): Pick<MemoryLimit, 'usage' | 'st
   };
 }
 
-/** Bytes; null when the file is not there or says that there is none. */
+/** Bytes; null when the file does not exist or contains no limit. */
 function readLimit(path: string): number | null {
   const text = readCgroupFile(path);
   const bytes = text === null ? NaN : Number(text);

@@ -1,14 +1,15 @@
 /**
- * The machines that the addon of a package can be loaded on, and why it cannot be loaded on this one. `scripts/package.mjs` writes them down.
+ * The machines on which the addon of a package can be loaded, and why it cannot be loaded on this one.
+ * `scripts/package.mjs` writes this information.
  *
- * Looked at when loading has failed, and never before: the system knows best.
+ * Checked only after loading has failed, because the system itself is the best judge.
  */
 
-/** `addon` of the package.json of a package. */
+/** `addon` in the package.json of a package. */
 export interface PackedAddon {
   readonly platform: string;
   readonly arch: string;
-  /** The oldest glibc that will do; absent: it needs none. */
+  /** The oldest suitable glibc; absent: any C library. */
   readonly glibc?: string;
   /** Version of Node-API. */
   readonly nodeApi: number;
@@ -17,7 +18,7 @@ export interface PackedAddon {
 export interface Machine {
   readonly platform: string;
   readonly arch: string;
-  /** Null: another C library, as musl of Alpine. */
+  /** Null: another C library, such as musl on Alpine. */
   readonly glibc: string | null;
   readonly nodeApi: number;
 }
@@ -32,7 +33,7 @@ export function thisMachine(): Machine {
   };
 }
 
-/** `it is for linux-x64, and this is linux-arm64`; null: it should fit. */
+/** `it is for linux-x64, and this is linux-arm64`; null when it should fit. */
 export function misfit(addon: PackedAddon, machine: Machine = thisMachine()): string | null {
   const [wanted, found] = [addon, machine].map(({ platform, arch }) => `${platform}-${arch}`);
   if (wanted !== found) return `it is for ${wanted}, and this is ${found}`;

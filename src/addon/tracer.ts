@@ -1,27 +1,28 @@
 /**
- * The typed interface of the native tracer: what `createTracer` of the addon takes and returns. It decides which requests are traced, gives
- * them ids, and has a line of JSON for each that has ended; `traces/span-line.ts` says what is in it.
+ * The typed interface of the native tracer: what `createTracer` of the addon takes and returns. It decides which
+ * requests are traced, assigns ids, and writes a line of JSON for each completed span; `traces/span-line.ts` describes
+ * the line.
  */
 import type { NativeAccessLog } from './access-log.ts';
 import { loadAddon } from './load.ts';
 
 export interface NativeTracerOptions {
-  /** Knows the names of routes, rules, backends and frontends. */
+  /** Provides the names of routes, rules, backends and frontends. */
   readonly accessLog: NativeAccessLog;
-  /** From 0 to 1: of requests without a valid `traceparent`. */
+  /** From 0 to 1. Applies to requests without a valid `traceparent`. */
   readonly rate: number;
-  /** What waits to be taken; beyond it spans are dropped. */
+  /** Size of the buffer for waiting spans; when it is full, spans are dropped. */
   readonly bufferBytes: number;
 }
 
 export interface NativeTracer {
   /** Lines since the last call, each with its newline. */
   take(): string;
-  /** Spans, since the beginning. */
+  /** Number of dropped spans since the start. */
   dropped(): number;
 }
 
-/** Throws ProxyError as `loadAddon` does. */
+/** Throws ProxyError like `loadAddon`. */
 export function createTracer(options: NativeTracerOptions): NativeTracer {
   const addon = loadAddon() as { createTracer(options: NativeTracerOptions): NativeTracer };
   return addon.createTracer(options);
