@@ -1,6 +1,6 @@
 /**
- * What the controller knows of the cluster, and what a change of it concerns: namespaces whose set may be another one, routes whose
- * status may be, pods that may not know yet.
+ * The controller's view of the cluster, and what a change affects: namespaces whose route set may change, routes whose
+ * status may change, pods that may not have the current set.
  *
  * Stage before: the watches. Stage after: the queues of `controller.ts`.
  */
@@ -21,16 +21,16 @@ import { RouteIndex } from './route-index.ts';
 import { isOlder } from './versions.ts';
 
 export interface ChangeListener {
-  /** The set of the namespace may be another one, or its ConfigMaps are not what they were. */
+  /** The route set of the namespace may have changed, or its ConfigMaps have been changed. */
   namespaceChanged(name: string): void;
-  /** The status of the route, `HTTPRoute namespace/name`, may have to be another one. */
+  /** The status of the route, `HTTPRoute namespace/name`, may have to change. */
   routeChanged(key: string): void;
-  /** A pod with a sidecar is there that was not, or another one of the same name. */
+  /** A new pod with a sidecar, or a new pod with the name of an old one. */
   podAdded(pod: PodEntry): void;
   podRemoved(pod: PodEntry): void;
 }
 
-/** Gets a set only when it is labelled, whatever its pods say. */
+/** This namespace gets a set only when it is labelled; sidecars in it do not count. */
 const SYSTEM_NAMESPACE = 'kube-system';
 
 export class ClusterState {
@@ -63,13 +63,13 @@ export class ClusterState {
     return this.#namespaces.get(name) ?? null;
   }
 
-  /** Every namespace that has a set or is to have one. */
+  /** All namespaces that have a set or should have one. */
   *namespacesWithSets(): Generator<string> {
     yield* this.index.clients.keys();
     for (const name of this.#shards.keys()) if (!this.index.clients.has(name)) yield name;
   }
 
-  /** `kind`: of the routes that the watch is of. */
+  /** `kind`: the kind of the watched routes. */
   routes(kind: string): ObjectSink {
     const prefix = `${kind} `;
     const { routes } = this.index;
@@ -83,8 +83,8 @@ export class ClusterState {
   }
 
   /**
-   * What a write of ours has answered. Of a route that is not there any more it is old news: the watch, which has told of the
-   * end, would never tell of it again.
+   * Takes the answer to a write by the controller. If the route no longer exists, the answer is outdated: the watch has
+   * already reported the deletion and would not report it again.
    */
   takeAnswer(key: string, object: Json): void {
     if (this.index.routes.has(key)) this.takeRoute(object);
@@ -99,7 +99,7 @@ export class ClusterState {
     }
     const before = this.index.routes.get(route.key);
     if (before !== undefined && isOlder(route.resourceVersion, before.resourceVersion)) return;
-    // The same object in another version of the API is written elsewhere.
+    // The same object in another version of the API has another path for writes.
     if (before?.resourceVersion === route.resourceVersion && before.apiVersion === route.apiVersion) return;
     if (before?.text === route.text) {
       this.index.refreshRoute(route);
@@ -122,7 +122,7 @@ export class ClusterState {
     this.#tell(touched);
   }
 
-  /** Namespaces, as they are, and routes, by key, which have a space in them. */
+  /** Keys of namespaces and of routes. Route keys contain a space, so they never coincide. */
   *#touchedBy(route: RouteEntry): Generator<string> {
     if (route.parents.length > 0) yield* this.index.seenBy(route);
     yield route.key;
@@ -142,7 +142,7 @@ export class ClusterState {
       upsert: (object) => {
         const service = serviceEntry(object);
         if (service === null) return;
-        // Most changes of a Service mean nothing to routing.
+        // Most changes of a Service do not affect routing.
         if (services.get(service.key)?.text === service.text) return;
         this.index.setService(service);
         this.#serviceChanged(service.key);
@@ -251,7 +251,7 @@ export class ClusterState {
     };
   }
 
-  /** Also what a write of ours has answered, which may be older than what the watch has said since. */
+  /** Also takes the answer to a write by the controller, which may be older than the state reported by the watch. */
   takeShard(entry: ShardEntry): void {
     const ofNamespace = this.#shards.get(entry.namespace);
     const before = ofNamespace?.get(entry.name);

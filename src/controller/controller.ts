@@ -5,8 +5,8 @@
  *                       │
  *                       └─────────▶ queue of routes ──────▶ conditions ──▶ status writer
  *
- * Every replica watches; the one that holds the Lease writes. What is not written yet when it ends is written by the next one, who
- * looks at everything.
+ * Every replica watches; the one that holds the Lease writes. If it ends before it has written everything, the next one
+ * does so, because it processes everything again.
  */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -37,20 +37,20 @@ import { WorkQueue } from './work-queue.ts';
 
 const SET_WORKERS = 8;
 const STATUS_WORKERS = 8;
-/** `kubectl apply` of several objects is one change. */
+/** `kubectl apply` of several objects counts as one change. */
 const SETTLE_SETS_MS = 30;
-/** Behind the sets, which matter more. */
+/** Longer than for sets, because these matter more. */
 const SETTLE_STATUS_MS = 100;
 const BACKOFF = { firstMs: 250, mostMs: 30_000 };
-/** A pod that was made so long after its set was written has mounted that set. */
+/** A pod created this long after its set was written has mounted that set. */
 const FRESH_MS = 60_000;
-/** Kubelets have long looked at what was written before: looks at who was told of it are a matter of routine. */
+/** After this time kubelets have read the set by themselves, so a check of the pods is only routine. */
 const RECENT_MS = 600_000;
 const FIRST_LOOK_MS = 2_000;
 const SYNC_POLL_MS = 20;
-/** A timer of Node counts no further; what is due later is looked at then, and waits once more. */
+/** Maximum of a Node timer. What is due later is checked then, and waits again. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** What the end waits for requests that are under way. */
+/** How long the end of the process waits for requests in progress. */
 const END_TIMEOUT_MS = 5_000;
 
 export class Controller {
@@ -67,7 +67,7 @@ export class Controller {
   readonly #nudger: Nudger;
   readonly #pods: PodAccess;
   readonly #elector: LeaseElector | null;
-  /** In every replica. */
+  /** Runs in every replica. */
   readonly #webhook: Webhook | null;
   readonly #ending = new AbortController();
   readonly #timers = new Map<string, NodeJS.Timeout>();
@@ -176,7 +176,7 @@ export class Controller {
     return this.#watches.synced;
   }
 
-  /** Nothing waits to be written, and no pod to be told. */
+  /** True when there is nothing to write and no pod to notify. */
   get idle(): boolean {
     return this.#sets.idle && this.#status.idle && this.#nudger.idle;
   }
@@ -200,7 +200,7 @@ export class Controller {
     return this.#endpoints;
   }
 
-  /** Lets go of the Lease, once what is under way has ended. */
+  /** Releases the Lease when the requests in progress have ended. */
   async close(): Promise<void> {
     this.#ending.abort(new Error('the controller ends'));
     for (const timer of this.#timers.values()) clearTimeout(timer);
@@ -227,9 +227,9 @@ export class Controller {
   }
 
   async #lead(term: AbortSignal): Promise<void> {
-    // Each request under way listens to it.
+    // Each request in progress listens to the signal, so the default limit would cause warnings.
     setMaxListeners(0, term);
-    // Half of what there is would be a set with half of the routes.
+    // With only a part of the objects, sets would lack routes.
     while (!this.#watches.synced) {
       if (isAborted(term)) return;
       await delay(SYNC_POLL_MS, undefined, { signal: term }).catch(() => undefined);
@@ -259,7 +259,7 @@ export class Controller {
     return new WorkQueue({ workers, settleMs, backoff: BACKOFF, work, onFailure });
   }
 
-  /** Keys of the two queues are never equal: those of routes have a space in them. */
+  /** Keys of the two queues never coincide, because keys of routes contain a space. */
   #later(queue: WorkQueue, key: string, ms: number): void {
     clearTimeout(this.#timers.get(key));
     const add = (): void => {
@@ -275,7 +275,7 @@ export class Controller {
     const routine = Date.now() - writtenMs > RECENT_MS;
     for (const pod of this.state.podsOf(namespace)) {
       if (changed) this.#nudger.written(pod, hash);
-      // Whoever led before may have told it and not have lived to see whether that was heard.
+      // The previous leader may have notified the pod without checking whether it took effect.
       else if (isTold(pod.told, hash)) this.#nudger.verify(pod, hash, { routine });
       else if (mayPrecede(pod, writtenMs)) this.#nudger.verify(pod, hash);
     }
@@ -288,7 +288,7 @@ export class Controller {
     this.#nudger.verify(pod, hash, { afterMs: FIRST_LOOK_MS });
   }
 
-  /** When the set of the namespace was written last. */
+  /** When the set of the namespace was last written, in milliseconds. */
   #writtenMs(namespace: string): number {
     return Math.max(0, ...[...this.state.shardsOf(namespace).values()].map(({ writtenMs }) => writtenMs));
   }
@@ -307,12 +307,12 @@ function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
-/** Not made so long after the set that it has mounted it. */
+/** False when the pod was created so long after the set that it has mounted it. */
 function mayPrecede(pod: PodEntry, writtenMs: number): boolean {
   return pod.createdMs <= writtenMs + FRESH_MS;
 }
 
-/** Until a signal. @throws ProxyError when a setting cannot be carried out */
+/** Runs until a signal. @throws ProxyError when a setting cannot be carried out */
 export async function runController(settings: ControllerSettings): Promise<void> {
   const log = new ProcessLog(settings.logLevel);
   log.takeOver();

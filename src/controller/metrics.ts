@@ -1,5 +1,5 @@
 /**
- * What a scrape of the controller gets. docs/controller.md lists it; a test compares the two.
+ * The content of a scrape of the controller. docs/controller.md lists it; a test compares the two.
  *
  * Stage before: the parts of the controller, read at the moment of the scrape. Stage after: the public endpoint.
  */
@@ -34,13 +34,13 @@ export interface ControllerSources {
   }[];
   traffic(): KubeTraffic;
   nudges(): Readonly<Record<string, number>>;
-  /** Null: there is none. */
+  /** Null: the webhook is off. */
   webhook(): { readonly outcomes: Readonly<Record<string, number>>; readonly certificateEndsAtMs: number } | null;
   unconfirmed(): { readonly pods: number; readonly oldestMs: number };
 }
 
 export interface ControllerMetrics extends Exposition {
-  /** A sidecar has said that it serves what was written so long ago. */
+  /** A sidecar has confirmed a set that was written this many milliseconds ago. */
   delivered(ms: number): void;
 }
 

@@ -1,15 +1,16 @@
 /**
- * Makes kubelets look at once: a kubelet looks for changed ConfigMaps every minute or so, but also whenever an annotation of the pod
- * changes. Told is a pod whose sidecar says itself that it serves the set; until then it is told again, as long as it lives: every few
- * seconds at first, for a kubelet that could not reach the API server takes up to a minute to come back; later ever less often.
+ * Makes kubelets update mounted ConfigMaps at once. A kubelet checks for changed ConfigMaps about every minute, but
+ * also whenever an annotation of the pod changes (a nudge). A pod counts as done when its sidecar reports that it
+ * serves the set. Until then it is nudged again, as long as it lives: every few seconds at first, because a kubelet
+ * that could not reach the API server takes up to a minute to return; later less and less often.
  *
  *     written ──▶ nudged ──▶ looked at ──(serves it)──▶ done
  *                    ▲           │
  *                    └───────────┴─(not yet; nobody answers: once more, then it is left to the kubelet)
  *     added, or told by whoever led before ──▶ looked at, as above
  *
- * Stage before: `set-writer.ts`. Stage after: the API server, and the sidecars' public port. Pods are kept by uid, the newest hash
- * alone: changes while a nudge waits are one nudge.
+ * Stage before: `set-writer.ts`. Stage after: the API server, and the public port of the sidecars. Pods are identified
+ * by uid, with only the newest hash: several changes during the wait for a nudge need one nudge.
  */
 import type { Logger } from '../log.ts';
 import type { PodEntry } from './objects.ts';
@@ -17,10 +18,10 @@ import { RareLog } from './rare-log.ts';
 import { HASH_CHARS, nextValue } from './told.ts';
 import { Turns, type Timers, type Turn } from './turns.ts';
 
-/** What a look at a sidecar has found. */
+/** The result of asking a sidecar. */
 export type Look =
   | { readonly found: 'served'; readonly hash: string }
-  /** It answers, and has no complete set. */
+  /** It answers, but has no complete set. */
   | { readonly found: 'none' }
   /** The pod has no address yet. */
   | { readonly found: 'starting' }
@@ -29,24 +30,27 @@ export type Look =
   | { readonly found: 'gone' };
 
 export interface NudgerOptions extends Timers {
-  /** Nudges and looks per second; as many may come at once. */
+  /** Nudges and looks per second; also the size of a burst. */
   readonly rate: number;
-  /** By `namespace/name`. */
+  /** Looks up a pod by `namespace/name`. */
   readonly pod: (key: string) => PodEntry | null;
-  /** Sets the annotation of the pod; false when there is no such pod any more. */
+  /** Sets the annotation of the pod; false when the pod no longer exists. */
   readonly annotate: (pod: PodEntry, value: string, signal: AbortSignal) => Promise<boolean>;
-  /** `hash`: of the set that it is to serve. */
+  /** `hash`: that of the set it should serve. */
   readonly look: (pod: PodEntry, hash: string, signal: AbortSignal) => Promise<Look>;
   readonly logger: Logger;
-  /** How long after the write of what it serves a sidecar has said that it does. */
+  /** Called when a sidecar confirms its set, with the milliseconds since the set was written. */
   readonly onConfirmed?: (ms: number) => void;
   readonly random?: () => number;
 }
 
 export interface Verification {
-  /** Before that it would have nothing to say. */
+  /** Delay of the first look, because an earlier one would not give an answer. */
   readonly afterMs?: number;
-  /** It has probably long had what it is to have: such looks stand back, and it counts as unconfirmed only when it turns out to lack it. */
+  /**
+   * The pod has probably had its set for long. Such looks have low priority, and the pod counts as unconfirmed only
+   * when it turns out to lack the set.
+   */
   readonly routine?: boolean;
 }
 
@@ -57,21 +61,21 @@ interface Pending extends Turn {
   readonly pod: string;
   hash: string;
   sinceMs: number;
-  /** When what it is to have was written; null when nobody knows. */
+  /** When its set was written; null when unknown. */
   writtenMs: number | null;
-  /** When it was told last, of whatever hash. */
+  /** When it was last nudged, for any hash. */
   nudgedMs: number;
-  /** From when on it has been tried often: the write, or the last time that the API server was back. */
+  /** Begin of the time with frequent tries: the write, or the last return of the API server. */
   briskMs: number;
-  /** For this hash, since then. */
+  /** For this hash, since `briskMs`. */
   nudges: number;
   looks: number;
   next: 'nudge' | 'look';
-  /** It has probably had it for long: see `Verification`. */
+  /** It has probably had the set for long: see `Verification`. */
   routine: boolean;
-  /** It may not serve what it is to serve. */
+  /** True when it may not serve its set yet. */
   lacks: boolean;
-  /** What the last look has found. */
+  /** The result of the last look. */
   found: Look['found'] | 'unknown';
 }
 
@@ -79,30 +83,38 @@ export interface NudgerCounters {
   nudges: number;
   failed: number;
   confirmed: number;
-  /** Nobody answered: told twice and taken for told. */
+  /** Pods that did not answer: after two nudges they are assumed to have the set. */
   assumed: number;
-  /** Not confirmed while it was tried often; told on, ever less often. */
+  /** Pods not confirmed during the frequent tries; they are still nudged, less and less often. */
   late: number;
 }
 
-/** After a nudge; twice as long after each that was not taken up. */
+/** First look after a nudge; the time doubles after each nudge without effect. */
 const FIRST_LOOK_MS = 800;
-/** A kubelet that has lost the API server tries again every 30 to 60 s, for pods and for each ConfigMap; then some. */
+/**
+ * A kubelet that has lost the API server retries every 30 to 60 s, for pods and for each ConfigMap. This includes a
+ * margin.
+ */
 const BRISK_MS = 180_000;
 const MOST_BRISK_MS = 5_000;
-/** Of those that do not answer. */
+/** For pods that do not answer. */
 const MOST_BLIND_MS = 20_000;
 const MOST_MS = 300_000;
-/** After the first minutes the next try comes after such a part of the time that has gone by. */
+/** After the first minutes, the time until the next try is the elapsed time divided by this. */
 const PART_OF_AGE = 6;
 const JITTER = 0.2;
-/** Between two nudges of a pod whose routes change all the time: its kubelet takes about as long to take one up. */
+/**
+ * Minimum time between two nudges of a pod whose routes change all the time: its kubelet takes about as long to react.
+ */
 const APART_MS = 300;
-/** By then its kubelet has probably looked by itself: one that has waited so long for its turn is asked first. */
+/**
+ * By then the kubelet has probably updated by itself, so a pod that has waited this long is looked at before it is
+ * nudged.
+ */
 const KUBELET_MS = 60_000;
-/** Of a pod that does not answer, unless the API server was away just now. */
+/** Maximum nudges of a pod that does not answer, unless the API server was away recently. */
 const MAX_BLIND_NUDGES = 2;
-/** Instead of a hash: such a pod will never serve anything. */
+/** Stored instead of a hash: the pod has ended and will never serve anything. */
 const ENDED = 'ended';
 
 export class Nudger {
@@ -112,9 +124,9 @@ export class Nudger {
   readonly #turns: Turns<Pending>;
   #signal: AbortSignal | null = null;
   readonly counters: NudgerCounters = { nudges: 0, failed: 0, confirmed: 0, assumed: 0, late: 0 };
-  /** By uid, the hash that is no matter any more: served, or taken for served. */
+  /** By uid: the hash that needs no more work, because it is served or assumed to be. */
   readonly #settled = new Map<string, string>();
-  /** Until then kubelets may not be back. */
+  /** Until this time kubelets may not have returned yet. */
   #unrestMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: NudgerOptions) {
@@ -124,19 +136,19 @@ export class Nudger {
     this.#turns = new Turns({ ...options, work: (pending: Pending) => this.#work(pending) });
   }
 
-  /** Pods that may not serve yet what they are to serve. */
+  /** Number of pods that may not serve their set yet. */
   get depth(): number {
     let count = 0;
     for (const { lacks } of this.#turns.values()) if (lacks) count++;
     return count;
   }
 
-  /** Nobody waits, be it for a look. */
+  /** True when no pod waits, not even for a look. */
   get idle(): boolean {
     return this.#turns.size === 0;
   }
 
-  /** Of the oldest write that some pod may not serve yet; 0 when there is none. */
+  /** Age of the oldest write that a pod may not serve yet; 0 when there is none. */
   get oldestMs(): number {
     const now = this.#now();
     let oldest = now;
@@ -144,7 +156,7 @@ export class Nudger {
     return now - oldest;
   }
 
-  /** Begins to work; ends with the signal, and forgets all then. */
+  /** Starts the work. It ends with the signal and then forgets everything. */
   start(signal: AbortSignal): void {
     if (signal.aborted) return;
     this.#signal = signal;
@@ -152,13 +164,15 @@ export class Nudger {
     signal.addEventListener('abort', () => this.#stop(signal), { once: true });
   }
 
-  /** What the pod is to have has just been written. */
+  /** The set of the pod has just been written. */
   written(pod: PodEntry, hash: string): void {
     if (this.#settled.get(pod.uid) === ENDED) return;
     this.#want(pod, hash, { next: 'nudge', afterMs: 0, writtenMs: this.#now(), routine: false });
   }
 
-  /** The pod may have been made before what it is to have was written, or not have taken up what whoever led before has told it. */
+  /**
+   * The pod may have been created before its set was written, or a nudge by the previous leader may have had no effect.
+   */
   verify(pod: PodEntry, hash: string, { afterMs = 0, routine = false }: Verification = {}): void {
     if (this.#turns.get(pod.uid)?.hash === hash || [hash, ENDED].includes(this.#settled.get(pod.uid) ?? '')) return;
     this.#want(pod, hash, { next: 'look', afterMs, writtenMs: null, routine });
@@ -169,7 +183,9 @@ export class Nudger {
     this.#settled.delete(uid);
   }
 
-  /** The API server was away: what was told meanwhile, or just before, may not have been heard. All that lack something are looked at now. */
+  /**
+   * The API server was away, so recent nudges may have had no effect. All pods that lack something are looked at now.
+   */
   serverWasAway(): void {
     const now = this.#now();
     this.#unrestMs = now + BRISK_MS;
@@ -199,7 +215,7 @@ export class Nudger {
         ...{ ...fresh, key: uid, pod: key, sinceMs: now, nudgedMs, dueMs: now + afterMs, working: false },
       });
     } else if (pending.hash !== hash) {
-      // The age is that of the oldest change that it does not have.
+      // The age is that of the oldest change that the pod lacks.
       const sinceMs = pending.lacks ? pending.sinceMs : now;
       const dueMs = Math.max(now + afterMs, pending.nudgedMs + APART_MS);
       Object.assign(pending, { ...fresh, sinceMs, dueMs });
@@ -225,15 +241,15 @@ export class Nudger {
       if (signal.aborted || !this.#isWanted(pending)) return;
       this.counters.failed++;
       this.#log.warn('a pod could not be told of its routes', { pod: pending.pod, error: String(error) });
-      // What is wanted since then is due already.
+      // The newer hash is already due.
       if (pending.hash !== hash) return;
-      // Taken for one that was not taken up.
+      // Counted as a nudge without effect.
       pending.nudges++;
       this.#later(pending);
     }
   }
 
-  /** Neither gone meanwhile, nor another one of the same name. */
+  /** False when the pod is gone, or replaced by another one with the same name. */
   #isWanted(pending: Pending): boolean {
     return this.#turns.get(pending.key) === pending;
   }
@@ -279,7 +295,7 @@ export class Nudger {
     } else if (look.found === 'gone') {
       this.#settle(pending, ENDED);
     } else if (look.found === 'starting') {
-      // It mounts what there is when it starts, so it lacks nothing.
+      // A starting pod mounts the current set, so it lacks nothing.
       pending.lacks = false;
       this.#later(pending);
     } else if (look.found === 'unreachable' && this.#isTold(pending)) {
@@ -294,7 +310,7 @@ export class Nudger {
     }
   }
 
-  /** Of one that does not answer: as well as can be done. */
+  /** True when no more can be done for a pod that does not answer. */
   #isTold({ nudges, routine }: Pending): boolean {
     return routine || (nudges >= MAX_BLIND_NUDGES && this.#now() >= this.#unrestMs);
   }

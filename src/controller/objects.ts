@@ -1,6 +1,6 @@
 /**
- * What the controller keeps of the objects of a cluster: texts and names instead of object graphs, because there may be many
- * thousands.
+ * The form in which the controller stores the objects of a cluster: texts and names instead of object graphs, because
+ * there may be many thousands.
  *
  * Stage before: `kube/reflector.ts`. Stage after: `route-index.ts` and `cluster-state.ts`.
  */
@@ -19,15 +19,15 @@ export interface RouteEntry {
   readonly apiVersion: string;
   readonly resourceVersion: string;
   readonly generation: number;
-  /** The manifest as `routes export` writes it, in JSON. */
+  /** The manifest in JSON, as `routes export` writes it. */
   readonly text: string;
   /** `namespace/name` of the Services that are its parents. */
   readonly parents: readonly string[];
-  /** Of every Service that it names. */
+  /** All Services that it names. */
   readonly services: readonly string[];
-  /** For clients in every namespace (it has a parent in its own). */
+  /** True when it has a parent in its own namespace: it then applies to clients in all namespaces. */
   readonly producer: boolean;
-  /** `status.parents` in JSON, those of other controllers included. */
+  /** `status.parents` in JSON, including those of other controllers. */
   readonly status: string;
 }
 
@@ -49,16 +49,16 @@ export interface PodEntry {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly createdMs: number;
-  /** What the controller has told it last; empty when nothing. */
+  /** The value last set by the controller; empty when there is none. */
   readonly told: string;
 }
 
 export interface NamespaceEntry {
   readonly name: string;
   readonly resourceVersion: string;
-  /** Its pods get sidecars when they are made. */
+  /** True when its pods get sidecars at creation. */
   readonly injection: boolean;
-  /** Whose producer routes it gets besides its own; null: everybody's. */
+  /** The namespaces whose producer routes it gets, besides its own; null: all. */
   readonly routesFrom: readonly string[] | null;
   readonly terminating: boolean;
 }
@@ -70,32 +70,32 @@ export interface ShardEntry {
   readonly namespace: string;
   readonly name: string;
   readonly resourceVersion: string;
-  /** Of the text that it was written with; null when somebody else has written it since. */
+  /** Hash of the text it was written with; null when another writer has changed it since. */
   readonly textHash: string | null;
-  /** Of the set; 0 where none is said. */
+  /** Generation of the set; 0 when unknown. */
   readonly generation: number;
-  /** Of shard 0: what it names, as `namedIn` reads it; null where that is not said. */
+  /** For shard 0: the shards it names, in the form `namedIn` reads; null when unknown. */
   readonly names: string | null;
-  /** When the controller has written it last, in milliseconds of the wall clock of the API server; 0 when that is not known. */
+  /** When the controller last wrote it, in milliseconds of the clock of the API server; 0 when unknown. */
   readonly writtenMs: number;
 }
 
-/** On a pod: the beginning of the hash of the routes that its sidecar is to have. */
+/** Annotation of a pod: the beginning of the hash of the routes its sidecar should have. */
 export const ROUTES_ANNOTATION = 'sideroute.dev/routes';
-/** On a Namespace. */
+/** Annotation of a Namespace. */
 export const ROUTES_FROM_ANNOTATION = 'sideroute.dev/routes-from';
 export const INJECTION_LABEL = 'sideroute.dev/injection';
-/** On what the controller writes. */
+/** Annotation of objects the controller writes. */
 export const TEXT_HASH_ANNOTATION = 'sideroute.dev/text-hash';
-/** On shard 0: the numbers of the shards that it names, with their hashes. */
+/** Annotation of shard 0: the numbers of the shards it names, with their hashes. */
 export const NAMES_ANNOTATION = 'sideroute.dev/shards';
 export const GENERATION_ANNOTATION = 'sideroute.dev/generation';
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
-/** Who has written a field, in managedFields. */
+/** Name of the controller as a field manager, in managedFields. */
 export const FIELD_MANAGER = 'sideroute-controller';
 
 /**
- * Null for a route that has nothing to do with Services: neither a parent among them nor a status of `controllerName`.
+ * Null for a route without relation to Services: neither a Service among its parents nor a status of `controllerName`.
  *
  * @throws ProxyError when it has no name
  */
@@ -142,7 +142,7 @@ export function serviceEntry(value: Json): ServiceEntry | null {
   };
 }
 
-/** Null for a pod without a sidecar, and for one that ends. */
+/** Null for a pod without a sidecar and for a pod that is terminating or has ended. */
 export function podEntry(value: Json): PodEntry | null {
   const metadata = objectOf(value, 'metadata');
   const annotations = objectOf(metadata, 'annotations');
@@ -171,14 +171,14 @@ export function namespaceEntry(value: Json): NamespaceEntry {
   };
 }
 
-/** Separated by commas; `*` among them means everybody. Null then. */
+/** Names separated by commas. Null (all) when `*` is among them. */
 function namespacesIn(text: string): string[] | null {
   const found = text.split(',').map((part) => part.trim());
   if (found.includes('*')) return null;
   return [...new Set(found.filter((part) => part !== ''))].sort();
 }
 
-/** Of a ConfigMap, of which the metadata is enough. */
+/** Reads a ConfigMap, of which only the metadata is needed. */
 export function shardEntry(value: Json): ShardEntry {
   const metadata = objectOf(value, 'metadata');
   const annotations = objectOf(metadata, 'annotations');
@@ -190,14 +190,14 @@ export function shardEntry(value: Json): ShardEntry {
     ...{ namespace, name },
     resourceVersion: textOf(metadata, 'resourceVersion') ?? '',
     textHash: hasForeignData(metadata) ? null : textOf(annotations, TEXT_HASH_ANNOTATION),
-    // The next one has to fit, too, whatever somebody wrote here.
+    // The next generation must fit as well, whatever another writer has put here.
     generation: Number.isSafeInteger(generation) && generation > 0 && generation < MAX_GENERATION ? generation : 0,
     names: textOf(annotations, NAMES_ANNOTATION),
     writtenMs: writtenMs(metadata),
   };
 }
 
-/** Whoever edits a field owns it from then on: so an edit of the data shows without reading the data. */
+/** Whoever edits a field becomes its owner. So an edit of the data can be detected without reading the data. */
 function hasForeignData(metadata: Json): boolean {
   return listOf(metadata, 'managedFields').some((entry) => {
     if (textOf(entry, 'manager') === FIELD_MANAGER) return false;

@@ -1,7 +1,7 @@
 /**
- * What the nudger does to pods: sets their annotation, and asks their sidecars what they serve.
+ * The nudger's access to pods: sets their annotation, and asks their sidecars what they serve.
  *
- * Stage before: `nudger.ts`. Stage after: the API server; port 15020 of the pods, which answers everybody.
+ * Stage before: `nudger.ts`. Stage after: the API server; port 15020 of the pods, which answers every caller.
  */
 import { request } from 'node:http';
 import { isIPv6 } from 'node:net';
@@ -18,10 +18,10 @@ export class PodAccess {
   readonly #client: KubeClient;
   readonly #port: number;
   readonly #isThere: (pod: PodEntry) => boolean;
-  /** Addresses by uid: a pod keeps its own. */
+  /** Addresses by uid, because a pod keeps its address. */
   readonly #addresses = new Map<string, string>();
 
-  /** `isThere`: whether the pod has not gone meanwhile. */
+  /** `isThere`: false when the pod has gone in the meantime. */
   constructor(client: KubeClient, port: number, isThere: (pod: PodEntry) => boolean) {
     this.#client = client;
     this.#port = port;
@@ -39,36 +39,36 @@ export class PodAccess {
           query: { fieldManager: FIELD_MANAGER },
         },
         contentType: 'application/merge-patch+json',
-        // Of this very pod, not of one that has taken its name.
+        // The uid makes sure that another pod with the same name is not changed.
         body: { metadata: { uid: pod.uid, annotations: { [ROUTES_ANNOTATION]: value } } },
       });
       return true;
     } catch (error) {
-      // A conflict: another pod of that name.
+      // A conflict means another pod with that name.
       if (error instanceof KubeError && (error.status === 404 || error.status === 409)) return false;
       throw error;
     }
   }
 
-  /** `wanted`: hash of the set that it is to serve. */
+  /** `wanted`: hash of the set it should serve. */
   async look(pod: PodEntry, wanted: string, signal: AbortSignal): Promise<Look> {
     let address = this.#addresses.get(pod.uid);
     if (address === undefined) {
       const found = await this.#addressOf(pod, signal);
       if (typeof found !== 'string') return found;
       address = found;
-      // Nobody would forget the address of one that went while it was asked for.
+      // If the pod went during the request, its address would never be removed again.
       if (this.#isThere(pod)) this.#addresses.set(pod.uid, address);
     }
     const answer = await ask(address, this.#port, signal);
     if (signal.aborted) throw signal.reason;
     if (answer === null) {
-      // Where nobody answers any more there may be another pod soon.
+      // An address without answer may soon belong to another pod.
       this.#addresses.delete(pod.uid);
       return { found: 'unreachable' };
     }
     const hash = textOf(objectOf(answer, 'set'), 'hash');
-    // The pod may have ended, or have got another address, and this be the answer of another one.
+    // The pod may have ended or changed its address, so this may be the answer of another pod.
     if (hash !== wanted) this.#addresses.delete(pod.uid);
     return hash === null ? { found: 'none' } : { found: 'served', hash };
   }
@@ -97,7 +97,7 @@ function pathOf({ namespace, name }: PodEntry): string {
   return `/api/v1/namespaces/${namespace}/pods/${name}`;
 }
 
-/** Null when there is no answer that can be read. */
+/** Null without a readable answer. */
 function ask(address: string, port: number, signal: AbortSignal): Promise<Json | null> {
   return new Promise((resolve) => {
     const sent = request({ host: address, port, path: '/served', agent: false, family: isIPv6(address) ? 6 : 4 });

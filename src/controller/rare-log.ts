@@ -1,5 +1,5 @@
 /**
- * Warnings of which there may be thousands in one outage: one now and then, with the number of those that were not told.
+ * Limits warnings of which an outage can cause thousands: one from time to time, with the number of those suppressed.
  *
  * Used by the queues and the nudger.
  */

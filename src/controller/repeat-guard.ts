@@ -1,6 +1,5 @@
 /**
- * Keeps two programs that undo each other's writes from doing so as fast as they can: the same write again and again has to wait, longer
- * each time.
+ * Slows down two programs that undo each other's writes: a repeated write has to wait, longer each time.
  *
  * Used by the writers, before they write.
  */
@@ -10,24 +9,24 @@ interface Repeated {
   readonly lastMs: number;
 }
 
-/** As often in a row nobody waits: edits by hand are put right at once. */
+/** This many repetitions are free: manual edits are corrected at once. */
 const FREE = 3;
 const FIRST_WAIT_MS = 2_000;
 const MOST_WAIT_MS = 300_000;
-/** A write that has held so long is not undone any more. */
+/** A write that has lasted this long does not count as undone. */
 const FORGET_MS = 600_000;
 const MAX_KEYS = 10_000;
 
 export class RepeatGuard {
   readonly #now: () => number;
-  /** The one not written longest first. */
+  /** The key whose write is oldest comes first. */
   readonly #keys = new Map<string, Repeated>();
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** How long a write of this has to wait; 0: it may be done. */
+  /** How long this write has to wait, in milliseconds; 0: not at all. */
   waitMs(key: string, fingerprint: string): number {
     const { count, lastMs } = this.#last(key, fingerprint);
     if (count < FREE) return 0;
@@ -35,7 +34,7 @@ export class RepeatGuard {
     return Math.max(0, lastMs + wait - this.#now());
   }
 
-  /** It has been written. What has failed is no repetition. */
+  /** Must be called after a successful write. A failed write does not count as a repetition. */
   written(key: string, fingerprint: string): void {
     const { count } = this.#last(key, fingerprint);
     this.#keys.delete(key);

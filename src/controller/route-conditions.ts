@@ -1,8 +1,9 @@
 /**
- * How a route fares, by the same code as in the sidecar and in `check`: attachment, and what is known of the Services it names.
+ * The conditions of a route, by the same code as in the sidecar and in `check`: attachment, and the state of the
+ * Services it names.
  *
- * Stage before: `route-index.ts`. Stage after: `route-status.ts`. Pure. Only what can matter to the one route is read: itself,
- * routes of other kinds on the same parents, the Services it names.
+ * Stage before: `route-index.ts`. Stage after: `route-status.ts`. Pure. Reads only what can affect this route: the
+ * route, routes of other kinds with the same parents, and the Services it names.
  */
 import type { Knowledge } from '../cluster/knowledge.ts';
 import { liveConditions } from '../cluster/live-conditions.ts';
@@ -18,13 +19,13 @@ import type { RouteIndex } from './route-index.ts';
 
 /** The conditions of a route for one of its parents. */
 export interface ParentConditions {
-  /** As it is written in the route. */
+  /** As written in the route. */
   readonly parentRef: Json;
   readonly conditions: readonly Pick<RouteCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
 
 export interface PlacedConditions extends ParentConditions {
-  /** Of the parentRef in the route: `spec.parentRefs[0]`. */
+  /** Field path of the parentRef in the route: `spec.parentRefs[0]`. */
   readonly path: string;
 }
 
@@ -32,7 +33,7 @@ const KNOWN: Knowledge = { state: 'known', message: null };
 const MISSING: Knowledge = { state: 'missing', message: 'there is no such Service' };
 const HELD = 'sidecars that have had an earlier version go on with it';
 
-/** One for each parent that is a Service, in the order of the route. */
+/** One entry for each parent that is a Service, in the order of the route. */
 export function conditionsOf(route: RouteEntry, index: RouteIndex): PlacedConditions[] {
   const resources: Resource[] = [];
   const read = ({ key, namespace, text }: Pick<RouteEntry, 'key' | 'namespace' | 'text'>): void => {
@@ -60,7 +61,7 @@ export function conditionsOf(route: RouteEntry, index: RouteIndex): PlacedCondit
   return serviceParentsOf(route).map(({ parentRef, path }) => ({
     ...{ parentRef, path },
     conditions: own
-      // Without one: a route so wrong that its parents could not be told apart.
+      // Conditions without a parentRef belong to a route whose parents could not be read.
       .filter((condition) => condition.parentRef === null || condition.parentRef.path === path)
       .map(({ type, status, reason, message }) => ({
         ...{ type, status, reason },
@@ -69,7 +70,7 @@ export function conditionsOf(route: RouteEntry, index: RouteIndex): PlacedCondit
   }));
 }
 
-/** As written, with their field paths. */
+/** The parentRefs as written, with their field paths. */
 export function serviceParentsOf(route: RouteEntry): { parentRef: Json; path: string }[] {
   const manifest = JSON.parse(route.text) as unknown;
   return listOf(objectOf(manifest, 'spec'), 'parentRefs').flatMap((parentRef, index) => {

@@ -1,18 +1,19 @@
 /**
- * Routes and Services of a cluster by what they have to do with each other, and which namespaces see a route: so that a change
- * costs what it touches, not what there is.
+ * Indexes the routes and Services of a cluster by their relations and by the namespaces that see a route. So the cost
+ * of a change depends on what it affects, not on the size of the cluster.
  *
- * Stage before: `objects.ts`. Stage after: `route-sets.ts`, which gathers what a namespace needs, and `route-status.ts`. Pure.
+ * Stage before: `objects.ts`. Stage after: `route-sets.ts`, which collects what a namespace needs, and
+ * `route-status.ts`. Pure.
  *
- * What a namespace sees is what `export/route-export.ts` says: its own routes, and the producer routes of others, of those
- * namespaces that it wants to hear of.
+ * `export/route-export.ts` defines what a namespace sees: its own routes, and the producer routes of the namespaces it
+ * has chosen.
  */
 import type { RouteEntry, ServiceEntry } from './objects.ts';
 
 /** A namespace whose pods need routes. */
 export interface ClientNamespace {
   readonly name: string;
-  /** Null: everybody's. */
+  /** Null: the producer routes of all namespaces. */
   readonly routesFrom: readonly string[] | null;
 }
 
@@ -20,13 +21,13 @@ export class RouteIndex {
   readonly #routes = new Map<string, RouteEntry>();
   readonly #services = new Map<string, ServiceEntry>();
   readonly #byNamespace = new Map<string, Set<RouteEntry>>();
-  /** Routes that name a Service, as a parent or as a backend. */
+  /** By Service: the routes that name it as a parent or as a backend. */
   readonly #byService = new Map<string, Set<RouteEntry>>();
   readonly #clients = new Map<string, ClientNamespace>();
-  /** Clients that hear of every namespace, and those that hear of one. */
+  /** Clients that see all namespaces, and by namespace the clients that have chosen it. */
   readonly #unlimited = new Set<string>();
   readonly #listeners = new Map<string, Set<string>>();
-  /** Another number whenever what `producers` and their Services are has changed. */
+  /** Changes whenever `producers` or their Services change. */
   #producerVersion = 0;
 
   get routes(): ReadonlyMap<string, RouteEntry> {
@@ -53,7 +54,7 @@ export class RouteIndex {
     return this.#byService.get(service) ?? [];
   }
 
-  /** Puts it in the place of the one of the same key. */
+  /** Replaces the entry with the same key. */
   setRoute(route: RouteEntry): void {
     this.#dropRoute(route.key);
     this.#routes.set(route.key, route);
@@ -66,7 +67,7 @@ export class RouteIndex {
     this.#dropRoute(key);
   }
 
-  /** In place of an entry that differs in nothing that sets are made of. */
+  /** Replaces an entry that differs only in parts that sets do not contain. */
   refreshRoute(route: RouteEntry): void {
     const version = this.#producerVersion;
     this.setRoute(route);
@@ -122,14 +123,14 @@ export class RouteIndex {
     for (const name of this.#listeners.get(route.namespace) ?? []) if (name !== route.namespace) yield name;
   }
 
-  /** Names of the clients that see a route that names the Service. */
+  /** Names of the clients that see some route that names the Service. */
   clientsOf(service: string): Set<string> {
     const found = new Set<string>();
     for (const route of this.routesNaming(service)) for (const name of this.seenBy(route)) found.add(name);
     return found;
   }
 
-  /** Routes that have a parent in common with this one and are of another kind: the kinds conflict. */
+  /** Routes of other kinds with a common parent: different kinds conflict. */
   rivalsOf(route: RouteEntry): RouteEntry[] {
     const rivals = new Set<RouteEntry>();
     for (const parent of route.parents) {

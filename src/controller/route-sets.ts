@@ -1,10 +1,10 @@
 /**
- * The route set of each namespace: what `export/route-export.ts` says that its clients need, encoded.
+ * The route set of each namespace: what its clients need according to `export/route-export.ts`, encoded.
  *
  * Stage before: `route-index.ts`. Stage after: `set-writer.ts`.
  *
- * Namespaces that hear of everybody have nearly the same set, so it is made once, and for each of them only the parts anew
- * that hold routes of its own. Nothing is kept of the others.
+ * Namespaces that see all others have nearly the same set. So that set is built once, and for each of these namespaces
+ * only the parts with its own routes are built anew. The sets of other namespaces are not cached.
  */
 import type { RouteEntry, ServiceEntry } from './objects.ts';
 import type { RouteIndex } from './route-index.ts';
@@ -22,13 +22,13 @@ import { PARTS } from '../route-set/format.ts';
 
 type Item = RouteEntry | ServiceEntry;
 
-/** Every producer route with the Services that they name. */
+/** All producer routes, with the Services they name. */
 interface SharedView {
   readonly version: number;
   readonly items: readonly Item[];
   readonly services: ReadonlySet<string>;
   readonly bytes: number;
-  /** By part, once the set is spread. */
+  /** By part, as soon as a set needs several parts. */
   parts: readonly (readonly Item[])[] | null;
   content: SetContent | null;
 }
@@ -42,7 +42,7 @@ export class RouteSets {
     this.#index = index;
   }
 
-  /** Of a namespace that is a client. */
+  /** `namespace` must be a client. */
   setFor(namespace: string): SetContent {
     const client = this.#index.clients.get(namespace);
     if (client?.routesFrom !== null) return contentOf(this.#gather(namespace, client?.routesFrom ?? []));
@@ -52,7 +52,7 @@ export class RouteSets {
     return this.#withShared(shared, own);
   }
 
-  /** Their texts, in the order of `routes export`, however they are encoded. */
+  /** The texts in the order of `routes export`, independent of their encoding. */
   itemsOf(namespace: string): string[] {
     const client = this.#index.clients.get(namespace);
     const items =
@@ -62,7 +62,7 @@ export class RouteSets {
     return items.map(({ text }) => text);
   }
 
-  /** Kept by what they are made of, so that nothing is done twice while nothing changes. */
+  /** Cached while its inputs do not change. */
   #view(): SharedView {
     const version = this.#index.producerVersion;
     if (this.#shared?.version === version) return this.#shared;
@@ -73,7 +73,7 @@ export class RouteSets {
     return this.#shared;
   }
 
-  /** What the namespace needs besides: consumer routes, and Services that nobody else names. */
+  /** What the namespace needs in addition: consumer routes, and Services that only these name. */
   #ownItems(namespace: string, shared: SharedView): Item[] {
     const routes = [...this.#index.routesOf(namespace)].filter((route) => !route.producer && route.parents.length > 0);
     return this.#withServices(routes).filter((item) => item.kind !== 'Service' || !shared.services.has(item.key));
@@ -117,7 +117,7 @@ function size(items: readonly Item[]): number {
   return items.reduce((sum, { text }) => sum + text.length, 0);
 }
 
-/** By part; in the order of the items. */
+/** Items by part, in their order. */
 function partition(items: readonly Item[]): Item[][] {
   const parts: Item[][] = Array.from({ length: PARTS }, () => []);
   for (const item of items) parts[partOf(item)]!.push(item);

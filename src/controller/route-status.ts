@@ -1,20 +1,21 @@
 /**
- * `status.parents` of a route as it is to be: entries of other controllers as they are, ours with the conditions of now.
+ * Computes the new `status.parents` of a route: entries of other controllers unchanged, ours with the current
+ * conditions.
  *
- * Stage before: `route-conditions.ts`. Stage after: `status-writer.ts`. Pure. Nothing is to be written when nothing would
- * change by meaning, so that two controllers never answer each other for ever.
+ * Stage before: `route-conditions.ts`. Stage after: `status-writer.ts`. Pure. Nothing is written when the meaning would
+ * not change, so that two controllers never react to each other forever.
  */
 import { isObject, listOf, numberOf, textOf, type Json } from '../kube/json.ts';
 import type { ParentConditions } from './route-conditions.ts';
 
 export interface StatusInput {
-  /** `status.parents` as it is. */
+  /** The current `status.parents`. */
   readonly current: readonly Json[];
   readonly wanted: readonly ParentConditions[];
   readonly controllerName: string;
-  /** Of the route, for parentRefs that name no namespace. */
+  /** Namespace of the route, for parentRefs without one. */
   readonly namespace: string;
-  /** Of the version of the route that the conditions are about. */
+  /** Generation of the route version that the conditions describe. */
   readonly generation: number;
   readonly now: Date;
 }
@@ -27,18 +28,18 @@ export interface StatusPlan {
 export const MAX_PARENTS = 32;
 const MAX_MESSAGE_CHARS = 32_768;
 
-/** For how many of ours others leave room. */
+/** The number of our entries for which others leave room. */
 function roomFor({ current, controllerName }: StatusInput): number {
   const foreign = current.filter((entry) => textOf(entry, 'controllerName') !== controllerName).length;
   return Math.max(0, MAX_PARENTS - foreign);
 }
 
-/** Entries of ours for which there is no room beside those of others. */
+/** The number of our entries without room beside those of others. */
 export function leftOutOf(input: StatusInput): number {
   return Math.max(0, input.wanted.length - roomFor(input));
 }
 
-/** Null when what there is says it all, as far as there is room. */
+/** Null when the current status is already right, as far as there is room. */
 export function planStatus(input: StatusInput): StatusPlan | null {
   const { current, controllerName, namespace } = input;
   const isOurs = (entry: Json): boolean => textOf(entry, 'controllerName') === controllerName;
@@ -47,7 +48,7 @@ export function planStatus(input: StatusInput): StatusPlan | null {
     wanted.set(identityOf(parent.parentRef, namespace), parent);
   const parents: Json[] = [];
   let changed = false;
-  // In place, so that nothing moves.
+  // Entries keep their position.
   for (const entry of current) {
     if (!isOurs(entry)) {
       parents.push(entry);
@@ -67,7 +68,7 @@ export function planStatus(input: StatusInput): StatusPlan | null {
   return changed ? { parents } : null;
 }
 
-/** The same for references that mean the same. */
+/** Equal for references with the same meaning. */
 function identityOf(parentRef: unknown, namespace: string): string {
   const group = textOf(parentRef, 'group') ?? '';
   return JSON.stringify([
@@ -80,7 +81,7 @@ function identityOf(parentRef: unknown, namespace: string): string {
   ]);
 }
 
-/** `entry` itself when it says the same. */
+/** Returns `entry` itself when its meaning is the same. */
 function entryOf({ parentRef, conditions }: ParentConditions, entry: Json | null, input: StatusInput): Json {
   const known = new Map(listOf(entry, 'conditions').map((condition) => [textOf(condition, 'type'), condition]));
   let same = entry !== null && known.size === conditions.length && hasConditions(entry, conditions.length);
@@ -101,7 +102,7 @@ function entryOf({ parentRef, conditions }: ParentConditions, entry: Json | null
   return { parentRef, controllerName: input.controllerName, conditions: next };
 }
 
-/** No more and no fewer, and nothing among them that is no condition. */
+/** True when there are exactly `count` entries and all of them are conditions. */
 function hasConditions(entry: Json, count: number): boolean {
   const { conditions } = entry;
   return Array.isArray(conditions) && conditions.length === count && conditions.every(isObject);

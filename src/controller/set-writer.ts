@@ -1,8 +1,9 @@
 /**
- * Makes the ConfigMaps of a namespace what its route set is: only what differs is written, data shards before shard 0, which names
- * them. What shard 0 names is not written over: the set that is there is whole until shard 0 is another one (`route-set/place.ts`).
+ * Writes the ConfigMaps of the route set of a namespace: only those that differ, data shards before shard 0, which
+ * names them. Shards that shard 0 names are not overwritten, so the existing set stays complete until shard 0 is
+ * replaced (`route-set/place.ts`).
  *
- * Stage before: `route-sets.ts` and `cluster-state.ts`. Stage after: the API server; `nudger.ts` hears of what has changed.
+ * Stage before: `route-sets.ts` and `cluster-state.ts`. Stage after: the API server; `nudger.ts` is told about changes.
  */
 import type { KubeClient } from '../kube/client.ts';
 import type { Logger } from '../log.ts';
@@ -22,16 +23,19 @@ export interface SetWriterOptions {
   readonly state: ClusterState;
   readonly sets: RouteSets;
   readonly logger: Logger;
-  /** How long the set of a namespace without sidecars stays, and a shard that no set has any more. */
+  /** How long to keep the set of a namespace without sidecars, and a shard that is no longer in the set. */
   readonly cleanupAfterMs: number;
-  /** Comes back to the namespace after a time. */
+  /** Processes the namespace again after a time. */
   readonly later: (namespace: string, ms: number) => void;
-  /** The set in the cluster has this hash; `changed`: it has just been written. */
+  /** The set in the cluster has this hash. `changed`: it has just been written. */
   readonly onSet: (namespace: string, hash: string, changed: boolean) => void;
   readonly now?: () => number;
 }
 
-/** Until shards that were all named at once are written over: kubelets have seen by then that they are not any more. */
+/**
+ * When all shards were named at once, time until they are overwritten: by then kubelets have seen that they are no
+ * longer named.
+ */
 const AGAIN_MS = 5_000;
 const ROOT = shardName(0);
 const SHARD_NAMES: ReadonlySet<string> = new Set(Array.from({ length: SHARDS }, (_, index) => shardName(index)));
@@ -41,15 +45,15 @@ export class SetWriter {
   readonly #now: () => number;
   readonly #guard = new RepeatGuard();
   readonly #shards: ShardAccess;
-  /** Namespaces with a set and without sidecars, and since when. */
+  /** Namespaces with a set but without sidecars, and since when. */
   readonly #abandoned = new Map<string, number>();
-  /** Namespaces with shards that their set does not need, and since when. */
+  /** Namespaces with shards that are not in their set, and since when. */
   readonly #leftOver = new Map<string, number>();
-  /** Namespaces whose set has more than fits; the last one that did stays. */
+  /** Namespaces whose set is too large; the last one that fitted stays. */
   readonly tooLarge = new Set<string>();
-  /** Sets that were written though their routes had not changed. */
+  /** Sets written although their routes had not changed. */
   repairs = 0;
-  /** Last hash that was written or found right. */
+  /** By namespace: the last hash written or found correct. */
   readonly #hashes = new Map<string, string>();
 
   constructor(options: SetWriterOptions) {
@@ -58,7 +62,7 @@ export class SetWriter {
     this.#shards = new ShardAccess(options.client, options.state);
   }
 
-  /** ConfigMaps. */
+  /** Number of writes of ConfigMaps. */
   get writes(): number {
     return this.#shards.writes;
   }
@@ -67,7 +71,7 @@ export class SetWriter {
     return this.#shards.deletes;
   }
 
-  /** Another replica may have led meanwhile: what this one remembers of sets is no longer so. */
+  /** Another replica may have been the leader in the meantime, so what is remembered is outdated. */
   begin(): void {
     this.#hashes.clear();
     this.#abandoned.clear();
@@ -75,12 +79,12 @@ export class SetWriter {
     this.tooLarge.clear();
   }
 
-  /** Of what is in the cluster, as far as it is known. */
+  /** Hash of the set in the cluster, as far as known. */
   hashOf(namespace: string): string | null {
     return this.#hashes.get(namespace) ?? null;
   }
 
-  /** Namespaces with a set that is as it is to be. */
+  /** Number of namespaces with an up-to-date set. */
   get current(): number {
     return this.#hashes.size;
   }
@@ -113,7 +117,7 @@ export class SetWriter {
       later(namespace, leftMs);
       return;
     }
-    // Shard 0 first: without it there is no set.
+    // Shard 0 is deleted first: without it there is no set.
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) await this.#shards.delete(entry, signal);
     this.#forget(namespace);
     logger.info('a route set without sidecars is removed', { namespace });
@@ -128,7 +132,7 @@ export class SetWriter {
 
   async #writeSet(namespace: string, signal: AbortSignal): Promise<void> {
     const { state, sets, logger, onSet, later } = this.#options;
-    // As it is decided upon: what changes meanwhile refuses the writes.
+    // A copy as the basis of the decision: later changes make the writes fail.
     const present = new Map(state.shardsOf(namespace));
     const there = shardsThere(present);
     const generation = 1 + Math.max(0, ...[...present.values()].map((entry) => entry.generation));
@@ -137,7 +141,7 @@ export class SetWriter {
     const [root, ...others] = set.shards as [Shard, ...Shard[]];
     const differs = (shard: Shard): boolean => present.get(shard.name)?.textHash !== shard.textHash;
     const changed = [...others, root].filter(differs);
-    // Before anything is written: half of a set is of no use.
+    // Checked before any write, because a part of a set is of no use.
     if (!this.#fits(namespace, changed, generation)) return;
     if (changed.length > 0) {
       const waitMs = this.#guard.waitMs(namespace, set.hash);
@@ -148,7 +152,7 @@ export class SetWriter {
     }
     const isRepair = this.#hashes.get(namespace) === set.hash && changed.length > 0;
     const extras = changed.includes(root) ? await this.#extras(set, present.get(ROOT), there, signal) : null;
-    // The hash of shard 0 is that of the whole set, so it is written last and only when it differs.
+    // Shard 0 carries the hash of the whole set, so it is written last and only when it differs.
     for (const shard of changed) {
       const before = present.get(shard.name) ?? null;
       await this.#shards.put(namespace, { shard, generation, before, extras: shard === root ? extras : null }, signal);
@@ -175,8 +179,8 @@ export class SetWriter {
   }
 
   /**
-   * Both shards of a part are taken, as by a version that knew of one alone: the set goes into shard 0 for a moment, which is one
-   * write. Where it has no room there, the shards are written over.
+   * For when both shards of a part are in use, for instance by a version that knew only one of them. The set goes into
+   * shard 0 for a moment, which takes one write. If it does not fit there, the shards are overwritten.
    */
   #withoutRoom(namespace: string, content: SetContent, generation: number): RouteSet {
     const whole = content.whole();
@@ -200,7 +204,7 @@ export class SetWriter {
     return false;
   }
 
-  /** Shard 0 brings along the one that it replaces: it may be seen before the shards that it names. */
+  /** Shard 0 contains a copy of its predecessor, because it may be seen before the shards that it names. */
   async #extras(
     { shards: [, ...others] }: RouteSet,
     before: ShardEntry | undefined,
@@ -217,8 +221,8 @@ export class SetWriter {
   }
 
   /**
-   * In how many milliseconds they may go, null when there are none. Not at once: a kubelet may not have seen yet that they are of
-   * no use. Both shards of a part stay as long as it has items.
+   * Milliseconds until unneeded shards may be removed; null when there are none. They are kept for a while, because a
+   * kubelet may not have seen the new shard 0 yet. Both shards of a part stay as long as the part has items.
    */
   async #removeLeftOver(namespace: string, { shards }: RouteSet, signal: AbortSignal): Promise<number | null> {
     const { state, cleanupAfterMs } = this.#options;

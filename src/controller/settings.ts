@@ -7,30 +7,30 @@ import type { ListenAddress } from '../addon/binding.ts';
 import type { InjectSettings } from '../inject/annotations.ts';
 import type { LogLevel } from '../log.ts';
 
-/** In the status of routes, unless a flag says otherwise. */
+/** Default name in the status of routes. */
 export const CONTROLLER_NAME = 'sideroute.dev/controller';
 
 export interface ControllerSettings {
-  /** Null: that of the pod's service account. */
+  /** Null: the service account of the pod. */
   readonly kubeconfig: string | null;
-  /** In the status of routes: whose entries are ours. */
+  /** Name in the status of routes that marks our entries. */
   readonly controllerName: string;
   readonly metrics: readonly ListenAddress[];
   readonly nudge: boolean;
   /** Nudges and looks per second. */
   readonly nudgeRate: number;
-  /** Port of the sidecars that says what they serve. */
+  /** Port on which sidecars report what they serve. */
   readonly servedPort: number;
   readonly cleanupAfterMs: number;
   readonly leaderElection: boolean;
   readonly leaseName: string;
   readonly leaseNamespace: string;
-  /** Of this replica. */
+  /** Identity of this replica. */
   readonly identity: string;
   readonly leaseDurationMs: number;
   readonly renewDeadlineMs: number;
   readonly retryPeriodMs: number;
   readonly logLevel: LogLevel;
-  /** Null: pods are injected by somebody else. */
+  /** Null: the webhook is off; pods are injected by other means. */
   readonly webhook: { readonly port: number; readonly inject: InjectSettings } | null;
 }

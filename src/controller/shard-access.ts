@@ -1,7 +1,7 @@
 /**
- * The ConfigMaps of route sets, one at a time: written, read, removed. The copy that `cluster-state.ts` keeps follows.
+ * Reads, writes and removes single ConfigMaps of route sets. Keeps the copy in `cluster-state.ts` up to date.
  *
- * Stage before: `set-writer.ts`, which decides what and in which order. Stage after: the API server.
+ * Stage before: `set-writer.ts`, which decides what is written and in which order. Stage after: the API server.
  */
 import { KubeError, type KubeClient } from '../kube/client.ts';
 import { objectOf, textOf, type Json } from '../kube/json.ts';
@@ -18,11 +18,11 @@ import {
 } from './objects.ts';
 import { AgainError } from './work-queue.ts';
 
-/** What the ConfigMap of shard 0 has besides. */
+/** Additional content of the ConfigMap of shard 0. */
 export interface RootExtras {
-  /** What it names, in JSON. */
+  /** The shards it names, in JSON. */
   readonly names: string;
-  /** More keys, in base64. */
+  /** Additional keys, in base64. */
   readonly data: Readonly<Record<string, string>>;
 }
 
@@ -47,8 +47,8 @@ export class ShardAccess {
   }
 
   /**
-   * `before`: what is written over, null when nothing is: refused when it is another one by now, of another leader say. `extras`: of
-   * shard 0.
+   * `before`: the version to overwrite; null when there is none. The API server refuses the write when the current
+   * version is another one, for instance by another leader. `extras`: for shard 0.
    */
   async put(namespace: string, { shard, generation, before, extras }: ShardWrite, signal: AbortSignal): Promise<void> {
     const client = this.#client;
@@ -83,7 +83,7 @@ export class ShardAccess {
     }
   }
 
-  /** What the copy says is not what is there: look, and try again. */
+  /** The copy differs from the cluster: read again and retry. */
   async #refused(error: unknown, namespace: string, name: string, signal: AbortSignal): Promise<never> {
     const state = this.#state;
     if (!(error instanceof KubeError)) throw error;
@@ -94,11 +94,12 @@ export class ShardAccess {
       throw new AgainError(error.message);
     }
     if (error.status === 404) {
-      // It has been removed, or the namespace has.
+      // The ConfigMap or its namespace has been removed.
       state.dropShard(namespace, name);
       throw new AgainError(error.message);
     }
-    // A policy of the cluster answers 422 too: only one that can never be written again may go.
+    // A policy of the cluster also answers 422. Only an immutable ConfigMap, which can never be written again, is
+    // removed.
     if (error.status === 422 && (await this.#removeImmutable(namespace, name, signal))) {
       state.dropShard(namespace, name);
       throw new AgainError(error.message);
@@ -106,11 +107,11 @@ export class ShardAccess {
     throw error;
   }
 
-  /** False when it is not immutable: then it stays, for it holds the last set. */
+  /** False when it is not immutable: it then stays, because it holds the last set. */
   async #removeImmutable(namespace: string, name: string, signal: AbortSignal): Promise<boolean> {
     const client = this.#client;
     const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
-    // Not being there is no reason why a write was refused.
+    // A missing ConfigMap does not explain why the write was refused.
     const found = await client.send({ method: 'GET', path, signal }).catch((error: unknown): Json => {
       if (error instanceof KubeError && error.status === 404) return {};
       throw error;
@@ -127,7 +128,7 @@ export class ShardAccess {
     const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
     try {
       const found = await this.#client.send({ method: 'GET', path, accept: METADATA_ONLY, signal });
-      // Of somebody else under our name: it is written over.
+      // An object of another owner under our name is overwritten.
       const isOurs = textOf(objectOf(objectOf(found, 'metadata'), 'labels'), MANAGED_BY_LABEL) === FIELD_MANAGER;
       if (isOurs) return found;
       const metadata = { ...objectOf(found, 'metadata'), annotations: {} };
@@ -138,7 +139,7 @@ export class ShardAccess {
     }
   }
 
-  /** Of this very version: another leader may have taken it for a set of its own meanwhile. */
+  /** Deletes only this version, because another leader may have used the ConfigMap for its set in the meantime. */
   async delete({ namespace, name, resourceVersion }: ShardEntry, signal: AbortSignal): Promise<void> {
     const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } };
@@ -148,13 +149,13 @@ export class ShardAccess {
       this.#state.dropShard(namespace, name);
     } catch (error) {
       await this.#refused(error, namespace, name, signal).catch((reason: unknown) => {
-        // One that is gone already is what was wanted.
+        // If it is already gone, the goal is reached.
         if (!(error instanceof KubeError) || error.status !== 404) throw reason;
       });
     }
   }
 
-  /** The bytes of a shard; null when it is not there, or is another version than the copy knows. */
+  /** The bytes of a shard; null when it does not exist or its version differs from the copy. */
   async bytes(
     { namespace, name, resourceVersion }: ShardEntry,
     key: string,

@@ -1,14 +1,14 @@
 /**
- * What the ConfigMaps of a namespace say of the route set that is there, by their metadata alone.
+ * Describes the current route set of a namespace by the metadata of its ConfigMaps.
  *
- * Stage before: `cluster-state.ts`. Stage after: `route-set/place.ts`, which writes nothing over that set.
+ * Stage before: `cluster-state.ts`. Stage after: `route-set/place.ts`, which does not overwrite that set.
  */
 import { encodeRoot, type Shard } from '../route-set/encode.ts';
 import { shardName, SHARDS } from '../route-set/format.ts';
 import type { ShardsThere } from '../route-set/place.ts';
 import type { ShardEntry } from './objects.ts';
 
-/** By number, without shard 0. */
+/** Shards by number, without shard 0. */
 function shardsIn(present: ReadonlyMap<string, ShardEntry>): Map<number, ShardEntry> {
   const shards = new Map<number, ShardEntry>();
   for (let index = 1; index < SHARDS; index++) {
@@ -22,7 +22,8 @@ export function shardsThere(present: ReadonlyMap<string, ShardEntry>): ShardsThe
   const root = present.get(shardName(0));
   const hashes = new Map([...shardsIn(present)].map(([index, { textHash }]) => [index, textHash]));
   if (root === undefined) return { named: new Map(), hashes };
-  // A version that did not say it, or whoever has written something else there since, may name any of those that are there.
+  // Without this information (an older version, or another writer has changed it), shard 0 may name any of the existing
+  // shards.
   const named = namedBy(root) ?? new Map([...hashes].map(([index, hash]) => [index, hash ?? '']));
   return { named, hashes };
 }
@@ -31,14 +32,14 @@ export function namesOf(shards: readonly { readonly index: number; readonly text
   return JSON.stringify(Object.fromEntries(shards.map(({ index, textHash }) => [String(index), textHash])));
 }
 
-/** Null when that is not said, or is not so. */
+/** Null when it is unknown or contradictory. */
 function namedBy({ names, textHash }: ShardEntry): Map<number, string> | null {
   const named = namedIn(names);
   if (named === null || named.size === 0 || textHash === null) return named;
   return rootOf(named).textHash === textHash ? named : null;
 }
 
-/** Null when it cannot be read. */
+/** Null when it is unreadable. */
 function namedIn(text: string | null): Map<number, string> | null {
   try {
     const entries = Object.entries(JSON.parse(text ?? '') as object);
@@ -49,7 +50,7 @@ function namedIn(text: string | null): Map<number, string> | null {
   }
 }
 
-/** Shard 0 that is there, made again, where it has no items; null where it has, or where it is not as it says. */
+/** Rebuilds the current shard 0 when it has no items; null when it has, or when its metadata is not reliable. */
 export function rootThere({ textHash, generation }: ShardEntry, { named }: ShardsThere): Buffer | null {
   if (named.size === 0) return null;
   const root = rootOf(named);

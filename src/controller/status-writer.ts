@@ -1,9 +1,9 @@
 /**
- * Writes the status of routes: how each of their parents that is a Service fares here.
+ * Writes the status of routes: the conditions for each parent that is a Service.
  *
  * Stage before: `route-conditions.ts` and `route-status.ts`. Stage after: the API server.
  *
- * HTTPRoute and GRPCRoute have it written. TLSRoute and TCPRoute only keep their ports from others.
+ * Only HTTPRoute and GRPCRoute get a status. TLSRoute and TCPRoute only block ports for other kinds.
  */
 import { createHash } from 'node:crypto';
 import { KubeError, type KubeClient } from '../kube/client.ts';
@@ -21,7 +21,7 @@ export interface StatusWriterOptions {
   readonly state: ClusterState;
   readonly controllerName: string;
   readonly logger: Logger;
-  /** Comes back to the route after a time. */
+  /** Processes the route again after a time. */
   readonly later: (key: string, ms: number) => void;
 }
 
@@ -32,16 +32,16 @@ export class StatusWriter {
   readonly #guard = new RepeatGuard();
   writes = 0;
   conflicts = 0;
-  /** Entries for which a route had no room. */
+  /** Total of entries for which a route had no room. */
   leftOut = 0;
-  /** By key, how many a route has no room for now. */
+  /** By key: the current number of entries without room. */
   readonly #leftOut = new Map<string, number>();
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
   }
 
-  /** `key`: as in `RouteEntry`. One that is gone has nothing to be written. */
+  /** `key`: as in `RouteEntry`. Does nothing for a route that is gone. */
   async write(key: string, signal: AbortSignal): Promise<void> {
     const { client, state, controllerName, logger } = this.#options;
     const route = state.index.routes.get(key);
@@ -55,7 +55,7 @@ export class StatusWriter {
       wanted: conditionsOf(route, state.index),
       ...{ controllerName, namespace: route.namespace, generation: route.generation, now: new Date() },
     };
-    // Also where nothing can be written at all: nobody would learn why.
+    // Counted even when nothing can be written, because otherwise the reason would be invisible.
     this.#countLeftOut(key, leftOutOf(input));
     const plan = planStatus(input);
     if (plan === null) return;
@@ -71,7 +71,7 @@ export class StatusWriter {
       const answer = await client.send({
         ...{ method: 'PATCH', path: `${path}/status`, signal, query: { fieldManager: FIELD_MANAGER } },
         contentType: 'application/merge-patch+json',
-        // Refused when the route is another one by now, or another controller has written its status.
+        // The API server refuses the write when the route has changed or another controller has written its status.
         body: { metadata: { resourceVersion }, status: { parents: plan.parents } },
       });
       this.writes++;
@@ -93,7 +93,7 @@ export class StatusWriter {
     }
   }
 
-  /** Once for each that is left out, however often the route is looked at. */
+  /** Counts each left-out entry once, however often the route is processed. */
   #countLeftOut(key: string, count: number): void {
     const before = this.#leftOut.get(key) ?? 0;
     if (count === before) return;
@@ -113,8 +113,8 @@ function currentOf(route: RouteEntry): Json[] {
 }
 
 /**
- * Of what this controller says, whenever it says it. Others may say something new each time they undo it, a counter in a message say:
- * that makes no new write of ours.
+ * Covers only what this controller writes. Other controllers may write something new each time they undo it, for
+ * instance a counter in a message; this does not make our write a new one.
  */
 function fingerprintOf({ parents }: StatusPlan, { generation }: RouteEntry, controllerName: string): string {
   const ours = parents.filter((entry) => textOf(entry, 'controllerName') === controllerName);

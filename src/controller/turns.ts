@@ -1,13 +1,14 @@
 /**
- * Whose turn it is: many wait, each until its time, and only so many in a second and at a time are worked at. What has waited in vain for
- * long stands back: it gets a part of the rate and of the workers, and never holds up what is new.
+ * A queue with a rate limit: entries wait until their time, and only a limited number is processed in a second and at
+ * the same time. Entries that have waited in vain for long are slow: they get only a part of the rate and of the
+ * workers, and never delay new ones.
  *
  * Used by `nudger.ts`. Bounded by the number of keys.
  */
 export interface Turn {
   readonly key: string;
   dueMs: number;
-  /** Stands back. `Turns.later` is to be called after a change. */
+  /** Low priority. Call `Turns.later` after a change. */
   slow: boolean;
   working: boolean;
 }
@@ -20,7 +21,7 @@ export interface Timers {
 }
 
 export interface TurnsOptions<T> extends Timers {
-  /** Turns per second; as many may come at once. */
+  /** Turns per second; also the size of a burst. */
   readonly rate: number;
   /** Never rejects. */
   readonly work: (turn: T) => Promise<void>;
@@ -28,10 +29,10 @@ export interface TurnsOptions<T> extends Timers {
 
 const WORKERS = 12;
 const SLOW_WORKERS = 4;
-/** Of the rate. */
+/** Fraction of the rate. */
 const SLOW_SHARE = 0.2;
 
-/** Tokens that come at a rate; at least one can be saved up. */
+/** A token bucket with a rate; it holds at least one token. */
 class Bucket {
   readonly #rate: number;
   readonly #size: number;
@@ -45,7 +46,7 @@ class Bucket {
     this.#filledMs = now;
   }
 
-  /** 0 when there is a token; otherwise when there may be one. */
+  /** 0 when there is a token, otherwise the milliseconds until there may be one. */
   waitMs(now: number): number {
     this.#tokens = Math.min(this.#size, this.#tokens + ((now - this.#filledMs) * this.#rate) / 1_000);
     this.#filledMs = now;
@@ -90,7 +91,7 @@ export class Turns<T extends Turn> {
     yield* this.#slow.values();
   }
 
-  /** Behind those that may be due sooner. */
+  /** Puts it after entries that may be due earlier. */
   later(turn: T): void {
     this.delete(turn.key);
     (turn.slow ? this.#slow : this.#fast).set(turn.key, turn);
@@ -106,7 +107,7 @@ export class Turns<T extends Turn> {
     this.schedule();
   }
 
-  /** Forgets all. What is under way goes on. */
+  /** Forgets all entries. Work in progress continues. */
   stop(): void {
     this.#running = false;
     this.#fast.clear();
@@ -114,7 +115,7 @@ export class Turns<T extends Turn> {
     this.#clearTimer();
   }
 
-  /** Works at what is due, and sets the timer for what is due next. */
+  /** Processes what is due, and sets the timer for the next entry. */
   schedule(): void {
     if (!this.#running) return;
     const now = this.#now();
@@ -131,7 +132,10 @@ export class Turns<T extends Turn> {
     this.#timer.unref();
   }
 
-  /** When the next one of them is due; never when all workers have something to do, because the end of that comes here again. */
+  /**
+   * Returns when the next of them is due; never when all workers are busy, because the end of their work calls this
+   * again.
+   */
   #workAt(turns: ReadonlyMap<string, T>, now: number): number {
     const isSlow = turns === this.#slow;
     let nextMs = Number.POSITIVE_INFINITY;

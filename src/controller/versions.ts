@@ -1,7 +1,7 @@
 /**
- * The order of resourceVersions, which the API server guarantees for objects of one kind: numbers that only grow.
+ * The order of resourceVersions: numbers that only grow, which the API server guarantees for objects of one kind.
  *
- * Used where what a write has answered may be newer than what the watch says next.
+ * Used where the answer to a write may be newer than the next event of the watch.
  */
 export function isOlder(version: string, than: string): boolean {
   const numeric = /^[0-9]+$/;

@@ -1,7 +1,9 @@
 /**
- * The watches of the controller: Services, Namespaces, pods, its own ConfigMaps, and the kinds of routes that the cluster has.
+ * The watches of the controller: Services, Namespaces, pods, its own ConfigMaps, and the kinds of routes the cluster
+ * has.
  *
- * Stage before: `kube/`. Stage after: `cluster-state.ts`. Of what only names and annotations matter no more than these is read.
+ * Stage before: `kube/`. Stage after: `cluster-state.ts`. Where only names and annotations matter, only the metadata is
+ * read.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { GATEWAY_GROUP } from '../gateway-api/references.ts';
@@ -18,7 +20,7 @@ export interface WatchesOptions {
   readonly state: ClusterState;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** The API server answers again, after a time in which it did not. */
+  /** Called when the API server answers again after an outage. */
   readonly onBack?: () => void;
 }
 
@@ -26,31 +28,34 @@ interface Watched {
   readonly path: string;
   readonly reflector: Reflector;
   readonly ending: AbortController;
-  /** Read already in another version of the API: what was read then is kept until it has been read in this one. */
+  /**
+   * True when the objects were read before in another version of the API: they are kept until they have been read in
+   * this version.
+   */
   readonly hadBeenRead: boolean;
 }
 
-/** Those that claim a Service port, be it only to keep others from it. */
+/** All kinds that claim a Service port, even if they only block it for others. */
 const ROUTE_KINDS = ['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'TCPRoute'];
 const REQUIRED = 'HTTPRoute';
-/** Of all kinds the one that kubelets watch too; they all break off together. */
+/** The kind that kubelets watch as well. Their watches break at the same time. */
 const TELLING = 'Pod';
-/** How often kinds that are not installed are looked for. */
+/** How often to look for kinds that are not installed. */
 const DISCOVERY_MS = 30_000;
-/** Where all are there. Versions that come and go are noticed by a collection that is missing. */
+/** Interval when all kinds are installed. A version that disappears shows as a missing collection. */
 const HOURLY_MS = 3_600_000;
-/** Shorter than that of kubelets, of which there are many: after an outage what was changed is to be written before they are back. */
+/** Shorter than that of kubelets, because after an outage changes should be written before the many kubelets return. */
 const BACKOFF: BackoffOptions = { firstMs: 500, mostMs: 5_000 };
 
 export class Watches {
   readonly #options: WatchesOptions;
   /** By kind. */
   readonly #watched = new Map<string, Watched>();
-  /** Kinds that have been read and that no version of the API serves any more. */
+  /** Kinds that have been read but that no version of the API serves any more. */
   readonly #gone = new Set<string>();
   #discovered = false;
   #error: string | null = null;
-  /** A collection is missing: ends the wait for the next look at what there is. */
+  /** Aborted when a collection is missing: this ends the wait for the next discovery. */
   #lookAgain = new AbortController();
 
   constructor(options: WatchesOptions) {
@@ -62,12 +67,12 @@ export class Watches {
     return new Map([...this.#watched].map(([kind, { reflector }]) => [kind, reflector]));
   }
 
-  /** Everything has been read once. */
+  /** True when everything has been read once. */
   get synced(): boolean {
     return this.#discovered && this.#watched.has(REQUIRED) && [...this.#watched.values()].every(hasBeenRead);
   }
 
-  /** What is not current, one sentence each. */
+  /** What is not up to date, one sentence each. */
   get faults(): string[] {
     const faults = this.#error === null ? [] : [this.#error];
     for (const [kind, { reflector }] of this.#watched) {
@@ -83,7 +88,7 @@ export class Watches {
     return this.#options.signal.aborted;
   }
 
-  /** Until the signal. */
+  /** Runs until the signal. */
   async run(): Promise<void> {
     const { state } = this.#options;
     const core = { apiVersion: 'v1', metadataOnly: true };
@@ -111,7 +116,7 @@ export class Watches {
     void reflector.run();
   }
 
-  /** Kinds of routes, also those that are installed later, each in a version that is served. */
+  /** Finds the kinds of routes, including those installed later, each in a served version. */
   async #discover(): Promise<void> {
     const { client, logger, signal } = this.#options;
     let failures = 0;
@@ -134,7 +139,7 @@ export class Watches {
         failures++;
         waitMs = Math.min(DISCOVERY_MS, backoffMs(failures, { firstMs: 500, mostMs: DISCOVERY_MS }));
         const message = `the kinds of routes are not known: ${String(error)}`;
-        // What is known already is not unlearnt.
+        // After the first discovery a failure changes nothing.
         if (!this.#discovered) {
           if (this.#error === null) logger.warn('the kinds of routes cannot be read', { error: String(error) });
           this.#error = message;
@@ -144,14 +149,17 @@ export class Watches {
     }
   }
 
-  /** A kind that is gone stays as it was read: that its definition is gone, or seems to be, must not take traffic from its routes. */
+  /**
+   * The objects of a kind that disappears are kept: when its definition is gone, or seems to be, its routes must still
+   * get their traffic.
+   */
   #follow(kind: string, resource: ResourceKind | undefined): void {
     const { state, logger } = this.#options;
     const watched = this.#watched.get(kind);
     if (resource === undefined) {
       if (watched === undefined || this.#gone.has(kind)) return;
       if (!hasBeenRead(watched)) {
-        // There is nothing to keep, and nobody must wait for it.
+        // Nothing has been read, so nothing is kept, and nothing should wait for it.
         watched.ending.abort();
         this.#watched.delete(kind);
         return;

@@ -1,30 +1,30 @@
 /**
- * What is to be done, by key: each key once at a time, again when it has changed meanwhile, later when it has failed. Its length
- * is bounded by the number of keys.
+ * A work queue by key: each key is processed once at a time, again when it changed in the meantime, and later when it
+ * failed. Its length is bounded by the number of keys.
  *
- * Stage before: changes of objects. Stage after: the writers. The model is the rate-limiting queue of client-go.
+ * Stage before: changes of objects. Stage after: the writers. Modelled on the rate-limiting queue of client-go.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs, type BackoffOptions } from '../kube/backoff.ts';
 import { KubeError } from '../kube/client.ts';
 
 export interface WorkQueueOptions {
-  /** How many at a time. */
+  /** Maximum number processed at the same time. */
   readonly workers: number;
-  /** Changes that come so close together are one. */
+  /** Changes within this time count as one. */
   readonly settleMs: number;
   readonly backoff: BackoffOptions;
-  /** What it throws is told to `onFailure`; the key comes again. */
+  /** An exception is passed to `onFailure`, and the key is tried again. */
   readonly work: (key: string, signal: AbortSignal) => Promise<void>;
   readonly onFailure: (key: string, error: unknown, failures: number) => void;
 }
 
-/** Thrown by work that is to come again at once, as after a conflict. */
+/** Thrown by work that must be repeated at once, for instance after a conflict. */
 export class AgainError extends Error {}
 
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
-  /** Keys with the time from which they may be done, the oldest first as far as the times are equal. */
+  /** Keys with the earliest time at which they may be processed. Among equal times the oldest comes first. */
   readonly #waiting = new Map<string, number>();
   readonly #working = new Set<string>();
   readonly #failures = new Map<string, number>();
@@ -37,7 +37,7 @@ export class WorkQueue {
     this.#options = options;
   }
 
-  /** Keys that wait or are worked at. */
+  /** Number of keys that wait or are being processed. */
   get depth(): number {
     return this.#waiting.size + this.#working.size;
   }
@@ -46,10 +46,10 @@ export class WorkQueue {
     return this.depth === 0;
   }
 
-  /** Nothing is queued while nobody works: whoever starts the queue adds everything. */
+  /** Nothing is queued before `run`: its caller then adds everything. */
   add(key: string): void {
     if (!this.#running) return;
-    // A key that waits for another try after a failure is tried at once: something has changed.
+    // A key that waits for a retry is tried at once, because something has changed.
     const dueMs = performance.now() + this.#options.settleMs;
     const waiting = this.#waiting.get(key);
     if (waiting === undefined || waiting > dueMs) {
@@ -58,7 +58,7 @@ export class WorkQueue {
     }
   }
 
-  /** Until the signal; resolves when what was going on has ended, and nothing waits any more. */
+  /** Runs until the signal. Resolves when the work in progress has ended; no key waits then. */
   async run(signal: AbortSignal): Promise<void> {
     this.#running = true;
     const wake = (): void => this.#wake();
@@ -118,11 +118,11 @@ export class WorkQueue {
         this.failed++;
         this.#options.onFailure(key, error, failures);
       }
-      // The server may say when it wants to be asked again.
+      // The server may state when it accepts another request.
       const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
       const waitMs = again ? 0 : Math.max(backoffMs(failures, this.#options.backoff), asked);
       const dueMs = performance.now() + waitMs;
-      // What has been added meanwhile is not put off.
+      // A key added in the meantime is not delayed.
       if ((this.#waiting.get(key) ?? Number.POSITIVE_INFINITY) > dueMs) this.#waiting.set(key, dueMs);
     }
   }
