@@ -1,40 +1,44 @@
 /**
- * Asks a sidecar something, in the same pod or through the API server. Its answer may come from another version, so that what reads it takes no field
- * for granted.
+ * Sends requests to a sidecar, in the same pod or through the API server. The answer may come from another version, so
+ * its readers must not rely on any field.
  *
- * Stage before: `status`, `wait`, `connections`, `log-level`, `quit`, `admin-stream.ts`, `bundle`, `diff`. Stage after: the endpoints of a running sidecar.
+ * Stage before: `status`, `wait`, `connections`, `log-level`, `quit`, `admin-stream.ts`, `bundle`, `diff`. Stage after:
+ * the endpoints of a running sidecar.
  */
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ProxyError } from '../errors.ts';
 import type { AdminAddress } from './options.ts';
 
-/** The endpoint of a pod of the cluster. */
+/** The admin endpoint of a pod of the cluster. */
 export interface PodAdmin {
   /** Namespace and name. */
   readonly pod: string;
-  /** On loopback there. */
+  /** Port on the loopback address of the pod. */
   readonly port: number;
   connect(): Promise<Duplex>;
 }
 
 export type AdminTarget = AdminAddress | PodAdmin;
 
-/** Longer than a busy event loop takes. */
+/** Longer than a turn of a busy event loop. */
 const REQUEST_TIMEOUT_MS = 5_000;
-/** What a connection to a pod goes through takes its time, too. */
+/** Longer, because the connection goes through the API server and the kubelet. */
 const POD_TIMEOUT_MS = 30_000;
 /** The configuration of the largest ConfigMaps takes a few MiB. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
-/** What to do where nothing answers. */
+/** Advice when no endpoint answers. */
 export const WHAT_NEXT = 'run this in the container of a sidecar, or say where its endpoint is, --admin ADDRESS:PORT';
 
 type Method = 'GET' | 'PUT' | 'POST';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** The object that the private endpoint answers. @throws ProxyError `admin-unreachable`, `invalid-setting` for a 400 */
+/**
+ * Returns the JSON object from the private endpoint. @throws ProxyError `admin-unreachable`, `invalid-setting` for
+ * status 400
+ */
 export async function askAdmin(admin: AdminTarget, path: string, method: Method = 'GET'): Promise<Json> {
   const fail = failing(admin, path);
   const body = await askText(admin, path, method);
@@ -48,14 +52,14 @@ export async function askAdmin(admin: AdminTarget, path: string, method: Method 
   return value;
 }
 
-/** Whatever the endpoint answers. @throws as `askAdmin` */
+/** Returns any answer as text. @throws as `askAdmin` */
 export async function askText(admin: AdminTarget, path: string, method: Method = 'GET'): Promise<string> {
   const fail = failing(admin, path);
   let answer: { readonly status: number; readonly body: string };
   try {
     answer = await getText(admin, path, method);
   } catch (error) {
-    // What the API server says is told in words of the cluster.
+    // Errors of the API server get their own wording.
     if ((error as Error).name === 'KubeError') throw error;
     const { message } = error as Error;
     throw fail('pod' in admin ? message : `${message}; ${WHAT_NEXT}`, error);
@@ -65,7 +69,7 @@ export async function askText(admin: AdminTarget, path: string, method: Method =
   return answer.body;
 }
 
-/** What to throw when the endpoint cannot be asked. */
+/** Returns a function that makes the error for an endpoint that cannot be reached. */
 export function failing(admin: AdminTarget, path: string): (what: string, cause?: unknown) => ProxyError {
   const where =
     'pod' in admin
@@ -82,18 +86,18 @@ export function objects(value: unknown): readonly Json[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
-/** Empty for what is no text and no number. */
+/** Empty for anything except text and numbers. */
 export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
 }
 
 export interface AskLimits {
   readonly maxBytes?: number;
-  /** Ends it before its own deadline. */
+  /** Aborts before the timeout. */
   readonly signal?: AbortSignal;
 }
 
-/** Rejects with an error of the socket, or one that says what is wrong with the answer. */
+/** Rejects with a socket error, or an error that describes the fault of the answer. */
 export async function getText(
   admin: AdminTarget,
   path: string,
@@ -102,7 +106,7 @@ export async function getText(
 ): Promise<{ readonly status: number; readonly body: string }> {
   const socket = 'pod' in admin ? await admin.connect() : null;
   if (socket !== null && socket.errored !== null) throw socket.errored;
-  // The endpoint answers whoever asks for a loopback address.
+  // The endpoint only accepts a loopback address as Host.
   const host = 'pod' in admin ? '127.0.0.1' : admin.address;
   const through = socket === null ? { agent: false as const } : { createConnection: () => socket };
   const timeoutMs = socket === null ? REQUEST_TIMEOUT_MS : POD_TIMEOUT_MS;

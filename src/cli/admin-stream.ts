@@ -1,22 +1,23 @@
 /**
- * An answer of a sidecar that goes on for as long as there is something to tell, line by line.
+ * Reads a continuous answer of a sidecar line by line.
  *
- * Stage before: `tap`. Stage after: the private endpoint, in the same pod or through the API server, which sends at least a sign of life
- * every few seconds.
+ * Stage before: `tap`. Stage after: the private endpoint, in the same pod or through the API server. It sends at least
+ * a keep-alive line every few seconds.
  */
 import { request, type IncomingMessage } from 'node:http';
 import { ProxyError } from '../errors.ts';
 import { failing, type AdminTarget } from './admin-client.ts';
 
-/** Nothing has come for so long: there is nobody any more. */
+/** After this time without any line, the sidecar is considered gone. */
 const SILENCE_MS = 30_000;
-/** Of a line, and of an answer that says what is wrong. */
+/** Maximum length of a line, and of an error answer. */
 const MAX_LINE_CHARS = 1024 * 1024;
 
 /**
- * Gives the lines of each piece that has come, and goes on when they have been taken. Ends with the answer, or when `signal` says so.
+ * Passes on the lines of each received piece, and continues when they have been processed. Ends with the answer or with
+ * `signal`.
  *
- * @throws ProxyError `invalid-setting` for a 400, `admin-unreachable` for anything else that is wrong
+ * @throws ProxyError `invalid-setting` for status 400, `admin-unreachable` for all other failures
  */
 export async function streamLines(
   admin: AdminTarget,
@@ -40,7 +41,7 @@ export async function streamLines(
       if (rest.length > MAX_LINE_CHARS) throw new Error(`a line of more than ${MAX_LINE_CHARS} characters`);
       if (whole === null) await take(lines);
       else if (whole.length < MAX_LINE_CHARS) whole.push(...lines);
-      // Who takes lines may take its time.
+      // The time in which the lines are processed does not count.
       timer.refresh();
     }
     if (whole === null) return;
@@ -50,7 +51,7 @@ export async function streamLines(
     throw fail(`answered ${response.statusCode}: ${text}`);
   } catch (error) {
     if (signal.aborted) return;
-    // What the API server says is told in words of the cluster.
+    // Errors of the API server get their own wording.
     if (error instanceof ProxyError || (error as Error).name === 'KubeError') throw error;
     throw fail(
       silence.signal.aborted ? `nothing has come for ${SILENCE_MS / 1_000} s` : (error as Error).message,
@@ -68,7 +69,7 @@ function begin(
   socket: Awaited<ReturnType<Extract<AdminTarget, { pod: string }>['connect']>> | null,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  // The endpoint answers whoever asks for a loopback address.
+  // The endpoint only accepts a loopback address as Host.
   const host = 'pod' in admin ? '127.0.0.1' : admin.address;
   const through = socket === null ? { agent: false as const } : { createConnection: () => socket };
   const headers = { 'User-Agent': 'sideroute', Connection: 'close' };

@@ -1,8 +1,8 @@
 /**
- * `sideroute bundle`: what a report of a bug needs, in one tar.gz, without secrets.
+ * `sideroute bundle`: the data for a bug report in one tar.gz, without secrets.
  *
- * Stage before: the command line. Stage after: `make-bundle.ts`, which is loaded by this command alone. Exit status 0: all of it was had; 1: something was
- * not, which the bundle names, or there is no bundle.
+ * Stage before: the command line. Stage after: `make-bundle.ts`, which only this command loads. Exit status 0:
+ * complete; 1: parts are missing, which the bundle lists, or there is no bundle.
  */
 import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
@@ -33,7 +33,7 @@ export function registerBundle(program: Command): void {
   for (const option of podOptions()) command.addOption(option);
   command.action(async (pod: string | undefined, options: BundleOptions) => {
     const { output = null, all = false, ...rest } = options;
-    // --all alone is every pod of the namespace.
+    // --all without a pod means every pod of the namespace.
     if (pod === undefined && !all) refuseWithoutPod(command, false);
     if (output === '') throw new ProxyError('invalid-setting', '--output: name a file, or - for standard output');
     const { makeBundle } = await import('./make-bundle.ts');

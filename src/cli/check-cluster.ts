@@ -1,8 +1,9 @@
 /**
- * `sideroute check --cluster`: what is wrong in a cluster that keeps routes from being followed, and how it is mended.
+ * `sideroute check --cluster`: finds problems of a cluster that keep routes from being followed, with a remedy for
+ * each.
  *
- * Used by `check.ts`. Exit status 0: nothing was found, or warnings alone; 1: an error, something that could not be looked at, and with
- * --strict a warning.
+ * Used by `check.ts`. Exit status 0: no errors; 1: an error, something that could not be checked, or with --strict a
+ * warning.
  */
 import { gather } from '../cluster-check/gather.ts';
 import { reportData, reportText } from '../cluster-check/report.ts';
@@ -16,7 +17,7 @@ import { writeResult } from './output.ts';
 
 export interface CheckClusterOptions {
   readonly target: TargetFlags;
-  /** Whether sideroute is not installed yet. */
+  /** True for a cluster in which sideroute is not installed yet. */
   readonly before: boolean;
   readonly strict: boolean;
   readonly output: OutputFormat;
@@ -25,7 +26,7 @@ export interface CheckClusterOptions {
 export async function checkCluster({ target, before, strict, output }: CheckClusterOptions): Promise<void> {
   const { client } = await openCluster(target);
   try {
-    // Not the namespace of the context: who gives none means the cluster.
+    // The namespace of the context is not used: without a flag the whole cluster is checked.
     const namespace = target.namespace ?? null;
     const snapshot = await gather({ client, namespace, clientVersion: packageVersion() });
     const reports = runChecks(snapshot, before);

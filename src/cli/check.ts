@@ -1,6 +1,6 @@
 /**
- * `sideroute check [PATH...]`: validate route files, manifests with route files in them, or what a cluster holds; with --cluster look at a
- * cluster itself (`check-cluster.ts`).
+ * `sideroute check [PATH...]`: validates route files, manifests that contain route files, or the routes of a cluster.
+ * With --cluster it checks the cluster itself (`check-cluster.ts`).
  *
  * Exit status 1 when there are errors; with --strict also when there are warnings.
  */
@@ -27,7 +27,7 @@ interface CheckOptions {
   readonly context?: string;
 }
 
-/** Names in a sentence. */
+/** Maximum number of names in a sentence. */
 const NAMES_SHOWN = 5;
 
 function formatHuman({ inputs, skipped }: RouteInputs): string {
@@ -72,7 +72,7 @@ function names(all: readonly string[]): string {
   return `${all.slice(0, NAMES_SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** Where the line stands in the file that was given. */
+/** The position of the line in the given file. */
 function placeOf({ file, line }: Problem, places: RouteInput['places']): Place | null {
   const first = places.get(file);
   return first === undefined || line === null ? null : { file: first.file, line: first.line + line - 1 };
@@ -94,7 +94,7 @@ function jsonOf({ namespace, hash, attachment, problems, unchecked, places }: Ro
   };
 }
 
-/** Of several volumes all is told together, and each by itself as well. */
+/** With several volumes: the problems of all, and each volume separately. */
 function dataOf({ inputs, skipped }: RouteInputs): object {
   const each = inputs.map(jsonOf);
   const [only] = each;
@@ -133,7 +133,7 @@ export function registerCheck(program: Command): void {
     const paths = filesGiven(named, options.filename);
     if (options.cluster === true) {
       if (paths.length > 0) command.error(`error: --cluster takes no paths, and "${paths[0]!}" is one`);
-      // Loaded here: who validates files does without it.
+      // Loaded on demand: validating files does not need it.
       const { checkCluster } = await import('./check-cluster.ts');
       const { output, pre = false, strict = false } = options;
       await checkCluster({ target: targetFlags(command), before: pre, strict, output });

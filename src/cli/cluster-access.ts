@@ -1,8 +1,8 @@
 /**
- * How a command speaks to a cluster: the flags that kubectl has for it, a client, and what the API server refuses in words.
+ * Access of commands to a cluster: flags as in kubectl, a client, and readable messages for refusals of the API server.
  *
- * Stage before: the command line. Stage after: `kube/kubeconfig.ts` and `kube/client.ts`. Whatever loads those is loaded here, by a command
- * that needs a cluster and not by the others.
+ * Stage before: the command line. Stage after: `kube/kubeconfig.ts` and `kube/client.ts`, which only commands that need
+ * a cluster load.
  */
 import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
@@ -13,22 +13,22 @@ import { packageVersion } from '../package-root.ts';
 export interface ClusterAccess {
   readonly client: KubeClient;
   readonly namespace: string;
-  /** For people: `context "prod" (https://10.0.0.1:6443)`. */
+  /** For messages: `context "prod" (https://10.0.0.1:6443)`. */
   readonly title: string;
 }
 
-/** `--kubeconfig` and `--context`; `--namespace` is the command's own. */
+/** `--kubeconfig` and `--context`. Each command defines `--namespace` itself. */
 export function accessOptions(): readonly Option[] {
   return [
-    // Not by commander's own env(): several files in $KUBECONFIG are merged, a flag names one.
+    // Commander's env() is not used, because $KUBECONFIG may list several files to merge, while the flag names one.
     new Option('--kubeconfig <file>', 'how to reach the cluster; default: $KUBECONFIG, or ~/.kube/config'),
     new Option('--context <name>', 'of the kubeconfig; default: its current-context'),
   ];
 }
 
-/** The same in front of a command, as kubectl takes them. @throws ProxyError for a command that speaks to no cluster */
+/** The same options before a command, as in kubectl. @throws ProxyError for a command that does not use a cluster */
 export function globalAccessOptions(program: Command): void {
-  // What stands behind a command is the command's own.
+  // Options after the command belong to the command.
   program.enablePositionalOptions();
   program.option('-n, --namespace <name>', 'namespace of the pods, for the commands that ask those of a cluster');
   for (const option of accessOptions()) program.addOption(option);
@@ -39,7 +39,7 @@ export function globalAccessOptions(program: Command): void {
   });
 }
 
-/** Flags in front of the command count where the command has none of its own. */
+/** Flags before the command apply where the command does not set its own. */
 export function targetFlags(command: Command): TargetFlags {
   const given = (name: string): string | undefined => {
     for (let of: Command | null = command; of !== null; of = of.parent) {
@@ -50,7 +50,7 @@ export function targetFlags(command: Command): TargetFlags {
   return { kubeconfig: given('kubeconfig'), context: given('context'), namespace: given('namespace') };
 }
 
-/** Nothing is asked yet. @throws ProxyError about the kubeconfig */
+/** Sends no request yet. @throws ProxyError about the kubeconfig */
 export async function openCluster(flags: TargetFlags): Promise<ClusterAccess> {
   const { kubeTarget } = await import('../kube/kubeconfig.ts');
   const { KubeClient: Client } = await import('../kube/client.ts');
@@ -62,7 +62,7 @@ export async function openCluster(flags: TargetFlags): Promise<ClusterAccess> {
 const CERTIFICATE_CODES =
   /^(?:CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)/;
 
-/** What to tell a person of a request that failed, with what to do next; anything else than a failed request is given back. */
+/** A readable error for a failed request, with advice. Returns all other errors unchanged. */
 export function inClusterWords(error: unknown, { title }: Pick<ClusterAccess, 'title'>): unknown {
   if (!(error instanceof Error) || error instanceof ProxyError) return error;
   const { status = 0, reason = '', code = '' } = error as { status?: number; reason?: string; code?: string };

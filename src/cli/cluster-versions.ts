@@ -1,7 +1,7 @@
 /**
- * Which versions of sideroute run in a cluster: by their images, and by what they say of themselves.
+ * The versions of sideroute in a cluster, by the images and by the answers of the pods.
  *
- * Used by `version.ts`. A pod that does not answer is there by its image; nothing waits for more than `TIMEOUT_MS`.
+ * Used by `version.ts`. A pod that does not answer is listed by its image; the whole takes at most `TIMEOUT_MS`.
  */
 import { METRICS_PORT, SIDECAR_NAME } from '../inject/containers.ts';
 import { listOf, objectOf, textOf, type Json } from '../kube/json.ts';
@@ -15,32 +15,32 @@ import { inClusterWords, openCluster, type ClusterAccess } from './cluster-acces
 
 export interface DeployedVersion {
   readonly component: 'sidecar' | 'controller';
-  /** Namespace and name. */
+  /** `namespace/name`. */
   readonly pod: string;
   readonly image: string;
-  /** What it says; null: it did not answer. */
+  /** The version the pod reports; null: it did not answer. */
   readonly version: string | null;
-  /** Of its tag; null where that is no version. */
+  /** The version in the tag of its image; null when the tag is not a version. */
   readonly imageVersion: string | null;
-  /** Whether it is another one than that of this command, as far as that is known. */
+  /** True when it differs from the version of this command, as far as known. */
   readonly differs: boolean;
 }
 
 export interface ClusterVersions {
   readonly cluster: string;
   readonly pods: readonly DeployedVersion[];
-  /** Why there are not all; null: all are there. */
+  /** Why the list is incomplete; null when it is complete. */
   readonly cut: string | null;
 }
 
 const TIMEOUT_MS = 20_000;
 const AT_A_TIME = 4;
-/** Beyond them images say enough. */
+/** For more pods the images are enough. */
 const MAX_ASKED = 40;
 const ANSWER_BYTES = 8 * 1024 * 1024;
 const CONTROLLER = { 'app.kubernetes.io/name': 'sideroute', 'app.kubernetes.io/component': 'controller' };
 
-/** Of one namespace, or of all. @throws ProxyError in words of the cluster */
+/** `target` selects one namespace or all. @throws ProxyError with readable messages about the cluster */
 export async function clusterVersions(target: TargetFlags, own: string): Promise<ClusterVersions> {
   const cluster = await openCluster(target);
   const end = new AbortController();
@@ -75,7 +75,7 @@ async function gatherVersions(
       const version = await beforeEnd(signal, askVersion(reader, pod));
       if (version !== null) said.set(pod, version);
     } catch {
-      // Its image is there.
+      // The pod is still listed by its image.
     }
   });
   const pods = found.map(({ pod, component }): DeployedVersion => {
@@ -128,7 +128,7 @@ async function askVersion({ client, signal }: ClusterReader, pod: Json): Promise
   return /^sideroute_build_info\{[^}\n]*version="([\w.+-]{1,100})"/m.exec(body)?.[1] ?? null;
 }
 
-/** Null for a digest, and for a tag that is no version. */
+/** Null for a digest, and for a tag that is not a version. */
 function tagOf(image: string): string | null {
   return /:v?(\d+\.\d+\.\d+[^:/@]*)(?:@|$)/.exec(image)?.[1] ?? null;
 }

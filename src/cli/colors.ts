@@ -1,7 +1,7 @@
 /**
- * Colours on standard output: on a terminal, unless somebody says otherwise.
+ * Colours on standard output: by default only on a terminal.
  *
- * `--color` counts before FORCE_COLOR, that before NO_COLOR, as it is with Node. What is printed as JSON or YAML never has any.
+ * `--color` takes precedence over FORCE_COLOR, and that over NO_COLOR, as in Node. JSON and YAML never contain colours.
  */
 import { isatty } from 'node:tty';
 import { Option, type Command } from 'commander';
@@ -26,7 +26,7 @@ function addColorOption(command: Command, option: Option): void {
   });
 }
 
-/** `--color` in front of a command. Before the commands are made, which take the rest over. */
+/** `--color` before a command. Must run before commands are created, because they inherit it. */
 export function registerColors(program: Command): void {
   program
     .configureOutput({ getOutHasColors: () => hasColors() })
@@ -34,7 +34,7 @@ export function registerColors(program: Command): void {
   addColorOption(program, colorOption());
 }
 
-/** And behind it, of which the help of the program tells. */
+/** `--color` after a command. The help of the program explains it. */
 export function addColorsBehind(program: Command): void {
   for (const command of program.commands) {
     addColorOption(command, colorOption().hideHelp());
@@ -42,7 +42,7 @@ export function addColorsBehind(program: Command): void {
   }
 }
 
-/** Whether standard output gets any. */
+/** True when standard output gets colours. */
 export function hasColors(env: NodeJS.ProcessEnv = process.env): boolean {
   if (when !== 'auto') return when === 'always';
   const { FORCE_COLOR: force, NO_COLOR: no } = env;
@@ -59,7 +59,7 @@ export function paint(style: Style, text: string): string {
 
 const SEVERITIES: Readonly<Record<string, Style>> = { error: 'red', warning: 'yellow', note: 'cyan' };
 
-/** A line about a problem, with its severity, which stands between colons, in its colour. */
+/** A problem line with its severity (between colons) coloured. */
 export function paintSeverity(line: string): string {
   return line.replace(/(?<=: )(?:error|warning|note)(?=: )/, (severity) => paint(SEVERITIES[severity]!, severity));
 }
@@ -71,7 +71,7 @@ export function paintCheck(part: keyof typeof CHECK_STYLES, text: string): strin
   return paint(CHECK_STYLES[part], text);
 }
 
-/** `Accepted=True` in the colour of what that is. */
+/** `Accepted=True`, coloured by its status. */
 export function condition(type: string, status: string): string {
   const style = status === 'True' ? 'green' : status === 'False' ? 'red' : 'yellow';
   return `${type}=${paint(style, status)}`;

@@ -1,4 +1,4 @@
-/** `sideroute config`: the whole configuration that a running sidecar has in force, as its private endpoint gives it. */
+/** `sideroute config`: the whole configuration in force in a running sidecar, as its private endpoint returns it. */
 import type { Command } from 'commander';
 import { askAdmin } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
@@ -25,7 +25,7 @@ export function registerConfig(program: Command): void {
   command.action(async (pod: string | undefined, options: ConfigOptions) => {
     await askPods(command, pod, options, {
       ask: (admin) => askAdmin(admin, '/config'),
-      // There is no table of it: it is printed as it is.
+      // There is no table form, so the JSON is printed.
       text: (config) => dataText('json', config),
     });
   });

@@ -1,4 +1,4 @@
-/** `sideroute connections`: what goes on on the connections of a running sidecar. */
+/** `sideroute connections`: the state of the connections of a running sidecar. */
 import type { Command } from 'commander';
 import { askAdmin, objects, textOf, type Json } from './admin-client.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
@@ -36,9 +36,9 @@ export function registerConnections(program: Command): void {
   });
 }
 
-/** A table for each kind of connection there is any of. */
+/** One table for each kind of connection that occurs. */
 function humanText(answer: Json): string {
-  // A line for each request, the first of which tells of the connection, too.
+  // One line for each request. The first one also shows the connection.
   const downstream = objects(answer['downstream']).flatMap((row) => {
     const [first = {}, ...others] = objects(row['requests']);
     return [

@@ -1,4 +1,7 @@
-/** `sideroute controller`: routes of the cluster to the ConfigMaps of sidecars, and status to the routes. Flags in, a running controller out. */
+/**
+ * `sideroute controller`: writes the routes of the cluster to ConfigMaps for sidecars, and the status of the routes.
+ * Turns flags into a running controller.
+ */
 import { hostname } from 'node:os';
 import { Option, type Command } from 'commander';
 import type { ListenAddress } from '../addon/binding.ts';
@@ -30,7 +33,7 @@ interface ControllerFlags {
   readonly webhookPort?: number;
 }
 
-/** In front of the flags for what the webhook adds to pods. */
+/** Prefix of the flags for what the webhook adds to pods. */
 const INJECT_PREFIX = 'inject-';
 
 export function registerController(program: Command, version: string): void {
@@ -123,7 +126,7 @@ export function registerController(program: Command, version: string): void {
   for (const key of SETTING_KEYS) command.addOption(settingOption(key, INJECT_PREFIX));
   command.action(async (flags: ControllerFlags) => {
     const settings = settingsOf(flags, version);
-    // Loaded here: the other commands do without it.
+    // Loaded on demand: the other commands do not need it.
     const { runController } = await import('../controller/controller.ts');
     await runController(settings);
   });
@@ -149,7 +152,7 @@ function settingsOf(flags: ControllerFlags, version: string): ControllerSettings
     leaderElection: flags.leaderElection === 'on',
     leaseName: flags.leaseName,
     leaseNamespace: flags.leaseNamespace ?? mountedNamespace() ?? 'default',
-    // A container that is started again goes on with its Lease.
+    // A restarted container keeps its Lease when it has the same identity.
     identity: flags.identity ?? `${hostname()}-${process.pid}`,
     leaseDurationMs: leaseDuration,
     renewDeadlineMs: renewDeadline,

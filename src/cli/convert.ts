@@ -1,7 +1,8 @@
 /**
- * `sideroute convert`: rules of Istio and Linkerd in, HTTPRoutes out, and on standard error everything that is not the same.
+ * `sideroute convert`: converts rules of Istio and Linkerd to HTTPRoutes, and reports all differences on standard
+ * error.
  *
- * Exit status 0: the routes do what the rules did; 1: something differs, is left out, or cannot be read.
+ * Exit status 0: the routes are equivalent; 1: something differs, is left out, or cannot be read.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -41,7 +42,7 @@ export function registerConvert(program: Command): void {
         throw new ProxyError('unreadable-input', `${paths.join(', ')}: no file there ends in .yaml, .yml or .json`);
       }
       const inputs = await readInput(files);
-      // No other command needs it.
+      // Loaded on demand: no other command needs it.
       const { convert } = await import('../convert/convert.ts');
       const conversion = convert(inputs, options.namespace);
       report(conversion, options.quiet === true);
@@ -49,7 +50,7 @@ export function registerConvert(program: Command): void {
     });
 }
 
-/** Files of a directory in the order of their names; those of its directories are not looked at. */
+/** Files of a directory, sorted by name. Subdirectories are ignored. */
 async function filesOf(path: string): Promise<string[]> {
   if (path === STANDARD_INPUT) return [path];
   try {

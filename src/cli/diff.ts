@@ -1,8 +1,8 @@
 /**
- * `sideroute diff`: what routes would change on a pod, before they are applied.
+ * `sideroute diff`: shows what routes would change on a pod before they are applied.
  *
- * Stage before: the command line. Stage after: `make-diff.ts`, which is loaded by this command alone. Exit status as of `kubectl diff`: 0: nothing; 1: something;
- * 2 and above: it could not be looked at.
+ * Stage before: the command line. Stage after: `make-diff.ts`, which only this command loads. Exit status as with
+ * `kubectl diff`: 0: no difference; 1: differences; 2 and above: the comparison failed.
  */
 import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
@@ -17,7 +17,7 @@ interface DiffOptions {
   readonly all?: boolean;
 }
 
-/** Beside 2 for a command line that is wrong. */
+/** Exit status of a failure; 2 is for an invalid command line. */
 const FAILED = 3;
 
 export function registerDiff(program: Command): void {
@@ -58,7 +58,7 @@ export function registerDiff(program: Command): void {
         target: targetFlags(command),
       });
     } catch (error) {
-      // 1 is said of a difference alone.
+      // Status 1 is reserved for differences.
       if (error instanceof ProxyError && error.code !== 'invalid-setting') process.exitCode = FAILED;
       throw error;
     }

@@ -1,4 +1,4 @@
-/** `sideroute explain`: which rule a request would match and why, on the tables the sidecar would serve it from. */
+/** `sideroute explain`: which rule a request would match and why, based on the tables a sidecar would use. */
 import { existsSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { PROXY_SETTINGS } from '../config/settings.ts';
@@ -34,11 +34,11 @@ import { readRouteInputs, type RouteInput } from './route-input.ts';
 import { writeResult } from './output.ts';
 import { writeNote } from './standard-streams.ts';
 
-/** Where a sidecar reads them unless it is told otherwise. */
+/** The default directory of a sidecar. */
 const MOUNTED_ROUTES = PROXY_SETTINGS.find(({ key }) => key === 'routes')!.fallback!;
 
 interface ExplainOptions {
-  /** Both: where the routes are. */
+  /** Both options give the location of the routes. */
   readonly routes?: readonly string[];
   readonly filename: readonly string[];
   readonly admin: AdminAddress;
@@ -53,7 +53,7 @@ interface ExplainOptions {
   readonly output: OutputFormat;
 }
 
-/** Backends as the route files know them: addresses from Service documents, else left to DNS at run time. */
+/** Backends according to the route files: addresses from Service documents, otherwise resolved by DNS at run time. */
 function backendFrom({ attachment }: RouteInput): (namespace: string, name: string, port: number) => Backend {
   const backends = new Map<string, Backend>();
   return (namespace, name, port) => {
@@ -80,7 +80,7 @@ function backendFrom({ attachment }: RouteInput): (namespace: string, name: stri
   };
 }
 
-/** Those of one pod: where several volumes are given, those of the namespace that is named. */
+/** The input for one pod. When several volumes are given, that of the given namespace. */
 async function readInput(routes: readonly string[], namespace: string | undefined): Promise<RouteInput> {
   const { inputs, skipped } = await readRouteInputs(routes, namespace ?? null);
   const volumes = inputs.filter(({ title }) => title !== '');
@@ -96,9 +96,9 @@ async function readInput(routes: readonly string[], namespace: string | undefine
       );
 }
 
-/** In the container of a sidecar they are where the sidecar reads them. @throws ProxyError `invalid-setting` */
+/** In the container of a sidecar the default is the sidecar's own directory. @throws ProxyError `invalid-setting` */
 function routesOf(command: Command, { routes = [], filename }: ExplainOptions): readonly string[] {
-  // A flag counts before a variable, which the container of a sidecar has.
+  // A flag takes precedence over the variable, which is set in the container of a sidecar.
   const isVariable = command.getOptionValueSource('routes') === 'env';
   const given = isVariable && filename.length > 0 ? filename : filesGiven(routes, filename);
   if (given.length > 0) return given;
@@ -151,7 +151,7 @@ export function registerExplain(program: Command): void {
   });
 }
 
-/** The sidecar explains it on the tables that it serves from. */
+/** The sidecar explains the request with the tables it serves from. */
 async function askSidecar(command: Command, pod: string, options: ExplainOptions): Promise<void> {
   if (command.getOptionValueSource('routes') === 'cli' || options.filename.length > 0) {
     throw new ProxyError('invalid-setting', '--routes (-f) and a pod exclude each other: the sidecar knows its routes');
@@ -161,7 +161,7 @@ async function askSidecar(command: Command, pod: string, options: ExplainOptions
     ['service', `${service.name}.${service.namespace}:${service.port}`],
     ...(grpc === undefined ? [['method', method] as [string, string], ['path', path] as [string, string]] : []),
     ...(grpc === undefined ? [] : [['grpc', grpc] as [string, string]]),
-    // The endpoint makes bytes of what is UTF-8, as the flag has done.
+    // The flag has converted UTF-8 to bytes, and the endpoint does it again; so this undoes it.
     ...header.map(({ name, value }): [string, string] => [
       'header',
       `${name}:${Buffer.from(value, 'latin1').toString('utf8')}`,

@@ -1,19 +1,21 @@
-/** How a failure of any command is told, and its exit status: 1, the command failed; 2, the command line is wrong. */
+/**
+ * The message for a failure of any command, and its exit status: 1: the command failed; 2: the command line is wrong.
+ */
 import { ProxyError } from '../errors.ts';
 import { writeNote } from './standard-streams.ts';
 
-/** What commander throws has been told by commander; `exitCode` is 0 for `--help`. */
+/** Commander has already printed the message of its errors; `exitCode` is 0 for `--help`. */
 interface CommanderFailure extends Error {
   readonly code: string;
   readonly exitCode: number;
 }
 
-/** Not by its class, for which commander would have to be loaded. */
+/** `instanceof` would require loading commander. */
 function isCommanders(error: unknown): error is CommanderFailure {
   return error instanceof Error && String((error as { code?: unknown }).code).startsWith('commander.');
 }
 
-/** Says what has failed, in one line, and leaves its exit status, unless there is one of an earlier failure. */
+/** Prints the failure in one line and sets the exit status, unless an earlier failure has set it. */
 export async function inWords(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();

@@ -1,10 +1,10 @@
 /**
- * `sideroute inject` and `uninject`: manifests in, the same manifests with the init container and the sidecar, or
- * without them, out.
+ * `sideroute inject` and `uninject`: print the given manifests with the init container and the sidecar added or
+ * removed.
  *
- * The manifests go to standard output, one line for each workload and every problem to standard error. Exit status 1
- * when anything is refused; then no manifest is given out and no file changed. With --skip-refused what is refused passes
- * through as it is, exit status 0.
+ * Manifests go to standard output; one line for each workload and all problems go to standard error. When anything is
+ * refused, the exit status is 1, no manifest is printed and no file is changed. With --skip-refused, refused objects
+ * pass through unchanged, with exit status 0.
  */
 import { writeFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
@@ -34,7 +34,7 @@ interface ManifestOptions {
   readonly output: OutputFormat;
 }
 
-/** Flags of the settings of `inject/annotations.ts`. */
+/** Flags for the settings of `inject/annotations.ts`. */
 export type SettingOptions = Readonly<Partial<Record<SettingKey, string | null>>>;
 type InjectOptions = ManifestOptions & SettingOptions;
 
@@ -64,7 +64,7 @@ export function registerInject(program: Command, version: string): void {
   });
 }
 
-/** @throws ProxyError when they do not go together */
+/** @throws ProxyError when the settings contradict each other */
 export function givenSettings(options: SettingOptions, version: string): InjectSettings {
   const defaults = defaultSettings(version);
   const given = SETTING_KEYS.map((key) => [key, options[key] ?? defaults[key]] as const);
@@ -73,7 +73,7 @@ export function givenSettings(options: SettingOptions, version: string): InjectS
   return settings;
 }
 
-/** `prefix`: in front of the name of the flag; the variable is the same. */
+/** `prefix`: before the name of the flag. The variable has no prefix. */
 export function settingOption(key: SettingKey, prefix = ''): Option {
   const { name, argument: placeholder, description, fallback } = INJECT_SETTINGS[key];
   const option = new Option(`--${prefix}${name} <${placeholder}>`, description)

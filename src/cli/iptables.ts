@@ -1,9 +1,9 @@
 /**
- * `sideroute iptables print|apply|verify|cleanup`: flags and environment in, rules installed or compared, text or
- * JSON out.
+ * `sideroute iptables print|apply|verify|cleanup`: installs or compares rules by flags and environment; prints text or
+ * JSON.
  *
- * Results go to standard output, warnings and errors to standard error. Exit status: 0 done, 1 failed or different, 2
- * a setting is wrong (then nothing was looked at).
+ * Results go to standard output, warnings and errors to standard error. Exit status: 0: done; 1: failed or different;
+ * 2: invalid setting (nothing was checked).
  */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { NativeBinding } from '../addon/binding.ts';
@@ -33,7 +33,7 @@ export const EXIT_FAILED = 1;
 export const EXIT_SETTINGS = 2;
 
 export interface IptablesDependencies {
-  /** Loads the native addon for the connectivity check; may throw. Left out: no check. */
+  /** Loads the native addon for the connectivity check; may throw. Absent: no check. */
   readonly loadBinding?: () => NativeBinding;
 }
 
@@ -236,7 +236,10 @@ async function cleanUp(options: CleanupOptions): Promise<void> {
   });
 }
 
-/** Turns a ProxyError into the exit status, a message and, where asked for, a termination message; others are bugs and pass. */
+/**
+ * Turns a ProxyError into the exit status, a message and, if requested, a termination message. Other errors are bugs
+ * and are passed on.
+ */
 async function guard(
   options: OutputOptions,
   action: () => Promise<void> | void,

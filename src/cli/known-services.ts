@@ -1,9 +1,9 @@
 /**
- * What the Services that are given, among the routes or beside them, say of the references of routes; and which Services
- * nothing is known of.
+ * Checks the references of routes against the given Services, among the routes or in addition to them, and lists the
+ * Services of which nothing is known.
  *
- * Used by `route-input.ts`. Where a namespace has any Service among the documents, one that is not there is a warning: it may
- * be misspelt, or left to DNS on purpose. Where it has none, nothing can be said.
+ * Used by `route-input.ts`. If a namespace has at least one Service document, a missing Service gives a warning: it may
+ * be misspelt, or intentionally left to DNS. If it has none, nothing can be said.
  */
 import { attach } from '../config/attach.ts';
 import type { Attachment } from '../config/attachment.ts';
@@ -19,7 +19,7 @@ export interface ServicesJudged {
   readonly unchecked: readonly string[];
 }
 
-/** `beside`: Services that are not among the files, but known all the same, by `namespace/name`. */
+/** `beside`: further Services that are known but not among the files, by `namespace/name`. */
 export function judgeServices(
   resources: readonly Resource[],
   attachment: Attachment,
@@ -44,7 +44,7 @@ export function judgeServices(
   return { problems, unchecked: [...unchecked].sort() };
 }
 
-/** Of routes of one name the first is used; the others are errors. */
+/** The first route of each name. The others are reported as errors elsewhere. */
 function routesOnce(resources: readonly Resource[]): CarriedRoute[] {
   const routes = new Map<string, CarriedRoute>();
   for (const resource of resources) {
@@ -60,7 +60,7 @@ interface NamedService {
   readonly name: string;
 }
 
-/** Parents and backends that get requests. */
+/** Parents, and backends that get requests. */
 function namedServices(route: CarriedRoute): NamedService[] {
   const backends = referencesOf(route)
     .filter(({ ref, used }) => used && ref.group === '' && ref.kind === 'Service')
@@ -85,7 +85,7 @@ function unknownService(
   };
 }
 
-/** What a parentRef would be told if the Services beside were among the files. */
+/** The problems of parentRefs that would occur if the Services in `beside` were among the files. */
 function parentProblems(
   resources: readonly Resource[],
   attachment: Attachment,

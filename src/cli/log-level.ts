@@ -1,4 +1,4 @@
-/** `sideroute log-level`: what a running sidecar logs, and a change of it that ends by itself. */
+/** `sideroute log-level`: shows the log level of a running sidecar, and changes it temporarily. */
 import { Argument, Option, type Command } from 'commander';
 import { ACCESS_LOG_MODES } from '../addon/access-log.ts';
 import { LOG_LEVELS } from '../log.ts';
@@ -27,13 +27,13 @@ export function registerLogLevel(program: Command): void {
   for (const option of podOptions()) command.addOption(option);
   command.action(async (first: string | undefined, second: string | undefined, options: LogLevelOptions) => {
     const isLevel = (LOG_LEVELS as readonly (string | undefined)[]).includes(first);
-    // Who names no cluster and nothing that only a pod can be has mistyped a level.
+    // Without a cluster flag, and without a form that only a pod can have, this is a mistyped level.
     if (first !== undefined && second === undefined && !isLevel && !first.includes('/') && !namesCluster(command)) {
       const known = LOG_LEVELS.join(', ');
       const message = `error: command-argument value '${first}' is invalid for argument 'level'. Allowed choices are ${known}.`;
       command.error(`${message} A pod is pod/${first}.`, { exitCode: 2 });
     }
-    // One word that is a level is one: a pod of that name is pod/NAME.
+    // A single word that is a level is taken as the level. A pod of that name is written pod/NAME.
     const alone = second === undefined && isLevel;
     const [pod, level] = alone ? [undefined, first] : [first, second];
     const { accessLog, ttl } = options;
@@ -51,7 +51,7 @@ export function registerLogLevel(program: Command): void {
   });
 }
 
-/** `level: debug for 10m, then info`, a line for each setting there is. */
+/** `level: debug for 10m, then info`, one line for each setting. */
 function humanText(settings: Json): string {
   return Object.entries(settings)
     .map(([name, setting]) => {

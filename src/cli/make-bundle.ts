@@ -1,5 +1,5 @@
 /**
- * Gathers a bundle and writes it: whole or not at all.
+ * Collects a bundle and writes it, completely or not at all.
  *
  * Stage before: `bundle.ts`. Stage after: `support-bundle/`.
  */
@@ -24,10 +24,10 @@ import type { AdminAddress } from './options.ts';
 import { writeNote, writeOutput, writeOutputBytes } from './standard-streams.ts';
 
 export interface BundleRequest {
-  /** Null: the pod this runs in, or with `all` every pod of the namespace that has a sidecar. */
+  /** Null: the pod of this process, or with `all` every pod of the namespace with a sidecar. */
   readonly pod: string | null;
   readonly all: boolean;
-  /** Null: a name of its own. */
+  /** Null: a generated name. */
   readonly output: string | null;
   readonly admin: AdminAddress;
   readonly metrics: AdminAddress;
@@ -37,10 +37,10 @@ export interface BundleRequest {
 
 const MAX_PODS = 20;
 const STDOUT = 1;
-/** Told on the terminal; the index has them all. */
+/** Maximum number of missing parts shown on the terminal; the index lists all. */
 const MISSING_SHOWN = 10;
 const ANSWER_BYTES = 8 * 1024 * 1024;
-/** Tens of thousands of rules. */
+/** Enough for tens of thousands of rules. */
 const CONFIG_BYTES = 32 * 1024 * 1024;
 
 export async function makeBundle(request: BundleRequest): Promise<void> {
@@ -49,7 +49,7 @@ export async function makeBundle(request: BundleRequest): Promise<void> {
     throw new ProxyError('invalid-setting', '--output -: this is no text for a terminal; name a file, or a pipe');
   }
   const ending = new AbortController();
-  // Everything that is under way listens for it.
+  // Each request in progress listens to the signal.
   setMaxListeners(0, ending.signal);
   const made = new Date();
   const stamp = made.toISOString().replaceAll(/[-:]|\.\d+/g, '');
@@ -58,7 +58,7 @@ export async function makeBundle(request: BundleRequest): Promise<void> {
       ? 'this-pod'
       : `${request.target.namespace ?? ''}-${request.pod ?? 'all'}`.replace(/^-/, '');
   const directory = segment(`sideroute-${where.replaceAll('/', '-')}-${stamp}`);
-  // Opened first: who cannot write waits for nothing.
+  // Opened first, so that a file that cannot be written fails without a wait.
   const file = output === '-' ? null : NewFile.open(output ?? `${directory}.tar.gz`);
   const timer = setTimeout(() => ending.abort(new Error('the time was over: --timeout gives more')), request.timeout);
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -100,7 +100,7 @@ function tellMissing({ missing }: Collection): void {
   if (more > 0) writeNote(`sideroute: and ${more} more, which its INDEX.txt names\n`);
 }
 
-/** What the bundle is of, in words. @throws ProxyError when there is nothing to begin with */
+/** Returns a description of the bundle's subject. @throws ProxyError when nothing can be collected */
 async function collect(request: BundleRequest, collection: Collection, signal: AbortSignal): Promise<string> {
   const { pod, all, admin, metrics, target } = request;
   const client = {
@@ -146,7 +146,7 @@ async function collect(request: BundleRequest, collection: Collection, signal: A
   }
 }
 
-/** Those that run and are ready first. */
+/** Running and ready pods first. */
 async function choose(
   reader: ClusterReader,
   namespace: string,
@@ -190,7 +190,7 @@ function endpointsOf(admin: AdminTarget, metrics: AdminTarget, signal: AbortSign
   };
   return {
     private: (path) => ask(admin, path, [200]),
-    // Of a probe the refusal is what is wanted.
+    // A negative answer of a probe is a result, too.
     public: (path) => ask(metrics, path, path === '/metrics' || path === '/served' ? [200] : [200, 503]),
   };
 }

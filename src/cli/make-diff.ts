@@ -1,5 +1,5 @@
 /**
- * Compares what sidecars serve with what they would serve by the routes of their cluster, or of files.
+ * Compares the configuration of sidecars with the one they would get from the routes of their cluster or from files.
  *
  * Stage before: `diff.ts`. Stage after: `config-diff/`.
  */
@@ -38,7 +38,7 @@ export interface DiffRequest {
 }
 
 const PAGE_SIZE = 250;
-/** A cluster has fewer. */
+/** More than any cluster has. */
 const MAX_OBJECTS = 100_000;
 const KINDS_OF_ROUTES = ['httpRoutes', 'grpcRoutes', 'tlsRoutes', 'tcpRoutes', 'services'] as const;
 
@@ -74,12 +74,12 @@ export async function makeDiff({ command, pod, files, admin, output, all, target
     return compareConfigs(served, config);
   };
   const diffs = await askPods(command, pod, { admin, output, all }, { ask, text: diffText });
-  // With --all a pod that does not answer is a failure of 1, which would be taken for a difference.
+  // With --all, a pod without answer sets status 1, which would mean a difference.
   if (process.exitCode === 1) process.exitCode = 3;
   else if (diffs.some(({ same }) => !same)) process.exitCode = 1;
 }
 
-/** @throws ProxyError for what cannot be read, and for documents that no API server would take */
+/** @throws ProxyError for unreadable input, and for documents that an API server would refuse */
 async function readChanges(files: readonly string[], namespace: string | null): Promise<Resource[]> {
   if (files.length === 0) return [];
   const { sources } = await readRouteSources(files, namespace, null);
@@ -91,7 +91,7 @@ async function readChanges(files: readonly string[], namespace: string | null): 
   throw new ProxyError('no-routes', `there are no routes and Services in ${files.join(', ')}`);
 }
 
-/** Routes and Services of the whole cluster, as its controller reads them. */
+/** The routes and Services of the whole cluster, read like in the controller. */
 async function resourcesOf(client: KubeClient): Promise<Resource[]> {
   const resources: Resource[] = [];
   for (const kind of KINDS_OF_ROUTES) {
@@ -114,7 +114,7 @@ async function resourcesOf(client: KubeClient): Promise<Resource[]> {
   return resources;
 }
 
-/** Null where the API server has no such kind. */
+/** Null when the API server does not have the kind. */
 async function list(client: KubeClient, path: string): Promise<Json[] | null> {
   const items: Json[] = [];
   let next: string | undefined;

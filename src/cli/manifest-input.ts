@@ -1,27 +1,30 @@
-/** What `inject`, `uninject` and `routes export` share: manifests from standard input or files, to standard output. */
+/**
+ * Shared by `inject`, `uninject` and `routes export`: reads manifests from standard input or files, and writes them to
+ * standard output.
+ */
 import { readFile } from 'node:fs/promises';
 import { isatty } from 'node:tty';
 import { ProxyError } from '../errors.ts';
 import { readStandardInput } from './standard-streams.ts';
 
 export interface InputFile {
-  /** As on the command line; `stdin` for standard input. */
+  /** As given on the command line; `stdin` for standard input. */
   readonly name: string;
   readonly text: string;
 }
 
-/** On the command line. */
+/** The name of standard input on the command line. */
 export const STANDARD_INPUT = '-';
 
-/** Files that are named with `-f` and without. */
+/** Files given with `-f` and as arguments. */
 export function filesGiven(named: readonly string[], withFlag: readonly string[]): readonly string[] {
   return [...withFlag, ...named];
 }
 
-/** A byte order mark is kept: it is part of what must not change. */
+/** A byte order mark is kept, because it must not change either. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The named files, standard input when there are none. @throws ProxyError naming the file */
+/** The given files, or standard input when there are none. @throws ProxyError naming the file */
 export async function readInput(files: readonly string[]): Promise<InputFile[]> {
   if (files.length === 0 && isatty(0)) {
     throw new ProxyError('invalid-setting', 'name files, or give manifests on standard input');
@@ -59,7 +62,7 @@ function textOf(name: string, bytes: Buffer): string {
   }
 }
 
-/** One stream of documents; a single text stays as it is. */
+/** Joins texts to one stream of documents. A single text stays unchanged. */
 export function joinManifests(texts: readonly string[]): string {
   let joined = '';
   for (const [index, text] of texts.entries()) {

@@ -1,7 +1,7 @@
 /**
- * A file that is there whole or not at all: written beside its place, under another name, and moved there when it is complete.
+ * Writes a file completely or not at all: under another name in the same directory, renamed when complete.
  *
- * Used by `make-bundle.ts`. For its owner alone: what is in it was not made for others.
+ * Used by `make-bundle.ts`. Only the owner may read it, because its content is not meant for others.
  */
 import { closeSync, fsyncSync, lstatSync, openSync, realpathSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { ProxyError } from '../errors.ts';
@@ -9,7 +9,7 @@ import { ProxyError } from '../errors.ts';
 const OWNER_ALONE = 0o600;
 
 export class NewFile {
-  /** As it was named. */
+  /** As given by the user. */
   readonly name: string;
   readonly #place: string;
   readonly #partial: string;
@@ -49,7 +49,7 @@ export class NewFile {
     closeSync(descriptor);
   }
 
-  /** Nothing is left of it, unless it is complete. */
+  /** Removes the file unless it is complete. */
   discard(): void {
     if (this.#descriptor === null) return;
     closeSync(this.#descriptor);
@@ -58,7 +58,7 @@ export class NewFile {
   }
 }
 
-/** Where a link leads; a device must not be replaced by a file. */
+/** The target of a link. A device is refused, because a file must not replace it. */
 function placeOf(name: string): string {
   if (lstatSync(name, { throwIfNoEntry: false }) === undefined) return name;
   const place = realpathSync(name);

@@ -1,10 +1,10 @@
-/** What the commands share: turning parsers that throw ProxyError into commander's usage errors, and options that several have. */
+/** Shared by the commands: converts parsers that throw ProxyError to those of commander, and defines common options. */
 import { InvalidArgumentError, Option } from 'commander';
 import { listenAddresses } from '../config/settings.ts';
 import { ProxyError, unexpected } from '../errors.ts';
 import { parseDuration } from '../gateway-api/durations.ts';
 
-/** A commander argument parser from one of ours: a ProxyError becomes a usage error that names the flag. */
+/** Makes an argument parser for commander: a ProxyError becomes a usage error that names the flag. */
 export function argument<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
@@ -18,18 +18,18 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
 
 export const OUTPUT_FORMATS = ['table', 'json', 'yaml'] as const;
 
-/** `table`: for people, whatever suits the result. `output.ts` prints them. */
+/** `table`: for people, in a form that suits the result. `output.ts` prints all formats. */
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
-/** Other names of what a command prints by default, which commands have had for it. */
+/** Older names of the default format. */
 const DEFAULT_NAMES: readonly string[] = ['human', 'text'];
 
-/** `-o` of commands that have a result to tell. */
+/** `-o` for commands that print a result. */
 export function outputOption(): Option {
   return formatOption('how to print the result', 'table');
 }
 
-/** `-o` of commands whose result is manifests. */
+/** `-o` for commands whose result is manifests. */
 export function manifestOutputOption(): Option {
   return formatOption('manifests in YAML or JSON, or a table of what is in them', 'yaml');
 }
@@ -45,14 +45,14 @@ function formatOption(description: string, fallback: OutputFormat): Option {
     });
 }
 
-/** `-f`, for the commands that read files: the same as naming them without it. */
+/** `-f` for commands that read files: equivalent to an argument. */
 export function filenameOption(description = 'file, directory, or - for standard input; may be repeated'): Option {
   return new Option('-f, --filename <path>', description)
     .argParser((path: string, all: readonly string[]) => [...all, path])
     .default([]);
 }
 
-/** `--namespace`, for the commands that look at routes as the sidecar of some pod would. */
+/** `--namespace` for commands that read routes as the sidecar of a pod would. */
 export function namespaceOption(): Option {
   return new Option(
     '--namespace <name>',
@@ -60,7 +60,7 @@ export function namespaceOption(): Option {
   ).env('POD_NAMESPACE');
 }
 
-/** Where an endpoint of a running sidecar is. */
+/** Address of an endpoint of a running sidecar. */
 export interface AdminAddress {
   readonly address: string;
   readonly port: number;
@@ -71,7 +71,7 @@ export function addressOption(option: Option, fallback: string): Option {
   return option.argParser(argument(adminAddress)).default(adminAddress(fallback), fallback);
 }
 
-/** `--admin`, for the commands that ask a running sidecar in the same pod. */
+/** `--admin` for commands that ask a running sidecar in the same pod. */
 export function adminOption(): Option {
   return addressOption(new Option('--admin <address>', 'its private admin endpoint'), '127.0.0.1:15000');
 }

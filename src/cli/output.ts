@@ -1,5 +1,6 @@
 /**
- * How the result of a command is printed: a table or text for people, JSON and YAML for programs, which both have all of it.
+ * Prints the result of a command: a table or text for people, JSON and YAML for programs. JSON and YAML contain all
+ * data.
  *
  * Stage before: the commands. Stage after: `standard-streams.ts`.
  */
@@ -8,15 +9,15 @@ import { paint } from './colors.ts';
 import type { OutputFormat } from './options.ts';
 import { writeOutput } from './standard-streams.ts';
 
-/** `human`: what it is for people, with the end of its last line. */
+/** `human`: returns the text for people, including the final newline. */
 export function writeResult(format: OutputFormat, value: unknown, human: () => string): void {
   writeOutput(format === 'table' ? human() : dataText(format, value));
 }
 
-/** The same data in either format. */
+/** The same data in both formats. */
 export function dataText(format: Exclude<OutputFormat, 'table'>, value: unknown): string {
   const json = JSON.stringify(value, null, 2);
-  // What JSON leaves out, such as fields that are not set, is no part of the result.
+  // Fields that JSON omits, such as undefined ones, are omitted in YAML too.
   return format === 'json' ? `${json}\n` : yamlText(JSON.parse(json));
 }
 
@@ -25,7 +26,7 @@ export interface Manifest {
   readonly metadata?: unknown;
 }
 
-/** For `kubectl apply`; as a table the names of what is in them. */
+/** For `kubectl apply`; the table form lists the names of the objects. */
 export function writeManifests(format: OutputFormat, manifests: readonly Manifest[]): void {
   if (format === 'yaml') writeOutput(manifests.map((manifest) => `---\n${yamlText(manifest)}`).join(''));
   else
@@ -39,7 +40,7 @@ function nameCells({ kind, metadata }: Manifest): string[] {
   return [kind, namespace, name].map((part) => (typeof part === 'string' ? part : ''));
 }
 
-/** Columns as wide as they must be, `-` for what is not there; empty without rows. */
+/** Columns as narrow as possible, `-` for missing values; empty without rows. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return '';
   const lines = [head, ...rows.map((row) => row.map((cell) => (cell === '' ? '-' : cell)))];

@@ -1,6 +1,6 @@
 /**
- * The settings of a sidecar from a command line and an environment without fault, which is every one that a manifest has. Whatever is out of
- * the ordinary is left to commander, which says what is wrong with it and is not loaded otherwise.
+ * Reads the settings of a sidecar from a valid command line and environment, as every manifest has. Anything unusual is
+ * left to commander, which reports errors and is loaded only then.
  *
  * Stage before: `main.ts`. Stage after: `proxy/proxy.ts`.
  */
@@ -11,7 +11,7 @@ const BY_FLAG = new Map<string, SettingDefinition>(
   PROXY_SETTINGS.map((setting) => [setting.flag.replace(/ .*/, ''), setting]),
 );
 
-/** `args`: what stands behind the name of the command. Null where commander has to look. */
+/** `args`: the arguments after the name of the command. Null when commander must parse them. */
 export function plainSettings(args: readonly string[], env: NodeJS.ProcessEnv): ProxySettings | null {
   const given = new Map<SettingDefinition, unknown>();
   const settings: Record<string, unknown> = {};
@@ -20,9 +20,9 @@ export function plainSettings(args: readonly string[], env: NodeJS.ProcessEnv): 
       const [, flag, attached] = /^(--[a-z-]+)(?:=(.*))?$/s.exec(args[index]!) ?? [];
       const setting = BY_FLAG.get(flag ?? '');
       const value = attached ?? args[++index];
-      // An argument that may be left out, or that looks like a flag, is read by rules of its own.
+      // Optional arguments, and arguments that look like flags, have rules of their own.
       if (setting === undefined || value === undefined || value.startsWith('-') || value === '') return null;
-      // Also where another one follows, which counts then.
+      // Parsed even when a later flag replaces the value.
       given.set(setting, setting.parse(value));
     }
     for (const setting of PROXY_SETTINGS) {

@@ -1,5 +1,6 @@
 /**
- * Which sidecars a command asks: the one in the same pod, or those of the pods that are named, through the API server.
+ * Selects the sidecars that a command asks: the one in the same pod, or those of the given pods, through the API
+ * server.
  *
  * Stage before: `status`, `explain`, `connections`, `config`, `log-level` and `tap`. Stage after: `admin-client.ts`.
  */
@@ -18,7 +19,7 @@ export function podArgument(): Argument {
   return new Argument('[pod]', text);
 }
 
-/** For a command that has no `--namespace` yet. */
+/** For a command without its own `--namespace`. */
 export function podNamespaceOption(): Option {
   return new Option('-n, --namespace <name>', 'namespace of the pod; default: that of the context');
 }
@@ -27,7 +28,7 @@ export function podOptions(): readonly Option[] {
   return [new Option('--all', 'every pod of the workload, not only the first that is ready'), ...accessOptions()];
 }
 
-/** What a command does with one sidecar. */
+/** What a command does with each sidecar. */
 export interface Asked<T> {
   readonly ask: (admin: AdminTarget) => Promise<T>;
   readonly text: (answer: T) => string;
@@ -39,7 +40,7 @@ interface Given {
   readonly all?: boolean;
 }
 
-/** The answers, in the order in which they were printed. @throws ProxyError in words of the cluster */
+/** The answers in the order in which they were printed. @throws ProxyError with readable messages about the cluster */
 export async function askPods<T>(
   command: Command,
   pod: string | undefined,
@@ -71,7 +72,7 @@ export async function askPods<T>(
       try {
         answer = await ask(each);
       } catch (error) {
-        // The others are asked all the same.
+        // The remaining pods are still asked.
         const told = inClusterWords(error, cluster);
         if (!(told instanceof ProxyError)) throw told;
         writeNote(`sideroute: pod ${each.pod}: ${told.message}\n`);
@@ -90,7 +91,10 @@ export async function askPods<T>(
   }
 }
 
-/** The same for a command that has its own way with several. @throws ProxyError in words of the cluster */
+/**
+ * The same for a command that handles several sidecars itself. @throws ProxyError with readable messages about the
+ * cluster
+ */
 export async function withTargets<T>(
   command: Command,
   pod: string | undefined,
@@ -117,19 +121,19 @@ export async function withTargets<T>(
   }
 }
 
-/** Where nothing answers here, something may in a cluster. */
+/** When nothing answers in this pod, the message shows how to ask one in a cluster. */
 function withExample(error: unknown, command: Command): unknown {
   if (!(error instanceof ProxyError) || !error.message.endsWith(WHAT_NEXT)) return error;
   const example = `or name a pod of a cluster: sideroute ${command.name()} deploy/NAME`;
   return new ProxyError(error.code, `${error.message}, ${example}`, { cause: error });
 }
 
-/** Whether any flag is about a cluster. */
+/** True when a flag concerns a cluster. */
 export function namesCluster(command: Command): boolean {
   return Object.values(targetFlags(command)).some((given) => given !== undefined);
 }
 
-/** Flags that say which cluster, and no pod: whoever gave them did not want to ask this very machine. */
+/** With flags for a cluster but no pod, the user did not mean this machine. */
 export function refuseWithoutPod(command: Command, all: boolean): void {
   const flags = targetFlags(command);
   const given = [
@@ -139,7 +143,7 @@ export function refuseWithoutPod(command: Command, all: boolean): void {
       .map((name) => `--${name}`),
   ];
   if (given.length === 0) return;
-  // Of `explain` with routes from files, the namespace of the client pod.
+  // For `explain` with routes from files, --namespace is the namespace of the client pod.
   const { routes, filename = [] } = command.opts<{ routes?: readonly string[]; filename?: readonly string[] }>();
   const hasFiles = routes !== undefined || filename.length > 0;
   if (given.length === 1 && given[0] === '--namespace' && hasFiles) return;

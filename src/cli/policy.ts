@@ -1,7 +1,8 @@
 /**
- * `sideroute policy`: the admission policies that inject pods by the label of their namespace, for `kubectl apply`.
+ * `sideroute policy`: prints the admission policies that inject pods by the label of their namespace, for `kubectl
+ * apply`.
  *
- * Stage after: the API server. The kustomize base and the Helm chart have them with the defaults.
+ * Stage after: the API server. The kustomize base and the Helm chart contain them with the defaults.
  */
 import { Option, type Command } from 'commander';
 import { unexpected } from '../errors.ts';
@@ -36,7 +37,7 @@ export function registerPolicy(program: Command, version: string): void {
       argument(namespaceName),
       CONTROLLER_NAMESPACE,
     );
-  // A policy knows one mode.
+  // A policy supports only one mode.
   for (const key of SETTING_KEYS.filter((name) => name !== 'mode')) policy.addOption(settingOption(key));
   policy
     .addHelpText('after', '\nAn annotation sideroute.dev/NAME of the pod wins over the flag --NAME.')

@@ -1,4 +1,4 @@
-/** `sideroute proxy`: the sidecar itself. Flags and environment in, a running proxy out. */
+/** `sideroute proxy`: the sidecar itself. Turns flags and environment into a running proxy. */
 import { Option, type Command } from 'commander';
 import { PROXY_SETTINGS, type ProxySettings, type SettingDefinition } from '../config/settings.ts';
 import { ProxyError } from '../errors.ts';
@@ -14,7 +14,7 @@ export function registerProxy(program: Command): Command {
     const option = new Option(setting.flag, setting.description).env(setting.env).argParser(argument(setting.parse));
     option.attributeName = () => setting.key;
     option.default(setting.fallback === null ? null : setting.parse(setting.fallback), setting.fallback ?? undefined);
-    // A flag whose argument may be left out means true.
+    // A flag with an optional argument means true without it.
     if (option.optional) option.preset('true');
     command.addOption(option);
   }

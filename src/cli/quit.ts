@@ -1,6 +1,6 @@
 /**
- * `sideroute quit`: ends a running sidecar as SIGTERM does. For the application of a Job beside a sidecar that nobody else
- * would end, and for who has no other way to send a signal.
+ * `sideroute quit`: ends a running sidecar like SIGTERM does. For the application of a Job, whose sidecar would
+ * otherwise never end, and for callers that cannot send a signal.
  */
 import type { Command } from 'commander';
 import { askAdmin, textOf } from './admin-client.ts';

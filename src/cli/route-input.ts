@@ -1,6 +1,6 @@
 /**
- * What `check` and `explain` share: routes as the sidecars of some pods would find and attach them, and what the Services that
- * are given beside them say of it.
+ * Shared by `check` and `explain`: reads routes as the sidecars of certain pods would find and attach them, and checks
+ * them against the Services given with them.
  *
  * Stage before: `route-sources.ts`. Stage after: the commands.
  */
@@ -16,23 +16,23 @@ import { rulesWithoutBackends } from '../lint/rules-without-backends.ts';
 
 export interface RouteInput extends RouteSource {
   readonly attachment: Attachment;
-  /** Of the files and of attaching them, in order of file, document and line. */
+  /** Problems of the files and of the attachment, sorted by file, document and line. */
   readonly problems: readonly Problem[];
-  /** `namespace/name` of the Services that are named and of which nothing is known. */
+  /** `namespace/name` of referenced Services of which nothing is known. */
   readonly unchecked: readonly string[];
 }
 
 export interface RouteInputs {
   /** One for each volume of ConfigMaps, and one for all other files. */
   readonly inputs: readonly RouteInput[];
-  /** `namespace/name` of the ConfigMaps that were left out because they are of other namespaces. */
+  /** `namespace/name` of the ConfigMaps that were left out because they belong to other namespaces. */
   readonly skipped: readonly string[];
 }
 
-/** `given`: with `--namespace`; else it is that of the pod this runs in, if it is one. */
+/** `given`: from `--namespace`. Default: the namespace of the pod of this process, if there is one. */
 export async function readRouteInputs(paths: readonly string[], given: string | null): Promise<RouteInputs> {
   const { sources, skipped } = await readRouteSources(paths, given ?? mountedNamespace(), given);
-  // Services beside ConfigMaps are those of the cluster, which sidecars learn of by DNS.
+  // Services given with ConfigMaps are those of the cluster, which sidecars resolve by DNS.
   const beside = new Map<string, Service>();
   for (const { title, resources } of sources) {
     if (title !== '') continue;

@@ -1,6 +1,6 @@
 /**
- * What `check` and `explain` are given, as the sidecars of pods would find it: directories and files as they are, and the
- * ConfigMaps among the documents as the directories that are mounted of them, one for each namespace.
+ * Reads the input of `check` and `explain` as the sidecars of pods would find it: directories and files as they are;
+ * the ConfigMaps among the documents as mounted directories, one for each namespace.
  *
  * Stage before: the command line. Stage after: `route-input.ts`, which attaches.
  */
@@ -17,17 +17,17 @@ import type { Problem, Resource } from '../gateway-api/types.ts';
 import { shardFile } from '../route-set/format.ts';
 import { readBytes, STANDARD_INPUT } from './manifest-input.ts';
 
-/** Files that are mounted together, or just given together. */
+/** Files that are mounted together, or were given together. */
 export interface RouteSource {
-  /** Of the pods that mount them; null when it is not known. */
+  /** Namespace of the pods that mount them; null when unknown. */
   readonly namespace: string | null;
-  /** What they are, where there are several of it. */
+  /** A name for messages when there are several sources. */
   readonly title: string;
-  /** That a sidecar shows that has these files. */
+  /** The hash that a sidecar with these files shows. */
   readonly hash: string;
   readonly resources: readonly Resource[];
   readonly problems: readonly Problem[];
-  /** Where the first line of a file stands that is part of another one, by its name. */
+  /** By file name: for a file that is a part of another one, the position of its first line there. */
   readonly places: ReadonlyMap<string, Place>;
 }
 
@@ -36,29 +36,31 @@ export interface Place {
   readonly line: number;
 }
 
-/** Of a mounted file. */
+/** Maximum size of a mounted file. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
 interface NamedFile {
-  /** For people. */
+  /** Name for messages. */
   readonly label: string;
-  /** Where it is mounted. */
+  /** Name in the mounted directory. */
   readonly name: string;
   readonly content: FileRead['content'];
-  /** A directory is read by a sidecar as it is; a file or a stream may hold anything. */
+  /**
+   * True for a directory, which a sidecar would read as it is. A file or a stream may contain other documents as well.
+   */
   readonly mounted: boolean;
 }
 
-/** A ConfigMap and the file whose document it is. */
+/** A ConfigMap, and the file that contains its document. */
 interface GivenConfigMap extends ConfigMapDocument {
   readonly file: string;
 }
 
 /**
- * `paths`: directories, files, `-`. `namespace`: of the documents that name none. ConfigMaps of other namespaces than `only` are
- * left out and named in `skipped`.
+ * `paths`: directories, files, `-`. `namespace`: for documents without one. ConfigMaps of namespaces other than `only`
+ * are left out and listed in `skipped`.
  *
- * @throws ProxyError for what cannot be read at all
+ * @throws ProxyError for input that cannot be read at all
  */
 export async function readRouteSources(
   paths: readonly string[],
@@ -105,7 +107,7 @@ async function readPath(path: string, several: boolean, ignored: Problem[]): Pro
   return [{ label, name: label, content: bytes, mounted: false }];
 }
 
-/** @throws ProxyError when there is nothing */
+/** @throws ProxyError when the path does not exist */
 async function isDirectory(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
@@ -125,7 +127,7 @@ async function sourceOf(
   parse: Parse,
 ): Promise<RouteSource> {
   const read = files.map(({ label, content }) => ({ name: label, content, digest: digestOf(content) }));
-  // Nothing is under way in what is looked at once.
+  // The directory is read only once, so a torn set is reported at once.
   const snapshot = await new RouteFiles(parse, true, 0).update({
     files: read,
     ignored: [],
@@ -143,13 +145,13 @@ async function sourceOf(
   return { namespace, title, hash, resources, problems, places: new Map() };
 }
 
-/** As `directory-reader.ts` has it, so that the hash is the same. */
+/** As in `directory-reader.ts`, so that the hash is the same. */
 function digestOf(content: FileRead['content']): string {
   const hashed = Buffer.isBuffer(content) ? content : `\0${content.code}: ${content.message}`;
   return createHash('sha256').update(hashed).digest('hex');
 }
 
-/** The ConfigMaps of a namespace, as one volume of all of them. */
+/** All ConfigMaps of a namespace as one volume. */
 async function mountedSource(configMaps: readonly GivenConfigMap[], namespace: string | null): Promise<RouteSource> {
   const files = new Map<string, NamedFile>();
   const problems: Problem[] = [];
@@ -173,7 +175,7 @@ async function mountedSource(configMaps: readonly GivenConfigMap[], namespace: s
   return { ...source, problems: [...source.problems, ...problems], places };
 }
 
-/** A pipe whose writer has failed, say. */
+/** For instance from a pipe whose writer has failed. */
 function emptyInput(file: string): Problem {
   const message = 'is empty';
   return { severity: 'warning', code: 'empty-input', file, document: 1, line: null, resource: null, path: '', message };

@@ -1,7 +1,8 @@
 /**
- * `sideroute routes export`: the routes and Services of a cluster in, ConfigMaps with route files out.
+ * `sideroute routes export`: writes the routes and Services of a cluster as ConfigMaps with route files.
  *
- * For clusters without a controller that does this: `kubectl get httproutes,grpcroutes,services -A -o yaml | sideroute routes export --namespace shop`.
+ * For clusters without the controller: `kubectl get httproutes,grpcroutes,services -A -o yaml | sideroute routes export
+ * --namespace shop`.
  */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { VOLUME_PARTS } from '../config/route-volume.ts';
@@ -23,7 +24,7 @@ interface ExportOptions {
   readonly output: OutputFormat;
 }
 
-/** Less than this does not hold a route. */
+/** A smaller limit would not hold a route. */
 const MIN_DATA_BYTES = 1_000;
 
 export function registerRoutes(program: Command): void {
@@ -67,7 +68,7 @@ export function registerRoutes(program: Command): void {
     });
 }
 
-/** A ConfigMap in every namespace of a cluster is not what anybody should get for having forgotten a flag. */
+/** A forgotten flag must not result in a ConfigMap in every namespace of the cluster. */
 function checkNamespaces({ namespace, allNamespaces = false }: ExportOptions): void {
   if (allNamespaces !== namespace.length > 0) return;
   throw new ProxyError(
@@ -78,7 +79,7 @@ function checkNamespaces({ namespace, allNamespaces = false }: ExportOptions): v
   );
 }
 
-/** What is in the input and in none of the ConfigMaps, or the other way round. */
+/** Objects of the input that are in none of the ConfigMaps, and the reverse. */
 function leftOut(objects: readonly ClusterObject[], others: ReadonlyMap<string, number>): string[] {
   const lines = missingServices(objects).map(
     (name) => `the Service ${name} is not in the input: DNS will be asked for its address`,
@@ -117,7 +118,7 @@ function namespaceName(text: string): string {
 }
 
 function configMapName(text: string): string {
-  // Room for the number behind it.
+  // Leaves room for the number that is appended.
   if (/^[a-z0-9]([-a-z0-9.]{0,240}[a-z0-9])?$/.test(text)) return text;
   throw unexpected(text, 'the name of a ConfigMap');
 }

@@ -1,9 +1,9 @@
 /**
- * Standard input, output and error of every command but `proxy`, whatever they are: pipes slow and fast, files, terminals,
- * sockets, /dev/null.
+ * Standard input, output and error of every command except `proxy`, for all kinds: slow and fast pipes, files,
+ * terminals, sockets, /dev/null.
  *
- * The descriptors are used as they are. Node's own `process.stdin` and `process.stdout` make the pipe behind them
- * non-blocking, also for other processes that have it; and a pipe that somebody else has made so is waited for here, too.
+ * The descriptors are used directly. Node's `process.stdin` and `process.stdout` make their pipe non-blocking, also for
+ * other processes that share it. A pipe that another process has made non-blocking is handled here as well, by waiting.
  */
 import { read, write } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,26 +14,26 @@ const STDIN = 0;
 const STDOUT = 1;
 const STDERR = 2;
 
-/** What a shell reports of a program that SIGPIPE has ended; Node ignores that signal. */
+/** The status a shell reports for a program ended by SIGPIPE; Node ignores that signal. */
 const EXIT_NO_READER = 141;
 
 const PIECE_BYTES = 256 * 1024;
 
-/** Waits for a descriptor that is not ready, each time a little longer. */
+/** Waits for a descriptor that is not ready, a little longer each time. */
 const FIRST_WAIT_MS = 1;
 const LONGEST_WAIT_MS = 50;
 
 const readDescriptor = promisify(read);
 const writeDescriptor = promisify(write);
 
-/** Everything up to the end. @throws an error of the system call */
+/** Reads to the end. @throws errors of the system call */
 export async function readStandardInput(): Promise<Buffer> {
   const pieces: Buffer[] = [];
   for (;;) {
     const piece = Buffer.allocUnsafe(PIECE_BYTES);
     const { bytesRead } = await whenReady(() => readDescriptor(STDIN, piece, 0, PIECE_BYTES, null));
     if (bytesRead === 0) return Buffer.concat(pieces);
-    // A slow writer gives little at a time.
+    // A slow writer sends small pieces, which must not keep whole buffers in memory.
     pieces.push(bytesRead < PIECE_BYTES / 2 ? Buffer.from(piece.subarray(0, bytesRead)) : piece.subarray(0, bytesRead));
   }
 }
@@ -45,21 +45,21 @@ interface Piece {
 
 let waiting: Piece[] = [];
 let writing: Promise<void> | null = null;
-/** What standard output answered instead of taking more. */
+/** The error after which standard output accepted no more. */
 let outputFailure: NodeJS.ErrnoException | null = null;
 let notesTaken = true;
 
-/** To standard output, behind everything that was written before. */
+/** Appends to standard output, after everything written before. */
 export function writeOutput(text: string): void {
   enqueue(STDOUT, text);
 }
 
-/** The same for what is no text. */
+/** The same for bytes. */
 export function writeOutputBytes(bytes: Buffer): void {
   enqueue(STDOUT, bytes);
 }
 
-/** To standard error, behind everything that was written before. Where that fails there is nobody to tell. */
+/** Appends to standard error, after everything written before. A failure cannot be reported anywhere. */
 export function writeNote(text: string): void {
   enqueue(STDERR, text);
 }
@@ -70,7 +70,7 @@ function enqueue(descriptor: number, text: string | Buffer): void {
 }
 
 async function writeWaiting(): Promise<void> {
-  // What the same turn of the event loop still adds goes along.
+  // Also writes what the same turn of the event loop still adds.
   await Promise.resolve();
   while (waiting.length > 0) {
     const pieces = waiting;
@@ -90,7 +90,7 @@ async function writeWaiting(): Promise<void> {
 }
 
 async function writeTo(descriptor: number, bytes: Buffer): Promise<void> {
-  // Who reads the output no longer does not want to hear about the rest either.
+  // When standard output has failed, the rest of the messages is dropped too.
   if (outputFailure !== null || (descriptor === STDERR && !notesTaken)) return;
   try {
     await writeAll(descriptor, bytes);
@@ -100,16 +100,16 @@ async function writeTo(descriptor: number, bytes: Buffer): Promise<void> {
   }
 }
 
-/** Comes back when everything has been taken, or will never be. */
+/** Resolves when everything has been written or has failed. */
 export async function outputSettled(): Promise<void> {
   while (writing !== null) await writing;
 }
 
 /**
- * The same for commands whose work is what they write. A reader that has left ends the command quietly, with the exit status that a
- * program has that SIGPIPE ends.
+ * The same for commands whose purpose is their output. When the reader has left, the command ends quietly with the exit
+ * status of a program ended by SIGPIPE.
  *
- * @throws ProxyError `unwritable-output` when standard output fails otherwise, a full disk say
+ * @throws ProxyError `unwritable-output` when standard output fails for another reason, for instance a full disk
  */
 export async function outputTaken(): Promise<void> {
   await outputSettled();
@@ -125,7 +125,7 @@ export async function outputTaken(): Promise<void> {
   });
 }
 
-/** Nobody reads standard output any more. */
+/** True when standard output accepts no more. */
 export function readerHasLeft(): boolean {
   return outputFailure !== null;
 }

@@ -1,8 +1,8 @@
 /**
- * `sideroute status`: what a running sidecar serves, from its private admin endpoint.
+ * `sideroute status`: shows what a running sidecar serves, from its private admin endpoint.
  *
- * Exit status 0: the configuration is valid, and with `--wait` is the one that was waited for; 1: it is not, or the
- * sidecar does not answer. The answer may come from another version, so a field that is not there is just not shown.
+ * Exit status 0: the configuration is valid, and with `--wait` it is the expected one; 1: it is not, or the sidecar
+ * does not answer. The answer may come from another version, so missing fields are simply not shown.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
@@ -61,14 +61,14 @@ function hashText(text: string): string {
   return text;
 }
 
-/** The files with the hash, or the route set with it. */
+/** True when the files or the route set have the hash. */
 function serves(config: Json, hash: string): boolean {
   const { routeSet } = config;
   const setHash = routeSet === null || typeof routeSet !== 'object' ? '' : textOf((routeSet as Json)['hash']);
   return config['hash'] === hash || setHash.startsWith(hash);
 }
 
-/** The configuration that was waited for, or the last one seen. @throws ProxyError when none was */
+/** The expected configuration, or the last one seen. @throws ProxyError when there was none */
 async function waitFor(admin: AdminTarget, { wait, timeout }: StatusOptions): Promise<Json> {
   const endMs = performance.now() + timeout;
   for (;;) {
@@ -77,7 +77,7 @@ async function waitFor(admin: AdminTarget, { wait, timeout }: StatusOptions): Pr
     try {
       config = await readConfig(admin);
     } catch (error) {
-      // A sidecar that is about to start is one that will answer.
+      // A sidecar that is still starting will answer later.
       failure = error;
     }
     if (config !== null && wait !== undefined && serves(config, wait)) return config;

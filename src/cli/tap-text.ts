@@ -1,12 +1,12 @@
 /**
- * A tapped request as a line for people, below one another: columns grow with what comes and never shrink.
+ * Formats a tapped request as a line for people. Columns grow with their content and never shrink.
  *
- * Stage before: `tap`, with records as a sidecar has them, which may be of another version. Stage after: standard output.
+ * Stage before: `tap`, with records of a sidecar, possibly of another version. Stage after: standard output.
  */
 import { isObject, textOf, type Json } from './admin-client.ts';
 
 const HEAD = ['TIME', 'CODE', 'TOOK', 'ROUTE', 'RULE', 'BACKEND', 'REQUEST'];
-/** What is longer is cut: others are not to move for it. */
+/** Longer cells are truncated, so that the columns after them do not move. */
 const MAX_CELL_CHARS = 48;
 const MAX_REQUEST_CHARS = 160;
 
@@ -18,12 +18,12 @@ export class TapTable {
   constructor(withPod: boolean) {
     this.#withPod = withPod;
     this.#widths = this.#columns('POD', HEAD).map((name) => name.length);
-    // What nearly every line has.
+    // Widths that nearly every line needs.
     this.#widths[withPod ? 1 : 0] = '09:14:07.512'.length;
     this.#widths[withPod ? 3 : 2] = '1000.0ms'.length;
   }
 
-  /** With its newline, and the head in front of the first one. */
+  /** Ends with a newline. The first line is preceded by the head. */
   line(record: Json, pod = ''): string {
     const text = this.#text(this.#columns(pod, cells(record)));
     if (this.#begun) return text;
@@ -67,7 +67,7 @@ function cells(record: Json): string[] {
   ];
 }
 
-/** A terminal obeys what a client has sent. */
+/** Escapes control characters, because a terminal would obey those sent by a client. */
 function printable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -1,4 +1,4 @@
-/** `sideroute tap`: the requests of running sidecars as they end. */
+/** `sideroute tap`: shows the requests of running sidecars when they end. */
 import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
 import { onFirstSignal, takeSignals } from '../signals.ts';
@@ -57,7 +57,7 @@ function limit(text: string): number {
   throw new ProxyError('invalid-setting', `got "${text}", expected a number of requests`);
 }
 
-/** Ctrl-C is the usual end, and no failure; a second one ends the process at once. */
+/** Ctrl-C is the usual end and not a failure. A second one ends the process at once. */
 function endOnSignal(): AbortController {
   const end = new AbortController();
   onFirstSignal(() => end.abort());
@@ -72,7 +72,7 @@ function pathOf({ route, rule, code, path, header = [], sample, limit: most, dur
   return `/tap${given.length + header.length === 0 ? '' : `?${query.toString()}`}`;
 }
 
-/** Several at a time; one that fails leaves the others alone. */
+/** Several sidecars at the same time. A failure of one does not affect the others. */
 async function tap(targets: readonly AdminTarget[], options: TapOptions, end: AbortController): Promise<void> {
   const printer = new Printer(options, targets.length > 1 || options.all === true, end);
   const path = pathOf(options);
@@ -117,7 +117,7 @@ class Printer {
     this.#table = new TapTable(withPod);
   }
 
-  /** Why the stream ends, when one of the lines says so. */
+  /** The reason for the end of the stream, when one of the lines contains it. */
   take(lines: readonly string[], pod: string): string | null {
     let why: string | null = null;
     for (const line of lines) {
@@ -154,7 +154,7 @@ class Printer {
     return typeof note['end'] === 'string' ? note['end'] : null;
   }
 
-  /** JSON as it came, which is one line in ASCII. */
+  /** JSON as received: one line in ASCII. */
   #data(value: Json, line: string | null, pod: string): void {
     const whole = this.#withPod ? { ...value, pod } : value;
     if (this.#format === 'yaml') writeOutput(`---\n${dataText('yaml', whole)}`);
@@ -162,7 +162,7 @@ class Printer {
   }
 }
 
-/** Null for what is no object. */
+/** Null when it is not an object. */
 function parsed(line: string): Json | null {
   try {
     const value: unknown = JSON.parse(line);

@@ -1,7 +1,10 @@
 /**
- * `sideroute version`: what this command is, and whether it could be a sidecar here; of a cluster which versions run in it.
+ * `sideroute version`: shows the version of this command, whether it could run as a sidecar here, and optionally the
+ * versions in a cluster.
  *
- * A cluster is asked where a flag names one: who only asks what this command is waits for nobody. Exit status 1: the cluster could not be asked. No command but `proxy` takes the native addon, so that one that does not load is told of and is no failure.
+ * A cluster is asked only when a flag names one, so that the plain command does not wait. Exit status 1: the cluster
+ * could not be asked. Only `proxy` needs the native addon, so an addon that cannot be loaded is reported but is not a
+ * failure.
  */
 import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
@@ -21,13 +24,13 @@ export interface VersionDependencies {
 
 interface Versions {
   readonly client: ClientVersion;
-  /** Where a cluster was asked and answered. */
+  /** Present when a cluster was asked and answered. */
   readonly cluster?: ClusterVersions;
 }
 
 interface ClientVersion {
   readonly version: string;
-  /** Null where it was not written down. */
+  /** Null when the build did not record it. */
   readonly commit: string | null;
   readonly node: string;
   readonly platform: string;
@@ -36,7 +39,7 @@ interface ClientVersion {
 
 interface Addon {
   readonly loads: boolean;
-  /** Why it does not. */
+  /** Why it cannot be loaded. */
   readonly message?: string;
 }
 
@@ -60,7 +63,7 @@ export function registerVersion(program: Command, dependencies: VersionDependenc
     let cluster: ClusterVersions | null = null;
     let failure: ProxyError | null = null;
     if (!client && namesCluster(command)) {
-      // Loaded here: who only asks what this command is does without it.
+      // Loaded on demand: the plain command does not need it.
       const { clusterVersions } = await import('./cluster-versions.ts');
       try {
         cluster = await clusterVersions(targetFlags(command), own.version);
@@ -105,7 +108,7 @@ function humanText({ client, cluster }: Versions): string {
   return table(['NAME', 'VERSION', 'COMMIT', 'NODE', 'PLATFORM', 'ADDON'], [row]) + why + clusterText(cluster);
 }
 
-/** The version that a pod says, or in brackets that of its image. */
+/** The version that a pod reports, or in brackets that of its image. */
 function clusterText(cluster: ClusterVersions | undefined): string {
   if (cluster === undefined) return '';
   if (cluster.pods.length === 0) return '\nno sidecar and no controller runs there\n';

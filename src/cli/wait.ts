@@ -1,4 +1,4 @@
-/** `sideroute wait`: comes back when a sidecar is ready; for the postStart hook of a classic sidecar. */
+/** `sideroute wait`: returns when a sidecar is ready; for the postStart hook of a classic sidecar. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
@@ -30,7 +30,7 @@ export function registerWait(program: Command): void {
     });
 }
 
-/** What it still waits for; empty when it is ready. */
+/** What it is still waiting for; empty when it is ready. */
 async function notReady(address: AdminAddress): Promise<string> {
   for (const path of ['/startupz', '/readyz']) {
     try {
