@@ -142,7 +142,7 @@ export function serviceEntry(value: Json): ServiceEntry | null {
   };
 }
 
-/** Null for a pod without a sidecar and for a pod that is terminating or has ended. */
+/** Null for a pod without a sidecar and for a pod that is being deleted. */
 export function podEntry(value: Json): PodEntry | null {
   const metadata = objectOf(value, 'metadata');
   const annotations = objectOf(metadata, 'annotations');
