@@ -1,5 +1,5 @@
-// A connection that changes hands within the addon, with everything that is known of it: whoever takes it
-// asks the kernel nothing again.
+// A connection that is handed over within the addon, with everything known about it, so that the new owner
+// need not ask the kernel again.
 //
 // Stage before: detection. Stage after: an HTTP engine in the addon.
 #ifndef SIDEROUTE_NET_ARRIVAL_H_
@@ -16,21 +16,21 @@
 
 namespace sideroute {
 
-// What a connection is registered for that has not been written to: the first write finds room.
+// The events for a connection that was not written to yet: its first write finds room in the socket buffer.
 inline constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP;
 
 struct Arrival {
-  // Non-blocking, configured as a connection.
+  // Non-blocking, configured as ConfigureTcp does.
   UniqueFd fd;
-  // Has the registration of `fd`, for kReadEvents; its object lives until the batch ends.
+  // Holds the registration of `fd` for kReadEvents; the object lives until the batch ends.
   Watcher& watcher;
   // There may be more to read than `first`.
   bool readable = false;
-  // The peer has sent FIN or RST, though unread bytes may come before it.
+  // The peer has sent FIN or RST; unread bytes may precede it.
   bool peer_ended = false;
-  // What was read; may be changed in place, and is there during the call that hands it over.
+  // The bytes read so far. They may be changed in place, and are valid during the call that hands them over.
   std::span<char> first;
-  // It has begun with the preface of HTTP/2.
+  // The connection begins with the HTTP/2 preface.
   bool http2 = false;
   int64_t frontend = 0;
   NetAddress destination;

@@ -1,6 +1,6 @@
-// Bytes that wait: contiguous, growing at the end, consumed at the front, in blocks that are pooled.
+// A byte queue: contiguous, written at the end, consumed at the front, in pooled blocks.
 //
-// A connection at rest holds no block. Bytes that can be passed on at once never come here.
+// An idle connection holds no block, and bytes that can be passed on at once are never stored here.
 #ifndef SIDEROUTE_NET_BYTE_BUFFER_H_
 #define SIDEROUTE_NET_BYTE_BUFFER_H_
 
@@ -13,7 +13,7 @@
 
 namespace sideroute {
 
-// Blocks of 4 KiB times powers of two. Keeps a bounded number of each size for reuse.
+// Blocks of 4 KiB times a power of two. A bounded number of each size is kept for reuse.
 class BlockPool {
  public:
   static constexpr size_t kSmallest = 4096;
@@ -23,7 +23,8 @@ class BlockPool {
   BlockPool& operator=(const BlockPool&) = delete;
   ~BlockPool() { Trim(); }
 
-  // At least `size` bytes; `capacity` says how many. Ends the process when memory is out, as new does.
+  // Returns a block of at least `size` bytes; `capacity` is its size. Ends the process if there is no memory,
+  // as operator new does.
   char* Take(size_t size, size_t* capacity) {
     *capacity = std::bit_ceil(size < kSmallest ? kSmallest : size);
     in_use_ += *capacity;
@@ -47,7 +48,7 @@ class BlockPool {
 
   size_t in_use() const { return in_use_; }
 
-  // Frees what is kept for reuse.
+  // Frees the blocks kept for reuse.
   void Trim() {
     for (Class& size_class : classes_) {
       while (size_class.count > 0) std::free(size_class.free[--size_class.count]);
@@ -59,7 +60,7 @@ class BlockPool {
     std::array<char*, 32> free;
     size_t count = 0;
   };
-  // 4 KiB to 128 KiB: at most 8 MiB are kept.
+  // Sizes from 4 KiB to 128 KiB; together at most 8 MiB are kept.
   static constexpr size_t kClasses = 6;
 
   Class* ClassOf(size_t capacity) {
@@ -80,13 +81,13 @@ class ByteBuffer {
 
   bool empty() const { return begin_ == end_; }
   size_t size() const { return end_ - begin_; }
-  // Of the block it holds.
+  // Size of the block it holds, in bytes.
   size_t capacity() const { return capacity_; }
   char* data() { return block_ + begin_; }
   const char* data() const { return block_ + begin_; }
   std::string_view view() const { return {block_ + begin_, size()}; }
 
-  // Room for `bytes` behind the last one; Commit says how many were written. May move the contents.
+  // Makes room for `bytes` after the last byte; Commit says how many were written. May move the contents.
   char* Reserve(size_t bytes) {
     if (capacity_ - end_ < bytes) Grow(bytes);
     return block_ + end_;
@@ -100,7 +101,7 @@ class ByteBuffer {
   }
   void Append(std::string_view bytes) { Append(bytes.data(), bytes.size()); }
 
-  // Gives the block back with the last byte.
+  // Gives back the block when the last byte is consumed.
   void Consume(size_t bytes) {
     begin_ += bytes;
     if (begin_ == end_) Clear();
@@ -112,7 +113,7 @@ class ByteBuffer {
     begin_ = end_ = capacity_ = 0;
   }
 
-  // Drops the bytes and keeps the block, unless it is a large one: for what is filled and emptied all the
+  // Drops the bytes but keeps the block, unless it is large: for a buffer that is filled and emptied all the
   // time.
   void Restart() {
     if (capacity_ > kKept) return Clear();
@@ -124,7 +125,7 @@ class ByteBuffer {
 
   void Grow(size_t bytes) {
     const size_t used = size();
-    // Half empty: moving to the front is enough, and stays cheap on average.
+    // More than half is free: moving the bytes to the front is enough, and stays cheap on average.
     if (begin_ > used && capacity_ - used >= bytes) {
       std::memmove(block_, block_ + begin_, used);
     } else {

@@ -1,5 +1,5 @@
-// What every connection owned by the addon has in common: one object per connection, owned by one list, on
-// one loop.
+// What all connections of the acceptor have in common: one object per connection, owned by one list, on one
+// loop.
 #ifndef SIDEROUTE_NET_CONNECTION_H_
 #define SIDEROUTE_NET_CONNECTION_H_
 
@@ -16,7 +16,7 @@
 
 namespace sideroute {
 
-// Why a connection is tunnelled or dropped: CONNECTION_REASONS of src/errors.ts, in that order.
+// Why a connection is tunnelled or dropped; in the order of CONNECTION_REASONS in src/errors.ts.
 enum class ConnectionReason : uint8_t {
   kUnrouted,
   kOpaque,
@@ -33,16 +33,16 @@ inline constexpr std::array<const char*, 10> kConnectionReasonNames = {
     "unrouted", "opaque",          "tls",          "not_http", "server_first", "own_dial",
     "loop",     "connect_failure", "accept_limit", "overload"};
 
-// One stage of a connection's life (detection, passthrough, lingering close). A stage ends by handing its
-// descriptors to the next and disposing of itself.
+// One stage in the life of a connection (detection, passthrough, lingering close). A stage ends by handing
+// its descriptors to the next stage and disposing of itself.
 class Connection : public Disposable, public ListNode<Connection> {
  public:
-  // Unwatches and closes what the stage still owns, downstream with RST; reports nothing.
+  // Unwatches and closes what the stage still owns (the downstream with RST), and reports nothing.
   virtual void Abandon() = 0;
-  // Memory of what was read and not passed on; `sockets`: and what the kernel holds for it.
+  // Bytes that were read and not passed on; with `sockets`, those the kernel holds too.
   virtual size_t HeldBytes(bool sockets) const = 0;
 
-  // Rises from one connection of a list to the next.
+  // Increases from one connection of a list to the next.
   uint64_t number() const { return number_; }
   uint64_t since_ms() const { return since_ms_; }
 
@@ -64,7 +64,7 @@ class ConnectionList {
     connection->since_ms_ = reactor_.NowMs();
     connections_.PushBack(connection.release());
   }
-  // The object lives on to the end of the batch, so a stage may remove itself.
+  // The object lives until the batch ends, so a stage may remove itself.
   void Remove(Connection* connection) {
     connection->Unlink();
     reactor_.Dispose(std::unique_ptr<Disposable>(connection));
@@ -83,7 +83,7 @@ class ConnectionList {
   uint64_t last_number_ = 0;
 };
 
-// What the connections of one acceptor share. Outlives them.
+// What the connections of one acceptor share. It outlives them.
 struct ConnectionContext {
   Reactor& reactor;
   OwnDials& own_dials;
@@ -91,9 +91,9 @@ struct ConnectionContext {
   PipePool& pipes;
   DeadlineQueue& detect_deadlines;
   DeadlineQueue& connect_deadlines;
-  // Short: for another try when the process is out of descriptors.
+  // A short deadline, for another try after the process had no free descriptor.
   DeadlineQueue& retry_deadlines;
-  // Read from connections and held here.
+  // Bytes that were read from connections and are held here.
   size_t kept_bytes = 0;
 };
 

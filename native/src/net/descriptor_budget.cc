@@ -10,7 +10,7 @@ namespace sideroute {
 
 namespace {
 
-// Listeners, pipes and a log that the other threads open afterwards.
+// For listeners, pipes and a log that each further thread opens later.
 constexpr size_t kPerWorker = 16;
 
 size_t Total() {
@@ -25,7 +25,7 @@ size_t OpenNow() {
   size_t entries = 0;
   while (readdir(directory) != nullptr) ++entries;
   closedir(directory);
-  // Less `.`, `..` and the directory itself.
+  // Without `.`, `..` and the descriptor of the directory itself.
   return entries > 3 ? entries - 3 : 0;
 }
 
@@ -44,7 +44,7 @@ void DescriptorBudget::Measure() {
     }
     apart += kPerWorker * (share_->workers() - 1);
   }
-  // One connection at least: without any the process would be of no use.
+  // At least one connection: with none the process would be useless.
   capacity_ = std::max(total > apart ? total - apart : 0, kPerConnection);
   if (share_ != nullptr) share_->totals().descriptor_capacity.store(capacity_);
 }

@@ -1,11 +1,11 @@
-// Who may have how many of the file descriptors of the process, so that an accepted connection never lacks
-// the one for its dial.
+// Divides the file descriptors of the process, so that every accepted connection has a descriptor for its
+// dial.
 //
-// A downstream connection counts twice, for itself and for the connection it leads to. What can wait or be
-// done without (pipes of tunnels, mirrors) is spare and has a little more room, so that connections that fill
-// their part do not stop it. The rest is for listeners, probes, DNS and files. Threads that share the limits
-// of the process have one capacity, which the first one measures. Stage before: the acceptor, which pauses.
-// Nothing here asks the kernel after Measure.
+// A downstream connection counts twice: for itself and for the connection that it leads to. Things that can
+// wait or be left out (pipes of tunnels, mirrors) are spare; they have a little more room, so that they work
+// even when connections fill their part. The rest is for listeners, probes, DNS and files. Threads that share
+// the limits of the process share one capacity, which the first one measures. Nothing here asks the kernel
+// after Measure. Stage before: the acceptor, which pauses when there is no room.
 #ifndef SIDEROUTE_NET_DESCRIPTOR_BUDGET_H_
 #define SIDEROUTE_NET_DESCRIPTOR_BUDGET_H_
 
@@ -22,14 +22,14 @@ class DescriptorBudget {
   DescriptorBudget(const DescriptorBudget&) = delete;
   DescriptorBudget& operator=(const DescriptorBudget&) = delete;
 
-  // The descriptors are those of several threads, from before Measure on.
+  // Several threads share the descriptors. Call it before Measure.
   void Share(WorkerShare& share) { share_ = &share; }
-  // Everything that is open now is none of the connections to come.
+  // Counts the descriptors that are open now; they are not part of the budget.
   void Measure();
 
-  // For one more downstream connection.
+  // Whether there is room for one more downstream connection.
   bool HasRoom() const { return used() + kPerConnection <= capacity_; }
-  // The most downstream connections there can be.
+  // Maximum number of downstream connections.
   size_t max_connections() const { return capacity_ / kPerConnection; }
 
   bool TakeSpare(size_t count) {
@@ -55,9 +55,9 @@ class DescriptorBudget {
   }
 
   const Downstreams& downstreams_;
-  // Null: this thread is the only one.
+  // Null if there is only this thread.
   WorkerShare* share_ = nullptr;
-  // Without Measure there is no limit.
+  // There is no limit before Measure.
   size_t capacity_ = static_cast<size_t>(-1) / 4;
   size_t spare_room_ = 0;
   size_t spare_ = 0;

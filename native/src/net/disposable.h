@@ -1,10 +1,11 @@
-// What may be on the stack when its life ends: whoever owns it keeps it until the batch or the turn is over.
+// An object whose methods may be on the call stack when its life ends: its owner keeps it until the batch or
+// the turn is over.
 #ifndef SIDEROUTE_NET_DISPOSABLE_H_
 #define SIDEROUTE_NET_DISPOSABLE_H_
 
 namespace sideroute {
 
-// Owned through Reactor::Dispose, or EngineContext::Bury, at the end of its life.
+// Given to Reactor::Dispose or EngineContext::Bury at the end of its life.
 class Disposable {
  public:
   virtual ~Disposable() = default;

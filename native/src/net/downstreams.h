@@ -1,8 +1,7 @@
-// All downstream connections of the process, whoever holds them: acceptors, engines, lingering ends,
-// JavaScript.
+// All downstream connections of the process, whoever holds them: acceptors, engines, lingering closes,
+// JavaScript. Implemented by the class that knows all holders.
 //
-// Stage before: the acceptor, which accepts no more of them than there may be. Implemented by what knows all
-// holders.
+// Stage before: the acceptor, which limits their number.
 #ifndef SIDEROUTE_NET_DOWNSTREAMS_H_
 #define SIDEROUTE_NET_DOWNSTREAMS_H_
 
@@ -12,15 +11,16 @@ namespace sideroute {
 
 class Downstreams {
  public:
-  // Open now.
+  // Number of connections that are open now.
   virtual size_t connections() const = 0;
-  // Asked before one is accepted, where there is room for it: false when another thread was faster.
+  // Called before a connection is accepted, if there is room for it. Returns false if another thread took the
+  // place.
   virtual bool Reserve(size_t /*most*/) { return true; }
-  // Closes up to `count` that wait for a request, those first that have waited longest.
+  // Closes up to `count` idle connections, those that have been idle longest first.
   virtual void CloseIdle(size_t count) = 0;
-  // While others wait to be accepted, a response is the last one of its connection.
+  // While others wait to be accepted, every response is the last one of its connection.
   virtual void SetCrowded(bool crowded) = 0;
-  // Closes a connection to a backend that waits for a request; false when there is none.
+  // Closes one idle connection to a backend; returns false if there is none.
   virtual bool CloseIdleUpstream() = 0;
 
  protected:

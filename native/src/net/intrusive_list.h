@@ -1,7 +1,7 @@
-// A doubly linked list whose links live in its elements: adding and removing never allocate and never search.
+// A doubly linked list whose links are members of its elements: adding and removing never allocate or search.
 //
-// An element is in at most one list per Tag and takes itself out when destroyed. One with several tags says
-// with `using` which of them its plain `linked` and `Unlink` are about.
+// An element is in at most one list per Tag, and removes itself when it is destroyed. An element with several
+// tags selects with `using` which one its unqualified `linked` and `Unlink` refer to.
 #ifndef SIDEROUTE_NET_INTRUSIVE_LIST_H_
 #define SIDEROUTE_NET_INTRUSIVE_LIST_H_
 
@@ -55,10 +55,10 @@ class IntrusiveList {
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
-  // Null when empty.
+  // Null if the list is empty.
   T* Front() const { return empty() ? nullptr : static_cast<T*>(root_.next_); }
 
-  // Null at the end.
+  // Null for the last element.
   T* After(const T* element) const {
     Node* next = static_cast<const Node*>(element)->next_;
     return next == &root_ ? nullptr : static_cast<T*>(next);

@@ -52,10 +52,10 @@ bool LingeringClose::Advance() {
   return Discard() && fin_sent_;
 }
 
-// True at EOF or when the socket failed.
+// Returns true at EOF, or if the socket failed.
 bool LingeringClose::Discard() {
   while (reactor_.MayGoOn(share_)) {
-    // MSG_TRUNC on TCP drops the bytes without copying them.
+    // MSG_TRUNC on TCP drops the bytes without copying them (tcp(7)).
     const ssize_t length = recv(fd_.get(), nullptr, kDiscardBytes, MSG_TRUNC | MSG_DONTWAIT);
     if (length == 0) return true;
     if (length < 0 && errno != EINTR) return errno != EAGAIN;

@@ -1,6 +1,6 @@
-// Sends a last response and closes without losing it: close() on a socket with unread bytes sends RST, which
-// may discard the response at the peer. So: write, FIN, discard what still arrives, close after the peer's
-// FIN or the deadline.
+// Sends a last response and closes without losing it. close() on a socket with unread bytes sends RST, and
+// the peer may then discard the response (RFC 9112 section 9.6). So this writes, sends FIN, discards what
+// still arrives, and closes after the peer's FIN or at the deadline.
 #ifndef SIDEROUTE_NET_LINGERING_CLOSE_H_
 #define SIDEROUTE_NET_LINGERING_CLOSE_H_
 
@@ -19,7 +19,7 @@ class LingeringClose final : public Connection, private Watcher, private Deadlin
                  std::vector<uint8_t> response);
   LingeringClose(const LingeringClose&) = delete;
 
-  // May be done, and disposed of, when it returns.
+  // May be finished and disposed of when it returns.
   void Start();
   void Abandon() override;
   size_t HeldBytes(bool sockets) const override;
@@ -27,7 +27,7 @@ class LingeringClose final : public Connection, private Watcher, private Deadlin
  private:
   void OnReady(uint32_t events) override;
   void OnDeadline() override;
-  // True when the peer is gone, or has sent its FIN after taking the response.
+  // Returns true if the peer is gone, or has sent its FIN after it took the response.
   bool Advance();
   bool Discard();
   void Finish();

@@ -44,7 +44,7 @@ UniqueFd Listener::Accept(NetAddress* peer, int* error) {
       accept4(fd_.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   *error = fd ? 0 : -errno;
   if (*error == -EAGAIN) {
-    // There was none behind the first.
+    // There was no second connection.
     if (most_ == 2) patience_ = std::min(2 * patience_, kMostPerTurn);
     ready_turn_ = 0;
   }
@@ -62,9 +62,9 @@ int Listener::LowestFreeDescriptor() const {
   return probe ? probe.get() : INT_MAX;
 }
 
-// A connection that comes by itself costs no accept4 that fails, as it would where they are accepted until
-// none is left. That one waits in the next turn again may mean that they come faster: then more are accepted
-// each time, so that a backlog is soon gone. Where it does not mean that, it is tried ever more seldom.
+// A single connection costs no failing accept4, as accepting until none is left would. If one waits in the
+// next turn again, connections may be coming faster; then more are accepted each time, so that a backlog is
+// soon gone. If that turns out wrong, it is tried less and less often.
 void Listener::OnReady(uint32_t) {
   run_ = reactor_.turn() == ready_turn_ + 1 ? run_ + 1 : 0;
   most_ = run_ < patience_ ? 1 : std::min(2 * most_, kMostPerTurn);

@@ -1,5 +1,4 @@
-// One listening socket and its place in the event source. What to do with a connection is the acceptor's
-// business.
+// One listening socket and its registration with the reactor. The acceptor handles the connections.
 #ifndef SIDEROUTE_NET_LISTENER_H_
 #define SIDEROUTE_NET_LISTENER_H_
 
@@ -16,8 +15,8 @@ class Listener;
 
 class ListenerHost {
  public:
-  // A connection waits. `most`: that, and as many as are likely to wait behind it, should be accepted at a
-  // time. Of those that are left it hears again.
+  // A connection waits to be accepted. `most`: how many are likely to wait and should be accepted now. If
+  // some are left, this is called again.
   virtual void OnAcceptable(Listener& listener, int most) = 0;
 
  protected:
@@ -30,22 +29,22 @@ class Listener final : private Watcher {
   Listener(const Listener&) = delete;
   ~Listener() { Close(); }
 
-  // The most connections that are accepted in a turn, so that others have theirs.
+  // Maximum number of connections accepted in one turn, so that others get their share of it.
   static constexpr int kMostPerTurn = 64;
 
-  // 0 or a negative errno.
+  // Returns 0 or a negative errno.
   int Start();
-  // Whether the host hears of connections that wait, from Start on. Meanwhile it has to call Again.
+  // Whether the host is told about waiting connections, from Start on. While it is not, it has to call Again.
   void SetWatched(bool watched);
-  // OnAcceptable in a later turn, whether or not a connection waits.
+  // Calls OnAcceptable in a later turn, whether or not a connection waits.
   void Again();
   void Close();
-  // A connected, non-blocking, close-on-exec socket and where it was dialled from; empty with the negative
-  // errno of accept4.
+  // Returns a connected, non-blocking, close-on-exec socket and the address it was dialled from; empty, with
+  // the negative errno of accept4, if there is none.
   UniqueFd Accept(NetAddress* peer, int* error);
-  // A connection waits to be accepted. Asks the kernel.
+  // Asks the kernel whether a connection waits to be accepted.
   bool HasWaiting() const;
-  // The number that the next connection would get; INT_MAX when there is none left. Only while open.
+  // The descriptor number that the next connection would get; INT_MAX if none is left. Only while open.
   int LowestFreeDescriptor() const;
 
   const NetAddress& address() const { return address_; }
@@ -59,8 +58,8 @@ class Listener final : private Watcher {
   ListenerHost& host_;
   UniqueFd fd_;
   const NetAddress address_;
-  // The last turn in which a connection waited, how many came before it without a break, how many of those it
-  // takes to look for a second one, and how many were accepted at most.
+  // The last turn in which a connection waited; how many such turns preceded it without a break; the length
+  // of such a run from which more than one is accepted; and how many were accepted at most.
   uint64_t ready_turn_ = 0;
   int run_ = 0;
   int patience_ = 1;

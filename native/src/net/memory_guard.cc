@@ -19,7 +19,8 @@ constexpr unsigned kResumeBelow = 75;
 constexpr unsigned kRefuseAt = 80;
 constexpr unsigned kCloseDownTo = 85;
 constexpr unsigned kCloseAt = 90;
-// What connections have to hold for their end to change anything: to begin and to go on refusing.
+// The share that connections must hold, in per cent of the limit, for closing them to help: to begin
+// refusing, and to continue.
 constexpr unsigned kWorthRefusing = 6;
 constexpr unsigned kWorthGoingOn = 3;
 
@@ -27,25 +28,25 @@ constexpr size_t kCalmWindow = 64 * 1024;
 constexpr size_t kTightWindow = 16 * 1024;
 constexpr size_t kRefusingWindow = 4 * 1024;
 
-// Between two looks: far from the limit, and close to it.
+// Time between two reads of the usage: far from the limit, and close to it.
 constexpr uint64_t kCalmMs = 25;
 constexpr uint64_t kCloseMs = 5;
-// While nothing else makes the loop turn: how long refusing may outlast its cause, and after what time
-// without growth pages are given back.
+// For a loop that nothing else wakes: how long refusing may outlast its cause, and after how long without
+// growth pages are given back.
 constexpr uint64_t kRecoverMs = 50;
 constexpr uint64_t kGiveBackMs = 1'000;
-// So long what the kernel can take back is taken for what it was, while there is no need of it.
+// The reclaimable part is assumed to be unchanged for this long, unless the limit is close.
 constexpr uint64_t kStatisticsMs = 50;
-// How often, while refusing, all connections and the heap are walked.
+// How often, while refusing, all connections and the heap are searched.
 constexpr uint64_t kSweepMs = 100;
-// So long those who stand still may keep others from being served.
+// How long connections without progress may keep others from being served.
 constexpr uint64_t kPatienceMs = 5'000;
-// Buffers that grow by so much are looked at at once.
+// If buffers have grown by this much, the usage is read at once.
 constexpr size_t kGrowth = 512 * 1024;
-// Less is not worth the walk through the heap.
+// Giving back less is not worth the walk through the heap.
 constexpr size_t kWorthGivingBack = 8 * 1024 * 1024;
-// Of the files in the page cache so much (one part in ...) is taken for code that runs: to lose it is no way
-// out.
+// One part in this many of the limit: mapped files up to this size count as running code, whose pages it
+// would not help to lose.
 constexpr uint64_t kCodeShare = 8;
 
 constexpr const char* kOwnMemory = "/proc/self/statm";
@@ -59,7 +60,7 @@ uint64_t ToNumber(std::string_view text) {
   return number;
 }
 
-// Of a file of lines `NAME NUMBER`; 0 when it has none of that name.
+// The number in a line `NAME NUMBER`; 0 if there is no line with that name.
 uint64_t Field(std::string_view text, std::string_view name) {
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
@@ -141,13 +142,13 @@ MemoryGuard::Level MemoryGuard::NextLevel() const {
   return usage_ >= Share(kTightAt) ? Level::kTight : Level::kCalm;
 }
 
-// False: nothing is known.
+// Returns false if the usage is unknown.
 bool MemoryGuard::Measure() {
   if (limit_.usage_path.empty()) return MeasureOwn();
   char text[64];
   const size_t length = ReadAll(usage_fd_.get(), text, sizeof text);
   if (length == 0) {
-    // The cgroup is gone, the process in another one: from now on its own memory counts.
+    // The cgroup is gone and the process is in another one: its own memory is measured from now on.
     limit_.usage_path.clear();
     limit_.counts_sockets = false;
     statistics_fd_.Reset();
@@ -156,8 +157,8 @@ bool MemoryGuard::Measure() {
     return MeasureOwn();
   }
   usage_ = ToNumber({text, length});
-  // The page cache counts, and is no reason to shed: ask for it when it makes a difference. Close to the
-  // limit the kernel takes it back, so that what was true a moment ago is not.
+  // The page cache counts as usage but is no reason to shed. It is only read when that matters. Close to the
+  // limit the kernel reclaims it, so an older value is no longer right.
   if (usage_ < Share(kTightAt)) return true;
   const uint64_t now_ms = reactor_.NowMs();
   if (usage_ >= Share(kCloseAt) || now_ms - statistics_ms_ >= kStatisticsMs) {
@@ -172,7 +173,7 @@ bool MemoryGuard::MeasureOwn() {
   char text[128];
   const std::string_view line(text, ReadAll(usage_fd_.get(), text, sizeof text));
   if (line.empty()) return false;
-  // Pages: size, resident, of which shared with files.
+  // In pages: size, resident, and the part of resident that is shared with files (proc(5)).
   const size_t resident = line.find(' ') + 1;
   const size_t shared = line.find(' ', resident) + 1;
   const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
@@ -185,7 +186,7 @@ void MemoryGuard::ReadStatistics() {
   if (!statistics_fd_) return;
   char text[8192];
   const std::string_view lines(text, ReadAll(statistics_fd_.get(), text, sizeof text));
-  // Version 1 has sums over the cgroups below under these names, version 2 under the plain ones.
+  // In cgroup v1 these names have the sums with child cgroups, in v2 the plain names have.
   const bool sums = Field(lines, "total_pgfault") > 0;
   const uint64_t files = Field(lines, sums ? "total_inactive_file" : "inactive_file") +
                          Field(lines, sums ? "total_active_file" : "active_file");
@@ -214,7 +215,7 @@ void MemoryGuard::Shed() {
   const uint64_t now_ms = reactor_.NowMs();
   const bool sweeps = now_ms >= next_sweep_ms_;
   size_t closed = 0;
-  // Where the last walk has found nothing, the next one will not at once.
+  // If the last search found nothing, the next one has to wait for the sweep interval.
   if (level_ == Level::kClosing && (sweeps || fruitful_)) {
     closed = holders_.CloseLargest({OwnPart(usage_ - Share(kCloseDownTo)), limit_.counts_sockets, 0});
     fruitful_ = closed > 0;
@@ -236,7 +237,7 @@ size_t MemoryGuard::OwnPart(uint64_t bytes) const {
   return static_cast<size_t>(static_cast<double>(bytes) * part);
 }
 
-// What was freed may stand between what is in use: only the allocator knows which pages are free.
+// Freed memory may lie between memory in use; only the allocator knows which pages are free.
 void MemoryGuard::GiveBack() {
   holders_.FreeSpares();
   malloc_trim(0);

@@ -2,17 +2,17 @@
 //
 //   calm --60 %--> tight --80 %--> refusing --90 %--> closing
 //
-// tight: less is read at a time, so that a sink which stalls leaves less behind. refusing: nobody is
-// accepted, requests are answered 503, what only waits is closed; until less than 75 % are used, which after
-// some seconds is brought about by closing those who hold much and stand still. Where connections hold next
-// to nothing, so that the rest of the process needs what is used, nobody is refused before 90 %. closing: the
-// largest holders go at once, those first that have stood still for longest, until 85 % are left. At the end
-// of each step freed pages go back to the kernel.
+// tight: reads are shorter, so that a stalled sink leaves less data behind. refusing: no connections are
+// accepted, requests are answered with 503, idle connections are closed. This ends below
+// 75 % usage; if that takes some seconds, connections that hold much and make no progress are closed. If
+// connections hold almost nothing, the usage is the rest of the process; then nothing is refused below 90 %.
+// closing: the largest holders are closed at once, those without progress for the longest time first, until
+// usage is 85 %. At the end of each step freed pages go back to the kernel.
 //
-// Usage is what the cgroup says, without what the kernel can take back. It is read when the loop turns: every
-// few milliseconds and after each half megabyte of buffers, and not at all without traffic. What can be taken
-// back is asked for less often, as version 2 adds it up over all processors. What one turn can add is bounded
-// by the reactor. Stage before: the addon's start. Stage after: whoever asks `refusing`.
+// Usage is that of the cgroup without what the kernel can reclaim. It is read when the loop turns: every few
+// milliseconds and after each half megabyte of buffers, and not at all without traffic. The reclaimable part
+// is read less often, because cgroup v2 sums it over all processors. The reactor limits what one turn can
+// add. Stage before: the start of the addon. Stage after: the users of `refusing`.
 #ifndef SIDEROUTE_NET_MEMORY_GUARD_H_
 #define SIDEROUTE_NET_MEMORY_GUARD_H_
 
@@ -25,28 +25,28 @@
 
 namespace sideroute {
 
-// Those who hold memory for connections.
+// Implemented by the owner of everything that holds memory for connections.
 class MemoryHolders {
  public:
-  // About what connections and their buffers take: cheap, and grows before the usage does.
+  // Approximate bytes of connections and their buffers: cheap to compute, and grows before the usage does.
   virtual size_t HeldBytes() const = 0;
-  // The same of other threads, each of which has a guard of its own and frees its part of what is asked for.
+  // The same for the other threads, each of which has a guard of its own and frees its part of the demand.
   virtual size_t BytesElsewhere() const { return 0; }
-  // Reads are to be this long at most.
+  // Maximum size of reads from now on.
   virtual void SetWindow(size_t bytes) = 0;
-  // Closes what only waits for something to come.
+  // Closes idle connections.
   virtual void CloseIdleConnections() = 0;
   struct Demand {
-    // About so much is to become free.
+    // Approximate number of bytes to free.
     size_t bytes;
-    // What the kernel holds for a connection counts.
+    // Bytes that the kernel holds for a connection count too.
     bool sockets;
-    // Only of those where nothing has moved for so long.
+    // Only connections that have made no progress for this long.
     uint64_t still_ms;
   };
-  // Closes the largest holders; returns how many.
+  // Closes the largest holders; returns how many were closed.
   virtual size_t CloseLargest(const Demand& demand) = 0;
-  // Frees what is kept for reuse.
+  // Frees objects kept for reuse.
   virtual void FreeSpares() = 0;
   virtual void OnMemoryLevel() = 0;
 
@@ -60,7 +60,7 @@ class MemoryGuard final : private TurnClient {
 
   struct Limit {
     uint64_t bytes = 0;
-    // Empty: the process's own memory counts.
+    // Empty: the memory of the process itself is measured.
     std::string usage_path;
     std::string statistics_path;
     bool counts_sockets = false;
@@ -79,12 +79,12 @@ class MemoryGuard final : private TurnClient {
   MemoryGuard& operator=(const MemoryGuard&) = delete;
   ~MemoryGuard();
 
-  // Without it nothing is watched. 0 or a negative errno, with the path at fault.
+  // Without Start nothing is watched. Returns 0, or a negative errno and the path that failed.
   int Start(const Limit& limit, const std::string** path);
 
   // Hot path.
   bool refusing() const { return level_ >= Level::kRefusing; }
-  // Reads the usage anew.
+  // Reads the usage again.
   Counters Look();
 
  private:
@@ -102,7 +102,7 @@ class MemoryGuard final : private TurnClient {
   void Shed();
   void GiveBack();
   uint64_t Share(unsigned percent) const { return limit_.bytes / 100 * percent; }
-  // Of `bytes`, what this thread has to free.
+  // The share of `bytes` that this thread has to free.
   size_t OwnPart(uint64_t bytes) const;
 
   Reactor& reactor_;
@@ -112,23 +112,23 @@ class MemoryGuard final : private TurnClient {
   UniqueFd statistics_fd_;
   bool started_ = false;
   Level level_ = Level::kCalm;
-  // Less what the kernel can take back, as far as that was asked for.
+  // Usage without the part that the kernel can reclaim, as far as that was read.
   uint64_t usage_ = 0;
-  // As of the last look at the statistics; sockets only where they count.
+  // As of the last read of the statistics; sockets only if they count.
   uint64_t reclaimable_ = 0;
   uint64_t sockets_ = 0;
   uint64_t statistics_ms_ = 0;
   uint64_t closed_ = 0;
   uint64_t overloads_ = 0;
-  // When to look next while the loop turns, and by a clock.
+  // When to look next: while the loop turns, and by a timer.
   uint64_t next_ms_ = 0;
   uint64_t due_ms_ = UINT64_MAX;
   uint64_t next_sweep_ms_ = 0;
   uint64_t refusing_since_ms_ = 0;
-  // The last walk for the largest holders has closed some.
+  // The last search for the largest holders has closed some.
   bool fruitful_ = true;
   size_t held_ = 0;
-  // The most since memory was given back.
+  // The maximum since memory was given back.
   size_t held_most_ = 0;
 };
 

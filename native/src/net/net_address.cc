@@ -11,7 +11,7 @@ namespace sideroute {
 std::optional<NetAddress> NetAddress::Parse(const std::string& text, uint16_t port) {
   NetAddress address;
   address.port_ = port;
-  // An embedded NUL would end the text early for inet_pton.
+  // A NUL inside would end the text for inet_pton.
   if (text.find('\0') != std::string::npos) return std::nullopt;
   address.family_ = text.find(':') == std::string::npos ? AF_INET : AF_INET6;
   if (inet_pton(address.family_, text.c_str(), address.bytes_.data()) != 1) return std::nullopt;
@@ -73,7 +73,7 @@ void NetAddress::AppendHost(std::string* text) const {
     text->append(host);
     return;
   }
-  // inet_ntop goes through printf for it.
+  // Written by hand, because inet_ntop uses printf for it.
   char host[16];
   char* at = host;
   for (size_t i = 0; i < 4; ++i) {
@@ -88,7 +88,7 @@ size_t NetAddress::Hash() const {
   uint64_t low;
   std::memcpy(&high, bytes_.data(), sizeof high);
   std::memcpy(&low, bytes_.data() + sizeof high, sizeof low);
-  // Two odd multipliers (splitmix64): Services differ in a few bits of address and port only.
+  // Two odd multipliers (splitmix64), because Services differ in only a few bits of address and port.
   uint64_t mixed = (high ^ (low * 0xbf58476d1ce4e5b9ULL) ^ port_) * 0x94d049bb133111ebULL;
   return static_cast<size_t>(mixed ^ (mixed >> 31));
 }

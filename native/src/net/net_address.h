@@ -1,5 +1,4 @@
-// An IPv4 or IPv6 address with a port, as a value: comparable, hashable, convertible to and from the kernel's
-// form.
+// An IPv4 or IPv6 address with a port, as a value: comparable, hashable, convertible to and from sockaddr.
 #ifndef SIDEROUTE_NET_NET_ADDRESS_H_
 #define SIDEROUTE_NET_NET_ADDRESS_H_
 
@@ -17,7 +16,7 @@ class NetAddress {
  public:
   NetAddress() = default;
 
-  // `text` as inet_pton reads it, no brackets, no zone. Empty when it is no address.
+  // `text` as inet_pton accepts it, without brackets or zone. Empty if it is not an address.
   static std::optional<NetAddress> Parse(const std::string& text, uint16_t port);
   // Empty for families other than AF_INET and AF_INET6.
   static std::optional<NetAddress> FromSockaddr(const sockaddr_storage& storage);
@@ -25,18 +24,17 @@ class NetAddress {
   int family() const { return family_; }
   uint16_t port() const { return port_; }
   NetAddress WithPort(uint16_t port) const;
-  // Stands for every address of the host.
+  // The address that stands for all addresses of the host (0.0.0.0 or ::).
   bool is_wildcard() const { return bytes_ == decltype(bytes_){}; }
 
-  // Fills `storage`, returns the length the socket calls want.
+  // Fills `storage` and returns the length for socket calls.
   socklen_t ToSockaddr(sockaddr_storage* storage) const;
   // As inet_ntop writes it, without port and zone.
   std::string HostText() const;
-  // The same text, without a string of its own.
+  // Appends the same text without a temporary string.
   void AppendHost(std::string* text) const;
 
-  // The zone of a link-local address is no part of its identity: routes and listeners are told apart without
-  // it.
+  // The zone of a link-local address is not part of its identity: routes and listeners do not depend on it.
   bool operator==(const NetAddress& other) const {
     return port_ == other.port_ && family_ == other.family_ && bytes_ == other.bytes_;
   }

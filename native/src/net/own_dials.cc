@@ -6,8 +6,8 @@ namespace sideroute {
 
 namespace {
 
-// Hops that the SYN of a marked dial may take, one less for each time that it was captured. Every system
-// begins with 64 or more, and within the pod none is used up.
+// The TTL or hop limit of the SYN of a marked dial; one less for each earlier capture. Every system begins
+// with 64 or more, and within the pod none is used up.
 constexpr int kMarkHops = 63;
 
 }  // namespace
@@ -47,7 +47,7 @@ void OwnDials::Mark() {
 
 bool OwnDials::MayBeNews() {
   if (!shared_.load(std::memory_order_relaxed)) return false;
-  // Those that are under way come to their end.
+  // Waits until the dials in progress are recorded.
   const std::lock_guard<std::shared_mutex> all_noted(dialling_);
   return true;
 }
@@ -58,11 +58,11 @@ bool OwnDials::Suspect(const NetAddress& peer, const NetAddress& destination) {
   if (fd < 0) return false;
   const auto local = LocalAddress(fd);
   if (!local || local->port() != peer.port()) {
-    // Closed since, the number perhaps in use for something else.
+    // Closed since then; the number may be in use for something else.
     known.compare_exchange_strong(fd, -1, std::memory_order_relaxed);
     return false;
   }
-  // Not connected yet: its SYN has not been answered, so it cannot be the one that was accepted.
+  // If it is not connected yet, its SYN was not answered, so it cannot be the accepted connection.
   return *local == peer && PeerAddress(fd) == destination;
 }
 

@@ -1,23 +1,22 @@
-// Connections that the addon dials, told apart from those of the application when the rules capture them
-// again.
+// Connections dialled by the addon, recognised when the iptables rules capture them again.
 //
-// That happens when the process does not run as the uid that the rules exempt: its dial reaches its own
-// listener, is dialled for once more, and so on without end. An accepted connection whose peer and original
-// destination are the two addresses of an open socket of ours is suspected. It is no proof: address
-// translation gives a captured connection another source port where one is in use already, and that may be
-// the port of a socket of ours that went straight out. So from the first suspicion on every SYN of ours
-// leaves with a mark that only the listener looks at, and a suspected connection whose SYN has it is ours.
-// Until then nothing is marked and nobody looks, and a dial costs one getsockname.
+// That happens if the process does not run as the uid that the rules exempt: its dial reaches its own
+// listener, is dialled for again, and so on without end. An accepted connection is suspected if its peer and
+// its original destination are the two addresses of an open socket of ours. That is no proof: address
+// translation gives a captured connection another source port if its own is in use, and that may be the port
+// of a socket of ours that was not captured. So from the first suspicion on every SYN of ours carries a mark
+// that only the listener reads; a suspected connection whose SYN has the mark is ours. Until then nothing is
+// marked, and a dial costs one getsockname.
 //
 // It also happens to a single dial although the rules are right: connection tracking remembers a captured
-// connection for some seconds after it was reset, and a dial from its port to its destination is taken for
-// more of it. So what is proven is passed on to where it goes, from another port, and only who is captured
-// again and again is in a loop. The mark counts how often.
+// connection for some seconds after it was reset, and takes a dial from the same port to the same destination
+// for a part of it. So a proven own dial is passed on to its destination from another port; only one that is
+// captured several times in a row is in a loop. The mark counts the captures.
 //
-// One is for all threads of a process: descriptors are numbers of the process, and what one thread dials
-// another may be given back, even before the first one has taken note of it.
+// One object serves all threads of a process. Descriptors are numbers of the process, and the dial of one
+// thread may arrive at the listener of another, even before the first thread has recorded it.
 //
-// Stage before: whoever dials. Stage after: acceptor, which passes on, or closes, what is proven.
+// Stage before: whoever dials. Stage after: acceptor, which passes on or closes a proven own dial.
 #ifndef SIDEROUTE_NET_OWN_DIALS_H_
 #define SIDEROUTE_NET_OWN_DIALS_H_
 
@@ -41,43 +40,45 @@ class OwnDials {
   OwnDials(const OwnDials&) = delete;
   OwnDials& operator=(const OwnDials&) = delete;
 
-  // So often in a row a dial may be captured before it is a loop: where one port in ten is remembered, one
-  // dial in a hundred thousand is.
+  // A dial captured more often than this in a row is in a loop. If connection tracking remembers one port in
+  // ten, one dial in a hundred thousand reaches this number by chance.
   static constexpr int kMostCaptures = 4;
 
-  // StartConnect (socket.h), remembered. `captures`: how often what this is for was captured already.
+  // StartConnect (socket.h), recorded. `captures`: how often the connection it is for has been captured
+  // already.
   UniqueFd Dial(const NetAddress& destination, int* error, int captures = 0);
-  // Whether a socket of ours, open now, has these addresses, the peer's being its local one. Of those that
-  // share a local port the one dialled last is known: who misses a captured connection meets the next one.
+  // Whether an open socket of ours has these addresses, with `peer` as its local one. Of sockets that share a
+  // local port only the one dialled last is known; a captured connection that is missed here is captured
+  // again, and then recognised.
   bool Suspect(const NetAddress& peer, const NetAddress& destination);
   // Several threads dial and listen from now on.
   void Share() { shared_.store(true); }
-  // The descriptor of a listener: from the first call of Mark on it saves SYNs.
+  // `fd`: a listener. After the first call of Mark it saves SYNs.
   void AddListener(int fd);
-  // Before it is closed.
+  // Call it before the listener is closed.
   void RemoveListener(int fd);
-  // From here on dials are marked.
+  // Dials are marked from now on.
   void Mark();
-  // Of a connection that is not suspected: whether it may be a dial of another thread that had not been noted
-  // yet, and is by now. Ask again.
+  // For a connection that is not suspected: whether it may be a dial of another thread that was not recorded
+  // yet. When this returns true it is recorded: call Suspect again.
   bool MayBeNews();
-  // Of an accepted connection whose listener saves SYNs (socket.h): the `captures` of its dial, -1 without a
-  // mark. The kernel says it once.
+  // For an accepted connection whose listener saves SYNs (socket.h): the `captures` of its dial; -1 without a
+  // mark. The kernel answers only once.
   static int CapturesBefore(int fd);
 
  private:
-  // By local port, the descriptor last dialled from it, -1 for none. Nobody takes an entry out when the
-  // socket closes: the kernel says what a descriptor is now.
+  // Indexed by local port: the descriptor that was last dialled from it; -1 for none. Entries are not removed
+  // when a socket closes; the kernel is asked what a descriptor is now.
   static constexpr size_t kPorts = 65536;
   using Ports = std::array<std::atomic<int32_t>, kPorts>;
   const std::unique_ptr<Ports> by_port_;
   std::atomic<bool> marking_ = false;
   std::atomic<bool> shared_ = false;
-  // Where there are several threads, each of them shares it from the beginning of a dial until that is noted:
+  // With several threads, each holds it shared from the start of a dial until that is recorded: for
   // microseconds.
   std::shared_mutex dialling_;
   std::mutex mutex_;
-  // All that are open.
+  // All open listeners.
   std::vector<int> listeners_;
 };
 

@@ -29,7 +29,7 @@ PipePool::~PipePool() {
   }
 }
 
-// The reserve is there whatever else there is: without any pipe no tunnel moves on.
+// The reserve is opened whatever the budget: without any pipe no tunnel makes progress.
 Pipe PipePool::Open() {
   const bool spare = open_ >= reserve_;
   if (spare && !descriptors_.TakeSpare(kDescriptors)) return {};

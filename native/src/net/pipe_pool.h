@@ -1,5 +1,5 @@
-// Kernel pipes through which tunnels and long bodies are spliced. Either holds one only while bytes are in
-// transit, so idle tunnels cost no pipe, and a few pipes serve many busy ones.
+// Kernel pipes through which tunnels and long bodies are spliced. A pipe is held only while bytes are in it,
+// so idle tunnels hold none, and a few pipes serve many busy tunnels.
 #ifndef SIDEROUTE_NET_PIPE_POOL_H_
 #define SIDEROUTE_NET_PIPE_POOL_H_
 
@@ -19,26 +19,27 @@ struct Pipe {
 
 class PipePool {
  public:
-  // Bytes the kernel holds in one pipe: the bound on what a tunnel buffers per direction outside the sockets.
+  // Bytes the kernel holds in one pipe: the limit for what a tunnel buffers per direction outside the
+  // sockets.
   static constexpr size_t kPipeBytes = 64 * 1024;
 
-  // Of pipes that are opened ahead, so that tunnels move on when descriptors run out later.
+  // Number of pipes opened in advance, so that tunnels make progress even when descriptors run out later.
   static constexpr size_t kTunnelReserve = 2;
 
-  // Opens `reserve` pipes ahead, whatever else there is; keeps up to `max_idle` of those that come back.
+  // Opens `reserve` pipes at once, whatever the budget; keeps up to `max_idle` of the pipes that come back.
   PipePool(DescriptorBudget& descriptors, size_t max_idle, size_t reserve = kTunnelReserve);
   PipePool(const PipePool&) = delete;
   PipePool& operator=(const PipePool&) = delete;
-  // Every pipe has come back by now.
+  // All pipes must have come back.
   ~PipePool();
 
-  // Empty when there is no descriptor left for it; try again later.
+  // Empty if there is no descriptor for it; try again later.
   Pipe Acquire();
-  // `pipe` must be empty of bytes.
+  // `pipe` must hold no bytes.
   void Release(Pipe pipe);
-  // For a pipe that still holds bytes: closes it, and opens another in its place when the reserve runs low.
+  // For a pipe that still holds bytes: closes it, and opens a new one if the reserve runs low.
   void Discard(Pipe pipe);
-  // Gives idle descriptors back to the process, down to the reserve.
+  // Closes idle pipes down to the reserve.
   void Trim();
 
  private:

@@ -11,24 +11,24 @@ namespace sideroute {
 namespace {
 constexpr int kBatch = 256;
 constexpr uint64_t kNever = UINT64_MAX;
-// A timer that fires so much later than it was set for shows that the thread did not run meanwhile: the
-// process was stopped, or the machine had no time for it.
+// If a timer fires this much later than it was set for, the thread did not run meanwhile: the process was
+// stopped, or the machine was busy.
 constexpr uint64_t kHeldUpMs = 2;
-// So many turns, at most, what is due waits then for what has arrived.
+// Deadlines that are due then wait at most this many turns for events that have arrived.
 constexpr int kCatchUpTurns = 4;
-// Names the loop's own epoll instance among the events.
+// Stands for the loop's own epoll instance among the events.
 constexpr uint64_t kLoopItself = UINT64_MAX;
-// After so many turns in a row the loop has a round, whether or not it is known to want one.
+// After this many turns in a row the loop gets a round, whether or not it is known to need one.
 constexpr int kTurnsPerRound = 32;
 
 constexpr uint32_t BitOf(Trigger trigger) { return trigger == Trigger::kEdge ? uint32_t{EPOLLET} : 0; }
 }  // namespace
 
-// libuv wants its handles to outlive the Reactor by the time of a close callback.
+// libuv needs its handles until their close callbacks, which run after the Reactor is destroyed.
 struct Reactor::Handles {
   uv_prepare_t prepare;
   uv_timer_t timer;
-  // Runs so that the loop does not wait by itself.
+  // Active so that the loop does not wait in its own poll.
   uv_idle_t idle;
   Reactor* reactor = nullptr;
   int open = 0;
@@ -53,7 +53,8 @@ DeadlineQueue::~DeadlineQueue() { std::erase(reactor_.queues_, this); }
 void DeadlineQueue::Add(Deadline* deadline) {
   deadline->due_ms_ = reactor_.NowMs() + duration_ms_;
   deadlines_.PushBack(deadline);
-  // Later ones find the timer already armed for the first; see ArmTimer for deadlines that were cancelled.
+  // For later deadlines the timer is armed already, for the first one; see ArmTimer about cancelled
+  // deadlines.
   if (deadlines_.size() == 1) reactor_.ArmTimer();
 }
 
@@ -80,7 +81,7 @@ std::unique_ptr<Reactor> Reactor::Create(uv_loop_t* loop, int* error) {
   uv_idle_init(loop, &handles->idle);
   handles->open = 3;
   reactor->handles_ = handles;
-  // The loop stays alive for watched sockets only; every deadline belongs to one.
+  // Only watched sockets keep the loop alive; every deadline belongs to one.
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->timer));
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->idle));
   uv_unref(reinterpret_cast<uv_handle_t*>(&handles->prepare));
@@ -121,7 +122,7 @@ void Reactor::Rewatch(int fd, uint32_t events, Watcher* watcher, Trigger trigger
   epoll_event event{};
   event.events = events | BitOf(trigger);
   event.data.u64 = NameOf(*watcher);
-  // Of a descriptor that is registered nothing can fail.
+  // This cannot fail for a registered descriptor.
   epoll_ctl(epoll_fd_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
@@ -163,7 +164,7 @@ void Reactor::PassOn(Watcher& from, Watcher& to) {
 
 void Reactor::Again(Watcher* watcher) {
   if (!watcher->watched()) return;
-  // Who waits keeps its place.
+  // A watcher that waits already keeps its place.
   if (!watcher->place_.linked()) again_.PushBack(&watcher->place_);
 }
 
@@ -172,19 +173,18 @@ void Reactor::Dispose(std::unique_ptr<Disposable> object) {
 }
 
 void Reactor::BeginTurn() {
-  // What ran before in this round of the loop may have taken long, and deadlines begin now.
+  // Code that ran earlier in this round may have taken long, and deadlines are counted from now.
   uv_update_time(loop_);
   ++turn_;
   turn_cost_ = 0;
 }
 
-// What the loop would do with its own poll. One round may have many turns: while nothing but sockets is ready
-// the loop and its poll have nothing to add to them. The loop has its part of the round when its epoll
-// instance has something, when a timer or anything else of it is due (uv_backend_timeout), and when
-// JavaScript has run, since nobody can tell what that has asked of the loop.
+// Replaces the loop's own poll. One round may have many turns: while only sockets are ready, the loop has
+// nothing to do. The loop gets its part of the round if its epoll instance is ready, if one of its timers is
+// due (uv_backend_timeout), and if JavaScript has run, because that may have asked the loop for anything.
 void Reactor::Round() {
   uv_idle_stop(&handles_->idle);
-  // Nothing to wait for: the loop may do so by itself.
+  // There is nothing to wait for here, so the loop may wait by itself.
   if (watched_ == 0) return;
   loop_wanted_ = false;
   for (int turns = 0; turns < kTurnsPerRound; ++turns) {
@@ -195,11 +195,11 @@ void Reactor::Round() {
   uv_idle_start(&handles_->idle, [](uv_idle_t*) {});
 }
 
-// False when there was nothing to do for `wait_ms`; -1: waits until there is.
+// Returns false if there was nothing to do for `wait_ms`; -1: waits until there is.
 bool Reactor::Turn(int wait_ms) {
   epoll_event events[kBatch];
   const int count = PollEvents(epoll_fd_.get(), events, kBatch, wait_ms);
-  // Or a signal has come in between, which the loop hears of.
+  // Or a signal has interrupted the call, which the loop handles.
   drained_ = count <= 0;
   if (drained_ && again_.empty()) return false;
   BeginTurn();
@@ -222,11 +222,10 @@ void Reactor::DispatchEvents(const epoll_event* events, int count) {
   EndBatch();
 }
 
-// Those who have waited, in their order, as far as the turn goes; one at least, so that nobody waits for
-// ever.
+// Serves the waiting watchers in order, as long as the turn lasts; at least one, so that none waits for ever.
 void Reactor::DispatchAgain() {
   dispatching_ = granted_ = true;
-  // What is asked for meanwhile belongs to the next turn.
+  // Watchers added meanwhile belong to the next turn.
   for (size_t left = again_.size(); left > 0 && !again_.empty(); --left) {
     if (!granted_ && turn_cost_ >= kTurnCost) break;
     Watcher& watcher = again_.Front()->watcher;
@@ -241,14 +240,14 @@ void Reactor::DispatchDeadlines() {
   const uint64_t now = NowMs();
   const bool caught_up = catch_up_turns_ > 0;
   if (CatchUpFirst(now)) return;
-  // Timers of others, which take time, too, may have led here before there was another look at the sockets.
+  // Other timers of the loop take time too and may have led here before the sockets were polled again.
   if (caught_up && turn_ == caught_up_turn_) Turn(0);
   BeginTurn();
   dispatching_ = true;
-  // By index: a deadline may create or remove a queue.
+  // By index, because a deadline may create or remove a queue.
   for (size_t i = 0; i < queues_.size(); ++i) {
     DeadlineQueue* queue = queues_[i];
-    // Bounded by what waits now, so that a deadline which starts itself again is not served twice.
+    // Bounded by the current number, so that a deadline that restarts itself is not served twice.
     for (size_t left = queue->deadlines_.size(); left > 0; --left) {
       Deadline* first = queue->deadlines_.Front();
       if (first == nullptr || first->due_ms_ > now) break;
@@ -263,9 +262,9 @@ void Reactor::DispatchDeadlines() {
   ArmTimer();
 }
 
-// What arrived in time is served first, although nobody has looked until now: by the clock alone a request
-// that waits in its connection, or a response, would be given up just because this thread did not run.
-// Round looks at the sockets before the timer leads here again.
+// Serves what arrived in time first, even if nobody has polled until now: by the clock alone, a request that
+// waits in its connection, or a response, would be given up only because this thread did not run. Round polls
+// the sockets before the timer leads here again.
 bool Reactor::CatchUpFirst(uint64_t now) {
   const bool late = now >= armed_ms_ + kHeldUpMs;
   if ((!late && drained_) || catch_up_turns_ == kCatchUpTurns) {
@@ -275,14 +274,14 @@ bool Reactor::CatchUpFirst(uint64_t now) {
   }
   ++catch_up_turns_;
   caught_up_turn_ = turn_;
-  // Stays true when there is nothing to serve.
+  // Stays true if there is nothing to serve.
   drained_ = true;
   StartTimer(now + 1);
   return true;
 }
 
-// Armed for the earliest deadline there is. A cancelled one leaves the timer as it is: it fires, finds
-// nothing due, and is armed anew, which is cheaper than moving it for every connection.
+// Arms the timer for the earliest deadline. A cancelled deadline leaves the timer as it is: it fires, finds
+// nothing due and is armed again, which is cheaper than to move it for every connection.
 void Reactor::ArmTimer() {
   uint64_t due = kNever;
   for (const DeadlineQueue* queue : queues_) {
@@ -313,16 +312,16 @@ void Reactor::WakeAt(uint64_t due_ms) {
 void Reactor::EndBatch() {
   for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnBatchEnd();
   dispatching_ = false;
-  // Destructors may dispose of more.
+  // Destructors may dispose of further objects.
   const std::vector<std::unique_ptr<Disposable>> disposed = std::move(disposed_);
   disposed_.clear();
 }
 
 void Reactor::EndTurn() {
-  // Twice, because JavaScript that is called back may close an engine, and what ends with it is reported,
-  // too.
+  // Twice, because JavaScript that is called back may close an engine, and exchanges that end with it are
+  // reported too.
   for (int pass = 0; pass < 2; ++pass) {
-    // As within a batch: what a client calls must not destroy anything under its feet.
+    // As within a batch: objects must not be destroyed while a client that calls them is on the stack.
     dispatching_ = true;
     for (size_t i = 0; i < turn_clients_.size(); ++i) turn_clients_[i]->OnTurnEnd();
     EndBatch();

@@ -1,22 +1,22 @@
-// The event source of every socket the addon owns, on Node's own loop and thread.
+// The event source of all sockets the addon owns, on Node's own loop and thread.
 //
-// One epoll instance, edge-triggered, watches all of them and the epoll instance of the loop, and the thread
-// waits there and not in the loop: a uv_prepare_t comes before the loop's own poll, which then finds what is
-// ready and does not wait. So events of sockets cost one system call, whatever the loop does, and the loop
-// has a round only when it wants one. One uv_timer_t serves all deadlines. Edge triggering is why nothing
-// here can spin: a socket that is not read (back-pressure, a head that is still incomplete) raises no further
-// event until something changes, yet a reset is always seen, with a single registration per socket. Listeners
-// alone are level-triggered, so that who has taken a connection need not ask whether there is another.
+// One epoll instance, edge-triggered, watches all these sockets and the loop's own epoll instance. The thread
+// waits in it and not in the loop: a uv_prepare_t runs before the loop's own poll, which then finds what is
+// ready and does not wait. So socket events cost one system call, whatever the loop does, and the loop has a
+// round only when it needs one. One uv_timer_t serves all deadlines. Edge triggering makes sure that nothing
+// here can spin: a socket that is not read (back-pressure, an incomplete head) raises no further event until
+// something changes, yet a reset is always seen, with a single registration per socket. Only listeners are
+// level-triggered, so that nobody has to ask after each accept whether another connection waits.
 //
-// A turn is what happens between two looks at what is ready; where that is something of the loop, JavaScript
-// gets the thread next. Each watcher has a share of a turn, and all of them together have no more than
-// kTurnCost. What does not fit waits in a list for the next turn, where it comes after those who have
-// something new and moved little last time: a small request never waits for bulk. Costs are counted in bytes
-// moved, or in what else takes as long.
+// A turn is what happens between two calls of epoll_wait. If something of the loop is ready, JavaScript gets
+// the thread next. Each watcher has a share of a turn, and all of them together at most kTurnCost. Work
+// beyond that waits in a list for the next turn, after those that have something new and moved little last
+// time: so a small request never waits for bulk data. Costs are counted in bytes moved, or in the number of
+// bytes whose move would take as long.
 //
-// Events name a registration, not an object: one that is over has none any more, whatever the kernel still
-// says of it. Objects whose methods may be on the stack are given to Dispose(), which keeps their memory
-// until the current batch ends.
+// An event names a registration, not an object: when a registration is over, later events for it are dropped.
+// Objects whose methods may be on the stack are given to Dispose(), which keeps their memory until the
+// current batch ends.
 #ifndef SIDEROUTE_NET_REACTOR_H_
 #define SIDEROUTE_NET_REACTOR_H_
 
@@ -36,14 +36,14 @@ namespace sideroute {
 
 class Reactor;
 
-// `kLevel`: reported in every batch, as long as it lasts.
+// `kLevel`: reported in every batch while the condition lasts.
 enum class Trigger : uint8_t { kEdge, kLevel };
 
-// Receives the events of one descriptor. Must be unwatched, or forgotten, before it is destroyed.
+// Receives the events of one descriptor. Must be unwatched or forgotten before it is destroyed.
 class Watcher {
  public:
-  // `events`: EPOLL* bits, none when Again has asked for it. May come spuriously: act on what the system
-  // calls say.
+  // `events`: EPOLL* bits; none if the call follows Again. The call may be spurious: rely on the results of
+  // system calls.
   virtual void OnReady(uint32_t events) = 0;
   bool watched() const { return registration_ != kUnwatched; }
 
@@ -60,11 +60,11 @@ class Watcher {
   static constexpr uint32_t kUnwatched = UINT32_MAX;
   // Number of its registration.
   uint32_t registration_ = kUnwatched;
-  // In the list of those that wait for another turn.
+  // Links of the list of watchers that wait for another turn.
   Place place_{*this};
 };
 
-// What one connection has cost in the last turn in which it did anything.
+// The cost of one connection in the last turn in which it was active.
 class Share {
  private:
   friend class Reactor;
@@ -72,7 +72,7 @@ class Share {
   size_t cost_ = 0;
 };
 
-// A moment at which something has waited long enough. In at most one DeadlineQueue.
+// A point in time at which OnDeadline is called. In at most one DeadlineQueue.
 class Deadline : private ListNode<Deadline> {
  public:
   virtual void OnDeadline() = 0;
@@ -90,7 +90,7 @@ class Deadline : private ListNode<Deadline> {
   uint64_t due_ms_ = 0;
 };
 
-// Deadlines that all last equally long, so that they expire in the order they were added.
+// Deadlines of equal duration, so that they expire in the order they were added.
 class DeadlineQueue {
  public:
   DeadlineQueue(Reactor& reactor, uint64_t duration_ms);
@@ -98,7 +98,7 @@ class DeadlineQueue {
   DeadlineQueue& operator=(const DeadlineQueue&) = delete;
   ~DeadlineQueue();
 
-  // Starts, or starts again, `deadline`.
+  // Starts or restarts `deadline`.
   void Add(Deadline* deadline);
 
  private:
@@ -108,15 +108,14 @@ class DeadlineQueue {
   IntrusiveList<Deadline> deadlines_;
 };
 
-// Takes part in every turn: a batch of events, those who wait for another turn, or deadlines.
+// Takes part in every turn: a batch of events, the waiting watchers, or deadlines.
 class TurnClient {
  public:
-  // After each batch. No watcher is on the stack.
+  // Called after each batch. No watcher is on the stack.
   virtual void OnBatchEnd() = 0;
-  // After the last batch, before the thread waits.
+  // Called after the last batch, before the thread waits.
   virtual void OnTurnEnd() = 0;
-  // A clock of its own beside the deadline queues: when it is due (UINT64_MAX: never), and that time has
-  // come.
+  // A clock beside the deadline queues: NextDueMs says when it is due (UINT64_MAX: never), OnTime that it is.
   virtual uint64_t NextDueMs() const = 0;
   virtual void OnTime(uint64_t now_ms) = 0;
 
@@ -124,39 +123,39 @@ class TurnClient {
   ~TurnClient() = default;
 };
 
-// One for a loop at most: while one waits no other does.
+// At most one per loop: while one waits in epoll_wait, no other can.
 class Reactor {
  public:
-  // Null, with a negative errno in `error`, when the kernel has no descriptor for it.
+  // Returns null, with a negative errno in `error`, if the kernel cannot create it.
   static std::unique_ptr<Reactor> Create(uv_loop_t* loop, int* error);
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
-  // All watchers and queues are gone by now. The uv handles finish closing on the loop, in memory of their
-  // own.
+  // All watchers and queues must be gone. The uv handles finish closing on the loop, in memory of their own.
   ~Reactor();
 
-  // `on_closed(data)` runs once the loop has let go of the handles, after the Reactor is destroyed.
+  // `on_closed(data)` runs when the loop has closed the handles, after the Reactor is destroyed.
   void SetClosedCallback(void (*on_closed)(void*), void* data);
 
   // Returns 0 or a negative errno. An event already pending is reported in the next batch.
   int Watch(int fd, uint32_t events, Watcher* watcher, Trigger trigger = Trigger::kEdge);
-  // Other events from now on. What is there already is reported once more.
+  // Changes the events. Conditions that hold already are reported once more.
   void Rewatch(int fd, uint32_t events, Watcher* watcher, Trigger trigger = Trigger::kEdge);
-  // Before the descriptor is handed to somebody else. Events of this batch still queued are dropped.
+  // Call it before the descriptor is handed to another owner. Queued events of this batch are dropped.
   void Unwatch(int fd, Watcher* watcher);
-  // The same without a system call, before the descriptor is closed, which takes it out of the epoll
-  // instance. Should a child between fork and exec have a copy, events may come until it has not; nobody
-  // hears of them.
+  // The same without a system call, before the descriptor is closed, which removes it from the epoll
+  // instance. If a child between fork and exec has a copy, the kernel may still report events; they are
+  // dropped.
   void Forget(Watcher* watcher);
-  // `to` has the registration of `from` from now on. Events of this batch still queued are for `to`.
+  // Gives the registration of `from` to `to`, queued events of this batch included.
   void PassOn(Watcher& from, Watcher& to);
-  // Calls OnReady once more, in a turn after this one: for work cut short for fairness. Costs no system call.
+  // Calls OnReady once more in a later turn: for work that was cut short for fairness. Costs no system call.
   void Again(Watcher* watcher);
 
-  // Whether whoever has `share` may do more in this turn. If not, call Again.
+  // Whether the owner of `share` may do more in this turn. If not, it has to call Again.
   bool MayGoOn(const Share& share) const {
     if (share.turn_ != turn_) return share.cost_ < kLittle || turn_cost_ < kTurnCost || granted_;
-    // Who moved little last time and finds the turn over has one window, should it be bulk after all.
+    // An owner that moved little last time gets one window even when the turn is over, in case it is bulk
+    // now.
     if (turn_cost_ >= kTurnCost && share.cost_ >= kLittle) return false;
     return share.cost_ < kLeastShare || (share.cost_ < kMostShare && unserved_ == 0 && again_.empty());
   }
@@ -166,21 +165,21 @@ class Reactor {
     share->cost_ += cost;
     turn_cost_ += cost;
   }
-  // Asked on an event: whether whoever has `share` waits for its turn in the list (call Again), because it
-  // moved much last time and others wait, or because this turn is over for all but those who move little.
+  // Called on an event: whether the owner of `share` has to wait in the list (by Again). It has to if it
+  // moved much last time and others wait, or if the turn is over for all except those that move little.
   bool MustWait(const Share& share) const {
     return share.cost_ >= kLittle && (turn_cost_ >= kTurnCost || !again_.empty());
   }
 
-  // Destroys `object` at the end of the batch, or at once outside of one.
+  // Destroys `object` at the end of the batch, or at once outside a batch.
   void Dispose(std::unique_ptr<Disposable> object);
 
-  // Rises by one from a turn to the next.
+  // Increases by one from turn to turn.
   uint64_t turn() const { return turn_; }
-  // A batch is under way: watchers may be on the stack.
+  // A batch is being handled: watchers may be on the stack.
   bool dispatching() const { return dispatching_; }
-  // Does `work` as a turn of its own: for what is not begun by the loop, such as a call from JavaScript. Not
-  // within a batch.
+  // Runs `work` as a turn of its own, for work that the loop did not start, such as a call from JavaScript.
+  // Not within a batch.
   template <typename Work>
   void Enter(Work work) {
     BeginTurn();
@@ -192,9 +191,9 @@ class Reactor {
 
   void AddTurnClient(TurnClient* client) { turn_clients_.push_back(client); }
   void RemoveTurnClient(TurnClient* client) { std::erase(turn_clients_, client); }
-  // NextDueMs of some client has become earlier.
+  // NextDueMs of a client has become earlier.
   void WakeAt(uint64_t due_ms);
-  // JavaScript runs, or has run: the loop has a round before the thread waits.
+  // JavaScript runs or has run, so the loop gets a round before the thread waits.
   void NoteJavaScript() { loop_wanted_ = true; }
 
   uint64_t NowMs() const { return uv_now(loop_); }
@@ -202,21 +201,22 @@ class Reactor {
  private:
   friend class DeadlineQueue;
   struct Handles;
-  // What an event names: the number of a registration, and which one of those that have had that number.
+  // An event names a registration by its number and its generation, because numbers are reused.
   struct Registration {
-    // Null: free.
+    // Null if it is free.
     Watcher* watcher = nullptr;
     uint32_t generation = 0;
-    // While it is free, the next free one.
+    // While free: the next free one.
     uint32_t next_free = Watcher::kUnwatched;
   };
 
-  // A share where others wait, and where nobody does. What a window of 64 KiB takes beyond it is moved, too.
+  // Share of one watcher while others wait, and while nobody waits. The window of 64 KiB that exceeds it is
+  // moved completely.
   static constexpr size_t kLeastShare = 96 * 1024;
   static constexpr size_t kMostShare = 256 * 1024;
-  // Of all: about half a millisecond.
+  // For all together: about half a millisecond.
   static constexpr size_t kTurnCost = 1024 * 1024;
-  // Less than this is no bulk.
+  // Less than this does not count as bulk.
   static constexpr size_t kLittle = 16 * 1024;
 
   Reactor(uv_loop_t* loop, UniqueFd epoll_fd);
@@ -234,7 +234,7 @@ class Reactor {
   void DispatchEvents(const epoll_event* events, int count);
   void DispatchAgain();
   void DispatchDeadlines();
-  // Whether what is due waits for another turn.
+  // Whether deadlines that are due have to wait for another turn.
   bool CatchUpFirst(uint64_t now);
   void ArmTimer();
   void StartTimer(uint64_t due);
@@ -250,18 +250,18 @@ class Reactor {
   bool dispatching_ = false;
   uint64_t turn_ = 1;
   size_t turn_cost_ = 0;
-  // Events of the batch at hand that nobody has seen yet.
+  // Events of the current batch that were not handled yet.
   int unserved_ = 0;
   IntrusiveList<Watcher::Place> again_;
-  // For the one that is served however long the turn has been.
+  // Set for the one watcher that is served however long the turn has been.
   bool granted_ = false;
-  // Something of it is ready, or may be.
+  // The loop has something ready, or may have.
   bool loop_wanted_ = false;
-  // What the timer is set for; UINT64_MAX: stopped.
+  // The time the timer is set for; UINT64_MAX: it is stopped.
   uint64_t armed_ms_ = UINT64_MAX;
-  // The last look has found no events, so there are none that deadlines would have to wait for.
+  // The last poll found no events, so deadlines need not wait for any.
   bool drained_ = true;
-  // Turns for which what is due has waited.
+  // Turns that due deadlines have waited.
   int catch_up_turns_ = 0;
   // The last turn before the last of them.
   uint64_t caught_up_turn_ = 0;

@@ -1,4 +1,4 @@
-// Where reads go, for all connections of an engine.
+// The read buffer that all connections of an engine share.
 #ifndef SIDEROUTE_NET_SCRATCH_H_
 #define SIDEROUTE_NET_SCRATCH_H_
 
@@ -6,10 +6,10 @@
 
 namespace sideroute {
 
-// Shared, so what a read has put into it is there only until the next one of any socket.
+// It is shared, so the data of a read is valid only until the next read of any socket.
 inline constexpr size_t kScratchBytes = 64 * 1024;
 struct Scratch {
-  // Less while memory is short: what a sink does not take is kept.
+  // Smaller while memory is short, because what a sink does not take has to be kept.
   size_t window = kScratchBytes;
   char bytes[kScratchBytes];
 };

@@ -1,5 +1,5 @@
-// An unchanging object that lives as long as somebody holds it, such as the table of plans or an exchange
-// that carries one out. Counted without atomics: everything happens on the loop's thread.
+// A constant object that lives as long as someone holds it, for example the table of plans or an exchange
+// that applies a plan. Its counter is not atomic: everything happens on the loop's thread.
 #ifndef SIDEROUTE_NET_SHARED_H_
 #define SIDEROUTE_NET_SHARED_H_
 
@@ -14,7 +14,7 @@ template <typename T>
 class Shared {
  public:
   Shared() = default;
-  // `live` counts the objects there are; it outlives them.
+  // `live` counts the existing objects, and must outlive them.
   Shared(T object, size_t& live) : box_(new Box{std::move(object), live}) { ++live; }
   Shared(const Shared& other) : box_(other.box_) {
     if (box_ != nullptr) ++box_->holders;
@@ -33,7 +33,7 @@ class Shared {
     delete box;
   }
 
-  // Null when it holds none.
+  // Null if it holds no object.
   const T* get() const { return box_ == nullptr ? nullptr : &box_->object; }
   const T* operator->() const { return &box_->object; }
   explicit operator bool() const { return box_ != nullptr; }
@@ -47,8 +47,8 @@ class Shared {
   Box* box_ = nullptr;
 };
 
-// Objects by the numbers that TypeScript knows them by. A number holds until Clear; whoever took the object
-// by it has the object for as long as need be.
+// Objects by the numbers that TypeScript uses for them. A number is valid until Clear; an object found by it
+// can be held longer.
 template <typename T>
 class SharedTable {
  public:
@@ -56,17 +56,17 @@ class SharedTable {
     objects_.emplace_back(std::move(object), live_);
     return static_cast<int32_t>(objects_.size() - 1);
   }
-  // Hot path. Empty for a number that is none, such as -1.
+  // Hot path. Empty for an unknown number, such as -1.
   Shared<T> Find(int32_t number) const {
     return static_cast<size_t>(number) < objects_.size() ? objects_[static_cast<size_t>(number)]
                                                          : Shared<T>();
   }
   void Clear() { std::vector<Shared<T>>().swap(objects_); }
-  // Those that Clear has let go of and somebody still holds are among them.
+  // Number of existing objects, including those that Clear removed and that are still held.
   size_t live() const { return live_; }
 
  private:
-  // Before the objects, which count themselves out.
+  // Declared before the objects, which decrement it when they are destroyed.
   size_t live_ = 0;
   std::vector<Shared<T>> objects_;
 };

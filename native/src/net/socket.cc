@@ -15,7 +15,7 @@ namespace sideroute {
 
 namespace {
 
-constexpr int kBacklog = 4096;  // cut to net.core.somaxconn by the kernel
+constexpr int kBacklog = 4096;  // the kernel limits it to net.core.somaxconn
 constexpr int kKeepaliveIdleSeconds = 10;
 constexpr int kKeepaliveIntervalSeconds = 10;
 constexpr int kKeepaliveProbes = 3;
@@ -104,7 +104,7 @@ UniqueFd StartConnect(const NetAddress& destination, int syn_hops, int* error) {
   if (*error != 0) {
     fd.Reset();
   } else if (syn_hops != kDefaultHops) {
-    // connect() has sent the SYN.
+    // connect() has sent the SYN already.
     SetHops(fd.get(), destination.family(), kDefaultHops);
   }
   return fd;
@@ -113,7 +113,7 @@ UniqueFd StartConnect(const NetAddress& destination, int syn_hops, int* error) {
 void SaveSyns(int listener) { SetOption(listener, IPPROTO_TCP, TCP_SAVE_SYN, 1); }
 
 int SavedSynHops(int fd) {
-  // IP and TCP header, each with as many options as there can be.
+  // Room for an IP and a TCP header, each with the maximum of options.
   unsigned char headers[120];
   socklen_t length = sizeof headers;
   if (getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, headers, &length) != 0 || length < sizeof(iphdr)) return -1;
@@ -135,8 +135,8 @@ size_t QueuedBytes(int fd) {
 }
 
 void GrowReceiveBuffer(int fd, int bytes) {
-  // SO_RCVBUF would pin the size for good. A low-water mark makes the kernel grow the buffer and the window
-  // so that the mark can be met, and both stay grown when the mark is taken back.
+  // SO_RCVBUF would fix the size for good. A low-water mark makes the kernel grow buffer and window until the
+  // mark can be met, and both stay that size when the mark is reset.
   SetOption(fd, SOL_SOCKET, SO_RCVLOWAT, bytes);
   SetOption(fd, SOL_SOCKET, SO_RCVLOWAT, 1);
 }

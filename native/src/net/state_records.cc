@@ -22,7 +22,7 @@ struct ByteCounts {
 ByteCounts ReadByteCounts(int fd) {
   tcp_info info{};
   socklen_t length = sizeof info;
-  // An older kernel fills less of it.
+  // An older kernel fills only a part of it.
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
       length < offsetof(tcp_info, tcpi_bytes_retrans) + sizeof info.tcpi_bytes_retrans) {
     return {};
@@ -39,7 +39,7 @@ void StateRecords::Address(const NetAddress& address) {
 }
 
 void StateRecords::Socket(int fd) {
-  // Unknown when the peer has reset the connection and nobody has looked yet.
+  // Unknown if the peer has reset the connection and that was not noticed yet.
   Address(PeerAddress(fd).value_or(NetAddress()));
   const ByteCounts bytes = ReadByteCounts(fd);
   Number(bytes.received);

@@ -1,4 +1,4 @@
-// How the addon tells JavaScript of many things of one kind: as flat records, a bounded number at a time.
+// Reports many objects of one kind to JavaScript: as flat records, a bounded number at a time.
 //
 // Stage before: engine_state and the acceptor, for the private endpoint. Stage after: binding/state_value,
 // and src/addon/engine-state.ts, which knows the layouts.
@@ -15,21 +15,21 @@ namespace sideroute {
 
 class NetAddress;
 
-// Records as two values, however many they are: an object for each would cost ten calls across Node-API.
+// All records are two values, however many there are: one object per record would cost ten calls of Node-API.
 class StateRecords {
  public:
   void Number(double number) { numbers_.push_back(number); }
   void Count(uint64_t count) { numbers_.push_back(static_cast<double>(count)); }
-  // A text field must not hold a line feed, which no part of a request head does.
+  // A text field must not contain a line feed; no part of a request head does.
   void Text(std::string_view bytes) { text_.append(bytes).push_back('\n'); }
   // The host as a text field, the port as a number.
   void Address(const NetAddress& address);
-  // What the kernel knows of a connected socket: its peer as an address, then the bytes received and sent, -1
-  // when it does not say. Costs no counter of ours, and two system calls.
+  // What the kernel knows about a connected socket: its peer as an address, then the bytes received and sent,
+  // -1 if unknown. Needs no counters of ours, and two system calls.
   void Socket(int fd);
 
   const std::vector<double>& numbers() const { return numbers_; }
-  // Each text field ended by a line feed.
+  // Each text field ends with a line feed.
   const std::string& text() const { return text_; }
 
  private:
@@ -37,8 +37,8 @@ class StateRecords {
   std::string text_;
 };
 
-// Which part of a list: at most `max` elements whose number is above `after`. Lists are in the order of their
-// numbers, so that the last number of one part is where the next one goes on, whatever has ended meanwhile.
+// A part of a list: at most `max` elements with numbers above `after`. Lists are ordered by number, so the
+// next part begins after the last number of this one, whatever has ended meanwhile.
 struct StateRange {
   uint64_t after;
   size_t max;

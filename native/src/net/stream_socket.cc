@@ -15,10 +15,10 @@ namespace sideroute {
 
 namespace {
 constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
-// A read behind kept bytes: heads and trailer sections that came in parts.
+// For a read after kept bytes: a head or trailer section that arrives in parts.
 constexpr size_t kMoreBytes = 8 * 1024;
 constexpr size_t kSmallBytes = 2 * 1024;
-// Who has so much to be read at once is worth splicing from.
+// A source with this many bytes to read at once is worth splicing from.
 constexpr size_t kBulkBytes = 16 * 1024;
 }  // namespace
 
@@ -40,7 +40,7 @@ void StreamSocket::Open(Arrival& arrival) {
 
 void StreamSocket::Begin(UniqueFd fd, bool readable, bool peer_ended) {
   fd_ = std::move(fd);
-  // Until the kernel says otherwise. A first write may thus leave before the first event.
+  // Assumed until the kernel says otherwise, so that a first write can be made before the first event.
   writable_ = true;
   readable_ = readable;
   peer_ended_ = peer_ended;
@@ -60,7 +60,7 @@ void StreamSocket::Close(bool reset) {
   out_.Clear();
   if (!fd_) return;
   reactor_.Forget(this);
-  // First of all: unread bytes would turn close() into a reset, which drops what waits.
+  // Before close(), because with unread bytes close() sends a reset, which drops the bytes that wait.
   if (fin_due_ && !reset) shutdown(fd_.get(), SHUT_WR);
   if (reset) ResetOnClose(fd_.get());
   fd_.Reset();
@@ -105,8 +105,8 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
   Spend(length);
   splice_stopped_ = false;
   if (length >= kBulkBytes) trickles_ = false;
-  // A short read has emptied the socket: the next bytes raise an event. An end that was announced raises no
-  // other.
+  // A short read has emptied the socket, so the next bytes raise an event. An end that was reported already
+  // raises none.
   if (length < room && !peer_ended_) readable_ = false;
   if (in_scratch) {
     *window = {scratch_.bytes, length, true};
@@ -138,7 +138,7 @@ bool StreamSocket::Send(std::span<iovec> parts, bool last) {
   size_t total = 0;
   for (const iovec& part : parts) total += part.iov_len;
   if (total == 0) return true;
-  // A few hundred bytes are copied faster than the kernel imports a second iovec.
+  // Copying a few hundred bytes is faster than having the kernel import a second iovec.
   char small[kSmallBytes];
   iovec joined;
   std::span<iovec> pieces = parts;

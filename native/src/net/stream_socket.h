@@ -1,10 +1,10 @@
-// One TCP connection of the HTTP engine: edge-triggered readiness, bytes read but not used, bytes written but
-// not taken. Bytes that nobody has to look at may pass from one to another within the kernel: see
-// stream_splice.cc.
+// One TCP connection of the HTTP engine: edge-triggered readiness, bytes read but not used, bytes to write
+// that the kernel has not taken. Bytes that need not be looked at can be moved to another connection within
+// the kernel: see stream_splice.cc.
 //
 // Stage before: the reactor. Stage after: downstream and upstream connections, and the exchange that joins
-// two of them. Reads go into one scratch buffer that all connections share, and only what cannot be used at
-// once is kept.
+// two of them. Reads go into one scratch buffer that all connections share; only what cannot be used at once
+// is kept.
 #ifndef SIDEROUTE_NET_STREAM_SOCKET_H_
 #define SIDEROUTE_NET_STREAM_SOCKET_H_
 
@@ -25,7 +25,7 @@
 
 namespace sideroute {
 
-// What a socket has to be looked at next. `data` may be changed in place. In the scratch buffer it is good
+// The next bytes of a socket to look at. `data` may be changed in place. In the scratch buffer it is valid
 // only until the next Fill of any socket.
 struct Window {
   char* data = nullptr;
@@ -35,7 +35,7 @@ struct Window {
 
 enum class FillResult : uint8_t { kBytes, kAgain, kEnd, kError };
 
-// `kUnfit`: what comes next has to be read.
+// `kUnfit`: the next bytes have to be read.
 enum class SpliceResult : uint8_t { kMoved, kAgain, kUnfit, kError };
 
 class StreamSocket : public Watcher {
@@ -45,18 +45,19 @@ class StreamSocket : public Watcher {
   StreamSocket(const StreamSocket&) = delete;
   StreamSocket& operator=(const StreamSocket&) = delete;
 
-  // Takes `fd` and registers it once for everything. 0 or a negative errno.
+  // Takes `fd` and registers it once for all events. Returns 0 or a negative errno.
   int Open(UniqueFd fd);
-  // Takes the descriptor and its registration; what was read of it is the caller's.
+  // Takes the descriptor and its registration; the bytes that were read already stay with the caller.
   void Open(Arrival& arrival);
-  // Unregisters and closes. `reset`: with RST, so that the peer cannot take the end for an orderly one.
+  // Unregisters and closes. `reset`: with RST, so that the peer cannot take it for a regular end.
   void Close(bool reset);
-  // Unregisters and hands the descriptor over.
+  // Unregisters the descriptor and hands it over.
   UniqueFd Detach();
   bool open() const { return static_cast<bool>(fd_); }
 
-  // Unread bytes: those kept, else a new read. `more`: what is kept is not enough, read behind it. kAgain,
-  // too, when this connection has had its share of the turn: OnEvent is called again.
+  // Gives unread bytes: those kept, otherwise from a new read. `more`: the kept bytes are not enough, so it
+  // reads more and appends. Returns kAgain also when this connection has used its share of the turn; OnEvent
+  // is called again then.
   FillResult Fill(bool more, Window* window);
   // Drops the first `used` bytes of the window and keeps the others.
   void Use(const Window& window, size_t used) {
@@ -68,66 +69,65 @@ class StreamSocket : public Watcher {
   }
   bool has_kept() const { return !in_.empty(); }
   void DropKept() { in_.Clear(); }
-  // Something may be read: kept bytes, the kernel's, or the end.
+  // There may be something to read: kept bytes, bytes in the kernel, or the end.
   bool readable() const { return readable_ || !in_.empty(); }
-  // The peer has sent FIN or RST, though unread bytes may come before it.
+  // The peer has sent FIN or RST; unread bytes may precede it.
   bool peer_ended() const { return peer_ended_; }
   // Asks the kernel: open, and nothing has arrived that was not read.
   bool Quiet() const;
-  // Asks the kernel: something, if only the end, has arrived that no event has told of. It can be read from
-  // here on.
+  // Asks the kernel: bytes or the end have arrived without an event so far. They can be read from here on.
   bool Arrived() {
     if (Quiet()) return false;
     readable_ = true;
     return true;
   }
-  // Asks the kernel, where what was read last does not tell: from here on nothing can be read until more has
-  // arrived, unless something has.
+  // Asks the kernel if the last read does not show it: nothing can be read until more arrives, unless
+  // something has arrived already.
   void Settle() {
     if (readable_ && Quiet()) readable_ = false;
   }
-  // Asks the kernel: the peer's FIN is what comes next.
+  // Asks the kernel: the next thing to read is the peer's FIN.
   bool AtEnd() const;
   // Reset, or closed in both directions: nothing can be written any more.
   bool gone() const { return gone_; }
-  // Reset, though unread bytes may come before it.
+  // Reset; unread bytes may precede the reset.
   bool failed() const { return failed_; }
 
-  // Sends, and keeps what the kernel does not take now. False when the connection takes nothing any more.
-  // `last`: the connection is closed, or handed to who closes it, as soon as all of it is sent; FIN goes in
-  // the segment of the last bytes.
+  // Sends, and keeps what the kernel does not take now. Returns false if the connection takes nothing any
+  // more. `last`: when everything is sent, the connection will be closed or handed to a lingering close, so
+  // FIN is sent in the segment with the last bytes.
   bool Send(std::span<iovec> parts, bool last = false);
   bool Send(const char* bytes, size_t length, bool last = false) {
     iovec part{const_cast<char*>(bytes), length};
     return Send({&part, 1}, last);
   }
-  // Takes up to `most` bytes that `source` would read next, past the memory of the process, and sends them;
-  // what the kernel does not take now is kept. While nothing is unsent. `moved`: with kMoved.
+  // Moves up to `most` bytes, the next that `source` would read, to this socket within the kernel; keeps what
+  // it does not take now. Only while nothing is unsent. `moved` is set with kMoved.
   SpliceResult SpliceFrom(StreamSocket& source, PipePool& pipes, uint64_t most, size_t* moved);
-  // Sends what was kept, if the kernel takes it now.
+  // Sends kept bytes, if the kernel takes them now.
   bool Flush();
   bool has_unsent() const { return !out_.empty(); }
   size_t unsent() const { return out_.size(); }
   bool write_failed() const { return write_failed_; }
-  // Memory that its buffers take, and what the kernel holds for it beyond that.
+  // Bytes of its buffers, and bytes the kernel holds beyond that.
   size_t held_bytes() const { return in_.capacity() + out_.capacity(); }
   size_t QueuedBytes() const { return open() ? sideroute::QueuedBytes(fd_.get()) : 0; }
-  // Since when the peer has taken nothing of what is unsent.
+  // Since when the peer has taken none of the unsent bytes.
   uint64_t blocked_since_ms() const { return blocked_since_ms_; }
-  // For whoever goes on sending in its place.
+  // For an object that continues to send in its place.
   std::vector<uint8_t> TakeUnsent();
-  // FIN, after what is unsent.
+  // Sends FIN after the unsent bytes.
   void ShutdownWrite();
   bool write_ended() const { return write_ended_; }
 
-  // Whether another piece of work fits into this turn; if not, OnEvent is called again in a later one. Fill
-  // asks by itself.
+  // Whether more work fits into this turn; if not, OnEvent is called again in a later turn. Fill checks this
+  // itself.
   bool MayGoOn() {
     if (reactor_.MayGoOn(share_)) return true;
     reactor_.Again(this);
     return false;
   }
-  // Work that no byte read accounts for.
+  // Charges work that is not a read.
   void Spend(size_t cost) { reactor_.Spend(&share_, cost); }
 
   void OnReady(uint32_t events) final;
@@ -135,7 +135,7 @@ class StreamSocket : public Watcher {
  protected:
   ~StreamSocket();
 
-  // After the flags were updated.
+  // Called after the flags were updated.
   virtual void OnEvent() = 0;
 
   int fd() const { return fd_.get(); }
@@ -143,10 +143,10 @@ class StreamSocket : public Watcher {
  private:
   void Begin(UniqueFd fd, bool readable, bool peer_ended);
   void KeepUnsent(std::span<iovec> parts, size_t sent);
-  // Empties `pipe` of its `length` bytes. False when the connection takes nothing any more.
+  // Empties `pipe`, which holds `length` bytes. Returns false if the connection takes nothing any more.
   bool FlushPipe(const Pipe& pipe, size_t length);
   void FailWrite();
-  // The kernel takes no more now.
+  // The kernel takes no more now: waits for EPOLLOUT.
   void AwaitRoom();
 
   Reactor& reactor_;
@@ -155,7 +155,7 @@ class StreamSocket : public Watcher {
   Share share_;
   bool readable_ = false;
   bool writable_ = false;
-  // Registered for room to write, too.
+  // Registered for EPOLLOUT too.
   bool watches_room_ = false;
   bool peer_ended_ = false;
   bool gone_ = false;
@@ -163,11 +163,12 @@ class StreamSocket : public Watcher {
   bool write_failed_ = false;
   bool write_ended_ = false;
   bool shutdown_wanted_ = false;
-  // The kernel has bytes that wait for FIN.
+  // The kernel holds sent bytes back until FIN (MSG_MORE).
   bool fin_due_ = false;
-  // Splice has stopped: there is no more, or something that only a read passes. A read finds out.
+  // A splice stopped: there are no more bytes, or something that only a read can pass. The next read finds
+  // out.
   bool splice_stopped_ = false;
-  // It comes in small pieces, which are copied sooner than spliced.
+  // The data comes in small pieces, which are cheaper to copy than to splice.
   bool trickles_ = false;
   uint64_t blocked_since_ms_ = 0;
   ByteBuffer in_;

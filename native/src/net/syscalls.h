@@ -1,8 +1,8 @@
-// The system calls of the hot path without what glibc puts around them in a process with threads: recv, send,
-// splice and epoll_wait are cancellation points, and entering and leaving one costs two atomic operations
-// each time (bench/proxy/compare.ts: 2 % of the CPU time of a request). Nothing here is ever cancelled.
+// System calls of the hot path without the wrappers of glibc. recv, send, splice and epoll_wait are
+// cancellation points, and in a process with threads each call costs two atomic operations for that
+// (bench/proxy/compare.ts: 2 % of the CPU time of a request). No thread here is ever cancelled.
 //
-// Under AddressSanitizer the functions of libc stay, because its interceptors check the buffers.
+// Under AddressSanitizer the libc functions are used, because its interceptors check the buffers.
 #ifndef SIDEROUTE_NET_SYSCALLS_H_
 #define SIDEROUTE_NET_SYSCALLS_H_
 
@@ -17,7 +17,7 @@
 
 namespace sideroute {
 
-// Each returns as the function of libc it stands for, with errno.
+// Each returns what the libc function of that name returns, and sets errno.
 #if defined(__SANITIZE_ADDRESS__)
 
 inline ssize_t Receive(int fd, void* buffer, size_t size, int flags) { return recv(fd, buffer, size, flags); }
@@ -53,7 +53,7 @@ inline ssize_t SpliceBytes(int from, int to, size_t size) {
 
 #endif
 
-// Begun anew where a signal interrupts it.
+// Restarted after a signal.
 inline ssize_t Splice(int from, int to, size_t size) {
   ssize_t moved;
   do {

@@ -27,7 +27,7 @@ TimerWheel::TimerWheel(Now now, Wake wake, void* context)
 void TimerWheel::Place(Timer& timer, uint64_t earliest_tick) {
   constexpr uint64_t kReach = (1ull << (kBits * kLevels)) - 1;
   const uint64_t due = timer.due_ms_ / kTickMs + (timer.due_ms_ % kTickMs != 0 ? 1 : 0);
-  // Beyond the reach of the wheel (18 h) it is looked at early and placed anew.
+  // A timer beyond the range of the wheel (18 h) is looked at early and placed again.
   const uint64_t tick = std::clamp(due, earliest_tick, tick_ + kReach - kSlots);
   const uint64_t distance = tick - tick_;
   unsigned level = 0;
@@ -94,7 +94,7 @@ void TimerWheel::RunTick() {
       if (timer->armed()) Place(*timer, tick_);
     }
   }
-  // A callback may cancel, move or destroy any timer, so the slot is read anew each time.
+  // A callback may cancel, move or destroy any timer, so the slot is read again each time.
   Timer*& first = slots_[0][tick_ & (kSlots - 1)];
   while (Timer* timer = first) {
     Unlink(*timer);

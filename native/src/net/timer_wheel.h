@@ -1,7 +1,7 @@
 // All timers of the HTTP engine: one hierarchical wheel on the monotonic clock of the loop.
 //
-// Arming and cancelling are O(1) and cheap enough for every request: a timer that is put off (an idle timer,
-// on each request) keeps its place and is only looked at again when that place comes up.
+// Arming and cancelling are O(1) and cheap enough for every request: a timer that is postponed (an idle
+// timer, on each request) keeps its slot and is only moved when that slot comes up.
 #ifndef SIDEROUTE_NET_TIMER_WHEEL_H_
 #define SIDEROUTE_NET_TIMER_WHEEL_H_
 
@@ -12,7 +12,7 @@ namespace sideroute {
 
 class TimerWheel;
 
-// A moment at which `OnTimer` of its owner is called once. Lives inside its owner.
+// Calls `OnTimer` of its owner once, at a given time. It is a member of its owner.
 class Timer {
  public:
   using Callback = void (*)(void* owner);
@@ -23,7 +23,7 @@ class Timer {
   Timer& operator=(const Timer&) = delete;
   ~Timer();
 
-  // Starts it, or moves it.
+  // Starts or moves it.
   void Arm(uint64_t due_ms);
   void ArmAfter(uint64_t delay_ms);
   void Cancel() { due_ms_ = kNever; }
@@ -40,7 +40,7 @@ class Timer {
   Timer* prev_ = nullptr;
   Timer* next_ = nullptr;
   uint64_t due_ms_ = kNever;
-  // When its slot is looked at; never later than due when armed.
+  // When its slot is looked at; never later than due_ms_ while armed.
   uint64_t placed_tick_ = 0;
   uint8_t level_ = 0;
   uint8_t slot_ = 0;
@@ -60,16 +60,16 @@ class TimerWheel {
  public:
   static constexpr uint64_t kNone = UINT64_MAX;
 
-  // Time comes from `now(context)`; `wake(context, due_ms)` asks to be Run no later than that.
+  // `now(context)` gives the time; `wake(context, due_ms)` asks for a call of Run no later than that.
   using Now = uint64_t (*)(void* context);
   using Wake = void (*)(void* context, uint64_t due_ms);
   TimerWheel(Now now, Wake wake, void* context);
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
 
-  // Fires what is due, at most a tick late.
+  // Fires timers that are due, at most one tick late.
   void Run(uint64_t now_ms);
-  // When to Run next; kNone when nothing is armed.
+  // When to call Run next; kNone if nothing is armed.
   uint64_t NextDueMs() const;
   uint64_t now_ms() const { return now_(context_); }
 

@@ -1,4 +1,4 @@
-// Move-only ownership of a file descriptor. Every descriptor the addon opens lives in one of these.
+// Owns a file descriptor; move-only. Every descriptor the addon opens is held by one of these.
 #ifndef SIDEROUTE_NET_UNIQUE_FD_H_
 #define SIDEROUTE_NET_UNIQUE_FD_H_
 
@@ -29,7 +29,7 @@ class UniqueFd {
 
   void Reset(int fd = -1) {
     const int old = std::exchange(fd_, fd);
-    // Never retried on EINTR: Linux has released the number by then.
+    // Not retried on EINTR: Linux has released the number by then (close(2)).
     if (old >= 0) ::close(old);
   }
 

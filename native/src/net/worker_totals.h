@@ -1,10 +1,10 @@
-// What the threads that serve one capture port have of limits in common: each has its own loop, connections
-// and buffers, and the limits are those of the process.
+// Limits that the threads behind one capture port share: each thread has its own loop, connections and
+// buffers, but the limits are those of the process.
 //
-// A connection is reserved in the sum before it is accepted, so that however many threads accept at the same
-// time there are never more than allowed; what has ended is taken out at the end of a turn. Everything else
-// is a figure that may be a turn old. Stage before: the acceptor of each thread. A thread that is alone has
-// none of this.
+// A connection is added to the sum before it is accepted, so that there are never more than allowed, however
+// many threads accept at the same time. Connections that have ended are subtracted at the end of a turn. All
+// other figures may be one turn old. A thread that is alone uses none of this. Stage before: the acceptor of
+// each thread.
 #ifndef SIDEROUTE_NET_WORKER_TOTALS_H_
 #define SIDEROUTE_NET_WORKER_TOTALS_H_
 
@@ -13,18 +13,18 @@
 
 namespace sideroute {
 
-// Of all threads.
+// Sums over all threads.
 struct WorkerTotals {
-  // Downstream connections, those about to be accepted included.
+  // Downstream connections, including those about to be accepted.
   std::atomic<size_t> connections = 0;
-  // See DescriptorBudget; a capacity of 0 has not been measured yet.
+  // See DescriptorBudget; a capacity of 0 was not measured yet.
   std::atomic<size_t> spare_descriptors = 0;
   std::atomic<size_t> descriptor_capacity = 0;
   // See MemoryHolders::HeldBytes.
   std::atomic<size_t> held_bytes = 0;
 };
 
-// What one thread has in them.
+// The part of one thread in these sums.
 class WorkerShare {
  public:
   WorkerShare(WorkerTotals& totals, size_t workers) : totals_(totals), workers_(workers) {}
@@ -32,13 +32,13 @@ class WorkerShare {
   WorkerShare& operator=(const WorkerShare&) = delete;
   ~WorkerShare() { Settle(0, 0); }
 
-  // Threads, this one included.
+  // Number of threads, this one included.
   size_t workers() const { return workers_; }
   WorkerTotals& totals() { return totals_; }
   size_t connections_elsewhere() const { return totals_.connections.load() - connections_; }
   size_t bytes_elsewhere() const { return totals_.held_bytes.load(std::memory_order_relaxed) - held_bytes_; }
 
-  // For one more connection than the `open` ones of this thread; false where all have `most` together.
+  // Reserves one connection beyond the `open` ones of this thread; false if all threads together have `most`.
   bool Reserve(size_t open, size_t most) {
     SettleConnections(open);
     size_t all = totals_.connections.load();
@@ -49,7 +49,7 @@ class WorkerShare {
     return true;
   }
 
-  // What this thread has now.
+  // Updates the part of this thread.
   void Settle(size_t open, size_t held_bytes) {
     SettleConnections(open);
     if (held_bytes == held_bytes_) return;
@@ -58,7 +58,7 @@ class WorkerShare {
   }
 
  private:
-  // Sums of unsigned numbers go round, and come out right.
+  // The sums are unsigned and may wrap in between; the result is right all the same.
   void SettleConnections(size_t open) {
     if (open == connections_) return;
     totals_.connections.fetch_add(open - connections_);
