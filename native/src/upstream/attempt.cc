@@ -27,7 +27,8 @@ Attempt::Result Attempt::BeginIdle(Backend& backend, const Options& options) {
 
 Attempt::Result Attempt::Seek(Backend::Turn turn) {
   const Protocol protocol = backend_->ProtocolFor(options_.protocol);
-  // That of a caller that has ended gets a FIN, too, and is of no use to others.
+  // The FIN of a caller that has ended is passed on over HTTP/1, which makes the connection useless to
+  // others.
   const bool may_reuse = options_.may_reuse && !(options_.caller_ended && protocol == Protocol::kHttp1);
   for (;;) {
     const Backend::Wish wish{
@@ -49,7 +50,7 @@ Attempt::Result Attempt::Seek(Backend::Turn turn) {
         timer_.ArmAfter(dials_.Begin(backend_->dial_facts()));
         return Result::kLent;
       case Backend::Result::kWait:
-        // Nobody may be there any more to be served in the end. Who waited before that goes on.
+        // The caller may have left, so it is not queued. An attempt that waited already goes on waiting.
         if (!options_.may_queue || (options_.caller_ended && turn == Backend::Turn::kNew))
           return Fail(NoStream::kOverflow);
         backend_->Wait(*this, protocol, turn);
@@ -105,7 +106,7 @@ NetAddress Attempt::address() const {
 void Attempt::OnAvailable() {
   timer_.Cancel();
   state_ = State::kNone;
-  // The wait for a first dial is no part of the attempt; one between its dials is.
+  // The wait for a first dial does not count as part of the attempt; a wait between its dials does.
   if (!dials_.any_failed()) user_.OnTurn();
   Tell(Seek(Backend::Turn::kServed));
 }
@@ -129,7 +130,7 @@ void Attempt::OnConnected() {
 
 void Attempt::DialFailed(bool timed_out) {
   connection_->CountConnectFailure();
-  // Others may still wait for it to stand.
+  // Others may still wait for it to be established.
   connection_->Drain();
   Reset();
   uint32_t pause_ms = 0;

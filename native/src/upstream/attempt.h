@@ -1,9 +1,9 @@
-// One attempt at a backend: how it comes by a stream - reused, dialled, dialled again, waited for - and gives
-// it back.
+// One attempt at a backend: how it gets a stream (reused, dialled, dialled again, or waited for) and gives it
+// back.
 //
 // Stage before: exchange or mirror. Stage after: upstream_pool, which lends the stream. Nothing of the
-// request leaves before a stream is lent and its connection stands, so all dials of an attempt are one try of
-// the request, safe for every method (dial_plan.h).
+// request is sent before a stream is lent and its connection is established. So all dials of an attempt are
+// one try of the request, and are safe for every method (dial_plan.h).
 #ifndef SIDEROUTE_UPSTREAM_ATTEMPT_H_
 #define SIDEROUTE_UPSTREAM_ATTEMPT_H_
 
@@ -22,7 +22,7 @@ namespace sideroute {
 
 class Attempt final : public ListNode<Attempt>, public ListNode<Attempt, Displaceable>, private StreamUser {
  public:
-  // In the list of those that wait for a connection.
+  // The list of attempts that wait for a connection.
   using ListNode<Attempt>::linked;
   using ListNode<Attempt>::Unlink;
 
@@ -33,21 +33,21 @@ class Attempt final : public ListNode<Attempt>, public ListNode<Attempt, Displac
     // Between two dials.
     kPausing,
     kConnecting,
-    // The stream is there, and its connection stands.
+    // The stream is lent and its connection is established.
     kConnected,
   };
   enum class Result : uint8_t { kLent, kLater, kNone };
   struct Options {
-    // A connection that was idle will do.
+    // A connection that was idle may be used.
     bool may_reuse = true;
-    // Safe to send again should a reused connection turn out to be closed.
+    // The request is safe to send again if a reused connection turns out to be closed.
     bool repeatable = false;
     bool may_queue = true;
-    // At the limit, one that is displaceable goes.
+    // At the limit of connections, a displaceable attempt is ended in favour of this one.
     bool may_displace = true;
     // See OnCallerEnd.
     bool caller_ended = false;
-    // What the caller speaks, and so does the connection unless the backend speaks one thing alone.
+    // The caller's protocol. The connection uses it too, unless the backend has a fixed protocol.
     Protocol protocol = Protocol::kHttp1;
   };
 
@@ -56,29 +56,29 @@ class Attempt final : public ListNode<Attempt>, public ListNode<Attempt, Displac
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
 
-  // Hot path. kNone: `why` says why not.
+  // Hot path. For kNone, `why` gives the reason.
   Result Begin(Backend& backend, const Options& options);
-  // Hot path. The same with what is idle alone: kNone when nothing is.
+  // Hot path. The same, but only with idle connections; kNone if there is none.
   Result BeginIdle(Backend& backend, const Options& options);
   NoStream why() const { return why_; }
   State state() const { return state_; }
   // Null when there is none.
   UpstreamStream* stream() const { return stream_; }
-  // Where the stream goes; of no family when there is none.
+  // The address of the stream's connection; no family if there is no stream.
   NetAddress address() const;
 
-  // The caller has ended: nobody may be there any more to be served after a wait, and the connection is of no
-  // use to others.
+  // The caller has ended its side. It may have left, so the attempt must not wait in a queue; and the
+  // connection gets a FIN, so it is of no use to others.
   void OnCallerEnd() { options_.caller_ended = true; }
-  // Its response, when it comes, may find nobody to read it: at the limit its connection goes to others.
+  // Nobody may be left to read the response, so at the limit this connection goes to other attempts.
   void MakeDisplaceable() { backend_->MakeDisplaceable(*this); }
   void KeepInPlace() { ListNode<Attempt, Displaceable>::Unlink(); }
 
-  // Ends the attempt, if there is one. The connection is kept for others if nothing is left of the stream.
+  // Ends the attempt, if there is one. The connection is kept for others if the stream has ended completely.
   void Release() { GiveBack(GivenBack::kDone, StreamError::kNone); }
-  // With a reset: what the backend has is not to be taken for a whole request.
+  // Ends with a reset, so that the backend does not take what it has for a whole request.
   void Reset(StreamError why = StreamError::kCancelled) { GiveBack(GivenBack::kReset, why); }
-  // Orderly, but for good.
+  // Ends regularly, but the connection is not used again.
   void Close() { GiveBack(GivenBack::kClosed, StreamError::kNone); }
 
   // For the pool.
@@ -90,7 +90,7 @@ class Attempt final : public ListNode<Attempt>, public ListNode<Attempt, Displac
   Result Fail(NoStream why);
   void Take(const Backend::Loan& loan);
   void GiveBack(GivenBack how, StreamError why);
-  // Tells the user what a search that it did not begin has led to.
+  // Tells the user the result of a search that Begin did not start.
   void Tell(Result result);
   void DialFailed(bool timed_out);
   void OnTimer();
@@ -108,7 +108,7 @@ class Attempt final : public ListNode<Attempt>, public ListNode<Attempt, Displac
   State state_ = State::kNone;
   NoStream why_ = NoStream::kOverflow;
   DialPlan dials_;
-  // Of the dial, of the pause before the next, of the wait in the queue: one after the other.
+  // For the dial, the pause before the next dial, or the wait in the queue: one after another.
   MemberTimer<Attempt, &Attempt::OnTimer> timer_;
 };
 

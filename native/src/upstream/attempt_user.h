@@ -1,4 +1,4 @@
-// Who has begun an attempt, and what it is told.
+// The user of an attempt, and what it is told.
 #ifndef SIDEROUTE_UPSTREAM_ATTEMPT_USER_H_
 #define SIDEROUTE_UPSTREAM_ATTEMPT_USER_H_
 
@@ -8,29 +8,29 @@ namespace sideroute {
 
 // Why there is no stream.
 enum class NoStream : uint8_t {
-  // Too many wait, or it has waited for too long, or it is not to wait.
+  // Too many attempts wait, or this one has waited too long or must not wait.
   kOverflow,
   kNoAddress,
-  // No address has accepted, often enough.
+  // No address accepted, in as many dials as the plan allows.
   kRefused,
-  // The same, and one of them has not even answered.
+  // The same, and at least one address did not answer at all.
   kTimedOut,
 };
 
-// Calls come from the loop or a timer, never from within Begin; but OnConnected may come from within
+// Calls come from the loop or from a timer, never from within Begin; only OnConnected may come from within
 // SendHead.
 class AttemptUser {
  public:
-  // A stream has been lent after Begin had answered kLater, or another one in place of one whose connection
-  // did not come to stand: the request is sent, from its beginning.
+  // A stream was lent after Begin had returned kLater, or replaces one whose connection could not be
+  // established. The request has to be sent from its beginning.
   virtual void OnStreamLent() = 0;
   virtual void OnNoStream(NoStream why) = 0;
-  // Its turn in the queue has come, before anything was dialled.
+  // The attempt's turn in the queue has come, and nothing was dialled before.
   virtual void OnTurn() = 0;
   virtual void OnConnected() = 0;
-  // As StreamUser.
+  // See StreamUser.
   virtual void OnStreamEvent() = 0;
-  // Its connection is needed by somebody whose caller is there.
+  // Its connection is needed by an exchange whose caller is still there.
   virtual void OnDisplaced() = 0;
 
  protected:

@@ -1,7 +1,7 @@
 // All backends of an engine: those that routes name, and original destinations.
 //
-// Stage before: the binding, which names them and their addresses, and an exchange or mirror that was decided
-// to go to one. Stage after: upstream_pool.
+// Stage before: the binding, which names backends and their addresses, and an exchange or mirror whose
+// destination was decided. Stage after: upstream_pool.
 #ifndef SIDEROUTE_UPSTREAM_BACKENDS_H_
 #define SIDEROUTE_UPSTREAM_BACKENDS_H_
 
@@ -25,18 +25,18 @@ class Backends {
 
   // Creates the backend with its first addresses.
   void Set(uint32_t id, const std::vector<NetAddress>& addresses);
-  // False, and nothing is done, when something in progress needs it.
+  // Returns false and does nothing if something in progress uses the backend.
   bool Drop(int32_t id);
-  // Null when there is none of that id.
+  // Null if there is no backend with that id.
   Backend* Find(int32_t id);
   Backend* Original(const NetAddress& address);
 
-  // An idle connection of any backend; false when there is none.
+  // Closes one idle connection of any backend; returns false if there is none.
   bool CloseOneIdle();
   void CloseIdle();
   void Clear();
 
-  // By id, then those of original destinations. Only those that some request was for.
+  // In the order of ids, then those of original destinations. Only backends that were used by a request.
   template <typename Visit>
   void VisitAll(const Visit& visit) const {
     for (const auto& backend : backends_) {
@@ -45,14 +45,14 @@ class Backends {
     for (const auto& [address, backend] : originals_) visit(*backend);
   }
 
-  // Connections, in the order of their numbers.
+  // All open connections, in the order of their numbers.
   const IntrusiveList<UpstreamConnection, EveryUpstream>& open() const { return open_; }
   void AddOpen(UpstreamConnection& connection) { open_.PushBack(&connection); }
   UpstreamConnector& connector() { return connector_; }
 
  private:
-  // Original destinations are few: those of connections that were routed and are not any more. Beyond this
-  // many, those that nobody uses go.
+  // Original destinations are few: those of connections whose Service lost its routes. Beyond this number,
+  // unused ones are dropped.
   static constexpr size_t kMaxOriginals = 64;
 
   EngineContext& context_;

@@ -1,21 +1,22 @@
-// When another connection is dialled after one that was refused or was not answered in time.
+// When another connection is dialled after one that was refused or not answered in time.
 //
-// Nothing of the request has left by then, so this is safe for every method and no retry: it counts as no
-// attempt and draws on no budget. It helps because kube-proxy chooses an endpoint anew for every connection
-// to a ClusterIP. All addresses of the backend are dialled by turns; once each is a round:
+// Nothing of the request was sent by then, so this is safe for every method and is not a retry: it does not
+// count as an attempt and costs no retry budget. It helps because kube-proxy chooses an endpoint anew for
+// every connection to a ClusterIP. All addresses of the backend are dialled in turn; dialling each of them
+// once is a round.
 //
-// - At most 16 rounds. Where one of three endpoints refuses, a request fails when every round meets that one.
-//   9 rounds make that 1 in 19,683 requests, the least that is rarer than 1 in 10,000; 16 make it 1 in 43
-//   million, and 1 in 65,536 where one of two refuses.
-// - The second round follows at once, the others after pauses that grow by 2 ms each, 0.2 s in all: where
-//   everything refuses the answer still comes soon, and an endpoint that is just starting may yet make it.
-// - A dial that is not answered gives way to the next after one tenth of the connect timeout, that after two
-//   tenths, then three and four, which makes the whole. The kernel repeats a lost SYN after a second;
-//   dialling again does as much, and may find an endpoint whose node is not gone.
-// - Two rounds, 24 ms apart, where nothing has accepted lately (Backend::refusing): a backend that is down is
+// - At most 16 rounds. If one of three endpoints refuses, a request fails only if every round meets that one.
+//   9 rounds make that 1 in 19,683 requests, the first number that is rarer than 1 in 10,000; 16 rounds make
+//   it 1 in 43 million, and 1 in 65,536 if one of two refuses.
+// - The second round follows at once, the others after pauses that grow by 2 ms each, 0.2 s in all. So if all
+//   endpoints refuse, the answer still comes soon, and an endpoint that is just starting may be reached.
+// - A dial that is not answered is given up for the next after one tenth of the connect timeout, that one
+//   after two tenths, then three and four, which is the whole timeout. The kernel repeats a lost SYN only
+//   after a second; dialling again does the same, and may find an endpoint whose node is still there.
+// - Two rounds, 24 ms apart, if nothing has accepted lately (Backend::refusing): a backend that is down is
 //   dialled twice for each request, not 16 times.
 //
-// Stage before: exchange or mirror, whose connection it is about.
+// Stage before: exchange or mirror, for which the connection is made.
 #ifndef SIDEROUTE_UPSTREAM_DIAL_PLAN_H_
 #define SIDEROUTE_UPSTREAM_DIAL_PLAN_H_
 
@@ -29,7 +30,7 @@ namespace sideroute {
 
 class DialPlan {
  public:
-  // What both calls have to know.
+  // The input of Begin and Failed.
   struct Facts {
     const EngineSettings& settings;
     uint64_t now_ms;
@@ -41,10 +42,10 @@ class DialPlan {
   void Reset() { began_ms_ = failed_ = timeouts_ = 0; }
   bool any_failed() const { return failed_ > 0; }
   bool any_timed_out() const { return timeouts_ > 0; }
-  // Index of the address that is next.
+  // Index of the address to dial next.
   size_t NextAddress(size_t addresses) const { return addresses < 2 ? 0 : failed_ % addresses; }
 
-  // A dial begins. Returns the milliseconds it may take.
+  // A dial begins. Returns its timeout in ms.
   uint32_t Begin(const Facts& facts) {
     if (began_ms_ == 0) began_ms_ = facts.now_ms;
     const uint32_t left = Left(facts);
@@ -54,8 +55,8 @@ class DialPlan {
                                 std::max(left, 1u));
   }
 
-  // The dial has failed. False when it was the last, else `pause_ms` is how long to wait about before the
-  // next; 0: at once.
+  // The dial has failed. Returns false if it was the last one. Otherwise `pause_ms` is the approximate pause
+  // before the next dial; 0: none.
   bool Failed(const Facts& facts, bool timed_out, uint32_t* pause_ms) {
     if (began_ms_ == 0) began_ms_ = facts.now_ms;
     ++failed_;
@@ -74,7 +75,7 @@ class DialPlan {
   static constexpr size_t kRounds = 16;
   static constexpr size_t kRefusingRounds = 2;
   static constexpr uint32_t kRefusingSteps = 12;
-  // 1 + 2 + 3 + 4 of ten.
+  // 1 + 2 + 3 + 4 = 10 parts.
   static constexpr uint32_t kShares = 4;
   static constexpr uint32_t kParts = 10;
 
@@ -87,7 +88,7 @@ class DialPlan {
     return passed >= all ? 0 : all - static_cast<uint32_t>(passed);
   }
 
-  // Of the loop's clock; 0: no dial has begun.
+  // On the loop's clock; 0: no dial has begun.
   uint64_t began_ms_ = 0;
   size_t failed_ = 0;
   uint32_t timeouts_ = 0;

@@ -10,13 +10,14 @@ namespace sideroute {
 
 namespace {
 
-// So many streams of a burst stay together: what leaves and comes back in one segment costs a fraction of
-// what it costs over several connections. No more, so that what is begun at once is spread, too.
+// This many streams of a burst go to one connection: sending and receiving them in one segment costs a
+// fraction of what it costs over several connections. Not more, so that requests that begin together are
+// spread too.
 constexpr uint32_t kTogether = 32;
 
-// The one that has lent in this burst. Otherwise, and when it has lent enough, the one with the fewest
-// streams; of several the one that has lent least recently. One that does not stand yet is for when all
-// others are full.
+// Chooses the connection that has lent in this burst. If there is none, or it has lent enough: the one with
+// the fewest streams; of several, the one that has lent least recently. One that is not established yet is
+// used only if all others are full.
 UpstreamConnection* ChooseLender(const IntrusiveList<UpstreamConnection>& lenders, uint64_t burst) {
   constexpr int kMostLookedAt = 16;
   UpstreamConnection* const last = lenders.Back();
@@ -41,9 +42,9 @@ bool Backend::LendOne(const Wish& wish, Loan* loan, bool standing) {
   for (const std::unique_ptr<Endpoint>& endpoint : endpoints_) {
     const IntrusiveList<UpstreamConnection>& lenders = endpoint->lenders_of(wish.protocol);
     while (UpstreamConnection* lender = one_stream ? lenders.Back() : ChooseLender(lenders, context_.burst)) {
-      // The best there is: none of them stands.
+      // The chosen one is the best, so none of them is established.
       if (standing && !lender->stands()) break;
-      // What must not be sent twice goes where a surprise is least likely.
+      // A request that must not be sent twice avoids connections that may be closed already.
       if (one_stream && !wish.repeatable &&
           context_.wheel.now_ms() - lender->idle_since_ms() > context_.settings.fresh_connection_after_ms)
         break;
@@ -73,7 +74,7 @@ bool Backend::LendOne(const Wish& wish, Loan* loan, bool standing) {
   return false;
 }
 
-// Of many streams one is lent.
+// A stream was lent on a connection with many streams.
 void Backend::NoteLent(UpstreamConnection& connection) {
   if (connection.has_room()) {
     connection.endpoint().lenders_of(connection.protocol()).PushBack(&connection);
@@ -87,7 +88,7 @@ void Backend::NoteLent(UpstreamConnection& connection) {
 // Hot path.
 Backend::Result Backend::Acquire(const Wish& wish, Loan* loan, bool idle_only) {
   if (endpoints_.empty()) return Result::kNoAddress;
-  // First come, first served: what is free now, or is about to be, is for those who wait.
+  // First come, first served: what is free now, or soon, goes to the attempts that wait.
   const bool stands_in_line = wish.turn <= Turn::kAgain;
   if (stands_in_line && !waiting_for(wish.protocol).empty()) return QueueUp();
   const auto lend = [&] {
@@ -100,17 +101,17 @@ Backend::Result Backend::Acquire(const Wish& wish, Loan* loan, bool idle_only) {
   if (idle_only) return Result::kWait;
   while (open_ >= context_.settings.max_upstream_connections && !CloseOneIdle()) {
     if (!wish.may_displace || !DisplaceOne()) return QueueUp();
-    // Whoever is told of the displaced one may have taken the addresses back.
+    // The user of the displaced attempt may have removed the addresses.
     if (endpoints_.empty()) return Result::kNoAddress;
-    // It may have had one stream of many.
+    // The displaced attempt may have had one of many streams.
     if (wish.may_reuse && lend()) return lent();
   }
-  // Those who speak something else wait for the same place.
+  // Attempts with another protocol wait for the same place.
   if (stands_in_line && anybody_waits()) return QueueUp();
   return Dial(wish, loan);
 }
 
-// Dials although there is room elsewhere.
+// Whether to dial although another connection has room.
 bool Backend::Spreads(const Wish& wish) const {
   return wish.protocol != Protocol::kHttp1 && wish.turn == Turn::kNew &&
          shared_ < context_.settings.upstream_spread && open_ < context_.settings.max_upstream_connections &&
@@ -162,14 +163,14 @@ void Backend::GiveBack(UpstreamConnection& connection, UpstreamStream& stream, G
   if (!connection.shared() && !connection.young()) return connection.Retire(Retirement::kAge);
   if (idle_ >= context_.settings.max_upstream_idle && !anybody_waits())
     return connection.Retire(Retirement::kIdle);
-  // Its peer allows none.
+  // The peer allows no streams.
   if (!connection.has_room()) return Close(connection);
   Pool(connection);
 }
 
 void Backend::Pool(UpstreamConnection& connection) {
   connection.BecomeIdle();
-  // In its place, if it has one: it was not lent now.
+  // It keeps its place if it has one, because it was not lent now.
   if (!connection.linked()) connection.endpoint().lenders_of(connection.protocol()).PushBack(&connection);
   ++idle_;
   if (anybody_waits()) context_.ServeLater(this, &serving_);
@@ -177,7 +178,7 @@ void Backend::Pool(UpstreamConnection& connection) {
 
 void Backend::OnLimit(UpstreamConnection& connection) {
   if (!connection.has_room()) {
-    // Nothing would ever make it lend again, or close.
+    // Nothing else would make it lend again, or close.
     if (connection.lent() == 0) return Drain(connection);
     return connection.Unlink();
   }
@@ -188,13 +189,13 @@ void Backend::OnLimit(UpstreamConnection& connection) {
 }
 
 void Backend::Drain(UpstreamConnection& connection) {
-  // It has been closed.
+  // It was closed already.
   if (!connection.ListNode<UpstreamConnection, EveryUpstream>::linked()) return;
   if (connection.lent() == 0) return Close(connection);
   CountOut(connection);
 }
 
-// It lends nothing from here on.
+// The connection lends nothing from here on.
 void Backend::CountOut(UpstreamConnection& connection) {
   connection.Unlink();
   if (std::exchange(connection.draining_, true)) return;
@@ -210,7 +211,7 @@ void Backend::Close(UpstreamConnection& connection, bool reset) {
     connection.EndIdle();
     --idle_;
   }
-  // It lives on until the batch ends, where its timer may be due.
+  // It lives until the batch ends, and its timer may be due before.
   connection.idle_timer_.Cancel();
   connection.Shut(reset);
   --open_;
@@ -223,7 +224,7 @@ void Backend::Close(UpstreamConnection& connection, bool reset) {
   --endpoint.open;
   if (!connection.stands()) --endpoint.connecting;
   context_.Bury(std::unique_ptr<Disposable>(&connection));
-  // The endpoint itself outlives what is buried in this turn: see ServeWaiting.
+  // The endpoint itself outlives the objects buried in this turn: see ServeWaiting.
   if (anybody_waits() || endpoint.retired || open_ == 0) context_.ServeLater(this, &serving_);
 }
 

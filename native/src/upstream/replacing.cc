@@ -1,14 +1,14 @@
-// Connections with many streams that take the place of others.
+// Replacement of connections with many streams.
 //
-// A connection stays with the endpoint that kube-proxy has chosen for it. So that none of them gets more than
-// its share for long, and one that was added gets some soon, a connection has carried enough after about 40
-// requests, as far as turnover.h allows, and after 6 s in any case: with 8 connections that makes more than
-// 40 others within 40 s, all of which miss an endpoint that is one of five 1 in 7,500 times.
+// A connection stays with the endpoint that kube-proxy has chosen for it. So that no endpoint gets more than
+// its share for long, and a new one gets some soon, a connection is replaced after about 40 requests, as far
+// as turnover.h allows, and after 6 s in any case. With 8 connections that makes more than 40 new ones within
+// 40 s; all of them miss one endpoint of five 1 in 7,500 times.
 //
-// The successor is dialled beside, so that no request waits for it. Until it stands the other one goes on,
-// and where nothing accepts any more for as long as it lasts. After that it lends nothing more, and its
-// streams end when they end. Where connections have as many streams at a time as they should carry in all,
-// there are to be more of them.
+// The successor is dialled in advance, so that no request waits for it. Until it is established the old
+// connection goes on, for as long as no endpoint accepts. After that it lends nothing more, and its streams
+// end when they end. If a connection has as many streams at a time as it should carry in total, more
+// connections are dialled.
 #include <utility>
 
 #include "upstream/backends.h"
@@ -18,15 +18,15 @@ namespace sideroute {
 
 namespace {
 
-// At first the endpoint that is gone may be chosen again.
+// Shortly after a failure kube-proxy may still choose the endpoint that is gone.
 constexpr uint32_t kPauseMs = 100;
-// Connections that only wait for their last streams are this part of all there may be: those of streams that
-// stay for hours, begun one after the other, would take the place of all others.
+// Connections that only wait for their last streams may be this part of all; otherwise those with streams
+// that stay for hours would use up all connections over time.
 constexpr size_t kDrainingPart = 8;
 
 }  // namespace
 
-// Hot path, though mostly for nothing.
+// Hot path, but usually returns early.
 void Backend::LookAt(UpstreamConnection& lender) {
   const EngineSettings& settings = context_.settings;
   const bool busy = lender.lent() >= settings.shared_max_requests;
@@ -39,7 +39,7 @@ void Backend::LookAt(UpstreamConnection& lender) {
   if (now_ms < replaces_from_ms_ || successors_ >= settings.upstream_spread) return;
   const bool replaced = !lender.young() || (lender.served_enough() && turnover_.Take(now_ms));
   if (!replaced && !busy) return;
-  // There are more than it takes.
+  // There are more connections than needed.
   if (replaced && shared_ > settings.upstream_spread && idle_ > 0) return lender.RetireServed();
   UpstreamConnection* const fresh = Begin(lender.endpoint(), lender.protocol());
   if (fresh == nullptr) {
@@ -52,7 +52,7 @@ void Backend::LookAt(UpstreamConnection& lender) {
     fresh->predecessor_ = &lender;
     lender.successor_ = fresh;
   }
-  // Who finds no room elsewhere may wait for it, too.
+  // Requests that find no room elsewhere may wait for it too.
   NoteLent(*fresh);
 }
 
@@ -67,7 +67,7 @@ void Backend::OnConnected(UpstreamConnection& connection) {
   old->RetireServed();
 }
 
-// It lends nothing any more.
+// The connection lends nothing any more.
 void Backend::NoteGone(UpstreamConnection& connection) {
   if (UpstreamConnection* const next = std::exchange(connection.successor_, nullptr))
     next->predecessor_ = nullptr;

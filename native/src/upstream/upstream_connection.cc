@@ -23,7 +23,7 @@ UpstreamConnection::UpstreamConnection(EngineContext& context, Endpoint& endpoin
                                                              ? context.settings.upstream_max_age_ms
                                                              : context.settings.shared_max_age_ms)),
       limit_(limit),
-      // Together they began, and together they would end.
+      // Varied, because connections that began together would otherwise end together.
       most_requests_(protocol == Protocol::kHttp1 ? context.settings.upstream_max_requests
                                                   : context.Jitter(context.settings.shared_max_requests)),
       protocol_(protocol),
@@ -32,7 +32,7 @@ UpstreamConnection::UpstreamConnection(EngineContext& context, Endpoint& endpoin
 int UpstreamConnection::Dial() {
   int error = 0;
   UniqueFd fd = context_.own_dials.Dial(endpoint_.address, &error);
-  // What only waits gives way to what is needed now.
+  // Idle pipes and connections are closed in favour of a dial that is needed now.
   if (error == -EMFILE || error == -ENFILE) {
     context_.pipes->Trim();
     fd = context_.own_dials.Dial(endpoint_.address, &error);

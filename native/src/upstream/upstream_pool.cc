@@ -9,11 +9,12 @@
 namespace sideroute {
 
 namespace {
-// So many failures in a row are no chance while any endpoint works: with two of three refusing, 1 in 10^11.
+// This many failures in a row cannot be chance while any endpoint works: with two of three refusing, 1 in
+// 10^11.
 constexpr uint32_t kManyFailures = 64;
-// And for so long: of dials begun together the refusals may be known before the first success.
+// And they must last this long: of dials that begin together, refusals may be known before the first success.
 constexpr uint64_t kRefusingMs = 100;
-// Failures further apart say nothing about now, and need no restraint.
+// Failures further apart say nothing about the present, and need no restraint.
 constexpr uint64_t kForgottenMs = 1'000;
 }  // namespace
 
@@ -96,7 +97,7 @@ DialPlan::Facts Backend::dial_facts() const {
 }
 
 bool Backend::DialAgain(DialPlan& plan, bool timed_out, uint32_t* pause_ms) {
-  // The last address may have been taken back meanwhile.
+  // The last address may have been removed meanwhile.
   if (endpoints_.empty() || !plan.Failed(dial_facts(), timed_out, pause_ms)) return false;
   if (*pause_ms > 0) *pause_ms = context_.Jitter(*pause_ms);
   ++context_.counters.redials;
@@ -155,7 +156,7 @@ bool Backend::CanServe(Protocol protocol) const {
 
 void Backend::ServeWaiting() {
   serving_ = false;
-  // Who speaks what is served first changes: at the limit a place may be all there is.
+  // The protocol that is served first alternates: at the limit only one place may be free.
   http1_first_ = !http1_first_;
   const Protocol first = http1_first_ ? Protocol::kHttp1 : Protocol::kHttp2;
   const Protocol second = http1_first_ ? Protocol::kHttp2 : Protocol::kHttp1;

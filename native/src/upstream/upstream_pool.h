@@ -1,15 +1,14 @@
-// The connections of each backend, which lend streams: reuse, limits, and the queue of those who wait for
-// one.
+// The connections of each backend, which lend streams: reuse, limits, and the queue of attempts that wait.
 //
-// Stage before: attempt, of an exchange that has its request head or of a mirror. Stage after:
+// Stage before: attempt, of a mirror or of an exchange that has its request head. Stage after:
 // upstream_connection.
 //
-// A connection of HTTP/1 has one stream. It is lent to one user at a time, the one that was used last first:
-// the others may grow old and close. One of HTTP/2 has many, and streams are spread: kube-proxy chooses an
-// endpoint for each connection, so that a single one would hold all requests of an application to one pod.
-// The first few requests dial, the others go where the fewest streams are, some of a burst together, and
-// where no connection has room another one is dialled. Each of them is replaced before long (replacing.cc).
-// Defaults are those of EngineSettings.
+// An HTTP/1 connection has one stream and one user at a time. The connection used last is lent first, so that
+// the others can grow old and close. An HTTP/2 connection has many streams, and streams are spread over
+// several connections: kube-proxy chooses an endpoint for each connection, so a single one would send all
+// requests of an application to one pod. The first few requests dial. Later ones go to the connection with
+// the fewest streams, some of a burst together; if all are full, another one is dialled. Each connection is
+// replaced after a while (replacing.cc). For the defaults see EngineSettings.
 #ifndef SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 #define SIDEROUTE_UPSTREAM_UPSTREAM_POOL_H_
 
@@ -34,35 +33,34 @@ namespace sideroute {
 class Attempt;
 class Backend;
 
-// In the list of attempts that are the first to go at the limit; the other list they are in is that of those
-// who wait.
+// Tag for the list of attempts that are ended first at the limit; the untagged list is that of waiting
+// attempts.
 struct Displaceable;
 
 // One address of a backend.
 struct Endpoint {
   Endpoint(Backend& backend, const NetAddress& address) : backend(backend), address(address) {}
 
-  // Connections that can lend a stream now, of each protocol. The one that has lent last is the last.
+  // Connections that can lend a stream now, for each protocol. The one that has lent last is at the end.
   using Lenders = std::array<IntrusiveList<UpstreamConnection>, kProtocols>;
 
   IntrusiveList<UpstreamConnection>& lenders_of(Protocol protocol) {
     return lenders[static_cast<size_t>(protocol)];
   }
-  // Those of which nobody has a stream.
+  // Number of connections without a lent stream.
   size_t idle() const;
 
   Backend& backend;
   const NetAddress address;
   Lenders lenders;
   size_t open = 0;
-  // Of those open.
+  // The part of `open` that is still connecting.
   size_t connecting = 0;
-  // Totals. `requests`: how often one that stood was given to somebody, further attempts and mirrors
-  // included.
+  // Totals. `requests`: how often an established connection was lent, retries and mirrors included.
   uint64_t connects = 0;
   uint64_t connect_failures = 0;
   uint64_t requests = 0;
-  // No longer an address of the backend; goes with its last connection.
+  // No longer an address of the backend; removed with its last connection.
   bool retired = false;
 };
 
@@ -70,7 +68,7 @@ class Backend final : public Disposable {
  public:
   enum class Result : uint8_t { kReused, kConnecting, kConnectFailed, kWait, kOverflow, kNoAddress };
 
-  // The id of a backend that is an original destination.
+  // The id of a backend that stands for an original destination.
   static constexpr int32_t kOriginal = -1;
 
   Backend(EngineContext& context, int32_t id);
@@ -79,19 +77,19 @@ class Backend final : public Disposable {
   ~Backend() override;
 
   int32_t id() const { return id_; }
-  // In order of preference. Connections to addresses that stay are kept.
+  // In order of preference. Connections to addresses that stay in the list are kept.
   void SetAddresses(const std::vector<NetAddress>& addresses);
   size_t address_count() const { return endpoints_.size(); }
 
-  // Whether somebody has to wait behind those who wait already.
+  // The place of an attempt in relation to those that wait already.
   enum class Turn : uint8_t {
-    // Comes now, or comes back with another attempt: at the end of the queue.
+    // New, or back with another attempt: at the end of the queue.
     kNew,
     // Was served, but its dial failed and it has paused: at the head of the queue.
     kAgain,
     // Was served, and takes the place that its failed dial has just left.
     kSame,
-    // Is served out of the queue.
+    // Is being served from the queue.
     kServed,
   };
   struct Wish {
@@ -100,23 +98,23 @@ class Backend final : public Disposable {
     // Index of the address to dial.
     size_t address = 0;
     bool may_reuse = true;
-    // Safe to send again should a reused connection turn out to be closed.
+    // The request is safe to send again if a reused connection turns out to be closed.
     bool repeatable = false;
     Turn turn = Turn::kNew;
-    // At the limit, one that is displaceable goes.
+    // At the limit, a displaceable attempt is ended in favour of this one.
     bool may_displace = true;
   };
   struct Loan {
     UpstreamConnection* connection = nullptr;
     UpstreamStream* stream = nullptr;
   };
-  // `loan` is set with kReused and kConnecting: the stream's connection stands, or does not yet.
-  // `idle_only`: never dials; kWait when there is nothing to reuse.
+  // `loan` is set for kReused (established) and kConnecting (not yet). `idle_only`: never dials; kWait if
+  // there is nothing to reuse.
   Result Acquire(const Wish& wish, Loan* loan, bool idle_only = false);
-  // Call after kWait; the attempt is told through OnAvailable, or takes itself out of the list.
+  // Call after kWait. The attempt is told through OnAvailable, or removes itself from the list.
   void Wait(Attempt& attempt, Protocol protocol, Turn turn);
 
-  // What it speaks; empty: what the caller speaks.
+  // The protocol of the backend; empty: that of the caller.
   void SetProtocol(std::optional<Protocol> protocol) { protocol_ = protocol; }
   Protocol ProtocolFor(Protocol callers) const { return protocol_.value_or(callers); }
 
@@ -124,37 +122,37 @@ class Backend final : public Disposable {
   void MakeDisplaceable(Attempt& attempt);
 
   DialPlan::Facts dial_facts() const;
-  // A dial has failed: whether, and after what pause, to do as `plan` says and dial again.
+  // A dial has failed. Returns whether to dial again, and after what pause, as `plan` says.
   bool DialAgain(DialPlan& plan, bool timed_out, uint32_t* pause_ms);
   void OnDialFailed();
   void OnConnected(UpstreamConnection& connection);
-  // Nothing has accepted for a while, though many have tried.
+  // No dial has succeeded for a while, although many were made.
   bool refusing() const;
 
-  // A stream comes back. Its connection is kept if it can serve others, and while it does.
+  // A stream comes back. Its connection is kept if it can serve other requests.
   void GiveBack(UpstreamConnection& connection, UpstreamStream& stream, GivenBack how, StreamError why);
   // See UpstreamConnection::Drain.
   void Drain(UpstreamConnection& connection);
   // The number of streams that the connection may lend has changed.
   void OnLimit(UpstreamConnection& connection);
   RetryBudget& budget() { return budget_; }
-  // Mirrors under way.
+  // Number of mirrors in progress.
   size_t mirrors() const { return mirrors_; }
-  // However few connections there may be, half of them are left to requests.
+  // However few connections are allowed, half of them are left to requests.
   size_t max_mirrors() const {
     return std::min(context_.settings.max_mirrors, context_.settings.max_upstream_connections / 2);
   }
   void AddMirror(int change) { mirrors_ += static_cast<size_t>(change); }
 
-  // Exchanges that are decided to go here.
+  // Counts exchanges that were decided to go here.
   void AddExchange(int change) { exchanges_ += static_cast<size_t>(change); }
-  // Closes what is idle. False, and nothing is done, when something in progress goes here.
+  // Closes idle connections. Returns false and does nothing if something in progress uses the backend.
   bool Retire();
 
-  // At the end of a turn.
+  // Called at the end of a turn.
   void ServeWaiting();
   void CloseIdle();
-  // The oldest; false when there is none.
+  // Closes the oldest idle connection; returns false if there is none.
   bool CloseOneIdle();
 
   size_t waiting() const {
@@ -162,7 +160,7 @@ class Backend final : public Disposable {
     for (const auto& list : waiting_) all += list.size();
     return all;
   }
-  // Addresses in their order, then those that are none any more but still have connections.
+  // Current addresses in their order, then former ones that still have connections.
   template <typename Visit>
   void VisitEndpoints(const Visit& visit) const {
     for (const auto* group : {&endpoints_, &retired_}) {
@@ -176,21 +174,21 @@ class Backend final : public Disposable {
   Waiting& waiting_for(Protocol protocol) { return waiting_[static_cast<size_t>(protocol)]; }
   bool anybody_waits() const { return !waiting_[0].empty() || !waiting_[1].empty(); }
   Result QueueUp() const;
-  // `standing`: of a connection that stands.
+  // `standing`: only a connection that is established.
   bool LendOne(const Wish& wish, Loan* loan, bool standing);
   Result Dial(const Wish& wish, Loan* loan);
   bool DisplaceOne();
-  // Whether some of those who wait may come by a stream.
+  // Whether some of the waiting attempts could get a stream.
   bool CanServe(Protocol protocol) const;
   bool Spreads(const Wish& wish) const;
-  // Starts to connect. Null: that has failed already.
+  // Starts to connect. Returns null if that failed at once.
   UpstreamConnection* Begin(Endpoint& endpoint, Protocol protocol);
-  // Keeps one that has no streams for others.
+  // Keeps a connection without streams for other requests.
   void Pool(UpstreamConnection& connection);
   // See replacing.cc.
   void LookAt(UpstreamConnection& lender);
   void NoteGone(UpstreamConnection& connection);
-  // Those that are dialled for nobody; how many.
+  // Closes the connections dialled for nobody, or only counts them; returns their number.
   size_t CloseSuccessors(bool only_count);
   void NoteLent(UpstreamConnection& connection);
   void Close(UpstreamConnection& connection, bool reset = false);
@@ -201,23 +199,23 @@ class Backend final : public Disposable {
   const int32_t id_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Endpoint>> retired_;
-  // By what they speak: one connection's room is not another's.
+  // By protocol, because room on a connection of one is none for the other.
   std::array<Waiting, kProtocols> waiting_;
   IntrusiveList<Attempt, Displaceable> displaceable_;
   std::optional<Protocol> protocol_;
   size_t open_ = 0;
   size_t idle_ = 0;
-  // Connections with many streams that lend, or will when some come back; and all that are open.
+  // Connections with many streams that lend or will lend again, and all that are open.
   size_t shared_ = 0;
   size_t shared_open_ = 0;
-  // Dialled for nobody, and not there yet.
+  // Connections dialled for nobody that are not established yet.
   size_t successors_ = 0;
-  // One of them has failed, and another one is not tried before.
+  // After one of them failed: the time before which no other is tried.
   uint64_t replaces_from_ms_ = 0;
   Turnover turnover_;
   size_t mirrors_ = 0;
   size_t exchanges_ = 0;
-  // Dials that have failed since one succeeded, the first and the last of them.
+  // Number of dials that have failed since the last success, and the times of the first and the last.
   uint32_t failed_dials_ = 0;
   uint64_t failing_since_ms_ = 0;
   uint64_t last_failure_ms_ = 0;
