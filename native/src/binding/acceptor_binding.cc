@@ -13,7 +13,7 @@ namespace sideroute {
 
 namespace {
 
-// Marks our objects, so that a method borrowed by another object is an error and not a wild pointer.
+// Marks our objects, so that calling a method on another object is an error and not a wild pointer.
 constexpr napi_type_tag kAcceptorTag = {0x8d0f3f1c5a6b4e27, 0xb1c49a7e02d85f63};
 
 constexpr int64_t kMaxTimeoutMs = 24 * 60 * 60 * 1000;
@@ -60,7 +60,7 @@ bool CheckCallback(napi_env env, napi_value options, const char* name) {
          ThrowInvalid(env, "options." + std::string(name) + " must be a function");
 }
 
-// options.portSharing; without it nobody else listens there.
+// options.portSharing; if it is missing, no other socket listens on the port.
 bool ReadPortSharing(napi_env env, napi_value options, PortSharing* sharing) {
   napi_value value;
   napi_valuetype type = napi_undefined;
@@ -129,8 +129,8 @@ bool ReadFrontend(napi_env env, napi_value element, const std::string& path, Fro
                       path + " repeats " + address.HostText() + " port " + std::to_string(address.port()));
 }
 
-// Calls options[name](argv...) the way Node calls back from its loop: microtasks run afterwards. A failed
-// call leaves its exception in `exception`.
+// Calls options[name](argv...) as Node calls back from its loop: microtasks run afterwards. If the call
+// fails, `exception` is what it threw.
 bool Call(napi_env env, napi_value options, const char* name, size_t argc, const napi_value* argv,
           napi_value* exception) {
   napi_value callback;
@@ -141,12 +141,13 @@ bool Call(napi_env env, napi_value options, const char* name, size_t argc, const
   }
   bool pending = false;
   napi_is_exception_pending(env, &pending);
-  // None while a worker is being terminated: there is nobody to tell.
+  // There is none while a worker is being terminated; then nobody can be told.
   if (pending) napi_get_and_clear_last_exception(env, exception);
   return false;
 }
 
-// To options.onError when there is one, else as an uncaught exception: never lost, never an abort.
+// Passes the exception to options.onError if there is one, else raises an uncaught exception: it is never
+// lost and never aborts.
 void Report(napi_env env, napi_value options, napi_value exception) {
   if (exception == nullptr) return;
   napi_value handler;
@@ -199,7 +200,7 @@ napi_value AcceptorBinding::Create(napi_env env, Instance& instance, napi_value 
   return binding.release()->Wrap();
 }
 
-// options.engine, or onHttp in its place.
+// options.engine, which replaces onHttp.
 bool AcceptorBinding::ReadEngine(napi_value options) {
   napi_value engine;
   napi_valuetype type = napi_undefined;
@@ -233,7 +234,7 @@ napi_value AcceptorBinding::Wrap() {
   napi_define_properties(env_, object, std::size(members), members);
   const auto finalize = [](napi_env, void* data, void*) {
     auto* self = static_cast<AcceptorBinding*>(data);
-    // A callback of this very acceptor may be on the stack.
+    // A callback of this acceptor may be on the stack.
     if (self->reactor_ != nullptr) return self->reactor_->Dispose(std::unique_ptr<Disposable>(self));
     delete self;
   };
@@ -242,8 +243,8 @@ napi_value AcceptorBinding::Wrap() {
   return object;
 }
 
-// From here on the JavaScript object decides how long this one lives; and what it calls back knows that.
-// There is nothing left to tell.
+// From here on the JavaScript object decides how long this object lives, and its callbacks know that. Nothing
+// is left to report.
 void AcceptorBinding::Release() {
   for (napi_ref* reference : {&self_, &options_}) {
     if (*reference != nullptr) napi_delete_reference(env_, *reference);
@@ -292,8 +293,8 @@ void AcceptorBinding::OnRequest(Arrival arrival) {
   ResetOnClose(arrival.fd.get());
 }
 
-// take(): the number of the connection at hand, which belongs to the caller from here on. It is the only way
-// out, so there is one owner at any time, whatever the receiver throws before or after.
+// take(): the descriptor of the current connection, which belongs to the caller from here on. It is the only
+// way out, so there is one owner at any time, whatever the receiver throws before or after.
 napi_value AcceptorBinding::Take(napi_env env, napi_callback_info info) {
   AcceptorBinding* self = From(env, info, 0, nullptr);
   if (self == nullptr) return nullptr;
@@ -351,7 +352,7 @@ AcceptorBinding* AcceptorBinding::From(napi_env env, napi_callback_info info, si
   return binding->acceptor_ == nullptr ? nullptr : binding;
 }
 
-// setElsewhere(count): downstream connections that JavaScript holds.
+// setElsewhere(count): the number of downstream connections that JavaScript holds.
 napi_value AcceptorBinding::SetElsewhere(napi_env env, napi_callback_info info) {
   napi_value argument;
   AcceptorBinding* self = From(env, info, 1, &argument);
@@ -368,7 +369,7 @@ napi_value AcceptorBinding::SetFrontends(napi_env env, napi_callback_info info) 
   if (self == nullptr || !ReadArray(env, frontends, "frontends", &count)) return nullptr;
   FrontendTable table;
   for (uint32_t i = 0; i < count; ++i) {
-    // A large table must not fill the caller's handle scope.
+    // A scope per element, because a large table must not fill the caller's handle scope.
     napi_handle_scope scope;
     napi_open_handle_scope(env, &scope);
     napi_value element;

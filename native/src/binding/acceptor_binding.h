@@ -1,4 +1,4 @@
-// The JavaScript face of an Acceptor: the objects that createAcceptor of src/addon/binding.ts returns.
+// The JavaScript side of an Acceptor: the objects that createAcceptor of src/addon/binding.ts returns.
 #ifndef SIDEROUTE_BINDING_ACCEPTOR_BINDING_H_
 #define SIDEROUTE_BINDING_ACCEPTOR_BINDING_H_
 
@@ -17,13 +17,13 @@ namespace sideroute {
 class HttpEngineBinding;
 struct Instance;
 
-// Held by the JavaScript object, which itself is held by a strong reference until close().
+// Owned by the JavaScript object, which is held by a strong reference until close().
 class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding>, public AcceptorHost {
  public:
-  // The whole of createAcceptor(options): the object, or null with an exception pending.
+  // Implements createAcceptor(options): returns the object, or null with an exception pending.
   static napi_value Create(napi_env env, Instance& instance, napi_value options);
 
-  // Those that the acceptor holds.
+  // The connections that the acceptor holds.
   size_t connections() const { return acceptor_ == nullptr ? 0 : acceptor_->connections(); }
   size_t held_bytes() const { return acceptor_ == nullptr ? 0 : acceptor_->held_bytes(); }
   void SetWindow(size_t bytes) {
@@ -34,7 +34,7 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   }
 
   ~AcceptorBinding() override;
-  // The environment ends: closes everything, and touches neither it nor the reactor again.
+  // The environment ends: closes everything, and uses neither the environment nor the reactor afterwards.
   void Shutdown();
 
  private:
@@ -64,9 +64,10 @@ class AcceptorBinding final : public Disposable, public ListNode<AcceptorBinding
   Instance& instance_;
   Reactor* reactor_;
   std::unique_ptr<Acceptor> acceptor_;
-  // The connection that onHttp is told of, until it takes it.
+  // The connection that onHttp is told about, until it takes it.
   UniqueFd at_hand_;
-  // Carries requests, which onHttp is not called for then; kept alive by the reference. Null: there is none.
+  // The engine that carries requests; onHttp is not called then. Kept alive by the reference. Null: there is
+  // none.
   HttpEngineBinding* engine_ = nullptr;
   napi_ref engine_reference_ = nullptr;
   napi_ref self_ = nullptr;

@@ -31,7 +31,7 @@ Handle* Unwrap(napi_env env, napi_value object) {
   return ours && napi_unwrap(env, object, &data) == napi_ok ? static_cast<Handle*>(data) : nullptr;
 }
 
-// Null with an exception pending when `this` is none of ours.
+// Null with an exception pending if `this` is not one of our objects.
 AccessLog* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv) {
   napi_value self;
   napi_get_cb_info(env, info, &argc, argv, &self, nullptr);
@@ -103,7 +103,7 @@ napi_value SetText(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// Members of the object that request() gets.
+// Reads members of the object passed to request().
 class EntryReader {
  public:
   EntryReader(napi_env env, napi_value object) : env_(env), object_(object) {}
@@ -111,7 +111,7 @@ class EntryReader {
   bool Integer(const char* name, int64_t min, int64_t max, int64_t* result) {
     return ReadIntegerProperty(env_, object_, name, "entry", min, max, result);
   }
-  // A string of Latin-1 or null.
+  // A Latin-1 string or null.
   bool Text(const char* name, RequestText which, RequestTexts* texts) {
     napi_value value;
     if (!ReadProperty(env_, object_, name, "entry", &value)) return false;
@@ -131,7 +131,7 @@ class EntryReader {
     if (!ReadProperty(env_, object_, name, "entry", &value)) return false;
     return IsMissing(env_, value) || ReadAddress(env_, value, "entry." + std::string(name), result);
   }
-  // Milliseconds after the start or null, as nanoseconds on the clock of `started_ns`.
+  // Milliseconds after the start, or null; gives nanoseconds on the clock of `started_ns`.
   bool Phase(const char* name, uint64_t started_ns, uint64_t* result) {
     napi_value value;
     if (!ReadProperty(env_, object_, name, "entry", &value)) return false;
@@ -198,7 +198,7 @@ bool ReadNumberFrom(napi_env env, napi_value object, const char* name, double mi
                                std::to_string(static_cast<int>(max)));
 }
 
-// [{name, value}]; a value of null: any.
+// [{name, value}]; a value of null matches any value.
 bool ReadTapFields(napi_env env, napi_value filter, std::vector<TapField>* fields) {
   napi_value list;
   uint32_t count = 0;
@@ -268,7 +268,7 @@ napi_value RemoveTap(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// takeTap(id): null when nothing has come.
+// takeTap(id): null if there is nothing new.
 napi_value TakeTap(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   AccessLog* log = From(env, info, 1, &argument);

@@ -1,4 +1,5 @@
-// Entry point of the addon: the export list, the checks at load, and the life of one environment's state.
+// Entry point of the addon: the exports, the checks at load time, and the lifetime of one environment's
+// state.
 //
 // Exports: abi, connectionsElsewhere, createAccessLog, createLogWriter, createAcceptor, createHttpEngine,
 // createTracer, guardMemory, memory, nghttp2, replyAndClose, returnMemory, shareLimits. Their types and
@@ -30,10 +31,10 @@ namespace sideroute {
 
 namespace {
 
-// Raised whenever an export changes; src/addon/load.ts refuses any other.
+// Increased whenever an export changes; src/addon/load.ts refuses any other value.
 constexpr int kAbi = 14;
 constexpr uint64_t kLingerMs = 2000;
-// Beyond this many, a response is sent as far as the socket takes it and the connection closed at once.
+// Beyond this number a response is sent as far as the socket takes it, and the connection is closed at once.
 constexpr size_t kMaxLingering = 1024;
 
 Instance* GetInstance(napi_env env) {
@@ -135,8 +136,8 @@ napi_value ReplyAndClose(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// The environment ends. uv handles close asynchronously, so the hook is released only when the loop is done
-// with them.
+// The environment ends. uv handles close asynchronously, so the hook is released only when the loop has
+// closed them.
 void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
   auto* instance = static_cast<Instance*>(data);
   while (AcceptorBinding* acceptor = instance->acceptors.Front()) acceptor->Shutdown();
@@ -149,9 +150,9 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
   delete instance;
 }
 
-// The binary serves every Node line whose Node-API and libuv 1.x it was built for. libuv keeps the size of
-// its handles within 1.x; a build that differs must not be trusted with them. nghttp2 is that of the process,
-// and there may be two: that of Node comes first.
+// The binary works with every Node line whose Node-API and libuv 1.x it was built for. libuv keeps the size
+// of its handles within 1.x; a build with other sizes must not be trusted with them. nghttp2 is that of the
+// process; there may be two copies, and Node's comes first.
 bool CheckRuntime(napi_env env) {
   uint32_t version = 0;
   napi_get_version(env, &version);

@@ -25,7 +25,7 @@ namespace {
 
 constexpr napi_type_tag kEngineTag = {0x51c4e0b7f3a24d98, 0xa07d2f6be81c3945};
 
-// First number of an outcome record that is not about a request with a series.
+// The first number of an outcome record that does not belong to a request with a series.
 constexpr double kRefusedRecord = -1;
 constexpr double kMirrorRecord = -2;
 
@@ -62,7 +62,7 @@ void HttpEngineBinding::EndOuterStreams() {
 
 void HttpEngineBinding::Shutdown() {
   Unlink();
-  // No JavaScript runs any more.
+  // JavaScript does not run any more.
   Release(&on_outcomes_);
   EndOuterStreams();
   engine_.reset();
@@ -112,7 +112,8 @@ bool HttpEngineBinding::TakeCallbacks(napi_value options) {
   return true;
 }
 
-// options.replies: [{name, status, reason, head, body}], one at least for each Reason, by name.
+// options.replies: [{name, status, reason, head, body, grpc?, grpcStatus?}], at least one for each Reason, by
+// name.
 bool HttpEngineBinding::ReadReplies(napi_value options) {
   napi_value list;
   uint32_t count = 0;
@@ -196,7 +197,7 @@ bool HttpEngineBinding::Decide(int32_t frontend, const http::RequestHead& head, 
   return true;
 }
 
-// Hot path. Strings are made for what routing looks at and for nothing else.
+// Hot path. Makes strings only for what routing looks at.
 bool HttpEngineBinding::Answer(int32_t frontend_id, const http::RequestHead& head, Decision* decision) {
   const auto frontend = static_cast<size_t>(frontend_id);
   bool memorable = memos_.Worthwhile(frontend);
@@ -210,7 +211,7 @@ bool HttpEngineBinding::Answer(int32_t frontend_id, const http::RequestHead& hea
       return true;
     }
   }
-  // One scope for all decisions of a turn: each costs an allocation.
+  // One scope for all decisions of a turn, because each scope costs an allocation.
   if (decide_ == nullptr || !instance_.OpenTurnScope(env_)) return false;
   current_ = &head;
   called_ = true;
@@ -225,8 +226,8 @@ bool HttpEngineBinding::Answer(int32_t frontend_id, const http::RequestHead& hea
   return true;
 }
 
-// No part of a request head holds a NUL or 0x01 (http1/head): the one ends parts, the other begins each of
-// the values that a name may have, so that no two questions look alike. False when it is too long.
+// No part of a request head contains a NUL or 0x01 (http1/head). NUL ends a part, 0x01 begins each value of a
+// field, so that different questions have different texts. Returns false if the question is too long.
 bool HttpEngineBinding::WriteQuestion(int32_t frontend, const http::RequestHead& head) {
   const auto add = [this](char first, std::string_view bytes) {
     if (question_.size() + bytes.size() >= DecisionMemos::kMaxQuestion) return false;
@@ -236,7 +237,7 @@ bool HttpEngineBinding::WriteQuestion(int32_t frontend, const http::RequestHead&
   const http::Target& target = head.target;
   const Interest& interest = interest_[static_cast<size_t>(frontend)];
   question_.clear();
-  // `*` and an empty path are shown differently.
+  // The target form is included because `*` and an empty path are shown differently.
   if (!add(static_cast<char>(target.form), head.method.In(head.data)) ||
       !add('\0', target.path.In(head.data)) || (interest.query && !add('\0', target.query.In(head.data)))) {
     return false;
@@ -282,7 +283,7 @@ bool HttpEngineBinding::DecideInScope(int32_t frontend, const http::RequestHead&
   return false;
 }
 
-// Repeated fields are joined with a comma; an absolute-form target overrides Host.
+// Repeated fields are joined with commas; the authority of an absolute-form target replaces Host.
 napi_value HttpEngineBinding::MakeField(const http::RequestHead& head, std::string_view lower_name) {
   if (head.target.form == http::TargetForm::kAbsolute && lower_name == "host") {
     return MakeLatin1(env_, head.target.authority.In(head.data));
@@ -322,20 +323,20 @@ void HttpEngineBinding::OnRefused(int32_t frontend, int32_t reason) {
 
 void HttpEngineBinding::Put(double first, double second, double third, double fourth, double fifth) {
   const Record record{first, second, third, fourth, fifth};
-  // No JavaScript runs within the step of a request: it could take away what that goes on with.
+  // JavaScript must not run within a step of a request: it could remove objects that the step still uses.
   if (outcome_count_ == kOutcomes || handing_over_) return surplus_.push_back(record);
   std::memcpy(outcomes_ + outcome_count_++ * kOutcomeNumbers, record.data(), sizeof record);
 }
 
 void HttpEngineBinding::OnTurnEnd() {
-  // Closed by what is told of the turn: that goes on to its end.
+  // The engine was closed by a callback about this turn, which is handled to its end first.
   if (handing_over_) return;
   instance_.CloseTurnScope(env_);
-  // Who has called from JavaScript is called back by that.
+  // A call from JavaScript ends its turn itself.
   if (outer_ != nullptr && outer_->entered()) called_ = false;
   if (called_ || (outcome_count_ > 0 && !OutcomesMayWait())) HandOver();
   if (!closed_ || self_ == nullptr || engine_->connections() > 0 || engine_->carries()) return;
-  // From here on the JavaScript object decides how long this one lives; and what it called back knows that.
+  // From here on the JavaScript object decides how long this object lives, and its callbacks know that.
   for (napi_ref* reference : {&decide_, &on_outcomes_, &self_}) Release(reference);
   if (outer_ != nullptr) outer_->LetGo();
 }
@@ -345,7 +346,7 @@ void HttpEngineBinding::Release(napi_ref* reference) {
   *reference = nullptr;
 }
 
-// Hot path. Each time that JavaScript is told costs a good part of a request, however few outcomes there are.
+// Hot path. Each call of JavaScript costs a good part of a request, however few outcomes it reports.
 bool HttpEngineBinding::OutcomesMayWait() {
   const uint32_t delay_ms = engine_->settings().outcome_delay_ms;
   if (delay_ms == 0 || closed_ || outcome_count_ >= kOutcomes / 2) return false;
@@ -369,11 +370,11 @@ void HttpEngineBinding::HandOver() {
     std::memcpy(outcomes_, surplus_[told].data(), outcome_count_ * sizeof(Record));
     told += outcome_count_;
   } while (true);
-  // Most turns have none.
+  // In most turns there are none.
   if (told > 0) std::vector<Record>().swap(surplus_);
 }
 
-// Calls back the way Node does from its loop, so that what `decide` has left to process.nextTick runs too.
+// Calls back as Node does from its loop, so that what `decide` has left to process.nextTick runs too.
 void HttpEngineBinding::CallBack(size_t count) {
   napi_handle_scope scope;
   if (on_outcomes_ == nullptr || self_ == nullptr || napi_open_handle_scope(env_, &scope) != napi_ok) return;
@@ -426,7 +427,7 @@ napi_value HttpEngineBinding::Adopt(napi_env env, napi_callback_info info) {
   const std::string what = "fd " + std::to_string(number);
   if (fstat(number, &status) != 0) return ThrowSystemError(env, -errno, "fstat", what);
   if (!S_ISSOCK(status.st_mode)) return ThrowSystemError(env, -ENOTSOCK, "fstat", what);
-  // From here on it is closed by whoever holds it last, and never by the caller.
+  // From here on the last holder closes it, never the caller.
   UniqueFd owned(duplicate ? fcntl(number, F_DUPFD_CLOEXEC, 0) : number);
   if (!owned) return ThrowSystemError(env, -errno, "fcntl", what);
   if (!ReadInteger(env, arguments[1], "frontend", 0, INT32_MAX, &frontend) ||
@@ -498,7 +499,7 @@ napi_value HttpEngineBinding::SetInterest(napi_env env, napi_callback_info info)
   return nullptr;
 }
 
-// forget(interestStays): what `decide` has answered need not hold any more.
+// forget(interestStays): the earlier answers of `decide` may not hold any more.
 napi_value HttpEngineBinding::Forget(napi_env env, napi_callback_info info) {
   napi_value argument;
   HttpEngineBinding* self = From(env, info, 1, &argument);
@@ -566,7 +567,7 @@ napi_value HttpEngineBinding::Header(napi_env env, napi_callback_info info) {
 napi_value HttpEngineBinding::Counters(napi_env env, napi_callback_info info) {
   HttpEngineBinding* self = From(env, info, 0, nullptr);
   if (self == nullptr) return nullptr;
-  // Whoever reads them reads what was made of the outcomes, too.
+  // A reader of the counters should also have the outcomes that belong to them.
   if (self->outcome_count_ > 0 && !self->handing_over_ && !self->reactor_->dispatching()) self->HandOver();
   napi_value counters = MakeEngineCounters(env, *self->engine_);
   SetProperty(env, counters, "memoEntries", MakeNumber(env, static_cast<double>(self->memos_.entries())));
@@ -574,7 +575,8 @@ napi_value HttpEngineBinding::Counters(napi_env env, napi_callback_info info) {
   return counters;
 }
 
-// As numbers, in the order of Http2Counters: of the side of applications, then of that of backends.
+// As numbers in the order of Http2Counters: first those of the downstream side, then those of the upstream
+// side.
 napi_value HttpEngineBinding::CountersOfHttp2(napi_env env, napi_callback_info info) {
   HttpEngineBinding* self = From(env, info, 0, nullptr);
   if (self == nullptr) return nullptr;
@@ -643,7 +645,7 @@ napi_value HttpEngineBinding::Close(napi_env env, napi_callback_info info) {
   if (self == nullptr) return nullptr;
   self->engine_->Close();
   self->closed_ = true;
-  // Outcomes of what was just closed.
+  // Reports the outcomes of what was just closed.
   if (!self->reactor_->dispatching()) self->OnTurnEnd();
   return nullptr;
 }

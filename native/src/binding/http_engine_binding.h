@@ -1,8 +1,8 @@
-// The JavaScript face of HttpEngine: the objects that createHttpEngine of src/addon/http-engine.ts returns.
+// The JavaScript side of HttpEngine: the objects that createHttpEngine of src/addon/http-engine.ts returns.
 //
-// Two crossings per request. `decide` is called with the few strings that routing looks at and answers by
-// writing integers to a shared Int32Array. Outcomes are written to a shared Float64Array and handed over once
-// per turn.
+// Each request crosses to JavaScript twice. `decide` is called with the few strings that routing looks at,
+// and answers by writing integers to a shared Int32Array. Outcomes are written to a shared Float64Array and
+// handed over once per turn.
 #ifndef SIDEROUTE_BINDING_HTTP_ENGINE_BINDING_H_
 #define SIDEROUTE_BINDING_HTTP_ENGINE_BINDING_H_
 
@@ -34,11 +34,11 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   // The environment ends.
   void Shutdown();
   HttpEngine* engine() const { return engine_.get(); }
-  // Null when `value` is no such object.
+  // Null if `value` is not such an object.
   static HttpEngineBinding* From(napi_env env, napi_value value);
 
  private:
-  // Fields given to `decide` with each request of a frontend.
+  // Maximum number of fields passed to `decide` with each request of a frontend.
   static constexpr size_t kMaxInterest = 8;
   static constexpr size_t kOutcomes = 1024;
   static constexpr size_t kOutcomeNumbers = 5;
@@ -61,7 +61,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   void OnRefused(int32_t frontend, int32_t reason) override;
   void OnTurnEnd() override;
   void Put(double first, double second, double third, double fourth, double fifth);
-  // Others will come, and all are told together.
+  // Whether outcomes wait so that they can be reported together with later ones.
   bool OutcomesMayWait();
   void HandOver();
   // The first `count` records are new.
@@ -71,7 +71,7 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   bool ReadReplies(napi_value options);
   bool TakeCallbacks(napi_value options);
   napi_value Wrap();
-  // Null when there is no such field.
+  // Null if there is no such field.
   napi_value MakeField(const http::RequestHead& head, std::string_view lower_name);
 
   static HttpEngineBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
@@ -101,29 +101,29 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   Instance& instance_;
   Reactor* reactor_;
   std::unique_ptr<HttpEngine> engine_;
-  // Null: nobody carries connections for it.
+  // Null: no carrier uses this engine.
   OuterStreamsBinding* outer_ = nullptr;
-  // The request that `decide` is being asked about, for `header`.
+  // The request that `decide` is called for; used by `header`.
   const http::RequestHead* current_ = nullptr;
   bool called_ = false;
   bool closed_ = false;
-  // By frontend.
+  // Indexed by frontend.
   std::vector<Interest> interest_;
   // Only for frontends whose interest is known.
   DecisionMemos memos_;
-  // Everything that `decide` looks at in the request at hand.
+  // Everything that `decide` looks at in the current request.
   std::string question_;
 
   napi_ref self_ = nullptr;
   napi_ref decide_ = nullptr;
   napi_ref on_outcomes_ = nullptr;
   napi_ref arrays_ = nullptr;
-  // Memory of the two shared arrays, which arrays_ keeps alive.
+  // Memory of the two shared arrays; arrays_ keeps them alive.
   int32_t* decision_ = nullptr;
   double* outcomes_ = nullptr;
   size_t outcome_count_ = 0;
   uint64_t handed_over_ms_ = 0;
-  // Ends a turn, and so the wait, when no other event does.
+  // Its expiry makes a turn, and so ends the wait if there is no other event.
   struct OutcomesDue final : Deadline {
     void OnDeadline() override {}
   };
@@ -131,8 +131,8 @@ class HttpEngineBinding final : public Disposable, public ListNode<HttpEngineBin
   OutcomesDue outcomes_due_;
   // JavaScript is reading the array.
   bool handing_over_ = false;
-  // What has ended in this turn beyond that, for its end. There can be as many as there were requests, copies
-  // and connections, each of which held more than the 40 bytes of its record.
+  // Records of this turn that do not fit in the array, handed over at its end. There may be as many as there
+  // were requests, mirrors and connections, each of which held more memory than the 40 bytes of its record.
   std::vector<Record> surplus_;
 };
 

@@ -48,7 +48,7 @@ constexpr Setting kSettings[] = {
     {"outcomeDelayMs", &EngineSettings::outcome_delay_ms, 0, 1'000},
 };
 
-// Absent members leave `value` null.
+// Leaves `value` null if the member is missing.
 bool ReadOptional(napi_env env, napi_value object, const char* name, const std::string& path,
                   napi_value* value) {
   if (!ReadProperty(env, object, name, path, value)) return false;
@@ -236,7 +236,7 @@ bool ReadMirrors(napi_env env, napi_value list, const SharedTable<HeaderPlan>& p
 
 bool ReadFieldLines(napi_env env, napi_value value, std::string* lines) {
   if (!ReadLatin1Value(env, value, "lines", lines)) return false;
-  // Whoever puts them together must not let a value end a line; this is the last place to notice.
+  // The producer must not let a value end a line; this is the last place to detect that.
   std::string_view rest = *lines;
   while (!rest.empty()) {
     const size_t end = rest.find_first_of(std::string_view("\r\n\0", 3));

@@ -1,4 +1,5 @@
-// Reads what JavaScript hands to the HTTP engine, and builds what it gets back. Errors name the field.
+// Reads the values that JavaScript passes to the HTTP engine, and builds those it gets back. Errors name the
+// field.
 #ifndef SIDEROUTE_BINDING_HTTP_ENGINE_OPTIONS_H_
 #define SIDEROUTE_BINDING_HTTP_ENGINE_OPTIONS_H_
 
@@ -15,17 +16,17 @@
 
 namespace sideroute {
 
-// Members of `options` that are missing keep their default.
+// Missing members of `options` keep their defaults.
 bool ReadEngineSettings(napi_env env, napi_value options, EngineSettings* settings);
-// {status, reason, head, body}
+// {status, reason, head, body, grpc?, grpcStatus?}
 bool ReadLocalReply(napi_env env, napi_value object, const std::string& path, LocalReply* reply);
 // {request, response: [[kind, name, value]], host, pathKind, prefixLength, path}
 bool ReadHeaderPlan(napi_env env, napi_value object, HeaderPlan* plan);
-// {requestTimeoutMs, attemptTimeoutMs, attempts, codes, backoffMs}
+// {requestTimeoutMs, attemptTimeoutMs, attempts, codes, backoffMs, once}
 bool ReadPolicy(napi_env env, napi_value object, Policy* policy);
-// [{backend, plan, series}]; `plan`: a number in `plans`.
+// [{backend, plan, series}]; `plan` is an index into `plans`.
 bool ReadMirrors(napi_env env, napi_value list, const SharedTable<HeaderPlan>& plans, MirrorGroup* mirrors);
-// Complete field lines in one string.
+// Complete field lines as one string.
 bool ReadFieldLines(napi_env env, napi_value value, std::string* lines);
 bool ReadAddresses(napi_env env, napi_value list, uint16_t port, std::vector<NetAddress>* addresses);
 bool ReadNames(napi_env env, napi_value list, size_t max, std::vector<std::string>* names);

@@ -3,7 +3,7 @@
 namespace sideroute {
 
 Process& Process::Get() {
-  // Never freed: threads may outlive what ends with the process.
+  // Never freed: threads may live longer than static objects.
   static auto* const process = new Process;
   return *process;
 }
@@ -61,7 +61,7 @@ bool Instance::CloseIdleUpstream() {
 }
 
 size_t Instance::HeldBytes() const {
-  // With its exchange and what the kernel has of it.
+  // For its exchange and what the kernel holds for it.
   constexpr size_t kConnectionBytes = 8 * 1024;
   size_t total = 0;
   for (const HttpEngineBinding* each = engines.Front(); each != nullptr; each = engines.After(each)) {
@@ -89,7 +89,7 @@ void Instance::CloseIdleConnections() {
   }
 }
 
-// What one has freed nobody else needs to.
+// What one engine or acceptor has freed, the others need not free.
 size_t Instance::CloseLargest(const Demand& demand) {
   Demand left = demand;
   size_t closed = 0;
@@ -111,7 +111,7 @@ void Instance::FreeSpares() {
 }
 
 void Instance::OnMemoryLevel() {
-  // Whoever is told may take its place.
+  // A copy, because the callback may replace itself.
   const std::function<void(bool)> told = on_overload;
   if (!told) return;
   reactor->NoteJavaScript();

@@ -1,5 +1,5 @@
-// The state of one Node environment (the main thread, or a worker), and what there is of it once in a
-// process, for all of them. There is no other state in the addon.
+// The state of one Node environment (the main thread or a worker), and the state that all environments of a
+// process share. The addon has no other state.
 #ifndef SIDEROUTE_BINDING_INSTANCE_H_
 #define SIDEROUTE_BINDING_INSTANCE_H_
 
@@ -27,7 +27,7 @@
 
 namespace sideroute {
 
-// Outlives every environment.
+// Outlives all environments.
 struct Process {
   static Process& Get();
 
@@ -47,7 +47,8 @@ struct Instance final : Downstreams, MemoryHolders, private TurnClient {
         memory(*reactor, *this) {}
   ~Instance();
 
-  // From now on limits are those of so many environments, this one included. Once, before anything is made.
+  // From now on limits are shared by this many environments, including this one. Call it once, before
+  // anything is created.
   void Share(size_t workers);
 
   size_t connections() const override;
@@ -64,41 +65,42 @@ struct Instance final : Downstreams, MemoryHolders, private TurnClient {
   void FreeSpares() override;
   void OnMemoryLevel() override;
 
-  // One scope for all decisions of a turn, whichever engines are asked: scopes end in the opposite order of
-  // their beginnings, and turns of engines do not. False when there can be none.
+  // One handle scope for all decisions of a turn, whichever engines make them. Scopes must be closed in the
+  // reverse order of their opening, and turns of engines do not end in that order. Returns false if no scope
+  // can be opened.
   bool OpenTurnScope(napi_env env) {
     return turn_scope != nullptr || napi_open_handle_scope(env, &turn_scope) == napi_ok;
   }
-  // At the end of the turn of the first engine: no other one decides any more.
+  // Called at the end of the turn of the first engine: no other one makes decisions after that.
   void CloseTurnScope(napi_env env) {
     if (turn_scope != nullptr) napi_close_handle_scope(env, turn_scope);
     turn_scope = nullptr;
   }
 
-  // Declared in the order of dependence: each is gone before what it uses.
+  // Declared in the order of dependence, so that each is destroyed before what it uses.
   std::unique_ptr<Reactor> reactor;
   OwnDials& own_dials;
-  // None: this environment is the only one.
+  // Empty: this environment is the only one.
   std::optional<WorkerShare> share;
   DescriptorBudget descriptors;
   DeadlineQueue linger_deadlines;
   ConnectionList lingering;
   MemoryGuard memory;
-  // Told when requests begin, or cease, to be refused. Null: nobody.
+  // Called when requests begin or cease to be refused. Null: nobody is told.
   std::function<void(bool)> on_overload;
   IntrusiveList<AcceptorBinding> acceptors;
   IntrusiveList<HttpEngineBinding> engines;
-  // Each ends with its engine.
+  // Each is ended with its engine.
   std::vector<std::unique_ptr<OuterStreamsBinding>> outer_streams;
-  // For engines that are made later.
+  // For engines that are created later.
   bool crowded = false;
-  // Downstream connections that JavaScript holds.
+  // Number of downstream connections that JavaScript holds.
   size_t elsewhere = 0;
   napi_handle_scope turn_scope = nullptr;
 
  private:
   size_t own_connections() const;
-  // Says what there is now to the other environments.
+  // Publishes the figures of this environment to the others.
   void OnBatchEnd() override {}
   void OnTurnEnd() override;
   uint64_t NextDueMs() const override { return UINT64_MAX; }

@@ -21,11 +21,11 @@ constexpr int64_t kMaxCloseMs = 60'000;
 
 struct Handle {
   std::unique_ptr<LogWriter> writer;
-  // Keeps its memory from line to line.
+  // Reuses its memory from line to line.
   std::string line;
 };
 
-// Null with an exception pending when `this` is none of ours.
+// Null with an exception pending if `this` is not one of our objects.
 Handle* From(napi_env env, napi_callback_info info, napi_value* argument) {
   napi_value self;
   size_t argc = argument == nullptr ? 0 : 1;

@@ -1,4 +1,4 @@
-// The JavaScript face of LogWriter for the log of the process: the objects that createLogWriter of
+// The JavaScript side of LogWriter for the log of the process: the objects that createLogWriter of
 // src/addon/log-writer.ts returns.
 #ifndef SIDEROUTE_BINDING_LOG_WRITER_BINDING_H_
 #define SIDEROUTE_BINDING_LOG_WRITER_BINDING_H_

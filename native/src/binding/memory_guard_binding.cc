@@ -10,7 +10,7 @@ namespace sideroute {
 
 namespace {
 
-// Null leaves `path` empty.
+// A value of null leaves `path` empty.
 bool ReadPath(napi_env env, napi_value options, const char* name, std::string* path) {
   napi_value value;
   if (!ReadProperty(env, options, name, "options", &value)) return false;
@@ -19,7 +19,7 @@ bool ReadPath(napi_env env, napi_value options, const char* name, std::string* p
   return type == napi_null || ReadString(env, value, "options." + std::string(name), path);
 }
 
-// Calls back from the end of a turn; what it throws is an uncaught exception.
+// Calls back at the end of a turn; what the callback throws is an uncaught exception.
 void Tell(napi_env env, napi_ref reference, bool overloaded) {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
@@ -64,7 +64,7 @@ napi_value GuardMemory(napi_env env, Instance& instance, napi_value options) {
   }
   napi_ref created;
   napi_create_reference(env, callback, 1, &created);
-  // Gone with the last copy of the callback, at the end of the environment at the latest.
+  // Deleted with the last copy of the callback, at the latest when the environment ends.
   const auto release = [env](napi_ref reference) { napi_delete_reference(env, reference); };
   const std::shared_ptr<napi_ref__> reference(created, release);
   instance.on_overload = [env, reference](bool overloaded) { Tell(env, reference.get(), overloaded); };

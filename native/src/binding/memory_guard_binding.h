@@ -1,4 +1,4 @@
-// The JavaScript face of MemoryGuard: `guardMemory` and `memory` of src/addon/binding.ts.
+// The JavaScript side of MemoryGuard: `guardMemory` and `memory` of src/addon/binding.ts.
 #ifndef SIDEROUTE_BINDING_MEMORY_GUARD_BINDING_H_
 #define SIDEROUTE_BINDING_MEMORY_GUARD_BINDING_H_
 
@@ -8,7 +8,7 @@ namespace sideroute {
 
 struct Instance;
 
-// guardMemory({bytes, usage, statistics, countsSockets, onOverload}), once.
+// guardMemory({bytes, usage, statistics, countsSockets, onOverload}); may be called once.
 napi_value GuardMemory(napi_env env, Instance& instance, napi_value options);
 napi_value DescribeMemory(napi_env env, Instance& instance);
 

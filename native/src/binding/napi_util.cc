@@ -49,7 +49,7 @@ bool ReadProperty(napi_env env, napi_value object, const char* name, const std::
   napi_valuetype type = napi_undefined;
   napi_typeof(env, object, &type);
   if (type != napi_object) return ThrowInvalid(env, path + " must be an object");
-  // Fails only with an exception of a getter, which is then pending.
+  // Fails only if a getter throws; its exception is then pending.
   return napi_get_named_property(env, object, name, result) == napi_ok;
 }
 
@@ -76,7 +76,7 @@ bool ReadString(napi_env env, napi_value value, const std::string& path, std::st
     return ThrowInvalid(env, path + " must be a string");
   }
   result->resize(length);
-  // Writes a NUL after the text, where std::string has one anyway.
+  // Writes a NUL after the text, where std::string has one already.
   return napi_get_value_string_utf8(env, value, result->data(), length + 1, &length) == napi_ok;
 }
 

@@ -20,7 +20,7 @@ bool ThrowInvalid(napi_env env, const std::string& message);
 // Raises an Error like Node's own system errors: code, errno, syscall; `what` ends the message. Returns null.
 napi_value ThrowSystemError(napi_env env, int negative_errno, const char* syscall, const std::string& what);
 
-// `path` is how the error calls the value, e.g. "listen[0].port".
+// `path` is the name of the value in error messages, for example "listen[0].port".
 bool ReadInteger(napi_env env, napi_value value, const std::string& path, int64_t min, int64_t max,
                  int64_t* result);
 bool ReadProperty(napi_env env, napi_value object, const char* name, const std::string& path,
@@ -28,12 +28,12 @@ bool ReadProperty(napi_env env, napi_value object, const char* name, const std::
 bool ReadIntegerProperty(napi_env env, napi_value object, const char* name, const std::string& path,
                          int64_t min, int64_t max, int64_t* result);
 bool ReadString(napi_env env, napi_value value, const std::string& path, std::string* result);
-// From the members `address` and `port`.
+// Reads the members `address` and `port`.
 bool ReadAddress(napi_env env, napi_value object, const std::string& path, NetAddress* result);
-// A function that is kept: the caller deletes the reference.
+// Keeps a reference to a function; the caller deletes it.
 bool ReadFunction(napi_env env, napi_value object, const char* name, const std::string& path,
                   napi_ref* result);
-// Length of an array.
+// Reads the length of an array.
 bool ReadArray(napi_env env, napi_value value, const std::string& path, uint32_t* length);
 
 napi_value MakeString(napi_env env, const char* text);

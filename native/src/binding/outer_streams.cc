@@ -13,10 +13,11 @@ namespace sideroute {
 namespace {
 
 constexpr int64_t kMaxNumber = 1'000'000;
-// Room for a head, and behind it for a piece of a body: what is more comes in an array of its own.
+// Room for a head, and after it for a piece of a body; a larger part gets an array of its own.
 constexpr size_t kBodyOffset = 64 * 1024;
 constexpr size_t kOutboxBytes = kBodyOffset + 80 * 1024;
-// What uWebSockets.js may have taken out of a head, and is put back: a blank behind each colon, the version.
+// What uWebSockets.js may have removed from a head and JavaScript puts back: a space after each colon, the
+// version.
 constexpr size_t kHeadSlack = 4 * 1024;
 
 int32_t Integer(napi_env env, napi_value value) {
@@ -25,7 +26,7 @@ int32_t Integer(napi_env env, napi_value value) {
   return number;
 }
 
-// Of an ArrayBuffer; nothing of anything else.
+// The bytes of an ArrayBuffer; empty for any other value.
 std::string_view Bytes(napi_env env, napi_value value) {
   bool is_buffer = false;
   void* data = nullptr;
@@ -45,7 +46,7 @@ OuterStreamsBinding::OuterStreamsBinding(napi_env env, HttpEngine& engine, React
 
 OuterStreamsBinding::~OuterStreamsBinding() = default;
 
-// JavaScript may be gone by now, and hears of nothing.
+// JavaScript may be gone already, so it is not called.
 void OuterStreamsBinding::End() {
   ended_ = true;
   for (const auto& stream : streams_) {
@@ -106,11 +107,11 @@ napi_value OuterStreamsBinding::MakeObject() {
 }
 
 void OuterStreamsBinding::Restrict(Decision* decision) {
-  // Others are decided upon in the same turn.
+  // Other streams may be decided in the same turn.
   if (starting_ == nullptr || !starting_->starting() || decision->plan < 0) return;
   const Shared<HeaderPlan> plan = engine_->plans().Find(decision->plan);
   if (!plan || !plan->response.Touches("date")) return;
-  // A new connection goes to where it can be done.
+  // Closes the connection, so that the client's next one can go to an engine that is able to do it.
   starting_->CloseAfterwards();
   const int32_t series = decision->series;
   *decision = Decision{};
@@ -181,7 +182,7 @@ void OuterStreamsBinding::Fail(OuterStream& stream) {
   stream.OnGone();
 }
 
-// Its methods may be called on anything: what they are for is theirs.
+// The methods can be called on any object, because their data comes with the function and not with `this`.
 OuterStreamsBinding* OuterStreamsBinding::From(napi_env env, napi_callback_info info, size_t argc,
                                                napi_value* argv) {
   void* data = nullptr;
@@ -197,7 +198,8 @@ OuterStream* OuterStreamsBinding::OpenStream(uint32_t number) const {
   return stream != nullptr && stream->open() ? stream : nullptr;
 }
 
-// setCaller(number, frontend, address, port): whose requests are started under that number from now on.
+// setCaller(number, frontend, address, port): the origin of requests that are started under that number from
+// now on.
 napi_value OuterStreamsBinding::SetCaller(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   OuterStreamsBinding* self = From(env, info, 4, arguments);
@@ -251,7 +253,7 @@ int32_t OuterStreamsBinding::Begin(uint32_t number, uint32_t caller, napi_value 
   if (number >= streams_.size()) streams_.resize(number + 1);
   if (streams_[number] == nullptr) streams_[number] = engine_->MakeOuterStream(*this, number);
   OuterStream& stream = *streams_[number];
-  // Of a carrier that has lost sight of it.
+  // The stream still has a request that the carrier has lost track of.
   if (stream.open()) stream.OnGone();
   starting_ = &stream;
   const std::optional<Reason> refused =
@@ -261,8 +263,8 @@ int32_t OuterStreamsBinding::Begin(uint32_t number, uint32_t caller, napi_value 
   return stream.wants_body() ? kBegun : kPaused;
 }
 
-// A string that UTF-8 was made into is exact where it is ASCII; otherwise the carrier has to find out about
-// bytes that were none, and give a string of them.
+// A string decoded from UTF-8 is exact if it is ASCII. Otherwise the carrier has to check whether the bytes
+// were valid, and pass them as a string of bytes.
 int32_t OuterStreamsBinding::ReadHead(napi_value head, Text text, size_t* length) {
   size_t bytes = 0;
   if (napi_get_value_string_latin1(env_, head, head_.data(), head_.size(), length) != napi_ok)
@@ -272,7 +274,7 @@ int32_t OuterStreamsBinding::ReadHead(napi_value head, Text text, size_t* length
   return bytes == *length || *length + 1 == head_.size() ? kBegun : kInexact;
 }
 
-// body(number, bytes, last): false to wait for `resume`.
+// body(number, bytes, last): returns false if the carrier has to wait for `resume`.
 napi_value OuterStreamsBinding::Body(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   OuterStreamsBinding* self = From(env, info, 3, arguments);

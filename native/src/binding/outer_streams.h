@@ -1,9 +1,10 @@
-// The JavaScript face of outer streams: the objects that `carry` of an engine returns, and the carrier that
-// JavaScript is. src/addon/outer-streams.ts has its types.
+// The JavaScript side of outer streams: the objects that `carry` of an engine returns, and the carrier, which
+// is JavaScript itself. Types: src/addon/outer-streams.ts.
 //
-// One call per head, per piece of a body and per part of a response. A head comes as one string. What is to
-// be sent lies in one array that both sides share, and is the carrier's until `send` returns. JavaScript
-// names streams by numbers of its own, and each number is one object for as long as the engine lives.
+// There is one call per head, per piece of a body and per part of a response. A head comes as one string.
+// Bytes to send are in one array that both sides share, and belong to the carrier until `send` returns.
+// JavaScript identifies streams by numbers of its own; each number has one object as long as the engine
+// lives.
 #ifndef SIDEROUTE_BINDING_OUTER_STREAMS_H_
 #define SIDEROUTE_BINDING_OUTER_STREAMS_H_
 
@@ -22,26 +23,26 @@ namespace sideroute {
 
 class OuterStreamsBinding final : private OuterCarrier {
  public:
-  // Null with an exception pending. Ended before the engine; kept to the end of the environment, as
-  // JavaScript may keep functions of it.
+  // Returns null with an exception pending. Ended before the engine, but kept until the end of the
+  // environment, because JavaScript may keep its functions.
   static std::unique_ptr<OuterStreamsBinding> Create(napi_env env, HttpEngine& engine, Reactor& reactor,
                                                      napi_value callbacks);
   ~OuterStreamsBinding();
   napi_value MakeObject();
-  // There is nothing more to carry.
+  // The engine ends: no more requests are carried.
   void End();
-  // The same for JavaScript: what it is told by is not kept any more, so that it can be collected.
+  // Releases the callbacks, so that JavaScript can collect them.
   void LetGo();
 
-  // What is decided is for one of these, which cannot do all of it.
+  // Replaces a decision for one of these streams that the carrier cannot carry out.
   void Restrict(Decision* decision);
-  // A call from JavaScript is under way, and with it JavaScript's own end of a turn.
+  // A call from JavaScript is in progress, which ends its turn itself.
   bool entered() const { return entered_; }
 
  private:
   OuterStreamsBinding(napi_env env, HttpEngine& engine, Reactor& reactor);
 
-  // What Start answers beside the number of a reason, from 1.
+  // Results of Start; a positive one is the number of a reason plus 1.
   static constexpr int32_t kBegun = 0;
   static constexpr int32_t kPaused = -1;
   static constexpr int32_t kInexact = -2;
@@ -50,17 +51,17 @@ class OuterStreamsBinding final : private OuterCarrier {
   void Resume(OuterStream& stream) override { Tell(resume_, stream); }
   void Reset(OuterStream& stream) override { Tell(reset_, stream); }
   void Tell(napi_ref callback, OuterStream& stream);
-  // A callback has thrown, which it must not.
+  // A callback has thrown, which it must not do.
   void Fail(OuterStream& stream);
 
-  // What the characters of a head are.
+  // What the characters of a head are: decoded UTF-8, bytes, or text that has lost bytes.
   enum Text : int32_t { kDecoded, kBytes, kLossy };
 
   int32_t Begin(uint32_t number, uint32_t caller, napi_value head, Text text, std::string_view body,
                 bool last);
-  // The head as bytes, in head_; kBegun, or why not.
+  // Writes the head as bytes to head_; returns kBegun, or the error.
   int32_t ReadHead(napi_value head, Text text, size_t* length);
-  // Null when there is none, or it is over.
+  // Null if there is no such stream or it has ended.
   OuterStream* OpenStream(uint32_t number) const;
 
   static OuterStreamsBinding* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv);
@@ -78,15 +79,15 @@ class OuterStreamsBinding final : private OuterCarrier {
   napi_ref send_ = nullptr;
   napi_ref resume_ = nullptr;
   napi_ref reset_ = nullptr;
-  // Keeps the memory of outbox_.
+  // Keeps the memory of outbox_ alive.
   napi_ref outbox_array_ = nullptr;
   char* outbox_ = nullptr;
   bool ended_ = false;
   bool entered_ = false;
-  // Whose head is being decided about.
+  // The stream whose head is being decided.
   OuterStream* starting_ = nullptr;
   std::vector<char> head_;
-  // By the number that JavaScript gives them.
+  // Indexed by the number that JavaScript uses.
   std::vector<Caller> callers_;
   std::vector<std::unique_ptr<OuterStream>> streams_;
 };

@@ -1,4 +1,4 @@
-// State records as JavaScript gets them, and the range that it asks for.
+// State records as JavaScript values, and the range that JavaScript asks for.
 //
 // Stage before: net/state_records. Stage after: src/addon/engine-state.ts, which knows the layouts.
 #ifndef SIDEROUTE_BINDING_STATE_VALUE_H_
@@ -10,10 +10,10 @@
 
 namespace sideroute {
 
-// {numbers: Float64Array, text: string}, each text field ended by a line feed.
+// {numbers: Float64Array, text: string}; each text field ends with a line feed.
 napi_value MakeStateRecords(napi_env env, const StateRecords& records);
 
-// (after, max) of a method call. False with an exception pending.
+// Reads (after, max) from the arguments of a method. Returns false with an exception pending.
 bool ReadStateRange(napi_env env, const napi_value arguments[2], StateRange* range);
 
 }  // namespace sideroute

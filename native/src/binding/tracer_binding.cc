@@ -22,7 +22,7 @@ Handle* Unwrap(napi_env env, napi_value object) {
   return ours && napi_unwrap(env, object, &data) == napi_ok ? static_cast<Handle*>(data) : nullptr;
 }
 
-// Null with an exception pending when `this` is none of ours.
+// Null with an exception pending if `this` is not one of our objects.
 SpanWriter* From(napi_env env, napi_callback_info info) {
   napi_value self;
   napi_get_cb_info(env, info, nullptr, nullptr, &self, nullptr);
