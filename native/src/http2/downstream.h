@@ -3,8 +3,8 @@
 // Stage before: whoever hands over the descriptor (HttpEngine::Take). Stage after: one downstream_stream for
 // each request, and an exchange behind it.
 //
-// serving --drain--> GOAWAY 2^31-1 --a moment later--> GOAWAY with the last stream --> closed with the
-// last of the streams
+//   serving --drain--> GOAWAY 2^31-1 --a moment later--> GOAWAY with the last stream --> closed with the
+//   last of the streams
 #ifndef SIDEROUTE_HTTP2_DOWNSTREAM_H_
 #define SIDEROUTE_HTTP2_DOWNSTREAM_H_
 
