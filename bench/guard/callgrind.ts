@@ -7,8 +7,8 @@ export interface Spent {
 }
 
 /**
- * Of each function, without what it calls. Inlined code is its caller's.
- * @param text a file of `--compress-strings=no --compress-pos=no`
+ * Instructions of each function, without those of its callees. Inlined code counts for its caller.
+ * @param text a file made with `--compress-strings=no --compress-pos=no`
  */
 export function spentByFunction(text: string): Spent[] {
   const spent = new Map<string, Spent>();
@@ -19,7 +19,7 @@ export function spentByFunction(text: string): Spent[] {
     else if (line.startsWith('fn=')) name = line.slice('fn='.length);
     else if (line.startsWith('calls=')) isOfCall = true;
     else if (/^\d+ \d+$/.test(line)) {
-      // The line after a call is of what was called, which has lines of its own.
+      // The line after a call counts the callee, which has lines of its own.
       if (!isOfCall) {
         const key = `${object} ${name}`;
         const before = spent.get(key)?.instructions ?? 0;
@@ -31,7 +31,7 @@ export function spentByFunction(text: string): Spent[] {
   return [...spent.values()].sort((a, b) => b.instructions - a.instructions);
 }
 
-/** Of the whole, to see that nothing was missed. */
+/** The total, to check that nothing was missed. */
 export function total(text: string): number {
   return Number(/^totals: (\d+)$/m.exec(text)?.[1]);
 }
@@ -42,7 +42,7 @@ export interface Calls {
   readonly calls: number;
 }
 
-/** Of functions with such a name, those that were called most often first. */
+/** The callers of functions whose name matches, most calls first. */
 export function callersOf(text: string, callee: RegExp): Calls[] {
   const found = new Map<string, Calls>();
   let [caller, called] = ['', ''];

@@ -1,6 +1,6 @@
 /**
- * What a sidecar asks of the kernel for a request: the scenario's, under strace, one request after the other (load.ts). What it does while
- * nobody asks is counted before, and taken off.
+ * System calls of a sidecar per request: those of the scenario, under strace, one request after another (load.ts). The
+ * calls of an idle sidecar are counted first and subtracted.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { countedCalls } from '../proxy/system-calls.ts';
@@ -11,22 +11,25 @@ import { withSidecar, type Place } from './place.ts';
 type Calls = ReadonlyMap<string, number>;
 
 const COUNT: Readonly<Record<Load, number>> = { get: 200, 'new-connection': 200, call: 200, '1-mib': 20 };
-/** Frames of a call, and parts of a body, come in more pieces or fewer. */
+/** Frames of a call and parts of a body arrive in varying numbers of pieces. */
 const TOLERANCE: Readonly<Record<Load, number>> = { get: 0.2, 'new-connection': 0.15, call: 0.2, '1-mib': 0.5 };
-/** In which it looks at its routes once. */
+/** Long enough for one look at its routes. */
 const IDLE_MS = 5_000;
-/** What follows the last response. */
+/** Time for what follows the last response. */
 const SETTLE_MS = 300;
 
-/** How often the sidecar goes to sleep: one time less where an event comes before it does, which a busy machine decides. */
+/**
+ * How often the sidecar goes to sleep: one time less if an event comes first, which depends on other load of the
+ * machine.
+ */
 const WAITING = /^epoll_p?wait2?$/;
-/** Of the threads and the heap of V8, which are at work when they please. */
+/** Calls of V8's threads and heap, which do not depend on requests. */
 const OF_V8 =
   /^(?:futex|madvise|mprotect|munmap|mmap|brk|sched_yield|getpid|restart_syscall|(?:clock_)?nanosleep|rt_sig\w+)$/;
 
-/** Of one request, those that were made most often first. */
+/** Calls per request, the most frequent first. */
 async function callsOf(place: Place, pid: number, load: Load, idle: Calls): Promise<[string, number][]> {
-  // Connections to the backends are there, and decisions are known.
+  // So that connections to the backends exist and decisions are cached.
   await place.load(load, 20);
   let ms = 0;
   const calls = await countedCalls([pid], async () => {
@@ -46,7 +49,7 @@ async function callsOf(place: Place, pid: number, load: Load, idle: Calls): Prom
 async function measured(loads: readonly Load[]): Promise<Map<Load, [string, number][]>> {
   return await withSidecar(async (place, _, pid) => {
     await place.ready();
-    // What is left of the start is over.
+    // Until what the start left over is done.
     await delay(IDLE_MS);
     const idle = await countedCalls([pid], () => delay(IDLE_MS));
     const found = new Map<Load, [string, number][]>();

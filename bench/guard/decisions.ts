@@ -1,5 +1,5 @@
 /**
- * Bytes that a decision takes from the heap of JavaScript: `decide` alone, for the shapes of bench/micro/decide.ts.
+ * Bytes that a decision allocates on the JavaScript heap: `decide` alone, for the shapes of bench/micro/decide.ts.
  *
  *     node --expose-gc dist/bench/guard/decisions.js run      prints them as JSON, by shape
  */
@@ -14,7 +14,7 @@ import type { Figure } from './figures.ts';
 const RULES = 100;
 const DECISIONS = 10_000;
 const REQUESTS = 1_000;
-/** Until then everything is compiled that will be; on a busy machine, which compiles late, within some rounds. */
+/** After these everything is compiled; a busy machine compiles late and needs some of the rounds. */
 const WARM_UPS = 60;
 const ROUNDS = 30;
 
@@ -33,10 +33,10 @@ function bytesOf(shape: Shape, collect: NonNullable<typeof globalThis.gc>): numb
     const before = process.memoryUsage().heapUsed;
     run();
     const after = process.memoryUsage().heapUsed;
-    // Less than before: there was a collection in the middle.
+    // If it is less than before, there was a collection in between.
     if (after >= before) least = Math.min(least, (after - before) / DECISIONS);
   }
-  // Looking takes some bytes itself, which are none for each of so many decisions.
+  // The measurement allocates some bytes too, which the rounding removes.
   return Math.round(least);
 }
 

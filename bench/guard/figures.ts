@@ -1,19 +1,22 @@
 /**
- * Figures of the guard: what was measured against what is recorded, and what there is to say of it. Pure.
+ * Figures of the guard: compares measured with recorded figures and explains the result. Pure.
  *
- * Stage before: the measures beside this file. Stage after: guard.ts, which prints it and decides how to exit.
+ * Stage before: the measures in this folder. Stage after: guard.ts, which prints the result and sets the exit status.
  */
 
-/** On what a figure depends beside the sources: the kind of processor, or also the version of Node. */
+/** What a figure depends on beside the sources: the kind of processor, or the version of Node too. */
 export type DependsOn = 'processor' | 'node';
 
 export interface Figure {
-  /** As in `figures.json`: the measure, a slash, and what of it. */
+  /** Name as in `figures.json`: the measure, a slash, and the subject. */
   readonly name: string;
   readonly value: number;
   readonly unit: string;
   readonly dependsOn: DependsOn;
-  /** Of a figure that is recorded for the first time: by what part of it more is still no regression. */
+  /**
+   * Tolerance for a figure that is recorded for the first time: the part by which it may grow without being a
+   * regression.
+   */
   readonly tolerance: number;
 }
 
@@ -22,7 +25,7 @@ export interface Recorded {
   readonly tolerance: number;
 }
 
-/** By what they depend on, as `placeOf` calls it, then by name. */
+/** By place (see `placeOf`), then by name. */
 export type Figures = Readonly<Record<string, Readonly<Record<string, Recorded>>>>;
 
 export interface Machine {
@@ -32,7 +35,7 @@ export interface Machine {
   readonly node: string;
 }
 
-/** `better`: by more than the tolerance, so that the record protects little. `gone`: recorded, but not measured. */
+/** `better`: by more than the tolerance, so that the record protects little. `GONE`: recorded, but not measured. */
 export type Verdict = 'ok' | 'better' | 'WORSE' | 'UNKNOWN' | 'GONE';
 
 export interface Comparison {
@@ -42,7 +45,7 @@ export interface Comparison {
   readonly expected: number | null;
   readonly seen: number | null;
   readonly tolerance: number | null;
-  /** Seen by expected. */
+  /** Measured divided by recorded. */
   readonly ratio: number | null;
   readonly verdict: Verdict;
 }
@@ -55,14 +58,14 @@ export const isFailure = ({ verdict }: Comparison): boolean =>
   verdict === 'WORSE' || verdict === 'UNKNOWN' || verdict === 'GONE';
 
 function verdictOn(seen: number, { value, tolerance }: Recorded): Verdict {
-  // Where nothing is expected, anything is a regression.
+  // If 0 is recorded, anything more is a regression.
   if (seen > value * (1 + tolerance)) return 'WORSE';
   return seen < value * (1 - tolerance) ? 'better' : 'ok';
 }
 
 const ratioOf = (seen: number, expected: number): number => (seen === expected ? 1 : seen / expected);
 
-/** `measures`: the ones that ran, of whose figures none may be missing. */
+/** `measures`: those that ran; none of their figures may be missing. */
 export function compare(
   figures: readonly Figure[],
   recorded: Figures,
@@ -91,7 +94,7 @@ export function compare(
 
 export const measureOf = (name: string): string => name.split('/')[0]!;
 
-/** What there is to record after a run: figures of other places stay, and tolerances that somebody chose. */
+/** The figures to record after a run: figures of other places and tolerances that were edited stay. */
 export function update(
   figures: readonly Figure[],
   recorded: Figures,
@@ -118,7 +121,7 @@ function shown(value: number | null): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(value < 10 ? 3 : 1);
 }
 
-/** `commandOf`: what shows a figure in detail. */
+/** `commandOf`: the command that shows a figure in detail. */
 export function table(comparisons: readonly Comparison[], commandOf: (name: string) => string): string {
   const rows = comparisons.map(({ name, unit, expected, seen, ratio, tolerance, verdict }) => [
     name,
@@ -144,7 +147,7 @@ export function table(comparisons: readonly Comparison[], commandOf: (name: stri
     .join('\n');
 }
 
-/** What somebody who has not met the guard has to know of these failures, a line for each kind. */
+/** What a reader who does not know the guard needs for these failures, one line for each kind. */
 export function advice(comparisons: readonly Comparison[]): string[] {
   const of = (verdict: Verdict): Comparison[] => comparisons.filter((each) => each.verdict === verdict);
   const names = (list: readonly Comparison[]): string => list.map(({ name }) => name).join(', ');

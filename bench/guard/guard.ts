@@ -1,10 +1,10 @@
 /**
- * What sideroute costs, in figures that do not flake, against those of bench/guard/figures.json; fails where one is worse. As a rule by
- * `npm run guard`, which prepares what it needs.
+ * What sideroute costs, in figures that do not flake, compared with those of bench/guard/figures.json; fails if one is
+ * worse. Usually run by `npm run guard`, which prepares what it needs.
  *
  *     node dist/bench/guard/guard.js [--only MEASURE,MEASURE...] [--update] [--show FIGURE]
  *
- * `--update` records what it measures instead; `--show` prints one figure in detail.
+ * `--update` records the measured figures instead; `--show` prints one figure in detail.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
 /**
- * Processor time per request beside HAProxy, by bench/proxy/compare.ts with few and short rounds: the kernel's part, which nothing else here has.
- * Both take turns of a second, so that what else the machine does slows both; what is left of that the wide band allows.
+ * Processor time per request relative to HAProxy, by bench/proxy/compare.ts with few and short rounds: the only figure
+ * of the guard that includes the kernel. Both take turns of a second, so that other load of the machine slows both; a
+ * wide tolerance covers the rest.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -23,7 +24,7 @@ function comparison(more: readonly string[] = []): string {
   return stdout;
 }
 
-/** The median of the pairs: of the line `| HAProxy | CPU time | ratio (quartiles) | rate |`. */
+/** The median of the pairs, from the line `| HAProxy | CPU time | ratio (quartiles) | rate |`. */
 export function ratioIn(report: string): number {
   const ratio = /^\| HAProxy \|[^|]*\| (\d+\.\d+)x/m.exec(report)?.[1];
   if (ratio === undefined) throw new Error(`no ratio in:\n${report}`);

@@ -1,6 +1,7 @@
 /**
- * One side of a connection of HTTP/2 that sends all it has to say in one piece, so that it is received in one. The http2 of Node sends a request
- * or a response in several, and how many arrive together differs from run to run. All bytes are Latin-1 strings.
+ * One side of an HTTP/2 connection that sends a whole request or response at once, so that it is received at once.
+ * Node's http2 module sends it in several pieces, and how many arrive together differs from run to run. All bytes are
+ * Latin-1 strings.
  */
 import type { Socket } from 'node:net';
 
@@ -26,13 +27,13 @@ const number32 = (value: number): string =>
 const frame = (type: number, flags: number, stream: number, payload = ''): string =>
   number32(payload.length).slice(1) + String.fromCharCode(type, flags) + number32(stream) + payload;
 
-/** Literals without indexing; names and values are shorter than 127 bytes. */
+/** Literals without indexing; names and values must be shorter than 127 bytes. */
 const block = (fields: Fields): string =>
   fields
     .map(([name, value]) => `\0${String.fromCharCode(name.length)}${name}${String.fromCharCode(value.length)}${value}`)
     .join('');
 
-/** Of a stream: head, body and, where there are some, trailers. */
+/** The frames of one stream: head, body and trailers, if there are any. */
 export function message(stream: number, head: Fields, body: string, trailers: Fields | null): string {
   const last = trailers === null ? END_STREAM : 0;
   return (
@@ -42,10 +43,10 @@ export function message(stream: number, head: Fields, body: string, trailers: Fi
   );
 }
 
-/** What either side begins with, a client after the preface: settings, and a window for the connection that never closes. */
+/** What either side sends first (a client after the preface): SETTINGS, and a connection window that never closes. */
 export const greeting = (): string => frame(SETTINGS, 0, 0) + frame(WINDOW_UPDATE, 0, 0, number32(0x7fffffff - 65_535));
 
-/** Answers what has to be answered, and calls `onEnd` with each stream that the other side has ended. */
+/** Answers SETTINGS and PING, and calls `onEnd` with each stream that the other side has ended. */
 export function listen(socket: Socket, onEnd: (stream: number) => void): void {
   let rest = '';
   socket.on('data', (chunk: Buffer) => {
@@ -60,7 +61,7 @@ export function listen(socket: Socket, onEnd: (stream: number) => void): void {
       rest = rest.slice(HEADER_BYTES + length);
       if ((type === SETTINGS || type === PING) && (flags & ACK) === 0)
         socket.write(frame(type, ACK, 0, type === PING ? payload : ''), 'latin1');
-      // A connection to a backend is given up for another one now and then, in peace.
+      // A connection to a backend is replaced now and then, with GOAWAY and no error.
       if (type === RESET) throw new Error(`stream ${stream} was reset`);
       if (type === GOAWAY && payload.slice(4, 8) !== '\0\0\0\0') throw new Error('the connection was given up');
       if ((type === HEADERS || type === DATA) && (flags & END_STREAM) !== 0) onEnd(stream);

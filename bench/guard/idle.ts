@@ -1,6 +1,6 @@
 /**
- * What a sidecar with the routes of the scenario costs that has nothing to do: memory of its own, the processor time of its start, and how often
- * it is woken. Medians of several starts, and the quickest of these.
+ * What an idle sidecar with the routes of the scenario costs: private memory, the processor time of its start, and how
+ * often it wakes up. Medians over several starts, and the quickest start.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,17 +10,17 @@ import type { Figure } from './figures.ts';
 import { Place } from './place.ts';
 
 const STARTS = 3;
-/** Until then it has given back what only its start took, and slept for a while. */
+/** After this time it has given back what only its start needed, and has slept for a while. */
 const SETTLE_MS = 5_000;
-/** Twice as long as it takes to look at its routes again. */
+/** Twice the interval at which it looks at its routes. */
 const WATCHED_MS = 10_000;
 const LOOK_MS = 1_000;
-/** _SC_CLK_TCK, which is this on every Linux. */
+/** _SC_CLK_TCK, which is 100 on every Linux. */
 const TICKS_PER_SECOND = 100;
 
 /**
- * In KiB: pages that were written to and that no other process has. Of those that nobody has written to, as the code of Node, it depends on what
- * else runs on the machine whether they are private.
+ * Private memory in KiB: pages that were written to and that no other process has. Pages that were not written to, such
+ * as Node's code, are left out: whether they are private depends on other processes of the machine.
  */
 function privateMemory(pid: number): { readonly kib: number; readonly rollup: string } {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
@@ -28,7 +28,7 @@ function privateMemory(pid: number): { readonly kib: number; readonly rollup: st
   return { kib: of('Private_Dirty'), rollup };
 }
 
-/** Of all threads that it has had, in seconds. */
+/** Processor time of all threads so far, in seconds. */
 function processorTime(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -102,7 +102,7 @@ export async function idle(): Promise<Figure[]> {
     {
       ...figure,
       name: 'idle/start',
-      // The least: whoever else uses the caches makes the others longer. A slower processor is in it all the same.
+      // The minimum, because other users of the caches make starts longer. A slower processor shows in it all the same.
       value: Math.min(...all.map(({ processorSeconds }) => processorSeconds)),
       unit: 's of processor time until ready',
       tolerance: 1,

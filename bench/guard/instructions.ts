@@ -1,6 +1,7 @@
 /**
- * Instructions and allocations of the C++ for a scripted exchange (native/test/cost/exchanges.cc), of which there is the same number on
- * every run: no clock, no other process and no kernel is in it. Callgrind counts those in user space.
+ * Instructions and allocations of the C++ code for a scripted exchange (native/test/cost/exchanges.cc). The number is
+ * the same in every run, because no clock, other process or kernel takes part. Callgrind counts instructions in user
+ * space.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +11,7 @@ import { callersOf, spentByFunction, total, type Spent } from './callgrind.ts';
 import type { Figure } from './figures.ts';
 import { root } from './root.ts';
 
-/** As exchanges.cc has them. */
+/** The names in exchanges.cc. */
 const EXCHANGES = ['get', 'browser-get', 'post', 'new-connection', 'call'] as const;
 type Exchange = (typeof EXCHANGES)[number];
 
@@ -27,20 +28,20 @@ export function build(): void {
   must('make', ['-s', '-j2', '-C', join(root, 'native', 'test'), 'exchanges']);
 }
 
-/** The counters of the heap, which only this program has in front of it. */
+/** The counters of the heap, which exist only in this program. */
 const IS_OF_THE_PROGRAM =
   /^(?:malloc|calloc|realloc|memalign|aligned_alloc|posix_memalign)$|^sideroute::(?:cost|test)::/;
 
 /**
- * `own`: of the addon and of nghttp2. Which functions of libc copy and compare bytes is chosen by the processor, and how many instructions
- * they take differs with it: these are `libc`.
+ * `own`: the addon and nghttp2. `libc`: the processor decides which functions copy and compare bytes, so their number
+ * of instructions differs between machines.
  */
 function kindOf({ object, name }: Spent): 'own' | 'libc' | 'program' {
   if (IS_OF_THE_PROGRAM.test(name)) return 'program';
   return /^(?:libc\.so|ld-linux|libm\.so|vgpreload)/.test(basename(object)) ? 'libc' : 'own';
 }
 
-/** Callgrind's report of so many exchanges. */
+/** Callgrind's report of COUNT exchanges. */
 function report(exchange: Exchange): string {
   const directory = mkdtempSync(join(tmpdir(), 'sideroute-guard-'));
   try {
@@ -112,7 +113,7 @@ export function allocations(): Figure[] {
   });
 }
 
-/** What asks for memory, from callgrind's calls. */
+/** The callers that allocate memory, from callgrind's calls. */
 export function showAllocations(exchange: string): string {
   const { allocations: made, bytes } = allocationsOf(named(exchange));
   const callers = callersOf(report(named(exchange)), /^(?:malloc|calloc|realloc|memalign|operator new.*)$/);

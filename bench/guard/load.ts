@@ -1,8 +1,8 @@
 /**
- * Client and backends of the guard's sidecar, in one program, so that the order of events is the same every time: one request at a time, and
- * a backend that lets some milliseconds pass before it answers, in which the sidecar goes to sleep.
+ * Client and backends for the guard's sidecar, in one program, so that events always have the same order: one request
+ * at a time, and a backend that waits some milliseconds before it answers, so that the sidecar goes to sleep.
  *
- *     node load.js run      prints `listening`, then takes a line `LOAD COUNT`, and prints `done` when that many requests were answered
+ *     node load.js run      prints `listening`, then reads lines `LOAD COUNT`; prints `done` after that many responses
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -15,7 +15,7 @@ export type Load = (typeof LOADS)[number];
 const SERVICE = '10.96.0.10';
 const BACKENDS = ['10.96.0.11', '10.96.0.12'];
 const THINKING_MS = 5;
-/** Of protobuf, with the five bytes before it. */
+/** A protobuf message with its five-byte gRPC prefix. */
 const MESSAGE = '\0\0\0\0\x07\n\x05world';
 const MIB = 1024 * 1024;
 
@@ -46,7 +46,7 @@ function answerCalls(socket: Socket): void {
   });
 }
 
-/** HTTP/1.1 or HTTP/2, by how it begins. */
+/** Serves HTTP/1.1 or HTTP/2, depending on the first bytes. */
 function serve(socket: Socket): void {
   socket.setNoDelay(true).on('error', () => socket.destroy());
   socket.once('data', (first: Buffer) => {
@@ -68,7 +68,7 @@ function serve(socket: Socket): void {
   });
 }
 
-/** Resolves when the socket has given so many bytes. */
+/** Resolves when the socket has given this many bytes. */
 function received(socket: Socket, bytes: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let left = bytes;
@@ -87,7 +87,7 @@ function received(socket: Socket, bytes: number): Promise<void> {
 const kept = new Map<string, Socket>();
 
 async function keepAlive(path: string, response: string): Promise<void> {
-  // The sidecar may end first.
+  // The sidecar may end the connection first.
   const socket =
     kept.get(path) ??
     connect(80, SERVICE)
@@ -107,7 +107,7 @@ async function newConnection(): Promise<void> {
   if (!text.endsWith('Version 1\n')) throw new Error(text);
 }
 
-/** The connection that calls are made on, the last call, and what is to be done when it has ended. */
+/** The connection for calls, the last call, and its callback. */
 const calls = { socket: null as Socket | null, stream: -1, onEnd: null as ((stream: number) => void) | null };
 
 async function call(): Promise<void> {
@@ -142,5 +142,5 @@ async function main(): Promise<void> {
   process.exit(0);
 }
 
-// The names of the loads are asked for by others, too.
+// Other modules import the names of the loads.
 if (process.argv[2] === 'run') await main();

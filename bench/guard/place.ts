@@ -1,4 +1,4 @@
-/** A sidecar with the routes of the scenario in a pod of its own, and what talks through it. */
+/** A sidecar with the routes of the scenario in its own pod, and the program that talks through it. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -26,11 +26,11 @@ export class Place {
     this.#routes = new ConfigMapMount(join(this.#directory.path, 'routes'), Object.fromEntries(files));
     this.pod = this.#cluster.addPod('guard');
     for (const last of ['10', '11', '12']) this.pod.must(['ip', 'addr', 'add', `10.96.0.${last}/32`, 'dev', 'lo']);
-    // Those of the init container leave alone what goes over the loopback, where the Services are here.
+    // The init container's rules do not capture loopback traffic, and here the Services are on the loopback.
     redirect(this.pod, '-A', 15001);
   }
 
-  /** Serves when it is there. */
+  /** Resolves when it serves. */
   async sidecar(): Promise<Sidecar> {
     return await Sidecar.startProxyAs(PROXY_UID, this.pod, this.#routes.path);
   }

@@ -3,11 +3,12 @@
  *
  *     node --expose-gc dist/bench/micro/compile.js [--quick]
  *
- * Parts: `parse` from the bytes of the files to resources, `compile` from these to a route table (attaching included),
- * both in slices as the sidecar does it. A block is the time between two turns of an event loop that turns as fast as it
- * can. On a busy machine its length counts what other processes took meanwhile; the processor time of the thread, garbage
- * collection included, is what the work has to answer for, and on a quiet machine they are the same. Given are medians of
- * several rounds; of the blocks also the worst. With `--quick` one round with a fiftieth of the routes shows that it runs.
+ * Parts: `parse` turns the bytes of the files into resources, `compile` turns these into a route table (attaching
+ * included), both in slices as in the sidecar. A block is the time between two turns of an event loop that turns as
+ * fast as it can. On a busy machine its length includes the time other processes took. The processor time of the
+ * thread, garbage collection included, is what the work itself needs; on a quiet machine the two are equal. The figures
+ * are medians of several rounds, for blocks the worst too. With `--quick` one round with a fiftieth of the routes only
+ * shows that it runs.
  */
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';

@@ -31,7 +31,7 @@ interface Case {
   bytes: number;
 }
 
-/** Of processor time: a busy machine then costs cache misses only. */
+/** In processor time, so that other load of the machine only adds cache misses. */
 function milliseconds(work: () => void): number {
   const started = process.cpuUsage();
   work();
@@ -72,7 +72,7 @@ if (collect === undefined) throw new Error('run with --expose-gc');
 
 for (const [shape, hotRules] of SHAPES.flatMap((entry) => HOT_RULES.map((hot) => [entry, hot] as const))) {
   const cases = SIZES.map((size) => prepare(shape, size, hotRules));
-  // A table in use has long left the nursery.
+  // In a sidecar the table has left the young generation of the heap long ago.
   collect();
   collect();
   for (const entry of cases) for (let i = 0; i < (quick ? 1 : 30); i++) entry.run();

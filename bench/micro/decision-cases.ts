@@ -1,4 +1,4 @@
-/** Route tables and requests to ask them about, for what measures `decide`; and what tables are compiled with. */
+/** Route tables and requests for measuring `decide`, and the dependencies for compiling tables. */
 import type { HttpRoute, HttpRouteRule, PathMatch } from '../../src/gateway-api/types.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import type { Backend, CompileDeps, RequestHead } from '../../src/routing/decision.ts';
@@ -8,7 +8,7 @@ export interface Shape {
   readonly name: string;
   readonly path: (index: number) => PathMatch;
   readonly header: ((index: number) => string) | null;
-  /** `salt`: makes targets of the same rule differ where the shape allows. */
+  /** `salt`: makes targets for the same rule differ if the shape allows it. */
   readonly target: (index: number, salt: number) => string;
 }
 
@@ -51,7 +51,7 @@ class BenchHead implements RequestHead {
   }
 }
 
-/** Ids of frontends, backends and series, as they are given out in a sidecar; every backend has an address. */
+/** Gives out ids of frontends, backends and series as a sidecar does; every backend has an address. */
 export function compileDeps(): CompileDeps {
   const metrics = new Metrics();
   const frontends = new Map<string, number>();
@@ -112,7 +112,7 @@ export function routes(shape: Shape, size: number): HttpRoute[] {
   }));
 }
 
-/** So many different ones in turn, spread evenly over `hotRules` of the `size` rules. */
+/** Makes `count` different requests, spread evenly over `hotRules` of the `size` rules. */
 export function requests(shape: Shape, size: number, hotRules: number, count: number): RequestHead[] {
   return Array.from({ length: count }, (_, request): RequestHead => {
     const index = Math.floor(((request % hotRules) * size) / hotRules);

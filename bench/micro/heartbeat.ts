@@ -1,16 +1,16 @@
-/** For how long the event loop stands still, by the clock and by the processor time of its thread. Linux only. */
+/** How long the event loop is blocked, by the clock and by the processor time of its thread. Linux only. */
 import { openSync, readSync } from 'node:fs';
 
 const schedstat = openSync('/proc/thread-self/schedstat', 'r');
 const schedstatText = Buffer.alloc(64);
 
-/** Processor time of this thread in milliseconds; `process.cpuUsage` is of all threads. */
+/** Processor time of this thread in milliseconds; `process.cpuUsage` counts all threads. */
 export function threadCpuMs(): number {
   readSync(schedstat, schedstatText, 0, schedstatText.length, 0);
   return Number(schedstatText.toString('latin1', 0, schedstatText.indexOf(' '))) / 1e6;
 }
 
-/** Turns the event loop as fast as it goes and notes its longest stops. */
+/** Turns the event loop as fast as possible and records its longest blocks. */
 export class Heartbeat {
   blockMs = 0;
   blockCpuMs = 0;

@@ -3,11 +3,11 @@
  *
  *     node dist/bench/micro/memory.js [--rules 0,1000,10000] [--rules-per-route 16] [--as files|json|set] [--reloads 12] [--heap 128]
  *
- * The proxy as it is started in a pod, without traffic. Every reload changes every rule; it is applied before the next one
- * comes. Live: what is left of the JavaScript heap after full collections. Resident: of the process, after the first
- * configuration and after the last one, each before any collection is asked for, and the highest ever. Private: what the
- * process has written, when it has been left alone for a while after the first one. Flat says whether
- * reloads retain anything: live after the second half of them, relative to live after the first half.
+ * The proxy is started as in a pod, without traffic. Every reload changes every rule and is applied before the next
+ * one. Live: the JavaScript heap after full collections. Resident: resident memory of the process after the first and
+ * after the last configuration, without forced collections, and its maximum. Private: pages the process has written,
+ * some time after the first configuration. Flat: whether reloads retain memory, as live after the second half of them
+ * relative to live after the first half.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -33,12 +33,12 @@ const { values } = parseArgs({
 const RULES_PER_ROUTE = Number(values['rules-per-route']);
 const SERVICES = 50;
 const MIB = 1024 * 1024;
-/** By then a sidecar has given back what a configuration has left over. */
+/** After this time a sidecar has given back what a configuration left over. */
 const GIVEN_BACK_MS = 20_000;
 /** However busy the machine is. */
 const MOST_MS = 300_000;
 const main = fileURLToPath(new URL('../../bin/sideroute.js', import.meta.url));
-/** Answers SIGUSR2 with what is left after collecting everything. */
+/** On SIGUSR2 prints the heap that is left after full collections. */
 const PRELOAD = `data:text/javascript,process.on('SIGUSR2',()=>{gc();gc();setTimeout(()=>{gc();console.log('live '+process.memoryUsage().heapUsed)},50)})`;
 
 function files(rules: number, generation: number): Record<string, string | Buffer> {
@@ -50,7 +50,7 @@ function files(rules: number, generation: number): Record<string, string | Buffe
   return Object.fromEntries(largeRouteFiles({ ...all, format: 'documents', files: 3 }));
 }
 
-/** One document after the other, in three files. */
+/** One document after another, in three files. */
 function jsonDocuments(objects: readonly object[]): Record<string, string> {
   const texts: string[][] = [[], [], []];
   for (const [index, object] of objects.entries()) texts[index % 3]!.push(JSON.stringify(object));
@@ -94,7 +94,7 @@ async function measure(rules: number, reloads: number, directory: string): Promi
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  // Each line that is waited for leaves its listeners.
+  // Each awaited line adds listeners.
   for (const emitter of [proxy, proxy.stdout, proxy.stderr]) emitter.setMaxListeners(0);
   await waitForLine(proxy, /"message":"ready"/, MOST_MS);
   const first = residentMib(proxy, 'VmRSS');

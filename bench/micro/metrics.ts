@@ -44,7 +44,7 @@ function bytesOf(port: number, path: string): Promise<number> {
   });
 }
 
-/** The other processes: `role` and a port by message. */
+/** The other processes: each gets `role` and a port in a message. */
 const roles: Readonly<Record<string, (port: number) => Promise<unknown>>> = {
   backend: async () => {
     const server = createServer((_, response) => response.end('hello\n')).listen(0, '127.0.0.1');
@@ -67,7 +67,7 @@ const roles: Readonly<Record<string, (port: number) => Promise<unknown>>> = {
   },
 };
 
-/** Scrapes one after the other over one connection, at most `most`. */
+/** Makes at most `most` scrapes, one after another on one connection. */
 function scrape(port: number, most: number): ChildProcess {
   const url = `http://127.0.0.1:${port}/metrics?[1-${most}]`;
   return spawn('curl', ['-sf', '-o', '/dev/null', url], { stdio: 'inherit' });

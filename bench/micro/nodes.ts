@@ -1,11 +1,12 @@
 /**
- * What each version of Node costs a sidecar that has nothing to do: how long it takes to start, and what memory it holds.
+ * What each version of Node costs an idle sidecar: the time it takes to start, and the memory it holds.
  *
  *     node dist/bench/micro/nodes.js --nodes PATH,PATH... [--rounds 5] [--idle 10]
  *
- * The routes of the scenario, the heap of the manifests, every program of Node once in every round. Ready: from exec to the line that
- * says so, by the clock and in processor time. Resident and private: /proc/PID/smaps_rollup, `--idle` seconds later; private is what was
- * written, which one more sidecar costs on a machine that has one: the program itself is shared. Medians.
+ * With the routes of the scenario and the heap limits of the manifests; each Node runs once in every round. Ready: from
+ * exec to the log line `ready`, by the clock and in processor time. Resident and private: from /proc/PID/smaps_rollup,
+ * `--idle` seconds later. Private pages were written to; they are what one more sidecar costs a machine that has one
+ * already, because the program itself is shared. All figures are medians.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -32,11 +33,11 @@ const FIGURES = ['ready ms', 'ready CPU ms', 'resident MiB', 'private MiB'] as c
 
 type Figures = Record<(typeof FIGURES)[number], number>;
 
-/** Of all threads, user and kernel. */
+/** Processor time of all threads, user and kernel. */
 function cpuMs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // Ticks of 10 ms.
+  // A tick is 10 ms.
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
@@ -67,7 +68,7 @@ try {
     'route.yaml': readFileSync(new URL('my-server-route.yaml', SCENARIO), 'utf8'),
   });
   const measured = new Map<string, Figures[]>(values.nodes.split(',').map((node) => [node, []]));
-  // The program and its files are read once before anything is measured.
+  // Reads the program and its files into the page cache before anything is measured.
   for (const node of measured.keys()) await measure(node, routes.path);
   for (let round = 1; round <= Number(values.rounds); round += 1) {
     for (const [node, figures] of measured) figures.push(await measure(node, routes.path));

@@ -1,13 +1,13 @@
 /**
- * What a reload of many routes costs a sidecar, and what a change has made of it.
+ * What a reload of many routes costs a sidecar, and what a change of the code has done to that cost.
  *
  *     node dist/bench/micro/reload.js [--routes 5000] [--rounds 10] [--before DIR] [--quick]
  *
- * The proxy as it is started in a pod, without traffic. A reload is `all`, every rule differs from the one before, or
- * `one`, a single route does. Counted is the processor time from the swap of the volume until half a second after the new
- * configuration is in force: that of all threads, from /proc/PID/stat, and that of the one that serves requests, from its
- * schedstat; medians over the rounds. With `--before` another checkout that has been built takes turns with this one, and
- * the ratios are of pairs within a round.
+ * The proxy is started as in a pod, without traffic. In a reload `all` every rule differs from the one before; in a
+ * reload `one` a single route does. The figures are the processor time from the swap of the volume until half a second
+ * after the new configuration is in force: of all threads, from /proc/PID/stat, and of the thread that serves requests,
+ * from its schedstat; medians over the rounds. With `--before`, another built checkout takes turns with this one, and
+ * the ratios are those of pairs within a round.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ const { values } = parseArgs({
 });
 const ROUTES = values.quick ? 100 : Number(values.routes);
 const ROUNDS = values.quick ? 1 : Number(values.rounds);
-/** Collections and what is told to the engine come after the moment of the log line. */
+/** Collections and updates of the engine come after the log line. */
 const AFTERWARDS_MS = 500;
 const MS_PER_TICK = 10;
 const NS_PER_MS = 1e6;
@@ -52,7 +52,7 @@ function spent({ pid }: ChildProcess): Cost {
   };
 }
 
-/** `changed`: how many of the routes have this generation; the others that of the start. */
+/** `changed`: how many of the routes have this generation; the others have that of the start. */
 function files(generation: number, changed: number): Record<string, string> {
   const shape = { rulesPerRoute: 1, services: 50, format: 'documents', files: 5 } as const;
   const all = largeRouteFiles({ ...shape, routes: ROUTES, generation: changed === ROUTES ? generation : 0 });
@@ -76,7 +76,7 @@ class Sidecar {
     this.process = spawn(process.execPath, [...heap, programOf(root), 'proxy', ...options], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    // Each line that is waited for leaves its listeners.
+    // Each awaited line adds listeners.
     for (const emitter of [this.process, this.process.stdout!, this.process.stderr!]) emitter.setMaxListeners(0);
   }
 
@@ -102,7 +102,7 @@ try {
   let generation = 0;
   for (const [kind, changed] of [['all', ROUTES] as const, ['one', 1] as const]) {
     const costs: Cost[][] = sidecars.map(() => []);
-    // The first of each kind compiles code that the later ones find.
+    // The first reload of each kind compiles code that later ones reuse.
     for (let round = -1; round < ROUNDS; round++) {
       generation++;
       const content = files(generation, changed);

@@ -1,5 +1,5 @@
 /**
- * What an answer of /stats costs at the cap of series, with and without the labels.
+ * What a response of /stats costs at the limit of series, with and without the labels.
  *
  *     node dist/bench/micro/stats.js
  */

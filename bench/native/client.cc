@@ -33,7 +33,7 @@ bool Client::Write() {
   while (message_ != nullptr) {
     const ssize_t count =
         send(fd_.get(), message_->bytes.data() + written_, message_->bytes.size() - written_, MSG_NOSIGNAL);
-    // ENOTCONN: it is still connecting.
+    // ENOTCONN: the socket is still connecting.
     if (count < 0) return errno == EAGAIN || errno == ENOTCONN;
     written_ += static_cast<size_t>(count);
     if (written_ == message_->bytes.size()) message_ = nullptr;
@@ -45,7 +45,7 @@ void Client::Send(const Message& message) {
   message_ = &message;
   written_ = 0;
   unanswered_ = message.requests;
-  // What is wrong with the connection shows when it is read.
+  // An error of the connection shows when it is read.
   Write();
 }
 
@@ -63,7 +63,7 @@ Client::Progress Client::Proceed(bool until_the_end) {
     if (ended < 0 || static_cast<uint32_t>(ended) > unanswered_) return Progress::kFailed;
     unanswered_ -= static_cast<uint32_t>(ended);
     responses += static_cast<uint64_t>(ended);
-    // A short read has emptied it.
+    // A short read has emptied the socket.
     if (!until_the_end && static_cast<size_t>(count) < sizeof buffer) break;
   }
   return was_waiting && unanswered_ == 0 && !until_the_end ? Progress::kAnswered : Progress::kWaiting;

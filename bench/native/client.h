@@ -1,5 +1,5 @@
-// A connection of the load: sends one message after the other and finds the ends of the responses. It never
-// waits.
+// One connection of the load generator: sends one message after another and finds the ends of the responses.
+// It never blocks.
 #ifndef SIDEROUTE_BENCH_CLIENT_H_
 #define SIDEROUTE_BENCH_CLIENT_H_
 
@@ -19,17 +19,17 @@ class Client {
  public:
   enum class Progress { kWaiting, kAnswered, kEnded, kFailed };
 
-  // Begins to connect, and to watch the socket with `data`.
+  // Starts to connect, and watches the socket with `data`.
   void Connect(const sockaddr_in& to, int epoll, uint64_t data);
-  // `message` lives until it has been answered.
+  // `message` must live until it has been answered.
   void Send(const Message& message);
-  // After an event. Answered: every request of the message has been; ended: the other side has closed, after
-  // everything was answered.
+  // Called after an event. kAnswered: every request of the message was answered; kEnded: the other side has
+  // closed after everything was answered.
   Progress Proceed(bool until_the_end);
 
-  // When the message was to be sent.
+  // The time at which the message was due to be sent.
   uint64_t intended_ns = 0;
-  // All that have ended.
+  // Number of all responses that have ended.
   uint64_t responses = 0;
 
  private:

@@ -1,12 +1,13 @@
-// What a relay costs that does no more than the kernel asks for: it reads nothing of what it carries, chooses
-// nothing, counts nothing. One thread, one connection to the server for each of the client, both watched from
-// their beginning on.
+// The cost of a relay that does only what the kernel requires: it does not parse, choose or count anything.
+// One thread, one connection to the server for each connection of the client, both watched from the
+// beginning.
 //
 //     floor --to 10.96.0.11:80 [--copy PORT] [--close PORT] [--splice PORT]
 //
-// Of a port for `--copy` bytes are read and written: four calls for a request and its response, and the wait.
-// `--splice` moves them through a pipe, which is less for many. `--close` is for clients that ask for a
-// connection for each request: connections to the server are kept, which it takes a word of their heads to be
+// On the port of `--copy` bytes are read and written: four calls for a request and its response, and the
+// wait. `--splice` moves them through a pipe, which is cheaper for many bytes. `--close` is for clients that
+// ask for a connection per request: connections to the server are kept, which means overwriting one word of
+// their heads, and the client's connection is closed after the first read of a response.
 // written over for, and the client's is closed after the first read of a response.
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -44,7 +45,7 @@ constexpr int kPipeBytes = 1024 * 1024;
 
 struct Pair;
 
-// What an event is about: a listener has no pair.
+// The descriptor of an event; a listener has no pair.
 struct End {
   int fd;
   Mode mode;
@@ -98,7 +99,7 @@ class Floor {
         else if (end.fd >= 0)
           Carry(end);
       }
-      // Later events of the same turn may have named them.
+      // Later events of the same turn may refer to these pairs.
       ended_.clear();
     }
   }
@@ -167,7 +168,8 @@ class Floor {
     ended_.emplace_back(&pair);
   }
 
-  // False: it has ended. The other side takes what is sent to it soon, and until then everything waits.
+  // Returns false if the connection has ended. A send that does not fit blocks the whole relay, for a short
+  // time.
   bool Copy(const End& from, int to) {
     const ssize_t count = recv(from.fd, buffer_, sizeof buffer_, 0);
     if (count < 0) return errno == EAGAIN;
@@ -195,7 +197,7 @@ class Floor {
     return true;
   }
 
-  // What the pipe holds was for somebody who is gone.
+  // The pipe still holds bytes for a connection that is gone.
   bool Drop() {
     while (read(pipe_out_.get(), buffer_, sizeof buffer_) > 0) continue;
     return false;
@@ -206,7 +208,7 @@ class Floor {
     return poll(&one, 1, 10'000) == 1 && (one.revents & POLLOUT) != 0;
   }
 
-  // Fields of the same length that say the opposite.
+  // Replaces the field by one of the same length with the opposite meaning.
   static void KeepServer(std::string_view bytes, bool is_request) {
     const std::string_view said = is_request ? "Connection: close" : "Connection: keep-alive";
     const std::string_view instead = is_request ? "Connected: closed" : "Connection:      close";
@@ -220,7 +222,7 @@ class Floor {
   UniqueFd pipe_in_;
   UniqueFd pipe_out_;
   std::vector<std::unique_ptr<End>> listeners_;
-  // With a connection to the server, and no client.
+  // Pairs with a connection to the server and no client.
   std::vector<std::unique_ptr<Pair>> kept_;
   std::vector<std::unique_ptr<Pair>> ended_;
   char buffer_[64 * 1024];
@@ -229,7 +231,7 @@ class Floor {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // splice(2) has no flag that says so.
+  // splice(2) has no flag like MSG_NOSIGNAL.
   signal(SIGPIPE, SIG_IGN);
   sockaddr_in to{};
   to.sin_family = AF_INET;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint64_t kPatienceNs = 60'000'000'000;
 
-// Whether a response comes within a second.
+// Whether a response arrives within a second.
 bool IsAnswered(const Load& load) {
   const sideroute::UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval second{.tv_sec = 1, .tv_usec = 0};
@@ -45,12 +45,11 @@ void RunHold(const Load& load) {
   for (size_t index = 0; index < clients.size(); ++index) {
     clients[index].Connect(load.to, epoll.get(), index);
     clients[index].Send(load.messages.front());
-    // One after the other: a thousand at once would overflow queues of connections, which is not the
-    // question.
+    // One after another: a thousand at once would overflow accept queues, which is not what is measured.
     for (Client::Progress progress = Client::Progress::kWaiting; progress != Client::Progress::kAnswered;) {
       epoll_event event;
       if (epoll_wait(epoll.get(), &event, 1, 60'000) != 1) Fail("a connection got no response");
-      // Also one that has been answered may be woken once more.
+      // A connection that was answered already may get another event.
       const Client::Progress proceeded = clients[event.data.u64].Proceed(false);
       if (proceeded == Client::Progress::kFailed)
         Fail("a connection failed, or what came was no response", errno);
@@ -67,7 +66,7 @@ void RunReady(const Load& load) {
   const uint64_t deadline_ns = NowNs() + kPatienceNs;
   while (!IsAnswered(load)) {
     if (NowNs() > deadline_ns) Fail("no response within a minute");
-    // It is refused at once as long as nobody listens.
+    // Connecting fails at once while nobody listens.
     usleep(1000);
   }
   std::printf("{\"readyNs\":%" PRIu64 "}\n", NowNs());

@@ -1,9 +1,9 @@
-// The generator of load of `npm run bench`:
+// The load generator of `npm run bench`:
 //
 //     load closed|open|hold|ready --to 10.96.0.10:80 --messages FILE [--connections 32] [--ms 1000] [--rate
 //     1000] [--close]
 //
-// What each mode does says modes.h.
+// The modes are explained in modes.h.
 #include <arpa/inet.h>
 
 #include <cstdio>

@@ -1,5 +1,5 @@
-// What the load sends: messages of one request or of several at once, which whoever starts the program has
-// written to a file, each as a line `REQUESTS LENGTH` and so many bytes.
+// What the load generator sends: messages of one or several requests, which the caller of the program has
+// written to a file, each as a line `REQUESTS LENGTH` followed by that many bytes.
 #ifndef SIDEROUTE_BENCH_MESSAGES_H_
 #define SIDEROUTE_BENCH_MESSAGES_H_
 
@@ -14,10 +14,10 @@ struct Message {
   std::string bytes;
 };
 
-// Ends the program when the file is not as it should be.
+// Ends the program if the file is malformed.
 std::vector<Message> ReadMessages(const char* path);
 
-// Says why on standard error, and ends the program.
+// Prints the reason to standard error and ends the program.
 [[noreturn]] void Fail(const char* what, int error = 0);
 
 }  // namespace bench

@@ -1,4 +1,4 @@
-// What the generator of load can do. Each mode prints one line of JSON.
+// The modes of the load generator. Each prints one line of JSON.
 #ifndef SIDEROUTE_BENCH_MODES_H_
 #define SIDEROUTE_BENCH_MODES_H_
 
@@ -15,26 +15,26 @@ struct Load {
   sockaddr_in to{};
   uint32_t connections = 1;
   uint32_t milliseconds = 1000;
-  // Requests a second, of the open loop.
+  // Requests per second, in the open loop.
   double rate = 1000;
-  // Every message has a connection of its own, which the other side closes.
+  // Every message has its own connection, which the other side closes.
   bool is_closing = false;
   std::vector<Message> messages;
 };
 
-// As many messages as are answered, each connection with one at a time.
+// Closed loop: each connection sends the next message when the previous one is answered.
 void RunClosed(const Load& load);
 
-// Messages at times that do not depend on the answers, which are those of independent callers: the gaps are
-// exponentially distributed, and the same in every run. One that finds every connection taken waits for one.
-// Latency counts from the time when a message was to be sent, so that nothing is left out while responses are
-// late. The first fifth of the time is not counted.
+// Open loop: messages are sent at times that do not depend on the responses, like those of independent
+// callers. The gaps are exponentially distributed, and the same in every run. If all connections are busy, a
+// message waits for one. Latency counts from the time at which a message was due, so late responses do not
+// hide delays. The first fifth of the time is not counted.
 void RunOpen(const Load& load);
 
-// Connections that have had one response each, held until standard input ends.
+// Connections that have had one response each, kept open until standard input ends.
 void RunHold(const Load& load);
 
-// Tries until a response comes, and prints when that was by the monotonic clock.
+// Tries until a response arrives, and prints the time of that on the monotonic clock.
 void RunReady(const Load& load);
 
 }  // namespace bench

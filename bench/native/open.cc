@@ -59,7 +59,7 @@ class OpenLoop {
  private:
   uint64_t Gap() { return static_cast<uint64_t>(gap_(random_) / load_.rate * 1e9); }
 
-  // One that finds every connection taken waits in a queue.
+  // If all connections are busy, the message waits in a queue.
   void Due() {
     if (free_.empty()) {
       waiting_.push_back(due_ns_);
@@ -108,15 +108,15 @@ class OpenLoop {
   const sideroute::UniqueFd epoll_;
   std::vector<Client> clients_;
   std::deque<size_t> free_;
-  // When those were to be sent that found no connection.
+  // Due times of the messages that wait for a connection.
   std::deque<uint64_t> waiting_;
   uint64_t started_ns_ = 0;
   uint64_t due_ns_ = 0;
   size_t next_ = 0;
   std::vector<uint64_t> latencies_ns_;
-  // How late messages were sent: what the generator, or the wait for a connection, adds to the latency.
+  // How late messages were sent: latency that the generator, or the wait for a connection, adds.
   std::vector<uint64_t> late_ns_;
-  // Without a seed of its own it gives the same numbers in every run.
+  // Default seed, so every run has the same gaps.
   std::mt19937_64 random_;
   std::exponential_distribution<double> gap_;
 };
@@ -124,7 +124,7 @@ class OpenLoop {
 }  // namespace
 
 void RunOpen(const Load& load) {
-  // Otherwise the kernel may wake it 50 us late.
+  // The default slack would let the kernel wake the thread 50 us late.
   prctl(PR_SET_TIMERSLACK, 1);
   OpenLoop loop(load);
   loop.Run();

@@ -1,4 +1,4 @@
-// Finds the ends of the responses on a connection. Takes no other than complete ones with status 200 and a
+// Finds the ends of the responses on a connection. Accepts only complete responses with status 200 and a
 // Content-Length, which is what the backends of the benchmark send.
 #ifndef SIDEROUTE_BENCH_RESPONSE_READER_H_
 #define SIDEROUTE_BENCH_RESPONSE_READER_H_
@@ -11,14 +11,14 @@ namespace bench {
 
 class ResponseReader {
  public:
-  // How many responses ended within these bytes; -1: something else than a response that is taken.
+  // How many responses ended within these bytes; -1: the bytes are not an acceptable response.
   int Take(std::string_view bytes);
 
  private:
-  // False: not a head that is taken.
+  // Returns false if the head is not acceptable.
   bool TakeHead(std::string_view head);
 
-  // Of a head that has not ended yet.
+  // Bytes of an incomplete head.
   std::string head_;
   uint64_t body_left_ = 0;
 };

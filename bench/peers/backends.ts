@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { temporaryPaths } from './nginx.ts';
 import { SERVICE, TCP_PORT, V1, V2 } from './peer.ts';
 
-/** Names of the files with so many bytes. */
+/** Path of a file with this many bytes. */
 export function sizePath(bytes: number): string {
   return `/bytes-${bytes}`;
 }
@@ -16,7 +16,9 @@ function files(directory: string, names: ReadonlyMap<string, number>): string {
   return root;
 }
 
-/** nginx, which answers with a line whatever is asked, or with a file of that many bytes, by `sizePath`; its command line. */
+/**
+ * The command line of nginx, which answers any path with one line, or the path of `sizePath` with a file of that size.
+ */
 export function backendCommand(directory: string, sizes: readonly number[] = []): string[] {
   const prefix = join(directory, 'backend');
   const root = files(prefix, new Map(sizes.map((bytes) => [sizePath(bytes), bytes])));
@@ -39,7 +41,7 @@ ${temporaryPaths(prefix)}${server(1, [`${V1}:80`, `${SERVICE}:${TCP_PORT}`])}${s
   return ['nginx', '-p', prefix, '-c', join(prefix, 'nginx.conf')];
 }
 
-/** A server of HTTP/2 that answers with a file of that many bytes, by its name; its command line. */
+/** The command line of an HTTP/2 server, which answers a size as path with a file of that many bytes. */
 export function http2BackendCommand(directory: string, sizes: readonly number[]): string[] {
   const root = files(directory, new Map(sizes.map((bytes) => [String(bytes), bytes])));
   return ['nghttpd', '--no-tls', '-n', '1', '-m', '250', '-a', V1, '-d', root, '80'];

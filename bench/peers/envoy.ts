@@ -1,4 +1,6 @@
-/** Envoy: one worker, no request ids, no timeouts, no circuit breaker in the way; thousands of prefixes are a matcher, which is a tree. */
+/**
+ * Envoy: one worker, without request ids, timeouts or circuit breaker limits; thousands of prefixes are a matcher tree.
+ */
 import { join } from 'node:path';
 import {
   backendOf,

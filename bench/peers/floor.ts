@@ -1,9 +1,9 @@
-/** What the kernel's part alone costs: a relay that reads nothing of what it carries (`bench/native/floor.cc`). */
+/** What the kernel's part alone costs: a relay that parses nothing (`bench/native/floor.cc`). */
 import { fileURLToPath } from 'node:url';
 import { V1, type Peer, type Place } from './peer.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bench/native/build/floor', import.meta.url));
-/** Ports beside the first one. */
+/** Offsets from the first port. */
 export const FLOOR_CLOSE = 400;
 export const FLOOR_SPLICE = 500;
 

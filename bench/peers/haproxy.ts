@@ -1,4 +1,7 @@
-/** HAProxy: one thread, connections to backends shared by all; thousands of prefixes are a map, which is a tree. */
+/**
+ * HAProxy: one thread, connections to backends shared by all requests; thousands of prefixes are a map, which is a
+ * tree.
+ */
 import { join } from 'node:path';
 import { backendOf, prefixOf, rulesOf, SERVICE, TCP_PORT, V1, V2, type Peer, type Place } from './peer.ts';
 
@@ -49,7 +52,7 @@ backend v2
 ${tcp}`;
 }
 
-/** HTTP/2 alone on both sides; connections to the server may carry as many requests as those of the others. */
+/** Only HTTP/2, on both sides; server connections may carry as many requests as those of the others. */
 function h2c({ port }: Place): string {
   return `global
   nbthread 1

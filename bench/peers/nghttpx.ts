@@ -1,4 +1,4 @@
-/** nghttpx, for HTTP/2: its own defaults beyond that: windows of 64 KiB for a stream, as large as it takes for a connection. */
+/** nghttpx, for HTTP/2, with its defaults except for the windows: 64 KiB for a stream, the maximum for a connection. */
 import { V1, type Peer, type Place } from './peer.ts';
 
 export function nghttpx({ port }: Place): Peer {

@@ -1,4 +1,7 @@
-/** nginx: one worker, kept connections to backends, bodies handed on as they come; thousands of prefixes are locations, which are a tree. */
+/**
+ * nginx: one worker, keep-alive to backends, bodies not buffered; thousands of prefixes are locations, which are a
+ * tree.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,14 +13,14 @@ const LOG_FORMAT =
   '"downstream":"$remote_addr:$remote_port","upstream":"$upstream_addr","bytes_received":$request_length,' +
   '"bytes_sent":$bytes_sent,"request_id":"$http_x_request_id","user_agent":"$http_user_agent"}';
 
-/** What it writes beside its output. */
+/** Paths for its temporary files. */
 export function temporaryPaths(directory: string): string {
   return ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `  ${name}_temp_path ${join(directory, name)};\n`)
     .join('');
 }
 
-/** What carries bytes unread: compiled in (null), a module of its own, or not there at all. */
+/** The module for TCP passthrough: compiled in (null), a module file, or absent. */
 export function streamModule(): { readonly path: string | null } | 'absent' {
   const { stderr } = spawnSync('nginx', ['-V'], { encoding: 'utf8' });
   if (/--with-stream(?!\S)/.test(stderr)) return { path: null };

@@ -1,39 +1,39 @@
-/** What the set-ups of the programs that are compared have in common: where requests come from and go to, and what is asked of each program. */
+/** What the set-ups of all compared programs share: addresses, and what each program is to do. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** What is dialled, and where requests are to go. */
+/** The address that is dialled, and those of the backends. */
 export const SERVICE = '10.96.0.10';
 export const [V1, V2] = ['10.96.0.11', '10.96.0.12'];
-/** Of the Service, and of no route: connections to it are carried unread. */
+/** A port of the Service without routes: connections to it pass through without being parsed. */
 export const TCP_PORT = 9000;
 
 export interface Setting {
   readonly protocol: 'http1' | 'h2c';
-  /** 1: a header decides between two backends. More: that many prefixes of paths, to one backend and the other in turn. */
+  /** 1: a header decides between two backends. More: that many path prefixes, alternating between the backends. */
   readonly rules: number;
-  /** A line for every request, of the same fields. */
+  /** Log one line for every request, with the same fields in all programs. */
   readonly accessLog: boolean;
 }
 
 export interface Place {
-  /** Of this program alone. */
+  /** Of this program only. */
   readonly directory: string;
-  /** Of loopback, where redirected connections arrive. */
+  /** The loopback port that connections are redirected to. */
   readonly port: number;
-  /** The same for those that are to be carried unread, by programs that have to be told; null: there are none. */
+  /** The same for passthrough connections, for programs that need a separate port; null: none. */
   readonly tcpPort: number | null;
   readonly setting: Setting;
 }
 
 export interface Peer {
   readonly name: string;
-  /** Text by name within the directory. */
+  /** Texts by file name within the directory. */
   readonly files: Readonly<Record<string, string>>;
   readonly command: readonly string[];
 }
 
-/** Prefix of a rule; all are of one length, so that none is the beginning of another. */
+/** The prefix of a rule; all have the same length, so that none is the beginning of another. */
 export function prefixOf(rule: number): string {
   return `/s-${String(rule).padStart(5, '0')}`;
 }

@@ -1,4 +1,7 @@
-/** sideroute: its whole path with its defaults: redirected connections, routes of a ConfigMap, limits, metrics, access log of what fails. */
+/**
+ * sideroute: its whole path with its defaults: redirected connections, routes of a ConfigMap, limits, metrics, access
+ * log of errors.
+ */
 import { join } from 'node:path';
 import { SIDEROUTE } from '../../test/support/sidecar.ts';
 import {
@@ -14,9 +17,9 @@ import {
   type Setting,
 } from './peer.ts';
 
-/** As many as a route may have. */
+/** The maximum that a route may have. */
 const RULES_OF_A_ROUTE = 16;
-/** A ConfigMap holds a mebibyte; several files together may have more. */
+/** A ConfigMap holds one mebibyte; several files together may have more. */
 const ROUTES_OF_A_FILE = 250;
 
 function service(name: string, clusterIP: string, ports: string): string {
@@ -68,10 +71,10 @@ function routeFiles(setting: Setting): Record<string, string> {
   };
 }
 
-/** What the manifests have in NODE_OPTIONS. */
+/** The same options as NODE_OPTIONS in the manifests. */
 export const HEAP = ['--max-old-space-size=128', '--max-semi-space-size=2'] as const;
 
-/** Beginning of a command line: this program, or another one. */
+/** The first words of a command line, for this program or another one. */
 export function startOf(program: string = SIDEROUTE[2]): string[] {
   return [process.execPath, ...HEAP, program];
 }
@@ -84,7 +87,7 @@ export interface SiderouteOptions {
   readonly start?: readonly string[] | undefined;
 }
 
-/** The files are those of the volume, which `ConfigMapMount` lays out as kubelet does. */
+/** The files are those of the volume; `ConfigMapMount` lays them out as kubelet does. */
 export function sideroute({ directory, port, setting }: Place, options: SiderouteOptions = {}): Peer {
   const { engine = 'native', accessLog = setting.accessLog ? 'all' : undefined, start = startOf() } = options;
   return {

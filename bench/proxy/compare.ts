@@ -45,7 +45,7 @@ const { values } = parseArgs({
 });
 const FIRST_PORT = 15001;
 const WARM_UP_SECONDS = 2;
-// On a machine that has other work.
+// Long, for a machine with other load.
 const START_DEADLINE_MS = 60_000;
 
 interface Sample {
@@ -123,7 +123,7 @@ class Stage {
   }
 }
 
-/** One sample of each, in their order. */
+/** One sample for each contender, in their order. */
 async function round(stage: Stage, contenders: readonly Contender[], output: number): Promise<Sample[]> {
   const running: Running[] = [];
   try {
@@ -169,7 +169,7 @@ async function compareTime(stage: Stage, contenders: readonly Contender[], outpu
   }
 }
 
-/** What each asks of the kernel, by call, for each request. */
+/** System calls of each contender per request, by name. */
 async function countSystemCalls(stage: Stage, contenders: readonly Contender[], output: number): Promise<void> {
   for (const contender of contenders) {
     const running = await stage.start(contender, output);

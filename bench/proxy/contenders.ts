@@ -1,4 +1,4 @@
-/** What `compare` compares: sideroute in several settings, HAProxy and nginx, each as its users would set it up. */
+/** What `compare` compares: sideroute in several settings, HAProxy and nginx, each set up as its users would do it. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ type Maker = (place: Place, options: ContenderOptions) => Peer;
 
 const SETTING: Setting = { protocol: 'http1', rules: 1, accessLog: false };
 
-/** Makes the directory of a program, where it may write, too. */
+/** Makes the directory of a program, writable for it. */
 export function placeOf(parent: string, port: number, setting: Setting, tcpPort: number | null = null): Place {
   const directory = join(parent, String(port));
   mkdirSync(directory);
@@ -37,7 +37,7 @@ export function placeOf(parent: string, port: number, setting: Setting, tcpPort:
   return { directory, port, tcpPort, setting };
 }
 
-/** Those of sideroute are a volume. */
+/** Writes the files of a peer; sideroute gets its files as a ConfigMap volume. */
 export function layOut(peer: Peer, directory: string): void {
   if (Object.hasOwn(peer.files, 'services.yaml')) new ConfigMapMount(join(directory, 'routes'), peer.files);
   else writeFiles(peer, directory);
@@ -50,7 +50,7 @@ function own(options: SiderouteOptions, name?: string): Maker {
   };
 }
 
-/** On another Node than this one. */
+/** sideroute on another Node than this one. */
 function on(node: string): Maker {
   const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
   return (place) => {

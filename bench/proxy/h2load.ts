@@ -1,14 +1,14 @@
-/** Calls over HTTP/2 through the proxy under test, by h2load. */
+/** HTTP/2 calls through the proxy under test, by h2load. */
 import type { Pod } from '../../test/support/cluster.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { SERVICE } from '../peers/peer.ts';
 
-/** On a machine that has other work. */
+/** Long, for a machine with other load. */
 const START_DEADLINE_MS = 60_000;
 
 export interface Calls {
   readonly connections: number;
-  /** Calls at a time on each of them. */
+  /** Concurrent calls on each connection. */
   readonly streams: number;
   /** Bytes of a response. */
   readonly size: number;
@@ -16,8 +16,8 @@ export interface Calls {
 }
 
 /**
- * How long they took, in seconds.
- * @throws Error when one of them has failed, which names what they went through
+ * Duration of the calls in seconds.
+ * @throws Error if one of them has failed; the message names the proxy
  */
 export function h2load(pod: Pod, name: string, { connections, streams, size, calls }: Calls): number {
   const started = performance.now();
@@ -31,7 +31,7 @@ export function h2load(pod: Pod, name: string, { connections, streams, size, cal
   return seconds;
 }
 
-/** Resolves when a call for that many bytes is answered. */
+/** Resolves when a call for a response of `size` bytes is answered. */
 export async function servesHttp2(pod: Pod, name: string, size: number): Promise<void> {
   const one = ['h2load', '-c', '1', '-m', '1', '-n', '1', `http://${SERVICE}/${size}`];
   const serves = (): boolean => pod.run(one).stdout.includes('status codes: 1 2xx');

@@ -1,4 +1,4 @@
-/** What the benchmark of HTTP/2 compares: sideroute, HAProxy, nghttpx and Envoy, one thread each, as who knows them sets them up for that. */
+/** What the HTTP/2 benchmark compares: sideroute, HAProxy, nghttpx and Envoy, one thread each, set up for this task. */
 import { envoy } from '../peers/envoy.ts';
 import { haproxy } from '../peers/haproxy.ts';
 import { nghttpx } from '../peers/nghttpx.ts';

@@ -44,7 +44,7 @@ const { values } = parseArgs({
   },
 });
 const FIRST_PORT = 15001;
-/** Of one turn: about a second of processor time, whatever the size. */
+/** Calls of one turn: about a second of processor time, whatever the size. */
 const CALLS = values.quick ? 200 : 60_000;
 const BYTES = values.quick ? 4_000_000 : 400_000_000;
 
@@ -52,7 +52,7 @@ interface Load extends Calls {
   readonly text: string;
 }
 
-/** @throws Error when it is none */
+/** @throws Error if the text is not a load */
 function parseLoad(text: string): Load {
   const [, connections, streams, size] = /^(\d+)x(\d+)(?::(\d+))?$/.exec(text) ?? [];
   if (connections === undefined) throw new Error(`${text} is no load: 4x16, or 4x16:16384`);
@@ -73,7 +73,7 @@ interface Running extends Contender {
   readonly child: ChildProcess;
 }
 
-/** Programs by the package of Debian that has them; Envoy has none. */
+/** The Debian package of each program; Envoy has none. */
 const PACKAGES: Readonly<Record<string, string>> = {
   taskset: 'util-linux',
   h2load: 'nghttp2-client',
@@ -82,7 +82,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   nghttpx: 'nghttp2-proxy',
 };
 
-/** @throws Error that says how to get what is not there */
+/** @throws Error that says how to install missing programs */
 function lookForPrograms(keys: readonly string[]): void {
   const wanted = ['taskset', 'h2load', 'nghttpd', ...keys.filter((key) => Object.hasOwn(PACKAGES, key))];
   const missing = wanted.filter((program) => !isThere(program));

@@ -1,7 +1,7 @@
-/** What the benchmarks of the proxies measure with: processor time of a program, and what is in the middle of some figures. */
+/** Measures for the benchmarks of the proxies: processor time of a program, and quantiles. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Of a program and its children. */
+/** Process ids of a program and its children. */
 export function processes(pid: number): number[] {
   const children = readdirSync('/proc').filter((entry) => {
     if (!/^\d+$/.test(entry)) return false;
@@ -9,14 +9,14 @@ export function processes(pid: number): number[] {
       const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
       return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid;
     } catch {
-      // Ended between the listing and the reading.
+      // The process ended between the listing and the reading.
       return false;
     }
   });
   return [pid, ...children.map(Number)];
 }
 
-/** Of all threads of a process and its children that still run, in microseconds. */
+/** Processor time of all threads of a process and its children that still run, in microseconds. */
 export function cpuMicroseconds(pid: number): number {
   let nanoseconds = 0;
   for (const each of processes(pid)) {

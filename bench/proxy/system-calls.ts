@@ -1,11 +1,11 @@
-/** What processes ask of the kernel. */
+/** Counts system calls of processes. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { eventually } from '../../test/support/eventually.ts';
 
 const ATTACH_DEADLINE_MS = 60_000;
 
-/** By name: how often all threads of these have called while `body` ran, those that were called most often first. */
+/** By name: how often all threads of these processes made the call while `body` ran, the most frequent first. */
 export async function countedCalls(
   pids: readonly number[],
   body: () => void | Promise<void>,
@@ -21,6 +21,6 @@ export async function countedCalls(
   await ended;
   const calls = [...report.matchAll(/^\s*(\d+) (\w+)$/gm)].map(([, count, name]) => [name!, Number(count)] as const);
   if (calls.length === 0) throw new Error(`strace has counted nothing:\n${report}`);
-  // The last line is their sum.
+  // The last line is the sum.
   return new Map(calls.filter(([name]) => name !== 'total'));
 }

@@ -80,7 +80,7 @@ async function measure(stage: Stage): Promise<void> {
   for (let turn = 0; turn < WARM_UP_TURNS; turn++) stage.turn();
   const [off, on]: [Turn[], Turn[]] = [[], []];
   for (let pair = 0; pair < Number(values.pairs); pair++) {
-    // What changes with time is for neither.
+    // Alternates the order, so that a drift over time favours neither.
     if (pair % 2 === 0) off.push(stage.turn());
     on.push(await stage.tapped());
     if (pair % 2 === 1) off.push(stage.turn());

@@ -1,11 +1,11 @@
 /**
- * `npm run bench`: what sideroute costs, and HAProxy, nginx and Envoy in the same place, over the matrix of cells.ts.
+ * `npm run bench`: what sideroute, HAProxy, nginx and Envoy cost in the same place, over the matrix of cells.ts.
  *
  *     npm run bench -- [--quick] [--rounds 5] [--turns 2] [--turn-ms 300] [--latency-ms 2000] [--rate R] [--cells get-32,close,...]
  *         [--proxies native,uws,haproxy,nginx,envoy,nghttpx,floor] [--envoy PATH] [--report DIR] [--from RESULTS.json] [--trial]
  *
- * How it is measured, and how to read it: docs/PERFORMANCE.md. `--from` makes the report of the results of another run. `--trial` measures next to
- * nothing, and shows that everything works. Needs root and two cores.
+ * docs/PERFORMANCE.md says how it measures and how to read the results. `--from` makes the report from the results of
+ * another run. `--trial` measures almost nothing and only shows that everything works. Needs root and two cores.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

@@ -1,10 +1,10 @@
-/** The matrix of `npm run bench`, as data: what is asked of every proxy, and how it is set up for that. */
+/** The matrix of `npm run bench`, as data: what every proxy is asked, and how it is set up for that. */
 import type { Setting } from '../peers/peer.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Proxies are started once in a round for each of these. */
+/** In each round, proxies are started once for each of these. */
 export const SETTINGS = {
   http: { title: 'two backends by a header', setting: { protocol: 'http1', rules: 1, accessLog: false } },
   h2c: { title: 'HTTP/2 with prior knowledge', setting: { protocol: 'h2c', rules: 1, accessLog: false } },
@@ -19,21 +19,21 @@ export interface Cell {
   readonly title: string;
   readonly setting: SettingKey;
   readonly connections: number;
-  /** Bytes of the response's body, and of the request's; without them a line, and nothing. */
+  /** Bytes of the response's body, and of the request's; by default one line, and none. */
   readonly down?: number;
   readonly up?: number;
-  /** Fields of the request; without it two. */
+  /** Number of request fields; by default two. */
   readonly fields?: number;
-  /** Requests that are sent at once, or calls at a time on a connection of HTTP/2. */
+  /** Requests sent at once, or concurrent calls on an HTTP/2 connection. */
   readonly atOnce?: number;
-  /** Every request has a connection of its own. */
+  /** Every request has its own connection. */
   readonly isClosing?: true;
-  /** To a port of which nothing is known but that it is dialled. */
+  /** To the port without routes. */
   readonly isTunnelled?: true;
-  /** Also the latency that is added at a fixed rate. */
+  /** The added latency at a fixed rate is measured too. */
   readonly isTimed?: true;
   readonly unit: 'request' | 'MiB';
-  /** Which of the floor's ways is the least that it takes. */
+  /** The cheapest way of the floor to do this. */
   readonly floor: 'copy' | 'close' | 'splice';
 }
 
@@ -85,8 +85,8 @@ export interface Chosen {
 }
 
 /**
- * Null: everything.
- * @throws Error when one of these is none
+ * `keys`: null selects everything.
+ * @throws Error if one of them is unknown
  */
 export function chosen(keys: readonly string[] | null): Chosen {
   if (keys === null) return { cells: CELLS, beside: BESIDE };
@@ -99,7 +99,7 @@ export function chosen(keys: readonly string[] | null): Chosen {
   };
 }
 
-/** Of all bytes of the bodies of a request and its response. */
+/** Size of the request and response bodies together. */
 export function mebibytes({ down = 0, up = 0 }: Cell): number {
   return (down + up) / MIB;
 }

@@ -1,4 +1,4 @@
-/** How each proxy was set up, as a document: command lines and files of each setting. */
+/** How each proxy was set up, as a document: command lines and files for each setting. */
 import { extname } from 'node:path';
 import type { Peer } from '../peers/peer.ts';
 import { HEAP, startOf } from '../peers/sideroute.ts';
@@ -6,7 +6,7 @@ import { CELLS, SETTINGS, type SettingKey } from './cells.ts';
 import { tcpPortOf, type Entrant } from './entrants.ts';
 
 const PORT = 15001;
-/** Of thousands of rules these are shown. */
+/** Of thousands of rules, only this many are shown. */
 const SHOWN_RULES = 3;
 const LANGUAGES: Readonly<Record<string, string>> = { '.yaml': 'yaml', '.json': 'json' };
 

@@ -1,4 +1,4 @@
-/** Who takes part, and in which cells. */
+/** Which programs take part, and in which cells. */
 import { UWS_NODE_VERSIONS } from '../../src/uws-library/library.ts';
 import { envoy } from '../peers/envoy.ts';
 import { floor, FLOOR_CLOSE, FLOOR_SPLICE } from '../peers/floor.ts';
@@ -9,19 +9,19 @@ import type { Peer, Place } from '../peers/peer.ts';
 import { sideroute } from '../peers/sideroute.ts';
 import { SETTINGS, type Cell, type SettingKey } from './cells.ts';
 
-/** Beside the port of a proxy, that for connections that it is to carry unread. */
+/** Offset of the port for passthrough connections from the port of a proxy. */
 const TCP = 300;
 
 export interface Entrant {
   readonly key: string;
   readonly name: string;
-  /** As it is set up there. */
+  /** Its set-up in that place. */
   readonly peer: (place: Place) => Peer;
-  /** What it has no means for is not asked of it. */
+  /** False for cells that it has no means for. */
   readonly takes: (cell: Cell) => boolean;
-  /** For a floor there is nothing to choose. */
+  /** A floor does not choose a backend. */
   readonly isFloor: boolean;
-  /** Of redirected connections, beside its first port. */
+  /** Offset of the port that connections are redirected to. */
   readonly portOffset: (cell: Cell) => number;
 }
 
@@ -34,9 +34,9 @@ function entrant(key: string, name: string, peer: Entrant['peer'], rest: Partial
 
 const isHttp1 = ({ setting }: Cell): boolean => SETTINGS[setting].setting.protocol === 'http1';
 
-/** `envoyProgram`: where it is. */
+/** `envoyProgram`: its path. */
 export function allEntrants(envoyProgram: string): readonly Entrant[] {
-  // Those that are carried unread arrive where all others do.
+  // Passthrough connections arrive at the same port as all others.
   const own = { portOffset: () => 0 };
   const hasStreams = streamModule() !== 'absent';
   return [
@@ -52,7 +52,7 @@ export function allEntrants(envoyProgram: string): readonly Entrant[] {
 
 export const hasUws = (): boolean => UWS_NODE_VERSIONS.includes(Number(process.versions.node.split('.')[0]));
 
-/** Of that setting; null: none of its own, sideroute's arrive where all others do. */
+/** The port for passthrough connections in that setting; null if there is none. sideroute does not need it. */
 export function tcpPortOf(setting: SettingKey, port: number): number | null {
   return setting === 'http' ? port + TCP : null;
 }

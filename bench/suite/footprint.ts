@@ -1,4 +1,4 @@
-/** What proxies hold and do while they have nothing to do, what connections cost, and how long a start takes. */
+/** Memory and wake-ups of idle proxies, what connections cost, and how long a start takes. */
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,8 +13,8 @@ import type { Running, Stage } from './stage.ts';
 const ACTIVE_MS = 2_000;
 
 /**
- * Of a program and its children. Private is what they have written, pages that they have in common counted once: of what they only read one more
- * of them holds nothing.
+ * Memory of a program and its children. Private memory is what they have written; pages that they share are counted
+ * once. Pages that are only read cost nothing for one more of them.
  */
 function memoryOf(pid: number): Memory {
   let [resident, own] = [0, 0];
@@ -22,13 +22,13 @@ function memoryOf(pid: number): Memory {
     const rollup = readFileSync(`/proc/${each}/smaps_rollup`, 'utf8');
     const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0);
     resident += kib('Rss');
-    // Before Linux 6.0 there is only what is of one process alone.
+    // Before Linux 6.0 there is only Private_Dirty, which counts the pages of one process only.
     own += kib('Pss_Dirty') || kib('Private_Dirty');
   }
   return { residentMiB: resident / 1024, privateMiB: own / 1024 };
 }
 
-/** Of all threads, whether they went to sleep or were made to pause. */
+/** Of all threads, voluntary and involuntary. */
 function contextSwitches(pid: number): number {
   let sum = 0;
   for (const each of processes(pid))
@@ -39,7 +39,7 @@ function contextSwitches(pid: number): number {
   return sum;
 }
 
-/** All of them at the same time: none does anything. */
+/** For all of them at the same time, because none does anything. */
 async function wakeUps(running: readonly Running[], seconds: number): Promise<number[]> {
   const before = running.map(({ pid }) => contextSwitches(pid));
   const started = performance.now();
@@ -58,7 +58,7 @@ async function withIdle(stage: Stage, { pid }: Running, cell: Cell, connections:
   return memory;
 }
 
-/** In the middle of the time in which every connection has a request under way. */
+/** Measured in the middle of the time in which every connection has a request in progress. */
 async function withActive(stage: Stage, { pid }: Running, cell: Cell, connections: number): Promise<Memory> {
   const flags = ['--connections', String(connections), '--ms', String(ACTIVE_MS)];
   const load = stage.spawnLoad('closed', cell, flags);
@@ -83,7 +83,7 @@ export async function measureFootprints(
   const running: Running[] = [];
   try {
     for (const entrant of entrants) running.push(await stage.start(entrant, false));
-    // What a start has left over may have been given back by then, and is not work of an idle proxy.
+    // By then, memory that only the start needed may have been given back, and the work left over from the start is done.
     await delay(idleSeconds * 1000);
     const woken = await wakeUps(running, idleSeconds);
     const idle = running.map(({ pid }) => memoryOf(pid));
@@ -106,7 +106,10 @@ export async function measureFootprints(
   }
 }
 
-/** From exec to the first response, one proxy after the other, and that several times; those of the last time are then left alone for a while. */
+/**
+ * Time from exec to the first response, several times, one proxy after another; those of the last time are then left
+ * idle.
+ */
 export async function measureStarts(
   stage: Stage,
   entrants: readonly Entrant[],

@@ -1,4 +1,4 @@
-/** What proxies add to the time that a response takes, at a rate that all of them bear easily. */
+/** What proxies add to the response time, at a rate that all of them can serve easily. */
 import type { Cell } from './cells.ts';
 import { loadOf } from './processor.ts';
 import type { LatencyCell, LatencyFigures } from './results.ts';
@@ -10,12 +10,12 @@ type Answered = Readonly<Record<Quantile, number>>;
 
 export const QUANTILES: readonly Quantile[] = ['p50Us', 'p99Us', 'p999Us'];
 const SATURATING_MS = 300;
-/** More than are ever taken at half of saturation, so that none has to wait for one. */
+/** More than are ever in use at half of saturation, so that no request waits for a connection. */
 const CONNECTIONS = 64;
-/** A second, whatever else the machine does. */
+/** Requests per second, whatever other load the machine has. */
 const LEAST_RATE = 100;
 
-/** Half of what the slowest of them serves when nothing limits it. */
+/** The rate of the slowest proxy without a limit, in requests per second. */
 export function saturation(stage: Stage, running: readonly Running[], cell: Cell): number {
   const rates = running
     .filter(({ entrant }) => !entrant.isFloor)
@@ -38,7 +38,7 @@ export function newLatencyCell({ key, title }: Cell, rate: number | null, slowes
   };
 }
 
-/** Adds what this round gives to the figures, and says it in words. */
+/** Adds the figures of this round, and returns a summary. */
 export function measureLatency(
   stage: Stage,
   running: readonly Running[],

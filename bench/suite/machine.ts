@@ -1,4 +1,4 @@
-/** What a run was made on, and with which versions. */
+/** The machine of a run, and the versions of the programs. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -12,7 +12,7 @@ export interface MachineFacts {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** First text like a version that a program prints. */
+/** The first text that looks like a version in the output of a program. */
 function versionOf(program: string, flag: string, pattern: RegExp): string {
   const { stdout, stderr } = spawnSync(program, [flag], { encoding: 'utf8' });
   return pattern.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown';

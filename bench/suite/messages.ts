@@ -1,10 +1,10 @@
-/** What is sent in a cell, in the form that the generator of load reads. */
+/** The messages of a cell, in the format that the load generator reads. */
 import { writeFileSync } from 'node:fs';
 import { sizePath } from '../peers/backends.ts';
 import { prefixOf } from '../peers/peer.ts';
 import { SETTINGS, type Cell } from './cells.ts';
 
-/** Of those that there are; every tenth of them. */
+/** Number of paths in use: every tenth path of all. */
 const PATHS_IN_USE = 1_000;
 
 /** What a browser sends beside Host, to a site with a session and a tracing front end. */
@@ -57,7 +57,7 @@ function request(cell: Cell, path: string, version: string): string {
   return head + 'x'.repeat(cell.up ?? 0);
 }
 
-/** Messages are sent in turn: to the one backend and to the other. */
+/** Messages are sent in turn, to one backend and then the other. */
 export function writeMessages(file: string, cell: Cell): void {
   const { atOnce = 1 } = cell;
   const versions = SETTINGS[cell.setting].setting.rules === 1 ? ['old', 'new'] : ['old'];

@@ -29,7 +29,7 @@ function positive(flag: string, text: string | undefined): number | null {
   return number;
 }
 
-/** What is named has to be there; what is not named takes part where it can. */
+/** Programs that were named must exist; the others take part if they exist. */
 function entrantsOf(named: readonly string[] | null, envoy: string): Pick<Options, 'entrants' | 'absent'> {
   const all = allEntrants(envoy);
   const unknown = named?.find((key) => !all.some((entrant) => entrant.key === key));
@@ -77,14 +77,14 @@ export function parseOptions(args: readonly string[]): Options {
     },
     cells,
     beside,
-    // Who has nothing to do in any of them does not take part.
+    // Leaves out programs that none of the cells is for.
     entrants: entrants.filter((entrant) => cells.length === 0 || cells.some((cell) => entrant.takes(cell))),
     absent: values.proxies === undefined ? absent : [],
     envoy: values.envoy,
     rate: positive('rate', values.rate),
     report: values.report === undefined ? null : resolve(values.report),
     from: values.from === undefined ? null : resolve(values.from),
-    // Where its programs lie on this machine is nobody's affair.
+    // Local paths of programs are not published.
     command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])]
       .join(' ')
       .replaceAll(/(--(?:envoy|from)[= ])\S+/g, '$1PATH'),

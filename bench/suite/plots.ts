@@ -1,4 +1,4 @@
-/** The results as plots: text of SVG by file name. */
+/** The results as plots: SVG text by file name. */
 import { QUANTILES } from './latency.ts';
 import { spread, type Memory, type Results } from './results.ts';
 import { barPanels, type Bar, type Panel } from './svg.ts';
@@ -28,7 +28,7 @@ function bars<T extends { readonly entrant: string }>(
   });
 }
 
-/** `resident` of one after the other, then `private`. */
+/** First the `resident` panels, then the `private` ones. */
 function memoryPanels<T extends { readonly entrant: string }>(
   results: Results,
   figures: readonly T[],

@@ -1,4 +1,4 @@
-/** Processor time for a request, or for a mebibyte: proxies in turns, so that what disturbs the machine disturbs all. */
+/** Processor time per request or mebibyte: proxies take turns, so that a disturbance of the machine affects all. */
 import { cpuMicroseconds } from '../proxy/processor-time.ts';
 import { mebibytes, type Cell } from './cells.ts';
 import type { CellFigures, ProcessorFigures } from './results.ts';
@@ -19,13 +19,13 @@ interface Closed {
 const WARM_UP_CALLS = 500;
 const TRIES = 200;
 
-/** As many requests as are answered within that time. */
+/** Sends as many requests as are answered within that time. */
 export function loadOf(stage: Stage, cell: Cell, milliseconds: number): Closed {
   const flags = ['--connections', String(cell.connections), '--ms', String(milliseconds)];
   return stage.load('closed', cell, flags) as Closed;
 }
 
-/** Calls a second of each proxy, from its warm-up: a turn over HTTP/2 is a number of calls. */
+/** Calls per second of each proxy, from its warm-up: an HTTP/2 turn is a number of calls. */
 export type Rates = Map<Running, number>;
 
 export function warmUp(stage: Stage, each: Running, cell: Cell, milliseconds: number, rates: Rates): void {
@@ -34,7 +34,7 @@ export function warmUp(stage: Stage, each: Running, cell: Cell, milliseconds: nu
     loadOf(stage, cell, milliseconds);
     return;
   }
-  // The first time says how many calls fill the time.
+  // The first run tells how many calls fill the time.
   const first = WARM_UP_CALLS / stage.http2Load(cell, WARM_UP_CALLS);
   const calls = Math.max(WARM_UP_CALLS, Math.round((first * milliseconds) / 1000));
   rates.set(each, calls / stage.http2Load(cell, calls));
@@ -47,7 +47,7 @@ function turn(stage: Stage, each: Running, cell: Cell, milliseconds: number, rat
   return { requests, seconds: stage.http2Load(cell, requests) };
 }
 
-/** Adds what this round gives to the figures, and says it in words. */
+/** Adds the figures of this round, and returns a summary. */
 export function measureCell(
   stage: Stage,
   running: readonly Running[],
@@ -59,13 +59,13 @@ export function measureCell(
   const taking = running.filter(({ entrant }) => entrant.takes(cell));
   const samples = new Map(taking.map((each): [Running, Sample] => [each, { cpuUs: 0, requests: 0, seconds: 0 }]));
   for (let number = 0; number < turns; number++) {
-    // Nobody always comes after the same.
+    // Alternates the order, so that no proxy always follows the same one.
     const order = number % 2 === 0 ? taking : [...taking].reverse();
     for (const each of order) {
       const sample = samples.get(each)!;
       stage.choose(each, cell);
       const before = cpuMicroseconds(each.pid);
-      // A short turn may pass without a response where the machine is busy.
+      // On a busy machine a short turn may pass without a response.
       for (let tries = 1; sample.requests === 0 || tries === 1; tries++) {
         if (tries > TRIES) throw new Error(`${each.entrant.name}: no response in ${TRIES} turns: ${cell.title}`);
         const { requests, seconds } = turn(stage, each, cell, turnMs, rates);

@@ -1,7 +1,7 @@
-/** Says how far a run is, and how long the rest will take. */
+/** Prints the progress of a run, and how long the rest will take. */
 export class Progress {
   readonly #started = performance.now();
-  /** In seconds that were reckoned with. */
+  /** Expected duration in seconds. */
   readonly #total: number;
   #done = 0;
 
@@ -12,10 +12,10 @@ export class Progress {
   /** A step of so many of those seconds has ended. */
   done(expected: number, text: string): void {
     this.#done += expected;
-    // What was added up in another order differs in the last digits.
+    // Sums in a different order differ in the last digits.
     const part = Math.min(this.#done / this.#total + 1e-9, 1);
     const passed = (performance.now() - this.#started) / 1000;
-    // At first by what was reckoned with, then more and more by what it took.
+    // At first by the expected durations, then more and more by the actual ones.
     const left = (this.#total - this.#done) * (1 - part) + (passed / Math.max(part, 0.001)) * (1 - part) * part;
     process.stderr.write(
       `[${String(Math.floor(part * 100)).padStart(3)} %, ${clock(Math.max(left, 0))} left] ${text}\n`,

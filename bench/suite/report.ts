@@ -1,4 +1,4 @@
-/** Writes what a run has measured: tables, figures, plots, and how the proxies were set up. */
+/** Writes the results of a run: tables, figures, plots, and how the proxies were set up. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configurations } from './configurations.ts';
@@ -19,7 +19,7 @@ export function writeReport(directory: string, results: Results, envoyProgram: s
   const drawn = plots(results);
   for (const [name, text] of drawn) writeFileSync(join(directory, name), text);
   writeFileSync(join(directory, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
-  // Those that took part in the run, whoever could take part here.
+  // The programs that took part in the run, not those that could take part on this machine.
   const entrants = allEntrants(envoyProgram).filter(({ key }) => Object.hasOwn(results.names, key));
   writeFileSync(join(directory, 'configurations.md'), `${configurations(entrants, envoyProgram)}\n`);
   const images = [...drawn.keys()].map((name) => `![${HEADINGS[name]}](${name})\n`).join('\n');

@@ -1,10 +1,12 @@
-/** What a run has measured: the form of results.json, from which the tables and the plots are made; and how far figures are apart. */
+/**
+ * The results of a run: the format of results.json, from which tables and plots are made; and the spread of figures.
+ */
 import { median } from '../median.ts';
 import type { MachineFacts } from './machine.ts';
 
 export interface ProcessorFigures {
   readonly entrant: string;
-  /** Of each round: microseconds of processor time for a unit of the cell, and units a second. */
+  /** By round: microseconds of processor time per unit of the cell, and units per second. */
   readonly cpuUs: number[];
   readonly perSecond: number[];
 }
@@ -16,7 +18,7 @@ export interface CellFigures {
   readonly entrants: ProcessorFigures[];
 }
 
-/** Of each round, in microseconds. */
+/** By round, in microseconds. */
 export interface LatencyFigures {
   readonly entrant: string;
   readonly p50Us: number[];
@@ -27,18 +29,18 @@ export interface LatencyFigures {
 export interface LatencyCell {
   readonly cell: string;
   readonly title: string;
-  /** Requests a second, and what those of the slowest entrant were without a limit. */
+  /** Requests per second, and the rate of the slowest entrant without a limit. */
   readonly rate: number;
   readonly slowest: number;
   /** Without a proxy. */
   readonly direct: LatencyFigures;
-  /** Less the ones without a proxy of the same round. */
+  /** Minus the latencies without a proxy in the same round. */
   readonly added: LatencyFigures[];
 }
 
 export interface Memory {
   readonly residentMiB: number;
-  /** What was written. */
+  /** Memory that was written. */
   readonly privateMiB: number;
 }
 
@@ -54,10 +56,10 @@ export interface Footprint {
 export interface Starts {
   readonly entrant: string;
   readonly title: string;
-  /** Of each start, from exec to the first response, by the clock and in processor time. */
+  /** By start: time from exec to the first response, by the clock and in processor time. */
   readonly readyMs: number[];
   readonly cpuMs: number[];
-  /** Some seconds after the last of them. */
+  /** Some seconds after the last start. */
   readonly idle: Memory;
 }
 
@@ -88,7 +90,7 @@ export function spread(figures: readonly number[]): Spread {
   return { median: median(figures), low: Math.min(...figures), high: Math.max(...figures) };
 }
 
-/** One relative to another, pair by pair within a round. */
+/** Ratios of two figures, pair by pair within a round. */
 export function ratios(one: readonly number[], other: readonly number[]): number[] {
   return one.map((figure, round) => figure / other[round]!);
 }

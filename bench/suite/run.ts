@@ -139,7 +139,7 @@ class Run {
 
 export async function measure(options: Options): Promise<Results> {
   const run = new Run(options);
-  // Namespaces outlive the process that made them.
+  // Network namespaces outlive the process that made them.
   const interrupted = (): void => {
     run.close();
     process.exit(130);

@@ -1,10 +1,10 @@
-/** How long everything is measured, and so how long a run takes. */
+/** How long each thing is measured, and so how long a run takes. */
 import { CELLS, SETTINGS, type Cell, type Chosen, type SettingKey } from './cells.ts';
 import type { Entrant } from './entrants.ts';
 
 export interface Schedule {
   readonly rounds: number;
-  /** Of each proxy in each cell of a round. */
+  /** Per proxy, cell and round. */
   readonly turns: number;
   readonly turnMs: number;
   readonly warmUpMs: number;
@@ -20,25 +20,25 @@ export const FULL: Schedule = {
   ...{ latencyMs: 4000, idleSeconds: 10, connections: 1000, starts: 5 },
 };
 
-/** Of less than three minutes. */
+/** Takes less than three minutes. */
 export const QUICK: Schedule = {
   ...{ rounds: 2, turns: 1, turnMs: 200, warmUpMs: 300 },
   ...{ latencyMs: 750, idleSeconds: 5, connections: 1000, starts: 2 },
 };
 
-/** Whether it works, and nothing of the figures. */
+/** Shows that it works; its figures mean nothing. */
 export const TRIAL: Schedule = {
   ...{ rounds: 1, turns: 1, turnMs: 50, warmUpMs: 50 },
   ...{ latencyMs: 100, idleSeconds: 0.1, connections: 10, starts: 1 },
 };
 
-/** What starts are timed with. */
+/** The settings whose starts are timed. */
 export const STARTED = [
   { setting: 'http', title: '1 route' },
   { setting: 'routes', title: `${SETTINGS.routes.setting.rules.toLocaleString('en-US')} routes` },
 ] as const;
 
-/** What it takes to begin a turn, and to start a proxy and ask it something, in seconds. */
+/** Overhead in seconds of a turn, and of starting a proxy and sending it a request. */
 const TURN = 0.06;
 const START = 0.5;
 
@@ -50,7 +50,7 @@ export interface Durations {
   readonly timedStart: number;
 }
 
-/** Of one step each, for one entrant, in seconds. */
+/** Duration of one step for one entrant, in seconds. */
 export function durations(schedule: Schedule): Durations {
   return {
     cell: schedule.turns * (schedule.turnMs / 1000 + TURN),
@@ -61,18 +61,18 @@ export function durations(schedule: Schedule): Durations {
   };
 }
 
-/** Whose memory is measured: all but those for HTTP/2 alone. */
+/** The entrants whose memory is measured: all except those for HTTP/2 only. */
 export function rememberers(entrants: readonly Entrant[]): readonly Entrant[] {
   return entrants.filter((entrant) => entrant.takes(CELLS[0]!));
 }
 
-/** Whose starts with that setting are timed: a floor has no routes, and nothing to begin with. */
+/** The entrants whose starts are timed with that setting: not the floor, which has no routes. */
 export function starters(entrants: readonly Entrant[], setting: SettingKey): readonly Entrant[] {
   const cell = CELLS.find((each) => each.setting === setting)!;
   return entrants.filter((entrant) => !entrant.isFloor && entrant.takes(cell));
 }
 
-/** Of that many starters with one setting. */
+/** For this many starters with one setting. */
 export function startSeconds(schedule: Schedule, starters: number): number {
   return starters === 0 ? 0 : starters * schedule.starts * durations(schedule).timedStart + schedule.idleSeconds;
 }

@@ -1,4 +1,7 @@
-/** Where proxies are measured: a network namespace with backends, in which what dials a ClusterIP is redirected to the proxy under test. */
+/**
+ * Where proxies are measured: a network namespace with backends, in which connections to a ClusterIP are redirected to
+ * the proxy under test.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
@@ -19,9 +22,9 @@ import { writeMessages } from './messages.ts';
 
 const LOAD = fileURLToPath(new URL('../../../bench/native/build/load', import.meta.url));
 const FIRST_PORT = 15001;
-/** So many, and then the first again; those beside them are a hundred further on. */
+/** Number of ports before the first one is used again; offsets from them are multiples of a hundred. */
 const PORTS = 90;
-/** Of a response over HTTP/2. */
+/** Size of a response over HTTP/2. */
 const HTTP2_BYTES = 6;
 
 export interface Running {
@@ -55,7 +58,7 @@ export class Stage {
     for (const address of [SERVICE, V1, V2]) this.#pod.must(['ip', 'addr', 'add', `${address}/32`, 'dev', 'lo']);
     this.#pod.must([
       ...['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0', 'net.ipv4.ip_local_port_range=20000 65000'],
-      // Closed connections are not kept in mind for longer than the table of connections has room for.
+      // Closed connections must leave the conntrack table before it is full.
       ...['net.netfilter.nf_conntrack_tcp_timeout_time_wait=1', 'net.core.somaxconn=4096'],
     ]);
     redirect(this.#pod, '-A', FIRST_PORT);
@@ -78,7 +81,8 @@ export class Stage {
   #readLog(): number {
     this.#pod.must(['mkfifo', this.#log]);
     chmodSync(this.#log, 0o666);
-    // Open for both, so that neither end waits for the other, and reading goes on between two proxies.
+    // Opened for reading and writing, so that neither end waits for the other, and reading continues between two
+    // proxies.
     const hold = openSync(this.#log, constants.O_RDWR);
     this.#spawnHelper(['dd', `if=${this.#log}`, 'of=/dev/null', 'bs=64k']);
     return hold;
@@ -137,10 +141,10 @@ export class Stage {
     const peer = entrant.peer(place);
     layOut(peer, place.directory);
     redirect(this.#pod, '-R', port);
-    // Its own, because some make theirs one that does not wait.
+    // A descriptor of its own for each proxy, because some make theirs non-blocking.
     const output = openSync(this.#log, 'w');
     const errors = openSync(join(parent, 'errors'), 'w');
-    // It asks before there is anybody who could answer.
+    // It asks before anything can answer.
     const asking = this.#isHttp2 ? null : this.spawnLoad('ready', this.#probe, []);
     const startedNs = process.hrtime.bigint();
     const child = this.#pod.spawn([...(isPinned ? ['taskset', '-c', '0'] : []), ...peer.command], {

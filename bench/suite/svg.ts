@@ -1,4 +1,7 @@
-/** Bars in panels, as SVG: a panel for each question with a scale of its own, a bar for each answer, a line across its end from least to greatest. */
+/**
+ * Bars in panels, as SVG: one panel per question, with its own scale; one bar per answer, with a line across its end
+ * from the minimum to the maximum.
+ */
 
 export interface Bar {
   readonly label: string;

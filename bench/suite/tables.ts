@@ -1,8 +1,8 @@
-/** The results as tables of Markdown. */
+/** The results as Markdown tables. */
 import { QUANTILES } from './latency.ts';
 import { ratios, spread, type CellFigures, type Footprint, type Memory, type Results, type Starts } from './results.ts';
 
-/** Of one decimal below a hundred, of none above. */
+/** One decimal below a hundred, none above. */
 export function figure(value: number): string {
   return Math.abs(value) < 99.95 ? value.toFixed(1) : Math.round(value).toLocaleString('en-US');
 }
@@ -12,7 +12,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return `${line(head)}|${'---|'.repeat(head.length)}\n${rows.map(line).join('')}`;
 }
 
-/** Who is in these figures, in the order of the entrants. */
+/** The entrants in these figures, in their order. */
 function keysOf(results: Results, figures: readonly { readonly entrant: string }[]): string[] {
   return Object.keys(results.names).filter((key) => figures.some(({ entrant }) => entrant === key));
 }
