@@ -28,10 +28,12 @@ export function* liveConditions(
   sources: KnowledgeSources,
 ): Steps<RouteCondition[]> {
   const live: RouteCondition[] = [];
+  // Of routes that refer to the same Services they are the same.
+  const messages = new SharedTexts(MOST_CHARS);
   for (const [index, condition] of conditions.entries()) {
     yield;
     const subject = subjects[index] ?? null;
-    live.push(subject === null ? condition : turned(condition, subject, sources));
+    live.push(subject === null ? condition : turned(condition, subject, sources, messages));
   }
   return live;
 }
@@ -39,8 +41,16 @@ export function* liveConditions(
 /** The worst comes first, and that of so many references is told. */
 const ORDER: readonly Knowledge['state'][] = ['missing', 'forgotten', 'unknown', 'asked', 'known'];
 const MAX_TOLD = 4;
+/** Of a message that is told of several routes. */
+const MOST_CHARS = 512;
 
-function turned(condition: RouteCondition, subject: ConditionSubject, sources: KnowledgeSources): RouteCondition {
+function turned(
+  condition: RouteCondition,
+  subject: ConditionSubject,
+  sources: KnowledgeSources,
+  messages: SharedTexts,
+): RouteCondition {
+  const sentence = (parts: readonly string[]): string => messages.of(parts.join(' | '));
   const references = subject.kind === 'parent' ? [subject.reference] : subject.references;
   const of = (key: string): Knowledge | null =>
     subject.kind === 'parent' ? sources.parent(key) : sources.backend(key);
@@ -67,13 +77,6 @@ function turned(condition: RouteCondition, subject: ConditionSubject, sources: K
     return { ...condition, status: 'Unknown', reason: 'Pending', message: sentence(told) };
   }
   return { ...condition, message: sentence([known.message, ...told]) };
-}
-
-/** Of routes that refer to the same Services they are the same. */
-const messages = new SharedTexts(512);
-
-function sentence(parts: readonly string[]): string {
-  return messages.of(parts.join(' | '));
 }
 
 /** What the route files could not tell is not said any more. */

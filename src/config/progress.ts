@@ -3,6 +3,7 @@
  */
 import type { ParentRef, Problem, RefusedRoute, Resource, Route, Service } from '../gateway-api/types.ts';
 import { SharedTexts } from '../gateway-api/shared-texts.ts';
+import { untilLoaded } from '../gateway-api/until-loaded.ts';
 import type { ConditionSubject, ConditionType, RouteCondition } from './attachment.ts';
 import { serviceKey } from './support.ts';
 
@@ -67,7 +68,7 @@ export function addCondition(
   progress.subjects.push(subject);
 }
 
-const labels = new SharedTexts();
+const labels = untilLoaded(new SharedTexts());
 
 function parentLabel(parent: ParentRef): string {
   const key = serviceKey(parent.namespace, parent.name);

@@ -19,6 +19,7 @@ import { judgeReferences, resolvedRefs } from './route-references.ts';
 import { answerOf, isCarriedFilter } from './support.ts';
 import { SharedObjects } from '../gateway-api/shared-objects.ts';
 import { SharedTexts } from '../gateway-api/shared-texts.ts';
+import { untilLoaded } from '../gateway-api/until-loaded.ts';
 import type { ConditionSubject } from './attachment.ts';
 
 /** A parentRef with its claim, or a sentence that explains why there is none. */
@@ -122,11 +123,11 @@ function reportConflict(route: RouteResource, parent: ParentRef, { lost }: Confl
 }
 
 /** Shared, because the messages of all routes of one parent are equal. */
-const messages = new SharedTexts(512);
+const messages = untilLoaded(new SharedTexts(512));
 
 const UNROUTED = { missing: 'connections to it pass unrouted', pending: 'connections to it pass unrouted' };
 
-const parentSubjects = new SharedObjects<ConditionSubject>();
+const parentSubjects = untilLoaded(new SharedObjects<ConditionSubject>());
 
 /** Routes of one parent share one object. */
 function parentSubject(key: string, path: string): ConditionSubject {

@@ -10,6 +10,7 @@ import { problemAt } from './progress.ts';
 import { answerOf, refuseBackend, serviceKey, type BackendRefusal } from './support.ts';
 import { exact, SharedObjects } from '../gateway-api/shared-objects.ts';
 import { SharedTexts } from '../gateway-api/shared-texts.ts';
+import { untilLoaded } from '../gateway-api/until-loaded.ts';
 
 /** One backendRef of a rule, or the one of a mirror. */
 export interface RouteReference {
@@ -79,8 +80,8 @@ export interface References {
 
 /** Longer lists rarely recur. */
 const MOST_SHARED = 4;
-const texts = new SharedTexts(512);
-const references = new SharedObjects<ConditionReference>();
+const texts = untilLoaded(new SharedTexts(512));
+const references = untilLoaded(new SharedObjects<ConditionReference>());
 
 function openReference(name: string, reference: RouteReference): ConditionReference {
   const { path } = reference;
@@ -89,7 +90,7 @@ function openReference(name: string, reference: RouteReference): ConditionRefere
   return references.of(key, () => ({ key: texts.of(name), path, consequences }));
 }
 
-const subjects = new SharedObjects<ConditionSubject>();
+const subjects = untilLoaded(new SharedObjects<ConditionSubject>());
 
 function subjectOf(open: readonly ConditionReference[]): ConditionSubject | null {
   if (open.length === 0) return null;

@@ -7,6 +7,7 @@
  */
 import type { Steps } from '../slices.ts';
 import { SharedTexts } from './shared-texts.ts';
+import { untilLoaded } from './until-loaded.ts';
 import type { Tree, TreeEntry, TreeScalar } from './tree.ts';
 
 const MAX_DEPTH = 32;
@@ -33,7 +34,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]/;
 const NOT_PLAIN = new Error('not plain JSON');
 
 /** Shared by all documents, because their texts recur. */
-const texts = new SharedTexts();
+const texts = untilLoaded(new SharedTexts());
 
 /** The tree of `text.slice(start, end)`, one document without its markers; null when it is not plain JSON. */
 export function* readPlainJson(text: string, start: number, end: number): Steps<Tree | null> {

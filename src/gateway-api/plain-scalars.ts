@@ -2,6 +2,7 @@
  * Scalars of the YAML subset that `plain-yaml.ts` reads, and code that its files share.
  */
 import { SharedTexts } from './shared-texts.ts';
+import { untilLoaded } from './until-loaded.ts';
 import type { TreeScalar } from './tree.ts';
 
 const SIMPLE_KEY = /^[A-Za-z][A-Za-z0-9_./-]*$/;
@@ -20,7 +21,7 @@ export const OUTSIDE_SUBSET = new Error('outside the subset');
 export const COMMENT_OR_NOTHING = /^ *(?: #.*)?$/;
 
 /** Shared by all documents, because their texts recur. */
-const texts = new SharedTexts();
+const texts = untilLoaded(new SharedTexts());
 
 export function isSimpleKey(text: string): boolean {
   return SIMPLE_KEY.test(text) && !WORD_WITH_TYPE.test(text);

@@ -8,6 +8,7 @@ import { dnsLabel, dnsSubdomain, groupName, kindName, MAX_ITEMS } from './limits
 import type { BackendObjectReference, ParentRef } from './types.ts';
 import { exact, SharedObjects } from './shared-objects.ts';
 import { sharedPlace } from './shared-texts.ts';
+import { untilLoaded } from './until-loaded.ts';
 
 export const GATEWAY_GROUP = 'gateway.networking.k8s.io';
 
@@ -53,8 +54,8 @@ function readParentRef(item: Fields, routeNamespace: string): ParentRef {
   return parentRefs.of(JSON.stringify(Object.values(parent)), () => parent);
 }
 
-const parentRefs = new SharedObjects<ParentRef>();
-const parentLists = new SharedObjects<readonly ParentRef[]>();
+const parentRefs = untilLoaded(new SharedObjects<ParentRef>());
+const parentLists = untilLoaded(new SharedObjects<readonly ParentRef[]>());
 
 /** Entries for the same parent must all set the same fields among sectionName and port, with different values. */
 function reportRepeatedParents(items: readonly Fields[], parents: readonly ParentRef[]): void {

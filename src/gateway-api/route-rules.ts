@@ -13,6 +13,7 @@ import { readRuleName, reportRepeatedRuleNames } from './rule-names.ts';
 import type { BackendRefOf, ParentRef } from './types.ts';
 import { exact, SharedObjects } from './shared-objects.ts';
 import { sharedPlace } from './shared-texts.ts';
+import { untilLoaded } from './until-loaded.ts';
 
 const SPEC_FIELDS = ['parentRefs', 'hostnames', 'rules', 'useDefaultGateways'];
 
@@ -76,8 +77,8 @@ function countMatches(rule: Fields, { matchesByDefault }: Pick<RuleKind<unknown>
 }
 
 /** Cache of backendRefs without filters, for any kind of route. */
-const plainRefs = new SharedObjects<BackendRefOf<never>>();
-const plainLists = new SharedObjects<readonly BackendRefOf<never>[]>();
+const plainRefs = untilLoaded(new SharedObjects<BackendRefOf<never>>());
+const plainLists = untilLoaded(new SharedObjects<readonly BackendRefOf<never>[]>());
 /** Longer lists rarely recur. */
 const MOST_SHARED = 4;
 

@@ -19,6 +19,10 @@ export class SharedObjects<T> {
     this.#known.set(key, made);
     return made;
   }
+
+  forget(): void {
+    this.#known.clear();
+  }
 }
 
 /** Maximum number of cached objects of a kind. */

@@ -5,6 +5,8 @@
  * Used where texts of route files, and field paths, become part of resources.
  */
 
+import { untilLoaded } from './until-loaded.ts';
+
 /** V8 always copies shorter substrings. */
 const LEAST_SHARED_CHARS = 13;
 /** Longer texts rarely recur. */
@@ -31,6 +33,10 @@ export class SharedTexts {
     this.#texts.set(own, own);
     return own;
   }
+
+  forget(): void {
+    this.#texts.clear();
+  }
 }
 
 /** A single surrogate is lost when the text is converted to UTF-8. */
@@ -41,7 +47,7 @@ function copyOf(text: string): string {
   return SURROGATE.test(text) ? text : Buffer.from(text).toString();
 }
 
-const places = new SharedTexts();
+const places = untilLoaded(new SharedTexts());
 
 /** For field paths: a path is a concatenation, which would keep all its parts in memory. */
 export function sharedPlace(path: string): string {

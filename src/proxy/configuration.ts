@@ -14,6 +14,7 @@ import { attachInSteps } from '../config/attach.ts';
 import type { Attachment } from '../config/attachment.ts';
 import type { ConfigSnapshot } from '../config/snapshot.ts';
 import type { Problem } from '../gateway-api/types.ts';
+import { forgetShared } from '../gateway-api/until-loaded.ts';
 import type { Configuration } from '../routing/configuration.ts';
 import type { CompileDeps } from '../routing/decision.ts';
 import { compileTable, compileTableInSteps } from '../routing/table.ts';
@@ -119,6 +120,8 @@ export class ConfigurationInForce {
     } catch (error) {
       for (const step of undo.reverse()) step();
       throw error;
+    } finally {
+      forgetShared();
     }
     backends.endCompile();
     series.endCompile();

@@ -9,6 +9,7 @@ import type { ConfigSnapshot } from '../../../src/config/snapshot.ts';
 import { ConfigurationInForce, type ConfigurationOptions } from '../../../src/proxy/configuration.ts';
 import { createLogger } from '../../../src/log.ts';
 import type { FrontendAddress } from '../../../src/addon/binding.ts';
+import type { HttpRoute } from '../../../src/gateway-api/types.ts';
 import { configDump } from '../../../src/admin/config-dump.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import { decide } from '../../../src/routing/decide.ts';
@@ -213,6 +214,22 @@ t.test('a step that throws leaves all that was in force, and the next apply work
     t.ok(state.captured.every(({ address }) => address.startsWith('10.96.2.')));
     t.same(seen().backends, [`shop/v2:80 10.96.2.${10 + PARENTS + 1} null`]);
   }
+  t.end();
+});
+
+t.test('what was remembered to have equal parts once is forgotten, whether it came into force or not', (t) => {
+  const { configuration, state } = start(t);
+  // The Services come first.
+  const parentsOf = ({ resources }: ConfigSnapshot) => (resources.at(-1) as HttpRoute).parentRefs;
+  const [first, second] = [snapshot(1), snapshot(1)];
+  t.equal(parentsOf(second), parentsOf(first));
+  finish(configuration.apply(first));
+  const third = snapshot(1);
+  t.not(parentsOf(third), parentsOf(first));
+  t.same(parentsOf(third), parentsOf(first));
+  state.fail = 'frontends';
+  t.throws(() => finish(configuration.apply(third)), { message: 'frontends fails' });
+  t.not(parentsOf(snapshot(1)), parentsOf(third));
   t.end();
 });
 
