@@ -4,13 +4,21 @@
  *
  * Stage before: `workloads.ts` found the template. Stage after: `containers.ts` builds what is added from the settings.
  */
-import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
-import { ProxyError, unexpected } from '../errors.ts';
+import { ProxyError } from '../errors.ts';
 import { suggest } from '../gateway-api/suggest.ts';
-import { parseInterceptionSettings, settingName, type InterceptionTexts } from '../iptables/settings.ts';
 import { Refusal, type ManifestDocument, type MapNode, type Node } from './manifest.ts';
 import { cpuMillis, memoryBytes } from './quantities.ts';
 import { INJECTED_ANNOTATION } from './record.ts';
+import {
+  configMapNames,
+  imageReference,
+  interception,
+  invalid,
+  objectName,
+  oneOf,
+  proxySetting,
+  userId,
+} from './setting-checks.ts';
 
 export const ANNOTATION_PREFIX = 'sideroute.dev/';
 export const INJECT_ANNOTATION = 'sideroute.dev/inject';
@@ -20,8 +28,6 @@ export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 export const MODES = ['native', 'classic'] as const;
 export type Mode = (typeof MODES)[number];
 
-export const IMAGE_REFERENCE = /^[A-Za-z0-9][\w.:/@-]{0,510}$/;
-export const CONFIG_MAP_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 export const SWITCHES = ['true', 'false'] as const;
 
@@ -131,6 +137,20 @@ export const INJECT_SETTINGS = {
     fallback: null,
     description: 'part of the requests without a valid traceparent that is traced, from 0 to 1',
     check: proxySetting('tracesSample'),
+  },
+  tracesHeadersSecret: {
+    name: 'traces-headers-secret',
+    argument: 'name',
+    fallback: null,
+    description: "Secret in the pod's namespace whose key headers has headers for the collector: name=value,name=value",
+    check: objectName('a Secret'),
+  },
+  tracesCaConfigMap: {
+    name: 'traces-ca-config-map',
+    argument: 'name',
+    fallback: null,
+    description: "ConfigMap in the pod's namespace whose key ca.crt has the authorities of a collector behind https",
+    check: objectName('a ConfigMap'),
   },
   workers: {
     name: 'workers',
@@ -333,59 +353,4 @@ function isDisabled(text: string): boolean {
   if (LEFT_ALONE.includes(text)) return true;
   if (NOT_LEFT_ALONE.includes(text)) return false;
   throw invalid(text, 'one of true, enabled, false, disabled');
-}
-
-function invalid(text: string, allowed: string): ProxyError {
-  return unexpected(text, allowed);
-}
-
-function oneOf(allowed: readonly string[]): (text: string) => void {
-  return (text) => {
-    if (!allowed.includes(text)) throw invalid(text, `one of ${allowed.join(', ')}`);
-  };
-}
-
-function imageReference(text: string): void {
-  if (!IMAGE_REFERENCE.test(text)) {
-    throw invalid(text, 'an image reference such as registry.example/sideroute:1.0');
-  }
-}
-
-/** One number has one spelling: what runs as the sidecar's user is told by comparing texts. */
-export const USER_ID = /^[1-9][0-9]{0,9}$/;
-
-function userId(text: string): void {
-  interception('proxyUid')(text);
-  if (!USER_ID.test(text)) throw invalid(text, 'a numeric user id without leading zeros');
-}
-
-function configMapNames(text: string): void {
-  const names = splitNames(text);
-  for (const name of names) {
-    if (!CONFIG_MAP_NAME.test(name)) throw invalid(name, 'the name of a ConfigMap');
-  }
-  if (names.length === 0) throw invalid(text, 'one or more names of ConfigMaps');
-  if (new Set(names).size < names.length) throw invalid(text, 'every ConfigMap once');
-}
-
-/** The entries of a list that is separated by commas or blanks. */
-export function splitNames(text: string): string[] {
-  return text.split(/[\s,]+/).filter((name) => name !== '');
-}
-
-/** The check of the program that will read it, whose messages name its own flag. */
-function interception(key: Exclude<keyof InterceptionTexts, `kubernetes${string}`>): (text: string) => void {
-  return (text) => {
-    if (text === '') throw invalid(text, 'a value: leave the annotation out');
-    try {
-      parseInterceptionSettings({ [key]: text });
-    } catch (error) {
-      if (!(error instanceof ProxyError)) throw error;
-      throw new ProxyError('invalid-setting', error.message.replaceAll(`${settingName(key)}: `, ''));
-    }
-  };
-}
-
-function proxySetting(key: keyof ProxySettings): (text: string) => void {
-  return (text) => void PROXY_SETTINGS.find((setting) => setting.key === key)?.parse(text);
 }

@@ -8,8 +8,9 @@ import type { IContainer, IEnvVar, IVolume, IVolumeMount } from 'kubernetes-mode
 import { partNames } from '../config/route-volume.ts';
 import { shardNames } from '../route-set/format.ts';
 import { SETTING_NAMES } from '../iptables/settings.ts';
-import { splitNames, type InjectSettings, type Mode } from './annotations.ts';
+import type { InjectSettings, Mode } from './annotations.ts';
 import { memoryBytes } from './quantities.ts';
+import { splitNames } from './setting-checks.ts';
 
 export const INIT_NAME = 'sideroute-init';
 export const SIDECAR_NAME = 'sideroute';
@@ -22,6 +23,9 @@ export const METRICS_PORT = 15020;
 export const PROXY_PORTS: readonly number[] = [15001, 15000, METRICS_PORT];
 
 const ROUTES_DIRECTORY = '/etc/sideroute/routes';
+/** Of what may sign the collector's certificate. In the volume of the routes, where a file of this name is none. */
+const COLLECTOR_CA_FILE = 'collector-ca.crt';
+export const COLLECTOR_CA_PATH = `${ROUTES_DIRECTORY}/${COLLECTOR_CA_FILE}`;
 const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** What is left of the grace period when the sidecar ends at the latest. */
 const GRACE_MARGIN_SECONDS = 5;
@@ -53,6 +57,10 @@ export interface ContainerValues {
   readonly accessLog: string | null;
   readonly tracesEndpoint: string | null;
   readonly tracesSample: string | null;
+  readonly tracesHeadersSecret: string | null;
+  readonly tracesCaConfigMap: string | null;
+  /** Where what is in that is mounted. */
+  readonly tracesCaPath: string | null;
   readonly workers: string | null;
   readonly strict: string | null;
   readonly cpuRequest: string | null;
@@ -75,6 +83,7 @@ export function additionsFor(settings: InjectSettings, graceSeconds: number | nu
     uid: Number(settings.proxyUid),
     drainTimeout: drainTimeout(settings, native, graceSeconds),
     nodeOptions: nodeOptions(settings.memoryLimit),
+    tracesCaPath: settings.tracesCaConfigMap === null ? null : COLLECTOR_CA_PATH,
   });
 }
 
@@ -87,9 +96,10 @@ export function additionsOf(values: ContainerValues): Additions {
       {
         name: ROUTES_VOLUME,
         projected: {
-          sources: [...values.configMaps, ...shardNames()].map((name) => ({
-            configMap: { name, optional: true },
-          })),
+          sources: [
+            ...[...values.configMaps, ...shardNames()].map((name) => ({ configMap: { name, optional: true } })),
+            ...collectorCa(values),
+          ],
         },
       },
       { name: NO_TOKEN_VOLUME, emptyDir: {} },
@@ -166,6 +176,8 @@ function sidecar(values: ContainerValues): IContainer {
       ...givenEnv('SIDEROUTE_ACCESS_LOG', values.accessLog),
       ...givenEnv('OTEL_EXPORTER_OTLP_ENDPOINT', values.tracesEndpoint),
       ...givenEnv('OTEL_TRACES_SAMPLER_ARG', values.tracesSample),
+      ...secretEnv('OTEL_EXPORTER_OTLP_HEADERS', values.tracesHeadersSecret, 'headers'),
+      ...givenEnv('OTEL_EXPORTER_OTLP_CERTIFICATE', values.tracesCaPath),
       ...givenEnv('SIDEROUTE_WORKERS', values.workers),
       ...givenEnv('SIDEROUTE_STRICT', values.strict),
       ...givenEnv('NODE_OPTIONS', values.nodeOptions),
@@ -227,6 +239,15 @@ function pullPolicy({ imagePullPolicy }: ContainerValues): Pick<IContainer, 'ima
 
 function fieldEnv(name: string, fieldPath: string): IEnvVar {
   return { name, valueFrom: { fieldRef: { fieldPath } } };
+}
+
+function secretEnv(name: string, secret: string | null, key: string): IEnvVar[] {
+  return secret === null ? [] : [{ name, valueFrom: { secretKeyRef: { name: secret, key } } }];
+}
+
+/** Not optional: a sidecar that misses it does not start, and the kubelet says of a ConfigMap that is not there which it is. */
+function collectorCa({ tracesCaConfigMap: name }: ContainerValues) {
+  return name === null ? [] : [{ configMap: { name, items: [{ key: 'ca.crt', path: COLLECTOR_CA_FILE }] } }];
 }
 
 function givenEnv(name: string, value: string | null): IEnvVar[] {

@@ -7,7 +7,10 @@
 /** An expression in the place of a value. */
 export class Expression {
   readonly text: string;
-  /** optional: gives an optional, and what it is the value of is left out when it is none. each: a list, for an entry each. */
+  /**
+   * optional: gives an optional, and what it is the value of, a field or else an entry of a list, is left out when it is none.
+   * each: a list, for an entry each.
+   */
   readonly kind: 'value' | 'optional' | 'each';
 
   constructor(text: string, kind: Expression['kind'] = 'value') {
@@ -63,7 +66,7 @@ function listValue(items: readonly unknown[], indent: string): string {
     if (hole?.kind === 'each') {
       endPlain();
       parts.push(`${hole.text}.map(each, ${dyn(withHole(item, hole, new Expression('each')), indent)})`);
-    } else if (hole?.kind === 'optional' && isNamedValue(item)) {
+    } else if (hole?.kind === 'optional') {
       plain.push(`?${hole.text}.optMap(given, ${dyn(withHole(item, hole, new Expression('given')), indent + INDENT)})`);
     } else {
       plain.push(dyn(item, indent + INDENT));
@@ -84,11 +87,6 @@ function mapValue(fields: Record<string, unknown>, indent: string): string {
 
 function dyn(value: unknown, indent: string): string {
   return `dyn(${celValue(value, indent)})`;
-}
-
-/** An environment variable: without its value there is no entry. */
-function isNamedValue(item: unknown): boolean {
-  return typeof item === 'object' && item !== null && Object.keys(item).sort().join() === 'name,value';
 }
 
 /** Those of this entry, not of the entries of a list in it. */

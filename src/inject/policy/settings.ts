@@ -13,8 +13,6 @@ import { LOG_LEVELS } from '../../log.ts';
 import {
   ANNOTATION_PREFIX,
   annotationPath,
-  CONFIG_MAP_NAME,
-  IMAGE_REFERENCE,
   INJECT_ANNOTATION,
   INJECT_SETTINGS,
   LEFT_ALONE,
@@ -24,12 +22,12 @@ import {
   PULL_POLICIES,
   SETTING_KEYS,
   SWITCHES,
-  USER_ID,
   type SettingKey,
 } from '../annotations.ts';
-import { BYTES_PER_HEAP_MIB, nodeOptionsOf, type ContainerValues } from '../containers.ts';
+import { BYTES_PER_HEAP_MIB, COLLECTOR_CA_PATH, nodeOptionsOf, type ContainerValues } from '../containers.ts';
 import { QUANTITY } from '../quantities.ts';
 import { INJECTED_ANNOTATION } from '../record.ts';
+import { CONFIG_MAP_NAME, IMAGE_REFERENCE, USER_ID } from '../setting-checks.ts';
 import { celList, celRegex, celTemplate, celText, Expression } from './cel.ts';
 
 /** What a policy refers to by `variables.NAME`; each may use those before it. */
@@ -66,6 +64,10 @@ function oneOf(words: readonly string[]): Check {
   return { valid: `v in ${celList(words)}`, expected: `one of ${words.join(', ')}` };
 }
 
+function objectName(kind: string): Check {
+  return { valid: `v.matches(${celRegex(CONFIG_MAP_NAME)})`, expected: `the name of ${kind}` };
+}
+
 function networks(atLeast: 'v' | 'an entry'): Check {
   const some = atLeast === 'v' ? "v != ''" : `${WORDS}.size() > 0`;
   return {
@@ -100,6 +102,8 @@ const CHECKS: Readonly<Record<SettingKey, Check>> = {
   accessLog: oneOf(ACCESS_LOG_MODES),
   tracesEndpoint: { valid: `v.matches(${celRegex(COLLECTOR)})`, expected: COLLECTOR_EXPECTED },
   tracesSample: { valid: `v.matches(${celRegex(RATE)})`, expected: RATE_EXPECTED },
+  tracesHeadersSecret: objectName('a Secret'),
+  tracesCaConfigMap: objectName('a ConfigMap'),
   drainTimeout: { valid: `v.matches(${celRegex(DURATION)})`, expected: 'a duration such as 10s, 500ms or 1m30s' },
   workers: { valid: `v.matches(${celRegex(WORKERS)})`, expected: WORKERS_EXPECTED },
   strict: oneOf(SWITCHES),
@@ -221,6 +225,9 @@ export function containerExpressions(): ContainerValues {
     accessLog: optional('accessLog'),
     tracesEndpoint: optional('tracesEndpoint'),
     tracesSample: optional('tracesSample'),
+    tracesHeadersSecret: optional('tracesHeadersSecret'),
+    tracesCaConfigMap: optional('tracesCaConfigMap'),
+    tracesCaPath: new Expression(`variables.tracesCaConfigMap.optMap(v, ${celText(COLLECTOR_CA_PATH)})`, 'optional'),
     workers: optional('workers'),
     strict: optional('strict'),
     cpuRequest: optional('cpuRequest'),

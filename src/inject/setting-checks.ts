@@ -1,0 +1,73 @@
+/**
+ * Checks of what annotations and flags say, for the table of settings. Each throws a ProxyError that says what is wrong.
+ *
+ * Stage after: `annotations.ts`.
+ */
+import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
+import { ProxyError, unexpected } from '../errors.ts';
+import { parseInterceptionSettings, settingName, type InterceptionTexts } from '../iptables/settings.ts';
+
+export const IMAGE_REFERENCE = /^[A-Za-z0-9][\w.:/@-]{0,510}$/;
+/** Also of Secrets. */
+export const CONFIG_MAP_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+
+export function invalid(text: string, allowed: string): ProxyError {
+  return unexpected(text, allowed);
+}
+
+export function oneOf(allowed: readonly string[]): (text: string) => void {
+  return (text) => {
+    if (!allowed.includes(text)) throw invalid(text, `one of ${allowed.join(', ')}`);
+  };
+}
+
+export function imageReference(text: string): void {
+  if (!IMAGE_REFERENCE.test(text)) {
+    throw invalid(text, 'an image reference such as registry.example/sideroute:1.0');
+  }
+}
+
+/** One number has one spelling: what runs as the sidecar's user is told by comparing texts. */
+export const USER_ID = /^[1-9][0-9]{0,9}$/;
+
+export function userId(text: string): void {
+  interception('proxyUid')(text);
+  if (!USER_ID.test(text)) throw invalid(text, 'a numeric user id without leading zeros');
+}
+
+export function objectName(kind: string): (text: string) => void {
+  return (text) => {
+    if (!CONFIG_MAP_NAME.test(text)) throw invalid(text, `the name of ${kind}`);
+  };
+}
+
+export function configMapNames(text: string): void {
+  const names = splitNames(text);
+  for (const name of names) {
+    if (!CONFIG_MAP_NAME.test(name)) throw invalid(name, 'the name of a ConfigMap');
+  }
+  if (names.length === 0) throw invalid(text, 'one or more names of ConfigMaps');
+  if (new Set(names).size < names.length) throw invalid(text, 'every ConfigMap once');
+}
+
+/** The entries of a list that is separated by commas or blanks. */
+export function splitNames(text: string): string[] {
+  return text.split(/[\s,]+/).filter((name) => name !== '');
+}
+
+/** The check of the program that will read it, whose messages name its own flag. */
+export function interception(key: Exclude<keyof InterceptionTexts, `kubernetes${string}`>): (text: string) => void {
+  return (text) => {
+    if (text === '') throw invalid(text, 'a value: leave the annotation out');
+    try {
+      parseInterceptionSettings({ [key]: text });
+    } catch (error) {
+      if (!(error instanceof ProxyError)) throw error;
+      throw new ProxyError('invalid-setting', error.message.replaceAll(`${settingName(key)}: `, ''));
+    }
+  };
+}
+
+export function proxySetting(key: keyof ProxySettings): (text: string) => void {
+  return (text) => void PROXY_SETTINGS.find((setting) => setting.key === key)?.parse(text);
+}
