@@ -403,6 +403,55 @@ t.test('the Helm chart renders what the scenario has, and its monitoring', { ski
   t.match(JSON.stringify(everything.spec!.template!.spec.volumes), /"name":"more","optional":true/);
 });
 
+t.test(
+  'traces: values of the chart reach the sidecar, and the token stays in its Secret',
+  { skip: noHelm },
+  async (t) => {
+    const traces = (values: object) => {
+      const { status, stdout, stderr } = renderedWith(t, { proxy: { traces: values } });
+      if (status !== 0) throw new Error(stderr);
+      const app = find(parseManifests(stdout), 'Deployment', 'app');
+      checkSchema(t, app, 'chart, traces');
+      const { env = [] } = container(app, 'sideroute');
+      const { volumes = [] } = app.spec!.template!.spec;
+      return { otel: env.filter(({ name }) => name.startsWith('OTEL_')), volumes: JSON.stringify(volumes) };
+    };
+    t.same(traces({}).otel, [], 'off by default');
+    const ca = { caConfigMap: { name: 'collector-ca', key: 'root.pem' } };
+    const off = traces({ ...ca, headersSecret: { name: 'collector-token' } });
+    t.same([off.otel, off.volumes.includes('collector-ca')], [[], false], 'and without an endpoint');
+    const endpoint = 'https://collector.observability:4318';
+    const on = traces({ endpoint, sample: 0.05, headersSecret: { name: 'collector-token' }, ...ca });
+    t.same(on.otel, [
+      { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: endpoint },
+      { name: 'OTEL_TRACES_SAMPLER_ARG', value: '0.05' },
+      {
+        name: 'OTEL_EXPORTER_OTLP_HEADERS',
+        valueFrom: { secretKeyRef: { name: 'collector-token', key: 'headers' } },
+      },
+      { name: 'OTEL_EXPORTER_OTLP_CERTIFICATE', value: '/etc/sideroute/routes/collector-ca.crt' },
+    ]);
+    t.match(on.volumes, '{"configMap":{"name":"collector-ca","items":[{"key":"root.pem","path":"collector-ca.crt"}]}}');
+    const sample = PROXY_SETTINGS.find(({ key }) => key === 'tracesSample')!;
+    for (const rate of [0, 1, 0.5, 0.00001, 0.123456789]) {
+      const { value } = traces({ endpoint, sample: rate }).otel[1]!;
+      t.equal(sample.parse(value!), rate, `${value}`);
+    }
+    for (const [values, field] of [
+      [{ endpoint: 'collector:4318' }, /endpoint/],
+      [{ endpoint: 'http://me:secret@collector' }, /endpoint/],
+      [{ endpoint, sample: 2 }, /sample/],
+      [{ endpoint, headersSecret: 'token' }, /headersSecret/],
+      [{ endpoint, headersSecret: { name: 'Not A Name' } }, /headersSecret.*name/],
+      [{ endpoint, caConfigMap: { file: 'x' } }, /caConfigMap/],
+    ] as const) {
+      const { status, stderr } = renderedWith(t, { proxy: { traces: values } });
+      t.not(status, 0);
+      t.match(stderr, field);
+    }
+  },
+);
+
 /** The chart of a workload with values for this one, as helm renders it, or what it says against them. */
 function renderedWith(t: Test, values: object) {
   const { path, remove } = temporaryDirectory();

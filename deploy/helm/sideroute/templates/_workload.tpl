@@ -21,6 +21,13 @@ A value as text. Values are read from JSON, in which 1000650000 is a number like
 {{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ int64 . }}{{- else -}}{{ toString . }}{{- end -}}
 {{- end }}
 
+{{/*
+A rate as text: 0.00001 is written 1e-05 by itself, which the sidecar does not take.
+*/}}
+{{- define "sideroute.rate" -}}
+{{- regexReplaceAll "(\\.[0-9]+?)0+$" (printf "%.9f" (float64 .)) "${1}" -}}
+{{- end }}
+
 {{- define "sideroute.resources" -}}
 {{- range $name := list "requests" "limits" }}
 {{- with get $ $name }}
@@ -182,6 +189,27 @@ claims:
     - name: SIDEROUTE_WORKERS
       value: {{ .workers | quote }}
     {{- end }}
+    {{- with .traces }}
+    {{- if .endpoint }}
+    - name: OTEL_EXPORTER_OTLP_ENDPOINT
+      value: {{ .endpoint | quote }}
+    - name: OTEL_TRACES_SAMPLER_ARG
+      value: {{ include "sideroute.rate" .sample | quote }}
+    {{- with .headersSecret }}
+    {{- if .name }}
+    - name: OTEL_EXPORTER_OTLP_HEADERS
+      valueFrom:
+        secretKeyRef:
+          name: {{ .name }}
+          key: {{ .key }}
+    {{- end }}
+    {{- end }}
+    {{- if .caConfigMap.name }}
+    - name: OTEL_EXPORTER_OTLP_CERTIFICATE
+      value: /etc/sideroute/routes/collector-ca.crt
+    {{- end }}
+    {{- end }}
+    {{- end }}
     {{- range $name, $value := .env }}
     - name: {{ $name }}
       value: {{ include "sideroute.text" $value | quote }}
@@ -250,6 +278,16 @@ claims:
       - configMap:
           name: sideroute-set-{{ . }}
           optional: true
+      {{- end }}
+      {{- with .Values.proxy.traces }}
+      {{- if and .endpoint .caConfigMap.name }}
+      # No route by its name.
+      - configMap:
+          name: {{ .caConfigMap.name }}
+          items:
+            - key: {{ .caConfigMap.key }}
+              path: collector-ca.crt
+      {{- end }}
       {{- end }}
 - name: sideroute-no-token
   emptyDir: {}
