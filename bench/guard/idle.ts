@@ -1,22 +1,23 @@
 /**
- * What an idle sidecar with the routes of the scenario costs: private memory, the processor time of its start, and how
- * often it wakes up. Medians over several starts, and the quickest start.
+ * What an idle sidecar with the routes of the scenario costs: private memory, the processor time of its start as a ratio to the start of a Node
+ * without a program, and how often it wakes up. Medians over several starts.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { stopProcess } from '../../test/support/processes.ts';
+import { stopProcess, waitForLine } from '../../test/support/processes.ts';
 import { median } from '../median.ts';
+import { cpuMicroseconds } from '../proxy/processor-time.ts';
 import type { Figure } from './figures.ts';
 import { Place } from './place.ts';
 
 const STARTS = 3;
+/** Starts of a sidecar and of a bare Node, in turns. */
+const TIMED_STARTS = 9;
 /** After this time it has given back what only its start needed, and has slept for a while. */
 const SETTLE_MS = 5_000;
 /** Twice the interval at which it looks at its routes. */
 const WATCHED_MS = 10_000;
 const LOOK_MS = 1_000;
-/** _SC_CLK_TCK, which is 100 on every Linux. */
-const TICKS_PER_SECOND = 100;
 
 /**
  * Private memory in KiB: pages that were written to and that no other process has. Pages that were not written to, such
@@ -26,13 +27,6 @@ function privateMemory(pid: number): { readonly kib: number; readonly rollup: st
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const of = (field: string): number => Number(new RegExp(`^${field}: +(\\d+) kB$`, 'm').exec(rollup)![1]);
   return { kib: of('Private_Dirty'), rollup };
-}
-
-/** Processor time of all threads so far, in seconds. */
-function processorTime(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
 /** By thread: how often it has gone to sleep. */
@@ -46,8 +40,31 @@ function sleeps(pid: number): Map<string, number> {
   );
 }
 
+interface StartTimes {
+  /** Microseconds of processor time, the median of several. */
+  readonly sidecar: number;
+  readonly bareNode: number;
+}
+
+/** Says when it could begin, and waits. */
+const BARE = "process.stdout.write('ready\\n'); setInterval(() => undefined, 1_000_000);";
+
+/** How fast the processor is, and who else uses its caches, is in both, which start in turns, and not in their ratio. */
+async function startTimes(place: Place): Promise<StartTimes> {
+  const [sidecars, bareNodes]: [number[], number[]] = [[], []];
+  for (let start = 0; start < TIMED_STARTS; start++) {
+    const { process: sidecar } = await place.sidecar();
+    sidecars.push(cpuMicroseconds(sidecar.pid!));
+    await stopProcess(sidecar);
+    const bareNode = place.pod.spawn([process.execPath, '-e', BARE]);
+    await waitForLine(bareNode, /^ready/);
+    bareNodes.push(cpuMicroseconds(bareNode.pid!));
+    await stopProcess(bareNode);
+  }
+  return { sidecar: median(sidecars), bareNode: median(bareNodes) };
+}
+
 interface Idle {
-  readonly processorSeconds: number;
   readonly privateKib: number;
   readonly rollup: string;
   readonly wakeUps: number;
@@ -58,7 +75,6 @@ async function observed(place: Place): Promise<Idle> {
   const { process: sidecar } = await place.sidecar();
   try {
     const pid = sidecar.pid!;
-    const processorSeconds = processorTime(pid);
     await delay(SETTLE_MS);
     const before = sleeps(pid);
     const looks: { readonly kib: number; readonly rollup: string }[] = [];
@@ -71,25 +87,26 @@ async function observed(place: Place): Promise<Idle> {
       ([thread, count]) => [thread, ((count - (before.get(thread) ?? 0)) * 1_000) / WATCHED_MS] as const,
     );
     const wakeUps = wakeUpsByThread.reduce((sum, [, count]) => sum + count, 0);
-    return { processorSeconds, privateKib: kib, rollup, wakeUps, wakeUpsByThread };
+    return { privateKib: kib, rollup, wakeUps, wakeUpsByThread };
   } finally {
     await stopProcess(sidecar);
   }
 }
 
-async function observations(): Promise<Idle[]> {
+async function observations(): Promise<{ readonly idle: readonly Idle[]; readonly start: StartTimes }> {
   const place = new Place();
   try {
+    const start = await startTimes(place);
     const all: Idle[] = [];
-    for (let start = 0; start < STARTS; start++) all.push(await observed(place));
-    return all;
+    for (let number = 0; number < STARTS; number++) all.push(await observed(place));
+    return { idle: all, start };
   } finally {
     await place.close();
   }
 }
 
 export async function idle(): Promise<Figure[]> {
-  const all = await observations();
+  const { idle: all, start } = await observations();
   const figure = { dependsOn: 'node' } as const;
   return [
     {
@@ -102,10 +119,9 @@ export async function idle(): Promise<Figure[]> {
     {
       ...figure,
       name: 'idle/start',
-      // The minimum, because other users of the caches make starts longer. A slower processor shows in it all the same.
-      value: Math.min(...all.map(({ processorSeconds }) => processorSeconds)),
-      unit: 's of processor time until ready',
-      tolerance: 1,
+      value: start.sidecar / start.bareNode,
+      unit: 'times the processor time of a bare Node',
+      tolerance: 0.25,
     },
     {
       ...figure,
@@ -118,13 +134,16 @@ export async function idle(): Promise<Figure[]> {
 }
 
 export async function showIdle(): Promise<string> {
-  return (await observations())
-    .map(({ processorSeconds, privateKib, rollup, wakeUps, wakeUpsByThread }) =>
+  const { idle: all, start } = await observations();
+  const [sidecar, bareNode] = [start.sidecar, start.bareNode].map((us) => (us / 1_000).toFixed(1));
+  return [
+    `ready after ${sidecar} ms of processor time, a bare Node after ${bareNode} ms`,
+    ...all.map(({ privateKib, rollup, wakeUps, wakeUpsByThread }) =>
       [
-        `${privateKib * 1024} bytes of private memory, ready after ${processorSeconds} s of processor time, woken ${wakeUps} times a second`,
+        `${privateKib * 1024} bytes of private memory, woken ${wakeUps} times a second`,
         ...wakeUpsByThread.filter(([, count]) => count > 0).map(([thread, count]) => `  ${thread}: ${count} a second`),
         rollup,
       ].join('\n'),
-    )
-    .join('\n');
+    ),
+  ].join('\n');
 }
