@@ -1,25 +1,25 @@
 /**
- * Where the API server is and how to show who one is, from inside a pod; `kubeconfig.ts` says it from outside.
+ * Address and credentials for the API server from inside a pod; `kubeconfig.ts` does the same from outside.
  *
- * Stage before: flags and environment. Stage after: `client.ts`. Credentials that are files are read again now and then, because
- * the kubelet renews tokens of service accounts.
+ * Stage before: flags and environment. Stage after: `client.ts`. Credential files are read again from time to time,
+ * because the kubelet renews the tokens of service accounts.
  */
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { ProxyError } from '../errors.ts';
 
-/** What a program has issued: for a while, or until the server refuses it. */
+/** Credentials issued by a program, valid until they expire or the server refuses them. */
 export interface Issued {
   readonly token: string | null;
   readonly cert: string | null;
   readonly key: string | null;
 }
 
-/** Who issues credentials when they are needed. */
+/** Issues credentials on demand. */
 export interface Issuer {
-  /** Those at hand, or new ones. */
+  /** Cached credentials, or new ones. */
   issue(): Promise<Issued>;
-  /** The server has refused these: they are not given again. */
+  /** The server has refused these: they must not be used again. */
   refused(issued: Issued): void;
 }
 
@@ -29,20 +29,20 @@ export interface KubeAccess {
   readonly ca: string | null;
   readonly cert: string | null;
   readonly key: string | null;
-  /** What the certificate of the server has to name, where that is not in its address. */
+  /** The name the server's certificate must have, when it differs from the address. */
   readonly servername: string | null;
-  /** False: any certificate is taken. */
+  /** False: any certificate is accepted. */
   readonly verify: boolean;
-  /** For the field Authorization; null when there is none. Called for each request. */
+  /** Value of the Authorization field; null for none. Called for each request. */
   authorization(): string | null;
-  /** Where credentials are neither in a file nor known at the start; null: there is no such program. */
+  /** For credentials that are neither in a file nor known at the start; null: none. */
   readonly issuer: Issuer | null;
-  /** More fields for each request: whom the user acts as. */
+  /** Further fields for each request: impersonation. */
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
 }
 
 export const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
-/** The kubelet renews a token when a fifth of its hour is left. */
+/** The kubelet renews a token when a fifth of its hour is left, so reading it this often is enough. */
 const TOKEN_AGE_MS = 60_000;
 
 /** @throws ProxyError `no-cluster` outside of a pod */
@@ -67,7 +67,7 @@ export function inClusterAccess(
   };
 }
 
-/** The last token read is used on while the file cannot be read. */
+/** While the file cannot be read, the last token is used. */
 export function tokenFile(path: string): () => string {
   let token = readCredential(path).trim();
   let readAtMs = performance.now();
@@ -77,7 +77,7 @@ export function tokenFile(path: string): () => string {
     try {
       token = readFileSync(path, 'utf8').trim();
     } catch {
-      // It is about to be replaced; the next request looks again after a while.
+      // The file is being replaced; a later request reads it again.
     }
     return token;
   };

@@ -1,22 +1,22 @@
 /**
- * Requests to the API server: JSON in, JSON out, and the stream of a watch. Nothing is repeated here, but what was refused because of
- * credentials that a program can issue anew.
+ * Sends requests to the API server (JSON in, JSON out) and reads watch streams. Nothing is retried here, except a
+ * request refused for its credentials when a program can issue new ones.
  *
- * Stage before: `access.ts`. Stage after: `reflector.ts`, `lease.ts`, and whoever writes objects. Node's own HTTP client does
- * it: the client library of the Kubernetes project takes 75 MB to load and a second and a half, which is a third of what a
- * controller may have, and its current version does not run on Node 20.
+ * Stage before: `access.ts`. Stage after: `reflector.ts`, `lease.ts`, and all code that writes objects. It uses Node's
+ * own HTTP client: the client library of the Kubernetes project takes 75 MB and a second and a half to load, which is a
+ * third of the memory of a controller, and its current version does not run on Node 20.
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Issued, KubeAccess } from './access.ts';
 import { isObject, numberOf, objectOf, textOf, type Json } from './json.ts';
 
-/** What the API server answered instead of the result; `status` 0: there was no answer. */
+/** An error answer of the API server; `status` 0: no answer. */
 export class KubeError extends Error {
   readonly status: number;
   /** `Conflict`, `NotFound`, `Expired`...; empty when none is given. */
   readonly reason: string;
-  /** How long to wait before another try, if the server says so. */
+  /** How long the server wants the client to wait before a retry; null when not stated. */
   readonly retryAfterMs: number | null;
 
   constructor(status: number, reason: string, message: string, retryAfterMs: number | null = null) {
@@ -28,12 +28,12 @@ export class KubeError extends Error {
   }
 }
 
-/** An answer that is larger than its reader bears. */
+/** An answer beyond the size limit of its reader. */
 export class TooLargeError extends Error {}
 
 export interface KubeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** From the root, already encoded. */
+  /** Absolute path, already encoded. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly body?: unknown;
@@ -50,13 +50,13 @@ export interface KubeWatch extends Omit<KubeRequest, 'method' | 'timeoutMs' | 'm
   readonly headTimeoutMs?: number | undefined;
 }
 
-/** What a server said of the time, and when that was read by the clock of this machine; both in milliseconds. */
+/** The time a server reported, and when it was read by the clock of this machine; both in milliseconds. */
 export interface ServerDate {
   readonly saidMs: number;
   readonly readMs: number;
 }
 
-/** What has gone to the server and come from it. */
+/** Counters of requests and bytes. */
 export interface KubeTraffic {
   /** By method and status, `GET 200`; status 0: no answer. */
   readonly requests: Map<string, number>;
@@ -67,22 +67,28 @@ export interface KubeTraffic {
 export interface SocketOptions {
   readonly url: string;
   readonly headers: Record<string, string | string[]>;
-  /** Of `tls.connect`. */
+  /** Options for `tls.connect`. */
   readonly tls: object;
 }
 
 const TIMEOUT_MS = 15_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Until a watch is taken or refused: a server answers at once, one that is busy within a quarter of a minute. */
+/** Time limit until a watch is accepted or refused. A server usually answers at once, and under load within 15 s. */
 const WATCH_HEAD_TIMEOUT_MS = 30_000;
-/** What a server may ask for; more is a mistake, of a proxy in between say, and must not hold up a controller for a day. */
+/**
+ * Upper limit for Retry-After: a larger value is a mistake, for instance of a proxy, and must not stop a controller for
+ * a day.
+ */
 const MAX_RETRY_AFTER_MS = 120_000;
-/** Of an answer: a page of a list. */
+/** Maximum size of an answer: one page of a list. */
 const MAX_BYTES = 64 * 1024 * 1024;
-/** Objects have at most some MiB in etcd. */
+/** etcd limits objects to a few MiB. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 const KEEP_ALIVE_MS = 15_000;
-/** Requests at a time; more wait. Watches are not among them, and those who write have bounds of their own that leave some free. */
+/**
+ * Maximum number of simultaneous requests; more wait. Watches do not count. Writers have their own lower limits, so
+ * some connections stay free.
+ */
 const MAX_CONNECTIONS = 40;
 const NEWLINE = 10;
 
@@ -113,12 +119,15 @@ export class KubeClient {
     this.#watches = agent({ keepAlive: false });
   }
 
-  /** Of the last answer with a time; null before there was one. */
+  /** The Date of the last answer that had one; null before. */
   get lastDate(): ServerDate | null {
     return this.#lastDate;
   }
 
-  /** The body of the answer. @throws KubeError unless the status is 2xx, TooLargeError, or the reason of the signal */
+  /**
+   * Returns the body of the answer. @throws KubeError unless the status is 2xx, TooLargeError, or the reason of the
+   * signal
+   */
   send(request: KubeRequest): Promise<Json> {
     return this.asUser(async (issued) => {
       const { status, text, response } = await this.#answer(request, issued);
@@ -129,7 +138,7 @@ export class KubeClient {
     });
   }
 
-  /** As `send`, for what is no JSON: logs and metrics. */
+  /** Like `send`, for answers that are not JSON: logs and metrics. */
   sendForText(request: KubeRequest): Promise<string> {
     return this.asUser(async (issued) => {
       const { status, text, response } = await this.#answer(request, issued);
@@ -138,7 +147,7 @@ export class KubeClient {
     });
   }
 
-  /** With credentials at hand, and once more with new ones where a program issues them and the server has refused those. */
+  /** Uses the cached credentials. If the server refuses them and a program can issue new ones, tries once more. */
   async asUser<T>(attempt: (issued: Issued | null) => Promise<T>): Promise<T> {
     const { issuer } = this.#access;
     if (issuer === null) return attempt(null);
@@ -153,7 +162,7 @@ export class KubeClient {
   }
 
   async #answer(request: KubeRequest, issued: Issued | null) {
-    // Not AbortSignal.any: what it makes stays with a signal that lives as long as the process.
+    // AbortSignal.any is not used, because its result stays referenced by a signal that lives as long as the process.
     const ending = new AbortController();
     const abort = (): void => ending.abort(request.signal?.reason);
     request.signal?.addEventListener('abort', abort, { once: true });
@@ -173,8 +182,9 @@ export class KubeClient {
   }
 
   /**
-   * The events of a watch, each `{ type, object }`, until the server ends it. `idleMs`: when nothing has come for so long the
-   * connection is taken for dead. `onOpen`: the server has taken it. @throws KubeError, or the reason of the signal
+   * Yields the events of a watch, each `{ type, object }`, until the server ends it. `idleMs`: a connection without
+   * data for this long is considered dead. `onOpen`: called when the server has accepted the watch. @throws KubeError,
+   * or the reason of the signal
    */
   async *watch(
     request: KubeWatch,
@@ -217,7 +227,10 @@ export class KubeClient {
     }
   }
 
-  /** Once the server has taken it. The limit is on what the server says first alone: a watch itself has no end. */
+  /**
+   * Resolves when the server has accepted the watch. The time limit applies only to this answer, because a watch has no
+   * end.
+   */
   async #openWatch(
     { headTimeoutMs, ...watch }: KubeWatch,
     signal: AbortSignal,
@@ -237,7 +250,7 @@ export class KubeClient {
         const text = await this.#read(response, request, MAX_BYTES);
         throw errorOf(status, parseJson(text), response, text);
       }
-      // From here on the signal itself ends it.
+      // From now on the signal ends the response directly.
       const destroy = (): void => void response.destroy();
       signal.addEventListener('abort', destroy, { once: true });
       response.once('close', () => signal.removeEventListener('abort', destroy));
@@ -251,13 +264,13 @@ export class KubeClient {
     }
   }
 
-  /** What a connection of another protocol needs to come to the same server as the same user. */
+  /** What a connection of another protocol needs to reach the same server as the same user. */
   socketOptions(path: string, issued: Issued | null): SocketOptions {
     const url = this.#access.server.replace(/^http/, 'ws') + path;
     return { url, headers: this.#userFields(issued), tls: { ...this.#tls, ...certificateOf(issued) } };
   }
 
-  /** No request can be sent afterwards that was not begun before. */
+  /** Afterwards no new request can be sent. */
   close(): void {
     this.#requests.destroy();
     this.#watches.destroy();
@@ -272,7 +285,7 @@ export class KubeClient {
     const content = body === undefined ? null : Buffer.from(JSON.stringify(body));
     const options: RequestOptions = {
       ...{ method, agent, signal },
-      // Connections of another certificate are others, for the agent, too.
+      // The agent keeps connections with different certificates apart.
       ...certificateOf(issued),
       headers: {
         accept: request.accept ?? 'application/json',
@@ -289,7 +302,7 @@ export class KubeClient {
       sent.once('socket', (socket) => {
         socket.setKeepAlive(true, KEEP_ALIVE_MS);
         if (!socket.connecting) return;
-        // A server that is gone with its machine answers nothing at all.
+        // When the machine of the server is gone, nothing answers at all.
         connecting = setTimeout(
           () => sent.destroy(new KubeError(0, 'ConnectTimeout', `${describe(request)}: no connection in time`)),
           CONNECT_TIMEOUT_MS,
@@ -306,7 +319,7 @@ export class KubeClient {
       });
       sent.on('error', (error) => {
         clearTimeout(connecting);
-        // An answer that breaks off comes here, too; it has been counted.
+        // A truncated answer also ends here, but it has been counted already.
         if (!answered) this.#count(`${method} 0`);
         reject(asKubeError(error, describe(request)));
       });
@@ -367,7 +380,7 @@ function asKubeError(error: unknown, what: string): KubeError {
   return new KubeError(0, code, `${what}: ${message || code}`);
 }
 
-/** Of an answer whose status is not the one that was asked for. */
+/** The error for an answer with an unexpected status. */
 export function refusal(response: IncomingMessage, text: string): KubeError {
   return errorOf(response.statusCode ?? 0, parseJson(text), response, text);
 }

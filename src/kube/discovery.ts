@@ -1,7 +1,7 @@
 /**
- * Which kinds of a group of the API the cluster has, and in which version.
+ * Finds the kinds of an API group that the cluster has, and their versions.
  *
- * Stage before: `client.ts`. Stage after: whoever watches kinds that may not be installed.
+ * Stage before: `client.ts`. Stage after: code that watches kinds which may not be installed.
  */
 import { KubeError, type KubeClient } from './client.ts';
 import { listOf, objectOf, textOf, type Json } from './json.ts';
@@ -10,11 +10,11 @@ export interface ResourceKind {
   readonly kind: string;
   /** `gateway.networking.k8s.io/v1`. */
   readonly apiVersion: string;
-  /** As in paths: `httproutes`. */
+  /** The name in paths: `httproutes`. */
   readonly plural: string;
 }
 
-/** By kind, each in the version that the server prefers among those that have it; empty when there is no such group. */
+/** By kind, each in the most preferred version of the server that has it. Empty when the group does not exist. */
 export async function discoverGroup(
   client: KubeClient,
   group: string,
@@ -37,7 +37,7 @@ export async function discoverGroup(
     if (apiVersion === null) continue;
     for (const resource of listOf(await get(`/apis/${apiVersion}`), 'resources')) {
       const [kind, plural] = [textOf(resource, 'kind'), textOf(resource, 'name')];
-      // `httproutes/status` is a part of one.
+      // `httproutes/status` is a subresource.
       if (kind === null || plural === null || plural.includes('/') || found.has(kind)) continue;
       found.set(kind, { kind, apiVersion, plural });
     }

@@ -1,8 +1,9 @@
 /**
- * Credentials that a program issues: `exec` of a kubeconfig, by the protocol client.authentication.k8s.io, v1 and v1beta1.
+ * Credentials issued by a program: `exec` in a kubeconfig, with the protocol client.authentication.k8s.io, v1 and
+ * v1beta1.
  *
- * Stage before: `kubeconfig.ts`. Stage after: `client.ts`, which says when a server has refused them. What was issued is kept until it
- * expires; requests that come while the program runs wait for that one run.
+ * Stage before: `kubeconfig.ts`. Stage after: `client.ts`, which reports refused credentials. Credentials are cached
+ * until they expire. Requests that arrive while the program runs wait for this run.
  */
 import { spawn } from 'node:child_process';
 import { resolve, sep } from 'node:path';
@@ -11,7 +12,7 @@ import { ProxyError } from '../errors.ts';
 import type { Issued, Issuer } from './access.ts';
 import { isObject, listOf, objectOf, textOf, type Json } from './json.ts';
 
-/** What the program is told of the cluster, where it wants to know. */
+/** Information about the cluster, which the program can request. */
 export interface PluginCluster {
   readonly server: string;
   readonly ca: string | null;
@@ -21,9 +22,9 @@ export interface PluginCluster {
 }
 
 const VERSIONS = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'];
-/** A program that asks a service of a cloud answers within seconds. */
+/** A program that asks a cloud service answers within seconds. */
 const RUN_TIMEOUT_MS = 60_000;
-/** A person has to log in, in a browser say. */
+/** Allows for a person to log in, for instance in a browser. */
 const INTERACTIVE_TIMEOUT_MS = 300_000;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
@@ -31,7 +32,7 @@ export class ExecPlugin implements Issuer {
   readonly #exec: Json;
   readonly #directory: string;
   readonly #cluster: PluginCluster;
-  /** File, context and field, for errors. */
+  /** File, context and field, for error messages. */
   readonly #where: string;
   readonly #timeoutMs: number;
   #running: Promise<Issued> | null = null;
@@ -74,7 +75,7 @@ export class ExecPlugin implements Issuer {
 
   get #command(): string {
     const command = textOf(this.#exec, 'command') ?? '';
-    // A name is looked for in PATH, a path is relative to the file.
+    // A plain name is searched in PATH; a path is relative to the file.
     return command.includes(sep) ? resolve(this.#directory, command) : command;
   }
 
@@ -84,7 +85,7 @@ export class ExecPlugin implements Issuer {
     try {
       value = JSON.parse(output);
     } catch {
-      // Told below. What was printed is not shown, for there may be a token in it.
+      // Reported below. The output is not shown, because it may contain a token.
     }
     const wanted = textOf(this.#exec, 'apiVersion')!;
     if (!isObject(value) || textOf(value, 'kind') !== 'ExecCredential' || textOf(value, 'apiVersion') !== wanted) {
@@ -104,7 +105,7 @@ export class ExecPlugin implements Issuer {
     return issued;
   }
 
-  /** Standard error is the caller's, so that a person sees where to log in. */
+  /** Standard error is inherited, so that a person sees where to log in. */
   #output(): Promise<string> {
     const interactive = this.#mode !== 'Never' && isatty(0);
     const args = this.#exec['args'];
@@ -119,7 +120,7 @@ export class ExecPlugin implements Issuer {
       const fail = (what: string): void => {
         clearTimeout(timer);
         child.kill('SIGKILL');
-        // A process that it has started may hold the other end.
+        // A child of the program may hold the other end of the pipe.
         child.stdout.destroy();
         reject(this.#bad(what));
       };

@@ -1,7 +1,7 @@
 /**
- * Reading what the API server sends without trusting its shape.
+ * Reads answers of the API server without relying on their shape.
  *
- * Used by everything that handles objects of the API.
+ * Used by all code that handles objects of the API.
  */
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -9,7 +9,7 @@ export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The object under a name, an empty one when there is none. */
+/** The object with this name; an empty one when there is none. */
 export function objectOf(of: unknown, name: string): Json {
   const value = isObject(of) ? of[name] : undefined;
   return isObject(value) ? value : {};
@@ -20,7 +20,7 @@ export function listOf(of: unknown, name: string): readonly Json[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
-/** The text under a name, null when there is none. */
+/** The text with this name; null when there is none. */
 export function textOf(of: unknown, name: string): string | null {
   const value = isObject(of) ? of[name] : undefined;
   return typeof value === 'string' ? value : null;

@@ -1,5 +1,5 @@
 /**
- * Which kubeconfig files there are and what they say together, as kubectl has it: a name belongs to the first file that has it.
+ * Finds and merges kubeconfig files as kubectl does: for each name the first file that has it applies.
  *
  * Stage before: flags and environment. Stage after: `kubeconfig.ts` reads the entries of one context.
  */
@@ -16,18 +16,18 @@ import { isObject, listOf, objectOf, textOf, type Json } from './json.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** An entry of a list of a kubeconfig, and where it stands. */
+/** An entry of a list in a kubeconfig, and its location. */
 export interface Entry {
   readonly value: Json;
   readonly file: string;
-  /** What paths in it are relative to. */
+  /** The base directory of relative paths in it. */
   readonly directory: string;
 }
 
 export interface Kubeconfig {
   /** Files that were read. */
   readonly files: readonly string[];
-  /** Empty when none is set. */
+  /** Empty when not set. */
   readonly currentContext: string;
   readonly contexts: ReadonlyMap<string, Entry>;
   readonly clusters: ReadonlyMap<string, Entry>;
@@ -35,8 +35,8 @@ export interface Kubeconfig {
 }
 
 /**
- * Those that exist: the file of the flag alone, or those of $KUBECONFIG, or ~/.kube/config. @throws ProxyError when the file of the
- * flag is not there
+ * The existing files: only that of the flag, or those of $KUBECONFIG, or ~/.kube/config. @throws ProxyError when the
+ * file of the flag does not exist
  */
 export function kubeconfigFiles(flag: string | null, environment: Environment): readonly string[] {
   if (flag !== null) {
@@ -48,13 +48,13 @@ export function kubeconfigFiles(flag: string | null, environment: Environment): 
   return possibleFiles(environment).filter((file) => existsSync(file));
 }
 
-/** Whether they exist or not. */
+/** Existing or not. */
 export function possibleFiles(environment: Environment): readonly string[] {
   const listed = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '');
   return listed.length > 0 ? [...new Set(listed)] : [join(environment['HOME'] ?? homedir(), '.kube', 'config')];
 }
 
-/** @throws ProxyError naming the file that is none */
+/** @throws ProxyError naming the invalid file */
 export function readKubeconfig(files: readonly string[]): Kubeconfig {
   const [contexts, clusters, users] = [new Map<string, Entry>(), new Map<string, Entry>(), new Map<string, Entry>()];
   let currentContext = '';
@@ -94,7 +94,7 @@ function readConfig(file: string): Json {
     throw new ProxyError('bad-kubeconfig', `${file}: ${what}; kubectl config view shows what kubectl reads`);
   };
   if (faults.length > 0) return fail(faults[0]!.message);
-  // An empty file is one without entries.
+  // An empty file has no entries.
   const [value = null] = values;
   return value === null ? {} : isObject(value) ? value : fail('is no kubeconfig');
 }

@@ -1,8 +1,8 @@
 /**
- * How to reach the API server of a context of a kubeconfig, as who, and in which namespace.
+ * Reads from a context of a kubeconfig the API server, the user and the namespace.
  *
- * Stage before: `kubeconfig-files.ts`. Stage after: `client.ts`. What kubectl understands and this does not is refused, for the
- * request would go somewhere else or come from somebody else.
+ * Stage before: `kubeconfig-files.ts`. Stage after: `client.ts`. A setting that kubectl supports and this code does not
+ * is refused. Otherwise a request could go to another server or come from another user.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -25,16 +25,16 @@ export interface TargetFlags {
   readonly namespace?: string | undefined;
 }
 
-/** What a command speaks to. */
+/** The cluster, user and namespace of a command. */
 export interface KubeTarget {
   readonly access: KubeAccess;
-  /** Of the flag, else of the context, else `default`. */
+  /** That of the flag, otherwise of the context, otherwise `default`. */
   readonly namespace: string;
-  /** Null: as the pod that this runs in. */
+  /** Null: the service account of the pod of this process. */
   readonly context: string | null;
 }
 
-/** As kubectl would. @throws ProxyError naming file, context and field, and what to do */
+/** Follows the rules of kubectl. @throws ProxyError naming file, context and field, with advice */
 export function kubeTarget(flags: TargetFlags, environment: Environment = process.env): KubeTarget {
   const files = kubeconfigFiles(flags.kubeconfig ?? null, environment);
   if (files.length > 0) return targetOf(readKubeconfig(files), flags);
@@ -48,7 +48,7 @@ export function kubeTarget(flags: TargetFlags, environment: Environment = proces
   );
 }
 
-/** Of the current context of one file. @throws ProxyError naming the file and what is wrong in it */
+/** For the current context of one file. @throws ProxyError naming the file and the fault */
 export function kubeconfigAccess(file: string): KubeAccess {
   return targetOf(readKubeconfig([file]), {}).access;
 }
@@ -107,7 +107,7 @@ function accessOf(context: string, cluster: Entry, user: Entry | null): KubeAcce
   if (!URL.canParse(server) || !/^https?:/.test(server)) {
     fail(cluster, 'server', `got "${server}", expected an http or https URL such as https://10.0.0.1:6443`);
   }
-  // An empty one is none, for kubectl, too.
+  // An empty value means none, as in kubectl.
   if ((textOf(cluster.value, 'proxy-url') ?? '') !== '') {
     const what = 'proxies are not carried; run kubectl proxy and name its address as the server of a kubeconfig';
     fail(cluster, 'proxy-url', what);
@@ -116,7 +116,7 @@ function accessOf(context: string, cluster: Entry, user: Entry | null): KubeAcce
     const what = 'is not carried, nor by kubectl since 1.26; use the exec plugin of the provider';
     fail(user, 'auth-provider', what);
   }
-  /** Either in the file, base64, or the path of a file. */
+  /** Given in the file as base64, or as the path of another file. */
   const credential = (of: Entry | null, field: string): string | null => {
     if (of === null) return null;
     const inline = textOf(of.value, `${field}-data`) ?? '';
@@ -142,13 +142,13 @@ function accessOf(context: string, cluster: Entry, user: Entry | null): KubeAcce
   return {
     ...{ server: server.replace(/\/+$/, ''), ca, cert, key, servername, verify },
     authorization: authorization ?? (() => null),
-    // Who has a token already needs no program, for kubectl neither.
+    // A user with a token needs no program, as in kubectl.
     issuer: user === null || authorization !== null ? null : issuerOf(context, user, about),
     headers: user === null ? {} : actingAs(user.value),
   };
 }
 
-/** Null: there is neither a token nor a password. */
+/** Null when there is neither a token nor a password. */
 function authorizationOf({ value, directory, file }: Entry, fail: (of: Entry, field: string, what: string) => never) {
   const path = textOf(value, 'tokenFile') ?? '';
   if (path !== '') {
@@ -176,7 +176,7 @@ function issuerOf(context: string, user: Entry, cluster: PluginCluster): Issuer 
   );
 }
 
-/** What the cluster's entry has for a plugin. */
+/** The configuration for a plugin in the entry of the cluster. */
 function extensionOf({ value }: Entry): unknown {
   const found = listOf(value, 'extensions').find(
     (each) => textOf(each, 'name') === 'client.authentication.k8s.io/exec',
@@ -184,7 +184,7 @@ function extensionOf({ value }: Entry): unknown {
   return found?.['extension'];
 }
 
-/** Impersonation: a request without these would be one of somebody else. */
+/** Impersonation: without these fields a request would be made as another user. */
 function actingAs(user: Json): Record<string, string | readonly string[]> {
   const headers: Record<string, string | readonly string[]> = {};
   const as = textOf(user, 'as') ?? '';

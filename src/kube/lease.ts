@@ -1,14 +1,15 @@
 /**
- * Which of several replicas works: the one that holds a Lease. The rules are those of client-go's leader election.
+ * Leader election: of several replicas, the one that holds a Lease works. Follows the rules of client-go's leader
+ * election.
  *
  *     standby ──(nobody holds it, or its holder has not renewed it for its duration)──▶ leader
  *     leader ──(not renewed within the deadline; somebody else holds it)──▶ standby, what was going on is aborted
  *     leader ──(end)──▶ released: the next one need not wait
  *
- * Clocks of machines are not compared: how old a renewal is counts from when this process saw it change. The deadline is shorter
- * than the duration, so a leader has stopped before another one begins.
+ * Clocks of different machines are not compared: the age of a renewal counts from the moment when this process saw the
+ * change. The deadline is shorter than the duration, so a leader has stopped before another one begins.
  *
- * Stage before: `client.ts`. Stage after: whoever may write only as the leader.
+ * Stage before: `client.ts`. Stage after: code that may write only as the leader.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
@@ -18,21 +19,21 @@ import { numberOf, objectOf, textOf, type Json } from './json.ts';
 export interface LeaseSettings {
   readonly namespace: string;
   readonly name: string;
-  /** Of this process; no two may have the same. */
+  /** Identity of this process; must be unique. */
   readonly identity: string;
-  /** How long others wait for a holder that is silent. */
+  /** How long others wait for a holder that does not renew. */
   readonly durationMs: number;
-  /** A leader that cannot renew for so long is none any more. */
+  /** A leader that cannot renew for this long stops. */
   readonly renewDeadlineMs: number;
   readonly retryMs: number;
 }
 
-/** The Lease as the API server has it: read, made and replaced. What it throws is a KubeError. */
+/** Reads, creates and replaces the Lease in the API server. Throws KubeError. */
 export interface LeaseApi {
-  /** Null when there is none. */
+  /** Null when it does not exist. */
   read(signal: AbortSignal): Promise<Json | null>;
   create(lease: Json, signal: AbortSignal): Promise<Json>;
-  /** Fails with 409 when it has changed. */
+  /** Fails with 409 when the Lease has changed. */
   replace(lease: Json, signal: AbortSignal): Promise<Json>;
 }
 
@@ -40,17 +41,17 @@ export interface LeaseOptions {
   readonly settings: LeaseSettings;
   readonly api: LeaseApi;
   readonly logger: Logger;
-  /** Begins to work; ends with the signal. Called anew for each term. */
+  /** Starts the work, which must end with the signal. Called again for each term. */
   readonly lead: (term: AbortSignal) => Promise<void>;
   /** Monotonic, in milliseconds. */
   readonly now?: () => number;
-  /** For what is written into the Lease. */
+  /** The time that is written into the Lease. */
   readonly wallClock?: () => Date;
   readonly random?: () => number;
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Of the wait of those that stand by. */
+/** Factor on the wait of standbys. */
 const JITTER = 1.2;
 const RELEASE_TIMEOUT_MS = 3_000;
 const RELEASE_ATTEMPTS = 3;
@@ -58,7 +59,7 @@ const RELEASE_ATTEMPTS = 3;
 export class LeaseElector {
   readonly #options: LeaseOptions;
   readonly #now: () => number;
-  /** As last seen, with what changes when its holder renews it. */
+  /** The Lease as last seen, with a mark that changes when its holder renews it. */
   #seen: { readonly lease: Json; readonly mark: string; readonly atMs: number } | null = null;
   #leading = false;
   #failing = false;
@@ -73,17 +74,17 @@ export class LeaseElector {
     return this.#leading;
   }
 
-  /** Who holds it, as far as is known; empty when nobody does. */
+  /** The holder as far as known; empty for none. */
   get holder(): string {
     return this.#seen === null ? '' : holderOf(this.#seen.lease);
   }
 
-  /** Terms that this process has begun. */
+  /** Number of terms that this process has begun. */
   get terms(): number {
     return this.#transitions;
   }
 
-  /** Until the signal; then it lets go of the Lease, once what `lead` has begun has ended. Never rejects. */
+  /** Runs until the signal. Then, when the work of `lead` has ended, releases the Lease. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { retryMs } = this.#options.settings;
     const random = this.#options.random ?? Math.random;
@@ -95,7 +96,7 @@ export class LeaseElector {
     await this.#release();
   }
 
-  /** `sentMs`: when the write that made it ours was sent. */
+  /** `sentMs`: when the write that acquired the Lease was sent. */
   async #term(signal: AbortSignal, sentMs: number): Promise<void> {
     const { settings, logger, lead } = this.#options;
     let renewedMs = sentMs;
@@ -113,7 +114,7 @@ export class LeaseElector {
       ending.abort(new KubeError(0, 'NotLeader', 'this replica has stopped to lead'));
     });
     while (!isAborted(term)) {
-      // Not beyond the deadline: until somebody else may begin there is only what the duration is longer.
+      // The wait ends at the deadline. Only the difference to the duration is left before another replica may begin.
       await this.#pause(Math.min(settings.retryMs, renewedMs + settings.renewDeadlineMs - this.#now()), term);
       if (isAborted(term)) break;
       const left = renewedMs + settings.renewDeadlineMs - this.#now();
@@ -128,9 +129,9 @@ export class LeaseElector {
     await work;
   }
 
-  /** A try that is still under way when the deadline comes must not hold up the end of the term. */
+  /** A try still in progress at the deadline must not delay the end of the term. */
   async #tryFor(ms: number, term: AbortSignal): Promise<number | null> {
-    // Not AbortSignal.any: what it makes stays with a signal that lives as long as the term.
+    // AbortSignal.any is not used, because its result stays referenced by a signal that lives as long as the term.
     const attempt = new AbortController();
     const abort = (): void => attempt.abort(term.reason);
     const timer = setTimeout(() => attempt.abort(new KubeError(0, 'Timeout', 'no renewal in time')), Math.ceil(ms));
@@ -149,14 +150,14 @@ export class LeaseElector {
   }
 
   /**
-   * When it is ours, the time at which the write that says so was sent: others may count from any moment after it, however late
-   * the answer comes. Null when it is not ours.
+   * If this process holds the Lease, returns when the write was sent: others may count from any later moment, however
+   * late the answer arrives. Null if it does not.
    */
   async #try(signal: AbortSignal): Promise<number | null> {
     const { api, settings, logger } = this.#options;
     let sentMs = this.#now();
     try {
-      // The holder knows what it wrote last; somebody else's change shows as a conflict.
+      // The holder knows its last write; a change by another process shows as a conflict.
       if (this.#leading && this.#seen !== null && !this.#isOthers()) {
         try {
           this.#observe(await api.replace(this.#record(this.#seen.lease), signal));
@@ -177,9 +178,9 @@ export class LeaseElector {
       this.#observe(await api.replace(this.#record(lease), signal));
       return sentMs;
     } catch (error) {
-      // Somebody else was faster, or this one is about to end.
+      // Another process was faster, or this one is ending.
       if (signal.aborted || (error instanceof KubeError && error.status === 409)) return null;
-      // Once per outage.
+      // Logged once for each outage.
       if (!this.#failing)
         logger.warn('the lease cannot be read or written', { lease: settings.name, error: String(error) });
       this.#failing = true;
@@ -220,7 +221,7 @@ export class LeaseElector {
     };
   }
 
-  /** Not when somebody else has it. */
+  /** Does nothing when another process holds the Lease. */
   async #release(): Promise<void> {
     const { api, settings, logger } = this.#options;
     const signal = AbortSignal.timeout(RELEASE_TIMEOUT_MS);
@@ -233,7 +234,7 @@ export class LeaseElector {
         logger.info('the lease is released', { identity: settings.identity });
         return;
       } catch (error) {
-        // A renewal that was given up may have arrived all the same.
+        // A renewal that was aborted may still have arrived.
         const isStale = error instanceof KubeError && error.status === 409 && attempt < RELEASE_ATTEMPTS;
         lease = isStale ? await api.read(signal).catch(() => null) : null;
         if (lease === null) {
@@ -248,7 +249,7 @@ export class LeaseElector {
   }
 }
 
-/** TypeScript takes a property that was false for false ever after. */
+/** A function, because TypeScript would assume that the property keeps the value it was tested for. */
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }
@@ -261,13 +262,13 @@ function holderOf(lease: Json | null): string {
   return textOf(objectOf(lease, 'spec'), 'holderIdentity') ?? '';
 }
 
-/** Another one whenever somebody has written it. */
+/** Changes whenever the Lease is written. */
 function markOf(lease: Json): string {
   const { holderIdentity, renewTime, leaseTransitions } = objectOf(lease, 'spec');
   return JSON.stringify([objectOf(lease, 'metadata')['resourceVersion'], holderIdentity, renewTime, leaseTransitions]);
 }
 
-/** The API has microseconds in these. */
+/** These fields have microseconds in the API. */
 function microTime(date: Date): string {
   return date.toISOString().replace('Z', '000Z');
 }
@@ -275,7 +276,7 @@ function microTime(date: Date): string {
 export function leaseApi(client: KubeClient, { namespace, name }: LeaseSettings): LeaseApi {
   const collection = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
   const path = `${collection}/${name}`;
-  /** Shorter than the deadline, so that there is a second try. */
+  /** Shorter than the deadline, so that a second try is possible. */
   const timeoutMs = 5_000;
   return {
     async read(signal) {

@@ -1,5 +1,5 @@
 /**
- * The pods that a person names: one by itself, or those of a workload or a Service, as kubectl writes such names.
+ * Finds the pods that a person names: a single one, or those of a workload or a Service, with names as in kubectl.
  *
  * Stage before: the command line. Stage after: `port-forward.ts`.
  */
@@ -25,10 +25,10 @@ const OWNERS: Readonly<Record<string, Owner>> = {
 const SHORT: Readonly<Record<string, string>> = {
   ...{ po: 'pod', deploy: 'deployment', rs: 'replicaset', sts: 'statefulset', ds: 'daemonset', svc: 'service' },
 };
-/** More than anybody reads about. */
+/** More than a person would read about. */
 const MAX_PODS = 500;
 
-/** A name as it was written. */
+/** A name as typed. */
 export interface PodName {
   readonly text: string;
   readonly owner: Owner;
@@ -47,7 +47,7 @@ export function podName(text: string): PodName {
   return { text, owner, name };
 }
 
-/** Ordered by name. @throws KubeError, ProxyError when a workload has none */
+/** Sorted by name. @throws KubeError, ProxyError when a workload has no pods */
 export async function podsOf(
   client: KubeClient,
   namespace: string,
@@ -100,7 +100,7 @@ function selectorText(selector: Json): string {
   return [labels(objectOf(selector, 'matchLabels')), ...expressions].filter((part) => part !== '').join(',');
 }
 
-/** Containers, also those that start before the others. */
+/** Containers, including init containers. */
 function containers(pod: Json, of: 'spec' | 'status'): readonly Json[] {
   const names = of === 'spec' ? ['initContainers', 'containers'] : ['initContainerStatuses', 'containerStatuses'];
   return names.flatMap((name) => listOf(objectOf(pod, of), name));
@@ -110,7 +110,7 @@ export function hasContainer(pod: Json, name: string): boolean {
   return containers(pod, 'spec').some((container) => textOf(container, 'name') === name);
 }
 
-/** Null when the container runs; else why not, in a few words. */
+/** Null when the container runs, otherwise the reason in a few words. */
 export function notRunning(pod: Json, name: string): string | null {
   if (textOf(objectOf(pod, 'metadata'), 'deletionTimestamp') !== null) return 'is being deleted';
   const status = containers(pod, 'status').find((each) => textOf(each, 'name') === name);

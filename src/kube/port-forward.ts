@@ -1,9 +1,10 @@
 /**
- * A connection to a port of a pod, through the API server: what `kubectl port-forward` makes, within the process.
+ * A connection to a port of a pod through the API server, like `kubectl port-forward` but within this process.
  *
- * Stage before: `client.ts` says where the server is and who asks. Stage after: an HTTP client that takes the stream for a socket. The
- * protocol is `v4.channel.k8s.io` over WebSocket, which kubelets and container runtimes of every supported version serve; a message is
- * a byte for its channel and content: 0 is the connection, 1 what went wrong. Each begins with two bytes that name the port.
+ * Stage before: `client.ts` gives the address and the credentials. Stage after: an HTTP client that uses the stream as
+ * a socket. The protocol is `v4.channel.k8s.io` over WebSocket, which kubelets and container runtimes of all supported
+ * versions serve. A message consists of a channel byte and content: channel 0 carries the connection, channel 1 errors.
+ * The first message of each channel begins with two bytes that contain the port.
  */
 import type { IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
@@ -20,14 +21,16 @@ const PROTOCOL = 'v4.channel.k8s.io';
 const DATA = 0;
 const ERROR = 1;
 const PORT_BYTES = 2;
-/** API server, kubelet and container runtime, one after the other. */
+/** API server, kubelet and container runtime connect one after the other. */
 const OPEN_TIMEOUT_MS = 15_000;
-/** Of a message: servers send 32 KiB. */
+/** Maximum size of a message; servers send 32 KiB. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 const MAX_REFUSAL_BYTES = 64 * 1024;
 const MAX_ERROR_CHARS = 1_000;
 
-/** @throws KubeError when the API server or the kubelet refuses; what the pod refuses ends the stream with one */
+/**
+ * @throws KubeError when the API server or the kubelet refuses; a refusal by the pod ends the stream with a KubeError
+ */
 export async function forwardPort(client: KubeClient, target: PodPort): Promise<Duplex> {
   return client.asUser((issued) => {
     const { namespace, pod, port } = target;
@@ -51,7 +54,7 @@ async function open(
       perMessageDeflate: false,
       followRedirects: false,
     });
-    // The first of these counts; the stream listens for itself.
+    // Only the first of these events counts; the stream has its own listener.
     socket.on('error', (error: NodeJS.ErrnoException) => {
       reject(new KubeError(0, error.code ?? '', `${title}: ${error.message}`));
     });
@@ -65,7 +68,7 @@ async function open(
   });
 }
 
-/** What fits, of an answer that should be short. */
+/** The beginning of an answer that should be short. */
 async function shortText(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -76,23 +79,27 @@ async function shortText(response: IncomingMessage): Promise<string> {
       if (size > MAX_REFUSAL_BYTES) break;
     }
   } catch {
-    // The status says enough.
+    // The status is enough.
   }
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Not more is held than a message and the marks of the stream: who does not read stops the socket, who writes waits for it. */
+/**
+ * Buffers at most one message and the high-water marks of the stream: a slow reader pauses the socket, and a writer
+ * waits for it.
+ */
 class PodStream extends Duplex {
   readonly #socket: WebSocket;
   readonly #title: string;
-  /** By channel, bytes of the port that are still to come. */
+  /** By channel: how many of the two port bytes are still missing. */
   readonly #ahead = [PORT_BYTES, PORT_BYTES];
 
   constructor(socket: WebSocket, title: string) {
     super();
     this.#socket = socket;
     this.#title = title;
-    // What the pod refuses may come along with the answer to the upgrade, before anybody listens: `errored` has it then.
+    // A refusal by the pod may arrive with the answer to the upgrade, before there is a listener; `errored` then
+    // contains it.
     this.on('error', () => undefined);
     socket.on('message', (message: Buffer) => this.#take(message));
     socket.on('error', (error) => this.destroy(new KubeError(0, '', `${title}: ${error.message}`)));
@@ -122,7 +129,7 @@ class PodStream extends Duplex {
     this.#socket.send(Buffer.concat([Buffer.of(DATA), chunk]), done);
   }
 
-  /** The protocol has no end of one direction. */
+  /** The protocol cannot close only one direction. */
   override _final(done: () => void): void {
     done();
   }

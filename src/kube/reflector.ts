@@ -1,13 +1,13 @@
 /**
- * Keeps a copy of one kind of object current: a list, page by page, then a watch from where the list ended, resumed where it
- * broke off. The model is the reflector of client-go.
+ * Keeps a copy of one kind of object up to date: a list, page by page, then a watch from where the list ended, resumed
+ * after interruptions. Modelled on the reflector of client-go.
  *
  *     list ──▶ watch ──▶ ended, connection lost ──▶ watch again from the last resourceVersion, after a wait
  *      ▲         │
  *      └─────────┴──▶ 410: that version is gone; what is watched from there cannot be read
  *
- * Stage before: `client.ts`. Stage after: a store, which keeps what it needs of each object. While the server cannot be asked
- * the store stays as it is.
+ * Stage before: `client.ts`. Stage after: a store, which keeps the parts it needs of each object. While the server does
+ * not answer, the store stays unchanged.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../log.ts';
@@ -15,24 +15,24 @@ import { backoffMs, type BackoffOptions } from './backoff.ts';
 import { KubeError, TooLargeError, type KubeClient } from './client.ts';
 import { isObject, listOf, numberOf, objectOf, textOf, type Json } from './json.ts';
 
-/** What becomes of the objects. What it throws concerns the one object alone. */
+/** Receives the objects. An exception affects only the single object. */
 export interface ObjectSink {
-  /** `object` may be kept in part only: it is large. It may come again unchanged. */
+  /** Keep only the needed parts of `object`, because it is large. An unchanged object may be passed again. */
   upsert(object: Json): void;
-  /** `namespace/name`, the name alone for what has no namespace. */
+  /** `namespace/name`, or only the name for an object without namespace. */
   remove(key: string): void;
   keys(): Iterable<string>;
 }
 
 export interface ReflectorOptions {
   readonly client: KubeClient;
-  /** Of the collection, as `/api/v1/services`. */
+  /** Path of the collection, for instance `/api/v1/services`. */
   readonly path: string;
-  /** apiVersion and kind of the items, which a list does not repeat. */
+  /** apiVersion and kind of the items, which a list does not contain. */
   readonly apiVersion: string;
   readonly kind: string;
   readonly labelSelector?: string;
-  /** Names, labels and annotations are enough. */
+  /** True when names, labels and annotations are enough. */
   readonly metadataOnly?: boolean;
   readonly sink: ObjectSink;
   readonly logger: Logger;
@@ -41,20 +41,20 @@ export interface ReflectorOptions {
   /** For tests. */
   readonly pageSize?: number;
   readonly watchHeadTimeoutMs?: number;
-  /** Objects can be read again that could not be. */
+  /** Called when objects can be read again after a failure. */
   readonly onBack?: () => void;
-  /** The server has no such collection (any more). It is asked again all the same. */
+  /** Called when the server does not have the collection. It is still asked again. */
   readonly onMissing?: () => void;
 }
 
 const PAGE_SIZE = 500;
 const LIST_TIMEOUT_MS = 60_000;
-/** The server ends a watch after a time between these, so that not all come back at once. */
+/** The server ends a watch after a random time in this range, so that clients do not reconnect together. */
 const WATCH_SECONDS = { least: 300, most: 600 } as const;
-/** Bookmarks come about once a minute; a watch that has had one and then nothing for so long is dead. */
+/** Bookmarks arrive about once a minute. A watch that has had one and then nothing for this long is dead. */
 const SILENT_MS = 180_000;
 const BACKOFF: BackoffOptions = { firstMs: 500, mostMs: 30_000 };
-/** A watch that held so long is no failure. */
+/** A watch that lasted this long does not count as a failure. */
 const HEALTHY_MS = 10_000;
 const GONE = 410;
 const MISSING = 404;
@@ -64,10 +64,10 @@ export class Reflector {
   #version: string | null = null;
   #synced = false;
   #failures = 0;
-  /** Nothing has been heard since the version to watch from was gone. */
+  /** True when nothing has been received since the version to watch from was reported as gone. */
   #hadGone = false;
   #error: string | null = null;
-  /** Of objects that the sink could not take. */
+  /** Number of objects that the sink has refused. */
   rejected = 0;
   lists = 0;
   watches = 0;
@@ -77,12 +77,12 @@ export class Reflector {
     this.#options = options;
   }
 
-  /** True from the end of the first list on. */
+  /** True once the first list is complete. */
   get synced(): boolean {
     return this.#synced;
   }
 
-  /** Why the copy is not current; null when it is, as far as is known. */
+  /** Why the copy is not up to date; null when it is, as far as known. */
   get error(): string | null {
     return this.#error;
   }
@@ -91,7 +91,7 @@ export class Reflector {
     return this.#options.signal.aborted;
   }
 
-  /** Until the signal. Never rejects. */
+  /** Runs until the signal. Never rejects. */
   async run(): Promise<void> {
     const { signal, logger, path } = this.#options;
     while (!signal.aborted) {
@@ -103,8 +103,8 @@ export class Reflector {
         if (this.#ended) return;
         const gone = error instanceof KubeError && (error.status === GONE || error.reason === 'Expired');
         if (gone || leadsNowhere(error)) this.#version = null;
-        // A version that is gone is no fault of the server, which answers, and mostly has just come back; a second one in a row is
-        // treated like one.
+        // A version that is gone does not mean a failure of the server: it answers, and usually has just restarted. A
+        // second time in a row counts as a failure.
         if (gone && !this.#hadGone) {
           this.#hadGone = true;
           continue;
@@ -128,7 +128,7 @@ export class Reflector {
 
   async #failed(error: unknown, logger: Logger, path: string): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
-    // Once per outage.
+    // Logged once for each outage.
     if (this.#error === null)
       logger.warn('objects cannot be read; what was read last is used', { path, error: message });
     this.#error = message;
@@ -139,7 +139,7 @@ export class Reflector {
     await delay(wait, undefined, { signal: this.#options.signal }).catch(() => undefined);
   }
 
-  /** The resourceVersion to watch from. */
+  /** Returns the resourceVersion to watch from. */
   async #list(): Promise<string> {
     const { client, path, labelSelector, signal, sink } = this.#options;
     let limit = this.#options.pageSize ?? PAGE_SIZE;
@@ -207,7 +207,7 @@ export class Reflector {
       }
       this.#version = textOf(objectOf(object, 'metadata'), 'resourceVersion') ?? this.#version;
     }
-    // A server that ends watches at once must not be asked again at once.
+    // A server that ends watches immediately must not be asked again immediately.
     if (performance.now() - beganMs < HEALTHY_MS && !signal.aborted) {
       throw new KubeError(0, 'Ended', `the server ended the watch of ${path} early`);
     }
@@ -230,8 +230,9 @@ export class Reflector {
 }
 
 /**
- * Whether asking again from the same version would give the same answer: an event that cannot be read, a version that the server
- * does not know, because its data has been restored say (504), or that was of a resource that is another one since (404).
+ * True when a watch from the same version would fail again: an event cannot be read; the server does not know the
+ * version, for instance because its data has been restored (504); or the resource has been replaced by another one
+ * (404).
  */
 function leadsNowhere(error: unknown): boolean {
   if (!(error instanceof KubeError)) return false;
