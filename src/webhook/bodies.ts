@@ -1,14 +1,15 @@
 /**
- * The bodies of reviews, from their first byte until they have been looked at: each bounded, and all of them together. When there is no
- * room for more the largest one goes: a pod of usual size is never turned away for the sake of a few that are huge or never end.
+ * The bodies of reviews, from their first byte until they have been processed. Each is limited, and so is their total
+ * size. When there is no more room, the largest one is refused: a few huge or endless bodies must not cause the refusal
+ * of normal ones.
  *
  * Stage before: requests of `server.ts`. Stage after: `review.ts`.
  */
 import type { IncomingMessage } from 'node:http';
 
-/** A pod is smaller than what etcd takes, 1.5 MiB; a review of it has little more. */
+/** A pod is smaller than the limit of etcd, 1.5 MiB, and a review adds little to it. */
 export const MAX_BODY_BYTES = 4 * 2 ** 20;
-/** Of all bodies at once. */
+/** Maximum size of all bodies together. */
 export const MAX_BODIES_BYTES = 32 * 2 ** 20;
 
 const NOTHING = Buffer.alloc(0);
@@ -16,14 +17,17 @@ const LEAST_ROOM_BYTES = 16 * 1024;
 
 export type BodyRefusal =
   | 'too-long'
-  /** It made room for others. */
+  /** It was refused to make room for others. */
   | 'crowded'
-  /** Its sender has gone before its end. */
+  /** Its sender disconnected before the end. */
   | 'gone';
 
 export class Body {
   readonly #bodies: Bodies;
-  /** One block, however small the chunks are: each of them would cost more than its bytes. At most twice what it holds. */
+  /**
+   * One growing block, because small chunks would each cost more than their bytes. At most twice the size of its
+   * content.
+   */
   #room: Buffer = NOTHING;
   bytes = 0;
   #refusal: BodyRefusal | null = null;
@@ -52,7 +56,7 @@ export class Body {
     return this.#refusal;
   }
 
-  /** What came, as text; it is kept no longer. */
+  /** Returns the content as text and releases it. */
   take(): string {
     const text = this.#room.toString('utf8', 0, this.bytes);
     this.drop();
@@ -97,7 +101,7 @@ export class Bodies {
     this.#limitBytes = limitBytes;
   }
 
-  /** In bytes. */
+  /** Size of all bodies, in bytes. */
   get held(): number {
     let total = 0;
     for (const { bytes } of this.#held) total += bytes;
@@ -110,7 +114,7 @@ export class Bodies {
     return body;
   }
 
-  /** Called for a chunk; there are at most as many bodies as connections. */
+  /** Called for each chunk. The loop is short: there are at most as many bodies as connections. */
   grown(): void {
     if (this.held <= this.#limitBytes) return;
     let largest: Body | null = null;

@@ -1,21 +1,22 @@
 /**
- * A certificate for the webhook, signed by an authority that exists for this one signature: its key is forgotten, so that
- * whoever reads the Secret can be the webhook until the certificate ends, and nobody else and nothing longer.
+ * Creates a certificate for the webhook, signed by an authority that is used for this one signature and whose key is
+ * then discarded. So a reader of the Secret can act as the webhook until the certificate expires, but can issue nothing
+ * else.
  *
- * Stage before: `rotation.ts` says when. Stage after: the Secret that the replicas share, and the API server, which is told of the
- * authority.
+ * Stage before: `rotation.ts` decides when. Stage after: the Secret that the replicas share, and the API server, which
+ * is told to trust the authority.
  */
 import { createHash, generateKeyPairSync, randomBytes, sign, X509Certificate, type KeyObject } from 'node:crypto';
 import * as der from './der.ts';
 
 export interface ServingCertificate {
-  /** PEM, each. */
+  /** Both in PEM. */
   readonly authority: string;
   readonly certificate: string;
   readonly key: string;
 }
 
-/** Clocks differ. */
+/** Begin of validity before now, because clocks differ. */
 const BACKDATE_MS = 60 * 60_000;
 
 const OID = {
@@ -42,7 +43,7 @@ export function newServingCertificate(names: readonly string[], now: Date, lifet
     der.time(new Date(now.getTime() - BACKDATE_MS)),
     der.time(new Date(now.getTime() + lifetimeMs)),
   );
-  // Two authorities of the same name would be taken for one another.
+  // Authorities with equal names could be confused.
   const authorityName = `sideroute-webhook-${randomBytes(4).toString('hex')}`;
   const signed = (subject: string, key: KeyObject, extensions: readonly Buffer[]) =>
     signedCertificate({ subject, key, extensions, validity, issuer: authorityName, signer: authority.privateKey });
@@ -101,7 +102,7 @@ function extension(identifier: string, value: Buffer, critical = false): Buffer 
   return der.sequence(der.identifier(identifier), ...(critical ? [der.yes()] : []), der.octets(value));
 }
 
-/** Any value that is another one for another key. */
+/** Any value that differs for different keys. */
 function keyIdentifier(key: KeyObject): Buffer {
   return createHash('sha256')
     .update(key.export({ type: 'spki', format: 'der' }))
@@ -109,7 +110,7 @@ function keyIdentifier(key: KeyObject): Buffer {
     .subarray(0, 20);
 }
 
-/** From when to when it is valid, in milliseconds; null: not one certificate in PEM. */
+/** Begin and end of validity in milliseconds; null unless the text is exactly one certificate in PEM. */
 export function validityOf(certificate: string): { readonly from: number; readonly to: number } | null {
   try {
     const { validFrom, validTo } = new X509Certificate(certificate);

@@ -1,5 +1,5 @@
 /**
- * DER, the encoding of certificates, as far as `certificate.ts` writes it. Nothing is read here: Node reads certificates.
+ * Writes DER, the encoding of certificates, as far as `certificate.ts` needs it. Node reads certificates.
  */
 
 /** Universal tags; constructed ones have 0x20. */
@@ -21,7 +21,7 @@ function element(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.from([tag, ...lengthOf(content.length)]), content]);
 }
 
-/** Below 128 one byte; else how many bytes follow, and those. */
+/** One byte below 128; otherwise the number of length bytes, followed by these. */
 function lengthOf(length: number): number[] {
   if (length < 0x80) return [length];
   const bytes: number[] = [];
@@ -38,19 +38,19 @@ export const yes = (): Buffer => element(TAG.boolean, Buffer.from([0xff]));
 /** `[number]` around other elements. */
 export const explicit = (number: number, ...contents: readonly Uint8Array[]): Buffer =>
   element(0xa0 | number, ...contents);
-/** `[number]` in the place of a primitive's own tag. */
+/** `[number]` instead of a primitive's own tag. */
 export const implicit = (number: number, content: Uint8Array): Buffer => element(0x80 | number, content);
 
-/** A number that is not negative, from its bytes. */
+/** A non-negative number from its bytes. */
 export function integer(bytes: Uint8Array): Buffer {
   let start = 0;
   while (start < bytes.length - 1 && bytes[start] === 0) start++;
   const digits = bytes.subarray(start);
-  // The first bit is a sign.
+  // A zero byte is prepended when the first bit is set, because that bit is the sign.
   return element(TAG.integer, Buffer.from(digits[0]! >= 0x80 ? [0] : []), digits);
 }
 
-/** `unused`: bits at the end that do not count. */
+/** `unused`: number of unused bits at the end. */
 export function bits(content: Uint8Array, unused = 0): Buffer {
   return element(TAG.bitString, Buffer.from([unused]), content);
 }
@@ -67,7 +67,7 @@ export function identifier(dotted: string): Buffer {
   return element(TAG.identifier, Buffer.from(bytes));
 }
 
-/** To the second, in the form that certificates have: two digits for the year until 2049. */
+/** A UTCTime with seconds, which certificates use until 2049: the year has two digits. */
 export function time(date: Date): Buffer {
   const digits = date.toISOString().replaceAll(/[-:T]|\.\d+/g, '');
   const short = date.getUTCFullYear() < 2050;

@@ -1,8 +1,9 @@
 /**
- * What injection looks at of a pod, and the pod again from what it made of that. Everything else, of any size, is never written as a
- * manifest and read again: that costs the time of the event loop on which the controller holds its Lease.
+ * Extracts the parts of a pod that injection reads (the outline), and applies the result to the pod. Everything else,
+ * of any size, is not converted to a manifest and back: this would block the event loop on which the controller renews
+ * its Lease.
  *
- * Used by `review.ts`. Whoever has `inject/` look at another field names it here; a test compares the two on every pod there is.
+ * Used by `review.ts`. A further field that `inject/` reads must be added here; a test compares the two on many pods.
  */
 import { ANNOTATION_PREFIX, INJECT_ANNOTATION } from '../inject/annotations.ts';
 import { DEFAULT_CONTAINER_ANNOTATION } from '../inject/containers.ts';
@@ -10,23 +11,23 @@ import { MESHES } from '../inject/other-meshes.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** Of a container about 60 characters are left, of a port 30, of a volume 25. */
+/** About 60 characters remain of a container, 30 of a port, 25 of a volume. */
 export const MAX_OUTLINE = 128 * 1024;
 
-/** What says which entry of the pod an entry of the outline is; injection passes over it. */
+/** The field that links an entry of the outline to the entry of the pod; injection ignores it. */
 const INDEX = 'index';
 
 const LISTS = ['initContainers', 'containers', 'ephemeralContainers', 'volumes'] as const;
 const MARKS = new Set([INJECT_ANNOTATION, ...MESHES.flatMap(({ marks }) => Object.keys(marks))]);
 const PROMETHEUS = 'prometheus.io/';
 
-/** A Pod as text in JSON. */
+/** The outline of a Pod as JSON text. */
 export function outlineOf(pod: Json): string {
   const { metadata, spec } = pod;
   return JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: within(metadata, head), spec: within(spec, body) });
 }
 
-/** What is new in an injected outline, by holder and field, with all that the pod has there. */
+/** The new parts of an injected outline, by holder and field, together with all that the pod has there. */
 export function* additionsTo(pod: Json, outline: Json): Generator<readonly [string, string, unknown]> {
   const spec = objectOf(outline['spec']);
   const ownSpec = objectOf(pod['spec']);
@@ -50,7 +51,7 @@ function head({ labels, annotations }: Json): Json {
   let scraped = false;
   const isRead = (name: string): boolean => {
     if (MARKS.has(name) || name === DEFAULT_CONTAINER_ANNOTATION || name.startsWith(ANNOTATION_PREFIX)) return true;
-    // One of these is as good as all.
+    // A single one of these is enough.
     if (scraped || !name.startsWith(PROMETHEUS)) return false;
     scraped = true;
     return true;
@@ -100,7 +101,7 @@ function chosen(all: Json, isRead: (name: string) => boolean): Json {
   return Object.fromEntries(names.map((name) => [name, scalar(all[name])]));
 }
 
-/** What is no mapping is left as wrong as it is. */
+/** A value that is not a mapping keeps its wrong type. */
 function within(value: unknown, outline: (own: Json) => Json): unknown {
   return isObject(value) ? outline(value) : scalar(value);
 }

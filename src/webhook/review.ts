@@ -1,8 +1,8 @@
 /**
- * An AdmissionReview in, an AdmissionReview out: a pod becomes what `sideroute inject` makes of its manifest.
+ * Turns an AdmissionReview request into a response: a pod becomes what `sideroute inject` would make of its manifest.
  *
- * Stage before: `server.ts` has read the request. Stage after: the API server applies the patch. The scope is that of the
- * MutatingWebhookConfiguration; what is asked for nevertheless and is no new pod is let through as it is.
+ * Stage before: `server.ts` has read the request. Stage after: the API server applies the patch. The
+ * MutatingWebhookConfiguration defines the scope. Anything else than a new pod is allowed unchanged.
  */
 import { REFUSED_POD, MEND_POD } from '../inject/pod-messages.ts';
 import { injectManifest, type InjectOptions } from '../inject/inject.ts';
@@ -15,7 +15,7 @@ export interface Review {
   readonly outcome: 'injected' | 'untouched' | 'refused';
 }
 
-/** For a request that is none. */
+/** Thrown for an invalid request. */
 export class BadReview extends Error {
   override name = 'BadReview';
 }
@@ -49,7 +49,7 @@ export function reviewPod(text: string, options: InjectOptions): Review {
     return answer('refused', { allowed: false, status: { code: 403, reason: 'Forbidden', message } });
   };
   const outline = outlineOf(pod);
-  // Who wants no sidecar is not asked for less.
+  // A pod without a sidecar need not be small.
   if (outline.length > MAX_OUTLINE)
     return isLeftAlone(pod) ? answer('untouched', { allowed: true }) : refused([TOO_LONG]);
   const result = injectManifest('pod', outline, options);

@@ -1,13 +1,14 @@
 /**
- * Which certificate the webhook serves, and which authorities the API server has to trust: now, and after the next change.
+ * Decides which certificate the webhook serves, and which authorities the API server must trust: now, and after the
+ * next change.
  *
  *     current ──two thirds of its life──▶ next made, both authorities trusted ──a while──▶ next served ──▶ the old one forgotten
  *
- * The API server trusts an authority before anything that it has signed is served, so that no request fails in between; and it
- * trusts the last one until it ends, for replicas that are behind. The replicas share all of it in a Secret, and each of them does
- * whatever is due: who writes second is told that the Secret has changed, and reads it again.
+ * The API server trusts an authority before a certificate signed by it is served, so no request fails in between. It
+ * trusts the previous authority until that expires, for replicas that are behind. The replicas share all this in a
+ * Secret, and each of them does what is due: the second writer gets a conflict and reads the Secret again.
  *
- * Stage before: `webhook.ts` reads the Secret. Stage after: it writes what comes of it.
+ * Stage before: `webhook.ts` reads the Secret. Stage after: it writes the result.
  */
 import { newServingCertificate, validityOf, type ServingCertificate } from './certificate.ts';
 
@@ -17,22 +18,25 @@ export type SecretData = Readonly<Record<string, string>>;
 export interface Rotation {
   readonly names: readonly string[];
   readonly lifetimeMs: number;
-  /** How long the next authority has to be trusted before what it has signed is served. */
+  /** How long the next authority must be trusted before its certificate is served. */
   readonly overlapMs: number;
 }
 
 export const LIFETIME_MS = 90 * 24 * 60 * 60_000;
 export const OVERLAP_MS = 10 * 60_000;
-/** Part of its life after which a certificate is replaced. */
+/** Fraction of its lifetime after which a certificate is replaced. */
 const RENEW_AFTER = 2 / 3;
 
 const CURRENT = { authority: 'ca.crt', certificate: 'tls.crt', key: 'tls.key' } as const;
 const NEXT = { authority: 'next-ca.crt', certificate: 'next-tls.crt', key: 'next-tls.key' } as const;
 const OLD_AUTHORITY = 'old-ca.crt';
-/** When the next certificate was made, as a date of ISO 8601. */
+/** When the next certificate was created, in ISO 8601. */
 const NEXT_SINCE = 'next-since';
 
-/** What to write instead of `data`, or null: nothing is due. `trusted`: what the API server has been told. */
+/**
+ * The new content of the Secret; null when nothing is due. `trusted`: the authorities the API server has been told to
+ * trust.
+ */
 export function dueChange(data: SecretData, trusted: string, now: Date, rotation: Rotation): SecretData | null {
   const current = pairOf(data, CURRENT);
   const at = now.getTime();
@@ -57,12 +61,12 @@ export function dueChange(data: SecretData, trusted: string, now: Date, rotation
   };
 }
 
-/** What is served; null: nothing is there yet. */
+/** The certificate to serve; null when there is none yet. */
 export function servedBy(data: SecretData): ServingCertificate | null {
   return pairOf(data, CURRENT);
 }
 
-/** PEM of every authority that the API server has to trust. */
+/** PEM of all authorities that the API server must trust. */
 export function authoritiesOf(data: SecretData, now: Date): string {
   const authorities = [CURRENT.authority, NEXT.authority, OLD_AUTHORITY].map((name) => data[name] ?? '');
   const valid = authorities.filter((authority) => (validityOf(authority)?.to ?? 0) > now.getTime());

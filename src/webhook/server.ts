@@ -1,6 +1,6 @@
 /**
- * The HTTPS server that the API server asks. Bounded in everything that somebody in the cluster could send: connections, time,
- * bytes; nothing is kept of a request.
+ * The HTTPS server for requests of the API server. All that clients in the cluster can use up is limited: connections,
+ * time, bytes. Nothing of a request is kept.
  *
  * Stage before: a certificate of `rotation.ts`. Stage after: `review.ts`.
  */
@@ -13,23 +13,26 @@ import type { Logger } from '../log.ts';
 import { Bodies, MAX_BODY_BYTES } from './bodies.ts';
 import { BadReview, type Review } from './review.ts';
 
-/** Where the MutatingWebhookConfiguration sends pods. */
+/** The path to which the MutatingWebhookConfiguration sends pods. */
 export const INJECT_PATH = '/inject';
 const MAX_CONNECTIONS = 256;
-/** The API server keeps connections for as long as it may. */
+/** The API server keeps connections as long as it is allowed to. */
 const KEEP_ALIVE_MS = 120_000;
 
 export interface Timeouts {
-  /** For the handshake of TLS, and again for the head of a request: whoever says nothing holds no connection for long. */
+  /**
+   * Time for the TLS handshake, and again for the head of a request, so that a silent client does not hold a
+   * connection.
+   */
   readonly headMs: number;
-  /** More than the API server waits. */
+  /** Longer than the API server waits. */
   readonly requestMs: number;
-  /** How long the end waits for requests that are under way. */
+  /** How long `close` waits for requests in progress. */
   readonly closeMs: number;
 }
 
 const TIMEOUTS: Timeouts = { headMs: 5_000, requestMs: 35_000, closeMs: 5_000 };
-/** How much later than they are due connections may be ended. */
+/** Connections may be closed this much later than due. */
 const CHECK_MS = 1_000;
 
 export interface ServerOptions {
@@ -58,7 +61,7 @@ export class WebhookServer {
   readonly #timeouts: Timeouts;
   readonly #bodies: Bodies;
   #closing = false;
-  /** Ends when every review so far has had its turn. */
+  /** Resolves when all previous reviews have had their turn. */
   #turns: Promise<unknown> = Promise.resolve();
 
   constructor(options: ServerOptions) {
@@ -80,7 +83,7 @@ export class WebhookServer {
       },
     );
     this.#server.maxConnections = MAX_CONNECTIONS;
-    // Such as for want of descriptors; without a listener it would end the process.
+    // For instance for lack of descriptors. Without a listener the error would end the process.
     this.#server.on('error', ({ message }) => {
       if (this.#server.listening) options.log.warn('webhook: a connection could not be accepted', { reason: message });
     });
@@ -93,26 +96,26 @@ export class WebhookServer {
     return this.#server.listening;
   }
 
-  /** Of reviews that are not complete, or wait for their turn. */
+  /** Bytes of reviews that are incomplete or waiting. */
   get heldBytes(): number {
     return this.#bodies.held;
   }
 
-  /** Of connections that begin from now on. */
+  /** Applies to new connections. */
   serve({ certificate, key }: { readonly certificate: string; readonly key: string }): void {
     this.#server.setSecureContext({ cert: certificate, key, minVersion: 'TLSv1.2' });
   }
 
   /** Resolves to the port. */
   async listen(): Promise<number> {
-    // Takes its listeners away in either case: what fails is tried again without end.
+    // `once` removes its listeners in any case, so endless retries do not accumulate them.
     const listening = once(this.#server, 'listening');
     this.#server.listen({ port: this.#options.port });
     await listening;
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** What is under way is answered, unless it takes too long. */
+  /** Requests in progress are answered, unless they take too long. */
   async close(): Promise<void> {
     if (!this.#server.listening) return;
     this.#closing = true;
@@ -139,7 +142,8 @@ export class WebhookServer {
     }
     const body = this.#bodies.of(request);
     await body.ready;
-    // One review in a turn of the event loop, however many come at once: the Lease is renewed between them.
+    // One review in a turn of the event loop, however many arrive together, because the Lease must be renewed in
+    // between.
     if (body.refusal === null) await (this.#turns = this.#turns.then(() => nextTurn()));
     if (body.refusal !== null) {
       if (body.refusal === 'crowded') refuse(503, 'too many reviews at once, of which this was the largest', 'crowded');
@@ -155,7 +159,7 @@ export class WebhookServer {
       const { body, outcome } = this.#options.review(text);
       this.outcomes[outcome]++;
       const answer = Buffer.from(JSON.stringify(body));
-      // The server waits for its connections to end, and the API server would keep them.
+      // While closing, the server waits for its connections to end, but the API server would keep them open.
       const ending = this.#closing ? { connection: 'close' } : {};
       const head = { 'content-type': 'application/json', 'content-length': answer.length, ...ending };
       response.writeHead(200, head).end(answer);

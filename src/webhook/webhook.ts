@@ -1,7 +1,7 @@
 /**
- * Injection for clusters without MutatingAdmissionPolicy: a server in the controller, its certificate in a Secret that the
- * replicas share, and its authority in the MutatingWebhookConfiguration. No replica is special: each looks at both objects now and
- * then, does what is due, and serves what the Secret has.
+ * Injection for clusters without MutatingAdmissionPolicy: a server in the controller, its certificate in a Secret that
+ * the replicas share, and its authority in the MutatingWebhookConfiguration. All replicas are equal: each checks both
+ * objects periodically, does what is due, and serves the certificate in the Secret.
  *
  * Stage before: `cli/controller.ts`. Stage after: `server.ts`.
  */
@@ -22,7 +22,7 @@ import {
 } from './rotation.ts';
 import { WebhookServer, type ReviewOutcome } from './server.ts';
 
-/** What is needed of the client of the API server. */
+/** The used part of the API server's client. */
 export interface WebhookApi {
   send(request: {
     readonly method: 'GET' | 'PUT' | 'PATCH';
@@ -37,10 +37,10 @@ export const SECRET_NAME = 'sideroute-webhook';
 export const SERVICE_NAME = 'sideroute-webhook';
 export const CONFIGURATION_NAME = 'sideroute-injection';
 
-/** How often a replica looks whether something is due, or another one has done it. */
+/** How often a replica checks whether something is due or another replica has done it. */
 const PERIOD_MS = 30_000;
 const RETRY_MS = 2_000;
-/** Of writing the Secret, when others write at the same time. */
+/** Attempts to write the Secret when other replicas write at the same time. */
 const MAX_ATTEMPTS = 5;
 
 export interface WebhookOptions {
@@ -76,7 +76,7 @@ export class Webhook {
     };
   }
 
-  /** It listens, with a certificate that the API server has been told to trust. */
+  /** True when it listens with a certificate that the API server has been told to trust. */
   get ready(): boolean {
     return this.#server.listening && this.#served !== '' && this.#trusted.includes(this.#served);
   }
@@ -85,24 +85,24 @@ export class Webhook {
     return this.#server.outcomes;
   }
 
-  /** Where it listens; 0: not yet. */
+  /** The listening port; 0 before it listens. */
   get port(): number {
     return this.#port;
   }
 
-  /** When the certificate that is served ends, in milliseconds; 0: there is none. */
+  /** When the served certificate expires, in milliseconds; 0 without one. */
   get certificateEndsAtMs(): number {
     return this.#endsAtMs;
   }
 
-  /** Until the signal; never fails. */
+  /** Runs until the signal; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let pauseMs = PERIOD_MS;
       try {
         await this.look(signal);
       } catch (error) {
-        // The end of the process is no failure.
+        // The end of the process is not a failure.
         if (isAborted(signal)) break;
         pauseMs = RETRY_MS;
         this.#options.log.warn('webhook: cannot look after the certificate', { reason: (error as Error).message });
@@ -112,7 +112,7 @@ export class Webhook {
     await this.#server.close();
   }
 
-  /** Does what is due and serves what is there. @throws what the API server answers */
+  /** Does what is due, and serves the current certificate. @throws errors of the API server */
   async look(signal?: AbortSignal): Promise<void> {
     const configuration = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/${CONFIGURATION_NAME}`;
     const request = signal === undefined ? {} : { signal };
@@ -137,7 +137,7 @@ export class Webhook {
     await this.#serve(data);
   }
 
-  /** The Secret after whatever is due. */
+  /** The content of the Secret after all due changes. */
   async #secret(request: { readonly signal?: AbortSignal }): Promise<SecretData> {
     const { api, namespace, now = () => new Date(), log } = this.#options;
     const path = `/api/v1/namespaces/${namespace}/secrets/${SECRET_NAME}`;
@@ -169,7 +169,7 @@ export class Webhook {
 
 interface ConfiguredWebhook {
   readonly name: string;
-  /** PEM; empty: told nothing yet. */
+  /** PEM; empty before any authority has been set. */
   readonly authorities: string;
 }
 
@@ -181,7 +181,7 @@ function webhooksOf(configuration: Json): ConfiguredWebhook[] {
   }));
 }
 
-/** What every one of them trusts. */
+/** The authorities that all of them trust. */
 function trustedBy(webhooks: readonly ConfiguredWebhook[]): string {
   const [first, ...others] = webhooks.map(({ authorities }) => authorities);
   return first !== undefined && others.every((other) => other === first) ? first : '';
