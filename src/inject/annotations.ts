@@ -1,8 +1,8 @@
 /**
- * The `sideroute.dev/` annotations of a pod template: one table gives each its name, its default, its check and its
- * description; `cli/inject.ts` makes options of the same table, which apply where a pod says nothing itself.
+ * The `sideroute.dev/` annotations of a pod template. One table defines name, default, check and description of each.
+ * `cli/inject.ts` makes options of the same table; they apply where a pod has no annotation.
  *
- * Stage before: `workloads.ts` found the template. Stage after: `containers.ts` builds what is added from the settings.
+ * Stage before: `workloads.ts` found the template. Stage after: `containers.ts` builds the additions from the settings.
  */
 import { ProxyError } from '../errors.ts';
 import { suggest } from '../gateway-api/suggest.ts';
@@ -22,7 +22,10 @@ import {
 
 export const ANNOTATION_PREFIX = 'sideroute.dev/';
 export const INJECT_ANNOTATION = 'sideroute.dev/inject';
-/** Of the API server's copy of a pod that a kubelet has started from a file: what is added to the copy starts nowhere. */
+/**
+ * Marks the API server's copy of a pod that a kubelet has started from a file. Containers added to this copy would
+ * never start.
+ */
 export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 export const MODES = ['native', 'classic'] as const;
@@ -32,14 +35,14 @@ export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 export const SWITCHES = ['true', 'false'] as const;
 
 interface SettingDefinition {
-  /** As annotation behind the prefix, as flag behind `--`. */
+  /** Part of the annotation after the prefix, and of the flag after `--`. */
   readonly name: string;
-  /** What the flag calls its argument. */
+  /** Placeholder for the argument of the flag. */
   readonly argument: string;
-  /** Null: not given, which leaves it to the program in the container or to Kubernetes. */
+  /** Null: no value; the program in the container or Kubernetes then uses its own default. */
   readonly fallback: string | null;
   readonly description: string;
-  /** Throws a ProxyError that says what is wrong with the value. */
+  /** Throws a ProxyError that describes the fault of the value. */
   readonly check: (text: string) => void;
 }
 
@@ -213,7 +216,7 @@ export const INJECT_SETTINGS = {
 
 export type SettingKey = keyof typeof INJECT_SETTINGS;
 
-/** Texts as written, checked; null: not given. */
+/** Checked texts; null: not given. */
 export type InjectSettings = Readonly<Record<SettingKey, string | null>>;
 
 export const SETTING_KEYS = Object.keys(INJECT_SETTINGS) as SettingKey[];
@@ -229,12 +232,12 @@ export function defaultSettings(version: string): InjectSettings {
 
 export interface PodAnnotations {
   readonly settings: InjectSettings;
-  /** `sideroute.dev/inject` says that the pod is to be left alone. */
+  /** True when `sideroute.dev/inject` excludes the pod. */
   readonly disabled: boolean;
   readonly refusals: readonly Refusal[];
 }
 
-/** Settings of one pod: its annotations, then `defaults`. `path`: that of the annotations. */
+/** Settings of one pod: its annotations, then `defaults`. `path`: path of the annotations. */
 export function readAnnotations(
   document: ManifestDocument,
   annotations: Node | null,
@@ -270,14 +273,16 @@ export function readAnnotations(
   return { settings, disabled, refusals };
 }
 
-/** The value of a setting as it is used. @throws ProxyError that says what is wrong with it */
+/** The value of a setting in the form it is used. @throws ProxyError that describes the fault */
 export function settingValue(key: SettingKey, text: string): string {
   const value = trimmed(text);
   INJECT_SETTINGS[key].check(value);
   return value;
 }
 
-/** What else is white space depends on who reads it: JavaScript, Go and regular expressions in policies each have another idea. */
+/**
+ * Other white space is not allowed, because JavaScript, Go and regular expressions in policies define it differently.
+ */
 export const PLAIN_TEXT = /^[\t\n\r -~]*$/;
 export const PLAIN_TEXT_EXPECTED = 'printable ASCII characters';
 
@@ -286,7 +291,7 @@ function trimmed(text: string): string {
   return text.trim();
 }
 
-/** What the label says that is called as the annotation: selectors of the API server see labels only. */
+/** Reads the label with the same name as the annotation. Selectors of the API server can only use labels. */
 export function readLabel(
   document: ManifestDocument,
   labels: Node | null,
@@ -303,7 +308,7 @@ export function readLabel(
   }
 }
 
-/** Annotations of ours at an object that only holds a pod template: they would have no effect there. */
+/** Our annotations on an object that contains a pod template. They would have no effect there. */
 export function misplacedAnnotations(
   document: ManifestDocument,
   holder: MapNode | Node | null,
@@ -320,12 +325,12 @@ export function misplacedAnnotations(
     });
 }
 
-/** Annotation keys have dots in them. */
+/** Annotation keys contain dots, so they need brackets. */
 export function annotationPath(path: string, name: string): string {
   return `${path}["${name}"]`;
 }
 
-/** @throws ProxyError when settings, each of them good, do not go together */
+/** @throws ProxyError when settings that are valid by themselves contradict each other */
 export function checkTogether(settings: InjectSettings): void {
   const pairs = [
     ['cpuRequest', 'cpuLimit', cpuMillis],

@@ -1,21 +1,22 @@
 /**
- * Has a manifest changed part by part, and puts together what came of it.
+ * Changes a manifest part by part and combines the results.
  *
- * Stage before: `parts.ts`. Stage after: `inject.ts` and `uninject.ts` change one part; `cli/inject.ts` shows the result.
+ * Stage before: `parts.ts`. Stage after: `inject.ts` and `uninject.ts` change one part; `cli/inject.ts` shows the
+ * result.
  */
 import { LineIndex } from '../gateway-api/report.ts';
 import type { Problem } from '../gateway-api/types.ts';
 import { documentParts, entryParts, type DocumentPart, type Part } from './parts.ts';
 import { ManifestRun, type ManifestResult, type WorkloadResult } from './result.ts';
 
-/** The text of a part after the change; null when `run` has refused it. */
+/** Returns the changed text of a part; null when `run` has refused it. */
 export type ChangePart = (run: ManifestRun, part: Part) => string | null;
 
-/** A document is read in a few milliseconds up to this length; of a longer List the entries are changed one by one. */
+/** Up to this length a document is read in a few milliseconds. In a longer List the entries are changed one by one. */
 const LONG_DOCUMENT = 64 * 1024;
 
 export interface PartsOptions {
-  /** What is refused passes through as it is, instead of holding up the rest. */
+  /** Refused objects pass through unchanged and do not stop the rest. */
   readonly skipRefused?: boolean | undefined;
   /** For tests. */
   readonly longDocument?: number | undefined;
@@ -37,7 +38,7 @@ export function changeByParts(
   return { text: problems.length > 0 ? null : texts.join(''), problems, skipped, workloads };
 }
 
-/** What came of a part. */
+/** The result of a part. */
 interface PartResult {
   readonly text: string;
   readonly problems: readonly Problem[];
@@ -68,14 +69,14 @@ class Changes {
     return result.text;
   }
 
-  /** Null when the document has to be read as a whole: something in it is not what it looks like. */
+  /** Null when the document must be read as a whole, because an entry was not what the layout suggested. */
   entries({ text }: DocumentPart, entries: readonly Part[]): string | null {
     const [first] = entries;
     const head = text.slice(0, first!.start);
     const foot = text.slice(text.length - (first!.text.length - first!.end));
     const results: PartResult[] = [];
     let changed = head;
-    // Between two entries of JSON stands a comma.
+    // Entries of JSON are separated by commas.
     let behind = head.length;
     for (const part of entries) {
       const result = this.#part(part);
@@ -89,7 +90,7 @@ class Changes {
     return changed + text.slice(behind);
   }
 
-  /** Without what is refused, if that is to be skipped: which may take several rounds. */
+  /** With `skipRefused`, repeats without the refused workloads, which may take several rounds. */
   #part(part: Part): PartResult {
     const skipped: Problem[] = [];
     const left: WorkloadResult[] = [];

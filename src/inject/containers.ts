@@ -1,8 +1,8 @@
 /**
- * What is added to a pod: the init container that installs the rules, the sidecar, their volumes and annotations.
+ * The additions to a pod: the init container that installs the rules, the sidecar, their volumes and annotations.
  *
- * Stage before: `annotations.ts` gives the settings. Stage after: `inject.ts` writes these objects into the manifest. The
- * types are those of the Kubernetes API, so that a field in the wrong place does not compile.
+ * Stage before: `annotations.ts` gives the settings. Stage after: `inject.ts` writes these objects into the manifest.
+ * The types are those of the Kubernetes API, so a misplaced field does not compile.
  */
 import type { IContainer, IEnvVar, IVolume, IVolumeMount } from 'kubernetes-models/v1';
 import { partNames } from '../config/route-volume.ts';
@@ -19,7 +19,7 @@ export const NO_TOKEN_VOLUME = 'sideroute-no-token';
 /** A port name has at most 15 characters. */
 export const METRICS_PORT_NAME = 'sideroute-prom';
 export const METRICS_PORT = 15020;
-/** Ports of the pod's network namespace that sideroute listens on: capture, private admin, metrics. */
+/** Ports in the network namespace of the pod on which sideroute listens: capture, private admin, metrics. */
 export const PROXY_PORTS: readonly number[] = [15001, 15000, METRICS_PORT];
 
 const ROUTES_DIRECTORY = '/etc/sideroute/routes';
@@ -27,7 +27,7 @@ const ROUTES_DIRECTORY = '/etc/sideroute/routes';
 const COLLECTOR_CA_FILE = 'collector-ca.crt';
 export const COLLECTOR_CA_PATH = `${ROUTES_DIRECTORY}/${COLLECTOR_CA_FILE}`;
 const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
-/** What is left of the grace period when the sidecar ends at the latest. */
+/** Time between the latest end of the sidecar and the end of the grace period. */
 const GRACE_MARGIN_SECONDS = 5;
 
 type PullPolicy = NonNullable<IContainer['imagePullPolicy']>;
@@ -38,7 +38,7 @@ export interface Additions {
   readonly volumes: readonly IVolume[];
 }
 
-/** What containers and volumes differ by from pod to pod. Null: left out. */
+/** The values in which containers and volumes differ between pods. Null: left out. */
 export interface ContainerValues {
   readonly native: boolean;
   readonly image: string;
@@ -70,7 +70,7 @@ export interface ContainerValues {
   readonly nodeOptions: string | null;
 }
 
-/** `graceSeconds`: terminationGracePeriodSeconds of the pod, null when it does not say. */
+/** `graceSeconds`: terminationGracePeriodSeconds of the pod; null when not given. */
 export function additionsFor(settings: InjectSettings, graceSeconds: number | null): Additions {
   const native = (settings.mode as Mode) === 'native';
   return additionsOf({
@@ -87,7 +87,7 @@ export function additionsFor(settings: InjectSettings, graceSeconds: number | nu
   });
 }
 
-/** Only puts the values where they belong: `policy/` does it with expressions in their place. */
+/** Only places the values: `policy/` calls it with expressions instead. */
 export function additionsOf(values: ContainerValues): Additions {
   return {
     initContainer: initContainer(values),
@@ -107,23 +107,23 @@ export function additionsOf(values: ContainerValues): Additions {
   };
 }
 
-/** One name stands for its parts as well; of several each stands for itself. */
+/** A single name includes its parts. With several names, each means only itself. */
 function configMapsOf({ configMaps }: InjectSettings): string[] {
   const [name = '', ...others] = splitNames(configMaps ?? '');
   return others.length > 0 ? [name, ...others] : partNames(name);
 }
 
-/** Annotations that lead Prometheus to the sidecar; for pods that have none of these themselves. */
+/** Annotations that direct Prometheus to the sidecar, for pods without any of these. */
 export const PROMETHEUS_ANNOTATIONS: Readonly<Record<string, string>> = {
   'prometheus.io/scrape': 'true',
   'prometheus.io/port': String(METRICS_PORT),
   'prometheus.io/path': '/metrics',
 };
 
-/** Names the container that `kubectl logs` and `exec` mean when told none; else it would be the first, the sidecar. */
+/** The default container of `kubectl logs` and `exec`. Otherwise it would be the first one, the sidecar. */
 export const DEFAULT_CONTAINER_ANNOTATION = 'kubectl.kubernetes.io/default-container';
 
-/** An empty directory where the token of the service account would be mounted: neither container talks to the API. */
+/** An empty directory at the mount point of the service account token, because neither container uses the API. */
 const NO_TOKEN: IVolumeMount = { name: NO_TOKEN_VOLUME, mountPath: TOKEN_DIRECTORY, readOnly: true };
 
 function initContainer(values: ContainerValues): IContainer {
@@ -142,7 +142,7 @@ function initContainer(values: ContainerValues): IContainer {
       ...givenEnv(SETTING_NAMES.proxyUid.env, values.proxyUid),
     ],
     resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '128Mi' } },
-    // The entry point of the image keeps the one capability across the programs it starts: init-container/Dockerfile.
+    // The entry point of the image keeps this one capability for the programs it starts: init-container/Dockerfile.
     securityContext: {
       runAsUser: 65534,
       runAsGroup: 65534,
@@ -167,9 +167,9 @@ function sidecar(values: ContainerValues): IContainer {
     ...(native ? { restartPolicy: 'Always' } : {}),
     env: [
       fieldEnv('POD_NAMESPACE', 'metadata.namespace'),
-      // What is outside of them is no ClusterIP, so no frontend.
+      // An address outside of these networks is not a ClusterIP, so it is not a frontend.
       ...givenEnv(SETTING_NAMES.serviceCidrs.env, values.serviceCidrs),
-      // A native sidecar is told to end when the application has: there is nothing to wait for.
+      // A native sidecar is stopped after the application has ended, so it need not wait.
       ...(native ? [{ name: 'SIDEROUTE_DRAIN_QUIET', value: '0s' }] : []),
       ...givenEnv('SIDEROUTE_DRAIN_TIMEOUT', values.drainTimeout),
       ...givenEnv('SIDEROUTE_LOG_LEVEL', values.logLevel),
@@ -186,7 +186,7 @@ function sidecar(values: ContainerValues): IContainer {
     startupProbe: { httpGet: { path: '/startupz', port: METRICS_PORT }, periodSeconds: 1, failureThreshold: 60 },
     readinessProbe: { httpGet: { path: '/readyz', port: METRICS_PORT }, periodSeconds: 5, failureThreshold: 3 },
     livenessProbe: { httpGet: { path: '/livez', port: METRICS_PORT }, periodSeconds: 10, failureThreshold: 6 },
-    // The kubelet starts the next container only when this has come back.
+    // The kubelet starts the next container only when this command has returned.
     ...(native ? {} : { lifecycle: { postStart: { exec: { command: ['sideroute', 'wait', '--timeout', '60s'] } } } }),
     resources: {
       requests: {
@@ -211,22 +211,26 @@ function sidecar(values: ContainerValues): IContainer {
   };
 }
 
-/** A classic sidecar gets SIGTERM together with the application, and goes on for it until shortly before the end. */
+/**
+ * A classic sidecar receives SIGTERM together with the application, and continues to serve it until shortly before the
+ * end.
+ */
 function drainTimeout(settings: InjectSettings, native: boolean, graceSeconds: number | null): string | null {
   if (settings.drainTimeout !== null || native || graceSeconds === null) return settings.drainTimeout;
   return `${Math.max(1, graceSeconds - GRACE_MARGIN_SECONDS)}s`;
 }
 
 /**
- * Half of the limit for the JavaScript heap; buffers and the addon are outside of it. Of new objects hardly any live longer than
- * a reload, so V8 needs little room for them: left to itself it fills 32 MiB before it looks (test/e2e/reload-plans.test.ts).
+ * Half of the limit for the JavaScript heap; buffers and the addon are outside of the heap. Few new objects live longer
+ * than a reload, so V8 needs little space for them. By default it fills 32 MiB before it collects
+ * (test/e2e/reload-plans.test.ts).
  */
 function nodeOptions(memoryLimit: string | null): string | null {
   if (memoryLimit === null) return null;
   return nodeOptionsOf(String(Math.floor(memoryBytes(memoryLimit) / BYTES_PER_HEAP_MIB)));
 }
 
-/** Of a memory limit, for each MiB of heap. */
+/** Bytes of the memory limit for each MiB of heap. */
 export const BYTES_PER_HEAP_MIB = 2 * 2 ** 20;
 
 export function nodeOptionsOf(heapMiB: string): string {

@@ -1,10 +1,10 @@
 /**
- * Puts the init container and the sidecar into the pod templates of a manifest.
+ * Inserts the init container and the sidecar into the pod templates of a manifest.
  *
  *     text --take out what is there--> text --checks, settings--> text with additions --take out again--> must be equal
  *
- * Stage before: `cli/manifest-input.ts`. Stage after: text on standard output. Because an earlier injection is taken out
- * first, a second one gives the same text, and one by another version or with other settings is replaced.
+ * Stage before: `cli/manifest-input.ts`. Stage after: text on standard output. An earlier injection is removed first.
+ * So a second injection gives the same text, and one by another version or with other settings is replaced.
  */
 import { ProxyError } from '../errors.ts';
 import {
@@ -30,9 +30,9 @@ import { injectionOf, removeInjection, uninjectText } from './uninject.ts';
 import { editableTemplate, type Workload } from './workloads.ts';
 
 export interface InjectOptions extends PartsOptions {
-  /** Of this sideroute, for the record. */
+  /** Version of this sideroute, for the record. */
   readonly version: string;
-  /** What applies to a pod that says nothing itself. */
+  /** The settings of a pod without annotations. */
   readonly settings: InjectSettings;
 }
 
@@ -52,7 +52,7 @@ function injectPart(run: ManifestRun, part: Part, options: InjectOptions): strin
   if (run.failed) return null;
   if (!patch.changed) return bare.manifest.text;
   const injected = patch.apply();
-  // Nothing is given out that could not be taken back.
+  // Only additions that can be removed again are returned.
   const again = run.again();
   const before = bare.injected ? uninjectText(again, bare.manifest.text) : bare.manifest.text;
   if (uninjectText(again, injected) === before && !again.failed) return injected;
@@ -64,11 +64,11 @@ function injectPart(run: ManifestRun, part: Part, options: InjectOptions): strin
 
 interface BareManifest {
   readonly manifest: Manifest;
-  /** A workload that is to be left alone, or skipped, is still injected. */
+  /** True when a workload that is excluded or skipped is still injected. */
   readonly injected: boolean;
 }
 
-/** Leaves those alone that are to be left alone. */
+/** Does not change excluded workloads. */
 function withoutEarlierInjections(run: ManifestRun, text: string): BareManifest | null {
   const manifest = run.parse(text);
   if (manifest === null) return null;
@@ -135,7 +135,7 @@ function injectWorkload(run: ManifestRun, patch: TextPatch, workload: Workload, 
   run.report(workload, 'injected', settings.mode ?? '');
 }
 
-/** Annotations of ours on the objects above the pod template. */
+/** Our annotations on the objects that contain the pod template. */
 function misplaced({ document, object, steps, prefix, templatePath }: Workload): Refusal[] {
   const holders: Refusal[] = [];
   for (let depth = 0; depth < steps.length; depth++) {

@@ -1,7 +1,7 @@
 /**
- * Writes the additions into one pod template, and into its annotations a record of what was there before.
+ * Writes the additions into one pod template, and adds an annotation that records the previous state.
  *
- * Stage before: `inject.ts` has found nothing against it. Stage after: `text-patch.ts`.
+ * Stage before: `inject.ts` has found no reason against it. Stage after: `text-patch.ts`.
  */
 import { DEFAULT_CONTAINER_ANNOTATION, PROMETHEUS_ANNOTATIONS, type Additions } from './containers.ts';
 import type { Field, ManifestDocument, MapNode, Node } from './manifest.ts';
@@ -11,7 +11,7 @@ import type { TextPatch } from './text-patch.ts';
 import { editableField, type Workload } from './workloads.ts';
 import type { WrittenFields, Value } from './written-yaml.ts';
 
-/** A field that additions go into, as it is found. */
+/** The state of a field that gets additions. */
 type Place =
   | { readonly state: 'absent' }
   | { readonly state: 'null'; readonly field: Field }
@@ -38,8 +38,9 @@ export class Injection {
   }
 
   /**
-   * Call first. Native: rules, sidecar, then the pod's own init containers, which have the network of the application.
-   * Classic: the sidecar is the first container to start, and the rules come when no init container needs the network.
+   * Call this first. Native: rules, sidecar, then the pod's own init containers, which get the network of the
+   * application. Classic: the sidecar is the first container, and the rules come last among the init containers, when
+   * none of them needs the network any more.
    */
   addToSpec(spec: MapNode, { initContainer, sidecar, volumes }: Additions): void {
     const native = this.#mode === 'native';
@@ -50,7 +51,7 @@ export class Injection {
     };
     const created: Record<string, Value> = {};
     for (const holder of LISTS) {
-      // The types of the API allow an explicit undefined, of which there is none.
+      // The types of the API allow an explicit undefined, but there is none.
       const items = additions[holder] as unknown as readonly WrittenFields[];
       if (items.length === 0) continue;
       const place = this.#place(spec, holder, `spec.${holder}`);
@@ -69,7 +70,7 @@ export class Injection {
     };
   }
 
-  /** Call last: the record tells of everything before. */
+  /** Call this last, because the record covers all changes before. */
   addToMetadata(template: MapNode, spec: MapNode): void {
     const metadata = this.#place(template, 'metadata', 'metadata');
     if (metadata.state !== 'present') {
@@ -95,7 +96,7 @@ export class Injection {
     }
   }
 
-  /** @throws Refusal when the field cannot be changed where it stands */
+  /** @throws Refusal when the field cannot be changed in place */
   #place(map: MapNode, holder: Holder, path: string): Place {
     const node = editableField(this.#document, map, holder, this.#path + path);
     const field = fieldOf(map, holder, this.#path + path);
@@ -109,11 +110,11 @@ export class Injection {
     return { state: 'null', field };
   }
 
-  /** `existing`: the annotations that are there already, if any. */
+  /** `existing`: the present annotations, if any. */
   #annotations(existing: MapNode | null, spec: MapNode): WrittenFields {
     const present = [...this.#document.members(existing).keys()];
     const added: Record<string, string> = {};
-    // Somebody who scrapes the application has said so with one of these, and can only name one port.
+    // One of these means that Prometheus scrapes the application already, and they can name only one port.
     if (!present.some((name) => name.startsWith('prometheus.io/'))) Object.assign(added, PROMETHEUS_ANNOTATIONS);
     if (this.#mode === 'classic' && !present.includes(DEFAULT_CONTAINER_ANNOTATION)) {
       const [first = null] = this.#document.items(this.#document.get(spec, 'containers'));

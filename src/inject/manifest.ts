@@ -1,9 +1,9 @@
 /**
- * Manifest text to documents in which every node knows where it stands, so that text can be changed around it.
+ * Reads manifest text into documents whose nodes know their position, so that the text around them can be changed.
  *
  * Stage before: `cli/manifest-input.ts` has read the files. Stage after: `workloads.ts` finds the pod templates,
- * `text-patch.ts` changes the text. The sole importer of the `yaml` library here. Reads YAML 1.1 as kubectl does: `yes`
- * is true, `02471` is octal, `<<` merges.
+ * `text-patch.ts` changes the text. The only importer of the `yaml` library here. Reads YAML 1.1 like kubectl: `yes` is
+ * true, `02471` is octal, `<<` merges.
  */
 import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser, visit } from 'yaml';
 import type { CST, Document, Pair, ParsedNode, Scalar, YAMLMap, YAMLSeq } from 'yaml';
@@ -18,19 +18,19 @@ const COMPOSER_OPTIONS = {
   version: '1.1',
   merge: true,
   keepSourceTokens: true,
-  // The library's check is quadratic; `fieldsOf` sees doubles where they matter.
+  // The library's check is quadratic; `fieldsOf` finds duplicates where they matter.
   uniqueKeys: false,
   prettyErrors: false,
   logLevel: 'silent',
 } as const;
 
-/** The lexer's marker before a scalar: what follows is no comment whatever it begins with. */
+/** The lexer's marker before a scalar: the next lexeme is not a comment, whatever its first character. */
 const SCALAR_FOLLOWS = '\u001f';
 
-/** Why a manifest, or a workload in it, is not changed. Caught where the problems of a file are collected. */
+/** Why a manifest or a workload is not changed. Caught where the problems of a file are collected. */
 export class Refusal extends Error {
   readonly code: string;
-  /** Field path within the document; empty for all of it. */
+  /** Field path in the document; empty for the whole document. */
   readonly path: string;
   readonly offset: number;
 
@@ -46,16 +46,16 @@ export class Refusal extends Error {
 export interface Manifest {
   readonly text: string;
   readonly documents: readonly ManifestDocument[];
-  /** Where comments begin. */
+  /** Offsets of comments. */
   readonly comments: ReadonlySet<number>;
-  /** Every alias names an anchor of this text. */
+  /** True when every alias refers to an anchor in this text. */
   readonly complete: boolean;
 }
 
-/** What stands before a text that is a part of another one. */
+/** What precedes a text that is a part of another one. */
 interface Before {
   readonly documents: number;
-  /** Of the List whose entry the text is. */
+  /** Entries of the List, when the text is one of its entries. */
   readonly entries: number;
 }
 
@@ -64,7 +64,7 @@ const NOTHING_BEFORE: Before = { documents: 0, entries: 0 };
 /**
  * All documents of a text.
  *
- * @throws SyntaxRefusal, which also says in which document
+ * @throws SyntaxRefusal, which also names the document
  */
 export function readManifest(text: string, before = NOTHING_BEFORE): Manifest {
   const meter = new NestingMeter();
@@ -89,7 +89,7 @@ export function readManifest(text: string, before = NOTHING_BEFORE): Manifest {
     }
     previous = lexeme;
     meter.observe(lexeme);
-    // The composer recurses: a text can be too deep for the stack.
+    // The composer is recursive, so a deep text could overflow the stack.
     if (meter.depth > PARSE_LIMITS.depth) {
       throw new SyntaxRefusal(
         before.documents + documents.length + 1,
@@ -121,27 +121,27 @@ function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-/** One entry of a mapping as it is written there. */
+/** One entry of a mapping as written. */
 export interface Field {
   readonly name: string;
-  /** Where the entry begins, its anchor or `?` included. */
+  /** Start of the entry, including its anchor or `?`. */
   readonly start: number;
   readonly keyEnd: number;
-  /** Null: not even an empty value is written (`{name}`). */
+  /** Null when not even an empty value is written (`{name}`). */
   readonly value: Node | null;
 }
 
-/** A field as a reader sees it. */
+/** A field as a reader of the manifest sees it. */
 export interface Member {
   readonly offset: number;
   readonly value: Node | null;
 }
 
 export class ManifestDocument {
-  /** Counts from 1. */
+  /** Counted from 1. */
   readonly index: number;
   readonly root: Node | null;
-  /** Entries of the List that stand before those of this document. */
+  /** Number of entries of the List before those of this document. */
   readonly entriesBefore: number;
   readonly #document: Document.Parsed;
   #aliases: ReadonlySet<string> | null = null;
@@ -153,26 +153,26 @@ export class ManifestDocument {
     this.#document = document;
   }
 
-  /** What the node stands for: aliases followed. */
+  /** The node an alias refers to; other nodes are returned unchanged. */
   resolve(node: Node | null | undefined): Node | null {
     if (!isAlias(node)) return node ?? null;
     return (node.resolve(this.#document) as Node | undefined) ?? null;
   }
 
-  /** Value of `path` below `node` as a reader of the manifest sees it, through aliases and merge keys. */
+  /** The value at `path` below `node` as a reader of the manifest sees it, with aliases and merge keys resolved. */
   get(node: Node | null | undefined, ...path: readonly string[]): Node | null {
     let current = this.resolve(node);
     for (const name of path) current = this.#member(current, name);
     return current;
   }
 
-  /** Entries of a list, aliases followed; empty when it is none. */
+  /** Entries of a list with aliases resolved; empty when it is not a list. */
   items(node: Node | null | undefined): readonly (Node | null)[] {
     const list = this.resolve(node);
     return isSeq(list) ? list.items.map((item) => this.resolve(item)) : [];
   }
 
-  /** Value of a scalar, undefined when it is none. */
+  /** Value of a scalar; undefined when it is not a scalar. */
   scalar(node: Node | null | undefined): unknown {
     const scalar = this.resolve(node);
     return isScalar(scalar) ? scalar.value : undefined;
@@ -183,7 +183,7 @@ export class ManifestDocument {
     return typeof value === 'string' ? value : null;
   }
 
-  /** Whether an alias elsewhere repeats the node, so that a change of it would show twice. */
+  /** True when an alias refers to the node, so that a change would also appear there. */
   isShared(node: Node): boolean {
     const anchor = isAlias(node) ? undefined : node.anchor;
     if (anchor === undefined) return false;
@@ -195,7 +195,7 @@ export class ManifestDocument {
     return this.#aliases.has(anchor);
   }
 
-  /** Fields of a mapping as a reader of the manifest sees them, aliases followed and merge keys carried out. */
+  /** Fields of a mapping as a reader of the manifest sees them, with aliases and merge keys resolved. */
   members(node: Node | null | undefined): ReadonlyMap<string, Member> {
     const members = new Map<string, Member>();
     this.#collect(this.resolve(node), members, new Set());
@@ -206,7 +206,7 @@ export class ManifestDocument {
     return this.members(node).get(name)?.value ?? null;
   }
 
-  /** `seen`: a mapping may merge itself, or the same one many times over. */
+  /** `seen`: a mapping may merge itself, or the same one many times. */
   #collect(node: Node | null, members: Map<string, Member>, seen: Set<Node>): void {
     if (!isMap(node) || seen.has(node)) return;
     seen.add(node);
@@ -224,12 +224,12 @@ export class ManifestDocument {
 
 const BLANK: readonly string[] = ['space', 'newline', 'comment', 'comma'];
 
-/** Where the first token that is no white space, comment or comma begins. */
+/** Offset of the first token that is not white space, a comment or a comma. */
 export function firstToken(tokens: readonly CST.SourceToken[]): number | null {
   return tokens.find(({ type }) => !BLANK.includes(type))?.offset ?? null;
 }
 
-/** The entries of a mapping, merge keys not followed; those whose key is no scalar are left out. */
+/** The entries of a mapping without those of merge keys. Entries whose key is not a scalar are left out. */
 export function fieldsOf(map: MapNode): Field[] {
   const fields: Field[] = [];
   for (const pair of map.items as readonly Pair<Node | null, Node | null>[]) {
@@ -242,13 +242,13 @@ export function fieldsOf(map: MapNode): Field[] {
   return fields;
 }
 
-/** YAML 1.1 takes `on`, `y` and the like for booleans, also as keys. */
+/** YAML 1.1 reads `on`, `y` and similar words as booleans, also as keys. */
 function keyText(key: Scalar.Parsed): string {
   if (typeof key.value === 'symbol') return '<<';
   return typeof key.value === 'string' ? key.value : key.source;
 }
 
-/** The field of a mapping, null when it is not there. @throws Refusal when it is there twice */
+/** The field of a mapping; null when absent. @throws Refusal when it occurs twice */
 export function fieldOf(map: MapNode, name: string, path: string): Field | null {
   const [field, second] = fieldsOf(map).filter((candidate) => candidate.name === name);
   if (second !== undefined) {
@@ -257,7 +257,7 @@ export function fieldOf(map: MapNode, name: string, path: string): Field | null 
   return field ?? null;
 }
 
-/** Offset behind the last character that belongs to the node; behind the line end for a block scalar. */
+/** Offset after the last character of the node; after the line end for a block scalar. */
 export function contentEnd(node: Node): number {
   if (!isFlow(node)) {
     const last = isMap(node) || isSeq(node) ? node.items.at(-1) : undefined;
@@ -274,14 +274,14 @@ export function isFlow(node: Node): boolean {
   return (isMap(node) || isSeq(node)) && node.srcToken?.type === 'flow-collection';
 }
 
-/** Where each entry of a list begins: its dash in block style, its first token in flow style. */
+/** Offset of each entry of a list: its dash in block style, its first token in flow style. */
 export function itemStarts(list: ListNode): readonly number[] {
   const flow = isFlow(list);
   const starts: number[] = [];
   for (const { start, key, value } of list.srcToken?.items ?? []) {
     const first = firstToken(start);
     if (!flow) {
-      // Comments below the last entry are kept in an entry of their own, without a dash.
+      // The library stores comments after the last entry in an extra entry without a dash.
       if (first !== null) starts.push(first);
     } else if (value !== undefined || key !== undefined) {
       starts.push(first ?? key?.offset ?? value!.offset);

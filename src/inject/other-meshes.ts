@@ -1,8 +1,8 @@
 /**
- * What tells that a pod is, or will be, in another mesh that redirects its connections: two sets of rules in one pod undo
- * each other.
+ * Signs that a pod is, or will be, in another mesh that redirects its connections: two sets of rules in one pod
+ * interfere with each other.
  *
- * Used by `pod-checks.ts`. Only what the pod template says is seen here, not the labels of its namespace.
+ * Used by `pod-checks.ts`. Only the pod template is visible here, not the labels of its namespace.
  */
 import { isMap, type Node } from './manifest.ts';
 import { POD_MESSAGES } from './pod-messages.ts';
@@ -10,9 +10,9 @@ import type { Workload } from './workloads.ts';
 
 export interface Mesh {
   readonly name: string;
-  /** Of the containers and init containers that its injector adds. */
+  /** Names of the containers and init containers that its injector adds. */
   readonly containers: readonly string[];
-  /** Labels or annotations by which a pod asks for it, and the values that do. */
+  /** Labels or annotations that request its injection, with the values that do. */
   readonly marks: Readonly<Record<string, readonly string[]>>;
 }
 

@@ -1,39 +1,39 @@
 /**
- * Cuts a manifest into parts that can be changed one by one, so that a text of any size takes the memory of one part: its
- * documents, and of a long List its entries, each with the head and the foot of the List around it.
+ * Divides a manifest into parts that can be changed separately, so that a text of any size takes only the memory of one
+ * part. Parts are documents, and in a long List its entries, each with the head and foot of the List around it.
  *
- * Stage before: `cli/inject.ts` has the text. Stage after: `by-parts.ts` has each part changed and puts the text together.
+ * Stage before: `cli/inject.ts` has the text. Stage after: `by-parts.ts` changes each part and combines the texts.
  */
 import { jsonListEntries, yamlListEntries } from '../gateway-api/list-entries.ts';
 
-/** A manifest by itself. */
+/** A manifest that can be read by itself. */
 export interface Part {
   readonly text: string;
-  /** Where in it stands what is of this part alone. */
+  /** Range of the content that belongs to this part only. */
   readonly start: number;
   readonly end: number;
-  /** How many documents stand before it. */
+  /** Number of documents before it. */
   readonly documents: number;
-  /** How many entries of its List do. */
+  /** Number of entries before it in its List. */
   readonly entries: number;
-  /** Where an offset of it is in the whole text. */
+  /** Converts an offset in the part to one in the whole text. */
   readonly offsetOf: (offset: number) => number;
 }
 
-/** One document, or a text that is not cut. */
+/** One document, or a text that is not divided. */
 export interface DocumentPart extends Part {
-  /** Where it begins in the whole text. */
+  /** Its offset in the whole text. */
   readonly at: number;
 }
 
-/** Markers that make it harder to tell where documents begin: directives, and the explicit end of a document. */
+/** Markers that make the beginnings of documents uncertain: directives, and the explicit end of a document. */
 const OTHER_MARKERS = /(?:^|\n)(?:%|\.\.\.)/;
-/** YAML takes such a line for the beginning of a document wherever it stands. */
+/** In YAML such a line begins a document wherever it occurs. */
 const DOCUMENT_MARKER = /\n(?=---(?:[ \t\r\n]|$))/g;
-/** A line with more than a comment. */
+/** Matches a text with a line that has more than a comment. */
 const CONTENT = /^\ufeff?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*[^ \t\r\n#]/;
 
-/** Every part but that of an empty text is one document, where the text is cut at all. */
+/** If the text can be divided, each part is one document; only an empty text has none. */
 export function documentParts(text: string): DocumentPart[] {
   const starts = [0];
   if (!OTHER_MARKERS.test(text)) {
@@ -49,7 +49,7 @@ export function documentParts(text: string): DocumentPart[] {
   });
 }
 
-/** The entries of a document that is a List, as kubectl prints it in YAML or JSON; null for any other document. */
+/** The entries of a List in the YAML or JSON layout of kubectl; null for any other document. */
 export function entryParts({ text, documents, at }: DocumentPart): Part[] | null {
   const entries = yamlListEntries(text) ?? jsonListEntries(text);
   const [first] = entries ?? [];

@@ -1,7 +1,8 @@
 /**
- * Reasons not to inject a pod: what would not start, would not route, or would break what works.
+ * Reasons not to inject a pod: it would not start, would not route, or something that works would break.
  *
- * Stage before: `annotations.ts`. Stage after: `inject.ts` refuses the workload for any of them. All are found at once.
+ * Stage before: `annotations.ts`. Stage after: `inject.ts` refuses the workload for any of them. All reasons are
+ * collected.
  */
 import type { InjectSettings } from './annotations.ts';
 import {
@@ -21,10 +22,10 @@ const CONTAINER_LISTS = ['containers', 'initContainers', 'ephemeralContainers'] 
 export const OUR_CONTAINERS: readonly string[] = [INIT_NAME, SIDECAR_NAME];
 export const OUR_VOLUMES: readonly string[] = [ROUTES_VOLUME, NO_TOKEN_VOLUME];
 
-/** Also such as `0o2471`, which is a number to some readers of YAML: what it comes to in the API cannot be seen here. */
+/** Also for texts like `0o2471`, which some YAML readers take as a number: its value in the API is unknown here. */
 const NOT_A_NUMBER = 'must be a number, in decimal digits';
 
-/** `spec`: of a pod that has nothing of ours in it. */
+/** `spec`: that of a pod without our additions. */
 export function podRefusals(workload: Workload, spec: Node, settings: InjectSettings): Refusal[] {
   const checks = new PodChecks(workload, spec, settings);
   checks.pod();
@@ -136,7 +137,7 @@ class PodChecks {
     this.refusals.push(new Refusal('name-taken', path, name!.range[0], POD_MESSAGES.volumeName(text)));
   }
 
-  /** `prefix`: path of the holder of the security context with its dot. */
+  /** `prefix`: path of the object that contains the security context, with a dot. */
   #user(holder: Node, prefix: string): void {
     const { document } = this.#workload;
     const user = document.get(holder, 'securityContext', 'runAsUser');

@@ -1,6 +1,6 @@
 /**
- * What is said of a pod that cannot be injected, after the path of the field at fault. The same words for manifests
- * (`pod-checks.ts`) and for pods that the API server is asked to make (`policy/pod-problems.ts`).
+ * Messages about a pod that cannot be injected; they follow the path of the field. Used for manifests (`pod-checks.ts`)
+ * and for pods that the API server creates (`policy/pod-problems.ts`).
  */
 import { INJECT_ANNOTATION } from './annotations.ts';
 import { METRICS_PORT, METRICS_PORT_NAME } from './containers.ts';
@@ -25,6 +25,6 @@ export const POD_MESSAGES = {
   record: 'is not what inject writes: take the annotation, and what it stands for, out by hand',
 } as const;
 
-/** Around the reasons, where the pod itself is refused and not its manifest. */
+/** Text around the reasons when a pod is refused, not its manifest. */
 export const REFUSED_POD = 'sideroute cannot be added to this pod: ';
 export const MEND_POD = `. Mend it, or have the pod without a sidecar: label it ${INJECT_ANNOTATION}=disabled`;

@@ -1,5 +1,5 @@
 /**
- * Kubernetes quantities, as far as resources of a container use them. Used by `annotations.ts` and `containers.ts`.
+ * Kubernetes quantities, as far as container resources use them. Used by `annotations.ts` and `containers.ts`.
  */
 import { unexpected } from '../errors.ts';
 
@@ -17,7 +17,7 @@ const FACTOR: Readonly<Record<string, number>> = {
   Ti: 2 ** 40,
 };
 
-/** Less than this, and the sidecar does not start. */
+/** With less memory the sidecar does not start. */
 const MIN_MEMORY_BYTES = 32 * 2 ** 20;
 
 function amount(text: string): number {
@@ -37,7 +37,7 @@ export function cpuMillis(text: string): number {
 /** Bytes. @throws ProxyError */
 export function memoryBytes(text: string): number {
   const bytes = amount(text);
-  // The usual slip: `m` is thousandths, so 128m is less than one byte.
+  // The usual mistake: `m` means thousandths, so 128m is less than one byte.
   if (!(bytes >= MIN_MEMORY_BYTES)) {
     throw unexpected(text, 'an amount of memory from 32Mi, such as 128Mi');
   }

@@ -1,24 +1,24 @@
 /**
- * The annotation that records what was added to a pod template, so that it can be taken out again exactly.
+ * The annotation that records the additions to a pod template, so that they can be removed exactly.
  *
- * Written by `inject.ts`, read by `uninject.ts`, also when another version wrote it: names are spelled out.
+ * Written by `inject.ts`, read by `uninject.ts`, also in another version. So names are listed explicitly.
  */
 export const INJECTED_ANNOTATION = 'sideroute.dev/injected';
 
-/** Fields of the pod template that are made when they are not there, and filled when they are null. */
+/** Fields of the pod template that are created when absent, and filled when they are null. */
 export type Holder = 'metadata' | 'annotations' | 'initContainers' | 'containers' | 'volumes';
 
 export interface InjectionRecord {
-  /** Of the sideroute that wrote it. */
+  /** Version of the sideroute that wrote it. */
   readonly version: string;
   readonly mode: string;
-  /** Names of the entries that are ours. */
+  /** Names of our entries. */
   readonly initContainers: readonly string[];
   readonly containers: readonly string[];
   readonly volumes: readonly string[];
-  /** Besides the record itself. */
+  /** Annotations other than the record itself. */
   readonly annotations: readonly string[];
-  /** Fields that were not there before. */
+  /** Fields that did not exist before. */
   readonly created: readonly string[];
   /** Fields that were an explicit null, with its spelling. */
   readonly nulls: Readonly<Record<string, string>>;
@@ -28,7 +28,7 @@ export function recordText(record: InjectionRecord): string {
   return JSON.stringify(record);
 }
 
-/** Null for what inject never wrote. */
+/** Null for text that inject did not write. */
 export function parseRecord(text: string): InjectionRecord | null {
   let value: unknown;
   try {

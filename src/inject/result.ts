@@ -1,5 +1,5 @@
 /**
- * What came of a manifest: the text, or the reasons there is none, and one line for each workload.
+ * The result for a manifest: the text, or the reasons why there is none, and one line for each workload.
  *
  * Filled by `inject.ts` and `uninject.ts` part by part, shown by `cli/inject.ts`.
  */
@@ -14,37 +14,37 @@ export interface WorkloadResult {
   readonly document: number;
   /** `Deployment shop/cart`. */
   readonly resource: string;
-  /** `skipped`: refused, and left as it is because that was asked for. */
+  /** `skipped`: refused, and left unchanged on request. */
   readonly action: 'injected' | 'uninjected' | 'untouched' | 'skipped';
-  /** What else there is to say; may be empty. */
+  /** Further information; may be empty. */
   readonly detail: string;
 }
 
 export interface ManifestResult {
-  /** Null: refused, `problems` say why. Never half. */
+  /** Null when refused; `problems` has the reasons. Never incomplete. */
   readonly text: string | null;
   readonly problems: readonly Problem[];
-  /** Reasons against workloads, or whole documents, that were skipped. */
+  /** Reasons why workloads or whole documents were skipped. */
   readonly skipped: readonly Problem[];
   readonly workloads: readonly WorkloadResult[];
 }
 
-/** What comes of one part of a file. Catches refusals and turns them into problems. */
+/** The result for one part of a file. Catches refusals and turns them into problems. */
 export class ManifestRun {
   readonly problems: Problem[] = [];
   readonly workloads: WorkloadResult[] = [];
-  /** The part is not even YAML, or has aliases of what stands elsewhere. */
+  /** True when the part is not YAML by itself, or has aliases whose anchors are elsewhere. */
   fragmentary = false;
-  /** Whether offsets still refer to what the user has; else lines would mislead. */
+  /** False when offsets no longer refer to the user's text, so line numbers would be wrong. */
   linesKnown = true;
-  /** Workloads with a problem, by `keyOf`; null when a problem is with the part as such. */
+  /** Workloads with a problem, by `keyOf`; null when the part itself has one. */
   refused: Map<string, Workload> | null = new Map<string, Workload>();
   readonly #file: string;
   readonly #part: Part;
   readonly #lines: LineIndex;
   readonly #skipped: ReadonlySet<string>;
 
-  /** `lines`: of the whole file. `skipped`: workloads that are not looked at, by `keyOf`. */
+  /** `lines`: of the whole file. `skipped`: workloads to ignore, by `keyOf`. */
   constructor(file: string, part: Part, lines: LineIndex, skipped: ReadonlySet<string> = new Set()) {
     this.#file = file;
     this.#part = part;
@@ -56,12 +56,12 @@ export class ManifestRun {
     return this.problems.length > 0;
   }
 
-  /** For the same part, empty: to read a change of it again. */
+  /** A new, empty run for the same part: to read its changed text. */
   again(): ManifestRun {
     return new ManifestRun(this.#file, this.#part, this.#lines, this.#skipped);
   }
 
-  /** The part as it is, or after a first change of it. */
+  /** Reads the part, or its text after a first change. */
   parse(text: string): Manifest | null {
     try {
       const manifest = readManifest(text, this.#part);
@@ -75,7 +75,7 @@ export class ManifestRun {
     }
   }
 
-  /** The workloads of a document; none when it has one that cannot be read. */
+  /** The workloads of a document; none when one of them is unreadable. */
   workloadsOf(document: ManifestDocument): readonly Workload[] {
     try {
       return findWorkloads(document).filter((workload) => !this.#skipped.has(keyOf(workload)));
@@ -95,7 +95,7 @@ export class ManifestRun {
     }
   }
 
-  /** `workload`: null when it is the document, or the part, that is refused. */
+  /** `workload`: null when the document or the part is refused. */
   refuse(document: number, workload: Workload | null, { code, path, offset, message }: Refusal): void {
     if (workload === null) this.refused = null;
     else this.refused?.set(keyOf(workload), workload);
@@ -109,7 +109,7 @@ export class ManifestRun {
   }
 }
 
-/** Tells the workloads of a part from each other. */
+/** Identifies a workload within a part. */
 export function keyOf({ document, prefix }: Workload): string {
   return `${document.index} ${prefix}`;
 }

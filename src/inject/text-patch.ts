@@ -1,12 +1,13 @@
 /**
- * Changes to the text of a manifest at the places its nodes stand: what is not ours keeps every byte.
+ * Changes the text of a manifest at the positions of its nodes. All other bytes stay the same.
  *
- * Stage before: `manifest.ts` says where nodes are, `inject.ts` and `uninject.ts` say what to change. Stage after: text.
+ * Stage before: `manifest.ts` gives the positions of nodes, `inject.ts` and `uninject.ts` decide what to change. Stage
+ * after: text.
  *
- * Whatever is added in block style consists of whole lines and is put before something that was there, above the comments
- * that belong to it; so taking the lines out again restores the text. Where there are no lines of its own to add (flow
- * style, JSON, a mapping behind a dash), it is put directly before the next entry, and reaches up to that. `path` is that of
- * the field in question, for a refusal.
+ * Additions in block style are whole lines. They are inserted before an existing entry, above the comments that belong
+ * to it; so removing the lines restores the text. Where no separate lines are possible (flow style, JSON, a mapping
+ * after a dash), an addition is inserted directly before the next entry and extends to it. `path` is the path of the
+ * field, for a refusal.
  */
 import type { Field, ListNode, Manifest, MapNode, Node } from './manifest.ts';
 import { contentEnd, fieldsOf, isFlow, itemStarts, Refusal } from './manifest.ts';
@@ -14,7 +15,7 @@ import { fieldLines, flowFields, flowText, itemLines, type WrittenFields, type V
 
 interface Insertion {
   readonly offset: number;
-  /** Length of the text that is replaced. */
+  /** Length of the replaced text. */
   readonly length: number;
   readonly text: string;
 }
@@ -52,7 +53,7 @@ export class TextPatch {
     return this.#insertions.length + this.#lineRemovals.length + this.#removals.length > 0;
   }
 
-  /** Adds fields to a mapping, before its field `before`, or its first one. */
+  /** Adds fields to a mapping, before its field `before` or else before its first field. */
   addFields(map: MapNode, fields: WrittenFields, path: string, before: string | null = null): void {
     const own = fieldsOf(map);
     const next = own.find(({ name }) => name === before) ?? own[0];
@@ -71,13 +72,13 @@ export class TextPatch {
     if (this.#isFirstOnLine(next.start)) {
       this.#insert(this.#aboveComments(lineStart, column), this.#lines(fieldLines(fields, column)));
     } else {
-      // Behind a dash: the first line is the rest of that line, and what stood there gets a line of its own.
+      // After a dash, the first added line takes the rest of that line, and the existing content moves to its own line.
       const lines = this.#lines(fieldLines(fields, column));
       this.#insert(next.start, lines.slice(column) + ' '.repeat(column));
     }
   }
 
-  /** Adds entries to a list; an empty one must be in flow style, as every empty list is. */
+  /** Adds entries to a list. An empty list is always in flow style. */
   addItems(list: ListNode, items: readonly Value[], place: 'first' | 'last', path: string): void {
     const starts = itemStarts(list);
     const [first] = starts;
@@ -102,7 +103,7 @@ export class TextPatch {
     }
   }
 
-  /** Gives a field without a value, or with an explicit null, one. */
+  /** Gives a value to a field without one or with an explicit null. */
   fill(field: Field, value: WrittenFields | readonly Value[], inFlow: boolean, path: string): void {
     if (this.nullText(field) !== '') {
       this.replace(field.value!, flowText(value));
@@ -114,12 +115,12 @@ export class TextPatch {
     this.#insertLinesAfter(field.keyEnd, lines, null);
   }
 
-  /** How a field without a value spells that: `null`, `~` or nothing. */
+  /** The spelling of a missing value: `null`, `~` or nothing. */
   nullText({ value }: Field): string {
     return value === null ? '' : this.#text.slice(value.range[0], value.range[1]);
   }
 
-  /** Puts other text in the place of a node. */
+  /** Replaces the text of a node. */
   replace(node: Node, text: string): void {
     this.#insert(node.range[0], text, node.range[1] - node.range[0]);
   }
@@ -137,7 +138,7 @@ export class TextPatch {
     );
   }
 
-  /** `ours`: for each entry of the list whether it goes. */
+  /** `ours`: for each entry of the list, whether it is removed. */
   removeItems(list: ListNode, ours: readonly boolean[]): void {
     const starts = itemStarts(list);
     const ranges = list.items.map((item, index) => ({
@@ -171,7 +172,7 @@ export class TextPatch {
     return lines.map((line) => line + this.#newline).join('');
   }
 
-  /** Entries before the one at `start`; on lines of their own where that one is. */
+  /** Inserts entries before the one at `start`, on their own lines if that one begins a line. */
   #insertFlow(start: number, entries: readonly FlowEntry[]): void {
     const onLines = this.#isFirstOnLine(start);
     const lineEnd = this.#newline + this.#text.slice(this.#lineStart(start), start);
@@ -183,7 +184,10 @@ export class TextPatch {
     this.#insert(start, text.join(''));
   }
 
-  /** Lines below the line that holds the character before `end`, and below comments that stand further in than `column`. */
+  /**
+   * Inserts lines after the line that contains the character before `end`, and after following comments that are
+   * indented further than `column`.
+   */
   #insertLinesAfter(end: number, lines: readonly string[], column: number | null): void {
     let at = this.#lineEnd(end);
     while (column !== null && at < this.#text.length) {
@@ -210,14 +214,14 @@ export class TextPatch {
       } else if (next !== undefined) {
         this.#removals.push({ start, end: next.start });
       } else {
-        // In flow style the comma before goes, too.
+        // In flow style the preceding comma is removed, too.
         this.#removals.push({ start: ranges[first - 1]?.end ?? start, end: ranges[last]!.end });
       }
       first = last;
     }
   }
 
-  /** Lines at the end of a text without a last line end were added with the one before them. */
+  /** Lines added at the end of a text without a final newline include the newline before them. */
   #withLineEndBefore({ start, end }: Range): Range {
     if (end < this.#text.length || this.#text.endsWith('\n') || start === 0) return { start, end };
     return { start: this.#text[start - 2] === '\r' ? start - 2 : start - 1, end };
@@ -227,7 +231,7 @@ export class TextPatch {
     return offset === 0 ? 0 : this.#text.lastIndexOf('\n', offset - 1) + 1;
   }
 
-  /** Offset behind the line end that follows, or that just ended. */
+  /** Offset after the next line end, or after the one just before `offset`. */
   #lineEnd(offset: number): number {
     if (offset > 0 && this.#text[offset - 1] === '\n') return offset;
     const end = this.#text.indexOf('\n', offset);
@@ -244,7 +248,10 @@ export class TextPatch {
     return this.#contentStart(this.#lineStart(offset)) === offset;
   }
 
-  /** Start of the line at hand, or of the comments above it; those further in than `column` belong to what precedes. */
+  /**
+   * Start of the current line, or of the comments above it. Comments indented further than `column` belong to the
+   * preceding entry.
+   */
   #aboveComments(lineStart: number, column: number): number {
     let at = lineStart;
     while (at > 0) {
@@ -261,12 +268,12 @@ function isItems(value: WrittenFields | readonly Value[]): value is readonly Val
   return Array.isArray(value);
 }
 
-/** Offset behind the opening bracket of a collection in flow style. */
+/** Offset after the opening bracket of a flow collection. */
 function openingEnd(node: MapNode | ListNode): number {
   return node.range[0] + 1;
 }
 
-/** Ranges that touch become one. */
+/** Merges adjacent ranges. */
 function joined(ranges: readonly Range[]): Range[] {
   const result: { start: number; end: number }[] = [];
   for (const { start, end } of ranges.toSorted((a, b) => a.start - b.start)) {

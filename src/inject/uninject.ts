@@ -1,7 +1,7 @@
 /**
- * Takes out of a manifest what `inject.ts` put in, as its record says: the text is what it was before, to the byte.
+ * Removes from a manifest what `inject.ts` added, according to its record: the text is restored to the byte.
  *
- * Stage before: `workloads.ts`. Stage after: text. What others have changed or added since then stays.
+ * Stage before: `workloads.ts`. Stage after: text. Later changes and additions by others stay.
  */
 import type { ManifestDocument, MapNode, Node } from './manifest.ts';
 import { fieldsOf, isMap, isSeq, Refusal } from './manifest.ts';
@@ -25,7 +25,7 @@ function uninjectPart(run: ManifestRun, { text }: Part): string | null {
   return run.failed ? null : changed;
 }
 
-/** `report`: told of every workload whether there was something to take out. */
+/** `report` is called for each workload: was there something to remove? */
 export function uninjectText(
   run: ManifestRun,
   text: string,
@@ -42,7 +42,7 @@ export function uninjectText(
   return patch.changed ? patch.apply() : text;
 }
 
-/** What the pod template says of an earlier injection, null when there was none. @throws Refusal */
+/** The record of an earlier injection in the pod template; null when there is none. @throws Refusal */
 export function injectionOf({ document, object, steps, templatePath }: Workload): InjectionRecord | null {
   const node = document.get(object, ...steps, 'metadata', 'annotations', INJECTED_ANNOTATION);
   if (node === null) return null;
@@ -82,7 +82,7 @@ class Removal {
     if (names.length > 0) this.#patch.removeFields(map, new Set(names));
   }
 
-  /** True: the list was made for our entries and has no others, so the whole field goes. */
+  /** True when the list was created for our entries and has no others, so that the whole field is removed. */
   items(spec: MapNode, holder: 'initContainers' | 'containers' | 'volumes', path: string): boolean {
     const list = this.#record[holder].length === 0 ? null : editableField(this.#document, spec, holder, path);
     if (!isSeq(list)) return false;
@@ -109,7 +109,7 @@ class Removal {
     if (fate === 'whole') this.fields(template, ['metadata']);
   }
 
-  /** What goes: the entries that are ours, the whole field, or nothing more because the field is a null again. */
+  /** What to remove: our entries, the whole field, or nothing more, because the field has been reset to null. */
   #fate(holder: string, node: Node, onlyOurs: boolean): 'entries' | 'whole' | 'restored' {
     if (!onlyOurs) return 'entries';
     const spelling = this.#record.nulls[holder];

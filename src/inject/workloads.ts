@@ -1,5 +1,5 @@
 /**
- * Which objects of a manifest have pods, and where their pod template stands. Everything else passes through untouched.
+ * Finds the objects of a manifest that have pods, and their pod templates. All other objects pass through unchanged.
  *
  * Stage before: `manifest.ts`. Stage after: `inject.ts` and `uninject.ts`, for each workload.
  */
@@ -7,11 +7,11 @@ import type { ManifestDocument, MapNode, Node } from './manifest.ts';
 import { fieldOf, isAlias, isMap, isSeq, Refusal } from './manifest.ts';
 
 interface WorkloadKind {
-  /** API groups; a kind of the same name in another group is something else. */
+  /** API groups. In another group, a kind with the same name is a different kind. */
   readonly groups: readonly string[];
-  /** From the object to the pod template. */
+  /** Field names from the object to the pod template. */
   readonly template: readonly string[];
-  /** Its pods run to an end: a container that does not end keeps them from it. */
+  /** True when its pods are expected to end: a container that does not end would prevent this. */
   readonly endsByItself: boolean;
 }
 
@@ -38,19 +38,19 @@ export interface Workload {
   readonly object: MapNode;
   /** Names of the fields from the object to the pod template. */
   readonly steps: readonly string[];
-  /** Path of the object in its document, empty or `items[0].`. */
+  /** Path of the object in its document: empty, or `items[0].`. */
   readonly prefix: string;
-  /** Path of the pod template with the dot that follows, `spec.template.`; for messages. */
+  /** Path of the pod template with the following dot, `spec.template.`; for messages. */
   readonly templatePath: string;
 }
 
-/** @throws Refusal for an object that has a kind of ours but not its form */
+/** @throws Refusal for an object of a known kind with a wrong structure */
 export function findWorkloads(document: ManifestDocument): Workload[] {
   const root = document.resolve(document.root);
   if (!isMap(root)) return [];
   const kind = document.text(document.get(root, 'kind'));
   if (kind?.endsWith('List') !== true) return workloadOf(document, root, root, kind, null, '');
-  // The items of a typed list as the API server sends it do not repeat what they are.
+  // In a typed list from the API server, the items have neither `kind` nor `apiVersion`.
   const itemKind = kind === 'List' ? null : kind.slice(0, -'List'.length);
   const listVersion = document.text(document.get(root, 'apiVersion'));
   const list = document.get(root, 'items');
@@ -105,8 +105,8 @@ export function aliasRefusal(node: Node, path: string): Refusal {
 }
 
 /**
- * A field's mapping or list, for a change: the very node, in which a change has no effect anywhere else. Null when the
- * field is not there.
+ * The mapping or list of a field, to be changed in place; a change must have no effect anywhere else. Null when the
+ * field is absent.
  *
  * @throws Refusal when it is an alias, comes from a merge key, or is repeated by an alias elsewhere
  */
@@ -133,7 +133,7 @@ function refuseShared(document: ManifestDocument, node: Node, path: string): voi
   );
 }
 
-/** The pod template and its spec, for a change. @throws Refusal */
+/** The pod template and its spec, to be changed in place. @throws Refusal */
 export function editableTemplate({ document, object, steps, prefix, templatePath }: Workload): {
   readonly template: MapNode;
   readonly spec: MapNode;

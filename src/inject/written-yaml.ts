@@ -1,8 +1,8 @@
 /**
- * Values to YAML, in the two styles that a manifest may be in: block (indentation) or flow (JSON, which is YAML, too).
+ * Writes values as YAML, in the two styles of manifests: block (indentation) or flow (JSON).
  *
- * Used by `text-patch.ts` for what is added. Reads the same by YAML 1.1 and 1.2, so every text that could be something
- * else is quoted.
+ * Used by `text-patch.ts` for additions. The result means the same in YAML 1.1 and 1.2, so every ambiguous text is
+ * quoted.
  */
 
 export type Value = string | number | boolean | readonly Value[] | WrittenFields;
@@ -11,10 +11,10 @@ export interface WrittenFields {
   readonly [name: string]: Value;
 }
 
-/** Indentation of one level of what is added, in columns. */
+/** Columns for one level of indentation in additions. */
 const STEP = 2;
 
-/** `name: value` for each field, as lines that begin at `column`. */
+/** `name: value` for each field, as lines that start at `column`. */
 export function fieldLines(fields: WrittenFields, column: number): string[] {
   return Object.entries(fields).flatMap(([name, value]) => {
     const key = `${' '.repeat(column)}${textScalar(name)}:`;
@@ -27,7 +27,7 @@ export function fieldLines(fields: WrittenFields, column: number): string[] {
   });
 }
 
-/** `- value`, as lines whose dash stands at `column`. */
+/** `- value`, as lines with the dash at `column`. */
 export function itemLines(item: Value, column: number): string[] {
   const dash = `${' '.repeat(column)}- `;
   if (isScalar(item) || isInline(item) || isList(item)) return [dash + inline(item)];
@@ -35,7 +35,7 @@ export function itemLines(item: Value, column: number): string[] {
   return [dash + first.slice(column + STEP), ...rest];
 }
 
-/** JSON on one line, with a blank after `:` and `,`. */
+/** JSON on one line, with a space after `:` and `,`. */
 export function flowText(value: Value): string {
   if (isScalar(value)) return JSON.stringify(value);
   if (isList(value)) return `[${value.map(flowText).join(', ')}]`;
@@ -54,12 +54,12 @@ function isList(value: Value): value is readonly Value[] {
   return Array.isArray(value);
 }
 
-/** Text of several lines that can stand as it is. */
+/** True for text of several lines that can be written as a block scalar without escapes. */
 function isBlock(value: Value): value is string {
   return typeof value === 'string' && /^[!-~][ -~]*(?:\n(?:[ -~]*[!-~]))+$/.test(value);
 }
 
-/** Lists of scalars fit on a line; empty collections have no other form. */
+/** Lists of scalars fit on one line; empty collections have no other form. */
 function isInline(value: readonly Value[] | WrittenFields): boolean {
   return isList(value) ? value.every(isScalar) : Object.keys(value).length === 0;
 }
@@ -70,7 +70,7 @@ function inline(value: Value): string {
 }
 
 const PLAIN = /^[A-Za-z/][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*$/;
-/** Words that are not text to some reader of YAML. */
+/** Words that some YAML readers do not read as text. */
 const TYPED = /^(?:y|n|yes|no|on|off|true|false|null)$/i;
 const PRINTABLE = /^[ -~]*$/;
 

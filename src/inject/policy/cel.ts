@@ -1,15 +1,15 @@
 /**
- * Values to CEL, the language of admission policies: JSON in which some values are expressions.
+ * Writes values in CEL, the language of admission policies: JSON in which some values are expressions.
  *
- * Used by the other files here. CEL wants the entries of a list or mapping to be of one type, so each is a `dyn(...)`.
+ * Used by the other files here. CEL requires entries of a list or mapping to have one type, so each is a `dyn(...)`.
  */
 
-/** An expression in the place of a value. */
+/** An expression in place of a value. */
 export class Expression {
   readonly text: string;
   /**
-   * optional: gives an optional, and what it is the value of, a field or else an entry of a list, is left out when it is none.
-   * each: a list, for an entry each.
+   * optional: the expression yields an optional; without a value, the field or the list entry that holds it is left out.
+   * each: it yields a list, with one entry for each element.
    */
   readonly kind: 'value' | 'optional' | 'each';
 
@@ -19,7 +19,7 @@ export class Expression {
   }
 }
 
-/** Lines of expressions are this long where they can be. */
+/** Expressions are wrapped at this width where possible. */
 const WIDTH = 110;
 const INDENT = '  ';
 
@@ -27,7 +27,7 @@ export function celText(text: string): string {
   return /^[ -&(-[\]-~]*$/.test(text) ? `'${text}'` : JSON.stringify(text);
 }
 
-/** A regular expression; RE2 reads those that are used here as JavaScript does. */
+/** A regular expression. Those used here mean the same in RE2 and JavaScript. */
 export function celRegex({ source }: RegExp): string {
   return `r'${source.replaceAll("'", '\\x27')}'`;
 }
@@ -38,7 +38,7 @@ export function celList(texts: readonly string[]): string {
 
 const HOLE = '\u0000';
 
-/** Text with expressions in it: what `template` makes of holes, with `expressions` in the holes, in their order. */
+/** A text with expressions: `template` makes the text around the holes, which `expressions` fill in order. */
 export function celTemplate(template: (...holes: string[]) => string, ...expressions: readonly string[]): string {
   const pieces = template(...expressions.map((_, index) => `${HOLE}${index}${HOLE}`)).split(HOLE);
   return pieces
@@ -89,7 +89,7 @@ function dyn(value: unknown, indent: string): string {
   return `dyn(${celValue(value, indent)})`;
 }
 
-/** Those of this entry, not of the entries of a list in it. */
+/** Holes of this entry itself, without those of entries of a list in it. */
 function holesOf(value: unknown): Expression[] {
   if (value instanceof Expression) return value.kind === 'value' ? [] : [value];
   if (Array.isArray(value)) return [];
@@ -103,7 +103,7 @@ function withHole(value: unknown, hole: Expression, instead: Expression): unknow
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withHole(item, hole, instead)]));
 }
 
-/** On one line if it fits there. */
+/** On one line if it fits. */
 function enclosed(open: string, parts: readonly string[], close: string, indent: string): string {
   const line = `${open}${parts.join(', ')}${close}`;
   if (!line.includes('\n') && indent.length + line.length <= WIDTH) return line;

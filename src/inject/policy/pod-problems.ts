@@ -1,5 +1,5 @@
 /**
- * Reasons not to inject a pod in CEL: lists of messages, by the checks of `pod-checks.ts` and in their words.
+ * Reasons not to inject a pod, in CEL: lists of messages, with the checks of `pod-checks.ts` and the same texts.
  *
  * Stage before: the settings of `settings.ts` as variables. Stage after: `policy.ts`.
  */
@@ -11,7 +11,7 @@ import { celList, celTemplate, celText } from './cel.ts';
 
 const LISTS = ['containers', 'initContainers'] as const;
 
-/** Of a pod that has nothing of ours. */
+/** For a pod without our additions. */
 export function podProblems(): string {
   return [
     problemIf('object.spec.?hostNetwork.orValue(false)', celText(`spec.hostNetwork ${POD_MESSAGES.hostNetwork}`)),
@@ -64,7 +64,7 @@ export function podProblems(): string {
   ].join(' +\n');
 }
 
-/** Of any pod: what others add to it, also afterwards. */
+/** For any pod, because others may add containers later. */
 export function meshProblems(): string {
   return MESHES.flatMap((mesh) => [...containersOf(mesh), ...marksOf(mesh)]).join(' +\n');
 }
@@ -99,7 +99,7 @@ function problemIf(condition: string, message: string): string {
   return `(${condition} ? [${message}] : [])`;
 }
 
-/** A message for each entry `c`, at the place `i`, of a list of the pod. */
+/** One message for each entry `c`, at index `i`, of a list of the pod. */
 function eachOf(list: string, condition: string, message: string): string {
   return `object.spec.?${list}.orValue([]).transformList(i, c, ${condition}, ${message})`;
 }
@@ -108,7 +108,7 @@ function uidOf(holder: string): string {
   return `string(${holder}.?securityContext.?runAsUser.orValue(-1))`;
 }
 
-/** As a text, because a setting is one. */
+/** Compared as text, because settings are texts. */
 function runsAsSidecar(holder: string): string {
   return `${uidOf(holder)} == variables.proxyUid.orValue('')`;
 }

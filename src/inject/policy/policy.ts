@@ -1,12 +1,13 @@
 /**
- * Admission policies that make of a pod what `sideroute inject` makes of its manifest, inside the API server: there is no
- * server of ours to run, to reach or to fail.
+ * Admission policies that turn a pod into what `sideroute inject` would make of its manifest, inside the API server: no
+ * additional server has to run, be reachable or fail.
  *
  *     MutatingAdmissionPolicy    adds the containers, unless there is something against it
  *     ValidatingAdmissionPolicy  refuses a pod that was not injected, and says everything that is against it
  *
- * Stage before: the variables of `settings.ts` and `pod-problems.ts`, and the containers of `containers.ts` with expressions for
- * values. Stage after: `cli/policy.ts` prints them; the kustomize base and the Helm chart have them as files.
+ * Stage before: the variables of `settings.ts` and `pod-problems.ts`, and the containers of `containers.ts` with
+ * expressions for values. Stage after: `cli/policy.ts` prints them; the kustomize base and the Helm chart have them as
+ * files.
  */
 import {
   INJECT_ANNOTATION,
@@ -27,7 +28,7 @@ import { containerExpressions, settingVariables, type Variable } from './setting
 
 export const POLICY_NAME = 'sideroute-injection';
 export const INJECTION_LABEL = 'sideroute.dev/injection';
-/** The versions of the API that have a MutatingAdmissionPolicy: beta from 1.34, general from 1.36. */
+/** The API versions with MutatingAdmissionPolicy: beta since 1.34, stable since 1.36. */
 export const POLICY_VERSIONS = ['v1', 'v1beta1'] as const;
 export type PolicyVersion = (typeof POLICY_VERSIONS)[number];
 
@@ -35,16 +36,16 @@ const GROUP = 'admissionregistration.k8s.io';
 const LABELS = { 'app.kubernetes.io/name': 'sideroute', 'app.kubernetes.io/component': 'injection' };
 
 export interface PolicyOptions {
-  /** Of this sideroute, for the record. */
+  /** Version of this sideroute, for the record. */
   readonly version: string;
-  /** What applies to a pod that says nothing itself. */
+  /** The settings of a pod without annotations. */
   readonly settings: InjectSettings;
   readonly apiVersion: PolicyVersion;
-  /** Of the controller, which is never injected. */
+  /** Namespace of the controller, which is never injected. */
   readonly namespace: string;
 }
 
-/** In the order in which they have to be applied: nothing refuses before something injects. */
+/** In the order in which they must be applied: a policy that refuses comes after the one that injects. */
 export function policyObjects(options: PolicyOptions): WrittenFields[] {
   const variables = variablesOf(options);
   const match = matchConstraints(options.namespace);
@@ -141,7 +142,7 @@ function variablesOf({ settings }: PolicyOptions): Variable[] {
   ];
 }
 
-/** What goes into a pod. */
+/** The variables for the additions to a pod. */
 function additionVariables(version: string): Variable[] {
   const { initContainer, sidecar, volumes } = additionsOf(containerExpressions());
   const created = (
@@ -152,7 +153,7 @@ function additionVariables(version: string): Variable[] {
     ] as const
   ).map(([holder, there]) => `(${there} ? [] : ['"${holder}"'])`);
   const names = (items: readonly { readonly name: string }[]) => items.map(({ name }) => name);
-  // A record with holes, where the pod decides.
+  // The record, with holes for values that depend on the pod.
   const [start = '', middle = '', end = ''] = recordText({
     version,
     mode: 'native',
@@ -199,7 +200,10 @@ function celTextMap(map: Readonly<Record<string, string>>): string {
 const ADD = (path: string, value: string) => `JSONPatch{op: 'add', path: ${path}, value: ${value}}`;
 const MADE = (has: string, path: string, value: string) => `(${has} ? [] : [${ADD(celText(path), value)}])`;
 
-/** In front of what the pod has, as in a manifest: rules, then sidecar, then what may already use both. */
+/**
+ * Placed before the pod's own containers, as in a manifest: rules, then sidecar, then containers that may already use
+ * both.
+ */
 const PATCH = `variables.leftAlone || variables.problems.size() > 0 ? [] :
 ${[
   MADE('has(object.spec.initContainers)', '/spec/initContainers', '[]'),
@@ -211,7 +215,7 @@ ${[
   `[${ADD(celText(`/metadata/annotations/${INJECTED_ANNOTATION.replaceAll('/', '~1')}`), 'variables.record')}]`,
 ].join(' +\n')}`;
 
-/** What is against the pod as it has become. */
+/** Variables with the reasons against the pod in its final state. */
 function verdictVariables(): Variable[] {
   const record = celText(`metadata.annotations["${INJECTED_ANNOTATION}"] ${POD_MESSAGES.record}`);
   const lists = ['initContainers', 'containers'].map(

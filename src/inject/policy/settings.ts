@@ -1,8 +1,8 @@
 /**
- * The `sideroute.dev/` annotations of a pod in CEL: what each comes to, and what is wrong with it.
+ * The `sideroute.dev/` annotations of a pod in CEL: their values, and their faults.
  *
- * Stage before: `annotations.ts` has the table of settings. Stage after: `policy.ts` puts the variables into policies. Every
- * setting has an entry in the tables here, or they do not compile.
+ * Stage before: `annotations.ts` has the table of settings. Stage after: `policy.ts` puts the variables into policies.
+ * The types require an entry for every setting in the tables here.
  */
 import { ACCESS_LOG_MODES } from '../../addon/access-log.ts';
 import { partName, VOLUME_PARTS } from '../../config/route-volume.ts';
@@ -30,14 +30,14 @@ import { INJECTED_ANNOTATION } from '../record.ts';
 import { CONFIG_MAP_NAME, IMAGE_REFERENCE, USER_ID } from '../setting-checks.ts';
 import { celList, celRegex, celTemplate, celText, Expression } from './cel.ts';
 
-/** What a policy refers to by `variables.NAME`; each may use those before it. */
+/** A variable that a policy uses as `variables.NAME`. Each may use the previous ones. */
 export interface Variable {
   readonly name: string;
   readonly expression: string;
 }
 
 interface Check {
-  /** Whether the text `v` is right. */
+  /** A condition that holds when the text `v` is valid. */
   readonly valid: string;
   readonly expected: string;
 }
@@ -76,7 +76,7 @@ function networks(atLeast: 'v' | 'an entry'): Check {
   };
 }
 
-/** The mode is native: where there are policies, there are native sidecars. */
+/** The mode is always native: clusters with these policies support native sidecars. */
 const CHECKS: Readonly<Record<SettingKey, Check>> = {
   mode: {
     valid: "v == 'native'",
@@ -119,7 +119,7 @@ const CHECKS: Readonly<Record<SettingKey, Check>> = {
 
 export const DEFAULTS_VARIABLE = 'defaults';
 
-/** `defaults`: by the name of the setting, what a pod has that says nothing itself. */
+/** `defaults`: by name of the setting, for pods without the annotation. */
 export function settingVariables(defaults: Readonly<Record<string, string>>): Variable[] {
   return [
     { name: DEFAULTS_VARIABLE, expression: defaultsExpression(defaults) },
@@ -131,7 +131,7 @@ export function settingVariables(defaults: Readonly<Record<string, string>>): Va
   ];
 }
 
-/** JSON, which is CEL, too: whoever changes it need not know another notation. */
+/** JSON is also valid CEL, so a person who changes it needs no other notation. */
 export function defaultsExpression(defaults: Readonly<Record<string, string>>): string {
   return JSON.stringify(defaults, null, 1).replaceAll(/\n */g, ' ');
 }
@@ -145,7 +145,7 @@ function inAnnotation(name: string, expression: string, otherwise: string): stri
   return `variables.annotations[?${celText(name)}].optMap(v, ${expression}).orValue(${otherwise})`;
 }
 
-/** Lists of messages, one after the other. */
+/** Lists of messages, concatenated. */
 function annotationProblems(): string {
   const place = (name: string) => annotationPath('metadata.annotations', ANNOTATION_PREFIX + name);
   const known = [
@@ -198,7 +198,7 @@ function together(request: SettingKey, limit: SettingKey): string {
   return `(${both} && quantity(${low}).isGreaterThan(quantity(${high})) ? [${message}] : [])`;
 }
 
-/** What `additionsOf` is given instead of values: expressions that stand for them. */
+/** The arguments of `additionsOf` as expressions instead of values. */
 export function containerExpressions(): ContainerValues {
   const value = (text: string) => new Expression(text);
   const optional = (key: SettingKey) => new Expression(`variables.${key}`, 'optional');
@@ -212,7 +212,7 @@ export function containerExpressions(): ContainerValues {
     image: value("variables.image.orValue('')"),
     initImage: value("variables.initImage.orValue('')"),
     imagePullPolicy: optional('imagePullPolicy'),
-    // One name stands for its parts as well.
+    // A single name includes its parts.
     configMaps: [new Expression(`(${names}.size() > 1 ? ${names} : [${parts.join(', ')}])`, 'each')],
     serviceCidrs: optional('serviceCidrs'),
     excludeOutboundCidrs: optional('excludeOutboundCidrs'),
