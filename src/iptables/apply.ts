@@ -1,6 +1,6 @@
 /**
- * Puts the rules in place: `document.ts` says which, `backend.ts` how. One transaction for each family, the same
- * result however often it runs, verified afterwards; on any failure the state before is put back.
+ * Installs the rules: `document.ts` defines them, `backend.ts` has the commands. Each family is one transaction.
+ * Repeated runs give the same result, which is verified afterwards. After any failure the previous state is restored.
  */
 import type { NativeBinding } from '../addon/binding.ts';
 import { ProxyError } from '../errors.ts';
@@ -15,20 +15,22 @@ import type { System } from './system.ts';
 
 export interface ApplyOptions {
   readonly settings: InterceptionSettings;
-  /** Null: chosen by what is there and by a write probe. */
+  /** Null: chosen by the existing rules and by a write probe. */
   readonly backend: BackendName | null;
   readonly ipv6: Ipv6Mode;
   readonly pod: PodFacts;
-  /** How long to wait for others who change rules: another apply, or the holder of the lock of iptables. */
+  /** Maximum wait for other programs that change rules: another apply, or the holder of the iptables lock. */
   readonly waitSeconds: number;
-  /** Check the documents against the installed rules and programs, change nothing. */
+  /** Checks the documents against the installed rules and programs, without changes. */
   readonly dryRun: boolean;
-  /** For the connectivity check; null leaves it out. */
+  /** For the connectivity check; null: no check. */
   readonly binding: NativeBinding | null;
 }
 
-/** `removed`: the settings capture nothing in this family, and what was there is gone. */
-/** `none`: no Service network is of that family, and no rules were there. */
+/**
+ * `none`: no Service network belongs to the family, and there were no rules. `removed`: the settings capture nothing in
+ * this family, so existing rules were removed.
+ */
 export type FamilyOutcome = 'applied' | 'unchanged' | 'removed' | 'none' | 'skipped';
 
 export interface ApplyResult {
@@ -40,7 +42,9 @@ export interface ApplyResult {
   readonly connectivityWhy: string;
   /** Sentences for the log. */
   readonly warnings: readonly string[];
-  /** What was (with `dryRun`: would be) given to the restore program; null where nothing is to be done. */
+  /**
+   * The document given to the restore program (with `dryRun`: that would be given); null when nothing has to be done.
+   */
   readonly documents: Readonly<Record<Family, string | null>>;
 }
 
@@ -52,7 +56,7 @@ interface Plan {
 
 /**
  * @throws ProxyError `iptables-host-network`, `iptables-locked`, `iptables-backend`, `iptables-connectivity`, or
- * `iptables-apply` when a document was refused or verification failed; then nothing is changed.
+ * `iptables-apply` when a document was refused or verification failed. Nothing is changed then.
  */
 export async function applyRules(system: System, options: ApplyOptions): Promise<ApplyResult> {
   refuseHostNetwork(options.pod);
@@ -74,7 +78,7 @@ export async function applyRules(system: System, options: ApplyOptions): Promise
       ? { outcome: 'skipped' as const, why: 'dry run' }
       : await checkConnectivity(backend, plans, options);
     const documents = await carryOut(backend, plans, options.dryRun);
-    // By what was there at first: the check of connectivity may have left little to do, or nothing.
+    // Based on the state at the start, because the connectivity check may have installed most rules already.
     const outcome = ({ document, before }: Plan): FamilyOutcome => {
       if (document === null) return hasOurRules(before) ? 'removed' : 'none';
       return transition(before, targetState(document, before)) === null ? 'unchanged' : 'applied';
@@ -95,7 +99,7 @@ export async function applyRules(system: System, options: ApplyOptions): Promise
   }
 }
 
-/** Test all, then restore and verify each; undo all of it when one fails. */
+/** Tests all documents, then restores and verifies each. Undoes everything when one fails. */
 async function carryOut(
   backend: IptablesBackend,
   plans: readonly Plan[],
@@ -126,7 +130,7 @@ async function carryOut(
   return documents;
 }
 
-/** Back to the state before; the error to throw says what failed and whether this worked. */
+/** Restores the previous state. Returns an error that describes the failure and whether restoring worked. */
 async function undo(backend: IptablesBackend, plans: readonly Plan[], cause: Error): Promise<ProxyError> {
   const code = cause instanceof ProxyError && cause.code === 'iptables-connectivity' ? cause.code : 'iptables-apply';
   const failures: string[] = [];
@@ -143,9 +147,9 @@ async function undo(backend: IptablesBackend, plans: readonly Plan[], cause: Err
 }
 
 /**
- * Dial the API server's Service address with rules that, unlike the final ones, capture it.
+ * Dials the Service address of the API server with temporary rules that, unlike the final ones, capture it.
  *
- * It is the one Service every pod knows, and its address is excluded by the final rules, so no exemption lingers.
+ * Every pod knows this Service. The final rules exclude its address, so nothing of the test remains.
  */
 async function checkConnectivity(
   backend: IptablesBackend,
@@ -186,7 +190,7 @@ async function checkConnectivity(
   return { outcome: 'passed', why: `a connection to ${apiServer.address} port ${apiServer.port} was captured` };
 }
 
-/** Rules of others that see connections first may take them away; they are theirs to keep, and ours to mention. */
+/** Rules of other programs that come first may take connections away. They are not changed, only reported. */
 function foreignWarnings({ family, document, before }: Plan): string[] {
   if (document === null) return [];
   const ahead = before.jumps.length === 1 ? before.jumps[0]!.index : before.foreignOutput.length;

@@ -1,10 +1,10 @@
 /**
  * Which iptables to use: the nft or the legacy programs, and the commands of the chosen one.
  *
- * Listing rules proves nothing (a backend may list and still be unable to write), so a backend is chosen by writing a
- * chain that nothing refers to, with the matches and the target of the real rules, and deleting it again. A backend
- * that already has rules in this namespace comes first: two backends in one namespace hide each other's rules from
- * their users.
+ * The ability to list rules does not prove that a backend can write. So a backend is tested by writing a chain without
+ * references, with the matches and the target of the real rules, and deleting it again. A backend that already has
+ * rules in this namespace comes first: with two backends in one namespace, the tools of one do not show the rules of
+ * the other.
  */
 import { ProxyError } from '../errors.ts';
 import type { Family } from './cidr.ts';
@@ -18,7 +18,7 @@ export const BACKENDS: readonly BackendName[] = ['nft', 'legacy'];
 const INSTALL_HINT =
   'install the package iptables, 1.8 or newer, which has the programs iptables-nft-restore and iptables-legacy-restore (and their ip6tables twins)';
 
-/** The commands of one backend. All throw ProxyError `iptables-command` with what the program said. */
+/** The commands of one backend. All throw ProxyError `iptables-command` with the output of the program. */
 export class IptablesBackend {
   readonly name: BackendName;
   readonly #system: System;
@@ -30,7 +30,7 @@ export class IptablesBackend {
     this.#waitSeconds = waitSeconds;
   }
 
-  /** Text of all tables, or of nat alone. A nat table that was never used is created, empty, by the second form. */
+  /** Text of all tables, or of nat only. The second form creates an empty nat table if it was never used. */
   async save(family: Family, table?: 'nat'): Promise<string> {
     const outcome = await this.#run(family, 'save', table === undefined ? [] : ['-t', table]);
     return outcome.stdout;
@@ -40,12 +40,12 @@ export class IptablesBackend {
     return parseNatState(await this.save(family, 'nat'));
   }
 
-  /** Parse and resolve only; nothing is changed. */
+  /** Parses and resolves only; changes nothing. */
   async test(family: Family, document: string): Promise<void> {
     await this.#run(family, 'restore', ['--test', '--noflush', '-w', String(this.#waitSeconds)], document);
   }
 
-  /** All of the document or nothing of it. */
+  /** Applies the whole document or nothing. */
   async restore(family: Family, document: string): Promise<void> {
     await this.#run(family, 'restore', ['--noflush', '-w', String(this.#waitSeconds)], document);
   }
@@ -81,7 +81,7 @@ export class IptablesBackend {
   }
 }
 
-/** What a backend holds in this namespace. */
+/** The rules that a backend has in this namespace. */
 interface Survey {
   readonly backend: IptablesBackend;
   readonly ours: boolean;
@@ -89,9 +89,9 @@ interface Survey {
 }
 
 /**
- * What both backends hold; one whose programs are missing or refuse holds nothing. Creates nothing.
+ * The rules of both backends. A backend whose programs are missing or fail counts as empty. Creates nothing.
  *
- * Without a table named, the save programs list the tables in use only.
+ * Without a table name, the save programs list only the tables in use.
  */
 async function survey(system: System, waitSeconds: number, families: readonly Family[]): Promise<Survey[]> {
   return Promise.all(
@@ -109,23 +109,23 @@ async function survey(system: System, waitSeconds: number, families: readonly Fa
   );
 }
 
-/** The backends that hold rules of ours in any family: none, one, or, after a mistake, both. */
+/** The backends with our rules in any family: none, one, or, after a mistake, both. */
 export async function backendsWithOurRules(system: System, waitSeconds: number): Promise<IptablesBackend[]> {
   return (await survey(system, waitSeconds, ['v4', 'v6'])).filter(({ ours }) => ours).map(({ backend }) => backend);
 }
 
 export interface BackendChoice {
   readonly backend: IptablesBackend;
-  /** Why this one, for the log. */
+  /** The reason for the choice, for the log. */
   readonly why: string;
 }
 
 /**
- * The backend to write with; the same for all `families`. With `probe` false nothing is written, and the first
- * backend in order whose programs exist is taken.
+ * The backend for all `families`. With `probe` false nothing is written, and the first backend whose programs exist is
+ * taken.
  *
- * @throws ProxyError `iptables-backend` when none can be written to, with the reason for each; or when the forced one
- * would put a second set of our rules beside one in the other backend.
+ * @throws ProxyError `iptables-backend` when no backend can be written to, with the reason for each; or when the
+ * requested backend would get our rules while the other one already has them.
  */
 export async function chooseBackend(
   system: System,
@@ -151,7 +151,7 @@ export async function chooseBackend(
       }
     } catch (error) {
       failures.push(`${backend.name}: ${(error as Error).message}`);
-      // Never a second set of rules beside one that cannot be reached.
+      // Do not install a second set of rules when the first one cannot be changed.
       if (ours) break;
       continue;
     }

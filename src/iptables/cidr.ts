@@ -1,8 +1,8 @@
 /**
- * IPv4 and IPv6 networks in the text form that `iptables-save` prints, for the settings before and the rules after.
+ * IPv4 and IPv6 networks in the text form of `iptables-save`, for settings and for rules.
  *
- * Canonical IPv6 text comes from `SocketAddress`, whose formatter follows the same algorithm as the C library's
- * `inet_ntop`, so that a printed rule and a saved rule compare as text.
+ * `SocketAddress` formats IPv6 with the same algorithm as the C library's `inet_ntop`, so printed and saved rules can
+ * be compared as text.
  */
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
@@ -12,7 +12,7 @@ export const FAMILIES: readonly Family[] = ['v4', 'v6'];
 
 export interface Cidr {
   readonly family: Family;
-  /** Canonical text of the network address; every bit beyond the prefix is 0. */
+  /** Canonical text of the network address; all bits after the prefix are 0. */
   readonly address: string;
   readonly prefixLength: number;
   /** The network address as an unsigned integer of 32 or 128 bits. */
@@ -26,7 +26,7 @@ export function familyOf(address: string): Family | null {
   return isIPv6(address) && !address.includes('%') ? 'v6' : null;
 }
 
-/** Canonical text of an address without a zone, or null when `text` is none. */
+/** Canonical text of an address without a zone; null when `text` is not an address. */
 export function canonicalAddress(text: string): string | null {
   const family = familyOf(text);
   if (family === null) return null;
@@ -34,8 +34,8 @@ export function canonicalAddress(text: string): string | null {
 }
 
 /**
- * `text` is `ADDRESS` or `ADDRESS/PREFIX`. Host bits are cleared; `hostBits` tells that there were some. Null when
- * the text is neither.
+ * `text`: `ADDRESS` or `ADDRESS/PREFIX`. Host bits are cleared; `hostBits` is true when there were some. Null when the
+ * text is invalid.
  */
 export function parseCidr(text: string): { readonly cidr: Cidr; readonly hostBits: boolean } | null {
   const [address = '', prefix, ...rest] = text.split('/');
@@ -58,7 +58,7 @@ export function cidrText(cidr: Cidr): string {
   return `${cidr.address}/${cidr.prefixLength}`;
 }
 
-/** Whether every address of `inner` is in `outer`. */
+/** True when every address of `inner` is in `outer`. */
 export function cidrContains(outer: Cidr, inner: Cidr): boolean {
   if (outer.family !== inner.family || outer.prefixLength > inner.prefixLength) return false;
   const hostWidth = BigInt(WIDTH[outer.family] - outer.prefixLength);
@@ -70,7 +70,7 @@ function bitsV4(address: string): bigint {
 }
 
 function bitsV6(address: string): bigint {
-  // An embedded IPv4 tail is the last two groups.
+  // An embedded IPv4 address stands for the last two groups.
   const tail = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(address);
   const text = tail
     ? tail[1]! + [16n, 0n].map((s) => ((bitsV4(tail[2]!) >> s) & 0xffffn).toString(16)).join(':')

@@ -1,6 +1,6 @@
 /**
- * Takes every rule of ours out, and nothing else. For machines and tests; in a pod the rules go with the pod, and
- * taking them out would cut connections that were captured.
+ * Removes all our rules and nothing else. For machines and tests: in a pod the rules end with the pod, and removing
+ * them would interrupt captured connections.
  */
 import { IptablesBackend, BACKENDS, type BackendName } from './backend.ts';
 import { FAMILIES, type Family } from './cidr.ts';
@@ -8,7 +8,7 @@ import { hasOurRules, parseNatState, targetState, transition } from './state.ts'
 import type { System } from './system.ts';
 
 export interface CleanupOptions {
-  /** Null: every backend that holds rules of ours. */
+  /** Null: every backend with our rules. */
   readonly backend: BackendName | null;
   readonly waitSeconds: number;
   readonly dryRun: boolean;
@@ -17,12 +17,14 @@ export interface CleanupOptions {
 export interface CleanupStep {
   readonly backend: BackendName;
   readonly family: Family;
-  /** What was (with `dryRun`: would be) given to the restore program. */
+  /** The document given to the restore program (with `dryRun`: that would be given). */
   readonly document: string;
 }
 
-/** The steps taken; none when there was nothing of ours. */
-/** @throws ProxyError `iptables-missing` or `iptables-command` when no backend can be read, or a removal failed. */
+/**
+ * Returns the steps taken; none when there were no rules of ours. @throws ProxyError `iptables-missing` or
+ * `iptables-command` when no backend can be read or a removal failed.
+ */
 export async function cleanUpRules(system: System, options: CleanupOptions): Promise<CleanupStep[]> {
   const release = await system.lock(options.waitSeconds * 1000);
   try {
@@ -32,10 +34,10 @@ export async function cleanUpRules(system: System, options: CleanupOptions): Pro
       const backend = new IptablesBackend(system, name, options.waitSeconds);
       for (const family of FAMILIES) {
         try {
-          // Naming no table, the programs list what is there; naming one would create it.
+          // Without a table name the programs list existing tables; a name would create the table.
           if (!hasOurRules(parseNatState(await backend.save(family)))) continue;
         } catch (error) {
-          // A backend or family that this kernel or image lacks holds nothing; but one must have been readable.
+          // A backend or family that the kernel or image lacks has no rules. But at least one must be readable.
           failures.push(error as Error);
           continue;
         }

@@ -1,8 +1,8 @@
 /**
- * Proof that interception works here, beyond the rules being installed: a connection to a Service address must arrive
- * at the capture port with exactly that address as its original destination.
+ * Proves that interception works, beyond installed rules: a connection to a Service address must arrive at the capture
+ * port with exactly that address as its original destination.
  *
- * Fails where the address is translated before the rules see it, as Cilium's socket-level load balancing does.
+ * Fails where the address is translated before the rules apply, for instance by Cilium's socket-level load balancing.
  */
 import { connect } from 'node:net';
 import type { Acceptor, NativeBinding } from '../addon/binding.ts';
@@ -11,23 +11,23 @@ import type { Destination } from './settings.ts';
 
 const DEADLINE_MS = 5_000;
 const MAX_HEAD_BYTES = 16 * 1024;
-/** Bounds the loop of a connection that is captured with a wrong destination and tunnelled back into the rules. */
+/** Limits a loop: a connection captured with a wrong destination is tunnelled back into the rules. */
 const MAX_CONNECTIONS = 8;
 
 const REMEDY =
   "something translates Service addresses before the pod's rules see them; with Cilium, set socketLB.hostNamespaceOnly=true";
 
 export interface ConnectivityProbe {
-  /** Dials, and settles once the connection was seen or cannot be seen any more. Throws when it was not. */
+  /** Dials, and resolves when the connection has been seen. Rejects when it was not. */
   run(): Promise<void>;
   close(): void;
 }
 
 /**
- * Binds the capture port on the loopback address of the destination's family. Null when it is taken: the proxy of
- * this pod runs already.
+ * Binds the capture port on the loopback address of the destination's family. Null when the port is in use, because the
+ * proxy of this pod already runs.
  *
- * @throws ProxyError `iptables-connectivity` when it cannot be bound for any other reason.
+ * @throws ProxyError `iptables-connectivity` when it cannot be bound for another reason.
  */
 export function openConnectivityProbe(
   binding: NativeBinding,
@@ -81,7 +81,7 @@ export function openConnectivityProbe(
   };
 }
 
-/** Ends when the acceptor reports (`setWake`), the connection answers, fails or closes, or at the deadline. */
+/** Resolves when the acceptor reports (`setWake`), when the connection answers, fails or closes, or at the deadline. */
 function dial(destination: Destination, setWake: (wake: () => void) => void): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ host: destination.address, port: destination.port });

@@ -1,9 +1,8 @@
 /**
- * The rules themselves: settings in, one nat-table document for each family out. Pure.
+ * The rules: turns settings into one nat-table document for each family. Pure.
  *
- * Every rule is written the way `iptables-save` prints it (`/32`, `-m tcp`, canonical addresses), so that `state.ts`
- * can compare what is installed with what should be. Only OUTPUT is touched: inbound traffic, probes and scrapes
- * never pass.
+ * Every rule has the form that `iptables-save` prints (`/32`, `-m tcp`, canonical addresses), so that `state.ts` can
+ * compare installed and wanted rules. Only OUTPUT is changed: inbound traffic, probes and scrapes are not affected.
  */
 import { cidrText, familyOf, parseCidr, type Cidr, type Family } from './cidr.ts';
 import type { InterceptionSettings, PortRange } from './settings.ts';
@@ -13,10 +12,10 @@ export const OUTPUT_CHAIN = 'SIDEROUTE_OUTPUT';
 export const REDIRECT_CHAIN = 'SIDEROUTE_REDIRECT';
 export const PROBE_CHAIN = 'SIDEROUTE_PROBE';
 
-/** TCP DNS; UDP is never touched. */
+/** DNS over TCP. UDP is never captured. */
 export const DNS_PORT = 53;
 
-/** The multiport match holds this many ports; a range takes two places. */
+/** Capacity of a multiport match; a range takes two places. */
 const MULTIPORT_PLACES = 15;
 
 export type RuleKind =
@@ -47,7 +46,7 @@ export interface RuleDocument {
 
 export const JUMP_LINE = `-A OUTPUT -p tcp -j ${OUTPUT_CHAIN}`;
 
-/** One line each for the reader of a printed document. */
+/** One explanation for each kind, printed with the document. */
 const WHY: Readonly<Record<RuleKind, string>> = {
   jump: 'TCP only: UDP, and DNS over it, never comes here',
   'proxy-uid': 'what the proxy itself sends is never captured again',
@@ -76,7 +75,7 @@ const ALWAYS_LEFT_ALONE: Readonly<Record<Family, readonly { kind: RuleKind; cidr
   ],
 };
 
-/** Null when `settings` capture nothing in this family: then no rule of ours should exist in it. */
+/** Null when `settings` capture nothing in this family: it must then contain none of our rules. */
 export function buildDocument(settings: InterceptionSettings, family: Family): RuleDocument | null {
   const ofFamily = (list: readonly Cidr[]) => list.filter((cidr) => cidr.family === family);
   const services = ofFamily(settings.serviceCidrs);
@@ -108,7 +107,9 @@ export function buildDocument(settings: InterceptionSettings, family: Family): R
   return { family, rules };
 }
 
-/** The document as `iptables-restore --noflush` takes it in a namespace without rules of ours; each kind explained once. */
+/**
+ * The document as `iptables-restore --noflush` takes it in a namespace without our rules; each kind is explained once.
+ */
 export function documentText(document: RuleDocument): string {
   const lines = ['*nat', `:${OUTPUT_CHAIN} - [0:0]`, `:${REDIRECT_CHAIN} - [0:0]`];
   let previous: RuleKind | null = null;
@@ -120,7 +121,7 @@ export function documentText(document: RuleDocument): string {
   return `${lines.join('\n')}\nCOMMIT\n`;
 }
 
-/** `iptables-save` drops a match of everything. */
+/** `iptables-save` omits a match of all addresses. */
 function destination(cidr: Cidr): string {
   return cidr.prefixLength === 0 ? '' : `-d ${cidrText(cidr)}`;
 }

@@ -1,5 +1,5 @@
 /**
- * What the pod says about itself: whether rules belong here at all, and for which address families.
+ * Facts about the pod: whether rules may be installed, and for which address families.
  */
 import { ProxyError } from '../errors.ts';
 import { canonicalAddress, familyOf } from './cidr.ts';
@@ -8,7 +8,7 @@ import type { System } from './system.ts';
 export type Ipv6Mode = 'auto' | 'on' | 'off';
 
 export interface PodFacts {
-  /** `status.podIP`, `status.podIPs` (separated by commas) and `status.hostIP`; undefined or empty when not told. */
+  /** `status.podIP`, `status.podIPs` (separated by commas) and `status.hostIP`; undefined or empty when unknown. */
   readonly podIp?: string | undefined;
   readonly podIps?: string | undefined;
   readonly hostIp?: string | undefined;
@@ -26,7 +26,7 @@ export function refuseHostNetwork(facts: PodFacts): void {
   );
 }
 
-/** Whether IPv6 gets rules too, and why. */
+/** Decides whether IPv6 gets rules too, and gives the reason. */
 export async function decideIpv6(
   system: System,
   mode: Ipv6Mode,

@@ -1,14 +1,14 @@
 /**
- * What to intercept: texts from flags, environment or annotations in, checked settings out, for `document.ts`.
+ * What to intercept: turns texts from flags, environment or annotations into checked settings for `document.ts`.
  *
- * All problems are reported at once, each with the flag and the environment variable it may have come from.
+ * All problems are reported together, each with its flag and environment variable.
  */
 import { ProxyError } from '../errors.ts';
 import { canonicalAddress, cidrContains, cidrText, familyOf, parseCidr, type Cidr } from './cidr.ts';
 
 export interface PortRange {
   readonly first: number;
-  /** Same as `first` for a single port. */
+  /** Equal to `first` for a single port. */
   readonly last: number;
 }
 
@@ -19,21 +19,21 @@ export interface Destination {
 }
 
 export interface InterceptionSettings {
-  /** Connections of this user are never captured: the loop guard. */
+  /** Connections of this user are never captured; this prevents loops. */
   readonly proxyUid: number;
-  /** Where captured connections go, on the loopback address of their family. */
+  /** Port on the loopback address of each family to which connections are redirected. */
   readonly capturePort: number;
-  /** Destinations to capture; sorted, none inside another. Both families in one list, here and below. */
+  /** Destinations to capture; sorted, none contained in another. Here and below, one list holds both families. */
   readonly serviceCidrs: readonly Cidr[];
   readonly excludeCidrs: readonly Cidr[];
-  /** Cloud metadata addresses beyond the link-local ones that are always left alone. */
+  /** Cloud metadata addresses that are never captured, in addition to link-local ones. */
   readonly metadataAddresses: readonly Cidr[];
-  /** Sorted, not overlapping. Port 53 is left alone in any case. */
+  /** Sorted, without overlaps. Port 53 is always excluded. */
   readonly excludePorts: readonly PortRange[];
   readonly apiServer: Destination | null;
 }
 
-/** Texts as they arrive; undefined, empty and blank all mean "not given". */
+/** Unparsed texts; undefined, empty and blank all mean "not given". */
 export interface InterceptionTexts {
   readonly proxyUid?: string | undefined;
   readonly capturePort?: string | undefined;
@@ -41,13 +41,13 @@ export interface InterceptionTexts {
   readonly excludeOutboundCidrs?: string | undefined;
   readonly excludeOutboundPorts?: string | undefined;
   readonly metadataAddresses?: string | undefined;
-  /** `ADDRESS:PORT`, `[ADDRESS]:PORT`, or `none`. Not given: `kubernetesServiceHost` and `-Port`. */
+  /** `ADDRESS:PORT`, `[ADDRESS]:PORT`, or `none`. Default: `kubernetesServiceHost` and `-Port`. */
   readonly apiServer?: string | undefined;
   readonly kubernetesServiceHost?: string | undefined;
   readonly kubernetesServicePort?: string | undefined;
 }
 
-/** How each text is called where people write it. */
+/** The flag and environment variable of each text. */
 export const SETTING_NAMES = {
   proxyUid: { flag: '--proxy-uid', env: 'SIDEROUTE_PROXY_UID' },
   capturePort: { flag: '--capture-port', env: 'SIDEROUTE_CAPTURE_PORT' },
@@ -64,11 +64,11 @@ export const DEFAULT_PROXY_UID = 1337;
 export const DEFAULT_CAPTURE_PORT = 15001;
 export const DEFAULT_SERVICE_CIDRS = '0.0.0.0/0,::/0';
 
-/** The highest uid a process can have; the one above means "unchanged" to the kernel. */
+/** The highest uid of a process; the kernel reads the next number as "unchanged". */
 const MAX_UID = 0xffff_fffe;
 
 /**
- * Warnings are complete sentences for the log; nothing they tell of makes the settings unsafe.
+ * Warnings are complete sentences for the log; the settings are safe in spite of them.
  *
  * @throws ProxyError `iptables-settings`, one line for each problem.
  */
@@ -107,7 +107,7 @@ export function parseInterceptionSettings(texts: InterceptionTexts): {
     return withoutContained(list);
   };
 
-  // uid 0 would exempt every container that runs as root, which many do, without anyone noticing.
+  // uid 0 would exempt every container that runs as root, and this would go unnoticed.
   const proxyUid = integer('proxyUid', texts.proxyUid, 'a numeric user id', [1, MAX_UID], DEFAULT_PROXY_UID);
   const capturePort = integer('capturePort', texts.capturePort, 'a port', [1, 65535], DEFAULT_CAPTURE_PORT);
   if (given(texts.serviceCidrs) === undefined) {
@@ -158,7 +158,7 @@ function parseInteger(text: string, min: number, max: number): number | null {
   return value >= min && value <= max ? value : null;
 }
 
-/** Sorted by network, so that the same set gives the same document whatever its order; IPv4 first. */
+/** Sorted by network with IPv4 first, so that the order of the input does not change the document. */
 function withoutContained(list: readonly Cidr[]): Cidr[] {
   const sorted = list.toSorted((a, b) =>
     a.family !== b.family
@@ -179,7 +179,7 @@ function withoutContained(list: readonly Cidr[]): Cidr[] {
   return kept;
 }
 
-/** `80`, `9000-9010` or `9000:9010`, separated by commas or blanks. */
+/** `80`, `9000-9010` or `9000:9010`, separated by commas or white space. */
 function parsePorts(text: string | undefined, problem: (text: string) => void): PortRange[] {
   const ranges: { first: number; last: number }[] = [];
   for (const item of items(text)) {

@@ -1,28 +1,29 @@
 /**
- * What is installed (`iptables-save` text), how it differs from what should be, and the one document that leads
- * there. Pure; between `document.ts` (what should be) and `apply.ts`, `verify.ts`, `cleanup.ts` (who carry it out).
+ * Parses the installed rules (`iptables-save` text), compares them with the wanted ones, and computes the document for
+ * the transition. Pure; between `document.ts` (wanted rules) and `apply.ts`, `verify.ts`, `cleanup.ts` (which carry it
+ * out).
  */
 import { cidrText, parseCidr, type Family } from './cidr.ts';
 import { CHAIN_PREFIX, JUMP_LINE, OUTPUT_CHAIN, REDIRECT_CHAIN, type RuleDocument } from './document.ts';
 
-/** A rule of OUTPUT that leads into one of our chains, and its place among the rules of OUTPUT, from 0. */
+/** A rule of OUTPUT that jumps to one of our chains, and its index in OUTPUT, from 0. */
 export interface Jump {
   readonly line: string;
   readonly index: number;
 }
 
-/** The part of the nat table that is ours, with the lines as `iptables-save` printed them. */
+/** Our part of the nat table, with the lines as `iptables-save` printed them. */
 export interface NatState {
-  /** Chain name (each with our prefix) to its rules, top to bottom. */
+  /** Rules in order, by chain name (all with our prefix). */
   readonly chains: ReadonlyMap<string, readonly string[]>;
   readonly jumps: readonly Jump[];
-  /** Rules outside OUTPUT and our chains that lead into our chains. */
+  /** Rules outside OUTPUT and our chains that jump to our chains. */
   readonly references: readonly string[];
   /** Rules of OUTPUT that are not ours. */
   readonly foreignOutput: readonly string[];
 }
 
-/** `saved` is what `iptables-save -t nat` printed, or several tables of which only nat is read. */
+/** `saved`: output of `iptables-save -t nat`, or of several tables, of which only nat is read. */
 export function parseNatState(saved: string): NatState {
   const chains = new Map<string, string[]>();
   const jumps: Jump[] = [];
@@ -37,7 +38,7 @@ export function parseNatState(saved: string): NatState {
     if (declared?.startsWith(CHAIN_PREFIX)) chains.set(declared, []);
     const chain = /^-A (\S+)/.exec(line)?.[1];
     if (chain === undefined) continue;
-    // A comment may hold anything, even a target.
+    // A comment may contain any text, even a target.
     const target = / -[jg] (\S+)/.exec(line.replaceAll(/"(?:\\.|[^"\\])*"/g, '""'))?.[1] ?? '';
     const ours = target.startsWith(CHAIN_PREFIX);
     if (chain.startsWith(CHAIN_PREFIX)) {
@@ -53,17 +54,20 @@ export function parseNatState(saved: string): NatState {
   return { chains, jumps, references, foreignOutput };
 }
 
-/** Whether any rule or chain of ours is there. */
+/** True when any of our rules or chains exists. */
 export function hasOurRules(state: NatState): boolean {
   return state.chains.size > 0 || state.jumps.length > 0 || state.references.length > 0;
 }
 
-/** How many rules of anyone's the tables in `saved` hold. */
+/** Number of rules in all tables of `saved`, including those of others. */
 export function countRules(saved: string): number {
   return saved.match(/^-A /gm)?.length ?? 0;
 }
 
-/** The state that `document` asks for, given what is there: a right jump keeps its place, otherwise it goes last. */
+/**
+ * The state that `document` requires, based on the existing state: a correct jump keeps its position, otherwise it
+ * comes last.
+ */
 export function targetState(document: RuleDocument | null, current: NatState): NatState {
   const { foreignOutput } = current;
   if (document === null) return { chains: new Map(), jumps: [], references: [], foreignOutput };
@@ -79,11 +83,11 @@ export function targetState(document: RuleDocument | null, current: NatState): N
 }
 
 /**
- * The document for `iptables-restore --noflush` that turns the part that is ours from `current` into `target`, in one
- * transaction; null when there is nothing to do. Rules of others stay where they are.
+ * The document for `iptables-restore --noflush` that changes our part from `current` to `target` in one transaction;
+ * null when nothing has to change. Rules of others stay in place.
  *
- * With `--noflush`, a declared chain is emptied and refilled, but a rule appended to OUTPUT would come once more each
- * time, and deleting an absent one fails the document: hence exactly the deletions that `current` asks for.
+ * With `--noflush`, a declared chain is emptied and refilled. But a rule appended to OUTPUT would be added again each
+ * time, and deleting an absent rule makes the document fail. So it deletes exactly what `current` contains.
  */
 export function transition(current: NatState, target: NatState): string | null {
   const lines: string[] = [];
@@ -95,7 +99,7 @@ export function transition(current: NatState, target: NatState): string | null {
   for (const line of without(current.references, target.references)) lines.push(line.replace(/^-A/, '-D'));
   for (const line of without(target.references, current.references)) lines.push(line);
   if (!sameJumps) for (const { line } of current.jumps) lines.push(line.replace(/^-A/, '-D'));
-  // Emptied before any is deleted, as they may refer to each other.
+  // All are emptied before one is deleted, because they may refer to each other.
   for (const chain of obsolete) lines.push(`-F ${chain}`);
   if (!sameChains) for (const rules of target.chains.values()) lines.push(...rules);
   for (const chain of obsolete) lines.push(`-X ${chain}`);
@@ -128,7 +132,7 @@ export interface Drift {
   readonly message: string;
 }
 
-/** Every difference between what is installed and `document`; null means that nothing of ours should be there. */
+/** All differences between the installed rules and `document`; null means that there should be none of ours. */
 export function findDrift(family: Family, current: NatState, document: RuleDocument | null): Drift[] {
   const drift: Drift[] = [];
   const report = (kind: DriftKind, message: string) => {
@@ -166,7 +170,7 @@ export function findDrift(family: Family, current: NatState, document: RuleDocum
   return drift;
 }
 
-/** C libraries differ in how they print some IPv6 addresses; ours is the canonical form of the documents. */
+/** C libraries print some IPv6 addresses differently; documents use the canonical form. */
 function canonicalLine(line: string): string {
   return line.replace(/ -d (\S+)/, (whole, text: string) => {
     const parsed = parseCidr(text);
@@ -182,7 +186,7 @@ function sameLines(a: readonly string[] | undefined, b: readonly string[]): bool
   return a?.length === b.length && a.every((line, index) => line === b[index]);
 }
 
-/** The lines of `all` that are not in `some`, counted: two equal lines and one of them in `some` leave one. */
+/** Multiset difference: each line in `some` removes one equal line of `all`. */
 function without(all: readonly string[], some: readonly string[]): string[] {
   const left = [...some];
   return all.filter((line) => {

@@ -1,6 +1,6 @@
 /**
- * What the rules need of the machine: run a program, read a file, be the only one at it. Everything else here
- * decides.
+ * What the rules need from the machine: run a program, read a file, hold a lock. The other files here make the
+ * decisions.
  */
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { ProxyError } from '../errors.ts';
 
 export interface CommandOutcome {
-  /** Exit status; 127 when the program is missing, 124 when it was killed at the deadline, 128 for any other signal. */
+  /** Exit status; 127: the program is missing, 124: killed at the deadline, 128: killed by another signal. */
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -21,20 +21,20 @@ export const STATUS_MISSING = 127;
 export const STATUS_TIMEOUT = 124;
 
 export interface System {
-  /** Never a shell. Never rejects for what the program did. */
+  /** Does not use a shell. Rejects for no result of the program. */
   run(program: string, args: readonly string[], input?: string): Promise<CommandOutcome>;
   /** Null when it cannot be read. */
   readFile(path: string): Promise<string | null>;
-  /** Excludes other changes to the rules of this network namespace until the returned function is called. */
+  /** Locks the rules of this network namespace until the returned function is called. */
   lock(timeoutMs: number): Promise<() => void>;
 }
 
 const COMMAND_TIMEOUT_MS = 20_000;
 const XTABLES_LOCK_FILE = '/run/xtables.lock';
 
-/** The machine (in a pod: the pod's network namespace) this process runs on. */
+/** The machine of this process; in a pod: its network namespace. */
 export function localSystem(): System {
-  // With a read-only root file system the legacy programs cannot make their lock file, and fail.
+  // With a read-only root file system the legacy programs cannot create their lock file and fail.
   const lockFile =
     process.env['XTABLES_LOCKFILE'] ??
     (mayWrite(XTABLES_LOCK_FILE) ? XTABLES_LOCK_FILE : join(tmpdir(), 'xtables.lock'));
@@ -58,7 +58,7 @@ function mayWrite(file: string): boolean {
       accessSync(path, constants.W_OK);
       return true;
     } catch {
-      // The file may not exist yet; then the directory decides.
+      // The file may not exist yet; the directory decides then.
     }
   }
   return false;
@@ -86,15 +86,15 @@ function runProgram(
         else outcome(128, stderr || error.message);
       },
     );
-    // A program that ends without reading its input has said why on its standard error.
+    // A program that ends without reading its input prints the reason on standard error.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(input ?? '');
   });
 }
 
 /**
- * A lock as wide as the network namespace: abstract Unix sockets belong to it, need no file system, and are gone with
- * their process. Waiting is a connection to the holder's socket, which ends when the holder does.
+ * A lock for the network namespace: abstract Unix sockets belong to it, need no file system, and end with their
+ * process. To wait, a process connects to the holder's socket, which closes when the holder ends.
  */
 async function lockNamespace(name: string, timeoutMs: number): Promise<() => void> {
   const path = `\0${name}`;
@@ -142,7 +142,7 @@ function holderEnded(path: string, timeoutMs: number): Promise<void> {
     const socket = connect(path);
     const timer = setTimeout(() => socket.destroy(), timeoutMs);
     socket.resume();
-    // An error (the holder went away between the two calls) is followed by close as well.
+    // After an error (the holder ended between the two calls) there is also a close event.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       clearTimeout(timer);

@@ -1,11 +1,11 @@
 /**
- * The result of an init container where `kubectl describe pod` shows it: the termination message file.
+ * Writes the result of an init container to the termination message file, which `kubectl describe pod` shows.
  */
 import { accessSync, constants, writeFileSync } from 'node:fs';
 
 export const DEFAULT_TERMINATION_LOG = '/dev/termination-log';
 
-/** Kubernetes reads this much, and nothing of what is longer. */
+/** Kubernetes reads at most this many bytes. */
 const MAX_BYTES = 4096;
 const MAX_TEXT = 1000;
 
@@ -15,8 +15,8 @@ export interface TerminationResult {
 }
 
 /**
- * False when it was not written: without `create`, a file that does not exist is left alone (outside Kubernetes
- * nobody reads it). Texts are cut to what Kubernetes keeps, so that the JSON stays whole.
+ * False when nothing was written: without `create`, a missing file is not created, because outside Kubernetes nothing
+ * reads it. Texts are truncated so that the JSON stays complete within the limit.
  */
 export function writeTerminationLog(path: string, result: TerminationResult, create: boolean): boolean {
   const cut = (limit: number) =>

@@ -1,5 +1,5 @@
 /**
- * Compares what is installed with what the settings ask for. Changes nothing.
+ * Compares the installed rules with those the settings require. Changes nothing.
  */
 import { IptablesBackend, backendsWithOurRules, type BackendName } from './backend.ts';
 import type { Family } from './cidr.ts';
@@ -18,7 +18,7 @@ export interface VerifyOptions {
 }
 
 export interface VerifyResult {
-  /** The backend compared; nft when neither holds rules of ours. */
+  /** The compared backend; nft when neither has our rules. */
   readonly backend: BackendName;
   readonly families: readonly Family[];
   readonly ipv6Why: string;
