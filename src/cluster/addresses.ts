@@ -1,7 +1,7 @@
-/** Which addresses cannot be those of a Service. */
+/** Recognises addresses that no Service can have. */
 import { BlockList, isIP } from 'node:net';
 
-/** In words that follow `ADDRESS is`. The keys are values of a metric's label. */
+/** Texts to complete `ADDRESS is`. The keys are label values of a metric. */
 export const ADDRESS_FAULTS = {
   not_an_address: 'not an address',
   unspecified: 'unspecified',
@@ -18,10 +18,10 @@ export type AddressFault = keyof typeof ADDRESS_FAULTS;
 const RANGES: readonly (readonly [fault: AddressFault, ...networks: readonly string[]])[] = [
   ['unspecified', '0.0.0.0/8', '::/128'],
   ['loopback', '127.0.0.0/8', '::1/128'],
-  // Of one link only: the rules of the init container never capture them.
+  // Link-local: the rules of the init container never capture these addresses.
   ['link_local', '169.254.0.0/16', 'fe80::/10'],
   ['multicast', '224.0.0.0/4', 'ff00::/8'],
-  // The rest of 240.0.0.0/4 is in use as Service network in some clouds.
+  // Some clouds use the rest of 240.0.0.0/4 for Services.
   ['broadcast', '255.255.255.255/32'],
 ];
 
@@ -34,11 +34,11 @@ const BLOCKS = RANGES.map(([fault, ...networks]) => {
   return { fault, block };
 });
 
-/** Why `address` can be no ClusterIP; null when it can be one. */
+/** Why `address` cannot be a ClusterIP; null when it can. */
 export function addressFault(address: string): AddressFault | null {
   const version = isIP(address);
   if (version === 0) return 'not_an_address';
-  // BlockList would look at the IPv4 address inside; the kernel reports such destinations as IPv4.
+  // BlockList would check the embedded IPv4 address. The kernel reports such destinations as IPv4.
   if (/^::ffff:/i.test(address)) return 'ipv4_mapped';
   const family = version === 6 ? 'ipv6' : 'ipv4';
   return BLOCKS.find(({ block }) => block.check(address, family))?.fault ?? null;

@@ -1,12 +1,12 @@
 /**
- * The backends: one object per `namespace/name:port`, with its addresses and what it speaks kept up to date.
+ * The backends: one object for each `namespace/name:port`, whose addresses and protocol are kept up to date.
  *
  * Stage before: `routing/table.ts`, which interns the backends it finds in rules. Stage after: the engines, which read
  * `addresses` and `state` for each request.
  *
- * Only backends of the current route tables are kept up to date; wrap each compilation in `beginCompile` and `endCompile`.
- * Of the others the last ones keep what was known of them, since what an edit takes away may come back with the next; so do
- * those that requests in progress still go to.
+ * Only backends of the current route tables are updated; call `beginCompile` and `endCompile` around each compilation.
+ * Backends that are no longer used keep their last state: the most recent ones, because the next edit may use them
+ * again, and those with requests in progress.
  */
 import { backendProtocol, tcpPort } from '../config/support.ts';
 import type { Logger } from '../log.ts';
@@ -19,7 +19,7 @@ import type { ServiceResolver, Subscription } from './resolver.ts';
 
 export interface BackendStatus {
   readonly backend: Backend;
-  /** Why it is not resolved, or only with its last good addresses, in words; else null. */
+  /** Why it is not resolved, or only with its last good addresses; otherwise null. */
   readonly error: string | null;
 }
 
@@ -27,7 +27,7 @@ interface Entry {
   readonly backend: Backend;
   /** Null while no route table refers to the backend. */
   subscription: Subscription | null;
-  /** Compilation in which it was interned last. */
+  /** The last compilation that interned it. */
   compilation: number;
   error: string | null;
 }
@@ -35,15 +35,15 @@ interface Entry {
 export interface BackendRegistryOptions {
   readonly resolver: Pick<ServiceResolver, 'subscribe'>;
   readonly logger: Logger;
-  /** The addresses or the state of a backend are other ones now. */
+  /** Called when the addresses or the state of a backend have changed. */
   readonly onChange?: (backend: Backend) => void;
-  /** Let go of a backend by its id, which may be given to another one then; false when something in progress needs it. */
+  /** Frees a backend by its id, which may then be reused. Returns false when something in progress needs it. */
   readonly drop?: (id: number) => boolean;
 }
 
-/** Backends that no table has: so many are kept. */
+/** Number of unused backends that are kept. */
 const MAX_RETIRED = 256;
-/** As long as the first attempt at a name takes. */
+/** The duration of the first attempt to resolve a name. */
 const FIRST_ANSWERS_MS = 1_000;
 
 export class BackendRegistry {
@@ -52,13 +52,13 @@ export class BackendRegistry {
   readonly #onChange: (backend: Backend) => void;
   readonly #drop: (id: number) => boolean;
   readonly #entries = new Map<string, Entry>();
-  /** Those that no table has, the one that was given up last at the end. */
+  /** Backends in no table, the most recently retired last. */
   readonly #retired = new Set<Entry>();
   readonly #ids = new Numbers();
   #compilation = 0;
-  /** Those that the tables in the making have brought back, or brought up. */
+  /** Backends added or reactivated by the tables that are being compiled. */
   #opened: Entry[] = [];
-  /** Whose first answers somebody waits for. */
+  /** The backends whose first answers a caller awaits. */
   #awaited: { readonly entries: Set<Entry>; readonly done: () => void } | null = null;
 
   constructor(options: BackendRegistryOptions) {
@@ -68,7 +68,7 @@ export class BackendRegistry {
     this.#drop = options.drop ?? (() => true);
   }
 
-  /** May be passed around without its object. */
+  /** A property, so that it can be passed on without its object. */
   readonly intern: InternBackend = (namespace, name, port) => {
     const key = `${namespace}/${name}:${port}`;
     let entry = this.#entries.get(key);
@@ -89,13 +89,13 @@ export class BackendRegistry {
     return entry.backend;
   };
 
-  /** Backends interned from here on belong to the next route tables. Call `resolver.setServices` first. */
+  /** Backends interned after this call belong to the next route tables. Call `resolver.setServices` first. */
   beginCompile(): void {
     this.#compilation++;
     this.#opened = [];
   }
 
-  /** The new tables are in use: stop looking up backends that they do not have. */
+  /** The new tables are in use: stops looking up backends that they do not have. */
   endCompile(): void {
     for (const entry of this.#entries.values()) {
       if (entry.subscription !== null && entry.compilation !== this.#compilation) this.#retire(entry);
@@ -107,13 +107,13 @@ export class BackendRegistry {
     }
   }
 
-  /** The new tables will never be in use: stop looking up backends that only they have. */
+  /** The new tables are discarded: stops looking up backends that only they have. */
   abandonCompile(): void {
     for (const entry of this.#opened) this.#retire(entry);
     this.#opened = [];
   }
 
-  /** By id; null for one that stands for none. */
+  /** Keys by id; null for an unused id. */
   get keys(): readonly (string | null)[] {
     return this.#ids.names;
   }
@@ -125,26 +125,26 @@ export class BackendRegistry {
       .map(({ backend, error }) => ({ backend, error: error === null ? null : dnsWords(error) }));
   }
 
-  /** Those of the current tables and of those in the making. */
+  /** Backends of the current tables and of those being compiled. */
   get current(): readonly Backend[] {
     return [...this.#entries.values()]
       .filter(({ subscription }) => subscription !== null)
       .map(({ backend }) => backend);
   }
 
-  /** Of backends that no table has: those that are more than are kept, the one that was given up first in front. */
+  /** Ids of unused backends beyond the number to keep, the first one retired first. */
   get surplusIds(): readonly number[] {
     return [...this.#retired].slice(0, Math.max(0, this.#retired.size - MAX_RETIRED)).map(({ backend }) => backend.id);
   }
 
-  /** Keys of those of the current tables of which nothing is known yet, good or bad. */
+  /** Keys of the backends in current tables whose state is still unknown. */
   get waiting(): string[] {
     return [...this.#entries.values()].filter(isAsked).map(({ backend }) => backend.key);
   }
 
   /**
-   * Resolves when something is known of all that the tables in the making have brought up, good or bad, and after a while in any case. One
-   * at a time. Never rejects.
+   * Resolves when the state of all backends added by the tables being compiled is known, or after a timeout. Calls must
+   * not overlap. Never rejects.
    */
   async firstAnswers(withinMs: number = FIRST_ANSWERS_MS): Promise<void> {
     const entries = new Set(this.#opened.filter(isAsked));
@@ -165,7 +165,7 @@ export class BackendRegistry {
     return count;
   }
 
-  /** `key`: `namespace/name:port`. Null when the current tables do not have it. */
+  /** `key`: `namespace/name:port`. Null when it is not in the current tables. */
   knowledge(key: string): Knowledge | null {
     const entry = this.#entries.get(key);
     if (entry?.subscription == null) return null;
@@ -200,7 +200,7 @@ export class BackendRegistry {
       backend.protocol = protocol;
       this.#onChange(backend);
     }
-    // Wanted again after a while: what was known holds until the new lookup is done.
+    // A reactivated backend keeps its old addresses until the new lookup is done.
     if (current.state === 'pending' && backend.state === 'resolved') return;
     let { state, addresses, error } = current;
     if (state === 'resolved' && service !== null && declared === undefined) {
@@ -229,12 +229,12 @@ export class BackendRegistry {
   }
 }
 
-/** Of a current table, and nothing is known of it yet, good or bad. */
+/** True for a backend in a table whose state is still unknown. */
 function isAsked({ subscription, backend, error }: Entry): boolean {
   return subscription !== null && backend.state !== 'resolved' && absence(backend.state, error) === ASKED;
 }
 
-/** Loopback is left to the operator; connecting to the others would reach this pod, or nobody. */
+/** A loopback address is allowed, because the operator may want it. The others would lead to this pod or to nothing. */
 function isRefused(address: string): boolean {
   const fault = addressFault(address);
   return fault !== null && fault !== 'loopback';

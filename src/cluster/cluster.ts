@@ -1,7 +1,8 @@
 /**
- * Everything that knows addresses, wired together: names to addresses, addresses to frontends, backends to addresses.
+ * Creates and connects all parts that handle addresses: from names to addresses, from addresses to frontends, from
+ * backends to addresses.
  *
- * Made by the composition root, which says what is to happen with the results.
+ * Created by the composition root, which decides what happens with the results.
  */
 import type { FrontendAddress } from '../addon/binding.ts';
 import type { ProxySettings } from '../config/settings.ts';
@@ -15,7 +16,7 @@ import { ServiceResolver } from './resolver.ts';
 export interface ClusterOptions {
   readonly settings: Pick<ProxySettings, 'resolvConf' | 'clusterDomain' | 'capture' | 'serviceNetworks'>;
   readonly logger: Logger;
-  /** Something that is said of some address is another thing now. */
+  /** Called when the state of any address has changed. */
   readonly onNews: () => void;
   /** See `BackendRegistryOptions`. */
   readonly onBackends: (backend: Backend) => void;

@@ -1,8 +1,8 @@
 /**
- * Keeps the conditions of routes current: works them out again a moment after something about an address has changed.
+ * Keeps the conditions of routes up to date: recomputes them shortly after something about an address has changed.
  *
- * Stage before: the composition root, which has the attachment in force and is told of every change. Stage after: the log,
- * the metrics, the private endpoint, which all show the same list.
+ * Stage before: the composition root, which has the attachment in force and reports every change. Stage after: the log,
+ * the metrics and the private endpoint, which all show the same list.
  */
 import type { Attachment, RouteCondition } from '../config/attachment.ts';
 import type { Logger } from '../log.ts';
@@ -10,46 +10,49 @@ import { finish, type Slicer, type Steps } from '../slices.ts';
 import { liveConditions, type KnowledgeSources } from './live-conditions.ts';
 
 export interface ConditionTrackerOptions {
-  /** In force now. */
+  /** The attachment in force. */
   readonly attachment: () => Attachment;
   readonly sources: KnowledgeSources;
   readonly slicer: Slicer;
-  /** The list is another one; called one after the other. */
+  /** Called with each new list; calls do not overlap. */
   readonly onChange: (conditions: readonly RouteCondition[]) => Steps<void>;
   readonly logger: Logger;
-  /** Many addresses become known in one moment. Default 100. */
+  /** Delay in milliseconds, because many addresses often become known together. Default: 100. */
   readonly delayMs?: number;
 }
 
-/** Thousands of addresses that become known one after the other take at most this part of the time. */
+/**
+ * Pause after an update, as a multiple of its duration: it limits the time spent when thousands of addresses become
+ * known one by one.
+ */
 const PAUSE_FACTOR = 20;
 
-/** Worked out in a few milliseconds. */
+/** This many conditions are computed in a few milliseconds. */
 const MOST_AT_ONCE = 500;
 
 export class ConditionTracker {
   readonly #options: ConditionTrackerOptions;
   #conditions: readonly RouteCondition[] = [];
-  /** What the conditions are of. */
+  /** The attachment of the current conditions. */
   #attachment: Attachment | null = null;
-  /** Those of an attachment that is in force, but was not worked out yet when somebody looked. */
+  /** Conditions of an attachment that is in force but not processed yet, computed early for a reader. */
   #early: { readonly attachment: Attachment; readonly conditions: readonly RouteCondition[] } | null = null;
   #updating = false;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
-  /** How long it took last time, what went on meanwhile included. */
+  /** Duration of the last update, including other work in between. */
   #tookMs = 0;
 
   constructor(options: ConditionTrackerOptions) {
     this.#options = options;
   }
 
-  /** Of the attachment in force; the same array until there is another one. */
+  /** Conditions of the attachment in force: the same array until they change. */
   get current(): readonly RouteCondition[] {
     const attachment = this.#options.attachment();
     if (attachment === this.#attachment) return this.#conditions;
-    // What the route files say alone may be wrong. Of very many it is shown for a moment, for to work them out at once
-    // would hold up requests.
+    // The conditions according to the route files alone may be wrong. A very long list is still shown this way for a
+    // moment, because computing it at once would delay requests.
     if (attachment.conditions.length > MOST_AT_ONCE) return attachment.conditions;
     if (attachment !== this.#early?.attachment) {
       this.#early = { attachment, conditions: finish(liveConditions(attachment, this.#options.sources)) };
@@ -57,7 +60,7 @@ export class ConditionTracker {
     return this.#early.conditions;
   }
 
-  /** Something about an address is another one now. */
+  /** Something about an address has changed. */
   touch(): void {
     if (this.#closed) return;
     this.#timer ??= setTimeout(
@@ -72,7 +75,7 @@ export class ConditionTracker {
     ).unref();
   }
 
-  /** At once, as after another attachment has come into force. Waits for one under way. */
+  /** Updates at once, for instance after a new attachment is in force. Waits for an update in progress. */
   *update(): Steps<void> {
     while (this.#updating) yield;
     this.#updating = true;

@@ -1,5 +1,6 @@
 /**
- * Lookups through c-ares, bounded in number and in time: both families of one name, and what tells what kind of Service it is.
+ * DNS lookups through c-ares, with limits on number and time: both address families of a name, and the records that
+ * reveal the kind of Service.
  *
  * Stage before: `resolver.ts`, which decides when. Stage after: cluster DNS.
  */
@@ -10,10 +11,10 @@ import { ProxyError } from '../errors.ts';
 export type IpFamily = 4 | 6;
 
 /**
- * What the servers say about one family of one name.
+ * The answer of the servers for one family of one name.
  *
  * `answer`: addresses. `no-data`: the name exists without such addresses. `no-name`: NXDOMAIN. `failure`: no usable
- * answer at all (timeout, SERVFAIL, refused), which says nothing about the name.
+ * answer (timeout, SERVFAIL, refused), which gives no information about the name.
  */
 export type FamilyAnswer =
   | { readonly kind: 'answer'; readonly addresses: readonly string[]; readonly ttlMs: number }
@@ -22,37 +23,42 @@ export type FamilyAnswer =
 export interface DnsClientOptions {
   /** `address`, `address:port` or `[address]:port`. */
   readonly servers: readonly string[];
-  /** Of one attempt; later attempts wait longer. */
+  /** Timeout of the first attempt; later attempts wait longer. */
   readonly timeoutMs: number;
-  /** Per server. */
+  /** Attempts for each server. */
   readonly tries: number;
-  /** Of a lookup, whatever c-ares makes of the two above. */
+  /** Timeout of a whole lookup, whatever c-ares makes of the two values above. */
   readonly deadlineMs: number;
-  /** Names looked up at the same time; others wait in line. */
+  /** Maximum number of simultaneous lookups; others wait. */
   readonly concurrency: number;
 }
 
 interface Job {
-  /** The channel it runs on, null while it waits. */
+  /** The channel that runs it; null while it waits. */
   channel: Channel | null;
   /** Never rejects. */
   readonly ask: (resolver: Resolver) => Promise<void>;
   readonly done: () => void;
 }
 
-/** What the servers say beside addresses. Null: no such record; `failed`: something was not answered. */
+/** Further records of a name. `failed`: a query was not answered. */
 export interface NameRecords {
-  /** What the name is an alias of. */
+  /** The target of the alias; null: no such record. */
   readonly alias: string | null;
-  /** Names of the addresses, by address; without those that have none. */
+  /** Names of addresses (PTR), by address; addresses without a name are left out. */
   readonly names: ReadonlyMap<string, readonly string[]>;
   readonly failed: boolean;
 }
 
-/** What waits for its turn: `now` for an address that nothing else tells, `check` for one that a document gives as well. */
+/**
+ * Priority of a waiting lookup: `now` for an address with no other source, `check` for one that a document also gives.
+ */
 export type Urgency = 'now' | 'check';
 
-/** A c-ares channel of its own for each lookup under way: it can be cancelled alone and given other servers when idle. */
+/**
+ * Each lookup in progress has its own c-ares channel: it can be cancelled separately, and given other servers when
+ * idle.
+ */
 interface Channel {
   readonly resolver: Resolver;
   servers: readonly string[] | null;
@@ -71,7 +77,7 @@ export class DnsClient {
     this.setServers(options.servers);
   }
 
-  /** Takes effect with the next lookup that starts. Throws ProxyError `invalid-dns-server` and keeps the former ones. */
+  /** Takes effect with the next lookup. Throws ProxyError `invalid-dns-server` and keeps the previous servers. */
   setServers(servers: readonly string[]): void {
     try {
       new Resolver().setServers(servers);
@@ -82,8 +88,8 @@ export class DnsClient {
   }
 
   /**
-   * Look up `name` (absolute, without the last dot). `onAnswer` is called once per family as the answers come, then
-   * `onDone`. Returns a function that gives the lookup up; nothing is called after it, or after `close`.
+   * Looks up `name` (absolute, without the final dot). `onAnswer` is called once for each family when its answer
+   * arrives, then `onDone`. Returns a function that cancels the lookup; nothing is called after that or after `close`.
    */
   lookup(
     name: string,
@@ -106,7 +112,7 @@ export class DnsClient {
     );
   }
 
-  /** Look up what `name` is an alias of and what `addresses` are called. As `lookup` otherwise. */
+  /** Looks up the alias of `name` and the names of `addresses`. Otherwise like `lookup`. */
   identify(name: string, addresses: readonly string[], onDone: (records: NameRecords) => void): () => void {
     const names = new Map<string, readonly string[]>();
     let alias: string | null = null;
@@ -156,7 +162,7 @@ export class DnsClient {
     };
   }
 
-  /** Cancel everything. No socket and no timer is left. */
+  /** Cancels everything. No socket and no timer is left. */
   close(): void {
     this.#closed = true;
     for (const queue of Object.values(this.#queues)) queue.clear();
@@ -210,12 +216,12 @@ async function ask(resolver: Resolver, name: string, family: IpFamily): Promise<
     const code = codeOf(error);
     if (code === 'ENODATA') return { kind: 'no-data', error: code };
     if (code === 'ENOTFOUND' || code === 'EBADNAME') return { kind: 'no-name', error: code };
-    // Cancelled by the deadline; c-ares would have said ETIMEOUT.
+    // Cancelled at the deadline; c-ares would have reported ETIMEOUT.
     return { kind: 'failure', error: code === 'ECANCELLED' ? 'ETIMEOUT' : code };
   }
 }
 
-/** Null: there are no such records. */
+/** Null: no such records. */
 async function records(query: () => Promise<string[]>): Promise<readonly string[] | 'failure' | null> {
   try {
     return await query();
@@ -232,7 +238,7 @@ function canonicalName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
 }
 
-/** RFC 1035 3.5 and RFC 3596 2.5. */
+/** RFC 1035 section 3.5 and RFC 3596 section 2.5. */
 export function reverseName(address: string): string {
   if (!isIPv6(address)) return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
   const [head = '', tail] = address.split('::');

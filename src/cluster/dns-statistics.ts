@@ -1,5 +1,5 @@
 /**
- * Figures of cluster DNS for the metrics.
+ * DNS figures for the metrics.
  *
  * Stage before: `resolver.ts`, which makes the lookups. Stage after: the composition root.
  */
@@ -8,17 +8,17 @@ import type { AddressFault } from './addresses.ts';
 import type { DnsVerdict } from './service-addresses.ts';
 
 export interface DnsStatistics {
-  /** Totals since start of lookups that have ended, by what they brought. */
+  /** Totals of completed lookups since start, by result. */
   readonly lookups: { readonly answered: number; readonly no_address: number; readonly failed: number };
-  /** Totals of addresses in answers that no Service can have, by what is wrong with them. */
+  /** Totals of addresses in answers that no Service can have, by fault. */
   readonly unusable: Readonly<Partial<Record<AddressFault, number>>>;
-  /** Time that they took together, waiting for their turn included. */
+  /** Total duration of the lookups, including the time they waited. */
   readonly lookupMs: number;
-  /** Services now wanted whose address comes from DNS. */
+  /** Services in use whose address comes from DNS. */
   readonly services: Readonly<Record<ResolutionState | 'stale', number>>;
-  /** Services now wanted whose document gives addresses that are checked, by what DNS says of them. */
+  /** Services in use whose document gives addresses that are checked, by the verdict of DNS. */
   readonly documents: Readonly<Record<DnsVerdict, number>>;
-  /** Since the oldest answer that is in use came; 0 when there is none. */
+  /** Age of the oldest answer in use; 0 when there is none. */
   readonly oldestAnswerMs: number;
 }
 
@@ -29,7 +29,7 @@ interface WantedService {
     readonly state: ResolutionState;
     readonly stale: boolean;
   };
-  /** Monotonic. */
+  /** Monotonic, in milliseconds. */
   readonly answeredMs: number;
 }
 

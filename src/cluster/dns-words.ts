@@ -1,4 +1,4 @@
-/** What c-ares calls by a code, in words for people. Logs keep the code alone; elsewhere it stands behind the words. */
+/** Readable texts for the error codes of c-ares. Logs contain only the code; elsewhere it follows the text. */
 
 const WORDS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'cluster DNS knows no such Service',
@@ -12,10 +12,10 @@ const WORDS: Readonly<Record<string, string>> = {
   ENOTIMP: 'cluster DNS does not carry out the question',
 };
 
-/** Codes that say that something is not there; all others say nothing about it. */
+/** Codes that mean the name does not exist. All others give no information about it. */
 const ABSENT: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA']);
 
-/** `error`: a code, or a sentence, which is left as it is. */
+/** `error`: a code, or a sentence, which is returned unchanged. */
 export function dnsWords(error: string): string {
   const words = WORDS[error] ?? (/^E[A-Z]+$/.test(error) ? 'cluster DNS fails' : null);
   return words === null ? error : `${words} (${error})`;

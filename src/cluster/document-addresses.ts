@@ -1,11 +1,11 @@
 /**
- * The addresses a Service document gives, and what cluster DNS makes of them.
+ * The addresses in a Service document, checked against cluster DNS.
  *
  * Stage before: `config/attach.ts`, which collects the documents, and `name-watch.ts`. Stage after: `resolver.ts`.
  *
- * A document says what was so when it was written. A Service that is deleted and made anew has another address, which the
- * document would hide for good; so DNS is asked beside it, and where the two differ DNS is followed. Where DNS says nothing, or
- * does not know the name, the document holds: a name that is not there is weaker evidence than another address.
+ * A document is true at the time it is written. A Service that is deleted and created again has another address, which
+ * the document would hide forever. So DNS is asked as well, and where the two differ, DNS is used. Where DNS gives no
+ * answer or does not know the name, the document is used: a missing name is weaker evidence than another address.
  */
 import { isIPv6 } from 'node:net';
 import type { Service } from '../gateway-api/types.ts';
@@ -15,7 +15,7 @@ import type { ServiceAddresses } from './service-addresses.ts';
 
 const DOCUMENT = { source: 'document', verdict: null, unroutable: null, stale: false, error: null } as const;
 
-/** What a document says; null when it leaves the addresses to DNS. */
+/** The addresses of a document; null when it leaves them to DNS. */
 export function addressesOf(service: Service, families: readonly IpFamily[]): ServiceAddresses | null {
   if (service.type === 'ExternalName') return missing('the Service is of type ExternalName');
   if (service.headless) return missing('the Service is headless');
@@ -25,12 +25,12 @@ export function addressesOf(service: Service, families: readonly IpFamily[]): Se
   return { ...DOCUMENT, state: 'resolved', addresses };
 }
 
-/** Whether DNS is asked beside the document. */
+/** True when DNS is asked in addition to the document. */
 export function isCheckable(documented: ServiceAddresses, service: Service): boolean {
   return documented.state === 'resolved' && !service.managed;
 }
 
-/** The addresses to use. `documented`: resolved, and to be checked. */
+/** The addresses to use. `documented` must be resolved and checkable. */
 export function checkedAddresses(
   documented: ServiceAddresses,
   watch: NameWatch,
@@ -44,8 +44,8 @@ export function checkedAddresses(
       : { ...documented, verdict: 'silent' };
   }
   const documentedOf = (family: IpFamily): readonly string[] => ofFamily(documented.addresses, family);
-  // Many a DNS server answers one family for names of both. Where it confirms an address of the document it is the same
-  // Service, and nothing is known of a family that it has no address of.
+  // Many DNS servers answer only one family for names of both. If DNS confirms an address of the document, it is the
+  // same Service, and a family without an answer is unknown.
   const confirmed = families.some((family) => same(documentedOf(family), watch.addressesOf(family)));
   const answerOf = (family: IpFamily): readonly string[] | undefined => {
     const answer = watch.addressesOf(family);
@@ -54,14 +54,14 @@ export function checkedAddresses(
   if (families.some((family) => differs(documentedOf(family), answerOf(family)))) {
     return { ...view, source: 'dns', verdict: 'differs' };
   }
-  // A family that the document does not name is no contradiction: `clusterIP` alone has only the first.
+  // A family that is missing in the document is no contradiction: `clusterIP` alone contains only the first family.
   const addresses = families.flatMap((family) => answerOf(family) ?? documentedOf(family));
   return view.stale && unknown
     ? { ...documented, addresses, verdict: 'unknown', error: view.error }
     : { ...documented, addresses, verdict: 'agrees' };
 }
 
-/** `answer`: none when the name is known not to have such an address, undefined when that is not known. */
+/** `answer`: empty when the name is known to have no such address, undefined when that is unknown. */
 function differs(documented: readonly string[], answer: readonly string[] | undefined): boolean {
   return documented.length > 0 && answer !== undefined && !same(documented, answer);
 }

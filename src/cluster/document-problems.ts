@@ -1,7 +1,7 @@
 /**
- * What is said of a Service document that cluster DNS contradicts, or of whose Service it knows nothing.
+ * The warning for a Service document that contradicts cluster DNS, or whose Service cluster DNS does not know.
  *
- * Used by `resolver.ts`. The document stays in use otherwise (its ports), so both are warnings.
+ * Used by `resolver.ts`. The rest of the document (its ports) stays in use, so both are warnings.
  */
 import type { Problem, Service } from '../gateway-api/types.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
@@ -12,7 +12,7 @@ export function placeOf({ namespace, name, source: { file, document, line } }: S
   return { file, document, line, resource: `Service ${namespace}/${name}`, path: 'spec.clusterIPs' };
 }
 
-/** Null when there is nothing to say. */
+/** Null when there is nothing to report. */
 export function documentProblem(
   documented: ServiceAddresses,
   current: ServiceAddresses,

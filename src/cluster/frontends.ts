@@ -1,10 +1,11 @@
 /**
- * Original destinations to frontends: which address and port belongs to which parent Service.
+ * Maps original destinations to frontends: which address and port belongs to which parent Service.
  *
- * Stage before: `config/attach.ts` and `resolver.ts`. Stage after: the acceptor (`addon/binding.ts`), which looks up the
- * original destination of each connection, and the route tables, which are found by frontend id.
+ * Stage before: `config/attach.ts` and `resolver.ts`. Stage after: the acceptor (`addon/binding.ts`), which looks up
+ * the original destination of each connection, and the route tables, which are found by frontend id.
  *
- * What cannot be resolved is not captured: its connections are tunnelled like unrouted ones, and it is reported.
+ * A frontend that cannot be resolved is not captured: its connections are tunnelled like unrouted ones, and it is
+ * reported.
  */
 import type { FrontendAddress } from '../addon/binding.ts';
 import type { AttachedFrontend, Attachment } from '../config/attachment.ts';
@@ -17,38 +18,38 @@ import { assignAddresses, knowledgeWithoutAddress, type Networks } from './paren
 import { sameState, type ServiceResolver, type Subscription } from './resolver.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
 
-/** A frontend without a single address; its Service is reached as if there were no routes. */
+/** A frontend without an address. Its Service is reached as if there were no routes. */
 export interface UnresolvedFrontend {
   /** `AttachedFrontend.key`. */
   readonly key: string;
   readonly reason: string;
-  /** Nothing is wrong yet: cluster DNS has not been heard. */
+  /** True before the first answer of cluster DNS, when nothing is wrong yet. */
   readonly waiting: boolean;
 }
 
-/** What a new attachment comes to, until it is in force. */
+/** The prepared result of a new attachment, before it is in force. */
 export interface PreparedFrontends {
   /**
-   * To be called without a pause before the route tables that know the frontends are in place; calls `onChange` if the list
-   * changed. What that throws is passed on, and the frontends before are still there.
+   * To be called before the route tables with these frontends are in force, without a pause in between. Calls
+   * `onChange` if the list changed. An exception from there is passed on, and the previous frontends stay.
    */
   commit(): void;
-  /** Instead of `commit`, or when that has thrown. */
+  /** To be called instead of `commit`, or when that has thrown. */
   readonly abandon: () => void;
 }
 
 export interface FrontendRegistryOptions {
   readonly resolver: ServiceResolver;
-  /** Networks that ClusterIPs are in; null when they are not known. */
+  /** Networks that contain the ClusterIPs; null when unknown. */
   readonly networks?: Networks;
   readonly logger: Logger;
-  /** The list for the acceptor changed, by configuration or DNS. Complete each time. */
+  /** Called with the complete list for the acceptor when configuration or DNS has changed it. */
   readonly onChange: (addresses: readonly FrontendAddress[]) => void;
-  /** Ids that connections in progress have, whose requests are decided by them. Default: none. */
+  /** Ids used by open connections, whose requests are decided by them. Default: none. */
   readonly inUse?: () => ReadonlySet<number>;
 }
 
-/** Frontends of earlier configurations: so many keep their ids, beside those in use. */
+/** Number of frontends of earlier configurations that keep their ids, in addition to those in use. */
 const MAX_RETIRED = 256;
 
 export class FrontendRegistry {
@@ -58,13 +59,13 @@ export class FrontendRegistry {
   readonly #networks: Networks;
   readonly #inUse: () => ReadonlySet<number>;
   readonly #ids = new Numbers();
-  /** Keys that the current configuration does not have, the one that was given up last at the end. */
+  /** Keys that are not in the current configuration, the most recently retired last. */
   readonly #retired = new Set<string>();
   /** By `namespace/name`: the parents of the current configuration. */
   #parents: ReadonlyMap<string, Subscription> = new Map();
-  /** What `#addresses` was made of, by `namespace/name`. */
+  /** The addresses from which `#addresses` was built, by `namespace/name`. */
   #seen: ReadonlyMap<string, ServiceAddresses> = new Map();
-  /** Parents with an address of their own. */
+  /** Parents that own an address. */
   #owners: ReadonlySet<string> = new Set();
   #frontends: readonly AttachedFrontend[] = [];
   #addresses: readonly FrontendAddress[] = [];
@@ -80,12 +81,12 @@ export class FrontendRegistry {
     this.#networks = options.networks ?? null;
   }
 
-  /** Dense id of a frontend key, the same as long as a configuration or a connection has it. */
+  /** Dense id of a frontend key. It stays the same while a configuration or a connection uses it. */
   frontendId(key: string): number {
     return this.#ids.of(key);
   }
 
-  /** By id; null for one that stands for none. */
+  /** Keys by id; null for an unused id. */
   get keys(): readonly (string | null)[] {
     return this.#ids.names;
   }
@@ -95,7 +96,7 @@ export class FrontendRegistry {
     return this.#addresses;
   }
 
-  /** The list that there was when the last attachment came. */
+  /** The list before the last attachment. */
   get routedBefore(): readonly FrontendAddress[] {
     return this.#routedBefore;
   }
@@ -104,7 +105,7 @@ export class FrontendRegistry {
     return this.#unresolved;
   }
 
-  /** `service`: `namespace/name`. Null when it is not a parent now. */
+  /** `service`: `namespace/name`. Null when it is not a parent. */
   knowledge(service: string): Knowledge | null {
     const current = this.#parents.get(service)?.current;
     if (current === undefined) return null;
@@ -116,12 +117,12 @@ export class FrontendRegistry {
     return this.#problems;
   }
 
-  /** Take over a new attachment at once. */
+  /** Applies a new attachment at once. */
   update(attachment: Attachment): void {
     finish(this.prepareInSteps(attachment)).commit();
   }
 
-  /** Get ready for a new attachment, pausing on the way; after `resolver.setServices`. One at a time. */
+  /** Prepares a new attachment, with pauses; call `resolver.setServices` first. Calls must not overlap. */
   *prepareInSteps(attachment: Attachment): Steps<PreparedFrontends> {
     const parents = new Map<string, Subscription>();
     const opened: Subscription[] = [];
@@ -152,21 +153,24 @@ export class FrontendRegistry {
     return { commit, abandon };
   }
 
-  /** Apart from where an attachment is at hand: the listener would keep that for as long as the Service is a parent. */
+  /**
+   * A separate method, so that the listener does not keep an attachment in memory for as long as the Service is a
+   * parent.
+   */
   #subscribe(namespace: string, name: string): Subscription {
     return this.#resolver.subscribe(namespace, name, () => this.#onNews(`${namespace}/${name}`), true);
   }
 
-  /** Every document is news with every configuration, though hardly one of them changes. */
+  /** Called for every document after every configuration, although hardly any of them changes. */
   #onNews(service: string): void {
-    // Not there: of an update under way, whose end refreshes everything.
+    // Unknown during an update, whose end refreshes everything.
     const current = this.#parents.get(service)?.current;
     if (current === undefined) return;
     const seen = this.#seen.get(service);
     if (seen === undefined || !sameAddresses(current, seen)) this.#take(this.#parents, this.#frontends);
   }
 
-  /** Whoever captures connections has the list before anything else is changed: when that fails, nothing is. */
+  /** The capturing side gets the list before anything else is changed: if that fails, nothing changes. */
   #take(parents: ReadonlyMap<string, Subscription>, frontends: readonly AttachedFrontend[]): void {
     const problems: Problem[] = [];
     const owners = assignAddresses(parents, this.#networks, problems);
@@ -196,7 +200,7 @@ export class FrontendRegistry {
     this.#report(problems, unresolved);
   }
 
-  /** The list for the acceptor has none of what is forgotten, and the table that comes into force with it neither. */
+  /** The ids to forget are neither in the list of the acceptor nor in the table that takes effect with it. */
   #forgetIds(): void {
     const current = new Set(this.#frontends.map(({ key }) => key));
     for (const key of current) this.#retired.delete(key);
@@ -211,7 +215,7 @@ export class FrontendRegistry {
     }
   }
 
-  /** Say what is new; a state that lasts is in readiness and metrics. */
+  /** Logs only what is new; readiness and metrics show lasting states. */
   #report(problems: readonly Problem[], unresolved: readonly UnresolvedFrontend[]): void {
     const known = new Set(this.#problems.map(({ resource, message }) => `${resource ?? ''} ${message}`));
     for (const { resource, message, code } of problems) {

@@ -1,5 +1,5 @@
 /**
- * Conditions of routes as they are now: what the route files say of them, and what is known of the addresses they need.
+ * The current conditions of routes: those from the route files, updated by what is known about the addresses they need.
  *
  *                          parent (Accepted)                      backends (ResolvedRefs)
  *   missing, forgotten     False NoMatchingParent                 False BackendNotFound
@@ -16,13 +16,13 @@ import type { Steps } from '../slices.ts';
 import type { Knowledge } from './knowledge.ts';
 
 export interface KnowledgeSources {
-  /** Of a parent by `namespace/name`; null when it is not looked up. */
+  /** State of a parent by `namespace/name`; null when it is not looked up. */
   parent(key: string): Knowledge | null;
-  /** Of a backend by `namespace/name:port`; null when no request goes there. */
+  /** State of a backend by `namespace/name:port`; null when it receives no requests. */
   backend(key: string): Knowledge | null;
 }
 
-/** In the order of the attachment; those that nothing has turned are the same objects. */
+/** In the order of the attachment. Conditions without a change are the same objects. */
 export function* liveConditions(
   { conditions, subjects }: Attachment,
   sources: KnowledgeSources,
@@ -38,10 +38,10 @@ export function* liveConditions(
   return live;
 }
 
-/** The worst comes first, and that of so many references is told. */
+/** Worst first. At most MAX_TOLD references are listed. */
 const ORDER: readonly Knowledge['state'][] = ['missing', 'forgotten', 'unknown', 'asked', 'known'];
 const MAX_TOLD = 4;
-/** Of a message that is told of several routes. */
+/** Longest message that is shared between routes. */
 const MOST_CHARS = 512;
 
 function turned(
@@ -79,7 +79,7 @@ function turned(
   return { ...condition, message: sentence([known.message, ...told]) };
 }
 
-/** What the route files could not tell is not said any more. */
+/** Removes what the message says about unknown references. */
 function withEveryReferenceKnown(
   condition: RouteCondition,
   subject: ConditionSubject,

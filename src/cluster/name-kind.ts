@@ -1,17 +1,14 @@
 /**
- * Why the addresses that cluster DNS gives for a name are no ClusterIP, as far as DNS lets it be seen.
+ * Finds out by DNS, as far as possible, why the addresses of a name are not ClusterIPs.
  *
- * | Seen | Then it is |
- * |---|---|
- * | several addresses of one family | a headless Service: one with a ClusterIP has one of each family |
- * | an alias (CNAME) | of type ExternalName |
- * | the address is called `POD.SERVICE...` (PTR) | a headless Service with one pod |
- * | the address is called `SERVICE...` | one with a ClusterIP |
- * | nothing of this | not known, and taken for one with a ClusterIP |
+ * | Seen | Then it is | |---|---| | several addresses of one family | a headless Service: one with a ClusterIP has one
+ * of each family | | an alias (CNAME) | of type ExternalName | | the address is called `POD.SERVICE...` (PTR) | a
+ * headless Service with one pod | | the address is called `SERVICE...` | one with a ClusterIP | | nothing of this | not
+ * known, and taken for one with a ClusterIP |
  *
- * The names of addresses are part of the specification of DNS for Kubernetes, but a name server may be set up without them:
- * then a headless Service with a single pod, or one of type ExternalName behind a server that hides the alias, cannot be
- * told. Networks of Services (`config/service-networks.ts`) and Service documents can.
+ * The names of addresses are part of the specification of DNS for Kubernetes, but a name server may be set up without
+ * them: then a headless Service with a single pod, or one of type ExternalName behind a server that hides the alias,
+ * cannot be told. Networks of Services (`config/service-networks.ts`) and Service documents can.
  *
  * Used by `name-watch.ts` for parents. What was found holds until something else is: a Service never changes its kind.
  */
@@ -20,16 +17,16 @@ import type { DnsClient, NameRecords } from './dns-client.ts';
 
 export interface NameKindContext {
   readonly dns: Pick<DnsClient, 'identify'>;
-  /** True for addresses that are known to be ClusterIPs, so that nothing has to be asked. */
+  /** True for addresses that are known to be ClusterIPs, so that no query is needed. */
   isClusterIP(address: string): boolean;
 }
 
 export class NameKind {
-  /** A sentence; null when nothing speaks against a ClusterIP. */
+  /** A sentence; null when nothing contradicts a ClusterIP. */
   why: string | null = null;
   readonly #context: NameKindContext;
   readonly #onNews: () => void;
-  /** Addresses that have been asked about. */
+  /** The addresses that have been queried. */
   #seen = '';
   #cancel: (() => void) | null = null;
 
@@ -38,16 +35,16 @@ export class NameKind {
     this.#onNews = onNews;
   }
 
-  /** Nothing has to be asked for this. */
+  /** Needs no query. */
   count(addresses: readonly string[]): void {
     if (!hasSeveral(addresses)) return;
-    // What was, or is being, found out of one of them alone does not hold any more.
+    // A result for a single address, or a query for one, is no longer valid.
     this.stop();
     this.#seen = '';
     this.why = `cluster DNS gives several addresses of one family (${shortList(addresses)}), as of a headless Service`;
   }
 
-  /** Ask, unless that has been done. `name`: as it was looked up. */
+  /** Queries unless that has been done. `name`: the name that was looked up. */
   look(name: string, addresses: readonly string[]): void {
     const text = addresses.join();
     if (text === this.#seen || this.#cancel !== null || hasSeveral(addresses)) return;
@@ -63,7 +60,7 @@ export class NameKind {
     });
   }
 
-  /** The name is not there any more: the next Service of that name may be of another kind. */
+  /** The name does not exist any more: the next Service with that name may be of another kind. */
   forget(): void {
     this.stop();
     this.why = null;

@@ -1,5 +1,5 @@
 /**
- * What cluster DNS says about one name over time: asks, keeps the last good addresses of each family, asks again.
+ * Watches one name in cluster DNS: asks, keeps the last good addresses of each family, asks again.
  *
  *               answer                    answer (TTL)
  *   pending ------------> resolved fresh <------------- resolved stale
@@ -7,10 +7,10 @@
  *      |   no answer: retry   |  |  '--------------------------'  | (retry, last good kept)
  *      '--> missing (NXDOMAIN, never seen; retry)
  *
- * What was resolved once is never taken back: a server that fails, or forgets the name, must not stop traffic. An answer
- * with no address that a Service can have is no answer either.
+ * A resolved name stays resolved: a server that fails, or no longer knows the name, must not stop traffic. An answer
+ * with only addresses that no Service can have does not count as an answer.
  *
- * Stage before: `dns-client.ts`. Stage after: `resolver.ts`, which has one of these for each Service.
+ * Stage before: `dns-client.ts`. Stage after: `resolver.ts`, which has one watch for each Service.
  */
 import type { Logger } from '../log.ts';
 import type { ResolutionState } from '../routing/decision.ts';
@@ -21,17 +21,20 @@ import { NameKind, type NameKindContext } from './name-kind.ts';
 
 export interface DnsView {
   readonly state: ResolutionState;
-  /** In the order of the families; empty unless `state` is `resolved`. */
+  /** By family; empty unless `state` is `resolved`. */
   readonly addresses: readonly string[];
-  /** Last good addresses are kept because the last lookup brought none. */
+  /** True when the last lookup gave no address, so that the last good ones are kept. */
   readonly stale: boolean;
-  /** Why it is not resolved, or stale, or what was left out: a c-ares code (`ENOTFOUND`, ...) or a sentence; else null. */
+  /**
+   * Why it is not resolved or is stale, or which addresses were left out: a c-ares code (`ENOTFOUND`, ...) or a
+   * sentence. Otherwise null.
+   */
   readonly error: string | null;
-  /** Why the addresses are no ClusterIP; null when nothing speaks against it, or nobody has asked. */
+  /** Why the addresses are not ClusterIPs; null when nothing contradicts this, or when it was not checked. */
   readonly unroutable: string | null;
 }
 
-/** What all names have in common. */
+/** Shared by all names. */
 export interface WatchContext extends NameKindContext {
   readonly dns: DnsClient;
   readonly logger: Logger;
@@ -42,53 +45,53 @@ export interface WatchContext extends NameKindContext {
   readonly maxTtlMs: number;
   /** First retry after a failure; doubles up to `maxTtlMs`. */
   readonly retryMs: number;
-  /** Addresses at which this proxy takes captured connections. */
+  /** Addresses on which this proxy accepts captured connections. */
   readonly ownAddresses: ReadonlySet<string>;
-  /** The name to ask for, of the cluster domain as it is now; called before each lookup. */
+  /** The full name to look up, with the current cluster domain. Called before each lookup. */
   nameOf(namespace: string, name: string): string;
 }
 
-/** Spreads refreshes of many names, and leaves a new address in use within TTL + 1 s. */
+/** Spreads the refreshes of many names. A new address is still in use within TTL + 1 s. */
 const MAX_JITTER_MS = 500;
 
 const PENDING: DnsView = { state: 'pending', addresses: [], stale: false, error: null, unroutable: null };
 
-/** An answer without any address that can be used says no more than none. */
+/** An answer without a usable address counts as no answer. */
 type Settled = FamilyAnswer | { readonly kind: 'unusable'; readonly error: string };
 
 export class NameWatch {
   view: DnsView = PENDING;
   /** Monotonic time at which an address was last known to be good. */
   answeredMs = performance.now();
-  /** Whether DNS itself has given an address. */
+  /** True when DNS itself has given an address. */
   answered = false;
-  /** `check`: what DNS says only confirms what is known otherwise, so it is asked later, and no more often than it has to. */
+  /** `check`: DNS only confirms what another source says, so it is asked later and as rarely as possible. */
   urgency: Urgency = 'now';
-  /** Whether it is to be found out if the addresses are ClusterIPs. */
+  /** True when it must be found out whether the addresses are ClusterIPs. */
   identifies = false;
   readonly #context: WatchContext;
   readonly #namespace: string;
   readonly #name: string;
   readonly #onNews: () => void;
   readonly #kind: NameKind;
-  /** As it was asked for last. */
+  /** The name of the last lookup. */
   #fullName = '';
-  /** Last good addresses; none for a family that the name is known not to have. */
+  /** Last good addresses; an empty list for a family the name is known not to have. */
   readonly #byFamily = new Map<IpFamily, readonly string[]>();
-  /** Addresses of the last answers that no Service can have, in words, by family. */
+  /** By family: the addresses in the last answers that no Service can have, as text. */
   readonly #leftOut = new Map<IpFamily, string>();
-  /** Lookups since the last one in which every family was settled. */
+  /** Lookups since the last one that settled every family. */
   #failures = 0;
-  /** Of the lookup under way. */
+  /** The answers of the lookup in progress. */
   #round = new Map<IpFamily, Settled>();
   #startedMs = 0;
   /** Monotonic time at which the shortest TTL of the round ends. */
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | null = null;
-  /** Gives up the lookup under way, null when there is none. */
+  /** Cancels the lookup in progress; null when there is none. */
   #cancel: (() => void) | null = null;
 
-  /** `onNews`: the view may be another one. */
+  /** `onNews` is called when the view may have changed. */
   constructor(context: WatchContext, namespace: string, name: string, onNews: () => void) {
     this.#context = context;
     this.#namespace = namespace;
@@ -103,7 +106,7 @@ export class NameWatch {
     return this.#timer !== null || this.#cancel !== null;
   }
 
-  /** Asks with the next timer turn, and from then on. */
+  /** Asks at the next turn of the timers, and from then on repeatedly. */
   start(): void {
     if (!this.running) this.#lookUpIn(0);
   }
@@ -116,19 +119,19 @@ export class NameWatch {
     this.#kind.stop();
   }
 
-  /** As `start`, and at once if it only waits. */
+  /** Like `start`, but asks at once if it is only waiting. */
   askNow(): void {
     if (this.#cancel !== null) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#lookUpIn(0);
   }
 
-  /** Last good addresses of a family, none when the name is known not to have any; undefined: not known. */
+  /** Last good addresses of a family; empty when the name is known to have none; undefined when unknown. */
   addressesOf(family: IpFamily): readonly string[] | undefined {
     return this.#byFamily.get(family);
   }
 
-  /** Nothing is known any more. */
+  /** Forgets all answers. */
   forget(): void {
     this.#failures = 0;
     this.answered = false;
@@ -138,7 +141,7 @@ export class NameWatch {
     this.view = PENDING;
   }
 
-  /** Addresses from elsewhere hold, as stale ones, until DNS says something else. */
+  /** Takes addresses from another source, which are used as stale ones until DNS gives an answer. */
   assume(addresses: ReadonlyMap<IpFamily, readonly string[]>, why: string): void {
     for (const [family, ofFamily] of addresses) this.#byFamily.set(family, ofFamily);
     this.answeredMs = performance.now();
@@ -167,7 +170,7 @@ export class NameWatch {
     );
   }
 
-  /** One family is there: used at once, a server that never answers for the other family must not delay it. */
+  /** One family is used at once: a server that never answers for the other family must not delay it. */
   #onAnswer(family: IpFamily, answer: FamilyAnswer): void {
     const settled = answer.kind === 'answer' ? this.#usable(family, answer) : answer;
     this.#round.set(family, settled);
@@ -188,7 +191,7 @@ export class NameWatch {
     this.#show(this.#resolved());
   }
 
-  /** Sorted, for servers rotate their answers, and without what no Service can have. */
+  /** Sorted, because servers rotate their answers, and without addresses that no Service can have. */
   #usable(family: IpFamily, answer: FamilyAnswer & { readonly kind: 'answer' }): Settled {
     const { totals, ownAddresses, logger } = this.#context;
     const addresses: string[] = [];
@@ -220,17 +223,18 @@ export class NameWatch {
     this.#failures = answered && !failed ? 0 : this.#failures + 1;
     const result = answered ? 'answered' : failed ? 'failed' : 'no_address';
     this.#context.totals.record(result, performance.now() - this.#startedMs);
-    // Before anybody is told: who is may stop this.
+    // Scheduled before the listeners are called, because these may stop the watch.
     this.#lookUpIn(this.#delayMs());
     if (answered) {
-      // Only next to an answer is "no such address" believed: alone it would take everything away.
+      // "No such address" is believed only together with an answer for the other family: alone it would remove all
+      // addresses.
       for (const [family, answer] of this.#round) {
         if (answer.kind !== 'no-data' && answer.kind !== 'no-name') continue;
         this.#byFamily.set(family, []);
         this.#leftOut.delete(family);
       }
       this.#show(this.#resolved());
-      // A document that DNS agrees with says it already.
+      // A document that DNS confirms is enough evidence.
       if (this.identifies && this.urgency === 'now') this.#kind.look(this.#fullName, this.view.addresses);
     } else {
       if (answers.every(({ kind }) => kind === 'no-name')) this.#kind.forget();
@@ -241,7 +245,7 @@ export class NameWatch {
   #delayMs(): number {
     const { minTtlMs, maxTtlMs, retryMs } = this.#context;
     const jitter = Math.random();
-    // At least the floor after this answer, however long the other family took.
+    // Not earlier than the minimum after this answer, however long the other family took.
     const leastMs = this.urgency === 'check' ? maxTtlMs : minTtlMs;
     const ttlMs = Math.max(this.#expiresAtMs - performance.now(), leastMs);
     const refreshMs = ttlMs + jitter * Math.min(ttlMs / 10, MAX_JITTER_MS);
@@ -275,11 +279,14 @@ function isFailure({ kind }: Settled): boolean {
   return kind === 'failure' || kind === 'unusable';
 }
 
-/** A lookup without any address: keep the last good ones; without any, tell a name that is not there from no answer. */
+/**
+ * For a lookup without any address: keeps the last good ones. If there are none, distinguishes a missing name from a
+ * missing answer.
+ */
 function withoutAnswer(current: DnsView, answers: readonly Settled[], failed: boolean): DnsView {
   let error = 'ETIMEOUT';
   for (const answer of answers) {
-    // A failure explains more than the other family's "no data".
+    // A failure explains more than "no data" for the other family.
     if (answer.kind !== 'answer' && (!failed || isFailure(answer))) error = answer.error;
   }
   if (current.state === 'resolved') return { ...current, stale: true, error };

@@ -1,6 +1,6 @@
 /**
- * Small integers that stand for names, for arrays: a name keeps its number until it is forgotten, and then the number may be
- * given to another.
+ * Small integers for names, used as array indices. A name keeps its number until it is forgotten; then the number may
+ * be reused.
  */
 export class Numbers {
   readonly #numbers = new Map<string, number>();
@@ -17,7 +17,7 @@ export class Numbers {
     return number;
   }
 
-  /** By number; null for one that is free. */
+  /** Names by number; null for a free number. */
   get names(): readonly (string | null)[] {
     return [...this.#names];
   }

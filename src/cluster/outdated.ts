@@ -1,12 +1,12 @@
 /**
- * What cluster DNS may go on to say of a Service that has been made anew: caches keep an answer for a while after the document, which a
- * controller writes within a second, has become another one. Such an answer is no reason to doubt the document.
+ * Old answers that cluster DNS may still give for a Service that has been created again: caches keep an answer for a
+ * while, but a controller updates the document within a second. Such an answer is no evidence against the document.
  *
  * Used by `resolver.ts`.
  */
 import type { DnsView } from './name-watch.ts';
 
-/** A Service that is made anew again and again within that time. */
+/** Enough for a Service that is created again several times within this period. */
 const MAX_ADDRESSES = 16;
 
 export class Outdated {
@@ -18,7 +18,7 @@ export class Outdated {
     this.#lastsMs = lastsMs;
   }
 
-  /** These were confirmed, and another document has come. */
+  /** These addresses were confirmed, and the document has changed. */
   add(addresses: readonly string[]): void {
     if (addresses.length === 0) return;
     if (performance.now() >= this.#untilMs || this.#addresses.size >= MAX_ADDRESSES) this.#addresses.clear();
@@ -30,7 +30,9 @@ export class Outdated {
     this.#addresses.clear();
   }
 
-  /** Whether it says only what was so before. What was not heard anew since then proves nothing later either. */
+  /**
+   * True when the view contains only old addresses. An old answer that was never refreshed is no evidence even later.
+   */
   explains({ addresses, stale }: DnsView): boolean {
     if (!stale && performance.now() >= this.#untilMs) return false;
     return addresses.length > 0 && addresses.every((address) => this.#addresses.has(address));

@@ -1,7 +1,7 @@
 /**
- * Which addresses are those of which parent: who owns each, and why a parent has none.
+ * Assigns addresses to parents: which parent owns each address, and why a parent has none.
  *
- * Used by `frontends.ts`. By Service, not by port: one ClusterIP never serves two.
+ * Used by `frontends.ts`. By Service, not by port: one ClusterIP never belongs to two Services.
  */
 import type { ServiceNetworks } from '../config/service-networks.ts';
 import type { Problem } from '../gateway-api/types.ts';
@@ -11,10 +11,10 @@ import { absence, type Knowledge } from './knowledge.ts';
 import type { Subscription } from './resolver.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
 
-/** Null: which networks ClusterIPs are in is not known. */
+/** Null: the networks of ClusterIPs are unknown. */
 export type Networks = Pick<ServiceNetworks, 'contains'> | null;
 
-/** An address belongs to one Service only; the better source wins, then the lower name. */
+/** An address belongs to one Service only. The better source wins, otherwise the name that sorts first. */
 export interface AddressOwner {
   readonly service: string;
   readonly rank: number;
@@ -22,13 +22,16 @@ export interface AddressOwner {
 
 const FORMER_RANK = 3;
 
-/** The lowest is best. A Service that DNS does not know (any more) may be gone, and its address given to another. */
+/**
+ * The lowest rank is best. A Service that DNS does not know, or no longer knows, may be gone, and its address may
+ * belong to another one.
+ */
 function rankOf({ source, stale, verdict }: ServiceAddresses): number {
   if (stale || verdict === 'unknown') return 2;
   return source === 'document' ? 0 : 1;
 }
 
-/** By address. Adds to `problems` what is refused, or claimed twice. `parents`: by `namespace/name`. */
+/** Owners by address. Adds refused and doubly claimed addresses to `problems`. `parents`: by `namespace/name`. */
 export function assignAddresses(
   parents: ReadonlyMap<string, Subscription>,
   networks: Networks,
@@ -54,7 +57,7 @@ export function assignAddresses(
       if (winner === service) owners.set(address, { service, rank });
     }
   }
-  // Without a word: whose it is now has the better claim, and for the others it is a matter of seconds.
+  // No problem is reported here: another owner takes precedence, and former addresses disappear after a short time.
   for (const [service, { current }] of parents) {
     for (const address of clusterIPs({ ...current, addresses: current.former ?? [] }, networks)) {
       if (!owners.has(address) && addressFault(address) === null) owners.set(address, { service, rank: FORMER_RANK });
@@ -63,12 +66,12 @@ export function assignAddresses(
   return owners;
 }
 
-/** Addresses of pods and of other hosts are never captured: who dials them means them. */
+/** Addresses of pods and other hosts are never captured, because a client that dials them means this address. */
 function clusterIPs({ addresses, unroutable }: ServiceAddresses, networks: Networks): readonly string[] {
   return unroutable === null ? addresses.filter((address) => networks?.contains(address) !== false) : [];
 }
 
-/** Of a parent that owns no address. */
+/** For a parent that owns no address. */
 export function knowledgeWithoutAddress(current: ServiceAddresses, networks: Networks): Knowledge {
   const { state, addresses, unroutable, error } = current;
   if (unroutable !== null) return missing(`no ClusterIP: ${unroutable}`);

@@ -1,5 +1,6 @@
 /**
- * What cluster DNS needs from resolv.conf: the servers, and the cluster domain that kubelet writes into `search`.
+ * Reads from resolv.conf what cluster DNS needs: the servers, and the cluster domain, which kubelet writes into
+ * `search`.
  *
  * Stage before: kubelet. Stage after: `resolver.ts`.
  */
@@ -8,16 +9,20 @@ import { isIP } from 'node:net';
 import type { Logger } from '../log.ts';
 
 export interface ResolvConf {
-  /** Addresses in order, never empty; as `dns.setServers` takes them, without port. */
+  /** Addresses in order, without port, for `dns.setServers`; never empty. */
   readonly servers: readonly string[];
-  /** `cluster.local` for `search ns.svc.cluster.local svc.cluster.local cluster.local`; null when no entry says so. */
+  /**
+   * `cluster.local` for `search ns.svc.cluster.local svc.cluster.local cluster.local`; null when it cannot be derived.
+   */
   readonly clusterDomain: string | null;
 }
 
-/** c-ares uses three servers as libc does. */
+/** c-ares uses three servers, like libc. */
 const MAX_SERVERS = 3;
 
-/** resolv.conf(5): of several `search` or `domain` lines the last counts; without a server the local machine is asked. */
+/**
+ * resolv.conf(5): the last of several `search` or `domain` lines counts; without a server the local machine is asked.
+ */
 export function parseResolvConf(text: string): ResolvConf {
   const servers: string[] = [];
   let search: string[] = [];
@@ -36,12 +41,12 @@ export function parseResolvConf(text: string): ResolvConf {
   };
 }
 
-/** Lower case, without the dots at either end. */
+/** Lower case, without leading and trailing dots. */
 export function normalizeDomain(domain: string): string {
   return domain.toLowerCase().replace(/^\.+|\.+$/g, '');
 }
 
-/** The file over time: kubelet and runtimes rewrite it in place. */
+/** Watches the file, because kubelet and container runtimes rewrite it in place. */
 export class ResolvConfFile {
   readonly #path: string;
   readonly #logger: Logger;
@@ -56,8 +61,9 @@ export class ResolvConfFile {
   }
 
   /**
-   * The content when it differs from the last one returned, else null; also null while it cannot be read, which is
-   * logged once. Synchronous: a small local file, looked at once per `checkIntervalMs` at most.
+   * The content when it differs from the one returned last, otherwise null. Also null while the file cannot be read,
+   * which is logged once. Synchronous, because the file is small and local and is read at most once in
+   * `checkIntervalMs`.
    */
   readIfChanged(): ResolvConf | null {
     const now = performance.now();

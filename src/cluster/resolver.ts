@@ -1,8 +1,9 @@
 /**
- * Service names to addresses: from Service documents and cluster DNS (`document-addresses.ts` says how they go together).
+ * Resolves Service names to addresses, from Service documents and cluster DNS (`document-addresses.ts` defines how they
+ * are combined).
  *
- * Stage before: `config/attach.ts` (the documents), `name-watch.ts` (cluster DNS), `backends.ts` and `frontends.ts` (the
- * names wanted). Stage after: the last two, which are told of every change.
+ * Stage before: `config/attach.ts` (the documents), `name-watch.ts` (cluster DNS), `backends.ts` and `frontends.ts`
+ * (the names in use). Stage after: the last two, which are told about every change.
  */
 import { isIPv6 } from 'node:net';
 import type { ServiceNetworks } from '../config/service-networks.ts';
@@ -24,10 +25,10 @@ export interface ServiceStatus extends ServiceAddresses {
   readonly name: string;
 }
 
-/** Interest in one Service; while it is open the addresses are kept up to date. */
+/** A subscription to one Service: while it is open, the addresses are kept up to date. */
 export interface Subscription {
   readonly current: ServiceAddresses;
-  /** The Service document, null when there is none. */
+  /** The Service document; null when there is none. */
   readonly service: Service | null;
   close(): void;
 }
@@ -38,34 +39,34 @@ export interface ServiceResolverOptions {
   readonly servers?: readonly string[] | undefined;
   /** Overrides resolv.conf. */
   readonly clusterDomain?: string | undefined;
-  /** Default `/etc/resolv.conf`; read again when it changes. */
+  /** Read again when it changes. Default: `/etc/resolv.conf`. */
   readonly resolvConfPath?: string | undefined;
-  /** Families to use, in order of preference. Default 4, 6. */
+  /** Families to use, in order of preference. Default: 4, 6. */
   readonly ipFamilies?: readonly IpFamily[] | undefined;
-  /** A name is not asked for again sooner than this, whatever its TTL. Default 1,000. */
+  /** Minimum time between two lookups of a name, whatever its TTL. Default: 1,000. */
   readonly minTtlMs?: number | undefined;
-  /** ... nor later than this. Default 30,000. */
+  /** Maximum time between two lookups of a name. Default: 30,000. */
   readonly maxTtlMs?: number | undefined;
   /** First retry after a failure; doubles up to `maxTtlMs`. Default 1,000. */
   readonly retryMs?: number | undefined;
-  /** First attempt of a query. Default 1,000. */
+  /** Timeout of the first attempt of a query. Default: 1,000. */
   readonly timeoutMs?: number | undefined;
-  /** Whole lookup. Default 5,000. */
+  /** Timeout of the whole lookup. Default: 5,000. */
   readonly deadlineMs?: number | undefined;
-  /** Lookups at the same time. Default 8. */
+  /** Maximum number of simultaneous lookups. Default: 8. */
   readonly concurrency?: number | undefined;
-  /** How long after a document has changed cluster DNS may say what it said before. Default 60,000. */
+  /** How long after a change of the document cluster DNS may still give the old answer. Default: 60,000. */
   readonly outdatedMs?: number | undefined;
-  /** Networks that ClusterIPs are in; null when they are not known. */
+  /** Networks that contain the ClusterIPs; null when unknown. */
   readonly networks?: Pick<ServiceNetworks, 'contains'> | null | undefined;
-  /** What is said of some Service is another thing now; those who asked for it have been told. */
+  /** Called when the state of a Service has changed, after its subscribers. */
   readonly onChange?: (() => void) | undefined;
-  /** Addresses at which this proxy takes captured connections: those of no Service. */
+  /** Addresses on which this proxy accepts captured connections; these never belong to a Service. */
   readonly ownAddresses?: Iterable<string> | undefined;
 }
 
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
-/** Caches of cluster DNS mostly keep an answer for 30 s. */
+/** Caches of cluster DNS usually keep an answer for 30 s. */
 const OUTDATED_MS = 60_000;
 const PENDING: ServiceAddresses = {
   ...{ state: 'pending', addresses: [], source: 'dns' },
@@ -77,23 +78,23 @@ interface Entry {
   readonly name: string;
   readonly key: string;
   readonly listeners: Set<() => void>;
-  /** Those that want to know whether the addresses are ClusterIPs. */
+  /** Subscribers that need to know whether the addresses are ClusterIPs. */
   readonly parents: Set<() => void>;
   readonly watch: NameWatch;
-  /** Its document as it was looked at last. */
+  /** Its document at the last check. */
   service: Service | undefined;
-  /** What that gives, null when it leaves the addresses to DNS. */
+  /** The addresses in the document; null when it leaves them to DNS. */
   documented: ServiceAddresses | null;
-  /** Whether DNS is asked beside the document. */
+  /** True when DNS is asked in addition to the document. */
   checked: boolean;
-  /** What a document gave and DNS confirmed. */
+  /** Addresses in the document that DNS has confirmed. */
   confirmed: readonly string[];
-  /** What was confirmed before the document became another one; what DNS says of these is old news for a while. */
+  /** Addresses confirmed before the document changed; DNS may still give them for a while. */
   readonly outdated: Outdated;
   current: ServiceAddresses;
 }
 
-/** The constructor throws ProxyError `invalid-dns-server` for `servers` that are no addresses. */
+/** The constructor throws ProxyError `invalid-dns-server` when `servers` contains an invalid address. */
 export class ServiceResolver {
   readonly #logger: Logger;
   readonly #onChange: () => void;
@@ -104,7 +105,7 @@ export class ServiceResolver {
   #services: ReadonlyMap<string, Service> = new Map();
   readonly #totals = new LookupTotals();
 
-  /** Null when nothing is left to read from it. */
+  /** Null when all its values are overridden. */
   readonly #resolvConf: ResolvConfFile | null;
   readonly #outdatedMs: number;
   readonly #fixedServers: readonly string[] | undefined;
@@ -152,7 +153,7 @@ export class ServiceResolver {
     return this.#domain;
   }
 
-  /** Documents that cluster DNS contradicts, or of Services that it does not know. */
+  /** Documents that cluster DNS contradicts, or whose Services it does not know. */
   get problems(): readonly Problem[] {
     return [...this.#entries.values()].flatMap(({ key, documented, current }) => {
       const service = this.#services.get(key);
@@ -166,30 +167,30 @@ export class ServiceResolver {
     return this.#totals.statistics(wanted);
   }
 
-  /** Every name now wanted, for the admin endpoint and the metrics. */
+  /** Every name in use, for the admin endpoint and the metrics. */
   status(): readonly ServiceStatus[] {
     return [...this.#entries.values()].map(({ namespace, name, current }) => ({ namespace, name, ...current }));
   }
 
-  /** Replace the Service documents (by `namespace/name`). Listeners of names that changed are called before it returns. */
+  /** Replaces the Service documents (by `namespace/name`). Listeners of changed names are called before it returns. */
   setServices(services: ReadonlyMap<string, Service>): void {
     finish(this.setServicesInSteps(services));
   }
 
-  /** The same, pausing on the way. At once the new documents hold for names that nobody wanted before. */
+  /** Like `setServices`, with pauses. The new documents apply at once to names that are first used now. */
   *setServicesInSteps(services: ReadonlyMap<string, Service>): Steps<void> {
     this.#services = services;
     for (const entry of [...this.#entries.values()]) {
-      // It may have been given up during a pause.
+      // It may have been unsubscribed during a pause.
       if (this.#entries.get(entry.key) === entry) this.#consult(entry);
       yield;
     }
   }
 
   /**
-   * Keep the addresses of a Service up to date until the subscription is closed. `listener` is called after each change
-   * of `current` or of the document, never from within this call. The first lookup starts with the next timer turn.
-   * `asParent`: it is also found out whether the addresses are ClusterIPs.
+   * Keeps the addresses of a Service up to date until the subscription is closed. `listener` is called after each
+   * change of `current` or of the document, never within this call. The first lookup starts at the next turn of the
+   * timers. `asParent`: also find out whether the addresses are ClusterIPs.
    */
   subscribe(namespace: string, name: string, listener: () => void, asParent = false): Subscription {
     const key = `${namespace}/${name}`;
@@ -199,7 +200,7 @@ export class ServiceResolver {
       this.#entries.set(key, entry);
       this.#consult(entry);
     }
-    // Not the function itself: it may subscribe twice.
+    // A new function each time, because one listener may subscribe twice.
     const own = (): void => listener();
     entry.listeners.add(own);
     if (asParent) entry.parents.add(own);
@@ -224,7 +225,7 @@ export class ServiceResolver {
     };
   }
 
-  /** Stop everything; no listener is called afterwards. */
+  /** Stops everything; no listener is called afterwards. */
   close(): void {
     for (const { watch } of this.#entries.values()) watch.stop();
     this.#entries.clear();
@@ -239,11 +240,11 @@ export class ServiceResolver {
     return entry;
   }
 
-  /** Look at the document, if there is one, and see that DNS is asked where it has a say. */
+  /** Reads the document, if there is one, and starts DNS lookups where they matter. */
   #consult(entry: Entry): void {
     const { watch, documented: before } = entry;
     const service = this.#services.get(entry.key);
-    // Its ports may be other ones, whoever gives the addresses.
+    // The ports may have changed even when DNS provides the addresses.
     const isOther = service !== entry.service;
     entry.service = service;
     const documented = service === undefined ? null : addressesOf(service, this.#families);
@@ -258,12 +259,12 @@ export class ServiceResolver {
         entry.outdated.add(entry.confirmed);
         entry.confirmed = [];
       }
-      // Another document is news to which an old answer has nothing to say.
+      // An old answer says nothing about a new document.
       if (!same && (watch.view.stale || !watch.answered)) watch.forget();
       if (same || before === null) watch.start();
       else watch.askNow();
     } else if (before !== null) {
-      // The document has gone or has no addresses any more; what it said holds until DNS says something else.
+      // The document is gone, or has no addresses any more. Its addresses are used until DNS gives an answer.
       if (before.state === 'resolved' && !watch.answered) {
         watch.assume(this.#byFamily(before), 'its document has gone');
       }
@@ -275,7 +276,7 @@ export class ServiceResolver {
     this.#refresh(entry, isOther || documented !== null || before !== null);
   }
 
-  /** `news`: the document is another one, whatever its addresses are. */
+  /** `news`: the document has changed, even if its addresses have not. */
   #refresh(entry: Entry, news: boolean): void {
     const { documented, checked, watch } = entry;
     let next: ServiceAddresses;
@@ -294,7 +295,7 @@ export class ServiceResolver {
       outdated.clear();
     }
     if (next.verdict !== 'differs' || !outdated.explains(watch.view)) return next;
-    // An address that a document gives to another Service is that one's.
+    // An address in the document of another Service belongs to that one.
     const given = new Set([...this.#services.values()].flatMap(({ clusterIPs }) => clusterIPs));
     const former = watch.view.addresses.filter((address) => !given.has(address));
     return { ...documented, verdict: 'silent', former };
@@ -359,7 +360,7 @@ export class ServiceResolver {
   }
 }
 
-/** Whether all but the addresses is the same. */
+/** True when everything except the addresses is equal. */
 export function sameState(a: ServiceAddresses, b: ServiceAddresses): boolean {
   return (
     a.state === b.state &&

@@ -1,13 +1,13 @@
 /**
- * What is known of the addresses of a Service.
+ * What is known about the addresses of a Service.
  *
- * Stage before: `resolver.ts`, which puts documents and cluster DNS together. Stage after: frontends, backends, conditions.
+ * Stage before: `resolver.ts`, which combines documents and cluster DNS. Stage after: frontends, backends, conditions.
  */
 import type { ResolutionState } from '../routing/decision.ts';
 
 /**
- * What cluster DNS says of the addresses in a document. `silent`: nothing yet. `agrees`. `differs`: it has others, which are used.
- * `unknown`: it does not know the Service.
+ * The verdict of cluster DNS about the addresses in a document. `silent`: no answer yet. `agrees`. `differs`: it has
+ * other addresses, which are used. `unknown`: it does not know the Service.
  */
 export type DnsVerdict = 'silent' | 'agrees' | 'differs' | 'unknown';
 
@@ -16,14 +16,20 @@ export interface ServiceAddresses {
   /** Canonical text, in the order of `ipFamilies`; empty unless `state` is `resolved`. */
   readonly addresses: readonly string[];
   readonly source: 'document' | 'dns';
-  /** Null: no document gives addresses, or one that is kept current by whoever writes it. */
+  /** Null: no document gives addresses, or its author keeps it up to date. */
   readonly verdict: DnsVerdict | null;
-  /** What the Service had before it was made anew, as long as cluster DNS tells clients so: still its, and no place to send anything to. */
+  /**
+   * The addresses before the Service was created again, as long as cluster DNS may give them to clients. They still
+   * belong to the Service, but nothing is sent to them.
+   */
   readonly former?: readonly string[];
-  /** Last good addresses are served because the last lookup brought none. */
+  /** True when the last good addresses are used because the last lookup gave none. */
   readonly stale: boolean;
-  /** Why the addresses are no ClusterIP, which a parent has to have; null when nothing speaks against it. */
+  /** Why the addresses are not ClusterIPs, as a parent needs them; null when nothing contradicts this. */
   readonly unroutable: string | null;
-  /** Why it is not resolved, or stale, or what was left out: a c-ares code (`ENOTFOUND`, ...) or a sentence; else null. */
+  /**
+   * Why it is not resolved or is stale, or which addresses were left out: a c-ares code (`ENOTFOUND`, ...) or a
+   * sentence. Otherwise null.
+   */
   readonly error: string | null;
 }
