@@ -1,5 +1,5 @@
 /**
- * All checks, in the order in which they are made and shown. docs/cluster-checks.md is written from it.
+ * All checks, in the order in which they are run and shown. docs/cluster-checks.md is generated from it.
  *
  * Stage after: `run.ts`.
  */

@@ -1,5 +1,5 @@
 /**
- * What the controller has to be allowed, as the manifests of the install grant it; a test compares the two.
+ * The permissions that the controller needs, as the install manifests grant them; a test compares the two.
  *
  * Used by `gather.ts`, which asks the API server about each.
  */
@@ -10,9 +10,9 @@ export interface ControllerNeed {
   readonly resource: string;
   readonly subresource: string;
   readonly verb: string;
-  /** Empty: any. */
+  /** Empty: any name. */
   readonly name: string;
-  /** In the namespace of the controller alone. */
+  /** True when needed only in the namespace of the controller. */
   readonly own: boolean;
   readonly forWebhook: boolean;
 }
@@ -34,7 +34,7 @@ function needs(
   );
 }
 
-/** Of the route sets the first and the last: those between are granted in the same rule. */
+/** Of the route sets only the first and the last name: the same rule grants the others. */
 export const CONTROLLER_NEEDS: readonly ControllerNeed[] = [
   ...needs(GATEWAY, ['httproutes', 'grpcroutes'], ['get', 'list', 'watch']),
   ...needs(GATEWAY, ['tlsroutes', 'tcproutes'], ['list', 'watch']),

@@ -1,8 +1,8 @@
 /**
- * Reads what the checks look at, page by page, and keeps what could not be read as such.
+ * Reads the objects for the checks page by page, and records what could not be read.
  *
- * Stage before: `kube/client.ts`. Stage after: `snapshot.ts`. Nothing is written in the cluster; the questions about
- * permissions (SelfSubjectReview, SubjectAccessReview) are answered and kept nowhere.
+ * Stage before: `kube/client.ts`. Stage after: `snapshot.ts`. Nothing is written in the cluster; the requests about
+ * permissions (SelfSubjectReview, SubjectAccessReview) are not stored.
  */
 import { KubeError, type KubeClient } from '../kube/client.ts';
 import { listOf, objectOf, textOf, type Json } from '../kube/json.ts';
@@ -15,9 +15,9 @@ import { ClusterView, nameOf, namespaceOf } from './view.ts';
 
 const PAGE_SIZE = 500;
 const LIST_TIMEOUT_MS = 60_000;
-/** Of one kind: more are not looked at, which is said. */
+/** Maximum number of objects of a kind; the report says when there are more. */
 const MAX_ITEMS = 50_000;
-/** Lists at a time: the API server has others to serve. */
+/** Simultaneous lists: the API server has other clients. */
 const AT_A_TIME = 4;
 
 export interface GatherOptions {
@@ -31,7 +31,7 @@ export interface GatherOptions {
   readonly maxItems?: number;
 }
 
-/** Never rejects for what the API server answers. */
+/** Rejects for no answer of the API server. */
 export async function gather(options: GatherOptions): Promise<Snapshot> {
   const { client, namespace, clientVersion, now = () => Date.now() } = options;
   const nothing = { namespace, clientVersion, user: null, listings: {}, controllerPermissions: [], shards: [] };
@@ -79,10 +79,10 @@ async function send(
   return await client.send({ method, path, timeoutMs, ...(signal === undefined ? {} : { signal }), ...more });
 }
 
-/** Sees each object before what is large in it is dropped. */
+/** Receives each object before its large parts are dropped. */
 type Taker = ((item: Json) => Promise<unknown>) | null;
 
-/** In all namespaces; where that is forbidden, in the one that is asked about. */
+/** Lists all namespaces; if that is forbidden, only the requested one. */
 async function list(options: GatherOptions, place: KindPlace, take: Taker): Promise<Listing> {
   const { namespace } = options;
   const found = await listIn(options, place, place.namespace ?? null, take);
@@ -105,7 +105,7 @@ async function listIn(
     } catch (error) {
       if (!(error instanceof KubeError)) return { state: 'failed', message: messageOf(error) };
       if (error.status === 404) continue;
-      // Who may not list a kind is told so as well where there is none.
+      // The API server also answers 403 for a kind that does not exist.
       if (error.status === 403 && !(await isServed(options, group, place.plural))) continue;
       const state = error.status === 403 || error.status === 401 ? 'forbidden' : 'failed';
       return { state, message: error.message };
@@ -114,7 +114,7 @@ async function listIn(
   return { state: 'absent' };
 }
 
-/** As far as one may know: what cannot be asked is taken for there. */
+/** True as well when it cannot be determined. */
 async function isServed(options: GatherOptions, group: string, plural: string): Promise<boolean> {
   try {
     const known = await send(options, 'GET', group);
@@ -133,7 +133,7 @@ async function pages(options: GatherOptions, place: KindPlace, path: string, tak
   do {
     const query = { limit: pageSize, continue: next, labelSelector, fieldSelector };
     const page: Json = await send(options, 'GET', path, { query });
-    // The items of a list do not repeat what they are.
+    // The items of a list have neither `kind` nor `apiVersion`.
     const what = { apiVersion: page['apiVersion'], kind: (textOf(page, 'kind') ?? '').replace(/List$/, '') };
     for (const item of listOf(page, 'items')) {
       await take?.(item);
@@ -144,14 +144,14 @@ async function pages(options: GatherOptions, place: KindPlace, path: string, tak
   return { state: 'read', items, only: null, cut: next !== '' };
 }
 
-/** Who has written which field is half of many objects, and no check looks at what is in a `binaryData`. */
+/** managedFields are half of many objects, and no check reads a `binaryData`. */
 function withoutNoise(item: Json): Json {
   const { managedFields: _, ...metadata } = objectOf(item, 'metadata');
   const { binaryData: __, ...rest } = item;
   return { ...rest, metadata };
 }
 
-/** What is said of itself by each key of a ConfigMap that is a shard. */
+/** The header of each key of a ConfigMap that is a shard. */
 async function shardsIn(item: Json): Promise<ShardThere[]> {
   const shards: ShardThere[] = [];
   for (const [key, value] of Object.entries(objectOf(item, 'binaryData'))) {
@@ -167,7 +167,7 @@ async function shardsIn(item: Json): Promise<ShardThere[]> {
   return shards;
 }
 
-/** Null before Kubernetes 1.28, and where it is not told. */
+/** Null before Kubernetes 1.28, and when the API server does not answer. */
 async function userOf(options: GatherOptions): Promise<string | null> {
   const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
   try {
@@ -178,7 +178,7 @@ async function userOf(options: GatherOptions): Promise<string | null> {
   }
 }
 
-/** Nothing without a controller: there is no account to ask about. */
+/** Empty without a controller, because its account is unknown. */
 async function permissionsOf(options: GatherOptions, view: ClusterView): Promise<Permission[]> {
   const { controller, systemNamespace } = view;
   if (controller === null) return [];
@@ -201,7 +201,7 @@ async function permissionsOf(options: GatherOptions, view: ClusterView): Promise
     const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', spec };
     let allowed: boolean | null = null;
     try {
-      // One refusal is enough: the user may not ask.
+      // After one refusal no more requests are made: the user may not ask.
       if (asked) {
         const answer = await send(options, 'POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', { body });
         allowed = objectOf(answer, 'status')['allowed'] === true;

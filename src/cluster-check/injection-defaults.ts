@@ -1,8 +1,8 @@
 /**
- * What pods get that say nothing themselves, by the names of the annotations: from the policy, or from the flags and variables of
- * the controller that has the webhook.
+ * The settings of pods without annotations, by annotation name: from the policy, or from the flags and variables of the
+ * controller with the webhook.
  *
- * Used by `checks/`. Empty where nothing can be read of it.
+ * Used by `checks/`. Empty when they cannot be read.
  */
 import { DEFAULTS_VARIABLE } from '../inject/policy/settings.ts';
 import { isObject, listOf, objectOf, textOf } from '../kube/json.ts';

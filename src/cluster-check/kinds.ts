@@ -1,21 +1,21 @@
 /**
- * The kinds of objects that the checks look at, and where the API server has them.
+ * The kinds of objects that the checks read, and their API paths.
  *
- * Used by `gather.ts`, which reads them, and by `checks/`, which name what they need. Secrets are not among them, and of a
- * ConfigMap only those are read that are named or selected here.
+ * Used by `gather.ts`, which reads them, and by `checks/`, which name what they need. Secrets are not read, and only
+ * those ConfigMaps that are named or selected here.
  */
 import { FIELD_MANAGER, MANAGED_BY_LABEL } from '../controller/objects.ts';
 
 export interface KindPlace {
-  /** Paths to the version of the API; the first that the server knows is taken. */
+  /** API groups with version; the first one that the server has is used. */
   readonly groups: readonly string[];
   readonly plural: string;
   readonly namespaced: boolean;
-  /** In its place where that is enough: one namespace, or some labels. */
+  /** Restriction to one namespace or to some labels, where that is enough. */
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
-  /** Where objects are large. */
+  /** For large objects. */
   readonly pageSize?: number;
 }
 
@@ -84,7 +84,7 @@ export const KINDS = {
     plural: 'configmaps',
     namespaced: true,
     labelSelector: `${MANAGED_BY_LABEL}=${FIELD_MANAGER}`,
-    // Up to 1 MiB each, and an answer has to be less than 64.
+    // Up to 1 MiB each, and an answer is limited to 64 MiB.
     pageSize: 40,
   },
   httpRoutes: { groups: GATEWAY, plural: 'httproutes', namespaced: true },
@@ -95,7 +95,7 @@ export const KINDS = {
 
 export type KindName = keyof typeof KINDS;
 
-/** As RBAC names it: `httproutes.gateway.networking.k8s.io`. */
+/** The name in RBAC: `httproutes.gateway.networking.k8s.io`. */
 export function resourceName(kind: KindName): string {
   const { groups, plural }: KindPlace = KINDS[kind];
   const group = /^\/apis\/([^/]+)\//.exec(groups[0] ?? '')?.[1];

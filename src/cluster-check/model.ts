@@ -1,24 +1,24 @@
 /**
- * What a check is, and what comes of it.
+ * The model of a check and of its result.
  *
- * Stage before: `snapshot.ts`, what was read. Stage after: `run.ts`. A check only judges: it asks nobody, so that a test gives it
- * the objects of a fault and looks what it says.
+ * Stage before: `snapshot.ts`, the objects read. Stage after: `run.ts`. A check makes no requests, so a test can pass
+ * it the objects of a fault and examine the result.
  */
 import type { KindName } from './kinds.ts';
 import type { At, ClusterView } from './view.ts';
 
-/** From good to bad. `unknown` is not good: nobody has looked. */
+/** From best to worst. `unknown` is not good: it was not checked. */
 export const RESULTS = ['ok', 'warning', 'unknown', 'error'] as const;
 export type Result = (typeof RESULTS)[number];
 
-/** How a fault is mended: by one line for a shell, or by what a person has to do. */
+/** The remedy: a shell command on one line, or an instruction for a person. */
 export type Mend = { readonly command: string } | { readonly sentence: string };
 
 export interface Finding {
   readonly result: Exclude<Result, 'ok'>;
-  /** `Kind namespace/name`; null: the cluster. */
+  /** `Kind namespace/name`; null: the whole cluster. */
   readonly object: string | null;
-  /** Of the object, or that it is; null when it has none. */
+  /** Namespace of the object, or its name when it is a namespace; null when it has none. */
   readonly namespace: string | null;
   readonly message: string;
   readonly mend: Mend;
@@ -30,7 +30,7 @@ export interface Outcome {
   readonly findings: readonly Finding[];
 }
 
-/** In the order in which they are shown. */
+/** In display order. */
 export const GROUPS = {
   api: 'API server',
   gatewayApi: 'Gateway API',
@@ -47,14 +47,14 @@ export interface Check {
   /** Kebab-case; stable. */
   readonly id: string;
   readonly group: Group;
-  /** What holds when nothing is found. */
+  /** The statement that holds when nothing is found. */
   readonly title: string;
-  /** For the documentation: why it matters, and how it is mended in general. */
+  /** For the documentation: why it matters, and the general remedy. */
   readonly why: string;
   readonly mend: string;
-  /** Also before sideroute is installed. */
+  /** True when it is also run before sideroute is installed. */
   readonly before: boolean;
-  /** Without them nothing can be said. */
+  /** Kinds without which the check has no result. */
   readonly needs: readonly KindName[];
   judge(view: ClusterView): Outcome;
 }

@@ -1,5 +1,5 @@
 /**
- * What came of the checks, for people and for programs.
+ * Formats the results of the checks for people and for programs.
  *
  * Stage before: `run.ts`. Stage after: `cli/check-cluster.ts`.
  */
@@ -7,7 +7,7 @@ import { GROUPS, RESULTS, type Finding, type Result } from './model.ts';
 import { worst, type CheckReport } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** Of one check: the same fault in a hundred places is one fault. */
+/** Maximum number of findings shown for one check, because many are usually the same fault. */
 const FINDINGS_SHOWN = 10;
 const SIGNS: Readonly<Record<Result, string>> = { ok: 'ok', warning: 'warning', unknown: 'unknown', error: 'error' };
 const WIDTH = Math.max(...RESULTS.map((result) => SIGNS[result].length));
@@ -50,7 +50,7 @@ function summaryOf(reports: readonly CheckReport[], paint: Paint): string {
   return `${reports.length} checks: ${parts.join(', ')}`;
 }
 
-/** What a cluster says may move the cursor of a terminal, or pretend to be a line of its own. */
+/** Texts from a cluster could move the cursor of a terminal or imitate a line of the report. */
 function plain(text: string): string {
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ');
 }

@@ -1,8 +1,8 @@
 /**
- * The routes of a snapshot with what becomes of them, by the code of the controller and the sidecars: conditions, references,
- * rules that get no request, and the namespaces that see them.
+ * The routes of a snapshot and their state, by the code of the controller and the sidecars: conditions, references,
+ * rules without requests, and the namespaces that see them.
  *
- * Stage before: `view.ts`. Stage after: `checks/routes.ts`. Pure; made once for a snapshot.
+ * Stage before: `view.ts`. Stage after: `checks/routes.ts`. Pure; computed once for a snapshot.
  */
 import { attach } from '../config/attach.ts';
 import { parseRoutes } from '../config/route-parser.ts';
@@ -24,12 +24,12 @@ export interface RouteFacts {
   readonly at: At;
   /** Null: refused, or of a kind that is not carried. */
   readonly route: CarriedRoute | null;
-  /** Of reading it. */
+  /** Problems found when it was read. */
   readonly problems: readonly Problem[];
   readonly parents: readonly PlacedConditions[];
 }
 
-/** A match of which another route gets every request. */
+/** A match whose requests all go to another route. */
 export interface ShadowedMatch {
   readonly route: CarriedRoute;
   readonly path: string;
@@ -51,7 +51,7 @@ export function routesOf(view: ClusterView): Routes {
   return view.once('routes', () => read(view));
 }
 
-/** In the status of routes. */
+/** The name in the status of routes. */
 export function controllerNameOf({ controller }: ClusterView): string {
   const [container] = listOf(objectOf(objectOf(objectOf(controller, 'spec'), 'template'), 'spec'), 'containers');
   const variable = listOf(container, 'env').find((each) => textOf(each, 'name') === 'SIDEROUTE_CONTROLLER_NAME');
@@ -97,7 +97,7 @@ function parse(file: string, text: string, namespace: string) {
   return parseRoutes(file, text, namespace, { limits: NO_TEXT_LIMITS });
 }
 
-/** Of producer routes, and of the consumer routes of each namespace, which serve its clients in their place. */
+/** Among the producer routes, and among the consumer routes of each namespace, which replace them for its clients. */
 function shadowedAmong(resources: readonly Resource[]): ShadowedMatch[] {
   const consumers = new Map<string, Resource[]>();
   const services = resources.filter(({ kind }) => kind === 'Service');
@@ -106,7 +106,7 @@ function shadowedAmong(resources: readonly Resource[]): ShadowedMatch[] {
     if (resource.parentRefs.every(({ namespace }) => namespace === resource.namespace)) continue;
     consumers.set(resource.namespace, [...(consumers.get(resource.namespace) ?? []), resource]);
   }
-  // No namespace has the empty name, so that none is the one of a consumer.
+  // No namespace has an empty name, so no consumer routes are included here.
   return [
     ...shadowedIn(resources, '', false),
     ...[...consumers].flatMap(([namespace, own]) => shadowedIn([...services, ...own], namespace, true)),
@@ -128,7 +128,7 @@ function shadowedIn(resources: readonly Resource[], namespace: string, consumer:
         winners.set(key, one);
         return [];
       }
-      // Those within a route are found where it is read by itself.
+      // Shadowed matches within one route are found when that route is checked.
       if (winner.route === one.route) return [];
       const { route } = winner;
       const name = `${route.kind} ${route.namespace}/${route.name} ${pathOf(winner)}`;
@@ -141,7 +141,7 @@ function pathOf({ rule, matchIndex }: RankedMatch): string {
   return `spec.rules[${rule.index}].matches[${matchIndex}]`;
 }
 
-/** Whether the Services of a namespace have been read. */
+/** True when the Services of a namespace have been read. */
 export function knowsServices(view: ClusterView, namespace: string): boolean {
   return view.covers('services', namespace);
 }

@@ -1,5 +1,6 @@
 /**
- * Makes the checks on a snapshot: each says `ok`, `warning`, `error`, or `unknown` where it may not look.
+ * Runs the checks on a snapshot. Each results in `ok`, `warning`, `error`, or `unknown` when it lacks permission to
+ * read.
  *
  * Stage before: `gather.ts`. Stage after: `report.ts`. Pure.
  */
@@ -16,11 +17,11 @@ export interface CheckReport {
   readonly findings: readonly Finding[];
 }
 
-/** `before`: of the install; those about what it installs are left out. */
+/** `before`: true before the install; checks of installed objects are then left out. */
 export function runChecks(snapshot: Snapshot, before: boolean): CheckReport[] {
   const view = new ClusterView(snapshot);
   const checks = CHECKS.filter((check) => !before || check.before);
-  // Without an answer everything else would be said to be missing.
+  // Without an answer of the API server, all other checks would report missing objects.
   return (snapshot.serverError === null ? checks : checks.slice(0, 1)).map((check) => reportOf(check, view));
 }
 

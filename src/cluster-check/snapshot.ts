@@ -1,5 +1,5 @@
 /**
- * What the checks look at: everything that was read of a cluster, and what could not be read, at one time.
+ * The input of the checks: everything that was read from a cluster at one time, and what could not be read.
  *
  * Stage before: `gather.ts`. Stage after: `view.ts`.
  */
@@ -11,57 +11,57 @@ export type Listing =
   | {
       readonly state: 'read';
       readonly items: readonly Json[];
-      /** Only of this namespace, because the user may not read the others. */
+      /** Only this namespace was read, because the user may not read the others. */
       readonly only: string | null;
-      /** There are more. */
+      /** True when there are more objects. */
       readonly cut: boolean;
     }
-  /** The API server has no such kind. */
+  /** The API server does not have the kind. */
   | { readonly state: 'absent' }
   | { readonly state: 'forbidden'; readonly message: string }
   | { readonly state: 'failed'; readonly message: string };
 
-/** Of the controller's service account: what it needs, and whether it may; null: that could not be asked. */
+/** A permission that the controller's service account needs, and whether it has it; null: that could not be asked. */
 export interface Permission {
   readonly group: string;
   readonly resource: string;
   readonly subresource: string;
   readonly verb: string;
-  /** Of names; empty: any. */
+  /** Object name; empty: any. */
   readonly name: string;
-  /** Null: everywhere. */
+  /** Null: all namespaces. */
   readonly namespace: string | null;
   readonly allowed: boolean | null;
 }
 
-/** A key of a ConfigMap of a route set. */
+/** A key in a ConfigMap of a route set. */
 export interface ShardThere {
   readonly namespace: string;
-  /** Of the ConfigMap. */
+  /** Name of the ConfigMap. */
   readonly name: string;
-  /** It is shard 0 of the set before. */
+  /** True for the copy of the previous shard 0. */
   readonly previous: boolean;
-  /** Compressed. */
+  /** Compressed size. */
   readonly bytes: number;
-  /** Decompressed; 0 where it is damaged. */
+  /** Decompressed size; 0 when damaged. */
   readonly textBytes: number;
   readonly header: ShardHeader | ShardDamage;
 }
 
 export interface Snapshot {
-  /** Whose findings are wanted; null: all. */
+  /** The namespace to check; null: all. */
   readonly namespace: string | null;
-  /** Of the command. */
+  /** Version of this command. */
   readonly clientVersion: string;
-  /** Milliseconds, by the clock of the API server where it says its time. */
+  /** Milliseconds by the clock of the API server, if it reports its time. */
   readonly nowMs: number;
-  /** How much the clock of this machine is ahead; null: the API server did not say its time. */
+  /** How far the clock of this machine is ahead, in milliseconds; null: the API server did not report its time. */
   readonly clockAheadMs: number | null;
-  /** `v1.36.1`; null: no answer. */
+  /** `v1.36.1`; null without an answer. */
   readonly serverVersion: string | null;
-  /** Why there is no answer. */
+  /** Why there was no answer. */
   readonly serverError: string | null;
-  /** Who asks, as the API server has it. */
+  /** The user, as the API server reports it. */
   readonly user: string | null;
   readonly listings: Readonly<Partial<Record<KindName, Listing>>>;
   readonly controllerPermissions: readonly Permission[];

@@ -1,8 +1,8 @@
 /**
- * A snapshot by the questions that several checks ask of it: which namespaces are labelled, which pods have sidecars, where the
- * controller is.
+ * Answers the questions that several checks ask about a snapshot: which namespaces are labelled, which pods have
+ * sidecars, where the controller is.
  *
- * Stage before: `snapshot.ts`. Stage after: `checks/`. Pure; each answer is made once.
+ * Stage before: `snapshot.ts`. Stage after: `checks/`. Pure; each answer is computed once.
  */
 import { INJECTION_LABEL } from '../controller/objects.ts';
 import { INJECT_ANNOTATION, MIRROR_ANNOTATION } from '../inject/annotations.ts';
@@ -12,14 +12,14 @@ import { listOf, objectOf, textOf, type Json } from '../kube/json.ts';
 import type { KindName } from './kinds.ts';
 import type { Listing, Snapshot } from './snapshot.ts';
 
-/** Where an object stands. */
+/** Identifies an object. */
 export interface At {
   readonly kind: string;
   readonly namespace: string | null;
   readonly name: string;
 }
 
-/** Namespaces in which the install injects nothing, whatever their labels. */
+/** Namespaces that the install never injects, whatever their labels. */
 const NEVER_INJECTED: readonly string[] = ['kube-system', 'kube-node-lease'];
 
 const CONTROLLER = { 'app.kubernetes.io/name': 'sideroute', 'app.kubernetes.io/component': 'controller' };
@@ -37,7 +37,7 @@ export class ClusterView {
     return this.snapshot.listings[kind] ?? { state: 'absent' };
   }
 
-  /** Nothing where they could not be read: a check names what it needs, and is not asked then. */
+  /** Empty when they could not be read; a check that needs them is not run then. */
   items(kind: KindName): readonly Json[] {
     const listing = this.listing(kind);
     return listing.state === 'read' ? listing.items : [];
@@ -47,7 +47,7 @@ export class ClusterView {
     return ['read', 'absent'].includes(this.listing(kind).state);
   }
 
-  /** Whether all objects of the namespace were read. */
+  /** True when all objects of the namespace were read. */
   covers(kind: KindName, namespace: string): boolean {
     const listing = this.listing(kind);
     if (listing.state === 'absent') return true;
@@ -64,12 +64,12 @@ export class ClusterView {
     return this.#made.get(key) as T;
   }
 
-  /** `[1, 36]`; null when it is not known. */
+  /** `[1, 36]`; null when unknown. */
   get serverVersion(): readonly [number, number] | null {
     return versionOf(this.snapshot.serverVersion ?? '');
   }
 
-  /** Those whose pods are to have sidecars. */
+  /** Namespaces whose pods should have sidecars. */
   get labelled(): ReadonlySet<string> {
     return this.once('labelled', () => {
       const names = this.items('namespaces')
@@ -79,7 +79,7 @@ export class ClusterView {
     });
   }
 
-  /** Deployments of controllers, the oldest first: whatever is a second one came later. */
+  /** Deployments of controllers, the oldest first: any further one was added later. */
   get controllers(): readonly Json[] {
     return this.once('controllers', () => {
       const age = (item: Json): string => textOf(objectOf(item, 'metadata'), 'creationTimestamp') ?? '';
@@ -101,17 +101,17 @@ export class ClusterView {
     return this.items('pods').filter((item) => hasLabels(item, CONTROLLER) && !isOver(item));
   }
 
-  /** Pods that are there to stay, and not in the way out. */
+  /** Pods that have neither ended nor are being deleted. */
   get livePods(): readonly Json[] {
     return this.once('live pods', () => this.items('pods').filter((item) => !isOver(item)));
   }
 
-  /** With a sidecar, whoever added it. */
+  /** Pods with a sidecar, whoever added it. */
   get meshed(): readonly Json[] {
     return this.once('meshed', () => this.livePods.filter(hasSidecar));
   }
 
-  /** Those of labelled namespaces that did not ask to be left alone. */
+  /** Pods of labelled namespaces that are not excluded. */
   get podsToMesh(): readonly Json[] {
     return this.once('to mesh', () =>
       this.livePods.filter((item) => this.labelled.has(namespaceOf(item)) && !isLeftAlone(item)),
@@ -163,7 +163,7 @@ function hasLabels(item: Json, wanted: Readonly<Record<string, string>>): boolea
   return Object.entries(wanted).every(([name, value]) => labels[name] === value);
 }
 
-/** Has ended, or is about to. */
+/** True for a pod that has ended or is being deleted. */
 function isOver(item: Json): boolean {
   const phase = textOf(objectOf(item, 'status'), 'phase') ?? '';
   return ['Succeeded', 'Failed'].includes(phase) || objectOf(item, 'metadata')['deletionTimestamp'] != null;
@@ -173,13 +173,13 @@ export function hasSidecar(item: Json): boolean {
   return containersOf(item).some((container) => textOf(container, 'name') === SIDECAR_NAME);
 }
 
-/** Those of the pod and its init containers. */
+/** Containers, including init containers. */
 export function containersOf(item: Json): readonly Json[] {
   const spec = objectOf(item, 'spec');
   return [...listOf(spec, 'initContainers'), ...listOf(spec, 'containers')];
 }
 
-/** Null: not by this project's injection, or by a version that wrote something else. */
+/** Null when the pod was not injected by this project, or when a version wrote another record. */
 export function recordOf(item: Json): InjectionRecord | null {
   return parseRecord(textOf(annotationsOf(item), INJECTED_ANNOTATION) ?? '');
 }
@@ -190,7 +190,7 @@ function isLeftAlone(item: Json): boolean {
   return annotationsOf(item)[MIRROR_ANNOTATION] !== undefined;
 }
 
-/** What has made the pod, as kubectl names it; null for one that nobody makes again. */
+/** The owner of the pod, with a name as in kubectl; null for a pod that nothing would create again. */
 export function workloadOf(item: Json): string | null {
   const owner = listOf(objectOf(item, 'metadata'), 'ownerReferences').find((each) => each['controller'] === true);
   const [kind, name] = [textOf(owner, 'kind'), textOf(owner, 'name')];

@@ -1,14 +1,14 @@
-/** The API server itself: whether it answers, what it is, what it lets the user read, and what time it has. */
+/** Checks of the API server: whether it answers, its version, what the user may read, and its clock. */
 import { objectOf, textOf } from '../../kube/json.ts';
 import { KINDS, resourceName, type KindName } from '../kinds.ts';
 import { byHand, counted, findingAt, findingOf, inShell, type Check, type Finding } from '../model.ts';
 import { at, isBefore, nameOf, type ClusterView } from '../view.ts';
 
-/** The sidecar's oldest; classic ones work before it, and are not tried there. */
+/** The oldest version with native sidecars. Older versions work with classic sidecars, but are not tested. */
 const OLDEST = [1, 29] as const;
-/** What certificates and tokens bear, and what the ages of Leases are judged by. */
+/** Tolerance of certificates and tokens, and of the ages of Leases. */
 const MOST_AHEAD_MS = 30_000;
-/** A kubelet renews every 10 s, and is taken for lost after 40. */
+/** A kubelet renews every 10 s, and counts as lost after 40 s. */
 const MOST_BEHIND_MS = 60_000;
 const SECOND_MS = 1_000;
 
@@ -52,7 +52,7 @@ const version: Check = {
   },
 };
 
-/** What may be read without a thing of it being there. */
+/** Permission to read, checked even when no such object exists. */
 const permissions: Check = {
   id: 'api-permissions',
   group: 'api',
@@ -86,7 +86,7 @@ const permissions: Check = {
   },
 };
 
-/** Two commands on one line: a role, and who has it. */
+/** Two commands on one line: a role and its binding. */
 function grant(resources: readonly string[], user: string | null): string {
   const [, namespace, account] = /^system:serviceaccount:([^:]+):(.+)$/.exec(user ?? '') ?? [];
   const subject =

@@ -1,4 +1,4 @@
-/** Backends of routes that get no request: no such Service, no such port, no ClusterIP, nobody behind it. */
+/** Checks for backends that get no requests: missing Service, missing port, no ClusterIP, or no ready pod. */
 import { referencesOf, type RouteReference } from '../../config/route-references.ts';
 import { refuseBackend, serviceKey, tcpPort } from '../../config/support.ts';
 import { suggest } from '../../gateway-api/suggest.ts';

@@ -1,4 +1,6 @@
-/** The controller: whether it is there, runs, is of the version of the command, leads, and may do what it has to. */
+/**
+ * Checks of the controller: it exists, runs, has the version of this command, holds the Lease, and has its permissions.
+ */
 import { listOf, numberOf, objectOf, textOf, type Json } from '../../kube/json.ts';
 import type { Permission } from '../snapshot.ts';
 import { byHand, counted, findingAt, findingOf, inShell, type Check, type Finding } from '../model.ts';
@@ -9,12 +11,12 @@ const INSTALL_WEBHOOK = 'kubectl apply -k deploy/kustomize/controller/webhook';
 const LEASE = 'sideroute-controller';
 const POD_WRITES = 'sideroute-controller-pods';
 const SECOND_MS = 1_000;
-/** ValidatingAdmissionPolicy is v1 since then. */
+/** First version with ValidatingAdmissionPolicy v1. */
 const VALIDATING_SINCE = [1, 30] as const;
-/** MutatingAdmissionPolicy is v1 since then. */
+/** First version with MutatingAdmissionPolicy v1. */
 const MUTATING_SINCE = [1, 36] as const;
 
-/** Of a clone of the repository. */
+/** To be run in a clone of the repository. */
 export function installCommand(view: ClusterView): string {
   const version = view.serverVersion;
   return version !== null && isBefore(version, MUTATING_SINCE) ? INSTALL_WEBHOOK : INSTALL_POLICY;
@@ -106,7 +108,7 @@ function controllerImage(deployment: Json): string {
   return textOf(container, 'image') ?? '';
 }
 
-/** Null for a digest, and for a tag that is no version. */
+/** Null for a digest, and for a tag that is not a version. */
 function tagOf(image: string): string | null {
   return /:v?(\d+\.\d+\.\d+[^:/@]*)$/.exec(image)?.[1] ?? null;
 }

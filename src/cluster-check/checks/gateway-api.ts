@@ -1,16 +1,16 @@
-/** The resources of the Gateway API: whether they are there, in which version and channel. */
+/** Checks of the Gateway API resources: whether they are installed, and their version and channel. */
 import { listOf, objectOf, textOf, type Json } from '../../kube/json.ts';
 import { counted, findingAt, inShell, type Check, type Finding, type Mend } from '../model.ts';
 import { annotationsOf, at, isBefore, nameOf, versionOf, type ClusterView } from '../view.ts';
 
-/** The one that rules and tests follow. */
+/** The version on which rules and tests are based. */
 const BUNDLE = 'v1.7.0';
-/** GRPCRoute is v1 since then. */
+/** First version with GRPCRoute v1. */
 const OLDEST_BUNDLE = [1, 1] as const;
 const GROUP = 'gateway.networking.k8s.io';
 const REQUIRED = ['httproutes', 'grpcroutes'] as const;
 
-/** From the channel that is there: the other one is refused over it, or drops fields of routes. */
+/** Uses the installed channel. The other one would be refused, or would drop fields of routes. */
 function install(view: ClusterView): Mend {
   const channels = definitions(view).map((item) => textOf(annotationsOf(item), `${GROUP}/channel`));
   const file = channels.includes('experimental') ? 'experimental-install.yaml' : 'standard-install.yaml';

@@ -1,4 +1,6 @@
-/** What adds sidecars to pods: a policy or a webhook, whether it is in force, and what happens where it cannot be asked. */
+/**
+ * Checks of the injection: a policy or a webhook, whether it is in force, and what happens when it cannot be reached.
+ */
 import { X509Certificate } from 'node:crypto';
 import { listOf, numberOf, objectOf, textOf, type Json } from '../../kube/json.ts';
 import { SERVICE_NAME } from '../../webhook/webhook.ts';
@@ -9,7 +11,7 @@ import { installCommand } from './controller.ts';
 
 const NATIVE_SINCE = [1, 29] as const;
 const DAY_MS = 86_400_000;
-/** The controller makes a new one long before. */
+/** The controller renews it long before. */
 const SOON_MS = 3 * DAY_MS;
 
 function policyOf(view: ClusterView): Json | null {
@@ -122,7 +124,7 @@ const authority: Check = {
   },
 };
 
-/** Whether one of the authorities is valid now, and will be for some days. */
+/** Checks that one of the authorities is valid now and for some more days. */
 function bundleFault(caBundle: string, nowMs: number): { result: 'error' | 'warning'; message: string } | null {
   const text = Buffer.from(caBundle, 'base64').toString();
   const parts = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
@@ -205,7 +207,7 @@ const nativeSidecars: Check = {
   },
 };
 
-/** The API server waits so long for each pod. */
+/** How long the API server may wait for each pod. */
 const SLOW_SECONDS = 15;
 
 const slowWebhooks: Check = {

@@ -1,4 +1,7 @@
-/** The network: whether connections to ClusterIPs are seen by rules in pods, and whether the rules are about all ClusterIPs. */
+/**
+ * Checks of the network: whether rules in pods see connections to ClusterIPs, and whether the rules cover all
+ * ClusterIPs.
+ */
 import { ServiceNetworks } from '../../config/service-networks.ts';
 import { INIT_NAME } from '../../inject/containers.ts';
 import { SETTING_NAMES } from '../../iptables/settings.ts';
@@ -44,7 +47,7 @@ const hiddenAddresses: Check = {
   },
 };
 
-/** Values of all its versions: `strict`, `partial` and `probe` were before `true`. */
+/** Covers the values of all versions: `strict`, `partial` and `probe` were used before `true`. */
 function ciliumHides(data: Json): boolean {
   const replaces = !['false', 'disabled', null].includes(textOf(data, 'kube-proxy-replacement'));
   const inSockets =
@@ -127,7 +130,7 @@ function ends(cidr: string): string[] {
   return [address, [24, 16, 8, 0].map((shift) => Math.floor(last / 2 ** shift) % 256).join('.')];
 }
 
-/** Null when the text is none. Of a family of which nothing is said while something is of the other, nothing is captured. */
+/** Null when the text is invalid. If networks of only one family are given, the other family is not captured. */
 function networksOf(text: string): ((address: string) => boolean) | null {
   if (text.trim() === '') return () => true;
   try {
@@ -146,7 +149,7 @@ function clusterIPsOf(service: Json): string[] {
   return all.filter((address): address is string => typeof address === 'string' && isIP(address) !== 0);
 }
 
-/** Networks that a sidecar's init container was told; null: all. */
+/** Networks configured in the init container of a sidecar; null: all. */
 function toldNetworks(pod: Json): string | null {
   const init = containersOf(pod).find((container) => textOf(container, 'name') === INIT_NAME);
   const variable = listOf(init, 'env').find((each) => textOf(each, 'name') === SETTING_NAMES.serviceCidrs.env);

@@ -1,4 +1,7 @@
-/** Routes that do nothing because of their parents: no such Service, no such port, no ClusterIP, another kind of route. */
+/**
+ * Checks for routes without effect because of their parents: missing Service, missing port, no ClusterIP, or another
+ * kind of route.
+ */
 import type { PlacedConditions } from '../../controller/route-conditions.ts';
 import { suggest } from '../../gateway-api/suggest.ts';
 import { numberOf, textOf } from '../../kube/json.ts';
@@ -44,7 +47,7 @@ function faultOf(view: ClusterView, key: string, namespace: string, reason: stri
   return service.headless || service.type === 'ExternalName' ? 'address' : 'port';
 }
 
-/** `value`: of a field below the parentRef. */
+/** `value`: for a field below the parentRef. */
 function patchParent({ facts: { at }, parent }: Refused, path: string, value: string | number): Mend {
   const written = parentIndex(parent);
   const patch = JSON.stringify([{ op: 'replace', path: `/spec/parentRefs/${written}/${path}`, value }]);
@@ -53,7 +56,7 @@ function patchParent({ facts: { at }, parent }: Refused, path: string, value: st
   );
 }
 
-/** Among all parentRefs, those of other kinds included. */
+/** Index among all parentRefs, including those of other kinds. */
 function parentIndex({ path }: PlacedConditions): string {
   return /\[(\d+)\]/.exec(path)?.[1] ?? '0';
 }

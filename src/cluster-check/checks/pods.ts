@@ -1,4 +1,7 @@
-/** Labelled namespaces and their pods: what keeps sidecars out, which pods have none, and which have an old one. */
+/**
+ * Checks of labelled namespaces and their pods: what prevents sidecars, which pods have none, and which have an old
+ * one.
+ */
 import { INJECTION_LABEL, ROUTES_ANNOTATION, TEXT_HASH_ANNOTATION } from '../../controller/objects.ts';
 import { HASH_CHARS, isTold } from '../../controller/told.ts';
 import { INIT_NAME, SIDECAR_NAME } from '../../inject/containers.ts';
@@ -64,7 +67,7 @@ const podSecurity: Check = {
   },
 };
 
-/** Labels and annotations of a namespace by which a mesh is asked for, and the values that do; null: any. */
+/** Labels and annotations of a namespace that request another mesh, with the values that do; null: any value. */
 const NAMESPACE_MARKS: Readonly<Record<string, readonly (readonly [string, readonly string[] | null])[]>> = {
   Istio: [
     ['istio-injection', ['enabled']],
@@ -114,7 +117,7 @@ const otherMeshes: Check = {
   },
 };
 
-/** One finding for the pods of a workload. */
+/** One finding for all pods of a workload. */
 function byWorkload(pods: readonly Json[], say: (pod: Json, workload: string | null) => Finding): Finding[] {
   const first = new Map<string, { pod: Json; count: number }>();
   for (const pod of pods) {

@@ -1,4 +1,6 @@
-/** The ConfigMaps through which routes reach sidecars: whether each namespace has them, whole, and not too large. */
+/**
+ * Checks of the ConfigMaps that carry routes to sidecars: whether each namespace has them, complete and not too large.
+ */
 import { assessSet, type ShardDamage, type ShardHeader } from '../../route-set/decode.ts';
 import { MAX_SHARD_BYTES, MAX_TEXT_BYTES, shardName } from '../../route-set/format.ts';
 import { byHand, counted, findingAt, inShell, type Check, type Finding } from '../model.ts';
@@ -6,7 +8,7 @@ import { routesOf } from '../routes.ts';
 import type { ShardThere } from '../snapshot.ts';
 import type { ClusterView } from '../view.ts';
 
-/** Of what a shard may have. */
+/** Fraction of the maximum size of a shard. */
 const NEAR = 0.8;
 
 function setsOf(view: ClusterView): ReadonlyMap<string, readonly ShardThere[]> {
@@ -38,7 +40,7 @@ const whole: Check = {
       if (state.state !== 'torn' && state.state !== 'damaged') return [];
       const name = shardName(state.shard);
       const there = shards.some((shard) => shard.name === name);
-      // What is not there cannot be deleted; without shard 0 the controller writes everything again.
+      // A missing ConfigMap cannot be deleted; without shard 0 the controller writes all of them again.
       const mend = inShell(`kubectl -n ${namespace} delete configmap ${there ? name : shardName(0)}`);
       const place = { kind: 'ConfigMap', namespace, name };
       return [findingAt('error', place, `the route set is ${state.state}: ${name} ${state.message}`, mend)];

@@ -1,4 +1,4 @@
-/** Routes that are accepted and do nothing all the same, and what the controller says of each. */
+/** Checks for accepted routes that have no effect, and for what the controller reports about each route. */
 import { attach } from '../../config/attach.ts';
 import type { Problem } from '../../gateway-api/types.ts';
 import { listOf, numberOf, objectOf, textOf } from '../../kube/json.ts';
@@ -12,7 +12,7 @@ import { edit } from './parents.ts';
 
 const NEEDS = ['httpRoutes', 'grpcRoutes', 'services'] as const;
 
-/** Of each route by itself. */
+/** A check that looks at each route separately. */
 function problemCheck(
   words: Pick<Check, 'id' | 'title' | 'why' | 'mend'>,
   advice: string,
