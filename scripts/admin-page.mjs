@@ -1,7 +1,7 @@
 /**
- * Makes dist/page/, the files of the admin page as they are served: src/page/ in one script and one style sheet, without
- * white space and comments, beside what is served as it is. `prepare.mjs` and the Dockerfile run it after the compiler, which
- * checks the types.
+ * Makes dist/page/, the files of the admin page as they are served: src/page/ as one script and one style sheet without
+ * white space and comments, and the files that are served unchanged. `prepare.mjs` and the Dockerfile run it after the
+ * compiler, which checks the types.
  */
 import { buildSync } from 'esbuild';
 import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';

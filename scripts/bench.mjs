@@ -1,10 +1,12 @@
-/** `npm run bench -- [--quick] ...`: prepare what is missing, then measure; its flags are in bench/suite/bench.ts. */
+/**
+ * `npm run bench -- [--quick] ...`: prepares what is missing, then measures; bench/suite/bench.ts explains the flags.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { NEEDED } from './needed.mjs';
 import { prepare, root } from './prepare.mjs';
 
-/** Of a list behind a flag, `--flag a,b` or `--flag=a,b`; null: there is none. */
+/** The list after a flag, `--flag a,b` or `--flag=a,b`; null if the flag is missing. */
 function listed(flag) {
   const args = process.argv.slice(2);
   const at = args.findLastIndex((arg) => arg === flag || arg.startsWith(`${flag}=`));
@@ -12,7 +14,7 @@ function listed(flag) {
   return (args[at] === flag ? (args[at + 1] ?? '') : args[at].slice(flag.length + 1)).split(',');
 }
 
-/** The servers are of nginx and of nghttp2; of the proxies and the cells only what was asked for. */
+/** The programs needed: nginx and nghttp2 as servers, and what the chosen proxies and cells need. */
 function wanted() {
   const [proxies, cells] = [listed('--proxies'), listed('--cells')];
   const has = (list, test) => list === null || list.some(test);

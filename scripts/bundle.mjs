@@ -1,7 +1,8 @@
 /**
- * Makes dist/bin/, the program as it is shipped: src/ with the libraries that it uses, one file for what every command needs and one for each
- * part that is loaded on demand. A sidecar is ready after half the processor time that it takes from several hundred files, and keeps a third
- * less memory of its own. `prepare.mjs` and the Dockerfile run it after the compiler, which checks the types.
+ * Makes dist/bin/, the program as it is shipped: src/ with the libraries it uses, in one file for what every command
+ * needs and one for each part that is loaded on demand. A bundled sidecar needs half the processor time to start, and a
+ * third less private memory, than one of several hundred files. `prepare.mjs` and the Dockerfile run it after the
+ * compiler, which checks the types.
  *
  *     node scripts/bundle.mjs [--image|--package] [--into DIRECTORY] [--commit HASH]
  *
@@ -33,7 +34,7 @@ const { values } = parseArgs({
 const target = resolve(values.into);
 const isShipped = values.image || values.package;
 
-/** Programs get a first line that names Node; the thread is started by the code. */
+/** A program's first line names Node; a thread is started by the code. */
 const PROGRAMS = {
   sideroute: 'src/main.ts',
   ...(values.package
@@ -41,9 +42,12 @@ const PROGRAMS = {
     : { 'sideroute-init': 'init-container/entrypoint.ts' }),
 };
 const THREADS = { 'parse-worker': 'src/config/parse-worker.ts' };
-/** In a file of its own: all of it is there once more for each worker, and a sidecar of one thread is cut as if there were none. */
+/**
+ * Bundled separately: each worker loads it again, and its existence must not change how the files of a single-threaded
+ * sidecar are split.
+ */
 const WORKERS = { 'proxy-worker': 'src/proxy/proxy-worker.ts' };
-/** Loaded by name, each the first time that something of it is needed. */
+/** Loaded by name, each when something of it is first needed. */
 const LIBRARIES = ['commander', 'find-my-way', 'prom-client', 're2js', 'ws', 'yaml'];
 const LINE_CHARS = 140;
 const COMPACT = {
@@ -60,13 +64,13 @@ const PARTS = {
   absWorkingDir: root,
   outdir: target,
   bundle: true,
-  // Threads are found beside the file that starts them, so all files are in one directory.
+  // All files are in one directory, because threads are found beside the file that starts them.
   chunkNames: '[name]-[hash]',
   format: 'esm',
   platform: 'node',
   target: 'node20',
   external: LIBRARIES,
-  // Of a library that is not loaded by name only what is used, which needs its ECMAScript modules.
+  // Only the used parts of a library that is not loaded by name are bundled, which needs its ECMAScript modules.
   mainFields: ['module', 'main'],
   sourcemap: isShipped ? false : 'inline',
   sourcesContent: false,
@@ -80,13 +84,13 @@ function entryPoints(entries) {
   return Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(root, path)]));
 }
 
-// Which files share what is worked out for ECMAScript modules alone.
+// Splitting into shared files works for ECMAScript modules only.
 const parts = [
   await build({ ...PARTS, entryPoints: entryPoints({ ...PROGRAMS, ...THREADS }), splitting: true }),
   await build({ ...PARTS, entryPoints: entryPoints(WORKERS) }),
 ];
 
-/** Parts that something loads. What was left out of a library may have loaded others on demand, which esbuild writes nevertheless. */
+/** The parts that something loads. esbuild also writes parts that only unused code of a library would have loaded. */
 const needed = new Set(parts.flatMap(({ metafile }) => reachable(metafile.outputs)));
 const outputFiles = parts
   .flatMap((part) => part.outputFiles)
@@ -116,7 +120,7 @@ for (const { path, text } of outputFiles) {
     sourcefile: `${name}.js`,
     sourcemap: isShipped ? false : 'external',
     sourcesContent: false,
-    // Of which the last is the one that loads ECMAScript modules.
+    // import() becomes require(), because the files are CommonJS.
     supported: { 'dynamic-import': false },
     define: { 'import.meta.url': '__url' },
     banner: `${shebang(name)}const __url=require('node:url').pathToFileURL(__filename).href;`,
@@ -151,7 +155,7 @@ const libraries = await build({
   logLevel: 'warning',
 });
 
-/** Directory of the package that a file of node_modules is of. */
+/** Directory of the package in node_modules that a file belongs to. */
 function packageOf(path) {
   return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? null;
 }

@@ -8,7 +8,7 @@ import { COMMON_STATUSES, MANUALS } from '../src/cli/manual.ts';
 import { packageRoot } from '../src/package-root.ts';
 import { buildProgram } from '../src/program.ts';
 
-/** Those that do something, by what is typed. */
+/** The commands that do something, by the words a user types. */
 export function leafCommands(command: Command = buildProgram(), above: readonly string[] = []): Map<string, Command> {
   if (command.commands.length === 0) return new Map([[above.join(' '), command]]);
   return new Map(command.commands.flatMap((child) => [...leafCommands(child, [...above, child.name()])]));
@@ -35,7 +35,7 @@ function section(path: string, command: Command): string {
   return `### ${path}\n\n${command.description()}: ${flags}.\n${table}`;
 }
 
-/** Of its heading in docs/configuration.md. */
+/** The anchor of its heading in docs/configuration.md. */
 function anchor(path: string, command: Command): string {
   const operands = command.registeredArguments.map((operand) => ` ${operand.name()}`).join('');
   return `sideroute ${path}${operands}`.toLowerCase().replaceAll(' ', '-');

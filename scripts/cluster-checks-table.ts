@@ -1,4 +1,4 @@
-/** Writes docs/cluster-checks.md: every check of `sideroute check --cluster`. */
+/** Writes docs/cluster-checks.md: all checks of `sideroute check --cluster`. */
 import { CHECKS } from '../src/cluster-check/checks.ts';
 import { KINDS, resourceName, type KindName } from '../src/cluster-check/kinds.ts';
 import { GROUPS, type Group } from '../src/cluster-check/model.ts';

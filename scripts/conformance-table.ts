@@ -1,5 +1,5 @@
 /**
- * Writes docs/conformance.md: each official conformance test, what it comes to with a Service as the parent, and the cases in
+ * Writes docs/conformance.md: each official conformance test, its result with a Service as the parent, and the cases in
  * test/e2e/conformance that stand for it.
  */
 import type { ConformanceCase } from '../test/e2e/conformance/case.ts';
@@ -42,7 +42,7 @@ function outcomeCell({ name, outcome }: OfficialTest): string {
   return `${outcome.kind}: ${outcome.kind === 'not supported' ? outcome.what : outcome.why}`;
 }
 
-/** The title without `SPEC`, behind a link to the routes. */
+/** The title without `SPEC`, followed by a link to the routes. */
 function caseCell({ title, routes }: ConformanceCase): string {
   const text = cell(title.replace(/^SPEC /, ''));
   return routes === null ? text : `${text} ([routes](../test/fixtures/conformance/${routes}.yaml))`;

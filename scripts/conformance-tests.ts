@@ -1,6 +1,6 @@
 /**
- * The official conformance tests of Gateway API v1.7.0 that are about HTTPRoute and GRPCRoute, in a mesh and behind a Gateway,
- * and what they come to here. `scripts/conformance-table.ts` makes docs/conformance.md of them.
+ * The official conformance tests of Gateway API v1.7.0 for HTTPRoute and GRPCRoute, in a mesh and behind a Gateway, and
+ * their results here. `scripts/conformance-table.ts` makes docs/conformance.md from them.
  */
 export type ConformanceOutcome =
   | { readonly kind: 'passes' }
@@ -16,7 +16,7 @@ export interface OfficialTest {
   readonly outcome: ConformanceOutcome;
 }
 
-/** Those that the suite itself runs against a mesh: test/cluster/conformance.test.ts. */
+/** The tests that the suite itself runs against a mesh: test/cluster/conformance.test.ts. */
 export function isMeshTest(name: string): boolean {
   return name.startsWith('Mesh');
 }

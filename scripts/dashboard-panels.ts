@@ -1,6 +1,6 @@
 /**
- * A panel of the dashboard as a drawing: its queries' answers, by its kind, unit, way to stack, thresholds and legend, as Vega-Lite makes SVG.
- * What Grafana adds of its own (hovering, zooming, its colours) is not imitated.
+ * Draws a panel of the dashboard from the answers to its queries, by its kind, unit, stacking, thresholds and legend,
+ * as SVG made by Vega-Lite. Grafana's own features (hovering, zooming, its colours) are not imitated.
  *
  * Stage before: `draw-dashboard.ts`, which reads the dashboard and the recording.
  */
@@ -68,7 +68,7 @@ const GRAFANA_COLORS: Readonly<Record<string, string>> = {
   ...{ blue: '#1f60c4', green: '#37872d', orange: '#b04e00', red: '#c4162a' },
 };
 
-/** By unit of Grafana: what a number is followed by, and how much of it is one. */
+/** By Grafana unit: divisors and the suffix of each. */
 const UNITS: Readonly<Record<string, readonly (readonly [divisor: number, suffix: string])[]>> = {
   short: [
     [1e6, ' Mil'],
@@ -118,7 +118,7 @@ export function formatValue(value: number | null, unit: string): string {
   return `${Number((value / divisor).toPrecision(3))}${suffix}`;
 }
 
-/** `{{label}}` of a legend. */
+/** Replaces `{{label}}` in a legend format. */
 function nameOf(format: string, labels: Readonly<Record<string, string>>): string {
   return format.replaceAll(/\{\{ *(\w+) *\}\}/g, (_, label: string) => labels[label] ?? '');
 }
@@ -131,7 +131,7 @@ function reduced(values: readonly (number | null)[], reducer: string): number | 
   throw new Error(`no drawing has the reducer ${reducer}`);
 }
 
-/** More are not told apart; of those that are 0 all the time one stands for all. */
+/** Limits the number of lines: of those that are always 0, one stands for all. */
 function distinct(lines: readonly Line[]): readonly Line[] {
   if (lines.length <= MAX_LINES) return lines;
   const isQuiet = ({ values }: Line): boolean => values.every((value) => value === null || value === 0);
@@ -144,7 +144,7 @@ function distinct(lines: readonly Line[]): readonly Line[] {
   return [...others, ...one].slice(0, MAX_LINES);
 }
 
-/** What the panel shows; an error where the recording is of another query. */
+/** The lines of the panel. Throws if the recording is of another query. */
 function linesOf(panel: Panel, recording: Recording): Line[] {
   const lines = panel.targets!.flatMap(({ expr, legendFormat }) => {
     const found = recording.queries.find((query) => query.title === panel.title && query.expr === expr);
@@ -193,7 +193,7 @@ function chartSpec(panel: Panel, lines: readonly Line[], { seconds, stepSeconds 
     return `${name} · ${numbers.join(' · ')}`;
   });
   const most = Math.max(...lines.flatMap(({ values }) => values.map((value) => value ?? 0)));
-  // Of which the axis has round numbers.
+  // Chosen so that the axis has round numbers.
   const [divisor, suffix] = unitFor(most, unit);
   const points: Point[] = lines.flatMap(({ values }, line) =>
     values.map((value, step) => ({
@@ -202,7 +202,7 @@ function chartSpec(panel: Panel, lines: readonly Line[], { seconds, stepSeconds 
       series: names[line]!,
     })),
   );
-  // The axis begins at 0; a line along it has to be seen.
+  // The axis begins at 0, and a line at 0 must be visible.
   const scale = {
     nice: true,
     zero: true,

@@ -1,4 +1,4 @@
-/** `npm run demo`: prepare what is missing, then play the scenario. */
+/** `npm run demo`: prepares what is missing, then plays the scenario. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { prepare, root } from './prepare.mjs';

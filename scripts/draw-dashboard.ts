@@ -16,7 +16,7 @@ function readJson(path: string): unknown {
   return JSON.parse(readFileSync(new URL(path, packageRoot()), 'utf8'));
 }
 
-/** `duration-by-backend-median.svg`. */
+/** For example `duration-by-backend-median.svg`. */
 function fileOf({ title }: Panel): string {
   const words = title.toLowerCase().match(/[a-z0-9]+/g)!;
   return `${words.join('-')}.svg`;
@@ -47,7 +47,7 @@ ${parts.join('\n')}
 `;
 }
 
-/** Every file that is made here, by its path from docs/. */
+/** All generated files, by their path relative to docs/. */
 async function drawn(): Promise<ReadonlyMap<string, string>> {
   const { panels } = readJson('deploy/grafana/sideroute.json') as { readonly panels: readonly Panel[] };
   const recording = readJson('docs/dashboard/recording.json') as Recording;

@@ -1,6 +1,7 @@
 /**
- * Faults of backends, of the network, of the machine and of the configuration: what each may cost, and what it cost. Tests carry
- * the numbers, `FAULT 3: ...`; where another one shows it, it is named here. `scripts/faults-table.ts` makes docs/faults.md of them.
+ * Faults of backends, of the network, of the machine and of the configuration: what each may cost, and what it did
+ * cost. Tests have the numbers in their titles, `FAULT 3: ...`; a test without the number is named here.
+ * `scripts/faults-table.ts` makes docs/faults.md from them.
  */
 import type { NamedTest } from './test-titles.ts';
 

@@ -1,4 +1,4 @@
-/** Writes docs/faults.md: each fault, what it may cost, the tests that show it, and what was counted. */
+/** Writes docs/faults.md: each fault, what it may cost, the tests that show it, and the measured figures. */
 import { fileURLToPath } from 'node:url';
 
 import { packageRoot } from '../src/package-root.ts';

@@ -1,4 +1,4 @@
-/** A document in docs/ that a script writes as a whole, and a test compares with what the script would write. */
+/** A document in docs/ that a script writes completely; a test compares it with what the script would write. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,4 +1,4 @@
-/** Writes docs/grpc-status.md: what a call of gRPC is told for each reason that sideroute has for a reply of its own. */
+/** Writes docs/grpc-status.md: the status of a gRPC call for each reason of a local reply. */
 import { REQUEST_REASONS, type RequestReason } from '../src/errors.ts';
 import { GRPC_CODES, NO_BACKEND_REFS, type GrpcCode } from '../src/grpc-status.ts';
 import { GeneratedDocument } from './generated-document.ts';

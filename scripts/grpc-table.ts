@@ -1,4 +1,4 @@
-/** Writes docs/grpc.md: between which clients and servers of gRPC the standard cases are run, and what else is tried. */
+/** Writes docs/grpc.md: the gRPC clients and servers between which the standard cases run, and what else is tested. */
 import { readFileSync } from 'node:fs';
 
 import { packageRoot } from '../src/package-root.ts';
@@ -10,7 +10,7 @@ function read(path: string): string {
   return readFileSync(new URL(path, packageRoot()), 'utf8');
 }
 
-/** As the tests build or install them. */
+/** Name and version, as the tests build or install them. */
 function nameOf(language: Language): string {
   const needed = read('scripts/needed.mjs');
   if (language === 'go') return `grpc-go ${/interop\/client', version: 'v([^']+)'/.exec(needed)![1]!}`;

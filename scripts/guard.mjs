@@ -1,4 +1,6 @@
-/** `npm run guard -- [--update] [--show FIGURE] ...`: prepare what is missing, then measure; its flags are in bench/guard/guard.ts. */
+/**
+ * `npm run guard -- [--update] [--show FIGURE] ...`: prepares what is missing, then measures; see bench/guard/guard.ts.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { prepare, root } from './prepare.mjs';

@@ -1,7 +1,7 @@
 /**
- * `node scripts/image-sizes.mjs [--limit-mb N] IMAGE...`: what each image weighs, as it is stored and as a registry would send it
- * (every layer compressed with gzip), and what a node that has the image before it still has to fetch. Exit status 1 when the
- * first one is heavier than the limit. Takes docker or podman.
+ * `node scripts/image-sizes.mjs [--limit-mb N] IMAGE...`: the size of each image, as stored and as a registry sends it
+ * (each layer compressed with gzip), and how much a node that has the previous image has to fetch. Exit status 1 if the
+ * first image exceeds the limit. Needs docker or podman.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ if (engine === undefined || args.length === 0 || Number.isNaN(limitMb)) {
   process.exit(2);
 }
 
-/** Compressed size and digest of the content of one layer. */
+/** Compressed size of one layer, and digest of its content. */
 async function compressed(file) {
   const hash = createHash('sha256');
   let bytes = 0;

@@ -1,6 +1,8 @@
-/** A rule of our own for oxlint (.oxlintrc.json): what it reports is a place in a test that cannot fail as it looks. */
+/**
+ * Our own rule for oxlint (.oxlintrc.json): it reports assertions in tests that can fail less often than they seem to.
+ */
 
-// To tap a list in a pattern is the beginning of one: `[]` fits every list, and `{}` every object.
+// tap matches a list in a pattern as the beginning of a list, so `[]` matches every list, and `{}` every object.
 const PATTERNS = [
   'ArrayExpression:nth-child(2)',
   'ObjectExpression:nth-child(2)[properties.length=0]',

@@ -1,7 +1,7 @@
 /**
- * `npm run lint [-- FILE...]`, of all files or of these: oxlint, with a rule of our own (lint-rules.js), meanwhile clang-format and prettier
- * on another processor. What each has to say is shown in one piece when it has ended, on standard error as all of it; the exit
- * status is 1 when one of them finds something.
+ * `npm run lint [-- FILE...]`, for all files or the named ones: runs oxlint, with a rule of our own (lint-rules.js),
+ * and at the same time clang-format and prettier. The output of each is printed as a whole when it has ended, on
+ * standard error. Exit status 1 if one of them finds something.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';

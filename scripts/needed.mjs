@@ -1,7 +1,8 @@
 /**
- * What has to be on a machine for the demo, the tests, the benchmark, the guard of figures, the cluster, the fuzzers and the test of the images. A module of
- * the tests that runs a program of `NEEDED.test` or `BUILT`, or has one run with what is in `PYTHON`, says so in a line of its own, `// Needs: NAME, NAME.`; a test file by itself asks for those of the
- * modules that it imports.
+ * What a machine needs for the demo, the tests, the benchmark, the guard of figures, the cluster, the fuzzers and the
+ * test of the images. A module of the tests that runs a program of `NEEDED.test` or `BUILT`, or has one run with
+ * packages of `PYTHON`, says so in a line of its own, `// Needs: NAME, NAME.` If test files are run by name, only what
+ * the modules they import need is installed.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -9,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Program to Debian packages; what the demo needs, everything else needs as well. */
+/** Programs and their Debian packages; everything else also needs what the demo needs. */
 export const NEEDED = {
   demo: {
     'g++': 'g++',
@@ -28,19 +29,19 @@ export const NEEDED = {
     haproxy: 'haproxy',
     ab: 'apache2-utils',
     pip3: 'python3-pip',
-    // What the documents and the scenario's servers use.
+    // Used in the documents and by the scenario's servers.
     jq: 'jq',
-    // What `sideroute completion` is for.
+    // The shells that `sideroute completion` supports.
     zsh: 'zsh',
     fish: 'fish',
     busybox: 'busybox-static',
-    // 95 MB, of which the tests use the two programs.
+    // 95 MB, of which the tests use only the two programs.
     prometheus: 'prometheus',
     promtool: 'prometheus',
     chromium: 'chromium',
   },
   guard: {
-    // The functions of libc have names with it.
+    // With it, functions of libc have names in the reports.
     valgrind: 'valgrind libc6-dbg',
     strace: 'strace',
     haproxy: 'haproxy',
@@ -48,7 +49,7 @@ export const NEEDED = {
     wrk: 'wrk',
     taskset: 'util-linux',
   },
-  // Those of its programs that the proxies and cells that were asked for take.
+  // Installed only for the chosen proxies and cells.
   bench: {
     taskset: 'util-linux',
     nginx: 'nginx-light',
@@ -58,19 +59,19 @@ export const NEEDED = {
     nghttpd: 'nghttp2-server',
     nghttpx: 'nghttp2-proxy',
   },
-  // By itself: what builds the addon.
+  // Without the demo's programs: what builds the addon.
   package: { 'g++': 'g++', make: 'make', python3: 'python3', strip: 'binutils' },
-  // By itself, and of one version: the next one breaks lines elsewhere.
+  // Without the demo's programs, and of exactly one version, because the next one breaks lines elsewhere.
   lint: { 'clang-format-14': 'clang-format-14' },
   fuzz: { 'clang++-14': 'clang-14 libclang-rt-14-dev' },
-  // A node of Kubernetes; everything else of it is built.
+  // A Kubernetes node; all other parts are built.
   cluster: {
     containerd: 'containerd',
     runc: 'runc',
     '/usr/lib/cni/bridge': 'containernetworking-plugins',
     nsenter: 'util-linux',
     conntrack: 'conntrack',
-    // For the images.
+    // For building the images.
     strip: 'binutils',
     setcap: 'libcap2-bin',
     openssl: 'openssl',
@@ -86,7 +87,7 @@ export const NEEDED = {
   },
 };
 
-/** Programs of the tests that Debian does not have, built from their Go modules where Go is there. */
+/** Programs of the tests that Debian does not have; built from their Go modules if Go is installed. */
 export const BUILT = {
   helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.18.6' },
   h2spec: { module: 'github.com/summerwind/h2spec/cmd/h2spec', version: 'v2.2.1+incompatible' },
@@ -94,7 +95,7 @@ export const BUILT = {
   'grpc-interop-server': { module: 'google.golang.org/grpc/interop/server', version: 'v1.85.0' },
 };
 
-/** Packages of Python that the tests use, each a folder for PYTHONPATH, where pip is there. */
+/** Python packages of the tests, each in a folder for PYTHONPATH; installed if pip exists. */
 export const PYTHON = {
   'python-grpc': [
     'grpcio==1.85.1',
@@ -115,7 +116,7 @@ function sourceOf(file) {
   return /^test\/.*\.ts$/.test(source) && existsSync(join(root, source)) ? join(root, source) : null;
 }
 
-/** The modules of the tests that a source of theirs runs with. */
+/** The modules that a test source imports or runs. */
 function* neighboursOf(source, text) {
   for (const [, path] of text.matchAll(/(?:from|import) '(\.[^']+\.ts)'/g)) yield resolve(dirname(source), path);
   for (const [, path] of text.matchAll(/new URL\('(\.[^']+)\.js'/g)) yield resolve(dirname(source), `${path}.ts`);

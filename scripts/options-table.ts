@@ -1,6 +1,6 @@
 /**
- * Writes the tables of flags and environment variables into docs/configuration.md, from the command line itself.
- * `--check` only compares: exit status 1 when the document is not current.
+ * Writes the tables of flags and environment variables into docs/configuration.md, from the commands themselves.
+ * `--check` only compares: exit status 1 if the document is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command, Option } from 'commander';

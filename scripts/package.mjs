@@ -24,7 +24,7 @@ run(process.execPath, ['scripts/bundle.mjs', '--package', '--into', packed('dist
 cpSync(join(root, 'dist', 'page'), packed('dist', 'page'), { recursive: true });
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'LICENSE'];
 for (const name of DOCUMENTS) copyFileSync(join(root, name), packed(name));
-// Where it is looked for; nine tenths of what the linker writes are for debuggers.
+// The addon where it is looked for, stripped, because nine tenths of it are debug information.
 const addon = join('native', 'build', 'Release', 'sideroute.node');
 mkdirSync(dirname(packed(addon)), { recursive: true });
 run('strip', ['-o', packed(addon), join(root, addon)]);
@@ -33,7 +33,7 @@ const { name, version, description, license, engines } = JSON.parse(readFileSync
 const program = 'dist/bin/sideroute.js';
 const manifest = {
   ...{ name, version, description, license, engines },
-  // The others are how kubectl finds `kubectl sideroute`, and what may be typed behind it.
+  // By the other names kubectl finds `kubectl sideroute` and its completion.
   bin: {
     ...{ sideroute: program, 'kubectl-sideroute': program },
     'kubectl_complete-sideroute': 'dist/bin/kubectl-complete.js',
@@ -47,7 +47,7 @@ mkdirSync(into, { recursive: true });
 const file = run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', into], { cwd: stage });
 process.stdout.write(`${join(into, file)}\n`);
 
-/** What it prints. */
+/** Runs a command and returns its output. */
 function run(command, args, options = {}) {
   const { status, stdout, error } = spawnSync(command, args, {
     cwd: root,
@@ -60,7 +60,7 @@ function run(command, args, options = {}) {
   process.exit(1);
 }
 
-/** Of the clone, `-dirty` where files were changed; empty where git does not tell. */
+/** The commit of the clone, with `-dirty` if files were changed; empty if git does not know. */
 function commit() {
   if (!existsSync(join(root, '.git'))) return '';
   const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
@@ -70,7 +70,9 @@ function commit() {
   return `${head.stdout.trim()}${changes.stdout === '' ? '' : '-dirty'}`;
 }
 
-/** Those that an addon built here can be loaded on: the newest version of glibc of which it needs a symbol is in its text. */
+/**
+ * The machines that an addon built here can be loaded on: the newest glibc version it needs a symbol of is in its text.
+ */
 function machinesOf(binary) {
   const needed = [...binary.matchAll(/GLIBC_(\d+)\.(\d+)/g)].map(([, major, minor]) => [Number(major), Number(minor)]);
   const glibc = needed.sort((a, b) => b[0] - a[0] || b[1] - a[1])[0]?.join('.');

@@ -1,7 +1,7 @@
 /**
- * Brings a fresh clone to the point where the demo and the tests run: system packages, programs that are built, npm packages,
- * the native addon, the compiled TypeScript. Does only what is missing, so a second run costs little. Plain JavaScript without imports
- * from node_modules: it runs before there are any.
+ * Brings a fresh clone to the point where the demo and the tests run: system packages, programs that are built, npm
+ * packages, the native addon, the compiled TypeScript. Does only what is missing, so a second run costs little. Plain
+ * JavaScript without imports from node_modules, because it runs before they exist.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -27,17 +27,17 @@ import { BUILT, NEEDED, PYTHON, programsOf, root } from './needed.mjs';
 
 export { root };
 
-/** A build takes minutes, and is given up after so many. */
+/** A build takes minutes; after this many it is given up. */
 const BUILD_MINUTES = 30;
 
-/** Packages that are daemons as well, of which only the programs are wanted: nothing is to listen on ports 80 and 9090. */
+/** Packages whose programs are needed but not their services: nothing should listen on ports 80 and 9090. */
 const SERVICES = { 'nginx-light': 'nginx', haproxy: 'haproxy', prometheus: 'prometheus', containerd: 'containerd' };
-/** What needs nothing of what the demo needs. */
+/** Purposes that do not need what the demo needs. */
 const BY_ITSELF = new Set(['lint', 'package']);
-/** Asked by packages before they start their service; exit status 101 forbids it. */
+/** Packages ask this script before they start their service; exit status 101 forbids it (invoke-rc.d(8)). */
 const START_POLICY = '/usr/sbin/policy-rc.d';
 
-/** `program`: its name, or its path where that is not on the PATH. */
+/** `program`: a name, or a path if it is not on the PATH. */
 export function has(program) {
   if (program.startsWith('/')) return existsSync(program);
   for (const directory of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
@@ -66,17 +66,17 @@ function run(command, args, options = {}) {
   }
 }
 
-/** Returns what takes the prohibition back. */
+/** Returns a function that allows starting again. */
 function forbidStarting(services) {
   if (services.length === 0 || existsSync(START_POLICY)) return () => undefined;
   writeFileSync(START_POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   const remove = () => rmSync(START_POLICY, { force: true });
-  // Also where installing fails, which ends the process.
+  // On exit, because a failed installation ends the process.
   process.once('exit', remove);
   return remove;
 }
 
-/** `only`: of what the purpose needs beside the demo's, these programs; null: all. */
+/** `only`: which of the programs the purpose needs beside those of the demo; null: all. */
 function systemPackages(purpose, only) {
   const needed = BY_ITSELF.has(purpose) ? NEEDED[purpose] : { ...NEEDED.demo, ...NEEDED[purpose] };
   const isWanted = (program) => only === null || only.has(program) || Object.hasOwn(NEEDED.demo, program);
@@ -100,12 +100,12 @@ function systemPackages(purpose, only) {
   if (services.length > 0 && existsSync('/run/systemd/system')) run('systemctl', ['disable', '--quiet', ...services]);
 }
 
-/** Where what the tests build for themselves is kept, once for all clones. */
+/** The cache of what the tests build for themselves, shared by all clones. */
 const cache = () => join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sideroute', 'bin');
 
 const without = (why, name) => step(`${why}: the tests that need ${name} are skipped`);
 
-/** What cannot be built is no failure: the tests that need it skip themselves, and a line says why. */
+/** A failed build is not an error: the tests that need the program skip themselves, and a line says why. */
 function buildOnce(name, { version, lacks, title, command, made }) {
   const at = join(cache(), name);
   const stamp = `${at}.version`;
@@ -115,7 +115,7 @@ function buildOnce(name, { version, lacks, title, command, made }) {
     return;
   }
   mkdirSync(cache(), { recursive: true });
-  // Of several runs one builds; one that was ended has left its lock.
+  // One of several runs builds; a lock older than a build may take was left by a run that was killed.
   const lock = `${at}.building`;
   if (existsSync(lock) && Date.now() - statSync(lock).mtimeMs > BUILD_MINUTES * 60_000)
     rmSync(lock, { recursive: true });
@@ -163,7 +163,7 @@ export function builtPrograms(wanted = Object.keys(BUILT)) {
   }
 }
 
-/** `wanted`: names of `PYTHON`. Of each version of Python its own: parts of them are compiled. */
+/** `wanted`: names of `PYTHON`. Installed separately for each version of Python, because parts are compiled. */
 export function pythonPackages(wanted = Object.keys(PYTHON)) {
   if (wanted.length === 0) return;
   const asked = spawnSync('python3', ['-c', 'import sys, pip; print(sys.implementation.cache_tag)'], {
@@ -205,16 +205,16 @@ function npmPackages() {
     .digest('hex');
   if (existsSync(installed) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   step('installing npm packages');
-  // npm's own CLI under the Node that runs this script, whatever `npm` on the PATH would pick.
+  // Uses npm's own CLI under the Node that runs this script, whatever `npm` is on the PATH.
   const npmCli = process.env.npm_execpath;
   if (npmCli) run(process.execPath, [npmCli, 'ci', '--no-audit', '--loglevel=error']);
   else run('npm', ['ci', '--no-audit', '--loglevel=error']);
-  // What tap built for its plugins went with the old node_modules.
+  // Removes what tap built for plugins of the old node_modules.
   rmSync(join(root, '.tap'), { recursive: true, force: true });
   writeFileSync(stamp, lock);
 }
 
-/** `except`: a folder that is left out. */
+/** `except`: a folder to leave out. */
 function* filesBelow(directory, except = null) {
   for (const entry of readdirSync(directory, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = join(directory, entry.name);
@@ -224,7 +224,7 @@ function* filesBelow(directory, except = null) {
   }
 }
 
-/** Of the text of sources, for this kind of machine. */
+/** Digest of the sources for this processor architecture. */
 function digestOf(files) {
   const hash = createHash('sha256').update(process.arch);
   for (const file of files) hash.update(file.slice(root.length)).update('\0').update(readFileSync(file));
@@ -232,13 +232,13 @@ function digestOf(files) {
 }
 
 function nativeAddon() {
-  // Not by version of Node: Node-API and libuv keep their ABI, and the addon checks both when it is loaded.
+  // Independent of the Node version: Node-API and libuv keep their ABI, and the addon checks both when it is loaded.
   const digest = digestOf([join(root, 'native', 'binding.gyp'), ...filesBelow(join(root, 'native', 'src'))]);
   const stamp = join(root, 'native', 'build', '.sources');
   const addon = join(root, 'native', 'build', 'Release', 'sideroute.node');
   if (existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   step('building the native addon');
-  // Headers beside the running Node when it has them; otherwise node-gyp fetches those of its version.
+  // Uses the headers of the running Node if they exist; otherwise node-gyp downloads those of its version.
   const prefix = dirname(dirname(process.execPath));
   const nodedir = existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
   run(process.execPath, [
@@ -249,8 +249,8 @@ function nativeAddon() {
 }
 
 function compiledTypeScript() {
-  // tsc is incremental, but starting it costs a second; look first whether any source is newer than the last build.
-  // Not by .tsbuildinfo: `npm run types` writes it, too, and emits nothing.
+  // tsc is incremental, but starting it costs a second, so first look whether a source is newer than the last build.
+  // Not by .tsbuildinfo, which `npm run types` writes too without emitting anything.
   const stamp = join(root, 'dist', '.compiled');
   const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
   const startedAt = new Date();
@@ -259,7 +259,7 @@ function compiledTypeScript() {
     ...[
       join(root, 'tsconfig.json'),
       join(root, 'package-lock.json'),
-      // But for what is of C++, which another run may be building.
+      // Without the C++ of the benchmark, which another run may be building.
       ...sources.flatMap((name) => [...filesBelow(join(root, name), join(root, 'bench', 'native'))]),
     ].map((file) => statSync(file).mtimeMs),
   );
@@ -268,16 +268,19 @@ function compiledTypeScript() {
   mkdirSync(join(root, 'dist'), { recursive: true });
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   run(process.execPath, [tsc, '-p', '.', '--noEmitOnError']);
-  // Browser code has its own settings, and is bundled.
+  // Browser code has its own settings and is bundled.
   run(process.execPath, [tsc, '-p', join('src', 'page')]);
   run(process.execPath, [join('scripts', 'admin-page.mjs')]);
   run(process.execPath, [join('scripts', 'bundle.mjs')]);
   writeFileSync(stamp, '');
-  // A source that was saved meanwhile is newer than what was compiled.
+  // A source saved during the compilation must count as newer.
   utimesSync(stamp, startedAt, startedAt);
 }
 
-/** The generator of load and the floor of `npm run bench`. Put in their place whole: other runs may look there meanwhile. */
+/**
+ * Builds the load generator and the floor of `npm run bench`. They are moved into place, because other runs may use
+ * them.
+ */
 function benchPrograms() {
   const folder = join(root, 'bench', 'native');
   const files = readdirSync(folder).filter((name) => /\.(?:cc|h)$|^Makefile$/.test(name));
@@ -301,8 +304,9 @@ function benchPrograms() {
 }
 
 /**
- * `purpose`: `demo`, `test`, `bench`, `guard`, `cluster`, `fuzz`, `images` or `package`; `lint` or `types` for what reads the sources alone. `files`: the
- * tests that will be run, none named: all. `programs`: those of the purpose that are needed beside the demo's, null: all.
+ * `purpose`: `demo`, `test`, `bench`, `guard`, `cluster`, `fuzz`, `images` or `package`; `lint` or `types` if only the
+ * sources are read. `files`: the tests to run; empty: all. `programs`: which programs of the purpose are needed beside
+ * those of the demo; null: all.
  */
 export function prepare(purpose, files = [], programs = null) {
   if (purpose === 'lint' || purpose === 'types') {

@@ -1,6 +1,6 @@
 /**
- * The numbered cases of bad input and faults, and what has to become of each. `scripts/safety-table.ts` makes
- * docs/safety-cases.md of them; the tests in test/integration/safety carry their numbers.
+ * The numbered cases of bad input and faults, with the required result of each. `scripts/safety-table.ts` makes
+ * docs/safety-cases.md from them; the tests in test/integration/safety have their numbers in the titles.
  */
 export interface SafetyCase {
   readonly number: number;

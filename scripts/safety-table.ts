@@ -1,6 +1,6 @@
 /**
- * Writes docs/safety-cases.md: each numbered case of bad input or fault, what becomes of it, and the tests that prove it,
- * found by their titles.
+ * Writes docs/safety-cases.md: each numbered case of bad input or fault, its result, and the tests that prove it, found
+ * by their titles.
  */
 import { fileURLToPath } from 'node:url';
 

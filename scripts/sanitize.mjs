@@ -1,7 +1,7 @@
 /**
- * `npm run test:sanitize [-- FILE...]`: the tests of the native engine and acceptor (or the named compiled test files)
- * with the addon built under AddressSanitizer and UndefinedBehaviorSanitizer, in a scratch copy: `native/build` stays as
- * it is. Fails on a finding, a leak of the addon among them, or a failing test.
+ * `npm run test:sanitize [-- FILE...]`: runs the tests of the native engine and acceptor (or the named compiled test
+ * files) with the addon built under AddressSanitizer and UndefinedBehaviorSanitizer, in a temporary copy, so
+ * `native/build` stays as it is. Fails on a finding, including a leak of the addon, or on a failing test.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -9,13 +9,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { prepare, root } from './prepare.mjs';
 
-/** Memory and times under a sanitizer say nothing, and these files measure them. */
+/** These files measure memory and time, which mean nothing under a sanitizer. */
 const MEASURING = new Set(['native-bulk.test.js', 'passthrough-volume.test.js', 'thread-heaps.test.js']);
 
 prepare('test');
 const scratch = mkdtempSync(join(tmpdir(), 'sideroute-sanitize-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
-// Processes of other uids load the addon and write reports.
+// Writable for all, because processes of other uids load the addon and write reports.
 chmodSync(scratch, 0o1777);
 for (const name of ['package.json', 'dist', 'test', 'native/binding.gyp', 'native/src', 'native/test']) {
   cpSync(join(root, name), join(scratch, name), { recursive: true });
@@ -55,17 +55,17 @@ const env = {
   ...process.env,
   // Everything takes several times as long.
   TAP_TIMEOUT: '300',
-  // libstdc++ too: libasan looks for its functions when it is loaded, before Node loads the addon.
+  // Includes libstdc++, because libasan looks for its functions at load time, before Node loads the addon.
   LD_PRELOAD: ['libasan.so', 'libubsan.so', 'libstdc++.so.6'].map(library).join(':'),
   ASAN_OPTIONS: `detect_leaks=1:exitcode=99:log_path=${reports}`,
-  // Node with threads keeps memory to its end, and so do other programs that a test runs: leaks do not decide how a
-  // process exits; `findingsIn` looks for those of the addon.
+  // Leaks do not decide the exit status, because Node with threads and other programs of the tests keep memory to their
+  // end. `findingsIn` looks for leaks of the addon.
   LSAN_OPTIONS: 'exitcode=0',
   UBSAN_OPTIONS: `print_stacktrace=1:log_path=${reports}`,
 };
 let failed = 0;
 
-/** Resolves when it has ended; what it said is shown when it has failed. */
+/** Resolves when the test file has ended; prints its output if it has failed. */
 function run(file) {
   const child = spawn(process.execPath, [join(scratch, file)], {
     cwd: scratch,
@@ -86,26 +86,26 @@ function run(file) {
   );
 }
 
-// Two at a time, as .taprc has it.
+// Two at a time, as in .taprc.
 const waiting = [...files];
 async function runWaiting() {
   for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await run(file);
 }
 await Promise.all([runWaiting(), runWaiting()]);
 
-/** What a report says about the addon: all of it, or of a list of leaks those that the addon has caused. */
+/** The part of a report that concerns the addon: all of it, or the leaks of a list that the addon caused. */
 function findingsIn(report) {
   return report.includes('LeakSanitizer') ? report.split('\n\n').filter(isLeakOfTheAddon) : [report];
 }
 
 /**
- * Allocated by the addon, or by Node-API for it. The pages of its heap are V8's affair, whoever made it need another one,
- * and so is what JavaScript allocates that the addon calls.
+ * Whether the addon, or Node-API for it, allocated the leaked memory. Pages of V8's heap and allocations of JavaScript
+ * that the addon calls are V8's.
  */
 function isLeakOfTheAddon(part) {
   if (!/(?:Direct|Indirect) leak of/.test(part)) return false;
   const ours = part.search(/sideroute::|sideroute\.node/);
-  // A function that is made from a template is shown with what it returns.
+  // The frame of a template function begins with its return type.
   if (ours < 0 || /#1 \S+ in (?:\S+ )?v8::/.test(part)) return false;
   return !part.slice(0, ours).includes('Builtins_JSEntry');
 }

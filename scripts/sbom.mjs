@@ -1,9 +1,10 @@
 /**
- * `node scripts/sbom.mjs FILE`: writes the SPDX 2.3 list of what the sidecar's image runs: the production dependencies,
- * as package-lock.json pins them, and the Node.js that runs this script. What the base image brings lists itself in
+ * `node scripts/sbom.mjs FILE`: writes the SPDX 2.3 list of what the sidecar's image runs: the production dependencies
+ * as pinned in package-lock.json, and the Node.js that runs this script. The base image lists its own contents in
  * /var/lib/dpkg/status.d.
  *
- * Walks the lock file itself: `npm sbom --omit dev` leaves out a production dependency that a development one needs, too.
+ * Reads the lock file itself, because `npm sbom --omit dev` leaves out a production dependency that a development
+ * dependency needs too.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Path in node_modules of what `from` gets when it asks for `name`; null when it is not installed. */
+/** The path in node_modules that `name` resolves to from `from`; null if it is not installed. */
 function resolved(packages, from, name) {
   for (let directory = from; ; directory = directory.slice(0, Math.max(0, directory.lastIndexOf('/node_modules/')))) {
     const path = `${directory === '' ? '' : `${directory}/`}node_modules/${name}`;
@@ -21,7 +22,7 @@ function resolved(packages, from, name) {
   }
 }
 
-/** Every path reachable from the root without its devDependencies, and who needs whom. */
+/** All paths reachable from the root without its devDependencies, and the edges between them. */
 function productionGraph(packages) {
   const edges = [];
   const seen = new Set(['']);
@@ -71,7 +72,7 @@ const { paths, edges } = productionGraph(packages);
 const idAt = (path) => packageOf(path, packages[path]).SPDXID;
 const node = process.versions.node;
 const nodeId = idOf('node', node);
-// The same lock file and Node.js give the same text but for the date, which SOURCE_DATE_EPOCH fixes.
+// The same lock file and Node.js give the same text except for the date, which SOURCE_DATE_EPOCH fixes.
 const created = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? Date.now() / 1000) * 1000);
 const digest = createHash('sha256').update(lock).update(node).digest('hex');
 const document = {

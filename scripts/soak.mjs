@@ -1,4 +1,7 @@
-/** `npm run soak -- [--minutes 60] ...`: prepare what is missing, then run the soak; its flags are in test/soak/soak.ts. */
+/**
+ * `npm run soak -- [--minutes 60] ...`: prepares what is missing, then runs the soak; see test/soak/soak.ts for the
+ * flags.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { prepare, root } from './prepare.mjs';

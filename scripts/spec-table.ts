@@ -1,6 +1,6 @@
 /**
- * Writes docs/spec-rules.md: each numbered rule of Gateway API, what sideroute does about it, and the tests that prove it,
- * found by their titles.
+ * Writes docs/spec-rules.md: each numbered rule of Gateway API, what sideroute does, and the tests that prove it, found
+ * by their titles.
  */
 import { fileURLToPath } from 'node:url';
 

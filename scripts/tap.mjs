@@ -1,4 +1,7 @@
-/** Running compiled test files under tap, and closing with what failed and the counts: for the scripts of `npm test` and `npm run test:cluster`. */
+/**
+ * Runs compiled test files under tap, and ends with the failures and the counts: for `npm test` and `npm run
+ * test:cluster`.
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -16,7 +19,7 @@ export function compiledTests(directory, except) {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) return compiledTests(path, except);
-    // A compiled test whose source is gone is stale, not a test.
+    // A compiled test without its source is stale.
     const source = path.replace(`${join(root, 'dist')}/`, `${root}/`).replace(/\.js$/, '.ts');
     return entry.name.endsWith('.test.js') && existsSync(source) ? [path] : [];
   });
@@ -46,7 +49,7 @@ function failedTests(text) {
     const inside = around.filter((outer) => outer.indent < indent);
     const closed = around[inside.length];
     around = inside;
-    // The line that closes a subtest repeats what failed within.
+    // The line that closes a subtest repeats the failures within it.
     if (closed !== undefined && failed.length > closed.before) continue;
     let end = at + 1;
     if (/^ *---$/.test(lines[end] ?? '')) while (end < lines.length && !/^ *\.\.\.$/.test(lines[end])) end += 1;
@@ -67,7 +70,7 @@ function slowest(text) {
     .slice(0, 10);
 }
 
-/** A signal that ends this process ends the tests before; `received` says which it was. */
+/** Passes a signal that ends this process on to the tests; `received` is that signal. */
 function passSignalsOn(child) {
   const signals = { received: null };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
@@ -78,15 +81,18 @@ function passSignalsOn(child) {
   return signals;
 }
 
-/** Killed with this process, however that ends: its tests may hold what only they can take away, and look whether they have a runner. */
+/**
+ * The child is killed with this process, however it ends: tests hold resources that only they can remove, and check for
+ * their runner.
+ */
 function spawnNode(args, options) {
   return spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, ...args], { cwd: root, ...options });
 }
 
-/** Tap's runner: several files at a time. */
+/** Runs tap's runner: several files at a time. */
 function runUnderTap(files, report, options) {
   const tapCli = join(root, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs');
-  // Left to itself, tap builds its plugins during the first run and only the next one goes without those that .taprc drops.
+  // By itself tap builds its plugins during the first run, and only the next run leaves out those that .taprc drops.
   if (!existsSync(join(root, '.tap', 'plugins'))) {
     const built = spawnSync(process.execPath, [tapCli, 'build'], { cwd: root, stdio: ['ignore', 2, 2] });
     if (built.status !== 0) process.exit(1);
@@ -95,19 +101,19 @@ function runUnderTap(files, report, options) {
   return spawnNode(args, { stdio: ['ignore', 'inherit', 'inherit'] });
 }
 
-/** As in .taprc. */
+/** The same as in .taprc. */
 const TIMEOUT_SECONDS = 300;
-/** What a file may still take to end when it has reported its last assertion. */
+/** How long a file may take to end after its last assertion. */
 const TO_END_MS = 60_000;
 
-/** A file by itself needs no runner, whose start takes longer than most files. */
+/** A single file runs without the runner, whose start takes longer than most files. */
 function runAlone(file, report) {
   const child = spawnNode(['--enable-source-maps', file], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { TAP_TIMEOUT: String(TIMEOUT_SECONDS), ...process.env },
   });
   const output = createWriteStream(report);
-  // Everything has to be in the report when it is read.
+  // The report must be complete before it is read.
   const written = new Promise((resolve) => output.once('close', resolve));
   createInterface({ input: child.stdout })
     .on('line', (line) => {
@@ -140,7 +146,7 @@ export async function runTests(files, options = []) {
   const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
   for (const [, name, value] of (/^# \{ (.*) \}$/m.exec(text)?.[1] ?? '').matchAll(/(\w+): (\d+)/g))
     counts[name] = Number(value);
-  // What failed, once more before the counts: of a long run only the end may be at hand.
+  // Repeats the failures before the counts: of a long run only the end may be visible.
   const failures = failedTests(text);
   for (const failure of failures.slice(0, 20)) process.stdout.write(`${failure}\n\n`);
   if (failures.length > 20) process.stdout.write(`and ${failures.length - 20} more in .tap/report.tap\n\n`);

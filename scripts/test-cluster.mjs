@@ -1,7 +1,8 @@
 /**
- * `npm run test:cluster [-- FILE...]`: prepares what is missing, builds a Kubernetes, and runs the tests that need one (or the named compiled
- * test files), one after the other. Closes with the pods that really ran. Where it cannot run it says why and fails; so does a test that is
- * skipped. `--hold api` or `--hold node` instead starts a cluster for people, until Ctrl-C; `--build` ends when all is built.
+ * `npm run test:cluster [-- FILE...]`: prepares what is missing, builds a Kubernetes, and runs the tests that need one
+ * (or the named compiled test files), one after another. Ends with a list of the pods that really ran. If it cannot
+ * run, it says why and fails; a skipped test is a failure too. `--hold api` or `--hold node` instead starts a cluster
+ * for manual use, until Ctrl-C; `--build` ends when everything is built.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +10,7 @@ import { join } from 'node:path';
 import { has, prepare, root } from './prepare.mjs';
 import { compiledTests, runTests } from './tap.mjs';
 
-/** Of one file: the official suite runs several times in one. */
+/** Per file; the official suite runs several times in one file. */
 const TIMEOUT_SECONDS = 3600;
 
 function refuse(why) {
@@ -26,7 +27,7 @@ const named = process.argv.slice(2);
 if (named[0] === '--hold') {
   process.argv.splice(2, 1);
   await import('../dist/test/cluster/serve.js');
-  // It goes on until it is interrupted.
+  // Runs until it is interrupted.
   await new Promise(() => undefined);
 }
 const { buildPrograms } = await import('../dist/test/cluster/programs.js');
@@ -39,7 +40,7 @@ if (named[0] === '--build') process.exit(0);
 const directory = mkdtempSync(join(tmpdir(), 'sideroute-pods-'));
 const pods = join(directory, 'pods');
 process.env.SIDEROUTE_CLUSTER_PODS = pods;
-// What tests say while they run.
+// Where tests write what they report while they run.
 const said = join(directory, 'said');
 writeFileSync(said, '');
 process.env.SIDEROUTE_CLUSTER_SAYS = said;
@@ -54,7 +55,7 @@ const files = named.length > 0 ? named : compiledTests(join(root, 'dist', 'test'
 const { counts, held } = await runTests(files, ['--jobs=1', `--timeout=${TIMEOUT_SECONDS}`]);
 clearInterval(follow);
 showSaid();
-// Of files that were killed.
+// Removes the remains of files that were killed.
 removeStale();
 process.stdout.write(existsSync(pods) ? readFileSync(pods, 'utf8') : 'no pod ran\n');
 rmSync(directory, { recursive: true });

@@ -1,5 +1,5 @@
 /**
- * Finds which tests prove which numbered rules: titles such as `SAFETY 7, 30: ...` or `SPEC M4, M6-M9: ...`, as string
+ * Finds the tests that prove numbered rules: titles such as `SAFETY 7, 30: ...` or `SPEC M4, M6-M9: ...`, as string
  * literals in the sources of the tests. Used by the scripts that write tables into docs/.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -12,10 +12,10 @@ export interface ProvingTest {
   readonly file: string;
 }
 
-/** A number, or a letter and a number; a range of them; several separated by comma and space. */
+/** A number, or a letter and a number, or a range of these; several are separated by comma and space. */
 const RULE = '[A-Z]?\\d+(?:-[A-Z]?\\d+)?';
 
-/** `M6-M9` is four rules. */
+/** `M6-M9` stands for four rules. */
 function expandRange(rules: string): string[] {
   const [first = '', last = first] = rules.split('-');
   const letter = first.replace(/\d+$/, '');
@@ -24,7 +24,7 @@ function expandRange(rules: string): string[] {
   return Array.from({ length: to - from + 1 }, (_, i) => `${letter}${from + i}`);
 }
 
-/** Tests by rule, in the order of files and lines. `prefix`: `SAFETY` or `SPEC`; `folder` below `root` is searched. */
+/** Tests by rule, in the order of files and lines. `prefix`: for example `SAFETY`; searches `folder` below `root`. */
 export function provingTests(root: string, folder: string, prefix: string): Map<string, ProvingTest[]> {
   const title = new RegExp(`(['"\`])${prefix} (${RULE}(?:, ${RULE})*): ((?:\\\\.|(?!\\1)[^\\\\\\n])*)\\1`, 'g');
   const found = new Map<string, ProvingTest[]>();
@@ -56,22 +56,22 @@ export function cell(text: string): string {
     .replaceAll('\n', ' ');
 }
 
-/** A cell with each test and a link to its file, from a document in docs/; `folder` is left out of the link's text. */
+/** A cell with each test and a link to its file, for a document in docs/; the link text leaves out `folder`. */
 export function proofsCell(tests: readonly ProvingTest[], folder: string): string {
   return tests
     .map(({ sentence, file }) => `${cell(sentence)} ([${file.slice(folder.length + 1)}](../${file}))`)
     .join('<br>');
 }
 
-/** A test that shows something without its number in the title. */
+/** A test that shows something without the number in its title. */
 export interface NamedTest {
   /** Relative to the root. */
   readonly file: string;
-  /** As it stands in the source, between the quotes. */
+  /** As in the source, between the quotes. */
   readonly title: string;
 }
 
-/** Whether the file has a test of that title. */
+/** Whether the file has a test with that title. */
 export function isThere(root: string, { file, title }: NamedTest): boolean {
   const path = join(root, file);
   if (!existsSync(path)) return false;
@@ -80,7 +80,7 @@ export function isThere(root: string, { file, title }: NamedTest): boolean {
   return ["'", '"', '`'].some((quote) => source.includes(literal(quote)));
 }
 
-/** Without what only the source understands: numbers of other tables, and places that are filled in. */
+/** The title without numbers of other tables and without placeholders, which only make sense in the source. */
 export function sentenceOf({ title }: NamedTest): string {
   return title.replace(/^[A-Z]+ [^:]*: /, '').replaceAll(/\$\{([^}]*)\}/g, '…');
 }

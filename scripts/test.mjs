@@ -1,12 +1,12 @@
 /**
- * `npm test [-- FILE...]`: prepare what is missing, run the suite (or the named test files), close with the
- * counts on one line.
+ * `npm test [-- FILE...]`: prepares what is missing, runs the suite (or the named test files), and ends with the counts
+ * on one line.
  */
 import { join, relative, resolve } from 'node:path';
 import { prepare, root } from './prepare.mjs';
 import { compiledTests, runTests } from './tap.mjs';
 
-// A source stands for what is compiled from it.
+// A source file stands for its compiled file.
 const named = process.argv.slice(2).map((file) => {
   const source = relative(root, resolve(file));
   return source.startsWith('test/') ? join('dist', source.replace(/\.ts$/, '.js')) : file;
@@ -14,9 +14,9 @@ const named = process.argv.slice(2).map((file) => {
 prepare('test', named);
 
 const compiled = join(root, 'dist', 'test');
-// Those that need a Kubernetes are `npm run test:cluster`'s.
+// Tests that need a Kubernetes are run by `npm run test:cluster`.
 const files = named.length > 0 ? named : compiledTests(compiled, join(compiled, 'cluster'));
 const { counts, held } = await runTests(files);
-// Files that were asked for may all have a reason to be skipped; a suite that ran nothing has failed.
+// Named files may all have a reason to be skipped; but a suite in which nothing ran has failed.
 const ran = counts.pass > 0 || (named.length > 0 && counts.skip > 0);
 process.exit(process.exitCode || (held && ran ? 0 : 1));

@@ -1,4 +1,4 @@
-/** Writes docs/threat-model.md: attackers, their attacks, what stands against them, and the tests that show it. */
+/** Writes docs/threat-model.md: attackers, their attacks, the defences, and the tests that show them. */
 import { GeneratedDocument } from './generated-document.ts';
 import { cell, proofsCell, sentenceOf } from './test-titles.ts';
 import { ATTACKERS } from './threats.ts';

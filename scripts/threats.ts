@@ -1,10 +1,13 @@
-/** Who can attack what of a sidecar, what stands against it, and the tests that show it; `scripts/threats-table.ts` makes docs/threat-model.md of it. */
+/**
+ * The threat model: attackers, attacks on a sidecar, defences, and the tests that show them; `scripts/threats-table.ts`
+ * makes docs/threat-model.md from it.
+ */
 import type { NamedTest } from './test-titles.ts';
 
 export interface Threat {
   readonly attack: string;
   readonly defence: string;
-  /** What the defence leaves. */
+  /** The risk that remains. */
   readonly rest: string;
   readonly shownBy: readonly NamedTest[];
 }
