@@ -1,6 +1,6 @@
 /**
- * The routes of one source for one Service: for each port and each namespace of clients the entries that concern it, in Gateway
- * API's order.
+ * The routes from one source for one Service: for each port and each client namespace, the entries that apply, in the
+ * order of the Gateway API.
  *
  * Stage before: `virtual-service.ts`, `service-profile.ts`. Stage after: `convert.ts`.
  */
@@ -11,7 +11,7 @@ import { inGatewayOrder } from './order.ts';
 import { httpRoutes, rulesOf } from './routes.ts';
 import type { RouteSource } from './virtual-service.ts';
 
-/** `namespace/name` of the routes there are, so that none gets the name of another. */
+/** `namespace/name` of the routes created so far, so that names stay unique. */
 export type RouteNames = Set<string>;
 
 export function attachedRoutes(
@@ -78,7 +78,7 @@ function reportUnreached({ entries }: RouteSource, reached: ReadonlySet<Origin>,
   }
 }
 
-/** Room for numbers behind it. */
+/** Leaves room for a number to be appended. */
 function routeName(wanted: string): string {
   return wanted.slice(0, 240).replace(/[-.]+$/, '');
 }
@@ -90,7 +90,7 @@ function freeName(wanted: string, namespace: string, names: RouteNames): string 
   return name;
 }
 
-/** Those with HTTP; null: all there are. */
+/** The HTTP ports; null: all ports. */
 function portsOf(
   { spec, entries }: RouteSource,
   parent: ServiceName,
@@ -110,7 +110,7 @@ function portsOf(
   return named;
 }
 
-/** Namespaces of clients that need routes of their own; null: everybody else. */
+/** Client namespaces that need their own routes; null: all other clients. */
 function clientsOf(
   { spec, entries, clients, document }: RouteSource,
   parent: ServiceName,

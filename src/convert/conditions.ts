@@ -1,5 +1,5 @@
 /**
- * Texts to match, as conditions of Gateway API: on a path, or on the value of a header or a query parameter.
+ * Converts texts to match into conditions of the Gateway API, for paths, headers and query parameters.
  *
  * Used by the readers of rules.
  */
@@ -9,14 +9,14 @@ import { EVERY_PATH } from './paths.ts';
 import type { TextMatch } from './scalars.ts';
 import { ANY_VALUE, quoteRegex, quoteRegexIgnoringCase } from './values.ts';
 
-/** The value of the named header or parameter. */
+/** A condition on the value of the named header or parameter. */
 export function fieldCondition(name: string, match: TextMatch): HeaderMatch {
   const regex = (value: string): HeaderMatch => ({ type: 'RegularExpression', name, value });
   switch (match.kind) {
     case 'present':
       return regex(ANY_VALUE);
     case 'exact':
-      // Gateway API has no empty values.
+      // The Gateway API does not allow empty values.
       return match.value === '' ? regex('.{0}') : { type: 'Exact', name, value: match.value };
     case 'prefix':
       return regex(`${quoteRegex(match.value)}${ANY_VALUE}`);
@@ -25,7 +25,10 @@ export function fieldCondition(name: string, match: TextMatch): HeaderMatch {
   }
 }
 
-/** Prefixes of Istio and Linkerd end anywhere, also within an element: they are expressions here, all but that of every path. */
+/**
+ * Prefixes of Istio and Linkerd may end inside a path element. So they become regular expressions, except the prefix of
+ * all paths.
+ */
 export function pathCondition(match: TextMatch, ignoreCase: boolean): PathMatch {
   const quote = ignoreCase ? quoteRegexIgnoringCase : quoteRegex;
   switch (match.kind) {

@@ -1,5 +1,5 @@
 /**
- * Rules of Istio and Linkerd to routes of Gateway API, with a report of everything that is not the same afterwards.
+ * Converts rules of Istio and Linkerd to routes of the Gateway API, and reports all differences.
  *
  * Stage before: `cli/convert.ts` has the texts. Stage after: it writes the documents and the report.
  */
@@ -21,18 +21,18 @@ export interface ConvertInput {
 }
 
 export interface Conversion {
-  /** Services that were made, and HTTPRoutes. */
+  /** HTTPRoutes, and the Services created for them. */
   readonly documents: readonly Json[];
-  /** Of the input by file and line, then those of what came out. */
+  /** Problems of the input by file and line, then those of the result. */
   readonly problems: readonly Problem[];
-  /** Documents of the kinds that are converted. */
+  /** Number of documents of the converted kinds. */
   readonly read: number;
 }
 
 const ISTIO = 'networking.istio.io';
 const LINKERD = 'linkerd.io';
 
-/** `namespace`: of documents that name none. */
+/** `namespace`: for documents without one. */
 export function convert(inputs: readonly ConvertInput[], namespace: string): Conversion {
   const findings = new Findings();
   const documents = inputs.flatMap(({ name, text }) => readDocuments(name, text, namespace, findings));
@@ -43,7 +43,7 @@ export function convert(inputs: readonly ConvertInput[], namespace: string): Con
   const sources = documents.flatMap((document) => {
     const around = { services, subsets, findings, namespace: document.namespace };
     const source = readSource(document, around);
-    // What cannot be read is not guessed at.
+    // An unreadable document is not converted.
     return source === null || document.object.report.errors.length > 0 ? [] : [{ source, around }];
   });
   const routes = attachAll(sources, findings);
@@ -76,12 +76,12 @@ interface Source {
   readonly around: Surroundings;
 }
 
-/** Of two for one Service and the same clients the older one counts, as in Istio. */
+/** Of two sources for one Service and the same clients the older one counts, as in Istio. */
 function attachAll(sources: readonly Source[], findings: Findings): Json[] {
   const age = ({ source }: Source): number => source.document.createdMs ?? Number.POSITIVE_INFINITY;
   const names: RouteNames = new Set();
   const first = new Map<string, RouteSource>();
-  // Sorting keeps the order of those of the same age.
+  // Sorting is stable, so sources of the same age keep their order.
   const byAge = [...sources].sort((a, b) => (age(a) === age(b) ? 0 : age(a) - age(b)));
   return byAge.flatMap(({ source, around }) =>
     source.parents.flatMap((parent) => {
@@ -111,7 +111,7 @@ function byPlace(a: Problem, b: Problem): number {
   return (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) || a.document - b.document || (a.line ?? 0) - (b.line ?? 0);
 }
 
-/** As `sideroute check` would see them. */
+/** The problems that `sideroute check` would report. */
 function checked(documents: readonly Json[]): Problem[] {
   return documents.flatMap((document, index) => {
     const { problems } = parseRoutes('output', JSON.stringify(document), null, { limits: NO_TEXT_LIMITS });

@@ -1,5 +1,6 @@
 /**
- * Where a VirtualService sends requests, as references to Services: hosts, subsets of DestinationRules and ports.
+ * Converts the destinations of a VirtualService to references to Services: hosts, subsets of DestinationRules, and
+ * ports.
  *
  * Used by `http-rule.ts`.
  */
@@ -19,7 +20,7 @@ interface Subset {
 const RULE_FIELDS = ['host', 'trafficPolicy', 'subsets', 'exportTo', 'workloadSelector'];
 const MAX_SUBSETS = 1000;
 
-/** Of all DestinationRules of the input, by host. */
+/** The subsets of all DestinationRules in the input, by host. */
 export class Subsets {
   readonly #subsets = new Map<string, Subset>();
   readonly #findings: Findings;
@@ -66,16 +67,16 @@ export class Subsets {
   }
 }
 
-/** What destinations are looked up in. */
+/** The context in which destinations are resolved. */
 export interface Surroundings {
   readonly services: Services;
   readonly subsets: Subsets;
-  /** Of the VirtualService. */
+  /** Namespace of the VirtualService. */
   readonly namespace: string;
   readonly findings: Findings;
 }
 
-/** A reference to the Service, without weight; null when there is none, which is reported. `dialled`: port of the parent. */
+/** A reference to the Service, without weight; null after a problem was reported. `dialled`: port of the parent. */
 export function readDestination(item: Fields, dialled: number | null, around: Surroundings): Json | null {
   const { findings } = around;
   item.only(['host', 'subset', 'port']);

@@ -1,5 +1,5 @@
 /**
- * The documents of a text, Lists expanded, with what each is and where it stands.
+ * Reads the documents of a text, with Lists expanded, and the identity and position of each.
  *
  * Stage before: `cli/convert.ts`. Stage after: `convert.ts`.
  */
@@ -18,18 +18,18 @@ export interface ConvertDocument {
   readonly group: string;
   readonly namespace: string;
   readonly name: string;
-  /** Milliseconds since the epoch, null when it is not written there. */
+  /** Milliseconds since the epoch; null when not given. */
   readonly createdMs: number | null;
   readonly object: Fields;
 }
 
-/** Groups whose kinds say something about traffic. */
+/** API groups whose kinds configure traffic. */
 const MESH_GROUP = /(?:^|\.)(?:istio|linkerd)\.io$/;
 const MAX_LIST_ITEMS = 100_000;
 
 /**
- * Services, and what is of a mesh; other kinds are not looked at. What cannot be read is told in `findings`. `namespace`: of those
- * that name none.
+ * Services and objects of a mesh; other kinds are ignored. Unreadable documents are reported in `findings`.
+ * `namespace`: for documents without one.
  */
 export function readDocuments(file: string, text: string, namespace: string, findings: Findings): ConvertDocument[] {
   const lines = new LineIndex(text);
@@ -77,13 +77,13 @@ interface Item {
   readonly apiVersion: string | null;
 }
 
-/** Of a List; null for what is none. */
+/** The items of a List; null for anything else. */
 function itemsOf(root: Tree): Item[] | null {
   if (root.type !== 'map') return null;
   const field = (name: string): Tree | null => root.entries.get(name)?.value ?? null;
   const [kind, items] = [textOf(field('kind')), field('items')];
   if (kind?.endsWith('List') !== true || items?.type !== 'list') return null;
-  // The items of a typed list as the API server sends it do not repeat what they are.
+  // In a typed list from the API server, the items have neither `kind` nor `apiVersion`.
   const typed = kind === 'List' ? null : kind.slice(0, -'List'.length);
   const apiVersion = typed === null ? null : textOf(field('apiVersion'));
   return items.items

@@ -1,7 +1,8 @@
 /**
- * What a conversion has to say about its input: what is left out, what would behave differently, and what to do by hand.
+ * The messages of a conversion about its input: what is left out, what would behave differently, and what to do by
+ * hand.
  *
- * Told by every file of this folder, shown by `cli/convert.ts`. Codes are stable: machines match on them.
+ * Filled by all files of this folder, shown by `cli/convert.ts`. Codes are stable, because programs compare them.
  */
 import type { Fields } from '../gateway-api/fields.ts';
 import type { Problem } from '../gateway-api/types.ts';
@@ -53,27 +54,27 @@ export type ConvertCode = keyof typeof CONVERT_CODES;
 export class Findings {
   readonly #problems = new Map<string, Problem>();
 
-  /** Something that behaves differently, or is left out. `name`: of the field; empty for `fields` itself. */
+  /** Something that behaves differently or is left out. `name`: of the field; empty for `fields` itself. */
   differs(code: ConvertCode, fields: Fields, name: string, message: string): void {
     this.#add('warning', code, fields, name, message);
   }
 
-  /** Nothing differs; how it was understood is not written there. */
+  /** No difference; the note explains an interpretation that the document does not state. */
   note(code: ConvertCode, fields: Fields, name: string, message: string): void {
     this.#add('note', code, fields, name, message);
   }
 
-  /** The document, or the rule, cannot be converted. */
+  /** The document or the rule cannot be converted. */
   error(code: ConvertCode, fields: Fields, name: string, message: string): void {
     this.#add('error', code, fields, name, message);
   }
 
-  /** As a reader of documents has reported them. */
+  /** Adds problems reported by a reader of documents. */
   take(problems: readonly Problem[]): void {
     for (const problem of problems) this.#keep(problem);
   }
 
-  /** In the order in which they were found, each once. */
+  /** In the order in which they were found, without duplicates. */
   all(): readonly Problem[] {
     return [...this.#problems.values()];
   }

@@ -1,5 +1,5 @@
 /**
- * What a request must have for an entry to apply: matches of Gateway API, with what is known about two of them.
+ * The conditions under which an entry applies to a request: Gateway API matches, with operations on two of them.
  *
  * Used by `negations.ts` and `order.ts`.
  */
@@ -17,7 +17,7 @@ function named(list: readonly HeaderMatch[], name: string): HeaderMatch | undefi
   return list.find((other) => other.name === name);
 }
 
-/** Every request that `b` takes `a` takes, too. False: perhaps not. */
+/** True when `a` takes every request that `b` takes. False: perhaps not. */
 export function covers(a: Guard, b: Guard): boolean {
   if (a.method !== null && a.method !== b.method) return false;
   if (!coversPath(a.path, b.path)) return false;
@@ -29,7 +29,7 @@ export function covers(a: Guard, b: Guard): boolean {
   );
 }
 
-/** No request is taken by both. False: perhaps one is. */
+/** True when no request is taken by both. False: perhaps one is. */
 export function disjoint(a: Guard, b: Guard): boolean {
   if (a.method !== null && b.method !== null && a.method !== b.method) return true;
   if (disjointPaths(a.path, b.path)) return true;
@@ -41,7 +41,7 @@ export function disjoint(a: Guard, b: Guard): boolean {
   );
 }
 
-/** The requests that both take; null when there are none, undefined when it cannot be said. */
+/** The requests that both take; null when there are none, undefined when it is unknown. */
 export function intersect(a: Guard, b: Guard): Guard | null | undefined {
   if (disjoint(a, b)) return null;
   const path = intersectPaths(a.path, b.path);
@@ -60,8 +60,8 @@ export function intersect(a: Guard, b: Guard): Guard | null | undefined {
 }
 
 /**
- * A part of `a` that has every request which `b` takes as well, and is preferred as much as `b`: it asks for what `b` asks for
- * wherever `a` asks for nothing.
+ * A part of `a` that contains all requests which `b` takes as well, with the same precedence as `b`: it has the
+ * conditions of `b` wherever `a` has none.
  */
 export function strengthen(a: Guard, b: Guard): Guard {
   const union = (list: (typeof LISTS)[number]): readonly HeaderMatch[] => [

@@ -1,5 +1,6 @@
 /**
- * Host names of a mesh to Services: short ones are of the namespace of whoever names them, as Istio has it.
+ * Maps host names of a mesh to Services: a short name refers to the namespace of the object that contains it, as in
+ * Istio.
  *
  * Used by the readers of rules.
  */
@@ -10,7 +11,7 @@ const CLUSTER_DOMAIN = '.svc.cluster.local';
 
 const isLabel = (text: string): boolean => dnsLabel(text) === null;
 
-/** Null for what is no Service of the cluster. */
+/** Null for a host that is not a Service of the cluster. */
 export function serviceOf(host: string, namespace: string): ServiceName | null {
   if (isLabel(host)) return { namespace, name: host };
   const plain = host.endsWith('.') ? host.slice(0, -1) : host;

@@ -1,5 +1,6 @@
 /**
- * What a rule of a VirtualService does with requests and responses, as filters: header changes, mirrors, CORS, redirects.
+ * Converts what a rule of a VirtualService does with requests and responses to filters: header changes, mirrors, CORS,
+ * redirects.
  *
  * Used by `http-rule.ts`.
  */
@@ -86,7 +87,7 @@ export function mirrorFilters(rule: Fields, dialled: number | null, around: Surr
   return [...mirrorFilter(single, percent, dialled, around), ...mirrors.flat()];
 }
 
-/** In the new form a mapping, in the old one a number. */
+/** A mapping in the new form, a number in the old one. */
 function percentOf(holder: Fields, name: string): number | null {
   if (!holder.has(name)) return null;
   if (holder.tree(name)?.type !== 'map') return decimal(holder, name);
@@ -166,7 +167,7 @@ export function corsFilters(rule: Fields, findings: Findings): Json[] {
   ];
 }
 
-/** `*` or a name; null for what Gateway API cannot say. */
+/** `*` or a name; null when the Gateway API cannot express it. */
 function originOf(origin: Fields): string | null {
   origin.only(['exact', 'prefix', 'regex']);
   if (origin.has('exact')) return origin.string('exact');
@@ -175,7 +176,7 @@ function originOf(origin: Fields): string | null {
 
 const REDIRECT_FIELDS = ['uri', 'authority', 'port', 'derivePort', 'scheme', 'redirectCode', 'prefixRewrite'];
 
-/** `path`: the path modifier of the match, which `routes.ts` adds. */
+/** `routes.ts` adds the path modifier of the match. */
 export function redirectFilter(rule: Fields, dialled: number | null, findings: Findings): Json | null {
   const item = rule.fields('redirect');
   if (item === null) return null;
@@ -187,7 +188,8 @@ export function redirectFilter(rule: Fields, dialled: number | null, findings: F
   const derived = item.oneOf('derivePort', ['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']);
   const usual = scheme === 'https' ? 443 : 80;
   let port = item.has('port') ? item.port('port') : written === undefined ? null : Number(written);
-  // Without a port Gateway API goes on to the one that was dialled, Istio to that of the scheme or of the host as it was.
+  // Without a port, the Gateway API redirects to the dialled port; Istio redirects to the port of the scheme, or of the
+  // original host.
   if (port === null && derived === 'FROM_REQUEST_PORT') port = dialled;
   else if (port === null && (authority !== null || derived === 'FROM_PROTOCOL_DEFAULT')) port = usual;
   else if (port === null && scheme !== null) port = dialled === 80 ? usual : dialled;

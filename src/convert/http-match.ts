@@ -14,9 +14,9 @@ import { textMatch, type TextMatch } from './scalars.ts';
 import { quoteRegex, regexMatches } from './values.ts';
 
 export interface HttpMatch {
-  /** Any of them. */
+  /** One of them must match. */
   readonly guards: readonly Guard[];
-  /** None of them. */
+  /** None of them may match. */
   readonly excludes: readonly Guard[];
   readonly port: number | null;
   readonly namespace: string | null;
@@ -27,10 +27,10 @@ const MATCH_FIELDS = [
   ...['name', 'uri', 'scheme', 'method', 'authority', 'headers', 'port', 'sourceLabels', 'gateways', 'queryParams'],
   ...['ignoreUriCase', 'withoutHeaders', 'sourceNamespace', 'statPrefix'],
 ];
-/** Istio's way to name claims of a token where names of headers stand. */
+/** Istio uses this prefix for claims of a token in place of header names. */
 const CLAIMS = '@request.auth.claims';
 
-/** `rewrite`: what the rule makes of what the path was matched by. Null for a match that is left out, which is reported. */
+/** `rewrite`: the replacement of the matched part of the path. Null for a match that is left out, which is reported. */
 export function readHttpMatch(item: Fields, rewrite: string | null, findings: Findings): HttpMatch | null {
   const errors = item.report.errors.length;
   item.only(MATCH_FIELDS);
@@ -48,7 +48,7 @@ export function readHttpMatch(item: Fields, rewrite: string | null, findings: Fi
     findings.note('gateway-only', item, 'gateways', 'the match is for ingress gateways alone, none of which is here');
     return null;
   }
-  // Where gateways are named, Istio does not look at the client.
+  // When gateways are named, Istio does not check the client.
   if (gateways.length === 0 && (item.fields('sourceLabels')?.names().length ?? 0) > 0) {
     return leave('sourceLabels', 'source-labels', 'routes of Gateway API apply to every pod of a namespace');
   }
@@ -109,7 +109,10 @@ function fits(match: TextMatch, text: string): boolean {
   return match.kind === 'prefix' ? text.startsWith(match.value) : regexMatches(match.value, text);
 }
 
-/** Names are written in any case, and the host has two. Null when no request fits all, undefined when it cannot be said. */
+/**
+ * Combines all conditions; names are case-insensitive, and the host has two names. Null when no request fulfils all,
+ * undefined when it is unknown.
+ */
 function allOf(headers: readonly HeaderMatch[]): Guard | null | undefined {
   let all: Guard | null | undefined = EVERY_REQUEST;
   for (const header of headers) all &&= intersect(all, { ...EVERY_REQUEST, headers: [header] });
@@ -120,7 +123,7 @@ function regexFitsNothing({ type, value }: HeaderMatch): boolean {
   return type === 'RegularExpression' && regexMatches(value, '');
 }
 
-/** Conditions on headers, null for what cannot be read; null for all where a claim is among them. */
+/** Conditions on headers; null for unreadable ones. The whole result is null when a claim is among them. */
 function readHeaders(
   item: Fields,
   field: 'headers' | 'withoutHeaders',
@@ -182,7 +185,7 @@ function readPath(
     const why = 'a prefix that is replaced is compared with regard to case here';
     findings.differs('rewrite-differs', item, 'ignoreUriCase', why);
   }
-  // The path of the prefix itself, which `/x/` does not match in Istio.
+  // The path equal to the prefix without the slash, which `/x/` does not match in Istio.
   const alone = { ...EVERY_REQUEST, path: { type: 'Exact', value: from } } as const;
   if (!prefix.endsWith('/')) {
     const why =

@@ -1,5 +1,5 @@
 /**
- * One entry of `http` of a VirtualService: its matches, and what becomes of their requests.
+ * One entry of `http` of a VirtualService: its matches, and what happens to their requests.
  *
  * Stage before: `virtual-service.ts`. Stage after: `negations.ts`.
  */
@@ -35,7 +35,7 @@ export function readHttpRule(item: Fields, around: Surroundings): Entry[] {
         .map((match) => ({ place: match.path, read: readHttpMatch(match, rewrite, findings) }))
     : [];
   if (all.length === 0 && !isFilled(item)) all.push({ place: item.path, read: everything() });
-  // A redirect to another path replaces all of it, whatever was matched.
+  // A redirect to another path replaces the whole path, whatever was matched.
   const full = fullPathOf(item);
   return all.flatMap(({ place, read }) => {
     if (read === null) return [];
@@ -60,7 +60,7 @@ function reportUnsaid(item: Fields, { findings }: Surroundings): void {
   }
 }
 
-/** What a matched path becomes; null when it stays. */
+/** The replacement of a matched path; null: no rewrite. */
 function readRewrite(item: Fields, { findings }: Surroundings): string | null {
   const redirect = item.fields('redirect');
   if (redirect !== null) return pathText(redirect, 'prefixRewrite');
@@ -84,7 +84,7 @@ function pathText(holder: Fields, name: string): string | null {
   return text === null || text === '' ? null : text.startsWith('/') ? text : `/${text}`;
 }
 
-/** Of a rule without matches, which is one of the prefix `/`. */
+/** For a rule without matches, which is equivalent to the prefix `/`. */
 function pathOfEverything(item: Fields, to: string, { findings }: Surroundings): Rewrite {
   if (!to.endsWith('/')) {
     const why = `/x becomes ${to}x in Istio, and ${to}/x here: whole elements are replaced`;
@@ -159,7 +159,7 @@ function readBackends(item: Fields, port: number | null, around: Surroundings): 
   });
 }
 
-/** An empty list of matches is none. */
+/** An empty list of matches counts as absent. */
 function isFilled(item: Fields): boolean {
   const match = item.tree('match');
   return match !== null && !(match.type === 'list' && match.items.length === 0);

@@ -1,5 +1,5 @@
 /**
- * Conditions on the method of a request: Gateway API names one of nine for each match.
+ * Conditions on the request method: a match of the Gateway API names one of nine methods.
  *
  * Used by the readers of rules.
  */
@@ -9,13 +9,13 @@ import type { TextMatch } from './scalars.ts';
 import { quoteRegex, regexMatches } from './values.ts';
 
 export interface MethodChoice {
-  /** A match for each. */
+  /** One match is needed for each. */
   readonly methods: readonly HttpMethod[];
-  /** Others may fit as well. */
+  /** True when further methods may match. */
   readonly others: boolean;
 }
 
-/** Null: any. */
+/** Null: any method. */
 export function methodsOf(match: TextMatch): MethodChoice | null {
   if (match.kind === 'present') return null;
   const words = literalsOf(match);
@@ -28,7 +28,7 @@ export function methodsOf(match: TextMatch): MethodChoice | null {
   return { methods: METHODS.filter((method) => regexMatches(regex, method)), others: true };
 }
 
-/** The words of `GET` or `GET|POST`, with parentheses around or not; null for another expression. */
+/** The words of `GET` or `GET|POST`, with or without parentheses; null for any other expression. */
 function literalsOf(match: Exclude<TextMatch, { kind: 'present' }>): readonly string[] | null {
   if (match.kind === 'prefix') return null;
   if (match.kind === 'exact') return [match.value];

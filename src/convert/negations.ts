@@ -1,6 +1,6 @@
 /**
- * Entries that do not take some requests, to entries that all take what they match: before such an entry, what comes after it is
- * repeated for the requests that it does not take.
+ * Replaces entries with exclusions by entries without: the later entries are repeated before such an entry, for the
+ * requests that it excludes.
  *
  * Stage before: `virtual-service.ts`, `service-profile.ts`. Stage after: `order.ts`.
  */
@@ -10,8 +10,9 @@ import { MAX_ENTRIES, type Entry } from './model.ts';
 import { isSayable } from './rewrites.ts';
 
 /**
- * The same behaviour without `excludes`, and without entries that earlier ones leave nothing for. What cannot be said is reported.
- * Null: there are too many; what is repeated doubles with each of them at worst.
+ * Entries with the same behaviour without `excludes`, and without entries that earlier ones cover completely. What
+ * cannot be expressed is reported. Null when there are too many: in the worst case each exclusion doubles the number of
+ * repeated entries.
  */
 export function withoutNegations(entries: readonly Entry[], findings: Findings): Entry[] | null {
   if (entries.length > MAX_ENTRIES) return null;
@@ -59,7 +60,7 @@ function repeatFor(entry: Entry, excluded: Guard, rest: readonly Entry[], findin
   return repeated;
 }
 
-/** Those for which `before` leaves something, and where that is empty, those that come before them. */
+/** The entries that no entry in `before` covers. When `before` is empty, those that no preceding entry covers. */
 function withoutCovered(entries: readonly Entry[], before: readonly Entry[]): Entry[] {
   const kept: Entry[] = [];
   for (const entry of entries) {

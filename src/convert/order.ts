@@ -1,13 +1,13 @@
 /**
- * From "the first entry that fits" to the order of Gateway API, in which the match that asks for more wins wherever its rule
- * stands.
+ * Converts from "the first entry that matches" to the order of the Gateway API, in which the more specific match wins
+ * wherever its rule is.
  *
  * Stage before: `negations.ts`. Stage after: `routes.ts`.
  *
- * Where a later match would win over an earlier one, the earlier entry gets another match: a part of its own that has all the
- * requests both would take, and asks for as much as the later one. Between matches that ask for as much as each other the
- * earlier rule wins. This is repeated until no later match wins anywhere; then, of all matches that fit a request, the best
- * belongs to the first entry that fits it.
+ * If a later match would win over an earlier one, the earlier entry gets an additional match: a part of its own match
+ * that contains all requests both would take, and that is as specific as the later one. Among equally specific matches
+ * the earlier rule wins. This is repeated until no later match wins anywhere. Then, of all matches for a request, the
+ * best one belongs to the first entry that matches it.
  */
 import { MAX_ITEMS } from '../gateway-api/limits.ts';
 import { compareMatches, type RankedMatch } from '../routing/precedence.ts';
@@ -17,14 +17,17 @@ import type { Entry } from './model.ts';
 import { isSayable } from './rewrites.ts';
 
 const MAX_ADDED = 256;
-/** Pairs that overlap are looked at again after each addition, and each time all entries before them: a second's work. */
+/**
+ * Overlapping pairs are compared again after each addition, each time with all entries before them. The limit is about
+ * a second of work.
+ */
 const MAX_VISITS = 2_000_000;
-/** Pairs that are told one by one. */
+/** Number of pairs that are reported one by one. */
 const MAX_TOLD = 50;
 
 const SAME_ROUTE = { kind: 'HTTPRoute', creationTimestamp: null, namespace: '', name: '' };
 
-/** What Gateway API prefers: negative when `a` is, 0 when the place of the rule decides. */
+/** The precedence of the Gateway API: negative when `a` is preferred, 0 when the position of the rule decides. */
 function compareGuards(a: Guard, b: Guard): number {
   const ranked = (match: Guard) =>
     ({ route: SAME_ROUTE, rule: { index: 0 }, match, matchIndex: 0 }) as unknown as RankedMatch;
@@ -32,7 +35,8 @@ function compareGuards(a: Guard, b: Guard): number {
 }
 
 /**
- * The same entries in their order, with those added that keep it. Pairs of which that cannot be said are reported. Null: there are too many.
+ * The same entries in their order, with additions that preserve the behaviour. Pairs for which this is impossible are
+ * reported. Null when there are too many.
  */
 export function inGatewayOrder(entries: readonly Entry[], findings: Findings): Entry[] | null {
   const ordered = [...entries];
@@ -48,9 +52,9 @@ export function inGatewayOrder(entries: readonly Entry[], findings: Findings): E
         continue;
       }
       if (ordered.length - entries.length >= MAX_ADDED) return null;
-      // Behind the one it is a part of: there it changes nothing for those who look for the first that fits.
+      // Directly after the entry it is a part of: there it changes nothing under the rule "first match wins".
       ordered.splice(earlier + 1, 0, added);
-      // It may win over those before it; whatever stands from here on is looked at again.
+      // It may win over entries before it, so everything from here on is compared again.
       later = earlier;
       break;
     }
@@ -58,7 +62,7 @@ export function inGatewayOrder(entries: readonly Entry[], findings: Findings): E
   return ordered;
 }
 
-/** The part of the earlier entry that keeps its place before the later one; null when the order holds as it is. */
+/** The part of the earlier entry that must be added so that it wins over the later one; null when nothing is needed. */
 function needed(entries: readonly Entry[], earlier: number, later: number, work: { visits: number }): Entry | null {
   const [first, second] = [entries[earlier]!, entries[later]!];
   if (isAlike(first, second)) return null;
@@ -73,7 +77,7 @@ function needed(entries: readonly Entry[], earlier: number, later: number, work:
   return holds ? null : { ...first, guard };
 }
 
-/** A request comes out the same by either. */
+/** True when both treat a request in the same way. */
 function isAlike(a: Entry, b: Entry): boolean {
   return a.origin === b.origin && JSON.stringify(a.rewrite) === JSON.stringify(b.rewrite);
 }

@@ -1,6 +1,6 @@
 /**
- * Conditions on the path of a request, as `values.ts` has them on other values: exact paths, prefixes of whole elements, and
- * expressions.
+ * Conditions on the path of a request, like those in `values.ts` on other values: exact paths, prefixes of whole
+ * elements, and regular expressions.
  *
  * Used by `guards.ts`.
  */
@@ -9,12 +9,12 @@ import { coversValue, disjointValues, headOf, quoteRegex, type ValueCondition } 
 
 export const EVERY_PATH: PathMatch = { type: 'PathPrefix', value: '/' };
 
-/** Without the slash at its end, so that `/` is empty. */
+/** Without a trailing slash, so that `/` is empty. */
 export function elementsOf({ value }: PathMatch): string {
   return value.replace(/\/$/, '');
 }
 
-/** The same paths by an expression. */
+/** A regular expression for the same paths. */
 function prefixRegex(path: PathMatch): string {
   const elements = elementsOf(path);
   return elements === '' ? '/.*' : `${quoteRegex(elements)}(/.*)?`;
@@ -27,7 +27,7 @@ function isBelow(path: string, prefix: PathMatch): boolean {
 
 const isValue = (path: PathMatch): path is PathMatch & ValueCondition => path.type !== 'PathPrefix';
 
-/** Every path that fits `b` fits `a`. False: perhaps not. */
+/** True when `a` matches every path that `b` matches. False: perhaps not. */
 export function coversPath(a: PathMatch, b: PathMatch): boolean {
   if (isValue(a) && isValue(b)) return coversValue(a, b);
   if (!isValue(a)) {
@@ -41,7 +41,7 @@ export function coversPath(a: PathMatch, b: PathMatch): boolean {
   return a.value === prefixRegex(b) || (rest === 'any' && elementsOf(b).startsWith(text) && text !== '');
 }
 
-/** No path fits both. False: perhaps one does. */
+/** True when no path matches both. False: perhaps one does. */
 export function disjointPaths(a: PathMatch, b: PathMatch): boolean {
   if (isValue(a) && isValue(b)) return disjointValues(a, b);
   const [prefix, other] = isValue(a) ? [b, a] : [a, b];
@@ -53,7 +53,7 @@ export function disjointPaths(a: PathMatch, b: PathMatch): boolean {
   return !elements.startsWith(text) && !isBelow(text, prefix);
 }
 
-/** The paths that fit both; null when none does, undefined when it cannot be said. */
+/** The paths that match both; null when there are none, undefined when it is unknown. */
 export function intersectPaths(a: PathMatch, b: PathMatch): PathMatch | null | undefined {
   if (coversPath(a, b)) return b;
   if (coversPath(b, a)) return a;
@@ -62,7 +62,7 @@ export function intersectPaths(a: PathMatch, b: PathMatch): PathMatch | null | u
 
 const RANK = { Exact: 0, RegularExpression: 1, PathPrefix: 2 } as const;
 
-/** Of the paths of `a`, at least those that fit `b` as well, said in a way that is preferred as much as `b`. */
+/** A part of the paths of `a` that contains those `b` matches as well, in a form with the same precedence as `b`. */
 export function strengthenPath(a: PathMatch, b: PathMatch): PathMatch {
   if (coversPath(a, b)) return b;
   if (RANK[a.type] <= RANK[b.type]) return a;

@@ -1,5 +1,6 @@
 /**
- * Conditions of a Linkerd ServiceProfile, which are joined by all, any and not, as guards with exclusions.
+ * Converts the conditions of a Linkerd ServiceProfile, which are combined by all, any and not, to guards with
+ * exclusions.
  *
  * Used by `service-profile.ts`.
  */
@@ -10,18 +11,21 @@ import { pathCondition } from './conditions.ts';
 import type { Findings } from './findings.ts';
 import { EVERY_REQUEST, intersect, type Guard } from './guards.ts';
 
-/** Requests of `guard` and of none of `excludes`. */
+/** Requests that match `guard` and none of `excludes`. */
 export interface Term {
   readonly guard: Guard;
   readonly excludes: readonly Guard[];
 }
 
 const FIELDS = ['pathRegex', 'method', 'all', 'any', 'not'];
-/** A product of lists grows fast. */
+/** Limits, because a product of lists grows quickly. */
 const MAX_TERMS = 64;
 const MAX_LIST = 64;
 
-/** Any of the terms; null when it cannot be said, which is reported. All fields of a condition must hold. */
+/**
+ * One of the terms must hold; null when this cannot be expressed, which is reported. All fields of a condition must
+ * hold.
+ */
 export function readCondition(item: Fields, findings: Findings): readonly Term[] | null {
   item.only(FIELDS);
   const parts: (readonly Term[] | null)[] = [];
@@ -64,7 +68,9 @@ function readPath(item: Fields, findings: Findings): readonly Term[] | null {
   return [{ guard: { ...EVERY_REQUEST, path: pathCondition({ kind: 'regex', value: regex }, false) }, excludes: [] }];
 }
 
-/** Linkerd puts `^` in front and `$` behind, where they are not yet: of `a|b` it is the beginning of a and the end of b. */
+/**
+ * Linkerd adds a missing `^` at the start and `$` at the end: in `a|b` they apply to the start of a and the end of b.
+ */
 function anchored(regex: string): string {
   const branches = topLevelBranches(regex.replace(/^\^/, '').replace(/\$$/, ''));
   if (branches.length === 1) return branches[0]!;

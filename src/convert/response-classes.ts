@@ -7,10 +7,10 @@ import type { Fields } from '../gateway-api/fields.ts';
 import type { Findings } from './findings.ts';
 
 const MAX_CLASSES = 1000;
-/** Of one retry. */
+/** Maximum number of codes in one retry. */
 const MAX_CODES = 200;
 
-/** Unless classes say otherwise, Linkerd takes 5xx for failures. */
+/** By default Linkerd counts 5xx as failures. */
 export function failureCodes(route: Fields, findings: Findings): number[] {
   const classes = route.list('responseClasses', MAX_CLASSES).map((item) => {
     item.only(['condition', 'isFailure']);
@@ -43,7 +43,7 @@ export function failureCodes(route: Fields, findings: Findings): number[] {
       'metrics here count status codes; classes only decide what is retried',
     );
   }
-  // Those of servers first, where not all of them can be named.
+  // If there is no room for all, codes of server errors take precedence.
   return codes.length <= MAX_CODES ? codes : codes.toReversed().slice(0, MAX_CODES).toReversed();
 }
 

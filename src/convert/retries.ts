@@ -19,17 +19,17 @@ const RETRY_FIELDS = [
 ];
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-/** Conditions of Envoy that are status codes. */
+/** Retry conditions of Envoy that correspond to status codes. */
 const CODES: Readonly<Record<string, readonly number[]>> = {
   '5xx': range(500, 599),
   'gateway-error': [502, 503, 504],
   'retriable-4xx': [409],
 };
-/** Those that sideroute retries whatever the rule says. */
+/** Conditions that sideroute always retries. */
 const ALWAYS = ['connect-failure', 'refused-stream', 'reset-before-request'];
-/** They stand for codes that are named beside them. */
+/** Words that refer to status codes listed with them. */
 const CODE_WORDS = ['retriable-status-codes'];
-/** Of Istio, where attempts are named and nothing else. */
+/** Default of Istio when only attempts are given. */
 const DEFAULT_RETRY_ON = 'connect-failure,refused-stream,unavailable,cancelled';
 
 export function readResilience(rule: Fields, findings: Findings): { timeouts: Json | null; retry: Json | null } {
@@ -63,7 +63,7 @@ export function readResilience(rule: Fields, findings: Findings): { timeouts: Js
 }
 
 function timeouts(requestMs: number | null, perTryMs: number | null): Json | null {
-  // A try cannot outlast the request.
+  // A try cannot last longer than the request.
   const limited = requestMs !== null && requestMs > 0 && perTryMs !== null && perTryMs > requestMs;
   const both = {
     ...(requestMs === null ? {} : { request: formatDuration(requestMs) }),

@@ -1,18 +1,18 @@
 /**
- * Path rewrites as filters of Gateway API say them, which depends on the match they stand with.
+ * Path rewrites as filters of the Gateway API; the form depends on the match.
  *
- * Used by `order.ts`, which may only add matches that go with the rewrite, and by `routes.ts`.
+ * Used by `order.ts`, which may add only matches that work with the rewrite, and by `routes.ts`.
  */
 import type { Guard } from './guards.ts';
 import type { Json, Rewrite } from './model.ts';
 import { elementsOf } from './paths.ts';
 
-/** The prefix of a path can be replaced only where the match tells how long it is. */
+/** A prefix can be replaced only when the match determines its length. */
 export function isSayable(rewrite: Rewrite | null, { path }: Guard): boolean {
   return rewrite?.kind !== 'prefix' || rewrite.from === rewrite.to || path.type !== 'RegularExpression';
 }
 
-/** The path modifier of a filter, null when there is nothing to do. */
+/** The path modifier of a filter; null when there is nothing to change. */
 export function pathModifier(rewrite: Rewrite | null, { path }: Guard): Json | null {
   if (rewrite === null) return null;
   if (rewrite.kind === 'full') return { type: 'ReplaceFullPath', replaceFullPath: rewrite.to };

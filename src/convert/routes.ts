@@ -1,5 +1,5 @@
 /**
- * Entries in Gateway API's order, as HTTPRoutes.
+ * Writes entries in the order of the Gateway API as HTTPRoutes.
  *
  * Stage before: `order.ts`. Stage after: `convert.ts`.
  */
@@ -11,20 +11,20 @@ import { pathModifier } from './rewrites.ts';
 
 export interface RouteTarget {
   readonly name: string;
-  /** Of the route: that of its parent, or of clients elsewhere. */
+  /** Namespace of the route: that of its parent, or that of clients elsewhere. */
   readonly namespace: string;
   readonly parent: ServiceName;
-  /** Null: all. */
+  /** Null: all ports. */
   readonly ports: readonly number[] | null;
 }
 
-/** A rule, and how many matches it has. */
+/** A rule, with the number of its matches. */
 interface Rule {
   readonly written: Json;
   readonly matches: number;
 }
 
-/** `port`: the one that actions are asked for. */
+/** `port`: the port for which the actions are computed. */
 export function rulesOf(entries: readonly Entry[], port: number | null): Rule[] {
   const rules: Rule[] = [];
   const names = new Set<string>();
@@ -70,7 +70,7 @@ function ruleOf(group: readonly Entry[], port: number | null, names: Set<string>
   };
 }
 
-/** Of several rules made of one, each but the first has a number behind it. */
+/** When several rules come from one, all except the first get a number. */
 function freeName(wanted: string | null, names: Set<string>): string | null {
   if (wanted === null || !isRuleName(wanted)) return null;
   let name = wanted;
@@ -90,7 +90,7 @@ function withPath(filters: readonly Json[], path: Json | null, redirects: boolea
   const found = filters.find((filter) => filter['type'] === type);
   const merged = { type, [field]: { ...(found?.[field] as Json | undefined), path } };
   if (found !== undefined) return filters.map((filter) => (filter === found ? merged : filter));
-  // Mirrors get what the filters before them have made of a request.
+  // Mirrors receive the request as changed by the filters before them.
   const at = filters.findIndex((filter) => filter['type'] === 'RequestMirror');
   return at < 0 ? [...filters, merged] : filters.toSpliced(at, 0, merged);
 }
@@ -109,7 +109,10 @@ function conditionOf({ type, name, value }: HttpRouteMatch['headers'][number]): 
   return type === 'Exact' ? { name, value } : { type, name, value };
 }
 
-/** In as many documents as the limits of one ask for; between equal matches the first name in the alphabet wins. */
+/**
+ * Split into as many documents as the limits require. Among equal matches the first name in the alphabet wins, so names
+ * are sorted.
+ */
 export function httpRoutes(target: RouteTarget, rules: readonly Rule[]): Json[] {
   const parts: Rule[][] = [];
   let part: Rule[] = [];
@@ -145,7 +148,7 @@ function httpRoute({ namespace, parent, ports }: RouteTarget, name: string, rule
   };
 }
 
-/** References name a namespace only where it is another one. */
+/** References contain a namespace only when it differs. */
 function withoutOwnNamespace(value: Json, own: string): Json {
   const strip = (each: unknown): unknown => {
     if (Array.isArray(each)) return each.map(strip);

@@ -1,5 +1,5 @@
 /**
- * Values as Istio and Linkerd write them: durations of Go, numbers with a fraction, maps of texts, and texts to match.
+ * Reads values as Istio and Linkerd write them: Go durations, decimal numbers, maps of texts, and texts to match.
  *
  * Used by the readers of rules.
  */
@@ -18,14 +18,14 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 const GO_DURATION = /^(?:\d+(?:\.\d*)?(?:h|ms|m|s|us|µs|ns))+$/;
 
-/** In milliseconds; null when it is absent or cannot be read, which is reported. */
+/** Milliseconds; null when absent or unreadable, which is reported. */
 export function duration(fields: Fields, name: string, findings: Findings): number | null {
   const text = fields.string(name);
   if (text === null) return null;
   let sum = 0;
   for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d*)?)(h|ms|m|s|us|µs|ns)/g))
     sum += Number(number) * UNIT_MS[unit!]!;
-  // Sums of fractions are not exact.
+  // Floating-point sums of fractions are not exact.
   const durationMs = Math.round(sum);
   if (!GO_DURATION.test(text) || Math.abs(sum - durationMs) > 1e-6 || durationMs > 99_999 * 3_600_000) {
     findings.error(
@@ -39,7 +39,7 @@ export function duration(fields: Fields, name: string, findings: Findings): numb
   return durationMs;
 }
 
-/** A number with or without a fraction, null when it is absent or none, which is reported. */
+/** A number with or without a fraction; null when absent or invalid, which is reported. */
 export function decimal(fields: Fields, name: string): number | null {
   const tree = fields.tree(name);
   if (tree === null) return null;
@@ -61,7 +61,9 @@ export function textMap(fields: Fields, name: string): [string, string][] {
 export type TextMatch =
   { readonly kind: 'exact' | 'prefix' | 'regex'; readonly value: string } | { readonly kind: 'present' };
 
-/** What a text must be; null when it cannot be read, which is reported. Without any field it must be there. */
+/**
+ * The condition on a text; null when unreadable, which is reported. A mapping without any field requires only presence.
+ */
 export function textMatch(fields: Fields, name: string, findings: Findings): TextMatch | null {
   if (!fields.has(name)) return { kind: 'present' };
   const item = fields.fields(name);
@@ -76,7 +78,7 @@ export function textMatch(fields: Fields, name: string, findings: Findings): Tex
   }
   const value = item.string(kind);
   if (value === null) return null;
-  // To Istio this is no expression, but the word for "present".
+  // Istio reads `*` not as an expression but as "present".
   if (kind === 'regex' && value === '*') return { kind: 'present' };
   if (kind === 'regex') {
     const { fault } = validateRegex(value);

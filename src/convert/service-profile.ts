@@ -1,5 +1,6 @@
 /**
- * A ServiceProfile of Linkerd: routes of one Service, which all go to it or to what replaces it, with timeouts and retries.
+ * Reads a ServiceProfile of Linkerd: routes of one Service, all to the Service or to its replacements, with timeouts
+ * and retries.
  *
  * Stage before: `convert.ts`. Stage after: `attached-routes.ts`.
  */
@@ -87,7 +88,7 @@ function refs(
   return [];
 }
 
-/** A quantity of Kubernetes, such as 500m. */
+/** A Kubernetes quantity, such as 500m. */
 function readWeight(item: Fields): number {
   const tree = item.tree('weight');
   const text = tree?.type === 'scalar' ? String(tree.value) : '';
@@ -128,7 +129,7 @@ function originOf(item: Fields, backends: Backends, around: Surroundings): Origi
   };
 }
 
-/** `GET /authors/{id}` is `get-authors-id`. */
+/** `GET /authors/{id}` becomes `get-authors-id`. */
 function ruleName(written: string): string {
   return written
     .toLowerCase()

@@ -1,7 +1,7 @@
 /**
- * The Services of the input: which ports they have, and Services for subsets of their pods, which are made where there are none.
+ * The Services of the input with their ports. For subsets of their pods, Services are created where there are none.
  *
- * Stage before: `documents.ts`. Used by the readers of rules, and by `convert.ts`, which writes those that were made.
+ * Stage before: `documents.ts`. Used by the readers of rules, and by `convert.ts`, which writes the created ones.
  */
 import { isOpaqueProtocol } from '../config/support.ts';
 import { valueOf } from '../gateway-api/values.ts';
@@ -11,7 +11,7 @@ import type { Json, ServiceName } from './model.ts';
 export interface KnownPort {
   readonly port: number;
   readonly isHttp: boolean;
-  /** As it is written, without what is of one Service alone. */
+  /** As written, without the fields that belong to a single Service. */
   readonly written: Json;
 }
 
@@ -21,7 +21,7 @@ export interface KnownService extends ServiceName {
   readonly headless: boolean;
 }
 
-/** The beginnings of port names that are some other protocol to Istio. */
+/** Prefixes of port names that mean another protocol in Istio. */
 const NOT_HTTP = /^(?:https|mongo|mysql|redis|tcp|tls|udp)(?:-|$)/;
 
 const isObject = (value: unknown): value is Json =>
@@ -70,14 +70,14 @@ export class Services {
     return this.#known.get(`${namespace}/${name}`) ?? null;
   }
 
-  /** Those that were made, as documents, by their names. */
+  /** The created Services as documents, sorted by name. */
   get made(): readonly Json[] {
     return [...this.#made].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, document]) => document);
   }
 
   /**
-   * The Service of the pods of `of` that have `labels` as well: one of the input, or one that is made. What it is made of
-   * has to be known; else null.
+   * The Service for the pods of `of` that also have `labels`: one of the input, or a new one. Null when the Service
+   * `of` is unknown or has no selector.
    */
   forSubset(of: ServiceName, subset: string, labels: Readonly<Record<string, string>>): string | null {
     const whole = this.find(of);
@@ -107,7 +107,7 @@ export class Services {
   }
 }
 
-/** Of the Service of a subset, where nothing has that name already. */
+/** The name of the Service for a subset, unless it is taken. */
 export function subsetName(service: string, subset: string): string {
   const clean = `${service}-${subset}`.toLowerCase().replace(/[^-a-z0-9]/g, '-');
   return clean.slice(0, MAX_NAME).replace(/-+$/, '');

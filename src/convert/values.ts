@@ -1,8 +1,8 @@
 /**
- * Conditions on one value, which is a path, a header or a query parameter: what is known about the values that two of them
- * fit. Answers are sure; where it is not known, they say so.
+ * Conditions on one value (a path, a header or a query parameter), with what is known about the values that match two
+ * of them. Results are certain; otherwise they say that it is unknown.
  *
- * Used by `guards.ts`. Expressions match whole values, as they do in Istio, in Linkerd and here.
+ * Used by `guards.ts`. Expressions match whole values, as in Istio, in Linkerd and here.
  */
 import { compileRegex } from '../regex/regex.ts';
 
@@ -11,33 +11,33 @@ export interface ValueCondition {
   readonly value: string;
 }
 
-/** What every expression is of which nothing but its presence counts. */
+/** The form of all expressions that require only presence. */
 export const ANY_VALUE = '.*';
 
 const SPECIAL = /[\\.+*?()|[\]{}^$]/g;
 
-/** An expression that matches the text as it stands. */
+/** An expression that matches exactly this text. */
 export function quoteRegex(text: string): string {
   return text.replace(SPECIAL, '\\$&');
 }
 
-/** The same in either case of each letter of ASCII. */
+/** The same, ignoring the case of ASCII letters. */
 export function quoteRegexIgnoringCase(text: string): string {
   return quoteRegex(text).replace(/[a-zA-Z]/g, (letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}]`);
 }
 
 export interface Head {
-  /** Every value that matches begins with it. */
+  /** Every matching value begins with this. */
   readonly text: string;
-  /** What may follow: anything, nothing, or what is not known. */
+  /** What may follow: anything, nothing, or unknown. */
   readonly rest: 'any' | 'nothing' | 'unknown';
 }
 
 const heads = new Map<string, Head>();
-/** Of the expressions of one input, which are compared with each other. */
+/** Number of cached expressions; those of one input are compared with each other. */
 const HEADS_KEPT = 16_384;
 
-/** The literal beginning of an expression. */
+/** The literal prefix of an expression. */
 export function headOf(regex: string): Head {
   const known = heads.get(regex);
   if (known !== undefined) return known;
@@ -56,7 +56,7 @@ function readHead(regex: string): Head {
     if (rest === ANY_VALUE) return { text, rest: 'any' };
     const piece = /^(?:[^\\.+*?()|[\]{}^$]|\\[^a-zA-Z0-9])/su.exec(rest)?.[0];
     if (piece === undefined) break;
-    // What is repeated or optional is no part of the beginning.
+    // A repeated or optional part does not belong to the prefix.
     if (/^[*+?{]/.test(regex.slice(at + piece.length))) break;
     text += piece.startsWith('\\') ? piece.slice(1) : piece;
     at += piece.length;
@@ -68,7 +68,7 @@ function headOfCondition({ type, value }: ValueCondition): Head {
   return type === 'Exact' ? { text: value, rest: 'nothing' } : headOf(value);
 }
 
-/** Whether the expression matches the whole value; false for one that does not compile, which is reported elsewhere. */
+/** True when the expression matches the whole value; false for an invalid expression, which is reported elsewhere. */
 export function regexMatches(regex: string, value: string): boolean {
   try {
     return compileRegex(regex).matches(Buffer.from(value, 'utf8').toString('latin1'));
@@ -77,7 +77,7 @@ export function regexMatches(regex: string, value: string): boolean {
   }
 }
 
-/** Every value that fits `b` fits `a`. False: perhaps not. */
+/** True when `a` matches every value that `b` matches. False: perhaps not. */
 export function coversValue(a: ValueCondition, b: ValueCondition): boolean {
   if (a.type === b.type && a.value === b.value) return true;
   if (b.type === 'Exact') return a.type === 'RegularExpression' && regexMatches(a.value, b.value);
@@ -86,7 +86,7 @@ export function coversValue(a: ValueCondition, b: ValueCondition): boolean {
   return outer.rest === 'any' && inner.text.startsWith(outer.text);
 }
 
-/** No value fits both. False: perhaps one does. */
+/** True when no value matches both. False: perhaps one does. */
 export function disjointValues(a: ValueCondition, b: ValueCondition): boolean {
   if (a.type === 'Exact' && b.type === 'Exact') return a.value !== b.value;
   if (a.type === 'Exact') return !regexMatches(b.value, a.value);
@@ -97,7 +97,7 @@ export function disjointValues(a: ValueCondition, b: ValueCondition): boolean {
   return !one.text.startsWith(other.text) && !other.text.startsWith(one.text);
 }
 
-/** The condition that exactly the values fit that fit both; null when none does, undefined when it cannot be said. */
+/** The condition for exactly the values that match both; null when there are none, undefined when it is unknown. */
 export function intersectValues<Condition extends ValueCondition>(
   a: Condition,
   b: Condition,

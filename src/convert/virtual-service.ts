@@ -1,5 +1,5 @@
 /**
- * A VirtualService of Istio: for which Services and clients it is, and what it does with their requests.
+ * Reads a VirtualService of Istio: the Services and clients it applies to, and what it does with their requests.
  *
  * Stage before: `convert.ts`. Stage after: `attached-routes.ts`.
  */
@@ -16,14 +16,14 @@ export interface RouteSource {
   readonly spec: Fields;
   readonly parents: readonly ServiceName[];
   readonly entries: readonly Entry[];
-  /** Namespaces of the clients; null: everywhere. */
+  /** Namespaces of the clients; null: all. */
   readonly clients: readonly string[] | null;
 }
 
 const SPEC_FIELDS = ['hosts', 'gateways', 'http', 'tls', 'tcp', 'exportTo'];
 const MAX_HTTP = 10_000;
 
-/** Null when nothing of it is for a sidecar, which is reported. */
+/** Null when no part applies to a sidecar, which is reported. */
 export function readVirtualService(document: ConvertDocument, around: Surroundings): RouteSource | null {
   const { findings } = around;
   const spec = document.object.requiredFields('spec');
@@ -59,7 +59,7 @@ export function readVirtualService(document: ConvertDocument, around: Surroundin
   return { document, spec, parents, entries, clients: readExport(spec) };
 }
 
-/** A Service once, also where its short name and its full one stand beside each other. */
+/** Each Service once, even when it is listed by its short and its full name. */
 function readHosts(spec: Fields, { namespace, findings }: Surroundings): ServiceName[] {
   spec.require('hosts');
   const services = new Map<string, ServiceName>();
@@ -77,7 +77,7 @@ function readHosts(spec: Fields, { namespace, findings }: Surroundings): Service
   return [...services.values()];
 }
 
-/** `.` is the namespace of the VirtualService. */
+/** `.` means the namespace of the VirtualService. */
 function readExport(spec: Fields): readonly string[] | null {
   const to = spec.textList('exportTo', 1000).map(({ value }) => value);
   return to.length === 0 || to.includes('*') ? null : to;
@@ -96,7 +96,7 @@ function reportNames(spec: Fields, { findings }: Surroundings): void {
   }
 }
 
-/** What Istio does where nothing is written. */
+/** Reports the retries that Istio makes by default. */
 function reportRetries(spec: Fields, { findings }: Surroundings): void {
   const forwards = spec.list('http', MAX_HTTP).filter((item) => item.has('route'));
   if (forwards.every((item) => item.has('retries'))) return;
