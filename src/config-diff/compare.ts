@@ -1,7 +1,9 @@
 /**
- * What differs between the configuration that a sidecar serves and the one that it would have: frontends, their rules, and conditions of routes.
+ * Compares the configuration that a sidecar serves with the one it would have: frontends, their rules, and conditions
+ * of routes.
  *
- * Stage before: `planned.ts` and the sidecar. Stage after: `cli/diff.ts`. What depends on addresses alone is compared nowhere: only a sidecar knows them.
+ * Stage before: `planned.ts` and the sidecar. Stage after: `cli/diff.ts`. What depends only on addresses is not
+ * compared, because only a sidecar knows them.
  */
 import { isObject, listOf, objectOf, textOf, type Json } from '../kube/json.ts';
 
@@ -20,9 +22,9 @@ export interface FrontendDiff {
   /** `namespace/name:port`. */
   readonly frontend: string;
   readonly change: Change;
-  /** The same rules, which are asked in another order. */
+  /** True when the rules are the same, but in another order. */
   readonly reordered: boolean;
-  /** Of the frontend itself; null where they are the same. */
+  /** The properties of the frontend itself; null when equal. */
   readonly before: unknown;
   readonly after: unknown;
   readonly rules: readonly RuleDiff[];
@@ -32,7 +34,7 @@ export interface ConditionDiff {
   readonly route: string;
   readonly parent: string;
   readonly type: string;
-  /** `True Accepted`; null: there is none. */
+  /** `True Accepted`; null: no such condition. */
   readonly before: string | null;
   readonly after: string | null;
   readonly message: string;
@@ -60,7 +62,7 @@ interface Pair {
   readonly after: Json | null;
 }
 
-/** By key, in its order. */
+/** Pairs entries by key, sorted by key. */
 function pairs(before: readonly Json[], after: readonly Json[], keyOf: (each: Json) => string): Pair[] {
   const [old, now] = [before, after].map((all) => new Map(all.map((each) => [keyOf(each), each])));
   const keys = [...new Set([...old!.keys(), ...now!.keys()])].sort();
@@ -103,11 +105,11 @@ function routeOf(rule: Json | null): string {
 }
 
 function ruleKey(rule: Json): string {
-  // Digits in front, so that ten comes behind nine.
+  // Padded, so that ten sorts after nine.
   return `${routeOf(rule)} ${String(rule['rule']).padStart(6, '0')}`;
 }
 
-/** Which rules come first, match by match. */
+/** The order of the rules, match by match. */
 function orderOf(rules: readonly Json[]): unknown {
   return rules
     .flatMap((rule) =>
@@ -117,7 +119,7 @@ function orderOf(rules: readonly Json[]): unknown {
     .map(({ key }) => key);
 }
 
-/** Without what comes and goes with addresses, and without numbers that another rule changes. */
+/** Without fields that depend on addresses, and without numbers that other rules influence. */
 function ruleItself(rule: Json): unknown {
   const { kind: _, route: __, rule: ___, matches: ____, backends: _____, ...rest } = rule;
   const matches = listOf(rule, 'matches').map(({ order: _order, ...match }) => match);
@@ -131,7 +133,7 @@ function backendItself(backend: Json): unknown {
   return Array.isArray(mirrors) ? { ...shown, mirrors: mirrors.filter(isObject).map(backendItself) } : shown;
 }
 
-/** Whatever the order of fields, which is that of the version that answers. */
+/** Ignores the order of fields, which depends on the version that answers. */
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 }
@@ -182,7 +184,7 @@ function conditionDiffs(served: unknown, planned: unknown): ConditionDiff[] {
     const [before, after] = [old.get(key), now.get(key)];
     if (before?.text === after?.text) return [];
     const { route, parent, type } = (after ?? before)!;
-    // By the routes alone it holds; that it does not there is because of an address.
+    // According to the routes it holds; it fails only because of an address.
     if (before !== undefined && after?.text.startsWith('True') === true) {
       if (type === 'ResolvedRefs' || !before.text.startsWith('False')) return [];
     }
@@ -192,7 +194,7 @@ function conditionDiffs(served: unknown, planned: unknown): ConditionDiff[] {
   });
 }
 
-/** The part of a configuration that is compared: what a list of frontends says of a sidecar of another version may lack all of it. */
+/** True when the sidecar reports what is compared; an older version may not. */
 export function canCompare(served: unknown): boolean {
   const frontends = objectOf({ served }, 'served')['frontends'];
   return Array.isArray(frontends) && Array.isArray(objectOf({ served }, 'served')['routes']);

@@ -1,5 +1,5 @@
 /**
- * A comparison for people: each frontend as a unified diff of its rules, and what changes in the conditions of routes.
+ * Formats a comparison for people: each frontend as a unified diff of its rules, and changed conditions of routes.
  *
  * Stage before: `compare.ts`. Stage after: `cli/make-diff.ts`.
  */
@@ -44,7 +44,7 @@ function conditionLine({ route, parent, type, before, after, message }: Conditio
   return `${plain(`- ${of}=${before}`)}\n${plain(`+ ${of}=${after}${why}`)}\n`;
 }
 
-/** What a pod answers must not move the cursor of a terminal. */
+/** Replaces control characters, because the answer of a pod must not control the terminal. */
 function plain(text: string): string {
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, ' ');
 }

@@ -1,5 +1,6 @@
 /**
- * The configuration that a sidecar would have by some routes and Services, in the words of its own endpoint: made by the code that the sidecar has.
+ * The configuration that a sidecar would have with given routes and Services, in the form of its own endpoint and built
+ * by the same code.
  *
  * Stage before: `cli/diff.ts`, with the resources. Stage after: `compare.ts`.
  */
@@ -12,18 +13,18 @@ import type { Backend } from '../routing/decision.ts';
 import { compileTable } from '../routing/table.ts';
 
 export interface Planned {
-  /** As `/config` answers. */
+  /** In the form of `/config`. */
   readonly config: unknown;
   readonly problems: readonly Problem[];
 }
 
-/** `changes` take the place of those of the same kind and name. */
+/** `changes` replace resources of the same kind and name. */
 export function withChanges(present: readonly Resource[], changes: readonly Resource[]): Resource[] {
   const changed = new Set(changes.map(labelOf));
   return [...present.filter((resource) => !changed.has(labelOf(resource))), ...changes];
 }
 
-/** `namespace`: of the pod. */
+/** `namespace`: that of the pod. */
 export async function plan(resources: readonly Resource[], namespace: string | null): Promise<Planned> {
   const concerned = resources.filter((resource) => isFor(resource, namespace));
   const attachment = attach({ resources: concerned, namespace });
@@ -57,7 +58,7 @@ export async function plan(resources: readonly Resource[], namespace: string | n
   return { config: JSON.parse(text) as unknown, problems };
 }
 
-/** Routes of which the sidecars of the namespace are told: those for every client, and those of their own namespace. */
+/** True for routes that sidecars of the namespace receive: those for all clients, and those of their own namespace. */
 function isFor(resource: Resource, namespace: string | null): boolean {
   if (!isCarriedRoute(resource) && resource.kind !== 'OtherRoute') return true;
   const parents = serviceParents(resource);
