@@ -1,9 +1,9 @@
 /**
- * What `kubectl get -o yaml` or `-o json` prints, to the objects that routing needs, without everything that is noise to
- * it: status, managedFields, labels, what others have annotated.
+ * Extracts from the output of `kubectl get -o yaml` or `-o json` the objects that routing needs, without the parts it
+ * does not need: status, managedFields, labels, annotations of others.
  *
- * Stage before: `cli/manifest-input.ts`. Stage after: `route-export.ts`. The text has been checked by the API server already,
- * so it is only read, not judged.
+ * Stage before: `cli/manifest-input.ts`. Stage after: `route-export.ts`. The API server has validated the objects, so
+ * they are not validated again.
  */
 import { ProxyError } from '../errors.ts';
 import { groupOf } from '../gateway-api/foreign-kinds.ts';
@@ -15,27 +15,27 @@ import { finish } from '../slices.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** Those that claim a Service port, be it only to keep others from it. */
+/** All kinds that claim a Service port, even if they only block it for others. */
 const ROUTE_KINDS = ['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'TCPRoute'] as const;
 
 export interface ClusterObject {
   readonly kind: (typeof ROUTE_KINDS)[number] | 'Service';
   readonly namespace: string;
   readonly name: string;
-  /** In the order in which it is written: apiVersion, kind, metadata, spec. */
+  /** In this order: apiVersion, kind, metadata, spec. */
   readonly manifest: Json;
 }
 
-/** Metadata that routing depends on: the age and the name decide between equal matches. */
+/** Metadata that routing depends on: age and name decide between equal matches. */
 const METADATA_FIELDS = ['name', 'namespace', 'creationTimestamp', 'generation'];
 const SERVICE_FIELDS = ['type', 'clusterIP', 'clusterIPs', 'externalName'];
 const PORT_FIELDS = ['name', 'port', 'protocol', 'appProtocol'];
 
-/** Of objects that name none, as kubectl has it without configuration. */
+/** Namespace of objects without one, as in kubectl without configuration. */
 const DEFAULT_NAMESPACE = 'default';
 
 /**
- * Routes and Services of a text. Other kinds are left out, and counted in `others` by their names, as kubectl has them.
+ * Routes and Services of a text. Other kinds are left out and counted in `others`, by their names in kubectl.
  *
  * @throws ProxyError naming file and document
  */
@@ -53,7 +53,7 @@ export function readClusterObjects(
     const { kind, items } = value;
     if (typeof kind !== 'string') throw new ProxyError('not-a-resource', `${place}: has no kind`);
     if (!kind.endsWith('List') || !Array.isArray(items)) return objectOf(place, value, null, null);
-    // The items of a typed list as the API server sends it do not repeat what they are.
+    // In a typed list from the API server, the items have neither `kind` nor `apiVersion`.
     const itemKind = kind === 'List' ? null : kind.slice(0, -'List'.length);
     return items.flatMap((item: unknown, position) => {
       const itemPlace = `${place}: items[${position}]`;
@@ -70,7 +70,7 @@ interface DocumentValue {
 }
 
 function readValues(file: string, text: string): DocumentValue[] {
-  // The output for a whole cluster has many MiB, which JSON.parse reads in no time.
+  // The output for a whole cluster may have many MiB, and JSON.parse is fast.
   if (/^\s*\{/.test(text)) {
     try {
       return [{ index: 1, value: JSON.parse(text) as unknown }];
@@ -140,7 +140,7 @@ function readObject(
   ];
 }
 
-/** Addresses and ports: what else a Service has changes without a meaning for routing. */
+/** Only addresses and ports: changes of other fields do not affect routing. */
 function serviceSpec(spec: Json): Json {
   const { ports } = spec;
   const kept = only(spec, SERVICE_FIELDS);
@@ -148,7 +148,7 @@ function serviceSpec(spec: Json): Json {
   return { ...kept, ports: ports.filter(isObject).map((port) => only(port, PORT_FIELDS)) };
 }
 
-/** The named fields that are there, in the order of the names. */
+/** The named fields that are present, in the order of the names. */
 function only(object: Json, names: readonly string[]): Json {
   const present = names.filter((name) => object[name] !== undefined && object[name] !== null);
   return Object.fromEntries(present.map((name) => [name, object[name]]));

@@ -1,5 +1,5 @@
 /**
- * Routes and Services to ConfigMaps with a route file each, split where the limit of Kubernetes demands it.
+ * Writes routes and Services as ConfigMaps with one route file each, split at the size limit of Kubernetes.
  *
  * Stage before: `route-export.ts`. Stage after: text for `kubectl apply`, then a volume in the pods.
  */
@@ -8,7 +8,7 @@ import { ProxyError } from '../errors.ts';
 import type { ClusterObject } from './cluster-objects.ts';
 import { yamlText } from './yaml-text.ts';
 
-/** Kubernetes takes 1 MiB of data; the rest is for names and labels. */
+/** Kubernetes allows 1 MiB of data; the rest is for names and labels. */
 export const MAX_DATA_BYTES = 1_000_000;
 
 export interface ConfigMap {
@@ -22,15 +22,16 @@ export interface ConfigMap {
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** To find them. */
+/** To select them. */
 const LABELS = { 'app.kubernetes.io/managed-by': 'sideroute' };
 const SEPARATOR = '---\n';
 
 /**
- * The first has the name as given, the others a number behind it; file names differ too, because one projected volume may
- * hold all of them. A single one without data when there are no objects: so routes that are gone are gone from the pods.
+ * The first one has the given name, the others a number as suffix. File names differ too, because one projected volume
+ * may contain all of them. Without objects, there is one ConfigMap without data, so that removed routes also disappear
+ * from the pods.
  *
- * @throws ProxyError when one object alone is too large
+ * @throws ProxyError when a single object is too large
  */
 export function configMapsFor(
   namespace: string,
@@ -63,7 +64,8 @@ export function configMapsFor(
 }
 
 /**
- * The parts behind the first `count` that pods mount by default, without data: so what an earlier export has put there is gone.
+ * The parts after the first `count` that pods mount by default, without data, so that data of an earlier export is
+ * removed.
  */
 export function emptyParts(namespace: string, name: string, count: number): ConfigMap[] {
   const parts = Math.max(0, VOLUME_PARTS - count);
@@ -81,7 +83,7 @@ function configMap(namespace: string, name: string, part: number, text: string):
 
 const texts = new WeakMap<ClusterObject, string>();
 
-/** The same object goes to many namespaces. */
+/** Cached, because an object is written for many namespaces. */
 function textOf(object: ClusterObject): string {
   const known = texts.get(object);
   if (known !== undefined) return known;

@@ -1,10 +1,10 @@
 /**
- * Which routes and Services the clients of a namespace need: every producer route of whatever kind, for the kinds conflict, the consumer routes of the namespace
- * itself, and the Services that those name.
+ * Selects the routes and Services that the clients of a namespace need: all producer routes (of all kinds, because
+ * kinds conflict), the consumer routes of the namespace, and the Services that these name.
  *
- * Stage before: `cluster-objects.ts`. Stage after: `config-maps.ts`. A route is a producer route for the parents in its own
- * namespace, where it applies to every client, and a consumer route for the others: then only clients in its
- * namespace see it.
+ * Stage before: `cluster-objects.ts`. Stage after: `config-maps.ts`. For parents in its own namespace a route is a
+ * producer route and applies to every client. For other parents it is a consumer route, which only clients in its own
+ * namespace see.
  */
 import { isObject, type ClusterObject, type Json } from './cluster-objects.ts';
 
@@ -18,7 +18,7 @@ export function namespacesOf(objects: readonly ClusterObject[]): string[] {
   return [...new Set(objects.map(({ namespace }) => namespace))].sort(compareText);
 }
 
-/** Sorted: Services before routes, by namespace and name; one of two objects of the same name, the later one. */
+/** Sorted: Services before routes, by namespace and name. Of objects with the same name only the last one. */
 export function neededBy(namespace: string, objects: readonly ClusterObject[]): ClusterObject[] {
   const unique = new Map(objects.map((object) => [`${object.kind} ${object.namespace}/${object.name}`, object]));
   const routes = [...unique.values()].filter((object) => isRoute(object) && applies(object, namespace));
@@ -27,14 +27,14 @@ export function neededBy(namespace: string, objects: readonly ClusterObject[]): 
   return [...services.sort(byName), ...routes.sort((a, b) => byName(a, b) || compareText(a.kind, b.kind))];
 }
 
-/** Names that the routes refer to and that are not among the objects: their addresses come from cluster DNS. */
+/** Services that routes refer to but that are not among the objects: their addresses come from cluster DNS. */
 export function missingServices(objects: readonly ClusterObject[]): string[] {
   const present = new Set(objects.filter(({ kind }) => kind === 'Service').map(nameOf));
   const named = new Set(objects.filter(isRoute).flatMap(servicesOf).map(nameOf));
   return [...named].filter((name) => !present.has(name)).sort(compareText);
 }
 
-/** Routes none of whose parents is a Service, as those of Gateways are. */
+/** Routes without a Service among their parents, for instance those of Gateways. */
 export function routesElsewhere(objects: readonly ClusterObject[]): ClusterObject[] {
   return objects.filter((object) => isRoute(object) && parentsOf(object).length === 0);
 }
@@ -64,7 +64,7 @@ export function servicesOf(route: ClusterObject): ServiceName[] {
   return [...parentsOf(route), ...serviceReferences([...backends, ...mirrors], route.namespace, 'Service')];
 }
 
-/** `defaultKind`: what a reference means that does not say. */
+/** `defaultKind`: the kind of a reference without one. */
 function serviceReferences(references: unknown, namespace: string, defaultKind: string): ServiceName[] {
   return list(references).flatMap(({ group, kind, namespace: of, name }) => {
     const isCore = group === undefined || group === null || group === '' || group === 'core';
@@ -89,7 +89,7 @@ function byName(a: ServiceName, b: ServiceName): number {
   return compareText(a.namespace, b.namespace) || compareText(a.name, b.name);
 }
 
-/** By code units, so that the order is the same on every machine. */
+/** By code units, so that the order does not depend on the machine. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
