@@ -1,9 +1,9 @@
 /**
- * Matches that no request can have, and those that an earlier one of the same route takes all requests from: a rule behind
- * them never serves any.
+ * Finds matches that no request can fulfil, and matches whose requests are all taken by an earlier one of the same
+ * route: a rule with only such matches never serves a request.
  *
- * Used by `route-input.ts`. Exact values are judged where they are read, in `gateway-api/matches.ts`; regular expressions here,
- * because to go through one takes longer than a sidecar should spend on it.
+ * Used by `route-input.ts`. Exact values are checked when they are read, in `gateway-api/matches.ts`. Regular
+ * expressions are checked here, because analysing them takes too long for a sidecar.
  */
 import { problemAt } from '../config/progress.ts';
 import { isCarriedRoute } from '../config/support.ts';
@@ -18,7 +18,7 @@ const without = (characters: string): string =>
     .filter((one) => !characters.includes(one))
     .join('');
 
-/** What the parser of requests lets through. */
+/** The values that the request parser accepts. */
 const PATHS: PossibleValues = { first: '/', firstBeyondAscii: false, rest: without('#?'), empty: false };
 const HEADER_VALUES: PossibleValues = {
   first: VISIBLE,
@@ -33,7 +33,7 @@ const QUERY_VALUES: PossibleValues = {
   empty: true,
 };
 
-/** Of gRPC, as they stand in a path. */
+/** Names of gRPC services, as part of a path. */
 const SERVICES: PossibleValues = {
   first: without('/#?'),
   firstBeyondAscii: false,
@@ -69,13 +69,13 @@ function deadMatchesOf(route: CarriedRoute): Problem[] {
   return problems;
 }
 
-/** A regular expression of a match, and what it can be compared with. */
+/** A regular expression of a match, and the values it can be compared with. */
 interface RegexPlace {
-  /** Below the match. */
+  /** Field path below the match. */
   readonly place: string;
   readonly source: string;
   readonly values: PossibleValues;
-  /** What has to be so for it to match. */
+  /** The condition under which it could match. */
   readonly rule: string;
 }
 

@@ -1,8 +1,10 @@
 /**
- * Matches of a GRPCRoute by headers alone whose calls go elsewhere: a match by service or method comes before any number of headers,
- * so that a rule of it that looks at no header takes those with the header as well. Who writes a canary by header seldom means that.
+ * Finds matches of a GRPCRoute that have only headers and whose calls go elsewhere: a match by service or method
+ * outranks any number of headers, so a rule with such a match and no headers also takes the calls with the header. The
+ * author of a canary by header seldom intends this.
  *
- * Used by `route-input.ts`. A match that repeats the service or method with such a header says that this was thought of.
+ * Used by `route-input.ts`. A match that repeats the service or method together with the header shows that the author
+ * knows.
  */
 import { problemAt } from '../config/progress.ts';
 import type {
@@ -44,7 +46,10 @@ function outrankedMatchesOf(route: GrpcRoute): Problem[] {
   });
 }
 
-/** Whether calls with the headers of `one` go to `other`, and not to another match for its service or method that looks at them. */
+/**
+ * True when calls with the headers of `one` go to `other`, and not to another match for its service or method that
+ * tests these headers.
+ */
 function outranks(other: GrpcRouteMatch, one: GrpcRouteMatch, all: readonly Placed[]): boolean {
   if (other.method === null || other.headers.length > 0) return false;
   const key = methodKey(other.method);
@@ -55,7 +60,7 @@ function methodKey(method: GrpcMethodMatch | null): string {
   return JSON.stringify([method?.type, method?.service, method?.method]);
 }
 
-/** Whether `match` asks for no header that `one` does not ask for. */
+/** True when `match` requires only headers that `one` requires, too. */
 function isPart(match: GrpcRouteMatch, one: GrpcRouteMatch): boolean {
   const asked = new Set(one.headers.map(headerKey));
   return match.headers.every((header) => asked.has(headerKey(header)));

@@ -1,6 +1,7 @@
 /**
- * Rules whose requests nobody gets: without backendRefs, or with none that has a weight, and without a filter that answers. Some are
- * meant so, which is why it is a note; others are unfinished, and the conditions of their routes say nothing of it.
+ * Finds rules whose requests no backend gets: without backendRefs or with none of positive weight, and without a filter
+ * that answers. This may be intended, so it is a note. But if such a rule is unfinished, the conditions of its route do
+ * not show it.
  *
  * Used by `route-input.ts`.
  */
@@ -26,7 +27,7 @@ function hasNone({ backendRefs, filters }: RouteRule): boolean {
   return !backendRefs.some(({ weight }) => weight > 0) && !filters.some(answersInstead);
 }
 
-/** One that is not carried has a problem of its own. */
+/** A filter that is not carried is reported separately. */
 function answersInstead(filter: HttpRouteFilter): boolean {
   return filter.type === 'RequestRedirect' || !isCarriedFilter(filter);
 }
