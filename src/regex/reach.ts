@@ -1,23 +1,24 @@
 /**
- * Whether a regular expression can match any of the values that there are: a path begins with `/`, a query value has no `&`.
+ * Determines whether a regular expression can match any possible value: a path begins with `/`, a query value contains
+ * no `&`.
  *
- * Used by `regex.ts` for `check`. Looks at the compiled program alone, with every assertion taken for true: who is told that
- * an expression can never match is told right, and not everyone is told.
+ * Used by `regex.ts` for `check`. It looks only at the compiled program and takes every assertion as true. So "can
+ * never match" is always correct, but not every such expression is found.
  */
 
-/** The values there are. Characters beyond ASCII may stand anywhere behind the first. */
+/** The possible values. Non-ASCII characters may be anywhere after the first. */
 export interface PossibleValues {
-  /** Characters that may stand first. */
+  /** Possible first characters. */
   readonly first: string;
-  /** Whether one beyond ASCII may, too. */
+  /** True when the first character may be non-ASCII. */
   readonly firstBeyondAscii: boolean;
-  /** And those behind it. */
+  /** Possible further characters. */
   readonly rest: string;
-  /** Whether a value may be empty. */
+  /** True when a value may be empty. */
   readonly empty: boolean;
 }
 
-/** What this needs to know of a program of RE2. */
+/** The used parts of a program of RE2. */
 export interface Program {
   readonly start: number;
   readonly inst: readonly Instruction[];
@@ -32,7 +33,7 @@ interface Instruction {
 }
 
 const ALTERNATIVE = [1, 2];
-/** Captures, assertions, nothing at all. */
+/** Opcodes without a character: captures, assertions, no-ops. */
 const PASSED = [3, 4, 7];
 const MATCH = 6;
 const FIRST_RUNE = 8;
@@ -44,7 +45,7 @@ export function canMatch({ start, inst }: Program, values: PossibleValues): bool
     Array.from(text).map((character) => character.charCodeAt(0)),
   );
   const seen = new Set<number>();
-  // A state is twice the instruction, one more behind the first character.
+  // A state is twice the instruction, plus one after the first character.
   const states = [start * 2];
   for (let state = states.pop(); state !== undefined; state = states.pop()) {
     if (seen.has(state)) continue;

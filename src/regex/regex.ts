@@ -1,6 +1,6 @@
 /**
- * Regular expressions of route files, matched in time linear in the input. The only importer of re2js, a port
- * of RE2: no backtracking, no look-around, no back references.
+ * Regular expressions of route files, matched in linear time. The only importer of re2js, a port of RE2: no
+ * backtracking, no look-around, no back references.
  *
  * Stage before: `gateway-api` (validation) and `routing/predicates.ts` (compilation). Stage after: none.
  *
@@ -16,27 +16,29 @@ import { scanRegex } from './syntax.ts';
 const library = onDemand((load) => load('re2js') as typeof import('re2js'));
 
 /**
- * Largest program, in instructions: a literal of the longest value that a header match can have, and then some. Linear time
- * means program times input, and compiling takes up to a microsecond for each instruction, in one go; so the program has to
- * be bounded as well. Envoy's default for the same engine is 100, Istio's setting of it 32,768.
+ * Maximum size of a program in instructions: a literal of the longest header value in a match, with some reserve.
+ * Linear time means program size times input size, and compiling takes up to a microsecond for each instruction without
+ * a pause; so the size must be limited as well. For the same engine, Envoy's default is 100, and Istio sets 32,768.
  */
 export const MAX_REGEX_PROGRAM = 4608;
 
 /**
- * Most instruction steps one match may take in the worst case: 16 KiB of input for a program of 512 instructions, 1,820
- * bytes for the largest. Longer values, up to the factor below, are left to the deterministic automaton, which takes one
- * step for a byte unless it has to be made anew all the time; where it gives up the value does not match.
+ * Maximum steps for one match in the worst case: 16 KiB of input for a program of 512 instructions, 1,820 bytes for the
+ * largest one. Longer values, up to the factor below, are matched only by the deterministic automaton, which takes one
+ * step for each byte unless its states have to be rebuilt all the time. When it gives up, the value does not match.
  */
 export const MAX_REGEX_STEPS = 8 * 1024 * 1024;
 
 const AUTOMATON_FACTOR = 8;
 
-/** Bytes that all expressions together may spend on the states they remember between matches, and bounds of the share of one. */
+/**
+ * Memory in bytes for the states that all expressions keep between matches, and limits for the share of one expression.
+ */
 const STATE_CACHE_BYTES = { all: 32 * 1024 * 1024, most: 256 * 1024, least: 8 * 1024 } as const;
 
 /**
- * Expressions kept compiled: those of the tables in use, so that a reload finds them warm. An instruction takes about a
- * hundred bytes.
+ * Size of the cache of compiled expressions: those of the current tables, so that a reload need not compile them again.
+ * An instruction takes about a hundred bytes.
  */
 const CACHE_INSTRUCTIONS = 256 * 1024;
 
@@ -60,10 +62,10 @@ export class Regex {
       input.endPos() > maxSimulated ? null : simulate(input, ...rest);
   }
 
-  /** `bytes`: what it may spend on remembered states. */
+  /** `bytes`: memory for remembered states. */
   limitStates(bytes: number): void {
     const engine = this.#program.re2();
-    // These are matched without one.
+    // These expressions are matched without the automaton.
     if (engine.prefixComplete || (engine.onepass as unknown) !== null) return;
     const { dfa } = engine;
     dfa.maxMem = bytes;
@@ -71,7 +73,7 @@ export class Regex {
     dfa.clearCache();
   }
 
-  /** Whether there is any of these values that it matches; when in doubt, true. */
+  /** True when it matches at least one of these values, and when this is unknown. */
   canMatch(values: PossibleValues): boolean {
     return canMatch((this.#program.re2() as unknown as { readonly prog: Program }).prog, values);
   }
@@ -83,11 +85,11 @@ export class Regex {
   }
 }
 
-/** The expressions in use, the one not asked for longest first. */
+/** Cached expressions; the least recently used one is first. */
 class RegexCache {
   readonly #regexes = new Map<string, Regex>();
   #instructions = 0;
-  /** For how many the share of each was last worked out. */
+  /** The number of expressions at the last division of the memory. */
   #shares = 1;
 
   get(source: string): Regex | undefined {
@@ -123,7 +125,7 @@ class RegexCache {
 
 const cache = new RegexCache();
 
-/** What is wrong with the expression, and what other implementations may read differently. For the validator. */
+/** The fault of the expression, and what other implementations may read differently. For the validator. */
 export function validateRegex(source: string): RegexVerdict {
   const { size, unportable } = scanRegex(source);
   try {

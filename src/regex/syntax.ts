@@ -1,30 +1,33 @@
 /**
- * Reads a regular expression once, without compiling it: how large its program will be, and what in it other
- * implementations of the Gateway API may read differently.
+ * Reads a regular expression once, without compiling it: estimates the size of its program, and finds constructs that
+ * other implementations of the Gateway API may read differently.
  *
- * Used by `regex.ts`, which asks the library only for expressions that are small enough. What the library refuses is not
- * refused here.
+ * Used by `regex.ts`, which passes only sufficiently small expressions to the library. Invalid expressions are not
+ * refused here, but by the library.
  */
 
 export interface RegexSyntax {
-  /** In instructions of the compiled program, what takes as long counted along; an upper bound but for rounding. */
+  /**
+   * Size in instructions of the compiled program, including a charge for constructs that are slow to compile. An upper
+   * bound, except for rounding.
+   */
   readonly size: number;
-  /** The first construct outside GEP-4359, to complete "has ..."; null when there is none. */
+  /** The first construct outside GEP-4359, worded to complete "has ..."; null when there is none. */
   readonly unportable: string | null;
 }
 
-/** Each, wherever it stands: the library builds its table anew. */
+/** Charged for each occurrence, because the library builds its table anew. */
 const UNICODE_CLASS_SIZE = 64;
-/** As often as it is repeated, for its several hundred ranges. */
+/** Charged for each repetition, because of its several hundred ranges. */
 const UNICODE_CLASS_COPY_SIZE = 14;
 const RANGES_PER_INSTRUCTION = 50;
 const NOT_ASCII_SIZE = 4;
-/** Without regard to case the library walks through every character of a range, between these two. */
+/** When case is ignored, the library visits every character of a range between these two. */
 const FIRST_FOLDED = 0x41;
 const LAST_FOLDED = 0x1e943;
 const FOLDED_PER_INSTRUCTION = 20;
 
-/** What POSIX asks of everyone. */
+/** The limit that POSIX guarantees. */
 const PORTABLE_REPEATS = 255;
 
 const FOLDS_CASE = /\(\?[a-zA-Z]*i/;
@@ -35,13 +38,13 @@ const UNICODE_NAME = /[pP](?:\{[^}]*\}|.)?/suy;
 const HEXADECIMAL = /x(?:\{([0-9a-fA-F]*)\}|([0-9a-fA-F]{0,2}))/y;
 const POSIX_CLASS = /\[:\^?[a-z]*:\]/y;
 
-/** A group that is open: sizes of what stands in it. */
+/** An open group, with the sizes of its content. */
 interface Group {
-  /** Of the alternatives that are complete. */
+  /** Size of the completed alternatives. */
   alternatives: number;
-  /** Of the alternative at hand, its last piece left out. */
+  /** Size of the current alternative without its last piece. */
   pieces: number;
-  /** What a quantifier would repeat; null when nothing stands there. */
+  /** Size of the piece that a quantifier would repeat; null when there is none. */
   last: number | null;
   readonly captures: number;
 }
@@ -71,7 +74,7 @@ class RegexScanner {
     this.unportable ??= what;
   }
 
-  /** Matches at the present place, and moves behind what matched. */
+  /** Matches at the current position, and moves past the match. */
   #take(pattern: RegExp): RegExpExecArray | null {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#source);
@@ -123,7 +126,7 @@ class RegexScanner {
     this.#group.last = size;
   }
 
-  /** One character as it stands. */
+  /** One literal character. */
   #literal(): number {
     const code = this.#source.codePointAt(this.#at)!;
     this.#at += code > 0xffff ? 2 : 1;
@@ -135,7 +138,7 @@ class RegexScanner {
     const special = this.#take(GROUP_START);
     if (special === null) this.#at++;
     else this.#note(`"${special[0]}"`);
-    // Flags alone, such as `(?i)`, open no group.
+    // Flags alone, such as `(?i)`, do not open a group.
     if (special?.[0].endsWith(')') === true) return;
     this.#groups.push(this.#group);
     const captures = special === null || special[0].endsWith('>') ? 2 : 0;
@@ -164,7 +167,7 @@ class RegexScanner {
   #brace(quantified: boolean): void {
     const repeat = this.#take(REPEAT);
     if (repeat === null) {
-      // Both are literal text to the library.
+      // The library reads both as literal text.
       const open = this.#take(OPEN_REPEAT);
       this.#note(open === null ? '"{" that begins no repetition' : 'a repetition without its first number');
       if (open === null) this.#at++;
@@ -184,7 +187,7 @@ class RegexScanner {
     this.#quantified = true;
   }
 
-  /** Behind a backslash, outside brackets and in them. The size of what it stands for. */
+  /** After a backslash, outside and inside brackets. Returns the size of its meaning. */
   #escape(): number {
     const character = this.#source[this.#at];
     if (character === undefined) return 1;
@@ -237,7 +240,7 @@ class RegexScanner {
     return copies + Math.floor(ranges / RANGES_PER_INSTRUCTION);
   }
 
-  /** Null for a class within the class. */
+  /** Null for a class inside the class. */
   #classCharacter(): number | null {
     const character = this.#source[this.#at]!;
     if (character === '[') this.#note('"[" in brackets');
