@@ -1,8 +1,9 @@
 /**
- * Files that may be the shards of a route set to what they are together: a complete set, a torn one, or a damaged one.
+ * Decodes files that may be the shards of a route set: into a complete set, a torn one, or a damaged one.
  *
- * Stage before: `config/directory-reader.ts` has read the files. Stage after: `config/route-set-files.ts`, which parses the
- * items of complete sets. Nothing here trusts a file: what is decompressed is bounded, and its header has one spelling.
+ * Stage before: `config/directory-reader.ts` has read the files. Stage after: `config/route-set-files.ts`, which parses
+ * the items of complete sets. No file is trusted: the decompressed size is limited, and only one spelling of the header
+ * is accepted.
  */
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
@@ -10,12 +11,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { FORMAT, MAX_TEXT_BYTES, shardKey } from './format.ts';
 
-/** A shard that can be read by itself. */
+/** The header of a readable shard. */
 export interface ShardHeader {
   readonly index: number;
-  /** Hex SHA-256 of its text; of shard 0, as if its generation were 0. */
+  /** Hex SHA-256 of its text; for shard 0, of the text with generation 0. */
   readonly textHash: string;
-  /** Of shard 0 only. */
+  /** For shard 0 only. */
   readonly root: { readonly generation: number; readonly shards: ReadonlyMap<number, string> } | null;
 }
 
@@ -24,17 +25,17 @@ export interface OpenShard extends ShardHeader {
   readonly text: Buffer;
 }
 
-/** A shard that cannot be read. */
+/** An unreadable shard. */
 export interface ShardDamage {
   readonly index: number;
-  /** Said of the file. */
+  /** The fault, as a text about the file. */
   readonly damage: string;
 }
 
 export interface CompleteSet {
   readonly hash: string;
   readonly generation: number;
-  /** Those that belong to the set and their hashes, shard 0 first. */
+  /** Hashes of the shards in the set, by number, shard 0 first. */
   readonly shards: ReadonlyMap<number, string>;
 }
 
@@ -42,13 +43,13 @@ export type SetState =
   | { readonly state: 'absent' }
   | ({ readonly state: 'complete' } & CompleteSet)
   | {
-      /** Torn: time may mend it, the other shards are under way. */
+      /** Torn: other shards may still arrive. */
       readonly state: 'torn' | 'damaged';
       readonly shard: number;
       readonly message: string;
-      /** That it will have when it is whole; null when shard 0 cannot be read. */
+      /** The hash it will have when complete; null when shard 0 is unreadable. */
       readonly hash: string | null;
-      /** The set before, when that is whole. */
+      /** The previous set, if that is complete. */
       readonly previous: CompleteSet | null;
     };
 
@@ -58,14 +59,14 @@ const ROOT =
   /^(\{"sideroute":"route-set","format":1,"generation":)(0|[1-9][0-9]{0,14})(,"shard":([0-9]),"shards":(\{[^{}]*\}),"items":\[\n)/;
 const OTHER = /^\{"sideroute":"route-set","format":1,"shard":([0-9]),"items":\[\n/;
 const END = /\n\]\}\n?$/;
-/** More than any header has. */
+/** Larger than any header. */
 const HEAD_BYTES = 2_048;
-/** Hashed between two turns of the event loop: less than 3 ms. */
+/** Bytes hashed between two turns of the event loop: less than 3 ms. */
 const HASHED_BYTES = 512 * 1024;
 
-/** Decompresses in another thread. Never rejects for what is in the bytes. `index`: by the name of the file. */
+/** Decompresses in another thread. Rejects for no content of the bytes. `index`: from the name of the file. */
 export async function openShard(index: number, bytes: Buffer): Promise<OpenShard | ShardDamage> {
-  // Loaded here: where routes are files nothing is compressed.
+  // Loaded on demand: plain route files are not compressed.
   const { gunzip } = await import('node:zlib');
   const unzip = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
   let text: Buffer;
@@ -104,7 +105,7 @@ export async function openShard(index: number, bytes: Buffer): Promise<OpenShard
   return { index, text, textHash, root: { generation: Number(digits), shards } };
 }
 
-/** Null unless it is written as JSON.stringify does it, which has no name twice. */
+/** Null unless it is written exactly as by JSON.stringify, which excludes repeated names. */
 function namedShards(list: string): Map<number, string> | null {
   try {
     const parsed = JSON.parse(list) as Record<string, unknown>;
@@ -131,8 +132,8 @@ async function hash(parts: readonly Buffer[]): Promise<string> {
 }
 
 /**
- * What shards are together, by their numbers. Those that shard 0 does not name are no part of it. `previous`: shard 0 of the set
- * before, if there is one.
+ * Evaluates the shards, given by number. Shards that shard 0 does not name are not part of the set. `previous`: shard 0
+ * of the previous set, if present.
  */
 export function assessSet(
   shards: ReadonlyMap<number, ShardHeader | ShardDamage>,
@@ -155,7 +156,7 @@ function whatIs(
   if (root === undefined)
     return { state: 'torn', shard: 0, message: 'is missing, and other shards are there', ...none };
   if ('damage' in root) return { state: 'damaged', shard: 0, message: root.damage, ...none };
-  // A file that is named as shard 0 is opened as one.
+  // The root of a file named as shard 0 has been read with it.
   const { generation, shards: named } = root.root!;
   const wrong = { hash: root.textHash, previous: null };
   for (const [index, textHash] of named) {
@@ -175,7 +176,7 @@ function whatIs(
   };
 }
 
-/** All at once. `files`: compressed shards by their numbers. */
+/** Decodes all shards without pauses. `files`: compressed shards by number. */
 export async function decodeSet(
   files: ReadonlyMap<number, Buffer>,
 ): Promise<SetState & { readonly texts: ReadonlyMap<number, Buffer> }> {

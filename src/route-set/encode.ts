@@ -1,8 +1,8 @@
 /**
- * Routes and Services of a namespace to the shards of its route set.
+ * Encodes the routes and Services of a namespace as the shards of its route set.
  *
- * Stage before: the controller, which has the texts. Stage after: ConfigMaps, a volume, `decode.ts`. Equal items give equal
- * bytes; the generation is in no hash.
+ * Stage before: the controller, which has the texts. Stage after: ConfigMaps, a volume, `decode.ts`. Equal items give
+ * equal bytes; hashes do not include the generation.
  */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
@@ -16,36 +16,36 @@ export interface SetItem {
   readonly text: string;
 }
 
-/** One ConfigMap. */
+/** The content of one ConfigMap. */
 export interface Shard {
   readonly index: number;
   readonly name: string;
-  /** In `binaryData`. */
+  /** Key in `binaryData`. */
   readonly key: string;
   readonly textHash: string;
-  /** Of its text, decompressed, without the digits of the generation. */
+  /** Size of its decompressed text, without the digits of the generation. */
   readonly textBytes: number;
-  /** Compressed; not made before it is asked for. */
+  /** The compressed bytes, created on demand. */
   bytes(generation: number): Buffer;
 }
 
 export interface RouteSet {
   readonly hash: string;
-  /** The first is shard 0, which names the others. */
+  /** Shard 0 comes first and names the others. */
   readonly shards: readonly Shard[];
 }
 
-/** Up to here everything is in shard 0, and one change is one write. */
+/** Up to this size everything is in shard 0, so a change takes one write. */
 export const SPREAD_BYTES = 256 * 1024;
 /** Digits of a generation. */
 const MAX_DIGITS = 16;
 
-/** Whether the shard is more than a ConfigMap takes, or more than a reader does. */
+/** True when the shard exceeds the limit of a ConfigMap or of a reader. */
 export function isTooLarge(shard: Shard, generation: number): boolean {
   return shard.textBytes + MAX_DIGITS > MAX_TEXT_BYTES || shard.bytes(generation).length > MAX_SHARD_BYTES;
 }
 
-/** From 0 on. A change of one item changes one part, and shard 0. */
+/** Number of the part, from 0. A change of one item changes one part and shard 0. */
 export function partOf({ kind, namespace, name }: SetItem): number {
   const digest = createHash('sha256').update(`${kind} ${namespace}/${name}`).digest();
   return digest.readUInt32BE(0) % PARTS;
@@ -57,22 +57,22 @@ export function compareItems(a: SetItem, b: SetItem): number {
   return compareText(a.namespace, b.namespace) || compareText(a.name, b.name) || compareText(a.kind, b.kind);
 }
 
-/** Items of a large set that stand in one shard. */
+/** The items of a large set in one shard. */
 export interface EncodedPart {
   readonly part: number;
-  /** The shard that holds it, under one of the two numbers that it may have. */
+  /** The shard with this part, under one of its two possible numbers. */
   in(index: number): Shard;
 }
 
-/** What a set is made of, before it is decided which shards hold it. */
+/** The content of a set, before it is decided which shards contain it. */
 export interface SetContent {
-  /** Those with items; null when shard 0 holds them all. */
+  /** Parts with items; null when shard 0 contains all items. */
   readonly parts: readonly EncodedPart[] | null;
-  /** Shard 0 with all items in it. */
+  /** Shard 0 with all items. */
   whole(): Shard;
 }
 
-/** `items` are sorted. */
+/** `items` must be sorted. */
 export function contentOf(items: readonly SetItem[]): SetContent {
   const length = items.reduce((sum, { text }) => sum + text.length, 0);
   const whole = once(() => encodeRoot([], items));
@@ -82,10 +82,10 @@ export function contentOf(items: readonly SetItem[]): SetContent {
   return { parts: byPart.flatMap((own, part) => (own.length === 0 ? [] : [encodePart(part, own)])), whole };
 }
 
-/** `items` are sorted. */
+/** `items` must be sorted. */
 export function encodePart(part: number, items: readonly SetItem[]): EncodedPart {
   const rest = linesOf(items);
-  // Members of a gzip file follow one another: so the items are compressed once.
+  // A gzip file may consist of several members, so the items are compressed only once.
   const compressed = once(() => gzipSync(rest));
   const made = new Map<number, Shard>();
   const make = (index: number): Shard => {
@@ -104,18 +104,18 @@ export function encodePart(part: number, items: readonly SetItem[]): EncodedPart
   };
 }
 
-/** One behind the first; `items` are sorted. */
+/** A shard other than shard 0. `items` must be sorted. */
 export function encodeShard(index: number, items: readonly SetItem[]): Shard {
   return encodePart(0, items).in(index);
 }
 
-/** Shard 0; `items` are sorted. Its hash is that of the set: of its text as if the generation were 0. */
+/** Shard 0. `items` must be sorted. Its hash is that of the set: the hash of its text with generation 0. */
 export function encodeRoot(others: readonly Pick<Shard, 'index' | 'textHash'>[], items: readonly SetItem[]): Shard {
   const shards = Object.fromEntries(others.map(({ index, textHash }) => [String(index), textHash]));
   const head = (generation: number): string =>
     `{"sideroute":"route-set","format":${FORMAT},"generation":${generation},`;
   const rest = `"shard":0,"shards":${JSON.stringify(shards)},${linesOf(items)}`;
-  // Members of a gzip file follow one another: so what namespaces share is compressed once.
+  // A gzip file may consist of several members, so the items that namespaces share are compressed only once.
   const compressed = once(() => gzipSync(rest));
   return {
     ...{ index: 0, ...names(0), textHash: sha256(head(0), rest) },
@@ -124,7 +124,7 @@ export function encodeRoot(others: readonly Pick<Shard, 'index' | 'textHash'>[],
   };
 }
 
-/** Each item on a line of its own: a reader takes one at a time, and a problem names the line. */
+/** Each item is on its own line, so that a reader can take one at a time and a problem can name the line. */
 function linesOf(items: readonly SetItem[]): string {
   return `"items":[\n${items.map(({ text }) => text).join(',\n')}\n]}`;
 }
@@ -142,7 +142,7 @@ function sha256(head: string, rest: string): string {
   return createHash('sha256').update(head).update(rest).digest('hex');
 }
 
-/** By code units, so that the order is the same on every machine. */
+/** By code units, so that the order does not depend on the machine. */
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
