@@ -1,33 +1,37 @@
 /**
  * Writes one response through uWebSockets.js with back-pressure.
  *
- * Stage before: the `uws` engine or an endpoint, with a head and pieces of a body. Stage after: the downstream socket, owned by
- * uWS. Every write happens inside `cork`, and nothing larger than the cork buffer is written there unless it is optional
- * (`tryEnd`): uWS may drop the rest of a larger write when the kernel takes only a part of what was corked.
- * That is why large heads span several corks and chunks are cut to pieces.
+ * Stage before: the `uws` engine or an endpoint, with a head and pieces of a body. Stage after: the downstream socket,
+ * owned by uWS. Every write is inside `cork`, and no write there is larger than the cork buffer unless it is optional
+ * (`tryEnd`): uWS may drop the rest of a larger write when the kernel takes only a part of the corked bytes. So large
+ * heads span several corks, and chunks are divided.
  *
- * uWS ends a head with its first body byte only, and it can close after a response only when the response
- * is written at once; a streamed one says `Connection: close` and leaves the closing to the downstream.
+ * uWS ends a head only with its first body byte. It can close the connection after a response only when the response is
+ * written at once. A streamed response says `Connection: close` and leaves the closing to the downstream.
  */
 import type { UwsResponse } from './library.ts';
 
 /** The cork buffer has 16 KiB; the rest is for chunk framing and what uWS adds to a head (Date, framing field). */
 const CORK_ROOM_BYTES = 15 * 1024;
 const PIECE_BYTES = CORK_ROOM_BYTES;
-/** While the kernel refuses bytes each attempt may add this much to uWS's buffer: less than a writable event drains. */
+/**
+ * While the kernel accepts no bytes, each attempt may add this much to uWS's buffer: less than a writable event drains.
+ */
 const PROBE_BYTES = 4 * 1024;
 
-/** A response head; names and values in turn, as strings of ASCII or as raw bytes. No framing fields, no Date. */
+/** A response head. Names and values alternate, as ASCII strings or raw bytes. No framing fields and no Date. */
 export interface ResponseHead {
-  /** Code and phrase; behind them may stand lines of fields, all but the last with CRLF: uWS writes what it is given. */
+  /**
+   * Code and phrase. Lines of fields may follow, all except the last with CRLF, because uWS writes the text unchanged.
+   */
   readonly status: string | Uint8Array;
   readonly fields: readonly (string | Uint8Array)[];
 }
 
-/** `length`: known Content-Length. `chunked`: anything else with a body. */
+/** `length`: known Content-Length. `chunked`: any other body. */
 type Framing = 'none' | 'length' | 'chunked';
 
-/** Of the response that is being written as a whole: one function for all of them, as each would need one otherwise. */
+/** The response that `whole` is writing. It is global, because otherwise each response would need its own closure. */
 const written = {
   response: null as UwsResponse | null,
   head: new Uint8Array(0) as Uint8Array,
@@ -43,25 +47,25 @@ function writeWhole(): void {
 export abstract class Downstream {
   /** False once the response is complete or the connection is gone: uWS must not be called again. */
   open = true;
-  /** Some of the response was given to uWS. */
+  /** True once uWS has received a part of the response. */
   started = false;
-  /** The kernel took less than it was given; `onDrained` follows. */
+  /** True when the kernel took less than it was given; `onDrained` follows. */
   blocked = false;
   protected readonly response: UwsResponse;
   private framing: Framing = 'none';
   private length = 0;
-  /** What the kernel has not taken of the last chunk. */
+  /** The rest of the last chunk that the kernel has not taken. */
   private pending: Uint8Array | null = null;
 
   constructor(response: UwsResponse) {
     this.response = response;
   }
 
-  /** What was not taken at once has left. */
+  /** Called when the rest has been sent. */
   protected abstract onDrained(): void;
 
   /**
-   * Hot path. A response known as a whole, with a body, whose head is one block.
+   * Writes a complete response with a body and a head in one block. Hot path.
    *
    * @returns false when it is too large for one write; nothing has happened then
    */
@@ -78,7 +82,9 @@ export abstract class Downstream {
     return true;
   }
 
-  /** A response known as a whole: `body` null for one without (HEAD, 204, 304), whose Content-Length is then a field. */
+  /**
+   * Writes a complete response. `body` is null for one without a body (HEAD, 204, 304); Content-Length is then a field.
+   */
   reply(head: ResponseHead, body: Uint8Array | null, close: boolean): void {
     this.writeHead(head, close && body === null, (room) => {
       this.open = false;
@@ -89,10 +95,10 @@ export abstract class Downstream {
   }
 
   /**
-   * Starts a response with its first body bytes. `length` null when it is not known. `last`: there are no others; without a
-   * length the response is complete only if nothing of them waits, and otherwise wants `end`.
+   * Starts a response with its first body bytes. `length` is null when unknown. `last`: these are all bytes. Without a
+   * length the response is complete only if none of them has to wait; otherwise it needs `end`.
    *
-   * @returns false when the downstream takes no more for now
+   * @returns false when the downstream accepts no more for now
    */
   start(head: ResponseHead, length: number | null, first: Uint8Array, close: boolean, last = false): boolean {
     if (length === first.length && headBytes(head) + first.length <= CORK_ROOM_BYTES) {
@@ -114,24 +120,24 @@ export abstract class Downstream {
     return taken === first.length || this.write(first.subarray(taken));
   }
 
-  /** @returns false when the downstream takes no more for now; the rest of `chunk` is kept. */
+  /** @returns false when the downstream accepts no more for now; the rest of `chunk` is kept. */
   write(chunk: Uint8Array): boolean {
     if (this.framing === 'length') this.writeCounted(chunk);
     else this.writePieces(chunk);
     return !this.blocked;
   }
 
-  /** The last byte of a chunked response was written. Only when not blocked. */
+  /** Ends a chunked response after its last byte. Only when not blocked. */
   end(): void {
     this.response.cork(() => this.finishNow());
   }
 
-  /** The bytes given last are somebody else's from now on. */
+  /** Copies the waiting bytes, because their buffer will be reused. */
   keepPending(): void {
     if (this.pending !== null) this.pending = this.pending.slice();
   }
 
-  /** Breaks the connection off, so that a truncated response is seen as one. */
+  /** Aborts the connection, so that the client sees that the response is truncated. */
   abort(): void {
     if (!this.open) return;
     this.open = false;
@@ -143,7 +149,7 @@ export abstract class Downstream {
     const fields = sayClose ? [...head.fields, 'Connection', 'close'] : head.fields;
     this.started = true;
     let next = 0;
-    // Apart from the fields: the first one may be so large that it has a cork of its own.
+    // Separate from the fields: the first one may be so large that it needs its own cork.
     let hasStatus = false;
     do {
       response.cork(() => {
@@ -191,7 +197,7 @@ export abstract class Downstream {
     while (offset < chunk.length) {
       const piece = chunk.subarray(offset, offset + (this.blocked ? PROBE_BYTES : PIECE_BYTES));
       offset += piece.length;
-      // False: uWS keeps the piece because an earlier one is not out yet.
+      // False: uWS buffers the piece because an earlier one has not been sent yet.
       let accepted = true as boolean;
       response.cork(() => {
         accepted = response.write(piece);
@@ -211,7 +217,7 @@ export abstract class Downstream {
     if (result[1]) this.open = false;
   }
 
-  /** With a handler registered uWS leaves its own buffer alone, and an empty cork is what makes it write. */
+  /** With a registered handler uWS does not flush its own buffer; an empty cork makes it write. */
   private writable(): boolean {
     try {
       const { pending } = this;

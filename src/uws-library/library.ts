@@ -1,7 +1,8 @@
 /**
- * The one place that loads uWebSockets.js, for the `uws` engine and the admin endpoint.
+ * The only place that loads uWebSockets.js, for the `uws` engine and the admin endpoint.
  *
- * The limit on request heads is read by the binary when it is loaded, so it has to be in the environment before; that rules out a static import anywhere.
+ * The binary reads the limit on request heads from the environment when it is loaded, so the limit must be set before;
+ * this rules out a static import anywhere.
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -10,16 +11,16 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from '
 import { ProxyError } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
 
-/** The typings lack what the binary has. */
+/** Functions of the binary that the typings lack. */
 export interface UwsApp extends TemplatedApp {
   /**
-   * Takes over a connected, non-blocking stream socket. The process aborts when `fd` is closed and crashes when it is
-   * no socket: look before.
+   * Takes over a connected, non-blocking stream socket. The process aborts when `fd` is closed, and crashes when it is
+   * not a socket, so check first.
    */
   adoptSocket(fd: number): UwsApp;
   /**
-   * Called with 1 for each connection that begins, and with -1 for each that ends; then nothing can be asked of it. It may be closed
-   * while it begins, and must not be kept.
+   * Called with 1 for each new connection, and with -1 for each that ends; nothing can be asked of it then. The
+   * connection may be closed within the first call, and must not be kept.
    */
   filter(watch: (connection: HttpResponse, change: 1 | -1) => void): UwsApp;
 }
@@ -35,13 +36,13 @@ export type UwsResponse = HttpResponse;
 export type UwsListenSocket = us_listen_socket;
 
 export const DEFAULT_MAX_HEAD_BYTES = 64 * 1024;
-/** Those that sideroute runs on and uWebSockets.js has binaries for. */
+/** Node versions that sideroute supports and for which uWebSockets.js has binaries. */
 export const UWS_NODE_VERSIONS: readonly number[] = [20, 22];
 
 let library: Promise<UwsLibrary> | undefined;
 
 /**
- * The limit of the first call holds for the life of the process.
+ * The limit of the first call applies for the life of the process.
  *
  * @throws ProxyError `uws-unavailable` when there is no binary for this Node or it lacks `adoptSocket`.
  */
@@ -61,21 +62,21 @@ function load(maxHeadBytes: number): UwsLibrary {
   if (typeof module.App().adoptSocket !== 'function') {
     throw new ProxyError('uws-unavailable', 'this build of uWebSockets.js has no App.adoptSocket');
   }
-  // No `uWebSockets: 20` field in responses.
+  // Removes the `uWebSockets: 20` field from responses.
   module._cfg?.('silent');
   return module;
 }
 
 /**
- * The package itself is an ECMAScript module that does no more than load one of these. Node's loader of such modules is not loaded for it:
- * that takes a megabyte.
+ * The package itself is an ES module that only loads one of these files. Node's ES module loader, which takes a
+ * megabyte, is avoided.
  */
 function binary(): string {
   const name = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`;
   return fileURLToPath(new URL(`node_modules/uWebSockets.js/dist/bin/${name}`, packageRoot()));
 }
 
-/** Why there is no uWebSockets.js, from what loading it has thrown. */
+/** The error for missing uWebSockets.js, from the exception of loading it. */
 export function unavailable(cause: unknown, version = process.version): ProxyError {
   const said = cause instanceof Error ? cause.message : String(cause);
   const native = 'leave --engine away, or use native';
