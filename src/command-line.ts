@@ -1,8 +1,8 @@
 /**
- * What all commands have in common: how the command line is read, and how a failure is told.
+ * Shared by all commands: reading the command line, and reporting a failure.
  *
- * Stage before: `main.ts`. Stage after: the commands. Only what every command needs is loaded here: most of the start of a sidecar is
- * loading code.
+ * Stage before: `main.ts`. Stage after: the commands. Only code that every command needs is loaded here, because most
+ * of the start of a sidecar is loading code.
  *
  * Exit status 0: done; 1: the command found what it was asked to look for, or failed; 2: the command line is wrong.
  */
@@ -13,22 +13,22 @@ import { inWords } from './cli/in-words.ts';
 import { outputTaken, writeNote, writeOutput } from './cli/standard-streams.ts';
 import { packageVersion } from './package-root.ts';
 
-/** How kubectl finds what is typed as `kubectl sideroute`. */
+/** The name under which kubectl finds `kubectl sideroute`. */
 const PLUGIN = 'kubectl-sideroute';
 
-/** As it was called. */
+/** The name by which the program was called. */
 function nameOf(program = ''): string {
   return basename(program, '.js') === PLUGIN ? PLUGIN.replace('-', ' ') : 'sideroute';
 }
 
-/** Without commands. */
+/** The program without its commands. */
 export function newProgram(): Command {
   return (
     new Command(nameOf(process.argv[1]))
       .description('Gateway API (GAMMA) routing between Services from a sidecar: HTTPRoute without a mesh.')
       .version(packageVersion())
       .showHelpAfterError('(add --help for the options)')
-      // Before the commands are made, which take this over.
+      // Must precede the creation of commands, which inherit this.
       .configureOutput({
         writeOut: writeOutput,
         writeErr: writeNote,
@@ -43,6 +43,6 @@ export function newProgram(): Command {
 
 export async function run(program: Command): Promise<void> {
   await inWords(() => program.parseAsync(process.argv));
-  // Whatever became of the command, what it has printed may not have been taken.
+  // Writing the output may fail even when the command itself succeeded.
   await inWords(outputTaken);
 }

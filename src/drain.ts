@@ -1,6 +1,6 @@
 /**
- * How the sidecar ends: the application beside it may still work, so its connections are served until none has been open
- * for a while.
+ * The end of the sidecar: the application beside it may still be working, so its connections are served until none has
+ * been open for a while.
  *
  * Stage before: a signal, or `/quit`. Stage after: the composition root, which closes everything.
  */
@@ -8,27 +8,27 @@ import { formatDuration } from './gateway-api/durations.ts';
 import type { Logger } from './log.ts';
 
 export interface DrainOptions {
-  /** At the latest this long after the beginning. */
+  /** Maximum duration in milliseconds. */
   readonly timeoutMs: number;
-  /** How long none must have been open. */
+  /** How long no connection must have been open, in milliseconds. */
   readonly quietMs: number;
   readonly logger: Logger;
-  /** Open now. */
+  /** Number of open connections. */
   connections(): number;
-  /** Idle connections close from here on, the others with their next response. */
+  /** From this call on, idle connections are closed, and the others end with their next response. */
   begin(timeoutMs: number): void;
   close(): Promise<void>;
 }
 
-/** What whoever has asked for the end is told. */
+/** The answer to a caller that has asked for the end. */
 export interface DrainNotice {
-  /** What happens before the process ends, for a person. */
+  /** A sentence about what happens before the process ends. */
   readonly message: string;
-  /** It had begun before. */
+  /** True when it had begun before. */
   readonly already: boolean;
   readonly connections: number;
   readonly quietMs: number;
-  /** From now on. */
+  /** From this moment, in milliseconds. */
   readonly timeoutMs: number;
 }
 
@@ -39,7 +39,7 @@ export class Drain {
   /** Null: not begun. */
   #endMs: number | null = null;
   #settle: (end: Promise<void>) => void = () => undefined;
-  /** Settled when everything is closed. */
+  /** Settles when everything is closed. */
   readonly ended = new Promise<void>((resolve) => {
     this.#settle = resolve;
   });
@@ -59,7 +59,7 @@ export class Drain {
     this.#settle(this.#run(this.#endMs));
   }
 
-  /** Begins, and says what that means. `by`: who wants it, for the log. */
+  /** Begins, and returns what this means. `by`: the caller, for the log. */
   quit(by: string): DrainNotice {
     const { logger, quietMs } = this.#options;
     const already = this.begun;
@@ -76,14 +76,14 @@ export class Drain {
     const options = this.#options;
     options.logger.info('draining', { connections: options.connections() });
     options.begin(options.timeoutMs);
-    // An answer to whoever has asked for it leaves first.
+    // The answer to the caller is sent first.
     await new Promise((resolve) => setImmediate(resolve));
     let busyAtMs = performance.now();
     for (;;) {
       const now = performance.now();
       const open = options.connections();
       if (open > 0) busyAtMs = now;
-      // Without a quiet time, too, what is open is waited for.
+      // Even without a quiet time, open connections are awaited.
       if ((open === 0 && now - busyAtMs >= options.quietMs) || now >= endMs) break;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }

@@ -1,19 +1,22 @@
 /**
- * Every reason sideroute has for a reply it makes itself, a connection it drops, or a connection it tunnels unread.
+ * All reasons why sideroute sends a local reply, drops a connection, or tunnels a connection unread.
  *
- * One table, so that a reason reads the same in a metric label, a log line and the `x-sideroute-reason` header. Only
- * `engine/local-reply.ts` words responses; this file says what happened, not how it is told.
+ * There is one table, so that a reason has the same name in a metric label, a log line and the `x-sideroute-reason`
+ * header. Only `engine/local-reply.ts` builds replies; this file says what happened.
  */
 import type { GrpcCode } from './grpc-status.ts';
 
-/** What each reason means for a request: the status of the local reply, and whether it is what the route asks for, or
- * the fault of the configuration, the request itself, the upstream or the proxy. */
+/**
+ * The meaning of a reason for a request: the status of the local reply, and its source: the route asks for it, or it is
+ * a fault of the configuration, the request, the upstream or the proxy.
+ */
 interface ReasonEntry {
   readonly status: number;
   readonly source: 'route' | 'config' | 'downstream' | 'upstream' | 'proxy';
   /**
-   * What a call of gRPC is told instead; null: the route wants this very reply, for a call as well. It says to a client whether to
-   * try again, and follows what gRPC libraries make of the HTTP status where nothing better is known.
+   * The status for a gRPC call instead; null: the route asks for this very reply, also for calls. It tells a client
+   * whether to retry, and follows the mapping from HTTP statuses in gRPC libraries where there is no better
+   * information.
    */
   readonly grpc: GrpcCode | null;
   /** One sentence for the body of the reply and the runbook. */
@@ -38,7 +41,7 @@ export const REQUEST_REASONS = {
   unsupported_filter: {
     status: 500,
     source: 'config',
-    // It does not come right by itself, so nobody should try again.
+    // A retry cannot succeed.
     grpc: 'UNIMPLEMENTED',
     text: 'The rule has a filter that this version does not carry.',
   },
@@ -57,7 +60,7 @@ export const REQUEST_REASONS = {
   connect_timeout: {
     status: 504,
     source: 'upstream',
-    // Nothing was sent yet, so that the call may be made again; DEADLINE_EXCEEDED would speak of the call itself.
+    // Nothing was sent yet, so the call may be retried. DEADLINE_EXCEEDED would refer to the call itself.
     grpc: 'UNAVAILABLE',
     text: 'The backend did not accept a connection in time.',
   },
@@ -74,7 +77,7 @@ export const REQUEST_REASONS = {
     text: 'The backend answered with something that is not valid in the version of HTTP it is spoken to in.',
   },
   retries_exhausted: {
-    // GEP-1731 has resets that were retried to the end answered so, and one that was not retried with 502.
+    // GEP-1731 requires this status after the last retry of a reset, and 502 for a reset without retry.
     status: 503,
     source: 'upstream',
     grpc: 'UNAVAILABLE',
@@ -118,14 +121,14 @@ export const REQUEST_REASONS = {
     text: 'The HTTP version of the request is not supported.',
   },
   http2_flood: {
-    // Never sent: what is sent is GOAWAY.
+    // Not sent as a response: the connection gets a GOAWAY.
     status: 429,
     source: 'downstream',
     grpc: 'RESOURCE_EXHAUSTED',
     text: 'The HTTP/2 connection of the request did too much of what costs its caller nothing.',
   },
   downstream_reset: {
-    // Sent only to a caller that has closed nothing but its sending side; there is mostly nobody left to read it.
+    // Sent only to a caller that has closed just its sending side. Usually nobody is left to read it.
     status: 499,
     source: 'downstream',
     grpc: 'CANCELLED',
@@ -152,7 +155,7 @@ export const REQUEST_REASONS = {
   internal: { status: 500, source: 'proxy', grpc: 'INTERNAL', text: 'The proxy failed while handling the request.' },
 } as const satisfies Readonly<Record<string, ReasonEntry>>;
 
-/** Reason of a reply made by sideroute, or of a request it could not finish. */
+/** Reason of a local reply, or of a request that could not be completed. */
 export type RequestReason = keyof typeof REQUEST_REASONS;
 
 /**
@@ -231,7 +234,7 @@ export class ProxyError extends Error {
   }
 }
 
-/** The error of a parser of something that a person writes. */
+/** The error of a parser for text written by people. */
 export function unexpected(text: string, expected: string): ProxyError {
   return new ProxyError('invalid-setting', `got "${text}", expected ${expected}`);
 }

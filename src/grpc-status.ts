@@ -1,5 +1,5 @@
 /**
- * The status codes of gRPC. Which one a call gets for a reason stands beside the reason, in `errors.ts`.
+ * The status codes of gRPC. `errors.ts` defines the code for each reason.
  */
 export const GRPC_CODES = {
   OK: 0,
@@ -23,18 +23,21 @@ export const GRPC_CODES = {
 
 export type GrpcCode = keyof typeof GRPC_CODES;
 
-/** What stands for the code of a response that is complete and has none, or one that gRPC does not know. */
+/** Stands for a missing or unknown code in a complete response. */
 export const MISSING_STATUS = 'missing';
 export type GrpcStatus = GrpcCode | typeof MISSING_STATUS;
 
-/** By the numbers that the addon has for them. The same stand in `native/src/http/grpc.h`. */
+/** In the order of their numbers in the addon, the same as in `native/src/http/grpc.h`. */
 export const GRPC_STATUSES: readonly GrpcStatus[] = [...(Object.keys(GRPC_CODES) as GrpcCode[]), MISSING_STATUS];
 
-/** Faults of a server, or of what is on the way to it, as statuses of HTTP from 500 on; the others are for the caller. */
+/**
+ * Faults of a server or of the path to it, comparable to HTTP statuses from 500 on. All others are faults of the
+ * caller.
+ */
 export const GRPC_FAULTS: readonly GrpcStatus[] = [
   ...(['UNKNOWN', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS'] as const),
   MISSING_STATUS,
 ];
 
-/** Of a rule that names no backend at all; one whose backends cannot be used is `no_backend`, and UNAVAILABLE. */
+/** For a rule without any backendRefs. When backends cannot be used, the reason is `no_backend`, with UNAVAILABLE. */
 export const NO_BACKEND_REFS: GrpcCode = 'UNIMPLEMENTED';

@@ -1,7 +1,8 @@
 /**
- * Log lines: one JSON object per line. They are few: start-up, configuration, dropped connections; the access log is separate.
+ * Log lines: one JSON object for each line. They are few: start-up, configuration, dropped connections. The access log
+ * is separate.
  *
- * Stage after: `observe/process-log.ts` in the sidecar; commands write them themselves.
+ * Stage after: `observe/process-log.ts` in the sidecar; commands write them directly.
  */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -14,13 +15,13 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** A line of level `info` that is written whatever the level is: what a person has done to the process. */
+  /** A line of level `info` that is written at every log level: an action of a person on the process. */
   notice(message: string, fields?: LogFields): void;
 }
 
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
-/** `write` gets complete lines with their newline. */
+/** `write` receives complete lines, including their newline. */
 export function createLogger(level: LogLevel, write: (line: string) => void): Logger {
   const logger = {
     level,

@@ -1,13 +1,13 @@
-/** Where the package lies: the manifest and the native addon are found from here, compiled or not. */
+/** Location of the package: the manifest and the native addon are found from here, compiled or not. */
 import { readFileSync, statSync } from 'node:fs';
 import { ProxyError } from './errors.ts';
 
 interface Manifest {
   readonly name?: string;
   readonly version: string;
-  /** In dist/bin/, of what was packed. */
+  /** Set in dist/bin/: the commit from which it was packed. */
   readonly commit?: string;
-  /** Of a package that is installed without a compiler: which machines its addon is for. */
+  /** Set in a package that is installed without a compiler: the machines its addon supports. */
   readonly addon?: unknown;
 }
 
@@ -21,12 +21,12 @@ const NAME = 'sideroute';
 
 let found: Found | undefined;
 
-/** The nearest directory above this file that has a package.json with our name: dist/bin/ has one of its own, without a name. */
+/** The nearest directory above this file with a package.json that has our name; that of dist/bin/ has no name. */
 function find(): Found {
   let commit: string | null = null;
   for (let url = new URL('.', import.meta.url); ; url = new URL('..', url)) {
     const file = new URL('package.json', url);
-    // stat, not access(2): that one ignores capabilities, and a sidecar may owe them its view of these files.
+    // stat, not access(2): access ignores capabilities, and a sidecar may be able to see these files only through them.
     if (statSync(file, { throwIfNoEntry: false }) !== undefined) {
       const manifest = JSON.parse(readFileSync(file, 'utf8')) as Manifest;
       if (manifest.name === NAME) return { root: url, manifest, commit };
@@ -42,17 +42,17 @@ export function packageRoot(): URL {
   return (found ??= find()).root;
 }
 
-/** Of the manifest. */
+/** The version in the manifest. */
 export function packageVersion(): string {
   return (found ??= find()).manifest.version;
 }
 
-/** That it was made of; null where that was not written down, as in a clone. */
+/** The commit it was built from; null when not recorded, as in a clone. */
 export function packageCommit(): string | null {
   return (found ??= find()).commit;
 }
 
-/** What the manifest says of the addon; null in a clone and in an image, where it was built for them. */
+/** The manifest's information about the addon; null in a clone and in an image, whose addon was built for them. */
 export function packageAddon(): unknown {
   return (found ??= find()).manifest.addon ?? null;
 }

@@ -1,18 +1,18 @@
 /**
- * SIGTERM, SIGINT and SIGUSR1, from the first line of the program on: imports nothing of ours, so that nothing is loaded
- * before it.
+ * Handles SIGTERM, SIGINT and SIGUSR1 from the first line of the program on. It imports nothing of the project, so that
+ * nothing is loaded before it.
  *
- * The kernel drops a signal for process 1 of a container that nobody handles yet; it would not end before it is killed.
- * Stage before: the kubelet, a terminal. Stage after: whoever has something to finish first.
+ * For process 1 of a container the kernel drops signals without a handler, so the process would not end before it is
+ * killed. Stage before: the kubelet, a terminal. Stage after: code that has to finish something first.
  */
 import { readFileSync } from 'node:fs';
 
 export type EndSignal = 'SIGTERM' | 'SIGINT';
 
-/** What a shell reports of a program that SIGINT has ended. */
+/** The status a shell reports for a program ended by SIGINT. */
 const INTERRUPTED = 130;
 
-/** Of the mask of signals in /proc. */
+/** Bit numbers in the signal masks in /proc. */
 const BIT = { SIGTERM: 14n, SIGINT: 1n } as const;
 
 let taken = false;
@@ -20,8 +20,8 @@ let signals = 0;
 let onFirst: ((signal: EndSignal) => void) | null = null;
 
 /**
- * From here on the first signal does what `onFirstSignal` says, until then it ends the process with the status given for it;
- * the second one ends the process at once. Once they are taken, another call changes nothing.
+ * From this call on, the first signal calls the handler set by `onFirstSignal`; without one it ends the process with
+ * the given status. The second signal ends the process at once. Further calls have no effect.
  */
 export function takeSignals(status: Readonly<Record<EndSignal, number>>): void {
   if (taken) return;
@@ -34,14 +34,16 @@ export function takeSignals(status: Readonly<Record<EndSignal, number>>): void {
   };
   const missed = process.pid === 1 ? missedSignal() : null;
   process.on('SIGTERM', take).on('SIGINT', take);
-  // Without a listener Node opens a debugger to whoever shares the loopback interface: every container of the pod.
+  // Without a listener Node opens a debugger port, which every container of the pod could use over the shared loopback
+  // interface.
   process.on('SIGUSR1', () => undefined);
   if (missed !== null) take(missed);
 }
 
 /**
- * What came to process 1 before its first line. While Node starts it handles both signals by ending the process with them,
- * which the kernel does not do to process 1; but the handler is gone then, and that can be seen.
+ * The signal that process 1 received before its first line. During its start, Node handles both signals by raising them
+ * with the default action, which the kernel ignores for process 1. But the handler is then removed, and this is visible
+ * in /proc.
  */
 function missedSignal(): EndSignal | null {
   const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'));

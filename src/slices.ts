@@ -1,16 +1,19 @@
 /**
- * Long work in slices, so that a reload does not hold up the requests of the same thread.
+ * Divides long work into slices, so that a reload does not delay requests on the same thread.
  *
- * Work is written as a generator that yields wherever it may pause, a few times per millisecond at least. Commands and
- * tests drive it to its end at once, the sidecar a few milliseconds per turn of the event loop. Used by every stage from
- * the text of a route file to its table.
+ * Work is written as a generator that yields wherever it may pause, at least a few times per millisecond. Commands and
+ * tests run it without pauses, the sidecar for a few milliseconds in each turn of the event loop. Used by every stage
+ * from the text of a route file to its table.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Work that may pause at each `yield`, where it gives a promise until that is fulfilled; what it returns is its result. */
+/**
+ * Work that may pause at each `yield`. If it yields a promise, it pauses until that is fulfilled. Its return value is
+ * the result.
+ */
 export type Steps<T> = Generator<Promise<void> | undefined, T, undefined>;
 
-/** Does the work to its end without a pause, and without waiting for anything. */
+/** Runs the work to its end without pauses and without waiting for promises. */
 export function finish<T>(steps: Steps<T>): T {
   for (;;) {
     const step = steps.next();
@@ -19,20 +22,20 @@ export function finish<T>(steps: Steps<T>): T {
 }
 
 export interface SlicerOptions {
-  /** Work for this long, then let the event loop turn. Milliseconds, default `DEFAULT_SLICE_MS`. */
+  /** Duration of a slice in milliseconds, after which the event loop turns. Default: `DEFAULT_SLICE_MS`. */
   readonly sliceMs?: number;
   /** Monotonic, in milliseconds. */
   readonly now?: () => number;
-  /** Resolves when everything else that waited has had its turn. */
+  /** Resolves when all other waiting work has had its turn. */
   readonly pause?: () => Promise<unknown>;
-  /** Ends the work at its next pause. */
+  /** Aborts the work at its next pause. */
   readonly signal?: AbortSignal;
 }
 
-/** A request waits for one slice, and perhaps for a garbage collection on top of it. */
+/** A request waits for at most one slice, and possibly for a garbage collection. */
 export const DEFAULT_SLICE_MS = 4;
 
-/** Does work in slices. Several pieces of work at once share the event loop, each with slices of its own. */
+/** Runs work in slices. Several simultaneous pieces of work share the event loop, each with its own slices. */
 export class Slicer {
   readonly #sliceMs: number;
   readonly #now: () => number;
@@ -47,12 +50,12 @@ export class Slicer {
   }
 
   /**
-   * Rejects with what the work throws, and with the reason of the signal when that has come; the work then runs its
-   * `finally` blocks and nothing else.
+   * Rejects with the exception of the work, or with the reason of the signal when it is aborted; the work then runs
+   * only its `finally` blocks.
    */
   async run<T>(steps: Steps<T>): Promise<T> {
     for (;;) {
-      // Before the first slice too: the caller may just have ended a slice of its own.
+      // Also before the first slice, because the caller may have just used up a slice of its own.
       await this.#pause();
       if (this.#signal?.aborted === true) {
         steps.return(undefined as T);
@@ -76,7 +79,7 @@ export class Slicer {
   }
 }
 
-/** As many elements are handled between two pauses as takes a fraction of a millisecond. */
+/** Elements handled between two pauses: a fraction of a millisecond. */
 const SORTED_RUN = 128;
 const MERGED_RUN = 512;
 
@@ -97,7 +100,7 @@ export function* sortInSteps<T>(items: readonly T[], compare: (a: T, b: T) => nu
   return from;
 }
 
-/** Merges `from[start, middle)` and `from[middle, end)` into the same places of `to`. */
+/** Merges `from[start, middle)` and `from[middle, end)` into the same range of `to`. */
 function* mergeInSteps<T>(
   from: readonly T[],
   to: T[],

@@ -1,6 +1,6 @@
 /**
- * What stands behind a status code in a status line. Node has the same table in `node:http`, which takes as much memory as everything that
- * decides on requests.
+ * The phrases after a status code in a status line. Node has the same table in `node:http`, but loading that takes as
+ * much memory as all code that decides on requests.
  */
 const PHRASES: Readonly<Record<number, string>> = {
   100: 'Continue',
@@ -69,7 +69,7 @@ const PHRASES: Readonly<Record<number, string>> = {
   511: 'Network Authentication Required',
 };
 
-/** The registered phrase, that of a status which others use, or `Unknown`. */
+/** The registered phrase, a common one for an unregistered status, or `Unknown`. */
 export function statusPhrase(status: number): string {
   return PHRASES[status] ?? 'Unknown';
 }
