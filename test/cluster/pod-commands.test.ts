@@ -2,31 +2,21 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { parse } from 'yaml';
 import { KubeClient } from '../../src/kube/client.ts';
 import { kubeTarget } from '../../src/kube/kubeconfig.ts';
 import { forwardPort } from '../../src/kube/port-forward.ts';
-import { packageRoot } from '../../src/package-root.ts';
 import { siderouteMeanwhile } from '../support/cli.ts';
 import { runCommand } from '../support/cluster.ts';
 import { ROOT } from '../support/manifests.ts';
 import { temporaryDirectory } from '../support/sidecar.ts';
 import { startApi } from './api.ts';
+import { documentedRole, withoutResources } from './documented-roles.ts';
 
 const POD_SPEC = {
   initContainers: [{ name: 'sideroute', image: 'example.com/sideroute', restartPolicy: 'Always' }],
   containers: [{ name: 'app', image: 'example.com/app' }],
 };
 const LABELS = { app: 'cart' };
-
-/** A role of the document. */
-function documentedRole(kind = 'Role'): Record<string, unknown> {
-  const document = readFileSync(new URL('docs/cluster-commands.md', packageRoot()), 'utf8');
-  const blocks = [...document.matchAll(/```yaml\n([^]*?)```/g)].map(
-    ([, text]) => parse(text!) as Record<string, unknown>,
-  );
-  return blocks.find((block) => block['kind'] === kind)!;
-}
 
 t.test('with a real API server', async (t) => {
   const cluster = await startApi();
@@ -54,8 +44,9 @@ t.test('with a real API server', async (t) => {
   const jane = join(path, 'jane');
   writeFileSync(jane, JSON.stringify(config));
 
-  const status = (kubeconfig: string, pod: string) =>
-    siderouteMeanwhile('-n', 'shop', '--kubeconfig', kubeconfig, 'status', pod);
+  const sideroute = (kubeconfig: string, ...args: readonly string[]) =>
+    siderouteMeanwhile('-n', 'shop', '--kubeconfig', kubeconfig, ...args);
+  const status = (kubeconfig: string, pod: string) => sideroute(kubeconfig, 'status', pod);
 
   await t.test('a pod that does not run is told as such, by name and by its Deployment', async (t) => {
     const pending = /pod shop\/cart-1 is Pending; kubectl -n shop describe pod cart-1\n$/;
@@ -75,22 +66,45 @@ t.test('with a real API server', async (t) => {
 
   await t.test('who may not is told which verb on which resource; the role of the document is enough', async (t) => {
     t.match(await status(jane, 'deploy/cart'), { status: 1, stderr: /"jane" cannot get resource "deployments"/ });
-    const role = documentedRole();
+    t.match(await sideroute(jane, 'version'), {
+      status: 1,
+      stdout: /^client /m,
+      stderr: /"jane" cannot list resource "pods"/,
+    });
+    const role = documentedRole('sideroute-commands');
     await apply(role);
-    const name = (role['metadata'] as { name: string }).name;
+    const { name } = role.metadata;
     await cluster.mustKubectl(['create', 'rolebinding', 'jane', `--role=${name}`, '--user=jane', '-n', 'shop']);
     t.match(await status(jane, 'deploy/cart'), { status: 1, stderr: /is Pending/ });
+    t.match(await sideroute(jane, 'tap', 'deploy/cart'), { status: 1, stderr: /is Pending/ });
+    const versions = await sideroute(jane, 'version');
+    t.match(versions, { status: 0, stdout: /^sidecar +shop\/cart-1 +- /m, stderr: '' });
     const client = new KubeClient(kubeTarget({ kubeconfig: jane }, {}).access, 'test');
     t.teardown(() => client.close());
     const forward = () => forwardPort(client, { namespace: 'shop', pod: 'cart-1', port: 15000 });
     await t.rejects(forward(), { message: /does not have a host assigned/ });
     // Without the port-forward.
-    const rules = (role['rules'] as { resources: string[] }[]).filter(
-      ({ resources }) => resources[0] !== 'pods/portforward',
-    );
-    await apply({ ...role, rules });
+    await apply({ ...role, rules: withoutResources(role.rules, ['pods/portforward']) });
     await t.rejects(forward(), { message: /"jane" cannot (?:get|create) resource "pods\/portforward"/ });
   });
+
+  await t.test(
+    'a diff: the two roles of the document are enough, and what the second one grants is needed',
+    async (t) => {
+      const role = documentedRole('sideroute-diff');
+      const { name } = role.metadata;
+      await apply(role);
+      await cluster.mustKubectl(['create', 'clusterrolebinding', name, `--clusterrole=${name}`, '--user=jane']);
+      const diff = () => sideroute(jane, 'diff', 'deploy/cart');
+      t.match(await diff(), { status: 3, stdout: '', stderr: /is Pending/ });
+      for (const resource of role.rules.flatMap(({ resources }) => resources)) {
+        await apply({ ...role, rules: withoutResources(role.rules, [resource]) });
+        const stderr = new RegExp(`"jane" cannot list resource "${resource}".* at the cluster scope`);
+        t.match(await diff(), { status: 3, stdout: '', stderr }, resource);
+      }
+      await cluster.mustKubectl(['delete', 'clusterrolebinding', name]);
+    },
+  );
 
   await t.test('kubectl finds what was installed as its plugin, which goes to the same cluster', async (t) => {
     const packing = runCommand(process.execPath, [join(ROOT, 'scripts', 'package.mjs'), path]);
@@ -115,8 +129,8 @@ t.test('with a real API server', async (t) => {
   });
 
   await t.test('a bundle: the role of the document is enough, and what it grants is needed', async (t) => {
-    const role = documentedRole('ClusterRole');
-    const rules = role['rules'] as { resources: string[] }[];
+    const role = documentedRole('sideroute-bundle');
+    const { rules } = role;
     const subjects = [{ kind: 'User', name: 'jane', apiGroup: 'rbac.authorization.k8s.io' }];
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'sideroute-bundle' };
     const metadata = { name: 'sideroute-bundle' };
@@ -141,22 +155,8 @@ t.test('with a real API server', async (t) => {
     const enough = await missing(rules);
     t.notMatch(enough, /forbidden|cannot/);
     t.match(enough, /pods\/cart-1\/pod\.yaml/);
-    const [without, ...named] = [
-      'pods',
-      'nodes',
-      'events',
-      'pods/log',
-      'pods/portforward',
-      'endpointslices',
-      'grpcroutes',
-    ];
-    const less = rules
-      .map((rule) => ({
-        ...rule,
-        resources: rule.resources.filter((each) => each === without || !named.includes(each)),
-      }))
-      .filter(({ resources }) => resources.length > 0);
-    const refused = await missing(less);
+    const named = ['nodes', 'events', 'pods/log', 'pods/portforward', 'endpointslices', 'grpcroutes'];
+    const refused = await missing(withoutResources(rules, named));
     for (const resource of named) t.match(refused, new RegExp(`cannot \\w+ resource "${resource}"`), resource);
   });
 });

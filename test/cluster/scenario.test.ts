@@ -1,18 +1,58 @@
 /** The scenario of the README, word for word: a label, plain manifests and a route; nothing else. */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { eventually } from '../support/eventually.ts';
 import { siderouteMeanwhile } from '../support/cli.ts';
 import { fencedBlocks } from '../support/docs/blocks.ts';
+import { packageVersion } from '../../src/package-root.ts';
+import { outcomeOf } from '../support/processes.ts';
+import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
 import { applicationImages, siderouteImages } from './images.ts';
-import { startNode } from './node.ts';
+import { documentedRole } from './documented-roles.ts';
+import { startNode, type NodeCluster } from './node.ts';
 import { mustRun, runToEnd } from './processes.ts';
 import { ROOT } from './programs.ts';
 import { say } from './say.ts';
-import { curl, NAMESPACE, readyPods } from './scenario.ts';
+import { ALL_TO_V2, curl, manifest, NAMESPACE, readyPods } from './scenario.ts';
 
 /** Less than the minute after which a kubelet looks by itself. */
 const LIVE_WITHIN_MS = 30_000;
+
+/** Of a command that starts on a busy machine, through the API server and the kubelet. */
+const TAPPED_WITHIN_MS = 120_000;
+
+/** A kubeconfig of a ServiceAccount with the roles that the document has for the commands, and nothing else. */
+async function viewer(t: Test, cluster: NodeCluster): Promise<string> {
+  const role = documentedRole('sideroute-commands');
+  const roles = [{ ...role, metadata: { ...role.metadata, namespace: NAMESPACE } }, documentedRole('sideroute-diff')];
+  const [own, whole] = roles.map(({ metadata }) => metadata.name) as [string, string];
+  const account = `--serviceaccount=${NAMESPACE}:viewer`;
+  await cluster.mustKubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: roles }));
+  await cluster.mustKubectl(['-n', NAMESPACE, 'create', 'serviceaccount', 'viewer']);
+  await cluster.mustKubectl(['-n', NAMESPACE, 'create', 'rolebinding', own, `--role=${own}`, account]);
+  await cluster.mustKubectl(['create', 'clusterrolebinding', whole, `--clusterrole=${whole}`, account]);
+  const token = (await cluster.mustKubectl(['-n', NAMESPACE, 'create', 'token', 'viewer'])).trim();
+  const shown = await cluster.mustKubectl(['config', 'view', '--raw', '--flatten', '-o', 'json']);
+  const config = JSON.parse(shown) as { users: { user: object }[] };
+  config.users[0]!.user = { token };
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  writeFileSync(join(path, 'config'), JSON.stringify(config));
+  return join(path, 'config');
+}
+
+/** A tap of the client that goes on, and what it has printed so far. */
+function startTap(t: Test, kubeconfig: string, ...args: readonly string[]) {
+  const [node, ...prefix] = SIDEROUTE;
+  const tap = ['-n', NAMESPACE, '--kubeconfig', kubeconfig, 'tap', 'deploy/curl-client', ...args];
+  const child = spawn(node, [...prefix, ...tap], { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let printed = '';
+  child.stdout.on('data', (chunk: string) => (printed += chunk));
+  return { child, outcome: outcomeOf(child), lines: () => printed.split('\n').slice(0, -1) };
+}
 
 interface Condition {
   readonly type: string;
@@ -102,9 +142,112 @@ t.test('a labelled namespace, plain manifests and a route: it works, and an edit
     t.match(each[0]?.pod, /^devopssong\/my-server-v1-/);
   });
 
+  const config = await viewer(t, cluster);
+
+  await t.test('a tap shows the requests of a pod, by rule, code and path, and leaves nothing behind', async (t) => {
+    const route = ['--route', `${NAMESPACE}/my-server-route`];
+    const good = startTap(t, config, ...route, '--rule', '0', '--code', '200', '-o', 'json');
+    const lost = startTap(t, config, ...route, '--code', '4xx', '--path', '/nowhere', '--limit', '1');
+    const both = async (): Promise<boolean> => {
+      // Two of the first rule, of which one is not found, and one of the second.
+      await curl(cluster, '-H', 'Version: new', 'http://my-server/nowhere', 'http://my-server/', '--next', '-sS');
+      return good.lines().length > 1 && lost.child.exitCode !== null;
+    };
+    await eventually('both taps have shown requests', both, TAPPED_WITHIN_MS);
+    t.match(await lost.outcome, {
+      status: 0,
+      stdout: /^TIME .*\n\S+ +404 .* devopssong\/my-server-route +0 .* GET my-server\/nowhere\n$/,
+      stderr: /^sideroute: 1 request in \d+\.\ds: 1 4xx\n$/,
+    });
+    const pod = (await readyPods(cluster)).find(({ name }) => name.startsWith('curl-client-'))!.name;
+    const metrics = `/api/v1/namespaces/${NAMESPACE}/pods/${pod}:15020/proxy/metrics`;
+    const open = async (count: number): Promise<boolean> =>
+      (await cluster.mustKubectl(['get', '--raw', metrics])).includes(`\nsideroute_taps_open ${count}\n`);
+    await eventually('the other tap is open', () => open(1), LIVE_WITHIN_MS);
+    good.child.kill('SIGINT');
+    const { status, stdout, stderr } = await good.outcome;
+    t.equal(status, 0, stderr);
+    const records = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    for (const record of records) {
+      const backend = `${NAMESPACE}/my-server-v2:80`;
+      t.match(record, { code: 200, path: '/', route: `${NAMESPACE}/my-server-route`, rule: '0', backend });
+    }
+    t.match(stderr, new RegExp(`^sideroute: ${records.length} requests in \\d+\\.\\ds: ${records.length} 2xx\n$`));
+    await eventually('its end has arrived in the pod', () => open(0), LIVE_WITHIN_MS);
+  });
+
+  const diff = (...args: readonly string[]) =>
+    siderouteMeanwhile('-n', NAMESPACE, '--kubeconfig', config, 'diff', 'deploy/curl-client', ...args);
+  const before = join(config, '..', 'before.yaml');
+
+  await t.test('a diff shows what a file would change on a pod, and changes nothing', async (t) => {
+    t.match(await diff(), { status: 0, stdout: 'nothing would change\n', stderr: '' });
+    const { generation } = await conditions();
+    writeFileSync(before, manifest('my-server-route'));
+    const would = await diff('-f', before);
+    t.match(would, { status: 1, stderr: '' });
+    const [heading, rule] = [
+      'frontend devopssong/my-server:80: changed',
+      'HTTPRoute devopssong/my-server-route rule 1',
+    ];
+    t.match(would.stdout, `${heading}\n${rule}: changed\n@@ `);
+    t.match(would.stdout, /^- .*my-server-v2/m);
+    t.match(would.stdout, /^\+ .*my-server-v1/m);
+    t.notMatch(would.stdout, 'rule 0');
+    t.equal((await conditions()).generation, generation);
+    t.match(await diff(), { status: 0, stdout: 'nothing would change\n', stderr: '' });
+  });
+
   await t.test('check --cluster finds nothing wrong here', async (t) => {
     const told = await siderouteMeanwhile('check', '--cluster', '--kubeconfig', cluster.kubeconfig);
-    t.equal(told.status, 0);
+    t.equal(told.status, 0, `${told.stdout}${told.stderr}`);
     t.match(told.stdout, /^\d+ checks: \d+ ok, 0 warning, 0 unknown, 0 error$/m);
+  });
+
+  await t.test('the versions of every sidecar and controller, also of a pod that runs nowhere', async (t) => {
+    const nowhere = JSON.stringify({ spec: { nodeSelector: { 'example.com/there': 'no' } } });
+    const pod = ['run', 'nowhere', '--image=busybox:1.36', `--overrides=${nowhere}`];
+    await cluster.mustKubectl(['-n', NAMESPACE, ...pod]);
+    const own = packageVersion();
+    const told = await siderouteMeanwhile('-n', NAMESPACE, '--kubeconfig', config, 'version', '-o', 'json');
+    t.match(told, { status: 0, stderr: '' });
+    const { client, cluster: found } = JSON.parse(told.stdout) as {
+      client: { version: string };
+      cluster: { pods: { pod: string; version: string | null; imageVersion: string; differs: boolean }[] };
+    };
+    t.equal(client.version, own);
+    t.equal(found.pods.length, 4);
+    for (const each of found.pods) {
+      const version = each.pod === `${NAMESPACE}/nowhere` ? null : own;
+      t.match(each, { component: 'sidecar', version, imageVersion: own, differs: false });
+    }
+    const whole = await siderouteMeanwhile('version', '--kubeconfig', cluster.kubeconfig);
+    t.match(whole, { status: 0, stderr: '' });
+    const count = (line: string): number => [...whole.stdout.matchAll(new RegExp(`^${line} `, 'gm'))].length;
+    t.equal(count(`controller +sideroute-system/\\S+ +${own}`), 2);
+    t.equal(count(`sidecar +${NAMESPACE}/(?:curl-client|my-server)-\\S+ +${own}`), 3);
+    t.equal(count(`sidecar +${NAMESPACE}/nowhere +\\(${own}\\)`), 1);
+  });
+
+  await t.test('a diff shows what a pod has not got yet of its cluster, and what it has got still', async (t) => {
+    // Nobody tells the pods any more.
+    const controller = ['-n', 'sideroute-system'];
+    await cluster.mustKubectl([...controller, 'scale', 'deploy/sideroute-controller', '--replicas=0']);
+    const label = 'app.kubernetes.io/component=controller';
+    await cluster.mustKubectl([...controller, 'wait', '--for=delete', 'pod', '-l', label, '--timeout=120s']);
+    await cluster.mustKubectl(['apply', '-f', before]);
+    const changed = await diff();
+    t.match(changed, { status: 1, stdout: /^HTTPRoute devopssong\/my-server-route rule 1: changed$/m, stderr: '' });
+    t.match(changed.stdout, /^\+ .*my-server-v1/m);
+    const served = join(config, '..', 'served.yaml');
+    writeFileSync(served, ALL_TO_V2);
+    t.match(await diff('-f', served), { status: 0, stdout: 'nothing would change\n', stderr: '' });
+    await cluster.mustKubectl(['-n', NAMESPACE, 'delete', 'httproute', 'my-server-route']);
+    const deleted = await diff();
+    t.match(deleted, { status: 1, stdout: /^frontend devopssong\/my-server:80: removed$/m, stderr: '' });
+    t.match(deleted.stdout, /^- HTTPRoute devopssong\/my-server-route -> .*: Accepted=True Accepted$/m);
   });
 });
