@@ -306,34 +306,39 @@ t.test('traces', { timeout: 280_000 }, async (t) => {
     });
   });
 
-  await t.test('the environment of OpenTelemetry: headers, compression, names; secrets are in no log', async (t) => {
-    const variables = {
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://${COLLECTOR}:${COLLECTOR_PORT}`,
-      OTEL_TRACES_SAMPLER_ARG: '1',
-      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20s3cret,x-tenant=shop',
-      OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
-      OTEL_SERVICE_NAME: 'checkout',
-      OTEL_RESOURCE_ATTRIBUTES: 'service.version=7,deployment.environment.name=test',
-    };
-    Object.assign(process.env, variables);
-    t.teardown(() => Object.keys(variables).forEach((name) => Reflect.deleteProperty(process.env, name)));
-    const sidecar = await stage.start(t);
-    echoed('/plain');
-    const [span] = await collector.spans(1);
-    t.match(span!.resource, {
-      'service.name': 'checkout',
-      'service.version': '7',
-      'deployment.environment.name': 'test',
-    });
-    const { headers } = collector.received().requests[0]!;
-    t.match(headers, { authorization: 'Bearer s3cret', 'x-tenant': 'shop', 'content-encoding': 'gzip' });
-    collector.behave({ status: 401 });
-    echoed('/plain');
-    await eventually('refused', () => dropped(sidecar, 'refused') === 1);
-    await eventually('told', () => failures(sidecar).length > 0);
-    t.match(failures(sidecar)[0], /status 401/);
-    t.notMatch(sidecar.log.join('\n'), /s3cret/);
-  });
+  await t.test(
+    'the environment of OpenTelemetry: headers, compression, names; secrets are in no log and no endpoint',
+    async (t) => {
+      const variables = {
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://${COLLECTOR}:${COLLECTOR_PORT}`,
+        OTEL_TRACES_SAMPLER_ARG: '1',
+        OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20s3cret,x-tenant=shop',
+        OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+        OTEL_SERVICE_NAME: 'checkout',
+        OTEL_RESOURCE_ATTRIBUTES: 'service.version=7,deployment.environment.name=test',
+      };
+      Object.assign(process.env, variables);
+      t.teardown(() => Object.keys(variables).forEach((name) => Reflect.deleteProperty(process.env, name)));
+      const sidecar = await stage.start(t);
+      echoed('/plain');
+      const [span] = await collector.spans(1);
+      t.match(span!.resource, {
+        'service.name': 'checkout',
+        'service.version': '7',
+        'deployment.environment.name': 'test',
+      });
+      const { headers } = collector.received().requests[0]!;
+      t.match(headers, { authorization: 'Bearer s3cret', 'x-tenant': 'shop', 'content-encoding': 'gzip' });
+      collector.behave({ status: 401 });
+      echoed('/plain');
+      await eventually('refused', () => dropped(sidecar, 'refused') === 1);
+      await eventually('told', () => failures(sidecar).length > 0);
+      t.match(failures(sidecar)[0], /status 401/);
+      t.notMatch(sidecar.log.join('\n'), /s3cret/);
+      for (const path of ['/config', '/stats', '/explain?service=web.shop:80'])
+        t.notMatch(curl(`http://127.0.0.1:15000${path}`), /s3cret/, path);
+    },
+  );
 
   await t.test('a collector that is busy is asked again, not before it says so, and spans are sent once', async (t) => {
     const sidecar = await stage.start(t, ...ENDPOINT, '--traces-sample', '1');

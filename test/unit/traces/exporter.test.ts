@@ -93,6 +93,31 @@ t.test('a collector that is busy is asked again until it is tried often enough',
   t.equal(bodies.length, 4);
 });
 
+t.test('a collector that hangs up without an answer is asked again, on another connection', async (t) => {
+  const { endpoint, bodies } = await startCollector(t, (response, attempt) => {
+    if (attempt === 1) response.destroy();
+    else response.end();
+  });
+  const { made, log } = exporter(t, endpoint);
+  made.add(line());
+  await eventually('taken', () => made.counts.exported === 1);
+  t.equal(bodies.length, 2);
+  t.match(log[0], /"why":"ECONNRESET"/);
+  t.equal(made.counts.failed, 0);
+});
+
+t.test('a part that the collector does not want is counted, and never sent again', async (t) => {
+  // ExportTraceServiceResponse { partial_success { rejected_spans: 2, error_message: "no" } }
+  const answer = Buffer.from([0x0a, 0x06, 0x08, 0x02, 0x12, 0x02, 0x6e, 0x6f]);
+  const { endpoint, bodies } = await startCollector(t, (response) => response.end(answer));
+  const { made, log } = exporter(t, endpoint, { batchSpans: 3 });
+  made.add(line().repeat(6));
+  await eventually('all', () => made.counts.exported + made.counts.refused === 6);
+  t.match(made.counts, { exported: 2, refused: 4, failed: 0 });
+  t.equal(bodies.length, 2);
+  t.match(log[0], /a part of them is not wanted/);
+});
+
 t.test('Retry-After, in seconds or as a date, puts the next attempt off, within a bound', async (t) => {
   for (const after of ['3600', new Date(Date.now() + 3_600_000).toUTCString()]) {
     const { endpoint, bodies } = await startCollector(t, (response, attempt) =>
