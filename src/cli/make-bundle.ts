@@ -37,6 +37,8 @@ export interface BundleRequest {
 
 const MAX_PODS = 20;
 const STDOUT = 1;
+/** Exit statuses, as a shell shows them. A terminal sends SIGHUP when it is closed. */
+const SIGNALLED = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 /** Maximum number of missing parts shown on the terminal; the index lists all. */
 const MISSING_SHOWN = 10;
 const ANSWER_BYTES = 8 * 1024 * 1024;
@@ -63,9 +65,9 @@ export async function makeBundle(request: BundleRequest): Promise<void> {
   const timer = setTimeout(() => ending.abort(new Error('the time was over: --timeout gives more')), request.timeout);
   const onSignal = (signal: NodeJS.Signals): void => {
     file?.discard();
-    process.exit(signal === 'SIGINT' ? 130 : 143);
+    process.exit(SIGNALLED[signal as keyof typeof SIGNALLED]);
   };
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  for (const signal of Object.keys(SIGNALLED)) process.once(signal, onSignal);
   try {
     const collection = new Collection();
     const of = await collect(request, collection, ending.signal);
@@ -82,7 +84,7 @@ export async function makeBundle(request: BundleRequest): Promise<void> {
     file?.discard();
     clearTimeout(timer);
     ending.abort(new Error('done'));
-    process.removeListener('SIGINT', onSignal).removeListener('SIGTERM', onSignal);
+    for (const signal of Object.keys(SIGNALLED)) process.removeListener(signal, onSignal);
   }
 }
 

@@ -431,18 +431,26 @@ t.test('nothing is written where there is nothing to say, and the place is looke
   t.ok(lstatSync('/dev/null').isCharacterDevice());
 });
 
-t.test('who interrupts it has no half of a file, and keeps what was at that place', async (t) => {
-  let asked = false;
-  const own = await sidecar(t, () => void (asked = true));
-  const file = place(t);
-  writeFileSync(file, 'of yesterday');
-  const [node, ...prefix] = SIDEROUTE;
-  const child = spawn(node, [...prefix, 'bundle', '--output', file, ...asking(own)], { stdio: 'ignore' });
-  await eventually('it asks', () => asked, 60_000);
-  t.ok(existsSync(`${file}.partial-${child.pid}`));
-  child.kill('SIGINT');
-  const [status] = (await once(child, 'exit')) as [number];
-  t.equal(status, 130);
-  t.same(readdirSync(join(file, '..')), ['bundle.tar.gz']);
-  t.equal(readFileSync(file, 'utf8'), 'of yesterday');
-});
+t.test(
+  'who interrupts it, or closes the terminal, has no half of a file, and keeps what was at that place',
+  async (t) => {
+    const asked: string[] = [];
+    const own = await sidecar(t, (request) => void asked.push(request.headers.host ?? ''));
+    const [node, ...prefix] = SIDEROUTE;
+    const ended = async (signal: 'SIGINT' | 'SIGHUP'): Promise<number | null> => {
+      const file = place(t);
+      writeFileSync(file, 'of yesterday');
+      const before = asked.length;
+      const child = spawn(node, [...prefix, 'bundle', '--output', file, ...asking(own)], { stdio: 'ignore' });
+      await eventually('it asks', () => asked.length > before, 60_000);
+      t.ok(existsSync(`${file}.partial-${child.pid}`));
+      child.kill(signal);
+      const [status] = (await once(child, 'exit')) as [number | null];
+      t.same(readdirSync(join(file, '..')), ['bundle.tar.gz']);
+      t.equal(readFileSync(file, 'utf8'), 'of yesterday');
+      return status;
+    };
+    t.equal(await ended('SIGINT'), 130);
+    t.equal(await ended('SIGHUP'), 129);
+  },
+);
