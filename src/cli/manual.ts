@@ -196,7 +196,7 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
     statuses: {
       0: 'Nothing would change',
       1: 'Something would change',
-      2: 'It could not be looked at, or the command line is wrong',
+      3: 'It could not be looked at',
     },
   },
   bundle: {
