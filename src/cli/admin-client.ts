@@ -31,6 +31,9 @@ const MAX_BODY_BYTES = 64 * 1024 * 1024;
 /** Advice when no endpoint answers. */
 export const WHAT_NEXT = 'run this in the container of a sidecar, or say where its endpoint is, --admin ADDRESS:PORT';
 
+/** What to think of a 404. */
+export const NO_ENDPOINT = 'there is no such endpoint: an older version of sideroute';
+
 type Method = 'GET' | 'PUT' | 'POST';
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -65,6 +68,7 @@ export async function askText(admin: AdminTarget, path: string, method: Method =
     throw fail('pod' in admin ? message : `${message}; ${WHAT_NEXT}`, error);
   }
   if (answer.status === 400) throw new ProxyError('invalid-setting', answer.body.trim());
+  if (answer.status === 404) throw fail(NO_ENDPOINT);
   if (answer.status !== 200 && answer.status !== 202) throw fail(`answered ${answer.status}`);
   return answer.body;
 }

@@ -6,12 +6,13 @@
  */
 import { request, type IncomingMessage } from 'node:http';
 import { ProxyError } from '../errors.ts';
-import { failing, type AdminTarget } from './admin-client.ts';
+import { failing, NO_ENDPOINT, WHAT_NEXT, type AdminTarget } from './admin-client.ts';
 
 /** After this time without any line, the sidecar is considered gone. */
 const SILENCE_MS = 30_000;
 /** Maximum length of a line, and of an error answer. */
 const MAX_LINE_CHARS = 1024 * 1024;
+const MAX_REASON_CHARS = 500;
 
 /**
  * Passes on the lines of each received piece, and continues when they have been processed. Ends with the answer or with
@@ -28,9 +29,11 @@ export async function streamLines(
   const fail = failing(admin, path);
   const socket = 'pod' in admin ? await admin.connect() : null;
   const silence = new AbortController();
+  let hasBegun = false;
   const timer = setTimeout(() => silence.abort(), SILENCE_MS);
   try {
     const response = await begin(admin, path, socket, AbortSignal.any([signal, silence.signal]));
+    hasBegun = true;
     response.setEncoding('utf8');
     const whole = response.statusCode === 200 ? null : ([] as string[]);
     let rest = '';
@@ -47,16 +50,15 @@ export async function streamLines(
     if (whole === null) return;
     const text = [...whole, rest].join('\n').trim();
     if (response.statusCode === 400) throw new ProxyError('invalid-setting', text);
-    if (response.statusCode === 404) throw fail('there is no such endpoint: an older version of sideroute');
-    throw fail(`answered ${response.statusCode}: ${text}`);
+    if (response.statusCode === 404) throw fail(NO_ENDPOINT);
+    throw fail(`answered ${response.statusCode}: ${text.slice(0, MAX_REASON_CHARS)}`);
   } catch (error) {
     if (signal.aborted) return;
     // Errors of the API server get their own wording.
     if (error instanceof ProxyError || (error as Error).name === 'KubeError') throw error;
-    throw fail(
-      silence.signal.aborted ? `nothing has come for ${SILENCE_MS / 1_000} s` : (error as Error).message,
-      error,
-    );
+    if (silence.signal.aborted) throw fail(`nothing has come for ${SILENCE_MS / 1_000} s`, error);
+    const { message } = error as Error;
+    throw fail(hasBegun || 'pod' in admin ? message : `${message}; ${WHAT_NEXT}`, error);
   } finally {
     clearTimeout(timer);
     socket?.destroy();

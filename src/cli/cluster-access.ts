@@ -39,11 +39,19 @@ export function globalAccessOptions(program: Command): void {
   });
 }
 
-/** Flags before the command apply where the command does not set its own. */
+/** Flags before the command apply where the command does not set its own. @throws ProxyError for an empty value */
 export function targetFlags(command: Command): TargetFlags {
   const given = (name: string): string | undefined => {
     for (let of: Command | null = command; of !== null; of = of.parent) {
-      if (of.getOptionValueSource(name) === 'cli') return of.getOptionValue(name) as string;
+      if (of.getOptionValueSource(name) !== 'cli') continue;
+      const value = of.getOptionValue(name) as string;
+      // As an unset variable of a shell leaves it; it would ask for something else.
+      if (value === '')
+        throw new ProxyError(
+          'invalid-setting',
+          `--${name}: got "", expected a name; leave the flag out for the default`,
+        );
+      return value;
     }
     return undefined;
   };
@@ -66,20 +74,22 @@ const CERTIFICATE_CODES =
 export function inClusterWords(error: unknown, { title }: Pick<ClusterAccess, 'title'>): unknown {
   if (!(error instanceof Error) || error instanceof ProxyError) return error;
   const { status = 0, reason = '', code = '' } = error as { status?: number; reason?: string; code?: string };
+  // OpenSSL ends its lines.
+  const message = error.message.replaceAll(/\s*\n\s*/g, ' ');
   const tell = (text: string): ProxyError => new ProxyError('cluster', `${title}: ${text}`, { cause: error });
   if (/^ERR_OSSL|^ERR_INVALID_CHAR/.test(code)) {
     return tell(
-      `a certificate, key or token of the kubeconfig cannot be used: ${error.message}; kubectl config view shows it`,
+      `a certificate, key or token of the kubeconfig cannot be used: ${message}; kubectl config view shows it`,
     );
   }
   if (error.name !== 'KubeError') return error;
   if (status === 401)
     return tell('the API server does not take these credentials (401); log in anew; kubectl auth whoami');
-  if (status === 403) return tell(`${error.message}; docs/cluster-commands.md has the role that is needed`);
-  if (status > 0) return tell(`${error.message || reason} (${status})`);
+  if (status === 403) return tell(`${message}; docs/cluster-commands.md has the role that is needed`);
+  if (status > 0) return tell(`${message || reason} (${status})`);
   if (CERTIFICATE_CODES.test(reason)) {
     const what = 'certificate-authority or tls-server-name of the kubeconfig does not fit the server';
-    return tell(`${error.message}; ${what}, or something in between answers in its place`);
+    return tell(`${message}; ${what}, or something in between answers in its place`);
   }
-  return tell(`${error.message}; see whether kubectl get --raw /readyz answers`);
+  return tell(`${message}; see whether kubectl get --raw /readyz answers`);
 }

@@ -7,6 +7,7 @@
 import { Option, type Command } from 'commander';
 import { ProxyError } from '../errors.ts';
 import { targetFlags } from './cluster-access.ts';
+import { filesGiven } from './manifest-input.ts';
 import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
 import { podArgument, podNamespaceOption, podOptions, refuseWithoutPod } from './pod-admin.ts';
 
@@ -51,7 +52,7 @@ export function registerDiff(program: Command): void {
       await makeDiff({
         command,
         pod,
-        files: options.filename,
+        files: filesGiven([], options.filename),
         admin: options.admin,
         output: options.output,
         all: options.all === true,

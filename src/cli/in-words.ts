@@ -15,6 +15,13 @@ function isCommanders(error: unknown): error is CommanderFailure {
   return error instanceof Error && String((error as { code?: unknown }).code).startsWith('commander.');
 }
 
+/** Texts of other programs may move the cursor of a terminal, colour it, or change the direction of writing. */
+function printable(text: string): string {
+  return text
+    .trim()
+    .replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ');
+}
+
 /** Prints the failure in one line and sets the exit status, unless an earlier failure has set it. */
 export async function inWords(work: () => Promise<unknown>): Promise<void> {
   try {
@@ -23,7 +30,7 @@ export async function inWords(work: () => Promise<unknown>): Promise<void> {
     if (isCommanders(error)) {
       process.exitCode ||= error.exitCode === 0 ? 0 : 2;
     } else if (error instanceof ProxyError) {
-      writeNote(`sideroute: ${error.message}\n`);
+      writeNote(`sideroute: ${printable(error.message)}\n`);
       process.exitCode ||= error.code === 'invalid-setting' ? 2 : 1;
     } else {
       throw error;

@@ -16,9 +16,12 @@ export interface InputFile {
 /** The name of standard input on the command line. */
 export const STANDARD_INPUT = '-';
 
-/** Files given with `-f` and as arguments. */
+/** Files given with `-f` and as arguments. @throws ProxyError for an empty name */
 export function filesGiven(named: readonly string[], withFlag: readonly string[]): readonly string[] {
-  return [...withFlag, ...named];
+  const files = [...withFlag, ...named];
+  if (files.includes(''))
+    throw new ProxyError('invalid-setting', 'got "" for a file; name one, or - for standard input');
+  return files;
 }
 
 /** A byte order mark is kept, because it must not change either. */

@@ -106,14 +106,22 @@ export class ExecPlugin implements Issuer {
   }
 
   /** Standard error is inherited, so that a person sees where to log in. */
-  #output(): Promise<string> {
+  async #output(): Promise<string> {
     const interactive = this.#mode !== 'Never' && isatty(0);
     const args = this.#exec['args'];
-    const child = spawn(this.#command, Array.isArray(args) ? args.map(String) : [], {
-      stdio: [interactive ? 'inherit' : 'ignore', 'pipe', 'inherit'],
-      env: { ...process.env, ...this.#environment(interactive) },
-    });
-    return new Promise((resolveOutput, reject) => {
+    const start = () =>
+      spawn(this.#command, Array.isArray(args) ? args.map(String) : [], {
+        stdio: [interactive ? 'inherit' : 'ignore', 'pipe', 'inherit'],
+        env: { ...process.env, ...this.#environment(interactive) },
+      });
+    let child: ReturnType<typeof start>;
+    try {
+      child = start();
+    } catch (error) {
+      // Arguments that no program can be given, such as one with a NUL byte.
+      throw this.#bad(`cannot be run: ${(error as Error).message}`);
+    }
+    return await new Promise((resolveOutput, reject) => {
       const timeoutMs = interactive ? INTERACTIVE_TIMEOUT_MS : this.#timeoutMs;
       const chunks: Buffer[] = [];
       let size = 0;

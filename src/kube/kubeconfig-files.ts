@@ -48,10 +48,21 @@ export function kubeconfigFiles(flag: string | null, environment: Environment): 
   return possibleFiles(environment).filter((file) => existsSync(file));
 }
 
-/** Existing or not. */
+/** Existing or not; none without a home directory. */
 export function possibleFiles(environment: Environment): readonly string[] {
   const listed = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '');
-  return listed.length > 0 ? [...new Set(listed)] : [join(environment['HOME'] ?? homedir(), '.kube', 'config')];
+  if (listed.length > 0) return [...new Set(listed)];
+  const home = (environment['HOME'] ?? '') || homeOfUser();
+  return home === null ? [] : [join(home, '.kube', 'config')];
+}
+
+/** Null for a user without an entry in the user database, as in a container. */
+function homeOfUser(): string | null {
+  try {
+    return homedir();
+  } catch {
+    return null;
+  }
 }
 
 /** @throws ProxyError naming the invalid file */

@@ -41,7 +41,7 @@ export function kubeTarget(flags: TargetFlags, environment: Environment = proces
   if (flags.context === undefined && (environment['KUBERNETES_SERVICE_HOST'] ?? '') !== '') {
     return { access: inClusterAccess(environment), namespace: flags.namespace ?? podNamespace(), context: null };
   }
-  const looked = possibleFiles(environment).join(', ');
+  const looked = possibleFiles(environment).join(', ') || 'one, but neither KUBECONFIG nor HOME is set';
   throw new ProxyError(
     'no-cluster',
     `there is no kubeconfig: looked for ${looked}. Name the file that kubectl uses: --kubeconfig FILE, or KUBECONFIG=FILE`,
