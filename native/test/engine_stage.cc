@@ -5,6 +5,9 @@
 #include <time.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 #include "check.h"
 #include "net/socket.h"
@@ -147,6 +150,40 @@ End& Stage::Connect(bool http2) {
                          http2),
            0);
   return *ends_.emplace_back(std::make_unique<End>(std::move(fd)));
+}
+
+End& Stage::Arrive(std::string_view first) {
+  struct Silent final : Watcher {
+    void OnReady(uint32_t) override { CHECK(false); }
+  };
+  int error = 0;
+  UniqueFd fd = StartConnect(front_address_, kDefaultHops, &error);
+  pollfd waiting{front_.get(), POLLIN, 0};
+  CHECK(::poll(&waiting, 1, 20'000) == 1);
+  UniqueFd accepted(accept4(front_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  arrived_ = accepted.get();
+  std::string read(first);
+  Silent detection;
+  reactor_->Enter([&] {
+    reactor_->Enroll(&detection);
+    engine->Take({.fd = std::move(accepted),
+                  .watcher = detection,
+                  .watched = false,
+                  .first = read,
+                  .destination = backend_address_,
+                  .peer = {}});
+  });
+  return *ends_.emplace_back(std::make_unique<End>(std::move(fd)));
+}
+
+bool Stage::TellsOfArrival() const {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream info(entry.path());
+    for (std::string line; std::getline(info, line);) {
+      if (line.starts_with("tfd:") && std::atoi(line.c_str() + 4) == arrived_) return true;
+    }
+  }
+  return false;
 }
 
 End& Stage::AcceptedAt(const UniqueFd& listener) {

@@ -80,6 +80,10 @@ class Stage {
 
   // A connection of an application. `http2`: it will begin with the preface.
   End& Connect(bool http2 = false);
+  // One that has come with its first bytes, and of which the kernel has not been asked to tell.
+  End& Arrive(std::string_view first);
+  // By now it has, of the one that has arrived last.
+  bool TellsOfArrival() const;
   // The next connection that the engine has made to the backend, or to another listener.
   End& Accepted() { return AcceptedAt(backend_); }
   End& Mirrored() { return AcceptedAt(mirror_); }
@@ -130,6 +134,8 @@ class Stage {
   NetAddress front_address_, backend_address_, mirror_address_;
   UniqueFd front_, backend_, mirror_;
   std::vector<std::unique_ptr<End>> ends_;
+  // The number of its descriptor.
+  int arrived_ = -1;
 };
 
 }  // namespace sideroute::test

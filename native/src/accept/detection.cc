@@ -64,12 +64,23 @@ Detection::Detection(ConnectionContext& context, DetectionHost& host, DetectionS
       downstream_(std::move(downstream)) {}
 
 void Detection::Start() {
-  if (const int error = context_.reactor.Watch(downstream_.get(), kReadEvents, &downstream_watcher_);
-      error != 0) {
-    ResetOnClose(downstream_.get());
-    return CloseQuietly(error);
+  if (settings_.reads && settings_.eager.Tries()) {
+    // A connection whose request has come with it may be over before anybody needs to be told of it.
+    context_.reactor.Enroll(&downstream_watcher_);
+    const bool gone = Examine(false);
+    settings_.eager.Note(state_ == State::kReadingHead);
+    if (gone) return;
   }
-  context_.detect_deadlines.Add(this);
+  if (WatchDownstream() && !pending()) context_.detect_deadlines.Add(this);
+}
+
+bool Detection::WatchDownstream() {
+  const int error = context_.reactor.Watch(downstream_.get(), kReadEvents, &downstream_watcher_);
+  watched_ = error == 0;
+  if (watched_) return true;
+  ResetOnClose(downstream_.get());
+  CloseQuietly(error);
+  return false;
 }
 
 void Detection::OnDownstreamReady(uint32_t events) {
@@ -235,7 +246,11 @@ void Detection::DropUpstream() {
 
 UniqueFd Detection::TakeDownstream() {
   LetGo();
-  context_.reactor.Unwatch(downstream_.get(), &downstream_watcher_);
+  if (watched_) {
+    context_.reactor.Unwatch(downstream_.get(), &downstream_watcher_);
+  } else {
+    context_.reactor.Forget(&downstream_watcher_);
+  }
   return std::move(downstream_);
 }
 
@@ -248,9 +263,12 @@ void Detection::LetGo() {
 
 void Detection::Http(size_t length, HeadVerdict verdict, const char* reason, bool http2) {
   if (!settings_.reads) return host_.OnHttp(this, TakeDownstream(), {verdict, reason, http2});
+  // Of many requests, which come at any time.
+  if (http2 && !watched_ && !WatchDownstream()) return;
   LetGo();
   host_.OnRequest(this, {.fd = std::move(downstream_),
                          .watcher = downstream_watcher_,
+                         .watched = watched_,
                          .readable = more_ || peer_ended_,
                          .peer_ended = peer_ended_,
                          .first = {settings_.scratch.data(), length},

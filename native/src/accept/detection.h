@@ -16,6 +16,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -60,6 +61,28 @@ class DetectionHost {
   ~DetectionHost() = default;
 };
 
+// Whether a connection is read from as soon as it is accepted. Under load its request is there by then; where
+// it is not, the read has failed, so it is tried ever more seldom.
+class EagerReads {
+ public:
+  bool Tries() {
+    if (left_ == 0) return true;
+    --left_;
+    return false;
+  }
+  // Of a try: there was something.
+  void Note(bool found) {
+    left_ = passed_over_ = found ? 0 : std::min(2 * passed_over_ + 1, kMostPassedOver);
+  }
+
+ private:
+  static constexpr uint32_t kMostPassedOver = 31;
+
+  // Connections after the last miss, and those of them that are to come.
+  uint32_t passed_over_ = 0;
+  uint32_t left_ = 0;
+};
+
 // Shared by the detections of one acceptor.
 struct DetectionSettings {
   HeadLimits limits;
@@ -69,6 +92,7 @@ struct DetectionSettings {
   // Bytes are read, so many at a time at most, and the host is called with OnRequest.
   bool reads = false;
   size_t window = SIZE_MAX;
+  EagerReads eager{};
 };
 
 class Detection final : public Connection, private Deadline {
@@ -100,6 +124,8 @@ class Detection final : public Connection, private Deadline {
     Detection& detection;
   };
 
+  // True when the kernel tells of the downstream; false when it does not let it, and the connection has left.
+  bool WatchDownstream();
   void OnDownstreamReady(uint32_t events);
   void OnUpstreamReady(uint32_t events);
   void OnDeadline() override;
@@ -127,6 +153,8 @@ class Detection final : public Connection, private Deadline {
   const NetAddress peer_;
   const int64_t frontend_;
   State state_ = State::kWaiting;
+  // The downstream, for the kernel.
+  bool watched_ = false;
   bool peer_ended_ = false;
   bool buffer_grown_ = false;
   // The last read has left something, perhaps.

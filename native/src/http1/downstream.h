@@ -108,7 +108,8 @@ class Downstream final : public StreamSocket, public DownstreamConnection, priva
   std::unique_ptr<RequestReader> reader_;
   // Set once the head of the request is complete.
   RequestServer* exchange_ = nullptr;
-  // Header timeout while a request head is incomplete, idle timeout before it.
+  // Header timeout while a request head is incomplete, idle timeout before it, kUnattendedMs during an
+  // exchange.
   MemberTimer<Downstream, &Downstream::OnTimer> timer_;
 
   // State of the request in progress.

@@ -86,6 +86,7 @@ bool Downstream::Truncate(StreamError /*why*/) {
 // Hot path.
 Progress Downstream::End(StreamEnd how, StreamError /*why*/) {
   exchange_ = nullptr;
+  timer_.Cancel();
   ++served_;
   idle_since_ms_ = context_.wheel.now_ms();
   const bool done = request_done();
@@ -93,9 +94,8 @@ Progress Downstream::End(StreamEnd how, StreamError /*why*/) {
   switch (how) {
     case StreamEnd::kComplete:
       if (!close_ && done) return Progress::kNextRequest;
-      // Closing with unread bytes would send a reset instead of a FIN, and the reset may overtake the
-      // response.
-      CloseAfterResponse(done && !readable());
+      // Unread bytes at close() would turn the FIN into a reset, which may overtake the response.
+      CloseAfterResponse(done && NothingUnread());
       break;
     case StreamEnd::kRelayed:
       CloseNow(false);

@@ -22,8 +22,11 @@ inline constexpr uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP;
 struct Arrival {
   // Non-blocking, configured as ConfigureTcp does.
   UniqueFd fd;
-  // Holds the registration of `fd` for kReadEvents; the object lives until the batch ends.
+  // Holds the registration of `fd`; the object lives until the batch ends.
   Watcher& watcher;
+  // True if `fd` is in the epoll instance, for kReadEvents. Otherwise no event has told of bytes that arrived
+  // after the last read.
+  bool watched = true;
   // There may be more to read than `first`.
   bool readable = false;
   // The peer has sent FIN or RST; unread bytes may precede it.

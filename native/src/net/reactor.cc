@@ -108,7 +108,7 @@ void Reactor::SetClosedCallback(void (*on_closed)(void*), void* data) {
 }
 
 int Reactor::Watch(int fd, uint32_t events, Watcher* watcher, Trigger trigger) {
-  Register(watcher);
+  if (!watcher->watched()) Register(watcher);
   epoll_event event{};
   event.events = events | BitOf(trigger);
   event.data.u64 = NameOf(*watcher);

@@ -136,6 +136,9 @@ class Reactor {
   // `on_closed(data)` runs when the loop has closed the handles, after the Reactor is destroyed.
   void SetClosedCallback(void (*on_closed)(void*), void* data);
 
+  // A registration of which the kernel knows nothing until Watch: what ends soon costs no system call.
+  // PassOn, Again and Forget are as with any other.
+  void Enroll(Watcher* watcher) { Register(watcher); }
   // Returns 0 or a negative errno. An event already pending is reported in the next batch.
   int Watch(int fd, uint32_t events, Watcher* watcher, Trigger trigger = Trigger::kEdge);
   // Changes the events. Conditions that hold already are reported once more.

@@ -27,14 +27,14 @@ StreamSocket::~StreamSocket() { Close(false); }
 int StreamSocket::Open(UniqueFd fd) {
   const int error = reactor_.Watch(fd.get(), kEvents, this);
   if (error != 0) return error;
-  watches_room_ = true;
+  attention_ = Attention::kRoom;
   Begin(std::move(fd), false, false);
   return 0;
 }
 
 void StreamSocket::Open(Arrival& arrival) {
   reactor_.PassOn(arrival.watcher, *this);
-  watches_room_ = false;
+  attention_ = arrival.watched ? Attention::kReads : Attention::kNone;
   Begin(std::move(arrival.fd), arrival.readable, arrival.peer_ended);
 }
 
@@ -44,15 +44,26 @@ void StreamSocket::Begin(UniqueFd fd, bool readable, bool peer_ended) {
   writable_ = true;
   readable_ = readable;
   peer_ended_ = peer_ended;
-  gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = fin_due_ = false;
+  gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = fin_due_ = found_quiet_ = false;
   splice_stopped_ = trickles_ = false;
+}
+
+bool StreamSocket::Attend(Attention attention) {
+  const uint32_t events = attention == Attention::kRoom ? kEvents : kReadEvents;
+  if (attention_ != Attention::kNone) {
+    reactor_.Rewatch(fd_.get(), events, this);
+  } else if (reactor_.Watch(fd_.get(), events, this) != 0) {
+    readable_ = peer_ended_ = gone_ = failed_ = true;
+    FailWrite();
+    return false;
+  }
+  attention_ = attention;
+  return true;
 }
 
 void StreamSocket::AwaitRoom() {
   writable_ = false;
-  if (watches_room_) return;
-  watches_room_ = true;
-  reactor_.Rewatch(fd_.get(), kEvents, this);
+  if (attention_ != Attention::kRoom) Attend(Attention::kRoom);
 }
 
 void StreamSocket::Close(bool reset) {
@@ -61,13 +72,17 @@ void StreamSocket::Close(bool reset) {
   if (!fd_) return;
   reactor_.Forget(this);
   // Before close(), because with unread bytes close() sends a reset, which drops the bytes that wait.
-  if (fin_due_ && !reset) shutdown(fd_.get(), SHUT_WR);
+  if (fin_due_ && !reset && !found_quiet_) shutdown(fd_.get(), SHUT_WR);
   if (reset) ResetOnClose(fd_.get());
   fd_.Reset();
 }
 
 UniqueFd StreamSocket::Detach() {
-  reactor_.Unwatch(fd_.get(), this);
+  if (attended()) {
+    reactor_.Unwatch(fd_.get(), this);
+  } else {
+    reactor_.Forget(this);
+  }
   return std::move(fd_);
 }
 
@@ -87,7 +102,8 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
     *window = {in_.data(), in_.size(), false};
     return FillResult::kBytes;
   }
-  if (!readable_ || !MayGoOn()) return FillResult::kAgain;
+  if (!readable_) return Attend() ? FillResult::kAgain : FillResult::kError;
+  if (!MayGoOn()) return FillResult::kAgain;
   const bool in_scratch = in_.empty();
   char* const target = in_scratch ? scratch_.bytes : in_.Reserve(kMoreBytes);
   const size_t room = in_scratch ? scratch_.window : kMoreBytes;
@@ -98,7 +114,7 @@ FillResult StreamSocket::Fill(bool more, Window* window) {
   if (received < 0) {
     if (errno != EAGAIN && errno != EWOULDBLOCK) return FillResult::kError;
     readable_ = splice_stopped_ = false;
-    return FillResult::kAgain;
+    return Attend() ? FillResult::kAgain : FillResult::kError;
   }
   if (received == 0) return FillResult::kEnd;
   const size_t length = static_cast<size_t>(received);
@@ -121,6 +137,13 @@ bool StreamSocket::Quiet() const {
   char byte;
   return Receive(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
          (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+bool StreamSocket::NothingUnread() {
+  if (readable()) return false;
+  if (attended()) return true;
+  found_quiet_ = !Arrived();
+  return found_quiet_;
 }
 
 bool StreamSocket::AtEnd() const {
@@ -172,6 +195,7 @@ bool StreamSocket::Send(std::span<iovec> parts, bool last) {
   }
   if (static_cast<size_t>(sent) < total) {
     AwaitRoom();
+    if (write_failed_) return false;
     KeepUnsent(parts, static_cast<size_t>(sent));
   } else {
     fin_due_ = last;
@@ -199,9 +223,10 @@ bool StreamSocket::Flush() {
         return false;
       }
       AwaitRoom();
-      return true;
+      return !write_failed_;
     }
     if (static_cast<size_t>(sent) < out_.size()) AwaitRoom();
+    if (write_failed_) return false;
     blocked_since_ms_ = reactor_.NowMs();
     out_.Consume(static_cast<size_t>(sent));
   }

@@ -47,8 +47,13 @@ class StreamSocket : public Watcher {
 
   // Takes `fd` and registers it once for all events. Returns 0 or a negative errno.
   int Open(UniqueFd fd);
-  // Takes the descriptor and its registration; the bytes that were read already stay with the caller.
+  // Takes the descriptor and its registration; the bytes that were read already stay with the caller. If the
+  // descriptor is not in the epoll instance yet, events come only after Attend.
   void Open(Arrival& arrival);
+  // Adds the descriptor to the epoll instance if it is not there yet. Reads that find nothing and writes that
+  // find no room do this themselves. Returns false if the kernel refuses: the connection has failed.
+  bool Attend() { return attention_ != Attention::kNone || Attend(Attention::kReads); }
+  bool attended() const { return attention_ != Attention::kNone; }
   // Unregisters and closes. `reset`: with RST, so that the peer cannot take it for a regular end.
   void Close(bool reset);
   // Unregisters the descriptor and hands it over.
@@ -75,6 +80,8 @@ class StreamSocket : public Watcher {
   bool peer_ended() const { return peer_ended_; }
   // Asks the kernel: open, and nothing has arrived that was not read.
   bool Quiet() const;
+  // True if nothing has arrived that was not read. Asks the kernel if no events come yet.
+  bool NothingUnread();
   // Asks the kernel: bytes or the end have arrived without an event so far. They can be read from here on.
   bool Arrived() {
     if (Quiet()) return false;
@@ -141,7 +148,11 @@ class StreamSocket : public Watcher {
   int fd() const { return fd_.get(); }
 
  private:
+  // Events that the descriptor is registered for: none, reads, or reads and EPOLLOUT.
+  enum class Attention : uint8_t { kNone, kReads, kRoom };
+
   void Begin(UniqueFd fd, bool readable, bool peer_ended);
+  bool Attend(Attention attention);
   void KeepUnsent(std::span<iovec> parts, size_t sent);
   // Empties `pipe`, which holds `length` bytes. Returns false if the connection takes nothing any more.
   bool FlushPipe(const Pipe& pipe, size_t length);
@@ -155,8 +166,7 @@ class StreamSocket : public Watcher {
   Share share_;
   bool readable_ = false;
   bool writable_ = false;
-  // Registered for EPOLLOUT too.
-  bool watches_room_ = false;
+  Attention attention_ = Attention::kNone;
   bool peer_ended_ = false;
   bool gone_ = false;
   bool failed_ = false;
@@ -165,6 +175,8 @@ class StreamSocket : public Watcher {
   bool shutdown_wanted_ = false;
   // The kernel holds sent bytes back until FIN (MSG_MORE).
   bool fin_due_ = false;
+  // The last call of NothingUnread found nothing.
+  bool found_quiet_ = false;
   // A splice stopped: there are no more bytes, or something that only a read can pass. The next read finds
   // out.
   bool splice_stopped_ = false;

@@ -35,7 +35,8 @@ SpliceResult StreamSocket::SpliceFrom(StreamSocket& source, PipePool& pipes, uin
       scratch_.window < PipePool::kPipeBytes) {
     return SpliceResult::kUnfit;
   }
-  if (!source.readable_ || !source.MayGoOn()) return SpliceResult::kAgain;
+  if (!source.readable_) return source.Attend() ? SpliceResult::kAgain : SpliceResult::kError;
+  if (!source.MayGoOn()) return SpliceResult::kAgain;
   Pipe pipe = pipes.Acquire();
   if (!pipe) return SpliceResult::kUnfit;
   const size_t wanted = most < PipePool::kPipeBytes ? static_cast<size_t>(most) : PipePool::kPipeBytes;
@@ -70,6 +71,7 @@ bool StreamSocket::FlushPipe(const Pipe& pipe, size_t length) {
       if (left < 0 && errno == EAGAIN) {
         // The pipe is not empty, so it is the socket that is full.
         AwaitRoom();
+        if (write_failed_) return false;
         continue;
       }
     } else {

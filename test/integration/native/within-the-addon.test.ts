@@ -55,13 +55,14 @@ void inPod(t, import.meta.url, (pod) => {
   t.test('what a new connection with one request asks of the kernel', async (t) => {
     const acceptor = await start(t);
     await serve(t, pod.v4);
+    const pid = acceptor.child.pid!;
     // So that there is a connection to the upstream.
     await answers(await requested(), 1);
     const calls = [
       ...['accept4', 'epoll_ctl', 'recvfrom', 'recvmsg', 'read', 'sendto', 'sendmsg', 'write', 'shutdown', 'close'],
       ...['getsockopt', 'setsockopt', 'getsockname', 'getpeername', 'fcntl', 'ioctl', 'fstat', 'newfstatat'],
     ];
-    const trace = await traced(t, acceptor.child.pid!, calls, async () => {
+    const trace = await traced(t, pid, calls, async () => {
       const client = await requested();
       await answers(client, 1);
       await client.untilFin();
@@ -74,16 +75,24 @@ void inPod(t, import.meta.url, (pod) => {
       `^\\d+ +(?:(\\w+)\\(${accepted}<|(epoll_ctl)\\(\\d+<[^,]*, (EPOLL_CTL_\\w+), ${accepted}<)`,
     );
     const asked = trace.map((line) => about.exec(line)).filter((match) => match !== null);
+    const names = asked.map(([, call, control, operation]) => call ?? `${control} ${operation}`);
+    // The kernel has to tell of it only where the answer takes long, as it does on a busy machine.
+    const isLate = names.includes('epoll_ctl EPOLL_CTL_ADD');
     t.same(
-      asked.map(([, call, control, operation]) => call ?? `${control} ${operation}`),
-      ['getsockopt', 'epoll_ctl EPOLL_CTL_ADD', 'recvfrom', 'sendto', 'shutdown', 'close'],
+      names,
+      isLate
+        ? ['getsockopt', 'recvfrom', 'epoll_ctl EPOLL_CTL_ADD', 'sendto', 'shutdown', 'close']
+        : ['getsockopt', 'recvfrom', 'sendto', 'recvfrom', 'close'],
     );
     const sent = trace.filter((line) => new RegExp(`^\\d+ +sendto\\(${accepted}<`).test(line));
     matches(t, sent, [/MSG_MORE/], 'FIN leaves with the response');
 
+    /** The request is there when its connection is accepted. */
     async function requested(): Promise<WireEnd> {
+      process.kill(pid, 'SIGSTOP');
       const client = await dial(t, SERVICE.v4, PORT);
       await client.write(LAST_HEAD);
+      process.kill(pid, 'SIGCONT');
       return client;
     }
   });
