@@ -12,39 +12,23 @@
 #include <vector>
 
 #include "binding/napi_util.h"
+#include "binding/wrapped_type.h"
 
 namespace sideroute {
 
 namespace {
 
-constexpr napi_type_tag kLogTag = {0x2f91d06c7be84a53, 0x9c3e5b1740fa82d6};
 constexpr int64_t kMaxId = 1'000'000;
 constexpr int64_t kMaxBufferBytes = 64 * 1024 * 1024;
 constexpr int64_t kMaxCloseMs = 60'000;
 
-using Handle = std::shared_ptr<AccessLog>;
+constexpr WrappedType<std::shared_ptr<AccessLog>> kType = {{0x2f91d06c7be84a53, 0x9c3e5b1740fa82d6},
+                                                           "an access log"};
 
-Handle* Unwrap(napi_env env, napi_value object) {
-  bool ours = false;
-  void* data = nullptr;
-  napi_check_object_type_tag(env, object, &kLogTag, &ours);
-  return ours && napi_unwrap(env, object, &data) == napi_ok ? static_cast<Handle*>(data) : nullptr;
-}
-
-// Null with an exception pending if `this` is not one of our objects.
+// The log that is `this`, and its arguments. Null with an exception pending when it is none.
 AccessLog* From(napi_env env, napi_callback_info info, size_t argc, napi_value* argv) {
-  napi_value self;
-  napi_get_cb_info(env, info, &argc, argv, &self, nullptr);
-  Handle* handle = Unwrap(env, self);
-  if (handle != nullptr) return handle->get();
-  napi_throw_type_error(env, "ERR_INVALID_THIS", "not an access log");
-  return nullptr;
-}
-
-bool IsMissing(napi_env env, napi_value value) {
-  napi_valuetype type = napi_undefined;
-  napi_typeof(env, value, &type);
-  return type == napi_undefined || type == napi_null;
+  const auto* log = kType.This(env, info, argc, argv);
+  return log == nullptr ? nullptr : log->get();
 }
 
 // [{name, error}]
@@ -259,22 +243,31 @@ napi_value AddTap(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value RemoveTap(napi_env env, napi_callback_info info) {
+// The log that is `this`, and the number of a tap, the only argument. Null with an exception pending.
+AccessLog* ReadTap(napi_env env, napi_callback_info info, uint32_t* id) {
   napi_value argument;
+  int64_t number = 0;
   AccessLog* log = From(env, info, 1, &argument);
-  int64_t id = 0;
-  if (log == nullptr || !ReadInteger(env, argument, "id", 1, INT32_MAX, &id)) return nullptr;
-  log->RemoveTap(static_cast<uint32_t>(id));
+  if (log == nullptr || !ReadInteger(env, argument, "id", 1, INT32_MAX, &number)) return nullptr;
+  *id = static_cast<uint32_t>(number);
+  return log;
+}
+
+// removeTap(id)
+napi_value RemoveTap(napi_env env, napi_callback_info info) {
+  uint32_t id = 0;
+  AccessLog* log = ReadTap(env, info, &id);
+  if (log != nullptr) log->RemoveTap(id);
   return nullptr;
 }
 
 // takeTap(id): null if there is nothing new.
 napi_value TakeTap(napi_env env, napi_callback_info info) {
-  napi_value argument, result;
-  AccessLog* log = From(env, info, 1, &argument);
-  int64_t id = 0;
-  if (log == nullptr || !ReadInteger(env, argument, "id", 1, INT32_MAX, &id)) return nullptr;
-  const Taps::Taken taken = log->TakeTap(static_cast<uint32_t>(id));
+  napi_value result;
+  uint32_t id = 0;
+  AccessLog* log = ReadTap(env, info, &id);
+  if (log == nullptr) return nullptr;
+  const Taps::Taken taken = log->TakeTap(id);
   if (taken.records == 0 && taken.dropped == 0) {
     napi_get_null(env, &result);
     return result;
@@ -326,7 +319,8 @@ napi_value CreateAccessLog(napi_env env, napi_callback_info info) {
   UniqueFd copy(fcntl(static_cast<int>(fd), F_DUPFD_CLOEXEC, 3));
   if (!copy) return ThrowSystemError(env, -errno, "fcntl", "fd " + std::to_string(fd));
   const size_t size = std::bit_ceil(static_cast<size_t>(buffer_bytes));
-  auto* handle = new Handle(std::make_shared<AccessLog>(std::move(copy), size, std::move(reasons)));
+  auto log = std::make_unique<std::shared_ptr<AccessLog>>(
+      std::make_shared<AccessLog>(std::move(copy), size, std::move(reasons)));
 
   const napi_property_descriptor members[] = {
       {"setMode", nullptr, SetMode, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
@@ -341,25 +335,13 @@ napi_value CreateAccessLog(napi_env env, napi_callback_info info) {
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
-  napi_value object;
-  napi_create_object(env, &object);
-  napi_type_tag_object(env, object, &kLogTag);
-  napi_define_properties(env, object, std::size(members), members);
-  napi_wrap(
-      env, object, handle, [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); }, nullptr,
-      nullptr);
-  return object;
+  return kType.Make(env, std::move(log), members);
 }
 
 bool ReadAccessLog(napi_env env, napi_value options, std::shared_ptr<AccessLog>* log) {
-  napi_value value;
-  if (!ReadProperty(env, options, "accessLog", "options", &value)) return false;
-  if (IsMissing(env, value)) return true;
-  napi_valuetype type = napi_undefined;
-  napi_typeof(env, value, &type);
-  Handle* handle = type == napi_object ? Unwrap(env, value) : nullptr;
-  if (handle == nullptr) return ThrowInvalid(env, "options.accessLog must be an access log");
-  *log = *handle;
+  std::shared_ptr<AccessLog>* held = nullptr;
+  if (!kType.ReadOption(env, options, "accessLog", &held)) return false;
+  if (held != nullptr) *log = *held;
   return true;
 }
 

@@ -9,13 +9,13 @@
 #include <utility>
 
 #include "binding/napi_util.h"
+#include "binding/wrapped_type.h"
 #include "log/log_writer.h"
 
 namespace sideroute {
 
 namespace {
 
-constexpr napi_type_tag kWriterTag = {0x6d1f04b98a27ce35, 0xb7e92c5d3018f46a};
 constexpr int64_t kMaxBufferBytes = 64 * 1024 * 1024;
 constexpr int64_t kMaxCloseMs = 60'000;
 
@@ -25,30 +25,19 @@ struct Handle {
   std::string line;
 };
 
-// Null with an exception pending if `this` is not one of our objects.
-Handle* From(napi_env env, napi_callback_info info, napi_value* argument) {
-  napi_value self;
-  size_t argc = argument == nullptr ? 0 : 1;
-  napi_get_cb_info(env, info, &argc, argument, &self, nullptr);
-  bool ours = false;
-  void* data = nullptr;
-  napi_check_object_type_tag(env, self, &kWriterTag, &ours);
-  if (ours && napi_unwrap(env, self, &data) == napi_ok) return static_cast<Handle*>(data);
-  napi_throw_type_error(env, "ERR_INVALID_THIS", "not a log writer");
-  return nullptr;
-}
+constexpr WrappedType<Handle> kType = {{0x6d1f04b98a27ce35, 0xb7e92c5d3018f46a}, "a log writer"};
 
 // write(line)
 napi_value Write(napi_env env, napi_callback_info info) {
   napi_value argument;
-  Handle* handle = From(env, info, &argument);
+  Handle* handle = kType.This(env, info, 1, &argument);
   if (handle != nullptr && ReadString(env, argument, "line", &handle->line))
     handle->writer->Append(handle->line);
   return nullptr;
 }
 
 napi_value Counters(napi_env env, napi_callback_info info) {
-  Handle* handle = From(env, info, nullptr);
+  Handle* handle = kType.This(env, info);
   if (handle == nullptr) return nullptr;
   napi_value result;
   napi_create_object(env, &result);
@@ -60,7 +49,7 @@ napi_value Counters(napi_env env, napi_callback_info info) {
 // close(timeoutMs)
 napi_value Close(napi_env env, napi_callback_info info) {
   napi_value argument;
-  Handle* handle = From(env, info, &argument);
+  Handle* handle = kType.This(env, info, 1, &argument);
   int64_t timeout_ms = 0;
   if (handle != nullptr && ReadInteger(env, argument, "timeoutMs", 0, kMaxCloseMs, &timeout_ms))
     handle->writer->Stop(static_cast<uint32_t>(timeout_ms));
@@ -95,14 +84,7 @@ napi_value CreateLogWriter(napi_env env, napi_callback_info info) {
       {"counters", nullptr, Counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
-  napi_value object;
-  napi_create_object(env, &object);
-  napi_type_tag_object(env, object, &kWriterTag);
-  napi_define_properties(env, object, std::size(members), members);
-  napi_wrap(
-      env, object, handle.release(), [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); },
-      nullptr, nullptr);
-  return object;
+  return kType.Make(env, std::move(handle), members);
 }
 
 }  // namespace sideroute

@@ -102,6 +102,12 @@ bool ReadArray(napi_env env, napi_value value, const std::string& path, uint32_t
   return napi_get_array_length(env, value, length) == napi_ok;
 }
 
+bool IsMissing(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, value, &type);
+  return type == napi_undefined || type == napi_null;
+}
+
 napi_value MakeString(napi_env env, const char* text) {
   napi_value value = nullptr;
   napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);

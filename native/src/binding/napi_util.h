@@ -36,6 +36,9 @@ bool ReadFunction(napi_env env, napi_value object, const char* name, const std::
 // Reads the length of an array.
 bool ReadArray(napi_env env, napi_value value, const std::string& path, uint32_t* length);
 
+// Undefined or null.
+bool IsMissing(napi_env env, napi_value value);
+
 napi_value MakeString(napi_env env, const char* text);
 napi_value MakeNumber(napi_env env, double value);
 void SetProperty(napi_env env, napi_value object, const char* name, napi_value value);

@@ -1,49 +1,34 @@
 #include "binding/tracer_binding.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "binding/access_log_binding.h"
 #include "binding/napi_util.h"
+#include "binding/wrapped_type.h"
 
 namespace sideroute {
 
 namespace {
 
-constexpr napi_type_tag kTracerTag = {0x8b47d10e63fa925c, 0x1e5c70b92d84f6a3};
 constexpr int64_t kMaxBufferBytes = 64 * 1024 * 1024;
 
-using Handle = std::shared_ptr<SpanWriter>;
-
-Handle* Unwrap(napi_env env, napi_value object) {
-  bool ours = false;
-  void* data = nullptr;
-  napi_check_object_type_tag(env, object, &kTracerTag, &ours);
-  return ours && napi_unwrap(env, object, &data) == napi_ok ? static_cast<Handle*>(data) : nullptr;
-}
-
-// Null with an exception pending if `this` is not one of our objects.
-SpanWriter* From(napi_env env, napi_callback_info info) {
-  napi_value self;
-  napi_get_cb_info(env, info, nullptr, nullptr, &self, nullptr);
-  Handle* handle = Unwrap(env, self);
-  if (handle != nullptr) return handle->get();
-  napi_throw_type_error(env, "ERR_INVALID_THIS", "not a tracer");
-  return nullptr;
-}
+constexpr WrappedType<std::shared_ptr<SpanWriter>> kType = {{0x8b47d10e63fa925c, 0x1e5c70b92d84f6a3},
+                                                            "a tracer"};
 
 napi_value Take(napi_env env, napi_callback_info info) {
-  SpanWriter* tracer = From(env, info);
+  const auto* tracer = kType.This(env, info);
   if (tracer == nullptr) return nullptr;
-  const std::string lines = tracer->Take();
+  const std::string lines = (*tracer)->Take();
   napi_value result;
   napi_create_string_latin1(env, lines.data(), lines.size(), &result);
   return result;
 }
 
 napi_value Dropped(napi_env env, napi_callback_info info) {
-  SpanWriter* tracer = From(env, info);
-  return tracer == nullptr ? nullptr : MakeNumber(env, static_cast<double>(tracer->dropped()));
+  const auto* tracer = kType.This(env, info);
+  return tracer == nullptr ? nullptr : MakeNumber(env, static_cast<double>((*tracer)->dropped()));
 }
 
 }  // namespace
@@ -68,31 +53,19 @@ napi_value CreateTracer(napi_env env, napi_callback_info info) {
     ThrowInvalid(env, "options.rate must be a number from 0 to 1");
     return nullptr;
   }
-  auto* handle =
-      new Handle(std::make_shared<SpanWriter>(std::move(log), rate, static_cast<size_t>(buffer_bytes)));
+  auto tracer = std::make_unique<std::shared_ptr<SpanWriter>>(
+      std::make_shared<SpanWriter>(std::move(log), rate, static_cast<size_t>(buffer_bytes)));
   const napi_property_descriptor members[] = {
       {"take", nullptr, Take, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"dropped", nullptr, Dropped, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
-  napi_value object;
-  napi_create_object(env, &object);
-  napi_type_tag_object(env, object, &kTracerTag);
-  napi_define_properties(env, object, std::size(members), members);
-  napi_wrap(
-      env, object, handle, [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); }, nullptr,
-      nullptr);
-  return object;
+  return kType.Make(env, std::move(tracer), members);
 }
 
 bool ReadTracer(napi_env env, napi_value options, std::shared_ptr<SpanWriter>* tracer) {
-  napi_value value;
-  if (!ReadProperty(env, options, "tracer", "options", &value)) return false;
-  napi_valuetype type = napi_undefined;
-  napi_typeof(env, value, &type);
-  if (type == napi_undefined || type == napi_null) return true;
-  Handle* handle = type == napi_object ? Unwrap(env, value) : nullptr;
-  if (handle == nullptr) return ThrowInvalid(env, "options.tracer must be a tracer");
-  *tracer = *handle;
+  std::shared_ptr<SpanWriter>* held = nullptr;
+  if (!kType.ReadOption(env, options, "tracer", &held)) return false;
+  if (held != nullptr) *tracer = *held;
   return true;
 }
 
