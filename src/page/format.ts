@@ -106,12 +106,12 @@ export function matchParts(match: ConfigMatch): MatchPart[] {
   ];
 }
 
-/** For a search. */
+/** In one line, for the diagram and the filter. */
 export function matchText(match: ConfigMatch): string {
   const parts = matchParts(match);
   return parts.length === 0
     ? 'every request'
-    : parts.map(({ part, relation, value }) => `${part} ${relation} ${value}`).join(' ');
+    : parts.map(({ part, relation, value }) => `${part} ${relation} ${value}`).join(', ');
 }
 
 interface Modifier {

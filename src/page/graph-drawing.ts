@@ -16,6 +16,10 @@ const SHARES = [0.24, 0.32, 0.24] as const;
 /** Wide letters included: a text may be shorter than its box, never longer. */
 const CHAR_WIDTH = 7.4;
 const PADDING = 10;
+/** A line to a backend begins straight for this long, below its share, so that no line crosses a text. */
+const LEAD = 42;
+/** Of a narrow gap, the part that is left to the lead. */
+const LEAD_PART = 0.45;
 const TITLES = ['Service ports', 'Rules', 'Backends'];
 
 interface Box {
@@ -135,18 +139,19 @@ export class GraphDrawing {
   #line(layout: Layout, edge: number): SVGElement {
     const { rule, share, isMirror } = this.#graph.edges[edge]!;
     const { from, to } = layout.ends[edge]!;
-    const line = this.#curve(rule === null ? 0 : 1, from, 2, to, isMirror ? 'link-line mirror' : 'link-line');
+    const line = this.#curve(rule === null ? 0 : 1, from, 2, to, isMirror ? 'link-line mirror' : 'link-line', LEAD);
     const label = isMirror ? 'copy' : share === null ? '' : formatShare(share);
     const { x, width } = this.#columns[1]!;
-    if (label !== '') this.#shares.push(text(x + width + 6, from + HEAD - 3, label, 'share'));
+    if (label !== '') this.#shares.push(text(x + width + 6, from + HEAD - 5, label, 'share'));
     return line;
   }
 
-  #curve(column: number, from: number, toColumn: number, to: number, className: string): SVGElement {
+  #curve(column: number, from: number, toColumn: number, to: number, className: string, lead = 0): SVGElement {
     const { x, width } = this.#columns[column]!;
     const [start, end] = [x + width + 1, this.#columns[toColumn]!.x + 1];
-    const middle = (start + end) / 2;
-    const d = `M${start},${from + HEAD} C${middle},${from + HEAD} ${middle},${to + HEAD} ${end},${to + HEAD}`;
+    const bend = start + Math.min(lead, (end - start) * LEAD_PART);
+    const middle = (bend + end) / 2;
+    const d = `M${start},${from + HEAD} H${bend} C${middle},${from + HEAD} ${middle},${to + HEAD} ${end},${to + HEAD}`;
     const path = create('path', { class: className, d });
     this.element.append(path);
     return path;

@@ -1,7 +1,7 @@
 /**
- * The diagram of what this pod calls: Service ports, rules, backends, with what passes between them. Whatever is drawn stands in a table as
- * well, for who does not see it. What is drawn is chosen anew when the configuration or the words of the filter change, or when asked, so that
- * nothing jumps; numbers change every second.
+ * The diagram of what this pod calls: Service ports, rules, backends, with what passes between them. The same is in a table, for people who
+ * do not see the diagram. The selection changes only when the configuration or the filter changes, or when asked, so that nothing jumps;
+ * numbers change every second.
  *
  * Stage before: `graph.ts`, which chooses and places.
  */

@@ -1,5 +1,5 @@
 /**
- * How long the page waits before it asks anew.
+ * How long the page waits before it asks again.
  *
  * Stage after: `poller.ts`. Pure, without a browser.
  */

@@ -1,8 +1,8 @@
 /**
  * Requests as they happen: a form that opens `/tap`, and what it streams, newest first.
  *
- * Stage before: `tap.ts`, which reads the stream. A tap costs the sidecar something, so it ends when nobody looks: when the tab is hidden, when the
- * view is left, and after the ten minutes that the endpoint gives it.
+ * Stage before: `tap.ts`, which reads the stream. A tap costs the sidecar something, so it ends when it is not visible: when the tab is
+ * hidden, when the view is left, and after the ten minutes that the endpoint gives it.
  */
 import type { Config } from './answers.ts';
 import { byId, byIdOf, h, setText } from './dom.ts';

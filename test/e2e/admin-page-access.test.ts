@@ -4,48 +4,33 @@
  */
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import t from 'tap';
 import type { Page } from 'puppeteer-core';
-import { LOAD, shopFiles, startShop } from '../support/admin-page-routes.ts';
-import { openPage, startBrowser } from '../support/browser.ts';
-import { clusterOf } from '../support/cluster-of.ts';
-import { ConfigMapMount } from '../support/config-map-mount.ts';
+import { shopFiles } from '../support/admin-page-routes.ts';
+import { count, PATIENCE_MS, shows, startAdminPage } from '../support/admin-page-stage.ts';
 import { eventually } from '../support/eventually.ts';
 import { largeRouteFiles } from '../support/large-routes.ts';
-import { waitForLine } from '../support/processes.ts';
-import { fixture, Sidecar } from '../support/sidecar.ts';
 
-const ADMIN = 'http://127.0.0.1:15000/';
-/** The browser shares the machine with other tests. */
-const PATIENCE_MS = 120_000;
 const VIEWS = ['traffic', 'graph', 'tap', 'explain'] as const;
 const WIDTHS = [1440, 1280, 360];
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Shares beside the lines of the diagram through whose letters a line runs. */
+const CROSSED_SHARES = `[...document.querySelectorAll('#graph-frame .share')].filter((share) => {
+  const { x, y, width, height } = share.getBBox();
+  return [...document.querySelectorAll('#graph-frame .link-line')].some((line) => {
+    for (let at = 0; at < line.getTotalLength(); at++) {
+      const point = line.getPointAtLength(at);
+      if (point.x > x && point.x < x + width && point.y > y && point.y < y + height - 3) return true;
+    }
+    return false;
+  });
+}).map(({ textContent }) => textContent)`;
 
 interface Violation {
   readonly id: string;
   readonly help: string;
   readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-}
-
-async function text(page: Page, selector: string): Promise<string> {
-  return (await page.evaluate(`document.querySelector(${JSON.stringify(selector)})?.textContent ?? ''`)) as string;
-}
-
-async function count(page: Page, selector: string): Promise<number> {
-  return (await page.evaluate(`document.querySelectorAll(${JSON.stringify(selector)}).length`)) as number;
-}
-
-async function shows(page: Page, selector: string, pattern: RegExp): Promise<void> {
-  let last = '';
-  await eventually(
-    `${selector} shows ${pattern}`,
-    async () => pattern.test((last = await text(page, selector))),
-    PATIENCE_MS,
-  ).catch((error: unknown) => {
-    throw new Error(`${String(error)}; it shows: ${last}`);
-  });
 }
 
 async function open(page: Page, view: string): Promise<void> {
@@ -87,18 +72,8 @@ async function tabStops(page: Page): Promise<{ name: string; order: number; isSe
 }
 
 t.test('the admin page for everybody', { timeout: 600_000 }, async (t) => {
-  const { cluster, directory } = clusterOf(t);
-  const client = cluster.addPod('client');
-  const server = cluster.addPod('server');
-  const shop = await startShop(cluster, server);
-  const mount = new ConfigMapMount(join(directory.path, 'routes'), shopFiles());
-  const sidecar = await Sidecar.start(client, mount.path, '--namespace', 'shop');
-  const load = client.spawn(fixture('steady-client', JSON.stringify(LOAD)), { stdio: ['pipe', 'pipe', 'pipe'] });
-  await waitForLine(load, /^running/);
+  const { shop, mount, sidecar, load, page, complaints } = await startAdminPage(t);
   await shop.stop('payments-v1');
-  const browser = await startBrowser(client, directory.path);
-  t.teardown(() => browser.close());
-  const { page, complaints } = await openPage(browser, ADMIN);
   await page.setViewport({ width: 1440, height: 900 });
   await shows(page, '#state', /^Live$/);
 
@@ -119,6 +94,7 @@ t.test('the admin page for everybody', { timeout: 600_000 }, async (t) => {
       0,
     );
     t.equal(await count(page, '#graph-frame .link-line.mirror'), 1);
+    t.same(await page.evaluate(CROSSED_SHARES), [], 'no line runs through a text');
     t.ok((await count(page, '#graph-frame .link-line.failing')) >= 2, 'to the rule, and on to the backend');
   });
 

@@ -8,35 +8,21 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import type { HTTPRequest, Page } from 'puppeteer-core';
-import { addRule, clusterIP, HOSTILE, hostileFiles, LOAD, shopFiles, startShop } from '../support/admin-page-routes.ts';
-import { openPage, startBrowser, type WatchedPage } from '../support/browser.ts';
-import { ConfigMapMount } from '../support/config-map-mount.ts';
+import { addRule, clusterIP, HOSTILE, hostileFiles, shopFiles } from '../support/admin-page-routes.ts';
+import { count, DESKTOP, PATIENCE_MS, shows, startAdminPage, text } from '../support/admin-page-stage.ts';
 import { eventually } from '../support/eventually.ts';
 import { largeRouteFiles } from '../support/large-routes.ts';
 import { ROOT } from '../support/manifests.ts';
-import { waitForLine } from '../support/processes.ts';
-import { fixture, Sidecar } from '../support/sidecar.ts';
-import { clusterOf } from '../support/cluster-of.ts';
+import { Sidecar } from '../support/sidecar.ts';
 
-const ADMIN = 'http://127.0.0.1:15000/';
 const COMMITTED = process.env['SIDEROUTE_SCREENSHOTS'] === '1';
-/** The browser shares the machine with other tests. */
-const PATIENCE_MS = 60_000;
 const MAX_PICTURE_BYTES = 250_000;
 /** Long enough to fill the curves. */
 const POSE_MS = 200_000;
 /** What Chromium writes to the console for such an answer, whatever the page does with it. */
 const BAD_REQUEST = 'console: Failed to load resource: the server responded with a status of 400 (Bad Request)';
-const DESKTOP = { width: 1440, height: 1000 };
 const PICTURE = { width: 1440, height: 800 };
 const PHONE = { width: 360, height: 740 };
-
-/** Text of the first element, empty when there is none. */
-async function text(page: Page, selector: string): Promise<string> {
-  return await page.evaluate((wanted) => {
-    return (globalThis as unknown as Dom).document.querySelector(wanted)?.textContent ?? '';
-  }, selector);
-}
 
 /** What the tests use of the browser's own types, which the tests are compiled without. */
 interface Dom {
@@ -52,17 +38,6 @@ interface Dom {
 
 async function inPage<T>(page: Page, read: (dom: Dom) => T): Promise<T> {
   return (await page.evaluate(`(${String(read)})(globalThis)`)) as T;
-}
-
-async function shows(page: Page, selector: string, pattern: RegExp): Promise<void> {
-  let last = '';
-  await eventually(
-    `${selector} shows ${pattern}`,
-    async () => pattern.test((last = await text(page, selector))),
-    PATIENCE_MS,
-  ).catch((error: unknown) => {
-    throw new Error(`${String(error)}; it shows: ${last}`);
-  });
 }
 
 /** Requests a second of a backend of a rule, as shown. */
@@ -118,19 +93,9 @@ async function noSidewaysScrolling(page: Page): Promise<void> {
 }
 
 t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
-  const { cluster, directory } = clusterOf(t);
-  const client = cluster.addPod('client');
-  const server = cluster.addPod('server');
-  const shop = await startShop(cluster, server);
-  const mount = new ConfigMapMount(join(directory.path, 'routes'), shopFiles());
-  let sidecar = await Sidecar.start(client, mount.path, '--namespace', 'shop');
-  const load = client.spawn(fixture('steady-client', JSON.stringify(LOAD)), { stdio: ['pipe', 'pipe', 'pipe'] });
-  await waitForLine(load, /^running/);
-  const browser = await startBrowser(client, directory.path);
-  t.teardown(() => browser.close());
-  const watched: WatchedPage = await openPage(browser, ADMIN);
-  const { page, complaints } = watched;
-  await page.setViewport(DESKTOP);
+  const stage = await startAdminPage(t);
+  const { client, shop, mount, load, browser, page, complaints } = stage;
+  let { sidecar } = stage;
 
   await t.test('shows the configuration, and rates that are near what is sent', async (t) => {
     await shows(page, '#state', /^Live$/);
@@ -186,7 +151,7 @@ t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
   });
 
   await t.test('pictures', async (t) => {
-    const images = COMMITTED ? join(ROOT, 'docs', 'images') : join(directory.path, 'images');
+    const images = COMMITTED ? join(ROOT, 'docs', 'images') : join(stage.directory, 'images');
     mkdirSync(images, { recursive: true });
     const take = async (name: string): Promise<void> => {
       const path = join(images, `${name}.png`);
@@ -206,6 +171,16 @@ t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
       await shows(page, '#verdict', /web-v1:80 \(75%\)/);
       await take(`admin-explain-${scheme}`);
     }
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
+    await page.click('nav a[data-view=graph]');
+    await page.waitForSelector('#graph-frame svg');
+    await take('admin-graph-light');
+    await page.click('nav a[data-view=tap]');
+    // As many as the picture has room for.
+    await page.type('#tap-sample', '0.05');
+    await page.click('#tap-start');
+    await shows(page, '#tap-note', /^Tapping: 1\d requests\.$/);
+    await take('admin-tap-light');
     await page.click('nav a[data-view=traffic]');
     await page.setViewport(DESKTOP);
   });
@@ -368,21 +343,18 @@ t.test('the admin page in a browser', { timeout: 900_000 }, async (t) => {
     const startedMs = performance.now();
     await shows(page, '#frontends-count', /^1,000 Service ports, 10,000 rules$/);
     t.comment(`shown ${Math.round(performance.now() - startedMs)} ms after the change`);
-    const count = async (selector: string) => {
-      return (await page.evaluate(`document.querySelectorAll(${JSON.stringify(selector)}).length`)) as number;
-    };
-    t.equal(await count('[data-frontend]'), 50);
-    t.equal(await count('[data-rule]'), 0, 'closed at first');
+    t.equal(await count(page, '[data-frontend]'), 50);
+    t.equal(await count(page, '[data-rule]'), 0, 'closed at first');
     await page.click('#more-frontends');
-    t.equal(await count('[data-frontend]'), 100);
+    t.equal(await count(page, '[data-frontend]'), 100);
     await page.type('#filter', 'shop-777 item7775');
-    await eventually('one frontend is left', async () => (await count('[data-frontend]')) === 1, PATIENCE_MS);
+    await eventually('one frontend is left', async () => (await count(page, '[data-frontend]')) === 1, PATIENCE_MS);
     // While the second word is not there yet all its rules are shown.
-    await eventually('and of its rules one, open', async () => (await count('[data-rule]')) === 1, PATIENCE_MS);
+    await eventually('and of its rules one, open', async () => (await count(page, '[data-rule]')) === 1, PATIENCE_MS);
     t.match(await text(page, '[data-rule] .matches'), /item7775.*header x-tenant is t0-7775/);
     await page.click('#filter', { count: 3 });
     await page.type('#filter', 'shop-777:80');
-    await eventually('all its rules', async () => (await count('[data-rule]')) === 10, PATIENCE_MS);
+    await eventually('all its rules', async () => (await count(page, '[data-rule]')) === 10, PATIENCE_MS);
     await page.click('#filter', { count: 3 });
     await page.type('#filter', 'nothing like it');
     await shows(page, '#no-frontends', /^Nothing has “nothing like it”\.$/);

@@ -67,14 +67,14 @@ t.test('matches', (t) => {
         queryParams: [{ type: 'RegularExpression', name: 'q', value: 'x.*' }],
       }),
     ),
-    'path matches /a+ method is GET header version is new query q matches x.*',
+    'path matches /a+, method is GET, header version is new, query q matches x.*',
   );
   t.equal(matchText(match({ path: { type: 'Exact', value: '/' } })), 'path is /');
   const header = { type: 'Exact', name: 'version', value: 'new' };
   const call = { type: 'Exact', service: 'shop.Cart', method: 'Get' };
   t.equal(
     matchText({ order: 0, method: call, headers: [header] }),
-    'service is shop.Cart method is Get header version is new',
+    'service is shop.Cart, method is Get, header version is new',
   );
   const pattern = { type: 'RegularExpression', service: null, method: 'Get.*' };
   t.equal(matchText({ order: 0, method: pattern, headers: [] }), 'method matches Get.*');
