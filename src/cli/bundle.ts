@@ -22,12 +22,17 @@ export function registerBundle(program: Command): void {
   const command = program
     .command('bundle')
     .description(
-      'write what a report of a bug needs into one tar.gz, secrets left out: of pods of a cluster, or of this one',
+      'write everything that a bug report needs into one tar.gz, without secrets: about pods of a cluster, or about this pod',
     )
     .addArgument(podArgument())
-    .option('--output <file>', 'where to; - for standard output; default: a name with namespace, pod and time')
+    .option('--output <file>', 'file to write; - for standard output; default: a name with namespace, pod and time')
     .addOption(adminOption())
-    .addOption(addressOption(new Option('--metrics <address>', 'its metrics and probes'), '127.0.0.1:15020'))
+    .addOption(
+      addressOption(
+        new Option('--metrics <address>', 'address of the metrics and probes of the sidecar'),
+        '127.0.0.1:15020',
+      ),
+    )
     .addOption(timeoutOption('2m'))
     .addOption(podNamespaceOption());
   for (const option of podOptions()) command.addOption(option);

@@ -112,7 +112,7 @@ function dataOf({ inputs, skipped }: RouteInputs): object {
 export function registerCheck(program: Command): void {
   const command = program
     .command('check')
-    .description('validate route files, or with --cluster look at a cluster; exit status 1 when there are errors')
+    .description('validate route files, or check a cluster with --cluster; exit status 1 if there are errors')
     .argument('[paths...]', 'directories and files of routes, manifests with ConfigMaps of them; - for standard input')
     .addOption(filenameOption())
     .addOption(
@@ -123,11 +123,8 @@ export function registerCheck(program: Command): void {
     )
     .option('--strict', 'exit status 1 also when there are warnings')
     .addOption(outputOption())
-    .option(
-      '--cluster',
-      'look at the cluster of the kubeconfig: what keeps routes from being followed, and how it is mended',
-    )
-    .option('--pre', 'with --cluster: before sideroute is installed');
+    .option('--cluster', 'check the cluster of the kubeconfig: what prevents routes from working, and how to fix it')
+    .option('--pre', 'with --cluster: check before sideroute is installed');
   for (const option of accessOptions()) command.addOption(option);
   command.action(async (named: readonly string[], options: CheckOptions) => {
     const paths = filesGiven(named, options.filename);

@@ -21,8 +21,8 @@ export interface ClusterAccess {
 export function accessOptions(): readonly Option[] {
   return [
     // Commander's env() is not used, because $KUBECONFIG may list several files to merge, while the flag names one.
-    new Option('--kubeconfig <file>', 'how to reach the cluster; default: $KUBECONFIG, or ~/.kube/config'),
-    new Option('--context <name>', 'of the kubeconfig; default: its current-context'),
+    new Option('--kubeconfig <file>', 'kubeconfig of the cluster; default: $KUBECONFIG, or ~/.kube/config'),
+    new Option('--context <name>', 'context of the kubeconfig; default: its current-context'),
   ];
 }
 
@@ -30,7 +30,7 @@ export function accessOptions(): readonly Option[] {
 export function globalAccessOptions(program: Command): void {
   // Options after the command belong to the command.
   program.enablePositionalOptions();
-  program.option('-n, --namespace <name>', 'namespace of the pods, for the commands that ask those of a cluster');
+  program.option('-n, --namespace <name>', 'namespace of the pods, for commands on pods of a cluster');
   for (const option of accessOptions()) program.addOption(option);
   program.hook('preAction', (_, command) => {
     const given = ['kubeconfig', 'context', 'namespace'].find((name) => program.getOptionValueSource(name) === 'cli');

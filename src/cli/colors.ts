@@ -17,7 +17,7 @@ export type Style = keyof typeof CODES;
 let when: When = 'auto';
 
 function colorOption(): Option {
-  return new Option('--color <when>', 'colours of what is printed for people').choices(WHEN).default('auto');
+  return new Option('--color <when>', 'colours in output for people').choices(WHEN).default('auto');
 }
 
 function addColorOption(command: Command, option: Option): void {

@@ -9,8 +9,8 @@ type Shell = (typeof SHELLS)[number];
 export function registerCompletion(program: Command): void {
   program
     .command('completion')
-    .description('print what makes a shell complete commands, flags and their values')
-    .addArgument(new Argument('<shell>', 'whose').choices(SHELLS))
+    .description('print a script with which a shell completes commands, flags and their values')
+    .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS))
     .action(async (shell: Shell) => {
       // No other command needs it.
       const { completionScript } = await import('./completion/scripts.ts');

@@ -15,7 +15,7 @@ export function registerConfig(program: Command): void {
   const command = program
     .command('config')
     .description(
-      'print the configuration that a running sidecar has in force: files, problems, conditions, frontends, JSON',
+      'print the configuration in force in a running sidecar as JSON: files, problems, conditions, frontends',
     )
     .addArgument(podArgument())
     .addOption(adminOption())

@@ -19,10 +19,13 @@ export function registerConnections(program: Command): void {
     .command('connections')
     .description('list the connections of a running sidecar: from the application, tunnelled, and to backends')
     .addArgument(podArgument())
-    .option('--frontend <key>', 'only those of a frontend, NAMESPACE/NAME:PORT')
-    .option('--backend <key>', 'only those of a backend, NAMESPACE/NAME:PORT, or original')
-    .option('--state <state>', 'only those in a state, such as request, idle or tunnel')
-    .option('--limit <number>', 'at most so many of each kind')
+    .option('--frontend <key>', 'only connections of this frontend, NAMESPACE/NAME:PORT')
+    .option(
+      '--backend <key>',
+      'only connections to this backend, NAMESPACE/NAME:PORT, or original: tunnelled to their original destination',
+    )
+    .option('--state <state>', 'only connections in this state, such as request, idle or tunnel')
+    .option('--limit <number>', 'at most this number of connections of each kind')
     .addOption(adminOption())
     .addOption(outputOption())
     .addOption(podNamespaceOption());

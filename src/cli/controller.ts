@@ -40,7 +40,7 @@ export function registerController(program: Command, version: string): void {
   const command = program
     .command('controller')
     .description(
-      'run the controller: write the routes that sidecars need into ConfigMaps of their namespaces, make kubelets look, write status',
+      'run the controller: write the routes that sidecars need into ConfigMaps of their namespaces, and status to the routes',
     );
   const add = (
     flags: string,
@@ -70,13 +70,13 @@ export function registerController(program: Command, version: string): void {
   );
   add(
     ...(['--nudge <mode>', 'SIDEROUTE_NUDGE', 'on'] as const),
-    'make kubelets look at once, by an annotation of the pod; off: they look every minute or so',
+    'make kubelets refresh volumes at once, by an annotation on the pod; off: they do it every minute or so',
     oneOf(['on', 'off'] as const),
   );
-  add('--nudge-rate <n>', 'SIDEROUTE_NUDGE_RATE', '100', 'nudges and looks at pods per second', integer(1, 10_000));
+  add('--nudge-rate <n>', 'SIDEROUTE_NUDGE_RATE', '100', 'nudges, and checks of pods, per second', integer(1, 10_000));
   add(
     ...(['--served-port <port>', 'SIDEROUTE_SERVED_PORT', '15020'] as const),
-    'port of the sidecars that says what they serve',
+    'port on which sidecars answer what they serve',
     integer(1, 65_535),
   );
   add(
@@ -86,7 +86,7 @@ export function registerController(program: Command, version: string): void {
   );
   add(
     ...(['--leader-election <mode>', 'SIDEROUTE_LEADER_ELECTION', 'on'] as const),
-    'off: there is no other replica',
+    'off: for a single replica',
     oneOf(['on', 'off'] as const),
   );
   add('--lease-name <name>', 'SIDEROUTE_LEASE_NAME', 'sideroute-controller', 'Lease that the leader holds', name);
@@ -99,22 +99,22 @@ export function registerController(program: Command, version: string): void {
     '--identity <name>',
     'POD_NAME',
     null,
-    'of this replica, in the Lease; default: name of the machine and process',
+    'name of this replica in the Lease; default: name of the machine and process',
     plain,
   );
   add(
     ...(['--lease-duration <duration>', 'SIDEROUTE_LEASE_DURATION', '15s'] as const),
-    'how long the others wait for a leader that is silent',
+    'how long the others wait for a leader that does not renew the Lease',
     durationText,
   );
   add(
     ...(['--renew-deadline <duration>', 'SIDEROUTE_RENEW_DEADLINE', '10s'] as const),
-    'a leader that cannot renew the Lease for so long leads no more; less than the duration of the Lease',
+    'a leader that cannot renew the Lease for this time stops leading; less than the duration of the Lease',
     durationText,
   );
   add(
     ...(['--retry-period <duration>', 'SIDEROUTE_RETRY_PERIOD', '2s'] as const),
-    'how often the Lease is renewed, or tried to be got',
+    'how often the leader renews the Lease, and the others try to get it',
     durationText,
   );
   add('--log-level <level>', 'SIDEROUTE_LOG_LEVEL', 'info', `one of ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS));

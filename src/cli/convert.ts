@@ -28,13 +28,13 @@ export function registerConvert(program: Command): void {
   program
     .command('convert')
     .description(
-      'make HTTPRoutes of VirtualServices of Istio and ServiceProfiles of Linkerd; exit status 1 when not all can be said',
+      'convert Istio VirtualServices and Linkerd ServiceProfiles to HTTPRoutes; exit status 1 if something cannot be converted',
     )
     .argument('[files...]', 'files, directories of manifests; - or none: standard input')
-    .addOption(filenameOption('as naming it without; may be repeated'))
+    .addOption(filenameOption('the same as an argument; may be repeated'))
     .option('--namespace <name>', 'namespace of documents that name none', 'default')
     .addOption(manifestOutputOption())
-    .option('--quiet', 'leave out notes: report only what differs')
+    .option('--quiet', 'report only what differs, without notes')
     .action(async (named: readonly string[], options: ConvertOptions) => {
       const paths = filesGiven(named, options.filename);
       const files = (await Promise.all(paths.map(filesOf))).flat();

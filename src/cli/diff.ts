@@ -24,7 +24,7 @@ const FAILED = 3;
 export function registerDiff(program: Command): void {
   const command = program
     .command('diff')
-    .description('show what routes would change on a pod: those of its cluster, and those of files in their place')
+    .description('show what would change on a pod if it got the routes of its cluster, with changes from files')
     .addArgument(podArgument())
     .addOption(
       new Option(

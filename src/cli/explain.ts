@@ -131,7 +131,7 @@ export function registerExplain(program: Command): void {
     .option('--method <method>', 'method of the request', argument(requestMethod), 'GET')
     .option('--path <target>', 'path of the request, with its query', argument(requestTarget), '/')
     .addOption(
-      new Option('--grpc <service/method>', 'a call of gRPC instead of a request with --method and --path')
+      new Option('--grpc <service/method>', 'a gRPC call, instead of a request with --method and --path')
         .argParser(argument(callName))
         .conflicts(['method', 'path']),
     )

@@ -57,7 +57,7 @@ export function registerInject(program: Command, version: string): void {
   addManifestOptions(
     program
       .command('uninject')
-      .description('take what inject added out of manifests, which are then what they were before, to the byte')
+      .description('remove what inject added to manifests; the result is the original text, byte by byte')
       .argument('[files...]', FILES_HELP),
   ).action(async (files: readonly string[], options: ManifestOptions) => {
     await change(files, options, ({ name, text }) => uninjectManifest(name, text, options));
@@ -85,8 +85,11 @@ export function settingOption(key: SettingKey, prefix = ''): Option {
 
 function addManifestOptions(command: Command): Command {
   return command
-    .addOption(filenameOption('as naming it without; - for standard input; may be repeated'))
-    .option('--skip-refused', 'leave what is refused as it is, and say so, instead of changing nothing at all')
+    .addOption(filenameOption('the same as an argument; - for standard input; may be repeated'))
+    .option(
+      '--skip-refused',
+      'skip workloads that are refused and report them; without it, one refusal means that nothing is changed',
+    )
     .option('--in-place', 'change the files instead of writing the manifests to standard output')
     .addOption(manifestOutputOption());
 }

@@ -78,10 +78,10 @@ const SETTING_HELP =
 export function registerIptables(program: Command, dependencies: IptablesDependencies = {}): void {
   const iptables = program
     .command('iptables')
-    .description('the rules that lead outbound connections of a pod to the proxy')
+    .description('the iptables rules that redirect outbound connections of a pod to the proxy')
     .addHelpText('after', '\nExit status: 0 done, 1 failed or different, 2 a setting is wrong.');
 
-  add(iptables.command('print'), 'print the rules for these settings; reads nothing, changes nothing', [
+  add(iptables.command('print'), 'print the rules for these settings; does not read or change rules', [
     ...settingOptions(),
     new Option('--family <family>', 'which document to print')
       .choices([...FAMILIES, 'both'])
@@ -90,24 +90,20 @@ export function registerIptables(program: Command, dependencies: IptablesDepende
     outputOption().env('SIDEROUTE_OUTPUT'),
   ]).action((options: PrintOptions) => guard(options, () => print(options)));
 
-  add(
-    iptables.command('apply'),
-    'put the rules in place and verify them; the same result however often it runs, all or nothing',
-    [
-      ...settingOptions(),
-      ...hostOptions(),
-      ...podOptions(),
-      new Option('--verify-connectivity <when>', 'dial the API server once, to prove that connections are captured')
-        .choices(['auto', 'off'])
-        .default('auto')
-        .env('SIDEROUTE_VERIFY_CONNECTIVITY'),
-      new Option('--termination-log <path>', 'file for the result as JSON; the default is written only where it exists')
-        .default(DEFAULT_TERMINATION_LOG)
-        .env('SIDEROUTE_TERMINATION_LOG'),
-      dryRunOption('check and show what would be given to the restore program, and change nothing'),
-      outputOption().env('SIDEROUTE_OUTPUT'),
-    ],
-  ).action((options: ApplyOptions, command: Command) => {
+  add(iptables.command('apply'), 'install the rules and verify them, all or none; running it again changes nothing', [
+    ...settingOptions(),
+    ...hostOptions(),
+    ...podOptions(),
+    new Option('--verify-connectivity <when>', 'connect to the API server once, to check that connections are captured')
+      .choices(['auto', 'off'])
+      .default('auto')
+      .env('SIDEROUTE_VERIFY_CONNECTIVITY'),
+    new Option('--termination-log <path>', 'file for the result as JSON; the default is written only where it exists')
+      .default(DEFAULT_TERMINATION_LOG)
+      .env('SIDEROUTE_TERMINATION_LOG'),
+    dryRunOption('check and show what would be applied, and change nothing'),
+    outputOption().env('SIDEROUTE_OUTPUT'),
+  ]).action((options: ApplyOptions, command: Command) => {
     const created = command.getOptionValueSource('terminationLog') !== 'default';
     const report = (result: TerminationResult) => writeTerminationLog(options.terminationLog, result, created);
     return guard(options, () => apply(options, dependencies, report), options.dryRun ? undefined : report);
@@ -122,10 +118,10 @@ export function registerIptables(program: Command, dependencies: IptablesDepende
 
   add(
     iptables.command('cleanup'),
-    'take all rules of sideroute out, and no others; cuts connections that are captured',
+    'remove all rules of sideroute, and no others; closes connections that are captured',
     [
       ...hostOptions(),
-      dryRunOption('show what would be taken out, and change nothing'),
+      dryRunOption('show what would be removed, and change nothing'),
       outputOption().env('SIDEROUTE_OUTPUT'),
     ],
     '',
@@ -323,7 +319,7 @@ function hostOptions(): Option[] {
       .choices(['auto', ...BACKENDS])
       .default('auto')
       .env('SIDEROUTE_IPTABLES_BACKEND'),
-    new Option('--wait <seconds>', 'how long to wait for others who change rules')
+    new Option('--wait <seconds>', 'seconds to wait for other programs that change rules')
       .argParser(parseSeconds)
       .default(10)
       .env('SIDEROUTE_IPTABLES_WAIT'),

@@ -16,11 +16,15 @@ interface LogLevelOptions {
 export function registerLogLevel(program: Command): void {
   const command = program
     .command('log-level')
-    .description('show what a running sidecar logs, or change it for a while')
+    .description('show the log level of a running sidecar, or change it for a limited time')
     .addArgument(podArgument())
-    .addArgument(new Argument('[level]', 'the level from now on; the configured one ends a change').choices(LOG_LEVELS))
-    .addOption(new Option('--access-log <mode>', 'which requests get a line').choices(ACCESS_LOG_MODES))
-    .addOption(new Option('--ttl <duration>', 'how long it holds, from 1s to 24h; 10m when not said'))
+    .addArgument(
+      new Argument('[level]', 'the new level; the configured level ends an earlier change').choices(LOG_LEVELS),
+    )
+    .addOption(
+      new Option('--access-log <mode>', 'which requests are written to the access log').choices(ACCESS_LOG_MODES),
+    )
+    .addOption(new Option('--ttl <duration>', 'how long the change lasts, from 1s to 24h; default: 10m'))
     .addOption(adminOption())
     .addOption(outputOption())
     .addOption(podNamespaceOption());

@@ -1,6 +1,6 @@
 /**
- * What `--help` says beside the flags: examples, and how each command ends. docs/cli.md is made of the same table. A test runs the examples, and
- * of those that speak to a cluster looks whether the command takes what they say.
+ * What `--help` says in addition to the flags: examples and exit statuses. docs/cli.md is made from the same table. A test runs the
+ * examples. For those that need a cluster, it only checks that the command accepts their arguments.
  *
  * Stage before: the commands. Stage after: `program.ts`, which has it added to them.
  */
@@ -24,7 +24,7 @@ export const COMMON_STATUSES: Readonly<Record<number, string>> = {
   0: 'Done',
   1: 'Failed: an input that cannot be read, an output that cannot be written, a sidecar or a cluster that does not answer',
   2: 'The command line or a setting is wrong. Nothing was done',
-  141: 'Whoever reads standard output has left, as `head -1` does: what a shell shows of a program that SIGPIPE ends',
+  141: 'The reader of standard output has ended first, as `head -1` does; shells show this status for a program that SIGPIPE ends',
 };
 
 const SERVICE = '--service my-server.devopssong:80';
@@ -39,14 +39,14 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
   check: {
     examples: [
       { command: 'sideroute check routes', comment: 'the files of a directory' },
-      { command: 'kubectl get httproutes,services -A -o yaml | sideroute check -', comment: 'what a cluster holds' },
+      { command: 'kubectl get httproutes,services -A -o yaml | sideroute check -', comment: 'the routes of a cluster' },
       { command: 'sideroute check --strict -f routes -o json', comment: 'for a pipeline' },
       { command: 'sideroute check --cluster --pre', comment: 'a cluster before the install', inCluster: true },
       { command: 'sideroute check --cluster -n shop', comment: 'what is wrong in a namespace', inCluster: true },
     ],
     statuses: {
       0: 'No errors; with --strict no warnings either',
-      1: 'Errors, a path that does not exist, or with --cluster something that could not be looked at',
+      1: 'Errors, a path that does not exist, or with --cluster something that could not be checked',
     },
   },
   explain: {
@@ -59,10 +59,13 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
         inCluster: true,
       },
     ],
-    statuses: { 0: 'Explained, whatever becomes of the request', 1: 'There are no routes, or a path does not exist' },
+    statuses: {
+      0: 'Explained, whatever the result for the request is',
+      1: 'There are no routes, or a path does not exist',
+    },
   },
   'iptables print': {
-    examples: [{ command: 'sideroute iptables print --service-cidrs 10.96.0.0/12', comment: 'change nothing' }],
+    examples: [{ command: 'sideroute iptables print --service-cidrs 10.96.0.0/12', comment: 'only print' }],
     statuses: {},
   },
   'iptables apply': {
@@ -72,7 +75,7 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
         comment: 'in the network namespace of a pod',
       },
     ],
-    statuses: { 1: 'The rules cannot be put in place: none of them is' },
+    statuses: { 1: 'The rules cannot be installed; none of them is' },
   },
   'iptables verify': {
     examples: [
@@ -81,21 +84,21 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
     statuses: { 0: 'The rules are as they should be', 1: 'They differ, or cannot be read' },
   },
   'iptables cleanup': {
-    examples: [{ command: 'sideroute iptables cleanup', comment: 'whatever put them there' }],
+    examples: [{ command: 'sideroute iptables cleanup', comment: 'rules of any earlier apply' }],
     statuses: {},
   },
   inject: {
     examples: [
-      { command: 'sideroute inject deployment.yaml | kubectl apply -f -', comment: 'on the way to the cluster' },
-      { command: 'sideroute inject --in-place -f deployment.yaml', comment: 'in the file' },
+      { command: 'sideroute inject deployment.yaml | kubectl apply -f -', comment: 'before they are applied' },
+      { command: 'sideroute inject --in-place -f deployment.yaml', comment: 'change the file itself' },
     ],
     statuses: {
-      0: 'Done; with --skip-refused also where workloads were left as they are, which standard error names',
+      0: 'Done; with --skip-refused also if workloads were skipped, which standard error lists',
       1: 'A workload is refused, and nothing is changed',
     },
   },
   uninject: {
-    examples: [{ command: 'sideroute uninject deployment.yaml | kubectl apply -f -', comment: 'as it was before' }],
+    examples: [{ command: 'sideroute uninject deployment.yaml | kubectl apply -f -', comment: 'back to the original' }],
     statuses: { 1: 'A workload is refused, and nothing is changed' },
   },
   policy: {
@@ -120,11 +123,11 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
         command: 'kubectl get virtualservices,destinationrules,services -A -o yaml | sideroute convert > routes.yaml',
         comment: 'of a cluster with Istio; the report is on standard error',
       },
-      { command: 'sideroute convert -f istio.yaml -o table', comment: 'only what it would make' },
+      { command: 'sideroute convert -f istio.yaml -o table', comment: 'only a list of the routes' },
     ],
     statuses: {
-      0: 'The routes do what the rules did',
-      1: 'Something differs or is left out, which standard error says',
+      0: 'The routes do the same as the original rules',
+      1: 'Something differs or is left out; standard error says what',
     },
   },
   controller: {
@@ -148,16 +151,16 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
     ],
     statuses: {
       0: 'What it serves is valid',
-      1: 'It is not, or not what was waited for, or a sidecar does not answer',
+      1: 'The configuration is not valid or not the awaited one, or a sidecar does not answer',
     },
   },
   wait: {
-    examples: [{ command: 'sideroute wait --timeout 30s', comment: 'before what needs it' }],
-    statuses: { 0: 'Started and ready', 1: 'Not in time' },
+    examples: [{ command: 'sideroute wait --timeout 30s', comment: 'before a program that needs the sidecar' }],
+    statuses: { 0: 'Started and ready', 1: 'Not ready in time' },
   },
   connections: {
     examples: [
-      { command: 'sideroute connections --backend original', comment: 'those that no route concerns' },
+      { command: 'sideroute connections --backend original', comment: 'tunnelled connections' },
       { command: 'sideroute connections cart-1 -n shop --state idle', comment: 'of a pod', inCluster: true },
     ],
     statuses: {},
@@ -174,7 +177,7 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
       { command: 'sideroute tap --path /cart --limit 10 --duration 1s', comment: 'in the container of a sidecar' },
       {
         command: 'sideroute tap deploy/cart -n shop --all --code 5xx',
-        comment: 'what fails, in all pods',
+        comment: 'failed requests of all pods',
         inCluster: true,
       },
       {
@@ -183,7 +186,7 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
         inCluster: true,
       },
     ],
-    statuses: { 0: 'It was ended, or is over' },
+    statuses: { 0: 'Ended by Ctrl-C, a limit, or the sidecar' },
   },
   diff: {
     examples: [
@@ -196,14 +199,12 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
     statuses: {
       0: 'Nothing would change',
       1: 'Something would change',
-      3: 'It could not be looked at',
+      3: 'The comparison failed',
     },
   },
   bundle: {
-    examples: [
-      { command: 'sideroute bundle deploy/cart -n shop --all', comment: 'for a report of a bug', inCluster: true },
-    ],
-    statuses: { 0: 'All of it is there', 1: 'Some of it could not be had, which the index says' },
+    examples: [{ command: 'sideroute bundle deploy/cart -n shop --all', comment: 'for a bug report', inCluster: true }],
+    statuses: { 0: 'The bundle is complete', 1: 'Something is missing; the index says what' },
   },
   'log-level': {
     examples: [
@@ -213,15 +214,15 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
     statuses: {},
   },
   quit: {
-    examples: [{ command: 'sideroute quit', comment: 'of a Job, when its work is done' }],
-    statuses: { 0: 'It drains, and will end' },
+    examples: [{ command: 'sideroute quit', comment: 'in a Job, when its work is done' }],
+    statuses: { 0: 'It drains, and then ends' },
   },
   version: {
     examples: [
       { command: 'sideroute version -o json', comment: 'for a bug report' },
       { command: 'sideroute version -n shop', comment: 'with the sidecars of a namespace', inCluster: true },
     ],
-    statuses: { 0: 'Also where there is no addon' },
+    statuses: { 0: 'Done, also if there is no addon' },
   },
   completion: {
     examples: [{ command: 'source <(sideroute completion bash)', comment: 'in ~/.bashrc' }],

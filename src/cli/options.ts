@@ -73,7 +73,10 @@ export function addressOption(option: Option, fallback: string): Option {
 
 /** `--admin` for commands that ask a running sidecar in the same pod. */
 export function adminOption(): Option {
-  return addressOption(new Option('--admin <address>', 'its private admin endpoint'), '127.0.0.1:15000');
+  return addressOption(
+    new Option('--admin <address>', 'address of the private endpoint of the sidecar'),
+    '127.0.0.1:15000',
+  );
 }
 
 function adminAddress(text: string): AdminAddress {

@@ -15,7 +15,8 @@ import { dataText, writeResult } from './output.ts';
 import { writeNote, writeOutput } from './standard-streams.ts';
 
 export function podArgument(): Argument {
-  const text = 'a pod of the cluster, or deploy/, rs/, sts/, ds/, job/ or svc/NAME; without one: the pod this runs in';
+  const text =
+    'a pod of the cluster, or deploy/, rs/, sts/, ds/, job/ or svc/NAME; default: the pod in which the command runs';
   return new Argument('[pod]', text);
 }
 
@@ -25,7 +26,10 @@ export function podNamespaceOption(): Option {
 }
 
 export function podOptions(): readonly Option[] {
-  return [new Option('--all', 'every pod of the workload, not only the first that is ready'), ...accessOptions()];
+  return [
+    new Option('--all', 'use every pod of the workload, not only the first one that is ready'),
+    ...accessOptions(),
+  ];
 }
 
 /** What a command does with each sidecar. */

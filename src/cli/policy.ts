@@ -23,9 +23,7 @@ export const CONTROLLER_NAMESPACE = 'sideroute-system';
 export function registerPolicy(program: Command, version: string): void {
   const policy = program
     .command('policy')
-    .description(
-      'print the admission policies that inject pods by the label sideroute.dev/injection of their namespace',
-    )
+    .description('print the admission policies that inject pods in namespaces with the label sideroute.dev/injection')
     .addOption(
       new Option('--api-version <version>', 'v1: Kubernetes 1.36 or later; v1beta1: from 1.34, where it is turned on')
         .choices(POLICY_VERSIONS)

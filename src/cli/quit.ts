@@ -10,7 +10,7 @@ import { writeResult } from './output.ts';
 export function registerQuit(program: Command): void {
   program
     .command('quit')
-    .description('end a running sidecar as SIGTERM does: it drains, then exits with status 0')
+    .description('end a running sidecar in the same way as SIGTERM: it drains, then exits with status 0')
     .addOption(adminOption())
     .addOption(outputOption())
     .action(async ({ admin, output }: { readonly admin: AdminAddress; readonly output: OutputFormat }) => {

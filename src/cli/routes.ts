@@ -32,10 +32,10 @@ export function registerRoutes(program: Command): void {
   routes
     .command('export')
     .description(
-      'make ConfigMaps of what kubectl get httproutes,grpcroutes,services -A -o yaml prints, for the namespaces named',
+      'make ConfigMaps with route files from the output of kubectl get httproutes,grpcroutes,services -A -o yaml',
     )
     .argument('[files...]', 'output of kubectl in YAML or JSON; - or none: standard input')
-    .addOption(filenameOption('as naming it without; - for standard input; may be repeated'))
+    .addOption(filenameOption('the same as an argument; - for standard input; may be repeated'))
     .option(
       '--namespace <name>',
       'namespace with client pods; may be repeated',
@@ -45,7 +45,10 @@ export function registerRoutes(program: Command): void {
     .option('--all-namespaces', 'every namespace with a route or a Service in the input')
     .option('--config-map <name>', 'name of the ConfigMaps', argument(configMapName), 'sideroute-routes')
     .addOption(
-      new Option('--max-bytes <n>', 'size of the route file in a ConfigMap; what is larger is split into several')
+      new Option(
+        '--max-bytes <n>',
+        'size limit of the route file in a ConfigMap; larger ones are split into several ConfigMaps',
+      )
         .argParser(dataBytes)
         .default(MAX_DATA_BYTES),
     )

@@ -29,19 +29,19 @@ export function registerTap(program: Command): void {
     .command('tap')
     .description('show the requests of a running sidecar as they end, until Ctrl-C')
     .addArgument(podArgument())
-    .option('--route <namespace/name>', 'only those of a route')
-    .option('--rule <name>', 'only those of one rule of that route, by its name or its index')
-    .option('--code <code>', 'only those with a status, 503 or 5xx, or with a code of gRPC, such as UNAVAILABLE')
-    .option('--path <prefix>', 'only those whose path begins so')
+    .option('--route <namespace/name>', 'only requests of this route')
+    .option('--rule <name>', 'only requests of this rule of the route; its name or index')
+    .option('--code <code>', 'only requests with this status (503), class (5xx) or gRPC code (UNAVAILABLE)')
+    .option('--path <prefix>', 'only requests whose path begins with this prefix')
     .addOption(
       new Option(
         '--header <name[:value]>',
-        'only those with a header, whose value is shown; repeated: with all of them',
+        'only requests with this header, whose value is shown; may be repeated: all of them are needed',
       ).argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), text]),
     )
     .option('--sample <share>', 'a share of the requests, such as 0.1')
-    .addOption(new Option('--limit <number>', 'end after so many').argParser(argument(limit)))
-    .option('--duration <duration>', 'end after this time, from 1s to 1h; 10m when not said')
+    .addOption(new Option('--limit <number>', 'end after this number of requests').argParser(argument(limit)))
+    .option('--duration <duration>', 'end after this time, from 1s to 1h; default: 10m')
     .addOption(adminOption())
     .addOption(outputOption())
     .addOption(podNamespaceOption());

@@ -47,14 +47,14 @@ export function registerVersion(program: Command, dependencies: VersionDependenc
   const command = program
     .command('version')
     .description(
-      'print the version of this command, its commit, Node, and whether the native addon of the proxy loads; of a cluster those of its sidecars',
+      'print the version of this command, its commit, the version of Node, and whether the native addon loads; for a cluster also the versions of its sidecars',
     )
-    .option('--client', 'of this command alone, whatever else is given')
+    .option('--client', 'only the version of this command, even with other flags')
     .addOption(outputOption())
     .addOption(
       new Option(
         '-n, --namespace <name>',
-        'also of the sidecars and controllers of a namespace; with another flag of a cluster: of all',
+        'also the versions of sidecars and controllers in this namespace; only with --context or --kubeconfig: in all namespaces',
       ),
     );
   for (const option of accessOptions()) command.addOption(option);

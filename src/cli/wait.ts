@@ -16,7 +16,9 @@ export function registerWait(program: Command): void {
   program
     .command('wait')
     .description('wait until the sidecar in this pod is started and ready')
-    .addOption(addressOption(new Option('--metrics <address>', 'where its probes are'), '127.0.0.1:15020'))
+    .addOption(
+      addressOption(new Option('--metrics <address>', 'address of the probes of the sidecar'), '127.0.0.1:15020'),
+    )
     .addOption(timeoutOption('60s'))
     .action(async ({ metrics, timeout }: WaitOptions) => {
       const endMs = performance.now() + timeout;
