@@ -1,6 +1,6 @@
 /**
- * Traces of the sidecar: the spans of all workers, from the addon to a collector, and the counts of what became of them. Loaded where they
- * are on.
+ * Traces of the sidecar: the spans of all workers, from the addon to a collector, and the counts of those that were exported or dropped.
+ * Loaded only if traces are on.
  *
  * Stage before: `span-collector.ts`, of this thread and of the other workers. Stage after: `traces/exporter.ts`.
  */

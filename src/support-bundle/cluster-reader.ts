@@ -1,5 +1,5 @@
 /**
- * Reads of a cluster for a bundle: each bounded, each with an end, and a failure of one is none of another.
+ * Reads of a cluster for a bundle. Each has a size limit and a deadline, and a failure of one does not affect the others.
  *
  * Stage before: `kube/client.ts`. Stage after: `from-pods.ts` and `from-cluster.ts`.
  */

@@ -1,5 +1,6 @@
 /**
- * What a bundle is made of while it is gathered: files that are gone through and bounded, what could not be had and why, and the index of both.
+ * The contents of a bundle while it is made: files, after secrets were removed and sizes limited; what is missing and why; and the index of
+ * both.
  *
  * Stage before: `from-sidecar.ts` and `from-cluster.ts`. Stage after: `archive.ts`.
  */

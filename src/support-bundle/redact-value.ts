@@ -1,8 +1,9 @@
 /**
  * Data from JSON without what may be a secret: the routes of a cluster, what a sidecar answers, lines of its log.
  *
- * Stage before: `collection.ts`. Stage after: `redact-text.ts`, for the strings that are kept. By where a value stands: what a filter sets in a header is
- * left out always, what a match compares is kept unless the name of the field says otherwise. Strings that hold JSON are gone through like the rest.
+ * Stage before: `collection.ts`. Stage after: `redact-text.ts`, for the strings that are kept. The place of a value decides: a header value
+ * that a filter sets is always left out; a value that a match compares is kept unless the name of the field is sensitive. Strings that
+ * contain JSON are treated in the same way.
  */
 import type { KnownSecrets } from './known-secrets.ts';
 import { redactLines } from './redact-lines.ts';
