@@ -5,21 +5,27 @@
  * `kubectl diff`: 0: no difference; 1: differences; 2 and above: the comparison failed.
  */
 import { Option, type Command } from 'commander';
-import { ProxyError } from '../errors.ts';
+import { ProxyError, unexpected } from '../errors.ts';
 import { targetFlags } from './cluster-access.ts';
 import { filesGiven } from './manifest-input.ts';
-import { adminOption, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
+import { adminOption, argument, outputOption, type AdminAddress, type OutputFormat } from './options.ts';
 import { podArgument, podNamespaceOption, podOptions, refuseWithoutPod } from './pod-admin.ts';
 
 interface DiffOptions {
   readonly admin: AdminAddress;
   readonly filename: readonly string[];
+  readonly without: readonly string[];
   readonly output: OutputFormat;
   readonly all?: boolean;
 }
 
 /** Exit status of a failure; 2 is for an invalid command line. */
 const FAILED = 3;
+
+function routeName(text: string): string {
+  if (/^[a-z0-9][-a-z0-9]*\/[a-z0-9][-a-z0-9.]*$/.test(text)) return text;
+  throw unexpected(text, 'NAMESPACE/NAME of a route');
+}
 
 export function registerDiff(program: Command): void {
   const command = program
@@ -32,6 +38,11 @@ export function registerDiff(program: Command): void {
         'routes and Services that take the place of those of the same name, before they are applied; a directory, a file, - for standard input; may be repeated',
       )
         .argParser((path: string, all: readonly string[]) => [...all, path])
+        .default([]),
+    )
+    .addOption(
+      new Option('--without <namespace/name>', 'as if a route had been deleted; nothing is; may be repeated')
+        .argParser((name: string, all: readonly string[]) => [...all, argument(routeName)(name)])
         .default([]),
     )
     .addOption(adminOption())
@@ -53,6 +64,7 @@ export function registerDiff(program: Command): void {
         command,
         pod,
         files: filesGiven([], options.filename),
+        without: options.without,
         admin: options.admin,
         output: options.output,
         all: options.all === true,

@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { KINDS } from '../cluster-check/kinds.ts';
 import { compareConfigs, canCompare, type ConfigDiff } from '../config-diff/compare.ts';
 import { diffText } from '../config-diff/diff-text.ts';
-import { plan, withChanges } from '../config-diff/planned.ts';
+import { plan, withChanges, withoutRoutes } from '../config-diff/planned.ts';
 import { mountedNamespace } from '../config/pod-namespace.ts';
 import { labelOf } from '../config/progress.ts';
 import { parseRoutes } from '../config/route-parser.ts';
@@ -31,6 +31,8 @@ export interface DiffRequest {
   readonly command: Command;
   readonly pod: string | undefined;
   readonly files: readonly string[];
+  /** Routes, `namespace/name`, that are to be looked at as if they had been deleted. */
+  readonly without: readonly string[];
   readonly admin: AdminAddress;
   readonly output: OutputFormat;
   readonly all: boolean;
@@ -42,7 +44,8 @@ const PAGE_SIZE = 250;
 const MAX_OBJECTS = 100_000;
 const KINDS_OF_ROUTES = ['httpRoutes', 'grpcRoutes', 'tlsRoutes', 'tcpRoutes', 'services'] as const;
 
-export async function makeDiff({ command, pod, files, admin, output, all, target }: DiffRequest): Promise<void> {
+export async function makeDiff(request: DiffRequest): Promise<void> {
+  const { command, pod, files, without, admin, output, all, target } = request;
   refuseTwice(files);
   let namespace = mountedNamespace();
   let present: Resource[] = [];
@@ -58,7 +61,12 @@ export async function makeDiff({ command, pod, files, admin, output, all, target
     }
   }
   const changes = await readChanges(files, namespace);
-  const { config, problems } = await plan(withChanges(present, changes), namespace);
+  const { resources, missing } = withoutRoutes(withChanges(present, changes), without);
+  if (missing.length > 0) {
+    const where = pod === undefined ? 'in the files' : 'in the cluster and the files';
+    throw new ProxyError('no-routes', `--without ${missing.join(', ')}: there is no such route ${where}`);
+  }
+  const { config, problems } = await plan(resources, namespace);
   const own = new Set(changes.map(labelOf));
   for (const problem of problems) {
     if (problem.severity === 'error' && problem.resource !== null && own.has(problem.resource))

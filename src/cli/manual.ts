@@ -195,6 +195,11 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
         comment: 'before it is applied',
         inCluster: true,
       },
+      {
+        command: 'sideroute diff deploy/cart -n shop --without shop/cart',
+        comment: 'before a route is deleted',
+        inCluster: true,
+      },
     ],
     statuses: {
       0: 'Nothing would change',

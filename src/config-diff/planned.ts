@@ -24,6 +24,19 @@ export function withChanges(present: readonly Resource[], changes: readonly Reso
   return [...present.filter((resource) => !changed.has(labelOf(resource))), ...changes];
 }
 
+/** The resources without the routes of these names, of any kind. `missing`: names for which there is no route. */
+export function withoutRoutes(
+  resources: readonly Resource[],
+  names: readonly string[],
+): { readonly resources: Resource[]; readonly missing: readonly string[] } {
+  const isNamed = (resource: Resource, name: string): boolean =>
+    resource.kind !== 'Service' && `${resource.namespace}/${resource.name}` === name;
+  return {
+    resources: resources.filter((resource) => !names.some((name) => isNamed(resource, name))),
+    missing: names.filter((name) => !resources.some((resource) => isNamed(resource, name))),
+  };
+}
+
 /** `namespace`: that of the pod. */
 export async function plan(resources: readonly Resource[], namespace: string | null): Promise<Planned> {
   const concerned = resources.filter((resource) => isFor(resource, namespace));

@@ -114,6 +114,16 @@ t.test('of a pod: what a file would change before it is applied, as the document
     /`sideroute diff deploy\/cart -n shop -f new\.yaml`/,
   );
 
+  const without = await run('--without', 'devopssong/my-server-route');
+  t.match(without, { status: 1, stdout: /^frontend devopssong\/my-server:80: removed$/m, stderr: '' });
+  t.match(without.stdout, /^- HTTPRoute devopssong\/my-server-route -> .*: Accepted=True Accepted$/m);
+  t.match(await run('--without', 'devopssong/other'), {
+    status: 3,
+    stdout: '',
+    stderr: /--without devopssong\/other: there is no such route in the cluster and the files/,
+  });
+  t.match(await run('--without', 'my-server-route'), { status: 2, stderr: /expected NAMESPACE\/NAME of a route/ });
+
   const { path, remove } = temporaryDirectory();
   t.teardown(remove);
   const refused = join(path, 'refused.yaml');
