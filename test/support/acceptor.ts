@@ -18,7 +18,7 @@ export const LISTEN: readonly ListenAddress[] = [
   { address: '::1', port: CAPTURE_PORT },
 ];
 
-/** SIDEROUTE_TEST_WRAPPER, split at spaces: a tool such as valgrind around every process that loads the addon. */
+/** SIDEROUTE_TEST_WRAPPER, split at spaces: a tool such as valgrind that runs every process that loads the addon. */
 export function wrapperCommand(): string[] {
   return (process.env['SIDEROUTE_TEST_WRAPPER'] ?? '').split(' ').filter((word) => word !== '');
 }
@@ -56,7 +56,7 @@ export class AcceptorProcess {
       'setpriv',
       [
         ...['--reuid', uid, '--regid', uid, '--clear-groups', ...readingCapabilities()],
-        // The runner loads itself into every child: that would be measured here, and writes where this uid must not.
+        // The runner loads itself into every child; here it would be measured, and it writes where this uid must not.
         ...['env', '-u', 'NODE_OPTIONS'],
         ...wrapper,
         ...wrapperCommand(),
@@ -125,7 +125,7 @@ export class AcceptorProcess {
   async kill(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.child.once('exit', resolve));
-    // Disconnecting lets the process end by itself, with all its cleanup; a tool around it reports then.
+    // After disconnecting, the process ends by itself with all its cleanup, and a wrapper tool reports.
     this.child.disconnect();
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
     await ended;

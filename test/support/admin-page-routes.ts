@@ -43,7 +43,7 @@ export async function startShop(cluster: Cluster, server: Pod): Promise<Shop> {
   };
 }
 
-/** web-v2 is spoken to in HTTP/1.1, whatever its caller speaks. */
+/** Requests to web-v2 are always HTTP/1.1, whatever the caller uses. */
 const PROTOCOLS: Partial<Record<Name, string>> = { 'web-v2': 'kubernetes.io/ws' };
 
 function serviceDocuments(): string {
@@ -88,7 +88,7 @@ const CART = `    - matches: [{path: {type: Exact, value: /basket}}]
 `;
 const PAYMENTS = `    - backendRefs: [{name: payments-v1, port: 80}]
 `;
-/** It has no such port. */
+/** The Service has no such port. */
 const QUEUE = `    - backendRefs: [{name: queue, port: 81}]
 `;
 
@@ -98,7 +98,7 @@ export function shopFiles(more: Readonly<Record<string, string>> = {}): Record<s
   return { 'shop.yaml': [serviceDocuments(), ...routes].join('---\n'), ...more };
 }
 
-/** The files that `mount` has then have a further rule for `web`, before all others. */
+/** Adds a rule for `web`, before all others, to the files of `mount`. */
 export function addRule(mount: ConfigMapMount, path: string, backend: Name | 'no-such'): void {
   const rule = `    - matches: [{path: {type: Exact, value: ${path}}}]
       backendRefs: [{name: ${backend}, port: 80}]
@@ -108,7 +108,7 @@ export function addRule(mount: ConfigMapMount, path: string, backend: Name | 'no
 
 export const HOSTILE = '<img src=x onerror="globalThis.pwned=1"><script>globalThis.pwned=1</script>';
 
-/** A route whose values are markup wherever the API lets them, and one with markup where it must not be. */
+/** A route with markup in all values where the API allows it, and one with markup where it is not allowed. */
 export function hostileFiles(): Record<string, string> {
   const rules = `    - matches: [{headers: [{name: x-note, value: '${HOSTILE}'}], queryParams: [{name: q, value: '${HOSTILE}'}]}]
       filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: X-Note, value: '${HOSTILE}'}]}}]
@@ -123,7 +123,7 @@ export function hostileFiles(): Record<string, string> {
   });
 }
 
-/** Requests a second by target. */
+/** Requests per second, by target. */
 export const LOAD = [
   { url: `http://${clusterIP('web')}/`, perSecond: 60 },
   { url: `http://${clusterIP('web')}/start`, perSecond: 20, headers: { version: 'new' } },

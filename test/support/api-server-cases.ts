@@ -88,7 +88,7 @@ const conditions = rule({
 export const MATCH = 'rules.0.matches.0';
 export const SETTINGS = 'rules.0.filters.0';
 
-/** Of every kind of route. */
+/** For every kind of route. */
 export const COMMON_ROWS: readonly Row[] = [
   row(
     parents(SERVICE),
@@ -163,12 +163,12 @@ export const COMMON_ROWS: readonly Row[] = [
   row(rule({}), 'rules.0.zzz', [], [1, {}]),
 ];
 
-/** A rule that says nothing of its matches beside as many as there may be, and an empty list of rules. */
+/** The maximum number of matches, all empty, in two rules; the list of rules is full. */
 export const FULL_RULES: readonly Json[] = [{ matches: times(64, () => ({})) }, { matches: times(64, () => ({})) }];
 
-/** Of an HTTPRoute alone. */
+/** Only for an HTTPRoute. */
 const ROUTE_ROWS: readonly Row[] = [
-  // Matches that are not written are one by default; those of an empty list are none.
+  // If `matches` is missing, there is one default match; an empty list has none.
   row(rule({}), 'rules', [[...FULL_RULES, { matches: [] }]], [[], [...FULL_RULES, {}]]),
   row(conditions, MATCH, [{}], [null, 'x', { zzz: 1 }]),
   row(conditions, `${MATCH}.path`, [ABSENT, null, {}, { value: '/b' }], ['x', [], { zzz: 1 }]),
@@ -218,7 +218,7 @@ const ROUTE_ROWS: readonly Row[] = [
   row(rule({ retry: {} }), 'rules.0.retry.zzz', [], [1]),
 ];
 
-/** Of every kind of route. */
+/** For every kind of route. */
 export const BACKEND_ROWS: readonly Row[] = [
   row(
     withBackend({}),
@@ -316,7 +316,7 @@ const LISTS: Values = [
 ];
 const FILTER_LISTS: Values = [[], null, times(16, () => copying), [editing, answering, copying, sharing, rewriting]];
 
-/** Of the filters of every kind of route. */
+/** For the filters of every kind of route. */
 export const COMMON_FILTER_ROWS: readonly Row[] = [
   ...header('RequestHeaderModifier', 'requestHeaderModifier'),
   ...header('ResponseHeaderModifier', 'responseHeaderModifier'),
@@ -341,7 +341,7 @@ export const COMMON_FILTER_ROWS: readonly Row[] = [
   row(extension, `${SETTINGS}.extensionRef.namespace`, [], ['shop']),
 ];
 
-/** Of an HTTPRoute alone. */
+/** Only for an HTTPRoute. */
 const FILTER_ROWS: readonly Row[] = [
   row(rule({ matches: PREFIX }), 'rules.0.filters', [...FILTER_LISTS, [redirecting]], LISTS),
   row(withBackend({}), 'rules.0.backendRefs.0.filters', [...FILTER_LISTS, [redirecting]], LISTS),
@@ -408,7 +408,7 @@ const FILTER_ROWS: readonly Row[] = [
   row(auth, `${SETTINGS}.externalAuth.backendRef`, [TARGET], [ABSENT, { name: 'm' }, { port: 80 }]),
 ];
 
-/** A copy of `value` with the field at `path` set, or taken out. */
+/** A copy of `value` with the field at `path` set or removed. */
 function withField(value: unknown, [key, ...rest]: readonly string[], field: unknown): unknown {
   if (key === undefined) return field;
   if (Array.isArray(value)) {

@@ -1,6 +1,6 @@
 /**
- * As `api-server-cases.ts`, of a GRPCRoute: the rows that both kinds of routes have, without what only an HTTPRoute can match, and
- * those of its own.
+ * Like `api-server-cases.ts`, for a GRPCRoute: the rows that both kinds of routes have, without those that only an
+ * HTTPRoute can match, and rows of its own.
  */
 import {
   ABSENT,
@@ -33,7 +33,7 @@ import {
   type Values,
 } from './api-server-cases.ts';
 
-/** The matches of rules that are about something else say nothing of paths. */
+/** Removes paths from the matches of rows that are about something else. */
 function withoutPaths(each: Row): Row {
   const { rules } = each.spec;
   if (!Array.isArray(rules)) return each;
@@ -88,7 +88,7 @@ const NOT_FILTER_LISTS: Values = [
   [{ type: 'RequestMirror' }],
   [{ requestHeaderModifier: {} }],
   [{ ...editing, zzz: 1 }],
-  // What an HTTPRoute has beside these.
+  // Filters that only an HTTPRoute has.
   [{ type: 'URLRewrite', urlRewrite: {} }],
   [{ type: 'RequestRedirect', requestRedirect: {} }],
   [{ type: 'CORS', cors: {} }],
@@ -97,7 +97,7 @@ const NOT_FILTER_LISTS: Values = [
 ];
 
 const OWN_ROWS: readonly Row[] = [
-  // Nothing is put in the place of rules or matches that are not written.
+  // Missing rules or matches get no defaults.
   row(rule({}), 'rules', [[], [...FULL_RULES, {}], [...FULL_RULES, { matches: [] }]], []),
   row(calls, MATCH, [{}], [null, 'x', { zzz: 1 }, { path: { value: '/a' } }, { queryParams: [] }]),
   row(

@@ -43,7 +43,7 @@ interface Watcher {
   readonly response: ServerResponse;
 }
 
-/** What a request was: for tests that count them. */
+/** A request that was received, for tests that count requests. */
 export interface Seen {
   readonly method: string;
   readonly path: string;
@@ -223,7 +223,7 @@ export class ApiServer {
         url.pathname,
       );
     const [, group = '', version = 'v1', namespace, plural = '', name, subresource] = match ?? [];
-    // `/api/v1/namespaces/x` is an object, too.
+    // `/api/v1/namespaces/x` is an object too.
     const resource = RESOURCES.find(
       (candidate) =>
         candidate.plural === plural &&
@@ -370,7 +370,7 @@ function partial({ metadata }: Obj): Obj {
   return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata };
 }
 
-/** What does not match a selector any more is gone for whoever watches with it, and what has come to match is new. */
+/** For a watcher with a selector, an object that no longer matches is deleted, and one that now matches is added. */
 function send(watcher: Watcher, { type, object, before }: Event): void {
   const [now, then] = [matches(object, watcher.labels), before !== null && matches(before, watcher.labels)];
   if (type !== 'MODIFIED' || (now && then)) {
@@ -393,7 +393,7 @@ function fail(response: ServerResponse, code: number, reason: string, message: s
   answer(response, code, { kind: 'Status', status: 'Failure', code, reason, message });
 }
 
-/** RFC 7396. */
+/** Merge patch (RFC 7396). */
 function merge(target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
   const result = new Map<string, unknown>(

@@ -1,6 +1,6 @@
 /**
- * An API server that knows a few objects and forwards ports as kubelets do: for tests of commands that need no more of a cluster.
- * `test/cluster/` has the real one.
+ * An API server that knows a few objects and forwards ports as kubelets do, for tests of commands that need no more of
+ * a cluster. `test/cluster/` has the real one.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
@@ -25,7 +25,7 @@ export interface Answer {
 
 const TOKEN = 'token-of-the-test';
 
-/** `answer`: null for what is not there. `forward`: a port of this machine, or what the channel of errors says. */
+/** `answer`: null for an unknown path. `forward`: a port of this machine, or the text for the error channel. */
 export async function apiStandIn(
   t: Test,
   answer: (path: string, request: IncomingMessage) => Answer | null,
@@ -53,7 +53,7 @@ export async function apiStandIn(
       socket.end(`HTTP/1.1 ${target.status} No\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
       return;
     }
-    // In one piece with what comes right behind it, as on a busy machine.
+    // Sent together with the bytes that follow, as happens on a busy machine.
     socket.cork();
     sockets.handleUpgrade(request, socket, head, (web) => {
       process.nextTick(() => socket.uncork());
@@ -92,7 +92,7 @@ export async function apiStandIn(
   return { kubeconfig, port, asked };
 }
 
-/** A pod as the API server has it. */
+/** A pod as the API server stores it. */
 export function podObject(name: string, more: { sidecar?: boolean; ready?: boolean; running?: boolean } = {}): object {
   const { sidecar = true, ready = true, running = true } = more;
   const state = running ? { running: {} } : { waiting: { reason: 'ImagePullBackOff' } };

@@ -41,7 +41,7 @@ function debian(_name: string, directory: string): void {
   mustPodman(['import', archive, DEBIAN]);
 }
 
-/** With this machine's npm settings: the way to its registry is the machine's, never a file's of the repository. */
+/** Uses the npm settings of this machine: its registry is never named by a file of the repository. */
 function nodeBuilder(name: string, directory: string): void {
   must('npm', [
     ...['install', '--silent', '--no-audit', '--no-save', '--prefix', directory],

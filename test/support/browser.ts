@@ -1,4 +1,4 @@
-/** A headless Chromium in a pod's network namespace, and a page that tells what went wrong in it. */
+/** A headless Chromium in the network namespace of a pod, and a page that reports errors. */
 // Needs: chromium.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,9 @@ export interface WatchedPage {
   readonly complaints: string[];
 }
 
-/** `directory`: for what the browser writes. Its commands go through pipes, so that it need not be reached by network. */
+/**
+ * `directory`: where the browser writes. Commands go through pipes, so the browser need not be reachable by network.
+ */
 export async function startBrowser(pod: Pod, directory: string): Promise<Browser> {
   const program = join(directory, 'chromium-in-pod');
   writeFileSync(program, `#!/bin/sh\nexec ip netns exec ${pod.netns} chromium "$@"\n`);

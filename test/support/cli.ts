@@ -1,4 +1,4 @@
-/** The command line as a person or a pipeline meets it: a real process, standard input and output, exit status. */
+/** Runs the command line as a user or a pipeline does: a real process, standard input and output, exit status. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { runCommand, type CommandResult } from './cluster.ts';

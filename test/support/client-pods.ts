@@ -70,7 +70,7 @@ export interface ClientPods {
   readonly sidecar: Sidecar;
 }
 
-/** Everything started; `directory` holds what the programs read and write. */
+/** Starts everything; `directory` holds what the programs read and write. */
 export async function startClientPods(cluster: Cluster, directory: string): Promise<ClientPods> {
   const routed = cluster.addPod('routed');
   const plain = cluster.addPod('plain');

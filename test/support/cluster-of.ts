@@ -1,9 +1,9 @@
-/** What nearly every end-to-end test begins with: pods to be, and a place for its files. */
+/** The start of most end-to-end tests: a cluster for pods, and a directory for files. */
 import type { Test } from 'tap';
 import { Cluster } from './cluster.ts';
 import { temporaryDirectory } from './sidecar.ts';
 
-/** Both go with the test. */
+/** Both are removed with the test. */
 export function clusterOf(test: Test): {
   readonly cluster: Cluster;
   /** Readable by other uids. */

@@ -35,8 +35,9 @@ function must(command: string, args: readonly string[], input?: string): string 
 }
 
 /**
- * Capabilities a process of another uid keeps: none, unless this repository or the Node that runs it lies below a
- * directory that only its owner may enter (a clone in root's home, say); then the one that lets it read there.
+ * Capabilities that a process of another uid keeps: none, unless this repository or the Node that runs it is below a
+ * directory that only its owner may enter (such as a clone in root's home). Then it keeps the one that lets it read
+ * there.
  */
 export function readingCapabilities(): string[] {
   for (const start of [dirname(fileURLToPath(import.meta.url)), dirname(process.execPath)]) {
@@ -104,7 +105,7 @@ export interface ServiceEndpoint {
   readonly port: number;
 }
 
-/** A command line of iptables, for a rule that is added or deleted. */
+/** An iptables command line for adding or deleting a rule. */
 type Rule = (action: '-A' | '-D') => string[];
 
 /** What kube-proxy would write for a Service. */
@@ -151,7 +152,7 @@ export class Cluster {
       this.node.must(['ip', 'addr', 'add', `${this.node.v4}/24`, 'dev', 'br0']);
       this.node.must(['ip', '-6', 'addr', 'add', `${this.node.v6}/64`, 'dev', 'br0', 'nodad']);
       this.node.must(['ip', 'link', 'set', 'br0', 'up']);
-      // kube-proxy refuses a Service without endpoints; for that its address has to be routable first.
+      // Without endpoints kube-proxy rejects the Service's packets, which requires that its address is routable.
       this.node.must(['ip', 'route', 'add', '10.96.0.0/16', 'dev', 'br0']);
       this.node.must(['ip', '-6', 'route', 'add', 'fd00:96::/112', 'dev', 'br0']);
       this.node.must(['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']);
@@ -211,7 +212,7 @@ export class Cluster {
   }
 }
 
-/** Delete namespaces left behind by processes that died; for a run that starts clean. */
+/** Deletes namespaces left behind by processes that died. */
 export function removeStaleClusters(): void {
   for (const entry of readdirSync('/var/run/netns', { withFileTypes: true })) {
     const owner = /^sr([0-9a-z]+)[0-9a-z]-/.exec(entry.name)?.[1];

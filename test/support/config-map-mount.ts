@@ -1,7 +1,7 @@
 /**
- * A ConfigMap volume as kubelet writes it: `name -> ..data/name`, `..data -> ..<timestamp>`, each update a new directory
- * and one rename (Kubernetes `pkg/volume/util/atomic_writer.go`, same order of steps). Synchronous, like one process
- * that is not ours.
+ * A ConfigMap volume as kubelet writes it: `name -> ..data/name`, `..data -> ..<timestamp>`, each update in a new
+ * directory and with one rename (Kubernetes `pkg/volume/util/atomic_writer.go`, same order of steps). Synchronous, as
+ * if another process did it.
  */
 import {
   chmodSync,

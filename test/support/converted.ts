@@ -1,4 +1,4 @@
-/** Converted rules, as a sidecar would serve them. */
+/** Converted rules, as a sidecar would apply them. */
 import { attach } from '../../src/config/attach.ts';
 import { parseRoutes } from '../../src/config/route-parser.ts';
 import { convert, type Conversion } from '../../src/convert/convert.ts';
@@ -15,7 +15,7 @@ export interface Answer {
   readonly path: string;
 }
 
-/** Requests of pods in `client` to `service`, `namespace/name:port`. */
+/** Sends requests of pods in `client` to `service`, `namespace/name:port`. */
 export function served({ documents }: Conversion, service: string, client = 'default'): (request: Request) => Answer {
   const text = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: documents });
   const { resources } = parseRoutes('converted.json', text, client);
@@ -37,7 +37,7 @@ export function served({ documents }: Conversion, service: string, client = 'def
   };
 }
 
-/** Of documents as values. */
+/** Converts documents given as objects. */
 export function converted(documents: readonly object[], namespace = 'default'): Conversion {
   const text = documents.map((document) => JSON.stringify(document)).join('\n---\n');
   return convert([{ name: 'input.yaml', text }], namespace);

@@ -1,5 +1,6 @@
 /**
- * What the panels of the dashboard show, written down: the answers of a Prometheus to every query, for `scripts/draw-dashboard.ts` to draw.
+ * Records what the panels of the dashboard show: the answers of a Prometheus to every query, which
+ * `scripts/draw-dashboard.ts` draws.
  *
  * Stage before: `prometheus.test.ts`, which has a sidecar with traffic and a Prometheus that scrapes it.
  */
@@ -12,9 +13,9 @@ import type { Prometheus } from './prometheus.ts';
 
 const SECONDS = 300;
 const STEP_SECONDS = 10;
-/** As if it were scraped so often, for rates over 20 seconds: what a busy machine does to a second is not what is to be seen. */
+/** The scrape interval used in queries; it makes rates over 20 seconds, which hide the effects of a busy machine. */
 const SCRAPE_SECONDS = 5;
-/** The same as of a chart that is drawn small. */
+/** Enough for a small chart. */
 const DIGITS = 4;
 
 interface Answer {
@@ -23,9 +24,9 @@ interface Answer {
 }
 
 /**
- * A canary that grows and is taken back, then a route file with a fault that is mended.
+ * A canary that grows and is rolled back, then a route file with an error that is fixed.
  *
- * @param files route files as they are; `canary` is given the weight of the new version
+ * @param files route files as they are; `canary` sets the weight of the new version
  */
 export async function pose(
   mount: ConfigMapMount,
@@ -40,7 +41,7 @@ export async function pose(
   }
 }
 
-/** Of the last five minutes. */
+/** Records the last five minutes. */
 export async function writeRecording(path: string, prometheus: Prometheus): Promise<void> {
   const end = Math.floor(Date.now() / 1_000);
   const range = { start: String(end - SECONDS), end: String(end), step: String(STEP_SECONDS) };
@@ -53,7 +54,7 @@ export async function writeRecording(path: string, prometheus: Prometheus): Prom
   writeFileSync(path, await format(JSON.stringify(recording), { parser: 'json', printWidth: 140 }));
 }
 
-/** `values`: one for each step; null where Prometheus has none. */
+/** `values`: one per step; null if Prometheus has none. */
 function seriesOf({ metric, values }: Answer, start: number): object {
   const { __name__: _, ...labels } = metric;
   const bySecond = new Map(values.map(([second, text]) => [second - start, Number(text)]));

@@ -22,7 +22,7 @@ export interface ZoneEntry {
   readonly ttl?: number;
 }
 
-/** What happens to a query, instead of an answer from the zone. */
+/** A fault that replaces the answer from the zone. */
 export type Fault = 'drop' | 'servfail' | 'refused' | 'nxdomain' | { readonly delayMs: number };
 
 const TYPES: Readonly<Record<number, RecordType>> = { 1: 'A', 5: 'CNAME', 12: 'PTR', 28: 'AAAA' };
@@ -60,7 +60,7 @@ export class DnsServer {
     const server = createServer((socket) => {
       socket.on('error', () => socket.destroy());
       socket.on('data', (chunk) => {
-        // A query is small and comes in one piece, behind its length.
+        // A query is small and arrives in one piece, after its length.
         void this.#answer(chunk.subarray(2)).then((response) => {
           const length = Buffer.alloc(2);
           length.writeUInt16BE(response?.length ?? 0);
@@ -118,7 +118,7 @@ export class DnsServer {
     }
   }
 
-  /** Null: none. */
+  /** Null: the query gets no response. */
   async #answer(query: Buffer): Promise<Buffer | null> {
     const { name, type, end } = readQuestion(query);
     this.queries.push(`${type ?? 'other'} ${name}`);
@@ -141,7 +141,7 @@ export class DnsServer {
   }
 }
 
-/** Without its records, and with the bit that says so. */
+/** The response without its records and with the TC bit. */
 function truncated(response: Buffer, end: number): Buffer {
   const cut = Buffer.from(response.subarray(0, end));
   cut.writeUInt16BE(cut.readUInt16BE(2) | 0x0200, 2);
@@ -167,7 +167,7 @@ function readQuestion(query: Buffer): { name: string; type: RecordType | null; e
 
 function recordsOf({ a = [], aaaa = [], cname, ptr = [], ttl = 1 }: ZoneEntry, type: RecordType): Buffer[] {
   const alias = cname === undefined ? [] : [record(5, nameBytes(cname), ttl)];
-  // Behind an alias the addresses are those of the other name.
+  // After an alias, the addresses belong to the other name.
   const owner = cname === undefined ? QUESTION : nameBytes(cname);
   if (type === 'CNAME') return alias;
   if (type === 'PTR') return ptr.map((name) => record(12, nameBytes(name), ttl));
@@ -175,7 +175,7 @@ function recordsOf({ a = [], aaaa = [], cname, ptr = [], ttl = 1 }: ZoneEntry, t
   return [...alias, ...addresses.map((address) => record(type === 'A' ? 1 : 28, addressBytes(address), ttl, owner))];
 }
 
-/** Pointer to the name in the question. */
+/** A compression pointer to the name in the question. */
 const QUESTION = Buffer.from([0xc0, 0x0c]);
 
 function record(type: number, data: Buffer, ttl: number, owner: Buffer = QUESTION): Buffer {

@@ -1,4 +1,4 @@
-/** What an echo-server says of a request, and how a test asks it. */
+/** What an echo-server reports about a request, and how a test sends one. */
 import type { Pod } from './cluster.ts';
 import { startFixture } from './sidecar.ts';
 
@@ -7,7 +7,7 @@ const CONTROL_PORT = 3999;
 
 /** A request as it reached an echo-server. */
 export interface EchoedRequest {
-  /** With the query. */
+  /** Path with query. */
   readonly path: string;
   readonly host: string;
   readonly method: string;

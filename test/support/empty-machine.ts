@@ -1,6 +1,6 @@
 /**
- * A machine on which nothing is but Node with npm: the repository is hidden, the PATH has no other program, home is empty, and
- * there is no network but loopback. Needs root, for namespaces.
+ * A machine with only Node and npm: the repository is hidden, the PATH has no other program, home is empty, and there
+ * is no network except loopback. Needs root, for namespaces.
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -20,7 +20,7 @@ export interface EmptyMachine {
   readonly remove: () => void;
 }
 
-/** npm's own program: what is on the PATH may be anything that finds it. */
+/** npm's own program, because `npm` on the PATH may be a wrapper. */
 function npmProgram(): string {
   const running = process.env['npm_execpath'] ?? '';
   if (running.endsWith('.js') && existsSync(running)) return running;
@@ -40,7 +40,7 @@ export function emptyMachine(): EmptyMachine {
   for (const each of [tools, home, prefix, directory]) mkdirSync(each);
   symlinkSync(process.execPath, join(tools, 'node'));
   symlinkSync(npmProgram(), join(tools, 'npm'));
-  // What kubectl does with a name that is no command of its own.
+  // What kubectl does with a name that is not one of its commands.
   writeFileSync(join(tools, 'kubectl'), '#!/bin/sh\nname=$1\nshift\nexec "kubectl-$name" "$@"\n');
   chmodSync(join(tools, 'kubectl'), 0o755);
   const environment = [

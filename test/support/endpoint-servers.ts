@@ -1,4 +1,4 @@
-/** Tests of endpoints, once on each of the two servers that may carry them. */
+/** Runs tests of endpoints on each of the two servers that can serve them. */
 import t, { type Test } from 'tap';
 
 import type { ServerName } from '../../src/admin/endpoint-server.ts';

@@ -19,7 +19,7 @@ import { runEngineScenarios } from './engine-scenarios.ts';
 import { eventually } from './eventually.ts';
 import { closedPort, WireBackend, WireClient, type Message } from './wire.ts';
 
-/** An engine behind a listening port: what is accepted there is adopted with the original destination given. */
+/** An engine behind a listening port: it adopts connections accepted there, with the given original destination. */
 export interface EngineFront {
   readonly engine: Engine;
   readonly port: number;
@@ -41,7 +41,7 @@ export interface ExpectedMessage {
   readonly body: string;
 }
 
-/** What `decide` answers in a case: the backend that listens, one that does not, or another decision. */
+/** What `decide` answers in a case: the listening backend, one that refuses, or another decision. */
 type Choice = 'backend' | 'refusing' | 'second-address' | 'unresolved' | 'original' | 'no_route';
 
 export interface EngineCase {
@@ -98,7 +98,7 @@ const REFUSED = local(
 );
 const NO_ROUTE = 'A route is attached to this Service and port, but no rule matches the request.\n';
 
-/** A backend that answers this is answered with 502. */
+/** A response that has to become a 502. */
 export function badAnswer(name: string, answer: string): EngineCase {
   return {
     name: `${name} is a 502`,
@@ -109,7 +109,7 @@ export function badAnswer(name: string, answer: string): EngineCase {
   };
 }
 
-/** A request that must reach nobody. A fields-first smuggling attempt follows it on the wire. */
+/** A request that must not be forwarded. On the wire a smuggling attempt follows it. */
 function refusedRequest(name: string, lines: string, reason: RequestReason, reply: ExpectedMessage): EngineCase {
   return {
     name: `${name} is refused, and nothing goes upstream`,
@@ -263,7 +263,7 @@ export const ENGINE_CASES: readonly EngineCase[] = [
   },
   {
     name: 'an informational response is not taken for the final one',
-    // It relays the informational response, which this client does not expect.
+    // The native engine relays the interim response, which this client does not expect.
     notOn: ['native'],
     send: `GET / HTTP/1.1\r\n${HOST}\r\n`,
     answer: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
@@ -435,7 +435,7 @@ export const ENGINE_CASES: readonly EngineCase[] = [
   },
 ];
 
-/** What an engine told its host. */
+/** Records what an engine tells its host. */
 export class RecordingHost implements EngineHost {
   readonly outcomes: Outcome[] = [];
   readonly mirrors: MirrorOutcome[] = [];
@@ -501,7 +501,7 @@ function decisionOf(choice: Choice, port: number, refusingPort: number): Decisio
     case 'refusing':
       return forwardTo(refusingPort);
     case 'second-address':
-      // Nothing listens on the other address, and both share the port.
+      // The first address has no listener; both share the port.
       return forwardTo(port, ['127.0.0.2', '127.0.0.1']);
     case 'unresolved':
       return forwardTo(port, []);
@@ -570,7 +570,7 @@ async function runCase(
   if (engineCase.closes === true) {
     await client.untilClosed();
   } else {
-    // Still in step: the connection carries another request.
+    // Still in step: the connection can carry another request.
     host.answer = () => ({ kind: 'local', status: 404, reason: 'no_route', series: 0 });
     client.send(`GET /next HTTP/1.1\r\n${HOST}\r\n`);
     t.equal((await client.response()).startLine, 'HTTP/1.1 404 Not Found');

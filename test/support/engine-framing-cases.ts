@@ -1,6 +1,6 @@
 /**
- * What every engine has to do with framing that is legal and not plain, and with what backends write beside the rules: part
- * of the table in `engine-cases.ts`.
+ * Framing that is legal but not plain, and rule violations of backends, for every engine: part of the table in
+ * `engine-cases.ts`.
  */
 import { HOST, OK, type EngineCase, type ExpectedMessage } from './engine-cases.ts';
 
@@ -20,7 +20,7 @@ function request(name: string, lines: string): EngineCase {
   };
 }
 
-/** An answer to a GET, or to what `more` sends, that reaches the client as `fields` and `body`. */
+/** A response to a GET (or to what `more` sends) that reaches the client as `fields` and `body`. */
 function relayed(
   name: string,
   answer: string,

@@ -1,6 +1,6 @@
 /**
- * What every engine has to do with what a route asks for: plans, fields of one reply or response, timeouts. Part of the table
- * of `engine-cases.ts`.
+ * What a route can ask of every engine: plans, fields of a single reply or response, timeouts. Part of the table in
+ * `engine-cases.ts`.
  */
 import type { Decision, FieldLine, ForwardPlan, ForwardPolicy, PathRewrite } from '../../src/routing/decision.ts';
 import { forwardTo, HOST, local, SERIES, type EngineCase, type ExpectedMessage } from './engine-cases.ts';
@@ -48,7 +48,7 @@ const TIMEOUT = local('HTTP/1.1 504 Gateway Timeout', 'timeout', 'The request di
 const REDIRECTED = local('HTTP/1.1 302 Found', 'redirect', 'The route redirects this request.\n');
 const LOCATION = line('Location', 'http://a/\xe9');
 
-/** With fields of the reply before its length. */
+/** The message with fields inserted before its length. */
 function withFields(message: ExpectedMessage, ...fields: string[]): ExpectedMessage {
   return { ...message, fields: [...message.fields.slice(0, -1), ...fields, ...message.fields.slice(-1)] };
 }

@@ -1,4 +1,7 @@
-/** What an engine does of its own accord where a connection to a backend fails before a request was, or can have been, answered. */
+/**
+ * What an engine does without a retry policy when an upstream connection fails before a response was, or can have been,
+ * sent.
+ */
 import { createServer, type Socket } from 'node:net';
 
 import type { Test } from 'tap';

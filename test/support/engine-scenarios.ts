@@ -1,6 +1,4 @@
-/**
- * What an engine has to do over time, where a table of bytes does not reach: streams, back-pressure, aborts, draining.
- */
+/** Engine behaviour over time that a table of bytes cannot show: streams, back-pressure, aborts, draining. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, request as nodeRequest, Agent, type IncomingMessage, type Server } from 'node:http';
@@ -148,7 +146,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
         t.ok(written < 64 * MIB, `${written / MIB} MiB left the backend`);
         const growth = process.memoryUsage().rss - before;
         t.ok(growth < 64 * MIB, `memory grew by ${Math.round(growth / MIB)} MiB`);
-        // The rest arrives when the reader goes on.
+        // The rest arrives when the reader continues.
         let received = 0;
         client.socket.removeAllListeners('data');
         client.socket.on('data', (chunk: Buffer) => {
@@ -203,7 +201,7 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
     const client = await connect(t, front);
     client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
     await eventually('the request', () => backend.requests.length === 1);
-    // A FIN alone is a half-close, and no reason to cancel anything.
+    // A FIN alone is a half-close and must not cancel anything.
     client.socket.resetAndDestroy();
     await eventually('the backend connection to close', () => backend.closed === 1);
     matches(t, host.outcomes, [{ status: 0, reason: 'downstream_reset' }]);
@@ -381,7 +379,10 @@ export async function runEngineScenarios(t: Test, name: Engine['name'], makeEngi
   });
 }
 
-/** Longer than any timer that could take slowness for death: those of uWebSockets.js end after 8 to 12 s. Takes about 14 s. */
+/**
+ * Longer than any timer that could mistake slowness for a dead peer: those of uWebSockets.js end after 8 to 12 s. Takes
+ * about 14 s.
+ */
 export async function runSlowScenarios(t: Test, makeEngine: MakeEngine): Promise<void> {
   const SLOW_MS = 13_500;
 
@@ -409,7 +410,7 @@ export async function runSlowScenarios(t: Test, makeEngine: MakeEngine): Promise
       reader.socket.pause();
       reader.send(`GET /${index === 0 ? 'chunked' : 'counted'} HTTP/1.1\r\n${HOST}\r\n`);
     }
-    // One byte every half second, which also is how time passes here.
+    // One byte every half second, so that time passes.
     for (let sent = 0; sent < 28; sent++) {
       uploader.send('x');
       await new Promise((resolve) => setTimeout(resolve, SLOW_MS / 28));

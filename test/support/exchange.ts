@@ -1,4 +1,6 @@
-/** Requests from a pod, many through one process: starting one for each would take longer than the requests. */
+/**
+ * Requests from a pod, many by one process, because starting a process for each would take longer than the requests.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Pod } from './cluster.ts';

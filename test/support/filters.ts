@@ -53,7 +53,7 @@ export function redirect(fields: Partial<FilterOf<'RequestRedirect'>['requestRed
   return { type: 'RequestRedirect', requestRedirect: { ...defaults, ...fields } };
 }
 
-/** `ns/name:port`; every request when no share is given. */
+/** `ns/name:port`; mirrors every request if no share is given. */
 export function mirror(
   key: string,
   share: { readonly numerator?: number; readonly denominator?: number } = {},
@@ -89,7 +89,7 @@ interface RuleSetup {
   readonly deps?: TestDeps;
 }
 
-/** One rule attached to every port of ns/web; it forwards to v/v1:80 unless it says otherwise. */
+/** One rule attached to every port of ns/web; it forwards to v/v1:80 by default. */
 export class OneRule {
   readonly deps: TestDeps;
   readonly #table;
@@ -123,7 +123,7 @@ export class OneRule {
   }
 }
 
-/** `Name: value`, a line for each field. */
+/** `Name: value`, one line per field. */
 export function lines(fields: readonly FieldLine[] | null | undefined): string[] {
   return (fields ?? []).map(({ name, value }) => `${name}: ${value}`);
 }

@@ -1,4 +1,7 @@
-/** Pods that sideroute has nothing to do with, of all sorts: as people write them, and as the injectors of other meshes leave them. */
+/**
+ * Pods of all sorts that have nothing to do with sideroute: as users write them, and as the injectors of other meshes
+ * leave them.
+ */
 
 const LIMITS = { requests: { cpu: '10m', memory: '16Mi' }, limits: { memory: '32Mi' } };
 const APP = { name: 'app', image: 'app:1', ports: [{ name: 'http', containerPort: 8080 }] };

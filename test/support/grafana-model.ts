@@ -1,6 +1,7 @@
 /**
- * The JSON model of a dashboard as Grafana publishes it in @grafana/schema, put together for the kinds of panels and queries that ours has:
- * the package leaves options and queries of panels open. Types alone; `grafana-schema.ts` checks a file against them.
+ * The JSON model of a dashboard as Grafana publishes it in @grafana/schema, completed for the kinds of panels and
+ * queries of our dashboard, because the package leaves their options and queries open. Types only; `grafana-schema.ts`
+ * checks a file against them.
  */
 import type { Dashboard, DataQuery, FieldConfigSource, Panel, RowPanel, VariableModel } from '@grafana/schema';
 import type { Options as StatOptions } from '@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen';
@@ -9,7 +10,7 @@ import type {
   Options as TimeSeriesOptions,
 } from '@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen';
 
-/** As it stands in a file: the value of an enumeration instead of its member. */
+/** A type as in a JSON file: with the value of an enumeration in place of its member. */
 type Json<T> = T extends string
   ? `${T}`
   : T extends boolean | null | undefined
@@ -24,15 +25,15 @@ type Json<T> = T extends string
           ? { [Key in keyof T]: Json<T[Key]> }
           : T;
 
-/** Reducers, by which a series becomes one number; Grafana takes any text, and shows nothing for one that it does not know. */
+/** Functions that reduce a series to one number; Grafana accepts any text, and shows nothing for an unknown one. */
 type Reducer = 'mean' | 'min' | 'max' | 'sum' | 'last' | 'lastNotNull' | 'first' | 'firstNotNull' | 'count' | 'range';
-/** Units, for which the same holds. */
+/** Units; the same holds for them. */
 type Unit = 'short' | 'percentunit' | 'reqps' | 'cps' | 'ops' | 's' | 'bytes' | 'Bps';
 
 /** A query of the data source `prometheus`. */
 interface PrometheusQuery extends DataQuery {
   expr: string;
-  /** At least one of these is asked. */
+  /** At least one of these is set. */
   instant: boolean;
   range: boolean;
   legendFormat?: string;
@@ -64,7 +65,7 @@ type WithReducers<Options, Name extends keyof Options> = Omit<Options, Name> & {
 type StatPanel = QueryPanel<'stat', WithReducers<StatOptions, 'reduceOptions'>, object>;
 type TimeSeriesPanel = QueryPanel<'timeseries', WithReducers<TimeSeriesOptions, 'legend'>, { custom: TimeSeriesField }>;
 
-/** Grafana writes the query once more, for its list of variables. */
+/** Grafana repeats the query in `definition`, for its list of variables. */
 type Variable = VariableModel & { definition?: string };
 
 export type CheckedDashboard = Json<

@@ -1,6 +1,6 @@
 /**
- * A dashboard against the model that Grafana publishes: the compiler takes the file for a literal of the type that `grafana-model.ts` puts
- * together, so that a field that there is not, a value of another type and one that is missing are errors.
+ * Checks a dashboard against the model that Grafana publishes: the compiler reads the file as a literal of the type in
+ * `grafana-model.ts`, so unknown fields, values of a wrong type and missing fields are errors.
  */
 import { join } from 'node:path';
 import ts from 'typescript';
@@ -41,7 +41,7 @@ export class GrafanaSchema {
     this.#program = ts.createProgram([LITERAL], OPTIONS, host, this.#program);
     const program = this.#program;
     const model = program.getSourceFile(join(SUPPORT, 'grafana-model.ts'));
-    // What is not found there would be of any type.
+    // Types that are not found there would accept anything.
     const found = [
       ...program.getSyntacticDiagnostics(literal),
       ...program.getSemanticDiagnostics(model),

@@ -1,4 +1,4 @@
-/** The dashboard of deploy/, asked as Grafana asks: variables in their order, then every query of every panel. */
+/** Queries the dashboard of deploy/ as Grafana does: variables in their order, then every query of every panel. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEPLOY } from './manifests.ts';
@@ -25,7 +25,7 @@ interface Dashboard {
   }[];
 }
 
-/** Value of each variable as it stands in a query. */
+/** The value of each variable, as inserted into queries. */
 export type Choice = ReadonlyMap<string, string>;
 
 const dashboard = JSON.parse(readFileSync(join(DEPLOY, 'grafana', 'sideroute.json'), 'utf8')) as Dashboard;
@@ -53,7 +53,7 @@ export function chooseEach(prometheus: Prometheus): Choice {
   return choice;
 }
 
-/** `scrapeSeconds`: the interval of scraping; Grafana makes a rate of at least four of them. */
+/** `scrapeSeconds`: the scrape interval; Grafana computes rates over at least four of them. */
 export function substitute(expression: string, choice: Choice, scrapeSeconds: number): string {
   const text = expression.replaceAll('$__rate_interval', `${4 * scrapeSeconds}s`);
   return text.replaceAll(/\$(\w+)/g, (variable, name: string) => {

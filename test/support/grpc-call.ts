@@ -1,7 +1,9 @@
-/** Calls of gRPC over Node's own client of HTTP/2, as far as a proxy sees them: heads, bytes, trailers, and how the stream ends. */
+/**
+ * gRPC calls with Node's HTTP/2 client, as far as a proxy sees them: heads, bytes, trailers, and how the stream ends.
+ */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 
-/** Of a frame of HTTP/2. */
+/** Flag of HTTP/2 frames. */
 const END_STREAM = 1;
 
 export interface CallAnswer {
@@ -22,7 +24,7 @@ export interface CallAsk {
   readonly body?: Buffer | null;
 }
 
-/** A message of gRPC: not compressed, `bytes` long. */
+/** An uncompressed gRPC message of `bytes` bytes. */
 export function message(bytes = 0): Buffer {
   const framed = Buffer.alloc(5 + bytes, 'm');
   framed[0] = 0;
@@ -30,7 +32,7 @@ export function message(bytes = 0): Buffer {
   return framed;
 }
 
-/** The head has gone out; messages may follow. */
+/** Sends the head; messages may follow. */
 export function beginCall(session: ClientHttp2Session, ask: CallAsk = {}): ClientHttp2Stream {
   const { path = '/my.pkg.Service/Method', headers = {} } = ask;
   const stream = session.request({
@@ -44,7 +46,7 @@ export function beginCall(session: ClientHttp2Session, ask: CallAsk = {}): Clien
   return stream;
 }
 
-/** To its end, however that comes. Without any head the status is 0. */
+/** Waits for the end of the call, of any kind. The status is 0 if no head came. */
 export async function answerOf(stream: ClientHttp2Stream): Promise<CallAnswer> {
   let status = 0;
   let headers: Record<string, unknown> = {};
@@ -58,7 +60,7 @@ export async function answerOf(stream: ClientHttp2Stream): Promise<CallAnswer> {
   });
   stream.on('trailers', (fields: Record<string, unknown>) => (trailers = fields));
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  // Not `once` of node:events, which throws for a reset.
+  // Not `once` of node:events, which throws on a reset.
   await new Promise((resolve) => stream.once('close', resolve));
   return { status, headers, headOnly, body: Buffer.concat(chunks), trailers, reset: stream.rstCode };
 }

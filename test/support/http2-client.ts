@@ -1,4 +1,4 @@
-/** One connection of HTTP/2 from a pod, whose streams a test drives one by one. */
+/** One HTTP/2 connection from a pod, whose streams a test controls one by one. */
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Pod } from './cluster.ts';
@@ -12,10 +12,10 @@ export type Command =
   | { readonly do: 'cancel' | 'look'; readonly stream: number }
   | { readonly do: 'connection' };
 
-/** What has come of a stream. */
+/** What has arrived on a stream. */
 export interface StreamState {
   readonly id: number;
-  /** 0: none yet. */
+  /** 0: no status yet. */
   readonly status: number;
   readonly interim: readonly number[];
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

@@ -1,6 +1,6 @@
 /**
- * The `native` engine between Node's own clients and servers, of HTTP/1.1 or HTTP/2 on either side: what one says must come to
- * the other, whatever they speak.
+ * The `native` engine between Node's own clients and servers, with HTTP/1.1 or HTTP/2 on either side: what one side
+ * sends must reach the other, whatever versions they use.
  */
 import { once } from 'node:events';
 import {
@@ -26,7 +26,7 @@ import { nativeFront, type NativeFront } from './native-front.ts';
 
 export type Version = 'http1' | 'http2';
 
-/** The part of both servers that is the same. */
+/** The request listener that both servers share. */
 export type Listener = (
   request: IncomingMessage | Http2ServerRequest,
   response: ServerResponse | Http2ServerResponse,

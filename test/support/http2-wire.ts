@@ -1,6 +1,6 @@
 /**
- * HTTP/2 as bytes: frames put together by hand, so that what no client or server would send can be sent, and a stage for the cases of
- * docs/safety-cases.md: raw ends on both sides of the native engine. All bytes are Latin-1 strings.
+ * HTTP/2 as bytes: frames are built by hand, so that invalid ones can be sent too; and a stage for the cases of
+ * docs/safety-cases.md with raw connections on both sides of the native engine. All bytes are Latin-1 strings.
  */
 import { HTTP2_CODES, type Http2Code, type Http2Flood, type Http2Side } from '../../src/addon/http2-counters.ts';
 import type { NativeEngineOptions } from '../../src/engine/native/native-engine.ts';
@@ -35,7 +35,7 @@ export function frame(type: number, flags: number, stream: number, payload = '')
   return number32(payload.length).slice(1) + String.fromCharCode(type, flags) + number32(stream) + payload;
 }
 
-/** A length with a prefix of seven bits (RFC 7541 section 5.1). */
+/** A length with a seven-bit prefix (RFC 7541 section 5.1). */
 function length7(value: number): string {
   if (value < 127) return String.fromCharCode(value);
   let text = '\x7f';
@@ -44,7 +44,7 @@ function length7(value: number): string {
   return text + String.fromCharCode(rest);
 }
 
-/** Literals without indexing: what stands in one block means nothing to the next. */
+/** Literals without indexing, so that header blocks do not depend on each other. */
 export function block(fields: Fields): string {
   return fields.map(([name, value]) => `\0${length7(name.length)}${name}${length7(value.length)}${value}`).join('');
 }
@@ -61,7 +61,7 @@ export function get(stream: number, path = '/', more: Fields = []): string {
   return headers(stream, requestFields('GET', path, more));
 }
 
-/** Whose body follows. */
+/** A request whose body follows. */
 export function post(stream: number, more: Fields = []): string {
   return headers(stream, requestFields('POST', '/', more), false);
 }
@@ -105,7 +105,7 @@ export function windowUpdate(stream: number, by: number): string {
 }
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-/** Of a client that asks for nothing special. */
+/** The preface of a client with default settings. */
 export const HELLO = PREFACE + settings();
 
 export interface Frame {
@@ -115,7 +115,7 @@ export interface Frame {
   readonly payload: string;
 }
 
-/** One end of a connection of HTTP/2; which side it plays is whoever writes to it. */
+/** One end of an HTTP/2 connection; the writer decides whether it is the client or the server. */
 export class Http2End {
   readonly wire: WireEnd;
   private seen: Frame[] = [];
@@ -132,7 +132,7 @@ export class Http2End {
   /** However many bytes those are: in pieces, as the other side takes them, and no more once it has ended. */
   async flood(bytes: string): Promise<void> {
     for (let at = 0; at < bytes.length && this.wire.open; at += 65_536) {
-      // It may end in the middle of it, which is what a flood is for.
+      // The connection may end in the middle, which is expected in a flood.
       await this.wire.write(bytes.slice(at, at + 65_536)).catch(() => undefined);
     }
   }
@@ -191,7 +191,7 @@ export class Http2End {
     const indexed: Record<number, number> = { 0x88: 200, 0x89: 204, 0x8c: 400, 0x8d: 404, 0x8e: 500 };
     const known = indexed[payload.charCodeAt(0)];
     if (known !== undefined) return known;
-    // A literal whose name is the eighth entry, in plain or in Huffman's digits; or an entry of the table that it has made.
+    // A literal whose name is the eighth entry, plain or Huffman-encoded; or an entry of the dynamic table.
     return 0;
   }
 }
@@ -238,7 +238,7 @@ export async function hostileStage(
   };
 }
 
-/** A backend of HTTP/1.1 that answers each request with two bytes, and sees its head. */
+/** An HTTP/1.1 backend that answers each request with two bytes, and records its head. */
 export function answersAll(backend: ScriptedBackend): string[] {
   const heads: string[] = [];
   backend.onBytes = (end) => {

@@ -1,4 +1,4 @@
-/** The pods that the workloads of a manifest would have, for tests of what injects pods and not manifests. */
+/** The pods that the workloads of a manifest would have, for tests of code that injects pods and not manifests. */
 import { documentsOf, type KubernetesObject, type PodTemplate } from '../unit/inject/fixtures.ts';
 import { WORKLOAD_KINDS } from '../../src/inject/workloads.ts';
 
@@ -9,7 +9,7 @@ export interface Pod {
   readonly spec: PodTemplate['spec'];
 }
 
-/** Of all documents of a manifest, as an API server sees them: without nulls. */
+/** The pods of all documents of a manifest, without nulls, as an API server sees them. */
 export function podsOf(text: string): Pod[] {
   return documentsOf(text)
     .filter((value): value is KubernetesObject => typeof value === 'object' && value !== null)

@@ -1,6 +1,6 @@
 /**
- * Pods of the scenario's manifests under podman, on the network of a `Cluster`: they have addresses, routes and ClusterIPs as CNI and
- * kube-proxy make them.
+ * Pods of the scenario's manifests under podman, on the network of a `Cluster`, with addresses, routes and ClusterIPs
+ * as CNI and kube-proxy would set them up.
  */
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import type { Cluster, Pod, PodAddresses } from './cluster.ts';
 import { parseManifests, type Container, type Manifest, type PodSpec } from './manifests.ts';
 import { mustPodman, podman } from './podman.ts';
 
-/** What stands for the kubelet and the cluster. */
+/** Stands for the kubelet and the cluster. */
 export interface Node {
   readonly hostIp: string;
   /** A file that becomes /etc/resolv.conf of every container. */
@@ -29,10 +29,10 @@ const LEFT_OUT = [
 ];
 
 /**
- * The manifest as podman 4 can play it, changed no more than that: values for `fieldRef`; a resolv.conf; a native sidecar as a container
- * of the pod; a name of its own for each emptyDir, because podman makes one volume of a name. Left out: probes (podman would run them
- * inside the container; the test asks them from the node, as a kubelet does), ports (they would be published), and limits on resources
- * (the test machine may have no cgroup for them).
+ * The manifest with the changes that podman 4 needs, and no others: values for `fieldRef`; a resolv.conf; a native
+ * sidecar as a container of the pod; a unique name for each emptyDir, because podman makes one volume per name. Left
+ * out: probes (podman would run them inside the container; the test runs them from the node, as a kubelet does), ports
+ * (they would be published), and resource limits (the test machine may have no cgroup for them).
  */
 export function adapt(workload: Manifest, pod: PodAddresses, node: Node): Manifest {
   const namespace = workload.metadata.namespace ?? 'default';
@@ -69,7 +69,7 @@ export function adapt(workload: Manifest, pod: PodAddresses, node: Node): Manife
   const native = initContainers.filter(({ restartPolicy }) => restartPolicy === 'Always');
   return {
     ...workload,
-    // Init containers are kept after their end, so that what they said can be read.
+    // Init containers are kept after their end, so that their output can be read.
     metadata: { ...workload.metadata, annotations: { 'io.podman.annotations.init.container.type': 'always' } },
     spec: {
       ...workload.spec,
@@ -89,13 +89,13 @@ export function adapt(workload: Manifest, pod: PodAddresses, node: Node): Manife
   };
 }
 
-/** Podman has no projected volumes: the first ConfigMap stands for all, of which none other is there. */
+/** Podman has no projected volumes; the first ConfigMap stands for all, because no others exist. */
 function playable(volume: NonNullable<PodSpec['volumes']>[number]): object {
   const projected = volume['projected'] as { readonly sources: readonly object[] } | undefined;
   return projected === undefined ? volume : { ...projected.sources[0] };
 }
 
-/** Pods made of manifests; `stop` takes them and their volumes away. */
+/** Pods made from manifests; `stop` removes them and their volumes. */
 export class KubePlay {
   readonly #files: string[] = [];
   readonly #cluster: Cluster;
@@ -147,7 +147,7 @@ export function containerName(workload: string, name: string): string {
   return found;
 }
 
-/** Writes the data of a ConfigMap anew into the volume that podman made of it. */
+/** Rewrites the data of a ConfigMap in the volume that podman made from it. */
 export function updateConfigMap(name: string, data: Readonly<Record<string, string>>): void {
   const mountpoint = mustPodman(['volume', 'inspect', '--format', '{{.Mountpoint}}', name]).trim();
   for (const [file, text] of Object.entries(data)) {

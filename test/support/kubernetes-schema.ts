@@ -1,6 +1,6 @@
 /**
- * Manifests against the schema of the Kubernetes API: types and required fields as `kubernetes-models` has them, and fields that the
- * API does not have. For those its validators are watched: a field that none of them looks at is unknown.
+ * Checks manifests against the schema of the Kubernetes API: types and required fields with the validators of
+ * `kubernetes-models`, and unknown fields. A field is unknown if no validator reads it.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ interface Validate {
 
 const require = createRequire(import.meta.url);
 
-/** Null when the package does not know the kind: custom resources. */
+/** Null if the package does not know the kind, as for custom resources. */
 function validatorOf(apiVersion: string, kind: string): Validate | null {
   let file: string;
   try {
@@ -32,7 +32,7 @@ function validatorOf(apiVersion: string, kind: string): Validate | null {
   return (require(join(root, '_schemas', `${name}.js`)) as { validate: Validate }).validate;
 }
 
-/** `data` as a validator sees it; `unread` gives the paths of the fields it did not look at. */
+/** `data` wrapped for a validator; `unread` gives the paths of fields that it did not read. */
 function watch(data: unknown): { watched: unknown; unread: () => string[] } {
   const seen: { path: string; value: object; read: Set<string> }[] = [];
   const wrap = (value: unknown, path: string): unknown => {
@@ -46,7 +46,7 @@ function watch(data: unknown): { watched: unknown; unread: () => string[] } {
         read.add(String(key));
         return inner.get(String(key));
       },
-      // Whoever lists the fields takes any: labels, the data of a ConfigMap.
+      // A validator that lists the fields accepts any: labels, the data of a ConfigMap.
       ownKeys: (target) => {
         for (const key of Object.keys(target)) read.add(key);
         return Reflect.ownKeys(target);
@@ -65,7 +65,7 @@ function watch(data: unknown): { watched: unknown; unread: () => string[] } {
   };
 }
 
-/** What is wrong with a manifest, one sentence each; null when its kind is not known. */
+/** The errors in a manifest, one sentence each; null if its kind is not known. */
 export function schemaProblems(manifest: {
   readonly apiVersion: string;
   readonly kind: string;

@@ -72,7 +72,7 @@ function fileText(items: readonly object[], format: LargeRoutes['format']): stri
   return format === 'json' ? `${JSON.stringify(list, null, 2)}\n` : yamlText(list, '');
 }
 
-/** As kubectl indents it: lists at the column of their key. */
+/** Indented as by kubectl: lists at the column of their key. */
 function yamlText(value: object, indent: string): string {
   if (Array.isArray(value)) {
     return value.map((item: object) => `${indent}- ${yamlText(item, `${indent}  `).trimStart()}`).join('');

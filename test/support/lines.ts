@@ -1,4 +1,4 @@
-/** Lines of a stream as things that happen: a test waits for one, whether it has come before or comes later. */
+/** Lines of a stream as events: a test can wait for one that has come already or comes later. */
 import { createInterface } from 'node:readline';
 
 import { within } from './eventually.ts';

@@ -1,4 +1,4 @@
-/** A pipe for an access log: the test reads it when it wants to, lets it fill, or closes its end. */
+/** A pipe for an access log: the test decides when to read it, lets it fill, or closes its end. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The manifests of deploy/ as tests look at them. */
+/** The manifests of deploy/, for tests. */
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -41,7 +41,7 @@ export interface Manifest {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** @throws for text that is no YAML, or has a key twice */
+/** @throws for invalid YAML and duplicate keys */
 export function parseManifests(text: string): Manifest[] {
   return parseAllDocuments(text).flatMap((document) => {
     const [error] = document.errors;
@@ -51,7 +51,7 @@ export function parseManifests(text: string): Manifest[] {
   });
 }
 
-/** Every YAML file below deploy/ that no program has to render first, by its path there. */
+/** All YAML files below deploy/ that are not templates, by their path. */
 export function deployFiles(directory = ''): string[] {
   return readdirSync(join(DEPLOY, directory), { withFileTypes: true }).flatMap((entry) => {
     const path = join(directory, entry.name);
@@ -72,7 +72,7 @@ export function find(manifests: readonly Manifest[], kind: string, name?: string
   return found;
 }
 
-/** The container `name` of a workload, wherever it stands. */
+/** The container `name` of a workload, of any kind. */
 export function container(workload: Manifest, name: string): Container {
   const pod = workload.spec!.template!.spec;
   const found = [...(pod.initContainers ?? []), ...(pod.containers ?? [])].find((candidate) => candidate.name === name);
@@ -80,12 +80,12 @@ export function container(workload: Manifest, name: string): Container {
   return found;
 }
 
-/** Where scripts/prepare.mjs puts programs that it builds. */
+/** Where scripts/prepare.mjs installs programs that it builds. */
 const BUILT = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sideroute', 'bin');
 
 /**
- * Path of a program that not every machine has, on the PATH, where `go install` puts it or where it was built; null: not
- * there.
+ * Path of a program that may be missing: on the PATH, where `go install` installs it, or where it was built; null:
+ * missing.
  */
 export function program(name: string): string | null {
   for (const directory of [...(process.env['PATH'] ?? '').split(delimiter), join(homedir(), 'go', 'bin'), BUILT]) {

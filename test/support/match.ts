@@ -1,10 +1,10 @@
 /**
- * `t.match` that takes a list in the pattern for the whole list. tap's own passes when what was found has more than that,
- * so that `[]` fits every list and `{}` every object, and a problem too many goes unnoticed.
+ * Like `t.match`, but a list in the pattern must match the whole list. tap's own passes if the found list is longer, so
+ * `[]` matches every list and `{}` every object, and an extra problem goes unnoticed.
  */
 import type { Test } from 'tap';
 
-/** Where what was found has more, or less, than the pattern: null when nowhere. */
+/** The path at which the found value has more or less than the pattern; null if there is none. */
 function difference(found: unknown, wanted: unknown, path: string): string | null {
   if (typeof wanted !== 'object' || wanted === null || typeof found !== 'object' || found === null) return null;
   if (Array.isArray(wanted)) {

@@ -1,6 +1,6 @@
 /**
- * A memory cgroup of its own for a process under test, as a container runtime makes one: version 1 where the machine has
- * that hierarchy, else version 2. Needs root.
+ * A memory cgroup for a process under test, as a container runtime makes one: version 1 if the machine has that
+ * hierarchy, otherwise version 2. Needs root.
  */
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -90,7 +90,7 @@ export class MemoryCgroup {
   }
 
   async #remove(): Promise<void> {
-    // The kernel lets go of the last process a moment after it is gone.
+    // The kernel releases the last process a moment after it has ended.
     await eventually('the end of the cgroup', () => {
       try {
         rmdirSync(this.path);
@@ -103,8 +103,8 @@ export class MemoryCgroup {
 }
 
 /**
- * The same pod, but what `spawn` starts as another user, which is the sidecar, runs in the cgroup, and sees it as a container
- * would: /sys stays what it is.
+ * The same pod, but what `spawn` starts as another user, that is the sidecar, runs in the cgroup and sees it as a
+ * container would. /sys stays unchanged.
  */
 export class ConfinedPod extends Pod {
   readonly cgroup: MemoryCgroup;

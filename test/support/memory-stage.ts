@@ -17,8 +17,8 @@ import { clusterOf } from './cluster-of.ts';
 
 export const MIB = 1024 * 1024;
 /**
- * Routed to `backend`, but for `web`, which is routed to the very address that was dialled; `mirrored` sends copies where
- * nobody answers, `retried` keeps bodies for another try.
+ * All are routed to `backend`, except `web`, which is routed to the address that was dialled. `mirrored` sends copies
+ * to an address without listener; `retried` keeps bodies for a retry.
  */
 export const SERVICES = {
   web: '10.96.0.10',
@@ -80,7 +80,7 @@ export async function memoryStage(
   cluster.node.must(['iptables', '-w', '-A', 'FORWARD', '-d', SERVICES.dead, '-j', 'DROP']);
   for (const pod of [client, server, cluster.node]) {
     pod.must(['sysctl', '-qw', 'net.ipv4.ip_local_port_range=10000 65000']);
-    // Small buffers of the kernel fill at once, so that what is measured is the memory of the process.
+    // Small kernel buffers fill at once, so that the memory of the process is what is measured.
     for (const name of ['tcp_rmem', 'tcp_wmem']) pod.must(['sysctl', '-qw', `net.ipv4.${name}=4096 16384 65536`]);
   }
   await startFixture(server, 'stress-server', String(BACKEND_PORT));

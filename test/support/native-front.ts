@@ -1,6 +1,6 @@
 /**
- * The `native` engine behind a port, without the acceptor: Node accepts, the engine takes a duplicate of the descriptor and
- * Node lets go of its own.
+ * The `native` engine behind a port, without the acceptor: Node accepts, the engine takes a duplicate of the
+ * descriptor, and Node closes its own.
  */
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';

@@ -1,4 +1,4 @@
-/** A collector in a pod of its own, for a test of traces: what it was sent, and how it is to answer. */
+/** A collector in its own pod, for tests of traces: what it received, and how it responds. */
 import type { ChildProcess } from 'node:child_process';
 import type { Pod } from './cluster.ts';
 import { eventually } from './eventually.ts';

@@ -1,8 +1,8 @@
-/** Permissions as the manifests of the install grant them, and requests as permissions that they need. */
+/** Permissions that the manifests of the installation grant, and permissions that requests need. */
 import type { Manifest } from './manifests.ts';
 
 export interface Permission {
-  /** As RBAC names it, with the subresource. */
+  /** The RBAC name, with the subresource. */
   readonly resource: string;
   readonly verb: string;
   /** Null: of any name. */
@@ -15,7 +15,7 @@ interface Rule {
   readonly resourceNames?: readonly string[];
 }
 
-/** Of all Roles and ClusterRoles among these. */
+/** The permissions of all Roles and ClusterRoles among these. */
 export function granted(manifests: readonly Manifest[]): Permission[] {
   return manifests
     .filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole')
@@ -29,7 +29,7 @@ const VERBS: Readonly<Record<string, string>> = {
   ...{ POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' },
 };
 
-/** Null: of no resource, such as what the API server says of its versions. */
+/** Null: the request is for no resource, for example for the API server's version. */
 export function needed(method: string, path: string, isWatch: boolean): (Permission & { name: string | null }) | null {
   const [, inCore, inGroup] =
     /^(?:\/api\/v1|\/apis\/[^/]+\/[^/]+)(?:(\/namespaces)(?=\/[^/]+\/[^/]+))?(\/.*)?$/.exec(path) ?? [];

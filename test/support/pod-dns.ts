@@ -1,4 +1,4 @@
-/** Cluster DNS in a pod, whose zone a test changes while it runs, and the resolv.conf that leads there. */
+/** Cluster DNS in a pod, with a zone that a test changes while it runs, and the resolv.conf for it. */
 import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,10 +7,10 @@ import type { Fault, ZoneEntry } from './dns-server.ts';
 import { waitForLine } from './processes.ts';
 import { fixture } from './sidecar.ts';
 
-/** Services by `name.namespace`; null: not there. */
+/** Services by `name.namespace`; null: does not exist. */
 export type Services = Readonly<Record<string, ZoneEntry | null>>;
 
-/** Seconds; the shortest that a sidecar heeds. */
+/** In seconds; the shortest that a sidecar obeys. */
 const TTL = 1;
 
 export class PodDns {

@@ -1,8 +1,8 @@
 /**
  * Runs a test file inside a pod: the file starts itself again in the pod's network namespace, where its own sockets are
- * those of the application that is intercepted.
+ * those of the intercepted application.
  *
- * The pod is a client and, through its own Services, the server as well: the node sends ClusterIP traffic back to it.
+ * The pod is both the client and, through its own Services, the server: the node sends ClusterIP traffic back to it.
  */
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
@@ -11,12 +11,12 @@ import { Cluster } from './cluster.ts';
 export const PROXY_UID = 1337;
 export const CAPTURE_PORT = 15001;
 
-/** ClusterIPs of the test's Services. Ports lead to the same port of the pod. */
+/** ClusterIPs of the test's Services. Each port leads to the same port of the pod. */
 export const SERVICE = { v4: '10.96.0.10', v6: 'fd00:96::10' } as const;
 export const PORTS = [8080, 9000, 9001] as const;
 /** A port whose Service has no endpoints: refused by the node. */
 export const REFUSED_PORT = 9999;
-/** In the captured range, but nobody answers. */
+/** In the captured range, but without an answer. */
 export const SILENT_HOST = '10.96.66.66';
 
 /** Where the pod's servers listen. */
@@ -29,7 +29,7 @@ export interface PodContext {
 const TIMEOUT_MS = 180_000;
 const VARIABLE = 'SIDEROUTE_TEST_POD';
 
-/** Outside: make the pod and run the file in it. Inside: run `body`. */
+/** Outside: makes the pod and runs the file in it. Inside: runs `body`. */
 export async function inPod(
   t: Test,
   moduleUrl: string,
@@ -53,7 +53,7 @@ export async function inPod(
     cluster.addService(SERVICE.v6, port, [{ address: pod.v6, port }]);
   }
   cluster.addService(SERVICE.v4, REFUSED_PORT, []);
-  // Addresses that are never translated still have to reach the FORWARD chain, which refuses or drops them.
+  // Addresses without translation must still reach the FORWARD chain, which refuses or drops their packets.
   cluster.node.must(['iptables', '-w', '-A', 'FORWARD', '-d', SILENT_HOST, '-j', 'DROP']);
   for (const [tables, range] of [
     ['iptables', '10.96.0.0/16'],

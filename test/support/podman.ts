@@ -1,4 +1,4 @@
-/** podman as it works on a test machine: runc, cgroupfs, the machine's own settings left alone. */
+/** podman, configured for a test machine: runc, cgroupfs, and the machine's own settings unchanged. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ export function podman(args: readonly string[], input?: string): CommandResult {
   return runCommand('podman', args, input);
 }
 
-/** Like `podman`, but a non-zero status throws with what it said. */
+/** Like `podman`, but throws with the error text for a non-zero status. */
 export function mustPodman(args: readonly string[], input?: string): string {
   const result = podman(args, input);
   if (result.status !== 0)
@@ -37,7 +37,7 @@ export function mustPodman(args: readonly string[], input?: string): string {
   return result.stdout;
 }
 
-/** Why no container can be run here, or null. Needs no image: the machine's own root stands in, below an overlay. */
+/** Why no container can run here, or null. Needs no image: the machine's own root is used, below an overlay. */
 export function cannotRunContainers(): string | null {
   const result = podman(['run', '--rm', '--network', 'none', '--rootfs', '/:O', 'true']);
   return result.status === 0 ? null : `podman cannot run a container here: ${result.stderr.trim().slice(-500)}`;

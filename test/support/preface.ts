@@ -6,11 +6,13 @@ import { SERVICE } from './pod-test.ts';
 import { dial, type WireEnd } from './wire-end.ts';
 
 export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-/** With SETTINGS, empty ones. */
+/** The preface with an empty SETTINGS frame. */
 export const HELLO = Buffer.concat([Buffer.from(PREFACE), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]);
 const HEADER = 9;
 
-/** Preface and SETTINGS, a connection for each byte at which they can be split; `taken` is called with each. How many there were. */
+/**
+ * Sends preface and SETTINGS on one connection for each possible split; calls `taken` with each. Returns their number.
+ */
 export async function prefaceAtEverySplit(
   t: Test,
   acceptor: AcceptorProcess,
@@ -20,7 +22,7 @@ export async function prefaceAtEverySplit(
   for (let split = 1; split < HELLO.length; ++split) {
     const client = await dial(t, SERVICE.v4, port);
     await client.write(HELLO.subarray(0, split));
-    // The first part has been looked at before the rest is sent.
+    // The acceptor has looked at the first part before the rest is sent.
     await eventually(`detection at ${split}`, async () => {
       const { detectingOpen, handedOver } = await acceptor.counters();
       return split < PREFACE.length ? detectingOpen === 1 : handedOver === split;
@@ -32,13 +34,13 @@ export async function prefaceAtEverySplit(
   return HELLO.length - 1;
 }
 
-/** Waits until the other side has sent SETTINGS of its own and acknowledged ours, which it has read whole then. */
+/** Waits until the other side has sent its SETTINGS and acknowledged ours, so it has read the whole preface. */
 export async function greeted(t: Test, client: WireEnd, name: string): Promise<void> {
   await eventually(`the acknowledgement, ${name}`, () => framesOf(client.bytes).includes('4:1'));
   t.equal(framesOf(client.bytes)[0], '4:0', `SETTINGS come first, ${name}`);
 }
 
-/** `type:flags` of each frame that has come whole. */
+/** `type:flags` of each complete frame. */
 function framesOf(bytes: Buffer): string[] {
   const frames: string[] = [];
   for (let at = 0; at + HEADER <= bytes.length;) {

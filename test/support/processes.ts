@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { CommandResult } from './cluster.ts';
 
-/** Half a second of processor time, of which a machine with fifty other processes gives a little at a time. */
+/** A start takes half a second of processor time, for which a machine with fifty other processes may need long. */
 export const A_START_MS = 60_000;
-/** Until then what a child has printed is there, however busy the machine is. */
+/** By then, what a child has printed has arrived, however busy the machine is. */
 const AFTER_THE_END_MS = 5_000;
 
 /**
@@ -30,13 +30,13 @@ export async function waitForLine(child: ChildProcess, pattern: RegExp, timeoutM
           if (found !== undefined) resolve(found);
         };
         stream.setEncoding('utf8').on('data', look);
-        // What it prints later is taken and dropped: the child must not wait for a reader.
+        // Later output is read and dropped, so that the child never waits for a reader.
         done.signal.addEventListener('abort', () => stream.off('data', look).resume());
       }
       let timer = setTimeout(() => fail(`no line matched ${pattern} within ${timeoutMs} ms`), timeoutMs);
       const ended = (code: number | null, signal: NodeJS.Signals | null): void =>
         fail(`ended with ${code ?? signal} before a line matched ${pattern}`);
-      // Its last lines may come after its end; a process that it has left behind may hold its streams open for good.
+      // Its last lines may come after its exit; a process that it leaves behind may keep its streams open for good.
       const exited = (code: number | null, signal: NodeJS.Signals | null): void => {
         clearTimeout(timer);
         timer = setTimeout(() => ended(code, signal), AFTER_THE_END_MS);
@@ -66,7 +66,7 @@ export async function stopProcess(
   return child.exitCode ?? child.signalCode;
 }
 
-/** What a child says to its end, without holding up this process; rejects when it cannot be started. */
+/** Collects the output of a child until its end, without blocking; rejects if it cannot be started. */
 export function outcomeOf(child: ChildProcessByStdio<Writable | null, Readable, Readable>): Promise<CommandResult> {
   let stdout = '';
   let stderr = '';

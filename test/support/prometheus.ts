@@ -33,7 +33,7 @@ export class Prometheus {
   static async start(pod: Pod, directory: string, config: object): Promise<Prometheus> {
     mkdirSync(directory, { recursive: true });
     const file = join(directory, 'prometheus.json');
-    // Every JSON document is YAML.
+    // JSON is valid YAML.
     writeFileSync(file, JSON.stringify(config));
     const process = pod.spawn([
       'prometheus',

@@ -1,6 +1,6 @@
 /**
  * Seeded random route sets and requests. Alphabets are small and shared, so that rules collide, shadow each other and
- * are hit; paths use the characters that path indexes like to treat specially.
+ * are hit; paths use characters that path indexes often treat specially.
  *
  * Everything can be written to a file and sent over a wire: `documents` are what a user would write, `resources` what
  * the reader makes of them, and requests have valid targets and field values.
@@ -183,7 +183,7 @@ function generateRoute(dice: Dice, index: number, hasConsumers: boolean): RouteD
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'HTTPRoute',
     metadata: {
-      // Names in no particular order, so that they do not follow the documents.
+      // Names are not in the order of the documents.
       name: `${dice.pick(['b', 'a', 'a-a', 'z'])}${index}`,
       namespace: consumer ? CLIENT_NAMESPACE : SERVICE_NAMESPACE,
       ...(dice.chance(0.6) ? { creationTimestamp: dice.pick(TIMESTAMPS) } : {}),
@@ -220,7 +220,7 @@ function generateMatch(dice: Dice): MatchDocument {
           ? { path: { type: 'Exact' as const, value: generatePath(dice) } }
           : { path: { ...(dice.chance(0.7) ? { type: 'PathPrefix' as const } : {}), value: generatePath(dice) } };
   const headers = distinct(dice.some(2, () => generateField(dice, HEADER_NAMES, FIELD_VALUES)));
-  // An equivalent name again: only the first counts.
+  // An equivalent name again; only the first counts.
   if (headers.length > 0 && dice.chance(0.1)) {
     headers.push({ name: swapCase(headers[0]!.name), value: dice.pick(FIELD_VALUES) });
   }
@@ -247,9 +247,9 @@ function swapCase(text: string): string {
   return text === text.toLowerCase() ? text.toUpperCase() : text.toLowerCase();
 }
 
-/** Valid as a path of a match: no empty segment but the last. */
+/** Valid as the path of a match: no empty segment except the last. */
 function generatePath(dice: Dice): string {
-  // Mostly from the front of the alphabet, so that paths meet.
+  // Mostly from the beginning of the alphabet, so that paths collide.
   const segments = dice.some(3, () => (dice.chance(0.6) ? dice.pick(SEGMENTS.slice(0, 4)) : dice.pick(SEGMENTS)));
   return `/${segments.join('/')}${segments.length > 0 && dice.chance(0.25) ? '/' : ''}`;
 }
@@ -329,7 +329,7 @@ function readMatch(document: MatchDocument): HttpRouteMatch {
   };
 }
 
-/** Requests for a table, most of them near what its matches ask for. The same for the same seed. */
+/** Requests for a table, most of them close to one of its matches. The same for the same seed. */
 export function generateRequests(table: GeneratedTable, seed: number, count: number): WireRequest[] {
   const dice = new Dice(seed);
   const matches = table.resources
@@ -338,7 +338,7 @@ export function generateRequests(table: GeneratedTable, seed: number, count: num
   return Array.from({ length: count }, () => generateRequest(dice, dice.pick(matches), dice.pick(matches)));
 }
 
-/** Aims at `match`, with a bit of `other`. */
+/** Aims at `match`, with parts of `other`. */
 function generateRequest(dice: Dice, match: HttpRouteMatch, other: HttpRouteMatch): WireRequest {
   const path = nearPath(dice, dice.chance(0.9) ? match : other);
   const query = [
@@ -402,7 +402,7 @@ function percentEncodeOne(dice: Dice, path: string): string {
   return `${path.slice(0, at)}%${path.charCodeAt(at).toString(16).toUpperCase()}${path.slice(at + 1)}`;
 }
 
-/** Only of what may stand in a target: letters. */
+/** Only for letters, which may be unescaped in a target. */
 function decodeEscapes(path: string): string {
   return path.replace(/%61/g, 'a').replace(/%25/g, '%');
 }

@@ -1,7 +1,7 @@
 /**
- * A slow, obviously correct matcher: docs/spec-rules.md written down over the uncompiled types, one rule of it after another. It
- * shares no code with `src/routing`. Path, header and query expressions must be of the subset on which native regular
- * expressions and RE2 agree.
+ * A slow, obviously correct matcher: implements docs/spec-rules.md rule by rule over the uncompiled types. It shares no
+ * code with `src/routing`. Path, header and query expressions must be in the subset on which native regular expressions
+ * and RE2 agree.
  */
 import type {
   HeaderMatch,
@@ -14,7 +14,7 @@ import type {
   Service,
 } from '../../src/gateway-api/types.ts';
 
-/** A request as it goes over the wire. */
+/** A request as sent on the wire. */
 export interface WireRequest {
   readonly method: string;
   /** Path and query. */
@@ -73,7 +73,7 @@ export function referenceRoute(input: ReferenceInput, request: WireRequest): Ref
   return { kind: 'rule', route, rule, match, shares: sharesOf(rule, input.resources) };
 }
 
-/** Routes of the client's namespace replace those of the Service's; others have no say. */
+/** Routes in the client's namespace replace those in the Service's namespace; others do not apply. */
 function applicableRoutes({ resources, clientNamespace, service }: ReferenceInput): HttpRoute[] {
   const document = findService(resources, service.namespace, service.name);
   const attached = resources
@@ -109,7 +109,7 @@ function covers(parent: ParentRef, service: ReferenceInput['service'], document:
   );
 }
 
-/** Path, method, headers, parameters, then age, name and place; the trailing slash makes no prefix longer. */
+/** Path, method, headers, parameters, then age, name and position; a trailing slash does not make a prefix longer. */
 function comparePrecedence(a: Candidate, b: Candidate): number {
   const pathTypes = ['Exact', 'RegularExpression', 'PathPrefix'];
   const byType = pathTypes.indexOf(a.match.path.type) - pathTypes.indexOf(b.match.path.type);
@@ -139,7 +139,7 @@ function stripSlash(prefix: string): string {
   return prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
 }
 
-/** All that one match asks for must hold. */
+/** Everything that a match asks for must hold. */
 function matches(match: HttpRouteMatch, request: WireRequest): boolean {
   const [path] = request.target.split('?', 1);
   const query = request.target.slice(path!.length + 1);
@@ -189,7 +189,7 @@ function queryValue(query: string, name: string): string | null {
   return null;
 }
 
-/** Weight 0 is never picked; a backend that cannot be used keeps its weight. */
+/** A backend with weight 0 is never chosen; one that cannot be used keeps its weight. */
 function sharesOf(rule: HttpRouteRule, resources: readonly Resource[]): ReferenceShare[] {
   return rule.backendRefs
     .filter((ref) => ref.weight > 0)

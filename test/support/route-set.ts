@@ -1,4 +1,4 @@
-/** Route sets as a controller writes them, for volumes and directories. */
+/** Route sets as a controller writes them, as files of volumes and directories. */
 import { partOf, type SetItem } from '../../src/route-set/encode.ts';
 import { PREVIOUS_KEY, shardsOf } from '../../src/route-set/format.ts';
 import { encodeSet } from '../../src/route-set/place.ts';
@@ -13,18 +13,18 @@ export function setItem(manifest: object): SetItem {
   return { kind, namespace: metadata.namespace ?? 'shop', name: metadata.name, text: JSON.stringify(manifest) };
 }
 
-/** The shard that an item of a large set is in, where nothing was before. */
+/** The shard of an item in a large set that starts empty. */
 export function shardOf(item: SetItem): number {
   return shardsOf(partOf(item))[0];
 }
 
-/** Files of a volume with the set; the same shards whatever was there before. */
+/** Files of a volume with the set; always in the same shards. */
 export function setFiles(manifests: readonly object[], generation: number): Record<string, Buffer> {
   const { shards } = encodeSet(manifests.map(setItem));
   return Object.fromEntries(shards.map((shard) => [shard.key, shard.bytes(generation)]));
 }
 
-/** Files of a volume in which a set has replaced another one, as a controller does it; `next` alone has changed. */
+/** Files of a volume in which a set has replaced another one, as a controller does it; only `next` has changed. */
 export function replacedFiles(
   before: readonly object[],
   after: readonly object[],

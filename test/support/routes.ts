@@ -1,6 +1,4 @@
-/**
- * Short ways to write the objects of `src/gateway-api/types.ts` with their defaults filled in.
- */
+/** Short forms for the objects of `src/gateway-api/types.ts`, with defaults filled in. */
 import type {
   CarriedRoute,
   GrpcMethodMatch,
@@ -79,7 +77,7 @@ export function backend(key: string, options: Partial<HttpBackendRef> = {}): Htt
   };
 }
 
-/** `index` is given by `httpRoute`. */
+/** `httpRoute` sets `index`. */
 export function rule(options: Partial<HttpRouteRule> = {}): HttpRouteRule {
   return {
     index: 0,
@@ -118,7 +116,7 @@ export function httpRoute(
   return { ...routeOf('HTTPRoute', key, parents, rules), ...options };
 }
 
-/** The same, of calls of gRPC. */
+/** The same for gRPC calls. */
 export function grpcRoute(
   key: string,
   parents: readonly (string | ParentRef)[],
@@ -158,7 +156,7 @@ function routeOf<Kind extends CarriedRoute['kind'], Rule extends RouteRule>(
   };
 }
 
-/** `ns/name`, a route of a kind that is not carried yet. */
+/** `ns/name`: a route of a kind that is not supported yet. */
 export function otherRoute(
   routeKind: OtherRoute['routeKind'],
   key: string,
@@ -169,7 +167,7 @@ export function otherRoute(
   return { kind: 'OtherRoute', routeKind, namespace, name, generation: null, parentRefs, source: source(), ...options };
 }
 
-/** A rule that sends everything matched to `v/NAME:80`, a name to recognise it by. */
+/** A rule that sends all matched requests to `v/NAME:80`, which identifies it. */
 export function ruleTo(name: string, ...matches: readonly MatchOptions[]): HttpRouteRule {
   return rule({
     name,
@@ -193,7 +191,7 @@ export function grpcMatch(method: GrpcMethodMatch | null = null, headers: readon
   return { method, headers };
 }
 
-/** `index` is given by `grpcRoute`. */
+/** `grpcRoute` sets `index`. */
 export function grpcRule(options: Partial<GrpcRouteRule> = {}): GrpcRouteRule {
   const { timeouts, retry } = rule();
   return {
@@ -202,14 +200,14 @@ export function grpcRule(options: Partial<GrpcRouteRule> = {}): GrpcRouteRule {
   };
 }
 
-/** As `ruleTo`. */
+/** Like `ruleTo`. */
 export function grpcRuleTo(name: string, ...matches: readonly GrpcRouteMatch[]): GrpcRouteRule {
   const { backendRefs } = ruleTo(name);
   const backends = backendRefs.map((ref) => ({ ...ref, filters: [] }));
   return grpcRule({ name, matches: matches.length === 0 ? [grpcMatch()] : matches, backendRefs: backends });
 }
 
-/** A call of gRPC: `my.pkg.Service/Method`. */
+/** A gRPC call: `my.pkg.Service/Method`. */
 export function callHead(
   name: string,
   headers: readonly (readonly [name: string, value: string])[] = [],
@@ -280,7 +278,7 @@ export interface TestDeps extends CompileDeps {
   readonly series: SeriesLabels[];
 }
 
-/** Every backend is resolved to 10.0.0.1 at first. */
+/** All backends resolve to 10.0.0.1 at first. */
 export function testDeps(random: () => number = () => 0): TestDeps {
   const frontendIds = new Map<string, number>();
   const backends = new Map<string, Backend>();

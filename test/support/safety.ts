@@ -1,6 +1,6 @@
 /**
- * The stage for the cases of docs/safety-cases.md: a raw client, the native engine, a scripted backend, and a runner for cases that are one
- * request each. All bytes are Latin-1 strings.
+ * The stage for the cases of docs/safety-cases.md: a raw client, the native engine, a scripted backend, and a runner
+ * for cases with one request each. All bytes are Latin-1 strings.
  */
 import { STATUS_CODES } from 'node:http';
 
@@ -14,13 +14,13 @@ import { nativeFront } from './native-front.ts';
 import { dial, inScope, loopTurns, ScriptedBackend, type EndState, type Scope, type WireEnd } from './wire-end.ts';
 
 export const SERIES = 3;
-/** What decides nothing but that the connection is still in step: answered here, without the backend. */
+/** Only shows that the connection is still in step: answered locally, without the backend. */
 export const NEXT = 'GET /next HTTP/1.1\r\nHost: next\r\n\r\n';
-/** Sent behind everything that is refused: it must not be served, and must not go upstream. */
+/** Sent after everything that is refused: it must not be served, and must not go upstream. */
 export const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: smuggled\r\n\r\n';
 export const NO_CONTENT = 'HTTP/1.1 204 No Content\r\n\r\n';
 
-/** The whole reply that sideroute makes itself, with Date as `maskDate` leaves it. */
+/** The whole local reply, with Date as `maskDate` writes it. */
 export function localReply(reason: RequestReason, options: { close?: boolean; head?: boolean } = {}): string {
   const { status, text } = REQUEST_REASONS[reason];
   const body = `${text}\n`;
@@ -47,8 +47,8 @@ export function maskDate(text: string): string {
 }
 
 /**
- * One message in which neighbouring chunks are joined to one: how a body is cut into chunks depends on how it arrived, all
- * else does not. Bytes that are no complete chunk stay as they are.
+ * A message with adjacent chunks joined to one: the number of chunks depends on how the body arrived, everything else
+ * does not. Bytes that are not a complete chunk stay unchanged.
  */
 export function joinChunks(text: string): string {
   const bodyAt = text.indexOf('\r\n\r\n') + 4;
@@ -80,7 +80,7 @@ export interface Asked {
   readonly fields: Readonly<Record<string, string | null>>;
 }
 
-/** Engine, backend and everything the engine reported. */
+/** Engine, backend, and what the engine reported. */
 export class Stage implements EngineHost {
   readonly asked: Asked[] = [];
   readonly outcomes: Outcome[] = [];
@@ -156,7 +156,7 @@ export class Stage implements EngineHost {
     await client.untilHolds('the response to the request behind', () => {
       return client.state !== 'open' || maskDate(client.text).length >= wanted.length;
     });
-    // What the engine wrote too much would have come by now, with the bytes waited for.
+    // Extra bytes from the engine would have arrived by now, with the awaited ones.
     t.equal(
       maskDate(client.text),
       wanted,
@@ -166,13 +166,15 @@ export class Stage implements EngineHost {
   }
 }
 
-/** How the bytes of a case arrive. `reused`: whole, behind another request, with an idle upstream connection at hand. */
+/**
+ * How the bytes of a case arrive. `reused`: at once, after another request, with an idle upstream connection available.
+ */
 export type Way = 'whole' | 'in two parts' | 'byte by byte' | 'reused';
 export const WAYS: readonly Way[] = ['whole', 'in two parts', 'byte by byte', 'reused'];
 
-/** One request, and what becomes of it. */
+/** One request and its expected result. */
 export interface Input {
-  /** What is special about it. */
+  /** What the input tests. */
   readonly name: string;
   readonly send: string;
   /** Null: nothing reaches the backend. Chunks joined. */
@@ -200,7 +202,7 @@ export interface Row {
   readonly inputs: readonly Input[];
 }
 
-/** Refused before anything goes upstream: 400, or what `reason` says. */
+/** Refused before anything goes upstream: with 400, or with `reason`. */
 export function refused(
   name: string,
   send: string,
@@ -222,7 +224,10 @@ export function forwarded(name: string, send: string, upstream: string, more?: P
   return { name, send, upstream, ...more };
 }
 
-/** A request whose head is valid and forwarded and whose body is not: 400, and the upstream sees that it has not got all. */
+/**
+ * A request with a valid head, which is forwarded, and an invalid body: 400, and the upstream sees that the body is
+ * incomplete.
+ */
 export function brokenBody(name: string, send: string, upstream: string, more?: Partial<Input>): Input {
   return {
     name,
@@ -236,7 +241,7 @@ export function brokenBody(name: string, send: string, upstream: string, more?: 
   };
 }
 
-/** A response that is not HTTP: 502, and its connection is not used again. */
+/** A response that is not valid HTTP: 502, and its connection is not reused. */
 export function badResponse(name: string, answer: string, more?: Partial<Input>): Input {
   const head = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
   return {
@@ -259,8 +264,8 @@ export function parts(bytes: string, way: Way): readonly string[] {
 }
 
 /**
- * Runs each input in each way, with the request or, for `splitting: 'answer'`, the response split. Everything observed is
- * one object and one assertion: thousands of them have to be quick.
+ * Runs each input in each way; the request is split, or with `splitting: 'answer'` the response. All observations are
+ * one object and one assertion, because thousands of them must be fast.
  */
 export async function runRows(
   t: Test,
@@ -276,7 +281,7 @@ export async function runRows(
             t.strictSame(await inScope((scope) => observe(scope, input, way, splitting)), expected(input), name);
           } catch (error) {
             t.fail(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-            // What hangs once hangs in every way.
+            // An input that hangs once hangs in every way.
             return;
           }
         }
@@ -306,7 +311,7 @@ function expected(input: Input): Observed {
     clientEnd: input.clientEnd ?? 'open',
     upstream: upstream ?? '',
     outcomes: upstream === null ? [] : [input.outcome ?? { status, reason: null }],
-    // What is refused before it is routed has no outcome.
+    // A request that is refused before it is routed has no outcome.
     refused: upstream === null ? [reason!] : [],
     asked: input.asked ?? {},
   };
@@ -340,7 +345,7 @@ async function observe(scope: Scope, input: Input, way: Way, splitting: 'request
     await client.untilHolds('the response behind', () => {
       return client.state !== 'open' || maskDate(client.text).length >= NEXT_REPLY.length;
     });
-    // In step: nothing but that response. Otherwise shown as part of what was received too much.
+    // In step: nothing but that response. Otherwise it is shown among the extra bytes.
     if (maskDate(client.text) !== NEXT_REPLY) text += maskDate(client.text);
   } else {
     await client.untilEnd();
@@ -361,7 +366,10 @@ async function observe(scope: Scope, input: Input, way: Way, splitting: 'request
   };
 }
 
-/** One request through: the client's connection is not new, and the upstream connection is idle in the pool. */
+/**
+ * Sends one request through, so that the client's connection is not new and the upstream connection is idle in the
+ * pool.
+ */
 export async function warmUp(t: Test, stage: Stage, client: WireEnd): Promise<WireEnd> {
   const end = await warm(stage, client);
   t.equal(stage.engine.counters().upstreamIdle, 1);

@@ -1,5 +1,6 @@
 /**
- * A carrier of outer streams that a test plays: it notes what it is told to write, and takes or refuses it as it is told.
+ * A carrier of outer streams that is controlled by a test: it records what it is told to write, and accepts or refuses
+ * it.
  *
  *     const { carrier, backend, host } = await carry(t);
  *     carrier.start('GET / HTTP/1.1\r\nHost: a\r\n\r\n');       // a stream with the lowest number that is free

@@ -1,4 +1,4 @@
-/** Service documents, parsed and as text, and attachments, with everything filled in that a test does not care about. */
+/** Service documents, as objects and as text, and attachments, with everything filled in that a test does not set. */
 import type { AttachedFrontend, Attachment } from '../../src/config/attachment.ts';
 import type { Service } from '../../src/gateway-api/types.ts';
 

@@ -1,4 +1,4 @@
-/** A pod with sideroute: the rules the init container installs and a running sidecar, as a test or a person would start them. */
+/** A pod with sideroute: the init container's rules and a running sidecar, as in production. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
@@ -14,7 +14,10 @@ const dist = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 /** Command line of the program as it is shipped. */
 export const SIDEROUTE = [process.execPath, '--enable-source-maps', join(dist, 'bin', 'sideroute.js')] as const;
 
-/** So that any test of a sidecar can be run with several workers: `SIDEROUTE_TEST_WORKERS=2`. Those of the other engine stay as they are. */
+/**
+ * Lets any test of a sidecar run with several workers: `SIDEROUTE_TEST_WORKERS=2`. Tests of the other engine stay
+ * unchanged.
+ */
 function workers(flags: readonly string[]): string[] {
   const wanted = process.env['SIDEROUTE_TEST_WORKERS'];
   return wanted === undefined || flags.includes('uws') || flags.includes('--workers') ? [] : ['--workers', wanted];

@@ -1,4 +1,4 @@
-/** Snapshots of clusters for tests of checks: a healthy one, and what a test changes of it. */
+/** Snapshots of clusters for tests of checks: a healthy one, with the changes of a test. */
 import { KINDS, type KindName } from '../../src/cluster-check/kinds.ts';
 import type { Listing, Snapshot } from '../../src/cluster-check/snapshot.ts';
 import type { CheckReport } from '../../src/cluster-check/run.ts';
@@ -224,7 +224,7 @@ export function reportsOf(changes: Changes = {}, before = false): CheckReport[] 
   return runChecks(snapshotOf(changes), before);
 }
 
-/** Those with findings, by id. */
+/** The checks with findings, by id. */
 export function found(changes: Changes = {}, before = false): Map<string, CheckReport> {
   return new Map(
     reportsOf(changes, before)

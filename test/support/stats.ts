@@ -1,4 +1,4 @@
-/** A reporter of statistics with sources that a test does not care about. */
+/** A reporter of statistics with default sources. */
 import { LoopLag } from '../../src/observe/loop-lag.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { StatsReporter, type StatsSources } from '../../src/admin/stats.ts';

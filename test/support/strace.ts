@@ -1,4 +1,4 @@
-/** What a process asks of the kernel. */
+/** Traces system calls of a process. */
 // Needs: strace.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,7 +6,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import type { Test } from 'tap';
 import { eventually } from './eventually.ts';
 
-/** These calls of a process, and of all its threads, while `body` runs, as strace prints them with socket names. */
+/** The given system calls of all threads of a process while `body` runs, as strace prints them with socket names. */
 export async function traced(
   t: Test,
   pid: number,

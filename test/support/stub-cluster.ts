@@ -1,4 +1,4 @@
-/** An API server that answers what a test gives, and has empty lists of everything else. */
+/** An API server that answers what a test sets, and has empty lists of everything else. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -20,7 +20,7 @@ export interface StubCluster {
 
 const EMPTY = { kind: 'List', apiVersion: 'v1', metadata: {}, items: [] };
 
-/** `date`: what it says of the time. */
+/** `date`: the Date field of its responses. */
 export async function stubCluster(t: Test, answer: (asked: Asked) => Answer, date?: string): Promise<StubCluster> {
   const asked: Asked[] = [];
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

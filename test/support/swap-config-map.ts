@@ -1,6 +1,7 @@
 /**
- * Child process: `node swap-config-map.js DIR COUNT PAUSE_MS`. Swaps a ConfigMap mount COUNT times, pausing in between.
- * Generation `n` has `3 + n % 5` files, each with the text `n/files`, so that a mix or a part of a generation can be told.
+ * Child process `node swap-config-map.js DIR COUNT PAUSE_MS`: swaps a ConfigMap mount COUNT times, with pauses.
+ * Generation `n` has `3 + n % 5` files, each with the text `n/files`, so that a mixed or partial generation can be
+ * detected.
  */
 import { ConfigMapMount } from './config-map-mount.ts';
 

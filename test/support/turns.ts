@@ -1,6 +1,6 @@
-/** What happens within one turn of the event loop. */
+/** Measures what happens within one turn of the event loop. */
 
-/** The most that the total `read` grows by in one turn, until `done`. */
+/** The most that the total `read` grows in one turn, until `done`. */
 export function mostPerTurn(read: () => number, done: (total: number) => boolean): Promise<number> {
   return new Promise((resolve) => {
     let most = 0;

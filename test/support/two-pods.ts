@@ -1,13 +1,14 @@
 /**
- * The stage of many tests: a client, and a server behind two Services, so that it shows where a request went. Service `web`
- * answers as `Version parent`, `v1` as `Version 1`; where `web` is routed to `v1`, the client sees the latter.
+ * The stage of many tests: a client, and a server behind two Services, so that responses show where a request went.
+ * Service `web` answers `Version parent`, `v1` answers `Version 1`; if `web` is routed to `v1`, the client sees the
+ * latter.
  */
 import type { Test } from 'tap';
 import { Cluster, type Pod } from './cluster.ts';
 import { startFixture } from './sidecar.ts';
 import { clusterOf } from './cluster-of.ts';
 
-/** ClusterIPs, as `services.ts` writes them in documents. */
+/** ClusterIPs, the same as `services.ts` writes into documents. */
 const WEB = '10.96.0.10';
 const V1 = '10.96.0.11';
 
@@ -19,7 +20,7 @@ export interface TwoPods {
   readonly directory: string;
 }
 
-/** Everything goes with the test. */
+/** Everything ends with the test. */
 export async function startTwoPods(test: Test): Promise<TwoPods> {
   const { cluster, directory } = clusterOf(test);
   const client = cluster.addPod('client');

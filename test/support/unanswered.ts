@@ -1,6 +1,6 @@
 /**
- * An address at which no connect is answered: a listener whose queue is full and that never accepts, so that the kernel drops every further
- * SYN. Nothing outside of the machine is asked, whose network may answer as it likes.
+ * An address at which no connect is answered: a listener with a full queue that never accepts, so the kernel drops
+ * every further SYN. It uses only this machine, because the network around it may answer in any way.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads';
 import type { Scope } from './wire-end.ts';
 
 const QUEUE = 1;
-/** Its thread stands still as soon as it listens. */
+/** Its thread blocks as soon as it listens. */
 const LISTENER = `
   const { parentPort } = require('node:worker_threads');
   const server = require('node:net').createServer();
@@ -23,7 +23,7 @@ export async function unansweredPort(scope: Scope): Promise<number> {
   const listener = new Worker(LISTENER, { eval: true });
   scope.teardown(() => listener.terminate());
   const [port] = (await once(listener, 'message')) as [number];
-  // Linux takes one more than it is told.
+  // Linux queues one more than the backlog.
   for (let i = 0; i <= QUEUE; i++) {
     const socket = connect({ host: '127.0.0.1', port });
     scope.teardown(() => socket.destroy());

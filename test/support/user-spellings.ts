@@ -1,4 +1,4 @@
-/** Ways to write the number of a user into an annotation, for the three that read it: `inject`, the webhook, and the policies. */
+/** Spellings of a user id in an annotation, for the three that parse it: `inject`, the webhook, and the policies. */
 import type { Pod } from './inject-pods.ts';
 
 export interface Spelling {
@@ -6,7 +6,7 @@ export interface Spelling {
   readonly spell: (uid: number) => string;
 }
 
-/** Some are the number to one reader or another, some to none. */
+/** Some are a number for one parser or another, some for none. */
 export const SPELLINGS: readonly Spelling[] = [
   { name: 'decimal', spell: String },
   { name: 'one leading zero', spell: (uid) => `0${uid}` },

@@ -1,8 +1,8 @@
 /**
  * The `uws` engine behind a port, without the native acceptor: Node accepts, uWS gets the descriptor.
  *
- * Node's socket never reads and is never closed: uWS owns the descriptor and closes it, and a Node handle that closed the
- * same number later would hit a stranger. So the objects are kept until the process ends.
+ * Node's socket never reads and is never closed: uWS owns the descriptor and closes it, and a Node handle that closed
+ * the same number later would close another connection. So the objects are kept until the process ends.
  */
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';

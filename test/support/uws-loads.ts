@@ -1,4 +1,4 @@
-/** Whether this Node can load uWebSockets.js; tests of what runs on it say why they are skipped. */
+/** Whether this Node can load uWebSockets.js; tests that need it say why they are skipped. */
 import { loadUws } from '../../src/uws-library/library.ts';
 
 /** For the option `skip` of a test. */

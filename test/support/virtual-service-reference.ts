@@ -1,6 +1,6 @@
 /**
- * What Istio does with a request by a VirtualService, as plainly as it can be written: the rules in their order, the first that
- * matches. And random ones, with few and similar values, so that rules overlap and requests hit them.
+ * What Istio does with a request by a VirtualService, written as plainly as possible: the rules in order, the first
+ * match wins. And random rules with few and similar values, so that rules overlap and requests hit them.
  */
 import fc from 'fast-check';
 
@@ -66,14 +66,14 @@ export function matchesRequest(match: MatchDocument, { method, path, headers, qu
   if (match.method !== undefined && !matchesText(match.method, method)) return false;
   const all = (wanted: Readonly<Record<string, TextMatch>> = {}, there: Readonly<Record<string, string>>): boolean =>
     Object.entries(wanted).every(([name, text]) => matchesText(text, there[name]));
-  // What is not there counts as empty, unless it is only to be absent.
+  // A missing value counts as empty, unless the match is for absence.
   const none = Object.entries(match.withoutHeaders ?? {}).every(([name, text]) =>
     isPresence(text) ? headers[name] === undefined : !matchesText(text, headers[name] ?? ''),
   );
   return none && all(match.headers, headers) && all(match.queryParams, queryParams);
 }
 
-/** The matched part of the path is replaced as text. */
+/** Replaces the matched part of the path as text. */
 function rewritten(match: MatchDocument, to: string | undefined, path: string): string {
   if (to === undefined) return path;
   const { uri = { prefix: '/' } } = match;
@@ -141,10 +141,10 @@ function withDestinations(rules: readonly RuleWithoutDestination[]): readonly Ht
   }));
 }
 
-/** Of matches that Gateway API can say, whatever their order. */
+/** Only matches that Gateway API can express, in any order. */
 export const sayableRules = rulesOf(fc.record(sayable, { requiredKeys: [] }), fc.constant(undefined));
 
-/** With negations, each of one text, and a last rule for what is left: that can be said, too. */
+/** With negations, each of one text, and a last rule for the rest, which can be expressed too. */
 export const negatedRules = rulesOf(
   fc.record(
     {
@@ -165,7 +165,7 @@ export const negatedRules = rulesOf(
   fc.constant(undefined),
 ).map((rules) => withDestinations([...rules, {}]));
 
-/** Whatever there is. */
+/** Any match. */
 export const anyRules = rulesOf(
   fc.record({ ...sayable, method: anyMethod, withoutHeaders: named('x', 'z') }, { requiredKeys: [] }),
   rewrite,

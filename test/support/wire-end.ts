@@ -1,7 +1,7 @@
 /**
- * One end of a TCP connection, and a server of such ends, for tests that look at bytes, FINs and resets one by one. Nothing is parsed and
- * nothing answers by itself; text is Latin-1, a character a byte. Every wait is for an event, and rejects with what did arrive when the
- * deadline passes. Messages of HTTP/1.x are read by `wire.ts`.
+ * One end of a TCP connection, and a server of such ends, for tests of single bytes, FINs and resets. Nothing is parsed
+ * and nothing is answered automatically; text is Latin-1, one character per byte. Every wait is for an event, and
+ * rejects at a deadline with what has arrived. `wire.ts` reads HTTP/1.x messages.
  */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
@@ -9,7 +9,7 @@ import { within } from './eventually.ts';
 
 const DEADLINE_MS = 20_000;
 
-/** What a resource is bound to: a tap test, or a part of one. */
+/** The owner of a resource: a tap test, or a part of one. */
 export interface Scope {
   teardown(close: () => unknown): void;
 }
@@ -24,12 +24,12 @@ export async function inScope<T>(body: (scope: Scope) => Promise<T>): Promise<T>
   }
 }
 
-/** Turns of the loop with its poll for events: what was written before is read by the other side on its own. */
+/** Turns of the loop, each with its poll, so that bytes written before are read by the other side separately. */
 export async function loopTurns(count = 2): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Who waits for the next event, and for no longer than a deadline. */
+/** Waits for the next event, up to a deadline. */
 class Wakers {
   private readonly wakers = new Set<() => void>();
 
@@ -55,8 +55,8 @@ class Wakers {
 }
 
 /**
- * `open`: bytes may still come. `fin`: ended in order. `reset`: torn down, or never there; but a reset that was received together with
- * bytes shows as `fin`, for so does libuv.
+ * `open`: bytes may still come. `fin`: ended regularly. `reset`: reset, or never connected; a reset that was received
+ * together with bytes shows as `fin`, because libuv reports it like that.
  */
 export type EndState = 'open' | 'fin' | 'reset';
 
@@ -222,7 +222,7 @@ export async function dial(scope: Scope, host: string, port: number): Promise<Wi
   return end;
 }
 
-/** For who takes a connection over from Node. */
+/** The descriptor, for code that takes a connection over from Node. */
 export function descriptorOf(socket: Socket): number {
   return (socket as Socket & { readonly _handle: { readonly fd: number } })._handle.fd;
 }

@@ -1,11 +1,9 @@
-/**
- * HTTP/1.x on ends of connections: a client that sends bytes as they are, a backend that shows the bytes it got.
- */
+/** HTTP/1.x over raw connections: a client that sends given bytes, and a backend that records the bytes it got. */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { ScriptedBackend, WireEnd } from './wire-end.ts';
 
-/** Some are large, and wait for a limit of the engine. */
+/** Some responses are large, or wait for a timeout of the engine. */
 const RESPONSE_DEADLINE_MS = 60_000;
 
 /** A parsed message; names in lower case, values as Latin-1. */
@@ -47,8 +45,8 @@ function dechunk(buffer: Buffer, offset: number): { body: Buffer; end: number } 
 }
 
 /**
- * Takes a complete message off the front of what an end has received; null until there is one. `bodyless`: a response to HEAD. `ended`: no
- * byte will follow.
+ * Removes a complete message from the front of what an end has received; null if there is none yet. `bodyless`: a
+ * response to HEAD. `ended`: no more bytes will come.
  */
 function takeMessage(end: WireEnd, bodyless: boolean, ended: boolean): Message | null {
   const buffer = end.bytes;
@@ -103,7 +101,7 @@ export class WireClient extends WireEnd {
 
 export type Responder = (request: Message, socket: Socket) => void;
 
-/** A backend that records what it gets, byte by byte, and answers as told. */
+/** A backend that records all bytes, and answers as configured. */
 export class WireBackend {
   readonly port: number;
   readonly requests: Message[] = [];
@@ -146,8 +144,8 @@ export class WireBackend {
 }
 
 /**
- * A port on which nothing listens, and nothing will: below those that the kernel gives away, one of which a socket that dials it
- * could get for itself, and thereby meet itself.
+ * A port without a listener, below the ephemeral ports: a socket that dials an ephemeral port could be given the same
+ * port and connect to itself.
  */
 export async function closedPort(): Promise<number> {
   for (;;) {

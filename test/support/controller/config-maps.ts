@@ -1,6 +1,6 @@
 /**
- * The ConfigMaps of an API server in memory, with every state that they have had, and a process that dies between two writes: for
- * tests of what is there at each moment. What pods read of them.
+ * The ConfigMaps of an in-memory API server with every state they have had, a process that dies between two writes, and
+ * what pods read: for tests of the state at each moment.
  */
 import { createHash } from 'node:crypto';
 import type { FileRead } from '../../../src/config/directory-reader.ts';
@@ -19,7 +19,7 @@ export interface ConfigMap {
   readonly binaryData: Readonly<Record<string, string>>;
 }
 
-/** By name. */
+/** ConfigMaps by name. */
 export type Moment = ReadonlyMap<string, ConfigMap>;
 
 export class ConfigMaps {
@@ -85,7 +85,7 @@ export class ConfigMaps {
   }
 }
 
-/** A process that leads: it knows what there is, and writes the set of namespace `shop`. */
+/** The leading process: it knows the cluster's state and writes the set of namespace `shop`. */
 export class Leader {
   readonly state: ClusterState;
   readonly writer: SetWriter;
@@ -128,7 +128,7 @@ export class Leader {
   }
 }
 
-/** A sidecar's reader; `served`: names and versions of the routes, null when it has no set. */
+/** A sidecar's reader; `served`: names and versions of the routes; null if it has no set. */
 export class Reader {
   readonly #files = new RouteSetFiles((_, text) => Promise.resolve(parse(text)));
 
@@ -150,14 +150,14 @@ interface Item {
   readonly spec: { readonly rules: readonly { readonly matches: readonly { readonly path: { value: string } }[] }[] };
 }
 
-/** Of a route that `versionOf` has made. */
+/** Parses a route made by `versionOf`. */
 function parse(text: string): ParsedFile {
   const { items } = JSON.parse(text) as { items: Item[] };
   const resources = items.map(({ metadata: { name }, spec }) => `${name}@${spec.rules[0]!.matches[0]!.path.value}`);
   return { resources, problems: [], unparsable: false } as unknown as ParsedFile;
 }
 
-/** A route with so many bytes. */
+/** A route of about this many bytes. */
 export function versionOf(name: string, version: number, bytes = 9_000): object {
   const matches = [{ path: { type: 'PathPrefix', value: `/${version}` } }];
   return route(name, 'shop', { rules: [{ matches, name: 'x'.repeat(bytes) }] });

@@ -1,6 +1,4 @@
-/**
- * A controller in the process of the test, against any API server; sidecars that say what they serve.
- */
+/** A controller in the test's process, against any API server, and sidecars that report what they serve. */
 import { createServer, type Server } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,16 +19,16 @@ export interface StartedController {
   close(): Promise<void>;
 }
 
-/** Body of the answer of a controller that was started with `METRICS`. */
+/** Response body of a controller that was started with `METRICS`. */
 export async function ask({ endpoints }: { readonly endpoints: readonly Endpoint[] }, path: string): Promise<string> {
   const { address, port } = endpoints[0]!;
   return await (await fetch(`http://${address}:${port}${path}`)).text();
 }
 
-/** A setting: on a free port. */
+/** Setting for a free port. */
 export const METRICS = { metrics: [{ address: '127.0.0.1', port: 0 }] } as const;
 
-/** A stand-in that has these, by the plural of their kind, and goes with the test. */
+/** A stand-in with these objects, by the plural of their kind; it ends with the test. */
 export async function serverOf(test: Test, ...objects: [plural: string, object: object][]): Promise<ApiServer> {
   const api = new ApiServer();
   for (const [plural, object] of objects) api.apply(plural, object);
@@ -39,7 +37,7 @@ export async function serverOf(test: Test, ...objects: [plural: string, object: 
   return api;
 }
 
-/** Not started yet. `server`: an http address, or the path of a kubeconfig file. */
+/** The controller is not started. `server`: an http address, or the path of a kubeconfig file. */
 export function makeController(server: string, settings: Partial<ControllerSettings> = {}): StartedController {
   const directory = mkdtempSync(join(tmpdir(), 'controller-'));
   let kubeconfig = server;
@@ -93,7 +91,7 @@ export async function startController(
   return { ...started, endpoints: await started.controller.start() };
 }
 
-/** Everything has been read and written. */
+/** Resolves when everything has been read and written. */
 export async function settled({ controller }: StartedController): Promise<void> {
   let idleSince: number | null = null;
   await eventually(
@@ -117,7 +115,10 @@ export interface ReadSet {
   readonly shards: readonly string[];
 }
 
-/** What the ConfigMaps of a namespace hold; null when there is no shard 0. What it does not name is no part of the set. */
+/**
+ * The content of a namespace's ConfigMaps; null if there is no shard 0. Shards that it does not name are not part of
+ * the set.
+ */
 export function readSet(configMaps: readonly Obj[], namespace: string): ReadSet | null {
   const own = configMaps.filter(
     ({ metadata }) => metadata.namespace === namespace && metadata.name.startsWith('sideroute-set-'),
@@ -150,7 +151,7 @@ export function setOf(api: ApiServer, namespace: string): ReadSet | null {
   return readSet(api.all('configmaps'), namespace);
 }
 
-/** The public port of a sidecar, as far as the controller asks it. */
+/** The public port of a sidecar, as far as the controller uses it. */
 export class FakeSidecar {
   readonly #server: Server;
   readonly address: string;

@@ -1,4 +1,4 @@
-/** Objects of a cluster, as people and other controllers make them. */
+/** Objects of a cluster, as users and other controllers make them. */
 export function namespace(name: string, more: { labels?: object; annotations?: object } = {}): object {
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...more } };
 }

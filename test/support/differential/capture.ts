@@ -15,13 +15,13 @@ import { loopTurns, type Scope } from '../wire-end.ts';
 import { END, END_REQUEST, laneBackend, LANES, listenFor, portOf } from './lanes.ts';
 import { isCommon, takeRequest, type TakenRequest } from './messages.ts';
 
-/** Turns of the loop without an answer after which an input that waits for more bytes is told that there are none. */
+/** After this many loop turns without a response, the connection of an input that waits for more bytes is ended. */
 const PATIENCE_TURNS = 30;
 
 /** One connection of a backend. */
 export class CapturedStream {
   text = '';
-  /** Bytes of complete requests. */
+  /** Bytes that were parsed as complete requests. */
   read = 0;
   readonly requests: TakenRequest[] = [];
   malformed: string | null = null;
@@ -55,7 +55,7 @@ export class CapturedStream {
         return;
       }
       if (taken.state === 'incomplete') {
-        // Once for each request that asks.
+        // Once for each request that expects it.
         if (taken.head && taken.expects && this.#continued <= this.requests.length) {
           this.#continued = this.requests.length + 1;
           this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n');
@@ -65,9 +65,10 @@ export class CapturedStream {
       const { request } = taken;
       this.requests.push(request);
       this.read += request.text.length;
-      // CONNECT as by a server that knows it and does not want it.
+      // Answers CONNECT like a server that knows it and refuses it.
       const status = request.method === 'CONNECT' ? '405 Method Not Allowed' : '200 OK';
-      // What not every reader takes is the last one, so that the others can be read without it.
+      // A request that not every reader accepts is the last of its connection, so that the others can be compared
+      // without it.
       const last = request.closes || !isCommon(request);
       const close = last ? 'Connection: close\r\n' : '';
       this.#socket.write(`HTTP/1.1 ${status}\r\n${close}Content-Length: 0\r\n\r\n`);

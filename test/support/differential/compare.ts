@@ -1,4 +1,4 @@
-/** Whether all who read what reached the backends, or the clients, have read the same. */
+/** Checks that all readers have read the same from what reached the backends or the clients. */
 import type { Capture, CapturedStream } from './capture.ts';
 import { isCommon, SENTINEL, SENTINEL_READ, showRequest, type ReadRequest } from './messages.ts';
 import type { RequestReader, Stream } from './request-readers.ts';
@@ -6,7 +6,7 @@ import type { CapturedResponse } from './response-capture.ts';
 import { readResponse, showResponse } from './response-messages.ts';
 import type { ResponseReader } from './response-readers.ts';
 
-/** What led to it, and what was read. Bytes are shown as JSON, in ASCII. */
+/** The inputs and what was read. Bytes are shown as JSON in ASCII. */
 export interface Disagreement {
   readonly reader: string;
   readonly inputs: readonly string[];
@@ -15,7 +15,7 @@ export interface Disagreement {
   readonly found: string;
 }
 
-/** Text of any bytes that survives a terminal. */
+/** Text that shows any bytes safely on a terminal. */
 function quote(text: string): string {
   return JSON.stringify(text).replaceAll(/[\x7f-\xff]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
 }
@@ -29,7 +29,7 @@ interface Question {
 function questions(captured: CapturedStream, reader: RequestReader): Question[] {
   const { requests, rest } = captured;
   const asked: Question[] = [];
-  // Only the last one can be uncommon: the backend ends the connection behind it.
+  // Only the last one can be uncommon, because the backend ends the connection after it.
   const known = requests.filter((request) => reader.readsAll || isCommon(request));
   if (known.length > 0) {
     const pieces = known.map(({ text }) => text);
@@ -40,12 +40,12 @@ function questions(captured: CapturedStream, reader: RequestReader): Question[] 
       expected: closes ? known : [...known, SENTINEL_READ],
     });
   }
-  // What was cut short is no request for anybody.
+  // An incomplete request must not count as a request for any reader.
   if (rest !== '') asked.push({ captured, stream: { pieces: [rest], ends: true }, expected: [] });
   return asked;
 }
 
-/** Between a reader and the capturing backend. Shown from the first request on that was read differently. */
+/** Compares a reader with the capturing backend. Shows the requests from the first difference on. */
 export async function compareRequests(
   reader: RequestReader,
   capture: Capture,
@@ -71,12 +71,15 @@ export async function compareRequests(
   });
 }
 
-/** What the capturing backend itself could not read, and requests that it got and the engine did not route. */
+/**
+ * Finds what the capturing backend could not read, and requests that it received although the engine did not route
+ * them.
+ */
 export function compareWithEngine(capture: Capture, inputs: readonly string[]): Disagreement[] {
   return capture.streams.flatMap((stream) => {
     const routed = [...stream.inputs].flatMap((input) => capture.asked[input]!.map(({ method }) => method));
     const got = stream.requests.map(({ method }) => method);
-    // In their order; others may have gone elsewhere.
+    // In the same order; other requests may have gone elsewhere.
     let at = 0;
     for (const method of routed) if (method === got[at]) at++;
     if (stream.malformed === null && at === got.length) return [];

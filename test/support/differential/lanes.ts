@@ -1,4 +1,4 @@
-/** Ways through the native engine that run side by side: each with a frontend and a backend of its own. */
+/** Independent ways through the native engine, side by side: each with its own frontend and backend. */
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
@@ -8,7 +8,7 @@ import type { Scope } from '../wire-end.ts';
 
 export const LANES = 24;
 
-/** A path that is answered without a backend, and a request for it that ends its connection. */
+/** A path that is answered locally, and a request for it that ends its connection. */
 export const END = '/~end~';
 export const END_REQUEST = `GET ${END} HTTP/1.1\r\nHost: end\r\nConnection: close\r\n\r\n`;
 
@@ -26,7 +26,7 @@ export function laneBackend(id: number, port: number): Backend {
   };
 }
 
-/** Connections to the port that it resolves with are adopted by the engine, for the frontend `id`. */
+/** Resolves with a port; the engine adopts connections to it for the frontend `id`. */
 export function listenFor(scope: Scope, engine: NativeEngine, id: number, backendPort: number): Promise<number> {
   const front = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
     const { fd } = (socket as Socket & { readonly _handle: { readonly fd: number } })._handle;
@@ -37,7 +37,7 @@ export function listenFor(scope: Scope, engine: NativeEngine, id: number, backen
   return portOf(front);
 }
 
-/** As many at a time as `lanes`; results in the order of `list`. */
+/** Runs as many at a time as `lanes`; the results are in the order of `list`. */
 export async function each<T, R>(list: readonly T[], lanes: number, run: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;

@@ -1,7 +1,7 @@
 /**
- * What a reader makes of a stream of requests: one line of facts for each complete message. Also the reader that the
- * capturing backend uses to know when to answer: it takes framing in any legal form, so that what it accepts and
- * another does not is found by comparing.
+ * What a reader makes of a stream of requests: one line of facts for each complete message. It is also the parser with
+ * which the capturing backend knows when to respond. It accepts framing in any legal form, so that differences to other
+ * parsers show in the comparison.
  */
 import { createHash } from 'node:crypto';
 import { METHODS } from 'node:http';
@@ -15,13 +15,15 @@ export interface ReadRequest {
   readonly body: string;
 }
 
-/** Behind the last message of a stream: whoever reads it there, and with nothing lost or left over before it, is in step. */
+/**
+ * Comes after the last message of a stream: a reader that finds it there, with nothing lost or left over, is in step.
+ */
 export const SENTINEL = 'GET /~last~ HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n';
 export const SENTINEL_READ: ReadRequest = { method: 'GET', target: '/~last~', framing: 'none', body: bodyOf('') };
 
 /**
- * Whether every server takes such a request line. A method of one's own and a target with bytes above 0x7f are passed on,
- * and it is for the server to say what it makes of them.
+ * Whether every server accepts such a request line. An unknown method and a target with bytes above 0x7f are forwarded;
+ * servers may treat them differently.
  */
 export function isCommon({ method, target }: ReadRequest): boolean {
   return METHODS.includes(method) && /^[!-~]+$/.test(target);
@@ -100,7 +102,7 @@ export function takeRequest(text: string): Taken {
   };
 }
 
-/** Null: not complete yet; a text: why it is malformed. */
+/** Null: incomplete; a string: why it is malformed. */
 function takeChunks(text: string, from: number): { readonly payload: string; readonly end: number } | string | null {
   let payload = '';
   for (let at = from; ;) {

@@ -4,7 +4,7 @@
  */
 import { seededRandom } from '../random-routes.ts';
 
-/** What is found in attacks on framing, and beside them in what clients and servers really write. */
+/** Lines from attacks on framing, and from what clients and servers really write. */
 const FRAMING_LINES = [
   'Content-Length: 5',
   'Content-Length: 0',
@@ -69,7 +69,7 @@ const OTHER_LINES = [
   'X-Long: ' + 'v'.repeat(300),
   'Range: bytes=0-0,1-1',
 ];
-/** Single bytes that mean something to some parser. */
+/** Single bytes with a special meaning for some parser. */
 const BYTES = [
   '\r',
   '\n',

@@ -1,4 +1,4 @@
-/** Requests from which the differential test starts: every framing there is, and what is near it. */
+/** Requests from which the differential test starts: every framing, and near misses. */
 
 const HOST = 'Host: a\r\n';
 const POST = `POST /p HTTP/1.1\r\n${HOST}`;
@@ -64,7 +64,7 @@ export const REQUEST_CORPUS: readonly string[] = [
   `${POST}${CHUNKED}`.repeat(3),
 ];
 
-/** Methods that all readers know, and forms of target; versions and blanks that may not be. */
+/** Methods that all readers know and forms of targets, and also invalid versions and whitespace. */
 export const REQUEST_LINES: readonly string[] = [
   'GET / HTTP/1.1',
   'POST / HTTP/1.1',

@@ -1,7 +1,7 @@
 /**
- * Readers of request streams that nobody here wrote: Node's HTTP server, Python's standard library, HAProxy.
+ * Independent readers of request streams: Node's HTTP server, Python's standard library, HAProxy.
  *
- * Each takes streams and gives for each the complete requests that it found in it, in order.
+ * Each takes streams, and gives the complete requests that it found in each, in order.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ import { startHaproxy } from './haproxy.ts';
 import { each } from './lanes.ts';
 import { bodyOf, SENTINEL, SENTINEL_READ, type ReadRequest } from './messages.ts';
 
-/** A stream, Latin-1, cut where the next request was sent. `ends`: the connection ends behind it. */
+/** A Latin-1 stream, split where the next request was sent. `ends`: the connection ends after it. */
 export interface Stream {
   readonly pieces: readonly string[];
   readonly ends: boolean;
@@ -33,7 +33,7 @@ export interface RequestReader {
 /** A connection whose other end is a stream. */
 export class Recorded extends Duplex {
   readonly found: ReadRequest[] = [];
-  /** What came behind a CONNECT, which is no HTTP any more. */
+  /** The bytes after a CONNECT, which are not HTTP. */
   behind: string | null = null;
 
   give(piece: string | null): void {
@@ -41,7 +41,7 @@ export class Recorded extends Duplex {
   }
 
   override _read(): void {
-    // Given when it is time.
+    // Data is pushed by `give`.
   }
 
   override _write(_bytes: unknown, _encoding: unknown, done: () => void): void {
@@ -66,7 +66,7 @@ function framingOf(request: IncomingMessage): string {
   return length === undefined ? 'none' : `length:${length}`;
 }
 
-/** Turns of the loop within which Node has handled what it was given. */
+/** Number of loop turns in which Node has handled its input. */
 const HANDLED_TURNS = 6;
 
 /** `node:http`, in its strict mode, which is the default. */
@@ -115,7 +115,7 @@ export function nodeReader(scope: Scope): RequestReader {
     for (const piece of pieces) {
       const before = socket.found.length;
       socket.give(piece);
-      // As on the wire, where the next request waits for the answer.
+      // As on the wire, where the next request waits for the response.
       for (let turns = 0; turns < HANDLED_TURNS && socket.found.length === before; turns++) await loopTurns();
     }
     if (ends) socket.give(null);
@@ -157,7 +157,7 @@ export function pythonReader(): RequestReader {
 }
 
 const HAPROXY_LANES = 16;
-/** What it understood, in a field of the answer: a HEAD has no body to put it in. */
+/** What it understood, in a header field of the response, because a response to HEAD has no body. */
 const READ = '"%[method] %[url] te=%[req.fhdr(transfer-encoding)] cl=%[req.fhdr(content-length)] %[req.body,sha1,hex]"';
 export async function haproxyReader(scope: Scope): Promise<RequestReader> {
   const path = await startHaproxy(

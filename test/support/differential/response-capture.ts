@@ -1,8 +1,8 @@
 /**
- * Has inputs answered to clients of the native engine, and keeps what reaches them.
+ * Sends inputs as responses to clients of the native engine, and records what reaches them.
  *
- * Each lane has a frontend, a backend and one input at a time. Behind each request stands another one that is answered
- * here: with its answer, or with the end of the connection, the input has ended.
+ * Each lane has a frontend, a backend and one input at a time. Each request is followed by another one that is answered
+ * locally: its response, or the end of the connection, marks the end of the input.
  */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';

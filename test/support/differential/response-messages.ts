@@ -1,4 +1,4 @@
-/** What a reader makes of the response to one request: also how the test itself reads it. */
+/** What a reader makes of the response to one request; the test itself reads responses with it too. */
 import { bodyOf } from './messages.ts';
 
 export interface ReadResponse {
@@ -16,7 +16,7 @@ export function showResponse({ interim, status, framing, body }: ReadResponse): 
   return [...interim, status, framing, body === '' ? 'cut short' : body.slice(0, 8)].join(' ');
 }
 
-/** What is wrong with it, or what it says. Anything but canonical framing is wrong. */
+/** Returns the error, or the message. Any framing that is not canonical is an error. */
 export function readResponse(method: string, text: string): ReadResponse | string {
   const interim: number[] = [];
   for (let at = 0; ;) {
@@ -67,7 +67,7 @@ export function readResponse(method: string, text: string): ReadResponse | strin
   }
 }
 
-/** Null: cut short. A text: what is wrong. */
+/** Null: incomplete. A string: the error. */
 function readChunks(text: string): { readonly payload: string } | string | null {
   let payload = '';
   for (let at = 0; ;) {

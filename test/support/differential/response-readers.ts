@@ -1,6 +1,6 @@
 /**
- * Readers of responses that nobody here wrote: Node's HTTP client, Python's http.client, and HAProxy as the client of a
- * server that answers with them.
+ * Independent readers of responses: Node's HTTP client, Python's http.client, and HAProxy as the client of a server
+ * that sends them.
  */
 import { spawn } from 'node:child_process';
 import { request, type ClientRequest, type RequestOptions } from 'node:http';
@@ -37,7 +37,7 @@ function framingOf(method: string, status: number, coding: string | undefined, l
   return length === undefined ? 'close' : `length:${length}`;
 }
 
-/** `framing`: of the head as the client was told, or as a field of it says. */
+/** `framing`: how the client reports the framing of the head. */
 async function ask(
   options: RequestOptions,
   framing: (status: number, headers: NodeJS.Dict<string | string[]>) => string,
@@ -130,7 +130,7 @@ backend replay
   );
   return {
     name: 'HAProxy',
-    // Behind an interim response HAProxy 2.6 ends a body that was cut short as if it were whole.
+    // After an interim response HAProxy 2.6 treats a truncated body as complete.
     counts: ({ interim, body }) => interim.length === 0 || body !== '',
     read: (answers) => {
       current = answers;

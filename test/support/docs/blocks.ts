@@ -1,4 +1,4 @@
-/** What the documents tell people to run: their fenced blocks and the commands within their sentences. */
+/** The commands that the documents tell users to run: fenced blocks, and commands within sentences. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../manifests.ts';
@@ -14,7 +14,7 @@ export interface Block {
   readonly text: string;
 }
 
-/** Those beside the sources, in docs/ and below deploy/. */
+/** The documents beside the sources, in docs/ and below deploy/. */
 export function documents(): string[] {
   const markdown = (directory: string) =>
     readdirSync(join(ROOT, directory), { recursive: true, encoding: 'utf8' })
@@ -24,7 +24,7 @@ export function documents(): string[] {
   return [...beside.sort(), ...markdown('docs').sort(), ...markdown('deploy').sort()];
 }
 
-/** Blocks in the order of the document; all of them, whatever their language. */
+/** All blocks, in the order of the document. */
 export function fencedBlocks(document: string, text = readFileSync(join(ROOT, document), 'utf8')): Block[] {
   const blocks: Block[] = [];
   let heading = '';
@@ -60,7 +60,7 @@ export function inlineCommands(document: string, programs: readonly string[]): s
     .filter((code) => programs.includes(code.replace(/^([A-Z_]+=\S+ )+/, '').split(' ')[0]!));
 }
 
-/** The commands of a script, as the shell would run them one after the other: continued lines are one, comments are none. */
+/** The commands of a script in the order in which a shell runs them; continued lines are joined, comments removed. */
 export function commandsOf(script: string): string[] {
   return script
     .replaceAll(/\\\n/g, ' ')
@@ -89,7 +89,7 @@ export function consoleSteps(text: string): Step[] {
   return steps;
 }
 
-/** Whether a command printed what the document shows; `...` stands for any lines, within a line for any text. */
+/** Whether a command printed what the document shows; `...` stands for any lines, or any text within a line. */
 export function printed(shown: string, actual: string): boolean {
   const pattern = shown
     .trimEnd()

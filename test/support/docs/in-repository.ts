@@ -1,19 +1,20 @@
 /**
- * Command blocks of the documents that are about the repository itself are run as they are printed, in a copy of it. Where that takes long, a
- * shorter form of the same command stands for it, and SIDEROUTE_FULL=1 runs the whole: linting everything, measuring.
+ * Runs the command blocks of the documents that are about the repository itself, as printed, in a copy of it. For slow
+ * ones a shorter form of the same command is used; SIDEROUTE_FULL=1 runs the complete one (linting everything,
+ * measuring).
  */
 import t, { type Test } from 'tap';
 import type { Block } from './blocks.ts';
 import { repositoryCopy } from './places.ts';
 import { blocks, isOfRepository, Places, skip, succeeded, type Runner } from './running.ts';
 
-/** What is measured, which takes as long as everything else together. */
+/** The benchmark documents, which take as long as all others together. */
 export const isBenchmark = ({ document }: Block): boolean => document === 'docs/PERFORMANCE.md';
 
 const FULL = process.env['SIDEROUTE_FULL'] === '1';
 const places = new Places();
 
-/** `shorter`: what a run takes instead unless SIDEROUTE_FULL=1. */
+/** `shorter`: the form that is run unless SIDEROUTE_FULL=1. */
 export function inRepository(
   prints: readonly string[],
   shorter: (script: string) => string = (script) => script,
@@ -25,7 +26,7 @@ export function inRepository(
   };
 }
 
-/** Tests of the blocks about the repository that `isHere` takes, by title as `runners` has it, or as they are. */
+/** Makes tests of the repository's blocks that `isHere` selects, with the runner for their title, or as printed. */
 export function runBlocks(runners: Readonly<Record<string, Runner>>, isHere: (block: Block) => boolean): void {
   const here = blocks.filter((block) => isOfRepository(block) && isHere(block));
 

@@ -1,4 +1,6 @@
-/** The cluster that docs/injection.md starts from: servers and routes of the scenario, a client without sideroute. */
+/**
+ * The cluster that docs/injection.md starts from: servers and routes of the scenario, and a client without sideroute.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../manifests.ts';
@@ -13,7 +15,7 @@ export async function injectionPlace(): Promise<ClusterPlace> {
   place.write('injected.yaml', sideroute(['inject', '--service-cidrs', '10.96.0.0/12'], client).stdout);
   place.write('chart/Chart.yaml', 'apiVersion: v2\nname: shop\nversion: 0.1.0\n');
   place.write('chart/templates/deployment.yaml', client.replaceAll('"client"', '"shop"'));
-  // The route of the README, as the object that a cluster with the Gateway API holds.
+  // The route of the README, as the object in a cluster with the Gateway API.
   place.write('route.yaml', readFileSync(join(ROOT, 'test', 'fixtures', 'scenario', 'my-server-route.yaml'), 'utf8'));
   const scenario = join(ROOT, 'deploy', 'scenario');
   const result = await place.run(`

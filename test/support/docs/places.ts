@@ -1,4 +1,4 @@
-/** Where the commands of the documents are run: a copy of the repository, and stand-in clusters. */
+/** Places in which the commands of the documents run: a copy of the repository, and stand-in clusters. */
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -15,7 +15,7 @@ export interface Place {
   readonly close: () => void | Promise<void>;
 }
 
-/** The repository with everything built, at another place, so that a test run within this one does not write over its report. */
+/** A copy of the built repository, so that a test run in it does not overwrite the report of this run. */
 export function repositoryCopy(): Place {
   const { path: directory, remove } = temporaryDirectory();
   for (const name of readdirSync(ROOT)) {
@@ -24,7 +24,7 @@ export function repositoryCopy(): Place {
       cpSync(join(ROOT, name), join(directory, name), {
         recursive: true,
         preserveTimestamps: true,
-        // The test of the benchmark may be building there.
+        // The test of the benchmark may be building there at the same time.
         filter: (path) => path !== join(ROOT, 'bench', 'native', 'build'),
       });
   }
@@ -34,8 +34,8 @@ export function repositoryCopy(): Place {
 }
 
 /**
- * As somebody would run it who is in `directory`: without what npm and tap have set for the test itself. tap gives each child the loader that the
- * test has, whatever `env` says, by NODE_OPTIONS; env(1) takes it away again.
+ * Runs a script as a user in `directory` would, without what npm and tap have set for the test itself. tap adds its
+ * loader to NODE_OPTIONS of each child, whatever `env` is; env(1) removes it again.
  */
 function bash(script: string, cwd: string, env: Readonly<Record<string, string>> = {}): Promise<ShellResult> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|TAP|_TAPJS|NODE_OPTIONS)/.test(name));
@@ -47,14 +47,14 @@ function bash(script: string, cwd: string, env: Readonly<Record<string, string>>
   return outcomeOf(child);
 }
 
-/** A stand-in cluster and a directory with what the documents take for granted. */
+/** A stand-in cluster and a directory with the files that the documents assume. */
 export interface ClusterPlace extends Place {
   readonly cluster: StandInCluster;
   /** Writes a file into the directory. */
   readonly write: (name: string, text: string) => void;
 }
 
-/** `within`: the repository itself, when its own files are named; else an empty directory. */
+/** `within`: the repository itself, if its own files are named; otherwise an empty directory is used. */
 export async function clusterPlace(within?: string): Promise<ClusterPlace> {
   const cluster = await StandInCluster.start();
   const { path, remove } = temporaryDirectory();
@@ -78,8 +78,8 @@ export async function clusterPlace(within?: string): Promise<ClusterPlace> {
 export const IMAGES = ['sideroute:0.1.0', 'sideroute-init:0.1.0'] as const;
 
 /**
- * A cluster in which the scenario runs and its namespace is the current one; in the directory are `routes/`, the files of its ConfigMap, and
- * `deployment.yaml`, its client without sideroute.
+ * A cluster in which the scenario runs and its namespace is the current one. The directory has `routes/`, the files of
+ * its ConfigMap, and `deployment.yaml`, its client without sideroute.
  */
 export async function scenarioPlace(): Promise<ClusterPlace> {
   const place = await clusterPlace();

@@ -1,13 +1,15 @@
-/** Blocks of the documents and where they are run: those of the repository's own commands in a copy of it, all others in a cluster. */
+/**
+ * Blocks of the documents and their places: the repository's own commands run in a copy of it, all others in a cluster.
+ */
 import type { Test } from 'tap';
 import type { ShellResult } from '../stand-in/cluster.ts';
 import { commandsOf, documents, fencedBlocks, type Block } from './blocks.ts';
 import type { Place } from './places.ts';
 
-/** Runs a block and asserts what it promises. */
+/** Runs a block and asserts what the document promises. */
 export type Runner = (t: Test, block: Block) => Promise<void>;
 
-/** Documents whose sessions are run as a whole: test/e2e/docs-tasks.test.ts, test/cluster/first-hour.test.ts. */
+/** Documents that are run as a whole: test/e2e/docs-tasks.test.ts, test/cluster/first-hour.test.ts. */
 const WHOLE = /^docs\/(tasks\/|first-hour\.md$)/;
 
 export const blocks = documents()
@@ -20,7 +22,7 @@ export const isScript = ({ language }: Block): boolean => language === 'sh' || l
 export const isOfRepository = (block: Block): boolean =>
   isScript(block) && commandsOf(block.text).every((command) => /^(npm|npx|node|make) /.test(command));
 
-/** Places are made when the first block needs them, and used by the blocks after it. */
+/** Places are made when the first block needs them, and reused. */
 export class Places {
   readonly #made = new Map<() => Place | Promise<Place>, Promise<Place>>();
 
@@ -35,7 +37,7 @@ export class Places {
   }
 }
 
-/** It ended well and printed these texts, in this order. */
+/** Asserts exit status 0 and these texts in the output, in this order. */
 export function succeeded(t: Test, { status, stdout, stderr }: ShellResult, prints: readonly string[]): void {
   if (!t.equal(status, 0, 'exit status 0')) t.comment(`${stdout}\n${stderr}`);
   let from = 0;

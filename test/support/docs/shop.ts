@@ -27,10 +27,10 @@ const SERVICES: Readonly<Record<string, readonly [clusterIP: string, pods: reado
   'shop-v2': ['10.96.0.12', ['shop-v2']],
 };
 
-/** Bytes of a connection to the private endpoint, from standard input and to standard output. */
+/** Connects the private endpoint with standard input and output. */
 const PIPE = `const s = require('node:net').connect(15000, '127.0.0.1'); process.stdin.pipe(s).pipe(process.stdout);`;
 
-/** What runs somewhere, to its end, without holding up this process. */
+/** Runs a command to its end without blocking this process. */
 function toEnd(command: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const child = spawn(command[0]!, command.slice(1), { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   return outcomeOf(child);

@@ -1,4 +1,7 @@
-/** A process of fault-backend in a pod, which can be told what to do, be killed and come back; what it executes goes to a ledger. */
+/**
+ * A fault-backend process in a pod, which takes commands and can be killed and restarted; what it executes goes to a
+ * ledger.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Pod } from '../cluster.ts';
@@ -32,7 +35,7 @@ export class BackendProcess {
       if (mark === 'E') this.#ledger.executed(id, name);
       else if (mark === 'done') this.#told.shift()?.();
     });
-    // Who is gone does nothing any more.
+    // A process that has ended will not confirm anything.
     child.once('exit', () => this.#told.splice(0).forEach((done) => done()));
     await ready;
   }

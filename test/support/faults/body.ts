@@ -1,6 +1,6 @@
 /**
- * Bodies that say whose they are: a body is made of its request's id, so that a byte of another request, a lost one and one
- * too many are all seen where they stand.
+ * Bodies that identify their request: a body is made from the request's id, so that a byte of another request, a
+ * missing byte or an extra one is detected at its position.
  */
 const PATTERN_BYTES = 32;
 const BLOCK_BYTES = 64 * 1024;
@@ -29,7 +29,7 @@ export function wholeBody(id: string, size: number): Buffer {
 export class BodyCheck {
   readonly #block: Buffer;
   receivedBytes = 0;
-  /** No byte so far was another one. */
+  /** All bytes so far were the expected ones. */
   good = true;
 
   constructor(id: string) {

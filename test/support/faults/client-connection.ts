@@ -1,4 +1,4 @@
-/** A connection of the traffic client: carries one request at a time, or a few in one piece. */
+/** A connection of the traffic client: carries one request at a time, or a few sent together. */
 import { connect, type Socket } from 'node:net';
 import type { Exchange } from './client-exchange.ts';
 import { SILENCE_MS } from './conversation.ts';
@@ -8,7 +8,7 @@ import { ResponseReader, type ResponseHead } from './response-reader.ts';
 const PATIENCE_MS = 30_000;
 const SLOW_PIECES = 20;
 const SLOW_PAUSE_MS = 40;
-/** Abandoned after so many milliseconds at most. */
+/** Requests are abandoned within this time. */
 const LEAVE_WITHIN_MS = 60;
 
 export function splitTarget(target: string): { host: string; port: number } {
@@ -155,7 +155,7 @@ export class ClientConnection {
     if (head.status < 200 && head.status !== 101) return;
     exchange.responseHead(head);
     const connection = head.fields.get('connection')?.toLowerCase() ?? '';
-    // A final response before the body was sent: nothing more can be sent on this connection.
+    // If a final response comes before the body was sent, nothing more can be sent on this connection.
     const early = this.#sending || this.#on100 !== null;
     if (connection.includes('close') || exchange.kind.style === 'http10' || early) this.#last = true;
   }
@@ -170,7 +170,7 @@ export class ClientConnection {
   #complete(): void {
     const exchange = this.#exchanges[0];
     if (exchange === undefined) return;
-    // Bytes follow each other through the tunnel; one that was not opened has a response like any other.
+    // In a tunnel more bytes follow; if it was not opened, the response is like any other.
     if (exchange.isTunnel && (exchange.status === 101 || exchange.kind.method === 'CONNECT') && exchange.status < 300) {
       this.#last = true;
       this.#socket.write(exchange.tunnelBytes());

@@ -1,10 +1,10 @@
-/** One request and what came back, from the client's side. */
+/** One request and its response, from the client's side. */
 import { BodyCheck, wholeBody } from './body.ts';
 import { Conversation } from './conversation.ts';
 import type { ClientOutcome, ClientRecord, Kind } from './kinds.ts';
 import type { ResponseHead } from './response-reader.ts';
 
-/** Bytes of an upgraded connection, each way. */
+/** Bytes of an upgraded connection, in each direction. */
 const TUNNEL_BYTES = 2_048;
 
 export class Exchange {
@@ -110,7 +110,7 @@ export class Exchange {
   complete(): void {
     const fields = this.#head!.fields;
     if (fields.has('x-sideroute-reason')) {
-      // A call is told so in the head that ends its response.
+      // A gRPC call gets the reason in a trailers-only response.
       if (this.kind.call && !/^[1-9]\d?$/.test(fields.get('grpc-status') ?? '')) this.end('corrupt', 'no grpc-status');
       else this.end('refused');
       return;

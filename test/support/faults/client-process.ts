@@ -1,4 +1,4 @@
-/** A process of fault-client in a pod; what becomes of its requests goes to a ledger. */
+/** A fault-client process in a pod; the results of its requests go to a ledger. */
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Pod } from '../cluster.ts';

@@ -1,10 +1,11 @@
 /**
- * Messages both ways over one request and its response, for as long as its client wants: each side numbers its own and counts those
- * of the other, so that one that is lost, doubled or another's shows at once. In the frames of gRPC, which says where one ends.
+ * Messages in both directions over one request and its response, as long as the client wants. Each side numbers its
+ * messages and counts those of the other, so that a lost, doubled or foreign message shows at once. Messages have gRPC
+ * framing, which marks their ends.
  */
 const EVERY_MS = 1_000;
 const PREFIX_BYTES = 5;
-/** Nothing of the other side for so long: it is gone, whatever the connection says. */
+/** After this silence the other side counts as gone, whatever the state of the connection. */
 export const SILENCE_MS = 30_000;
 
 export function messageOf(id: string, from: 'client' | 'server', text: string): Buffer {
@@ -14,7 +15,7 @@ export function messageOf(id: string, from: 'client' | 'server', text: string): 
   return Buffer.concat([prefix, payload]);
 }
 
-/** Takes messages out of the pieces in which they come. */
+/** Extracts messages from the received pieces. */
 export class MessageReader {
   readonly #onMessage: (text: string) => void;
   #rest: Buffer = Buffer.alloc(0);
@@ -40,7 +41,7 @@ export class MessageReader {
   }
 }
 
-/** One side's view: what it has said, and whether what it heard is the other's messages in their order. */
+/** One side's view: what it has sent, and whether it received the other's messages in order. */
 class Side {
   readonly #id: string;
   readonly #own: 'client' | 'server';
@@ -91,7 +92,7 @@ class Side {
   }
 }
 
-/** The server's: its last message says what it has counted. */
+/** The server side; its last message reports its count. */
 export class ConversationServer extends Side {
   constructor(id: string) {
     super(id, 'server');
@@ -103,7 +104,7 @@ export class ConversationServer extends Side {
   }
 }
 
-/** The client's. */
+/** The client side. */
 export class Conversation extends Side {
   #end: string | null = null;
   #hangUp: () => void = () => undefined;

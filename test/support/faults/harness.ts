@@ -1,6 +1,6 @@
 /**
- * A client, a sidecar and backends in network namespaces, with a ledger between them: a test sends requests of some kinds,
- * makes things go wrong meanwhile, and asks at the end that client, backends, access log and metrics tell the same.
+ * A client, a sidecar and backends in network namespaces, with a ledger: a test sends requests of some kinds, causes
+ * faults meanwhile, and checks at the end that client, backends, access log and metrics agree.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,18 +21,18 @@ import { LogReader } from './log-reader.ts';
 import { countedRequests, metricsAgainstAnswers, metricValue } from './witnesses.ts';
 import { clusterOf } from '../cluster-of.ts';
 
-/** SIDEROUTE_FULL=1: the counts that docs/faults.md has figures of; else fewer, so that the suite stays short. */
+/** SIDEROUTE_FULL=1: the counts of docs/faults.md; otherwise fewer, so that the suite stays short. */
 export const FULL = process.env['SIDEROUTE_FULL'] === '1';
 
 export const ONE = ['b1'];
 export const THREE = ['b1', 'b2', 'b3'];
-/** Of the rule for /timed. */
+/** Timeout of the rule for /timed. */
 export const TIMEOUT_MS = 500;
 
 export const SERVICES = serviceFile('web', 'one', 'three', 'named');
-/** Of the Service `named`, whose only endpoint is b1. */
+/** ClusterIP of the Service `named`, whose only endpoint is b1. */
 export const NAMED = '10.96.0.13';
-/** `path` -> backend Service; `named` is in no document when a test leaves it to DNS. */
+/** `path` -> backend Service; `named` has no document if a test leaves it to DNS. */
 export const ROUTES = `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: web, namespace: shop}
@@ -175,7 +175,7 @@ export class FaultHarness {
     const counted = countedRequests(this.metrics());
     t.equal(await stopProcess(this.sidecar), 0, 'the sidecar ends in order');
     await this.settle(t);
-    // One that was killed has taken its counters and its last lines with it.
+    // A sidecar that was killed has lost its counters and last lines.
     if (ledger.mayLackLines.size > 0) return;
     const { good, figure } = metricsAgainstAnswers(counted, ledger);
     t.ok(good, `metrics against answers: ${figure}`);

@@ -1,4 +1,4 @@
-/** A connection of the traffic client that speaks HTTP/2, and the few of them that requests to a target share. */
+/** An HTTP/2 connection of the traffic client, and the few connections that requests to a target share. */
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import type { Exchange } from './client-exchange.ts';
 import { SILENCE_MS } from './conversation.ts';
@@ -7,17 +7,17 @@ import { SILENCE_MS } from './conversation.ts';
 const PATIENCE_MS = 30_000;
 const SLOW_PIECES = 20;
 const SLOW_PAUSE_MS = 40;
-/** Abandoned after so many milliseconds at most. */
+/** Requests are abandoned within this time. */
 const LEAVE_WITHIN_MS = 60;
 /**
- * Of a connection and of a stream. Those of Node are so small that a client that is late by a tenth of a second, as on a busy machine,
- * gets no more than half a megabyte a second for all of its requests.
+ * Windows of a connection and of a stream. Node's defaults are so small that a client that is a tenth of a second late,
+ * as on a busy machine, gets only half a megabyte per second for all its requests.
  */
 const CONNECTION_WINDOW = 8 * 1024 * 1024;
 const STREAM_WINDOW = 256 * 1024;
-/** Of a target's connections, which take turns. */
+/** Connections per target, which take turns. */
 const SHARED = 4;
-/** A connection carries so many requests, and then ends in order. */
+/** After this many requests a connection ends regularly. */
 const MAX_CARRIED = 500;
 
 export class Http2Connection {
@@ -30,7 +30,7 @@ export class Http2Connection {
     this.#session = connect(`http://${target}`, { settings: { initialWindowSize: STREAM_WINDOW } });
     this.#session.on('connect', () => {
       this.#connected = true;
-      // Told in a later turn, when it may be over already.
+      // Reported in a later turn, when the session may have ended already.
       if (!this.#session.destroyed) this.#session.setLocalWindowSize(CONNECTION_WINDOW);
     });
     this.#session.on('error', (error: NodeJS.ErrnoException) => (this.#why = error.code ?? error.message));
@@ -121,7 +121,8 @@ export class Http2Connection {
       else stream.pause();
     }, SLOW_PAUSE_MS);
     stream.once('close', () => clearInterval(timer));
-    // What has come whole is read without pauses: a stream that ends while it waits tells of its end only then.
+    // When everything has arrived it is read without pauses, because a stream that ends while paused reports its end
+    // only later.
     stream.once('end', () => clearInterval(timer));
   }
 
@@ -135,7 +136,7 @@ export class Http2Connection {
   }
 }
 
-/** To each target a few, which carry many requests at a time and give way to new ones. */
+/** A few connections per target, which carry many requests at a time and are replaced by new ones. */
 export class Http2Connections {
   readonly #shared = new Map<string, Http2Connection[]>();
   #turn = 0;

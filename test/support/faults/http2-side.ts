@@ -1,4 +1,6 @@
-/** What a server of HTTP/1.x needs to speak HTTP/2 with those who begin so, and what it may do to a stream instead of answering. */
+/**
+ * Lets an HTTP/1.x server speak HTTP/2 on connections that begin with its preface, with faults instead of responses.
+ */
 import type { Server } from 'node:http';
 import {
   constants,
@@ -12,7 +14,7 @@ import {
 import type { Socket } from 'node:net';
 import { wholeBody } from './body.ts';
 
-/** Of `PRI * HTTP/2.0`; no method of HTTP/1.x begins so. */
+/** The start of `PRI * HTTP/2.0`; no HTTP/1.x method begins like this. */
 const PREFACE = Buffer.from('PRI');
 /** Streams on a connection at a time. */
 const MAX_STREAMS = 64;
@@ -20,10 +22,10 @@ const MAX_STREAMS = 64;
 type Misbehave = (stream: ServerHttp2Stream, id: string, name: string) => void;
 
 const PARTIAL = (stream: ServerHttp2Stream, id: string, name: string, then: () => void): void => {
-  // Its connection has gone already.
+  // The connection has gone already.
   if (stream.destroyed || stream.closed) return;
   stream.respond({ ':status': 200, 'x-backend': name, 'x-id': id, 'content-length': 9_000 });
-  // Goes on once the kernel has it.
+  // Continues when the kernel has taken it.
   stream.write(wholeBody(id, 100), () => setTimeout(then, 2));
 };
 
@@ -102,7 +104,7 @@ export class Http2Side {
       socket.unshift(first);
       found(fits);
     };
-    // It has said nothing, and will not.
+    // The client has sent nothing and will not.
     const leave = (): void => void socket.end();
     socket.on('readable', look).on('end', leave);
   }

@@ -1,4 +1,4 @@
-/** A kind of request together with what its requests have to come to. */
+/** A kind of request, with the expected results. */
 import type { KindRule } from './ledger.ts';
 import { kind, type Kind } from './kinds.ts';
 
@@ -7,7 +7,7 @@ export interface Ingredient {
   readonly rule: KindRule;
 }
 
-/** Expects an answer of one of `backends`; a POST is not to be executed twice. */
+/** Expects a response of one of `backends`; a POST must not be executed twice. */
 export function ingredient(
   name: string,
   fields: Partial<Kind>,
@@ -18,7 +18,7 @@ export function ingredient(
   const usual = { expected: /^answered 200$/, planted: null, once: method === 'POST', plain: false };
   return {
     kind: made,
-    // Onward by what the client speaks, unless the rule says otherwise.
+    // Forwarded with the client's protocol, unless the rule says otherwise.
     rule: { name, ...usual, long: style === 'long', http2: version === 'http2', ...rule },
   };
 }

@@ -1,7 +1,7 @@
-/** Kinds of requests that the traffic client can make, and the records in which it says what became of each. */
+/** Kinds of requests that the traffic client can make, and the records of their results. */
 
 export const STYLES = [
-  /** On a connection that has carried requests before, where there is one. */
+  /** On a connection that has carried requests before, if there is one. */
   'kept',
   /** On a connection of its own, which is asked to end with the response. */
   'fresh',
@@ -26,7 +26,7 @@ export const STYLES = [
   'long',
 ] as const;
 
-/** Those that requests by HTTP/2 can have; `kept` and the rest: on a connection that carries others meanwhile. */
+/** Styles for HTTP/2; `kept` and others: on a connection that carries other requests at the same time. */
 export type Http2Style = 'kept' | 'fresh' | 'abort' | 'slow-read' | 'slow-send' | 'long';
 
 export type Style = (typeof STYLES)[number];
@@ -107,10 +107,12 @@ export interface ClientRecord {
   readonly detail: string | null;
 }
 
-/** A line to the client. */
+/** A command line for the client. */
 export type ClientCommand =
   | { readonly do: 'mix'; readonly perSecond: number; readonly kinds: readonly (Kind & { readonly weight: number })[] }
-  /** `count` requests of the kind over so many connections, each with one at a time. Ends with a line `{"batch": name}`. */
+  /**
+   * `count` requests of the kind over this many connections, one at a time on each. Ends with a line `{"batch": name}`.
+   */
   | { readonly do: 'batch'; readonly kind: Kind; readonly count: number; readonly connections: number }
   /**
    * So many connections to `target` that say nothing, or nothing more after a request for `path`, are open from now on. A line

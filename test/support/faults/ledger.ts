@@ -1,11 +1,11 @@
 /**
- * Reconciles what the client sent, what it got, what backends executed and what sideroute logged, request by request, and
- * says of each whether it came to what it had to. Streaming: a request is settled some time after it has ended and then only
- * counted, so that an hour of them takes no more memory than a minute.
+ * Reconciles what the client sent and got, what backends executed and what sideroute logged, request by request, and
+ * checks each result. Works as a stream: a request is settled some time after its end and then only counted, so an hour
+ * of requests takes no more memory than a minute.
  */
 import { kindOf, type ClientRecord } from './kinds.ts';
 
-/** What requests of a kind have to come to. */
+/** The expected results for requests of a kind. */
 export interface KindRule {
   readonly name: string;
   /** Names of the backends that may answer. */
@@ -24,13 +24,13 @@ export interface KindRule {
   readonly http2: boolean;
 }
 
-/** Whether a fault may make this of a request; `executed`: some backend has begun with it. */
+/** Whether a fault may have this effect on a request; `executed`: some backend has begun to execute it. */
 export type FaultCost = (outcome: string, rule: KindRule, executed: boolean) => boolean;
 
-/** A fault of the surroundings, from its beginning until what it has caused is over. */
+/** A fault of the environment, from its beginning until its effects are over. */
 interface FaultWindow {
   readonly name: string;
-  /** Backends whose requests it may cost; null: those of all. */
+  /** Backends whose requests may be affected; null: all. */
   readonly backends: readonly string[] | null;
   /** The one of them that it happens to: who has begun to answer is nobody else. */
   readonly only: string | null;
@@ -46,10 +46,10 @@ interface Entry {
   executed: string[];
 }
 
-/** Reasons that say that nothing was sent to a backend. */
+/** Reasons that mean that nothing was sent to a backend. */
 const NEVER_SENT =
   /^(no_route|no_backend|unsupported_filter|unresolved|connect_failure|connect_timeout|overflow|overload)$/;
-/** Of each thing that must not be, and of all. */
+/** Limits for examples: of each violation, and in total. */
 const MAX_EXAMPLES_EACH = 6;
 const MAX_EXAMPLES = 60;
 
@@ -61,9 +61,9 @@ function bump(table: Map<string, number>, key: string, by = 1): void {
   table.set(key, (table.get(key) ?? 0) + by);
 }
 
-/** How long after its end a request is settled: until lines of stopped processes have arrived. */
+/** A request is settled this long after its end, when lines of stopped processes have arrived. */
 const SETTLE_AFTER_MS = 12_000;
-/** A request that a backend or the log has, but no client after this time, was never sent. */
+/** A request that a backend or the log has, but the client has not after this time, was never sent. */
 const UNSENT_AFTER_MS = 120_000;
 
 export class Ledger {
@@ -144,7 +144,7 @@ export class Ledger {
   }
 
   executed(id: string, backend: string): void {
-    // Somebody who asks whether it serves yet.
+    // A request that only checks whether the sidecar serves already.
     if (id === '') return;
     if (this.#mirrors.has(backend)) {
       this.copies += 1;
@@ -193,7 +193,7 @@ export class Ledger {
       this.violation('a kind that nobody defined', client.id);
       return;
     }
-    // Who has executed it has taken it.
+    // A backend that has executed it has received it.
     const taken = client.outcome === 'untaken' && entry.executed.length > 0;
     const outcome = taken ? 'none' : outcomeText(client);
     this.settled += 1;

@@ -1,11 +1,14 @@
-/** Reads the logs of a sidecar through pipes with names, whose readers can leave, come back and stall; an access log for a ledger. */
+/**
+ * Reads the logs of a sidecar through named pipes, whose readers can leave, come back and stall; passes an access log
+ * to a ledger.
+ */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Ledger } from './ledger.ts';
 
-/** What is used here of a line. */
+/** The members of a line that are used here. */
 interface LogLine {
   readonly kind: string;
   readonly code: number | null;
@@ -18,7 +21,7 @@ function readLine(text: string, ledger: Ledger): void {
   try {
     line = JSON.parse(text) as LogLine;
   } catch {
-    // Torn: what was in the pipe when the reader left is lost.
+    // Incomplete: bytes that were in the pipe when the reader left are lost.
     return;
   }
   if (line.kind !== 'request' || line.request_id === null) return;

@@ -1,4 +1,6 @@
-/** A conversation with a server that greets and echoes: a connection that is none of HTTP and has to pass unread. */
+/**
+ * A conversation with a server that greets and echoes: a connection that is not HTTP and has to pass through unchanged.
+ */
 import { connect } from 'node:net';
 import { BodyCheck, wholeBody } from './body.ts';
 import { splitTarget } from './client-connection.ts';

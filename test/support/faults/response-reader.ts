@@ -1,4 +1,4 @@
-/** Reads responses off a connection piece by piece, without keeping their bodies, and knows what is whole and what is cut off. */
+/** Reads responses piece by piece without keeping their bodies, and detects whether they are complete. */
 
 export interface ResponseHead {
   readonly status: number;

@@ -1,11 +1,11 @@
-/** A pod that the others reach through a slow, lossy link: two TUN devices with a relay between them (tun_relay.py). */
+/** A pod behind a slow, lossy link: two TUN devices with a relay between them (tun_relay.py). */
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Cluster, Pod } from '../cluster.ts';
 import { stopProcess, waitForLine } from '../processes.ts';
 
 const RELAY = fileURLToPath(new URL('../../../../test/support/faults/tun_relay.py', import.meta.url));
-/** Of the node's side and the pod's side of the link. */
+/** Addresses of the node's side and the pod's side of the link. */
 const NEAR = '10.245.0.1';
 export const FAR = '10.245.0.2';
 
@@ -30,7 +30,7 @@ export class SlowLink {
     const numbers = [delayMs, lossPercent, reorderPercent].map(String);
     const relay = node.spawn(['python3', RELAY, 'near', 'far', ...numbers], { stdio: ['pipe', 'pipe', 'inherit'] });
     await waitForLine(relay, /^relaying/);
-    // The device goes to the pod; the relay keeps its end.
+    // The device moves to the pod; the relay keeps its descriptor.
     node.must(['ip', 'link', 'set', 'far', 'netns', pod.netns]);
     node.must(['ip', 'addr', 'add', `${NEAR}/30`, 'dev', 'near']);
     node.must(['ip', 'link', 'set', 'near', 'up']);

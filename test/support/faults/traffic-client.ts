@@ -1,4 +1,4 @@
-/** Makes requests of all kinds, at a rate or one after the other, and tells what became of each. */
+/** Makes requests of all kinds, at a rate or one after another, and reports the result of each. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ClientConnection, splitTarget } from './client-connection.ts';
@@ -8,11 +8,11 @@ import { plainExchange } from './plain-exchange.ts';
 import type { ClientRecord, Kind } from './kinds.ts';
 
 const TICK_MS = 10;
-/** More than that at once would be made up of requests that nothing answers. */
+/** More open requests than this would all be unanswered ones. */
 const MAX_OPEN = 400;
 /** Idle connections kept for each target. */
 const MAX_IDLE = 24;
-/** In a mix every so manieth request of a kept kind opens a connection nevertheless. */
+/** In a mix, one of this many requests of a kept kind opens a new connection nevertheless. */
 const FRESH_EVERY = 12;
 
 const RENEW_AFTER_MS = 500;
@@ -40,7 +40,7 @@ export class TrafficClient {
   /** So many a second, until `stop`; kinds by their weight. */
   mix(perSecond: number, kinds: readonly (Kind & { readonly weight: number })[]): void {
     clearInterval(this.#timer);
-    // Each kind in its turn, spread as evenly as their weights allow: the same mix in every second.
+    // Kinds take turns as evenly as their weights allow, so every second has the same mix.
     const total = kinds.reduce((sum, { weight }) => sum + weight, 0);
     const credit = kinds.map(() => 0);
     const next = (): Kind => {

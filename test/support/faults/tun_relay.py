@@ -18,7 +18,7 @@ TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
 IFF_NO_PI = 0x1000
 MTU = 65536
-# A packet that is overtaken waits so much longer.
+# A packet that is overtaken waits this much longer.
 OVERTAKEN_SECONDS = 0.03
 
 

@@ -13,7 +13,7 @@ export function countedRequests(metrics: string): Map<string, number> {
   return totals;
 }
 
-/** Value of a metric; `name` may have labels. 0 when it is not there. */
+/** Value of a metric; `name` may have labels. 0 if it is missing. */
 export function metricValue(metrics: string, name: string): number {
   const line = metrics.split('\n').find((text) => text.startsWith(`${name} `) || text.startsWith(`${name}{`));
   return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ') + 1));
@@ -21,10 +21,10 @@ export function metricValue(metrics: string, name: string): number {
 
 const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0);
 
-/** Of idle connections to backends, which stay for a while. */
+/** Allowed for idle connections to backends, which stay for a while. */
 const IDLE_BUFFERS = 16_384;
 
-/** Nothing of the traffic may be open when the clients have gone. */
+/** Gauges that must be 0 when the clients have gone. */
 export function leftOpen(metrics: string): Record<string, number> {
   return {
     requests: metricValue(metrics, 'sideroute_open_requests'),
@@ -47,7 +47,7 @@ export interface Comparison {
   readonly good: boolean;
 }
 
-/** Each answer is counted with its code and reason; what is counted beyond them was cut off or abandoned. */
+/** Each response is counted with its code and reason; further counts are requests that were cut off or abandoned. */
 export function metricsAgainstAnswers(counted: ReadonlyMap<string, number>, ledger: Ledger): Comparison {
   const { answers, outcomes } = ledger;
   const missing = [...answers].filter(([answer, count]) => (counted.get(answer) ?? 0) < count);

@@ -57,7 +57,7 @@ type Start = (
   done: (error: ServiceError | null, answer?: Words) => void,
 ) => ClientUnaryCall;
 
-/** A client of its own connection. */
+/** A client with its own connection. */
 export class CallsClient {
   readonly #client: Client & Record<string, unknown>;
 

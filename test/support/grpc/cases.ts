@@ -1,9 +1,9 @@
 /**
- * The standard cases of gRPC's interoperability tests (doc/interop-test-descriptions.md of grpc/grpc), which clients and servers of every
- * language have: those that run here, and why the others cannot.
+ * The standard cases of gRPC's interoperability tests (doc/interop-test-descriptions.md of grpc/grpc), which exist for
+ * all languages: those that run here, and why the others cannot run.
  */
 
-/** What every client runs. */
+/** Cases that every client runs. */
 export const CASES = [
   'empty_unary',
   'large_unary',
@@ -26,10 +26,13 @@ export const CASES = [
 export const LANGUAGES = ['go', 'node', 'python'] as const;
 export type Language = (typeof LANGUAGES)[number];
 
-/** Of a server that says its name, which those of the project do; of one that reports its load, which grpc-go's does to its own client. */
+/**
+ * For servers that report their name (those of the project do), and for one that reports its load (grpc-go's, only to
+ * its own client).
+ */
 export const CASES_OF_NAMED_SERVERS = ['pick_first_unary'] as const;
 export const CASES_OF_GO = ['orca_per_rpc', 'orca_oob'] as const;
-/** Not of the standard: every message compressed on both ways, for clients that can be told to. */
+/** Not in the standard: every message compressed in both directions, for clients that have an option for it. */
 export const CASES_OF_COMPRESSION = ['gzip_unary', 'gzip_streaming'] as const;
 
 /** Standard cases that are not run. */
@@ -48,10 +51,10 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   compute_engine_channel_credentials: 'needs TLS and an account of Google Cloud',
 };
 
-/** Not of the standard either: the services of health checks and of reflection, as their packages for grpcio have them. */
+/** Not in the standard either: the services for health checks and reflection, from the packages for grpcio. */
 export const CASES_OF_PYTHON = ['health', 'reflection'] as const;
 
-/** Those between a client and a server. */
+/** The cases between a client and a server. */
 export function casesOf(client: Language, server: Language): string[] {
   return [
     ...CASES,

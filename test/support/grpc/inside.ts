@@ -1,6 +1,7 @@
 /**
- * Runs a test file inside the pod of the application, so that `@grpc/grpc-js` within the test is what is intercepted; servers are in pods
- * beside it. Outside the pods are made and the file starts itself again; inside it gets them.
+ * Runs a test file inside the application's pod, so that the connections of `@grpc/grpc-js` within the test are
+ * intercepted; servers are in other pods. Outside, the pods are made and the file starts itself again; inside, it is
+ * given them.
  */
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
@@ -26,7 +27,8 @@ export interface Inside {
 }
 
 /**
- * `services`: ClusterIP by the name of the pod behind it, all of whose ports lead to the same port of that; behind `nobody` there is none.
+ * `services`: ClusterIP by the name of the pod behind it; each port leads to the same port of the pod. `nobody` has no
+ * pod.
  */
 export async function insideClient(
   t: Test,

@@ -1,6 +1,7 @@
 /**
- * The stage of the interoperability tests of gRPC: a pod with sideroute, and a server of each language behind three ways: a Service with a
- * GRPCRoute, one with an HTTPRoute, neither with endpoints of its own, and the server's own, which nothing is attached to.
+ * The stage of gRPC's interoperability tests: a pod with sideroute, and a server of each language that is reached in
+ * three ways: by a Service with a GRPCRoute, by one with an HTTPRoute (both without endpoints of their own), and by its
+ * own Service, without routes.
  */
 // Needs: grpc-interop-client, grpc-interop-server, python-grpc, pip3.
 import { join } from 'node:path';
@@ -21,7 +22,7 @@ export const WAYS = ['GRPCRoute', 'HTTPRoute', 'unrouted'] as const;
 export type Way = (typeof WAYS)[number];
 
 const PYTHON_PACKAGES = program('python-grpc');
-/** Programs by language; null: not there, nor what it takes to build it. */
+/** Programs by language; null if one is missing and cannot be built. */
 const GO = { client: program('grpc-interop-client'), server: program('grpc-interop-server') };
 /** For the option `skip` of a test. */
 export const MISSING: Readonly<Record<Language, string | false>> = {
@@ -51,7 +52,7 @@ const PORT = 50_051;
 const PARENTS = { GRPCRoute: { name: 'calls', ip: '10.96.0.10' }, HTTPRoute: { name: 'requests', ip: '10.96.0.11' } };
 const SERVERS: Readonly<Record<Language, string>> = { go: '10.96.0.20', node: '10.96.0.21', python: '10.96.0.22' };
 
-/** `host:port` that leads to the server of a language on a way: of a parent each server has its port. */
+/** The `host:port` of a language's server on a way; on a parent each server has its own port. */
 export function addressOf(way: Way, server: Language): string {
   if (way === 'unrouted') return `${SERVERS[server]}:${PORT}`;
   return `${PARENTS[way].ip}:${PORT + LANGUAGES.indexOf(server)}`;
@@ -107,7 +108,7 @@ export interface GrpcStage {
   readonly sidecar: Sidecar;
 }
 
-/** With the servers that can be had. */
+/** Starts it with the servers that are available. */
 export async function startGrpcStage(t: Test): Promise<GrpcStage> {
   const { cluster, directory } = clusterOf(t);
   const client = cluster.addPod('client');
@@ -119,7 +120,7 @@ export async function startGrpcStage(t: Test): Promise<GrpcStage> {
   return { client, sidecar };
 }
 
-/** What a program prints, and how it has ended; nothing is held up meanwhile. */
+/** Resolves with the output of a program and its exit status, without blocking. */
 export async function output(pod: Pod, command: readonly string[]): Promise<{ status: number | null; text: string }> {
   const child = pod.spawn(command);
   let text = '';
@@ -129,12 +130,12 @@ export async function output(pod: Pod, command: readonly string[]): Promise<{ st
   return { status, text };
 }
 
-/** Of soaks each call may take as long as a busy machine makes it take. */
+/** In soak cases a call may take as long as a busy machine needs. */
 const PATIENCE = ['-soak_per_iteration_max_acceptable_latency_ms=30000', '-soak_overall_timeout_seconds=60'];
-/** As grpc-go's own script has it. */
+/** The same as in grpc-go's own script. */
 const REPORTED_LOAD = '--service_config_json={"loadBalancingConfig": [{"test_backend_metrics_load_balancer": {}}]}';
 
-/** Runs cases with a client of a language; gives a line for each: `CASE: ok`, or what was wrong. */
+/** Runs cases with a client of a language; returns a line for each: `CASE: ok`, or the error. */
 export async function runCases(
   pod: Pod,
   client: Language,

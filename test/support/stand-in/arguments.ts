@@ -1,7 +1,10 @@
-/** The command line of kubectl, with the flags that the documents use; any other is an error, so that nothing is passed over. */
+/**
+ * The command line of kubectl with the flags that the documents use; any other flag is an error, so that none is
+ * ignored.
+ */
 import { CommandError } from './objects.ts';
 
-/** Long name by every spelling; these take a value. */
+/** Long name by spelling; these take a value. */
 const VALUES: Readonly<Record<string, string>> = {
   '-n': 'namespace',
   '-f': 'filename',
@@ -17,7 +20,7 @@ const VALUES: Readonly<Record<string, string>> = {
   ),
 };
 
-/** These do not. */
+/** Long name by spelling; these take no value. */
 const SWITCHES: Readonly<Record<string, string>> = {
   '-A': 'all-namespaces',
   '-i': 'stdin',
@@ -52,7 +55,7 @@ export function parseArguments(args: readonly string[]): Arguments {
     if (arg === '--') return { words, flags, files, command: left };
     const equals = arg.startsWith('--') ? arg.indexOf('=') : -1;
     const name = equals === -1 ? arg : arg.slice(0, equals);
-    // `logs -f` follows; elsewhere a file comes behind it.
+    // `logs -f` follows the log; elsewhere a file name follows.
     const value = name === '-f' && words[0] === 'logs' ? undefined : VALUES[name];
     if (value !== undefined) {
       const given = equals === -1 ? left.shift() : arg.slice(equals + 1);

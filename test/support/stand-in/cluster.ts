@@ -1,6 +1,7 @@
 /**
- * A stand-in for a Kubernetes cluster and the machine of its operator, for commands that documents tell people to run: `kubectl`, `docker`,
- * `kind` and `helm` on the PATH are answered here, and Deployments run as pods of network namespaces with real rules and real sidecars.
+ * A stand-in for a Kubernetes cluster and its operator's machine, for commands in the documents: `kubectl`, `docker`,
+ * `kind` and `helm` on the PATH are answered here, and Deployments run as pods in network namespaces with real rules
+ * and real sidecars.
  */
 // Needs: helm.
 import type { ChildProcess } from 'node:child_process';
@@ -44,7 +45,7 @@ export class StandInCluster {
 
   private constructor(server: Server) {
     this.#server = server;
-    // The operator's machine reaches the cluster by its tools alone.
+    // The operator's machine reaches the cluster only through its tools.
     this.#operator = this.#cluster.addPod('operator');
     this.#operator.must(['ip', 'link', 'set', 'eth0', 'down']);
     const bin = join(this.#directory.path, 'bin');
@@ -64,7 +65,7 @@ export class StandInCluster {
         socket.once('end', () => {
           void cluster.#answer(JSON.parse(text) as Request).then((reply) => socket.end(JSON.stringify(reply)));
         });
-        // A client that was killed no longer wants its answer.
+        // A client that was killed does not need its answer.
         socket.on('error', () => socket.destroy());
       }),
     );
@@ -120,7 +121,7 @@ export class StandInCluster {
     await this.#network.sync(() => this.pods());
     const wanted = this.store.list('Deployment');
     await Promise.all(wanted.map((deployment) => this.#rollOut(deployment)));
-    // A replaced Deployment is a new object of the same name, which has taken the pods over.
+    // A replaced Deployment is a new object of the same name, which owns the pods now.
     for (const [deployment, pods] of this.#pods) {
       if (wanted.includes(deployment)) continue;
       this.#pods.delete(deployment);
@@ -169,7 +170,7 @@ export class StandInCluster {
       readyReplicas: pods.filter(({ ready }) => ready).length,
       conditions: [{ type: 'Available', status: available ? 'True' : 'False' }],
     };
-    // A rollout that gets nowhere leaves the old pods as they are.
+    // A rollout that fails leaves the old pods in place.
     if (!available) return;
     this.#pods.set(deployment, pods);
     await this.#network.sync(() => this.pods());

@@ -1,7 +1,7 @@
 /**
- * Containers of a pod that is a network namespace: a mount namespace with a read-only root of its own, in which the volumes are mounted
- * where the manifest says, and the user and the capabilities that the manifest gives. Programs are those of this machine; which of
- * them an image has is listed here, so that a command which the real image lacks fails.
+ * Containers of a pod that is a network namespace: a mount namespace with its own read-only root, the volumes mounted
+ * as in the manifest, and the manifest's user and capabilities. Programs are those of this machine. The programs of
+ * each image are listed here, so that a command that the real image lacks fails.
  */
 // Needs: busybox.
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -14,7 +14,10 @@ import { CommandError } from './objects.ts';
 
 const INIT_ENTRYPOINT = [process.execPath, fileURLToPath(new URL('../../../bin/sideroute-init.js', import.meta.url))];
 
-/** By the last part of the image's name, without its tag: what runs without a command, and what `exec` can start (null: anything). */
+/**
+ * By the last part of the image's name, without its tag: the command by default, and what `exec` can start (null:
+ * anything).
+ */
 const IMAGES: Readonly<Record<string, { entrypoint: readonly string[]; programs: readonly string[] | null }>> = {
   sideroute: { entrypoint: SIDEROUTE, programs: ['sideroute', 'node'] },
   'sideroute-init': { entrypoint: INIT_ENTRYPOINT, programs: ['sideroute', 'node', 'iptables-nft', 'setpriv'] },
@@ -22,7 +25,7 @@ const IMAGES: Readonly<Record<string, { entrypoint: readonly string[]; programs:
   curl: { entrypoint: ['curl'], programs: null },
 };
 
-/** Tools of images that a Debian machine has only as a part of busybox. */
+/** Tools of images that a Debian machine has only as part of busybox. */
 const BUSYBOX_TOOLS = ['httpd', 'wget', 'nc'];
 
 function imageOf(image: string): (typeof IMAGES)[string] {
@@ -69,7 +72,9 @@ interface SecurityContext {
   readonly capabilities?: { readonly add?: readonly string[] };
 }
 
-/** `setpriv` with what a security context gives; what its image keeps as an ambient capability is given as one. */
+/**
+ * `setpriv` with the settings of a security context; a capability that the image keeps as ambient is given as ambient.
+ */
 function privileges(container: Container): string[] {
   const context = (container.securityContext ?? {}) as SecurityContext;
   const user = context.runAsUser ?? 0;
@@ -84,7 +89,7 @@ function privileges(container: Container): string[] {
   ];
 }
 
-/** A file or directory of this machine and where a container has it. */
+/** A file or directory of this machine, and its path in a container. */
 export type Mount = readonly [source: string, target: string];
 
 export interface ContainerPlace {

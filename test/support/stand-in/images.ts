@@ -1,7 +1,7 @@
 /**
- * `docker build`, `docker push`, `kind load docker-image` and `helm template` as far as the documents use them: nothing is built, but files, build
- * arguments and names have to exist and agree, and a pod gets only an image that one of its nodes could have. The real build is
- * test/e2e/images.test.ts.
+ * `docker build`, `docker push`, `kind load docker-image` and `helm template` as far as the documents use them. Nothing
+ * is built, but files, build arguments and names must exist and agree, and a pod only gets an image that its node could
+ * have. test/e2e/images.test.ts makes the real build.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -86,7 +86,7 @@ export class Images {
   }
 }
 
-/** Charts without anything to fill in, which is all that can be rendered without helm. */
+/** Renders charts without placeholders, the only ones that can be rendered without helm. */
 function template(chart: string): Said {
   const directory = join(chart, 'templates');
   if (!existsSync(join(chart, 'Chart.yaml'))) throw new CommandError(`Error: Chart.yaml file is missing in ${chart}`);

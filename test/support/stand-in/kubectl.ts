@@ -1,4 +1,4 @@
-/** The verbs of kubectl that the documents use, against a stand-in cluster. What is not here fails, and says so. */
+/** The kubectl verbs that the documents use, against a stand-in cluster. Any other verb fails with an error. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -60,7 +60,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
 const asText = (manifests: readonly unknown[]): string =>
   manifests.map((each) => stringify(each, { sortMapEntries: true, aliasDuplicateObjects: false })).join('---\n');
 
-/** A kustomization that lists resources, and nothing else. */
+/** A kustomization that lists only resources. */
 function kustomize(directory: string): Manifest[] {
   const { resources, ...rest } = parse(readFileSync(join(directory, 'kustomization.yaml'), 'utf8')) as {
     resources: string[];
@@ -112,7 +112,10 @@ async function applyAll({ cluster, namespace, flags }: Call, manifests: readonly
   return said(lines.join(''));
 }
 
-/** Objects that the words from number `first` on name: `pods`, `deploy x`, `deploy/x pod/y`; with -l those that have the labels. */
+/**
+ * Objects that the words from number `first` on select: `pods`, `deploy x`, `deploy/x pod/y`; with -l those with the
+ * labels.
+ */
 function select({ words, flags, cluster, namespace }: Call, first: number): StoredObject[] {
   const [kinds = '', ...names] = words.slice(first).filter((word) => !/^[^/]+\/?[^/]*=|-$/.test(word));
   if (kinds.includes('/'))
@@ -172,7 +175,7 @@ async function setMetadata(call: Call, field: 'annotations' | 'labels', done: st
       else map[key] = value;
     }
   }
-  // A kubelet looks at a pod that has changed.
+  // A kubelet handles a pod that has changed.
   if (objects.some(({ kind }) => kind === 'Pod')) await call.cluster.syncConfigMaps('now');
   call.cluster.reconcile();
   return said(objects.map((object) => `${referenceOf(object)} ${done}\n`).join(''));
@@ -206,7 +209,7 @@ async function wait(call: Call): Promise<Said> {
     kind === 'Pod'
       ? status?.['phase'] === 'Running'
       : (status?.['conditions'] as { type: string; status: string }[] | undefined)?.[0]?.status === 'True';
-  // Once nothing is under way any more, waiting longer would not help.
+  // When nothing is in progress any more, waiting longer does not help.
   const idle = call.cluster.settled().then(() => true);
   while (!objects.every(met) && performance.now() < deadline) if (await Promise.race([idle, delay(10)])) break;
   const late = objects.find((object) => !met(object));

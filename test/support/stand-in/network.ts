@@ -1,4 +1,4 @@
-/** kube-proxy and cluster DNS of a stand-in cluster, written anew whenever Services or their pods change. */
+/** kube-proxy and cluster DNS of a stand-in cluster, rewritten whenever Services or their pods change. */
 import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -69,11 +69,11 @@ export class Network {
   }
 }
 
-/** Of a Service; one without a selector has no endpoints of its own, which a label that no pod has stands for. */
+/** The selector of a Service; without one it has no endpoints, which is expressed by a label that no pod has. */
 const selectorOf = (spec: { readonly selector?: unknown } | undefined): Record<string, string> =>
   (spec?.selector as Record<string, string> | undefined) ?? { 'no-selector': 'true' };
 
-/** Number of a port that a Service names by its number or by its name in the pod. */
+/** The number of a port that a Service gives as a number or as a name in the pod. */
 function portOf(pod: PlayedPod, port: number | string): number {
   if (typeof port === 'number') return port;
   const { containers = [] } = pod.object.spec as unknown as PodSpec;

@@ -1,4 +1,7 @@
-/** What an API server keeps: objects by kind, namespace and name, checked against the schema and completed as it completes them. */
+/**
+ * What an API server stores: objects by kind, namespace and name, checked against the schema and completed with
+ * defaults.
+ */
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { schemaProblems } from '../kubernetes-schema.ts';
@@ -29,7 +32,7 @@ export interface StoredObject {
   [field: string]: unknown;
 }
 
-/** Singular, plural, API group and short names of what the documents speak of. */
+/** Singular, plural, API group and short names of the kinds in the documents. */
 const RESOURCES: readonly {
   kind: string;
   apiVersion: string;
@@ -65,7 +68,7 @@ const RESOURCES: readonly {
   },
 ];
 
-/** What went wrong, in words for whoever ran the command. */
+/** An error, in words for the user of the command. */
 export class CommandError extends Error {}
 
 /** @throws CommandError for a word that names no kind known here */
@@ -82,7 +85,7 @@ function resourceOf(kind: string): (typeof RESOURCES)[number] {
   return found;
 }
 
-/** As kubectl names an object: `deployment.apps/client`. */
+/** The name kubectl prints for an object: `deployment.apps/client`. */
 export function referenceOf({ kind, metadata }: StoredObject): string {
   const { apiVersion, names } = resourceOf(kind);
   const group = apiVersion.includes('/') ? `.${apiVersion.slice(0, apiVersion.indexOf('/'))}` : '';
@@ -92,7 +95,7 @@ export function referenceOf({ kind, metadata }: StoredObject): string {
 export const matchesLabels = (wanted: Readonly<Record<string, string>>, labels: Record<string, string> = {}): boolean =>
   Object.entries(wanted).every(([key, value]) => labels[key] === value);
 
-/** Counted here, as etcd counts. */
+/** Counted up for each change, as etcd does. */
 let revision = 1000;
 
 export class ObjectStore {

@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import type { PodSpec } from '../manifests.ts';
 import { CommandError, referenceOf, type StoredObject } from './objects.ts';
 
-/** Without what the stand-in needs alone; the order of keys is that of the alphabet, as kubectl has it. */
+/** Without the fields that only the stand-in needs; keys in alphabetical order, as kubectl prints them. */
 function document(objects: readonly StoredObject[], single: boolean): unknown {
   return single ? objects[0] : { apiVersion: 'v1', items: objects, kind: 'List', metadata: { resourceVersion: '' } };
 }
@@ -29,7 +29,7 @@ function jsonPath(template: string, value: unknown): string {
   });
 }
 
-/** Columns that documents show or people read off. */
+/** Columns that documents show or readers use. */
 function row({ kind, metadata, status, spec, data }: StoredObject): string[] {
   switch (kind) {
     case 'Deployment': {
@@ -89,7 +89,7 @@ function table(objects: readonly StoredObject[], namespaced: boolean): string {
     .join('\n');
 }
 
-/** `single`: one object was asked for by its name. */
+/** `single`: one object was selected by its name. */
 export function print(
   objects: readonly StoredObject[],
   format: string | undefined,

@@ -11,7 +11,7 @@ import { stopProcess } from '../processes.ts';
 import { RunningContainer, type ContainerPlace, type Mount } from './containers.ts';
 import { CommandError, type ObjectStore, type StoredObject } from './objects.ts';
 
-/** What stands around the pods. */
+/** The services around the pods. */
 export interface NodeServices {
   readonly cluster: Cluster;
   readonly store: ObjectStore;
@@ -22,7 +22,7 @@ export interface NodeServices {
 }
 
 const API_SERVER = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443' };
-/** Longer than anything here takes; a manifest may ask for more time, which a test does not have. */
+/** Longer than anything here takes; a manifest may ask for more, for which a test has no time. */
 const GRACE_MS = 3000;
 
 interface Probe {
@@ -135,7 +135,7 @@ export class PlayedPod {
     mkdirSync(place.root, { recursive: true });
     const started = RunningContainer.start(container, this.#environment(container), place);
     this.containers.set(container.name, started);
-    // Once the pod has been ready, what ends is started again.
+    // After the pod has become ready, a container that ends is restarted.
     started.process.once('exit', () => {
       if (this.ready && !this.#stopped) void this.#run(container);
     });
@@ -197,7 +197,7 @@ export class PlayedPod {
       const missing = sources.find(({ optional }, index) => found[index] === undefined && optional !== true);
       if (missing !== undefined && mounted === undefined)
         throw new CommandError(`configmap "${missing.name}" not found`);
-      // What was mounted stays when a ConfigMap that is needed goes.
+      // Mounted files stay when a required ConfigMap is removed.
       if (missing !== undefined) continue;
       const files = Object.assign({}, ...found.map((configMap) => configMap?.data ?? {})) as Record<string, string>;
       const text = JSON.stringify(files);

@@ -1,4 +1,4 @@
-/** What the programs that stand in for kubectl, docker, kind and helm say to the stand-in cluster, and what they hear. */
+/** Messages between the stand-ins for kubectl, docker, kind and helm, and the stand-in cluster. */
 
 export interface Request {
   readonly tool: string;
