@@ -1,5 +1,5 @@
-// Cost of the parsers per message: nanoseconds, the median of many short runs, so that a busy machine
-// disturbs little.
+// Cost of the parsers per message in nanoseconds: the median of many short runs, which other load of the
+// machine disturbs little.
 #include <algorithm>
 #include <array>
 #include <chrono>

@@ -1,4 +1,4 @@
-// Bodies and what becomes of them.
+// Bodies and their expected outcomes.
 #ifndef SIDEROUTE_TEST_BODY_CASES_H_
 #define SIDEROUTE_TEST_BODY_CASES_H_
 
@@ -11,7 +11,7 @@ namespace sideroute::test {
 using namespace std::string_view_literals;
 
 struct BodyCase {
-  // As in RequestCase.
+  // See RequestCase.
   const char* row;
   const char* title;
   BodyInput body;
@@ -19,7 +19,7 @@ struct BodyCase {
   std::string_view expected;
 };
 
-// Small limits, so that every split of a case beyond them can be tried.
+// Small limits, so that every split of a case that exceeds them can be tested.
 inline constexpr http1::BodyLimits kSmallBodyLimits{
     .max_line_extension_bytes = 12, .max_extension_bytes = 16, .max_trailer_bytes = 64};
 

@@ -1,4 +1,4 @@
-// Buffers against a string, and the pool that their blocks come from. A sanitizer sees every byte too many.
+// Buffers compared with a string, and the pool of their blocks. A sanitizer detects access out of bounds.
 #include "net/byte_buffer.h"
 
 #include <cstring>
@@ -30,7 +30,7 @@ TEST("a buffer holds what was appended and not consumed, whatever the order") {
             break;
           }
           case 2: {
-            // Room that is written to in part.
+            // Reserves room and writes only part of it.
             const std::string bytes = random.Bytes(random.Below(length + 1));
             char* room = buffer.Reserve(length);
             if (length > 0) std::memset(room, 0, length);
@@ -100,11 +100,11 @@ TEST("blocks are powers of two that hold what was asked for, and are used again"
     size_t again = 0;
     char* second = pool.Take(size, &again);
     CHECK_EQ(again, capacity);
-    // What is larger than the classes goes back to the allocator.
+    // Blocks larger than the classes go back to the allocator.
     if (size <= 131'072) CHECK(second == block);
     pool.Give(second, again);
   }
-  // More than are kept, and none of them lost: a leak would be found.
+  // More blocks than are kept; a lost one would be found as a leak.
   std::vector<char*> blocks;
   size_t capacity = 0;
   for (int i = 0; i < 100; ++i) blocks.push_back(pool.Take(5'000, &capacity));

@@ -1,8 +1,8 @@
-// The smallest test harness that serves: cases register themselves, main() runs them and prints TAP.
+// A minimal test harness: cases register themselves, main() runs them and prints TAP.
 //
 //   TEST("what holds") { CHECK_EQ(Actual(), "expected"); }
 //
-// A table calls Report once per row instead, so that each row is an assertion of its own.
+// A table calls Report once per row, so that each row is an assertion of its own.
 #ifndef SIDEROUTE_TEST_CHECK_H_
 #define SIDEROUTE_TEST_CHECK_H_
 
@@ -22,10 +22,10 @@ struct Registration {
 // One TAP line. `detail` explains a failure.
 void Report(bool ok, std::string_view title, std::string_view detail = {});
 
-// How often something was looked at. A TEST that returns without having done so has shown nothing, and fails.
+// Number of checks made. A TEST that returns without any has shown nothing, and fails.
 inline std::atomic<uint64_t> looked{0};
 
-// Collects failures of the running TEST; it is reported when it returns.
+// Records a failure of the running TEST, which is reported when the test returns.
 void Fail(const char* file, int line, std::string_view message);
 
 template <typename T>

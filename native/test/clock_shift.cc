@@ -1,6 +1,5 @@
-// Preloaded into a process: its calendar clock is off by as many seconds as the file named by
-// CLOCK_SHIFT_FILE says (a signed 64-bit number), which may change at any time. Clocks that only go forward
-// stay as they are.
+// Preloaded into a process: shifts its calendar clock by the number of seconds in the file named by
+// CLOCK_SHIFT_FILE (a signed 64-bit number), which may change at any time. Monotonic clocks stay unchanged.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>

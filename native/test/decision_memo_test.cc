@@ -1,4 +1,4 @@
-// What the memo of decisions says, against a plain map of what it was told.
+// The decision memo compared with a plain map.
 #include "exchange/decision_memo.h"
 
 #include <map>
@@ -18,7 +18,7 @@ Decision WithSeries(int32_t series) {
   return decision;
 }
 
-// -1: not known.
+// -1: unknown.
 int32_t SeriesOf(DecisionMemos& memos, size_t frontend, const std::string& question) {
   const Decision* known = memos.Find(frontend, question);
   return known == nullptr ? -1 : known->series;
@@ -34,7 +34,7 @@ TEST("a memo is worthwhile once it is open, and knows what it was told") {
   CHECK_EQ(SeriesOf(memos, 2, "a"), 7);
   CHECK_EQ(memos.entries(), 1u);
   CHECK(memos.bytes() > 0);
-  // The first answer stays: it is the one that others were given.
+  // The first answer stays, because earlier requests got it.
   memos.Keep(2, "a", WithSeries(8));
   CHECK_EQ(SeriesOf(memos, 2, "a"), 7);
   CHECK_EQ(memos.entries(), 1u);
@@ -54,7 +54,7 @@ TEST("what a memo knows is gone when it is told to forget, and it stays open onl
     CHECK_EQ(memos.Worthwhile(1), stays);
     if (stays) CHECK_EQ(SeriesOf(memos, 0, "a"), -1);
   }
-  // Closed since the question was asked.
+  // The memo was closed after the question was asked.
   memos.Keep(0, "a", WithSeries(1));
   memos.Keep(9, "a", WithSeries(1));
   CHECK_EQ(memos.entries(), 0u);
@@ -79,11 +79,11 @@ TEST("a memo that does not pay is given up, and one that pays goes on") {
     if (SeriesOf(memos, 1, question) == -1) memos.Keep(1, question, WithSeries(i));
     CHECK(memos.Worthwhile(1));
   }
-  // Too long to be kept, and asked for all the same.
+  // Too long to be kept; counted as a miss all the same.
   for (int i = 0; i < 20'000; ++i) memos.Skip(1);
   CHECK(!memos.Worthwhile(1));
   CHECK_EQ(memos.bytes(), 0u);
-  // A new table is a new chance.
+  // A new table starts a new trial.
   memos.Open(0);
   CHECK(memos.Worthwhile(0));
 }
@@ -126,7 +126,7 @@ TEST("whatever is kept, found, skipped and forgotten, a memo never says anything
         if (series != -1) {
           CHECK(known != told.end() && known->second == series);
         } else {
-          // Few enough that none has to go.
+          // Few enough that none is evicted.
           CHECK(known == told.end());
           memos.Keep(frontend, question, WithSeries(++next));
           if (memos.Worthwhile(frontend)) told[{frontend, question}] = next;

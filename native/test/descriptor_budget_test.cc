@@ -1,4 +1,4 @@
-// Who may have how many descriptors, with limits of this process; and the pipes that draw on it.
+// The descriptor budget under limits of this process, and the pipes that use it.
 #include "net/descriptor_budget.h"
 
 #include <vector>
@@ -10,7 +10,7 @@
 namespace sideroute::test {
 namespace {
 
-// As many downstream connections as a test says.
+// Reports as many downstream connections as a test sets.
 struct Connections final : Downstreams {
   size_t connections() const override { return count; }
   void CloseIdle(size_t) override {}
@@ -40,14 +40,14 @@ TEST("a connection counts twice, what is open already and an eighth are set apar
   CHECK(budget.HasRoom());
   downstreams.count = most;
   CHECK(!budget.HasRoom());
-  // What can wait has half of what is set apart, so that connections that fill their part do not stop it.
+  // Spare descriptors have half of the reserve, so that they work even when connections fill their part.
   size_t spare = 0;
   while (spare < 1'000 && budget.TakeSpare(1)) ++spare;
   CHECK(spare >= 50 && spare <= 52);
   CHECK(!budget.TakeSpare(1));
   budget.GiveSpare(2);
   CHECK(budget.TakeSpare(2));
-  // What is spare is taken from connections, too.
+  // Spare descriptors also take from what connections could use.
   downstreams.count = 0;
   budget.GiveSpare(spare);
   CHECK(budget.TakeSpare(2 * most));
@@ -78,7 +78,7 @@ TEST("pipes are opened ahead, used again, closed where too many come back, and c
     CHECK_EQ(CountDescriptors(), before + 10);
     for (Pipe& pipe : pipes) pool.Release(std::move(pipe));
     CHECK_EQ(CountDescriptors(), before + 6);
-    // One that still holds bytes is not given to anybody else.
+    // A pipe that still holds bytes must not be reused.
     Pipe used = pool.Acquire();
     CHECK(write(used.write_end.get(), "x", 1) == 1);
     pool.Discard(std::move(used));
@@ -103,7 +103,7 @@ TEST("tunnels have a reserve of pipes where no descriptor is left, and a discard
     PipePool pool(budget, 8);
     std::vector<Pipe> pipes;
     {
-      // One of them is for counting.
+      // One of them is needed for counting.
       const FewDescriptors few(7);
       while (Pipe pipe = pool.Acquire()) {
         pipes.push_back(std::move(pipe));
@@ -111,7 +111,7 @@ TEST("tunnels have a reserve of pipes where no descriptor is left, and a discard
       CHECK_EQ(pipes.size(), 5u);
       CHECK(!pool.Acquire());
       const size_t open = CountDescriptors();
-      // Its two descriptors are free for another one.
+      // Its two descriptors are free for another pipe.
       pool.Discard(std::move(pipes.back()));
       pipes.pop_back();
       CHECK_EQ(CountDescriptors(), open);
@@ -139,7 +139,7 @@ TEST("pipes beyond the reserve are spare, those of the reserve are not") {
   budget.GiveSpare(spare);
   Pipe third = pool.Acquire();
   CHECK(static_cast<bool>(third));
-  // The place of the third is given back with whichever comes last.
+  // The place of the third is given back with the last one, whichever that is.
   for (Pipe* pipe : {&first, &second, &third}) pool.Release(std::move(*pipe));
   pool.Trim();
   CHECK(budget.TakeSpare(spare));

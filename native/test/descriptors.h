@@ -1,4 +1,4 @@
-// What tests of descriptors share: how many are open, and a process that may not open more.
+// Helpers for tests of descriptors: the number of open ones, and limits.
 #ifndef SIDEROUTE_TEST_DESCRIPTORS_H_
 #define SIDEROUTE_TEST_DESCRIPTORS_H_
 
@@ -27,7 +27,7 @@ inline size_t CountDescriptors() {
   return open;
 }
 
-// While it lives, the process may have descriptors below `limit` alone.
+// During its life the process can only have descriptors below `limit`.
 class DescriptorLimit {
  public:
   explicit DescriptorLimit(rlim_t limit) {
@@ -43,7 +43,7 @@ class DescriptorLimit {
   rlimit before_{};
 };
 
-// While it lives, `left` descriptors can be opened, and no more.
+// During its life `left` descriptors can be opened, and no more.
 class FewDescriptors {
  public:
   explicit FewDescriptors(size_t left) : limit_(CountDescriptors() + 64) {
@@ -57,7 +57,7 @@ class FewDescriptors {
   std::vector<UniqueFd> taken_;
 };
 
-// Both ends of a pipe; what is read comes from `first`.
+// Both ends of a pipe; `first` is the read end.
 inline std::pair<UniqueFd, UniqueFd> MakePipe() {
   int fds[2] = {-1, -1};
   if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) != 0) std::abort();

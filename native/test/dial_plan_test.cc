@@ -1,4 +1,4 @@
-// When a dial that failed is followed by another one: all of it played through on a clock of numbers.
+// When a failed dial is followed by another one, simulated on a numeric clock.
 #include "upstream/dial_plan.h"
 
 #include <set>
@@ -12,12 +12,12 @@ namespace {
 struct Played {
   int dials = 0;
   uint64_t duration_ms = 0;
-  // Of the pauses alone.
+  // Sum of the pauses.
   uint64_t paused_ms = 0;
   std::multiset<size_t> addresses;
 };
 
-// Dials until the plan gives up; each takes all of the time it may when it times out, and none otherwise.
+// Dials until the plan gives up; a dial that times out takes its full time, others take none.
 template <typename TimesOut>
 Played Play(const EngineSettings& settings, size_t addresses, bool refusing, TimesOut times_out) {
   DialPlan plan;
@@ -73,11 +73,11 @@ TEST("dials that are not answered share the connect timeout: a tenth, two, three
     CHECK_EQ(plan.Begin({settings, now_ms, 1, false}), share);
     now_ms += share;
     uint32_t pause_ms = 0;
-    // Two of them end a round each, and the second round follows at once.
+    // Two of them end a round each; the second round follows at once.
     const bool goes_on = plan.Failed({settings, now_ms, 1, false}, true, &pause_ms);
     CHECK_EQ(goes_on, share != 1'200u);
     if (share == 300u) CHECK_EQ(pause_ms, 0u);
-    // As if the pause had not been.
+    // The pause itself is left out.
   }
   CHECK_EQ(now_ms, 3'001u);
   plan.Reset();
@@ -97,7 +97,7 @@ TEST("whatever the dials do, a plan stays within the connect timeout and its rou
     const Played played =
         Play(settings, addresses, refusing, [&random, often](int) { return random.OneIn(often); });
     CHECK(played.dials >= 1 && played.dials <= static_cast<int>((refusing ? 2 : 16) * addresses));
-    // One that begins with nothing left gets a millisecond.
+    // A dial that begins with no time left gets one millisecond.
     CHECK(played.duration_ms <= settings.connect_timeout_ms + 1);
     for (const size_t address : played.addresses) CHECK(address < addresses);
   }

@@ -16,7 +16,7 @@ namespace sideroute::test {
 
 namespace {
 
-// As in src/errors.ts, for those that a test ends in; 503 for the others.
+// As in src/errors.ts, for the reasons that occur in tests; 503 for the others.
 uint16_t StatusOf(Reason reason) {
   switch (reason) {
     case Reason::kUpstreamReset:
@@ -215,7 +215,7 @@ bool Stage::Until(const std::function<bool()>& condition) {
     if (RealMs() > end_ms) return false;
     loop.Turn();
     for (const auto& end : ends_) end->Look();
-    // The kernel hands over in no time, but on a busy machine not always at once.
+    // The kernel delivers quickly, but not always at once on a busy machine.
     if (round > 20) ::poll(nullptr, 0, 1);
   }
   return true;

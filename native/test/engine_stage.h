@@ -1,6 +1,6 @@
-// An engine between ends that a test holds, on a loop that it turns and a clock that it sets: hours of
-// timeouts pass in no time, and nothing happens before the test says so. The ends are sockets on loopback, so
-// that a FIN is a FIN and a reset is a reset.
+// An engine between ends held by a test, on a loop that the test turns and a clock that it sets: hours of
+// timeouts pass at once, and nothing happens before the test says so. The ends are sockets on loopback, so
+// FINs and resets are real.
 #ifndef SIDEROUTE_TEST_ENGINE_STAGE_H_
 #define SIDEROUTE_TEST_ENGINE_STAGE_H_
 
@@ -21,7 +21,7 @@
 
 namespace sideroute::test {
 
-// Answers what it is told to, and notes what it hears.
+// Gives the answers it was set to give, and records what it is told.
 struct ScriptedHost final : EngineHost {
   bool Decide(int32_t frontend, const http::RequestHead& head, Decision* decided) override;
   void OnOutcome(const OutcomeRecord& outcome) override {
@@ -35,7 +35,7 @@ struct ScriptedHost final : EngineHost {
   }
   void OnTurnEnd() override {}
 
-  // What JavaScript does when it is told: it may call the engine from within.
+  // Called when JavaScript would be told; it may call the engine.
   std::function<void()> then;
   Decision decision;
   bool works = true;
@@ -45,20 +45,20 @@ struct ScriptedHost final : EngineHost {
   std::vector<int32_t> refused;
 };
 
-// The other end of a connection of the engine.
+// The other end of one of the engine's connections.
 class End {
  public:
   explicit End(UniqueFd fd);
 
   void Send(std::string_view bytes);
-  // As much as the kernel takes: how much.
+  // Sends as much as the kernel takes; returns the number of bytes.
   size_t SendSome(std::string_view bytes);
-  // With the urgent pointer of TCP at it.
+  // Sends the byte as TCP urgent data.
   void SendUrgent(char byte);
-  // FIN; receiving goes on.
+  // Sends FIN; receiving goes on.
   void Finish();
   void Reset();
-  // Reads what there is, unless told not to.
+  // Reads what has arrived, unless `reads` is false.
   void Look();
 
   std::string received;
@@ -78,40 +78,40 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
   ~Stage();
 
-  // A connection of an application. `http2`: it will begin with the preface.
+  // A connection of an application. `http2`: it will begin with the HTTP/2 preface.
   End& Connect(bool http2 = false);
-  // One that has come with its first bytes, and of which the kernel has not been asked to tell.
+  // A connection that arrives with its first bytes, and that is not in the epoll instance yet.
   End& Arrive(std::string_view first);
-  // By now it has, of the one that has arrived last.
+  // True if the connection that arrived last is in the epoll instance.
   bool TellsOfArrival() const;
-  // The next connection that the engine has made to the backend, or to another listener.
+  // The next connection of the engine to the backend, or to the mirror listener.
   End& Accepted() { return AcceptedAt(backend_); }
   End& Mirrored() { return AcceptedAt(mirror_); }
-  // One that is there already; null: none is.
+  // A connection that was accepted already; null if there is none.
   End* AcceptedAlready();
-  // One request sent, and received by the backend.
+  // Sends one request, which the backend receives.
   struct Pair {
     End& client;
     End& upstream;
   };
   Pair Exchange(std::string_view request);
-  // Nothing listens for the backend any more.
+  // Nothing listens on the backend's address any more.
   void Refuse() { backend_.Reset(); }
 
-  // Turns the loop until it holds; the clock stands still.
+  // Turns the loop until the condition holds; the clock stands still.
   bool Until(const std::function<bool()>& condition);
   bool Receives(End& end, std::string_view text);
   bool Ends(End& end);
   bool Reports(size_t outcomes);
-  // So many milliseconds go by. What has happened so far is served first.
+  // Lets this many milliseconds pass. What has happened so far is served first.
   void Pass(uint64_t ms);
 
   void SetPolicy(const Policy& policy);
-  // To the other listener.
+  // To the mirror listener.
   void SetMirror();
-  // Requests in the queue of the backend.
+  // Number of requests in the backend's queue.
   size_t Waiting() const { return engine->backends().Find(0)->waiting(); }
-  // Of the last outcome: the reason's name, or the empty string.
+  // Name of the last outcome's reason, or an empty string.
   std::string_view LastReason() const;
   OutcomeRecord Last() const { return host.outcomes.empty() ? OutcomeRecord{} : host.outcomes.back(); }
 
@@ -130,7 +130,7 @@ class Stage {
   std::unique_ptr<MemoryGuard> memory_;
   std::unique_ptr<DeadlineQueue> linger_deadlines_;
   std::unique_ptr<ConnectionList> lingering_;
-  // Each written by who listens.
+  // Each is set by its listener.
   NetAddress front_address_, backend_address_, mirror_address_;
   UniqueFd front_, backend_, mirror_;
   std::vector<std::unique_ptr<End>> ends_;

@@ -1,4 +1,4 @@
-// Every state of an exchange, and every way out of it: orderly, by reset of either side, and by each of its
+// Every state of an exchange and every way out of it: regular, by a reset of either side, and by each of its
 // timers.
 #include <string>
 
@@ -102,7 +102,7 @@ TEST("an attempt that takes too long gives way to the next, on another connectio
     CHECK(!current->ended());
     stage.Pass(25);
     CHECK(stage.Ends(*current) && current->reset);
-    // Not at once.
+    // Not at once: after the backoff.
     CHECK_EQ(stage.engine->counters().upstream_connects, retry);
     for (int i = 0; i < 50 && stage.engine->counters().upstream_connects == retry; ++i) stage.Pass(5);
     End& next = stage.Accepted();
@@ -275,7 +275,7 @@ TEST("a backend that loses its addresses while somebody makes room for another i
   EngineSettings settings;
   settings.max_upstream_connections = 1;
   Stage stage(settings);
-  // It may have left: it waits for a response that nobody may be there for.
+  // The caller may have left, so its response may have no reader.
   auto [first, upstream] = stage.Exchange(kGet);
   first.Finish();
   CHECK(stage.Until([&up = upstream] { return (up.Look(), up.fin); }));
@@ -357,7 +357,7 @@ TEST("a body that stands still ends its exchange, on either side, and each byte 
   CHECK(stage.host.outcomes.empty());
   stage.Pass(1'010);
   CHECK(stage.Ends(upstream) && upstream.reset);
-  // The rest of the request has another second to come, so that the connection can be kept.
+  // The rest of the request has one more second to arrive, so that the connection can be kept.
   CHECK(stage.host.outcomes.empty());
   stage.Pass(1'010);
   CHECK(stage.Reports(1));
@@ -371,12 +371,12 @@ TEST("a caller that does not read its response is given up") {
   client.reads = false;
   upstream.Send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
   const std::string piece(512 * 1024, 'x');
-  // Until nobody takes any more.
+  // Until the kernel takes no more.
   for (int refused = 0; refused < 5;) {
     refused = upstream.SendSome(piece) == 0 ? refused + 1 : 0;
     stage.Pass(1);
   }
-  // What is in memory is bounded.
+  // The buffered bytes are bounded.
   CHECK(stage.engine->buffered_bytes() <= 256 * 1024);
   CHECK(stage.host.outcomes.empty());
   stage.Pass(9'100);
@@ -408,7 +408,7 @@ TEST("an answer that comes before the body waits a second for the rest of it, to
   }
 }
 
-// Times have a quarter's play.
+// Times are varied by up to a quarter.
 TEST("a connection to a backend that nobody uses is closed after its idle time") {
   Stage stage;
   auto [client, upstream] = stage.Exchange(kGet);
@@ -428,7 +428,7 @@ TEST("an idle connection that was closed before its idle time ended is closed on
   upstream.Send(kOk);
   CHECK(stage.Reports(1));
   CHECK_EQ(stage.engine->counters().upstream_idle, 1u);
-  // The thread was busy past that time, and closed it before the timer had its turn.
+  // The thread was busy after that time and closed the connection before its timer fired.
   stage.loop.Advance(EngineSettings().upstream_idle_ms + 10);
   stage.engine->backends().Set(0, {});
   CHECK_EQ(stage.engine->counters().upstream_open, 0u);

@@ -1,4 +1,4 @@
-// Addresses as values, the frontends looked up by them, and the list that holds connections.
+// Addresses as values, the lookup of frontends by address, and the list of connections.
 #include "accept/frontend_table.h"
 
 #include <netinet/in.h>

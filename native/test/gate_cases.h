@@ -1,4 +1,4 @@
-// First bytes of a connection and what the gate of the uws engine makes of them.
+// First bytes of a connection, and the verdicts of the gate of the uws engine.
 #ifndef SIDEROUTE_TEST_GATE_CASES_H_
 #define SIDEROUTE_TEST_GATE_CASES_H_
 
@@ -9,12 +9,12 @@ namespace sideroute::test {
 using namespace std::string_view_literals;
 
 struct GateCase {
-  // As in RequestCase.
+  // See RequestCase.
   const char* row;
   const char* title;
   std::string_view input;
   std::string_view expected;
-  // Bytes after the head decide: the verdict is stated for the input as one read only.
+  // Bytes after the head decide, so the verdict holds only if the input is one read.
   bool whole_only = false;
 };
 

@@ -1,5 +1,5 @@
-// Calls of gRPC through the engine, on a clock that the test sets: the time that a caller gives ends them,
-// and nothing else does however long they are quiet.
+// gRPC calls through the engine, on a clock that the test sets: only the caller's timeout ends them, however
+// long they are silent.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,7 +16,7 @@ using http2::FrameType;
 
 constexpr uint64_t kHour = 3'600'000;
 
-// Both sides speak HTTP/2, over one connection to the backend.
+// HTTP/2 on both sides, with one connection to the backend.
 struct Calls {
   explicit Calls(Protocol protocol = Protocol::kHttp2, const EngineSettings& settings = One())
       : stage(settings), caller(stage.Connect(true)) {
@@ -26,12 +26,12 @@ struct Calls {
   static EngineSettings One() {
     EngineSettings settings;
     settings.upstream_spread = 1;
-    // The ends of these tests answer none.
+    // The ends in these tests do not answer PINGs.
     settings.ping_after_ms = 1'000 * kHour;
     return settings;
   }
 
-  // The head of a call; `timeout` empty: it has none.
+  // The head of a call; without a timeout if `timeout` is empty.
   std::string Call(uint32_t stream, std::string_view timeout, std::string_view type = "application/grpc") {
     std::vector<std::pair<std::string, std::string>> fields{
         {":method", "POST"}, {":scheme", "http"}, {":path", "/s/m"}, {":authority", "a"}};
@@ -57,7 +57,7 @@ struct Calls {
     CHECK(Has(end, FrameType::kRstStream, stream));
     return LastOf(FramesOf(end.received), FrameType::kRstStream).code();
   }
-  // Trailers-only: the one HEADERS ends the stream.
+  // Trailers-only: a single HEADERS frame ends the stream.
   void IsTold(uint32_t stream) {
     CHECK(Has(caller, FrameType::kHeaders, stream));
     CHECK_EQ(Count(caller, FrameType::kHeaders, stream), 1u);
@@ -126,7 +126,7 @@ TEST("a call that its backend resets before an answer is reset with the same cod
     CHECK(calls.CodeOf(calls.caller, 1) == code);
     CHECK_EQ(calls.Count(calls.caller, FrameType::kHeaders, 1), 0u);
     CHECK_EQ(calls.stage.LastReason(), "upstream_reset");
-    // The connection goes on, and so do other calls.
+    // The connection and its other calls go on.
     calls.caller.Send(calls.Call(3, ""));
     CHECK(calls.Has(backend, FrameType::kHeaders, 3));
   }
@@ -190,7 +190,7 @@ TEST("what is no timeout bounds nothing, and passes as it is; nor does one of an
   calls.caller.Send(calls.Call(1, "1s") + calls.Call(3, "100000000m") + calls.Call(5, "1S", "text/plain"));
   End& backend = calls.Backend();
   CHECK(calls.Has(backend, FrameType::kHeaders, 5));
-  // Those of other requests have the bound that every request has.
+  // Other requests have the limit that all requests have.
   calls.stage.Pass(kHour - 60'000);
   CHECK(calls.stage.host.outcomes.empty());
   calls.stage.Pass(120'000);

@@ -1,5 +1,6 @@
-// What a request says of gRPC: content types that make it a call, and values of grpc-timeout. The tests of
-// TypeScript read this table, too (test/unit/routing/grpc-cases.test.ts), so that both sides decide alike.
+// What a request says about gRPC: content types that make it a call, and values of grpc-timeout. The
+// TypeScript tests read this table too (test/unit/routing/grpc-cases.test.ts), so that both sides decide
+// alike.
 #ifndef SIDEROUTE_TEST_GRPC_CASES_H_
 #define SIDEROUTE_TEST_GRPC_CASES_H_
 
@@ -37,7 +38,7 @@ inline constexpr GrpcContentTypeCase kGrpcContentTypes[] = {
 
 struct GrpcTimeoutCase {
   std::string_view value;
-  // Rounded up; -1: no timeout at all, and the call is bounded by none.
+  // Rounded up; -1: not a valid timeout, so the call has no limit.
   int64_t milliseconds;
 };
 

@@ -1,4 +1,4 @@
-// Calls of gRPC told from other requests, and how long they may take.
+// How gRPC calls are told from other requests, and how long they may take.
 #include "http/grpc.h"
 
 #include <string>

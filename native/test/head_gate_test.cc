@@ -1,4 +1,4 @@
-// What the table of the gate cannot show: default limits and heads beyond what the gate tells apart.
+// What the table of the gate cannot show: default limits, and heads with more fields than the gate can hold.
 #include "http1/head_gate.h"
 
 #include <string>

@@ -1,5 +1,5 @@
-// Heads as they leave: for every row of the tables that is accepted, what was understood is what the next
-// server reads, in one form only.
+// Heads as forwarded: for every accepted row of the tables, the next server reads what the parser has
+// understood, in one form only.
 #include "http1/head_writer.h"
 
 #include <array>
@@ -19,10 +19,10 @@ using http1::Field;
 using http1::ParseStatus;
 
 constexpr HeadLimits kLimits{.max_head_bytes = 512, .max_fields = 8, .max_request_line = 96};
-// A response gets a line more when its body becomes chunked.
+// A response gets one more line when its body becomes chunked.
 constexpr HeadLimits kLimitsAgain{.max_head_bytes = 1024, .max_fields = 9, .max_request_line = 96};
 
-// `parser` has accepted `text`; what comes of reading what it was written as.
+// `parser` has accepted `text`; checks the result of parsing what is written from it.
 template <typename Parser>
 std::string Fault(Parser& parser, Parser& again, const char* data, BodyKind body, bool announced) {
   const uint64_t length = parser.head().content_length;

@@ -1,5 +1,5 @@
-// What a table of small inputs cannot show about the body decoder: no copies, many chunks, default limits,
-// reuse.
+// Properties of the body decoder that a table of small inputs cannot show: no copies, many chunks, default
+// limits, reuse.
 #include <array>
 #include <cstdio>
 #include <string>
@@ -122,7 +122,7 @@ TEST("any payload in any chunks, cut anywhere, comes out as it was, and what fol
     CHECK(result.starts_with("done \"" + Quote(payload) + '"'));
     const std::string rest = " rest:" + std::to_string(input.size() - message);
     CHECK_EQ(result.ends_with(rest), input.size() > message);
-    // One byte less is not the whole.
+    // Without its last byte the message is incomplete.
     const BodyInput whole{BodyKind::kChunked, 0, BodyLimits{}, false};
     CHECK(RunBody(std::string_view(input).substr(0, message - 1), cuts, whole).starts_with("more"));
   }

@@ -1,5 +1,5 @@
-// What a table of small inputs cannot show about the head parsers: default limits, reuse, moving buffers,
-// cost.
+// Properties of the head parsers that a table of small inputs cannot show: default limits, reuse, moving
+// buffers, cost.
 #include <array>
 #include <cctype>
 #include <string>
@@ -28,7 +28,7 @@ Cuts EveryFew(size_t length, size_t step) {
   return cuts;
 }
 
-// Whole, in small reads and split near `point`: the outcome's first word.
+// Parses the input whole, in small reads and split near `point`, and checks the first word of the outcome.
 void CheckOutcome(const std::string& input, std::string_view expected) {
   const auto begins = [&](const std::string& actual) { return actual.substr(0, expected.size()); };
   CHECK_EQ(begins(RunRequest(input, {}, HeadLimits{})), expected);
@@ -123,12 +123,12 @@ TEST("no byte value gets past the classes it does not belong to") {
     const auto accepted = [](const std::string& input) {
       return RunRequest(input, {}, HeadLimits{}).starts_with("G");
     };
-    // Both in the first sixteen bytes and in the tail, for each kernel of the scans.
+    // In the first sixteen bytes and in the tail, for each variant of the scans.
     for (const std::string& pad : {std::string(), std::string(3, 'p'), std::string(21, 'p')}) {
       CHECK_EQ(accepted("GET / HTTP/1.1\r\nHost: a\r\nN" + pad + byte + pad + ": v\r\n\r\n"),
                token || byte == ':');
       CHECK_EQ(accepted("GET / HTTP/1.1\r\nHost: a\r\nN: v" + pad + byte + pad + "v\r\n\r\n"), value);
-      // A space ends the target, and what follows is no version.
+      // A space ends the target, and no valid version follows.
       CHECK_EQ(accepted("GET /" + pad + byte + pad + "x HTTP/1.1\r\nHost: a\r\n\r\n"), target);
       CHECK_EQ(accepted("G" + pad + byte + pad + " / HTTP/1.1\r\nHost: a\r\n\r\n"), token);
     }

@@ -1,5 +1,5 @@
-// Every row of the case tables: fed whole, byte by byte, and split at every single point, always with the
-// same outcome.
+// Every row of the case tables, whole, byte by byte, and split at every position, always with the same
+// outcome.
 #include <functional>
 
 #include "body_cases.h"
@@ -12,12 +12,12 @@
 namespace sideroute::test {
 namespace {
 
-// Small, so that the splits of heads beyond them can all be tried.
+// Small, so that all splits of heads that exceed them can be tested.
 constexpr HeadLimits kSmallLimits{.max_head_bytes = 512, .max_fields = 8, .max_request_line = 96};
 
 using Run = std::function<std::string(const Cuts&)>;
 
-// Empty, or what differs from `expected` and how the input was cut.
+// Empty, or the difference from `expected` and the split.
 std::string Disagreement(std::string_view input, std::string_view expected, const Run& run) {
   const auto compare = [&](const Cuts& cuts, const std::string& how) -> std::string {
     const std::string actual = run(cuts);

@@ -1,4 +1,4 @@
-// Host and target syntax at its edges, and the names and statuses of errors.
+// Edge cases of Host and target syntax, and the names and statuses of errors.
 #include "check.h"
 #include "http/scan.h"
 #include "http1/framing.h"
@@ -85,7 +85,7 @@ TEST("known fields are found whatever their case, and only they") {
   CHECK(http1::LookUpField("TE") == FieldId::kTe);
   CHECK(http1::LookUpField("Content_Length") == FieldId::kOther);
   CHECK(http1::LookUpField("hosu") == FieldId::kOther);
-  // Bytes that differ from a letter, a digit or `-` in bit 0x20 alone.
+  // Bytes that differ from a letter, a digit or `-` only in bit 0x20.
   CHECK(http1::LookUpField("keep_alive") == FieldId::kOther);
   CHECK(http1::LookUpField("content~length") == FieldId::kOther);
 }

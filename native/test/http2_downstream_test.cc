@@ -1,5 +1,5 @@
-// HTTP/2 from an application that keeps to the rules, and from one that does not: each costs no more than it
-// is worth, and is told why it has to go.
+// HTTP/2 from applications that obey the rules and from others that do not: their cost is limited, and they
+// are told why they are cut off.
 #include <string>
 #include <vector>
 
@@ -23,14 +23,14 @@ EngineSettings Quick() {
   return settings;
 }
 
-// A client that has said hello, in front of a backend that speaks HTTP/1.1.
+// A client that has sent its preface, in front of an HTTP/1.1 backend.
 struct Caller {
   explicit Caller(Stage& on) : stage(on), end(on.Connect(true)) {
     stage.engine->backends().Find(0)->SetProtocol(Protocol::kHttp1);
     end.Send(Hello());
   }
 
-  // However much the kernel takes at a time. Stops where the other end has left.
+  // Sends in pieces, as the kernel takes them. Stops if the other end has left.
   void SendAll(std::string_view bytes) {
     CHECK(stage.Until([&] {
       while (!bytes.empty() && !end.ended()) {
@@ -90,7 +90,7 @@ std::vector<Case> Floods() {
   std::string resets, streams;
   for (uint32_t id = 1; id < 4'000; id += 2)
     resets += Get(id) + MakeFrame(FrameType::kRstStream, 0, id, Number(8));
-  // An entry of the table that is named once more with each byte.
+  // A table entry that is named once more by each byte.
   std::string bomb = "\x40" + Block({{"x", std::string(4'000, 'a')}}).substr(1);
   bomb += std::string(12'000, '\xbe');
   return {
@@ -179,7 +179,7 @@ TEST("requests on a connection that ends for what its caller did say so, and the
 TEST("a stream that is broken when its connection fails is gone with it") {
   Stage stage;
   Caller caller(stage);
-  // Trailers that do not end, and a frame that fits nowhere.
+  // A second HEADERS frame that does not end the stream, and an unexpected CONTINUATION.
   caller.end.Send(Post(1) + Post(1) + MakeFrame(FrameType::kContinuation, 0, 1));
   CHECK(caller.CodeOf(FrameType::kGoaway) == ErrorCode::kProtocolError);
   CHECK(stage.Ends(caller.end));
@@ -348,7 +348,7 @@ TEST("a drain says first that it comes, then which streams are served, and ends 
   CHECK(caller.Gets(FrameType::kGoaway));
   CHECK_EQ(http2::Read32(LastOf(FramesOf(caller.end.received), FrameType::kGoaway).payload.data()),
            http2::kMaxStreamId);
-  // It was on its way.
+  // This request was on its way when the GOAWAY was sent.
   caller.end.Send(Get(3));
   End& second = stage.Accepted();
   CHECK(stage.Receives(second, "\r\n\r\n"));
@@ -368,7 +368,7 @@ TEST("what streams keep that stand still is bounded, for one and for all of a co
   Caller caller(stage);
   std::string heads;
   for (uint32_t id = 1; id <= 399; id += 2) {
-    // Nobody asks for the body.
+    // Nobody reads the body.
     heads += Headers(id, false,
                      {{":method", "POST"},
                       {":scheme", "http"},
@@ -377,7 +377,7 @@ TEST("what streams keep that stand still is bounded, for one and for all of a co
                       {"expect", "100-continue"}});
   }
   caller.SendAll(heads);
-  // As much as the windows allow, whatever that turns out to be.
+  // As much as the windows allow.
   int64_t window = 65'535;
   size_t credited = 0, sent = 0;
   for (uint32_t id = 1; id <= 399; id += 2) {

@@ -1,5 +1,5 @@
-// HTTP/2 where two things meet: an end with what comes before it, a connection that stands with what was
-// written for it, a protocol with one that it must not become.
+// HTTP/2 where two things meet: an end and what comes before it, a connection that is established and what
+// was written before, a protocol and one that it must not become.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -25,7 +25,7 @@ EngineSettings One() {
   return settings;
 }
 
-// A client of HTTP/2, and a backend of either version.
+// An HTTP/2 client, and a backend of either version.
 struct Sides {
   explicit Sides(Protocol protocol, const EngineSettings& settings = One())
       : stage(settings), caller(stage.Connect(true)) {
@@ -33,7 +33,7 @@ struct Sides {
     caller.Send(Hello());
   }
 
-  // The next connection to the backend, which says hello.
+  // The next connection to the backend, which sends its SETTINGS.
   End& Backend() {
     End& backend = stage.Accepted();
     backend.Send(MakeFrame(FrameType::kSettings, 0, 0));
@@ -48,7 +48,7 @@ struct Sides {
   bool Has(End& end, FrameType type, uint32_t stream, size_t count = 1) {
     return stage.Until([&] { return Count(end, type, stream) >= count; });
   }
-  // However much the kernel takes at a time. Stops where the other end has left.
+  // Sends in pieces, as the kernel takes them. Stops if the other end has left.
   void SendAll(End& end, std::string_view bytes) {
     CHECK(stage.Until([&] {
       while (!bytes.empty() && !end.ended()) {
@@ -83,7 +83,7 @@ TEST("who asks and reads no answer is given up, however short the answers are") 
   sides.stage.host.decision.kind = DecisionKind::kLocal;
   sides.stage.host.decision.reply = 0;
   sides.caller.reads = false;
-  // No body: its stream ends with its head.
+  // Without a body, so the stream ends with its head.
   std::string some;
   uint32_t id = 1;
   const std::string head =
@@ -140,7 +140,7 @@ TEST("a success of HTTP/1.1 that switches nothing is no consent to an extended C
 
 TEST("what a sender wants in no table of HPACK is in none on the next connection") {
   Sides sides(Protocol::kHttp2);
-  // A literal that is never indexed, with a new name, behind the fields of a GET.
+  // A never-indexed literal with a new name, after the fields of a GET.
   const auto literal = [](std::string_view name, std::string_view value) {
     return std::string("\x10") + static_cast<char>(name.size()) + std::string(name) +
            static_cast<char>(value.size()) + std::string(value);

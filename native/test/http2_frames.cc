@@ -6,7 +6,7 @@ using http2::FrameType;
 
 namespace {
 
-// An integer with a prefix of seven bits (RFC 7541 section 5.1).
+// An integer with a seven-bit prefix (RFC 7541 section 5.1).
 std::string Length(size_t length) {
   std::string bytes;
   if (length < 127) return std::string(1, static_cast<char>(length));

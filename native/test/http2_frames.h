@@ -1,5 +1,5 @@
-// Bytes of HTTP/2 as a test writes and reads them: frames put together by hand, so that what no client would
-// send can be sent, too.
+// HTTP/2 bytes as a test writes and reads them: frames are built by hand, so that invalid ones can be sent
+// too.
 #ifndef SIDEROUTE_TEST_HTTP2_FRAMES_H_
 #define SIDEROUTE_TEST_HTTP2_FRAMES_H_
 
@@ -17,7 +17,7 @@ struct Frame {
   http2::FrameHeader header;
   std::string payload;
 
-  // Of RST_STREAM; of GOAWAY.
+  // The error code of an RST_STREAM or a GOAWAY.
   http2::ErrorCode code() const {
     if (payload.size() < 4) return http2::ErrorCode::kNoError;
     const size_t at = header.type == http2::FrameType::kGoaway ? 4 : 0;
@@ -26,12 +26,12 @@ struct Frame {
 };
 
 std::string MakeFrame(http2::FrameType type, uint8_t flags, uint32_t stream, std::string_view payload = {});
-// Literals without indexing: what stands in one block means nothing to the next.
+// Literals without indexing, so that header blocks do not depend on each other.
 std::string Block(const std::vector<std::pair<std::string, std::string>>& fields);
 // A whole HEADERS frame.
 std::string Headers(uint32_t stream, bool last,
                     const std::vector<std::pair<std::string, std::string>>& fields);
-// Of a GET, or a POST that goes on.
+// A complete GET, and a POST whose body follows.
 std::string Get(uint32_t stream, std::string_view path = "/");
 std::string Post(uint32_t stream);
 std::string Data(uint32_t stream, std::string_view bytes, bool last = false);
@@ -39,10 +39,10 @@ std::string Number(uint32_t value);
 // Preface and empty SETTINGS.
 std::string Hello();
 
-// Those that are complete.
+// The complete frames.
 std::vector<Frame> FramesOf(std::string_view bytes);
 size_t CountOf(const std::vector<Frame>& frames, http2::FrameType type);
-// The last of its kind; an empty DATA frame of stream 0 when there is none.
+// The last frame of this type; an empty DATA frame of stream 0 if there is none.
 Frame LastOf(const std::vector<Frame>& frames, http2::FrameType type);
 
 }  // namespace sideroute::test

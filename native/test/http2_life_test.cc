@@ -1,5 +1,5 @@
-// Whether a backend of HTTP/2 is still there, and whether it takes an extended CONNECT: both are asked, or
-// waited for, and neither for ever.
+// Whether an HTTP/2 backend is still there, and whether it accepts an extended CONNECT: the engine asks or
+// waits for both, but not for ever.
 #include <string>
 
 #include "check.h"
@@ -14,7 +14,7 @@ using http2::FrameType;
 constexpr uint64_t kAfterMs = 30'000;
 constexpr uint64_t kTimeoutMs = 20'000;
 constexpr uint64_t kAgainMs = 305'000;
-// The clock of timers is read once a turn.
+// The timers read the clock once per turn.
 constexpr uint64_t kSlackMs = 100;
 
 std::string PingAck() { return MakeFrame(FrameType::kPing, http2::kFlagAck, 0, std::string(8, '\0')); }
@@ -50,7 +50,7 @@ TEST("a backend that has vanished while a request waits is asked once, and given
   const Http2Counters& counted = both.stage.engine->counters().http2_upstream;
   CHECK_EQ(counted.unanswered_pings, 1u);
   CHECK_EQ(counted.streams_open, 0u);
-  // Others go elsewhere.
+  // Later requests go to another connection.
   both.caller.Send(Get(3));
   End& other = both.Backend();
   CHECK(both.Has(other, FrameType::kHeaders, 1));
@@ -75,7 +75,7 @@ TEST("a backend that is there and slow is asked no more often than servers of gR
   both.stage.Pass(kTimeoutMs);
   CHECK(both.Has(backend, FrameType::kPing, 0, 2));
   backend.Send(PingAck());
-  // What it says of a request starts all that anew.
+  // A frame for a request restarts the interval.
   backend.Send(Answer(1, false) + Data(1, "begun"));
   CHECK(both.Has(both.caller, FrameType::kData, 1));
   both.stage.Pass(kAfterMs + kSlackMs);
@@ -137,7 +137,7 @@ TEST("where the backend takes no extended CONNECT, or says nothing, the caller i
     CHECK(both.Has(both.caller, FrameType::kHeaders, 1));
     CHECK_EQ(CountOf(FramesOf(backend.received), FrameType::kHeaders), 0u);
     if (!says) continue;
-    // By now it is known, on a connection that is still there for others.
+    // By now it is known, if the connection is still there for others.
     both.caller.Send(Get(3));
     CHECK(both.stage.Until([&] { return both.stage.host.asked == 2; }));
     End& after = backend.ended() ? both.Backend() : backend;

@@ -1,4 +1,4 @@
-// An application and a backend that speak HTTP/2, with an engine between them.
+// An application and a backend that use HTTP/2, with an engine between them.
 #ifndef SIDEROUTE_TEST_HTTP2_PAIR_H_
 #define SIDEROUTE_TEST_HTTP2_PAIR_H_
 
@@ -15,7 +15,7 @@ inline std::string Answer(uint32_t stream, bool last = true) {
   return Headers(stream, last, {{":status", "200"}});
 }
 
-// Both sides speak HTTP/2; one connection to the backend at a time unless told otherwise.
+// HTTP/2 on both sides; one connection to the backend at a time by default.
 inline EngineSettings One() {
   EngineSettings settings;
   settings.upstream_spread = 1;
@@ -28,7 +28,7 @@ struct Both {
     caller.Send(Hello());
   }
 
-  // The next connection to the backend, which says hello.
+  // The next connection to the backend, which sends its SETTINGS.
   End& Backend() {
     End& backend = stage.Accepted();
     backend.Send(MakeFrame(http2::FrameType::kSettings, 0, 0));

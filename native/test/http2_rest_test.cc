@@ -1,6 +1,6 @@
-// A response made here, to a request over HTTP/2 whose body has not come yet: clients are about to send it,
-// and some of them, curl before 8 among these, take a response before its end, or the reset that follows it,
-// for a failure.
+// A local reply to an HTTP/2 request whose body has not arrived yet. Clients are about to send it, and some
+// of them (curl before 8, for example) treat a response before the end of the body, or the reset after it, as
+// an error.
 #include <string>
 #include <utility>
 #include <vector>

@@ -1,9 +1,9 @@
-// Many calls over HTTP/2, of which both sides cancel, reset and refuse some, and break off or send away whole
-// connections, at random: nothing is left behind, nothing is executed twice that must not be, and whoever
-// keeps to the rules notices nothing.
+// Many HTTP/2 calls, some of which both sides cancel, reset and refuse at random, while they also break or
+// drain whole connections. Nothing is left behind, nothing that must not be is executed twice, and a peer
+// that obeys the rules notices nothing.
 //
-// A few thousand calls with every run; SIDEROUTE_STRESS_CALLS makes it more, SIDEROUTE_STRESS_SEED repeats
-// one that has failed.
+// Each run makes a few thousand calls; SIDEROUTE_STRESS_CALLS sets their number, SIDEROUTE_STRESS_SEED
+// repeats a failed run.
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -36,14 +36,14 @@ struct Dice {
 
 struct Call {
   bool repeatable = false;
-  // Of the caller that keeps to the rules.
+  // The call belongs to the caller that obeys the rules.
   bool quiet = false;
   uint32_t reached = 0;
-  // The backend has promised not to have executed it.
+  // How often a backend has promised that it did not execute the call.
   uint32_t disclaimed = 0;
 };
 
-// What both ends have in common: frames as they come, and a window that is given back.
+// Common to both ends: received frames, and windows that are given back.
 struct Peer {
   explicit Peer(End& at) : end(&at) {}
 
@@ -64,7 +64,7 @@ struct Peer {
     Send(MakeFrame(FrameType::kWindowUpdate, 0, 0, Number(bytes)) +
          MakeFrame(FrameType::kWindowUpdate, 0, data.header.stream, Number(bytes)));
   }
-  // The value of a field, or nothing.
+  // The value of a field, or an empty string.
   std::string Decode(const Frame& headers, std::string_view wanted) {
     std::string found;
     decoder.Start(headers.payload);
@@ -137,7 +137,7 @@ class Piece {
     callers_[i]->Send(Hello());
   }
 
-  // The last one is the quiet one.
+  // The last caller is the quiet one.
   void Act(size_t i) {
     if (callers_[i]->gone || callers_[i]->end->ended()) {
       CHECK(i != kCallers);
@@ -205,7 +205,7 @@ class Piece {
     for (const uint32_t id : over) backend.streams.erase(id);
     if (drains()) return;
     if (dice_.Below(200) == 0 && backend.last == http2::kMaxStreamId) GoAway(backend);
-    // What the quiet one has sent may be on its way here.
+    // A request of the quiet caller may be on its way to this backend.
     if (!callers_[kCallers]->streams.empty() || dice_.Below(200) != 0) return;
     backend.gone = true;
     if (dice_.Percent(50)) {
@@ -231,7 +231,7 @@ class Piece {
     }
   }
 
-  // True when nothing more is to be said of it.
+  // Returns true if nothing more is to be sent for the stream.
   bool Answer(Backend& backend, uint32_t id, Backend::Begun& begun) {
     const std::string head = Headers(id, false, {{":status", "200"}});
     if (begun.answers) {
@@ -271,7 +271,7 @@ class Piece {
     return false;
   }
 
-  // With what it has begun up to some stream it goes on.
+  // The backend finishes what it has begun, up to some stream.
   void GoAway(Backend& backend) {
     uint32_t last = 0;
     for (const auto& [id, begun] : backend.streams) {
@@ -307,14 +307,14 @@ class Piece {
         caller.streams.erase(id);
         caller.uploads.erase(id);
       }
-      // What it does is no flood.
+      // Its traffic must not count as a flood.
       CHECK(frame.header.type != FrameType::kGoaway);
     }
   }
 
   void CheckEnd() {
     for (const auto& caller : callers_) caller->end->Reset();
-    // Connections to backends are given up when nobody uses them.
+    // Unused connections to backends are closed.
     stage_->Pass(100);
     for (const auto& backend : backends_) {
       if (!backend->gone) Serve(*backend);
@@ -333,12 +333,12 @@ class Piece {
       CHECK_EQ(side->streams_open, 0u);
       for (const uint64_t floods : side->floods) CHECK_EQ(floods, 0u);
     }
-    // What is kept for the next head, whoever that is of.
+    // The memory kept for the next head is allowed.
     CHECK(stage_->engine->buffered_bytes() < 64 * 1024);
     for (size_t i = 0; i < calls_.size(); ++i) {
       const Call& call = calls_[i];
       const uint32_t executed = call.reached - call.disclaimed;
-      // A request that may be repeated is, once, where its connection has broken before any answer.
+      // A repeatable request may be executed once more if its connection broke before a response.
       const bool fine = executed <= (call.repeatable ? 2u : 1u) && (!call.quiet || executed >= 1);
       if (!fine) {
         Report(false, "call " + std::to_string(i),

@@ -1,5 +1,5 @@
-// HTTP/2 to a backend: what it promises not to have done is sent again, what it gives up reaches the caller
-// with its reason, and one that does not keep to the rules costs no more than its own requests.
+// HTTP/2 to a backend: what it promises not to have executed is sent again, what it resets reaches the caller
+// with the error code, and a backend that violates the protocol affects only its own requests.
 #include <string>
 #include <vector>
 
@@ -57,7 +57,7 @@ TEST(
   CHECK(both.Has(both.caller, FrameType::kHeaders, 1));
   CHECK(both.Has(both.caller, FrameType::kHeaders, 3));
   CHECK(both.stage.Reports(2));
-  // It is closed with the last of its streams.
+  // The connection closes with its last stream.
   CHECK(both.stage.Ends(backend));
   CHECK(!other.ended());
 }

@@ -1,4 +1,4 @@
-// Intrusive lists against lists of the library: order, size, moving between lists, and who goes first.
+// Intrusive lists compared with std::list: order, size, moving between lists, and the first element.
 #include "net/intrusive_list.h"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ struct Element : ListNode<Element>, ListNode<Element, Idle> {
 using Plain = IntrusiveList<Element>;
 using OfIdle = IntrusiveList<Element, Idle>;
 
-// Forwards, and the ends.
+// Checks the order and both ends.
 template <typename List>
 bool Holds(const List& list, const std::list<Element*>& expected) {
   if (list.size() != expected.size() || list.empty() != expected.empty()) return false;
@@ -75,7 +75,7 @@ TEST("lists hold what was put into them, in that order, and an element is in one
           element->ListNode<Element, Idle>::Unlink();
           break;
         default:
-          // It takes itself out of all of them.
+          // The element removes itself from all lists.
           forget(element);
           expected_idle.remove(element);
           owner = std::make_unique<Element>();

@@ -1,4 +1,4 @@
-// A listener on loopback: how often it is asked for a connection.
+// A listener on loopback: how often it asks the kernel for a connection.
 #include "net/listener.h"
 
 #include <unistd.h>
@@ -71,7 +71,7 @@ TEST("connections that come one by one are accepted with one call each") {
     rig.Dial();
     rig.loop.Turns(3);
     CHECK_EQ(rig.host.accepted.size(), i);
-    // What comes of them is a turn of its own.
+    // What the connection sends is a turn of its own.
     CHECK(write(other.get(), "x", 1) == 1);
     rig.loop.Turns(3);
   }
@@ -96,7 +96,7 @@ TEST("a backlog is accepted in more and more at a time, and what comes by itself
   for (int i = 0; i < 300; ++i) rig.Dial();
   rig.loop.Turns(20);
   CHECK_EQ(rig.host.accepted.size(), 300u);
-  // 1, 2, 4 and so on to 64.
+  // 1, 2, 4 and so on up to 64.
   CHECK(rig.host.called <= 11);
   CHECK(rig.host.in_vain <= 1);
   const int in_vain = rig.host.in_vain;

@@ -25,7 +25,7 @@ LogPipe OpenPipe() {
   return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-// Up to the end of the pipe.
+// Reads up to the end of the pipe.
 std::string ReadAll(int fd) {
   std::string text;
   char bytes[4096];
@@ -46,7 +46,7 @@ TEST("a log writer passes every line on, in order and whole, while its ring is f
   uint64_t dropped = 0;
   for (int i = 0; i < kLines; ++i) {
     std::string line = std::to_string(i) + std::string(static_cast<size_t>(i % 97), 'x') + '\n';
-    // Nothing is lost as long as there is room: read where there was none, and say it again.
+    // No line is lost as long as there is room: if there was none, read and append again.
     for (;;) {
       writer->Append(line);
       if (writer->dropped() == dropped) break;
@@ -57,7 +57,7 @@ TEST("a log writer passes every line on, in order and whole, while its ring is f
     }
     expected += line;
   }
-  // The rest fits the pipe and the ring, not the pipe alone.
+  // The rest fits into the pipe and the ring together, but not into the pipe alone.
   while (received.find(std::to_string(kLines - 1)) == std::string::npos) {
     char bytes[4096];
     const ssize_t length = read(pipe.reader.get(), bytes, sizeof bytes);
@@ -70,7 +70,7 @@ TEST("a log writer passes every line on, in order and whole, while its ring is f
   std::string lines;
   for (size_t at = 0; at < received.size();) {
     const size_t end = received.find('\n', at) + 1;
-    // What it says of the lines that found no room.
+    // The line that reports how many lines found no room.
     if (received[at] != '{') lines.append(received, at, end - at);
     at = end;
   }

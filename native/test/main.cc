@@ -1,5 +1,5 @@
-// Runs every registered test, or those whose titles have the words of the first argument in them, and prints
-// TAP; `--write-seeds DIR` writes the fuzzing corpora instead.
+// Runs all registered tests, or those whose titles contain the first argument, and prints TAP; `--write-seeds
+// DIR` writes the fuzzing corpora instead.
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -54,7 +54,7 @@ void Fail(const char* file, int line, std::string_view message) {
   failures += std::string(file) + ':' + std::to_string(line) + ": ";
   failures += message;
   failures += '\n';
-  // The test may go on to crash.
+  // Printed at once, because the test may crash later.
   std::fprintf(stderr, "%s:%d: %.*s\n", file, line, static_cast<int>(message.size()), message.data());
 }
 
@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], "--write-seeds") == 0) return WriteSeeds(argv[2]) ? 0 : 1;
   // As in Node.
   std::signal(SIGPIPE, SIG_IGN);
-  // What was said before a crash is not lost.
+  // Output before a crash must not be lost.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::printf("TAP version 14\n");
   for (const auto& entry : Entries()) {
@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
     const uint64_t looked_before = looked;
     entry.function();
     if (reported == before && looked == looked_before) failures += "nothing was checked\n";
-    // A table that reported its rows has said all there is to say.
+    // A table that has reported its rows needs no further line.
     if (reported == before || !failures.empty()) Report(failures.empty(), entry.title, failures);
   }
   std::printf("1..%d\n", reported);

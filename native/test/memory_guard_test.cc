@@ -1,4 +1,4 @@
-// Levels of memory on files that say what the test wants, with a clock that the test sets.
+// Memory levels, with files and a clock that the test sets.
 #include "net/memory_guard.h"
 
 #include <fcntl.h>
@@ -17,7 +17,7 @@ namespace {
 using Level = MemoryGuard::Level;
 constexpr uint64_t kMiB = 1024 * 1024;
 
-// A file of a cgroup: read anew from its beginning each time.
+// A file of a cgroup, which is read from its beginning each time.
 class ScriptedFile {
  public:
   ScriptedFile() : fd_(mkstemp(path.data())) { CHECK(static_cast<bool>(fd_)); }
@@ -52,7 +52,7 @@ struct Holders final : MemoryHolders {
   std::vector<Demand> demands;
 };
 
-// A process with 100 MiB.
+// A process with a limit of 100 MiB.
 class Stage final : private Watcher {
  public:
   explicit Stage(const char* statistics = nullptr) {
@@ -76,7 +76,7 @@ class Stage final : private Watcher {
     CHECK_EQ(guard->Start(limit, &path), 0);
   }
   void Uses(uint64_t mib) const { usage.Say(std::to_string(mib * kMiB) + "\n"); }
-  // So much time, and something that makes the loop turn.
+  // Lets this time pass, then makes the loop turn.
   void Turn(uint64_t ms = 30) {
     loop.Advance(ms);
     CHECK(write(writer_.get(), "x", 1) == 1);
@@ -126,7 +126,7 @@ TEST(
   // Refusing began once and ended once.
   CHECK_EQ(stage.guard->Look().overloads, 1u);
   CHECK_EQ(stage.holders.levels, 2);
-  // At 90 MiB the largest were to go, down to 85.
+  // At 90 MiB the largest holders had to go, down to 85 MiB.
   CHECK_EQ(stage.holders.demands.size(), 1u);
   CHECK_EQ(stage.holders.demands[0].bytes, 90 * kMiB - 100 * kMiB / 100 * 85);
   CHECK_EQ(stage.holders.demands[0].still_ms, 0u);
@@ -172,7 +172,7 @@ TEST("who stands still is closed after some seconds of refusing, and it recovers
   stage.Uses(20);
   stage.loop.Pass(60);
   CHECK(!stage.guard->refusing());
-  // Nothing is looked at any more while nothing happens.
+  // Nothing is read while nothing happens.
   CHECK_EQ(stage.loop.next_timer_ms(), UINT64_MAX);
 }
 
@@ -182,7 +182,7 @@ TEST("while the largest are closed in vain, they are looked for less often") {
   stage.Start();
   stage.Uses(95);
   for (int i = 0; i < 40; ++i) stage.Turn(5);
-  // 200 ms: at once, and a sweep each 100 ms.
+  // 200 ms: once at the start, and once every 100 ms.
   CHECK(stage.holders.demands.size() <= 3);
   stage.holders.closes = 1;
   const size_t before = stage.holders.demands.size();
@@ -226,7 +226,7 @@ TEST("of the files a part is code that runs, and stays") {
   stage.Start();
   stage.Uses(80);
   stage.Turn();
-  // An eighth of the limit is taken for code.
+  // An eighth of the limit counts as code.
   CHECK_EQ(stage.guard->Look().usage, 80 * kMiB - (50 * kMiB - 100 * kMiB / 8));
 }
 
@@ -251,7 +251,7 @@ TEST("a cgroup that is gone leaves the process's own memory to count") {
   CHECK(stage.level() == Level::kClosing);
   stage.usage.Say("");
   stage.Turn();
-  // Which is not 95 MiB for sure, and not nothing.
+  // Neither 95 MiB nor 0.
   const uint64_t usage = stage.guard->Look().usage;
   CHECK(usage > 0 && usage != 95 * kMiB);
 }
@@ -297,7 +297,7 @@ TEST("a thread refuses for what others hold, too, and frees its part of what all
   stage.Uses(93);
   stage.Turn();
   CHECK_EQ(stage.holders.demands.size(), 1u);
-  // A quarter of what is beyond 85 MiB.
+  // A quarter of what exceeds 85 MiB.
   CHECK_EQ(stage.holders.demands[0].bytes, (93 * kMiB - 100 * kMiB / 100 * 85) / 4);
 }
 

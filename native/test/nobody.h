@@ -1,4 +1,4 @@
-// Holds no connections and no memory: for engines that are alone with their test.
+// Holds no connections and no memory: for engines that are used alone.
 #ifndef SIDEROUTE_TEST_NOBODY_H_
 #define SIDEROUTE_TEST_NOBODY_H_
 

@@ -1,4 +1,5 @@
-// Dials that come back: told by the addresses of the socket, and by the mark of its SYN. On loopback.
+// Own dials that come back, recognised by the addresses of the socket and by the mark of the SYN. On
+// loopback.
 #include "net/own_dials.h"
 
 #include <netinet/in.h>
@@ -58,7 +59,7 @@ TEST("a dial of ours that is accepted is suspected while its socket is open, ano
     const UniqueFd accepted_other = server.Accept(&other);
     CHECK(!dials.Suspect(other, server.address));
 
-    // The number is used for something else: it is no dial.
+    // The number is used for something else, so it is not a dial.
     const int number = ours.get();
     ours.Reset();
     auto [reader, writer] = MakePipe();

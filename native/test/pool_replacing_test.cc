@@ -1,5 +1,4 @@
-// The pool above scripted connections of HTTP/2: when one takes the place of another, and what becomes of
-// that.
+// The pool with scripted HTTP/2 connections: when one replaces another, and the effects.
 #include <algorithm>
 
 #include "pool_rig.h"
@@ -25,7 +24,7 @@ TEST("pool: one that has carried enough goes on until its successor stands, and 
   CHECK_EQ(rig.Spread(), "1");
   rig.Served();
   CHECK_EQ(rig.Spread(), "2 0");
-  // None of these dials another one, or waits for the one that is dialled.
+  // None of these requests dials another connection, or waits for the successor.
   rig.Served();
   rig.Served();
   CHECK_EQ(rig.Spread(), "4 0");
@@ -39,7 +38,7 @@ TEST("pool: one that has carried enough goes on until its successor stands, and 
   CHECK_EQ(rig.context().counters.upstream_streams, 5u);
   for (int i = 0; i < 4; ++i) rig.users[static_cast<size_t>(i)]->attempt.Release();
   CHECK_EQ(rig.Spread(), "- 1 0");
-  // Orderly.
+  // Closed without a reset.
   CHECK(!rig.At(0)->shut_with_reset);
   CHECK_EQ(rig.context().counters.upstream_reused, 4u);
 }
@@ -52,7 +51,7 @@ TEST("pool: one that is too old is replaced, too") {
   rig.Served();
   rig.Served();
   CHECK_EQ(rig.Spread(), "2 2 0 0");
-  // Each takes the place of its own.
+  // Each successor replaces its own predecessor.
   rig.At(3)->Stand();
   CHECK_EQ(Retired(rig, Retirement::kAge), 1u);
   for (int i = 0; i < 3; ++i) rig.Served();
@@ -114,14 +113,14 @@ TEST(
   CHECK_EQ(rig.Spread(), "0 0");
   CHECK(rig.backend().Retire());
   CHECK_EQ(rig.Spread(), "- -");
-  // And where its address is none any more.
+  // The same if its address was removed.
   PoolRig other(Replacing(1, 1));
   other.Served();
   other.Served();
   CHECK_EQ(other.Spread(), "2 0");
   other.backends.Set(0, {});
   CHECK_EQ(other.Spread(), "2 -");
-  // The rig looks whether all are gone when it ends.
+  // The rig checks at its end that all connections are gone.
   PoolRig third(Replacing(1, 1));
   third.Served();
   third.Served();
@@ -153,7 +152,7 @@ TEST("pool: of connections that were needed for a while those go that have carri
   for (int i = 0; i < 20; ++i) rig.Served().attempt.Release();
   size_t open = 0;
   for (const ScriptedConnection* each : rig.connections) open += each != nullptr && !each->shut ? 1 : 0;
-  // One, and its successor.
+  // One connection and its successor.
   CHECK(open <= 2);
 }
 
@@ -167,7 +166,7 @@ TEST("pool: streams that stay for ever do not keep more than a part of the conne
       if (each != nullptr && !each->stands()) each->Stand();
     }
   }
-  // An eighth of 16 drains, and one lends.
+  // An eighth of 16 connections drain, and one lends.
   CHECK_EQ(rig.context().counters.upstream_open, 3u);
   CHECK_EQ(Retired(rig, Retirement::kRequests), 2u);
   CHECK_EQ(rig.context().counters.upstream_streams, 40u);
@@ -190,9 +189,9 @@ TEST("pool: so many are replaced at once for what they have carried, and so many
   CHECK_EQ(serve(1'000), 0u);
   for (int i = 0; i < 10; ++i) rig.Pass(100);
   CHECK_EQ(serve(1'000), Turnover::kPerSecond);
-  // After some quiet as many at once as in the beginning.
+  // After a quiet time as many at once as at the beginning.
   for (int i = 0; i < 100; ++i) rig.Pass(1'000);
-  // The last one has been idle for too long.
+  // The last connection had been idle for too long.
   CHECK_EQ(serve(1'000), 1 + Turnover::kAtOnce);
 }
 

@@ -47,7 +47,7 @@ void ScriptedConnection::TellAll(const Tell& tell) {
   std::vector<LentStream*> all;
   for (const auto& stream : streams) all.push_back(stream.get());
   for (LentStream* each : all) {
-    // What one of them does may have ended another.
+    // Telling one user may have ended another stream.
     const bool there =
         std::any_of(streams.begin(), streams.end(), [&](const auto& stream) { return stream.get() == each; });
     if (there) tell(*each);

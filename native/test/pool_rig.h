@@ -1,6 +1,5 @@
-// The pool of a backend, and attempts at it, above connections of which the test says what becomes of them:
-// those of HTTP/1 with one stream, those of HTTP/2 with many. They dial, because the pool does; nothing comes
-// of that.
+// The pool of a backend and attempts, with connections whose fate the test decides: HTTP/1 ones with one
+// stream, HTTP/2 ones with many. They dial because the pool does, but the dials have no effect.
 #ifndef SIDEROUTE_TEST_POOL_RIG_H_
 #define SIDEROUTE_TEST_POOL_RIG_H_
 
@@ -54,20 +53,20 @@ class ScriptedConnection final : public UpstreamConnection {
   ScriptedConnection(PoolRig& rig, Endpoint& endpoint, Protocol protocol, uint32_t limit);
   ~ScriptedConnection() override;
 
-  // The script. All of these tell every user of a stream, once.
+  // The script. Each of these tells every user of a stream once.
   void Stand();
   void FailToConnect();
   void Break();
-  // It is broken, and says so when the next stream comes back.
+  // The connection is broken, which shows when the next stream comes back.
   void Spoil() { broken_ = true; }
   void Allow(uint32_t streams) { SetLimit(streams); }
 
-  // It has turned out to be of no use, which the next who wants a stream finds.
+  // The connection is unusable, which shows when the next stream is requested.
   bool stale = false;
   bool shut = false;
   bool shut_with_reset = false;
   std::vector<std::unique_ptr<LentStream>> streams;
-  // How streams came back, in order.
+  // Error codes of the streams that came back, in order.
   std::vector<StreamError> told;
 
  private:
@@ -84,7 +83,7 @@ class ScriptedConnection final : public UpstreamConnection {
   bool broken_ = false;
 };
 
-// Wants one stream.
+// A user that wants one stream.
 class PoolUser final : private AttemptUser {
  public:
   PoolUser(PoolRig& rig, Protocol protocol, Attempt::Options options);
@@ -127,20 +126,20 @@ class PoolRig final : private TurnClient, private RequestServers, private Upstre
 
   Backend& backend() { return *backends.Find(0); }
   PoolUser& User(Protocol protocol = Protocol::kHttp2, Attempt::Options options = {});
-  // One that has asked, and whose connection stands.
+  // A user that has asked, and whose connection is established.
   PoolUser& Served(Protocol protocol = Protocol::kHttp2);
-  // The connection made as the nth; null when it is gone.
+  // The nth connection that was made; null if it is gone.
   ScriptedConnection* At(size_t n) { return n < connections.size() ? connections[n] : nullptr; }
   // What happens at the end of a turn.
   void EndTurn() { OnBatchEnd(); }
   void Pass(uint64_t ms) { loop.Pass(ms); }
-  // Streams of each connection that is not gone, `-` for one that is.
+  // Number of streams of each connection, `-` for one that is gone.
   std::string Spread() const;
   EngineContext& context() { return context_; }
 
-  // Of those made from here on.
+  // For connections made from here on.
   uint32_t streams_at_a_time = 100;
-  // Who asks from here on does so in one burst; otherwise each in one of its own.
+  // Whether users ask in one burst from here on, or each in its own.
   bool in_one_burst = false;
   NetAddress address;
   ScriptedLoop loop;
@@ -176,7 +175,7 @@ class PoolRig final : private TurnClient, private RequestServers, private Upstre
   EngineContext context_;
 
  public:
-  // Last: the context is there before it.
+  // Last, because it needs the context.
   Backends backends;
 };
 

@@ -1,5 +1,5 @@
-// The pool above scripted connections of both protocols: who is lent a stream of which, and what becomes of
-// all when one of them fills, drains or breaks.
+// The pool with scripted connections of both protocols: which connection lends a stream to which user, and
+// the effects when one fills, drains or breaks.
 #include <algorithm>
 
 #include "pool_rig.h"
@@ -60,10 +60,10 @@ TEST("pool: what comes in one burst stays together, some of it, and the next bur
   CHECK_EQ(rig.Spread(), "5 5 1");
   burst(20);
   CHECK_EQ(rig.Spread(), "5 5 21");
-  // More than stay together.
+  // More than stay together on one connection.
   burst(40);
   CHECK_EQ(rig.Spread(), "37 13 21");
-  // Each of these ends before the next one comes.
+  // Each of these ends before the next begins.
   while (!rig.users.empty()) rig.users.pop_back();
   std::string order;
   for (int i = 0; i < 6; ++i) {
@@ -196,7 +196,7 @@ TEST("pool: a peer that allows more serves who waits, one that allows fewer take
   rig.users[1]->attempt.Release();
   rig.EndTurn();
   CHECK_EQ(fourth.lent, 1);
-  // One that allows none, and has none, is of no use.
+  // A connection that allows no streams and has none is useless.
   fourth.attempt.Release();
   rig.At(0)->Allow(0);
   CHECK_EQ(rig.Spread(), "-");
@@ -210,17 +210,17 @@ TEST("pool: what drains keeps its streams, gets no new ones, and closes with the
   CHECK_EQ(rig.Spread(), "2");
   rig.Served();
   CHECK_EQ(rig.Spread(), "2 1");
-  // Not even when the peer allows more, or one comes back.
+  // Not even if the peer allows more, or a stream comes back.
   rig.At(0)->Allow(1'000);
   first.attempt.Release();
   rig.Served();
   CHECK_EQ(rig.Spread(), "1 2");
   second.attempt.Reset();
   CHECK_EQ(rig.Spread(), "- 2");
-  // Orderly: what was said of that last stream is still to arrive.
+  // Without a reset, because the last stream's bytes may still be on their way.
   CHECK(!rig.At(0)->shut_with_reset);
   CHECK_EQ(first.events + second.events, 0);
-  // One that is idle closes at once.
+  // An idle connection closes at once.
   rig.users[2]->attempt.Release();
   rig.users[3]->attempt.Release();
   rig.At(1)->Drain();
@@ -253,7 +253,7 @@ TEST("pool: who has waited for long enough for one to stand dials another, the o
   // A tenth of the connect timeout.
   CHECK_EQ(rig.Spread(), "1 1");
   CHECK_EQ(first.lent, 2);
-  // It stands after all: who has waited has it, nobody else.
+  // It is established after all: the user that waited gets it, and no other.
   rig.At(0)->Stand();
   CHECK_EQ(second.connected, 1);
   rig.User().Ask();
@@ -266,12 +266,12 @@ TEST(
   for (const bool stays : {false, true}) {
     PoolRig rig(Settings(1));
     for (int i = 0; i < 3; ++i) rig.Served();
-    // One of them has given up before it is told.
+    // One of them gives up before it is told.
     rig.users[1]->attempt.Reset(StreamError::kEnhanceYourCalm);
     CHECK(rig.At(0)->told[0] == StreamError::kEnhanceYourCalm);
     CHECK_EQ(rig.Spread(), "2");
     if (stays) {
-      // Neither has read to there.
+      // Neither has read up to the end.
       rig.At(0)->Drain();
       rig.Served();
       CHECK_EQ(rig.Spread(), "2 1");
@@ -322,7 +322,7 @@ TEST("pool: streams come back in any order") {
     CHECK_EQ(rig.Spread(), "0");
     CHECK_EQ(rig.context().counters.upstream_idle, 1u);
     CHECK(!rig.At(0)->shut);
-    // And it is closed when nobody has wanted it for a while.
+    // It is closed if nobody wants it for a while.
     rig.Pass(3'100);
     CHECK_EQ(rig.Spread(), "-");
   } while (std::next_permutation(order.begin(), order.end()));
@@ -338,7 +338,7 @@ TEST("pool: one stream that is reset leaves the others of its connection alone")
   CHECK_EQ(rig.context().counters.upstream_idle, 1u);
   rig.Served();
   CHECK_EQ(rig.Spread(), "1");
-  // With HTTP/1 it is the connection's.
+  // With HTTP/1 the reset is that of the connection.
   PoolUser& alone = rig.Served(Protocol::kHttp1);
   alone.attempt.Reset();
   CHECK(rig.At(1)->shut_with_reset);
@@ -351,7 +351,7 @@ TEST("pool: a lender that turns out to be of no use is passed over, and gone wit
   rig.At(0)->stale = true;
   rig.Served();
   rig.Served();
-  // It was asked and drains, and another one is dialled for it.
+  // It was asked and drains; another one is dialled in its place.
   CHECK_EQ(rig.Spread(), "1 2 1");
   first.attempt.Release();
   CHECK_EQ(rig.Spread(), "- 2 1");
@@ -368,12 +368,12 @@ TEST("pool: at the limit who has a caller that has ended makes room with a strea
   CHECK_EQ(gone.displaced, 1);
   CHECK_EQ(rig.context().counters.upstream_connects, 1u);
   CHECK_EQ(rig.Spread(), "2");
-  // A mirror does not push anybody out.
+  // A mirror does not displace an exchange.
   next.attempt.MakeDisplaceable();
   CHECK(rig.User(Protocol::kHttp2, {.may_queue = false, .may_displace = false}).Ask() ==
         Attempt::Result::kNone);
   CHECK_EQ(next.displaced, 0);
-  // Who speaks something else gets the connection's place, once nobody is on it.
+  // A request with another protocol gets the connection's place when the connection has no streams.
   rig.users[1]->attempt.MakeDisplaceable();
   CHECK(rig.User(Protocol::kHttp1).Ask() == Attempt::Result::kLent);
   CHECK_EQ(rig.Spread(), "- 1");
@@ -387,7 +387,7 @@ TEST("pool: who speaks what gets a connection that does, whatever others are idl
   CHECK(rig.Served(Protocol::kHttp2).connection().protocol() == Protocol::kHttp2);
   CHECK(rig.Served(Protocol::kHttp1).connection().protocol() == Protocol::kHttp1);
   CHECK_EQ(rig.Spread(), "1 1");
-  // What the backend speaks goes before.
+  // The backend's own protocol has priority.
   rig.backend().SetProtocol(Protocol::kHttp2);
   CHECK(rig.Served(Protocol::kHttp1).connection().protocol() == Protocol::kHttp2);
   rig.backend().SetProtocol(Protocol::kHttp1);
@@ -405,7 +405,7 @@ TEST("pool: neither protocol keeps the other one waiting at the limit") {
   int turns = 0;
   while (young.lent == 0 && ++turns < 4) {
     holder->attempt.Close();
-    // While they wait nobody overtakes them.
+    // While they wait, no later attempt overtakes them.
     for (const Protocol protocol : {Protocol::kHttp1, Protocol::kHttp2}) {
       CHECK(rig.User(protocol).Ask() == Attempt::Result::kLater);
     }
@@ -429,7 +429,7 @@ TEST("pool: addresses that are gone let streams end, and a backend with none lef
   CHECK(rig.User().Ask() == Attempt::Result::kNone);
   CHECK(!rig.backends.Drop(0));
   rig.backends.Set(0, {rig.address});
-  // What was told to drain goes on doing so.
+  // A connection that was told to drain continues to do so.
   rig.Served();
   CHECK_EQ(rig.Spread(), "1 - 1");
   first.attempt.Release();
@@ -448,7 +448,7 @@ TEST("pool: a stream that is wanted fresh dials, and joins the others then") {
   CHECK(fresh.Ask() == Attempt::Result::kLent);
   CHECK_EQ(rig.Spread(), "1 1");
   fresh.connection().Stand();
-  // The end of a caller is nothing to a connection with many streams.
+  // The end of a caller does not matter to a connection with many streams.
   CHECK(rig.User(Protocol::kHttp2, {.caller_ended = true}).Ask() == Attempt::Result::kLent);
   CHECK_EQ(rig.context().counters.upstream_connects, 2u);
 }
@@ -466,7 +466,7 @@ TEST("pool: a load of many connections at a time finds all of them again") {
   }
 }
 
-// Against a model: nothing but who has what.
+// Compared with a model that only knows who has which stream.
 TEST("pool: whatever happens in whatever order, each stream has one user, and all that is counted is there") {
   Random random(20'261'128);
   const auto below = [&random](uint32_t count) { return static_cast<uint32_t>(random.Below(count)); };
@@ -528,7 +528,7 @@ TEST("pool: whatever happens in whatever order, each stream has one user, and al
         CHECK_EQ(each->lent(), each->streams.size());
         idle += each->idle();
         CHECK(!each->idle() || (each->streams.empty() && each->linked()));
-        // A lender can lend, and who can lend is one.
+        // A connection that can lend is in the list of lenders, and only such a connection is.
         CHECK(!each->linked() || each->has_room());
         CHECK(each->linked() || !each->has_room());
       }

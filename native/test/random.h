@@ -1,4 +1,4 @@
-// Numbers for property tests: the same ones in every run, so that what fails once fails again.
+// Random numbers for property tests: the same in every run, so that failures can be repeated.
 #ifndef SIDEROUTE_TEST_RANDOM_H_
 #define SIDEROUTE_TEST_RANDOM_H_
 
@@ -21,7 +21,7 @@ class Random {
   // From 0 to `count` - 1.
   size_t Below(size_t count) { return static_cast<size_t>(Next() % count); }
   bool OneIn(size_t count) { return Below(count) == 0; }
-  // Small ones as often as those of every larger size.
+  // Small numbers are as frequent as those of each larger size.
   uint64_t Spread(unsigned bits) { return Next() & ((uint64_t{1} << Below(bits + 1)) - 1); }
   std::string Bytes(size_t length) {
     std::string bytes;

@@ -1,4 +1,4 @@
-// The event source on a loop that the test turns: descriptors, turns and their shares, deadlines, and the end
+// The reactor on a loop that the test turns: descriptors, turns and their shares, deadlines, and the disposal
 // of objects.
 #include "net/reactor.h"
 
@@ -45,7 +45,7 @@ TEST("a watcher hears of a change once, and of a pending one when it begins to w
   ScriptedLoop loop;
   auto reactor = loop.MakeReactor();
   Peer peer(*reactor);
-  // A new socket can be written to, and is not asked about that.
+  // A new socket is writable, but was not registered for that.
   loop.Turns(3);
   CHECK_EQ(peer.called, 0);
   peer.Speak();
@@ -78,7 +78,7 @@ TEST("watched descriptors hold the loop open, deadlines do not") {
     CHECK(loop.alive());
     first.Stop();
     CHECK(loop.alive());
-    // Twice is once.
+    // A second call has no effect.
     first.Stop();
     CHECK(loop.alive());
   }
@@ -108,7 +108,7 @@ TEST("who asks again is called in a later turn, without an event, and the loop d
   };
   peer.Speak();
   loop.Turn();
-  // In the turn itself too, once.
+  // At most once in the turn itself.
   const size_t at_once = seen.size();
   CHECK(at_once <= 2);
   loop.Turn();
@@ -143,12 +143,12 @@ TEST("sockets are served turn by turn without a round of the loop, until the loo
   answer(ping, pong);
   answer(pong, ping);
   ping.Speak();
-  // More and more: only after many turns the loop has a round, although it has not asked.
+  // Events without end: the loop gets a round only after many turns, although it has not asked for one.
   loop.Turn();
   CHECK(ping.called + pong.called >= 16);
   CHECK(loop.asked() >= 16);
   CHECK(!loop.waits_by_itself());
-  // Something of it is ready.
+  // Something of the loop is ready.
   loop.Want(true);
   const int before = ping.called + pong.called;
   loop.Turn();
@@ -156,7 +156,7 @@ TEST("sockets are served turn by turn without a round of the loop, until the loo
   CHECK(ping.called + pong.called <= before + 2);
   CHECK(!loop.waits_by_itself());
   loop.Want(false);
-  // Its timers are due, or something else of it.
+  // Timers of the loop, or something else of it, are due.
   loop.LetWait(0);
   loop.Turn();
   CHECK_EQ(loop.asked(), 1);
@@ -186,7 +186,7 @@ TEST("the thread waits among the sockets for as long as the loop has time, and c
     CHECK(!loop.waits_by_itself());
     CHECK_EQ(peer.called, 0);
     loop.Want(false);
-    // No longer than that.
+    // For at most this long.
     loop.LetWait(1);
     loop.Turn();
     CHECK_EQ(loop.asked(), 1);
@@ -245,7 +245,7 @@ TEST("an object whose end disposes of another one takes it along") {
   CHECK_EQ(gone, 4);
 }
 
-// Notes when it is called.
+// Records when it is called.
 struct Noting final : Deadline {
   Noting(ScriptedLoop& loop, std::vector<std::pair<const char*, uint64_t>>& notes, const char* name)
       : loop(loop), notes(notes), name(name) {}
@@ -324,13 +324,13 @@ TEST("what arrived in time is served before what is due, where the thread has no
   peer.then = [&](uint32_t) { deadline.Cancel(); };
   queue.Add(&deadline);
   peer.Speak();
-  // Held up: both are there when the loop comes back, and its timers come first.
+  // The thread was held up: both are there when the loop comes back, and its timers come first.
   loop.Advance(5'000);
   loop.Turns(2);
   CHECK_EQ(peer.called, 1);
   loop.Pass(1'000);
   CHECK(notes.empty());
-  // Where nothing has arrived, it is due within a few turns.
+  // If nothing has arrived, the deadline expires within a few turns.
   queue.Add(&deadline);
   loop.Advance(5'000);
   loop.Pass(20);
@@ -375,7 +375,7 @@ TEST("bulk leaves a turn to others, and comes on in the next one") {
     for (Mover& mover : movers) {
       mover.turns.resize(static_cast<size_t>(turn) + 1);
       moved += mover.turns.back();
-      // No share is larger, but for the piece that went beyond it.
+      // No share is larger, except for the piece that exceeded it.
       CHECK(mover.turns.back() <= 2 * (256 * 1024 + kPiece));
     }
     CHECK(moved > 0);
@@ -388,7 +388,7 @@ TEST("bulk leaves a turn to others, and comes on in the next one") {
   movers.clear();
 }
 
-// Counts turns and batches, with a clock of its own.
+// Counts turns and batches, and has a clock of its own.
 struct Client final : TurnClient {
   void OnBatchEnd() override { ++batches; }
   void OnTurnEnd() override {
@@ -424,7 +424,7 @@ TEST("a client of the turns hears of each batch, of the end of each turn, and of
   CHECK_EQ(client.timed, 0);
   loop.Pass(1);
   CHECK_EQ(client.timed, 1);
-  // Earlier than what it waited for.
+  // Earlier than the time it waited for.
   client.due_ms = loop.now_ms() + 1'000;
   reactor->WakeAt(client.due_ms);
   client.due_ms = loop.now_ms() + 10;

@@ -1,4 +1,4 @@
-// Request heads and what becomes of them.
+// Request heads and their expected outcomes.
 #ifndef SIDEROUTE_TEST_REQUEST_CASES_H_
 #define SIDEROUTE_TEST_REQUEST_CASES_H_
 
@@ -9,11 +9,11 @@ namespace sideroute::test {
 using namespace std::string_view_literals;
 
 struct RequestCase {
-  // Number of the case in docs/safety-cases.md, or the section of an RFC where none fits.
+  // Number of the case in docs/safety-cases.md, or the section of an RFC if none fits.
   const char* row;
   const char* title;
   std::string_view input;
-  // As Summarise tells it.
+  // In the form of Summarise.
   std::string_view expected;
 };
 
@@ -326,7 +326,7 @@ inline constexpr RequestCase kRequestCases[] = {
      POST_OK("length:0") ";Content-Length=0}"},
     {"47", "the next request is not touched", HEAD END HEAD END ""sv, GET_OK "} rest:27"},
 
-    // Limits: the tests give 512 bytes of head, 96 of request line, 8 fields.
+    // Limits in the tests: 512 bytes of head, 96 bytes of request line, 8 fields.
     {"63", "request line of the greatest length",
      "GET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa "
      "HTTP/1.1\r\n" HOST END ""sv,
@@ -381,7 +381,7 @@ inline constexpr RequestCase kRequestCases[] = {
     {"75", "Expect in HTTP/1.0", "POST / HTTP/1.0\r\nExpect: 100-continue\r\n" END ""sv,
      "POST origin path=/ 1.0 close none {Expect=100-continue}"},
 
-    // Not HTTP/1.x, seen by the parser rather than by protocol detection.
+    // Not HTTP/1.x, as the parser sees it without protocol detection.
     {"78", "HTTP/2 preface wrong at byte 20", "PRI * HTTP/2.0\r\n\r\nSM\rX\r\n\r\n"sv,
      "505 version-unsupported"},
     {"79", "TLS", "\x16\x03\x01\x02"sv, "400 method"},

@@ -1,4 +1,4 @@
-// Response heads and what becomes of them.
+// Response heads and their expected outcomes.
 #ifndef SIDEROUTE_TEST_RESPONSE_CASES_H_
 #define SIDEROUTE_TEST_RESPONSE_CASES_H_
 
@@ -16,7 +16,7 @@ inline constexpr http1::ResponseContext kToConnect{http1::MethodId::kConnect, fa
 inline constexpr http1::ResponseContext kToUpgrade{http1::MethodId::kGet, true};
 
 struct ResponseCase {
-  // As in RequestCase.
+  // See RequestCase.
   const char* row;
   const char* title;
   http1::ResponseContext context;

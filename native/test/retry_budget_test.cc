@@ -28,7 +28,7 @@ TEST("a retry budget refills its reserve at one retry a second, and no further")
   RetryBudget budget(20, 10);
   CHECK(Withdrawals(budget, 100, 0) == 10);
   CHECK(Withdrawals(budget, 100, 999) == 0);
-  // The time before counts only once.
+  // Time that was credited already does not count again.
   CHECK(Withdrawals(budget, 100, 1'999) == 1);
   // However often it is asked.
   uint32_t taken = 0;

@@ -26,7 +26,7 @@ int Init(uv_loop_t* loop, Handle* handle, Kind kind) {
   return 0;
 }
 
-// Those of a kind that are active now; a callback may stop others.
+// The active handles of one kind; a copy, because a callback may stop others.
 template <typename Handle>
 std::vector<Handle*> ActiveOf(const uv_loop_t& loop, Kind kind) {
   std::vector<Handle*> active;
@@ -124,7 +124,7 @@ void ScriptedLoop::Turn() {
 
 void ScriptedLoop::Serve() {
   uv_update_time(&loop_);
-  // No callback of the addon's adds a handle or takes one away.
+  // No callback of the addon adds or removes a handle.
   for (uv_handle_t* handle : loop_.handles) {
     auto* timer = reinterpret_cast<uv_timer_t*>(handle);
     if (handle->kind != kTimer || !handle->active || timer->due_ms > loop_.now_ms) continue;

@@ -1,4 +1,4 @@
-// An event loop that turns when a test says so, with a clock that stands still meanwhile.
+// An event loop that turns when a test says so, with a clock that stands still in between.
 //
 //   ScriptedLoop loop;
 //   auto reactor = loop.MakeReactor();
@@ -20,7 +20,7 @@ class ScriptedLoop {
   ScriptedLoop();
   ScriptedLoop(const ScriptedLoop&) = delete;
   ScriptedLoop& operator=(const ScriptedLoop&) = delete;
-  // All handles are closed by now, or on their way.
+  // All handles must be closed or closing.
   ~ScriptedLoop();
 
   uv_loop_t* get() { return &loop_; }
@@ -32,24 +32,25 @@ class ScriptedLoop {
   void Turns(int count) {
     for (int i = 0; i < count; ++i) Turn();
   }
-  // The callbacks of a round alone, without what a Turn is beside them.
+  // Only the callbacks of a round, without the rest of a Turn.
   void Serve();
-  // Lets `ms` pass as they do while nothing else happens: the loop turns whenever a timer is due.
+  // Lets `ms` pass while nothing else happens: the loop turns whenever a timer is due.
   void Pass(uint64_t ms);
   uint64_t now_ms() const { return loop_.clock_ms; }
   // Something holds the loop open.
   bool alive() const;
   // When a timer fires next; UINT64_MAX: never.
   uint64_t next_timer_ms() const;
-  // In the last round the reactor would have waited, had there been nothing to do: it asked for how long.
+  // In the last round the reactor would have waited if there had been nothing to do, because it asked for how
+  // long.
   bool waited() const { return loop_.asked > 0; }
   // How often it asked.
   int asked() const { return loop_.asked; }
-  // From here on the reactor may wait so long, of the real time, until something is ready.
+  // From here on the reactor may wait this long, in real time, until something is ready.
   void LetWait(int ms) { loop_.idle_ms = ms; }
-  // Something of the loop itself is ready, until it is not any more.
+  // Makes something of the loop itself ready, or not ready any more.
   void Want(bool wanted);
-  // Nobody keeps the loop from waiting in its own poll.
+  // Nothing keeps the loop from waiting in its own poll.
   bool waits_by_itself() const;
 
  private:

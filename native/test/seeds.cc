@@ -52,7 +52,8 @@ bool WriteSeeds(const std::string& directory) {
   Writer gate(directory, "gate");
   for (const GateCase& row : kGateCases) gate.Write(std::string(row.input));
   Writer http2(directory, "http2");
-  // From an application, answered here or forwarded in either protocol, then from a backend: see http2_fuzz.
+  // From an application, answered locally or forwarded in either protocol; then from a backend: see
+  // http2_fuzz.
   using http2::FrameType;
   for (const char choice : {'\0', '\2', '\6'}) {
     for (const std::string& bytes :

@@ -6,8 +6,8 @@
 
 namespace sideroute::test {
 
-// One folder per target below `directory`, which must exist. False, with a message on stderr, when a file
-// cannot be written.
+// Writes one folder per target below `directory`, which must exist. Returns false, with a message on stderr,
+// if a file cannot be written.
 bool WriteSeeds(const std::string& directory);
 
 }  // namespace sideroute::test

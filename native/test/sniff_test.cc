@@ -1,4 +1,4 @@
-// Protocols told apart by first bytes, and never otherwise for being split.
+// Protocols recognised by their first bytes, with the same result at every split.
 #include "accept/sniff.h"
 
 #include <string>
@@ -29,7 +29,7 @@ const char* Name(Sniffed protocol) {
 
 struct SniffCase {
   std::string_view bytes;
-  // What the whole of `bytes` is, and how many bytes it takes to say so.
+  // The protocol of `bytes`, and the number of bytes after which it is known.
   Sniffed protocol;
   size_t decided_at;
 };
@@ -62,7 +62,7 @@ TEST("first bytes name the protocol, at the first byte that can") {
   for (const SniffCase& row : kCases) {
     for (size_t length = 1; length <= row.bytes.size(); ++length) {
       const Sniffed expected = length < row.decided_at ? Sniffed::kUndecided : row.protocol;
-      // A copy of its own, so that the sanitizer sees a read beyond what was received.
+      // A separate copy, so that the sanitizer detects a read beyond the received bytes.
       const std::string seen(row.bytes.substr(0, length));
       const Sniffed actual = Sniff(seen.data(), seen.size());
       CHECK_EQ(std::string(Name(actual)) + " " + seen, std::string(Name(expected)) + " " + seen);

@@ -16,7 +16,7 @@ using http1::ParseStatus;
 
 constexpr size_t kStorage = 256;
 
-// A view of the first `length` bytes of `input`, in a block of its own if asked for.
+// A view of the first `length` bytes of `input`; in a separate block if `exact`.
 class Read {
  public:
   Read(std::string_view input, bool exact) : view_(input) {

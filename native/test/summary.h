@@ -1,5 +1,5 @@
-// Outcomes of the parsers as one line of text each: what the case tables state and what must not depend on
-// how the bytes were split. Used by the unit tests and, as oracle, by the fuzz targets.
+// Outcomes of the parsers as one line of text each, which the case tables state and which must not depend on
+// how the bytes are split. Used by the unit tests and, as oracle, by the fuzz targets.
 #ifndef SIDEROUTE_TEST_SUMMARY_H_
 #define SIDEROUTE_TEST_SUMMARY_H_
 
@@ -19,12 +19,12 @@ std::string Summarise(const http1::ResponseHead& head, const char* data);
 std::string SummariseError(uint16_t status, http1::Error error);
 std::string Summarise(const GateResult& result);
 
-// How to cut an input: ascending offsets at which a read ends; the end of the input is implied.
+// How to split an input: ascending offsets at which a read ends; the end of the input is implied.
 using Cuts = std::vector<size_t>;
 
-// Feed `input` cut as told and describe the outcome. Each read is presented in a heap block of its exact size
-// when `exact` is set, so that a sanitizer sees a byte too many. For accepted heads and bodies the rest is
-// shown as `rest:N`.
+// Parse `input`, split at `cuts`, and describe the outcome. If `exact`, each read is in a heap block of its
+// exact size, so that a sanitizer detects access beyond it. For accepted heads and bodies the remaining bytes
+// are shown as `rest:N`.
 std::string RunRequest(std::string_view input, const Cuts& cuts, const HeadLimits& limits, bool exact = true);
 std::string RunResponse(std::string_view input, const Cuts& cuts, const HeadLimits& limits,
                         const http1::ResponseContext& context, bool exact = true);
@@ -36,13 +36,13 @@ struct BodyInput {
   http1::BodyLimits limits;
   // The connection ends after the input.
   bool eof;
-  // Whose body it is.
+  // Of requests or of responses.
   http1::SectionKind trailers = http1::SectionKind::kRequestTrailer;
 };
 // `done "payload" {trailers} rest:N`, or `400 name after "payload"`, or `more "payload"`.
 std::string RunBody(std::string_view input, const Cuts& cuts, const BodyInput& body, bool exact = true);
 
-// Every byte a read of its own.
+// Every byte is a separate read.
 Cuts EveryByte(size_t length);
 
 // Printable form of arbitrary bytes.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kRoute = "\"route\":\"shop/web\",\"rule\":\"blue\",\"backend\":null";
 
-// A head whose bytes stay with it.
+// A head that owns its bytes.
 struct Request {
   Request(std::string_view path, const std::vector<std::pair<std::string, std::string>>& fields) {
     bytes = path;

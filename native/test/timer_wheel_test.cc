@@ -1,4 +1,4 @@
-// The timer wheel against what it is short for: a look at every timer on every tick.
+// The timer wheel compared with its specification: a check of every timer on every tick.
 #include "net/timer_wheel.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ constexpr uint64_t kTick = 4;
 // A wheel on a clock that the test sets.
 struct Clocked {
   uint64_t now_ms = 1'000'003;
-  // The earliest that it has asked to be run at since the last run.
+  // The earliest time at which it has asked to be run since the last run.
   uint64_t asked_ms = TimerWheel::kNone;
   TimerWheel wheel{[](void* self) { return static_cast<Clocked*>(self)->now_ms; },
                    [](void* self, uint64_t due_ms) {
@@ -92,7 +92,7 @@ TEST("arming a timer asks to be run in time") {
   second.timer.ArmAfter(10);
   CHECK(clock.asked_ms <= clock.now_ms + 10 + kTick);
   clock.asked_ms = TimerWheel::kNone;
-  // Later than it stands: nobody has to come sooner for it.
+  // Later than its placed time, so no earlier run is needed.
   second.timer.ArmAfter(500);
   CHECK_EQ(clock.asked_ms, TimerWheel::kNone);
   second.timer.ArmAfter(20);
@@ -121,20 +121,20 @@ TEST("a callback may move, cancel and destroy timers of the same tick") {
     *probe = std::make_unique<Probe>(scene.clock);
     (*probe)->timer.ArmAfter(8);
   }
-  // Of one tick the last one armed is served first.
+  // Within one tick, the timer armed last fires first.
   scene.timer.ArmAfter(8);
   scene.clock.RunAt(scene.clock.now_ms + 12);
   CHECK_EQ(scene.called, 1);
   CHECK_EQ(scene.cancelled->fired, 0);
   CHECK_EQ(scene.moved->fired, 0);
   scene.clock.RunAt(scene.clock.now_ms + 2 * kTick);
-  // It had started itself again.
+  // It had restarted itself.
   CHECK_EQ(scene.called, 2);
   scene.clock.RunAt(scene.clock.now_ms + 100 + kTick);
   CHECK_EQ(scene.moved->fired, 1);
 }
 
-// What a wheel has to do, said the slow way.
+// The expected behaviour, computed in a slow way.
 struct Expected {
   uint64_t due = 0;
   // The earliest tick on which it can fire.
@@ -174,7 +174,7 @@ TEST("any sequence of arming, moving, cancelling, destroying and running is that
           expected[at] = {};
           break;
         default: {
-          // Often to the very moment it has asked for, and now and then far beyond.
+          // Often exactly to the time it asked for, and sometimes far beyond.
           const uint64_t next = clock.wheel.NextDueMs();
           const uint64_t to = random.OneIn(2) && next != TimerWheel::kNone ? std::max(next, clock.now_ms)
                                                                            : clock.now_ms + random.Spread(20);
@@ -193,7 +193,7 @@ TEST("any sequence of arming, moving, cancelling, destroying and running is that
         CHECK_EQ(probes[i]->timer.armed(), expected[i].armed);
         if (expected[i].armed) first = std::min(first, expected[i].tick() * kTick);
       }
-      // It may want to be run for nothing, never too late.
+      // It may ask for a run without need, but never too late.
       CHECK(clock.wheel.NextDueMs() <= first);
     }
   }

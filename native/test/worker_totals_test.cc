@@ -1,4 +1,4 @@
-// Limits that several threads have in common: their sums hold however they are asked for at the same time.
+// Limits shared by several threads: the sums hold even with concurrent reservations.
 #include "net/worker_totals.h"
 
 #include <unistd.h>
@@ -31,7 +31,7 @@ TEST("what two threads have is one sum, and what one has is no business of its o
     CHECK(!a.Reserve(1, 3));
     CHECK_EQ(a.connections_elsewhere(), 2u);
     CHECK_EQ(b.connections_elsewhere(), 1u);
-    // One that was reserved and did not come.
+    // A connection that was reserved but was not accepted.
     b.Settle(1, 500);
     CHECK_EQ(a.connections_elsewhere(), 1u);
     CHECK_EQ(a.bytes_elsewhere(), 500u);
@@ -72,7 +72,7 @@ TEST("threads have one capacity of descriptors, which the first one measures, an
   first.Measure();
   const size_t most = first.max_connections();
   {
-    // What is open by then may be connections already.
+    // Descriptors that are open by then may be connections already.
     std::vector<UniqueFd> more;
     for (int i = 0; i < 50; ++i) more.emplace_back(dup(0));
     second.Measure();
@@ -100,7 +100,7 @@ TEST("threads earn retries by themselves and have the reserve of a backend once"
   CHECK(!b.Withdraw(0));
   CHECK(a.Withdraw(0));
   CHECK(!a.Withdraw(0));
-  // One a second for both.
+  // One per second for both together.
   CHECK(b.Withdraw(1'000));
   CHECK(!a.Withdraw(1'000));
 }
@@ -108,7 +108,7 @@ TEST("threads earn retries by themselves and have the reserve of a backend once"
 TEST("a thread whose clock is behind that of another gives no reserve back") {
   SharedReserves reserves;
   RetryBudget ahead(0, 3, &reserves, 7), behind(0, 3, &reserves, 7);
-  // Each loop looks at the clock when a turn begins, and turns are of different length.
+  // Each loop reads the clock when its turn begins, and turns differ in length.
   for (int i = 0; i < 3; ++i) CHECK(ahead.Withdraw(10'000));
   CHECK(!ahead.Withdraw(10'000));
   CHECK(!behind.Withdraw(9'990));

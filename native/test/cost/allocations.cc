@@ -1,4 +1,4 @@
-// The heap of glibc with a counter in front of it. For programs of one thread.
+// Wraps the heap of glibc with a counter. Only for programs with one thread.
 #include "cost/allocations.h"
 
 #include <cerrno>

@@ -1,4 +1,4 @@
-// Counts what a program takes from the heap: malloc and the like, and so what `new` takes.
+// Counts what a program allocates: by malloc and its relatives, and so also by `new`.
 #ifndef SIDEROUTE_TEST_COST_ALLOCATIONS_H_
 #define SIDEROUTE_TEST_COST_ALLOCATIONS_H_
 
@@ -11,7 +11,7 @@ struct Allocations {
   uint64_t bytes = 0;
 };
 
-// Those that were made while `counting`.
+// The allocations made while `counting`.
 extern Allocations allocations;
 extern bool counting;
 

@@ -1,12 +1,12 @@
-// What an exchange costs the engine, in what can be counted exactly: a scripted exchange, again and again, on
-// connections that a client and a backend of this program hold at their other ends. `npm run guard` runs it
-// under callgrind, which counts instructions while Measured() runs and not otherwise, and by itself, for
-// allocations.
+// The cost of an exchange in the engine, in units that can be counted exactly: a scripted exchange is
+// repeated on connections whose other ends, client and backend, are held by this program. `npm run guard`
+// runs it under callgrind, which counts instructions only while Measured() runs, and without callgrind to
+// count allocations.
 //
 //     build/exchanges CASE COUNT
 //
-// Prints one line of JSON. In the decision, which JavaScript makes, nothing is done; the log is as by
-// default.
+// Prints one line of JSON. The decision, which JavaScript makes in production, costs nothing here; the log
+// has its default settings.
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,9 +49,9 @@ using test::Stage;
 namespace {
 
 constexpr int kWaitMs = 60'000;
-// Tables, spares and buffers have their sizes after that.
+// After this many exchanges tables, spares and buffers have their final sizes.
 constexpr uint64_t kWarmUp = 200;
-// So many exchanges are one millisecond of the engine's clock.
+// The engine's clock advances one millisecond per this many exchanges.
 constexpr uint64_t kPerMillisecond = 16;
 
 constexpr auto kGet = "GET / HTTP/1.1\r\nHost: my-server\r\nUser-Agent: wrk\r\nVersion: new\r\n\r\n"sv;
@@ -66,11 +66,11 @@ class Log final : public RequestLog {
  public:
   Log() : RequestLog({}) { mode_ = AccessLogMode::kErrors; }
   void Tap(const http::RequestHead&, int32_t, RequestFacts*) override {}
-  // Nothing fails here.
+  // No request fails here, so none is logged.
   void OnRequest(const RequestEntry&, const RequestFacts&) override { CHECK(false); }
 };
 
-// One connection is used for as long as there are exchanges: what a new one costs has a case of its own.
+// One connection is used for all exchanges; new connections have a case of their own.
 EngineSettings Settings() {
   EngineSettings settings;
   settings.upstream_spread = 1;
@@ -84,7 +84,7 @@ bool Waits(int fd, int ms) {
   return ::poll(&waiting, 1, ms) == 1;
 }
 
-// The epoll instance of the reactor, which is the only one here: readable while a descriptor is ready.
+// The only epoll instance in the process is the reactor's: it is readable while a descriptor is ready.
 int FindEpoll() {
   for (int fd = 3; fd < 1'000; ++fd) {
     char what[64];
@@ -98,12 +98,12 @@ int FindEpoll() {
 
 }  // namespace
 
-// What the engine is called for.
+// A call of the engine.
 struct Step {
   virtual void Take() = 0;
 };
 
-// These two do the same. Callgrind is told the name of the first one.
+// The two are equal; callgrind is given the name of the first one.
 __attribute__((noinline)) void Measured(Step& step) {
   counting = true;
   step.Take();
@@ -123,7 +123,7 @@ class Case {
       measures_ = i >= kWarmUp;
       if (i % kPerMillisecond == 0) stage.loop.Advance(1);
       Exchange();
-      // The outcome is told before the response is there, or right after.
+      // The outcome is reported before the response arrives, or right after.
       while (stage.host.outcomes.empty()) Serve();
       CHECK_EQ(stage.host.outcomes.size(), 1u);
       CHECK_EQ(stage.Last().status, 200);
@@ -136,7 +136,7 @@ class Case {
  protected:
   Case() : stage(Settings()) { stage.engine->SetAccessLog(std::make_shared<Log>()); }
 
-  // Waits until there is something to do, so that a round of the loop never finds nothing.
+  // Waits until there is something to do, so that no round of the loop is empty.
   void Serve() {
     CHECK(Waits(epoll_fd_, kWaitMs));
     struct Serving final : Step {
@@ -147,7 +147,7 @@ class Case {
     Run(serving);
   }
   void Run(Step& step) { (measures_ ? Measured : WarmingUp)(step); }
-  // Serves until the other end has received so many bytes more.
+  // Serves until the other end has received `bytes` more bytes.
   void Until(End& end, size_t bytes) {
     for (;;) {
       end.Look();
@@ -164,7 +164,7 @@ class Case {
   bool measures_ = false;
 };
 
-// Keep-alive, and the same request and response each time.
+// A kept-alive connection, with the same request and response each time.
 class Http1 final : public Case {
  public:
   Http1(std::string request, std::string response)
@@ -194,7 +194,7 @@ class Http1 final : public Case {
   }
 
  private:
-  // A field of the backend's connection, not of the client's.
+  // This field concerns only the backend's connection and is not relayed.
   static constexpr auto kKeepAlive = "Connection: keep-alive\r\n"sv;
 
   const std::string request_, response_;
@@ -203,7 +203,7 @@ class Http1 final : public Case {
   End& upstream_;
 };
 
-// Each request comes on a connection of its own.
+// Each request has its own connection.
 class NewConnection final : public Case {
  public:
   NewConnection() : upstream_(nullptr) {
@@ -221,7 +221,7 @@ class NewConnection final : public Case {
     Adopting adopting(*this);
     Run(adopting);
     if (upstream_ == nullptr) upstream_ = &stage.Accepted();
-    // Connection is not passed on.
+    // The Connection field is not forwarded.
     Until(*upstream_, kGet.size());
     upstream_->Send(kOk);
     while (!client.fin) {
@@ -248,7 +248,7 @@ class NewConnection final : public Case {
   End* upstream_;
 };
 
-// Unary calls of gRPC, one at a time, on one connection on either side.
+// Unary gRPC calls, one at a time, on one connection per side.
 class Http2 final : public Case {
  public:
   Http2() : caller_(stage.Connect(true)) {
@@ -271,7 +271,7 @@ class Http2 final : public Case {
       backend_->Send(test::MakeFrame(FrameType::kSettings, 0, 0) + kWide);
     }
     const uint32_t answered = Ended(*backend_);
-    // One after the other, as they change the table of the encoder.
+    // One after another, because each changes the encoder's table.
     std::string answer =
         Headers(to_caller_, answered, {{":status", "200"}, {"content-type", "application/grpc"}});
     answer += test::Data(answered, kMessage);
@@ -283,7 +283,7 @@ class Http2 final : public Case {
 
  private:
   static constexpr auto kMessage = "\0\0\0\0\7\n\5world"sv;
-  // For the connection: as much as the window can be.
+  // The largest possible connection window.
   const std::string kWide =
       test::MakeFrame(FrameType::kWindowUpdate, 0, 0, test::Number(0x7fffffff - 65'535));
 
@@ -298,7 +298,7 @@ class Http2 final : public Case {
     return test::MakeFrame(FrameType::kHeaders, flags, stream, block);
   }
 
-  // Serves until the peer has received the end of a stream: its number.
+  // Serves until the peer has received the end of a stream; returns its number.
   uint32_t Ended(End& end) {
     for (;;) {
       end.Look();

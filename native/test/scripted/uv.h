@@ -1,5 +1,5 @@
-// As much of libuv's interface as the addon uses, on a loop that a test turns by hand and a clock that it
-// sets: see scripted_loop.h. Comes before the real header in the unit tests, and only there.
+// The part of libuv's interface that the addon uses, on a loop that a test turns and a clock that it sets:
+// see scripted_loop.h. In the unit tests it replaces the real header.
 #ifndef SIDEROUTE_TEST_SCRIPTED_UV_H_
 #define SIDEROUTE_TEST_SCRIPTED_UV_H_
 
@@ -10,18 +10,18 @@
 struct uv_handle_t;
 
 struct uv_loop_t {
-  // What the clock says, and what the loop believes.
+  // The real time of the clock, and the loop's cached time.
   uint64_t clock_ms = 1'000'000;
   uint64_t now_ms = 1'000'000;
   // Readable when something of the loop itself is ready.
   int backend_fd = -1;
-  // For how long the loop has nothing to do but to wait, and how often it was asked.
+  // How long the loop could wait, and how often it was asked.
   int idle_ms = 0;
   int asked = 0;
   std::vector<uv_handle_t*> handles;
 };
 
-// libuv's handles begin alike, so that one can be taken for the other.
+// libuv's handles begin with the same members, so that one can be cast to another.
 #define SIDEROUTE_HANDLE_FIELDS \
   void* data;                   \
   uv_loop_t* loop;              \

@@ -4,7 +4,7 @@ namespace sideroute::test {
 
 namespace {
 
-// Of HTTP/1.1, which nobody here reads or writes.
+// Stands for the HTTP/1.1 readers, which are not used here.
 char no_readers;
 
 }  // namespace
@@ -67,7 +67,7 @@ void Rig::Request(std::string_view method, bool has_body) {
   exchange->Start(downstream, head);
 }
 
-// What is over hears of nothing.
+// An exchange that is over must not be told.
 void Rig::DownstreamEvent() {
   CHECK(!downstream.end.has_value());
   if (!downstream.end.has_value()) exchange->OnDownstreamEvent();

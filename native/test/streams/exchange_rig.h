@@ -1,4 +1,4 @@
-// An exchange between scripted streams: no socket, no HTTP/1, no loop but the one that the test turns for its
+// An exchange between scripted streams: no socket, no HTTP/1, and only the loop that the test turns for
 // timers.
 #ifndef SIDEROUTE_TEST_STREAMS_EXCHANGE_RIG_H_
 #define SIDEROUTE_TEST_STREAMS_EXCHANGE_RIG_H_
@@ -80,12 +80,12 @@ class ScriptedDownstream final : public DownstreamStream {
   bool breaks = false;
   bool is_gone = false;
   bool delivers_rest = false;
-  // What the caller says when it goes, and what it is told.
+  // The error code of the caller's reset, and the one it is told.
   StreamError resets_with = StreamError::kCancelled;
   StreamError told = StreamError::kNone;
   size_t blocked = 0;
-  // `<status>` of a head, `[status]` of an interim one, `{reason keep}` of a reply, what there was of a body,
-  // `$` with its end.
+  // `<status>` for a head, `[status]` for an interim one, `{reason keep}` for a reply, the bytes of the body,
+  // and `$` for its end.
   std::string sent;
   std::optional<StreamEnd> end;
   int next = 0;
@@ -121,22 +121,22 @@ class Rig final : private TurnClient, private RequestServers {
   explicit Rig(const EngineSettings& settings = {});
   ~Rig();
 
-  // A request begins: `method`, with a body of which `pieces` come behind.
+  // A request begins: `method`, with a body if `has_body`.
   void Request(std::string_view method = "GET", bool has_body = false);
-  // Its head asks for a 100 or for another protocol.
+  // Its head asks for a 100, or for another protocol.
   bool expects = false, upgrades = false;
-  // The exchange hears of what has changed on either side.
+  // Tells the exchange that something has changed on that side.
   void DownstreamEvent();
   void UpstreamEvent();
   void Pass(uint64_t ms) { loop.Pass(ms); }
 
   Backend& backend() { return *backends_.Find(0); }
   Backend& mirror_backend() { return *backends_.Find(1); }
-  // The stream lent last.
+  // The stream that was lent last.
   ScriptedUpstream& upstream() { return *backend().streams.back(); }
   void SetPolicy(const Policy& policy) { host.decision.policy = context_->policies.Add(policy); }
   void SetMirror();
-  // Of the one outcome there is; `none`: there is none, or more than one.
+  // The only outcome; `none` if there is none, or more than one.
   std::string Outcome() const;
 
   ScriptedLoop loop;
@@ -150,7 +150,7 @@ class Rig final : private TurnClient, private RequestServers {
   void OnTurnEnd() override {}
   uint64_t NextDueMs() const override { return context_->wheel.NextDueMs(); }
   void OnTime(uint64_t now_ms) override { context_->wheel.Run(now_ms); }
-  // Of connections, which there are none.
+  // For connections, of which there are none.
   RequestServer* Take() override { return nullptr; }
 
   std::unique_ptr<Reactor> reactor_;

@@ -63,7 +63,7 @@ TEST("streams: a body goes up while the response comes down, each as far as the 
   rig.upstream().coming = {Piece("y", true)};
   rig.downstream.blocked = 1;
   rig.UpstreamEvent();
-  // All is sent, not all is taken.
+  // Everything is sent, but not everything was taken.
   rig.downstream.blocked = 0;
   rig.DownstreamEvent();
   CHECK_EQ(rig.downstream.sent, "<200>xy$");
@@ -142,7 +142,7 @@ TEST("streams: while one is connecting a body waits, and the next one in its pla
   rig.downstream.coming = {Piece("body", true)};
   rig.Request("POST", true);
   CHECK_EQ(rig.upstream().sent, "/a ");
-  // Its dial has failed, another one follows.
+  // Its dial has failed, and another one follows.
   rig.backend().attempt->Reset();
   rig.backend().attempt->Lend(false);
   CHECK_EQ(rig.upstream().sent, "/a ");
@@ -245,7 +245,7 @@ TEST("streams: a route's retries, by status and by reset, after a wait, until th
     last.UpstreamEvent();
     last.Pass(100);
   }
-  // The last answer is passed on.
+  // The last response is relayed.
   CHECK_EQ(last.downstream.sent, "<503>no$");
   CHECK_EQ(last.Outcome(), "503 after 1");
 }
@@ -458,7 +458,7 @@ TEST("streams: a transfer that stands still ends, whichever side is slow") {
   unread.Pass(310);
   CHECK_EQ(unread.Outcome(), "200 downstream_reset");
 
-  // Who thinks may think.
+  // A backend may take its time for an answer.
   Rig thinking(settings);
   thinking.Request();
   thinking.Pass(100'000);
@@ -509,11 +509,11 @@ TEST("streams: what the peer promises not to have begun is sent again, whatever 
     CHECK_EQ(rig.backend().streams.size(), 2u);
     CHECK_EQ(rig.upstream().sent, "/a onetwo$");
     CHECK(rig.backend().streams[0]->fate == Fate::kReset);
-    // It says nothing about other connections.
+    // A refused stream says nothing about other connections.
     CHECK(rig.backend().asked.back().may_reuse);
     rig.upstream().coming = {Head(200)};
     rig.UpstreamEvent();
-    // No retry of the route, which has none.
+    // It does not count as a retry of the route, which has none.
     CHECK_EQ(rig.Outcome(), "200");
   }
 }
@@ -552,7 +552,7 @@ TEST(
     CHECK_EQ(rig.Outcome(), "500 upstream_reset");
   }
 
-  // What the route allows comes after that, and after a wait, for every method, too.
+  // Retries of the route come after that and after a backoff, for every method too.
   Rig rig;
   rig.backend().script = {6, Answer::kRefusable};
   rig.SetPolicy(WithRetries(1, {503}));
@@ -719,7 +719,7 @@ TEST("streams: a mirror is sent what the backend is sent, and its end is nobody'
       }
       CHECK_EQ(rig.host.mirrors.size(), 1u);
       CHECK(!rig.host.mirrors.empty() && rig.host.mirrors[0] == row.result);
-      // One that was answered before its request was through is of no use to others.
+      // A mirror's connection that answered before its request was complete cannot be reused.
       CHECK((copy.fate == Fate::kReleased) == (row.result == MirrorResult::kAnswered && !early));
       rig.upstream().coming = {Head(200)};
       rig.UpstreamEvent();

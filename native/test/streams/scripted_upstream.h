@@ -1,4 +1,4 @@
-// An upstream stream of which the test says what comes and what is taken, and which notes what it is sent.
+// An upstream stream that gives what the test sets, takes what the test allows, and records what it is sent.
 #ifndef SIDEROUTE_TEST_STREAMS_SCRIPTED_UPSTREAM_H_
 #define SIDEROUTE_TEST_STREAMS_SCRIPTED_UPSTREAM_H_
 
@@ -18,7 +18,7 @@ namespace sideroute::test {
 // How a stream was given back.
 enum class Fate : uint8_t { kLent, kReleased, kReset, kClosed };
 
-// Something to read: a head, a piece of a body, or how it ends.
+// Something to read: a head, a piece of a body, or an end.
 struct Coming {
   ReadResult result = ReadResult::kGiven;
   // 0: no head.
@@ -85,7 +85,7 @@ class ScriptedUpstream final : public UpstreamStream {
 
   void Stand() { connecting_ = false; }
   void MayRefuse() { refusable_ = true; }
-  // Its peer resets it: `executed` is what that says of a request that nothing was answered to.
+  // The peer resets the stream; `executed` holds for a request without any part of a response.
   void BreakOff(StreamError why, Executed executed = Executed::kPossibly) {
     error_ = why;
     if (!begun_) executed_ = executed;
@@ -93,13 +93,13 @@ class ScriptedUpstream final : public UpstreamStream {
   }
 
   Attempt& attempt;
-  // The path, what came of the body, and `$` with its end.
+  // The path, the bytes of the body, and `$` for its end.
   std::string sent;
   std::deque<Coming> coming;
   size_t blocked = 0;
   bool breaks = false;
   Fate fate = Fate::kLent;
-  // With a reset.
+  // Error code of a reset.
   StreamError told = StreamError::kNone;
 
  private:

@@ -1,5 +1,5 @@
-// The script in place of ../../src/upstream/attempt.h, which it stands before: what an exchange asks of
-// attempts, answered by what the test has put into the Backend. No connection is behind it.
+// Replaces ../../src/upstream/attempt.h, because it comes first in the include path: attempts answer an
+// exchange with what the test has put into the Backend. There are no connections.
 #ifndef SIDEROUTE_UPSTREAM_ATTEMPT_H_
 #define SIDEROUTE_UPSTREAM_ATTEMPT_H_
 
@@ -52,7 +52,7 @@ class Attempt final {
   }
   void Close() { Give(test::Fate::kClosed); }
 
-  // The script: what comes later.
+  // The script of later events.
   void Lend(bool stands);
   void Fail(NoStream why);
   void Connect();
@@ -85,7 +85,7 @@ class Backend {
   enum class Answer : uint8_t {
     kStands,
     kUsedBefore,
-    // Of a connection whose peer may say that nothing was executed.
+    // On a connection whose peer may say that nothing was executed.
     kRefusable,
     kConnecting,
     kLater,
@@ -94,13 +94,13 @@ class Backend {
     kOverflow,
     kNoAddress
   };
-  // To one attempt after the other; behind the last one connections stand.
+  // Answers to attempts, in order; after the last one every attempt gets an established connection.
   std::deque<Answer> script;
-  // One that is idle is there for a body at hand.
+  // An idle connection is available for a request with its body at hand.
   bool has_idle = false;
   std::vector<Attempt::Options> asked;
   std::vector<std::unique_ptr<test::ScriptedUpstream>> streams;
-  // The attempt that asked last.
+  // The last attempt that asked.
   Attempt* attempt = nullptr;
   bool refuses = false;
   int exchanges = 0;
@@ -186,7 +186,7 @@ inline void Attempt::Connect() {
   state_ = State::kConnected;
   stream_->Stand();
   user_.OnConnected();
-  // "A stream event follows."
+  // As StreamUser::OnConnected promises.
   if (stream_ != nullptr) user_.OnStreamEvent();
 }
 

@@ -1,4 +1,4 @@
-// The script in place of ../../src/upstream/backends.h: the backends that a test has, by their numbers.
+// Replaces ../../src/upstream/backends.h: the backends of a test, by their numbers.
 #ifndef SIDEROUTE_UPSTREAM_BACKENDS_H_
 #define SIDEROUTE_UPSTREAM_BACKENDS_H_
 
