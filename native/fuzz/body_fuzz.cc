@@ -1,5 +1,5 @@
-// Bodies: same outcome at every split, agreement with a plain decoder that needs the whole body, and payload
-// that survives being chunked anew.
+// Bodies: the outcome is the same at every split, agrees with a simple decoder that needs the whole body, and
+// the payload stays the same when it is chunked again.
 #include <optional>
 
 #include "input.h"
@@ -41,7 +41,7 @@ bool TakeQuoted(std::string_view& text) {
   return false;
 }
 
-// RFC 9112 section 7.1.1, as it is written there.
+// RFC 9112 section 7.1.1, implemented literally.
 bool AreExtensions(std::string_view text) {
   while (!text.empty()) {
     TakeBlanks(text);
@@ -58,8 +58,8 @@ bool AreExtensions(std::string_view text) {
   return true;
 }
 
-// The payload of the chunks at the front of `input`, taken off it with the last chunk's line: slow, and with
-// nothing in common with the decoder. Empty when they are malformed or not complete.
+// Removes the chunks at the front of `input`, including the last chunk's line, and returns their payload.
+// Slow, and shares no code with the decoder. Empty if they are malformed or incomplete.
 std::optional<std::string> TakeChunks(std::string_view& input) {
   std::string payload;
   size_t extensions = 0;
@@ -90,7 +90,7 @@ std::optional<std::string> TakeChunks(std::string_view& input) {
 void CheckChunked(std::string_view input, const std::string& outcome) {
   std::string_view after = input;
   const std::optional<std::string> payload = TakeChunks(after);
-  // Trailers are the field sections of the head targets; here the common case of none.
+  // The head targets test trailer sections; here only the common case without trailers.
   if (payload && after.starts_with("\r\n")) {
     std::string expected = "done \"" + test::Quote(*payload) + '"';
     if (after.size() > 2) expected += " rest:" + std::to_string(after.size() - 2);
@@ -109,7 +109,7 @@ void CheckChunked(std::string_view input, const std::string& outcome) {
 
 void Check(http1::BodyKind kind, uint8_t length, std::string_view input) {
   for (const bool eof : {false, true}) {
-    // What a response may have and a request may not is in its trailers.
+    // Trailers of a response may have what those of a request may not.
     const test::BodyInput response{kind, length, kLimits, eof, http1::SectionKind::kResponseTrailer};
     const std::string relayed = SameAtEverySplit(
         input, [&](const test::Cuts& cuts) { return test::RunBody(input, cuts, response, false); });

@@ -1,5 +1,5 @@
-// The gate: one verdict at every split (but for bytes behind a head, which turn an admission into a refusal),
-// in agreement with the parser it is built on.
+// The gate: the verdict is the same at every split and agrees with the parser it uses. One exception: bytes
+// after a head turn an admission into a refusal.
 #include <array>
 
 #include "http1/head_gate.h"

@@ -1,8 +1,8 @@
-// Whatever an application or a backend sends over HTTP/2: an engine survives it, frames what it says itself,
-// and has nothing left of it afterwards.
+// An engine survives whatever an application or a backend sends over HTTP/2, sends valid frames itself, and
+// keeps nothing afterwards.
 //
-// The first byte of the input says who sends the others, and where they are cut; the engine is whole, its
-// ends are sockets on loopback (../test/engine_stage.h).
+// The first byte of the input says which side sends the rest, and how it is split. The whole engine runs,
+// between sockets on loopback (../test/engine_stage.h).
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -15,7 +15,7 @@
 
 namespace sideroute::test {
 
-// Of the harness of the unit tests, which the stage is written for.
+// The harness of the unit tests, which the stage needs.
 void Report(bool, std::string_view, std::string_view) {}
 void Fail(const char*, int, std::string_view) { std::abort(); }
 
@@ -27,7 +27,7 @@ constexpr uint8_t kFromBackend = 1;
 constexpr uint8_t kForwarded = 2;
 constexpr uint8_t kHttp2Backend = 4;
 
-// What the engine has said is whole frames, none of them too long.
+// The engine must send whole frames, none of them too long.
 void CheckFrames(std::string_view said) {
   if (said.starts_with(http2::kPreface)) said.remove_prefix(http2::kPreface.size());
   while (said.size() >= http2::kFrameHeaderBytes) {

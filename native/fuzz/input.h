@@ -1,5 +1,4 @@
-// How the inputs of the fuzz targets are laid out: what a parser is told besides the bytes comes first, then
-// the bytes.
+// The layout of the inputs of the fuzz targets: first the arguments of the parser, then the bytes.
 #ifndef SIDEROUTE_FUZZ_INPUT_H_
 #define SIDEROUTE_FUZZ_INPUT_H_
 
@@ -10,7 +9,8 @@
 
 namespace sideroute::fuzz {
 
-// Response head: one byte; bits 0-3 the method of the request, bit 4 whether it asked for an upgrade.
+// Response head: one byte; bits 0 to 3 are the method of the request, bit 4 says whether it asked for an
+// upgrade.
 inline std::string EncodeContext(const http1::ResponseContext& context) {
   const auto byte = static_cast<unsigned>(context.method) | (context.upgrade_requested ? 16u : 0u);
   return std::string(1, static_cast<char>(byte));

@@ -1,4 +1,4 @@
-// Checks shared by the fuzz targets: whatever fails here is a finding.
+// Checks shared by the fuzz targets; every failure is a finding.
 #ifndef SIDEROUTE_FUZZ_ORACLE_H_
 #define SIDEROUTE_FUZZ_ORACLE_H_
 
@@ -35,7 +35,7 @@ inline test::Cuts SomeCuts(std::string_view input) {
   return cuts;
 }
 
-// The outcome of `run` on the whole input, after making sure that cuts do not change it.
+// Returns the outcome of `run` on the whole input, after checking that splits do not change it.
 template <typename Run>
 std::string SameAtEverySplit(std::string_view input, Run run) {
   std::string whole = run(test::Cuts{});
@@ -46,8 +46,8 @@ std::string SameAtEverySplit(std::string_view input, Run run) {
   return whole;
 }
 
-// What holds for the bytes of every accepted head, seen without the parser: lines end in CRLF, nothing else
-// holds CR, LF or NUL, and there are as many lines as start line, fields and the empty one.
+// Checks the bytes of an accepted head without using the parser: lines end in CRLF, CR, LF and NUL occur
+// nowhere else, and the number of lines is that of start line, fields and empty line.
 inline void RequirePlainLines(std::string_view head, size_t fields) {
   size_t lines = 0;
   for (size_t i = 0; i < head.size(); ++i) {
@@ -66,7 +66,7 @@ inline void RequireWithin(http1::Span span, size_t length) {
   Require(span.offset <= length && span.length <= length - span.offset, "a span lies within the head");
 }
 
-// Field lines written anew.
+// Writes field lines from the parsed fields.
 inline std::string WriteFields(std::span<const http1::Field> fields, const char* data, size_t length) {
   std::string text;
   for (const http1::Field& field : fields) {

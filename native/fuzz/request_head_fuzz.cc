@@ -1,5 +1,5 @@
-// Request heads: same outcome at every split, spans in bounds, and what is accepted survives being written
-// anew, both as it came and as it is forwarded, with framing in one form only.
+// Request heads: the outcome is the same at every split, spans are in bounds, and an accepted head stays the
+// same when it is written again, as received and as forwarded, with framing in one form only.
 #include <array>
 
 #include "../test/forwarded.h"
@@ -9,7 +9,7 @@ namespace sideroute::fuzz {
 namespace {
 
 constexpr HeadLimits kLimits{.max_head_bytes = 1024, .max_fields = 24, .max_request_line = 256};
-// A field written anew may be a byte longer.
+// A field written again may be one byte longer.
 constexpr HeadLimits kLimitsAnew{.max_head_bytes = 4096, .max_fields = 25, .max_request_line = 256};
 
 std::string Rewritten(std::string_view text) { return test::RunRequest(text, {}, kLimitsAnew, false); }
@@ -32,7 +32,7 @@ void Check(std::string_view input) {
 
   const std::string line = std::string(head.method.In(data)) + ' ' + std::string(head.target.whole.In(data)) +
                            (head.minor_version == 1 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
-  // `skip:` and `rest:` belong to what surrounds the head.
+  // `skip:` and `rest:` describe bytes around the head.
   const std::string anew = Rewritten(line + WriteFields(head.fields, data, head.length) + "\r\n");
   std::string_view expected = outcome;
   if (head.start != 0) expected.remove_prefix(std::string_view("skip:2 ").size());

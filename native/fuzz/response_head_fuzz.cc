@@ -1,5 +1,5 @@
-// Response heads: same outcome at every split, spans in bounds, and what is accepted survives being written
-// anew, both as it came and as it is relayed, with framing in one form only.
+// Response heads: the outcome is the same at every split, spans are in bounds, and an accepted head stays the
+// same when it is written again, as received and as relayed, with framing in one form only.
 #include <array>
 
 #include "../test/forwarded.h"
@@ -10,7 +10,7 @@ namespace sideroute::fuzz {
 namespace {
 
 constexpr HeadLimits kLimits{.max_head_bytes = 1024, .max_fields = 24, .max_request_line = 256};
-// A body that ended with its connection gets a field more.
+// A response whose body ended with its connection gets one more field.
 constexpr HeadLimits kLimitsAnew{.max_head_bytes = 4096, .max_fields = 25, .max_request_line = 256};
 
 void Check(const http1::ResponseContext& context, std::string_view input) {
