@@ -75,10 +75,7 @@ const TIMEOUT_MS = 15_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Time limit until a watch is accepted or refused. A server usually answers at once, and under load within 15 s. */
 const WATCH_HEAD_TIMEOUT_MS = 30_000;
-/**
- * Upper limit for Retry-After: a larger value is a mistake, for instance of a proxy, and must not stop a controller for
- * a day.
- */
+/** Limit for Retry-After: a larger value is a mistake of some proxy, and must not stop a controller for a day. */
 const MAX_RETRY_AFTER_MS = 120_000;
 /** Maximum size of an answer: one page of a list. */
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -124,10 +121,7 @@ export class KubeClient {
     return this.#lastDate;
   }
 
-  /**
-   * Returns the body of the answer. @throws KubeError unless the status is 2xx, TooLargeError, or the reason of the
-   * signal
-   */
+  /** The body of the answer. @throws KubeError unless the status is 2xx, TooLargeError, or the reason of the signal */
   send(request: KubeRequest): Promise<Json> {
     return this.asUser(async (issued) => {
       const { status, text, response } = await this.#answer(request, issued);
@@ -227,10 +221,7 @@ export class KubeClient {
     }
   }
 
-  /**
-   * Resolves when the server has accepted the watch. The time limit applies only to this answer, because a watch has no
-   * end.
-   */
+  /** Resolves when the server has accepted the watch. Only this has a time limit, because a watch has no end. */
   async #openWatch(
     { headTimeoutMs, ...watch }: KubeWatch,
     signal: AbortSignal,

@@ -3,9 +3,8 @@
  * configuration, and those of the process. docs/configuration.md lists them for operators; a test compares the two.
  *
  * Stage before: all of these, read at the moment of the scrape. Stage after: `exposition-on-demand.ts`, which loads
- * this. The only importer of prom-client. prom-client keeps and writes all series except those that may number
- * thousands: request series (`series-text.ts`) and route conditions (`conditions.ts`). These are written in slices of
- * half a millisecond, with traffic in between.
+ * this. The only importer of prom-client, which writes all series except those that may number thousands: request
+ * series (`series-text.ts`) and route conditions (`conditions.ts`). These are written in slices of half a millisecond.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -131,10 +130,7 @@ function gauge(registry: Registry, name: string, help: string, value: () => numb
   new Gauge({ name, help, registers: [registry], collect });
 }
 
-/**
- * A counter whose totals are kept elsewhere and copied at every scrape. `label` is the name of the label whose values
- * `each` gives.
- */
+/** A counter whose totals are kept elsewhere and copied at every scrape. `label`: the label whose values `each` gives. */
 function counter(
   registry: Registry,
   name: string,

@@ -54,19 +54,13 @@ import { nativeReply, REASONS, replyKey } from './native-reply.ts';
 const DRAIN_POLL_MS = 20;
 
 export interface NativeEngineOptions extends HttpEngineSettings {
-  /**
-   * Adopts duplicates of descriptors; the originals stay with their owner. Needed for descriptors that Node owns.
-   * Default: false.
-   */
+  /** Adopts duplicates and leaves the originals to their owner, for descriptors that Node owns. Default: false. */
   readonly duplicate?: boolean;
   readonly accessLog?: NativeAccessLog | undefined;
   readonly tracer?: NativeTracer | undefined;
 }
 
-/**
- * The names of the headers that routing reads in a frontend. The addon passes them with each request, so that matching
- * does not have to ask for each of them.
- */
+/** What the native engine offers beyond the contract of an engine. */
 export type NativeEngine = Engine & {
   /** For the acceptor, which then passes connections to the engine without a call into JavaScript. */
   readonly handle: EngineHandle;
@@ -81,10 +75,7 @@ export type NativeEngine = Engine & {
    * addon frees its data of the previous table with the last request decided by it.
    */
   forget(interestStays: boolean): void;
-  /**
-   * Frees the data of a backend, so that its id may be reused. Returns false and does nothing while a request to it is
-   * in progress.
-   */
+  /** Frees a backend, so that its id may be reused. False: a request to it is in progress, and nothing was done. */
   dropBackend(id: number): boolean;
   /** Callable once: makes the engine also carry requests of connections that belong to another engine. */
   carry(carrier: OuterCarrier): OuterStreams;
@@ -130,9 +121,7 @@ class NativeHttpEngine implements NativeEngine {
   private readonly duplicate: boolean;
   private readonly head = new NativeHead();
   private readonly interest: (readonly string[])[] = [];
-  /**
-   * By frontend: true when it has more names than the addon is told. The addon then cannot recognise equal requests.
-   */
+  /** By frontend: true when only some of its names are told to the addon, which then cannot recognise equal requests. */
   private readonly partial: boolean[] = [];
   /** Addresses and protocol last passed to the addon, by backend id. */
   private readonly known: (readonly string[] | undefined)[] = [];
@@ -357,10 +346,7 @@ class NativeHttpEngine implements NativeEngine {
   }
 }
 
-/**
- * The indices by which the addon knows objects of the current route table. An object is added when a request first
- * needs it.
- */
+/** The addon's indices of objects in the current route table. An object is added when a request first needs it. */
 class Indices<T extends object> {
   private indices = new WeakMap<T, number>();
   private readonly add: (object: T) => number;
