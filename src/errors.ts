@@ -159,15 +159,15 @@ export const REQUEST_REASONS = {
 export type RequestReason = keyof typeof REQUEST_REASONS;
 
 /**
- * What became of a mirrored request. Only `answered` is a success.
+ * The result of a mirrored request. Only `answered` is a success.
  *
- * - `answered`: the mirror sent a complete response, whatever its status; it was thrown away.
- * - `connect_failure`: no endpoint of the mirror accepted a connection in time, or its address is not known.
+ * - `answered`: the mirror sent a complete response with any status; it was discarded.
+ * - `connect_failure`: no endpoint of the mirror accepted a connection in time, or its address is unknown.
  * - `reset`: the mirror closed the connection early or sent something that is not HTTP.
  * - `timeout`: no complete response in time.
- * - `overflow`: not sent, or not to its end: too many requests or too many bytes waited for the mirror.
+ * - `overflow`: not sent, or not completely, because too many requests or bytes waited for the mirror.
  * - `aborted`: the request itself ended before its body was complete.
- * - `skipped`: a request that cannot be mirrored: CONNECT, or one that asks for an upgrade.
+ * - `skipped`: the request cannot be mirrored: CONNECT, or it asks for an upgrade.
  */
 export const MIRROR_RESULTS = [
   'answered',
@@ -182,10 +182,10 @@ export const MIRROR_RESULTS = [
 export type MirrorResult = (typeof MIRROR_RESULTS)[number];
 
 /**
- * Why a request was not tried again although its route has retries and attempts were left.
+ * Why a request was not retried although the route has retries and attempts were left.
  *
  * - `budget`: retries would have exceeded their share of the backend's requests.
- * - `body`: the request body is larger than what is kept for another try, or not complete.
+ * - `body`: the request body is incomplete, or larger than the buffer for retries.
  */
 export const RETRY_DENIALS = ['budget', 'body'] as const;
 
@@ -194,16 +194,17 @@ export type RetryDenial = (typeof RETRY_DENIALS)[number];
 /**
  * Why a connection is tunnelled without HTTP handling, or dropped.
  *
- * - `unrouted`: the original destination is no routed frontend; nothing was read.
- * - `opaque`: the Service port declares a protocol that is not HTTP (appProtocol), or routes of a kind that is not carried
- *   yet have it; nothing was read.
- * - `tls`, `not_http`: the first bytes are TLS, or no HTTP at all.
+ * - `unrouted`: the original destination is not a routed frontend; nothing was read.
+ * - `opaque`: the Service port declares a protocol that is not HTTP (appProtocol), or the port belongs to routes of
+ *   a kind that is not carried yet; nothing was read.
+ * - `tls`, `not_http`: the first bytes are TLS, or neither TLS nor HTTP.
  * - `server_first`: the downstream stayed silent and the upstream spoke first.
- * - `own_dial`: dialled by the proxy itself, and captured since connection tracking took it for an earlier connection; passed on.
+ * - `own_dial`: the proxy dialled it, and it was captured because connection tracking took it for an earlier connection;
+ *   passed on.
  * - `loop`: the original destination is the proxy itself, or the proxy dialled the connection itself; dropped.
- * - `connect_failure`: the original destination of a tunnel could not be reached; dropped the way the kernel reported it.
+ * - `connect_failure`: the original destination of a tunnel could not be reached; dropped in the way the kernel reported the failure.
  * - `accept_limit`: too many connections or file descriptors; dropped or not accepted yet.
- * - `overload`: memory is short, and the kernel held much for this connection; dropped.
+ * - `overload`: memory is short, and the kernel buffered much data for this connection; dropped.
  */
 export const CONNECTION_REASONS = [
   'unrouted',

@@ -4,7 +4,7 @@
  *                          parent (Accepted)                      backends (ResolvedRefs)
  *   missing, forgotten     False NoMatchingParent                 False BackendNotFound
  *   asked, unknown         Unknown Pending                        Unknown Pending
- *   known                  as it is, with what there is to say    as it is, with what there is to say
+ *   known                  unchanged, message added               unchanged, message added
  *
  * Stage before: `config/attach.ts`, `frontends.ts` and `backends.ts`. Stage after: the log, the metrics, the private
  * endpoint. Pure.

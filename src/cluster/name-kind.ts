@@ -1,16 +1,19 @@
 /**
  * Finds out by DNS, as far as possible, why the addresses of a name are not ClusterIPs.
  *
- * | Seen | Then it is | |---|---| | several addresses of one family | a headless Service: one with a ClusterIP has one
- * of each family | | an alias (CNAME) | of type ExternalName | | the address is called `POD.SERVICE...` (PTR) | a
- * headless Service with one pod | | the address is called `SERVICE...` | one with a ClusterIP | | nothing of this | not
- * known, and taken for one with a ClusterIP |
+ * | Answer | Kind of Service |
+ * |---|---|
+ * | several addresses of one family | headless: a Service with a ClusterIP has one of each family |
+ * | an alias (CNAME) | ExternalName |
+ * | the name of the address is `POD.SERVICE...` (PTR) | headless with one pod |
+ * | the name of the address is `SERVICE...` | with a ClusterIP |
+ * | none of these | unknown, and treated like one with a ClusterIP |
  *
- * The names of addresses are part of the specification of DNS for Kubernetes, but a name server may be set up without
- * them: then a headless Service with a single pod, or one of type ExternalName behind a server that hides the alias,
- * cannot be told. Networks of Services (`config/service-networks.ts`) and Service documents can.
+ * The specification of DNS for Kubernetes includes the names of addresses, but a name server may not provide them. Then
+ * a headless Service with a single pod is not recognised, nor an ExternalName behind a server that hides the alias.
+ * Networks of Services (`config/service-networks.ts`) and Service documents help in that case.
  *
- * Used by `name-watch.ts` for parents. What was found holds until something else is: a Service never changes its kind.
+ * Used by `name-watch.ts` for parents. A result is valid until there is another one: a Service never changes its kind.
  */
 import { isIPv6 } from 'node:net';
 import type { DnsClient, NameRecords } from './dns-client.ts';

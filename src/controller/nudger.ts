@@ -6,8 +6,8 @@
  *
  *     written ──▶ nudged ──▶ looked at ──(serves it)──▶ done
  *                    ▲           │
- *                    └───────────┴─(not yet; nobody answers: once more, then it is left to the kubelet)
- *     added, or told by whoever led before ──▶ looked at, as above
+ *                    └───────────┴─(not yet; without an answer: one more nudge, then it waits for the kubelet)
+ *     added, or nudged by the previous leader ──▶ looked at, as above
  *
  * Stage before: `set-writer.ts`. Stage after: the API server, and the public port of the sidecars. Pods are identified
  * by uid, with only the newest hash: several changes during the wait for a nudge need one nudge.

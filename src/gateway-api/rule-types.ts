@@ -139,7 +139,7 @@ export interface HttpRouteRetry {
   readonly backoffMs: number | null;
 }
 
-/** A rule, of whatever kind of route. */
+/** A rule of any kind of route. */
 export interface RuleOf<Match, Filter> {
   /** Index in `spec.rules`. */
   readonly index: number;

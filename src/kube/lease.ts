@@ -2,8 +2,8 @@
  * Leader election: of several replicas, the one that holds a Lease works. Follows the rules of client-go's leader
  * election.
  *
- *     standby ──(nobody holds it, or its holder has not renewed it for its duration)──▶ leader
- *     leader ──(not renewed within the deadline; somebody else holds it)──▶ standby, what was going on is aborted
+ *     standby ──(no holder, or the holder has not renewed it for its duration)──▶ leader
+ *     leader ──(not renewed within the deadline; another process holds it)──▶ standby, work in progress is aborted
  *     leader ──(end)──▶ released: the next one need not wait
  *
  * Clocks of different machines are not compared: the age of a renewal counts from the moment when this process saw the

@@ -2,8 +2,8 @@
  * Admission policies that turn a pod into what `sideroute inject` would make of its manifest, inside the API server: no
  * additional server has to run, be reachable or fail.
  *
- *     MutatingAdmissionPolicy    adds the containers, unless there is something against it
- *     ValidatingAdmissionPolicy  refuses a pod that was not injected, and says everything that is against it
+ *     MutatingAdmissionPolicy    adds the containers, unless there is a reason against it
+ *     ValidatingAdmissionPolicy  refuses a pod that was not injected, with all reasons
  *
  * Stage before: the variables of `settings.ts` and `pod-problems.ts`, and the containers of `containers.ts` with
  * expressions for values. Stage after: `cli/policy.ts` prints them; the kustomize base and the Helm chart have them as
