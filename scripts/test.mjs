@@ -6,6 +6,12 @@ import { join, relative, resolve } from 'node:path';
 import { prepare, root } from './prepare.mjs';
 import { compiledTests, runTests } from './tap.mjs';
 
+const flag = process.argv.slice(2).find((argument) => argument.startsWith('-'));
+if (flag !== undefined) {
+  process.stderr.write(`test: unknown flag ${flag}. Usage: npm test [-- FILE...], such as test/unit/errors.test.ts\n`);
+  process.exit(2);
+}
+
 // A source file stands for its compiled file.
 const named = process.argv.slice(2).map((file) => {
   const source = relative(root, resolve(file));
