@@ -2,7 +2,7 @@
  * Shared by `inject`, `uninject` and `routes export`: reads manifests from standard input or files, and writes them to
  * standard output.
  */
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { isatty } from 'node:tty';
 import { ProxyError } from '../errors.ts';
 import { readStandardInput } from './standard-streams.ts';
@@ -12,6 +12,9 @@ export interface InputFile {
   readonly name: string;
   readonly text: string;
 }
+
+/** Maximum size of one input. More is not a manifest, but for example a device file without an end. */
+const MOST_BYTES = 64 * 1024 * 1024;
 
 /** The name of standard input on the command line. */
 export const STANDARD_INPUT = '-';
@@ -51,10 +54,21 @@ export function refuseTwice(files: readonly string[]): void {
 export async function readBytes(file: string): Promise<{ readonly name: string; readonly bytes: Buffer }> {
   const name = file === STANDARD_INPUT ? 'stdin' : file;
   try {
-    return { name, bytes: file === STANDARD_INPUT ? await readStandardInput() : await readFile(file) };
+    return { name, bytes: file === STANDARD_INPUT ? await readStandardInput(MOST_BYTES) : await readWhole(file) };
   } catch (error) {
     throw new ProxyError('unreadable-input', `${name}: cannot be read: ${(error as Error).message}`, { cause: error });
   }
+}
+
+async function readWhole(file: string): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of createReadStream(file) as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    size += piece.length;
+    if (size > MOST_BYTES) throw new RangeError(`it has more than ${MOST_BYTES} bytes`);
+  }
+  return Buffer.concat(pieces);
 }
 
 function textOf(name: string, bytes: Buffer): string {

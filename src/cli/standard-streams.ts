@@ -26,13 +26,16 @@ const LONGEST_WAIT_MS = 50;
 const readDescriptor = promisify(read);
 const writeDescriptor = promisify(write);
 
-/** Reads to the end. @throws errors of the system call */
-export async function readStandardInput(): Promise<Buffer> {
+/** Reads to the end. @throws errors of the system call, RangeError for more than `mostBytes` */
+export async function readStandardInput(mostBytes: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
+  let size = 0;
   for (;;) {
     const piece = Buffer.allocUnsafe(PIECE_BYTES);
     const { bytesRead } = await whenReady(() => readDescriptor(STDIN, piece, 0, PIECE_BYTES, null));
     if (bytesRead === 0) return Buffer.concat(pieces);
+    size += bytesRead;
+    if (size > mostBytes) throw new RangeError(`it has more than ${mostBytes} bytes`);
     // A slow writer sends small pieces, which must not keep whole buffers in memory.
     pieces.push(bytesRead < PIECE_BYTES / 2 ? Buffer.from(piece.subarray(0, bytesRead)) : piece.subarray(0, bytesRead));
   }

@@ -41,6 +41,10 @@ function kubeconfig(server: string, user: object = { token: 'x' }): string {
   });
 }
 
+t.test('a file that does not end is refused, not read into memory', async (t) => {
+  await isTold(t, ['convert', '-f', '/dev/zero'], 1, /^sideroute: \/dev\/zero: cannot be read: it has more than 67108864 bytes\n$/);
+});
+
 t.test('a user without a home directory is told what to name', async (t) => {
   const [node, ...prefix] = SIDEROUTE;
   const as = [
