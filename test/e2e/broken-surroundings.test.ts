@@ -42,7 +42,12 @@ function kubeconfig(server: string, user: object = { token: 'x' }): string {
 }
 
 t.test('a file that does not end is refused, not read into memory', async (t) => {
-  await isTold(t, ['convert', '-f', '/dev/zero'], 1, /^sideroute: \/dev\/zero: cannot be read: it has more than 67108864 bytes\n$/);
+  await isTold(
+    t,
+    ['convert', '-f', '/dev/zero'],
+    1,
+    /^sideroute: \/dev\/zero: cannot be read: it has more than 67108864 bytes\n$/,
+  );
 });
 
 t.test('a user without a home directory is told what to name', async (t) => {
@@ -55,7 +60,7 @@ t.test('a user without a home directory is told what to name', async (t) => {
     '--clear-groups',
     ...readingCapabilities(),
   ];
-  const child = spawn('setpriv', [...as, node, ...prefix, 'status', 'cart-1'], {
+  const child = spawn('setpriv', [...as, 'env', '-u', 'NODE_OPTIONS', node, ...prefix, 'status', 'cart-1'], {
     ...{ env: { PATH: process.env['PATH'] }, cwd: '/' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -69,7 +69,7 @@ const RUN: Readonly<Record<string, Runner>> = {
   'docs/PERFORMANCE.md > Metrics': benchmark(['2 scrapes: longest block', 'beside'], '--quick', ['curl']),
   'docs/PERFORMANCE.md > Memory': benchmark(['100 '], '--rules 100 --reloads 4'),
   'docs/PERFORMANCE.md > Two workers': withThreadShares(
-    benchmark(['two to one, requests / s', 'two workers, used of its share'], '--pairs 1', ['wrk', 'nginx']),
+    benchmark(['two workers, used of its share', 'two to one, requests / s'], '--pairs 1', ['wrk', 'nginx']),
   ),
   'docs/PERFORMANCE.md > The decision': benchmark(['prefix paths', 'exact paths', 'one header'], '--quick'),
   'docs/PERFORMANCE.md > Applying a configuration': benchmark(['625 routes x 16 rules, 50 Services'], '--quick'),
