@@ -1,12 +1,42 @@
 // Connections that come with their request: the kernel is asked to tell of them only where something has to
 // be waited for, and what it has not told is found out before they are closed.
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "accept/detection.h"
 #include "check.h"
 #include "engine_stage.h"
+
+namespace {
+
+// While true, the kernel seems to have no room for further registrations (fs.epoll.max_user_watches).
+bool refuses_registrations = false;
+// Runs once, at the next close().
+std::function<void()> before_close;
+
+}  // namespace
+
+// Takes the place of libc's function in this program.
+extern "C" int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
+  if (refuses_registrations && operation == EPOLL_CTL_ADD) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return static_cast<int>(syscall(SYS_epoll_ctl, epoll, operation, fd, event));
+}
+
+extern "C" int close(int fd) {
+  if (const auto run = std::exchange(before_close, nullptr); run != nullptr) run();
+  return static_cast<int>(syscall(SYS_close, fd));
+}
 
 namespace sideroute::test {
 namespace {
@@ -69,6 +99,33 @@ TEST("a connection that goes on after its first request is told of") {
   CHECK(!client.ended());
   client.Send(kGet);
   CHECK(stage.Until([&] { return upstream.received.size() == 3 * kGet.size(); }));
+}
+
+TEST("a connection that cannot be registered after its response ends with FIN, not with a reset") {
+  Stage stage;
+  End& client = stage.Arrive(kGet);
+  End& upstream = stage.Accepted();
+  CHECK(stage.Receives(upstream, "\r\n\r\n"));
+  refuses_registrations = true;
+  upstream.Send(kOk);
+  const bool ended = stage.Ends(client);
+  refuses_registrations = false;
+  CHECK(ended);
+  CHECK(client.fin && client.received.ends_with("ok"));
+  CHECK(stage.Reports(1));
+  CHECK_EQ(stage.engine->counters().downstream_open, 0u);
+}
+
+TEST("bytes that arrive while the connection is closed do not cost the response") {
+  Stage stage;
+  End& client = stage.Arrive(kLastGet);
+  End& upstream = stage.Accepted();
+  CHECK(stage.Receives(upstream, "\r\n\r\n"));
+  before_close = [&client] { client.Send("\r\n"); };
+  upstream.Send(kOk);
+  CHECK(stage.Ends(client));
+  CHECK(before_close == nullptr);
+  CHECK(client.received.ends_with("ok"));
 }
 
 TEST("the rest of a request is waited for") {

@@ -7,6 +7,7 @@
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -62,7 +63,10 @@ void KeepHeapsTrimmed() {
   // What glibc begins with. Left to itself it makes this twice the largest block it has ever unmapped, up to
   // 64 MiB, and malloc_trim does not touch the end of any heap but that of the main thread: V8's threads
   // would each keep what collecting a large configuration has taken.
+  // Setting it also fixes the mmap threshold at 128 KiB: larger blocks are mapped and unmapped each time. An
+  // operator's own setting is kept.
   constexpr int kTrimThreshold = 128 * 1024;
+  if (getenv("MALLOC_TRIM_THRESHOLD_") != nullptr) return;
   mallopt(M_TRIM_THRESHOLD, kTrimThreshold);
 }
 

@@ -158,7 +158,8 @@ void Downstream::EndRead() {
 }
 
 void Downstream::OnReadEnd(bool broken) {
-  if (reader_ == nullptr) return CloseNow(broken);
+  // Without registration the connection cannot wait for another request, but its last response must arrive.
+  if (reader_ == nullptr) return CloseNow(broken && !attend_refused());
   // If the peer ends its side within a head, it may still read, so it gets a reply.
   if (broken) {
     EndRead();

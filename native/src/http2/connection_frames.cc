@@ -235,7 +235,7 @@ void Connection::OnRstStream(std::string_view payload) {
   if (payload.size() != 4) return Fail(ErrorCode::kFrameSizeError);
   Http2Counters::Count(counted().resets_received, Read32(payload.data()));
   Stream* const stream = Find(frame_.stream);
-  // Not charged to a backend for a request of ours: each of its resets has cost it a request.
+  // Not charged to a backend for a request of ours: each of its resets needs a request of ours first.
   if (stream == nullptr || side_ == Side::kServer) Charge(resets_, 1, Flood::kResets);
   if (over_ || stream == nullptr || stream->reset_) return;
   if (side_ == Side::kClient && stream->remote_ended_) {

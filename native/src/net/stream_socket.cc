@@ -44,7 +44,8 @@ void StreamSocket::Begin(UniqueFd fd, bool readable, bool peer_ended) {
   writable_ = true;
   readable_ = readable;
   peer_ended_ = peer_ended;
-  gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = fin_due_ = found_quiet_ = false;
+  gone_ = failed_ = write_failed_ = write_ended_ = shutdown_wanted_ = fin_due_ = false;
+  attend_refused_ = false;
   splice_stopped_ = trickles_ = false;
 }
 
@@ -53,7 +54,7 @@ bool StreamSocket::Attend(Attention attention) {
   if (attention_ != Attention::kNone) {
     reactor_.Rewatch(fd_.get(), events, this);
   } else if (reactor_.Watch(fd_.get(), events, this) != 0) {
-    readable_ = peer_ended_ = gone_ = failed_ = true;
+    attend_refused_ = readable_ = peer_ended_ = gone_ = failed_ = true;
     FailWrite();
     return false;
   }
@@ -71,8 +72,9 @@ void StreamSocket::Close(bool reset) {
   out_.Clear();
   if (!fd_) return;
   reactor_.Forget(this);
-  // Before close(), because with unread bytes close() sends a reset, which drops the bytes that wait.
-  if (fin_due_ && !reset && !found_quiet_) shutdown(fd_.get(), SHUT_WR);
+  // Before close(), because with unread bytes close() sends a reset, which drops the bytes that wait. Even if
+  // there are none now, some may arrive at any moment.
+  if (fin_due_ && !reset) shutdown(fd_.get(), SHUT_WR);
   if (reset) ResetOnClose(fd_.get());
   fd_.Reset();
 }
@@ -142,8 +144,7 @@ bool StreamSocket::Quiet() const {
 bool StreamSocket::NothingUnread() {
   if (readable()) return false;
   if (attended()) return true;
-  found_quiet_ = !Arrived();
-  return found_quiet_;
+  return !Arrived();
 }
 
 bool StreamSocket::AtEnd() const {

@@ -54,6 +54,8 @@ class StreamSocket : public Watcher {
   // find no room do this themselves. Returns false if the kernel refuses: the connection has failed.
   bool Attend() { return attention_ != Attention::kNone || Attend(Attention::kReads); }
   bool attended() const { return attention_ != Attention::kNone; }
+  // The kernel has refused the registration, so no events come. What was sent still reaches the peer.
+  bool attend_refused() const { return attend_refused_; }
   // Unregisters and closes. `reset`: with RST, so that the peer cannot take it for a regular end.
   void Close(bool reset);
   // Unregisters the descriptor and hands it over.
@@ -167,6 +169,7 @@ class StreamSocket : public Watcher {
   bool readable_ = false;
   bool writable_ = false;
   Attention attention_ = Attention::kNone;
+  bool attend_refused_ = false;
   bool peer_ended_ = false;
   bool gone_ = false;
   bool failed_ = false;
@@ -175,8 +178,6 @@ class StreamSocket : public Watcher {
   bool shutdown_wanted_ = false;
   // The kernel holds sent bytes back until FIN (MSG_MORE).
   bool fin_due_ = false;
-  // The last call of NothingUnread found nothing.
-  bool found_quiet_ = false;
   // A splice stopped: there are no more bytes, or something that only a read can pass. The next read finds
   // out.
   bool splice_stopped_ = false;

@@ -82,7 +82,7 @@ void inPod(t, import.meta.url, (pod) => {
       names,
       isLate
         ? ['getsockopt', 'recvfrom', 'epoll_ctl EPOLL_CTL_ADD', 'sendto', 'shutdown', 'close']
-        : ['getsockopt', 'recvfrom', 'sendto', 'recvfrom', 'close'],
+        : ['getsockopt', 'recvfrom', 'sendto', 'recvfrom', 'shutdown', 'close'],
     );
     const sent = trace.filter((line) => new RegExp(`^\\d+ +sendto\\(${accepted}<`).test(line));
     matches(t, sent, [/MSG_MORE/], 'FIN leaves with the response');
