@@ -4,8 +4,8 @@
  * Stage before: flags and environment. Stage after: `kubeconfig.ts` reads the entries of one context.
  */
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { userInfo } from 'node:os';
+import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { ProxyError } from '../errors.ts';
 import { NO_TEXT_LIMITS } from '../gateway-api/limits.ts';
 import { valueOf } from '../gateway-api/values.ts';
@@ -52,16 +52,17 @@ export function kubeconfigFiles(flag: string | null, environment: Environment): 
 export function possibleFiles(environment: Environment): readonly string[] {
   const listed = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '');
   if (listed.length > 0) return [...new Set(listed)];
-  const home = (environment['HOME'] ?? '') || homeOfUser();
-  return home === null ? [] : [join(home, '.kube', 'config')];
+  const home = environment['HOME'] || homeOfUser();
+  // A relative one would name a file of the current directory, whose commands would be run.
+  return !isAbsolute(home) ? [] : [join(home, '.kube', 'config')];
 }
 
-/** Null for a user without an entry in the user database, as in a container. */
-function homeOfUser(): string | null {
+/** Empty for a user without an entry in the user database, as in a container. */
+function homeOfUser(): string {
   try {
-    return homedir();
+    return userInfo().homedir;
   } catch {
-    return null;
+    return '';
   }
 }
 

@@ -3,6 +3,7 @@
  * what a terminal must not be told. Each is answered in one line that says what is wrong and what to do, and with the status of docs/cli.md.
  */
 import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import t, { type Test } from 'tap';
 import { siderouteMeanwhile } from '../support/cli.ts';
 import { readingCapabilities } from '../support/cluster.ts';
 import { outcomeOf } from '../support/processes.ts';
-import { SIDEROUTE } from '../support/sidecar.ts';
+import { SIDEROUTE, temporaryDirectory } from '../support/sidecar.ts';
 
 /** In no list of users, as whom OpenShift runs containers. */
 const UNKNOWN_UID = 45_678;
@@ -48,6 +49,22 @@ t.test('a file that does not end is refused, not read into memory', async (t) =>
     1,
     /^sideroute: \/dev\/zero: cannot be read: it has more than 67108864 bytes\n$/,
   );
+});
+
+t.test('an empty HOME does not make the current directory the place of a kubeconfig', async (t) => {
+  const { path, remove } = temporaryDirectory();
+  t.teardown(remove);
+  mkdirSync(join(path, '.kube'));
+  writeFileSync(join(path, '.kube', 'config'), kubeconfig('http://127.0.0.1:9', { exec: { command: './planted' } }));
+  for (const home of ['', '.']) {
+    const child = spawn(SIDEROUTE[0], [...SIDEROUTE.slice(1), 'status', 'cart-1'], {
+      ...{ env: { PATH: process.env['PATH'], HOME: home }, cwd: path },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const { status, stderr } = await outcomeOf(child);
+    t.equal(status, 1);
+    t.notMatch(stderr, /planted|127\.0\.0\.1:9/, `HOME=${home}`);
+  }
 });
 
 t.test('a user without a home directory is told what to name', async (t) => {
