@@ -12,7 +12,7 @@ type Calls = ReadonlyMap<string, number>;
 
 const COUNT: Readonly<Record<Load, number>> = { get: 200, 'new-connection': 200, call: 200, '1-mib': 20 };
 /** Frames of a call and parts of a body arrive in varying numbers of pieces. */
-const TOLERANCE: Readonly<Record<Load, number>> = { get: 0.2, 'new-connection': 0.15, call: 0.2, '1-mib': 0.5 };
+const TOLERANCE: Readonly<Record<Load, number>> = { get: 0.2, 'new-connection': 0.1, call: 0.2, '1-mib': 0.5 };
 /** Long enough for one look at its routes. */
 const IDLE_MS = 5_000;
 /** Time for what follows the last response. */
