@@ -118,7 +118,7 @@ export function registerCheck(program: Command): void {
     .addOption(
       new Option(
         '-n, --namespace <name>',
-        'namespace of the client pod: whose consumer routes apply, and of documents that name none; of a cluster: whose faults are told',
+        'namespace of the client pod: whose consumer routes apply, and of documents that name none; with --cluster: show only faults of this namespace and of the cluster as a whole',
       ).env('POD_NAMESPACE'),
     )
     .option('--strict', 'exit status 1 also when there are warnings')

@@ -41,7 +41,10 @@ export function registerDiff(program: Command): void {
         .default([]),
     )
     .addOption(
-      new Option('--without <namespace/name>', 'as if a route had been deleted; nothing is; may be repeated')
+      new Option(
+        '--without <namespace/name>',
+        'show what would change if this route were deleted; nothing is deleted; may be repeated',
+      )
         .argParser((name: string, all: readonly string[]) => [...all, argument(routeName)(name)])
         .default([]),
     )
