@@ -214,8 +214,10 @@ export function limitTexts({ policy, callTimeoutMs }: Pick<ExplainedForward, 'po
   if (callTimeoutMs !== null) texts.push(`Timeout of the call ${formatDuration(callTimeoutMs)}, by grpc-timeout`);
   if (retry !== null) {
     const codes = retry.codes.length === 0 ? '' : ` and on ${retry.codes.join(', ')}`;
+    // A timeout of an attempt counts as 504.
+    const timeouts = retry.codes.includes(504) ? ', timeouts of an attempt included' : '';
     texts.push(
-      `Up to ${retry.attempts} more tries on failed connections and timeouts${codes}, after ${formatDuration(retry.backoffMs)} or more`,
+      `Up to ${retry.attempts} more tries on failed connections${codes}${timeouts}, after ${formatDuration(retry.backoffMs)} or more`,
     );
   }
   return texts;

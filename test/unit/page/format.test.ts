@@ -132,7 +132,14 @@ t.test('limits of a request', (t) => {
   t.same(limitTexts({ policy: { requestTimeoutMs: 2_000, attemptTimeoutMs: 500, retry }, callTimeoutMs: null }), [
     'Request timeout 2s',
     'Attempt timeout 500ms',
-    'Up to 2 more tries on failed connections and timeouts and on 503, after 25ms or more',
+    'Up to 2 more tries on failed connections and on 503, after 25ms or more',
+  ]);
+  const late = {
+    policy: { requestTimeoutMs: 0, attemptTimeoutMs: 0, retry: { ...retry, codes: [503, 504] } },
+    callTimeoutMs: null,
+  };
+  t.same(limitTexts(late), [
+    'Up to 2 more tries on failed connections and on 503, 504, timeouts of an attempt included, after 25ms or more',
   ]);
   t.end();
 });
