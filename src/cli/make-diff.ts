@@ -42,6 +42,8 @@ export interface DiffRequest {
 const PAGE_SIZE = 250;
 /** More than any cluster has. */
 const MAX_OBJECTS = 100_000;
+/** Of one list; an API server whose lists have no end is not asked for ever. */
+const MAX_PAGES = 1_000;
 const KINDS_OF_ROUTES = ['httpRoutes', 'grpcRoutes', 'tlsRoutes', 'tcpRoutes', 'services'] as const;
 
 export async function makeDiff(request: DiffRequest): Promise<void> {
@@ -126,6 +128,7 @@ async function resourcesOf(client: KubeClient): Promise<Resource[]> {
 async function list(client: KubeClient, path: string): Promise<Json[] | null> {
   const items: Json[] = [];
   let next: string | undefined;
+  let pages = 0;
   do {
     let page: Json;
     try {
@@ -137,6 +140,8 @@ async function list(client: KubeClient, path: string): Promise<Json[] | null> {
     const what = { apiVersion: page['apiVersion'], kind: (textOf(page, 'kind') ?? '').replace(/List$/, '') };
     for (const item of listOf(page, 'items')) items.push({ ...what, ...item });
     next = textOf(objectOf(page, 'metadata'), 'continue') ?? '';
+    if (++pages === MAX_PAGES && next !== '')
+      throw new ProxyError('cluster', `${path}: the list does not end after ${MAX_PAGES} pages`);
     if (items.length > MAX_OBJECTS) throw new ProxyError('cluster', `${path}: there are more than ${MAX_OBJECTS}`);
   } while (next !== '');
   return items;

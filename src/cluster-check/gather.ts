@@ -14,6 +14,7 @@ import type { Listing, Permission, ShardThere, Snapshot } from './snapshot.ts';
 import { ClusterView, nameOf, namespaceOf } from './view.ts';
 
 const PAGE_SIZE = 500;
+const MAX_PAGES = 1_000;
 const LIST_TIMEOUT_MS = 60_000;
 /** Maximum number of objects of a kind; the report says when there are more. */
 const MAX_ITEMS = 50_000;
@@ -130,6 +131,8 @@ async function pages(options: GatherOptions, place: KindPlace, path: string, tak
   const pageSize = options.pageSize ?? place.pageSize ?? PAGE_SIZE;
   const items: Json[] = [];
   let next: string | undefined;
+  // Items are counted below; a list of empty pages must end, too.
+  let left = MAX_PAGES;
   do {
     const query = { limit: pageSize, continue: next, labelSelector, fieldSelector };
     const page: Json = await send(options, 'GET', path, { query });
@@ -140,7 +143,7 @@ async function pages(options: GatherOptions, place: KindPlace, path: string, tak
       items.push({ ...what, ...withoutNoise(item) });
     }
     next = textOf(objectOf(page, 'metadata'), 'continue') ?? '';
-  } while (next !== '' && items.length < maxItems);
+  } while (next !== '' && items.length < maxItems && --left > 0);
   return { state: 'read', items, only: null, cut: next !== '' };
 }
 

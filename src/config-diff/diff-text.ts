@@ -17,7 +17,7 @@ export function diffText({ same, frontends, conditions }: ConfigDiff): string {
 }
 
 function frontendText({ frontend, change, reordered, before, after, rules }: FrontendDiff): string {
-  const heading = `frontend ${frontend}: ${change}${reordered ? ', its rules in another order' : ''}\n`;
+  const heading = `frontend ${plain(frontend)}: ${change}${reordered ? ', its rules in another order' : ''}\n`;
   const own = before === null && after === null ? '' : hunks(before, after);
   const each = rules.map(
     (rule) => `${plain(rule.route)} rule ${rule.rule}: ${rule.change}\n${hunks(rule.before, rule.after)}`,

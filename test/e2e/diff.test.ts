@@ -91,6 +91,18 @@ async function served(t: Test): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+t.test('an API server whose list of routes does not end is not asked for ever', async (t) => {
+  const port = await served(t);
+  const endless = { body: { kind: 'HTTPRouteList', metadata: { continue: 'more' }, items: [] } };
+  const answer = (path: string): Answer | null => (path.includes('/httproutes') ? endless : cluster(path));
+  const api = await apiStandIn(t, answer, () => port);
+  const { status, stderr } = await siderouteMeanwhile(
+    ...['-n', 'devopssong', '--kubeconfig', api.kubeconfig, 'diff', 'client'],
+  );
+  t.equal(status, 3);
+  t.match(stderr, /httproutes: the list does not end after 1000 pages/);
+});
+
 t.test('of a pod: what a file would change before it is applied, as the document has it', async (t) => {
   const port = await served(t);
   const api = await apiStandIn(t, cluster, () => port);
