@@ -26,7 +26,7 @@ const BARE_HEADER = String.raw`(?![\s"'\\]|\[left out\])[^\r\n"\\]+(?:(?<==)"[^"
 /** What separates one value from the next is part of this one where no next one follows. */
 const BARE = String.raw`(?![\s"'\\]|\[left out\])(?:[^\s"\\,;&})\]]|[,;&](?![\w.-]{1,60}\\?["']?[=:]|[\s"'\\]|$))+`;
 /** How an error goes on behind `token: `. */
-const SENTENCE = String.raw`(?!(?<=:[ \t]+)(?:no|not|is|are|was|has|needs|invalid|required|missing|expired|unexpected|unknown|permission|unauthorized|forbidden|denied|cannot|could|failed|must|empty|malformed|unsupported|true|false|null|none|nil|undefined)(?![\w@#$%^&*+=-]))`;
+const SENTENCE = String.raw`(?!(?<=:[ \t]+)(?:no|not|is|are|was|has|needs|invalid|required|missing|expired|unexpected|unknown|permission|unauthorized|forbidden|denied|cannot|could|failed|must|empty|malformed|unsupported|true|false|null|none|nil|undefined)(?=["'\`\\.,;:)}\]]{0,4}(?:\s|$|\u001b)))`;
 const SECRET_IN_SENTENCE = String.raw`(?=[\w-]{0,80}[\d@!#$%^&*+=~])(?=[^\sA-Za-z]{0,80}[A-Za-z])(?!\[left out\])[^\s"'\`\\,;:/(){}<>[\]]{6,}(?![\w/(])`;
 const BEGIN = String.raw`-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----`;
 const END = String.raw`-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----`;
