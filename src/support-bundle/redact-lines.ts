@@ -6,8 +6,8 @@
  */
 import { count, LEFT_OUT, NAME_IN_TEXT, type Tally } from './sensitive.ts';
 
-/** What the API server puts before each line of a log. */
-const STAMP = /^\d{4}-\d\d-\d\dT[\d:.]+Z /;
+/** What the API server puts before each line of a log; some runtimes have an offset in it. */
+const STAMP = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) /;
 /** A name, and nothing behind it but what begins a block. */
 const HEAD = new RegExp(String.raw`^[\s-]*["']?(?:${NAME_IN_TEXT})["']?\s*:\s*(?:[|>][-+\d]{0,2}|[[{])?\s*$`, 'i');
 const DATA_OF_SECRET = /^\s*["']?(?:data|stringData)["']?\s*:\s*\{?\s*$/;

@@ -82,6 +82,11 @@ const PLANTED: readonly (readonly [string, string, (readonly string[])?])[] = [
     KEY_LINES.slice(0, 3),
   ],
   ['a block of YAML', `${STAMP}password: |\n${STAMP}  ${SECRET}\n${STAMP}  PLANTED`, ['PLANTED']],
+  [
+    'a block of YAML under times with an offset',
+    `2026-03-02T09:14:07.123456789+02:00 password: |\n2026-03-02T09:14:07.123456790+02:00   PLANTED`,
+    ['PLANTED'],
+  ],
   ['a folded block', `  token: >-\n    PLANTED\n    PLANTED\n  kept: 1`, ['PLANTED']],
   ['the next line', 'password:\n  PLANTED\n', ['PLANTED']],
   ['a list of JSON in lines', '"tokens": [\n  "PLANTED",\n  "PLANTED"\n]', ['PLANTED']],
