@@ -23,7 +23,8 @@ const MAX_KEY_LINES = 400;
 export function redactLines(text: string, tally: Tally, redactLine: (line: string) => string): string {
   const lines = text.split('\n').map((line) => {
     const [stamp = ''] = STAMP.exec(line) ?? [];
-    return { stamp, rest: line.slice(stamp.length) };
+    const ending = line.endsWith('\r') ? '\r' : '';
+    return { stamp, rest: line.slice(stamp.length, line.length - ending.length), ending };
   });
   const inKey = linesOfKeys(lines.map(({ rest }) => rest));
   const hasSecret = KIND_SECRET.test(text);
@@ -31,23 +32,23 @@ export function redactLines(text: string, tally: Tally, redactLine: (line: strin
   let indent: number | null = null;
   let isContinued = false;
   return lines
-    .map(({ stamp, rest }, index) => {
+    .map(({ stamp, rest, ending }, index) => {
       const own = /^\s*/.exec(rest)![0];
-      if (rest.trim() === '') return stamp + rest;
+      if (rest.trim() === '') return stamp + rest + ending;
       const leaveOut = (what: string): string => {
         count(tally, what);
-        return `${stamp}${own}${LEFT_OUT}`;
+        return `${stamp}${own}${LEFT_OUT}${ending}`;
       };
       if (inKey.has(index)) return leaveOut('line of a private key');
       if (indent !== null && own.length > indent) return leaveOut('block of a sensitive name');
       indent = HEAD.test(rest) || (hasSecret && DATA_OF_SECRET.test(rest)) ? own.length : null;
-      if (indent !== null) return stamp + rest;
+      if (indent !== null) return stamp + rest + ending;
       // The rest of a word that was left out.
       const continued = isContinued ? /^\s*[^\s"']+/.exec(rest)?.[0] : undefined;
       if (continued !== undefined) count(tally, 'continuation of a line');
       const redacted = redactLine(continued === undefined ? rest : rest.slice(continued.length));
       isContinued = rest.endsWith('\\') && /\[left out\]\\+$/.test(redacted);
-      return stamp + (continued === undefined ? '' : LEFT_OUT) + redacted;
+      return stamp + (continued === undefined ? '' : LEFT_OUT) + redacted + ending;
     })
     .join('\n');
 }

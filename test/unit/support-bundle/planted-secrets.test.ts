@@ -91,6 +91,7 @@ const PLANTED: readonly (readonly [string, string, (readonly string[])?])[] = [
   ['the next line', 'password:\n  PLANTED\n', ['PLANTED']],
   ['a list of JSON in lines', '"tokens": [\n  "PLANTED",\n  "PLANTED"\n]', ['PLANTED']],
   ['a line that goes on', `password=abc\\\n${SECRET} kept`],
+  ['a line that goes on and ends as in Windows', `password=abc\\\r\n${SECRET} kept\r\n`],
   ['a Secret', `kind: Secret\ndata:\n  db: ${base64(SECRET)}\n`, [base64(SECRET)]],
   ['a Secret in a sentence', `applied {"kind":"Secret","data":{"db":"${base64(SECRET)}"}} to it`, [base64(SECRET)]],
   ['a release of Helm', `{"release":"${base64(base64(createHash('sha512').update('x').digest()))}"}`, ['release":"Y']],
