@@ -138,6 +138,15 @@ const PATTERNS: readonly Pattern[] = [
   },
 ];
 
+const NAME_AT_END = new RegExp(String.raw`(?<![\w-])(${HEADER}|${NAME_IN_TEXT})${SEPARATOR}$`, 'i');
+/** As many as a name and what separates it from its value may have. */
+const MAX_NAME_CHARS = 160;
+
+/** The sensitive name whose value begins behind this text; null: none does. */
+export function nameAtEnd(text: string): string | null {
+  return NAME_AT_END.exec(text.slice(-MAX_NAME_CHARS))?.[1] ?? null;
+}
+
 /** What every pattern needs: a word alone has none. */
 const MAY_HAVE_ONE = /[\s:=@?%<\uff1a]|[\w+/.-]{16}/;
 

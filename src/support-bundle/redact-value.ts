@@ -5,9 +5,10 @@
  * that a filter sets is always left out; a value that a match compares is kept unless the name of the field is sensitive. Strings that
  * contain JSON are treated in the same way.
  */
+import { jsonSpans } from './json-spans.ts';
 import type { KnownSecrets } from './known-secrets.ts';
 import { redactLines } from './redact-lines.ts';
-import { redactText } from './redact-text.ts';
+import { nameAtEnd, redactText } from './redact-text.ts';
 import { count, isSensitiveName, LEFT_OUT, type Tally } from './sensitive.ts';
 
 export interface Redaction {
@@ -99,11 +100,12 @@ function isRow(item: unknown): item is readonly [string, unknown] {
 function redactPair(item: Pair, always: boolean, redaction: Redaction, place: string, depth: number): unknown {
   const { value, ...rest } = item;
   const name = item.name ?? item.key ?? '';
+  const at = place === '' ? 'value' : `${place}.value`;
   const { name: first, key, ...others } = redactValue(rest, redaction, place, depth + 1) as Record<string, unknown>;
   const shown =
     always || isSensitiveName(name)
-      ? hide(value, name, redaction, `${place}.value (${redactName(name, redaction)})`)
-      : redactString(value, redaction, `${place}.value`, depth);
+      ? hide(value, name, redaction, `${at} (${redactName(name, redaction)})`)
+      : redactString(value, redaction, at, depth);
   return {
     ...(first === undefined ? {} : { name: first }),
     ...(key === undefined ? {} : { key }),
@@ -138,14 +140,28 @@ function leaveOut({ tally }: Redaction, place: string): string {
   return LEFT_OUT;
 }
 
-/** A text, and JSON that stands in it: as a whole, or behind and before words. */
+/** A text, and JSON that stands in it: as a whole, or between words, once or several times. */
 function redactString(text: string, redaction: Redaction, place: string, depth: number): string {
   const { tally, known } = redaction;
-  const [start, end] = [text.search(/[[{]/), Math.max(text.lastIndexOf('}'), text.lastIndexOf(']')) + 1];
-  const inner = start !== -1 && end > start && depth < MAX_DEPTH ? parsed(text.slice(start, end)) : null;
-  if (typeof inner !== 'object' || inner === null) return redactText(text, tally, known);
-  const json = JSON.stringify(redactValue(inner, redaction, place, depth + 1));
-  return redactText(text.slice(0, start), tally, known) + json + redactText(text.slice(end), tally, known);
+  const pieces: string[] = [];
+  let from = 0;
+  for (const { start, end } of depth < MAX_DEPTH ? jsonSpans(text) : []) {
+    const json = text.slice(start, end);
+    // Without a string nothing in it is a secret, and it may be part of a word: `/a?b[0]=c`.
+    const inner = json.includes('"') ? parsed(json) : null;
+    if (typeof inner !== 'object' || inner === null) continue;
+    const before = text.slice(from, start);
+    const name = nameAtEnd(before);
+    // A list is no reference.
+    const isSecret = name !== null && (Array.isArray(inner) || !REFERENCES.has(name));
+    const shown = isSecret
+      ? hideLeaves(inner, name, redaction, redactName(name, redaction), depth + 1)
+      : redactValue(inner, redaction, place, depth + 1);
+    pieces.push(redactText(before, tally, known), JSON.stringify(shown));
+    from = end;
+  }
+  pieces.push(redactText(text.slice(from), tally, known));
+  return pieces.join('');
 }
 
 function parsed(text: string): unknown {

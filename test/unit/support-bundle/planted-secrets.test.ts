@@ -95,6 +95,15 @@ const PLANTED: readonly (readonly [string, string, (readonly string[])?])[] = [
   ['a Secret', `kind: Secret\ndata:\n  db: ${base64(SECRET)}\n`, [base64(SECRET)]],
   ['a Secret in a sentence', `applied {"kind":"Secret","data":{"db":"${base64(SECRET)}"}} to it`, [base64(SECRET)]],
   ['a release of Helm', `{"release":"${base64(base64(createHash('sha512').update('x').digest()))}"}`, ['release":"Y']],
+  ['JSON behind a level', `[info] {"headers":[{"name":"authorization","value":"${SECRET}"}]}`],
+  ['JSON before a mark', `{"headers":[{"name":"authorization","value":"${SECRET}"}]} [done]`],
+  ['an object behind a thread', `[main] env {"name":"DB_PASSWORD","value":"${SECRET}"}`],
+  ['two objects', `{"a":1} and {"name":"DB_PASSWORD","value":"${SECRET}"}`],
+  ['an object in brackets that are not JSON', `[see {"name":"DB_PASSWORD","value":"${SECRET}"}] {x}`],
+  ['JSON behind a bracket that stays open', `[[ "it is {"name":"DB_PASSWORD","value":"${SECRET}"}`],
+  ['JSON whose end is cut off', `[1] {"env":[{"name":"DB_PASSWORD","value":"${SECRET}"},{"name":"x`],
+  ['a list of a sensitive name', `got tokens: ["PLANTED", {"a": ["PLANTED"]}] [done]`, ['PLANTED']],
+  ['a list, and the end is cut off', `x {"set-cookie":["a=PLANTED"],"n":1`, ['PLANTED']],
   ['what Docker knows', `{"auths":{"reg":{"auth":"${BASIC}"}}}`, [BASIC]],
 ];
 
@@ -124,6 +133,18 @@ t.test('what is beside a secret of several lines stays', (t) => {
   );
   t.equal(shown('expected "-----BEGIN PRIVATE KEY-----" here\nnext line\n'), 'expected "[left out]" here\nnext line\n');
   t.equal(shown('Error: no token:\n    at main (x.js:1)'), 'Error: no token:\n    at main (x.js:1)');
+  t.end();
+});
+
+t.test('what is beside JSON in a line stays', (t) => {
+  const shown = (text: string): string => bundled(text).log;
+  t.equal(
+    shown('[info] {"token":"x1","n":1} [12:30] {"m":[2]} {odd} [done]'),
+    '[info] {"token":"[left out]","n":1} [12:30] {"m":[2]} {odd} [done]',
+  );
+  t.equal(shown('GET /a?b[0]=k1&c={1} 404'), 'GET /a?[left out] 404');
+  t.equal(shown('secret: {"secretName":"db"} [x]'), 'secret: {"secretName":"db"} [x]');
+  t.equal(shown('password=abc\\\r\nmore kept\r\n'), 'password=[left out]\\\r\n[left out] kept\r\n');
   t.end();
 });
 

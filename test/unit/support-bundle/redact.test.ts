@@ -112,6 +112,33 @@ t.test('a megabyte of anything is gone through in no time', (t) => {
   t.end();
 });
 
+t.test('100 kB of brackets are gone through in no time', (t) => {
+  for (const piece of [
+    '[',
+    '{',
+    '[]',
+    '["',
+    '["",["',
+    '[",",',
+    '{"a":',
+    '{"a":[',
+    '{"a":"',
+    '[1,"[1,',
+    '["\\\\","[\\"',
+    '{"":1}',
+    '[[x]',
+    '{"token":"a"} ',
+    'token: ["a"] ',
+    'token: [',
+  ]) {
+    const text = piece.repeat(Math.ceil(100_000 / piece.length));
+    t.ok(redactLog(text, redaction()).length <= text.length * 3, piece);
+  }
+  const closed = `${'['.repeat(40_000)}"a"${']'.repeat(40_000)}`;
+  t.match(redactLog(`[x] ${closed} x${closed}`, redaction()), /^\[x\] \[/);
+  t.end();
+});
+
 t.test('routes and dumps: what filters set never, what matches compare by the name of the field', (t) => {
   const told = redaction();
   const route = {
