@@ -3,7 +3,7 @@
  *
  * Stage before: `redact-value.ts` and `redact-text.ts`, which tell what they left out. Stage after: `collection.ts`, which looks for it in every file.
  */
-import { count, isCommon, isSensitiveName, LEFT_OUT, type Tally } from './sensitive.ts';
+import { count, isCommon, isEverywhere, isSensitiveName, LEFT_OUT, type Tally } from './sensitive.ts';
 
 const MIN_CHARS = 6;
 const MAX_CHARS = 4_096;
@@ -28,7 +28,7 @@ export class KnownSecrets {
     if (text.length < MIN_CHARS || text.length > MAX_CHARS) return;
     if (this.#values.has(text) || this.#values.size - this.#fromTexts >= MAX_VALUES) return;
     if (!isSensitiveName(name) && isCommon(text)) return;
-    if (isSensitiveName(name) && /^(?:true|false|enabled|disabled|default|\[left out\])$/i.test(text)) return;
+    if (isEverywhere(text) || text === LEFT_OUT) return;
     this.#values.add(text);
     const escaped = JSON.stringify(text).slice(1, -1);
     const [, inForm = ''] = /^x=([^]*)$/.exec(new URLSearchParams({ x: text }).toString()) ?? [];
@@ -71,7 +71,8 @@ export class KnownSecrets {
   }
 
   #look(form: string, isPart: boolean): void {
-    if (form.length >= MIN_CHARS && !this.#forms.has(form)) this.#forms.set(form, { text: form, isPart });
+    if (form.length >= MIN_CHARS && !isEverywhere(form) && !this.#forms.has(form))
+      this.#forms.set(form, { text: form, isPart });
   }
 
   /** Takes them out of a text, wherever they stand. One look at each character, whatever their number. */

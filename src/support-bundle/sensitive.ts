@@ -23,17 +23,41 @@ const SENSITIVE = new RegExp(
   'i',
 );
 
+/** Ends names whose values are names of Secrets: a flag, its variable and an annotation of ours. */
+const NAMES_A_SECRET = 'traces[-_]?headers[-_]?secret';
+const NAME_OF_SECRET = new RegExp(`${NAMES_A_SECRET}$`, 'i');
+
 /** Of a field, a variable or a header whose value nobody should see. */
 export function isSensitiveName(name: string): boolean {
-  return SENSITIVE.test(name);
+  return SENSITIVE.test(name) && !NAME_OF_SECRET.test(name);
 }
 
 /** Fields of Kubernetes that say where a secret is. */
 const REFERENCE = String.raw`(?!(?:secretName|secretRef|secretKeyRef|imagePullSecrets?|serviceAccountToken)\b)`;
 /** A sensitive name in a text, where less tells that it is one: `key: cart` is none. As part of a regular expression; linear. */
-export const NAME_IN_TEXT = String.raw`\b${REFERENCE}(?:[\w.-]{0,40}(?:${WORDS}|session[-_]?id)[\w.-]{0,40}|(?:[\w.-]{1,40}[-_.])?(?:pass|dsn)|[\w.-]{1,40}[-_.](?:${LAST_PARTS}))`;
+export const NAME_IN_TEXT = String.raw`\b${REFERENCE}(?:[\w.-]{0,40}(?:${WORDS}|session[-_]?id)[\w.-]{0,40}|(?:[\w.-]{1,40}[-_.])?(?:pass|dsn)|[\w.-]{1,40}[-_.](?:${LAST_PARTS}))(?<!${NAMES_A_SECRET})`;
 /** One that is the flag of a command line: what follows is its value, and no part of a sentence. */
-export const FLAG_IN_TEXT = String.raw`(?<![\w-])--[\w-]{0,40}(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credentials?)`;
+export const FLAG_IN_TEXT = String.raw`(?<![\w-])--[\w-]{0,40}(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credentials?)(?<!${NAMES_A_SECRET})`;
+
+/** Words that stand in every bundle: somebody may use one as a password or a name, and the bundle would be unreadable without it. */
+const EVERYWHERE = new Set(
+  [
+    'accept access action active address always annotations backend balancer bearer bundle canary client cluster code config',
+    'connection container containers content control controller cookie cookies count create credential credentials custom',
+    'database debug default delete deployment disabled empty enabled endpoint endpoints errors example expired failed false',
+    'filter filters format gateway header headers health http https image images ingress internal invalid istio kind kubernetes',
+    'labels level limits listen listener localhost message metadata method metrics missing mirror namespace network none normal',
+    'object options parent password passwords path phase policy prefix private production protocol public readiness ready',
+    'reason redirect redirects region remove replace request requests required response restart result retries route routes rules',
+    'running sample secret secrets server servers service services session sessions sidecar sideroute source staging started',
+    'startup status stream string success system target template testing timeout timeouts token tokens traces traffic unknown',
+    'update username value values version volume volumes waiting warning weight worker workers',
+  ].flatMap((line) => line.split(' ')),
+);
+
+export function isEverywhere(text: string): boolean {
+  return EVERYWHERE.has(text.toLowerCase());
+}
 
 /** A word, a number, a duration, a path, a host name with or without a port, a URL of one: as they stand in every manifest. */
 export function isCommon(text: string): boolean {

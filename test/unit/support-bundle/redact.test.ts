@@ -284,6 +284,39 @@ t.test('what was left out is looked for everywhere, in the forms in which it may
   t.end();
 });
 
+t.test('names of Secrets stay, and a word that stands in every bundle is looked for nowhere', (t) => {
+  const told = redaction();
+  const pod = {
+    metadata: { annotations: { 'sideroute.dev/traces-headers-secret': 'headers-1a' } },
+    spec: {
+      containers: [
+        {
+          name: 'sideroute',
+          args: ['--inject-traces-headers-secret=headers-2a', '--traces-headers-secret', 'headers-3a'],
+          env: [{ name: 'SIDEROUTE_INJECT_TRACES_HEADERS_SECRET', value: 'headers-4a' }],
+        },
+        {
+          name: 'app',
+          env: [
+            { name: 'SIDEROUTE_INJECT_TRACES_HEADERS_SECRET', value: 'headers' },
+            { name: 'DB_PASSWORD', value: 'password' },
+            { name: 'A_TOKEN', value: 'Bearer default' },
+            { name: 'B_TOKEN', value: 'correcthorse' },
+          ],
+        },
+      ],
+    },
+  };
+  const shown = JSON.stringify(redactObject(pod, told));
+  for (const kept of ['headers-1a', '=headers-2a', 'headers-3a', 'headers-4a']) t.match(shown, kept);
+  t.notMatch(shown, /"headers"|"password"/);
+  const scrub = told.known.scrubber();
+  const common = '{"headers":[],"password":1,"namespace":"default"} headers-1a headers-2a headers-3a headers-4a';
+  t.equal(scrub(common, new Map()), common);
+  t.equal(scrub('a correcthorse', new Map()), 'a [left out]');
+  t.end();
+});
+
 t.test('a known value is found however it was written down, and as often as it was left out', (t) => {
   const known = new KnownSecrets();
   // What every pod of a namespace has counts once.
