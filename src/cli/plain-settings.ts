@@ -4,6 +4,7 @@
  *
  * Stage before: `main.ts`. Stage after: `proxy/proxy.ts`.
  */
+import { hasParticular, particularValue } from '../config/setting-sources.ts';
 import { PROXY_SETTINGS, type ProxySettings, type SettingDefinition } from '../config/settings.ts';
 import { ProxyError } from '../errors.ts';
 
@@ -22,14 +23,15 @@ export function plainSettings(args: readonly string[], env: NodeJS.ProcessEnv): 
       const value = attached ?? args[++index];
       // Optional arguments, and arguments that look like flags, have rules of their own.
       if (setting === undefined || value === undefined || value.startsWith('-') || value === '') return null;
-      // Parsed even when a later flag replaces the value.
-      given.set(setting, setting.parse(value));
+      // Parsed even when a later flag replaces the value, except the text of a setting with two variables.
+      given.set(setting, hasParticular(setting) ? value : setting.parse(value));
     }
     for (const setting of PROXY_SETTINGS) {
       const text = env[setting.env] ?? setting.fallback;
-      const particular = env[setting.particular?.env ?? ''] ?? '';
-      if (given.has(setting)) settings[setting.key] = given.get(setting);
-      else if (particular !== '') settings[setting.key] = setting.particular!.parse(particular);
+      if (hasParticular(setting)) {
+        const flagText = (given.get(setting) as string | undefined) ?? null;
+        settings[setting.key] = particularValue(setting, flagText, env);
+      } else if (given.has(setting)) settings[setting.key] = given.get(setting);
       else settings[setting.key] = text === null ? null : setting.parse(text);
     }
   } catch (error) {

@@ -1,6 +1,7 @@
 /** `sideroute proxy`: the sidecar itself. Turns flags and environment into a running proxy. */
 import { Option, type Command } from 'commander';
-import { PROXY_SETTINGS, type ProxySettings, type SettingDefinition } from '../config/settings.ts';
+import { hasParticular, particularValue, type ParticularSetting } from '../config/setting-sources.ts';
+import { PROXY_SETTINGS, type ProxySettings } from '../config/settings.ts';
 import { ProxyError } from '../errors.ts';
 import { argument } from './options.ts';
 import { startProxy } from './start-proxy.ts';
@@ -11,7 +12,9 @@ export function registerProxy(program: Command): Command {
     .command('proxy')
     .description('run the sidecar: accept redirected connections, route HTTP requests, tunnel everything else');
   for (const setting of PROXY_SETTINGS) {
-    const option = new Option(setting.flag, setting.description).env(setting.env).argParser(argument(setting.parse));
+    const option = new Option(setting.flag, setting.description).env(setting.env);
+    // Otherwise the text stays as it is until readParticular. The errors of commander would repeat it.
+    if (!hasParticular(setting)) option.argParser(argument(setting.parse));
     option.attributeName = () => setting.key;
     option.default(setting.fallback === null ? null : setting.parse(setting.fallback), setting.fallback ?? undefined);
     // A flag with an optional argument means true without it.
@@ -19,20 +22,21 @@ export function registerProxy(program: Command): Command {
     command.addOption(option);
   }
   command.hook('preAction', () => {
-    for (const setting of PROXY_SETTINGS) readParticular(command, setting, process.env);
+    for (const setting of PROXY_SETTINGS.filter(hasParticular)) readParticular(command, setting, process.env);
   });
   command.action((settings: ProxySettings) => startProxy(settings));
   return program;
 }
 
-/** The variable that goes before that of the option: of two, commander knows one. */
-function readParticular(command: Command, { key, particular }: SettingDefinition, env: NodeJS.ProcessEnv): void {
-  const text = env[particular?.env ?? ''] ?? '';
-  if (particular === undefined || text === '' || command.getOptionValueSource(key) === 'cli') return;
+/** Replaces the text that commander has, which knows one variable of two. */
+function readParticular(command: Command, setting: ParticularSetting, env: NodeJS.ProcessEnv): void {
+  const { key } = setting;
+  const flagText = command.getOptionValueSource(key) === 'cli' ? (command.getOptionValue(key) as string) : null;
   try {
-    command.setOptionValueWithSource(key, particular.parse(text), 'env');
+    const source = flagText === null ? 'env' : 'cli';
+    command.setOptionValueWithSource(key, particularValue(setting, flagText, env), source);
   } catch (error) {
     if (!(error instanceof ProxyError)) throw error;
-    command.error(`error: environment variable ${particular.env} is invalid. ${error.message}`);
+    command.error(`error: ${error.message}`);
   }
 }

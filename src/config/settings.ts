@@ -58,7 +58,10 @@ export interface SettingDefinition {
   /** Long flag with its argument, as commander reads it. */
   readonly flag: string;
   readonly env: string;
-  /** A variable that goes before `env`, with a meaning of its own; an empty one is not there. */
+  /**
+   * A variable that goes before `env`, with a meaning of its own; an empty one is not there. No error repeats the value
+   * of a setting with one: `setting-sources.ts`.
+   */
   readonly particular?: { readonly env: string; readonly parse: (text: string) => unknown };
   /** As a user would write it; null = none. */
   readonly fallback: string | null;

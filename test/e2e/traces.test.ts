@@ -423,14 +423,17 @@ t.test('traces', { timeout: 280_000 }, async (t) => {
     const refused = (...args: string[]) => client.run([...SIDEROUTE, 'proxy', '--routes', stage.routes, ...args]);
     for (const [args, complaint] of [
       [['--traces-endpoint', 'collector:4318'], /--traces-endpoint/],
+      [['--traces-endpoint', 'http://b?token=s3cret'], /--traces-endpoint.*without user/],
       [[...ENDPOINT, '--traces-sample', '2'], /--traces-sample.*from 0 to 1/s],
     ] as const) {
       const { status, stderr } = refused(...args);
       t.not(status, 0);
       t.match(stderr, complaint);
+      t.notMatch(stderr, /s3cret/);
     }
     for (const [name, value, args, complaint] of [
       ['OTEL_EXPORTER_OTLP_HEADERS', 's3cret', ENDPOINT, /OTEL_EXPORTER_OTLP_HEADERS.*name=value/],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://a:s3cret@b/', [], /OTEL_EXPORTER_OTLP_ENDPOINT.*without user/],
       [
         'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
         'http://a:s3cret@b/',

@@ -5,12 +5,16 @@ import { plainSettings } from '../../../src/cli/plain-settings.ts';
 import { registerProxy } from '../../../src/cli/proxy.ts';
 import { PROXY_SETTINGS } from '../../../src/config/settings.ts';
 
-/** What commander makes of it; null where it complains. */
-async function commanders(args: readonly string[], env: Readonly<Record<string, string>>): Promise<unknown> {
+/** What commander makes of it; null where it complains, to `complain`. */
+async function commanders(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  complain: (text: string) => void = () => undefined,
+): Promise<unknown> {
   const program = registerProxy(new Command('sideroute').exitOverride());
   let found: unknown = null;
   program.commands[0]!.exitOverride()
-    .configureOutput({ writeErr: () => undefined, writeOut: () => undefined })
+    .configureOutput({ writeErr: complain, writeOut: () => undefined })
     .action((settings: object) => {
       found = { ...settings };
     });
@@ -86,6 +90,41 @@ t.test('the endpoint of traces: the flag, then the variable that is as it stands
   for (const wrong of ['b:4318', 'http://me:secret@b/spans', 'http://b/spans?key=secret']) {
     t.equal(plainSettings([], { [particular]: wrong }), null, wrong);
     t.equal(await commanders([], { [particular]: wrong }), null, wrong);
+  }
+});
+
+t.test('a refused endpoint of traces is reported by where it comes from, without its value', async (t) => {
+  const [particular, base] = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
+  for (const value of [
+    ...['http://me:SECRET@b', 'http://b?token=SECRET', 'http://b#SECRET', 'SECRET', 'http://b/SECRET%20'],
+    ...['https//b/SECRET', '-SECRET', 'http://b:99999/SECRET', ' http://b/SECRET'],
+  ]) {
+    for (const [args, env, source] of [
+      [['--traces-endpoint', value], {}, "option '--traces-endpoint <url>'"],
+      [[`--traces-endpoint=${value}`], {}, "option '--traces-endpoint <url>'"],
+      [[], { [base]: value }, `environment variable ${base} is`],
+      [[], { [base]: 'http://a', [particular]: value }, `environment variable ${particular} is`],
+    ] as const) {
+      let complaint = '';
+      t.equal(plainSettings(args, env), null);
+      t.equal(await commanders(args, env, (text) => (complaint += text)), null);
+      t.ok(complaint.includes(source), complaint);
+      t.match(complaint, 'expected a URL such as');
+      t.notMatch(complaint, /SECRET/);
+    }
+  }
+});
+
+t.test('a variable for the endpoint of traces that another source overrides is not looked at', async (t) => {
+  const [particular, base] = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
+  for (const [args, env, url] of [
+    [[], { [base]: 'http://me:secret@b', [particular]: 'http://b/spans' }, 'http://b/spans'],
+    [['--traces-endpoint', 'http://c'], { [base]: 'x', [particular]: 'y' }, 'http://c/v1/traces'],
+    [['--traces-endpoint', 'x', '--traces-endpoint', 'http://c'], {}, 'http://c/v1/traces'],
+  ] as const) {
+    t.equal(plainSettings(args, env)?.tracesEndpoint, url);
+    t.match(await commanders(args, env), { tracesEndpoint: url, strict: false });
+    t.match(await commanders(['--strict', ...args], env), { tracesEndpoint: url, strict: true }, 'only commander');
   }
 });
 
