@@ -8,6 +8,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
+import { COLLECTOR_EXPECTED } from '../config/setting-values.ts';
 import { ProxyError } from '../errors.ts';
 import { problemText } from '../gateway-api/problem-text.ts';
 import {
@@ -76,11 +77,24 @@ export function givenSettings(options: SettingOptions, version: string): InjectS
 /** `prefix`: before the name of the flag. The variable has no prefix. */
 export function settingOption(key: SettingKey, prefix = ''): Option {
   const { name, argument: placeholder, description, fallback } = INJECT_SETTINGS[key];
-  const option = new Option(`--${prefix}${name} <${placeholder}>`, description)
-    .env(`SIDEROUTE_INJECT_${name.toUpperCase().replaceAll('-', '_')}`)
-    .argParser(argument((text) => settingValue(key, text)));
+  const env = `SIDEROUTE_INJECT_${name.toUpperCase().replaceAll('-', '_')}`;
+  const option = new Option(`--${prefix}${name} <${placeholder}>`, description).env(env);
+  const parse = (text: string): string => settingValue(key, text);
+  option.argParser(key === 'tracesEndpoint' ? withoutValue(parse, `${option.flags}, ${env}`) : argument(parse));
   option.attributeName = () => `${prefix}${key}`;
   return fallback === null ? option : option.default(fallback);
+}
+
+/** The errors of commander repeat the value, which may hold a token. This one names the flag and its variable instead. */
+function withoutValue(parse: (text: string) => string, names: string): (text: string) => string {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (!(error instanceof ProxyError)) throw error;
+      throw new ProxyError('invalid-setting', `${names}: expected ${COLLECTOR_EXPECTED}`);
+    }
+  };
 }
 
 function addManifestOptions(command: Command): Command {
