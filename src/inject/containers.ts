@@ -58,6 +58,7 @@ export interface ContainerValues {
   readonly tracesEndpoint: string | null;
   readonly tracesSample: string | null;
   readonly tracesHeadersSecret: string | null;
+  /** Null without an endpoint. */
   readonly tracesCaConfigMap: string | null;
   /** Where what is in that is mounted. */
   readonly tracesCaPath: string | null;
@@ -73,6 +74,7 @@ export interface ContainerValues {
 /** `graceSeconds`: terminationGracePeriodSeconds of the pod; null when not given. */
 export function additionsFor(settings: InjectSettings, graceSeconds: number | null): Additions {
   const native = (settings.mode as Mode) === 'native';
+  const tracesCaConfigMap = (settings.tracesEndpoint ?? '') === '' ? null : settings.tracesCaConfigMap;
   return additionsOf({
     ...settings,
     native,
@@ -83,7 +85,8 @@ export function additionsFor(settings: InjectSettings, graceSeconds: number | nu
     uid: Number(settings.proxyUid),
     drainTimeout: drainTimeout(settings, native, graceSeconds),
     nodeOptions: nodeOptions(settings.memoryLimit),
-    tracesCaPath: settings.tracesCaConfigMap === null ? null : COLLECTOR_CA_PATH,
+    tracesCaConfigMap,
+    tracesCaPath: tracesCaConfigMap === null ? null : COLLECTOR_CA_PATH,
   });
 }
 
@@ -249,9 +252,13 @@ function secretEnv(name: string, secret: string | null, key: string): IEnvVar[] 
   return secret === null ? [] : [{ name, valueFrom: { secretKeyRef: { name: secret, key } } }];
 }
 
-/** Not optional: a sidecar that misses it does not start, and the kubelet says of a ConfigMap that is not there which it is. */
+/**
+ * Optional: otherwise the kubelet would stop updating the routes in the same volume when this ConfigMap or its key is
+ * deleted. A sidecar whose file is missing does not start, and names it.
+ */
 function collectorCa({ tracesCaConfigMap: name }: ContainerValues) {
-  return name === null ? [] : [{ configMap: { name, items: [{ key: 'ca.crt', path: COLLECTOR_CA_FILE }] } }];
+  if (name === null) return [];
+  return [{ configMap: { name, items: [{ key: 'ca.crt', path: COLLECTOR_CA_FILE }], optional: true } }];
 }
 
 function givenEnv(name: string, value: string | null): IEnvVar[] {

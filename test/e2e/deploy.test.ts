@@ -431,7 +431,17 @@ t.test(
       },
       { name: 'OTEL_EXPORTER_OTLP_CERTIFICATE', value: '/etc/sideroute/routes/collector-ca.crt' },
     ]);
-    t.match(on.volumes, '{"configMap":{"name":"collector-ca","items":[{"key":"root.pem","path":"collector-ca.crt"}]}}');
+    const authorities = (name: string, key: string) =>
+      JSON.stringify({ configMap: { name, items: [{ key, path: 'collector-ca.crt' }], optional: true } });
+    t.match(on.volumes, authorities('collector-ca', 'root.pem'));
+    const names = { headersSecret: { name: '123', key: 'on' }, caConfigMap: { name: '1e3', key: '1.0' } };
+    const texts = traces({ endpoint, ...names });
+    t.match(texts.otel[2], { valueFrom: { secretKeyRef: { name: '123', key: 'on' } } }, 'names that YAML may misread');
+    t.match(texts.volumes, authorities('1e3', '1.0'));
+    const nulls = traces({ endpoint, sample: null, headersSecret: null, caConfigMap: null });
+    t.same(nulls.otel.slice(1), [{ name: 'OTEL_TRACES_SAMPLER_ARG', value: '0.01' }], 'null is the default');
+    const keys = { headersSecret: { name: 'token', key: null }, caConfigMap: { name: 'ca', key: null } };
+    t.match(traces({ endpoint, ...keys }).volumes, authorities('ca', 'ca.crt'));
     const sample = PROXY_SETTINGS.find(({ key }) => key === 'tracesSample')!;
     for (const rate of [0, 1, 0.5, 0.00001, 0.123456789]) {
       const { value } = traces({ endpoint, sample: rate }).otel[1]!;

@@ -207,6 +207,7 @@ export function containerExpressions(): ContainerValues {
     celTemplate((name) => partName(name, index + 1), `${names}[0]`),
   );
   const heap = `string(int(quantity(limit).asApproximateFloat() / ${BYTES_PER_HEAP_MIB}.0))`;
+  const authorities = '(variables.tracesEndpoint.hasValue() ? variables.tracesCaConfigMap : optional.none())';
   const expressions = {
     native: true,
     image: value("variables.image.orValue('')"),
@@ -226,8 +227,8 @@ export function containerExpressions(): ContainerValues {
     tracesEndpoint: optional('tracesEndpoint'),
     tracesSample: optional('tracesSample'),
     tracesHeadersSecret: optional('tracesHeadersSecret'),
-    tracesCaConfigMap: optional('tracesCaConfigMap'),
-    tracesCaPath: new Expression(`variables.tracesCaConfigMap.optMap(v, ${celText(COLLECTOR_CA_PATH)})`, 'optional'),
+    tracesCaConfigMap: new Expression(authorities, 'optional'),
+    tracesCaPath: new Expression(`${authorities}.optMap(v, ${celText(COLLECTOR_CA_PATH)})`, 'optional'),
     workers: optional('workers'),
     strict: optional('strict'),
     cpuRequest: optional('cpuRequest'),

@@ -183,10 +183,20 @@ t.test('every setting reaches its place', async (t) => {
         ...['sideroute-routes', 'sideroute-routes-2', ...shardNames()].map((name) => ({
           configMap: { name, optional: true },
         })),
-        { configMap: { name: 'collector-ca', items: [{ key: 'ca.crt', path: 'collector-ca.crt' }] } },
+        { configMap: { name: 'collector-ca', items: [{ key: 'ca.crt', path: 'collector-ca.crt' }], optional: true } },
       ],
     },
   });
+});
+
+t.test('authorities of a collector are mounted only where there is a traces endpoint', async (t) => {
+  const defaults = { tracesCaConfigMap: 'collector-ca' };
+  const mounts = (settings: Parameters<typeof injected>[1]) => {
+    const { spec } = onlyTemplate(injected(manifest('deployment.yaml'), settings));
+    return JSON.stringify(spec).includes('collector-ca');
+  };
+  t.notOk(mounts(defaults));
+  t.ok(mounts({ ...defaults, tracesEndpoint: 'https://collector.observability' }));
 });
 
 t.test('an annotation wins over what applies to all pods', async (t) => {

@@ -194,17 +194,18 @@ claims:
     - name: OTEL_EXPORTER_OTLP_ENDPOINT
       value: {{ .endpoint | quote }}
     - name: OTEL_TRACES_SAMPLER_ARG
-      value: {{ include "sideroute.rate" .sample | quote }}
+      {{- /* Null removes the default of values.yaml. */}}
+      value: {{ include "sideroute.rate" (ternary 0.01 .sample (kindIs "invalid" .sample)) | quote }}
     {{- with .headersSecret }}
     {{- if .name }}
     - name: OTEL_EXPORTER_OTLP_HEADERS
       valueFrom:
         secretKeyRef:
-          name: {{ .name }}
-          key: {{ .key }}
+          name: {{ .name | quote }}
+          key: {{ .key | default "headers" | quote }}
     {{- end }}
     {{- end }}
-    {{- if .caConfigMap.name }}
+    {{- if (.caConfigMap).name }}
     - name: OTEL_EXPORTER_OTLP_CERTIFICATE
       value: /etc/sideroute/routes/collector-ca.crt
     {{- end }}
@@ -280,13 +281,14 @@ claims:
           optional: true
       {{- end }}
       {{- with .Values.proxy.traces }}
-      {{- if and .endpoint .caConfigMap.name }}
-      # No route by its name.
+      {{- if and .endpoint (.caConfigMap).name }}
+      # No route by its name. Optional: if it is deleted, routes in this volume are still updated.
       - configMap:
-          name: {{ .caConfigMap.name }}
+          name: {{ .caConfigMap.name | quote }}
           items:
-            - key: {{ .caConfigMap.key }}
+            - key: {{ .caConfigMap.key | default "ca.crt" | quote }}
               path: collector-ca.crt
+          optional: true
       {{- end }}
       {{- end }}
 - name: sideroute-no-token
