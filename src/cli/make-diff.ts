@@ -17,7 +17,8 @@ import { NO_TEXT_LIMITS } from '../gateway-api/limits.ts';
 import { problemText } from '../gateway-api/problem-text.ts';
 import type { Resource } from '../gateway-api/types.ts';
 import { KubeError, type KubeClient } from '../kube/client.ts';
-import { listOf, objectOf, textOf, type Json } from '../kube/json.ts';
+import type { Json } from '../kube/json.ts';
+import { pagesOf } from '../kube/pages.ts';
 import type { TargetFlags } from '../kube/kubeconfig.ts';
 import { askAdmin, type AdminTarget } from './admin-client.ts';
 import { inClusterWords, openCluster } from './cluster-access.ts';
@@ -42,8 +43,6 @@ export interface DiffRequest {
 const PAGE_SIZE = 250;
 /** More than any cluster has. */
 const MAX_OBJECTS = 100_000;
-/** Of one list; an API server whose lists have no end is not asked for ever. */
-const MAX_PAGES = 1_000;
 const KINDS_OF_ROUTES = ['httpRoutes', 'grpcRoutes', 'tlsRoutes', 'tcpRoutes', 'services'] as const;
 
 export async function makeDiff(request: DiffRequest): Promise<void> {
@@ -126,23 +125,17 @@ async function resourcesOf(client: KubeClient): Promise<Resource[]> {
 
 /** Null when the API server does not have the kind. */
 async function list(client: KubeClient, path: string): Promise<Json[] | null> {
-  const items: Json[] = [];
-  let next: string | undefined;
-  let pages = 0;
-  do {
-    let page: Json;
-    try {
-      page = await client.send({ method: 'GET', path, query: { limit: PAGE_SIZE, continue: next } });
-    } catch (error) {
-      if (error instanceof KubeError && error.status === 404) return null;
-      throw error;
+  const found: Json[] = [];
+  try {
+    for await (const { items } of pagesOf(path, PAGE_SIZE, (query) =>
+      client.send({ method: 'GET', path, query: { ...query } }),
+    )) {
+      found.push(...items);
+      if (found.length > MAX_OBJECTS) throw new ProxyError('cluster', `${path}: there are more than ${MAX_OBJECTS}`);
     }
-    const what = { apiVersion: page['apiVersion'], kind: (textOf(page, 'kind') ?? '').replace(/List$/, '') };
-    for (const item of listOf(page, 'items')) items.push({ ...what, ...item });
-    next = textOf(objectOf(page, 'metadata'), 'continue') ?? '';
-    if (++pages === MAX_PAGES && next !== '')
-      throw new ProxyError('cluster', `${path}: the list does not end after ${MAX_PAGES} pages`);
-    if (items.length > MAX_OBJECTS) throw new ProxyError('cluster', `${path}: there are more than ${MAX_OBJECTS}`);
-  } while (next !== '');
-  return items;
+  } catch (error) {
+    if (error instanceof KubeError && error.status === 404) return null;
+    throw error;
+  }
+  return found;
 }

@@ -6,6 +6,7 @@
  */
 import { KubeError, type KubeClient } from '../kube/client.ts';
 import { listOf, objectOf, textOf, type Json } from '../kube/json.ts';
+import { pagesOf, type PageQuery } from '../kube/pages.ts';
 import { openShard } from '../route-set/decode.ts';
 import { shardFile } from '../route-set/format.ts';
 import { CONTROLLER_NEEDS } from './controller-needs.ts';
@@ -14,7 +15,6 @@ import type { Listing, Permission, ShardThere, Snapshot } from './snapshot.ts';
 import { ClusterView, nameOf, namespaceOf } from './view.ts';
 
 const PAGE_SIZE = 500;
-const MAX_PAGES = 1_000;
 const LIST_TIMEOUT_MS = 60_000;
 /** Maximum number of objects of a kind; the report says when there are more. */
 const MAX_ITEMS = 50_000;
@@ -130,21 +130,16 @@ async function pages(options: GatherOptions, place: KindPlace, path: string, tak
   const { labelSelector, fieldSelector } = place;
   const pageSize = options.pageSize ?? place.pageSize ?? PAGE_SIZE;
   const items: Json[] = [];
-  let next: string | undefined;
-  // Items are counted below; a list of empty pages must end, too.
-  let left = MAX_PAGES;
-  do {
-    const query = { limit: pageSize, continue: next, labelSelector, fieldSelector };
-    const page: Json = await send(options, 'GET', path, { query });
-    // The items of a list have neither `kind` nor `apiVersion`.
-    const what = { apiVersion: page['apiVersion'], kind: (textOf(page, 'kind') ?? '').replace(/List$/, '') };
-    for (const item of listOf(page, 'items')) {
+  const ask = (query: PageQuery): Promise<Json> =>
+    send(options, 'GET', path, { query: { ...query, labelSelector, fieldSelector } });
+  for await (const page of pagesOf(path, pageSize, ask)) {
+    for (const item of page.items) {
       await take?.(item);
-      items.push({ ...what, ...withoutNoise(item) });
+      items.push(withoutNoise(item));
     }
-    next = textOf(objectOf(page, 'metadata'), 'continue') ?? '';
-  } while (next !== '' && items.length < maxItems && --left > 0);
-  return { state: 'read', items, only: null, cut: next !== '' };
+    if (page.more && items.length >= maxItems) return { state: 'read', items, only: null, cut: true };
+  }
+  return { state: 'read', items, only: null, cut: false };
 }
 
 /** managedFields are half of many objects, and no check reads a `binaryData`. */

@@ -4,7 +4,8 @@
  * Stage before: `kube/client.ts`. Stage after: `from-pods.ts` and `from-cluster.ts`.
  */
 import { KubeError, TooLargeError, type KubeClient, type KubeRequest } from '../kube/client.ts';
-import { listOf, objectOf, textOf, type Json } from '../kube/json.ts';
+import type { Json } from '../kube/json.ts';
+import { pagesOf, type PageQuery } from '../kube/pages.ts';
 import type { Collection } from './collection.ts';
 
 const PAGE_SIZE = 250;
@@ -53,19 +54,20 @@ export class ClusterReader {
   /** Page by page. */
   async list(path: string, query: Readonly<Record<string, string>> = {}, accept?: string): Promise<Listed> {
     const items: Json[] = [];
-    let next = '';
-    do {
-      const page: Json = await this.client.send({
+    let more = false;
+    const ask = (page: PageQuery): Promise<Json> =>
+      this.client.send({
         ...this.#request(path),
-        query: { ...query, limit: PAGE_SIZE, continue: next === '' ? undefined : next },
+        query: { ...query, ...page },
         ...(accept === undefined ? {} : { accept }),
       });
-      const what = { apiVersion: page['apiVersion'], kind: (textOf(page, 'kind') ?? '').replace(/List$/, '') };
-      for (const item of listOf(page, 'items')) items.push({ ...what, ...item });
-      next = textOf(objectOf(page, 'metadata'), 'continue') ?? '';
-    } while (next !== '' && items.length < MAX_ITEMS);
+    for await (const page of pagesOf(path, PAGE_SIZE, ask)) {
+      items.push(...page.items);
+      more = page.more;
+      if (items.length >= MAX_ITEMS) break;
+    }
     const kept = items.slice(0, MAX_ITEMS);
-    const cut = next !== '' || kept.length < items.length ? `the first ${kept.length}; there are more` : null;
+    const cut = more || kept.length < items.length ? `the first ${kept.length}; there are more` : null;
     return { items: kept, cut };
   }
 
