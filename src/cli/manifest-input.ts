@@ -3,6 +3,7 @@
  * standard output.
  */
 import { createReadStream } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
 import { isatty } from 'node:tty';
 import { ProxyError } from '../errors.ts';
 import { readStandardInput } from './standard-streams.ts';
@@ -61,14 +62,9 @@ export async function readBytes(file: string): Promise<{ readonly name: string; 
 }
 
 async function readWhole(file: string): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of createReadStream(file) as AsyncIterable<Buffer>) {
-    pieces.push(piece);
-    size += piece.length;
-    if (size > MOST_BYTES) throw new RangeError(`it has more than ${MOST_BYTES} bytes`);
-  }
-  return Buffer.concat(pieces);
+  const bytes = await buffer(createReadStream(file, { end: MOST_BYTES }));
+  if (bytes.length > MOST_BYTES) throw new RangeError(`it has more than ${MOST_BYTES} bytes`);
+  return bytes;
 }
 
 function textOf(name: string, bytes: Buffer): string {

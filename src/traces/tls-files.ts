@@ -5,7 +5,8 @@
  * Stage before: `environment.ts` has their names. Stage after: `sender.ts`.
  */
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { invalid, type NamedFile, type TlsFileNames } from './environment.ts';
 
@@ -44,7 +45,8 @@ async function certificatesIn(file: NamedFile): Promise<string[]> {
 async function read(file: NamedFile): Promise<string> {
   let text: string;
   try {
-    text = await readFile(file.path, 'latin1');
+    // One byte more than is allowed, so that a file without an end is not read into memory.
+    text = (await buffer(createReadStream(file.path, { end: MAX_FILE_BYTES }))).toString('latin1');
   } catch (error) {
     throw fault(file, `cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }

@@ -161,6 +161,7 @@ t.test('a file that is of no use is an error before anything is sent, and none w
   for (const [path, complaint] of [
     [join(directory, 'nothing'), /OTEL_EXPORTER_OTLP_CERTIFICATE: .*nothing cannot be read: ENOENT/],
     [directory, /cannot be read: EISDIR/],
+    ['/dev/zero', /OTEL_EXPORTER_OTLP_CERTIFICATE: \/dev\/zero is larger than 4194304 bytes/],
     [file('empty.crt', ''), /empty\.crt has no certificate in PEM/],
     [
       file('broken.crt', `${good.authority}${text}`),
