@@ -4,7 +4,7 @@
  *
  * Stage before: `workloads.ts` found the template. Stage after: `containers.ts` builds the additions from the settings.
  */
-import { ProxyError } from '../errors.ts';
+import { ProxyError, unexpected } from '../errors.ts';
 import { suggest } from '../gateway-api/suggest.ts';
 import { Refusal, type ManifestDocument, type MapNode, type Node } from './manifest.ts';
 import { cpuMillis, memoryBytes } from './quantities.ts';
@@ -13,7 +13,6 @@ import {
   configMapNames,
   imageReference,
   interception,
-  invalid,
   objectName,
   oneOf,
   proxySetting,
@@ -287,7 +286,7 @@ export const PLAIN_TEXT = /^[\t\n\r -~]*$/;
 export const PLAIN_TEXT_EXPECTED = 'printable ASCII characters';
 
 function trimmed(text: string): string {
-  if (!PLAIN_TEXT.test(text)) throw invalid(text, PLAIN_TEXT_EXPECTED);
+  if (!PLAIN_TEXT.test(text)) throw unexpected(text, PLAIN_TEXT_EXPECTED);
   return text.trim();
 }
 
@@ -340,7 +339,7 @@ export function checkTogether(settings: InjectSettings): void {
     const [low, high] = [settings[request], settings[limit]];
     if (low === null || high === null || amount(low) <= amount(high)) continue;
     const [requestName, limitName] = [INJECT_SETTINGS[request].name, INJECT_SETTINGS[limit].name];
-    throw invalid(high, `a ${limitName} of at least the ${requestName}, ${low}`);
+    throw unexpected(high, `a ${limitName} of at least the ${requestName}, ${low}`);
   }
 }
 
@@ -357,5 +356,5 @@ export const NOT_LEFT_ALONE: readonly string[] = ['true', 'enabled'];
 function isDisabled(text: string): boolean {
   if (LEFT_ALONE.includes(text)) return true;
   if (NOT_LEFT_ALONE.includes(text)) return false;
-  throw invalid(text, 'one of true, enabled, false, disabled');
+  throw unexpected(text, 'one of true, enabled, false, disabled');
 }
