@@ -12,7 +12,7 @@ import { layOut, placeOf } from './contenders.ts';
 import { redirect } from './redirect.ts';
 
 const START_DEADLINE_MS = 60_000;
-const URL = 'http://10.96.0.10/';
+const SERVICE_URL = 'http://10.96.0.10/';
 
 export interface SidecarFlags {
   readonly accessLog?: string;
@@ -56,7 +56,7 @@ export class BenchPlace {
     redirect(this.pod, '-R', port);
     await eventually(
       'the sidecar serves',
-      () => this.pod.run(['curl', '-s', '-m', '2', URL]).stdout.startsWith('Hello'),
+      () => this.pod.run(['curl', '-s', '-m', '2', SERVICE_URL]).stdout.startsWith('Hello'),
       START_DEADLINE_MS,
     );
     return child;
@@ -66,7 +66,7 @@ export class BenchPlace {
   load(connections: string, under: readonly string[] = []): number {
     const report = this.pod.must([
       ...[...under, 'wrk', '-t', '1', '-c', connections, '-d', '1s'],
-      ...['-s', this.#script, URL],
+      ...['-s', this.#script, SERVICE_URL],
     ]);
     if (/Non-2xx|Socket errors/.test(report)) throw new Error(report);
     return Number(/(\d+) requests in/.exec(report)?.[1]);

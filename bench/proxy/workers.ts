@@ -3,12 +3,12 @@
  *
  *     node dist/bench/proxy/workers.js [--pairs 10] [--share 0.2] [--connections 64]
  *
- * A second worker needs a second processor that is free, and the load and the backends need some, too. Two processors are not enough for that. So
- * every worker has a processor of its own that is smaller: the kernel lets each of these threads run for `--share` of the time (CFS bandwidth of cgroup
- * v1, 10 ms periods), and the rest of the machine is free for the others. A worker that uses up its share is what limits the requests, as a worker that has a whole processor to
- * itself would be; how much of it each of them used is printed, and below nine tenths the figure means nothing. One network namespace, REDIRECT to the sidecar, nginx
- * behind it, wrk. Both sidecars run all the time and take turns of a second; figures are medians, ratios are pair by pair. Needs root, cgroup v1's cpu
- * controller at /sys/fs/cgroup/cpu, wrk, nginx.
+ * A second worker needs a second free processor, in addition to those of the load generator and the backends, so two processors are not enough.
+ * Therefore each worker gets a smaller processor of its own: the kernel lets its thread run for `--share` of the time (CFS bandwidth of cgroup
+ * v1, periods of 10 ms), and the rest of the machine is free for the others. The output says how much of its share each worker used. Below nine
+ * tenths, something else limited the requests, and the ratio means nothing. One network namespace, REDIRECT to the sidecar, nginx behind it, wrk.
+ * Both sidecars run all the time and take turns of a second. Figures are medians; ratios are taken pair by pair. Needs root, the cpu controller
+ * of cgroup v1 at /sys/fs/cgroup/cpu, wrk and nginx.
  */
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -34,9 +34,9 @@ const WARM_UP_TURNS = 2;
 
 interface Turn {
   readonly perSecond: number;
-  /** Of processor time, for each request. */
+  /** Microseconds of processor time per request. */
   readonly us: number;
-  /** What each worker used of its share. */
+  /** The part of its share that each worker used. */
   readonly used: readonly number[];
 }
 
@@ -169,7 +169,7 @@ try {
   for (const workers of [1, 2]) sidecars.push(await Sidecar.start(place, workers));
   const turns: Turn[][] = sidecars.map(() => []);
   for (let pair = 0; pair < Number(values.pairs); pair++) {
-    // What changes with time is for neither.
+    // Alternates the order, so that a drift over time favours neither.
     for (const index of pair % 2 === 0 ? [0, 1] : [1, 0]) turns[index]!.push(sidecars[index]!.turn());
     process.stderr.write(
       `pair ${pair + 1}: ${turns.map((each) => each.at(-1)!.perSecond.toFixed(0)).join(' and ')} requests / s\n`,
