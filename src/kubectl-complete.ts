@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /**
- * `kubectl_complete-sideroute`, which kubectl looks for on the PATH to complete what is typed behind `kubectl sideroute`. It is a program of its
- * own, for what is typed is no command line of it: `proxy` there must start nothing.
+ * `kubectl_complete-sideroute`, which kubectl looks for on the PATH to complete the words after `kubectl sideroute`. It is a separate
+ * program, because these words are not its own command line: `proxy` among them must not start a sidecar.
  */
 void main();
 
 async function main(): Promise<void> {
-  // All of it on demand, as in `main.ts`: what a sidecar loads is cut into files as if this were not there.
+  // Everything is loaded on demand, as in `main.ts`, so that this program does not change the files that a sidecar loads.
   const [{ buildProgram }, { kubectlLines }, { outputSettled, writeOutput }] = await Promise.all([
     import('./program.ts'),
     import('./cli/completion/kubectl.ts'),

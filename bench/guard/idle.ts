@@ -41,15 +41,15 @@ function sleeps(pid: number): Map<string, number> {
 }
 
 interface StartTimes {
-  /** Microseconds of processor time, the median of several. */
+  /** Microseconds of processor time; the median of several starts. */
   readonly sidecar: number;
   readonly bareNode: number;
 }
 
-/** Says when it could begin, and waits. */
+/** A program that reports its start, and waits. */
 const BARE = "process.stdout.write('ready\\n'); setInterval(() => undefined, 1_000_000);";
 
-/** How fast the processor is, and who else uses its caches, is in both, which start in turns, and not in their ratio. */
+/** Starts in turns, so that the speed of the processor and other users of its caches affect both, but not the ratio. */
 async function startTimes(place: Place): Promise<StartTimes> {
   const [sidecars, bareNodes]: [number[], number[]] = [[], []];
   for (let start = 0; start < TIMED_STARTS; start++) {

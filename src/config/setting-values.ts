@@ -40,17 +40,17 @@ export function domainName(text: string): string {
 export const COLLECTOR = /^https?:\/\/(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~\/-]*)?$/;
 export const COLLECTOR_EXPECTED = 'a URL such as http://collector.observability:4318, without user and query';
 
-/** From the base of a collector's paths to where it takes spans. */
+/** Path of the collector for spans, below its base URL. */
 const TRACES_PATH = 'v1/traces';
 
-/** Where a collector with this base takes spans. A variable of OpenTelemetry that is empty is one that is not set. */
+/** The URL for spans of a collector with this base URL. An empty variable of OpenTelemetry counts as not set. */
 export function collector(text: string): string {
   if (text === '') return text;
   const base = collectorUrl(text);
   return new URL(TRACES_PATH, base.endsWith('/') ? base : `${base}/`).href;
 }
 
-/** As it stands. The error does not repeat the value, because any part of it may be a secret. */
+/** The URL is used unchanged. The error does not repeat the value, because any part of it may be a secret. */
 export function collectorUrl(text: string): string {
   if (!COLLECTOR.test(text) || !URL.canParse(text)) {
     throw new ProxyError('invalid-setting', `expected ${COLLECTOR_EXPECTED}`);

@@ -1,8 +1,8 @@
 /**
- * What is remembered while a configuration is read, so that equal parts of it are there once, and not beyond: in a sidecar that has nothing to
- * do it would be memory, and texts of routes that are long gone.
+ * Caches that find equal parts of a configuration while it is read, so that each part is stored once. They are emptied when the configuration is
+ * in force. Otherwise they would cost memory in an idle sidecar, and keep texts of deleted routes.
  *
- * Used where something is remembered for the whole module, and by `proxy/configuration.ts`, which knows when a configuration is in force.
+ * Used by modules with such a cache, and by `proxy/configuration.ts`, which knows when a configuration is in force.
  */
 
 interface Remembering {
@@ -11,13 +11,13 @@ interface Remembering {
 
 const all: Remembering[] = [];
 
-/** The same, until `forgetShared` is called the next time. For what lives as long as its module. */
+/** Returns the cache, which `forgetShared` empties from now on. For caches that live as long as their module. */
 export function untilLoaded<T extends Remembering>(remembering: T): T {
   all.push(remembering);
   return remembering;
 }
 
-/** Whatever was shared stays so; equal parts that come later are others. */
+/** Empties all caches. Parts that are shared stay shared; equal parts that are read later are new objects. */
 export function forgetShared(): void {
   for (const each of all) each.forget();
 }

@@ -23,7 +23,7 @@ export const METRICS_PORT = 15020;
 export const PROXY_PORTS: readonly number[] = [15001, 15000, METRICS_PORT];
 
 const ROUTES_DIRECTORY = '/etc/sideroute/routes';
-/** Of what may sign the collector's certificate. In the volume of the routes, where a file of this name is none. */
+/** File with the authorities of the collector's certificate. It is in the volume of the routes, where a file with this name is not read as routes. */
 const COLLECTOR_CA_FILE = 'collector-ca.crt';
 export const COLLECTOR_CA_PATH = `${ROUTES_DIRECTORY}/${COLLECTOR_CA_FILE}`;
 const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -60,7 +60,7 @@ export interface ContainerValues {
   readonly tracesHeadersSecret: string | null;
   /** Null without an endpoint. */
   readonly tracesCaConfigMap: string | null;
-  /** Where what is in that is mounted. */
+  /** Path of the mounted file. */
   readonly tracesCaPath: string | null;
   readonly workers: string | null;
   readonly strict: string | null;

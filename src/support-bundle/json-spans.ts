@@ -1,7 +1,7 @@
 /**
- * Where JSON stands in a line of a log: behind a level, before a mark, more than once. Brackets that do not begin JSON are passed over.
+ * Finds JSON in a line of a log. It may follow a level, precede other words, or occur several times. Brackets that do not begin JSON are skipped.
  *
- * Stage before: `redact-value.ts`, which parses what was found. The work is linear in the length of the text, whatever its brackets are.
+ * Used by `redact-value.ts`, which parses the spans. The work is linear in the length of the text, whatever brackets it has.
  */
 export interface Span {
   readonly start: number;
@@ -12,15 +12,15 @@ const NOT_JSON = -1;
 const SPACE = /[ \t\r\n]*/y;
 const SCALAR = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 const HEX = /[\dA-Fa-f]{4}/y;
-/** How many times a character may be looked at: a quote may begin a string or end one. */
+/** How often a character may be looked at on average. More than once is needed, because a quote may begin or end a string. */
 const MAX_LOOKS = 4;
 
-/** Objects and arrays that are not part of another one, in turn. */
+/** The outermost objects and arrays, in their order. */
 export function jsonSpans(text: string): Span[] {
   const spans: Span[] = [];
   let at = nextBracket(text, 0);
   if (at === -1) return spans;
-  /** By the place of a bracket: where its JSON ends, NOT_JSON, or 0 if nobody has looked. */
+  /** By the position of a bracket: the end of its JSON, NOT_JSON, or 0 if it was not scanned yet. */
   const ends = new Int32Array(text.length);
   let looks = MAX_LOOKS * text.length;
   let reached = 0;
@@ -44,10 +44,10 @@ function nextBracket(text: string, from: number): number {
 
 /** Fills `ends` for the bracket at `start` and those within it. Returns where it stopped. */
 function scan(text: string, start: number, ends: Int32Array): number {
-  /** Of the brackets that are open. */
+  /** Positions of the open brackets. */
   const open: number[] = [];
   let at = start;
-  /** Whether a value may stand here, or only what follows one. */
+  /** True where a value may begin; false where a value has just ended. */
   let isBefore = true;
   while (isBefore || open.length > 0) {
     at = after(SPACE, text, at);
@@ -78,7 +78,7 @@ function scan(text: string, start: number, ends: Int32Array): number {
       if (next === at) next = NOT_JSON;
     }
     if (next === NOT_JSON) {
-      // Each of them would come to the same place.
+      // A scan from any of these brackets would stop at the same place.
       for (const each of open) ends[each] = NOT_JSON;
       break;
     }
@@ -97,7 +97,7 @@ function after(token: RegExp, text: string, at: number): number {
   return token.test(text) ? token.lastIndex : at;
 }
 
-/** Of a field, with its colon. */
+/** Skips the name of a field and its colon. */
 function afterName(text: string, from: number): number {
   const at = after(SPACE, text, from);
   const end = text[at] === '"' ? afterString(text, at) : NOT_JSON;
@@ -106,7 +106,7 @@ function afterName(text: string, from: number): number {
   return text[colon] === ':' ? colon + 1 : NOT_JSON;
 }
 
-/** `from`: of the quote before it. */
+/** `from`: position of the opening quote. */
 function afterString(text: string, from: number): number {
   for (let at = from + 1; at < text.length; at++) {
     const char = text[at]!;

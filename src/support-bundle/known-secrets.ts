@@ -1,23 +1,23 @@
 /**
- * Values that were left out somewhere, which may stand elsewhere, too: what an environment variable holds is what an error in the log quotes.
+ * Values that were left out in one place and may occur in another: an error in the log may quote the value of an environment variable.
  *
- * Stage before: `redact-value.ts` and `redact-text.ts`, which tell what they left out. Stage after: `collection.ts`, which looks for it in every file.
+ * Stage before: `redact-value.ts` and `redact-text.ts`, which report what they left out. Stage after: `collection.ts`, which removes it from every file.
  */
 import { count, isCommon, isEverywhere, isSensitiveName, LEFT_OUT, type Tally } from './sensitive.ts';
 
 const MIN_CHARS = 6;
 const MAX_CHARS = 4_096;
-/** Fields of objects come first in worth: a log may have a value in each line. */
+/** Values from texts have a smaller limit, because a log may have one in each line; fields of objects are more important. */
 const MAX_VALUES = 1_000;
 const MAX_FROM_TEXTS = 500;
 
 interface Form {
   readonly text: string;
-  /** What follows in the same alphabet belongs to it: more was encoded than this value. */
+  /** The encoded text may continue in the same alphabet, because more than this value was encoded. */
   readonly isPart: boolean;
 }
 
-/** Words, numbers, paths and host names are not looked for, unless their name is a sensitive one: they stand everywhere. */
+/** Words, numbers, paths and host names occur everywhere, so they are removed only if their name is sensitive. */
 export class KnownSecrets {
   readonly #values = new Set<string>();
   readonly #forms = new Map<string, Form>();
@@ -32,35 +32,35 @@ export class KnownSecrets {
     this.#values.add(text);
     const escaped = JSON.stringify(text).slice(1, -1);
     const [, inForm = ''] = /^x=([^]*)$/.exec(new URLSearchParams({ x: text }).toString()) ?? [];
-    // In a string of JSON that is in another one.
+    // For JSON in a string of other JSON.
     const nested = JSON.stringify(escaped).slice(1, -1);
     for (const form of [text, escaped, nested, encodeURIComponent(text), inForm]) this.#look(form, false);
     for (const form of inBase64(text)) this.#look(form, true);
-    // YAML indents its lines, and a log has a time before each.
+    // Line by line, because YAML indents lines, and a log has a time before each.
     for (const line of text.includes('\n') ? text.split('\n') : []) {
-      // Of a manifest the values: `kind: HTTPRoute` stands everywhere, too.
+      // Only the values of a manifest, because `kind: HTTPRoute` occurs everywhere.
       const part = line.replace(/^[-\s]*[\w./-]{1,100}:\s+/, '');
       if (!/^[A-Za-z]*$/.test(part)) this.add(part, name);
     }
     this.#addCredentials(text);
   }
 
-  /** What a text showed as a secret, which may be a word of a sentence. */
+  /** Adds a value that a text shows as a secret. It may be an ordinary word of a sentence. */
   addFromText(value: string): void {
     const text = value.replaceAll(/^[\s\\"'`]+|[\s\\"'`.,;]+$/g, '');
     if (this.#fromTexts >= MAX_FROM_TEXTS || text.includes(LEFT_OUT)) return;
     this.#addCredentials(text);
-    // Of a URL: user and password.
+    // User and password of a URL.
     const [, password = ''] = /^[\w.@-]{0,64}:([^]+)$/.exec(text) ?? [];
     if (password !== '') this.addFromText(decoded(password));
-    // A word would be gone from every sentence.
+    // An ordinary word would be removed from every sentence.
     if (!/[^A-Za-z]/.test(text) || isCommon(text)) return;
     const before = this.#values.size;
     this.add(text, '');
     this.#fromTexts += this.#values.size - before;
   }
 
-  /** `Bearer x` is known by its last word as well, `Basic x` also by the password that is in it. */
+  /** Of `Bearer x`, the last word is added as well; of `Basic x`, also the password in it. */
   #addCredentials(text: string): void {
     const [, scheme = '', credentials = ''] = /^([A-Za-z]+)\s+(\S+)$/.exec(text) ?? [];
     if (credentials.length < MIN_CHARS) return;
@@ -75,7 +75,7 @@ export class KnownSecrets {
       this.#forms.set(form, { text: form, isPart });
   }
 
-  /** Takes them out of a text, wherever they stand. One look at each character, whatever their number. */
+  /** Returns a function that removes all values from a text. It looks at each character once, whatever the number of values. */
   scrubber(): (text: string, tally: Tally) => string {
     if (this.#forms.size === 0) return (text) => text;
     const byStart = new Map<string, Form[]>();
@@ -121,14 +121,14 @@ function hashAt(text: string, at: number): number {
   );
 }
 
-/** By itself, and as what stands in the middle of something longer, such as `user:password`: three bytes become four characters, so there are three. */
+/** The value in base64, alone and inside a longer text such as `user:password`. Three bytes become four characters, so there are three forms. */
 function inBase64(text: string): string[] {
   const bytes = Buffer.from(text);
   return [0, 1, 2].flatMap((offset) => {
     const whole = Buffer.concat([Buffer.alloc(offset), bytes])
       .toString('base64')
       .replace(/=+$/, '');
-    // The characters at both ends depend on the neighbours.
+    // The characters at both ends depend on the neighbouring bytes.
     const first = offset === 0 ? 0 : offset + 1;
     const last = (offset + bytes.length) % 3 === 0 ? whole.length : whole.length - 1;
     const part = whole.slice(first, last);

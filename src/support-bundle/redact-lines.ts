@@ -1,25 +1,25 @@
 /**
- * Texts of many lines, where a secret may go on in the next one: a private key, of which the end of a log may have the end alone; a block of YAML or a
- * list of JSON below a sensitive name; a line that is continued.
+ * Redacts secrets that span several lines: a private key, of which a log may contain only the last lines; a block of YAML or a list of JSON below a
+ * sensitive name; a continued line.
  *
- * Stage before: `collection.ts`. Stage after: who goes through a line, `redact-text.ts` or `redact-value.ts`.
+ * Stage before: `collection.ts`. Stage after: `redact-text.ts` or `redact-value.ts`, for each line.
  */
 import { count, LEFT_OUT, NAME_IN_TEXT, type Tally } from './sensitive.ts';
 
-/** What the API server puts before each line of a log; some runtimes have an offset in it. */
+/** The time before each line of a log. Some container runtimes use an offset from UTC. */
 const STAMP = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) /;
-/** A name, and nothing behind it but what begins a block. */
+/** A sensitive name, followed only by the beginning of a block. */
 const HEAD = new RegExp(String.raw`^[\s-]*["']?(?:${NAME_IN_TEXT})["']?\s*:\s*(?:[|>][-+\d]{0,2}|[[{])?\s*$`, 'i');
 const DATA_OF_SECRET = /^\s*["']?(?:data|stringData)["']?\s*:\s*\{?\s*$/;
 const KIND_SECRET = /\bkind["']?\s*:\s*["']?Secret\b/;
 const BEGIN = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----\s*$/;
 const END = /^\s*-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/;
-/** Of a key: its lines, the fields before them, nothing. */
+/** A line within a private key: base64, a field of its head, or an empty line. */
 const IN_KEY = /^\s*(?:[A-Za-z0-9+/=]{0,100}|(?:Proc-Type|DEK-Info|Version|Comment): .*)\s*$/;
-/** Of the largest key anybody has. */
+/** More than the largest keys in use. */
 const MAX_KEY_LINES = 400;
 
-/** `redactLine`: without the time before it. */
+/** `redactLine` gets each line without the time before it. */
 export function redactLines(text: string, tally: Tally, redactLine: (line: string) => string): string {
   const lines = text.split('\n').map((line) => {
     const [stamp = ''] = STAMP.exec(line) ?? [];
@@ -28,7 +28,7 @@ export function redactLines(text: string, tally: Tally, redactLine: (line: strin
   });
   const inKey = linesOfKeys(lines.map(({ rest }) => rest));
   const hasSecret = KIND_SECRET.test(text);
-  /** Of the name whose block this is; null: none is. */
+  /** Indentation of the sensitive name whose block continues; null outside of such a block. */
   let indent: number | null = null;
   let isContinued = false;
   return lines
@@ -43,7 +43,7 @@ export function redactLines(text: string, tally: Tally, redactLine: (line: strin
       if (indent !== null && own.length > indent) return leaveOut('block of a sensitive name');
       indent = HEAD.test(rest) || (hasSecret && DATA_OF_SECRET.test(rest)) ? own.length : null;
       if (indent !== null) return stamp + rest + ending;
-      // The rest of a word that was left out.
+      // The rest of a value that was left out in the previous line.
       const continued = isContinued ? /^\s*[^\s"']+/.exec(rest)?.[0] : undefined;
       if (continued !== undefined) count(tally, 'continuation of a line');
       const redacted = redactLine(continued === undefined ? rest : rest.slice(continued.length));

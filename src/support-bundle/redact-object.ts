@@ -1,6 +1,6 @@
 /**
- * Objects of a cluster without what may be a secret. Of pods and their templates only fields are kept that are named here; of the values of environment
- * variables and of arguments those of sideroute's own containers alone.
+ * Redacts objects of a cluster. Pods and their templates keep only the fields that are named here. Values of environment variables and arguments are
+ * kept only for sideroute's own containers.
  *
  * Stage before: `from-cluster.ts`. Stage after: `redact-value.ts`, for what is kept.
  */
@@ -68,19 +68,19 @@ const VOLUMES: readonly string[] = [
   'persistentVolumeClaim',
 ];
 const PROBES = ['startupProbe', 'readinessProbe', 'livenessProbe'];
-/** Variables whose values say how a sidecar runs, and nothing else; a URL among them is gone through as any text. */
+/** Variables whose values only configure a sidecar. A URL in them is redacted like any text. */
 const HARMLESS_ENV =
   /^(?:SIDEROUTE_\w+|POD_(?:NAMESPACE|NAME|IP)|OTEL_EXPORTER_OTLP_ENDPOINT|OTEL_TRACES_SAMPLER_ARG|NODE_OPTIONS)$/;
 const OWN: readonly string[] = [SIDECAR_NAME, INIT_NAME];
 
-/** `own`: the containers are sideroute's, whatever their names. */
+/** `own`: these are sideroute's containers, whatever their names. */
 export function redactObject(object: Json, redaction: Redaction, own = false): unknown {
   const { metadata: _, spec, status, ...rest } = object;
   const shown: Record<string, unknown> = {
     ...pick(rest, ['apiVersion', 'kind']),
     metadata: redactMetadata(objectOf(object, 'metadata'), redaction, 'metadata'),
   };
-  // Not by its kind, which items of a list may not have.
+  // Recognised by its fields, because items of a list may have no kind.
   if (Array.isArray(objectOf(object, 'spec')['containers'])) {
     return {
       ...shown,
@@ -116,7 +116,7 @@ function pick(of: Json, names: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(names.filter((name) => of[name] !== undefined).map((name) => [name, of[name]]));
 }
 
-/** Fields that are not named are there by their names. */
+/** Of the other fields, only the names are kept. */
 function allowed(of: Json, names: readonly string[], redaction: Redaction, place: string): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(of)) {
@@ -187,7 +187,7 @@ function redactContainer(container: Json, redaction: Redaction, place: string, o
   return shown;
 }
 
-/** References to Secrets and ConfigMaps are names. */
+/** References to Secrets and ConfigMaps are kept, because they are only names. */
 function redactEnv(variable: Json, own: boolean, redaction: Redaction, place: string): unknown {
   const { value, ...rest } = variable;
   const name = textOf(variable, 'name') ?? '';
@@ -202,18 +202,18 @@ function redactEnv(variable: Json, own: boolean, redaction: Redaction, place: st
   };
 }
 
-/** Of other programs the names of flags alone: nobody knows which of their values are secrets. */
+/** For other programs, only the names of flags are kept, because any of their values may be a secret. */
 function redactArguments(list: readonly unknown[], own: boolean, redaction: Redaction, place: string): unknown[] {
   let before = '';
   return list.map((item, index) => {
     const text = typeof item === 'string' ? item : JSON.stringify(item);
     const at = `${place}[${index}]`;
-    // `-psecret` is a flag with its value.
+    // `-psecret` is a flag together with its value, so it does not match.
     const [, flag = '', value] = /^(--[\w.-]+|-\w(?=$|=))(?:=([^]*))?$/.exec(text) ?? [];
     const name = flag === '' ? before : flag;
     before = value === undefined ? flag : '';
     if (flag !== '' && value === undefined) return text;
-    // Of ours: values of flags, and what runs.
+    // For sideroute, values of flags and names of commands are kept.
     const ours = own && !isSensitiveName(name) && (name !== '' || /^[a-z-]+$/.test(text));
     if (ours) return redactValue(text, redaction, at);
     return flag === '' ? hide(text, name, redaction, at) : `${flag}=${hide(value, flag, redaction, at)}`;
@@ -244,7 +244,7 @@ function redactHandler(handler: unknown, own: boolean, redaction: Redaction, pla
   };
 }
 
-/** The last words of a container that is not ours are left out. */
+/** The termination message of other containers is left out. */
 function redactPodStatus(status: Json, redaction: Redaction, own: boolean): unknown {
   const shown = redactValue(status, redaction, 'status') as Record<string, unknown>;
   for (const name of ['initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses']) {

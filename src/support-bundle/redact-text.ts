@@ -1,8 +1,8 @@
 /**
- * What in a text must not get into a bug report: credentials, and what follows the question mark of a URL.
+ * Redacts a text: credentials, and the query of URLs.
  *
  * Stage before: `redact-lines.ts`, for logs and metrics, and `redact-value.ts`, for each string. Stage after: `collection.ts`, which lists what was
- * left out. It is a second line: what is known to hold a secret is left out by where it stands, whatever it looks like.
+ * left out. It is a second line of defence: values that are known to be secrets are left out by their place, whatever they look like.
  */
 import type { KnownSecrets } from './known-secrets.ts';
 import { count, FLAG_IN_TEXT, isEncoded, LEFT_OUT, NAME_IN_TEXT, type Tally } from './sensitive.ts';
@@ -11,27 +11,27 @@ interface Pattern {
   readonly what: string;
   readonly find: RegExp;
   readonly replace: string;
-  /** What was left out is looked for in all other texts as well. */
+  /** The value that was left out is removed from all other texts as well. */
   readonly isKnown?: true;
   readonly when?: (match: string) => boolean;
 }
 
 const HEADER = String.raw`(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:token|key|secret|auth)[\w-]{0,40}`;
-/** Between a name and its value, in JSON that stands in strings of JSON as well, of any language that prints a map, and encoded. */
+/** Between a name and its value: in JSON, also in JSON within strings; in maps as printed by any language; and percent-encoded. */
 const SEPARATOR = String.raw`(?:\u001b\[[\d;]{0,9}m)?\\*["']?\s*(?:[:=\uff1a]{1,2}>?|%3[ad]|\\+u003[ad])\s*(?:\u001b\[[\d;]{0,9}m)?(?:\b(?:Some\(|b|r|u)(?=["']))?`;
-/** In quotes, which are the third group, up to the same ones or the end of the line; and lists and objects, which are not told apart here. */
+/** A value in quotes (the third group), up to the closing quote or the end of the line; or a whole list or object. */
 const QUOTED = String.raw`(\\*["'])(?!\3|\[left out\])(?:.*?(?=(?<!\\)\3)|.+)|\[(?!left out\])[^\]\r\n]*\]?|\{[^}\r\n]*\}?`;
-/** Parameters may be in quotes. */
+/** A header without quotes; its parameters may be in quotes. */
 const BARE_HEADER = String.raw`(?![\s"'\\]|\[left out\])[^\r\n"\\]+(?:(?<==)"[^"\r\n]*"[^\r\n"\\]*)*`;
-/** What separates one value from the next is part of this one where no next one follows. */
+/** A value without quotes. A separator belongs to it unless another value follows. */
 const BARE = String.raw`(?![\s"'\\]|\[left out\])(?:[^\s"\\,;&})\]]|[,;&](?![\w.-]{1,60}\\?["']?[=:]|[\s"'\\]|$))+`;
-/** How an error goes on behind `token: `. */
+/** Not a secret: the words with which an error continues after `token: `. */
 const SENTENCE = String.raw`(?!(?<=:[ \t]+)(?:no|not|is|are|was|has|needs|invalid|required|missing|expired|unexpected|unknown|permission|unauthorized|forbidden|denied|cannot|could|failed|must|empty|malformed|unsupported|true|false|null|none|nil|undefined)(?=["'\`\\.,;:)}\]]{0,4}(?:\s|$|\u001b)))`;
 const SECRET_IN_SENTENCE = String.raw`(?=[\w-]{0,80}[\d@!#$%^&*+=~])(?=[^\sA-Za-z]{0,80}[A-Za-z])(?!\[left out\])[^\s"'\`\\,;:/(){}<>[\]]{6,}(?![\w/(])`;
 const BEGIN = String.raw`-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----`;
 const END = String.raw`-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----`;
 
-/** In turn: what an earlier one has taken is not there for the later ones. Each is linear: what may stand before a word that decides is bounded. */
+/** Applied in this order; later patterns do not see what earlier ones have removed. Each takes linear time, because every repetition before a deciding word is bounded. */
 const PATTERNS: readonly Pattern[] = [
   {
     what: 'private key',
@@ -45,7 +45,7 @@ const PATTERNS: readonly Pattern[] = [
   },
   {
     what: 'user and password in a URL',
-    // A password that should have been encoded, as well: what follows a colon and is no port.
+    // Also a password that should have been encoded: text after a colon that is not a port.
     find: /\b([a-z][a-z0-9+.-]{0,20}:\/\/)(?:[^\s/?#"'<>]*|[^\s/?#@:"'<>]{0,256}:(?!\d*[/?#])[^\s@"'<>]{0,256})@/gi,
     replace: `$1${LEFT_OUT}@`,
     isKnown: true,
@@ -104,7 +104,7 @@ const PATTERNS: readonly Pattern[] = [
   },
   {
     what: 'value of a sensitive name',
-    // A path that ends in one is no name: `/var/run/secrets/token: no such file`.
+    // A path that ends in a sensitive word is not a name: `/var/run/secrets/token: no such file`.
     find: new RegExp(String.raw`(${NAME_IN_TEXT})(${SEPARATOR})${SENTENCE}(?:${QUOTED}|${BARE})`, 'gi'),
     replace: `$1$2$3${LEFT_OUT}`,
     isKnown: true,
@@ -139,18 +139,18 @@ const PATTERNS: readonly Pattern[] = [
 ];
 
 const NAME_AT_END = new RegExp(String.raw`(?<![\w-])(${HEADER}|${NAME_IN_TEXT})${SEPARATOR}$`, 'i');
-/** As many as a name and what separates it from its value may have. */
+/** Maximum length of a name and its separator. */
 const MAX_NAME_CHARS = 160;
 
-/** The sensitive name whose value begins behind this text; null: none does. */
+/** The sensitive name at the end of this text, whose value follows; null if there is none. */
 export function nameAtEnd(text: string): string | null {
   return NAME_AT_END.exec(text.slice(-MAX_NAME_CHARS))?.[1] ?? null;
 }
 
-/** What every pattern needs: a word alone has none. */
+/** Characters of which every pattern needs one. A word alone has none of them. */
 const MAY_HAVE_ONE = /[\s:=@?%<\uff1a]|[\w+/.-]{16}/;
 
-/** One line of a text that is no JSON, or a string of one. */
+/** `text`: one line that is not JSON, or a string of JSON. */
 export function redactText(text: string, tally: Tally, known: KnownSecrets | null = null): string {
   if (!MAY_HAVE_ONE.test(text)) return text;
   let redacted = text;

@@ -16,20 +16,20 @@ export interface Redaction {
   readonly known: KnownSecrets;
 }
 
-/** Names that only sound like it, of fields of Kubernetes and of ours. */
+/** Names of fields of Kubernetes and sideroute that only sound sensitive. */
 const HARMLESS_NAMES: ReadonlySet<string> = new Set([
   ...['secretName', 'sessionAffinity', 'sessionName', 'allowCredentials', 'tokenExpirationSeconds', 'key'],
   ...['automountServiceAccountToken', 'imagePullSecrets', 'secretRef', 'secretKeyRef', 'configMapKeyRef'],
 ]);
-/** Objects of Kubernetes that say where a secret is. */
+/** Objects of Kubernetes that refer to a secret without containing it. */
 const REFERENCES: ReadonlySet<string> = new Set([
   ...['secret', 'secretRef', 'secretKeyRef', 'imagePullSecrets', 'secrets', 'serviceAccountToken'],
   ...['sessionAffinityConfig', 'tokenRequests', 'cookieConfig'],
 ]);
-/** Nobody nests deeper. */
+/** Deeper nesting does not occur in real objects. */
 const MAX_DEPTH = 60;
 
-/** `place`: where it stands, for the list of what was left out. */
+/** `place`: path of the value, for the list of redactions. */
 export function redactValue(value: unknown, redaction: Redaction, place = '', depth = 0): unknown {
   if (typeof value === 'string') return redactString(value, redaction, place, depth);
   if (typeof value !== 'object' || value === null) return value;
@@ -47,7 +47,7 @@ export function redactValue(value: unknown, redaction: Redaction, place = '', de
   const isSecret = 'kind' in value && value.kind === 'Secret';
   const setsHeaders = /HeaderModifier\.(?:set|add)$/.test(place);
   const entries = Object.entries(value).map(([name, inner]) => {
-    // A header by its name: what another version may answer.
+    // Another version may answer with an object of headers by name.
     const kept = redactName(name, redaction);
     const at = place === '' ? kept : `${place}.${kept}`;
     if (isSecret && (name === 'data' || name === 'stringData'))
@@ -64,7 +64,7 @@ export function redactValue(value: unknown, redaction: Redaction, place = '', de
   return Object.fromEntries(entries);
 }
 
-/** Of what is below a sensitive name the structure alone. */
+/** Below a sensitive name, only the structure is kept. */
 function hideLeaves(value: unknown, name: string, redaction: Redaction, place: string, depth: number): unknown {
   if (typeof value === 'boolean' || value === null || value === undefined) return value;
   if (typeof value !== 'object') return hide(value, name, redaction, place);
@@ -91,12 +91,12 @@ function isPair(item: unknown): item is Pair {
   return typeof (name ?? key) === 'string' && typeof value === 'string';
 }
 
-/** As `Object.entries` has it. */
+/** A pair as returned by `Object.entries`. */
 function isRow(item: unknown): item is readonly [string, unknown] {
   return Array.isArray(item) && item.length === 2 && typeof item[0] === 'string' && isLeaf(item[1]);
 }
 
-/** `always`: whatever its name. */
+/** `always`: the value is left out whatever its name is. */
 function redactPair(item: Pair, always: boolean, redaction: Redaction, place: string, depth: number): unknown {
   const { value, ...rest } = item;
   const name = item.name ?? item.key ?? '';
@@ -113,7 +113,7 @@ function redactPair(item: Pair, always: boolean, redaction: Redaction, place: st
   };
 }
 
-/** Names of labels and the like are names, and somebody may use one for something else. */
+/** Keys such as names of labels are kept, but one may contain a secret by mistake, so they are redacted as text. */
 function redactName(name: string, { tally }: Redaction): string {
   return redactText(name, tally);
 }
@@ -126,7 +126,7 @@ function isLeaf(value: unknown): boolean {
   );
 }
 
-/** Looked for everywhere from now on. */
+/** Leaves the value out here, and remembers it, so that it is removed everywhere. */
 export function hide(value: unknown, name: string, { tally, known }: Redaction, place: string): string {
   for (const each of Array.isArray(value) ? value : [value]) {
     if (typeof each === 'string') known.add(each, name);
@@ -140,19 +140,19 @@ function leaveOut({ tally }: Redaction, place: string): string {
   return LEFT_OUT;
 }
 
-/** A text, and JSON that stands in it: as a whole, or between words, once or several times. */
+/** Redacts a text and the JSON in it: the whole text, or parts of it between words. */
 function redactString(text: string, redaction: Redaction, place: string, depth: number): string {
   const { tally, known } = redaction;
   const pieces: string[] = [];
   let from = 0;
   for (const { start, end } of depth < MAX_DEPTH ? jsonSpans(text) : []) {
     const json = text.slice(start, end);
-    // Without a string nothing in it is a secret, and it may be part of a word: `/a?b[0]=c`.
+    // JSON without a string contains no secret. It may be part of a word, as in `/a?b[0]=c`.
     const inner = json.includes('"') ? parsed(json) : null;
     if (typeof inner !== 'object' || inner === null) continue;
     const before = text.slice(from, start);
     const name = nameAtEnd(before);
-    // A list is no reference.
+    // Only an object can be a reference. A list is hidden.
     const isSecret = name !== null && (Array.isArray(inner) || !REFERENCES.has(name));
     const shown = isSecret
       ? hideLeaves(inner, name, redaction, redactName(name, redaction), depth + 1)
@@ -172,7 +172,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** A log, line by line: what is JSON by where it stands, everything else as text. */
+/** Redacts a log line by line: JSON by the place of its values, everything else as text. */
 export function redactLog(text: string, { tally, known }: Redaction): string {
   return redactLines(text, tally, (line) => redactString(line, { tally, known }, '', 0));
 }

@@ -1,11 +1,11 @@
 /**
- * What tells a secret from everything else, by its name and by what it looks like; and how it is marked and counted where it was left out.
+ * Recognises secrets by their names and by their form, and marks and counts what was left out.
  *
- * Used by `redact-text.ts`, `redact-value.ts`, `redact-object.ts` and `known-secrets.ts`. A new name of a secret is added here, for fields and for texts.
+ * Used by `redact-text.ts`, `redact-value.ts`, `redact-object.ts` and `known-secrets.ts`. Add new names of secrets here; they apply to fields and to texts.
  */
 export const LEFT_OUT = '[left out]';
 
-/** Counts what was left out of one file, by what it was or where it stood. */
+/** Counts of redactions in one file, by kind or place. */
 export type Tally = Map<string, number>;
 
 export function count(tally: Tally, what: string, times = 1): void {
@@ -13,7 +13,7 @@ export function count(tally: Tally, what: string, times = 1): void {
 }
 
 const KINDS_OF_KEY = 'api|access|private|account|encryption|signing|master|shared|subscription';
-/** Sensitive wherever they stand in a name. */
+/** Sensitive anywhere in a name. */
 const WORDS = String.raw`pass(?:word|wd|phrase|code)|pwd|secret|token|authori[sz]ation|credential|cookie|signature|jwt|(?:${KINDS_OF_KEY})[-_. ]?key|connection[-_. ]?string`;
 /** Sensitive as the last part of a name. */
 const LAST_PARTS = 'auth|pass|key|dsn|pin|salt|sig|sas|otp';
@@ -27,19 +27,19 @@ const SENSITIVE = new RegExp(
 const NAMES_A_SECRET = 'traces[-_]?headers[-_]?secret';
 const NAME_OF_SECRET = new RegExp(`${NAMES_A_SECRET}$`, 'i');
 
-/** Of a field, a variable or a header whose value nobody should see. */
+/** True for the name of a field, variable or header whose value is a secret. */
 export function isSensitiveName(name: string): boolean {
   return SENSITIVE.test(name) && !NAME_OF_SECRET.test(name);
 }
 
-/** Fields of Kubernetes that say where a secret is. */
+/** Not fields of Kubernetes that refer to a secret. */
 const REFERENCE = String.raw`(?!(?:secretName|secretRef|secretKeyRef|imagePullSecrets?|serviceAccountToken)\b)`;
-/** A sensitive name in a text, where less tells that it is one: `key: cart` is none. As part of a regular expression; linear. */
+/** Part of a regular expression: a sensitive name in a text. It is stricter than for fields, because `key: cart` is not a secret. Linear time. */
 export const NAME_IN_TEXT = String.raw`\b${REFERENCE}(?:[\w.-]{0,40}(?:${WORDS}|session[-_]?id)[\w.-]{0,40}|(?:[\w.-]{1,40}[-_.])?(?:pass|dsn)|[\w.-]{1,40}[-_.](?:${LAST_PARTS}))(?<!${NAMES_A_SECRET})`;
-/** One that is the flag of a command line: what follows is its value, and no part of a sentence. */
+/** Part of a regular expression: a flag of a command line, whose value follows after a space. */
 export const FLAG_IN_TEXT = String.raw`(?<![\w-])--[\w-]{0,40}(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credentials?)(?<!${NAMES_A_SECRET})`;
 
-/** Words that stand in every bundle: somebody may use one as a password or a name, and the bundle would be unreadable without it. */
+/** Words that occur in every bundle. If one is also a password, it is not removed everywhere, because the bundle would be unreadable. */
 const EVERYWHERE = new Set(
   [
     'accept access action active address always annotations backend balancer bearer bundle canary client cluster code config',
@@ -59,10 +59,10 @@ export function isEverywhere(text: string): boolean {
   return EVERYWHERE.has(text.toLowerCase());
 }
 
-/** A word, a number, a duration, a path, a host name with or without a port, a URL of one: as they stand in every manifest. */
+/** True for values that occur in every manifest: a word, a number, a duration, a path, a host name or its URL. */
 export function isCommon(text: string): boolean {
   if (/^[a-z0-9.-]+\/v\d\w*$/.test(text)) return true;
-  // What a generator of secrets makes looks like a host name.
+  // A generated secret may look like a host name.
   if (/^(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{16,}$|^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(text)) return false;
   return /^(?:[a-z][a-z-]*|[\d.,:]+[a-zA-Z%]{0,3}|[A-Z][a-z]+|[A-Z_]+|(?:https?:\/\/)?[a-z0-9.-]+(?::\d+)?(?:\/[a-z.-]*)*|\/[\w./-]*|[a-z]+\/[a-z0-9.+-]+(?:; ?charset=[\w-]+)?)$/.test(
     text,
@@ -73,13 +73,13 @@ const MIN_BITS_PER_CHAR = 4.2;
 const SAMPLE_CHARS = 256;
 
 /**
- * Of a long run of the characters of base64: whether a generator or an encoder made it. People write words, paths and names with other frequencies,
- * and hashes in hexadecimal have no capital letters.
+ * True if a long run of base64 characters was made by a generator or an encoder. Words, paths and names have other frequencies of characters,
+ * and hexadecimal hashes have no capital letters.
  */
 export function isEncoded(run: string): boolean {
   const sample = run.slice(0, SAMPLE_CHARS);
   if (!/[A-Z].*[A-Z]/.test(sample) || !/[a-z].*[a-z]/.test(sample) || !/\d/.test(sample)) return false;
-  // A commit or a digest in an address.
+  // The hash of a commit or a digest in an address.
   if (/[0-9a-f]{32}/.test(sample)) return false;
   if (sample.replaceAll(/[^/_-]/g, '').length > sample.length / 10) return false;
   const times = new Map<string, number>();

@@ -1,6 +1,6 @@
 /**
- * What the environment variables of OpenTelemetry say of exporting, beside the flags of `sideroute proxy`: who this is, and headers, which may
- * hold a secret and are therefore no flag. An empty variable is one that is not set.
+ * Settings of the export from the environment variables of OpenTelemetry, in addition to the flags of `sideroute proxy`: the name of the service,
+ * certificates, and headers, which have no flag because they may contain a secret. An empty variable counts as not set.
  *
  * Stage after: `exporter.ts` and `sender.ts`.
  */
@@ -12,11 +12,11 @@ export interface NamedFile {
   readonly path: string;
 }
 
-/** For collectors behind https; null: not given. */
+/** Files for collectors behind https; null if not given. */
 export interface TlsFileNames {
   /** Authorities that may have signed the collector's certificate. */
   readonly authorities: NamedFile | null;
-  /** What a collector gets that wants to know who sends. */
+  /** Certificate and key of the sidecar, for collectors that require a client certificate. */
   readonly client: { readonly certificate: NamedFile; readonly key: NamedFile } | null;
 }
 
@@ -32,10 +32,10 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_TIMEOUT_MS = 60_000;
 const MAX_PAIRS = 64;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** Of messages themselves. */
+/** Headers that the HTTP client sets itself. */
 const OWN_HEADERS = ['content-type', 'content-length', 'content-encoding', 'host', 'connection', 'transfer-encoding'];
 
-/** @throws ProxyError that names the variable, without its value where that may be a secret */
+/** @throws ProxyError that names the variable, without its value if that may be a secret */
 export function exportEnvironment(env: NodeJS.ProcessEnv): ExportEnvironment {
   const value: Value = (...names) => {
     const name = names.find((candidate) => (env[candidate] ?? '') !== '') ?? names[0]!;

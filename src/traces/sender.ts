@@ -14,7 +14,7 @@ export interface SenderOptions {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly gzip: boolean;
-  /** Read where the collector is behind https. */
+  /** Only read if the collector is behind https. */
   readonly files: TlsFileNames;
   readonly userAgent: string;
 }
@@ -27,9 +27,9 @@ interface Client {
 export type Sent =
   /** `body`: of the answer. */
   | { readonly result: 'taken'; readonly body: Uint8Array }
-  /** Once more, not before `afterMs` where the collector has said so. */
+  /** To be repeated, not before `afterMs` if the collector asked for that. */
   | { readonly result: 'again'; readonly why: string; readonly afterMs: number | null }
-  /** It would be answered the same another time. */
+  /** Not to be repeated: the answer would be the same. */
   | { readonly result: 'refused'; readonly why: string };
 
 /** Of OTLP/HTTP; anything else is not to be repeated. */
@@ -59,7 +59,7 @@ export class Sender {
       const answer = await this.#post(bytes, limit);
       return await read(answer);
     } catch (error) {
-      // What comes next reads the files again, which may have become better.
+      // The next request reads the files again, because they may have been replaced.
       this.close();
       return { result: 'again', why: limit.aborted ? 'timeout' : await this.#reasonOf(error as Error), afterMs: null };
     }

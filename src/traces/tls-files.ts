@@ -1,6 +1,6 @@
 /**
- * Certificates and keys for collectors behind https, and what is wrong with those of a collector, in words. Loaded where the collector is
- * behind https. Files are read again for each connection after one that failed, since what is mounted is renewed.
+ * Reads certificates and keys for collectors behind https, and explains faults of a collector's certificate in words. Loaded only if the collector
+ * is behind https. After a failed connection the files are read again, because mounted files are renewed.
  *
  * Stage before: `environment.ts` has their names. Stage after: `sender.ts`.
  */
@@ -32,7 +32,7 @@ export async function readTlsFiles({ authorities, client }: TlsFileNames): Promi
   return options;
 }
 
-/** Each looked at: OpenSSL leaves out in silence what it cannot read. */
+/** Checks each certificate, because OpenSSL silently skips those that it cannot read. */
 async function certificatesIn(file: NamedFile): Promise<string[]> {
   const blocks = (await read(file)).match(BLOCK) ?? [];
   if (blocks.length === 0) throw fault(file, 'has no certificate in PEM');
@@ -75,7 +75,7 @@ const UNKNOWN_AUTHORITY: readonly string[] = [
   'CERT_SIGNATURE_FAILURE',
 ];
 
-/** What an operator has to mend; null where it is no matter of certificates. */
+/** Explains to an operator what to mend; null if the fault is not one of TLS. */
 export function tlsFault(error: NodeJS.ErrnoException & { reason?: string }, files: TlsFileNames): string | null {
   const { code = '', message } = error;
   const { authorities } = files;
@@ -90,7 +90,7 @@ export function tlsFault(error: NodeJS.ErrnoException & { reason?: string }, fil
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
     return `${code}: the certificate of the collector, or of its authority, is not valid at this time`;
   }
-  // The code is OpenSSL's or EPROTO, by who was the first to notice.
+  // The code is that of OpenSSL or EPROTO, depending on which side noticed the fault first.
   if (/wrong version number|packet length too long/i.test(message)) {
     return `${code}: the collector does not speak TLS there; an endpoint without begins with http://`;
   }

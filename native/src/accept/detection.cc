@@ -65,7 +65,7 @@ Detection::Detection(ConnectionContext& context, DetectionHost& host, DetectionS
 
 void Detection::Start() {
   if (settings_.reads && settings_.eager.Tries()) {
-    // A connection whose request has come with it may be over before anybody needs to be told of it.
+    // If the request is there already, the connection may end before any event is needed.
     context_.reactor.Enroll(&downstream_watcher_);
     const bool gone = Examine(false);
     settings_.eager.Note(state_ == State::kReadingHead);
@@ -263,7 +263,7 @@ void Detection::LetGo() {
 
 void Detection::Http(size_t length, HeadVerdict verdict, const char* reason, bool http2) {
   if (!settings_.reads) return host_.OnHttp(this, TakeDownstream(), {verdict, reason, http2});
-  // Of many requests, which come at any time.
+  // HTTP/2 connections carry many requests, which arrive at any time.
   if (http2 && !watched_ && !WatchDownstream()) return;
   LetGo();
   host_.OnRequest(this, {.fd = std::move(downstream_),

@@ -61,8 +61,8 @@ class DetectionHost {
   ~DetectionHost() = default;
 };
 
-// Whether a connection is read from as soon as it is accepted. Under load its request is there by then; where
-// it is not, the read has failed, so it is tried ever more seldom.
+// Decides whether a connection is read from as soon as it is accepted. Under load its request has arrived by
+// then. If it has not, the read was in vain, so after each miss more connections are skipped.
 class EagerReads {
  public:
   bool Tries() {
@@ -70,7 +70,7 @@ class EagerReads {
     --left_;
     return false;
   }
-  // Of a try: there was something.
+  // The result of a try: there were bytes.
   void Note(bool found) {
     left_ = passed_over_ = found ? 0 : std::min(2 * passed_over_ + 1, kMostPassedOver);
   }
@@ -78,7 +78,7 @@ class EagerReads {
  private:
   static constexpr uint32_t kMostPassedOver = 31;
 
-  // Connections after the last miss, and those of them that are to come.
+  // Connections to skip after a miss, and those that are left of them.
   uint32_t passed_over_ = 0;
   uint32_t left_ = 0;
 };
@@ -124,7 +124,7 @@ class Detection final : public Connection, private Deadline {
     Detection& detection;
   };
 
-  // True when the kernel tells of the downstream; false when it does not let it, and the connection has left.
+  // Adds the downstream to the epoll instance. False if the kernel refuses; then the connection is closed.
   bool WatchDownstream();
   void OnDownstreamReady(uint32_t events);
   void OnUpstreamReady(uint32_t events);
@@ -153,7 +153,7 @@ class Detection final : public Connection, private Deadline {
   const NetAddress peer_;
   const int64_t frontend_;
   State state_ = State::kWaiting;
-  // The downstream, for the kernel.
+  // The downstream is in the epoll instance.
   bool watched_ = false;
   bool peer_ended_ = false;
   bool buffer_grown_ = false;

@@ -60,9 +60,9 @@ void UnmapCode() {
 }  // namespace
 
 void KeepHeapsTrimmed() {
-  // What glibc begins with. Left to itself it makes this twice the largest block it has ever unmapped, up to
-  // 64 MiB, and malloc_trim does not touch the end of any heap but that of the main thread: V8's threads
-  // would each keep what collecting a large configuration has taken.
+  // The initial value of glibc. By default glibc raises it to twice the largest block that it has unmapped, up
+  // to 64 MiB, and malloc_trim trims only the end of the main heap: each of V8's threads would keep the memory
+  // that the collection of a large configuration has needed.
   // Setting it also fixes the mmap threshold at 128 KiB: larger blocks are mapped and unmapped each time. An
   // operator's own setting is kept.
   constexpr int kTrimThreshold = 128 * 1024;

@@ -1,5 +1,5 @@
-// A kind of JavaScript objects that hold a C++ object each: told apart from all others by a type tag, and
-// deleted with what they hold when they are collected.
+// JavaScript objects that own one C++ object each. A type tag identifies them. The C++ object is deleted when
+// the JavaScript object is collected.
 #ifndef SIDEROUTE_BINDING_WRAPPED_TYPE_H_
 #define SIDEROUTE_BINDING_WRAPPED_TYPE_H_
 
@@ -15,10 +15,10 @@ namespace sideroute {
 template <typename T>
 struct WrappedType {
   napi_type_tag tag;
-  // As errors call it: "an access log".
+  // Used in errors, for example "an access log".
   const char* name;
 
-  // What `value` holds; null when it is something else.
+  // The C++ object of `value`; null if `value` is something else.
   T* Unwrap(napi_env env, napi_value value) const {
     bool ours = false;
     void* data = nullptr;
@@ -26,7 +26,7 @@ struct WrappedType {
     return napi_unwrap(env, value, &data) == napi_ok ? static_cast<T*>(data) : nullptr;
   }
 
-  // What `this` of a method holds, and the first `count` arguments. Null with an exception pending when
+  // The C++ object of `this` in a method, and the first `count` arguments. Null with an exception pending if
   // `this` is something else.
   T* This(napi_env env, napi_callback_info info, size_t count = 0, napi_value* arguments = nullptr) const {
     napi_value self;

@@ -1,17 +1,17 @@
 /**
- * What may follow the words that have been typed: for a shell that asks somebody else for it, as that of `kubectl sideroute` does.
+ * The choices for the next word of a command line, for a shell that asks a program for them, as with `kubectl sideroute`.
  *
- * Stage before: `model.ts`. Stage after: `kubectl.ts`. The scripts of the shells do the same in their own words.
+ * Stage before: `model.ts`. Stage after: `kubectl.ts`. The scripts for bash, zsh and fish do the same in their own language.
  */
 import type { CompletedCommand, Described, Values } from './model.ts';
 
 export interface Choices {
   readonly words: readonly Described[];
-  /** Whether it may also be the name of a file. */
+  /** True if names of files are also possible. */
   readonly files: boolean;
 }
 
-/** `typed`: what stands behind the name of the program, the last word as far as there is one. */
+/** `typed`: the words after the name of the program. The last one may be incomplete or empty. */
 export function choicesFor(commands: readonly CompletedCommand[], typed: readonly string[]): Choices {
   const byPath = new Map(commands.map((command) => [command.path, command]));
   let command = byPath.get('')!;
@@ -33,7 +33,7 @@ export function choicesFor(commands: readonly CompletedCommand[], typed: readonl
   return { words: [...begunBy(last, command.commands), ...words], files };
 }
 
-/** Null: the flag takes none, or the command has no such flag. */
+/** Null if the flag takes no value, or the command does not have this flag. */
 function valuesOf({ flags }: CompletedCommand, flag: string): Values | null {
   return flags.find(({ names }) => names.includes(flag))?.values ?? null;
 }

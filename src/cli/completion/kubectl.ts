@@ -1,6 +1,6 @@
 /**
- * Completion for `kubectl sideroute`, in the lines that kubectl reads: a choice with its description behind a tab each, and what the shell is
- * to do about names of files.
+ * Completion for `kubectl sideroute`, in the format that kubectl reads: one choice per line with its description after a tab, and then a directive
+ * for the shell about names of files.
  *
  * Stage before: `choices.ts`. Stage after: `kubectl-complete.ts`.
  */
@@ -8,7 +8,7 @@ import type { Command } from 'commander';
 import { choicesFor } from './choices.ts';
 import { completedCommands } from './model.ts';
 
-/** Directives of cobra's, which kubectl's completion is made with: names of files where nothing else is offered, or none. */
+/** Directives of cobra, the library of kubectl's completion: offer names of files if there is no other choice, or never. */
 const FILES = 0;
 const NO_FILES = 4;
 
