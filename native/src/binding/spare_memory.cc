@@ -60,11 +60,10 @@ void UnmapCode() {
 }  // namespace
 
 void KeepHeapsTrimmed() {
-  // The initial value of glibc. By default glibc raises it to twice the largest block that it has unmapped, up
-  // to 64 MiB, and malloc_trim trims only the end of the main heap: each of V8's threads would keep the memory
-  // that the collection of a large configuration has needed.
-  // Setting it also fixes the mmap threshold at 128 KiB: larger blocks are mapped and unmapped each time. An
-  // operator's own setting is kept.
+  // The initial value of glibc. By default glibc raises it to twice the largest block that it has unmapped,
+  // up to 64 MiB, and malloc_trim trims only the end of the main heap: each of V8's threads would keep the
+  // memory that the collection of a large configuration has needed. Setting it also fixes the mmap threshold
+  // at 128 KiB: larger blocks are mapped and unmapped each time. An operator's own setting is kept.
   constexpr int kTrimThreshold = 128 * 1024;
   if (getenv("MALLOC_TRIM_THRESHOLD_") != nullptr) return;
   mallopt(M_TRIM_THRESHOLD, kTrimThreshold);
