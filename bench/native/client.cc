@@ -51,8 +51,9 @@ void Client::Send(const Message& message) {
 
 Client::Progress Client::Proceed(bool until_the_end) {
   static char buffer[256 * 1024];
-  const bool was_waiting = unanswered_ > 0;
-  if (!Write()) return Progress::kFailed;
+  const bool was_waiting = IsBusy();
+  // The other side may have closed after a response that came before the body had been sent.
+  if (!Write()) message_ = nullptr;
   for (;;) {
     const ssize_t count = recv(fd_.get(), buffer, sizeof buffer, 0);
     if (count < 0 && errno == ENOTCONN) return Progress::kWaiting;
@@ -66,7 +67,9 @@ Client::Progress Client::Proceed(bool until_the_end) {
     // A short read has emptied the socket.
     if (!until_the_end && static_cast<size_t>(count) < sizeof buffer) break;
   }
-  return was_waiting && unanswered_ == 0 && !until_the_end ? Progress::kAnswered : Progress::kWaiting;
+  if (until_the_end) return Progress::kWaiting;
+  if (was_waiting && unanswered_ == 0 && reader_.is_last()) return Progress::kEnded;
+  return was_waiting && !IsBusy() ? Progress::kAnswered : Progress::kWaiting;
 }
 
 }  // namespace bench

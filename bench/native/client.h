@@ -23,8 +23,8 @@ class Client {
   void Connect(const sockaddr_in& to, int epoll, uint64_t data);
   // `message` must live until it has been answered.
   void Send(const Message& message);
-  // Called after an event. kAnswered: every request of the message was answered; kEnded: the other side has
-  // closed after everything was answered.
+  // Called after an event. kAnswered: every request of the message was answered; kEnded: the same, and the
+  // other side has closed, or said that it will, so the next message needs another connection.
   Progress Proceed(bool until_the_end);
 
   // The time at which the message was due to be sent.
@@ -34,6 +34,9 @@ class Client {
 
  private:
   bool Write();
+  // A response may come before the body of its request has been sent. The rest has to be sent before the next
+  // message.
+  bool IsBusy() const { return unanswered_ > 0 || message_ != nullptr; }
 
   sideroute::UniqueFd fd_;
   ResponseReader reader_;

@@ -53,6 +53,7 @@ void RunHold(const Load& load) {
       const Client::Progress proceeded = clients[event.data.u64].Proceed(false);
       if (proceeded == Client::Progress::kFailed)
         Fail("a connection failed, or what came was no response", errno);
+      if (proceeded == Client::Progress::kEnded) Fail("a connection that should be held was closed");
       if (event.data.u64 == index) progress = proceeded;
     }
   }

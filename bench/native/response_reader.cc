@@ -11,21 +11,29 @@ namespace {
 
 constexpr std::string_view kEnd = "\r\n\r\n";
 constexpr std::string_view kLength = "content-length:";
+constexpr std::string_view kClose = "connection: close";
 constexpr size_t kMaxHead = 64 * 1024;
+
+// Compares without regard to case.
+bool StartsWith(std::string_view line, std::string_view start) {
+  return line.size() >= start.size() && strncasecmp(line.data(), start.data(), start.size()) == 0;
+}
 
 }  // namespace
 
 bool ResponseReader::TakeHead(std::string_view head) {
   if (!head.starts_with("HTTP/1.1 200")) return false;
+  bool has_length = false;
+  is_last_ = false;
   for (size_t at = head.find("\r\n"); at + 2 < head.size(); at = head.find("\r\n", at + 2)) {
     std::string_view line = head.substr(at + 2);
-    if (line.size() < kLength.size() || strncasecmp(line.data(), kLength.data(), kLength.size()) != 0)
-      continue;
+    if (StartsWith(line, kClose)) is_last_ = true;
+    if (!StartsWith(line, kLength)) continue;
     line.remove_prefix(kLength.size());
     line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-    return std::from_chars(line.data(), line.data() + line.size(), body_left_).ec == std::errc();
+    has_length = std::from_chars(line.data(), line.data() + line.size(), body_left_).ec == std::errc();
   }
-  return false;
+  return has_length;
 }
 
 int ResponseReader::Take(std::string_view bytes) {

@@ -13,6 +13,8 @@ class ResponseReader {
  public:
   // How many responses ended within these bytes; -1: the bytes are not an acceptable response.
   int Take(std::string_view bytes);
+  // True if the last head said that no other response follows on this connection (RFC 9112 section 9.6).
+  bool is_last() const { return is_last_; }
 
  private:
   // Returns false if the head is not acceptable.
@@ -21,6 +23,7 @@ class ResponseReader {
   // Bytes of an incomplete head.
   std::string head_;
   uint64_t body_left_ = 0;
+  bool is_last_ = false;
 };
 
 }  // namespace bench

@@ -23,17 +23,13 @@ t.before(() => {
   if (skip === false) t.equal(runCommand('make', ['-C', NATIVE, `BUILD=${build.path}`, 'all']).status, 0);
 });
 
-async function serverOf(t: Test, answer: (socket: Socket, requests: number) => void): Promise<number> {
+/** Port of a server for the time of the test. */
+async function listen(t: Test, onConnection: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
-    let rest = '';
-    socket.on('error', () => undefined).setEncoding('latin1');
-    socket.on('data', (text: string) => {
-      const parts = (rest + text).split('\r\n\r\n');
-      rest = parts.pop()!;
-      if (parts.length > 0) answer(socket, parts.length);
-    });
+    socket.on('error', () => undefined);
+    onConnection(socket);
   });
   t.teardown(() => {
     for (const socket of sockets) socket.destroy();
@@ -41,6 +37,17 @@ async function serverOf(t: Test, answer: (socket: Socket, requests: number) => v
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   return (server.address() as { port: number }).port;
+}
+
+async function serverOf(t: Test, answer: (socket: Socket, requests: number) => void): Promise<number> {
+  return listen(t, (socket) => {
+    let rest = '';
+    socket.setEncoding('latin1').on('data', (text: string) => {
+      const parts = (rest + text).split('\r\n\r\n');
+      rest = parts.pop()!;
+      if (parts.length > 0) answer(socket, parts.length);
+    });
+  });
 }
 
 async function load(mode: string, port: number, flags: readonly string[], message = REQUEST, atOnce = 1) {
@@ -100,6 +107,47 @@ t.test('responses are counted one by one, in whatever pieces they come', { skip 
   t.equal(status, 0, complaint);
   // A part of the last ones comes after the end.
   t.ok(requests > answered - 8 * 2 * 4 && requests <= answered, `${requests} of ${answered}`);
+});
+
+t.test('a response that comes before the body of its request was sent', { skip }, async (t) => {
+  const UPLOAD_BYTES = 4 * 1024 * 1024;
+  const head = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${UPLOAD_BYTES}\r\n\r\n`;
+  const upload = head + 'x'.repeat(UPLOAD_BYTES);
+  for (const mode of ['closed', 'open']) {
+    const flags = ['--connections', '2', '--ms', '500', '--rate', '20'];
+    const starts: string[] = [];
+    let connections = 0;
+    const port = await listen(t, (socket) => {
+      connections++;
+      let at = 0;
+      socket.on('data', (bytes: Buffer) => {
+        for (let next = (upload.length - (at % upload.length)) % upload.length; next < bytes.length;) {
+          starts.push(bytes.toString('latin1', next, next + 1));
+          socket.write(RESPONSE);
+          next += upload.length;
+        }
+        at += bytes.length;
+      });
+    });
+    const kept = await load(mode, port, flags, upload);
+    t.equal(kept.status, 0, `${mode}: ${kept.complaint}`);
+    t.ok(starts.length > 2, `${mode}: ${starts.length} requests`);
+    t.same(new Set(starts), new Set(['P']), `${mode}: each starts where the one before has ended`);
+    t.equal(connections, 2, `${mode}: over the same connections`);
+
+    connections = 0;
+    const closing = await listen(t, (socket) => {
+      connections++;
+      socket.once('data', () => {
+        socket.write(RESPONSE.replace('\r\n', '\r\nConnection: close\r\n'));
+        socket.destroySoon();
+      });
+    });
+    const closed = await load(mode, closing, flags, upload);
+    t.equal(closed.status, 0, `${mode}: ${closed.complaint}`);
+    t.ok(closed.requests > 2, `${mode}: ${closed.requests} requests`);
+    t.ok(connections >= closed.requests, `${mode}: each has another connection`);
+  }
 });
 
 t.test('a response that is none, an error or an end makes it fail', { skip }, async (t) => {
