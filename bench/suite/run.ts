@@ -2,6 +2,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { stopProcess } from '../../test/support/processes.ts';
 import { CELLS, SETTINGS, type Cell, type SettingKey } from './cells.ts';
 import { measureFootprints, measureStarts } from './footprint.ts';
@@ -87,6 +88,7 @@ class Run {
           rates,
         );
       }
+      const startedMs = performance.now();
       this.#progress.done(
         entrants.length * each.start,
         `round ${round} of ${schedule.rounds}: ${SETTINGS[setting].title}`,
@@ -95,7 +97,10 @@ class Run {
         const takers = entrants.filter((entrant) => entrant.takes(cell)).length;
         const text = measureCell(stage, running, cell, schedule, this.#cells.get(cell)!, rates);
         this.#progress.done(takers * each.cell, `round ${round}, ${cell.title}, CPU us per ${cell.unit}: ${text}`);
-        if (!cell.isTimed) continue;
+      }
+      for (const cell of cells.filter(({ isTimed }) => isTimed)) {
+        await delay(Math.max(0, startedMs + schedule.settleMs - performance.now()));
+        const takers = entrants.filter((entrant) => entrant.takes(cell)).length;
         this.#progress.done(
           takers * each.latency,
           `round ${round}, ${cell.title}, ${this.#latency(stage, running, cell)}`,
