@@ -17,7 +17,7 @@ function nghttp2Of(preload: string): { file: string; versions: string } {
   const script = `
     const { nghttp2 } = require(${JSON.stringify(ADDON)});
     const { readFileSync, realpathSync } = require('node:fs');
-    const file = nghttp2 === process.argv0 ? process.execPath : realpathSync(nghttp2);
+    const file = realpathSync(nghttp2);
     const libraries = new Set(readFileSync('/proc/self/maps', 'utf8').match(/\\S*libnghttp2\\.so\\S*/g) ?? []);
     console.log(JSON.stringify({ file, versions: [...libraries].join(' ') }));`;
   const env = { ...process.env, LD_PRELOAD: preload };
