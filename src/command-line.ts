@@ -8,7 +8,7 @@
  */
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
-import { Command } from 'commander';
+import { Command, Help } from 'commander';
 import { inWords } from './cli/in-words.ts';
 import { outputTaken, writeNote, writeOutput } from './cli/standard-streams.ts';
 import { packageVersion } from './package-root.ts';
@@ -21,17 +21,26 @@ function nameOf(program = ''): string {
   return basename(program, '.js') === PLUGIN ? PLUGIN.replace('-', ' ') : 'sideroute';
 }
 
+/** The value of a flag that does not exist may be a password: a misspelt flag must not put it into a log. */
+function withoutValue(text: string): string {
+  return text.replace(/(unknown option '-[^=\n]*)=.*'/s, "$1'");
+}
+
 /** The program without its commands. */
 export function newProgram(): Command {
+  const help = new Help();
   return (
     new Command(nameOf(process.argv[1]))
       .description('Gateway API (GAMMA) routing between Services from a sidecar: HTTPRoute without a mesh.')
       .version(packageVersion())
       .showHelpAfterError('(add --help for the options)')
+      // A setting without a default has null, so that it can be told from one that was not read.
+      .configureHelp({ optionDescription: (option) => help.optionDescription(option).replace('default: null, ', '') })
       // Must precede the creation of commands, which inherit this.
       .configureOutput({
         writeOut: writeOutput,
         writeErr: writeNote,
+        outputError: (text, write) => write(withoutValue(text)),
         getOutHelpWidth: () => (isatty(1) ? process.stdout.columns : 80),
         getErrHelpWidth: () => (isatty(2) ? process.stderr.columns : 80),
         getOutHasColors: () => false,

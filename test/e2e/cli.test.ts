@@ -88,6 +88,21 @@ t.test('usage errors end with status 2 and name what is wrong', (t) => {
   t.end();
 });
 
+t.test('help does not call a missing default null', (t) => {
+  const { stdout } = sideroute('proxy', '--help');
+  t.match(stdout, /\(env: SIDEROUTE_|\(env: POD_NAMESPACE\)/);
+  t.notMatch(stdout, /null/);
+  t.end();
+});
+
+t.test('the value of a flag that does not exist, perhaps a password, is not repeated', (t) => {
+  const { status, stderr } = sideroute('proxy', "--traces-endpoin=http://user:it's\nsecret@collector:4318");
+  t.equal(status, 2);
+  t.match(stderr, /^error: unknown option '--traces-endpoin'\n/);
+  t.notMatch(stderr, /secret|user/);
+  t.end();
+});
+
 t.test('check on a directory of broken route files: each gets its own message naming file and field', (t) => {
   const directory = join(fixtures, 'broken-routes');
   const files = readdirSync(directory).filter((name) => /\.(ya?ml|json)$/.test(name));
