@@ -61,7 +61,7 @@ export const MANUALS: Readonly<Record<string, Manual>> = {
     ],
     statuses: {
       0: 'Explained, whatever the result for the request is',
-      1: 'There are no routes, or a path does not exist',
+      1: 'There are no routes in what is given, or a path does not exist',
     },
   },
   'iptables print': {
