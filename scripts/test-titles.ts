@@ -24,6 +24,14 @@ function expandRange(rules: string): string[] {
   return Array.from({ length: to - from + 1 }, (_, i) => `${letter}${from + i}`);
 }
 
+/** What a title says of all the cases that it stands for: the name of the case, before a colon or in parentheses, is left out. */
+function withoutExpressions(sentence: string): string {
+  return sentence
+    .replace(/^\$\{[^}]*\}: /, '')
+    .replace(/ \(\$\{[^}]*\}\)$/, '')
+    .replaceAll(/\$\{[^}]*\}/g, '…');
+}
+
 /** Tests by rule, in the order of files and lines. `prefix`: for example `SAFETY`; searches `folder` below `root`. */
 export function provingTests(root: string, folder: string, prefix: string): Map<string, ProvingTest[]> {
   const title = new RegExp(`(['"\`])${prefix} (${RULE}(?:, ${RULE})*): ((?:\\\\.|(?!\\1)[^\\\\\\n])*)\\1`, 'g');
@@ -37,7 +45,7 @@ export function provingTests(root: string, folder: string, prefix: string): Map<
       for (const rule of rules!.split(', ').flatMap(expandRange)) {
         const tests = found.get(rule) ?? [];
         found.set(rule, tests);
-        const test = { sentence: sentence!.replaceAll(/\\(.)/g, '$1'), file: relative(root, path) };
+        const test = { sentence: withoutExpressions(sentence!.replaceAll(/\\(.)/g, '$1')), file: relative(root, path) };
         // One title may be used for several runs.
         if (!tests.some((other) => other.sentence === test.sentence && other.file === test.file)) tests.push(test);
       }

@@ -14,7 +14,9 @@ t.test('titles are found in literals of every kind, with several rules and range
     [
       "t.test('RULE M4: a path that isn\\'t escaped', () => {});",
       '{ title: "RULE A5, M4: two rules" },',
-      't.test(`RULE E1: with ${value}`)',
+      't.test(`RULE E1: with ${value} and a name`)',
+      't.test(`RULE E1: ${title}: of each case`)',
+      't.test(`RULE E1: of all (${name})`)',
       "t.test('RULE M5-M6, 7-8: ranges')",
       '// RULE M9: only a comment',
       "t.test('not RULE M8: in front')",
@@ -30,7 +32,11 @@ t.test('titles are found in literals of every kind, with several rules and range
       { sentence: 'two rules', file },
     ],
     A5: [{ sentence: 'two rules', file }],
-    E1: [{ sentence: 'with ${value}', file }],
+    E1: [
+      { sentence: 'with … and a name', file },
+      { sentence: 'of each case', file },
+      { sentence: 'of all', file },
+    ],
     M5: ranges,
     M6: ranges,
     7: ranges,
