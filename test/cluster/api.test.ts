@@ -1,6 +1,15 @@
 /** The small cluster by itself: what tests of the controller build on. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
+import { fencedBlocks } from '../support/docs/blocks.ts';
+import { CHECKOUT, SHOP } from '../support/docs/shop.ts';
+import { ROOT } from '../support/manifests.ts';
 import { startApi } from './api.ts';
+
+const TASKS = 'docs/tasks';
+/** The first line of what a page calls a mistake. */
+const REFUSED = '# Refused\n';
 
 const ROUTE = {
   apiVersion: 'gateway.networking.k8s.io/v1',
@@ -48,6 +57,23 @@ t.test('the small cluster is an API server with the resources of the Gateway API
     const refused = await cluster.kubectl(['create', '-f', '-'], JSON.stringify(wrong));
     t.not(refused.status, 0);
     t.match(refused.stderr, /port.*65535/);
+  });
+
+  await t.test('the objects of the pages about tasks are as the definitions want them', async (t) => {
+    const create = async (text: string, flags: readonly string[]) =>
+      await cluster.kubectl(['apply', '--server-side', '--validate=strict', ...flags, '-f', '-'], text);
+    for (const path of [SHOP, CHECKOUT]) {
+      const { status, stderr } = await create(readFileSync(join(ROOT, path), 'utf8'), []);
+      t.equal(status, 0, `${path}: ${stderr}`);
+    }
+    const pages = readdirSync(join(ROOT, TASKS)).filter((name) => name.endsWith('.md'));
+    const blocks = pages.flatMap((page) => fencedBlocks(join(TASKS, page)));
+    const objects = blocks.filter(({ language }) => language === 'yaml');
+    t.ok(objects.length >= pages.length - 1, `${objects.length} blocks`);
+    for (const { document, line, text } of objects) {
+      const { status, stderr } = await create(text, ['--dry-run=server']);
+      t.equal(status, text.startsWith(REFUSED) ? 1 : 0, `${document}:${line}: ${stderr}`);
+    }
   });
 
   await t.test('the API server and etcd can be killed and started again, and keep what they had', async (t) => {

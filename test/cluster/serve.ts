@@ -1,6 +1,6 @@
 /** `node dist/test/cluster/serve.js api|node`: a test cluster for people, until Ctrl-C. */
 import { startApi } from './api.ts';
-import { applicationImages, siderouteImages } from './images.ts';
+import { applicationImages, nodeImage, siderouteImages } from './images.ts';
 import { startNode } from './node.ts';
 import { buildPrograms } from './programs.ts';
 
@@ -12,8 +12,7 @@ if (size !== 'api' && size !== 'node') {
 await buildPrograms(size);
 const cluster = size === 'api' ? await startApi() : await startNode();
 if ('load' in cluster) {
-  await cluster.load(await siderouteImages());
-  await cluster.load(await applicationImages());
+  await cluster.load([...(await siderouteImages()), ...(await applicationImages()), await nodeImage()]);
 }
 const node = 'load' in cluster ? ` SIDEROUTE_NODE='${cluster.enter([]).join(' ')}'` : '';
 process.stdout.write(`export KUBECONFIG=${cluster.kubeconfig} PATH=${cluster.bin}:$PATH${node}\n`);
