@@ -36,7 +36,8 @@ export function machineFacts(keys: readonly string[], envoyProgram: string): Mac
     processor: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
+    // Without the suffix of whoever has built it.
+    kernel: release().replace(/-.*/s, ''),
     system,
     versions: Object.fromEntries([['sideroute', version], ['Node', process.version.slice(1)], ...peers]) as Record<
       string,
