@@ -52,8 +52,9 @@ void Client::Send(const Message& message) {
 Client::Progress Client::Proceed(bool until_the_end) {
   static char buffer[256 * 1024];
   const bool was_waiting = IsBusy();
-  // The other side may have closed after a response that came before the body had been sent.
-  if (!Write()) message_ = nullptr;
+  // The other side may have closed after a last response that came before the body had been sent.
+  const bool is_broken = !Write();
+  if (is_broken) message_ = nullptr;
   for (;;) {
     const ssize_t count = recv(fd_.get(), buffer, sizeof buffer, 0);
     if (count < 0 && errno == ENOTCONN) return Progress::kWaiting;
@@ -69,6 +70,7 @@ Client::Progress Client::Proceed(bool until_the_end) {
   }
   if (until_the_end) return Progress::kWaiting;
   if (was_waiting && unanswered_ == 0 && reader_.is_last()) return Progress::kEnded;
+  if (is_broken) return Progress::kFailed;
   return was_waiting && !IsBusy() ? Progress::kAnswered : Progress::kWaiting;
 }
 

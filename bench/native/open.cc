@@ -94,8 +94,8 @@ class OpenLoop {
       if (progress == Client::Progress::kFailed)
         Fail("a connection failed, or what came was no response", errno);
       if (progress == Client::Progress::kWaiting) continue;
-      if (progress == Client::Progress::kEnded) client.Connect(load_.to, epoll_.get(), events[at].data.u64);
       if (IsCounted(client.intended_ns)) latencies_ns_.push_back(NowNs() - client.intended_ns);
+      if (progress == Client::Progress::kEnded) client.Connect(load_.to, epoll_.get(), events[at].data.u64);
       if (waiting_.empty()) {
         free_.push_back(events[at].data.u64);
       } else {

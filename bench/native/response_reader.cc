@@ -11,12 +11,19 @@ namespace {
 
 constexpr std::string_view kEnd = "\r\n\r\n";
 constexpr std::string_view kLength = "content-length:";
-constexpr std::string_view kClose = "connection: close";
+constexpr std::string_view kConnection = "connection:";
+constexpr std::string_view kClose = "close";
 constexpr size_t kMaxHead = 64 * 1024;
 
 // Compares without regard to case.
 bool StartsWith(std::string_view line, std::string_view start) {
   return line.size() >= start.size() && strncasecmp(line.data(), start.data(), start.size()) == 0;
+}
+
+bool Contains(std::string_view line, std::string_view part) {
+  for (; line.size() >= part.size(); line.remove_prefix(1))
+    if (StartsWith(line, part)) return true;
+  return false;
 }
 
 }  // namespace
@@ -27,7 +34,8 @@ bool ResponseReader::TakeHead(std::string_view head) {
   is_last_ = false;
   for (size_t at = head.find("\r\n"); at + 2 < head.size(); at = head.find("\r\n", at + 2)) {
     std::string_view line = head.substr(at + 2);
-    if (StartsWith(line, kClose)) is_last_ = true;
+    line = line.substr(0, line.find("\r\n"));
+    if (StartsWith(line, kConnection)) is_last_ = is_last_ || Contains(line, kClose);
     if (!StartsWith(line, kLength)) continue;
     line.remove_prefix(kLength.size());
     line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));

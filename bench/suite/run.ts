@@ -12,7 +12,7 @@ import type { Options } from './options.ts';
 import { measureCell, warmUp, type Rates } from './processor.ts';
 import { Progress } from './progress.ts';
 import type { CellFigures, Footprint, LatencyCell, Results, Starts } from './results.ts';
-import { durations, rememberers, STARTED, starters, startSeconds, totalSeconds } from './schedule.ts';
+import { durations, rememberers, settleSeconds, STARTED, starters, startSeconds, totalSeconds } from './schedule.ts';
 import { Stage, type Running } from './stage.ts';
 
 class Run {
@@ -102,7 +102,7 @@ class Run {
         await delay(Math.max(0, startedMs + schedule.settleMs - performance.now()));
         const takers = entrants.filter((entrant) => entrant.takes(cell)).length;
         this.#progress.done(
-          takers * each.latency,
+          takers * each.latency + settleSeconds(schedule, this.#options.cells, entrants),
           `round ${round}, ${cell.title}, ${this.#latency(stage, running, cell)}`,
         );
       }

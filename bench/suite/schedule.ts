@@ -79,13 +79,24 @@ export function startSeconds(schedule: Schedule, starters: number): number {
   return starters === 0 ? 0 : starters * schedule.starts * durations(schedule).timedStart + schedule.idleSeconds;
 }
 
+/** How long a round waits until latencies may be measured: what its other cells leave of that time. */
+export function settleSeconds(schedule: Schedule, cells: readonly Cell[], entrants: readonly Entrant[]): number {
+  const timed = cells.find((cell) => cell.isTimed);
+  if (timed === undefined) return 0;
+  const before = cells
+    .filter(({ setting }) => setting === timed.setting)
+    .reduce((sum, cell) => sum + entrants.filter((entrant) => entrant.takes(cell)).length, 0);
+  return Math.max(0, schedule.settleMs / 1000 - before * durations(schedule).cell);
+}
+
 export function totalSeconds(schedule: Schedule, { cells, beside }: Chosen, entrants: readonly Entrant[]): number {
   const each = durations(schedule);
   const takers = (cell: Cell): number => entrants.filter((entrant) => entrant.takes(cell)).length;
   const settings = new Set(cells.map(({ setting }) => setting));
   const ofRound =
     cells.reduce((sum, cell) => sum + takers(cell) * (each.cell + (cell.isTimed ? each.latency : 0)), 0) +
-    settings.size * entrants.length * each.start;
+    settings.size * entrants.length * each.start +
+    settleSeconds(schedule, cells, entrants);
   const ofMemory = beside.includes('memory')
     ? rememberers(entrants).length * each.footprint + 2 * schedule.idleSeconds
     : 0;

@@ -138,8 +138,9 @@ t.test('a response that comes before the body of its request was sent', { skip }
     connections = 0;
     const closing = await listen(t, (socket) => {
       connections++;
+      const field = connections % 2 === 0 ? 'Connection: close' : 'connection:keep-alive, Close';
       socket.once('data', () => {
-        socket.write(RESPONSE.replace('\r\n', '\r\nConnection: close\r\n'));
+        socket.write(RESPONSE.replace('\r\n', `\r\n${field}\r\n`));
         socket.destroySoon();
       });
     });
@@ -147,6 +148,13 @@ t.test('a response that comes before the body of its request was sent', { skip }
     t.equal(closed.status, 0, `${mode}: ${closed.complaint}`);
     t.ok(closed.requests > 2, `${mode}: ${closed.requests} requests`);
     t.ok(connections >= closed.requests, `${mode}: each has another connection`);
+
+    // The end of a connection that was not said before its response.
+    const resetting = await listen(t, (socket) => {
+      socket.once('data', () => socket.write(RESPONSE, () => socket.resetAndDestroy()));
+    });
+    const reset = await load(mode, resetting, flags, upload);
+    t.equal(reset.status, 1, `${mode}: a reset after a response that was not the last one`);
   }
 });
 
