@@ -23,7 +23,7 @@ function nameOf(program = ''): string {
 
 /** The value of a flag that does not exist may be a password: a misspelt flag must not put it into a log. */
 function withoutValue(text: string): string {
-  return text.replace(/(unknown option '-[^=\n]*)=.*'/s, "$1'");
+  return text.replace(/(unknown option '-[\w-]*)[^\w'-].*'/s, "$1'");
 }
 
 /** The program without its commands. */
