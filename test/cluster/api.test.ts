@@ -72,7 +72,10 @@ t.test('the small cluster is an API server with the resources of the Gateway API
     t.ok(objects.length >= pages.length - 1, `${objects.length} blocks`);
     for (const { document, line, text } of objects) {
       const { status, stderr } = await create(text, ['--dry-run=server']);
-      t.equal(status, text.startsWith(REFUSED) ? 1 : 0, `${document}:${line}: ${stderr}`);
+      const isRefused = text.startsWith(REFUSED);
+      t.equal(status, isRefused ? 1 : 0, `${document}:${line}: ${stderr}`);
+      if (isRefused)
+        t.match(stderr, /^The HTTPRoute "my-route" is invalid: |^Error from server: .*: expected string, /);
     }
   });
 
