@@ -56,6 +56,8 @@ Client::Progress Client::Proceed(bool until_the_end) {
   const bool is_broken = !Write();
   if (is_broken) message_ = nullptr;
   for (;;) {
+    // Of an end, or of bytes that are no response, there is no error to report.
+    errno = 0;
     const ssize_t count = recv(fd_.get(), buffer, sizeof buffer, 0);
     if (count < 0 && errno == ENOTCONN) return Progress::kWaiting;
     if (count < 0 && errno != EAGAIN) return Progress::kFailed;

@@ -1,28 +1,31 @@
 #include "response_reader.h"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <charconv>
+
+#include "http/scan.h"
 
 namespace bench {
 
 namespace {
 
+using sideroute::http::NamesEqual;
+
 constexpr std::string_view kEnd = "\r\n\r\n";
-constexpr std::string_view kLength = "content-length:";
-constexpr std::string_view kConnection = "connection:";
-constexpr std::string_view kClose = "close";
 constexpr size_t kMaxHead = 64 * 1024;
 
-// Compares without regard to case.
-bool StartsWith(std::string_view line, std::string_view start) {
-  return line.size() >= start.size() && strncasecmp(line.data(), start.data(), start.size()) == 0;
+std::string_view Trimmed(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  return text.substr(0, text.find_last_not_of(" \t") + 1);
 }
 
-bool Contains(std::string_view line, std::string_view part) {
-  for (; line.size() >= part.size(); line.remove_prefix(1))
-    if (StartsWith(line, part)) return true;
+// Whether a list separated by commas has `option`.
+bool HasOption(std::string_view list, std::string_view option) {
+  while (!list.empty()) {
+    const size_t comma = std::min(list.find(','), list.size());
+    if (NamesEqual(Trimmed(list.substr(0, comma)), option)) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
   return false;
 }
 
@@ -32,14 +35,15 @@ bool ResponseReader::TakeHead(std::string_view head) {
   if (!head.starts_with("HTTP/1.1 200")) return false;
   bool has_length = false;
   is_last_ = false;
-  for (size_t at = head.find("\r\n"); at + 2 < head.size(); at = head.find("\r\n", at + 2)) {
-    std::string_view line = head.substr(at + 2);
-    line = line.substr(0, line.find("\r\n"));
-    if (StartsWith(line, kConnection)) is_last_ = is_last_ || Contains(line, kClose);
-    if (!StartsWith(line, kLength)) continue;
-    line.remove_prefix(kLength.size());
-    line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-    has_length = std::from_chars(line.data(), line.data() + line.size(), body_left_).ec == std::errc();
+  for (size_t at = head.find("\r\n") + 2; at < head.size();) {
+    const std::string_view line = head.substr(at, head.find("\r\n", at) - at);
+    at += line.size() + 2;
+    const size_t colon = std::min(line.find(':'), line.size());
+    const std::string_view name = line.substr(0, colon);
+    const std::string_view value = Trimmed(line.substr(std::min(colon + 1, line.size())));
+    if (NamesEqual(name, "connection") && HasOption(value, "close")) is_last_ = true;
+    if (NamesEqual(name, "content-length"))
+      has_length = std::from_chars(value.data(), value.data() + value.size(), body_left_).ec == std::errc();
   }
   return has_length;
 }
