@@ -12,7 +12,16 @@ import type { Options } from './options.ts';
 import { measureCell, warmUp, type Rates } from './processor.ts';
 import { Progress } from './progress.ts';
 import type { CellFigures, Footprint, LatencyCell, Results, Starts } from './results.ts';
-import { durations, rememberers, settleSeconds, STARTED, starters, startSeconds, totalSeconds } from './schedule.ts';
+import {
+  durations,
+  rememberers,
+  settleSeconds,
+  STARTED,
+  starters,
+  startSeconds,
+  takersOf,
+  totalSeconds,
+} from './schedule.ts';
 import { Stage, type Running } from './stage.ts';
 
 class Run {
@@ -94,15 +103,20 @@ class Run {
         `round ${round} of ${schedule.rounds}: ${SETTINGS[setting].title}`,
       );
       for (const cell of cells) {
-        const takers = entrants.filter((entrant) => entrant.takes(cell)).length;
         const text = measureCell(stage, running, cell, schedule, this.#cells.get(cell)!, rates);
-        this.#progress.done(takers * each.cell, `round ${round}, ${cell.title}, CPU us per ${cell.unit}: ${text}`);
-      }
-      for (const cell of cells.filter(({ isTimed }) => isTimed)) {
-        await delay(Math.max(0, startedMs + schedule.settleMs - performance.now()));
-        const takers = entrants.filter((entrant) => entrant.takes(cell)).length;
         this.#progress.done(
-          takers * each.latency + settleSeconds(schedule, this.#options.cells, entrants),
+          takersOf(cell, entrants) * each.cell,
+          `round ${round}, ${cell.title}, CPU us per ${cell.unit}: ${text}`,
+        );
+      }
+      const timed = cells.filter(({ isTimed }) => isTimed);
+      if (timed.length > 0) {
+        await delay(Math.max(0, startedMs + schedule.settleMs - performance.now()));
+        this.#progress.done(settleSeconds(schedule, cells, entrants), `round ${round}, what a start causes is over`);
+      }
+      for (const cell of timed) {
+        this.#progress.done(
+          takersOf(cell, entrants) * each.latency,
           `round ${round}, ${cell.title}, ${this.#latency(stage, running, cell)}`,
         );
       }

@@ -79,24 +79,32 @@ export function startSeconds(schedule: Schedule, starters: number): number {
   return starters === 0 ? 0 : starters * schedule.starts * durations(schedule).timedStart + schedule.idleSeconds;
 }
 
-/** How long a round waits until latencies may be measured: what its other cells leave of that time. */
+/** How many entrants take part in that cell. */
+export function takersOf(cell: Cell, entrants: readonly Entrant[]): number {
+  return entrants.filter((entrant) => entrant.takes(cell)).length;
+}
+
+/** How long a round with these cells of one setting waits for its latencies: what the cells leave of that time. */
 export function settleSeconds(schedule: Schedule, cells: readonly Cell[], entrants: readonly Entrant[]): number {
-  const timed = cells.find((cell) => cell.isTimed);
-  if (timed === undefined) return 0;
-  const before = cells
-    .filter(({ setting }) => setting === timed.setting)
-    .reduce((sum, cell) => sum + entrants.filter((entrant) => entrant.takes(cell)).length, 0);
-  return Math.max(0, schedule.settleMs / 1000 - before * durations(schedule).cell);
+  if (!cells.some(({ isTimed }) => isTimed)) return 0;
+  const turns = cells.reduce((sum, cell) => sum + takersOf(cell, entrants), 0);
+  return Math.max(0, schedule.settleMs / 1000 - turns * durations(schedule).cell);
 }
 
 export function totalSeconds(schedule: Schedule, { cells, beside }: Chosen, entrants: readonly Entrant[]): number {
   const each = durations(schedule);
-  const takers = (cell: Cell): number => entrants.filter((entrant) => entrant.takes(cell)).length;
-  const settings = new Set(cells.map(({ setting }) => setting));
+  const settings = [...new Set(cells.map(({ setting }) => setting))];
+  const settling = settings.map((key) =>
+    settleSeconds(
+      schedule,
+      cells.filter(({ setting }) => setting === key),
+      entrants,
+    ),
+  );
   const ofRound =
-    cells.reduce((sum, cell) => sum + takers(cell) * (each.cell + (cell.isTimed ? each.latency : 0)), 0) +
-    settings.size * entrants.length * each.start +
-    settleSeconds(schedule, cells, entrants);
+    cells.reduce((sum, cell) => sum + takersOf(cell, entrants) * (each.cell + (cell.isTimed ? each.latency : 0)), 0) +
+    settings.length * entrants.length * each.start +
+    settling.reduce((sum, seconds) => sum + seconds, 0);
   const ofMemory = beside.includes('memory')
     ? rememberers(entrants).length * each.footprint + 2 * schedule.idleSeconds
     : 0;
