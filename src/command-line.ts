@@ -8,7 +8,7 @@
  */
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
-import { Command, Help } from 'commander';
+import { Command } from 'commander';
 import { inWords } from './cli/in-words.ts';
 import { outputTaken, writeNote, writeOutput } from './cli/standard-streams.ts';
 import { packageVersion } from './package-root.ts';
@@ -28,14 +28,11 @@ function withoutValue(text: string): string {
 
 /** The program without its commands. */
 export function newProgram(): Command {
-  const help = new Help();
   return (
     new Command(nameOf(process.argv[1]))
       .description('Gateway API (GAMMA) routing between Services from a sidecar: HTTPRoute without a mesh.')
       .version(packageVersion())
       .showHelpAfterError('(add --help for the options)')
-      // A setting without a default has null, so that it can be told from one that was not read.
-      .configureHelp({ optionDescription: (option) => help.optionDescription(option).replace('default: null, ', '') })
       // Must precede the creation of commands, which inherit this.
       .configureOutput({
         writeOut: writeOutput,

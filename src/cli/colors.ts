@@ -30,7 +30,7 @@ function addColorOption(command: Command, option: Option): void {
 export function registerColors(program: Command): void {
   program
     .configureOutput({ getOutHasColors: () => hasColors() })
-    .configureHelp({ ...program.configureHelp(), styleTitle: (title) => paint('bold', title) });
+    .configureHelp({ styleTitle: (title) => paint('bold', title) });
   addColorOption(program, colorOption());
 }
 

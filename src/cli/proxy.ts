@@ -16,10 +16,12 @@ export function registerProxy(program: Command): Command {
     // Otherwise the text stays as it is until readParticular. The errors of commander would repeat it.
     if (!hasParticular(setting)) option.argParser(argument(setting.parse));
     option.attributeName = () => setting.key;
-    option.default(setting.fallback === null ? null : setting.parse(setting.fallback), setting.fallback ?? undefined);
+    if (setting.fallback !== null) option.default(setting.parse(setting.fallback), setting.fallback);
     // A flag with an optional argument means true without it.
     if (option.optional) option.preset('true');
     command.addOption(option);
+    // As a default of the option, help would show it.
+    if (setting.fallback === null) command.setOptionValueWithSource(setting.key, null, 'default');
   }
   command.hook('preAction', () => {
     for (const setting of PROXY_SETTINGS.filter(hasParticular)) readParticular(command, setting, process.env);
