@@ -153,10 +153,9 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data) {
 // The binary works with every Node line whose Node-API and libuv 1.x it was built for. libuv keeps the size
 // of its handles within 1.x; a build with other sizes must not be trusted with them. nghttp2 is that of the
 // process; there may be two copies, and Node's comes first.
-bool CheckRuntime(napi_env env) {
+bool CheckRuntime(napi_env env, const http2::HpackBinding& hpack) {
   uint32_t version = 0;
   napi_get_version(env, &version);
-  const http2::HpackBinding hpack = http2::CheckHpackBinding();
   std::string problem;
   if (hpack.missing != nullptr) {
     problem = std::string("this Node does not export ") + hpack.missing + " of its nghttp2";
@@ -179,7 +178,8 @@ bool CheckRuntime(napi_env env) {
 
 napi_value Init(napi_env env, napi_value exports) {
   uv_loop_t* loop = nullptr;
-  if (!CheckRuntime(env)) return nullptr;
+  const http2::HpackBinding hpack = http2::CheckHpackBinding();
+  if (!CheckRuntime(env, hpack)) return nullptr;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) {
     napi_throw_error(env, "ERR_SIDEROUTE_ABI", "no event loop in this environment");
     return nullptr;
@@ -202,8 +202,7 @@ napi_value Init(napi_env env, napi_value exports) {
       {"createAcceptor", nullptr, CreateAcceptor, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"createHttpEngine", nullptr, CreateHttpEngine, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"guardMemory", nullptr, GuardMemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"nghttp2", nullptr, nullptr, nullptr, nullptr, MakeString(env, http2::CheckHpackBinding().file),
-       napi_enumerable, nullptr},
+      {"nghttp2", nullptr, nullptr, nullptr, nullptr, MakeString(env, hpack.file), napi_enumerable, nullptr},
       {"memory", nullptr, MemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"returnMemory", nullptr, ReturnMemoryOf, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"replyAndClose", nullptr, ReplyAndClose, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
