@@ -8,7 +8,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { choicesOf, flagsOf } from '../flags.ts';
 import { calls, showCalls } from './calls.ts';
 import { decisions, showDecisions } from './decisions.ts';
 import { advice, compare, isFailure, measureOf, table, update, type Figure, type Figures } from './figures.ts';
@@ -33,25 +33,34 @@ const MEASURES: Readonly<Record<string, Measure>> = {
 };
 
 const FILE = join(root, 'bench', 'guard', 'figures.json');
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: Object.keys(MEASURES).join(',') },
-    update: { type: 'boolean', default: false },
-    show: { type: 'string' },
-  },
-});
+interface Flags {
+  readonly only: readonly string[];
+  readonly update: boolean;
+  readonly show?: string;
+}
 
-function measureNamed(name: string): Measure {
-  const found = MEASURES[name];
-  if (found === undefined) throw new Error(`no measure ${name}: there are ${Object.keys(MEASURES).join(', ')}`);
-  return found;
+const NAMES = Object.keys(MEASURES);
+const values = flagsOf(
+  'npm run guard --',
+  'What sideroute costs, compared with the figures of bench/guard/figures.json.',
+)
+  .option('--only <measure,...>', 'Measure these alone', choicesOf(NAMES), NAMES)
+  .option('--update', 'Record what was measured', false)
+  .option('--show <figure>', 'Print one figure in detail, such as calls/get', figureNamed)
+  .parse()
+  .opts<Flags>();
+
+/** @throws InvalidArgumentError when no measure has that figure */
+function figureNamed(text: string): string {
+  choicesOf(NAMES)(measureOf(text));
+  return text;
 }
 
 async function run(names: readonly string[]): Promise<boolean> {
   const figures: Figure[] = [];
   for (const name of names) {
     const started = performance.now();
-    figures.push(...(await measureNamed(name).figures()));
+    figures.push(...(await MEASURES[name]!.figures()));
     process.stderr.write(`guard: ${name} took ${((performance.now() - started) / 1000).toFixed(0)} s\n`);
   }
   const recorded = JSON.parse(readFileSync(FILE, 'utf8')) as Figures;
@@ -72,8 +81,8 @@ async function run(names: readonly string[]): Promise<boolean> {
 
 build();
 if (values.show === undefined) {
-  process.exitCode = (await run(values.only.split(','))) ? 0 : 1;
+  process.exitCode = (await run(values.only)) ? 0 : 1;
 } else {
   const [, what = ''] = values.show.split('/');
-  process.stdout.write(`${await measureNamed(measureOf(values.show)).show(what)}\n`);
+  process.stdout.write(`${await MEASURES[measureOf(values.show)]!.show(what)}\n`);
 }

@@ -8,13 +8,19 @@
  * quartiles of many short rounds; the cases take turns, so that a busy machine slows all of them alike. With `--quick`
  * one round of small tables shows that it runs; its figures mean nothing.
  */
-import { parseArgs } from 'node:util';
 import { attach } from '../../src/config/attach.ts';
 import { decide } from '../../src/routing/decide.ts';
 import { compileTable } from '../../src/routing/table.ts';
+import { flagsOf } from '../flags.ts';
 import { compileDeps, requests, routes, SHAPES, type Shape } from './decision-cases.ts';
 
-const { quick } = parseArgs({ options: { quick: { type: 'boolean', default: false } } }).values;
+const { quick } = flagsOf(
+  'node --expose-gc dist/bench/micro/decide.js',
+  'Time and allocation of a decision, by the number of rules.',
+)
+  .option('--quick', 'Only show that it runs', false)
+  .parse()
+  .opts<{ readonly quick: boolean }>();
 const SIZES = quick ? [1, 10, 100] : [1, 100, 10_000];
 const ROUNDS = quick ? 1 : 100;
 const DECISIONS = 10_000;

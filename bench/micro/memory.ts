@@ -15,22 +15,33 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Option } from 'commander';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { largeRouteFiles, largeRouteObjects } from '../../test/support/large-routes.ts';
 import { stopProcess, waitForLine } from '../../test/support/processes.ts';
 import { setFiles } from '../../test/support/route-set.ts';
+import { count, flagsOf, sizes } from '../flags.ts';
 
-const { values } = parseArgs({
-  options: {
-    rules: { type: 'string', default: '0,1000,10000' },
-    'rules-per-route': { type: 'string', default: '16' },
-    as: { type: 'string', default: 'files' },
-    reloads: { type: 'string', default: '12' },
-    heap: { type: 'string', default: '128' },
-  },
-});
-const RULES_PER_ROUTE = Number(values['rules-per-route']);
+interface Flags {
+  readonly rules: readonly number[];
+  readonly rulesPerRoute: number;
+  readonly as: string;
+  readonly reloads: number;
+  readonly heap: number;
+}
+
+const values = flagsOf(
+  'node dist/bench/micro/memory.js',
+  'Memory by the size of the configuration, and whether reloads add to it.',
+)
+  .option('--rules <n,...>', 'Sizes of the configuration', sizes, [0, 1_000, 10_000])
+  .option('--rules-per-route <n>', 'Rules of a route', count, 16)
+  .addOption(new Option('--as <form>', 'What the volume holds').choices(['files', 'json', 'set']).default('files'))
+  .option('--reloads <n>', 'Reloads of each configuration', count, 12)
+  .option('--heap <mib>', 'Limit of the JavaScript heap', count, 128)
+  .parse()
+  .opts<Flags>();
+const RULES_PER_ROUTE = values.rulesPerRoute;
 const SERVICES = 50;
 const MIB = 1024 * 1024;
 /** After this time a sidecar has given back what a configuration left over. */
@@ -121,7 +132,7 @@ async function measure(rules: number, reloads: number, directory: string): Promi
 
 const directory = mkdtempSync(join(tmpdir(), 'sideroute-memory-'));
 try {
-  for (const rules of values.rules.split(',')) await measure(Number(rules), Number(values.reloads), directory);
+  for (const rules of values.rules) await measure(rules, values.reloads, directory);
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

@@ -1,7 +1,7 @@
 /**
  * What counting a request costs, and what a scrape at the cap of series costs and does to the requests beside it.
  *
- *     node dist/bench/micro/metrics.js
+ *     node dist/bench/micro/metrics.js [--quick]
  *
  * Every series has requests in every bucket, two codes and a reason of sideroute's own, some have retries and mirrors. A
  * scrape is served by the endpoint and read over loopback by another process. The longest block is the time between two
@@ -15,6 +15,7 @@ import { createServer, get, Agent } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { constants, gzipSync } from 'node:zlib';
+import { Option } from 'commander';
 import type { Outcome } from '../../src/engine/engine.ts';
 import { startAdmin } from '../../src/admin/public-admin.ts';
 import { createExposition, type Exposition } from '../../src/observe/exposition.ts';
@@ -22,11 +23,19 @@ import { LoopLag } from '../../src/observe/loop-lag.ts';
 import { MAX_SERIES, Metrics } from '../../src/observe/metrics.ts';
 import type { Backend } from '../../src/routing/decision.ts';
 import { nativeFront } from '../../test/support/native-front.ts';
+import { flagsOf } from '../flags.ts';
 import { median } from '../median.ts';
 import { Heartbeat, threadCpuMs } from './heartbeat.ts';
 
-const QUICK = '--quick';
-const quick = process.argv.includes(QUICK);
+const { quick, role } = flagsOf(
+  'node dist/bench/micro/metrics.js',
+  'What counting a request costs, and what a scrape does to the requests beside it.',
+)
+  .option('--quick', 'Only show that it runs', false)
+  // For the processes that it starts itself.
+  .addOption(new Option('--role <name>').choices(['backend', 'load']).hideHelp())
+  .parse()
+  .opts<{ readonly quick: boolean; readonly role?: string }>();
 const ROUNDS = quick ? 100_000 : 5_000_000;
 const SCRAPES = quick ? 2 : 20;
 const REQUESTS = quick ? 500 : 20_000;
@@ -159,7 +168,8 @@ async function main(): Promise<void> {
   });
   await renderAlone(exposition);
 
-  const child = (role: string): ChildProcess => fork(fileURLToPath(import.meta.url), quick ? [role, QUICK] : [role]);
+  const child = (role: string): ChildProcess =>
+    fork(fileURLToPath(import.meta.url), ['--role', role, ...(quick ? ['--quick'] : [])]);
   const [backendProcess, client] = [child('backend'), child('load')];
   const state = { ready: true, lines: [] };
   const probes = { live: () => state, ready: () => state, started: () => state };
@@ -207,6 +217,5 @@ async function main(): Promise<void> {
   for (const process of [backendProcess, client]) process.kill();
 }
 
-const role = process.argv.slice(2).find((argument) => argument !== QUICK);
 if (role === undefined) await main();
 else process.on('message', (port: number) => void roles[role]!(port).then((answer) => process.send!(answer)));

@@ -14,18 +14,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { stopProcess, waitForLine } from '../../test/support/processes.ts';
+import { count, flagsOf, list, positive } from '../flags.ts';
 import { median } from '../median.ts';
 
-const { values } = parseArgs({
-  options: {
-    nodes: { type: 'string', default: process.execPath },
-    rounds: { type: 'string', default: '5' },
-    idle: { type: 'string', default: '10' },
-  },
-});
+interface Flags {
+  readonly nodes: readonly string[];
+  readonly rounds: number;
+  readonly idle: number;
+}
+
+const values = flagsOf(
+  'node dist/bench/micro/nodes.js',
+  'What each version of Node costs an idle sidecar: start and memory.',
+)
+  .option('--nodes <path,...>', 'Programs of Node', list, [process.execPath])
+  .option('--rounds <n>', 'Starts of each', count, 5)
+  .option('--idle <seconds>', 'When memory is measured', positive, 10)
+  .parse()
+  .opts<Flags>();
 const HEAP = ['--max-old-space-size=128', '--max-semi-space-size=2'];
 const SCENARIO = new URL('../../../test/fixtures/scenario/', import.meta.url);
 const main = fileURLToPath(new URL('../../bin/sideroute.js', import.meta.url));
@@ -54,7 +62,7 @@ async function measure(node: string, routes: string): Promise<Figures> {
   await waitForLine(proxy, /"message":"ready"/, 60_000);
   const pid = proxy.pid!;
   const ready = { 'ready ms': performance.now() - startedMs, 'ready CPU ms': cpuMs(pid) };
-  await delay(Number(values.idle) * 1_000);
+  await delay(values.idle * 1_000);
   const resident = memoryMib(pid, 'Rss');
   const own = memoryMib(pid, 'Private_Dirty');
   await stopProcess(proxy);
@@ -67,10 +75,10 @@ try {
     'services.yaml': readFileSync(new URL('services.yaml', SCENARIO), 'utf8'),
     'route.yaml': readFileSync(new URL('my-server-route.yaml', SCENARIO), 'utf8'),
   });
-  const measured = new Map<string, Figures[]>(values.nodes.split(',').map((node) => [node, []]));
+  const measured = new Map<string, Figures[]>(values.nodes.map((node) => [node, []]));
   // Reads the program and its files into the page cache before anything is measured.
   for (const node of measured.keys()) await measure(node, routes.path);
-  for (let round = 1; round <= Number(values.rounds); round += 1) {
+  for (let round = 1; round <= values.rounds; round += 1) {
     for (const [node, figures] of measured) figures.push(await measure(node, routes.path));
   }
   process.stdout.write(`| Node | ${FIGURES.join(' | ')} |\n|---|${FIGURES.map(() => '---|').join('')}\n`);

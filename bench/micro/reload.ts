@@ -15,23 +15,29 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { ConfigMapMount } from '../../test/support/config-map-mount.ts';
 import { largeRouteFiles } from '../../test/support/large-routes.ts';
 import { stopProcess, waitForLine } from '../../test/support/processes.ts';
+import { count, flagsOf } from '../flags.ts';
 import { median } from '../median.ts';
 import { programOf } from '../program.ts';
 
-const { values } = parseArgs({
-  options: {
-    routes: { type: 'string', default: '5000' },
-    rounds: { type: 'string', default: '10' },
-    before: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-  },
-});
-const ROUTES = values.quick ? 100 : Number(values.routes);
-const ROUNDS = values.quick ? 1 : Number(values.rounds);
+interface Flags {
+  readonly routes: number;
+  readonly rounds: number;
+  readonly before?: string;
+  readonly quick: boolean;
+}
+
+const values = flagsOf('node dist/bench/micro/reload.js', 'What a reload of many routes costs a sidecar.')
+  .option('--routes <n>', 'Size of the configuration', count, 5_000)
+  .option('--rounds <n>', 'Rounds', count, 10)
+  .option('--before <dir>', 'Another checkout that has been built, which takes turns with this one')
+  .option('--quick', 'Only show that it runs', false)
+  .parse()
+  .opts<Flags>();
+const ROUTES = values.quick ? 100 : values.routes;
+const ROUNDS = values.quick ? 1 : values.rounds;
 /** Collections and updates of the engine come after the log line. */
 const AFTERWARDS_MS = 500;
 const MS_PER_TICK = 10;

@@ -6,7 +6,9 @@
 import { MAX_SERIES, Metrics } from '../../src/observe/metrics.ts';
 import type { Stats } from '../../src/page/answers.ts';
 import { statsReporter } from '../../test/support/stats.ts';
+import { flagsOf } from '../flags.ts';
 
+flagsOf('node dist/bench/micro/stats.js', 'What a response of /stats costs at the limit of series.').parse();
 const ANSWERS = 20;
 const DURATIONS_MS = [0.5, 2, 4, 8, 20, 40, 80];
 

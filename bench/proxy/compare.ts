@@ -19,30 +19,41 @@ import type { ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { ACCESS_LOG_MODES } from '../../src/addon/access-log.ts';
 import { UWS_NODE_VERSIONS } from '../../src/uws-library/library.ts';
 import { Cluster, type Pod } from '../../test/support/cluster.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
 import { backendCommand } from '../peers/backends.ts';
+import { choicesOf, count, flagsOf, list } from '../flags.ts';
 import { makeContenders, type Contender } from './contenders.ts';
 import { cpuMicroseconds, processes, quantile } from './processor-time.ts';
 import { redirect } from './redirect.ts';
 import { countedCalls } from './system-calls.ts';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '5' },
-    connections: { type: 'string', default: '32' },
-    'new-connections': { type: 'boolean', default: false },
-    'system-calls': { type: 'boolean', default: false },
-    'access-log': { type: 'string' },
-    before: { type: 'string' },
-    proxies: { type: 'string' },
-  },
-});
+interface Flags {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly connections: number;
+  readonly newConnections: boolean;
+  readonly systemCalls: boolean;
+  readonly accessLog?: readonly string[];
+  readonly before?: string;
+  readonly proxies?: readonly string[];
+}
+
+const values = flagsOf('node dist/bench/proxy/compare.js', 'CPU time per proxied request, beside HAProxy and nginx.')
+  .option('--rounds <n>', 'Rounds, each with proxies that are started anew', count, 5)
+  .option('--seconds <n>', 'Turns of a second for each proxy in a round', count, 5)
+  .option('--connections <n>', 'Connections of the load', count, 32)
+  .option('--new-connections', 'Each request has a connection of its own', false)
+  .option('--system-calls', 'Count system calls instead', false)
+  .option('--access-log <mode,...>', 'Compare these modes of the access log', choicesOf(ACCESS_LOG_MODES))
+  .option('--before <dir>', 'Compare with another checkout that has been built')
+  .option('--proxies <name,...>', 'Who takes part: native, before, haproxy, nginx, uws, native@NODE', list)
+  .parse()
+  .opts<Flags>();
 const FIRST_PORT = 15001;
 const WARM_UP_SECONDS = 2;
 // Long, for a machine with other load.
@@ -58,10 +69,10 @@ interface Running extends Contender {
   readonly child: ChildProcess;
 }
 
-function keys(): string[] {
-  const modes = values['access-log'];
-  if (modes !== undefined) return modes.split(',').map((mode) => `native:${mode}`);
-  if (values.proxies !== undefined) return values.proxies.split(',');
+function keys(): readonly string[] {
+  const modes = values.accessLog;
+  if (modes !== undefined) return modes.map((mode) => `native:${mode}`);
+  if (values.proxies !== undefined) return values.proxies;
   if (values.before !== undefined) return ['native', 'before'];
   const hasUws = UWS_NODE_VERSIONS.includes(Number(process.versions.node.split('.')[0]));
   return ['native', 'haproxy', 'nginx', ...(hasUws ? ['uws'] : [])];
@@ -77,7 +88,7 @@ class Stage {
     pod.must(['sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=0']);
     redirect(pod, '-A', FIRST_PORT);
     this.#script = join(directory, 'alternate.lua');
-    const close = values['new-connections'] ? 'wrk.headers["Connection"] = "close"\n' : '';
+    const close = values.newConnections ? 'wrk.headers["Connection"] = "close"\n' : '';
     writeFileSync(
       this.#script,
       `local n = 0\n${close}request = function() n = n + 1; wrk.headers["Version"] = n % 2 == 0 and "new" or "old"; return wrk.format("GET", "/") end\n`,
@@ -92,7 +103,7 @@ class Stage {
   /** Requests that were answered. */
   load(name: string, seconds: number): number {
     const report = this.pod.must([
-      ...['taskset', '-c', '1', 'wrk', '-t', '1', '-c', values.connections, '-d', `${seconds}s`],
+      ...['taskset', '-c', '1', 'wrk', '-t', '1', '-c', String(values.connections), '-d', `${seconds}s`],
       ...['-s', this.#script, 'http://10.96.0.10/'],
     ]);
     if (/Non-2xx|Socket errors/.test(report)) throw new Error(`${name}: ${report}`);
@@ -129,7 +140,7 @@ async function round(stage: Stage, contenders: readonly Contender[], output: num
   try {
     for (const contender of contenders) running.push(await stage.start(contender, output));
     const samples = running.map((): Sample => ({ cpuUs: 0, requests: 0, seconds: 0 }));
-    for (let turn = 0; turn < Number(values.seconds); turn++) {
+    for (let turn = 0; turn < values.seconds; turn++) {
       for (const [index, each] of running.entries()) {
         const sample = samples[index]!;
         stage.choose(each);
@@ -148,7 +159,7 @@ async function round(stage: Stage, contenders: readonly Contender[], output: num
 async function compareTime(stage: Stage, contenders: readonly Contender[], output: number): Promise<void> {
   const costs = contenders.map((): number[] => []);
   const rates = contenders.map((): number[] => []);
-  for (let number = 1; number <= Number(values.rounds); number++) {
+  for (let number = 1; number <= values.rounds; number++) {
     for (const [index, sample] of (await round(stage, contenders, output)).entries()) {
       costs[index]!.push(sample.cpuUs / sample.requests);
       rates[index]!.push(sample.requests / sample.seconds);
@@ -156,7 +167,7 @@ async function compareTime(stage: Stage, contenders: readonly Contender[], outpu
       process.stderr.write(`round ${number} ${contenders[index]!.name}: ${figures}\n`);
     }
   }
-  const load = values['new-connections'] ? 'a connection for each request' : 'keep-alive';
+  const load = values.newConnections ? 'a connection for each request' : 'keep-alive';
   process.stdout.write(
     `${cpus()[0]?.model ?? ''}, Node ${process.version}, ${values.connections} connections, ${load}, ${values.rounds} rounds of ${values.seconds} s\n\n` +
       `| Proxy | CPU us / request (median) | ${contenders[0]!.name} relative to it, pair by pair (median, quartiles) | requests/s |\n|---|---|---|---|\n`,
@@ -176,7 +187,7 @@ async function countSystemCalls(stage: Stage, contenders: readonly Contender[], 
     try {
       let requests = 0;
       const calls = await countedCalls(processes(running.child.pid!), () => {
-        requests = stage.load(contender.name, Number(values.seconds));
+        requests = stage.load(contender.name, values.seconds);
       });
       process.stdout.write(`${contender.name}: calls for each of ${requests} requests\n`);
       const sum = [...calls.values()].reduce((before, count) => before + count, 0);
@@ -203,7 +214,7 @@ try {
   helpers.push(pod.spawn(['taskset', '-c', '1', 'dd', `if=${pipe}`, 'of=/dev/null', 'bs=64k'], { stdio: 'ignore' }));
   const output = openSync(pipe, 'w');
   const contenders = makeContenders({ directory, keys: keys(), before: values.before, firstPort: FIRST_PORT });
-  await (values['system-calls'] ? countSystemCalls : compareTime)(stage, contenders, output);
+  await (values.systemCalls ? countSystemCalls : compareTime)(stage, contenders, output);
 } finally {
   for (const helper of helpers) helper.kill('SIGKILL');
   cluster.close();

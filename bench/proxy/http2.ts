@@ -17,10 +17,10 @@ import type { ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Cluster, type Pod } from '../../test/support/cluster.ts';
 import { stopProcess } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
+import { count, flagsOf, list } from '../flags.ts';
 import type { Contender } from './contenders.ts';
 import { http2BackendCommand } from '../peers/backends.ts';
 import { SERVICE, V1 } from '../peers/peer.ts';
@@ -32,17 +32,29 @@ import { redirect } from './redirect.ts';
 
 const SMALL = 6;
 const ALL_LOADS = ['32x1', '4x16', '4x4', ...[16_384, 262_144].flatMap((size) => [`32x1:${size}`, `4x16:${size}`])];
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string' },
-    turns: { type: 'string' },
-    loads: { type: 'string', default: ALL_LOADS.join(',') },
-    proxies: { type: 'string' },
-    before: { type: 'string' },
-    envoy: { type: 'string', default: 'envoy' },
-    quick: { type: 'boolean', default: false },
-  },
-});
+interface Flags {
+  readonly rounds?: number;
+  readonly turns?: number;
+  readonly loads: readonly string[];
+  readonly proxies?: readonly string[];
+  readonly before?: string;
+  readonly envoy: string;
+  readonly quick: boolean;
+}
+
+const values = flagsOf(
+  'node dist/bench/proxy/http2.js',
+  'CPU time per call over HTTP/2, beside HAProxy, nghttpx and Envoy.',
+)
+  .option('--rounds <n>', 'Rounds, each with proxies that are started anew (default: 5)', count)
+  .option('--turns <n>', 'Turns of each proxy for each load (default: 3)', count)
+  .option('--loads <load,...>', 'Connections x calls at a time[:bytes of a response]', list, ALL_LOADS)
+  .option('--proxies <name,...>', 'Who takes part: native, before, haproxy, nghttpx, envoy', list)
+  .option('--before <dir>', 'Another checkout that has been built, which takes turns with this one')
+  .option('--envoy <path>', 'The program', 'envoy')
+  .option('--quick', 'Only show that it runs', false)
+  .parse()
+  .opts<Flags>();
 const FIRST_PORT = 15001;
 /** Calls of one turn: about a second of processor time, whatever the size. */
 const CALLS = values.quick ? 200 : 60_000;
@@ -142,10 +154,10 @@ async function round(stage: Stage, contenders: readonly Contender[], loads: read
   }
 }
 
-const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
-const turns = Number(values.turns ?? (values.quick ? 1 : 3));
-const loads = values.loads.split(',').map(parseLoad);
-const keys = values.proxies?.split(',') ?? [
+const rounds = values.rounds ?? (values.quick ? 1 : 5);
+const turns = values.turns ?? (values.quick ? 1 : 3);
+const loads = values.loads.map(parseLoad);
+const keys = values.proxies ?? [
   'native',
   ...(values.before === undefined ? [] : ['before']),
   'haproxy',

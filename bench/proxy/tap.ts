@@ -11,20 +11,26 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus, loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
+import { Option } from 'commander';
+import { ACCESS_LOG_MODES } from '../../src/addon/access-log.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
+import { count, flagsOf, share } from '../flags.ts';
 import { BenchPlace } from './place.ts';
 import { cpuMicroseconds, quantile } from './processor-time.ts';
 
-const { values } = parseArgs({
-  options: {
-    pairs: { type: 'string', default: '20' },
-    sample: { type: 'string', default: '0.1' },
-    connections: { type: 'string', default: '32' },
-    'access-log': { type: 'string', default: 'errors' },
-  },
-});
+const values = flagsOf('node dist/bench/proxy/tap.js', 'What a tap costs: CPU time per request with a tap and without.')
+  .option('--pairs <n>', 'Pairs of turns of a second', count, 20)
+  .option('--sample <share>', 'Share of the requests that the tap shows', share, 0.1)
+  .option('--connections <n>', 'Connections of the load', count, 32)
+  .addOption(new Option('--access-log <mode>', 'Which requests are logged').choices(ACCESS_LOG_MODES).default('errors'))
+  .parse()
+  .opts<{
+    readonly pairs: number;
+    readonly sample: number;
+    readonly connections: number;
+    readonly accessLog: string;
+  }>();
 const PORT = 15001;
 const ADMIN = `http://127.0.0.1:${PORT + 200}`;
 const METRICS = `http://127.0.0.1:${PORT + 100}/metrics`;
@@ -48,7 +54,7 @@ class Stage {
 
   turn(): Turn {
     const before = cpuMicroseconds(this.#proxy.pid!);
-    const requests = this.#place.load(values.connections, SECOND_CORE);
+    const requests = this.#place.load(String(values.connections), SECOND_CORE);
     return { us: (cpuMicroseconds(this.#proxy.pid!) - before) / requests, requests };
   }
 
@@ -79,7 +85,7 @@ const us = (turns: readonly Turn[]): number[] => turns.map((turn) => turn.us);
 async function measure(stage: Stage): Promise<void> {
   for (let turn = 0; turn < WARM_UP_TURNS; turn++) stage.turn();
   const [off, on]: [Turn[], Turn[]] = [[], []];
-  for (let pair = 0; pair < Number(values.pairs); pair++) {
+  for (let pair = 0; pair < values.pairs; pair++) {
     // Alternates the order, so that a drift over time favours neither.
     if (pair % 2 === 0) off.push(stage.turn());
     on.push(await stage.tapped());
@@ -94,7 +100,7 @@ async function measure(stage: Stage): Promise<void> {
   ];
   process.stdout.write(
     `${cpus()[0]?.model ?? ''}, Node ${process.version}, load ${loadavg()[0]!.toFixed(1)}, ${values.connections} connections, ` +
-      `${values.pairs} pairs of turns of a second, access log ${values['access-log']}, sample ${values.sample}: median (quartiles)\n` +
+      `${values.pairs} pairs of turns of a second, access log ${values.accessLog}, sample ${values.sample}: median (quartiles)\n` +
       summary('CPU us / request, no tap', us(off), 2) +
       summary('CPU us / request, a tap', us(on), 2) +
       summary('ratio, pair by pair', ratios, 3) +
@@ -104,7 +110,7 @@ async function measure(stage: Stage): Promise<void> {
 
 const place = new BenchPlace(PORT, SECOND_CORE);
 try {
-  const proxy = await place.start(PORT, { accessLog: values['access-log'], under: ['taskset', '-c', '0'] });
+  const proxy = await place.start(PORT, { accessLog: values.accessLog, under: ['taskset', '-c', '0'] });
   try {
     await measure(new Stage(place, proxy));
   } finally {

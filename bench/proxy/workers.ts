@@ -14,19 +14,21 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { stopProcess } from '../../test/support/processes.ts';
+import { count, flagsOf, share } from '../flags.ts';
 import { BenchPlace } from './place.ts';
 import { cpuMicroseconds, quantile } from './processor-time.ts';
 import { redirect } from './redirect.ts';
 
-const { values } = parseArgs({
-  options: {
-    pairs: { type: 'string', default: '10' },
-    share: { type: 'string', default: '0.2' },
-    connections: { type: 'string', default: '64' },
-  },
-});
+const values = flagsOf(
+  'node dist/bench/proxy/workers.js',
+  'What a second worker gives: requests a second, and CPU time per request.',
+)
+  .option('--pairs <n>', 'Pairs of turns of a second', count, 10)
+  .option('--share <share>', 'Share of a processor that each worker has', share, 0.2)
+  .option('--connections <n>', 'Connections of the load', count, 64)
+  .parse()
+  .opts<{ readonly pairs: number; readonly share: number; readonly connections: number }>();
 const FIRST_PORT = 15001;
 const CGROUPS = '/sys/fs/cgroup/cpu';
 const PERIOD_US = 10_000;
@@ -77,7 +79,7 @@ class Sidecar {
   /** The threads that carry connections are those that are busy while there are requests. */
   #limit(): void {
     const before = threads(this.#child.pid!);
-    for (let turn = 0; turn < WARM_UP_TURNS; turn++) this.#place.load(values.connections);
+    for (let turn = 0; turn < WARM_UP_TURNS; turn++) this.#place.load(String(values.connections));
     const busiest = [...threads(this.#child.pid!)]
       .map(([thread, nanoseconds]) => ({ thread, spent: nanoseconds - (before.get(thread) ?? 0) }))
       .sort((a, b) => b.spent - a.spent)
@@ -87,7 +89,7 @@ class Sidecar {
       mkdirSync(group);
       this.#groups.push(group);
       writeFileSync(join(group, 'cpu.cfs_period_us'), String(PERIOD_US));
-      writeFileSync(join(group, 'cpu.cfs_quota_us'), String(Math.round(PERIOD_US * Number(values.share))));
+      writeFileSync(join(group, 'cpu.cfs_quota_us'), String(Math.round(PERIOD_US * values.share)));
       writeFileSync(join(group, 'tasks'), thread);
     }
   }
@@ -96,13 +98,13 @@ class Sidecar {
     redirect(this.#place.pod, '-R', this.#port);
     const limited = this.#groups.map((group) => group.slice(group.lastIndexOf('-') + 1));
     const [before, total, started] = [threads(this.#child.pid!), cpuMicroseconds(this.#child.pid!), performance.now()];
-    const requests = this.#place.load(values.connections);
+    const requests = this.#place.load(String(values.connections));
     const seconds = (performance.now() - started) / 1000;
     const after = threads(this.#child.pid!);
     return {
       perSecond: requests / seconds,
       us: (cpuMicroseconds(this.#child.pid!) - total) / requests,
-      used: limited.map((thread) => (after.get(thread)! - before.get(thread)!) / 1e9 / seconds / Number(values.share)),
+      used: limited.map((thread) => (after.get(thread)! - before.get(thread)!) / 1e9 / seconds / values.share),
     };
   }
 
@@ -168,7 +170,7 @@ const sidecars: Sidecar[] = [];
 try {
   for (const workers of [1, 2]) sidecars.push(await Sidecar.start(place, workers));
   const turns: Turn[][] = sidecars.map(() => []);
-  for (let pair = 0; pair < Number(values.pairs); pair++) {
+  for (let pair = 0; pair < values.pairs; pair++) {
     // Alternates the order, so that a drift over time favours neither.
     for (const index of pair % 2 === 0 ? [0, 1] : [1, 0]) turns[index]!.push(sidecars[index]!.turn());
     process.stderr.write(

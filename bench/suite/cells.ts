@@ -84,15 +84,12 @@ export interface Chosen {
   readonly beside: readonly Beside[];
 }
 
-/**
- * `keys`: null selects everything.
- * @throws Error if one of them is unknown
- */
+/** What may be asked for. */
+export const ALL_CELLS: readonly string[] = [...CELLS.map(({ key }) => key), ...BESIDE];
+
+/** `keys`: of `ALL_CELLS`; null selects everything. */
 export function chosen(keys: readonly string[] | null): Chosen {
   if (keys === null) return { cells: CELLS, beside: BESIDE };
-  const all: readonly string[] = [...CELLS.map(({ key }) => key), ...BESIDE];
-  const unknown = keys.find((key) => !all.includes(key));
-  if (unknown !== undefined) throw new Error(`--cells: no cell ${unknown}: there are ${all.join(', ')}`);
   return {
     cells: CELLS.filter(({ key }) => keys.includes(key)),
     beside: BESIDE.filter((key) => keys.includes(key)),

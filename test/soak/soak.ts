@@ -6,7 +6,7 @@
  * requests and may not, which has to be found. Needs root.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { flagsOf, positive } from '../../bench/flags.ts';
 import { Ledger } from '../support/faults/ledger.ts';
 import { countedRequests, leftOpen, metricValue } from '../support/faults/witnesses.ts';
 import type { ClientRecord } from '../support/faults/kinds.ts';
@@ -19,18 +19,29 @@ import { backendOfGeneration, configuration } from './routes.ts';
 import { startStage, type SoakStage } from './stage.ts';
 import { cpuSeconds, sample, type Sample } from './watch.ts';
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '60' },
-    rate: { type: 'string', default: '400' },
-    'fault-every': { type: 'string', default: '4' },
-    plant: { type: 'boolean', default: false },
-    report: { type: 'string' },
-    json: { type: 'string' },
-  },
-});
-const minutes = Number(values.minutes);
-const perSecond = Number(values.rate);
+interface Flags {
+  readonly minutes: number;
+  readonly rate: number;
+  readonly faultEvery: number;
+  readonly plant: boolean;
+  readonly report?: string;
+  readonly json?: string;
+}
+
+const values = flagsOf(
+  'npm run soak --',
+  'Mixed traffic with reloads and faults, in which every request is accounted for.',
+)
+  .option('--minutes <n>', 'How long', positive, 60)
+  .option('--rate <n>', 'Requests a second', positive, 400)
+  .option('--fault-every <seconds>', 'Time between faults', positive, 4)
+  .option('--plant', 'Add a fault that costs requests and must not: it has to be found', false)
+  .option('--report <file>', 'Write a report there, in Markdown')
+  .option('--json <file>', 'Write the figures there')
+  .parse()
+  .opts<Flags>();
+const minutes = values.minutes;
+const perSecond = values.rate;
 const RELOAD_EVERY_MS = 1_000;
 const PROGRESS_EVERY_MS = 10_000;
 const SAMPLES = 720;
@@ -81,7 +92,7 @@ async function run(stage: SoakStage, ledger: Ledger, state: { generation: number
   stage.client.tell({ do: 'mix', perSecond, kinds: MIX.map(({ kind, weight }) => ({ ...kind, weight })) });
   const faulting = playFaults(
     values.plant ? [plantedLoss(stage), ...soakFaults(stage)] : soakFaults(stage),
-    Number(values['fault-every']) * 1_000,
+    values.faultEvery * 1_000,
     ({ name, backends, allows, only }) => {
       fault = name;
       return ledger.fault(name, backends, allows, only);
