@@ -1,6 +1,7 @@
 /** The parts of `npm run bench` that measure nothing: the matrix, how long it takes, ratios, tables, plots, configurations. */
 import t from 'tap';
-import { CELLS, chosen, mebibytes, SETTINGS } from '../../../bench/suite/cells.ts';
+import { choicesOf } from '../../../bench/flags.ts';
+import { ALL_CELLS, CELLS, chosen, mebibytes, SETTINGS } from '../../../bench/suite/cells.ts';
 import { configurations } from '../../../bench/suite/configurations.ts';
 import { allEntrants } from '../../../bench/suite/entrants.ts';
 import { ratios, spread } from '../../../bench/suite/results.ts';
@@ -29,7 +30,8 @@ t.test('cells are chosen by their keys, and so is what is measured beside them',
     ['get-1', 'close'],
   );
   t.same(beside, ['start']);
-  t.throws(() => chosen(['get-2']), /^--cells: no cell get-2: there are get-1, /);
+  t.same(choicesOf(ALL_CELLS)('start,get-1'), ['start', 'get-1']);
+  t.throws(() => choicesOf(ALL_CELLS)('start,get-2'), /^There is no get-2; there are get-1, /);
   t.end();
 });
 
