@@ -22,6 +22,7 @@ function held(): number {
   const { rss, heapTotal, heapUsed } = process.memoryUsage();
   return (rss - heapTotal + heapUsed) / MIB;
 }
+
 /** Enough that what they take is optimised before memory is measured: a compiler has tens of MiB for a moment. */
 const WARM_UP = 20_000;
 const LINES = 200_000;
