@@ -5,7 +5,8 @@ import { runInNewContext } from 'node:vm';
 import { eventually } from './eventually.ts';
 
 setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+/** A full collection. */
+export const collect = runInNewContext('gc') as () => void;
 
 /** Resolves when none of the objects is referenced any more; rejects if one still is after a while. */
 export async function collected(objects: readonly WeakRef<object>[]): Promise<void> {

@@ -1,9 +1,8 @@
 /** Texts of route files: each once, and none that keeps its file in memory. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { parseRouteFile } from '../../../src/gateway-api/parse.ts';
 import { SharedTexts } from '../../../src/gateway-api/shared-texts.ts';
+import { collect } from '../../support/collect.ts';
 
 t.test('a text is what it was, whatever is in it', (t) => {
   const texts = new SharedTexts();
@@ -27,8 +26,6 @@ t.test('a text is what it was, whatever is in it', (t) => {
   t.end();
 });
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 const MIB = 1024 * 1024;
 
 const route = (index: number): string => `apiVersion: gateway.networking.k8s.io/v1

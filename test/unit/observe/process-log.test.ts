@@ -1,11 +1,10 @@
 /** The log on a descriptor that nobody reads: it costs neither time nor memory, and says afterwards what is missing. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import t from 'tap';
 
 import { ProcessLog } from '../../../src/observe/process-log.ts';
+import { collect } from '../../support/collect.ts';
 import { eventually } from '../../support/eventually.ts';
 import { LogPipe } from '../../support/log-pipe.ts';
 import { matches } from '../../support/match.ts';
@@ -17,8 +16,7 @@ const MIB = 1024 * 1024;
  * looks is up to V8, which lets more of it gather where its threads have to wait for a processor.
  */
 function held(): number {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
+  collect();
   const { rss, heapTotal, heapUsed } = process.memoryUsage();
   return (rss - heapTotal + heapUsed) / MIB;
 }

@@ -1,6 +1,4 @@
 /** What many small routes hold once they are compiled: references, conditions and shares that are equal are there once. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { attach } from '../../../src/config/attach.ts';
 import type { Attachment } from '../../../src/config/attachment.ts';
@@ -8,11 +6,9 @@ import { parseRouteFile } from '../../../src/gateway-api/parse.ts';
 import { decide } from '../../../src/routing/decide.ts';
 import type { CompileDeps } from '../../../src/routing/decision.ts';
 import { compileTable, type RouteTable } from '../../../src/routing/table.ts';
+import { collect } from '../../support/collect.ts';
 import { largeRouteFiles } from '../../support/large-routes.ts';
 import { requestHead, testDeps } from '../../support/routes.ts';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 
 function heldBytes(): number {
   collect();
