@@ -3,13 +3,12 @@
  *
  * Stage before: `process.argv`. Stage after: the program, which takes what it needs from `opts()`.
  */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
 /** `name`: as it is called, such as `npm run guard --`; `does`: what it measures, in a sentence. */
 export function flagsOf(name: string, does: string): Command {
   return new Command(name)
     .description(does)
-    .helpOption('--help', 'Show this')
     .allowExcessArguments(false)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
@@ -47,11 +46,16 @@ export function sizes(text: string): number[] {
   return list(text).map((value) => (value === '0' ? 0 : count(value)));
 }
 
-/** Those that there are, `a,b`. */
+/** Some of them, `a,b`. */
 export function choicesOf(known: readonly string[]): (text: string) => string[] {
   return (text) => {
     const unknown = list(text).find((value) => !known.includes(value));
     if (unknown === undefined) return list(text);
     throw new InvalidArgumentError(`There is no ${unknown}; there are ${known.join(', ')}.`);
   };
+}
+
+/** An option whose value is some of them; help shows which there are. */
+export function someOf(flags: string, does: string, known: readonly string[]): Option {
+  return new Option(flags, `${does}, of ${known.join(', ')}`).argParser(choicesOf(known));
 }

@@ -18,9 +18,9 @@ const { quick } = flagsOf(
   'node --expose-gc dist/bench/micro/decide.js',
   'Time and allocation of a decision, by the number of rules.',
 )
-  .option('--quick', 'Only show that it runs', false)
+  .option('--quick', 'Only show that it runs')
   .parse()
-  .opts<{ readonly quick: boolean }>();
+  .opts<{ readonly quick?: boolean }>();
 const SIZES = quick ? [1, 10, 100] : [1, 100, 10_000];
 const ROUNDS = quick ? 1 : 100;
 const DECISIONS = 10_000;

@@ -22,6 +22,8 @@ import { stopProcess, waitForLine } from '../../test/support/processes.ts';
 import { setFiles } from '../../test/support/route-set.ts';
 import { count, flagsOf, sizes } from '../flags.ts';
 
+const SIZES = [0, 1_000, 10_000];
+
 interface Flags {
   readonly rules: readonly number[];
   readonly rulesPerRoute: number;
@@ -34,7 +36,7 @@ const values = flagsOf(
   'node dist/bench/micro/memory.js',
   'Memory by the size of the configuration, and whether reloads add to it.',
 )
-  .option('--rules <n,...>', 'Sizes of the configuration', sizes, [0, 1_000, 10_000])
+  .addOption(new Option('--rules <n,...>', 'Sizes of the configuration').argParser(sizes).default(SIZES, SIZES.join()))
   .option('--rules-per-route <n>', 'Rules of a route', count, 16)
   .addOption(new Option('--as <form>', 'What the volume holds').choices(['files', 'json', 'set']).default('files'))
   .option('--reloads <n>', 'Reloads of each configuration', count, 12)

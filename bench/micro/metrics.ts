@@ -31,11 +31,11 @@ const { quick, role } = flagsOf(
   'node dist/bench/micro/metrics.js',
   'What counting a request costs, and what a scrape does to the requests beside it.',
 )
-  .option('--quick', 'Only show that it runs', false)
+  .option('--quick', 'Only show that it runs')
   // For the processes that it starts itself.
   .addOption(new Option('--role <name>').choices(['backend', 'load']).hideHelp())
   .parse()
-  .opts<{ readonly quick: boolean; readonly role?: string }>();
+  .opts<{ readonly quick?: boolean; readonly role?: string }>();
 const ROUNDS = quick ? 100_000 : 5_000_000;
 const SCRAPES = quick ? 2 : 20;
 const REQUESTS = quick ? 500 : 20_000;

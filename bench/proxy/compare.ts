@@ -25,9 +25,9 @@ import { Cluster, type Pod } from '../../test/support/cluster.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { stopProcess } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
+import { choicesOf, count, flagsOf, list, someOf } from '../flags.ts';
 import { backendCommand } from '../peers/backends.ts';
-import { choicesOf, count, flagsOf, list } from '../flags.ts';
-import { makeContenders, type Contender } from './contenders.ts';
+import { CONTENDERS, makeContenders, type Contender } from './contenders.ts';
 import { cpuMicroseconds, processes, quantile } from './processor-time.ts';
 import { redirect } from './redirect.ts';
 import { countedCalls } from './system-calls.ts';
@@ -36,22 +36,29 @@ interface Flags {
   readonly rounds: number;
   readonly seconds: number;
   readonly connections: number;
-  readonly newConnections: boolean;
-  readonly systemCalls: boolean;
+  readonly newConnections?: boolean;
+  readonly systemCalls?: boolean;
   readonly accessLog?: readonly string[];
   readonly before?: string;
   readonly proxies?: readonly string[];
+}
+
+/** @throws InvalidArgumentError when there is no such proxy */
+function contenderKeys(text: string): string[] {
+  const keys = list(text);
+  for (const key of keys) choicesOf(CONTENDERS)(key.replace(/[:@].*/s, ''));
+  return keys;
 }
 
 const values = flagsOf('node dist/bench/proxy/compare.js', 'CPU time per proxied request, beside HAProxy and nginx.')
   .option('--rounds <n>', 'Rounds, each with proxies that are started anew', count, 5)
   .option('--seconds <n>', 'Turns of a second for each proxy in a round', count, 5)
   .option('--connections <n>', 'Connections of the load', count, 32)
-  .option('--new-connections', 'Each request has a connection of its own', false)
-  .option('--system-calls', 'Count system calls instead', false)
-  .option('--access-log <mode,...>', 'Compare these modes of the access log', choicesOf(ACCESS_LOG_MODES))
+  .option('--new-connections', 'Each request has a connection of its own')
+  .option('--system-calls', 'Count system calls instead')
+  .addOption(someOf('--access-log <mode,...>', 'Modes of the access log to compare', ACCESS_LOG_MODES))
   .option('--before <dir>', 'Compare with another checkout that has been built')
-  .option('--proxies <name,...>', 'Who takes part: native, before, haproxy, nginx, uws, native@NODE', list)
+  .option('--proxies <name,...>', `Who takes part, of ${CONTENDERS.join(', ')}, native@NODE`, contenderKeys)
   .parse()
   .opts<Flags>();
 const FIRST_PORT = 15001;

@@ -18,7 +18,7 @@ export interface Contender {
 export interface ContenderOptions {
   /** Where configurations go. */
   readonly directory: string;
-  /** Keys of `MAKERS`, `native:MODE` for one with that access log, or `native@PATH` for one on that Node. */
+  /** Of `CONTENDERS`, `native:MODE` for one with that access log, or `native@PATH` for one on that Node. */
   readonly keys: readonly string[];
   /** The checkout of `before`. */
   readonly before: string | undefined;
@@ -70,6 +70,8 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   nginx,
 };
 
+export const CONTENDERS = Object.keys(MAKERS);
+
 export function makeContenders(options: ContenderOptions): Contender[] {
   return options.keys.map((key, index) => {
     const [name = '', accessLog] = key.split(':');
@@ -78,9 +80,8 @@ export function makeContenders(options: ContenderOptions): Contender[] {
       node !== undefined
         ? on(node)
         : accessLog === undefined
-          ? MAKERS[name]
+          ? MAKERS[name]!
           : own({ engine: name === 'uws' ? 'uws' : 'native', accessLog }, `sideroute ${name}, access log ${accessLog}`);
-    if (maker === undefined) throw new Error(`no contender ${key}: there are ${Object.keys(MAKERS).join(', ')}`);
     const place = placeOf(options.directory, options.firstPort + index, SETTING);
     const peer = maker(place, options);
     layOut(peer, place.directory);

@@ -34,12 +34,12 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   envoy: (place, options) => envoy(place, options.envoy),
 };
 
+export const HTTP2_CONTENDERS = Object.keys(MAKERS);
+
 export function makeHttp2Contenders(options: Http2ContenderOptions): Contender[] {
   return options.keys.map((key, index) => {
-    const maker = MAKERS[key];
-    if (maker === undefined) throw new Error(`no contender ${key}: there are ${Object.keys(MAKERS).join(', ')}`);
     const place = placeOf(options.directory, options.firstPort + index, SETTING);
-    const peer = maker(place, options);
+    const peer = MAKERS[key]!(place, options);
     layOut(peer, place.directory);
     return { name: peer.name, port: place.port, command: peer.command };
   });

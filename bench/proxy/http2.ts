@@ -17,29 +17,47 @@ import type { ChildProcess } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
 import { Cluster, type Pod } from '../../test/support/cluster.ts';
 import { stopProcess } from '../../test/support/processes.ts';
 import { PROXY_UID } from '../../test/support/sidecar.ts';
-import { count, flagsOf, list } from '../flags.ts';
+import { count, flagsOf, list, someOf } from '../flags.ts';
 import type { Contender } from './contenders.ts';
 import { http2BackendCommand } from '../peers/backends.ts';
 import { SERVICE, V1 } from '../peers/peer.ts';
 import { isThere } from '../program.ts';
-import { makeHttp2Contenders } from './http2-contenders.ts';
+import { HTTP2_CONTENDERS, makeHttp2Contenders } from './http2-contenders.ts';
 import { h2load, servesHttp2, type Calls } from './h2load.ts';
 import { cpuMicroseconds, quantile } from './processor-time.ts';
 import { redirect } from './redirect.ts';
 
 const SMALL = 6;
+
+/** Connections, calls at a time on each of them, and bytes of a response. */
+interface Shape extends Pick<Calls, 'connections' | 'streams'> {
+  readonly text: string;
+  readonly size: number;
+}
+
+/** `4x16,4x16:16384`. @throws InvalidArgumentError */
+function shapes(text: string): Shape[] {
+  return list(text).map((each) => {
+    const [, connections, streams, size] = /^([1-9]\d{0,5})x([1-9]\d{0,5})(?::([1-9]\d{0,8}))?$/.exec(each) ?? [];
+    if (connections === undefined) throw new InvalidArgumentError(`${each} is no load: 4x16, or 4x16:16384.`);
+    return { text: each, connections: Number(connections), streams: Number(streams), size: Number(size ?? SMALL) };
+  });
+}
+
 const ALL_LOADS = ['32x1', '4x16', '4x4', ...[16_384, 262_144].flatMap((size) => [`32x1:${size}`, `4x16:${size}`])];
+
 interface Flags {
   readonly rounds?: number;
   readonly turns?: number;
-  readonly loads: readonly string[];
+  readonly loads: readonly Shape[];
   readonly proxies?: readonly string[];
   readonly before?: string;
   readonly envoy: string;
-  readonly quick: boolean;
+  readonly quick?: boolean;
 }
 
 const values = flagsOf(
@@ -48,11 +66,15 @@ const values = flagsOf(
 )
   .option('--rounds <n>', 'Rounds, each with proxies that are started anew (default: 5)', count)
   .option('--turns <n>', 'Turns of each proxy for each load (default: 3)', count)
-  .option('--loads <load,...>', 'Connections x calls at a time[:bytes of a response]', list, ALL_LOADS)
-  .option('--proxies <name,...>', 'Who takes part: native, before, haproxy, nghttpx, envoy', list)
+  .addOption(
+    new Option('--loads <load,...>', 'Connections x calls at a time[:bytes of a response]')
+      .argParser(shapes)
+      .default(shapes(ALL_LOADS.join()), ALL_LOADS.join()),
+  )
+  .addOption(someOf('--proxies <name,...>', 'Who takes part', HTTP2_CONTENDERS))
   .option('--before <dir>', 'Another checkout that has been built, which takes turns with this one')
   .option('--envoy <path>', 'The program', 'envoy')
-  .option('--quick', 'Only show that it runs', false)
+  .option('--quick', 'Only show that it runs')
   .parse()
   .opts<Flags>();
 const FIRST_PORT = 15001;
@@ -64,15 +86,10 @@ interface Load extends Calls {
   readonly text: string;
 }
 
-/** @throws Error if the text is not a load */
-function parseLoad(text: string): Load {
-  const [, connections, streams, size] = /^(\d+)x(\d+)(?::(\d+))?$/.exec(text) ?? [];
-  if (connections === undefined) throw new Error(`${text} is no load: 4x16, or 4x16:16384`);
-  const bytes = Number(size ?? SMALL);
-  const atATime = Number(connections) * Number(streams);
+function loadOf(shape: Shape): Load {
+  const atATime = shape.connections * shape.streams;
   // A quarter of them warms up.
-  const calls = Math.max(4 * atATime, Math.min(CALLS, Math.ceil(BYTES / bytes)));
-  return { text, connections: Number(connections), streams: Number(streams), size: bytes, calls };
+  return { ...shape, calls: Math.max(4 * atATime, Math.min(CALLS, Math.ceil(BYTES / shape.size))) };
 }
 
 interface Sample {
@@ -156,7 +173,7 @@ async function round(stage: Stage, contenders: readonly Contender[], loads: read
 
 const rounds = values.rounds ?? (values.quick ? 1 : 5);
 const turns = values.turns ?? (values.quick ? 1 : 3);
-const loads = values.loads.map(parseLoad);
+const loads = values.loads.map(loadOf);
 const keys = values.proxies ?? [
   'native',
   ...(values.before === undefined ? [] : ['before']),

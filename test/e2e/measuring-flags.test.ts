@@ -1,5 +1,6 @@
 /** Every program that measures shows its flags, and says in a line which of them is wrong before it does anything. */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 
@@ -22,10 +23,15 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
 
 const WRONG: readonly (readonly [program: string, flags: readonly string[], said: string])[] = [
   ['bench/guard/guard', ['--only', 'calls,heat'], 'There is no heat; there are instructions, allocations, '],
-  ['bench/guard/guard', ['--show', 'heat/get'], 'There is no heat; there are instructions, allocations, '],
+  ['bench/guard/guard', ['--show', 'heat/get'], 'No measure has it; there are instructions, allocations, '],
+  ['bench/guard/guard', ['--show', 'calls,idle'], 'No measure has it; there are instructions, allocations, '],
   ['bench/proxy/compare', ['--rounds', 'many'], 'It must be a positive number.'],
   ['bench/proxy/compare', ['--rounds', '1.5'], 'It must be a whole number from 1.'],
   ['bench/proxy/compare', ['--access-log', 'off,some'], 'There is no some; there are off, errors, all.'],
+  ['bench/proxy/compare', ['--proxies', 'native@node,squid'], 'There is no squid; there are native, '],
+  ['bench/proxy/http2', ['--proxies', 'nginx'], 'There is no nginx; there are native, '],
+  ['bench/proxy/http2', ['--loads', '4x16,4'], '4 is no load: 4x16, or 4x16:16384.'],
+  ['bench/proxy/http2', ['--loads', '0x1'], '0x1 is no load: 4x16, or 4x16:16384.'],
   ['bench/proxy/compare', ['--proxies', 'native,,nginx'], 'It must be a list such as a,b.'],
   ['bench/proxy/workers', ['--share', '1.5'], 'It must be at most 1.'],
   ['bench/proxy/tap', ['--access-log', 'none'], 'Allowed choices are off, errors, all.'],
@@ -39,6 +45,20 @@ function run(program: string, ...flags: readonly string[]) {
   const file = fileURLToPath(new URL(`../../${program}.js`, import.meta.url));
   return spawnSync(process.execPath, [file, ...flags], { encoding: 'utf8' });
 }
+
+t.test('the programs are those of the documents', (t) => {
+  const documents = ['PERFORMANCE.md', 'tap.md'].map((name) =>
+    readFileSync(new URL(`../../../docs/${name}`, import.meta.url), 'utf8'),
+  );
+  const named = documents.join('').matchAll(/dist\/(bench\/[\w/-]+)\.js/g);
+  const programs = [...new Set([...named].map(([, program]) => program!))];
+  t.ok(programs.length > 0);
+  t.same(
+    programs.filter((program) => !Object.hasOwn(PROGRAMS, program)),
+    [],
+  );
+  t.end();
+});
 
 for (const [program, flags] of Object.entries(PROGRAMS)) {
   t.test(program, (t) => {

@@ -23,7 +23,7 @@ interface Flags {
   readonly minutes: number;
   readonly rate: number;
   readonly faultEvery: number;
-  readonly plant: boolean;
+  readonly plant?: boolean;
   readonly report?: string;
   readonly json?: string;
 }
@@ -35,7 +35,7 @@ const values = flagsOf(
   .option('--minutes <n>', 'How long', positive, 60)
   .option('--rate <n>', 'Requests a second', positive, 400)
   .option('--fault-every <seconds>', 'Time between faults', positive, 4)
-  .option('--plant', 'Add a fault that costs requests and must not: it has to be found', false)
+  .option('--plant', 'Add a fault that costs requests and must not: it has to be found')
   .option('--report <file>', 'Write a report there, in Markdown')
   .option('--json <file>', 'Write the figures there')
   .parse()
